@@ -70,7 +70,7 @@ lint: $(READY)
 	$(BIN)/nbstripout --verify notebooks/*.ipynb
 
 lab: $(READY)
-	$(BIN)/jupyter lab notebooks/workbench.ipynb $(LAB_ARGS)
+	$(BIN)/jupyter lab --ServerApp.root_dir=notebooks --LabApp.default_url=/lab/tree/workbench.ipynb $(LAB_ARGS)
 
 # Render the demo video with its truth, and make the demo session from it.
 demo-data: $(LAB)
@@ -82,7 +82,6 @@ benchmarks: $(READY)
 	$(BIN)/python benchmarks/run.py memory
 	$(BIN)/python benchmarks/batch.py reports
 	$(BIN)/python benchmarks/batch.py throughput
-	$(BIN)/python benchmarks/scale.py
 	test -d $(VENV)-kinemotion || sh scripts/kinemotion-environment.sh $(VENV)-kinemotion $(BIN)/python
 	$(BIN)/python benchmarks/peer.py $(VENV)-kinemotion
 	$(BIN)/python benchmarks/server.py
@@ -93,7 +92,6 @@ accuracy: $(LAB)
 	test ! -d ../shared/data || $(BIN)/python benchmarks/balance.py
 	$(BIN)/mobility virtual-lab sweep benchmarks/reporting.yaml
 	test ! -d ../shared/data || $(BIN)/python benchmarks/uiprmd.py
-	$(BIN)/python benchmarks/cameras.py
 	$(BIN)/python benchmarks/accuracy.py
 	$(BIN)/python scripts/accuracy_tables.py
 

@@ -19,6 +19,7 @@ import xarray as xr
 
 import mobility as mb
 from mobility import tables
+from mobility.kinematics.expected_error import Z95
 from mobility.kinematics.fit.entry import VISIBILITY_THRESHOLD
 from mobility.virtual_lab.case import read_truth, render_case, truth_pose
 
@@ -85,7 +86,7 @@ def pose_of(video: Path, kept: Path) -> xr.Dataset:
     if not kept.exists():
         kept.parent.mkdir(parents=True, exist_ok=True)
         mb.estimate_pose(video).to_netcdf(kept, engine="h5netcdf")
-    return xr.load_dataset(kept, engine="h5netcdf")
+    return xr.load_dataset(kept)
 
 
 def true_angles(truth: Path) -> xr.Dataset:
@@ -105,7 +106,7 @@ def errors(found: xr.Dataset, truth: xr.Dataset) -> dict[str, dict[str, float]]:
     for name in ANGLES:
         error = found[name] - at[name]
         square, low = error**2, (error**2).where(deep)
-        within = (abs(error) < 1.96 * found[f"{name}_sd"]).where(error.notnull())
+        within = (abs(error) < Z95 * found[f"{name}_sd"]).where(error.notnull())
         answer[name] = {
             "MAE": float(abs(error).mean()),
             "square": float(square.mean()),

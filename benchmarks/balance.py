@@ -25,6 +25,7 @@ import xarray as xr
 import mobility as mb
 from mobility.errors import BadInputError
 from mobility.kinematics.calibration import known_cameras
+from mobility.kinematics.expected_error import Z95
 from mobility.kinematics.fit.entry import VISIBILITY_THRESHOLD
 from mobility.kinematics.geometry import angles_from_points
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS
@@ -149,7 +150,7 @@ def errors(
         angle = given[name].to_numpy()
         sd = given[f"{name}_sd"].to_numpy()
         told = np.isfinite(angle) & np.isfinite(off)
-        inside = np.abs(angle - reference[name][nearest]) <= 1.96 * sd
+        inside = np.abs(angle - reference[name][nearest]) <= Z95 * sd
         found[name] = {
             "mae": float(np.nanmean(np.abs(off))),
             "bias": float(np.nanmean(off)),

@@ -35,6 +35,7 @@ import mobility as mb
 from mobility.assessment import movements as known_movements
 from mobility.assessment.joint_courses import feet_may_stay, single_joint_limits
 from mobility.errors import BadInputError, VideoError
+from mobility.kinematics.expected_error import Z95
 from mobility.kinematics.fit.entry import VISIBILITY_THRESHOLD
 from mobility.kinematics.geometry import angle_between
 from mobility.validation.reliability import mdc95
@@ -180,7 +181,7 @@ def pose_and_truth(case: Case, cache: Path) -> tuple[xr.Dataset | str, xr.Datase
             write_dataset(mb.estimate_pose(folder / "video.mp4"), folder / "pose.nc")
         except VideoError as error:  # nobody is found in a close-up
             return str(error), truth
-    return xr.load_dataset(folder / "pose.nc", engine="h5netcdf"), truth
+    return xr.load_dataset(folder / "pose.nc"), truth
 
 
 def measured(
@@ -239,7 +240,7 @@ def errors(clip: Clip, cache: Path) -> tuple[list[dict[str, Any]], list[dict[str
                 one = found.sel(joint=joint, side=side)
                 what = {"smallest": "minimum", "largest": "maximum"}[name]
                 ours, sd = float(one[what]), float(one[f"{what}_sd"])
-                row |= {"ours": ours, "half": 1.96 * sd, "note": str(one["note"].item())}
+                row |= {"ours": ours, "half": Z95 * sd, "note": str(one["note"].item())}
             rows.append(row)
     return rows, [] if fitted is None else in_sight(clip.case.name, fitted, truth)
 

@@ -29,6 +29,7 @@ from real import clips
 import mobility as mb
 from mobility.assessment.joint_courses import feet_may_stay, single_joint_limits
 from mobility.assessment.movements import movement
+from mobility.kinematics.expected_error import Z95
 from mobility.kinematics.fit.entry import VISIBILITY_THRESHOLD
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -110,7 +111,7 @@ def measured(name: str, pose: xr.Dataset) -> Iterator[dict[str, Any]]:
                     "shown": shown,
                     "end": end,
                     "ours": float(one[end]),
-                    "half": 1.96 * float(one[f"{end}_sd"]),
+                    "half": Z95 * float(one[f"{end}_sd"]),
                     "picture": float(np.median(reached)),
                     "to_trunk": float(np.median([extreme(plain[window]) for window in windows])),
                     "movements": len(reached),

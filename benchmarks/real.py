@@ -44,7 +44,7 @@ from mobility.errors import BadInputError
 from mobility.kinematics.angle_errors import largest_sd, legs_unseen
 from mobility.kinematics.angles import image_plane_angles
 from mobility.kinematics.expected_error import TABLE as ERRORS
-from mobility.kinematics.expected_error import kind_of, metric_sd, spread_factors
+from mobility.kinematics.expected_error import Z95, kind_of, metric_sd, spread_factors
 from mobility.kinematics.fit.entry import VISIBILITY_THRESHOLD
 from mobility.kinematics.geometry import angles_from_points
 from mobility.kinematics.skeleton import KEYPOINTS, SIDES
@@ -78,7 +78,7 @@ _MARKERS = {  # of the TRC: heel and toe
     "right_heel": "r_calc",
     "right_foot_index": "r_toe",
 }
-_LEAST_FACTOR, _STEP, _SHARE, Z95 = 0.6, 0.05, 0.95, 1.96
+_LEAST_FACTOR, _STEP, _SHARE = 0.6, 0.05, 0.95
 _ENOUGH = 5
 """People from whom on a factor may be below 1: fewer do not tell that errors are overstated."""
 _MANY = 20
@@ -344,7 +344,7 @@ def compared(found: xr.Dataset, truth: xr.Dataset) -> list[dict[str, Any]]:
                 given = sd <= found.attrs["largest"][name]
                 row["given"] = given.mean()
                 if given.any():
-                    row["within"] = (np.abs(off[given]) <= 1.96 * sd[given]).mean()
+                    row["within"] = (np.abs(off[given]) <= Z95 * sd[given]).mean()
             rows.append(row)
     return rows
 

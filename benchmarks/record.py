@@ -209,7 +209,7 @@ def record_session(
 
 def record_landmarks(folder: Path, case: Mapping[str, Any], data: Path) -> None:
     """Write what the functions make of landmarks without a video."""
-    pose = xr.load_dataset(data / case["pose"], engine="h5netcdf")
+    pose = xr.load_dataset(data / case["pose"])
     fitted = write(
         folder, "fitted", lambda: mb.fit_body(mb.clean_pose(pose, visibility_threshold=0.1))
     )

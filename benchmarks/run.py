@@ -1,12 +1,14 @@
-"""Ratios against a bare loop, measured in one run; the README has a table of them.
+"""Ratios against a bare loop, measured in one run; docs/speed.md has them.
 
-usage: python benchmarks/run.py speed|memory|start [--video FILE] [--runs 5] [--seconds 60]
+usage: python benchmarks/run.py speed|memory|start|report [--video FILE] [--runs 5] [--seconds 60]
 """
 
 from __future__ import annotations
 
 import argparse
+import compileall
 import json
+import shutil
 import statistics
 import subprocess
 import sys
@@ -17,6 +19,7 @@ from pathlib import Path
 
 import psutil
 
+import mobility
 from mobility.capture.models import pose_model
 from mobility.capture.video import probe, read_frames, write_video
 
@@ -85,6 +88,9 @@ def run(command: list[str]) -> float:
 
 def interleaved(cases: dict[str, Callable[[], float]], runs: int) -> dict[str, list[float]]:
     """Run the cases in turn, `runs` times each."""
+    # As pip leaves what it installs; else each process would compile the package anew where
+    # PYTHONDONTWRITEBYTECODE is set.
+    compileall.compile_dir(Path(mobility.__file__).parent, quiet=1)
     seconds: dict[str, list[float]] = {name: [] for name in cases}
     for number in range(runs):
         for name, case in cases.items():
@@ -179,16 +185,65 @@ def start(video: Path, runs: int, seconds: float) -> dict[str, float]:
     }
 
 
+REPORT = """
+import sys
+from mobility.reports.render import render_report
+from mobility.store import Store
+render_report(Store(sys.argv[1], reports=sys.argv[2]).session("demo"))
+"""
+
+
+def report(video: Path, runs: int, seconds: float) -> dict[str, float]:
+    """Report of the demo in a process of its own and in one with warm kernels."""
+    from mobility.progress import first_page_told_to
+    from mobility.reports.render import render_report
+    from mobility.reports.warm_kernels import warm_kernels
+    from mobility.store import Store
+
+    del video, seconds
+    with tempfile.TemporaryDirectory() as folder, warm_kernels():
+        store = Store(Path(folder) / "store", reports=Path(folder) / "reports")
+        shutil.copytree(DEMO.parent, store.path / "demo")
+        session = store.session("demo")
+        places = [str(store.path), str(store.reports)]
+        first: list[float] = []
+
+        def warm() -> float:
+            began = time.perf_counter()
+            with first_page_told_to(lambda _: first.append(time.perf_counter() - began)):
+                render_report(session)
+            return time.perf_counter() - began
+
+        cases = {
+            "imports": lambda: run([sys.executable, "-c", "import mobility, matplotlib.pyplot"]),
+            "report, fresh process": lambda: run([sys.executable, "-c", REPORT, *places]),
+            "report, warm process": warm,
+        }
+        for case in cases.values():
+            case()
+        first.clear()
+        took = interleaved(cases, runs)
+    fresh, whole = took["report, fresh process"], took["report, warm process"]
+    return {
+        "fresh, s (at most 4)": statistics.median(fresh),
+        "warm, s (at most 2)": statistics.median(whole),
+        "warm until the first page, s": statistics.median(first),
+        "fresh / imports": ratio(fresh, took["imports"]),
+        "warm / imports": ratio(whole, took["imports"]),
+        "first page / warm": ratio(first, whole),
+    }
+
+
 def main() -> None:
     """Run one benchmark and print its ratios."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["speed", "memory", "start"])
+    parser.add_argument("what", choices=["speed", "memory", "start", "report"])
     parser.add_argument("--video", type=Path, default=DEMO)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=None)
     given = parser.parse_args()
-    seconds = given.seconds or {"speed": 60.0, "memory": 600.0, "start": 0.0}[given.what]
-    found = {"speed": speed, "memory": memory, "start": start}[given.what](
+    seconds = given.seconds or {"speed": 60.0, "memory": 600.0}.get(given.what, 0.0)
+    found = {"speed": speed, "memory": memory, "start": start, "report": report}[given.what](
         given.video, given.runs, seconds
     )
     print(json.dumps({name: round(value, 3) for name, value in found.items()}, indent=2))

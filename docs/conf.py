@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from pathlib import Path
@@ -38,6 +39,13 @@ nb_execution_timeout = 300
 nb_execution_raise_on_error = True
 nb_execution_in_temp = True
 nb_merge_streams = True
+# Kernels warn that they use TCP on this machine, which those of a notebook always do.
+IPYTHON = HERE.parent / "build" / "docs" / "ipython"
+(IPYTHON / "profile_default").mkdir(parents=True, exist_ok=True)
+(IPYTHON / "profile_default" / "ipython_kernel_config.py").write_text(
+    "c.IPKernelApp.log_level = 40"
+)
+os.environ["IPYTHONDIR"] = str(IPYTHON)
 nb_ipywidgets_js: dict[str, object] = {}  # they would come from a network
 
 autodoc_typehints = "none"
@@ -73,8 +81,9 @@ def visit_math(self: object, node: nodes.Element) -> None:
     raise nodes.SkipNode
 
 
-def _lead(text: list[str]) -> None:
-    text[0] = reference_pages.seen_from_here(text[0])
+def _lead(_app: Sphinx, name: str, text: list[str]) -> None:
+    if not name.startswith("reference/"):
+        text[0] = reference_pages.seen_from_here(text[0])
 
 
 FETCHED = re.compile(
@@ -94,7 +103,7 @@ def refuse_what_needs_a_network(app: Sphinx, exception: Exception | None) -> Non
 
 def setup(app: Sphinx) -> None:
     """Make the pages of the reference, and show formulas by the browser's own means."""
-    app.connect("source-read", lambda _app, _name, text: _lead(text))
+    app.connect("source-read", _lead)
     app.connect("build-finished", refuse_what_needs_a_network)
     reference_pages.write(HERE / "reference")
     app.add_html_math_renderer("mathml", (visit_math, None), (visit_math, None))

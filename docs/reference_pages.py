@@ -27,8 +27,18 @@ API: Mapping[str, tuple[str, ...]] = {
 
 WIDGETS = ("UploadForm", "SessionBrowser", "TrialViewer", "ConfigEditor")
 
-MEASURED = ("real", "findings", "findings_pairs")
-"""Outputs of benchmarks that are pages too."""
+SEEN_AS = {
+    "mobility/__init__.py": "api",
+    "mobility/cli/main.py": "command-line",
+    "mobility/tables/angles.yaml": "angles",
+    "mobility/tables/overhead_squat.yaml": "metrics",
+    "mobility/tables/criteria.yaml": "criteria",
+    "mobility/tables/findings.yaml": "findings",
+    "mobility/tables": "tables",
+    "benchmarks/real.md": "measured-real",
+    "benchmarks/findings.md": "measured-findings",
+}
+"""The pages here are made of these files, to which pages link so that links work in a copy too."""
 
 Rows = Iterable[Iterable[Any]]
 
@@ -44,7 +54,8 @@ def write(folder: Path) -> None:
         "criteria": criteria(),
         "findings": findings(),
         "tables": all_tables(),
-        **{f"measured-{name}": measured(name) for name in MEASURED},
+        "measured-real": measured("real", ""),
+        "measured-findings": measured("findings", "# Findings counted\n"),
     }
     for name, lines in pages.items():
         path, text = folder / f"{name}.md", "\n".join(lines) + "\n"
@@ -214,8 +225,8 @@ def criteria() -> Iterator[str]:
     yield "# Criteria and compensations"
     yield (
         "\nA criterion is a metric against a threshold. What is told is the probability that it is "
-        f"met, from the value and its error; it is stated from {least:.0%} on, else it cannot be "
-        "told. Made of the table `criteria`."
+        f"met, from the value and its error; it is stated from {100 * least:.0f} % on, else it "
+        "cannot be told. Made of the table `criteria`."
     )
     yield f"\n## Deep squat of the Functional Movement Screen\n\n{_text(deep['source'])}\n"
     yield _thresholds(deep["criteria"], "fails", "Not met where")
@@ -300,20 +311,21 @@ def all_tables() -> Iterator[str]:
     yield "\n" + _table(("table", "what it holds"), rows)
 
 
-def measured(name: str) -> Iterator[str]:
+def measured(name: str, title: str) -> Iterator[str]:
     """Give what a benchmark wrote, with its links as seen from here."""
     text = (ROOT / "benchmarks" / f"{name}.md").read_text(encoding="utf-8")
-    title = {
-        "real": "",
-        "findings": "# Findings counted, one camera\n",
-        "findings_pairs": "# Findings counted, two cameras\n",
-    }[name]
     yield title + re.sub(r"\]\((?!http)([\w.]+\.yaml)\)", r"](../../benchmarks/\1)", text)
 
 
 def seen_from_here(text: str) -> str:
-    """Lead links to those outputs to their pages."""
-    return re.sub(r"\]\(\.\./benchmarks/(\w+)\.md", r"](reference/measured-\1.md", text)
+    """Lead links to the files of which a page is made to that page."""
+
+    def led(link: re.Match[str]) -> str:
+        up, path = link.groups()
+        page = SEEN_AS.get(path)
+        return f"]({up.removeprefix('../')}reference/{page}.md)" if page else link.group()
+
+    return re.sub(r"\]\(((?:\.\./)+)([\w/.]+)\)", led, text)
 
 
 def _unit(unit: str) -> str:

@@ -12,7 +12,7 @@ import mimetypes
 import os
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from http import HTTPStatus
 from pathlib import Path
@@ -20,7 +20,7 @@ from typing import Any, Self, TypeVar
 from urllib.parse import quote
 
 import httpx
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from mobility import errors
 from mobility.documents.contract import (
@@ -37,20 +37,16 @@ from mobility.server.models import ETAG, SessionState, ThreadIds
 from mobility.sessions.files import atomic
 from mobility.sessions.record import DisplayConfig, StoredConfig
 
-M = TypeVar("M", bound=BaseModel)
 T = TypeVar("T")
 
 _PREFIX = "/mobility-assessment"
 _BY_STATUS: Mapping[int, type[MobilityError]] = {
-    400: BadInputError,
-    401: errors.NotAuthenticatedError,
-    403: errors.NotPermittedError,
-    404: NotFoundError,
-    408: errors.TooSlowError,
-    409: errors.ConflictError,
-    413: errors.TooLargeError,
-    429: errors.TooManyRequestsError,
-    507: errors.DiskFullError,
+    fault.status: fault
+    for fault in (
+        *(BadInputError, NotFoundError, errors.NotAuthenticatedError, errors.NotPermittedError),
+        *(errors.TooSlowError, errors.ConflictError, errors.TooLargeError),
+        *(errors.TooManyRequestsError, errors.DiskFullError),
+    )
 }
 
 
@@ -142,26 +138,25 @@ class Client:
         except OSError as error:
             raise NotFoundError(f"video {path}: cannot be read ({error.strerror})") from None
         with source:
-            answer = self._ask(
+            return self._asked(
+                Creation,
                 "POST",
                 where,
                 data={name: value for name, value in fields.items() if value is not None},
                 files={"video": (path.name, source, kind)},
             )
-        return _as(Creation, answer)
 
     def sessions(self) -> list[SessionState]:
         """Sessions that the key may see, the oldest first."""
-        answer = self._ask("GET", f"{_PREFIX}/sessions/")
-        return _checked(TypeAdapter(list[SessionState]), answer)
+        return self._asked(list[SessionState], "GET", f"{_PREFIX}/sessions/")
 
     def state(self, session_id: str) -> SessionState:
         """How far a session is."""
-        return _as(SessionState, self._ask("GET", self._of(session_id, "state/")))
+        return self._asked(SessionState, "GET", self._of(session_id, "state/"))
 
     def analyze(self, session_id: str) -> SessionState:
         """Queue the analysis of a session again."""
-        return _as(SessionState, self._ask("POST", self._of(session_id, "state/")))
+        return self._asked(SessionState, "POST", self._of(session_id, "state/"))
 
     def wait(
         self, session_id: str, *, timeout_s: float = 3600.0, every_s: float = 1.0
@@ -183,33 +178,35 @@ class Client:
             if state.state not in ("queued", "held", "analyzing"):
                 return state
             if time.monotonic() > end:
-                raise StorageError(f"session {session_id}: is not analysed after {timeout_s:g} s")
+                raise StorageError(
+                    f"session {session_id}: is still not analysed after {timeout_s:g} s"
+                )
             time.sleep(every_s)
 
     def details(self, session_id: str, *, demo: bool = False) -> SessionDocument:
         """Details of a session."""
-        return _as(SessionDocument, self._ask("GET", self._of(session_id), demo=demo))
+        return self._asked(SessionDocument, "GET", self._of(session_id), demo=demo)
 
     def export(self, session_id: str, *, demo: bool = False) -> ExportDocument:
         """Landmarks and angles of a session."""
-        return _as(ExportDocument, self._ask("GET", self._of(session_id, "export/"), demo=demo))
+        return self._asked(ExportDocument, "GET", self._of(session_id, "export/"), demo=demo)
 
     def report(self, session_id: str, *, demo: bool = False) -> ReportDocument:
         """Overhead Squat report."""
-        return _as(ReportDocument, self._ask("POST", self._of(session_id, "report/"), demo=demo))
+        return self._asked(ReportDocument, "POST", self._of(session_id, "report/"), demo=demo)
 
     def summary(self, session_id: str, *, demo: bool = False) -> SummaryDocument:
         """Overhead Squat summary."""
-        return _as(SummaryDocument, self._ask("GET", self._of(session_id, "summary/"), demo=demo))
+        return self._asked(SummaryDocument, "GET", self._of(session_id, "summary/"), demo=demo)
 
     def joint_mobility(self, session_id: str, *, demo: bool = False) -> JointMobilityDocument:
         """Joint Angle Mobility report."""
-        answer = self._ask("POST", self._of(session_id, "joint-mobility/"), demo=demo)
-        return _as(JointMobilityDocument, answer)
+        where = self._of(session_id, "joint-mobility/")
+        return self._asked(JointMobilityDocument, "POST", where, demo=demo)
 
     def config(self, session_id: str) -> DisplayConfig:
         """Display settings of a Joint Angle Mobility session."""
-        return _as(DisplayConfig, self._ask("GET", self._of(session_id, "joint-mobility-config/")))
+        return self._asked(DisplayConfig, "GET", self._of(session_id, "joint-mobility-config/"))
 
     def stored_config(self, session_id: str) -> StoredConfig:
         """Display settings of a Joint Angle Mobility session, with how often they were saved."""
@@ -217,8 +214,8 @@ class Client:
         tag = re.fullmatch(ETAG, answer.headers.get("ETag", ""))
         if tag is None:
             raise StorageError(
-                f"session {session_id}: the server does not tell the revision of its display "
-                "settings; is it of another version, or does a proxy take the ETag away?"
+                f"session {session_id}: the server did not send the revision (ETag) of the "
+                "display settings; it may be of another version, or a proxy removes the header"
             )
         return _as(StoredConfig, {**_json_of(answer), "revision": int(tag[1])})
 
@@ -230,16 +227,7 @@ class Client:
         comments: Mapping[str, str] | None = None,
         revision: int | None = None,
     ) -> DisplayConfig:
-        """Save display settings; what is not given stays as it is.
-
-        Parameters
-        ----------
-        session_id, shown_angles, comments
-            As for :meth:`mobility.store.Session.save_config`.
-        revision
-            The revision that was edited (0: there was none), so that what was saved
-            meanwhile is not overwritten.
-        """
+        """Save display settings, as :meth:`mobility.store.Session.save_config`."""
         given: dict[str, Any] = {}
         if shown_angles is not None:
             given["shown_angles"] = list(shown_angles)
@@ -247,41 +235,33 @@ class Client:
             given["comments"] = dict(comments)
         matched = {} if revision is None else {"If-Match": f'"{revision}"'}
         where = self._of(session_id, "joint-mobility-config/")
-        answer = self._ask("POST", where, json=given, headers=matched)
-        return _as(DisplayConfig, answer)
+        return self._asked(DisplayConfig, "POST", where, json=given, headers=matched)
 
     def create_summary_threads(
         self, session_id: str, *, system: MeasurementSystem = "metric"
     ) -> ThreadIds:
         """Threads on what was found."""
-        answer = self._ask("POST", self._of(session_id, "summary/"), params={"system": system})
-        return _as(ThreadIds, answer)
+        where = self._of(session_id, "summary/")
+        return self._asked(ThreadIds, "POST", where, params={"system": system})
 
     def create_recommendation_threads(
         self, session_id: str, *, system: MeasurementSystem = "metric"
     ) -> ThreadIds:
         """Threads on what to do."""
-        answer = self._ask(
-            "POST", self._of(session_id, "recommendation/"), params={"system": system}
-        )
-        return _as(ThreadIds, answer)
+        where = self._of(session_id, "recommendation/")
+        return self._asked(ThreadIds, "POST", where, params={"system": system})
 
     def delete(self, session_id: str) -> None:
         """Delete a session for good."""
-        self._ask("DELETE", self._of(session_id))
+        self._answer("DELETE", self._of(session_id))
 
     def export_participant(self, user_id: str, path: str | os.PathLike[str]) -> Path:
         """Save everything that is stored of a participant as a ZIP file."""
-        target = Path(path)
-        where = f"{_PREFIX}/participants/{quote(user_id, safe='')}/export/"
-        with atomic(target) as hidden, hidden.open("wb") as file:
-            for block in self._blocks(where):
-                file.write(block)
-        return target
+        return self.download(f"{_PREFIX}/participants/{quote(user_id, safe='')}/export/", path)
 
     def erase_participant(self, user_id: str) -> None:
         """Delete everything of a participant for good."""
-        self._ask("DELETE", f"{_PREFIX}/participants/{quote(user_id, safe='')}/")
+        self._answer("DELETE", f"{_PREFIX}/participants/{quote(user_id, safe='')}/")
 
     def media(self, session_id: str, name: str, path: str | os.PathLike[str]) -> Path:
         """Save a video, a picture or the page of the report of a session, by its name."""
@@ -293,13 +273,8 @@ class Client:
     ) -> Iterator[httpx.Response]:
         """Open a video or a picture of a session, to be read block by block.
 
-        Parameters
-        ----------
-        session_id, name
-            As for :meth:`media`.
-        asked
-            Value of a header ``Range``; all of it without. A range that the file does not have is
-            the server's answer 416.
+        `asked` is the value of a header ``Range``; without it all is sent. A range that the file
+        does not have is the server's answer 416.
         """
         where = self._of(session_id, f"media/{quote(name, safe='')}")
         headers = {"Accept-Encoding": "identity"} | ({"Range": asked} if asked else {})
@@ -318,9 +293,23 @@ class Client:
     def download(self, url: str, path: str | os.PathLike[str]) -> Path:
         """Save what an address in a document leads to; another host is not told the key."""
         target = Path(path)
-        with atomic(target) as hidden, hidden.open("wb") as file:
-            for block in self._blocks(url):
-                file.write(block)
+        http = self._opened()
+        try:
+            request = http.build_request("GET", url)
+            if _origin(request.url) != _origin(http.base_url):
+                del request.headers["Authorization"]
+            with (
+                closing(http.send(request, stream=True)) as answer,
+                atomic(target) as hidden,
+                hidden.open("wb") as file,
+            ):
+                if answer.is_error:
+                    answer.read()
+                _check(answer)
+                for block in answer.iter_bytes():
+                    file.write(block)
+        except httpx.HTTPError as error:
+            raise StorageError(f"{url}: {error or type(error).__name__}") from None
         return target
 
     def _opened(self) -> httpx.Client:
@@ -331,10 +320,12 @@ class Client:
     def _of(self, session_id: str, what: str = "") -> str:
         return f"{_PREFIX}/sessions/{quote(session_id, safe='')}/{what}"
 
-    def _ask(self, method: str, path: str, *, demo: bool = False, **request: Any) -> Any:
+    def _asked(
+        self, kind: type[T], method: str, path: str, *, demo: bool = False, **request: Any
+    ) -> T:
         if demo:
             request["params"] = {"demo": "true"}
-        return _json_of(self._answer(method, path, **request))
+        return _as(kind, _json_of(self._answer(method, path, **request)))
 
     def _answer(self, method: str, path: str, **request: Any) -> httpx.Response:
         try:
@@ -344,27 +335,13 @@ class Client:
         _check(answer)
         return answer
 
-    def _blocks(self, where: str) -> Iterable[bytes]:
-        try:
-            http = self._opened()
-            request = http.build_request("GET", where)
-            if _origin(request.url) != _origin(http.base_url):
-                del request.headers["Authorization"]
-            with closing(http.send(request, stream=True)) as answer:
-                if answer.is_error:
-                    answer.read()
-                _check(answer)
-                yield from answer.iter_bytes()
-        except httpx.HTTPError as error:
-            raise StorageError(f"{where}: {error or type(error).__name__}") from None
-
 
 def _json_of(answer: httpx.Response) -> Any:
     try:
-        return answer.json() if answer.content else None
+        return answer.json()
     except ValueError:
         raise StorageError(
-            f"{answer.url}: the answer is no JSON; is this the address of the server?"
+            f"{answer.url}: the answer is not JSON; check the address of the server"
         ) from None
 
 
@@ -390,14 +367,11 @@ def _check(answer: httpx.Response) -> None:
     raise fault(message) if fault else StorageError(message)
 
 
-def _as(model: type[M], answer: Any) -> M:
-    return _checked(TypeAdapter(model), answer)
-
-
-def _checked(kind: TypeAdapter[T], answer: Any) -> T:
+def _as(kind: type[T], answer: Any) -> T:
     try:
-        return kind.validate_python(answer, strict=False)
+        return TypeAdapter(kind).validate_python(answer, strict=False)
     except ValidationError as error:
         raise StorageError(
-            f"the answer is no such document; is the server of another version? ({error})"
+            "the answer is not the expected document; the server may be of another version "
+            f"({error})"
         ) from None

@@ -23,7 +23,7 @@ class MobilityError(Exception):
 
 
 class BadInputError(MobilityError, ValueError):
-    """Something given to us cannot be used (HTTP 400).
+    """The input is wrong (HTTP 400).
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ class BadInputError(MobilityError, ValueError):
 
 
 class FieldError(BadInputError):
-    """Named fields of the input cannot be used (HTTP 400).
+    """Named fields of the input are wrong (HTTP 400).
 
     Parameters
     ----------
@@ -65,20 +65,24 @@ class VideoError(BadInputError):
     """A video cannot be decoded, or shows nothing that can be analysed."""
 
 
+class NobodyFoundError(VideoError):
+    """Nobody is found in a video."""
+
+
 class ModelError(MobilityError):
-    """The pose model is absent, damaged, or cannot be fetched."""
+    """The pose model is missing, damaged, or cannot be fetched."""
 
     status = 500
 
 
 class NotAuthenticatedError(MobilityError):
-    """Nobody knows who is asking (HTTP 401)."""
+    """It is not known who is asking (HTTP 401)."""
 
     status = 401
 
 
 class NotPermittedError(MobilityError):
-    """The one who asks may not do this (HTTP 403)."""
+    """The caller may not do this (HTTP 403)."""
 
     status = 403
 
@@ -90,13 +94,13 @@ class NotFoundError(MobilityError, LookupError):
 
 
 class ConflictError(MobilityError):
-    """What is to be changed was changed by somebody else meanwhile (HTTP 409)."""
+    """Somebody else has changed it in the meantime (HTTP 409)."""
 
     status = 409
 
 
 class TooSlowError(MobilityError):
-    """The input did not arrive in the time that it has (HTTP 408)."""
+    """The input did not arrive in time (HTTP 408)."""
 
     status = 408
 
@@ -108,7 +112,7 @@ class TooLargeError(MobilityError):
 
 
 class TooManyRequestsError(MobilityError):
-    """More is asked for than is done at once; ask again later (HTTP 429).
+    """Too many requests; ask again later (HTTP 429).
 
     Parameters
     ----------

@@ -128,12 +128,12 @@ def check_times(given: Any, *, others: Sequence[str] = (), what: str) -> tuple[f
     if isinstance(given, Mapping):
         for name in given:
             if name not in known:
-                choice = likely(name, known) or f"; choose of {', '.join((*names, *others))}"
+                choice = likely(name, known) or f"; choose from {', '.join((*names, *others))}"
                 raise BadInputError(f"{what}: {name!r} is unknown{choice}")
         accepted = given.get("accepted")
         if accepted is not None and not accepted:
             raise BadInputError(
-                f"{what}: was not accepted; leave it out, or take 'accepted' out to use it"
+                f"{what}: is marked as not accepted; leave it out, or remove 'accepted' to use it"
             )
     try:
         values = [given[name] for name in names]
@@ -146,6 +146,36 @@ def check_times(given: Any, *, others: Sequence[str] = (), what: str) -> tuple[f
             f"(got {given!r})"
         ) from None
     return start, bottom, end
+
+
+def check_intervals(given: Any, *, earliest: float = 0.0) -> list[dict[str, float]]:
+    """Return start, bottom and end of repetitions, in seconds.
+
+    Parameters
+    ----------
+    given
+        For each an object as :func:`check_times` takes it, in order and without overlap.
+    earliest
+        When the first may start.
+
+    Raises
+    ------
+    BadInputError
+        As :func:`check_times`, or times are out of order.
+    """
+    if not isinstance(given, Sequence):
+        raise BadInputError("repetitions: must be a list of start, bottom and end, in seconds")
+    intervals: list[dict[str, float]] = []
+    for number, one in enumerate(given, start=1):
+        start, bottom, end = check_times(one, what=f"repetition {number}")
+        if not (math.isfinite(end) and earliest <= start < bottom < end):
+            raise BadInputError(
+                f"repetition {number} from {start} over {bottom} to {end} s: must begin at "
+                f"{earliest} s or later, and have its bottom before its end"
+            )
+        intervals.append({"start": start, "bottom": bottom, "end": end})
+        earliest = end
+    return intervals
 
 
 class Strict(BaseModel):

@@ -13,10 +13,12 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from mobility import tables
 from mobility.assessment.body import body_axes
 from mobility.errors import BadInputError
+from mobility.kinematics.expected_error import Z95
 from mobility.kinematics.repetitions import normalise_repetitions
-from mobility.kinematics.skeleton import BONES, SIDES, require_pose
+from mobility.kinematics.skeleton import BONES, SIDES, landmarks, require_pose
 from mobility.options import likely
 from mobility.view import camera_view
 from mobility.wording import capital
@@ -46,7 +48,6 @@ GREY = "#555555"
 UNKNOWN_TILT = (0, (2, 2))
 """Line style of the hips where their tilt is not known."""
 
-Z95 = 1.96
 _SECOND = "#009E73"
 _LIMITS = ("lower_limit", "mean_difference", "upper_limit")
 _INTERVALS_AT = {"lower_limit": 0.97, "mean_difference": 0.98, "upper_limit": 0.99}
@@ -66,9 +67,10 @@ def curves(
     Parameters
     ----------
     angles
-        Angles Dataset, degrees, over ``(time, side)`` or ``(time,)``.
+        Angles Dataset, degrees, over ``(time, side)`` or ``(time,)``; of a session
+        :meth:`mobility.store.Session.curves`, which leave out what its report refuses.
     name
-        Variable of `angles`. Values that are NaN are gaps.
+        Variable of `angles`. Values that are NaN are gaps; of none at all it is said why.
     repetitions
         Repetitions Dataset: accepted ones are shaded, rejected ones hatched, bottoms dotted.
     ax
@@ -94,6 +96,8 @@ def curves(
         band: dict[str, Any] = {"color": COLOURS[side], "alpha": 0.13, "linewidth": 0, "zorder": 2}
         ax.fill_between(time, value - Z95 * sd, value + Z95 * sd, **band)
         ax.plot(time, value, label=capital(side), linewidth=1.5, zorder=3, **_of_side(side))
+    if not angles[name].notnull().any():
+        say_empty(ax, angles[name].attrs.get("refused", tables.sentence("reasons.not_seen")))
     _keep_curves_readable(ax, sides)
     if repetitions is not None:
         show_repetitions(ax, repetitions)
@@ -191,7 +195,7 @@ def body(
     hips = np.stack([up["left_hip"], up["right_hip"]]).mean(axis=0)
     times = pose["time"].values
     if not np.isfinite(hips).any():
-        raise BadInputError("plot.body: the hips are seen in no frame")
+        raise BadInputError("plot.body: the hips are not seen in any frame")
     frame = int(np.nanargmin(hips) if time is None else np.abs(times - time).argmin())
     if not np.isfinite(hips[frame]):
         raise BadInputError(f"plot.body: nobody is seen at {times[frame]:.2f} s")
@@ -348,7 +352,7 @@ def bare(axis: Axes) -> None:
 
 def panel_title(axis: Axes, text: str) -> None:
     """Write the title of a panel at its left."""
-    axis.set_title(text, fontsize=NORMAL, loc="left", color="black", pad=4)
+    axis.set_title(text, fontsize=NORMAL, loc="left", color="black", pad=4, y=1.0)
 
 
 def say_empty(axis: Axes, text: str) -> None:
@@ -375,12 +379,8 @@ def projected(pose: xr.Dataset, view: View) -> tuple[dict[str, Array], dict[str,
 
     The floor is at the lower of the heels and toes, the middle between the ankles.
     """
-    position = pose["position"]
-    if "individual" in position.dims:
-        position = position.isel(individual=0, drop=True)
-    position = position.sel(space=["x", "y", "z"]).transpose("time", "keypoint", "space")
-    body = np.einsum("tks,tas->tka", position.values, body_axes(pose).values)
-    names = [str(name) for name in position["keypoint"].values]
+    names = [str(name) for name in pose["keypoint"].values]
+    body = np.einsum("tks,tas->tka", landmarks(pose, keypoints=names), body_axes(pose).values)
     index = {name: i for i, name in enumerate(names)}
     middle = body[:, [index["left_ankle"], index["right_ankle"]]].mean(axis=1, keepdims=True)
     soles = [index[f"{side}_{part}"] for side in SIDES for part in ("heel", "foot_index")]
@@ -550,5 +550,6 @@ def _line_with_interval(ax: Axes, own: xr.Dataset, line: str) -> None:
         xytext=(3, 0),
         textcoords="offset points",
         fontsize=SMALL,
-        va="center",
+        # Away from the mean, near which the limits may lie.
+        va={"lower_limit": "top", "upper_limit": "bottom"}.get(line, "center"),
     )

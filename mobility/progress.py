@@ -19,6 +19,7 @@ Listener = Callable[[str, float, float | None], None]
 """Is told what is being done, how much of it is done, and how much there is in all."""
 
 _LISTENER: ContextVar[Listener | None] = ContextVar("progress_listener", default=None)
+_FIRST_PAGE: ContextVar[Callable[[str], None] | None] = ContextVar("first_page", default=None)
 
 
 def watched() -> bool:
@@ -43,6 +44,27 @@ def progress_told_to(listener: Listener) -> Iterator[None]:
         yield
     finally:
         _LISTENER.reset(token)
+
+
+@contextmanager
+def first_page_told_to(listener: Callable[[str], None]) -> Iterator[None]:
+    """Give `listener` the first page of a report that is rendered inside, before the rest is drawn.
+
+    Parameters
+    ----------
+    listener
+        Called with the page as HTML, from a thread of its own; not where the report is current.
+    """
+    token = _FIRST_PAGE.set(listener)
+    try:
+        yield
+    finally:
+        _FIRST_PAGE.reset(token)
+
+
+def first_page_listener() -> Callable[[str], None] | None:
+    """Who is told of first pages; None for nobody."""
+    return _FIRST_PAGE.get()
 
 
 def progress_bar(description: str, *, total: float | None = None, unit: str = "frame") -> Any:

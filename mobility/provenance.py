@@ -9,6 +9,7 @@ import json
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -109,6 +110,8 @@ def _names_in(module: Path) -> Iterator[tuple[str, ...]]:
             names = [f"{node.module}.{alias.name}" for alias in node.names]
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             names = [f"mobility.tables.{node.value}"]
+            if "." in node.value:  # the words of a warning are stored too: "capture.moving_camera"
+                names.append(f"mobility.tables.sentences_{node.value}")
         yield from (tuple(n.split(".")[1:]) for n in names if n.startswith("mobility."))
 
 
@@ -164,13 +167,30 @@ def with_history(
     )
 
 
-def warnings_of(*datasets: xr.Dataset) -> list[dict[str, str]]:
+@dataclass(frozen=True)
+class Warned:
+    """Something that a reader of the results should know: ``Warned(**warning)`` of a history.
+
+    Attributes
+    ----------
+    code, values
+        For programs; the values are those of its sentence. Older code kept none.
+    message
+        For people: one line.
+    """
+
+    code: str
+    message: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+def warnings_of(*datasets: xr.Dataset) -> list[dict[str, Any]]:
     """Collect the warnings that the operations recorded, each once, in order.
 
-    An operation records a warning as ``warnings=[{"code": ..., "message": ...}]``
-    in its history entry: the code is for programs, the message for people.
+    An operation records a warning as ``warnings=[tables.warning(...)]`` in its history entry:
+    code and values are for programs, the message for people; see :class:`Warned`.
     """
-    found: list[dict[str, str]] = []
+    found: list[dict[str, Any]] = []
     for dataset in datasets:
         for entry in history(dataset):
             found += [w for w in entry.get("warnings", []) if w not in found]

@@ -40,6 +40,10 @@ class Session(StoredSession):
         """Angles as documents show them: without what the joint mobility refused."""
         return of_session.shown_angles(self)
 
+    def curves(self) -> xr.Dataset:
+        """Angles over time as the report draws them: without what it refuses."""
+        return of_session.curves(self)
+
     def repetitions_table(self) -> list[dict[str, Any]]:
         """Repetitions as rows: rep, start, bottom, end (s), depth (percent), accepted, reason.
 
@@ -73,7 +77,7 @@ class Session(StoredSession):
         return is_current(self)
 
     def bring_up_to_date(self) -> None:
-        """Analyze again what is out of date: :func:`mobility.pipeline.analysis.bring_up_to_date`.
+        """Analyse again what is out of date: :func:`mobility.pipeline.analysis.bring_up_to_date`.
 
         Documents, texts, reports and comparisons begin with it, so that nothing old is served.
         """
@@ -143,7 +147,7 @@ class Session(StoredSession):
         Raises
         ------
         NotFoundError
-            The session has not been analyzed.
+            The session has not been analysed.
         BadInputError
             The session is of another exercise.
         """
@@ -157,7 +161,7 @@ class Session(StoredSession):
         Raises
         ------
         NotFoundError
-            The session has not been analyzed.
+            The session has not been analysed.
         BadInputError
             The session is of another exercise.
         """
@@ -172,11 +176,11 @@ class Session(StoredSession):
         Raises
         ------
         NotFoundError
-            The session has not been analyzed.
+            The session has not been analysed.
         BadInputError
             The session is of another exercise.
         """
-        self.require_exercise("Joint Angle Mobility", "Joint Angle Mobility report")
+        self.require_exercise("Joint Angle Mobility", "report of single joints")
         self.bring_up_to_date()
         return of_session.joint_mobility(self)
 

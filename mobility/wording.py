@@ -1,8 +1,22 @@
-"""Names and lists as a sentence has them."""
+"""Names, lists and dates as a sentence has them."""
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Sequence
+
+# Not %b, which other locales translate.
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def dated(when: datetime.date) -> str:
+    """Date as people read it: "28 Nov 2026"."""
+    return f"{when.day} {_MONTHS[when.month - 1]} {when.year}"
+
+
+def timed(when: datetime.datetime) -> str:
+    """Date and time as people read them: "28 Nov 2026, 10:31"."""
+    return f"{dated(when)}, {when:%H:%M}"
 
 
 def capital(text: str) -> str:
@@ -12,9 +26,20 @@ def capital(text: str) -> str:
 
 def spoken(name: str) -> str:
     """Name of a variable as it is said: ``knee_flexion`` is "knee flexion"."""
-    return name.replace("_", " ")
+    return name.replace("_weight_bearing", " under the body's weight").replace("_", " ")
 
 
 def listed(names: Sequence[str]) -> str:
     """Names with commas and "and"."""
-    return " and ".join(", ".join(names).rsplit(", ", 1))
+    *before, last = names or [""]
+    return f"{', '.join(before)} and {last}" if before else last
+
+
+def both_sides(whose: Sequence[str]) -> str:
+    """Put sides together: "left and right elbow", else "left elbow, right knee"."""
+    parts = [each.partition(" ")[2] for each in whose]
+    told = [
+        f"left and right {part}" if part and parts.count(part) > 1 else each
+        for each, part in zip(whose, parts, strict=True)
+    ]
+    return ", ".join(dict.fromkeys(told))

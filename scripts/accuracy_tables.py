@@ -86,6 +86,7 @@ def rows(film: Film) -> list[Row]:
         Row("knee flexion in a squat", SQUATS, ("knee flexion",), "all", "knee_flexion"),
         Row("ankle in a squat, feet flat", SQUATS, ankle, "all", "ankle_dorsiflexion"),
         Row("hip flexion in a squat", SQUATS, ("hip flexion",), "all", "hip_flexion"),
+        Row("hip at the bottom of a squat", SQUATS, ("hip flexion",), "bottom", None),
         Row("ankle at the bottom of a squat", SQUATS, ankle, "bottom", None),
         Row("knees and hips of people who stand", standing, both, "all", None),
         Row("knee and hip while walking", WALKERS, both, "all", None),

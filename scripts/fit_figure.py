@@ -8,6 +8,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 
 import mobility as mb
+from mobility.kinematics.expected_error import Z95
 from mobility.virtual_lab.case import read_truth, truth_pose
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -23,7 +24,7 @@ def main() -> None:
     for axis, name in zip(axes, ("knee_flexion", "elbow_flexion"), strict=True):
         value, sd = (angles[each].sel(side=SIDE).squeeze() for each in (name, f"{name}_sd"))
         time = value["time"]
-        half = 1.96 * sd
+        half = Z95 * sd
         axis.fill_between(time, value - half, value + half, color="#0072b2", alpha=0.2, lw=0)
         axis.plot(time, value, color="#0072b2", label="fitted body, ± 95 %")
         true = truth[name].sel(side=SIDE).squeeze()

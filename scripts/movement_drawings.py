@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from mobility import tables
 from mobility.assessment.movements import TABLE, how_to_film
 from mobility.assessment.reference_ranges import reference_range
+from mobility.wording import capital, spoken
 
 PROJECT = Path(__file__).resolve().parents[1]
 PAGE = PROJECT / "docs" / "joint-mobility.md"
@@ -229,7 +230,7 @@ def draw(name: str, entry: dict[str, Any]) -> str:
                 parts.append(circle(at(side[key]), 3.2, "#FFFFFF", dot))
     parts.append(arc(end[scene.about or scene.chain[0]], scene, turn, at))
     parts += from_above(scene.posture, front=front)
-    title = f"{name.replace('_', ' ').capitalize()}, filmed from the {entry['view']}"
+    title = f"{capital(spoken(name))}, filmed from the {entry['view']}"
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}" '
@@ -339,7 +340,7 @@ ERRORS = {
 
 def listed(name: str, entry: dict[str, Any]) -> str:
     """Return what the page says of a movement."""
-    title = name.replace("_", " ").capitalize()
+    title = capital(spoken(name))
     drawing = how_to_film(name).drawing.relative_to(PROJECT).as_posix()
     error = entry["goniometer_error_deg"]
     kinds = (entry["range"]["kind"], "passive", "unstated")

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import csv
+import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 from mobility.sessions.files import read_dataset
+from mobility.store import Store
 
+FOLDER = "data/sessions"
+"""The store of a batch that is told of none, in the folder where it runs."""
 FAULTY = Path(__file__).with_name("faulty_worker.py")
 RESULTS = (
     *("pose.nc", "fitted.nc", "angles.nc", "repetitions.nc", "metrics.nc"),
@@ -23,6 +30,85 @@ def surroundings(place, fault):
         "FAULT": fault,
         "FAULT_FOLDER": str(place),
     }
+
+
+def start(place, *arguments, fault="none:none:0"):
+    """Start a command in `place`, with stand-ins in it and in its workers."""
+    code = (
+        "import runpy, sys\n"
+        f"runpy.run_path({str(FAULTY)!r})\n"
+        "sys.argv[0] = 'mobility'\n"
+        "from mobility.cli.main import main\nmain()"
+    )
+    (place / "tmp").mkdir(exist_ok=True)
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        cwd=place,
+        env={**surroundings(place, fault), "TMPDIR": str(place / "tmp")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def run(place, *arguments, **more):
+    """Status, standard output and standard error."""
+    process = start(place, *arguments, **more)
+    out, err = process.communicate(timeout=300)
+    assert "Traceback" not in err, err
+    return process.returncode, out, err
+
+
+def batch(place, *options, manifest="m.csv", store=FOLDER, **more):
+    """Status, what `mobility batch` answers, and what it said."""
+    command = ("batch", manifest, "--json", "--store", store, *options)
+    status, out, err = run(place, *command, **more)
+    return status, json.loads(out) if out else {}, err
+
+
+def counts(found):
+    return {state: found[state] for state in ("done", "skipped", "failed")}
+
+
+def rows_of(found):
+    with Path(found["summary"]["csv"]).open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def results(store):
+    """Content of all results in a store, by video and file; there is nothing else but records."""
+    found = {}
+    opened = Store(store)
+    for session in opened.sessions():
+        assert session.record.state == "analyzed"
+        if opened.is_remote:
+            names = set(opened._remote._base[session.id])
+            for name in RESULTS:
+                opened.fetch(session.id, name)
+        else:
+            names = {file.name for file in session.folder.iterdir()}
+        assert names - {"session.json"} == set(RESULTS)
+        found |= contents(session)
+    opened.close()
+    return found
+
+
+def in_the_end(place, undisturbed, store=FOLDER, s3=None):
+    """After one more run all is there, with the bytes of a run without a fault."""
+    status, found, err = batch(place, "--workers", 1, store=store)
+    assert (status, found["failed"]) == (0, 0), err
+    assert results(store if s3 is not None else place / store) == undisturbed
+    nothing_is_left(place, store, s3)
+
+
+def nothing_is_left(place, store=FOLDER, s3=None):
+    """Of a bucket only sessions and participants, no lock, and no working copy on this machine."""
+    hidden = [file.name for file in (place / "reports").rglob(".*")]
+    assert not [name for name in hidden if "unfinished" in name or ".tmp" in name]
+    if s3 is not None:
+        assert not [name for name in s3.files(store) if name.startswith(".")]
+        assert list((place / "tmp").glob("mobility-store-*")) == []
 
 
 def contents(session):

@@ -13,8 +13,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import FileChooser, Frame, Page, sync_playwright
 
 WIDTHS = (1000, 400)
 
@@ -88,12 +90,12 @@ def see_report(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
     return seen
 
 
-def until(page: Page, expression: str) -> None:
+def until(place: Page | Frame, expression: str) -> None:
     """Wait until an expression holds, in a page that lets nobody evaluate texts by itself."""
     for _ in range(600):
-        if page.evaluate(expression):
+        if place.evaluate(expression):
             return
-        page.wait_for_timeout(100)
+        place.wait_for_timeout(100)
     raise TimeoutError(expression)
 
 
@@ -120,7 +122,7 @@ def see_trial(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
     more = page.get_by_text("What else is told.").or_(page.get_by_text("It is not a diagnosis"))
     seen["more printed"] = more.first.is_visible()
     page.emulate_media(media="screen")
-    seen["widths"], seen["axe"] = {}, []
+    seen["widths"], seen["axe"], seen["body"] = {}, [], {}
     assert page.context.browser is not None
     for width, scheme in ((1280, "light"), (1280, "dark"), (400, "light"), (400, "dark")):
         # The page allows no script but its own, and so none that checks it.
@@ -133,6 +135,11 @@ def see_trial(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
         other.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true; })")
         seen["widths"][width] = other.evaluate(MEASURE_WIDTH)
         rules = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
+        panel = cv2.imdecode(
+            np.frombuffer(other.locator(".mobility-body canvas").screenshot(), np.uint8),
+            cv2.IMREAD_GRAYSCALE,
+        )
+        seen["body"][scheme] = float(np.median(panel)) / 255
         found = Axe().run(other, options=rules).response["violations"]
         seen["axe"] += [f"{width} {scheme}: {each['id']}" for each in found]
         if folder:
@@ -410,6 +417,7 @@ def read_report(report: Page) -> dict[str, Any]:
         "address": report.url,
         "report": report.locator("body").inner_text(),
         "headings": report.locator("h2, h3, h4").all_text_contents(),
+        "measures": report.locator("table").locator("th[scope=row]").all_text_contents(),
         "figures": report.evaluate("[...document.images].map(e => e.alt)"),
     }
 
@@ -439,8 +447,9 @@ def use_config(
     widget.wait_for(timeout=120_000)
     for label in (first, second, undone):
         widget.get_by_label(label, exact=True).check()
-        # The kernel has taken it once its curve is there; answered later, it would undo the next.
         widget.locator("figcaption").get_by_text(label, exact=True).wait_for()
+        # Until the kernel has answered, the page shows what was asked.
+        widget.locator("ul[aria-busy=false]").wait_for()
     # A curve that is drawn meanwhile moves the button away under the mouse.
     curves = widget.locator("figure.mobility-curve")
     for place in (0, 1):
@@ -448,6 +457,7 @@ def use_config(
     curves.nth(2).locator("svg path").first.wait_for(state="attached")
     widget.get_by_role("button", name="Undo").click()
     widget.get_by_label(undone, exact=True).and_(widget.locator(":not(:checked)")).wait_for()
+    widget.locator("ul[aria-busy=false]").wait_for()
     widget.get_by_role("button", name=f"Move {second} up").click()
     widget.get_by_label(f"Comment on {first}").fill("Check the alignment on the way down.")
     widget.locator("figure.mobility-curve").nth(1).locator("svg path").first.wait_for()
@@ -553,10 +563,10 @@ def use_trial(
     written.press("Tab")
     picture(page, "trial", folder)
     widget.get_by_role("button", name=f"Save {noun.lower()}s").click()
-    widget.get_by_text(f"saved; the next report is made with these {noun.lower()}s").wait_for(
+    widget.get_by_text(f"saved; the next report uses these {noun.lower()}s").wait_for(
         timeout=600_000  # where the code is newer than the demo, all is computed anew
     )
-    seen["by_hand"] = widget.get_by_role("button", name="Find them anew").is_enabled()
+    seen["by_hand"] = widget.get_by_role("button", name="Find them again").is_enabled()
     return seen
 
 
@@ -619,7 +629,7 @@ def use_upload(
     video = Path.cwd() / "data" / "demo" / demo / "video.mp4"
     widget.get_by_label("Video file").set_input_files(video)
     send.click()
-    widget.get_by_text("taken in as session").wait_for()
+    widget.get_by_text("is added, as session").wait_for()
     seen["good"] = faults()
     page.locator(".mobility-sessions tbody tr", has_text="p08").wait_for()
     return seen
@@ -712,7 +722,7 @@ def see_dead_ends(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
     form.get_by_role("alert").filter(has_text="metres").wait_for()
     form.get_by_label("Height").fill("1.72")
     form.get_by_role("button", name="Upload").click()
-    form.get_by_text("taken in as session").wait_for()
+    form.get_by_text("is added, as session").wait_for()
 
     # The address of a report is seen to be one; the dark theme is dark.
     report = open_report(page, "A wide one")
@@ -732,7 +742,277 @@ def see_dead_ends(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
     page.wait_for_timeout(500)
     seen["dark"] = [trial.evaluate(LIGHT), body.evaluate(LIGHT)]
     page.screenshot(path=folder / "dead-ends.png")
+    seen["keys"] = use_keys(page)
     seen["errors"] = page.locator(ERRORS).all_inner_texts()
+    return seen
+
+
+# Where the keyboard is: the control by its name, the widget around it, and whether it is seen.
+WHERE = """() => {
+    const e = document.activeElement;
+    const name = e.getAttribute("aria-label") || e.labels?.[0]?.innerText || e.innerText || "";
+    const {outlineStyle, outlineWidth} = getComputedStyle(e);
+    return {
+        tag: e.tagName, name: name.trim().split("\\n")[0],
+        widget: e.closest(".mobility > section")?.className || "",
+        seen: outlineStyle !== "none" && parseFloat(outlineWidth) >= 1,
+    };
+}"""
+
+MAYBE_OURS = ("BUTTON", "INPUT", "SELECT", "TEXTAREA", "SUMMARY", "CANVAS", "A")
+
+
+class Keyboard:
+    """Whoever has a page or a frame of it, and nothing but keys.
+
+    Attributes
+    ----------
+    unseen
+        Controls on which the focus could not be seen.
+    """
+
+    def __init__(self, page: Page, place: Page | Frame | None = None, *, widget: str = "") -> None:
+        self.page, self.place, self.widget = page, place or page, widget
+        self.unseen: list[str] = []
+
+    def to(self, name: str, *, key: str = "Tab", most: int = 400) -> None:
+        """Go on until the control whose name begins so has the focus."""
+        passed = []
+        for _ in range(most):
+            self.page.keyboard.press(key)
+            where = self.place.evaluate(WHERE)
+            passed.append(where["name"])
+            ours = self.place is not self.page or where["widget"] or not self.widget
+            if ours and where["tag"] in MAYBE_OURS and not where["seen"]:
+                self.unseen.append(where["name"])
+            if where["name"].startswith(name) and self.widget in where["widget"]:
+                return
+        raise AssertionError(f"{name!r} is not reached; passed were {passed}")
+
+    def press(self, *keys: str) -> None:
+        """Press keys, one after the other."""
+        for key in keys:
+            self.page.keyboard.press(key)
+
+    def play(self) -> list[float]:
+        """Play, pause, go two frames on with the slider; seconds before and after each."""
+
+        def seconds() -> float:
+            text = f"document.querySelector('{inside} input[type=range]').ariaValueText"
+            return float(self.place.evaluate(text).split(" ")[0])
+
+        inside = f".{self.widget}" if self.widget else ".mobility-trial"
+        found = [seconds()]
+        self.to("Play")
+        self.press("Space")
+        for _ in range(600):
+            if seconds() > found[0] + 0.3:
+                break
+            self.page.wait_for_timeout(100)
+        self.press("Space")
+        found.append(seconds())
+        self.to("Time in the trial")
+        self.press("ArrowRight", "ArrowRight")
+        return [*found, seconds()]
+
+
+# Whatever a page tries, it reads nothing of whoever serves it.
+TRIES = """async (address) => {
+    const said = {};
+    for (const [name, attempt] of Object.entries({
+        cookies: () => document.cookie,
+        storage: () => localStorage.length,
+        parent: () => window.parent === window ? null : window.parent.document.title,
+        fetch: async () => (await fetch(address, {credentials: "include"})).status,
+        socket: () => new Promise((good, bad) => {
+            const socket = new WebSocket(address.replace("http", "ws"));
+            socket.onopen = good;
+            socket.onerror = () => bad(new Error("refused"));
+        }),
+        script: () => new Promise((good) => {
+            const script = document.createElement("script");
+            script.textContent = "window.written = 1";
+            document.body.append(script);
+            setTimeout(() => good(window.written ?? null), 200);
+        }),
+    })) {
+        try { said[name] = await attempt() ?? null; } catch (error) { said[name] = error.name; }
+    }
+    return [window.origin, said];
+}"""
+
+
+WHITE = """canvas => {
+    const {width, height} = canvas;
+    const drawn = canvas.getContext("2d").getImageData(0, 0, width, height).data;
+    let found = 0;
+    for (let i = 0; i < drawn.length; i += 4)
+        if (drawn[i] + drawn[i + 1] + drawn[i + 2] + drawn[i + 3] === 4 * 255) found += 1;
+    return found;
+}"""
+
+
+def see_keys(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
+    """Read a report by keyboard alone, from a file."""
+    page.add_init_script(
+        """window.texts = [];
+        const {fillText} = CanvasRenderingContext2D.prototype;
+        CanvasRenderingContext2D.prototype.fillText = function (text, ...at) {
+            window.texts.push(text);
+            return fillText.call(this, text, ...at);
+        };"""
+    )
+    page.goto(url)
+    until(page, "document.querySelector('.live video')?.readyState >= 2")
+    keys = Keyboard(page)
+    text = "document.querySelector('.live input[type=range]').ariaValueText"
+    seen: dict[str, Any] = {
+        "first": page.evaluate(text),
+        "texts": page.evaluate("window.texts.filter((text) => text.includes('body'))"),
+    }
+    keys.to("The fitted body")
+    look = "document.querySelector('.mobility-body canvas').toDataURL()"
+    before = page.evaluate(look)
+    keys.press("ArrowRight")
+    seen["turned"] = before != page.evaluate(look)
+    seen["played"] = keys.play()
+    keys.press("Home")
+    seen["start"] = page.evaluate("window.texts.filter((text) => text.includes('body')).at(-1)")
+    boxes = ".live fieldset.mobility-choice input:checked"
+    name = page.locator(boxes).first.evaluate("box => box.labels[0].innerText.trim()")
+    panels = page.locator(".live .mobility-panels canvas").count()
+    keys.to(name)
+    keys.press("Space")
+    seen["curves"] = [panels, page.locator(".live .mobility-panels canvas").count()]
+    seen["opened"] = [page.locator("details[open]").count()]
+    keys.to("More")
+    keys.press("Enter")
+    seen["opened"].append(page.locator("details[open]").count())
+    seen["unseen"] = keys.unseen
+    if folder:
+        page.screenshot(path=folder / "keys.png", full_page=True)
+    return seen
+
+
+def see_fenced(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
+    """Look at a report that a server serves; it tries to read what is not its own."""
+    page.context.add_cookies([{"name": "secret", "value": "1", "url": url}])
+    page.goto(url)
+    until(page, "document.querySelector('.live video')?.readyState >= 2")
+    page.get_by_role("button", name="One frame on").click()
+    origin, said = page.evaluate(TRIES, url)
+    return {
+        "frame": page.get_by_label("Time in the trial").get_attribute("aria-valuetext"),
+        "origin": origin,
+        "tried": said,
+        "title": page.title(),
+    }
+
+
+def see_open_keys(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
+    """Use the page of `mobility open`, which has two sessions, by keyboard alone."""
+    page.goto(url)
+    page.set_default_timeout(400_000)
+    sessions = page.locator(".mobility-sessions")
+    sessions.locator("tbody tr").nth(1).wait_for()
+    table = Keyboard(page, widget="mobility-sessions")
+    people = sessions.locator("tbody tr td:nth-child(3)")
+    table.to("Participant")
+    seen: dict[str, Any] = {}
+    for key in ("Enter", "Space"):
+        table.press(key)
+        seen.setdefault("sorted", []).append(people.all_inner_texts())
+
+    table.to("Open A squat")
+    table.press("Enter")
+    page.locator("[data-place=trial] .mobility-trial canvas").first.wait_for()
+    until(page, "document.querySelector('[data-place=trial] video')?.readyState >= 2")
+    # Who opened it goes on from there.
+    seen["stays"] = page.evaluate(WHERE)["name"]
+    trial = Keyboard(page, widget="mobility-trial")
+    seen["played"] = trial.play()
+    panels = page.locator("[data-place=trial] .mobility-panels canvas")
+    before = panels.count()
+    trial.to("Trunk lean")
+    trial.press("Space")
+    seen["curves"] = [before, panels.count()]
+
+    table.to("Report A squat")
+    table.press("Enter")
+    inside = page.frame_locator(".mobility-report iframe")
+    inside.locator(".live video").wait_for()
+    seen["waited"] = page.evaluate(WHERE)["name"]
+    frame = page.locator(".mobility-report iframe").element_handle().content_frame()
+    assert frame is not None
+    report = Keyboard(page, frame)
+    seen["report"] = report.play()
+    if folder:
+        page.screenshot(path=folder / "open-report.png")
+    opened = inside.locator("details[open]")
+    before = opened.count()
+    frame_headings = inside.locator("summary").all_inner_texts()
+    report.to(frame_headings[-1].strip())
+    report.press("Enter")
+    seen["headings"] = [before, opened.count()]
+    address = page.evaluate("new URL('/api/contents', location.href).href")
+    seen["tried"] = frame.evaluate(TRIES, address)
+    seen["open to us"] = page.evaluate("async (a) => (await fetch(a)).status", address)
+
+    form = Keyboard(page, widget="mobility-upload")
+    form.to("Video file")
+    choosers: list[FileChooser] = []
+    page.on("filechooser", lambda chooser: choosers.append(chooser))
+    for _ in range(60):
+        # The browser may still think that the report's frame has the focus: the key gets lost.
+        form.press("Enter")
+        page.wait_for_timeout(2000)
+        if choosers:
+            break
+    choosers[0].set_files(
+        {"name": "broken.mp4", "mimeType": "video/mp4", "buffer": b"no video" * 99}
+    )
+    form.to("Participant")
+    page.keyboard.type("p08")
+    form.to("Upload")
+    form.press("Enter")
+    fault = page.locator(".mobility-upload .mobility-fault:visible").filter(has_text="broken")
+    fault.wait_for()
+    seen["fault"] = fault.inner_text()
+    seen["unseen"] = [*table.unseen, *trial.unseen, *report.unseen, *form.unseen]
+    white = page.locator("[data-place=trial] .mobility-body canvas").evaluate(WHITE)
+    assert white > 100  # the ground of the light theme, around the bones
+    page.emulate_media(color_scheme="dark")
+    body = page.locator("[data-place=trial] .mobility-body canvas")
+    cursor = page.locator("[data-place=trial] .mobility-cursor")
+    seen["dark"] = [page.locator(".mobility-trial").evaluate(LIGHT), body.evaluate(LIGHT)]
+    seen["cursor"] = cursor.evaluate("e => getComputedStyle(e).borderLeftColor")
+    page.wait_for_timeout(500)
+    seen["left white"] = body.evaluate(WHITE)
+    if folder:
+        page.screenshot(path=folder / "open-keys.png", full_page=True)
+    return seen
+
+
+def use_keys(page: Page) -> dict[str, Any]:
+    """Choose an angle, comment on it, save, and play the trial, in JupyterLab by keyboard alone."""
+    config = Keyboard(page, widget="mobility-config")
+    editor = page.locator(".mobility-config")
+    config.to("Elbow, right")
+    config.press("Space")
+    editor.get_by_label("Comment on Elbow, right").wait_for()
+    config.to("Comment on Elbow, right")
+    page.keyboard.type("Slower next time.")
+    config.to("Save")
+    config.press("Enter")
+    editor.get_by_text("saved; the next report shows it").wait_for()
+    trial = Keyboard(page, widget="mobility-trial")
+    seen: dict[str, Any] = {"played": trial.play()}
+    panels = page.locator(".mobility-trial .mobility-panels canvas")
+    before = panels.count()
+    trial.to("Trunk lean")
+    trial.press("Space")
+    panels.nth(before).wait_for()
+    seen["unseen"] = [*config.unseen, *trial.unseen]
     return seen
 
 
@@ -783,7 +1063,7 @@ def see_open(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
     seen["drawing"] = phone.locator("#drawing").evaluate("image => image.naturalWidth")
     phone.get_by_label("What do you film?").select_option("Overhead squat")
     camera.set_input_files(folder / "phone.mp4")
-    phone.locator("#doing").filter(has_text="Looking at the movement").wait_for()
+    phone.locator("#doing").filter(has_text="Measuring the movement").wait_for()
 
     page.set_default_timeout(400_000)
     page.locator("[data-place=trial] .mobility-trial").wait_for()
@@ -794,6 +1074,13 @@ def see_open(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
     on_phone = phone.frame_locator("#report")
     on_phone.locator("h1").first.wait_for()
     seen["phone's report"] = on_phone.locator("body").inner_text()
+    # The trial plays on the phone; the report in the page reads nothing of it, nor with its key.
+    on_phone.locator(".live video").wait_for()
+    report = phone.locator("#report").element_handle().content_frame()
+    assert report is not None
+    until(report, "document.querySelector('.live video').readyState >= 2")
+    sessions_of = phone.evaluate("new URL('/mobility-assessment/sessions/', location.href).href")
+    seen["phone's fence"] = report.evaluate(TRIES, sessions_of)
     seen["phone's width"] = phone.evaluate(MEASURE_WIDTH)
     phone.screenshot(path=folder / "phone.png", full_page=True)
     phone.reload()
@@ -820,6 +1107,13 @@ def see_open(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
         sessions.locator("tbody tr td:nth-child(3)").all_inner_texts(),
         sessions.locator("th[aria-sort=ascending]").inner_text(),
     ]
+    seen["lines of dates"] = sessions.locator(".mobility-date").evaluate_all(
+        """cells => cells.map((cell) => {
+            const text = document.createRange();
+            text.selectNodeContents(cell);
+            return text.getClientRects().length;
+        })"""
+    )
     page.screenshot(path=folder / "open.png", full_page=True)
     # What there is outlives the page.
     page.reload()
@@ -842,7 +1136,10 @@ def main(chromium: str, kind: str, url: str, folder: str | None = None) -> None:
         "remote": see_remote,
         "saved": see_saved,
         "keyboard": see_keyboard,
+        "keys": see_keys,
+        "fenced": see_fenced,
         "open": see_open,
+        "open keys": see_open_keys,
         "dead ends": see_dead_ends,
     }[kind]
     said: list[str] = []

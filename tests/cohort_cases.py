@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,12 @@ def add_session(
     date: str,
     values: Mapping[str, Any] | None = None,
     sd: float | None = None,
+    warnings: Sequence[str] = (),
 ) -> None:
-    """Put a session into `store`: the demo's, with other numbers of some metrics."""
+    """Put a session into `store`: the demo's, with other numbers of some metrics.
+
+    `warnings` are the codes of its warnings, beside those of the demo.
+    """
     folder = store.path / name
     folder.mkdir(parents=True)
     for file in _KEPT:
@@ -38,6 +42,7 @@ def add_session(
     write_dataset(folder / "metrics.nc", metrics)
     record = json.loads((folder / "session.json").read_text())
     record |= {"session_id": name, "user_id": user_id, "created_at": f"{date}T10:00:00+02:00"}
+    record["warnings"] += [{"code": code, "message": "Something was seen."} for code in warnings]
     del record["stages"]["table"]  # of other numbers
     stage = record["stages"]["metrics"]
     stage["sha256"] = hashlib.sha256((folder / "metrics.nc").read_bytes()).hexdigest()

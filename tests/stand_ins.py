@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 from mobility.documents.fill import report_document
-from mobility.errors import BadInputError, NotFoundError, VideoError
+from mobility.errors import BadInputError, NobodyFoundError, NotFoundError, VideoError
 from mobility.kinematics.calibration import Calibration
 from mobility.kinematics.skeleton import KEYPOINTS
 from mobility.provenance import sha256, with_history
@@ -132,7 +132,7 @@ def estimate_pose(
 ) -> xr.Dataset:
     CALLS.append("second_pose" if "-2" in Path(video).name else "pose")
     if b"nobody" in Path(video).read_bytes():
-        raise VideoError(f"{Path(video).name}: nobody was found in it")
+        raise NobodyFoundError(f"{Path(video).name}: nobody was found in it")
     return pose().assign_attrs(video_sha256=sha256(video), subject=json.dumps(subject))
 
 
@@ -148,6 +148,10 @@ def camera(name: str, width: int, turn: float, height: int = 480) -> str:
 def clean_pose(raw: xr.Dataset, *, visibility_threshold: float = 0.5) -> xr.Dataset:
     CALLS.append("fitted")
     return raw.assign_attrs(cleaned=visibility_threshold)
+
+
+def on_own_sides(pose: xr.Dataset, cleaned: xr.Dataset) -> xr.Dataset:
+    return pose
 
 
 def fit_body(
@@ -210,10 +214,20 @@ def knee_movement(fitted: xr.Dataset, reps: xr.Dataset) -> xr.Dataset:
     return movement()
 
 
+def pictures(info: object, raw: xr.Dataset) -> dict[str, object]:
+    return {"light": "ok"}
+
+
 def capture_quality(
-    raw: xr.Dataset, info: object, fitted: xr.Dataset, *, camera: int = 0
+    raw: xr.Dataset,
+    info: object,
+    fitted: xr.Dataset,
+    *,
+    camera: int = 0,
+    seen: dict[str, object] | None = None,
 ) -> dict[str, object]:
     assert "cleaned" in fitted.attrs
+    assert seen in ([None] if camera else [None, {"light": "ok"}])
     CALLS.append("capture_quality")
     return {"frames": raw.sizes["time"]}
 
@@ -263,8 +277,8 @@ def modules() -> dict[str, ModuleType]:
     contents = {
         "mobility.capture.video": [probe],
         "mobility.capture.pose": [estimate_pose],
-        "mobility.capture.quality": [capture_quality],
-        "mobility.kinematics.clean": [clean_pose],
+        "mobility.capture.quality": [capture_quality, pictures],
+        "mobility.kinematics.clean": [clean_pose, on_own_sides],
         "mobility.kinematics.fit.entry": [fit_body],
         "mobility.kinematics.angles": [joint_angles, with_raw_angles],
         "mobility.kinematics.repetitions": [find_repetitions, set_repetitions],
@@ -279,6 +293,7 @@ def modules() -> dict[str, ModuleType]:
         for function in functions:
             setattr(found[name], function.__name__, function)
     found["mobility.kinematics.fit.entry"].VISIBILITY_THRESHOLD = 0.1  # type: ignore[attr-defined]
+    found["mobility.capture.quality"].GROUPS = {}  # type: ignore[attr-defined]
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -72,6 +73,9 @@ def lab(project: Path, tmp_path: Path) -> Iterator[str]:
 def test_make_lab_opens_a_notebook_that_runs(
     lab: str, demo: Path, project: Path, tmp_path: Path, browse: Callable[..., Any]
 ) -> None:
+    # The address that is printed leads there too, and not to the launcher.
+    log = (tmp_path / ".jupyter-of-test" / "log").read_text(encoding="utf-8")
+    assert "/lab/tree/workbench.ipynb?token=" in log
     seen = browse("notebook", lab, tmp_path)
     assert seen["title"].startswith("workbench")
     assert [cell["errors"] for cell in seen["cells"] if cell["errors"]] == []
@@ -83,12 +87,12 @@ def test_make_lab_opens_a_notebook_that_runs(
     assert [cell.execution_count for cell in code] == numbers
     outputs = [output for cell in code for output in cell.outputs]
     assert [o for o in outputs if o.output_type == "error" or o.get("name") == "stderr"] == []
-    # A figure, and tables: one row a repetition, two a group of metrics.
+    # A figure, and tables: one row a repetition, and of four metrics each side and the difference.
     # The drawing of a movement is hidden until one is chosen.
     pictures = [width for cell in seen["cells"] for width in cell["pictures"] if width]
     assert pictures
     assert min(pictures) > 300
-    assert {3, 8} <= {cell["rows"] for cell in seen["cells"]}
+    assert {3, 12} <= {cell["rows"] for cell in seen["cells"]}
     assert seen["said"] == []
     assert seen["dialogs"] == []
     assert hosts(seen["asked"]) == {"127.0.0.1"}
@@ -103,7 +107,7 @@ def test_the_workbench_leads_single_joints_from_an_empty_store_to_a_report(
     filmed = project / "data" / "demo" / "joint-angle-mobility" / "video.mp4"
     for before, after in (
         ('"Overhead Squat"', '"Joint Angle Mobility"'),
-        ('""  # your', f'"{filmed}"  # your'),
+        ('""  # path of', f'"{filmed}"  # path of'),
     ):
         assert before in parameters.source
         parameters.source = parameters.source.replace(before, after)
@@ -129,10 +133,9 @@ def test_the_workbench_leads_single_joints_from_an_empty_store_to_a_report(
     joints = {"Ankle", "Knee", "Hip", "Shoulder", "Elbow"}
     told = [h for h in seen["headings"] if h.strip() and h.split()[-1].capitalize() in joints]
     assert told == ["Shoulder", "Left elbow"]
-    # The right arm is hidden, and has no curve.
-    assert [alt for alt in seen["figures"] if "angle over time" in alt] == [
-        "Left shoulder: angle over time with its extremes",
-        "Left elbow: angle over time with its extremes",
+    assert [alt for alt in seen["figures"] if "over the whole recording" in alt] == [
+        "Shoulder flexion over the whole recording",
+        "Elbow flexion over the whole recording",
     ]
 
     # The cursor runs while the video plays.
@@ -218,7 +221,7 @@ def test_the_workbench_has_no_dead_ends(
     assert seen["elsewhere"] == [True, False]
     first, still, below = seen["warnings"]
     assert first == still == below
-    assert "refused" in first
+    assert "too uncertain to be given" in first
     assert seen["played to"] > 5
     # The head: a ball of 0.1 m; the nose: a dot.
     radii = sorted(circle[2] for circle in seen["circles"])
@@ -230,6 +233,14 @@ def test_the_workbench_has_no_dead_ends(
     assert line == "underline"
     assert colour != around
     assert max(seen["dark"]) < 0.2
+    # By keyboard alone, in the dark: an angle, a comment, saved; the trial is played and scrubbed.
+    begun, paused, scrubbed = seen["keys"]["played"]
+    assert begun < paused < scrubbed
+    assert seen["keys"]["unseen"] == []
+    assert store.session("elbow").config() == {
+        "shown_angles": ["right_elbow_angle"],
+        "comments": {"right_elbow_angle": "Slower next time."},
+    }
     (taken,) = [session for session in store.sessions() if session.record.user_id == "p09"]
     assert taken.second_video is not None
     assert taken.second_video.read_bytes() == (joints / "video.mp4").read_bytes()
@@ -387,7 +398,7 @@ def test_a_saved_notebook_shows_something_where_each_widget_was(
     assert "<img" in settings
     assert "<img" in trial
     assert "<td>An old one</td>" in sessions
-    assert "A form to take a video in" in upload
+    assert "A form to add a video" in upload
     assert "application/vnd.jupyter.widget-view+json" not in html
 
     # In JupyterLab: from somebody else, and one's own, where the kernel that made it is gone.
@@ -398,7 +409,7 @@ def test_a_saved_notebook_shows_something_where_each_widget_was(
         assert len(shown["pictures"]) == 2, whose
         assert min(shown["pictures"]) > 300, whose
         assert "An old one" in shown["text"], whose
-        assert "A form to take a video in" in shown["text"], whose
+        assert "A form to add a video" in shown["text"], whose
         assert shown["errors"] == [], whose
     assert seen["hidden"] == [False] * 4
     assert seen["own"]["stills"] == [True] * 4
@@ -413,11 +424,10 @@ def test_what_is_chosen_stands_in_the_report(
         seen = browse("settings", address, tmp_path)
     assert urlsplit(seen["address"]).path == "/files/reports/joints/joint-angle-mobility.html"
     assert "Check the alignment on the way down." in seen["report"]
-    assert [name for name in seen["headings"] if name in ("Left hip", "Knee")] == [
-        "Left hip",
-        "Knee",
-    ]
-    assert not any("lbow" in name for name in seen["headings"])
+    # Gauges, then all measures.
+    told = " ".join(seen["measures"])
+    assert re.search(r"^Hip.* Knee.*Left hip.*Left knee.*Right knee", told)
+    assert not any("lbow" in name for name in (*seen["headings"], *seen["measures"]))
     assert seen["figures"]
     assert seen["said"] == []
     assert hosts(seen["asked"]) == {"127.0.0.1"}

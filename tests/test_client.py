@@ -47,6 +47,6 @@ def test_the_key_is_for_its_server_only(page, tmp_path):
 def test_a_page_is_no_answer(page):
     with (
         Client(f"http://127.0.0.1:{page[0]}", "mob_key") as client,
-        pytest.raises(StorageError, match="is no JSON"),
+        pytest.raises(StorageError, match="is not JSON"),
     ):
         client.sessions()

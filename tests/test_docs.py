@@ -131,3 +131,22 @@ def test_pictures_are_small(project):
 def test_the_citation_is_of_this_version(project):
     citation = yaml.safe_load((project / "CITATION.cff").read_text(encoding="utf-8"))
     assert (citation["version"], citation["license"]) == (mb.__version__, "BSD-3-Clause")
+
+
+def test_links_of_the_pages_lead_somewhere_in_a_copy(project):
+    pages = [project / "CONTRIBUTING.md", *(project / "docs").glob("*.md")]
+    for page in [*pages, *(project / "docs" / "tutorials").glob("*.md")]:
+        for link in re.findall(r"\]\(([^)#:]+)[^):]*\)", page.read_text("utf-8")):
+            target = (page.parent / link).resolve()
+            assert target.exists(), (page.name, link)
+            assert target.parent.name != "reference", "made with the pages"
+
+
+def test_links_to_what_a_page_is_made_of_lead_to_that_page(project, modules, pages):
+    assert set(modules[1].SEEN_AS.values()) == set(pages)
+    assert all((project / path).exists() for path in modules[1].SEEN_AS)
+    seen = modules[1].seen_from_here
+    assert seen("[a](../mobility/tables)") == "[a](reference/tables.md)"
+    assert seen("[a](../../benchmarks/real.md)") == "[a](../reference/measured-real.md)"
+    other = "[a](../mobility/tables/fit.yaml), [b](fit.md), [c](https://x.org/a)"
+    assert seen(other) == other

@@ -64,17 +64,18 @@ def test_shares_by_hand(benchmark):
     assert counted["grey"] == 5
 
 
-def test_a_fault_is_counted_over_all_views_and_in_each(benchmark):
+def test_a_fault_is_counted_over_all_views(benchmark):
     frame = pd.concat(
         [
             told(benchmark, ["TP", "TN"], view="side", item="arms_fall", measure="arm_fall"),
             told(benchmark, ["FN"], view="front", item="arms_fall", measure="arm_fall"),
+            told(benchmark, ["FP"], item="heel_rise"),
         ]
     )
-    table = benchmark.table(frame).set_index("view")
-    assert table.loc["side", ["TP", "TN", "FN"]].tolist() == [1, 1, 0]
-    assert table.loc["front", "FN"] == 1
-    assert table.loc["**all**", ["TP", "TN", "FN"]].tolist() == [1, 1, 1]
+    table = benchmark.table(frame).set_index("item")
+    assert table.loc["arms_fall", ["TP", "TN", "FN", "FP"]].tolist() == [1, 1, 1, 0]
+    text = benchmark.markdown(table.reset_index(), "3", ["grid.yaml"])
+    assert "\n| NASM | arms fall | 1 | 1 | 0 | 1 | 0 | 0 | 0.50 (0.01 to 0.99) | 1.00" in text
 
 
 def test_interval_of_a_share(benchmark):
@@ -97,28 +98,6 @@ def test_every_criterion_compensation_and_rule_has_a_margin(benchmark):
     untold = {"knee_flexion_variability", "smoothness_sparc"}
     measures |= {rule["metric"] for rule in rules.values()} - untold
     assert measures == set(benchmark.MARGIN)
-
-
-def test_grid_has_at_least_40_trials_and_each_fault_in_many_and_not_in_many(project):
-    grids = [project / "benchmarks" / name for name in ("findings.yaml", "findings_2.yaml")]
-    cases = [case for grid in grids for case in grid_cases(read_grid(grid))]
-    assert len(cases) == 68 + 40
-    motions = [case.motion for case in cases]
-
-    def worst(motion, name):
-        value = getattr(motion, name)
-        return max(value.left, value.right) if hasattr(value, "left") else value
-
-    faults = {
-        "toe_out": [worst(m, "toe_out") > 30 for m in motions],
-        "knees_in": [worst(m, "knees_in") >= 12 for m in motions],
-        "heel_rise": [worst(m, "heel_rise") >= 9 for m in motions],
-        "arm_fall": [m.arm_fall >= 40 for m in motions],
-        "shift": [abs(m.shift_m) >= 0.035 for m in motions],
-        "depth": [m.depth >= 58 for m in motions],
-    }
-    for name, present in faults.items():
-        assert 15 <= sum(present) <= len(cases) - 15, name
 
 
 def test_cases_that_cannot_be_done_are_left_out_but_not_many(benchmark, tmp_path):

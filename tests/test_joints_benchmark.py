@@ -13,7 +13,7 @@ from extras import require
 
 from mobility.errors import BadInputError, VideoError
 from mobility.virtual_lab.case import perform_case, true_positions, write_dataset
-from mobility.virtual_lab.single_joint import Movement, joint_duration_s
+from mobility.virtual_lab.single_joint import MOVEMENTS
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def test_grids_draw_the_same_each_time_and_different_people(
     again = list(benchmark.clips(folder / "movements.yaml"))
     assert grids[0] == again
     for grid in grids:
-        assert {clip.case.motion.movement for clip in grid} == set(Movement.__args__)  # type: ignore[attr-defined]
+        assert {clip.case.motion.movement for clip in grid} == set(MOVEMENTS)
         assert len({clip.case.name for clip in grid}) == len(grid)
         sexes = [clip.case.body.sex for clip in grid]
         assert sexes.count("male") == pytest.approx(len(grid) / 2, abs=1)
@@ -55,7 +55,7 @@ def test_each_movement_is_filmed_twice_in_the_same_set_up(
 ) -> None:
     takes = list(benchmark.clips(project / "benchmarks" / "movements_twice.yaml"))
     assert [clip.take for clip in takes] == [1, 2] * 15
-    assert {clip.case.motion.movement for clip in takes} == set(Movement.__args__)  # type: ignore[attr-defined]
+    assert {clip.case.motion.movement for clip in takes} == set(MOVEMENTS)
     for one, other in zip(takes[::2], takes[1::2], strict=True):
         first, second = one.case, other.case
         assert first.body == second.body
@@ -74,7 +74,7 @@ def test_truth_and_picture_agree_in_the_right_view(benchmark: ModuleType, projec
         if clip.beside:
             continue
         motion = clip.case.motion
-        time = np.arange(0, joint_duration_s(motion), 0.1)
+        time = np.arange(0, motion.phases.duration_s, 0.1)
         body, trial = perform_case(clip.case, time)
         truth = true_positions(clip.case, body, trial)
         image = seen(truth, clip.case.camera.azimuth)

@@ -77,23 +77,14 @@ def curves(made: Any) -> Any:
 def shifted(source: Path, target: Path, *, by: float) -> Path:
     """The same file with other times."""
     lines = source.read_text().splitlines()
-    trc = source.suffix == ".trc"
-    out, inside = [], False
-    for line in lines:
-        cells = line.split("\t")
-        place = 1 if trc else 0
-        try:
-            number = float(cells[place])
-        except (ValueError, IndexError):
-            number = None
-        if trc:
-            inside = len(cells) > 3 and cells[0].strip().isdigit() and len(cells) > 20
-        else:
-            inside = number is not None and len(cells) > 10
-        if inside and number is not None:
-            cells[place] = f"{number + by:.8f}"
-        out.append("\t".join(cells))
-    target.write_text("\n".join(out) + "\n")
+    is_trc = source.suffix == ".trc"
+    place = 1 if is_trc else 0
+    for i in range(5 if is_trc else lines.index("endheader") + 2, len(lines)):
+        cells = lines[i].split("\t")
+        if len(cells) > 1:
+            cells[place] = f"{float(cells[place]) + by:.8f}"
+        lines[i] = "\t".join(cells)
+    target.write_text("\n".join(lines) + "\n")
     return target
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -16,12 +17,14 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from demo_sessions import taken_as_current
 from jupyter_lab import PLACES
 
 from mobility.capture.video import read_frames, write_video
 from mobility.errors import ConflictError
 from mobility.server.keys import Keys
 from mobility.server.phones import network_address
+from mobility.sessions.files import read_json, write_json
 from mobility.store import Store
 
 try:
@@ -77,13 +80,13 @@ def opened(tmp_path: Path) -> Iterator[Opened]:
             start_new_session=True,
         )
     try:
-        said = said_until(process, out, "more codes are on the page")
+        said = said_until(process, out, "get more codes on the page")
         code = next(line for line in said.splitlines() if "/mobility/phone/" in line)
         yield Opened(said.splitlines()[0], code, said, store, process)
     finally:
         os.killpg(process.pid, signal.SIGINT)
         try:
-            process.wait(timeout=30)
+            process.wait(timeout=300)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
@@ -95,6 +98,21 @@ def opened(tmp_path: Path) -> Iterator[Opened]:
 def cut(video: Path, out: Path, *, stop: float) -> None:
     """Write the beginning of a video."""
     write_video(out, ((frame.time, frame.image) for frame in read_frames(video, stop=stop)))
+
+
+def fenced(seen: list[Any]) -> bool:
+    """Whether a report in a page has no login, and no way to what the page around it may see."""
+    return seen == [
+        "null",
+        {
+            "cookies": "SecurityError",
+            "storage": "SecurityError",
+            "parent": "SecurityError",
+            "fetch": "TypeError",
+            "socket": "Error",
+            "script": None,
+        },
+    ]
 
 
 def test_a_video_is_dropped_and_a_phone_films(
@@ -140,16 +158,20 @@ def test_a_video_is_dropped_and_a_phone_films(
     assert seen["drawing"] > 300
     assert "p09" in seen["phone's report"]
     assert seen["phone's width"] == 390
+    assert fenced(seen["phone's fence"])
     # The table, with pictures; the trials beside each other.
     assert len(seen["rows"]) == 2
-    assert all(re.search("good|limited|unusable|no overhead squat", row) for row in seen["rows"])
+    assert all(re.search("good|limited|unusable|not this exercise", row) for row in seen["rows"])
     assert seen["sorted"] == [["p08", "p09"], "Participant"]
+    assert seen["lines of dates"] == [1] * 4  # day and time of each
     left, right = seen["boxes"]
     assert abs(left["y"] - right["y"]) < 2
     assert right["x"] >= left["x"] + left["width"]
     # Nothing was asked of anybody else, and the key is in no address that was asked for.
     assert {urlsplit(address).hostname for address in seen["asked"]} == {"127.0.0.1"}
-    asked = [address for address in seen["of the phone"] if not address.startswith("data:")]
+    asked = [
+        address for address in seen["of the phone"] if not address.startswith(("data:", "blob:"))
+    ]
     assert {urlsplit(address).netloc for address in asked} == {network.netloc}
     assert not any("mob_" in urlsplit(a).path + urlsplit(a).query for a in asked)
     assert seen["said"] == []
@@ -172,3 +194,32 @@ def test_a_video_is_dropped_and_a_phone_films(
         Keys(store).revoke_of("p09")
         assert phone.get("/sessions/").status_code == 401
     assert httpx.get(seen["code"]).status_code == 403
+
+
+def test_the_page_is_used_by_keyboard_alone(
+    opened: Opened, demo: Path, tmp_path: Path, browse: Callable[..., Any]
+) -> None:
+    store = Store(opened.store)
+    for name, who in (("one", "p01"), ("two", "p02")):
+        shutil.copytree(demo, store.path / name)
+        record = read_json(store.path / name / "session.json")
+        changed = {"session_id": name, "user_id": who, "session_name": f"A squat of {who}"}
+        write_json(store.path / name / "session.json", {**record, **changed})
+        taken_as_current(store.session(name))
+
+    seen = browse("open keys", opened.page, tmp_path)
+
+    assert seen["sorted"] == [["p01", "p02"], ["p02", "p01"]]
+    assert seen["stays"].startswith("Open A squat")
+    assert seen["waited"].startswith("Report A squat")
+    for begun, paused, scrubbed in (seen["played"], seen["report"]):
+        assert begun < paused < scrubbed
+    assert seen["curves"][1] == seen["curves"][0] + 1
+    assert seen["headings"][1] == seen["headings"][0] + 1
+    assert max(seen["dark"]) < 0.2
+    assert seen["left white"] == 0
+    assert seen["cursor"] == "rgb(236, 236, 236)"
+    assert seen["fault"].startswith("broken.mp4")
+    assert seen["unseen"] == []
+    assert fenced(seen["tried"])
+    assert seen["open to us"] == 200

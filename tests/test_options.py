@@ -88,12 +88,15 @@ def test_times_of_a_repetition():
         ({**TIMES, "joint": 1}, "repetition 1: 'joint' is unknown; did you mean 'joints'"),
         (
             {**TIMES, "foo": 1},
-            "repetition 1: 'foo' is unknown; choose of start, bottom, end, joints",
+            "repetition 1: 'foo' is unknown; choose from start, bottom, end, joints",
         ),
         ({**TIMES, 7: 1}, "repetition 1: 7 is unknown"),
         ({**TIMES, "start": True}, "repetition 1: must have start, bottom"),
         ({**TIMES, "end": 10**400}, "repetition 1: must have start, bottom"),
-        ({**TIMES, "accepted": False, "reason": "shallow"}, "repetition 1: was not accepted"),
+        (
+            {**TIMES, "accepted": False, "reason": "shallow"},
+            "repetition 1: is marked as not accepted",
+        ),
         ({"start": 0.5, "end": 2}, "repetition 1: must have start, bottom"),
         ([0.5, 1.4, 2], "repetition 1: must have start, bottom"),
     ],

@@ -58,6 +58,15 @@ def test_a_curve_is_the_angle_with_its_band_on_the_axes_given(trial: Any) -> Non
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("Time (s)", "Degrees")
 
 
+def test_of_what_was_refused_altogether_it_is_said_why(trial: Any) -> None:
+    _, angles, _ = trial
+    refused = angles["hip_flexion"] * np.nan
+    none = angles.assign(hip_flexion=refused.assign_attrs(refused="it is too uncertain"))
+    ax = mb.plot.curves(none, "hip_flexion")
+    assert [text.get_text() for text in ax.texts] == ["it is too uncertain"]
+    assert not mb.plot.curves(angles, "hip_flexion").texts
+
+
 def test_the_mean_of_the_repetitions_leaves_the_rejected_one_out(trial: Any) -> None:
     _, angles, repetitions = trial
     ax = mb.plot.repetitions(angles, repetitions, "knee_flexion")
@@ -65,6 +74,13 @@ def test_the_mean_of_the_repetitions_leaves_the_rejected_one_out(trial: Any) -> 
     *single, mean = drawn(ax, "right")
     assert len(single) == 2
     np.testing.assert_allclose(mean, each.sel(side="right").mean("rep"), rtol=1e-12)
+
+
+def test_a_band_of_the_spread_needs_three_repetitions(trial: Any) -> None:
+    _, angles, repetitions = trial
+    for accepted, bands in ((repetitions["accepted"].values, 0), (np.ones(3, bool), 2)):
+        given = repetitions.assign(accepted=("rep", accepted))
+        assert len(mb.plot.repetitions(angles, given, "knee_flexion").collections) == bands
 
 
 def test_without_a_repetition_the_panel_says_so(trial: Any) -> None:
@@ -128,7 +144,7 @@ def test_bland_altman_shows_bias_and_limits_of_the_agreement(trial: Any) -> None
         (lambda pose, angles, reps: mb.plot.compare(angles, angles, "hip"), "no angle 'hip'"),
         (lambda pose, angles, reps: mb.plot.body(pose, view="back"), "left, right or front"),
         (lambda pose, angles, reps: mb.plot.body(angles), "plot.body"),
-        (lambda pose, angles, reps: mb.plot.body(pose * np.nan), "seen in no frame"),
+        (lambda pose, angles, reps: mb.plot.body(pose * np.nan), "not seen in any frame"),
         (
             lambda pose, angles, reps: mb.plot.bland_altman(
                 mb.agreement(angles, angles, reps), metric="peek"

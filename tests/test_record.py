@@ -208,7 +208,7 @@ def test_the_demo_is_recorded(
     out = tmp_path / "out"
     record.record(out, data=tmp_path, cache=tmp_path, poses=tmp_path / "poses", only=[name])
     found = record.leaves(out / name)
-    stored = xr.load_dataset(pose, engine="h5netcdf")
+    stored = xr.load_dataset(pose)
     np.testing.assert_array_equal(found["pose:image_position"], stored["image_position"].values)
     assert found["angles.attributes:elbow_flexion.attrs.units"] == "degree"
     assert np.isfinite(found["metrics:maximum"]).any()

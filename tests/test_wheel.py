@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import site
 import subprocess
@@ -15,30 +16,34 @@ from urllib.parse import urlparse
 import pytest
 
 pytestmark = pytest.mark.slow
+PIP = (sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check")
 
 
 @pytest.fixture(scope="module")
 def installed(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of the programs of an environment in which a wheel of this package was installed."""
     folder = tmp_path_factory.mktemp("wheel")
-    source = folder / "source"
+    source = folder / "clones" / "mobility"
     # A build leaves files behind, so it has a copy.
     for name in ("mobility", "notebooks", "data", "reports"):
         shutil.copytree(project / name, source / name, ignore=shutil.ignore_patterns("sessions"))
     shutil.copytree(project / "mobility" / "sessions", source / "mobility" / "sessions")
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(project / name, source)
-    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
     build = ["wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", folder, source]
-    subprocess.run([*pip, *build], check=True)
+    subprocess.run([*PIP, *build], check=True)
     (wheel,) = folder.glob("*.whl")
-    venv.create(folder / "env")
-    # Its dependencies are those of the environment of the tests.
-    (packages,) = (folder / "env" / "lib").glob("python*/site-packages")
+    return install_in(folder / "env", wheel)
+
+
+def install_in(place: Path, *what: str | Path) -> Path:
+    """Make an environment, of which the dependencies are those of the environment of the tests."""
+    venv.create(place)
+    (packages,) = (place / "lib").glob("python*/site-packages")
     (packages / "dependencies.pth").write_text("\n".join(site.getsitepackages()) + "\n")
-    python = folder / "env" / "bin" / "python"
+    python = place / "bin" / "python"
     install = ["--python", python, "install", "--no-deps", "--no-index", "--ignore-installed"]
-    subprocess.run([*pip, *install, wheel], check=True)
+    subprocess.run([*PIP, *install, "--no-build-isolation", *what], check=True)
     return python.parent
 
 
@@ -50,6 +55,14 @@ def run(program: Path, *arguments: str, away: Path) -> subprocess.CompletedProce
     return subprocess.run(
         [program, *arguments], cwd=away, env=environment, capture_output=True, text=True
     )
+
+
+def test_the_extension_of_jupyter_is_on(installed: Path, tmp_path: Path) -> None:
+    command = ("-m", "jupyter_server.extension.serverextension", "list")
+    listed = run(installed / "python", *command, away=tmp_path)
+    assert re.search("mobility.server.*enabled", listed.stdout + listed.stderr), listed
+    settings = installed.parent / "share" / "jupyter" / "lab" / "settings" / "overrides.d"
+    assert (settings / "mobility.json").is_file()
 
 
 def test_the_demo_runs_away_from_the_checkout(installed: Path, tmp_path: Path) -> None:
@@ -69,3 +82,12 @@ def test_the_demo_made_beforehand_came_with_it(installed: Path, tmp_path: Path) 
     assert shown.returncode == 0, shown.stderr
     assert json.loads(shown.stdout)
     assert not list(tmp_path.rglob("*.html"))
+
+
+def test_a_script_beside_a_clone_imports_the_package(installed: Path, tmp_path: Path) -> None:
+    """And not the folder of the clone, which has its name, as a namespace."""
+    clones = installed.parents[1] / "clones"
+    programs = install_in(tmp_path / "env", "--editable", clones / "mobility")
+    (clones / "script.py").write_text("import mobility; print(mobility.__file__)")
+    done = run(programs / "python", "script.py", away=clones)
+    assert done.stdout.strip() == str(clones / "mobility" / "mobility" / "__init__.py"), done.stderr

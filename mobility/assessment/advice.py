@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from mobility import tables
-from mobility.assessment.findings import Finding
+from mobility.assessment.findings import Finding, excess
 
 System = Literal["metric", "imperial"]
 SYSTEMS: tuple[System, ...] = get_args(System)
@@ -60,7 +60,7 @@ def advise(findings: Iterable[Finding], *, system: System = "metric") -> tuple[W
     Returns
     -------
     tuple of Work
-        In the order of the table, each once.
+        Each once, what is for the largest finding (:func:`excess`) first.
     """
     found = [finding for finding in findings if finding.status == "found"]
     works = []
@@ -84,7 +84,7 @@ def advise(findings: Iterable[Finding], *, system: System = "metric") -> tuple[W
                 source=entry["source"],
             )
         )
-    return tuple(works)
+    return tuple(sorted(works, key=lambda work: -max(map(excess, work.because))))
 
 
 def quantity(value: float, units: str, *, system: System, digits: int | None = None) -> str:
@@ -117,9 +117,14 @@ def stature(height_m: float, *, system: System) -> str:
 def _dose(entry: Mapping[str, Any], because: Sequence[Finding]) -> str:
     """Write a dose: "4 sets of 30 s on each side, 5 days a week; begin with the left"."""
     amount = f"{entry['seconds']} s" if "seconds" in entry else f"{entry['repetitions']}"
-    each = " on each side" if entry["each_side"] else ""
-    text = f"{entry['sets']} sets of {amount}{each}, {entry['per_week']} days a week"
     sides = {finding.side for finding in because}
-    if entry["each_side"] and len(sides) == 1 and all(sides):
-        text += f"; begin with the {sides.pop()}"
-    return text
+    how = "both_sides"
+    if entry["each_side"]:
+        how = "one_side_first" if len(sides) == 1 and all(sides) else "each_side"
+    return tables.sentence(
+        f"comments.dose.{how}",
+        sets=entry["sets"],
+        amount=amount,
+        days=entry["per_week"],
+        side="".join(sides),
+    )

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from mobility import tables
 from mobility.assessment.advice import System, Work, advise, quantity, stature
-from mobility.assessment.findings import Z95, Finding, Level, find, label, say
-from mobility.assessment.reasons import bare, plain
-from mobility.assessment.verdict import Part, Recorded, Verdict, judge
+from mobility.assessment.findings import Finding, Level, Status, find, label, say
+from mobility.assessment.verdict import Part, Verdict, judge
+from mobility.kinematics.expected_error import Z95
 from mobility.options import checked
-from mobility.provenance import warnings_of
-from mobility.wording import capital
+from mobility.provenance import Warned, warnings_of
+from mobility.wording import capital, listed, spoken
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -28,19 +28,7 @@ SUMMARY = "final_summary"
 
 KEYS = (*GROUPS, SUMMARY)
 
-_HEADINGS: dict[Level, dict[str, str]] = {
-    "participant": {
-        "found": "To work on",
-        "not found": "No fault found",
-        "cannot be told": "Not certain",
-    },
-    "professional": {
-        "found": "Found",
-        "not found": "Not found",
-        "cannot be told": "Open",
-    },
-}
-_INDICES = {"mobility_index": "Mobility index", "quality_index": "Quality index"}
+_STATUSES: tuple[Status, ...] = ("found", "not found", "cannot be told")
 
 
 @checked
@@ -168,32 +156,35 @@ def statements(findings: Sequence[Finding], level: Level) -> list[str]:
     reason.
     """
     lines = []
-    for status, heading in _HEADINGS[level].items():
+    for status in _STATUSES:
         alike: dict[tuple[str, str], list[Finding]] = {}
         for finding in findings:
             if finding.status == status:
                 refused = finding.status == "cannot be told" and finding.probability is None
                 rule = "" if refused else finding.rule
-                why = plain(finding.reason) if level == "participant" else finding.reason
-                alike.setdefault((rule, why), []).append(finding)
+                alike.setdefault((rule, finding.reason), []).append(finding)
         if alike:
-            lines.append(f"{heading}: " + " ".join(say(each, level) for each in alike.values()))
+            said = " ".join(say(each, level) for each in alike.values())
+            lines.append(f"{_heading(status, level)}: {said}")
     return lines
+
+
+def _heading(status: Status, level: Level) -> str:
+    return tables.sentence(f"comments.headings.{level}.{status.replace(' ', '_')}")
 
 
 def _opening(group: str, name: str | None, level: Level) -> str:
     words: str = tables.load("findings")["groups"][group][level]
-    if level == "participant":
-        called = f"{name}, this is " if name else "This is "
-        return f"{called}{words}. In brackets stands an estimated 95 % interval of the true value."
-    called = f"{name}: {words}" if name else words[:1].upper() + words[1:]
-    return f"{called} (in brackets the estimated 95 % intervals)."
+    if name:
+        return tables.sentence(f"comments.opening.{level}.named", name=name, what=words)
+    words = words if level == "participant" else capital(words)
+    return tables.sentence(f"comments.opening.{level}.unnamed", what=words)
 
 
 def _verdict(metrics: xr.Dataset, verdict: Verdict | None) -> Verdict:
     if verdict is not None:
         return verdict
-    return judge([Recorded(**each) for each in warnings_of(metrics)], metrics=metrics)
+    return judge([Warned(**each) for each in warnings_of(metrics)], metrics=metrics)
 
 
 def _absent(verdict: Verdict, *parts: Part) -> list[str]:
@@ -206,43 +197,50 @@ def _person(
 ) -> list[str]:
     known = []
     if height_m is not None:
-        known.append(f"height {stature(height_m, system=system)}")
+        height = stature(height_m, system=system)
+        known.append(tables.sentence("comments.height", height=height))
     if weight_kg is not None:
-        known.append(f"mass {quantity(weight_kg, 'kg', system=system, digits=0)}")
+        mass = quantity(weight_kg, "kg", system=system, digits=0)
+        known.append(tables.sentence("comments.mass", mass=mass))
     if level == "participant" or not known:
         return []
-    return [f"Participant: {', '.join(known)}."]
+    return [tables.sentence("comments.person", known=", ".join(known))]
 
 
 def _counted(metrics: xr.Dataset) -> list[str]:
     if "accepted_repetitions" not in metrics:
         return []
     count = int(metrics["accepted_repetitions"])
-    if count == 0:
-        return ["No repetition could be measured."]
-    return [f"Measured over {count} repetition{'s' if count > 1 else ''}."]
+    number = ("none", "one")[count] if count < 2 else "several"
+    return [tables.sentence(f"comments.repetitions.{number}", count=count)]
 
 
 def _indices(metrics: xr.Dataset, level: Level) -> list[str]:
     said = []
-    for name, words in _INDICES.items():
+    for name in ("mobility_index", "quality_index"):
         if name not in metrics:
             continue
+        words = capital(spoken(name))
         value = float(metrics[name])
         if not math.isfinite(value):
-            reason = bare(metrics[name].attrs.get("note", ""))
+            reason = metrics[name].attrs.get("note", "")
             if level == "participant" or not reason:
-                reason = "too little of it could be measured well enough"
-            said.append(f"{words}: none ({reason}).")
+                reason = tables.sentence("comments.index.too_little")
+            said.append(tables.sentence("comments.index.none", index=words, reason=reason))
             continue
-        text = f"{words} {value:.0f} of 100"
-        absent = parts_left_out(metrics, name)[1]
+        shown = tables.sentence("comments.index.value", value=value)
         if f"{name}_interval" in metrics:
             low, high = (float(bound) for bound in metrics[f"{name}_interval"])
-            text += f" ({low:.0f} to {high:.0f})"
-        if absent:
-            text += f"; not: {', '.join(absent)}"
-        said.append(f"{text}.")
+            shown = tables.sentence("comments.index.between", value=value, low=low, high=high)
+        absent = parts_left_out(metrics, name)[1]
+        said.append(
+            tables.sentence(
+                "comments.index.part" if absent else "comments.index.whole",
+                index=words,
+                value=shown,
+                absent=listed(absent),
+            )
+        )
     return [" ".join(said)] if said else []
 
 
@@ -262,16 +260,16 @@ def _criteria(metrics: xr.Dataset, level: Level) -> list[str]:
     lines = []
     if "fms_probability" in metrics:
         criteria = metrics["fms_probability"]
-        text = f"FMS deep squat: {criteria.attrs['verdict']}"
-        if level == "professional":
-            met = zip(criteria["fms_criterion"].values, criteria.values, strict=True)
-            each = (f"{name} {p:.2f}" if math.isfinite(p) else f"{name} unknown" for name, p in met)
-            text += f". Probability that a criterion is met: {', '.join(each)}"
-        lines.append(f"{text}.")
+        verdict = criteria.attrs["verdict"]
+        met = zip(criteria["fms_criterion"].values, criteria.values, strict=True)
+        each = (f"{name} {p:.2f}" if math.isfinite(p) else f"{name} unknown" for name, p in met)
+        lines.append(
+            tables.sentence(f"comments.fms.{level}", verdict=verdict, criteria=", ".join(each))
+        )
     if "compensation_probability" in metrics and level == "professional":
         unseen = json.loads(metrics["compensation_probability"].attrs["not_assessed"])
-        names = ", ".join(name.replace("_", " ") for name in unseen)
-        lines.append(f"Compensations that a camera does not show, not assessed: {names}.")
+        names = listed([spoken(name) for name in unseen])
+        lines.append(tables.sentence("comments.not_assessed", names=names))
     return lines
 
 
@@ -287,42 +285,49 @@ def _stance(metrics: xr.Dataset, level: Level, system: System) -> list[str]:
             quantity(width + sign * Z95 * sd, "m", system=system, digits=0) for sign in (-1, 1)
         )
         text += f" ({low.split()[0]} to {high})"
-    who = "You stand with your ankles" if level == "participant" else "Stance: ankles"
     ratio = _value(metrics, "stance_width")
-    shoulders = f", {ratio:.2f} times the width of the shoulders" if math.isfinite(ratio) else ""
-    return [f"{who} {text} apart{shoulders}."]
+    told = "compared" if math.isfinite(ratio) else "alone"
+    return [tables.sentence(f"comments.stance.{level}.{told}", width=text, ratio=ratio)]
 
 
 def _elsewhere(findings: Sequence[Finding], level: Level) -> list[str]:
     """List in a few words what the comments on the groups say."""
     lines = []
-    for status, heading in _HEADINGS[level].items():
+    for status in _STATUSES:
         named: dict[str, list[str]] = {}
         for finding in findings:
             if finding.status == status:
                 named.setdefault(label(finding), []).append(finding.side)
         if named:
-            listed = (
+            names = "; ".join(
                 f"{words} ({' and '.join(sides)})" if any(sides) else words
                 for words, sides in named.items()
             )
-            lines.append(f"{heading}, joint by joint: {'; '.join(listed)}.")
+            heading = _heading(status, level)
+            lines.append(tables.sentence("comments.elsewhere", heading=heading, names=names))
     return lines
 
 
 def _work(works: Sequence[Work]) -> list[str]:
     if not works:
         return []
-    return [f"Work: {'. '.join(f'{capital(work.name)}, {work.dose}' for work in works)}."]
+    named = ". ".join(f"{capital(work.name)}, {work.dose}" for work in works)
+    return [tables.sentence("comments.work", exercises=named)]
 
 
 def _exercise(number: int, work: Work, level: Level) -> str:
-    text = f"{number}. {capital(work.name)}: {work.dose}. {work.how} Purpose: it {work.purpose}."
     because = dict.fromkeys(f"{label(f)}{f' ({f.side})' if f.side else ''}" for f in work.because)
-    text += f" Because of: {'; '.join(because)}."
-    if level == "professional":
-        text += f" Kind: {work.kind}. Source: {work.source}."
-    return text
+    return tables.sentence(
+        f"comments.exercise.{level}",
+        number=number,
+        name=capital(work.name),
+        dose=work.dose,
+        how=work.how,
+        purpose=work.purpose,
+        because="; ".join(because),
+        kind=work.kind,
+        source=work.source,
+    )
 
 
 def _value(metrics: xr.Dataset, name: str) -> float:

@@ -95,10 +95,11 @@ def fms_deep_squat(metrics: xr.Dataset, *, view: str | None = None) -> xr.Datase
         ``fms_probability(fms_criterion)`` of ``torso``, ``femur``, ``knees``, ``dowel``, ``heels``
         and ``feet``, NaN where it cannot be told, and ``fms_joint_probability`` that all are met.
         The attribute ``verdict`` of both is "3" where that is at least the probability of the
-        table, "at most 2, heel-elevated trial needed" where a criterion fails with it, else "cannot
-        be told", with the criteria that are not told ("heels not told"). Where only the feet, which
-        are set before the squat, are not told, it is "3 if the feet point forward". ``pain`` says
-        why there is no 0, and ``notes`` (JSON) what is missing.
+        table, "at most 2; another trial with raised heels is needed" where a criterion
+        fails with it, else "cannot be told", with the criteria that are not told ("heels not
+        told"). Where only the feet, which are set before the squat, are not told, it is "3 if the
+        feet point forward". ``score`` names which of these it is, ``pain`` says why there is no 0,
+        and ``notes`` (JSON) what is missing.
 
     Raises
     ------
@@ -121,10 +122,12 @@ def fms_deep_squat(metrics: xr.Dataset, *, view: str | None = None) -> xr.Datase
         for name, criterion in entry["criteria"].items()
     }
     probability = np.array([1.0 - one.probability for one in said.values()])
+    score, untold = _verdict(entry, probability, bars_of(entry["criteria"]), certain)
     joint = float(np.prod(probability))
     about = {
         **_about(entry, said, certain, quantity="fms"),
-        "verdict": _verdict(entry, probability, bars_of(entry["criteria"]), certain),
+        "verdict": entry["verdicts"][score] + (f": {listed(untold)} not told" if untold else ""),
+        "score": score,
         "pain": entry["verdicts"]["pain"],
         "thresholds": _thresholds(entry["criteria"], "fails"),
     }
@@ -158,20 +161,18 @@ def bars_of(entries: Mapping[str, Any]) -> dict[str, float]:
 
 def _verdict(
     entry: Mapping[str, Any], probability: Array, bars: Mapping[str, float], certain: float
-) -> str:
-    words: Mapping[str, str] = entry["verdicts"]
+) -> tuple[str, list[str]]:
+    """Choose one of the verdicts, and name the criteria that leave it open."""
     bar = np.array(list(bars.values()))
     if (probability <= 1.0 - bar + 1e-12).any():
-        return words["not_met"]
+        return "not_met", []
     told = probability >= bar
     untold = [name for name, known in zip(entry["criteria"], told, strict=True) if not known]
     if all(entry["criteria"][name].get("start") for name in untold):
         if np.prod(probability[told]) < certain:
-            return words["open"]
-        return words["all_but_start" if untold else "all_met"]
-    if not told.any():
-        return words["open"]
-    return f"{words['open']}: {listed(untold)} not told"
+            return "open", []
+        return "all_but_start" if untold else "all_met", []
+    return "open", untold if told.any() else []
 
 
 @checked
@@ -234,12 +235,12 @@ def _fault(metrics: xr.Dataset, entry: Mapping[str, Any], side: str, view: str |
     chosen, note = seen_sides(given, view)
     if chosen:
         if np.isnan(each[chosen]).any():
-            return _Said(np.nan, "cannot be told: its error is not known")
+            return _Said(np.nan, tables.sentence("reasons.no_error"))
         return _Said(float(each[chosen].max()), note)
     known = each[np.isfinite(each)]
     if known.size and known.max() >= bars_of({"": entry})[""]:  # one side is enough for a fault
         return _Said(float(known.max()), note)
-    return _Said(np.nan, f"refused: {note}")
+    return _Said(np.nan, note)
 
 
 def _thresholds(entries: Mapping[str, Any], side: str) -> str:
@@ -265,6 +266,6 @@ def _about(
         "stated": certain,
     }
     if notes:
-        about["note"] = "; ".join(f"{key.replace('_', ' ')} {note}" for key, note in notes.items())
+        about["note"] = "; ".join(f"{key.replace('_', ' ')}: {note}" for key, note in notes.items())
         about["notes"] = json.dumps(notes)
     return about

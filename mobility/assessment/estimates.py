@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from mobility.assessment.reasons import bare
+from mobility import tables
 from mobility.errors import BadInputError
 from mobility.kinematics.skeleton import SIDES
 
@@ -50,12 +50,10 @@ def estimate(metrics: xr.Dataset, name: str) -> Estimate:
     """
     if name not in metrics:
         nothing = np.asarray(np.nan)
-        return Estimate(nothing, nothing, "not measured")
+        return Estimate(nothing, nothing, tables.sentence("reasons.not_measured"))
     metric = metrics[name]
     if metric.dims not in ((), ("side",)):
-        raise BadInputError(
-            f"{name}: has the dimensions {metric.dims}; give one over sides, or none"
-        )
+        raise BadInputError(f"{name}: has the dimensions {metric.dims}; it must have none, or side")
     stated = metrics.get(f"{name}_sd", metric * np.nan)
     value, sd = (
         (each.sel(side=list(SIDES)) if "side" in each.dims else each).to_numpy().astype(np.float64)
@@ -63,8 +61,7 @@ def estimate(metrics: xr.Dataset, name: str) -> Estimate:
     )
     reason = ""
     if not np.isfinite(value).all():
-        said = bare(metric.attrs.get("note", ""))
-        reason = said or "could not be measured"
+        reason = metric.attrs.get("note", "") or tables.sentence("reasons.not_seen")
     return Estimate(value, np.where(np.isfinite(value), sd, np.nan), reason)
 
 
@@ -92,6 +89,7 @@ def seen_sides(given: Estimate, view: str | None) -> tuple[list[int], str]:
         return [], given.reason
     side = SIDES[int(known[0])]
     if view in SIDES and view == side:
-        return [int(known[0])], f"the {side} side only, the near one of the camera at the side"
+        return [int(known[0])], tables.sentence("reasons.near_side_only", side=side)
     other = SIDES[1 - int(known[0])]
-    return [], f"the {other} side is missing ({given.reason})"
+    missing = tables.sentence("reasons.other_side_missing", side=other, reason=given.reason)
+    return [], missing

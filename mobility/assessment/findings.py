@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from mobility import tables
 from mobility.assessment.criteria import probability_of
 from mobility.assessment.kinds import kind_of
-from mobility.assessment.reasons import bare, plain
 from mobility.errors import BadInputError
+from mobility.kinematics.expected_error import Z95
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -20,7 +20,6 @@ Status = Literal["found", "not found", "cannot be told"]
 Level = Literal["participant", "professional"]
 LEVELS: tuple[Level, ...] = get_args(Level)
 
-Z95 = 1.96
 
 _TAIL = 0.025
 _LESS = 1e-12
@@ -135,7 +134,7 @@ def say(findings: Sequence[Finding], level: Level) -> str:
         "threshold": limit,
         "limit": "unknown" if first.threshold is None else _digits(first.threshold, rule),
         "sign": _sign(first, rule),
-        "reason": plain(first.reason) if level == "participant" else first.reason.rstrip("."),
+        "reason": first.reason.rstrip("."),
         "question": "; whether ".join(rules[name]["question"] for name in names),
         "label": "; ".join(dict.fromkeys(label(finding) for finding in findings)),
         "probability": " and ".join(f"{p:.2f}" for p in probabilities),
@@ -212,7 +211,7 @@ def _shown(rule: Mapping[str, Any]) -> Mapping[str, Any]:
 def _judge(metrics: xr.Dataset, name: str, rule: Mapping[str, Any]) -> list[Finding]:
     metric = rule["metric"]
     if metric not in metrics:
-        return [_refused(name, rule, "", "it was not measured")]
+        return [_refused(name, rule, "", tables.sentence("reasons.not_measured"))]
     variable = metrics[metric]
     if variable.dims not in ((), ("side",)):
         raise BadInputError(
@@ -238,11 +237,10 @@ def _judged(metrics: xr.Dataset, name: str, rule: Mapping[str, Any], side: str) 
         return _judged_spread(metrics, name, rule, side, value)
     sd = _number_of(metrics, f"{metric}_sd", side)
     if not (math.isfinite(sd) and sd >= 0):
-        return _refused(name, rule, side, "its error is not known", value)
-    threshold = float(rule["threshold"])
-    probability = float(probability_of(value, sd, threshold, side=rule["direction"]))
+        return _refused(name, rule, side, tables.sentence("reasons.no_error"), value)
+    probability = float(probability_of(value, sd, rule["threshold"], side=rule["direction"]))
     interval = (value - Z95 * sd, value + Z95 * sd)
-    return _decided(name, rule, side, value, interval, threshold, probability)
+    return _decided(name, rule, side, value, interval, probability)
 
 
 def _judged_spread(
@@ -253,12 +251,13 @@ def _judged_spread(
 
     count = _number_of(metrics, "accepted_repetitions", "")
     if not count >= 2:
-        return _refused(name, rule, side, "the number of repetitions is not known", value)
+        reason = tables.sentence("reasons.unknown_repetitions")
+        return _refused(name, rule, side, reason, value)
     free = count - 1
     squares = free * value**2
     probability = float(chdtr(free, squares / rule["threshold"] ** 2))
     low, high = (math.sqrt(squares / float(chdtri(free, tail))) for tail in (0.025, 0.975))
-    return _decided(name, rule, side, value, (low, high), rule["threshold"], probability)
+    return _decided(name, rule, side, value, (low, high), probability)
 
 
 def _decided(
@@ -267,7 +266,6 @@ def _decided(
     side: str,
     value: float,
     interval: tuple[float, float],
-    threshold: float,
     probability: float,
 ) -> Finding:
     limits = tables.load("findings")["probability"]
@@ -277,49 +275,41 @@ def _decided(
         status = "found"
     elif probability <= min(1 - found, limits["not_found"]["value"]) + _LESS:
         status = "not found"
-    reason = "its error is too large for so close a threshold" if status == "cannot be told" else ""
-    return _worded(
-        Finding(
-            id=f"{name}_{side}" if side else name,
-            metric=rule["metric"],
-            side=side,
-            group=rule["group"],
-            value=value,
-            interval=interval,
-            units=rule["unit"],
-            threshold=threshold,
-            probability=probability,
-            status=status,
-            reason=reason,
-            rule=name,
-            source=rule["source"],
-        )
-    )
+    reason = tables.sentence("reasons.too_close") if status == "cannot be told" else ""
+    return _finding(name, rule, side, status, reason, value, interval, probability)
 
 
 def _refused(
     name: str, rule: Mapping[str, Any], side: str, reason: str, value: float | None = None
 ) -> Finding:
-    return _worded(
-        Finding(
-            id=f"{name}_{side}" if side else name,
-            metric=rule["metric"],
-            side=side,
-            group=rule["group"],
-            value=value,
-            interval=None,
-            units=rule["unit"],
-            threshold=rule.get("threshold"),
-            probability=None,
-            status="cannot be told",
-            reason=reason,
-            rule=name,
-            source=rule["source"],
-        )
+    return _finding(name, rule, side, "cannot be told", reason, value)
+
+
+def _finding(
+    name: str,
+    rule: Mapping[str, Any],
+    side: str,
+    status: Status,
+    reason: str,
+    value: float | None,
+    interval: tuple[float, float] | None = None,
+    probability: float | None = None,
+) -> Finding:
+    finding = Finding(
+        id=f"{name}_{side}" if side else name,
+        metric=rule["metric"],
+        side=side,
+        group=rule["group"],
+        value=value,
+        interval=interval,
+        units=rule["unit"],
+        threshold=rule.get("threshold"),
+        probability=probability,
+        status=status,
+        reason=reason,
+        rule=name,
+        source=rule["source"],
     )
-
-
-def _worded(finding: Finding) -> Finding:
     return replace(
         finding,
         participant=say([finding], "participant"),
@@ -330,18 +320,18 @@ def _worded(finding: Finding) -> Finding:
 def _reason(metrics: xr.Dataset, metric: str) -> str:
     count = _number_of(metrics, "accepted_repetitions", "")
     if count == 0:
-        return "there is no accepted repetition"
+        return tables.sentence("reasons.no_repetition")
     # Comes first: with too few repetitions no view of the camera would give a spread.
     spread = kind_of(metrics, metric) == "variability"
     if spread and count < 3:
-        there = "is one accepted repetition" if count == 1 else "are two accepted repetitions"
-        return f"there {there}, and a spread needs three"
-    note = bare(metrics[metric].attrs.get("note", ""))
-    if note:
-        return note
+        return tables.sentence(
+            "reasons.one_repetition" if count == 1 else "reasons.two_repetitions"
+        )
+    if note := metrics[metric].attrs.get("note"):
+        return str(note)
     if spread:
-        return "there are fewer than three repetitions with a value"
-    return "the recording gives no value"
+        return tables.sentence("reasons.few_repetitions")
+    return tables.sentence("reasons.not_seen")
 
 
 def _number_of(metrics: xr.Dataset, name: str, side: str) -> float:

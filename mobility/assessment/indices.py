@@ -15,8 +15,9 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from mobility import provenance, tables
-from mobility.assessment.findings import Z95, Finding, find
+from mobility.assessment.findings import Finding, find
 from mobility.assessment.kinds import BESIDE, ERROR
+from mobility.kinematics.expected_error import Z95
 from mobility.options import checked
 from mobility.wording import listed
 
@@ -125,9 +126,11 @@ def _index(metrics: xr.Dataset, name: str, dim: str) -> xr.Dataset:
     lacking = [key for key in table["needed"] if key not in parts]
     why = ""
     if lacking:
-        why = f"{listed(lacking)} cannot be told: {notes[lacking[0]]}"
+        reason = notes[lacking[0]]
+        why = tables.sentence("reasons.index_lacks", parts=listed(lacking), reason=reason)
     elif coverage < table["smallest_coverage"]["value"]:
-        why = f"only {len(parts)} of its {len(entries)} parts can be told"
+        count = {"known": len(parts), "parts": len(entries)}
+        why = tables.sentence("reasons.index_few_parts", **count)
     given = not why
     total = np.min([part.score for part in parts.values()], axis=0) if given else np.array([np.nan])
     about: dict[str, Any] = {
@@ -140,62 +143,23 @@ def _index(metrics: xr.Dataset, name: str, dim: str) -> xr.Dataset:
         about["notes"] = json.dumps(notes)
         about["note"] = "; ".join(f"{key}: {said}" for key, said in notes.items())
     if why:
-        about["note"] = f"refused: {why}"
+        about["note"] = why
     nothing = _Part(np.array([np.nan]), np.nan, np.nan)
     each = [parts.get(key, nothing) for key in entries]
     lower, upper = np.percentile(total, _INTERVAL)
-    return _dataset(
-        name,
-        dim,
-        list(entries),
-        {**about, "long_name": table[name]["long_name"]},
-        {
-            "": ((), total.mean(), "", "mean over the draws of the worst score", "score"),
-            "_sd": (
-                (),
-                total.std(),
-                ", standard deviation of the error",
-                "of the draws",
-                ERROR,
-            ),
-            "_interval": (
-                ["bound"],
-                [lower, upper],
-                ", 95 % interval",
-                "of the draws",
-                "interval",
-            ),
-            "_coverage": (
-                (),
-                coverage,
-                ", parts that are told",
-                "share of the parts",
-                "coverage",
-            ),
-            "_part": (
-                [dim],
-                [part.value for part in each],
-                ", value of each part",
-                "worse side",
-                "part",
-            ),
-            "_part_sd": (
-                [dim],
-                [part.sd for part in each],
-                ", error of each part",
-                "worse side",
-                ERROR,
-            ),
-            "_part_score": (
-                [dim],
-                [float(part.score.mean()) for part in each],
-                ", score of each part",
-                "mean over the draws, 0 to 100",
-                "part_score",
-            ),
-        },
-        metrics,
-    )
+    scores = [float(part.score.mean()) for part in each]
+    mean = "mean over the draws"
+    variables = {
+        "": (total.mean(), "", f"{mean} of the worst score", "score"),
+        "_sd": (total.std(), ", standard deviation of the error", "of the draws", ERROR),
+        "_interval": ([lower, upper], ", 95 % interval", "of the draws", "interval"),
+        "_coverage": (coverage, ", parts that are told", "share of the parts", "coverage"),
+        "_part": ([part.value for part in each], ", value of each part", "worse side", "part"),
+        "_part_sd": ([part.sd for part in each], ", error of each part", "worse side", ERROR),
+        "_part_score": (scores, ", score of each part", f"{mean}, 0 to 100", "part_score"),
+    }
+    about["long_name"] = table[name]["long_name"]
+    return _dataset(name, dim, list(entries), about, variables, metrics)
 
 
 def _drawn(told: Sequence[Finding], large: float, rng: np.random.Generator) -> _Part:
@@ -230,7 +194,7 @@ def _dataset(
     result = xr.Dataset(
         {
             f"{name}{key}": (
-                dims,
+                ["bound"] if kind == "interval" else [dim] * np.ndim(value),
                 np.asarray(value, dtype=np.float64),
                 {
                     **about,
@@ -240,7 +204,7 @@ def _dataset(
                     "kind": kind,
                 },
             )
-            for key, (dims, value, suffix, statistic, kind) in variables.items()
+            for key, (value, suffix, statistic, kind) in variables.items()
         },
         coords={dim: list(parts), "bound": ["lower", "upper"]},
     )

@@ -28,10 +28,10 @@ from mobility.errors import BadInputError
 from mobility.kinematics.angle_errors import legs_unseen
 from mobility.kinematics.geometry import angle_between
 from mobility.kinematics.in_picture import guessed_landmarks
-from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SIDES, require_pose
+from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SIDES, landmarks, require_pose
 from mobility.provenance import cameras_of
 from mobility.view import camera_view
-from mobility.wording import listed
+from mobility.wording import listed, spoken
 
 
 def single_joint_limits() -> dict[str, float]:
@@ -63,28 +63,14 @@ def feet_may_stay(pose: xr.Dataset) -> bool:
         which would also say that the centre of mass is over them.
     """
     require_pose(pose, what="feet_may_stay")
-    return postures_of(landmark_points(pose))[1] == "standing"
+    return postures_of(landmarks(pose))[1] == "standing"
 
 
 def upper_body_only(pose: xr.Dataset) -> list[dict[str, str]]:
     """Warn where the knees are hardly ever in the picture."""
     if not legs_unseen(pose):
         return []
-    text = (
-        "Only the upper body is in the picture: nothing tells how large the body is, and arms that "
-        "do not move in the plane of the picture are measured with large errors."
-    )
-    return [{"code": "upper_body_only", "message": text}]
-
-
-def landmark_points(pose: xr.Dataset) -> Array:
-    """Positions (time, 33, 3), metres, y up."""
-    position = pose["position"]
-    if "individual" in position.dims:
-        position = position.isel(individual=0, drop=True)
-    ordered = position.sel(space=["x", "y", "z"], keypoint=list(KEYPOINTS))
-    points: Array = ordered.transpose("time", "keypoint", "space").to_numpy().astype(np.float64)
-    return points
+    return [tables.warning("warnings.upper_body_only")]
 
 
 def courses_of(
@@ -107,8 +93,8 @@ def courses_of(
     if not np.array_equal(pose["time"].to_numpy(), angles["time"].to_numpy()):
         raise BadInputError("joint_mobility: the pose and the angles have different frames")
     if len(set(joints)) < len(joints):
-        raise BadInputError(f"joint_mobility: a joint stands twice in {', '.join(joints)}")
-    points = landmark_points(pose)
+        raise BadInputError(f"joint_mobility: a joint is listed twice in {', '.join(joints)}")
+    points = landmarks(pose)
     postures, _ = postures_of(points)
     steep = _hip_line(points) > table["hip_line_deg"]["value"]
     outside, hidden = _unseen(pose)
@@ -142,12 +128,19 @@ def courses_of(
                 ] or marks_seen
                 names = list(dict.fromkeys(names))
                 called = [name.replace("foot_index", "toe") for name in names]
-                reasons.append(f"{listed(called)} outside the picture")
+                many = "several" if len(called) > 1 else "one"
+                out = tables.sentence(
+                    f"reasons.joint.out_of_picture.{many}", landmarks=listed(called)
+                )
+                reasons.append(out)
                 refuse = np.ones_like(refuse)
             elif hidden[:, columns].mean(axis=0).max() > table["seen"]["hidden_share"]:
                 share = hidden[:, columns].mean(axis=0)
                 mark = marks_seen[int(share.argmax())].replace("foot_index", "toe")
-                reasons.append(f"{mark} hidden from the camera in {_frames(share.max())}")
+                frames = _frames(share.max())
+                reasons.append(
+                    tables.sentence("reasons.joint.hidden", landmark=mark, frames=frames)
+                )
                 refuse = np.ones_like(refuse)
             if exchanged and joint in LEGS and not refuse.all():
                 reasons.append(exchanged)
@@ -156,42 +149,44 @@ def courses_of(
             if entry["needs_frame"] and not in_the_picture:
                 lying = postures == "lying"
                 if lying.any():
-                    reasons.append(
-                        f"lying in {_frames(lying.mean())}: no sagittal plane is defined"
-                    )
+                    frames = _frames(lying.mean())
+                    reasons.append(tables.sentence("reasons.joint.lying", frames=frames))
                 elif steep.any():
-                    reasons.append(
-                        f"one hip far above the other in {_frames(steep.mean())}: no sagittal "
-                        "plane is defined"
-                    )
+                    frames = _frames(steep.mean())
+                    reasons.append(tables.sentence("reasons.joint.hips_steep", frames=frames))
                 refuse = refuse | lying | steep
             low, high = entry["possible_deg"]
             impossible = (values < low) | (values > high)
             refuse = refuse | impossible
             if impossible.mean() > table["seen"]["impossible_share"]:
+                frames = _frames(impossible.mean())
                 reasons.append(
-                    f"beyond what a {joint} can do in {_frames(impossible.mean())}: the landmarks "
-                    "are not on the limb"
+                    tables.sentence("reasons.joint.impossible", joint=joint, frames=frames)
                 )
                 refuse = np.ones_like(refuse)
             if (apart := angle.attrs.get(f"disagree_{side}", 0.0)) > table["seen"][
                 "disagree_share"
             ]:
-                reasons.append(f"picture and fitted body contradict each other in {_frames(apart)}")
+                reasons.append(tables.sentence("reasons.joint.disagree", frames=_frames(apart)))
             unsure = np.isnan(values).any() and not refuse.all()
             if unsure and (why := angle.attrs.get("refused")):
+                if not np.isnan(values).all():
+                    what = {"angle": spoken(name), "why": why}
+                    why = tables.sentence("reasons.joint.in_part", **what)
                 reasons.append(str(why))
             values, sd = np.where(refuse, np.nan, values), np.where(refuse, np.nan, sd)
             if entry.get("upright") and (level := _stood(values, time, table["stood"])):
                 values = values - level
                 reasons.append(
-                    f"zero is how the {joint} rests, {abs(level):.1f} degrees aslant in the "
-                    "picture: the camera is not level, or the person leans"
+                    tables.sentence("reasons.joint.tilted", joint=joint, degrees=abs(level))
                 )
             if np.isnan(values).all() and not reasons:
                 elsewhere = plane and plane not in planes_of(joint)
-                moves = f"moves in the {plane} plane of the body, where it is not measured"
-                reasons.append(moves if elsewhere else "landmarks missing in all frames")
+                reasons.append(
+                    tables.sentence("reasons.joint.other_plane", plane=plane)
+                    if elsewhere
+                    else tables.sentence("reasons.joint.not_found")
+                )
             course = Course(
                 *(joint, side, values, sd, np.nan),
                 note="; ".join(reasons),
@@ -235,9 +230,10 @@ def _beside(entry: Mapping[str, Any], azimuth: float) -> str:
     off = min({"front": ahead, "back": 180.0 - ahead}[view] for view in wanted["views"])
     if off <= wanted["beside_deg"]:
         return ""
-    where = {"front": "straight in front", "back": "straight behind"}
-    told = " or ".join(where[view] for view in wanted["views"])
-    return f"the camera stands {off:.0f}° off {told} (at most {wanted['beside_deg']}°)"
+    from_where = "_".join(wanted["views"])
+    return tables.sentence(
+        f"reasons.joint.camera_beside.{from_where}", off=off, most=wanted["beside_deg"]
+    )
 
 
 def _end_wanted(joint: str, movement: str | None) -> str | None:
@@ -249,7 +245,9 @@ def _end_wanted(joint: str, movement: str | None) -> str | None:
 
 def _frames(share: float) -> str:
     """Say in which part of the frames something is so."""
-    return "all frames" if share > 0.995 else f"{100 * share:.0f} % of the frames"
+    if share > 0.995:
+        return tables.sentence("reasons.joint.all_frames")
+    return tables.sentence("reasons.joint.some_frames", share=share)
 
 
 def _unseen(pose: xr.Dataset) -> tuple[Mask, Mask]:
@@ -258,22 +256,14 @@ def _unseen(pose: xr.Dataset) -> tuple[Mask, Mask]:
     shape = pose.sizes["time"], len(KEYPOINTS)
     outside: Mask = np.zeros(shape, dtype=bool)
     hidden: Mask = np.zeros(shape, dtype=bool)
-
-    def values(name: str, *dims: str) -> Array:
-        variable = pose[name]
-        if "individual" in variable.dims:
-            variable = variable.isel(individual=0, drop=True)
-        ordered: Array = variable.sel(keypoint=list(KEYPOINTS)).transpose(*dims).to_numpy()
-        return ordered
-
     if "image_position" in pose and {"image_width", "image_height"} <= set(pose.attrs):
-        marks = values("image_position", "time", "keypoint", "pixel")
+        marks = landmarks(pose, "image_position")
         size = np.array([pose.attrs["image_width"], pose.attrs["image_height"]], dtype=float)
         with np.errstate(invalid="ignore"):
             outside = np.asarray(((marks < 0) | (marks > size)).any(axis=-1))
     if "confidence" in pose:
         with np.errstate(invalid="ignore"):
-            hidden = values("confidence", "time", "keypoint") < table["visibility"]
+            hidden = landmarks(pose, "confidence") < table["visibility"]
     return outside, hidden
 
 
@@ -282,11 +272,9 @@ def _guessed(pose: xr.Dataset, angle: xr.DataArray, entry: Mapping[str, Any], si
     found: Mask = np.zeros((pose.sizes["time"], len(entry["landmarks"])), dtype=bool)
     if f"in_picture_{side}" not in angle.attrs or "confidence" not in pose:
         return found
-    sure = pose["confidence"]
-    if "individual" in sure.dims:
-        sure = sure.isel(individual=0, drop=True)
     for name, least in guessed_landmarks(entry["angle"]).items():
-        found[:, entry["landmarks"].index(name)] = sure.sel(keypoint=f"{side}_{name}") >= least
+        sure = landmarks(pose, "confidence", keypoints=[f"{side}_{name}"])[:, 0]
+        found[:, entry["landmarks"].index(name)] = sure >= least
     return found
 
 
@@ -300,20 +288,11 @@ def _exchanged(pose: xr.Dataset, points: Array, hidden: Mask) -> str:
     limits = tables.load(TABLE)["legs_told_apart"]
     lost = float(pose.attrs.get("lost_share", 0.0))
     if lost > limits["lost_share"]:
-        return (
-            f"in {lost:.0%} of the frames nobody is found, or left and right are not told apart: "
-            "film with head and feet in the picture"
-        )
+        return tables.sentence("reasons.joint.nobody", frames=_frames(lost))
     if (times := int(pose.attrs.get("legs_exchanged", 0))) > 0:
-        return (
-            f"the legs change places in the picture {times} times, and nothing tells which is "
-            "which: film from obliquely in front"
-        )
+        return tables.sentence("reasons.joint.legs_cross", times=times)
     if _toes_ahead(points) < -limits["toes_back"]:
-        return (
-            "left and right are exchanged, or feet not found: the toes point backwards; film "
-            "with head and feet in the picture"
-        )
+        return tables.sentence("reasons.joint.toes_backwards")
     azimuth = camera_view(pose).azimuth_deg
     if not (abs(abs(azimuth) - 90) <= limits["side_deg"]):
         return ""
@@ -324,10 +303,7 @@ def _exchanged(pose: xr.Dataset, points: Array, hidden: Mask) -> str:
     least = limits["least_share"]
     if not least < in_sight < 1 - least or moves[near] > limits["near_to_far"] * moves[far]:
         return ""
-    return (
-        "one leg may be taken for the other: the far one seems to move, and is in sight in "
-        f"{_frames(in_sight)}; film from obliquely in front"
-    )
+    return tables.sentence("reasons.joint.legs_exchanged", frames=_frames(in_sight))
 
 
 def _toes_ahead(points: Array) -> float:

@@ -15,6 +15,7 @@ from mobility import tables
 from mobility.errors import BadInputError
 from mobility.kinematics.skeleton import SIDES
 from mobility.options import check_times, likely
+from mobility.wording import listed
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -47,15 +48,9 @@ _NEAR = 0.2
 BEHIND_DEG = 5.0
 """From how far behind the trunk on a thigh or an arm is extended."""
 
-Z95 = 1.96
 
 _EDGE_S = 0.15
 """Seconds from the end of what was seen within which a turn may still be going on."""
-
-NONE_MARKED = {
-    "code": "no_movement",
-    "message": "No movement: a person said that there is none.",
-}
 
 
 @dataclass(frozen=True)
@@ -155,8 +150,8 @@ def checked_movements(given: Movements, *, joints: Sequence[str] = JOINTS) -> li
         start, bottom, end = check_times(movement, others=["joints"], what=what)
         if not (np.isfinite([start, bottom, end]).all() and 0 <= start < bottom < end):
             raise BadInputError(
-                f"{what} from {start:g} over {bottom:g} to {end:g} s: must not begin before 0, "
-                "turn after its start and end after its turn"
+                f"{what} from {start:g} over {bottom:g} to {end:g} s: the start must not be "
+                "negative, the turn must follow the start, and the end must follow the turn"
             )
         of = movement.get("joints") or []
         of = of.split(",") if isinstance(of, str) else of
@@ -290,11 +285,9 @@ def _possible(each: Excursion, rules: Mapping[str, Any]) -> Excursion:
     """Refuse what no limb does that shows how far it moves: a glitch of the landmarks."""
     reason = ""
     if each.peak_velocity > rules["fastest_deg_s"]:
-        reason = f"{each.peak_velocity:.0f} degrees/s: too fast to show how far it goes"
+        reason = tables.sentence("reasons.movement.too_fast", speed=each.peak_velocity)
     elif each.start_seen and each.end_seen and each.end - each.start < rules["briefest_s"]:
-        reason = (
-            f"there and back in {each.end - each.start:.1f} s: too quick to show how far it goes"
-        )
+        reason = tables.sentence("reasons.movement.too_quick", seconds=each.end - each.start)
     return replace(each, accepted=False, reason=reason) if each.accepted and reason else each
 
 
@@ -320,7 +313,7 @@ def rests_of(courses: Sequence[Course], rules: Mapping[str, Any]) -> list[Course
                 for other in others
             )
 
-        why = "rests while the other side moves"
+        why = tables.sentence("reasons.movement.rests")
         excursions = tuple(
             replace(each, accepted=False, reason=why) if each.accepted and rests(each) else each
             for each in course.excursions
@@ -414,13 +407,29 @@ def _turn(curve: _Curve, turns: Sequence[int], i: int, share: float) -> _Span:
     return _plateau(curve, place, share * size, 0, len(curve.smooth) - 1)
 
 
+def _rests(curve: _Curve, spans: Sequence[_Span], i: int, share: float) -> dict[int, float]:
+    """Values of the turns beside one, by number; where the recording cuts off a way is no rest."""
+    found = {k: spans[k].value for k in (i - 1, i + 1) if 0 <= k < len(spans)}
+    if len(found) < 2:
+        return found
+    # What is nearer to the extreme may be on its way only.
+    near, far = sorted(found, key=lambda k: abs(spans[i].value - found[k]))
+    end, step = len(curve.smooth) - 1, float(curve.time[1] - curve.time[0])
+    border = (near == 0 and spans[near].place < _EDGE_S / step) or (
+        near == len(spans) - 1 and end - spans[near].place < _EDGE_S / step
+    )
+    if border and abs(found[near] - found[far]) > share * abs(spans[i].value - found[far]):
+        del found[near]
+    return found
+
+
 def _excursion(
     course: Course, curve: _Curve, spans: Sequence[_Span], i: int, rules: dict[str, Any]
 ) -> Excursion:
     span = spans[i]
-    before, after = i > 0, i + 1 < len(spans)
-    resting = [spans[k].value for k in (i - 1, i + 1) if 0 <= k < len(spans)]
-    rest = float(np.mean(resting))
+    resting = _rests(curve, spans, i, rules["range_share"])
+    before, after = i - 1 in resting, i + 1 in resting
+    rest = float(np.mean([*resting.values()]))
     away = np.abs(curve.smooth - rest) / abs(span.value - rest)
     first = spans[i - 1].last if before else 0
     last = spans[i + 1].first if after else len(away) - 1
@@ -437,7 +446,7 @@ def _excursion(
     return replace(
         _read(course, curve, span, rest, (start, end), (before, after), rules),
         accepted=not going,
-        reason="cut off before the turn was seen" if going else "",
+        reason=tables.sentence("reasons.movement.cut_off") if going else "",
     )
 
 
@@ -494,7 +503,7 @@ def as_marked(mark: Mark, group: Sequence[Excursion]) -> Excursion:
         return Excursion(
             *("", "", mark.start, mark.turn, mark.turn, mark.turn, mark.end),
             *(np.nan, np.nan, np.nan, np.nan, np.nan),
-            *(False, True, True, "no joint moves far enough there"),
+            *(False, True, True, tables.sentence("reasons.movement.nothing_moves")),
         )
     each = leading_excursion(group)
     return replace(
@@ -547,7 +556,7 @@ def by_hand(
             each = replace(found[0], accepted=True, reason="")
         elif each is None or each.excursion < least:
             if mark.joints and each is not None:
-                why = f"moves by less than {least:.0f} degrees between the marks"
+                why = tables.sentence("reasons.movement.small_at_marks", least=least)
                 excursions.append(replace(each, accepted=False, reason=why, mark=k))
             continue
         excursions.append(replace(each, mark=k))
@@ -559,7 +568,7 @@ def by_hand(
     lows = [(each.turn, each.extreme) for each in turns if each.extreme < each.rest]
     note = course.note
     if missing:
-        told = f"no values at the marked turn of {', '.join(missing)}"
+        told = tables.sentence("reasons.movement.nothing_at_marks", times=listed(missing))
         note = f"{note}; {told}" if note else told
     return replace(
         course,

@@ -13,22 +13,17 @@ from pydantic import Field
 
 from mobility import provenance, tables
 from mobility.assessment import movements as known_movements
-from mobility.assessment.joint_courses import (
-    courses_of,
-    landmark_points,
-    postures_of,
-    upper_body_only,
-)
+from mobility.assessment.joint_courses import courses_of, postures_of, upper_body_only
 from mobility.assessment.joint_excursions import (
     CARRIED,
     JOINTS,
-    NONE_MARKED,
     POSTURES,
     TABLE,
     Array,
     Course,
     Excursion,
     Joints,
+    Mark,
     Movements,
     as_marked,
     at_the_same_time,
@@ -53,8 +48,9 @@ from mobility.errors import BadInputError
 from mobility.kinematics.angle_errors import angle_draws
 from mobility.kinematics.geometry import of_single_joints
 from mobility.kinematics.in_picture import measured_angles
-from mobility.kinematics.skeleton import SIDES
+from mobility.kinematics.skeleton import SIDES, landmarks
 from mobility.options import checked
+from mobility.wording import capital, listed, spoken
 
 _STATISTIC = {
     "maximum": "median over the movements of the turn at the larger angle",
@@ -102,12 +98,10 @@ def joint_movements(
     """
     marks = marks_of(movements, joints, angles)
     courses = courses_of(pose, angles, joints, marks)
-    excursions = in_order([each for course in courses for each in course.excursions])
+    groups = _groups(courses, marks)
     if marks is None:
-        groups = at_the_same_time(excursions)
         leading = [leading_excursion(group) for group in groups]
     else:
-        groups = [[each for each in excursions if each.mark == k] for k in range(len(marks))]
         leading = [as_marked(mark, group) for mark, group in zip(marks, groups, strict=True)]
     seconds = {"units": "second"}
     time = angles["time"].to_numpy()
@@ -150,7 +144,7 @@ def joint_movements(
         "joint_movements",
         {"joints": list(joints), **given_movements(movements, joints)},
         movements=int(sum(each.accepted for each in leading)),
-        warnings=[NONE_MARKED] if marks == [] else [],
+        warnings=[tables.warning("warnings.no_movement")] if marks == [] else [],
     )
 
 
@@ -199,8 +193,10 @@ def joint_mobility(
         "weight_bearing" or ""), ``refused_share`` (of the frames), ``note`` (why a value is NaN,
         and what else a reader must know) and ``advice`` (how to film what was refused). Over
         (time, joint, side): ``angle`` and ``angle_sd``, NaN where they were refused. Over
-        ``movement``: ``movement_joint``, ``movement_side``, ``movement_start``, ``movement_turn``,
-        ``movement_end`` (second), ``movement_rest``, ``movement_extreme`` (degree),
+        ``movement``: ``movement_number`` (as :func:`joint_movements` counts: one of what moves at
+        the same time), ``movement_joint``, ``movement_side``, ``movement_start``,
+        ``movement_turn``, ``movement_end`` (second), ``movement_rest``, ``movement_extreme``
+        (degree),
         ``movement_peak_velocity``, ``movement_mean_velocity`` (degree/s), ``movement_accepted``,
         ``movement_reason`` (why not). ``posture_share(posture)``: of the frames; the attribute
         ``posture`` is the most frequent.
@@ -243,8 +239,8 @@ def joint_mobility(
 
     ``score`` = 100 clip(maximum / R, 0, 1), with R the mean active range of people of this sex and
     age, for the ankle of a foot that stands the mean of the weight-bearing lunge; NaN where no
-    source of such a motion measured such people, as the note says. An examiner moves a joint
-    farther: passive ranges do not serve.
+    source of such a motion measured such people, or measured the same angle, as the note says. An
+    examiner moves a joint farther: passive ranges do not serve.
 
     References
     ----------
@@ -257,11 +253,11 @@ def joint_mobility(
         wanted = known_movements.movement(movement)["joint"]
         if wanted not in joints:
             raise BadInputError(
-                f"joint_mobility: {movement} is of the {wanted}, which is not among the joints"
+                f"joint_mobility: {movement} moves the {wanted}, which is not among the joints"
             )
     marks = marks_of(movements, joints, angles)
     courses = courses_of(pose, angles, joints, marks, movement)
-    points = landmark_points(pose)
+    points = landmarks(pose)
     draws = _draws(pose, angles)
     shape = (len(joints), len(SIDES))
     reach = ("maximum", "minimum", "end_of_range", "range_of_motion")
@@ -291,21 +287,24 @@ def joint_mobility(
         if np.isnan(course.values).all():
             own = known_movements.movements_of(course.joint)
             advice[place] = known_movements.refusal_advice(movement if movement in own else own[0])
-        reference = reference_of(course, shown, sex, age)
+        entry = table["joints"][course.joint]
+        differs = entry.get("not_compared", "") if course.angle == entry["angle"] else ""
+        reference = None if differs else reference_of(course, shown, sex, age)
         remarks = [course.note] if course.note else []
         if shown and movement in known_movements.movements_of(course.joint) and shown != movement:
-            told = [name.replace("_", " ") for name in (shown, str(movement))]
-            remarks.append(f"{told[0]} was shown, not {told[1]}")
+            told = {"shown": spoken(shown), "wanted": spoken(str(movement))}
+            remarks.append(tables.sentence("reasons.movement.other", **told))
         if not np.isnan(course.values).all():
             if not course.accepted:
                 cut = [each.reason for each in course.excursions]
-                still = f"moved by less than {course.threshold:.0f} degrees"
-                if marks is not None:
-                    still += " in a movement that was marked by hand"
+                still = tables.sentence(
+                    "reasons.movement.small" if marks is None else "reasons.movement.small_by_hand",
+                    least=course.threshold,
+                )
                 remarks.append("; ".join(dict.fromkeys(cut)) or still)
             if course.accepted and not (course.highs and course.lows):
                 ends = "smallest" if course.highs else "largest"
-                remarks.append(f"the {ends} angle was refused or missing in all movements")
+                remarks.append(tables.sentence(f"reasons.movement.end_missing.{ends}"))
             if reference is not None:
                 kinds[place] = reference.kind
                 numbers["reference"][place] = reference.mean
@@ -313,11 +312,8 @@ def joint_mobility(
                 score, score_sd, why = score_of(found, reference, moved=bool(course.accepted))
                 found |= {"score": score, "score_sd": score_sd}
                 remarks += [why] if why else []
-                compared = table["joints"][course.joint].get("compared")
-                of_it = course.angle == table["joints"][course.joint]["angle"]
-                remarks += [compared] if course.accepted and compared and of_it else []
             elif course.accepted:
-                remarks.append("no published active range of this movement is known here")
+                remarks.append(differs or tables.sentence("reasons.reference.unknown"))
         remarks += [why_not] if why_not else []
         for name, value in found.items():
             numbers[name][place] = value
@@ -344,7 +340,7 @@ def joint_mobility(
     )
     share = [float((postures == name).mean()) for name in POSTURES]
     variables["posture_share"] = ("posture", share, {"units": "1", "long_name": "share of frames"})
-    variables |= _movement_variables([each for course in courses for each in course.excursions])
+    variables |= _movement_variables(_groups(courses, marks))
     result = xr.Dataset(
         variables,
         coords={
@@ -380,9 +376,8 @@ def _others(movement: str | None, shown: NDArray[Any]) -> list[dict[str, str]]:
     others = sorted(own & set(shown.ravel()) - {movement})
     if not others or movement in shown:
         return []
-    told = " and ".join(name.replace("_", " ") for name in others)
-    text = f"{told.capitalize()} was shown, not {movement.replace('_', ' ')}."
-    return [{"code": "other_movement", "message": text}]
+    instead = listed([spoken(name) for name in others])
+    return [tables.warning("warnings.other_movement", shown=instead, wanted=spoken(movement))]
 
 
 def _draws(pose: xr.Dataset, angles: xr.Dataset) -> xr.Dataset | None:
@@ -433,8 +428,17 @@ def _variables(numbers: dict[str, Array], table: dict[str, Any]) -> dict[str, An
     return found
 
 
-def _movement_variables(excursions: Sequence[Excursion]) -> dict[str, Any]:
-    ordered = in_order(excursions)
+def _groups(courses: Sequence[Course], marks: Sequence[Mark] | None) -> list[list[Excursion]]:
+    """Movements of joints that are one: at the same time, or marked as one."""
+    excursions = in_order([each for course in courses for each in course.excursions])
+    if marks is None:
+        return at_the_same_time(excursions)
+    return [[each for each in excursions if each.mark == k] for k in range(len(marks))]
+
+
+def _movement_variables(groups: Sequence[Sequence[Excursion]]) -> dict[str, Any]:
+    number = {id(each): k for k, group in enumerate(groups, start=1) for each in group}
+    ordered = in_order([each for group in groups for each in group])
     second, degree, speed = {"units": "second"}, {"units": "degree"}, {"units": "degree/s"}
     columns: dict[str, tuple[str, type, dict[str, str]]] = {
         "movement_joint": ("joint", str, {}),
@@ -449,7 +453,7 @@ def _movement_variables(excursions: Sequence[Excursion]) -> dict[str, Any]:
         "movement_accepted": ("accepted", bool, {}),
         "movement_reason": ("reason", str, {}),
     }
-    return {
+    return {"movement_number": ("movement", [number[id(each)] for each in ordered])} | {
         name: ("movement", np.array([getattr(each, key) for each in ordered], dtype=kind), attrs)
         for name, (key, kind, attrs) in columns.items()
     }
@@ -461,10 +465,11 @@ def _warnings(courses: Sequence[Course]) -> list[dict[str, str]]:
         if np.isnan(course.values).all():
             sides.setdefault((course.joint, course.note), []).append(course.side)
     return [
-        {
-            "code": "joint_refused",
-            "message": f"{' and '.join(which).capitalize()} {joint} "
-            f"{'is' if len(which) == 1 else 'are'} not measured: {note}.",
-        }
+        tables.warning(
+            f"warnings.joint_refused.{'one' if len(which) == 1 else 'both'}",
+            side=capital(which[0]),
+            joint=joint,
+            reason=note,
+        )
         for (joint, note), which in sides.items()
     ]

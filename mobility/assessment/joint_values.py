@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,9 +21,9 @@ from mobility.assessment.joint_excursions import (
     local_sd,
     root_mean_square,
 )
-from mobility.assessment.overhead_squat import MDC95
 from mobility.assessment.reference_ranges import ReferenceRange, Sex, reference_range
 from mobility.errors import BadInputError
+from mobility.kinematics.expected_error import MDC95, Z95
 from mobility.kinematics.skeleton import INDEX, SIDES
 
 _LEAST_SCORED = 20.0
@@ -64,10 +65,8 @@ def repeatability_of(course: Course) -> tuple[dict[str, float], str]:
     """
     turns = np.array([each.extreme for each in course.accepted])
     if turns.size < _LEAST_REPEATED:
-        why = (
-            f"no smallest detectable change: that takes {_LEAST_REPEATED} movements, "
-            f"not {turns.size}"
-        )
+        count = {"needed": _LEAST_REPEATED, "there": turns.size}
+        why = tables.sentence("reasons.movement.few", **count)
         return {}, why if turns.size else ""
     spread = float(turns.std(ddof=1))
     again = float(tables.load(TABLE)["filmed_again"]["sem_deg"])
@@ -101,6 +100,40 @@ def end_of_range_of(shown: str, found: Mapping[str, float]) -> dict[str, float]:
         "end_of_range": known_movements.in_own_direction(shown, found.get(name, np.nan)),
         "end_of_range_sd": found.get(f"{name}_sd", np.nan),
     }
+
+
+def is_told(metrics: xr.Dataset, joint: str, side: str) -> bool:
+    """Whether a recording tells how far a joint goes, and not only that it moves.
+
+    Curves and movements take values with larger errors (``largest_sd_deg`` of a joint). Metrics
+    of older code have no error of the end, and tell it.
+    """
+    if "end_of_range_sd" not in metrics:
+        return True
+    sd = float(metrics["end_of_range_sd"].sel(joint=joint, side=side))
+    return not sd > tables.load(TABLE)["told"]["largest_sd_deg"]
+
+
+def as_told(metrics: xr.Dataset) -> xr.Dataset:
+    """Leave out the ends of which :func:`is_told` says no, and what follows from them."""
+    found = metrics.copy(deep=True)
+    for joint, side in itertools.product(map(str, metrics["joint"].values), SIDES):
+        place = {"joint": joint, "side": side}
+        one = metrics.sel(place)
+        shown = str(one["shown"].item())
+        if not shown or is_told(metrics, joint, side):
+            continue
+        smallest = known_movements.movement(shown)["end"] == "smallest"
+        ends = ("minimum" if smallest else "maximum", "end_of_range", "range_of_motion")
+        for name in (*ends, "score", "repeatability", "detectable_change"):
+            found[name].loc[place] = np.nan
+        half = Z95 * float(one["end_of_range_sd"])
+        why = [tables.sentence("joints.untold", half=half), str(one["note"].item())]
+        found["note"] = found["note"].astype(object)
+        found["note"].loc[place] = "; ".join(filter(None, why))
+        of = (metrics["movement_joint"] == joint) & (metrics["movement_side"] == side)
+        found["movement_extreme"] = found["movement_extreme"].where(~of)
+    return found
 
 
 def measured_values(course: Course, draws: xr.Dataset | None) -> dict[str, float]:
@@ -229,8 +262,10 @@ def score_of(
     if not moved or not np.isfinite(reached):
         return np.nan, np.nan, ""
     if reference.mean < _LEAST_SCORED:
-        return np.nan, np.nan, "no score: the range is too small for one"
+        small = tables.sentence("reasons.reference.small")
+        return np.nan, np.nan, tables.sentence("reasons.reference.no_score", reason=small)
     if reference.note:  # the person is not known to be one of those measured
-        return np.nan, np.nan, f"no score: {reference.note}"
+        other = tables.sentence("reasons.reference.no_score", reason=reference.note)
+        return np.nan, np.nan, other
     score = 100 * float(np.clip(reached / reference.mean, 0, 1))
     return score, 100 * found.get("end_of_range_sd", found["maximum_sd"]) / reference.mean, ""

@@ -76,21 +76,14 @@ def knee_movement(pose: xr.Dataset, repetitions: xr.Dataset) -> xr.Dataset:
     width = float(values.pop("standing_ankle_width"))
 
     found: list[dict[str, str]] = []
-    note = ""
+    note = unknown = ""
     angle = camera_angle(pose, repetitions)
     if angle > limits["largest_frontal_plane_angle_deg"]:
-        note = (
-            f"refused: seen from the side, where one leg hides the other (the hips are "
-            f"turned {angle:.0f}° away from it); film from the front for knee movement"
-        )
-        found.append({"code": "frontal_plane_not_visible", "message": f"Knee movement {note}"})
+        note = tables.sentence("reasons.side_view")
+        found.append(tables.warning("warnings.frontal_plane_not_visible", reason=note))
     elif np.isnan(width) and np.isfinite(values["knee_ankle_separation_ratio"]).any():
-        found.append(
-            {
-                "code": "standing_ankle_width_unknown",
-                "message": "Knee deviation refused: no standing frames with the ankles apart",
-            }
-        )
+        unknown = tables.sentence("reasons.never_apart")
+        found.append(tables.warning("warnings.standing_ankle_width_unknown", reason=unknown))
     inside = watched(repetitions)
     result, uncertain = xr.Dataset(), []
     for part in ("knee_movement", "frontal_plane"):
@@ -99,8 +92,10 @@ def knee_movement(pose: xr.Dataset, repetitions: xr.Dataset) -> xr.Dataset:
         result = result.assign(variables)
         # The angle is told of so few frames that its refusal is no warning.
         uncertain += said if part == "knee_movement" else []
+    if unknown:
+        result["knee_deviation"].attrs["note"] = unknown
     result["frontal_plane_projection_angle"].attrs.setdefault(
-        "note", "refused where the thigh points at the viewer; see the separation ratio"
+        "note", tables.sentence("reasons.thigh_towards_camera")
     )
     result.attrs = {key: pose.attrs[key] for key in CARRIED if key in pose.attrs}
     result.attrs["ds_type"] = "knee_movement"

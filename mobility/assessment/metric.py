@@ -11,7 +11,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from mobility import provenance, tables
-from mobility.assessment.kinds import BESIDE, ERROR
+from mobility.assessment.kinds import BESIDE, ERROR, entry_of
+from mobility.kinematics.expected_error import Z95, too_uncertain
 from mobility.kinematics.skeleton import SIDES
 
 Array = NDArray[np.float64]
@@ -19,34 +20,39 @@ Array = NDArray[np.float64]
 CARRIED = ("source_file", "source_software", "video_sha256", "model_sha256", "method", "fps")
 """Attributes of the pose that its metrics keep."""
 
-_Z95 = 1.96
 _DIMS = ("time", "rep", "phase", "side")
 
 
 def add(
     metrics: dict[str, xr.DataArray],
-    name: str,
-    value: xr.DataArray,
-    sd: xr.DataArray | None,
-    entry: dict[str, Any],
-    statistic: str,
-    *,
     quantity: str,
     kind: str,
+    value: xr.DataArray,
+    sd: xr.DataArray | None,
+    statistic: str,
+    *,
+    name: str = "",
     suffix: str = "",
+    **other: str,
 ) -> None:
     """Add a metric and its sd with the attributes that every metric carries.
 
-    Of what it is measured is its `quantity`, and `kind` which number of it: one of those of
-    ``tables/overhead_squat.yaml``.
+    Of what it is measured is its `quantity`, and `kind` which number of it: both are those of
+    ``tables/overhead_squat.yaml``. It is called by both, or `name`; `other` are attributes in place
+    of those of the quantity.
     """
+    name = name or f"{quantity}_{kind}"
+    entry = {"units": "degree"} | entry_of(quantity) | other
     dims = [dim for dim in _DIMS if dim in value.dims]
     attrs = {key: entry[key] for key in ("units", "group", "reference")} | {"quantity": quantity}
     long_name = f"{entry['long_name']}{suffix}"
 
     def described(array: xr.DataArray, **told: str) -> xr.DataArray:
-        bare = array.transpose(*dims).reset_coords(drop=True).assign_attrs(attrs, **told)
-        bare.attrs.pop(BESIDE, None)  # it names the error of what this was made of
+        bare = array.transpose(*dims)
+        if beside := [name for name in bare.coords if name not in bare.dims]:
+            bare = bare.drop_vars(beside)
+        # Without what names the error of what this was made of.
+        bare.attrs = {k: v for k, v in array.attrs.items() if k != BESIDE} | attrs | told
         return bare
 
     metrics[name] = described(value, kind=kind, long_name=long_name, statistic=statistic)
@@ -69,14 +75,14 @@ def add_note(metrics: dict[str, xr.DataArray], quantity: str, note: str) -> None
 
 def refuse_uncertain(
     value: Array, sd: Array, watched: NDArray[np.bool_], entry: dict[str, Any]
-) -> tuple[Array, str, float]:
-    """Blank what is too uncertain: values, note ('' where none), share of the watched frames."""
+) -> tuple[Array, dict[str, str], float]:
+    """Blank what is too uncertain: values, why (empty for nothing), share of the watched frames."""
     limit = entry["largest_interval"]["value"]
-    half = _Z95 * sd
+    half = Z95 * sd
     known = np.isfinite(value)
     refused = known & ~(half <= limit)
     if not refused.any():
-        return value, "", 0.0
+        return value, {}, 0.0
     inside = known
     if value.ndim:
         inside = watched.reshape(watched.shape + (1,) * (value.ndim - 1)) & known
@@ -88,9 +94,9 @@ def refuse_uncertain(
     def said(number: float) -> str:
         return f"± {100 * number:.0f} %" if entry["percent"] else f"± {number:.2g}{unit}"
 
-    interval = f"({said(float(np.median(typical)))}) " if typical.size else ""
-    note = f"refused: its 95 % interval {interval}exceeds {said(limit)}{entry['of']}"
-    return np.where(refused, np.nan, value), note, share
+    interval = said(float(np.median(typical))) if typical.size else ""
+    why = too_uncertain(f"{said(limit)}{entry['of']}", interval)
+    return np.where(refused, np.nan, value), why, share
 
 
 def frame_variables(
@@ -118,21 +124,19 @@ def frame_variables(
         if note:
             value = np.full_like(value, np.nan)
         else:
-            value, reason, share = refuse_uncertain(value, sd[name], watched, entry)
+            value, why, share = refuse_uncertain(value, sd[name], watched, entry)
+            reason = why.get("reason", "")
             if share > largest:
-                message = f"{entry['long_name'].split(',')[0].capitalize()} {reason}"
-                found.append({"code": f"{name}_uncertain", "message": message})
+                called = entry["long_name"].split(",")[0].capitalize()
+                told = {"quantity": name, "name": called}
+                found.append(tables.warning("warnings.uncertain", **told, **why))
         dims = ("time", "side")[: value.ndim]
         coords = {"time": pose["time"].variable, "side": list(SIDES)}
-        labelled = [
+        labelled, labelled_sd = (
             xr.DataArray(v, dims=dims, coords={d: coords[d] for d in dims})
             for v in (value, np.where(np.isnan(value), np.nan, sd[name]))
-        ]
-        add(
-            *(variables, name, labelled[0], labelled[1], entry, "frame"),
-            quantity=name,
-            kind="frame",
         )
+        add(variables, name, "frame", labelled, labelled_sd, "frame", name=name)
         if reason:
             variables[name].attrs["note"] = reason
     return variables, found

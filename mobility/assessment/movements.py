@@ -43,8 +43,10 @@ def movement(name: str) -> Mapping[str, Any]:
         return dict(known[name])
     own = [key for key, entry in known.items() if entry["joint"] == name]
     if own:
-        raise BadInputError(f"movement {name!r}: is a joint; choose of {', '.join(own)}")
-    choice = likely(name, known) or f"; choose of {', '.join(known)}"
+        raise BadInputError(
+            f"movement {name!r}: is a joint; name one of its movements: {', '.join(own)}"
+        )
+    choice = likely(name, known) or f"; choose from {', '.join(known)}"
     raise BadInputError(f"movement {name!r}: is unknown{choice}")
 
 
@@ -60,7 +62,7 @@ def movements_of(joint: str) -> list[str]:
     own = [name for name, entry in known.items() if entry["joint"] == joint]
     if not own:
         joints = dict.fromkeys(entry["joint"] for entry in known.values())
-        choice = likely(joint, joints) or f"; choose of {', '.join(joints)}"
+        choice = likely(joint, joints) or f"; choose from {', '.join(joints)}"
         raise BadInputError(f"joint {joint!r}: is unknown{choice}")
     return own
 
@@ -98,7 +100,7 @@ def movement_of(joint: str, *, plane: Plane, direction: str, weight_bearing: boo
         return name
     directions = {*(entry["direction"] for entry in own.values()), "largest", "smallest"}
     choice = "" if direction in directions else likely(direction, directions)
-    choice = choice or f"; choose of {', '.join(own)}"
+    choice = choice or f"; choose from {', '.join(own)}"
     raise BadInputError(
         f"movement of the {joint} in the {plane} plane: {direction!r} is unknown{choice}"
     )
@@ -143,5 +145,5 @@ def refusal_advice(name: str) -> str:
         There is no such movement.
     """
     entry = movement(name)
-    film = entry["film"]
-    return f"Film the {entry['joint']} from the {entry['view']}: {film[0].lower()}{film[1:]}"
+    how = entry["film"][0].lower() + entry["film"][1:]
+    return tables.sentence("comments.film_again", joint=entry["joint"], view=entry["view"], how=how)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -23,7 +21,7 @@ from mobility.assessment.phases import PHASES as PHASES
 from mobility.assessment.phases import REPETITION, between, require, same_frames
 from mobility.assessment.phases import phase_frames as phase_frames
 from mobility.assessment.posture import posture
-from mobility.assessment.smoothness import hip_smoothness
+from mobility.assessment.smoothness import LONGEST_GAP, hip_smoothness
 from mobility.assessment.summaries import (
     extreme_of_phases,
     independent,
@@ -36,6 +34,7 @@ from mobility.assessment.summaries import (
     sample_sd,
 )
 from mobility.kinematics.angle_errors import DEFAULT_METHOD
+from mobility.kinematics.expected_error import MDC95
 from mobility.kinematics.expected_error import TABLE as ERRORS
 from mobility.kinematics.repetitions import normalise_repetitions
 from mobility.kinematics.skeleton import SIDES, require_pose
@@ -45,9 +44,6 @@ Metrics = dict[str, xr.DataArray]
 
 _COMPARES_SIDES = ("asymmetry", "bottom_asymmetry", "asymmetry_mdc95", *SYMMETRY)
 """Kinds of metrics that compare left and right."""
-
-MDC95 = 1.96 * 2**0.5
-"""Smallest change of two measurements that exceeds their error, in standard deviations of one."""
 
 
 def overhead_squat(pose: xr.Dataset, angles: xr.Dataset, repetitions: xr.Dataset) -> xr.Dataset:
@@ -176,8 +172,8 @@ def overhead_squat(pose: xr.Dataset, angles: xr.Dataset, repetitions: xr.Dataset
     )
     found += _hands_not_overhead(pose, frames, accepted)
     if side_view := _refuse_side_view(metrics, camera_angle(pose, repetitions)):
-        said = {f"{name}_uncertain" for name in _frontal()}
-        found = [warning for warning in found if warning["code"] not in said] + side_view
+        frontal = _frontal()
+        found = [w for w in found if w.get("values", {}).get("quantity") not in frontal] + side_view
     _add_tempo(metrics, repetitions)
     _add_smoothness(metrics, pose, repetitions)
     if lying := _refuse_lying(metrics, lean_at_rest(pose, repetitions)):
@@ -223,38 +219,10 @@ def _add_angles(
         phase, phase_sd = median_within(angle, sd, frames)
         bottom, bottom_sd = (v.sel(phase="bottom", drop=True) for v in (phase, phase_sd))
         peak, peak_sd = peak_within(angle, sd, rep_frames, entry["peak"])
-        described = {**entry, "units": "degree"}
-        add(
-            metrics,
-            f"{name}_phase",
-            phase,
-            phase_sd,
-            described,
-            "median within the phase",
-            quantity=name,
-            kind="phase",
-        )
-        add(
-            metrics,
-            f"{name}_bottom",
-            bottom,
-            bottom_sd,
-            described,
-            "median within the bottom",
-            quantity=name,
-            kind="bottom",
-        )
+        add(metrics, name, "phase", phase, phase_sd, "median within the phase")
+        add(metrics, name, "bottom", bottom, bottom_sd, "median within the bottom")
         peak_text = {"magnitude": "value farthest from zero"}.get(entry["peak"], entry["peak"])
-        add(
-            metrics,
-            f"{name}_peak",
-            peak,
-            peak_sd,
-            described,
-            f"{peak_text} in the repetition",
-            quantity=name,
-            kind="peak",
-        )
+        add(metrics, name, "peak", peak, peak_sd, f"{peak_text} in the repetition")
         apart_sd = None
         if entry["sided"]:
             apart_sd = independent(bottom_sd)
@@ -265,77 +233,45 @@ def _add_angles(
                     sides_differ[name].where(both),
                     frames.sel(phase="bottom", drop=True),
                 )[1]
-            add(
-                metrics,
-                f"{name}_bottom_asymmetry",
-                right_minus_left(bottom),
-                apart_sd.where(right_minus_left(bottom).notnull()),
-                described,
-                "right minus left, within the bottom",
-                quantity=name,
-                kind="bottom_asymmetry",
-                suffix=", asymmetry",
-            )
+            apart = right_minus_left(bottom)
+            known_sd = apart_sd.where(apart.notnull())
+            statistic = "right minus left, within the bottom"
+            suffix = ", asymmetry"
+            add(metrics, name, "bottom_asymmetry", apart, known_sd, statistic, suffix=suffix)
         _add_over_repetitions(
-            metrics, name, bottom, bottom_sd, accepted, described, "median at the bottom", apart_sd
+            metrics, name, bottom, bottom_sd, accepted, "median at the bottom", apart_sd
         )
-        add(
-            metrics,
-            f"{name}_variability",
-            sample_sd(bottom, accepted, least=3),
-            None,
-            described,
-            "standard deviation over accepted repetitions",
-            quantity=name,
-            kind="variability",
-            suffix=", variability",
-        )
-        add(
-            metrics,
-            f"{name}_curve_variability",
-            _curve_variability(curves[name]),
-            None,
-            described,
-            "standard deviation over accepted repetitions, mean of the points of their curves",
-            quantity=name,
-            kind="curve_variability",
-            suffix=", variability of the curve",
-        )
+        spread = sample_sd(bottom, accepted, least=3)
+        statistic = "standard deviation over accepted repetitions"
+        add(metrics, name, "variability", spread, None, statistic, suffix=", variability")
+        spread = _curve_variability(curves[name])
+        statistic = f"{statistic}, mean of the points of their curves"
+        suffix = ", variability of the curve"
+        add(metrics, name, "curve_variability", spread, None, statistic, suffix=suffix)
         if entry["sided"]:
-            _add_symmetry(metrics, name, described)
+            _add_symmetry(metrics, name)
         if name == "ankle_dorsiflexion":
             standing, standing_sd = (v.sel(phase="standing", drop=True) for v in (phase, phase_sd))
             change_sd = (bottom_sd**2 + standing_sd**2) ** 0.5
             value, value_sd = over_repetitions(bottom - standing, change_sd, accepted)
-            add(
-                metrics,
-                f"{name}_from_standing",
-                value,
-                value_sd,
-                described,
-                "median over accepted repetitions of bottom minus standing",
-                quantity=name,
-                kind="from_standing",
-                suffix=" from standing",
-            )
+            statistic = "median over accepted repetitions of bottom minus standing"
+            suffix = " from standing"
+            add(metrics, name, "from_standing", value, value_sd, statistic, suffix=suffix)
         if reason := angle.attrs.get("refused"):
-            add_note(metrics, name, f"refused: {reason}")
+            add_note(metrics, name, reason)
 
 
-def _add_symmetry(metrics: Metrics, name: str, entry: Mapping[str, Any]) -> None:
+def _add_symmetry(metrics: Metrics, name: str) -> None:
     """Add the smallest detectable asymmetry, and ratios of the sides where they are large."""
     table = tables.load("overhead_squat")
-    difference = metrics[f"{name}_asymmetry"]
-    statistic = difference.attrs["statistic"]
+    statistic = metrics[f"{name}_asymmetry"].attrs["statistic"]
     add(
         metrics,
-        f"{name}_asymmetry_mdc95",
+        name,
+        "asymmetry_mdc95",
         MDC95 * metrics[f"{name}_asymmetry_sd"],
         None,
-        dict(entry),
         f"1.96 sqrt(2) times the standard deviation of the error of: {statistic}",
-        quantity=name,
-        kind="asymmetry_mdc95",
         suffix=", smallest detectable asymmetry (95 %)",
     )
     left, right = (metrics[name].sel(side=side, drop=True) for side in SIDES)
@@ -345,19 +281,18 @@ def _add_symmetry(metrics: Metrics, name: str, entry: Mapping[str, Any]) -> None
         value = xr.DataArray(SYMMETRY[kind](left, right)).where(large)
         add(
             metrics,
-            f"{name}_{kind}",
+            name,
+            kind,
             value,
             None,
-            {**entry, "units": "percent", "reference": described["reference"]},
             metrics[name].attrs["statistic"],
-            quantity=name,
-            kind=kind,
             suffix=f", {described['long_name']}",
+            units="percent",
+            reference=described["reference"],
         )
         if not large and bool((left + right).notnull()):
-            metrics[f"{name}_{kind}"].attrs["note"] = (
-                f"refused: ratios of the sides say nothing below a mean of {least:g}°"
-            )
+            note = tables.sentence("reasons.small_for_ratio", least=least)
+            metrics[f"{name}_{kind}"].attrs["note"] = note
 
 
 def _curve_variability(curves: xr.DataArray) -> xr.DataArray:
@@ -373,74 +308,33 @@ def _add_knee_movement(
 ) -> None:
     accepted = repetitions["accepted"].values.astype(bool)
     standing = repetitions["standing"].astype(bool)
-    for name, entry in tables.load("overhead_squat")["knee_movement"].items():
-        phase, phase_sd = median_within(movement[name], movement[f"{name}_sd"], frames)
-        add(
-            metrics,
-            f"{name}_phase",
-            phase,
-            phase_sd,
-            entry,
-            "median within the phase",
-            quantity=name,
-            kind="phase",
-        )
-        extreme, extreme_sd, where = extreme_of_phases(phase, phase_sd, entry["extreme"])
-        _add_over_repetitions(
-            metrics,
-            name,
-            extreme,
-            extreme_sd,
-            accepted,
-            entry,
-            f"{entry['extreme']} over mid-descent, bottom and mid-ascent",
-        )
-        metrics[name].attrs["phase"] = phases_in_words(where, accepted)
+    table = tables.load("overhead_squat")
+    for name, entry in (table["knee_movement"] | table["frontal_plane"]).items():
+        value, sd = movement[name], movement[f"{name}_sd"]
+        phase, phase_sd = median_within(value, sd, frames)
+        add(metrics, name, "phase", phase, phase_sd, "median within the phase")
+        if name in table["knee_movement"]:
+            extreme, extreme_sd, where = extreme_of_phases(phase, phase_sd, entry["extreme"])
+            statistic = f"{entry['extreme']} over mid-descent, bottom and mid-ascent"
+            _add_over_repetitions(metrics, name, extreme, extreme_sd, accepted, statistic)
+            metrics[name].attrs["phase"] = phases_in_words(where, accepted)
         if name == "knee_deviation":
             bottom, bottom_sd = (v.sel(phase="bottom", drop=True) for v in (phase, phase_sd))
-            value, value_sd = over_repetitions(bottom, bottom_sd, accepted)
             statistic = "median within the bottom, median over accepted repetitions"
-            add(
-                metrics,
-                f"{name}_at_bottom",
-                value,
-                value_sd,
-                entry,
-                statistic,
-                quantity=name,
-                kind="at_bottom",
-                suffix=" at the bottom",
-            )
+            over = over_repetitions(bottom, bottom_sd, accepted)
+            add(metrics, name, "at_bottom", *over, statistic, suffix=" at the bottom")
         if name == "knee_ankle_separation_ratio":
             # Of the trial, as all that refers to standing: a first repetition may have none before.
-            value, value_sd = median_within(movement[name], movement[f"{name}_sd"], standing)
-            add(
-                metrics,
-                f"{name}_standing",
-                value,
-                value_sd,
-                entry,
-                "median in standing",
-                quantity=name,
-                kind="standing",
-                suffix=" in standing",
-            )
-        if note := movement[name].attrs.get("note"):
-            add_note(metrics, name, note)
-    for name, entry in tables.load("overhead_squat")["frontal_plane"].items():
-        phase, phase_sd = median_within(movement[name], movement[f"{name}_sd"], frames)
-        add(
-            metrics,
-            f"{name}_phase",
-            phase,
-            phase_sd,
-            entry,
-            "median within the phase",
-            quantity=name,
-            kind="phase",
-        )
-        if note := movement[name].attrs.get("note"):
-            add_note(metrics, name, note)
+            rest = median_within(value, sd, standing)
+            add(metrics, name, "standing", *rest, "median in standing", suffix=" in standing")
+    _add_notes(metrics, movement)
+
+
+def _add_notes(metrics: Metrics, measured: xr.Dataset) -> None:
+    """Say of the metrics of quantities why those are missing."""
+    for name, variable in measured.data_vars.items():
+        if note := variable.attrs.get("note"):
+            add_note(metrics, str(name), note)
 
 
 def _add_posture(
@@ -448,36 +342,14 @@ def _add_posture(
 ) -> None:
     table = tables.load("overhead_squat")
     bottom_frames = frames.sel(phase="bottom", drop=True)
-    for name, entry in table["posture"].items():
+    for name in table["posture"]:
         bottom, bottom_sd = median_within(stature[name], stature[f"{name}_sd"], bottom_frames)
-        add(
-            metrics,
-            f"{name}_bottom",
-            bottom,
-            bottom_sd,
-            entry,
-            "median within the bottom",
-            quantity=name,
-            kind="bottom",
-        )
-        _add_over_repetitions(
-            metrics, name, bottom, bottom_sd, accepted, entry, "median at the bottom"
-        )
-        if note := stature[name].attrs.get("note"):
-            add_note(metrics, name, note)
-    for name, entry in table["stance"].items():
-        add(
-            metrics,
-            name,
-            stature[name],
-            stature[f"{name}_sd"],
-            entry,
-            "median in standing",
-            quantity=name,
-            kind="standing",
-        )
-        if note := stature[name].attrs.get("note"):
-            metrics[name].attrs["note"] = note
+        add(metrics, name, "bottom", bottom, bottom_sd, "median within the bottom")
+        _add_over_repetitions(metrics, name, bottom, bottom_sd, accepted, "median at the bottom")
+    for name in table["stance"]:
+        value, sd = stature[name], stature[f"{name}_sd"]
+        add(metrics, name, "standing", value, sd, "median in standing", name=name)
+    _add_notes(metrics, stature)
 
 
 def _add_tempo(metrics: Metrics, repetitions: xr.Dataset) -> None:
@@ -495,16 +367,10 @@ def _add_tempo(metrics: Metrics, repetitions: xr.Dataset) -> None:
     }
     for name, value in tempo.items():
         counted = name == "accepted_repetitions"
-        add(
-            metrics,
-            name,
-            value,
-            None,
-            tables.load("overhead_squat")["tempo"][name],
-            "count" if counted else "value of the repetition",
-            quantity=name,
-            kind="count" if counted else "repetition",
+        kind, statistic = (
+            ("count", "count") if counted else ("repetition", "value of the repetition")
         )
+        add(metrics, name, kind, value, None, statistic, name=name)
 
 
 def _add_smoothness(metrics: Metrics, pose: xr.Dataset, repetitions: xr.Dataset) -> None:
@@ -513,43 +379,29 @@ def _add_smoothness(metrics: Metrics, pose: xr.Dataset, repetitions: xr.Dataset)
     values, cutoff = hip_smoothness(pose, repetitions)
     rep = {"rep": repetitions["rep"].values}
     labelled = {name: xr.DataArray(v, dims="rep", coords=rep) for name, v in values.items()}
-    for kind, entry in table.items():
+    for kind in table:
         for phase in ("descent", "ascent"):
-            name = f"{phase}_{kind}"
-            suffix = f" in the {phase}"
-            add(
-                metrics,
-                name,
-                labelled[name],
-                None,
-                entry,
-                "value of the repetition",
-                quantity=kind,
-                kind=phase,
-                suffix=suffix,
-            )
+            told = {"name": f"{phase}_{kind}", "suffix": f" in the {phase}"}
+            value = labelled[told["name"]]
+            add(metrics, kind, phase, value, None, "value of the repetition", **told)
     both = (labelled["descent_sparc"] + labelled["ascent_sparc"]) / 2
     # No draw tells how uncertain a speed is: see the notes of overhead_squat.
     fit_error = table["sparc"]["fit_error_sd"]["value"] if "position_draws" in pose else 0.0
     value, value_sd = over_repetitions(both, xr.full_like(both, fit_error), accepted)
-    add(
-        metrics,
-        "smoothness_sparc",
-        value,
-        value_sd,
-        table["sparc"],
-        "mean of descent and ascent, median over accepted repetitions",
-        quantity="sparc",
-        kind="median",
-    )
+    statistic = "mean of descent and ascent, median over accepted repetitions"
+    add(metrics, "sparc", "median", value, value_sd, statistic, name="smoothness_sparc")
     method = str(pose.attrs.get("method", DEFAULT_METHOD))
+    # So few frames that each one that is missing is too long a gap.
+    slow = float(np.median(np.diff(pose["time"]))) > LONGEST_GAP / 2
     for name in (*labelled, "smoothness_sparc", "smoothness_sparc_sd"):
         kind = metrics[name].attrs["quantity"]
         if kind == "sparc":
             metrics[name].attrs["cutoff_hz"] = cutoff
         if method in table[kind]["not_of"]["value"]:
-            note = "refused: noise of landmarks without a fit looks like an unsmooth movement"
+            note = tables.sentence("reasons.not_fitted")
             metrics[name] = xr.full_like(metrics[name], np.nan).assign_attrs(note=note)
+        elif slow and bool(metrics[name].isnull().all()):
+            metrics[name].attrs["note"] = tables.sentence("reasons.slow_frames")
 
 
 def _add_over_repetitions(
@@ -558,7 +410,6 @@ def _add_over_repetitions(
     value: xr.DataArray,
     sd: xr.DataArray,
     accepted: NDArray[np.bool_],
-    entry: dict[str, Any],
     statistic: str,
     apart_sd: xr.DataArray | None = None,
 ) -> None:
@@ -568,24 +419,17 @@ def _add_over_repetitions(
     """
     over, over_sd = over_repetitions(value, sd, accepted)
     statistic = f"{statistic}, median over accepted repetitions"
-    add(metrics, name, over, over_sd, entry, statistic, quantity=name, kind="median")
+    add(metrics, name, "median", over, over_sd, statistic, name=name)
     if "side" not in value.dims:
         return
     # The difference of the two reported medians, so that the reader can check it.
     if apart_sd is None:
         apart_sd = independent(sd)
     _, difference_error = over_repetitions(right_minus_left(value), apart_sd, accepted)
-    add(
-        metrics,
-        f"{name}_asymmetry",
-        right_minus_left(over),
-        difference_error.where(right_minus_left(over).notnull()),
-        entry,
-        f"right minus left: {statistic}",
-        quantity=name,
-        kind="asymmetry",
-        suffix=", asymmetry",
-    )
+    apart = right_minus_left(over)
+    known_sd = difference_error.where(apart.notnull())
+    told = f"right minus left: {statistic}"
+    add(metrics, name, "asymmetry", apart, known_sd, told, suffix=", asymmetry")
 
 
 def _hands_not_overhead(
@@ -611,11 +455,7 @@ def _hands_not_overhead(
     least = tables.load("overhead_squat")["limits"]["least_height_of_hands"]["value"]
     if not float(highest) < least:
         return []
-    message = (
-        "The hands are not held above the head: this was no overhead squat, and its values do not "
-        "compare with those of one."
-    )
-    return [{"code": "hands_not_overhead", "message": message}]
+    return [tables.warning("warnings.hands_not_overhead")]
 
 
 def _frontal() -> list[str]:
@@ -634,24 +474,16 @@ def _refuse_side_view(metrics: Metrics, angle: float) -> list[dict[str, str]]:
     table = tables.load("overhead_squat")
     if not angle > table["limits"]["largest_frontal_plane_angle_deg"]["value"]:
         return []
-    turned = f"(the hips are turned {angle:.0f}° away from the camera)"
+    note = tables.sentence("reasons.side_view")
     frontal = _frontal()
     metric_of = owners(metrics)
     for name, variable in metrics.items():
-        if variable.attrs["quantity"] in frontal:
-            note = f"refused: seen from the side, where one leg hides the other {turned}"
-        elif metrics[metric_of.get(name, name)].attrs["kind"] in _COMPARES_SIDES and (
+        compares = metrics[metric_of.get(name, name)].attrs["kind"] in _COMPARES_SIDES and (
             "note" not in variable.attrs or variable.notnull().any()
-        ):
-            note = f"refused: seen from the side, one leg hides the other {turned}"
-        else:
-            continue
-        metrics[name] = xr.full_like(variable, np.nan).assign_attrs(note=note)
-    message = (
-        "Hip abduction, pelvic obliquity, lateral shift, toe-out, stance width and differences "
-        f"between left and right refused: side view {turned}"
-    )
-    return [{"code": "sides_not_comparable", "message": message}]
+        )
+        if variable.attrs["quantity"] in frontal or compares:
+            metrics[name] = xr.full_like(variable, np.nan).assign_attrs(note=note)
+    return [tables.warning("warnings.sides_not_comparable", reason=note)]
 
 
 def _refuse_lying(metrics: Metrics, lean: float) -> list[dict[str, str]]:
@@ -660,10 +492,8 @@ def _refuse_lying(metrics: Metrics, lean: float) -> list[dict[str, str]]:
     if not lean > table["limits"]["largest_standing_lean_deg"]["value"]:
         return []
     kept = set(table["tempo"]) - {"depth"}
-    reason = f"this is no squat from standing (at rest the trunk leans by {lean:.0f}°)"
+    reason = tables.sentence("reasons.not_from_standing", lean=lean)
     for name, variable in metrics.items():
         if name not in kept:
-            blank = xr.full_like(variable, np.nan)
-            metrics[name] = blank.assign_attrs(note=f"refused: {reason}")
-    message = f"All but durations refused: {reason}; whoever lies or bends over is not measured"
-    return [{"code": "not_standing", "message": message}]
+            metrics[name] = xr.full_like(variable, np.nan).assign_attrs(note=reason)
+    return [tables.warning("warnings.not_standing", reason=reason)]

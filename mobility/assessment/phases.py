@@ -98,8 +98,8 @@ def same_frames(pose: xr.Dataset, other: xr.Dataset, what: str) -> None:
     """Raise BadInputError unless `other`, called `what`, has the frames of the pose."""
     if not np.array_equal(pose["time"].values, other["time"].values):
         raise BadInputError(
-            f"{what}: not of the same frames as the pose "
-            f"({other.sizes['time']} and {pose.sizes['time']}); make it from this pose"
+            f"{what}: does not have the same frames as the pose ({other.sizes['time']} and "
+            f"{pose.sizes['time']}); make it from this pose"
         )
 
 

@@ -14,7 +14,7 @@ from mobility.assessment.knee_movement import ankle_distance, standing_ankle_wid
 from mobility.assessment.metric import CARRIED, frame_variables, merged_history
 from mobility.assessment.phases import REPETITION, require, same_frames, watched
 from mobility.assessment.propagation import values_and_sd
-from mobility.kinematics.skeleton import SIDES, require_pose
+from mobility.kinematics.skeleton import SIDES, landmarks, require_pose
 
 Array = NDArray[np.float64]
 
@@ -93,10 +93,12 @@ def posture(pose: xr.Dataset, repetitions: xr.Dataset) -> xr.Dataset:
     for side in hidden:
         values["heel_rise"][:, SIDES.index(side)] = np.nan
     variables, found = frame_variables(pose, watched(repetitions), values, sd, entries)
+    for name in () if standing.any() else ("heel_rise", "lateral_shift", *table["stance"]):
+        variables[name].attrs["note"] = tables.sentence("reasons.never_standing")
     if hidden:
-        whose = " and ".join(hidden)
-        heels = f"the {whose} heel is hidden" if len(hidden) == 1 else f"{whose} heels are hidden"
-        variables["heel_rise"].attrs["note"] = f"refused: {heels} from the camera"
+        variables["heel_rise"].attrs["note"] = tables.sentence(
+            "reasons.heel_hidden" if len(hidden) == 1 else "reasons.heels_hidden", side=hidden[0]
+        )
     result = xr.Dataset(variables)
     result.attrs = {key: pose.attrs[key] for key in CARRIED if key in pose.attrs}
     result.attrs["ds_type"] = "posture"
@@ -113,9 +115,9 @@ def _hidden_heels(pose: xr.Dataset, watched: NDArray[np.bool_]) -> list[str]:
     least = tables.load("overhead_squat")["limits"]["least_visibility_of_heels"]["value"]
     if "position_draws" not in pose or "confidence" not in pose:
         return []
-    seen = pose["confidence"].isel(individual=0, drop=True)
-    usual = {side: median_of(seen.sel(keypoint=f"{side}_heel").values[watched]) for side in SIDES}
-    return [side for side, visibility in usual.items() if visibility < least]
+    seen = landmarks(pose, "confidence", keypoints=[f"{side}_heel" for side in SIDES])
+    usual = zip(SIDES, median_of(seen[watched]), strict=True)
+    return [side for side, visibility in usual if visibility < least]
 
 
 def _posture(points: Array, standing: Array, limits: dict[str, float]) -> dict[str, Array]:

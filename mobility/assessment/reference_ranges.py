@@ -12,6 +12,7 @@ from pydantic import Field
 from mobility import tables
 from mobility.errors import BadInputError
 from mobility.options import checked, likely
+from mobility.wording import listed
 
 TABLE = "reference_ranges"
 
@@ -179,18 +180,20 @@ def _answer(
     notes = []
     if not one:
         unknown = [name for name, value in (("sex", sex), ("age", years)) if value is None]
-        notes.append(f"{' and '.join(unknown)} not known: means of {len(rows)} groups")
+        told = {"unknown": listed(unknown), "count": len(rows)}
+        notes.append(tables.sentence("reasons.reference.groups", **told))
     if not _measured(study, sex, years):
         only = study["only"]
         unknown = [name for name in only if {"sex": sex, "age": years}[name] is None]
-        whom = f"{only['sex']}s" if "sex" in only else "people"
-        ages = ""
-        if "age" in only:
-            first, last = only["age"]
-            ages = f" from {first} years on" if last is None else f" from {first} to {last} years"
+        first, last = only.get("age", (None, None))
+        of_ages = "all" if first is None else "from" if last is None else "between"
+        whom = {"whom": f"{only['sex']}s" if "sex" in only else "people"}
+        people = tables.sentence(
+            f"reasons.reference.people.{of_ages}", **whom, first=first, last=last
+        )
+        told = {"unknown": listed(unknown), "people": people}
         notes.append(
-            (f"{' and '.join(unknown)} not known, and " if unknown else "")
-            + f"the study measured {whom}{ages} only"
+            tables.sentence(f"reasons.reference.{'only_unknown' if unknown else 'only'}", **told)
         )
     return ReferenceRange(
         angle=row["angle"],

@@ -16,18 +16,18 @@ CUTOFF_HZ = 10.0
 """Highest frequency of which the spectral arc length is taken."""
 
 
-def sparc(
-    speed: ArrayLike,
-    *,
-    rate_hz: float,
-    cutoff_hz: float = CUTOFF_HZ,
-    amplitude_threshold: float = 0.05,
-    padding: int = 4,
-) -> float:
+_THRESHOLD = 0.05
+"""Share of the largest magnitude below which the end of the spectrum is left out."""
+
+_PADDING = 4
+"""The spectrum has at least 2 to the power of this as many points as there are samples."""
+
+
+def sparc(speed: ArrayLike, *, rate_hz: float, cutoff_hz: float = CUTOFF_HZ) -> float:
     r"""Spectral arc length of a speed profile: 0 would be perfectly smooth, jerky is more negative.
 
     With V the magnitude of the Fourier transform of the speed over its largest value, and f_c the
-    highest frequency below the cutoff at which V reaches the threshold,
+    highest frequency below the cutoff at which V reaches 5 %,
     :math:`-\int_0^{f_c} \sqrt{(1/f_c)^2 + (dV/df)^2}\, df`.
 
     Parameters
@@ -38,10 +38,6 @@ def sparc(
         Samples per second.
     cutoff_hz
         Highest frequency that counts: no higher than that of the low-pass filter of the data.
-    amplitude_threshold
-        Share of the largest magnitude below which the end of the spectrum is left out.
-    padding
-        The spectrum has at least 2 to the power of this as many points as there are samples.
 
     Returns
     -------
@@ -59,17 +55,15 @@ def sparc(
     Balasubramanian, Melendez-Calderon, Roby-Brami, Burdet (2015), J NeuroEng Rehabil 12:112.
     """
     values = _series(speed, rate_hz, "sparc")
-    if cutoff_hz <= 0 or not 0 <= amplitude_threshold < 1 or padding < 0:
-        raise BadInputError(
-            "sparc: cutoff_hz must be positive, amplitude_threshold from 0 to below 1, padding >= 0"
-        )
+    if cutoff_hz <= 0:
+        raise BadInputError("sparc: cutoff_hz must be positive")
     if values.size < 2 or np.isnan(values).any() or not values.any():
         return float("nan")
-    points = 2 ** (int(np.ceil(np.log2(values.size))) + padding)
+    points = 2 ** (int(np.ceil(np.log2(values.size))) + _PADDING)
     magnitude = np.abs(np.fft.rfft(values, points))
     magnitude /= magnitude.max()
     frequency = np.arange(magnitude.size) * rate_hz / points
-    inside = np.flatnonzero((frequency <= cutoff_hz) & (magnitude >= amplitude_threshold))
+    inside = np.flatnonzero((frequency <= cutoff_hz) & (magnitude >= _THRESHOLD))
     if inside.size < 2:
         return float("nan")
     part = magnitude[inside[0] : inside[-1] + 1]
@@ -132,7 +126,7 @@ PHASES = ("descent", "ascent")
 _GRID_HZ = 100.0
 """Rate at which the speed is computed from the curve through the heights."""
 
-_LONGEST_GAP = 0.2
+LONGEST_GAP = 0.2
 """Seconds that may be missing within a phase."""
 
 _EDGE_SPEED = 0.05
@@ -210,7 +204,7 @@ def _window(one: xr.Dataset, phase: str, time: Array, height: Array) -> tuple[fl
     known = time[np.isfinite(height)]
     inside = known[(known >= first - 1e-9) & (known <= last + 1e-9)]
     gaps = np.diff(inside, prepend=first, append=last)
-    if inside.size < 4 or gaps.max() > _LONGEST_GAP:
+    if inside.size < 4 or gaps.max() > LONGEST_GAP:
         return None
     speed = np.abs(_speed(time, height, (first, last)))
     moment = np.linspace(first, last, speed.size)

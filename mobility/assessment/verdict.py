@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from mobility import tables
 from mobility.assessment.findings import Finding
+from mobility.provenance import Warned
 from mobility.view import UNKNOWN, view_kind
 from mobility.wording import capital, listed
 
@@ -31,23 +32,6 @@ PARTS: tuple[Part, ...] = get_args(Part)
 _LEVEL_OF_CHECK: Mapping[str, Level] = {"poor": "limited", "unusable": "unusable"}
 
 
-class Warned(Protocol):
-    """A warning as a session records it."""
-
-    @property
-    def code(self) -> str: ...  # noqa: D102
-
-    @property
-    def message(self) -> str: ...  # noqa: D102
-
-
-class Recorded(NamedTuple):
-    """A warning as a Dataset records it: ``Recorded(**warning)``."""
-
-    code: str
-    message: str
-
-
 @dataclass(frozen=True)
 class Reason:
     """One thing that is wrong with a recording.
@@ -58,19 +42,25 @@ class Reason:
         What it makes of the recording.
     why
         As a clause, without a capital and a full stop.
+    about
+        Of what it speaks: a recording has one reason about each.
     what_to_do
         In a sentence; empty where there is nothing to do.
     rules_out
         What is not given because of it.
     headline
         In place of that of the level; else empty.
+    sides_in_doubt
+        Whether one side may have been taken for the other.
     """
 
     level: Level
     why: str
+    about: str
     what_to_do: str = ""
     rules_out: frozenset[str] = frozenset()
     headline: str = ""
+    sides_in_doubt: bool = False
 
 
 @dataclass(frozen=True)
@@ -105,15 +95,22 @@ class Verdict:
         """Headline, why and what to do, as one text."""
         return " ".join(filter(None, [self.headline, self.why, self.what_to_do]))
 
+    @property
+    def sides_in_doubt(self) -> bool:
+        """Whether one side may have been taken for the other, so that none is to be relied on."""
+        return any(each.sides_in_doubt for each in self.reasons)
+
     def absent(self, *parts: Part) -> str:
         """Say in one sentence which of `parts` are not given, and why; empty where all are."""
         out = [part for part in parts if part in self.rules_out]
         if not out:
             return ""
         names = tables.load("verdict")["parts"]
+        told = {"parts": capital(listed([names[part] for part in out]))}
         because = [each.why for each in self.reasons if each.rules_out.issuperset(out)]
-        why = f": {because[0]}" if because else ""
-        return f"{capital(listed([names[part] for part in out]))} are not given{why}."
+        if not because:
+            return tables.sentence("comments.verdict.absent", **told)
+        return tables.sentence("comments.verdict.absent_because", **told, why=because[0])
 
     def keep(self, findings: Iterable[Finding]) -> tuple[Finding, ...]:
         """Leave out the findings that are ruled out."""
@@ -125,6 +122,24 @@ class Verdict:
         """Whether something may be said of a metric: it is not of the arms where those are out."""
         arms: Sequence[str] = tables.load("verdict")["arms"]["metrics"]
         return "arms" not in self.rules_out or not metric.startswith(tuple(arms))
+
+    def why_without(self, quantity: str, item: str = "") -> str:
+        """Say in a clause why a quantity, or an item of it, is not given; empty where it is.
+
+        What was counted stays: it says that there was nothing to measure.
+        """
+        table = tables.load("verdict")["parts_of"]
+        parts = [part for part, names in table.items() if quantity in names]
+        measure = tables.load("criteria")["compensations"]["assessed"].get(item, {}).get("measure")
+        if not self.keeps(quantity) or (measure and not self.keeps(measure)):
+            parts.append("arms")
+        if quantity not in table["counts"]:
+            parts.append("findings")
+        for part in parts:
+            if part in self.rules_out:
+                because = [each.why for each in self.reasons if part in each.rules_out]
+                return because[0] if because else self.why.rstrip(".")
+        return ""
 
     def shows(self, metric: str) -> bool:
         """Whether a metric stands on the first page: a recording that cannot be used has none."""
@@ -157,15 +172,19 @@ def judge(
     joints = metrics is not None and "joint" in metrics.dims
     found = list(_warned(warnings))
     if metrics is not None and not joints and _without_repetition(metrics) and not _whole(found):
-        entry = tables.load("verdict")["warnings"]["no_repetition"]
-        found.append(_reason(entry, entry["level"], why="no repetition could be measured"))
+        why = tables.sentence("reasons.no_repetition")
+        found.append(_of_warning(Warned("no_repetition", "", {"reason": why})))
     checked = quality is not None and any(_verdicts(quality))
     if quality is not None:
-        found += _checked(quality, joints=joints)
+        # A check says how bad what was warned of is.
+        faults = {each.about: each for each in _checked(quality, joints=joints)}
+        found = [faults.pop(each.about, each) for each in found]
+        found += faults.values()
     if quality is not None and not checked:
-        found.append(Reason("limited", "the recording was not checked"))
+        why = tables.sentence("comments.verdict.not_checked")
+        found.append(Reason("limited", why, about="checks"))
     if not found:
-        none = "Its checks found no fault." if checked else ""
+        none = tables.sentence("comments.verdict.no_fault") if checked else ""
         return Verdict("good", _headline("good", joints=joints), none)
     return _of(found, joints=joints)
 
@@ -173,24 +192,28 @@ def judge(
 def _of(found: Sequence[Reason], *, joints: bool) -> Verdict:
     """One verdict from all reasons: the worst say why, all say what is ruled out."""
     worst_first = sorted(found, key=lambda each: -LEVELS.index(each.level))
-    # What is out of the picture most of the time is so for a part of it, too.
-    most = [each.why for each in found if "most of the time" in each.why]
-    implied = {why.replace("most of the time", "for a part of the time") for why in most}
     once: dict[str, Reason] = {}
     for each in worst_first:
-        if each.why not in implied:
-            once.setdefault(each.why, each)
+        once.setdefault(each.about, each)
     reasons = list(once.values())
     level = reasons[0].level
     worst = [each for each in reasons if each.level == level]
     worst = [each for each in worst if each.headline][:1] or worst
+    rules_out = frozenset().union(*(each.rules_out for each in found))
+    why = f"{capital(listed([each.why for each in worst]))}."
+    limits = [each for each in reasons if each.level == "limited"]
+    if level == "not_this_exercise" and limits and "findings" not in rules_out:
+        # What is still told has the limits of its recording.
+        besides = listed([each.why for each in limits])
+        why += " " + tables.sentence("comments.verdict.besides", limits=besides)
+        worst += limits
     does = list(dict.fromkeys(each.what_to_do for each in worst if each.what_to_do))
     return Verdict(
         level=level,
         headline=worst[0].headline or _headline(level, joints=joints),
-        why=f"{capital(listed([each.why for each in worst]))}.",
+        why=why,
         what_to_do=" ".join(does),
-        rules_out=frozenset().union(*(each.rules_out for each in found)),
+        rules_out=rules_out,
         reasons=tuple(reasons),
     )
 
@@ -200,14 +223,19 @@ def _headline(level: Level, *, joints: bool) -> str:
     return words["joints" if joints else "headline"]
 
 
-def _reason(entry: Mapping[str, Any], level: Level, *, why: str, do: str = "") -> Reason:
+def _reason(
+    entry: Mapping[str, Any], level: Level, why: str, *, second: bool, do: str = ""
+) -> Reason:
     always = tables.load("verdict")["levels"][level].get("rules_out", ())
+    about = entry.get("about", why)
     return Reason(
         level=level,
-        why=why,
+        why=tables.sentence("comments.verdict.second_camera", why=why) if second else why,
+        about=f"second {about}" if second else about,
         what_to_do=do or entry.get("do", ""),
         rules_out=frozenset((*always, *entry.get("rules_out", ()))),
         headline=entry.get("headline", ""),
+        sides_in_doubt=entry.get("sides_in_doubt", False),
     )
 
 
@@ -215,16 +243,16 @@ def _warned(warnings: Iterable[Warned]) -> Iterator[Reason]:
     """Reasons in the order of the table, so that what explains most comes first."""
     known = list(warnings)
     for code, entry in tables.load("verdict")["warnings"].items():
-        for warning in known if "level" in entry else ():
-            if warning.code == code:
-                why = entry.get("is") or _clause(warning.message, entry.get("headline", ""))
-                yield _reason(entry, entry["level"], why=why)
+        yield from (_of_warning(w) for w in known if w.code == code and "level" in entry)
 
 
-def _clause(message: str, headline: str) -> str:
-    """Make a clause of a message, less what the headline says already."""
-    text = message.removeprefix(headline).removeprefix("No repetition:").strip().rstrip(".")
-    return text[:1].lower() + text[1:]
+def _of_warning(warning: Warned) -> Reason:
+    entry = tables.load("verdict")["warnings"][warning.code]
+    try:
+        why = entry["is"].format(**warning.values)
+    except KeyError:  # of older code, which kept the message only
+        why = warning.message.removeprefix(entry.get("headline", "")).strip(" .")
+    return _reason(entry, entry["level"], why, second=warning.values.get("seen_by", 1) > 1)
 
 
 def _without_repetition(metrics: xr.Dataset) -> bool:
@@ -246,7 +274,7 @@ def _verdicts(quality: Mapping[str, Any]) -> Iterator[bool]:
 
 def _checked(quality: Mapping[str, Any], *, joints: bool) -> Iterator[Reason]:
     second = quality.get("second_camera") or {}
-    for camera, seen in (("", quality), ("in the second video ", second)):
+    for seen in (quality, second):
         for name, entry in tables.load("verdict")["checks"].items():
             check = seen.get(name)
             if not isinstance(check, Mapping):
@@ -255,7 +283,7 @@ def _checked(quality: Mapping[str, Any], *, joints: bool) -> Iterator[Reason]:
             if level is None:
                 continue
             for one, its, do in _faults(name, entry, check, level, joints=joints):
-                yield _reason(one, its, why=f"{camera}{one['is']}", do=do)
+                yield _reason(one, its, one["is"], second=seen is second, do=do)
 
 
 def _faults(

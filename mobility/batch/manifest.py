@@ -15,7 +15,7 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -91,15 +91,6 @@ class Row:
             what.append(self.calibration_sha256)
         return f"video-{hashlib.sha256(json.dumps(what).encode()).hexdigest()[:24]}"
 
-    def to_json(self) -> dict[str, Any]:
-        """All of it as JSON values, for a worker."""
-        values = asdict(self)
-        second = values["second_video"]
-        values["video"] = str(self.video)
-        values["second_video"] = None if second is None else str(second)
-        values["calibration"] = None if self.calibration is None else str(self.calibration)
-        return values
-
 
 @dataclass(frozen=True)
 class Refused:
@@ -145,32 +136,12 @@ def read_manifest(
     participant: str = "anonymous",
     exercise: str = "Overhead Squat",
 ) -> Sequence[Row | Refused]:
-    """Read and check what a batch is to do.
+    """Read and check what a batch is to do; `participant` and `exercise` where no row says it.
 
-    Parameters
-    ----------
-    path
-        A CSV file with the columns `COLUMNS`, of which only ``video`` must be there; or a folder,
-        of which every video is a row. In a folder, the name of a subfolder is the participant of
-        the videos in it. Paths in a CSV file are seen from its folder.
-    participant, exercise
-        Where a row does not say.
-
-    Returns
-    -------
-    list of Row or Refused
-        In their order. Only a file of a folder is refused alone: it cannot be read, or is the same
-        as another one.
-
-    Raises
-    ------
-    NotFoundError
-        There is no such file or folder.
-    BadInputError
-        It is a URL, or cannot be read as a table, or holds no video; or `participant` or
-        `exercise` cannot be used for the videos of a folder.
-    ManifestError
-        With every problem of every row of a CSV file.
+    A CSV file with the columns `COLUMNS`, of which only ``video`` must be there, and paths as seen
+    from its folder: all its problems are raised at once. Or a folder, of which every video is a
+    row, and the name of a subfolder the participant: a file that cannot be read, or is the same as
+    another one, is refused alone.
     """
     refuse_url(path, what="manifest")
     manifest = Path(path)
@@ -197,22 +168,7 @@ def check_rows(
     participant: str,
     exercise: str,
 ) -> list[Row]:
-    """Check entries of a manifest, and take the hashes of their videos.
-
-    Parameters
-    ----------
-    manifest
-        Where they come from: a file, or a folder.
-    entries
-        Number and columns of each.
-    participant, exercise
-        Where an entry does not say.
-
-    Raises
-    ------
-    ManifestError
-        With every problem of every row.
-    """
+    """Check numbered entries of a manifest, or of a folder, and take the hashes of their videos."""
     rows, problems = _checked(manifest, entries, participant, exercise)
     if problems:
         raise ManifestError(manifest, problems)
@@ -298,7 +254,10 @@ def _of_csv(manifest: Path) -> list[tuple[int, dict[str, str]]]:
         if not stat.S_ISREG(manifest.stat().st_mode):
             raise BadInputError(f"{manifest}: is neither a file nor a folder; save it as a file")
         if manifest.stat().st_size > LARGEST_BYTES:
-            raise BadInputError(f"{manifest}: is too large for a manifest")
+            raise BadInputError(
+                f"{manifest}: is larger than {LARGEST_BYTES >> 20} MB, too large for a manifest; "
+                "split it"
+            )
         text = manifest.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise NotFoundError(f"{manifest}: no such file or folder") from None
@@ -340,12 +299,12 @@ def _check_header(manifest: Path, names: Sequence[str]) -> None:
         if name not in COLUMNS
     ]
     problems += [
-        Problem(1, name, "is there twice")
+        Problem(1, name, "is given twice; give it once")
         for name in dict.fromkeys(names)
         if names.count(name) > 1 and name in COLUMNS
     ]
     if "video" not in names:
-        problems.append(Problem(1, "video", f"is absent; columns are {', '.join(COLUMNS)}"))
+        problems.append(Problem(1, "video", f"is missing; the columns are {', '.join(COLUMNS)}"))
     if problems:
         raise ManifestError(manifest, problems)
 
@@ -390,7 +349,7 @@ def _check(
             problems += [Problem(number, columns[name], fault) for fault in faults]
     two = "second_video" in values
     options = tried("options", lambda: _options(values.get("options", ""), two=two))
-    calibration: tuple[Path, str] | None = None
+    calibration = None
     if "calibration" in values and all(videos[name] for name in videos if name in values):
         sources = [each[0] for each in videos.values() if each is not None]
         calibration = tried(
@@ -408,31 +367,39 @@ def _check(
             for name, faults in error.fields.items():
                 column = name if name in COLUMNS else "age"
                 problems += [Problem(number, column, fault) for fault in faults]
-    first, second = videos["video"], videos["second_video"]
+    first = videos["video"]
     if problems or first is None or created is None:
         return None, problems
+    video, digest = first
+    second_video, second_digest = videos["second_video"] or (None, None)
+    calibration_file, calibration_digest = calibration or (None, None)
+    exercise, joints, title = created
     return Row(
         number=number,
-        video=first[0],
-        second_video=None if second is None else second[0],
-        sha256=first[1],
-        second_sha256=None if second is None else second[1],
+        video=video,
+        second_video=second_video,
+        sha256=digest,
+        second_sha256=second_digest,
         participant=values["participant"],
-        exercise=created[0],
-        joints=tuple(created[1]),
-        name=created[2],
+        exercise=exercise,
+        joints=tuple(joints),
+        name=title,
         options=options,
         person=person,
-        calibration=None if calibration is None else calibration[0],
-        calibration_sha256=None if calibration is None else calibration[1],
+        calibration=calibration_file,
+        calibration_sha256=calibration_digest,
     ), []
+
+
+def _place(folder: Path, given: str, *, what: str) -> Path:
+    refuse_url(given, what=what)
+    check_decodable(given, what=what)
+    return Path(os.path.abspath(folder / given))  # noqa: PTH100 - keeps what links are called
 
 
 def _video(folder: Path, given: str) -> tuple[Path, str]:
     """Absolute path and SHA-256 of a video of which the head can be read."""
-    refuse_url(given, what="video")
-    check_decodable(given, what="video")
-    path = Path(os.path.abspath(folder / given))  # noqa: PTH100 - keeps what links are called
+    path = _place(folder, given, what="video")
     from mobility.capture.video import probe
 
     probe(path)
@@ -443,12 +410,13 @@ def _calibration(
     folder: Path, given: str, videos: Sequence[Path], options: Mapping[str, Any]
 ) -> tuple[Path, str]:
     """Absolute path and SHA-256 of the calibration of the cameras of some videos."""
-    refuse_url(given, what="calibration")
-    check_decodable(given, what="calibration")
-    path = Path(os.path.abspath(folder / given))  # noqa: PTH100 - as for videos
+    path = _place(folder, given, what="calibration")
     check_calibration(path, videos)
     if not options.get("fit", True) or options.get("field_of_view", "auto") != "auto":
-        raise BadInputError("has the lens and needs the fit; leave out field_of_view and fit=no")
+        raise BadInputError(
+            "a calibration gives the field of view and needs the fit; leave out field_of_view "
+            "and fit=no"
+        )
     return path, sha256(path)
 
 
@@ -460,13 +428,13 @@ def _options(text: str, *, two: bool) -> dict[str, Any]:
         if not separator or not name or not value:
             raise BadInputError(f"{part!r}: write options as name=value; name=value")
         if name in given:
-            raise BadInputError(f"{name}: is there twice")
+            raise BadInputError(f"{name}: is given twice; give it once")
         given[name] = value
     valid = validate(RowOptions, given, what="options")
     if valid.second_subject is not None and not two:
         raise BadInputError("second_subject: needs a second_video")
     if two and valid.fit is False:
-        raise BadInputError("fit: two videos need the fit; leave the option out, or one video")
+        raise BadInputError("fit: two videos need the fit; leave out fit=no, or give one video")
     options = {**DEFAULTS, **valid.model_dump(exclude_none=True)}
     for name in ("subject", "second_subject") if two else ("subject",):
         options[name] = _subject(options.get(name, "largest"), name)
@@ -483,33 +451,18 @@ def _contradictions(rows: Sequence[Row]) -> list[Problem]:
     first_of: dict[str, Row] = {}
     said: dict[tuple[str, str], tuple[int, Any]] = {}
     for row in rows:
+        whose = f"participant {row.participant}"
+        told = []
         same = first_of.setdefault(row.session_id, row)
         if same is not row:
-            problems.append(
-                Problem(
-                    row.number,
-                    "video",
-                    f"{row.video.name}: is the same video, participant and exercise as row "
-                    f"{same.number}, {same.video.name}",
-                )
-            )
+            found = f"is the same video, participant and exercise as row {same.number}"
+            told.append(("video", f"{row.video.name}: {found}, {same.video.name}"))
         for name, value in row.person.items():
             number, before = said.setdefault((row.participant, name), (row.number, value))
             if value != before:
-                problems.append(
-                    Problem(
-                        row.number,
-                        name,
-                        f"{value}: participant {row.participant} has {before} in row {number}",
-                    )
-                )
+                told.append((name, f"{value}: {whose} has {before} in row {number}"))
         both = {"age", "birth_year"} & {n for p, n in said if p == row.participant}
         if len(both) == 2 and both & row.person.keys():
-            problems.append(
-                Problem(
-                    row.number,
-                    "age",
-                    f"participant {row.participant} has both an age and a birth year; give one",
-                )
-            )
+            told.append(("age", f"{whose} has both an age and a birth year; give one"))
+        problems += [Problem(row.number, *each) for each in told]
     return problems

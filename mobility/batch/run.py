@@ -22,6 +22,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
@@ -29,14 +30,16 @@ from typing import Any
 import mobility
 from mobility.assessment.verdict import judge
 from mobility.batch.manifest import Refused, Row
-from mobility.batch.record import BatchRow
+from mobility.batch.record import BatchRow, BatchSummary
 from mobility.batch.summary import Summary, write_summary
+from mobility.capture.pose_process import processors
 from mobility.errors import BadInputError, ConflictError, MobilityError, StorageError
 from mobility.options import Workers, checked
 from mobility.progress import progress_bar, progress_told_to
-from mobility.provenance import code_digest
+from mobility.provenance import code_digest, package_versions
 from mobility.reports.warm_kernels import use_warm_kernels
 from mobility.sessions.files import lock, make_folder, open_private, writing
+from mobility.sessions.record import now
 from mobility.sessions.scratch import scratch
 from mobility.store import Session, Store
 from mobility.writing import FOLDER_MODE, LogFile
@@ -46,7 +49,7 @@ log = logging.getLogger(__name__)
 LOST = 3
 """With how many lost workers a row is given up; then it is tried once more, alone."""
 
-_LOST = f"its worker was lost {LOST} times; is there enough memory?"
+_LOST = f"its worker was lost {LOST} times; the memory may be too small"
 
 TRIES = 3
 """How often a row is tried whose pose process or kernel was killed."""
@@ -79,48 +82,24 @@ def run_batch(
 ) -> Summary:
     """Analyse and report every row, and write a summary that links the reports.
 
-    Parameters
-    ----------
-    rows
-        Checked rows of :func:`mobility.batch.manifest.read_manifest`. Those that were refused
-        are failed rows of the summary.
-    store
-        Where the sessions are kept.
-    manifest
-        Name of the manifest, for the summary.
-    workers
-        Processes on this machine, by default one for each processor; it changes no result.
-    scheduler
-        Address of a dask scheduler (``tcp://host:8786``) whose workers are to do it instead. They
-        must see the store, the reports and the videos under the same paths.
-    resume
-        Go on with the last interrupted batch of these rows, in its folder, if there is one.
-
-    Returns
-    -------
-    Summary
-        What became of each row, and where that is written: in ``<reports>/batch-<time>/``.
-
-    Raises
-    ------
-    BadInputError
-        There is no scheduler at the address.
-    InUseError
-        The batch that is to be resumed is at work.
-    StorageError
-        The summary cannot be written.
+    Rows that were refused are failed rows of it; it is called `manifest`, and lies in
+    ``<reports>/batch-<time>/``. The work is done by `workers` processes of this machine (by default
+    one for each processor; it changes no result), or by those of a dask `scheduler`
+    (``tcp://host:8786``), which must see the store, the reports and the videos under the same
+    paths. With `resume` the last interrupted batch of these rows goes on in its folder, if there is
+    one.
     """
     store.require_shared("a batch")
     store = store.absolute()
-    started = datetime.datetime.now().astimezone().replace(microsecond=0)
+    started = now()
     began = time.monotonic()  # the clock may be set meanwhile
     good = [row for row in rows if isinstance(row, Row)]
     became = {row.number: refused(row) for row in rows if isinstance(row, Refused)}
-    key = _digest([row.to_json() for row in good])
+    key = _digest([asdict(row) for row in good])
     with contextlib.ExitStack() as stack:
         stack.callback(store.close)
         # First, for without workers there is no batch.
-        at_most = min(workers or _processors(), len(good))
+        at_most = min(workers or processors(), len(good))
         client = stack.enter_context(cluster_client(at_most, scheduler)) if good else None
         folder = (_interrupted(store.reports, key) if resume else None) or _new_folder(
             store.reports, started
@@ -138,15 +117,16 @@ def run_batch(
                 outcome = before
             became[outcome.row] = outcome
             note(outcome)
-        summary = Summary(
-            folder=folder,
+        document = BatchSummary(
             manifest=manifest,
             started=started,
-            ended=datetime.datetime.now().astimezone().replace(microsecond=0),
-            took_s=round(time.monotonic() - began, 3),
+            ended=now(),
+            took_s=_since(began),
+            versions=dict(package_versions()),
             rows=[became[row.number] for row in rows],
         )
-        write_summary(summary.folder, summary.document)
+        summary = Summary(folder, document)
+        write_summary(folder, document)
         log.info("ended: %s", ", ".join(f"{n} {state}" for state, n in summary.counts.items()))
     # Without its journal a batch is no interrupted one.
     for name in (JOURNAL, WORKING):
@@ -156,20 +136,7 @@ def run_batch(
 
 
 def run_at_end(command: str, summary: Path) -> None:
-    """Run a command with the path of a summary as its last argument.
-
-    Parameters
-    ----------
-    command
-        As a shell would split it; no shell is involved.
-    summary
-        Path of ``summary.json``.
-
-    Raises
-    ------
-    BadInputError
-        It cannot be run, or ends with another status than 0.
-    """
+    """Run a command, without a shell, with the path of a summary as its last argument."""
     words = split_command(command)
     try:
         status = subprocess.run(  # noqa: S603 - the user's own command
@@ -182,13 +149,7 @@ def run_at_end(command: str, summary: Path) -> None:
 
 
 def split_command(command: str) -> list[str]:
-    """Words of a command.
-
-    Raises
-    ------
-    BadInputError
-        There is none, or a quote is not closed.
-    """
+    """Words of a command."""
     try:
         words = shlex.split(command)
     except ValueError as error:
@@ -198,37 +159,20 @@ def split_command(command: str) -> list[str]:
     return words
 
 
-def work_on(task: Mapping[str, Any]) -> dict[str, Any]:
-    """Bring the session of one row up to date; runs in a worker, and raises nothing.
+def work_on(row: Row, task: Mapping[str, Any]) -> dict[str, Any]:
+    """Bring the session of one row up to date, and give a :class:`BatchRow` as JSON values.
 
-    Parameters
-    ----------
-    task
-        ``row`` of :meth:`Row.to_json`, ``store``, ``reports``, ``folder`` of the summary (absolute
-        paths, or a URL), ``code`` (of :func:`mobility.provenance.code_digest`) and
-        ``pose_workers``.
-
-    Returns
-    -------
-    dict
-        A :class:`BatchRow` as JSON values.
+    Runs in a worker, and raises nothing. `task` has ``store``, ``reports``, ``folder`` of the
+    summary (absolute paths, or a URL), ``code`` (its digest) and ``pose_workers``.
     """
     logging.getLogger("mobility").setLevel(logging.INFO)
-    given = dict(task["row"])
-    row = Row(**{**given, "video": Path(given["video"]), "joints": tuple(given["joints"])})
-    outcome: dict[str, Any] = {
-        "row": row.number,
-        "video": row.video.name,
-        "participant": row.participant,
-        "exercise": row.exercise,
-        "session_id": row.session_id,
-    }
+    may_pass = False
     began = time.monotonic()
     try:
         if task["code"] != code_digest():
             raise BadInputError(
-                f"the worker runs other code than this (mobility {mobility.__version__}), or other "
-                "versions of its libraries; install the same everywhere"
+                f"the worker has another version of mobility (here {mobility.__version__}) or of "
+                "its libraries; install the same versions everywhere"
             )
         import dask
 
@@ -236,21 +180,41 @@ def work_on(task: Mapping[str, Any]) -> dict[str, Any]:
         # Inside a worker xarray would ask the scheduler for the lock of every file.
         with dask.config.set(scheduler="threads"), progress_told_to(lambda *_: None):
             found = _up_to_date(row, task)
-        found["took_s"] = round(time.monotonic() - began, 3)
-        return BatchRow.model_validate({**outcome, **found}).model_dump(mode="json")
+        return _outcome(row, **found, took_s=_since(began)).model_dump(mode="json")
     except MobilityError as error:
         reason = str(error)
-        outcome["may_pass"] = error.may_pass or isinstance(error, StorageError)
+        may_pass = error.may_pass or isinstance(error, StorageError)
         log.warning("%s: %s", _named(row), reason)
     except Exception as error:  # a bug, of which the other rows must not suffer
         reason = f"{type(error).__name__}: {error}; this is a bug, see the log"
         log.error("%s: %s", _named(row), traceback.format_exc())
-    failed = {
-        "state": "failed",
-        "reason": " ".join(reason.split()),
-        "took_s": round(time.monotonic() - began, 3),
-    }
-    return BatchRow.model_validate({**outcome, **failed}).model_dump(mode="json")
+    failed = _outcome(row, reason=reason, may_pass=may_pass, took_s=_since(began))
+    return failed.model_dump(mode="json")
+
+
+def _outcome(row: Row | Refused, *, reason: str = "", **more: Any) -> BatchRow:
+    """Say what became of a row; without a ``state`` it failed."""
+    return BatchRow.model_validate(
+        {
+            "row": row.number,
+            "video": _writable(row.video.name),
+            "participant": _writable(row.participant),
+            "exercise": row.exercise,
+            "session_id": row.session_id if isinstance(row, Row) else "",
+            "state": "failed",
+            "reason": _writable(" ".join(reason.split())),
+            **more,
+        }
+    )
+
+
+def _writable(text: str) -> str:
+    """Text that names a file, with bytes that are no UTF-8 as escapes."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def _since(began: float) -> float:
+    return round(time.monotonic() - began, 3)
 
 
 def _up_to_date(row: Row, task: Mapping[str, Any]) -> dict[str, Any]:
@@ -287,7 +251,7 @@ def _verdict(session: Session) -> str:
     record = session.record
     if record.exercise == "Overhead Squat":
         return judge(record.warnings, session.capture_quality(), session.metrics()).said
-    from mobility.reports.first_page import verdict_of
+    from mobility.documents.verdicts import verdict_of
 
     return verdict_of(session).said
 
@@ -316,7 +280,7 @@ def _session(row: Row, store: Store) -> Session:
     if _hashes(session) != expected:
         session.delete()
         raise BadInputError(
-            f"{row.video.name}: was changed since the manifest was checked; run the batch again"
+            f"{row.video.name}: has changed since the manifest was checked; run the batch again"
         )
     return session
 
@@ -353,7 +317,7 @@ def outcomes(
     from distributed import as_completed
 
     # Fewer rows than workers: the pose of each is shared.
-    spare = 1 if scheduler else max(1, (workers or _processors()) // len(rows))
+    spare = 1 if scheduler else max(1, (workers or processors()) // len(rows))
     shared = {
         "store": store.place,
         "reports": str(store.reports),
@@ -364,7 +328,7 @@ def outcomes(
 
     def submit(row: Row) -> Any:
         key = f"{row.session_id}-{token_hex(4)}"
-        return client.submit(work_on, {**shared, "row": row.to_json()}, key=key, pure=False)
+        return client.submit(work_on, row, shared, key=key, pure=False)
 
     failed = 0
 
@@ -405,22 +369,7 @@ def _named(row: Row | BatchRow) -> str:
 
 def refused(row: Refused) -> BatchRow:
     """Say of a file that cannot be run what is said of a row that failed."""
-    return BatchRow.model_validate(
-        {
-            "row": row.number,
-            "video": _writable(row.video.name),
-            "participant": _writable(row.participant),
-            "exercise": row.exercise,
-            "session_id": "",
-            "state": "failed",
-            "reason": _writable(" ".join(row.reason.split())),
-        }
-    )
-
-
-def _writable(text: str) -> str:
-    """Text that names a file, with bytes that are no UTF-8 as escapes."""
-    return os.fsencode(text).decode("utf-8", "backslashreplace")
+    return _outcome(row, reason=row.reason)
 
 
 def _result(future: Any, row: Row) -> BatchRow:
@@ -434,22 +383,11 @@ def _result(future: Any, row: Row) -> BatchRow:
     except KilledWorker:
         reason = _LOST
     except (CancelledError, OSError, TimeoutError):
-        reason = "the scheduler was lost; run the batch again"
+        reason = "the connection to the scheduler was lost; run the batch again"
     except Exception as error:  # what a worker says that has not even this package
         may_pass = False
-        reason = " ".join(f"the worker could not do it: {type(error).__name__}: {error}".split())
-    return BatchRow.model_validate(
-        {
-            "row": row.number,
-            "video": row.video.name,
-            "participant": row.participant,
-            "exercise": row.exercise,
-            "session_id": row.session_id,
-            "state": "failed",
-            "reason": reason,
-            "may_pass": may_pass,
-        }
-    )
+        reason = f"the worker could not do it: {type(error).__name__}: {error}"
+    return _outcome(row, reason=reason, may_pass=may_pass)
 
 
 @contextlib.contextmanager
@@ -485,7 +423,7 @@ def cluster_client(workers: int | None, scheduler: str | None) -> Iterator[Any]:
                 # A key pressed at the terminal is for us; we end the workers.
                 with _ignored(signal.SIGINT):
                     cluster = LocalCluster(
-                        n_workers=workers or _processors(),
+                        n_workers=workers or processors(),
                         threads_per_worker=1,
                         processes=True,
                         dashboard_address="127.0.0.1:0",
@@ -504,7 +442,7 @@ def cluster_client(workers: int | None, scheduler: str | None) -> Iterator[Any]:
                 reason = _line(error.__cause__ or error)
                 raise StorageError(f"the workers could not be started ({reason})") from None
             stack.enter_context(cluster)
-            stack.enter_context(_replaced(cluster, workers or _processors()))
+            stack.enter_context(_replaced(cluster, workers or processors()))
             client = stack.enter_context(Client(cluster, set_as_default=False))
             client.forward_logging("mobility", logging.INFO)
             yield client
@@ -569,9 +507,9 @@ def _describe_people(rows: Sequence[Row], store: Store) -> None:
     people: dict[str, dict[str, Any]] = {}
     for row in rows:
         people.setdefault(row.participant, {}).update(row.person)
-    known = set(store.participants())
     for user_id, fields in people.items():
-        stored = store.participant(user_id) if user_id in known else {}
+        record = store.stored_participant(user_id)
+        stored = record.model_dump(mode="json", exclude_none=True) if record else {}
         if any(stored.get(name) != value for name, value in fields.items()):
             store.set_participant(user_id, **fields)
 
@@ -583,7 +521,7 @@ def _new_folder(reports: Path, started: datetime.datetime) -> Path:
             make_folder(reports)
             folder.mkdir(FOLDER_MODE)
             return folder
-    raise StorageError(f"{reports}: holds a thousand batches of this second")
+    raise StorageError(f"{reports}: a thousand batches were begun here in this second; try again")
 
 
 def _interrupted(reports: Path, key: str) -> Path | None:
@@ -596,17 +534,24 @@ def _interrupted(reports: Path, key: str) -> Path | None:
     return None
 
 
+def read_journal(folder: Path) -> list[BatchRow]:
+    """Read what was told of the rows of a batch that has not ended, in its folder."""
+    path = folder / JOURNAL
+    with writing(path):
+        lines = os.fsdecode(path.read_bytes()).splitlines() if path.is_file() else []
+    rows = []
+    for line in lines[1:]:
+        with contextlib.suppress(ValueError):  # the last line may be half there
+            rows.append(BatchRow.model_validate_json(line))
+    return rows
+
+
 @contextlib.contextmanager
 def _journal(
     path: Path, key: str
 ) -> Iterator[tuple[dict[int, BatchRow], Callable[[BatchRow], None]]]:
     """Give what was told in an earlier run of this batch, and a way to tell more."""
-    told: dict[int, BatchRow] = {}
-    if path.is_file():
-        for line in path.read_text(encoding="utf-8").splitlines()[1:]:
-            with contextlib.suppress(ValueError):  # the last line may be half there
-                outcome = BatchRow.model_validate_json(line)
-                told[outcome.row] = outcome
+    told = {outcome.row: outcome for outcome in read_journal(path.parent)}
     with writing(path), open_private(path, "a", encoding="utf-8") as file:
 
         def write(text: str) -> None:
@@ -626,11 +571,6 @@ def _journal(
         yield told, note
 
 
-def _say(text: str) -> None:
-    # To where logging itself says so: the log of this package goes to the file that is full.
-    sys.stderr.write(f"warning: {text}\n")
-
-
 @contextlib.contextmanager
 def logged(path: Path) -> Iterator[None]:
     """Keep the log of this package in a file.
@@ -638,7 +578,8 @@ def logged(path: Path) -> Iterator[None]:
     Lines for which there is no space are lost; the sessions themselves say what was done.
     """
     with writing(path):
-        handler = LogFile(path, tell=_say)
+        # Not logged: the log of this package goes to the file that is full.
+        handler = LogFile(path, tell=lambda text: sys.stderr.write(f"warning: {text}\n"))
     handler.setFormatter(logging.Formatter(_FORMAT))
     ours = logging.getLogger("mobility")
     level = ours.level
@@ -652,11 +593,5 @@ def logged(path: Path) -> Iterator[None]:
         handler.close()
 
 
-def _processors() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def _digest(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()

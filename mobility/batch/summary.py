@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
+from mobility import tables
 from mobility.batch.record import BatchRow, BatchSummary
-from mobility.provenance import package_versions
 from mobility.sessions.files import atomic, write_json
+from mobility.wording import timed
 
 FILES = ("summary.json", "summary.csv", "index.html")
 """Names of what is written."""
@@ -61,11 +62,12 @@ class Summary:
     """What became of the rows of a batch, and the folder in which that is written."""
 
     folder: Path
-    manifest: str
-    started: datetime.datetime
-    ended: datetime.datetime
-    took_s: float
-    rows: Sequence[BatchRow]
+    document: BatchSummary
+
+    @property
+    def rows(self) -> list[BatchRow]:
+        """What became of each row."""
+        return self.document.rows
 
     @property
     def counts(self) -> dict[str, int]:
@@ -87,27 +89,9 @@ class Summary:
         """Path of the page."""
         return self.folder / FILES[2]
 
-    @property
-    def document(self) -> BatchSummary:
-        """What ``summary.json`` says."""
-        return BatchSummary(
-            manifest=self.manifest,
-            started=self.started,
-            ended=self.ended,
-            took_s=self.took_s,
-            versions=dict(package_versions()),
-            rows=list(self.rows),
-        )
-
 
 def write_summary(folder: Path, document: BatchSummary) -> None:
-    """Write ``summary.json``, ``summary.csv`` and ``index.html``, each whole or not at all.
-
-    Raises
-    ------
-    StorageError
-        The folder cannot be written.
-    """
+    """Write ``summary.json``, ``summary.csv`` and ``index.html``, each whole or not at all."""
     # The document last: as long as it names somebody, the other two do.
     texts = (_table(document), _page(document))
     for name, text in zip(FILES[1:], texts, strict=True):
@@ -143,6 +127,14 @@ def _page(summary: BatchSummary) -> str:
     rows = "\n".join(_row(row) for row in summary.rows)
     began_and_ended = (summary.ended - summary.started).total_seconds()
     took = datetime.timedelta(seconds=round(summary.took_s or began_and_ended))
+    told = tables.sentence(
+        "pages.batch.counts",
+        videos=len(summary.rows),
+        counts=counts,
+        began=timed(summary.started),
+        ended=timed(summary.ended),
+        took=took,
+    )
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -155,13 +147,12 @@ def _page(summary: BatchSummary) -> str:
 <body>
 <main>
 <h1>Batch {escape(summary.manifest)}</h1>
-<p>{len(summary.rows)} videos: {counts}. From {summary.started:%d/%m/%Y %H:%M} to
-{summary.ended:%d/%m/%Y %H:%M} ({took}).
+<p>{told}
 The same as <a href="summary.csv">CSV</a> and <a href="summary.json">JSON</a>;
 <a href="batch.log">log</a>.</p>
 <div class="table">
 <table>
-<caption>What became of each row. “Skipped” was up to date already.</caption>
+<caption>{tables.sentence("pages.batch.caption")}</caption>
 <thead><tr><th scope="col" class="number">Row</th><th scope="col">Video</th>
 <th scope="col">Participant</th><th scope="col">Exercise</th><th scope="col">State</th>
 <th scope="col">Report, or why there is none</th><th scope="col" class="number">Seconds</th></tr>

@@ -7,33 +7,26 @@ finished.
 
 from __future__ import annotations
 
-import datetime
+import functools
 import hashlib
 import logging
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, Field
 
-from mobility.batch.manifest import (
-    ManifestError,
-    Refused,
-    Row,
-    check_rows,
-    entry_of,
-    videos_in,
-)
+from mobility.batch.manifest import ManifestError, Refused, Row, check_rows, entry_of, videos_in
 from mobility.batch.record import BatchRow
 from mobility.batch.run import LOG, cluster_client, logged, outcomes, refused
 from mobility.errors import BadInputError, NotFoundError, StorageError
 from mobility.options import Workers, checked, validate
 from mobility.sessions.files import make_folder, writing
-from mobility.sessions.record import Document
+from mobility.sessions.record import Document, now
 from mobility.store import Store
 
 log = logging.getLogger(__name__)
@@ -88,35 +81,11 @@ def watch(
 ) -> None:
     """Process every video of a folder that is complete and was not processed before.
 
-    A video is complete when neither its size nor its time has changed for `settle_s`. One that is
-    replaced by another file of the same name is processed again.
-
-    Parameters
-    ----------
-    folder
-        Where videos arrive; the name of a subfolder is the participant of the videos in it.
-    store
-        Where the sessions are kept.
-    told
-        Called with what became of each video.
-    participant, exercise
-        Of videos of which nothing else says it.
-    workers, scheduler
-        As for :func:`mobility.batch.run.run_batch`.
-    every_s
-        Seconds between two looks.
-    settle_s
-        Seconds without a change after which a video is complete.
-    once
-        Whether to end when no video is left that is growing or waiting.
-
-    Raises
-    ------
-    NotFoundError
-        There is no such folder.
-    StorageError
-        The folder is being watched by another process, the scheduler was lost, or the store
-        cannot be written.
+    A video is complete when neither its size nor its time has changed for `settle_s`; the folder is
+    looked at `every_s`, for ever or, with `once`, until no video is left that is growing or
+    waiting. One that is replaced by another file of the same name is processed again. The name of a
+    subfolder is the participant of the videos in it; `participant` and `exercise` are of those of
+    which nothing else says it. `told` is called with what became of each video.
     """
     folder = folder.absolute()
     if not folder.is_dir():
@@ -126,19 +95,18 @@ def watch(
     digest = _digest(str(folder))[:16]
     ledger = f".watch/{digest}.json"
     looks: dict[str, _Look] = {}
-    with (
-        closing(store),
-        store.locked(f".watch/{digest}", what=f"the watch of {folder}"),
-    ):
+    with closing(store), store.locked(f".watch/{digest}", what=f"the watch of {folder}"):
         seen = _read(store, ledger)
-        if seen.videos:  # without the names that an earlier version kept
-            store.write_document(ledger, seen.model_dump(mode="json"))
-        with logged(_log_file(store, digest)), _lazy_client(workers, scheduler) as client:
+        with logged(_log_file(store, digest)), ExitStack() as stack:
+            # The workers are started when there is something to do for them.
+            client = functools.cache(
+                lambda: stack.enter_context(cluster_client(workers, scheduler))
+            )
             if scheduler is not None:
                 client()  # a wrong address is told at once, not with the first video
             while True:
                 # From before the look: while it takes its time, a file may grow unseen.
-                now = time.monotonic()
+                at = time.monotonic()
                 _look(folder, looks)
                 waiting = {
                     name: look for name, look in looks.items() if not _is_seen(seen, name, look)
@@ -146,7 +114,7 @@ def watch(
                 ready = [
                     name
                     for name, look in waiting.items()
-                    if not settle_s or now - look.since >= settle_s
+                    if not settle_s or at - look.since >= settle_s
                 ]
                 for outcome, name in _process(
                     ready, folder, store, client, participant, exercise, workers, scheduler
@@ -155,10 +123,7 @@ def watch(
                     look.tries += 1
                     if not (outcome.may_pass and look.tries < TRIES):
                         seen.videos[_digest(name)] = Seen(
-                            size=look.size,
-                            mtime_ns=look.mtime_ns,
-                            state=outcome.state,
-                            when=datetime.datetime.now().astimezone().replace(microsecond=0),
+                            size=look.size, mtime_ns=look.mtime_ns, state=outcome.state, when=now()
                         )
                         store.write_document(ledger, seen.model_dump(mode="json"))
                     told(outcome)
@@ -229,7 +194,9 @@ def _process(
             for outcome in outcomes(running, share, store, store.reports, workers, scheduler):
                 yield outcome, name_of[outcome.row]
             if running.status != "running":
-                raise StorageError(f"scheduler {scheduler or ''}: was lost; start the watch again")
+                raise StorageError(
+                    f"scheduler {scheduler or ''}: the connection was lost; start the watch again"
+                )
 
 
 def _log_file(store: Store, digest: str) -> Path:
@@ -241,65 +208,17 @@ def _log_file(store: Store, digest: str) -> Path:
     return store.reports / f"watch-{digest}.log"
 
 
-def forget_names(store: Store) -> None:
-    """Take names and paths of videos out of what earlier versions kept of watched folders.
-
-    Raises
-    ------
-    StorageError
-        A folder is being watched, or what is kept cannot be read or written.
-    """
-    for ledger in store.documents(".watch"):
-        if _stored(store, ledger).get("schema_version") == "1":
-            with store.locked(ledger.removesuffix(".json"), what="the watch of a folder"):
-                store.write_document(ledger, _read(store, ledger).model_dump(mode="json"))
-
-
 def _read(store: Store, ledger: str) -> Watched:
-    document = _stored(store, ledger)
     try:
-        if document.get("schema_version") == "1":
-            kept = Seen.model_fields.keys()
-            videos = {
-                _digest(name): {each: seen[each] for each in kept}
-                for name, seen in document["videos"].items()
-            }
-            document = {"videos": videos}
-        return validate(Watched, document, what=store.whereabouts(ledger))
-    except (BadInputError, KeyError, TypeError, AttributeError) as error:
-        raise _damaged(store, ledger, error) from None
-
-
-def _stored(store: Store, ledger: str) -> dict[str, Any]:
-    try:
-        document = store.document(ledger)
+        return validate(Watched, store.document(ledger), what=store.whereabouts(ledger))
     except NotFoundError:
-        return {}
+        return Watched()
     except BadInputError as error:
-        raise _damaged(store, ledger, error) from None
-    return document if isinstance(document, dict) else {"": document}
-
-
-def _damaged(store: Store, ledger: str, error: Exception) -> StorageError:
-    return StorageError(
-        f"{store.whereabouts(ledger)}: cannot be used ({error}); delete the file: videos that are "
-        "done will be found done again"
-    )
+        raise StorageError(
+            f"{store.whereabouts(ledger)}: is damaged ({error}); delete the file: finished videos "
+            "are recognised and not analysed again"
+        ) from None
 
 
 def _digest(text: str) -> str:
     return hashlib.sha256(os.fsencode(text)).hexdigest()
-
-
-@contextmanager
-def _lazy_client(workers: int | None, scheduler: str | None) -> Iterator[Callable[[], Any]]:
-    """Give a function that starts the workers when there is something to do for them."""
-    with ExitStack() as stack:
-        started: list[Any] = []
-
-        def client() -> Any:
-            if not started:
-                started.append(stack.enter_context(cluster_client(workers, scheduler)))
-            return started[0]
-
-        yield client

@@ -54,14 +54,9 @@ class Region:
 class Landmarker:
     """One MediaPipe landmarker; use as a context manager, so that it is closed.
 
-    Parameters
-    ----------
-    model
-        Path of the ``.task`` bundle.
-    mode
-        "video" tracks and smooths from call to call; "image" starts anew each time.
-    people
-        Number of people to look for. More than one switches the smoothing off.
+    `model` is the path of the ``.task`` bundle. "video" tracks and smooths from call to call,
+    "image" starts anew each time. To look for more than one of the `people` switches the smoothing
+    off.
     """
 
     def __init__(
@@ -98,21 +93,10 @@ class Landmarker:
     def __call__(
         self, image: Image, region: Region | None = None, *, time: float = 0.0
     ) -> list[Array]:
-        """Find people in `image`, or in a part of it.
+        """Find people in an RGB image, or in a part of it: (33, 8) each.
 
-        Parameters
-        ----------
-        image
-            RGB, C-contiguous.
-        region
-            The part to look at; the whole picture by default.
-        time
-            Presentation time in seconds; it must not decrease in video mode.
-
-        Returns
-        -------
-        list of ndarray, each (33, 8)
-            Columns as in :data:`COLUMNS`, in pixels of the whole picture.
+        Columns are :data:`COLUMNS`; pixels are those of the whole picture. `time` is in seconds; in
+        video mode it must not decrease.
         """
         import mediapipe as mp
 
@@ -174,10 +158,7 @@ def around(box: Box, width: int, height: int, *, margin: float) -> Region:
     right = int(min(width, np.ceil(box[2] + extra)))
     bottom = int(min(height, np.ceil(box[3] + extra)))
     # A box at the very edge still needs some picture to look at.
-    left, top = (
-        min(left, width - 16 if width > 16 else 0),
-        min(top, height - 16 if height > 16 else 0),
-    )
+    left, top = min(left, max(width - 16, 0)), min(top, max(height - 16, 0))
     return Region(left, top, max(right, min(left + 16, width)), max(bottom, min(top + 16, height)))
 
 

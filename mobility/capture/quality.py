@@ -15,7 +15,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from mobility import tables
-from mobility.capture.pose import PARTS
+from mobility.capture.pose import fraction_outside
 from mobility.capture.video import Frame, VideoInfo, keyframe_times, read_frames
 from mobility.provenance import SCHEMA_VERSION, cameras_of, history, warnings_of
 from mobility.view import TWO_CAMERAS, View, camera_view, supports, trial_view, view_of
@@ -62,7 +62,12 @@ _USUAL_HEIGHT, _HEIGHT_SD = 1.70, 0.10
 
 
 def capture_quality(
-    pose: xr.Dataset, info: VideoInfo, fitted: xr.Dataset | None = None, *, camera: int = 0
+    pose: xr.Dataset,
+    info: VideoInfo,
+    fitted: xr.Dataset | None = None,
+    *,
+    camera: int = 0,
+    seen: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Describe the recording: who is seen, how well, and from where.
 
@@ -71,25 +76,23 @@ def capture_quality(
     pose
         The raw pose of :func:`~mobility.capture.pose.estimate_pose`.
     info
-        The video, as :func:`~mobility.capture.video.probe` describes it; some of its frames are
-        read.
+        The video; some of its frames are read.
     fitted
         The pose after cleaning and fit, whose history tells what was mended and which has the place
         of the camera. Without it both are taken from `pose` as far as it goes.
     camera
         Which camera of the fit `pose` is of, from 0.
+    seen
+        What :func:`pictures` says of the video; by default it is asked now.
 
     Returns
     -------
     dict
-        JSON values: ``video``, ``visibility`` by part of the body (0 to 1), ``other_people``, the
-        ``warnings`` of the pose, and the checks ``view``, ``framing``, ``frames``, ``rate``,
-        ``camera``, ``distance``, ``size``, ``light``, ``sharpness`` and ``swaps``, each with its
-        ``verdict`` ("ok", "poor", "unusable", or null where nothing can be told) and ``advice``
-        (null where there is none to give).
+        JSON values. Each check has its ``verdict`` ("ok", "poor", "unusable", or null where nothing
+        can be told) and ``advice`` (null where there is none to give).
     """
     someone = pose["position"].notnull().any(("space", "keypoint", "individual")).values
-    seen = json.loads(pose.attrs["survey"])
+    survey = json.loads(pose.attrs["survey"])
     confidence = pose["confidence"].isel(individual=0)
     best = pose if fitted is None else fitted
     height_px = body_height_px(pose)
@@ -122,14 +125,14 @@ def capture_quality(
             "body_height_px": _rounded(height_px, 0),
             **_judged("body_height_px", height_px),
         },
-        **_pictures(sample_frames(info, pose), pose),
+        **(seen or pictures(info, pose)),
         "swaps": _swaps(best, camera),
         "camera": {
-            "moving": seen["camera_moving"],
-            "background_shift": _rounded(seen["camera_shift_median"], 5),
-            **_camera(seen["camera_moving"]),
+            "moving": survey["camera_moving"],
+            "background_shift": _rounded(survey["camera_shift_median"], 5),
+            **_camera(survey["camera_moving"]),
         },
-        "other_people": len(seen["other_people"]),
+        "other_people": len(survey["other_people"]),
         "warnings": warnings_of(pose),
     }
 
@@ -149,35 +152,6 @@ def _level(limits: Mapping[str, Any], value: float) -> str | None:
         ):
             found = name
     return found
-
-
-def fraction_near_border(pose: xr.Dataset, *, margin: float) -> dict[str, float]:
-    """Share of the frames with a person in which a part of the body is not safely in the picture.
-
-    Parameters
-    ----------
-    pose
-        A pose Dataset with ``image_width`` and ``image_height``.
-    margin
-        Distance from the border, as a fraction of the picture's width and height, within which a
-        landmark counts as outside.
-
-    Returns
-    -------
-    dict
-        For each of head, hands and feet a number from 0 to 1; NaN without a person.
-    """
-    marks = pose["image_position"].isel(individual=0)
-    u = marks.sel(pixel="u") / pose.attrs["image_width"]
-    v = marks.sel(pixel="v") / pose.attrs["image_height"]
-    out = (u < margin) | (u > 1 - margin) | (v < margin) | (v > 1 - margin)
-    someone = u.notnull().any("keypoint")
-    total = int(someone.sum())
-    shares = {}
-    for part, names in PARTS.items():
-        lost = out.sel(keypoint=list(names)).any("keypoint") & someone
-        shares[part] = float(lost.sum()) / total if total else float("nan")
-    return shares
 
 
 def body_height_px(pose: xr.Dataset) -> float:
@@ -249,14 +223,17 @@ def _spread(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return chosen
 
 
-def _pictures(frames: Iterable[Frame], pose: xr.Dataset) -> dict[str, Any]:
-    """Light and sharpness within the box of the person."""
+def pictures(info: VideoInfo, pose: xr.Dataset) -> dict[str, Any]:
+    """Light and sharpness of a video within the box of the person, as the capture quality has them.
+
+    It decodes much of the video, which can be done beside what needs the pose alone.
+    """
     import cv2
 
     times = pose["time"].to_numpy()
     marks = pose["image_position"].isel(individual=0).transpose("time", "pixel", "keypoint")
     brightness, clipped, edges = [], [], []
-    for frame in frames:
+    for frame in sample_frames(info, pose):
         place = marks[int(np.argmin(np.abs(times - frame.time)))].to_numpy()
         if np.isnan(place).all():
             continue
@@ -325,7 +302,7 @@ def _camera(moving: bool | None) -> dict[str, str | None]:
 
 def _framing(pose: xr.Dataset) -> dict[str, Any]:
     limits = _limits("framing")
-    shares = fraction_near_border(pose, margin=limits["border"]["value"])
+    shares = fraction_outside(pose, margin=limits["border"]["value"])
     judged = [
         {"verdict": _level(limits["share"], share), "advice": limits["advice"][part]}
         for part, share in shares.items()
@@ -349,23 +326,24 @@ def _distance(pose: xr.Dataset, best: xr.Dataset, height_px: float, camera: int)
             distance = cameras_of(best)[camera]["distance_m"]
         if not fit.get("focal_length_given"):
             sd = max(sd, _FITTED_FOCAL_SD * distance)
-        known = "fitted body"
+        known = "fit"
     else:
         prior = _limits("focal_prior")
         longer = max(pose.attrs["image_width"], pose.attrs["image_height"])
         size = _limits("nose_to_heel")["value"] * (stature or _USUAL_HEIGHT)
         distance = prior["value"] * longer * size / height_px
         sd = prior["sd"] * distance
-        known = "height in the picture and a usual lens"
-    taken = f"height {stature:.2f} m" if stature else f"a height of {_USUAL_HEIGHT:.2f} m assumed"
-    if scaled:
-        taken = "scale of the calibration"
-    elif not stature:
+        known = "lens"
+    taken = "calibrated" if scaled else "given" if stature else "assumed"
+    if taken == "assumed":
         sd = float(np.hypot(sd, distance * _HEIGHT_SD / _USUAL_HEIGHT))
     return {
         "distance_m": _rounded(distance, 2),
         "distance_sd_m": _rounded(sd, 2),
-        "known_from": f"{known}, {taken}",
+        "known_from": tables.sentence(
+            f"capture.distance.{known}",
+            scale=tables.sentence(f"capture.scale.{taken}", height=stature or _USUAL_HEIGHT),
+        ),
         **_judged("distance_m", distance),
     }
 

@@ -14,11 +14,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from mobility.capture.landmarker import Array, Box, Image, believable, bounding_box
 from mobility.errors import BadInputError
@@ -34,6 +34,13 @@ CONFIRMED = 3
 
 SAME_HEAD = 0.15
 """Distance of heads, of the longer side of the larger box, up to which they are one person's."""
+
+HEAD = 0.17
+"""Radius around the middle of nose and shoulders within which a head is, of the box's longer side.
+
+Shoulders stand at 0.82 of the height (Drillis and Contini 1966), so that the crown is 0.15 above
+that point; the rest is for who sits or is half hidden.
+"""
 
 LEAST_WAY, CLEARLY = 30.0, 2.0
 """Way of a joint in degrees, and times that of the most prominent person, that make a subject."""
@@ -68,9 +75,8 @@ class Look(BaseModel):
 
     time: float
     people: list[Person]
-    shift: Annotated[
-        float | None, Field(description="background shift since the look before, fraction of width")
-    ]
+    shift: float | None
+    """Of the background since the look before, fraction of the width."""
     brightness: float
     sharpness: float
 
@@ -90,6 +96,10 @@ class Track:
         self.boxes.append(person.box)
         self.heads.append(person.head)
         self.visibility.append(person.visibility)
+
+    def is_near(self, time: float) -> bool:
+        """Whether a time is within the looks, or next to them."""
+        return self.times[0] - INTERVAL_S <= time <= self.times[-1] + INTERVAL_S
 
     def box_at(self, time: float) -> Box:
         """Box at any time, linear between looks and constant beyond them."""
@@ -120,17 +130,7 @@ def look_number(time: float) -> int:
 
 
 def is_due(time: float, last: int, looks: list[Look]) -> bool:
-    """Say whether a frame is to be looked at: of the next number, or soon after somebody came.
-
-    Parameters
-    ----------
-    time
-        Of the frame.
-    last
-        Number of the last look.
-    looks
-        Those so far.
-    """
+    """Say whether a frame is to be looked at: of the next number, or soon after somebody came."""
     if look_number(time) != last:
         return True
     several = [len(look.people) > 1 for look in looks[-CONFIRMED:]]
@@ -274,16 +274,9 @@ def choose_subject(
 ) -> int:
     """Index of the subject's track.
 
-    Parameters
-    ----------
-    tracks, looks
-        From :func:`link`, at least one track.
-    width, height
-        Size of the picture, pixels.
-    subject
-        A point in the picture (pixels from the left, from the top) that lies
-        on the subject when the subject is first seen; None for the one that is
-        largest and most central over the whole trial.
+    `subject` is a point in the picture, of `width` and `height` pixels, that lies on the subject
+    when the subject is first seen; None for the one who is largest and most central over the whole
+    trial.
 
     Raises
     ------
@@ -291,32 +284,29 @@ def choose_subject(
         Nobody is ever at that point.
     """
     if subject is None:
-        scores = [prominence(track, looks, width, height) for track in tracks]
-        return int(np.argmax(scores))
+        return int(np.argmax([prominence(track, looks, width, height) for track in tracks]))
     x, y = subject
-    best: tuple[float, float, int] | None = None
+    candidates = []
     for index, track in enumerate(tracks):
-        seen_from = track.times[0]
         for time, box, head in zip(track.times, track.boxes, track.heads, strict=True):
             if box[0] <= x <= box[2] and box[1] <= y <= box[3]:
                 off = min(_distance(subject, _centre(box)), _distance(subject, head))
                 # Where somebody is first seen, another may have been before.
-                candidate = (time - seen_from, off, index)
-                best = candidate if best is None else min(best, candidate)
+                candidates.append((time - track.times[0], off, index))
                 break
-    if best is None:
+    if not candidates:
         seen = ", ".join(said(point_on(tracks, index)) for index in range(len(tracks)))
         raise BadInputError(
             f"subject {x:.0f},{y:.0f}: nobody is there; people were first seen at {seen}"
         )
-    return best[2]
+    return min(candidates)[2]
 
 
 def point_on(tracks: list[Track], index: int) -> tuple[float, float]:
     """Point that names the person of a track as the option `subject`, where they are first seen."""
-    left, top, right, bottom = tracks[index].boxes[0]
+    left, top, right, bottom = box = tracks[index].boxes[0]
     head = tracks[index].heads[0]
-    for place in (_centre(tracks[index].boxes[0]), head):
+    for place in (_centre(box), head):
         x, y = round(place[0]), round(place[1])
         inside = max(left, 0) <= x <= right and max(top, 0) <= y <= bottom
         if inside and choose_subject(tracks, [], 1, 1, (x, y)) == index:
@@ -344,12 +334,8 @@ def limb_way(poses: Array) -> float:
 
     From the 5th to the 95th percentile of the angle between its three landmarks, where all are
     seen, and the median of five frames, so that a glitch is no movement; times the share of
-    the frames in which they are. Who walks through the picture is not there for long.
-
-    Parameters
-    ----------
-    poses : (n, 33, 8) array
-        NaN where nobody is.
+    the frames in which they are: who walks through the picture is not there for long. `poses` is
+    (n, 33, 8), NaN where nobody is.
     """
     from scipy.ndimage import median_filter
 
@@ -369,11 +355,7 @@ def limb_way(poses: Array) -> float:
 def who_moves(ways: list[float]) -> int:
     """Index of the one who moves a joint: another than the first only if that is clear.
 
-    Parameters
-    ----------
-    ways
-        Of each person, as from :func:`limb_way`; the most prominent one first. A therapist's arms
-        move too.
+    `ways` are of :func:`limb_way`, the most prominent person first. A therapist's arms move too.
     """
     best = int(np.argmax(ways))
     return best if ways[best] >= max(LEAST_WAY, CLEARLY * ways[0]) else 0
@@ -386,7 +368,7 @@ def others(tracks: list[Track], chosen: int) -> list[int]:
     came back, and one look alone may be a mistake of the detector.
     """
     main = tracks[chosen]
-    subject = {t: (h, b) for t, h, b in zip(main.times, main.heads, main.boxes, strict=True)}
+    subject = dict(zip(main.times, zip(main.heads, main.boxes, strict=True), strict=True))
     found = []
     for index, track in enumerate(tracks):
         beside = [
@@ -404,9 +386,7 @@ def is_another(pose: Array, time: float, track: Track, rivals: list[Track]) -> b
     head = person(pose).head
     near = _distance(head, track.head_at(time))
     return any(
-        _distance(head, rival.head_at(time)) < near
-        for rival in rivals
-        if rival.times[0] - INTERVAL_S <= time <= rival.times[-1] + INTERVAL_S
+        _distance(head, rival.head_at(time)) < near for rival in rivals if rival.is_near(time)
     )
 
 
@@ -420,18 +400,8 @@ class BackgroundMotion:
     def shift(self, small: npt.NDArray[np.uint8], boxes: list[Box]) -> float | None:
         """Displacement that the background points have in common (median) since the last call.
 
-        Parameters
-        ----------
-        small
-            Grey picture, reduced to :data:`MOTION_WIDTH`.
-        boxes
-            People in the coordinates of `small`.
-
-        Returns
-        -------
-        float or None
-            Fraction of the width; None at the first call, or where the
-            background has too few points to tell.
+        `small` is the grey picture, reduced to :data:`MOTION_WIDTH`, with the boxes of people in
+        it. As a fraction of the width; None at the first call, or where too few points tell.
         """
         import cv2
 
@@ -458,9 +428,7 @@ class BackgroundMotion:
         found &= np.linalg.norm((back - points).reshape(-1, 2), axis=1) < 0.5
         step = (moved - points).reshape(-1, 2)[found]
         ends = moved.reshape(-1, 2)[found].astype(int)
-        inside = (
-            (ends >= 0).all(axis=1) & (ends[:, 0] < small.shape[1]) & (ends[:, 1] < small.shape[0])
-        )
+        inside = ((ends >= 0) & (ends < small.shape[::-1])).all(axis=1)
         # Points that end on a person were covered, not moved.
         inside[inside] = mask[ends[inside, 1], ends[inside, 0]] > 0
         if inside.sum() < 8:
@@ -474,14 +442,7 @@ def camera_motion(looks: list[Look]) -> dict[str, Any]:
     Looks are not equally far apart, so each shift is brought to the usual time
     between two, :data:`INTERVAL_S`. The camera moves if the median exceeds
     :data:`MOVING_CAMERA`, or if a fifth of the looks (at least two) do: one look
-    that differs is a knock.
-
-    Returns
-    -------
-    dict
-        ``camera_moving`` (None where nothing could be told), ``camera_shift_median``
-        and ``camera_shift_max`` in two seconds, fractions of the width, and
-        ``camera_moving_share`` of the looks.
+    that differs is a knock. None where nothing could be told; shifts are fractions of the width.
     """
     shifts = np.array(
         [
@@ -491,12 +452,8 @@ def camera_motion(looks: list[Look]) -> dict[str, Any]:
         ]
     )
     if not shifts.size:
-        return {
-            "camera_moving": None,
-            "camera_shift_median": None,
-            "camera_shift_max": None,
-            "camera_moving_share": None,
-        }
+        names = ("moving", "shift_median", "shift_max", "moving_share")
+        return {f"camera_{name}": None for name in names}
     count = int((shifts > MOVING_CAMERA).sum())
     median, share = float(np.median(shifts)), count / shifts.size
     part_of_the_time = count >= MOVING_LOOKS and share >= MOVING_SHARE
@@ -506,6 +463,22 @@ def camera_motion(looks: list[Look]) -> dict[str, Any]:
         "camera_shift_max": float(shifts.max()),
         "camera_moving_share": share,
     }
+
+
+def heads_of_others(tracks: list[Track], chosen: int) -> list[list[list[float]]]:
+    """Where the heads of all but the subject were, also of who was seen once: to hide them.
+
+    For each track its looks: seconds, the point between nose and shoulders, and the radius within
+    which the whole head is, pixels.
+    """
+    return [
+        [
+            [round(time, 3), *(round(v, 1) for v in (*head, HEAD * _size(box)))]
+            for time, head, box in zip(track.times, track.heads, track.boxes, strict=True)
+        ]
+        for index, track in enumerate(tracks)
+        if index != chosen
+    ]
 
 
 def summary(looks: list[Look], tracks: list[Track], chosen: int) -> dict[str, Any]:
@@ -522,6 +495,7 @@ def summary(looks: list[Look], tracks: list[Track], chosen: int) -> dict[str, An
             }
             for index in others(tracks, chosen)
         ],
+        "other_heads": heads_of_others(tracks, chosen),
         **camera_motion(looks),
         "brightness": float(np.median([look.brightness for look in looks])) if looks else None,
         "sharpness": float(np.median([look.sharpness for look in looks])) if looks else None,

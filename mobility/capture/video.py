@@ -7,11 +7,14 @@ frames that are in the stream but not in the film.
 
 from __future__ import annotations
 
+import itertools
 import logging
 import math
 import os
 import stat
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -25,6 +28,7 @@ from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 from pydantic import Field
 
+from mobility import tables
 from mobility.errors import (
     BadInputError,
     MobilityError,
@@ -59,95 +63,40 @@ SEEK_BACK = (0.0, 2.0, 10.0)
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What a video file contains.
+    """What a video file contains: size as displayed (rotated, square pixels), FFmpeg's names.
 
-    Attributes
-    ----------
-    path
-        The file.
-    width, height
-        Size in pixels as displayed: after rotation, with square pixels.
-    rotation
-        Counter-clockwise turn from the stored to the displayed picture, in degrees
-        (0, 90, 180 or 270), before a mirroring, if there is one.
-    frame_rate
-        Nominal frames per second, or None where the file does not say.
-    duration_s
-        Duration in seconds.
-    codec, pixel_format
-        FFmpeg's names.
-    has_audio
-        Whether there is sound.
+    `frame_rate` is nominal, None where the file does not say; the duration is in seconds.
     """
 
     path: Path
     width: int
     height: int
-    rotation: int
     frame_rate: float | None
     duration_s: float
     codec: str
     pixel_format: str
-    has_audio: bool
 
 
 @dataclass(slots=True)
 class Frame:
-    """One picture of a video.
-
-    Attributes
-    ----------
-    time
-        Presentation time in seconds from the start of the video.
-    image
-        ``(height, width, 3)`` uint8 RGB, C-contiguous, upright, square pixels.
-    """
+    """One picture of a video: seconds from its start, and upright RGB (height, width, 3), uint8."""
 
     time: float
     image: NDArray[np.uint8]
 
 
-@dataclass(frozen=True)
-class _Orientation:
-    """A turn by a multiple of 90 degrees, perhaps mirrored: transpose, then flip."""
+def _orientation(frame: Any) -> tuple[bool, int | None]:
+    """Whether a decoded frame is to be transposed, and how it is then flipped (code of OpenCV).
 
-    transpose: bool = False
-    flip_x: bool = False
-    flip_y: bool = False
-
-    @property
-    def degrees(self) -> int:
-        """Counter-clockwise turn, in degrees."""
-        if self.transpose:
-            return 90 if self.flip_y else 270
-        return 180 if self.flip_y else 0
-
-    def apply(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Return the picture as it is displayed."""
-        if not (self.transpose or self.flip_x or self.flip_y):
-            return np.ascontiguousarray(image)
-        import cv2
-
-        image = np.ascontiguousarray(image)
-        if self.transpose:
-            image = cv2.transpose(image)
-        if self.flip_x or self.flip_y:
-            image = cv2.flip(image, -1 if self.flip_x and self.flip_y else int(self.flip_x))
-        return np.ascontiguousarray(image)
-
-
-def _orientation(frame: Any) -> _Orientation:
-    """Orientation that the display matrix of a decoded frame asks for.
-
-    The matrix sends a stored point (p, q) to (a p + c q, b p + d q).
+    Its display matrix sends a stored point (p, q) to (a p + c q, b p + d q).
     """
     side_data = frame.side_data.get(SideDataType.DISPLAYMATRIX.name)
     if side_data is None:
-        return _Orientation()
+        return False, None
     a, b, _, c, d = (int(value) for value in np.frombuffer(bytes(side_data), "<i4")[:5])
-    if abs(b) > abs(a):
-        return _Orientation(True, flip_x=c < 0, flip_y=b < 0)
-    return _Orientation(False, flip_x=a < 0, flip_y=d < 0)
+    transpose = abs(b) > abs(a)
+    x, y = (c < 0, b < 0) if transpose else (a < 0, d < 0)
+    return transpose, (-1 if x else 0) if y else (1 if x else None)
 
 
 def _open(path: str | os.PathLike[str]) -> tuple[Any, Any]:
@@ -172,13 +121,15 @@ def _open(path: str | os.PathLike[str]) -> tuple[Any, Any]:
             options={"format_whitelist": ",".join(CONTAINERS), "protocol_whitelist": "file"},
         )
     except PermissionError:
-        raise NotFoundError(f"{file}: the file may not be read; change its permissions") from None
+        raise NotFoundError(
+            f"{file}: you have no permission to read this file; change its permissions"
+        ) from None
     except (FileNotFoundError, NotADirectoryError):
         raise NotFoundError(f"{file}: there is no such file; check the path") from None
     except av.FFmpegError as error:
         raise VideoError(
-            f"{file}: this is no video that can be read ({error.strerror}), or it is incomplete;"
-            " copy it again from the camera, or convert it to MP4"
+            f"{file}: this is not a video that can be read ({error.strerror}), or it is "
+            "incomplete; copy it again from the camera, or convert it to MP4"
         ) from None
     except MobilityError:
         raise
@@ -239,33 +190,34 @@ class _Faults:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
-        self.count = {"video_damaged": 0, "video_timestamps": 0}
+        self.count: Counter[str] = Counter()
         self.first: dict[str, float] = {}
-        self.truncated: str | None = None
+        self.truncated: tuple[float, float] | None = None
 
     def add(self, code: str, time: float) -> None:
         self.count[code] += 1
         self.first.setdefault(code, time)
 
     def report(self, on_fault: Callable[[dict[str, str]], None] | None) -> None:
-        texts = {
-            "video_damaged": "{} of its packets or frames are damaged and left out,"
-            " the first near {:.2f} s; copy the file again from the camera",
-            "video_timestamps": "{} frames are left out because their time is not later than"
-            " that of the frame before, the first at {:.2f} s",
-        }
+        name = self.path.name
         found = [
-            (code, texts[code].format(count, self.first[code]))
-            for code, count in self.count.items()
-            if count
+            tables.warning(
+                "capture.video_damaged" if code == "video_damaged" else "capture.video_timestamps",
+                file=name,
+                count=count,
+                first=self.first[code],
+            )
+            for code, count in sorted(self.count.items())
         ]
         if self.truncated:
-            found.append(("video_truncated", self.truncated))
-        for code, text in found:
-            message = f"{self.path.name}: {text}"
-            log.warning(message)
+            last, declared = self.truncated
+            found.append(
+                tables.warning("capture.video_truncated", file=name, last=last, declared=declared)
+            )
+        for fault in found:
+            log.warning(fault["message"])
             if on_fault is not None:
-                on_fault({"code": code, "message": message})
+                on_fault(fault)
 
 
 def _decoded(
@@ -285,47 +237,48 @@ def _decoded(
         container.seek(math.floor((Fraction(seek_to) + origin) / base), stream=stream)
         searching = True
     last = -math.inf
-    packets = container.demux(stream)
-    while True:
-        try:
-            packet = next(packets)
-        except StopIteration:
-            return
-        except av.FFmpegError as error:
-            log.debug("%s: reading stopped: %s", faults.path, error)
-            faults.add("video_damaged", max(last, 0.0))
-            return
-        if searching:
-            if packet.size and not (packet.is_keyframe and packet.pts is not None):
+    try:
+        for packet in container.demux(stream):
+            if searching:
+                if packet.size and not (packet.is_keyframe and packet.pts is not None):
+                    continue
+                searching = False
+                from_pts = packet.pts
+            if packet.is_corrupt:
+                faults.add("video_damaged", max(last, 0.0))
+                broken = True
+            try:
+                frames = packet.decode()
+            except av.FFmpegError as error:
+                log.debug("%s: packet at %s: %s", faults.path, packet.pts, error)
+                faults.add("video_damaged", max(last, 0.0))
+                broken = True
                 continue
-            searching = False
-            from_pts = packet.pts
-        if packet.is_corrupt:
-            faults.add("video_damaged", max(last, 0.0))
-            broken = True
-        try:
-            frames = packet.decode()
-        except av.FFmpegError as error:
-            log.debug("%s: packet at %s: %s", faults.path, packet.pts, error)
-            faults.add("video_damaged", max(last, 0.0))
-            broken = True
-            continue
-        for frame in frames:
-            if frame.pts is None:
-                faults.add("video_timestamps", max(last, 0.0))
-                continue
-            if from_pts is not None and frame.pts < from_pts:
-                continue
-            time = float(frame.pts * frame.time_base - origin)
-            broken = frame.is_corrupt or (broken and not frame.key_frame)
-            if broken:
-                faults.add("video_damaged", time)
-                continue
-            if time <= last:
-                faults.add("video_timestamps", time)
-                continue
-            last = time
-            yield time, frame
+            for frame in frames:
+                if frame.pts is None:
+                    faults.add("video_timestamps", max(last, 0.0))
+                    continue
+                if from_pts is not None and frame.pts < from_pts:
+                    continue
+                time = float(frame.pts * frame.time_base - origin)
+                broken = frame.is_corrupt or (broken and not frame.key_frame)
+                if broken:
+                    faults.add("video_damaged", time)
+                    continue
+                if time <= last:
+                    faults.add("video_timestamps", time)
+                    continue
+                last = time
+                yield time, frame
+    except av.FFmpegError as error:
+        log.debug("%s: reading stopped: %s", faults.path, error)
+        faults.add("video_damaged", max(last, 0.0))
+
+
+def _packets(container: Any, stream: Any) -> Iterator[Any]:
+    """Yield the packets that hold something, as far as the file can be read."""
+    with suppress(av.FFmpegError):
+        yield from (packet for packet in container.demux(stream) if packet.size)
 
 
 def _from(
@@ -352,16 +305,9 @@ def _from(
                 if first is None or start is None or first[0] > start:
                     continue
                 faults.count, faults.first = tried.count, tried.first
-                frames = _chain(first, frames)
+                frames = itertools.chain([first], frames)
             yield container, stream, frames
             return
-
-
-def _chain(
-    first: tuple[float, Any], rest: Iterator[tuple[float, Any]]
-) -> Iterator[tuple[float, Any]]:
-    yield first
-    yield from rest
 
 
 def _nothing(path: str | os.PathLike[str], faults: _Faults) -> VideoError:
@@ -371,8 +317,8 @@ def _nothing(path: str | os.PathLike[str], faults: _Faults) -> VideoError:
             f"{Path(path)}: its frames carry no times (a raw stream); put it into an MP4 file"
         )
     return VideoError(
-        f"{Path(path)}: not one frame of this video can be decoded;"
-        " copy it again from the camera, or convert it to MP4 with H.264"
+        f"{Path(path)}: none of its frames can be decoded; copy it again from the camera, or "
+        "convert it to MP4 with H.264"
     )
 
 
@@ -391,17 +337,7 @@ def _duration(container: Any, stream: Any) -> float | None:
 def probe(path: str | os.PathLike[str], *, most_pixels: int | None = None) -> VideoInfo:
     """Look at a video file, and decode its first two frames.
 
-    Parameters
-    ----------
-    path
-        The file.
-    most_pixels
-        Of a picture; one that has more by what the file says of itself is not decoded.
-
-    Returns
-    -------
-    VideoInfo
-        Displayed size, rotation, rate, duration, codec, and whether there is sound.
+    A picture of more than `most_pixels`, by what the file says of itself, is not decoded.
 
     Raises
     ------
@@ -420,7 +356,7 @@ def probe(path: str | os.PathLike[str], *, most_pixels: int | None = None) -> Vi
         if most_pixels is not None and stored > most_pixels:
             raise TooLargeError(
                 f"{Path(path)}: its pictures have {stored / 1e6:.0f} million pixels, at most "
-                f"{most_pixels / 1e6:g} million are taken in; make them smaller"
+                f"{most_pixels / 1e6:g} million are allowed; export it in a lower resolution"
             )
         first = next(frames, None)
         if first is None:
@@ -430,9 +366,8 @@ def probe(path: str | os.PathLike[str], *, most_pixels: int | None = None) -> Vi
             raise VideoError(
                 f"{Path(path)}: has a single frame; a movement needs a video of several frames"
             )
-        orientation = _orientation(first[1])
         width, height = _stored_size(stream)
-        if orientation.transpose:
+        if _orientation(first[1])[0]:
             width, height = height, width
         rate = stream.average_rate or stream.guessed_rate
         duration = _duration(container, stream)
@@ -442,12 +377,10 @@ def probe(path: str | os.PathLike[str], *, most_pixels: int | None = None) -> Vi
             path=Path(path),
             width=width,
             height=height,
-            rotation=orientation.degrees,
             frame_rate=float(rate) if rate else None,
             duration_s=duration,
             codec=stream.codec_context.name,
             pixel_format=first[1].format.name,
-            has_audio=bool(container.streams.audio),
         )
     raise AssertionError("unreachable: _from yields or raises")
 
@@ -455,31 +388,13 @@ def probe(path: str | os.PathLike[str], *, most_pixels: int | None = None) -> Vi
 def presentation_times(path: str | os.PathLike[str]) -> NDArray[np.float64]:
     """List the times at which a player shows the frames of a video, without decoding it.
 
-    Frames that an edit list hides are not counted. A damaged file may have more
-    times than frames that can be decoded.
-
-    Returns
-    -------
-    numpy.ndarray
-        Seconds from the start of the video, strictly increasing.
-
-    Raises
-    ------
-    NotFoundError, BadInputError, VideoError
-        As :func:`probe`.
+    Seconds from the start, strictly increasing. Frames that an edit list hides are not counted. A
+    damaged file may have more times than frames that can be decoded. Raises as :func:`probe`.
     """
     container, stream = _open(path)
     with container:
         origin = _start(container, stream)
-        stamps: list[int | None] = []
-        packets = container.demux(stream)
-        while True:
-            try:
-                packet = next(packets)
-            except (StopIteration, av.FFmpegError):
-                break
-            if packet.size and not packet.is_discard:
-                stamps.append(packet.pts)
+        stamps = [each.pts for each in _packets(container, stream) if not each.is_discard]
         times = [float(pts * stream.time_base - origin) for pts in stamps if pts is not None]
     if times and len(times) == len(stamps):
         return np.unique(np.array(times, dtype=np.float64))
@@ -495,31 +410,18 @@ def presentation_times(path: str | os.PathLike[str]) -> NDArray[np.float64]:
 def keyframe_times(path: str | os.PathLike[str]) -> NDArray[np.float64]:
     """List the times of the pictures that are stored whole, without decoding the video.
 
-    Reading from one of them costs no decoding of what comes before.
-
-    Returns
-    -------
-    numpy.ndarray
-        Seconds from the start of the video, increasing; empty where the file does not say.
-
-    Raises
-    ------
-    NotFoundError, BadInputError, VideoError
-        As :func:`probe`.
+    Seconds from the start, increasing; empty where the file does not say. Reading from one of them
+    costs no decoding of what comes before. Raises as :func:`probe`.
     """
     container, stream = _open(path)
     with container:
         origin = _start(container, stream)
-        stamps = []
-        packets = container.demux(stream)
-        while True:
-            try:
-                packet = next(packets)
-            except (StopIteration, av.FFmpegError):
-                break
-            if packet.size and packet.is_keyframe and packet.pts is not None:
-                stamps.append(float(packet.pts * stream.time_base - origin))
-    return np.unique(np.array([t for t in stamps if t >= 0], dtype=np.float64))
+        times = [
+            float(packet.pts * stream.time_base - origin)
+            for packet in _packets(container, stream)
+            if packet.is_keyframe and packet.pts is not None
+        ]
+    return np.unique(np.array([time for time in times if time >= 0], dtype=np.float64))
 
 
 @checked
@@ -529,6 +431,7 @@ def read_frames(
     start: float | None = None,
     stop: float | None = None,
     only: Callable[[float], bool] | None = None,
+    most_height: Annotated[int, Field(ge=2)] | None = None,
     threads: Annotated[int, Field(ge=1)] = 1,
     on_fault: Callable[[dict[str, str]], None] | None = None,
 ) -> Iterator[Frame]:
@@ -546,11 +449,12 @@ def read_frames(
         Seconds from the start of the video; default from the beginning to the end.
     only
         Whether the frame of a time is wanted; others are decoded, but not converted and yielded.
+    most_height
+        Higher pictures are reduced to so many pixels from top to bottom, and to even sizes.
     threads
         Decoding threads. One decodes many times faster than a pose is found.
     on_fault
-        Called when reading ends, once for each kind of fault, with
-        ``{"code": ..., "message": ...}`` as a history keeps its warnings:
+        Called when reading ends, once for each kind of fault, with a warning as a history keeps it:
         ``video_damaged``, ``video_timestamps`` or ``video_truncated``.
 
     Yields
@@ -563,22 +467,14 @@ def read_frames(
     NotFoundError, BadInputError, VideoError
         As :func:`probe`, at the first frame.
     """
-    return _read_frames(path, start, stop, only, threads, on_fault)
+    import cv2
 
-
-def _read_frames(
-    path: str | os.PathLike[str],
-    start: float | None,
-    stop: float | None,
-    only: Callable[[float], bool] | None,
-    threads: int,
-    on_fault: Callable[[dict[str, str]], None] | None,
-) -> Iterator[Frame]:
     faults = _Faults(path)
     reformatter = VideoReformatter()
     for container, stream, frames in _from(path, start, threads, faults):
         width, height = _stored_size(stream)
-        orientation: _Orientation | None = None
+        orientation: tuple[bool, int | None] | None = None
+        reduced: dict[str, Any] = {}
         last: float | None = None
         ended = True
         for time, frame in frames:
@@ -590,18 +486,30 @@ def _read_frames(
                 continue
             if only is not None and not only(time):
                 continue
+            if orientation is None:
+                # Read once: to read it ties the frame into a cycle that only the collector frees.
+                orientation = _orientation(frame)
+                shown = width if orientation[0] else height
+                if most_height is not None and shown > most_height:
+                    # swscale reduces to even sizes, and to BGR, in half of the time.
+                    reduced = {"format": "bgr24", "interpolation": "AREA"}
+                    share = most_height / shown / 2
+                    width, height = (2 * max(1, round(side * share)) for side in (width, height))
             try:
-                rgb = reformatter.reformat(frame, width, height, format="rgb24")
+                rgb = reformatter.reformat(frame, width, height, **(reduced or {"format": "rgb24"}))
                 image: Any = rgb.to_ndarray()
+                if reduced:
+                    image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
             except (av.FFmpegError, ValueError) as error:
                 log.debug("%s: frame at %.3f s: %s", path, time, error)
                 faults.add("video_damaged", time)
                 continue
             if rgb is frame:  # stored as RGB: the decoder may still refer to this memory
                 image = image.copy()
-            # Read once: to read it ties the frame into a cycle that only the collector frees.
-            orientation = orientation or _orientation(frame)
-            yield Frame(time, orientation.apply(image))
+            transpose, flip = orientation
+            image = cv2.transpose(image) if transpose else image
+            image = image if flip is None else cv2.flip(image, flip)
+            yield Frame(time, np.ascontiguousarray(image))
         if last is None:
             if start is None:
                 raise _nothing(path, faults)
@@ -612,10 +520,7 @@ def _read_frames(
         # That of the whole file may end with the sound, or count from before the first picture.
         own = stream.duration is not None
         if missing > (1.5 / float(rate) if rate and own else 0.5):
-            faults.truncated = (
-                f"the file ends at {last:.2f} s although it declares {declared:.2f} s;"
-                " copy it again from the camera"
-            )
+            faults.truncated = (last, last + missing)
     faults.report(on_fault)
 
 
@@ -662,26 +567,19 @@ def write_video(
     StorageError
         The folder is absent, cannot be written, or the disk is full.
     """
+    import cv2
+
     target = Path(path)
     if not target.parent.is_dir():
         raise StorageError(f"{target.parent}: there is no such folder; create it first")
-    with atomic(target) as hidden:
-        return _encode(hidden, frames, crf, preset, threads)
-
-
-def _encode(
-    path: Path,
-    frames: Iterable[tuple[float, NDArray[np.uint8]]],
-    crf: int,
-    preset: str,
-    threads: int,
-) -> int:
-    import cv2
-
     size: tuple[int, ...] | None = None
     last = -1
     count = 0
-    with av.open(str(path.resolve()), "w", format="mp4", options={"movflags": "faststart"}) as out:
+    options = {"movflags": "faststart"}
+    with (
+        atomic(target) as hidden,
+        av.open(str(hidden.resolve()), "w", format="mp4", options=options) as out,
+    ):
         stream = None
         for time, image in frames:
             if size is None or stream is None:

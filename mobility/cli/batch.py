@@ -3,88 +3,80 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mobility import tables
 from mobility.cli.options import (
-    DEFAULT_REPORTS,
-    DEFAULT_STORE,
     JsonOption,
-    ReportsOption,
-    StoreOption,
     WorkersOption,
-    given_path,
+    YesOption,
     open_store,
+    option,
+    path_argument,
     print_json,
     say,
     say_unfinished,
+    takes,
     told_if_interrupted,
+    warn,
 )
+
+if TYPE_CHECKING:
+    from mobility.store import Store
 
 SchedulerOption = Annotated[
     str | None,
-    typer.Option(
+    option(
         "--scheduler",
-        metavar="tcp://HOST:PORT",
-        help="A dask scheduler whose workers do it; they must see the same folders.",
+        "tcp://HOST:PORT",
+        help="A dask scheduler whose workers do the work; they must see the same folders.",
     ),
 ]
 ParticipantOption = Annotated[
-    str, typer.Option("--user-id", help="Id of the participant, where nothing else says it.")
+    str, option("--user-id", "ID", help="Participant of the videos for which nothing else says it.")
 ]
 ExerciseOption = Annotated[
-    str, typer.Option("--exercise", help="Name of the exercise, where a row does not say.")
+    str, option("--exercise", "NAME", help="Exercise of the videos for which nothing else says it.")
 ]
 OnEndOption = Annotated[
     str | None,
-    typer.Option(
+    option(
         "--on-end",
-        metavar="CMD",
-        help="Command that is run at the end, with the path of summary.json as its argument.",
+        "CMD",
+        help="Command to run at the end, with the path of summary.json as its last argument.",
     ),
 ]
 
 
-def add_batch_commands(app: typer.Typer) -> None:
-    """Register the commands of this module."""
-    app.command()(batch)
-    app.command("watch")(watch_folder)
-    app.command()(prune)
-
-
+@takes(open_store)
 def batch(
-    manifest: Annotated[
-        Path,
-        typer.Argument(
-            parser=given_path, metavar="MANIFEST", help="A CSV file, or a folder of videos."
-        ),
-    ],
+    opened: Store,
+    manifest: Annotated[Path, path_argument("MANIFEST", help="A CSV file, or a folder of videos.")],
     *,
     workers: WorkersOption = None,
     scheduler: SchedulerOption = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the last batch that was interrupted.")
+        bool, typer.Option("--resume", help="Continue the last batch that was interrupted.")
     ] = False,
     user_id: ParticipantOption = "anonymous",
     exercise: ExerciseOption = "Overhead Squat",
     on_end: OnEndOption = None,
     as_json: JsonOption = False,
-    store: StoreOption = DEFAULT_STORE,
-    reports: ReportsOption = DEFAULT_REPORTS,
 ) -> None:
-    """Analyse and report many videos; what is done already is skipped.
+    """Analyse many videos and make their reports.
 
-    Columns of the CSV file: video, second_video, participant, exercise, joints, name, options
-    (fit=no; model=heavy), and display_name, sex, birth_year or age, height_m, weight_kg, email of
-    the participant. Only video is needed. In a folder, a subfolder is called like its participant.
-    Status: 0 all done, 1 some failed or CMD did, 2 nothing could be run.
+    What is done already is skipped. Columns of the CSV file: video, second_video, participant,
+    exercise, joints, name, options (fit=no; model=heavy), and display_name, sex, birth_year or age,
+    height_m, weight_kg, email of the participant. Only video is needed. In a folder, each subfolder
+    is named after a participant. Status: 0 if all is done, 1 if some videos or CMD failed, 2 if
+    nothing could be run.
     """
     from mobility.batch.manifest import ManifestError, read_manifest, refuse_url
     from mobility.batch.run import run_at_end, run_batch, split_command
 
-    refuse_url(reports, what="reports")
-    opened = open_store(store, reports)
+    refuse_url(opened.reports, what="reports")
     if scheduler is not None and workers is not None:
         raise typer.BadParameter("give --workers or --scheduler, not both")
     if on_end is not None:
@@ -105,9 +97,7 @@ def batch(
             resume=resume,
         )
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(
-            "interrupted; what is done is kept, go on with the same command and --resume"
-        ) from None
+        raise KeyboardInterrupt(tables.sentence("command_line.batch.interrupted")) from None
     failed = summary.counts["failed"] > 0
     if on_end is not None:
         from mobility.errors import BadInputError
@@ -115,7 +105,7 @@ def batch(
         try:
             run_at_end(on_end, summary.json)
         except BadInputError as error:
-            say(f"warning: {error}")
+            warn(str(error))
             failed = True
     if as_json:
         print_json(
@@ -131,38 +121,41 @@ def batch(
     else:
         for row in summary.rows:
             if row.state == "failed":
-                say(f"row {row.row}, {row.video}: {row.reason}")
+                told = {"row": row.row, "video": row.video, "reason": row.reason}
+                say(tables.sentence("command_line.batch.failed_row", **told))
         typer.echo(", ".join(f"{number} {state}" for state, number in summary.counts.items()))
         typer.echo(f"summary  {summary.html}\ntable    {summary.csv}")
     if failed:
         raise typer.Exit(1)
 
 
+@takes(open_store)
 def watch_folder(
-    folder: Annotated[
-        Path, typer.Argument(parser=given_path, metavar="FOLDER", help="Where videos arrive.")
-    ],
+    opened: Store,
+    folder: Annotated[Path, path_argument("FOLDER", help="Where videos arrive.")],
     *,
-    every: Annotated[float, typer.Option("--every", help="Seconds between two looks.")] = 10.0,
+    every: Annotated[
+        float, option("--every", "S", help="Seconds between two looks at the folder.")
+    ] = 10.0,
     settle: Annotated[
         float,
-        typer.Option("--settle", help="Seconds without a change after which a video is complete."),
+        option(
+            "--settle", "S", help="Seconds without a change after which a video counts as complete."
+        ),
     ] = 30.0,
     once: Annotated[
-        bool, typer.Option("--once", help="End when every video that is there is processed.")
+        bool, typer.Option("--once", help="End when all videos in the folder are processed.")
     ] = False,
     workers: WorkersOption = None,
     scheduler: SchedulerOption = None,
     user_id: ParticipantOption = "anonymous",
     exercise: ExerciseOption = "Overhead Squat",
-    store: StoreOption = DEFAULT_STORE,
-    reports: ReportsOption = DEFAULT_REPORTS,
 ) -> None:
-    """Analyse and report each video of a folder once, when its upload has ended.
+    """Analyse each video that arrives in a folder.
 
-    A line is printed for each. What was processed is kept in the store, so that a watch can be
-    stopped and started again. A subfolder is called like its participant. With --once, status 1 if
-    a video failed.
+    It waits until a video is complete, makes its report too, and prints a line for each. The store
+    remembers what is done, so that a watch can be stopped and started again. Each subfolder is
+    named after a participant. With --once, status 1 if a video failed.
     """
     from mobility.batch.manifest import refuse_url
     from mobility.batch.record import BatchRow
@@ -170,9 +163,8 @@ def watch_folder(
     from mobility.errors import BadInputError
     from mobility.sessions.store import check_creation
 
-    for place, what in ((folder, "folder"), (reports, "reports")):
+    for place, what in ((folder, "folder"), (opened.reports, "reports")):
         refuse_url(place, what=what)
-    opened = open_store(store, reports)
     if scheduler is not None and workers is not None:
         raise typer.BadParameter("give --workers or --scheduler, not both")
     exercise, _, _ = check_creation(
@@ -185,7 +177,7 @@ def watch_folder(
 
     def told(outcome: BatchRow) -> None:
         state_of[outcome.video, outcome.session_id] = outcome.state
-        said = outcome.reason or (f"{reports / outcome.report}" if outcome.report else "")
+        said = outcome.reason or (f"{opened.reports / outcome.report}" if outcome.report else "")
         line = f"{outcome.state:<8} {outcome.video}  {outcome.session_id}  {said}"
         typer.echo("".join(c if c.isprintable() else "?" for c in line))
 
@@ -205,31 +197,32 @@ def watch_folder(
         raise typer.Exit(1)
 
 
+@takes(open_store)
 def prune(
+    opened: Store,
     *,
     older_than: Annotated[
         str | None,
-        typer.Option("--older-than", metavar="AGE", help="What is older: 12h, 90d, 6w."),
+        option("--older-than", "AGE", help="What is older than this, as in 12h, 90d or 6w."),
     ] = None,
     keep: Annotated[
-        int | None, typer.Option("--keep", metavar="N", help="All but the newest N sessions.")
+        int | None, option("--keep", "N", help="All sessions but the newest N.")
     ] = None,
     user_id: Annotated[
-        str | None, typer.Option("--user-id", help="Of this participant only.")
+        str | None, option("--user-id", "ID", help="Only what is of this participant.")
     ] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Delete what is listed.")] = False,
+    yes: YesOption = False,
     as_json: JsonOption = False,
-    store: StoreOption = DEFAULT_STORE,
-    reports: ReportsOption = DEFAULT_REPORTS,
 ) -> None:
-    """List sessions by age or number, and delete them with --yes: video, data, edits, reports.
+    """List sessions by age or number; --yes deletes them.
 
-    By age, summaries of batches go too. Status 1 if something could not be deleted.
+    A session goes with video, data, edits and reports; by age, summaries of batches go too. Status
+    1 if something could not be deleted.
     """
     from mobility.errors import MobilityError
     from mobility.privacy import retention
+    from mobility.wording import dated
 
-    opened = open_store(store, reports)
     age = None if older_than is None else retention.duration(older_than)
     if (age is None) == (keep is None):
         raise typer.BadParameter("give --older-than or --keep, and not both")
@@ -237,10 +230,14 @@ def prune(
         with told_if_interrupted():
             swept = opened.sweep()
         for name, left in swept.items():
-            say(f"warning: {left}" if left else f"finished the deletion of {name}")
+            if left:
+                warn(str(left))
+            else:
+                say(tables.sentence("command_line.prune.finished", name=name))
     else:
         say_unfinished(opened)
     doomed = retention.to_prune(opened, older_than=age, keep=keep, user_id=user_id)
+    width = max((len(each.name) for each in doomed), default=0)
     rows = []
     failed = len(opened.unfinished()) if yes else 0
     for each in doomed:
@@ -252,11 +249,13 @@ def prune(
             except MobilityError as error:
                 fault = str(error)
                 failed += 1
-                say(f"warning: {error}")
+                warn(str(error))
         if not as_json:
-            verb = "kept   " if fault else ("deleted" if yes else "would go")
+            verb = "kept" if fault else "deleted" if yes else "to delete"
             size = f"{each.bytes / 1e6:8.1f} MB"
-            typer.echo(f"{verb}  {each.name:<40} {each.since:%d/%m/%Y}  {size}  {each.user_id}")
+            typer.echo(
+                f"{verb:<9}  {each.name:<{width}}  {dated(each.since):>11}  {size}  {each.user_id}"
+            )
         rows.append(
             {
                 "name": each.name,
@@ -270,9 +269,9 @@ def prune(
     if as_json:
         print_json(rows)
     elif not doomed:
-        say("no session to delete")
+        say(tables.sentence("command_line.prune.nothing"))
     elif not yes:
-        total = sum(each.bytes for each in doomed) / 1e6
-        say(f"{len(doomed)} would go, {total:.1f} MB; nothing was deleted: --yes deletes them")
+        told = {"number": len(doomed), "size": sum(each.bytes for each in doomed) / 1e6}
+        say(tables.sentence("command_line.prune.would_go", **told))
     if failed:
         raise typer.Exit(1)

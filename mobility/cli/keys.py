@@ -2,78 +2,88 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mobility.cli.options import DEFAULT_STORE, JsonOption, StoreOption, open_store, print_json, say
+from mobility import tables
+from mobility.cli.options import JsonOption, group, open_store, option, print_json, say, takes
+from mobility.wording import timed
 
 if TYPE_CHECKING:
     from mobility.server.keys import StoredKey
+    from mobility.store import Store
 
-keys_app = typer.Typer(
-    help="Make, list or revoke API keys of the HTTP interface.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
+keys_app = group(help="Make, list or revoke API keys of the HTTP interface.")
 
 
 @keys_app.command("create")
+@takes(open_store)
 def keys_create(
+    opened: Store,
     *,
     role: Annotated[
-        str, typer.Option("--role", help="administrator, professional or participant.")
+        str, option("--role", "NAME", help="administrator, professional or participant.")
     ],
     user_id: Annotated[
         str | None,
-        typer.Option("--user-id", help="Whose sessions are its own; a participant's needs it."),
+        option(
+            "--user-id",
+            "ID",
+            help="Participant whose sessions it may use; the role participant needs it.",
+        ),
     ] = None,
     expires: Annotated[
         float | None,
-        typer.Option("--expires", metavar="DAYS", help="Days it is valid; default: no end."),
+        option("--expires", "DAYS", help="Days for which it is valid; default: for ever."),
     ] = None,
-    store: StoreOption = DEFAULT_STORE,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a key and print it, this once: only its hash is kept."""
+    """Make a key and print it, now and never again.
+
+    Only its hash is kept.
+    """
     from mobility.server.keys import Keys
 
-    key, stored = Keys(open_store(store)).create(role, user_id=user_id, expires_days=expires)
+    key, stored = Keys(opened).create(role, user_id=user_id, expires_days=expires)
     if as_json:
         print_json({"key": key, **_row(stored)})
         return
     typer.echo(key)
-    say(f"key {stored.id} of the role {role}; it is not kept, and cannot be shown again")
+    say(tables.sentence("command_line.keys.made", key=stored.id, role=role))
 
 
 @keys_app.command("list")
-def keys_list(*, store: StoreOption = DEFAULT_STORE, as_json: JsonOption = False) -> None:
-    """List the keys by their ids, also those that are expired."""
+@takes(open_store)
+def keys_list(opened: Store, *, as_json: JsonOption = False) -> None:
+    """List the ids of all keys, expired ones too."""
     from mobility.server.keys import Keys
 
-    rows = [_row(stored) for stored in Keys(open_store(store)).all()]
+    rows = [_row(stored) for stored in Keys(opened).all()]
     if as_json:
         print_json(rows)
         return
     if not rows:
-        say(f"no keys for {store}; make one with: mobility keys create --role administrator")
+        say(tables.sentence("command_line.keys.none", store=opened.place))
     for row in rows:
-        until = f"until {row['expires_at']}" if row["expires_at"] else "no end"
+        end = row["expires_at"]
+        until = f"until {timed(datetime.fromisoformat(str(end)))}" if end else "no end"
         state = "  expired" if row["expired"] else ""
         typer.echo(f"{row['id']}  {row['role']:<13}  {row['user_id'] or '–':<16}  {until}{state}")
 
 
 @keys_app.command("revoke")
+@takes(open_store)
 def keys_revoke(
+    opened: Store,
     key_id: Annotated[str, typer.Argument(metavar="ID", help="Id of the key, as in the list.")],
-    *,
-    store: StoreOption = DEFAULT_STORE,
 ) -> None:
-    """Make a key worthless, at once."""
+    """Revoke a key, which stops working at once."""
     from mobility.server.keys import Keys
 
-    Keys(open_store(store)).revoke(key_id)
-    say(f"revoked key {key_id}")
+    Keys(opened).revoke(key_id)
+    say(tables.sentence("command_line.keys.revoked", key=key_id))
 
 
 def _row(stored: StoredKey) -> dict[str, str | bool | None]:

@@ -2,47 +2,51 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mobility.cli.options import (
-    DEFAULT_REPORTS,
-    DEFAULT_STORE,
-    LogOption,
-    ReportsOption,
-    StoreOption,
-    log_to,
-    open_store,
-    say,
-)
+from mobility import tables
+from mobility.cli.options import LogOption, log_to, open_store, option, say, takes
+
+if TYPE_CHECKING:
+    from mobility.store import Store
 
 
+@takes(open_store)
 def open_page(
+    opened: Store,
     *,
-    store: StoreOption = DEFAULT_STORE,
-    reports: ReportsOption = DEFAULT_REPORTS,
     lan: Annotated[
         bool,
         typer.Option(
             "--lan",
-            help="Let phones in the same network film, by a code that they scan (extra open).",
+            help="Let phones in the same network film: they scan a code (needs the extra open).",
         ),
     ] = False,
     browser: Annotated[
         bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")
     ] = True,
     port: Annotated[
-        int, typer.Option("--port", min=1, max=65000, help="Tried first; the next free is taken.")
+        int,
+        option(
+            "--port",
+            "N",
+            help="Port to try first; else the next free one is used.",
+            min=1,
+            max=65000,
+        ),
     ] = 8890,
     log_file: LogOption = None,
 ) -> None:
-    """Show a page for videos, sessions and reports, on this computer only, until Ctrl-C."""
+    """Open a page to add videos and see sessions and reports.
+
+    On this computer only; Ctrl-C ends it.
+    """
     log_to(log_file)
     from mobility.server import phones
     from mobility.server.local import serve
 
-    opened = open_store(store, reports)
     network = None
     if lan:
         phones.picture("mobility")  # says now that the extra is missing
@@ -53,11 +57,6 @@ def open_page(
         if place is not None:
             code = phones.new_code(opened, place)
             typer.echo(f"{phones.text(code)}\n{code}")
-            say(f"one phone per code, for {phones.HOURS} hours; more codes are on the page")
+            say(tables.sentence("command_line.open.phones", hours=phones.HOURS))
 
     serve(opened, port=port, network=network, browser=browser, tell=tell)
-
-
-def add_open_command(app: typer.Typer) -> None:
-    """Add it to the command line."""
-    app.command("open")(open_page)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import update_wrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_origin, get_type_hints
 
 import typer
 
+from mobility import tables
+
 if TYPE_CHECKING:
-    from mobility.store import Store
+    from mobility.store import Session, Store
 
 
 def given_path(given: str | Path) -> Path:
@@ -50,70 +54,98 @@ def given_standing(given: str | float) -> str | float:
         raise typer.BadParameter(f"{error} (got {given})") from None
 
 
+def option(name: str, metavar: str, *, help: str, **more: Any) -> Any:
+    """Make an option that takes a value."""
+    return typer.Option(name, metavar=metavar, help=help, **more)
+
+
+def path_option(name: str, metavar: str, *, help: str, **more: Any) -> Any:
+    """Make an option that takes a path."""
+    return option(name, metavar, help=help, parser=given_path, **more)
+
+
+def path_argument(metavar: str, *, help: str) -> Any:
+    """Make an argument that takes a path."""
+    return typer.Argument(parser=given_path, metavar=metavar, help=help)
+
+
 StoreOption = Annotated[
     Any,
-    typer.Option(
+    option(
         "--store",
-        parser=given_store,
-        metavar="PATH",
-        envvar="MOBILITY_STORE",
+        "PATH",
         help="Folder of the sessions, or s3://bucket/prefix.",
+        parser=given_store,
+        envvar="MOBILITY_STORE",
     ),
 ]
 ReportsOption = Annotated[
-    Path,
-    typer.Option(
-        "--reports",
-        parser=given_path,
-        metavar="PATH",
-        envvar="MOBILITY_REPORTS",
-        help="Folder of the reports.",
-    ),
+    Path, path_option("--reports", "PATH", help="Folder of the reports.", envvar="MOBILITY_REPORTS")
 ]
-LogOption = Annotated[Path | None, typer.Option("--log-file", help="Keep the log in this file.")]
+LogOption = Annotated[
+    Path | None, path_option("--log-file", "FILE", help="Keep the log in this file.")
+]
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print one JSON document and nothing else.")
 ]
 ClientOption = Annotated[
-    bool, typer.Option("--client", help="Name the first page alone, as a page of its own.")
+    bool,
+    typer.Option("--client", help="Take the first page alone, which is a file of its own."),
 ]
 PdfOption = Annotated[
-    bool, typer.Option("--pdf", help="Make a PDF of the page, with a browser that is installed.")
+    bool, typer.Option("--pdf", help="Make a PDF of the page, with an installed browser.")
 ]
 FacesOption = Annotated[
-    bool, typer.Option("--faces", help="Show the subject's face in pictures and video of the page.")
+    bool,
+    typer.Option(
+        "--faces",
+        help="Do not blur head and surroundings in pictures and video of the report.",
+    ),
 ]
 DemoOption = Annotated[bool, typer.Option("--demo", help="Use the demo session instead of an ID.")]
 IdArgument = Annotated[str | None, typer.Argument(metavar="ID", help="Id of the session.")]
+SessionArgument = Annotated[str, typer.Argument(metavar="ID", help="Id of the session.")]
+ParticipantArgument = Annotated[str, typer.Argument(metavar="ID", help="Id of the participant.")]
+SecondSubjectOption = Annotated[
+    str | None, option("--second-subject", "X,Y", help="The same for the second video.")
+]
+YesOption = Annotated[bool, typer.Option("--yes", help="Delete what is listed.")]
+RenderOption = Annotated[bool, typer.Option("--report/--no-report", help="Render the report.")]
 WorkersOption = Annotated[
     int | None,
-    typer.Option(
+    option(
         "--workers",
+        "N",
+        help="Processes that share the work; default: one for each processor.",
         callback=check_workers,
-        help="Processes that share the work; default: all processors.",
     ),
 ]
 ModelOption = Annotated[
     Path | None,
-    typer.Option(
+    option(
         "--model",
-        metavar="full|heavy|both|FILE",
+        "full|heavy|both|FILE",
         help="The pose model, or a Pose Landmarker .task bundle; default: MOBILITY_POSE_MODEL, "
         "else full.",
     ),
 ]
 StandingOption = Annotated[
     Any,
-    typer.Option(
+    option(
         "--standing",
+        "straight|free|DEG",
+        help="How the person stands between repetitions: straight, free (not known), or with the "
+        "knees bent by this many degrees, if you measured it.",
         parser=given_standing,
-        metavar="straight|free|DEG",
-        help="How the person stands between repetitions: straight, not known (free), or with the "
-        "knees bent by this many degrees, as was measured.",
     ),
 ]
 DEFAULT_STORE = Path("data/sessions")
 DEFAULT_REPORTS = Path("reports")
+
+
+def group(*, help: str) -> typer.Typer:
+    """Make a group of commands."""
+    return typer.Typer(help=help, no_args_is_help=True, rich_markup_mode=None)
 
 
 def log_to(file: Path | None) -> None:
@@ -125,7 +157,7 @@ def log_to(file: Path | None) -> None:
         try:
             make_folder(file.parent)
             logging.basicConfig(
-                handlers=[LogFile(file, tell=lambda text: say(f"warning: {text}"))],
+                handlers=[LogFile(file, tell=warn)],
                 level=logging.INFO,
                 format="%(asctime)s %(levelname)s %(name)s: %(message)s",
                 force=True,
@@ -134,7 +166,9 @@ def log_to(file: Path | None) -> None:
             raise StorageError(f"log file {file}: cannot be written ({error.strerror})") from error
 
 
-def open_store(store: str | Path, reports: Path | None = None) -> Store:
+def open_store(
+    store: StoreOption = DEFAULT_STORE, reports: ReportsOption = DEFAULT_REPORTS
+) -> Store:
     """Open the store that the options name."""
     from mobility.store import Store
 
@@ -143,13 +177,76 @@ def open_store(store: str | Path, reports: Path | None = None) -> Store:
     return opened
 
 
+def open_session(
+    session_id: SessionArgument,
+    store: StoreOption = DEFAULT_STORE,
+    reports: ReportsOption = DEFAULT_REPORTS,
+) -> Session:
+    """Open the session of the store that the arguments name."""
+    return open_store(store, reports).session(session_id)
+
+
+def open_session_or_demo(
+    session_id: IdArgument = None,
+    demo: DemoOption = False,
+    store: StoreOption = DEFAULT_STORE,
+    reports: ReportsOption = DEFAULT_REPORTS,
+    *,
+    exercise: str = "Overhead Squat",
+) -> Session:
+    """Open the session that the arguments name: one of the store, or the demo of an exercise."""
+    from mobility.errors import BadInputError
+
+    if demo == (session_id is not None):
+        raise BadInputError("give the ID of a session, or --demo (not both)")
+    opened = open_store(store, reports)
+    return opened.demo(exercise) if demo else opened.session(str(session_id))
+
+
+def takes(
+    opener: Callable[..., Store | Session], **fixed: Any
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the options of `opener`, and as its first argument what that opens."""
+    taken = [p for p in _parameters(opener) if get_origin(p.annotation) is Annotated]
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        def run(**options: Any) -> None:
+            opened = opener(**{p.name: options.pop(p.name) for p in taken}, **fixed)
+            command(opened, **options)
+
+        made: Any = update_wrapper(run, command)
+        given = [*_parameters(command)[1:], *taken]
+        made.__signature__ = inspect.Signature(given)
+        made.__annotations__ = {p.name: p.annotation for p in given}
+        return run
+
+    return decorate
+
+
+def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
+    # What is opened is imported later.
+    hints = get_type_hints(function, None, {"Store": Any, "Session": Any}, include_extras=True)
+    return [
+        p.replace(annotation=hints[p.name], kind=inspect.Parameter.KEYWORD_ONLY)
+        for p in inspect.signature(function).parameters.values()
+    ]
+
+
+def read_object(file: Path) -> dict[str, Any]:
+    """Read a file that holds one JSON object."""
+    from mobility.errors import BadInputError
+    from mobility.sessions.files import read_json
+
+    found = read_json(file)
+    if not isinstance(found, dict):
+        raise BadInputError(f"{file}: not a JSON object")
+    return found
+
+
 def say_unfinished(opened: Store) -> None:
     """Warn of what is in a store though no session is shown of it."""
     for session_id in opened.unfinished():
-        say(
-            f"warning: something is left of session {session_id}, whose making or deletion was "
-            "interrupted or is under way; the next deletion, of whatever, removes it"
-        )
+        warn(tables.sentence("command_line.sessions.unfinished", session=session_id))
 
 
 @contextmanager
@@ -158,9 +255,8 @@ def told_if_interrupted() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(
-            "interrupted; not everything is deleted: give the same command again"
-        ) from None
+        told = tables.sentence("command_line.sessions.interrupted")
+        raise KeyboardInterrupt(told) from None
 
 
 def print_json(document: Any) -> None:
@@ -168,7 +264,17 @@ def print_json(document: Any) -> None:
     typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
 
 
+def uris(made: Mapping[str, Path] | None) -> dict[str, str] | None:
+    """Addresses of the files of a report, for a document; None where none was made."""
+    return {name: path.resolve().as_uri() for name, path in made.items()} if made else None
+
+
 def say(text: str) -> None:
     """Print one line on standard error; what would break or hide the line is escaped."""
     line = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
     typer.echo(line, err=True)
+
+
+def warn(text: str) -> None:
+    """Print a warning on standard error."""
+    say(tables.sentence("command_line.warning", text=text))

@@ -11,21 +11,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import (
-    AwareDatetime,
-    Field,
-    StringConstraints,
-)
+from pydantic import AwareDatetime, Field, StringConstraints
 
-from mobility.sessions.record import (
-    Document,
-    Exercise,
-    Finite,
-    Number,
-    Numbers,
-    Sha256,
-    Side,
-)
+from mobility.sessions.record import Document, Exercise, Finite, Number, Numbers, Sha256, Side
 
 GroupName = Literal[
     "hip_flexion", "hip_abduction", "knee_flexion", "knee_movement", "ankle_dorsiflexion"
@@ -33,14 +21,7 @@ GroupName = Literal[
 SummaryGroupName = Literal[
     "hip_flexion", "hip_adduction", "knee_flexion", "knee_movement", "ankle_dorsiflexion"
 ]
-ThreadMetric = Literal[
-    "hip_flexion",
-    "hip_abduction",
-    "knee_flexion",
-    "knee_movement",
-    "ankle_dorsiflexion",
-    "final_summary",
-]
+ThreadMetric = Literal[GroupName, "final_summary"]
 ThreadKind = Literal["summary", "recommendation"]
 MeasurementSystem = Literal["metric", "imperial"]
 ThreadId = Annotated[str, StringConstraints(pattern=r"^thread_[A-Za-z0-9]{24}$")]

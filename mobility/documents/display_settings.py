@@ -29,23 +29,7 @@ def angle_keys(joints: Sequence[str]) -> list[str]:
 def check_settings(
     given: Mapping[str, Any], *, joints: Sequence[str], what: str = "display settings"
 ) -> dict[str, Any]:
-    """Return the settings that were given, if they can be stored.
-
-    Parameters
-    ----------
-    given
-        ``shown_angles``, a list of keys in the order of showing; ``comments``, an object from key
-        to text; or one of both.
-    joints
-        The joints that were selected for the session.
-    what
-        What they belong to, for the message.
-
-    Raises
-    ------
-    FieldError
-        With all faults of all fields at once.
-    """
+    """Return the settings that were given, if they can be stored; `what` they belong to is told."""
     faults: dict[str, list[str]] = {}
     for field in given:
         if field not in FIELDS:
@@ -55,18 +39,14 @@ def check_settings(
         faults = {field: ["is missing; give this field, the other, or both"] for field in FIELDS}
     known = angle_keys(joints)
     settings: dict[str, Any] = {}
-    if "shown_angles" in given:
-        found = _faults_of_shown(given["shown_angles"], known)
-        if found:
-            faults["shown_angles"] = found
-        else:
-            settings["shown_angles"] = list(given["shown_angles"])
-    if "comments" in given:
-        found = _faults_of_comments(given["comments"], known)
-        if found:
-            faults["comments"] = found
-        else:
-            settings["comments"] = dict(given["comments"])
+    for field, faults_of, kept_as in (
+        ("shown_angles", _faults_of_shown, list),
+        ("comments", _faults_of_comments, dict),
+    ):
+        if field in given and (found := faults_of(given[field], known)):
+            faults[field] = found
+        elif field in given:
+            settings[field] = kept_as(given[field])
     if faults:
         raise FieldError(what, faults)
     return settings
@@ -112,7 +92,7 @@ def _fault_of_key(key: Any, known: Sequence[str]) -> str | None:
     if key in angle_keys(MEASURED):
         joints = ", ".join(name.removesuffix("_angle") for name in known[::3])
         return f"{_short(key)}: the session has only the joints {joints}"
-    choice = likely(key, known) or f"; choose of {', '.join(known)}"
+    choice = likely(key, known) or f"; choose from {', '.join(known)}"
     return f"{_short(key)}: unknown{choice}"
 
 
@@ -126,15 +106,7 @@ def _short(value: Any) -> str:
 
 
 def config(session: StoredSession) -> dict[str, Any]:
-    """Display settings of a Joint Angle Mobility session: ``shown_angles``, ``comments``.
-
-    Raises
-    ------
-    NotFoundError
-        Nothing was saved for this session.
-    BadInputError
-        The session is of another exercise.
-    """
+    """Display settings of a Joint Angle Mobility session: ``shown_angles``, ``comments``."""
     stored = session.stored_config()
     if stored is None:
         raise NotFoundError(f"session {session.id}: has no display settings yet; save some first")
@@ -150,37 +122,15 @@ def save_config(
     revision: int | None = None,
     **unknown: Any,
 ) -> dict[str, Any]:
-    """Save the display settings; a field that is not given stays as it is.
+    """Save the display settings; what is not given stays as it is. Give what is stored now.
 
-    Parameters
-    ----------
-    shown_angles
-        Keys of the angles in the order of showing, of the session's joints:
-        ``<joint>_angle`` for both sides, ``left_<joint>_angle``,
-        ``right_<joint>_angle``. Empty is no choice: all are shown.
-    comments
-        Text on angles, by the same keys; it replaces all earlier ones.
-    revision
-        The revision that was edited (0: there was
-        none), so that what was saved meanwhile is not overwritten.
-    **unknown
-        Refused, with the likely spelling.
-
-    Returns
-    -------
-    dict
-        What is stored now: ``shown_angles`` and ``comments``.
-
-    Raises
-    ------
-    FieldError
-        With all faults of all fields at once.
-    ConflictError
-        The settings are of another revision.
-    BadInputError
-        The session is of another exercise.
+    `shown_angles` are keys of the angles in the order of showing, of the session's joints:
+    ``<joint>_angle`` for both sides, ``left_<joint>_angle``, ``right_<joint>_angle``; empty is no
+    choice: all are shown. `comments` are texts by the same keys, in the place of all earlier ones.
+    With the `revision` that was edited (0: there was none), what was saved meanwhile is not
+    overwritten: that is a ConflictError. All faults of all fields are raised at once.
     """
-    session.require_display()
+    session.record.require_exercise("Joint Angle Mobility", "display settings")
     session.store.require_writable()
     given = {"shown_angles": shown_angles, "comments": comments}
     fields = {name: value for name, value in given.items() if value is not None} | unknown
@@ -193,8 +143,8 @@ def save_config(
         now = stored.revision if stored else 0
         if revision is not None and revision != now:
             raise ConflictError(
-                f"{what}: were saved by somebody else meanwhile (revision {now}, yours is "
-                f"of {revision}); load them again, and change them once more"
+                f"{what}: somebody else has saved them since you loaded them (revision {now}, "
+                f"yours is {revision}); load them again and repeat your change"
             )
         kept = stored.model_dump() if stored else {"shown_angles": [], "comments": {}}
         saved = StoredConfig.model_validate({**kept, **settings, "revision": now + 1})

@@ -15,8 +15,8 @@ import numpy.typing as npt
 
 from mobility import tables
 from mobility.assessment.comments import comments, parts_left_out
+from mobility.assessment.joint_values import as_told
 from mobility.assessment.movements import movement
-from mobility.assessment.overhead_squat import MDC95
 from mobility.assessment.verdict import Verdict, judge
 from mobility.documents.contract import (
     CreatedAt,
@@ -31,8 +31,9 @@ from mobility.documents.contract import (
     SummaryDocument,
     UserInfo,
 )
+from mobility.kinematics.expected_error import MDC95
 from mobility.sessions.record import Participant, SessionRecord, Side
-from mobility.wording import spoken
+from mobility.wording import dated, spoken
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -70,22 +71,9 @@ SUMMARY_GROUP: Mapping[str, str] = {"hip_abduction": "hip_adduction"}
 """Groups that the summary document spells in its own way."""
 
 LANDMARK_NAME: Mapping[str, str] = {
-    "shoulder": "sho",
-    "elbow": "elb",
-    "wrist": "wri",
-    "hip": "hip",
-    "knee": "kne",
-    "ankle": "ank",
-    "heel": "hee",
-    "foot_index": "toe",
-    "ear": "ear",
-    "eye": "eye",
-    "eye_inner": "ein",
-    "eye_outer": "eou",
-    "pinky": "pin",
-    "index": "ind",
-    "thumb": "thu",
-    "mouth": "mou",
+    **{name: name[:3] for name in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle", "heel")},
+    **{"foot_index": "toe", "ear": "ear", "eye": "eye", "eye_inner": "ein", "eye_outer": "eou"},
+    **{name: name[:3] for name in ("pinky", "index", "thumb", "mouth")},
 }
 """Three letters of each sided landmark in the export document."""
 
@@ -131,7 +119,7 @@ def title(record: SessionRecord, participant: Participant | None) -> str:
     """Session name, else exercise, participant and date."""
     if record.session_name:
         return record.session_name
-    return f"{record.exercise}, {user_name(record, participant)}, {day(record.created_at)}"
+    return f"{record.exercise}, {user_name(record, participant)}, {dated(record.created_at)}"
 
 
 def age_at(moment: datetime.datetime, participant: Participant | None) -> float | None:
@@ -154,16 +142,7 @@ def user_info(record: SessionRecord, participant: Participant | None) -> UserInf
 def camera_side(pose: xr.Dataset) -> Side:
     """Side of the body that the camera sees best over the whole recording.
 
-    Parameters
-    ----------
-    pose
-        Pose Dataset; its ``confidence`` is the visibility, 0 to 1.
-
-    Returns
-    -------
-    "left" or "right"
-        The anatomical side whose landmarks have the higher mean visibility;
-        "left" where they are equal or nothing was seen.
+    That whose landmarks of the `pose` have the higher mean visibility; "left" where they are equal.
     """
     seen = {}
     for side in SIDES:
@@ -174,16 +153,9 @@ def camera_side(pose: xr.Dataset) -> Side:
 
 
 def side_that_moved(metrics: xr.Dataset, joint: str, *, otherwise: Side) -> Side:
-    """Side to which a joint moved more often, and of both the farther.
+    """Side to which a joint of trunk or neck moved more often, and of both the farther.
 
-    Parameters
-    ----------
-    metrics
-        Of :func:`mobility.joint_mobility`.
-    joint
-        One that bends sideways, of which no camera sees one side better.
-    otherwise
-        The side of a joint that did not move.
+    `otherwise` stands for a joint that did not move. Of these no camera sees one side better.
     """
     one = metrics.sel(joint=joint)
     moved = {
@@ -203,14 +175,7 @@ def angle_series(
 ) -> dict[str, list[float | None]]:
     """Series of the selected joints, in degrees rounded to 0.01.
 
-    Parameters
-    ----------
-    angles
-        Angles Dataset, variables over (time, side).
-    joints
-        Of "ankle", "knee", "hip", "shoulder", "elbow", "trunk", "neck".
-    side
-        The side that stands for the joint under ``<joint>_angle``, of all or of each.
+    `side`, of all or of each joint, is the one that stands under ``<joint>_angle``.
     """
     found = {}
     for joint in joints:
@@ -254,19 +219,7 @@ def session_document(
     repetitions: xr.Dataset | None = None,
     side: Side | Mapping[str, Side] = "left",
 ) -> dict[str, Any]:
-    """Details of a session; before the analysis without angles and timestamps.
-
-    Parameters
-    ----------
-    record, participant
-        What the store holds.
-    video_url, analyzed_video_url
-        Where the videos are.
-    angles, repetitions
-        Results, where there are any.
-    side
-        See :func:`camera_side`; or that of each joint.
-    """
+    """Details of a session; before the analysis without angles and timestamps."""
     document = SessionDocument(
         segments=0 if repetitions is None else int(repetitions["accepted"].sum()),
         video_url=video_url,
@@ -305,11 +258,7 @@ def repetition_rows(repetitions: xr.Dataset) -> list[dict[str, Any]]:
 
 
 def export_document(
-    record: SessionRecord,
-    *,
-    pose: xr.Dataset,
-    angles: xr.Dataset,
-    side: Side | Mapping[str, Side],
+    record: SessionRecord, *, pose: xr.Dataset, angles: xr.Dataset, side: Side | Mapping[str, Side]
 ) -> dict[str, Any]:
     """Landmarks as they were detected, and angles, over the same timestamps."""
     return ExportDocument(
@@ -390,12 +339,25 @@ def output_quality(metrics: xr.Dataset, verdict: Verdict) -> dict[str, float | N
     return found or None
 
 
-def _comments(
-    metrics: xr.Dataset, participant: Participant | None, verdict: Verdict
-) -> ReportComments:
-    """Comments for the participant, as both documents have them."""
+def _of_squat(
+    record: SessionRecord,
+    participant: Participant | None,
+    metrics: xr.Dataset,
+    images: Mapping[str, str | None],
+    quality: Mapping[str, Any] | None,
+) -> tuple[dict[str, Any], ReportComments]:
+    """Fields that report and summary share, and the comments for the participant."""
+    verdict = judge(record.warnings, quality, metrics)
+    shared: dict[str, Any] = {
+        "knee_movement_phases": KneeMovementPhases(**images),
+        "user_info": user_info(record, participant),
+        "exercise": record.exercise,
+        "date": day(record.created_at),
+    }
+    if told := output_quality(metrics, verdict):
+        shared["output_quality"] = told
     name = participant.display_name if participant else None
-    return ReportComments(**comments(metrics, name=name, verdict=verdict))
+    return shared, ReportComments(**comments(metrics, name=name, verdict=verdict))
 
 
 def report_document(
@@ -410,36 +372,20 @@ def report_document(
 ) -> dict[str, Any]:
     """Overhead Squat report; its comments are for the participant.
 
-    Parameters
-    ----------
-    record, participant
-        What the store holds.
-    angles, metrics
-        Results of the analysis.
-    movement
-        ``knee_movement(pose, repetitions)``, over the same times as `angles`.
-    images
-        Place of the picture of each view: "left", "right", "front".
-    quality
-        Of the recording, for the verdict on it; without it the warnings alone decide.
+    `movement` is ``knee_movement(pose, repetitions)`` at the times of `angles`; `images` are the
+    places of the pictures of each view; without `quality` the warnings alone decide on the verdict.
     """
-    verdict = judge(record.warnings, quality, metrics)
+    shared, said = _of_squat(record, participant, metrics, images, quality)
     graphs = group_graphs(angles, movement)
-    document = ReportDocument(
+    return ReportDocument(
         grouped_data={
             group: ReportGroup(metrics=values, graph_data=graphs[group])
             for group, values in group_metrics(metrics).items()
         },
         graph_timestamps=milliseconds(angles["time"]),
-        knee_movement_phases=KneeMovementPhases(**images),
-        user_info=user_info(record, participant),
-        exercise=record.exercise,
-        report_comments=_comments(metrics, participant, verdict),
-        date=day(record.created_at),
-    )
-    if quality := output_quality(metrics, verdict):
-        document.output_quality = quality
-    return document.json_values()
+        report_comments=said,
+        **shared,
+    ).json_values()
 
 
 def summary_document(
@@ -451,21 +397,15 @@ def summary_document(
     quality: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Overhead Squat summary: the report without curves."""
-    verdict = judge(record.warnings, quality, metrics)
-    document = SummaryDocument(
+    shared, said = _of_squat(record, participant, metrics, images, quality)
+    return SummaryDocument(
         grouped_data={
             SUMMARY_GROUP.get(group, group): values
             for group, values in group_metrics(metrics).items()
         },
-        knee_movement_phases=KneeMovementPhases(**images),
-        user_info=user_info(record, participant),
-        exercise=record.exercise,
-        summary=_comments(metrics, participant, verdict),
-        date=day(record.created_at),
-    )
-    if quality := output_quality(metrics, verdict):
-        document.output_quality = quality
-    return document.json_values()
+        summary=said,
+        **shared,
+    ).json_values()
 
 
 def joint_angles_shown(joints: Iterable[str], shown: Iterable[str]) -> list[str]:
@@ -518,34 +458,19 @@ def joint_mobility_document(
     shown_angles: Iterable[str] = (),
     comments: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """Joint Angle Mobility report.
+    """Joint Angle Mobility report; `angles` are NaN where they were refused.
 
-    Parameters
-    ----------
-    record, participant
-        What the store holds.
-    angles
-        Angles Dataset, NaN where they were refused.
-    metrics
-        Of :func:`mobility.joint_mobility`, whose extremes are those of the report.
-    side
-        See :func:`camera_side`; or that of each joint.
-    shown_angles, comments
-        Display settings; without a choice, `<joint>_angle` of each selected joint.
+    The extremes are those of `metrics`. Without a choice `<joint>_angle` of all joints is shown.
     """
     found = {}
+    # A joint that was chosen after the analysis has a curve and no turns yet.
+    ends = as_told(metrics)[["maximum", "minimum"]].reindex(joint=list(record.joints))
     for key, values in angle_series(angles, joints=record.joints, side=side).items():
         which, _, joint = key.removesuffix("_angle").rpartition("_")
         which = which or (side if isinstance(side, str) else side[joint])
-        # A joint that was chosen after the analysis has a curve and no turns yet.
-        measured = joint in metrics["joint"].values
-        ends = (
-            metrics.sel(joint=joint, side=which)
-            if measured
-            else {"maximum": np.nan, "minimum": np.nan}
-        )
+        one = ends.sel(joint=joint, side=which)
         found[key] = JointAngle(
-            max=rounded(ends["maximum"], 2), min=rounded(ends["minimum"], 2), values=values
+            max=rounded(one["maximum"], 2), min=rounded(one["minimum"], 2), values=values
         )
     return JointMobilityDocument(
         title=title(record, participant),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from mobility.documents import fill
+from mobility.documents.verdicts import verdict_of
 from mobility.sessions.record import SIDEWAYS, Side
 from mobility.sessions.stored import StoredSession
 
@@ -73,6 +74,20 @@ def shown_angles(session: StoredSession) -> xr.Dataset:
     if record.exercise != "Joint Angle Mobility" or "metrics" not in record.stages:
         return angles
     return fill.with_refused_joints(angles, session.metrics())
+
+
+def curves(session: StoredSession) -> xr.Dataset:
+    """Angles over time as people see them: without what the report refuses.
+
+    Of single joints each stands under the angle of the movement that it showed.
+    """
+    record = session.record
+    if record.exercise == "Joint Angle Mobility" and "metrics" in record.stages:
+        return fill.joint_curves(session.metrics())
+    if not {"metrics", "capture_quality"} <= record.stages.keys():  # interrupted before its verdict
+        return session.angles()
+    angles, verdict = session.angles(), verdict_of(session)
+    return angles.drop_vars([name for name in angles.data_vars if not verdict.keeps(str(name))])
 
 
 def camera_side(session: StoredSession) -> Side:

@@ -7,7 +7,6 @@ whose threads are made when they are asked for and never written.
 
 from __future__ import annotations
 
-import datetime
 import hashlib
 import unicodedata
 from collections.abc import Iterator
@@ -15,18 +14,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, get_args
 
-from mobility import __version__
+from mobility import __version__, tables
 from mobility.assessment.comments import KEYS, SUMMARY, comments, recommendations
 from mobility.assessment.findings import Finding, find
-from mobility.assessment.verdict import judge
-from mobility.documents.contract import (
-    Evidence,
-    MeasurementSystem,
-    Message,
-    Thread,
-    ThreadKind,
-)
+from mobility.documents.contract import Evidence, MeasurementSystem, Message, Thread, ThreadKind
 from mobility.documents.fill import rounded
+from mobility.documents.verdicts import verdict_of
 from mobility.errors import BadInputError, NotFoundError, StorageError
 from mobility.options import likely, validate
 from mobility.provenance import code_digest
@@ -38,6 +31,7 @@ from mobility.sessions.files import (
     write_json,
     writing,
 )
+from mobility.sessions.record import now
 from mobility.sessions.stored import StoredSession, current_user
 from mobility.writing import FOLDER_MODE
 
@@ -53,30 +47,10 @@ _TEXTS = {"summary": comments, "recommendation": recommendations}
 def create_threads(session: StoredSession, kind: str, *, system: str = "metric") -> dict[str, str]:
     """Give the threads of a session on its present data, making those that are not there.
 
-    Older threads of the same kind and system are kept, and marked as superseded.
-
-    Parameters
-    ----------
-    session
-        An analysed session of the Overhead Squat.
-    kind
-        "summary" (what was found) or "recommendation" (what to do about it).
-    system
-        "metric" (cm, kg) or "imperial" (inches, pounds).
-
-    Returns
-    -------
-    dict
-        Id of the thread by metric; ``final_summary`` is on the whole.
-
-    Raises
-    ------
-    BadInputError
-        Another kind or system, or a session of another exercise.
-    NotFoundError
-        The session has not been analysed, or was deleted.
-    StorageError
-        The store cannot be written.
+    Older threads of the same kind and system are kept, and marked as superseded. The `kind` is
+    "summary" (what was found) or "recommendation" (what to do about it); the `system` "metric" (cm,
+    kg) or "imperial" (inches, pounds). It gives the id of the thread by metric; ``final_summary``
+    is on the whole.
     """
     chosen, units = check_threads(session, kind, system=system)
     made = list(_made(session, chosen, units))
@@ -105,32 +79,20 @@ def check_threads(
     """Refuse what has no threads, as :func:`create_threads`, before anything is analysed."""
     chosen: ThreadKind = _one_of(KINDS, kind, "kind")
     units: MeasurementSystem = _one_of(SYSTEMS, system, "system")
-    _require_squat(session, kind)
+    session.record.require_exercise("Overhead Squat", f"{kind} threads")
+    session.analyzed()
     return chosen, units
 
 
 def thread(session: StoredSession, thread_id: str) -> dict[str, Any]:
-    """Give one thread.
-
-    Raises
-    ------
-    BadInputError
-        The id is malformed.
-    NotFoundError
-        There is no such thread.
-    """
+    """Give one thread."""
     return _thread(session, thread_id).model_dump(mode="json")
 
 
 def threads(session: StoredSession, kind: str | None = None) -> list[dict[str, Any]]:
     """Give all threads of a session, or those of one kind, the oldest first.
 
-    Parameters
-    ----------
-    session
-        A session; the demo has those on its data, in both systems.
-    kind
-        "summary" or "recommendation".
+    The demo has those on its data, in both systems.
     """
     wanted = KINDS if kind is None else (_one_of(KINDS, kind, "kind"),)
     if session.store.read_only:
@@ -149,33 +111,15 @@ def threads(session: StoredSession, kind: str | None = None) -> list[dict[str, A
 def append_message(
     session: StoredSession, thread_id: str, text: str, *, by: str | None = None
 ) -> dict[str, Any]:
-    """Add what someone says to a thread, and give the thread.
+    """Add what someone says, 1 to 10 000 characters in any lines, to a thread; give the thread.
 
-    Parameters
-    ----------
-    session
-        A session; not the demo.
-    thread_id
-        Which thread.
-    text
-        What they say, 1 to 10 000 characters; lines may be broken.
-    by
-        Who says it; by default the user of this computer.
-
-    Raises
-    ------
-    NotPermittedError
-        The session is the demo.
-    BadInputError
-        The text is empty, too long or no text.
-    NotFoundError
-        There is no such thread.
+    `by` is who says it, by default the user of this computer. Nobody says anything to the demo.
     """
     session.store.require_writable()
     message = Message(
         role="person",
         who=check_name(by if by is not None else current_user(), what="by"),
-        when=_now(),
+        when=now(),
         text=_checked_text(text),
     )
     _thread(session, thread_id)
@@ -188,16 +132,17 @@ def append_message(
 
 def _made(session: StoredSession, kind: ThreadKind, system: MeasurementSystem) -> Iterator[Thread]:
     """Make the threads on the present data, in memory."""
-    _require_squat(session, kind)
-    record, metrics = session.record, session.metrics()
+    record = session.record
+    record.require_exercise("Overhead Squat", f"{kind} threads")
+    metrics = session.metrics()
     if session.record.stages != record.stages:
-        raise StorageError(f"session {session.id}: is being analyzed; ask again when that is done")
+        raise StorageError(f"session {session.id}: is being analysed; try again when that is done")
     participant = session.participant
     name = participant.display_name if participant else None
     person: dict[str, Any] = {}
     if kind == "summary" and participant:
         person = {"height_m": participant.height_m, "weight_kg": participant.weight_kg}
-    verdict = judge(record.warnings, session.capture_quality(), metrics)
+    verdict = verdict_of(session, metrics)
     # The bytes of the file follow from the data; all that the texts name belongs to the key, and
     # the rules and words, but those of the demo stay: what links to them is to be found.
     words = () if session.store.read_only else (code_digest(), verdict.said)
@@ -209,7 +154,7 @@ def _made(session: StoredSession, kind: ThreadKind, system: MeasurementSystem) -
     expert = say(metrics, name=name or record.user_id, level="professional", **person)
     findings = verdict.keep(find(metrics))
     # The demo's threads are the same whenever they are asked for.
-    now = record.stages["metrics"].finished if session.store.read_only else _now()
+    when = record.stages["metrics"].finished if session.store.read_only else now()
     for metric in KEYS:
         yield Thread(
             id=_id(session.id, kind, metric, system, data_key),
@@ -218,10 +163,13 @@ def _made(session: StoredSession, kind: ThreadKind, system: MeasurementSystem) -
             metric=metric,
             system=system,
             data_key=data_key,
-            created_at=now,
+            created_at=when,
             messages=[
-                Message(role="workbench", who=f"mobility {__version__}", when=now, text=text)
-                for text in (plain[metric], f"For the professional. {expert[metric]}")
+                Message(role="workbench", who=f"mobility {__version__}", when=when, text=text)
+                for text in (
+                    plain[metric],
+                    tables.sentence("documents.for_professional", text=expert[metric]),
+                )
             ],
             evidence=[
                 _evidence(finding)
@@ -229,16 +177,6 @@ def _made(session: StoredSession, kind: ThreadKind, system: MeasurementSystem) -
                 if metric == SUMMARY or finding.group == metric
             ],
         )
-
-
-def _require_squat(session: StoredSession, kind: str) -> None:
-    record = session.record
-    if record.exercise != "Overhead Squat":
-        raise BadInputError(
-            f"session {session.id}: is of the exercise '{record.exercise}'; {kind} threads are of "
-            "the Overhead Squat only"
-        )
-    session.analyzed()
 
 
 def _id(*parts: str) -> str:
@@ -291,7 +229,7 @@ def _read(file: Path) -> Thread:
         return validate(Thread, read_json(file), what=f"{file}")
     except BadInputError as error:
         raise StorageError(
-            f"thread {file.stem}: its file cannot be used ({error}); restore it, or delete it"
+            f"thread {file.stem}: its file is damaged ({error}); restore it, or delete it"
         ) from None
 
 
@@ -303,7 +241,7 @@ def _thread(session: StoredSession, thread_id: str) -> Thread:
         and all(letter in _ALPHABET for letter in thread_id.removeprefix("thread_"))
     ):
         raise BadInputError(
-            f"thread id {thread_id!r}: must be 'thread_' and {_LENGTH} letters or digits"
+            f"thread id {thread_id!r}: must be 'thread_' followed by {_LENGTH} letters or digits"
         )
     if session.store.read_only:
         known = (t for kind in KINDS for system in SYSTEMS for t in _made(session, kind, system))
@@ -367,7 +305,3 @@ def _checked_text(text: str) -> str:
                 f"text: holds the control character U+{ord(character):04X}; remove it"
             )
     return cleaned
-
-
-def _now() -> datetime.datetime:
-    return datetime.datetime.now().astimezone().replace(microsecond=0)

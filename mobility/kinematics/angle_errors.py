@@ -64,16 +64,8 @@ def _angles_at_knots(fitted: xr.Dataset, off: Array | float = 0.0) -> dict[str, 
 def angle_sd(fitted: xr.Dataset) -> xr.Dataset:
     """Give the standard deviation of each joint angle of a fitted body at its frames.
 
-    Returns
-    -------
-    xarray.Dataset
-        ``<angle>_sd`` in degrees over (time, side) or (time,): root mean square of
-        :func:`angle_draws`, interpolated from the knots. NaN where the position is NaN.
-
-    Raises
-    ------
-    BadInputError
-        If `fitted` has no ``position_draws``.
+    ``<angle>_sd`` in degrees over (time, side) or (time,): root mean square of :func:`angle_draws`,
+    interpolated from the knots. NaN where the position is NaN.
     """
     draws = angle_draws(fitted)
     time = fitted["time"].to_numpy()
@@ -97,12 +89,7 @@ def angle_sd(fitted: xr.Dataset) -> xr.Dataset:
 def largest_sd(angle: str, *, method: str = DEFAULT_METHOD) -> float:
     """Largest standard deviation of its error, degrees, with which an angle is reported.
 
-    Parameters
-    ----------
-    angle
-        Name of the angle, as in ``tables/angles.yaml``.
-    method
-        How the positions of the pose were obtained; some have limits of their own.
+    Some `method` by which the positions of a pose were obtained have limits of their own.
     """
     of_method = tables.load(TABLE)["landmarks"].get(method, {}).get("refused")
     return float((of_method or definitions()[angle]["refused"])["largest_sd_deg"])
@@ -111,10 +98,7 @@ def largest_sd(angle: str, *, method: str = DEFAULT_METHOD) -> float:
 def legs_unseen(pose: xr.Dataset) -> bool:
     """Whether both knees are outside the picture or hidden in most of the frames.
 
-    Parameters
-    ----------
-    pose
-        Pose Dataset with ``confidence``, ``image_position`` or both; what is missing hides nothing.
+    Of ``confidence`` and ``image_position``, what is missing hides nothing.
     """
     limits = tables.load(TABLE)["legs_unseen"]
     knees = pose.sel(keypoint=[f"{side}_knee" for side in SIDES])

@@ -8,7 +8,7 @@ the right hip (the subject's right), and :math:`e_X = e_Y \times e_Z` points for
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import xarray as xr
@@ -17,27 +17,29 @@ from pydantic import Field
 from mobility import tables
 from mobility.errors import BadInputError
 from mobility.kinematics.angle_errors import DEFAULT_METHOD, angle_sd, largest_sd, legs_unseen_sd
-from mobility.kinematics.expected_error import TABLE, another_model, of_landmarks, spread_factors
+from mobility.kinematics.expected_error import (
+    TABLE,
+    Z95,
+    another_model,
+    of_landmarks,
+    spread_factors,
+    too_uncertain,
+)
 from mobility.kinematics.geometry import (
-    Array,
     angles_from_points,
     angles_in,
     definitions,
     of_single_joints,
 )
 from mobility.kinematics.in_picture import measured_angles
-from mobility.kinematics.skeleton import KEYPOINTS, SIDES, require_pose
+from mobility.kinematics.skeleton import SIDES, landmarks, require_pose
 from mobility.options import checked, likely
 from mobility.provenance import cameras_of, with_history
 from mobility.view import camera_view
 from mobility.wording import capital
 
-_Z95 = 1.96
-
 _MENTIONED = 0.05
 """Share of refused values from which the refusal of an angle is a warning."""
-
-_PICTURE_ONLY = "measured in the picture only, of a body that is fitted to one camera"
 
 
 @checked
@@ -94,9 +96,10 @@ def joint_angles(
         of the fit, else from ``tables/expected_error.yaml``. Where the legs are not seen, what that
         table says of the arms is added (in quadrature; attribute ``added_sd_deg`` of the angle).
         Values whose expected error exceeds the limit of the angle (``tables/angles.yaml``)
-        are refused: NaN, the reason in the attribute ``refused`` (with the view of the camera, and
-        the median error of what was refused), the share of the values in ``refused_share``, and a
-        warning. An angle is NaN where a landmark that it needs is NaN or two of them coincide.
+        are refused: NaN, the reason in the attribute ``refused``, the view of the camera, the
+        median error and the limit in ``refused_sizes``, the share of the values in
+        ``refused_share``, and a warning. An angle is NaN where a landmark that it needs is NaN or
+        two of them coincide.
         Where the other hip is missing, knee and elbow have no sign. Where the hip line is more than
         60 degrees from the horizontal (lying on the side) knee, hip abduction, ankle, elbow and
         shoulder remain.
@@ -116,15 +119,7 @@ def joint_angles(
     for name in limits or {}:
         if name not in known_angles:
             raise BadInputError(f"joint_angles: no angle {name!r}{likely(name, known_angles)}")
-    position = pose["position"]
-    if "individual" in position.dims:
-        position = position.isel(individual=0, drop=True)
-    points = (
-        position.sel(space=["x", "y", "z"], keypoint=list(KEYPOINTS))
-        .transpose("time", "keypoint", "space")
-        .to_numpy()
-        .astype(np.float64)
-    )
+    points = landmarks(pose)
 
     method = str(pose.attrs.get("method", DEFAULT_METHOD))
     table = tables.load(TABLE)
@@ -142,10 +137,9 @@ def joint_angles(
         flat = measured_angles(pose)
     warnings: list[dict[str, str]] = []
     if errors is None and posterior is None:
-        message = f"No errors are known for angles of method '{method}'; _sd is missing."
-        warnings.append({"code": "unknown_error", "message": message})
-    if posterior is not None and (other := another_model(pose)):
-        warnings.append({"code": "errors_of_another_model", "message": other})
+        warnings.append(tables.warning("warnings.unknown_error", method=method))
+    if posterior is not None and another_model(pose):
+        warnings.append(tables.warning("warnings.errors_of_another_model"))
 
     measured = angles_from_points(points)
     if in_picture:
@@ -156,25 +150,13 @@ def joint_angles(
         dims = ("time", "side") if definition["sided"] else ("time",)
         if name in flat:
             values = flat[name].to_numpy()
-        variables[name] = xr.DataArray(
-            values,
-            dims=dims,
-            attrs={
-                "units": "degree",
-                "long_name": definition["long_name"],
-                "segments": definition["segments"],
-                "plane": definition["plane"],
-                "zero": definition["zero"],
-                "positive": definition["positive"],
-                "reference": definition["source"],
-            },
-        )
+        variables[name] = xr.DataArray(values, dims=dims, attrs=_defined(definition))
         of_body = name if name in tables.load("angles") else single[name].get("body")
+        sd, source = np.full(values.shape, np.nan), "unknown"
         if of_body is None and name not in flat:
-            sd, source = np.full(values.shape, np.nan), "unknown"
-            variables[name].attrs["refused"] = _PICTURE_ONLY
+            variables[name].attrs["refused"] = tables.sentence("reasons.picture_only")
         elif posterior is not None:
-            sd, source = np.full(values.shape, np.nan), "the picture's own angle"
+            source = "the picture's own angle"
             if of_body is not None:
                 sd = posterior[f"{of_body}_sd"].to_numpy()
                 if sd.shape != values.shape:  # against the vertical, and no camera is level
@@ -196,8 +178,6 @@ def joint_angles(
         elif errors is not None and (error := of_landmarks(method, of_body)) is not None:
             sd = np.full(values.shape, float(error["sd"]))
             source = f"{errors['source']} {error['source']}"
-        else:
-            sd, source = np.full(values.shape, np.nan), "unknown"
         known = ~np.isnan(values)
         limit = (limits or {}).get(name, largest_sd(name, method=method))
         # A draw in which an angle is not even defined leaves its error without a bound.
@@ -205,19 +185,19 @@ def joint_angles(
         refused = known & ((sd > limit) | boundless)
         if refused.any():
             share = float(refused.sum() / known.sum())
-            told = sd[refused & ~boundless]
-            typical = _Z95 * float(np.median(told)) if told.size else np.inf
+            sizes = sd[refused & ~boundless]
+            typical = Z95 * float(np.median(sizes)) if sizes.size else np.inf
             # Two numbers that look alike would be no reason.
-            digits = 1 if round(typical, 0) == round(_Z95 * limit, 0) else 0
-            half = f"± {typical:.{digits}f}°, where " if told.size else "where "
-            reason = f"too uncertain ({half}at most ± {_Z95 * limit:.{digits}f}° is reported)"
-            if camera:
-                reason = f"{camera}: {reason}"
+            digits = 1 if round(typical, 0) == round(Z95 * limit, 0) else 0
+            half = f"± {typical:.{digits}f}°" if sizes.size else ""
+            why = too_uncertain(f"± {Z95 * limit:.{digits}f}°", half, camera)
             variables[name] = variables[name].where(~refused)
-            variables[name].attrs.update(refused=reason, refused_share=share)
+            variables[name].attrs.update(
+                refused=why["reason"], refused_sizes=why["sizes"], refused_share=share
+            )
             if share > _MENTIONED:
-                text = f"{capital(definition['long_name'])} refused in {share:.0%} of the values: "
-                warnings.append({"code": "angle_refused", "message": f"{text}{reason}."})
+                told = {"name": name, "angle": capital(definition["long_name"]), "share": share}
+                warnings.append(tables.warning("warnings.angle_refused", **told, **why))
         variables[f"{name}_sd"] = xr.DataArray(
             np.where(known & ~refused, sd, np.nan),
             dims=dims,
@@ -227,11 +207,12 @@ def joint_angles(
                 "reference": source,
             },
         )
-    result = xr.Dataset(
-        variables, coords={"time": pose["time"].variable, "side": list(SIDES)}
-    ).assign_attrs({key: value for key, value in pose.attrs.items() if key != "ds_type"})
     return with_history(
-        result.assign_attrs(ds_type="angles"),
+        xr.Dataset(
+            variables,
+            coords={"time": pose["time"].variable, "side": list(SIDES)},
+            attrs=_without(pose.attrs, "ds_type") | {"ds_type": "angles"},
+        ),
         "joint_angles",
         ({} if limits is None else {"limits": dict(limits)})
         | ({"in_picture": True} if in_picture else {}),
@@ -241,12 +222,8 @@ def joint_angles(
 
 
 IMAGE_ANGLES = (
-    "knee_flexion",
-    "hip_flexion",
-    "ankle_dorsiflexion",
-    "shoulder_flexion",
-    "elbow_flexion",
-    "trunk_lean",
+    *("knee_flexion", "hip_flexion", "ankle_dorsiflexion"),
+    *("shoulder_flexion", "elbow_flexion", "trunk_lean"),
 )
 """Angles that are also measured in the plane of the picture."""
 
@@ -284,15 +261,7 @@ def image_plane_angles(pose: xr.Dataset) -> xr.Dataset:
     require_pose(pose, what="image_plane_angles")
     if "image_position" not in pose:
         raise BadInputError("image_plane_angles: the pose has no 'image_position'")
-    marks = pose["image_position"]
-    if "individual" in marks.dims:
-        marks = marks.isel(individual=0, drop=True)
-    pixels = (
-        marks.sel(pixel=["u", "v"], keypoint=list(KEYPOINTS))
-        .transpose("time", "keypoint", "pixel")
-        .to_numpy()
-        .astype(np.float64)
-    )
+    pixels = landmarks(pose, "image_position")
     points = np.stack([pixels[..., 0], -pixels[..., 1], np.zeros(pixels.shape[:2])], axis=-1)
     view = camera_view(pose)
     forward = np.nan if np.isnan(view.azimuth_deg) else (1.0 if view.azimuth_deg > 0 else -1.0)
@@ -303,31 +272,31 @@ def image_plane_angles(pose: xr.Dataset) -> xr.Dataset:
         signs = np.full((len(points), 3), np.nan)
         unsigned = angles_in(points, frame, signs)
         values |= {name: unsigned[name] for name in ("shoulder_flexion", "elbow_flexion")}
+    variables = {}
+    for name in IMAGE_ANGLES:
+        attrs = _defined(tables.load("angles")[name]) | {"plane": "picture"}
+        attrs["long_name"] += ", in the plane of the picture"
+        variables[name] = (("time", "side")[: values[name].ndim], values[name], attrs)
     result = xr.Dataset(
-        {name: _projected(name, values[name]) for name in IMAGE_ANGLES},
+        variables,
         coords={"time": pose["time"].variable, "side": list(SIDES)},
+        attrs=_without(pose.attrs, "ds_type", "method")
+        | {"ds_type": "angles", "method": "image_plane"},
     )
-    kept = {key: value for key, value in pose.attrs.items() if key not in ("ds_type", "method")}
-    result = result.assign_attrs(kept, ds_type="angles", method="image_plane")
     azimuth = None if np.isnan(view.azimuth_deg) else round(view.azimuth_deg, 1)
     return with_history(result, "image_plane_angles", {}, azimuth_deg=azimuth)
 
 
-def _projected(name: str, values: Array) -> xr.DataArray:
-    definition = tables.load("angles")[name]
-    return xr.DataArray(
-        values,
-        dims=("time", "side")[: values.ndim],
-        attrs={
-            "units": "degree",
-            "long_name": f"{definition['long_name']}, in the plane of the picture",
-            "segments": definition["segments"],
-            "plane": "picture",
-            "zero": definition["zero"],
-            "positive": definition["positive"],
-            "reference": definition["source"],
-        },
-    )
+def _defined(definition: Mapping[str, Any]) -> dict[str, str]:
+    """Attributes of an angle by its definition in the table."""
+    kept = {
+        name: definition[name] for name in ("long_name", "segments", "plane", "zero", "positive")
+    }
+    return {"units": "degree", **kept, "reference": definition["source"]}
+
+
+def _without(attrs: Mapping[Any, Any], *names: str) -> dict[Any, Any]:
+    return {key: value for key, value in attrs.items() if key not in names}
 
 
 def with_raw_angles(angles: xr.Dataset, pose: xr.Dataset) -> xr.Dataset:
@@ -355,20 +324,14 @@ def with_raw_angles(angles: xr.Dataset, pose: xr.Dataset) -> xr.Dataset:
     image = image_plane_angles(pose)
     if not np.array_equal(angles["time"].to_numpy(), image["time"].to_numpy()):
         raise BadInputError("with_raw_angles: the angles and the pose have different frames")
-    position = pose["position"]
-    if "individual" in position.dims:
-        position = position.isel(individual=0, drop=True)
-    points = position.sel(space=["x", "y", "z"], keypoint=list(KEYPOINTS))
-    raw = angles_from_points(
-        points.transpose("time", "keypoint", "space").to_numpy().astype(np.float64)
-    )
+    raw = angles_from_points(landmarks(pose))
     more = {}
     for name, values in raw.items():
         more[f"{name}_raw"] = xr.DataArray(
             values,
             dims=("time", "side")[: values.ndim],
             attrs={
-                **{k: v for k, v in angles[name].attrs.items() if not k.startswith("refused")},
+                **_without(angles[name].attrs, "refused", "refused_share", "refused_sizes"),
                 "long_name": f"{angles[name].attrs['long_name']}, landmarks without a fit",
             },
         )

@@ -23,8 +23,8 @@ import xarray as xr
 import yaml
 from numpy.typing import NDArray
 
+from mobility import tables
 from mobility.errors import BadInputError, NotFoundError
-from mobility.tables import read_given
 
 Array = NDArray[np.float64]
 
@@ -54,20 +54,11 @@ _QUALISYS_PIXEL = 64.0
 class Camera:
     """One camera as a file has it.
 
-    Attributes
-    ----------
-    name
-        As in the file.
-    size
-        Width and height of the picture, pixels.
-    matrix
-        Focal lengths and principal point, pixels, (3, 3).
-    distortion
-        Coefficients of OpenCV's model: k1, k2, p1, p2, k3, ...
-    rotation, translation
-        From the world to the camera, metres; None where the file has the lens only.
-    residual_px
-        With what error the calibration found its own points again, where the file says so.
+    `size` is width and height of the picture, `matrix` focal lengths and principal point, all in
+    pixels; `distortion` has the coefficients of OpenCV's model, k1, k2, p1, p2, k3, ... From the
+    world to the camera lead `rotation` and `translation`, metres, None where the file has the lens
+    only. With an error of `residual_px` the calibration found its own points again, where the file
+    says so.
     """
 
     name: str
@@ -83,36 +74,32 @@ class Camera:
         """Focal length, pixels; the mean of both where they differ."""
         return float(np.sqrt(self.matrix[0, 0] * self.matrix[1, 1]))
 
-    def for_size(self, size: tuple[int, int]) -> tuple[Camera, str | None]:
-        """Give the same camera for a picture of another size, and say what was done.
+    def for_size(self, size: tuple[int, int]) -> tuple[Camera, dict[str, Any] | None]:
+        """Give the same camera for a picture of another size, and warn of what was done.
 
-        Raises
-        ------
-        BadInputError
-            The picture has another shape.
+        A picture of another shape is refused.
         """
         if size == self.size:
             return self, None
         (width, height), (known_width, known_height) = size, self.size
-        have = f"the calibration of {self.name} is for {known_width} × {known_height} pixels"
+        sizes = {"camera": self.name, "known": self.size, "given": size}
         if abs(width - known_width) < _BLOCK and abs(height - known_height) < _BLOCK:
-            return replace(self, size=size), (
-                f"{have} and the video has {width} × {height}: taken as cut at the right and below"
-            )
+            cut = tables.warning("warnings.calibration_size.cut", **sizes)
+            return replace(self, size=size), cut
         x, y = width / known_width, height / known_height
         if abs(x / y - 1) > _SAME_ASPECT:
             turned = (height, width) == self.size
             raise BadInputError(
-                f"calibration: {have}, the video has {width} × {height}, which is "
+                f"calibration: the calibration of {self.name} is for {known_width} × "
+                f"{known_height} pixels, the video has {width} × {height}, which is "
                 f"{'turned by 90 degrees' if turned else 'of another shape'}; calibrate the camera "
                 "as it films"
             )
         # Pixels are counted from the middle of the first one.
         scale = np.array([[x, 0, 0.5 * x - 0.5], [0, y, 0.5 * y - 0.5], [0, 0, 1]])
         residual = None if self.residual_px is None else self.residual_px * x
-        return replace(self, size=size, matrix=scale @ self.matrix, residual_px=residual), (
-            f"{have} and the video has {width} × {height}: scaled by {x:.4g}"
-        )
+        told = tables.warning("warnings.calibration_size.scaled", factor=x, **sizes)
+        return replace(self, size=size, matrix=scale @ self.matrix, residual_px=residual), told
 
     def straightened(self, points: Array) -> Array:
         """Where points of the picture (..., 2) were without distortion, the axis in its middle."""
@@ -136,20 +123,10 @@ class Camera:
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """Cameras of a file.
+    """Cameras of a file, in its order, or, once they are matched, in that of the videos.
 
-    Attributes
-    ----------
-    cameras
-        In the order of the file, or, once they are matched, in that of the videos.
-    source
-        Name of the file.
-    sha256
-        Of the file.
-    up
-        Which way is up in the world, where the file says so.
-    matched
-        How the cameras were assigned to videos: "by name" or "by order"; empty before.
+    `up` says which way is up in the world, where the file does; `matched` how the cameras were
+    assigned to videos: "by name" or "by order", empty before.
     """
 
     cameras: tuple[Camera, ...]
@@ -159,18 +136,11 @@ class Calibration:
     matched: str = ""
 
     def of(self, videos: Sequence[str]) -> Calibration:
-        """Keep the cameras of some videos, in their order.
+        """Keep the cameras of some videos, by the names of their files, in their order.
 
-        Parameters
-        ----------
-        videos
-            Names of their files. A camera is one whose name is in that of the file; where no name
-            is in any, the cameras are those of the videos in their order.
-
-        Raises
-        ------
-        BadInputError
-            Some videos only can be told by name, or there are not as many cameras as videos.
+        A camera is one whose name is in that of the file; where no name is in any, the cameras are
+        those of the videos in their order. Refused where only some can be told by name, or there
+        are not as many cameras as videos.
         """
         found = [self._named_in(Path(video).stem) for video in videos]
         told = ", ".join(camera.name for camera in self.cameras)
@@ -178,8 +148,9 @@ class Calibration:
             if len(self.cameras) != len(videos):
                 raise BadInputError(
                     f"calibration {self.source}: has {len(self.cameras)} cameras ({told}) for "
-                    f"{len(videos)} {'video' if len(videos) == 1 else 'videos'}, and none is named "
-                    "in the name of a video; put the name of its camera into that of each video"
+                    f"{len(videos)} {'video' if len(videos) == 1 else 'videos'}, and none is "
+                    "named in the name of a video; put the name of its camera into the file "
+                    "name of each video"
                 )
             return replace(self, matched="by order")
         kept: list[Camera] = []
@@ -192,13 +163,11 @@ class Calibration:
             kept.append(camera)
         return replace(self, cameras=tuple(kept), matched="by name")
 
-    def fitting(self, sizes: Sequence[tuple[int, int]]) -> tuple[Calibration, list[str]]:
-        """Give the cameras for the pictures that the videos have, and say what was changed.
+    def fitting(self, sizes: Sequence[tuple[int, int]]) -> tuple[Calibration, list[dict[str, Any]]]:
+        """Give the cameras for the pictures that the videos have, and warn of what was changed.
 
-        Raises
-        ------
-        BadInputError
-            A picture has another shape, or it is not told where each of several cameras stood.
+        Refused where a picture has another shape, or it is not told where each of several cameras
+        stood.
         """
         if len(self.cameras) != len(sizes):
             raise BadInputError(
@@ -209,7 +178,7 @@ class Calibration:
         cameras = tuple(camera for camera, _ in found)
         for camera in cameras[1:]:
             _from_first(cameras[0], camera, self.source)
-        return replace(self, cameras=cameras), [note for _, note in found if note]
+        return replace(self, cameras=cameras), [warning for _, warning in found if warning]
 
     def _named_in(self, stem: str) -> Camera | None:
         named = []
@@ -240,7 +209,7 @@ class Known:
     turn_sd: float
     place_sd: tuple[float, ...]  # m
     told: Mapping[str, Any] = field(default_factory=dict)
-    warnings: tuple[dict[str, str], ...] = ()
+    warnings: tuple[dict[str, Any], ...] = ()
 
 
 _FOCAL_SD, _TURN_SD, _PLACE_SD, _TILT_SD = 0.002, 5e-4, 0.002, np.radians(0.5)
@@ -256,12 +225,8 @@ def known_cameras(
 ) -> Known:
     """Say to a fit what is known of the cameras of some poses.
 
-    Parameters
-    ----------
-    calibration
-        A file, or the cameras of one; those that are matched already are taken as they are.
-    poses
-        Pose Datasets whose attribute ``source_file`` is the name of the video.
+    The ``source_file`` of a pose names its video. Cameras that are matched already are taken as
+    they are.
 
     Raises
     ------
@@ -276,7 +241,7 @@ def known_cameras(
         for name in ("image_width", "image_height"):
             if name not in pose.attrs:
                 raise BadInputError(f"calibration: the pose has no attribute {name!r}")
-    calibration, notes = calibration.fitting(
+    calibration, warnings = calibration.fitting(
         [(int(pose.attrs["image_width"]), int(pose.attrs["image_height"])) for pose in poses]
     )
     cameras = calibration.cameras
@@ -286,8 +251,9 @@ def known_cameras(
         x, y, z = _TURNED @ first.rotation @ calibration.up
         if y < 0.5:
             raise BadInputError(
-                f"calibration {calibration.source}: in the picture of {first.name} up is not up; "
-                "is it the calibration of this video, and of the picture as it stands upright?"
+                f"calibration {calibration.source}: with it the person is not upright in the "
+                f"video of {first.name}; check that it belongs to this video, and to its upright "
+                "picture"
             )
         tilt = float(z / y), float(x / y)
     angle = max(
@@ -316,10 +282,7 @@ def known_cameras(
             "matched": calibration.matched,
             "vertical": tilt is not None,
         },
-        warnings=tuple(
-            {"code": "calibration_size", "message": f"{note[:1].upper()}{note[1:]}."}
-            for note in notes
-        ),
+        warnings=tuple(warnings),
     )
 
 
@@ -340,8 +303,8 @@ def _from_first(first: Camera, camera: Camera, source: str) -> tuple[Array, Arra
     for each in (first, camera):
         if each.rotation is None or each.translation is None:
             raise BadInputError(
-                f"calibration {source}: has the lens of {each.name} and not where it stood; two "
-                "videos need rotation and translation of both"
+                f"calibration {source}: has the lens of {each.name} but not its position; two "
+                "videos need the rotation and translation of both cameras"
             )
         places.append((each.rotation, each.translation))
     (turn, place), (other_turn, other_place) = places
@@ -434,7 +397,9 @@ def _reader(text: str, suffix: str) -> Callable[[str], _Read]:
         return _opencv
     if suffix == ".toml":
         return _toml
-    raise _FileError("is no YAML of OpenCV, TOML of Pose2Sim or Caliscope, or .qca.txt of Qualisys")
+    raise _FileError(
+        "is neither a YAML of OpenCV, a TOML of Pose2Sim or Caliscope, nor a .qca.txt of Qualisys"
+    )
 
 
 def _qualisys(text: str) -> _Read:
@@ -501,7 +466,9 @@ def _toml(text: str) -> _Read:
         if entry.get("ignore"):
             continue
         if entry.get("fisheye"):
-            raise _FileError(f"{name} has a fisheye lens, which is not understood; film without")
+            raise _FileError(
+                f"{name} has a fisheye lens, which is not supported; film with another lens"
+            )
         _require(entry, name, "size", "matrix", "distortions")
         cameras.append(
             _camera(
@@ -543,7 +510,7 @@ def _opencv(text: str) -> _Read:
     # OpenCV writes %YAML:1.0, which is no YAML; its matrices are mappings with a tag of its own.
     body = re.sub(r"\A%YAML[^\n]*\n|!!opencv-(nd-)?matrix", "", text)
     try:
-        document = read_given(body)
+        document = tables.read_given(body)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         told = " ".join(str(error).split())
         raise _FileError(f"is damaged YAML ({told})") from None
@@ -590,7 +557,7 @@ def _dense(value: Any, name: str) -> Any:
     try:
         return np.array(value["data"], dtype=np.float64).reshape(shape)
     except (KeyError, TypeError, ValueError):
-        raise _FileError(f"{name} is no matrix of rows, cols and data") from None
+        raise _FileError(f"{name} is not a matrix with rows, cols and data") from None
 
 
 def _require(entry: Mapping[Any, Any], name: str, *keys: str) -> None:
@@ -603,9 +570,9 @@ def _number(value: Any, what: str) -> float:
     try:
         number = float(value)
     except (TypeError, ValueError):
-        raise _FileError(f"{what} is no number") from None
+        raise _FileError(f"{what} is not a number") from None
     if not np.isfinite(number):
-        raise _FileError(f"{what} is no number")
+        raise _FileError(f"{what} is not a number")
     return number
 
 
@@ -613,9 +580,9 @@ def _numbers(value: Any, what: str, *shapes: tuple[int, ...]) -> Array:
     try:
         array = np.array(value, dtype=np.float64)
     except (TypeError, ValueError):
-        raise _FileError(f"{what} is not made of numbers") from None
+        raise _FileError(f"{what} has entries that are not numbers") from None
     if not np.isfinite(array).all():
-        raise _FileError(f"{what} is not made of numbers")
+        raise _FileError(f"{what} has entries that are not numbers")
     for shape in shapes:
         if array.size == np.prod(shape) and array.ndim:
             return array.reshape(shape)
@@ -661,7 +628,7 @@ def _camera(
         turn = _numbers(where[0], f"rotation of {name}", (3, 3), (3,))
         turn = rotation(turn) if turn.ndim == 1 else turn
         if not np.allclose(turn @ turn.T, np.eye(3), atol=1e-3) or np.linalg.det(turn) < 0:
-            raise _FileError(f"rotation of {name} is no rotation")
+            raise _FileError(f"rotation of {name} is not a rotation matrix")
         place = _numbers(where[1], f"translation of {name}", (3,))
     return Camera(
         name,

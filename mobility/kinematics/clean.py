@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -13,15 +14,10 @@ from pydantic import Field
 
 from mobility import tables
 from mobility.errors import BadInputError
-from mobility.kinematics.skeleton import (
-    INDEX,
-    KEYPOINTS,
-    SEGMENTS,
-    other_side,
-    require_pose,
-)
+from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SEGMENTS, other_side, require_pose
 from mobility.options import checked
 from mobility.provenance import with_history
+from mobility.wording import listed
 
 log = logging.getLogger(__name__)
 
@@ -122,8 +118,9 @@ def clean_pose(
         warning ``points_removed`` where steps 1, 3 and 4 took more than 5 % of the points of the
         body (without face and hands), and ``sides_exchanged`` where left and right were. Attributes
         say where the sides are not told apart: ``lost_share`` of the frames from the first to the
-        last with a pose, which have none, or one that step 1 takes; and ``legs_exchanged``, how
-        often the legs change places in the picture after step 2.
+        last with a pose, which have none, or one that step 1 takes; ``legs_exchanged``, how often
+        the legs change places in the picture after step 2; and ``sides_exchanged``, from when to
+        when step 2 exchanged trunk, legs and arms (JSON, seconds).
 
     Raises
     ------
@@ -147,10 +144,7 @@ def clean_pose(
        frames/s.
     3. The far end of a limb whose length is more than `limb_length_tolerance` off its median within
        one second around the frame becomes NaN in ``position``. The median is local because the
-       depth of a raw pose is biased in a way that follows the posture: in a measured squat the
-       thigh was more than 15 % short of its median over the trial in three quarters of the
-       crouched frames, and a gate against that would remove the very part that is studied. Slow
-       bias is left to the body fit; only sudden errors are removed.
+       depth of a raw pose is biased in a way that follows the posture, which is left to the fit.
     4. Hampel: points more than 3 scaled median absolute deviations (and 2 % of the trunk length)
        off the median of 7 frames become NaN. Not below 12 frames/s.
     5. Gaps of at most `max_gap_s` are filled by a monotone cubic (PCHIP). Longer ones stay NaN, and
@@ -181,54 +175,42 @@ def clean_pose(
     if "confidence" in arrays:
         unseen = arrays["confidence"] < visibility_threshold
     had = ~np.isnan(arrays["position"]).any(axis=1)
-    for name in _COORDINATES:
-        if name in arrays:
-            _blank(arrays[name], unseen)
+    coordinates = [name for name in _COORDINATES if name in arrays]
+    for name in coordinates:
+        _blank(arrays[name], unseen)
     steps.append({"step": "visibility_gate", "removed_points": int((unseen & had).sum())})
     mixed = _mixed(arrays["position"])
-    for name in _COORDINATES:
-        if name in arrays:
-            arrays[name][mixed] = np.nan
+    for name in coordinates:
+        arrays[name][mixed] = np.nan
     steps.append({"step": "sides_mixed", "removed_frames": int(mixed.sum())})
 
     warnings: list[dict[str, str]] = []
-    if repair_swaps:
-        if rate < _SWAP_MIN_HZ:
-            steps.append(
-                {"step": "swap_repair", "skipped": f"fewer than {_SWAP_MIN_HZ:g} frames/s"}
-            )
-        else:
-            swapped = _repair_swaps(arrays, time)
-            steps.append({"step": "swap_repair", "swapped_frames": swapped})
-            warnings += _exchanged(swapped)
+    exchanged: dict[str, Mask] = {}
+    if repair_swaps and rate < _SWAP_MIN_HZ:
+        steps.append({"step": "swap_repair", "skipped": f"fewer than {_SWAP_MIN_HZ:g} frames/s"})
+    elif repair_swaps:
+        exchanged = _repair_swaps(arrays, time)
+        swapped = {group: int(rows.sum()) for group, rows in exchanged.items()}
+        steps.append({"step": "swap_repair", "swapped_frames": swapped})
+        warnings += _exchanged(swapped)
     legs = _legs_exchanged(arrays, time) if rate >= _SWAP_MIN_HZ else 0
 
-    steps.append(
-        {
-            "step": "limb_length_gate",
-            "removed_points": _limb_length_gate(arrays["position"], rate, limb_length_tolerance),
-        }
-    )
+    off = _limb_length_gate(arrays["position"], rate, limb_length_tolerance)
+    steps.append({"step": "limb_length_gate", "removed_points": off})
 
     if time.size < _HAMPEL_FRAMES or rate * _HAMPEL_MAX_SPAN < _HAMPEL_FRAMES - 1:
         steps.append({"step": "hampel", "skipped": "too few frames, or too few in a second"})
     else:
-        removed = {name: _hampel(arrays, name) for name in _COORDINATES if name in arrays}
+        removed = {name: _hampel(arrays, name) for name in coordinates}
         steps.append({"step": "hampel", "removed_points": removed})
 
     lost = had & np.isnan(arrays["position"]).any(axis=1)
     share = float(np.sum(lost, axis=0)[_BODY].sum() / max(np.sum(had, axis=0)[_BODY].sum(), 1))
     found["removed_share_of_body"] = round(share, 4)
     if share > _MANY_REMOVED:
-        message = (
-            f"Cleaning removed {share:.0%} of the points of the body (seen badly, of sudden "
-            "length, or spikes); only short gaps are filled."
-        )
-        warnings.append({"code": "points_removed", "message": message})
+        warnings.append(tables.warning("warnings.points_removed", share=share))
 
-    filled = {
-        name: _fill_gaps(arrays[name], time, max_gap_s) for name in _COORDINATES if name in arrays
-    }
+    filled = {name: _fill_gaps(arrays[name], time, max_gap_s) for name in coordinates}
     steps.append({"step": "gaps", "filled_values": filled})
 
     used, limited = _usable_cutoff(cutoff_hz, rate)
@@ -238,29 +220,20 @@ def clean_pose(
     if used is None:
         steps.append({"step": "low_pass", "skipped": "no cutoff can be used"})
     else:
-        for name in _COORDINATES:
-            if name in arrays:
-                arrays[name] = _low_pass_parts(arrays[name], time, used, max_gap_s)
+        for name in coordinates:
+            arrays[name] = _low_pass_parts(arrays[name], time, used, max_gap_s)
         steps.append({"step": "low_pass", "cutoff_hz": used, "frame_rate_hz": rate})
 
     log.debug("clean_pose: %s", steps)
-    cleaned = pose.copy()
-    for name, values in arrays.items():
-        dims = pose[name].dims
-        ordered = _canonical_dims(pose, name)
-        restored = xr.DataArray(
-            values.reshape([pose.sizes[d] for d in ordered]),
-            dims=ordered,
-            coords={d: pose[d] for d in ordered if d in pose.coords},
-            attrs=pose[name].attrs,
-        )
-        cleaned[name] = restored.transpose(*dims)
+    cleaned = _with_arrays(pose, arrays)
     found_in = np.any(had, axis=1)
     seen = np.flatnonzero(found_in)
     frames = int(np.ptp(seen)) + 1 if seen.size else 0
     told = int(np.sum(found_in & ~mixed))
     cleaned.attrs["lost_share"] = (frames - told) / max(frames, 1)
     cleaned.attrs["legs_exchanged"] = legs
+    spans = {group: _spans(rows, time) for group, rows in exchanged.items()}
+    cleaned.attrs["sides_exchanged"] = json.dumps(spans)
     return with_history(
         cleaned,
         "clean_pose",
@@ -277,19 +250,26 @@ def clean_pose(
 
 def _exchanged(swapped: dict[str, int]) -> list[dict[str, str]]:
     """Warn of repaired exchanges of left and right, if any."""
-    parts = [f"{group} in {count} frames" for group, count in swapped.items() if count]
-    if not parts:
-        return []
-    message = (
-        f"Left and right were exchanged and put back: {', '.join(parts)}. Check in the annotated "
-        "video that the sides are right."
-    )
-    return [{"code": "sides_exchanged", "message": message}]
+    parts = [
+        tables.sentence("warnings.exchanged_part", part=group, count=count)
+        for group, count in swapped.items()
+        if count
+    ]
+    return [tables.warning("warnings.sides_exchanged", parts=listed(parts))] if parts else []
 
 
 def _canonical_dims(pose: xr.Dataset, name: str) -> list[str]:
     order = ("time", "individual", "space", "pixel", "keypoint")
     return [d for d in order if d in pose[name].dims]
+
+
+def _with_arrays(pose: xr.Dataset, arrays: dict[str, Array]) -> xr.Dataset:
+    """Put :func:`_arrays` in the place of the variables that they were copied from."""
+    found = pose.copy()
+    for name, values in arrays.items():
+        given = pose[name].transpose(*_canonical_dims(pose, name))
+        found[name] = given.copy(data=values.reshape(given.shape)).transpose(*pose[name].dims)
+    return found
 
 
 def _arrays(pose: xr.Dataset) -> dict[str, Array]:
@@ -356,22 +336,47 @@ def _legs_exchanged(arrays: dict[str, Array], time: Array) -> int:
     )
 
 
-def _repair_swaps(arrays: dict[str, Array], time: Array) -> dict[str, int]:
+def _repair_swaps(arrays: dict[str, Array], time: Array) -> dict[str, Mask]:
     """Undo exchanges of left and right in all arrays, in place; frames exchanged, per group."""
-    counts = {}
+    exchanged = {}
     for group, names in _SWAP_GROUPS.items():
         both = _in_trunk_lengths(arrays)
         points = _sides(both, names)
         usual = _usual(points) if group == "trunk" else _trunk_direction(both)
-        rows = _swapped_frames(points, time, _SWAP_FLOOR, usual)
-        counts[group] = int(rows.sum())
-        if rows.any():
-            own = np.array([INDEX[f"{side}_{n}"] for side in ("left", "right") for n in names])
-            for values in arrays.values():
-                part = values[rows]
-                part[..., own] = part[..., _MIRROR[own]]
-                values[rows] = part
-    return counts
+        exchanged[group] = _swapped_frames(points, time, _SWAP_FLOOR, usual)
+        _exchange(arrays, names, exchanged[group])
+    return exchanged
+
+
+def _exchange(arrays: dict[str, Array], names: Sequence[str], rows: Mask) -> None:
+    """Exchange left and right of landmarks in some frames, in place."""
+    own = np.array([INDEX[f"{side}_{name}"] for side in ("left", "right") for name in names])
+    for values in arrays.values():
+        part = values[rows]
+        part[..., own] = part[..., _MIRROR[own]]
+        values[rows] = part
+
+
+def _spans(rows: Mask, time: Array) -> list[list[float]]:
+    """List the times of the first and the last frame of each run of True."""
+    edges = np.flatnonzero(np.diff(np.pad(rows.astype(int), 1)))
+    return [
+        [float(time[first]), float(time[after - 1])]
+        for first, after in zip(edges[::2], edges[1::2], strict=True)
+    ]
+
+
+def on_own_sides(pose: xr.Dataset, cleaned: xr.Dataset) -> xr.Dataset:
+    """Exchange left and right of a detected pose where :func:`clean_pose` did, to draw it.
+
+    `cleaned` is what was made of `pose`, fitted or not.
+    """
+    known = json.loads(cleaned.attrs.get("sides_exchanged", "{}"))
+    arrays, time = _arrays(pose), pose["time"].to_numpy()
+    for group, spans in known.items():
+        for first, last in spans:
+            _exchange(arrays, _SWAP_GROUPS[group], (time >= first) & (time <= last))
+    return _with_arrays(pose, arrays)
 
 
 def _in_trunk_lengths(arrays: dict[str, Array]) -> Array:
@@ -415,16 +420,9 @@ def _trunk_direction(position: Array) -> Array:
 def _swapped_frames(points: Array, time: Array, floor: float, usual: Array) -> Mask:
     """Frames in which the first half of the points holds the second half, and vice versa.
 
-    Parameters
-    ----------
-    points
-        Shape (time, points, coordinate): left ones, then right ones.
-    time
-        Seconds.
-    floor
-        Mean distance by which points must jump before a swap is considered.
-    usual
-        Direction from right to left that is right; in each frame, or one for all.
+    `points` are (time, points, coordinate), left ones, then right ones; they must jump by `floor`
+    on the mean before a swap is considered. `usual` is the direction from right to left that is
+    right, in each frame, or one for all.
     """
     n = points.shape[1] // 2
     swapped = np.zeros(len(points), bool)
@@ -487,13 +485,9 @@ def _jumps(seen: Array, time: Array, floor: float) -> tuple[Mask, Mask]:
 def _reversed_frames(towards: Array, apart: Mask) -> int:
     """Frames from a jump on that go against the usual direction; 0 where it was no exchange.
 
-    Parameters
-    ----------
-    towards
-        Along the usual direction from right to left, frame by frame away from the jump.
-    apart
-        Whether the sides are clearly apart. Labels that come back while they are not may have done
-        so unseen; where they are, the person has turned round.
+    `towards` lies along the usual direction from right to left, frame by frame away from the jump.
+    Labels that come back while the sides are not clearly `apart` may have done so unseen; where
+    they are, the person has turned round.
     """
     usual = towards >= 0
     lasting = usual.copy()
@@ -563,12 +557,9 @@ def _nan_median(windows: Array) -> Array:
     """Median along the last axis without NaN; NaN where all are (no warning, and fast)."""
     ordered = np.sort(windows, axis=-1)  # NaN last
     count = (~np.isnan(ordered)).sum(axis=-1)
-    upper = np.maximum(count // 2, 0)
-    lower = np.maximum((count - 1) // 2, 0)
-    take = np.take_along_axis
-    high = take(ordered, np.minimum(upper, windows.shape[-1] - 1)[..., None], axis=-1)[..., 0]
-    low = take(ordered, lower[..., None], axis=-1)[..., 0]
-    median: Array = np.where(count > 0, 0.5 * (low + high), np.nan)
+    middle = np.stack([np.maximum(count - 1, 0) // 2, count // 2], axis=-1)
+    low, high = np.moveaxis(np.take_along_axis(ordered, middle, axis=-1), -1, 0)
+    median: Array = 0.5 * (low + high)
     return median
 
 
@@ -613,10 +604,9 @@ def _usable_cutoff(cutoff: float | None, rate: float) -> tuple[float | None, lis
     if cutoff <= limit + 1e-9:
         return cutoff, []
     if limit >= _LOW_PASS_MIN_HZ:
-        message = f"At {rate:.3g} frames/s the cutoff is {limit:.3g} Hz, not {cutoff:g}."
-        return limit, [{"code": "cutoff_lowered", "message": message}]
-    message = f"At {rate:.3g} frames/s the pose cannot be filtered; noise stays."
-    return None, [{"code": "not_filtered", "message": message}]
+        lowered = tables.warning("warnings.cutoff_lowered", rate=rate, limit=limit, cutoff=cutoff)
+        return limit, [lowered]
+    return None, [tables.warning("warnings.not_filtered", rate=rate)]
 
 
 def _low_pass_parts(values: Array, time: Array, cutoff: float, max_gap: float) -> Array:
@@ -662,24 +652,9 @@ def low_pass(
 ) -> NDArray[np.float64]:
     r"""Low-pass regular series without lag: Butterworth of order 2, forwards and backwards.
 
-    Parameters
-    ----------
-    series
-        Shape (time, ...), without NaN, at least 2 samples.
-    cutoff_hz
-        Frequency at which the amplitude of both passes together falls to :math:`1/\sqrt2`.
-    rate_hz
-        Samples per second, more than twice the cutoff.
-
-    Returns
-    -------
-    numpy.ndarray
-        Same shape; the ends are padded by odd reflection.
-
-    Raises
-    ------
-    BadInputError
-        If the cutoff is not below half of the rate.
+    `series` is (time, ...), without NaN, at least 2 samples at `rate_hz`; at `cutoff_hz` the
+    amplitude of both passes together falls to :math:`1/\sqrt2`. The ends are padded by odd
+    reflection. A cutoff that is not below half of the rate is refused.
     """
     from scipy.signal import butter, filtfilt
 

@@ -11,17 +11,10 @@ Array = NDArray[np.float64]
 
 
 def correlated(a: Array, b: Array) -> Array:
-    """Sum of ``a(t + lag) b(t)`` for each signal and every lag.
+    """Sum of ``a(t + lag) b(t)`` for each signal and every lag, on grids of the same step.
 
-    Parameters
-    ----------
-    a, b
-        Shapes (signal, n) and (signal, m), on grids of the same step.
-
-    Returns
-    -------
-    Array
-        Shape (signal, n + m - 1): lags from ``-(m - 1)`` to ``n - 1`` steps.
+    Of (signal, n) and (signal, m) it is (signal, n + m - 1): lags from ``-(m - 1)`` to ``n - 1``
+    steps.
     """
     from scipy.signal import correlate
 
@@ -51,19 +44,10 @@ def peak(rho: Array, best: int) -> tuple[float, float]:
 
 
 def other_peaks(height: Array, rho: Array, best: int, *, valley: float) -> Iterator[int]:
-    """Other peaks of `height`, the highest first.
+    """Other peaks than the best place of the `height` that is compared at the lags, highest first.
 
-    Parameters
-    ----------
-    height
-        What is compared at the lags.
-    rho
-        Correlation at the lags.
-    best
-        The highest place.
-    valley
-        Between the best and another peak `rho` must fall below this; else it is the shoulder of
-        the same peak.
+    Between the best and another peak the correlation `rho` must fall below `valley`; else it is the
+    shoulder of the same peak.
     """
     inner = np.arange(1, len(height) - 1)
     peaks = inner[(height[inner] >= height[inner - 1]) & (height[inner] >= height[inner + 1])]

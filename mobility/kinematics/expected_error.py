@@ -14,14 +14,17 @@ from mobility.view import TWO_CAMERAS, trial_view
 
 TABLE = "expected_error"
 
+Z95 = 1.96
+"""Half-width of a 95 % interval in standard deviations, errors being normal."""
+
+MDC95 = Z95 * 2**0.5
+"""Smallest change of two measurements that exceeds their error, in standard deviations of one."""
+
 
 def spread_factors(fitted: xr.Dataset) -> dict[str, float]:
-    """Give the factor on the spread of the draws of each angle of a fitted body.
+    """Give the factor on the spread of the draws of each angle, of the entry of :func:`kind_of`.
 
-    Returns
-    -------
-    dict
-        By angle, of the entry that :func:`kind_of` names; 1 where none was measured.
+    It is 1 where none was measured.
     """
     found: dict[str, float] = tables.load(TABLE)["fitted"][kind_of(fitted)]["angles"]
     return {name: float(found.get(name, 1.0)) for name in tables.load("angles")}
@@ -62,12 +65,7 @@ def unlike_measured(fitted: xr.Dataset) -> list[str]:
 def of_landmarks(method: str, angle: str) -> dict[str, Any] | None:
     """Give ``sd`` and ``source`` of an angle of a pose without a fit; None where it is not known.
 
-    Parameters
-    ----------
-    method
-        How the positions were obtained.
-    angle
-        One of ``tables/angles.yaml``.
+    `method` is how the positions were obtained.
     """
     known = tables.load(TABLE)["landmarks"].get(method, {})
     found: dict[str, Any] | None = known.get("angles", {}).get(angle, known.get("every_angle"))
@@ -80,12 +78,16 @@ def metric_sd(name: str, drawn: NDArray[np.float64]) -> NDArray[np.float64]:
     return factor * drawn
 
 
+def too_uncertain(limit: str, error: str, camera: str = "") -> dict[str, str]:
+    """Say that the error of a value is beyond `limit`, and how large it is; "" for unknown."""
+    told = [camera, error or tables.sentence("reasons.boundless")]
+    sizes = tables.sentence("reasons.sizes", measured=", ".join(filter(None, told)), limit=limit)
+    return {"reason": tables.sentence("reasons.uncertain"), "sizes": sizes}
+
+
 def another_model(pose: xr.Dataset) -> str | None:
     """Say so where the factors were found for other pose models than that of a pose; else None."""
     model = pose.attrs.get("model_sha256")
     if model is None or model in tables.load(TABLE)["fitted"]["pose_models"]["sha256"]:
         return None
-    return (
-        "The stated errors were measured with another pose model than this recording's; they may be"
-        " too small or too large for it."
-    )
+    return tables.sentence("warnings.errors_of_another_model")

@@ -58,18 +58,10 @@ def angle_between(u: Array, v: Array) -> Array:
 
 
 def body_frame(left_hip: Array, right_hip: Array) -> Array:
-    """Forward, up and right unit vectors of the subject.
+    """Forward, up and right unit vectors of the subject (..., 3, 3), from both hips (..., 3), y up.
 
-    Parameters
-    ----------
-    left_hip, right_hip
-        Positions (..., 3) in metres, y up.
-
-    Returns
-    -------
-    Array
-        Shape (..., 3, 3): rows eX (forward), eY (up), eZ (right). NaN where the hip line is more
-        than 60 degrees from the horizontal (the subject lies on the side) or has no length.
+    NaN where the hip line is more than 60 degrees from the horizontal (the subject lies on the
+    side) or has no length.
     """
     across = direction(right_hip - left_hip)
     flat = across * np.array([1.0, 0.0, 1.0])
@@ -101,14 +93,8 @@ def knee_flexion(thigh: Array, shank: Array, across: Array) -> Array:
     about the hip line: up to 10 degrees of bend sideways are varus or valgus and no flexion. No
     varus is 20 degrees and no hyperextension 60: what bends by so much is a leg that is turned, or
     a bent one, and all of it is flexion. Between 10 and 20 degrees sideways, and 30 and 60
-    altogether, the one goes over into the other, so that nothing jumps.
-
-    Parameters
-    ----------
-    thigh, shank
-        Hip to knee, knee to ankle, (..., 3).
-    across
-        Left hip to right hip, (..., 3). Where it has no length the angle has no sign.
+    altogether, the one goes over into the other, so that nothing jumps. Where the line `across`
+    from the left to the right hip has no length, the angle has no sign.
     """
     size, cosine = _bend(thigh, shank, -across)
     return _signed_flexion(size, cosine, *_KNEE)
@@ -118,19 +104,10 @@ def elbow_flexion(upper_arm: Array, forearm: Array, down: Array, across: Array) 
     """Angle between upper arm and forearm, negative when a hanging elbow is hyperextended, degrees.
 
     As :func:`knee_flexion`, with 15 to 30 degrees sideways for the carrying angle and 20 to 40
-    altogether, but only while the arm hangs: then the crease of the elbow faces forward. Where it
-    faces on a raised arm depends on the turn of the upper arm about itself, which shoulder, elbow
-    and wrist in one line do not tell. From 45 to 90 degrees of elevation the sign therefore goes
-    over into none.
-
-    Parameters
-    ----------
-    upper_arm, forearm
-        Shoulder to elbow, elbow to wrist, (..., 3).
-    down
-        Mid-shoulder to mid-hip, (..., 3).
-    across
-        Left hip to right hip. Where one of these has no length the angle has no sign.
+    altogether, but only while the arm hangs (`down` the trunk): then the crease of the elbow faces
+    forward. Where it faces on a raised arm depends on the turn of the upper arm about itself, which
+    shoulder, elbow and wrist in one line do not tell. From 45 to 90 degrees of elevation the sign
+    therefore goes over into none.
     """
     size, cosine = _bend(upper_arm, forearm, across)
     raised = _share(angle_between(down, upper_arm), _CREASE)
@@ -142,14 +119,8 @@ def shoulder_flexion(down: Array, upper_arm: Array, across: Array) -> Array:
 
     In front of the trunk and beside it, up to a plane of elevation of 110 degrees, the angle counts
     in full, from 150 on as extension, and between them it goes through zero. No arm is extended by
-    more than some 60 degrees: beyond 90 it is overhead, on whichever side of the head.
-
-    Parameters
-    ----------
-    down, upper_arm
-        Mid-shoulder to mid-hip, shoulder to elbow, (..., 3).
-    across
-        Left hip to right hip, (..., 3). Where it has no length the angle has no sign.
+    more than some 60 degrees: beyond 90 it is overhead, on whichever side of the head. Where the
+    line `across` from the left to the right hip has no length, the angle has no sign.
     """
     size, cosine = _bend(down, upper_arm, across)
     azimuth = np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0)))
@@ -194,17 +165,9 @@ def _unwrapped(angle: Array) -> Array:
 
 
 def angles_from_points(points: Array) -> dict[str, Array]:
-    """All angles of an array of positions, for :mod:`mobility.kinematics.angles`.
+    """All angles of positions (time, 33, 3) in MediaPipe's order, metres, y up.
 
-    Parameters
-    ----------
-    points
-        Shape (time, 33, 3), metres, y up, landmarks in MediaPipe's order.
-
-    Returns
-    -------
-    dict
-        Degrees by name: (time, 2) for left and right, (time,) for the body as a whole.
+    Degrees by name: (time, 2) for left and right, (time,) for the body as a whole.
     """
     left, right = (points[:, INDEX[f"{side}_hip"]] for side in SIDES)
     return angles_in(points, body_frame(left, right), right - left)
@@ -261,6 +224,12 @@ def angles_in(points: Array, frame: Array, across: Array) -> dict[str, Array]:
     }
 
 
+def called(angle: str) -> str:
+    """Name of an angle as people read it, without brackets: "pelvic obliquity"."""
+    known = tables.load("angles").get(angle, {})
+    return str(known.get("long_name", angle.replace("_", " "))).partition(" (")[0]
+
+
 def definitions() -> dict[str, Mapping[str, Any]]:
     """Definitions of all angles, those that are measured of single joints only included."""
     own = tables.load("in_picture")["angles"].items()
@@ -271,10 +240,7 @@ def definitions() -> dict[str, Mapping[str, Any]]:
 def of_single_joints(body: Mapping[str, Array]) -> dict[str, Array]:
     """Angles that are measured of single joints only, (..., side); NaN where no body has them.
 
-    Parameters
-    ----------
-    body
-        What :func:`angles_from_points` returned of the whole body, or deviations of it.
+    `body` are the angles of the whole body, or deviations of them.
     """
     found = {}
     for name, entry in tables.load("in_picture")["angles"].items():

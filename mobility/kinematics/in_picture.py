@@ -7,6 +7,7 @@ than it is.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,8 +19,9 @@ from numpy.typing import NDArray
 from mobility import tables
 from mobility.errors import BadInputError
 from mobility.kinematics.angle_errors import angle_sd, legs_unseen_sd
+from mobility.kinematics.expected_error import Z95
 from mobility.kinematics.geometry import angles_from_points, of_single_joints
-from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SIDES, require_pose
+from mobility.kinematics.skeleton import INDEX, SIDES, landmarks, require_pose
 from mobility.options import checked
 
 Array = NDArray[np.float64]
@@ -95,16 +97,14 @@ def picture_angles(pose: xr.Dataset) -> xr.Dataset:
     if "image_position" not in pose:
         raise BadInputError("picture_angles: the pose has no 'image_position'")
     table = tables.load(TABLE)
-    marks, space = _marks(pose), _space(pose)
+    marks, space = _marks(pose), landmarks(pose)
     segments = {
         (name, part, side): _segment(marks, space, entry[part], side)
         for name, entry in table["angles"].items()
         for part in ("proximal", "distal")
         for side in SIDES
     }
-    of_limbs = [
-        segment for key, segment in segments.items() if "sideways" not in table["angles"][key[0]]
-    ]
+    of_limbs = [one for key, one in segments.items() if "sideways" not in table["angles"][key[0]]]
     stature = _stature(of_limbs, table["length"])
     planes = {key: _plane(one, stature, table) for key, one in segments.items()}
     tilt = np.radians(table["plane"]["sd_deg"])
@@ -142,11 +142,8 @@ def picture_angles(pose: xr.Dataset) -> xr.Dataset:
             value = value + float(entry.get("zero_deg", 0.0))
             if plane not in entry.get("planes", (plane,)):
                 value = np.full_like(value, np.nan)
-            noise = (
-                landmark_sd
-                * stature
-                * _leverage(pair[0].length, pair[1].length, value, apart=sideways)
-            )
+            lengths = pair[0].length, pair[1].length
+            noise = landmark_sd * stature * _leverage(*lengths, value, apart=sideways)
             out = np.degrees(np.maximum(both[0].size, both[1].size))
             square = spread**2 + np.degrees(noise) ** 2 + guess**2 + _vertical_sd(name) ** 2
             columns.append((value, np.sqrt(square), out))
@@ -197,7 +194,7 @@ def measured_angles(fitted: xr.Dataset) -> xr.Dataset:
             "measured_angles: the pose has no 'position_draws'; make it with fit_body"
         )
     flat, spread = picture_angles(fitted), angle_sd(fitted)
-    body, added = angles_from_points(_space(fitted)), legs_unseen_sd(fitted)
+    body, added = angles_from_points(landmarks(fitted)), legs_unseen_sd(fitted)
     body |= of_single_joints(body)
     time, knots = fitted["time"].to_numpy(), fitted["fit_time"].to_numpy()
     ends = np.random.default_rng(0).standard_normal((2, fitted.sizes["draw"], len(SIDES)))
@@ -210,13 +207,12 @@ def measured_angles(fitted: xr.Dataset) -> xr.Dataset:
             aside = [flat[name].attrs[f"plane_{side}"] == "frontal" for side in SIDES]
             own = np.where(aside & (seen < 0), -np.abs(own), own)
         apart = np.nan_to_num(seen - own)
-        far = np.abs(apart) > 1.96 * np.hypot(own_sd, seen_sd)
+        far = np.abs(apart) > Z95 * np.hypot(own_sd, seen_sd)
         # Where only one of them sees, nothing contradicts it.
         contradicted = np.nan_to_num(np.maximum(apart**2 - own_sd**2 - seen_sd**2, 0.0))
         # In the picture's plane it is the body that is wrong; elsewhere nobody knows.
-        in_plane = (
-            flat[f"{name}_out_of_plane"].to_numpy() < tables.load(TABLE)["seen"]["in_plane_deg"]
-        )
+        out = flat[f"{name}_out_of_plane"].to_numpy()
+        in_plane = out < tables.load(TABLE)["seen"]["in_plane_deg"]
         seen_sd = np.sqrt(seen_sd**2 + np.where(in_plane, 0.0, contradicted))
         weight = own_sd**2 + contradicted
         weight = weight / (weight + seen_sd**2)
@@ -256,8 +252,7 @@ def _vertical_sd(name: str) -> float:
 def _body_sd(name: str, spread: xr.Dataset) -> Array:
     """Error of an angle of a fitted body, (time, side); NaN where no body has it."""
     if f"{name}_sd" in spread:
-        own: Array = spread[f"{name}_sd"].to_numpy()
-        return own
+        return spread[f"{name}_sd"].to_numpy()
     whole = tables.load(TABLE)["angles"][name].get("body")
     sd = np.full(spread.sizes["time"], np.nan)
     if whole is not None:
@@ -286,23 +281,9 @@ def guessed_landmarks(angle: str) -> dict[str, float]:
 
 def _marks(pose: xr.Dataset) -> Array:
     """Landmarks in the picture, pixels, y upwards, (time, 33, 2)."""
-    marks = pose["image_position"]
-    if "individual" in marks.dims:
-        marks = marks.isel(individual=0, drop=True)
-    ordered = marks.sel(pixel=["u", "v"], keypoint=list(KEYPOINTS))
-    pixels: Array = ordered.transpose("time", "keypoint", "pixel").to_numpy().astype(np.float64)
-    pixels *= np.array([1.0, -1.0])
+    pixels = landmarks(pose, "image_position")
+    pixels[..., 1] *= -1.0
     return pixels
-
-
-def _space(pose: xr.Dataset) -> Array:
-    """Landmarks in space, (time, 33, 3), z towards the camera."""
-    position = pose["position"]
-    if "individual" in position.dims:
-        position = position.isel(individual=0, drop=True)
-    ordered = position.sel(space=["x", "y", "z"], keypoint=list(KEYPOINTS))
-    points: Array = ordered.transpose("time", "keypoint", "space").to_numpy().astype(np.float64)
-    return points
 
 
 def _at(points: Array, end: str, side: str) -> Array:
@@ -499,21 +480,20 @@ def _in_plane(
     mean = np.zeros_like(sizes[0])
     variance = np.zeros_like(mean)
     combinations = []
-    for one in (1.0, -1.0):
-        for other in (1.0, -1.0):
-            chance = np.ones_like(mean)
-            for plane, towards in zip(planes, (one, other), strict=True):
-                chance = chance * (plane.towards if towards > 0 else 1.0 - plane.towards)
-            at = angle(one, other, sizes)
-            for k, plane in enumerate(planes):
-                moved = [size + (plane.sd if i == k else 0.0) for i, size in enumerate(sizes)]
-                variance += chance * (angle(one, other, moved) - at) ** 2
-            for axis in np.linalg.svd(normal[None])[2][1:]:
-                for turned in (normal + np.tan(tilt) * axis, normal - np.tan(tilt) * axis):
-                    turned = turned / np.linalg.norm(turned)
-                    variance += chance * (angle(one, other, sizes, turned) - at) ** 2 / 2
-            combinations.append((chance, at))
-            mean += chance * at
+    for one, other in itertools.product((1.0, -1.0), repeat=2):
+        chance = np.ones_like(mean)
+        for plane, towards in zip(planes, (one, other), strict=True):
+            chance = chance * (plane.towards if towards > 0 else 1.0 - plane.towards)
+        at = angle(one, other, sizes)
+        for k, plane in enumerate(planes):
+            moved = [size + (plane.sd if i == k else 0.0) for i, size in enumerate(sizes)]
+            variance += chance * (angle(one, other, moved) - at) ** 2
+        for axis in np.linalg.svd(normal[None])[2][1:]:
+            for turned in (normal + np.tan(tilt) * axis, normal - np.tan(tilt) * axis):
+                turned = turned / np.linalg.norm(turned)
+                variance += chance * (angle(one, other, sizes, turned) - at) ** 2 / 2
+        combinations.append((chance, at))
+        mean += chance * at
     variance += sum(chance * (at - mean) ** 2 for chance, at in combinations)
     return mean, np.sqrt(variance)
 

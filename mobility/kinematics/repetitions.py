@@ -11,12 +11,14 @@ import xarray as xr
 from numpy.typing import NDArray
 from pydantic import Field
 
+from mobility import tables
 from mobility.errors import BadInputError
 from mobility.kinematics.clean import low_pass
 from mobility.kinematics.geometry import angle_between
-from mobility.kinematics.skeleton import INDEX, SIDES, require_pose
-from mobility.options import checked
+from mobility.kinematics.skeleton import SIDES, landmarks, require_pose
+from mobility.options import check_intervals, checked
 from mobility.provenance import with_history
+from mobility.wording import listed
 
 Array = NDArray[np.float64]
 
@@ -84,20 +86,18 @@ class _Height:
         return np.asarray(np.interp(time, self.grid, self.height))
 
 
+def _leg(pose: xr.Dataset, variable: str = "position") -> list[Array]:
+    """Hips, knees and ankles of both sides, (time, side, 2 or 3) each."""
+    return [
+        landmarks(pose, variable, keypoints=[f"{side}_{name}" for side in SIDES])
+        for name in ("hip", "knee", "ankle")
+    ]
+
+
 def _leg_heights(pose: xr.Dataset, variable: str) -> Array:
     """Vertical distance from hip to ankle per frame and side (time, 2), up positive."""
-    values = pose[variable]
-    if "individual" in values.dims:
-        values = values.isel(individual=0, drop=True)
-    vertical = (
-        values.sel(space="y", drop=True)
-        if variable == "position"
-        else -values.sel(pixel="v", drop=True)
-    )
-    hips = vertical.sel(keypoint=[f"{side}_hip" for side in SIDES]).transpose("time", "keypoint")
-    ankles = vertical.sel(keypoint=[f"{side}_ankle" for side in SIDES])
-    rise: Array = hips.to_numpy() - ankles.transpose("time", "keypoint").to_numpy()
-    return rise
+    hips, _, ankles = (points[..., 1] for points in _leg(pose, variable))
+    return hips - ankles if variable == "position" else ankles - hips
 
 
 def _standing_height(rise: Array) -> float:
@@ -111,17 +111,8 @@ def _standing_height(rise: Array) -> float:
 
 def _leg_length(pose: xr.Dataset) -> float:
     """Median length of thigh plus shank, metres."""
-    position = pose["position"]
-    if "individual" in position.dims:
-        position = position.isel(individual=0, drop=True)
-    lengths = []
-    for side in SIDES:
-        hip, knee, ankle = (
-            position.sel(keypoint=f"{side}_{name}").transpose("time", "space").to_numpy()
-            for name in ("hip", "knee", "ankle")
-        )
-        lengths.append(np.linalg.norm(knee - hip, axis=1) + np.linalg.norm(ankle - knee, axis=1))
-    known = np.concatenate(lengths)
+    hip, knee, ankle = _leg(pose)
+    known = np.linalg.norm(knee - hip, axis=-1) + np.linalg.norm(ankle - knee, axis=-1)
     known = known[~np.isnan(known)]
     return float(np.median(known)) if known.size else np.nan
 
@@ -233,23 +224,20 @@ def _fault(h: _Height, bottom: int, edges: tuple[int, int], complete: tuple[bool
     frame = float(np.median(np.diff(h.time)))
     gaps = np.diff(times, prepend=start, append=end)
     if not h.upright:
-        return "the subject never stands upright"
+        return tables.sentence("reasons.repetition.never_upright")
     if not frames.any() or np.mean(~h.seen[frames]) > _MISSING_SHARE:
-        return "hips or ankles are not seen in too many frames"
+        return tables.sentence("reasons.repetition.often_unseen")
     if gaps.max() - frame > _MISSING_GAP:
-        return f"hips or ankles are not seen for more than {_MISSING_GAP:g} s"
-    for edge, whole, where, incomplete in (
-        (edges[0], complete[0], "start", "the person does not begin from standing"),
-        (edges[1], complete[1], "end", "the person does not return to standing"),
-    ):
+        return tables.sentence("reasons.repetition.long_unseen", gap=_MISSING_GAP)
+    for edge, whole, where in zip(edges, complete, ("start", "end"), strict=True):
         if not whole and h.height[edge] < lowest + _CUT_RISE * depth:
-            return f"cut off by the {where} of the recording"
+            return tables.sentence(f"reasons.repetition.{where}_cut_off")
         if whole and h.height[edge] < 1 - _RETURN * depth:
-            return incomplete
+            return tables.sentence(f"reasons.repetition.{where}_bent")
     if end - start < _SHORTEST:
-        return f"shorter than {_SHORTEST:g} s"
+        return tables.sentence("reasons.repetition.short", shortest=_SHORTEST)
     if h.difference[bottom] > _ONE_LEG * depth:
-        return "only one leg bends"
+        return tables.sentence("reasons.repetition.one_leg")
     return ""
 
 
@@ -334,7 +322,7 @@ def find_repetitions(
             lowest = _middle_of_bottom(h, edges)
             reason = _fault(h, bottom, (start, end), (whole_start, whole_end))
             if not reason and bend(h.grid[start], h.grid[lowest], h.grid[end]) < _LEAST_BEND:
-                reason = "the knees do not bend: not a squat"
+                reason = tables.sentence("reasons.repetition.knees_straight")
             indices = (start, edges[0], lowest, edges[1], end)
             rows.append(
                 {name: h.grid[index] for name, index in zip(_EVENTS, indices, strict=True)}
@@ -350,10 +338,8 @@ def find_repetitions(
         "accepted": sum(not row["reason"] for row in rows),
         "signal": None if h is None else h.signal,
     }
-    if not found["accepted"]:
-        found["warnings"] = [{"code": "no_repetition", "message": _why_none(h, rows)}]
-    elif cut := _cut_off(rows):
-        found["warnings"] = cut
+    if warnings := [_none(h, rows)] if not found["accepted"] else _cut_off(rows):
+        found["warnings"] = warnings
     return with_history(
         _dataset(pose, h, rows),
         "find_repetitions",
@@ -364,12 +350,7 @@ def find_repetitions(
 
 def _knee_bend(pose: xr.Dataset) -> Callable[[float, float, float], float]:
     """Return a function from start, bottom and end to how far the knees bend, degrees."""
-    position = pose["position"].isel(individual=0).sel(space=["x", "y", "z"])
-    points = position.transpose("time", "keypoint", "space").to_numpy()
-    hip, knee, ankle = (
-        np.stack([points[:, INDEX[f"{side}_{joint}"]] for side in SIDES], axis=1)
-        for joint in ("hip", "knee", "ankle")
-    )
+    hip, knee, ankle = _leg(pose)
     flexion = angle_between(knee - hip, ankle - knee)
     known = np.isfinite(flexion).any(axis=1)
     mean = np.nanmean(flexion[known], axis=1)
@@ -410,22 +391,19 @@ def _cut_off(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
         for number, row in enumerate(rows, 1)
         if not row["reason"] and not (row["start_seen"] and row["end_seen"])
     ]
-    if not cut:
-        return []
-    message = f"The recording cuts off repetition {', '.join(cut)}; the bottom is complete."
-    return [{"code": "repetition_cut_off", "message": message}]
+    return [tables.warning("warnings.repetition_cut_off", numbers=listed(cut))] if cut else []
 
 
-def _why_none(h: _Height | None, rows: Sequence[Mapping[str, Any]]) -> str:
-    if h is None:
-        return "No repetition: hips and ankles are seen in fewer than 4 frames."
-    if not rows:
-        return "No repetition: the hips are never lowered enough."
-    reasons = "; ".join(dict.fromkeys(row["reason"] for row in rows))
-    return f"No repetition: {reasons}."
+def _none(h: _Height | None, rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Warn that there is no repetition, and say why."""
+    if rows:
+        reason = "; ".join(dict.fromkeys(row["reason"] for row in rows))
+    else:
+        reason = tables.sentence(f"reasons.trial.{'few_frames' if h is None else 'not_lowered'}")
+    return tables.warning("warnings.no_repetition", reason=reason)
 
 
-def _dataset(pose: xr.Dataset, h: _Height | None, rows: Sequence[Mapping[str, Any]]) -> xr.Dataset:
+def _dataset(pose: xr.Dataset, h: _Height | None, rows: Sequence[dict[str, Any]]) -> xr.Dataset:
     time = pose["time"].to_numpy()
     height = np.full(time.size, np.nan)
     standing = np.zeros(time.size, bool)
@@ -434,59 +412,39 @@ def _dataset(pose: xr.Dataset, h: _Height | None, rows: Sequence[Mapping[str, An
         speed = np.abs(np.interp(time, h.grid, h.speed))
         slow = speed < max(_EDGE_SPEED * np.abs(h.speed).max(), _STILL)
         standing = h.seen & slow & (np.nan_to_num(height) > _STANDING_HEIGHT)
-    names = {
-        "start": "start of the descent",
-        "bottom_start": "start of the bottom",
-        "bottom": "middle of the lowest part of the bottom",
-        "bottom_end": "end of the bottom",
-        "end": "end of the ascent",
-    }
-    variables: dict[str, Any] = {
-        name: (
-            ("rep",),
-            np.array([row[name] for row in rows], np.float64),
-            {"units": "s", "long_name": long_name},
-        )
-        for name, long_name in names.items()
-    }
-    variables |= {
+    described: dict[str, tuple[Any, dict[str, str]]] = {
+        "start": (np.float64, {"units": "s", "long_name": "start of the descent"}),
+        "bottom_start": (np.float64, {"units": "s", "long_name": "start of the bottom"}),
+        "bottom": (
+            np.float64,
+            {"units": "s", "long_name": "middle of the lowest part of the bottom"},
+        ),
+        "bottom_end": (np.float64, {"units": "s", "long_name": "end of the bottom"}),
+        "end": (np.float64, {"units": "s", "long_name": "end of the ascent"}),
         "depth": (
-            ("rep",),
-            np.array([row["depth"] for row in rows], np.float64),
+            np.float64,
             {"units": "percent", "long_name": "lowering of the hips, of the standing height"},
         ),
-        "accepted": (
-            ("rep",),
-            np.array([not row["reason"] for row in rows], bool),
-            {"long_name": "whether the repetition is used"},
-        ),
-        "reason": (
-            ("rep",),
-            np.array([row["reason"] for row in rows], dtype=object),
-            {"long_name": "why the repetition is not used"},
-        ),
-        "complete": (
-            ("rep",),
-            np.array([row["start_seen"] and row["end_seen"] for row in rows], bool),
-            {"long_name": "whether the recording shows it from start to end"},
-        ),
-        "start_seen": (
-            ("rep",),
-            np.array([row["start_seen"] for row in rows], bool),
-            {"long_name": "whether the recording shows its start"},
-        ),
-        "end_seen": (
-            ("rep",),
-            np.array([row["end_seen"] for row in rows], bool),
-            {"long_name": "whether the recording shows its end"},
-        ),
-        "hip_height": (
-            ("time",),
-            height,
-            {"units": "1", "long_name": "height of the hips above the ankles, 1 = standing"},
-        ),
-        "standing": (("time",), standing, {"long_name": "whether the subject stands still"}),
+        "accepted": (bool, {"long_name": "whether the repetition is used"}),
+        "reason": (object, {"long_name": "why the repetition is not used"}),
+        "complete": (bool, {"long_name": "whether the recording shows it from start to end"}),
+        "start_seen": (bool, {"long_name": "whether the recording shows its start"}),
+        "end_seen": (bool, {"long_name": "whether the recording shows its end"}),
     }
+    told = [
+        row | {"accepted": not row["reason"], "complete": row["start_seen"] and row["end_seen"]}
+        for row in rows
+    ]
+    variables: dict[str, Any] = {
+        name: ("rep", np.array([row[name] for row in told], kind), attrs)
+        for name, (kind, attrs) in described.items()
+    }
+    variables["hip_height"] = (
+        "time",
+        height,
+        {"units": "1", "long_name": "height of the hips above the ankles, 1 = standing"},
+    )
+    variables["standing"] = ("time", standing, {"long_name": "whether the subject stands still"})
     attrs = {key: value for key, value in pose.attrs.items() if key != "ds_type"}
     return xr.Dataset(
         variables,
@@ -522,27 +480,14 @@ def set_repetitions(pose: xr.Dataset, intervals: Sequence[Mapping[str, float]]) 
     time = pose["time"].to_numpy()
     h = _hip_height(pose)
     rows: list[dict[str, Any]] = []
-    previous = -np.inf
-    for number, interval in enumerate(intervals, start=1):
-        what = f"set_repetitions: repetition {number}"
-        unknown = sorted(set(interval) ^ {"start", "bottom", "end"})
-        if unknown:
-            raise BadInputError(
-                f"{what}: needs exactly start, bottom and end, in seconds (check {unknown})"
-            )
-        try:
-            start, bottom, end = (float(interval[name]) for name in ("start", "bottom", "end"))
-        except (TypeError, ValueError):
-            raise BadInputError(f"{what}: times must be numbers, in seconds") from None
-        if not start < bottom < end:
-            raise BadInputError(f"{what}: start < bottom < end does not hold")
-        if start < previous:
-            raise BadInputError(f"{what}: starts before the one before it ends")
+    given = check_intervals(intervals, earliest=min([0.0, *time[:1]]))
+    for number, interval in enumerate(given, start=1):
+        start, bottom, end = interval.values()
         if start < time[0] - 1e-6 or end > time[-1] + 1e-6:
             raise BadInputError(
-                f"{what}: outside the recording, which lasts from {time[0]:.3f} to {time[-1]:.3f} s"
+                f"repetition {number}: outside the recording, which lasts from {time[0]:.3f} to "
+                f"{time[-1]:.3f} s"
             )
-        previous = end
         first, last, depth = bottom, bottom, np.nan
         seen = [True, True]
         if h is not None:
@@ -560,13 +505,11 @@ def set_repetitions(pose: xr.Dataset, intervals: Sequence[Mapping[str, float]]) 
             dict(zip(_EVENTS, (start, first, bottom, last, end), strict=True))
             | {"depth": depth, "reason": "", "start_seen": seen[0], "end_seen": seen[1]}
         )
-    given = [{name: row[name] for name in ("start", "bottom", "end")} for row in rows]
     found: dict[str, Any] = {"accepted": len(rows), "signal": None if h is None else h.signal}
-    if not rows:
-        message = "No repetition: a person said that there is none."
-        found["warnings"] = [{"code": "no_repetition", "message": message}]
-    elif cut := _cut_off(rows):
-        found["warnings"] = cut
+    by_hand = tables.sentence("reasons.trial.by_hand")
+    none = [tables.warning("warnings.no_repetition", reason=by_hand)]
+    if warnings := _cut_off(rows) if rows else none:
+        found["warnings"] = warnings
     return with_history(_dataset(pose, h, rows), "set_repetitions", {"intervals": given}, **found)
 
 
@@ -604,9 +547,8 @@ def normalise_repetitions(
         raise BadInputError(f"normalise_repetitions: the repetitions have no {', '.join(lacking)}")
     used = repetitions.isel(rep=np.flatnonzero(repetitions["accepted"].to_numpy()))
     percent = np.linspace(0, 100, points)
-    share = percent / 100
     start, end = used["start"].to_numpy()[:, None], used["end"].to_numpy()[:, None]
-    moments = start + (end - start) * share
+    moments = start + (end - start) * (percent / 100)
     time = dataset["time"].to_numpy()
     right = np.searchsorted(time, moments, side="right").clip(1, max(time.size - 1, 1))
     left = right - 1

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from mobility import tables
 from mobility.errors import BadInputError
@@ -33,31 +35,30 @@ BONES: tuple[tuple[str, str], ...] = tuple(
 """Pairs of landmarks to be joined by a line in figures and overlays."""
 
 
-def other_side(name: str) -> str:
-    """Name of the same landmark, segment or variable on the other side of the body.
+_AXES = {"space": ["x", "y", "z"], "pixel": ["u", "v"]}
 
-    Names without a side (``nose``) are their own counterpart.
-    """
+
+def landmarks(
+    pose: xr.Dataset, name: str = "position", *, keypoints: Sequence[str] = KEYPOINTS
+) -> NDArray[np.float64]:
+    """Values of a variable of the person of a pose: (time, landmark), with x, y, z or u, v last."""
+    variable = pose[name].isel(individual=0, drop=True, missing_dims="ignore")
+    last = {dim: labels for dim, labels in _AXES.items() if dim in variable.dims}
+    chosen = variable.sel({"keypoint": list(keypoints), **last})
+    return chosen.transpose("time", "keypoint", *last).to_numpy().astype(np.float64)
+
+
+def other_side(name: str) -> str:
+    """Name of the same landmark or segment on the other side; one without a side is its own."""
     if "left" in name:
         return name.replace("left", "right")
     return name.replace("right", "left")
 
 
 def require_pose(dataset: xr.Dataset, *, what: str) -> None:
-    """Raise unless `dataset` is a pose of one person with the 33 landmarks.
+    """Raise unless `dataset` is a pose of one person with the 33 landmarks, its times increasing.
 
-    Parameters
-    ----------
-    dataset
-        What was given.
-    what
-        Name of the function that it was given to, for the message.
-
-    Raises
-    ------
-    BadInputError
-        If ``position`` or one of its dimensions is missing, a landmark is missing, there is more
-        than one individual, or the times do not increase.
+    `what` is the name of the function that it was given to, for the message of the BadInputError.
     """
     if not isinstance(dataset, xr.Dataset) or "position" not in dataset:
         raise BadInputError(

@@ -19,21 +19,25 @@ import os
 import re
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from mobility import tables
 from mobility.documents import fill as documents
 from mobility.errors import (
     BadInputError,
     MobilityError,
+    NobodyFoundError,
     NotFoundError,
     StorageError,
-    VideoError,
 )
 from mobility.options import Standing, Workers, check_point, checked
 from mobility.provenance import (
+    Warned,
     capture_digest,
     code_digest,
     package_versions,
@@ -41,14 +45,8 @@ from mobility.provenance import (
     warnings_of,
     with_history,
 )
-from mobility.sessions.files import (
-    atomic,
-    read_dataset,
-    sweep,
-    write_dataset,
-    write_json,
-)
-from mobility.sessions.record import Edits, Provenance, SessionRecord, Stage, VideoFile, Warned
+from mobility.sessions.files import atomic, read_dataset, sweep, write_dataset, write_json
+from mobility.sessions.record import Edits, Provenance, SessionRecord, Stage
 from mobility.sessions.stored import TITLE, StoredSession, is_whole
 
 if TYPE_CHECKING:
@@ -86,26 +84,15 @@ STEPS = (
 _JOINT_MOBILITY: Mapping[str, _Step] = {
     step.name: step
     for step in (
-        _Step(
-            "fitted",
-            "fitted.nc",
-            ("pose", "second_pose"),
-            (*_OF_FIT, "exercise"),
-        ),
+        _Step("fitted", "fitted.nc", ("pose", "second_pose"), (*_OF_FIT, "exercise")),
         _Step("angles", "angles.nc", ("fitted",), ("keep_raw", "fit")),
-        _Step(
-            "repetitions",
-            "repetitions.nc",
-            ("fitted", "angles"),
-            ("joints",),
-            edits=("repetitions",),
-        ),
+        _Step("repetitions", "repetitions.nc", ("fitted", "angles"), ("joints",), ("repetitions",)),
         _Step(
             "metrics",
             "metrics.nc",
             ("fitted", "angles", "repetitions"),
             ("joints", "sex", "age", "movement"),
-            edits=("repetitions",),
+            ("repetitions",),
         ),
         _Step(
             "annotated",
@@ -140,19 +127,11 @@ class _Run:
     record: SessionRecord
     edits: Edits
     workers: int | None
-    subject: tuple[float, float] | None
-    second_subject: tuple[float, float] | None
-    model: str | None
-    fit: bool
-    height_m: float | None
-    field_of_view: float | None
-    standing: Literal["straight", "free"] | float
-    movement: str | None
-    keep_raw: bool
-    blur_face: bool
-    sex: Literal["female", "male"] | None
-    age: float | None
+    options: Mapping[str, Any]
+    """Those of :class:`_Plan` that concern this session; None stands for "auto"."""
     results: dict[str, xr.Dataset] = field(default_factory=dict)
+    pictures: Future[dict[str, Any]] | None = None
+    """What the capture quality sees in the video, while the body is fitted."""
 
     def __getitem__(self, stage: str) -> xr.Dataset:
         if stage not in self.results:
@@ -163,14 +142,6 @@ class _Run:
     def is_mobility(self) -> bool:
         """Whether single joints move, instead of a person who squats."""
         return self.record.exercise == "Joint Angle Mobility"
-
-    @property
-    def video(self) -> Path:
-        return self.session.video
-
-    @property
-    def second_video(self) -> Path | None:
-        return self.session.second_video
 
 
 @checked
@@ -201,12 +172,10 @@ def analyze(
         A session of a store.
     workers
         Processes for the pose estimation; it changes no result.
-    subject
-        A point in the picture on the person to measure, in pixels, or
-        "largest", at first "largest"; of Joint Angle Mobility that is whoever clearly
-        moves a joint, else the largest. A correction by hand goes before it.
-    second_subject
-        The same in the picture of the second camera.
+    subject, second_subject
+        A point on the person to measure, in pixels of the picture of the first and of the second
+        camera, or "largest" (at first; of Joint Angle Mobility that is whoever clearly moves a
+        joint, else the largest). A correction by hand goes before it.
     fit
         Whether a body with constant segments is fitted, at first True; without
         it the angles come from the cleaned landmarks, with larger errors.
@@ -214,31 +183,22 @@ def analyze(
         Of the longer side of the picture, in degrees, for the fit; "auto" (at
         first) lets the fit find it.
     height_m
-        Stature of the participant in metres, which sets the scale of the fit;
-        "auto" (at first) takes that of the participant's record, where it is
-        known.
+        Stature in metres, which sets the scale of the fit; "auto" (at first) takes that of the
+        participant's record, where it is known.
     standing
-        "straight", at first: whoever is tallest and still stands straight, and
-        that calibrates the trial. "free": nothing is known of how the subject
-        stands, and errors are larger. A number: the flexion of the knees, in
-        degrees, in which the subject was measured to stand.
+        As for :func:`~mobility.kinematics.fit.entry.fit_body`, at first "straight".
     movement
         Of Joint Angle Mobility, the movement of the table ``movements`` that was asked for
         ("shoulder_abduction"); at first the one that was said when the session was made, else
         "auto": the one that is found.
     keep_raw
-        Whether the angles of the landmarks without a fit (``<angle>_raw``) and
-        in the plane of the picture (``<angle>_image``) are kept beside the
-        others, at first False. No metric and no report uses them.
-    annotate
-        Whether the annotated video is made, at first True; without it, an
-        out-of-date one is removed.
-    blur_face
-        Whether the face is blurred in the annotated video, at first False.
+        Whether the angles of :func:`~mobility.kinematics.angles.with_raw_angles` are kept beside
+        the others, at first False. No metric and no report uses them.
+    annotate, blur_face
+        Whether the annotated video is made (at first; without it, an out-of-date one is removed),
+        and whether the head and all around the body are blurred in it (at first not).
     model
-        "full", "heavy", "both", or a pose model bundle, as for
-        :func:`mobility.capture.pose.estimate_pose`; at first "auto", which is
-        what ``MOBILITY_POSE_MODEL`` names, else "full".
+        As for :func:`~mobility.capture.pose.estimate_pose`, at first "auto".
 
     Returns
     -------
@@ -256,8 +216,7 @@ def analyze(
     NotPermittedError
         The session is a demo.
     StorageError
-        The session is being analyzed by another process, or the store cannot
-        be written.
+        The session is being analysed by another process, or the store cannot be written.
     """
     store = session.store
     store.require_writable()
@@ -303,8 +262,8 @@ def _movement(session: StoredSession, given: str | None) -> str | None:
     record, joint = session.record, movement(given)["joint"]
     if record.exercise != "Joint Angle Mobility" or joint not in record.joints:
         raise BadInputError(
-            f"movement {given}: is of the {joint}, which this session does not measure; make one "
-            f"of Joint Angle Mobility with joints {joint}"
+            f"movement {given}: moves the {joint}, which this session does not measure; make a "
+            f"session of Joint Angle Mobility with the joint {joint}"
         )
     return given
 
@@ -329,14 +288,9 @@ def is_current(session: StoredSession) -> bool:
 
 
 def bring_up_to_date(session: StoredSession) -> None:
-    """Analyze again what other code analyzed, or what is of a participant who was changed.
+    """Analyse again what other code analysed, or what is of a participant who was changed.
 
-    The demo is served as it is.
-
-    Raises
-    ------
-    MobilityError
-        The analysis fails, as :func:`analyze` says.
+    The demo is served as it is. It fails as :func:`analyze` does.
     """
     if is_current(session):
         return
@@ -381,20 +335,27 @@ def _plan(
             corrected = edits.current(name)
             people[name] = options[name] if corrected is None else corrected
     model_sha256 = identity_of_model(options["model"])
-    height_m = None if options["height_m"] == "auto" else options["height_m"]
-    if height_m is None and session.participant:
-        height_m = session.participant.height_m
     person = session.participant
-    sex, age = person.sex if person else None, documents.age_at(record.created_at, person)
-    of_whom = {"sex": sex, "age": age, "exercise": record.exercise, "joints": record.joints}
+    of_whom = {
+        "sex": person.sex if person else None,
+        "age": documents.age_at(record.created_at, person),
+        "exercise": record.exercise,
+        "joints": record.joints,
+    }
+    found = {
+        name: None if options[name] == "auto" else options[name]
+        for name in ("height_m", "field_of_view", "movement")
+    }
+    if found["height_m"] is None and person:
+        found["height_m"] = person.height_m
     known = record.calibration
     if known is not None and (not options["fit"] or options["field_of_view"] != "auto"):
         raise BadInputError(
-            f"session {session.id}: its calibration has the lens and needs the fit; leave out "
-            "field_of_view, and the fit on"
+            f"session {session.id}: its calibration gives the field of view and needs the fit; "
+            "leave out field_of_view, and leave the fit on"
         )
     cameras = {"calibration": None if known is None else known.sha256}
-    concerned = {**options, **people, "height_m": height_m, **of_whom, **cameras}
+    concerned = {**options, **people, **found, **of_whom, **cameras}
     return _Plan(
         options=options,
         concerned=concerned,
@@ -408,6 +369,8 @@ def _plan(
 def _analyze(
     session: StoredSession, edits: Edits, given: Mapping[str, Any], workers: int | None
 ) -> SessionRecord:
+    from mobility.documents.verdicts import concerning, verdict_of
+
     record = session.record
     plan = _plan(session, record, edits, given)
     options, keys = plan.options, plan.keys
@@ -440,24 +403,7 @@ def _analyze(
     ):
         return record
 
-    run = _Run(
-        session=session,
-        record=record,
-        edits=edits,
-        workers=workers,
-        subject=_point(plan.concerned["subject"]),
-        second_subject=_point(plan.concerned.get("second_subject", "largest")),
-        model=options["model"],
-        fit=options["fit"],
-        height_m=plan.concerned["height_m"],
-        field_of_view=None if options["field_of_view"] == "auto" else options["field_of_view"],
-        standing=options["standing"],
-        movement=None if options["movement"] == "auto" else options["movement"],
-        keep_raw=options["keep_raw"],
-        blur_face=options["blur_face"],
-        sex=plan.concerned["sex"],
-        age=plan.concerned["age"],
-    )
+    run = _Run(session, record, edits, workers, plan.concerned)
     record.reason = ""
     record.provenance = provenance
     try:
@@ -483,15 +429,21 @@ def _analyze(
         for step in outdated:
             _forget(record, step.name)
         # Of the second pose the fit tells itself, and says of which camera it is.
-        datasets = [
-            run[step.name]
-            for step in plan.steps
-            if step.file.endswith(".nc") and step.name != "second_pose"
-        ]
+        told = warnings_of(*(run[name] for name in _MAKE if name != "second_pose"))
+
+        def named(value: Any) -> Any:
+            return _by_its_name(value, session, record) if isinstance(value, str) else value
+
         record.warnings = [
-            Warned(code=found["code"], message=_by_its_name(found["message"], session, record))
-            for found in warnings_of(*datasets)
+            Warned(
+                found["code"],
+                named(found["message"]),
+                {name: named(value) for name, value in found.get("values", {}).items()},
+            )
+            for found in told
         ]
+        record.warnings = concerning(record, session.capture_quality(), run["metrics"])
+        record.verdict = verdict_of(session, run["metrics"], record).level
         record.state = "analyzed"
         _save(session, record)
         for step in STEPS:
@@ -512,8 +464,8 @@ def _analyze(
 
 def _by_its_name(message: str, session: StoredSession, record: SessionRecord) -> str:
     """Call the videos as their owner does: the stages know the session's copies only."""
-    videos = [record.video] if record.second_video is None else [record.video, record.second_video]
-    names = {video.file: video.original_name for video in videos}
+    videos = (record.video, record.second_video)
+    names = {video.file: video.original_name for video in videos if video is not None}
     copies = "|".join(re.escape(file) for file in names)
     folder = re.escape(str(session.folder))
     return re.sub(
@@ -525,10 +477,10 @@ def _perform(step: _Step, run: _Run) -> None:
     """Run one stage and put its result in its place."""
     target = run.session.folder / step.file
     if step.name == "annotated":
+        from mobility.kinematics.clean import on_own_sides
         from mobility.pipeline.overlay import annotate_video
 
-        # Those of a squat are the default.
-        shown: dict[str, Any] = {}
+        shown: dict[str, Any] = {}  # those of a squat are the default
         angles = run["angles"]
         if run.is_mobility:
             angles = documents.with_refused_joints(angles, run["metrics"])
@@ -537,12 +489,12 @@ def _perform(step: _Step, run: _Run) -> None:
             # The face is to be blurred wherever it was detected, so the pose
             # as it was detected, not the cleaned one.
             annotate_video(
-                run.video,
-                run["pose"],
+                run.session.video,
+                on_own_sides(run["pose"], run["fitted"]),
                 angles,
                 run["repetitions"],
                 hidden,
-                blur_face=run.blur_face,
+                blur_face=run.options["blur_face"],
                 **shown,
             )
     elif step.name == "table":
@@ -554,11 +506,12 @@ def _perform(step: _Step, run: _Run) -> None:
         from mobility.capture.quality import capture_quality
         from mobility.capture.video import probe
 
-        document = capture_quality(run["pose"], probe(run.video), run["fitted"])
-        if run.second_video is not None:
-            info = probe(run.second_video)
-            seen = capture_quality(run["second_pose"], info, run["fitted"], camera=1)
-            document = {**document, "second_camera": seen}
+        seen = None if run.pictures is None else run.pictures.result()
+        document = capture_quality(run["pose"], probe(run.session.video), run["fitted"], seen=seen)
+        if (video := run.session.second_video) is not None:
+            info = probe(video)
+            second = capture_quality(run["second_pose"], info, run["fitted"], camera=1)
+            document = {**document, "second_camera": second}
         write_json(target, document)
     else:
         result = _MAKE[step.name](run)
@@ -567,36 +520,49 @@ def _perform(step: _Step, run: _Run) -> None:
         run.results[step.name] = result
 
 
-def _pose(run: _Run) -> xr.Dataset:
-    from mobility.capture.pose import estimate_pose
+_LATER = (
+    *("scipy.interpolate", "scipy.signal", "scipy.ndimage", "cv2"),
+    *("mobility.kinematics.fit.entry", "mobility.capture.quality"),
+)
+"""What the stages after the pose import, in all in a second; the pose needs none of it."""
 
+
+def _import_later() -> None:
+    for name in _LATER:
+        with suppress(ImportError):  # the stage that needs it says so
+            import_module(name)
+
+
+def _pose(run: _Run) -> xr.Dataset:
     try:
-        found: xr.Dataset = estimate_pose(
-            run.video, workers=run.workers, subject=_of_whom(run, run.subject), model=run.model
-        )
-    except VideoError as error:
-        told, nobody, _ = str(error).partition("nobody was found in it")
-        if not (nobody and run.movement):
+        # The pose processes are at work, and this one waits.
+        with ThreadPoolExecutor(1) as meanwhile:
+            meanwhile.submit(_import_later)
+            return _estimated(run, run.session.video, run.options["subject"])
+    except NobodyFoundError:
+        if not run.options["movement"]:
             raise
         from mobility.assessment.movements import refusal_advice
 
-        raise VideoError(f"{told}{nobody}. {refusal_advice(run.movement)}") from None
-    return found
+        advice = refusal_advice(run.options["movement"])
+        name = run.session.video.name
+        raise NobodyFoundError(f"{name}: nobody was found in it. {advice}") from None
 
 
 def _second_pose(run: _Run) -> xr.Dataset:
+    video = run.session.second_video
+    assert video is not None
+    return _estimated(run, video, run.options["second_subject"])
+
+
+def _estimated(run: _Run, video: Path, place: Any) -> xr.Dataset:
     from mobility.capture.pose import estimate_pose
 
-    video = run.second_video
-    assert video is not None
-    return estimate_pose(
-        video, workers=run.workers, subject=_of_whom(run, run.second_subject), model=run.model
-    )
+    subject, model = _of_whom(run, place), run.options["model"]
+    return estimate_pose(video, workers=run.workers, subject=subject, model=model)
 
 
-def _of_whom(
-    run: _Run, point: tuple[float, float] | None
-) -> tuple[float, float] | Literal["moving"] | None:
+def _of_whom(run: _Run, place: Any) -> tuple[float, float] | Literal["moving"] | None:
     """Where nobody was pointed at, of single joints the one who moves one.
 
     Of ankle, trunk and neck nobody's way is followed: an arm of somebody else would decide.
@@ -604,20 +570,28 @@ def _of_whom(
     from mobility.assessment.movements import movement
     from mobility.capture.survey import FOLLOWED
 
-    said = [movement(run.movement)["joint"]] if run.movement else run.record.joints
-    follows = run.is_mobility and not FOLLOWED.isdisjoint(said)
-    return "moving" if point is None and follows else point
+    if place != "largest":
+        return place[0], place[1]
+    asked = run.options["movement"]
+    said = [movement(asked)["joint"]] if asked else run.record.joints
+    return "moving" if run.is_mobility and not FOLLOWED.isdisjoint(said) else None
 
 
 def _fitted(run: _Run) -> xr.Dataset:
+    from mobility.capture.quality import pictures
+    from mobility.capture.video import probe
     from mobility.kinematics.clean import clean_pose
 
-    if not run.fit:
+    # A decoder leaves Python to others.
+    aside = ThreadPoolExecutor(1)
+    run.pictures = aside.submit(pictures, probe(run.session.video), run["pose"])
+    aside.shutdown(wait=False)
+    if not run.options["fit"]:
         return clean_pose(run["pose"])
     from mobility.kinematics.fit.entry import VISIBILITY_THRESHOLD, fit_body
 
     # The fit weighs a landmark by its visibility, and needs the hidden side too.
-    names = ["pose"] if run.second_video is None else ["pose", "second_pose"]
+    names = ["pose"] if run.record.second_video is None else ["pose", "second_pose"]
     cleaned = [clean_pose(run[name], visibility_threshold=VISIBILITY_THRESHOLD) for name in names]
     planted: dict[str, Any] = {}
     if run.is_mobility:
@@ -633,14 +607,8 @@ def _fitted(run: _Run) -> xr.Dataset:
         videos = [video for video in (run.record.video, run.record.second_video) if video]
         found = read_calibration(copy).of([video.original_name for video in videos])
         cameras = {"calibration": replace(found, source=known.original_name)}
-    fitted: xr.Dataset = fit_body(
-        cleaned,
-        height_m=run.height_m,
-        field_of_view=run.field_of_view,
-        standing=run.standing,
-        **planted,
-        **cameras,
-    )
+    options = {name: run.options[name] for name in ("height_m", "field_of_view", "standing")}
+    fitted: xr.Dataset = fit_body(cleaned, **options, **planted, **cameras)
     return fitted
 
 
@@ -648,12 +616,12 @@ def _angles(run: _Run) -> xr.Dataset:
     from mobility.kinematics.angles import joint_angles, with_raw_angles
 
     limits: dict[str, Any] = {"in_picture": True} if run.is_mobility else {}
-    if run.is_mobility and run.fit:
+    if run.is_mobility and run.options["fit"]:
         from mobility.assessment.joint_courses import single_joint_limits
 
         limits["limits"] = single_joint_limits()
-    angles: xr.Dataset = joint_angles(run["fitted"], **limits)
-    if not run.keep_raw:
+    angles = joint_angles(run["fitted"], **limits)
+    if not run.options["keep_raw"]:
         return angles
     from mobility.kinematics.clean import clean_pose
 
@@ -661,19 +629,14 @@ def _angles(run: _Run) -> xr.Dataset:
 
 
 def _repetitions(run: _Run) -> xr.Dataset:
+    intervals = run.edits.current("repetitions")
     if run.is_mobility:
         from mobility.assessment.joint_mobility import joint_movements
 
-        moves: xr.Dataset = joint_movements(
-            run["fitted"],
-            run["angles"],
-            joints=tuple(run.record.joints),
-            movements=run.edits.current("repetitions"),
-        )
-        return moves
+        joints = tuple(run.record.joints)
+        return joint_movements(run["fitted"], run["angles"], joints=joints, movements=intervals)
     from mobility.kinematics.repetitions import find_repetitions, set_repetitions
 
-    intervals = run.edits.current("repetitions")
     if intervals is None:
         return find_repetitions(run["fitted"])
     return set_repetitions(run["fitted"], intervals)
@@ -683,26 +646,19 @@ def _metrics(run: _Run) -> xr.Dataset:
     if run.is_mobility:
         from mobility.assessment.joint_mobility import joint_mobility
 
-        found: xr.Dataset = joint_mobility(
+        return joint_mobility(
             run["fitted"],
             run["angles"],
             joints=tuple(run.record.joints),
-            sex=run.sex,
-            age=run.age,
-            movement=run.movement,
+            **{name: run.options[name] for name in ("sex", "age", "movement")},
             movements=run.edits.current("repetitions"),
         )
-        return found
     from mobility.assessment.overhead_squat import overhead_squat
 
     squat: xr.Dataset = overhead_squat(run["fitted"], run["angles"], run["repetitions"])
     if run["repetitions"].sizes["rep"] or not (moved := _joints_that_move(run["fitted"])):
         return squat
-    text = (
-        f"No squat was found. A joint moves ({', '.join(moved)}): run again with --exercise "
-        "joint-angle-mobility."
-    )
-    warning = {"code": "no_squat", "message": text}
+    warning = tables.warning("warnings.no_squat", joints=", ".join(moved))
     return with_history(squat, "no_squat", {"joints": moved}, warnings=[warning])
 
 
@@ -743,21 +699,12 @@ def _steps(record: SessionRecord) -> list[_Step]:
     ]
 
 
-def _video_of(step: _Step, record: SessionRecord) -> VideoFile:
-    second = record.second_video
-    return record.video if step.name == "pose" or second is None else second
-
-
 def _place(
     subject: tuple[float, float] | Literal["largest"] | None, *, what: str
 ) -> list[float] | str | None:
     if not isinstance(subject, tuple):
         return subject
     return list(check_point(subject, what=f"{what} {subject}"))
-
-
-def _point(place: Any) -> tuple[float, float] | None:
-    return None if place == "largest" else (place[0], place[1])
 
 
 def _step(name: str) -> _Step:
@@ -770,11 +717,12 @@ def _keys(
     """Key of each stage under the present inputs."""
     keys: dict[str, str] = {}
     for step in _steps(record):
+        second = record.second_video if step.name == "second_pose" else None
         keys[step.name] = _digest(
             {
                 "stage": step.name,
                 "needs": [keys[name] for name in step.needs],
-                "video": [] if step.needs else [_video_of(step, record).sha256, model_sha256],
+                "video": [] if step.needs else [(second or record.video).sha256, model_sha256],
                 "options": {name: options[name] for name in step.options},
                 "edits": {name: edits.current(name) for name in step.edits},
                 "code": code_digest() if step.needs else capture_digest(),
@@ -814,7 +762,7 @@ def give_up(session: StoredSession, reason: str) -> None:
     Raises
     ------
     StorageError
-        The session is being analyzed, or cannot be written.
+        The session is being analysed, or cannot be written.
     """
     with session.store.session_locked(session.id, what=f"session {session.id}", wait_s=10):
         record = session.record

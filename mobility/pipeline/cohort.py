@@ -14,11 +14,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mobility.assessment.verdict import Verdict, judge
 from mobility.documents import fill as documents
+from mobility.documents.verdicts import verdict_in_joints
 from mobility.errors import BadInputError, MobilityError
+from mobility.kinematics.expected_error import MDC95
 from mobility.options import likely
 from mobility.pipeline.analysis import is_current
-from mobility.pipeline.metrics_table import Z95, as_table, metrics_table, read_metrics_table
+from mobility.pipeline.metrics_table import (
+    NUMBERS,
+    as_table,
+    as_texts,
+    metrics_table,
+    read_metrics_table,
+)
 from mobility.sessions.files import atomic, make_folder, writing
 from mobility.sessions.notebooks import GROUPED_BY
 from mobility.sessions.record import EXERCISES
@@ -51,7 +60,6 @@ ANONYMOUS = "anonymous"
 _NUMBERS = {**dict.fromkeys(("age", "height_m", "weight_kg"), "float64"), "cameras": "Int64"}
 """Columns of a session that are no texts."""
 _BANDS_OF_NUMBERS = 3
-_WORST_FIRST = ("unusable", "poor", "ok")
 
 
 def to_dataframe(sessions: Iterable[StoredSession]) -> pd.DataFrame:
@@ -70,7 +78,8 @@ def to_dataframe(sessions: Iterable[StoredSession]) -> pd.DataFrame:
         ``session_id``, ``user_id``, ``date`` (UTC), ``exercise``, ``state``; of the participant
         ``sex``, ``age`` (years; from a birth year, that in which it is completed), ``height_m``,
         ``weight_kg``, but neither name nor e-mail address; ``view`` of the camera, ``recording``
-        (the worst verdict on it), ``cameras`` (their number), ``method`` of the pose, ``software``
+        (level of the verdict on it: "good", "limited", "not_this_exercise", "unusable"),
+        ``cameras`` (their number), ``method`` of the pose, ``software``
         (version, and "outdated" where other code or another record of the participant was used).
 
         ``metric``, of what it is (``quantity``) and which number of it (``kind``, as in
@@ -79,7 +88,8 @@ def to_dataframe(sessions: Iterable[StoredSession]) -> pd.DataFrame:
         ``item`` (what else the value is of, such as a part of an index, or empty); ``value``,
         ``sd`` of its error, ``lower`` and ``upper`` limit of its 95 % interval, ``units``,
         ``text`` where the metric is a text, ``reason`` where there is no value, ``long_name``,
-        ``group`` of the report, ``version`` of an index.
+        ``group`` of the report, ``version`` of an index. What the verdict on the recording rules
+        out has no value, as on its page, and why in ``reason``.
 
         A session without metrics has one row, without metric, that says why in ``reason``.
         Texts are categories.
@@ -90,8 +100,10 @@ def to_dataframe(sessions: Iterable[StoredSession]) -> pd.DataFrame:
     told, measured = [], [as_table([])]
     for session in sessions:
         record = session.record
-        told.append(_of_session(session, record))
-        measured.append(_measured(session, record))
+        found, quality = _measured(session, record), _quality(session)
+        verdict = _verdict_on(session, record, quality, found)
+        told.append(_of_session(session, record, quality, verdict))
+        measured.append(found if verdict is None else _without_ruled_out(found, verdict))
     rows = [table.num_rows for table in measured[1:]]
     # A code for each text: millions of rows fit into memory, and are found quickly.
     whole = pa.concat_tables(measured, promote_options="default").unify_dictionaries()
@@ -115,13 +127,6 @@ def to_dataframe(sessions: Iterable[StoredSession]) -> pd.DataFrame:
 def write_table(frame: pd.DataFrame, path: str | os.PathLike[str]) -> Path:
     """Write a table as CSV or Parquet, by the ending of `path`; whole or not at all.
 
-    Parameters
-    ----------
-    frame
-        Of :func:`to_dataframe`, or made from it.
-    path
-        Ends with ``.csv`` or ``.parquet``; its folder is made if absent.
-
     Raises
     ------
     BadInputError
@@ -131,7 +136,7 @@ def write_table(frame: pd.DataFrame, path: str | os.PathLike[str]) -> Path:
     """
     target = Path(path)
     if target.suffix not in (".csv", ".parquet"):
-        raise BadInputError(f"{target}: a table is written as .csv or .parquet")
+        raise BadInputError(f"{target}: name a file that ends in .csv or .parquet")
     with writing(target.parent):
         make_folder(target.parent)
     with atomic(target) as hidden:
@@ -239,7 +244,7 @@ def changes(frame: pd.DataFrame, metric: str, *, sem: float | None = None) -> pd
     import pandas as pd
 
     if sem is not None and not (math.isfinite(sem) and sem > 0):
-        raise BadInputError(f"sem {sem}: a standard error of measurement is positive")
+        raise BadInputError(f"sem {sem}: a standard error of measurement must be positive")
     rows = of_metric(frame, metric)
     rows = rows[rows["value"].notna() & rows["user_id"].ne(ANONYMOUS)]
     rows = rows.sort_values(["user_id", "side"], kind="stable", ignore_index=True)
@@ -252,11 +257,11 @@ def changes(frame: pd.DataFrame, metric: str, *, sem: float | None = None) -> pd
     else:
         error = pd.Series(sem, index=rows.index)
     table = rows[["user_id", "side", "session_id", "date", "view", "value", "sd", "units"]].assign(
-        mdc95=Z95 * math.sqrt(2) * error, change=rows["value"] - own.transform("first")
+        mdc95=MDC95 * error, change=rows["value"] - own.transform("first")
     )
-    is_first = own.cumcount() == 0
-    told = zip(is_first, table["change"], table["mdc95"], strict=True)
-    verdicts = ["first" if first else _verdict(change, mdc) for first, change, mdc in told]
+    change, mdc = table["change"], table["mdc95"]
+    rules = [own.cumcount() == 0, ~np.isfinite(mdc), change.abs() <= mdc, change > 0]
+    verdicts = np.select(rules, ["first", "error unknown", "within error", "larger"], "smaller")
     table = table.assign(verdict=pd.Series(verdicts, dtype="object"))
     return table[own.transform("size") >= 2].reset_index(drop=True)
 
@@ -268,10 +273,8 @@ def by_group(frame: pd.DataFrame, metric: str, group_by: str) -> pd.DataFrame:
 
     Parameters
     ----------
-    frame
-        Of :func:`to_dataframe`.
-    metric
-        A metric of the table.
+    frame, metric
+        As of :func:`changes`.
     group_by
         "age_band", or a column that is the same for all rows of a session ("sex", "view", ...).
         Numbers ("height_m") are cut into three bands with about as many sessions in each.
@@ -282,11 +285,6 @@ def by_group(frame: pd.DataFrame, metric: str, group_by: str) -> pd.DataFrame:
         ``group`` (ordered), ``user_id``, ``side``, ``value``, ``sessions`` (their number),
         ``units``. Whoever lacks the field is in the group "not known". Each session of
         "anonymous" counts as another person.
-
-    Raises
-    ------
-    BadInputError
-        The table cannot be grouped by this.
     """
     import pandas as pd
 
@@ -338,7 +336,7 @@ def check_metrics(sessions: Iterable[StoredSession], metrics: Sequence[str]) -> 
             return
     for name in metrics:
         if not known:
-            raise BadInputError(f"metrics {name!r}: no session is analysed that could have it")
+            raise BadInputError(f"metrics {name!r}: no session has metrics yet; analyse one first")
         if name not in known:
             raise BadInputError(f"metrics {name!r}: no session has it{likely(name, known)}")
 
@@ -354,19 +352,8 @@ def describe_groups(values: pd.DataFrame) -> pd.DataFrame:
     for (group, side), own in values.groupby(["group", "side"], observed=True):
         value = own["value"].to_numpy()
         quartiles = np.quantile(value, [0.25, 0.75]) if value.size >= 4 else (math.nan, math.nan)
-        rows.append(
-            {
-                "group": group,
-                "side": side,
-                "people": value.size,
-                "sessions": int(own["sessions"].sum()),
-                "median": np.median(value),
-                "lower quartile": quartiles[0],
-                "upper quartile": quartiles[1],
-                "least": value.min(),
-                "greatest": value.max(),
-            }
-        )
+        row = [group, side, value.size, int(own["sessions"].sum()), np.median(value)]
+        rows.append([*row, *quartiles, value.min(), value.max()])
     columns = ["group", "side", "people", "sessions", "median"]
     columns += ["lower quartile", "upper quartile", "least", "greatest"]
     return pd.DataFrame(rows, columns=columns)
@@ -387,16 +374,67 @@ def _measured(session: StoredSession, record: SessionRecord) -> pa.Table:
     return found if found.num_rows else as_table([{"reason": "its metrics are empty"}])
 
 
-def _software(session: StoredSession, record: SessionRecord) -> str | None:
-    """Version that analysed a session, and whether its code or its data were others than now."""
-    if record.provenance is None:
+def _quality(session: StoredSession) -> Mapping[str, Any]:
+    """Read the checks of a recording; none where they are absent or damaged."""
+    try:
+        return session.capture_quality()
+    except MobilityError:
+        return {}
+
+
+def _verdict_on(
+    session: StoredSession, record: SessionRecord, quality: Mapping[str, Any], found: pa.Table
+) -> Verdict | None:
+    """Say what a recording is good for, as its page does; None where nothing is known of it."""
+    import pyarrow.compute as pc
+    import xarray as xr
+
+    if record.exercise != "Overhead Squat":
+        with suppress(MobilityError):
+            joints = session.metrics()
+            if "shown" in joints:  # not of older code
+                return verdict_in_joints(quality, joints, session.fitted(), record.warnings)
         return None
-    version = record.provenance.versions.get("mobility", "")
-    return version if is_current(session) else f"{version}, outdated"
+    # The metrics themselves are slow to read, and of them only this is asked.
+    counts = found.filter(pc.equal(found["metric"], "accepted_repetitions"))["value"].to_pylist()
+    if not counts and not quality:
+        return None
+    metrics = xr.Dataset({"accepted_repetitions": counts[0]}) if counts else None
+    return judge(record.warnings, quality, metrics)
 
 
-def _of_session(session: StoredSession, record: SessionRecord) -> dict[str, Any]:
+def _without_ruled_out(found: pa.Table, verdict: Verdict) -> pa.Table:
+    """Leave out what the verdict rules out, and say why."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not verdict.rules_out:
+        return found
+    quantity = "quantity" if "quantity" in found.column_names else "metric"  # of older code
+    items = list(zip(found[quantity].to_pylist(), found["item"].to_pylist(), strict=True))
+    # A row without a name says that there are no metrics at all.
+    why = {each: verdict.why_without(*each) if each[0] else "" for each in set(items)}
+    reasons = [why[each] for each in items]
+    out = pa.array([bool(reason) for reason in reasons])
+    kept = zip(reasons, found["reason"].to_pylist(), strict=True)
+    changed = {name: pc.if_else(out, math.nan, found[name]) for name in NUMBERS}
+    changed["reason"] = as_texts([reason or own for reason, own in kept])
+    for name, column in changed.items():
+        found = found.set_column(found.schema.get_field_index(name), name, column)
+    return found
+
+
+def _of_session(
+    session: StoredSession,
+    record: SessionRecord,
+    quality: Mapping[str, Any],
+    verdict: Verdict | None,
+) -> dict[str, Any]:
     """Collect what is the same for every row of a session."""
+    software = None
+    if record.provenance is not None:
+        software = record.provenance.versions.get("mobility", "")
+        software += "" if is_current(session) else ", outdated"
     row: dict[str, Any] = {
         "session_id": session.id,
         "user_id": record.user_id,
@@ -404,27 +442,17 @@ def _of_session(session: StoredSession, record: SessionRecord) -> dict[str, Any]
         "exercise": record.exercise,
         "state": record.state,
         "cameras": 1 if record.second_video is None else 2,
-        "software": _software(session, record),
+        "software": software,
     }
     try:
         participant = session.participant
     except MobilityError:  # a damaged record of a person loses nothing of the session
         participant = None
     if participant is not None:
-        row |= {
-            "sex": participant.sex,
-            "age": documents.age_at(record.created_at, participant),
-            "height_m": participant.height_m,
-            "weight_kg": participant.weight_kg,
-        }
-    try:
-        quality = session.capture_quality()
-    except MobilityError:
-        return row
-    checks = [check for check in quality.values() if isinstance(check, Mapping)]
-    verdicts = {check.get("verdict") for check in checks}
+        row |= {name: getattr(participant, name) for name in ("sex", "height_m", "weight_kg")}
+        row["age"] = documents.age_at(record.created_at, participant)
     row["view"] = (quality.get("view") or {}).get("name")
-    row["recording"] = next((worst for worst in _WORST_FIRST if worst in verdicts), None)
+    row["recording"] = None if verdict is None else verdict.level
     return row
 
 
@@ -432,14 +460,6 @@ def _in_words(rows: pd.DataFrame) -> pd.DataFrame:
     """Few rows of the table with their texts as such, not as categories of the whole."""
     coded = rows.select_dtypes("category").columns
     return rows.astype(dict.fromkeys(coded, "str"))
-
-
-def _verdict(change: float, mdc: float) -> str:
-    if not math.isfinite(mdc):
-        return "error unknown"
-    if abs(change) <= mdc:
-        return "within error"
-    return "larger" if change > 0 else "smaller"
 
 
 def _groups(frame: pd.DataFrame, group_by: str) -> pd.Series:
@@ -456,9 +476,8 @@ def _groups(frame: pd.DataFrame, group_by: str) -> pd.Series:
     else:
         text = sessions[group_by].astype("str")
         groups = text.where(text.ne(""), UNKNOWN).astype("category")
-        last = [name for name in groups.cat.categories if name == UNKNOWN]
-        names = [name for name in groups.cat.categories if name != UNKNOWN]
-        return groups.cat.reorder_categories([*names, *last], ordered=True)
+        names = sorted(groups.cat.categories, key=lambda name: (name == UNKNOWN, name))
+        return groups.cat.reorder_categories(names, ordered=True)
     return groups.cat.add_categories([UNKNOWN]).fillna(UNKNOWN)
 
 
@@ -468,14 +487,9 @@ def _bands(values: pd.Series) -> pd.Series:
 
     known = values.dropna()
     if known.nunique() <= _BANDS_OF_NUMBERS:
-        return pd.Series(
-            pd.Categorical(
-                values.map("{:g}".format, na_action="ignore"),
-                categories=[f"{v:g}" for v in sorted(known.unique())],
-                ordered=True,
-            ),
-            index=values.index,
-        )
+        names = [f"{v:g}" for v in sorted(known.unique())]
+        texts = values.map("{:g}".format, na_action="ignore")
+        return texts.astype(pd.CategoricalDtype(names, ordered=True))
     cut = pd.qcut(values, _BANDS_OF_NUMBERS, duplicates="drop")
     ends = values.groupby(cut, observed=True).agg(["min", "max"])
     return cut.cat.rename_categories(

@@ -3,27 +3,16 @@
 from __future__ import annotations
 
 import datetime
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from mobility.documents import fill
-from mobility.errors import (
-    BadInputError,
-)
-from mobility.options import check_point, check_times
+from mobility.errors import BadInputError
+from mobility.options import check_intervals, check_point
 from mobility.pipeline.analysis import forget_edited
-from mobility.sessions.files import (
-    check_name,
-    sweep,
-    write_json,
-)
-from mobility.sessions.record import (
-    Edit,
-    Edits,
-    Side,
-)
+from mobility.sessions.files import check_name, sweep, write_json
+from mobility.sessions.record import Edit, Edits, Side
 from mobility.sessions.stored import StoredSession, current_user
 
 
@@ -37,18 +26,13 @@ def set_repetitions(
     Parameters
     ----------
     intervals
-        ``start``, ``bottom`` (of a movement its turn) and ``end`` of each, in
-        seconds of the video, in order and without overlap; of a movement also
-        ``joints``, as :func:`mobility.assessment.joint_excursions.checked_movements`
-        takes them. None goes back to what the analysis finds.
+        ``start``, ``bottom`` (of a movement its turn) and ``end`` of each, in seconds of the video,
+        in order and without overlap; of a movement also ``joints``. What they must be, and is
+        refused else (BadInputError): :func:`mobility.kinematics.repetitions.set_repetitions`,
+        :func:`mobility.assessment.joint_excursions.checked_movements`. None goes back to what the
+        analysis finds.
     by
         Who says so; by default the user of this computer.
-
-    Raises
-    ------
-    BadInputError
-        Of what :func:`mobility.kinematics.repetitions.set_repetitions` refuses, or
-        :func:`mobility.assessment.joint_excursions.checked_movements`.
     """
     record = session.record
     after: list[dict[str, Any]] | None = None
@@ -61,7 +45,7 @@ def set_repetitions(
         if {"fitted", "angles"} <= record.stages.keys():
             joint_movements(session.fitted(), session.angles(), joints=joints, movements=after)
     elif intervals is not None:
-        after = _intervals(intervals)
+        after = check_intervals(intervals)
         if "fitted" in record.stages:
             from mobility.kinematics.repetitions import set_repetitions
 
@@ -78,23 +62,17 @@ def set_subject(
 ) -> None:
     """Say by hand where the person to measure is; the next analysis begins anew.
 
-    Parameters
-    ----------
-    point
-        x and y in pixels, as the option ``subject`` of
-        :func:`mobility.capture.pose.estimate_pose`; None undoes it.
-    second_camera
-        Whether it is a point in the video of the second camera.
-    by
-        As for :func:`set_repetitions`.
+    `point` is as the option ``subject`` of :func:`mobility.capture.pose.estimate_pose`, None undoes
+    it; `by` as for :func:`set_repetitions`.
     """
+    from mobility.capture.video import probe
+
     after = None
     video = session.second_video if second_camera else session.video
     if video is None:
         raise BadInputError(f"session {session.id}: has no second video")
     if point is not None:
         x, y = check_point(point, what=f"subject {point}")
-        from mobility.capture.video import probe
 
         size = probe(video)
         if x >= size.width or y >= size.height:
@@ -117,12 +95,7 @@ def set_camera_side(session: StoredSession, side: Side | None, *, by: str | None
 def unless_refused(session: StoredSession) -> Iterator[None]:
     """Take back what was corrected inside, where it or its analysis is refused.
 
-    The results from before hold again, as far as they were not replaced.
-
-    Raises
-    ------
-    BadInputError
-        The refusal, passed on.
+    The results from before hold again, as far as they were not replaced; the refusal is passed on.
     """
     edits, record = session.edits(), session.record
     try:
@@ -179,20 +152,3 @@ def _before(session: StoredSession, kind: str, edits: Edits) -> Any:
         for row in fill.repetition_rows(session.repetitions())
         if row["accepted"]
     ]
-
-
-def _intervals(given: Any) -> list[dict[str, float]]:
-    last = 0.0
-    intervals = []
-    if not isinstance(given, Sequence):
-        raise BadInputError("repetitions: must be a list of start, bottom and end, in seconds")
-    for number, interval in enumerate(given, start=1):
-        start, bottom, end = check_times(interval, what=f"repetition {number}")
-        if not (math.isfinite(end) and last <= start < bottom < end):
-            raise BadInputError(
-                f"repetition {number} from {start} over {bottom} to {end} s: must begin at "
-                f"{last} s or later, and have its bottom before its end"
-            )
-        intervals.append({"start": start, "bottom": bottom, "end": end})
-        last = end
-    return intervals

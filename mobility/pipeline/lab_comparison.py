@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
+from mobility import tables
 from mobility.errors import BadInputError, MobilityError, NotFoundError
 from mobility.options import Strict, checked, likely
 from mobility.options import validate as checked_model
@@ -48,9 +49,6 @@ if TYPE_CHECKING:
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
-"""Largest mean difference that does not matter, where none is chosen: errors of more than 5 degrees
-can mislead a clinical decision (McGinley et al. 2009, Gait Posture 29:360)."""
-
 MOST_SHOWN = 4
 """Most trials of a study whose curves over time are shown."""
 
@@ -60,18 +58,15 @@ _CURVES, _AGREEMENT, _DOCUMENT = "curves.nc", "agreement.nc", "validation.json"
 
 @dataclass(frozen=True)
 class Validation:
-    """A comparison of a session with lab data, as it is stored.
+    """A comparison of a session with lab data, as it is stored in a folder.
 
-    Attributes
-    ----------
-    folder
-        Where it is.
-    document
-        The JSON document: lag, statistics of the primary comparison, files, warnings.
+    The document has lag, statistics of the primary comparison, files and warnings.
     """
 
     folder: Path
     document: dict[str, Any]
+    held: tuple[xr.Dataset, xr.Dataset] | None = None
+    """Curves and agreement, where their files are gone."""
 
     @property
     def name(self) -> str:
@@ -80,11 +75,11 @@ class Validation:
 
     def curves(self) -> dict[str, xr.Dataset]:
         """Angles of video and lab at the times of the video, degrees, by the name of the trial."""
-        return {self.name: read_dataset(self.folder / _CURVES)}
+        return {self.name: self.held[0] if self.held else read_dataset(self.folder / _CURVES)}
 
     def agreement(self) -> xr.Dataset:
         """Statistics of all comparisons, see :mod:`mobility.validation.agreement`."""
-        return read_dataset(self.folder / _AGREEMENT)
+        return self.held[1] if self.held else read_dataset(self.folder / _AGREEMENT)
 
 
 @checked
@@ -100,7 +95,6 @@ def validate(
     margin_deg: Positive | None = None,
     lag_s: Finite | None = None,
     max_lag_s: Positive | None = None,
-    drift: bool = False,
     name: str | None = None,
     folder: str | os.PathLike[str] | None = None,
 ) -> Validation:
@@ -127,8 +121,6 @@ def validate(
         To be added to video time to get lab time, where it is known otherwise.
     max_lag_s
         Largest lag that is possible.
-    drift
-        Whether the clocks may run at different speeds.
     name
         Of the comparison; by default that of the lab file.
     folder
@@ -169,7 +161,6 @@ def validate(
         margin_deg=margin_deg,
         lag_s=lag_s,
         max_lag_s=max_lag_s,
-        drift=drift,
     )
     document = {
         "schema_version": SCHEMA_VERSION,
@@ -183,22 +174,15 @@ def validate(
         if reference.pose is None
         else json.loads(reference.pose.attrs["joint_centres"]),
         "lag_s": trial.sync.lag_s,
-        "lag_sd_s": _number(trial.sync.lag_sd_s),
+        "lag_sd_s": _json(trial.sync.lag_sd_s),
         "synchronisation": trial.sync.document(),
         "margin_deg": margin_deg,
         "definition_differences": dict(reference.differences),
-        "primary": str(trial.agreement.attrs["primary"]),
-        "angles": statistics(trial.agreement, str(trial.agreement.attrs["primary"])),
-        "comparisons": {
-            str(comparison): statistics(trial.agreement, str(comparison))
-            for comparison in trial.agreement["comparison"].values
-            if comparison != trial.agreement.attrs["primary"]
-        },
+        **_all_statistics(trial.agreement),
         "warnings": [dict(warning) for warning in trial.warnings],
         "versions": dict(package_versions()),
     }
-    target = (Path(folder) if folder is not None else session.folder / "validation") / called
-    target = target.absolute()
+    target = Path(folder or session.folder / "validation").absolute() / called
 
     def write() -> None:
         with writing(target):
@@ -225,7 +209,7 @@ def validations(
     """Comparisons with lab data that are stored of a session, by name."""
     if folder is None:
         session.store.fetch_below(session.id, "validation")
-    place = Path(folder) if folder is not None else session.folder / "validation"
+    place = Path(folder or session.folder / "validation")
     found = sorted(place.glob(f"[!.]*/{_DOCUMENT}"))
     return [Validation(file.parent, read_json(file)) for file in found]
 
@@ -234,14 +218,13 @@ def validation(
     session: StoredSession, name: str, *, folder: str | os.PathLike[str] | None = None
 ) -> Validation:
     """One stored comparison."""
-    known = validations(session, folder=folder)
-    for one in known:
-        if one.name == name:
-            return one
-    raise NotFoundError(
-        f"session {session.id}: no comparison '{name}' with lab data"
-        f"{likely(name, [one.name for one in known]) or '; make it with: mobility validate'}"
-    )
+    known = {one.name: one for one in validations(session, folder=folder)}
+    if name not in known:
+        raise NotFoundError(
+            f"session {session.id}: no comparison '{name}' with lab data"
+            f"{likely(name, known) or '; make it with: mobility validate'}"
+        )
+    return known[name]
 
 
 def open_comparison(
@@ -254,18 +237,9 @@ def open_comparison(
 ) -> Validation | Study:
     """Find what a report is on: a comparison of a session, a study, or the demo.
 
-    Parameters
-    ----------
-    store
-        Folder or URL of the sessions.
-    session_id
-        The session; empty is the demo.
-    comparison
-        Name of its comparison; may be empty where there is only one.
-    folder
-        Where its comparisons are, if not in the session.
-    study
-        Folder of a study; then there is no session.
+    Without `session_id` it is the demo; `comparison` may be empty where there is only one; `folder`
+    is where its comparisons are, if not in the session. With the folder of a `study` there is no
+    session.
 
     Raises
     ------
@@ -297,11 +271,7 @@ def open_comparison(
 def _warned_if_stale(session: StoredSession, known: Validation) -> Validation:
     if not is_stale(session, known):
         return known
-    message = (
-        "Since this comparison was made the session was analysed anew or corrected, or the code "
-        "of mobility changed, so that it may no longer hold: make it again with mobility validate."
-    )
-    warnings = [{"code": "stale", "message": message}, *known.document["warnings"]]
+    warnings = [tables.warning("warnings.stale"), *known.document["warnings"]]
     return replace(known, document={**known.document, "warnings": warnings})
 
 
@@ -310,27 +280,12 @@ def demo_validation(store: SessionStore[Any]) -> Validation:
     from mobility.validation.export import write_trc
 
     session = store.demo("Overhead Squat")
-    truth = session.folder / "truth.nc"
     with scratch("demo") as place:
-        known = read_dataset(truth)
+        known = read_dataset(session.folder / "truth.nc")
         late = known.assign_coords(time=known["time"] + 0.25)
         write_trc(late, place / "truth.trc")
         made = validate(session, place / "truth.trc", folder=place / "kept")
-        return _Held(made.folder, made.document, made.curves(), made.agreement())
-
-
-@dataclass(frozen=True)
-class _Held(Validation):
-    """A comparison whose files are gone."""
-
-    held_curves: dict[str, xr.Dataset]
-    held_agreement: xr.Dataset
-
-    def curves(self) -> dict[str, xr.Dataset]:
-        return self.held_curves
-
-    def agreement(self) -> xr.Dataset:
-        return self.held_agreement
+        return replace(made, held=(made.curves()[made.name], made.agreement()))
 
 
 class StudyRow(Strict):
@@ -347,14 +302,9 @@ class StudyRow(Strict):
 
 @dataclass(frozen=True)
 class Study:
-    """Many trials compared with lab data, with the statistics across participants.
+    """Many trials compared with lab data, with the statistics across participants, in a folder.
 
-    Attributes
-    ----------
-    folder
-        Where its files are.
-    document
-        The JSON document: trials, failures, statistics.
+    The document has trials, failures and statistics.
     """
 
     folder: Path
@@ -397,11 +347,7 @@ class StudyResult:
 def read_study(path: str | os.PathLike[str]) -> list[StudyRow]:
     """Read the list of a study, a CSV with a header.
 
-    Parameters
-    ----------
-    path
-        Columns ``session`` and ``lab_file``, and any of ``participant``, ``condition``,
-        ``static``, ``mapping``, ``lab_angles``. Paths are taken from the folder of this file.
+    The columns are those of :class:`StudyRow`; paths are taken from the folder of the file.
 
     Raises
     ------
@@ -456,29 +402,17 @@ def run_study(
     *,
     margin_deg: Positive | None = None,
     max_lag_s: Positive | None = None,
-    drift: bool = False,
 ) -> StudyResult:
     """Compare every trial of a study with its lab file, and all together across participants.
 
-    Parameters
-    ----------
-    store
-        Where the sessions are; each keeps its own comparison.
-    study
-        The list, see :func:`read_study`.
-    margin_deg, max_lag_s, drift
-        As for :func:`validate`.
-
-    Returns
-    -------
-    StudyResult
-        A trial that fails is listed with the reason and does not stop the others. `agreement` is
-        None where all failed; by condition the statistics are there where there are several.
+    Each session keeps its own comparison; the options are those of :func:`validate`. A trial that
+    fails is listed with the reason and does not stop the others; where all failed there is no
+    `agreement`. By condition the statistics are there where there are several.
 
     Raises
     ------
     BadInputError
-        The list cannot be used.
+        The list (:func:`read_study`) cannot be used.
     """
     file = Path(study)
     rows = read_study(file)
@@ -487,17 +421,17 @@ def run_study(
     failed: list[dict[str, Any]] = []
     with progress_bar("trials", total=len(rows), unit="trial") as bar:
         for number, row in enumerate(rows, start=1):
+            there = file.parent / row.mapping  # else it is the name of a built-in one
             try:
                 session = store.session(row.session)
                 made = validate(
                     session,
-                    _beside(file, row.lab_file),
-                    static=_beside(file, row.static) if row.static else None,
-                    lab_angles=_beside(file, row.lab_angles) if row.lab_angles else None,
-                    mapping=_mapping_beside(file, row.mapping) if row.mapping else None,
+                    file.parent / row.lab_file,
+                    static=file.parent / row.static if row.static else None,
+                    lab_angles=file.parent / row.lab_angles if row.lab_angles else None,
+                    mapping=(there if there.is_file() else row.mapping) if row.mapping else None,
                     margin_deg=margin_deg,
                     max_lag_s=max_lag_s,
-                    drift=drift,
                 )
                 done.append((row, row.participant or session.record.user_id, made))
             except MobilityError as error:
@@ -532,21 +466,13 @@ def run_study(
     whole = _pooled(curves, people, margin_deg)
     conditions = {}
     named = list(dict.fromkeys(row.condition for row, _, _ in done))
-    if len(named) > 1:
-        for condition in named:
-            of = [i for i, (row, _, _) in enumerate(done) if row.condition == condition]
-            conditions[condition or "none"] = _pooled(
-                [curves[i] for i in of], [people[i] for i in of], margin_deg
-            ).assign_attrs(condition=condition or "none")
-    primary = str(whole.attrs["primary"])
+    for condition in named if len(named) > 1 else []:
+        of = [i for i, (row, _, _) in enumerate(done) if row.condition == condition]
+        conditions[condition or "none"] = _pooled(
+            [curves[i] for i in of], [people[i] for i in of], margin_deg
+        ).assign_attrs(condition=condition or "none")
     document |= {
-        "primary": primary,
-        "angles": statistics(whole, primary),
-        "comparisons": {
-            str(name): statistics(whole, str(name))
-            for name in whole["comparison"].values
-            if name != primary
-        },
+        **_all_statistics(whole),
         "conditions": {
             name: statistics(one, str(one.attrs["primary"])) for name, one in conditions.items()
         },
@@ -555,10 +481,10 @@ def run_study(
             for one in curves
             for angle, text in json.loads(one.attrs["definition_differences"]).items()
         },
-        "warnings": [{"code": "trial_failed", "message": _told(one)} for one in failed]
+        "warnings": [tables.warning("warnings.trial_failed", **one) for one in failed]
         + [dict(w) for w in warnings_of(whole)]
         + [
-            {"code": w["code"], "message": f"{made.document['session_id']}: {w['message']}"}
+            {**w, "message": f"{made.document['session_id']}: {w['message']}"}
             for _, _, made in done
             for w in made.document["warnings"]
         ],
@@ -582,7 +508,7 @@ def _people_are_told_apart(store: SessionStore[Any], rows: Sequence[StudyRow], f
     for number, row in enumerate(rows, start=1):
         where = f"study {file.name}, row {number}"
         if (row.session, row.lab_file) in seen:
-            raise BadInputError(f"{where}: session {row.session} and its lab file are there twice")
+            raise BadInputError(f"{where}: session {row.session} and its lab file are listed twice")
         seen.add((row.session, row.lab_file))
         try:
             person = row.participant or store.session(row.session).record.user_id
@@ -590,12 +516,12 @@ def _people_are_told_apart(store: SessionStore[Any], rows: Sequence[StudyRow], f
             continue
         if not row.participant and person == ANONYMOUS and len(rows) > 1:
             raise BadInputError(
-                f"{where}: session {row.session} is of nobody by name; name the participant in the "
-                "column participant, so that it is known which trials are of one person"
+                f"{where}: session {row.session} is anonymous; fill in the column participant, "
+                "which says which trials are of the same person"
             )
         if whose.setdefault(row.session, person) != person:
             raise BadInputError(
-                f"{where}: session {row.session} is of {whose[row.session]} in another row"
+                f"{where}: session {row.session} belongs to {whose[row.session]} in another row"
             )
 
 
@@ -604,10 +530,6 @@ def _without_places(message: str, store: SessionStore[Any], study: Path) -> str:
     for place in (store.path.absolute(), study.parent.absolute(), store.path):
         message = message.replace(f"{place}{os.sep}", "").replace(f"{place}", place.name)
     return message
-
-
-def _told(failed: Mapping[str, Any]) -> str:
-    return f"Trial {failed['row']} (session {failed['session']}) is left out: {failed['error']}"
 
 
 def _pooled(
@@ -622,19 +544,18 @@ def _pooled(
         pairs = []
         for one in curves:
             there = [str(e) for e in one["estimator"].values]
-            video = angles_of(one, comparison.measured if comparison.measured in there else "")
-            lab = angles_of(one, comparison.reference if comparison.reference in there else "")
-            pairs.append((video, lab))
+            wanted = (comparison.measured, comparison.reference)
+            pairs.append([angles_of(one, each if each in there else "") for each in wanted])
         common = sorted({str(name) for v, r in pairs for name in v.data_vars if name in r})
         if not common:
             continue
-        filled = [
-            (_filled(v, common, one), _filled(r, common, one))
-            for (v, r), one in zip(pairs, curves, strict=True)
-        ]
+        video, lab = (
+            [_filled(each, common, one) for each, one in zip(side, curves, strict=True)]
+            for side in zip(*pairs, strict=True)
+        )
         found[comparison.name] = agreement(
-            [v for v, _ in filled],
-            [r for _, r in filled],
+            video,
+            lab,
             [repetitions_of(one) for one in curves],
             participants=list(participants),
             margin_deg=margin_deg,
@@ -654,19 +575,16 @@ def _filled(angles: xr.Dataset, names: Sequence[str], curves: xr.Dataset) -> xr.
     return angles.assign(missing).assign_coords(time=curves["time"])
 
 
-def _beside(study: Path, name: str) -> Path:
-    return study.parent / name
-
-
-def _mapping_beside(study: Path, name: str) -> str:
-    """Path of a mapping beside the list, else the name of a built-in one."""
-    there = _beside(study, name)
-    return str(there) if there.is_file() else name
-
-
 def is_stale(session: StoredSession, known: Validation) -> bool:
     """Whether the session was analysed anew or corrected since, or the code changed."""
     return session.record.state != "analyzed" or known.document["of"] != _state(session)
+
+
+def _all_statistics(agreement: xr.Dataset) -> dict[str, Any]:
+    """Statistics of the primary comparison, and of all others."""
+    primary = str(agreement.attrs["primary"])
+    of = {str(name): statistics(agreement, str(name)) for name in agreement["comparison"].values}
+    return {"primary": primary, "angles": of.pop(primary), "comparisons": of}
 
 
 def statistics(agreement: xr.Dataset, comparison: str) -> dict[str, Any]:
@@ -700,10 +618,8 @@ def statistics(agreement: xr.Dataset, comparison: str) -> dict[str, Any]:
 
 
 def _json(value: Any) -> Any:
-    return _number(value) if isinstance(value, float) else value
-
-
-def _number(value: float) -> float | None:
+    if not isinstance(value, float):
+        return value
     return round(value, 6) if math.isfinite(value) else None
 
 

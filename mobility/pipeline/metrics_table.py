@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mobility import tables
+from mobility.assessment.joint_values import as_told
 from mobility.assessment.kinds import owners
-from mobility.assessment.reasons import bare
+from mobility.kinematics.expected_error import Z95
 
 if TYPE_CHECKING:
     import pyarrow as pa
     import xarray as xr
 
-Z95 = 1.96
 
 TEXTS = (
     *("method", "metric", "quantity", "kind", "side", "level", "phase", "item"),
@@ -38,6 +39,8 @@ def metrics_table(metrics: xr.Dataset) -> pa.Table:
         :func:`mobility.pipeline.cohort.to_dataframe` describes them.
     """
     method = str(metrics.attrs.get("method", ""))
+    if "joint" in metrics.dims:
+        metrics = as_told(metrics)
     return as_table([{"method": method, **row} for row in _rows(metrics)])
 
 
@@ -45,7 +48,7 @@ def as_table(rows: list[dict[str, Any]]) -> pa.Table:
     """Put rows into a table; what a row does not have is empty."""
     import pyarrow as pa
 
-    columns = {name: _texts([str(row.get(name, "")) for row in rows]) for name in TEXTS}
+    columns = {name: as_texts([str(row.get(name, "")) for row in rows]) for name in TEXTS}
     for name in NUMBERS:
         columns[name] = pa.array([row.get(name, math.nan) for row in rows], pa.float64())
     return pa.table({**columns, "rep": pa.array([row.get("rep") for row in rows], pa.int32())})
@@ -66,7 +69,8 @@ def read_metrics_table(path: str | os.PathLike[str]) -> pa.Table:
         return file.read(use_threads=False)
 
 
-def _texts(values: list[str]) -> pa.DictionaryArray:
+def as_texts(values: list[str]) -> pa.DictionaryArray:
+    """Put texts into a column, each once."""
     import pyarrow as pa
 
     numbers = {text: number for number, text in enumerate(dict.fromkeys(values))}
@@ -120,7 +124,7 @@ def _rows(metrics: xr.Dataset) -> list[dict[str, Any]]:
                 lower, upper = float(bounds["lower"]), float(bounds["upper"])
             row |= {"value": value, "sd": error, "lower": lower, "upper": upper}
             if not math.isfinite(value):
-                row["reason"] = _reason(variables, name)
+                row["reason"] = _reason(variables, name, where)
             rows.append(row)
     return rows
 
@@ -137,13 +141,23 @@ def _place(where: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _reason(variables: Mapping[Any, xr.Variable], name: str) -> str:
-    note = bare(variables[name].attrs.get("note", ""))
+_NOTED = (
+    *("maximum", "minimum", "end_of_range", "range_of_motion"),
+    *("score", "repeatability", "detectable_change"),
+)
+"""What the note of a joint and side is about."""
+
+
+def _reason(variables: Mapping[Any, xr.Variable], name: str, where: Mapping[str, Any]) -> str:
+    note = variables[name].attrs.get("note")
+    if where.keys() == {"joint", "side"} and name in _NOTED:
+        places = [variables[dim].values.tolist().index(where[dim]) for dim in ("joint", "side")]
+        note = variables["note"].values[tuple(places)]
     if note:
-        return note
+        return str(note)
     count = variables.get("accepted_repetitions")
     if count is not None and int(count) == 0:
-        return "no repetition was accepted"
+        return tables.sentence("reasons.no_repetition")
     if variables[name].attrs.get("kind") == "variability":
-        return "fewer than three repetitions have a value"
-    return "not seen well enough"
+        return tables.sentence("reasons.few_repetitions")
+    return tables.sentence("reasons.not_seen")

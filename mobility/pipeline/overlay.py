@@ -6,7 +6,7 @@ import functools
 import json
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 import numpy as np
@@ -14,9 +14,10 @@ import xarray as xr
 from numpy.typing import NDArray
 from pydantic import Field
 
+from mobility.capture.survey import INTERVAL_S
 from mobility.capture.video import probe, read_frames, write_video
 from mobility.errors import BadInputError
-from mobility.kinematics.skeleton import BONES, INDEX, KEYPOINTS, SIDES, require_pose
+from mobility.kinematics.skeleton import BONES, INDEX, KEYPOINTS, SIDES, landmarks, require_pose
 from mobility.options import checked, likely
 from mobility.progress import progress_bar
 
@@ -37,12 +38,37 @@ VISIBLE = 0.5
 HEAD = KEYPOINTS[:11]
 """Nose, eyes, ears and mouth."""
 
-HEAD_GAP_S = 0.5
-"""Longest gap, in seconds, in which the head is taken to move straight."""
+TALL = 1.25
+"""Height of a head as a share of its width."""
+
+BLOCKS = 12
+"""Blocks along the longer side that are left of what is blurred: too few for any face."""
+
+GRID = 12 * BLOCKS
+"""Pixels along the longer side of the mask by which the body is kept sharp."""
+
+REACH = {"trunk": 0.36, "limb": 0.28, "bone": 0.17, "dowel": 0.08}
+"""How far the body reaches from the middle of the trunk, from lines of thighs, hands and feet,
+from all bones, and a dowel from the line between the wrists, as shares of the longest bones."""
+
+EDGE = 0.04
+"""Width of the edge of what stays sharp, as a share of the longest bones."""
+
+STEADY_S = 0.035
+"""What is the body's so many seconds before and after stays sharp, so that nothing flickers."""
 
 SUBPIXEL = 4
 """Bits of a pixel's fraction in which OpenCV takes coordinates."""
 
+_LINES = {
+    "limb": [
+        (INDEX[f"{side}_{a}"], INDEX[f"{side}_{b}"])
+        for side in SIDES
+        for a, b in (("hip", "knee"), ("wrist", "index"), ("heel", "foot_index"))
+    ],
+    "bone": [(INDEX[a], INDEX[b]) for a, b in BONES],
+    "dowel": [(INDEX["left_wrist"], INDEX["right_wrist"])],
+}
 
 _PHASES_OF_SQUATS = '["descent", "bottom", "ascent", "standing"]'
 """Names of the phases, unless the repetitions have others in the attribute `phase_names`."""
@@ -60,7 +86,7 @@ def annotate_video(
     blur_face: bool = False,
     long_side: Annotated[int, Field(ge=64)] = 1280,
 ) -> int:
-    """Draw the skeleton, the angles and the repetitions on a video.
+    """Draw the skeleton, the angles and the repetitions on a video; the number of frames written.
 
     The frames keep their times. A landmark that was not found, or is hardly
     visible, is not drawn, and frames without a pose have no skeleton. The counter
@@ -68,40 +94,27 @@ def annotate_video(
 
     Parameters
     ----------
-    video_path
-        The video from which `pose` was made.
+    video_path, out_path
+        The video from which `pose` was made, and the MP4 file to write.
     pose
-        ``image_position`` (time, pixel, keypoint, individual) in pixels and
-        ``confidence``.
+        With ``image_position`` in pixels and ``confidence``.
     angles
         Variables over (time, side) or (time,), in degrees.
     repetitions
-        ``start``, ``bottom_start``, ``bottom``, ``bottom_end``, ``end`` in seconds
-        and ``accepted`` over rep, and ``standing`` over time.
-    out_path
-        The MP4 file to write (H.264, plays in browsers).
+        As of :func:`~mobility.kinematics.repetitions.find_repetitions`, or movements.
     shown_angles
         Which angles the panel shows, in this order.
     blur_face
-        Make the subject's head unrecognisable. Where the head was not found, the
-        places where it was before and after are blurred, enlarged; without any head
-        in the whole pose, the whole picture. Other people are not blurred.
+        Blur the subject's head and all around the body (:func:`only_the_body`).
     long_side
         Larger pictures are reduced to this many pixels on their longer side.
-
-    Returns
-    -------
-    int
-        Number of frames written.
 
     Raises
     ------
     BadInputError
         `pose` has no image positions, or an angle is unknown.
-    VideoError
-        The video cannot be decoded.
-    StorageError
-        The file cannot be written.
+    VideoError, StorageError
+        The video cannot be decoded, or the file cannot be written.
     """
     require_pose(pose, what="annotate_video")
     if "image_position" not in pose or "confidence" not in pose:
@@ -117,12 +130,11 @@ def annotate_video(
     info = probe(video_path)
     scale = min(1.0, long_side / max(info.width, info.height))
     size = (max(2, round(info.width * scale)), max(2, round(info.height * scale)))
-    points, visible = _landmarks(pose)
-    points = points * scale
-    skeleton = _Skeleton(points, visible, thickness=max(2, round(min(size) / 180)))
-    panel = _Panel(angles, repetitions, shown_angles, text_height=_text_height(size))
-    pose_row = _row_finder(pose["time"].to_numpy())
-    heads = _Heads(pose["time"].to_numpy(), points) if blur_face else None
+    draw_bones = skeleton(pose, scale=scale, thickness=max(2, round(min(size) / 180)))
+    # Legible from the smallest to the largest picture.
+    text_height = int(np.clip(round(min(size) / 45), 8, 28))
+    panel = _Panel(angles, repetitions, shown_angles, text_height=text_height)
+    hide = only_the_body(pose, scale=scale) if blur_face else None
 
     def drawn() -> Iterator[tuple[float, Image]]:
         import cv2
@@ -132,11 +144,9 @@ def annotate_video(
                 image = frame.image
                 if scale < 1.0:
                     image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-                row = pose_row(frame.time)
-                if heads is not None:
-                    heads.hide(image, frame.time, row)
-                if row is not None:
-                    skeleton.draw(image, row)
+                if hide is not None:
+                    hide(image, frame.time)
+                draw_bones(image, frame.time)
                 panel.draw(image, frame.time)
                 yield frame.time, image
                 bar.update()
@@ -144,19 +154,41 @@ def annotate_video(
     return write_video(out_path, drawn(), crf=26)
 
 
-def blurred_heads(pose: xr.Dataset, *, scale: float = 1.0) -> Callable[[Image, float], None]:
-    """Return what blurs the subject's head in a picture of a time, in place.
+def only_the_body(pose: xr.Dataset, *, scale: float = 1.0) -> Callable[[Image, float], None]:
+    """Return what blurs all but the subject's body in a picture of a time, in place.
 
-    Parameters
-    ----------
-    pose
-        ``image_position`` and ``confidence``, of the video.
-    scale
-        Size of the pictures as a share of that of the video.
+    Trunk and limbs stay sharp, with what is a hand's breadth around them. The heads are blurred,
+    the subject's and those of others that the survey saw, and so is the whole picture where the
+    subject, or the head, was not found. `scale` is the size of the pictures as a share of the
+    video's.
     """
-    times = pose["time"].to_numpy()
-    heads, row = _Heads(times, _landmarks(pose)[0] * scale), _row_finder(times)
-    return lambda image, time: heads.hide(image, time, row(time))
+    points = landmarks(pose, "image_position") * scale
+    find_row = _row_finder(pose["time"].to_numpy())
+    survey = json.loads(pose.attrs.get("survey", "{}"))
+    tracks = [np.array(track) * (1, scale, scale, scale) for track in survey.get("other_heads", [])]
+
+    def hide(image: Image, time: float) -> None:
+        import cv2
+
+        size = np.array(image.shape[1::-1])
+        blurred = _blurred(image)
+        keep = np.zeros(blurred.shape[:2], np.uint8)
+        row = find_row(time)
+        head = None if row is None else _head(points[row])
+        if head is not None:
+            around = {find_row(time + lag) for lag in (-STEADY_S, 0.0, STEADY_S)}
+            rows = points[[row for row in around if row is not None]]
+            # Of each of these rows: in the one before the pose may be that of somebody else.
+            for each in map(_head, rows):
+                if each is not None:
+                    _blur_head(image, each)
+            passing = [other for track in tracks if (other := _passing(track, time))]
+            _keep_body(keep, rows, head, passing, keep.shape[::-1] / size)
+        share, rest = (cv2.merge([each] * 3) for each in (cv2.resize(keep, size), ~keep))
+        behind = cv2.resize(cv2.multiply(blurred, rest, scale=1 / 255), size)
+        image[:] = cv2.add(cv2.multiply(image, share, scale=1 / 255), behind)
+
+    return hide
 
 
 def skeleton(
@@ -164,35 +196,45 @@ def skeleton(
 ) -> Callable[[Image, float], None]:
     """Return what draws the skeleton of a time into a picture, in place.
 
-    Parameters
-    ----------
-    pose
-        ``image_position`` and ``confidence``, of the video.
-    scale
-        Size of the pictures as a share of that of the video.
-    thickness
-        Of the bones, in pixels.
+    `scale` is the size of the pictures as a share of the video's, `thickness` that of the bones in
+    pixels.
     """
-    points, visible = _landmarks(pose)
-    drawn = _Skeleton(points * scale, visible, thickness=thickness)
+    points = landmarks(pose, "image_position") * scale
+    known = np.isfinite(points).all(axis=-1) & (landmarks(pose, "confidence") >= VISIBLE)
     find_row = _row_finder(pose["time"].to_numpy())
+    edge, radius = max(2, thickness // 2), thickness << SUBPIXEL
+    joints = sorted({name for bone in BONES for name in bone} | {"nose"}, key=KEYPOINTS.index)
+    bones: dict[Colour, list[tuple[int, int]]] = {MIDLINE: [], LEFT: [], RIGHT: []}
+    for a, b in BONES:
+        colour = _side_colour(a) if _side_colour(a) == _side_colour(b) else MIDLINE
+        bones[colour].append((INDEX[a], INDEX[b]))
 
     def draw(image: Image, time: float) -> None:
-        row = find_row(time)
-        if row is not None:
-            drawn.draw(image, row)
+        import cv2
+
+        if (row := find_row(time)) is None:
+            return
+        limit = 4 * max(image.shape)
+        near = known[row] & (np.abs(np.nan_to_num(points[row])) < limit).all(axis=-1)
+        pixels = np.zeros_like(points[row], dtype=np.int32)
+        # Our pixel (0, 0) begins at the picture's corner, OpenCV's is centred on it.
+        pixels[near] = np.round((points[row][near] - 0.5) * (1 << SUBPIXEL))
+        lines = {
+            colour: [pixels[[a, b]] for a, b in some if near[a] and near[b]]
+            for colour, some in bones.items()
+        }
+        style: dict[str, Any] = {"lineType": cv2.LINE_AA, "shift": SUBPIXEL}
+        everything = [line for some in lines.values() for line in some]
+        cv2.polylines(image, everything, False, OUTLINE, thickness + edge, **style)
+        for colour, some in lines.items():
+            cv2.polylines(image, some, False, colour, thickness, **style)
+        for name in joints:
+            if near[INDEX[name]]:
+                centre = pixels[INDEX[name]].tolist()
+                cv2.circle(image, centre, radius + (edge << SUBPIXEL) // 2, OUTLINE, -1, **style)
+                cv2.circle(image, centre, radius, _side_colour(name), -1, **style)
 
     return draw
-
-
-def _landmarks(pose: xr.Dataset) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Pixels (time, keypoint, 2), NaN where unknown, and whether each is to be drawn."""
-    pose = pose.isel(individual=0) if "individual" in pose.dims else pose
-    pose = pose.sel(keypoint=list(KEYPOINTS))
-    image_position = pose["image_position"].sel(pixel=["u", "v"])
-    points = image_position.transpose("time", "keypoint", "pixel").to_numpy().astype(float)
-    confidence = pose["confidence"].transpose("time", "keypoint").to_numpy()
-    return points, np.isfinite(points).all(axis=-1) & (confidence >= VISIBLE)
 
 
 def _row_finder(times: NDArray[np.float64]) -> Callable[[float], int | None]:
@@ -200,14 +242,8 @@ def _row_finder(times: NDArray[np.float64]) -> Callable[[float], int | None]:
     near = 0.5 * float(np.median(np.diff(times))) + 1e-6 if len(times) > 1 else 1e-3
 
     def row(time: float) -> int | None:
-        if not len(times):
-            return None
-        after = int(np.searchsorted(times, time))
-        best = min(
-            (k for k in (after - 1, after) if 0 <= k < len(times)),
-            key=lambda k: abs(float(times[k]) - time),
-        )
-        return best if abs(float(times[best]) - time) <= near else None
+        best = int(np.abs(times - time).argmin()) if len(times) else -1
+        return best if best >= 0 and abs(float(times[best]) - time) <= near else None
 
     return row
 
@@ -216,54 +252,6 @@ def _side_colour(name: str) -> Colour:
     if name.startswith("left_"):
         return LEFT
     return RIGHT if name.startswith("right_") else MIDLINE
-
-
-class _Skeleton:
-    """Draws the bones and joints of one row of a pose."""
-
-    def __init__(
-        self, points: NDArray[np.float64], visible: NDArray[np.bool_], *, thickness: int
-    ) -> None:
-        self.points = points
-        self.visible = visible
-        self.thickness = thickness
-        joints = sorted({name for bone in BONES for name in bone} | {"nose"}, key=KEYPOINTS.index)
-        self.joints = [(INDEX[name], _side_colour(name)) for name in joints]
-        self.bones: dict[Colour, list[tuple[int, int]]] = {MIDLINE: [], LEFT: [], RIGHT: []}
-        for a, b in BONES:
-            colour = _side_colour(a) if _side_colour(a) == _side_colour(b) else MIDLINE
-            self.bones[colour].append((INDEX[a], INDEX[b]))
-
-    def draw(self, image: Image, row: int) -> None:
-        import cv2
-
-        limit = 4 * max(image.shape)
-        known = self.visible[row] & (np.abs(np.nan_to_num(self.points[row])) < limit).all(axis=-1)
-        pixels = np.zeros_like(self.points[row], dtype=np.int32)
-        # Our pixel (0, 0) begins at the picture's corner, OpenCV's is centred on it.
-        pixels[known] = np.round((self.points[row][known] - 0.5) * (1 << SUBPIXEL))
-        lines = {
-            colour: [pixels[[a, b]] for a, b in bones if known[a] and known[b]]
-            for colour, bones in self.bones.items()
-        }
-        everything = [line for some in lines.values() for line in some]
-        style: dict[str, Any] = {"lineType": cv2.LINE_AA, "shift": SUBPIXEL}
-        edge = max(2, self.thickness // 2)
-        cv2.polylines(image, everything, False, OUTLINE, self.thickness + edge, **style)
-        for colour, some in lines.items():
-            cv2.polylines(image, some, False, colour, self.thickness, **style)
-        radius = self.thickness << SUBPIXEL
-        for k, colour in self.joints:
-            if known[k]:
-                centre = (int(pixels[k, 0]), int(pixels[k, 1]))
-                outer = radius + (edge << SUBPIXEL) // 2
-                cv2.circle(image, centre, outer, OUTLINE, -1, **style)
-                cv2.circle(image, centre, radius, colour, -1, **style)
-
-
-def _text_height(size: tuple[int, int]) -> int:
-    """Height of capital letters in pixels, legible from the smallest to the largest picture."""
-    return int(np.clip(round(min(size) / 45), 8, 28))
 
 
 @functools.lru_cache(maxsize=4096)
@@ -295,10 +283,8 @@ class _Panel:
         self.rows = [(label, _columns(angles[name])) for name, label in _labels(names).items()]
         self.angle_row = _row_finder(angles["time"].to_numpy())
         self.phase = _phases(repetitions)
-        self.label_width = max(
-            [_text(label, text_height).shape[1] for label, _ in self.rows]
-            + [_text("degrees", text_height).shape[1]]
-        )
+        labels = [label for label, _ in self.rows] + ["degrees"]
+        self.label_width = max(_text(label, text_height).shape[1] for label in labels)
         self.column_width = _text("-000", text_height).shape[1]
         self.base = self._base()
 
@@ -399,44 +385,68 @@ class _Region:
     y: float
     radius: float
 
-    def enlarged(self, factor: float) -> _Region:
-        return _Region(self.x, self.y, self.radius * factor)
+
+def _passing(track: NDArray[np.float64], time: float) -> _Region | None:
+    """Head of somebody else, moving straight from look to look; None long before and after."""
+    times, *places = track.T
+    if not times[0] - INTERVAL_S <= time <= times[-1] + INTERVAL_S:
+        return None
+    return _Region(*(float(np.interp(time, times, place)) for place in places))
 
 
-class _Heads:
-    """Hides the head in every frame, also where it was not found."""
+def _fill(mask: Image, region: _Region, value: int, scale: Any = (1.0, 1.0)) -> None:
+    """Set an upright ellipse to a value in a mask, of another size than the picture by `scale`."""
+    import cv2
 
-    def __init__(self, times: NDArray[np.float64], points: NDArray[np.float64]) -> None:
-        self.regions = [_head(row) for row in points]
-        self.known = [k for k, region in enumerate(self.regions) if region is not None]
-        self.times = times
-        self.known_times = times[self.known]
+    centre, axes = np.round(
+        np.multiply([(region.x, region.y), (region.radius, TALL * region.radius)], scale)
+    ).astype(int)
+    cv2.ellipse(mask, centre, axes, 0, 0, 360, value, -1)
 
-    def hide(self, image: Image, time: float, row: int | None) -> None:
-        """Blur the head of the subject at `time` in place."""
-        if not self.known:
-            _blur(image, _Region(image.shape[1] / 2, image.shape[0] / 2, 2.0 * max(image.shape)))
-            return
-        for region in self._regions_at(time, row):
-            _blur(image, region)
 
-    def _regions_at(self, time: float, row: int | None) -> list[_Region]:
-        here = None if row is None else self.regions[row]
-        if here is not None:
-            return [here]
-        after = int(np.searchsorted(self.known_times, time))
-        around = [k for k in (after - 1, after) if 0 <= k < len(self.known)]
-        found = [self.regions[self.known[k]] for k in around]
-        regions = [region for region in found if region is not None]
-        if len(regions) == 2:
-            (t0, t1), (a, b) = self.known_times[around], regions
-            if t1 - t0 <= HEAD_GAP_S:
-                w = (time - t0) / (t1 - t0)
-                between = _Region(
-                    a.x + w * (b.x - a.x), a.y + w * (b.y - a.y), max(a.radius, b.radius)
-                )
-                return [between.enlarged(1.25)]
-        return [region.enlarged(1.6) for region in regions]
+def _blurred(image: Image) -> Image:
+    """Reduce a picture to a few blocks, which cannot be undone, blended on a finer grid."""
+    import cv2
+
+    few = np.maximum(1, np.round(np.divide(image.shape[1::-1], max(image.shape)) * BLOCKS))
+    few, fine = few.astype(int), (few * (GRID // BLOCKS)).astype(int)
+    # A sample of the pixels first, as to take all into account takes longer than all the rest.
+    blocks = cv2.resize(cv2.resize(image, fine), few, interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.blur(cv2.resize(blocks, fine), (GRID // BLOCKS + 1,) * 2), np.uint8)
+
+
+def _keep_body(
+    mask: Image,
+    rows: NDArray[np.float64],
+    head: _Region,
+    others: list[_Region],
+    scale: NDArray[np.float64],
+) -> None:
+    """Set a mask to 255 on the body as it is in any of `rows`, with a soft edge, but for `others`.
+
+    The mask is of another size than the picture by `scale`, as it needs no more pixels. `rows` are
+    pixels (time, keypoint, 2) in the picture, `head` and `others` heads in it.
+    """
+    import cv2
+
+    rows = (scale * rows - 0.5).clip(-4 * max(mask.shape), 4 * max(mask.shape))
+    left, right = (rows[:, [INDEX[f"{side}_shoulder"], INDEX[f"{side}_hip"]]] for side in SIDES)
+    lines = {"trunk": ((left + right) / 2)[:, None]}
+    lines |= {name: rows[:, pairs] for name, pairs in _LINES.items()}
+    # Not the very longest: a point that is far off is to count little.
+    lengths = np.hypot(*np.diff(lines["bone"], axis=2)[:, :, 0].T)
+    lengths = np.sort(lengths[np.isfinite(lengths)])
+    longest = float(lengths[int(0.85 * len(lengths))]) if len(lengths) else 0.0
+    for name, reach in REACH.items():
+        some = lines[name][np.isfinite(lines[name]).all(axis=(2, 3))]
+        drawn = [*np.round(some * (1 << SUBPIXEL)).astype(np.int32)]
+        cv2.polylines(mask, drawn, False, 255, max(1, round(2 * reach * longest)), shift=SUBPIXEL)
+    # Its rim is blurred with what is behind.
+    _fill(mask, replace(head, radius=0.85 * head.radius), 255, scale)
+    for other in others:
+        _fill(mask, other, 0, scale)
+    width = 2 * round(EDGE * longest) + 1
+    cv2.blur(mask, (width, width), dst=mask)
 
 
 def _head(points: NDArray[np.float64]) -> _Region | None:
@@ -453,7 +463,7 @@ def _head(points: NDArray[np.float64]) -> _Region | None:
     x, y = (face.min(axis=0) + face.max(axis=0)) / 2
     spread = float(np.hypot(*(face - (x, y)).T).max())
     left, right, left_hip, right_hip = (
-        points[INDEX[name]] for name in ("left_shoulder", "right_shoulder", "left_hip", "right_hip")
+        points[INDEX[f"{side}_{name}"]] for name in ("shoulder", "hip") for side in SIDES
     )
     trunk = float(np.hypot(*((left + right - left_hip - right_hip) / 2)))
     width = float(np.hypot(*(left - right)))
@@ -461,12 +471,12 @@ def _head(points: NDArray[np.float64]) -> _Region | None:
     return _Region(float(x), float(y), max(2.4 * spread, least, 6.0))
 
 
-def _blur(image: Image, region: _Region) -> None:
+def _blur_head(image: Image, region: _Region) -> None:
     """Replace an upright ellipse by a handful of blended blocks, which cannot be undone."""
     import cv2
 
     height, width = image.shape[:2]
-    axes = np.array([1.0, 1.25]) * region.radius
+    axes = np.array([1.0, TALL]) * region.radius
     centre = np.array([region.x, region.y])
     x0, y0 = np.floor(np.maximum(centre - axes, 0)).astype(int)
     x1, y1 = np.ceil(np.minimum(centre + axes, (width, height))).astype(int)
@@ -476,6 +486,5 @@ def _blur(image: Image, region: _Region) -> None:
     blocks = cv2.resize(part, (5, 6), interpolation=cv2.INTER_AREA)
     smooth = cv2.resize(blocks, (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR)
     mask = np.zeros(part.shape[:2], np.uint8)
-    middle = (round(region.x - x0), round(region.y - y0))
-    cv2.ellipse(mask, middle, (round(axes[0]), round(axes[1])), 0, 0, 360, 255, -1)
-    part[mask > 0] = smooth[mask > 0]
+    _fill(mask, _Region(region.x - x0, region.y - y0, region.radius), 255)
+    cv2.copyTo(smooth, mask, part)

@@ -12,22 +12,9 @@ from functools import partial
 from pathlib import Path
 
 from mobility.batch.summary import read_summary
-from mobility.batch.watch import forget_names
-from mobility.errors import (
-    BadInputError,
-    InUseError,
-    MobilityError,
-    NotFoundError,
-    StorageError,
-)
+from mobility.errors import BadInputError, InUseError, MobilityError, NotFoundError, StorageError
 from mobility.privacy.traces import leave_out, remove_unfinished, traces_of
-from mobility.sessions.files import (
-    DELETING,
-    begun_with,
-    check_id,
-    read_json,
-    sweep,
-)
+from mobility.sessions.files import DELETING, begun_with, check_id, read_json, sweep
 from mobility.sessions.scratch import sweep_scratch
 from mobility.sessions.shared_reports import Trace
 from mobility.sessions.store import PARTICIPANTS, VALIDATION_ENDING
@@ -52,13 +39,7 @@ class Doomed:
 
 
 def duration(text: str) -> datetime.timedelta:
-    """Length of time from ``12h``, ``90d`` or ``6w``.
-
-    Raises
-    ------
-    BadInputError
-        It is none, or not positive.
-    """
+    """Length of time from ``12h``, ``90d`` or ``6w``."""
     found = re.fullmatch(r"(\d{1,6})([hdw])", text.strip())
     if not found or int(found[1]) == 0:
         raise BadInputError(f"{text!r}: write a length of time as 12h, 90d or 6w")
@@ -72,28 +53,10 @@ def to_prune(
     keep: int | None = None,
     user_id: str | None = None,
 ) -> list[Doomed]:
-    """List what a rule of retention would delete; nothing is changed.
+    """List what a rule of retention would delete, the oldest first; nothing is changed.
 
-    Parameters
-    ----------
-    store
-        Where the sessions are. One whose record is damaged is never listed.
-    older_than
-        Sessions created longer ago, and, without `user_id`, batches that ended longer ago.
-    keep
-        All sessions but the newest `keep`.
-    user_id
-        Of this participant only.
-
-    Returns
-    -------
-    list of Doomed
-        The oldest first.
-
-    Raises
-    ------
-    BadInputError
-        Not exactly one of `older_than` and `keep` is given, or one is wrong.
+    Sessions created longer ago than `older_than`, and, without `user_id`, batches that ended longer
+    ago; or all sessions but the newest `keep`. One whose record is damaged is never listed.
     """
     if (older_than is None) == (keep is None):
         raise BadInputError("give an age or a number to keep, and not both")
@@ -114,7 +77,7 @@ def to_prune(
             limit = datetime.datetime.now().astimezone() - older_than
         except OverflowError:
             raise BadInputError(
-                f"an age of {older_than.days} days: goes back to before the year 1; give less"
+                f"an age of {older_than.days} days: is too long, it goes back to before the year 1"
             ) from None
         sessions = [session for session in sessions if session.record.created_at < limit]
         found = [] if user_id else _old_batches(store.reports, limit)
@@ -126,15 +89,7 @@ def to_prune(
 
 
 def prune(store: Store, doomed: Doomed) -> None:
-    """Delete one thing of :func:`to_prune` for good.
-
-    Raises
-    ------
-    NotFoundError
-        It is gone already.
-    StorageError
-        It is in use, or cannot be deleted.
-    """
+    """Delete one thing of :func:`to_prune` for good."""
     if doomed.kind == "session":
         store.delete(doomed.name)
         return
@@ -144,18 +99,8 @@ def prune(store: Store, doomed: Doomed) -> None:
 def what_is_of(store: Store, user_id: str) -> list[Path]:
     """List files and folders that hold what is stored of a participant.
 
-    Parameters
-    ----------
-    store
-        The store. A session of which the record is damaged counts where it still names them.
-    user_id
-        The participant.
-
-    Returns
-    -------
-    list of Path
-        Their record, the folders of their sessions, and of the reports of these; of a store behind
-        a URL those of its working copy.
+    Their record, the folders of their sessions, and of the reports of these; of a store behind a
+    URL those of its working copy. A session with a damaged record counts if that still names them.
     """
     check_id(user_id, what="user_id")
     store.fetch_document(f"{PARTICIPANTS}/{user_id}.json")
@@ -178,12 +123,11 @@ def named_in(store: Store, user_id: str) -> list[Trace]:
 
 def nothing_of(store: Store, user_id: str) -> NotFoundError:
     """Say that nothing is known to be of a participant, and what may be."""
-    told = f"participant {user_id}: nothing is stored of them in {store.place}"
+    told = f"participant {user_id}: nothing is stored about them in {store.place}"
     if left := [*store.unfinished(), *unassigned(store)]:
         told = (
-            f"participant {user_id}: no session or record in {store.place} says that it is of "
-            f"them; but of {', '.join(left)} nobody can tell whose they are: they are damaged, or "
-            "half made or half deleted"
+            f"participant {user_id}: nothing in {store.place} is known to belong to them; but "
+            f"these may: {', '.join(left)}, which are damaged, or only partly created or deleted"
         )
     return NotFoundError(told)
 
@@ -192,22 +136,11 @@ def erase(store: Store, user_id: str) -> list[str]:
     """Delete everything that is stored of a participant for good.
 
     First what was left by deletions that were interrupted, of whomever it is; and what names them
-    in logs and in what is of several people, see :mod:`mobility.privacy.traces`. It is done in
-    such an order that, wherever it is interrupted, doing it once more finds the rest. What is in
-    other places (exports, reports written with ``--out``) is not found here.
-
-    Returns
-    -------
-    list of str
-        What was deleted: ids of sessions, "participant" where there was a record, and "traces"
-        where something else named them.
-
-    Raises
-    ------
-    InUseError
-        A session is in use; what could be deleted is gone.
-    StorageError
-        Something cannot be deleted; what could be is gone.
+    in logs and in what is of several people, see :mod:`mobility.privacy.traces`. It is done in such
+    an order that, wherever it is interrupted, doing it once more finds the rest. What is in other
+    places (exports, reports written with ``--out``) is not found here. Given are ids of sessions,
+    "participant" where there was a record, and "traces" where something else named them. Where
+    something is in use or cannot be deleted, that is raised when all else is gone.
     """
     check_id(user_id, what="user_id")
     store.require_writable()
@@ -222,7 +155,7 @@ def erase(store: Store, user_id: str) -> list[str]:
     traces = named_in(store, user_id)
     sweep_scratch()
     acts: list[Callable[[], object]] = [trace.remove for trace in traces]
-    acts += [partial(remove_unfinished, store.reports), partial(forget_names, store)]
+    acts.append(partial(remove_unfinished, store.reports))
     for act in acts:
         try:
             act()
@@ -263,23 +196,12 @@ def _left_of_others(store: Store, user_id: str) -> set[str]:
 
 def sessions_of(store: Store, user_id: str) -> list[str]:
     """Ids of the sessions of a participant, also of those whose record is damaged."""
-    return [session for session, owner in _people_of(store).items() if owner == user_id]
+    return [session for session, owner in store.owners().items() if owner == user_id]
 
 
 def unassigned(store: Store) -> list[str]:
     """Ids of what may be a session of anybody: its record does not say whose it is."""
-    return sorted(store.possible_sessions() - _people_of(store).keys())
-
-
-def _people_of(store: Store) -> dict[str, str]:
-    """Whose each session is of which that can be told, also if else its record is damaged."""
-    found = {}
-    for folder in store.folders():
-        with suppress(MobilityError):
-            record = read_json(folder / "session.json")
-            if isinstance(record, dict) and isinstance(record.get("user_id"), str):
-                found[folder.name] = record["user_id"]
-    return found
+    return sorted(store.possible_sessions() - store.owners().keys())
 
 
 def _old_batches(reports: Path, limit: datetime.datetime) -> list[Doomed]:

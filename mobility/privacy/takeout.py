@@ -16,15 +16,7 @@ _STORED = frozenset({".mp4", ".mov", ".m4v", ".webm", ".png", ".nc"})
 
 
 def write_takeout(store: Store, user_id: str, path: str | os.PathLike[str]) -> Path:
-    """Write everything of a participant to a ZIP file: record, sessions as they are, reports.
-
-    Raises
-    ------
-    NotFoundError
-        Nothing is stored of them.
-    StorageError
-        The file cannot be written.
-    """
+    """Write everything of a participant to a ZIP file: record, sessions as they are, reports."""
     check_id(user_id, what="user_id")
     found = what_is_of(store, user_id)
     if not found:

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from mobility.batch.record import BatchRow
-from mobility.batch.run import JOURNAL, LOG, WORKING
+from mobility.batch.run import JOURNAL, LOG, WORKING, read_journal
 from mobility.batch.summary import FILES, read_summary, write_summary
 from mobility.sessions.files import atomic, lock, lock_if_free, remove, sweep, writing
 from mobility.sessions.shared_reports import Trace, remove_if_empty, reports_on
@@ -30,14 +30,7 @@ _STRUCK = "[deleted]"
 def traces_of(store: Store, user_id: str, sessions: list[str]) -> list[Trace]:
     """Find what names a participant in a store and in its reports, beside what is theirs only.
 
-    Parameters
-    ----------
-    store
-        The store.
-    user_id
-        The participant.
-    sessions
-        Ids of their sessions, which are named too, with the names of their videos.
+    The ids of their `sessions` are names too, as are those of their videos.
     """
 
     def is_theirs(row: BatchRow) -> bool:
@@ -47,7 +40,7 @@ def traces_of(store: Store, user_id: str, sessions: list[str]) -> list[Trace]:
     ids = {user_id, *sessions}
     found = []
     for folder in sorted(store.reports.glob("batch-*")):
-        rows = [row for row in (*_journal(folder), *_rows(folder)) if is_theirs(row)]
+        rows = [row for row in (*read_journal(folder), *_rows(folder)) if is_theirs(row)]
         videos |= {row.video for row in rows}
         ids |= {row.session_id for row in rows if row.session_id}
         if rows:
@@ -137,44 +130,24 @@ def _rows(folder: Path) -> list[BatchRow]:
     return [] if document is None else document.rows
 
 
-def _journal(folder: Path) -> list[BatchRow]:
-    rows = []
-    for line in _text(folder / JOURNAL).splitlines()[1:]:
-        with suppress(ValueError):  # the last line may be half there
-            rows.append(BatchRow.model_validate_json(line))
-    return rows
-
-
 def leave_out(folder: Path, is_theirs: Callable[[BatchRow], bool]) -> None:
-    """Take rows out of the journal and the summary of a batch; without rows nothing of it stays.
-
-    Raises
-    ------
-    InUseError
-        The batch is at work; nothing of it was changed.
-    StorageError
-        Something cannot be written or removed.
-    """
+    """Take rows out of the journal and the summary of a batch; without rows nothing of it stays."""
     with _unused(folder):
-        _take_out(folder, is_theirs)
-
-
-def _take_out(folder: Path, is_theirs: Callable[[BatchRow], bool]) -> None:
-    sweep(folder, JOURNAL, *FILES)
-    rows = [*_journal(folder), *_rows(folder)]
-    if all(is_theirs(row) for row in rows):
-        # Last what names them, by which the rest is found.
-        for name in (LOG, *FILES[::-1], JOURNAL):
-            with writing(folder / name):
-                (folder / name).unlink(missing_ok=True)
-        return
-    journal = folder / JOURNAL
-    if journal.is_file():
-        head = _text(journal).splitlines()[0]
-        kept = [row.model_dump_json() for row in _journal(folder) if not is_theirs(row)]
-        with atomic(journal) as hidden:
-            hidden.write_text("\n".join([head, *kept, ""]), encoding="utf-8")
-    document = read_summary(folder)
-    if document is not None:
-        document.rows = [row for row in document.rows if not is_theirs(row)]
-        write_summary(folder, document)
+        sweep(folder, JOURNAL, *FILES)
+        told = read_journal(folder)
+        if all(is_theirs(row) for row in (*told, *_rows(folder))):
+            # Last what names them, by which the rest is found.
+            for name in (LOG, *FILES[::-1], JOURNAL):
+                with writing(folder / name):
+                    (folder / name).unlink(missing_ok=True)
+            return
+        journal = folder / JOURNAL
+        if journal.is_file():
+            head = _text(journal).splitlines()[0]
+            kept = [row.model_dump_json() for row in told if not is_theirs(row)]
+            with atomic(journal) as hidden:
+                hidden.write_text("\n".join([head, *kept, ""]), encoding="utf-8")
+        document = read_summary(folder)
+        if document is not None:
+            document.rows = [row for row in document.rows if not is_theirs(row)]
+            write_summary(folder, document)

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mobility import tables
+from mobility.kinematics.expected_error import Z95
 from mobility.plot import COLOURS, GREY, MARKERS, NORMAL, SMALL
-from mobility.reports.figures import panels
+from mobility.reports.figures import legend, line, panels, patch
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,12 +30,14 @@ SMALLEST_BOX = 10
 MOST_PANELS = 24
 """Most participants in one figure."""
 
-_Z95 = 1.96
 _UNITS = {"degree": "Degrees", "percent": "Percent", "1": "", "s": "Seconds"}
 
 
 def over_time(changes: pd.DataFrame, *, title: str) -> Figure:
     """Draw the repeated sessions of each participant, one panel each, with what is within error.
+
+    Values with their 95 % intervals over the days since the first session. The band is the
+    first value ± the minimal detectable change: hollow marks lie in it, filled ones beyond.
 
     Parameters
     ----------
@@ -42,12 +46,6 @@ def over_time(changes: pd.DataFrame, *, title: str) -> Figure:
         `MOST_PANELS` are not drawn.
     title
         Name of the metric.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Values with their 95 % intervals over the days since the first session. The band is the
-        first value ± the minimal detectable change: hollow marks lie in it, filled ones beyond.
     """
     people = list(dict.fromkeys(changes["user_id"]))[:MOST_PANELS]
     columns = min(3, len(people))
@@ -61,18 +59,23 @@ def over_time(changes: pd.DataFrame, *, title: str) -> Figure:
         for i, side in enumerate(sides):
             _one_course(axis, own[own["side"].eq(side)], first, side, 0.012 * span * (2 * i - 1))
         axis.set_title(str(user_id), fontsize=NORMAL, loc="left")
-        axis.set_xlabel("Days since the first session", fontsize=SMALL)
+        axis.set_xlabel(tables.sentence("cohort.days"), fontsize=SMALL)
         axis.margins(x=0.12)
     for axis in axes[len(people) :]:
         axis.remove()
     for axis in axes[: len(people) : columns]:
         axis.set_ylabel(_unit(changes), fontsize=NORMAL)
-    _legend(figure, sides, title, _over_time_marks())
+    band = patch(tables.sentence("cohort.band"), fc="#DDDDDD", ec=GREY)
+    beyond = line(tables.sentence("cohort.beyond"), color=GREY, marker="o", ls="")
+    _legend(figure, sides, title, [band, beyond])
     return figure
 
 
 def group_distribution(values: pd.DataFrame, *, title: str, group_title: str) -> Figure:
     """Draw the value of every person by group; box and median only where enough people are.
+
+    A point for each person and side; from 5 people on a line at the median, from 10 on a box
+    of the quartiles behind it. The number of people stands below each group.
 
     Parameters
     ----------
@@ -82,12 +85,6 @@ def group_distribution(values: pd.DataFrame, *, title: str, group_title: str) ->
         Name of the metric.
     group_title
         What the groups are of.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        A point for each person and side; from 5 people on a line at the median, from 10 on a box
-        of the quartiles behind it. The number of people stands below each group.
     """
     groups = [g for g in values["group"].cat.categories if (values["group"] == g).any()]
     sides = [side for side in ("left", "right", "") if side in set(values["side"])]
@@ -105,7 +102,7 @@ def group_distribution(values: pd.DataFrame, *, title: str, group_title: str) ->
     axis.set_xticks(
         range(len(groups)),
         [
-            f"{g}\n{n} {'person' if n == 1 else 'people'}"
+            tables.sentence("cohort.person" if n == 1 else "cohort.persons", group=g, count=n)
             for g, n in zip(groups, counts, strict=True)
         ],
         fontsize=NORMAL,
@@ -116,9 +113,9 @@ def group_distribution(values: pd.DataFrame, *, title: str, group_title: str) ->
     marks = []
     sizes = values.groupby(["group", "side"], observed=True).size()
     if (sizes >= SMALLEST_MEDIAN).any():
-        marks.append(_line("median", color="black", lw=2))
+        marks.append(line("median", color="black", lw=2))
     if (sizes >= SMALLEST_BOX).any():
-        marks.append(_patch("quartiles"))
+        marks.append(patch("quartiles", fc="#DDDDDD", ec=GREY))
     _legend(figure, sides, title, marks)
     return figure
 
@@ -139,7 +136,7 @@ def _one_course(axis: Axes, own: pd.DataFrame, first: Any, side: str, offset: fl
         axis.errorbar(
             day + offset,
             v,
-            yerr=_Z95 * s if math.isfinite(s) else None,
+            yerr=Z95 * s if math.isfinite(s) else None,
             fmt=MARKERS.get(side, "D"),
             color=colour,
             markerfacecolor=colour if verdict in ("larger", "smaller") else "white",
@@ -188,41 +185,11 @@ def _unit(table: pd.DataFrame) -> str:
     return _UNITS.get(units, units)
 
 
-def _line(label: str, **style: Any) -> Any:
-    from matplotlib.lines import Line2D
-
-    return Line2D([], [], label=label, **style)
-
-
-def _patch(label: str) -> Any:
-    from matplotlib.patches import Patch
-
-    return Patch(facecolor="#DDDDDD", edgecolor=GREY, label=label)
-
-
-def _over_time_marks() -> list[Any]:
-    return [
-        _patch("first value ± minimal detectable change"),
-        _line("beyond it", color=GREY, marker="o", ls=""),
-    ]
-
-
 def _legend(figure: Figure, sides: list[str], title: str, marks: list[Any]) -> None:
+    style: dict[str, Any] = {"ls": "", "mfc": "white", "ms": 6}
     handles = [
-        _line(
-            side.capitalize(), color=COLOURS[side], marker=MARKERS[side], ls="", mfc="white", ms=6
-        )
+        line(side.capitalize(), color=COLOURS[side], marker=MARKERS[side], **style)
         for side in sides
         if side
     ]
-    handles += marks
-    figure.legend(
-        handles=handles,
-        loc="outside upper left",
-        ncols=max(len(handles), 1),
-        frameon=False,
-        fontsize=SMALL,
-        title=title,
-        title_fontsize=NORMAL,
-        alignment="left",
-    )
+    legend(figure, [*handles, *marks], title=title)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
+from mobility import tables
 from mobility.options import likely
 from mobility.pipeline.cohort import (
     ANONYMOUS,
@@ -20,18 +21,12 @@ from mobility.pipeline.cohort import (
     of_metric,
 )
 from mobility.reports.cohort_figures import MOST_PANELS
+from mobility.reports.first_page import COLOURS
 from mobility.reports.sections import facts, paragraphs, quantity, table
+from mobility.wording import dated
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_VERDICTS = {
-    "first": "first session",
-    "within error": "within error",
-    "larger": "larger, beyond error",
-    "smaller": "smaller, beyond error",
-    "error unknown": "error unknown",
-}
 
 
 def names(text: str) -> list[str]:
@@ -50,19 +45,21 @@ def summary(sessions: pd.DataFrame, store: str) -> str:
         Where they come from.
     """
     if sessions.empty:
-        return paragraphs(
-            f"There is no session to show in {store}. Take videos in with `mobility analyze VIDEO "
-            "--user-id ID`, or name another folder, exercise or participant in the parameters."
-        )
+        return paragraphs(tables.sentence("cohort.no_session", store=store))
     measured = sessions["reason"].eq("")
-    days = [f"{day:%Y-%m-%d}" for day in (sessions["date"].min(), sessions["date"].max())]
+    days = [dated(day) for day in (sessions["date"].min(), sessions["date"].max())]
     nameless = int(sessions["user_id"].eq(ANONYMOUS).sum())
     people = sessions.loc[sessions["user_id"].ne(ANONYMOUS), "user_id"].nunique()
     return facts(
         {
-            "Sessions": f"{len(sessions)}, of which {int(measured.sum())} are analysed",
-            "Participants": f"{people}"
-            + (f", and {nameless} sessions of nobody knows whom" if nameless else ""),
+            "Sessions": tables.sentence(
+                "cohort.analysed", analysed=int(measured.sum()), count=len(sessions)
+            ),
+            "Participants": tables.sentence(
+                "cohort.people_and_others" if nameless else "cohort.people",
+                people=people,
+                nameless=nameless,
+            ),
             "From–to": days[0] if days[0] == days[1] else f"{days[0]} – {days[1]}",
         }
     )
@@ -71,24 +68,31 @@ def summary(sessions: pd.DataFrame, store: str) -> str:
 def session_table(sessions: pd.DataFrame) -> str:
     """List every session with what it is worth, or why it is not part of the rest."""
     if sessions.empty:
-        return paragraphs("No session, no list.")
+        return ""
     rows = [
         [
             escape(row.session_id),
             escape(row.user_id),
-            f"{row.date:%Y-%m-%d}",
+            f"<td class='date'>{dated(row.date)}</td>",
             escape(row.view or "–"),
-            f"<td class='{row.recording}'>{row.recording}</td>" if row.recording else "–",
+            _recording(row.recording),
             "–" if row.reason else f"{row.repetitions}",
-            escape(row.reason or "analysed"),
+            escape(row.reason or tables.sentence("cohort.state")),
         ]
         for row in sessions.itertuples()
     ]
     return table(
         ["Session", "Participant", "Date", "View", "Recording", "Repetitions", "State"],
         rows,
-        caption="All sessions, oldest first; repetitions that were accepted",
+        caption=tables.sentence("cohort.sessions"),
     )
+
+
+def _recording(level: str) -> str:
+    """Cell of the verdict on a recording."""
+    if not level:
+        return "–"
+    return f"<td class='{COLOURS[level]}'>{tables.sentence(f'cohort.recording.{level}')}</td>"
 
 
 def chosen_metrics(frame: pd.DataFrame, metrics: str) -> tuple[list[str], list[str]]:
@@ -101,11 +105,20 @@ def chosen_metrics(frame: pd.DataFrame, metrics: str) -> tuple[list[str], list[s
 def of_the_table(frame: pd.DataFrame, chosen: Sequence[str], unknown: Sequence[str]) -> str:
     """Say how large the table is, and which of the metrics asked for it does not have."""
     if frame.empty:
-        return paragraphs("The table is empty.")
+        return paragraphs(tables.sentence("cohort.empty"))
     known = metrics_of(frame)
-    said = [f"{len(frame)} rows, {len(known)} metrics. Shown below: {_listed(frame, chosen)}."]
-    said += [f"No session has the metric “{m}”{likely(m, known) or '.'}" for m in unknown]
-    return paragraphs(*said)
+    shown = ", ".join(title_of(frame, metric).lower() for metric in chosen)
+    said = tables.sentence(
+        "cohort.table",
+        rows=len(frame),
+        metrics=len(known),
+        names=shown or tables.sentence("cohort.none_shown"),
+    )
+    absent = [
+        tables.sentence("cohort.unknown_metric", name=name, likely=likely(name, known) or ".")
+        for name in unknown
+    ]
+    return paragraphs(said, *absent)
 
 
 def title_of(frame: pd.DataFrame, metric: str) -> str:
@@ -130,31 +143,28 @@ def changes_table(frame: pd.DataFrame, metrics: Sequence[str]) -> str:
         title = title_of(frame, metric)
         people |= set(found["user_id"])
         for row in found.itertuples():
-            units = str(row.units)
+            units, verdict = str(row.units), row.verdict.replace(" ", "_")
             rows.append(
                 [
                     escape(f"{row.user_id}: {title}"),
                     escape(row.side or "–"),
-                    f"{row.date:%Y-%m-%d}",
+                    dated(row.date),
                     quantity(row.value, units, sd=row.sd),
                     "" if row.verdict == "first" else quantity(row.change, units, signed=True),
                     quantity(row.mdc95, units),
-                    f"<td class='text'>{_VERDICTS[row.verdict]}</td>",
+                    f"<td class='text'>{tables.sentence(f'cohort.change.{verdict}')}</td>",
                 ]
             )
     if not rows:
-        return paragraphs(
-            "No participant has been measured twice, so that there is no change to show. Sessions "
-            "of one person are put together by their id (--user-id)."
-        )
+        return paragraphs(tables.sentence("cohort.no_change"))
     told = table(
         ["Measure", "Side", "Date", "Value", "Change", "MDC₉₅", "The change is"],
         rows,
-        caption="Repeated sessions: value ± half of its 95 % interval, change from the first",
+        caption=tables.sentence("cohort.changes"),
         numeric=True,
     )
     if len(people) > MOST_PANELS:
-        told += paragraphs(f"The figures show the first {MOST_PANELS} participants.")
+        told += paragraphs(tables.sentence("cohort.first_panels", count=MOST_PANELS))
     return told
 
 
@@ -180,11 +190,11 @@ def groups_table(frame: pd.DataFrame, metrics: Sequence[str], group_by: str) -> 
                 ]
             )
     if not rows:
-        return paragraphs("There is no value to group.")
+        return paragraphs(tables.sentence("cohort.no_group"))
     return table(
         ["Measure and group", "Side", "People", "Median", "Quartiles", "Range"],
         rows,
-        caption=f"By {group_title(group_by).lower()}; quartiles from four people on",
+        caption=tables.sentence("cohort.groups", group=group_title(group_by).lower()),
         numeric=True,
     )
 
@@ -207,12 +217,8 @@ def refused_table(frame: pd.DataFrame, metrics: Sequence[str]) -> str:
     if not rows:
         return ""
     return table(
-        ["Measure", "Values", "Why there is none (how often)"],
+        ["Measure", "Values", "Why one is missing"],
         rows,
-        caption="Values that the recordings support, by session and side",
+        caption=tables.sentence("cohort.values"),
         numeric=True,
     )
-
-
-def _listed(frame: pd.DataFrame, metrics: Sequence[str]) -> str:
-    return ", ".join(title_of(frame, metric).lower() for metric in metrics) or "none"

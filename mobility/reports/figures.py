@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from mobility import plot
+from mobility import plot, tables
 from mobility.assessment.phases import PHASES, phase_frames
 from mobility.errors import BadInputError
 from mobility.kinematics.skeleton import SIDES, require_pose
@@ -27,14 +27,12 @@ from mobility.plot import (
     SMALL,
     UNKNOWN_TILT,
     VIEWS,
-    Z95,
     View,
     bare,
     draw_body,
     projected,
     require_angles,
     say_empty,
-    show_repetitions,
 )
 from mobility.view import azimuths
 from mobility.wording import capital
@@ -64,14 +62,14 @@ def png(figure: Figure, *, dpi: int = 150) -> bytes:
         Any figure of this module.
     dpi
         Pixels per inch; the figures are 9 inches wide.
-
-    Returns
-    -------
-    bytes
-        The PNG file.
     """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
+    shown, figure.dpi = figure.dpi, dpi
+    # Not `savefig`, which draws twice what has a layout.
+    FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})
+    figure.dpi = shown
     return buffer.getvalue()
 
 
@@ -89,16 +87,6 @@ def angle_curves(
         where they are not known.
     names
         Variables of `angles` to draw. Values that are NaN are gaps.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        The figure.
-
-    Raises
-    ------
-    BadInputError
-        When a name is not in `angles`.
     """
     require_angles(angles, names)
     figure, axes = panels(len(names), 1, height=0.9 + 1.9 * len(names), sharex=True)
@@ -106,63 +94,34 @@ def angle_curves(
         plot.curves(angles, name, repetitions=repetitions, ax=axis, legend=False)
         axis.set_xlabel("")
     axes[-1].set_xlabel("Time (s)", fontsize=NORMAL)
-    sided = any("side" in angles[name].dims for name in names)
-    known = any(f"{name}_sd" in angles for name in names)
-    band = "95 % interval of the error" if known else ""
-    _legend(figure, repetitions, sided=sided, band=band)
+    handles: list[Any] = []
+    if any("side" in angles[name].dims for name in names):
+        handles += [line(capital(side), color=COLOURS[side], ls=LINES[side]) for side in SIDES]
+    if any(f"{name}_sd" in angles for name in names):
+        handles.append(patch(tables.sentence("report.figures.band"), color="#BBBBBB", alpha=0.6))
+    if repetitions is not None:
+        accepted = repetitions["accepted"].values.astype(bool)
+        # Movements of single joints turn where a squat has its bottom.
+        noun, turn = ("movement", "turn") if "joints" in repetitions else ("repetition", "bottom")
+        if accepted.any():
+            handles.append(patch(noun, fc="#F2F2F2", ec="#CCCCCC"))
+        if not accepted.all():
+            handles.append(patch("rejected", fc="none", ec="#D9D9D9", hatch="///"))
+        if accepted.size:
+            handles.append(line(turn, color=GREY, ls=":", lw=1))
+    legend(figure, handles)
     return figure
-
-
-def repetition_curves(
-    angles: xr.Dataset, repetitions: xr.Dataset, *, names: Sequence[str]
-) -> Figure:
-    """Draw the accepted repetitions on a common scale, 0 to 100 % of the repetition.
-
-    Parameters
-    ----------
-    angles
-        Angles Dataset, degrees.
-    repetitions
-        Repetitions Dataset.
-    names
-        Variables of `angles` to draw: each complete repetition thin, their mean thick, and a
-        band of one standard deviation across repetitions where there are at least three.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        The figure.
-
-    Raises
-    ------
-    BadInputError
-        When a name is not in `angles`.
-    """
-    require_angles(angles, names)
-    columns = 2 if len(names) > 1 else 1
-    rows = -(-len(names) // columns)
-    figure, axes = panels(rows, columns, height=0.9 + 2.5 * rows, sharex=True)
-    whole = repetitions["accepted"] & repetitions["complete"]
-    count = int(whole.sum())
-    for axis, name in zip(axes, names, strict=False):
-        plot.repetitions(angles, repetitions, name, ax=axis, legend=False)
-        axis.tick_params(labelbottom=True)
-    for axis in axes[len(names) :]:
-        axis.remove()
-    sided = any("side" in angles[name].dims for name in names)
-    band = f"mean ± SD of {count} repetitions" if count > 2 else ""
-    _legend(figure, None, sided=sided, band=band)
-    return figure
-
-
-
-
 
 
 def knee_movement_image(
     pose: xr.Dataset, repetitions: xr.Dataset, metrics: xr.Dataset, *, view: View
 ) -> Figure:
     """Draw the body in the phases of the squat, from one side or from the front.
+
+    One panel for each phase. Below: from the front the knee-ankle separation ratio and the
+    knee deviations; from a side the angles of that side. A note says how far off that
+    direction the nearest camera stood, from 20 degrees on: so much of the picture rests on
+    estimated depth. The line of the hips is dashed where its tilt was refused.
 
     The positions are the medians of the frames of each phase over the accepted repetitions, in
     the axes of the body (ISB: X forward, Y up, Z to the right), with the ankles in the middle.
@@ -178,19 +137,6 @@ def knee_movement_image(
         are the captions.
     view
         Where the viewer stands, as the subject says it: ``"left"``, ``"right"`` or ``"front"``.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        One panel for each phase. Below: from the front the knee-ankle separation ratio and the
-        knee deviations; from a side the angles of that side. A note says how far off that
-        direction the nearest camera stood, from 20 degrees on: so much of the picture rests on
-        estimated depth. The line of the hips is dashed where its tilt was refused.
-
-    Raises
-    ------
-    BadInputError
-        When `pose` is not a pose or `view` is unknown.
     """
     require_pose(pose, what="knee_movement_image")
     if view not in VIEWS:
@@ -209,27 +155,19 @@ def knee_movement_image(
     _place_bodies(figure, axes, bodies)
     for phase, axis, body, caption in zip(PHASES, axes, bodies, captions, strict=True):
         bare(axis)
-        axis.set_title(_PHASE_TITLES[phase], fontsize=NORMAL, color="black", pad=6)
+        axis.set_title(_PHASE_TITLES[phase], fontsize=NORMAL, color="black", pad=6, y=1.0)
         axis.axhline(0, color=GREY, linewidth=1.0, zorder=0)
         if np.isfinite([xy for name in ("left_hip", "right_hip") for xy in body[name]]).all():
             draw_body(axis, body, view, level_known=level_known)
         else:
-            say_empty(axis, "not seen")
+            say_empty(axis, tables.sentence("report.figures.not_seen"))
         axis.set_xlabel(caption, fontsize=SMALL, color="black", labelpad=4)
-    note = _depth_note(pose, view)
-    where = "the front" if view == "front" else f"the subject's {view}"
-    _legend(
-        figure,
-        None,
-        sided=True,
-        band="",
-        lines_only=True,
-        title=f"Seen from {where}{note}",
-        dashed="" if level_known else "hips: their tilt is too uncertain",
-    )
+    handles = [line(capital(side), color=COLOURS[side], marker=MARKERS[side]) for side in SIDES]
+    if not level_known:
+        dashed = tables.sentence("report.figures.hips")
+        handles.append(line(dashed, color=GREY, ls=UNKNOWN_TILT, lw=1.5))
+    legend(figure, handles, title=_seen_from(pose, view), loc="upper left")
     return figure
-
-
 
 
 def panels(
@@ -237,32 +175,27 @@ def panels(
     columns: int,
     *,
     height: float,
+    width: float = _WIDTH,
     sharex: bool = False,
     sharey: bool = False,
-    widths: Sequence[float] | None = None,
 ) -> tuple[Figure, list[Axes]]:
-    """Make a figure of the width of a page with `rows` x `columns` plain panels.
+    """Make a figure with `rows` x `columns` plain panels.
 
     Parameters
     ----------
     rows, columns
         Numbers of panels; they are returned row by row.
-    height
-        Of the figure, inches.
+    height, width
+        Of the figure, inches; as wide as a page if not given.
     sharex, sharey
         Whether all panels have one axis.
-    widths
-        Of the columns, relative to each other.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(_WIDTH, height), layout="constrained", facecolor="white")
+    figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
-    grid = figure.subplots(
-        rows, columns, sharex=sharex, sharey=sharey, squeeze=False, width_ratios=widths
-    )
-    axes = list(grid.ravel())
+    axes = list(figure.subplots(rows, columns, sharex=sharex, sharey=sharey, squeeze=False).ravel())
     for axis in axes:
         axis.spines[["top", "right"]].set_visible(False)
         axis.spines[["left", "bottom"]].set_color(GREY)
@@ -270,88 +203,33 @@ def panels(
     return figure, axes
 
 
-
-
-
-
-
-
-
-
-
-
-
-
 def _signed(value: float, digits: int = 0) -> str:
     rounded = round(value, digits) + 0.0
     return f"{rounded:+.{digits}f}".replace("-", "−") if rounded else f"{0:.{digits}f}"
 
 
+def legend(figure: Figure, handles: Sequence[Any], **options: Any) -> None:
+    """Set one legend above all panels; none without handles."""
+    about: dict[str, Any] = {"loc": "outside upper left", "ncols": len(handles)} | options
+    if handles:
+        figure.legend(
+            handles=handles, frameon=False, fontsize=SMALL, title_fontsize=NORMAL,
+            alignment="left", borderaxespad=0.3, **about,
+        )  # fmt: skip
 
 
-
-
-
-
-def _legend(
-    figure: Figure,
-    repetitions: xr.Dataset | None,
-    *,
-    sided: bool,
-    band: str,
-    markers: bool = False,
-    lines_only: bool = False,
-    title: str = "",
-    dashed: str = "",
-) -> None:
-    """One legend above all panels; only what the figure shows."""
+def line(label: str, **style: Any) -> Any:
+    """Make the line or mark of a legend."""
     from matplotlib.lines import Line2D
+
+    return Line2D([], [], label=label, **({"lw": 1.8} | style))
+
+
+def patch(label: str, **style: Any) -> Any:
+    """Make the patch of a legend."""
     from matplotlib.patches import Patch
 
-    handles: list[Any] = []
-    if sided:
-        for side in SIDES:
-            line = "" if markers else ("-" if lines_only else LINES[side])
-            marker = MARKERS[side] if markers or lines_only else ""
-            handles.append(
-                Line2D(
-                    [],
-                    [],
-                    color=COLOURS[side],
-                    linestyle=line,
-                    marker=marker,
-                    lw=1.8,
-                    label=capital(side),
-                )
-            )
-    if dashed:
-        handles.append(Line2D([], [], color=GREY, linestyle=UNKNOWN_TILT, lw=1.5, label=dashed))
-    if band:
-        handles.append(Patch(facecolor="#BBBBBB", alpha=0.6, label=band))
-    if repetitions is not None:
-        accepted = repetitions["accepted"].values.astype(bool)
-        # Movements of single joints turn where a squat has its bottom.
-        noun, turn = ("movement", "turn") if "joints" in repetitions else ("repetition", "bottom")
-        if accepted.any():
-            handles.append(Patch(facecolor="#F2F2F2", edgecolor="#CCCCCC", label=noun))
-        if (~accepted).any():
-            handles.append(
-                Patch(facecolor="none", edgecolor="#D9D9D9", hatch="///", label="rejected")
-            )
-        if accepted.size:
-            handles.append(Line2D([], [], color=GREY, ls=":", lw=1, label=turn))
-    if handles or title:
-        figure.legend(
-            handles=handles,
-            loc="upper left" if title else "outside upper left",
-            ncols=max(len(handles), 1),
-            frameon=False,
-            fontsize=SMALL,
-            title=title or None,
-            title_fontsize=NORMAL,
-            alignment="left",
-            borderaxespad=0.3,
-        )
+    return Patch(label=label, **style)
 
 
 def _median(values: Array) -> float:
@@ -360,14 +238,8 @@ def _median(values: Array) -> float:
     return float(np.median(known)) if known.size and 2 * known.size >= values.size else float("nan")
 
 
-
-
 def _is_known(metrics: xr.Dataset, name: str) -> bool:
     return name not in metrics or bool(metrics[name].notnull().all())
-
-
-
-
 
 
 def _place_bodies(
@@ -433,13 +305,12 @@ def _percent(value: float) -> str:
     return "–" if np.isnan(value) else f"{_signed(100 * value)} %"
 
 
-def _depth_note(pose: xr.Dataset, view: View) -> str:
-    """Say where the picture is not what a camera saw."""
+def _seen_from(pose: xr.Dataset, view: View) -> str:
+    """Say from where the picture is, and where it is not what a camera saw."""
+    seen = tables.sentence(f"report.seen_from.{view}")
     azimuth = np.radians(azimuths(pose))
     towards = np.abs(np.cos(azimuth) if view == "front" else np.sin(azimuth))
     if not np.isfinite(towards).any():
-        return " (reconstructed from estimated depth)"
+        return tables.sentence("report.drawn.unknown", view=seen)
     off = float(np.degrees(np.arccos(np.nanmax(towards))))
-    if off <= _SEEN_DIRECTLY_DEG:
-        return ""
-    return " (reconstructed from estimated depth: no camera stood there)"
+    return seen if off <= _SEEN_DIRECTLY_DEG else tables.sentence("report.drawn.depth", view=seen)

@@ -3,53 +3,31 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from mobility.wording import spoken
 from mobility import tables
-from mobility.assessment.indices import is_current
-from mobility.assessment.comments import parts_left_out
-from mobility.assessment.criteria import bars_of
-from mobility.assessment.findings import Z95, Finding, excess, find, label, say
-from mobility.assessment.movements import how_to_film, refusal_advice
-from mobility.assessment.reasons import bare, plain
-from mobility.assessment.verdict import PARTS, Part, Verdict, judge
-from mobility.provenance import cameras_of
-from mobility.view import UNKNOWN, view_of
-from mobility.documents.fill import ANGLE_OF_JOINT
+from mobility.assessment.findings import Finding, excess, find, label, say
+from mobility.assessment.movements import how_to_film
+from mobility.assessment.verdict import Part, Verdict
+from mobility.documents.verdicts import marked, unmeasured, verdict_in_joints, verdict_of
 from mobility.reports.groups import exercises_in_short
-from mobility.reports.joint_mobility import judged, reached, relevant, unmeasured
-from mobility.reports.sections import (
-    count_repetitions,
-    facts,
-    person,
-    seen_from,
-    table,
-)
+from mobility.reports.joint_mobility import reached
+from mobility.reports.sections import count_repetitions, paragraphs
+from mobility.wording import spoken
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from mobility.sessions.record import Edits, Participant, SessionRecord, Warned
-    from mobility.plot import View
+    from mobility.provenance import Warned
     from mobility.sessions.stored import StoredSession
 
-INDICES = {"mobility_index": "Mobility index", "quality_index": "Quality index"}
 MOST_FINDINGS = 3
 """Findings on the first page."""
 
-_MOST_REASONS = 2
-"""Reasons that are told on the first page, beside one line each for all others, for what is too
-close to a limit, and for what no camera sees."""
-
-
-_COLOURS = {
+COLOURS = {
     "good": "ok",
     "limited": "poor",
     "not_this_exercise": "unusable",
@@ -57,40 +35,11 @@ _COLOURS = {
 }
 """Classes of the style sheet."""
 
-_MOST_NAMES = 6
-"""Names for one reason on the first page."""
-
-
-
-
-def verdict_of(session: StoredSession) -> Verdict:
-    """Say what the recording of a session is good for."""
-    record, quality, metrics = session.record, session.capture_quality(), session.metrics()
-    if record.exercise == "Overhead Squat":
-        return judge(record.warnings, quality, metrics)
-    return verdict_in_joints(quality, metrics, session.fitted(), record.warnings)
-
-
-def verdict_in_joints(
-    quality: Mapping[str, Any],
-    metrics: xr.Dataset,
-    pose: xr.Dataset,
-    warnings: Sequence[Warned] = (),
-) -> Verdict:
-    """Say what a recording of single joints is good for: nothing, where none was measured."""
-    what, why, name = unmeasured(metrics)
-    if what:
-        do = refusal_advice(name) if name else ""
-        return Verdict("unusable", what, why, do, frozenset(PARTS))
-    names = [ANGLE_OF_JOINT[str(joint)] for joint in metrics["joint"].values]
-    told = relevant(warnings, names, quality, metrics)
-    return judge(told, judged(quality, metrics, pose), metrics)
-
 
 def trust(verdict: Verdict) -> str:
     """Say what the recording is good for, why, and what to do about it."""
     return (
-        f"<p class='trust {_COLOURS[verdict.level]}'><strong>{escape(verdict.headline)}</strong> "
+        f"<p class='trust {COLOURS[verdict.level]}'><strong>{escape(verdict.headline)}</strong> "
         f"{escape(' '.join(filter(None, [verdict.why, verdict.what_to_do])))}</p>"
     )
 
@@ -114,119 +63,50 @@ def trust_in_joints(
     )
 
 
+def doubt(verdict: Verdict) -> str:
+    """Say in a line that one side may be the other; empty where they are told apart."""
+    told = tables.sentence("report.sides_in_doubt")
+    return f"<p class='note'>{told}.</p>" if verdict.sides_in_doubt else ""
+
+
 def absent(verdict: Verdict, *parts: Part) -> str:
     """Say in a paragraph which parts are not given, and why; empty where all are."""
     told = verdict.absent(*parts)
     return f"<p class='missing'>{escape(told)}</p>" if told else ""
 
 
-
-
 def in_short(session: StoredSession) -> tuple[str, str]:
     """Say in one line each what was found in a session, and what to distrust."""
-    counted = count_repetitions(session.repetitions())
-    metrics, verdict = session.metrics(), verdict_of(session)
+    metrics = session.metrics()
+    counted, verdict = count_repetitions(session.repetitions()), verdict_of(session, metrics)
     if session.record.exercise != "Overhead Squat":
-        return f"movements: {'; '.join([counted, *reached(metrics)])}", verdict.said
+        told = "; ".join([counted, *reached(marked(metrics, verdict))])
+        return tables.sentence("report.in_short.joints", counted=told), verdict.said
     if "findings" in verdict.rules_out:
-        return f"repetitions: {counted}", verdict.said
+        return tables.sentence("report.in_short.squat", counted=counted), verdict.said
     findings = verdict.keep(find(metrics))
     faults = "; ".join(dict.fromkeys(label(f) for f in findings if f.status == "found"))
-    unknown = sum(f.status == "cannot be told" for f in findings)
     return (
-        f"repetitions: {counted}; faults: {faults or 'none that could be told'}",
-        f"{verdict.said} Of {len(findings)} possible findings {unknown} cannot be told.",
+        tables.sentence(
+            "report.in_short.faults" if faults else "report.in_short.no_faults",
+            counted=counted,
+            faults=faults,
+        ),
+        tables.sentence(
+            "report.in_short.cannot_be_told",
+            verdict=verdict.said,
+            count=len(findings),
+            unknown=sum(f.status == "cannot be told" for f in findings),
+        ),
     )
-
-
-
-
-
-
-
-
-def interval(metrics: xr.Dataset, name: str) -> tuple[float, float]:
-    """Give lower and upper limit of the 95 % interval of an index; NaN where unknown."""
-    bounds = metrics.get(f"{name}_interval")
-    if bounds is None:
-        return math.nan, math.nan
-    return float(bounds.sel(bound="lower")), float(bounds.sel(bound="upper"))
-
-
-def short_reason(metrics: xr.Dataset, name: str) -> str:
-    """Say in a few words why a metric has no value, without what stands in brackets."""
-    if name not in metrics:
-        return "it is not part of this analysis"
-    if name in INDICES and not is_current(metrics, name):
-        return "it is of an older definition; analyse the session again"
-    note = bare(metrics[name].attrs.get("note", ""))
-    return note.split(" (")[0] or "nothing was measured"
-
-
-def fms(metrics: xr.Dataset) -> str:
-    """Show the criteria of the FMS deep squat with their probabilities, and the verdict.
-
-    Parameters
-    ----------
-    metrics
-        With ``fms_probability(fms_criterion)``; without it the text says so.
-    """
-    if "fms_probability" not in metrics:
-        return "<p class='missing'>The FMS deep squat is not part of this analysis.</p>"
-    given = metrics["fms_probability"]
-    known = tables.load("criteria")["fms_deep_squat"]["criteria"]
-    notes = json.loads(given.attrs.get("notes", "{}"))
-    bars = bars_of(known)
-    rows = []
-    for name in map(str, given["fms_criterion"].values):
-        p = float(given.sel(fms_criterion=name))
-        why = bare(notes.get(name, ""))
-        rows.append(
-            [
-                escape(str(known[name]["long_name"]).capitalize()),
-                probability(p),
-                _decided(p, bars[name], ("met", "not met"), why),
-            ]
-        )
-    verdict = f"<h3>FMS deep squat: {escape(fms_verdict(metrics))}</h3>"
-    return verdict + table(
-        ["Criterion", "Probability", "So it is"],
-        rows,
-        caption="Probability that each criterion is met, from the value and its error",
-    )
-
-
-def fms_verdict(metrics: xr.Dataset) -> str:
-    """Say which score the criteria allow, in words that do not give more than they know."""
-    verdict = str(metrics["fms_probability"].attrs.get("verdict", "cannot be told"))
-    if verdict.startswith("cannot be told"):
-        return f"no score can be told{verdict.removeprefix('cannot be told')}"
-    return {"3": "score 3 (all criteria met)"}.get(verdict, f"score {verdict}")
 
 
 def fms_in_short(metrics: xr.Dataset) -> str:
-    """Say the score in a line; nothing where none can be told."""
-    told = fms_verdict(metrics) if "fms_probability" in metrics else "no score"
-    return "" if told.startswith("no score") else f"<p>FMS deep squat: {escape(told)}.</p>"
-
-
-def probability(p: float) -> str:
-    """Write a probability, never as a certainty: "< 0.01", "0.67", "> 0.99"."""
-    if not math.isfinite(p):
-        return "–"
-    if p < 0.01:
-        return "&lt; 0.01"
-    return "&gt; 0.99" if p > 0.99 else f"{p:.2f}"
-
-
-def _decided(p: float, stated: float, words: tuple[str, str], why: str) -> str:
-    if not math.isfinite(p):
-        return f"<span class='missing'>cannot be told ({escape(why or 'not measured')})</span>"
-    if p >= stated:
-        return words[0]
-    if p <= 1 - stated:
-        return words[1]
-    return "<span class='missing'>open: too close to tell</span>"
+    """Say the score of the FMS deep squat in a line; nothing where none can be told."""
+    given = metrics.get("fms_probability")
+    if given is None or given.attrs.get("score") == "open":
+        return ""
+    return paragraphs(tables.sentence("report.fms_score", score=given.attrs["verdict"]))
 
 
 def findings_and_exercises(findings: Sequence[Finding], verdict: Verdict, *, most: int) -> str:
@@ -242,34 +122,48 @@ def findings_and_exercises(findings: Sequence[Finding], verdict: Verdict, *, mos
         Exercises to name.
     """
     if {"findings", "exercises"} <= verdict.rules_out:
-        return "<p class='missing'>Findings and exercises are not given.</p>"
-    return (
-        f"<h2>What stands out</h2>{main_findings(findings, verdict)}<h2>What to do</h2>"
-        + (absent(verdict, "exercises") or exercises_in_short(findings, most=most))
-    )
+        return f"<p class='missing'>{tables.sentence('report.first_page.nothing_given')}</p>"
+    found = main_findings(findings, verdict) + doubt(verdict)
+    work = absent(verdict, "exercises") or exercises_in_short(findings, most=most)
+    return f"<h2>What stands out</h2>{found}<h2>What to do</h2>{work}"
 
 
 def main_findings(findings: Sequence[Finding], verdict: Verdict) -> str:
-    """State the largest findings in words, one for each rule.
+    """State the largest findings in words, one for each rule, and name what could not be judged.
 
     They stand in the order of :func:`excess`, of sides the larger.
     """
     if ruled_out := absent(verdict, "findings"):
         return ruled_out
     found = _alike([f for f in findings if f.status == "found"])
-    if not found:
-        open_ones = any(f.status == "cannot be told" for f in findings)
-        text = (
-            "No fault was found. Not everything could be told: see below."
-            if open_ones
-            else "No fault was found."
-        )
-        return f"<p>{text}</p>"
     found.sort(key=lambda each: -max(map(excess, each)))
     items = "".join(
         f"<li>{escape(say(each, 'participant'))}</li>" for each in found[:MOST_FINDINGS]
     )
-    return f"<ol>{items}</ol>"
+    parts = not_judged(findings)
+    told = f"<ol>{items}</ol>"
+    if more := len(found[MOST_FINDINGS:]):
+        told += paragraphs(tables.sentence("report.first_page.more_found", count=more))
+    if not found and (parts or any(f.status == "cannot be told" for f in findings)):
+        told = paragraphs(tables.sentence("report.first_page.no_fault_in_part"))
+    elif not found:
+        told = paragraphs(tables.sentence("report.first_page.no_fault"))
+    if parts:
+        told += paragraphs(tables.sentence("report.first_page.not_judged", parts=", ".join(parts)))
+    return told
+
+
+def not_judged(findings: Sequence[Finding]) -> list[str]:
+    """Name what a reader expects to be judged in a squat and is not, with its side if only one."""
+    parts = []
+    for rule, part in tables.load("findings")["expected"]["parts"].items():
+        own = [f for f in findings if f.rule == rule]
+        open_sides = [f.side for f in own if f.status == "cannot be told"]
+        if len(open_sides) == len(own):  # also of one that the verdict rules out
+            parts.append(part)
+        elif open_sides:
+            parts.append(f"{part} ({', '.join(open_sides)})")
+    return parts
 
 
 def largest(findings: Sequence[Finding]) -> list[Finding]:
@@ -280,32 +174,7 @@ def largest(findings: Sequence[Finding]) -> list[Finding]:
 
 
 def cannot_be_told(findings: Sequence[Finding], metrics: xr.Dataset) -> str:
-    """Say in at most five lines what cannot be told: by reason, in plain words."""
-    reasons, close = _unknown(findings, plainly=True)
-    ranked = sorted(reasons.items(), key=lambda item: -len(item[1]))
-    items = [
-        f"{reason.removeprefix('it is ')}: {_some(names)}"
-        for reason, names in ranked[:_MOST_REASONS]
-    ]
-    others = [name for _, names in ranked[_MOST_REASONS:] for name in names]
-    if others:
-        items.append(f"for other reasons: {_some(list(dict.fromkeys(others)))}")
-    return _listed(items, _some(close), metrics)
-
-
-
-
-def _some(names: Sequence[str]) -> str:
-    """Name the first few, and count the others."""
-    more = len(names) - _MOST_NAMES
-    also = [f"and {more} more"] if more > 0 else []
-    return "; ".join([*names[:_MOST_NAMES], *also])
-
-
-def _unknown(
-    findings: Sequence[Finding], *, plainly: bool
-) -> tuple[dict[str, list[str]], list[str]]:
-    """Names of what was refused, by reason, and of what is too close to its limit."""
+    """Say what cannot be told: by reason, what one reason keeps from most first."""
     refused: dict[str, list[str]] = {}
     close: list[str] = []
     for each in _alike([f for f in findings if f.status == "cannot be told"]):
@@ -313,32 +182,23 @@ def _unknown(
         # The sides of one rule may be refused for reasons of their own.
         sides = {f.side for f in each} - {""}
         named = label(first) + (f" ({sides.pop()})" if len(sides) == 1 else "")
-        if first.probability is None:
-            reason = plain(first.reason) if plainly else first.reason.rstrip(".")
-            names = refused.setdefault(reason, [])
-        else:
-            names = close
+        names = close if first.probability is not None else refused.setdefault(first.reason, [])
         if named not in names:
             names.append(named)
-    return refused, close
-
-
-def _listed(items: list[str], close: str, metrics: xr.Dataset) -> str:
-    if close:
-        items = [*items, f"too close to their limits for this recording: {close}"]
-    unseen = json.loads(
-        metrics["compensation_probability"].attrs.get("not_assessed", "{}")
-        if "compensation_probability" in metrics
-        else "{}"
-    )
-    if unseen:
-        named = ", ".join(map(spoken, unseen))
-        items = [*items, f"not seen by any camera with these landmarks: {named}"]
+    criteria = metrics.get("compensation_probability")
+    unseen = {} if criteria is None else json.loads(criteria.attrs.get("not_assessed", "{}"))
+    items = [
+        tables.sentence(f"report.cannot_be_told.{kind}", reason=reason, names="; ".join(names))
+        for kind, reason, names in [
+            *(("refused", *each) for each in sorted(refused.items(), key=lambda i: -len(i[1]))),
+            ("too_close", "", close),
+            ("unseen", "", list(map(spoken, unseen))),
+        ]
+        if names
+    ]
     if not items:
-        return "<p>Everything that is looked for could be told.</p>"
-    return "<ul>" + "".join(f"<li>{escape(i[:1].upper() + i[1:])}.</li>" for i in items) + "</ul>"
-
-
+        return paragraphs(tables.sentence("report.all_told"))
+    return "<ul>" + "".join(f"<li>{escape(item)}</li>" for item in items) + "</ul>"
 
 
 def _alike(findings: Sequence[Finding]) -> list[list[Finding]]:

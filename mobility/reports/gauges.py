@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
 
 from mobility import tables
-from mobility.kinematics.skeleton import SIDES
 from mobility.assessment.indices import is_current
-from mobility.reports.sections import Z95, factor_of, quantity, units_of, value_of
+from mobility.kinematics.expected_error import Z95
+from mobility.kinematics.skeleton import SIDES
+from mobility.reports.sections import factor_of, quantity, units_of, value_of
 
 if TYPE_CHECKING:
     import xarray as xr
 
 SQUAT = {
     "knee_flexion_limited": "Knee bend",
-    "hip_flexion_limited": "Hip bend",
     "ankle_dorsiflexion_limited": "Ankle bend",
     "depth_not_reached": "Thigh above level",
     "trunk_leans_forward": "Trunk lean past shins",
@@ -26,12 +26,12 @@ SQUAT = {
     "heel_rise": "Heel rise",
     "arms_fall_forward": "Arms forward of trunk",
 }
-"""Rules of the findings whose measures stand on the first page of a squat, and their names there."""
+"""Rules of findings whose measures stand on the first page of a squat, and their names there."""
 
 MOST = 6
 """Gauges on a first page."""
 
-_INDICES = {"mobility_index": "Mobility index", "quality_index": "Quality index"}
+INDICES = {"mobility_index": "Mobility index", "quality_index": "Quality index"}
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Gauge:
     interval: tuple[float, float] = (math.nan, math.nan)
 
     def ends(self, value: float, half: float) -> tuple[float, float]:
-        """Ends of the interval of a value; both are the value where its error is not known."""
+        """Give the ends of the interval of a value; both are it where its error is unknown."""
         if math.isfinite(self.interval[0]):
             return self.interval
         half = half if math.isfinite(half) else 0.0
@@ -114,19 +114,25 @@ def of_squat(
 def of_indices(metrics: xr.Dataset) -> list[Gauge]:
     """Give the indices, from 0 to 100."""
     found = []
-    for name, words in _INDICES.items():
+    for name, words in INDICES.items():
         value = value_of(metrics, name)
         if math.isfinite(value) and is_current(metrics, name):
             half = Z95 * value_of(metrics, f"{name}_sd")
             share = value_of(metrics, f"{name}_coverage")
-            told = f"of 100, from {100 * share:.0f} % of its parts" if share < 1 else "of 100"
-            index = Gauge(words, {"": (value, half)}, "", math.nan, told)
-            bounds = metrics.get(f"{name}_interval")
-            if bounds is not None:
-                low, high = (float(bounds.sel(bound=end)) for end in ("lower", "upper"))
-                index = replace(index, interval=(low, high))
-            found.append(index)
+            told = tables.sentence(
+                "report.index.in_part" if share < 1 else "report.index.whole", share=share
+            )
+            bounds = interval(metrics, name)
+            found.append(Gauge(words, {"": (value, half)}, "", math.nan, told, interval=bounds))
     return found
+
+
+def interval(metrics: xr.Dataset, name: str) -> tuple[float, float]:
+    """Give lower and upper limit of the 95 % interval of an index; NaN where unknown."""
+    bounds = metrics.get(f"{name}_interval")
+    if bounds is None:
+        return math.nan, math.nan
+    return float(bounds.sel(bound="lower")), float(bounds.sel(bound="upper"))
 
 
 def values_of(metrics: xr.Dataset, metric: str) -> dict[str, tuple[float, float]]:
@@ -170,7 +176,8 @@ def _values(gauge: Gauge) -> str:
 
 def _bar(gauge: Gauge) -> str:
     ends = [end for measured in gauge.values.values() for end in gauge.ends(*measured)]
-    ends += [each for each in (gauge.goal, *gauge.usual) if math.isfinite(each)]
+    # With nothing to compare it with, beside the neutral position: else each would fill its bar.
+    ends += [each for each in (gauge.goal, *gauge.usual) if math.isfinite(each)] or [0.0]
     low, high = min(ends), max(ends)
     if not gauge.units:
         low, high = 0.0, 100.0

@@ -5,31 +5,31 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from html import escape
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mobility import tables
-from mobility.wording import capital
-from mobility.assessment.advice import Work, advise
-from mobility.assessment.comments import statements
-from mobility.assessment.findings import Finding, excess, say
+from mobility import plot, tables
+from mobility.assessment.advice import advise
+from mobility.assessment.findings import Finding, say
 from mobility.assessment.kinds import entry_of
 from mobility.assessment.reference_ranges import Kind, ReferenceRange, reference_range
-from mobility.reports.figures import angle_curves, repetition_curves
 from mobility.reports.references import References
 from mobility.reports.sections import (
     cell,
+    cells_of_sides,
     charts,
     nothing_measured,
+    paragraphs,
     quantity,
-    show,
     table,
     units_of,
     value_of,
     verdict,
 )
+from mobility.wording import capital, spoken
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -48,17 +48,10 @@ SYMMETRY = (
     *("hip_flexion", "hip_abduction", "knee_flexion", "ankle_dorsiflexion"),
     *("thigh_elevation", "tibia_inclination", "shoulder_flexion", "elbow_flexion"),
 )
-MOST_EXERCISES = 4
-"""Exercises that a report lists."""
-
 _SPREAD = ("hip_flexion", "knee_flexion", "ankle_dorsiflexion", "hip_abduction", "trunk_lean")
-_KINDS: dict[Kind, str] = {
-    "passive": "moved by an examiner",
-    "active": "moved by oneself",
-    "weight_bearing": "under the body's weight",
-    "unstated": "active or passive is not stated",
-}
 _NEAREST: tuple[Kind, ...] = ("weight_bearing", "active", "passive", "unstated")
+_FARTHER_UNDER_WEIGHT = ("ankle_dorsiflexion",)
+"""Angles that go so much farther under the body's weight that no other range is the same."""
 
 
 def curves(
@@ -80,75 +73,71 @@ def curves(
     ]
     if not drawn or not int((repetitions["accepted"] & repetitions["complete"]).sum()):
         return ""
-    made = []
-    for name in drawn:
-        figure = repetition_curves(angles, repetitions, names=[name])
-        made.append((figure, f"{capital(name.replace('_', ' '))} over the course of a repetition"))
-    return charts(*made) + (
-        "<p class='note'>Accepted repetitions from start (0 %) to end (100 %), their mean, and "
-        "from three on ± 1 SD.</p>"
-    )
+    made = [
+        (
+            partial(plot.repetitions, angles, repetitions, name, legend=False),
+            tables.sentence("report.curves.repetition", angle=capital(spoken(name))),
+        )
+        for name in drawn
+    ]
+    return charts(*made) + f"<p class='note'>{tables.sentence('report.curves.repetitions')}</p>"
 
 
 def whole_recording(angles: xr.Dataset, repetitions: xr.Dataset, names: Sequence[str]) -> str:
     """Draw angles over the whole recording, with their errors and the repetitions."""
-    made = []
-    for name in names:
-        figure = angle_curves(angles, repetitions, names=[name])
-        made.append((figure, f"{capital(name.replace('_', ' '))} over the whole recording"))
-    told = "<p class='note'>Band: 95 % interval. Shaded: repetitions; hatched: rejected.</p>"
-    return charts(*made) + told
+    made = [
+        (
+            partial(plot.curves, angles, name, repetitions=repetitions, legend=False),
+            tables.sentence("report.curves.recording", angle=capital(spoken(name))),
+        )
+        for name in names
+    ]
+    return charts(*made) + f"<p class='note'>{tables.sentence('report.curves.band')}</p>"
 
 
 def in_detail(findings: Sequence[Finding], references: References) -> str:
     """List what was found and what was not, each with its numbers, and cite the thresholds."""
-    heads = {"found": "Found", "not found": "Not found"}
     parts = []
-    for status, head in heads.items():
+    for status in ("found", "not found"):
         own = [f for f in findings if f.status == status]
         if own:
             rules = dict.fromkeys(f.rule for f in own)
             told = (say([f for f in own if f.rule == rule], "professional") for rule in rules)
             items = "".join(f"<li>{escape(text)}</li>" for text in told)
             cite = references.cite(*(f.source for f in own))
-            parts.append(f"<h3>{head} {cite}</h3><ul>{items}</ul>")
+            parts.append(f"<h3>{capital(status)} {cite}</h3><ul>{items}</ul>")
     return "".join(parts)
 
 
 def exercises_in_short(findings: Sequence[Finding], *, most: int = 2) -> str:
     """Name the first exercises for what was found with their doses."""
-    works = _largest_first(findings)[:most]
-    if not works:
-        return "<p>Nothing was found that asks for an exercise.</p>"
+    works = advise(findings)
     items = "".join(
         f"<li>{escape(capital(work.name))}: {escape(work.dose.partition(';')[0])}.</li>"
-        for work in works
+        for work in works[:most]
     )
-    return f"<ul>{items}</ul>"
+    if more := len(works[most:]):
+        items += f"<li>{tables.sentence('report.first_page.more_to_do', count=more)}</li>"
+    return f"<ul>{items}</ul>" if items else _nothing_to_do()
 
 
-def _largest_first(findings: Sequence[Finding]) -> list[Work]:
-    """Put the exercises in the order of what they are for, as the findings are on the page."""
-    return sorted(advise(findings), key=lambda work: -max(map(excess, work.because)))
+def what_to_do(findings: Sequence[Finding], references: References) -> str:
+    """List the exercises for what was found, each with dose and source."""
+    rows = [
+        [
+            escape(capital(work.name)) + references.cite(work.source),
+            escape(work.dose),
+            escape(work.how),
+        ]
+        for work in advise(findings)
+    ]
+    if not rows:
+        return _nothing_to_do()
+    return table(["Exercise", "Dose", "How"], rows, caption=tables.sentence("report.exercises"))
 
 
-def what_to_do(
-    findings: Sequence[Finding], references: References, *, most: int = MOST_EXERCISES
-) -> str:
-    """List the first exercises for what was found, each with dose and source."""
-    works = _largest_first(findings)[:most]
-    if not works:
-        return "<p>Nothing was found that asks for an exercise.</p>"
-    rows = []
-    for work in works:
-        rows.append(
-            [
-                escape(work.name[:1].upper() + work.name[1:]) + references.cite(work.source),
-                escape(work.dose),
-                escape(work.how),
-            ]
-        )
-    return table(["Exercise", "Dose", "How"], rows, caption="Work for what was found")
+def _nothing_to_do() -> str:
+    return paragraphs(tables.sentence("report.first_page.nothing_to_do"))
 
 
 def published_ranges(
@@ -172,35 +161,38 @@ def published_ranges(
     ages = _ages(participant, record)
     rows = []
     for angle in angles:
-        each = [(kind, _range_for(angle, sex, ages, kind)) for kind in _NEAREST]
+        kinds = _NEAREST[:1] if angle in _FARTHER_UNDER_WEIGHT else _NEAREST
+        each = [(kind, _range_for(angle, sex, ages, kind)) for kind in kinds]
         known = [(kind, one) for kind, one in each if one is not None]
         if not known:
             continue
         # Of people of this sex and age before others; then what is nearest to a squat.
         kind, found = min(known, key=lambda pair: not pair[1].sex)
-        mean = (
-            quantity(found.mean, found.units)
-            if math.isfinite(found.mean)
-            else f"{quantity(found.lowest, found.units)} to {quantity(found.highest, found.units)}"
-        )
+        if math.isfinite(found.mean):
+            largest = quantity(found.mean, found.units)
+        else:
+            low, high = (quantity(end, found.units) for end in (found.lowest, found.highest))
+            largest = tables.sentence("report.ranges.between", low=low, high=high)
         if math.isfinite(found.sd):
-            mean += f" (SD {quantity(found.sd, found.units)})"
-        group = "" if found.age is None else f", {found.age[0]} to {found.age[1]} years"
-        whom = f"{found.sex}{group}" if found.sex else found.sample
+            sd = quantity(found.sd, found.units)
+            largest = tables.sentence("report.ranges.sd", mean=largest, sd=sd)
+        whom = found.sex or found.sample
+        if found.sex and found.age is not None:
+            youngest, oldest = found.age
+            whom = tables.sentence(
+                "report.ranges.people", sex=found.sex, youngest=youngest, oldest=oldest
+            )
         rows.append(
             [
-                escape(capital(angle.replace("_", " "))) + references.cite(found.source),
-                f"{mean}, {escape(_KINDS[kind])}",
-                escape(whom) + (f"; {escape(found.note)}" if found.note else ""),
+                escape(capital(spoken(angle))) + references.cite(found.source),
+                f"{largest}, {escape(tables.sentence(f'report.kinds.{kind}'))}",
+                escape("; ".join(filter(None, [whom, found.note]))),
             ]
         )
     if not rows:
-        return "<p class='note'>No published range is known to this package.</p>"
-    return table(
-        ["Angle", "Largest", "Of whom"],
-        rows,
-        caption="Published largest angles: what joints can do, not what a squat must reach",
-    )
+        return f"<p class='note'>{tables.sentence('report.ranges.none')}</p>"
+    caption = tables.sentence("report.ranges.caption")
+    return table(["Angle", "Largest", "Of whom"], rows, caption=caption)
 
 
 def _range_for(
@@ -212,13 +204,14 @@ def _range_for(
         return None if not each else reference_range(angle, sex=sex, age=None, kind=kind)  # type: ignore[arg-type]
     if len({(one.lowest, one.highest) for one in each}) == 1:
         return max(each, key=lambda one: len(one.note))
+    younger, older = ages
     return replace(
         each[0],
         mean=math.nan,
         sd=math.nan,
         lowest=min(one.lowest for one in each),
         highest=max(one.highest for one in each),
-        note=f"age {' or '.join(f'{age:g}' for age in ages if age is not None)}: means of 2 groups",
+        note=tables.sentence("report.ranges.two_groups", younger=younger, older=older),
     )
 
 
@@ -258,34 +251,24 @@ def value_table(
         if name not in metrics:
             continue
         attrs = metrics[name].attrs
-        head = escape(capital(str(attrs.get("long_name", name.replace("_", " ")))))
-        head += references.cite(str(attrs.get("reference", "")))
-        if "side" not in metrics[name].dims:
+        head = capital(str(attrs.get("long_name", spoken(name))))
+        if meaning := entry_of(name).get("plus"):
+            head = tables.sentence("report.plus", measure=head, meaning=meaning)
+        head = escape(head) + references.cite(str(attrs.get("reference", "")))
+        if "side" in metrics[name].dims:
+            rows.append([head, *cells_of_sides(metrics, name, repetitions)])
+        else:
             shown = cell(metrics, name, repetitions, signed=entry_of(name).get("signed", False))
             rows.append([head, f"<td colspan='3' class='both'>{shown}</td>"])
-        elif why := nothing_measured(metrics, name, repetitions):
-            shown = f"<span class='missing'>not measurable ({escape(why)})</span>"
-            rows.append([head, f"<td colspan='3' class='both'>{shown}</td>"])
-        else:
-            difference = f"{name}_asymmetry"
-            rows.append(
-                [
-                    head,
-                    *(cell(metrics, name, repetitions, side=side) for side in ("left", "right")),
-                    cell(metrics, difference, repetitions, signed=True)
-                    if difference in metrics
-                    else "–",
-                ]
-            )
     if not rows:
-        return "<p class='missing'>Not part of this analysis.</p>"
+        return f"<p class='missing'>{tables.sentence('report.not_part')}</p>"
     return table(["Measure", "Left", "Right", "Right − left"], rows, caption=caption, numeric=True)
 
 
 def tempo_table(metrics: xr.Dataset, repetitions: xr.Dataset, references: References) -> str:
     """Show depth, durations, their ratio and the smoothness of each repetition."""
     if repetitions.sizes.get("rep", 0) == 0:
-        return "<p class='missing'>No repetition was found in this video.</p>"
+        return f"<p class='missing'>{tables.sentence('report.no_repetition')}</p>"
     columns = {
         "tempo_ratio": "Down / up",
         "descent_sparc": "SPARC down",
@@ -294,32 +277,27 @@ def tempo_table(metrics: xr.Dataset, repetitions: xr.Dataset, references: Refere
         "ascent_ldlj": "LDLJ up",
     }
     columns = {name: head for name, head in columns.items() if name in metrics}
-    rows = []
-    for number in repetitions["rep"].values:
-        row = [f"{int(number)}"]
-        row += [
-            quantity(value_of(metrics, name, rep=number), units_of(metrics, name))
-            for name in columns
+    rows = [
+        [
+            f"{int(number)}",
+            *(quantity(value_of(metrics, n, rep=number), units_of(metrics, n)) for n in columns),
         ]
-        rows.append(row)
-    cites = [
-        references.cite(str(metrics[name].attrs.get("reference", "")))
-        if "sparc" in name or "ldlj" in name
-        else ""
-        for name in columns
+        for number in repetitions["rep"].values
     ]
-    heads = [f"{head}{cite}" for head, cite in zip(columns.values(), cites, strict=True)]
-    told = table(
-        ["No.", *heads],
-        rows,
-        caption="Tempo and smoothness of every repetition found. SPARC and LDLJ are those of the "
-        "speed of the hips: the nearer to 0, the smoother",
-        numeric=True,
-    )
+    heads = [
+        head + ("" if name == "tempo_ratio" else _cited(metrics, name, references))
+        for name, head in columns.items()
+    ]
+    caption = tables.sentence("report.tempo.caption")
+    told = table(["No.", *heads], rows, caption=caption, numeric=True)
     if "smoothness_sparc" in metrics:
         smooth = cell(metrics, "smoothness_sparc", repetitions)
-        told += f"<p>Smoothness (SPARC) over the accepted repetitions: {smooth}.</p>"
+        told += f"<p>{tables.sentence('report.tempo.smoothness', value=smooth)}</p>"
     return told
+
+
+def _cited(metrics: xr.Dataset, name: str, references: References) -> str:
+    return references.cite(str(metrics[name].attrs.get("reference", "")))
 
 
 def spread_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> str:
@@ -329,20 +307,19 @@ def spread_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> str:
         kinds = [f"{name}_variability", f"{name}_curve_variability"]
         if name not in metrics or not all(kind in metrics for kind in kinds):
             continue
-        row = [escape(capital(name.replace("_", " ")))]
-        for kind in kinds:
-            sided = "side" in metrics[kind].dims
-            sides = ("left", "right") if sided else (None,)
-            texts = [_tenths(value_of(metrics, kind, side)) for side in sides]
-            row.append("/".join(texts))
-        rows.append(row)
+        sides = ("left", "right") if "side" in metrics[kinds[0]].dims else (None,)
+        rows.append(
+            [
+                escape(capital(spoken(name))),
+                *("/".join(_tenths(value_of(metrics, kind, s)) for s in sides) for kind in kinds),
+            ]
+        )
     if not rows or int(np.asarray(repetitions["accepted"].values, bool).sum()) < 3:
-        return "<p class='missing'>How much repetitions differ needs three accepted ones.</p>"
+        return f"<p class='missing'>{tables.sentence('report.spread.too_few')}</p>"
     return table(
         ["Angle", "At the bottom", "Along the curve"],
         rows,
-        caption="Standard deviation over the accepted repetitions, left / right, in degrees; along "
-        "the curve: mean over its 101 points",
+        caption=tables.sentence("report.spread.caption"),
         numeric=True,
     )
 
@@ -358,33 +335,25 @@ def symmetry_table(metrics: xr.Dataset, repetitions: xr.Dataset, references: Ref
     cites: dict[str, str] = {}
     for name in SYMMETRY:
         difference = f"{name}_asymmetry"
-        if difference not in metrics or f"{difference}_mdc95" not in metrics:
+        found, least = (value_of(metrics, each) for each in (difference, f"{difference}_mdc95"))
+        known = f"{difference}_mdc95" in metrics and math.isfinite(found)
+        if not known or abs(found) <= least:  # without an error, all are told
             continue
-        head = escape(capital(name.replace("_", " ")))
-        if not math.isfinite(value_of(metrics, difference)):
-            continue
-        cells = []
-        least = value_of(metrics, f"{difference}_mdc95")
-        if abs(value_of(metrics, difference)) <= least:  # without an error, all are told
-            continue
-        for kind in ratios:
-            variable = f"{name}_{kind}"
-            cells.append(_tenths(value_of(metrics, variable), " %"))
-            if variable in metrics:
-                cites[kind] = references.cite(str(metrics[variable].attrs.get("reference", "")))
+        own = {kind: f"{name}_{kind}" for kind in ratios}
+        cites |= {
+            k: _cited(metrics, each, references) for k, each in own.items() if each in metrics
+        }
         rows.append(
             [
-                head,
+                escape(capital(spoken(name))),
                 cell(metrics, difference, repetitions, signed=True),
                 quantity(least, "degree"),
                 f"<td class='text'>{escape(verdict(metrics, difference))}</td>",
-                *cells,
+                *(_tenths(value_of(metrics, each), " %") for each in own.values()),
             ]
         )
     if not rows:
-        return (
-            "<p>No difference of the sides exceeds its minimal detectable difference (MDC₉₅).</p>"
-        )
+        return paragraphs(tables.sentence("report.symmetry.none"))
     return table(
         [
             "Angle",
@@ -394,13 +363,10 @@ def symmetry_table(metrics: xr.Dataset, repetitions: xr.Dataset, references: Ref
             *(f"{head}{cites.get(kind, '')}" for kind, head in ratios.items()),
         ],
         rows,
-        caption="Differences of the sides at the bottom beyond their minimal detectable difference "
-        "(MDC₉₅); ratios from a mean of 20° on",
+        caption=tables.sentence("report.symmetry.caption"),
         numeric=True,
     )
 
 
 def _tenths(value: float, suffix: str = "") -> str:
     return f"{value:.1f}{suffix}".replace("-", "−") if math.isfinite(value) else "–"
-
-

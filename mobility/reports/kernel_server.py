@@ -8,6 +8,7 @@ once. Without its parent the server ends, and with it its kernels. Run as
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
@@ -17,16 +18,16 @@ from contextlib import suppress
 from typing import Any, NoReturn
 
 IMPORTS = (
-    *("ipykernel.kernelapp", "ipykernel.pylab.backend_inline", "IPython.display", "h5py"),
-    *("matplotlib.pyplot", "matplotlib.backends.backend_agg", "pandas", "scipy.stats", "xarray"),
-    *("mobility.assessment.findings", "mobility.assessment.joint_mobility"),
-    *("mobility.assessment.overhead_squat", "mobility.kinematics.fit.entry"),
-    *("mobility.pipeline.analysis", "mobility.reports.figures", "mobility.pipeline.overlay"),
-    *("mobility.reports.first_page", "mobility.reports.groups"),
-    *("mobility.reports.joint_mobility", "mobility.reports.scores"),
-    *("mobility.reports.references", "mobility.reports.sections"),
+    *("av.subtitles", "cv2", "dask.array", "ipykernel.kernelapp", "IPython.display"),
+    *("matplotlib.backends.backend_agg", "matplotlib.pyplot", "matplotlib_inline.backend_inline"),
+    *("pandas", "PIL.JpegImagePlugin", "pyarrow.pandas_compat", "scipy.io", "xarray"),
+    *("mobility.assessment.findings", "mobility.assessment.overhead_squat"),
+    *("mobility.capture.quality", "mobility.reports.figures", "mobility.pipeline.overlay"),
+    *("mobility.reports.first_page", "mobility.reports.groups", "mobility.reports.key_frames"),
+    *("mobility.reports.joint_mobility", "mobility.reports.last_visit", "mobility.reports.scores"),
+    *("mobility.reports.references", "mobility.reports.sections", "mobility.store"),
 )
-"""Modules of the report notebooks, with what these import only when it is needed."""
+"""Modules of the reports of sessions, with what these import only when it is needed."""
 
 
 def main() -> int:
@@ -37,6 +38,9 @@ def main() -> int:
     for name in IMPORTS:
         with suppress(ImportError):
             importlib.import_module(name)
+    # What is imported is never garbage: no kernel is to look through it, and to copy it thereby.
+    gc.collect()
+    gc.freeze()
     # Kernels that have ended vanish by themselves.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -70,7 +74,9 @@ def _kernel(request: dict[str, Any], server: int) -> NoReturn:
         _shuffle()
         from ipykernel.kernelapp import IPKernelApp
 
-        IPKernelApp.launch_instance(sys.argv[1:])
+        # Its default was read from the environment of the server, before the fork: without it a
+        # kernel outlives a report that is killed.
+        IPKernelApp.launch_instance(sys.argv[1:], parent_handle=server)
         status = 0
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else 1

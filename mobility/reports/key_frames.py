@@ -5,19 +5,26 @@ from __future__ import annotations
 import base64
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mobility import tables
+from mobility.assessment.joint_values import is_told
 from mobility.assessment.movements import movement
 from mobility.assessment.phases import phase_frames
-from mobility.capture.video import read_frames
+from mobility.capture.video import keyframe_times, read_frames
 from mobility.documents.fill import ANGLE_OF_JOINT
-from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SIDES
-from mobility.pipeline.overlay import VISIBLE, blurred_heads, skeleton
+from mobility.documents.verdicts import verdict_of
+from mobility.kinematics.clean import on_own_sides
+from mobility.kinematics.expected_error import Z95
+from mobility.kinematics.skeleton import INDEX, KEYPOINTS
+from mobility.pipeline.overlay import VISIBLE, only_the_body, skeleton
+from mobility.reports.joint_mobility import places, shown
+from mobility.wording import spoken
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -26,13 +33,15 @@ if TYPE_CHECKING:
     from mobility.assessment.findings import Finding
     from mobility.sessions.stored import StoredSession
 
-Z95 = 1.96
 HEIGHT = 560
 """Pixels of a picture from top to bottom."""
 
 _IN_PLANE_DEG = 35.0
 """An arc is drawn where the angle in the picture is that of the body, within so much; it shows
 which angle is meant, the number how large it is."""
+
+_SURE_DEG = 15.0
+"""On a picture stands an angle whose ± is at most so much, or half of it; else only below it."""
 
 _ARC = (255, 209, 71)
 _SHAPES = (0.62, 1.5)  # narrowest and widest picture, width over height
@@ -67,6 +76,8 @@ class Moment:
         What stands behind the number.
     label
         What the value is of, in words.
+    doubt
+        Whether `side` may be the other one.
     """
 
     title: str
@@ -77,6 +88,7 @@ class Moment:
     sd: float = math.nan
     units: str = "°"
     label: str = ""
+    doubt: bool = False
 
     @property
     def measured(self) -> str:
@@ -89,7 +101,10 @@ class Moment:
     @property
     def caption(self) -> str:
         """Moment, and what was measured in it with half of its 95 % interval."""
-        of = " ".join(part for part in (self.side, self.label) if part)
+        side = self.side
+        if side and self.doubt:
+            side = tables.sentence("joints.side_in_doubt", side=side)
+        of = " ".join(part for part in (side, self.label) if part)
         if not self.measured:
             return self.title
         digits = 2 if self.units in ("", " foot lengths") else 0
@@ -125,17 +140,12 @@ def key_frames(
     moments
         When, and what is drawn.
     faces
-        Whether the subject's face is shown rather than blurred.
+        Whether faces and surroundings are shown rather than blurred.
 
     Returns
     -------
     list of KeyFrame
         In the order of `moments`; without those for which the video has no picture.
-
-    Raises
-    ------
-    VideoError
-        The video cannot be decoded.
     """
     import cv2
 
@@ -147,12 +157,15 @@ def key_frames(
     wanted = {float(times[row]) for row in rows.values()}
     near = 0.6 * float(np.median(np.diff(times))) if len(times) > 1 else 0.1
     images: dict[float, NDArray[np.uint8]] = {}
-    last = max(wanted) + near
-    for frame in read_frames(
-        video_path, stop=last, only=lambda t: any(abs(t - want) <= near for want in wanted)
-    ):
-        closest = min(wanted, key=lambda want: abs(want - frame.time))
-        images.setdefault(closest, frame.image.copy())
+    for start, stop in _stretches(wanted, near, keyframe_times(video_path)):
+        for frame in read_frames(
+            video_path,
+            start=start,
+            stop=stop,
+            only=lambda t: any(abs(t - want) <= near for want in wanted),
+        ):
+            closest = min(wanted, key=lambda want: abs(want - frame.time))
+            images.setdefault(closest, frame.image)
     if not images:
         return []
     size = next(iter(images.values())).shape
@@ -161,7 +174,7 @@ def key_frames(
     )
     scale = HEIGHT / (bottom - top)
     out = (max(2, round((right - left) * scale)), HEIGHT)
-    hide = None if faces else blurred_heads(pose)
+    hide = None if faces else only_the_body(pose)
     made = []
     for moment in moments:
         row = rows[id(moment)]
@@ -185,6 +198,20 @@ def key_frames(
     return made
 
 
+def _stretches(
+    wanted: Iterable[float], near: float, whole: NDArray[np.float64]
+) -> list[tuple[float, float]]:
+    """Choose from where to where a video is read: anew where a picture is stored whole before."""
+    found: list[tuple[float, float]] = []
+    for want in sorted(wanted):
+        first, last = want - near, want + near
+        if found and not ((whole > found[-1][1]) & (whole <= first)).any():
+            found[-1] = found[-1][0], last
+        else:
+            found.append((first, last))
+    return found
+
+
 def as_html(frames: Sequence[KeyFrame]) -> str:
     """Set pictures side by side with what was measured in each; empty without pictures."""
     if not frames:
@@ -192,7 +219,7 @@ def as_html(frames: Sequence[KeyFrame]) -> str:
     figures = "".join(
         f"<figure><img src='data:image/jpeg;base64,{base64.b64encode(frame.jpeg).decode()}' "
         f"width='{frame.width}' height='{frame.height}' "
-        f"alt='Picture of the video with the skeleton, {escape(frame.moment.caption, quote=True)}'>"
+        f"alt='{escape(tables.sentence('report.picture', caption=frame.moment.caption))}'>"
         f"<figcaption>{escape(frame.moment.caption)}</figcaption></figure>"
         for frame in frames
     )
@@ -211,15 +238,22 @@ def of_session(
     findings
         Of a squat, the main finding, as of :func:`squat_moments`.
     faces
-        Whether the subject's face is shown rather than blurred.
+        Whether faces and surroundings are shown rather than blurred.
     """
     if not session.video.is_file():
         return []
-    pose, angles, repetitions = session.pose(), session.angles(), session.repetitions()
+    pose = on_own_sides(session.pose(), session.fitted())
+    angles, repetitions = session.angles(), session.repetitions()
     if session.record.exercise == "Overhead Squat":
         moments = squat_moments(pose, angles, repetitions, session.metrics(), findings)
     else:
-        moments = joint_moments(angles, session.metrics(), pose)
+        metrics = session.metrics()
+        chosen = places(metrics, shown(session.record, session.stored_config()))
+        moved = zip(metrics["movement_joint"].values, metrics["movement_side"].values, strict=True)
+        rows = [row for row, place in enumerate(moved) if place in chosen]
+        moments = joint_moments(angles, metrics.isel(movement=rows), pose)
+    doubt = verdict_of(session).sides_in_doubt
+    moments = [replace(each, doubt=doubt) for each in moments]
     return key_frames(session.video, pose, moments, faces=faces)
 
 
@@ -278,12 +312,21 @@ def squat_moments(
     metric = finding.metric.removesuffix("_at_bottom")
     base = metric.removesuffix("_asymmetry").removesuffix("_variability")
     drawn = ANGLE_OF_METRIC.get(base, base if base in DRAWN else "")
-    when = _of_extreme(metrics, base, rep, {"mid_descent": middle("mid_descent", bottom),
-                                            "bottom": bottom, "mid_ascent": up})
+    when = _of_extreme(
+        metrics,
+        base,
+        rep,
+        {"mid_descent": middle("mid_descent", bottom), "bottom": bottom, "mid_ascent": up},
+    )
     if drawn == "knee_flexion" and when == bottom:
         deep = of_angle("Bottom", bottom, angles, "thigh_elevation", side)
         chosen[1] = _reported(deep, metrics)
-    if drawn in angles and "side" in angles[drawn].dims and finding.side != "" and len(findings) > 1:
+    if (
+        drawn in angles
+        and "side" in angles[drawn].dims
+        and finding.side != ""
+        and len(findings) > 1
+    ):
         clear = clearer_side(pose, angles, drawn, when)
         finding = next((each for each in findings if each.side == clear), finding)
     on = finding.side
@@ -308,7 +351,8 @@ def joint_moments(
     """Choose three moments of joints that move: a start, and the farthest of what is seen best.
 
     Where one joint and side moved, the second is on its way. The farthest of several turns is that
-    which is nearest to their median, the value that is reported. Empty where none moved.
+    which is nearest to their median, the value that is reported. Empty where none moved, or where
+    it cannot be told how far.
 
     Parameters
     ----------
@@ -319,7 +363,10 @@ def joint_moments(
     """
     joints = metrics["movement_joint"].values, metrics["movement_side"].values
     accepted = metrics["movement_accepted"].values.astype(bool)
-    moved = dict.fromkeys((str(joint), str(side)) for joint, side in np.transpose(joints)[accepted])
+    places = dict.fromkeys(
+        (str(joint), str(side)) for joint, side in np.transpose(joints)[accepted]
+    )
+    moved = [each for each in places if is_told(metrics, *each)]
     named = [
         (joint, side)
         for joint, side in moved
@@ -351,7 +398,7 @@ def _of_joint(angles: xr.Dataset, metrics: xr.Dataset, joint: str, side: str) ->
     shown = str(one["shown"].item())
     name = str(movement(shown)["angle"]) if shown else ANGLE_OF_JOINT[joint]
     sign = -1.0 if shown and movement(shown)["end"] == "smallest" else 1.0
-    label = shown.replace("_", " ")
+    label = spoken(shown)
     if not label:
         label = str(angles[name].attrs.get("long_name", name)).partition(" (")[0]
     own = (metrics["movement_joint"].values == joint) & (metrics["movement_side"].values == side)
@@ -414,9 +461,7 @@ def clearer_side(pose: xr.Dataset, angles: xr.Dataset, name: str, time: float) -
     return min(("right", "left"), key=apart)
 
 
-def _of_extreme(
-    metrics: xr.Dataset, name: str, rep: int, moments: Mapping[str, float]
-) -> float:
+def _of_extreme(metrics: xr.Dataset, name: str, rep: int, moments: Mapping[str, float]) -> float:
     """Find when in a repetition a metric of several phases is at the extreme that is reported."""
     by_phase = f"{name}_phase"
     if name not in metrics or ": " in (phase := str(metrics[name].attrs.get("phase", ""))):
@@ -440,8 +485,10 @@ def _points(pose: xr.Dataset) -> NDArray[np.float64]:
     person = pose.isel(individual=0) if "individual" in pose.dims else pose
     person = person.sel(keypoint=list(KEYPOINTS))
     places: NDArray[np.float64] = (
-        person["image_position"].sel(pixel=["u", "v"]).transpose("time", "keypoint", "pixel")
-    ).to_numpy().astype(float)
+        (person["image_position"].sel(pixel=["u", "v"]).transpose("time", "keypoint", "pixel"))
+        .to_numpy()
+        .astype(float)
+    )
     seen = person["confidence"].transpose("time", "keypoint").to_numpy() >= VISIBLE
     return np.where(seen[..., None], places, np.nan)
 
@@ -522,7 +569,8 @@ def _against_up(low: str, high: str, *, middle: bool) -> Any:
 def _against_level(at: str, to: str) -> Any:
     def rays(body: _Body) -> _Rays:
         a, b = body.of(at), body.of(to)
-        return a, a + (np.copysign(np.hypot(*(b - a)), b[0] - a[0]), 0.0), b
+        along = np.array([np.copysign(np.hypot(*(b - a)), b[0] - a[0]), 0.0])
+        return a, a + along, b
 
     return rays
 
@@ -627,6 +675,8 @@ def _draw(image: NDArray[np.uint8], points: NDArray[np.float64], moment: Moment)
     else:
         _arc(image, at, 0.03 * image.shape[0], 0, 360)
         towards = math.radians(first)
+    if Z95 * moment.sd > max(_SURE_DEG, abs(moment.value) / 2):
+        return
     away = radius + 0.075 * image.shape[0]
     _write(image, moment.measured, at + away * np.array([math.cos(towards), math.sin(towards)]))
 

@@ -8,9 +8,11 @@ from collections.abc import Callable, Mapping
 from html import escape
 from typing import TYPE_CHECKING
 
+from mobility import tables
 from mobility.errors import MobilityError
 from mobility.reports.gauges import Gauge
-from mobility.reports.sections import quantity
+from mobility.reports.sections import paragraphs, quantity
+from mobility.wording import dated
 
 if TYPE_CHECKING:
     from mobility.sessions.stored import StoredSession
@@ -84,17 +86,19 @@ def since_last_visit(
     except MobilityError as error:
         log.warning("not compared with session %s: %s", before.id, error)
         return ""
-    when = f"{before.record.created_at:%Y-%m-%d}"
-    head = f"<h2>Since {when}</h2>"
+    day = dated(before.record.created_at)
+    head = f"<h2>{tables.sentence('report.last_visit.since', day=day)}</h2>"
     if not compared:
-        return f"{head}<p>Nothing that was measured then was measured again.</p>"
+        return head + paragraphs(tables.sentence("report.last_visit.nothing"))
     beyond = [each for each in compared if abs(each[1]) > each[2]]
     if not beyond:
-        return f"{head}<p>No change that exceeds the errors.</p>"
+        return head + paragraphs(tables.sentence("report.last_visit.no_change"))
     beyond.sort(key=lambda each: -abs(each[1]) / each[2])
-    told = "".join(
-        f"<li>{escape(name)}: {quantity(change, units or '1', signed=True)} "
-        f"<span class='interval'>(error ±{quantity(least, units or '1')})</span></li>"
-        for name, change, least, units in beyond[:MOST]
-    )
+    told = ""
+    for name, change, least, units in beyond[:MOST]:
+        within = tables.sentence("report.last_visit.error", least=quantity(least, units or "1"))
+        told += (
+            f"<li>{escape(name)}: {quantity(change, units or '1', signed=True)} "
+            f"<span class='interval'>{within}</span></li>"
+        )
     return f"{head}<ul>{told}</ul>"

@@ -29,11 +29,6 @@ def to_pdf(page: Path) -> Path:
     page
         An HTML file.
 
-    Returns
-    -------
-    Path
-        The PDF.
-
     Raises
     ------
     NotFoundError
@@ -46,8 +41,8 @@ def to_pdf(page: Path) -> Path:
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     if browser is None:
         raise NotFoundError(
-            f"PDF: no browser found that makes one ({', '.join(BROWSERS[:3])} …); "
-            f"install Chromium, or print {page} from a browser"
+            f"PDF: no browser found that can make one ({', '.join(BROWSERS[:3])} …); install "
+            f"Chromium, or print {page} from a browser"
         )
     target = page.with_suffix(".pdf")
     with scratch("print") as place, atomic(target) as hidden:
@@ -59,7 +54,9 @@ def to_pdf(page: Path) -> Path:
             *(f"--user-data-dir={place}", f"--print-to-pdf={hidden}", page.resolve().as_uri()),
         ]
         try:
-            done = subprocess.run(command, capture_output=True, timeout=_TIMEOUT_S, check=False)
+            done = subprocess.run(  # noqa: S603, the browser that was found
+                command, capture_output=True, timeout=_TIMEOUT_S, check=False
+            )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise ReportError(f"PDF: {browser} did not print {page}: {error}") from None
         if done.returncode or not hidden.is_file() or not hidden.stat().st_size:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from html import escape
 
+from mobility import tables
+
 _NAME = r"[A-Z][\w'’-]+"
 _PAPER = re.compile(
     rf"({_NAME}(?:(?:, | and | & |, and ){_NAME})*(?: et al\.)?) (\d{{4}}),? ?\(?"
@@ -37,7 +39,8 @@ class References:
         return f"<span class='cite'>[{', '.join(links)}]</span>" if numbers else ""
 
     def _number(self, text: str) -> int:
-        key = text.casefold().replace("&", "and")
+        # Authors are written in several ways, a journal with its page is one.
+        key = re.sub(r"^.*? (?=\d{4}, )", "", text).casefold()
         if key not in self._numbers:
             self._texts.append(text)
             self._numbers[key] = len(self._texts)
@@ -45,7 +48,7 @@ class References:
 
     def listed(self) -> str:
         """List all sources that were cited, numbered."""
-        own = "<p>What is not cited is geometry, or a choice of this package: see its documentation.</p>"
+        own = f"<p>{tables.sentence('report.references')}</p>"
         if not self._texts:
             return own
         items = "".join(

@@ -8,6 +8,7 @@ import functools
 import logging
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from html import escape
@@ -20,7 +21,7 @@ from mobility import errors
 from mobility.documents import of_session
 from mobility.errors import BadInputError, MobilityError, ReportError
 from mobility.options import Strict, validate
-from mobility.progress import watched
+from mobility.progress import first_page_listener, watched
 from mobility.reports import warm_kernels
 from mobility.reports.trial import embedded
 from mobility.sessions.files import replaced, write_json, writing
@@ -29,15 +30,16 @@ from mobility.sessions.scratch import scratch
 from mobility.sessions.store import VALIDATION_ENDING
 
 if TYPE_CHECKING:
+    from mobility.pipeline.lab_comparison import StudyResult, Validation
     from mobility.sessions.store import SessionStore
     from mobility.sessions.stored import StoredSession
-    from mobility.pipeline.lab_comparison import StudyResult, Validation
 
 logger = logging.getLogger(__name__)
 
 NAME = "overhead-squat"
 MOBILITY_NAME = "joint-angle-mobility"
 IMAGES = "images"
+_VIEWS = ("left", "right", "front")
 
 CLIENT = "client"
 """What stands before the ending of the first page alone."""
@@ -74,7 +76,7 @@ def render_report(
     parameters
         Parameters of the notebook besides those that name the session.
     faces
-        Whether the subject's face is shown rather than blurred.
+        Whether faces and surroundings are shown rather than blurred.
 
     Returns
     -------
@@ -93,8 +95,15 @@ def render_report(
     mobility = session.record.exercise == "Joint Angle Mobility"
     name, own = (MOBILITY_NAME, {}) if mobility else (NAME, {"images": IMAGES})
 
+    document: dict[str, Any] = {}
+
+    def made_beside() -> Mapping[str, str]:
+        document.update(of_session.joint_mobility(session) if mobility else _document(session))
+        return embedded(session, faces=faces)
+
     def write_document(folder: Path) -> None:
-        document = of_session.joint_mobility(session) if mobility else _document(session, folder / IMAGES)
+        if not mobility:
+            document["knee_movement_phases"] = _pictures(folder / IMAGES)
         write_json(folder / f"{name}.json", document)
 
     folder = session.report_folder
@@ -109,7 +118,7 @@ def render_report(
         title=of_session.title(session),
         parameters={**which, **own, **({"faces": True} if faces else {}), **(parameters or {})},
         finish=write_document,
-        trial=lambda: embedded(session, faces=faces),
+        trial=made_beside,
     )
 
 
@@ -132,13 +141,6 @@ def render_cohort(
     -------
     dict
         ``"html"``, ``"notebook"``, ``"csv"`` and ``"parquet"``: paths in `folder`.
-
-    Raises
-    ------
-    BadInputError
-        If there is something else in `folder`, or for a parameter that does not fit.
-    ReportError
-        If a cell fails.
     """
     folder = Path(folder)
     _check_free(folder, COHORT)
@@ -169,11 +171,6 @@ def render_validation(
     dict
         ``"html"``, ``"notebook"`` and ``"json"``: paths in
         ``<reports>/<session_id>.validation/<name>/``, beside ``tables`` and ``images``.
-
-    Raises
-    ------
-    ReportError
-        If a cell fails.
     """
     place = reports or session.store.reports
     folder = place / f"{session.id}{VALIDATION_ENDING}" / comparison.name
@@ -208,13 +205,6 @@ def render_study(result: StudyResult, folder: Path) -> dict[str, Path]:
     dict
         ``"html"``, ``"notebook"`` and ``"json"``: paths in `folder`, beside ``study.nc``,
         ``tables`` and ``images``.
-
-    Raises
-    ------
-    BadInputError
-        If there is something else in `folder`.
-    ReportError
-        If a cell fails.
     """
     folder = Path(folder)
     check_study_folder(folder)
@@ -230,13 +220,7 @@ def render_study(result: StudyResult, folder: Path) -> dict[str, Path]:
 
 
 def check_study_folder(folder: Path) -> None:
-    """Refuse a folder for a study that holds something else than an earlier report of one.
-
-    Raises
-    ------
-    BadInputError
-        It does.
-    """
+    """Refuse a folder for a study that holds something else than an earlier report of one."""
     _check_free(folder, VALIDATION)
 
 
@@ -244,7 +228,7 @@ def _check_free(folder: Path, name: str) -> None:
     """Refuse a folder that holds something else than an earlier report of this name."""
     ours = (folder / f"{name}.ipynb").is_file()
     if folder.exists() and not ours and (not folder.is_dir() or any(folder.iterdir())):
-        raise BadInputError(f"{folder}: holds something else; name a new or empty folder")
+        raise BadInputError(f"{folder}: contains other files; name a new or empty folder")
 
 
 def render_notebook(
@@ -294,14 +278,23 @@ def render_notebook(
     StorageError
         If the folder cannot be written.
     """
-    values = check_parameters(notebook, parameters)
     folder = Path(folder).absolute()
-    with replaced(folder, what=f"the report in {folder}") as unfinished:
+    with contextlib.ExitStack() as until_done:
+        # First of all, for its process imports while this one does.
+        server = until_done.enter_context(warm_kernels.kernel_server())
+        values = check_parameters(notebook, parameters)
+        unfinished = until_done.enter_context(replaced(folder, what=f"the report in {folder}"))
         if begin is not None:
             begin(unfinished)
-        with ThreadPoolExecutor(max_workers=1) as beside:  # the kernel is a process of its own
+        with ThreadPoolExecutor(max_workers=2) as beside:  # the kernel is a process of its own
+            beside.submit(_exporter)
             made = None if trial is None else beside.submit(trial)
-            node = _run(notebook, unfinished, values)
+            tell = first_page_listener()
+
+            def show(first: Any) -> None:
+                beside.submit(_tell, tell, first, title)
+
+            node = _run(notebook, unfinished, values, server, show if tell else None)
         parts = None if made is None else made.result()
         with writing(folder):
             import nbformat
@@ -324,16 +317,6 @@ def check_parameters(notebook: Path, parameters: Mapping[str, Any]) -> dict[str,
 
     The names, types and defaults are those that the cell states
     (``session_id: str = ""``).
-
-    Returns
-    -------
-    dict
-        The given values, of the stated types.
-
-    Raises
-    ------
-    BadInputError
-        For unknown names, with the likely spelling, and for wrong types.
     """
     fields: dict[str, Any] = {}
     for name, stated in _stated_parameters(str(notebook)).items():
@@ -349,6 +332,15 @@ class _Parameters(Strict):
     model_config = ConfigDict(strict=True)
 
 
+def _tell(listener: Callable[[str], None] | None, first: Any, title: str) -> None:
+    """Show a first page; that it cannot be shown is no fault of the report."""
+    if listener is not None:
+        try:
+            listener(to_html(first, title=title))
+        except Exception:
+            logger.exception("the first page could not be shown")
+
+
 def to_html(node: Any, *, title: str, trial: Mapping[str, str] | None = None) -> str:
     """Convert a notebook that was run to one self-contained HTML page without code.
 
@@ -361,15 +353,24 @@ def to_html(node: Any, *, title: str, trial: Mapping[str, str] | None = None) ->
     trial
         Parts of :func:`mobility.reports.trial.embedded`: then all from the first second-level
         heading on stands under headings that open, and the trial plays in its cell.
-
-    Returns
-    -------
-    str
-        HTML that asks no network for anything: style and images are inside.
     """
+    html: str
+    resources = {"metadata": {"name": title}, "trial": trial, "end": ""}
+    if trial is not None:
+        node, resources["end"] = _folded(node)
+    with _exporting:
+        html, _ = _exporter().from_notebook_node(node, resources=resources)
+    return html
+
+
+_exporting = threading.Lock()
+
+
+@functools.cache
+def _exporter() -> Any:
     with _quick_import():
         from nbconvert import HTMLExporter
-    exporter = HTMLExporter(
+    return HTMLExporter(
         template_name="basic",
         extra_template_paths=[str(Path(__file__).parent)],
         template_file="report.html.j2",
@@ -378,12 +379,6 @@ def to_html(node: Any, *, title: str, trial: Mapping[str, str] | None = None) ->
         exclude_output_prompt=True,
         exclude_anchor_links=True,
     )
-    html: str
-    resources = {"metadata": {"name": title}, "trial": trial, "end": ""}
-    if trial is not None:
-        node, resources["end"] = _folded(node)
-    html, _ = exporter.from_notebook_node(node, resources=resources)
-    return html
 
 
 def _first_page(node: Any) -> Any:
@@ -395,6 +390,20 @@ def _first_page(node: Any) -> Any:
         kept.cells[0].metadata["before"] = _FRONT
         kept.cells[-1].metadata["after"] = "</section>"
     return kept
+
+
+def _first_page_shown(notebook: Any, show: Callable[[Any], None]) -> Callable[..., None]:
+    """Return what nbclient calls after each cell: it shows the first page when that is complete."""
+    page = _first_page(notebook)
+    awaited = {cell.id: cell for cell in page.cells if cell.cell_type == "code"}
+
+    def executed(cell: Any, execute_reply: Any, **_: Any) -> None:
+        if execute_reply["content"]["status"] == "ok" and cell.id in awaited:
+            awaited.pop(cell.id).outputs = copy.deepcopy(cell.outputs)
+            if not awaited:
+                show(page)
+
+    return executed
 
 
 def _folded(node: Any) -> tuple[Any, str]:
@@ -433,8 +442,17 @@ def _stated_parameters(notebook: str) -> dict[str, str]:
     }
 
 
-def _run(notebook: Path, folder: Path, parameters: Mapping[str, Any]) -> Any:
-    """Run a notebook in a fresh kernel of this interpreter, working in `folder`."""
+def _run(
+    notebook: Path,
+    folder: Path,
+    parameters: Mapping[str, Any],
+    server: Any,
+    show: Callable[[Any], None] | None,
+) -> Any:
+    """Run a notebook in a fresh kernel of this interpreter, working in `folder`.
+
+    `show` is called with the first page as soon as its cells have run.
+    """
     with _quick_import():
         import nbformat
         import papermill
@@ -442,17 +460,19 @@ def _run(notebook: Path, folder: Path, parameters: Mapping[str, Any]) -> Any:
         from papermill.exceptions import PapermillExecutionError
 
     with scratch("kernel") as place:
+        read = nbformat.read(notebook, as_version=4)
         try:
             node = papermill.execute_notebook(
-                nbformat.read(notebook, as_version=4),
+                read,
                 None,
                 dict(parameters),
                 kernel_name="python3",
                 language="python",
                 progress_bar=watched(),
                 execution_timeout=CELL_TIMEOUT_S,
-                kernel_manager_class=_kernel_manager(str(place)),
+                kernel_manager_class=_kernel_manager(str(place), server),
                 resources={"metadata": {"path": str(folder)}},
+                on_cell_executed=None if show is None else _first_page_shown(read, show),
             )
         except PapermillExecutionError as error:
             raise _cell_error(notebook, error.ename, error.evalue) from None
@@ -519,7 +539,7 @@ def _manager_classes() -> tuple[type, type]:
     return ThisInterpreter, AsyncKernelManager
 
 
-def _kernel_manager(scratch: str) -> type:
+def _kernel_manager(scratch: str, server: Any) -> type:
     spec_manager, base = _manager_classes()
 
     class Manager(base):  # type: ignore[misc, valid-type]
@@ -535,7 +555,7 @@ def _kernel_manager(scratch: str) -> type:
                 self.transport = "ipc"
 
         async def start_kernel(self, **kwargs: Any) -> None:
-            self.provisioner = warm_kernels.provisioner(self)
+            self.provisioner = warm_kernels.provisioner(self, server)
             with (Path(scratch) / KERNEL_LOG).open("wb") as log:
                 await super().start_kernel(**kwargs, stdout=log, stderr=log)
 
@@ -559,8 +579,8 @@ def _quick_import() -> Iterator[None]:
         del sys.modules["rfc3987_syntax"]
 
 
-def _document(session: StoredSession, images: Path) -> dict[str, Any]:
-    """Report document with the places of the images relative to the report."""
+def _document(session: StoredSession) -> dict[str, Any]:
+    """Report document without pictures, which the kernel draws meanwhile."""
     from mobility.assessment.overhead_squat import knee_movement
     from mobility.documents.fill import report_document
 
@@ -571,11 +591,16 @@ def _document(session: StoredSession, images: Path) -> dict[str, Any]:
         metrics=session.metrics(),
         quality=session.capture_quality(),
         movement=knee_movement(session.fitted(), session.repetitions()),
-        images={
-            view: f"{IMAGES}/{view}.png" if (images / f"{view}.png").is_file() else None
-            for view in ("left", "right", "front")
-        },
+        images=dict.fromkeys(_VIEWS),
     )
+
+
+def _pictures(images: Path) -> dict[str, str | None]:
+    """Places of the pictures relative to the report; None for one that was not drawn."""
+    return {
+        view: f"{IMAGES}/{view}.png" if (images / f"{view}.png").is_file() else None
+        for view in _VIEWS
+    }
 
 
 def _relative(path: Path, start: Path) -> str:

@@ -4,31 +4,25 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Mapping
 from html import escape
 from typing import TYPE_CHECKING, Any
 
 from mobility import tables
-from mobility.assessment.indices import is_current
 from mobility.assessment.findings import interval_text, number
-from mobility.assessment.reasons import bare
-from mobility.reports.first_page import (
-    INDICES,
-    fms,
-    interval,
-    probability,
-    short_reason,
-)
+from mobility.assessment.indices import is_current
+from mobility.kinematics.expected_error import Z95
+from mobility.reports.gauges import INDICES, interval
 from mobility.reports.references import References
 from mobility.reports.sections import (
-    Z95,
     factor_of,
+    paragraphs,
     quantity,
     table,
     units_of,
     value_of,
 )
+from mobility.wording import capital
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -56,7 +50,8 @@ def index_table(metrics: xr.Dataset, name: str, references: References) -> str:
         Where the sources of the parts are numbered.
     """
     if name not in metrics:
-        return f"<p class='missing'>{INDICES[name]}: not part of this analysis.</p>"
+        told = tables.sentence("report.scores.not_part", index=INDICES[name])
+        return f"<p class='missing'>{told}</p>"
     index, dim = metrics[name], _DIM[name]
     entry, rules = tables.load("indices")[name], tables.load("findings")["rules"]
     notes = json.loads(index.attrs.get("notes", "{}"))
@@ -67,11 +62,13 @@ def index_table(metrics: xr.Dataset, name: str, references: References) -> str:
             continue
         rule = rules[known["rule"]]
         value, sd, score = (
-            _part(metrics, f"{name}_{kind}", dim, part) for kind in ("part", "part_sd", "part_score")
+            _part(metrics, f"{name}_{kind}", dim, part)
+            for kind in ("part", "part_sd", "part_score")
         )
-        scored = f"<td>{score:.0f}</td>"
+        scored = f"{score:.0f}"
         if not math.isfinite(score):
-            scored = f"<td class='text missing'>{escape(bare(notes.get(part, 'not told')))}</td>"
+            why = notes.get(part, "") or tables.sentence("report.scores.part_not_told")
+            scored = f"<td class='text missing'>{escape(why)}</td>"
         limit = {"below": "at least", "above": "at most", "outside": "within ±"}[rule["direction"]]
         rows.append(
             [
@@ -84,21 +81,41 @@ def index_table(metrics: xr.Dataset, name: str, references: References) -> str:
     told = table(
         ["Part", "Value", "Limit", "Score"],
         rows,
-        caption=f"{INDICES[name]}, version {index.attrs.get('version', '?')}: its parts",
+        caption=tables.sentence(
+            "report.scores.parts", index=INDICES[name], version=index.attrs.get("version", "?")
+        ),
         numeric=True,
     )
-    scale = tables.load("indices")["scale"]
-    lines = "".join(f"<li>{escape(line)}</li>" for line in scale["lines"])
     value = float(index)
     if not math.isfinite(value) or not is_current(metrics, name):
-        return f"{told}<p>The index is not given: {escape(short_reason(metrics, name))}.</p>"
+        return told + paragraphs(
+            tables.sentence("report.scores.not_given", why=_why_none(metrics, name))
+        )
+    scale = tables.load("indices")["scale"]
     low, high = interval(metrics, name)
+    between = tables.sentence("report.scores.interval", low=low, high=high)
+    lines = "".join(f"<li>{escape(line)}</li>" for line in scale["lines"])
     return (
-        f"{told}<p>The index is that of the worst part, its mean over the draws of all errors: "
-        f"<strong>{value:.0f}</strong>, 95 % interval {low:.0f} to {high:.0f}. "
-        f"{references.cite(str(index.attrs.get('reference', '')), scale['source'])}</p>"
+        f"{told}<p>{tables.sentence('report.scores.worst_part')} <strong>{value:.0f}</strong>, "
+        f"{between} {references.cite(str(index.attrs.get('reference', '')), scale['source'])}</p>"
         f"<ul>{lines}</ul>"
     )
+
+
+def _why_none(metrics: xr.Dataset, name: str) -> str:
+    """Say why an index has no value."""
+    if not is_current(metrics, name):
+        return tables.sentence("report.scores.older")
+    return metrics[name].attrs.get("note") or tables.sentence("report.scores.nothing")
+
+
+def probability(p: float) -> str:
+    """Write a probability, never as a certainty: "< 0.01", "0.67", "> 0.99"."""
+    if not math.isfinite(p):
+        return "–"
+    if p < 0.01:
+        return "&lt; 0.01"
+    return "&gt; 0.99" if p > 0.99 else f"{p:.2f}"
 
 
 def interval_of(value: float, sd: float, rule: Mapping[str, Any]) -> str:
@@ -113,58 +130,36 @@ def interval_of(value: float, sd: float, rule: Mapping[str, Any]) -> str:
 def fms_table(metrics: xr.Dataset, references: References) -> str:
     """Show measure, threshold and probability of each criterion of the FMS deep squat."""
     if "fms_probability" not in metrics:
-        return fms(metrics)
-    given = metrics["fms_probability"]
-    entry = tables.load("criteria")["fms_deep_squat"]
-    rows = _criteria(metrics, given, "fms_criterion", entry["criteria"], references, opposite=True)
-    joint = float(metrics["fms_joint_probability"])
-    stated = float(given.attrs["stated"])
-    return (
-        table(
-            ["Criterion", "Measured", "Fails when", "Probability that it is met"],
-            rows,
-            caption="Criteria of the FMS deep squat",
-        )
-        + f"<p>All criteria at once: {probability(joint)}. A criterion counts as met, or as not "
-        f"met, from a probability of {stated:.2f} on (the heels: 0.90). The score is 3 where all are met; else the "
-        "squat is repeated with the heels raised, to tell 2 from 1. "
-        f"{escape(str(given.attrs.get('pain', '')).capitalize())}. "
-        f"{references.cite(str(given.attrs.get('reference', '')))}</p>"
-    )
+        return f"<p class='missing'>{tables.sentence('report.fms.not_part')}</p>"
+    given, known = metrics["fms_probability"], tables.load("criteria")["fms_deep_squat"]["criteria"]
+    return _criteria(
+        metrics, given, known, references, "fms",
+        joint=probability(float(metrics["fms_joint_probability"])),
+        pain=capital(str(given.attrs.get("pain", ""))),
+    )  # fmt: skip
 
 
 def compensation_table(metrics: xr.Dataset, references: References, verdict: Verdict) -> str:
-    """Show the probability of each compensation, and of those that a camera sees."""
+    """Show the probability of each compensation that a camera sees."""
     if "compensation_probability" not in metrics:
-        return "<p class='missing'>Compensations are not part of this analysis.</p>"
+        return f"<p class='missing'>{tables.sentence('report.compensations.not_part')}</p>"
     given = metrics["compensation_probability"]
     known = tables.load("criteria")["compensations"]["assessed"]
     # Sessions of older code have others too.
     names = [str(name) for name in given["compensation"].values if str(name) in known]
     seen = [name for name in names if verdict.keeps(known[name]["measure"])]
-    given = given.sel(compensation=seen)
-    rows = _criteria(metrics, given, "compensation", known, references, opposite=False)
-    stated = float(given.attrs.get("stated", 0.8))
-    return (
-        table(
-            ["Compensation", "Measured", "Is one when", "Probability"],
-            rows,
-            caption="Compensations of the overhead squat assessment (NASM)",
-        )
-        + f"<p>A compensation is stated from a probability of {stated:.2f} on, and its absence "
-        f"from {1 - stated:.2f} down (heels: 0.90, 0.10). {references.cite(str(given.attrs.get('reference', '')))}</p>"
-    )
+    return _criteria(metrics, given.sel(compensation=seen), known, references, "compensations")
 
 
 def _criteria(
     metrics: xr.Dataset,
     given: xr.DataArray,
-    dim: str,
     known: Mapping[str, Any],
     references: References,
-    *,
-    opposite: bool,
-) -> list[list[str]]:
+    kind: str,
+    **told: str,
+) -> str:
+    (dim,), beyond = given.dims, "fails" if kind == "fms" else "found"
     notes = json.loads(given.attrs.get("notes", "{}"))
     rows = []
     for name in map(str, given[dim].values):
@@ -172,19 +167,26 @@ def _criteria(
         p = float(given.sel({dim: name}))
         shown = probability(p)
         if not math.isfinite(p):
-            why = bare(notes.get(name, "refused: not measured"))
-            shown = f"<span class='missing'>cannot be told: {escape(why)}</span>"
+            why = notes.get(name, "") or tables.sentence("report.scores.nothing")
+            why = tables.sentence("report.scores.cannot_be_told", why=why)
+            shown = f"<span class='missing'>{escape(why)}</span>"
         elif name in notes:
-            shown += f" <span class='note'>({escape(bare(notes[name]))})</span>"
+            shown += f" <span class='note'>({escape(notes[name])})</span>"
         rows.append(
             [
                 escape(str(entry["long_name"]).capitalize()) + references.cite(entry["source"]),
                 _measured(metrics, entry["measure"]),
-                _threshold(metrics, entry, "fails" if opposite else "found"),
+                _threshold(metrics, entry, beyond),
                 shown,
             ]
         )
-    return rows
+    stated = float(given.attrs["stated"])
+    about = {"stated": stated, "opposite": 1 - stated, **told}
+    explained = tables.sentence(f"report.{kind}.explained", **about)
+    what, when = (tables.sentence(f"report.{kind}.what"), tables.sentence(f"report.{kind}.when"))
+    head = [what, "Measured", when, tables.sentence(f"report.{kind}.probability")]
+    made = table(head, rows, caption=tables.sentence(f"report.{kind}.caption"))
+    return f"{made}<p>{explained} {references.cite(str(given.attrs.get('reference', '')))}</p>"
 
 
 def _threshold(metrics: xr.Dataset, entry: Mapping[str, Any], kind: str) -> str:
@@ -211,5 +213,3 @@ def _measured(metrics: xr.Dataset, name: str) -> str:
 
 def _part(metrics: xr.Dataset, name: str, dim: str, part: str) -> float:
     return float(metrics[name].sel({dim: part})) if name in metrics else math.nan
-
-

@@ -19,24 +19,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from mobility.wording import capital, spoken
 from mobility import tables
 from mobility.assessment.kinds import entry_of, kind_of
-from mobility.assessment.reasons import bare
-from mobility.kinematics.angle_errors import DEFAULT_METHOD
-from mobility.kinematics.expected_error import another_model, of_fit, of_landmarks, unlike_measured
-from mobility.provenance import cameras_of, history, warnings_of
+from mobility.kinematics.expected_error import MDC95, Z95, another_model, of_fit, unlike_measured
+from mobility.kinematics.geometry import called
+from mobility.provenance import cameras_of, history
+from mobility.reports.figures import panels, png
 from mobility.view import azimuths, view_of
-from mobility.reports.figures import png
+from mobility.wording import capital, dated, spoken, timed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from mobility.provenance import Warned
     from mobility.reports.references import References
-    from mobility.sessions.record import Edits, Participant, SessionRecord, Warned
+    from mobility.sessions.record import Edits, Participant, SessionRecord
 
-Z95 = 1.96
-"""Half-width of a 95 % interval in standard deviations, errors being normal."""
 
 GROUPS = {
     "hip_flexion": "Hip flexion",
@@ -46,6 +44,8 @@ GROUPS = {
     "ankle_dorsiflexion": "Ankle dorsiflexion",
 }
 """The groups of the report in their order, with their headings."""
+
+RATIO = "Knee-ankle separation ratio"
 
 ANGLES = ("hip_flexion", "hip_abduction", "knee_flexion", "ankle_dorsiflexion")
 """The angles among the groups."""
@@ -62,8 +62,17 @@ _KEY = (
     "<span class='right-text'>╌╌ right</span></p>"
 )
 _TAG = re.compile(r"<span class='cite'>.*?</span>|<[^>]*>")
-_DIGITS = {"degree": 0, "percent": 0, "%": 0, "s": 1, "second": 1, "1": 2, "m": 2}
-_SUFFIX = {"degree": "°", "percent": " %", "%": " %", "s": " s", "second": " s", "m": " m"}
+_SPAN = re.compile(r"^<td[^>]* colspan='(\d+)'")
+_DIGITS = {"degree": 0, "percent": 0, "%": 0, "s": 1, "second": 1, "1": 2, "m": 2, "degree/s": 0}
+_SUFFIX = {
+    "degree": "°",
+    "percent": " %",
+    "%": " %",
+    "s": " s",
+    "second": " s",
+    "m": " m",
+    "degree/s": "°/s",
+}
 
 
 def quantity(value: float, units: str, *, sd: float = math.nan, signed: bool = False) -> str:
@@ -116,10 +125,15 @@ def table(
     names = [escape(_TAG.sub("", cell), quote=True) for cell in head]
 
     def cells(row: Sequence[str]) -> str:
-        return "".join(
-            cell if cell.startswith("<td") else f"<td data-head='{name}'>{cell}</td>"
-            for cell, name in zip(row[1:], [*names[1:], *[""] * len(row)], strict=False)
-        )
+        told, left = "", names[1:]
+        for cell in row[1:]:
+            whole = cell if cell.startswith("<td") else f"<td>{cell}</td>"
+            span = int((_SPAN.search(whole) or ("", 1))[1])
+            own, left = left[:span], left[span:]
+            # What is empty, or stands for several columns, has no head.
+            headed = cell and len(own) == 1
+            told += whole.replace("<td", f"<td data-head='{own[0]}'", 1) if headed else whole
+        return told
 
     body = "".join(f"<tr><th scope='row'>{row[0]}</th>{cells(row)}</tr>" for row in rows)
     kind = " class='numeric'" if numeric else ""
@@ -150,15 +164,18 @@ def person(participant: Participant | None, record: SessionRecord) -> str:
     An age that follows from a birth year is uncertain by one year and said so.
     """
     if participant is None:
-        return f"{record.user_id} (nothing else is known)"
-    age = None if participant.age is None else f"{participant.age:.0f} years"
+        return tables.sentence("report.person.nothing_known", name=record.user_id)
+    age = participant.age
     oldest = participant.age_reached(record.created_at.year)
-    if oldest is not None:
-        age = f"{oldest - 1} or {oldest} years" if oldest else "0 years"
+    if oldest:
+        told = tables.sentence("report.person.age_of_two", younger=oldest - 1, older=oldest)
+    else:
+        age = age if oldest is None else 0.0
+        told = "" if age is None else tables.sentence("report.person.age", age=age)
     parts = [
         participant.display_name or participant.user_id,
         participant.sex,
-        age,
+        told,
         None if participant.height_m is None else f"{participant.height_m:.2f} m",
         None if participant.weight_kg is None else f"{participant.weight_kg:.0f} kg",
     ]
@@ -180,16 +197,18 @@ def who_and_what(
     length = f"{time[-1] - time[0]:.1f} s" if time.size else None
     video = ", ".join(part for part in (record.video.original_name, size, rate, length) if part)
     second = record.second_video
-    noun = "Movements" if record.exercise == "Joint Angle Mobility" else "Repetitions"
+    noun, together = "Repetitions", ""
+    if record.exercise == "Joint Angle Mobility":
+        noun, together = "Movements", tables.sentence("report.counted.together")
     return facts(
         {
             "Participant": person(participant, record),
-            "Date": f"{record.created_at:%Y-%m-%d}",
+            "Date": dated(record.created_at),
             "Title": record.session_name,
             "Video": video,
             "Video of the second camera": None if second is None else second.original_name,
             "Exercise": record.exercise,
-            noun: count_repetitions(repetitions),
+            noun: count_repetitions(repetitions) + together,
             "Corrected by hand": corrections(edits, repetitions=noun.lower()),
         }
     )
@@ -204,16 +223,14 @@ def in_a_line(
 ) -> str:
     """Say in one line who was filmed, when, from where, and how often the movement was seen."""
     view = quality.get("view") or {}
-    squat = record.exercise != "Joint Angle Mobility"
+    noun = "movement" if record.exercise == "Joint Angle Mobility" else "repetition"
     count = int(np.asarray(repetitions["accepted"].values, bool).sum())
-    noun = "repetition" if squat else "movement"
-    name = record.user_id if participant is None else person(participant, record)
     parts = [
-        name,
-        f"filmed {record.created_at:%Y-%m-%d}",
-        f"from {str(view['name']).replace('-', ' ')}" if view.get("azimuth_deg") is not None else "",
+        record.user_id if participant is None else person(participant, record),
+        tables.sentence("report.added", day=dated(record.created_at)),
+        _of_view(view["name"]) if view.get("azimuth_deg") is not None else "",
         f"{count} {noun}{'' if count == 1 else 's'}",
-        "corrected by hand" if edits.edits else "",
+        tables.sentence("report.corrected") if edits.edits else "",
     ]
     return f"<p class='who'>{escape(' · '.join(filter(None, parts)))}</p>"
 
@@ -223,85 +240,72 @@ def corrections(edits: Edits, *, repetitions: str = "repetitions") -> str | None
 
     `repetitions` is what those are called: movements, where single joints move.
     """
-    kinds = list(dict.fromkeys(edit.kind for edit in edits.edits))
     last = {edit.kind: edit for edit in edits.edits}
-    held = [last[kind] for kind in kinds if last[kind].after is not None]
     names = {"repetitions": repetitions}
     told = [
-        f"{spoken(names.get(e.kind, e.kind))} by {e.who}, {e.when:%Y-%m-%d %H:%M}" for e in held
+        tables.sentence(
+            "report.corrected_by",
+            what=spoken(names.get(edit.kind, edit.kind)),
+            who=edit.who,
+            when=timed(edit.when),
+        )
+        for edit in last.values()
+        if edit.after is not None
     ]
     return "; ".join(told) or None
-
-
 
 
 def count_repetitions(repetitions: xr.Dataset) -> str:
     """Say how many repetitions were found, and why some were left out."""
     accepted = np.asarray(repetitions["accepted"].values, bool)
     if accepted.size == 0:
-        return "none found"
-    text = f"{accepted.sum()} accepted of {accepted.size} found"
-    rejected = [
-        f"no. {int(number)}: {reason}"
-        for number, ok, reason in zip(
+        return tables.sentence("report.counted.none")
+    left_out = [
+        tables.sentence("report.counted.left_out", number=int(number), why=why)
+        for number, ok, why in zip(
             repetitions["rep"].values, accepted, repetitions["reason"].values, strict=True
         )
         if not ok
     ]
-    return f"{text} (left out: {'; '.join(rejected)})" if rejected else text
+    return tables.sentence(
+        "report.counted.some" if left_out else "report.counted.all",
+        accepted=accepted.sum(),
+        found=accepted.size,
+        left_out="; ".join(left_out),
+    )
 
 
-def distrust(warnings: Sequence[Warned], *datasets: xr.Dataset, standing: str = "") -> str:
-    """List what limits the trust in this report: warnings of the session and its Datasets.
+def distrust(warnings: Sequence[Warned], pose: xr.Dataset, *, standing: str = "") -> str:
+    """List what limits the trust in this report.
 
     Parameters
     ----------
     warnings
         Warnings of the session record.
-    *datasets
-        Datasets whose history may hold more; each warning is shown once.
+    pose
+        The fitted pose.
     standing
-        What holds whatever was recorded, where it is not what follows from the datasets.
+        What holds whatever was recorded, where it is not what follows from the pose.
     """
-    messages = [warning.message for warning in warnings]
-    messages += [warning["message"] for warning in warnings_of(*datasets)]
-    messages = list(dict.fromkeys(messages))
-    standing = standing or f"{_cameras_in_words(*datasets)} " + (
-        "A body with constant segments was fitted to the landmarks, and depth follows from it; "
-        "the interval beside each number estimates its error."
-        if _fitted(*datasets)
-        else "Depth is inferred by a neural network, frame by frame: errors of 20 degrees and "
-        "more are usual, and movement out of the image plane is the least certain."
-    )
-    items = "".join(f"<li>{escape(message)}</li>" for message in messages)
-    found = f"<ul>{items}</ul>" if items else "<p>The analysis recorded no further warnings.</p>"
+    if not standing:
+        depth = tables.sentence("report.depth.fitted" if _fitted(pose) else "report.depth.inferred")
+        standing = f"{_cameras_in_words(pose)} {depth}"
+    found = "".join(f"<li>{escape(warning.message)}</li>" for warning in warnings)
+    listed = f"<ul>{found}</ul>" if found else paragraphs(tables.sentence("report.no_warnings"))
     return (
         "<aside class='distrust' aria-label='How sure this is'>"
-        f"<p>{escape(standing)}</p>{found}</aside>"
+        f"{paragraphs(standing)}{listed}</aside>"
     )
 
 
-def _cameras_in_words(*datasets: xr.Dataset) -> str:
+def _cameras_in_words(pose: xr.Dataset) -> str:
     """Say how many cameras there were, and what of them is known from a calibration."""
-    given = next((fit["calibrated"] for fit in map(of_fit, datasets) if "calibrated" in fit), None)
-    file = "" if given is None else f"the calibration {given['file']}"
-    if not cameras_of(*datasets):
-        one = "All angles come from one camera, which does not measure depth."
-        if given is None:
-            return one
-        has = "lens and vertical are" if given["vertical"] else "lens is"
-        return f"{one} Its {has} taken from {file}."
+    given = of_fit(pose).get("calibrated")
+    number = "two" if cameras_of(pose) else "one"
     if given is None:
-        return (
-            "Two cameras saw this trial; where they stood and when they were started was found "
-            "together with the body."
-        )
-    has = "lenses, places, scale and vertical" if given["vertical"] else "lenses, places and scale"
-    found = "was" if given["vertical"] else "and the vertical were"
-    return (
-        f"Two cameras saw this trial; their {has} are taken from {file}. When they were started "
-        f"{found} found with the body."
-    )
+        return tables.sentence(f"report.cameras.{number}")
+    known = "vertical" if given["vertical"] else "lens"
+    return tables.sentence(f"report.calibrated.{number}.{known}", file=given["file"])
 
 
 def cameras(pose: xr.Dataset) -> str:
@@ -315,14 +319,15 @@ def cameras(pose: xr.Dataset) -> str:
     rows = []
     seen = zip(cameras_of(pose), azimuths(pose), strict=False)
     for number, (camera, azimuth) in enumerate(seen, start=1):
-        offset = "0 (its times are those of this report)"
+        offset = tables.sentence("report.camera_table.first")
         if "time_offset_s" in camera:
             half = Z95 * camera["time_offset_sd_s"]
             offset = f"{camera['time_offset_s']:+.3f} s ± {half:.3f} s".replace("-", "−")
+        view = _of_view(view_of(azimuth).name)
         rows.append(
             [
-                f"Camera {number}",
-                f"{escape(_of_view(view_of(azimuth).name))} ({abs(azimuth):.0f}° from the front)",
+                tables.sentence("report.camera_table.camera", number=number),
+                tables.sentence("report.camera_table.place", view=view, azimuth=abs(azimuth)),
                 offset,
                 f"{camera['focal_length_px']:.0f} pixels",
                 f"{100 * camera['residual_m']:.1f} cm ({camera['residual_px']:.1f} pixels)",
@@ -331,9 +336,9 @@ def cameras(pose: xr.Dataset) -> str:
     if not rows:
         return ""
     return table(
-        ["Camera", "View", "Started later by", "Focal length", "Landmarks off the body"],
+        ["Camera", "View", "Started later by", "Focal length", "Distance of landmarks from body"],
         rows,
-        caption="The cameras as the fit has them; the start with its 95 % interval",
+        caption=tables.sentence("report.camera_table.caption"),
     )
 
 
@@ -349,23 +354,22 @@ def calibration(pose: xr.Dataset) -> str:
     told = []
     if (seconds := fit.get("standing_seconds")) is not None:
         how = fit["arguments"]["standing"]
-        if seconds > 0:
-            bent = how != "straight"
-            stands = f"with the knees bent by {how:g}°, as was measured" if bent else how
-            told.append(f"Calibrated on {seconds:.1f} s in which the subject stands {stands}.")
+        if seconds > 0 and how == "straight":
+            told.append(tables.sentence("report.calibration.straight", seconds=seconds))
+        elif seconds > 0:
+            told.append(tables.sentence("report.calibration.bent", seconds=seconds, knees=how))
         elif how == "free":
-            told.append("Standing: free. Nothing is taken from how the subject stands.")
+            told.append(tables.sentence("report.calibration.free"))
         elif fit.get("planted"):
-            told.append("Nobody was seen to stand straight: nothing calibrates this trial.")
+            told.append(tables.sentence("report.calibration.nobody"))
         else:
-            told.append("The feet move or are not seen, so nothing calibrates this trial.")
+            told.append(tables.sentence("report.calibration.feet"))
     # Another pose model is among the warnings of the angles, which the report lists already.
     lines = [line for line in unlike_measured(pose) if line != another_model(pose)]
     unlike = "".join(f"<li>{escape(line)}</li>" for line in lines)
     if not unlike:
         return paragraphs(*told)
-    told.append("Errors may be larger than stated, as this recording is unlike those they come from:")
-    return f"{paragraphs(*told)}<ul>{unlike}</ul>"
+    return f"{paragraphs(*told, tables.sentence('report.calibration.unlike'))}<ul>{unlike}</ul>"
 
 
 def capture_quality(quality: Mapping[str, Any]) -> str:
@@ -386,12 +390,11 @@ def capture_quality(quality: Mapping[str, Any]) -> str:
             shown[head] = {**seen, "view": view}
         return "".join(f"<h3>{head}</h3>{capture_quality(seen)}" for head, seen in shown.items())
     others = quality.get("other_people")
+    nobody = tables.sentence("report.checks.no_others")
     told = facts(
         {
             "Visibility": _shares(quality.get("visibility", {})),
-            "Other people": None
-            if others is None
-            else (str(others) if others else "none detected"),
+            "Other people": None if others is None else str(others or nobody),
         }
     )
     # Documents of before the checks have parts of the same name without a verdict.
@@ -399,21 +402,25 @@ def capture_quality(quality: Mapping[str, Any]) -> str:
     advised = any(check["advice"] for check in done.values())
     rows = []
     for name, check in done.items():
-        heading, found = _CHECKS[name]
         judged = check["verdict"]
-        row = [escape(heading), escape(found(check))]
-        row.append(f"<td class='{judged or 'missing'}'>{judged or 'not known'}</td>")
+        row = [escape(_CHECKS[name][0]), escape(_found(name, check))]
+        said = judged or tables.sentence("report.checks.not_known")
+        row.append(f"<td class='{judged or 'missing'}'>{said}</td>")
         rows.append([*row, escape(check["advice"] or "")] if advised else row)
     checks = table(
         ["Check", "Found", "Verdict", *(["What to do"] if advised else [])],
         rows,
-        caption="Whether the recording is good enough",
+        caption=tables.sentence("report.checks.caption"),
     )
     return told + (checks if rows else "") + _supported(quality.get("view", {}))
 
 
 def _shares(document: Mapping[str, float | None]) -> str | None:
-    known = [f"{part} {100 * v:.0f} %" for part, v in document.items() if v is not None]
+    known = [
+        tables.sentence("report.checks.share", part=part, share=share)
+        for part, share in document.items()
+        if share is not None
+    ]
     return ", ".join(known) or None
 
 
@@ -425,96 +432,83 @@ def seen_from(view: Mapping[str, Any]) -> str:
     """Say where the camera stood, from the part "view" of the capture quality."""
     azimuth, sd = view["azimuth_deg"], view["azimuth_sd_deg"]
     if azimuth is None or Z95 * (sd or 0.0) > _NO_DIRECTION_DEG:
-        return "from where is not known"
-    side = "right" if azimuth > 0 else "left"
-    interval = "" if sd is None else f" ± {Z95 * sd:.0f}°"
-    return (
-        f"{_of_view(view['name'])}: the camera stands {abs(azimuth):.0f}°{interval} from the "
-        f"front, on the subject's {side}"
+        return tables.sentence("report.views.unknown")
+    return tables.sentence(
+        "report.checks.view",
+        view=_of_view(view["name"]),
+        azimuth=abs(azimuth),
+        interval="" if sd is None else f" ± {Z95 * sd:.0f}°",
+        side="right" if azimuth > 0 else "left",
     )
 
 
 def _of_view(name: str) -> str:
-    return f"from the {name}" if name in ("left", "right") else name
+    return tables.sentence(f"report.views.{name.replace('-', '_').replace(' ', '_')}")
 
 
 def _near_border(framing: Mapping[str, Any]) -> str:
-    outside = {part: v for part, v in framing["outside"].items() if v}
-    told = _shares(outside)
-    if told:
-        return f"{told} of the frames outside or at the border"
-    return "all that the joints need" if framing.get("of_joints") else "all in the picture"
+    outside = _shares({part: share for part, share in framing["outside"].items() if share})
+    if outside:
+        return tables.sentence("report.checks.outside", parts=outside)
+    of_joints = framing.get("of_joints")
+    return tables.sentence("report.checks.all_needed" if of_joints else "report.checks.whole")
 
 
 def _away(distance: Mapping[str, Any]) -> str:
-    if distance["distance_m"] is None:
-        return "unknown"
     half = Z95 * (distance["distance_sd_m"] or 0)
-    error = f" ± {half:.1f} m" if half >= 0.05 else ""
-    return f"{distance['distance_m']:.1f} m{error} ({distance['known_from']})"
+    return tables.sentence(
+        "report.checks.away",
+        metres=distance["distance_m"],
+        error=f" ± {half:.1f} m" if half >= 0.05 else "",
+        known_from=distance["known_from"],
+    )
 
 
 def _lit(light: Mapping[str, Any]) -> str:
-    if light["brightness"] is None:
-        return "unknown"
-    return (
-        f"mean brightness {100 * light['brightness']:.0f} % of white around the person, "
-        f"{100 * (light['clipped_share'] or 0):.0f} % of the pixels black or white"
-    )
-
-
-def _size_of(size: Mapping[str, Any]) -> str:
-    height = size["body_height_px"]
-    return "unknown" if height is None else f"{height:.0f} pixels from nose to heel"
-
-
-def _sharp(sharpness: Mapping[str, Any]) -> str:
-    width = sharpness["edge_width"]
-    return (
-        "unknown"
-        if width is None
-        else f"edges {width:.1f} pixels wide in the picture that the pose model gets"
-    )
-
-
-def _with_person(frames: Mapping[str, Any]) -> str:
-    return f"{frames['with_person']} of {frames['total']}"
-
-
-def _rate(rate: Mapping[str, Any]) -> str:
-    return "unknown" if rate["frame_rate"] is None else f"{rate['frame_rate']:.3g} frames/s"
+    clipped = light["clipped_share"] or 0
+    return tables.sentence("report.checks.light", brightness=light["brightness"], clipped=clipped)
 
 
 def _stands(camera: Mapping[str, Any]) -> str:
-    return {None: "unknown", True: "moving", False: "at rest"}[camera["moving"]]
+    return tables.sentence("report.checks.moving" if camera["moving"] else "report.checks.at_rest")
 
 
 def _exchanged(swaps: Mapping[str, Any]) -> str:
-    mended = swaps["mended_frames"]
-    if mended is None:
-        return "not looked for"
-    told = [f"{part} in {count} frames" for part, count in mended.items() if count]
-    return f"mended: {', '.join(told)}" if told else "none found"
+    if swaps["mended_frames"] is None:
+        return tables.sentence("report.checks.not_looked_for")
+    told = [
+        tables.sentence("report.checks.exchanged_part", part=part, count=count)
+        for part, count in swaps["mended_frames"].items()
+        if count
+    ]
+    if not told:
+        return tables.sentence("report.checks.not_exchanged")
+    return tables.sentence("report.checks.exchanged", parts=", ".join(told))
 
 
-_CHECKS: Mapping[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
-    "view": ("View", seen_from),
-    "framing": ("In the picture", _near_border),
-    "frames": ("Frames with the person", _with_person),
-    "rate": ("Frame rate", _rate),
-    "camera": ("Camera", _stands),
-    "distance": ("Distance of the camera", _away),
-    "size": ("Size of the person", _size_of),
-    "light": ("Light", _lit),
-    "sharpness": ("Sharpness", _sharp),
-    "swaps": ("Left and right exchanged", _exchanged),
+_CHECKS: Mapping[str, tuple[str, str, Callable[[Mapping[str, Any]], str] | str]] = {
+    "view": ("View", "", seen_from),
+    "framing": ("In the picture", "", _near_border),
+    "frames": ("Frames with the person", "", "frames"),
+    "rate": ("Frame rate", "frame_rate", "rate"),
+    "camera": ("Camera", "moving", _stands),
+    "distance": ("Distance of the camera", "distance_m", _away),
+    "size": ("Size of the person", "body_height_px", "size"),
+    "light": ("Light", "brightness", _lit),
+    "sharpness": ("Sharpness", "edge_width", "sharpness"),
+    "swaps": ("Left and right exchanged", "", _exchanged),
 }
-"""Checks of the capture quality in their order: heading, and what was found in words."""
+"""Checks of the capture quality in their order: heading, what is None of an unknown one, and what
+was found in words, or the sentence that says it."""
 
 
-def check_headings() -> dict[str, str]:
-    """Names of the checks of a recording, by their key in the capture quality."""
-    return {name: heading for name, (heading, _) in _CHECKS.items()}
+def _found(name: str, check: Mapping[str, Any]) -> str:
+    _, key, told = _CHECKS[name]
+    if key and check[key] is None:
+        return tables.sentence("report.checks.unknown")
+    if isinstance(told, str):
+        return tables.sentence(f"report.checks.{told}", **check)
+    return told(check)
 
 
 def _supported(view: Mapping[str, Any]) -> str:
@@ -522,14 +516,12 @@ def _supported(view: Mapping[str, Any]) -> str:
     if not view.get("supports"):
         return ""
     declared = tables.load("angles")
-
-    def words(name: str) -> str:
-        return name.replace("_", " ")
-
     texts = []
     for name in view["does_not_support"]:
-        why = " ".join(str(declared[name]["seen"]["source"]).split()) if name in declared else ""
-        texts.append(f"This view does not support {words(name)} well. {why}".strip())
+        entry = declared.get(name, {})
+        why = " ".join(str(entry["seen"]["source"]).split()) if entry else ""
+        text = tables.sentence("report.checks.not_supported", angle=called(name), why=why)
+        texts.append(text.strip())
     return paragraphs(*texts)
 
 
@@ -546,16 +538,16 @@ def reason_missing(metrics: xr.Dataset, name: str, repetitions: xr.Dataset) -> s
         The repetitions, which say whether there was anything to measure.
     """
     if name not in metrics:
-        return "not part of this analysis"
+        return tables.sentence("report.missing.not_part")
     if repetitions.sizes.get("rep", 0) == 0:
-        return "no repetition was found"
+        return tables.sentence("report.missing.no_repetition")
     if not bool(repetitions["accepted"].any()):
-        return "no repetition was accepted"
+        return tables.sentence("report.missing.none_accepted")
     if note := metrics[name].attrs.get("note"):
-        return bare(note)
+        return str(note)
     if kind_of(metrics, name) == "asymmetry":
-        return "needs both sides"
-    return "not seen well enough"
+        return tables.sentence("report.missing.both_sides")
+    return tables.sentence("report.missing.not_seen")
 
 
 def cell(
@@ -569,9 +561,27 @@ def cell(
     """Write one metric with its 95 % interval, or why it could not be measured."""
     value, sd = value_of(metrics, name, side), value_of(metrics, f"{name}_sd", side)
     if not math.isfinite(value):
-        why = escape(reason_missing(metrics, name, repetitions))
-        return f"<span class='missing'>not measurable ({why})</span>"
+        return _missing(reason_missing(metrics, name, repetitions))
     return quantity(value, units_of(metrics, name), sd=sd, signed=signed)
+
+
+def _missing(why: str) -> str:
+    told = tables.sentence("report.not_measured", why=why)
+    return f"<span class='missing'>{escape(told)}</span>"
+
+
+def cells_of_sides(metrics: xr.Dataset, name: str, repetitions: xr.Dataset) -> list[str]:
+    """Write left, right and their difference; one cell with the reason where neither is known."""
+    if why := nothing_measured(metrics, name, repetitions):
+        return [f"<td colspan='3' class='both'>{_missing(why)}</td>"]
+    sides, difference = ("left", "right"), f"{name}_asymmetry"
+    # Why a side is missing stands in its own cell.
+    known = all(math.isfinite(value_of(metrics, name, side)) for side in sides)
+    told = known and difference in metrics
+    return [
+        *(cell(metrics, name, repetitions, side=side) for side in sides),
+        cell(metrics, difference, repetitions, signed=True) if told else "–",
+    ]
 
 
 def verdict(metrics: xr.Dataset, name: str) -> str:
@@ -585,21 +595,21 @@ def verdict(metrics: xr.Dataset, name: str) -> str:
     str
         Text: ``"within error"``, ``"right larger"``, ``"left larger"``, or empty
         where there is no value; ``"error unknown"`` where the error is not known;
-        ``"of different phases"`` where the sides have their extremes at different times,
+        ``"between different phases"`` where the sides have their extremes at different times,
         so that a difference of the sides cannot be told from one of the phases.
     """
     value, sd = value_of(metrics, name), value_of(metrics, f"{name}_sd")
     if not math.isfinite(value):
         return ""
     if not math.isfinite(sd):
-        return "error unknown"
+        return tables.sentence("report.difference.unknown")
     least = value_of(metrics, f"{name}_mdc95")
-    if abs(value) <= (least if math.isfinite(least) else Z95 * math.sqrt(2) * sd):
-        return "within error"
+    if abs(value) <= (least if math.isfinite(least) else MDC95 * sd):
+        return tables.sentence("report.difference.within")
     measured = metrics.get(metrics[name].attrs.get("quantity"))
     if measured is not None and ": " in measured.attrs.get("phase", ""):
-        return "of different phases"
-    return "right larger" if value > 0 else "left larger"
+        return tables.sentence("report.difference.phases")
+    return tables.sentence("report.difference.right" if value > 0 else "report.difference.left")
 
 
 def at_a_glance(metrics: xr.Dataset, repetitions: xr.Dataset) -> str:
@@ -607,35 +617,17 @@ def at_a_glance(metrics: xr.Dataset, repetitions: xr.Dataset) -> str:
     rows = []
     for group, heading in GROUPS.items():
         name = "knee_deviation" if group == "knee_movement" else group
-        difference = f"{name}_asymmetry"
         if group == "knee_movement":
             ratio = cell(metrics, "knee_ankle_separation_ratio", repetitions)
-            rows.append(
-                [
-                    "Knee–ankle separation ratio",
-                    f"<td colspan='2' class='both'>{ratio}</td>",
-                    "",
-                    "",
-                ]
-            )
-            heading = "Knee deviation, of ankle width"
-        if why := nothing_measured(metrics, name, repetitions):
-            shown = f"<span class='missing'>not measurable ({escape(why)})</span>"
-            rows.append([escape(heading), f"<td colspan='4' class='both'>{shown}</td>"])
-            continue
-        rows.append(
-            [
-                escape(heading),
-                cell(metrics, name, repetitions, side="left"),
-                cell(metrics, name, repetitions, side="right"),
-                cell(metrics, difference, repetitions, signed=True),
-                escape(verdict(metrics, difference)),
-            ]
-        )
+            both = f"<td colspan='2' class='both'>{ratio}</td>"
+            rows.append([f"{RATIO}, smallest", both, "", ""])
+            heading = "Knee deviation, farthest inwards, of the ankle width"
+        compared = escape(verdict(metrics, f"{name}_asymmetry"))
+        rows.append([escape(heading), *cells_of_sides(metrics, name, repetitions), compared])
     return table(
         ["Measure", "Left", "Right", "Right − left", "Difference is"],
         rows,
-        caption="Median over the accepted repetitions, ± half of the 95 % interval",
+        caption=tables.sentence("report.at_a_glance"),
         numeric=True,
     )
 
@@ -656,30 +648,29 @@ def phase_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> str:
     ratio, deviation = "knee_ankle_separation_ratio_phase", "knee_deviation_phase"
     if not (metrics[ratio].notnull().any() or metrics[deviation].notnull().any()):
         return ""
+
+    def median(here: xr.Dataset, name: str, side: str | None = None) -> str:
+        value, sd = (
+            factor_of(metrics, name)
+            * _median(here[each] if side is None else here[each].sel(side=side))
+            for each in (name, f"{name}_sd")
+        )
+        return quantity(value, units_of(metrics, name), sd=sd)
+
     rows = []
     for phase in metrics["phase"].values:
         here = metrics.sel(phase=phase)
         rows.append(
             [
                 escape(PHASES.get(str(phase), str(phase)).capitalize()),
-                quantity(
-                    _median(here[ratio]), units_of(metrics, ratio), sd=_median(here[f"{ratio}_sd"])
-                ),
-                *(
-                    quantity(
-                        factor_of(metrics, deviation) * _median(here[deviation].sel(side=side)),
-                        units_of(metrics, deviation),
-                        sd=factor_of(metrics, deviation) * _median(here[f"{deviation}_sd"].sel(side=side)),
-                    )
-                    for side in ("left", "right")
-                ),
+                median(here, ratio),
+                *(median(here, deviation, side) for side in ("left", "right")),
             ]
         )
     return table(
-        ["Phase", "Separation ratio", "Left deviation", "Right deviation"],
+        ["Phase", RATIO, "Left deviation", "Right deviation"],
         rows,
-        caption="Knee movement by phase, median over the accepted repetitions; positive deviation is "
-        "inwards",
+        caption=tables.sentence("report.phases"),
         numeric=True,
     )
 
@@ -687,35 +678,38 @@ def phase_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> str:
 def repetition_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> str:
     """Make the table of repetitions: when, how deep, how long, and the angles at the bottom."""
     if repetitions.sizes.get("rep", 0) == 0:
-        return "<p class='missing'>No repetition was found in this video.</p>"
+        return f"<p class='missing'>{tables.sentence('report.no_repetition')}</p>"
     short = {"hip_flexion": "Hip", "hip_abduction": "Hip abd.", "knee_flexion": "Knee"}
     durations = ["descent_duration", "bottom_duration", "ascent_duration"]
+
+    def of_all(names: Iterable[tuple[str, str | None]], units: str, number: int) -> str:
+        values = (value_of(metrics, name, side, rep=number) for name, side in names)
+        return "/".join(quantity(value, units).rstrip(" °%s") for value in values)
+
     rows = []
     for number in repetitions["rep"].values:
         here = repetitions.sel(rep=number)
-        row = [
-            f"{int(number)}",
-            f"{float(here['start']):.1f}–{float(here['end']):.1f}",
-            quantity(float(here["depth"]), "percent").removesuffix(" %"),
-            "/".join(
-                quantity(value_of(metrics, name, rep=number), "s").removesuffix(" s")
-                for name in durations
-            ),
-        ]
-        row += [
-            "/".join(
-                quantity(
-                    value_of(metrics, f"{name}_bottom", side, rep=number), "degree"
-                ).removesuffix("°")
-                for side in ("left", "right")
-            )
-            for name in ANGLES
-        ]
-        used = "accepted" if bool(here["complete"]) else "accepted, cut off"
+        whole = bool(here["complete"])
+        used = tables.sentence(
+            "report.repetitions.whole" if whole else "report.repetitions.cut_off"
+        )
         if not bool(here["accepted"]):
-            used = escape(str(here["reason"].item()))
-        row.append(f"<td class='text'>{used}</td>")
-        rows.append(row)
+            used = str(here["reason"].item())
+        rows.append(
+            [
+                f"{int(number)}",
+                f"{float(here['start']):.1f}–{float(here['end']):.1f}",
+                quantity(float(here["depth"]), "percent").removesuffix(" %"),
+                of_all([(name, None) for name in durations], "s", number),
+                *(
+                    of_all(
+                        [(f"{name}_bottom", side) for side in ("left", "right")], "degree", number
+                    )
+                    for name in ANGLES
+                ),
+                f"<td class='text'>{escape(used)}</td>",
+            ]
+        )
     return table(
         [
             "No.",
@@ -726,24 +720,17 @@ def repetition_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> str:
             "Use",
         ],
         rows,
-        caption="Every repetition found; angles at the bottom, left / right, in degrees. The error "
-        "of one repetition is at least that of the medians",
+        caption=tables.sentence("report.repetitions.caption"),
         numeric=True,
     )
 
 
 def uncertainty_in_short(pose: xr.Dataset) -> str:
     """Say in few lines where the errors come from, and what they leave out."""
-    source = (
-        f"from {pose.sizes['draw']} bodies that explain the landmarks about as well as the fitted one"
-        if "position_draws" in pose
-        else "from a table of errors of landmarks, not from this recording"
-    )
-    return paragraphs(
-        f"Every ± is half of an estimated 95 % interval, {source}. The larger part of an error is the "
-        "same in all repetitions and does not shrink with more of them. Depth and durations have no "
-        "interval. A difference of the sides counts from its minimal detectable difference (MDC₉₅) on."
-    ) + gravity(pose)
+    errors = tables.sentence("report.errors.table")
+    if "position_draws" in pose:
+        errors = tables.sentence("report.errors.drawn", count=pose.sizes["draw"])
+    return paragraphs(f"{errors} {tables.sentence('report.errors.what_they_mean')}") + gravity(pose)
 
 
 def definitions_in_short(
@@ -761,25 +748,15 @@ def definitions_in_short(
                 escape(attrs.get("positive", "–")),
             ]
         )
-    return table(["Angle", "Zero", "Positive"], rows, caption="Definition of each angle")
+    return table(["Angle", "Zero", "Positive"], rows, caption=tables.sentence("report.definitions"))
 
 
 def gravity(pose: xr.Dataset) -> str:
     """Say what is known about the tilt of the camera."""
+    known = "fitted" if _fitted(pose) else "level"
     if (of_fit(pose).get("calibrated") or {}).get("vertical"):
-        return paragraphs(
-            "The direction of gravity is taken from the calibration of the camera; its error is "
-            "part of the intervals."
-        )
-    if _fitted(pose):
-        return paragraphs(
-            "The direction of gravity is estimated in the fit, together with the body; its error "
-            "is part of the intervals."
-        )
-    return paragraphs(
-        "The camera is taken to be level. A tilt of 10° moves trunk lean and thigh elevation by "
-        "10°, which no interval here includes."
-    )
+        known = "calibrated"
+    return paragraphs(tables.sentence(f"report.gravity.{known}"))
 
 
 def provenance(
@@ -805,8 +782,10 @@ def provenance(
             "Software": ", ".join(f"{name} {version}" for name, version in versions.items()),
             "Options": ", ".join(f"{name}={_short(value)}" for name, value in options.items())
             or None,
-            "Report made on": made_on.isoformat(),
-            "Layout of the data": f"version {attrs.get('schema_version', record.schema_version)}",
+            "Report made on": dated(made_on),
+            "Layout of the data": tables.sentence(
+                "report.layout", version=attrs.get("schema_version", record.schema_version)
+            ),
         }
     )
 
@@ -843,30 +822,31 @@ def show(
     )
 
 
-def charts(*shown: tuple[Figure, str], size: tuple[float, float] = (4.5, 2.7)) -> str:
-    """Set figures side by side, and one below the other on a narrow page.
+def charts(*shown: tuple[Callable[..., Any], str]) -> str:
+    """Set charts side by side, and one below the other on a narrow page.
 
     Parameters
     ----------
     *shown
-        Each figure with its description. Its legend, which stands below once, is taken off.
-    size
-        Of each in inches: small enough for its words to be read at the width of a phone.
+        What draws each of them on an Axes `ax`, and its description.
     """
-    if not shown:
-        return ""
-    for figure, _ in shown:
-        for legend in list(figure.legends):
-            legend.remove()
-        figure.set_size_inches(*size)
-    figures = "".join(
-        f"<figure><img class='chart' src='data:image/png;base64,"
-        f"{base64.b64encode(png(figure)).decode()}' alt='{escape(alt, quote=True)}' "
-        f"width='{round(96 * figure.get_figwidth())}' "
-        f"height='{round(96 * figure.get_figheight())}'></figure>"
-        for figure, alt in shown
-    )
-    return f"<div class='charts'>{figures}</div>{_KEY}"
+    wide, high = 4.5, 2.7  # inches: its words are read at the width of a phone
+    left, below, right, above = 0.62, 0.48, 0.18, 0.28
+    told = ""
+    for draw, alt in shown:
+        figure, (axis,) = panels(1, 1, width=wide, height=high)
+        # The same for all: panels are in line, and to find margins takes as long as to draw.
+        figure.set_layout_engine("none")
+        axis.set_position(
+            (left / wide, below / high, 1 - (left + right) / wide, 1 - (below + above) / high)
+        )
+        draw(ax=axis)
+        told += (
+            f"<figure><img class='chart' src='data:image/png;base64,"
+            f"{base64.b64encode(png(figure)).decode()}' alt='{escape(alt, quote=True)}' "
+            f"width='{round(96 * wide)}' height='{round(96 * high)}'></figure>"
+        )
+    return f"<div class='charts'>{told}</div>{_KEY}" if told else ""
 
 
 def value_of(
@@ -885,9 +865,9 @@ def value_of(
     return factor_of(metrics, name) * float(array) if array.ndim == 0 else math.nan
 
 
-def _fitted(*datasets: xr.Dataset) -> bool:
-    """Whether one of the Datasets is, or comes from, a fitted body."""
-    return any(dataset.attrs.get("method") == "fitted_body" for dataset in datasets)
+def _fitted(pose: xr.Dataset) -> bool:
+    """Whether the pose is a fitted body."""
+    return bool(pose.attrs.get("method") == "fitted_body")
 
 
 def _median(array: xr.DataArray) -> float:
@@ -913,8 +893,6 @@ def _versions(dataset: xr.Dataset) -> dict[str, str]:
     return {name: v for entry in history(dataset) for name, v in entry["versions"].items()}
 
 
-
-
 def _short(value: Any) -> str:
-    text = "not set" if value is None else str(value)
+    text = tables.sentence("report.not_set") if value is None else str(value)
     return text if len(text) <= 60 else text[:57] + "…"

@@ -28,15 +28,7 @@ _ENDINGS = {"html": "html", "client": "client.html", "notebook": "ipynb", "json"
 
 
 def report_document(session: StoredSession) -> dict[str, Any]:
-    """Overhead Squat report document of :func:`current_report`; URLs are ``file://`` URIs.
-
-    Raises
-    ------
-    NotFoundError
-        The session has not been analyzed.
-    BadInputError
-        The session is of another exercise.
-    """
+    """Overhead Squat report document of :func:`current_report`; URLs are ``file://`` URIs."""
     session.require_exercise("Overhead Squat", "report")
     stored = read_json(current_report(session)["json"])
     document = validate(ReportDocument, stored, what=f"report of session {session.id}")
@@ -51,16 +43,16 @@ def report_document(session: StoredSession) -> dict[str, Any]:
 def current_report(session: StoredSession, *, faces: bool | None = None) -> dict[str, Path]:
     """Render the report unless it is there and its inputs are the same.
 
-    What was analyzed by other code, or before the participant's record was changed, is
-    analyzed again first, so that old numbers never stand in a new report.
+    What was analysed by other code, or before the participant's record was changed, is
+    analysed again first, so that old numbers never stand in a new report.
 
     Parameters
     ----------
     session
         An analysed session.
     faces
-        Whether the subject's face is shown rather than blurred; None takes a report that is there
-        as it is, and blurs in a new one.
+        Whether faces and surroundings are shown rather than blurred; None takes a report that is
+        there as it is, and blurs in a new one.
 
     Returns
     -------
@@ -70,9 +62,9 @@ def current_report(session: StoredSession, *, faces: bool | None = None) -> dict
     Raises
     ------
     NotFoundError
-        The session has not been analyzed.
+        The session has not been analysed.
     MobilityError
-        The analysis that has to come first fails, as :func:`mobility.pipeline.analysis.analyze` says.
+        The analysis that has to come first fails: :func:`mobility.pipeline.analysis.analyze`.
     """
     paths, key_file = report_files(session)
     if _is_current(key_file, _keys(session, faces), paths.values()):
@@ -104,10 +96,7 @@ def report_is_current(session: StoredSession) -> bool:
 def report_files(session: StoredSession) -> tuple[dict[str, Path], Path]:
     """Paths of the report, and of the file with the key of its inputs."""
     name = REPORT_NAMES[session.analyzed().exercise]
-    paths = {
-        kind: session.report_folder / f"{name}.{suffix}"
-        for kind, suffix in _ENDINGS.items()
-    }
+    paths = {kind: session.report_folder / f"{name}.{suffix}" for kind, suffix in _ENDINGS.items()}
     return paths, session.report_folder / f".{name}.key"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,16 +14,21 @@ import numpy as np
 import xarray as xr
 
 import mobility
+from mobility import tables
 from mobility.capture.video import probe, read_frames, write_video
-from mobility.documents.fill import ANGLE_OF_JOINT, joint_curves
+from mobility.documents import of_session
+from mobility.documents.fill import ANGLE_OF_JOINT
+from mobility.documents.verdicts import verdict_of
+from mobility.kinematics.clean import on_own_sides
 from mobility.kinematics.skeleton import BONES
-from mobility.pipeline.overlay import VISIBLE, blurred_heads
+from mobility.pipeline.overlay import VISIBLE, only_the_body
 from mobility.reports.curves import angle_names, curve_buffers
 from mobility.sessions.scratch import scratch
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from mobility.sessions.record import SessionRecord
     from mobility.sessions.stored import StoredSession
 
 MOST_CURVES = 4
@@ -65,6 +71,8 @@ def trial_data(
         (float32), then the curves.
     """
     described, curves = curve_buffers(angles, angle_names(angles))
+    if fitted is not None:
+        pose = on_own_sides(pose, fitted)
     person = pose.isel(individual=0)
     points = [str(name) for name in person["keypoint"].values]
     image = person["image_position"].transpose("time", "keypoint", "pixel").values
@@ -91,27 +99,39 @@ def trial_data(
     return head, [*numbers, *curves]
 
 
-def shown_at_first(joints: Sequence[str], angles: xr.Dataset, repetitions: Any = None) -> list[str]:
-    """Choose the angles whose curves are shown at first: those that move before the others.
+def doubts(session: StoredSession) -> list[str]:
+    """Say of a trial that one side may be the other, where that is so."""
+    known = {"fitted", "metrics", "capture_quality"} <= session.record.stages.keys()
+    if not known or not verdict_of(session).sides_in_doubt:
+        return []
+    return [f"{tables.sentence('report.sides_in_doubt')}."]
+
+
+def shown_at_first(record: SessionRecord, curves: xr.Dataset, repetitions: Any = None) -> list[str]:
+    """Choose the curves that are shown at first: those that move before the others.
 
     Parameters
     ----------
-    joints
-        Joints of the session.
-    angles
-        Its angles.
+    record
+        Of the session.
+    curves
+        As :func:`mobility.documents.of_session.curves` gives them.
     repetitions
         Its repetitions or movements; None where there are none.
     """
-    known = angle_names(angles)
-    named = ""
+    wanted = [name for name in angle_names(curves) if curves[name].notnull().any()]
+    preferred = ["knee_flexion", "hip_flexion", "ankle_dorsiflexion"]
+    if record.exercise == "Overhead Squat":
+        own = tuple(ANGLE_OF_JOINT[joint] for joint in record.joints)
+    else:  # a hip that moves sideways has a curve of its own
+        own = tuple(f"{joint}_" for joint in record.joints)
+    wanted = [name for name in wanted if name.startswith(own)]
     if repetitions is not None and "joints" in repetitions:
         named = ", ".join(map(str, repetitions["joints"].values))
-    moved = [angle for joint, angle in ANGLE_OF_JOINT.items() if f" {joint}" in named]
-    preferred = [*moved, "knee_flexion", "hip_flexion", "ankle_dorsiflexion"]
-    wanted = [ANGLE_OF_JOINT[joint] for joint in joints]
+        moved = [f"{joint}_" for joint in ANGLE_OF_JOINT if f" {joint}" in named]
+        preferred = [*(n for n in wanted if n.startswith(tuple(moved))), *preferred]
     wanted.sort(key=lambda name: preferred.index(name) if name in preferred else len(preferred))
-    return [name for name in wanted if name in known][:MOST_CURVES]
+    return wanted[:MOST_CURVES]
 
 
 def repetition_rows(repetitions: xr.Dataset) -> list[dict[str, Any]]:
@@ -141,7 +161,7 @@ def embedded(session: StoredSession, *, faces: bool = False) -> dict[str, str]:
     session
         An analysed session.
     faces
-        Whether the subject's face is shown rather than blurred.
+        Whether faces and surroundings are shown rather than blurred.
 
     Returns
     -------
@@ -151,17 +171,16 @@ def embedded(session: StoredSession, *, faces: bool = False) -> dict[str, str]:
     """
     repetitions = session.repetitions()
     squat = session.record.exercise == "Overhead Squat"
-    angles = session.angles() if squat else joint_curves(session.metrics())
+    angles = of_session.curves(session)
     head, buffers = trial_data(session.pose(), angles, session.fitted())
-    at_first = shown_at_first(session.record.joints, angles, repetitions)
-    if not squat:
-        known = [name for name in angle_names(angles) if angles[name].notnull().any()]
-        at_first = known[:MOST_CURVES]
     video = small_video(session, faces=faces)
-    told = [] if video else [_too_long(session)]
+    told = [tables.sentence("report.blurred")] if video and not faces else []
+    if not video:
+        told = [_too_long(session)]
+    told += doubts(session)
     state = {
         "title": "",
-        "shown": at_first,
+        "shown": shown_at_first(session.record, angles, repetitions),
         "repetitions": repetition_rows(repetitions),
         "by_hand": False,
         "noun": "repetition" if squat else "movement",
@@ -198,8 +217,8 @@ def page_parts(data: Mapping[str, Any]) -> dict[str, str]:
 def small_video(session: StoredSession, *, faces: bool = False) -> bytes:
     """Make a video small enough for a page; empty where there is none, or it is too long.
 
-    At most :data:`HEIGHT` pixels from top to bottom, 30 frames/s and :data:`MOST_BYTES`; the
-    subject's head is blurred unless `faces`.
+    At most :data:`HEIGHT` pixels from top to bottom, 30 frames/s and :data:`MOST_BYTES`; all but
+    the body of the person measured is blurred unless `faces`.
     """
     path = session.video
     if not path.is_file():
@@ -216,28 +235,21 @@ def small_video(session: StoredSession, *, faces: bool = False) -> bytes:
 def _small_frames(
     path: Path, pose: xr.Dataset, *, faces: bool
 ) -> Iterator[tuple[float, NDArray[np.uint8]]]:
-    import cv2
-
-    info = probe(path)
-    scale = min(1.0, HEIGHT / info.height)
-    size = (max(2, round(info.width * scale)), max(2, round(info.height * scale)))
-    hide = None if faces else blurred_heads(pose, scale=scale)
+    scale = min(1.0, HEIGHT / probe(path).height)
+    hide = None if faces else only_the_body(pose, scale=scale)
     every = 2 if float(pose.attrs.get("fps", 30.0)) > _RATE else 1
-    for index, frame in enumerate(read_frames(path)):
-        if index % every:
-            continue
-        image = cv2.resize(frame.image, size, interpolation=cv2.INTER_AREA)
+    count = itertools.count()
+    # To read also what is left out would convert it.
+    for frame in read_frames(path, most_height=HEIGHT, only=lambda _: not next(count) % every):
         if hide is not None:
-            hide(image, frame.time)
-        yield frame.time, image
+            hide(frame.image, frame.time)
+        yield frame.time, frame.image
 
 
 def _too_long(session: StoredSession) -> str:
     if not session.video.is_file():
-        return "The video is not kept: curves and body only."
-    return (
-        f"The video is too long for a page (over {MOST_BYTES / 1e6:.0f} MB): curves and body only."
-    )
+        return tables.sentence("report.no_video.not_kept")
+    return tables.sentence("report.no_video.too_long", megabytes=MOST_BYTES / 1e6)
 
 
 def _body(fitted: xr.Dataset) -> tuple[list[str], Any]:

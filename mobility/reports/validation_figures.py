@@ -13,17 +13,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from mobility import plot
+from mobility import plot, tables
+from mobility.kinematics.expected_error import Z95
+from mobility.plot import COLOURS, GREY, LINES, MARKERS, NORMAL
+from mobility.reports.figures import legend, line, panels, patch
 from mobility.wording import capital, spoken
-from mobility.plot import COLOURS, GREY, LINES, MARKERS, NORMAL, SMALL
-from mobility.reports.figures import panels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-_Z95 = 1.96
-_TITLES = {"left": "left", "right": "right", "middle": ""}
 
 _STYLES: dict[str, dict[str, Any]] = {
     "raw": {"color": "#9AA0A6", "lw": 1.0, "ls": "-", "zorder": 2},
@@ -33,23 +31,12 @@ _STYLES: dict[str, dict[str, Any]] = {
     "lab_formulas": {"color": "black", "lw": 1.4, "ls": "-", "zorder": 5},
     "lab_model": {"color": "#009E73", "lw": 1.5, "ls": (0, (5, 2)), "zorder": 6},
 }
-_LABELS = {
-    "raw": "landmarks without a fit",
-    "image": "lines in the picture",
-    "landmarks": "video",
-    "fitted": "video, fitted body",
-    "lab_formulas": "lab, same formulas",
-    "lab_model": "lab, its own model",
-}
 
 
 def overlays(curves: xr.Dataset, *, names: Sequence[str]) -> Figure:
     """Draw the angles of video and lab over time, one row for each angle, one column for each side.
 
-    Returns
-    -------
-    matplotlib.figure.Figure
-        All estimators; the video with the 95 % band of its error; repetitions are shaded.
+    All estimators; the video with the 95 % band of its error; repetitions are shaded.
     """
     figure, axes = panels(len(names), 2, height=1.1 + 1.75 * len(names), sharex=True)
     time = curves["time"].to_numpy()
@@ -65,7 +52,7 @@ def overlays(curves: xr.Dataset, *, names: Sequence[str]) -> Figure:
             if f"{name}_sd" in curves:
                 own = "fitted" if "fitted" in estimators else "landmarks"
                 middle = values.sel(estimator=own).to_numpy()
-                half = _Z95 * curves[f"{name}_sd"].sel(side=side).to_numpy()
+                half = Z95 * curves[f"{name}_sd"].sel(side=side).to_numpy()
                 axis.fill_between(
                     time, middle - half, middle + half, color=COLOURS["left"], alpha=0.13, lw=0
                 )
@@ -74,11 +61,13 @@ def overlays(curves: xr.Dataset, *, names: Sequence[str]) -> Figure:
             if column == 0:
                 axis.set_ylabel("Degrees", fontsize=NORMAL)
     for axis in axes[-2:]:
-        axis.set_xlabel("Time of the video (s)", fontsize=NORMAL)
+        axis.set_xlabel(tables.sentence("validation.time"), fontsize=NORMAL)
         axis.set_xlim(time[0], time[-1])
-    handles = [_line(_LABELS[e], **_STYLES[e]) for e in estimators]
-    handles.append(_patch("95 % interval of the video's error", COLOURS["left"], 0.2))
-    _legend(figure, handles, columns=3)
+    handles = [line(tables.sentence(f"validation.ways.{e}"), **_STYLES[e]) for e in estimators]
+    handles.append(
+        patch(tables.sentence("validation.error_of_video"), color=COLOURS["left"], alpha=0.2)
+    )
+    legend(figure, handles, ncols=3)
     return figure
 
 
@@ -86,6 +75,9 @@ def difference_curves(
     agreement: xr.Dataset, *, comparison: str, names: Sequence[str], title: str
 ) -> Figure:
     """Draw the mean difference of two ways to an angle over a repetition, 0 to 100 %.
+
+    Mean of the independent units (repetitions of one participant, else participants) with one
+    standard deviation between them.
 
     Parameters
     ----------
@@ -97,20 +89,12 @@ def difference_curves(
         Angles.
     title
         Of the axis: what is subtracted from what.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Mean of the independent units (repetitions of one participant, else participants) with one
-        standard deviation between them.
     """
     own = agreement.sel(comparison=comparison)
-    columns = min(3, len(names))
-    rows = -(-len(names) // columns)
-    figure, axes = panels(rows, columns, height=0.9 + 2.4 * rows, sharex=True)
+    figure, axes = _panels(names, height=2.4, across="Repetition (%)", up="Degrees")
     percent = own["percent"].to_numpy()
     seen: dict[str, None] = {}
-    for axis, name in zip(axes, names, strict=False):
+    for axis, name in zip(axes, names, strict=True):
         axis.axhline(0, color=GREY, lw=0.8)
         for side in own["side"].values.tolist():
             curve = own["difference_curve"].sel(angle=name, side=side).to_numpy()
@@ -123,20 +107,12 @@ def difference_curves(
             axis.fill_between(
                 percent, curve - spread, curve + spread, color=COLOURS[key], alpha=0.15, lw=0
             )
-        axis.set_title(capital(spoken(name)), fontsize=NORMAL, loc="left", pad=4)
         axis.set_xlim(0, 100)
-    for axis in axes[len(names) :]:
-        axis.remove()
-    for axis in axes[: len(names) : columns]:
-        axis.set_ylabel("Degrees", fontsize=NORMAL)
-    for axis in axes[max(0, len(names) - columns) : len(names)]:
-        axis.set_xlabel("Repetition (%)", fontsize=NORMAL)
-        axis.tick_params(labelbottom=True)
     handles = [
-        _line(s.capitalize(), color=COLOURS[s], ls=LINES[s], lw=1.8) for s in seen if s != "middle"
+        line(s.capitalize(), color=COLOURS[s], ls=LINES[s], lw=1.8) for s in seen if s != "middle"
     ]
-    handles.append(_patch("± SD", GREY, 0.2))
-    _legend(figure, handles, title=title)
+    handles.append(patch("± SD", color=GREY, alpha=0.2))
+    legend(figure, handles, title=title)
     return figure
 
 
@@ -144,6 +120,9 @@ def bland_altman(
     agreement: xr.Dataset, *, comparison: str, metric: str, names: Sequence[str]
 ) -> Figure:
     """Draw differences of values of repetitions over their means, with bias and limits.
+
+    A mark for each repetition (with several participants another colour for each); the mean
+    difference and the 95 % limits of agreement, with their 95 % confidence intervals as bars.
 
     Parameters
     ----------
@@ -153,12 +132,6 @@ def bland_altman(
         Which comparison, and which value of the repetitions.
     names
         Angles, one row for each; a column for each side.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        A mark for each repetition (with several participants another colour for each); the mean
-        difference and the 95 % limits of agreement, with their 95 % confidence intervals as bars.
     """
     own = agreement.sel(comparison=comparison)
     figure, axes = panels(len(names), 2, height=1.1 + 2.0 * len(names))
@@ -175,33 +148,32 @@ def bland_altman(
     for axis in axes[-2:]:
         axis.set_xlabel("Mean of both (°)", fontsize=NORMAL)
     handles = [
-        _line("mean difference", color="black", lw=1.1),
-        _line("95 % limits of agreement", color="black", lw=1.1, ls=(0, (4, 2))),
-        _line("their 95 % confidence intervals", color="black", lw=3, alpha=0.35),
+        line("mean difference", color="black", lw=1.1),
+        line(tables.sentence("validation.limits"), color="black", lw=1.1, ls=(0, (4, 2))),
+        line(tables.sentence("validation.intervals_of_limits"), color="black", lw=3, alpha=0.35),
     ]
-    _legend(figure, handles, title=f"{metric.capitalize()} of the repetitions")
+    legend(
+        figure,
+        handles,
+        title=tables.sentence("validation.of_the_repetitions", metric=metric.capitalize()),
+    )
     return figure
 
 
 def scatter(agreement: xr.Dataset, *, comparison: str, metric: str, names: Sequence[str]) -> Figure:
     """Draw values of the video over those of the lab, with the line of identity.
 
+    A mark for each repetition and side; with several participants a colour for each.
+
     Parameters
     ----------
     agreement, comparison, metric, names
         As for :func:`bland_altman`; a panel for each angle.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        A mark for each repetition and side; with several participants a colour for each.
     """
     own = agreement.sel(comparison=comparison, metric=metric)
-    columns = min(3, len(names))
-    rows = -(-len(names) // columns)
-    figure, axes = panels(rows, columns, height=0.9 + 2.9 * rows)
+    figure, axes = _panels(names, height=2.9, across="Lab (°)", up="Video (°)")
     colours = _colours_of_people(own)
-    for axis, name in zip(axes, names, strict=False):
+    for axis, name in zip(axes, names, strict=True):
         everything = []
         for side in own["side"].values.tolist():
             here = own.sel(angle=name, side=side)
@@ -228,14 +200,8 @@ def scatter(agreement: xr.Dataset, *, comparison: str, metric: str, names: Seque
             axis.set_xlim(ends)
             axis.set_ylim(ends)
         axis.set_aspect("equal")
-        axis.set_title(capital(spoken(name)), fontsize=NORMAL, loc="left", pad=4)
-        axis.set_xlabel("Lab (°)", fontsize=NORMAL)
-    for axis in axes[len(names) :]:
-        axis.remove()
-    for axis in axes[: len(names) : columns]:
-        axis.set_ylabel("Video (°)", fontsize=NORMAL)
     handles = [
-        _line(
+        line(
             s.capitalize(),
             color=GREY if len(colours) > 1 else COLOURS[s],
             marker=MARKERS[s],
@@ -245,9 +211,31 @@ def scatter(agreement: xr.Dataset, *, comparison: str, metric: str, names: Seque
         )
         for s in ("left", "right")
     ]
-    handles.append(_line("identity", color=GREY, lw=0.9))
-    _legend(figure, handles, title=f"{metric.capitalize()} of the repetitions")
+    handles.append(line("identity", color=GREY, lw=0.9))
+    legend(
+        figure,
+        handles,
+        title=tables.sentence("validation.of_the_repetitions", metric=metric.capitalize()),
+    )
     return figure
+
+
+def _panels(
+    names: Sequence[str], *, height: float, across: str, up: str
+) -> tuple[Figure, list[Axes]]:
+    """Axes for each angle, up to three in a row, of this height (inches), labelled."""
+    columns = min(3, len(names))
+    rows = -(-len(names) // columns)
+    figure, axes = panels(rows, columns, height=0.9 + height * rows)
+    for axis in axes[len(names) :]:
+        axis.remove()
+    shown = list(axes[: len(names)])
+    for i, (axis, name) in enumerate(zip(shown, names, strict=True)):
+        axis.set_title(capital(spoken(name)), fontsize=NORMAL, loc="left", pad=4)
+        axis.set_xlabel(across, fontsize=NORMAL)
+        if i % columns == 0:
+            axis.set_ylabel(up, fontsize=NORMAL)
+    return figure, shown
 
 
 def _colours_of_people(agreement: xr.Dataset) -> dict[str, str]:
@@ -287,32 +275,3 @@ def _shade(axis: Axes, curves: xr.Dataset) -> None:
                 lw=0,
                 zorder=0,
             )
-
-
-
-
-def _line(label: str, **style: Any) -> Any:
-    from matplotlib.lines import Line2D
-
-    return Line2D([], [], label=label, **style)
-
-
-def _patch(label: str, colour: str, alpha: float) -> Any:
-    from matplotlib.patches import Patch
-
-    return Patch(facecolor=colour, alpha=alpha, label=label)
-
-
-def _legend(
-    figure: Figure, handles: list[Any], *, title: str | None = None, columns: int | None = None
-) -> None:
-    figure.legend(
-        handles=handles,
-        loc="outside upper left",
-        ncols=columns or max(len(handles), 1),
-        frameon=False,
-        fontsize=SMALL,
-        title=title,
-        title_fontsize=NORMAL,
-        alignment="left",
-    )

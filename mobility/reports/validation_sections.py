@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,18 +16,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from mobility.wording import spoken
 from mobility import tables
+from mobility.kinematics.expected_error import Z95
+from mobility.kinematics.geometry import called
+from mobility.reports.sections import facts, paragraphs, table
+from mobility.sessions.files import atomic, make_folder, writing
 from mobility.validation.inference import BOOTSTRAP_COVERAGE
 from mobility.validation.limits import LEAST, limits_interval_width
 from mobility.validation.trial import COMPARISONS, DEFINITIONS
-from mobility.sessions.files import atomic, make_folder, writing
-from mobility.reports.sections import facts, paragraphs, table
+from mobility.wording import capital, listed, spoken
 
 if TYPE_CHECKING:
     import pandas as pd
-
-Z95 = 1.96
 
 SHOWN = ("knee_flexion", "hip_flexion", "ankle_dorsiflexion")
 """Angles of the figures, as far as they were compared: those of a squat."""
@@ -34,7 +35,8 @@ SHOWN = ("knee_flexion", "hip_flexion", "ankle_dorsiflexion")
 TABLED = (*SHOWN, "trunk_lean")
 """Angles of the tables of values, likewise."""
 
-METRICS = {"bottom": "at the bottom", "peak": "at its peak", "range": "range of motion"}
+METRICS = ("bottom", "peak", "range")
+"""Values of repetitions."""
 
 SIZES = (10, 20, 30, 50, 100, 200)
 """Numbers of participants for which the width of the intervals is given."""
@@ -63,7 +65,9 @@ def header(document: Mapping[str, Any]) -> str:
     told = facts(
         {
             "Study": document["study"],
-            "Trials": f"{len(trials)} of {len(trials) + len(failed)} compared",
+            "Trials": tables.sentence(
+                "validation.compared", compared=len(trials), count=len(trials) + len(failed)
+            ),
             "Participants": str(people),
             "Conditions": ", ".join(conditions) or None,
             "Margin of equivalence, as given": _margin(document),
@@ -84,7 +88,7 @@ def header(document: Mapping[str, Any]) -> str:
     return told + table(
         ["Session", "Participant", "Condition", "Lab file", "Lag, s", "Correlation"],
         rows,
-        caption="The trials, each with the lag between its clocks and its 95 % interval",
+        caption=tables.sentence("validation.trials"),
         numeric=True,
     )
 
@@ -98,30 +102,18 @@ def about_the_lag(document: Mapping[str, Any]) -> str:
     """Say what the lag holds besides the difference of the clocks."""
     delay = tables.load("synchronisation")["video_delay"]
     sync = document.get("synchronisation")
-    if sync is not None and sync["given"]:
-        return paragraphs(
-            "The lag was given by hand. On rendered squats, whose clocks are the same, the video's "
-            f"angles came {1000 * delay['mean_s']:.0f} ± {1000 * Z95 * delay['sd_s']:.0f} ms late; "
-            "with the lag of the clocks themselves that counts as a difference."
-        )
-    return paragraphs(
-        "One lag holds for a whole trial and all joints. It is where the angles fit, and so it "
-        f"contains what the video's angles come late, {1000 * delay['mean_s']:.0f} ± "
-        f"{1000 * Z95 * delay['sd_s']:.0f} ms on rendered squats, whose clocks are the same."
+    given = sync is not None and sync["given"]
+    told = tables.sentence(
+        f"validation.about_the_lag.{'given' if given else 'found'}",
+        late=1000 * delay["mean_s"],
+        half=1000 * Z95 * delay["sd_s"],
     )
+    return paragraphs(told)
 
 
 def about_the_curves(curves: Mapping[str, xr.Dataset]) -> str:
     """Say how to read the curves over time; empty where none are shown."""
-    if not curves:
-        return ""
-    return paragraphs(
-        "Every way to the same angle on the clock of the video; a repetition has a grey ground. "
-        "Black is the lab by our own formulas, on its joint centres: that compares like with like. "
-        "Green is the lab's own model, whose angles are defined otherwise. Markers move with the "
-        "skin, by centimetres when a joint is bent far (Leardini et al. 2005, Gait Posture "
-        "21:212), so that the lab has errors of its own."
-    )
+    return paragraphs(tables.sentence("validation.curves")) if curves else ""
 
 
 def condition_table(document: Mapping[str, Any]) -> str:
@@ -139,7 +131,7 @@ def condition_table(document: Mapping[str, Any]) -> str:
     return table(
         ["Angle", *(escape(name) for name in conditions)],
         rows,
-        caption="By condition: root mean square error, and bias with its 95 % interval, degrees",
+        caption=tables.sentence("validation.conditions"),
         numeric=True,
     )
 
@@ -160,7 +152,7 @@ def definition_part(agreement: xr.Dataset, document: Mapping[str, Any]) -> str:
     told += "".join(
         waveform_table(agreement, name) for name in models if name != document["primary"]
     )
-    return told or paragraphs("The lab gave no angles of its own model for this comparison.")
+    return told or paragraphs(tables.sentence("validation.no_model"))
 
 
 def methods_part(document: Mapping[str, Any], agreement: xr.Dataset) -> str:
@@ -175,7 +167,7 @@ def files_of(files: Sequence[Path], folder: str) -> str:
     names = ", ".join(
         f"<code>{escape(file.relative_to(folder).as_posix())}</code>" for file in files
     )
-    return f"<p>Tables for a paper, beside this report: {names}.</p>"
+    return f"<p>{tables.sentence('validation.files', names=names)}</p>"
 
 
 def trial_facts(document: Mapping[str, Any]) -> str:
@@ -193,41 +185,41 @@ def trial_facts(document: Mapping[str, Any]) -> str:
             "Static trial": files.get("static"),
             "Lag": lag_text(sync),
             "Match": match_text(sync),
-            "Drift of the clocks": drift_text(sync),
             "Margin of equivalence, as given": _margin(document),
         }
     )
 
 
 def _with_mapping(file: Mapping[str, str]) -> str:
-    return f"{file['source_file']} (names: {file.get('mapping', 'unknown')})"
+    return tables.sentence(
+        "validation.names", file=file["source_file"], mapping=file.get("mapping", "unknown")
+    )
 
 
 def lag_text(sync: Mapping[str, Any]) -> str:
     """Say the lag with its interval: lab time = video time + lag."""
-    lag = f"{sync['lag_s']:+.3f} s".replace("-", "−")
+    lag = _number(sync["lag_s"], 3, signed=True)
     if sync["given"]:
-        return f"lab time = video time {lag}, given by hand"
-    return f"lab time = video time {lag} ± {Z95 * sync['lag_sd_s']:.3f} s"
+        return tables.sentence("validation.lag.given", lag=lag)
+    return tables.sentence("validation.lag.found", lag=lag, half=Z95 * sync["lag_sd_s"])
 
 
 def match_text(sync: Mapping[str, Any]) -> str:
     """Say how well the angles match at the lag, and at the second best."""
-    text = f"correlation {sync['correlation']:.3f} over {sync['overlap_s']:.1f} s"
-    if sync["second_correlation"] is not None:
-        second = f"{sync['second_lag_s']:+.2f}".replace("-", "−")
-        text += f"; second best {sync['second_correlation']:.3f} at {second} s"
-    if sync["signals"]:
-        text += f" ({len(sync['signals'])} angles: {', '.join(spoken(s) for s in sync['signals'])})"
-    return text
-
-
-def drift_text(sync: Mapping[str, Any]) -> str | None:
-    """Say the drift with its interval; None where it was not asked for."""
-    if sync["drift_sd"] is None:
-        return None
-    drift = f"{1000 * sync['drift']:+.2f}".replace("-", "−")
-    return f"{drift} ± {1000 * Z95 * sync['drift_sd']:.2f} ms per second"
+    alone = sync["second_correlation"] is None
+    match = tables.sentence(
+        "validation.match.alone" if alone else "validation.match.second",
+        correlation=sync["correlation"],
+        overlap=sync["overlap_s"],
+        second=sync["second_correlation"],
+        lag="" if alone else _number(sync["second_lag_s"], 2, signed=True),
+    )
+    if not sync["signals"]:
+        return match
+    names = ", ".join(spoken(signal) for signal in sync["signals"])
+    return tables.sentence(
+        "validation.match.signals", match=match, count=len(sync["signals"]), names=names
+    )
 
 
 def warning_list(document: Mapping[str, Any]) -> str:
@@ -241,19 +233,17 @@ def warning_list(document: Mapping[str, Any]) -> str:
 
 def counts(agreement: xr.Dataset) -> str:
     """Say how many participants and repetitions were compared, and how the intervals are meant."""
-    people = len(set(agreement["participant"].values.tolist()))
-    repetitions = agreement.sizes["rep"]
-    if people == 1:
-        return paragraphs(
-            f"{repetitions} repetitions of one participant. All intervals and limits describe this "
-            "participant alone: another person may differ by more. Frames are never taken as "
-            "independent."
-        )
-    return paragraphs(
-        f"{repetitions} repetitions of {people} participants. Errors of curves are averaged within "
-        "a participant first, and intervals are over participants; limits of agreement are those "
-        "of one repetition, for repeated measurements. Frames are never taken as independent."
+    people = _people(agreement)
+    told = tables.sentence(
+        f"validation.counts.{'one' if people == 1 else 'several'}",
+        repetitions=agreement.sizes["rep"],
+        people=people,
     )
+    return paragraphs(told)
+
+
+def _people(agreement: xr.Dataset) -> int:
+    return len(set(agreement["participant"].values.tolist()))
 
 
 def waveform_frame(agreement: xr.Dataset) -> pd.DataFrame:
@@ -281,58 +271,38 @@ def waveform_frame(agreement: xr.Dataset) -> pd.DataFrame:
 
 def value_frame(agreement: xr.Dataset) -> pd.DataFrame:
     """Statistics of the values of repetitions as a table: also by metric."""
-    import pandas as pd
-
-    rows = []
     names = [
         str(name)
         for name, value in agreement.data_vars.items()
         if set(value.dims) == {"comparison", "metric", "angle", "side"}
     ]
-    for comparison, angle, side, here in _each(agreement):
-        for metric in here["metric"].values.tolist():
-            at = here.sel(metric=metric)
-            row = {"comparison": comparison, "angle": angle, "side": side, "metric": metric}
-            rows.append({**row, **{name: at[name].item() for name in names}})
-    return pd.DataFrame(rows)
+    return _rows_of(agreement, names, ["comparison", "angle", "side", "metric"], over=["metric"])
 
 
 def repetition_frame(agreement: xr.Dataset) -> pd.DataFrame:
     """Values of every repetition of both, from which anyone can compute the statistics again."""
+    names = {"video_values": "measured", "lab_values": "reference"}
+    key = ["comparison", "participant", "trial", "repetition", "angle", "side", "metric"]
+    return _rows_of(agreement, list(names), key, over=["metric", "rep"]).rename(columns=names)
+
+
+def _rows_of(
+    agreement: xr.Dataset, names: list[str], key: list[str], *, over: list[str]
+) -> pd.DataFrame:
+    """Rows of all that was compared, of what has a value for each of the dimensions `over`."""
     import pandas as pd
 
-    rows = []
-    for comparison, angle, side, here in _each(agreement):
-        for metric in here["metric"].values.tolist():
-            for i in range(here.sizes["rep"]):
-                at = here.sel(metric=metric).isel(rep=i)
-                rows.append(
-                    {
-                        "comparison": comparison,
-                        "participant": str(at["participant"].item()),
-                        "trial": int(at["trial"]),
-                        "repetition": int(at["repetition"]),
-                        "angle": angle,
-                        "side": side,
-                        "metric": metric,
-                        "measured": float(at["video_values"]),
-                        "reference": float(at["lab_values"]),
-                    }
-                )
-    return pd.DataFrame(rows)
+    found = [
+        here[names].to_dataframe(dim_order=over).reset_index() for *_, here in _each(agreement)
+    ]
+    columns = [*key, *names]
+    return pd.concat(found, ignore_index=True)[columns] if found else pd.DataFrame(columns=columns)
 
 
 def waveform_table(agreement: xr.Dataset, comparison: str) -> str:
     """Make the table of errors of the curves of one comparison."""
-    head, rows = _waveform_cells(waveform_frame(agreement.sel(comparison=[comparison])))
-    if not rows:
-        return paragraphs("No angle was compared.")
-    return table(
-        head,
-        [_two_lines(row) for row in rows],
-        caption=f"{_TITLES[comparison]}: curves over a repetition, degrees, with 95 % intervals",
-        numeric=True,
-    )
+    cells = _waveform_cells(waveform_frame(agreement.sel(comparison=[comparison])))
+    return _agreement_table(*cells, _of_curves(comparison), tables.sentence("validation.no_angle"))
 
 
 def value_table(agreement: xr.Dataset, comparison: str, metric: str) -> str:
@@ -342,24 +312,27 @@ def value_table(agreement: xr.Dataset, comparison: str, metric: str) -> str:
     """
     frame = value_frame(agreement.sel(comparison=[comparison]))
     chosen = shown(agreement, comparison, TABLED)
-    head, rows = _value_cells(frame[frame["metric"].eq(metric) & frame["angle"].isin(chosen)])
-    if not rows:
-        return paragraphs("No value was compared.")
-    return table(
-        head,
-        [_two_lines(row) for row in rows],
-        caption=f"{_TITLES[comparison]}: {METRICS[metric]}, degrees, with 95 % intervals",
-        numeric=True,
+    cells = _value_cells(frame[frame["metric"].eq(metric) & frame["angle"].isin(chosen)])
+    return _agreement_table(
+        *cells, _of_values(comparison, metric), tables.sentence("validation.no_value")
     )
+
+
+def _agreement_table(
+    head: Sequence[str], rows: Sequence[Sequence[str]], caption: str, without: str
+) -> str:
+    if not rows:
+        return paragraphs(without)
+    return table(head, [_two_lines(row) for row in rows], caption=caption, numeric=True)
 
 
 def estimator_table(agreement: xr.Dataset) -> str:
     """Set the ways to measure in the video beside each other, against the same formulas."""
     ways = {
-        "fitted_lab_formulas": "fitted body",
-        "landmarks_lab_formulas": "landmarks without a fit",
-        "raw_lab_formulas": "landmarks without a fit",
-        "image_lab_formulas": "lines in the picture",
+        "fitted_lab_formulas": "fitted",
+        "landmarks_lab_formulas": "raw",
+        "raw_lab_formulas": "raw",
+        "image_lab_formulas": "image",
     }
     there = [name for name in ways if name in agreement["comparison"].values]
     if len(there) < 2:
@@ -372,9 +345,9 @@ def estimator_table(agreement: xr.Dataset) -> str:
             if np.isfinite(values).any():
                 rows.append([_called(angle, side), *(_one(v) for v in values)])
     return table(
-        ["Angle", *(ways[name] for name in there)],
+        ["Angle", *(tables.sentence(f"validation.ways.{ways[name]}") for name in there)],
         rows,
-        caption="Mean absolute difference from the lab, same formulas, degrees",
+        caption=tables.sentence("validation.ways_compared"),
         numeric=True,
     )
 
@@ -395,7 +368,10 @@ def definition_table(agreement: xr.Dataset, differences: Mapping[str, str]) -> s
         said = differences.get(angle)
         if said is None and not measured:
             continue
-        row = [escape(spoken(angle).capitalize()), f"<td class='words'>{escape(said or '–')}</td>"]
+        row = [
+            escape(capital(called(angle))),
+            f"<td class='words'>{escape(said or '–')}</td>",
+        ]
         if measured:
             curve = agreement["difference_curve"].sel(comparison=DEFINITIONS, angle=angle)
             middle = curve.mean("side", skipna=True).to_numpy()
@@ -406,17 +382,14 @@ def definition_table(agreement: xr.Dataset, differences: Mapping[str, str]) -> s
         rows.append(row)
     if not rows:
         return ""
-    head = ["Angle", "The lab's definition, beside ours"]
+    head = ["Angle", tables.sentence("validation.definition")]
     if measured:
         head += ["At the start", "Half-way", "Least … largest"]
     return table(
         head,
         rows,
-        caption="How the lab's own angles differ from ours by definition"
-        + (
-            "; its model less our formulas, both from the same trial, mean of the sides, degrees"
-            if measured
-            else ""
+        caption=tables.sentence(
+            "validation.definitions_measured" if measured else "validation.definitions"
         ),
         numeric=True,
     )
@@ -429,12 +402,10 @@ def size_table(agreement: xr.Dataset, comparison: str, *, metric: str = "bottom"
     none between people, so that nothing is said.
     """
     own = agreement.sel(comparison=comparison, metric=metric)
-    if len(set(agreement["participant"].values.tolist())) < LEAST:
-        return (
-            f"<p>With fewer than {LEAST} participants the standard deviation between people is not "
-            "known. With one that is expected, <code>mobility validate --sample-size SD</code> "
-            "says how well limits of agreement would be known by number of participants.</p>"
-        )
+    if _people(agreement) < LEAST:
+        command = "<code>mobility validate --sample-size SD</code>"
+        told = tables.sentence("validation.few_people", least=LEAST, command=command)
+        return f"<p>{told}</p>"
     rows = []
     for angle in shown(agreement, comparison):
         for side in own["side"].values.tolist():
@@ -449,8 +420,7 @@ def size_table(agreement: xr.Dataset, comparison: str, *, metric: str = "bottom"
     return table(
         ["Angle", "SD of a difference", *(f"n = {n}" for n in SIZES)],
         rows,
-        caption="How well a limit of agreement would be known (half of its 95 % interval, degrees) "
-        f"with n participants of one repetition each, {METRICS[metric]}",
+        caption=tables.sentence("validation.sizes", metric=_metric(metric)),
         numeric=True,
     )
 
@@ -465,110 +435,70 @@ def methods_text(document: Mapping[str, Any], agreement: xr.Dataset) -> str:
     agreement
         Its statistics.
     """
-    people = len(set(agreement["participant"].values.tolist()))
+    people = _people(agreement)
     versions = document["versions"]
-    software = ", ".join(
-        f"{name} {versions[name]}"
-        for name in ("mobility", "mediapipe", "numpy", "scipy", "xarray")
-        if name in versions
-    )
+    named = [
+        name for name in ("mobility", "mediapipe", "numpy", "scipy", "xarray") if name in versions
+    ]
+    software = ", ".join(f"{name} {versions[name]}" for name in named)
     primary = str(document["primary"])
-    same = primary.endswith("lab_formulas")
+    how = "fitted" if primary.startswith("fitted") else "landmarks"
+    to = "same_formulas" if primary.endswith("lab_formulas") else "lab_model"
+    whose = "one" if people == 1 else "several"
     parts = [
-        "Joint angles were measured from video with mobility "
-        f"{versions.get('mobility', '')} (pose: MediaPipe {versions.get('mediapipe', '')}"
-        + (
-            "; a body with constant segment lengths was fitted to each trial)"
-            if primary.startswith("fitted")
-            else "; landmarks without a fitted body)"
-        )
-        + " and compared with those of the lab in the same repetitions.",
-        "The same formulas were applied to the joint centres of the lab and of the video"
-        if same
-        else "The angles of the lab's own model, whose definitions differ from those of the video, "
-        "served as the reference",
-        _sync_text(document),
-        "Repetitions were found in the video. Of each repetition the curve (101 points) and the "
-        "values at the bottom (median), at the peak and the range of motion were compared. "
-        "Differences are video minus lab.",
-        "Root mean square and mean absolute errors and biases of curves were computed within "
-        + (
-            "repetitions; intervals are over the repetitions of the one participant."
-            if people == 1
-            else f"repetitions and averaged within each of the {people} participants; 95 % "
-            "intervals are from a bootstrap over participants. Such an interval "
-            f"{BOOTSTRAP_COVERAGE}."
+        tables.sentence(
+            f"validation.methods.measured.{how}",
+            mobility=versions.get("mobility", ""),
+            mediapipe=versions.get("mediapipe", ""),
         ),
-        "For values, 95 % limits of agreement"
-        + ("" if people == 1 else " about the mean of the participants for repeated measurements")
-        + " (Bland and Altman 2007) with intervals by MOVER (Zou 2013)"
-        + (
-            " were estimated for this participant"
-            if people == 1
-            else ", ICC(A,1) and ICC(C,1) with the intervals of McGraw and Wong (1996), Lin's "
-            "concordance correlation and the standard error of measurement between the methods "
-            "were computed"
-        )
-        + (
-            "."
-            if people == 1 or document["margin_deg"] is None
-            else "; equivalence was tested by two one-sided tests within "
-            f"± {document['margin_deg']:g}°, the margin given to the program (say when and why it "
-            "was chosen), without correction for the number of angles."
+        tables.sentence(f"validation.methods.reference.{to}"),
+        _clocks_text(document),
+        tables.sentence("validation.methods.repetitions"),
+        tables.sentence(
+            f"validation.methods.{whose}.curves", people=people, coverage=BOOTSTRAP_COVERAGE
         ),
-        _centres_text(document),
-        "Values that the video analysis refused, because their expected error exceeded its limit, "
-        f"were not compared; their number is reported. Software: {software}.",
+        tables.sentence(f"validation.methods.{whose}.values"),
     ]
-    parts[1] += ". "
-    text = " ".join(part.strip() for part in parts)
-    return " ".join(text.replace(". .", ".").split())
-
-
-def _centres_text(document: Mapping[str, Any]) -> str:
-    """Say of which markers the lab's joint centres were made."""
-    centres: Mapping[str, Any] = document.get("joint_centres", {})
-    told = [
-        f"{landmark.removeprefix('left_')} {how}"
-        for landmark, how in centres.items()
-        if landmark.startswith("left_")
+    if people > 1 and document["margin_deg"] is not None:
+        margin = document["margin_deg"]
+        parts.append(tables.sentence("validation.methods.several.equivalence", margin=margin))
+    centres = [
+        f"{spoken(landmark.removeprefix('left_'))} {how}"
+        for landmark, how in document.get("joint_centres", {}).items()
+        if landmark.startswith("left_") and how != landmark  # else the lab gave it
     ]
-    if not told:
-        return ""
-    return f"Joint centres of the lab's markers (left, the right alike): {'; '.join(told)}."
+    if centres:
+        parts.append(tables.sentence("validation.methods.centres", centres="; ".join(centres)))
+    parts.append(tables.sentence("validation.methods.refused", software=software))
+    return " ".join(parts)
 
 
-def _sync_text(document: Mapping[str, Any]) -> str:
+def _clocks_text(document: Mapping[str, Any]) -> str:
+    """Say how the clocks of video and lab were brought together."""
     sync = document.get("synchronisation")
     if sync is None:
-        return (
-            "The clocks of each trial were brought together by one lag, the maximum of the "
-            "normalised cross-correlation of the joint angles together (100 Hz, parabolic "
-            "interpolation)."
-        )
+        return tables.sentence("validation.methods.clocks.study")
+    lag, correlation = sync["lag_s"], sync["correlation"]
     if sync["given"]:
-        return (
-            f"The lag between the clocks ({sync['lag_s']:.3f} s) was set by hand; the correlation "
-            f"of the angles at it was {sync['correlation']:.3f}."
-        )
-    return (
-        "The clocks were brought together by one lag for the trial, the maximum of the normalised "
-        f"cross-correlation of {_named(sync['signals'])} together (100 Hz, parabolic "
-        "interpolation): "
-        f"{sync['lag_s']:.3f} s, standard deviation {sync['lag_sd_s']:.3f} s, correlation "
-        f"{sync['correlation']:.3f}."
+        return tables.sentence("validation.methods.clocks.given", lag=lag, correlation=correlation)
+    return tables.sentence(
+        "validation.methods.clocks.found",
+        names=_named(sync["signals"]),
+        lag=lag,
+        sd=sync["lag_sd_s"],
+        correlation=correlation,
     )
 
 
 def _named(signals: Sequence[str]) -> str:
     """Name angles, each once, without their sides."""
     names = list(dict.fromkeys(spoken(signal.split()[0]) for signal in signals))
-    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1] if names else "")))
+    return listed(names)
 
 
 def grras_table(agreement: xr.Dataset) -> str:
     """Make the list of reporting items, with what this report tells and what is left to write."""
-    one = len(set(agreement["participant"].values.tolist())) == 1
+    one = _people(agreement) == 1
     items = [
         {**item, "done": item["done"] and not (one and item.get("of_several", False))}
         for item in tables.load("grras")["items"]
@@ -584,10 +514,9 @@ def grras_table(agreement: xr.Dataset) -> str:
         for item in items
     ]
     return table(
-        ["Item", "Part", "To report", "Told", "Where, or what to write"],
+        ["Item", "Part", "To report", "Told", tables.sentence("validation.item_done")],
         rows,
-        caption=f"Items of GRRAS ({tables.load('grras')['source']}), in our words: "
-        "☑ told by this report, ☐ left to the author",
+        caption=tables.sentence("validation.items", source=tables.load("grras")["source"]),
     )
 
 
@@ -609,19 +538,16 @@ def write_tables(agreement: xr.Dataset, document: Mapping[str, Any], folder: Pat
         Of a comparison or a study.
     folder
         Made if absent.
-
-    Raises
-    ------
-    StorageError
-        The place cannot be written.
     """
     folder = Path(folder)
     with writing(folder):
         make_folder(folder)
     curves, values = waveform_frame(agreement), value_frame(agreement)
     primary = str(document["primary"])
-    people = len(set(agreement["participant"].values.tolist()))
-    whose = f"n: repetitions of {'one participant' if people == 1 else f'{people} participants'}."
+    count = _people(agreement)
+    people = tables.sentence(
+        "validation.one_participant" if count == 1 else "validation.participants", count=count
+    )
     texts = {
         "curves.csv": curves.to_csv(index=False),
         "values.csv": values.to_csv(index=False),
@@ -629,16 +555,19 @@ def write_tables(agreement: xr.Dataset, document: Mapping[str, Any], folder: Pat
         "methods.txt": methods_text(document, agreement) + "\n",
         "curves.tex": latex(
             *_waveform_cells(curves[curves["comparison"].eq(primary)]),
-            caption=f"{_TITLES[primary]}: curves over a repetition, degrees, with 95 % intervals. "
-            + whose.replace("n: r", "R"),
+            caption=tables.sentence(
+                "validation.of_repetitions", caption=_of_curves(primary), people=people
+            ),
             label="tab:curves",
         ),
     }
-    for metric, words in METRICS.items():
+    for metric in METRICS:
         own = values[values["comparison"].eq(primary) & values["metric"].eq(metric)]
         texts[f"values-{metric}.tex"] = latex(
             *_value_cells(own),
-            caption=f"{_TITLES[primary]}: {words}, degrees, with 95 % intervals. {whose}",
+            caption=tables.sentence(
+                "validation.n_of_repetitions", caption=_of_values(primary, metric), people=people
+            ),
             label=f"tab:{metric}",
         )
     files = []
@@ -647,6 +576,19 @@ def write_tables(agreement: xr.Dataset, document: Mapping[str, Any], folder: Pat
             hidden.write_text(text, encoding="utf-8")
         files.append(folder / name)
     return files
+
+
+def _of_curves(comparison: str) -> str:
+    return tables.sentence("validation.of_curves", title=_TITLES[comparison])
+
+
+def _of_values(comparison: str, metric: str) -> str:
+    title = _TITLES[comparison]
+    return tables.sentence("validation.of_values", title=title, metric=_metric(metric))
+
+
+def _metric(name: str) -> str:
+    return tables.sentence(f"validation.metrics.{name}")
 
 
 def latex(head: Sequence[str], rows: Sequence[Sequence[str]], *, caption: str, label: str) -> str:
@@ -711,7 +653,7 @@ def _waveform_cells(frame: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
                 *(_with_interval(row, name) for name in ("rmse", "mae")),
                 _with_interval(row, "bias", signed=True),
                 _one(row["rmse_offset_removed"]),
-                _two(row["cmc"]),
+                _number(row["cmc"], 2),
                 _percent(row["coverage"]),
                 _percent(row["frames_refused"] / whole if whole else math.nan),
             ]
@@ -739,7 +681,13 @@ def _value_cells(frame: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
         ]
         for row in frame.to_dict("records")
     ]
-    return head, rows
+    return _told(head, rows)
+
+
+def _told(head: list[str], rows: list[list[str]]) -> tuple[list[str], list[list[str]]]:
+    """Leave out columns in which there is nothing, as those of one participant."""
+    kept = [i for i in range(len(head)) if not rows or any(row[i] != "–" for row in rows)]
+    return [head[i] for i in kept], [[row[i] for i in kept] for row in rows]
 
 
 def _two_lines(cells: Sequence[str]) -> list[str]:
@@ -770,16 +718,8 @@ def _number(value: float, digits: int, *, signed: bool = False) -> str:
     return f"{round(value, digits) + 0.0:{'+' if signed else ''}.{digits}f}".replace("-", "−")
 
 
-def _one(value: float) -> str:
-    return _number(value, 1)
-
-
-def _two(value: float) -> str:
-    return _number(value, 2)
-
-
-def _signed(value: float) -> str:
-    return _number(value, 1, signed=True)
+_one = partial(_number, digits=1)
+_signed = partial(_number, digits=1, signed=True)
 
 
 def _span(values: Any) -> str:
@@ -796,8 +736,6 @@ def _p(value: float) -> str:
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
-
-
 def _called(angle: str, side: str) -> str:
-    words = spoken(angle).capitalize()
+    words = capital(called(angle))
     return words if side == "middle" else f"{words}, {side}"

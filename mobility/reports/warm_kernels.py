@@ -1,8 +1,8 @@
-"""Kernels that start at once, for processes that render many reports.
+"""Kernels that start at once: forked, where that is possible.
 
 A fresh kernel spends most of its time on starting and importing. Here each kernel is forked from a
 :mod:`mobility.reports.kernel_server` that has done both: it is still a process of its own, so no
-report sees what another has left.
+report sees what another has left. The server of a single report imports while this process does.
 """
 
 from __future__ import annotations
@@ -28,6 +28,11 @@ class _Server:
     def __init__(self) -> None:
         self._process: subprocess.Popen[str] | None = None
         self._guard = threading.Lock()
+
+    def start(self) -> None:
+        """Start the process, which imports while others work."""
+        with self._guard:
+            self._running()
 
     def kernel(self, request: dict[str, Any]) -> _Kernel:
         with self._guard:
@@ -101,13 +106,36 @@ def warm_kernels() -> Iterator[None]:
             server.stop()
 
 
-def provisioner(manager: Any) -> Any:
+@contextlib.contextmanager
+def kernel_server() -> Iterator[_Server | None]:
+    """Give what forks the kernel of a report: that of this process, else one for this report.
+
+    None where kernels cannot be forked.
+    """
+    if not available():
+        yield None
+        return
+    if _server is not None:
+        _server.start()
+        yield _server
+        return
+    own = _Server()
+    own.start()
+    try:
+        yield own
+    finally:
+        own.stop()
+
+
+def provisioner(manager: Any, server: _Server | None) -> Any:
     """Make what starts the kernel of a jupyter_client manager; None for an ordinary start."""
-    if _server is None:
+    if server is None:
         return None
-    return _provisioner_class()(
+    forked = _provisioner_class()(
         kernel_id=manager.kernel_id or "report", kernel_spec=manager.kernel_spec, parent=manager
     )
+    forked.server = server
+    return forked
 
 
 @functools.cache
@@ -117,9 +145,10 @@ def _provisioner_class() -> type:
     class Forked(LocalProvisioner):
         """Starts a kernel by asking the server for one."""
 
+        server: _Server
+
         async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> Any:
-            assert _server is not None
-            kernel = _server.kernel(
+            kernel = self.server.kernel(
                 {
                     "connection_file": self.parent.connection_file,
                     "log": kwargs["stdout"].name,

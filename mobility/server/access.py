@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from mobility.errors import NotPermittedError
 from mobility.server.keys import ROLES
@@ -14,40 +14,30 @@ Action = Literal["read", "annotate", "create", "create for others", "delete", "e
 SIGNED = "signed address"
 """In the place of a role: it was let in by an address that a document holds."""
 
-EVERYBODY = frozenset[str](ROLES)
+_EVERYBODY = frozenset[str](ROLES)
 _STAFF = frozenset[str]({"administrator", "professional"})
 _ADMINISTRATORS = frozenset[str]({"administrator"})
 
-OWN: Mapping[Action, frozenset[str]] = {
-    "read": EVERYBODY,
-    "annotate": EVERYBODY,
-    "create": EVERYBODY,
-    "create for others": _ADMINISTRATORS,
-    "delete": EVERYBODY,
-    "export": EVERYBODY,
-    "erase": EVERYBODY,
-}
-"""Who may do it with what is their own."""
 
-OTHERS: Mapping[Action, frozenset[str]] = {
-    "read": _STAFF,
-    "annotate": _STAFF,
-    "create": _ADMINISTRATORS,
-    "create for others": _ADMINISTRATORS,
-    "delete": _ADMINISTRATORS,
-    "export": _ADMINISTRATORS,
-    "erase": _ADMINISTRATORS,
-}
-"""Who may do it with what is somebody else's."""
+class Allowed(NamedTuple):
+    """Roles that may do something."""
 
-_TOLD: Mapping[Action, str] = {
-    "read": "see this session",
-    "annotate": "change this session",
-    "create": "create sessions for somebody else",
-    "create for others": "create sessions for somebody else",
-    "delete": "delete this session",
-    "export": "have everything of this participant",
-    "erase": "delete everything of this participant",
+    own: frozenset[str]
+    """With what is their own."""
+    others: frozenset[str]
+    """With what is somebody else's."""
+    told: str
+
+
+_FOR_OTHERS = "create sessions for other participants"
+ALLOWED: Mapping[Action, Allowed] = {
+    "read": Allowed(_EVERYBODY, _STAFF, "see this session"),
+    "annotate": Allowed(_EVERYBODY, _STAFF, "change this session"),
+    "create": Allowed(_EVERYBODY, _ADMINISTRATORS, _FOR_OTHERS),
+    "create for others": Allowed(_ADMINISTRATORS, _ADMINISTRATORS, _FOR_OTHERS),
+    "delete": Allowed(_EVERYBODY, _ADMINISTRATORS, "delete this session"),
+    "export": Allowed(_EVERYBODY, _ADMINISTRATORS, "export everything of this participant"),
+    "erase": Allowed(_EVERYBODY, _ADMINISTRATORS, "delete everything of this participant"),
 }
 
 
@@ -62,15 +52,12 @@ class Caller:
     user_id: str | None
     """Whose sessions are their own; None where that is nobody."""
 
-    def owns(self, user_id: str) -> bool:
-        """Whether what belongs to `user_id` is their own."""
-        return self.user_id is not None and self.user_id == user_id
-
     def may(self, action: Action, user_id: str) -> bool:
         """Whether they may do it with what belongs to `user_id`."""
         if self.role == SIGNED:
             return action == "read"  # of that file, which its signature says
-        return self.role in (OWN if self.owns(user_id) else OTHERS)[action]
+        allowed = ALLOWED[action]
+        return self.role in (allowed.own if self.user_id == user_id else allowed.others)
 
 
 STRANGER = Caller("nobody known", "none", None)
@@ -81,5 +68,5 @@ def permit(caller: Caller, action: Action, user_id: str) -> None:
     """Refuse what the caller may not do with what belongs to `user_id`."""
     if not caller.may(action, user_id):
         raise NotPermittedError(
-            f"the role {caller.role} may not {_TOLD[action]}; ask an administrator"
+            f"the role {caller.role} may not {ALLOWED[action].told}; ask an administrator"
         )

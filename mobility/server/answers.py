@@ -34,18 +34,11 @@ class Answers:
         self._guard = threading.Lock()
 
     def session(self, session_id: str) -> Session:
-        """Open a session.
-
-        Raises
-        ------
-        BadInputError
-            The id is malformed.
-        NotFoundError
-            There is none; unlike the store's own message, this one names no others.
-        """
+        """Open a session."""
         check_id(session_id, what="session id")
+        # Unlike the store's own message, this one names no others.
         if not self.store.has(session_id):
-            raise NotFoundError(f"session {session_id}: there is none")
+            raise NotFoundError(f"session {session_id}: does not exist")
         return self.store.session(session_id)
 
     def demo(self, session_id: str) -> Session:
@@ -54,7 +47,7 @@ class Answers:
             session = self.store.demo(exercise)
             if session.id == session_id:
                 return session
-        raise NotFoundError(f"session {session_id}: is no demo")
+        raise NotFoundError(f"session {session_id}: is not a demo session")
 
     def record(self, session: Session) -> SessionRecord:
         """Record of a session, read again where its file has changed."""
@@ -96,15 +89,7 @@ class Answers:
         return content
 
     def with_addresses(self, content: bytes, address: Callable[[str], str]) -> bytes:
-        """Put the addresses of media where :meth:`document` left places for them.
-
-        Parameters
-        ----------
-        content
-            A document.
-        address
-            Gives the address of a medium by its name.
-        """
+        """Put the addresses of media, given by name, where :meth:`document` left places."""
         first, *rest = content.split(self._place.encode())
         parts = [first]
         for part in rest:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import datetime
 import json
 import logging
-import os
+from collections.abc import Mapping
 
 from mobility.server.keys import private_folder
 from mobility.store import Store
-from mobility.writing import make_folder
+from mobility.writing import make_folder, open_private
 
 log = logging.getLogger(__name__)
 
@@ -24,47 +24,15 @@ class Audit:
     def __init__(self, store: Store) -> None:
         self._file = private_folder(store) / "audit.jsonl"
 
-    def note(
-        self, *, who: str, role: str, did: str, of: str, status: int, address: str | None
-    ) -> None:
-        """Append one line.
-
-        Parameters
-        ----------
-        who, role
-            The caller.
-        did
-            Method and what of the session ("GET report").
-        of
-            Id of the session, or "everything of a participant".
-        status
-            What was answered.
-        address
-            Where from.
-        """
-        line = json.dumps(
-            {
-                "when": datetime.datetime.now().astimezone().isoformat(timespec="milliseconds"),
-                "who": who,
-                "role": role,
-                "did": did,
-                "of": of,
-                "status": status,
-                "from": address,
-            }
-        )
+    def note(self, said: Mapping[str, object]) -> None:
+        """Append one line: the time, and what is `said` of a request."""
+        when = datetime.datetime.now().astimezone().isoformat(timespec="milliseconds")
+        line = json.dumps({"when": when, **said})
         try:
+            make_folder(self._file.parent)
             # Opened for each line, so that the file may be rotated; one write is not torn.
-            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
-            try:
-                handle = os.open(self._file, flags, 0o600)
-            except FileNotFoundError:
-                make_folder(self._file.parent)
-                handle = os.open(self._file, flags, 0o600)
-            try:
-                os.write(handle, f"{line}\n".encode())
-            finally:
-                os.close(handle)
+            with open_private(self._file, "ab", buffering=0) as file:
+                file.write(f"{line}\n".encode())
         except OSError as error:
             # A store that is only read may be read-only; the log of the server has it then.
             log.warning("audit log %s: %s; %s", self._file, error.strerror, line)

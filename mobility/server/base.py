@@ -9,8 +9,8 @@ import re
 import secrets
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from http import HTTPStatus
+from http.client import responses
 from pathlib import Path
 from typing import Any, cast
 from weakref import WeakValueDictionary
@@ -75,39 +75,29 @@ _OF_JUPYTER = frozenset({"token", "_xsrf"})
 _SCHEMES = ("api-key", "bearer", "token")
 
 
-@dataclass
 class Served:
     """What the handlers of one server share."""
 
-    settings: MobilityServer
-    store: Store
-    answers: Answers = field(init=False)
-    keys: Keys = field(init=False)
-    audit: Audit = field(init=False)
-    queue: Queue = field(init=False)
-    media_keys: MediaKeys = field(init=False)
-    rates: Rates = field(init=False)
-    refused: Rates = field(init=False)
-    uploads: Counter[str] = field(default_factory=Counter)
-    """Under way, by the name of who sends them."""
-    under_way: Counter[str] = field(default_factory=Counter)
-    """Requests of which the answer is not taken yet, by who asks."""
-    exporting: set[str] = field(default_factory=set)
-    """Participants of whom everything is being handed over."""
-    exports: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_EXPORTS))
-    """For those who write what is handed over."""
-    of_user: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
-    """Held while a session of theirs is made: one at a time, so that others find a worker, and
-    who counts their sessions counts right."""
-
-    def __post_init__(self) -> None:
-        self.answers = Answers(self.store)
-        self.keys = Keys(self.store)
-        self.audit = Audit(self.store)
-        self.queue = Queue(self.store, self.settings)
-        self.media_keys = MediaKeys(self.settings.media_seconds)
-        self.rates = Rates(self.settings.requests_per_minute)
-        self.refused = Rates(self.settings.refused_per_minute)
+    def __init__(self, settings: MobilityServer, store: Store) -> None:
+        self.settings = settings
+        self.store = store
+        self.answers = Answers(store)
+        self.keys = Keys(store)
+        self.audit = Audit(store)
+        self.queue = Queue(store, settings)
+        self.media_keys = MediaKeys(settings.media_seconds)
+        self.rates = Rates(settings.requests_per_minute)
+        self.refused = Rates(settings.refused_per_minute)
+        # Under way, by the name of who sends them.
+        self.uploads: Counter[str] = Counter()
+        # Requests of which the answer is not taken yet, by who asks.
+        self.under_way: Counter[str] = Counter()
+        # Participants of whom everything is being handed over, and a turn for who writes that.
+        self.exporting: set[str] = set()
+        self.exports = asyncio.Semaphore(_EXPORTS)
+        # Held while a session of theirs is made: one at a time, so that others find a worker, and
+        # who counts their sessions counts right.
+        self.of_user: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def start(self) -> None:
         """Start the work on the queue, in the loop that runs."""
@@ -194,7 +184,7 @@ class Handler(JupyterHandler):
         connection.set_max_body_size(10**20)
         try:
             if not self.check_host():
-                raise NotPermittedError("this name of the server is not served here")
+                raise NotPermittedError("this server does not answer under this host name")
             self.caller = await self.authenticated()
             self._take_place()
             most = self.served.settings.requests_at_once
@@ -206,7 +196,7 @@ class Handler(JupyterHandler):
                 )
             self.served.rates.take(self.caller.name)
             if self.request.headers.get("Content-Encoding", "identity").lower() != "identity":
-                raise BadInputError("the body is compressed; send it as it is")
+                raise BadInputError("the body is compressed; send it uncompressed")
             if self._announced() > self.most_bytes():
                 raise self.too_large()
             self.set_cors_headers()
@@ -353,8 +343,8 @@ class Handler(JupyterHandler):
                 self.check_xsrf_cookie()
             except HTTPError:
                 raise NotPermittedError(
-                    "a login counts only for requests of this server's own pages, with their "
-                    "header X-XSRFToken; use a key"
+                    "a login is accepted only from this server's own pages, with their header "
+                    "X-XSRFToken; use an API key"
                 ) from None
         action = "read" if self.request.method in ("GET", "HEAD") else "write"
         allowed = self.authorizer.is_authorized(self, user, action, "mobility-assessment")
@@ -363,17 +353,7 @@ class Handler(JupyterHandler):
         return Caller("jupyter", role, None)
 
     async def opened(self, session_id: str, action: Action, *, demo: bool = False) -> Session:
-        """Open a session if the caller may do this with it.
-
-        Raises
-        ------
-        BadInputError
-            The id is malformed.
-        NotFoundError
-            There is no such session.
-        NotPermittedError
-            The caller may not.
-        """
+        """Open a session if the caller may do this with it."""
         if demo:
             return await asyncio.to_thread(self.served.answers.demo, session_id)
         session = await asyncio.to_thread(self.served.answers.session, session_id)
@@ -488,15 +468,12 @@ class Handler(JupyterHandler):
         if status == HTTPStatus.UNAUTHORIZED:
             self.set_header("WWW-Authenticate", "API-KEY")
         if status == HTTPStatus.METHOD_NOT_ALLOWED:
-            self.set_header("Allow", ", ".join(self.methods()))
+            names = ("get", "head", "post", "delete")
+            # Those that are not as tornado made them, which refuses all.
+            own = [n for n in names if getattr(type(self), n) is not getattr(JupyterHandler, n)]
+            self.set_header("Allow", ", ".join(own).upper())
         self.set_header("Content-Type", "application/json; charset=UTF-8")
         return _json(self._told(status, error))
-
-    @classmethod
-    def methods(cls) -> list[str]:
-        """Methods that it answers."""
-        own = [name for name in ("get", "head", "post", "delete") if name in _all_names(cls)]
-        return [name.upper() for name in own]
 
     def _told(self, status: int, error: BaseException | None) -> dict[str, Any]:
         without_places = self.served.without_places
@@ -520,19 +497,21 @@ class Handler(JupyterHandler):
             return {"error": without_places(str(error)[:_TOLD]), "errors": fields}
         if isinstance(error, MobilityError):
             return {"error": without_places(str(error)[:_TOLD])}
-        return {"error": HTTPStatus(status).phrase.lower() if status in _STATUSES else "refused"}
+        return {"error": responses.get(status, "refused").lower()}
 
     def on_finish(self) -> None:
         """Note in the audit log who read or changed which session, and who was not let in."""
         self._when_finished()
         if self.audited or self.get_status() == HTTPStatus.UNAUTHORIZED:
             self.served.audit.note(
-                who=self.caller.name,
-                role=self.caller.role,
-                did=f"{self.request.method} {self.what}",
-                of=self.audited,
-                status=self.get_status(),
-                address=self.request.remote_ip,
+                {
+                    "who": self.caller.name,
+                    "role": self.caller.role,
+                    "did": f"{self.request.method} {self.what}",
+                    "of": self.audited,
+                    "status": self.get_status(),
+                    "from": self.request.remote_ip,
+                }
             )
         super().on_finish()
 
@@ -556,16 +535,3 @@ def _json(content: Mapping[str, Any] | list[Any]) -> bytes:
     # Faults quote what was sent, also half letters, which have no bytes in UTF-8.
     text = json.dumps(content, ensure_ascii=False, allow_nan=False)
     return text.encode(errors="backslashreplace")
-
-
-_STATUSES = frozenset(status.value for status in HTTPStatus)
-
-
-def _all_names(cls: type) -> set[str]:
-    """Names of the methods of a handler that are its own and not tornado's."""
-    return {
-        name
-        for each in cls.__mro__
-        if each.__module__.startswith("mobility.")
-        for name in vars(each)
-    }

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import logging
+from contextlib import nullcontext
 from typing import Any
 
 from tornado.ioloop import PeriodicCallback
@@ -16,11 +17,12 @@ from mobility.errors import (
     TooSlowError,
 )
 from mobility.privacy.retention import sessions_of
-from mobility.server.access import OTHERS, permit
-from mobility.server.base import Handler, Served
-from mobility.server.documents import log
+from mobility.server.access import permit
+from mobility.server.base import Handler
 from mobility.server.states import state_of
 from mobility.server.uploads import OVERHEAD_BYTES, Upload, too_large
+
+log = logging.getLogger(__name__)
 
 
 class Creation(Handler):
@@ -31,15 +33,13 @@ class Creation(Handler):
     for_others = False
     """Whether this is the path for sessions of somebody else."""
 
-    def initialize(
-        self, served: Served, template: str, parameters: Mapping[str, frozenset[str]]
-    ) -> None:
+    def initialize(self, *args: Any, **shared: Any) -> None:
         """Take what the handlers share."""
-        super().initialize(served, template, parameters)
+        super().initialize(*args, **shared)
         self._upload: Upload | None = None
         self._counted = False
         self._seen = 0
-        self._watch = PeriodicCallback(self._look, served.settings.upload_stall_seconds * 1000)
+        self._watch = PeriodicCallback(self._look, self.served.settings.upload_stall_seconds * 1000)
 
     def most_bytes(self) -> int:
         """Size of the largest body that is taken."""
@@ -54,7 +54,7 @@ class Creation(Handler):
         if self.request.method != "POST":
             return
         settings = self.served.settings
-        if self.for_others and self.caller.role not in OTHERS["create for others"]:
+        if self.for_others:
             permit(self.caller, "create for others", "")
         self.served.queue.check_room(self.caller.user_id if self.shares() else None)
         uploads, name = self.served.uploads, self.caller.name
@@ -89,23 +89,17 @@ class Creation(Handler):
         assert self._upload is not None
         fields = self._upload.finish(own_id=self.caller.user_id, for_others=self.for_others)
         permit(self.caller, "create", fields["user_id"])
-        if self.served.settings.sessions_per_user or self.shares():
-            turn = self.served.of_user.setdefault(fields["user_id"], asyncio.Lock())
-            async with turn:
-                await asyncio.to_thread(self._check_number, fields["user_id"])
-                made = await self._made(fields)
-        else:
-            made = await self._made(fields)
+        is_counted = self.served.settings.sessions_per_user or self.shares()
+        turn = self.served.of_user.setdefault(fields["user_id"], asyncio.Lock())
+        async with turn if is_counted else nullcontext():
+            await asyncio.to_thread(self._check_number, fields["user_id"])
+            assert self._upload.video is not None
+            # If its key still holds: the video may have taken an hour.
+            made = await self.served.queue.create(
+                self._upload.video, confirm=self.authenticated, shared=self.shares(), **fields
+            )
         self.audited = made["session_id"]
         self.finish_json(made)
-
-    async def _made(self, fields: dict[str, Any]) -> dict[str, str]:
-        """Have the session made, if its key still holds: the video may have taken an hour."""
-        assert self._upload is not None
-        assert self._upload.video is not None
-        return await self.served.queue.create(
-            self._upload.video, confirm=self.authenticated, shared=self.shares(), **fields
-        )
 
     def finish(self, chunk: Any = None) -> Any:
         """Answer, when nothing is left of the upload."""
@@ -136,7 +130,9 @@ class Creation(Handler):
             return
         have = len(sessions_of(self.served.store, user_id))
         if have >= most:
-            raise NotFoundError(f"the limit of {most} sessions of one user is reached")
+            raise NotFoundError(
+                f"this user has {have} sessions, and at most {most} are allowed; delete one first"
+            )
 
     def _clean(self) -> None:
         self._watch.stop()

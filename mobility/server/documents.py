@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from mobility.errors import (
-    ConflictError,
-    FieldError,
-    NotFoundError,
-)
+from mobility.errors import ConflictError, FieldError, NotFoundError
 from mobility.server.base import Handler
 from mobility.server.models import ETAG
 from mobility.server.uploads import refuse_unknown
 from mobility.sessions.files import check_id
 from mobility.store import Session
-
-log = logging.getLogger(__name__)
 
 
 class SessionHandler(Handler):
@@ -38,13 +31,7 @@ class SessionHandler(Handler):
         return await self.opened(session_id, "read")
 
     async def with_report(self, session: Session) -> Session:
-        """Have the report rendered, where it is absent or old.
-
-        Raises
-        ------
-        NotFoundError
-            The session is not analysed.
-        """
+        """Have the report rendered, where it is absent or old."""
         self.require_exercise(session, "Overhead Squat")
         self.require_not_waiting(session)
         if not await asyncio.to_thread(session.report_is_current):
@@ -57,18 +44,11 @@ class SessionHandler(Handler):
         own = self.served.answers.record(session).exercise
         if own != exercise:
             raise NotFoundError(
-                f"session {session.id}: is of the exercise '{own}'; this is only there for "
-                f"'{exercise}'"
+                f"session {session.id}: its exercise is '{own}'; this exists only for '{exercise}'"
             )
 
     async def up_to_date(self, session: Session) -> Session:
-        """Have a session analysed again, by a worker, where other code did it; see its report.
-
-        Raises
-        ------
-        NotFoundError
-            It waits for its analysis.
-        """
+        """Have a session analysed again, by a worker, where other code did it; see its report."""
         self.require_not_waiting(session)
         if not await asyncio.to_thread(session.is_current):
             await self.served.queue.render(session.id)
@@ -139,7 +119,7 @@ class Threads(SessionHandler):
         refuse_unknown(fields, frozenset({"system"}), "the body")
         systems = [*self.get_query_arguments("system"), *fields.get("system", [])] or ["metric"]
         if len(set(systems)) > 1:
-            raise FieldError("the threads", {"system": ["is there more than once"]})
+            raise FieldError("the threads", {"system": ["is given more than once; give it once"]})
         self.finish_json(await asyncio.to_thread(partial(make, session, system=systems[0])))
 
 
@@ -210,22 +190,18 @@ class Config(SessionHandler):
         if absent:
             raise FieldError("the display settings", absent)
         if "revision" in fields:
-            raise FieldError("the display settings", {"revision": ["is no field of them"]})
+            raise FieldError("the display settings", {"revision": ["is not one of their fields"]})
         matched = self.request.headers.get("If-Match")
         if matched is not None:
             fields["revision"] = _revision(matched)
         self.require_exercise(session, "Joint Angle Mobility")
-        self.finish_json(await asyncio.to_thread(_save_config, session, fields))
-
-
-def _save_config(session: Session, fields: Mapping[str, Any]) -> dict[str, Any]:
-    return session.save_config(**fields)
+        self.finish_json(await asyncio.to_thread(partial(session.save_config, **fields)))
 
 
 def _revision(tag: str) -> int:
     found = re.fullmatch(ETAG, tag.strip())
     if found is None:
         raise ConflictError(
-            "the header If-Match is no ETag of these display settings; read them again"
+            "the header If-Match is not an ETag of these display settings; read them again"
         )
     return int(found[1])

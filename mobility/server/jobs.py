@@ -48,7 +48,7 @@ from mobility.sessions.files import (
     write_json,
     writing,
 )
-from mobility.sessions.record import Document
+from mobility.sessions.record import Document, now
 from mobility.sessions.store import new_session_id
 from mobility.store import Store
 from mobility.writing import FILE_MODE
@@ -139,18 +139,7 @@ class Queue:
             self._lock.release()
 
     def check_room(self, user_id: str | None = None) -> None:
-        """Refuse a session that the queue has no room for, before its video is sent.
-
-        Parameters
-        ----------
-        user_id
-            Whose share of the queue is to have room too.
-
-        Raises
-        ------
-        TooManyRequestsError
-            The queue is full, or their share of it.
-        """
+        """Refuse a session that the queue, or the share of its user, has no room for."""
         names = self._names()
         most = self._settings.queue_length
         if len(names) + self._reserved.total() >= most:
@@ -178,51 +167,26 @@ class Queue:
         options: Mapping[str, Any] | None = None,
         **fields: Any,
     ) -> dict[str, str]:
-        """Add a video as a new session and queue its analysis.
+        """Add a video as a new session and queue its analysis; give ``session_id`` and ``title``.
 
-        Parameters
-        ----------
-        video
-            The uploaded file.
-        confirm
-            Called when the session is in the queue, where an erasure finds it, and when it is
-            made; what it raises undoes it. An erasure that came before has revoked the key.
-        shared
-            Whether the user has only their share of the queue.
-        options
-            Of its analysis.
-        **fields
-            As for :meth:`mobility.store.Store.create`.
-
-        Returns
-        -------
-        dict
-            ``session_id`` and ``title``.
-
-        Raises
-        ------
-        TooManyRequestsError
-            The queue is full.
-        ConflictError
-            Another server works on this store.
-        VideoError
-            The video cannot be decoded, in the time and memory that there are.
-        BadInputError
-            With all faults at once in ``fields``.
+        `confirm` is called when the session is in the queue, where an erasure finds it, and when it
+        is made; what it raises undoes it. An erasure that came before has revoked the key. `shared`
+        says whether the user has only their share of the queue; `options` are of the analysis, and
+        `fields` as for :meth:`mobility.store.Store.create`.
         """
         user_id = fields["user_id"]
         self.check_room(user_id if shared else None)
         self.require_hold()
         self._reserved[user_id] += 1
         try:
-            now = datetime.datetime.now().astimezone().replace(microsecond=0)
+            since = now()
             job = Job(
-                session_id=new_session_id(now),
+                session_id=new_session_id(since),
                 user_id=user_id,
                 options=dict(options or {}),
-                since=now,
+                since=since,
             )
-            file = self._folder / f"{time.time_ns():020d}-{job.session_id}.json"
+            file = self._file_of(job.session_id)
             await asyncio.to_thread(_write, file, job)
         finally:
             self._reserved[user_id] -= 1
@@ -244,20 +208,14 @@ class Queue:
             await asyncio.shield(asyncio.to_thread(self._undo, file, job.session_id))
             if isinstance(error, EndedError):
                 raise VideoError(
-                    f"video {video.name}: its decoder {error}; export the video anew"
+                    f"video {video.name}: its decoder {error}; export the video again"
                 ) from None
             raise
         self._wake.set()
         return made
 
     async def render(self, session_id: str, *, demo: str | None = None) -> None:
-        """Render the report of a session in a process of its own.
-
-        Raises
-        ------
-        MobilityError
-            As :meth:`mobility.store.Session.render_report` raises.
-        """
+        """Render the report of a session in a process of its own."""
         if session_id not in self._rendering:
             request = self._request("report", session_id=session_id) | {"demo": demo}
             task = asyncio.ensure_future(self._reports.ask(request))
@@ -273,17 +231,11 @@ class Queue:
             raise
 
     def position(self, session_id: str) -> Place | None:
-        """Where a session is in the queue; None where it is not.
-
-        Returns
-        -------
-        tuple
-            Whether it is being analysed, and how many wait before it.
-        """
+        """Where a session is in the queue; None where it is not."""
         return self.positions().get(session_id)
 
     def positions(self) -> dict[str, Place]:
-        """Where the sessions in the queue are, as :meth:`position` says it of one."""
+        """Where each session in the queue is."""
         running = set(self._running)
         found: dict[str, Place] = {}
         before = 0
@@ -300,26 +252,13 @@ class Queue:
         return pause.reason if pause else ""
 
     def add(self, session_id: str, user_id: str, *, shared: bool = True) -> None:
-        """Queue the analysis of a session that is there already, unless it waits.
-
-        Raises
-        ------
-        TooManyRequestsError
-            The queue is full.
-        ConflictError
-            Another server works on this store.
-        """
+        """Queue the analysis of a session that is there already, unless it waits."""
         if self.position(session_id) is not None:
             return
         self.check_room(user_id if shared else None)
         self.require_hold()
-        job = Job(
-            session_id=session_id,
-            user_id=user_id,
-            state="waiting",
-            since=datetime.datetime.now().astimezone().replace(microsecond=0),
-        )
-        _write(self._folder / f"{time.time_ns():020d}-{session_id}.json", job)
+        job = Job(session_id=session_id, user_id=user_id, state="waiting", since=now())
+        _write(self._file_of(session_id), job)
         self._wake.set()
 
     async def forget(self, session_id: str) -> None:
@@ -339,6 +278,10 @@ class Queue:
             self._leaving.discard(session_id)
             self._pauses.pop(session_id, None)
         await self._end_rendering(session_id)
+
+    def _file_of(self, session_id: str) -> Path:
+        """Give the file of a new job, behind those that there are."""
+        return self._folder / f"{time.time_ns():020d}-{session_id}.json"
 
     def _remove(self, session_id: str) -> None:
         for name in self._names():
@@ -368,7 +311,8 @@ class Queue:
         """Take the queue of the store for this server."""
         if not self._hold():
             raise ConflictError(
-                "another Jupyter server works on the queue of this store; send it there, or stop it"
+                "another Jupyter server is working on the queue of this store; send it there, "
+                "or stop that one"
             )
 
     def _hold(self) -> bool:
@@ -436,9 +380,7 @@ class Queue:
     async def _analyze(self, worker: Worker, file: Path, job: Job) -> None:
         session_id = job.session_id
         try:
-            reason: str | None = (
-                f"its analysis was begun {job.attempts} times and never came to an end"
-            )
+            reason: str | None = f"its analysis was started {job.attempts} times and never finished"
             if job.attempts < ATTEMPTS:
                 job.attempts += 1
                 # A thread cannot be cancelled: it would write after the file was removed.
@@ -560,11 +502,6 @@ def forget_left(folder: Path, user_id: str) -> None:
 
     Of uploads and exports that it left when it was killed nobody knows whose they are: all go.
     Of a server that is at work only the places in its queue go.
-
-    Raises
-    ------
-    StorageError
-        Something cannot be removed.
     """
     if not folder.is_dir():
         return

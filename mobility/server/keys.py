@@ -69,10 +69,7 @@ class StoredKeys(Document):
 class Keys:
     """The keys of a store, kept in it, so that they hold for whoever serves it.
 
-    Parameters
-    ----------
-    store
-        The store; nothing is written before the first key is made.
+    Nothing is written before the first key is made.
     """
 
     def __init__(self, store: Store) -> None:
@@ -82,26 +79,10 @@ class Keys:
     def create(
         self, role: str, *, user_id: str | None = None, expires_days: float | None = None
     ) -> tuple[str, StoredKey]:
-        """Make a key.
+        """Make a key, and return it, which is nowhere else, with what is stored of it.
 
-        Parameters
-        ----------
-        role
-            "administrator", "professional" or "participant".
-        user_id
-            Whose sessions are its own; a participant's key needs it.
-        expires_days
-            Days until it is no longer valid; default: never.
-
-        Returns
-        -------
-        tuple
-            The key, which is nowhere else, and what is stored of it.
-
-        Raises
-        ------
-        BadInputError
-            The role is unknown, the id malformed or missing, or the days are none.
+        `user_id` is whose sessions are its own; a participant's key needs it. By default it never
+        expires.
         """
         if role not in ROLES:
             raise BadInputError(
@@ -138,18 +119,14 @@ class Keys:
         return sorted(self._stored().values(), key=lambda key: key.created_at)
 
     def revoke(self, key_id: str) -> None:
-        """Make a key worthless, by its id (of the key itself, the part after ``mob_``).
-
-        Raises
-        ------
-        NotFoundError
-            There is no such key.
-        """
+        """Make a key worthless, by its id (of the key itself, the part after ``mob_``)."""
         # Before the lock is taken, so that what is refused leaves no trace.
         if key_id not in self._stored():
             # What was given may be a whole key: it must not stand in a terminal's history.
             told = key_id if re.fullmatch(r"[0-9a-f]{1,12}", key_id) else "given"
-            raise NotFoundError(f"key {told}: there is none; list the ids with: mobility keys list")
+            raise NotFoundError(
+                f"key {told}: does not exist; list the ids with: mobility keys list"
+            )
         with self._changing():
             self._write([key for key in self._stored().values() if key.id != key_id])
 
@@ -197,8 +174,8 @@ class Keys:
             return {}
         except BadInputError as error:
             raise StorageError(
-                f"the keys in {self._store.whereabouts(_KEYS)} cannot be used ({error}); "
-                "restore the file"
+                f"the keys in {self._store.whereabouts(_KEYS)} are damaged ({error}); restore "
+                "the file"
             ) from None
         return self._read[1]
 

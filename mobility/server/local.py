@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
+import subprocess
 from collections.abc import Callable
 from typing import Any
 
 from jupyter_server.serverapp import ServerApp
+from jupyter_server.services.kernels.kernelmanager import ServerKernelManager
 from tornado.httpserver import HTTPServer
 from tornado.web import Application
 
@@ -21,6 +23,15 @@ from mobility.store import Store
 _OF_JUPYTER = ("static_path", "static_handler_class", "static_url_prefix")
 
 
+class QuietKernel(ServerKernelManager):
+    """A kernel whose own lines do not mix with what the terminal says; its page shows errors."""
+
+    async def start_kernel(self, **kwargs: Any) -> None:  # type: ignore[override]
+        """Start it without the terminal."""
+        nowhere = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        await super().start_kernel(**kwargs, **nowhere)
+
+
 def serve(
     store: Store,
     *,
@@ -31,25 +42,8 @@ def serve(
 ) -> None:
     """Serve the page on this computer until it is interrupted.
 
-    Parameters
-    ----------
-    store
-        Whose sessions the page shows.
-    port
-        Where it is tried first; the next that is free is taken.
-    network
-        Address in the local network at which phones are let in; None lets none in.
-    browser
-        Whether the page is opened.
-    tell
-        Is given the address of the page, and where phones are let in.
-
-    Raises
-    ------
-    ConflictError
-        No port is free, or Jupyter is configured to let everybody in.
-    StorageError
-        The store cannot be served.
+    `port` is tried first, and then the next. Phones are let in at `network`, an address in the
+    local network, if at all. `tell` is given the address of the page, and where phones are let in.
     """
     os.environ |= {"MOBILITY_STORE": store.place, "MOBILITY_REPORTS": str(store.reports.absolute())}
     # The debugger of a kernel else warns of Python's own modules, in the terminal.
@@ -60,11 +54,13 @@ def serve(
     _log_to_root(app)
     served = app.web_app.settings.get(SERVED)
     if served is None:
-        raise StorageError(f"store {store.place}: cannot be served; --log-file tells why")
+        raise StorageError(
+            f"store {store.place}: cannot be served; give --log-file FILE, which says why"
+        )
     if not app.identity_provider.auth_enabled:
         raise ConflictError(
-            "Jupyter's configuration turns its token off, so that anybody on this computer would "
-            "get in; take IdentityProvider.token out of it"
+            "Jupyter's configuration turns its token off, so that anybody on this computer "
+            "could get in; remove IdentityProvider.token from it"
         )
     place = None if network is None else _let_phones_in(app, served, network)
     if place is not None:
@@ -95,6 +91,7 @@ def _config(port: int, *, browser: bool) -> Any:
         MobilityServer={"store": "", "reports": ""},
         # Else the landmarks of a long trial count as too much output.
         ZMQChannelsWebsocketConnection={"limit_rate": False},
+        MultiKernelManager={"kernel_manager_class": f"{__name__}.{QuietKernel.__name__}"},
         # What a kernel says is nobody else's business, on this computer either.
         KernelManager={"transport_encryption": "auto"} if zmq.has("curve") else {},
     )
@@ -127,4 +124,4 @@ def _let_phones_in(app: ServerApp, served: Served, network: str) -> str:
             continue
         server.conn_params.header_timeout = served.settings.idle_seconds
         return f"http://{network}:{port}"
-    raise ConflictError(f"{network}: no port is free from {app.port + 1} on")
+    raise ConflictError(f"{network}: no port from {app.port + 1} on is free; give another --port")

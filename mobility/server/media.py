@@ -7,6 +7,7 @@ from http import HTTPStatus
 from mobility.errors import NotFoundError
 from mobility.server.access import SIGNED, Caller
 from mobility.server.base import Handler, signed_name
+from mobility.server.fences import fence
 from mobility.server.ranges import asked_range
 
 _KINDS = {
@@ -20,8 +21,6 @@ _KINDS = {
     ".png": "image/png",
     ".html": "text/html; charset=UTF-8",
 }
-# Whatever a file holds, it is no page of this server: it runs nothing, and asks nothing of it.
-_FENCE = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
 class Media(Handler):
@@ -31,27 +30,17 @@ class Media(Handler):
 
     async def authenticated(self) -> Caller:
         """Let in who has a key, or an address with a signature."""
-        until, who, media_key = (
-            self.get_query_argument(name, "") for name in ("until", "signed_for", "media_key")
-        )
-        if media_key:
+        if media_key := self.get_query_argument("media_key", ""):
             session_id, name = self.path_args
             signed = signed_name(session_id, demo=self.asks_demo())
-            if self.served.media_keys.is_valid(
-                signed, name, until=until, signed_for=who, media_key=media_key
-            ):
+            who = self.served.media_keys.signed_for(signed, name, media_key)
+            if who is not None:
                 return Caller(who, SIGNED, None)
         return await super().authenticated()
 
     async def get(self, session_id: str, name: str) -> None:
-        """Answer with the file, or the range of it that is asked for."""
-        await self._serve(session_id, name, with_body=True)
-
-    async def head(self, session_id: str, name: str) -> None:
-        """Answer with the headers of the file."""
-        await self._serve(session_id, name, with_body=False)
-
-    async def _serve(self, session_id: str, name: str, *, with_body: bool) -> None:
+        """Answer with the file, or the range of it that is asked for; to HEAD with its headers."""
+        with_body = self.request.method == "GET"
         session = await self.opened(session_id, "read", demo=self.asks_demo())
         file = self.served.answers.media(session).get(name)
         if file is None or not file.is_file():
@@ -61,7 +50,7 @@ class Media(Handler):
         self.set_header("ETag", tag)
         self.set_header("Accept-Ranges", "bytes")
         self.set_header("Content-Type", _KINDS.get(file.suffix, "application/octet-stream"))
-        self.set_header("Content-Security-Policy", _FENCE)
+        self.set_header("Content-Security-Policy", fence(file.name))
         self.set_header("Content-Disposition", "inline" if file.suffix in _KINDS else "attachment")
         start, stop = 0, status.st_size
         asked = self.request.headers.get("Range", "") if with_body else ""
@@ -78,3 +67,5 @@ class Media(Handler):
         self.set_header("Content-Length", str(stop - start))
         if with_body:
             await self.send_file(file, start, stop)
+
+    head = get

@@ -6,25 +6,20 @@ is good for one file and some time. The secret is of the process: a restart ends
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
 import secrets
 import time
 from collections.abc import Callable
 from urllib.parse import urlencode
 
+from tornado.web import create_signed_value, decode_signed_value
+
+_DAY_S = 86_400
+_VERSION = 2
+"""Of tornado's signed values: HMAC-SHA256 of name, value and time."""
+
 
 class MediaKeys:
-    """Signs addresses.
-
-    Parameters
-    ----------
-    seconds
-        How long an address works; 0: none works without a key.
-    clock
-        Seconds since 1970.
-    """
+    """Signs addresses; each works for some `seconds`, 0: none works without a key."""
 
     def __init__(self, seconds: int, *, clock: Callable[[], float] = time.time) -> None:
         self._seconds = seconds
@@ -35,22 +30,20 @@ class MediaKeys:
         """Query of the address of a file, made for `who`; empty where there is to be none."""
         if not self._seconds:
             return ""
-        until = str(int(self._clock()) + self._seconds)
-        # "key" in the name: the log of Jupyter Server hides the values of such parameters.
-        media_key = self._sign(session_id, name, who, until)
-        return urlencode({"until": until, "signed_for": who, "media_key": media_key})
-
-    def is_valid(
-        self, session_id: str, name: str, *, until: str, signed_for: str, media_key: str
-    ) -> bool:
-        """Whether this is the signature of a file, and still good."""
-        is_right = hmac.compare_digest(
-            self._sign(session_id, name, signed_for, until).encode(), media_key.encode()
+        signed = create_signed_value(
+            self._secret, f"{session_id}/{name}", who, version=_VERSION, clock=self._clock
         )
-        # Only what was signed is a number for sure.
-        return bool(self._seconds) and is_right and int(until) >= self._clock()
+        # "key" in the name: the log of Jupyter Server hides the values of such parameters.
+        return urlencode({"media_key": signed})
 
-    def _sign(self, *parts: str) -> str:
-        text = "\n".join(parts).encode()
-        digest = hmac.new(self._secret, text, hashlib.sha256).digest()
-        return base64.urlsafe_b64encode(digest).decode().rstrip("=")
+    def signed_for(self, session_id: str, name: str, media_key: str) -> str | None:
+        """For whom the address of a file was signed; None where it was not, or is good no more."""
+        who = decode_signed_value(
+            self._secret,
+            f"{session_id}/{name}",
+            media_key,
+            max_age_days=self._seconds / _DAY_S,
+            clock=self._clock,
+            min_version=_VERSION,
+        )
+        return None if who is None else who.decode()

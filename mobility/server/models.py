@@ -32,12 +32,14 @@ class SessionState(Document):
         Literal["created", "queued", "held", "analyzing", "analyzed", "edited", "failed"],
         Field(
             description="analyzed: its results can be read; held: it waits until the server can "
-            "go on, and is tried again by itself"
+            "continue, and is then tried again"
         ),
     ]
-    waiting_before: Annotated[int, Field(ge=0, description="how many are analysed before it")]
-    stages: Annotated[list[str], Field(description="of the analysis, that are done")]
-    reason: Annotated[str, Field(description="why it failed, or is held")]
+    waiting_before: Annotated[
+        int, Field(ge=0, description="number of sessions that are analysed before it")
+    ]
+    stages: Annotated[list[str], Field(description="stages of the analysis that are done")]
+    reason: Annotated[str, Field(description="why it failed or is held")]
     warnings: list[str]
 
 
@@ -59,9 +61,9 @@ class CreationForm(Document):
     session_name: Annotated[
         str, Field(max_length=NAME_LENGTH, pattern=_SHOWN, description="title of the session")
     ] = _LEFT_OUT
-    exercise_name: Annotated[
-        Exercise, Field(description="needed, except where a movement says it")
-    ] = _LEFT_OUT
+    exercise_name: Annotated[Exercise, Field(description="needed, unless a movement is given")] = (
+        _LEFT_OUT
+    )
     body_joint_angles: Annotated[
         list[Limb | Literal["all"]],
         Field(description="or one text with commas; of Joint Angle Mobility trunk and neck too"),

@@ -30,6 +30,10 @@ SESSION = f"{PREFIX}/sessions/{{session_id}}"
 PARTICIPANT = f"{PREFIX}/participants/{{user_id}}"
 
 
+_ALWAYS = (400, 401, 429, 500, 507)
+_OF_ONE = (*_ALWAYS, 403, 404)
+
+
 @dataclass(frozen=True)
 class Endpoint:
     """One method of one path."""
@@ -40,7 +44,7 @@ class Endpoint:
     summary: str
     answers: type[BaseModel] | tuple[str, ...] | None
     """Model of the answer, its content types, or None for an answer without content."""
-    statuses: tuple[int, ...]
+    statuses: tuple[int, ...] = _OF_ONE
     """Of faults."""
     body: type[BaseModel] | None = None
     demo: bool = False
@@ -56,16 +60,8 @@ class Endpoint:
     @property
     def parameters(self) -> frozenset[str]:
         """Names of the parameters that its query may have."""
-        named = {
-            "demo": self.demo,
-            "system": self.system,
-            **dict.fromkeys(("until", "signed_for", "media_key"), self.signed),
-        }
+        named = {"demo": self.demo, "system": self.system, "media_key": self.signed}
         return frozenset(name for name, may_be_given in named.items() if may_be_given)
-
-
-_ALWAYS = (400, 401, 429, 500, 507)
-_OF_ONE = (*_ALWAYS, 403, 404)
 
 
 class Description(Handler):
@@ -84,7 +80,6 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
         *("get", f"{SESSION}/", documents.Details, "Details of a session"),
         contract.SessionDocument,
-        _OF_ONE,
         demo=True,
     ),
     Endpoint(
@@ -104,7 +99,6 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
         *("get", f"{SESSION}/export/", documents.Export, "Landmarks and angles of a session"),
         contract.ExportDocument,
-        _OF_ONE,
         demo=True,
     ),
     Endpoint(
@@ -123,7 +117,6 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
         *("get", f"{SESSION}/summary/", documents.Summary, "Overhead Squat summary"),
         contract.SummaryDocument,
-        _OF_ONE,
         demo=True,
     ),
     Endpoint(
@@ -143,7 +136,6 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         *("get", f"{SESSION}/joint-mobility-config/", documents.Config),
         "Display settings of a Joint Angle Mobility session",
         record.DisplayConfig,
-        _OF_ONE,
     ),
     Endpoint(
         *("post", f"{SESSION}/joint-mobility-config/", documents.Config),
@@ -165,11 +157,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         None,
         (*_OF_ONE, 409),
     ),
-    Endpoint(
-        *("get", f"{SESSION}/state/", states.State, "How far a session is"),
-        SessionState,
-        _OF_ONE,
-    ),
+    Endpoint(*("get", f"{SESSION}/state/", states.State, "How far a session is"), SessionState),
     Endpoint(
         *("post", f"{SESSION}/state/", states.State, "Queue the analysis again"),
         SessionState,
@@ -187,7 +175,6 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         *("get", f"{PARTICIPANT}/export/", participants.ParticipantExport),
         "Everything that is stored of a participant",
         ("application/zip",),
-        _OF_ONE,
     ),
     Endpoint(
         *("delete", f"{PARTICIPANT}/", participants.Participant),
@@ -204,14 +191,14 @@ ENDPOINTS: tuple[Endpoint, ...] = (
 )
 
 _TOLD = {
-    400: "Bad request: a parameter or field is missing or cannot be used",
+    400: "Bad request: a parameter or field is missing or wrong",
     401: "Unauthorized: no key, or one that is unknown, expired or revoked",
     403: "Forbidden: the role may not do this",
     404: "Not found: no such session or result; or the limit of sessions is reached",
     408: "The upload was too slow",
-    409: "Conflict: it was changed, or is in work, elsewhere",
+    409: "Conflict: it was changed elsewhere, or is being worked on",
     413: "The video or body is too large",
-    416: "There is no such range in the file",
+    416: "The file has no such range",
     429: "Too many requests, or the queue is full; Retry-After says when to ask again",
     500: "Unexpected error on the server",
     507: "The disk of the server is full",
@@ -222,16 +209,13 @@ _PARAMETERS = {
     "name": "Name of the file, as in the documents",
 }
 
+_DEMO = "true: the pre-generated demo session instead of a real one"
+_MATCHED = "the ETag that was read ('\"0\"': there was nothing yet)"
+
 
 @functools.lru_cache
 def description(url: str) -> dict[str, Any]:
-    """OpenAPI 3.1 document of the interface.
-
-    Parameters
-    ----------
-    url
-        Address before the paths.
-    """
+    """OpenAPI 3.1 document of the interface; `url` is the address before the paths."""
     models = {model for endpoint in ENDPOINTS for model in _models(endpoint)}
     models |= {contract.ErrorBody, contract.FieldErrors, CreationFault}
     ordered = sorted(models, key=lambda model: model.__name__)
@@ -323,33 +307,15 @@ def _parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
         for name, told in _PARAMETERS.items()
         if f"{{{name}}}" in endpoint.path
     ]
-    if endpoint.demo:
-        found.append(
-            {
-                "name": "demo",
-                "in": "query",
-                "description": "true: the pre-generated demo session instead of a real one",
-                "schema": {"type": "boolean", "default": False},
-            }
-        )
-    if endpoint.system:
-        found.append(
-            {
-                "name": "system",
-                "in": "query",
-                "description": "measurement system of the texts",
-                "schema": {"type": "string", "enum": ["metric", "imperial"], "default": "metric"},
-            }
-        )
-    if endpoint.matched:
-        found.append(
-            {
-                "name": "If-Match",
-                "in": "header",
-                "description": "the ETag that was read ('\"0\"': there was nothing yet)",
-                "schema": {"type": "string"},
-            }
-        )
+    is_demo = {"type": "boolean", "default": False}
+    system = {"type": "string", "enum": ["metric", "imperial"], "default": "metric"}
+    for is_taken, name, place, told, schema in (
+        (endpoint.demo, "demo", "query", _DEMO, is_demo),
+        (endpoint.system, "system", "query", "measurement system of the texts", system),
+        (endpoint.matched, "If-Match", "header", _MATCHED, {"type": "string"}),
+    ):
+        if is_taken:
+            found.append({"name": name, "in": place, "description": told, "schema": schema})
     return found
 
 

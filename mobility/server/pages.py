@@ -14,17 +14,19 @@ from tornado.web import RequestHandler, StaticFileHandler, authenticated
 from mobility import tables
 from mobility.assessment.movements import how_to_film
 from mobility.server.base import PREFIX
+from mobility.server.fences import viewer_script
 from mobility.server.keys import Keys
 
 PAGES = "/mobility"
 """Where the pages are; the interface is at :data:`mobility.server.base.PREFIX`."""
 
 _FOLDER = Path(__file__).parent / "static"
-# A page of a phone loads nothing from elsewhere, and asks nobody else. What its report needs is
-# in the report itself.
+# A page of a phone loads nothing from elsewhere, and asks nobody else. Its report inherits this:
+# what that needs is in the report itself, and its script is the one of this package.
 _FENCE = (
-    "default-src 'none'; script-src 'self'; connect-src 'self'; img-src 'self' data:; "
-    "style-src 'self' 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+    "default-src 'none'; script-src 'self' '{script}'; connect-src 'self'; img-src 'self' data:; "
+    "media-src blob:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; "
+    "form-action 'none'"
 )
 
 
@@ -59,7 +61,7 @@ class Phone(RequestHandler):
         """Set the headers of all answers."""
         self.clear_header("Server")
         self.set_header("Content-Type", "text/html; charset=UTF-8")
-        self.set_header("Content-Security-Policy", _FENCE)
+        self.set_header("Content-Security-Policy", _FENCE.format(script=viewer_script()))
         self.set_header("Cache-Control", "private, no-store")
         self.set_header("Referrer-Policy", "no-referrer")
 
@@ -67,7 +69,7 @@ class Phone(RequestHandler):
         """Answer with the page, if there is a key of this id: of the key itself it has no need."""
         if not self._keys.is_valid_id(key_id):
             self.set_status(HTTPStatus.FORBIDDEN)
-            self.finish("<p>This code is not valid, or no longer. Scan a new one.</p>")
+            self.finish(f"<p>{tables.sentence('pages.phone.refused')}</p>")
             return
         self.finish(_page("phone.html", known={"api": PREFIX, "movements": _filmed()}))
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from secrets import token_hex
 
 from mobility.errors import ConflictError, NotFoundError, StorageError, TooManyRequestsError
-from mobility.privacy.retention import erase, nothing_of, sessions_of, unassigned, what_is_of
+from mobility.privacy.retention import erase, sessions_of, unassigned
 from mobility.privacy.takeout import write_takeout
 from mobility.server.access import permit
 from mobility.server.base import Handler
@@ -31,24 +31,18 @@ class ParticipantExport(Handler):
         with self._taking_turns(user_id), self._temporary_file() as file:
             # It keeps a thread for long, of which there are few for all requests.
             async with self.served.exports:
-                await asyncio.to_thread(self._write, user_id, file)
+                await asyncio.to_thread(write_takeout, self.served.store, user_id, file)
             self.set_header("Content-Type", "application/zip")
             self.set_header("Content-Disposition", f'attachment; filename="{user_id}.zip"')
             self.set_header("Content-Length", str(file.stat().st_size))
             await self.send_file(file, 0, file.stat().st_size)
-
-    def _write(self, user_id: str, file: Path) -> None:
-        store = self.served.store
-        if not what_is_of(store, user_id):
-            raise nothing_of(store, user_id)
-        write_takeout(store, user_id, file)
 
     @contextmanager
     def _taking_turns(self, user_id: str) -> Iterator[None]:
         """Refuse a second copy of all their videos while there is one."""
         if user_id in self.served.exporting:
             raise TooManyRequestsError(
-                "everything of this participant is being handed over already; ask again later",
+                "everything of this participant is being exported already; try again later",
                 retry_after_s=30,
             )
         self.served.exporting.add(user_id)
@@ -95,10 +89,10 @@ class Participant(Handler):
             raise fault
         if left := await asyncio.to_thread(unassigned, self.served.store):
             raise ConflictError(
-                f"participant {user_id}: what is known to be of them is deleted; of "
-                f"{len(left)} sessions nobody can tell whose they are, for their records are "
-                "damaged: an administrator must look at them"
+                f"participant {user_id}: everything that is known to belong to them is deleted; "
+                f"{len(left)} sessions may be theirs too, but have damaged records: ask an "
+                "administrator to look at them"
             )
         if not (keys or deleted):
-            raise NotFoundError(f"participant {user_id}: nothing is stored of them")
+            raise NotFoundError(f"participant {user_id}: nothing is stored about them")
         self.set_status(HTTPStatus.NO_CONTENT)

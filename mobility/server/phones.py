@@ -20,13 +20,7 @@ PLACE = "MOBILITY_PHONES"
 
 
 def network_address() -> str:
-    """Address of this computer in its network; nothing is sent to find it.
-
-    Raises
-    ------
-    ConflictError
-        It is in no network.
-    """
+    """Address of this computer in its network; nothing is sent to find it."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             # An address for documentation (RFC 5737): a datagram socket connects without a packet.
@@ -35,26 +29,15 @@ def network_address() -> str:
         except OSError:
             own = "127.0.0.1"
     if own.startswith("127."):
-        raise ConflictError("this computer is in no network; join one, or leave --lan out")
+        raise ConflictError("this computer is not in a network; join one, or leave out --lan")
     return own
 
 
 def new_code(store: Store, place: str, *, user_id: str | None = None) -> str:
     """Make a key for one phone, and give the address that its code holds.
 
-    Parameters
-    ----------
-    store
-        The store; the key may add to it, and see what is of `user_id`.
-    place
-        Where phones are let in ("http://192.168.1.5:8891").
-    user_id
-        Whose sessions its videos become; default: somebody new.
-
-    Raises
-    ------
-    BadInputError
-        The id is malformed.
+    `place` is where phones are let in ("http://192.168.1.5:8891"). The key may add to the store,
+    and see what is of `user_id`; by default that is somebody new.
     """
     user = user_id or f"phone-{secrets.token_hex(4)}"
     key, stored = Keys(store).create("participant", user_id=user, expires_days=HOURS / 24)

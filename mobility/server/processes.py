@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import logging
 import os
+import queue
 import signal
 import sys
 import threading
@@ -51,15 +51,7 @@ async def to_its_end(work: Coroutine[Any, Any, T]) -> T:
 
 
 class EndedError(MobilityError):
-    """A process was ended: by its limits, by the system, or because it was no longer wanted.
-
-    Parameters
-    ----------
-    message
-        One line.
-    may_pass
-        Whether the same work may succeed when it is done again.
-    """
+    """A process was ended: by its limits, by the system, or because it was no longer wanted."""
 
     def __init__(self, message: str, *, may_pass: bool) -> None:
         super().__init__(message)
@@ -81,27 +73,16 @@ class Limits:
 
 
 class Worker:
-    """A process that answers one request after the other.
-
-    Parameters
-    ----------
-    limits
-        A process that exceeds them is killed, with all that it started.
-    """
+    """A process that answers one request after the other, and is killed above its limits."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._process: asyncio.subprocess.Process | None = None
 
     async def ask(self, request: Mapping[str, Any]) -> Any:
-        """Have a request done, and return the answer.
+        """Have a request done, and return the answer, or raise what was raised in the process.
 
-        Raises
-        ------
-        MobilityError
-            What was raised in the process, of the same class.
-        EndedError
-            The process was ended; the next request starts another one.
+        After an EndedError the next request starts another process.
         """
         process = await self._running()
         assert process.stdin is not None
@@ -114,7 +95,7 @@ class Worker:
         except TimeoutError:
             await self._end(process)
             raise EndedError(
-                f"was ended after {self._limits.seconds:g} s, its limit of time", may_pass=False
+                f"was stopped after {self._limits.seconds:g} s, its time limit", may_pass=False
             ) from None
         except (ConnectionError, ValueError):
             line = b""
@@ -185,22 +166,14 @@ class Pool:
 def serve(do: Any, memory_bytes: int) -> None:
     """Answer requests from standard input until it ends; for the process itself.
 
-    Parameters
-    ----------
-    do
-        Called with each request; returns what can be JSON.
-    memory_bytes
-        Largest address space; 0 is no limit.
+    `do` is called with each request, and returns what can be JSON.
     """
     _limit(memory_bytes)
-    requests: list[bytes] = []
-    came = threading.Condition()
+    requests = queue.SimpleQueue[bytes]()
 
     def listen() -> None:
         for line in sys.stdin.buffer:
-            with came:
-                requests.append(line)
-                came.notify()
+            requests.put(line)
         # The server is gone or wants no more: so do we, and all that we have started.
         os.killpg(os.getpgid(0), signal.SIGKILL)
 
@@ -209,10 +182,7 @@ def serve(do: Any, memory_bytes: int) -> None:
     os.dup2(2, 1)
     threading.Thread(target=listen, daemon=True).start()
     while True:
-        with came:
-            came.wait_for(lambda: bool(requests))
-            line = requests.pop(0)
-        answer = _answer(do, json.loads(line))
+        answer = _answer(do, json.loads(requests.get()))
         answer["keeps_bytes"] = psutil.Process().memory_info().rss
         answers.write(json.dumps(answer) + "\n")
 
@@ -265,6 +235,6 @@ def _limit(memory_bytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if memory_bytes:
         resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
-    with contextlib.suppress(OSError):
+    with suppress(OSError):
         # Answers come before analyses.
         os.nice(10)

@@ -12,15 +12,7 @@ _MOST_CALLERS = 10_000
 
 
 class Rates:
-    """A bucket of requests for each caller, as large as what it gets in a minute.
-
-    Parameters
-    ----------
-    per_minute
-        Requests; 0 is no limit.
-    clock
-        Seconds.
-    """
+    """A bucket of requests for each caller, as large as what it gets in a minute; 0: no limit."""
 
     def __init__(self, per_minute: int, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._size = float(per_minute)

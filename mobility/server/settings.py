@@ -27,35 +27,49 @@ class MobilityServer(Configurable):  # type: ignore[misc]
     queue_length = Int(1000, min=1, help="Sessions that may wait for their analysis.")
     analyses_at_once = Int(1, min=1, help="Analyses that run at the same time.")
     pose_workers = Int(0, min=0, help="Pose processes of an analysis; 0: all processors.")
-    most_bytes = Int(2 * 10**9, min=1, help="Size of the largest video.")
+    most_bytes = Int(2 * 10**9, min=1, help="Largest size of a video.")
     most_pixels = Int(
-        36_000_000, min=0, help="Of a picture of a video (8K has 33 million); 0: no limit."
+        36_000_000,
+        min=0,
+        help="Most pixels in a picture of a video (8K has 33 million); 0: no limit.",
     )
     most_seconds = Float(600.0, min=0, help="Length of the longest video; 0: no limit.")
     sessions_per_user = Int(0, min=0, help="Sessions of one user; 0: no limit.")
     queue_per_user = Int(
-        50, min=0, help="Of queue_length, for one user; administrators may fill it. 0: no limit."
+        50,
+        min=0,
+        help="Sessions of one user that may wait; administrators may fill the queue. 0: no limit.",
     )
-    uploads_at_once = Int(256, min=1, help="Uploads that may be under way.")
+    uploads_at_once = Int(256, min=1, help="Uploads that may run at the same time.")
     uploads_per_key = Int(
-        8, min=0, help="Of uploads_at_once, with a key of no administrator; 0: no limit."
+        8,
+        min=0,
+        help="Uploads that one key may run at the same time, unless it is an administrator's; 0: "
+        "no limit.",
     )
     upload_stall_seconds = Float(
-        30.0, min=0.1, help="An upload of which less than upload_least_bytes comes in it is ended."
+        30.0,
+        min=0.1,
+        help="An upload is ended when less than upload_least_bytes arrives in this time.",
     )
     upload_least_bytes = Int(1 << 20, min=1, help="See upload_stall_seconds.")
     memory_bytes = Int(
         12 * 10**9, min=0, help="Address space of each process of an analysis; 0: no limit."
     )
     analysis_seconds = Float(3600.0, min=1, help="Time that an analysis may take.")
-    intake_seconds = Float(60.0, min=1, help="Time in which a video must be opened and taken in.")
+    intake_seconds = Float(60.0, min=1, help="Time in which a video must be opened and stored.")
     report_seconds = Float(300.0, min=1, help="Time that a report may take.")
-    requests_per_minute = Int(12_000, min=0, help="Of one key or login; 0: no limit.")
+    requests_per_minute = Int(12_000, min=0, help="Requests of one key or login; 0: no limit.")
     requests_at_once = Int(
-        8, min=1, help="Under way with one key of no administrator, beside its uploads."
+        8,
+        min=1,
+        help="Requests that one key may have running, besides uploads, unless it is an "
+        "administrator's.",
     )
     idle_seconds = Float(
-        30.0, min=0.1, help="A connection on which no whole head of a request comes in it is ended."
+        30.0,
+        min=0.1,
+        help="A connection is ended when no complete request header arrives in this time.",
     )
     refused_per_minute = Int(
         120, min=0, help="Requests without a valid key, from one address; 0: no limit."

@@ -1,4 +1,4 @@
-"""How far a session is, and its deletion."""
+"""How far a session is."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class State(Handler):
         session = await self.opened(session_id, "annotate")
         record = self.served.answers.record(session)
         if record.state == "analyzed":
-            raise ConflictError(f"session {session.id}: is analysed")
+            raise ConflictError(f"session {session.id}: is analysed already")
         self.served.queue.add(session.id, record.user_id, shared=self.shares())
         self.finish_json(await self._state(session))
 

@@ -6,24 +6,17 @@ import codecs
 import json
 import shutil
 from collections.abc import Callable, Iterable
-from email.message import Message
 from pathlib import Path
 from secrets import token_hex
 from typing import Annotated, Any, BinaryIO
 from urllib.parse import parse_qsl
 
-from multipart import MultipartError, MultipartSegment, PushMultipartParser
+from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 from pydantic import BeforeValidator
 
 from mobility.errors import BadInputError, FieldError, TooLargeError
 from mobility.options import ModelName, Standing, Strict, likely, point_from, validate
-from mobility.sessions.files import (
-    check_file_name,
-    make_folder,
-    open_private,
-    parse_json,
-    writing,
-)
+from mobility.sessions.files import check_file_name, make_folder, open_private, parse_json, writing
 from mobility.sessions.store import check_creation
 
 SMALL_BYTES = 1 << 20
@@ -49,7 +42,7 @@ _FIELD_BYTES = 1 << 16
 _NAME_BYTES = 240
 """Of the name of a video; file systems take 255."""
 _HEADER_LENGTH = 1000
-"""Of a Content-Type, which takes the square of its length to read."""
+"""Of a Content-Type."""
 _MOST_PARTS = 32
 """Of a form, of a list or an object in JSON, and names of which the likely spelling is told."""
 _DEEPEST = 32
@@ -68,32 +61,13 @@ class _Options(Strict):
 
 
 class Upload:
-    """The body of a creation, taken apart as it comes.
+    """The body of a creation, taken apart as it comes; its video goes into a `folder` of its own.
 
-    Parameters
-    ----------
-    content_type
-        Header of the request.
-    folder
-        Where the video goes; nothing is made before its first byte.
-    most_bytes
-        Size of the largest video.
-    before_file
-        Called before anything is written; it may refuse.
-
-    Raises
-    ------
-    BadInputError
-        The body is of no kind that is known.
+    `before_file` is called before anything is written, and may refuse.
     """
 
     def __init__(
-        self,
-        content_type: str,
-        *,
-        folder: Path,
-        most_bytes: int,
-        before_file: Callable[[], None] = lambda: None,
+        self, content_type: str, *, folder: Path, most_bytes: int, before_file: Callable[[], None]
     ) -> None:
         kind, options = parse_content_type(content_type)
         self._kind = kind
@@ -119,17 +93,7 @@ class Upload:
             raise BadInputError(f"content type {kind}: send multipart/form-data")
 
     def take(self, data: bytes) -> None:
-        """Take the next bytes of the body.
-
-        Raises
-        ------
-        BadInputError
-            They are no part of such a body.
-        TooLargeError
-            The video, or what is beside it, is too large.
-        StorageError
-            The disk is full.
-        """
+        """Take the next bytes of the body."""
         if self._parser is None:
             self._small += data
             if len(self._small) > SMALL_BYTES:
@@ -149,19 +113,8 @@ class Upload:
     def finish(self, *, own_id: str | None, for_others: bool) -> dict[str, Any]:
         """Check the body as a whole, and return the fields of the session, and its ``options``.
 
-        Parameters
-        ----------
-        own_id
-            Whose session it is where the body does not say; None: it must say.
-        for_others
-            Whether it must say whose in any case.
-
-        Raises
-        ------
-        FieldError
-            With all faults of all fields at once.
-        BadInputError
-            The body is incomplete.
+        `own_id` is whose session it is where the body does not say; it must say where that is None,
+        and `for_others` in any case.
         """
         if self._parser is not None:
             try:
@@ -189,7 +142,7 @@ class Upload:
             self._decoder.reset()
             return
         if self.video is not None:
-            raise FieldError("the upload", {"video": ["is there twice; send one"]})
+            raise FieldError("the upload", {"video": ["is given twice; send one"]})
         name = _video_name(segment.filename)
         self._before_file()
         self.video = self._folder / name
@@ -234,7 +187,7 @@ class Upload:
             values = self._values.get(name, [])
             given[name] = values[0] if values else None
             if len(values) > 1:
-                faults[name] = ["is there more than once; send one"]
+                faults[name] = ["is given more than once; send one"]
         if given["exercise_name"] is None:
             given["exercise_name"] = given["exercise"]
         elif given["exercise"] not in (None, given["exercise_name"]):
@@ -242,12 +195,8 @@ class Upload:
         if _is_document(given["session_name"] or ""):
             faults["session_name"] = ["is a JSON object or list; send a text"]
         if self.video is None:
-            absent = "video" not in self._values
-            faults["video"] = [
-                "is missing; send it as a file of multipart/form-data"
-                if absent
-                else "is text; send it as a file of multipart/form-data"
-            ]
+            found = "text" if "video" in self._values else "missing"
+            faults["video"] = [f"is {found}; send it as a file of multipart/form-data"]
         elif self.video.stat().st_size == 0:
             faults["video"] = [f"{self.video.name}: is empty"]
         movement = (given["movement"] or "").strip() or None
@@ -289,28 +238,16 @@ class Upload:
 def too_large(most_bytes: int) -> TooLargeError:
     """Fault of a video that is larger."""
     return TooLargeError(
-        f"the video is larger than {most_bytes / 1e6:g} MB, the most that is taken in; cut it"
+        f"the video is larger than {most_bytes / 1e6:g} MB, the most that is allowed; cut it"
     )
 
 
 def parse_content_type(header: str) -> tuple[str, dict[str, str]]:
-    """Kind and options of a Content-Type header.
-
-    Raises
-    ------
-    BadInputError
-        It is longer than any that means something.
-    """
+    """Kind and options of a Content-Type header."""
     if len(header) > _HEADER_LENGTH:
         raise BadInputError(f"content type: is longer than {_HEADER_LENGTH} characters")
-    message = Message()
-    message["Content-Type"] = header.replace("\r", " ").replace("\n", " ")
-    if not header.strip():
-        return "", {}
-    options = message.get_params(failobj=[], unquote=True)[1:]
-    # A value in another charset (RFC 2231) comes as three parts, and is none that we know.
-    named = {name.lower(): value for name, value in options if isinstance(value, str)}
-    return message.get_content_type(), named
+    kind, options = parse_options_header(header)
+    return kind, options
 
 
 def read_json_body(body: bytes) -> Any:
@@ -319,7 +256,7 @@ def read_json_body(body: bytes) -> Any:
         value = parse_json(body)
         _check_depth(value, _DEEPEST)
     except (ValueError, RecursionError) as error:
-        raise BadInputError(f"the body is not JSON that can be used ({error})") from None
+        raise BadInputError(f"the body is not valid JSON ({error})") from None
     return value
 
 
@@ -354,7 +291,7 @@ def read_form(kind: str, body: bytes) -> dict[str, list[str]]:
                 body.decode("utf-8"), keep_blank_values=True, max_num_fields=_MOST_PARTS
             )
         except ValueError as error:
-            raise BadInputError(f"the body is no form ({error})") from None
+            raise BadInputError(f"the body is not a form ({error})") from None
         for name, text in pairs:
             values.setdefault(name, []).append(text)
     return values
@@ -384,40 +321,30 @@ def _joints(values: list[str]) -> list[str]:
 
 
 def _video_name(filename: str) -> str:
+    fault = ""
     try:
         name = check_file_name(filename, what="video")
+        if len(name.encode()) > _NAME_BYTES:
+            fault = f"its name has more than {_NAME_BYTES} bytes; shorten it"
+        elif name.startswith(".") or Path(name).suffix.lower() not in SUFFIXES:
+            fault = f"{name}: is not a file name of a video; use one such as squat.mp4"
     except BadInputError as error:
-        raise FieldError("the upload", {"video": [str(error)]}) from None
-    if len(name.encode()) > _NAME_BYTES:
-        raise FieldError(
-            "the upload", {"video": [f"its name has more than {_NAME_BYTES} bytes; shorten it"]}
-        )
-    if name.startswith(".") or Path(name).suffix.lower() not in SUFFIXES:
-        raise FieldError(
-            "the upload",
-            {"video": [f"{name}: is not the name of a video; name it as in squat.mp4"]},
-        )
+        fault = str(error)
+    if fault:
+        raise FieldError("the upload", {"video": [fault]})
     return name
 
 
 def refuse_unknown(
     names: Iterable[str], known: frozenset[str], what: str, *, kind: str = "field"
 ) -> None:
-    """Refuse what nothing asks for, with the likely spelling, or with what there is.
-
-    Raises
-    ------
-    FieldError
-        With all of them.
-    BadInputError
-        They are very many, of which none is quoted.
-    """
+    """Refuse what nothing asks for, with the likely spelling, or with what there is."""
     unknown = [name for name in names if name not in known]
     if len(unknown) > _MOST_PARTS:
-        raise BadInputError(f"{what}: has {len(unknown)} {kind}s that there are not")
+        raise BadInputError(f"{what}: has {len(unknown)} unknown {kind}s")
     there_is = f"; there is {', '.join(sorted(known))}" if known else ""
     faults = {
-        name[:_QUOTED]: [f"is no {kind}{likely(name, known) or there_is}"] for name in unknown
+        name[:_QUOTED]: [f"is not a {kind}{likely(name, known) or there_is}"] for name in unknown
     }
     if faults:
         raise FieldError(what, faults)

@@ -24,15 +24,9 @@ def main() -> None:
 
 
 def do(request: Mapping[str, Any]) -> Any:
-    """Do one request.
-
-    Parameters
-    ----------
-    request
-        ``do`` ("take in", "analyze" or "report"), ``store``, ``reports``, and what it needs.
-    """
+    """Do one request: ``do`` ("take in", "analyze" or "report") in a ``store``."""
     if request.get("code", code_digest()) != code_digest():
-        raise ConflictError("mobility was updated; whoever runs the server must start it again")
+        raise ConflictError("mobility was updated; ask whoever runs the server to start it again")
     with closing(Store(request["store"], reports=request["reports"])) as store:
         if request["do"] == "take in":
             return _take_in(store, request)
@@ -54,7 +48,7 @@ def _take_in(store: Store, request: Mapping[str, Any]) -> dict[str, Any]:
     most = request["most_seconds"]
     if most and seconds > most:
         raise TooLargeError(
-            f"video {video.name}: lasts {seconds:.0f} s, at most {most:g} s are taken in; cut it"
+            f"video {video.name}: lasts {seconds:.0f} s, at most {most:g} s are allowed; cut it"
         )
     session = store.create(video, session_id=request["session_id"], **request["fields"])
     return {"session_id": session.id, "title": session.title}

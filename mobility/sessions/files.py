@@ -3,6 +3,9 @@
 Everything is written beside its place under a hidden name, flushed to the
 disk, and renamed into place. A process that dies leaves at most a hidden
 leftover, which :func:`sweep` removes.
+
+What is absent is a NotFoundError, what is malformed a BadInputError, a place that
+cannot be written a StorageError, and a lock that somebody else holds an InUseError.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ import os
 import re
 import shutil
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,20 +42,10 @@ NAME_LENGTH = 200
 
 
 def check_id(value: str, *, what: str) -> str:
-    """Return `value` if it can name a folder or file of the store.
+    """Return `value` if it can name a folder or file of the store; no path leads out of it.
 
-    Parameters
-    ----------
-    value
-        1 to 64 characters: letters, digits, ``_``, ``.`` and ``-``, the first
-        a letter or digit, without two dots in a row.
-    what
-        What it identifies, for the message ("session id").
-
-    Raises
-    ------
-    BadInputError
-        With the reason; a path that leads out of the store is never formed.
+    1 to 64 letters, digits, ``_``, ``.`` and ``-``, the first a letter or digit, without two dots
+    in a row. `what` it identifies is told ("session id").
     """
     if not isinstance(value, str) or not value:
         raise BadInputError(f"{what}: must be a non-empty text (got {value!r})")
@@ -65,26 +58,13 @@ def check_id(value: str, *, what: str) -> str:
 
 
 def check_decodable(value: str, *, what: str) -> None:
-    """Refuse a text that stands for bytes that are no UTF-8, as the system hands them over.
-
-    Raises
-    ------
-    BadInputError
-        It cannot be written to a document.
-    """
+    """Refuse a text that stands for bytes that are no UTF-8, as the system hands them over."""
     if any(unicodedata.category(character) == "Cs" for character in value):
         raise BadInputError(f"{what} {value!r}: is not decodable text; write it in UTF-8")
 
 
 def check_name(value: str, *, what: str) -> str:
-    """Return `value` without surrounding white space if it can be shown as a name.
-
-    Raises
-    ------
-    BadInputError
-        If it is empty, longer than 200 characters, or holds a control
-        character; the message says which.
-    """
+    """Return `value` without surrounding white space if it can be shown as a name."""
     if not isinstance(value, str) or not value.strip():
         raise BadInputError(f"{what}: must be a non-empty text (got {value!r})")
     name = value.strip()
@@ -100,13 +80,7 @@ def check_name(value: str, *, what: str) -> str:
 
 
 def check_file_name(value: str, *, what: str) -> str:
-    """Return `value` as :func:`check_name`, if it can also name a file in any folder.
-
-    Raises
-    ------
-    BadInputError
-        It holds a path separator, or as for :func:`check_name`.
-    """
+    """Return `value` as :func:`check_name`, if it can also name a file in any folder."""
     name = check_name(value, what=what)
     for separator in "/\\":
         if separator in name:
@@ -136,7 +110,7 @@ def refuse_link(folder: Path) -> None:
     """Refuse to delete a link in the place of a folder: what it points to would stay."""
     if folder.is_symlink():
         raise StorageError(
-            f"{folder}: is a link, of which nothing was deleted; put the folder itself there "
+            f"{folder}: is a link, so that nothing was deleted; put the folder itself there "
             f"({os.path.realpath(folder)}), or delete both yourself"
         )
 
@@ -151,13 +125,7 @@ def begun_with(folder: Path, prefix: str) -> list[Path]:
 
 
 def remove(folder: Path) -> None:
-    """Remove a folder, of which another process may be removing parts too.
-
-    Raises
-    ------
-    StorageError
-        Something cannot be removed.
-    """
+    """Remove a folder, of which another process may be removing parts too."""
     shutil.rmtree(folder, ignore_errors=True)
     if folder.exists():
         with writing(folder):
@@ -165,13 +133,7 @@ def remove(folder: Path) -> None:
 
 
 def write_json(path: str | os.PathLike[str], document: Any) -> None:
-    """Write `document` as UTF-8 JSON, atomically; NaN and infinity are refused.
-
-    Raises
-    ------
-    StorageError
-        The place cannot be written.
-    """
+    """Write `document` as UTF-8 JSON, atomically; NaN and infinity are refused."""
     text = json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
     with atomic(path) as hidden:
         hidden.write_text(text, encoding="utf-8")
@@ -195,7 +157,7 @@ def parse_json(text: str | bytes) -> Any:
         found: dict[str, Any] = {}
         for name, value in pairs:
             if name in found:
-                raise ValueError(f"{name!r} is there twice")
+                raise ValueError(f"{name!r} is given twice")
             found[name] = value
         return found
 
@@ -205,15 +167,7 @@ def parse_json(text: str | bytes) -> Any:
 
 
 def read_json(path: str | os.PathLike[str]) -> Any:
-    """Read a JSON document, as :func:`parse_json`.
-
-    Raises
-    ------
-    NotFoundError
-        There is no such file.
-    BadInputError
-        It cannot be read, or is not JSON.
-    """
+    """Read a JSON document, as :func:`parse_json`."""
     try:
         return parse_json(Path(path).read_bytes())
     except FileNotFoundError:
@@ -224,26 +178,19 @@ def read_json(path: str | os.PathLike[str]) -> Any:
         raise BadInputError(f"{os.fspath(path)}: is not a JSON document ({error})") from None
 
 
-_MANY = 100
-"""Variables from which on HDF5 takes seconds, and NetCDF-3 a fraction of one."""
-
-
 def write_dataset(path: str | os.PathLike[str], dataset: xr.Dataset) -> None:
     """Write `dataset` as NetCDF, atomically; equal data give equal bytes.
 
-    It is NetCDF-4, compressed; of more than 100 variables, as metrics are, NetCDF-3, unless a
-    dimension is empty, which NetCDF-3 does not know.
-
-    Raises
-    ------
-    StorageError
-        The place cannot be written.
+    It is NetCDF-3, which is read many times as fast as HDF5; compressed NetCDF-4 for what NetCDF-3
+    does not know: empty dimensions, long integers, attributes that are lists of text.
     """
     plain = dataset.drop_encoding()
     # In memory first: HDF5 cannot be relied on to close a file that it could not write.
-    if len(plain.variables) > _MANY and all(plain.sizes.values()):
-        content = plain.to_netcdf(None, engine="scipy")
-    else:
+    content = None
+    if all(plain.sizes.values()):
+        with suppress(ValueError, KeyError):
+            content = _in_order(plain).to_netcdf(None, engine="scipy")
+    if content is None:
         encoding = {
             name: {"zlib": True, "complevel": 1}
             for name, variable in plain.variables.items()
@@ -254,16 +201,23 @@ def write_dataset(path: str | os.PathLike[str], dataset: xr.Dataset) -> None:
         hidden.write_bytes(content)
 
 
-def read_dataset(path: str | os.PathLike[str]) -> xr.Dataset:
-    """Read a Dataset of :func:`write_dataset` into memory and close its file.
+def _in_order(dataset: xr.Dataset) -> xr.Dataset:
+    """Put variables as NetCDF-3 does, so that what was read is written as it was before."""
 
-    Raises
-    ------
-    NotFoundError
-        There is no such file.
-    BadInputError
-        It is not NetCDF.
-    """
+    def shape(name: Hashable) -> tuple[int, ...]:
+        variable = dataset.variables[name]
+        if variable.dtype.kind not in "OUS":
+            return variable.shape
+        # Text is written as characters, along a dimension of its own.
+        longest = max(len(str(each).encode()) for each in variable.values.flat)
+        return (*variable.shape, max(longest, 1))
+
+    names = [*dataset.data_vars, *sorted(dataset.coords, key=str)]
+    return dataset[sorted(names, key=shape, reverse=True)]
+
+
+def read_dataset(path: str | os.PathLike[str]) -> xr.Dataset:
+    """Read a Dataset of :func:`write_dataset` into memory and close its file."""
     if not Path(path).is_file():
         raise NotFoundError(f"{os.fspath(path)}: no such file")
     # Imported here, so that the pose workers are at work before it loads.
@@ -286,19 +240,7 @@ def read_dataset(path: str | os.PathLike[str]) -> xr.Dataset:
 def lock_if_free(path: str | os.PathLike[str], *, wait_s: float = 0.0) -> Iterator[bool]:
     """Hold the lock file `path` if nobody else does, and say whether it is held.
 
-    The system frees it when the process dies.
-
-    Parameters
-    ----------
-    path
-        The lock file; its folder is made if absent.
-    wait_s
-        Seconds to wait for another holder.
-
-    Raises
-    ------
-    StorageError
-        The place cannot be written.
+    The system frees it when the process dies; its folder is made if absent.
     """
     held = FileLock(path, mode=FILE_MODE)
     with writing(path):
@@ -313,15 +255,7 @@ def lock_if_free(path: str | os.PathLike[str], *, wait_s: float = 0.0) -> Iterat
 
 @contextmanager
 def lock(path: str | os.PathLike[str], *, what: str, wait_s: float = 0.0) -> Iterator[None]:
-    """Hold the lock file `path`, as :func:`lock_if_free`, or say that `what` is in use.
-
-    Raises
-    ------
-    InUseError
-        Another process holds it.
-    StorageError
-        The place cannot be written.
-    """
+    """Hold the lock file `path`, as :func:`lock_if_free`, or say that `what` is in use."""
     with lock_if_free(path, wait_s=wait_s) as held:
         if not held:
             raise in_use(what)
@@ -335,23 +269,11 @@ def in_use(what: str) -> InUseError:
 
 @contextmanager
 def replaced(folder: Path, *, what: str) -> Iterator[Path]:
-    """Give an empty folder beside `folder` that takes its place if all goes well.
+    """Give an empty folder beside `folder` (absolute) that takes its place if all goes well.
 
-    A folder cannot be exchanged for another in one step everywhere: between two
-    renames it can be absent, but never half there. The earlier one is then
-    still beside it, and is put back by the next run.
-
-    Parameters
-    ----------
-    folder
-        An absolute path; the folder above it is made if absent.
-    what
-        What is in it, for the message.
-
-    Raises
-    ------
-    StorageError
-        The place cannot be written, or is in use for ten minutes.
+    A folder cannot be exchanged for another in one step everywhere: between two renames it can be
+    absent, but never half there. The earlier one is then still beside it, and is put back by the
+    next run.
     """
     unfinished = folder.with_name(f".{folder.name}.unfinished")
     earlier = folder.with_name(f".{folder.name}.earlier")

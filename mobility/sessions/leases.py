@@ -48,17 +48,9 @@ class Lease:
         self._renewing: threading.Thread | None = None
 
     def acquire(self, wait_s: float = 0.0) -> bool:
-        """Take it, and keep it until it is released; False if somebody else holds it.
+        """Take it, and keep it until it is released; False if another holds it after `wait_s`.
 
-        Parameters
-        ----------
-        wait_s
-            Seconds to wait for another holder. Whether a silent one lives is found out in any case.
-
-        Raises
-        ------
-        StorageError
-            The store cannot be reached, or no lock would hold there.
+        Whether a silent holder lives is found out in any case.
         """
         started = time.monotonic()
         seen, since, pause = "", started, 0.1
@@ -93,13 +85,7 @@ class Lease:
         return True
 
     def check(self) -> None:
-        """Make sure that it is held still.
-
-        Raises
-        ------
-        StorageError
-            It was taken: this process was stopped, or could not reach the store, for too long.
-        """
+        """Make sure that it is held still."""
         found = None if self._lost else self._objects.get(self._key)
         if found is None or _read(found.data).get("holder") != self._holder:
             fault = StorageError(
@@ -140,6 +126,14 @@ class Lease:
 
     def _body(self) -> bytes:
         return json.dumps({"holder": self._holder, "beat": self._beats, **_process()}).encode()
+
+
+def is_held(objects: Objects, key: str) -> bool:
+    """Whether somebody holds a lock now, as far as one look tells; nothing is taken."""
+    found = objects.get(key)
+    if found is None or _is_dead(_read(found.data)):
+        return False
+    return found.age_s is not None and found.age_s <= LEASE_S
 
 
 def _read(data: bytes) -> dict[str, Any]:

@@ -19,13 +19,7 @@ GROUPED_BY = (
 
 
 def find_notebook(name: str) -> Path:
-    """Find a report notebook: in the checkout, else where the installation put it.
-
-    Raises
-    ------
-    NotFoundError
-        If it is in neither place.
-    """
+    """Find a report notebook: in the checkout, else where the installation put it."""
     found = beside_package("notebooks") / f"{name}.ipynb"
     if not found.is_file():
         raise NotFoundError(f"there is no notebook {name}.ipynb in {found.parent}")
@@ -33,13 +27,7 @@ def find_notebook(name: str) -> Path:
 
 
 def beside_package(folder: str) -> Path:
-    """Folder of the project that is not in the package: of the checkout, else of the installation.
-
-    Parameters
-    ----------
-    folder
-        ``notebooks``, ``data/demo`` or ``reports``.
-    """
+    """Folder beside the package: of the checkout, else of the installation."""
     checkout = Path(__file__).resolve().parents[2]
     if (checkout / "notebooks" / "overhead_squat.ipynb").is_file():
         return checkout / folder

@@ -56,18 +56,7 @@ class Found:
 
 
 class Objects:
-    """Objects below a URL.
-
-    Parameters
-    ----------
-    url
-        ``s3://bucket/prefix``, ``memory://name``, or what else fsspec knows, to be read.
-
-    Raises
-    ------
-    BadInputError
-        There is no such kind of URL, its package is absent, or it cannot be used.
-    """
+    """Objects below ``s3://bucket/prefix``, ``memory://name``, or any URL that fsspec reads."""
 
     def __init__(self, url: str) -> None:
         import fsspec
@@ -76,8 +65,8 @@ class Objects:
         self.kind = url.partition("://")[0]
         if "::" in url or any(sign in url for sign in "@*?[]#") or not url.partition("://")[2]:
             raise BadInputError(
-                f"store {url}: write it as s3://bucket/prefix; credentials are found where the "
-                "backend looks for them"
+                f"store {url}: write it as s3://bucket/prefix; credentials belong in the "
+                "environment or the settings of the backend, not in the URL"
             )
         options: dict[str, Any] = {"use_listings_cache": False}
         if self.kind in ("s3", "s3a"):
@@ -91,12 +80,12 @@ class Objects:
             self._root = self._fs._strip_protocol(self.url).rstrip("/")
         except ImportError as error:
             extra = " (pip install 'mobility[s3]')" if self.kind in ("s3", "s3a") else ""
-            raise BadInputError(f"store {url}: a package is absent{extra}: {error}") from None
+            raise BadInputError(f"store {url}: a package is missing{extra}: {error}") from None
         except ValueError as error:
             raise BadInputError(f"store {url}: {error}") from None
         except Exception as error:  # each backend has its own for what it lacks
             raise BadInputError(
-                f"store {url}: cannot be used with nothing but its URL ({_line(error)})"
+                f"store {url}: cannot be opened by its URL alone ({_line(error)})"
             ) from None
         if self.kind in ("s3", "s3a"):
             self._fs.retries = 1
@@ -115,8 +104,8 @@ class Objects:
         """Refuse a store to which nothing can be written safely."""
         if not self.can_be_written:
             raise NotPermittedError(
-                f"store {self.url}: can be read only; locks and whole writes are known to hold in "
-                "folders and in s3:// stores"
+                f"store {self.url}: can only be read; writing is safe only in folders and in "
+                "s3:// stores"
             )
 
     def get(self, key: str, *, patience_s: float | None = None) -> Found | None:
@@ -141,11 +130,8 @@ class Objects:
     ) -> str | None:
         """Write an object if it is still the one of `token`; with None, if there is none.
 
-        Returns
-        -------
-        str or None
-            The new token; None where the condition does not hold. After an answer was lost that
-            can also be said of a write that was done: who must know looks again.
+        It gives the new token; None where the condition does not hold. After an answer was lost
+        that can also be said of a write that was done: who must know looks again.
         """
         self.require_writable()
         return self._do(f"write {key}", lambda: self._put_if(key, data, token), patience_s)
@@ -189,21 +175,15 @@ class Objects:
         return f"{self.url}/{key}"
 
     def check_conditions(self, key: str, data: bytes) -> None:
-        """Make sure, once, that the server heeds conditions; `key` is an object that is there.
-
-        Raises
-        ------
-        StorageError
-            It writes whatever the condition: two would hold one lock.
-        """
+        """Make sure, once, that the server heeds conditions; `key` is an object that is there."""
         if self.url in _checked:
             return
         for token in (None, '"00000000000000000000000000000000"'):
             if self.put_if(key, data, token) is not None:
                 self.delete([key])
                 raise StorageError(
-                    f"store {self.url}: its server writes without heeding If-Match and "
-                    "If-None-Match, so that no lock would hold there; use another one, or a folder"
+                    f"store {self.url}: its server ignores If-Match and If-None-Match, so that "
+                    "locks would not hold there; use another server, or a folder"
                 )
         _checked.add(self.url)
 
@@ -279,7 +259,8 @@ class Objects:
                 if "absent" in absent:
                     return absent["absent"]
                 raise StorageError(
-                    f"store {self.url}: cannot {what} ({_line(error)}); is there such a bucket?"
+                    f"store {self.url}: cannot {what} ({_line(error)}); check that the bucket "
+                    "exists"
                 ) from None
             except Exception as error:
                 passes = _passes(error)

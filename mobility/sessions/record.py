@@ -15,6 +15,9 @@ from pydantic import (
     model_validator,
 )
 
+from mobility.errors import BadInputError
+from mobility.provenance import Warned
+
 Exercise = Literal["Overhead Squat", "Joint Angle Mobility"]
 Limb = Literal["ankle", "knee", "hip", "shoulder", "elbow"]
 Joint = Limb | Literal["trunk", "neck"]
@@ -37,6 +40,11 @@ OLDEST = 120
 """Largest age in years."""
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
+def now() -> datetime.datetime:
+    """Time of this computer to the second, with its offset."""
+    return datetime.datetime.now().astimezone().replace(microsecond=0)
 
 
 class Document(BaseModel):
@@ -104,9 +112,9 @@ class GivenParticipant(Participant):
     @field_validator("birth_year")
     @classmethod
     def _born(cls, value: int | None) -> int | None:
-        now = datetime.datetime.now().astimezone().year
-        if value is not None and not now - OLDEST <= value <= now:
-            raise ValueError(f"must be from {now - OLDEST} to {now}")
+        year = now().year
+        if value is not None and not year - OLDEST <= value <= year:
+            raise ValueError(f"must be from {year - OLDEST} to {year}")
         return value
 
 
@@ -150,13 +158,6 @@ class Provenance(Document):
     options_sha256: Sha256
 
 
-class Warned(Document):
-    """Something that a reader of the results should know: a code and one line."""
-
-    code: str
-    message: str
-
-
 class SessionRecord(Document):
     """``session.json``: what a session is and how far its analysis has come."""
 
@@ -181,8 +182,22 @@ class SessionRecord(Document):
     reason: Annotated[str, Field(description="why the analysis failed")] = ""
     stages: dict[str, Stage] = Field(default_factory=dict)
     provenance: Provenance | None = None
-    warnings: list[Warned] = Field(default_factory=list)
+    warnings: Annotated[
+        list[Warned], Field(description="those that concern what is told of it")
+    ] = Field(default_factory=list)
+    verdict: Annotated[
+        Literal["", "good", "limited", "not_this_exercise", "unusable"],
+        Field(description="what its recording is good for; empty before the analysis"),
+    ] = ""
     report: Rendering | None = None
+
+    def require_exercise(self, exercise: Exercise, what: str) -> None:
+        """Refuse what only sessions of another exercise have."""
+        if self.exercise != exercise:
+            raise BadInputError(
+                f"session {self.session_id}: its exercise is '{self.exercise}'; only '{exercise}' "
+                f"has {what}"
+            )
 
 
 class Edit(Document):

@@ -32,7 +32,7 @@ from mobility.errors import BadInputError, ConflictError, NotFoundError, Storage
 from mobility.options import validate
 from mobility.provenance import sha256
 from mobility.sessions.files import parse_json, writing
-from mobility.sessions.leases import Lease
+from mobility.sessions.leases import Lease, is_held
 from mobility.sessions.objects import Objects
 from mobility.sessions.record import Document, Sha256
 from mobility.sessions.scratch import scratch_folder
@@ -72,13 +72,7 @@ class SessionFiles(Document):
 
 
 class Remote:
-    """Sessions behind a URL, with a working copy that lasts until ``close()`` or the process ends.
-
-    Parameters
-    ----------
-    url
-        See :class:`mobility.sessions.objects.Objects`.
-    """
+    """Sessions behind a URL, with a working copy that lasts until ``close()`` or the end."""
 
     def __init__(self, url: str) -> None:
         self.objects = Objects(url)
@@ -109,11 +103,6 @@ class Remote:
         """Hold a lock of a session, brought up to date before and published after.
 
         What fails inside is not published.
-
-        Raises
-        ------
-        NotFoundError
-            The session was there, and was deleted.
         """
         with self.locked(f"{LOCKS}/{session_id}.{part}", wait_s=wait_s) as lease:
             if lease is None:
@@ -132,6 +121,10 @@ class Remote:
             finally:
                 with self._guard:
                     del self._held[session_id][part]
+
+    def is_in_work(self, session_id: str) -> bool:
+        """Whether somebody holds the lock of a session, and lives."""
+        return is_held(self.objects, f"{LOCKS}/{session_id}.session.lock")
 
     def ids(self) -> list[str]:
         """Ids of what may be sessions; one that is being made or deleted is among them."""
@@ -224,17 +217,7 @@ class Remote:
             self._here.setdefault(session_id, set()).add(name)
 
     def publish(self, session_id: str, part: str = "session") -> None:
-        """Make what was changed in a part of a session visible to all, at once.
-
-        Raises
-        ------
-        ConflictError
-            A session is to be made that is there already.
-        NotFoundError
-            The session was deleted.
-        StorageError
-            The store cannot be written, or the lock was lost.
-        """
+        """Make what was changed in a part of a session visible to all, at once."""
         with self._guard:
             base = self._base.get(session_id)
             folder = self.folder / session_id
@@ -287,10 +270,7 @@ class Remote:
     def sweep(self) -> Iterator[tuple[str, bool]]:
         """Remove what dead creations and deletions left.
 
-        Yields
-        ------
-        tuple
-            Id of a session and True, where something was removed; False where a deletion lives.
+        Told is of each session whether something was removed; not where a deletion lives.
         """
         for mark in (_CREATING, _DELETING):
             for session_id in self.objects.names(mark):
@@ -398,7 +378,7 @@ class Remote:
                 if known.published == published:  # by the writing of which the answer was lost
                     return before, known.files
                 if is_new:
-                    raise ConflictError(f"session {session_id}: is there already; name another id")
+                    raise ConflictError(f"session {session_id}: exists already; choose another id")
                 before = known.files
             after = {name: e for name, e in before.items() if name not in gone} | changed
             if (lease := self._held.get(session_id, {}).get(part)) is not None:
@@ -416,7 +396,7 @@ class Remote:
             known = validate(SessionFiles, json.loads(data), what=where)
         except (ValueError, RecursionError) as error:
             raise StorageError(
-                f"session {session_id}: cannot be used ({error}); restore {where}"
+                f"session {session_id}: is damaged ({error}); restore {where}"
             ) from None
         for name, entry in known.files.items():
             if entry.text is not None and _digest(entry.text.encode()) != entry.sha256:

@@ -18,30 +18,10 @@ _PREFIX = "mobility-"
 _ALIVE = ".alive"
 
 
-class _Process:
-    """Lives as long as this process."""
-
-
-_UNTIL_EXIT = _Process()
-
-
 def scratch_folder(kind: str) -> tuple[Path, Callable[[], object]]:
-    """Make a temporary folder, and remove those of processes that were killed.
+    """Make a temporary folder for a `kind` of work, and remove those of processes that were killed.
 
-    Parameters
-    ----------
-    kind
-        What it is for, as a part of its name.
-
-    Returns
-    -------
-    tuple
-        The folder, and what removes it, which is called when the process ends at the latest.
-
-    Raises
-    ------
-    StorageError
-        The temporary folder cannot be written.
+    It comes with what removes it, which is called when the process ends at the latest.
     """
     place = Path(tempfile.gettempdir())
     sweep_scratch()
@@ -52,7 +32,7 @@ def scratch_folder(kind: str) -> tuple[Path, Callable[[], object]]:
             alive.acquire()
             # Another process may have taken it for a dead one's before it was locked.
             if (folder / _ALIVE).is_file():
-                return folder, weakref.finalize(_UNTIL_EXIT, _remove, folder, alive)
+                return folder, weakref.finalize(_remove, _remove, folder, alive)
             alive.release()
     except OSError as error:
         raise storage_fault(error, place) from error

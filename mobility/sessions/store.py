@@ -65,6 +65,7 @@ from mobility.sessions.record import (
     Participant,
     SessionRecord,
     VideoFile,
+    now,
 )
 from mobility.sessions.shared_reports import reports_on
 from mobility.writing import FOLDER_MODE
@@ -79,10 +80,7 @@ log = logging.getLogger(__name__)
 
 REPORTS_VARIABLE = "MOBILITY_REPORTS"
 
-REPORT_NAMES = {
-    "Overhead Squat": "overhead-squat",
-    "Joint Angle Mobility": "joint-angle-mobility",
-}
+REPORT_NAMES = {"Overhead Squat": "overhead-squat", "Joint Angle Mobility": "joint-angle-mobility"}
 """Name of the files of the report of each exercise, without their endings; and folder of its
 demo session in ``data/demo``."""
 
@@ -132,12 +130,12 @@ class SessionStore(Generic[S]):
         # What is there of it, for an absent store is an empty one.
         there = next(p for p in (self.path, *self.path.parents) if os.path.lexists(p))
         if not there.is_dir():
-            raise BadInputError(f"store {self.path}: {there} is no folder; name one")
+            raise BadInputError(f"store {self.path}: {there} is not a folder; name one")
         self.reports = Path(reports or os.environ.get(REPORTS_VARIABLE) or "reports")
         if os.path.realpath(self.reports) == os.path.realpath(self.path):
             raise BadInputError(
-                f"reports {self.reports}: is the folder of the store, where a report would take "
-                "the place of its session; name another"
+                f"reports {self.reports}: is the folder of the store, where a report would "
+                "overwrite its session; name another folder"
             )
         self.read_only = False
 
@@ -212,15 +210,7 @@ class SessionStore(Generic[S]):
         Raises
         ------
         BadInputError
-            With all faults at once in ``fields``.
-        ConflictError
-            There is a session of this id already.
-        NotFoundError
-            There is no such video.
-        VideoError
-            The video cannot be decoded.
-        StorageError
-            The store cannot be written.
+            With all faults at once in ``fields``; or the video cannot be decoded (VideoError).
         """
         self.require_writable()
         exercise, joints, name = check_creation(
@@ -234,19 +224,20 @@ class SessionStore(Generic[S]):
         if calibration is not None:
             check_calibration(calibration, sources)
 
-        created = datetime.datetime.now().astimezone().replace(microsecond=0)
+        created = now()
         if session_id is None:
             session_id = new_session_id(created)
         check_id(session_id, what="session id")
         if _is_reserved(session_id):
             raise BadInputError(
-                f"session id {session_id!r}: is a folder of the store; name another"
+                f"session id {session_id!r}: is the name of a folder of the store; choose "
+                "another id"
             )
         self.refresh(session_id)
         self.sweep()
         with self.session_locked(session_id, what=f"session {session_id}"):
             if (self.path / session_id).exists():
-                raise ConflictError(f"session {session_id}: is there already; name another id")
+                raise ConflictError(f"session {session_id}: exists already; choose another id")
             hidden = self.path / f"{_CREATING}{session_id}"
             try:
                 with writing(self.path):
@@ -258,7 +249,7 @@ class SessionStore(Generic[S]):
                 ]
                 if len({file.sha256 for file in files}) < len(files):
                     raise BadInputError(
-                        f"second video {sources[1]}: is the first video once more; give that of "
+                        f"second video {sources[1]}: is the same as the first; give the video of "
                         "another camera"
                     )
                 known = None
@@ -300,21 +291,14 @@ class SessionStore(Generic[S]):
         return [session for *_, session in sorted(found, key=lambda item: item[:2])]
 
     def session(self, session_id: str) -> S:
-        """Open a session.
-
-        Raises
-        ------
-        BadInputError
-            The id is malformed.
-        NotFoundError
-            There is no such session.
-        """
+        """Open a session, or raise that there is none."""
         check_id(session_id, what="session id")
         if not self.has(session_id):
             if session_id in self.unfinished():
                 raise NotFoundError(
-                    f"session {session_id}: its making or deletion was interrupted or is under "
-                    f"way; finish its deletion with: mobility sessions delete {session_id}"
+                    f"session {session_id}: it is only partly created or deleted, or that is "
+                    "still running; finish deleting it with: mobility sessions delete "
+                    f"{session_id}"
                 )
             others = [each for each in self.ids() if each != session_id]
             raise NotFoundError(
@@ -349,14 +333,8 @@ class SessionStore(Generic[S]):
     def delete(self, session_id: str) -> None:
         """Delete a session with its video, results and reports; nothing is kept.
 
-        What was left by deletions that were interrupted, of whichever session, goes first.
-
-        Raises
-        ------
-        NotFoundError
-            There is no such session, and nothing was left of its deletion either.
-        StorageError
-            It is in use, or cannot be deleted.
+        What was left by deletions that were interrupted, of whichever session, goes first. One that
+        is in use is not deleted.
         """
         check_id(session_id, what="session id")
         self.require_writable()
@@ -409,11 +387,8 @@ class SessionStore(Generic[S]):
     def sweep(self) -> dict[str, StorageError | None]:
         """Finish what creations and deletions that were interrupted left.
 
-        Returns
-        -------
-        dict
-            Id of each session of which something was left by a deletion, or by a creation that was
-            killed, and why it is still there, else None.
+        By the id of each session of which something was left by a deletion, or by a creation that
+        was killed, it gives why that is still there, else None.
         """
         swept: dict[str, StorageError | None] = {}
         if self._remote is not None:
@@ -463,26 +438,14 @@ class SessionStore(Generic[S]):
     def set_participant(self, user_id: str, /, **fields: Any) -> dict[str, Any]:
         """Store what is known of a participant; fields not named stay as they are.
 
-        Parameters
-        ----------
-        user_id
-            Their id.
-        **fields
-            ``display_name``, ``sex`` ("female", "male"), ``birth_year`` or
-            ``age`` (years), ``height_m``, ``weight_kg``, ``email``; None
-            forgets a field. ``user_id`` may be there too, and is the same.
-
-        Raises
-        ------
-        BadInputError
-            With all faults at once in ``fields``.
+        ``display_name``, ``sex`` ("female", "male"), ``birth_year`` or ``age`` (years),
+        ``height_m``, ``weight_kg``, ``email``; None forgets a field. ``user_id`` may be there too,
+        and is the same. All faults are raised at once, in ``fields``.
         """
         self.require_writable()
         check_id(user_id, what="user_id")
         if fields.get("user_id", user_id) != user_id:
-            fault = (
-                f"is of somebody else (got {fields['user_id']!r}); leave it out, or give that id"
-            )
+            fault = f"is not the participant's own id (got {fields['user_id']!r}); leave it out"
             raise FieldError(f"participant {user_id}", {"user_id": [fault]})
         if fields.get("display_name") is not None:
             fields["display_name"] = check_name(fields["display_name"], what="display_name")
@@ -503,36 +466,41 @@ class SessionStore(Generic[S]):
         return document
 
     def participant(self, user_id: str) -> dict[str, Any]:
-        """Return what is known of a participant.
-
-        Raises
-        ------
-        NotFoundError
-            Nothing is stored for this id.
-        """
+        """Return what is known of a participant, or raise that nothing is."""
         check_id(user_id, what="user_id")
         stored = self.stored_participant(user_id)
         if stored is None:
+            known = self.participants()
+            if user_id in known:
+                raise NotFoundError(
+                    f"participant {user_id}: has sessions but no record; make one with: mobility "
+                    f"participants set {user_id} --file FILE"
+                )
             raise NotFoundError(
-                f"participant {user_id}: not in the store {self.place}"
-                f"{likely(user_id, self.participants())}"
+                f"participant {user_id}: not in the store {self.place}{likely(user_id, known)}"
             )
         return stored.model_dump(mode="json", exclude_none=True)
 
     def participants(self) -> list[str]:
-        """Ids of the participants of whom something is stored, in order."""
-        return [Path(key).stem for key in self.documents(PARTICIPANTS)]
+        """Ids of the participants who have a record or a session, in order."""
+        found = {Path(key).stem for key in self.documents(PARTICIPANTS)}
+        for user_id in self.owners().values():
+            with suppress(BadInputError):  # of a damaged record
+                found.add(check_id(user_id, what="user_id"))
+        return sorted(found)
+
+    def owners(self) -> dict[str, str]:
+        """Whose each session is of which that can be told, also if else its record is damaged."""
+        found = {}
+        for folder in self.folders():
+            with suppress(MobilityError):
+                record = read_json(folder / "session.json")
+                if isinstance(record, dict) and isinstance(record.get("user_id"), str):
+                    found[folder.name] = record["user_id"]
+        return found
 
     def demo(self, exercise_name: str) -> S:
-        """Open the pre-generated demo session of an exercise, read-only.
-
-        Raises
-        ------
-        BadInputError
-            There is no such exercise.
-        NotFoundError
-            The demo is not part of this installation.
-        """
+        """Open the pre-generated demo session of an exercise, read-only."""
         folder = _demo_folder(exercise_name)
         if not (folder / "session.json").is_file():
             raise _absent_demo(exercise_name)
@@ -542,15 +510,7 @@ class SessionStore(Generic[S]):
         return store._opened(folder)
 
     def document(self, key: str) -> Any:
-        """JSON document of the store itself, by its path in it.
-
-        Raises
-        ------
-        NotFoundError
-            There is none.
-        BadInputError
-            It is no JSON document.
-        """
+        """JSON document of the store itself, by its path in it."""
         if self._remote is not None:
             return self._remote.document(key)
         return read_json(self.path / key)
@@ -594,17 +554,11 @@ class SessionStore(Generic[S]):
         return str(self.path / key) if self._remote is None else self._remote.objects.address(key)
 
     def require_shared(self, what: str) -> None:
-        """Refuse a store that other processes do not see.
-
-        Raises
-        ------
-        BadInputError
-            It is in the memory of this one.
-        """
+        """Refuse a store that other processes do not see."""
         if self._remote is not None and not self._remote.objects.is_shared:
             raise BadInputError(
-                f"store {self.place}: is in the memory of one process, and {what} needs another; "
-                "use a folder or an s3:// store"
+                f"store {self.place}: exists in the memory of this process only, and {what} "
+                "needs other processes; use a folder or an s3:// store"
             )
 
     def seen_from(self, folder: Path) -> str:
@@ -687,8 +641,10 @@ class SessionStore(Generic[S]):
             yield
 
     def is_in_work(self, session_id: str) -> bool:
-        """Whether somebody works on a session now; of a store behind a URL nobody is seen."""
-        if self._remote is not None or self.read_only:
+        """Whether somebody works on a session now, here or elsewhere."""
+        if self._remote is not None:
+            return self._remote.is_in_work(session_id)
+        if self.read_only:
             return False
         with lock_if_free(self._lock(session_id)) as free:
             return not free
@@ -819,13 +775,7 @@ def check_creation(
     body_joint_angles: str | Sequence[str],
     movement: str | None = None,
 ) -> tuple[str, list[Joint], str | None]:
-    """Exercise, joints and name of a session that :meth:`SessionStore.create` is to make.
-
-    Raises
-    ------
-    BadInputError
-        With all faults at once in ``fields``.
-    """
+    """Exercise, joints and name of a session that :meth:`SessionStore.create` is to make."""
     faults: dict[str, list[str]] = {}
 
     def tried(field: str, check: Callable[[], Any]) -> Any:
@@ -859,12 +809,12 @@ def _joints_of(movement: str, exercise: str, joints: list[Joint] | None) -> list
     joint = cast("Joint", entry_of(movement)["joint"])
     if exercise != "Joint Angle Mobility":
         raise BadInputError(
-            f"movement {movement}: is of Joint Angle Mobility, not of {exercise}; leave out one of "
-            "both"
+            f"movement {movement}: belongs to Joint Angle Mobility, not to {exercise}; leave out "
+            "one of the two"
         )
     if joints is not None and joint not in joints:
         raise BadInputError(
-            f"movement {movement}: is of the {joint}, which is not among the joints; add it"
+            f"movement {movement}: moves the {joint}, which is not among the joints; add it"
         )
     return joints or [joint]
 
@@ -879,15 +829,7 @@ def available_exercises() -> list[str]:
 
 
 def demo_video(exercise_name: str) -> Path:
-    """Path of the video of the demo session of an exercise.
-
-    Raises
-    ------
-    BadInputError
-        There is no such exercise.
-    NotFoundError
-        The demo is not part of this installation.
-    """
+    """Path of the video of the demo session of an exercise."""
     found = sorted(_demo_folder(exercise_name).glob("video.*"))
     if not found:
         raise _absent_demo(exercise_name)
@@ -899,7 +841,10 @@ def _demo_folder(exercise_name: str) -> Path:
 
 
 def _absent_demo(exercise_name: str) -> NotFoundError:
-    return NotFoundError(f"demo of {exercise_name}: not in {beside_package('data/demo')}")
+    return NotFoundError(
+        f"demo of {exercise_name}: is not part of this installation, there is none in "
+        f"{beside_package('data/demo')}"
+    )
 
 
 def _exercise(name: str | None) -> str:
@@ -923,11 +868,11 @@ def _joints(given: str | Sequence[str], exercise: str | None) -> list[Joint]:
     known = (*MEASURED, "all")
     for name in names or [""]:
         if name not in known:
-            choice = likely(name, known) or f"; choose of {', '.join(known)}"
+            choice = likely(name, known) or f"; choose from {', '.join(known)}"
             raise BadInputError(f"body_joint_angles {name!r}: unknown{choice}")
     if exercise == "Overhead Squat" and (sideways := [j for j in names if j in SIDEWAYS]):
         raise BadInputError(
-            f"body_joint_angles {sideways[0]!r}: is measured in Joint Angle Mobility only"
+            f"body_joint_angles {sideways[0]!r}: is measured only in Joint Angle Mobility"
         )
     chosen = {*names, *(JOINTS if "all" in names else ())}
     return cast("list[Joint]", [joint for joint in MEASURED if joint in chosen])

@@ -8,19 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from mobility.errors import (
-    BadInputError,
-    NotFoundError,
-    StorageError,
-)
+from mobility.errors import BadInputError, NotFoundError, StorageError
 from mobility.options import validate
 from mobility.provenance import sha256
-from mobility.sessions.files import (
-    check_name,
-    read_dataset,
-    read_json,
-    write_json,
-)
+from mobility.sessions.files import check_name, read_dataset, read_json, write_json
 from mobility.sessions.record import (
     MEASURED,
     Edits,
@@ -31,6 +22,7 @@ from mobility.sessions.record import (
     StoredConfig,
     VideoFile,
 )
+from mobility.wording import dated, spoken
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -56,8 +48,10 @@ class StoredSession:
             record = self.record
         except (NotFoundError, StorageError):
             return "no record that can be read"
-        when = f"{record.created_at:%Y-%m-%d}"
-        return f"{record.exercise} of {record.user_id}, {when}, {record.state}"
+        parts = [dated(record.created_at), record.state]
+        if record.state == "analyzed" and record.verdict:
+            parts.append(f"recording {spoken(record.verdict)}")
+        return f"{record.exercise} of {record.user_id}, {', '.join(parts)}"
 
     @property
     def id(self) -> str:
@@ -68,22 +62,14 @@ class StoredSession:
 
     @property
     def record(self) -> SessionRecord:
-        """What ``session.json`` holds now.
-
-        Raises
-        ------
-        NotFoundError
-            The session was deleted.
-        StorageError
-            The record is damaged, or of another version of the layout.
-        """
+        """What ``session.json`` holds now."""
         file = self.folder / "session.json"
         try:
             return validate(SessionRecord, read_json(file), what=f"{file}")
         except BadInputError as error:
             raise StorageError(
-                f"session {self.folder.name}: its record cannot be used ({error}); "
-                "restore it, or delete the folder"
+                f"session {self.folder.name}: its record is damaged ({error}); restore it, or "
+                "delete the folder"
             ) from None
 
     @property
@@ -113,8 +99,8 @@ class StoredSession:
         file = self.folder / video.file
         if self.store._remote is not None and not file.is_file():
             raise StorageError(
-                f"session {self.id}: its file {self.place_of(video.file)} is lost or damaged; "
-                "put it there again, or delete the session"
+                f"session {self.id}: its file {self.place_of(video.file)} is missing or damaged; "
+                "put it back, or delete the session"
             )
         return file
 
@@ -184,7 +170,7 @@ class StoredSession:
 
     def stored_config(self) -> StoredConfig | None:
         """Display settings with their revision; None where nothing was saved."""
-        self.require_display()
+        self.record.require_exercise("Joint Angle Mobility", "display settings")
         file = self.folder / "config.json"
         if not file.is_file():
             return None
@@ -192,18 +178,12 @@ class StoredSession:
             return validate(StoredConfig, read_json(file), what=f"{file}")
         except BadInputError as error:
             raise StorageError(
-                f"session {self.id}: its display settings cannot be used ({error}); restore the "
-                "file, or delete it and save them anew"
+                f"session {self.id}: its display settings are damaged ({error}); restore the "
+                "file, or delete it and save them again"
             ) from None
 
     def redescribe(self, *, session_name: str | None, joints: Sequence[Joint]) -> None:
-        """Give the session another name or other joints; the next analysis heeds them.
-
-        Raises
-        ------
-        StorageError
-            The session is being analyzed, or cannot be written.
-        """
+        """Give the session another name or other joints; the next analysis heeds them."""
         self.store.require_writable()
         name = None if session_name is None else check_name(session_name, what="session_name")
         with self.store.session_locked(self.id, what=f"session {self.id}", wait_s=2):
@@ -222,12 +202,17 @@ class StoredSession:
     def analyzed(self) -> SessionRecord:
         """Record of the session, or a refusal that says why it has no results."""
         record = self.record
+        if record.state == "analyzing" and self.store.is_in_work(self.id):
+            raise NotFoundError(
+                f"session {self.id} is being analysed elsewhere; wait until it is done"
+            )
         if record.state != "analyzed":
+            again = f"with: mobility edit {self.id}"
             told = {
-                "created": "has not been analyzed yet; analyze it first",
-                "analyzing": "is being analyzed, or its analysis was interrupted; analyze it again",
-                "edited": "was corrected by hand since its analysis; analyze it again",
-                "failed": f"could not be analyzed: {record.reason}",
+                "created": f"is not analysed yet; analyse it first, {again}",
+                "analyzing": f"was being analysed and was interrupted; finish it {again}",
+                "edited": f"was corrected by hand since its analysis; analyse it again, {again}",
+                "failed": f"could not be analysed: {record.reason}",
             }
             raise NotFoundError(f"session {self.id} {told[record.state]}")
         return record
@@ -236,19 +221,9 @@ class StoredSession:
         """Refuse a session of another exercise, which has no `what`."""
         own = self.record.exercise
         if own != exercise:
-            command = "report" if own == "Overhead Squat" else "joint-mobility"
             raise BadInputError(
-                f"session {self.id}: is of the exercise '{own}'; only those of '{exercise}' have "
-                f"a {what}; see this one with: mobility {command} {self.id}"
-            )
-
-    def require_display(self) -> None:
-        """Refuse a session of another exercise, which has no display settings."""
-        exercise = self.record.exercise
-        if exercise != "Joint Angle Mobility":
-            raise BadInputError(
-                f"session {self.id}: is of the exercise '{exercise}'; only those of 'Joint Angle "
-                "Mobility' have display settings"
+                f"session {self.id}: its exercise is '{own}', and this {what} is for "
+                f"'{exercise}'; see this one with: mobility report {self.id}"
             )
 
     def result_file(self, stage: str) -> Path:
@@ -256,7 +231,7 @@ class StoredSession:
         done = self.record.stages.get(stage)
         if done is None:
             raise NotFoundError(
-                f"session {self.id}: no {stage.replace('_', ' ')} yet; analyze it first"
+                f"session {self.id}: no {stage.replace('_', ' ')} yet; analyse it first"
             )
         if self.store.is_remote:
             self.store.fetch(self.id, done.file)
@@ -264,7 +239,7 @@ class StoredSession:
             done = self.record.stages.get(stage, done)
         if not is_whole(self.folder, done):
             raise StorageError(
-                f"session {self.id}: its file {done.file} is damaged or lost; analyze it again"
+                f"session {self.id}: its file {done.file} is missing or damaged; analyse it again"
             )
         return self.folder / done.file
 

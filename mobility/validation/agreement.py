@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import Annotated, Any
@@ -14,6 +15,7 @@ from pydantic import Field
 from mobility import provenance, tables
 from mobility.assessment.metric import merged_history
 from mobility.errors import BadInputError
+from mobility.kinematics.expected_error import Z95
 from mobility.options import checked
 from mobility.validation.inference import (
     BOOTSTRAP_COVERAGE,
@@ -21,7 +23,7 @@ from mobility.validation.inference import (
     cluster_bootstrap,
     tost_paired,
 )
-from mobility.validation.limits import Z95, bland_altman, proportional_bias
+from mobility.validation.limits import bland_altman, proportional_bias
 from mobility.validation.pairing import (
     CURVE_ERRORS,
     DEGREES,
@@ -36,13 +38,7 @@ from mobility.validation.reliability import (
     intraclass_correlation,
     measurement_error,
 )
-from mobility.validation.waveforms import (
-    LEAST_CURVES,
-    has_spm1d,
-    mean_curve,
-    multiple_correlation,
-    spm_paired,
-)
+from mobility.validation.waveforms import LEAST_CURVES, has_spm1d, multiple_correlation, spm_paired
 
 Array = NDArray[np.float64]
 
@@ -58,9 +54,6 @@ def agreement(
     *,
     participants: str | Sequence[str | int] | None = None,
     margin_deg: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None,
-    points: Annotated[int, Field(ge=11)] = 101,
-    draws: Annotated[int, Field(ge=1000)] = 10_000,
-    seed: int = 0,
 ) -> xr.Dataset:
     """Compare angles, or metrics, from video with those of a lab.
 
@@ -88,10 +81,6 @@ def agreement(
     margin_deg
         Largest mean difference in degrees that does not matter, chosen before the data were seen,
         for the test of equivalence. Without it there is no such test.
-    points
-        Points of a repetition's curve.
-    draws, seed
-        Of the intervals by the bootstrap.
 
     Returns
     -------
@@ -164,7 +153,7 @@ def agreement(
             raise BadInputError(
                 f"agreement: repetitions of {len(windows)} trials for {len(videos)} trials"
             )
-        rows, warnings = paired_angles(videos, labs, windows, whose, points=points)
+        rows, warnings = paired_angles(videos, labs, windows, whose)
     elif repetitions is not None:
         raise BadInputError(
             "agreement: metrics have their repetitions already; give repetitions with angles over"
@@ -177,7 +166,7 @@ def agreement(
     units_of = _unit_means(rows["participant"].values)
     found: dict[Any, Any] = dict(rows.data_vars)
     if "video_curves" in rows:
-        found |= _waveforms(rows, units_of, draws, seed)
+        found |= _waveforms(rows, units_of)
     found |= _discrete(rows, units_of, margin_deg)
     result = xr.Dataset(found, coords=rows.coords)
     for name, entry in tables.load("agreement").items():
@@ -205,7 +194,7 @@ def agreement(
     return provenance.with_history(
         result,
         "agreement",
-        {"margin_deg": margin_deg, "points": points, "draws": draws, "seed": seed},
+        {"margin_deg": margin_deg},
         trials=len(videos),
         participants=result.attrs["participants"],
         repetitions=int(rows.sizes["rep"]),
@@ -264,9 +253,7 @@ def _nanmean(values: Array) -> Array:
     return np.asarray(np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0))
 
 
-def _waveforms(
-    rows: xr.Dataset, unit_means: Callable[[Array], Array], draws: int, seed: int
-) -> dict[str, Any]:
+def _waveforms(rows: xr.Dataset, unit_means: Callable[[Array], Array]) -> dict[str, Any]:
     """Errors of the curves, averaged over independent units, and the curves themselves."""
     dims = ("angle", "side")
     shape = (rows.sizes["angle"], rows.sizes["side"])
@@ -310,7 +297,7 @@ def _waveforms(
             column = values[(slice(None), *at)][known[(slice(None), *at)]]
             if column.size > 1:
                 sd[at] = column.std(ddof=1)
-            low[at], high[at] = cluster_bootstrap(column, draws=draws, seed=seed)
+            low[at], high[at] = cluster_bootstrap(column)
         found |= {
             name: (dims, mean),
             f"{name}_sd": (dims, sd),
@@ -383,18 +370,17 @@ def _curves(
         "difference": "mean difference of the curves, video less lab",
     }
     for what, values in unit.items():
-        curve = mean_curve(xr.DataArray(values, dims=("unit", *dims)), dim="unit")
-        of_all = {"units": "degree", "reference": "Mean of the independent units, point by point"}
-        found[f"{what}_curve"] = (
-            dims,
-            curve["mean"].to_numpy(),
-            of_all | {"long_name": said[what]},
-        )
-        found[f"{what}_curve_sd"] = (
-            dims,
-            curve["sd"].to_numpy(),
-            of_all | {"long_name": f"{said[what]}, standard deviation"},
-        )
+        curves = xr.DataArray(values, dims=("unit", *dims))
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Degrees of freedom", RuntimeWarning)
+            sd = curves.std("unit", ddof=1).where(curves.notnull().sum("unit") > 1)
+        attrs = {"units": "degree", "reference": "Mean of the independent units, point by point"}
+        for name, curve, suffix in (
+            ("", curves.mean("unit"), ""),
+            ("_sd", sd, ", standard deviation"),
+        ):
+            text = f"{said[what]}{suffix}"
+            found[f"{what}_curve{name}"] = (dims, curve.to_numpy(), attrs | {"long_name": text})
     t = np.full(unit["lab"].shape[1:], np.nan)
     threshold, p = (np.full(t.shape[:2], np.nan) for _ in range(2))
     note = ""
@@ -402,32 +388,31 @@ def _curves(
         note = "spm1d is not installed (optional, GPL): pip install spm1d"
     else:
         for at in np.ndindex(t.shape[:2]):
-            curves = [unit[what][(slice(None), *at)] for what in ("video", "lab")]
+            both = [unit[what][(slice(None), *at)] for what in ("video", "lab")]
             if not usable[(slice(None), *at)].any():
                 continue
             try:
-                test = spm_paired(*curves, alpha=_SPM_ALPHA)
+                test = spm_paired(*both, alpha=_SPM_ALPHA)
             except BadInputError as error:
-                because(at, str(error).replace("spm_paired", "SPM"))
+                because(at, str(error))
                 continue
-            t[at], threshold[at] = test.t, test.threshold
-            p[at] = min((cluster[2] for cluster in test.clusters), default=1.0)
-    attrs: dict[str, Any] = {
+            t[at], threshold[at], p[at] = test
+    tested: dict[str, Any] = {
         "units": "1",
         "reference": "Pataky 2012, Comput Methods Biomech Biomed Engin 15:295 (spm1d)",
         "alpha": _SPM_ALPHA,
         "least_curves": LEAST_CURVES,
     } | ({"note": note} if note else {"software": f"spm1d {version('spm1d')}"})
-    found["spm_t"] = (dims, t, attrs | {"long_name": "paired t at every point, SPM"})
+    found["spm_t"] = (dims, t, tested | {"long_name": "paired t at every point, SPM"})
     found["spm_threshold"] = (
         dims[:2],
         threshold,
-        attrs | {"long_name": "t beyond which the curves differ, two-tailed, SPM"},
+        tested | {"long_name": "t beyond which the curves differ, two-tailed, SPM"},
     )
     found["spm_p"] = (
         dims[:2],
         p,
-        attrs | {"long_name": "smallest p of the stretches beyond the threshold, 1 where none"},
+        tested | {"long_name": "smallest p of the stretches beyond the threshold, 1 where none"},
     )
     return found
 
@@ -488,7 +473,7 @@ def _of_pairs(
     in_degrees: bool,
 ) -> tuple[dict[str, float], list[str]]:
     """All statistics of the paired values of the repetitions, and why some are missing."""
-    limits = bland_altman(one, other, participants=participants, mean_of="participants")
+    limits = bland_altman(one, other, participants=participants)
     means = unit_means(one), unit_means(other)
     table = np.stack(means, axis=1)
     line = proportional_bias(*means)
@@ -508,38 +493,27 @@ def _of_pairs(
     statistics = {
         "pairs": limits.pairs,
         "targets": int(np.isfinite(table).all(axis=1).sum()),
-        "mean_difference": limits.bias,
-        "mean_difference_low": limits.bias_low,
-        "mean_difference_high": limits.bias_high,
         "sd_difference": limits.sd,
         "sd_between": limits.sd_between,
         "sd_within": limits.sd_within,
-        "lower_limit": limits.lower,
-        "lower_limit_low": limits.lower_low,
-        "lower_limit_high": limits.lower_high,
-        "upper_limit": limits.upper,
-        "upper_limit_low": limits.upper_low,
-        "upper_limit_high": limits.upper_high,
-        "slope": line.slope,
-        "slope_low": line.slope_low,
-        "slope_high": line.slope_high,
         "slope_p": line.p,
         "slope_intercept": line.intercept,
         "slope_residual_sd": line.residual_sd,
-        "icc": absolute.value,
-        "icc_low": absolute.low,
-        "icc_high": absolute.high,
-        "icc_consistency": consistent.value,
-        "icc_consistency_low": consistent.low,
-        "icc_consistency_high": consistent.high,
-        "ccc": concordant.value,
-        "ccc_low": concordant.low,
-        "ccc_high": concordant.high,
         "sem_agreement": error.agreement,
         "sem_consistency": error.consistency,
         "method_error95_agreement": error.mdc95_agreement,
         "method_error95_consistency": error.mdc95_consistency,
     }
+    for name, (value, low, high) in {
+        "mean_difference": (limits.bias, limits.bias_low, limits.bias_high),
+        "lower_limit": (limits.lower, limits.lower_low, limits.lower_high),
+        "upper_limit": (limits.upper, limits.upper_low, limits.upper_high),
+        "slope": (line.slope, line.slope_low, line.slope_high),
+        "icc": absolute[1:4],
+        "icc_consistency": consistent[1:4],
+        "ccc": concordant[1:4],
+    }.items():
+        statistics |= {name: value, f"{name}_low": low, f"{name}_high": high}
     said = (limits, line, absolute, consistent, concordant, error)
     why = [each.reason for each in said]
     if margin_deg is not None and participants is None:

@@ -19,10 +19,7 @@ GROUPS = ("POINT", "ROTATION")
 def main(source: str, out: str) -> int:
     """Write points, pose matrices and parameters of `source` to `out` (NumPy's npz).
 
-    Returns
-    -------
-    int
-        0; or 3, with the reason on standard error.
+    Return 0; or 3, with the reason on standard error.
     """
     import ezc3d
 

@@ -6,11 +6,11 @@ residual of -1 in C3D. Every file is whole or absent.
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -20,9 +20,8 @@ from mobility import tables
 from mobility.errors import BadInputError, NotFoundError, StorageError
 from mobility.kinematics.skeleton import SIDES
 from mobility.options import checked
-from mobility.validation.lab_datasets import METRES
 from mobility.validation.lab_text import BY_US
-from mobility.validation.mappings import OURS, LengthUnit, built_in, listed
+from mobility.validation.mappings import OURS, built_in, listed
 from mobility.writing import atomic
 
 Array = NDArray[np.float64]
@@ -35,27 +34,11 @@ _MOST_C3D_FRAMES = 65535
 
 
 @checked
-def write_trc(pose: xr.Dataset, path: str | os.PathLike[str], *, units: LengthUnit = "m") -> Path:
+def write_trc(pose: xr.Dataset, path: str | os.PathLike[str]) -> Path:
     """Write positions as TRC, which OpenSim and Pose2Sim read.
 
-    Parameters
-    ----------
-    pose
-        A pose (``position``, one person) or markers (``marker_position``), metres, y up. Landmarks
-        that are never seen are left out.
-    path
-        The file to write.
-    units
-        Unit of the numbers in the file: m, cm or mm.
-
-    Raises
-    ------
-    BadInputError
-        There are no positions, or the times do not increase.
-    NotFoundError
-        The folder of `path` does not exist.
-    StorageError
-        It cannot be written.
+    `pose` is a pose (``position``, one person) or markers (``marker_position``), metres, y up;
+    landmarks that are never seen are left out.
     """
     names, values, time = _positions(pose, what="write_trc")
     rate = _rate(time, what="write_trc")
@@ -64,15 +47,16 @@ def write_trc(pose: xr.Dataset, path: str | os.PathLike[str], *, units: LengthUn
         f"PathFileType\t4\t(X/Y/Z)\t{target.name}",
         "DataRate\tCameraRate\tNumFrames\tNumMarkers\tUnits\tOrigDataRate\tOrigDataStartFrame"
         "\tOrigNumFrames",
-        f"{rate:.9g}\t{rate:.9g}\t{time.size}\t{len(names)}\t{units}\t{rate:.9g}\t1\t{time.size}",
+        f"{rate:.9g}\t{rate:.9g}\t{time.size}\t{len(names)}\tm\t{rate:.9g}\t1\t{time.size}",
         "Frame#\tTime\t" + "\t\t\t".join(names) + "\t\t",
         "\t\t" + "\t".join(f"{axis}{i + 1}" for i in range(len(names)) for axis in "XYZ"),
         "",
     ]
-    scaled = (values / METRES[units]).reshape(time.size, -1)
     rows = [
         f"{i + 1}\t{t:.9g}\t" + "\t".join("" if math.isnan(v) else f"{v:.9g}" for v in row)
-        for i, (t, row) in enumerate(zip(time.tolist(), scaled.tolist(), strict=True))
+        for i, (t, row) in enumerate(
+            zip(time.tolist(), values.reshape(time.size, -1).tolist(), strict=True)
+        )
     ]
     return _write_text(target, "\n".join([*head, *rows]) + "\n")
 
@@ -86,21 +70,6 @@ def write_mot(angles: xr.Dataset, path: str | os.PathLike[str]) -> Path:
     that no coordinate of OpenSim is keep our names (``trunk_lean``). Ours are angles between
     segments, not coordinates of a model: hip flexion is of the trunk against the thigh, so that a
     model that is moved by them leans less than the person did. The header says so.
-
-    Parameters
-    ----------
-    angles
-        What :func:`~mobility.kinematics.angles.joint_angles` returned; ``_sd`` and angles that were
-        not fitted are not written.
-    path
-        The file to write.
-
-    Raises
-    ------
-    BadInputError
-        There are no angles, or the times do not increase.
-    NotFoundError, StorageError
-        As :func:`write_trc`.
     """
     time = _time(angles, what="write_mot")
     columns: dict[str, Array] = {}
@@ -136,26 +105,11 @@ def write_mot(angles: xr.Dataset, path: str | os.PathLike[str]) -> Path:
 
 @checked
 def write_c3d(pose: xr.Dataset, path: str | os.PathLike[str]) -> Path:
-    """Write positions as C3D, in millimetres, y up.
+    """Write positions, as for :func:`write_trc`, as C3D, in millimetres, y up.
 
     A C3D has a rate and no times: frames are as far apart as the median step, and the first has
-    the number that its time gives. Positions are kept in single precision.
-
-    Parameters
-    ----------
-    pose
-        A pose (``position``, one person) or markers (``marker_position``), metres, y up. Landmarks
-        that are never seen are left out.
-    path
-        The file to write.
-
-    Raises
-    ------
-    BadInputError
-        There are no positions, a time lies off an even clock by more than half a frame or is before
-        0, there are more than 65535 frames, or `path` does not end in ``.c3d``.
-    NotFoundError, StorageError
-        As :func:`write_trc`.
+    the number that its time gives. Times that lie off an even clock by more than half a frame or
+    are before 0, and more than 65535 frames, are refused. Positions are kept in single precision.
     """
     import ezc3d
 
@@ -204,27 +158,15 @@ def write_csv(dataset: xr.Dataset, path: str | os.PathLike[str]) -> Path:
     Of positions a row for each time and keypoint: ``time, keypoint, x_m, y_m, z_m``. Of angles a
     row for each time, angle and side (empty for those of the whole body): ``time, angle, side,
     value_deg, sd_deg``. What is NaN is an empty cell. Every digit is kept.
-
-    Raises
-    ------
-    BadInputError
-        It is none of these.
-    NotFoundError, StorageError
-        As :func:`write_trc`.
     """
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-
-    def cell(value: float) -> str:
-        return "" if math.isnan(value) else repr(float(value))
-
     if "position" in dataset or "marker_position" in dataset:
         names, values, time = _positions(dataset, what="write_csv")
-        table.writerow(["time", "keypoint", "x_m", "y_m", "z_m"])
-        for i, t in enumerate(time.tolist()):
-            for j, name in enumerate(names):
-                table.writerow([repr(t), name, *map(cell, values[i, j])])
-        return _write_text(Path(path), text.getvalue())
+        whose: dict[str, Any] = {
+            "time": np.repeat(time, len(names)),
+            "keypoint": np.tile(names, time.size),
+        }
+        places = {f"{axis}_m": values[..., i].ravel() for i, axis in enumerate("xyz")}
+        return _write_text(Path(path), _csv([{**whose, **places}]))
     time = _time(dataset, what="write_csv")
     known = [name for name in tables.load("angles") if name in dataset]
     if not known:
@@ -232,16 +174,22 @@ def write_csv(dataset: xr.Dataset, path: str | os.PathLike[str]) -> Path:
             f"write_csv: the Dataset has neither positions nor joint angles; it has "
             f"{listed(map(str, dataset.data_vars))}"
         )
-    table.writerow(["time", "angle", "side", "value_deg", "sd_deg"])
+    parts = []
     for name in known:
         values, sd = dataset[name], dataset.get(f"{name}_sd")
         for side in SIDES if "side" in values.dims else ("",):
-            chosen = values.sel(side=side) if side else values
-            errors = sd.sel(side=side) if sd is not None and side else sd
-            for i, t in enumerate(time.tolist()):
-                error = float(errors[i]) if errors is not None else math.nan
-                table.writerow([repr(t), name, side, cell(float(chosen[i])), cell(error)])
-    return _write_text(Path(path), text.getvalue())
+            at = {"side": side} if side else {}
+            error = np.nan if sd is None else sd.sel(at).to_numpy()
+            of: dict[str, Any] = {"time": time, "angle": name, "side": side}
+            parts.append({**of, "value_deg": values.sel(at).to_numpy(), "sd_deg": error})
+    return _write_text(Path(path), _csv(parts))
+
+
+def _csv(parts: Sequence[Mapping[str, Any]]) -> str:
+    """Text of the rows of all parts, given by column."""
+    import pandas as pd
+
+    return str(pd.concat(map(pd.DataFrame, parts)).to_csv(index=False, lineterminator="\n"))
 
 
 FORMATS = {"trc": write_trc, "c3d": write_c3d, "mot": write_mot, "csv": write_csv}

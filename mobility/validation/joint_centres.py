@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from mobility import tables
 from mobility.errors import BadInputError
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SIDES
 from mobility.options import checked
@@ -75,7 +76,6 @@ def lab_pose(
     *,
     mapping: MappingLike | None = None,
     static: xr.Dataset | None = None,
-    hips: Literal["auto", "markers", "harrington"] = "auto",
     level_feet: bool | None = None,
 ) -> xr.Dataset:
     """Joint centres of a marker trial as a pose Dataset.
@@ -105,8 +105,6 @@ def lab_pose(
         What the markers are, as for ``read_lab``; default that with which the file was read.
     static
         Markers of a trial in which the person stands still, as a Dataset of ``read_lab``.
-    hips
-        ``markers`` and ``harrington`` ask for one source; ``auto`` takes markers, else Harrington.
     level_feet
         Whether to turn the feet level; default as the mapping says.
 
@@ -136,7 +134,7 @@ def lab_pose(
         _require_markers(static, what="lab_pose: static")
     build = _Build(markers, static, chosen)
     build.joint_centres()
-    build.hip_centres(hips)
+    build.hip_centres()
     pitch = build.level(chosen.level_feet if level_feet is None else level_feet)
     build.check()
     turned = build.face_z()
@@ -180,7 +178,6 @@ def lab_pose(
         {
             "mapping": chosen.name,
             "static": static.attrs.get("source_file", "given") if static is not None else None,
-            "hips": hips,
             "level_feet": level_feet,
         },
         source=markers,
@@ -201,7 +198,7 @@ def harrington_hips(
     width: float | None = None,
     depth: float | None = None,
 ) -> tuple[Array, Array]:
-    r"""Hip joint centres from the iliac spines.
+    r"""Hip joint centres from the iliac spines, left and right (..., 3), metres.
 
     In the frame of the pelvis (z from the left to the right anterior spine, x forward in the plane
     of the spines, y up), from the middle of the anterior spines:
@@ -211,31 +208,11 @@ def harrington_hips(
         x = -0.24\,d - 9.9, \quad y = -0.30\,w - 10.9, \quad z = \pm(0.33\,w + 7.3) \quad (mm)
 
     with the pelvic width :math:`w` between the anterior spines and the pelvic depth :math:`d` from
-    their middle to that of the posterior spines.
+    their middle to that of the posterior spines (Harrington, Zavatsky, Lawson, Yuan & Theologis
+    2007, J Biomech 40:595-602, the equations with one predictor each).
 
-    Parameters
-    ----------
-    left_asis, right_asis, psis
-        Positions (..., 3) in metres; of the posterior spines their middle, or the sacrum.
-    width, depth
-        Metres; default the medians over the frames, so that skin that moves over a bent pelvis
-        does not move the hips.
-
-    Returns
-    -------
-    tuple of Array
-        Left and right hip centre (..., 3), metres; NaN where a spine is NaN.
-
-    Raises
-    ------
-    BadInputError
-        The spines never appear together.
-
-    References
-    ----------
-    Harrington, Zavatsky, Lawson, Yuan & Theologis 2007, Prediction of the hip joint centre in
-    adults, children, and patients with cerebral palsy based on magnetic resonance imaging, J
-    Biomech 40:595-602: the equations with one predictor each.
+    Of the posterior spines their middle is given, or the sacrum. `width` and `depth` are by default
+    the medians over the frames, so that skin that moves over a bent pelvis does not move the hips.
     """
     front = (left_asis + right_asis) / 2
     across, ahead = right_asis - left_asis, front - psis
@@ -255,27 +232,13 @@ def harrington_hips(
 
 
 def carried(static: Array, moving: Array, point: Array) -> tuple[Array, Array]:
-    """Place of a point of a rigid segment, in each frame, from markers of that segment.
+    """Place of a point of a rigid segment, in each frame, from markers of that segment, metres.
 
-    The rotation and translation that bring the markers from their static places to where they are
-    seen, with the least sum of squares (Soderkvist & Wedin 1993, J Biomech 26:1473), carry the
-    point.
-
-    Parameters
-    ----------
-    static
-        Markers (marker, 3) in metres while the point was seen.
-    moving
-        The same markers (time, marker, 3); NaN in gaps.
-    point
-        The point (3,) in metres, together with `static`.
-
-    Returns
-    -------
-    places : Array
-        (time, 3), NaN where fewer than three markers are seen or they lie in one line.
-    residual : Array
-        (time,), root mean square of the markers off their fitted places, metres.
+    The rotation and translation that bring the markers from their `static` places (marker, 3) to
+    where they are seen, `moving` (time, marker, 3), with the least sum of squares (Soderkvist &
+    Wedin 1993, J Biomech 26:1473), carry the `point` (3,). Given are the places (time, 3), NaN
+    where fewer than three markers are seen or they lie in one line, and the root mean square of the
+    markers off theirs, (time,).
     """
     seen = ~np.isnan(moving).any(axis=-1)
     places = np.full((len(moving), 3), np.nan)
@@ -310,9 +273,6 @@ def _unit(v: Array) -> Array:
 def _require_markers(markers: xr.Dataset, *, what: str) -> None:
     if not isinstance(markers, xr.Dataset) or "marker_position" not in markers:
         raise BadInputError(f"{what}: not a Dataset of markers; make one with read_lab")
-    lacking = {"time", "space", "marker"} - set(markers["marker_position"].dims)
-    if lacking:
-        raise BadInputError(f"{what}: 'marker_position' has no dimension {sorted(lacking)}")
 
 
 def _mapping_of(markers: xr.Dataset, mapping: MappingLike | None) -> LabMapping:
@@ -347,8 +307,7 @@ class _Build:
         self._static: tuple[FileNames, dict[str, Array]] | None = None
         if static is not None:
             self._static = self._still(static)
-        self._carried: dict[str, tuple[Array, str]] = {}
-        self._refused: dict[str, str] = {}
+        self._carried: dict[str, tuple[Array, str] | str] = {}
 
     def _still(self, static: xr.Dataset) -> tuple[FileNames, dict[str, Array]]:
         names, values = _of(static)
@@ -380,10 +339,8 @@ class _Build:
             other = self.mapping.instead.get(landmark)
             if other is not None and self._mean(landmark, other):
                 del self.reasons[landmark]
-                self._warn(
-                    "joint_centre_instead",
-                    f"{landmark.replace('_', ' ')}: {reason}; {' and '.join(other)} stands for it",
-                )
+                told = {"landmark": landmark.replace("_", " "), "other": " and ".join(other)}
+                self._warn("joint_centre_instead", **told, reason=reason)
                 continue
             absent = [name for name in names if self._names.find(name) is None]
             if absent and not self.mapping.built_in:
@@ -402,12 +359,14 @@ class _Build:
                 found.append(self._values[at])
                 told.append(at)
                 continue
-            carried_ = self._from_static(name)
-            if carried_ is None:
-                self.reasons[landmark] = self._refused[name]
+            if name not in self._carried:
+                self._carried[name] = self._from_static(name)
+            made = self._carried[name]
+            if isinstance(made, str):
+                self.reasons[landmark] = made
                 return False
-            found.append(carried_[0])
-            told.append(carried_[1])
+            found.append(made[0])
+            told.append(made[1])
         mean = np.mean(found, axis=0)
         if np.isnan(mean).all():
             self.reasons[landmark] = f"{' and '.join(told)} are never seen together"
@@ -416,21 +375,8 @@ class _Build:
         self.origins[landmark] = told[0] if len(told) == 1 else f"mean of {', '.join(told)}"
         return True
 
-    def _from_static(self, name: str) -> tuple[Array, str] | None:
-        """Marker that was worn in the static trial only."""
-        if name in self._carried:
-            return self._carried[name]
-        if name in self._refused:
-            return None
-        made = self._put_back(name)
-        if isinstance(made, str):
-            self._refused[name] = made
-            return None
-        self._carried[name] = made
-        return made
-
-    def _put_back(self, name: str) -> tuple[Array, str] | str:
-        """Give the marker, or the reason why it cannot be had."""
+    def _from_static(self, name: str) -> tuple[Array, str] | str:
+        """Give a marker that was worn in the static trial only, or why it cannot be had."""
         if self._static is None:
             return f"marker {name} is not in the file, and there is no static trial"
         names, places = self._static
@@ -474,22 +420,13 @@ class _Build:
         residuals[at] = round(1000 * typical, 2)
         return values, f"{at} (static trial, carried by {len(both)} markers)"
 
-    def hip_centres(self, hips: str) -> None:
-        """Take the hips from their markers, or from the iliac spines."""
+    def hip_centres(self) -> None:
+        """Take the hips from the iliac spines, unless they have markers."""
         names = [f"{side}_hip" for side in SIDES]
-        given = all(name in self.centres for name in names)
-        if hips == "markers" and not given:
-            reason = next((self.reasons[n] for n in names if n in self.reasons), "none is named")
-            raise BadInputError(
-                f"lab_pose: mapping {self.mapping.name} gives no markers of the hips ({reason}); "
-                "use hips='harrington'"
-            )
-        if given and hips != "harrington":
+        if all(name in self.centres for name in names):
             return
         made = self._harrington(self.mapping.pelvis)
         if isinstance(made, str):
-            if hips == "harrington":
-                raise BadInputError(f"lab_pose: hips cannot be computed: {made}")
             for name in names:
                 if name not in self.centres:
                     self.reasons[name] = made
@@ -554,11 +491,7 @@ class _Build:
                 continue
             standing = self._standing_foot(heel, toe)
             if standing is None:
-                self._warn(
-                    "feet_not_levelled",
-                    f"{side} foot: no frames of standing, so that the markers of heel and toe keep "
-                    "their heights; ankle dorsiflexion has an offset",
-                )
+                self._warn("feet_not_levelled", side=side)
                 continue
             rise, length = standing
             pitch = float(np.degrees(np.arctan2(rise, length)))
@@ -611,7 +544,7 @@ class _Build:
         """Raise where the landmarks cannot be those of a person."""
         if not self.centres:
             reason = next(iter(self.reasons.values()), "none is named")
-            raise BadInputError(f"lab_pose: no joint centre can be had: {reason}")
+            raise BadInputError(f"lab_pose: no joint centre can be computed: {reason}")
         for (a, b), (least, most) in _LENGTHS.items():
             for side in SIDES:
                 ends = (f"{side}_{a}", f"{side}_{b}")
@@ -661,8 +594,8 @@ class _Build:
             return round(float(np.degrees(np.arctan2(s, c))), 2)
         return None
 
-    def _warn(self, code: str, message: str) -> None:
-        self.warnings.append({"code": code, "message": f"{message}."})
+    def _warn(self, code: str, **values: str) -> None:
+        self.warnings.append(tables.warning(f"warnings.{code}", **values))
 
 
 def _of(markers: xr.Dataset) -> tuple[FileNames, dict[str, Array]]:

@@ -36,7 +36,7 @@ def c3d(path: Path, content: bytes) -> Found:
     """Take apart a C3D file."""
     what = path.name
     if len(content) < 512 or content[1] != MARK:
-        raise BadInputError(f"{what}: is no C3D file, or only the beginning of one")
+        raise BadInputError(f"{what}: is not a C3D file, or only the beginning of one")
     arrays, said = _opened(path, content)
     groups = said["parameters"]
     points, rotations = arrays["points"], arrays["rotations"]
@@ -53,7 +53,10 @@ def c3d(path: Path, content: bytes) -> Found:
     require_unique(labels, what=what, kind="points")
     # ezc3d has made NaN of what has a negative residual.
     values = points[:3].transpose(2, 1, 0).astype(np.float64)
-    modelled = {kind: _modelled(groups, kind) for kind in _MODELLED}
+    modelled = {
+        kind: {str(name).strip() for name in _value(groups, "POINT", kind, [])} - {""}
+        for kind in _MODELLED
+    }
     for i, label in enumerate(labels):
         kind = next((k for k, names in modelled.items() if label in names), None)
         bare = label.rpartition(":")[2]
@@ -146,10 +149,6 @@ def _labels(groups: Any, count: int) -> list[str]:
     labels = labels[:count]
     labels += [""] * (count - len(labels))
     return [label or f"unlabelled_{i + 1}" for i, label in enumerate(labels)]
-
-
-def _modelled(groups: Any, kind: str) -> set[str]:
-    return {str(name).strip() for name in _value(groups, "POINT", kind, []) if str(name).strip()}
 
 
 def _add_origins(found: Found, groups: Any, rotations: Array) -> None:

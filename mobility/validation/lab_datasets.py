@@ -76,67 +76,31 @@ _TURNS: Mapping[str, tuple[tuple[int, int], tuple[int, int], tuple[int, int]]] =
     "-x": ((1, 1), (0, -1), (2, 1)),
 }
 
-_FORMULA = {
-    "y": "(x, y, z)",
-    "-y": "(x, -y, -z)",
-    "z": "(x, z, -y)",
-    "-z": "(x, -z, y)",
-    "x": "(-y, x, z)",
-    "-x": "(y, -x, z)",
-}
-
 
 @dataclass
 class Found:
-    """What a file says, before anything is converted.
+    """What a file says, before anything is converted; None where it does not say."""
 
-    Attributes
-    ----------
-    what
-        The file, for messages.
-    file_format
-        Its kind: C3D, TRC, MOT, STO or CSV.
-    time
-        Seconds (time,); None where the file has no times.
-    frames
-        Numbers of the frames, counted from 0, where the file has no times.
-    stated_rate, other_rate
-        Frames per second as the header says; where it says so twice, the other one.
-    markers, marker_values
-        Names, and positions (time, marker, 3) in the unit of the file; NaN in gaps.
-    columns
-        Other values (time,) by name.
-    length_unit, angle_unit
-        As the file says; None where it does not.
-    vertical_axis
-        As the file says; None where it does not.
-    mapping
-        The built-in mapping that wrote the file, where it says so.
-    notes
-        What else the file says, for the history.
-    warnings
-        What was amiss, and what was done about it.
-    """
-
-    what: str
-    file_format: str
-    time: Array | None = None
-    frames: Array | None = None
-    stated_rate: float | None = None
-    other_rate: float | None = None
+    what: str  # the file, for messages
+    file_format: str  # C3D, TRC, MOT, STO or CSV
+    time: Array | None = None  # seconds
+    frames: Array | None = None  # numbers of the frames, from 0, where the file has no times
+    stated_rate: float | None = None  # frames per second, as the header says
+    other_rate: float | None = None  # where it says so twice, the other one
     markers: list[str] = field(default_factory=list)
+    # (time, marker, 3) in the unit of the file; NaN in gaps
     marker_values: Array = field(default_factory=lambda: np.empty((0, 0, 3)))
-    columns: dict[str, Array] = field(default_factory=dict)
+    columns: dict[str, Array] = field(default_factory=dict)  # other values (time,)
     length_unit: str | None = None
     angle_unit: str | None = None
     vertical_axis: str | None = None
-    mapping: str | None = None
-    notes: dict[str, Any] = field(default_factory=dict)
+    mapping: str | None = None  # the built-in one that wrote the file
+    notes: dict[str, Any] = field(default_factory=dict)  # what else it says, for the history
     warnings: list[dict[str, str]] = field(default_factory=list)
 
-    def warn(self, code: str, message: str) -> None:
+    def warn(self, code: str, **values: object) -> None:
         """Note what was amiss."""
-        self.warnings.append({"code": code, "message": f"{self.what}: {message}"})
+        self.warnings.append(tables.warning(f"warnings.{code}", what=self.what, **values))
 
 
 @dataclass(frozen=True)
@@ -151,13 +115,7 @@ class Asked:
 
 
 def unit_of(text: str, *, what: str, kind: Literal["length", "angle"]) -> str | None:
-    """Return the unit that is spelt so, or None for an empty text.
-
-    Raises
-    ------
-    BadInputError
-        It is no unit of that kind that is known here.
-    """
+    """Return the unit that is spelt so, or None for an empty text; another one is refused."""
     spelt = text.strip().casefold()
     if not spelt:
         return None
@@ -165,33 +123,16 @@ def unit_of(text: str, *, what: str, kind: Literal["length", "angle"]) -> str | 
     if unit is None or (unit in METRES) != (kind == "length"):
         known = "m, cm or mm" if kind == "length" else "degree or radian"
         raise BadInputError(
-            f"{what}: the unit '{text.strip()}' is not known; convert to {known}, or say with "
-            "units what it is"
+            f"{what}: the unit '{text.strip()}' is not known; convert to {known}, or give units"
         )
     return unit
 
 
 def dataset(found: Found, asked: Asked, *, source: Mapping[str, str]) -> xr.Dataset:
-    """Make the Dataset of a lab file.
+    """Make the Dataset that :func:`mobility.validation.lab_files.read_lab` describes.
 
-    Parameters
-    ----------
-    found
-        What the file says.
-    asked
-        What the caller says; it goes before the file.
-    source
-        ``source_file`` and ``source_sha256``.
-
-    Returns
-    -------
-    xarray.Dataset
-        As :func:`mobility.validation.lab_files.read_lab` describes.
-
-    Raises
-    ------
-    BadInputError
-        Units, rate or axes contradict each other or cannot be told, or nothing fits a mapping.
+    What the caller says (`asked`) goes before what the file says (`found`); `source` has
+    ``source_file`` and ``source_sha256``.
     """
     _one_person(found, asked.subject)
     mapping = asked.mapping
@@ -231,13 +172,7 @@ def dataset(found: Found, asked: Asked, *, source: Mapping[str, str]) -> xr.Data
     return with_history(
         made,
         "read_lab",
-        {
-            "mapping": asked.mapping.name if asked.mapping is not None else None,
-            "units": asked.units,
-            "vertical_axis": asked.vertical_axis,
-            "rate_hz": asked.rate_hz,
-            "subject": asked.subject,
-        },
+        {**vars(asked), "mapping": asked.mapping.name if asked.mapping is not None else None},
         file=dict(source),
         found={
             **found.notes,
@@ -256,13 +191,7 @@ def whole(positions: Array) -> Array:
 
 
 def require_unique(names: Sequence[str], *, what: str, kind: str) -> None:
-    """Raise where a name stands twice.
-
-    Raises
-    ------
-    BadInputError
-        With the names, which are of that `kind`.
-    """
+    """Raise where a name stands twice."""
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise BadInputError(f"{what}: has the {kind} {listed(twice)} more than once; rename them")
@@ -295,13 +224,13 @@ def _one_person(found: Found, subject: str | None) -> None:
 def _check_units_asked(found: Found, asked: Asked) -> None:
     if asked.units in METRES and not found.markers:
         raise BadInputError(
-            f"{found.what}: has no markers, so that units='{asked.units}' does not fit; angles are "
-            "in degree or radian"
+            f"{found.what}: has no markers, so units='{asked.units}' does not fit; angles are in "
+            "degree or radian"
         )
     if asked.units is not None and asked.units not in METRES and not found.columns:
         raise BadInputError(
-            f"{found.what}: has no angles, so that units='{asked.units}' does not fit; markers are "
-            "in m, cm or mm"
+            f"{found.what}: has no angles, so units='{asked.units}' does not fit; markers are in "
+            "m, cm or mm"
         )
 
 
@@ -340,10 +269,7 @@ def _zeros_are_gaps(found: Found) -> None:
     lost = (found.marker_values == 0).all(axis=-1)
     if lost.any():
         found.marker_values = np.where(lost[..., None], np.nan, found.marker_values)
-        found.warn(
-            "zeros_as_gaps",
-            f"{int(lost.sum())} positions are exactly (0, 0, 0); they are taken as gaps",
-        )
+        found.warn("zeros_as_gaps", count=int(lost.sum()))
 
 
 def _times(found: Found, asked: Asked, mapping: LabMapping | None) -> tuple[Array, float, str]:
@@ -390,11 +316,7 @@ def _times(found: Found, asked: Asked, mapping: LabMapping | None) -> tuple[Arra
         # The first frame stays where it is on the clock that is not believed.
         first = time[0] * seen / rate
         time = first + np.arange(time.size) / rate
-        found.warn(
-            "times_from_rate",
-            f"its times step by {1 / seen:g} s, which contradicts the given rate of {rate:g} "
-            "frames/s; the times are made from the given rate",
-        )
+        found.warn("times_from_rate", step=1 / seen, rate=rate)
         seen = rate
     if rate is None:
         rate = seen
@@ -405,7 +327,7 @@ def _times(found: Found, asked: Asked, mapping: LabMapping | None) -> tuple[Arra
         )
     lost = int((steps > 1.5 * np.median(steps)).sum())
     if lost:
-        found.warn("frames_missing", f"its times jump {lost} times; frames are missing there")
+        found.warn("frames_missing", times=lost)
     return time.astype(np.float64), float(rate), how
 
 
@@ -426,6 +348,7 @@ def _positions(
     values = values * METRES[unit]
     axis, axis_found = _vertical(found, asked, mapping, values)
     turn = _TURNS[axis]
+    formula = ", ".join(("-" if sign < 0 else "") + "xyz"[column] for column, sign in turn)
     values = np.stack([sign * values[..., column] for column, sign in turn], axis=-1)
     places = xr.DataArray(
         values.transpose(0, 2, 1),
@@ -434,7 +357,7 @@ def _positions(
         attrs={
             "units": "m",
             "long_name": "position of the markers",
-            "axes": f"right-handed, y up; {_FORMULA[axis]} of the file",
+            "axes": f"right-handed, y up; ({formula}) of the file",
         },
     )
     return places, {
@@ -464,7 +387,7 @@ def _length_unit(
         unit, how = mapping.units, f"mapping {mapping.name}"
     if asked.units in METRES:
         if unit is not None and unit != asked.units:
-            found.warn("units_overruled", f"{how} says {unit}; {asked.units} was given and is used")
+            found.warn("units_overruled", how=how, unit=unit, given=asked.units)
         unit, how = str(asked.units), "given"
     fits = [name for name, metres in METRES.items() if _SMALLEST <= span * metres <= _LARGEST]
     if unit is None:
@@ -509,11 +432,7 @@ def _vertical(
         (found.vertical_axis, "file"),
     ):
         if other is not None and other != axis:
-            found.warn(
-                "vertical_axis_differs",
-                f"{axis} is taken as vertical ({how}); {name} says {other}. Give vertical_axis if "
-                "that is right, or if the person lies",
-            )
+            found.warn("vertical_axis_differs", axis=axis, how=how, name=name, other=other)
     return axis, how
 
 
@@ -609,15 +528,12 @@ def _angle(
     if columns.one_way and _is_turned_over(together):
         scale = -scale
         values = {where: scale * sum_ + columns.offset for where, sum_ in sums.items()}
-        found.warn(
-            "sign_found",
-            f"{angle} is negative in flexion there; it was turned over (scale {scale:g})",
-        )
+        found.warn("sign_found", angle=angle, scale=scale)
     highest = np.nanmax(np.abs(together)) if np.isfinite(together).any() else 0.0
     if highest > _MOST_DEGREES:
         raise BadInputError(
-            f"{found.what}: {angle} reaches {highest:.0f} degrees; say with units whether the file "
-            "is in degree or radian, or check the scale of the mapping"
+            f"{found.what}: {angle} reaches {highest:.0f} degrees; give units='degree' or "
+            "'radian', or check the scale of the mapping"
         )
     length = next(iter(values.values())).size
     if "column" in values:
@@ -661,7 +577,7 @@ def _angle_unit(
         unit, how = mapping.angle_units, f"mapping {mapping.name}"
     if asked.units is not None and asked.units not in METRES:
         if unit is not None and unit != asked.units:
-            found.warn("units_overruled", f"{how} says {unit}; {asked.units} was given and is used")
+            found.warn("units_overruled", how=how, unit=unit, given=asked.units)
         unit, how = str(asked.units), "given"
     known = [v[np.isfinite(v)] for v in raw.values() if np.isfinite(v).any()]
     if not known:
@@ -675,11 +591,7 @@ def _angle_unit(
         )
     if unit is not None:
         if unit == "degree" and highest < np.pi and swing > _LEAST_SWING:
-            found.warn(
-                "small_angles",
-                f"no angle exceeds {highest:.2f} degrees ({how}); give units='radian' if its "
-                "numbers are radians",
-            )
+            found.warn("small_angles", highest=highest, how=how)
         return unit, how
     if highest > _MOST_RADIANS:
         return "degree", f"range: values up to {highest:.1f}"

@@ -115,11 +115,7 @@ def read_lab(
     if rate_hz is not None and not (math.isfinite(rate_hz) and rate_hz > 0):
         raise BadInputError(f"{where.name}: rate_hz must be above 0 (got {rate_hz:g})")
     asked = Asked(
-        mapping=chosen,
-        units=units,
-        vertical_axis=vertical_axis,
-        rate_hz=rate_hz,
-        subject=subject,
+        mapping=chosen, units=units, vertical_axis=vertical_axis, rate_hz=rate_hz, subject=subject
     )
     source = {"source_file": where.name, "source_sha256": sha256(where)}
     return dataset(found, asked, source=source)

@@ -42,13 +42,7 @@ _TRC_KEYS = ("DataRate", "NumFrames", "NumMarkers", "Units")
 
 
 def text_lines(what: str, content: bytes) -> list[str]:
-    """Split a text file into its lines, with tabs between cells, whichever separator it has.
-
-    Raises
-    ------
-    BadInputError
-        It is no text, or was cut off in its last value.
-    """
+    """Split a text file into its lines, with tabs between cells, whichever separator it has."""
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # as spreadsheets save text
         content = content.decode("utf-16", errors="replace").encode()
     if b"\0" in content:
@@ -103,7 +97,7 @@ def trc(what: str, lines: list[str]) -> Found:
     """Take apart a TRC file, called `what` in messages."""
     if len(lines) < 5 or not lines[0].lower().startswith("pathfiletype"):
         raise BadInputError(
-            f"{what}: is no TRC file: it must begin with five lines of header, the first with "
+            f"{what}: is not a TRC file: it must begin with five lines of header, the first with "
             "PathFileType"
         )
     keys, values = lines[1].split(), lines[2].replace(",", ".").split()
@@ -129,8 +123,6 @@ def trc(what: str, lines: list[str]) -> Found:
         )
     require_unique(markers, what=what, kind="markers")
     rows = [(n, line) for n, line in enumerate(lines[5:], start=6) if line.strip()]
-    if not rows:
-        raise BadInputError(f"{what}: has a header but no frames")
     table = _numbers(rows, 2 + 3 * count, what=what)
     if len(table) != frames:
         raise BadInputError(
@@ -153,7 +145,7 @@ def mot(what: str, lines: list[str]) -> Found:
     """Take apart a MOT or STO file, called `what` in messages."""
     ends = [i for i, line in enumerate(lines) if line.strip().lower() == "endheader"]
     if not ends:
-        raise BadInputError(f"{what}: is no MOT or STO file: its header has no line 'endheader'")
+        raise BadInputError(f"{what}: is not a MOT or STO file: its header has no line 'endheader'")
     held = content_said(line.strip() for line in lines[: ends[0]])
     if held is not None:
         raise no_angles([held], what=what)
@@ -175,8 +167,6 @@ def mot(what: str, lines: list[str]) -> Found:
             f"{what}: its header says {stated_columns} columns and names {len(names)}"
         )
     rows = [(n, line.lstrip()) for n, line in body[1:]]
-    if not rows:
-        raise BadInputError(f"{what}: has a header but no frames")
     table = _numbers(rows, len(names), what=what)
     stated_rows = header.get("nrows", header.get("datarows"))
     if stated_rows is not None and stated_rows != str(len(table)):
@@ -216,7 +206,7 @@ def table(what: str, lines: list[str], mapping: LabMapping | None) -> Found:
         raise BadInputError(f"{what}: has a header but no frames")
     if not any(map(_is_number, _cells(rows[0][1]))):
         raise BadInputError(
-            f"{what}: is no table: line {rows[0][0]} has no number under the names of line "
+            f"{what}: is not a table: line {rows[0][0]} has no number under the names of line "
             f"{kept[0][0]}"
         )
     lowered = [name.lower() for name in header]
@@ -371,10 +361,7 @@ def _visual3d(what: str, kept: Sequence[tuple[int, str]]) -> Found:
         signal = names[i].strip() if i < len(names) else ""
         header.append(f"{signal}.{component.strip()}" if component.strip() != "0" else signal)
     require_unique(header, what=what, kind="columns")
-    rows = kept[5:]
-    if not rows:
-        raise BadInputError(f"{what}: has a header but no frames")
-    found = _wide(what, header, _numbers(rows, len(header), what=what))
+    found = _wide(what, header, _numbers(kept[5:], len(header), what=what))
     found.notes["layout"] = "Visual3D"
     return found
 
@@ -449,13 +436,16 @@ def _number(cell: str, *, what: str, line: int) -> float:
 
 def _numbers(rows: Sequence[Row], width: int, *, what: str, names: tuple[int, ...] = ()) -> Array:
     """Numbers of the rows, all of which must have `width` cells; NaN in columns of `names`."""
+    if not rows:
+        raise BadInputError(f"{what}: has a header but no frames")
     values = np.full((len(rows), width), np.nan)
     for i, (line, text) in enumerate(rows):
         cells = _cells(text)
         if len(cells) < width:
             last = " (the last: the file was cut off)" if i == len(rows) - 1 else ""
             raise BadInputError(
-                f"{what}: line {line}{last} has {len(cells)} of {width} values; write the file anew"
+                f"{what}: line {line}{last} has {len(cells)} of {width} values; export the file "
+                "again"
             )
         if any(cell.strip() for cell in cells[width:]):
             raise BadInputError(

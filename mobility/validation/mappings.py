@@ -205,22 +205,7 @@ def from_dict(
 ) -> LabMapping:
     """Check a mapping as it stands in YAML.
 
-    Parameters
-    ----------
-    given
-        Its keys and values.
-    name
-        What it is called in the history.
-    what
-        What it is, for messages ("mapping lab.yaml").
-    is_built_in
-        It comes with this package.
-
-    Raises
-    ------
-    BadInputError
-        A key, landmark or angle is unknown (with the likely spelling), or a value is of the wrong
-        kind.
+    `name` is what it is called in the history, `what` what it is in messages ("mapping lab.yaml").
     """
     if not isinstance(given, Mapping) or not given:
         raise BadInputError(
@@ -267,18 +252,8 @@ def _check_sides(columns: AngleColumns, *, sided: bool, what: str) -> None:
         raise BadInputError(f"{what}: is of the whole body; give its 'column'")
 
 
-def given_mapping(
-    mapping: LabMapping | Mapping[str, Any] | str | os.PathLike[str],
-) -> LabMapping:
-    """Return the mapping that is meant by the name of a built-in one, a YAML file, or its content.
-
-    Raises
-    ------
-    NotFoundError
-        There is no such file, nor a built-in mapping of that name.
-    BadInputError
-        The file is not YAML, or what it says cannot be used.
-    """
+def given_mapping(mapping: LabMapping | Mapping[str, Any] | str | os.PathLike[str]) -> LabMapping:
+    """Return the mapping that a built-in name, a YAML file, or its content means."""
     if isinstance(mapping, LabMapping):
         return mapping
     if isinstance(mapping, Mapping):
@@ -308,18 +283,10 @@ def given_mapping(
 
 
 def best_mapping(markers: Iterable[str], columns: Iterable[str]) -> LabMapping | None:
-    """Choose the built-in mapping that gives most of a file: landmarks and angles.
+    """Choose the built-in mapping that gives most landmarks and angles of a file, by its names.
 
-    Parameters
-    ----------
-    markers, columns
-        The names of the markers and of the other columns in the file.
-
-    Returns
-    -------
-    LabMapping or None
-        Of those that give as many landmarks and angles, the one of which the file has the larger
-        share of the names; None where nothing fits.
+    Of those that give as many, the one of which the file has the larger share of the names; None
+    where nothing fits.
     """
     in_markers, in_columns = FileNames(markers), FileNames(columns)
     best: LabMapping | None = None

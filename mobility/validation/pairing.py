@@ -13,9 +13,10 @@ from mobility import tables
 from mobility.assessment.phases import within
 from mobility.assessment.summaries import median_within, peak_within
 from mobility.errors import BadInputError
+from mobility.kinematics.expected_error import Z95
 from mobility.kinematics.repetitions import normalise_repetitions
 from mobility.kinematics.skeleton import SIDES
-from mobility.validation.limits import Z95, numbers
+from mobility.validation.limits import numbers
 from mobility.validation.waveforms import curve_errors
 
 Array = NDArray[np.float64]
@@ -26,6 +27,9 @@ DISCRETE = ("bottom", "peak", "range")
 
 CURVE_ERRORS = ("bias", "mae", "rmse", "rmse_offset_removed")
 DEGREES = ("degree", "degrees", "deg", "°")
+
+POINTS = 101
+"""Points of the curve of a repetition."""
 
 _HALF_TURN = 180.0
 _FRAMES = {
@@ -53,32 +57,15 @@ def paired_angles(
     labs: Sequence[xr.Dataset],
     repetitions: Sequence[xr.Dataset],
     participants: Sequence[str],
-    *,
-    points: int,
 ) -> tuple[xr.Dataset, list[dict[str, str]]]:
-    """Measure each accepted repetition in the angles of both.
+    """Measure each accepted repetition in the angles of both; see `agreement` for what is given.
 
-    Parameters
-    ----------
-    videos, labs, repetitions, participants
-        Of each trial; see :func:`mobility.validation.agreement.agreement`.
-    points
-        Points of a curve.
-
-    Returns
-    -------
-    table, warnings
-        Over ``rep``, numbered through all trials, with the coordinates ``participant``, ``trial``,
-        ``repetition``, and over ``angle`` ``units``, ``sided`` and ``peak_kind``: `video_curves`,
-        `lab_curves` (rep, angle, side, percent); `video_values`, `lab_values`, `video_values_sd`
-        (rep, metric, angle, side); `repetition_bias`, `repetition_mae`, `repetition_rmse`,
-        `repetition_rmse_offset_removed`, `repetition_coverage`, `repetition_frames_compared`,
-        `repetition_frames_refused`, `repetition_frames_lab_missing` (rep, angle, side). Degrees.
-
-    Raises
-    ------
-    BadInputError
-        A trial is not on one time, not in degrees, or shares no angle; no repetition is accepted.
+    The table is over ``rep``, numbered through all trials, with the coordinates ``participant``,
+    ``trial``, ``repetition``, and over ``angle`` ``units``, ``sided`` and ``peak_kind``:
+    `video_curves`, `lab_curves` (rep, angle, side, percent); `video_values`, `lab_values`,
+    `video_values_sd` (rep, metric, angle, side); `repetition_bias` and the other errors,
+    `repetition_coverage` and `repetition_frames_...` (rep, angle, side). Degrees. Warnings come
+    with it.
     """
     shared = [
         _shared_angles(v, r, t + 1) for t, (v, r) in enumerate(zip(videos, labs, strict=True))
@@ -90,10 +77,9 @@ def paired_angles(
     for t, (video, lab, windows) in enumerate(zip(videos, labs, repetitions, strict=True)):
         used = _accepted(windows, t + 1)
         if not used.sizes["rep"]:
-            message = f"Trial {t + 1} has no accepted repetition and is left out."
-            warnings.append({"code": "trial_without_repetition", "message": message})
+            warnings.append(tables.warning("warnings.trial_without_repetition", trial=t + 1))
             continue
-        parts.append(_one_trial(video, lab, used, shared[t], layout, points))
+        parts.append(_one_trial(video, lab, used, shared[t], layout))
         owners.append((participants[t], t + 1, used["rep"].to_numpy()))
     if not parts:
         raise BadInputError("agreement: there is no accepted repetition in any trial")
@@ -101,7 +87,7 @@ def paired_angles(
     table = table.assign_coords(
         percent=(
             "percent",
-            np.linspace(0, 100, points),
+            np.linspace(0, 100, POINTS),
             {"units": "percent", "long_name": "of the repetition"},
         ),
         peak_kind=("angle", [_peak_kind(name) for name in layout.names]),
@@ -118,8 +104,7 @@ def paired_angles(
     apart = abs(table["video_curves"] - table["lab_curves"]).max(["rep", "side", "percent"])
     far = [str(name) for name in apart["angle"].values[apart.values > _HALF_TURN]]
     if far:
-        message = f"{', '.join(far)}: differences beyond 180°; one of the two jumps by a full turn."
-        warnings.append({"code": "angle_wraps", "message": message})
+        warnings.append(tables.warning("warnings.angle_wraps", angles=", ".join(far)))
     return table, warnings
 
 
@@ -128,20 +113,7 @@ def paired_metrics(
 ) -> xr.Dataset:
     """Put the metrics per repetition of both into one table, their names as angles.
 
-    Parameters
-    ----------
-    videos, labs, participants
-        Of each trial; see :func:`mobility.validation.agreement.agreement`.
-
-    Returns
-    -------
-    xarray.Dataset
-        As from :func:`paired_angles`, with the one metric ``value``, and without curves.
-
-    Raises
-    ------
-    BadInputError
-        A trial has other repetitions in the two, other units, or shares no metric.
+    It is as from :func:`paired_angles`, with the one metric ``value``, and without curves.
     """
     units: dict[str, str] = {}
     shared = []
@@ -227,13 +199,7 @@ def _table(
 
 
 def _layout(datasets: Sequence[xr.Dataset], shared: Sequence[list[str]]) -> _Layout:
-    """Names and sides of all trials.
-
-    Raises
-    ------
-    BadInputError
-        Something has sides in one trial and none in another.
-    """
+    """Names and sides of all trials."""
     sided: dict[str, bool] = {}
     for t, (dataset, names) in enumerate(zip(datasets, shared, strict=True)):
         for name in names:
@@ -339,12 +305,7 @@ def _accepted(repetitions: xr.Dataset, number: int) -> xr.Dataset:
 
 
 def _one_trial(
-    video: xr.Dataset,
-    lab: xr.Dataset,
-    repetitions: xr.Dataset,
-    shared: list[str],
-    layout: _Layout,
-    points: int,
+    video: xr.Dataset, lab: xr.Dataset, repetitions: xr.Dataset, shared: list[str], layout: _Layout
 ) -> Values:
     """Curves, values and counts of each repetition."""
     ours, theirs, sd = _of_both(video, lab, shared, layout, "time")
@@ -353,7 +314,7 @@ def _one_trial(
     curves = normalise_repetitions(
         xr.Dataset({"video": (dims, ours), "lab": (dims, theirs)}, coords={"time": time}),
         repetitions,
-        points=points,
+        points=POINTS,
     ).transpose("rep", "angle", "side", "percent")
     inside = _windows(time, repetitions, "start", "end")
     known, has_lab = np.isfinite(ours - theirs), np.isfinite(theirs)

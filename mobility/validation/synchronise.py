@@ -6,7 +6,7 @@ holds for the whole trial and for all joints: a lag per joint would hide errors 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
@@ -17,7 +17,7 @@ from pydantic import Field
 
 from mobility.errors import BadInputError
 from mobility.kinematics.correlation import correlated, other_peaks, peak
-from mobility.options import checked, likely
+from mobility.options import checked
 from mobility.provenance import with_history
 from mobility.validation.limits import numbers
 
@@ -65,58 +65,28 @@ _BLOCK_S = (0.5, 1.0, 2.0, 4.0)
 _SMOOTH_S = 0.03
 """Standard deviation of the Gaussian that smooths the lab's angles as they are differentiated."""
 
-_DRIFT_NEEDS_S = 8.0
-_DRIFT_ROUNDS = 4
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Synchronisation:
-    """How lab time follows from video time.
+    """How lab time follows from video time; NaN where something is not known or was not asked for.
 
-    Attributes
-    ----------
-    lag_s
-        To be added to video time to get lab time, seconds; with a drift, at `reference_s`.
-    lag_sd_s
-        Standard deviation of its random error, seconds; NaN for a lag that was given. A delay that
-        all angles of a recording share, as by smoothing, is part of the lag and not of its error.
-    correlation
-        Of all signals together at this lag, at most 1.
-    second_correlation, second_lag_s
-        The same of the lag that fits second best; NaN where there is no second peak.
-    overlap_s
-        Length of what both recordings show, seconds.
-    signals
-        The angles that were compared (``"knee_flexion left"``).
-    signal_lags_s
-        Lag of each signal by itself, seconds. They only tell how far the signals agree.
-    drift
-        Seconds that the lab's clock gains on the video's per second; 0 where it was not asked for.
-    drift_sd
-        Standard deviation of its error; NaN where it was not asked for.
-    reference_s
-        Video time at which `lag_s` holds.
-    given
-        Whether the lag was given by hand.
+    `lag_s` is to be added to video time to get lab time. Its standard deviation is that of random
+    errors: a delay that all angles of a recording share, as by smoothing, is part of the lag.
     """
 
     lag_s: float
-    lag_sd_s: float
-    correlation: float
-    second_correlation: float
-    second_lag_s: float
-    overlap_s: float
-    signals: tuple[str, ...]
-    signal_lags_s: tuple[float, ...]
-    drift: float
-    drift_sd: float
-    reference_s: float
-    given: bool
+    lag_sd_s: float = np.nan
+    correlation: float  # of all signals together at this lag
+    second_correlation: float = np.nan  # of the lag that fits second best, if there is one
+    second_lag_s: float = np.nan
+    overlap_s: float  # of what both recordings show
+    signals: tuple[str, ...]  # the angles that were compared ("knee_flexion left")
+    signal_lags_s: tuple[float, ...] = ()  # of each by itself, to tell how far they agree
+    given: bool = False  # by hand
 
     def lab_time(self, time: Array) -> Array:
         """Lab time of video times, seconds."""
-        video = np.asarray(time, dtype=np.float64)
-        shifted: Array = video + self.lag_s + self.drift * (video - self.reference_s)
+        shifted: Array = np.asarray(time, dtype=np.float64) + self.lag_s
         return shifted
 
     def document(self) -> dict[str, Any]:
@@ -135,10 +105,8 @@ def find_lag(
     video: xr.Dataset,
     lab: xr.Dataset,
     *,
-    signals: Sequence[str] | None = None,
     max_lag_s: Positive | None = None,
     lag_s: Finite | None = None,
-    drift: bool = False,
 ) -> Synchronisation:
     r"""Find what must be added to video time to get lab time.
 
@@ -150,15 +118,11 @@ def find_lag(
     ----------
     video, lab
         Angles in degrees over (time, side) or (time,), times in seconds of either clock.
-    signals
-        Names of the angles to compare; by default the first group of `SIGNALS` that moves.
     max_lag_s
         Largest lag that is possible, seconds; by default any that leaves enough in common.
     lag_s
         The lag, where it is known otherwise; it is used as it is, and only its correlation is
         computed.
-    drift
-        Whether the clocks may run at different speeds; needs 8 s in common.
 
     Returns
     -------
@@ -200,7 +164,7 @@ def find_lag(
     Künsch 1989, Ann Stat 17:1217 (blocks of dependent errors).
     """
     step = 1 / RATE_HZ
-    groups = _signals(video, lab, signals)
+    groups = _signals(video, lab)
     for names in groups:
         start_a, a = _on_grid(video, names, what="video")
         start_b, b = _on_grid(lab, names, what="lab file")
@@ -222,7 +186,7 @@ def find_lag(
     seconds = lags * step + start_b - start_a
     rho, overlap, shown = _correlation(a, b)
     if lag_s is not None:
-        return _given(lag_s, seconds, rho, overlap, labels, video)
+        return _given(lag_s, seconds, rho, overlap, labels)
     allowed = (overlap >= _LEAST_OVERLAP_S) & (shown >= _LEAST_SHARE)
     if not allowed.any():
         raise BadInputError(
@@ -243,9 +207,9 @@ def find_lag(
     likeness = float(rho[best])
     if not (0 < best < len(rho) - 1 and allowed[best - 1] and allowed[best + 1]):
         raise BadInputError(
-            f"find_lag: the best lag ({seconds[best]:+.2f} s) is at the border of what is possible"
-            "; allow a larger one (--max-lag-s), give the lab file of the whole trial, or the lag "
-            "by hand (--lag-s)"
+            f"find_lag: the best lag ({seconds[best]:+.2f} s) is at the limit of what is "
+            "allowed; allow a larger one (--max-lag-s), give the lab file of the whole trial, "
+            "or the lag by hand (--lag-s)"
         )
     if likeness < _LEAST_CORRELATION:
         raise BadInputError(
@@ -255,15 +219,18 @@ def find_lag(
         )
     second = _second(told, rho, values, seconds, best)
     lag = float(seconds[0] + peak(rho, best)[0] * step)
-    return _refined(
-        lag,
-        video=(start_a, a),
-        lab=(start_b, b),
-        labels=labels,
-        drift=drift,
+    rest, slope = _matched((start_a, a), (start_b, b), lag)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        apart = (rest * slope).sum(axis=1) / (slope**2).sum(axis=1)
+    return Synchronisation(
+        lag_s=lag,
+        lag_sd_s=max(_sd_of_lag(rest, slope, labels), _LEAST_SD_S),
         correlation=likeness,
-        second=second,
-        overlap=float(overlap[best]),
+        second_correlation=second[0],
+        second_lag_s=second[1],
+        overlap_s=float(overlap[best]),
+        signals=tuple(labels),
+        signal_lags_s=tuple(float(lag + own) for own in apart),
     )
 
 
@@ -320,25 +287,11 @@ def align(lab: xr.Dataset, sync: Synchronisation, time: Any) -> xr.Dataset:
     return with_history(aligned, "align", sync.document(), source=lab)
 
 
-def _signals(
-    video: xr.Dataset, lab: xr.Dataset, asked: Sequence[str] | None
-) -> list[list[tuple[str, str]]]:
+def _signals(video: xr.Dataset, lab: xr.Dataset) -> list[list[tuple[str, str]]]:
     """Group angles and sides that both recordings have; the side is "" where there is none."""
     both = [str(name) for name in video.data_vars if name in lab.data_vars]
-    if asked is not None:
-        if isinstance(asked, str) or not asked:
-            raise BadInputError("find_lag: signals must be a list of names of angles, not empty")
-        for name in asked:
-            if name not in both:
-                where = "video" if name not in video.data_vars else "lab file"
-                raise BadInputError(
-                    f"find_lag: the {where} has no '{name}'"
-                    f"{likely(name, both) or '; both have: ' + (', '.join(both) or 'nothing')}"
-                )
-        groups = [list(asked)]
-    else:
-        groups = [[name for name in group if name in both] for group in SIGNALS]
-        groups.append([name for name in both if not name.endswith("_sd")])
+    groups = [[name for name in group if name in both] for group in SIGNALS]
+    groups.append([name for name in both if not name.endswith("_sd")])
     if not any(groups):
         raise BadInputError(
             "find_lag: video and lab file have no angle in common; name the columns or markers of "
@@ -455,18 +408,12 @@ def _second(
 
 
 def _given(
-    lag_s: float,
-    seconds: Array,
-    rho: Array,
-    overlap: Array,
-    labels: Sequence[str],
-    video: xr.Dataset,
+    lag_s: float, seconds: Array, rho: Array, overlap: Array, labels: Sequence[str]
 ) -> Synchronisation:
     if not seconds[0] <= lag_s <= seconds[-1] or np.interp(lag_s, seconds, overlap) <= 0:
         raise BadInputError(
             f"find_lag: with a lag of {lag_s:g} s video and lab file have no time in common"
         )
-    nan = float("nan")
     likeness = float(np.interp(lag_s, seconds, rho))
     if not likeness >= _LEAST_CORRELATION:
         raise BadInputError(
@@ -476,70 +423,54 @@ def _given(
         )
     return Synchronisation(
         lag_s=float(lag_s),
-        lag_sd_s=nan,
         correlation=likeness,
-        second_correlation=nan,
-        second_lag_s=nan,
         overlap_s=float(np.interp(lag_s, seconds, overlap)),
         signals=tuple(labels),
-        signal_lags_s=(),
-        drift=0.0,
-        drift_sd=nan,
-        reference_s=float(video["time"].to_numpy()[0]),
         given=True,
     )
 
 
-@dataclass(frozen=True)
-class _Matched:
-    """What is left of the video's angles after those of the lab, on the frames that both have."""
+def _sd_of_lag(rest: Array, slope: Array, labels: Sequence[str]) -> float:
+    """Give the standard deviation of the lag of all signals together; see :func:`_matched`."""
+    power = slope**2
+    score = (rest * slope).sum(axis=0)
+    score = score - score.mean()
+    whole = float(power.sum())
+    variances = [0.0]
+    for blocks, sums in _in_blocks(score):
+        variances.append(blocks**2 / (blocks - 1) * float((sums**2).mean()) / whole**2)
+    joints = np.array([label.split()[0] for label in labels])
+    names = np.unique(joints)
+    if names.size > 1:
+        own = np.array([(rest * slope)[joints == name].sum() / whole for name in names])
+        weight = np.array([power[joints == name].sum() / whole for name in names])
+        apart = own - weight * own.sum()
+        variances.append(names.size / (names.size - 1) * float((apart**2).sum()))
+    return float(np.sqrt(max(variances)))
 
-    time: Array  # (n,), s, video clock
-    rest: Array  # (signal, n), degrees; 0 where unknown
-    slope: Array  # (signal, n), degrees of the video per second of lab clock; 0 where unknown
 
-    def lags(self) -> Array:
-        """Lag of each signal by itself, less that at which they were matched; NaN if unknown."""
-        power = (self.slope**2).sum(axis=1)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            found: Array = (self.rest * self.slope).sum(axis=1) / power
-        return found
-
-    def sd(self, labels: Sequence[str]) -> float:
-        """Give the standard deviation of the lag of all signals together."""
-        power = self.slope**2
-        score = (self.rest * self.slope).sum(axis=0)
-        score = score - score.mean()
-        whole = float(power.sum())
-        variances = [0.0]
-        for length_s in _BLOCK_S:
-            length = round(length_s * RATE_HZ)
-            if score.size < 2 * length:
-                break
-            running = np.cumsum(np.concatenate([[0.0], score]))
-            sums = running[length:] - running[:-length]
-            blocks = score.size / length
-            variances.append(blocks**2 / (blocks - 1) * float((sums**2).mean()) / whole**2)
-        joints = np.array([label.split()[0] for label in labels])
-        names = np.unique(joints)
-        if names.size > 1:
-            own = np.array(
-                [(self.rest * self.slope)[joints == name].sum() / whole for name in names]
-            )
-            weight = np.array([power[joints == name].sum() / whole for name in names])
-            apart = own - weight * own.sum()
-            variances.append(names.size / (names.size - 1) * float((apart**2).sum()))
-        return float(np.sqrt(max(variances)))
+def _in_blocks(score: Array) -> Iterator[tuple[float, Array]]:
+    """Give number and sums of blocks of each length, beginning at every frame."""
+    for length_s in _BLOCK_S:
+        length = round(length_s * RATE_HZ)
+        if score.size < 2 * length:
+            return
+        running = np.cumsum(np.concatenate([[0.0], score]))
+        yield score.size / length, running[length:] - running[:-length]
 
 
 def _matched(
-    video: tuple[float, Array], lab: tuple[float, Array], lag: float, drift: float, reference: float
-) -> _Matched:
+    video: tuple[float, Array], lab: tuple[float, Array], lag: float
+) -> tuple[Array, Array]:
+    """Give what is left of the video's angles after the lab's, and degrees per second of the lag.
+
+    Over (signal, n), on the frames that both have; 0 where unknown.
+    """
     from scipy.ndimage import gaussian_filter1d
 
     (start_a, a), (start_b, b) = video, lab
     time = start_a + np.arange(a.shape[1]) / RATE_HZ
-    place = (time + lag + drift * (time - reference) - start_b) * RATE_HZ
+    place = (time + lag - start_b) * RATE_HZ
     grid = np.arange(b.shape[1])
     rest, slope = np.zeros(a.shape), np.zeros(a.shape)
     for row, (x, y) in enumerate(zip(a, b, strict=True)):
@@ -561,67 +492,4 @@ def _matched(
         rest[row, use] = x[use] - line @ fitted
         slope[row, use] = change - line @ along
     both = (slope != 0).any(axis=0)
-    return _Matched(time[both], rest[:, both], slope[:, both])
-
-
-def _refined(
-    lag: float,
-    *,
-    video: tuple[float, Array],
-    lab: tuple[float, Array],
-    labels: Sequence[str],
-    drift: bool,
-    correlation: float,
-    second: tuple[float, float],
-    overlap: float,
-) -> Synchronisation:
-    """Error of the lag, and the drift where it is asked for."""
-    matched = _matched(video, lab, lag, 0.0, 0.0)
-    reference = float(matched.time.mean())
-    rate, rate_sd = 0.0, float("nan")
-    if drift:
-        if overlap < _DRIFT_NEEDS_S:
-            raise BadInputError(
-                f"find_lag: video and lab file have {overlap:.1f} s in common; a drift of the "
-                f"clocks needs {_DRIFT_NEEDS_S:g} s"
-            )
-        for _ in range(_DRIFT_ROUNDS):
-            matched = _matched(video, lab, lag, rate, reference)
-            more, faster, rate_sd = _line_of_lags(matched, reference)
-            lag, rate = lag + more, rate + faster
-        matched = _matched(video, lab, lag, rate, reference)
-    return Synchronisation(
-        lag_s=lag,
-        lag_sd_s=max(matched.sd(labels), _LEAST_SD_S),
-        correlation=correlation,
-        second_correlation=second[0],
-        second_lag_s=second[1],
-        overlap_s=overlap,
-        signals=tuple(labels),
-        signal_lags_s=tuple(float(lag + own) for own in matched.lags()),
-        drift=rate,
-        drift_sd=rate_sd,
-        reference_s=reference,
-        given=False,
-    )
-
-
-def _line_of_lags(matched: _Matched, reference: float) -> tuple[float, float, float]:
-    """By how much the lag at the reference and its change per second are off; sd of the latter."""
-    late = matched.time - reference
-    design = np.stack([matched.slope, matched.slope * late])  # (2, signal, n)
-    normal = np.einsum("isn,jsn->ij", design, design)
-    inverse = np.linalg.inv(normal)
-    found = inverse @ np.einsum("isn,sn->i", design, matched.rest)
-    rest = matched.rest - np.einsum("i,isn->sn", found, design)
-    score = np.einsum("isn,sn->in", design, rest)
-    variances = [0.0]
-    for length_s in _BLOCK_S:
-        length = round(length_s * RATE_HZ)
-        if score.shape[1] < 2 * length:
-            break
-        running = np.cumsum(np.concatenate([np.zeros((2, 1)), score], axis=1), axis=1)
-        sums = running[:, length:] - running[:, :-length]
-        spread = score.shape[1] / length * (sums @ sums.T) / sums.shape[1]
-        variances.append(float((inverse @ spread @ inverse)[1, 1]))
-    return float(found[0]), float(found[1]), float(np.sqrt(max(variances)))
+    return rest[:, both], slope[:, both]

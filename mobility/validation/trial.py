@@ -73,28 +73,14 @@ _KNOWN_ANGLES = tuple(tables.load("angles"))
 
 @dataclass(frozen=True)
 class Reference:
-    """What a lab measured in a trial, on the lab's clock.
+    """What a lab measured in a trial, on the lab's clock."""
 
-    Attributes
-    ----------
-    formulas
-        Our angles of the lab's joint centres; None where the lab gave no markers.
-    model
-        The angles that the lab's own model gave, in our names; None where there are none.
-    pose
-        The joint centres; None where the lab gave no markers.
-    differences
-        By angle, how the lab's definition differs from ours, as its mapping says.
-    files
-        Name, SHA-256 and mapping of each file by what it is (``lab``, ``angles``, ``static``).
-    warnings
-        What was amiss in the files.
-    """
-
-    formulas: xr.Dataset | None
-    model: xr.Dataset | None
-    pose: xr.Dataset | None
+    formulas: xr.Dataset | None  # our angles of the lab's joint centres, where it gave markers
+    model: xr.Dataset | None  # the angles that the lab's own model gave, in our names
+    pose: xr.Dataset | None  # the joint centres
+    # By angle, how the lab's definition differs from ours, as its mapping says.
     differences: Mapping[str, str] = field(default_factory=dict)
+    # Name, SHA-256 and mapping of each file by what it is (lab, angles, static).
     files: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     warnings: tuple[dict[str, str], ...] = ()
 
@@ -118,28 +104,11 @@ def read_reference(
     units: Any = None,
     vertical_axis: Any = None,
 ) -> Reference:
-    """Read what a lab measured in a trial.
+    """Read what a lab measured in a trial: markers, angles, or both in one file or in two.
 
-    Parameters
-    ----------
-    lab_file
-        Markers (C3D, TRC, CSV), angles (MOT, STO, CSV), or both (C3D).
-    lab_angles
-        Angles of the lab's own model, where they are in a file of their own, on the same clock.
-    static
-        A static trial with the markers that were taken off for the movement.
-    mapping
-        Which marker and column is what, as :func:`~mobility.validation.lab_files.read_lab` takes
-        it; needed only for names that no built-in mapping knows.
-    units, vertical_axis
-        Of `lab_file`, as :func:`~mobility.validation.lab_files.read_lab` takes them.
-
-    Raises
-    ------
-    BadInputError
-        A file cannot be read, has nothing that is known, or a static trial comes without markers.
-    NotFoundError
-        There is no such file.
+    `static` is a trial with the markers that were taken off for the movement. `mapping`, `units`
+    and `vertical_axis` are as :func:`~mobility.validation.lab_files.read_lab` takes them, the
+    latter two of `lab_file`.
     """
     # One mapping may be of the markers, of the angles, or of both.
     of_markers = of_angles = None
@@ -162,8 +131,8 @@ def read_reference(
         found.append(formulas)
     elif static is not None:
         raise BadInputError(
-            f"{os.fspath(lab_file)}: has no markers, so that a static trial does not help; leave "
-            "it out, or give the markers of the trial"
+            f"{os.fspath(lab_file)}: has no markers, so a static trial does not help; leave it "
+            "out, or give the markers of the trial"
         )
     source = main
     if lab_angles is not None:
@@ -177,7 +146,11 @@ def read_reference(
         formulas=formulas,
         model=source[names] if names else None,
         pose=pose,
-        differences=_differences(source, names),
+        differences={
+            name: text
+            for name in names
+            if (text := str(source[name].attrs.get("difference", ""))) not in ("", "not stated")
+        },
         files=files,
         # That markers have no stated error is as it should be: they are the reference.
         warnings=tuple(w for w in warnings_of(*found) if w["code"] != "unknown_error"),
@@ -192,47 +165,21 @@ def compare(
     margin_deg: float | None = None,
     max_lag_s: float | None = None,
     lag_s: float | None = None,
-    drift: bool = False,
 ) -> Trial:
     """Bring a trial to one clock, and compare its angles.
 
-    Parameters
-    ----------
-    video
-        Angles of the video with their ``_sd``; ``<angle>_raw`` and ``<angle>_image`` are compared
-        too where they are there.
-    repetitions
-        Of the video; the same times count for the lab.
-    reference
-        Of :func:`read_reference`.
-    margin_deg
-        Of the test of equivalence, see :func:`~mobility.validation.agreement.agreement`.
-    max_lag_s, lag_s, drift
-        As :func:`~mobility.validation.synchronise.find_lag` takes them. The lag is found with the
-        same formulas where the lab gave markers.
-
-    Returns
-    -------
-    Trial
-        `sync`: the lag at which the angles fit. It contains by what the video's angles come late
-        (``video_delay`` in ``tables/synchronisation.yaml``), and its error the variation of that.
-
-        `curves`: each angle over (estimator, time, side) or (estimator, time) at the frames of the
-        video, with ``<angle>_sd`` of the video, and the repetitions.
-
-        `agreement`: the statistics of :func:`~mobility.validation.agreement.agreement` over
-        `comparison` besides.
-
-    Raises
-    ------
-    BadInputError
-        As those two functions.
+    Of the `video` ``<angle>_raw`` and ``<angle>_image`` are compared too where they are there; the
+    times of its `repetitions` count for the lab. The lag (see
+    :func:`~mobility.validation.synchronise.find_lag`) is found with the same formulas where the lab
+    gave markers. It contains by what the video's angles come late (``video_delay`` in
+    ``tables/synchronisation.yaml``), and its error the variation of that. `margin_deg` is for the
+    test of equivalence.
     """
     warnings = list(reference.warnings)
     first = reference.formulas if reference.formulas is not None else reference.model
     if first is None:
         raise BadInputError("compare: the lab files hold no angle that the video has")
-    sync = find_lag(video, first, max_lag_s=max_lag_s, lag_s=lag_s, drift=drift)
+    sync = find_lag(video, first, max_lag_s=max_lag_s, lag_s=lag_s)
     delay = tables.load("synchronisation")["video_delay"]
     if not sync.given:
         # From trial to trial the video's angles come late by more or less.
@@ -329,11 +276,6 @@ def _described(dataset: xr.Dataset) -> dict[str, str]:
     return {key: str(dataset.attrs[key]) for key in keys if key in dataset.attrs}
 
 
-def _differences(dataset: xr.Dataset, names: list[str]) -> dict[str, str]:
-    told = {name: str(dataset[name].attrs.get("difference", "")) for name in names}
-    return {name: text for name, text in told.items() if text not in ("", "not stated")}
-
-
 def _clocks_of_lab(reference: Reference) -> list[dict[str, str]]:
     """Warn where markers and angles of the lab are not on the same clock."""
     assert reference.formulas is not None
@@ -343,18 +285,11 @@ def _clocks_of_lab(reference: Reference) -> list[dict[str, str]]:
     try:
         apart = find_lag(reference.formulas, reference.model, max_lag_s=2.0)
     except BadInputError:
-        message = (
-            "Whether the lab's markers and angles are on the same clock cannot be told; they are "
-            "taken as they are."
-        )
-        return [{"code": "lab_clock_not_checked", "message": message}]
+        return [tables.warning("warnings.lab_clock_not_checked")]
     if abs(apart.lag_s) <= max(_CLOCKS_AGREE_S, 3 * apart.lag_sd_s):
         return []
-    message = (
-        f"The lab's angles fit its markers best {apart.lag_s:+.3f} s later: the two files may be "
-        "of other trials or clocks. They are taken as they are."
-    )
-    return [{"code": "lab_clocks_differ", "message": message.replace("-", "−", 1)}]
+    later = f"{apart.lag_s:+.3f}".replace("-", "−")
+    return [tables.warning("warnings.lab_clocks_differ", later=later)]
 
 
 def _curves(

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from mobility import tables
 from mobility.errors import BadInputError
+from mobility.kinematics.expected_error import Z95
 from mobility.kinematics.skeleton import SIDES
 from mobility.provenance import with_history
-from mobility.validation.limits import Z95, limits_of_agreement
+from mobility.validation.limits import limits_of_agreement
 from mobility.view import VIEWS, view_of_azimuth
 from mobility.virtual_lab.case import Case, case_from
 
@@ -36,13 +37,25 @@ VIEW_CLASSES = (*VIEWS, "all")
 """Views, left and right together; and all clips."""
 
 
+_TEXTS = {
+    "bias": "mean error",
+    "mae": "mean absolute error",
+    "rmse": "root mean square error",
+    "sd": "standard deviation of one error, between and within clips",
+    "sd_between": "standard deviation of the mean error of a clip",
+    "low": "lower 95 % limit of agreement",
+    "high": "upper 95 % limit of agreement",
+    "coverage": "share of errors within 1.96 sd",
+    "given": "share of values given",
+}
+
+
 def agreement(measured: Mapping[str, xr.Dataset]) -> xr.Dataset:
     """Compare angles with the truth, by case and by view.
 
-    Parameters
-    ----------
-    measured
-        By the name of the case, what :func:`mobility.virtual_lab.sweep.measured_angles` returned.
+    `measured` has, by the name of the case, what
+    :func:`mobility.virtual_lab.sweep.measured_angles` returned, all with the same estimators and
+    model.
 
     Returns
     -------
@@ -55,11 +68,6 @@ def agreement(measured: Mapping[str, xr.Dataset]) -> xr.Dataset:
         the number of `clips_used`. The errors of the fitted body are those of the values that the
         analysis gives; those of other estimators include the values that it refuses. The middle of
         the body stands for angles that have no side.
-
-    Raises
-    ------
-    BadInputError
-        There are no cases, or they were not measured with the same estimators and the same model.
     """
     if not measured:
         raise BadInputError("agreement: there are no measured cases")
@@ -79,35 +87,33 @@ def agreement(measured: Mapping[str, xr.Dataset]) -> xr.Dataset:
         name: np.full(shape, np.nan) for name in ("bias", "mae", "rmse", "given", "coverage", "var")
     }
     count = np.zeros(shape, dtype=np.int64)
-    cases = [_case_of(dataset) for dataset in measured.values()]
+    cases = [
+        case_from(yaml.safe_load(dataset.attrs["case"]), what="measured angles")
+        for dataset in measured.values()
+    ]
     for c, dataset in enumerate(measured.values()):
-        parts = {"all": np.ones(dataset.sizes["time"], dtype=bool), "deep": _deep(dataset)}
-        for m, estimator in enumerate(estimators):
-            for a, angle in enumerate(angles):
-                for s, side in enumerate(sides):
-                    if (side == "middle") == ("side" in dataset[angle].dims):
-                        continue
-                    for p, part in enumerate(PARTS):
-                        at = (c, m, a, s, p)
-                        found = _one(dataset, angle, estimator, side, parts[part])
-                        count[at] = found.pop("n")
-                        for name, value in found.items():
-                            sums[name][at] = value
+        knees = dataset["knee_flexion_true"].mean("side")
+        deep = (knees > DEEP * knees.max()).to_numpy()
+        parts = {"all": np.ones_like(deep), "deep": deep}
+        for m, a, s, p in np.ndindex(shape[1:]):
+            side = sides[s]
+            if (side == "middle") == ("side" in dataset[angles[a]].dims):
+                continue
+            found = _one(dataset, angles[a], estimators[m], side, parts[PARTS[p]])
+            count[c, m, a, s, p] = found.pop("n")
+            for name, value in found.items():
+                sums[name][c, m, a, s, p] = value
     mirrored = np.array([-1.0 if _from_right(case) else 1.0 for case in cases])
     dims = ("case", "estimator", "angle", "side", "part")
     degrees = {"units": "degree"}
+    by_case = {
+        name: (dims, sums[name], {"units": _units(name), "long_name": _TEXTS[name]})
+        for name in ("bias", "mae", "rmse", "given", "coverage")
+    }
+    by_case["n"] = (dims, count, {"units": "1", "long_name": "frames with an error"})
     result = xr.Dataset(
         {
-            "case_bias": (dims, sums["bias"], {**degrees, "long_name": "mean error"}),
-            "case_mae": (dims, sums["mae"], {**degrees, "long_name": "mean absolute error"}),
-            "case_rmse": (dims, sums["rmse"], {**degrees, "long_name": "root mean square error"}),
-            "case_n": (dims, count, {"units": "1", "long_name": "frames with an error"}),
-            "case_given": (dims, sums["given"], {"units": "1", "long_name": "share given"}),
-            "case_coverage": (
-                dims,
-                sums["coverage"],
-                {"units": "1", "long_name": "share of errors within 1.96 sd"},
-            ),
+            **{f"case_{name}": variable for name, variable in by_case.items()},
             **_by_view(cases, estimators, angles, sums, count, mirrored),
         },
         coords={
@@ -159,16 +165,6 @@ def _from_right(case: Case) -> bool:
     return azimuth < 0 and view_class(case) not in ("front", "back")
 
 
-def _case_of(dataset: xr.Dataset) -> Case:
-    return case_from(yaml.safe_load(dataset.attrs["case"]), what="measured angles")
-
-
-def _deep(dataset: xr.Dataset) -> NDArray[np.bool_]:
-    knees = dataset["knee_flexion_true"].mean("side")
-    deep: NDArray[np.bool_] = (knees > DEEP * knees.max()).to_numpy()
-    return deep
-
-
 def _one(
     dataset: xr.Dataset, angle: str, estimator: str, side: str, frames: NDArray[np.bool_]
 ) -> dict[str, Any]:
@@ -217,8 +213,7 @@ def _by_view(
     views = np.array([view_class(case) for case in cases])
     bent = np.array([is_bent(case) for case in cases])
     shape = (len(VIEW_CLASSES), len(CLIPS), len(estimators), len(angles), len(PARTS))
-    names = ("bias", "mae", "rmse", "sd", "sd_between", "low", "high", "coverage", "given")
-    found = {name: np.full(shape, np.nan) for name in names}
+    found = {name: np.full(shape, np.nan) for name in _TEXTS}
     used = np.zeros(shape, dtype=np.int64)
     for at in np.ndindex(shape):
         v, k, m, a, p = at
@@ -244,31 +239,17 @@ def _by_view(
             found[name][at] = value
         used[at] = int((counts > 0).sum())
     dims = ("view", "clips", "estimator", "angle", "part")
-    texts = {
-        "bias": "mean error",
-        "mae": "mean absolute error",
-        "rmse": "root mean square error",
-        "sd": "standard deviation of one error, between and within clips",
-        "sd_between": "standard deviation of the mean error of a clip",
-        "low": "lower 95 % limit of agreement",
-        "high": "upper 95 % limit of agreement",
-        "coverage": "share of errors within 1.96 sd",
-        "given": "share of values given",
+    of_all = {
+        name: (dims, values, {"units": _units(name), "long_name": _TEXTS[name]})
+        for name, values in found.items()
     }
-    return {
-        **{
-            name: (
-                dims,
-                values,
-                {
-                    "units": "1" if name in ("coverage", "given") else "degree",
-                    "long_name": texts[name],
-                },
-            )
-            for name, values in found.items()
-        },
-        "clips_used": (dims, used, {"units": "1", "long_name": "clips with such errors"}),
+    return of_all | {
+        "clips_used": (dims, used, {"units": "1", "long_name": "clips with such errors"})
     }
+
+
+def _units(name: str) -> str:
+    return "1" if name in ("coverage", "given") else "degree"
 
 
 def _per_clip(means: Array, variances: Array, counts: Array) -> tuple[Array, Array, Array]:

@@ -52,38 +52,18 @@ _AGE_ANCHORS = (-1 / 3, 0.0, 1 / 3, 2 / 3, 1.0)
 
 @dataclass(frozen=True)
 class Body:
-    """A body at rest.
+    """A body at rest, metres, mid-hip at x = z = 0, the soles at y = 0."""
 
-    Attributes
-    ----------
-    vertices
-        Mesh (vertex, 3), metres, mid-hip at x = z = 0, the soles at y = 0.
-    faces
-        Vertex numbers (face, 3).
-    bones
-        Names, parents before children.
-    parents
-        Number of each bone's parent; -1 for the root.
-    heads
-        Head of each bone (bone, 3), metres.
-    weight_bones, weights
-        Skinning: bone numbers and weights, both (vertex, k); weights of a vertex sum to 1.
-    heel, toe
-        Rearmost point of the sole and tip of the second toe, by side, at the same height.
-    mass_kg
-        Mass, from the volume of the mesh.
-    """
-
-    vertices: Array
-    faces: NDArray[np.int64]
-    bones: tuple[str, ...]
-    parents: tuple[int, ...]
-    heads: Array
-    weight_bones: NDArray[np.int64]
-    weights: Array
-    heel: Mapping[str, Array]
-    toe: Mapping[str, Array]
-    mass_kg: float
+    vertices: Array  # (vertex, 3)
+    faces: NDArray[np.int64]  # vertex numbers (face, 3)
+    bones: tuple[str, ...]  # names, parents before children
+    parents: tuple[int, ...]  # number of each bone's parent; -1 for the root
+    heads: Array  # of each bone (bone, 3)
+    weight_bones: NDArray[np.int64]  # skinning: bone numbers (vertex, k)
+    weights: Array  # and their weights, of which those of a vertex sum to 1
+    heel: Mapping[str, Array]  # rearmost point of the sole by side, as high as
+    toe: Mapping[str, Array]  # the tip of the second toe
+    mass_kg: float  # from the volume of the mesh
 
     def bone(self, name: str) -> int:
         """Return the number of a bone."""
@@ -93,6 +73,14 @@ class Body:
         """Return the centre of a joint at rest."""
         centre: Array = self.heads[self.bone(JOINT_BONES[joint] + SUFFIX[side])]
         return centre
+
+    @functools.cached_property
+    def main_bones(self) -> NDArray[np.int64]:
+        """Number of the bone that moves each vertex most."""
+        most: NDArray[np.int64] = self.weight_bones[
+            np.arange(len(self.weights)), self.weights.argmax(axis=1)
+        ]
+        return most
 
     @property
     def mid_hip(self) -> Array:
@@ -109,27 +97,10 @@ def parametric_body(
     height_m: Annotated[float, Field(ge=1.4, le=2.1)] = 1.70,
     weight_kg: Annotated[float, Field(ge=35, le=160)] = 65.0,
 ) -> Body:
-    """Build the body of a person.
+    """Build the body of a person: Anny (NAVER, Apache-2.0), on the MakeHuman targets (CC0).
 
-    Parameters
-    ----------
-    sex
-        The shape, between MakeHuman's two.
-    age
-        Years.
-    height_m
-        Stature, metres.
-    weight_kg
-        Mass, kilograms: the volume of the mesh at 980 kg/m^3.
-
-    Raises
-    ------
-    BadInputError
-        If no body of this stature has this mass; the message has the range.
-
-    References
-    ----------
-    Anny (NAVER, Apache-2.0), on the MakeHuman targets (CC0).
+    `weight_kg` is the volume of the mesh at 980 kg/m^3. One that no body of this stature has is
+    refused with the range.
     """
     return _body(sex, age, height_m, weight_kg)
 
@@ -256,22 +227,11 @@ def _heel_and_toe(
 
 
 def transforms(body: Body, rotations: Mapping[str, Array], mid_hip: Array) -> tuple[Array, Array]:
-    """Pose the bones.
+    """Pose the bones: orientation (time, bone, 3, 3) and head (time, bone, 3) of each.
 
-    Parameters
-    ----------
-    body
-        The body at rest.
-    rotations
-        Orientation of bones relative to rest, in the world frame, (time, 3, 3) each, with at
-        least that of `root`. A bone that is not named turns with its parent.
-    mid_hip
-        Where the mid-hip is, (time, 3), metres.
-
-    Returns
-    -------
-    orientation, position : Array
-        Orientation (time, bone, 3, 3) and head (time, bone, 3) of every bone.
+    `rotations` are orientations of bones relative to rest, in the world frame, (time, 3, 3) each,
+    with at least that of `root`; a bone that is not named turns with its parent. `mid_hip` is where
+    the mid-hip is, (time, 3), metres.
     """
     steps = len(mid_hip)
     orientation = np.empty((steps, len(body.bones), 3, 3))
@@ -312,21 +272,10 @@ def keypoints(body: Body, orientation: Array, position: Array) -> dict[str, Arra
 
 
 def skinned(body: Body, orientation: Array, position: Array, vertices: Array) -> Array:
-    """Mesh of one posed frame by linear blend skinning.
+    """Mesh of one posed frame by linear blend skinning, (vertex, 3), metres.
 
-    Parameters
-    ----------
-    body
-        The body at rest.
-    orientation, position
-        Of the bones in this frame, (bone, 3, 3) and (bone, 3).
-    vertices
-        The mesh at rest, as dressed, (vertex, 3).
-
-    Returns
-    -------
-    Array
-        (vertex, 3), metres.
+    `orientation` and `position` are of the bones in this frame, `vertices` the mesh at rest, as
+    dressed.
     """
     shift = position - np.einsum("bij,bj->bi", orientation, body.heads)
     affine = np.concatenate([orientation, shift[:, :, None]], axis=2)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import secrets
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -17,14 +16,15 @@ from pydantic import Field
 
 from mobility import tables
 from mobility.capture.video import write_video
-from mobility.errors import BadInputError, NotFoundError, StorageError
+from mobility.errors import BadInputError, NotFoundError
 from mobility.kinematics.skeleton import KEYPOINTS
 from mobility.options import Strict, validate
 from mobility.provenance import with_history
 from mobility.virtual_lab.body import Body, parametric_body
 from mobility.virtual_lab.render import Camera, Look, frames
-from mobility.virtual_lab.single_joint import JointMotion, joint_duration_s, perform_joint
-from mobility.virtual_lab.squat import Squat, Trial, duration_s, perform
+from mobility.virtual_lab.single_joint import JointMotion, perform_joint
+from mobility.virtual_lab.squat import Squat, Trial, perform
+from mobility.writing import atomic, writing
 
 log = logging.getLogger(__name__)
 
@@ -59,15 +59,9 @@ class Film(Strict):
 
 
 class Case(Strict):
-    """One case of the virtual lab; the sections of a CASE.yaml.
+    """One case of the virtual lab, as in a CASE.yaml: who does what, seen from where, how it looks.
 
-    Attributes
-    ----------
-    name
-        Of the case.
-    body, motion, camera, look, video
-        Who does what, seen from where, how it looks, and the film. The motion is a squat, or that
-        of a single joint where it names a `movement`.
+    The motion is a squat, or that of a single joint where it names a `movement`.
     """
 
     name: str = "case"
@@ -86,39 +80,18 @@ class Case(Strict):
 
 
 _SECTIONS: Mapping[str, type[Strict]] = {
-    "body": Subject,
-    "motion": Squat,
-    "camera": Camera,
-    "look": Look,
-    "video": Film,
+    name: type(field.default) for name, field in Case.model_fields.items() if name != "name"
 }
 
 
 def read_case(path: str | os.PathLike[str]) -> Case:
-    """Read a CASE.yaml.
-
-    Parameters
-    ----------
-    path
-        A YAML file with the sections of :class:`Case`; what is left out has its default.
-
-    Raises
-    ------
-    NotFoundError, BadInputError
-        There is no such file, it is not YAML, or a name or a value in it is wrong.
-    """
+    """Read a CASE.yaml, with the sections of :class:`Case`; what is left out has its default."""
     source = Path(path)
     return case_from(read_yaml(source, kind="case"), what=source.name)
 
 
 def read_yaml(source: Path, *, kind: str) -> Any:
-    """Read what a user wrote, a case or a grid.
-
-    Raises
-    ------
-    NotFoundError, BadInputError
-        There is no such file, or it is not YAML.
-    """
+    """Read what a user wrote, a case or a grid."""
     try:
         return tables.read_given(source.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -131,20 +104,7 @@ def read_yaml(source: Path, *, kind: str) -> Any:
 
 
 def case_from(values: Any, *, what: str = "case") -> Case:
-    """Build a case from plain values, section by section.
-
-    Parameters
-    ----------
-    values
-        A mapping with the sections of :class:`Case`.
-    what
-        Where they come from, for messages.
-
-    Raises
-    ------
-    BadInputError
-        With all faults of the section that is wrong, and the likely spelling of unknown names.
-    """
+    """Build a case from plain values, section by section; `what` names them in messages."""
     if not isinstance(values, Mapping):
         raise BadInputError(f"{what}: a case is a mapping with {', '.join(Case.model_fields)}")
     built: dict[str, Any] = {str(key): value for key, value in values.items()}
@@ -165,27 +125,11 @@ def case_from(values: Any, *, what: str = "case") -> Case:
 def render_case(
     case: str | os.PathLike[str] | Case, out: str | os.PathLike[str]
 ) -> tuple[Path, Path]:
-    """Render a case to a video, with its truth beside it.
+    """Render a case, or that of a CASE.yaml, to a video with its truth beside it; paths of both.
 
-    Parameters
-    ----------
-    case
-        A :class:`Case` or the path of a CASE.yaml.
-    out
-        A folder, made if absent, for `video.mp4` and `truth.nc`; or the name of an `.mp4` file,
-        whose truth is `<name>.truth.nc` beside it.
-
-    Returns
-    -------
-    video, truth : pathlib.Path
-        The two files. The same case gives the same pictures and the same numbers.
-
-    Raises
-    ------
-    BadInputError, NotFoundError
-        The case is wrong, or the extra `virtual-lab` is not installed.
-    StorageError
-        The files cannot be written.
+    `out` is a folder, made if absent, for `video.mp4` and `truth.nc`, or the name of an `.mp4`
+    file, whose truth is `<name>.truth.nc`. The same case gives the same pictures and the same
+    numbers.
     """
     known = case if isinstance(case, Case) else read_case(case)
     target = Path(out)
@@ -193,10 +137,8 @@ def render_case(
         folder, video, truth = target.parent, target, target.with_suffix(".truth.nc")
     else:
         folder, video, truth = target, target / "video.mp4", target / "truth.nc"
-    try:
+    with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageError(f"{folder}: cannot be made ({error.strerror})") from None
     body, trial = perform_case(known)
     write_video(video, film_case(known, body, trial), crf=known.video.crf, preset="medium")
     write_dataset(true_positions(known, body, trial), truth)
@@ -205,24 +147,14 @@ def render_case(
 
 
 def perform_case(case: Case, time: NDArray[np.float64] | None = None) -> tuple[Body, Trial]:
-    """Build the body of a case and let it perform its motion, without rendering.
-
-    Parameters
-    ----------
-    case
-        What is performed.
-    time
-        Instants, s; those of the frames of its video if None.
-    """
+    """Let the body of a case perform its motion, at instants (s) or at the frames of its video."""
     body = parametric_body(**case.body.model_dump())
     motion = case.motion
-    rate = case.video.frame_rate
-    if isinstance(motion, JointMotion):
-        if time is None:
-            time = np.arange(round(joint_duration_s(motion) * rate)) / rate
-        return body, perform_joint(body, motion, time)
     if time is None:
-        time = np.arange(round(duration_s(motion) * rate)) / rate
+        rate = case.video.frame_rate
+        time = np.arange(round(motion.phases.duration_s * rate)) / rate
+    if isinstance(motion, JointMotion):
+        return body, perform_joint(body, motion, time)
     return body, perform(body, motion, time)
 
 
@@ -243,13 +175,10 @@ def film_case(case: Case, body: Body, trial: Trial) -> Iterator[tuple[float, NDA
 def true_positions(case: Case, body: Body, trial: Trial) -> xr.Dataset:
     """Truth of a trial.
 
-    Returns
-    -------
-    xarray.Dataset
-        `position(time, space, keypoint)`, metres, float32: x to the subject's left, y up against
-        gravity, z forwards at the start, the floor at y = 0. `start`, `bottom`, `end` (seconds)
-        and `depth` (percent of the standing height of the mid-hip above the ankles; NaN where it
-        is no squat) over `rep`.
+    `position(time, space, keypoint)`, metres, float32: x to the subject's left, y up against
+    gravity, z forwards at the start, the floor at y = 0. `start`, `bottom`, `end` (seconds) and
+    `depth` (percent of the standing height of the mid-hip above the ankles; NaN where it is no
+    squat) over `rep`.
     """
     position = np.stack([trial.points[name] for name in TRUTH_KEYPOINTS], axis=2)
     seconds = {"units": "second"}
@@ -294,17 +223,14 @@ def read_truth(path: str | os.PathLike[str]) -> xr.Dataset:
     """Read a `truth.nc` into memory."""
     if not Path(path).is_file():
         raise NotFoundError(f"{path}: there is no such truth; render the case first")
-    return xr.load_dataset(path, engine="h5netcdf")
+    return xr.load_dataset(path)
 
 
 def truth_pose(truth: xr.Dataset) -> xr.Dataset:
     """Truth in the layout of a pose, for :func:`mobility.kinematics.angles.joint_angles`.
 
-    Returns
-    -------
-    xarray.Dataset
-        `position(time, space, keypoint, individual)`, float64 metres, and `confidence`: 1 where
-        the truth is known; landmarks that it does not have are NaN with confidence 0.
+    `position(time, space, keypoint, individual)`, float64 metres, and `confidence`: 1 where the
+    truth is known; landmarks that it does not have are NaN with confidence 0.
     """
     position = (
         truth["position"]
@@ -322,23 +248,11 @@ def truth_pose(truth: xr.Dataset) -> xr.Dataset:
 
 
 def write_dataset(dataset: xr.Dataset, path: Path) -> None:
-    """Write a Dataset as compressed NetCDF-4, atomically.
-
-    Raises
-    ------
-    StorageError
-        The file cannot be written.
-    """
-    temporary = path.with_name(f".{path.stem}.{secrets.token_hex(6)}.tmp")
-    try:
-        packed = {
-            name: {"zlib": True, "complevel": 9, "shuffle": True}
-            for name, variable in dataset.data_vars.items()
-            if variable.dtype.kind in "biuf" and variable.size > 256
-        }
-        dataset.drop_encoding().to_netcdf(temporary, engine="h5netcdf", encoding=packed)
-        temporary.replace(path)
-    except OSError as error:
-        raise StorageError(f"{path}: cannot be written ({error.strerror or error})") from None
-    finally:
-        temporary.unlink(missing_ok=True)
+    """Write a Dataset as compressed NetCDF-4, atomically."""
+    packed = {
+        name: {"zlib": True, "complevel": 9, "shuffle": True}
+        for name, variable in dataset.data_vars.items()
+        if variable.dtype.kind in "biuf" and variable.size > 256
+    }
+    with atomic(path) as hidden:
+        dataset.drop_encoding().to_netcdf(hidden, engine="h5netcdf", encoding=packed)

@@ -133,13 +133,7 @@ class Grid(Strict):
 
 
 def read_grid(path: str | os.PathLike[str]) -> Grid:
-    """Read a GRID.yaml.
-
-    Raises
-    ------
-    NotFoundError, BadInputError
-        There is no such file, it is not YAML, or a name or a value in it is wrong.
-    """
+    """Read a GRID.yaml."""
     source = Path(path)
     values = read_yaml(source, kind="grid")
     if not isinstance(values, Mapping):
@@ -151,18 +145,7 @@ def read_grid(path: str | os.PathLike[str]) -> Grid:
 
 
 def grid_cases(grid: Grid) -> list[Case]:
-    """List the cases of a grid.
-
-    Returns
-    -------
-    list of Case
-        Each with a name of its own. The same grid gives the same cases.
-
-    Raises
-    ------
-    BadInputError
-        A case is wrong, there are none or too many, or two have the same name.
-    """
+    """List the cases of a grid, each with a name of its own; always the same ones."""
     starts = [dict(case) for case in grid.cases]
     if grid.sample is not None:
         starts += _drawn(grid.sample, _film(grid))
@@ -195,13 +178,7 @@ def grid_cases(grid: Grid) -> list[Case]:
 
 
 def cases_together(grids: Sequence[Grid]) -> list[Case]:
-    """List the cases of grids; those of several are named after their grid, too.
-
-    Raises
-    ------
-    BadInputError
-        As :func:`grid_cases`, or two grids have the same name.
-    """
+    """List the cases of grids; those of several are named after their grid, too."""
     names = [grid.name for grid in grids]
     for name in names:
         if names.count(name) > 1:
@@ -215,35 +192,15 @@ def cases_together(grids: Sequence[Grid]) -> list[Case]:
     ]
 
 
-def view_of(azimuth: float) -> str:
-    """Name of the view of :data:`VIEWS` in whose azimuths, or nearest to them, one lies."""
-
-    def outside(name: str) -> float:
-        low, high, exact = VIEWS[name]
-        return abs((azimuth - exact + 180.0) % 360.0 - 180.0) - (high - low) / 2
-
-    return min(VIEWS, key=outside)
-
-
 @checked
 def cases_like(
     case: Case, *, n: Annotated[int, Field(ge=1, le=1000)], seed: Annotated[int, Field(ge=0)] = 0
 ) -> list[Case]:
-    """Draw cases that are like a given one, as another day with another person would be.
+    """Draw `n` cases that are like a given one, as another day with another person would be.
 
-    Parameters
-    ----------
-    case
-        The set-up: who, how deep, and where the camera stands.
-    n, seed
-        How many, and of which draw.
-
-    Returns
-    -------
-    list of Case
-        Stature within 4 %, age within 8 years, the camera within 8 degrees of azimuth, 5 % of its
-        distance and 10 cm of its height, the depth within 5; clothes, light, movement of knees and
-        arms, and both sexes as people have them.
+    Stature within 4 %, age within 8 years, the camera within 8 degrees of azimuth, 5 % of its
+    distance and 10 cm of its height, the depth within 5; clothes, light, movement of knees and
+    arms, and both sexes as people have them.
     """
     around = {
         "body.age": (case.body.age, 8.0, 16.0, 90.0),
@@ -284,14 +241,8 @@ def least_distance_m(
 ) -> float:
     """Distance from which raised hands, feet and spread arms are just in the picture.
 
-    Parameters
-    ----------
-    stature
-        Metres.
-    height_m, tilt, field_of_view
-        Of the camera, as in :class:`~mobility.virtual_lab.render.Camera`.
-    aspect
-        Width of the picture by its height.
+    `height_m`, `tilt` and `field_of_view` are as in :class:`~mobility.virtual_lab.render.Camera`,
+    `aspect` is the width of the picture by its height.
     """
     half = np.radians(field_of_view) / 2
     tilted = np.radians(tilt)

@@ -6,8 +6,7 @@ import base64
 import io
 import json
 import os
-import secrets
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from mobility import tables
-from mobility.errors import StorageError
-from mobility.validation.limits import Z95
+from mobility.kinematics.expected_error import Z95
+from mobility.kinematics.geometry import called
 from mobility.view import VIEWS
 from mobility.virtual_lab.agreement import BENT
 from mobility.virtual_lab.case import write_dataset
 from mobility.virtual_lab.sweep import Done
+from mobility.wording import capital
+from mobility.writing import atomic, writing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -32,8 +32,6 @@ NAMES = {
     "fitted": "fitted body",
 }
 """What estimators are called for people."""
-
-COLOURS = {"landmarks": "#b0722a", "image_plane": "#6b7f94", "fitted": "#1d5fa8"}
 
 STYLE = """
 :root { color-scheme: light; }
@@ -51,7 +49,6 @@ th, td { padding: .25rem .7rem; text-align: right; border-bottom: 1px solid #e5e
 th[scope=row], thead th:first-child { text-align: left; }
 thead th { border-bottom: 2px solid #aab4c0; vertical-align: bottom; white-space: normal;
   max-width: 7rem; }
-td small { color: #5b6876; display: block; line-height: 1.2; }
 .bad { background: #fbe6dd; }
 .fair { background: #fdf5dc; }
 figure { margin: 1.2rem 0; }
@@ -62,51 +59,25 @@ figcaption { color: #4b5866; font-size: .9rem; max-width: 46rem; }
 
 
 def write_report(
-    result: xr.Dataset,
-    done: Sequence[Done],
-    out: str | os.PathLike[str],
-    *,
-    grid: str,
+    result: xr.Dataset, done: Sequence[Done], out: str | os.PathLike[str], *, grid: str
 ) -> Path:
-    """Write `virtual-lab.html`, `virtual-lab.nc` and `images/`.
+    """Write `virtual-lab.html`, `virtual-lab.nc` and `images/` into a folder, made if absent.
 
-    Parameters
-    ----------
-    result
-        As from :func:`mobility.virtual_lab.agreement.agreement`.
-    done
-        What became of the cases, also of those that failed.
-    out
-        Folder, made if absent.
-    grid
-        What the cases are called together.
-
-    Raises
-    ------
-    StorageError
-        The folder cannot be written.
+    `result` is as from :func:`mobility.virtual_lab.agreement.agreement`; `done` says what became of
+    the cases, also of those that failed; `grid` is what they are called together.
     """
     folder = Path(out)
-    pictures = {name: _png(make()) for name, make in _figures(result).items()}
+    pictures = {"views": _png(_view_figure(result)), "azimuth": _png(_azimuth_figure(result))}
     page = _page(result, done, pictures, grid=grid)
-    try:
+    with writing(folder):
         (folder / "images").mkdir(parents=True, exist_ok=True)
-        for name, picture in pictures.items():
-            _replace(folder / "images" / f"{name}.png", picture)
-        _replace(folder / "virtual-lab.html", page.encode())
-    except OSError as error:
-        raise StorageError(f"{folder}: cannot be written ({error.strerror})") from None
+    for name, picture in pictures.items():
+        with atomic(folder / "images" / f"{name}.png") as hidden:
+            hidden.write_bytes(picture)
+    with atomic(folder / "virtual-lab.html") as hidden:
+        hidden.write_text(page, encoding="utf-8")
     write_dataset(result, folder / "virtual-lab.nc")
     return folder / "virtual-lab.html"
-
-
-def _replace(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.stem}.{secrets.token_hex(6)}.tmp")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _page(
@@ -118,8 +89,6 @@ def _page(
     count = result.sizes["case"]
 
     def figure(name: str, alt: str, caption: str) -> str:
-        if name not in pictures:
-            return ""
         data = base64.b64encode(pictures[name]).decode()
         return (
             f"<figure><img src='data:image/png;base64,{data}' alt='{escape(alt, quote=True)}'>"
@@ -144,22 +113,12 @@ def _page(
             "of the values that the analysis gives; the others it refuses or does not see. Deep: "
             "while the true knees are beyond nine tenths of their largest flexion."
         ),
-        figure(
-            "coverage",
-            "Share of errors within the 95 % interval for each angle",
-            "Coverage of the fit's own 95 % interval; the line is at 95 %.",
-        ),
         "<h2>Three ways to get the angles</h2>",
         _side_by_side(result),
         _paragraph(
             "Mean absolute error. The landmarks in space and the lines in the picture are taken "
             "from the cleaned pose, also where the analysis would refuse them. Lines in the "
             "picture are angles only where the movement is in the plane of the picture."
-        ),
-        figure(
-            "estimators",
-            "Mean absolute error of each angle by three ways to get it",
-            "Mean absolute error while deep, all views.",
         ),
         "<h2>By view</h2>",
         _by_view(result),
@@ -235,8 +194,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]], *, caption: str) 
 
 
 def _label(angle: str) -> str:
-    text = str(tables.load("angles")[angle]["long_name"]).partition(" (")[0]
-    return text[:1].upper() + text[1:]
+    return capital(called(angle))
 
 
 def _degrees(value: float, *, signed: bool = False) -> str:
@@ -254,97 +212,85 @@ def _covered(value: float) -> str:
     return f"<td{kind}>{_percent(value)}</td>"
 
 
-def _overall(result: xr.Dataset) -> str:
-    rows = []
-    chosen = result.sel(estimator="fitted", view="all", clips="all")
-    for angle in _angles(result):
-        row = [escape(_label(angle))]
-        for part in ("all", "deep"):
-            one = chosen.sel(angle=angle, part=part)
-            row += [
-                _degrees(float(one["bias"]), signed=True),
-                _degrees(float(one["mae"])),
-                f"{_degrees(float(one['low']), signed=True)} to "
-                f"{_degrees(float(one['high']), signed=True)}",
-                _covered(float(one["coverage"])),
-            ]
-        rows.append([*row, _percent(float(chosen["given"].sel(angle=angle, part="all")))])
-    each = ["bias", "mean abs.", "95 % limits", "coverage"]
-    head = ["Angle", *each, *(f"{name}<br>deep" for name in each), "given"]
-    return _table(head, rows, caption="Errors of the fitted body in degrees, all frames and deep.")
+_CELLS: Mapping[str, Callable[[xr.Dataset], str]] = {
+    "bias": lambda one: _degrees(float(one["bias"]), signed=True),
+    "mean abs.": lambda one: _degrees(float(one["mae"])),
+    "RMS": lambda one: _degrees(float(one["rmse"])),
+    "95 % limits": lambda one: (
+        f"{_degrees(float(one['low']), signed=True)} to {_degrees(float(one['high']), signed=True)}"
+    ),
+    "coverage": lambda one: _covered(float(one["coverage"])),
+    "given": lambda one: _percent(float(one["given"])),
+}
+"""What is told of the errors of an angle."""
 
 
-def _side_by_side(result: xr.Dataset) -> str:
-    estimators = [str(name) for name in result["estimator"].values]
-    chosen = result.sel(view="all", clips="all")
+def _by_angle(
+    groups: Mapping[str, xr.Dataset], names: Sequence[str], *, caption: str, single: bool = False
+) -> str:
+    """Make a table of a row for each angle, in which each group has the cells of these names.
+
+    With a `single` cell for each group, the head has its name alone.
+    """
+    first = next(iter(groups.values()))
     rows = [
         [
             escape(_label(angle)),
-            *(
-                _degrees(float(chosen["mae"].sel(angle=angle, part=part, estimator=estimator)))
-                for part in ("all", "deep")
-                for estimator in estimators
-            ),
+            *(_CELLS[name](one.sel(angle=angle)) for one in groups.values() for name in names),
         ]
-        for angle in _angles(result)
+        for angle in _angles(first)
     ]
-    names = [escape(NAMES.get(name, name)) for name in estimators]
-    head = ["Angle", *names, *(f"{name}<br>deep" for name in names)]
-    return _table(head, rows, caption="Mean absolute error in degrees, all views.")
+    head = [
+        group if single else f"{name}<br>{group}".removesuffix("<br>")
+        for group in groups
+        for name in names
+    ]
+    return _table(["Angle", *head], rows, caption=caption)
+
+
+def _overall(result: xr.Dataset) -> str:
+    chosen = result.sel(estimator="fitted", view="all", clips="all")
+    groups = {"": chosen.sel(part="all"), "deep": chosen.sel(part="deep")}
+    names = ["bias", "mean abs.", "95 % limits", "coverage", "given"]
+    caption = "Errors of the fitted body in degrees, all frames and deep."
+    return _by_angle(groups, names, caption=caption)
+
+
+def _side_by_side(result: xr.Dataset) -> str:
+    chosen = result.sel(view="all", clips="all")
+    groups = {
+        escape(NAMES.get(name, name)) + after: chosen.sel(part=part, estimator=name)
+        for part, after in (("all", ""), ("deep", "<br>deep"))
+        for name in map(str, result["estimator"].values)
+    }
+    caption = "Mean absolute error in degrees, all views."
+    return _by_angle(groups, ["mean abs."], caption=caption, single=True)
 
 
 def _by_view(result: xr.Dataset) -> str:
     chosen = result.sel(estimator="fitted", clips="all", part="all")
-    views = [view for view in VIEWS if int(chosen["clips_used"].sel(view=view).max())]
-    rows = []
-    for angle in _angles(result):
-        row = [escape(_label(angle))]
-        for view in views:
-            one = chosen.sel(angle=angle, view=view)
-            coverage = float(one["coverage"])
-            kind = " class='bad'" if coverage < 0.80 else " class='fair'" if coverage < 0.90 else ""
-            row.append(
-                f"<td{kind}>{_degrees(float(one['bias']), signed=True)} ± "
-                f"{_degrees(Z95 * float(one['sd']))}<small>MAE {_degrees(float(one['mae']))}, "
-                f"holds {_percent(coverage)}</small></td>"
-            )
-        rows.append(row)
-    counts = [int((result["case_view"] == view).sum()) for view in views]
-    head = [
-        "Angle",
-        *(f"{escape(view)}<br>{n} clips" for view, n in zip(views, counts, strict=True)),
-    ]
+    groups = {
+        f"{view}, {int((result['case_view'] == view).sum())} clips": chosen.sel(view=view)
+        for view in VIEWS
+        if int(chosen["clips_used"].sel(view=view).max())
+    }
     caption = (
-        "Fitted body, all frames, degrees: bias ± half of the 95 % limits of agreement; mean "
-        "absolute error; how many errors the fit's 95 % interval holds (coloured below 90 % and "
-        "below 80 %). Left and right views are taken together."
+        "Fitted body, all frames, degrees (coverage coloured below 90 % and below 80 %). Left and "
+        "right views are taken together."
     )
-    return _table(head, rows, caption=caption)
+    return _by_angle(groups, ["bias", "mean abs.", "95 % limits", "coverage"], caption=caption)
 
 
 def _by_elbows(result: xr.Dataset) -> str:
     chosen = result.sel(estimator="fitted", view="all", part="all")
-    groups = [
-        name for name in ("straight", "bent") if int(chosen["clips_used"].sel(clips=name).max())
-    ]
-    rows = []
-    for angle in _angles(result):
-        row = [escape(_label(angle))]
-        for group in groups:
-            one = chosen.sel(angle=angle, clips=group)
-            row += [
-                _degrees(float(one["bias"]), signed=True),
-                _degrees(float(one["mae"])),
-                _degrees(float(one["rmse"])),
-                _covered(float(one["coverage"])),
-                _percent(float(one["given"])),
-            ]
-        rows.append(row)
-    each = ("bias", "mean abs.", "RMS", "coverage", "given")
-    head = ["Angle", *(f"{group}<br>{name}" for group in groups for name in each)]
-    return _table(
-        head, rows, caption="Fitted body, all frames, clips with straight and bent elbows."
-    )
+    groups = {
+        name: chosen.sel(clips=name)
+        for name in ("straight", "bent")
+        if int(chosen["clips_used"].sel(clips=name).max())
+    }
+    names = ["bias", "mean abs.", "RMS", "coverage", "given"]
+    caption = "Fitted body, all frames, clips with straight and bent elbows."
+    return _by_angle(groups, names, caption=caption)
 
 
 def _every_case(result: xr.Dataset) -> str:
@@ -378,15 +324,6 @@ def _angles(result: xr.Dataset) -> list[str]:
     return [str(angle) for angle in result["angle"].values]
 
 
-def _figures(result: xr.Dataset) -> dict[str, Callable[[], Figure]]:
-    return {
-        "estimators": lambda: _estimator_figure(result),
-        "coverage": lambda: _coverage_figure(result),
-        "views": lambda: _view_figure(result),
-        "azimuth": lambda: _azimuth_figure(result),
-    }
-
-
 def _new_figure(width: float, height: float) -> Figure:
     from matplotlib.figure import Figure
 
@@ -399,85 +336,43 @@ def _png(figure: Figure) -> bytes:
     return file.getvalue()
 
 
-def _estimator_figure(result: xr.Dataset) -> Figure:
-    figure = _new_figure(9.5, 4.2)
-    axes = figure.subplots()
-    angles = _angles(result)
-    estimators = [str(name) for name in result["estimator"].values]
-    width = 0.8 / len(estimators)
-    for e, estimator in enumerate(estimators):
-        values = result["mae"].sel(estimator=estimator, view="all", clips="all", part="deep")
-        axes.bar(
-            np.arange(len(angles)) + (e - (len(estimators) - 1) / 2) * width,
-            np.nan_to_num(values.to_numpy()),
-            width,
-            label=NAMES.get(estimator, estimator),
-            color=COLOURS.get(estimator),
-        )
-    axes.set_xticks(range(len(angles)), [_label(a) for a in angles], rotation=35, ha="right")
-    axes.set_ylabel("mean absolute error, °")
-    _plain(axes)
-    axes.legend(frameon=False)
-    return figure
-
-
-def _coverage_figure(result: xr.Dataset) -> Figure:
-    figure = _new_figure(9.5, 3.6)
-    axes = figure.subplots()
-    angles = _angles(result)
-    for p, (part, colour) in enumerate((("all", "#8fb4dc"), ("deep", "#1d5fa8"))):
-        values = result["coverage"].sel(estimator="fitted", view="all", clips="all", part=part)
-        place = np.arange(len(angles)) + (p - 0.5) * 0.38
-        said = {"all": "all frames", "deep": "deep"}[part]
-        axes.bar(place, 100 * np.nan_to_num(values.to_numpy()), 0.38, color=colour, label=said)
-    axes.axhline(95, color="#222", linewidth=1)
-    axes.set_ylim(0, 100)
-    axes.set_xticks(range(len(angles)), [_label(a) for a in angles], rotation=35, ha="right")
-    axes.set_ylabel("errors within 1.96 sd, %")
-    _plain(axes)
-    axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
-    return figure
+def _panels(figure: Figure, angles: Sequence[str]) -> Iterator[tuple[Any, str]]:
+    """Give axes for each angle, with its name and a line at zero."""
+    grid = figure.subplots(-(-len(angles) // 4), 4, squeeze=False).ravel()
+    for axes, angle in zip(grid, angles, strict=False):
+        axes.axhline(0, color="#999", linewidth=0.8)
+        axes.set_title(_label(angle), fontsize=10)
+        axes.tick_params(labelsize=8)
+        _plain(axes)
+        yield axes, angle
+    for axes in grid[len(angles) :]:
+        axes.set_axis_off()
 
 
 def _view_figure(result: xr.Dataset) -> Figure:
-    chosen = result.sel(estimator="fitted", clips="all", part="all")
-    angles = _angles(result)
+    chosen = result.sel(estimator="fitted", clips="all", part="all", view=list(VIEWS))
+    labels = [f"{view} ({int((result['case_view'] == view).sum())})" for view in VIEWS]
     figure = _new_figure(9.5, 7.0)
-    grid = figure.subplots(3, 4, squeeze=False).ravel()
-    views = list(VIEWS)
-    counts = [int((result["case_view"] == view).sum()) for view in views]
-    for axes, angle in zip(grid, angles, strict=False):
-        one = chosen.sel(angle=angle, view=views)
-        bias, sd = one["bias"].to_numpy(), one["sd"].to_numpy()
-        axes.axhline(0, color="#999", linewidth=0.8)
+    for i, (axes, angle) in enumerate(_panels(figure, _angles(result))):
+        one = chosen.sel(angle=angle)
+        half = Z95 * np.nan_to_num(one["sd"].to_numpy())
         axes.errorbar(
-            range(len(views)), bias, Z95 * np.nan_to_num(sd), fmt="o", color=COLOURS["fitted"],
+            range(len(labels)), one["bias"].to_numpy(), half, fmt="o", color="#1d5fa8",
             capsize=3, markersize=5,
         )  # fmt: skip
-        axes.set_title(_label(angle), fontsize=10)
-        _plain(axes)
-    for a, axes in enumerate(grid[: len(angles)]):
-        lowest = a >= 8
-        labels = [f"{view} ({n})" for view, n in zip(views, counts, strict=True)]
-        axes.set_xticks(range(len(views)), labels if lowest else [""] * len(views))
-        axes.tick_params(axis="x", labelsize=8, labelrotation=60)
-        axes.tick_params(axis="y", labelsize=8)
-    for axes in grid[len(angles) :]:
-        axes.set_axis_off()
+        axes.set_xticks(range(len(labels)), labels if i >= 8 else [""] * len(labels))
+        axes.tick_params(axis="x", labelrotation=60)
     figure.supylabel("error, °", fontsize=10)
     return figure
 
 
 def _azimuth_figure(result: xr.Dataset) -> Figure:
     chosen = result["case_bias"].sel(estimator="fitted", part="deep")
-    angles = _angles(result)
     azimuth = (result["azimuth"].to_numpy() + 180.0) % 360.0 - 180.0
     bent = result["case_bent"].to_numpy()
     colours = {"left": "#1d5fa8", "right": "#d07a1f", "middle": "#555555"}
     figure = _new_figure(9.5, 7.0)
-    grid = figure.subplots(3, 4, squeeze=False).ravel()
-    for axes, angle in zip(grid, angles, strict=False):
-        axes.axhline(0, color="#999", linewidth=0.8)
+    for axes, angle in _panels(figure, _angles(result)):
         for side, colour in colours.items():
             values = chosen.sel(angle=angle, side=side).to_numpy()
             for mask, face in ((~bent, colour), (bent, "none")):
@@ -485,12 +380,7 @@ def _azimuth_figure(result: xr.Dataset) -> Figure:
                     azimuth[mask], values[mask], s=16, facecolors=face, edgecolors=colour,
                     linewidths=1.0,
                 )  # fmt: skip
-        axes.set_title(_label(angle), fontsize=10)
         axes.set_xticks([-180, -90, 0, 90, 180])
-        axes.tick_params(labelsize=8)
-        _plain(axes)
-    for axes in grid[len(angles) :]:
-        axes.set_axis_off()
     figure.supxlabel("azimuth of the camera, °", fontsize=10)
     figure.supylabel("mean error, °", fontsize=10)
     return figure

@@ -121,23 +121,9 @@ def frames(
     height: int,
     samples: int = 4,
 ) -> Iterator[tuple[float, NDArray[np.uint8]]]:
-    """Render every instant of a trial.
+    """Render every instant of a trial: seconds, and (height, width, 3) uint8 RGB.
 
-    Parameters
-    ----------
-    body, trial
-        Who, and what was performed.
-    camera, look
-        Where from, and how it looks.
-    width, height
-        Size of the pictures, pixels.
-    samples
-        Per pixel, against jagged edges; 1 takes half the time of 4.
-
-    Yields
-    ------
-    time, image
-        Seconds, and (height, width, 3) uint8 RGB.
+    `samples` are taken of each pixel, against jagged edges; 1 takes half the time of 4.
     """
     dressed, colours = _dressed(body, look)
     sensor = _Sensor(look, width, height)
@@ -220,18 +206,8 @@ def _normals(points: Array, faces: NDArray[np.int64]) -> NDArray[np.float32]:
     return (total / np.where(length > 0, length, 1.0)).astype(np.float32)
 
 
-def _main_bone(body: Body) -> NDArray[np.str_]:
-    """Name, without side, of the bone that moves each vertex most."""
-    names = np.array([name.rsplit(".", 1)[0] for name in body.bones])
-    most = body.weights.argmax(axis=1)
-    main: NDArray[np.str_] = names[body.weight_bones[np.arange(len(most)), most]]
-    return main
-
-
 def _starts(bone: NDArray[np.str_], *prefixes: str) -> NDArray[np.bool_]:
-    found = np.zeros(bone.shape, dtype=bool)
-    for prefix in prefixes:
-        found |= np.char.startswith(bone, prefix)
+    found: NDArray[np.bool_] = np.any([np.char.startswith(bone, p) for p in prefixes], axis=0)
     return found
 
 
@@ -300,7 +276,8 @@ def _snapped(points: Array, edges: NDArray[np.int64], inside: Callable[[Array], 
 
 def _dressed(body: Body, look: Look) -> tuple[Array, NDArray[np.uint8]]:
     """Mesh at rest with clothes and hair of some thickness, and a colour for each face."""
-    bone = _main_bone(body)
+    # The name, without side, of the bone that moves each vertex most.
+    bone = np.array([name.rsplit(".", 1)[0] for name in body.bones])[body.main_bones]
     garments = _garments(body, bone, look)
     edges = np.concatenate([body.faces[:, [0, 1]], body.faces[:, [1, 2]], body.faces[:, [2, 0]]])
     edges = np.unique(np.sort(edges, axis=1), axis=0)

@@ -7,7 +7,7 @@ An ankle under the body's weight moves with both knees, which go forward over th
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +18,12 @@ from mobility.virtual_lab.body import JOINT_BONES, SUFFIX, Body, keypoints, tran
 from mobility.virtual_lab.squat import (
     SIDE_SIGN,
     Corners,
+    Phases,
     Squat,
     Trial,
     arm_chain,
     foot_chain,
     frame_of,
-    minimum_jerk,
     perform,
     rest_forward,
     rotated_about,
@@ -32,77 +32,41 @@ from mobility.virtual_lab.squat import (
 
 Array = NDArray[np.float64]
 
-Movement = Literal[
-    "elbow_flexion",
-    "elbow_extension",
-    "shoulder_flexion",
-    "shoulder_extension",
-    "shoulder_abduction",
-    "hip_flexion",
-    "hip_extension",
-    "hip_abduction",
-    "knee_flexion",
-    "knee_extension",
-    "ankle_dorsiflexion",
-    "ankle_dorsiflexion_weight_bearing",
-    "ankle_plantarflexion",
-    "trunk_lateral_flexion",
-    "neck_lateral_flexion",
-]
-
 Posture = Literal["standing", "seated", "supine", "prone", "side_lying"]
 
-RANGES = {
-    "elbow_flexion": (0.0, 150.0),
-    "elbow_extension": (-10.0, 60.0),
-    "shoulder_flexion": (-40.0, 178.0),
-    "shoulder_extension": (-60.0, 0.0),
-    "shoulder_abduction": (2.0, 178.0),
-    "hip_flexion": (-20.0, 125.0),
-    "hip_extension": (-30.0, 0.0),
-    "hip_abduction": (0.0, 50.0),
-    "knee_flexion": (2.0, 140.0),
-    "knee_extension": (-10.0, 60.0),
-    "ankle_dorsiflexion": (-10.0, 30.0),
-    "ankle_dorsiflexion_weight_bearing": (0.0, 45.0),
-    "ankle_plantarflexion": (-60.0, 0.0),
-    "trunk_lateral_flexion": (0.0, 60.0),
-    "neck_lateral_flexion": (0.0, 50.0),
-}
-"""Degrees, least and most that can be asked of each; extension and plantarflexion are negative."""
 
-REST = {
-    "elbow_flexion": 8.0,
-    "elbow_extension": 110.0,
-    "shoulder_flexion": 0.0,
-    "shoulder_extension": 0.0,
-    "shoulder_abduction": 8.0,
-    "hip_flexion": 0.0,
-    "hip_extension": 0.0,
-    "hip_abduction": 2.0,
-    "knee_flexion": 6.0,
-    "knee_extension": 90.0,
-    "ankle_dorsiflexion": -15.0,
-    "ankle_dorsiflexion_weight_bearing": 3.0,
-    "ankle_plantarflexion": 0.0,
-    "trunk_lateral_flexion": 0.0,
-    "neck_lateral_flexion": 0.0,
-}
-"""Degrees, from where each moves."""
+class _Range(NamedTuple):
+    """Degrees of a movement: least and most that can be asked, at rest; postures to do it in."""
 
-POSTURES: dict[str, tuple[Posture, ...]] = {
-    "hip_flexion": ("standing", "supine"),
-    "hip_extension": ("standing", "prone"),
-    "hip_abduction": ("standing", "side_lying"),
-    "knee_flexion": ("standing", "supine", "prone"),
-    "knee_extension": ("seated",),
-    "ankle_dorsiflexion": ("supine",),
-    "ankle_dorsiflexion_weight_bearing": ("standing",),
-    "ankle_plantarflexion": ("supine",),
-    "trunk_lateral_flexion": ("standing", "seated"),
-    "neck_lateral_flexion": ("standing", "seated"),
+    low: float
+    high: float
+    rest: float = 0.0
+    postures: tuple[Posture, ...] = ("standing", "seated", "supine")
+
+
+MOVEMENTS = {
+    "elbow_flexion": _Range(0.0, 150.0, 8.0),
+    "elbow_extension": _Range(-10.0, 60.0, 110.0),
+    "shoulder_flexion": _Range(-40.0, 178.0),
+    "shoulder_extension": _Range(-60.0, 0.0),
+    "shoulder_abduction": _Range(2.0, 178.0, 8.0),
+    "hip_flexion": _Range(-20.0, 125.0, 0.0, ("standing", "supine")),
+    "hip_extension": _Range(-30.0, 0.0, 0.0, ("standing", "prone")),
+    "hip_abduction": _Range(0.0, 50.0, 2.0, ("standing", "side_lying")),
+    "knee_flexion": _Range(2.0, 140.0, 6.0, ("standing", "supine", "prone")),
+    "knee_extension": _Range(-10.0, 60.0, 90.0, ("seated",)),
+    "ankle_dorsiflexion": _Range(-10.0, 30.0, -15.0, ("supine",)),
+    "ankle_dorsiflexion_weight_bearing": _Range(0.0, 45.0, 3.0, ("standing",)),
+    "ankle_plantarflexion": _Range(-60.0, 0.0, 0.0, ("supine",)),
+    "trunk_lateral_flexion": _Range(0.0, 60.0, 0.0, ("standing", "seated")),
+    "neck_lateral_flexion": _Range(0.0, 50.0, 0.0, ("standing", "seated")),
 }
-"""In which each can be done; those of the arms, which are not named, standing, seated or supine."""
+"""Extension beyond zero and plantarflexion are negative."""
+
+if TYPE_CHECKING:
+    Movement = str
+else:
+    Movement = Literal[tuple(MOVEMENTS)]
 
 _LEGS: dict[Posture, tuple[float, float, float]] = {
     "seated": (90.0, 90.0, 0.0),
@@ -177,12 +141,11 @@ class JointMotion(Strict):
 
     @model_validator(mode="after")
     def _possible(self) -> JointMotion:
-        low, high = RANGES[self.movement]
+        low, high, _, possible = MOVEMENTS[self.movement]
         if not low <= self.to <= high:
             raise ValueError(
                 f"to: {self.movement} should be from {low:g} to {high:g} (got {self.to:g})"
             )
-        possible = POSTURES.get(self.movement, ("standing", "seated", "supine"))
         if self.posture not in possible:
             raise ValueError(f"posture: {self.movement} is done {' or '.join(possible)}")
         if self.movement == "ankle_dorsiflexion_weight_bearing" and self.side != "both":
@@ -201,43 +164,21 @@ class JointMotion(Strict):
         """The sides that move."""
         return tuple(SUFFIX) if self.side == "both" else (self.side,)
 
-
-def joint_duration_s(motion: JointMotion) -> float:
-    """Duration of the trial, seconds."""
-    each = motion.out_s + motion.hold_s + motion.back_s
-    return 2 * motion.lead_s + motion.repetitions * each + (motion.repetitions - 1) * motion.pause_s
+    @property
+    def phases(self) -> Phases:
+        """When it moves."""
+        seconds = (self.lead_s, self.out_s, self.hold_s, self.back_s, self.pause_s)
+        return Phases(self.repetitions, *seconds)
 
 
 def perform_joint(body: Body, motion: JointMotion, time: Array) -> Trial:
-    """Let the body move a joint there and back.
+    """Let the body move a joint there and back, seen at `time`, (time,) seconds from the start.
 
-    Parameters
-    ----------
-    body
-        Who.
-    motion
-        What.
-    time
-        When it is looked at, (time,) seconds from the start of the trial.
-
-    Returns
-    -------
-    Trial
-        As of a squat; `bottom` is the middle of the turn, `depth` is NaN.
-
-    Raises
-    ------
-    BadInputError
-        This body cannot do it.
+    `bottom` is the middle of the turn, `depth` is NaN.
     """
-    each = motion.out_s + motion.hold_s + motion.back_s
-    first = np.full(motion.repetitions, motion.lead_s, dtype=np.float64)
-    start: Array = first + np.arange(motion.repetitions) * (each + motion.pause_s)
-    progress = np.zeros(len(time))
-    for begin in start:
-        progress += minimum_jerk((time - begin) / motion.out_s)
-        progress -= minimum_jerk((time - begin - motion.out_s - motion.hold_s) / motion.back_s)
-    rest = REST[motion.movement]
+    start, bottom, end, each = motion.phases.at(time)
+    progress = each.sum(axis=0)
+    rest = MOVEMENTS[motion.movement].rest
     angle = np.radians(rest + (motion.to - rest) * progress)
 
     posed, mid_hip = _stance(body, motion, time)
@@ -259,8 +200,8 @@ def perform_joint(body: Body, motion: JointMotion, time: Array) -> Trial:
         position=position,
         points=keypoints(body, orientation, position),
         start=start,
-        bottom=start + motion.out_s + motion.hold_s / 2,
-        end=start + each,
+        bottom=bottom,
+        end=end,
         depth=np.full(motion.repetitions, np.nan),
         furniture=furniture,
     )
@@ -277,7 +218,7 @@ def _pose_arms(
     body: Body, motion: JointMotion, posed: dict[str, Array], angle: Array, progress: Array
 ) -> None:
     steady = np.ones(len(progress))
-    rest_bend = REST["elbow_flexion"]
+    rest_bend = MOVEMENTS["elbow_flexion"].rest
     for side in SUFFIX:
         sideways = motion.arms == "sideways"
         # Who lies on the back rests the hands on the couch; on the side they are in front.
@@ -309,7 +250,8 @@ def _pose_legs(body: Body, motion: JointMotion, posed: dict[str, Array], angle: 
         if resting is None and not moves:
             continue
         thigh, knee, foot = (
-            steady * np.radians(value) for value in resting or (2.0, REST["knee_flexion"], 0.0)
+            steady * np.radians(value)
+            for value in resting or (2.0, MOVEMENTS["knee_flexion"].rest, 0.0)
         )
         aside = 0.0 * steady
         if moves:
@@ -370,10 +312,9 @@ def _placed(body: Body, motion: JointMotion) -> tuple[Array, Array, tuple[Corner
 
 def _lying_on(body: Body) -> Array:
     """Points of the mesh at rest that bear a body that sits or lies, from the mid-hip."""
-    most = body.weight_bones[np.arange(len(body.weights)), body.weights.argmax(axis=1)]
     bears = ("root", "pelvis", "spine", "upperleg01")
     names = np.array([name.startswith(bears) for name in body.bones])
-    found: Array = body.vertices[names[most]] - body.mid_hip
+    found: Array = body.vertices[names[body.main_bones]] - body.mid_hip
     return found
 
 

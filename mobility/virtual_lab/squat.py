@@ -161,60 +161,33 @@ class Squat(Strict):
             raise ValueError("stagger_m should be 0 where the knees are overextended")
         return self
 
+    @property
+    def phases(self) -> Phases:
+        """When it moves."""
+        seconds = (self.lead_s, self.descent_s, self.bottom_s, self.ascent_s, self.pause_s)
+        return Phases(self.repetitions, *seconds)
+
 
 @dataclass(frozen=True)
 class Trial:
-    """A performed squat.
-
-    Attributes
-    ----------
-    time
-        Seconds.
-    orientation, position
-        Of every bone, (time, bone, 3, 3) and (time, bone, 3).
-    points
-        Joint centres, heels and toes, (time, 3) each, metres.
-    start, bottom, end
-        Seconds, one for each repetition; `bottom` is the middle of the lowest phase.
-    depth
-        Percent, one for each repetition.
-    furniture
-        Boxes that the subject sits or lies on, each by its lowest and highest corner, metres.
-    """
+    """A performed squat, or a movement of a single joint; seconds and metres."""
 
     time: Array
-    orientation: Array
-    position: Array
-    points: dict[str, Array]
-    start: Array
-    bottom: Array
+    orientation: Array  # of every bone (time, bone, 3, 3)
+    position: Array  # of its head (time, bone, 3)
+    points: dict[str, Array]  # joint centres, heels and toes, (time, 3) each
+    start: Array  # of each repetition
+    bottom: Array  # the middle of its lowest phase
     end: Array
-    depth: Array
+    depth: Array  # percent
+    # Boxes that the subject sits or lies on, each by its lowest and highest corner.
     furniture: tuple[Corners, ...] = ()
 
 
 def perform(body: Body, squat: Squat, time: Array) -> Trial:
-    """Let the body perform a squat.
+    """Let the body perform a squat, seen at `time`, (time,) seconds from the start of the trial.
 
-    Parameters
-    ----------
-    body
-        Who.
-    squat
-        What.
-    time
-        When it is looked at, (time,) seconds from the start of the trial.
-
-    Returns
-    -------
-    Trial
-        Bones and joint centres at these times, and the repetitions as commanded.
-
-    Raises
-    ------
-    BadInputError
-        If the number of depths is not that of the repetitions, or this body cannot do it without
-        falling.
+    What this body cannot do without falling is refused.
     """
     depths = np.atleast_1d(np.asarray(squat.depth, dtype=float))
     if depths.size == 1:
@@ -223,7 +196,8 @@ def perform(body: Body, squat: Squat, time: Array) -> Trial:
         raise BadInputError(
             f"squat: {depths.size} depths for {squat.repetitions} repetitions; give one or as many"
         )
-    start, bottom, end, depth = _schedule(squat, depths, time)
+    start, bottom, end, each = squat.phases.at(time)
+    depth = (depths[:, None] * each).sum(axis=0)
     progress = depth / depths.max()
 
     soles = {side: foot_chain(body, squat, side, progress) for side in SUFFIX}
@@ -401,23 +375,35 @@ def _standing(body: Body, squat: Squat) -> _Standing:
     return _Standing(height, float(ankle[2] + ahead[0]), beyond)
 
 
-def duration_s(squat: Squat) -> float:
-    """Duration of the trial, seconds."""
-    each = squat.descent_s + squat.bottom_s + squat.ascent_s
-    return 2 * squat.lead_s + squat.repetitions * each + (squat.repetitions - 1) * squat.pause_s
+class Phases(NamedTuple):
+    """Repetitions, and the seconds of their phases: at both ends, there, turn, back, between."""
 
+    repetitions: int
+    lead_s: float
+    out_s: float
+    hold_s: float
+    back_s: float
+    pause_s: float
 
-def _schedule(squat: Squat, depths: Array, time: Array) -> tuple[Array, Array, Array, Array]:
-    """Start, bottom and end of each repetition, and the depth at every time."""
-    each = squat.descent_s + squat.bottom_s + squat.ascent_s
-    first = np.full(squat.repetitions, squat.lead_s, dtype=np.float64)
-    start: Array = first + np.arange(squat.repetitions) * (each + squat.pause_s)
-    depth = np.zeros(len(time))
-    for begin, deepest in zip(start, depths, strict=True):
-        down = minimum_jerk((time - begin) / squat.descent_s)
-        up = minimum_jerk((time - begin - squat.descent_s - squat.bottom_s) / squat.ascent_s)
-        depth += deepest * (down - up)
-    return start, start + squat.descent_s + squat.bottom_s / 2, start + each, depth
+    @property
+    def each_s(self) -> float:
+        """Duration of a repetition."""
+        return self.out_s + self.hold_s + self.back_s
+
+    @property
+    def duration_s(self) -> float:
+        """Duration of the trial."""
+        moving = self.repetitions * self.each_s
+        return 2 * self.lead_s + moving + (self.repetitions - 1) * self.pause_s
+
+    def at(self, time: Array) -> tuple[Array, Array, Array, Array]:
+        """Start, turn and end of each repetition; how far each is, 0 to 1, (repetition, time)."""
+        first = np.full(self.repetitions, self.lead_s, dtype=np.float64)
+        start: Array = first + np.arange(self.repetitions) * (self.each_s + self.pause_s)
+        since = time - start[:, None]
+        out = minimum_jerk(since / self.out_s)
+        back = minimum_jerk((since - self.out_s - self.hold_s) / self.back_s)
+        return start, start + self.out_s + self.hold_s / 2, start + self.each_s, out - back
 
 
 def minimum_jerk(x: Array) -> Array:
@@ -531,23 +517,16 @@ def _solve(
 
 
 def _upper_body(
-    body: Body,
-    squat: Squat,
-    rotations: dict[str, Array],
-    roll: Array,
-    lean: Array,
-    progress: Array,
+    body: Body, squat: Squat, rotations: dict[str, Array], roll: Array, lean: Array, progress: Array
 ) -> None:
     """Put the orientations of pelvis, trunk, head and arms into `rotations`."""
     flexion = squat.standing_lumbar_flexion * (1.0 - progress) + squat.lumbar_flexion * progress
     # Of the lean, of the roll of the pelvis, and of how far it stays behind the trunk.
-    share = {"root": (1.0, 1.0, 1.0), "spine05": (0.98, 0.8, 0.7), "spine04": (0.95, 0.6, 0.4)}
-    share |= {
-        "spine03": (0.92, 0.4, 0.15),
-        "spine02": (0.9, 0.2, 0.05),
-        "spine01": (0.88, 0.1, 0.0),
+    share = {
+        **{"root": (1.0, 1.0, 1.0), "spine05": (0.98, 0.8, 0.7), "spine04": (0.95, 0.6, 0.4)},
+        **{"spine03": (0.92, 0.4, 0.15), "spine02": (0.9, 0.2, 0.05), "spine01": (0.88, 0.1, 0.0)},
+        **{"neck01": (0.7, 0.0, 0.0), "neck02": (0.5, 0.0, 0.0), "head": (0.3, 0.0, 0.0)},
     }
-    share |= {"neck01": (0.7, 0.0, 0.0), "neck02": (0.5, 0.0, 0.0), "head": (0.3, 0.0, 0.0)}
     for name, (leaning, rolling, behind) in share.items():
         pitch = leaning * lean - behind * np.radians(flexion)
         rotations[name] = rotated_about("z", rolling * roll) @ rotated_about("x", pitch)

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from mobility import tables
 from mobility.capture.models import model_sha256
 from mobility.capture.pose import estimate_pose
-from mobility.errors import BadInputError, NotFoundError, StorageError
+from mobility.errors import BadInputError, NotFoundError
 from mobility.kinematics.angles import image_plane_angles, joint_angles
 from mobility.kinematics.clean import clean_pose
 from mobility.kinematics.fit.entry import VISIBILITY_THRESHOLD, fit_body
@@ -42,6 +42,7 @@ from mobility.virtual_lab.case import (
     truth_pose,
     write_dataset,
 )
+from mobility.writing import writing
 
 log = logging.getLogger(__name__)
 
@@ -54,19 +55,7 @@ RENDERING = 2
 
 @dataclass(frozen=True)
 class Done:
-    """What became of one case.
-
-    Attributes
-    ----------
-    case
-        The case.
-    folder
-        Where its pose, truth and angles are.
-    seconds
-        What it took; NaN where it failed.
-    error
-        Why it failed, one line, or None.
-    """
+    """What became of one case: its folder, seconds that it took, and why it failed, or None."""
 
     case: Case
     folder: Path
@@ -101,43 +90,20 @@ def sweep(
     resume: bool = False,
     keep_video: bool = False,
 ) -> list[Done]:
-    """Measure cases in parallel processes.
+    """Measure cases in parallel processes; one that fails does not stop the others.
 
-    Parameters
-    ----------
-    cases
-        As from :func:`mobility.virtual_lab.grid.grid_cases`.
-    cache
-        Folder, made if absent, with a folder for each case: `case.yaml`, `pose.nc`, `truth.nc`
-        and `angles.nc`. Pose and truth of a case that is there are used again.
-    workers
-        Number of processes.
-    resume
-        Also use `angles.nc` of a case again, where they are: to go on after an interruption.
-        Without it all bodies are fitted anew.
-    keep_video
-        Keep the rendered videos.
-
-    Returns
-    -------
-    list of Done
-        In the order of the cases. One that fails does not stop the others.
-
-    Raises
-    ------
-    StorageError
-        The cache cannot be written.
+    `cache` has a folder for each case: `case.yaml`, `pose.nc`, `truth.nc` and `angles.nc`. Pose and
+    truth of a case that is there are used again, with `resume` (to go on after an interruption) its
+    angles too; else all bodies are fitted anew. Rendered videos are kept with `keep_video` only.
     """
     folders = []
     for case in cases:
         folder = case_folder(cache, case)
-        try:
+        with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
             (folder / "case.yaml").write_text(
                 yaml.safe_dump(case.model_dump(mode="json"), sort_keys=True), encoding="utf-8"
             )
-        except OSError as error:
-            raise StorageError(f"{folder}: cannot be written ({error.strerror})") from None
         folders.append(folder)
     jobs: queue.SimpleQueue[int] = queue.SimpleQueue()
     for i, folder in enumerate(folders):
@@ -183,13 +149,7 @@ def sweep(
 
 
 def measured_cases(done: Sequence[Done]) -> dict[str, xr.Dataset]:
-    """Read the measured angles of the cases that did not fail, by name.
-
-    Raises
-    ------
-    BadInputError
-        All failed; the message has the reason of the first.
-    """
+    """Read the measured angles of the cases that did not fail, by name."""
     good = [case for case in done if case.error is None]
     if not good:
         reason = f": {done[0].error}" if done else ""
@@ -286,34 +246,20 @@ def read_pose(path: str | os.PathLike[str]) -> xr.Dataset:
     """Read a `pose.nc` or `angles.nc` of the cache into memory."""
     if not Path(path).is_file():
         raise NotFoundError(f"{path}: there is no such file; run the sweep first")
-    return xr.load_dataset(path, engine="h5netcdf", decode_times=False)
+    return xr.load_dataset(path, decode_times=False)
 
 
 def _attribute(path: Path, name: str) -> Any:
-    with xr.open_dataset(path, engine="h5netcdf", decode_times=False) as dataset:
+    with xr.open_dataset(path, decode_times=False) as dataset:
         return dataset.attrs.get(name)
 
 
 def measured_angles(pose: xr.Dataset, truth: xr.Dataset) -> xr.Dataset:
-    """Angles by every method at the frames of a pose, beside the true ones.
+    """Angles by every method at the frames of a raw pose, beside the true ones of the same case.
 
-    Parameters
-    ----------
-    pose
-        Raw pose of the rendered video.
-    truth
-        Of the same case. The time of the video is the time of the truth.
-
-    Returns
-    -------
-    xarray.Dataset
-        Degrees: `<angle>(estimator, time, side)` of :data:`ESTIMATORS` without refusals,
-        `<angle>_sd` (of the fitted body; else NaN), `<angle>_refused` and `<angle>_true`.
-
-    Raises
-    ------
-    BadInputError
-        The times of the two have nothing in common.
+    The time of the video is the time of the truth. Degrees: `<angle>(estimator, time, side)` of
+    :data:`ESTIMATORS` without refusals, `<angle>_sd` (of the fitted body; else NaN),
+    `<angle>_refused` and `<angle>_true`.
     """
     times = pose["time"].to_numpy()
     if times.min() > float(truth["time"].max()) or times.max() < float(truth["time"].min()):

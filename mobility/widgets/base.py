@@ -19,6 +19,7 @@ from typing import Any
 import anywidget
 import traitlets
 
+from mobility import tables
 from mobility.errors import BadInputError, ConflictError, MobilityError
 from mobility.progress import progress_told_to
 
@@ -26,7 +27,6 @@ log = logging.getLogger(__name__)
 
 FOLDER = Path(__file__).parent
 _TOLD_EVERY_S = 0.1
-_STILL = "<p><small>As it was when the cell ran; run it again to use it.</small></p>"
 
 Act = Callable[[Mapping[str, Any], Sequence[memoryview]], object]
 
@@ -64,6 +64,9 @@ class Widget(anywidget.AnyWidget):
     fields_of_page: frozenset[str] = frozenset()
     """Fields beside which the page shows their faults."""
 
+    asked_by_itself: frozenset[str] = frozenset()
+    """Acts that nobody pressed for: they leave what was said before."""
+
     notice = traitlets.Dict().tag(sync=True)
     errors = traitlets.Dict().tag(sync=True)
     progress = traitlets.Dict().tag(sync=True)
@@ -84,28 +87,25 @@ class Widget(anywidget.AnyWidget):
         self.notice = {"kind": kind, "text": text}
 
     @contextmanager
-    def telling(self) -> Iterator[None]:
-        """Show in the widget what goes wrong inside."""
-        self.errors = {}
-        self.notice = {}
+    def telling(self, *, anew: bool = True) -> Iterator[None]:
+        """Show in the widget what goes wrong inside; `anew` takes away what was said before."""
+        if anew:
+            self.errors = {}
+            self.notice = {}
         try:
             yield
         except BadInputError as error:
             self.errors = error.fields
             beside = error.fields and error.fields.keys() <= self.fields_of_page
-            text = "not done: what is wrong stands beside each field"
-            self.say("error", text if beside else str(error))
+            self.say("error", tables.sentence("widgets.notice.not_done") if beside else str(error))
         except ConflictError as error:
             self.say("conflict", str(error))
         except MobilityError as error:
             self.say("error", str(error))
         except Exception as error:
             log.exception("%s", type(self).__name__)
-            self.say(
-                "error",
-                "this is a fault of mobility, please report it with the log: "
-                f"{type(error).__name__}: {error}",
-            )
+            told = f"{type(error).__name__}: {error}"
+            self.say("error", tables.sentence("widgets.notice.bug", error=told))
 
     def wait(self, timeout_s: float | None = None) -> None:
         """Wait until what runs has ended."""
@@ -121,7 +121,10 @@ class Widget(anywidget.AnyWidget):
             Something runs already.
         """
         if self._worker is not None and self._worker.is_alive():
-            raise BadInputError(f"{self.progress.get('text') or 'something'} still runs; wait")
+            raise BadInputError(
+                f"{self.progress.get('text') or 'something'} is still running; wait"
+            )
+        self.now(what)
         last = 0.0
 
         def heard(description: str, done: float, total: float | None) -> None:
@@ -130,7 +133,7 @@ class Widget(anywidget.AnyWidget):
             if now - last >= _TOLD_EVERY_S or done == total:
                 last = now
                 part = min(1.0, done / total) if total else None
-                self.progress = {"text": f"{what}: {description}", "part": part}
+                self.progress = {"text": f"{self._what}: {description}", "part": part}
 
         def run() -> None:
             try:
@@ -139,10 +142,14 @@ class Widget(anywidget.AnyWidget):
             finally:
                 self.progress = {}
 
-        self.progress = {"text": what, "part": None}
         context = contextvars.copy_context()
         self._worker = threading.Thread(target=context.run, args=(run,), daemon=True)
         self._worker.start()
+
+    def now(self, what: str) -> None:
+        """Say what is done now, of what runs."""
+        self._what = what
+        self.progress = {"text": what, "part": None}
 
     def static_html(self) -> str:
         """Return what a notebook shows that is read without a kernel; empty for nothing."""
@@ -159,7 +166,8 @@ class Widget(anywidget.AnyWidget):
             log.info("%s without a still picture: %s", type(self).__name__, error)
             html = ""
         if html:
-            still = f'<div data-mobility-still="{self.still}">{html}{_STILL}</div>'
+            told = f"<p><small>{tables.sentence('widgets.still')}</small></p>"
+            still = f'<div data-mobility-still="{self.still}">{html}{told}</div>'
             picture = {"text/html": still, "text/plain": type(self).__name__}
             display(picture, raw=True)  # type: ignore[no-untyped-call]
         bundle = self._repr_mimebundle_()
@@ -171,11 +179,12 @@ class Widget(anywidget.AnyWidget):
 
     def _asked(self, _: Any, content: Any, buffers: Sequence[memoryview]) -> None:
         acts = {**self.acts(), "trouble": self._trouble}
-        act = acts.get(content.get("do", "")) if isinstance(content, Mapping) else None
+        name = content.get("do", "") if isinstance(content, Mapping) else ""
+        act = acts.get(name)
         if act is None:
             log.warning("%s was asked for %r", type(self).__name__, content)
             return
-        with self.telling():
+        with self.telling(anew=name not in self.asked_by_itself):
             act(content, buffers)
 
     def _trouble(self, content: Mapping[str, Any], _: Sequence[memoryview]) -> None:

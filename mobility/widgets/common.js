@@ -45,7 +45,7 @@ const guarded = (model, act) => (...given) => {
     return act(...given);
   } catch (error) {
     console.error(error);
-    ask(model, "trouble", { text: `the page met a fault of mobility, please report it: ${error.message}` });
+    ask(model, "trouble", { text: `this is a fault of mobility, please report it: ${error.message}` });
     return undefined;
   }
 };

@@ -4,7 +4,7 @@ function configEditor({ model, el }) {
   let now = { shown: model.get("shown"), comments: model.get("comments") };
   const me = newId("editor");
   let number = 0; // of what was asked last; older answers are not believed
-  const list = h("ul", { class: "mobility-angles", "aria-label": "Angles, those shown first, in order" });
+  const list = h("ul", { class: "mobility-angles", "aria-label": "Angles: first those that are shown, in their order" });
   const pictures = h("div", { class: "mobility-curves", role: "region", "aria-label": "Curves as they are shown", tabindex: 0 });
   // A field that is left by pressing a button may move it away under the mouse: the click would be lost.
   const stay = (event) => event.preventDefault();
@@ -14,8 +14,8 @@ function configEditor({ model, el }) {
   const notice = noticeLine(model, ({ kind }) =>
     kind === "conflict"
       ? [
-          h("button", { type: "button", onclick: () => ask(model, "reload") }, "Load what is stored"),
-          h("button", { type: "button", onclick: () => ask(model, "save", { force: true }) }, "Save mine over it"),
+          h("button", { type: "button", onclick: () => ask(model, "reload") }, "Load the saved settings"),
+          h("button", { type: "button", onclick: () => ask(model, "save", { force: true }) }, "Save mine instead"),
         ]
       : [],
   );
@@ -30,16 +30,21 @@ function configEditor({ model, el }) {
   function sendAfter(what, button = null) {
     button?.focus();
     if (list.contains(document.activeElement)) document.activeElement.blur();
-    ask(model, what, what === "undo" ? { number: `${me} ${++number}` } : {});
+    ask(model, what, what === "undo" ? asked() : {});
+  }
+  function asked() {
+    list.ariaBusy = true;
+    return { number: `${me} ${++number}` };
   }
   function change(name, value) {
     now = { ...now, [name]: value };
-    ask(model, "change", { ...now, number: `${me} ${++number}` });
+    ask(model, "change", { ...now, ...asked() });
     showList();
   }
   function heard() {
     const answered = model.get("answered");
     if (answered.startsWith(`${me} `) && answered !== `${me} ${number}`) return;
+    list.ariaBusy = false;
     now = { shown: model.get("shown"), comments: model.get("comments") };
     showList();
   }

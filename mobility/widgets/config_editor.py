@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import traitlets
 
+from mobility import tables
 from mobility.documents.display_settings import COMMENT_LENGTH, angle_keys
 from mobility.documents.fill import ANGLE_OF_JOINT, SIDES, series
 from mobility.errors import NotFoundError
@@ -119,7 +120,7 @@ class ConfigEditor(Widget):
             self.revision += 1
         self._stored = self._now
         self.unsaved = False
-        self.say("done", "saved; the next report shows it")
+        self.say("done", tables.sentence("widgets.notice.settings_saved"))
         return answer
 
     def undo(self) -> None:

@@ -8,7 +8,9 @@ from typing import Any
 
 import traitlets
 
+from mobility import tables
 from mobility.errors import BadInputError, NotFoundError
+from mobility.progress import first_page_told_to
 from mobility.server import phones
 from mobility.store import Session, Store
 from mobility.widgets.base import Act, Widget, module
@@ -32,10 +34,15 @@ class ReportPage(Widget):
 
     def show(self, session: Session) -> None:
         """Show the report of a session, which is rendered where it is not current."""
-        session.render_report()
+        with first_page_told_to(lambda page: self.show_first(session, page)):
+            session.render_report()
         self._session = session
         self.title = session.title
         self.shown += 1
+
+    def show_first(self, session: Session, page: str) -> None:
+        """Show the first page of a report, the rest of which is still drawn."""
+        self.send({"kind": "first page", "title": session.title, "page": page})
 
     def acts(self) -> dict[str, Act]:
         """Name what the page may ask for."""
@@ -43,7 +50,7 @@ class ReportPage(Widget):
 
     def _send_address(self, content: Mapping[str, Any]) -> None:
         if self._session is None:
-            raise NotFoundError("no report was rendered yet")
+            raise NotFoundError("there is no report yet; choose Report of a session")
         file = self._session.render_report()["html"]
         self.send({"kind": "address", "url": address(file, content.get("page") or {})})
 
@@ -109,6 +116,7 @@ class Front:
         self.browser.on_open(lambda session: self.show_trial("trial", session))
         self.browser.on_compare(lambda session: self.show_trial("beside", session))
         self.browser.on_analyzed(self._analyzed)
+        self.browser.on_first_page(self.report.show_first)
         self.browser.on_report(self.report.show)
         self.codes = PhoneCodes(store, network) if network else None
         for place, widget in (
@@ -141,6 +149,7 @@ class Front:
 
     def _analyzed(self, session: Session) -> None:
         self.show_trial("trial", session)
+        self.browser.now(tables.sentence("widgets.notice.rendering"))
         self.report.show(session)
 
 

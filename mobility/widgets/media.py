@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from mobility.errors import MobilityError, NotFoundError
+from mobility.server.fences import fence
 from mobility.server.ranges import asked_range
 
 if TYPE_CHECKING:
@@ -131,6 +132,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(HTTPStatus.OK if asked is None else HTTPStatus.PARTIAL_CONTENT)
         kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
         self.send_header("Content-Type", kind)
+        self.send_header("Content-Security-Policy", fence(file.name))
         self.send_header("Content-Length", str(stop - start))
         self.send_header("Accept-Ranges", "bytes")
         self.send_header("Cache-Control", "private, no-store")
@@ -146,6 +148,7 @@ class _Handler(BaseHTTPRequestHandler):
             with file.ranged(self.headers.get("Range")) as answer:
                 begun = True
                 self.send_response(answer.status_code)
+                self.send_header("Content-Security-Policy", fence(file.name))
                 for name in _RELAYED:
                     if name in answer.headers:
                         self.send_header(name, answer.headers[name])

@@ -23,12 +23,14 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import httpx
 import numpy as np
 
+from mobility import tables
 from mobility.client import Client
 from mobility.documents.contract import ExportDocument
 from mobility.documents.fill import ANGLE_OF_JOINT, SIDES, landmark_names
-from mobility.errors import BadInputError, ConflictError, NotFoundError
+from mobility.errors import ConflictError, NotFoundError
+from mobility.provenance import Warned
 from mobility.server.models import SessionState
-from mobility.sessions.record import SessionRecord, StoredConfig, Warned
+from mobility.sessions.record import SessionRecord, StoredConfig
 from mobility.sessions.scratch import scratch_folder
 from mobility.sessions.store import REPORT_NAMES
 
@@ -85,10 +87,8 @@ class RemoteSession:
 
     participant = None
     not_served: ClassVar[tuple[str, ...]] = (
-        "Not available from a server: the fitted body in 3D, the errors of the angles, and angles "
-        "other than the flexions of the selected joints.",
-        "Not available from a server: the repetitions or movements, to see or to correct them. "
-        "Where the store itself can be reached, open the session there.",
+        tables.sentence("widgets.viewer.not_served_body"),
+        tables.sentence("widgets.viewer.not_served_repetitions"),
     )
     """What the documents of the interface do not hold, in words."""
 
@@ -124,11 +124,7 @@ class RemoteSession:
 
     def stored_config(self) -> StoredConfig | None:
         """Display settings with their revision; None where nothing was saved."""
-        exercise = self.record.exercise
-        if exercise != "Joint Angle Mobility":
-            raise BadInputError(
-                f"session {self.id}: is of the exercise '{exercise}'; it has no display settings"
-            )
+        self.record.require_exercise("Joint Angle Mobility", "display settings")
         try:
             return self.store.client.stored_config(self.id)
         except NotFoundError:
@@ -161,6 +157,8 @@ class RemoteSession:
         shown = self.store.client.joint_mobility(self.id).angles
         time = self.store.client.details(self.id).all_timestamps
         return self._angles({key: angle.values for key, angle in shown.items()}, time)
+
+    curves = shown_angles
 
     def pose(self) -> xr.Dataset:
         """Landmarks in the picture, pixels to 0.01; without the size of the picture."""
@@ -226,7 +224,7 @@ class RemoteSession:
             sides = [values[f"{side}_{joint}_angle"] for side in SIDES]
             if any(len(side) != len(time_ms) for side in sides):
                 raise ConflictError(
-                    f"session {self.id}: was analysed anew while it was read; read it again"
+                    f"session {self.id}: was analysed again while it was being read; read it again"
                 )
             attrs = {"units": "degree", "long_name": words[name]["long_name"]}
             found[name] = (("time", "side"), np.array(sides, dtype=float).T, attrs)

@@ -1,4 +1,4 @@
-const HEADS = [["Session", "title"], ["Participant", "participant"], ["Exercise", "exercise"], ["Date", "date"], ["Recording", "rank"], ["State", "said"]];
+const HEADS = [["Session", "title"], ["Participant", "participant"], ["Exercise", "exercise"], ["Date", "when"], ["Recording", "rank"], ["State", "said"]];
 const LIVE = ["running", "queued", "held"];
 const LOOK_MS = 5000;
 
@@ -9,10 +9,10 @@ function sessionBrowser({ model, el }) {
   const counted = h("span", { class: "mobility-dim", role: "status" });
   const links = h("div", { class: "mobility-row", role: "status" });
   let asked = null; // id of the session that may be deleted
-  let order = { by: "date", down: true };
+  let order = { by: "when", down: true };
   const heads = HEADS.map(([text, by]) => {
     const head = h("th", { scope: "col" },
-      h("button", { type: "button", class: "mobility-sort", onclick: () => { order = { by, down: order.by === by ? !order.down : by === "date" }; showRows(); } }, text));
+      h("button", { type: "button", class: "mobility-sort", onclick: () => { order = { by, down: order.by === by ? !order.down : by === "when" }; showRows(); } }, text));
     return { head, by };
   });
   place.append(
@@ -52,8 +52,10 @@ function sessionBrowser({ model, el }) {
 
   function rowOf(row) {
     const runs = Boolean(model.get("progress").text);
-    const button = (text, what, { disabled = false, label } = {}) =>
-      h("button", { type: "button", class: "mobility-small", "aria-label": `${label || text} ${row.title}`, disabled: disabled || runs, onclick: () => ask(model, what, { session: row.id }) }, text);
+    // While something runs they do nothing, but keep the focus of who pressed one by keyboard.
+    const act = (text, onclick, { disabled = false, label } = {}) =>
+      h("button", { type: "button", class: "mobility-small", "aria-label": `${label || text} ${row.title}`, disabled, "aria-disabled": runs ? "true" : null, onclick: () => runs || onclick() }, text);
+    const button = (text, what, options) => act(text, () => ask(model, what, { session: row.id }), options);
     const done = row.state === "analyzed";
     const live = LIVE.includes(row.state);
     const state = h("td", {}, row.said);
@@ -65,29 +67,35 @@ function sessionBrowser({ model, el }) {
     const main = h("tr", { "aria-selected": row.id === model.get("opened") ? "true" : "false" },
       pictureOf(row),
       h("td", {}, row.title, h("div", { class: "mobility-dim" }, row.id)),
-      h("td", {}, row.participant), h("td", {}, row.exercise), h("td", {}, row.date), h("td", {}, row.verdict), state,
+      h("td", {}, row.participant), h("td", {}, row.exercise), h("td", {}, ...row.date.split(/(?<=,) /).flatMap((part) => [h("span", { class: "mobility-date" }, part), " "])), h("td", {}, row.verdict), state,
       h("td", {},
         button("Open", "open"), " ",
-        model.get("can_compare") ? [button("Beside", "compare", { label: "Show beside the one that is open:" }), " "] : null,
+        model.get("can_compare") ? [button("Beside", "compare", { label: "Show beside the open one:" }), " "] : null,
         button("Analyse", "analyze", { disabled: done || live || model.get("read_only") }), " ",
         button("Report", "report", { disabled: !done }), " ",
-        h("button", {
-          type: "button", class: "mobility-small", "aria-label": `Delete ${row.title}`, disabled: runs || model.get("read_only"),
-          onclick: () => { asked = row.id; showRows(); body.querySelector(".mobility-confirm button:last-child")?.focus(); },
-        }, "Delete")));
+        act("Delete", () => { asked = row.id; showRows(); body.querySelector(".mobility-confirm button:last-child")?.focus(); }, { disabled: model.get("read_only") })));
     if (asked !== row.id) return [main];
+    const keep = () => {
+      asked = null;
+      showRows();
+      focusOn(`Delete ${row.title}`);
+    };
     const confirm = h("tr", { class: "mobility-confirm" },
       h("td", { colspan: 8, role: "alertdialog", "aria-label": "Delete the session?" },
-        `Delete “${row.title}” with its video, results, corrections and reports? Nothing is kept. `,
-        h("button", { type: "button", class: "mobility-danger", onclick: () => { asked = null; ask(model, "delete", { session: row.id }); showRows(); } }, "Delete"), " ",
-        h("button", { type: "button", onclick: () => { asked = null; showRows(); } }, "Keep")));
+        `Delete “${row.title}” with its video, results, corrections and reports? This cannot be undone. `,
+        h("button", { type: "button", class: "mobility-danger", onclick: () => { asked = null; ask(model, "delete", { session: row.id }); showRows(); filter.focus(); } }, "Delete"), " ",
+        h("button", { type: "button", onclick: keep }, "Keep")));
     confirm.addEventListener("keydown", (event) => {
       if (event.key !== "Escape") return;
       event.stopPropagation();
-      asked = null;
-      showRows();
+      keep();
     });
     return [main, confirm];
+  }
+  /** Focus what has this label; where it is for nothing now, what stands beside it. */
+  function focusOn(label) {
+    const found = [...body.querySelectorAll("[aria-label]")].find((each) => each.getAttribute("aria-label") === label);
+    (found?.querySelector("summary") || (found?.disabled ? found.closest("tr").querySelector("button:enabled") : found))?.focus();
   }
 
   function showRows() {
@@ -101,9 +109,9 @@ function sessionBrowser({ model, el }) {
     const compare = (a, b) => (typeof a === "number" ? a - b : String(a).localeCompare(String(b), undefined, { numeric: true }));
     found.sort((a, b) => (down ? -1 : 1) * compare(a[by], b[by]));
     for (const each of heads) each.head.setAttribute("aria-sort", each.by !== by ? "none" : down ? "descending" : "ascending");
-    counted.textContent = rows.length ? `${found.length} of ${rows.length}` : "no sessions yet; take a video in first";
+    counted.textContent = rows.length ? `${found.length} of ${rows.length}` : "no sessions yet; add a video first";
     // Where the keyboard was, and what was open, stays.
-    const active = body.contains(document.activeElement) ? document.activeElement.getAttribute("aria-label") : null;
+    const active = body.contains(document.activeElement) ? document.activeElement.closest("[aria-label]:not(section)")?.getAttribute("aria-label") : null;
     const open = [...body.querySelectorAll("details[open]")].map((each) => each.closest("tr").querySelector("[data-session]").dataset.session);
     sight.disconnect();
     body.replaceChildren(...found.flatMap(rowOf));
@@ -111,7 +119,7 @@ function sessionBrowser({ model, el }) {
       const details = [...body.querySelectorAll("[data-session]")].find((each) => each.dataset.session === id)?.closest("tr").querySelector("details");
       if (details) details.open = true;
     }
-    if (active) [...body.querySelectorAll("button")].find((each) => each.getAttribute("aria-label") === active)?.focus();
+    if (active) focusOn(active);
   }
   const received = guarded(model, (message, buffers) => {
     if (message.kind === "report")

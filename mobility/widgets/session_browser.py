@@ -9,43 +9,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import traitlets
 
-from mobility.assessment.verdict import judge
+from mobility import tables
+from mobility.assessment.verdict import LEVELS
 from mobility.documents.fill import title, user_name
-from mobility.errors import MobilityError
-from mobility.reports.sections import check_headings
+from mobility.errors import MobilityError, NotFoundError
+from mobility.progress import first_page_told_to
+from mobility.reports.warm_kernels import use_warm_kernels
 from mobility.store import Session, Store
 from mobility.widgets.base import Act, Widget, module
 from mobility.widgets.media import address
+from mobility.wording import spoken, timed
 
 if TYPE_CHECKING:
     from mobility.widgets.remote import RemoteSession, RemoteStore
 
 log = logging.getLogger(__name__)
-
-
-STATES = {
-    "created": "not analysed",
-    "analyzing": "interrupted",
-    "analyzed": "analysed",
-    "edited": "corrected",
-    "failed": "failed",
-    "queued": "waits",
-    "held": "waits until the server can go on",
-    "running": "being analysed",
-}
-"""States of a session, in words; on a server it may also wait, or be in work."""
-
-
-_VERDICTS = {
-    "unusable": "unusable",
-    "not_this_exercise": "no overhead squat",
-    "limited": "limited",
-    "good": "good",
-}
-"""Verdicts on a recording, the worst first, as words."""
-
-_OF_CHECKS = {"unusable": "unusable", "poor": "limited", "ok": "good"}
-"""What the checks alone make of it."""
 
 _THUMBNAIL = 112
 """Height of the picture of a session, pixels: twice what is shown, for sharp screens."""
@@ -72,6 +50,7 @@ class SessionBrowser(Widget):
     """
 
     _esm = module("session_browser")
+    asked_by_itself = frozenset({"refresh", "thumbnail", "address"})
 
     rows = traitlets.List().tag(sync=True)
     opened = traitlets.Unicode().tag(sync=True)
@@ -84,8 +63,9 @@ class SessionBrowser(Widget):
     ) -> None:
         self.store = store
         self._analysis = dict(analysis or {})
-        self._heard: dict[str, list[Callable[[Any], Any]]] = {}
+        self._heard: dict[str, list[Callable[..., Any]]] = {}
         super().__init__(read_only=store.read_only)
+        use_warm_kernels()  # from the second report on
         self.refresh()
 
     @property
@@ -110,12 +90,16 @@ class SessionBrowser(Widget):
         """Call `callback` with each session whose report was rendered here."""
         self._hear("report", callback)
 
-    def _hear(self, what: str, callback: Callable[[Any], Any]) -> None:
+    def on_first_page(self, callback: Callable[[Any, str], Any]) -> None:
+        """Call `callback` with a session and the first page of its report, which is drawn first."""
+        self._hear("first page", callback)
+
+    def _hear(self, what: str, callback: Callable[..., Any]) -> None:
         self._heard.setdefault(what, []).append(callback)
 
-    def _tell(self, what: str, session: Session | RemoteSession) -> None:
+    def _tell(self, what: str, session: Session | RemoteSession, *told: str) -> None:
         for callback in self._heard.get(what, []):
-            callback(session)
+            callback(session, *told)
 
     def acts(self) -> dict[str, Act]:
         """Name what the page may ask for."""
@@ -168,10 +152,10 @@ class SessionBrowser(Widget):
                 session.analyze(**self._analysis)
             finally:
                 self.refresh()
-            self.say("done", f"{session.title} is analysed")
             self._tell("analyzed", session)
+            self.say("done", tables.sentence("widgets.notice.analysed", title=session.title))
 
-        self.in_background("analysing", work)
+        self.in_background(tables.sentence("widgets.notice.analysing"), work)
 
     def report(self, session_id: str) -> None:
         """Render the report of a session beside the notebook; :meth:`wait` waits for it.
@@ -186,12 +170,13 @@ class SessionBrowser(Widget):
         session = self.store.session(session_id)
 
         def work() -> None:
-            session.render_report()
-            self.say("done", "the report is rendered")
+            with first_page_told_to(lambda page: self._tell("first page", session, page)):
+                session.render_report()
+            self.say("done", tables.sentence("widgets.notice.rendered"))
             self.send({"kind": "rendered", "session": session.id})
             self._tell("report", session)
 
-        self.in_background("rendering the report", work)
+        self.in_background(tables.sentence("widgets.notice.rendering"), work)
 
     def delete(self, session_id: str) -> None:
         """Delete a session with its video, results and reports.
@@ -207,7 +192,7 @@ class SessionBrowser(Widget):
         if self.opened == session_id:
             self.opened = ""
         self.refresh()
-        self.say("done", f"session {session_id} is deleted")
+        self.say("done", tables.sentence("widgets.notice.deleted", session=session_id))
 
     def static_html(self) -> str:
         """Show the table, without its buttons."""
@@ -223,8 +208,11 @@ class SessionBrowser(Widget):
         return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
 
     def _send_thumbnail(self, session_id: str) -> None:
-        session = self.store.session(session_id)
-        found = _thumbnail(session) if isinstance(session, Session) else b""
+        try:
+            session = self.store.session(session_id)
+            found = _thumbnail(session) if isinstance(session, Session) else b""
+        except NotFoundError:  # deleted since the page saw it
+            found = b""
         self.send({"kind": "thumbnail", "session": session_id}, buffers=[found] if found else [])
 
     def _send_address(self, content: Mapping[str, Any]) -> None:
@@ -250,41 +238,21 @@ def _row(session: Session | RemoteSession) -> dict[str, Any]:
     state: str = record.state
     if state == "analyzing" and isinstance(session, Session):
         state = "running" if session.store.is_in_work(session.id) else state
-    verdict, rank = _verdict(session)
+    verdict = record.verdict if state == "analyzed" else ""
     return {
         "id": session.id,
         "title": title(record, participant),
         "participant": user_name(record, participant),
         "exercise": record.exercise,
         "state": state,
-        "said": STATES[state],
+        "said": tables.sentence(f"widgets.browser.state.{state}"),
         "reason": record.reason,
         "warnings": [warning.message for warning in record.warnings],
-        "verdict": verdict,
-        "rank": rank,
-        "date": f"{record.created_at:%Y-%m-%d %H:%M}",
+        "verdict": spoken(verdict),
+        "rank": [*reversed(LEVELS), ""].index(verdict),
+        "date": timed(record.created_at),
+        "when": record.created_at.timestamp(),
     }
-
-
-def _verdict(session: Session | RemoteSession) -> tuple[str, int]:
-    """Say in a word or two how far a session can be trusted, and its place among the verdicts."""
-    record = session.record
-    if not isinstance(session, Session) or record.state != "analyzed":
-        return "", len(_VERDICTS)
-    try:
-        quality = session.capture_quality()
-    except MobilityError as error:
-        log.warning("session %s: %s", session.id, error)
-        return "", len(_VERDICTS)
-    if record.exercise == "Overhead Squat":  # as its report says
-        level: str = judge(record.warnings, quality).level
-    else:
-        seen = [quality, quality.get("second_camera") or {}]
-        checks = [each.get(name) for each in seen for name in check_headings()]
-        found = {check.get("verdict") for check in checks if isinstance(check, Mapping)}
-        level = next((its for verdict, its in _OF_CHECKS.items() if verdict in found), "")
-    rank = [*_VERDICTS, ""].index(level)
-    return _VERDICTS.get(level, ""), rank
 
 
 def _thumbnail(session: Session) -> bytes:

@@ -35,6 +35,7 @@ function drawTrial({ model, el }) {
   let annotated = false;
   let attempt = 0;
   let drawnFor = "";
+  let bodyKnown = [-1, -1]; // first and last frame in which there is something of the body
 
   // The screen: the video, and the skeleton over it
 
@@ -86,7 +87,7 @@ function drawTrial({ model, el }) {
   const table = h("table", { class: "mobility-repetitions" });
   const saveReps = h("button", { type: "button", class: "mobility-main", onclick: save }, `Save ${noun}s`);
   const dropReps = h("button", { type: "button", onclick: () => { takeReps(); } }, "Undo changes");
-  const freeReps = h("button", { type: "button", onclick: () => ask(model, "save", { intervals: null }) }, "Find them anew");
+  const freeReps = h("button", { type: "button", onclick: () => ask(model, "save", { intervals: null }) }, "Find them again");
   const addRep = h("button", { type: "button", onclick: add }, "Add one here");
 
   // Other people in the picture: one may be the right one
@@ -145,8 +146,8 @@ function drawTrial({ model, el }) {
     choice,
     h("details", { "aria-label": `Correct the ${noun}s`, hidden: !model.get("can_correct") },
       h("summary", {}, `Correct the ${noun}s`),
-      h("p", { class: "mobility-dim" }, "Drag the marks above the curves, use the arrow keys on them, or write times in seconds. Saving keeps a correction by hand and analyses again what depends on it.",
-        noun === "movement" ? " What is added is of every joint that moves in it." : null),
+      h("p", { class: "mobility-dim" }, "Drag the marks above the curves, move them with the arrow keys, or type times in seconds. When you save, what depends on them is analysed again.",
+        noun === "movement" ? " An added movement counts for every joint that moves in it." : null),
       table,
       h("div", { class: "mobility-row" }, saveReps, dropReps, addRep, freeReps)),
     noticeLine(model),
@@ -243,7 +244,7 @@ function drawTrial({ model, el }) {
     hasVideo = false;
     attempt += 1;
     if (attempt < ATTEMPTS.length) askVideo();
-    else ask(model, "trouble", { text: "the video cannot be shown here: the browser does not reach it, or does not know its format; the curves work without it" });
+    else ask(model, "trouble", { text: "the video cannot be shown here: the browser cannot reach it or does not know its format; the curves work without it" });
   });
   const askVideo = () => ask(model, "video", { page: { ...pageServer(), local: ATTEMPTS[attempt].local }, annotated: ATTEMPTS[attempt].annotated });
 
@@ -385,10 +386,14 @@ function drawTrial({ model, el }) {
         g.setLineDash([]);
       }
       if (!bones.length) {
+        const [since, until] = bodyKnown;
+        const said = since < 0 ? "the body is not known"
+          : frame < since ? `the body is known from ${time()[since].toFixed(2)} s on`
+          : frame > until ? `the body is known until ${time()[until].toFixed(2)} s` : "no body in this frame";
         g.fillStyle = ink;
         g.font = "13px sans-serif";
         g.textAlign = "center";
-        g.fillText("no body in this frame", width / 2, height / 2);
+        g.fillText(said, width / 2, height / 2);
       }
     });
   }
@@ -504,7 +509,7 @@ function drawTrial({ model, el }) {
       .map((name) => trial.curves.filter((curve) => curve.name === name))
       .filter((sides) => sides.length)
       .map((sides) => {
-        const values = sides.map(({ side }) => h("span", { style: side ? `color: ${COLOURS[side]}` : "" }));
+        const values = sides.map(({ side }) => h("span", { class: side ? `mobility-${side}` : "" }));
         const canvas = h("canvas", { role: "img", "aria-label": `${sides[0].label} over time; click to go to a moment` });
         const jump = (event) => goTo(frameAt(timeAt(event.offsetX, canvas.clientWidth)));
         canvas.addEventListener("pointerdown", (event) => { canvas.setPointerCapture(event.pointerId); jump(event); place.focus({ preventScroll: true }); });
@@ -590,7 +595,7 @@ function drawTrial({ model, el }) {
     if (!trial) return;
     const now = time()[frame];
     if (reps.some((rep) => rep.accepted && rep.start <= now && now <= rep.end)) {
-      ask(model, "trouble", { text: `there is a ${noun} at this moment already; go to the ${middle} of the one that is missing` });
+      ask(model, "trouble", { text: `there is already a ${noun} at this moment; go to the ${middle} of the missing one` });
       return;
     }
     const before = reps.filter((rep) => rep.accepted && rep.end < now).pop();
@@ -694,7 +699,7 @@ function drawTrial({ model, el }) {
       });
       const act = rep.accepted
         ? h("button", { type: "button", "aria-label": `Remove ${name}`, onclick: () => { reps = reps.filter((r) => r !== rep); changed = true; showReps(); } }, "Remove")
-        : h("button", { type: "button", "aria-label": "Take this one in", onclick: () => { rep.accepted = true; touch(rep); showReps(); } }, "Take in");
+        : h("button", { type: "button", "aria-label": "Accept this one", onclick: () => { rep.accepted = true; touch(rep); showReps(); } }, "Accept");
       return h("tr", {}, h("th", { scope: "row" }, name), ...cells, h("td", {}, act, [(rep.joints || []).join(", "), rep.reason].filter(Boolean).map((text) => ` ${text}`).join(":")));
     });
     table.replaceChildren(head, ...rows);
@@ -754,7 +759,12 @@ function drawTrial({ model, el }) {
       };
       bodyBox.hidden = !trial.body_points.length;
       slider.max = count() - 1;
-      frame = Math.min(frame, count() - 1);
+      const has = (i) => trial.body_bones.some(([a, b]) => Number.isFinite(trial.body[(i * trial.body_points.length + a) * 3] + trial.body[(i * trial.body_points.length + b) * 3]));
+      const withBody = Array.from(trial.time.keys()).filter(has);
+      bodyKnown = withBody.length ? [withBody[0], withBody.at(-1)] : [-1, -1];
+      // A fit that begins later is shown from there on.
+      frame = Math.max(0, bodyKnown[0], Math.min(frame, count() - 1));
+      if (hasVideo) video.currentTime = middleOf(frame);
       fitScreen();
       buildPanels();
       takeReps();
@@ -775,6 +785,11 @@ function drawTrial({ model, el }) {
   listen("change:progress", () => trial && showTable());
   const resized = new ResizeObserver(() => { fitScreen(); drawnFor = ""; drawPanels(); });
   resized.observe(place);
+  // What is drawn has the colours of the theme, which may be changed.
+  const redraw = () => requestAnimationFrame(() => { drawnFor = ""; drawPanels(); });
+  const themed = new MutationObserver(redraw);
+  for (const element of [document.documentElement, document.body]) themed.observe(element, { attributes: true, attributeFilter: ["data-jp-theme-light"] });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw, { signal: quiet.signal });
   watchFrames();
   showPeople();
   showWarnings();
@@ -784,6 +799,7 @@ function drawTrial({ model, el }) {
     quiet.abort();
     playing = false;
     resized.disconnect();
+    themed.disconnect();
     video.removeAttribute("src");
     video.load();
     for (const [names, act] of listening) model.off(names, act);

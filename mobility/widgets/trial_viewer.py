@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import traitlets
 
+from mobility import tables
 from mobility.errors import BadInputError, NotFoundError
 from mobility.options import check_point, likely
 from mobility.reports.curves import angle_names
-from mobility.reports.trial import repetition_rows, shown_at_first, trial_data
+from mobility.reports.trial import doubts, repetition_rows, shown_at_first, trial_data
 from mobility.store import Session
 from mobility.widgets.base import Act, Widget, module
 from mobility.widgets.media import address
@@ -43,7 +44,7 @@ class TrialViewer(Widget):
     can_correct
         Whether repetitions can be corrected; not on a server.
     not_served
-        What a server does not give, in words; empty for a session of a store.
+        What a server does not give, in words; of a session of a store that its sides are in doubt.
     warnings
         What the analysis warned of, in words.
     others
@@ -92,18 +93,20 @@ class TrialViewer(Widget):
             self.drawn += 1
 
     def _traits_of(self, session: Session | RemoteSession) -> dict[str, Any]:
-        known = angle_names(session.angles())
+        curves = session.curves()
         self.session = session
         self._local = session if isinstance(session, Session) else None
-        self._known = known
+        self._known = angle_names(curves)
         found = self._local is not None and "repetitions" in self._local.record.stages
         repetitions = self._local.repetitions() if self._local is not None and found else None
         return {
             "title": session.title,
-            "shown": shown_at_first(session.record.joints, session.angles(), repetitions),
+            "shown": shown_at_first(session.record, curves, repetitions),
             "noun": "repetition" if session.record.exercise == "Overhead Squat" else "movement",
             "can_correct": self._local is not None,
-            "not_served": [] if isinstance(session, Session) else list(session.not_served),
+            "not_served": doubts(session)
+            if isinstance(session, Session)
+            else list(session.not_served),
             "warnings": _warnings(session),
             "others": _others(self._local),
         }
@@ -144,7 +147,7 @@ class TrialViewer(Widget):
         NotFoundError
             The session is on a server.
         """
-        session = self._correctable(f"corrections of {self.noun}s; correct them")
+        session = self._correctable(f"correct its {self.noun}s")
 
         def work() -> None:
             with session.unless_refused():
@@ -152,9 +155,9 @@ class TrialViewer(Widget):
                 session.analyze()
             self._take_repetitions()
             self.warnings = _warnings(session)
-            self.say("done", f"saved; the next report is made with these {self.noun}s")
+            self.say("done", tables.sentence(f"widgets.notice.corrected_{self.noun}"))
 
-        self.in_background("analysing again", work)
+        self.in_background(tables.sentence("widgets.notice.analysing_again"), work)
 
     def follow(self, point: Any) -> None:
         """Measure another person in the picture, beside the notebook, from the beginning.
@@ -174,7 +177,7 @@ class TrialViewer(Widget):
         NotFoundError
             The session is on a server.
         """
-        session = self._correctable("another person to follow; say it")
+        session = self._correctable("choose another person")
         place = check_point(point, what=f"subject {point}")
 
         def work() -> None:
@@ -185,15 +188,15 @@ class TrialViewer(Widget):
             self._take_repetitions()
             self.warnings = _warnings(session)
             self._send_trial()
-            self.say("done", "the person at {:.0f},{:.0f} is measured now".format(*place))
+            self.say("done", tables.sentence("widgets.notice.measured", x=place[0], y=place[1]))
 
-        self.in_background("analysing again", work)
+        self.in_background(tables.sentence("widgets.notice.analysing_again"), work)
 
     def _correctable(self, what: str) -> Session:
         """Return the session, if it is here and may be changed."""
         if self._local is None:
             raise NotFoundError(
-                f"session {self.session.id}: a server does not take {what} where its store is"
+                f"session {self.session.id}: is on a server; {what} where its store is"
             )
         self._local.store.require_writable()
         return self._local
@@ -208,7 +211,7 @@ class TrialViewer(Widget):
         if not self.shown or (self._local and "repetitions" not in self._local.record.stages):
             return text
         repetitions = self._local.repetitions() if self._local else None
-        figure = figures.angle_curves(self.session.angles(), repetitions, names=self.shown)
+        figure = figures.angle_curves(self.session.curves(), repetitions, names=self.shown)
         coded = base64.b64encode(figures.png(figure, dpi=60)).decode()
         return f'{text}<img alt="Curves of the angles" src="data:image/png;base64,{coded}">'
 
@@ -222,7 +225,7 @@ class TrialViewer(Widget):
 
     def _send_trial(self) -> None:
         fitted = None if self._local is None else self._local.fitted()
-        head, buffers = trial_data(self.session.pose(), self.session.angles(), fitted)
+        head, buffers = trial_data(self.session.pose(), self.session.curves(), fitted)
         self.send(head, buffers=buffers)
 
     def _send_video(self, content: Mapping[str, Any]) -> None:

@@ -5,7 +5,7 @@ function uploadForm({ model, el }) {
   const files = [null, null]; // the video, and that of a second camera
   let upload = null; // id of the one that is being sent
   let began = false; // here, and not in another view of the same form
-  const [first, second] = [["Video file", "or drop one here"], ["File of the second video", "of another camera, of the same trial; or drop it here"]].map(([label, empty], which) => {
+  const [first, second] = [["Video file", "or drop one here"], ["File of the second video", "the same trial from another camera; or drop it here"]].map(([label, empty], which) => {
     const name = h("span", { class: "mobility-dim" }, empty);
     const pick = h("input", { type: "file", accept: "video/*,.mkv,.mov,.mp4,.avi,.webm", "aria-label": label, onchange: () => choose(which, pick.files[0]) });
     const drop = h("div", { class: "mobility-drop" }, pick, " ", name);
@@ -40,9 +40,9 @@ function uploadForm({ model, el }) {
   const movementBox = h("div", {}, fields.movement, drawing, film);
   fields.exercise_name.addEventListener("change", showMovement);
   fields.height_m = h("input", { type: "text", id: newId("height"), inputmode: "decimal", placeholder: "optional, metres, for example 1.72" });
-  fields.subject = h("input", { type: "text", id: newId("subject"), placeholder: "only where several people are seen: x,y in pixels" });
-  const preview = h("video", { class: "mobility-preview", muted: true, playsinline: true, preload: "auto", controls: true, hidden: true, "aria-label": "The chosen video; a click on a person says whom to measure", tabindex: -1 });
-  const pointing = h("div", { class: "mobility-dim", hidden: true }, "Where several people are seen, click on the one to measure.");
+  fields.subject = h("input", { type: "text", id: newId("subject"), placeholder: "only if several people are in the video: x,y in pixels" });
+  const preview = h("video", { class: "mobility-preview", muted: true, playsinline: true, preload: "auto", controls: true, hidden: true, "aria-label": "The chosen video; click on the person to measure", tabindex: -1 });
+  const pointing = h("div", { class: "mobility-dim", hidden: true }, "If several people are in the video, click on the one to measure.");
   preview.addEventListener("loadedmetadata", () => { preview.hidden = pointing.hidden = !preview.videoWidth; });
   preview.addEventListener("error", () => { preview.hidden = pointing.hidden = true; });
   preview.addEventListener("click", (event) => {
@@ -96,13 +96,13 @@ function uploadForm({ model, el }) {
   function showMovement() {
     const chosen = isOfJoints() ? shownAs[fields.movement.value] : null;
     for (const part of rowOf.movement) part.hidden = !isOfJoints();
-    for (const part of rowOf.body_joint_angles) part.hidden = Boolean(chosen);
+    for (const part of rowOf.body_joint_angles) part.hidden = !isOfJoints() || Boolean(chosen);
     drawing.hidden = !chosen;
     if (chosen) {
       drawing.src = `data:image/svg+xml,${encodeURIComponent(chosen.drawing)}`;
       drawing.alt = `${chosen.label}: what the camera sees, and where it stands`;
     }
-    film.textContent = chosen ? chosen.film : isOfJoints() ? "Choose a movement to see how it is filmed." : "";
+    film.textContent = chosen ? chosen.film : isOfJoints() ? "Choose a movement to see how to film it." : "";
   }
 
   function choose(which, chosen) {
@@ -130,9 +130,8 @@ function uploadForm({ model, el }) {
         exercise_name: fields.exercise_name.value,
         height_m: fields.height_m.value.trim() || null,
         subject: fields.subject.value.trim() || null,
-        ...(isOfJoints() && fields.movement.value
-          ? { movement: fields.movement.value, body_joint_angles: ["all"] }
-          : { movement: null, body_joint_angles: joints.filter((box) => box.checked).map((box) => box.value) }),
+        movement: (isOfJoints() && fields.movement.value) || null,
+        body_joint_angles: rowOf.body_joint_angles[0].hidden ? ["all"] : joints.filter((box) => box.checked).map((box) => box.value),
       },
     });
   }

@@ -110,7 +110,7 @@ class UploadForm(Widget):
 
     def static_html(self) -> str:
         """Say what is here when a kernel runs."""
-        return "<p>A form to take a video in.</p>"
+        return f"<p>{tables.sentence('widgets.upload.still')}</p>"
 
     def _begin(self, content: Mapping[str, Any]) -> None:
         self.store.require_writable()
@@ -134,9 +134,9 @@ class UploadForm(Widget):
         except BadInputError as error:
             faults.update(error.fields)
         if not fields["user_id"]:
-            faults["user_id"] = ["say who it is, for example p01"]
+            faults["user_id"] = [tables.sentence("widgets.field.who")]
         if faults:
-            raise FieldError("cannot be taken in", faults)
+            raise FieldError("not added", faults)
         self._uploads = [_Upload(which, *file) for which, file in enumerate(named)]
         self._fields, self._about = fields, about
         self._want_next(self._uploads[0])
@@ -147,20 +147,20 @@ class UploadForm(Widget):
         """Name and size of a file that is to come; what is wrong with them goes to `faults`."""
         name, size = str(content.get("name") or ""), int(content.get("size") or 0)
         if not name:
-            faults[field] = ["choose a video file"]
+            faults[field] = [tables.sentence("widgets.field.video")]
         elif size == 0:
-            faults[field] = [f"{name}: is empty"]
+            faults[field] = [tables.sentence("widgets.field.empty", name=name)]
         elif size > self.most_bytes:
             limit = TooLargeError(
                 f"{name}: has {size / 1e6:.1f} MB, at most {self.most_bytes / 1e6:.1f} MB are "
-                "taken in; cut it, or give its path to store.create(...)"
+                "allowed; cut it, or give its path to store.create(...)"
             )
             faults[field] = [str(limit)]
         else:
             try:
                 name = check_file_name(name, what="video")
                 if name in (".", ".."):
-                    raise BadInputError(f"video {name!r}: is no name of a file")
+                    raise BadInputError(f"video {name!r}: is not a file name")
             except BadInputError as error:
                 faults[field] = [str(error)]
         return name, size
@@ -183,7 +183,8 @@ class UploadForm(Widget):
         uploads, self._uploads = self._uploads, []
         fields, about = self._fields, self._about
         self.send({"kind": "received"})
-        self.in_background("taking the video in", lambda: self._create(uploads, fields, about))
+        what = tables.sentence("widgets.notice.adding")
+        self.in_background(what, lambda: self._create(uploads, fields, about))
 
     def _create(self, uploads: Sequence[_Upload], fields: Mapping[str, Any], about: _About) -> None:
         try:
@@ -197,7 +198,7 @@ class UploadForm(Widget):
             for upload in uploads:
                 told = told.replace(f"{upload.file.parent}/", "")
             field = "second_video" if told.startswith("second video") else "video"
-            raise FieldError("cannot be taken in", error.fields or {field: [told]}) from None
+            raise FieldError("not added", error.fields or {field: [told]}) from None
         finally:
             for upload in uploads:
                 upload.remove()
@@ -205,7 +206,10 @@ class UploadForm(Widget):
         self.created = session.id
         self.participants = sorted({*self.participants, session.record.user_id})
         self.send({"kind": "created", "session": session.id})
-        self.say("done", f"{session.title}: taken in as session {session.id}")
+        self.say(
+            "done",
+            tables.sentence("widgets.notice.added", title=session.title, session=session.id),
+        )
         for callback in self._heard:
             callback(session)
 
@@ -277,7 +281,7 @@ def check_height(text: str) -> float:
     except ValueError:
         metres = float("nan")
     if not _LEAST_M <= metres <= _MOST_M:
-        raise BadInputError(f"must be metres from {_LEAST_M} to {_MOST_M}, for example 1.72")
+        raise BadInputError(f"must be in metres, from {_LEAST_M} to {_MOST_M}, for example 1.72")
     return metres
 
 

@@ -12,20 +12,16 @@ from hand_made import metrics_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mobility.assessment.criteria import (
-    compensations,
-    fms_deep_squat,
-    probability_of,
-)
+from mobility.assessment.criteria import compensations, fms_deep_squat, probability_of
 from mobility.assessment.estimates import estimate
 from mobility.errors import BadInputError
 from mobility.provenance import history
 
 NAN = float("nan")
 ALL = "3"
-NOT_MET = "at most 2, heel-elevated trial needed"
+NOT_MET = "at most 2; another trial with raised heels is needed"
 OPEN = "cannot be told"
-IF_FEET_FORWARD = "3 if the feet point forward (feet not told)"
+IF_FEET_FORWARD = "3 if the feet point forward, which is not seen"
 
 
 def verdict(changed=None, view=None):
@@ -80,7 +76,7 @@ def test_good_squat_scores_3_with_its_joint_probability():
     assert joint == pytest.approx(float(np.prod(found["fms_probability"])))
     assert joint > 0.9
     assert list(found["fms_criterion"].values) == [*FAILS]
-    assert "questionnaire" in found["fms_probability"].attrs["pain"]
+    assert "ask about it" in found["fms_probability"].attrs["pain"]
     assert history(found)[-1]["operation"] == "fms_deep_squat"
 
 
@@ -191,14 +187,14 @@ def test_unknown_error_cannot_be_told():
 def test_an_estimate_is_a_metric_with_its_own_error():
     given = {"toe_out": ((12.0, NAN), (4.0, 3.0)), "arm_fall": (-5.0, NAN)}
     metrics = metrics_of(given)
-    metrics["toe_out"].attrs["note"] = "refused: hidden"
+    metrics["toe_out"].attrs["note"] = "hidden"
     sides = estimate(metrics.isel(side=[1, 0]), "toe_out")
     np.testing.assert_array_equal(sides.value, [12.0, NAN])  # left first, in any order
     np.testing.assert_array_equal(sides.sd, [4.0, NAN])
     assert sides.reason == "hidden"
     assert math.isnan(estimate(metrics, "arm_fall").sd)
     assert math.isnan(estimate(metrics.drop_vars("arm_fall_sd"), "arm_fall").sd)
-    assert estimate(metrics, "nothing").reason == "not measured"
+    assert estimate(metrics, "nothing").reason == "it was not measured"
 
 
 def test_no_landing_score_is_given():

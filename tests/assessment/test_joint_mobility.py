@@ -150,6 +150,15 @@ def test_what_a_person_moves_is_scored_against_what_others_moved_by_themselves()
     assert (far["score"].values == 100).all()
 
 
+def test_a_hip_that_bends_is_not_compared_with_what_was_measured_to_the_pelvis() -> None:
+    time, curve = there_and_back(low=5, high=115)
+    pose = limb_pose(time, joints={"hip": curve, "knee": curve})
+    found = measured(pose, joints=("hip", "knee"), sex="male", age=30)
+    assert np.isnan(found[["reference", "score"]].sel(joint="hip").to_dataarray()).all()
+    assert found[["reference", "score"]].sel(joint="knee").to_dataarray().notnull().all()
+    assert "ranges, which are of the thigh against the pelvis" in note(found, "hip", "left")
+
+
 def test_whom_no_active_study_measured_has_no_score_but_a_reason() -> None:
     time, curve = there_and_back(low=10, high=120)
     pose = limb_pose(time, joints={"elbow": curve, "knee": curve})
@@ -204,7 +213,7 @@ def test_lying_has_no_sagittal_plane_but_three_point_angles() -> None:
     pose = limb_pose(time, posture="lying", joints={"knee": curve, "hip": curve / 2})
     result = measured(pose, sex="male", age=30)
     assert np.isnan(result["maximum"].sel(joint="hip").values).all()
-    assert note(result, "hip", "left").startswith("lying in all frames")
+    assert note(result, "hip", "left").startswith("the person lies in all frames")
     assert result["maximum"].sel(joint="knee").values == pytest.approx([110, 110], abs=0.3)
     assert result["score"].sel(joint="knee", side="left") == pytest.approx(77.2, abs=0.3)
     assert (result["refused_share"].sel(joint="hip") == 1).all()
@@ -262,7 +271,7 @@ def test_only_while_a_person_lies_the_hip_is_refused() -> None:
     assert np.isfinite(result["angle"].values[: time.size]).all()
     assert np.isnan(result["angle"].values[time.size :]).all()
     assert result["maximum"].values.ravel() == pytest.approx([100, 100], abs=0.3)
-    assert "lying in 50 % of the frames" in note(result, "hip", "left")
+    assert "the person lies in 50 % of the frames" in note(result, "hip", "left")
 
 
 def test_the_side_that_is_hidden_changes_nothing_of_the_other() -> None:
@@ -275,7 +284,7 @@ def test_the_side_that_is_hidden_changes_nothing_of_the_other() -> None:
     result = measured(pose)
     right = result.sel(side="right")
     assert np.isnan(right["maximum"].values).all()
-    assert all("hidden from the camera" in text for text in right["note"].values)
+    assert all("is hidden from the camera" in text for text in right["note"].values)
     xr.testing.assert_identical(result["maximum"].sel(side="left"), whole["maximum"])
     assert result["range_of_motion"].sel(side="left", joint="elbow") == pytest.approx(100, abs=0.5)
 
@@ -291,11 +300,11 @@ def test_legs_outside_the_picture_are_refused_and_the_arms_measured() -> None:
     assert result["maximum"].sel(joint="elbow").values == pytest.approx([130, 130], abs=0.3)
     for joint in ("knee", "ankle", "hip"):
         assert np.isnan(result["maximum"].sel(joint=joint).values).all()
-    assert note(result, "knee", "left") == "knee and ankle outside the picture"
-    assert note(result, "ankle", "right") == "knee, ankle, heel and toe outside the picture"
+    assert note(result, "knee", "left") == "knee and ankle are out of the picture"
+    assert note(result, "ankle", "right") == "knee, ankle, heel and toe are out of the picture"
     warned = {w["code"]: w["message"] for w in warnings_of(result)}
     assert "upper_body_only" in warned
-    assert "Left and right knee are not measured: knee and ankle outside the picture." in [
+    assert "Left and right knee are not measured: knee and ankle are out of the picture." in [
         w["message"] for w in warnings_of(result)
     ]
     whole = limb_pose(time, joints={"elbow": curve})
@@ -308,7 +317,7 @@ def test_the_hidden_side_is_refused() -> None:
     pose["confidence"].loc[{"keypoint": "left_wrist"}] = 0.2
     result = measured(pose, joints=("elbow", "shoulder"))
     assert np.isnan(result["maximum"].sel(joint="elbow", side="left"))
-    assert note(result, "elbow", "left") == "wrist hidden from the camera in all frames"
+    assert note(result, "elbow", "left") == "wrist is hidden from the camera in all frames"
     assert result["maximum"].sel(joint="elbow", side="right") == pytest.approx(130, abs=0.3)
     assert int(result["movements"].sel(joint="elbow", side="left")) == 0
 
@@ -321,12 +330,11 @@ def test_refused_angles_keep_their_reason_and_gaps_break_no_movement() -> None:
     angles["elbow_flexion"] = angles["elbow_flexion"].where(
         xr.DataArray(~rows, dims="time", coords={"time": time})
     )
-    angles["elbow_flexion"].attrs["refused"] = (
-        "side camera: too uncertain (± 59°, where at most ± 49° is reported)"
-    )
+    reason = tables.sentence("reasons.uncertain")
+    angles["elbow_flexion"].attrs["refused"] = reason
     result = joint_mobility(pose, angles, joints=("elbow",))
     told = note(result, "elbow", "left")
-    assert told.startswith("side camera: too uncertain (± 59°, where at most ± 49° is reported)")
+    assert told.startswith(f"part of the elbow flexion is left out, because {reason}")
     assert result["refused_share"].values == pytest.approx(rows.mean())
     assert result["maximum"].values.ravel() == pytest.approx([130, 130], abs=0.3)
     assert result["movements"].values.tolist() == [[2, 2]]
@@ -348,7 +356,23 @@ def test_a_movement_cut_off_before_its_turn_does_not_count() -> None:
     assert result["movement_accepted"].values.tolist() == [True, True, False, False]
     moves = joint_movements(pose, joint_angles(pose), joints=("elbow",))
     assert moves["accepted"].values.tolist() == [True, False]
-    assert str(moves["reason"].values[1]) == "cut off before the turn was seen"
+    assert str(moves["reason"].values[1]) == "cut off before it turned"
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_a_movement_cut_off_on_its_way_back_has_the_rest_that_was_seen(backwards: bool) -> None:
+    time, curve = there_and_back(low=10, high=130, times=2)
+    back = curve[: int(np.flatnonzero(curve > 120)[-1])].size + 12  # 0.4 s after it left the turn
+    curve = curve[:back]
+    assert 40 < curve[-1] < 110
+    pose = limb_pose(time[:back], joints={"elbow": curve[::-1] if backwards else curve})
+    result = measured(pose, joints=("elbow",))
+    assert result["movements"].values.tolist() == [[2, 2]]
+    assert result["range_of_motion"].values.ravel() == pytest.approx([120, 120], abs=0.5)
+    moves = joint_movements(pose, joint_angles(pose), joints=("elbow",))
+    assert moves["accepted"].values.all()
+    whole = [False, True] if backwards else [True, False]
+    assert moves["start_seen" if backwards else "end_seen"].values.tolist() == whole
 
 
 def test_movements_of_several_joints_at_once_are_one() -> None:
@@ -357,6 +381,7 @@ def test_movements_of_several_joints_at_once_are_one() -> None:
     moves = joint_movements(pose, joint_angles(pose))
     assert moves.sizes["rep"] == 3
     assert set(moves["joints"].values.tolist()) == {"left hip, left knee"}
+    assert measured(pose)["movement_number"].values.tolist() == [1, 1, 2, 2, 3, 3]
     starts = 1.0 + 3.3 * np.arange(3)
     assert moves["start"].values == pytest.approx(starts, abs=0.25)
     assert moves["bottom"].values == pytest.approx(starts + 1.15, abs=0.2)
@@ -372,6 +397,7 @@ def test_alternating_arms_are_movements_of_their_own() -> None:
     pose = limb_pose(time, joints={"elbow": (left, right)})
     moves = joint_movements(pose, joint_angles(pose), joints=("elbow",))
     assert moves["joints"].values.tolist() == ["left elbow", "right elbow"] * 2
+    assert measured(pose, joints=("elbow",))["movement_number"].values.tolist() == [1, 2, 3, 4]
 
 
 def marks(moves: xr.Dataset) -> list[dict[str, object]]:
@@ -426,6 +452,7 @@ def test_marked_movements_are_read_at_their_marks() -> None:
     two = joint_mobility(pose, angles, joints=("elbow",), movements=[given[0], given[2]])
     two = two.sel(joint="elbow", side="left")
     assert int(two["movements"]) == 2
+    assert two["movement_number"].values.tolist() == [1, 2]
     assert two["maximum"] == pytest.approx(130, abs=0.3)
     assert two["minimum"] == pytest.approx(10, abs=0.3)
     assert two["range_of_motion_sd"] < left["range_of_motion_sd"]
@@ -481,7 +508,7 @@ def test_marks_where_values_were_refused_give_no_value() -> None:
     ]
     result = joint_mobility(pose, angles, joints=("elbow",), movements=given)
     assert result["movements"].values.tolist() == [[1, 0]]
-    assert "no values at the marked turn of 2.15 s" in note(result, "elbow", "left")
+    assert "no values at the turns that were marked, at 2.15 s" in note(result, "elbow", "left")
     assert result["maximum"].sel(joint="elbow", side="left") == pytest.approx(130, abs=0.3)
 
 
@@ -587,7 +614,7 @@ def test_everything_missing() -> None:
     result = measured(pose)
     assert np.isnan(result["maximum"].values).all()
     assert result.attrs["posture"] == "other"
-    assert note(result, "elbow", "left") == "landmarks missing in all frames"
+    assert note(result, "elbow", "left") == "not found in any frame"
 
 
 def test_bad_input() -> None:
@@ -688,7 +715,7 @@ def test_a_camera_that_is_not_level_changes_no_bend_of_the_trunk(roll: float) ->
         assert one["movements"] == 2
         assert one["end_of_range"] == pytest.approx(most, abs=1)
         assert one["range_of_motion"] == pytest.approx(most, abs=1)
-        assert ("10.0 degrees aslant" in one["note"].item()) == (roll != 0)
+        assert ("tilted by 10.0 degrees" in one["note"].item()) == (roll != 0)
 
 
 def test_a_trunk_that_is_never_seen_at_rest_is_measured_against_the_vertical() -> None:
@@ -713,9 +740,9 @@ def test_a_trunk_that_is_never_seen_at_rest_is_measured_against_the_vertical() -
     [
         (0.0, "", ""),
         (20.0, "", ""),
-        (-30.0, "30° off straight in front", "30° off straight in front"),
-        (90.0, "90° off straight in front or straight behind (at most 25°)", "90° off"),
-        (180.0, "", "the camera stands 180° off straight in front (at most 25°)"),
+        (-30.0, "30° away from straight in front", "30° away from straight in front"),
+        (90.0, "90° away from straight in front or straight behind (at most 25°)", "90° away"),
+        (180.0, "", "the camera stands 180° away from straight in front (at most 25°)"),
     ],
 )
 def test_trunk_and_neck_are_refused_from_the_side(heading: float, trunk: str, neck: str) -> None:
@@ -738,7 +765,7 @@ def test_a_shoulder_that_is_outside_the_picture_leaves_out_both_sides_of_the_tru
     result = in_picture(pose)
     for joint in ("trunk", "neck"):
         for side in ("left", "right"):
-            assert "shoulder outside the picture" in note(result, joint, side)
+            assert "shoulder is out of the picture" in note(result, joint, side)
 
 
 def test_without_a_fit_the_trunk_is_that_of_the_landmarks_and_the_neck_is_refused() -> None:
@@ -747,7 +774,7 @@ def test_without_a_fit_the_trunk_is_that_of_the_landmarks_and_the_neck_is_refuse
     result = joint_mobility(pose, joint_angles(pose, in_picture=True), joints=("trunk", "neck"))
     right = result.sel(side="right")
     assert right["maximum"].sel(joint="trunk") == pytest.approx(30, abs=1)
-    assert note(result, "neck", "right").startswith("measured in the picture only")
+    assert note(result, "neck", "right").startswith("it is measured in the picture only")
 
 
 def test_without_a_picture_the_trunk_is_that_of_the_body_and_its_error_too() -> None:
@@ -760,7 +787,7 @@ def test_without_a_picture_the_trunk_is_that_of_the_body_and_its_error_too() -> 
     assert left["end_of_range"] == pytest.approx(30, abs=1)
     assert float(angles["trunk_lateral_flexion_sd"].min()) >= 4  # no camera is level
     assert 4 <= left["end_of_range_sd"] < 5
-    assert note(result, "neck", "left").startswith("measured in the picture only")
+    assert note(result, "neck", "left").startswith("it is measured in the picture only")
 
 
 def test_what_moves_in_another_plane_is_said_to_do_so() -> None:
@@ -772,7 +799,7 @@ def test_what_moves_in_another_plane_is_said_to_do_so() -> None:
     angles[name].attrs["plane_left"] = "transverse"
     result = joint_mobility(body, angles, joints=("neck",))
     assert note(result, "neck", "left").startswith("moves in the transverse plane of the body")
-    assert note(result, "neck", "right") == "landmarks missing in all frames"
+    assert note(result, "neck", "right") == "not found in any frame"
 
 
 def test_who_lies_has_no_vertical_but_a_hip_that_is_seen_in_the_picture() -> None:
@@ -816,7 +843,7 @@ def test_legs_that_may_be_exchanged_are_refused_from_the_side_only() -> None:
 @pytest.mark.parametrize(
     ("told", "why"),
     [
-        ({"lost_share": 0.4}, "in 40% of the frames nobody is found, or left and right"),
+        ({"lost_share": 0.4}, "in 40 % of the frames nobody is found, or left and right"),
         ({"legs_exchanged": 3}, "the legs change places in the picture 3 times"),
         ({"lost_share": 0.1, "legs_exchanged": 0}, ""),
     ],
@@ -875,7 +902,7 @@ def test_errors_of_a_fit_come_from_its_draws() -> None:
     assert part["maximum"] == pytest.approx(130, abs=0.3)
     assert np.isnan(part["minimum"])
     assert np.isnan(part["range_of_motion"])
-    assert "smallest angle was refused or missing" in str(part["note"].item())
+    assert "smallest angle is too uncertain or missing" in str(part["note"].item())
 
 
 def test_without_legs_the_arms_carry_what_the_fit_does_not_know() -> None:
@@ -963,9 +990,9 @@ def test_an_arm_that_comes_back_from_across_the_body_does_not_rise_sideways() ->
 @pytest.mark.parametrize(
     ("width", "jump", "why"),
     [
-        (0.08, 65, "there and back in 0.5 s: too quick to show how far it goes"),
-        (0.05, 65, "there and back in 0.3 s: too quick to show how far it goes"),
-        (0.08, 130, "degrees/s: too fast to show how far it goes"),
+        (0.08, 65, "there and back in 0.5 s is too quick to show how far it goes"),
+        (0.05, 65, "there and back in 0.3 s is too quick to show how far it goes"),
+        (0.08, 130, "degrees/s is too fast to show how far it goes"),
     ],
 )
 def test_a_glitch_is_no_movement(width: float, jump: float, why: str) -> None:
@@ -1007,7 +1034,7 @@ def test_the_movement_that_was_asked_for_is_checked() -> None:
     assert found["advice"].item() == ""
     with pytest.raises(BadInputError, match="shoulder_flexion"):
         asked(movement="shoulder_flexoin")
-    with pytest.raises(BadInputError, match="of the knee"):
+    with pytest.raises(BadInputError, match="moves the knee"):
         asked(movement="knee_flexion")
 
 
@@ -1051,7 +1078,7 @@ def test_fewer_than_three_movements_tell_no_detectable_change(times: int) -> Non
     found = joint_mobility(pose, angles, joints=("elbow",))
     right, left = (found.sel(joint="elbow", side=side) for side in ("right", "left"))
     assert np.isnan([right["repeatability"], right["detectable_change"]]).all()
-    told = f"no smallest detectable change: that takes 3 movements, not {times}"
+    told = f"no smallest detectable change is given, which takes 3 movements (counted: {times})"
     assert told in right["note"].item()
     assert "detectable" not in left["note"].item()  # of a joint that did not move it goes without
 
@@ -1099,6 +1126,6 @@ def test_a_knee_that_bends_farther_than_knees_do_is_not_a_knee() -> None:
     angles["knee_flexion"].loc[{"side": "left"}] = np.where(knee > 60, 280.0, knee)
     angles["knee_flexion"].loc[{"side": "right", "time": time[100]}] = 280.0
     found = joint_mobility(pose, angles, joints=("knee",)).sel(joint="knee")
-    assert "beyond what a knee can do" in found["note"].sel(side="left").item()
+    assert "beyond what the knee can do" in found["note"].sel(side="left").item()
     assert found["angle"].sel(side="left").isnull().all()
     assert float(found["maximum"].sel(side="right")) == pytest.approx(120, abs=1)

@@ -54,6 +54,6 @@ def test_it_is_told_near_standing_only(squat_pose, repetitions_of):
     deep = trial.truth["thigh_elevation"] < 30
     assert angle.where(upright, 0.0).notnull().all()
     assert angle.where(deep).isnull().all()
-    assert "thigh points at the viewer" in angle.attrs["note"]
+    assert "thigh points at the camera" in angle.attrs["note"]
     standing = angle.where(repetitions["standing"])
     np.testing.assert_allclose(standing.median("time"), 0, atol=0.1)

@@ -147,17 +147,23 @@ def test_standing_on_the_limb_matters_at_the_ankle_only():
     ("ask", "message"),
     [
         (lambda: movement("sholder_abduction"), "did you mean 'shoulder_abduction'"),
-        (lambda: movement("knee"), "is a joint; choose of knee_flexion, knee_extension"),
-        (lambda: movement("bend"), "choose of elbow_flexion, "),
+        (
+            lambda: movement("knee"),
+            "is a joint; name one of its movements: knee_flexion, knee_extension",
+        ),
+        (lambda: movement("bend"), "choose from elbow_flexion, "),
         (lambda: movements_of("ancle"), "did you mean 'ankle'"),
-        (lambda: movements_of("wrist"), "choose of elbow, shoulder, hip, knee, ankle, trunk, neck"),
+        (
+            lambda: movements_of("wrist"),
+            "choose from elbow, shoulder, hip, knee, ankle, trunk, neck",
+        ),
         (
             lambda: movement_of("knee", plane="sagittal", direction="flexon"),
             "did you mean 'flexion'",
         ),
         (
             lambda: movement_of("knee", plane="frontal", direction="largest"),
-            "choose of knee_flexion, knee_extension",
+            "choose from knee_flexion, knee_extension",
         ),
         (lambda: movement_of("knee", plane="saggital", direction="flexion"), "plane"),
         (lambda: how_to_film("elbow_flexon"), "did you mean 'elbow_flexion'"),

@@ -132,7 +132,7 @@ def test_no_frequency_above_that_of_the_data(squat_pose, project):
     assert bandwidth(pose) == pytest.approx(30)
     assert bandwidth(clean_pose(pose)) == pytest.approx(6.0)
     with xr.open_dataset(
-        project / "data/demo/overhead-squat/fitted.nc", engine="h5netcdf", decode_timedelta=False
+        project / "data/demo/overhead-squat/fitted.nc", decode_timedelta=False
     ) as fitted:
         step = float(np.median(np.diff(fitted["fit_time"])))
         assert bandwidth(fitted) == pytest.approx(0.5 / step)

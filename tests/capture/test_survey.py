@@ -82,6 +82,20 @@ def test_others_need_to_stand_beside_the_subject_twice():
     assert len(survey.others(survey.link(twice), 0)) == 1
 
 
+def test_heads_of_all_others_are_kept_to_be_hidden_also_of_who_was_seen_once():
+    me = box(480, 400, 400)
+    looks = [look(0, me), look(1, me, box(900, 400, 300)), look(2, me)]
+    tracks = survey.link(looks)
+    seen = survey.summary(looks, tracks, 0)
+    assert seen["other_people"] == []
+    (track,) = seen["other_heads"]
+    (time, x, y, radius), *more = track
+    assert more == []
+    assert (time, (x, y)) == (1, pytest.approx(tracks[1].heads[0], abs=0.05))
+    # From this point up to the crown it is 0.15 of a standing person's height.
+    assert 0.15 * 300 < radius < 0.25 * 300
+
+
 def test_distinct_drops_a_second_find_of_the_same_person():
     found = [
         standing(box(300, 400, 500), 0.7),

@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any
 
 import av
+import cv2
 import numpy as np
 import pytest
 
@@ -155,11 +156,25 @@ def test_pictures_are_upright(
     frames = list(read_frames(path))
     info = probe(path)
     assert (info.width, info.height) == size
-    assert info.rotation % 360 == info.rotation
     assert [clips.number(frame.image) for frame in frames] == [0, 1, 2, 3]
     row = frames[0].image[size[1] * 6 // 10].astype(int)
     assert np.abs(row[size[0] // 4] - clips.LEFT).max() < 40
     assert np.abs(row[size[0] * 3 // 4] - clips.RIGHT).max() < 40
+
+
+@pytest.mark.parametrize("rotation", [0, 90, 270])
+def test_high_pictures_are_reduced_as_they_are_read(
+    clips: ModuleType, tmp_path: Path, rotation: int
+) -> None:
+    path = clips.make_clip(tmp_path / "a.mp4", 2, size=(240, 320), rotation=rotation)
+    whole = [frame.image for frame in read_frames(path)]
+    small = [frame.image for frame in read_frames(path, most_height=160)]
+    assert [image.shape for image in small] == [(160, 120, 3)] * 2
+    for image, reduced in zip(whole, small, strict=True):
+        expected = cv2.resize(image, (120, 160), interpolation=cv2.INTER_AREA)
+        assert np.abs(expected.astype(int) - reduced).mean() < 2
+    for image, same in zip(whole, read_frames(path, most_height=320), strict=True):
+        np.testing.assert_array_equal(same.image, image)
 
 
 def test_a_phone_held_upright_is_turned_clockwise(clips: ModuleType, tmp_path: Path) -> None:
@@ -172,7 +187,6 @@ def test_a_phone_held_upright_is_turned_clockwise(clips: ModuleType, tmp_path: P
     shown = next(iter(read_frames(path))).image
     assert stored.shape == (120, 160, 3)
     np.testing.assert_array_equal(shown[:, -1], stored[0])
-    assert probe(path).rotation == 270
 
 
 def test_pixels_become_square(clips: ModuleType, tmp_path: Path) -> None:
@@ -195,10 +209,9 @@ def test_colours_follow_the_matrix_of_the_file(tmp_path: Path) -> None:
 def test_probe_says_what_is_in_the_file(clips: ModuleType, tmp_path: Path) -> None:
     info = probe(clips.make_clip(tmp_path / "a.mp4", 30, audio=True))
     assert info.path == tmp_path / "a.mp4"
-    assert (info.codec, info.pixel_format, info.has_audio) == ("h264", "yuv420p", True)
+    assert (info.codec, info.pixel_format) == ("h264", "yuv420p")
     assert info.frame_rate == pytest.approx(30)
     assert info.duration_s == pytest.approx(1.0, abs=0.01)
-    assert not probe(clips.make_clip(tmp_path / "b.mp4", 3)).has_audio
 
 
 NO_VIDEOS = (
@@ -314,7 +327,7 @@ def test_repeated_times_are_left_out_and_reported(clips: ModuleType, tmp_path: P
                 packet.pts = packet.dts = min(k, 10) if k < 13 else k
                 out.mux(packet)
     frames, faults = faults_of(packets)
-    assert "2 frames" in faults["video_timestamps"]
+    assert "left out (2)" in faults["video_timestamps"]
     assert [clips.number(f.image) for f in frames] == [*range(11), *range(13, 20)]
     np.testing.assert_array_equal(presentation_times(packets), [f.time for f in frames])
 

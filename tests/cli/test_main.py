@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -96,7 +97,7 @@ def test_two_videos(tmp_path, store, clips):
     other = clips.make_clip(tmp_path / "side.mp4", 25)
     absent = tmp_path / "absent.mp4"
     refused(mobility("analyze", video, absent, store=store), store, "absent.mp4")
-    refused(mobility("analyze", video, video, store=store), store, "first video once more")
+    refused(mobility("analyze", video, video, store=store), store, "second video")
     refused(mobility("analyze", video, other, "--no-fit", store=store), store, "two videos need")
     refused(
         mobility("analyze", video, "--second-subject", "1,2", store=store), store, "second video"
@@ -116,7 +117,7 @@ def test_nobody_in_the_video(tmp_path, store, clips):
         (["--movement", "elbow_flexio"], ["did you mean 'elbow_flexion'?"]),
         (
             ["--movement", "elbow_flexion", "--exercise", "overhead-squat"],
-            ["--movement elbow_flexion", "not of Overhead Squat"],
+            ["--movement elbow_flexion", "not to Overhead Squat"],
         ),
         (["--joints", "knee,ancle"], ["ancle", "did you mean 'ankle'?"]),
         (["--user-id", "../p01"], ["../p01"]),
@@ -127,7 +128,7 @@ def test_nobody_in_the_video(tmp_path, store, clips):
         (["--subject=nan,nan"], ["--subject nan,nan", "finite"]),
         (["--subject=1e400,1"], ["finite"]),
         (["--name="], ["--name: must be a non-empty text"]),
-        (["--joints=,"], ["choose of ankle"]),
+        (["--joints=,"], ["choose from ankle"]),
         (["--store", ""], ["--store", "must not be empty"]),
         (["--store", "a" * 300], ["File name too long"]),
         (["--workers", "0"], ["workers"]),
@@ -224,9 +225,9 @@ def test_documents_of_another_exercise_are_refused(store, clips, tmp_path):
     joint = opened.create(clip, user_id="p01", exercise_name="Joint Angle Mobility")
     for command, session, words in (
         ("joint-mobility", squat, f"see this one with: mobility report {squat.id}"),
-        ("report", joint, "is of the exercise 'Joint Angle Mobility'"),
-        ("summary", joint, f"see this one with: mobility joint-mobility {joint.id}"),
-        ("joint-mobility", joint, "has not been analyzed yet"),
+        ("summary", joint, f"see this one with: mobility report {joint.id}"),
+        ("report", joint, "is not analysed yet"),
+        ("joint-mobility", joint, "is not analysed yet"),
     ):
         done = mobility(command, session.id, store=store)
         assert (done.returncode, done.stdout) == (2, ""), command
@@ -272,7 +273,7 @@ def test_the_version(said):
         ("prune --keep -1", "--keep -1: must be 0 or more"),
         ("cohort --exercise Squat", "--exercise 'Squat': unknown"),
         ("participants show ../x", "ID '../x': use 1 to 64"),
-        ("export-lab --demo --landmarks --out a.mot", "--landmarks goes with positions only"),
+        ("export-lab --demo --landmarks --out a.mot", "--landmarks: these are positions"),
         ("validate --demo lab.csv --lag-s 99", "with a lag of 99 s video and lab file have no"),
         # What was not typed is not called an option.
         ("participants show p01", "participant p01: not in the store"),
@@ -320,7 +321,7 @@ def test_a_store_that_is_a_file(command, place, said, tmp_path):
     (tmp_path / "file").touch()
     status, out, err = said(*command.split(), "--store", place)
     assert (status, out) == (2, "")
-    assert err == f"mobility: --store {place}: file is no folder; name one\n"
+    assert err == f"mobility: --store {place}: file is not a folder; name one\n"
 
 
 @pytest.mark.parametrize(
@@ -340,7 +341,7 @@ def test_a_name_that_is_twice_in_a_file(command, content, name, said, clips, tmp
     )
     (tmp_path / "a.json").write_text(content)
     status, _, err = said(*command.split())
-    assert (status, err.split("(")[1]) == (2, f"'{name}' is there twice)\n")
+    assert (status, err.split("(")[1]) == (2, f"'{name}' is given twice)\n")
 
 
 @pytest.mark.parametrize("command", ["report", "joint-mobility"])
@@ -357,6 +358,31 @@ def test_a_report_is_named_to_a_person_and_printed_for_a_program(command, said, 
 
 def test_a_misspelt_command_is_one_line(store):
     refused(mobility("analyse", store=store), store, "Did you mean", "analyze")
+
+
+@pytest.mark.parametrize("group", ["", "sessions", "participants", "config", "keys", "virtual-lab"])
+def test_help_cuts_no_text_short(group, said, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    status, out, _ = said(*group.split(), "--help")
+    assert status == 0
+    assert "..." not in out.partition("Commands:")[2]
+    if not group:
+        commands = re.findall(r"^  ([a-z]\S+)  ", out, re.M)
+        assert commands[:4] == ["demo", "open", "analyze", "report"]
+
+
+def test_lists_fit_into_80_columns(said, clips, tmp_path):
+    clip = clips.make_clip(tmp_path / "a.mp4", 3)
+    Store("data/sessions").create(clip, user_id="participant-0001", exercise_name="Overhead Squat")
+    person = ("--role", "participant", "--user-id", "participant-0001")
+    said("keys", "create", *person, "--expires", "1e-9")
+    time.sleep(0.01)
+    expired, sessions = said("keys", "list")[1], said("prune", "--keep", "0")[1]
+    assert re.search(
+        r"participant-0001  until \d+ \w{3} \d{4}, [\d:]{5}  expired$", expired.rstrip()
+    )
+    assert sessions.rstrip().endswith("MB  participant-0001")
+    assert max(len(line) for line in (expired + sessions).splitlines()) <= 80
 
 
 def test_help_is_shown(store):
@@ -454,6 +480,16 @@ def test_one_damaged_record_does_not_hide_the_others(store, clips, tmp_path):
     assert len(told) == 2
     assert any("p01.json" in line for line in told)
     assert any(ids[1] in line for line in told)
+
+
+def test_an_analysis_that_nobody_works_on_is_listed_as_interrupted(store, clips, tmp_path):
+    clip = clips.make_clip(tmp_path / "a.mp4", 3)
+    session = Store(store).create(clip, user_id="p01", exercise_name="Overhead Squat")
+    record = session.record.model_copy(update={"state": "analyzing"})
+    (session.folder / "session.json").write_text(record.model_dump_json())
+    assert " interrupted " in mobility("sessions", "list", store=store).stdout
+    done = mobility("report", session.id, store=store)
+    assert f"finish it with: mobility edit {session.id}" in done.stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -710,7 +746,7 @@ def test_a_wrong_case_or_grid_is_one_line(store, tmp_path):
     case = tmp_path / "case.yaml"
     case.write_text("camera: {azimuth: 3}\ncamera: {azimuth: 4}\n")
     done = mobility("virtual-lab", "render", case, tmp_path / "out", store=store)
-    refused(done, store, "case.yaml", "'camera' is there twice")
+    refused(done, store, "case.yaml", "'camera' is given twice")
     case.write_text("camera: {azimut: 3}\n")
     done = mobility("virtual-lab", "render", case, tmp_path / "out", store=store)
     refused(done, store, "case.yaml, camera: azimut: unknown", "did you mean 'azimuth'")

@@ -96,7 +96,7 @@ def test_a_study_of_which_one_trial_fails(
     assert (page.parent / "study.nc").is_file()
     # Once more replaces it; another folder with something in it does not.
     assert mobility(store, "--study", study).returncode == 1
-    refused(mobility(store, "--study", study, "--out", tmp_path), "holds something else")
+    refused(mobility(store, "--study", study, "--out", tmp_path), "contains other files")
 
 
 def test_a_study_must_tell_people_apart(
@@ -106,9 +106,9 @@ def test_a_study_must_tell_people_apart(
         add_demo_session(store, demo, name, user_id=user)
     study = tmp_path / "squats.csv"
     for rows, words in (
-        (f"a1,{lab},\nn1,{lab},\n", "name the participant"),
-        (f"a1,{lab},\na1,{lab},\n", "there twice"),
-        (f"a1,{lab},\na1,other.trc,bob\n", "of ann in another row"),
+        (f"a1,{lab},\nn1,{lab},\n", "fill in the column participant"),
+        (f"a1,{lab},\na1,{lab},\n", "listed twice"),
+        (f"a1,{lab},\na1,other.trc,bob\n", "belongs to ann in another row"),
     ):
         study.write_text(f"session,lab_file,participant\n{rows}")
         refused(mobility(store, "--study", study), words)
@@ -124,7 +124,7 @@ def test_the_size_of_a_sample(store: Store) -> None:
     # About 1.96 s sqrt(3 / n): Bland & Altman 1986.
     assert sizes[100] == pytest.approx(1.96 * 4 * (3 / 100) ** 0.5, rel=0.1)
     assert sizes[200] < sizes[100] < sizes[10]
-    refused(mobility(store, "--sample-size", "4", "s1"), "goes by itself")
+    refused(mobility(store, "--sample-size", "4", "s1"), "leave out the session")
     refused(mobility(store, "--sample-size", "-1"), "greater than 0")
     refused(
         mobility(store, "--sample-size", "1e308", "--json"), "less than or equal to 1000000000000 "
@@ -138,7 +138,7 @@ def test_bad_input(store: Store, demo: Path, lab: Path, tmp_path: Path) -> None:
     refused(mobility(store, "nobody", lab), "not in the store")
     refused(mobility(store, "s1", tmp_path / "none.trc"), "none.trc")
     refused(mobility(store, "s1", ""), "must not be empty")
-    refused(mobility(store, "s1", lab, "--max-lag-s", "0.1"), "border")
+    refused(mobility(store, "s1", lab, "--max-lag-s", "0.1"), "limit of what is allowed")
     refused(mobility(store, "s1", lab, "--margin-deg", "0"), "--margin-deg: input should be")
     refused(mobility(store, "s1", lab, "--units", "parsec"), "units")
     refused(mobility(store, "s1", lab, "--mapping", "nothing"), "mapping")
@@ -151,4 +151,4 @@ def test_bad_input(store: Store, demo: Path, lab: Path, tmp_path: Path) -> None:
     cut = tmp_path / "cut.trc"
     cut.write_text("\n".join(lab.read_text().splitlines()[:4]))
     refused(mobility(store, "s1", cut), "cut.trc")
-    assert mobility(store, "s1").stderr.startswith("session s1 was not compared")
+    assert mobility(store, "s1").stderr.startswith("session s1 has not been compared")

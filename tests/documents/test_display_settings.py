@@ -170,7 +170,7 @@ def test_only_the_joints_of_the_session(store, stand_ins):
 def test_other_exercises_have_none(store, stand_ins):
     session = session_of(store, stand_ins, "Overhead Squat")
     for act in (session.config, lambda: session.save_config(**KNEE_AND_HIP)):
-        with pytest.raises(BadInputError, match="is of the exercise 'Overhead Squat'") as wrong:
+        with pytest.raises(BadInputError, match="its exercise is 'Overhead Squat'") as wrong:
             act()
         assert wrong.value.status == 400
 
@@ -189,7 +189,7 @@ def test_a_read_only_store_is_not_written(session):
 def test_a_damaged_file_is_said(session, content):
     (session.folder / "config.json").write_text(content)
     for act in (session.config, lambda: session.save_config(**KNEE_AND_HIP)):
-        with pytest.raises(StorageError, match=r"config\.json.*delete it and save them anew"):
+        with pytest.raises(StorageError, match=r"config\.json.*delete it and save them again"):
             act()
     assert (session.folder / "config.json").read_text() == content
 

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from mobility.assessment.indices import quality_index
 from mobility.documents import contract
 from mobility.documents import fill as documents
+from mobility.provenance import Warned
 from mobility.reports import gauges
-from mobility.sessions.record import Participant, SessionRecord, Warned
+from mobility.sessions.record import Participant, SessionRecord
 
 MOMENT = datetime.datetime(2025, 3, 11, 0, 5, tzinfo=datetime.timezone(datetime.timedelta(hours=9)))
 IMAGES = {"left": "images/left.png", "right": "images/right.png", "front": None}
@@ -47,8 +48,8 @@ def test_dates_are_those_of_the_place_of_creation():
 
 def test_title_is_the_name_else_exercise_participant_and_date():
     assert documents.title(record(session_name="First"), ANN) == "First"
-    assert documents.title(record(), ANN) == "Overhead Squat, Ann, 11/03/2025"
-    assert documents.title(record(), None) == "Overhead Squat, p01, 11/03/2025"
+    assert documents.title(record(), ANN) == "Overhead Squat, Ann, 11 Mar 2025"
+    assert documents.title(record(), None) == "Overhead Squat, p01, 11 Mar 2025"
 
 
 def test_session_document(stand_in_data):
@@ -222,7 +223,7 @@ def test_an_index_over_some_of_its_parts_names_the_others(stand_in_data):
     assert told["quality_index_coverage"] == pytest.approx(5 / 6, abs=0.001)
     assert told["quality_index"] == pytest.approx(float(index["quality_index"]), abs=0.05)
     # The texts and the page of the report say the same.
-    assert "not: heels" in document["summary"]["final_summary"]
+    assert "without heels" in document["summary"]["final_summary"]
     assert "of 100, from 83 % of its parts" in [g.told for g in gauges.of_indices(metrics)]
 
 

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from mobility import tables
 from mobility.assessment.verdict import judge
 from mobility.documents import fill as documents
 from mobility.documents.contract import JointMobilityDocument
-from mobility.errors import BadInputError, NotFoundError, VideoError
+from mobility.documents.verdicts import verdict_of
+from mobility.errors import BadInputError, NobodyFoundError, NotFoundError, VideoError
 from mobility.provenance import history
 from mobility.reports import sections
 from mobility.reports.first_page import in_short, trust
@@ -53,7 +55,8 @@ def shown(monkeypatch, stand_in_data) -> list[tuple[str, ...]]:
 
     overlay.annotate_video = annotate
     quality = modules["mobility.capture.quality"]
-    quality.capture_quality = lambda raw, info, fitted: {"frames": raw.sizes["time"]}
+    quality.pictures = lambda info, raw: {}
+    quality.capture_quality = lambda raw, info, fitted, seen: {"light": {"verdict": "ok"}}
     monkeypatch.setitem(sys.modules, "mobility.capture.pose", pose)
     monkeypatch.setitem(sys.modules, "mobility.pipeline.overlay", overlay)
     return found
@@ -74,6 +77,11 @@ def test_the_stages_are_those_of_the_exercise(session, shown):
     assert metrics["joint"].values.tolist() == ["knee", "elbow"]
     assert metrics["maximum"].sel(joint="elbow", side="left") == pytest.approx(130, abs=0.5)
     assert shown == [("knee_flexion", "elbow_flexion")]
+    assert session.record.verdict == verdict_of(session).level
+    np.testing.assert_array_equal(
+        session.curves()["elbow_flexion"].transpose("time", "side"),
+        metrics["angle"].sel(joint="elbow").transpose("time", "side"),
+    )
     assert session.details()["segments"] == 3
     assert len(session.repetitions_table()) == 3
 
@@ -160,7 +168,7 @@ def test_the_movement_that_was_said_at_first_is_the_one_that_is_measured(
 
 def test_nobody_in_a_close_up_is_told_with_how_to_film(store, shown, stand_in_data, tmp_path):
     def nobody(video, **options):
-        raise VideoError("a.mp4: nobody was found in it; film one person")
+        raise NobodyFoundError("a.mp4: nobody was found in it; film one person")
 
     sys.modules["mobility.capture.pose"].estimate_pose = nobody
     made = store.create(
@@ -173,9 +181,16 @@ def test_nobody_in_a_close_up_is_told_with_how_to_film(store, shown, stand_in_da
 def test_a_squat_without_a_squat_says_which_joint_moves(store, shown, stand_in_data, tmp_path):
     video = stand_in_data.video(tmp_path / "camera")
     squat = store.create(video, user_id="p01", exercise_name="overhead-squat").analyze(fit=False)
+    # Of what is not told, such as an angle of a squat, nothing is said either.
+    known = tables.load("verdict")["warnings"]
+    assert all("level" in known[each.code] for each in squat.record.warnings)
+    assert squat.record.verdict == verdict_of(squat).level == "not_this_exercise"
+    rows = squat.to_dataframe().query("metric == 'knee_flexion'")
+    assert rows["value"].isna().all()
+    assert rows["reason"].str.contains("a joint moves").all()
     (told,) = [each.message for each in squat.record.warnings if each.code == "no_squat"]
     assert told == (
-        "No squat was found. A joint moves (left elbow): run again with --exercise "
+        "No squat was found. A joint moves (left elbow). Run again with --exercise "
         "joint-angle-mobility."
     )
     assert in_short(squat)[1].startswith(told)
@@ -213,7 +228,7 @@ def test_a_hidden_side_is_null_in_every_document(session, store, shown, stand_in
 
 def test_documents_of_the_other_exercise_are_refused(session):
     for act in (session.report, session.summary):
-        with pytest.raises(BadInputError, match="is of the exercise 'Joint Angle Mobility'"):
+        with pytest.raises(BadInputError, match="its exercise is 'Joint Angle Mobility'"):
             act()
 
 
@@ -292,14 +307,14 @@ def test_a_squat_has_no_joint_mobility_document(store, stand_ins, tmp_path):
     squat = store.create(
         stand_ins.video(tmp_path), user_id="p01", exercise_name="Overhead Squat"
     ).analyze()
-    with pytest.raises(BadInputError, match="is of the exercise 'Overhead Squat'") as wrong:
+    with pytest.raises(BadInputError, match="its exercise is 'Overhead Squat'") as wrong:
         squat.joint_mobility()
     assert wrong.value.status == 400
 
 
 def test_before_the_analysis_there_is_no_document(store, shown, stand_in_data, tmp_path):
     made = store.create(stand_in_data.video(tmp_path / "camera"), **MOBILITY)
-    with pytest.raises(NotFoundError, match="has not been analyzed"):
+    with pytest.raises(NotFoundError, match="is not analysed"):
         made.joint_mobility()
     assert made.details()["segments"] == 0
 

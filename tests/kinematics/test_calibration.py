@@ -158,7 +158,7 @@ def test_vertical_axis_of_toml(tmp_path: Path) -> None:
         (
             "c.toml",
             toml(matrix="[[1400, 0, 950], [0, nan, 530], [0, 0, 1]]"),
-            "not made of numbers",
+            "entries that are not numbers",
         ),
         (
             "c.toml",
@@ -171,14 +171,18 @@ def test_vertical_axis_of_toml(tmp_path: Path) -> None:
             "not one of a camera",
         ),
         ("c.toml", toml(distortions="[0.1, 0.2, 0.3]"), "3 numbers"),
-        ("c.toml", toml(vector=False, rotation="[[1,0,0],[0,1,0],[0,0,-1]]"), "no rotation"),
+        (
+            "c.toml",
+            toml(vector=False, rotation="[[1,0,0],[0,1,0],[0,0,-1]]"),
+            "not a rotation matrix",
+        ),
         ("c.toml", toml(name='"same"'), "two cameras of one name"),
         ("c.toml", toml(fisheye="true"), "fisheye"),
         ("c.toml", toml(tail='vertical_axis = "up"\n'), "vertical_axis is 'up'"),
         ("c.qca.txt", qualisys()[:-30], "damaged XML"),
         ("c.qca.txt", qualisys(turned=90), "turned view"),
         ("c.qca.txt", qualisys().replace("<transform", "<transformed"), "has no <transform>"),
-        ("c.qca.txt", qualisys().replace('r23="', 'r23="x'), "r23 of cam_01 is no number"),
+        ("c.qca.txt", qualisys().replace('r23="', 'r23="x'), "r23 of cam_01 is not a number"),
         ("c.qca.txt", '<!DOCTYPE a [<!ENTITY b "c">]><calibration/>', "DOCTYPE"),
         ("c.yml", "%YAML:1.0\n---\nM1: [", "damaged YAML"),
         ("c.yml", "%YAML:1.0\n---\nimage_width: 4\n", "has no image_height"),
@@ -186,10 +190,10 @@ def test_vertical_axis_of_toml(tmp_path: Path) -> None:
         (
             "c.yml",
             "image_size: [64, 48]\ncamera_matrix: {rows: 3, cols: 3, data: [1, 2]}\n",
-            "camera_matrix is no matrix",
+            "camera_matrix is not a matrix",
         ),
-        ("c.yml", "a: 1\na: 2\n", "is there twice"),
-        ("c.txt", "cameras", "is no YAML of OpenCV, TOML"),
+        ("c.yml", "a: 1\na: 2\n", "is given twice"),
+        ("c.txt", "cameras", "is neither a YAML of OpenCV, a TOML"),
     ],
 )
 def test_a_bad_file_is_one_line(tmp_path: Path, name: str, text: str, said: str | None) -> None:
@@ -258,7 +262,7 @@ def test_pictures_of_another_size() -> None:
     np.testing.assert_allclose(half.matrix @ [0, 0, 1], [(950 + 0.5) / 2 - 0.5, 264.75, 1])
     assert half.matrix[0, 0] == pytest.approx(700)
     cut, note = camera.for_size((1920, 1088))
-    assert "taken as cut" in str(note)
+    assert "taken as cropped" in str(note)
     np.testing.assert_array_equal(cut.matrix, MATRIX)
     with pytest.raises(BadInputError, match="turned by 90 degrees"):
         camera.for_size((1080, 1920))
@@ -314,12 +318,12 @@ def test_what_a_fit_is_told(tmp_path: Path) -> None:
 
 def test_two_cameras_need_their_places_in_metres(tmp_path: Path) -> None:
     poses = [pose(np.full((3, 2, 4), 400.0), source_file=f"cam_0{n}.mp4") for n in (1, 2)]
-    with pytest.raises(BadInputError, match="not where it stood"):
+    with pytest.raises(BadInputError, match="but not its position"):
         known_cameras(written(tmp_path, "lens.toml", toml(translation="")), poses)
     text = toml().replace(str(PLACE.tolist()), str((1000 * PLACE).tolist()))
     with pytest.raises(BadInputError, match="must be in metres"):
         known_cameras(written(tmp_path, "mm.toml", text), poses)
     # The world stands on its head in the picture.
     upside = written(tmp_path, "up.toml", toml(tail='vertical_axis = "-z"\n'))
-    with pytest.raises(BadInputError, match="up is not up"):
+    with pytest.raises(BadInputError, match="the person is not upright"):
         known_cameras(upside, poses)

@@ -8,7 +8,7 @@ import xarray as xr
 
 from mobility.errors import BadInputError
 from mobility.kinematics.angles import joint_angles
-from mobility.kinematics.clean import clean_pose, low_pass
+from mobility.kinematics.clean import clean_pose, low_pass, on_own_sides
 from mobility.kinematics.skeleton import INDEX
 from mobility.provenance import history, warnings_of
 from mobility.sessions.files import read_dataset
@@ -315,7 +315,7 @@ def test_much_removed_and_exchanged_sides_are_warned_of(squat_pose):
     (warning,) = warnings_of(clean_pose(hidden))
     assert warning["code"] == "points_removed"
     # 4 of the 16 points of shoulders, elbows, wrists, hips, knees, ankles, heels and toes.
-    assert "removed 25%" in warning["message"]
+    assert warning["message"].startswith("25 % of the points of the body were removed")
     few = pose.copy(deep=True)
     few["confidence"].loc[{"keypoint": ["left_ear", "nose", "mouth_left"]}] = 0.2
     assert warnings_of(clean_pose(few)) == []
@@ -376,6 +376,19 @@ def labels_right(swapped, pose, parts):
 
     right = ~(distance(other) < distance(own))  # what was blanked is neither
     return steps(cleaned)["swap_repair"]["swapped_frames"], right
+
+
+@pytest.mark.parametrize("parts", [("legs",), ("arms",), WHOLE])
+def test_pictures_have_the_sides_that_cleaning_gave(demo_pose, parts):
+    rows = np.r_[20:24, 80:110]
+    swapped = exchange(demo_pose, parts, rows)
+    cleaned = clean_pose(swapped)
+    drawn = on_own_sides(swapped, cleaned)
+    assert steps(cleaned)["swap_repair"]["swapped_frames"][parts[0]] == rows.size
+    xr.testing.assert_identical(drawn, demo_pose)
+    assert not swapped["image_position"].equals(drawn["image_position"])
+    # A pose that was never cleaned, or by older code, is drawn as it was detected.
+    xr.testing.assert_identical(on_own_sides(swapped, swapped), swapped)
 
 
 @pytest.fixture(scope="module")

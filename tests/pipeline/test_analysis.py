@@ -22,13 +22,7 @@ import xarray as xr
 from processes import in_child
 
 from mobility import provenance
-from mobility.errors import (
-    BadInputError,
-    ConflictError,
-    NotFoundError,
-    StorageError,
-    VideoError,
-)
+from mobility.errors import BadInputError, ConflictError, NotFoundError, StorageError, VideoError
 from mobility.pipeline import analysis
 from mobility.provenance import sha256, with_history
 from mobility.sessions.files import read_json, write_json
@@ -178,7 +172,7 @@ def test_the_calibration_of_a_session_is_its_own(store, tmp_path, stand_ins, cal
     assert calls()[:2] == ["fitted", "fitted"]
     assert json.loads(session.fitted().attrs["known"]) == ["Calib.toml", "left", "right"]
     for options in ({"field_of_view": 60.0}, {"fit": False}):
-        with pytest.raises(BadInputError, match=r"calibration has the lens|fitted body"):
+        with pytest.raises(BadInputError, match=r"calibration gives the field of view|fitted body"):
             session.analyze(**options)
     assert calls() == []
 
@@ -312,7 +306,8 @@ def test_an_edit_of_any_file_redoes_what_may_depend_on_it(session, copied):
     assert session.report_is_current()
     assert {name for name in of_pose if "/" not in name} >= {"errors.py", "options.py"}
     tables = {name for name in of_pose if name.endswith((".yaml", ".nc"))}
-    assert tables == {"tables/pose_model.yaml", "tables/landmarks.yaml"}
+    kept = ("pose_model", "landmarks", "sentences_capture")  # warnings are stored with the pose
+    assert tables == {f"tables/{name}.yaml" for name in kept}
     rooms = {name.partition("/")[0] for name in of_pose if "/" in name}
     assert rooms == {"capture", "tables"}
     assert "capture/video.py" in of_pose
@@ -417,6 +412,12 @@ def short_squat(project: Path, folder: Path, *, frames: int) -> Path:
     return folder / "short.mp4"
 
 
+def test_the_words_of_its_own_warnings_make_a_pose_and_those_of_others_do_not(project):
+    made_of = {file.name for file in provenance.capture_files(project / "mobility")}
+    assert "sentences_capture.yaml" in made_of
+    assert not made_of & {"sentences_warnings.yaml", "sentences_reasons.yaml", "verdict.yaml"}
+
+
 @pytest.mark.slow
 def test_the_pose_reads_no_file_of_which_its_digest_does_not_know(project, tmp_path, pose_model):
     """Every file of the package that a real pose estimation opens, in all of its processes."""
@@ -459,7 +460,7 @@ def test_a_damaged_file_is_not_read_and_made_again(session, calls, name):
     file = session.folder / name
     whole = file.read_bytes()
     file.write_bytes(whole[:-1] + bytes([whole[-1] ^ 0xFF]))
-    with pytest.raises(StorageError, match=rf"{name} is damaged or lost; analyze it again"):
+    with pytest.raises(StorageError, match=rf"{name} is missing or damaged; analyse it again"):
         getattr(session, file.stem)()
     calls()
     session.analyze()
@@ -592,7 +593,7 @@ def test_a_video_without_anybody_fails_and_says_why(store, tmp_path, stand_ins):
     assert session.record.state == "failed"
     assert "nobody was found" in session.record.reason
     with pytest.raises(
-        NotFoundError, match=r"could not be analyzed: Squat of Ann\.MP4: nobody was found"
+        NotFoundError, match=r"could not be analysed: Squat of Ann\.MP4: nobody was found"
     ):
         session.export()
     assert session.details()["angles"] == {}
@@ -802,7 +803,7 @@ def test_rows_of_the_table_can_be_handed_back(session):
     table = session.analyze().repetitions_table()
     rows = [row for row in table if row["accepted"]]
     assert len(rows) < len(table)
-    with pytest.raises(BadInputError, match="repetition 2: was not accepted"):
+    with pytest.raises(BadInputError, match="repetition 2: is marked as not accepted"):
         session.set_repetitions(table)
     session.set_repetitions(rows)
     times = [{name: row[name] for name in ("start", "bottom", "end")} for row in rows]

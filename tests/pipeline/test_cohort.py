@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from cohort_cases import add_failed, add_session
 
+from mobility.assessment.verdict import judge
 from mobility.errors import BadInputError, StorageError
 from mobility.pipeline import cohort
 from mobility.pipeline.metrics_table import metrics_table, write_metrics_table
@@ -69,7 +70,7 @@ def test_a_metric_that_no_session_has_is_refused(store: Store) -> None:
 
 def test_metrics_of_no_analysed_session_are_refused() -> None:
     cohort.check_metrics([], [])
-    with pytest.raises(BadInputError, match="no session is analysed"):
+    with pytest.raises(BadInputError, match="no session has metrics yet"):
         cohort.check_metrics([], ["knee_flexion"])
 
 
@@ -118,7 +119,7 @@ def test_who_and_how_stand_in_each_row_but_no_name(frame) -> None:
     ann = frame[frame["user_id"].eq("ann")].iloc[0]
     assert (ann["sex"], ann["age"], ann["height_m"]) == ("female", 36, 1.7)
     assert ann["date"] == pd.Timestamp("2026-03-01T08:00", tz="UTC")
-    assert (ann["view"], ann["recording"]) == ("front-oblique left", "ok")
+    assert (ann["view"], ann["recording"]) == ("front-oblique left", "good")
     assert (ann["method"], ann["cameras"]) == ("fitted_body", 1)
     assert not frame.astype(str).apply(lambda c: c.str.contains("a@b.org")).any(axis=None)
 
@@ -150,6 +151,68 @@ def test_a_refused_value_keeps_its_reason(store, project) -> None:
     assert hips.loc["left", "reason"]
     assert hips.loc["right", "reason"] == ""
     assert math.isnan(hips.loc["left", "value"])
+
+
+@pytest.mark.parametrize(
+    ("warning", "level", "gone", "kept"),
+    [
+        (
+            "moving_camera",
+            "limited",
+            {"mobility_index", "mobility_index_part", "quality_index", "fms_probability"},
+            {"knee_flexion", "arm_fall", "compensation_probability", "accepted_repetitions"},
+        ),
+        (
+            "hands_not_overhead",
+            "not_this_exercise",
+            {"quality_index", "fms_probability", "arm_fall", "arm_fall_peak", "dowel_offset"},
+            {"knee_flexion", "trunk_tibia_difference", "accepted_repetitions"},
+        ),
+        (
+            "no_squat",
+            "not_this_exercise",
+            {"quality_index", "arm_fall", "knee_flexion", "knee_flexion_phase", "heel_rise"},
+            {"accepted_repetitions"},
+        ),
+    ],
+)
+def test_what_the_verdict_rules_out_has_no_value(
+    demo, tmp_path, warning, level, gone, kept
+) -> None:
+    store = Store(tmp_path / "sessions")
+    add_session(store, demo, "s0", user_id="ann", date="2026-03-01")
+    add_session(store, demo, "s1", user_id="ann", date="2026-04-01", warnings=[warning])
+    whole = cohort.to_dataframe([store.session("s0")])
+    frame = cohort.to_dataframe([store.session("s1")])
+    session = store.session("s1")
+    verdict = judge(session.record.warnings, session.capture_quality(), session.metrics())
+    assert set(frame["recording"]) == {level} == {verdict.level}
+    out = frame[frame["metric"].isin(gone)]
+    assert set(out["metric"]) == gone
+    assert out[["value", "sd", "lower", "upper"]].isna().all(axis=None)
+    because = [each.why for each in verdict.reasons if each.rules_out]
+    assert set(out["reason"]) <= set(because)
+    same = frame["metric"].isin(kept) & ~frame["item"].eq("arms_fall")
+    assert set(frame.loc[same, "metric"]) == kept
+    assert frame.loc[same, "value"].equals(whole.loc[same, "value"])
+    assert frame.loc[frame["metric"].eq("accepted_repetitions"), "value"].notna().all()
+    assert cohort.by_group(frame, "quality_index", "sex").empty
+    # The arms as a compensation go with the arms.
+    fall = frame[frame["metric"].eq("compensation_probability") & frame["item"].eq("arms_fall")]
+    assert fall["value"].isna().all() == ("arms" in verdict.rules_out)
+
+
+def test_the_verdict_on_single_joints_is_that_of_their_page(project, tmp_path, monkeypatch) -> None:
+    demo = project / "data" / "demo" / "joint-angle-mobility"
+    store = Store(tmp_path / "sessions")
+    shutil.copytree(demo, store.path / "j0")
+    dark = store.session("j0").capture_quality() | {"light": {"verdict": "unusable"}}
+    monkeypatch.setattr(type(store.session("j0")), "capture_quality", lambda _: dark)
+    frame = cohort.to_dataframe([store.session("j0")])
+    assert set(frame["recording"]) == {"unusable"}
+    ends = frame[frame["metric"].eq("end_of_range")]
+    assert ends["value"].isna().all()
+    assert set(ends["reason"]) == {"the light is poor"}
 
 
 def test_no_session_gives_an_empty_table_with_all_columns(tmp_path) -> None:
@@ -314,8 +377,8 @@ def test_the_sections_say_what_is_there_and_escape_ids(frame) -> None:
     assert "&lt;cid&gt;" in page
     assert "the analysis failed: nobody was found in it" in page
     told = cohort_sections.summary(cohort.overview(frame), "here")
-    assert "7, of which 6 are analysed" in told
-    assert "3, and 2 sessions of nobody knows whom" in told
+    assert "6 of 7 analysed" in told
+    assert "3; sessions of people without an id: 2" in told
     assert cohort_sections.chosen_metrics(frame, "knee_flexion, kne") == (["knee_flexion"], ["kne"])
     said = cohort_sections.of_the_table(frame, ["knee_flexion"], ["knee_flexon"])
     assert "knee_flexion" in said
@@ -335,7 +398,7 @@ def test_a_folder_with_something_else_is_not_replaced(store, tmp_path) -> None:
 
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.docx").write_text("years")
-    with pytest.raises(BadInputError, match="holds something else"):
+    with pytest.raises(BadInputError, match="contains other files"):
         render_cohort(store, tmp_path / "mine")
     assert (tmp_path / "mine" / "thesis.docx").read_text() == "years"
 
@@ -360,7 +423,7 @@ def test_the_table_of_a_session_is_kept_and_read_instead_of_its_metrics(tmp_path
     with (folder / "metrics.parquet").open("ab") as file:
         file.write(b"!")
     (row,) = cohort.to_dataframe(store.sessions())["reason"]
-    assert "metrics.parquet is damaged or lost" in row
+    assert "metrics.parquet is missing or damaged" in row
 
 
 def test_absent_variables_are_not_looked_for_by_likely_spellings(project, monkeypatch):

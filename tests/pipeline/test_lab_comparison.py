@@ -157,7 +157,7 @@ def test_what_cannot_be_compared(
         session.validate(lab, max_lag=1)
     with pytest.raises(BadInputError, match="name of the comparison"):
         session.validate(lab, name="../s2")
-    with pytest.raises(BadInputError, match="border of what is possible"):
+    with pytest.raises(BadInputError, match="limit of what is allowed"):
         session.validate(lab, max_lag_s=0.1)
     assert session.validations() == []
     with pytest.raises(NotPermittedError, match="demo"):

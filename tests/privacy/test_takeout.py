@@ -70,6 +70,9 @@ def test_a_session_with_a_damaged_record_goes_too(store):
     record = store.path / "s2" / "session.json"
     record.write_text('{"user_id": "ann", "exercise": 7}')
     assert [session.id for session in store.sessions()] == ["s1", "s3"]
+    (store.path / "participants" / "ann.json").unlink()
+    store.delete("s1")
+    assert store.participants() == ["ann", "bob"]  # of ann there is nothing else
     assert "s2" in erase(store, "ann")
     assert not record.exists()
 
@@ -86,8 +89,8 @@ def test_a_session_of_nobody_knows_whom_is_told(store, damage):
         done = ended([sys.executable, "-m", "mobility.cli", *words, "--reports", store.reports])
         assert done.returncode == 1
         assert "session s2: its record is damaged" in done.stderr
-        assert "deleted what is known to be of ann" in done.stderr
-        assert "deleted everything" not in done.stderr
+        assert "deleted everything that is known to belong to ann" in done.stderr
+        assert "deleted everything of" not in done.stderr
         assert "nothing is stored" not in done.stderr
     assert unassigned(store) == ["s2"]
     assert not (store.path / "s1").exists()

@@ -16,13 +16,11 @@ from mobility.assessment.overhead_squat import knee_movement, overhead_squat
 from mobility.errors import BadInputError
 from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.repetitions import find_repetitions
-from mobility.view import camera_view
 from mobility.reports.figures import (
     COLOURS,
     angle_curves,
     knee_movement_image,
     png,
-    repetition_curves,
 )
 
 NAMES = ["knee_flexion", "trunk_lean"]
@@ -114,25 +112,6 @@ def test_a_very_wide_band_does_not_flatten_the_curves(trial: Any) -> None:
     assert high - low < 4 * 35
     assert low < 0
     assert high > 35
-
-
-def test_repetition_curves_are_of_accepted_repetitions(trial: Any) -> None:
-    _, angles, repetitions = trial
-    figure = repetition_curves(angles, repetitions, names=[*NAMES, "hip_flexion"])
-    assert len(figure.axes) == 3
-    drawn = lines(figure.axes[0], COLOURS["right"])
-    thick = [line for line in drawn if line.get_linewidth() > 1]
-    assert len(drawn) == 3  # two repetitions and their mean
-    assert len(thick) == 1
-    assert max(thick[0].get_ydata()) == pytest.approx(90.0, abs=0.5)
-    assert not any("SD" in text for text in legend_texts(figure))
-
-
-def test_spread_needs_three_repetitions(trial: Any) -> None:
-    _, angles, repetitions = trial
-    repetitions = repetitions.assign(accepted=("rep", np.ones(3, bool)))
-    figure = repetition_curves(angles, repetitions, names=["knee_flexion"])
-    assert "mean ± SD of 3 repetitions" in legend_texts(figure)
 
 
 def test_views_of_the_body(trial: Any) -> None:
@@ -233,8 +212,6 @@ def test_nothing_found(squat_pose: Any) -> None:
         pose = squat_pose(**options).pose
         angles, repetitions = joint_angles(pose), find_repetitions(pose)
         assert repetitions.sizes["rep"] == 0
-        figure = repetition_curves(angles, repetitions, names=["knee_flexion"])
-        assert figure.axes[0].texts[0].get_text() == "no accepted repetition"
         metrics = overhead_squat(pose, angles, repetitions)
         bodies = knee_movement_image(pose, repetitions, metrics, view="left")
         assert [axis.texts[0].get_text() for axis in bodies.axes] == ["not seen"] * 4
@@ -250,7 +227,7 @@ def test_bad_names(trial: Any) -> None:
     with pytest.raises(BadInputError, match="did you mean 'knee_flexion'"):
         angle_curves(angles, repetitions, names=["knee_flexoin"])
     with pytest.raises(BadInputError, match="at least one"):
-        repetition_curves(angles, repetitions, names=[])
+        angle_curves(angles, repetitions, names=[])
     metrics = overhead_squat(pose, angles, repetitions)
     with pytest.raises(BadInputError, match="behind"):
         knee_movement_image(pose, repetitions, metrics, view="behind")  # type: ignore[arg-type]
@@ -265,7 +242,6 @@ def test_inputs_are_not_changed(trial: Any) -> None:
     for view in ("left", "right", "front"):
         knee_movement_image(pose, repetitions, metrics, view=view)
     angle_curves(angles, repetitions, names=NAMES)
-    repetition_curves(angles, repetitions, names=NAMES)
     for now, then in zip(trial, before, strict=True):
         xr.testing.assert_identical(now, then)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import shutil
 from pathlib import Path
 
@@ -11,8 +12,9 @@ import pytest
 import xarray as xr
 
 from mobility import tables
-from mobility.assessment.verdict import Recorded, judge
+from mobility.assessment.verdict import judge
 from mobility.errors import NotFoundError
+from mobility.provenance import Warned
 from mobility.reports import gauges, last_visit, pdf
 from mobility.reports.gauges import Gauge
 from mobility.sessions.files import read_json, write_json
@@ -44,7 +46,7 @@ def test_a_recording_that_cannot_be_used_has_no_numbers_on_the_first_page(projec
     metrics = Store("absent").demo("Overhead Squat").metrics()
     feet = {"framing": {"verdict": "unusable", "advice": None, "outside": {"feet": 0.9}}}
     assert gauges.of_squat(metrics, judge([], feet).shows) == []
-    hanging = judge([Recorded("hands_not_overhead", "")]).shows
+    hanging = judge([Warned("hands_not_overhead", "")]).shows
     named = {gauge.name for gauge in gauges.of_squat(metrics, hanging, most=20)}
     assert "Knee bend" in named
     assert "Arms forward of trunk" not in named
@@ -96,6 +98,20 @@ def test_a_bar_has_the_value_its_interval_and_the_goal_where_they_belong() -> No
     assert gauges.show([], caption="Numbers") == ""
 
 
+def test_what_is_compared_with_nothing_is_drawn_beside_the_neutral_position() -> None:
+    def span(half: float) -> float:
+        bar = gauges.show(
+            [Gauge("Knee", {"left": (60.0, half)}, "degree", math.nan, "")], caption=""
+        )
+        first, last = re.findall(r"<line class='left' x1='([\d.]+)%' x2='([\d.]+)%'", bar)[0]
+        return float(last) - float(first)
+
+    # From 0 to 60 + half, with a margin of 8 % on both sides.
+    assert [span(half) for half in (13.0, 29.0)] == pytest.approx(
+        [100 * 26 / (73 * 1.16), 100 * 58 / (89 * 1.16)], abs=0.2
+    )
+
+
 def test_a_change_counts_beyond_the_errors_of_both() -> None:
     ((name, change, least, units),) = last_visit.changes([knee(100.0, 3.0)], [knee(106.0, 4.0)])
     assert (name, change, units) == ("Knee bend, left", 6.0, "degree")
@@ -124,10 +140,10 @@ def test_the_last_visit_is_the_one_before_of_the_same_person(tmp_path: Path, pro
         return lambda _: values
 
     told = last_visit.since_last_visit(store.session("d"), [knee(120.0)], measure([knee(100.0)]))
-    assert "Since 2026-03-02" in told
+    assert "Since 2 Mar 2026" in told
     assert "Knee bend, left: +20°" in told
     same = last_visit.since_last_visit(store.session("d"), [knee(104.0)], measure([knee(100.0)]))
-    assert "No change that exceeds the errors" in same
+    assert "No change is larger than its error." in same
     assert last_visit.since_last_visit(store.session("a"), [knee(1.0)], measure([])) == ""
 
 

@@ -10,19 +10,18 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from mobility.assessment.criteria import fms_deep_squat
-from mobility.assessment.verdict import judge
+from mobility import tables
+from mobility.assessment.advice import advise
+from mobility.assessment.comments import comments
 from mobility.assessment.findings import Finding, excess, find, label, say
 from mobility.assessment.indices import mobility_index, quality_index
-from mobility import tables
-from mobility.reports import first_page
-from mobility.reports import gauges
-from mobility.reports import groups
-from mobility.reports import scores
-from mobility.reports import sections
-from mobility.sessions.record import Participant, SessionRecord, VideoFile, Warned
+from mobility.assessment.verdict import judge
+from mobility.provenance import Warned
+from mobility.reports import first_page, gauges, groups, scores, sections
 from mobility.reports.references import References
+from mobility.sessions.record import Participant, SessionRecord, VideoFile
 from mobility.store import Store
+from mobility.wording import capital
 
 SIDES = ["left", "right"]
 
@@ -49,8 +48,8 @@ def repetitions(count: int = 3) -> xr.Dataset:
     )
 
 
-def finding(rule: str = "hip_flexion_limited", **changed: object) -> Finding:
-    (left, _right) = [f for f in find(metrics()) if f.rule == rule]
+def finding(rule: str = "knee_flexion_limited", **changed: object) -> Finding:
+    left, *_ = [f for f in find(metrics()) if f.rule == rule]
     return Finding(**{**left.__dict__, **changed})
 
 
@@ -73,7 +72,9 @@ def test_the_index_shown_is_that_of_the_dataset_with_its_scale() -> None:
     assert gauge.values[""][0] == pytest.approx(60, abs=0.5)
     older = data.assign(mobility_index=data["mobility_index"].assign_attrs(version="0"))
     assert len(gauges.of_indices(older)) == 1
-    assert "older definition" in text(scores.index_table(older, "mobility_index", References()))
+    assert "its definition is older" in text(
+        scores.index_table(older, "mobility_index", References())
+    )
 
 
 def test_the_parts_of_an_index_are_shown_with_value_limit_and_score() -> None:
@@ -87,7 +88,7 @@ def test_an_index_that_is_refused_says_why_and_shows_no_number() -> None:
     data = squat(thigh_elevation=((np.nan, np.nan), (np.nan, np.nan)))
     assert not gauges.of_indices(data)
     told = text(scores.index_table(data, "mobility_index", References()))
-    assert "The index is not given: depth cannot be told: the recording gives no value." in told
+    assert "No index is given: depth cannot be told, because it is not seen well enough." in told
     assert "nan" not in told.lower()
     assert not gauges.of_indices(xr.Dataset())
 
@@ -97,12 +98,12 @@ def test_findings_come_by_size_and_certainty() -> None:
         interval = (value - half, value + half)
         return finding(rule, status="found", value=value, interval=interval, probability=0.9)
 
-    # 1 degree of 120 that is certain, 30 that are likely; the ankle lies between.
-    trivial = found("hip_flexion_limited", 119.0, 0.1)
+    # A tenth of a degree that is certain, 30 of 120 that are likely; the ankle lies between.
+    trivial = found("heel_rise", 4.1, 0.01)
     large = found("knee_flexion_limited", 90.0, 40.0)
     between = found("ankle_dorsiflexion_limited", 25.0, 2.0)
     shown = text(first_page.main_findings([trivial, between, large], judge([])))
-    assert shown.index("knees") < shown.index("ankles") < shown.index("hips")
+    assert shown.index("knee") < shown.index("ankle") < shown.index("heel")
 
 
 def test_the_first_exercise_is_for_the_largest_finding() -> None:
@@ -119,6 +120,46 @@ def test_the_first_exercise_is_for_the_largest_finding() -> None:
     ):
         assert "upper back" in shown
         assert "alf stretch" not in shown.split("upper back")[0]
+
+
+def test_first_page_section_and_document_have_the_same_exercises_in_one_order() -> None:
+    data = hand_made.metrics_of(
+        {
+            "arm_fall": (50.0, 4.0),
+            "ankle_dorsiflexion": ((20.0, 20.0), (1.0, 1.0)),
+            "knee_flexion": ((80.0, 80.0), (1.0, 1.0)),
+        }
+    )
+    findings = find(data)
+    names = [capital(work.name) for work in advise(findings)]
+    assert len(names) > 4
+    short = groups.exercises_in_short(findings, most=2)
+    assert re.findall(r"<li>([^:]*)(?::[^<]*)?</li>", short) == [
+        *names[:2],
+        f"{len(names) - 2} more in the full list of exercises.",
+    ]
+    page = text(groups.what_to_do(findings, References()))
+    for told in (page, comments(data)["final_summary"]):
+        places = [told.index(name) for name in names]
+        assert places == sorted(places)
+
+
+def test_why_a_side_is_missing_is_said_once() -> None:
+    data = squat(knee_flexion=((np.nan, 110.0), (np.nan, 3.0)))
+    left, right, difference = sections.cells_of_sides(data, "knee_flexion", repetitions())
+    assert "not measured" in left
+    assert (right[:3], difference) == ("110", "–")
+
+
+def test_each_cell_of_a_narrow_page_has_the_head_of_its_own_column() -> None:
+    wide = "<td colspan='2'>cannot be told</td>"
+    (row,) = re.findall(
+        "<tbody><tr>(.*)</tr>",
+        sections.table(
+            ["A", "B", "C", "D", "E"], [["a", wide, "<td class='ok'>ok</td>", ""]], caption="x"
+        ),
+    )
+    assert row == f"<th scope='row'>a</th>{wide}<td data-head='D' class='ok'>ok</td><td></td>"
 
 
 def test_the_expected_excess_is_that_of_draws() -> None:
@@ -143,10 +184,24 @@ def test_every_rule_has_a_large_excess() -> None:
         assert np.isfinite(excess(each))
 
 
-def test_what_cannot_be_told_takes_five_lines_at_most() -> None:
-    notes = ("frontal camera: too uncertain (± 31°, where at most ± 29° is reported)", "its 95 % interval exceeds ± 2", "dark",
-             "seen from the side, where one leg hides the other (80°)", "damp", "cold")  # fmt: skip
+def test_a_first_page_counts_the_findings_that_it_does_not_name() -> None:
+    rules = list(dict.fromkeys(each.rule for each in whole_squat()))
+    for count, more in ((3, False), (5, True)):
+        faults = whole_squat(**dict.fromkeys(rules[:count], "found"))
+        shown = first_page.main_findings(faults, judge([]))
+        assert shown.count("<li>") == 3
+        assert ("2 more under Findings." in text(shown)) is more
+
+
+def test_all_that_cannot_be_told_is_named_below_its_reason() -> None:
     rules = list(dict.fromkeys(f.rule for f in find(metrics())))
+    notes = (
+        "it is dark",
+        "it is dark",
+        "the camera stands at the side",
+        "it is damp",
+        "it is cold",
+    )
     unknown = [
         Finding(**{**f.__dict__, "status": "cannot be told", "probability": None, "reason": why})
         for rule, why in zip(rules, notes, strict=False)
@@ -155,37 +210,72 @@ def test_what_cannot_be_told_takes_five_lines_at_most() -> None:
     ]
     close = [finding("knee_flexion_limited", status="cannot be told", probability=0.5)]
     unseen = {"compensation_probability": ((), 0.0, {"not_assessed": '{"low_back_arches": "?"}'})}
-    data = xr.Dataset(unseen)
-    short = first_page.cannot_be_told([*unknown, *close], data)
-    assert short.count("<li>") == 5
-    assert "Too uncertain in this recording: " in text(short)  # both reasons that are one
-    for name in ("±", "at most", "exceeds"):
-        assert name not in text(short)
+    short = first_page.cannot_be_told([*unknown, *close], xr.Dataset(unseen))
+    assert short.count("<li>") == len(set(notes)) + 2
+    assert text(short).startswith("Because it is dark: ")  # what keeps most from being told
     from mobility.assessment.findings import label
 
-    for each in unknown:  # on the short list too, if without its reason
+    for each in unknown:
         assert label(each).lower() in text(short).lower()
-
-
-def test_of_many_that_one_reason_refuses_the_first_are_named_and_the_others_counted() -> None:
     nothing = find(hand_made.metrics_of(dict.fromkeys(hand_made.GOOD)))
-    rules = len({each.rule for each in nothing})
     shown = text(first_page.cannot_be_told(nothing, xr.Dataset()))
-    assert shown.startswith("It was not measured: hip flexion below 120°; ")
-    assert f"; and {rules - 6} more." in shown
+    assert shown.startswith("Because it was not measured: difference between the sides in hip")
+    assert shown.count(";") == len({each.rule for each in nothing}) - 1
 
 
-def test_without_findings_the_page_says_whether_all_could_be_told() -> None:
-    assert first_page.main_findings([], judge([])) == "<p>No fault was found.</p>"
-    open_one = finding(status="cannot be told", reason="dark", probability=None)
-    assert "Not everything could be told" in first_page.main_findings([open_one], judge([]))
+def test_a_row_may_be_longer_than_its_head() -> None:
+    html = sections.table(["A", "B"], [["a", "b", "c"]], caption="")
+    assert "<td data-head='B'>b</td><td>c</td>" in html
+
+
+EXPECTED = tables.load("findings")["expected"]["parts"]
+
+
+def whole_squat(**changed: str) -> list[Finding]:
+    """Findings of a squat without a fault, some with another status: by rule, or rule and side."""
+    given = find(hand_made.metrics_of())
+    return [
+        Finding(
+            **{
+                **f.__dict__,
+                "status": changed.get(f.id, changed.get(f.rule, "not found")),
+                "reason": "dark",
+            }
+        )
+        for f in given
+    ]
+
+
+def test_without_findings_the_page_says_whether_all_could_be_judged() -> None:
+    assert first_page.main_findings(whole_squat(), judge([])) == "<p>No fault was found.</p>"
+    some = whole_squat(hip_flexion_asymmetry="cannot be told")
+    shown = first_page.main_findings(some, judge([]))
+    assert text(shown) == "No fault was found in what could be judged."
+
+
+def test_the_first_page_names_what_could_not_be_judged() -> None:
+    """With or without a fault; of one side only that side; what the verdict rules out too."""
+    untold = dict.fromkeys(("arms_fall_forward", "heel_rise_left"), "cannot be told")
+    shown = text(first_page.main_findings(whole_squat(**untold), judge([])))
+    assert shown.endswith("Could not be judged: heels (left), arms.")
+    fault = whole_squat(**untold, knee_flexion_limited="found")
+    shown = text(first_page.main_findings(fault, judge([])))
+    assert "Your knee bend is less" in shown
+    assert shown.endswith("Could not be judged: heels (left), arms.")
+    hanging = judge([Warned(code="hands_not_overhead", message="No overhead squat.")])
+    shown = text(first_page.main_findings(hanging.keep(whole_squat()), hanging))
+    assert shown.startswith("No fault was found in what could be judged.")
+    assert shown.endswith("Could not be judged: arms, hands over the feet.")
+    assert first_page.not_judged(whole_squat()) == []
+    nothing = whole_squat(**dict.fromkeys(EXPECTED, "cannot be told"))
+    assert first_page.not_judged(nothing) == list(EXPECTED.values())
 
 
 def test_what_cannot_be_told_has_its_reason_and_is_escaped() -> None:
     refused = finding(status="cannot be told", reason="a <b> camera", probability=None)
     close = finding("knee_flexion_limited", status="cannot be told", reason="x", probability=0.5)
     shown = first_page.cannot_be_told([refused, close], xr.Dataset())
-    assert "A &lt;b&gt; camera: hip flexion" in shown
+    assert "Because a &lt;b&gt; camera: knee flexion" in shown
     assert "Too close to their limits" in text(shown)
     nothing = first_page.cannot_be_told([], xr.Dataset())
     assert "could be told" in nothing
@@ -217,12 +307,12 @@ def test_what_a_verdict_rules_out_is_absent_with_one_sentence_why() -> None:
     )
     assert "Arms fall" not in text(scores.compensation_table(metrics, References(), hanging))
     assert "Arms fall" in text(scores.compensation_table(metrics, References(), judge([], good)))
-    moved = [Warned(code="no_squat", message="No squat was found. A <joint> moves: run again.")]
+    moved = [Warned("no_squat", "", {"joints": "left <joint>"})]
     nothing = judge(moved, good)
     page = first_page.findings_and_exercises(nothing.keep(findings), nothing, most=2)
     assert text(page) == "Findings and exercises are not given."  # why stands in the verdict
     shown = first_page.main_findings(nothing.keep(findings), nothing)
-    assert text(shown) == "Findings are not given: a &lt;joint&gt; moves: run again."
+    assert text(shown) == "Findings are not given: a joint moves (left &lt;joint&gt;)."
     assert "No squat was found." in first_page.trust(nothing)
 
 
@@ -234,33 +324,37 @@ def test_a_session_in_short_is_what_its_report_says() -> None:
     )
     told = "; ".join(faults) or "none that could be told"
     assert found == f"repetitions: 3 accepted of 3 found; faults: {told}"
-    assert careful.startswith("The recording is good. Its checks found no fault. ")
+    assert careful.startswith("The recording is good. Nothing is wrong with the video. ")
     assert careful.endswith(" cannot be told.")
     found, careful = first_page.in_short(store.demo("Joint Angle Mobility"))
-    measured = store.demo("Joint Angle Mobility").metrics().sel(side="left")
-    told = []
-    for joint in ("shoulder", "elbow"):
-        one = measured.sel(joint=joint)
-        end, half = float(one["end_of_range"]), 1.96 * float(one["end_of_range_sd"])
-        told.append(f"left {joint} flexion {end:.0f}° ± {half:.0f}°")
-    assert found == f"movements: 3 accepted of 3 found; {'; '.join(told)}"
-    assert careful == "The recording is good. Its checks found no fault."
+    one = store.demo("Joint Angle Mobility").metrics().sel(side="left", joint="shoulder")
+    end, half = float(one["end_of_range"]), 1.96 * float(one["end_of_range_sd"])
+    told = f"left shoulder flexion {end:.0f}° ± {half:.0f}°"
+    # The error of the elbow is too large.
+    unknown = "left elbow flexion (how far cannot be told)"
+    assert found == f"movements: 3 accepted of 3 found; {told}; {unknown}"
+    assert careful == "The recording is good. Nothing is wrong with the video."
 
 
 def test_a_probability_is_never_a_certainty() -> None:
-    assert first_page.probability(1.0) == "&gt; 0.99"
-    assert first_page.probability(1e-9) == "&lt; 0.01"
-    assert first_page.probability(np.nan) == "–"
+    assert scores.probability(1.0) == "&gt; 0.99"
+    assert scores.probability(1e-9) == "&lt; 0.01"
+    assert scores.probability(np.nan) == "–"
 
 
 def test_papers_are_numbered_once_whatever_stands_around_them() -> None:
     references = References()
     rule = "Choice: 5 degrees (Cook et al. 2014, Int J Sports Phys Ther 9:396); a choice of <this>"
     assert text(references.cite(rule)) == "[ 1 ]"
-    both = "Axes after Wu et al. 2002 (J Biomech 35:543), as in Cook et al. 2014, Int J Sports Phys Ther 9:396"
+    both = (
+        "Axes after Wu et al. 2002 (J Biomech 35:543), "
+        "as in Cook et al. 2014, Int J Sports Phys Ther 9:396"
+    )
     assert text(references.cite(both)) == "[ 1 , 2 ]"
     assert text(references.cite("Grood and Suntay 1983, J Biomech Eng 105:136")) == "[ 3 ]"
     assert text(references.cite("Grood & Suntay 1983 (J Biomech Eng 105:136)")) == "[ 3 ]"
+    several = "Cook, Burton, Hoogenboom, Voight 2014, Int J Sports Phys Ther 9:396"
+    assert text(references.cite(several)) == "[ 1 ]"
     assert text(references.cite("A handbook <1965>")) == "[ 4 ]"
     # What is no literature has no number.
     assert references.cite("", "–", "Choice of this package: 3 degrees.") == ""
@@ -290,6 +384,9 @@ def test_published_ranges_are_those_of_sex_and_age(birth_year, shown) -> None:
     person = Participant(user_id="p", sex="male", birth_year=birth_year)
     told = text(groups.published_ranges(["knee_flexion"], person, record(), References()))
     assert f"Knee flexion [ 1 ] {shown}" in told
+    # An ankle that carries the body goes farther than one that an examiner moves.
+    ankle = text(groups.published_ranges(["ankle_dorsiflexion"], person, record(), References()))
+    assert "41° (SD 5°), under the body" in ankle
     none = groups.published_ranges(["trunk_lean"], person, record(), References())
     assert "No published range" in none
 

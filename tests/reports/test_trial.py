@@ -13,9 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mobility import tables
 from mobility.capture.video import probe, read_frames
 from mobility.reports import render, trial
-from mobility.store import Store
+from mobility.store import Session, Store
+from mobility.widgets.media import address
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +25,7 @@ def demo() -> Store:
     return Store("absent").demo("Overhead Squat")
 
 
-def test_the_small_video_keeps_its_times_and_hides_the_head(demo, tmp_path: Path) -> None:
+def test_the_small_video_keeps_its_times_and_hides_all_but_the_body(demo, tmp_path: Path) -> None:
     for faces in (False, True):
         (tmp_path / f"{faces}.mp4").write_bytes(trial.small_video(demo, faces=faces))
     hidden, shown = ([*read_frames(tmp_path / f"{faces}.mp4")] for faces in (False, True))
@@ -36,8 +38,14 @@ def test_the_small_video_keeps_its_times_and_hides_the_head(demo, tmp_path: Path
         y, x = round(float(v) * scale), round(float(u) * scale)
         one, other = (f[frame].image[y - 10 : y + 10, x - 10 : x + 10] for f in (hidden, shown))
         assert one.std() < 0.7 * other.std()
-        legs = (f[frame].image[-100:].astype(int) for f in (hidden, shown))
-        assert np.abs(np.subtract(*legs)).mean() < 3
+        hips = demo.pose()["image_position"].isel(time=frame, individual=0)
+        hips = hips.sel(keypoint=["left_hip", "right_hip"]).mean("keypoint")
+        u, v = (round(float(each) * scale) for each in hips)
+        hip, floor = np.s_[v - 20 : v + 20, u - 20 : u + 20], np.s_[-60:, :100]
+        one, other = (f[frame].image.astype(int) for f in (hidden, shown))
+        assert np.abs(one[hip] - other[hip]).mean() < 6
+        boards = [np.abs(np.diff(image[floor], axis=1)).sum() for image in (one, other)]
+        assert boards[0] < 0.5 * boards[1]
 
 
 def test_a_video_too_long_for_a_page_is_left_out_and_said(demo, monkeypatch) -> None:
@@ -48,13 +56,22 @@ def test_a_video_too_long_for_a_page_is_left_out_and_said(demo, monkeypatch) -> 
     assert "too long for a page" in data["state"]["not_served"][0]
 
 
+def test_the_page_says_what_is_blurred(demo, monkeypatch) -> None:
+    monkeypatch.setattr(trial, "small_video", lambda *_, **__: b"film")
+    for faces in (False, True):
+        told = json.loads(trial.embedded(demo, faces=faces)["data"])["state"]["not_served"]
+        assert told == ([] if faces else [tables.sentence("report.blurred")])
+
+
 def test_the_data_are_what_the_viewer_gets_from_a_kernel(demo) -> None:
     head, buffers = trial.trial_data(demo.pose(), demo.angles(), demo.fitted())
     image = np.frombuffer(buffers[0], np.float32).reshape(len(head["time"]), 33, 2)
     there = demo.pose()["image_position"].isel(individual=0).transpose("time", "keypoint", "pixel")
     np.testing.assert_allclose(image, there.values, rtol=1e-6)
     curve = next(
-        k for k, c in enumerate(head["curves"]) if (c["name"], c["side"]) == ("knee_flexion", "left")
+        k
+        for k, c in enumerate(head["curves"])
+        if (c["name"], c["side"]) == ("knee_flexion", "left")
     )
     values = np.frombuffer(buffers[3 + curve], np.float32)[: len(head["time"])]
     np.testing.assert_allclose(
@@ -71,21 +88,26 @@ def test_no_text_ends_the_data_and_the_script_is_the_one_that_is_allowed() -> No
     assert "</script" not in parts["script"]
 
 
-@pytest.fixture(scope="module")
-def page(demo, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Page with the demo's trial, as a report has it, under a heading of its own."""
+def make_page(session: Session, folder: Path, *, more: str = "") -> Path:
+    """Page with a session's trial, as a report has it, under a heading of its own."""
     from nbformat.v4 import new_markdown_cell, new_notebook
 
     cells = [
-        new_markdown_cell("# Overhead squat"),
+        new_markdown_cell(f"# Overhead squat\n\n{more}"),
         new_markdown_cell("## The trial", metadata={"tags": ["trial"]}),
         new_markdown_cell("A still picture of the curves.", metadata={"tags": ["trial"]}),
         new_markdown_cell("## More\n\nWhat else is told."),
     ]
-    text = render.to_html(new_notebook(cells=cells), title="Demo", trial=trial.embedded(demo))
-    file = tmp_path_factory.mktemp("page") / "page.html"
+    text = render.to_html(new_notebook(cells=cells), title="Demo", trial=trial.embedded(session))
+    file = folder / "page.html"
     file.write_text(text, encoding="utf-8")
     return file
+
+
+@pytest.fixture(scope="module")
+def page(demo, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Page with the demo's trial."""
+    return make_page(demo, tmp_path_factory.mktemp("page"))
 
 
 def test_the_page_allows_this_script_and_no_network(page: Path) -> None:
@@ -109,5 +131,55 @@ def test_chromium_plays_the_trial_from_a_file(page: Path, browse: Callable[..., 
     assert seen["panels"] == 5  # one curve more was chosen
     assert seen["still"] == {"screen": False, "print": True, "no script": True}
     assert seen["more printed"]
+    # As it is seen, with what the page does to its pictures in the dark.
+    assert seen["body"]["light"] > 0.9
+    assert seen["body"]["dark"] < 0.2
     assert seen["axe"] == []
     assert all(width <= int(allowed) for allowed, width in seen["widths"].items())
+
+
+@pytest.mark.slow
+def test_a_report_is_read_by_keyboard_alone(
+    tmp_path: Path, browse: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    joints = Store("absent").demo("Joint Angle Mobility")
+    fitted = joints.fitted()
+    since = float(fitted["time"].values[15])
+    late = fitted.assign(position=fitted["position"].where(fitted["time"] >= since))
+    monkeypatch.setattr(joints, "fitted", lambda: late)
+    seen = browse("keys", make_page(joints, tmp_path).as_uri(), tmp_path)
+    # It begins where the body is known; before, it says from when on.
+    assert seen["first"].startswith(f"{since:.2f} s")
+    assert seen["texts"] == []
+    assert seen["start"] == f"the body is known from {since:.2f} s on"
+    assert seen["turned"]
+    begun, paused, scrubbed = seen["played"]
+    assert begun < paused < scrubbed
+    assert seen["curves"][1] == seen["curves"][0] - 1
+    assert seen["opened"][1] == seen["opened"][0] + 1
+    assert seen["unseen"] == []
+    assert seen["said"] == []
+
+
+@pytest.mark.slow
+def test_over_http_a_report_plays_and_reads_nothing_of_its_server(
+    demo, tmp_path: Path, browse: Callable[..., Any]
+) -> None:
+    # Worse than what any text in a report can be: they are all escaped.
+    hostile = (
+        "<script>document.title = 'written'</script><img src=x onerror=\"document.title = 1\">"
+    )
+    url = address(make_page(demo, tmp_path, more=hostile), {})
+    assert url.startswith("http://127.0.0.1:")
+    seen = browse("fenced", url)
+    assert seen["frame"].endswith("frame 2 of 417")
+    assert seen["title"] == "Demo"
+    assert seen["origin"] == "null"
+    assert seen["tried"] == {
+        "cookies": "SecurityError",
+        "storage": "SecurityError",
+        "parent": None,
+        "fetch": "TypeError",
+        "socket": "Error",
+        "script": None,
+    }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import time
 from pathlib import Path
 
 import nbformat
@@ -47,14 +46,17 @@ def children() -> set[psutil.Process]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["overhead_squat", "joint_angle_mobility"])
-def test_a_report_is_the_same_from_a_fresh_and_a_forked_kernel(tmp_path, name):
+def test_a_report_is_the_same_from_a_fresh_and_a_forked_kernel(tmp_path, name, monkeypatch):
     def page(folder: str) -> tuple[bytes, bytes]:
         made = reports.render_notebook(
             reports.find_notebook(name), tmp_path / folder, name="a", title="t", parameters={}
         )
         return made["html"].read_bytes(), made["notebook"].read_bytes()
 
-    fresh = page("fresh")
+    with monkeypatch.context() as elsewhere:  # where kernels cannot be forked
+        elsewhere.setattr("mobility.reports.warm_kernels.available", lambda: False)
+        fresh = page("fresh")
+    assert page("alone") == fresh
     with warm_kernels():
         first, second = page("first"), page("second")
     assert first == fresh
@@ -95,6 +97,16 @@ def test_kernels_and_their_server_end(tmp_path):
         assert len(children() - before) == 1
     wait_for(lambda: children() <= before)
     assert len(list(Path("/proc/self/fd").iterdir())) <= files + 3
+
+
+def test_the_server_of_a_single_report_ends_with_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        "mobility.reports.warm_kernels._server", None
+    )  # of a widget that was shown before
+    before = {process.pid for process in children()}
+    server = int(said(tmp_path, "import os; print(os.getppid())"))
+    assert server not in before
+    wait_for(lambda: not psutil.pid_exists(server))
 
 
 @pytest.mark.slow

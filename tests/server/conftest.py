@@ -3,50 +3,30 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
+import serving
 from demo_sessions import taken_as_current
 
 from mobility.sessions.files import read_json, write_json
 from mobility.store import Store
 
 
-def _load() -> ModuleType:
-    """Load serving.py by its path: with import-mode=importlib it is in no package."""
-    name = "server_serving"
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name("serving.py"))
-        assert spec is not None
-        assert spec.loader is not None
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
-    return sys.modules[name]
-
-
-@pytest.fixture(scope="session")
-def serving() -> ModuleType:
-    """The module tests/server/serving.py."""
-    return _load()
-
-
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A server that many tests share, and that analyses nothing; each makes its own users."""
-    with _load().serving(tmp_path_factory.mktemp("server"), kind="quick") as running:
+    with serving.serving(tmp_path_factory.mktemp("server"), kind="quick") as running:
         yield running
 
 
 @pytest.fixture(scope="session")
 def working(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A server that analyses, with stand-ins for what takes long."""
-    with _load().serving(tmp_path_factory.mktemp("working")) as running:
+    with serving.serving(tmp_path_factory.mktemp("working")) as running:
         yield running
 
 
@@ -75,14 +55,14 @@ def analysed(demo: Path, server: Any) -> Callable[..., str]:
     return make
 
 
-@pytest.fixture
-def record_of(server: Any) -> Callable[[str, str], str]:
-    """Factory of sessions that were not analysed: ``record_of(session_id, user_id)``."""
+@pytest.fixture(scope="session")
+def record_in() -> Callable[[Path, str, str], Path]:
+    """Factory of sessions that were not analysed: ``record_in(store, session_id, user_id)``."""
 
-    def make(session_id: str, user_id: str) -> str:
-        folder = server.store / session_id
+    def make(store: Path, session_id: str, user_id: str) -> Path:
+        folder = store / session_id
         if not folder.exists():
-            hidden = server.store / f".copy-{session_id}"
+            hidden = store / f".copy-{session_id}"
             hidden.mkdir(parents=True)
             (hidden / "video.mp4").write_bytes(b"video")
             record = {
@@ -101,6 +81,12 @@ def record_of(server: Any) -> Callable[[str, str], str]:
             }
             write_json(hidden / "session.json", record)
             hidden.rename(folder)
-        return session_id
+        return folder
 
     return make
+
+
+@pytest.fixture
+def record_of(server: Any, record_in: Callable[[Path, str, str], Path]) -> Callable[..., str]:
+    """The same in the shared server's store, by their ids: ``record_of(session_id, user_id)``."""
+    return lambda session_id, user_id: record_in(server.store, session_id, user_id).name

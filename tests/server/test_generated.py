@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import serving
 from demo_sessions import taken_as_current
 
 from mobility.sessions.files import read_json, write_json
@@ -37,14 +38,11 @@ checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "403", "404"]
 include-name = "POST /mobility-assessment/sessions/{session_id}/joint-mobility-config/"
 checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "403", "404", "409"]
 
+"""
+for path in ("sessions/", "management/sessions/"):
+    CONFIG += f"""
 [[operations]]
-include-name = "POST /mobility-assessment/sessions/"
-checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "403", "404", "409", "429"]
-# A form holds texts only: what is made as a number arrives as one that may be an id.
-checks.negative_data_rejection.expected-statuses = ["2xx", "4xx"]
-
-[[operations]]
-include-name = "POST /mobility-assessment/management/sessions/"
+include-name = "POST /mobility-assessment/{path}"
 checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "403", "404", "409", "429"]
 # A form holds texts only: what is made as a number arrives as one that may be an id.
 checks.negative_data_rejection.expected-statuses = ["2xx", "4xx"]
@@ -72,7 +70,7 @@ CASES = [
 
 
 @pytest.fixture(scope="module")
-def server(serving, tmp_path_factory):
+def server(tmp_path_factory):
     """A server of its own: other tests leave damaged sessions, which are failures rightly."""
     unlimited = {"refused_per_minute": 0, "requests_per_minute": 0}
     folder = tmp_path_factory.mktemp("generated")

@@ -1,21 +1,35 @@
-"""The queue against the threads that write its files and the moments at which tasks begin."""
+"""The queue without its processes, and what handlers ask of it and keep in memory."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
+from types import SimpleNamespace
 
 import pytest
 
+from mobility.errors import StorageError, TooManyRequestsError
 from mobility.server import jobs
+from mobility.server.access import Caller
+from mobility.server.base import Served
+from mobility.server.creation import Sessions
 from mobility.server.jobs import Queue
 from mobility.server.settings import MobilityServer
 from mobility.store import Store
 
 
 @pytest.fixture
-def queue(tmp_path):
-    return Queue(Store(tmp_path / "sessions", reports=tmp_path / "reports"), MobilityServer())
+def served(tmp_path):
+    """What handlers share; its queue is ended."""
+    store = Store(tmp_path / "sessions", reports=tmp_path / "reports")
+    served = Served(MobilityServer(), store)
+    yield served
+    served.queue.close()
+
+
+@pytest.fixture
+def queue(served):
+    return served.queue
 
 
 def test_what_is_deleted_while_it_is_written_is_not_queued_again(queue, monkeypatch):
@@ -58,8 +72,85 @@ def test_what_is_deleted_before_its_analysis_began_keeps_no_place(queue):
         queue._start_next()
         assert queue.position("s") == ("running", 0)
         await queue.forget("s")
-        found = queue.positions()
-        queue.close()
-        return found
+        return queue.positions()
 
     assert asyncio.run(delete()) == {}
+
+
+def test_a_damaged_file_of_the_queue_is_told_once(queue, caplog):
+    queue.require_hold()
+    (queue._folder / "1-a.json").write_text("{")
+    for _ in range(3):
+        queue._start_next()
+    assert len([line for line in caplog.messages if "1-a.json" in line]) == 1
+
+
+def test_what_a_killed_server_was_handing_over_goes_at_the_next_start(served):
+    left = served.store.path / ".server" / "exports" / "a" / "export.zip"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"everything of somebody")
+    served.queue.require_hold()
+    assert not left.exists()
+
+
+def test_places_in_the_queue(queue):
+    for session_id in ("c", "a", "b"):
+        queue.add(session_id, "p")
+    expected = {"c": ("waiting", 0), "a": ("waiting", 1), "b": ("waiting", 2)}
+    assert queue.positions() == expected
+    queue._running["c"] = (None, None)
+    assert queue.positions() == {"c": ("running", 0), "a": ("waiting", 0), "b": ("waiting", 1)}
+    assert queue.position("b") == ("waiting", 1)
+    assert queue.position("none") is None
+    queue._running.clear()
+
+
+def test_users_take_turns_in_the_queue(queue):
+    queue._settings.queue_length, queue._settings.queue_per_user = 6, 3
+    for session_id in ("a", "b", "c"):
+        queue.add(session_id, "p")
+    with pytest.raises(TooManyRequestsError, match="3 sessions of this user wait"):
+        queue.add("d", "p")
+    queue.add("d", "p", shared=False)
+    queue.add("e", "q")
+    before = {name: place[1] for name, place in queue.positions().items()}
+    assert before == {"a": 0, "e": 1, "b": 2, "c": 3, "d": 4}
+    queue.add("f", "r")
+    with pytest.raises(TooManyRequestsError, match="the queue is full"):
+        queue.add("g", "s", shared=False)
+
+
+def test_a_session_that_cannot_go_on_waits_twice_as_long_each_time(queue):
+    waits = []
+    for _ in range(12):
+        queue._put_off("a", StorageError("cannot write /srv/a: is read-only"))
+        waits.append(queue._pauses["a"].seconds)
+    assert waits == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300]
+    assert queue.held("a") == "cannot write /srv/a: is read-only"
+    asyncio.run(queue.forget("a"))
+    assert queue.held("a") == ""
+
+
+def test_the_list_looks_at_the_queue_once(served, record_in, monkeypatch):
+    for session_id in ("s2", "s1", "s0"):
+        record_in(served.store.path, session_id, "p")
+        served.queue.add(session_id, "p")
+    looked = []
+    names = Queue._names
+    monkeypatch.setattr(Queue, "_names", lambda queue: looked.append(1) or names(queue))
+    asking = SimpleNamespace(served=served, caller=Caller("key x", "participant", "p"))
+    listed = {each["session_id"]: each["waiting_before"] for each in Sessions._listed(asking)}
+    assert listed == {"s2": 0, "s1": 1, "s0": 2}
+    # For each of them it would take the square of their number.
+    assert len(looked) == 1
+
+
+def test_nothing_is_kept_in_memory_of_a_session_that_was_deleted(served, record_in):
+    answers = served.answers
+    for session_id in ("a", "b"):
+        record_in(served.store.path, session_id, "p")
+        answers.document(answers.session(session_id), "details", lambda _: {"name": "Ann"})
+    answers.forget("a")
+    kept = str(served.store.path / "b")
+    assert {key[0] for key in answers._kept} == answers._records.keys() == {kept}
+    assert answers._size == sum(len(content) for _, content in answers._kept.values())

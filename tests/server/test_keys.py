@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import serving
 from processes import ended
 
 from mobility.errors import BadInputError, NotFoundError, StorageError
@@ -112,7 +113,7 @@ def test_what_is_refused_leaves_no_file(tmp_path, role, more, said):
 
 
 def test_revoking_a_key_that_is_not_there_leaves_no_file(tmp_path):
-    with pytest.raises(NotFoundError, match="key given: there is none"):
+    with pytest.raises(NotFoundError, match="key given: does not exist"):
         Keys(Store(tmp_path)).revoke("nope")
     assert not list(tmp_path.iterdir())
 
@@ -161,7 +162,7 @@ def test_the_commands(run, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_key_of_the_command_line_opens_a_server_on_a_bucket(run, s3, serving, tmp_path):
+def test_a_key_of_the_command_line_opens_a_server_on_a_bucket(run, s3, tmp_path):
     """And what the server keeps for itself is with the reports; only a key is in the bucket."""
     url = s3.url()
     made = json.loads(run("create", "--role", "administrator", "--json", store=url).stdout)

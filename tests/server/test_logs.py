@@ -81,8 +81,11 @@ def forms_of(key):
     return {part.encode() for part in parts}
 
 
-def test_no_form_of_a_key_is_in_any_log(server):
+def test_no_form_of_a_key_is_in_any_log(server, admin):
     key = server.key("participant", "p-logs").split()[1]
+    url = server.ask("GET", "/sessions/x/?demo=true", admin).json()["video_url"]
+    assert server.ask("GET", url).status_code == 200
+    assert server.ask("GET", f"{url}x").status_code == 401
     address = urlsplit(server.url)
     asked = list(requests(key, address.netloc))
     for head in asked:
@@ -97,6 +100,7 @@ def test_no_form_of_a_key_is_in_any_log(server):
     server.upload(f"API-KEY {key}", **upload)
     server.ask("GET", "/sessions/", f"API-KEY {key}", headers={"Cookie": f"a={key}"})
     log = server.log.read_bytes()
+    assert url.partition("media_key=")[2].encode() not in log
     assert log.count(b"/mobility-assessment/sessions/{session_id}/") > len(written(key))
     assert log.count(b"Malformed HTTP message") > 10
     assert b"Error in exception logger" not in log

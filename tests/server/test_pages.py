@@ -7,13 +7,14 @@ import re
 
 import httpx
 import pytest
+import serving
 
 from mobility import tables
 from mobility.server import pages
 
 
 @pytest.fixture(scope="module")
-def token(serving):
+def token():
     return {"Authorization": f"token {serving.TOKEN}"}
 
 

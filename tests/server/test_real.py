@@ -1,61 +1,17 @@
-"""The real thing: a wheel that turns the extension on, and a video that is really analysed."""
+"""The real thing: a video that is really analysed."""
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import subprocess
-import sys
 import tomllib
-import zipfile
 
 import network_trace
 import pytest
-from processes import ended
+import serving
 
 from mobility.client import Client
 
 pytestmark = pytest.mark.slow
-
-
-def test_the_extension_is_on_where_the_wheel_is_installed(project, tmp_path):
-    # Building leaves things in the folder of the source.
-    source = tmp_path / "source"
-    source.mkdir()
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(project / name, source)
-    for name in ("mobility", "notebooks"):
-        ignored = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(project / name, source / name, ignore=ignored)
-    made = ended(
-        [
-            *(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-index"),
-            *("--no-build-isolation", "--wheel-dir", str(tmp_path), str(source)),
-        ],
-        cwd=tmp_path,
-    )
-    assert made.returncode == 0, made.stderr[-2000:]
-    (wheel,) = tmp_path.glob("mobility-*.whl")
-    with zipfile.ZipFile(wheel) as archive:
-        names = archive.namelist()
-        (name,) = [n for n in names if n.endswith("config.d/mobility.json") and ".data/" in n]
-        place = tmp_path / "JUPYTER_CONFIG_DIR" / "jupyter_server_config.d"
-        place.mkdir(parents=True)
-        (place / "mobility.json").write_bytes(archive.read(name))
-    assert name.split(".data/")[1] == "data/etc/jupyter/jupyter_server_config.d/mobility.json"
-    places = {each: str(tmp_path / each) for each in ("JUPYTER_DATA_DIR", "JUPYTER_CONFIG_DIR")}
-    assert any(n.endswith("/lab/settings/overrides.d/mobility.json") for n in names)
-    listed = subprocess.run(
-        [sys.executable, "-m", "jupyter", "server", "extension", "list"],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={**os.environ, **places},
-    )
-    told = listed.stdout + listed.stderr
-    assert "mobility.server" in told
-    assert "disabled" not in told.partition("mobility.server")[2].splitlines()[0]
 
 
 def test_packages_that_the_interface_imports_are_dependencies(project):
@@ -64,7 +20,7 @@ def test_packages_that_the_interface_imports_are_dependencies(project):
     assert {"httpx", "jupyter-server", "multipart", "tornado", "traitlets"} <= names
 
 
-def test_a_video_from_upload_to_report(serving, project, tmp_path, pose_model):
+def test_a_video_from_upload_to_report(project, tmp_path, pose_model):
     video = project / "data" / "demo" / "overhead-squat" / "video.mp4"
     trace = tmp_path / "trace"
     under = network_trace.tracing(trace, detached=True)

@@ -37,7 +37,7 @@ def test_a_video_goes_from_the_form_through_the_server_into_the_table(working, t
         table = SessionBrowser(store)
         (row,) = [row for row in table.rows if row["id"] == session_id]
         assert (row["title"], row["participant"]) == ("From the form", "remote")
-        assert row["said"] in ("waits", "being analysed", "analysed")
+        assert row["said"] in ("waiting", "being analysed", "analysed")
         table.analyze(session_id)
         table.wait(120)
         (row,) = [row for row in table.rows if row["id"] == session_id]

@@ -36,7 +36,7 @@ BODY = (
 
 
 def upload(folder, kind=KIND, most_bytes=1000):
-    return Upload(kind, folder=folder, most_bytes=most_bytes)
+    return Upload(kind, folder=folder, most_bytes=most_bytes, before_file=lambda: None)
 
 
 def take_whole(folder, body, kind=KIND):
@@ -103,7 +103,7 @@ def test_a_movement_says_its_exercise_and_is_refused_for_another(tmp_path):
     assert (taken["exercise_name"], taken["movement"]) == (None, "knee_flexion")
     with pytest.raises(FieldError) as refused:
         take_whole(tmp_path, body, KIND)
-    assert "not of Overhead Squat" in refused.value.fields["movement"][0]
+    assert "not to Overhead Squat" in refused.value.fields["movement"][0]
 
 
 def test_nothing_is_written_before_the_video_begins(tmp_path):
@@ -186,7 +186,7 @@ def test_any_json_is_read(value):
     ],
 )
 def test_json_that_is_none_or_abuse_is_refused(body):
-    with pytest.raises(BadInputError, match="not JSON"):
+    with pytest.raises(BadInputError, match="not valid JSON"):
         read_json_body(body)
 
 

@@ -29,6 +29,7 @@ from mobility.errors import (
 from mobility.privacy.retention import erase, prune, to_prune, unassigned
 from mobility.sessions import leases, objects
 from mobility.store import Store
+from mobility.widgets import SessionBrowser
 
 RESULTS = (
     *("pose.nc", "fitted.nc", "angles.nc", "repetitions.nc", "metrics.nc"),
@@ -146,7 +147,7 @@ def test_sessions_are_listed_and_deleted(url, video, tmp_path, stand_ins):
     assert store.sessions() == []
     for name in ("one", "two"):
         made(store, video, session_id=name)
-    with pytest.raises(ConflictError, match="is there already"):
+    with pytest.raises(ConflictError, match="exists already"):
         made(Store(url), video, session_id="one")
     assert [session.id for session in Store(url).sessions()] == ["one", "two"]
     with pytest.raises(NotFoundError, match=r"session three: not in the store (s3|memory)://"):
@@ -186,7 +187,7 @@ def test_a_damaged_object_is_refused_and_made_again(action, url, video, stand_in
     if action == "change":
         fs.pipe_file(path, data[:-1] + b"?")
     other = Store(url).session("one")
-    with caplog.at_level(logging.WARNING), pytest.raises(StorageError, match="damaged or lost"):
+    with caplog.at_level(logging.WARNING), pytest.raises(StorageError, match="missing or damaged"):
         other.fitted()
     assert action == "delete" or "is not what was written there" in caplog.text
     # A process that does not know of it makes it again, with what depends on it.
@@ -201,9 +202,9 @@ def test_a_damaged_video_is_refused(url, video, stand_ins):
     session = made(Store(url), video, session_id="one")
     remote = session.store._remote.objects
     remote._fs.pipe_file(f"{remote._root}/one/objects/{session.record.video.sha256}.mp4", b"no")
-    with pytest.raises(StorageError, match=r"its file (s3|memory)://.*lost or damaged"):
+    with pytest.raises(StorageError, match=r"its file (s3|memory)://.*missing or damaged"):
         _ = Store(url).session("one").video
-    with pytest.raises(StorageError, match="lost or damaged"):
+    with pytest.raises(StorageError, match="missing or damaged"):
         Store(url).session("one").analyze()
     assert stand_ins.CALLS == []
 
@@ -266,8 +267,8 @@ def test_what_cannot_be_a_store(tmp_path):
     ("url", "words"),
     [
         ("ftp://localhost/x", "missing a required argument: 'host'"),
-        ("dir:///x", "nothing but its URL"),
-        ("generic://x", "nothing but its URL"),
+        ("dir:///x", "by its URL alone"),
+        ("generic://x", "by its URL alone"),
     ],
 )
 def test_a_backend_that_needs_more_than_a_url(url, words, capsys):
@@ -300,7 +301,7 @@ def test_a_backend_without_conditions_is_read_only(video, stand_ins, monkeypatch
         session.create_summary_threads,
         lambda: store.set_participant("p01", height_m=1.8),
     ):
-        with pytest.raises(NotPermittedError, match="can be read only"):
+        with pytest.raises(NotPermittedError, match="can only be read"):
             act()
 
 
@@ -313,7 +314,7 @@ def test_a_server_that_ignores_conditions_is_refused(video, stand_ins, monkeypat
 
     monkeypatch.setattr(objects.Objects, "_put_if", heedless)
     store = Store("memory://heedless")
-    with pytest.raises(StorageError, match="without heeding If-Match"):
+    with pytest.raises(StorageError, match="ignores If-Match"):
         made(store, video)
     assert names(store) == []
 
@@ -412,6 +413,19 @@ class TestLease:
         assert time.monotonic() - started < leases.LEASE_S
         lease.release()
 
+    def test_whether_one_is_held_is_seen_at_a_look(self, place, monkeypatch):
+        assert not leases.is_held(place, "e.lock")
+        lease = leases.Lease(place, "e.lock")
+        assert lease.acquire()
+        assert leases.is_held(place, "e.lock")
+        lease.release()
+        assert not leases.is_held(place, "e.lock")
+        # Of another machine: while it is renewed.
+        place.put("e.lock", json.dumps({"holder": "x", "machine": "elsewhere", "pid": 1}).encode())
+        assert leases.is_held(place, "e.lock")
+        monkeypatch.setattr(leases, "LEASE_S", -1.0)
+        assert not leases.is_held(place, "e.lock")
+
     def test_of_another_machine_it_is_not_known(self, place, monkeypatch):
         stranger = {"holder": "x", "machine": "elsewhere", "pid": 1, "started": 1}
         place.put("d.lock", json.dumps(stranger).encode())
@@ -432,6 +446,22 @@ def test_a_writer_whose_lock_was_taken_publishes_nothing(s3, video, stand_ins):
     with pytest.raises(StorageError, match="the lock was lost"):
         write()
     assert s3.files(url)["one/files.json"] == before["one/files.json"]
+
+
+def test_an_analysis_that_runs_elsewhere_is_no_interruption(any_url, video, stand_ins):
+    here = Store(any_url)
+    session = made(here, video, session_id="one")
+    with here.session_locked("one", what="the test"):
+        record = json.loads((session.folder / "session.json").read_text())
+        (session.folder / "session.json").write_text(json.dumps({**record, "state": "analyzing"}))
+    table = SessionBrowser(Store(any_url))
+    states = [(row["state"], row["said"]) for row in table.rows]
+    with here.session_locked("one", what="the test"):
+        table.refresh()
+        states += [(row["state"], row["said"]) for row in table.rows]
+        with pytest.raises(NotFoundError, match="is being analysed elsewhere; wait"):
+            Store(any_url).session("one").analyzed()
+    assert states == [("analyzing", "interrupted"), ("running", "being analysed")]
 
 
 @pytest.mark.slow
@@ -688,5 +718,5 @@ def test_a_server_that_was_never_there(monkeypatch, s3):
     monkeypatch.setattr(objects, "_reached", set())
     with s3.gone(), pytest.raises(StorageError, match="is its server running"):
         Store(s3.url()).sessions()
-    with pytest.raises(StorageError, match="is there such a bucket"):
+    with pytest.raises(StorageError, match="check that the bucket exists"):
         Store("s3://no-such-bucket/a").set_participant("p01", height_m=1.7)

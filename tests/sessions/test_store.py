@@ -28,8 +28,10 @@ from mobility.errors import (
 )
 from mobility.reports import stored
 from mobility.reports.stored import report_key
+from mobility.reports.trial import doubts
 from mobility.sessions.store import demo_video
 from mobility.store import Store
+from mobility.wording import dated
 
 # These processes have no threads that a copy could miss.
 pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
@@ -95,7 +97,7 @@ def test_a_second_camera_is_copied_too(store, video, stand_ins, tmp_path):
     assert second.sha256 == hashlib.sha256(side.read_bytes()).hexdigest()
     session.delete()
     assert everything(store.path) == set()
-    with pytest.raises(BadInputError, match="is the first video once more"):
+    with pytest.raises(BadInputError, match="is the same as the first"):
         store.create(video, video, **SQUAT)
     with pytest.raises(NotFoundError, match="absent"):
         store.create(video, tmp_path / "absent.mp4", **SQUAT)
@@ -169,7 +171,7 @@ def test_a_report_is_made_anew_after_code_or_notebook_changed(store, video, tmp_
 
 def test_title_without_a_name_follows_the_participant(store, video):
     session = store.create(video, **SQUAT)
-    date = f"{session.record.created_at:%d/%m/%Y}"
+    date = dated(session.record.created_at)
     assert session.title == f"Overhead Squat, p01, {date}"
     store.set_participant("p01", display_name="Ann")
     assert session.title == f"Overhead Squat, Ann, {date}"
@@ -205,9 +207,9 @@ def test_a_movement_says_its_exercise_and_its_joint(store, video):
     )
     assert more.record.joints == ["knee", "elbow"]
     for wrong, message in (
-        ({"exercise_name": "Overhead Squat"}, "not of Overhead Squat"),
+        ({"exercise_name": "Overhead Squat"}, "not to Overhead Squat"),
         ({"body_joint_angles": "knee"}, "not among the joints"),
-        ({"movement": "elbow"}, "choose of elbow_flexion"),
+        ({"movement": "elbow"}, "one of its movements: elbow_flexion"),
     ):
         with pytest.raises(BadInputError, match=message) as caught:
             store.create(video, **{**person, **wrong})
@@ -233,9 +235,9 @@ def test_trunk_and_neck_are_measured_where_they_are_named(store, video):
         ({"exercise_name": "Joint Angle"}, "exercise_name", "mean 'Joint Angle Mobility'"),
         ({"body_joint_angles": ["kne"]}, "body_joint_angles", "did you mean 'knee'"),
         ({"body_joint_angles": "ankle, wrist"}, "body_joint_angles", "wrist"),
-        ({"body_joint_angles": "trunk"}, "body_joint_angles", "in Joint Angle Mobility only"),
-        ({"body_joint_angles": ","}, "body_joint_angles", "choose of ankle"),
-        ({"body_joint_angles": []}, "body_joint_angles", "choose of ankle"),
+        ({"body_joint_angles": "trunk"}, "body_joint_angles", "only in Joint Angle Mobility"),
+        ({"body_joint_angles": ","}, "body_joint_angles", "choose from ankle"),
+        ({"body_joint_angles": []}, "body_joint_angles", "choose from ankle"),
         ({"session_name": ""}, "session_name", "non-empty"),
         ({"session_name": "a\udcff"}, "session_name", "not decodable text"),
         ({"session_name": "a\nb"}, "session_name", "control character"),
@@ -427,8 +429,22 @@ def test_sessions_come_oldest_first_and_a_damaged_one_is_left_out(store, video, 
     (store.path / ids[2] / "session.json").write_text("{}")
     assert [session.id for session in store.sessions()] == [ids[1], ids[0]]
     assert f"left out: session {ids[2]}" in caplog.text
-    with pytest.raises(StorageError, match="its record cannot be used"):
+    with pytest.raises(StorageError, match="its record is damaged"):
         store.session(ids[2]).record  # noqa: B018
+    # Whose it is may still be told, if that can be anybody's id.
+    for told, known in (("p09", ["p01", "p09"]), ("Jane Doe/x", ["p01"])):
+        (store.path / ids[2] / "session.json").write_text(json.dumps({"user_id": told}))
+        assert store.participants() == known
+
+
+def test_a_session_interrupted_before_its_verdict_shows_its_curves(store, video):
+    session = store.create(video, **SQUAT)
+    session.analyze()
+    record = json.loads((session.folder / "session.json").read_text())
+    del record["stages"]["capture_quality"]
+    (session.folder / "session.json").write_text(json.dumps(record | {"state": "analyzing"}))
+    assert session.curves().identical(session.angles())
+    assert doubts(session) == []
 
 
 def test_a_misspelt_id_gets_the_likely_one(store, video):
@@ -603,6 +619,14 @@ def test_all_that_is_stored_is_for_the_owner_only(store, video, stand_ins, tmp_p
 # Participants
 
 
+def test_who_has_a_session_but_no_record_is_a_participant(store, video):
+    store.create(video, user_id="p03", exercise_name="Overhead Squat")
+    store.set_participant("p01")
+    assert store.participants() == ["p01", "p03"]
+    with pytest.raises(NotFoundError, match=r"^participant p03: has sessions but no record; make"):
+        store.participant("p03")
+
+
 def test_participants_keep_what_is_not_named(store):
     store.set_participant("p02", sex="female", height_m=1.68)
     store.set_participant("p02", weight_kg=61.5, age=30)
@@ -636,8 +660,11 @@ def test_participants_keep_what_is_not_named(store):
         ({"weight_kg": True}, "weight_kg: must be a number"),
         ({"height_m": True}, "height_m: must be a number"),
         ({"birth_year": False}, "birth_year: must be a number"),
-        ({"user_id": "p02", "weight_kg": 99}, "p01: user_id: is of somebody else .*'p02'"),
-        ({"user_id": None}, "user_id: is of somebody else"),
+        (
+            {"user_id": "p02", "weight_kg": 99},
+            "p01: user_id: is not the participant's own id .*'p02'",
+        ),
+        ({"user_id": None}, "user_id: is not the participant's own id"),
         ({"birth_year": 2091}, r"birth_year: must be from \d+ to \d+ \(got 2091\)"),
     ],
 )
@@ -663,7 +690,7 @@ def test_documents_of_an_analyzed_session(store, video):
     session = store.create(video, body_joint_angles=["knee"], **SQUAT)
     assert session.details()["angles"] == {}
     for document in (session.export, session.report, session.summary):
-        with pytest.raises(NotFoundError, match="has not been analyzed yet"):
+        with pytest.raises(NotFoundError, match="is not analysed yet"):
             document()
     session.analyze()
     details = session.details()
@@ -796,11 +823,11 @@ def test_the_demo_is_read_only(store, video, tmp_path, monkeypatch):
 
 def test_an_absent_demo_is_not_found(store, tmp_path, monkeypatch):
     monkeypatch.setattr("mobility.sessions.store.beside_package", lambda folder: tmp_path / folder)
-    with pytest.raises(NotFoundError, match="demo of Overhead Squat: not in"):
+    with pytest.raises(NotFoundError, match="demo of Overhead Squat: is not part"):
         store.demo("Overhead Squat")
     with pytest.raises(NotFoundError):
         store.demo("Joint Angle Mobility")
-    with pytest.raises(NotFoundError, match="demo of Overhead Squat: not in"):
+    with pytest.raises(NotFoundError, match="demo of Overhead Squat: is not part"):
         demo_video("Overhead Squat")
     with pytest.raises(BadInputError, match="did you mean 'Overhead Squat'"):
         store.demo("Overhead Squad")
@@ -812,7 +839,7 @@ def test_an_absent_demo_is_not_found(store, tmp_path, monkeypatch):
 def test_a_session_of_a_given_id_is_made_once(store, video):
     options = {"user_id": "p01", "exercise_name": "Overhead Squat", "session_id": "video-1"}
     assert store.create(video, **options).id == "video-1"
-    with pytest.raises(ConflictError, match="video-1: is there already"):
+    with pytest.raises(ConflictError, match="video-1: exists already"):
         store.create(video, **options)
     with pytest.raises(BadInputError, match="session id"):
         store.create(video, **{**options, "session_id": "../up"})
@@ -873,7 +900,7 @@ def test_a_session_and_what_is_read_of_it_say_whose_they_are(store, video):
     demo = store.demo("Overhead Squat")
     who = demo.record.user_id
     assert f"Overhead Squat of {who}" in repr(demo)
-    assert ", analyzed, in" in repr(demo)
+    assert ", analyzed, recording good, in" in repr(demo)
     assert demo.angles().attrs["title"] == f"angles of {who}, Overhead Squat"
     session = store.create(video, **SQUAT)
     assert ", created, in" in repr(session)

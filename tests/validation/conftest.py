@@ -51,18 +51,16 @@ def trc(tmp_path: Path) -> Callable[..., Path]:
         stated_rate: float | None = None,
         units: str = "m",
         factor: float = 1.0,
-        stated_frames: int | None = None,
         start: float = 0.0,
         blank: tuple[tuple[int, str], ...] = (),
     ) -> Path:
         markers = BODY if markers is None else markers
         stated = rate if stated_rate is None else stated_rate
-        count = frames if stated_frames is None else stated_frames
         lines = [
             f"PathFileType\t4\t(X/Y/Z)\t{name}",
             "DataRate\tCameraRate\tNumFrames\tNumMarkers\tUnits\tOrigDataRate\tOrigDataStartFrame"
             "\tOrigNumFrames",
-            f"{stated:g}\t{stated:g}\t{count}\t{len(markers)}\t{units}\t{stated:g}\t1\t{count}",
+            f"{stated:g}\t{stated:g}\t{frames}\t{len(markers)}\t{units}\t{stated:g}\t1\t{frames}",
             "Frame#\tTime\t" + "\t\t\t".join(markers) + "\t\t",
             "\t\t" + "\t".join(f"{a}{i + 1}" for i in range(len(markers)) for a in "XYZ"),
             "",
@@ -92,15 +90,13 @@ def mot(tmp_path: Path) -> Callable[..., Path]:
         name: str = "trial.mot",
         in_degrees: str | None = "yes",
         rate: float = 100.0,
-        stated_rows: int | None = None,
-        stated_columns: int | None = None,
     ) -> Path:
         rows = len(next(iter(columns.values())))
         lines = [
             "Coordinates",
             "version=1",
-            f"nRows={rows if stated_rows is None else stated_rows}",
-            f"nColumns={len(columns) + 1 if stated_columns is None else stated_columns}",
+            f"nRows={rows}",
+            f"nColumns={len(columns) + 1}",
             *([f"inDegrees={in_degrees}"] if in_degrees else []),
             "",
             "endheader",

@@ -194,7 +194,7 @@ def test_trc_as_pose2sim_reads_it(squat, tmp_path: Path) -> None:
 
 def test_trc_as_opensim_reads_it(squat, tmp_path: Path) -> None:
     """OpenSim wants five header lines, each name over three columns, and as many cells in rows."""
-    path = write_trc(squat, tmp_path / "a.trc", units="mm")
+    path = write_trc(squat, tmp_path / "a.trc")
     lines = path.read_text().splitlines()
     assert lines[0].split("\t")[:3] == ["PathFileType", "4", "(X/Y/Z)"]
     count = int(lines[2].split("\t")[3])
@@ -202,9 +202,9 @@ def test_trc_as_opensim_reads_it(squat, tmp_path: Path) -> None:
     assert lines[5] == ""
     for line in [lines[3], lines[4], *lines[6:]]:
         assert len(line.split("\t")) == 2 + 3 * count
-    assert lines[2].split("\t")[4] == "mm"
-    shoulder = 1000 * squat["position"].sel(keypoint="left_shoulder").isel(time=0, individual=0)
-    np.testing.assert_allclose([float(c) for c in lines[6].split("\t")[2:5]], shoulder, atol=1e-3)
+    assert lines[2].split("\t")[4] == "m"
+    shoulder = squat["position"].sel(keypoint="left_shoulder").isel(time=0, individual=0)
+    np.testing.assert_allclose([float(c) for c in lines[6].split("\t")[2:5]], shoulder, atol=1e-6)
 
 
 def test_mot_as_opensim_reads_it(angles, tmp_path: Path) -> None:
@@ -242,16 +242,6 @@ def test_c3d_as_ezc3d_reads_it(squat, tmp_path: Path) -> None:
     np.testing.assert_allclose(read_lab(path)["time"], late["time"], atol=1e-6)
 
 
-def test_a_lab_trial_goes_out_and_comes_back(lab: Path, tmp_path: Path) -> None:
-    trial = read_lab(lab / "misc_squat" / "dart_squat.c3d").isel(time=slice(0, 400))
-    for ending, writer in WRITERS.items():
-        path = tmp_path / f"a.{ending}"
-        writer(trial, path)
-        back = read_lab(path)
-        kept = trial["marker_position"].sel(marker=back["marker"])
-        np.testing.assert_allclose(back["marker_position"].transpose(*kept.dims), kept, atol=1e-6)
-
-
 # What cannot be written.
 
 
@@ -273,27 +263,23 @@ def test_uneven_times_have_no_place_in_a_c3d(squat, tmp_path: Path) -> None:
 
 def test_what_is_not_fit_to_write(squat, angles, tmp_path: Path) -> None:
     path = tmp_path / "a"
-    with pytest.raises(BadInputError, match="has no positions"):
-        write_trc(angles, path)
-    with pytest.raises(BadInputError, match="no joint angles"):
-        write_mot(squat, path)
-    with pytest.raises(BadInputError, match="neither positions nor joint angles"):
-        write_csv(xr.Dataset({"a": ("time", [1.0, 2.0])}, coords={"time": [0.0, 1.0]}), path)
-    with pytest.raises(BadInputError, match="not a Dataset with times"):
-        write_csv(xr.Dataset(), path)
+    other = xr.Dataset({"a": ("time", [1.0, 2.0])}, coords={"time": [0.0, 1.0]})
     two = xr.concat([squat, squat.assign_coords(individual=["other"])], dim="individual")
-    with pytest.raises(BadInputError, match="has 2 individuals"):
-        write_trc(two, path)
-    with pytest.raises(BadInputError, match="every position is missing"):
-        write_trc(squat.assign(position=squat["position"] * np.nan), path)
-    with pytest.raises(BadInputError, match="at least 2 are needed"):
-        write_mot(angles.isel(time=[0]), path)
+    for writer, dataset, where, message in (
+        (write_trc, angles, path, "has no positions"),
+        (write_mot, squat, path, "no joint angles"),
+        (write_csv, other, path, "neither positions nor joint angles"),
+        (write_csv, xr.Dataset(), path, "not a Dataset with times"),
+        (write_trc, two, path, "has 2 individuals"),
+        (write_trc, squat.assign(position=squat["position"] * np.nan), path, "every position is m"),
+        (write_mot, angles.isel(time=[0]), path, "at least 2 are needed"),
+        (write_c3d, squat, path, r"must end in \.c3d"),
+        (write_csv, angles, tmp_path, "is a folder"),
+    ):
+        with pytest.raises(BadInputError, match=message):
+            writer(dataset, where)
     with pytest.raises(NotFoundError, match="no such folder"):
         write_csv(angles, tmp_path / "no" / "a.csv")
-    with pytest.raises(BadInputError, match=r"must end in \.c3d"):
-        write_c3d(squat, path)
-    with pytest.raises(BadInputError, match="is a folder"):
-        write_csv(angles, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -308,25 +294,6 @@ def test_a_fault_leaves_what_was_there(squat, tmp_path: Path, monkeypatch, write
     monkeypatch.setattr(os, "replace", full)
     with pytest.raises(StorageError, match="the disk is full"):
         writer(squat, path)
-    assert path.read_text() == "before"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-@pytest.mark.parametrize("kept", [0, 300, 5000, -1000])
-def test_a_c3d_that_was_cut_off_is_no_success(squat, tmp_path: Path, monkeypatch, kept) -> None:
-    path = tmp_path / "a.c3d"
-    path.write_text("before")
-    write = ezc3d.c3d.write
-
-    def cut(made: ezc3d.c3d, name: str) -> None:
-        write(made, name)
-        Path(name).write_bytes(Path(name).read_bytes()[:kept])
-
-    monkeypatch.setattr(ezc3d.c3d, "write", cut)
-    with pytest.raises(
-        StorageError, match=r"a\.c3d: it was cut off after \d+ bytes, so the disk is"
-    ):
-        write_c3d(squat, path)
     assert path.read_text() == "before"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -388,8 +355,8 @@ def test_the_demo_is_exported(tmp_path: Path, ending: str) -> None:
     ("arguments", "message"),
     [
         (["--demo", "--out", "a.txt"], "no format 'txt'; give --format trc|c3d|mot|csv"),
-        (["--demo", "--out", "a.mot", "--positions"], "does not go with mot"),
-        (["--demo", "--out", "a.csv", "--landmarks"], "--landmarks goes with positions only"),
+        (["--demo", "--out", "a.mot", "--positions"], "mot holds angles only"),
+        (["--demo", "--out", "a.csv", "--landmarks"], "--landmarks: these are positions"),
         (["--demo", "--out", "no/a.csv"], "no such folder"),
         (["none", "--out", "a.csv"], "none"),
         (["--out", "a.csv"], "give the ID of a session, or --demo"),

@@ -42,12 +42,10 @@ def test_equivalence_scales_and_is_the_interval_within_the_margin(margin, factor
     assert tost_paired(other, one, margin=margin).p == pytest.approx(found.p, abs=1e-9)
 
 
-def test_equivalence_needs_a_margin_chosen_beforehand():
-    with pytest.raises(BadInputError, match="before looking at the data"):
-        tost_paired(*FIRST)
-    for margin in (0, -5, np.nan, np.inf):
-        with pytest.raises(BadInputError, match="positive and finite"):
-            tost_paired(*FIRST, margin=margin)
+@pytest.mark.parametrize("margin", [0, -5, np.nan, np.inf])
+def test_equivalence_needs_a_margin_that_is_positive_and_finite(margin):
+    with pytest.raises(BadInputError, match="margin"):
+        tost_paired(*FIRST, margin=margin)
 
 
 def test_equivalence_of_too_little_is_refused():
@@ -76,24 +74,11 @@ def test_participants_make_a_wider_interval_than_their_frames():
     assert people[1] - people[0] > 5 * (single[1] - single[0])
 
 
-def test_bootstrap_of_another_statistic_and_of_several_columns():
-    rng = np.random.default_rng(7)
-    sums, counts = rng.normal(30, 5, 20), rng.integers(5, 15, 20).astype(float)
-    rows = np.stack([sums, counts], axis=1)
-    low, high = cluster_bootstrap(rows, lambda a: a[..., 0].sum(1) / a[..., 1].sum(1))
-    assert low < sums.sum() / counts.sum() < high
-    both = cluster_bootstrap(rows)
-    assert both[0].shape == (2,)
-    assert both[0][1] == cluster_bootstrap(counts)[0]
-
-
 def test_bootstrap_leaves_nan_out_and_refuses_few():
     rows = np.array([1.0, 2.0, 3.0, 4.0, 6.0])
     assert cluster_bootstrap([*rows, np.nan]) == cluster_bootstrap(rows)
     assert np.isnan(cluster_bootstrap(rows[:4])).all()
     assert np.isnan(cluster_bootstrap([])).all()
-    with pytest.raises(BadInputError, match="one row for each cluster"):
-        cluster_bootstrap(3.0)
     with pytest.raises(BadInputError, match="draws"):
         cluster_bootstrap(rows, draws=5)
 
@@ -106,23 +91,22 @@ def test_infinite_values_are_refused_and_not_left_out():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("n", "share"), [(8, 0.851), (30, 0.888)])
-def test_bootstrap_holds_what_is_said_of_skewed_values(n, share):
+@pytest.mark.parametrize(
+    ("kind", "n", "share"),
+    [
+        ("normal", 5, 0.92),
+        ("normal", 12, 0.945),
+        ("normal", 30, 0.945),
+        ("lognormal", 8, 0.851),
+        ("lognormal", 30, 0.888),
+    ],
+)
+def test_bootstrap_holds_what_is_said(kind, n, share):
     rng = np.random.default_rng(n)
+    mean = {"normal": 0.0, "lognormal": np.exp(0.5)}[kind]
     draws, hit = 1000, 0
     for _ in range(draws):
-        rows = rng.lognormal(0, 1, n)
-        low, high = cluster_bootstrap(rows, draws=2000, seed=int(rng.integers(1e9)))
-        hit += low <= np.exp(0.5) <= high
-    assert hit / draws == pytest.approx(share, abs=0.035)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("n", [5, 12, 30])
-def test_bootstrap_holds_what_it_promises(n):
-    rng = np.random.default_rng(n)
-    draws, hit = 1000, 0
-    for _ in range(draws):
-        low, high = cluster_bootstrap(rng.normal(3, 2, n), draws=2000, seed=int(rng.integers(1e9)))
-        hit += low <= 3 <= high
-    assert hit / draws == pytest.approx(0.92 if n == 5 else 0.945, abs=0.025)
+        values = getattr(rng, kind)(0, 1, n)
+        low, high = cluster_bootstrap(values, draws=2000, seed=int(rng.integers(1e9)))
+        hit += low <= mean <= high
+    assert hit / draws == pytest.approx(share, abs=0.03)

@@ -27,6 +27,11 @@ def codes(dataset) -> set[str]:
     return {warning["code"] for warning in warnings_of(dataset)}
 
 
+def refused(path, *, match: str, **options: object) -> None:
+    with pytest.raises(BadInputError, match=match):
+        read_lab(path, **options)
+
+
 # Real files.
 
 
@@ -136,11 +141,9 @@ def test_uiprmd_without_header_by_its_mapping(lab: Path) -> None:
     with gzip.open(f"{stem}_angles_vicon.txt.gz", "rt") as file:
         raw = np.loadtxt(file, delimiter=",")
     np.testing.assert_allclose(angles["knee_flexion"], raw[:, [57, 60]])
-    with pytest.raises(BadInputError, match="no header; give a mapping"):
-        read_lab(positions)
+    refused(positions, match="no header; give a mapping")
     few = {"columns": list("abcd"), "joint_centres": {"left_knee": "a"}}
-    with pytest.raises(BadInputError, match=r"has 117 columns; mapping .* names 4"):
-        read_lab(positions, mapping=few)
+    refused(positions, mapping=few, match=r"has 117 columns; mapping .* names 4")
 
 
 def test_joint_centres_and_angles_in_one_table_by_a_mapping_of_one_s_own(
@@ -168,20 +171,8 @@ def test_joint_centres_and_angles_in_one_table_by_a_mapping_of_one_s_own(
 # Axes, units, times.
 
 
-@given(st.sampled_from(sorted(_TURNS)), st.integers(0, 2), st.integers(0, 2))
-def test_axes_are_turned_never_mirrored(axis: str, i: int, j: int) -> None:
-    turn = np.zeros((3, 3))
-    for row, (column, sign) in enumerate(_TURNS[axis]):
-        turn[row, column] = sign
-    assert np.linalg.det(turn) == pytest.approx(1)
-    np.testing.assert_allclose(turn @ turn.T, np.eye(3))
-    up = np.zeros(3)
-    up["xyz".index(axis[-1])] = -1 if axis.startswith("-") else 1
-    np.testing.assert_allclose(turn @ up, [0, 1, 0])
-
-
 @pytest.mark.parametrize("axis", sorted(_TURNS))
-def test_the_vertical_axis_is_found(trc, body, axis: str) -> None:
+def test_the_vertical_axis_is_found_and_nothing_mirrored(trc, body, axis: str) -> None:
     turn = np.zeros((3, 3))
     for row, (column, sign) in enumerate(_TURNS[axis]):
         turn[row, column] = sign
@@ -200,8 +191,7 @@ def test_an_oblique_or_unknown_body_needs_the_axis(trc, body) -> None:
     ):
         read_lab(trc(markers=oblique))
     unknown = {f"Q{i}": place for i, place in enumerate(body.values())}
-    with pytest.raises(BadInputError, match="cannot be told"):
-        read_lab(trc(markers=unknown))
+    refused(trc(markers=unknown), match="cannot be told")
     trial = read_lab(trc(markers=unknown), vertical_axis="y")
     assert trial.attrs["mapping"] == "none"
     lying = read_lab(trc(), vertical_axis="x")
@@ -221,19 +211,16 @@ def test_units_of_length_are_read(trc, body, units: str, factor: float) -> None:
 )
 def test_wrong_units_are_an_error_that_says_the_right_ones(trc, said, factor, right) -> None:
     path = trc(units=said, factor=factor)
-    with pytest.raises(BadInputError, match=f"which is no person.*units='{right}'"):
-        read_lab(path)
+    refused(path, match=f"which is no person.*units='{right}'")
     corrected = read_lab(path, units=right)
     assert codes(corrected) == {"units_overruled"}
     assert 1.2 < float(corrected["marker_position"].sel(space="y").max()) < 1.6
-    with pytest.raises(BadInputError, match="unit 'furlong' is not known"):
-        read_lab(trc(units="furlong"))
+    refused(trc(units="furlong"), match="unit 'furlong' is not known")
 
 
 def test_a_rate_that_contradicts_the_times(trc) -> None:
     path = trc(rate=100, stated_rate=120, start=2.0)
-    with pytest.raises(BadInputError, match=r"says 120 frames/s, its times step by 0\.01 s"):
-        read_lab(path)
+    refused(path, match=r"says 120 frames/s, its times step by 0\.01 s")
     by_time = read_lab(path, rate_hz=100)
     np.testing.assert_allclose(by_time["time"], 2.0 + np.arange(5) / 100, atol=1e-6)
     assert not codes(by_time)
@@ -247,12 +234,10 @@ def test_times_must_increase_and_be_seconds(trc, tmp_path: Path) -> None:
     lines = path.read_text().splitlines()
     swapped = [*lines[:7], lines[8], lines[7], *lines[9:]]
     path.write_text("\n".join(swapped))
-    with pytest.raises(BadInputError, match="times do not increase"):
-        read_lab(path)
+    refused(path, match="times do not increase")
     slow = tmp_path / "slow.csv"
     slow.write_text("time,knee_angle_l,knee_angle_r\n0,1,2\n10,20,30\n20,40,50\n")
-    with pytest.raises(BadInputError, match="cannot be; if its times are in milliseconds"):
-        read_lab(slow)
+    refused(slow, match="cannot be; if its times are in milliseconds")
     slow.write_text("time (ms),knee_angle_l,knee_angle_r\n0,1,2\n10,20,30\n20,40,50\n")
     np.testing.assert_allclose(read_lab(slow)["time"], [0, 0.01, 0.02])
 
@@ -263,7 +248,8 @@ def test_missing_frames_are_told(trc) -> None:
     del lines[9]
     lines[2] = lines[2].replace("\t8\t", "\t7\t")
     path.write_text("\n".join(lines))
-    assert codes(read_lab(path)) == {"frames_missing"}
+    (warning,) = warnings_of(read_lab(path))
+    assert (warning["code"], warning["values"]["times"]) == ("frames_missing", 1)
 
 
 def test_gaps_are_nan_and_zeros_are_gaps(trc, body) -> None:
@@ -294,12 +280,10 @@ def test_degrees_or_radians_by_range(mot) -> None:
     assert found.attrs["angle_units_read"] == "radian"
     assert "range" in found.attrs["angle_units_found"]
     np.testing.assert_allclose(found["knee_flexion"].sel(side="left"), knee, atol=1e-5)
-    with pytest.raises(BadInputError, match="more than a full turn"):
-        read_lab(mot(both, in_degrees="no"))
+    refused(mot(both, in_degrees="no"), match="more than a full turn")
     assert codes(read_lab(mot(radians, in_degrees="yes"))) == {"small_angles"}
     still = {name: 0.01 * np.sin(v) for name, v in both.items()}
-    with pytest.raises(BadInputError, match="degree or radian, and their range"):
-        read_lab(mot(still, in_degrees=None))
+    refused(mot(still, in_degrees=None), match="degree or radian, and their range")
     assert read_lab(mot(still, in_degrees=None), units="degree")["knee_flexion"].max() < 0.011
 
 
@@ -327,8 +311,7 @@ def test_scale_offset_and_names_of_a_mapping(mot) -> None:
         read_lab(path, mapping={"angles": {"knee_flexion": {"left": "KFL", "right": "KFR"}}})
     with pytest.raises(BadInputError, match=r"has none of the columns.*nearest: KFL"):
         read_lab(path, mapping={"angles": {"knee_flexion": {"left": "KFX"}}})
-    with pytest.raises(BadInputError, match="no built-in mapping knows its columns"):
-        read_lab(path)
+    refused(path, match="no built-in mapping knows its columns")
 
 
 def test_sto_of_old_kind_and_nan(tmp_path: Path) -> None:
@@ -426,8 +409,7 @@ def test_a_file_without_angles_is_called_what_it_is(
         path.write_text("\n".join(path.read_text().replace("\t", ",").splitlines()[1:]))
     mine = {"angles": {"knee_flexion": {"left": "knee"}}}
     for mapping in (None, mine):
-        with pytest.raises(BadInputError, match=rf"a\.{ending}: holds {held}, no angles; give"):
-            read_lab(path, mapping=mapping)
+        refused(path, mapping=mapping, match=rf"a\.{ending}: holds {held}, no angles; give")
 
 
 @pytest.mark.parametrize(
@@ -450,14 +432,12 @@ def test_columns_called_like_angles_are_none_where_the_header_says_so(
 ) -> None:
     cell = "1.0,0.0,0.0,0.0" if "=" in said else 0.5
     path = opensim(tmp_path / "a.sto", {"knee_angle_l": cell, "pelvis_tilt": cell}, header=(said,))
-    with pytest.raises(BadInputError, match=f"holds {held}, no angles"):
-        read_lab(path)
+    refused(path, match=f"holds {held}, no angles")
 
 
 def test_columns_that_nothing_knows_are_named_without_those_that_are_known(tmp_path: Path) -> None:
     path = opensim(tmp_path / "a.sto", dict.fromkeys(["KFL", "ground_force_vx", "KFR"], 0.5))
-    with pytest.raises(BadInputError, match=r"no built-in mapping knows its columns \(KFL, KFR\)"):
-        read_lab(path)
+    refused(path, match=r"no built-in mapping knows its columns \(KFL, KFR\)")
 
 
 def test_a_table_of_coordinates_has_no_marker_in_the_place_of_the_pelvis(tmp_path: Path) -> None:
@@ -521,44 +501,25 @@ def test_a_mot_or_sto_saved_by_a_spreadsheet_is_read_as_before(mot, how: tuple) 
     assert int(after["knee_flexion"].isnull().sum()) == 1
 
 
-def test_cells_that_blanks_fill_up_are_read_from_commas_too(mot) -> None:
-    path = mot({"knee_angle_l": np.arange(9.0), "knee_angle_r": -np.arange(9.0)})
-    before = read_lab(path)
-    lines = [line.split("\t") for line in path.read_text().splitlines()]
-    padded = (
+def filled_up(text: str) -> str:
+    """The same table with commas, its cells filled up with blanks."""
+    lines = [line.split("\t") for line in text.splitlines()]
+    return "\n".join(
         ",".join(f"{cell:>16}" for cell in cells) if cells[1:] else cells[0] for cells in lines
     )
-    path.write_text("\n".join(padded) + "\n")
-    xr.testing.assert_equal(read_lab(path), before)
 
 
-def test_an_infinite_value_is_refused_with_its_line(mot) -> None:
-    path = mot({"knee_angle_l": np.arange(9.0), "knee_angle_r": -np.arange(9.0)})
-    path.write_text(path.read_text().replace("3.00000000", "inf", 1))
-    with pytest.raises(BadInputError, match=r"line 12 has an infinite value"):
-        read_lab(path)
+def with_blanks(text: str) -> str:
+    """The same table with blanks between its cells and decimals behind commas."""
+    return text.replace("\t", "  ").replace(".", ",")
 
 
-def test_blanks_may_stand_between_numbers_with_decimal_commas(mot) -> None:
+@pytest.mark.parametrize("written", [filled_up, with_blanks])
+def test_blanks_may_fill_up_or_separate_cells(mot, written) -> None:
     path = mot({"knee_angle_l": np.arange(9.0), "knee_angle_r": -np.arange(9.0)})
     before = read_lab(path)
-    path.write_text(path.read_text().replace("\t", "  ").replace(".", ","))
+    path.write_text(written(path.read_text()) + "\n")
     xr.testing.assert_equal(read_lab(path), before)
-
-
-def test_numbers_with_points_and_commas_are_not_guessed(mot) -> None:
-    path = mot({"knee_angle_l": np.arange(9.0), "knee_angle_r": np.arange(9.0)})
-    path.write_text(path.read_text().replace("\t3.00000000", "\t1,003", 1))
-    with pytest.raises(BadInputError, match="line 12 has points and commas in its numbers"):
-        read_lab(path)
-
-
-def test_a_header_that_lacks_a_name_is_not_said_to_be_cut_off(trc) -> None:
-    path = trc()
-    path.write_text(path.read_text().replace("NumMarkers", "Markers"))
-    with pytest.raises(BadInputError, match="header lacks NumMarkers; line 2 must hold") as told:
-        read_lab(path)
-    assert "cut off" not in str(told.value)
 
 
 def test_a_gap_at_the_end_of_a_file_is_not_a_cut_but_a_lone_separator_is(trc, mot) -> None:
@@ -569,8 +530,7 @@ def test_a_gap_at_the_end_of_a_file_is_not_a_cut_but_a_lone_separator_is(trc, mo
     whole = path.read_text()
     for text in (whole, whole.replace("\t", ","), whole.replace("\t", ";")):
         path.write_text(text.rstrip("\n").removesuffix("8.00000000"))
-        with pytest.raises(BadInputError, match="cut off in its last value"):
-            read_lab(path)
+        refused(path, match="cut off in its last value")
 
 
 def test_whole_numbers_in_the_last_cell_of_a_table_are_not_a_cut(tmp_path: Path) -> None:
@@ -592,8 +552,7 @@ def test_visual3d_table_with_names_as_of_theia(tmp_path: Path) -> None:
     ]
     path = tmp_path / "angles.txt"
     path.write_text("\n".join(lines))
-    with pytest.raises(BadInputError, match="neither times nor a rate; give rate_hz"):
-        read_lab(path)
+    refused(path, match="neither times nor a rate; give rate_hz")
     angles = read_lab(path, rate_hz=60)
     assert angles.attrs["mapping"] == "visual3d"
     np.testing.assert_allclose(angles["knee_flexion"].sel(side="left"), 10 * np.arange(8))
@@ -650,8 +609,7 @@ def test_csv_of_vicon_nexus(tmp_path: Path) -> None:
     assert knee.sel(side="right").isnull().all()
     assert trial.attrs["angle_units_read"] == "degree"
     path.write_text(nexus(angles=False, units="m"))
-    with pytest.raises(BadInputError, match="no person; if its numbers are mm"):
-        read_lab(path)
+    refused(path, match="no person; if its numbers are mm")
     for text, message in (
         (nexus(frames=0, angles=False), "ends before its frames"),
         (nexus(rate="fast"), r"line 4: its section trajectories must have a rate"),
@@ -663,8 +621,7 @@ def test_csv_of_vicon_nexus(tmp_path: Path) -> None:
         ),
     ):
         path.write_text(text)
-        with pytest.raises(BadInputError, match=message):
-            read_lab(path)
+        refused(path, match=message)
 
 
 # C3D in detail.
@@ -781,22 +738,10 @@ def test_c3d_of_theia(tmp_path: Path) -> None:
 
 def test_several_people_in_a_c3d(tmp_path: Path) -> None:
     path = c3d_file(tmp_path / "two.c3d", trajectories(prefix="Ann:") | trajectories(prefix="Bob:"))
-    with pytest.raises(BadInputError, match=r"several people \(Ann, Bob\); say with subject"):
-        read_lab(path)
+    refused(path, match=r"several people \(Ann, Bob\); say with subject")
     trial = read_lab(path, subject="Bob")
     assert trial["marker"].values.tolist() == [f"Bob:{name}" for name in PIG]
-    with pytest.raises(BadInputError, match="no subject 'Cid'; it has Ann, Bob"):
-        read_lab(path, subject="Cid")
-
-
-def test_one_of_several_people_in_a_trc(trc, body) -> None:
-    two = {f"{who}:{name}": place for who in ("Ann", "Bob") for name, place in body.items()}
-    with pytest.raises(BadInputError, match="several people"):
-        read_lab(trc(markers=two))
-    trial = read_lab(trc(markers=two), subject="Ann")
-    assert trial.sizes["marker"] == len(body)
-    with pytest.raises(BadInputError, match="has no subject 'Ann'; it has none"):
-        read_lab(trc(), subject="Ann")
+    refused(path, subject="Cid", match="no subject 'Cid'; it has Ann, Bob")
 
 
 def test_rates_of_a_c3d_that_contradict_each_other(lab: Path, tmp_path: Path) -> None:
@@ -805,8 +750,7 @@ def test_rates_of_a_c3d_that_contradict_each_other(lab: Path, tmp_path: Path) ->
     content[20:24] = struct.pack("<f", 60.0)
     path = tmp_path / "rates.c3d"
     path.write_bytes(content)
-    with pytest.raises(BadInputError, match="says 120 frames/s in one place of its header and 60"):
-        read_lab(path)
+    refused(path, match="says 120 frames/s in one place of its header and 60")
     np.testing.assert_allclose(read_lab(path, rate_hz=120)["time"], np.arange(2539) / 120)
 
 
@@ -829,11 +773,9 @@ def test_a_c3d_of_which_the_reader_dies(lab: Path, tmp_path: Path, monkeypatch) 
     content[value : value + 4] = struct.pack("<f", 0.0)
     path = tmp_path / "still.c3d"
     path.write_bytes(content)
-    with pytest.raises(BadInputError, match=r"still\.c3d.*(the reader died of it|give rate_hz)"):
-        read_lab(path)
+    refused(path, match=r"still\.c3d.*(the reader died of it|give rate_hz)")
     monkeypatch.setattr("mobility.validation.lab_c3d._LONGEST_S", 0.001)
-    with pytest.raises(BadInputError, match="the reader did not end within"):
-        read_lab(path)
+    refused(path, match="the reader did not end within")
 
 
 def test_a_gzipped_c3d(lab: Path, tmp_path: Path) -> None:
@@ -849,14 +791,7 @@ def test_a_c3d_that_was_cut(lab: Path, tmp_path: Path, keep: int) -> None:
     whole = (lab / "misc_squat" / "dart_squat.c3d").read_bytes()
     path = tmp_path / "cut.c3d"
     path.write_bytes(whole[:keep])
-    with pytest.raises(BadInputError, match=r"cut\.c3d.*(empty|cut off|only the beginning)"):
-        read_lab(path)
-
-
-def test_c3d_whose_numbers_are_metres_called_millimetres(tmp_path: Path) -> None:
-    points = {name: p / 1000 for name, p in trajectories().items()}
-    with pytest.raises(BadInputError, match=r"no person; if its numbers are m, give units='m'"):
-        read_lab(c3d_file(tmp_path / "m.c3d", points))
+    refused(path, match=r"cut\.c3d.*(empty|cut off|only the beginning)")
 
 
 # Files that are something else, or not whole.
@@ -892,39 +827,34 @@ def test_what_is_no_lab_file(tmp_path: Path, ending: str, content: bytes) -> Non
         (b'{"time": [0, 1],\n "knee": [1, 2]}\n', "JSON; give"),
         (
             b"A licence\nof three words\nand more\n",
-            "no table: line 2 has no number under the names",
+            "not a table: line 2 has no number under the names",
         ),
     ],
 )
 def test_a_file_of_another_kind_is_named(tmp_path: Path, content: bytes, kind: str) -> None:
     path = tmp_path / "trial.txt"
     path.write_bytes(content)
-    with pytest.raises(BadInputError, match=rf"^trial\.txt: is {kind}"):
-        read_lab(path)
+    refused(path, match=rf"^trial\.txt: is {kind}")
 
 
 def test_no_file_and_a_folder(tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match="no such file"):
         read_lab(tmp_path / "no.trc")
-    with pytest.raises(BadInputError, match="is a folder"):
-        read_lab(tmp_path)
-    with pytest.raises(BadInputError, match=r"unit: unknown; did you mean 'units'"):
-        read_lab(tmp_path, unit="mm")
+    refused(tmp_path, match="is a folder")
+    refused(tmp_path, unit="mm", match=r"unit: unknown; did you mean 'units'")
 
 
 def test_a_damaged_gzip(tmp_path: Path) -> None:
     path = tmp_path / "trial.txt.gz"
     path.write_bytes(gzip.compress(b"1,2,3\n" * 1000)[:-20])
-    with pytest.raises(BadInputError, match="damaged or cut off"):
-        read_lab(path)
+    refused(path, match="damaged or cut off")
 
 
 @pytest.mark.parametrize("lines", [1, 2, 3, 4, 5, 6, 8])
 def test_a_trc_cut_between_lines(trc, lines: int) -> None:
     path = trc()
     path.write_text("\n".join(path.read_text().splitlines()[:lines]) + "\n")
-    with pytest.raises(BadInputError, match=r"header|cut off|no frames"):
-        read_lab(path)
+    refused(path, match=r"header|cut off|no frames")
 
 
 @given(st.data())
@@ -941,7 +871,7 @@ def test_a_text_file_cut_anywhere_is_refused(tmp_path_factory, data) -> None:
         read_lab(path)
 
 
-def test_a_row_that_was_cut_names_its_line(trc, mot) -> None:
+def test_a_row_that_was_cut_names_its_line(trc) -> None:
     path = trc()
     lines = path.read_text().splitlines()
     lines[-1] = lines[-1][:40]
@@ -950,48 +880,34 @@ def test_a_row_that_was_cut_names_its_line(trc, mot) -> None:
         BadInputError, match=r"line 11 \(the last: the file was cut off\) has 6 of 44"
     ):
         read_lab(path)
-    path = mot({"knee_angle_l": np.arange(5.0), "knee_angle_r": np.arange(5.0)})
-    path.write_text(path.read_text().replace("0.02000000\t2.00000000\t2.00000000", "0.02\t2.0"))
-    with pytest.raises(BadInputError, match="line 11 has 2 of 3 values"):
-        read_lab(path)
 
 
-def test_headers_that_do_not_fit(trc, mot) -> None:
+@pytest.mark.parametrize(
+    ("kind", "right", "wrong", "message"),
+    [
+        ("trc", "NumMarkers", "Markers", "header lacks NumMarkers; line 2 must hold"),
+        ("trc", "\t5\t14\tm", "\t9\t14\tm", "says 9 frames, it has 5"),
+        ("trc", "\t14\tm", "\t13\tm", "says 13 markers and names 14"),
+        ("trc", "r_toe", "L_toe", "L_toe more than once"),
+        ("trc", "0.500000", "half", "line 7: 'half' is not a number"),
+        *(
+            ("trc", f"\t{count}\t", f"\t{number}\t", "NumFrames and NumMarkers must be numbers")
+            for count in (5, 14)
+            for number in ("inf", "-inf", "nan", "1e999")
+        ),
+        ("mot", "nRows=5", "nRows=9", "says 9 rows, it has 5"),
+        ("mot", "nColumns=3", "nColumns=4", "says 4 columns and names 3"),
+        ("mot", "inDegrees=yes", "inDegrees=maybe", "inDegrees must be yes or no"),
+        ("mot", "\t3.00000000", "\tinf", "line 12 has an infinite value"),
+        ("mot", "\t3.00000000", "\t1,003", "line 12 has points and commas in its numbers"),
+        ("mot", "2.00000000\t2.00000000", "2.0", "line 11 has 2 of 3 values"),
+    ],
+)
+def test_what_is_wrong_is_said(trc, mot, kind: str, right: str, wrong: str, message: str) -> None:
     two = {"knee_angle_l": np.arange(5.0), "knee_angle_r": np.arange(5.0)}
-    cases = {
-        r"says 9 frames, it has 5": trc(name="a.trc", stated_frames=9),
-        r"says 9 rows, it has 5": mot(two, name="a.mot", stated_rows=9),
-        r"says 4 columns and names 3": mot(two, name="b.mot", stated_columns=4),
-        r"inDegrees must be yes or no": mot(two, name="c.mot", in_degrees="maybe"),
-    }
-    for message, path in cases.items():
-        with pytest.raises(BadInputError, match=message):
-            read_lab(path)
-    path = trc(name="b.trc")
-    path.write_text(path.read_text().replace("\t14\tm", "\t13\tm"))
-    with pytest.raises(BadInputError, match="says 13 markers and names 14"):
-        read_lab(path)
-    path = trc(name="c.trc")
-    path.write_text(path.read_text().replace("r_toe", "L_toe"))
-    with pytest.raises(BadInputError, match="L_toe more than once"):
-        read_lab(path)
-    path = trc(name="d.trc")
-    path.write_text(path.read_text().replace("0.500000", "half", 1))
-    with pytest.raises(BadInputError, match=r"line 7: 'half' is not a number"):
-        read_lab(path)
-
-
-@pytest.mark.parametrize("number", ["inf", "-inf", "nan", "1e999"])
-@pytest.mark.parametrize("key", ["NumFrames", "NumMarkers"])
-def test_a_header_of_endless_numbers(trc, key: str, number: str) -> None:
-    path = trc()
-    lines = path.read_text().splitlines(keepends=True)
-    values = lines[2].split("\t")
-    values[lines[1].split("\t").index(key)] = number
-    lines[2] = "\t".join(values)
-    path.write_text("".join(lines))
-    with pytest.raises(BadInputError, match="line 3: DataRate, NumFrames and NumMarkers must be"):
-        read_lab(path)
+    path = trc() if kind == "trc" else mot(two)
+    path.write_text(path.read_text().replace(right, wrong, 1))
+    refused(path, match=message)
 
 
 @pytest.mark.parametrize("row", [0, 3])
@@ -1019,24 +935,15 @@ def test_a_file_of_another_kind_than_its_ending(trc, tmp_path: Path) -> None:
     text = "time,knee_angle_l,knee_angle_r\n0,1,2\n0.01,20,30\n0.02,40,50\n"
     for ending, message in {
         "mot": "no line 'endheader'",
-        "trc": "is no TRC file",
-        "c3d": "is no C3D file",
+        "trc": "is not a TRC file",
+        "c3d": "is not a C3D file",
     }.items():
         renamed = tmp_path / f"table.{ending}"
         renamed.write_text(text)
-        with pytest.raises(BadInputError, match=message):
-            read_lab(renamed)
+        refused(renamed, match=message)
     table = tmp_path / "a.csv"
     table.write_text(text)
-    with pytest.raises(BadInputError, match="has no markers, so that units='mm' does not fit"):
-        read_lab(table, units="mm")
-
-
-def test_every_error_is_one_line_without_a_path_of_the_machine(trc) -> None:
-    path = trc(units="m", factor=1000)
-    with pytest.raises(BadInputError) as caught:
-        read_lab(path)
-    assert re.fullmatch(r"trial\.trc: [^\n]+", str(caught.value))
+    refused(table, units="mm", match="has no markers, so units='mm' does not fit")
 
 
 def test_what_was_read_goes_to_netcdf_and_back(trc, tmp_path: Path, lab: Path) -> None:

@@ -11,9 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mobility.errors import BadInputError
-from mobility.kinematics.angles import joint_angles
 from mobility.validation.synchronise import Synchronisation, align, find_lag
-from mobility.virtual_lab.case import read_truth, truth_pose
 
 
 def knee(time: np.ndarray, squats: list[tuple[float, float, float]]) -> np.ndarray:
@@ -37,12 +35,11 @@ def angles(time: np.ndarray, *columns: np.ndarray, **more: Any) -> xr.Dataset:
     )
 
 
-def pair(lag: float, *, drift: float = 0.0, video_hz: float = 30.0) -> tuple[Any, Any]:
+def pair(lag: float, *, video_hz: float = 30.0) -> tuple[Any, Any]:
     """Video and lab of the same squats; lab time = video time + lag."""
     video = np.arange(0, 10.5, 1 / video_hz)
     lab = np.arange(min(lag, 0), 11 + max(lag, 0), 0.01)
-    moved = (lab - lag + drift * 5) / (1 + drift)
-    return angles(video, knee(video, SQUATS)), angles(lab, knee(moved, SQUATS))
+    return angles(video, knee(video, SQUATS)), angles(lab, knee(lab - lag, SQUATS))
 
 
 @pytest.mark.parametrize("lag", [0.1234, -0.02, 0.37, -1.7, 12.3456])
@@ -53,12 +50,6 @@ def test_a_lag_comes_back_to_a_fraction_of_a_sample(lag: float) -> None:
     assert found.correlation > 0.9999
     assert not found.given
     assert found.signals == ("knee_flexion left", "knee_flexion right")
-
-
-def test_offsets_and_scales_of_definitions_do_not_move_the_lag() -> None:
-    video, lab = pair(0.1234)
-    other = lab.assign(knee_flexion=0.8 * lab["knee_flexion"] - 25)
-    assert find_lag(video, other).lag_s == pytest.approx(0.1234, abs=0.0005)
 
 
 @settings(deadline=None, max_examples=25)
@@ -94,12 +85,6 @@ def test_the_lag_is_one_for_all_joints() -> None:
     assert found.signal_lags_s[2] == pytest.approx(0.04, abs=0.004)
     # That joints do not agree on the lag is part of its error.
     assert found.lag_sd_s > 0.01
-    only = find_lag(
-        video.assign(hip_flexion=hips),
-        lab.assign(hip_flexion=0.5 * lab["knee_flexion"]),
-        signals=["knee_flexion"],
-    )
-    assert only.lag_s == pytest.approx(0.1, abs=0.0005)
 
 
 def wandering(rng: np.random.Generator, size: int, step: float, sd: float) -> np.ndarray:
@@ -193,18 +178,6 @@ def test_a_lag_by_hand_is_used_as_it_is() -> None:
         find_lag(video, lab, lag_s=40.0)
 
 
-def test_drift() -> None:
-    video, lab = pair(0.2, drift=0.004)
-    found = find_lag(video, lab, drift=True)
-    assert found.drift == pytest.approx(0.004, abs=0.0003)
-    assert found.lab_time(np.array([5.0]))[0] == pytest.approx(5.2, abs=0.002)
-    assert found.lab_time(np.array([0.0]))[0] == pytest.approx(5.2 - 5 * 1.004, abs=0.003)
-    assert found.drift_sd >= 0
-    short = video.isel(time=slice(30, 200))
-    with pytest.raises(BadInputError, match="needs 8 s"):
-        find_lag(short, lab, drift=True)
-
-
 def periodic(time: np.ndarray) -> np.ndarray:
     return 50 - 45 * np.cos(2 * np.pi * time / 2.5)
 
@@ -255,14 +228,12 @@ def test_too_little_in_common_is_refused() -> None:
     video, lab = pair(0.0)
     with pytest.raises(BadInputError, match=r"less than 2 s"):
         find_lag(video.isel(time=slice(40, 90)), lab.isel(time=slice(0, 170)))
-    with pytest.raises(BadInputError, match="border of what is possible"):
+    with pytest.raises(BadInputError, match="limit of what is allowed"):
         find_lag(*pair(1.0), max_lag_s=0.6)
 
 
 def test_names_and_times_are_checked() -> None:
     video, lab = pair(0.0)
-    with pytest.raises(BadInputError, match="did you mean 'knee_flexion'"):
-        find_lag(video, lab, signals=["knee_flexoin"])
     with pytest.raises(BadInputError, match="no angle in common"):
         find_lag(video, lab.rename(knee_flexion="wrist_flexion"))
     with pytest.raises(BadInputError, match="times do not increase"):
@@ -307,20 +278,3 @@ def test_aligning_bridges_no_gap_and_invents_nothing() -> None:
     assert dropped["knee_flexion"].isnull().sel(side="right").values.tolist() == [
         *(True, False, True, True, True, False, True),
     ]
-
-
-def test_a_rendered_trial_comes_back_as_it_was_put_in(project) -> None:
-    """The truth of the demo, delayed, resampled and noisy, against the truth itself."""
-    truth = read_truth(project / "data/demo/overhead-squat/truth.nc")
-    angles = joint_angles(truth_pose(truth))
-    time = angles["time"].to_numpy()
-    lab_time = np.arange(time[0] + 0.05, time[-1], 1 / 120) + 0.2871
-    rng = np.random.default_rng(7)
-    at = angles.interp(time=lab_time - 0.2871).assign_coords(time=lab_time)
-    noisy = at["knee_flexion"] - 3.0 + rng.normal(0, 1, at["knee_flexion"].shape)
-    lab = at.assign(knee_flexion=noisy)
-    found = find_lag(angles, lab)
-    assert found.lag_s == pytest.approx(0.2871, abs=0.002)
-    aligned = align(lab, found, time)
-    error = (angles["knee_flexion"] - aligned["knee_flexion"]).mean()
-    assert float(error) == pytest.approx(3.0, abs=0.15)

@@ -9,7 +9,6 @@ from scipy.interpolate import griddata
 from mobility.errors import BadInputError
 from mobility.virtual_lab.body import (
     Body,
-    _hip_centres,
     keypoints,
     parametric_body,
     skinned,
@@ -45,20 +44,6 @@ def test_left_is_left_and_the_person_faces_forwards(body: Body) -> None:
     for side in ("left", "right"):
         assert body.toe[side][2] - body.heel[side][2] > 0.2
         assert body.toe[side][1] == body.heel[side][1] < 0.04
-
-
-@pytest.mark.parametrize("height_m", [1.5, 1.78, 2.0])
-def test_hip_centres_are_where_harrington_puts_them(height_m: float) -> None:
-    bones = np.array([[0.12, 0.9, -0.01], [-0.12, 0.9, -0.01]])
-    left, right = _hip_centres(bones, height_m)
-    # 0.33 of the pelvic width plus 7.3 mm on each side of the middle: Harrington et al. 2007.
-    pelvis = 0.141 * height_m
-    assert left[0] - right[0] == pytest.approx(2 * (0.33 * pelvis + 0.0073), abs=1e-9)
-    np.testing.assert_allclose(left[1:], right[1:])
-    assert left[0] > 0 > right[0]
-    # In front of the bones, and as high.
-    assert 0.01 * height_m < left[2] - bones[0, 2] < 0.035 * height_m
-    assert left[1] == bones[0, 1]
 
 
 def _skin(body: Body, x: float, y: float, *, front: bool) -> float:

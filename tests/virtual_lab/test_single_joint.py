@@ -10,7 +10,7 @@ from mobility.errors import BadInputError
 from mobility.kinematics.angles import joint_angles
 from mobility.virtual_lab.body import Body
 from mobility.virtual_lab.case import Case, case_from, true_positions, truth_pose
-from mobility.virtual_lab.single_joint import JointMotion, joint_duration_s, perform_joint
+from mobility.virtual_lab.single_joint import JointMotion, perform_joint
 from mobility.virtual_lab.squat import Trial
 
 QUICK = {"out_s": 0.6, "hold_s": 0.2, "back_s": 0.6, "pause_s": 0.3, "lead_s": 0.3}
@@ -18,7 +18,7 @@ QUICK = {"out_s": 0.6, "hold_s": 0.2, "back_s": 0.6, "pause_s": 0.3, "lead_s": 0
 
 def performed(body: Body, **options: Any) -> tuple[Trial, xr.Dataset]:
     motion = JointMotion(**{"repetitions": 2, "side": "left", **QUICK, **options})
-    trial = perform_joint(body, motion, np.arange(0, joint_duration_s(motion), 1 / 40))
+    trial = perform_joint(body, motion, np.arange(0, motion.phases.duration_s, 1 / 40))
     return trial, joint_angles(truth_pose(true_positions(Case(), body, trial)))
 
 

@@ -202,7 +202,7 @@ def test_an_interrupted_sweep_leaves_no_process_behind(tmp_path: Path) -> None:
         assert time.monotonic() < limit
         time.sleep(0.05)
     running.send_signal(signal.SIGINT)
-    _, said = running.communicate(timeout=30)
+    _, said = running.communicate(timeout=300)
     assert running.returncode != 0
     assert "KeyboardInterrupt" in said
     with suppress(psutil.NoSuchProcess):
@@ -221,31 +221,6 @@ def test_absent_file_and_wrong_options(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-def test_a_small_sweep_renders_measures_and_goes_on_after_a_failure(
-    extra: None, tmp_path: Path, pose_model: Path
-) -> None:
-    cases = [
-        case_from({"name": "good", **QUICK}),
-        case_from({"name": "impossible", **QUICK, "body": {"height_m": 1.95, "weight_kg": 40}}),
-    ]
-    good, bad = sweep(cases, tmp_path, workers=1)
-    assert good.error is None
-    assert bad.error is not None
-    assert "out of reach" in bad.error
-    assert sorted(p.name for p in good.folder.glob("[!.]*")) == [
-        "angles.nc", "case.yaml", "pose.nc", "truth.nc",
-    ]  # fmt: skip
-    first = (good.folder / "pose.nc").stat().st_mtime_ns
-    again, _ = sweep(cases, tmp_path, workers=1)
-    assert again.error is None
-    assert (good.folder / "pose.nc").stat().st_mtime_ns == first
-    table = agreement({"good": read_pose(good.folder / "angles.nc")})
-    knee = table["case_mae"].sel(case="good", angle="knee_flexion", estimator="fitted", part="all")
-    assert float(knee.mean()) < 25
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")
 def test_the_command_reports_what_it_measured_and_what_failed(
     extra: None, tmp_path: Path, pose_model: Path
 ) -> None:
@@ -253,15 +228,7 @@ def test_the_command_reports_what_it_measured_and_what_failed(
 
     cases = [{"name": "good"}, {"name": "bad", "body": {"height_m": 1.95, "weight_kg": 40}}]
     (tmp_path / "grid.yaml").write_text(yaml.safe_dump({"defaults": QUICK, "cases": cases}))
-    command = [
-        sys.executable,
-        "-m",
-        "mobility.cli",
-        "virtual-lab",
-        "sweep",
-        "grid.yaml",
-        "--json",
-    ]
+    command = [sys.executable, "-m", "mobility.cli", "virtual-lab", "sweep", "grid.yaml", "--json"]
     command = [*tracing(tmp_path / "trace"), *command]
     done = ended(command, cwd=tmp_path)
     assert done.returncode == 1, done.stderr
@@ -275,4 +242,10 @@ def test_the_command_reports_what_it_measured_and_what_failed(
     assert said["report"] == (made / "virtual-lab.html").resolve().as_uri()
     data = xr.load_dataset(made / "virtual-lab.nc", engine="h5netcdf")
     assert list(data["case"].values) == ["good"]
+    knee = data["case_mae"].sel(angle="knee_flexion", estimator="fitted", part="all")
+    assert float(knee.mean()) < 25
+    (folder,) = (tmp_path / "build" / "virtual-lab").glob("good-*")
+    assert sorted(path.name for path in folder.glob("[!.]*")) == [
+        *("angles.nc", "case.yaml", "pose.nc", "truth.nc"),
+    ]
     assert "out of reach" in (made / "virtual-lab.html").read_text(encoding="utf-8")

@@ -94,7 +94,7 @@ def test_what_somebody_else_saved_is_not_overwritten_unasked(editor, session, as
     session.save_config(shown_angles=["hip_angle"], comments={"hip_angle": "theirs"})
     ask(editor, "save")
     assert editor.notice["kind"] == "conflict"
-    assert "saved by somebody else" in editor.notice["text"]
+    assert "somebody else has saved them" in editor.notice["text"]
     assert session.config()["shown_angles"] == ["hip_angle"]
     assert editor.shown == ["knee_angle"]
     assert editor.unsaved
@@ -153,7 +153,7 @@ def test_a_session_without_analysis_says_so(analysed, ask, sent):
     messages = sent(editor)
     ask(editor, "curves")
     assert messages == []
-    assert "analyze it first" in editor.without_curves
+    assert "analyse it first" in editor.without_curves
     assert "Knee, both sides" in editor.static_html()
 
 

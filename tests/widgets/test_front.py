@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from mobility.errors import BadInputError
+from mobility.progress import first_page_listener
 from mobility.server import phones
 from mobility.server.keys import Keys
 from mobility.store import Session
@@ -38,8 +39,18 @@ def test_a_video_that_is_taken_in_is_analysed_and_shown(analysed, store, monkeyp
     ]
     assert front.report.title == ""
     session = analysed("s1", session_name="First")
+    said = []
+
+    def render(*_):
+        said.append((front.browser.progress["text"], dict(front.browser.notice)))
+        return {"html": rendered}
+
+    monkeypatch.setattr(Session, "render_report", render)
     front.form._heard[0](session)
     front.browser.wait(20)
+    # Not that it is being analysed, and not yet that all is done.
+    assert said[0] == ("making the report", {})
+    assert front.browser.notice["text"] == "First is analysed"
     assert ran == ["s1"]
     assert front.trials["trial"].title == front.report.title == "First"
     assert front.trials["trial"].place == "trial"
@@ -69,11 +80,28 @@ def test_the_report_has_an_address_only_where_there_is_one(analysed, store, ask,
     front = Front(store)
     messages = sent(front.report)
     ask(front.report, "address")
-    assert front.report.notice["text"] == "no report was rendered yet"
+    assert front.report.notice["text"] == "there is no report yet; choose Report of a session"
     front.report.show(analysed("s1"))
     ask(front.report, "address", page={})
     assert urlsplit(messages[0]["url"]).hostname == "127.0.0.1"
     assert messages[0]["url"].endswith("/page.html")
+
+
+def test_the_first_page_is_shown_while_the_rest_is_drawn(analysed, store, ask, sent, monkeypatch):
+    front = Front(store)
+    messages = sent(front.report)
+    session = analysed("s1", session_name="First")
+
+    def render(*_):
+        first_page_listener()("<p>first</p>")
+        return {}
+
+    monkeypatch.setattr(Session, "render_report", render)
+    front.report.show(session)
+    ask(front.browser, "report", session="s1")
+    front.browser.wait(20)
+    first = {"kind": "first page", "title": "First", "page": "<p>first</p>", "buffers": []}
+    assert [message for message in messages if message["kind"] == "first page"][:2] == [first] * 2
 
 
 def test_a_code_is_a_key_of_a_participant_that_expires(store, ask, sent):

@@ -24,7 +24,7 @@ def video(tmp_path) -> Path:
 
 def get(url: str, method="GET", **headers):
     parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=10)
+    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=120)
     connection.request(
         method, parts.path, headers={k.replace("_", "-"): v for k, v in headers.items()}
     )

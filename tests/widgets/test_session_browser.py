@@ -11,7 +11,6 @@ import pytest
 from mobility.capture.video import read_frames
 from mobility.errors import BadInputError, NotFoundError, VideoError
 from mobility.progress import progress_bar
-from mobility.reports.sections import check_headings
 from mobility.store import Session
 from mobility.widgets import SessionBrowser
 
@@ -26,7 +25,7 @@ def browser(analysed, store):
 def test_the_newest_session_comes_first(browser, store):
     assert [row["title"] for row in browser.rows] == ["Second", "First"]
     row = dict(browser.rows[1])
-    assert all("refused" in warning for warning in row.pop("warnings"))
+    assert all("too uncertain" in warning for warning in row.pop("warnings"))
     assert row == {
         "id": "s1",
         "title": "First",
@@ -37,40 +36,27 @@ def test_the_newest_session_comes_first(browser, store):
         "reason": "",
         "verdict": "good",
         "rank": 3,
-        "date": "2025-01-01 10:00",
+        "date": "1 Jan 2025, 10:00",
+        "when": 1735725600.0,
     }
 
 
 @pytest.mark.parametrize(
-    ("verdicts", "second", "told"),
+    ("state", "verdict", "told"),
     [
-        (("ok", "poor"), None, ("limited", 2)),
-        (("unusable", "poor"), None, ("unusable", 0)),
-        (("ok", "ok"), None, ("good", 3)),
-        (("ok", "ok"), "unusable", ("unusable", 0)),
-        ((None, None), None, ("limited", 2)),  # it was not checked
+        ("analyzed", "unusable", ("unusable", 0)),
+        ("analyzed", "not_this_exercise", ("not this exercise", 1)),
+        ("analyzed", "limited", ("limited", 2)),
+        ("analyzed", "good", ("good", 3)),
+        ("analyzed", "", ("", 4)),  # analysed by older code
+        ("edited", "good", ("", 4)),
     ],
 )
-def test_the_worst_check_of_a_recording_is_its_verdict(
-    browser, monkeypatch, verdicts, second, told
-):
-    names = list(check_headings())[:2]
-    quality = {
-        name: {"verdict": each, "advice": ""} for name, each in zip(names, verdicts, strict=True)
-    }
-    if second:
-        quality["second_camera"] = {names[0]: {"verdict": second, "advice": ""}}
-    monkeypatch.setattr(Session, "capture_quality", lambda *_: quality)
-    browser.refresh()
-    rows = {row["id"]: (row["verdict"], row["rank"]) for row in browser.rows}
-    assert rows == {"s1": told, "s2": ("", 4)}  # the second is not analysed
-
-
-@pytest.mark.parametrize("code", ["no_squat", "hands_not_overhead"])
-def test_what_is_no_overhead_squat_in_the_report_is_none_in_the_table(analysed, store, code):
-    analysed("s1", warnings=[{"code": code, "message": "No squat was found."}])
+def test_the_verdict_on_a_recording_is_that_of_its_report(analysed, store, state, verdict, told):
+    session = analysed("s1", state=state, verdict=verdict)
     (row,) = SessionBrowser(store).rows
-    assert (row["verdict"], row["rank"]) == ("no overhead squat", 1)
+    assert (row["verdict"], row["rank"]) == told
+    assert told[0] in repr(session)
 
 
 def test_an_analysis_that_runs_elsewhere_is_no_interruption(analysed, store):
@@ -80,6 +66,20 @@ def test_an_analysis_that_runs_elsewhere_is_no_interruption(analysed, store):
         assert (row["state"], row["said"]) == ("running", "being analysed")
     (row,) = SessionBrowser(store).rows
     assert (row["state"], row["said"]) == ("analyzing", "interrupted")
+
+
+def test_what_was_said_outlasts_what_the_page_asks_by_itself(browser, ask, sent):
+    messages = sent(browser)
+    ask(browser, "delete", session="s1")
+    said = dict(browser.notice)
+    assert said == {"kind": "done", "text": "session s1 is deleted"}
+    # The page asked for the picture before it knew.
+    ask(browser, "thumbnail", session="s1")
+    ask(browser, "refresh")
+    assert browser.notice == said
+    assert messages[-1]["buffers"] == []
+    ask(browser, "open", session="s1")
+    assert browser.notice["kind"] == "error"
 
 
 def test_a_picture_is_of_the_bottom_and_none_where_there_is_no_video(browser, ask, sent, store):
@@ -204,7 +204,7 @@ def test_a_report_is_rendered_and_its_address_told(browser, ask, sent, monkeypat
 def test_a_report_before_the_analysis_is_refused(browser, ask):
     ask(browser, "report", session="s2")
     browser.wait(20)
-    assert "has not been analyzed yet" in browser.notice["text"]
+    assert "is not analysed yet" in browser.notice["text"]
 
 
 def test_a_saved_notebook_shows_the_table(still, browser, analysed):

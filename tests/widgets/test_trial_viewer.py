@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import shutil
 import subprocess
@@ -15,6 +16,7 @@ import mobility
 from mobility.errors import BadInputError, NotFoundError
 from mobility.kinematics.repetitions import set_repetitions
 from mobility.provenance import sha256
+from mobility.reports.trial import embedded
 from mobility.sessions.files import read_json, write_dataset, write_json
 from mobility.store import Session
 from mobility.widgets import TrialViewer
@@ -256,6 +258,31 @@ def elbows(store):
     return store.session("s2")
 
 
+def test_values_of_single_joints_that_the_report_refuses_are_not_played(elbows, ask, sent):
+    # The report and the viewer ask the same function; what it leaves out is in the angles.
+    metrics = elbows.metrics().load()
+    metrics["angle"].loc[{"side": "right", "joint": "elbow"}] = np.nan
+    file = elbows.folder / "metrics.nc"
+    write_dataset(file, metrics)
+    record = read_json(elbows.folder / "session.json")
+    record["stages"]["metrics"]["sha256"] = sha256(file)
+    write_json(elbows.folder / "session.json", record)
+    assert elbows.angles()["elbow_flexion"].sel(side="right").notnull().any()
+    viewer = TrialViewer(elbows)
+    messages = sent(viewer)
+    ask(viewer, "load")
+    (trial,) = messages
+    held = json.loads(embedded(elbows)["data"])
+    assert viewer.shown == held["state"]["shown"]
+    assert trial["curves"] == held["trial"]["curves"]
+    assert [base64.b64encode(each).decode() for each in trial["buffers"]] == held["buffers"]
+    which = [(c["name"], c["side"]) for c in trial["curves"]]
+    n = len(trial["time"])
+    for side, known in (("left", True), ("right", False)):
+        curve = trial["buffers"][3 + which.index(("elbow_flexion", side))]
+        assert np.isfinite(numbers(curve, 2, n)[0]).any() == known
+
+
 def test_movements_of_single_joints_are_corrected_too(elbows, ask, monkeypatch):
     viewer = TrialViewer(elbows)
     assert viewer.noun == "movement"
@@ -283,7 +310,7 @@ def test_movements_of_single_joints_are_corrected_too(elbows, ask, monkeypatch):
     ask(viewer, "save", intervals=wanted)
     viewer.wait(60)
     assert viewer.notice == {
-        "kind": "done", "text": "saved; the next report is made with these movements",
+        "kind": "done", "text": "saved; the next report uses these movements",
     }  # fmt: skip
     assert elbows.edits().current("repetitions") == wanted
     assert viewer.by_hand
@@ -310,7 +337,7 @@ def test_curves_to_show_are_known_ones(viewer):
 
 
 def test_a_session_without_analysis_has_no_viewer(analysed):
-    with pytest.raises(NotFoundError, match="analyze it first"):
+    with pytest.raises(NotFoundError, match="analyse it first"):
         TrialViewer(analysed("s2", stages={}, state="created"))
 
 

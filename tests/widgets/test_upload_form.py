@@ -124,9 +124,9 @@ def test_a_second_video_the_height_and_the_person_are_kept(
 @pytest.mark.parametrize(
     ("field", "given", "told"),
     [
-        ("height_m", "172", "must be metres from 0.5 to 2.6"),
+        ("height_m", "172", "must be in metres, from 0.5 to 2.6"),
         ("height_m", "tall", "for example 1.72"),
-        ("height_m", "nan", "must be metres"),
+        ("height_m", "nan", "must be in metres,"),
         ("subject", "30", "must be two numbers"),
         ("subject", "30,-4", "not negative"),
     ],
@@ -145,7 +145,7 @@ def test_the_same_video_twice_is_told_at_the_second(form, store, ask, sent, clip
         wanted = messages[-1]
         ask(form, "part", upload=wanted["upload"], offset=0, buffers=(clip,))
     form.wait(20)
-    assert "is the first video once more" in form.errors["second_video"][0]
+    assert "is the same as the first" in form.errors["second_video"][0]
     assert str(temporary) not in form.errors["second_video"][0]
     assert store.sessions() == []
     assert list(temporary.iterdir()) == []

@@ -26,6 +26,9 @@ LEFT = {"shoulder": LS, "elbow": LE, "wrist": LW, "hip": LH, "knee": LK, "ankle"
 LEFT |= {"heel": LC, "toe": LT}
 """Left joint of each pair; the right one follows it."""
 
+SHOULDERS, HIPS, KNEES, ANKLES = [LS, RS], [LH, RH], [LK, RK], [LA, RA]
+LEGS = ((LH, LK, LA), (RH, RK, RA))
+
 N_JOINTS = 16
 N_COORDINATES = 3 * N_JOINTS
 BAND = 3 * N_COORDINATES
@@ -49,20 +52,17 @@ class _Segment(NamedTuple):
     sd: float  # metres, by which the length may vary from knot to knot
 
 
-def _segments() -> Mapping[str, _Segment]:
-    found = {}
-    for name, entry in tables.load("body_segments")["segments"].items():
-        ends: tuple[tuple[int, int], ...] = ()
-        if "limb" in entry:
-            one, other = (LEFT[joint] for joint in entry["limb"])
-            ends = ((one, other), (one + 1, other + 1))
-        elif "across" in entry:
-            ends = ((LEFT[entry["across"]], LEFT[entry["across"]] + 1),)
-        found[name] = _Segment(ends, entry["ratio"], entry["ratio_sd"], entry["sd_m"])
-    return found
+def _ends(entry: Mapping[str, Any]) -> tuple[tuple[int, int], ...]:
+    if "limb" in entry:
+        one, other = (LEFT[joint] for joint in entry["limb"])
+        return ((one, other), (one + 1, other + 1))
+    return ((LEFT[entry["across"]], LEFT[entry["across"]] + 1),) if "across" in entry else ()
 
 
-SEGMENTS: Mapping[str, _Segment] = _segments()
+SEGMENTS: Mapping[str, _Segment] = {
+    name: _Segment(_ends(entry), entry["ratio"], entry["ratio_sd"], entry["sd_m"])
+    for name, entry in tables.load("body_segments")["segments"].items()
+}
 """Table body_segments; the trunk joins the middles of shoulders and hips."""
 
 _ALONG = {
@@ -85,19 +85,15 @@ class _Offset(NamedTuple):
     sd: float
 
 
-def _offsets() -> Mapping[str, _Offset]:
-    return {
-        name: _Offset(
-            (LEFT[entry["joint"]], LEFT[entry["joint"]] + 1),
-            entry["direction"],
-            entry["mean_m"],
-            entry["sd_m"],
-        )
-        for name, entry in tables.load("landmark_offsets")["offsets"].items()
-    }
-
-
-OFFSETS: Mapping[str, _Offset] = _offsets()
+OFFSETS: Mapping[str, _Offset] = {
+    name: _Offset(
+        (LEFT[entry["joint"]], LEFT[entry["joint"]] + 1),
+        entry["direction"],
+        entry["mean_m"],
+        entry["sd_m"],
+    )
+    for name, entry in tables.load("landmark_offsets")["offsets"].items()
+}
 """Metres by which MediaPipe's landmark lies off the joint centre, or off the line of the sole for
 heel and toe: table landmark_offsets."""
 
@@ -146,7 +142,7 @@ TILT_SD = (
 
 LIMBS = (
     *((*ends, "arms") for ends in ((LS, LE, LW), (LH, LS, LE), (RS, RE, RW), (RH, RS, RE))),
-    *((*ends, "knees") for ends in ((LH, LK, LA), (RH, RK, RA))),
+    *((*ends, "knees") for ends in LEGS),
 )
 """Elbows, shoulders and knees, as three joints each, and which width is theirs."""
 
@@ -186,6 +182,17 @@ def camera_rotation(shared: Array) -> Array:
     return np.stack([np.cross(up, towards), up, towards])
 
 
+def hip_line(joints: Array) -> Array:
+    """From the left hip to the right one, (n, 3)."""
+    return joints[:, RH] - joints[:, LH]
+
+
+def trunk_line(joints: Array) -> Array:
+    """From the middle of the hips to that of the shoulders, (n, 3)."""
+    middle: Array = joints[:, SHOULDERS].mean(axis=1) - joints[:, HIPS].mean(axis=1)
+    return middle
+
+
 def segment_lengths(joints: Array, name: str) -> Array:
     """Mean lengths of a segment at each knot, of both sides where there are two."""
     ends = SEGMENTS[name].ends
@@ -195,13 +202,13 @@ def segment_lengths(joints: Array, name: str) -> Array:
 def offset_directions(joints: Array, up: Array) -> Array:
     """Return the direction of each offset at each joint, (n, offset, joint, 3); else zero."""
     found = np.zeros((len(joints), len(OFFSETS), N_JOINTS, 3))
-    hips = unit_vectors(joints[:, RH] - joints[:, LH])
+    hips = unit_vectors(hip_line(joints))
     shoulders = unit_vectors(joints[:, RS] - joints[:, LS])
     upwards = np.broadcast_to(up, hips.shape)
     whole = {
         "up": upwards,
         "forward": unit_vectors(np.cross(upwards, hips)),
-        "trunk": unit_vectors(joints[:, [LS, RS]].mean(axis=1) - joints[:, [LH, RH]].mean(axis=1)),
+        "trunk": unit_vectors(trunk_line(joints)),
     }
     for i, offset in enumerate(OFFSETS.values()):
         for j in offset.joints:
@@ -220,7 +227,7 @@ def _mass_shares() -> Array:
     """Weights of the joints in the centre of mass."""
     share = np.zeros(N_JOINTS)
     shoulders, hips = np.zeros(N_JOINTS), np.zeros(N_JOINTS)
-    shoulders[[LS, RS]] = hips[[LH, RH]] = 0.5
+    shoulders[SHOULDERS] = hips[HIPS] = 0.5
     share += _TRUNK_MASS * ((1 - _TRUNK_CENTRE) * hips + _TRUNK_CENTRE * shoulders)
     share += _HEAD_MASS * (shoulders + _HEAD_ABOVE * (shoulders - hips))
     for a, b, mass, place in _COM_SHARES:

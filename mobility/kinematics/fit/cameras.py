@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from mobility import tables
 from mobility.errors import BadInputError
 from mobility.kinematics.calibration import Known
 from mobility.kinematics.fit.body import (
@@ -28,10 +29,16 @@ from mobility.kinematics.fit.body import (
     unit_vectors,
     up_of,
 )
-from mobility.kinematics.fit.observed import LEAST_WEIGHT, Detections, local_means, sd_of_focal
+from mobility.kinematics.fit.observed import (
+    LEAST_WEIGHT,
+    Detections,
+    local_means,
+    sd_of_focal,
+    starting_point,
+    with_depths,
+)
 from mobility.kinematics.fit.problem import Problem, TimeOffset, View, part_of
 from mobility.kinematics.fit.solver import solve
-from mobility.kinematics.fit.start import starting_point, with_depths
 from mobility.kinematics.fit.time_offset import LEAST_OVERLAP, Array, sight_offset, time_offset
 from mobility.kinematics.fit.trial import WINDOW_KNOTS, first_shared, try_mirrored
 from mobility.kinematics.skeleton import INDEX
@@ -52,12 +59,7 @@ _LARGEST_RESIDUAL = 0.035
 def overlaid(points: Array, others: Array, weight: Array) -> tuple[Array, Array]:
     """Rotation R and translation t so that ``R points + t`` lies over `others` (Kabsch).
 
-    Parameters
-    ----------
-    points, others
-        (n, 3), metres.
-    weight
-        (n,); points that stay far off count less and less.
+    Both are (n, 3). Points that stay far off count less and less than by their weight.
     """
     factor = np.ones(len(points))
     turn, place = np.eye(3), np.zeros(3)
@@ -129,28 +131,25 @@ def with_cameras(
                 distance=np.interp(fine.knots, coarse.knots, seen.distance),
             )
         )
-        view = View(seen, speed, turn, place, offset, 0)
+        known: dict[str, Any] = {}
         if given is not None:
             seen_fine = _as_given(seen_fine, given, turn)
-            view = replace(
-                view,
-                turn_sd=given.turn_sd,
-                place_sd=given.place_sd[i],
-                upright=given.tilt is None,
-            )
+            known = {"turn_sd": given.turn_sd, "place_sd": given.place_sd[i]}
+            known["upright"] = given.tilt is None
+        view = View(seen, speed, turn, place, offset, 0, **known)
         found.append((view, replace(view, problem=seen_fine, velocity=speed_fine)))
     coarse, fine = replace(coarse, planted=planted), replace(fine, planted=planted)
     joined = []
-    for level, problem in enumerate((coarse, fine)):
-        views = tuple(
+    for problem, views in zip((coarse, fine), zip(*found, strict=True), strict=True):
+        placed = [
             replace(
-                pair[level],
-                problem=replace(pair[level].problem, planted=planted),
+                view,
+                problem=replace(view.problem, planted=planted),
                 first=problem.n_shared + i * View.size,
             )
-            for i, pair in enumerate(found)
-        )
-        joined.append(replace(problem, views=views))
+            for i, view in enumerate(views)
+        ]
+        joined.append(replace(problem, views=tuple(placed)))
     if given is not None:
         start_of_all = _where_lines_meet(joined[0], joints)
     return joined[0], joined[1], start_of_all
@@ -235,8 +234,8 @@ def described(
     for i, (one, sight) in enumerate(zip(problem.each, sights, strict=True)):
         view = problem.views[i - 1] if i else None
         local = shared if view is None else view.local(shared)
-        seen = joints if view is None else view.seen(joints, shared)
         turn, place = (np.eye(3), np.zeros(3)) if view is None else view.axes(shared)
+        seen = joints if view is None else joints @ turn.T + place
         stood = (level @ turn.T @ -place)[[0, 2]]
         away = (upright["left_hip"] + upright["right_hip"])[:, [0, 2]] / 2 - stood
         late = 0.0 if view is None else view.late(shared)
@@ -283,21 +282,22 @@ def warnings_of_cameras(
     poses: Sequence[xr.Dataset], cameras: Sequence[Mapping[str, Any]], *, calibrated: bool
 ) -> list[dict[str, str]]:
     """Warn of cameras that disagree, and repeat what was warned of in further poses."""
-    other = "the videos may not show the same movement"
-    if calibrated:
-        other = "the calibration may be of other cameras, or have them in another order"
+    how = "calibrated" if calibrated else "found"
     found = [
-        {
-            "code": "cameras_disagree",
-            "message": f"The fitted body lies {100 * camera['residual_m']:.0f} cm off what camera "
-            f"{number} shows, more than usual: a camera may have moved, left and right may be "
-            f"exchanged, or {other}.",
-        }
+        tables.warning(
+            f"warnings.cameras_disagree.{how}",
+            camera=number,
+            distance_cm=100 * camera["residual_m"],
+        )
         for number, camera in enumerate(cameras, start=1)
         if camera["residual_m"] > _LARGEST_RESIDUAL
     ]
     return found + [
-        {**warning, "message": f"Camera {number}: {warning['message']}"}
+        {
+            **warning,
+            "message": f"Camera {number}: {warning['message']}",
+            "values": {**warning.get("values", {}), "seen_by": number},
+        }
         for number, pose in enumerate(poses[1:], start=2)
         for warning in warnings_of(pose)
     ]

@@ -4,17 +4,15 @@ MediaPipe's landmarks are good in the picture and poor in depth. A body with con
 lengths, planted feet and smooth movement leaves little depth to guess: a thigh that looks short
 points towards the camera or away from it.
 
-The unknowns are the positions of 16 joints at regular instants (knots) and a few numbers that are
-shared by the whole trial: focal length, camera tilt, floor, segment lengths, offsets of landmarks
-from joint centres, places of the feet. The normal equations of Gauss-Newton are banded in the
-positions with a border for what is shared.
+Unknown are the positions of 16 joints at regular instants (knots) and a few numbers that the whole
+trial shares; ``docs/fit.md`` has the equations.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -23,6 +21,7 @@ import xarray as xr
 from pydantic import Field, InstanceOf
 from threadpoolctl import threadpool_limits
 
+from mobility import tables
 from mobility.errors import BadInputError
 from mobility.kinematics.calibration import Calibration, Known, known_cameras
 from mobility.kinematics.fit.body import (
@@ -39,25 +38,29 @@ from mobility.kinematics.fit.body import (
     PITCH,
     ROLL,
     SEGMENT_NAMES,
+    SEGMENTS,
+    SHOULDERS,
     TERMS,
+    Array,
     camera_rotation,
+    hip_line,
+    unit_vectors,
+    up_of,
 )
+from mobility.kinematics.fit.cameras import described, warnings_of_cameras, with_cameras
 from mobility.kinematics.fit.observed import (
     LEAST_WEIGHT,
     detections_of,
     of_each,
     problem_of,
+    seen_at,
     seen_span,
+    starting_point,
+    with_depths,
 )
-from mobility.kinematics.fit.result import (
-    LONGEST_UNSEEN_S,
-    at_frames,
-    fitted_dataset,
-    warnings_of_fit,
-)
+from mobility.kinematics.fit.problem import Problem
 from mobility.kinematics.fit.standing import with_standing
-from mobility.kinematics.fit.start import starting_point, with_depths
-from mobility.kinematics.fit.trial import COARSE_HZ, solve_trial
+from mobility.kinematics.fit.trial import COARSE_HZ, SolvedTrial, solve_trial
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS
 from mobility.options import Standing, checked, likely
 from mobility.provenance import history, with_history
@@ -70,6 +73,12 @@ VISIBILITY_THRESHOLD = 0.1
 METHOD = "fitted_body"
 """Value of the attribute ``method`` of a fitted pose."""
 
+
+_BEHIND, _FEET_SEEN = 0.5, 0.15
+"""Part of the forward direction that points away from the camera; mean weight of heels and toes."""
+
+_LONGEST_UNSEEN_S = 0.25
+"""Seconds from the nearest frame with a person beyond which nothing is reported."""
 
 _FieldOfView = Annotated[float, Field(gt=5, lt=170)]
 _FocalLength = Annotated[float, Field(gt=0)]
@@ -162,47 +171,23 @@ def fit_body(
 
     Notes
     -----
-    Minimised over the joint positions :math:`x_t` at regular knots and the shared numbers
-    :math:`\beta` is the sum of squares, each in units of its standard deviation, of
+    A sum of squares over the joint positions at regular knots and what the whole trial shares
+    (camera, floor, lengths, offsets of landmarks, places of the feet), minimised by Gauss-Newton:
+    the page `The fit` has its terms and equations, the table ``fit`` their numbers and sources.
+    But for standing, weak terms on bends, and the lean of who walks, no term concerns the
+    posture of a joint that is measured. Starting points with single limbs mirrored in depth are
+    tried; those that explain the picture nearly as well widen the uncertainty. MediaPipe smooths
+    its landmarks, by which they come late; the usual delay (table ``synchronisation``) is taken
+    off.
 
-    - the distance in the picture between each landmark and its joint (pinhole camera, Huber);
-    - segment lengths less their shared values, and these less usual fractions of stature;
-    - depth between the ends of segments less that of the world landmarks (Cauchy);
-    - second differences in time;
-    - feet turned far from the pelvis;
-    - with planted feet: heel and toe less their constant places (Cauchy; a heel that is seen may
-      rise), these less one floor, and the centre of mass less its place over the feet (Cauchy);
-    - with planted feet, where the subject stands tall and still: knees and trunk less the usual
-      angles of standing (Cauchy), and an error of the depths of knees and trunk that is the same
-      all through the trial, as a static trial calibrates markers;
-    - with planted feet: :math:`\log(1 + b^2 / w^2)` of the bend :math:`b`, the length of the
-      difference of the unit vectors along both segments, of knees, elbows and shoulders: drawn
-      weakly to straight, and beyond :math:`w` no bend likelier than another;
-    - with moving feet: the centre of mass less its place over the ankles, and the trunk less its
-      usual lean (Cauchy);
-    - camera tilt, focal length and offsets of the landmarks less what is usual.
-
-    The table ``fit`` has each term with its numbers and their source.
-
-    But for standing, the bends and that lean, no term concerns the posture of a joint that is
-    measured; bends make up for nearly all places of a limb's joints bending it. Errors of landmarks
-    last from frame to frame, so frames count as one independent observation in 1.3 s. Starting
-    points with single limbs mirrored in depth are tried; those that explain the picture nearly as
-    well widen the uncertainty. MediaPipe smooths its landmarks from frame to frame, by which they
-    come late; the usual delay (table ``synchronisation``) is taken off.
-
-    The uncertainty is a sample of the posterior, ``position_draws``: drawn from the Gauss-Newton
-    Hessian (positions and shared numbers together) and, with their probabilities, from the mirrored
-    solutions. The usual angles of standing and walking are drawn as people differ, one of each for
-    the whole trial, however many frames show it (considered parameters, Schmidt 1966). Any quantity
-    is propagated by computing it from each draw; see
+    The draws are of the posterior, from the Hessian and from the mirrored solutions. Any quantity
+    is propagated by computing it from each; see
     :func:`~mobility.kinematics.angle_errors.angle_draws`.
 
     References
     ----------
-    de Leva 1996, J Biomech 29:1223; Triggs et al. 2000, Bundle adjustment, LNCS 1883:298;
-    Schmidt 1966, Application of state-space methods to navigation problems, Adv Control Syst 3:293;
-    Drillis & Contini 1966, Body segment parameters.
+    Triggs et al. 2000, Bundle adjustment, LNCS 1883:298; Schmidt 1966, Adv Control Syst 3:293
+    (considered parameters); de Leva 1996, J Biomech 29:1223; Drillis & Contini 1966.
     """
     poses = [pose] if isinstance(pose, xr.Dataset) else list(pose)
     if not poses:
@@ -217,7 +202,7 @@ def fit_body(
     if calibration is not None:
         if field_of_view is not None or focal_length is not None:
             raise BadInputError(
-                "fit_body: the calibration has the lens; leave out field_of_view and focal_length"
+                "fit_body: the calibration gives the lens; leave out field_of_view and focal_length"
             )
         given = known_cameras(calibration, poses)
     sights = [
@@ -246,8 +231,6 @@ def fit_body(
     )
     fine = with_depths(fine)
     if len(poses) > 1:
-        from mobility.kinematics.fit.cameras import with_cameras
-
         coarse, fine, joints = with_cameras(
             coarse, fine, joints, poses, sights, feet_planted, given
         )
@@ -262,7 +245,7 @@ def fit_body(
     else:
         floor = float(np.percentile(gravity[:, FEET, 1], 2))
     position = np.full((time.size, len(KEYPOINTS), 3), np.nan)
-    position[span] = at_frames(
+    position[span] = _at_frames(
         solved, fine, time[span], centred[span], world[span], weight[span]
     ) @ rotation.T - np.array([0.0, floor, 0.0])
     never = [
@@ -271,10 +254,9 @@ def fit_body(
         if not any((one.weight[:, j] > LEAST_WEIGHT).any() for one in fine.each)
     ]
     position[:, never] = np.nan
-    seen = time[present]
-    nearest = np.abs(seen[np.clip(np.searchsorted(seen, time), 0, seen.size - 1)] - time)
-    before = np.abs(seen[np.clip(np.searchsorted(seen, time) - 1, 0, seen.size - 1)] - time)
-    position[np.minimum(nearest, before) > LONGEST_UNSEEN_S] = np.nan
+    seen, after = time[present], np.searchsorted(time[present], time)
+    near = [np.abs(seen[np.clip(at, 0, seen.size - 1)] - time) for at in (after, after - 1)]
+    position[np.minimum(*near) > _LONGEST_UNSEEN_S] = np.nan
 
     deviation = np.stack(
         [
@@ -282,11 +264,9 @@ def fit_body(
             for dx, db in zip(solved.draws, solved.shared_draws, strict=True)
         ]
     )
-    warnings = warnings_of_fit(solved, fine, standing)
+    warnings = _warnings(solved, fine, standing)
     several: dict[str, Any] = {}
     if len(poses) > 1:
-        from mobility.kinematics.fit.cameras import described, warnings_of_cameras
-
         depths = described(fine, solved.joints, solved.shared, solved.shared_draws, sights)
         several = {"cameras": depths, "further_histories": [history(each) for each in poses[1:]]}
         warnings += warnings_of_cameras(poses, depths, calibrated=given is not None)
@@ -294,7 +274,8 @@ def fit_body(
         several["calibrated"] = given.told
         warnings += given.warnings
     centre = gravity - np.array([0.0, floor, 0.0])
-    result = fitted_dataset(pose, position, fine.knots, centre, deviation)
+    stood = np.zeros(0) if fine.standing is None else fine.standing > 0
+    result = _fitted_dataset(pose, position, fine.knots, centre, deviation)
     lengths = np.exp(solved.shared[FIRST_LENGTH:FIRST_OFFSET] - solved.shared[HEIGHT])
     stretch = float(np.exp(solved.shared[FOCAL_FACTOR]))
     return with_history(
@@ -313,22 +294,117 @@ def fit_body(
         },
         source=pose,
         planted=fine.planted,
-        standing_seconds=0.0
-        if fine.standing is None
-        else round(float((fine.standing > 0).sum() * fine.step), 2),
+        standing_seconds=round(float(stood.sum() * fine.step), 2),
         focal_length_px=round(focal * stretch, 1),
         camera_pitch_deg=round(float(np.degrees(np.arctan(solved.shared[PITCH]))), 2),
         camera_roll_deg=round(float(np.degrees(np.arctan(solved.shared[ROLL]))), 2),
-        length_fractions={
-            n: round(float(v), 4) for n, v in zip(SEGMENT_NAMES, lengths, strict=True)
-        },
-        landmark_offsets_m={
-            n: round(float(v), 4)
-            for n, v in zip(OFFSETS, solved.shared[FIRST_OFFSET:FIRST_DEPTH_ERROR], strict=True)
-        },
+        length_fractions=_told(SEGMENT_NAMES, lengths),
+        landmark_offsets_m=_told(OFFSETS, solved.shared[FIRST_OFFSET:FIRST_DEPTH_ERROR]),
         focal_length_given=known,
         mirrored=solved.mirrored,
         steps=solved.steps,
         warnings=warnings,
         **several,
+    )
+
+
+def _told(names: Iterable[str], values: Array) -> dict[str, float]:
+    return {name: round(float(value), 4) for name, value in zip(names, values, strict=True)}
+
+
+def _warnings(solved: SolvedTrial, fine: Problem, standing: Standing) -> list[dict[str, str]]:
+    """List what makes the result less certain than it looks."""
+    forward = np.cross(up_of(solved.shared), unit_vectors(hip_line(solved.joints)))
+    backs = [np.array([0.0, 0.0, 1.0]), *(view.back(solved.shared) for view in fine.views)]
+    facing = max(float(np.median(forward @ back)) for back in backs)
+    feet = max(float(one.weight[:, FEET].mean()) for one in fine.each)
+    found = []
+    if facing < -_BEHIND:
+        found.append(tables.warning("warnings.seen_from_behind"))
+    if feet < _FEET_SEEN:
+        found.append(tables.warning("warnings.feet_not_seen"))
+    if fine.planted and fine.standing is None and standing != "free":
+        found.append(tables.warning("warnings.nobody_stands"))
+    return found
+
+
+def _at_frames(
+    solved: SolvedTrial, fine: Problem, time: Array, image: Array, world: Array, weight: Array
+) -> Array:
+    """All 33 landmarks at the frames, camera axes; segment lengths made exactly constant."""
+    from scipy.interpolate import CubicSpline
+
+    joints = CubicSpline(fine.knots, solved.joints)(time)
+    length = dict(zip(SEGMENT_NAMES, np.exp(solved.shared[FIRST_LENGTH:FIRST_OFFSET]), strict=True))
+    # Directions, and so all joint angles, are kept; ankles stay where they are.
+    for name, far in (("shank", 0), ("thigh", 0), ("upper_arm", 1), ("forearm", 1)):
+        for ends in SEGMENTS[name].ends:
+            moved, fixed = ends[far], ends[1 - far]
+            away = unit_vectors(joints[:, moved] - joints[:, fixed])
+            joints[:, moved] = joints[:, fixed] + away * length[name]
+    for heel, toe in SEGMENTS["foot"].ends:
+        middle = joints[:, [heel, toe]].mean(axis=1)
+        sole = unit_vectors(joints[:, toe] - joints[:, heel]) * length["foot"]
+        joints[:, heel], joints[:, toe] = middle - 0.5 * sole, middle + 0.5 * sole
+    points = np.full((time.size, len(KEYPOINTS), 3), np.nan)
+    points[:, [INDEX[name] for name in FITTED]] = joints
+    stretch = np.exp(solved.shared[FOCAL_FACTOR])
+    shoulders = joints[:, SHOULDERS].mean(axis=1)
+    depths = world[:, [INDEX["left_shoulder"], INDEX["right_shoulder"]]].mean(axis=1)
+    for i, name in enumerate(KEYPOINTS):
+        if name in FITTED:
+            continue
+        side = "left" if "left" in name else "right"
+        anchor, from_ = shoulders, depths
+        if name.rsplit("_", 1)[-1] in ("pinky", "index", "thumb"):
+            anchor = points[:, INDEX[f"{side}_wrist"]]
+            from_ = world[:, INDEX[f"{side}_wrist"]]
+        depth = -anchor[:, 2] - fine.scale * (world[:, i, 2] - from_[:, 2])
+        points[:, i] = seen_at(image[:, i] / stretch, depth)
+        points[weight[:, i] <= LEAST_WEIGHT, i] = np.nan
+    return points
+
+
+def _fitted_dataset(
+    pose: xr.Dataset, position: Array, knots: Array, centre: Array, deviation: Array
+) -> xr.Dataset:
+    """Dataset of the fitted positions, their errors and draws."""
+    dims = pose["position"].dims
+    values = xr.DataArray(
+        position,
+        dims=("time", "keypoint", "space"),
+        coords={"space": ["x", "y", "z"], "keypoint": list(KEYPOINTS)},
+    ).sel(space=pose["space"], keypoint=pose["keypoint"])
+    if "individual" in dims:
+        values = values.expand_dims("individual")
+    result = pose.copy()
+    result["position"] = (
+        dims,
+        values.transpose(*dims).to_numpy(),
+        {
+            "units": "m",
+            "long_name": "position of the fitted body",
+            "axes": "x right of the camera, y up, z horizontally towards the camera",
+            "origin": "on the floor under the camera",
+        },
+    )
+    result["fit_position"] = (
+        ("fit_time", "fit_space", "fit_keypoint"),
+        centre.transpose(0, 2, 1),
+        {"units": "m", "long_name": "position of the fitted joints at the knots of the fit"},
+    )
+    result["position_draws"] = (
+        ("draw", "fit_time", "fit_space", "fit_keypoint"),
+        # Eleven bits, a tenth of a millimetre, are more than a draw is worth, and files compress.
+        deviation.transpose(0, 1, 3, 2).astype(np.float16).astype(np.float32),
+        {
+            "units": "m",
+            "long_name": "deviation of draws of the posterior from the fit, at its knots",
+            "method": "Gauss-Newton Hessian; mirrored solutions by their probability",
+        },
+    )
+    return result.assign_coords(
+        fit_time=("fit_time", knots, {"units": "s", "long_name": "time of the knots of the fit"}),
+        fit_space=["x", "y", "z"],
+        fit_keypoint=list(FITTED),
     )

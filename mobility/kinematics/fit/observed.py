@@ -1,4 +1,4 @@
-"""What the cameras detected, brought to the knots of the fit."""
+"""What the cameras detected, brought to the knots of the fit, and where the fit starts."""
 
 from __future__ import annotations
 
@@ -12,9 +12,30 @@ import xarray as xr
 from mobility import tables
 from mobility.errors import BadInputError
 from mobility.kinematics.calibration import Known
-from mobility.kinematics.fit.body import FITTED, SETTINGS, TERMS, USUAL_STATURE, Array, Mask
+from mobility.kinematics.fit.body import (
+    DEPTHS,
+    FITTED,
+    LA,
+    LC,
+    LT,
+    N_JOINTS,
+    PARENTS,
+    RA,
+    RC,
+    RT,
+    SEGMENT_NAMES,
+    SETTINGS,
+    TERMS,
+    USUAL_RATIOS,
+    USUAL_STATURE,
+    Array,
+    Mask,
+    hip_line,
+    segment_lengths,
+    unit_vectors,
+)
 from mobility.kinematics.fit.problem import Problem
-from mobility.kinematics.skeleton import INDEX, KEYPOINTS, require_pose
+from mobility.kinematics.skeleton import INDEX, landmarks, require_pose
 
 HELD_RAD = 1e-3
 """Radians within which the fit holds the angles of standing."""
@@ -48,7 +69,14 @@ def detections_of(
 ) -> Detections:
     """Take out what a pose holds of one camera, in focal lengths and metres."""
     require_pose(pose, what="fit_body")
-    time, world, image, visibility, size = _pixels_and_metres(pose)
+    for name in ("image_position", "confidence"):
+        if name not in pose:
+            raise BadInputError(f"fit_body: the pose has no '{name}'; make one with estimate_pose")
+    try:
+        size = float(pose.attrs["image_width"]), float(pose.attrs["image_height"])
+    except KeyError as absent:
+        raise BadInputError(f"fit_body: the pose has no attribute {absent}") from None
+    world, image = landmarks(pose), landmarks(pose, "image_position")
     longer = max(size)
     focal = TERMS["focal"]["usual"] * longer
     if focal_length is not None:
@@ -58,7 +86,9 @@ def detections_of(
     known = field_of_view is not None or focal_length is not None
     centred = np.stack([image[..., 0] - size[0] / 2, size[1] / 2 - image[..., 1]], axis=-1) / focal
     usable = np.isfinite(world).all(axis=-1) & np.isfinite(centred).all(axis=-1)
-    weight = np.where(usable, np.clip(np.nan_to_num(visibility), 0, 1) ** 2, 0.0)
+    visibility = np.clip(np.nan_to_num(landmarks(pose, "confidence")), 0, 1)
+    weight = np.where(usable, visibility**2, 0.0)
+    time = pose["time"].to_numpy().astype(np.float64)
     if pose.attrs.get("source_software") == "MediaPipe":
         time = time - tables.load("synchronisation")["landmark_delay"]["mean_s"]
     return Detections(time, centred, world, weight, focal, known)
@@ -123,36 +153,6 @@ def of_each(
     return option
 
 
-def _pixels_and_metres(pose: xr.Dataset) -> tuple[Array, Array, Array, Array, tuple[float, float]]:
-    """Take out times, world and image landmarks (time, 33, 3 or 2), visibility, size."""
-    for name in ("image_position", "confidence"):
-        if name not in pose:
-            raise BadInputError(f"fit_body: the pose has no '{name}'; make one with estimate_pose")
-    try:
-        size = float(pose.attrs["image_width"]), float(pose.attrs["image_height"])
-    except KeyError as absent:
-        raise BadInputError(f"fit_body: the pose has no attribute {absent}") from None
-
-    def values(name: str, last: str | None, labels: Sequence[str]) -> Array:
-        variable = pose[name]
-        if "individual" in variable.dims:
-            variable = variable.isel(individual=0, drop=True)
-        variable = variable.sel(keypoint=list(KEYPOINTS))
-        if last is None:
-            ordered = variable.transpose("time", "keypoint")
-        else:
-            ordered = variable.sel({last: list(labels)}).transpose("time", "keypoint", last)
-        return ordered.to_numpy().astype(np.float64)
-
-    return (
-        pose["time"].to_numpy().astype(np.float64),
-        values("position", "space", "xyz"),
-        values("image_position", "pixel", "uv"),
-        values("confidence", None, ""),
-        size,
-    )
-
-
 def at_knots(time: Array, values: Array, weight: Array, rate: float) -> tuple[Array, Array, Array]:
     """Weighted means under triangles around regular knots, and their weights."""
     usual = float(np.median(np.diff(time)))
@@ -210,3 +210,75 @@ def is_planted(problem: Problem, distance: Array, joints: tuple[int, int]) -> bo
             low, high = np.percentile(problem.image[rows, j], [5, 95], axis=0)
             spreads.append(float((high - low).max() * np.median(distance)))
     return bool(spreads) and min(spreads) < SETTINGS["planted"]["moved_m"]
+
+
+def starting_point(problem: Problem, feet_planted: bool | None) -> tuple[Problem, Array]:
+    """World landmarks moved to where they cover the picture; also finds planted feet.
+
+    Nothing is assumed about the posture in which the trial begins.
+    """
+    from scipy.ndimage import median_filter, uniform_filter1d
+
+    image, world, seen = problem.image, problem.world, problem.weight > LEAST_WEIGHT
+    n = len(image)
+    at = np.arange(n)
+    distance = np.full(n, np.nan)
+    for i in np.flatnonzero(seen.sum(axis=1) >= 6).tolist():
+        u, w = image[i, seen[i]], world[i, seen[i]]
+        # A body at w + (a, b, -d) is seen at u where a - u d = -x - u z.
+        left = np.zeros((2 * len(u), 3))
+        left[0::2, 0], left[1::2, 1], left[:, 2] = -1, -1, u.ravel()
+        right = (w[:, :2] + u * w[:, 2:]).ravel()
+        distance[i] = np.linalg.lstsq(left, right, rcond=None)[0][2]
+    good = np.isfinite(distance)
+    width = max(3, int(2 / problem.step) | 1)
+    distance = np.interp(at, at[good], distance[good])
+    distance = uniform_filter1d(
+        median_filter(distance, width, mode="nearest"), width, mode="nearest"
+    )
+    distance = np.maximum(distance, 0.5)
+
+    z, u = np.zeros((n, N_JOINTS)), image.copy()
+    for j in range(N_JOINTS):
+        rows = seen[:, j]
+        if rows.any():
+            z[:, j] = np.interp(at, at[rows], world[rows, j, 2])
+            for a in (0, 1):
+                u[:, j, a] = np.interp(at, at[rows], image[rows, j, a])
+        elif j in PARENTS:  # never seen: anywhere but on its neighbour
+            u[:, j] = u[:, PARENTS[j]] + np.array([0.003 * (-1) ** j, -0.08])
+            z[:, j] = z[:, PARENTS[j]] + 0.02
+    joints = seen_at(u, distance[:, None] - z)
+    # The world landmarks often turn the feet towards the camera; they point along the pelvis.
+    across = hip_line(joints) * np.array([1.0, 0.0, 1.0])
+    forward = np.cross([0.0, 1.0, 0.0], unit_vectors(np.median(unit_vectors(across), axis=0)))[2]
+    for ankle, heel, toe in ((LA, LC, LT), (RA, RC, RT)):
+        z[:, heel], z[:, toe] = z[:, ankle] - 0.05 * forward, z[:, ankle] + 0.16 * forward
+    joints = seen_at(u, distance[:, None] - z)
+    legs = [
+        problem.stature
+        + USUAL_RATIOS[i]
+        - np.log(np.percentile(segment_lengths(joints, SEGMENT_NAMES[i]), 60))
+        for i in (0, 1)
+    ]
+    scale = float(np.exp(np.mean(legs)))
+    joints, distance = joints * scale, distance * scale
+    planted = feet_planted
+    if planted is None:
+        planted = all(is_planted(problem, distance, pair) for pair in ((LA, LT), (RA, RT)))
+    depths = feet_planted is not None
+    problem = replace(problem, planted=planted, distance=distance, scale=scale, feet_said=depths)
+    return with_depths(problem), joints
+
+
+def with_depths(problem: Problem) -> Problem:
+    """Depths along the segments as the world landmarks tell them, and how far to trust all."""
+    z = problem.scale * problem.world[..., 2]
+    across = unit_vectors(hip_line(problem.world) * np.array([1.0, 0.0, 1.0]))
+    behind = max(-float(np.cross([0.0, 1.0, 0.0], unit_vectors(np.median(across, axis=0)))[2]), 0.0)
+    sd = np.array([error * (1 + worse * behind) for _, _, error, worse in DEPTHS.values()])
+    return replace(
+        problem,
+        depths=np.stack([z[:, b] - z[:, a] for a, b, _, _ in DEPTHS.values()], axis=-1),
+        depth_sds=np.tile(sd, (len(z), 1)),
+    )

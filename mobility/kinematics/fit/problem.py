@@ -17,7 +17,6 @@ from mobility.kinematics.fit.body import (
     OFFSETS,
     PITCH,
     ROLL,
-    SHARE_OF_SEVERAL,
     STANDING_KNEE,
     TERMS,
     TILT_SD,
@@ -70,11 +69,6 @@ class Problem:
     def step(self) -> float:
         """Seconds between knots."""
         return float(self.knots[1] - self.knots[0])
-
-    @property
-    def depth_share(self) -> float:
-        """Weight of the depths of the world landmarks."""
-        return SHARE_OF_SEVERAL if self.views else 1.0
 
     @property
     def each(self) -> list[Problem]:
@@ -138,16 +132,9 @@ TURN_SD = 2.0
 
 
 class TimeOffset(NamedTuple):
-    """When a second video was started.
+    """When a second video was started: seconds to be added to its times to get those of the first.
 
-    Attributes
-    ----------
-    seconds
-        To be added to the times of the second video to get those of the first.
-    sd
-        Its standard deviation, seconds.
-    likeness
-        Correlation of the movements at this offset, at most 1; None where lines of sight told it.
+    `likeness` is the correlation of the movements, at most 1; None where lines of sight told it.
     """
 
     seconds: float
@@ -193,31 +180,16 @@ class View:
         end = self.first + self.size
         return slice(end - len(DEPTH_ERRORS), end)
 
-    def part(self, rows: slice) -> View:
-        """Only some of the knots."""
-        problem = part_of(self.problem, rows)
-        return replace(self, problem=problem, velocity=self.velocity[rows])
-
     def axes(self, shared: Array) -> tuple[Array, Array]:
         """Rotation and translation from the axes of the first camera."""
         own = shared[self.own]
         return rotation(own[:3]) @ self.turn, self.place + own[3:6]
-
-    def seen(self, joints: Array, shared: Array) -> Array:
-        """Joints in the axes of this camera."""
-        turn, place = self.axes(shared)
-        moved: Array = joints @ turn.T + place
-        return moved
 
     def back(self, shared: Array) -> Array:
         """Direction horizontally towards this camera, in the axes of the first."""
         turn, _ = self.axes(shared)
         towards: Array = turn.T @ camera_rotation(self.local(shared))[2]
         return towards
-
-    def focal(self, shared: Array) -> float:
-        """Return the factor on the focal length that was assumed."""
-        return float(np.exp(shared[self.first + 6]))
 
     def late(self, shared: Array) -> float:
         """Seconds to be added to the time offset."""
@@ -246,5 +218,8 @@ def part_of(problem: Problem, rows: slice) -> Problem:
         depths=problem.depths[rows],
         depth_sds=problem.depth_sds[rows],
         standing=None if problem.standing is None else problem.standing[rows],
-        views=tuple(view.part(rows) for view in problem.views),
+        views=tuple(
+            replace(view, problem=part_of(view.problem, rows), velocity=view.velocity[rows])
+            for view in problem.views
+        ),
     )

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from mobility.kinematics.fit.body import BAND, KNEE_BEND, N_COORDINATES, TRUNK_LEAN, Array
+from mobility.kinematics.fit.body import BAND, KNEE_BEND, N_COORDINATES, N_JOINTS, TRUNK_LEAN, Array
 from mobility.kinematics.fit.problem import Normal, Problem, Solution, usual_angles
 from mobility.kinematics.fit.terms import normal_equations
 
 _FIRST_DAMPING = 3e-2
+
+FRAME_SHARE = 0.45
+"""Share of the error of one knot that is not smoothed away because errors last; from the
+agreement of errors and standard deviations on rendered clips."""
 
 
 def banded(normal: Normal, damping: float) -> Array:
@@ -138,3 +142,17 @@ def shifts(problem: Problem, precision: Array, rng: np.random.Generator, draws: 
     noise = rng.standard_normal((len(free), draws))
     shift[~held] = np.linalg.solve(np.linalg.cholesky(free).T, noise) - follow
     return shift
+
+
+def sampled(normal: Normal, shift: Array, rng: np.random.Generator) -> Array:
+    """Deviations of the positions, (draw, n, joint, 3), for given deviations of what is shared."""
+    from scipy.linalg import lapack
+
+    size = len(normal.gradient)
+    factor, _info = lapack.dpbtrf(banded(normal, 0.0), lower=1, overwrite_ab=1)
+    follow, _info = lapack.dpbtrs(factor, normal.cross @ shift, lower=1)
+    noise = rng.standard_normal((size, shift.shape[1]))
+    own, _info = lapack.dtbtrs(factor, noise, uplo="L", trans="T")
+    moved = FRAME_SHARE * own - follow
+    sample: Array = moved.T.reshape(shift.shape[1], size // N_COORDINATES, N_JOINTS, 3)
+    return sample

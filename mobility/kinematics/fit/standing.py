@@ -7,15 +7,18 @@ from dataclasses import replace
 import numpy as np
 
 from mobility.kinematics.fit.body import (
+    ANKLES,
+    HIPS,
     KNEE_OF_STANDING,
-    LA,
+    KNEES,
+    LEGS,
     LH,
     LK,
     LS,
-    RA,
     RH,
     RK,
     RS,
+    SHOULDERS,
     STANDING_KNEE,
     TERMS,
     Array,
@@ -23,8 +26,8 @@ from mobility.kinematics.fit.body import (
 )
 from mobility.kinematics.fit.observed import LEAST_WEIGHT
 from mobility.kinematics.fit.problem import Problem, part_of
-from mobility.kinematics.fit.solver import schur_complement, shifts, solve
-from mobility.kinematics.fit.trial import first_shared, sampled, windows_of
+from mobility.kinematics.fit.solver import sampled, schur_complement, shifts, solve
+from mobility.kinematics.fit.trial import first_shared, windows_of
 from mobility.kinematics.geometry import angle_between
 from mobility.options import Standing
 
@@ -39,11 +42,11 @@ def _standing(problem: Problem, *, measured: bool = False) -> Array | None:
     `measured` may be bent.
     """
     term = TERMS["standing"]
-    seen = (problem.weight[:, [LS, RS, LH, RH, LK, RK, LA, RA]] > LEAST_WEIGHT).all(axis=1)
+    seen = (problem.weight[:, [*SHOULDERS, *HIPS, *KNEES, *ANKLES]] > LEAST_WEIGHT).all(axis=1)
     if not problem.planted or not seen.any():
         return None
     up = problem.image[..., 1]
-    height = up[:, [LS, RS]].mean(axis=1) - up[:, [LA, RA]].mean(axis=1)
+    height = up[:, SHOULDERS].mean(axis=1) - up[:, ANKLES].mean(axis=1)
     most = float(np.percentile(height[seen], 98))
     if most * np.median(problem.distance) < term["least_height"] * np.exp(problem.stature):
         return None
@@ -54,14 +57,16 @@ def _standing(problem: Problem, *, measured: bool = False) -> Array | None:
     near = seen & still & (tall > term["tall"])
     if not near.any():
         return None
-    world = problem.world[near]
-    bends = [
-        np.median(angle_between(world[:, k] - world[:, h], world[:, a] - world[:, k]))
-        for h, k, a in ((LH, LK, LA), (RH, RK, RA), (LS, LH, LK), (RS, RH, RK))
-    ]
-    if max(bends) > term["most_bent_deg"] and not measured:
+    bends = np.median(_bends(problem.world[near], *LEGS, (LS, LH, LK), (RS, RH, RK)), axis=0)
+    if bends.max() > term["most_bent_deg"] and not measured:
         return None
     return np.where(near, term["weight"] / near.sum(), 0.0)
+
+
+def _bends(points: Array, *limbs: tuple[int, int, int]) -> Array:
+    """How far limbs of three joints each are bent, degrees, (..., limb)."""
+    ends = [[points[..., joint, :] for joint in limb] for limb in limbs]
+    return np.stack([angle_between(b - a, c - b) for a, b, c in ends], axis=-1)
 
 
 def with_standing(
@@ -98,17 +103,8 @@ def _seen_bent(problem: Problem, joints: Array, standing: Mask) -> bool:
     shift = shifts(free, schur_complement(found.normal), rng, _GATE_DRAWS)
     drawn = found.joints[standing] + sampled(found.normal, shift, rng)[:, standing]
 
-    def knees(points: Array) -> Array:
-        bends = [
-            angle_between(
-                points[..., k, :] - points[..., h, :], points[..., a, :] - points[..., k, :]
-            )
-            for h, k, a in ((LH, LK, LA), (RH, RK, RA))
-        ]
-        return np.stack(bends, axis=-1)
-
-    off = float(knees(found.joints[standing]).mean()) - KNEE_OF_STANDING["mean"]
-    sd = float(np.sqrt(knees(drawn).var(axis=0).mean()))
+    off = float(_bends(found.joints[standing], *LEGS).mean()) - KNEE_OF_STANDING["mean"]
+    sd = float(np.sqrt(_bends(drawn, *LEGS).var(axis=0).mean()))
     return bool(off > TERMS["standing"]["contradicted"] * sd)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from mobility.kinematics.calibration import cross_matrix
 from mobility.kinematics.fit.body import (
+    ANKLES,
     DEPTH_ERRORS,
     DEPTHS,
     FEET,
@@ -20,40 +21,37 @@ from mobility.kinematics.fit.body import (
     FLOOR,
     FOCAL_FACTOR,
     HEIGHT,
+    HIPS,
     KNEE_BEND,
-    LA,
     LANDMARK_SD,
     LC,
-    LH,
+    LEGS,
     LIMBS,
-    LK,
-    LS,
     LT,
     MASS_SHARES,
     N_COORDINATES,
     N_JOINTS,
     OFFSETS,
     PITCH,
-    RA,
     RC,
-    RH,
-    RK,
     ROLL,
-    RS,
     RT,
     SCALE,
     SEGMENT_NAMES,
     SEGMENTS,
     SETTINGS,
     SHARE_OF_SEVERAL,
+    SHOULDERS,
     TERMS,
     TILT_SD,
     TRUNK_LEAN,
     USUAL_RATIO_SDS,
     USUAL_RATIOS,
     Array,
+    hip_line,
     in_radians,
     offset_directions,
+    trunk_line,
     turned_about,
     unit_vectors,
     up_of,
@@ -199,17 +197,21 @@ def _length_rows(rows: Rows, problem: Problem, joints: Array, shared: Array, sha
                 off, share, [(b, slope), (a, -slope)], [(FIRST_LENGTH + i, -length / segment.sd)]
             )
         if not segment.ends:
-            v = joints[:, [LS, RS]].mean(axis=1) - joints[:, [LH, RH]].mean(axis=1)
-            slope = 0.5 * unit_vectors(v) / segment.sd
+            v = trunk_line(joints)
+            slopes = _of_trunk(0.5 * unit_vectors(v) / segment.sd)
             off = (np.linalg.norm(v, axis=-1) - length) / segment.sd
-            ends = [(LS, slope), (RS, slope), (LH, -slope), (RH, -slope)]
-            rows.add(off, share, ends, [(FIRST_LENGTH + i, -length / segment.sd)])
+            rows.add(off, share, slopes, [(FIRST_LENGTH + i, -length / segment.sd)])
+
+
+def _of_trunk(slope: Array) -> list[tuple[int, Array]]:
+    """Slopes of the joints between which the trunk is."""
+    return [*((j, slope) for j in SHOULDERS), *((j, -slope) for j in HIPS)]
 
 
 def depth_rows(rows: Rows, problem: Problem, joints: Array, shared: Array, share: float) -> None:
     """Depths between joints that the world landmarks give."""
     towards = np.array([0.0, 0.0, 1.0])
-    share = share * problem.depth_share
+    share = share * (SHARE_OF_SEVERAL if problem.views else 1.0)
     calibrated = "depth_errors" in problem.terms
     for i, (name, (a, b, _, _)) in enumerate(DEPTHS.items()):
         sd = problem.depth_sds[:, i]
@@ -236,7 +238,7 @@ def _toe_out_rows(rows: Rows, problem: Problem, joints: Array, shared: Array, sh
     up = up_of(shared)
     sd = np.radians(TERMS["toe_out"]["sd_deg"])
     mean = np.sin(np.radians(TERMS["toe_out"]["mean_deg"]))
-    across = joints[:, RH] - joints[:, LH]
+    across = hip_line(joints)
     across = unit_vectors(across - (across @ up)[:, None] * up)
     foot = float(np.exp(shared[FIRST_LENGTH + SEGMENT_NAMES.index("foot")]))
     for heel, toe, outwards in ((LC, LT, -across), (RC, RT, across)):
@@ -335,10 +337,10 @@ def _standing_rows(
     """Knees and trunk of somebody who stands straight."""
     term = TERMS["standing"]
     weight = np.zeros(len(joints)) if problem.standing is None else problem.standing
-    across = unit_vectors(joints[:, RH] - joints[:, LH])
+    across = unit_vectors(hip_line(joints))
     forward = unit_vectors(np.cross(up_of(shared), across))
     knee_sd, trunk_sd = usual_angles(problem)[1]
-    for top, middle, end in ((LH, LK, LA), (RH, RK, RA)):
+    for top, middle, end in LEGS:
         thigh, shank = joints[:, middle] - joints[:, top], joints[:, end] - joints[:, middle]
         bend = unit_vectors(thigh) - unit_vectors(shank)
         for axis, mean, sd, place in (
@@ -369,11 +371,10 @@ def _trunk_row(
     place: int | None,
 ) -> None:
     """How far the trunk leans along an axis; `place`: where that is shared, forwards."""
-    trunk = joints[:, [LS, RS]].mean(axis=1) - joints[:, [LH, RH]].mean(axis=1)
+    trunk = trunk_line(joints)
     off = ((unit_vectors(trunk) * axis).sum(axis=-1) - mean) / sd
-    slope = 0.5 * turned_about(trunk, axis) / sd
-    slopes = [(LS, slope), (RS, slope), (LH, -slope), (RH, -slope)]
-    across = unit_vectors(joints[:, RH] - joints[:, LH])
+    slopes = _of_trunk(0.5 * turned_about(trunk, axis) / sd)
+    across = unit_vectors(hip_line(joints))
     turned = with_gravity(unit_vectors(trunk), across, shared, sd, place)
     _add_robust(rows, off, weight, cauchy, slopes, turned)
 
@@ -394,7 +395,7 @@ def _upright_rows(rows: Rows, problem: Problem, joints: Array, shared: Array, sh
     up, turn, term = up_of(shared), up_slopes(shared), TERMS["upright"]
     sd = term["sd_m"]
     part = MASS_SHARES.copy()
-    part[[LA, RA]] -= 0.5
+    part[ANKLES] -= 0.5
     over = np.einsum("j,njx->nx", part, joints)
     side = unit_vectors(np.cross(up, [0.0, 0.0, 1.0]))
     axes = np.stack([np.cross(side, up), side])
@@ -415,7 +416,7 @@ def _upright_rows(rows: Rows, problem: Problem, joints: Array, shared: Array, sh
         )
     if problem.calibrated or problem.feet_said:
         return  # several cameras see how the trunk leans; who sits or lies does not walk
-    forward = unit_vectors(np.cross(up, unit_vectors(joints[:, RH] - joints[:, LH])))
+    forward = unit_vectors(np.cross(up, unit_vectors(hip_line(joints))))
     weight = np.full(len(joints), term["trunk_weight"] / len(joints))
     sd = usual_angles(problem)[1][1]
     _trunk_row(
@@ -468,30 +469,20 @@ def _shared_rows(problem: Problem, shared: Array) -> tuple[Array, Array]:
     for i, offset in enumerate(OFFSETS.values()):
         add("offsets", shared[FIRST_OFFSET + i] - offset.mean, offset.sd, (FIRST_OFFSET + i, 1.0))
     for i, error in enumerate(DEPTH_ERRORS.values()):
-        add(
-            "depth_errors",
-            shared[FIRST_DEPTH_ERROR + i],
-            error["sd_m"],
-            (FIRST_DEPTH_ERROR + i, 1.0),
-        )
+        at = FIRST_DEPTH_ERROR + i
+        add("depth_errors", shared[at], error["sd_m"], (at, 1.0))
     add("places", shared[FLOOR], 100.0, (FLOOR, 1.0))
     if problem.planted:
-        turn = up_slopes(shared)
+        up, turn = up_of(shared), up_slopes(shared)
         for i in range(FIRST_FOOT, FIRST_FOOT + 12):
             add("places", shared[i], 100.0, (i, 1.0))
         for i in range(4):
             place = slice(FIRST_FOOT + 3 * i, FIRST_FOOT + 3 * i + 3)
             point = shared[place]
             tilted = point @ turn
-            add(
-                "feet",
-                float(up_of(shared) @ point) - shared[FLOOR],
-                TERMS["feet"]["flat_sd_m"],
-                (place, up_of(shared)),
-                (FLOOR, -1.0),
-                (PITCH, tilted[0]),
-                (ROLL, tilted[1]),
-            )
+            slope: list[tuple[int | slice, Array | float]]
+            slope = [(place, up), (FLOOR, -1.0), (PITCH, tilted[0]), (ROLL, tilted[1])]
+            add("feet", float(up @ point) - shared[FLOOR], TERMS["feet"]["flat_sd_m"], *slope)
     for view in problem.views:
         for off, sd, *of in _usual_of_camera(view, shared):
             add("views", off, sd, *of)
@@ -528,7 +519,7 @@ def _camera_rows(rows: Rows, view: View, joints: Array, shared: Array, share: fl
     rows.shared[:, new, view.first + 3 : view.first + 6] = slope.sum(axis=2)
     rows.shared[:, new, view.first + 6] = through[..., FOCAL_FACTOR]
     # A landmark's slope across the line of sight, times its depth, is its scale in the picture.
-    depth = np.maximum(-seen[..., 2], 0.1) / view.focal(shared)
+    depth = np.maximum(-seen[..., 2], 0.1) / np.exp(shared[view.first + 6])
     for i in range(pictures):
         j, axis = divmod(i, 2)
         per_metre = slope[:, i, j, axis] * depth[:, j]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -12,12 +11,10 @@ from numpy.typing import NDArray
 from mobility.errors import BadInputError
 from mobility.kinematics.calibration import cross_matrix
 from mobility.kinematics.correlation import correlated, normalised, other_peaks, peak
-from mobility.kinematics.fit.body import (
-    FITTED,
-)
+from mobility.kinematics.fit.body import FITTED
 from mobility.kinematics.fit.observed import Detections
 from mobility.kinematics.fit.problem import TimeOffset
-from mobility.kinematics.skeleton import INDEX, require_pose
+from mobility.kinematics.skeleton import INDEX, landmarks, require_pose
 
 log = logging.getLogger(__name__)
 
@@ -74,20 +71,11 @@ def time_offset(pose_a: xr.Dataset, pose_b: xr.Dataset) -> TimeOffset:
     knees, in units of the body's height in the picture. Over the part that both videos show, their
     normalised cross-correlation :math:`\rho` is computed for every offset. The offset is the one
     that explains most: it has the largest :math:`-\frac{N}{2}\log(1-\rho^2)` with the number N of
-    independent values in the overlap. A parabola through its neighbours gives it to a fraction of
-    a frame.
+    independent values in the overlap. A parabola through its neighbours gives it to a fraction of a
+    frame. Its standard deviation is from the curvature of the peak, or the spread of the offsets of
+    the single signals where that is larger.
 
-    Parameters
-    ----------
-    pose_a, pose_b
-        Pose Datasets with ``image_position`` (pixels) and times in seconds. Frame rate, length,
-        size of the picture and view may differ; the cameras must have stood still.
-
-    Returns
-    -------
-    TimeOffset
-        Seconds to add to the times of `pose_b`, with their standard deviation: from the curvature
-        of the peak, or the spread of the offsets of the single signals where that is larger.
+    Frame rate, length, size of the picture and view may differ; the cameras must have stood still.
 
     Raises
     ------
@@ -148,9 +136,9 @@ def _speeds(pose: xr.Dataset, *, what: str) -> tuple[float, Array, Array]:
         raise BadInputError(
             f"time_offset: the {what} pose has no 'image_position'; make it with estimate_pose"
         )
-    height = -_values(pose, "image_position", pixel="v")
+    height = -landmarks(pose, "image_position")[..., 1]
     if "confidence" in pose:
-        height[_values(pose, "confidence") < _LEAST_SEEN] = np.nan
+        height[landmarks(pose, "confidence") < _LEAST_SEEN] = np.nan
     time = pose["time"].to_numpy().astype(np.float64)
     middles = [
         height[:, [INDEX[f"left_{name}"], INDEX[f"right_{name}"]]].mean(axis=1)
@@ -160,7 +148,8 @@ def _speeds(pose: xr.Dataset, *, what: str) -> tuple[float, Array, Array]:
     tall = tall[np.isfinite(tall)]
     if tall.size < 5 or np.percentile(tall, 90) <= 0:
         raise BadInputError(
-            f"time_offset: the {what} video hardly shows the person from shoulders to feet"
+            f"time_offset: the {what} video hardly shows the person from shoulders to feet; film "
+            "the whole body"
         )
     body = float(np.percentile(tall, 90))
     grid = time[0] + np.arange(int((time[-1] - time[0]) * _GRID_HZ) + 1) / _GRID_HZ
@@ -184,17 +173,10 @@ def _speeds(pose: xr.Dataset, *, what: str) -> tuple[float, Array, Array]:
         known.append(near.astype(np.float64))
     if np.sqrt(np.mean(np.square(speeds))) < _LEAST_SPEED:
         raise BadInputError(
-            f"time_offset: the person hardly moves in the {what} video; nothing to align by"
+            f"time_offset: the person hardly moves in the {what} video, so that the two cannot "
+            "be aligned; film a movement"
         )
     return float(time[0]), np.array(speeds), np.array(known)
-
-
-def _values(pose: xr.Dataset, name: str, **at: str) -> Array:
-    variable = pose[name].sel(at)
-    if "individual" in variable.dims:
-        variable = variable.isel(individual=0)
-    values = variable.sel(keypoint=list(INDEX)).transpose("time", "keypoint").to_numpy()
-    return values.astype(np.float64)
 
 
 def _refuse_rivals(depths: Array, rho: Array, offsets: Array, best: int) -> None:
@@ -246,19 +228,8 @@ def sight_offset(first: Detections, second: Detections, turn: Array, place: Arra
 
     The lines of sight to a landmark meet if they are of the same instant. Of all offsets, the one
     is taken that explains most: at which, over the part that both videos show, they miss each other
-    (mean logarithm, Cauchy) by most less than usual.
-
-    Parameters
-    ----------
-    first, second
-        What the cameras saw.
-    turn, place
-        A point x in the axes of the first is at ``turn x + place`` in those of the second.
-
-    Returns
-    -------
-    TimeOffset
-        Seconds to add to the times of the second camera.
+    (mean logarithm, Cauchy) by most less than usual. A point x in the axes of the first is at
+    ``turn x + place`` in those of the second.
 
     Raises
     ------
@@ -267,12 +238,13 @@ def sight_offset(first: Detections, second: Detections, turn: Array, place: Arra
         well at another offset.
     """
     essential = cross_matrix(place) @ turn
-    one, other = _track(first), _track(second)
+    one, other = _filled(first), _filled(second)
     lasts = [float(track.time[-1] - track.time[0]) for track in (one, other)]
     least = max(LEAST_OVERLAP, 0.5 * min(lasts))
 
     def misses(offsets: Array) -> Array:
-        return np.array([_miss(one, other.later(each), essential, least) for each in offsets])
+        moved = (other._replace(time=other.time + each) for each in offsets)
+        return np.array([_miss(one, each, essential, least) for each in moved])
 
     early = first.time[0] - second.time[-1] + least
     late = first.time[-1] - second.time[0] - least
@@ -297,14 +269,14 @@ def sight_offset(first: Detections, second: Detections, turn: Array, place: Arra
     if miss > _LARGEST_MISS:
         raise BadInputError(
             "fit_body: the lines of sight of the calibrated cameras miss each other by "
-            f"{np.degrees(min(miss, np.pi)):.1f} degrees; the calibration is of other cameras, has "
-            "them in another order, or a camera was moved"
+            f"{np.degrees(min(miss, np.pi)):.1f} degrees; the calibration belongs to other "
+            "cameras or lists them in another order, or a camera was moved"
         )
     away = np.abs(offsets - near) > _RIVAL_AWAY_S
     if away.any() and depths[coarse] - depths[away].max() < _RIVAL:
         rival = offsets[away][int(np.argmax(depths[away]))]
         raise BadInputError(
-            "fit_body: the movement does not tell by how much the second video was started later "
+            "fit_body: the movement does not show how much later the second video was started "
             f"({around[best]:+.2f} s or {rival:+.2f} s); start both videos before the first "
             "repetition and stop them after the last"
         )
@@ -315,23 +287,14 @@ def sight_offset(first: Detections, second: Detections, turn: Array, place: Arra
     sd = float(1 / np.sqrt(values[coarse] * 2 * max(bend, 1e-9)))
     if not sd < _LARGEST_OFFSET_SD_S:
         raise BadInputError(
-            "fit_body: the person hardly moves in the two videos; nothing to align them by"
+            "fit_body: the person hardly moves in the two videos, so that they cannot be "
+            "aligned; film a movement"
         )
     return TimeOffset(float(around[best]) + shift, max(sd, _LEAST_SD_S), None)
 
 
-class _Track(NamedTuple):
-    """Landmarks of the body as a camera saw them, gaps filled."""
-
-    time: Array
-    image: Array
-    weight: Array
-
-    def later(self, offset: float) -> _Track:
-        return self._replace(time=self.time + offset)
-
-
-def _track(sight: Detections) -> _Track:
+def _filled(sight: Detections) -> Detections:
+    """Only the joints of the body as a camera saw them, gaps filled."""
     fitted = [INDEX[name] for name in FITTED]
     image, weight = sight.image[:, fitted], sight.weight[:, fitted]
     filled = np.zeros_like(image)
@@ -340,10 +303,10 @@ def _track(sight: Detections) -> _Track:
         for axis in (0, 1):
             if seen.any():
                 filled[:, j, axis] = np.interp(sight.time, sight.time[seen], image[seen, j, axis])
-    return _Track(sight.time, filled, weight)
+    return sight._replace(image=filled, weight=weight)
 
 
-def _miss(one: _Track, other: _Track, essential: Array, least: float) -> float:
+def _miss(one: Detections, other: Detections, essential: Array, least: float) -> float:
     """Mean of the logarithm by which lines of sight miss each other; infinite without overlap."""
     start = max(one.time[0], other.time[0])
     end = min(one.time[-1], other.time[-1])

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mobility.kinematics.fit.body import (
+    ANKLES,
     FEET,
     FIRST_DEPTH_ERROR,
     FIRST_FOOT,
@@ -14,29 +15,24 @@ from mobility.kinematics.fit.body import (
     FIRST_OFFSET,
     FLOOR,
     HEIGHT,
+    HIPS,
     KNEE_BEND,
-    LA,
+    KNEES,
     LE,
-    LH,
-    LK,
     LS,
     LW,
-    N_COORDINATES,
     N_JOINTS,
     OFFSETS,
     PITCH,
-    RA,
-    RH,
-    RK,
     ROLL,
-    RS,
+    SHOULDERS,
     TRUNK_LEAN,
     UPPER,
     USUAL_RATIOS,
     Array,
 )
-from mobility.kinematics.fit.problem import Normal, Problem, Solution, part_of, usual_angles
-from mobility.kinematics.fit.solver import banded, schur_complement, shifts, solve
+from mobility.kinematics.fit.problem import Problem, Solution, part_of, usual_angles
+from mobility.kinematics.fit.solver import sampled, schur_complement, shifts, solve
 from mobility.kinematics.skeleton import SIDES
 from mobility.progress import progress_bar
 
@@ -50,10 +46,6 @@ _DOUBT, _SAME_MODE, _NO_RIVAL = 6.0, 0.10, 40.0
 """A mirrored solution that costs so much more is e times less probable. Two would be right if the
 terms were independent and their errors normal; they are not."""
 
-FRAME_SHARE = 0.45
-"""Share of the error of one knot that is not smoothed away because errors last; from the
-agreement of errors and standard deviations on rendered clips."""
-
 
 def mirrored_limbs(joints: Array, *, planted: bool) -> dict[str, Array]:
     """Other starting points with (nearly) the same picture: limbs mirrored in depth."""
@@ -64,21 +56,21 @@ def mirrored_limbs(joints: Array, *, planted: bool) -> dict[str, Array]:
         depth = np.minimum(depth, -0.3)
         found[name] = joints * (depth / z)[..., None]
 
-    hips, shoulders = z[:, [LH, RH]].mean(axis=1), z[:, [LS, RS]].mean(axis=1)
-    knees, ankles = z[:, [LK, RK]].mean(axis=1), z[:, [LA, RA]].mean(axis=1)
-    trunks = {"trunk": hips - shoulders, "trunk_along_shanks": 1.3 * (knees - ankles)}
-    for name, new in trunks.items():
-        if planted:
-            continue
-        depth = z.copy()
-        depth[:, UPPER] += (new - (shoulders - hips))[:, None]
-        keep(name, depth)
-    if planted:
+    if not planted:
+        hips, shoulders, knees, ankles = (
+            z[:, pair].mean(axis=1) for pair in (HIPS, SHOULDERS, KNEES, ANKLES)
+        )
+        trunks = {"trunk": hips - shoulders, "trunk_along_shanks": 1.3 * (knees - ankles)}
+        for name, new in trunks.items():
+            depth = z.copy()
+            depth[:, UPPER] += (new - (shoulders - hips))[:, None]
+            keep(name, depth)
+    else:
         # From behind, a squat looks like shanks that lean back below a trunk far forward.
-        lean = 2 * (z[:, [LA, RA]] - z[:, [LK, RK]])
+        lean = 2 * (z[:, ANKLES] - z[:, KNEES])
         depth = z.copy()
-        depth[:, [LK, RK]] += lean
-        depth[:, [LH, RH]] += lean
+        depth[:, KNEES] += lean
+        depth[:, HIPS] += lean
         keep("shanks", depth)
         depth = depth.copy()
         depth[:, UPPER] += lean.mean(axis=1, keepdims=True)
@@ -153,17 +145,12 @@ def solve_trial(
     steps = 0
     precision = np.zeros((coarse.n_shared, coarse.n_shared))
     bar = progress_bar("fitting the body", total=2 * len(windows), unit="window")
-    parts, begins = [], []
     for rows in windows:
-        near = (coarse.knots >= fine.knots[rows][0] - 0.5) & (
-            coarse.knots <= fine.knots[rows][-1] + 0.5
-        )
-        at = np.flatnonzero(near)
-        parts.append(part_of(coarse, slice(at[0], at[-1] + 1)))
-        begins.append(joints[near])
-    for rows, seen, begin in zip(windows, parts, begins, strict=True):
-        part = replace(seen, prior=prior)
-        best = solve(part, begin, shared, steps=28, tolerance=1e-3)
+        first, last = fine.knots[rows][[0, -1]]
+        at = np.flatnonzero((coarse.knots >= first - 0.5) & (coarse.knots <= last + 0.5))
+        near = slice(at[0], at[-1] + 1)
+        part = replace(part_of(coarse, near), prior=prior)
+        best = solve(part, joints[near], shared, steps=28, tolerance=1e-3)
         best, modes, found = try_mirrored(part, best)
         for name, gain in found.items():
             mirrored[name] = max(gain, mirrored.get(name, -np.inf))
@@ -213,7 +200,7 @@ def try_mirrored(
     kept: list[Solution] = []
     gains = {}
     for name in mirrored_limbs(best.joints, planted=problem.planted):
-        begin = mirrored_limbs(best.joints, planted=problem.planted)[name]
+        begin = mirrored_limbs(best.joints, planted=problem.planted)[name]  # of the best so far
         other = solve(problem, begin, best.shared, steps=3, tolerance=5e-3, free=False)
         if other.normal.cost > best.normal.cost + _NO_RIVAL:
             continue
@@ -237,17 +224,3 @@ def try_mirrored(
         if chance > 0.02 and np.abs(change).max() > 0.03:
             modes.append((chance, change))
     return best, modes, gains
-
-
-def sampled(normal: Normal, shift: Array, rng: np.random.Generator) -> Array:
-    """Deviations of the positions, (draw, n, joint, 3), for given deviations of what is shared."""
-    from scipy.linalg import lapack
-
-    size = len(normal.gradient)
-    factor, _info = lapack.dpbtrf(banded(normal, 0.0), lower=1, overwrite_ab=1)
-    follow, _info = lapack.dpbtrs(factor, normal.cross @ shift, lower=1)
-    noise = rng.standard_normal((size, shift.shape[1]))
-    own, _info = lapack.dtbtrs(factor, noise, uplo="L", trans="T")
-    moved = FRAME_SHARE * own - follow
-    sample: Array = moved.T.reshape(shift.shape[1], size // N_COORDINATES, N_JOINTS, 3)
-    return sample

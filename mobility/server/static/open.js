@@ -9,6 +9,12 @@ const models = new Map(); // by the id of their comm
 let socket = null;
 let begun = false; // what there was when the page was loaded is known
 
+// Dark where the system is: to the widgets it is JupyterLab's theme.
+const dark = matchMedia("(prefers-color-scheme: dark)");
+const wear = () => { document.documentElement.dataset.jpThemeLight = String(!dark.matches); };
+dark.addEventListener("change", wear);
+wear();
+
 const say = (text) => {
   said.textContent = text;
   said.hidden = !text;
@@ -165,7 +171,7 @@ async function start() {
     send("comm_info_request", { target_name: "jupyter.widget" });
   };
   socket.onmessage = ({ data }) => heard(read(data));
-  socket.onclose = () => say("The connection is gone: has mobility ended? Load this page again when it runs.");
+  socket.onclose = () => say("The connection is lost. If mobility has ended, start it again, then reload this page.");
 }
 
-start().catch((error) => say(`This page cannot start: ${error.message}. Load it again, or start mobility again.`));
+start().catch((error) => say(`This page cannot start: ${error.message}. Reload it, or start mobility again.`));

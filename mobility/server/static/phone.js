@@ -51,7 +51,7 @@ function upload(file) {
     asked.open("POST", `${api}/sessions/`);
     asked.setRequestHeader("Authorization", `API-KEY ${key}`);
     asked.upload.onprogress = ({ loaded, total }) => say("Sending the video", loaded / total);
-    asked.onerror = () => refused(new Error("the computer cannot be reached; are you in its network?"));
+    asked.onerror = () => refused(new Error("the computer cannot be reached; check that the phone is in its network"));
     asked.onload = () => {
       let body = {};
       try {
@@ -69,7 +69,7 @@ async function analysed(id) {
     const { state, reason, stages, waiting_before: before, exercise } = await (await ask(`/sessions/${id}/state/`)).json();
     if (state === "analyzed") return exercise;
     if (state === "failed") throw new Error(reason || "the video cannot be analysed; film again");
-    const what = before ? `Waiting: ${before} before you` : state === "held" ? reason : "Looking at the movement; this takes about a minute";
+    const what = before ? `Waiting: ${before} ahead of you` : state === "held" ? reason : "Measuring the movement; this takes about a minute";
     say(what, stages.length ? stages.length / 7 : undefined);
     await new Promise((next) => setTimeout(next, EVERY_MS));
   }
@@ -95,8 +95,7 @@ async function read(id) {
   say("Writing the report");
   await ask(`/sessions/${id}/${squat ? "report" : "joint-mobility"}/`, "POST");
   const media = `/sessions/${id}/media/${squat ? "overhead-squat" : "joint-angle-mobility"}`;
-  const page = await ask(`${media}.client.html`).catch(() => ask(`${media}.html`));
-  report.srcdoc = await page.text();
+  report.srcdoc = await (await ask(`${media}.html`)).text();
   show(reading);
 }
 
@@ -113,6 +112,6 @@ document.getElementById("again").addEventListener("click", () => {
 });
 // A page that was loaded again goes on with its session.
 const begun = new URLSearchParams(location.search).get("session");
-if (!key) fail("this address lacks its key; scan the code again");
+if (!key) fail("this address has no key; scan the code again");
 else if (begun) read(begun).catch((error) => fail(error.message));
 else ask("/sessions/").catch((error) => fail(error.message));

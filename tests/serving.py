@@ -12,7 +12,6 @@ not begin with "video" is none.
 from __future__ import annotations
 
 import errno
-import importlib.util
 import os
 import signal
 import socket
@@ -25,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -32,6 +32,13 @@ from mobility.writing import storage_fault
 
 TOKEN = "token-of-the-test"
 PREFIX = "/mobility-assessment"
+KIND = "multipart/form-data; boundary=edge"
+HEAD = (
+    b'--edge\r\nContent-Disposition: form-data; name="exercise_name"\r\n\r\nOverhead Squat\r\n'
+    b'--edge\r\nContent-Disposition: form-data; name="video"; filename="squat.mp4"\r\n\r\n'
+)
+BODY = HEAD + b"video 1\r\n--edge--\r\n"
+"""Of a creation, of the KIND; HEAD is what comes before the content of the video."""
 _OTHERS = (
     "jupyterlab",
     "jupyter_lsp",
@@ -60,6 +67,29 @@ class Server:
         # Neither certificates, which take long to load, nor cookies of the request before.
         with httpx.Client(verify=False, trust_env=False, timeout=120) as client:
             return client.request(method, url, headers=headers, **request)
+
+    def connect(self) -> socket.socket:
+        """Open a connection on which nothing is said yet."""
+        address = urlsplit(self.url)
+        return socket.create_connection((address.hostname, address.port), timeout=120)
+
+    def begin(
+        self, key: str | None, method: str, path: str, content: bytes = b"", **headers: Any
+    ) -> socket.socket:
+        """Send the head of a request, and what is there of its content."""
+        lines = [
+            f"{method} {PREFIX}{path} HTTP/1.1",
+            f"Host: {urlsplit(self.url).netloc}",
+            *([f"Authorization: {key}"] if key else []),
+            *(f"{name.replace('_', '-')}: {value}" for name, value in headers.items()),
+        ]
+        connection = self.connect()
+        connection.sendall(("\r\n".join(lines) + "\r\n\r\n").encode() + content)
+        return connection
+
+    def uploads_left(self) -> list[Path]:
+        """Videos that are being sent, or were left; a folder may go while its files are listed."""
+        return list((self.store / ".server" / "uploads").glob("*/squat.mp4"))
 
     def key(self, role: str = "administrator", user_id: str | None = None, **more: Any) -> str:
         """Make a key, as the command does."""
@@ -101,6 +131,22 @@ class Server:
         """Kill the server alone, as the system would."""
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
+
+
+def status_of(connection: socket.socket) -> int | None:
+    """Status of an answer; None where the connection ends without one."""
+    answer = b""
+    while b"\r\n\r\n" not in answer:
+        data = connection.recv(65536)
+        if not data:
+            break
+        answer += data
+    return int(answer.split()[1]) if answer else None
+
+
+def rest_of(connection: socket.socket) -> bytes:
+    """All that still comes, until the connection ends."""
+    return b"".join(iter(lambda: connection.recv(65536), b""))
 
 
 def wait_for(condition: Any, *, seconds: float = 300) -> Any:
@@ -167,17 +213,6 @@ def serving(
         process.wait()
 
 
-def _stand_ins() -> Any:
-    place = Path(__file__).parents[1] / "stand_ins.py"
-    spec = importlib.util.spec_from_file_location("server_stand_ins", place)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["server_stand_ins"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
 def _worker() -> None:
     if sys.argv[1] != "intake":
         _stand_in()
@@ -192,9 +227,9 @@ def _worker() -> None:
 
 
 def _stand_in() -> None:
-    stand_ins = _stand_ins()
-    for name, module in stand_ins.modules().items():
-        sys.modules[name] = module
+    import stand_ins
+
+    sys.modules.update(stand_ins.modules())
     probe = sys.modules["mobility.capture.video"].probe
     estimate = sys.modules["mobility.capture.pose"].estimate_pose
 

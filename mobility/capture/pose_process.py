@@ -1,0 +1,63 @@
+"""Pose processes, of which some can be started before there is a job for them.
+
+A process needs half a second to import MediaPipe. A command starts the first ones before it imports
+what itself needs, so that both happen at once.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+AT_ONCE = 2
+"""Processes that any video but a very short one keeps busy."""
+
+_waiting: list[subprocess.Popen[bytes]] = []
+
+
+@contextmanager
+def started_ahead(count: int | None) -> Iterator[None]:
+    """Start the first of `count` pose processes; those that got no job by the end are ended.
+
+    Parameters
+    ----------
+    count
+        Processes that will be asked for; by default one for each processor.
+    """
+    _waiting.extend(_new() for _ in range(min(count or processors(), AT_ONCE)))
+    try:
+        yield
+    finally:
+        while _waiting:
+            unused = _waiting.pop()
+            unused.kill()
+            unused.communicate()
+
+
+def start() -> subprocess.Popen[bytes]:
+    """Take a pose process that waits for its job, or start one."""
+    while _waiting:
+        process = _waiting.pop(0)
+        if process.poll() is None:
+            return process
+        process.communicate()
+    return _new()
+
+
+def _new() -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "mobility.capture.pose_worker"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def processors() -> int:
+    """Processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

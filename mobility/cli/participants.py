@@ -1,0 +1,137 @@
+"""Commands on participants; see :mod:`mobility.cli.main`."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mobility import tables
+from mobility.cli.options import (
+    JsonOption,
+    ParticipantArgument,
+    YesOption,
+    group,
+    open_store,
+    path_option,
+    print_json,
+    read_object,
+    say,
+    say_unfinished,
+    takes,
+    told_if_interrupted,
+)
+
+if TYPE_CHECKING:
+    from mobility.store import Store
+
+participants_app = group(help="Set, show, list, export or delete participants.")
+
+
+@participants_app.command("set")
+@takes(open_store)
+def participants_set(
+    opened: Store,
+    user_id: ParticipantArgument,
+    *,
+    file: Annotated[
+        Path, path_option("--file", "FILE", help="JSON object with the participant's fields.")
+    ],
+) -> None:
+    """Set what is known of a participant.
+
+    Fields: display_name, sex, birth_year or age, height_m, weight_kg, email; those left out stay
+    as they are, null takes one away.
+    """
+    opened.set_participant(user_id, **read_object(file))
+    print_json(opened.participant(user_id))
+
+
+@participants_app.command("show")
+@takes(open_store)
+def participants_show(opened: Store, user_id: ParticipantArgument) -> None:
+    """Print what is known of a participant (always JSON)."""
+    print_json(opened.participant(user_id))
+
+
+@participants_app.command("list")
+@takes(open_store)
+def participants_list(opened: Store, *, as_json: JsonOption = False) -> None:
+    """List the participants who have a record or a session."""
+    found = opened.participants()
+    if as_json:
+        print_json(found)
+        return
+    if not found:
+        say(tables.sentence("command_line.participants.none", store=opened.place))
+    for user_id in found:
+        typer.echo(user_id)
+
+
+@participants_app.command("export")
+@takes(open_store)
+def participants_export(
+    opened: Store,
+    user_id: ParticipantArgument,
+    *,
+    out: Annotated[Path, path_option("--out", "PATH", help="A ZIP file.")],
+) -> None:
+    """Write everything of a participant to a ZIP file.
+
+    That is record, sessions and reports.
+    """
+    from mobility.privacy.takeout import write_takeout
+
+    typer.echo(str(write_takeout(opened, user_id, out)))
+
+
+@participants_app.command("delete")
+@takes(open_store)
+def participants_delete(
+    opened: Store, user_id: ParticipantArgument, *, yes: YesOption = False
+) -> None:
+    """List everything of a participant; --yes deletes it.
+
+    That is record, sessions, reports and keys.
+    """
+    from mobility.errors import StorageError
+    from mobility.privacy.retention import erase, named_in, nothing_of, unassigned, what_is_of
+    from mobility.server.jobs import forget_left
+    from mobility.server.keys import Keys, private_folder
+
+    found = what_is_of(opened, user_id) + [trace.path for trace in named_in(opened, user_id)]
+    keys = Keys(opened)
+    of_them = [key.id for key in keys.all() if key.user_id == user_id]
+    for place in found:
+        inside = place.is_relative_to(opened.path)
+        typer.echo(opened.whereabouts(str(place.relative_to(opened.path))) if inside else place)
+    for key in of_them:
+        typer.echo(f"key {key}")
+    if yes:
+        fault: StorageError | None = None
+        with told_if_interrupted():
+            # What cannot be done, on a full disk say, must not keep the rest from going.
+            for act in (
+                partial(keys.revoke_of, user_id),
+                partial(forget_left, private_folder(opened), user_id),
+                partial(erase, opened, user_id),
+            ):
+                try:
+                    act()
+                except StorageError as error:
+                    fault = fault or error
+        if fault is not None:
+            raise fault
+    else:
+        say_unfinished(opened)
+    unknown = unassigned(opened)
+    if not (found or of_them or unknown):
+        raise nothing_of(opened, user_id)
+    for session_id in unknown:
+        say(tables.sentence("command_line.participants.damaged", session=session_id))
+    done = "nothing" if not yes else "known" if unknown else "all"
+    say(tables.sentence(f"command_line.participants.done.{done}", participant=user_id))
+    if unknown:
+        raise typer.Exit(1)

@@ -1,0 +1,243 @@
+"""The command that compares with lab data; see :mod:`mobility.cli.main`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mobility import tables
+from mobility.cli.options import (
+    DEFAULT_REPORTS,
+    DEFAULT_STORE,
+    DemoOption,
+    IdArgument,
+    JsonOption,
+    LogOption,
+    RenderOption,
+    ReportsOption,
+    StoreOption,
+    given_path,
+    log_to,
+    open_session_or_demo,
+    open_store,
+    option,
+    path_option,
+    print_json,
+    say,
+    uris,
+    warn,
+)
+
+if TYPE_CHECKING:
+    from mobility.store import Session, Store
+
+
+def validate(
+    session_id: IdArgument = None,
+    lab_file: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="LAB_FILE",
+            help="Markers or angles of the same trial: C3D, TRC, MOT, STO, CSV. With --demo, the "
+            "only argument. Without it, the stored comparisons are listed.",
+        ),
+    ] = None,
+    *,
+    demo: DemoOption = False,
+    lab_angles: Annotated[
+        Path | None, path_option("--lab-angles", "FILE", help="Angles of the lab's own model.")
+    ] = None,
+    static: Annotated[Path | None, path_option("--static", "FILE", help="A static trial.")] = None,
+    mapping: Annotated[
+        str | None,
+        option("--mapping", "FILE", help="Names of the lab: a YAML file, or a built-in mapping."),
+    ] = None,
+    units: Annotated[
+        str | None,
+        option("--units", "UNIT", help="m, cm, mm, degree or radian, where the file does not say."),
+    ] = None,
+    vertical_axis: Annotated[
+        str | None, option("--vertical-axis", "AXIS", help="Axis that points up: y, z, -x, ...")
+    ] = None,
+    lag_s: Annotated[
+        float | None,
+        option("--lag-s", "S", help="Added to video time to get lab time; default: found."),
+    ] = None,
+    max_lag_s: Annotated[
+        float | None, option("--max-lag-s", "S", help="Largest lag that is tried.")
+    ] = None,
+    margin_deg: Annotated[
+        float | None,
+        option(
+            "--margin-deg",
+            "DEG",
+            help="Largest mean difference that does not matter, chosen before the data were seen; "
+            "without it equivalence is not tested.",
+        ),
+    ] = None,
+    study: Annotated[
+        Path | None,
+        path_option(
+            "--study",
+            "CSV",
+            help="Many trials: columns session, lab_file, and any of participant, condition, "
+            "static, mapping, lab_angles.",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, path_option("--out", "PATH", help="Folder of the report of a study.")
+    ] = None,
+    sample_size: Annotated[
+        float | None,
+        option(
+            "--sample-size",
+            "SD",
+            help="Only print how well limits of agreement would be known with different numbers "
+            "of participants, for this standard deviation of the differences.",
+        ),
+    ] = None,
+    report: RenderOption = True,
+    as_json: JsonOption = False,
+    store: StoreOption = DEFAULT_STORE,
+    reports: ReportsOption = DEFAULT_REPORTS,
+    log_file: LogOption = None,
+) -> None:
+    """Compare a session with lab data of the same trial.
+
+    The agreement of the angles is reported.
+    """
+    log_to(log_file)
+    if sample_size is not None:
+        if any(given is not None for given in (session_id, lab_file, study)) or demo:
+            raise typer.BadParameter(
+                "--sample-size: leave out the session, the lab file, --study and --demo"
+            )
+        _say_sample_size(sample_size, as_json=as_json)
+        return
+    settings: dict[str, Any] = {"max_lag_s": max_lag_s, "margin_deg": margin_deg}
+    of_one: dict[str, Any] = {
+        **{"lab_angles": lab_angles, "static": static, "mapping": mapping},
+        **{"units": units, "vertical_axis": vertical_axis, "lag_s": lag_s},
+    }
+    if study is not None:
+        if session_id is not None or demo or any(v is not None for v in of_one.values()):
+            raise typer.BadParameter(
+                "--study: the file names the sessions and lab files; leave out ID, LAB_FILE and "
+                "the options of one trial"
+            )
+        folder = out or reports / f"study-{study.stem}"
+        _validate_study(
+            open_store(store, reports), study, folder, settings, report=report, as_json=as_json
+        )
+        return
+    if out is not None:
+        raise typer.BadParameter("--out: is only for --study")
+    if demo and session_id is not None and lab_file is None:
+        session_id, lab_file = None, session_id
+    session = open_session_or_demo(session_id, demo, store, reports)
+    if lab_file is None:
+        if demo:
+            raise typer.BadParameter("give the lab file after --demo")
+        _list_validations(session, as_json=as_json)
+        return
+    from mobility.pipeline.lab_comparison import validate as compare
+    from mobility.reports.render import render_validation
+    from mobility.sessions.store import VALIDATION_ENDING
+
+    kept = reports / f"{session.id}{VALIDATION_ENDING}-data" if demo else None
+    made = compare(session, given_path(lab_file), **of_one, **settings, folder=kept)
+    for warning in made.document["warnings"]:
+        warn(warning["message"])
+    page = render_validation(session, made, reports) if report else None
+    if as_json:
+        print_json({**made.document, "report": uris(page)})
+        return
+    _say_agreement(made.document)
+    remote = session.store.is_remote and not demo
+    inside = made.folder.relative_to(session.folder).as_posix() if remote else ""
+    typer.echo(f"data    {f'{session.place}/{inside}' if remote else made.folder}")
+    if page:
+        typer.echo(f"report  {page['html']}")
+
+
+def _validate_study(
+    opened: Store, study: Path, folder: Path, settings: Any, *, report: bool, as_json: bool
+) -> None:
+    """Compare all trials of a study; status 1 where some failed."""
+    from mobility.pipeline.lab_comparison import run_study
+    from mobility.reports.render import check_study_folder, render_study
+
+    check_study_folder(folder)
+    result = run_study(opened, study, **settings)
+    failed = result.document["failed"]
+    for one in failed:
+        say(tables.sentence("command_line.validation.failed_trial", **one))
+    page = render_study(result, folder) if report and result.agreement is not None else None
+    if as_json:
+        print_json({**result.document, "report": uris(page)})
+    else:
+        told = {"compared": len(result.document["trials"]), "failed": len(failed)}
+        typer.echo(tables.sentence("command_line.validation.trials", **told))
+        if result.agreement is not None:
+            _say_agreement(result.document)
+        if page:
+            typer.echo(f"report  {page['html']}")
+    if failed:
+        raise typer.Exit(1)
+
+
+def _say_agreement(document: dict[str, Any]) -> None:
+    """Print the lag, and the errors of each angle."""
+    from mobility.kinematics.expected_error import Z95
+
+    if "lag_s" in document:
+        sd = document["lag_sd_s"]
+        known = "lag_given" if sd is None else "lag"
+        told = {"lag": document["lag_s"], "error": Z95 * (sd or 0)}
+        typer.echo(tables.sentence(f"command_line.validation.{known}", **told))
+    typer.echo(tables.sentence("command_line.validation.columns"))
+    for angle, sides in document["angles"].items():
+        for side, found in sides.items():
+            if found["rmse"] is not None:
+                typer.echo(f"{angle} {side}: {found['rmse']:.1f}, {found['bias']:+.1f}")
+
+
+def _list_validations(session: Session, *, as_json: bool) -> None:
+    from mobility.pipeline.lab_comparison import is_stale
+
+    rows = [
+        {
+            "validation": one.name,
+            "made": one.document["made"],
+            "lag_s": one.document["lag_s"],
+            "stale": is_stale(session, one),
+        }
+        for one in session.validations()
+    ]
+    if as_json:
+        print_json(rows)
+        return
+    if not rows:
+        say(tables.sentence("command_line.validation.none", session=session.id))
+    for row in rows:
+        old = tables.sentence("command_line.validation.old") if row["stale"] else ""
+        line = f"{row['validation']}  {row['made']}  lag {row['lag_s']:+.3f} s  {old}"
+        typer.echo(line.rstrip())
+
+
+def _say_sample_size(sd: float, *, as_json: bool) -> None:
+    from mobility.validation.limits import limits_interval_width
+
+    sizes = (5, 10, 15, 20, 30, 40, 50, 75, 100, 200)
+    rows = [
+        {"participants": n, "limit_half_interval": round(limits_interval_width(n, sd=sd) / 2, 3)}
+        for n in sizes
+    ]
+    if as_json:
+        print_json({"sd": sd, "sizes": rows})
+        return
+    typer.echo(tables.sentence("command_line.validation.sample_sizes"))
+    for row in rows:
+        typer.echo(f"{row['participants']:>4}: ± {row['limit_half_interval']:.1f}")

@@ -1,0 +1,113 @@
+"""Commands of the virtual lab; see :mod:`mobility.cli.main`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mobility import tables
+from mobility.cli.options import (
+    JsonOption,
+    LogOption,
+    check_workers,
+    group,
+    log_to,
+    option,
+    path_argument,
+    path_option,
+    print_json,
+    say,
+)
+
+lab_app = group(help="Render people with known angles (extra virtual-lab).")
+
+
+@lab_app.command("render")
+def lab_render(
+    case: Annotated[Path, path_argument("CASE.yaml", help="The case.")],
+    out: Annotated[Path, path_argument("OUT", help="A folder, or an .mp4 file.")],
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Render a case to a video, with its truth beside it."""
+    from mobility.virtual_lab.case import render_case
+
+    video, truth = render_case(case, out)
+    if as_json:
+        print_json({"video": str(video), "truth": str(truth)})
+        return
+    typer.echo(f"video  {video}\ntruth  {truth}")
+
+
+@lab_app.command("sweep")
+def lab_sweep(
+    grids: Annotated[
+        list[Path],
+        path_argument("GRID.yaml", help="The cases; those of several grids are measured together."),
+    ],
+    *,
+    out: Annotated[Path, path_option("--out", "PATH", help="Folder of the report.")] = Path(
+        "reports/virtual-lab"
+    ),
+    cache: Annotated[
+        Path,
+        path_option(
+            "--cache",
+            "PATH",
+            help="Folder of poses and truths; what is there is not rendered again.",
+        ),
+    ] = Path("build/virtual-lab"),
+    workers: Annotated[
+        int,
+        option("--workers", "N", help="Processes that share the cases.", callback=check_workers),
+    ] = 1,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Skip cases that are fitted already.")
+    ] = False,
+    keep_video: Annotated[bool, typer.Option("--keep-video", help="Keep the videos.")] = False,
+    as_json: JsonOption = False,
+    log_file: LogOption = None,
+) -> None:
+    """Measure the errors of the angles on rendered cases.
+
+    A report shows them. Status 1 if a case failed.
+    """
+    log_to(log_file)
+    from mobility.virtual_lab.agreement import agreement
+    from mobility.virtual_lab.grid import cases_together, read_grid
+    from mobility.virtual_lab.lab_report import write_report
+    from mobility.virtual_lab.sweep import measured_cases, sweep
+
+    known = [read_grid(grid) for grid in grids]
+    name = " + ".join(grid.name for grid in known)
+    done = sweep(
+        cases_together(known), cache, workers=workers, resume=resume, keep_video=keep_video
+    )
+    for case in done:
+        if case.error is not None:
+            say(
+                tables.sentence(
+                    "command_line.virtual_lab.failed_case", case=case.case.name, error=case.error
+                )
+            )
+    measured = measured_cases(done)
+    result = agreement(measured)
+    page = write_report(result, done, out, grid=name)
+    if as_json:
+        print_json(
+            {
+                "cases": len(done),
+                "failed": {d.case.name: d.error for d in done if d.error is not None},
+                "report": page.resolve().as_uri(),
+                "data": str(page.with_suffix(".nc")),
+            }
+        )
+    else:
+        told = {"measured": len(measured), "all": len(done)}
+        typer.echo(tables.sentence("command_line.virtual_lab.cases", **told))
+        typer.echo(f"report  {page}")
+        typer.echo(f"data    {page.with_suffix('.nc')}")
+    if len(measured) < len(done):
+        raise typer.Exit(1)

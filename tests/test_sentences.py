@@ -1,0 +1,139 @@
+"""Sentences stand in tables, each is used, and the code fills in what it names."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from string import Formatter
+
+import pytest
+
+import mobility
+from mobility import tables
+
+PACKAGE = Path(mobility.__file__).parent
+PARTS = sorted(path.stem for path in (PACKAGE / "tables").glob("sentences_*.yaml"))
+# Rooms whose sentences have all moved to the tables; errors and the log stay where they are raised.
+ROOMS = [
+    *("assessment", "batch", "capture", "cli", "documents", "kinematics", "pipeline", "privacy"),
+    *("reports", "server", "sessions", "widgets"),
+]
+
+
+def _leaves(found: object, name: str) -> Iterator[tuple[str, str]]:
+    if isinstance(found, dict):
+        for key, value in found.items():
+            yield from _leaves(value, f"{name}.{key}")
+    else:
+        yield name, str(found)
+
+
+SENTENCES = {
+    key: text
+    for part in PARTS
+    for key, text in _leaves(tables.load(part), part.removeprefix("sentences_"))
+}
+
+
+def _calls() -> Iterator[tuple[str, str, set[str] | None]]:
+    """Where, the pattern of the key, and the names that are filled in (None: a ** among them)."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if not isinstance(node, ast.Call) or not ast.unparse(node.func).endswith(
+                ("tables.sentence", "tables.warning")
+            ):
+                continue
+            names = {word.arg for word in node.keywords}
+            where = f"{path.relative_to(PACKAGE)}:{node.lineno}"
+            filled = None if None in names else {str(name) for name in names}
+            for pattern in _patterns(node.args[0]):
+                yield where, pattern, filled
+
+
+def _patterns(node: ast.expr) -> list[str]:
+    """Regular expressions of the keys that an argument can be."""
+    if isinstance(node, ast.Constant):
+        return [re.escape(str(node.value))]
+    if isinstance(node, ast.IfExp):
+        return _patterns(node.body) + _patterns(node.orelse)
+    if isinstance(node, ast.JoinedStr):
+        parts = [
+            re.escape(str(part.value)) if isinstance(part, ast.Constant) else r"[\w.]+"
+            for part in node.values
+        ]
+        return ["".join(parts)]
+    raise AssertionError(f"a key that nobody can look up: {ast.unparse(node)}")
+
+
+CALLS = list(_calls())
+
+
+def test_a_warning_has_the_code_of_its_key() -> None:
+    found = tables.warning("warnings.joint_refused.one", side="Left", joint="knee", reason="dark")
+    assert found["code"] == "joint_refused"
+    assert found["message"] == "Left knee is not measured: dark."
+    assert found["values"] == {"side": "Left", "joint": "knee", "reason": "dark"}
+
+
+@pytest.mark.parametrize(("where", "pattern", "filled"), CALLS)
+def test_every_key_is_in_a_table_and_its_braces_are_filled(
+    where: str, pattern: str, filled: set[str] | None
+) -> None:
+    found = [text for key, text in SENTENCES.items() if re.fullmatch(pattern, key)]
+    assert found, f"{where}: no sentence {pattern}"
+    for text in found:
+        fields = {name for _, name, _, _ in Formatter().parse(text) if name is not None}
+        assert filled is None or fields <= filled, f"{where}: {fields - filled} in {text!r}"
+
+
+@pytest.mark.parametrize("key", SENTENCES)
+def test_every_sentence_is_said_somewhere(key: str) -> None:
+    assert any(re.fullmatch(pattern, key) for _, pattern, _ in CALLS), key
+
+
+def _prose(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Literals that read as sentences: a capital, three words or more, a full stop."""
+    quiet: set[int] = set()
+    for node in ast.walk(tree):
+        logs = isinstance(node, ast.Call) and "log" in ast.unparse(node.func).lower()
+        alone = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        helps = isinstance(node, ast.keyword) and node.arg in ("help", "description")
+        if isinstance(node, ast.Raise | ast.Assert) or logs or alone or helps:
+            quiet |= {id(part) for part in ast.walk(node)}
+        if isinstance(node, ast.Dict):  # of OpenAPI
+            described = zip(node.keys, node.values, strict=True)
+            quiet |= {id(v) for k, v in described if ast.unparse(k or v) == "'description'"}
+        if isinstance(node, ast.JoinedStr):
+            quiet |= {id(part) for part in node.values if isinstance(part, ast.Constant)}
+    for node in ast.walk(tree):
+        if id(node) in quiet:
+            continue
+        if isinstance(node, ast.JoinedStr):
+            parts = [str(p.value) if isinstance(p, ast.Constant) else "X" for p in node.values]
+            text = "".join(parts)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            text = node.value
+        else:
+            continue
+        plain = re.sub(r"<[^>]*>", " ", text)
+        if re.search(r"(^|[ ])[A-Z][^.]*( [\w{},;:°±%–-]+){3,}\.( |$)", plain.strip()):
+            yield node.lineno, text
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_no_sentence_in_code(room: str) -> None:
+    here = PACKAGE / room
+    paths = sorted(here.rglob("*.py")) if here.is_dir() else [here]
+    found = [
+        f"{path.name}:{line}: {text}"
+        for path in paths
+        for line, text in _prose(ast.parse(path.read_text("utf-8")))
+    ]
+    assert not found, "\n".join(found)
+
+
+def test_a_share_has_a_space_before_its_sign() -> None:
+    assert tables.sentence("capture.person_absent", share=0.09).count(" 9 % ") == 1
+    assert [key for key, text in SENTENCES.items() if re.search(r"} ?%|[0-9]%(?!})", text)] == []
