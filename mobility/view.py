@@ -59,13 +59,6 @@ class View:
     azimuth_deg: float
     sd_deg: float
 
-    @property
-    def camera(self) -> str:
-        """The view in words that begin a reason: "frontal camera"; empty where unknown."""
-        if self.kind == UNKNOWN:
-            return ""
-        return str(tables.load("views")["views"][self.kind]["camera"])
-
 
 def camera_view(pose: xr.Dataset) -> View:
     r"""View of a recording: median over the standing frames.

@@ -85,7 +85,7 @@ def test_hips_upright_have_no_heading_and_no_warning(squat_pose):
 def test_nobody_is_seen_from_nowhere(squat_pose):
     pose = squat_pose(reps=1, fps=5).pose
     nobody = camera_view(pose.assign(position=pose.position * np.nan))
-    assert (nobody.kind, nobody.name, nobody.camera) == ("unknown", "unknown", "")
+    assert (nobody.kind, nobody.name) == ("unknown", "unknown")
     assert np.isnan(nobody.azimuth_deg)
     assert supports(nobody, "trunk_lean") is None
 

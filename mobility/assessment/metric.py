@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mobility import provenance, tables
 from mobility.assessment.kinds import BESIDE, ERROR, entry_of
-from mobility.kinematics.expected_error import Z95, too_uncertain
+from mobility.kinematics.expected_error import Z95
 from mobility.kinematics.skeleton import SIDES
 
 Array = NDArray[np.float64]
@@ -75,28 +75,23 @@ def add_note(metrics: dict[str, xr.DataArray], quantity: str, note: str) -> None
 
 def refuse_uncertain(
     value: Array, sd: Array, watched: NDArray[np.bool_], entry: dict[str, Any]
-) -> tuple[Array, dict[str, str], float]:
-    """Blank what is too uncertain: values, why (empty for nothing), share of the watched frames."""
-    limit = entry["largest_interval"]["value"]
-    half = Z95 * sd
+) -> tuple[Array, bool, float]:
+    """Blank what is too uncertain: values, whether any was, share of the watched frames."""
     known = np.isfinite(value)
-    refused = known & ~(half <= limit)
-    if not refused.any():
-        return value, {}, 0.0
+    refused = known & ~(Z95 * sd <= entry["largest_interval"]["value"])
     inside = known
     if value.ndim:
         inside = watched.reshape(watched.shape + (1,) * (value.ndim - 1)) & known
-    seen = refused & inside if (refused & inside).any() else refused
-    typical = half[seen & np.isfinite(half)]
     share = float((refused & inside).sum() / max(inside.sum(), 1))
+    return np.where(refused, np.nan, value), bool(refused.any()), share
+
+
+def _largest_error(entry: dict[str, Any]) -> str:
+    """Give the largest error of a quantity that is reported, in words."""
+    limit = entry["largest_interval"]["value"]
     unit = {"degree": "°", "m": " m"}.get(entry["units"], "")
-
-    def said(number: float) -> str:
-        return f"± {100 * number:.0f} %" if entry["percent"] else f"± {number:.2g}{unit}"
-
-    interval = said(float(np.median(typical))) if typical.size else ""
-    why = too_uncertain(f"{said(limit)}{entry['of']}", interval)
-    return np.where(refused, np.nan, value), why, share
+    size = f"± {100 * limit:.0f} %" if entry["percent"] else f"± {limit:.2g}{unit}"
+    return f"{size}{entry['of']}"
 
 
 def frame_variables(
@@ -124,12 +119,12 @@ def frame_variables(
         if note:
             value = np.full_like(value, np.nan)
         else:
-            value, why, share = refuse_uncertain(value, sd[name], watched, entry)
-            reason = why.get("reason", "")
+            value, refused, share = refuse_uncertain(value, sd[name], watched, entry)
+            reason = tables.sentence("reasons.uncertain") if refused else ""
             if share > largest:
                 called = entry["long_name"].split(",")[0].capitalize()
-                told = {"quantity": name, "name": called}
-                found.append(tables.warning("warnings.uncertain", **told, **why))
+                told = {"quantity": name, "name": called, "limit": _largest_error(entry)}
+                found.append(tables.warning("warnings.uncertain", **told))
         dims = ("time", "side")[: value.ndim]
         coords = {"time": pose["time"].variable, "side": list(SIDES)}
         labelled, labelled_sd = (

@@ -23,7 +23,6 @@ from mobility.kinematics.expected_error import (
     another_model,
     of_landmarks,
     spread_factors,
-    too_uncertain,
 )
 from mobility.kinematics.geometry import (
     angles_from_points,
@@ -96,8 +95,7 @@ def joint_angles(
         of the fit, else from ``tables/expected_error.yaml``. Where the legs are not seen, what that
         table says of the arms is added (in quadrature; attribute ``added_sd_deg`` of the angle).
         Values whose expected error exceeds the limit of the angle (``tables/angles.yaml``)
-        are refused: NaN, the reason in the attribute ``refused``, the view of the camera, the
-        median error and the limit in ``refused_sizes``, the share of the values in
+        are refused: NaN, the reason in the attribute ``refused``, the share of the values in
         ``refused_share``, and a warning. An angle is NaN where a landmark that it needs is NaN or
         two of them coincide.
         Where the other hip is missing, knee and elbow have no sign. Where the hip line is more than
@@ -124,10 +122,7 @@ def joint_angles(
     method = str(pose.attrs.get("method", DEFAULT_METHOD))
     table = tables.load(TABLE)
     errors = table["landmarks"].get(method)
-    # Where there is no picture there is no camera that a reason could name.
-    camera = camera_view(pose).camera if "image_position" in pose else ""
-    if len(cameras := cameras_of(pose)) > 1:
-        camera = f"{len(cameras)} cameras"
+    cameras = cameras_of(pose)
     posterior = None
     if "position_draws" in pose:
         posterior, factors = angle_sd(pose), spread_factors(pose)
@@ -185,19 +180,14 @@ def joint_angles(
         refused = known & ((sd > limit) | boundless)
         if refused.any():
             share = float(refused.sum() / known.sum())
-            sizes = sd[refused & ~boundless]
-            typical = Z95 * float(np.median(sizes)) if sizes.size else np.inf
-            # Two numbers that look alike would be no reason.
-            digits = 1 if round(typical, 0) == round(Z95 * limit, 0) else 0
-            half = f"± {typical:.{digits}f}°" if sizes.size else ""
-            why = too_uncertain(f"± {Z95 * limit:.{digits}f}°", half, camera)
             variables[name] = variables[name].where(~refused)
             variables[name].attrs.update(
-                refused=why["reason"], refused_sizes=why["sizes"], refused_share=share
+                refused=tables.sentence("reasons.uncertain"), refused_share=share
             )
             if share > _MENTIONED:
                 told = {"name": name, "angle": capital(definition["long_name"]), "share": share}
-                warnings.append(tables.warning("warnings.angle_refused", **told, **why))
+                told["limit"] = f"± {Z95 * limit:.0f}°"
+                warnings.append(tables.warning("warnings.angle_refused", **told))
         variables[f"{name}_sd"] = xr.DataArray(
             np.where(known & ~refused, sd, np.nan),
             dims=dims,
@@ -331,7 +321,7 @@ def with_raw_angles(angles: xr.Dataset, pose: xr.Dataset) -> xr.Dataset:
             values,
             dims=("time", "side")[: values.ndim],
             attrs={
-                **_without(angles[name].attrs, "refused", "refused_share", "refused_sizes"),
+                **_without(angles[name].attrs, "refused", "refused_share"),
                 "long_name": f"{angles[name].attrs['long_name']}, landmarks without a fit",
             },
         )

@@ -78,13 +78,6 @@ def metric_sd(name: str, drawn: NDArray[np.float64]) -> NDArray[np.float64]:
     return factor * drawn
 
 
-def too_uncertain(limit: str, error: str, camera: str = "") -> dict[str, str]:
-    """Say that the error of a value is beyond `limit`, and how large it is; "" for unknown."""
-    told = [camera, error or tables.sentence("reasons.boundless")]
-    sizes = tables.sentence("reasons.sizes", measured=", ".join(filter(None, told)), limit=limit)
-    return {"reason": tables.sentence("reasons.uncertain"), "sizes": sizes}
-
-
 def another_model(pose: xr.Dataset) -> str | None:
     """Say so where the factors were found for other pose models than that of a pose; else None."""
     model = pose.attrs.get("model_sha256")

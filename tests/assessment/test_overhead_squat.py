@@ -360,10 +360,9 @@ def test_values_that_say_nothing_are_refused(squat_pose: Any, repetitions_of: An
         assert metrics[name].isnull().all()
         assert metrics[name].attrs["note"] == "it is too uncertain in this recording"
     told = [w["values"] for w in warnings_of(movement) if w["code"] == "uncertain"]
-    said = {each["quantity"]: each["sizes"].partition("; ")[2] for each in told}
-    assert said == {
-        "knee_ankle_separation_ratio": "at most ± 0.5 is reported",
-        "knee_deviation": "at most ± 50 % of the ankle width is reported",
+    assert {each["quantity"]: each["limit"] for each in told} == {
+        "knee_ankle_separation_ratio": "± 0.5",
+        "knee_deviation": "± 50 % of the ankle width",
     }
     wide = knee_movement(apart(trial.pose), repetitions)
     assert wide["knee_ankle_separation_ratio"].notnull().all()

@@ -261,7 +261,7 @@ def test_refusals_of_other_angles_are_left_out() -> None:
     refused = [
         tables.warning("warnings.angle_refused", name=f"{joint}_flexion", angle=joint, **told)
         for joint in ("knee", "elbow")
-        for told in [{"share": 0.09, "reason": "x", "sizes": "± 9°"}]
+        for told in [{"share": 0.09, "limit": "± 9°"}]
     ]
     unmeasured = [
         tables.warning("warnings.joint_refused.one", side="Right", joint=joint, reason="x")
@@ -273,7 +273,7 @@ def test_refusals_of_other_angles_are_left_out() -> None:
     warnings += [Warned("angle_refused", "Knee: x."), *(Warned(code, "") for code in codes)]
     kept = verdicts.relevant(warnings, ["elbow_flexion"])
     assert [warning.message for warning in kept] == [
-        "elbow: 9 % of its values are too uncertain to be given (± 9°).",
+        "elbow: 9 % of its values are left out, because their error is above ± 9°.",
         "Right elbow is not measured: x.",
         "Knee: x.",
         *["", ""],
