@@ -82,7 +82,7 @@ def test_quality_of_squats_done_well_and_poorly(uiprmd, lab) -> None:
     assert len(table) == 5
     assert table["higher"].sum() >= 4
     reversed_ones = table[~table["higher"]]
-    assert reversed_ones["lower when done well"].str.contains("hands over feet").all()
+    assert reversed_ones["lower when done well"].str.contains("hands over the feet").all()
 
 
 def test_trunks_flex_against_the_pelvis_on_the_way_down(uiprmd, lab) -> None:

@@ -79,8 +79,8 @@ def mobility_index(metrics: xr.Dataset) -> xr.Dataset:
         ``mobility_index`` (0 to 100, the mean over the draws), ``mobility_index_sd``,
         ``mobility_index_interval(bound)`` (95 %), ``mobility_index_coverage`` (share of the parts
         that are told) and, over ``mobility_part``, ``mobility_index_part`` (the value, of the worse
-        side), ``mobility_index_part_sd`` and ``mobility_index_part_score`` (its mean score); NaN of
-        a part that is not told. The attributes ``version``, ``note`` and ``notes`` (JSON, why a
+        side), ``mobility_index_part_sd`` and ``mobility_index_part_score`` (its mean score; NaN of
+        a part that is not told). The attributes ``version``, ``note`` and ``notes`` (JSON, why a
         part is not in it) are those of every variable.
 
     Notes
@@ -114,14 +114,21 @@ def _index(metrics: xr.Dataset, name: str, dim: str) -> xr.Dataset:
     found: dict[str, list[Finding]] = {}
     for finding in find(metrics):
         found.setdefault(finding.rule, []).append(finding)
+    nothing = _Part(np.array([np.nan]), np.nan, np.nan)
+    each: list[_Part] = []
     parts: dict[str, _Part] = {}
     notes: dict[str, str] = {}
     for key, entry in entries.items():
-        told = [each for each in found[entry["rule"]] if each.status != "cannot be told"]
+        sides = found[entry["rule"]]
+        told = [side for side in sides if side.status != "cannot be told"]
+        measured = told or [side for side in sides if side.interval is not None]
+        part = _drawn(measured, float(entry["large"]), rng) if measured else nothing
         if told:
-            parts[key] = _drawn(told, float(entry["large"]), rng)
+            parts[key] = part
         else:
-            notes[key] = found[entry["rule"]][0].reason
+            part = part._replace(score=nothing.score)
+            notes[key] = sides[0].reason
+        each.append(part)
     coverage = len(parts) / len(entries)
     lacking = [key for key in table["needed"] if key not in parts]
     why = ""
@@ -144,8 +151,6 @@ def _index(metrics: xr.Dataset, name: str, dim: str) -> xr.Dataset:
         about["note"] = "; ".join(f"{key}: {said}" for key, said in notes.items())
     if why:
         about["note"] = why
-    nothing = _Part(np.array([np.nan]), np.nan, np.nan)
-    each = [parts.get(key, nothing) for key in entries]
     lower, upper = np.percentile(total, _INTERVAL)
     scores = [float(part.score.mean()) for part in each]
     mean = "mean over the draws"
@@ -162,11 +167,11 @@ def _index(metrics: xr.Dataset, name: str, dim: str) -> xr.Dataset:
     return _dataset(name, dim, list(entries), about, variables, metrics)
 
 
-def _drawn(told: Sequence[Finding], large: float, rng: np.random.Generator) -> _Part:
+def _drawn(measured: Sequence[Finding], large: float, rng: np.random.Generator) -> _Part:
     """Draws of the score of the worst side, from the value and error that the findings have."""
     rules = tables.load("findings")["rules"]
     sides = []
-    for finding in told:
+    for finding in measured:
         assert finding.value is not None
         assert finding.interval is not None
         sd = (finding.interval[1] - finding.interval[0]) / (2 * Z95)

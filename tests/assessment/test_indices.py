@@ -65,10 +65,19 @@ def test_what_is_not_told_is_not_in_it_and_too_little_is_no_index() -> None:
     found = quality_index(metrics_of({"arm_fall": (9.0, 30.0)}))
     assert float(found["quality_index_coverage"]) == pytest.approx(5 / 6)
     assert "arms" in json.loads(found["quality_index"].attrs["notes"])
+    # Its value is there all the same: nobody has to look for it elsewhere.
+    assert float(found["quality_index_part"].sel(quality_part="arms")) == 9.0
+    assert found["quality_index_part_score"].sel(quality_part="arms").isnull()
     gone = dict.fromkeys(("arm_fall", "dowel_offset", "heel_rise", "trunk_tibia_difference"))
     few = quality_index(metrics_of(gone))
     assert math.isnan(float(few["quality_index"]))
     assert "only 2 of its 6 parts" in few["quality_index"].attrs["note"]
+
+
+def test_a_part_is_called_what_the_first_page_calls_it() -> None:
+    words = tables.load("findings")["expected"]["parts"]
+    for parts in PARTS.values():
+        assert {key: words[part["rule"]] for key, part in parts.items()} == {k: k for k in parts}
 
 
 FAULTS = sorted({RULE["rule"] for parts in PARTS.values() for RULE in parts.values()})
