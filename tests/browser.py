@@ -1115,6 +1115,13 @@ def see_open(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
         })"""
     )
     page.screenshot(path=folder / "open.png", full_page=True)
+    page.set_viewport_size({"width": 400, "height": 900})
+    seen["narrow"] = page.evaluate(
+        """() => [document.documentElement, document.querySelector(".mobility-table")]
+            .map((each) => each.scrollWidth - each.clientWidth)"""
+    )
+    page.screenshot(path=folder / "open-narrow.png", full_page=True)
+    page.set_viewport_size({"width": 1280, "height": 1000})
     # What there is outlives the page.
     page.reload()
     page.locator("[data-place=beside] .mobility-trial canvas").first.wait_for()

@@ -164,6 +164,7 @@ def test_a_video_is_dropped_and_a_phone_films(
     assert all(re.search("good|limited|unusable|not this exercise", row) for row in seen["rows"])
     assert seen["sorted"] == [["p08", "p09"], "Participant"]
     assert seen["lines of dates"] == [1] * 4  # day and time of each
+    assert seen["narrow"] == [0, 0]  # at 400 pixels nothing scrolls sideways
     left, right = seen["boxes"]
     assert abs(left["y"] - right["y"]) < 2
     assert right["x"] >= left["x"] + left["width"]

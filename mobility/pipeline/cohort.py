@@ -30,7 +30,7 @@ from mobility.pipeline.metrics_table import (
 )
 from mobility.sessions.files import atomic, make_folder, writing
 from mobility.sessions.notebooks import GROUPED_BY
-from mobility.sessions.record import EXERCISES
+from mobility.sessions.record import ANONYMOUS, EXERCISES
 
 if TYPE_CHECKING:
     import os
@@ -54,9 +54,6 @@ AGE_BANDS = {0: "under 9", 9: "9–19", 20: "20–44", 45: "45–69", 70: "70 an
 """First year of each age band: those of the reference values of Soucie et al. (2011)."""
 
 UNKNOWN = "not known"
-ANONYMOUS = "anonymous"
-"""Id of sessions of which nobody said whose they are: they may be of different people."""
-
 _NUMBERS = {**dict.fromkeys(("age", "height_m", "weight_kg"), "float64"), "cameras": "Int64"}
 """Columns of a session that are no texts."""
 _BANDS_OF_NUMBERS = 3

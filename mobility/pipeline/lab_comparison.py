@@ -38,6 +38,7 @@ from mobility.sessions.files import (
     write_json,
     writing,
 )
+from mobility.sessions.record import ANONYMOUS
 from mobility.sessions.scratch import scratch
 from mobility.sessions.store import SessionStore
 from mobility.sessions.stored import StoredSession
@@ -501,7 +502,6 @@ def _people_are_told_apart(store: SessionStore[Any], rows: Sequence[StudyRow], f
 
     Rows of sessions that are not in the store are left to the run, which lists them as failed.
     """
-    from mobility.pipeline.cohort import ANONYMOUS
 
     seen: set[tuple[str, str]] = set()
     whose: dict[str, str] = {}

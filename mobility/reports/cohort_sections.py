@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from mobility import tables
 from mobility.options import likely
 from mobility.pipeline.cohort import (
-    ANONYMOUS,
     by_group,
     changes,
     describe_groups,
@@ -23,6 +22,7 @@ from mobility.pipeline.cohort import (
 from mobility.reports.cohort_figures import MOST_PANELS
 from mobility.reports.first_page import COLOURS
 from mobility.reports.sections import facts, paragraphs, quantity, table
+from mobility.sessions.record import ANONYMOUS
 from mobility.wording import dated
 
 if TYPE_CHECKING:

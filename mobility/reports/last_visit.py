@@ -12,6 +12,7 @@ from mobility import tables
 from mobility.errors import MobilityError
 from mobility.reports.gauges import Gauge
 from mobility.reports.sections import paragraphs, quantity
+from mobility.sessions.record import ANONYMOUS
 from mobility.wording import dated
 
 if TYPE_CHECKING:
@@ -24,9 +25,9 @@ MOST = 2
 
 
 def last_visit(session: StoredSession) -> StoredSession | None:
-    """Find the analysed session before this one, of the same participant and exercise."""
+    """Find the analysed session before this one, of the same named participant and exercise."""
     record = session.record
-    if session.store.read_only:
+    if session.store.read_only or record.user_id == ANONYMOUS:
         return None
     found = None
     for other in session.store.sessions():

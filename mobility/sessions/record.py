@@ -36,6 +36,8 @@ Number = Finite | None
 """A finite number, or null where the value was refused or is missing."""
 Numbers = list[Number]
 
+ANONYMOUS = "anonymous"
+"""Id of sessions of which nobody said whose they are: they may be of different people."""
 OLDEST = 120
 """Largest age in years."""
 

@@ -40,7 +40,7 @@ function uploadForm({ model, el }) {
   const movementBox = h("div", {}, fields.movement, drawing, film);
   fields.exercise_name.addEventListener("change", showMovement);
   fields.height_m = h("input", { type: "text", id: newId("height"), inputmode: "decimal", placeholder: "optional, metres, for example 1.72" });
-  fields.subject = h("input", { type: "text", id: newId("subject"), placeholder: "only if several people are in the video: x,y in pixels" });
+  fields.subject = h("input", { type: "text", id: newId("subject"), placeholder: "only if several people: x,y in pixels" });
   const preview = h("video", { class: "mobility-preview", muted: true, playsinline: true, preload: "auto", controls: true, hidden: true, "aria-label": "The chosen video; click on the person to measure", tabindex: -1 });
   const pointing = h("div", { class: "mobility-dim", hidden: true }, "If several people are in the video, click on the one to measure.");
   preview.addEventListener("loadedmetadata", () => { preview.hidden = pointing.hidden = !preview.videoWidth; });

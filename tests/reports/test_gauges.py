@@ -123,6 +123,8 @@ def test_a_change_counts_beyond_the_errors_of_both() -> None:
 def test_the_last_visit_is_the_one_before_of_the_same_person(tmp_path: Path, project: Path) -> None:
     source = project / "data" / "demo" / "overhead-squat"
     days = {"a": ("p01", 1), "b": ("p01", 2), "c": ("p02", 3), "d": ("p01", 4), "e": ("p01", 5)}
+    # Whoever nobody named may be anybody.
+    days |= {"f": ("anonymous", 6), "g": ("anonymous", 7)}
     for name, (user, day) in days.items():
         shutil.copytree(source, tmp_path / "store" / name)
         file = tmp_path / "store" / name / "session.json"
@@ -134,7 +136,8 @@ def test_the_last_visit_is_the_one_before_of_the_same_person(tmp_path: Path, pro
     found = last_visit.last_visit(store.session("d"))
     assert found is not None
     assert found.id == "b"
-    assert last_visit.last_visit(store.session("a")) is None
+    for first in ("a", "g"):
+        assert last_visit.last_visit(store.session(first)) is None
 
     def measure(values: list[Gauge]):
         return lambda _: values
