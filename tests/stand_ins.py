@@ -151,7 +151,8 @@ def clean_pose(raw: xr.Dataset, *, visibility_threshold: float = 0.5) -> xr.Data
 
 
 def on_own_sides(pose: xr.Dataset, cleaned: xr.Dataset) -> xr.Dataset:
-    return pose
+    assert "cleaned" in cleaned.attrs
+    return pose.assign_attrs(sides="own")
 
 
 def fit_body(
@@ -242,6 +243,7 @@ def annotate_video(
     blur_face: bool = False,
 ) -> None:
     CALLS.append("annotated")
+    assert raw.attrs["sides"] == "own"
     assert Path(out).suffix == ".mp4"
     Path(out).write_bytes(f"annotated {raw.sizes['time']} {reps.sizes['rep']} {blur_face}".encode())
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -77,7 +77,7 @@ def advise(findings: Iterable[Finding], *, system: System = "metric") -> tuple[W
                 id=name,
                 name=entry["name"],
                 kind=entry["kind"],
-                dose=_dose(entry, because),
+                dose=_dose(entry),
                 how=entry["how"].format(**quantities),
                 purpose=entry["purpose"].format(**quantities),
                 because=because,
@@ -114,17 +114,12 @@ def stature(height_m: float, *, system: System) -> str:
     return f"{feet} ft {inches} in"
 
 
-def _dose(entry: Mapping[str, Any], because: Sequence[Finding]) -> str:
-    """Write a dose: "4 sets of 30 s on each side, 5 days a week; begin with the left"."""
+def _dose(entry: Mapping[str, Any]) -> str:
+    """Write a dose: "4 sets of 30 s on each side, 5 days a week"."""
     amount = f"{entry['seconds']} s" if "seconds" in entry else f"{entry['repetitions']}"
-    sides = {finding.side for finding in because}
-    how = "both_sides"
-    if entry["each_side"]:
-        how = "one_side_first" if len(sides) == 1 and all(sides) else "each_side"
     return tables.sentence(
-        f"comments.dose.{how}",
+        "comments.dose.each_side" if entry["each_side"] else "comments.dose.both_sides",
         sets=entry["sets"],
         amount=amount,
         days=entry["per_week"],
-        side="".join(sides),
     )

@@ -95,7 +95,7 @@ def comments(
             *_counted(metrics),
             *([] if "indices" in out else _indices(metrics, level)),
             *([] if "fms" in out else _criteria(metrics, level)),
-            *_absent(judged, "indices", "fms", "findings", "exercises"),
+            *_absent(judged, "indices", "fms", "smoothness", "findings", "exercises"),
             *statements([f for f in findings if f.group == WHOLE], level),
             *_elsewhere([f for f in findings if f.group != WHOLE], level),
             *_work(advise(advised, system=system)),

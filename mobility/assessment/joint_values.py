@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -102,37 +103,48 @@ def end_of_range_of(shown: str, found: Mapping[str, float]) -> dict[str, float]:
     }
 
 
-def is_told(metrics: xr.Dataset, joint: str, side: str) -> bool:
-    """Whether a recording tells how far a joint goes, and not only that it moves.
+def why_untold(one: xr.Dataset) -> str:
+    """Say why a recording does not tell how far one joint and side goes; empty where it does.
 
     Curves and movements take values with larger errors (``largest_sd_deg`` of a joint). Metrics
-    of older code have no error of the end, and tell it.
+    of older code have no error of the end, and tell it. Of a movement that has no name nobody
+    knows in which plane it goes, and so not by which angle.
     """
-    if "end_of_range_sd" not in metrics:
-        return True
-    sd = float(metrics["end_of_range_sd"].sel(joint=joint, side=side))
-    return not sd > tables.load(TABLE)["told"]["largest_sd_deg"]
+    if int(one["movements"]) and not one["shown"].item():
+        return tables.sentence("joints.unnamed")
+    sd = float(one["end_of_range_sd"]) if "end_of_range_sd" in one else math.nan
+    if sd > tables.load(TABLE)["told"]["largest_sd_deg"]:
+        return tables.sentence("joints.untold", half=Z95 * sd)
+    return ""
+
+
+def is_told(metrics: xr.Dataset, joint: str, side: str) -> bool:
+    """Whether a recording tells how far a joint goes, see :func:`why_untold`."""
+    return not why_untold(metrics.sel(joint=joint, side=side))
 
 
 def as_told(metrics: xr.Dataset) -> xr.Dataset:
-    """Leave out the ends of which :func:`is_told` says no, and what follows from them."""
+    """Leave out the ends that :func:`why_untold` names, and what follows from them."""
     found = metrics.copy(deep=True)
     for joint, side in itertools.product(map(str, metrics["joint"].values), SIDES):
         place = {"joint": joint, "side": side}
         one = metrics.sel(place)
         shown = str(one["shown"].item())
-        if not shown or is_told(metrics, joint, side):
+        why = why_untold(one)
+        if not why:
             continue
-        smallest = known_movements.movement(shown)["end"] == "smallest"
-        ends = ("minimum" if smallest else "maximum", "end_of_range", "range_of_motion")
-        for name in (*ends, "score", "repeatability", "detectable_change"):
+        ends, of_each = ["maximum", "minimum"], ["extreme", "rest"]
+        if shown:
+            del of_each[1]
+            ends = ["minimum" if known_movements.movement(shown)["end"] == "smallest" else ends[0]]
+        left_out = (*ends, "end_of_range", "range_of_motion", "peak_velocity", "mean_velocity")
+        for name in (*left_out, "score", "repeatability", "detectable_change"):
             found[name].loc[place] = np.nan
-        half = Z95 * float(one["end_of_range_sd"])
-        why = [tables.sentence("joints.untold", half=half), str(one["note"].item())]
         found["note"] = found["note"].astype(object)
-        found["note"].loc[place] = "; ".join(filter(None, why))
+        found["note"].loc[place] = "; ".join(filter(None, [why, str(one["note"].item())]))
         of = (metrics["movement_joint"] == joint) & (metrics["movement_side"] == side)
-        found["movement_extreme"] = found["movement_extreme"].where(~of)
+        for name in (*of_each, "peak_velocity", "mean_velocity"):
+            found[f"movement_{name}"] = found[f"movement_{name}"].where(~of)
     return found
 
 
@@ -177,20 +189,22 @@ def measured_values(course: Course, draws: xr.Dataset | None) -> dict[str, float
     found["range_of_motion"] = found["maximum"] - found["minimum"]
     both = np.sqrt(2) * course.added_sd
     found["range_of_motion_sd"] = _combined(difference, sizes, added=both)
-    peaks = np.array([each.peak_velocity for each in accepted])
+    # Both speeds are of the same movements, or a mean could be above the peak.
+    whole = [each for each in accepted if np.isfinite(each.mean_velocity)]
+    timed = whole or accepted
+    peaks = np.array([each.peak_velocity for each in timed])
     found["peak_velocity"] = float(np.median(peaks))
     if off is not None and knots is not None:
         slopes = np.gradient(off, knots, axis=1)
-        times = [each.peak_time for each in accepted]
+        times = [each.peak_time for each in timed]
         at = np.stack([np.array([np.interp(t, knots, row) for t in times]) for row in slopes])
         # As the range: what is not known of both ends is not known of the way between.
         less = both / float(np.median(sizes)) * found["peak_velocity"]
         found["peak_velocity_sd"] = _combined(np.nanmedian(at, axis=1), peaks, added=less)
     elif len(peaks) > 1:
         found["peak_velocity_sd"] = float(peaks.std(ddof=1) / np.sqrt(len(peaks)))
-    means = np.array([each.mean_velocity for each in accepted])
-    if np.isfinite(means).any():
-        means = means[np.isfinite(means)]
+    if whole:
+        means = np.array([each.mean_velocity for each in whole])
         found["mean_velocity"] = float(np.median(means))
         relative = float(np.hypot(root_mean_square(difference), both)) / float(np.median(sizes))
         found["mean_velocity_sd"] = _combined(relative * found["mean_velocity"], means)

@@ -23,9 +23,9 @@ Level = Literal["good", "limited", "not_this_exercise", "unusable"]
 LEVELS: tuple[Level, ...] = get_args(Level)
 """From good to bad."""
 
-Part = Literal["indices", "fms", "arms", "exercises", "findings"]
-"""What a verdict may rule out: indices, score of the FMS deep squat, all that is said of the arms,
-exercises, findings altogether."""
+Part = Literal["indices", "fms", "arms", "smoothness", "exercises", "findings"]
+"""What a verdict may rule out: indices, score of the FMS deep squat, all that is said of the arms
+or of smoothness, exercises, findings altogether."""
 
 PARTS: tuple[Part, ...] = get_args(Part)
 
@@ -119,9 +119,8 @@ class Verdict:
         return tuple(each for each in findings if self.keeps(each.metric))
 
     def keeps(self, metric: str) -> bool:
-        """Whether something may be said of a metric: it is not of the arms where those are out."""
-        arms: Sequence[str] = tables.load("verdict")["arms"]["metrics"]
-        return "arms" not in self.rules_out or not metric.startswith(tuple(arms))
+        """Whether something may be said of a metric: it is of no part that is ruled out."""
+        return not self.rules_out & _parts_with(metric)
 
     def why_without(self, quantity: str, item: str = "") -> str:
         """Say in a clause why a quantity, or an item of it, is not given; empty where it is.
@@ -131,8 +130,7 @@ class Verdict:
         table = tables.load("verdict")["parts_of"]
         parts = [part for part, names in table.items() if quantity in names]
         measure = tables.load("criteria")["compensations"]["assessed"].get(item, {}).get("measure")
-        if not self.keeps(quantity) or (measure and not self.keeps(measure)):
-            parts.append("arms")
+        parts += _parts_with(quantity) | (_parts_with(measure) if measure else set())
         if quantity not in table["counts"]:
             parts.append("findings")
         for part in parts:
@@ -144,6 +142,12 @@ class Verdict:
     def shows(self, metric: str) -> bool:
         """Whether a metric stands on the first page: a recording that cannot be used has none."""
         return "findings" not in self.rules_out and self.keeps(metric)
+
+
+def _parts_with(metric: str) -> set[str]:
+    """Name the parts of which a metric is."""
+    known = tables.load("verdict")["metrics_of"]
+    return {part for part, names in known.items() if metric.startswith(tuple(names))}
 
 
 def judge(

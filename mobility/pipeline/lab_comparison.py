@@ -502,7 +502,6 @@ def _people_are_told_apart(store: SessionStore[Any], rows: Sequence[StudyRow], f
 
     Rows of sessions that are not in the store are left to the run, which lists them as failed.
     """
-
     seen: set[tuple[str, str]] = set()
     whose: dict[str, str] = {}
     for number, row in enumerate(rows, start=1):

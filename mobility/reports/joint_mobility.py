@@ -18,7 +18,7 @@ import numpy as np
 import xarray as xr
 
 from mobility import plot, tables
-from mobility.assessment.joint_values import is_told
+from mobility.assessment.joint_values import is_told, why_untold
 from mobility.assessment.movements import movement
 from mobility.documents.fill import ANGLE_OF_JOINT, SIDES, joint_angles_shown, joint_curves
 from mobility.documents.verdicts import judged, moved_in, relevant, side_told, unmeasured
@@ -89,7 +89,8 @@ def places(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> list[tuple[str,
 
 def overview(metrics: xr.Dataset, angles: Sequence[Shown]) -> str:
     """Make the table of what was measured of each joint and side, with 95 % intervals."""
-    head = ["Movement", "From", "To", "Range", "Average"]
+    averaged = any(_reference(metrics, *place) != "–" for place in places(metrics, angles))
+    head = ["Movement", "From", "To", "Range", *(["Average"] if averaged else [])]
     scored = bool(np.isfinite(metrics["score"].values).any())
     rows = []
     for each in angles:
@@ -104,11 +105,15 @@ def overview(metrics: xr.Dataset, angles: Sequence[Shown]) -> str:
             else:
                 if times := int(one["movements"]):
                     row[0] += f" <span class='interval'>× {times}</span>"
-                known = is_told(metrics, each.joint, side)
+                why = why_untold(one)
                 first, last = (_cell(one, name, sign=sign) for name, sign in _ends(one))
-                reach = [last, _cell(one, "range_of_motion")] if known else [_untold(one)]
-                row += [first, *reach, _reference(metrics, each.joint, side)]
-                row += [_cell(one, "score") if known else "–"] if scored else []
+                reach = [first, last, _cell(one, "range_of_motion")]
+                if why:
+                    begun = [first] if one["shown"].item() else []
+                    width = len(reach) - len(begun)
+                    reach = [*begun, f"<td class='missing words' colspan='{width}'>{why}</td>"]
+                row += [*reach, *([_reference(metrics, each.joint, side)] if averaged else [])]
+                row += ["–" if why else _cell(one, "score")] if scored else []
             rows.append(row)
     return table(
         [*head, *(["Score"] if scored else [])],
@@ -121,12 +126,6 @@ def overview(metrics: xr.Dataset, angles: Sequence[Shown]) -> str:
 def _side(metrics: xr.Dataset, side: str) -> str:
     """Begin a cell or a line with a side."""
     return capital(side_told(metrics, side))
-
-
-def _untold(one: xr.Dataset) -> str:
-    """Cells of an end and a range of which it cannot be told how far."""
-    told = tables.sentence("joints.untold", half=Z95 * float(one["end_of_range_sd"]))
-    return f"<td class='missing words' colspan='2'>{told}</td>"
 
 
 def _ends(one: xr.Dataset) -> tuple[tuple[str, int], tuple[str, int]]:
@@ -154,7 +153,7 @@ def reached(metrics: xr.Dataset) -> list[str]:
         elif not each.told:
             found.append(tables.sentence("joints.reached_untold", name=name))
         else:
-            found.append(f"{name} {each.value:.0f}° ± {each.half:.0f}°")
+            found.append(f"{name} {_whole(each.value)}° ± {each.half:.0f}°")
     return found
 
 
@@ -376,7 +375,8 @@ def in_words(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> str:
                 verb="are" if " and " in unknown else "is",
             )
         )
-    rest: dict[str, list[str]] = {"more": [], "uncounted": [], "unmeasured": [], "still": []}
+    kinds = ("more", "unnamed", "uncounted", "unseen", "unmeasured", "still")
+    rest: dict[str, list[str]] = {kind: [] for kind in kinds}
     rests = tables.sentence("reasons.movement.rests")
     moved = {
         (joint, side)
@@ -391,10 +391,12 @@ def in_words(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> str:
         one = metrics.sel(joint=joint, side=side)
         kind, name = "more", spoken(str(one["shown"].item())) or joint
         if not int(one["movements"]):
-            seen = one["angle"].notnull().any()
-            kind, name = "still" if seen else "unmeasured", joint
-            if seen and (joint, side) in moved:
+            missing, name = float(one["refused_share"]), joint
+            kind = "unmeasured" if missing == 1 else "unseen" if missing > 0.5 else "still"
+            if missing < 1 and (joint, side) in moved:
                 kind = "uncounted"
+        elif not one["shown"].item():
+            kind = "unnamed"
         if (joint, side) not in said:
             rest[kind].append(f"{side_told(metrics, side)} {name}")
     notes += [
@@ -448,13 +450,12 @@ def speeds(metrics: xr.Dataset, angles: Sequence[Shown]) -> str:
     for each in angles:
         for side in each.sides:
             one = metrics.sel(joint=each.joint, side=side)
-            if not int(one["movements"]):
+            if not int(one["movements"]) or why_untold(one):
                 continue
             repeats = ["–", "–"]
-            if is_told(metrics, each.joint, side):  # else no change of it can be
-                spread, change = float(one["repeatability"]), float(one["detectable_change"])
-                if math.isfinite(change):
-                    repeats = [f"{spread:.1f}°", f"{change:.0f}°"]
+            spread, change = float(one["repeatability"]), float(one["detectable_change"])
+            if math.isfinite(change):
+                repeats = [f"{spread:.1f}°", f"{change:.0f}°"]
             fast = [_cell(one, "peak_velocity"), _cell(one, "mean_velocity")]
             rows.append([f"{_side(metrics, side)} {_named(one, each.joint)}", *fast, *repeats])
     if not rows:
@@ -550,9 +551,9 @@ def movement_table(metrics: xr.Dataset, angles: Sequence[Shown]) -> str:
         place = str(one["movement_joint"]), str(one["movement_side"])
         if place not in wanted:
             continue
-        turn = quantity(float(one["movement_extreme"]), "degree")
-        if not is_told(metrics, *place):
-            turn = f"<td class='missing words'>{tables.sentence('joints.not_told')}</td>"
+        untold = f"<td class='missing words'>{tables.sentence('joints.not_told')}</td>"
+        known = is_told(metrics, *place)
+        named = bool(metrics["shown"].sel(joint=place[0], side=place[1]).item())
         rows.append(
             [
                 str(one.get("movement_number", "–")),
@@ -560,9 +561,9 @@ def movement_table(metrics: xr.Dataset, angles: Sequence[Shown]) -> str:
                 f"{one['movement_start']:.1f} s",
                 f"{one['movement_turn']:.1f} s",
                 f"{one['movement_end']:.1f} s",
-                quantity(float(one["movement_rest"]), "degree"),
-                turn,
-                quantity(float(one["movement_peak_velocity"]), "degree/s"),
+                quantity(float(one["movement_rest"]), "degree") if known or named else untold,
+                quantity(float(one["movement_extreme"]), "degree") if known else untold,
+                quantity(float(one["movement_peak_velocity"]), "degree/s") if known else untold,
                 f"<td class='text'>{escape(_counts(one))}</td>",
             ]
         )
@@ -615,16 +616,11 @@ def posture(metrics: xr.Dataset) -> str:
     """Say in which posture the joints were moved."""
     shares = zip(metrics["posture"].values, metrics["posture_share"].values, strict=True)
     many = {str(name): float(share) for name, share in shares if share >= 0.05}
-    told = ", ".join(many)
     if set(many) <= {"other"}:
-        told = tables.sentence("joints.posture_unknown")
-    elif len(many) > 1:
-        unclear = {"other": tables.sentence("joints.posture_unclear")}
-        told = ", ".join(
-            tables.sentence("joints.posture", name=unclear.get(name, name), share=share)
-            for name, share in many.items()
-        )
-    return facts({"Posture": told})
+        return facts({"Posture": tables.sentence("joints.posture_unknown")})
+    words = {name: tables.sentence(f"joints.postures.{name}") for name in many}
+    told = [tables.sentence("joints.posture", name=words[n], share=s) for n, s in many.items()]
+    return facts({"Posture": ", ".join(told if len(many) > 1 else words.values())})
 
 
 def stills(metrics: xr.Dataset, angles: Sequence[Shown]) -> str:

@@ -620,8 +620,8 @@ def at_a_glance(metrics: xr.Dataset, repetitions: xr.Dataset) -> str:
         if group == "knee_movement":
             ratio = cell(metrics, "knee_ankle_separation_ratio", repetitions)
             both = f"<td colspan='2' class='both'>{ratio}</td>"
-            rows.append([f"{RATIO}, smallest", both, "", ""])
-            heading = "Knee deviation, farthest inwards, of the ankle width"
+            rows.append([f"{RATIO}, smallest while squatting", both, "", ""])
+            heading = "Knee deviation, farthest inwards while squatting, of the ankle width"
         compared = escape(verdict(metrics, f"{name}_asymmetry"))
         rows.append([escape(heading), *cells_of_sides(metrics, name, repetitions), compared])
     return table(

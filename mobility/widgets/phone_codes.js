@@ -2,7 +2,7 @@ function phoneCodes({ model, el }) {
   const place = root(el, "phones", "Film with a phone");
   const user = h("input", { type: "text", id: newId("user"), placeholder: "for example p01", maxlength: 64 });
   const picture = h("img", { alt: "Code to scan with the camera of a phone", width: 260, hidden: true });
-  const address = h("code", {});
+  const address = h("code", { class: "mobility-address" });
   place.append(
     h("h3", {}, "Film with a phone"),
     h("div", { class: "mobility-row" },

@@ -408,8 +408,8 @@ def test_how_far_is_not_told_with_an_error_of_more_than_thirty_degrees(
         assert reasons[name].startswith("how far cannot be told (± 34°)")
     assert np.isnan(as_told(known)["movement_extreme"]).sum() == 2
     assert report.reached(known) == ["left elbow flexion (how far cannot be told)"]
-    # Nor is a turn, or by how much such turns change.
-    assert report.movement_table(known, elbow).count("cannot be told") == 2
+    # Nor is a turn, how fast it went there, or by how much such turns change.
+    assert report.movement_table(known, elbow).count("cannot be told") == 4
     assert "130°" not in report.movement_table(known, elbow)
     many = known.assign(detectable_change=xr.full_like(known["maximum"], 9.0))
     change = "<td data-head='Least change'>9°</td>"
@@ -417,6 +417,48 @@ def test_how_far_is_not_told_with_an_error_of_more_than_thirty_degrees(
     many["end_of_range_sd"][:] = 5.0
     assert "130°" in report.movement_table(many, elbow)
     assert change in report.speeds(many, elbow)
+
+
+def test_of_a_movement_without_a_name_no_angle_is_told(metrics: xr.Dataset) -> None:
+    """Nobody knows in which plane it goes, and so not by which angle."""
+    elbow = [report.Shown("left_elbow_angle", "elbow", ("left",))]
+    place = {"joint": "elbow", "side": "left"}
+    unnamed = metrics.copy(deep=True)
+    unnamed["shown"] = unnamed["shown"].astype(object)
+    unnamed["shown"].loc[place] = ""
+    for name in ("end_of_range", "end_of_range_sd"):
+        unnamed[name].loc[place] = np.nan
+    assert "which movement it is cannot be told" in report.overview(unnamed, elbow)
+    assert "Which movement it is cannot be told: left elbow." in report.in_words(unnamed, elbow)
+    assert report.reached(unnamed)[0] == "left elbow (which movement it is cannot be told)"
+    assert report.speeds(unnamed, elbow) == ""
+    told = [report.overview(unnamed, elbow), report.movement_table(unnamed, elbow)]
+    assert not any("130" in text or "10°" in text for text in told)
+    found = as_told(unnamed)
+    assert found["maximum"].sel(place).isnull()
+    assert found["minimum"].sel(place).isnull()
+    of = (found["movement_joint"] == "elbow") & (found["movement_side"] == "left")
+    for name in ("rest", "extreme", "peak_velocity", "mean_velocity"):
+        assert found[f"movement_{name}"].where(of, drop=True).isnull().all()
+        assert metrics[f"movement_{name}"].where(of, drop=True).notnull().any()
+
+
+def test_what_is_hardly_seen_is_not_said_to_rest(metrics: xr.Dataset) -> None:
+    knee = [report.Shown("left_knee_angle", "knee", ("left",))]
+    place = {"joint": "knee", "side": "left"}
+    rests = metrics.copy(deep=True)
+    rests["movements"].loc[place] = 0
+    gone = rests["movement_joint"] == "knee"
+    rests["movement_reason"] = rests["movement_reason"].where(
+        ~gone, tables.sentence("reasons.movement.rests")
+    )
+    for share, said in (
+        (0.2, "Did not move"),
+        (0.6, "Whether it moved cannot be told"),
+        (1.0, "Not measured"),
+    ):
+        rests["refused_share"].loc[place] = share
+        assert f"{said}: left knee." in report.in_words(rests, knee)
 
 
 def test_a_side_in_doubt_has_a_question_mark_wherever_it_is_named(metrics: xr.Dataset) -> None:

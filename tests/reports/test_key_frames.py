@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import replace
 
@@ -11,6 +12,7 @@ import pytest
 import xarray as xr
 
 from mobility.assessment.findings import Finding, find
+from mobility.kinematics.clean import on_own_sides
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS
 from mobility.reports import key_frames as kf
 from mobility.reports.first_page import largest
@@ -165,6 +167,20 @@ def test_face_and_room_are_blurred_unless_asked_otherwise(demo) -> None:
     room = np.s_[170:270, 20:120]
     one, other = (cv2.Laplacian(image[room], cv2.CV_64F).var() for image in (hidden, shown))
     assert one < 0.05 * other
+
+
+def test_pictures_have_the_sides_of_the_numbers(demo, monkeypatch) -> None:
+    """The pose model exchanged left and right of the whole body, and cleaning put them back."""
+    session = Store("absent").demo("Overhead Squat")
+    whole = json.dumps({group: [[0.0, 1e3]] for group in ("trunk", "legs", "arms")})
+    fitted = demo.fitted().assign_attrs(sides_exchanged=whole)
+    detected = on_own_sides(demo.pose(), fitted)
+    assert not detected["image_position"].equals(demo.pose()["image_position"])
+    monkeypatch.setattr(session, "pose", lambda: detected)
+    monkeypatch.setattr(session, "fitted", lambda: fitted)
+    findings = find(demo.metrics())
+    mended, known = (kf.of_session(each, findings) for each in (session, demo))
+    assert [frame.jpeg for frame in mended] == [frame.jpeg for frame in known]
 
 
 def test_the_joint_that_went_farthest_is_shown() -> None:
