@@ -165,7 +165,7 @@ class Session(StoredSession):
         BadInputError
             The session is of another exercise.
         """
-        self.require_exercise("Overhead Squat", "summary")
+        self.record.require_exercise("Overhead Squat", "a summary")
         # First, for it brings the metrics up to date.
         images = self.report()["knee_movement_phases"]
         return of_session.summary(self, images=images)
@@ -180,7 +180,7 @@ class Session(StoredSession):
         BadInputError
             The session is of another exercise.
         """
-        self.require_exercise("Joint Angle Mobility", "report of single joints")
+        self.record.require_exercise("Joint Angle Mobility", "a report of single joints")
         self.bring_up_to_date()
         return of_session.joint_mobility(self)
 

@@ -407,7 +407,7 @@ def joint_mobility(
 
     As `report` does; --demo takes the demo session of single joints.
     """
-    session.require_exercise("Joint Angle Mobility", "report of single joints")
+    session.record.require_exercise("Joint Angle Mobility", "a report of single joints")
     _say_report(session, client=client, pdf=pdf, faces=faces, as_json=as_json)
 
 

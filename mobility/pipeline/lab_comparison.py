@@ -138,7 +138,7 @@ def validate(
     from mobility.validation.trial import compare, read_reference
 
     record = session.analyzed()
-    session.require_exercise("Overhead Squat", "comparison with lab data")
+    record.require_exercise("Overhead Squat", "a comparison with lab data")
     if folder is None:
         session.store.require_writable()
     called = _name_for(lab_file) if name is None else check_id(name, what="name of the comparison")

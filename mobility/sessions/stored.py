@@ -217,15 +217,6 @@ class StoredSession:
             raise NotFoundError(f"session {self.id} {told[record.state]}")
         return record
 
-    def require_exercise(self, exercise: str, what: str) -> None:
-        """Refuse a session of another exercise, which has no `what`."""
-        own = self.record.exercise
-        if own != exercise:
-            raise BadInputError(
-                f"session {self.id}: its exercise is '{own}', and this {what} is for "
-                f"'{exercise}'; see this one with: mobility report {self.id}"
-            )
-
     def result_file(self, stage: str) -> Path:
         """Path of the file of a stage, whole and up to date with the store."""
         done = self.record.stages.get(stage)
