@@ -156,15 +156,7 @@ class Session(StoredSession):
         return report_document(self)
 
     def summary(self) -> dict[str, Any]:
-        """Overhead Squat summary; URLs are ``file://`` URIs.
-
-        Raises
-        ------
-        NotFoundError
-            The session has not been analysed.
-        BadInputError
-            The session is of another exercise.
-        """
+        """Overhead Squat summary; URLs are ``file://`` URIs. It raises what :meth:`report` does."""
         self.record.require_exercise("Overhead Squat", "a summary")
         # First, for it brings the metrics up to date.
         images = self.report()["knee_movement_phases"]
@@ -173,12 +165,7 @@ class Session(StoredSession):
     def joint_mobility(self) -> dict[str, Any]:
         """Joint Angle Mobility report: angles with their extremes, and the display settings.
 
-        Raises
-        ------
-        NotFoundError
-            The session has not been analysed.
-        BadInputError
-            The session is of another exercise.
+        It raises what :meth:`report` does.
         """
         self.record.require_exercise("Joint Angle Mobility", "a report of single joints")
         self.bring_up_to_date()
