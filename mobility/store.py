@@ -156,16 +156,8 @@ class Session(StoredSession):
         return report_document(self)
 
     def summary(self) -> dict[str, Any]:
-        """Overhead Squat summary; URLs are ``file://`` URIs.
-
-        Raises
-        ------
-        NotFoundError
-            The session has not been analysed.
-        BadInputError
-            The session is of another exercise.
-        """
-        self.require_exercise("Overhead Squat", "summary")
+        """Overhead Squat summary; URLs are ``file://`` URIs. It raises what :meth:`report` does."""
+        self.record.require_exercise("Overhead Squat", "a summary")
         # First, for it brings the metrics up to date.
         images = self.report()["knee_movement_phases"]
         return of_session.summary(self, images=images)
@@ -173,14 +165,9 @@ class Session(StoredSession):
     def joint_mobility(self) -> dict[str, Any]:
         """Joint Angle Mobility report: angles with their extremes, and the display settings.
 
-        Raises
-        ------
-        NotFoundError
-            The session has not been analysed.
-        BadInputError
-            The session is of another exercise.
+        It raises what :meth:`report` does.
         """
-        self.require_exercise("Joint Angle Mobility", "report of single joints")
+        self.record.require_exercise("Joint Angle Mobility", "a report of single joints")
         self.bring_up_to_date()
         return of_session.joint_mobility(self)
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import csv
+import datetime
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+from mobility.batch.record import BatchRow, BatchSummary
+from mobility.batch.run import JOURNAL
+from mobility.batch.summary import write_summary
 from mobility.sessions.files import read_dataset
 from mobility.store import Store
 
@@ -19,6 +23,34 @@ RESULTS = (
     *("pose.nc", "fitted.nc", "angles.nc", "repetitions.nc", "metrics.nc"),
     *("metrics.parquet", "capture_quality.json", "analyzed.mp4", "video.mp4"),
 )
+
+
+def done_rows(*of):
+    """Rows that are done, of videos and participants; their sessions are s1, s2, ..."""
+    return [
+        BatchRow(
+            row=number,
+            video=video,
+            participant=user_id,
+            exercise="Overhead Squat",
+            session_id=f"s{number}",
+            state="done",
+        )
+        for number, (video, user_id) in enumerate(of, start=1)
+    ]
+
+
+def write_ended(folder, rows):
+    """Write what a batch that has ended leaves of its rows."""
+    day = datetime.datetime(2026, 1, 2, tzinfo=datetime.UTC)
+    document = BatchSummary(manifest="m.csv", started=day, ended=day, versions={}, rows=rows)
+    write_summary(folder, document)
+
+
+def write_begun(folder, rows):
+    """Write what one that has not ended leaves of them."""
+    lines = ['{"rows": "0"}', *(row.model_dump_json() for row in rows), ""]
+    (folder / JOURNAL).write_text("\n".join(lines))
 
 
 def surroundings(place, fault):
@@ -85,7 +117,7 @@ def results(store):
         if opened.is_remote:
             names = set(opened._remote._base[session.id])
             for name in RESULTS:
-                opened.fetch(session.id, name)
+                opened.copy.fetch(session.id, name)
         else:
             names = {file.name for file in session.folder.iterdir()}
         assert names - {"session.json"} == set(RESULTS)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from mobility.errors import StorageError
@@ -21,6 +23,27 @@ def ended(command: Sequence[object], **how: Any) -> subprocess.CompletedProcess[
     )
 
 
+def mobility(
+    *arguments: object, store: Path, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run the command line in a process of its own, beside the folder of its store."""
+    return ended(
+        [sys.executable, "-m", "mobility.cli", *arguments],
+        cwd=store.parent,
+        env={**os.environ, "MOBILITY_STORE": str(store), **environment},
+    )
+
+
+def refused(done: subprocess.CompletedProcess[str], *words: str) -> None:
+    """Check that a command ended with one line on standard error, status 2 and no output."""
+    assert done.returncode == 2, done.stderr
+    assert done.stdout == ""
+    (line,) = done.stderr.strip().splitlines()
+    assert "Traceback" not in line
+    for word in words:
+        assert word in line
+
+
 def in_child(act: Callable[[], object]) -> int:
     """Run `act` in a copy of this process; its exit status, or minus the signal that ended it."""
     child = os.fork()
@@ -33,6 +56,22 @@ def in_child(act: Callable[[], object]) -> int:
         finally:
             os._exit(1)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def in_children(number: int, act: Callable[[int], object]) -> None:
+    """Run `act` in so many copies of this process at once, each with its number; all go well."""
+    children = []
+    for n in range(number):
+        child = os.fork()
+        if child == 0:
+            try:
+                act(n)
+                os._exit(0)
+            finally:
+                os._exit(1)
+        children.append(child)
+    statuses = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+    assert statuses == [0] * number
 
 
 def wait_for(condition: Callable[[], object], seconds: float = 120.0) -> None:

@@ -437,12 +437,9 @@ def _options(text: str, *, two: bool) -> dict[str, Any]:
         raise BadInputError("fit: two videos need the fit; leave out fit=no, or give one video")
     options = {**DEFAULTS, **valid.model_dump(exclude_none=True)}
     for name in ("subject", "second_subject") if two else ("subject",):
-        options[name] = _subject(options.get(name, "largest"), name)
+        if (place := options.setdefault(name, "largest")) != "largest":
+            options[name] = check_point(place.split(","), what=f"{name} {place}")
     return options
-
-
-def _subject(given: str, name: str) -> tuple[float, float] | str:
-    return given if given == "largest" else check_point(given.split(","), what=f"{name} {given}")
 
 
 def _contradictions(rows: Sequence[Row]) -> list[Problem]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import AwareDatetime, Field
 
 from mobility.sessions.record import Document, Exercise
+
+RowState = Literal["done", "skipped", "failed"]
 
 
 class BatchRow(Document):
@@ -17,7 +19,7 @@ class BatchRow(Document):
     participant: str
     exercise: Exercise
     session_id: str
-    state: Literal["done", "skipped", "failed"]
+    state: RowState
     reason: Annotated[str, Field(description="why it failed")] = ""
     may_pass: Annotated[
         bool, Field(description="whether it failed of what may pass: a full disk, a lost worker")
@@ -50,3 +52,8 @@ class BatchSummary(Document):
     ] = None
     versions: dict[str, str]
     rows: list[BatchRow]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Number of rows in each state."""
+        return {state: sum(row.state == state for row in self.rows) for state in get_args(RowState)}

@@ -39,6 +39,7 @@ from mobility.progress import progress_bar, progress_told_to
 from mobility.provenance import code_digest, package_versions
 from mobility.reports.warm_kernels import use_warm_kernels
 from mobility.sessions.files import lock, make_folder, open_private, writing
+from mobility.sessions.objects import one_line
 from mobility.sessions.record import now
 from mobility.sessions.scratch import scratch
 from mobility.store import Session, Store
@@ -411,7 +412,7 @@ def cluster_client(workers: int | None, scheduler: str | None) -> Iterator[Any]:
                 client = Client(scheduler, timeout=SCHEDULER_WAIT_S, set_as_default=False)
             except (OSError, TimeoutError, ValueError) as error:
                 raise BadInputError(
-                    f"scheduler {scheduler}: cannot be reached ({_line(error)})"
+                    f"scheduler {scheduler}: cannot be reached ({one_line(error)})"
                 ) from None
             # That the scheduler is gone is said of the rows.
             with _quiet(), client:
@@ -439,7 +440,7 @@ def cluster_client(workers: int | None, scheduler: str | None) -> Iterator[Any]:
                         ),
                     )
             except (RuntimeError, OSError) as error:
-                reason = _line(error.__cause__ or error)
+                reason = one_line(error.__cause__ or error)
                 raise StorageError(f"the workers could not be started ({reason})") from None
             stack.enter_context(cluster)
             stack.enter_context(_replaced(cluster, workers or processors()))
@@ -497,10 +498,6 @@ def _ignored(number: int) -> Iterator[None]:
         yield
     finally:
         signal.signal(number, before)
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _describe_people(rows: Sequence[Row], store: Store) -> None:

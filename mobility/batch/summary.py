@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import datetime
 import io
-from collections import Counter
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from html import escape
@@ -19,8 +17,6 @@ from mobility.wording import timed
 
 FILES = ("summary.json", "summary.csv", "index.html")
 """Names of what is written."""
-
-STATES = ("done", "skipped", "failed")
 
 COLUMNS = (
     *("row", "video", "participant", "exercise", "session_id", "state", "reason", "report"),
@@ -52,11 +48,6 @@ a { color: #1d5fa8; }
 """
 
 
-def _counts(rows: Sequence[BatchRow]) -> dict[str, int]:
-    found: Counter[str] = Counter(row.state for row in rows)
-    return {state: found[state] for state in STATES}
-
-
 @dataclass(frozen=True)
 class Summary:
     """What became of the rows of a batch, and the folder in which that is written."""
@@ -72,7 +63,7 @@ class Summary:
     @property
     def counts(self) -> dict[str, int]:
         """Number of rows in each state."""
-        return _counts(self.rows)
+        return self.document.counts
 
     @property
     def json(self) -> Path:
@@ -123,7 +114,7 @@ def _table(summary: BatchSummary) -> str:
 
 
 def _page(summary: BatchSummary) -> str:
-    counts = ", ".join(f"{n} {state}" for state, n in _counts(summary.rows).items() if n)
+    counts = ", ".join(f"{n} {state}" for state, n in summary.counts.items() if n)
     rows = "\n".join(_row(row) for row in summary.rows)
     began_and_ended = (summary.ended - summary.started).total_seconds()
     took = datetime.timedelta(seconds=round(summary.took_s or began_and_ended))

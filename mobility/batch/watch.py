@@ -21,7 +21,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, Field
 
 from mobility.batch.manifest import ManifestError, Refused, Row, check_rows, entry_of, videos_in
-from mobility.batch.record import BatchRow
+from mobility.batch.record import BatchRow, RowState
 from mobility.batch.run import LOG, cluster_client, logged, outcomes, refused
 from mobility.errors import BadInputError, NotFoundError, StorageError
 from mobility.options import Workers, checked, validate
@@ -40,7 +40,7 @@ class Seen(Document):
 
     size: int
     mtime_ns: int
-    state: Literal["done", "skipped", "failed"]
+    state: RowState
     when: AwareDatetime
 
 

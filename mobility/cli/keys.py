@@ -87,13 +87,11 @@ def keys_revoke(
 
 
 def _row(stored: StoredKey) -> dict[str, str | bool | None]:
-    import datetime
-
     return {
         "id": stored.id,
         "role": stored.role,
         "user_id": stored.user_id,
         "created_at": stored.created_at.isoformat(),
         "expires_at": stored.expires_at.isoformat() if stored.expires_at else None,
-        "expired": stored.is_expired(datetime.datetime.now().astimezone()),
+        "expired": stored.is_expired,
     }

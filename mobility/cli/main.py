@@ -144,11 +144,6 @@ def _say_report(session: Session, *, client: bool, pdf: bool, faces: bool, as_js
     say(f"report  {page}")
 
 
-def _say_analysed(session: Session) -> None:
-    """Say on standard error that the results are new, and that the report is not."""
-    say(tables.sentence("command_line.analysis.renewed", session=session.id))
-
-
 def demo(
     *,
     store: StoreOption = DEFAULT_STORE,
@@ -407,7 +402,7 @@ def joint_mobility(
 
     As `report` does; --demo takes the demo session of single joints.
     """
-    session.require_exercise("Joint Angle Mobility", "report of single joints")
+    session.record.require_exercise("Joint Angle Mobility", "a report of single joints")
     _say_report(session, client=client, pdf=pdf, faces=faces, as_json=as_json)
 
 
@@ -464,7 +459,7 @@ def repetitions(
         with session.unless_refused():
             session.set_repetitions(read_json(set_file))
             session.analyze()
-        _say_analysed(session)
+        say(tables.sentence("command_line.analysis.renewed", session=session.id))
     table = session.repetitions_table()
     if as_json:
         print_json(table)
@@ -516,7 +511,7 @@ def edit(
             session.set_camera_side(None if camera_side == "auto" else camera_side)
         session.analyze(workers=workers)
     _warn(session)
-    _say_analysed(session)
+    say(tables.sentence("command_line.analysis.renewed", session=session.id))
 
 
 @takes(open_store)

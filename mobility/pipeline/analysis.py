@@ -11,7 +11,6 @@ a changed option redoes only what depends on it.
 
 from __future__ import annotations
 
-import datetime
 import hashlib
 import json
 import logging
@@ -46,7 +45,7 @@ from mobility.provenance import (
     with_history,
 )
 from mobility.sessions.files import atomic, read_dataset, sweep, write_dataset, write_json
-from mobility.sessions.record import Edits, Provenance, SessionRecord, Stage
+from mobility.sessions.record import Edits, Provenance, SessionRecord, Stage, now
 from mobility.sessions.stored import TITLE, StoredSession, is_whole
 
 if TYPE_CHECKING:
@@ -135,7 +134,8 @@ class _Run:
 
     def __getitem__(self, stage: str) -> xr.Dataset:
         if stage not in self.results:
-            self.results[stage] = read_dataset(self.session.folder / _step(stage).file)
+            file = next(step.file for step in STEPS if step.name == stage)
+            self.results[stage] = read_dataset(self.session.folder / file)
         return self.results[stage]
 
     @property
@@ -237,13 +237,13 @@ def analyze(
     }
     try:
         with store.session_locked(session.id, what=f"session {session.id}", wait_s=2):
-            store.sweep_session(session.id)
+            store.copy.sweep_session(session.id)
             sweep(session.folder, "session.json", *(step.file for step in STEPS))
             while True:
                 edits = session.edits()
                 record = _analyze(session, edits, given, workers)
                 # A correction made meanwhile found the session in use: it is ours to heed.
-                store.refresh(session.id)
+                store.copy.pull(session.id)
                 if session.edits() == edits:
                     return record
     except Exception as error:
@@ -386,7 +386,7 @@ def _analyze(
         done = record.stages.get(step.name)
         if done is None or done.key != keys[step.name]:
             return False
-        session.store.fetch(session.id, done.file)
+        session.store.copy.fetch(session.id, done.file)
         return is_whole(session.folder, done)
 
     outdated = [
@@ -423,7 +423,7 @@ def _analyze(
                 file=step.file,
                 sha256=sha256(session.folder / step.file),
                 seconds=round(time.perf_counter() - started, 3),
-                finished=datetime.datetime.now().astimezone().replace(microsecond=0),
+                finished=now(),
             )
             _save(session, record)
         for step in outdated:
@@ -449,7 +449,7 @@ def _analyze(
         for step in STEPS:
             if step.name not in record.stages:
                 (session.folder / step.file).unlink(missing_ok=True)
-                session.store.discard(session.id, step.file)
+                session.store.copy.discard(session.id, step.file)
     except Exception as error:
         if isinstance(error, MobilityError):
             error.args = (_by_its_name(str(error), session, record), *error.args[1:])
@@ -707,10 +707,6 @@ def _place(
     return list(check_point(subject, what=f"{what} {subject}"))
 
 
-def _step(name: str) -> _Step:
-    return next(step for step in STEPS if step.name == name)
-
-
 def _keys(
     record: SessionRecord, edits: Edits, options: Mapping[str, Any], model_sha256: str
 ) -> dict[str, str]:
@@ -773,7 +769,7 @@ def give_up(session: StoredSession, reason: str) -> None:
 
 def _save(session: StoredSession, record: SessionRecord) -> None:
     write_json(session.folder / "session.json", record.model_dump(mode="json"))
-    session.store.publish(session.id)
+    session.store.copy.publish(session.id)
 
 
 def _digest(value: Any) -> str:

@@ -97,7 +97,10 @@ def to_dataframe(sessions: Iterable[StoredSession]) -> pd.DataFrame:
     told, measured = [], [as_table([])]
     for session in sessions:
         record = session.record
-        found, quality = _measured(session, record), _quality(session)
+        found = _measured(session, record)
+        quality: Mapping[str, Any] = {}
+        with suppress(MobilityError):  # absent or damaged
+            quality = session.capture_quality()
         verdict = _verdict_on(session, record, quality, found)
         told.append(_of_session(session, record, quality, verdict))
         measured.append(found if verdict is None else _without_ruled_out(found, verdict))
@@ -369,14 +372,6 @@ def _measured(session: StoredSession, record: SessionRecord) -> pa.Table:
             reason = f"the analysis failed: {record.reason}"
         return as_table([{"reason": reason}])
     return found if found.num_rows else as_table([{"reason": "its metrics are empty"}])
-
-
-def _quality(session: StoredSession) -> Mapping[str, Any]:
-    """Read the checks of a recording; none where they are absent or damaged."""
-    try:
-        return session.capture_quality()
-    except MobilityError:
-        return {}
 
 
 def _verdict_on(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -12,7 +11,7 @@ from mobility.errors import BadInputError
 from mobility.options import check_intervals, check_point
 from mobility.pipeline.analysis import forget_edited
 from mobility.sessions.files import check_name, sweep, write_json
-from mobility.sessions.record import Edit, Edits, Side
+from mobility.sessions.record import Edit, Edits, Side, now
 from mobility.sessions.stored import StoredSession, current_user
 
 
@@ -108,7 +107,7 @@ def unless_refused(session: StoredSession) -> Iterator[None]:
                 else:
                     (session.folder / "edits.json").unlink(missing_ok=True)
                 write_json(session.folder / "session.json", record.model_dump(mode="json"))
-                session.store.publish(session.id)
+                session.store.copy.publish(session.id)
         raise
 
 
@@ -121,7 +120,7 @@ def _edit(session: StoredSession, kind: str, after: Any, by: str | None) -> None
             {
                 "kind": kind,
                 "who": who,
-                "when": datetime.datetime.now().astimezone().replace(microsecond=0),
+                "when": now(),
                 "before": _before(session, kind, edits),
                 "after": after,
             }

@@ -9,7 +9,6 @@ it is old as soon as the session was analysed anew.
 from __future__ import annotations
 
 import csv
-import datetime
 import json
 import math
 import os
@@ -38,7 +37,7 @@ from mobility.sessions.files import (
     write_json,
     writing,
 )
-from mobility.sessions.record import ANONYMOUS
+from mobility.sessions.record import ANONYMOUS, Finite, now
 from mobility.sessions.scratch import scratch
 from mobility.sessions.store import SessionStore
 from mobility.sessions.stored import StoredSession
@@ -48,7 +47,6 @@ if TYPE_CHECKING:
 
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 MOST_SHOWN = 4
 """Most trials of a study whose curves over time are shown."""
@@ -139,7 +137,7 @@ def validate(
     from mobility.validation.trial import compare, read_reference
 
     record = session.analyzed()
-    session.require_exercise("Overhead Squat", "comparison with lab data")
+    record.require_exercise("Overhead Squat", "a comparison with lab data")
     if folder is None:
         session.store.require_writable()
     called = _name_for(lab_file) if name is None else check_id(name, what="name of the comparison")
@@ -167,7 +165,7 @@ def validate(
         "schema_version": SCHEMA_VERSION,
         "session_id": session.id,
         "validation": called,
-        "made": f"{datetime.datetime.now().astimezone().replace(microsecond=0).isoformat()}",
+        "made": now().isoformat(),
         "of": _state(session),
         "user_id": record.user_id,
         "files": {kind: dict(told) for kind, told in reference.files.items()},
@@ -209,7 +207,7 @@ def validations(
 ) -> list[Validation]:
     """Comparisons with lab data that are stored of a session, by name."""
     if folder is None:
-        session.store.fetch_below(session.id, "validation")
+        session.store.copy.fetch_below(session.id, "validation")
     place = Path(folder or session.folder / "validation")
     found = sorted(place.glob(f"[!.]*/{_DOCUMENT}"))
     return [Validation(file.parent, read_json(file)) for file in found]
@@ -442,7 +440,7 @@ def run_study(
     document: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "study": file.stem,
-        "made": f"{datetime.datetime.now().astimezone().replace(microsecond=0).isoformat()}",
+        "made": now().isoformat(),
         "margin_deg": margin_deg,
         "trials": [
             {

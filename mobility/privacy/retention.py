@@ -103,7 +103,7 @@ def what_is_of(store: Store, user_id: str) -> list[Path]:
     URL those of its working copy. A session with a damaged record counts if that still names them.
     """
     check_id(user_id, what="user_id")
-    store.fetch_document(f"{PARTICIPANTS}/{user_id}.json")
+    store.copy.fetch_document(f"{PARTICIPANTS}/{user_id}.json")
     record = store.path / PARTICIPANTS / f"{user_id}.json"
     found = [record] if record.is_file() else []
     for session_id in sessions_of(store, user_id):

@@ -22,7 +22,7 @@ def write_takeout(store: Store, user_id: str, path: str | os.PathLike[str]) -> P
     if not found:
         raise nothing_of(store, user_id)
     for place in found:
-        store.fetch_below(place.name, "")
+        store.copy.fetch_below(place.name, "")
     target = Path(path)
     sweep(target.parent, target.name)
     with nameless(target) as whole, zipfile.ZipFile(whole, "w", allowZip64=True) as archive:
@@ -39,7 +39,6 @@ def write_takeout(store: Store, user_id: str, path: str | os.PathLike[str]) -> P
 
 
 def _name_in(store: Store, file: Path) -> str:
-    for folder, name in ((store.path, "sessions"), (store.reports, "reports")):
-        if file.is_relative_to(folder):
-            return f"{name}/{file.relative_to(folder).as_posix()}"
-    raise AssertionError("what is of a participant is in the store or in the reports")
+    if file.is_relative_to(store.path):
+        return f"sessions/{file.relative_to(store.path).as_posix()}"
+    return f"reports/{file.relative_to(store.reports).as_posix()}"

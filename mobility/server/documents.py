@@ -9,11 +9,12 @@ from functools import partial
 from http import HTTPStatus
 from typing import ClassVar
 
-from mobility.errors import ConflictError, FieldError, NotFoundError
+from mobility.errors import BadInputError, ConflictError, FieldError, NotFoundError
 from mobility.server.base import Handler
 from mobility.server.models import ETAG
 from mobility.server.uploads import refuse_unknown
 from mobility.sessions.files import check_id
+from mobility.sessions.record import Exercise
 from mobility.store import Session
 
 
@@ -32,20 +33,19 @@ class SessionHandler(Handler):
 
     async def with_report(self, session: Session) -> Session:
         """Have the report rendered, where it is absent or old."""
-        self.require_exercise(session, "Overhead Squat")
+        self.require_exercise(session, "Overhead Squat", "a report")
         self.require_not_waiting(session)
         if not await asyncio.to_thread(session.report_is_current):
             demo = self.exercise if session.store.read_only else None
             await self.served.queue.render(session.id, demo=demo)
         return session
 
-    def require_exercise(self, session: Session, exercise: str) -> None:
+    def require_exercise(self, session: Session, exercise: Exercise, what: str) -> None:
         """Refuse what sessions of the other exercise have not, as what is not there."""
-        own = self.served.answers.record(session).exercise
-        if own != exercise:
-            raise NotFoundError(
-                f"session {session.id}: its exercise is '{own}'; this exists only for '{exercise}'"
-            )
+        try:
+            self.served.answers.record(session).require_exercise(exercise, what)
+        except BadInputError as error:
+            raise NotFoundError(str(error)) from None
 
     async def up_to_date(self, session: Session) -> Session:
         """Have a session analysed again, by a worker, where other code did it; see its report."""
@@ -113,7 +113,7 @@ class Threads(SessionHandler):
     async def made(self, session_id: str, make: Callable[..., dict[str, str]]) -> None:
         """Make threads, in the measurement system that is asked for, and answer with their ids."""
         session = await self.opened(session_id, "annotate")
-        self.require_exercise(session, "Overhead Squat")
+        self.require_exercise(session, "Overhead Squat", "threads")
         await self.up_to_date(session)
         fields = self.form()
         refuse_unknown(fields, frozenset({"system"}), "the body")
@@ -168,7 +168,7 @@ class Config(SessionHandler):
     async def get(self, session_id: str) -> None:
         """Answer with the settings that are stored."""
         session = await self.opened(session_id, "read")
-        self.require_exercise(session, "Joint Angle Mobility")
+        self.require_exercise(session, "Joint Angle Mobility", "display settings")
         stored = await asyncio.to_thread(session.stored_config)
         if stored is not None:
             self.set_header("ETag", f'"{stored.revision}"')
@@ -194,7 +194,7 @@ class Config(SessionHandler):
         matched = self.request.headers.get("If-Match")
         if matched is not None:
             fields["revision"] = _revision(matched)
-        self.require_exercise(session, "Joint Angle Mobility")
+        self.require_exercise(session, "Joint Angle Mobility", "display settings")
         self.finish_json(await asyncio.to_thread(partial(session.save_config, **fields)))
 
 

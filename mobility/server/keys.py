@@ -54,9 +54,10 @@ class StoredKey(Document):
     salt: str
     hash: Annotated[Sha256, Field(description="of salt and secret")]
 
-    def is_expired(self, now: datetime.datetime) -> bool:
+    @property
+    def is_expired(self) -> bool:
         """Whether its time is over."""
-        return self.expires_at is not None and self.expires_at <= now
+        return self.expires_at is not None and self.expires_at <= _now()
 
 
 class StoredKeys(Document):
@@ -147,14 +148,14 @@ class Keys:
         # A hash is computed and compared in every case, so that the time tells nothing.
         salt, kept = (stored.salt, stored.hash) if stored else ("0" * 32, "0" * 64)
         is_right = hmac.compare_digest(_hash(salt, secret), kept)
-        if stored is None or not is_right or stored.is_expired(_now()):
+        if stored is None or not is_right or stored.is_expired:
             return None
         return stored
 
     def is_valid_id(self, key_id: str) -> bool:
         """Whether there is a key of this id that is valid now; of its secret nothing is known."""
         stored = self._stored().get(key_id)
-        return stored is not None and not stored.is_expired(_now())
+        return stored is not None and not stored.is_expired
 
     def _changing(self) -> AbstractContextManager[None]:
         if not self._store.is_remote:

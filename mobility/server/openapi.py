@@ -216,7 +216,8 @@ _MATCHED = "the ETag that was read ('\"0\"': there was nothing yet)"
 @functools.lru_cache
 def description(url: str) -> dict[str, Any]:
     """OpenAPI 3.1 document of the interface; `url` is the address before the paths."""
-    models = {model for endpoint in ENDPOINTS for model in _models(endpoint)}
+    named = {model for each in ENDPOINTS for model in (each.body, each.answers)}
+    models = {model for model in named if isinstance(model, type)}
     models |= {contract.ErrorBody, contract.FieldErrors, CreationFault}
     ordered = sorted(models, key=lambda model: model.__name__)
     _, schemas = models_json_schema(
@@ -266,11 +267,6 @@ _VIDEO_PART = {
         }
     },
 }
-
-
-def _models(endpoint: Endpoint) -> list[type[BaseModel]]:
-    found = [endpoint.body, endpoint.answers]
-    return [each for each in found if isinstance(each, type)]
 
 
 def _operation(endpoint: Endpoint) -> dict[str, Any]:

@@ -28,7 +28,7 @@ class ParticipantExport(Handler):
         check_id(user_id, what="user_id")
         self.audited = "everything of a participant"
         permit(self.caller, "export", user_id)
-        with self._taking_turns(user_id), self._temporary_file() as file:
+        with self._turn(user_id) as file:
             # It keeps a thread for long, of which there are few for all requests.
             async with self.served.exports:
                 await asyncio.to_thread(write_takeout, self.served.store, user_id, file)
@@ -38,28 +38,22 @@ class ParticipantExport(Handler):
             await self.send_file(file, 0, file.stat().st_size)
 
     @contextmanager
-    def _taking_turns(self, user_id: str) -> Iterator[None]:
-        """Refuse a second copy of all their videos while there is one."""
+    def _turn(self, user_id: str) -> Iterator[Path]:
+        """Give a file to write to; refuse a second copy of all their videos while there is one."""
         if user_id in self.served.exporting:
             raise TooManyRequestsError(
                 "everything of this participant is being exported already; try again later",
                 retry_after_s=30,
             )
-        self.served.exporting.add(user_id)
-        try:
-            yield
-        finally:
-            self.served.exporting.discard(user_id)
-
-    @contextmanager
-    def _temporary_file(self) -> Iterator[Path]:
         # In the store, where the next start removes what a killed server left.
         folder = self.served.queue.exports / token_hex(16)
-        with writing(folder):
-            make_folder(folder)
+        self.served.exporting.add(user_id)
         try:
+            with writing(folder):
+                make_folder(folder)
             yield folder / "export.zip"
         finally:
+            self.served.exporting.discard(user_id)
             shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -85,7 +85,7 @@ class Objects:
             raise BadInputError(f"store {url}: {error}") from None
         except Exception as error:  # each backend has its own for what it lacks
             raise BadInputError(
-                f"store {url}: cannot be opened by its URL alone ({_line(error)})"
+                f"store {url}: cannot be opened by its URL alone ({one_line(error)})"
             ) from None
         if self.kind in ("s3", "s3a"):
             self._fs.retries = 1
@@ -259,7 +259,7 @@ class Objects:
                 if "absent" in absent:
                     return absent["absent"]
                 raise StorageError(
-                    f"store {self.url}: cannot {what} ({_line(error)}); check that the bucket "
+                    f"store {self.url}: cannot {what} ({one_line(error)}); check that the bucket "
                     "exists"
                 ) from None
             except Exception as error:
@@ -273,11 +273,11 @@ class Objects:
                         else "check the store, its endpoint and the credentials"
                     )
                     fault = StorageError(
-                        f"store {self.url}: cannot {what} ({_line(error)}); {advice}"
+                        f"store {self.url}: cannot {what} ({one_line(error)}); {advice}"
                     )
                     fault.may_pass = passes
                     raise fault from None
-                log.info("store %s: cannot %s (%s); trying again", self.url, what, _line(error))
+                log.info("store %s: cannot %s (%s); trying again", self.url, what, one_line(error))
                 time.sleep(pause)
                 pause = min(2 * pause, 2.0)
             else:
@@ -307,5 +307,6 @@ def _code(error: OSError) -> str:
     return str(response.get("Error", {}).get("Code", ""))
 
 
-def _line(error: Exception) -> str:
+def one_line(error: BaseException) -> str:
+    """Message of an error in one line; its kind where it has none."""
     return " ".join(str(error).split()) or type(error).__name__

@@ -15,6 +15,7 @@ from pydantic import (
     model_validator,
 )
 
+from mobility import tables
 from mobility.errors import BadInputError
 from mobility.provenance import Warned
 
@@ -196,10 +197,8 @@ class SessionRecord(Document):
     def require_exercise(self, exercise: Exercise, what: str) -> None:
         """Refuse what only sessions of another exercise have."""
         if self.exercise != exercise:
-            raise BadInputError(
-                f"session {self.session_id}: its exercise is '{self.exercise}'; only '{exercise}' "
-                f"has {what}"
-            )
+            told = {"session": self.session_id, "own": self.exercise, "exercise": exercise}
+            raise BadInputError(tables.sentence("documents.other_exercise", **told, what=what))
 
 
 class Edit(Document):

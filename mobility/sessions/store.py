@@ -97,6 +97,15 @@ _BLOCK = 1 << 20
 S = TypeVar("S", bound=StoredSession)
 
 
+class _InPlace:
+    """In the place of a working copy, where the store is a folder: all is there already."""
+
+    def _nothing(self, *_: str) -> None:
+        """Do nothing."""
+
+    pull = fetch = fetch_below = fetch_document = publish = discard = sweep_session = _nothing
+
+
 class SessionStore(Generic[S]):
     """A folder of sessions and participants, or the same behind a URL.
 
@@ -118,13 +127,14 @@ class SessionStore(Generic[S]):
             raise BadInputError("store '': name a folder")
         check_decodable(os.fspath(path), what="store")
         self._remote: Remote | None = None
+        self.copy: Remote | _InPlace = _InPlace()
         if "://" in os.fspath(path):
             from mobility.sessions.remote import Remote, local_path
 
             if (local := local_path(os.fspath(path))) is not None:
                 path = local
             else:
-                self._remote = Remote(os.fspath(path))
+                self._remote = self.copy = Remote(os.fspath(path))
                 path = self._remote.folder
         self.path = Path(path)
         # What is there of it, for an absent store is an empty one.
@@ -233,7 +243,7 @@ class SessionStore(Generic[S]):
                 f"session id {session_id!r}: is the name of a folder of the store; choose "
                 "another id"
             )
-        self.refresh(session_id)
+        self.copy.pull(session_id)
         self.sweep()
         with self.session_locked(session_id, what=f"session {session_id}"):
             if (self.path / session_id).exists():
@@ -540,7 +550,7 @@ class SessionStore(Generic[S]):
 
     def delete_document(self, key: str) -> bool:
         """Delete a document of the store itself; False if there is none."""
-        self.fetch_document(key)
+        self.copy.fetch_document(key)
         file = self.path / key
         is_there = file.is_file()
         if self._remote is not None:
@@ -648,41 +658,6 @@ class SessionStore(Generic[S]):
             return False
         with lock_if_free(self._lock(session_id)) as free:
             return not free
-
-    def publish(self, session_id: str) -> None:
-        """Behind a URL, let all see what was done so far; in a folder they do."""
-        if self._remote is not None:
-            self._remote.publish(session_id)
-
-    def fetch(self, session_id: str, name: str) -> None:
-        """Behind a URL, bring a file of a session here, if it is there and whole."""
-        if self._remote is not None:
-            self._remote.fetch(session_id, name)
-
-    def refresh(self, session_id: str) -> None:
-        """Behind a URL, see what others changed in the parts that are not locked by us."""
-        if self._remote is not None:
-            self._remote.pull(session_id)
-
-    def fetch_document(self, key: str) -> None:
-        """Behind a URL, bring a document of the store itself here, or let it go if it is gone."""
-        if self._remote is not None:
-            self._remote.fetch_document(key)
-
-    def fetch_below(self, session_id: str, folder: str) -> None:
-        """Behind a URL, bring all files of a folder of a session here; of all of it with ``""``."""
-        if self._remote is not None:
-            self._remote.fetch_below(session_id, folder)
-
-    def discard(self, session_id: str, name: str) -> None:
-        """Behind a URL, let a file go that was removed here, or was never fetched."""
-        if self._remote is not None:
-            self._remote.discard(session_id, name)
-
-    def sweep_session(self, session_id: str) -> None:
-        """Behind a URL, remove what a dead process left of a session that is locked by us."""
-        if self._remote is not None:
-            self._remote.sweep_session(session_id)
 
     def forget_locks(self, session_id: str) -> None:
         """Remove the files of the locks of a session that is gone."""
@@ -817,15 +792,6 @@ def _joints_of(movement: str, exercise: str, joints: list[Joint] | None) -> list
             f"movement {movement}: moves the {joint}, which is not among the joints; add it"
         )
     return joints or [joint]
-
-
-def available_exercises() -> list[str]:
-    """Exercises of which sessions can be made."""
-    available = []
-    for name in EXERCISES:
-        with suppress(BadInputError):
-            available.append(_exercise(name))
-    return available
 
 
 def demo_video(exercise_name: str) -> Path:

@@ -95,7 +95,7 @@ class StoredSession:
         return None if known is None else self._video_file(known)
 
     def _video_file(self, video: VideoFile) -> Path:
-        self.store.fetch(self.id, video.file)
+        self.store.copy.fetch(self.id, video.file)
         file = self.folder / video.file
         if self.store._remote is not None and not file.is_file():
             raise StorageError(
@@ -107,7 +107,7 @@ class StoredSession:
     @property
     def annotated_video(self) -> Path:
         """The annotated video; a file that is absent where there is none."""
-        self.store.fetch(self.id, "analyzed.mp4")
+        self.store.copy.fetch(self.id, "analyzed.mp4")
         return self.folder / "analyzed.mp4"
 
     @property
@@ -217,15 +217,6 @@ class StoredSession:
             raise NotFoundError(f"session {self.id} {told[record.state]}")
         return record
 
-    def require_exercise(self, exercise: str, what: str) -> None:
-        """Refuse a session of another exercise, which has no `what`."""
-        own = self.record.exercise
-        if own != exercise:
-            raise BadInputError(
-                f"session {self.id}: its exercise is '{own}', and this {what} is for "
-                f"'{exercise}'; see this one with: mobility report {self.id}"
-            )
-
     def result_file(self, stage: str) -> Path:
         """Path of the file of a stage, whole and up to date with the store."""
         done = self.record.stages.get(stage)
@@ -234,7 +225,7 @@ class StoredSession:
                 f"session {self.id}: no {stage.replace('_', ' ')} yet; analyse it first"
             )
         if self.store.is_remote:
-            self.store.fetch(self.id, done.file)
+            self.store.copy.fetch(self.id, done.file)
             # Others may have put another in its place meanwhile.
             done = self.record.stages.get(stage, done)
         if not is_whole(self.folder, done):

@@ -14,9 +14,9 @@ from mobility.assessment.movements import how_to_film
 from mobility.errors import BadInputError, FieldError, MobilityError, TooLargeError
 from mobility.options import check_point
 from mobility.sessions.files import check_file_name, open_private, writing
-from mobility.sessions.record import JOINTS, MEASURED
+from mobility.sessions.record import EXERCISES, JOINTS, MEASURED
 from mobility.sessions.scratch import scratch_folder
-from mobility.sessions.store import available_exercises, check_creation
+from mobility.sessions.store import check_creation
 from mobility.store import Session, Store
 from mobility.widgets.base import Act, Widget, module
 
@@ -79,7 +79,7 @@ class UploadForm(Widget):
         self._uploads: list[_Upload] = []
         self._heard: list[Callable[[Any], Any]] = []
         super().__init__(
-            exercises=list(available_exercises()),
+            exercises=list(EXERCISES),
             movements=_movements(),
             participants=store.participants(),
             is_local=isinstance(store, Store),

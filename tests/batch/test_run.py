@@ -501,20 +501,3 @@ def commands(place):
         except psutil.Error:
             continue
     return found
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
-def test_a_log_without_space_is_said_once_without_a_traceback(tmp_path):
-    log = tmp_path / "run.log"
-    log.symlink_to("/dev/full")
-    # A process of its own: pytest's handlers would say what nobody else is told.
-    code = (
-        "import logging, pathlib, sys\n"
-        "from mobility.batch.run import logged\n"
-        "with logged(pathlib.Path(sys.argv[1])):\n"
-        "    for number in range(3):\n"
-        "        logging.getLogger('mobility.any').info('line %d', number)\n"
-    )
-    done = ended([sys.executable, "-c", code, str(log)])
-    assert done.returncode == 0
-    assert done.stderr == f"warning: log file {log}: lines are lost (No space left on device)\n"

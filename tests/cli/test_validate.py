@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
+import processes
 import pytest
 from lab_trials import add_demo_session, write_truth
-from processes import ended
+from processes import refused
 
 from mobility.store import Store
 
@@ -23,25 +22,7 @@ def lab(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def mobility(store: Store, *arguments: Any) -> subprocess.CompletedProcess[str]:
     """Run ``mobility validate`` in a process of its own."""
-    return ended(
-        [sys.executable, "-m", "mobility.cli", "validate", *arguments],
-        cwd=store.path.parent,
-        env={
-            **os.environ,
-            "MOBILITY_STORE": str(store.path),
-            "MOBILITY_REPORTS": str(store.reports),
-        },
-    )
-
-
-def refused(done: subprocess.CompletedProcess[str], *words: str) -> None:
-    """One line on standard error, status 2."""
-    assert done.returncode == 2, done.stderr
-    assert done.stdout == ""
-    lines = done.stderr.strip().splitlines()
-    assert len(lines) == 1, done.stderr
-    for word in words:
-        assert word in lines[0]
+    return processes.mobility("validate", *arguments, store=store.path)
 
 
 @pytest.mark.slow

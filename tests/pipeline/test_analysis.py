@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
-from processes import in_child
+from processes import in_child, in_children
 
 from mobility import provenance
 from mobility.errors import BadInputError, ConflictError, NotFoundError, StorageError, VideoError
@@ -894,18 +894,11 @@ def test_an_edit_during_an_analysis_is_heeded_by_it(session, monkeypatch, stand_
 
 
 def test_edits_of_several_processes_are_all_kept(session):
-    children = []
-    for number in range(4):
-        child = os.fork()
-        if child == 0:
-            try:
-                for _ in range(5):
-                    session.set_camera_side("left", by=f"person {number}")
-                os._exit(0)
-            finally:
-                os._exit(1)
-        children.append(child)
-    assert [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children] == [0] * 4
+    def edit(number: int) -> None:
+        for _ in range(5):
+            session.set_camera_side("left", by=f"person {number}")
+
+    in_children(4, edit)
     assert len(session.edits().edits) == 20
 
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import datetime
 import json
-import os
-import sys
 
 import pytest
-from processes import ended
+from processes import mobility
 
 from mobility.errors import BadInputError
 from mobility.privacy.retention import duration, prune, to_prune
@@ -123,14 +121,7 @@ def test_an_age_beyond_all_dates(store, text):
 
 def test_nothing_goes_without_yes(store):
     def command(*options):
-        return ended(
-            [sys.executable, "-m", "mobility.cli", "prune", "--keep", "3", *options],
-            env={
-                **os.environ,
-                "MOBILITY_STORE": str(store.path),
-                "MOBILITY_REPORTS": str(store.reports),
-            },
-        )
+        return mobility("prune", "--keep", "3", *options, store=store.path)
 
     dry = command()
     assert dry.returncode == 0

@@ -8,7 +8,7 @@ import sys
 import zipfile
 
 import pytest
-from processes import ended
+from processes import ended, in_child
 
 from mobility.cli import main as cli
 from mobility.errors import BadInputError, InUseError, NotFoundError, StorageError
@@ -109,12 +109,7 @@ def test_an_export_that_is_killed_leaves_nothing(store, tmp_path):
     status = -signal.SIGKILL
     while status:
         step += 1
-        child = os.fork()
-        if child == 0:
-            kill_at(step)
-            write_takeout(store, "ann", target)
-            os._exit(0)
-        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        status = in_child(lambda at=step: kill_at(at) or write_takeout(store, "ann", target))
         assert status in (0, -signal.SIGKILL)
         assert {place.name for place in target.parent.iterdir()} <= {"ann.zip"}
         if target.exists():

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 
 import pytest
+from batches import done_rows, write_begun, write_ended
 
-from mobility.batch.record import BatchRow, BatchSummary
-from mobility.batch.run import JOURNAL, LOG, WORKING
-from mobility.batch.summary import read_summary, write_summary
+from mobility.batch.run import LOG, WORKING
+from mobility.batch.summary import read_summary
 from mobility.errors import InUseError
 from mobility.privacy.retention import erase, prune, to_prune
 from mobility.sessions.files import lock
@@ -52,23 +51,9 @@ def report(folder, name):
 def batch(store, name="batch-20260102-030405"):
     folder = store.reports / name
     folder.mkdir()
-    day = datetime.datetime(2026, 1, 2, tzinfo=datetime.UTC)
-    rows = [
-        BatchRow(
-            row=number,
-            video="IMG_0001.MOV",
-            participant=user_id,
-            exercise="Overhead Squat",
-            session_id=f"s{number}",
-            state="done",
-        )
-        for number, user_id in enumerate(("01", "bob"), start=1)
-    ]
-    write_summary(
-        folder, BatchSummary(manifest="m.csv", started=day, ended=day, versions={}, rows=rows)
-    )
-    lines = ['{"rows": "0"}', *(row.model_dump_json() for row in rows), ""]
-    (folder / JOURNAL).write_text("\n".join(lines))
+    rows = done_rows(("IMG_0001.MOV", "01"), ("IMG_0001.MOV", "bob"))
+    write_ended(folder, rows)
+    write_begun(folder, rows)
     (folder / LOG).write_text(f"{STAMP}row 1, IMG_0001.MOV of 01: done\n")
     return folder
 

@@ -229,9 +229,8 @@ def test_the_client(folder, tmp_path):
             with pytest.raises(BadInputError) as refused:
                 client.create(video, exercise_name="Squat")
             assert refused.value.fields.keys() == {"exercise_name"}
-            with pytest.raises(
-                BadInputError, match="report of single joints is for 'Joint Angle Mobility'"
-            ):
+            only = "only 'Joint Angle Mobility' has a report of single joints"
+            with pytest.raises(BadInputError, match=only):
                 client.joint_mobility(made.session_id)
             with pytest.raises(NotFoundError):
                 client.details("none")

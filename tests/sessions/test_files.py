@@ -45,13 +45,16 @@ def dataset(reps: int) -> xr.Dataset:
 
 
 @pytest.mark.parametrize("reps", [0, 1, 3])
-def test_dataset_comes_back_identical(tmp_path, reps):
-    written = dataset(reps)
+def test_a_dataset_comes_back_identical_and_is_a_file_that_xarray_reads_too(tmp_path, reps):
+    written = dataset(reps).assign(whole=("rep", np.arange(reps) > 0))
     files.write_dataset(tmp_path / "a.nc", written)
+    assert (tmp_path / "a.nc").read_bytes()[:3] == (b"CDF" if reps else b"\x89HD")
     read = files.read_dataset(tmp_path / "a.nc")
     xr.testing.assert_identical(read, written)
     for name, variable in written.variables.items():
         assert read[name].dtype.kind == variable.dtype.kind, name
+    with xr.open_dataset(tmp_path / "a.nc", decode_times=False, decode_timedelta=False) as file:
+        xr.testing.assert_identical(file.load(), written)
     # The file is closed: it can go, and what was read stays.
     (tmp_path / "a.nc").unlink()
     assert float(read["phase_value"][0, 0]) == 1.0
@@ -73,19 +76,6 @@ def test_what_netcdf_3_does_not_know_is_kept_too(tmp_path):
     assert list(read.attrs["names"]) == ["left", "right"]
 
 
-@pytest.mark.parametrize("reps", [0, 3])
-def test_a_dataset_is_a_file_that_xarray_reads_too(tmp_path, reps):
-    written = dataset(reps).assign(whole=("rep", np.arange(reps) > 0))
-    files.write_dataset(tmp_path / "a.nc", written)
-    assert (tmp_path / "a.nc").read_bytes()[:3] == (b"CDF" if reps else b"\x89HD")
-    found = files.read_dataset(tmp_path / "a.nc")
-    xr.testing.assert_identical(found, written)
-    for name, variable in written.variables.items():
-        assert found[name].dtype.kind == variable.dtype.kind, name
-    with xr.open_dataset(tmp_path / "a.nc", decode_times=False, decode_timedelta=False) as file:
-        xr.testing.assert_identical(file.load(), written)
-
-
 def test_what_is_no_dataset_is_said_to_be_none(tmp_path):
     with pytest.raises(NotFoundError, match=r"a\.nc: no such file"):
         files.read_dataset(tmp_path / "a.nc")
@@ -102,22 +92,18 @@ def test_json_is_utf8_and_never_nan(tmp_path):
     with pytest.raises(ValueError, match="not JSON compliant"):
         files.write_json(tmp_path / "a.json", {"x": float("nan")})
     assert not (tmp_path / "a.json").exists()
-    for text in ("{", "[" * 100_000):
+    # Also what Python alone would take.
+    for text, told in (
+        ("{", ""),
+        ("[" * 100_000, ""),
+        ('{"a": 1, "b": 2, "a": 3}', "'a' is given twice"),
+        ("[NaN]", "NaN is not JSON"),
+    ):
         (tmp_path / "b.json").write_text(text)
-        with pytest.raises(BadInputError, match=r"b\.json: is not a JSON document"):
+        with pytest.raises(BadInputError, match=rf"b\.json: is not a JSON document .*{told}"):
             files.read_json(tmp_path / "b.json")
     with pytest.raises(BadInputError, match="cannot be read"):
         files.read_json(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("text", "told"),
-    [('{"a": 1, "b": 2, "a": 3}', "'a' is given twice"), ("[NaN]", "NaN is not JSON")],
-)
-def test_json_that_python_alone_would_take(tmp_path, text, told):
-    (tmp_path / "a.json").write_text(text)
-    with pytest.raises(BadInputError, match=told):
-        files.read_json(tmp_path / "a.json")
 
 
 def test_a_folder_that_was_removed_does_not_come_back(tmp_path):

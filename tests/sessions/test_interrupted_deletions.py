@@ -17,9 +17,8 @@ import sys
 from contextlib import suppress
 
 import pytest
+from batches import done_rows, write_begun, write_ended
 
-from mobility.batch.record import BatchRow, BatchSummary
-from mobility.batch.summary import write_summary
 from mobility.cli import main as cli
 from mobility.privacy.retention import erase
 from mobility.server.keys import Keys
@@ -96,31 +95,15 @@ def write_json_in(path, document):
     write_json(path, document)
 
 
-def rows():
-    return [
-        BatchRow(
-            row=number,
-            video=FILE if user_id == ANN else "b.mp4",
-            participant=user_id,
-            exercise="Overhead Squat",
-            session_id=f"s{number}",
-            state="done",
-        )
-        for number, user_id in enumerate((ANN, ANN, BOB), start=1)
-    ]
-
-
 def batch(store):
     """One that has ended, and one that has not."""
-    day = datetime.datetime(2026, 1, 2, tzinfo=datetime.UTC)
     log = f"{LINE}row 1, {FILE} of {ANN}: done\n{LINE}a fault\nTraceback\n  {ANN}\n{LINE}of bob\n"
     for name in ("batch-20260102-030405", "batch-20260102-030406"):
         (store.reports / name).mkdir()
         (store.reports / name / "batch.log").write_text(log)
-    document = BatchSummary(manifest="m.csv", started=day, ended=day, versions={}, rows=rows())
-    write_summary(store.reports / "batch-20260102-030405", document)
-    lines = ['{"rows": "0"}', *(row.model_dump_json() for row in rows()), ""]
-    (store.reports / "batch-20260102-030406" / ".journal.jsonl").write_text("\n".join(lines))
+    rows = done_rows((FILE, ANN), (FILE, ANN), ("b.mp4", BOB))
+    write_ended(store.reports / "batch-20260102-030405", rows)
+    write_begun(store.reports / "batch-20260102-030406", rows)
 
 
 def watched(store):

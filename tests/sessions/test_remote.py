@@ -69,7 +69,7 @@ def made(store, video, **options):
 def content(session):
     """Bytes of all results, in whatever store."""
     for name in (*RESULTS, session.record.video.file):
-        session.store.fetch(session.id, name)
+        session.store.copy.fetch(session.id, name)
     return {name: (session.folder / name).read_bytes() for name in RESULTS}
 
 
@@ -572,7 +572,7 @@ def test_killed_at_any_write_nothing_is_half_there(is_done, video, stand_ins, li
         session = store.session("one") if is_there else made(store, video, session_id="one")
         # Whenever it is there, it is all that its record says.
         for stage in session.record.stages.values():
-            store.fetch("one", stage.file)
+            store.copy.fetch("one", stage.file)
             assert (session.folder / stage.file).is_file()
         assert session.video.read_bytes() == video.read_bytes()
         session.analyze()

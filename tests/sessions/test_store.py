@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlparse
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from processes import in_child
+from processes import in_child, in_children
 
 from mobility.errors import (
     BadInputError,
@@ -178,16 +178,25 @@ def test_title_without_a_name_follows_the_participant(store, video):
 
 
 @pytest.mark.parametrize(
-    ("given_joints", "joints"),
+    ("exercise", "given_joints", "joints"),
     [
-        (["knee", "ankle"], ["ankle", "knee"]),
-        ("ankle, knee", ["ankle", "knee"]),
-        (["elbow,hip", "hip"], ["hip", "elbow"]),
-        ("all", ["ankle", "knee", "hip", "shoulder", "elbow"]),
+        ("Overhead Squat", ["knee", "ankle"], ["ankle", "knee"]),
+        ("Overhead Squat", "ankle, knee", ["ankle", "knee"]),
+        ("Overhead Squat", ["elbow,hip", "hip"], ["hip", "elbow"]),
+        ("Overhead Squat", "all", ["ankle", "knee", "hip", "shoulder", "elbow"]),
+        # Trunk and neck are measured where they are named.
+        ("Joint Angle Mobility", "neck, trunk, knee", ["knee", "trunk", "neck"]),
+        (
+            "Joint Angle Mobility",
+            "all, trunk",
+            ["ankle", "knee", "hip", "shoulder", "elbow", "trunk"],
+        ),
     ],
 )
-def test_joints(store, video, given_joints, joints):
-    session = store.create(video, body_joint_angles=given_joints, **SQUAT)
+def test_joints(store, video, exercise, given_joints, joints):
+    session = store.create(
+        video, user_id="p01", exercise_name=exercise, body_joint_angles=given_joints
+    )
     assert session.record.joints == joints
 
 
@@ -214,14 +223,6 @@ def test_a_movement_says_its_exercise_and_its_joint(store, video):
         with pytest.raises(BadInputError, match=message) as caught:
             store.create(video, **{**person, **wrong})
         assert list(caught.value.fields) == ["movement"]
-
-
-def test_trunk_and_neck_are_measured_where_they_are_named(store, video):
-    mobility = {**SQUAT, "exercise_name": "Joint Angle Mobility"}
-    named = store.create(video, body_joint_angles="neck, trunk, knee", **mobility)
-    assert named.record.joints == ["knee", "trunk", "neck"]
-    every = store.create(video, body_joint_angles="all, trunk", **mobility)
-    assert every.record.joints == ["ankle", "knee", "hip", "shoulder", "elbow", "trunk"]
 
 
 @pytest.mark.parametrize(
@@ -395,19 +396,7 @@ def test_the_sweep_spares_a_creation_that_is_at_work(store, video, stand_ins, mo
 
 
 def test_processes_that_create_at_once_do_not_collide(store, video):
-    children = []
-    for _ in range(4):
-        child = os.fork()
-        if child == 0:
-            try:
-                for _ in range(5):
-                    store.create(video, **SQUAT)
-                os._exit(0)
-            finally:
-                os._exit(1)
-        children.append(child)
-    statuses = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
-    assert statuses == [0] * 4
+    in_children(4, lambda _: [store.create(video, **SQUAT) for _ in range(5)])
     sessions = store.sessions()
     assert len({session.id for session in sessions}) == 20
     assert all(session.video.read_bytes() == video.read_bytes() for session in sessions)
@@ -837,7 +826,7 @@ def test_an_absent_demo_is_not_found(store, tmp_path, monkeypatch):
 
 
 def test_a_session_of_a_given_id_is_made_once(store, video):
-    options = {"user_id": "p01", "exercise_name": "Overhead Squat", "session_id": "video-1"}
+    options = {**SQUAT, "session_id": "video-1"}
     assert store.create(video, **options).id == "video-1"
     with pytest.raises(ConflictError, match="video-1: exists already"):
         store.create(video, **options)
@@ -847,7 +836,7 @@ def test_a_session_of_a_given_id_is_made_once(store, video):
 
 
 def test_another_name_and_other_joints(store, video):
-    session = store.create(video, user_id="p01", exercise_name="Overhead Squat")
+    session = store.create(video, **SQUAT)
     session.redescribe(session_name="Second", joints=["knee", "ankle"])
     assert session.record.session_name == "Second"
     assert session.record.joints == ["ankle", "knee"]
@@ -857,9 +846,7 @@ def test_another_name_and_other_joints(store, video):
 
 def test_names_that_are_shown_may_hold_what_a_date_holds(store, video):
     name = "../Squat, p01, 11/03/2026"
-    session = store.create(
-        video, user_id="p01", exercise_name="Overhead Squat", session_name=name, session_id="s"
-    )
+    session = store.create(video, session_name=name, session_id="s", **SQUAT)
     store.set_participant("p01", display_name="Ann / Bea")
     assert session.title == name
     assert session.details()["user_name"] == "Ann / Bea"
@@ -870,7 +857,7 @@ def test_names_that_are_shown_may_hold_what_a_date_holds(store, video):
 
 
 def test_how_long_the_report_took_is_kept_and_makes_no_new_one(store, video, stand_ins):
-    session = store.create(video, user_id="p01", exercise_name="Overhead Squat").analyze()
+    session = store.create(video, **SQUAT).analyze()
     assert not session.report_is_current()
     session.render_report()
     assert session.report_is_current()
