@@ -428,7 +428,9 @@ function drawTrial({ model, el }) {
     const n = count();
     const ink = getComputedStyle(place).color;
     paint(canvas, width, height, (g) => {
-      const [low, high] = span(sides[0].units === "°" ? LEAST_DEGREES : 0, ...sides.map(({ values }) => values.subarray(0, n)));
+      // With their bands: those that are cut off would look like smaller errors.
+      const shown = sides.flatMap(({ values }) => [0, 1.96, -1.96].map((z) => values.subarray(0, n).map((value, i) => (z ? value + z * values[n + i] : value))));
+      const [low, high] = span(sides[0].units === "°" ? LEAST_DEGREES : 0, ...shown);
       const y = (v) => height - bottom - ((v - low) / (high - low)) * (height - bottom - 4);
       g.save();
       g.beginPath();
