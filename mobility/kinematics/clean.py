@@ -14,6 +14,7 @@ from pydantic import Field
 
 from mobility import tables
 from mobility.errors import BadInputError
+from mobility.kinematics.geometry import mean_of_known
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SEGMENTS, other_side, require_pose
 from mobility.options import checked
 from mobility.provenance import with_history
@@ -399,7 +400,7 @@ def _sides(position: Array, names: Sequence[str]) -> Array:
 def _across(points: Array) -> Array:
     """Mean line from right to left in each frame, of the pairs that are known."""
     n = points.shape[1] // 2
-    return _mean(points[:, :n] - points[:, n:])
+    return mean_of_known(points[:, :n] - points[:, n:], axis=-2)
 
 
 def _usual(points: Array) -> Array:
@@ -465,7 +466,8 @@ def _jumps(seen: Array, time: Array, floor: float) -> tuple[Mask, Mask]:
     mirrored = np.concatenate([seen[:, n:], seen[:, :n]], axis=1)
 
     def distances(now: Array, predicted: Array) -> Array:
-        return _mean(np.sqrt(((now - predicted) ** 2).sum(axis=-1))[..., None])[..., 0]
+        off = np.sqrt(((now - predicted) ** 2).sum(axis=-1))
+        return mean_of_known(off[..., None], axis=-2)[..., 0]
 
     # All at once for the place of the frame before; velocity needs to know of an earlier jump.
     direct, crossed = (
@@ -498,14 +500,6 @@ def _reversed_frames(towards: Array, apart: Mask) -> int:
         return int(towards.size)
     end = int(np.argmax(lasting))
     return 0 if apart[max(end - 1, 0) : end + 1].all() else end
-
-
-def _mean(values: Array) -> Array:
-    """Mean over the second last axis of what is known; NaN where nothing is, without a warning."""
-    known = ~np.isnan(values)
-    count = known.sum(axis=-2)
-    mean: Array = np.where(known, values, 0.0).sum(axis=-2) / np.where(count, count, np.nan)
-    return mean
 
 
 def _limb_length_gate(position: Array, rate: float, tolerance: float) -> int:

@@ -16,6 +16,7 @@ from mobility import provenance, tables
 from mobility.assessment.metric import merged_history
 from mobility.errors import BadInputError
 from mobility.kinematics.expected_error import Z95
+from mobility.kinematics.geometry import mean_of_known
 from mobility.options import checked
 from mobility.validation.inference import (
     BOOTSTRAP_COVERAGE,
@@ -236,7 +237,7 @@ def _unit_means(participant: NDArray[np.str_]) -> Callable[[Array], Array]:
     groups = [np.flatnonzero(participant == name) for name in names]
 
     def means(values: Array) -> Array:
-        return np.stack([_nanmean(values[group]) for group in groups])
+        return np.stack([mean_of_known(values[group], axis=0) for group in groups])
 
     return means
 
@@ -245,12 +246,6 @@ def _applicable(rows: xr.Dataset) -> NDArray[np.bool_]:
     """Say which sides belong to which angle: left and right, or middle."""
     middle = rows["side"].values == "middle"
     return np.asarray(rows["sided"].values[:, None] != middle)
-
-
-def _nanmean(values: Array) -> Array:
-    count = np.isfinite(values).sum(axis=0)
-    total = np.nansum(values, axis=0)
-    return np.asarray(np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0))
 
 
 def _waveforms(rows: xr.Dataset, unit_means: Callable[[Array], Array]) -> dict[str, Any]:
@@ -291,7 +286,7 @@ def _waveforms(rows: xr.Dataset, unit_means: Callable[[Array], Array]) -> dict[s
     for name in (*CURVE_ERRORS, "coverage"):
         values = unit_means(rows[f"repetition_{name}"].to_numpy())
         known = np.isfinite(values)
-        mean = _nanmean(values)
+        mean = mean_of_known(values, axis=0)
         sd, low, high = (np.full(shape, np.nan) for _ in range(3))
         for at in np.ndindex(shape):
             column = values[(slice(None), *at)][known[(slice(None), *at)]]

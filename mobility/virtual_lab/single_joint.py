@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
+from mobility.kinematics.geometry import direction
 from mobility.options import Strict
 from mobility.virtual_lab.body import JOINT_BONES, SUFFIX, Body, keypoints, transforms
 from mobility.virtual_lab.squat import (
@@ -27,7 +28,7 @@ from mobility.virtual_lab.squat import (
     perform,
     rest_forward,
     rotated_about,
-    unit_vector,
+    segment_length,
 )
 
 Array = NDArray[np.float64]
@@ -265,10 +266,8 @@ def _pose_legs(body: Body, motion: JointMotion, posed: dict[str, Array], angle: 
             elif motion.movement.startswith("knee"):
                 knee = angle
                 if motion.posture == "supine":  # the heel slides on the couch
-                    upper, lower = (
-                        np.linalg.norm(body.joint(one, side) - body.joint(other, side))
-                        for one, other in (("hip", "knee"), ("knee", "ankle"))
-                    )
+                    upper = segment_length(body, "hip", "knee", side)
+                    lower = segment_length(body, "knee", "ankle", side)
                     thigh = np.arctan2(lower * np.sin(knee), upper + lower * np.cos(knee))
             else:
                 foot = angle
@@ -285,8 +284,8 @@ def _placed(body: Body, motion: JointMotion) -> tuple[Array, Array, tuple[Corner
     if motion.posture == "standing":
         return np.eye(3), np.zeros(3), ()
     if motion.posture == "seated":
-        thigh = float(np.linalg.norm(body.joint("hip", "left") - body.joint("knee", "left")))
-        seat = float(np.linalg.norm(body.joint("knee", "left") - body.joint("ankle", "left")))
+        thigh = segment_length(body, "hip", "knee", "left")
+        seat = segment_length(body, "knee", "ankle", "left")
         seat += float(body.joint("ankle", "left")[1])  # height of the hips, feet on the floor
         top = seat + trunk[:, 2].min() + _SINKS_M
         front = 0.72 * thigh
@@ -370,7 +369,7 @@ def _leg(
 
     hinge = np.broadcast_to(plane @ np.array([-1.0, 0.0, 0.0]), (len(thigh), 3))
     rest = {joint: body.joint(joint, side) for joint in JOINT_BONES}
-    hinge_rest = unit_vector(np.cross(rest["ankle"] - rest["hip"], rest_forward(body, side)))
+    hinge_rest = direction(np.cross(rest["ankle"] - rest["hip"], rest_forward(body, side)))
     found = {
         "upperleg01" + suffix: frame_of(hanging(thigh), hinge)
         @ frame_of(rest["knee"] - rest["hip"], hinge_rest).T,
