@@ -96,6 +96,7 @@ def capture_quality(
     confidence = pose["confidence"].isel(individual=0)
     best = pose if fitted is None else fitted
     height_px = body_height_px(pose)
+    view = view_of(cameras_of(best)[camera]["azimuth_deg"]) if camera else camera_view(best)
     return {
         "schema_version": SCHEMA_VERSION,
         "video": {
@@ -118,7 +119,7 @@ def capture_quality(
             part: _rounded(float(confidence.sel(keypoint=list(names)).mean()), 3)
             for part, names in GROUPS.items()
         },
-        "view": _view(_seen_by(best, camera), beside=trial_view(best) == TWO_CAMERAS),
+        "view": _view(view, beside=trial_view(best) == TWO_CAMERAS),
         "framing": _framing(pose),
         "distance": _distance(pose, best, height_px, camera),
         "size": {
@@ -270,12 +271,6 @@ def pictures(info: VideoInfo, pose: xr.Dataset) -> dict[str, Any]:
     }
 
 
-def _seen_by(best: xr.Dataset, camera: int) -> View:
-    if camera == 0:
-        return camera_view(best)
-    return view_of(cameras_of(best)[camera]["azimuth_deg"])
-
-
 def _view(view: View, *, beside: bool) -> dict[str, Any]:
     """Judge a view; `beside` another camera that stands apart, one at the side is welcome."""
     known = tables.load("angles")
@@ -303,13 +298,11 @@ def _camera(moving: bool | None) -> dict[str, str | None]:
 def _framing(pose: xr.Dataset) -> dict[str, Any]:
     limits = _limits("framing")
     shares = fraction_outside(pose, margin=limits["border"]["value"])
+    found = {part: _level(limits["share"], share) for part, share in shares.items()}
     judged = [
-        {"verdict": _level(limits["share"], share), "advice": limits["advice"][part]}
-        for part, share in shares.items()
+        {"verdict": level, "advice": None if level in (None, "ok") else limits["advice"][part]}
+        for part, level in found.items()
     ]
-    for one in judged:
-        if one["verdict"] in (None, "ok"):
-            one["advice"] = None
     return {"outside": {k: _rounded(v, 3) for k, v in shares.items()}, **_worst(judged)}
 
 
@@ -385,10 +378,8 @@ def _limits(check: str) -> Any:
 def _judged(check: str, value: float) -> dict[str, str | None]:
     """Verdict of a value, and the advice where it is not ok."""
     found = verdict(check, value)
-    return {
-        "verdict": found,
-        "advice": None if found in (None, "ok") else _advice(_limits(check)),
-    }
+    advice = None if found in (None, "ok") else _advice(_limits(check))
+    return {"verdict": found, "advice": advice}
 
 
 def _advice(entry: Mapping[str, Any]) -> str | None:

@@ -276,12 +276,7 @@ def choose_subject(
 
     `subject` is a point in the picture, of `width` and `height` pixels, that lies on the subject
     when the subject is first seen; None for the one who is largest and most central over the whole
-    trial.
-
-    Raises
-    ------
-    BadInputError
-        Nobody is ever at that point.
+    trial. A point at which nobody ever is, is refused.
     """
     if subject is None:
         return int(np.argmax([prominence(track, looks, width, height) for track in tracks]))

@@ -168,7 +168,7 @@ def clean_pose(
     require_pose(pose, what="clean_pose")
     time = pose["time"].to_numpy().astype(np.float64)
     arrays = _arrays(pose)
-    rate = _frame_rate(time)
+    rate = float(1 / np.median(np.diff(time))) if time.size > 1 else 0.0
     steps: list[dict[str, Any]] = []
     found: dict[str, Any] = {"steps": steps}
 
@@ -285,10 +285,6 @@ def _arrays(pose: xr.Dataset) -> dict[str, Array]:
                 values = values[:, 0]
             arrays[name] = values.astype(np.float64).copy()
     return arrays
-
-
-def _frame_rate(time: Array) -> float:
-    return float(1 / np.median(np.diff(time))) if time.size > 1 else 0.0
 
 
 def _blank(values: Array, mask: Mask) -> None:
