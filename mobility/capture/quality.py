@@ -171,9 +171,6 @@ def edge_width(grey: NDArray[np.uint8]) -> float:
     A step blurred by s has 1/s of the gradient; blurred again by 1 pixel it has 1/sqrt(s² + 1). The
     ratio of the two gradients gives s, whatever the contrast. Median over the strongest edges. NaN
     where there is no edge.
-
-    References
-    ----------
     Zhuo & Sim 2011, Defocus map estimation from a single image, Pattern Recognition 44:1852.
     """
     import cv2

@@ -102,11 +102,6 @@ def joint_angles(
         60 degrees from the horizontal (lying on the side) knee, hip abduction, ankle, elbow and
         shoulder remain.
 
-    Raises
-    ------
-    BadInputError
-        If `pose` is not a pose Dataset of one person.
-
     References
     ----------
     Wu et al. 2002, J Biomech 35:543; Wu et al. 2005, J Biomech 38:981; Grood & Suntay 1983,

@@ -21,12 +21,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 import yaml
-from numpy.typing import NDArray
 
 from mobility import tables
 from mobility.errors import BadInputError, NotFoundError
-
-Array = NDArray[np.float64]
+from mobility.kinematics.geometry import Array
 
 LARGEST_BYTES = 4 << 20
 

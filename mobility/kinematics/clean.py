@@ -14,7 +14,7 @@ from pydantic import Field
 
 from mobility import tables
 from mobility.errors import BadInputError
-from mobility.kinematics.geometry import mean_of_known
+from mobility.kinematics.geometry import Array, mean_of_known
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SEGMENTS, other_side, require_pose
 from mobility.options import checked
 from mobility.provenance import with_history
@@ -22,7 +22,6 @@ from mobility.wording import listed
 
 log = logging.getLogger(__name__)
 
-Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 _COORDINATES = ("position", "image_position", "image_depth")
@@ -122,11 +121,6 @@ def clean_pose(
         last with a pose, which have none, or one that step 1 takes; ``legs_exchanged``, how often
         the legs change places in the picture after step 2; and ``sides_exchanged``, from when to
         when step 2 exchanged trunk, legs and arms (JSON, seconds).
-
-    Raises
-    ------
-    BadInputError
-        If `pose` is not a pose Dataset of one person, or an option is out of range.
 
     Notes
     -----

@@ -14,17 +14,14 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
 from mobility import tables
 from mobility.errors import BadInputError
 from mobility.kinematics.angle_errors import angle_sd, legs_unseen_sd
 from mobility.kinematics.expected_error import Z95
-from mobility.kinematics.geometry import angles_from_points, of_single_joints
+from mobility.kinematics.geometry import Array, angles_from_points, of_single_joints
 from mobility.kinematics.skeleton import INDEX, SIDES, landmarks, require_pose
 from mobility.options import checked
-
-Array = NDArray[np.float64]
 
 TABLE = "in_picture"
 
@@ -80,9 +77,6 @@ def picture_angles(pose: xr.Dataset) -> xr.Dataset:
     where they move in the frontal plane; trunk and neck on the side to which they bend. Shoulder
     and hip are NaN where that plane is more than 45 degrees from the picture's, or the subject
     turns round.
-
-    References
-    ----------
     Norkin & White 2016, Measurement of Joint Motion, 5th ed.
     """
     require_pose(pose, what="picture_angles")

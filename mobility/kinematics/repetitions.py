@@ -14,13 +14,11 @@ from pydantic import Field
 from mobility import tables
 from mobility.errors import BadInputError
 from mobility.kinematics.clean import low_pass
-from mobility.kinematics.geometry import angle_between
+from mobility.kinematics.geometry import Array, angle_between
 from mobility.kinematics.skeleton import SIDES, landmarks, require_pose
 from mobility.options import check_intervals, checked
 from mobility.provenance import with_history
 from mobility.wording import listed
-
-Array = NDArray[np.float64]
 
 _GRID_HZ = 60.0
 """Least rate of the grid on which phases are looked for, so that edges fall between frames."""
@@ -288,11 +286,6 @@ def find_repetitions(
         end off); complete (both are seen). Over ``time``:
         hip_height (1 = standing) and standing (h above 0.97 and at rest). Where no repetition is
         accepted the history has a warning ``no_repetition``.
-
-    Raises
-    ------
-    BadInputError
-        If `pose` is not a pose Dataset of one person, or an option is out of range.
     """
     from scipy.signal import find_peaks
 

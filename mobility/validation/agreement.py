@@ -16,7 +16,7 @@ from mobility import provenance, tables
 from mobility.assessment.metric import merged_history
 from mobility.errors import BadInputError
 from mobility.kinematics.expected_error import Z95
-from mobility.kinematics.geometry import mean_of_known
+from mobility.kinematics.geometry import Array, mean_of_known
 from mobility.options import checked
 from mobility.validation.inference import (
     BOOTSTRAP_COVERAGE,
@@ -40,8 +40,6 @@ from mobility.validation.reliability import (
     measurement_error,
 )
 from mobility.validation.waveforms import LEAST_CURVES, has_spm1d, multiple_correlation, spm_paired
-
-Array = NDArray[np.float64]
 
 _SPM_ALPHA = 0.05
 _NO_SIDE = "not a side of this angle"

@@ -14,17 +14,15 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
 from mobility import tables
 from mobility.errors import BadInputError, NotFoundError, StorageError
+from mobility.kinematics.geometry import Array
 from mobility.kinematics.skeleton import SIDES
 from mobility.options import checked
 from mobility.validation.lab_text import BY_US
 from mobility.validation.mappings import OURS, built_in, listed
 from mobility.writing import atomic
-
-Array = NDArray[np.float64]
 
 _EARLY = 0.5
 """Share of a frame by which times may lie off an even clock where a format has no times."""

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from mobility import tables
 from mobility.errors import BadInputError
-from mobility.kinematics.geometry import direction
+from mobility.kinematics.geometry import Array, direction
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SIDES
 from mobility.options import checked
 from mobility.provenance import with_history
@@ -30,8 +30,6 @@ from mobility.validation.mappings import (
     given_mapping,
     listed,
 )
-
-Array = NDArray[np.float64]
 
 METHOD = "markers"
 """The ``method`` of such a pose: how its positions were obtained."""

@@ -9,11 +9,10 @@ from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
 from mobility import tables
 from mobility.errors import BadInputError
-from mobility.kinematics.geometry import mean_of_known
+from mobility.kinematics.geometry import Array, mean_of_known
 from mobility.kinematics.skeleton import SIDES
 from mobility.provenance import with_history
 from mobility.validation.mappings import (
@@ -26,8 +25,6 @@ from mobility.validation.mappings import (
     content_of,
     listed,
 )
-
-Array = NDArray[np.float64]
 
 METRES: Mapping[str, float] = {"m": 1.0, "cm": 0.01, "mm": 0.001}
 """Metres in each unit of length."""
@@ -427,6 +424,7 @@ def _vertical(
 ) -> tuple[str, str]:
     """Axis that points up, with its sign, and how it was found."""
     told = _up_of_body(found.markers, metres, mapping)
+    axis: str
     if asked.vertical_axis is not None:
         axis, how = asked.vertical_axis, "given"
     elif mapping is not None and mapping.vertical_axis is not None:

@@ -10,10 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from mobility.kinematics.geometry import direction
+from mobility.kinematics.geometry import Array, direction
 from mobility.options import Strict
 from mobility.virtual_lab.body import JOINT_BONES, SUFFIX, Body, keypoints, transforms
 from mobility.virtual_lab.squat import (
@@ -30,8 +29,6 @@ from mobility.virtual_lab.squat import (
     rotated_about,
     segment_length,
 )
-
-Array = NDArray[np.float64]
 
 Posture = Literal["standing", "seated", "supine", "prone", "side_lying"]
 

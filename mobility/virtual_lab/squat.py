@@ -12,15 +12,12 @@ from dataclasses import dataclass
 from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from mobility.errors import BadInputError
-from mobility.kinematics.geometry import direction
+from mobility.kinematics.geometry import Array, direction
 from mobility.options import Strict
 from mobility.virtual_lab.body import JOINT_BONES, SUFFIX, Body, keypoints, transforms
-
-Array = NDArray[np.float64]
 
 Corners = tuple[tuple[float, float, float], tuple[float, float, float]]
 
@@ -43,7 +40,6 @@ SEGMENT_MASSES = (
 """From, to, fraction of body mass (of one side), centre from the first end as a fraction of the
 length; mean of women and men, de Leva 1996, J Biomech 29:1223, the trunk with hip and shoulder
 centres as ends rounded."""
-
 
 LEAST_BEND = 0.5
 """Degrees; a straight leg has no plane in which it bends."""

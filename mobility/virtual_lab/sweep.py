@@ -124,16 +124,17 @@ def sweep(
             ending.callback(worker.close)
             idle.put(worker)
         try:
-            answers = dict(zip(wanted, pool.map(measured, wanted), strict=True))
+            told: list[Mapping[str, Any]] = list(pool.map(measured, wanted))
         except BaseException:
             # Interrupted: nothing new begins, and no process renders on for nobody.
             pool.shutdown(wait=False, cancel_futures=True)
             for worker in crew:
                 worker.stop()
             raise
+    answers = [told[wanted.index(folder)] for folder in folders]
     return [
-        Done(case, folder, answers[folder].get("seconds", np.nan), answers[folder].get("error"))
-        for case, folder in zip(cases, folders, strict=True)
+        Done(case, folder, answer.get("seconds", np.nan), answer.get("error"))
+        for case, folder, answer in zip(cases, folders, answers, strict=True)
     ]
 
 
@@ -245,7 +246,7 @@ def measured_angles(pose: xr.Dataset, truth: xr.Dataset) -> xr.Dataset:
     cleaned = clean_pose(pose)
     fitted = fit_body(clean_pose(pose, visibility_threshold=VISIBILITY_THRESHOLD))
     # Without refusals, which are kept beside.
-    raw = {
+    raw: dict[str, Mapping[Any, Any]] = {
         "landmarks": angles_from_points(landmarks(cleaned)),
         "image_plane": {k: v.to_numpy() for k, v in image_plane_angles(cleaned).data_vars.items()},
         "fitted": angles_from_points(landmarks(fitted)),

@@ -51,7 +51,6 @@ _LEAST_ACROSS = 0.005
 _ROUNDS, _OUTLIER = 10, 0.10
 """Rounds, and metres, of the Cauchy weights with which two bodies are laid over each other."""
 
-
 _LARGEST_RESIDUAL = 0.035
 """Metres, root mean square over all landmarks; rendered clips have 0.007 to 0.02."""
 

@@ -73,7 +73,6 @@ VISIBILITY_THRESHOLD = 0.1
 METHOD = "fitted_body"
 """Value of the attribute ``method`` of a fitted pose."""
 
-
 _BEHIND, _FEET_SEEN = 0.5, 0.15
 """Part of the forward direction that points away from the camera; mean weight of heels and toes."""
 

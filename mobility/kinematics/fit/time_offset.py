@@ -6,7 +6,6 @@ import logging
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
 from mobility.errors import BadInputError
 from mobility.kinematics.calibration import cross_matrix
@@ -14,11 +13,10 @@ from mobility.kinematics.correlation import correlated, normalised, other_peaks,
 from mobility.kinematics.fit.body import FITTED
 from mobility.kinematics.fit.observed import Detections
 from mobility.kinematics.fit.problem import TimeOffset
+from mobility.kinematics.geometry import Array
 from mobility.kinematics.skeleton import INDEX, landmarks, require_pose
 
 log = logging.getLogger(__name__)
-
-Array = NDArray[np.float64]
 
 _SIGNALS: tuple[tuple[str, ...], ...] = (
     ("left_hip", "right_hip"),
