@@ -161,10 +161,8 @@ def estimate_pose(
 
     Notes
     -----
-    With "both" the video is searched with each model. A landmark is the mean of
-    both, in space and in the picture, weighted by visibility; in frames in which
-    they contradict each other (:func:`combined`) that of "full". What else is
-    recorded, other people and second looks, is of "full".
+    With "both" the video is searched with each model, and what they find is
+    :func:`combined`. What else is recorded, other people and second looks, is of "full".
 
     References
     ----------

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from mobility import tables
 from mobility.capture.pose import fraction_outside
 from mobility.capture.video import Frame, VideoInfo, keyframe_times, read_frames
-from mobility.provenance import SCHEMA_VERSION, cameras_of, history, warnings_of
+from mobility.provenance import SCHEMA_VERSION, cameras_of, history, last_of, warnings_of
 from mobility.view import TWO_CAMERAS, View, camera_view, supports, trial_view, view_of
 
 GROUPS = {
@@ -305,8 +305,7 @@ def _framing(pose: xr.Dataset) -> dict[str, Any]:
 
 def _distance(pose: xr.Dataset, best: xr.Dataset, height_px: float, camera: int) -> dict[str, Any]:
     """Distance of the camera: from the fit, else from the size in the picture and the lens."""
-    fits = [e for e in history(best) if e["operation"] == "fit_body"]
-    fit = fits[-1] if fits else {}
+    fit = last_of(history(best), "fit_body")
     stature = fit.get("arguments", {}).get("height_m")
     scaled = "calibrated" in fit and bool(cameras_of(best))
     if "position_draws" in best:
@@ -357,10 +356,8 @@ def _swaps(best: xr.Dataset, camera: int) -> dict[str, Any]:
     """Count what the cleaning mended of exchanges of left and right."""
     made = history(best)
     if camera:
-        fits = [e for e in made if e["operation"] == "fit_body"]
-        made = fits[-1]["further_histories"][camera - 1]
-    entries = [e for e in made if e["operation"] == "clean_pose"]
-    steps = entries[-1].get("steps", []) if entries else []
+        made = last_of(made, "fit_body")["further_histories"][camera - 1]
+    steps = last_of(made, "clean_pose").get("steps", [])
     found = next((s for s in steps if s["step"] == "swap_repair" and "swapped_frames" in s), None)
     if found is None:
         return {"mended_frames": None, "verdict": None, "advice": None}

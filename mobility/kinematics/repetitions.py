@@ -319,18 +319,18 @@ def find_repetitions(
             times = h.grid[[start, edges[0], lowest, edges[1], end]]
             depth = 100 * (1 - h.height[bottom])
             rows.append(_row(times, depth, (whole_start, whole_end), reason))
-    found: dict[str, Any] = {
+    found = {
         "found": len(rows),
         "accepted": sum(row["accepted"] for row in rows),
         "signal": None if h is None else h.signal,
     }
-    if warnings := [_none(h, rows)] if not found["accepted"] else _cut_off(rows):
-        found["warnings"] = warnings
+    nothing = f"reasons.trial.{'few_frames' if h is None else 'not_lowered'}"
     return with_history(
         _dataset(pose, h, rows),
         "find_repetitions",
         {"min_depth": min_depth, "min_interval_s": min_interval_s},
         **found,
+        **_warnings(rows, nothing),
     )
 
 
@@ -384,19 +384,15 @@ def _without_rebounds(height: Array, bottoms: Sequence[int]) -> list[int]:
     ]
 
 
-def _cut_off(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
-    """Warn of accepted repetitions that the recording cuts off, if any."""
-    cut = [str(i) for i, row in enumerate(rows, 1) if row["accepted"] and not row["complete"]]
-    return [tables.warning("warnings.repetition_cut_off", numbers=listed(cut))] if cut else []
-
-
-def _none(h: _Height | None, rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Warn that there is no repetition, and say why."""
-    if rows:
+def _warnings(rows: Sequence[Mapping[str, Any]], nothing: str) -> dict[str, Any]:
+    """Warn of repetitions that the recording cuts off, or that there is none, and why."""
+    if not any(row["accepted"] for row in rows):
         reason = "; ".join(dict.fromkeys(row["reason"] for row in rows))
-    else:
-        reason = tables.sentence(f"reasons.trial.{'few_frames' if h is None else 'not_lowered'}")
-    return tables.warning("warnings.no_repetition", reason=reason)
+        reason = reason or tables.sentence(nothing)
+        return {"warnings": [tables.warning("warnings.no_repetition", reason=reason)]}
+    cut = [str(i) for i, row in enumerate(rows, 1) if row["accepted"] and not row["complete"]]
+    told = tables.warning("warnings.repetition_cut_off", numbers=listed(cut))
+    return {"warnings": [told]} if cut else {}
 
 
 def _dataset(pose: xr.Dataset, h: _Height | None, rows: Sequence[dict[str, Any]]) -> xr.Dataset:
@@ -479,12 +475,14 @@ def set_repetitions(pose: xr.Dataset, intervals: Sequence[Mapping[str, float]]) 
                 abs(end - time[-1]) > frame or bool(h.at(end) >= _STANDING_HEIGHT),
             )
         rows.append(_row((start, first, bottom, last, end), depth, seen))
-    found: dict[str, Any] = {"accepted": len(rows), "signal": None if h is None else h.signal}
-    by_hand = tables.sentence("reasons.trial.by_hand")
-    none = [tables.warning("warnings.no_repetition", reason=by_hand)]
-    if warnings := _cut_off(rows) if rows else none:
-        found["warnings"] = warnings
-    return with_history(_dataset(pose, h, rows), "set_repetitions", {"intervals": given}, **found)
+    return with_history(
+        _dataset(pose, h, rows),
+        "set_repetitions",
+        {"intervals": given},
+        accepted=len(rows),
+        signal=None if h is None else h.signal,
+        **_warnings(rows, "reasons.trial.by_hand"),
+    )
 
 
 @checked
