@@ -465,7 +465,7 @@ def foot_chain(body: Body, squat: Squat, side: str, progress: Array) -> tuple[Ar
     toes = np.broadcast_to(rotated_about("y", np.asarray(turn)), (len(progress), 3, 3))
     foot = toes @ rotated_about("x", np.radians(_sided(squat.heel_rise, side)) * progress)
     ankle, ball = body.joint("ankle", side), body.heads[body.bone("toe2-1" + SUFFIX[side])]
-    shoulders = _across(body, "shoulder")
+    shoulders = np.linalg.norm(body.joint("shoulder", "left") - body.joint("shoulder", "right"))
     sign = SIDE_SIGN[side]
     planted = np.array(
         [sign * squat.stance_width * shoulders / 2, ankle[1], sign * squat.stagger_m / 2]
@@ -478,10 +478,6 @@ def _heel_toe(body: Body, sole: tuple[Array, Array, Array], side: str) -> tuple[
     foot, _, ankle = sole
     rest = body.joint("ankle", side)
     return ankle + foot @ (body.heel[side] - rest), ankle + foot @ (body.toe[side] - rest)
-
-
-def _across(body: Body, joint: str) -> float:
-    return float(np.linalg.norm(body.joint(joint, "left") - body.joint(joint, "right")))
 
 
 def _two_links(
