@@ -189,6 +189,7 @@ def agreement(
     }
     if len(videos) == 1:
         result.attrs["history"] = merged_history(videos[0], labs[0])
+    more: dict[str, Any] = {"warnings": warnings} if warnings else {}
     return provenance.with_history(
         result,
         "agreement",
@@ -196,7 +197,7 @@ def agreement(
         trials=len(videos),
         participants=result.attrs["participants"],
         repetitions=int(rows.sizes["rep"]),
-        **({"warnings": warnings} if warnings else {}),
+        **more,
     )
 
 

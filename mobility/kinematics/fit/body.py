@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobility import tables
-from mobility.kinematics.geometry import Array
 from mobility.kinematics.skeleton import SIDES
 
+Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 FITTED: tuple[str, ...] = tuple(

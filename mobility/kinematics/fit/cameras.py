@@ -24,6 +24,7 @@ from mobility.kinematics.fit.body import (
     FIRST_OFFSET,
     FITTED,
     FOCAL_FACTOR,
+    Array,
     camera_rotation,
     offset_directions,
     unit_vectors,
@@ -39,7 +40,7 @@ from mobility.kinematics.fit.observed import (
 )
 from mobility.kinematics.fit.problem import Problem, TimeOffset, View, part_of
 from mobility.kinematics.fit.solver import solve
-from mobility.kinematics.fit.time_offset import LEAST_OVERLAP, Array, sight_offset, time_offset
+from mobility.kinematics.fit.time_offset import LEAST_OVERLAP, sight_offset, time_offset
 from mobility.kinematics.fit.trial import WINDOW_KNOTS, first_shared, try_mirrored
 from mobility.kinematics.skeleton import INDEX
 from mobility.provenance import warnings_of
