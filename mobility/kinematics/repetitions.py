@@ -324,7 +324,7 @@ def find_repetitions(
         "accepted": sum(row["accepted"] for row in rows),
         "signal": None if h is None else h.signal,
     }
-    nothing = f"reasons.trial.{'few_frames' if h is None else 'not_lowered'}"
+    nothing = tables.sentence(f"reasons.trial.{'few_frames' if h is None else 'not_lowered'}")
     return with_history(
         _dataset(pose, h, rows),
         "find_repetitions",
@@ -387,8 +387,7 @@ def _without_rebounds(height: Array, bottoms: Sequence[int]) -> list[int]:
 def _warnings(rows: Sequence[Mapping[str, Any]], nothing: str) -> dict[str, Any]:
     """Warn of repetitions that the recording cuts off, or that there is none, and why."""
     if not any(row["accepted"] for row in rows):
-        reason = "; ".join(dict.fromkeys(row["reason"] for row in rows))
-        reason = reason or tables.sentence(nothing)
+        reason = "; ".join(dict.fromkeys(row["reason"] for row in rows)) or nothing
         return {"warnings": [tables.warning("warnings.no_repetition", reason=reason)]}
     cut = [str(i) for i, row in enumerate(rows, 1) if row["accepted"] and not row["complete"]]
     told = tables.warning("warnings.repetition_cut_off", numbers=listed(cut))
@@ -481,7 +480,7 @@ def set_repetitions(pose: xr.Dataset, intervals: Sequence[Mapping[str, float]]) 
         {"intervals": given},
         accepted=len(rows),
         signal=None if h is None else h.signal,
-        **_warnings(rows, "reasons.trial.by_hand"),
+        **_warnings(rows, tables.sentence("reasons.trial.by_hand")),
     )
 
 
