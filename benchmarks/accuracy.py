@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import xarray as xr
+from real import of_model
 
 import mobility as mb
 from mobility import tables
@@ -52,22 +53,7 @@ def filmed(shared: Path, cache: Path) -> tuple[str, xr.Dataset, xr.Dataset]:
     One lag for the trial, found from the mean knee flexion.
     """
     pose = pose_of(shared / "videos" / "opencap_s4_squats1_phone.mp4", cache / "filmed.pose.nc")
-    lab = pd.read_csv(shared / "lab" / "opencap_visualizer" / "DERIVED_squat_groundtruth.csv")
-    position = np.full((len(lab), 3, pose.sizes["keypoint"], 1), np.nan)
-    for k, name in enumerate(pose["keypoint"].values):
-        side, _, point = name.partition("_")
-        column = f"{point.replace('foot_index', 'toe')}_{side[0]}"
-        if f"{column}_x_m" in lab:
-            position[:, :, k, 0] = lab[[f"{column}_{axis}_m" for axis in "xyz"]].values
-    truth = xr.Dataset(
-        {"position": (("time", "space", "keypoint", "individual"), position)},
-        coords={
-            "time": lab["time"].values,
-            **{d: pose[d] for d in ("space", "keypoint", "individual")},
-        },
-        attrs={"method": "truth"},
-    )
-    angles = mb.joint_angles(truth)
+    angles = of_model(shared / "lab" / "opencap_visualizer" / "DERIVED_squat_groundtruth.csv")
     ours = mb.joint_angles(mb.clean_pose(pose))["knee_flexion"].mean("side")
     theirs = angles["knee_flexion"].mean("side")
     lags = np.arange(-1.0, 1.0, 0.01)

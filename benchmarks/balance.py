@@ -28,7 +28,7 @@ from mobility.kinematics.calibration import known_cameras
 from mobility.kinematics.expected_error import Z95
 from mobility.kinematics.fit.entry import VISIBILITY_THRESHOLD
 from mobility.kinematics.geometry import angles_from_points
-from mobility.kinematics.skeleton import INDEX, KEYPOINTS
+from mobility.kinematics.skeleton import INDEX, KEYPOINTS, landmarks
 from mobility.sessions.files import read_dataset, write_dataset
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -57,11 +57,9 @@ def poses_of(videos: Sequence[Path], folder: Path | None) -> list[xr.Dataset]:
 
 def _seen(pose: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
     """Landmarks in the picture (time, 33, 2), and the weights of their visibility."""
-    one = pose.isel(individual=0).sel(keypoint=list(KEYPOINTS))
-    image = one["image_position"].transpose("time", "keypoint", "pixel").to_numpy()
-    visible = one["confidence"].transpose("time", "keypoint").to_numpy()
+    image, visible = landmarks(pose, "image_position"), landmarks(pose, "confidence")
     known = np.isfinite(image).all(axis=-1) & np.isfinite(visible)
-    return image.astype(np.float64), np.where(known, np.nan_to_num(visible) ** 2, 0.0)
+    return image, np.where(known, np.nan_to_num(visible) ** 2, 0.0)
 
 
 def triangulated(poses: Sequence[xr.Dataset], calibration: Path) -> tuple[np.ndarray, list[float]]:
@@ -140,8 +138,7 @@ def errors(
     fitted: xr.Dataset, reference: dict[str, np.ndarray], time: np.ndarray
 ) -> dict[str, dict[str, float]]:
     """Mean absolute error and bias of each angle, share given, and share within 1.96 sd."""
-    position = fitted["position"].isel(individual=0).sel(keypoint=list(KEYPOINTS))
-    got = angles_from_points(position.transpose("time", "keypoint", "space").to_numpy())
+    got = angles_from_points(landmarks(fitted))
     given = mb.joint_angles(fitted)
     nearest = np.abs(fitted["time"].to_numpy()[:, None] - time[None]).argmin(axis=1)
     found = {}

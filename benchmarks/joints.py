@@ -37,7 +37,7 @@ from mobility.assessment.joint_courses import feet_may_stay, single_joint_limits
 from mobility.errors import BadInputError, VideoError
 from mobility.kinematics.expected_error import Z95
 from mobility.kinematics.fit.entry import VISIBILITY_THRESHOLD
-from mobility.kinematics.geometry import angle_between
+from mobility.kinematics.geometry import angle_between, direction
 from mobility.validation.reliability import mdc95
 from mobility.virtual_lab.case import (
     Case,
@@ -284,13 +284,13 @@ def true_angle(truth: xr.Dataset, motion: JointMotion, side: str) -> xr.DataArra
 
     across = points("left_hip") - points("right_hip")
     up = points("mid_shoulder") - points("mid_hip")
-    forward = _unit(np.cross(across, up))
+    forward = direction(np.cross(across, up))
     if _frontal(motion):
-        first = SIDE_SIGN[side] * _unit(across)
-        second = _unit(np.cross(forward, _unit(across)))
+        first = SIDE_SIGN[side] * direction(across)
+        second = direction(np.cross(forward, direction(across)))
     else:
         first = forward
-        second = _unit(up - (up * forward).sum(axis=1, keepdims=True) * forward)
+        second = direction(up - (up * forward).sum(axis=1, keepdims=True) * forward)
 
     def flat(name: str) -> Array:
         point = points(name)
@@ -373,11 +373,6 @@ def _point(name: str, at: Points) -> Array:
     if not name.startswith("mid_"):
         return at(name)
     return (at(name.replace("mid", "left")) + at(name.replace("mid", "right"))) / 2
-
-
-def _unit(v: Array) -> Array:
-    unit: Array = v / np.linalg.norm(v, axis=-1, keepdims=True)
-    return unit
 
 
 def in_sight(name: str, fitted: xr.Dataset, truth: xr.Dataset) -> list[dict[str, Any]]:

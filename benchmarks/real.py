@@ -47,7 +47,7 @@ from mobility.kinematics.expected_error import TABLE as ERRORS
 from mobility.kinematics.expected_error import Z95, kind_of, metric_sd, spread_factors
 from mobility.kinematics.fit.entry import VISIBILITY_THRESHOLD
 from mobility.kinematics.geometry import angles_from_points
-from mobility.kinematics.skeleton import KEYPOINTS, SIDES
+from mobility.kinematics.skeleton import KEYPOINTS, SIDES, landmarks
 from mobility.sessions.files import read_dataset
 from mobility.validation.lab_files import read_lab
 from mobility.view import TWO_CAMERAS, camera_view, trial_view
@@ -178,8 +178,7 @@ def rendered(caches: Iterable[Path]) -> Iterator[Clip]:
     for truth in sorted(path for cache in caches for path in cache.glob("*/truth.nc")):
         if (pose := truth.with_name("pose.nc")).is_file():
             true = truth_pose(read_truth(truth))
-            points = true["position"].isel(individual=0).transpose("time", "keypoint", "space")
-            angles = angles_at(points.to_numpy(), true["time"].to_numpy())
+            angles = angles_at(landmarks(true), true["time"].to_numpy())
             yield Clip(
                 truth.parent.name, RENDERED, RENDERED, read_dataset(pose), {"rendered": angles}
             )
@@ -263,9 +262,7 @@ def angles_at(points: np.ndarray, time: np.ndarray) -> xr.Dataset:
 
 def stated(pose: xr.Dataset) -> xr.Dataset:
     """Angles of all frames of a pose with their stated sd, also of those that are refused."""
-    position = pose["position"].isel(individual=0).sel(space=["x", "y", "z"])
-    points = position.transpose("time", "keypoint", "space").sel(keypoint=list(KEYPOINTS))
-    found = angles_at(points.to_numpy().astype(float), pose["time"].to_numpy())
+    found = angles_at(landmarks(pose), pose["time"].to_numpy())
     told = mb.joint_angles(pose, limits=dict.fromkeys(ANGLES, np.inf))
     method = told.attrs.get("method", "mediapipe_world")
     return found.assign({f"{name}_sd": told[f"{name}_sd"] for name in ANGLES}).assign_attrs(

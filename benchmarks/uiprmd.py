@@ -25,7 +25,8 @@ import xarray as xr
 
 import mobility as mb
 from mobility.kinematics.geometry import angles_from_points
-from mobility.kinematics.skeleton import INDEX, KEYPOINTS
+from mobility.kinematics.skeleton import INDEX, KEYPOINTS, landmarks
+from mobility.validation.joint_centres import harrington_hips
 
 ROOT = Path(__file__).resolve().parents[1]
 RATE_HZ = 100.0
@@ -66,25 +67,12 @@ def markers(path: Path) -> dict[str, np.ndarray]:
     return {name: rows[:, i] @ turn.T for i, name in enumerate(MARKERS)}
 
 
-def hip_centres(place: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Left and right hip centre from the pelvis (Harrington et al. 2007, J Biomech 40:595)."""
-    front = (place["LASI"] + place["RASI"]) / 2
-    across = place["RASI"] - place["LASI"]
-    ahead = front - (place["LPSI"] + place["RPSI"]) / 2
-    width, depth = (float(np.median(np.linalg.norm(v, axis=-1))) for v in (across, ahead))
-    z = across / np.linalg.norm(across, axis=-1, keepdims=True)
-    x = ahead - (ahead * z).sum(axis=-1, keepdims=True) * z
-    x /= np.linalg.norm(x, axis=-1, keepdims=True)
-    middle = front - (0.24 * depth + 0.0099) * x - (0.30 * width + 0.0109) * np.cross(z, x)
-    out = (0.33 * width + 0.0073) * z
-    return middle - out, middle + out
-
-
 def pose(path: Path) -> xr.Dataset:
     """Pose of a trial; landmarks of face and hands, of which there are no markers, are NaN."""
     place = markers(path)
     position = np.full((len(place["C7"]), 3, len(KEYPOINTS), 1), np.nan)
-    hips = hip_centres(place)
+    back = (place["LPSI"] + place["RPSI"]) / 2
+    hips = harrington_hips(place["LASI"], place["RASI"], back)
     for j, side in enumerate(("left", "right")):
         position[:, :, INDEX[f"{side}_hip"], 0] = hips[j]
         for joint, names in _PLACE.items():
@@ -112,8 +100,7 @@ def agreement(lab: Path) -> pd.DataFrame:
     """How the angle of each trial and side, over its frames, goes with that of the lab."""
     rows = []
     for path in trials(lab):
-        position = pose(path)["position"].isel(individual=0)
-        ours = angles_from_points(position.transpose("time", "keypoint", "space").to_numpy())
+        ours = angles_from_points(landmarks(pose(path)))
         theirs = table(path.with_name(path.name.replace("positions", "angles")))
         subject, repetition = path.name.split("_")[1:3]
         for angle, columns in COLUMNS.items():
@@ -209,8 +196,7 @@ def spines(lab: Path) -> pd.DataFrame:
     """
     rows = []
     for path in trials(lab):
-        place, found = markers(path), pose(path)["position"].isel(individual=0)
-        angles = angles_from_points(found.transpose("time", "keypoint", "space").to_numpy())
+        place, angles = markers(path), angles_from_points(landmarks(pose(path)))
         along = (place["LASI"] + place["RASI"] - place["LPSI"] - place["RPSI"]) / 2
         tilt = np.degrees(np.arctan2(-along[:, 1], along[:, 2]))
         knees = angles["knee_flexion"].mean(axis=1)
@@ -237,10 +223,10 @@ def postures(lab: Path) -> pd.DataFrame:
     """
     rows = []
     for path in trials(lab):
-        position = pose(path)["position"].isel(individual=0).transpose("time", "keypoint", "space")
-        height = position.sel(keypoint=["left_hip", "right_hip"], space="y").mean("keypoint")
-        tallest = (height > height.max() - 0.01).to_numpy()
-        angles = angles_from_points(position.to_numpy()[tallest])
+        points = landmarks(pose(path))
+        height = points[:, [INDEX["left_hip"], INDEX["right_hip"]], 1].mean(axis=1)
+        tallest = height > height.max() - 0.01
+        angles = angles_from_points(points[tallest])
         theirs = table(path.with_name(path.name.replace("positions", "angles")))[tallest]
         rows.append(
             {

@@ -197,6 +197,11 @@ def warnings_of(*datasets: xr.Dataset) -> list[dict[str, Any]]:
     return found
 
 
+def last_of(entries: list[dict[str, Any]], operation: str) -> dict[str, Any]:
+    """Last entry of a history that an operation made; empty where there is none."""
+    return next((entry for entry in reversed(entries) if entry["operation"] == operation), {})
+
+
 def cameras_of(*datasets: xr.Dataset) -> list[dict[str, Any]]:
     """List the cameras of a body that was fitted to several; empty where there was only one.
 

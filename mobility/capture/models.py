@@ -57,21 +57,10 @@ def pose_models(
 ) -> dict[str, Path]:
     """Paths of the pose model bundles by name, the full one fetched where it is absent.
 
-    Parameters
-    ----------
-    model
-        "full", "heavy", "both", or the path of any official Pose Landmarker ``.task`` bundle. With
-        None or "auto" what the environment variable ``MOBILITY_POSE_MODEL`` names, else "full".
-    fetch
-        Whether the heavy model is fetched too where it is absent.
-
-    Raises
-    ------
-    NotFoundError, BadInputError
-        The named file is absent, or is no pose bundle.
-    ModelError
-        A pinned model (``tables/pose_model.yaml``) is not in the cache and cannot or must not be
-        fetched, or what was fetched is not what is pinned.
+    `model` is "full", "heavy", "both", or the path of any official Pose Landmarker ``.task``
+    bundle; with None or "auto" what the environment variable ``MOBILITY_POSE_MODEL`` names, else
+    "full". The heavy one is fetched too with `fetch`. A pinned model (``tables/pose_model.yaml``)
+    that cannot or must not be fetched, or is not what is pinned, is a ModelError.
     """
     named = _named(model)
     if named == BOTH:

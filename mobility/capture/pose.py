@@ -161,10 +161,8 @@ def estimate_pose(
 
     Notes
     -----
-    With "both" the video is searched with each model. A landmark is the mean of
-    both, in space and in the picture, weighted by visibility; in frames in which
-    they contradict each other (:func:`combined`) that of "full". What else is
-    recorded, other people and second looks, is of "full".
+    With "both" the video is searched with each model, and what they find is
+    :func:`combined`. What else is recorded, other people and second looks, is of "full".
 
     References
     ----------
@@ -347,38 +345,33 @@ def plan_chunks(times: Array) -> list[Chunk]:
     return [(number, start, stop) for number, (start, stop) in enumerate(held)]
 
 
-def _shares(chunks: list[Chunk], workers: int) -> list[list[Chunk]]:
-    """Contiguous runs of chunks, so that each worker decodes its part only once."""
-    parts = np.array_split(np.arange(len(chunks)), min(workers, len(chunks)))
-    return [[chunks[i] for i in part] for part in parts]
-
-
 def _run(
     work: _Work, track: survey.Track | None = None, others: Sequence[survey.Track] = ()
 ) -> _Pass:
     """Let the workers do all chunks, and put their parts together."""
     messages: queue.Queue[tuple[int, dict[str, Any] | None, bytes]] = queue.Queue()
     processes = []
-    jobs = [
-        Job(
-            video=str(work.path),
-            model=str(work.bundle),
-            chunks=share,
-            warm_up_s=WARM_UP_S,
-            parent=os.getpid(),
-            track=track,
-            others=list(others),
-        )
-        for share in _shares(work.chunks, work.workers)
-    ]
+    # Contiguous runs of chunks, so that each worker decodes its part only once.
+    runs = np.array_split(np.arange(len(work.chunks)), min(work.workers, len(work.chunks)))
     parts: dict[int, tuple[list[float], Array, int, list[survey.Look]]] = {}
     faults: dict[str, dict[str, Any]] = {}
     try:
-        for index, job in enumerate(jobs):
-            processes.append(_start(job))
-            threading.Thread(
-                target=_listen, args=(index, processes[-1], messages), daemon=True
-            ).start()
+        for index, run in enumerate(runs):
+            job = Job(
+                video=str(work.path),
+                model=str(work.bundle),
+                chunks=[work.chunks[i] for i in run],
+                warm_up_s=WARM_UP_S,
+                parent=os.getpid(),
+                track=track,
+                others=list(others),
+            )
+            process = start()
+            processes.append(process)
+            assert process.stdin is not None
+            process.stdin.write(job.model_dump_json().encode())
+            process.stdin.close()
+            threading.Thread(target=_listen, args=(index, process, messages), daemon=True).start()
         running = len(processes)
         with progress_bar(work.what, total=work.frames) as bar:
             while running:
@@ -418,14 +411,6 @@ def _run(
         track=track,
         others=list(others),
     )
-
-
-def _start(job: Job) -> subprocess.Popen[bytes]:
-    process = start()
-    assert process.stdin is not None
-    process.stdin.write(job.model_dump_json().encode())
-    process.stdin.close()
-    return process
 
 
 def _listen(

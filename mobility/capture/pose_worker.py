@@ -50,7 +50,6 @@ PROGRESS_FRAMES = 16
 SEARCH_INTERVAL_S = 0.2
 """Least time between two searches of the whole picture by parts, while nobody is found."""
 
-
 PARENT_INTERVAL_S = 0.5
 """Time between two looks whether the parent process is still there."""
 

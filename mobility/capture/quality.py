@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from mobility import tables
 from mobility.capture.pose import fraction_outside
 from mobility.capture.video import Frame, VideoInfo, keyframe_times, read_frames
-from mobility.provenance import SCHEMA_VERSION, cameras_of, history, warnings_of
+from mobility.provenance import SCHEMA_VERSION, cameras_of, history, last_of, warnings_of
 from mobility.view import TWO_CAMERAS, View, camera_view, supports, trial_view, view_of
 
 GROUPS = {
@@ -96,6 +96,7 @@ def capture_quality(
     confidence = pose["confidence"].isel(individual=0)
     best = pose if fitted is None else fitted
     height_px = body_height_px(pose)
+    view = view_of(cameras_of(best)[camera]["azimuth_deg"]) if camera else camera_view(best)
     return {
         "schema_version": SCHEMA_VERSION,
         "video": {
@@ -118,7 +119,7 @@ def capture_quality(
             part: _rounded(float(confidence.sel(keypoint=list(names)).mean()), 3)
             for part, names in GROUPS.items()
         },
-        "view": _view(_seen_by(best, camera), beside=trial_view(best) == TWO_CAMERAS),
+        "view": _view(view, beside=trial_view(best) == TWO_CAMERAS),
         "framing": _framing(pose),
         "distance": _distance(pose, best, height_px, camera),
         "size": {
@@ -170,9 +171,6 @@ def edge_width(grey: NDArray[np.uint8]) -> float:
     A step blurred by s has 1/s of the gradient; blurred again by 1 pixel it has 1/sqrt(s² + 1). The
     ratio of the two gradients gives s, whatever the contrast. Median over the strongest edges. NaN
     where there is no edge.
-
-    References
-    ----------
     Zhuo & Sim 2011, Defocus map estimation from a single image, Pattern Recognition 44:1852.
     """
     import cv2
@@ -270,12 +268,6 @@ def pictures(info: VideoInfo, pose: xr.Dataset) -> dict[str, Any]:
     }
 
 
-def _seen_by(best: xr.Dataset, camera: int) -> View:
-    if camera == 0:
-        return camera_view(best)
-    return view_of(cameras_of(best)[camera]["azimuth_deg"])
-
-
 def _view(view: View, *, beside: bool) -> dict[str, Any]:
     """Judge a view; `beside` another camera that stands apart, one at the side is welcome."""
     known = tables.load("angles")
@@ -303,20 +295,17 @@ def _camera(moving: bool | None) -> dict[str, str | None]:
 def _framing(pose: xr.Dataset) -> dict[str, Any]:
     limits = _limits("framing")
     shares = fraction_outside(pose, margin=limits["border"]["value"])
+    found = {part: _level(limits["share"], share) for part, share in shares.items()}
     judged = [
-        {"verdict": _level(limits["share"], share), "advice": limits["advice"][part]}
-        for part, share in shares.items()
+        {"verdict": level, "advice": None if level in (None, "ok") else limits["advice"][part]}
+        for part, level in found.items()
     ]
-    for one in judged:
-        if one["verdict"] in (None, "ok"):
-            one["advice"] = None
     return {"outside": {k: _rounded(v, 3) for k, v in shares.items()}, **_worst(judged)}
 
 
 def _distance(pose: xr.Dataset, best: xr.Dataset, height_px: float, camera: int) -> dict[str, Any]:
     """Distance of the camera: from the fit, else from the size in the picture and the lens."""
-    fits = [e for e in history(best) if e["operation"] == "fit_body"]
-    fit = fits[-1] if fits else {}
+    fit = last_of(history(best), "fit_body")
     stature = fit.get("arguments", {}).get("height_m")
     scaled = "calibrated" in fit and bool(cameras_of(best))
     if "position_draws" in best:
@@ -367,10 +356,8 @@ def _swaps(best: xr.Dataset, camera: int) -> dict[str, Any]:
     """Count what the cleaning mended of exchanges of left and right."""
     made = history(best)
     if camera:
-        fits = [e for e in made if e["operation"] == "fit_body"]
-        made = fits[-1]["further_histories"][camera - 1]
-    entries = [e for e in made if e["operation"] == "clean_pose"]
-    steps = entries[-1].get("steps", []) if entries else []
+        made = last_of(made, "fit_body")["further_histories"][camera - 1]
+    steps = last_of(made, "clean_pose").get("steps", [])
     found = next((s for s in steps if s["step"] == "swap_repair" and "swapped_frames" in s), None)
     if found is None:
         return {"mended_frames": None, "verdict": None, "advice": None}
@@ -385,10 +372,8 @@ def _limits(check: str) -> Any:
 def _judged(check: str, value: float) -> dict[str, str | None]:
     """Verdict of a value, and the advice where it is not ok."""
     found = verdict(check, value)
-    return {
-        "verdict": found,
-        "advice": None if found in (None, "ok") else _advice(_limits(check)),
-    }
+    advice = None if found in (None, "ok") else _advice(_limits(check))
+    return {"verdict": found, "advice": advice}
 
 
 def _advice(entry: Mapping[str, Any]) -> str | None:

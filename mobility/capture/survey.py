@@ -276,12 +276,7 @@ def choose_subject(
 
     `subject` is a point in the picture, of `width` and `height` pixels, that lies on the subject
     when the subject is first seen; None for the one who is largest and most central over the whole
-    trial.
-
-    Raises
-    ------
-    BadInputError
-        Nobody is ever at that point.
+    trial. A point at which nobody ever is, is refused.
     """
     if subject is None:
         return int(np.argmax([prominence(track, looks, width, height) for track in tracks]))
@@ -465,22 +460,6 @@ def camera_motion(looks: list[Look]) -> dict[str, Any]:
     }
 
 
-def heads_of_others(tracks: list[Track], chosen: int) -> list[list[list[float]]]:
-    """Where the heads of all but the subject were, also of who was seen once: to hide them.
-
-    For each track its looks: seconds, the point between nose and shoulders, and the radius within
-    which the whole head is, pixels.
-    """
-    return [
-        [
-            [round(time, 3), *(round(v, 1) for v in (*head, HEAD * _size(box)))]
-            for time, head, box in zip(track.times, track.heads, track.boxes, strict=True)
-        ]
-        for index, track in enumerate(tracks)
-        if index != chosen
-    ]
-
-
 def summary(looks: list[Look], tracks: list[Track], chosen: int) -> dict[str, Any]:
     """Sum up a survey for the pose's attributes and the capture quality."""
     return {
@@ -495,7 +474,16 @@ def summary(looks: list[Look], tracks: list[Track], chosen: int) -> dict[str, An
             }
             for index in others(tracks, chosen)
         ],
-        "other_heads": heads_of_others(tracks, chosen),
+        # Also of who was seen once, to hide them: seconds, the point between nose and shoulders,
+        # and the radius within which the whole head is, pixels.
+        "other_heads": [
+            [
+                [round(time, 3), *(round(v, 1) for v in (*head, HEAD * _size(box)))]
+                for time, head, box in zip(track.times, track.heads, track.boxes, strict=True)
+            ]
+            for index, track in enumerate(tracks)
+            if index != chosen
+        ],
         **camera_motion(looks),
         "brightness": float(np.median([look.brightness for look in looks])) if looks else None,
         "sharpness": float(np.median([look.sharpness for look in looks])) if looks else None,

@@ -337,18 +337,9 @@ def _duration(container: Any, stream: Any) -> float | None:
 def probe(path: str | os.PathLike[str], *, most_pixels: int | None = None) -> VideoInfo:
     """Look at a video file, and decode its first two frames.
 
-    A picture of more than `most_pixels`, by what the file says of itself, is not decoded.
-
-    Raises
-    ------
-    NotFoundError
-        There is no such file.
-    BadInputError
-        It is a folder.
-    TooLargeError
-        Its pictures have more than `most_pixels`.
-    VideoError
-        It is empty, no video, has a single frame, is incomplete, or nothing in it can be decoded.
+    A picture of more than `most_pixels`, by what the file says of itself, is a TooLargeError and
+    not decoded. A VideoError is what is empty, no video, incomplete, of a single frame, or cannot
+    be decoded.
     """
     faults = _Faults(path)
     for container, stream, frames in _from(path, None, 1, faults):
@@ -460,12 +451,8 @@ def read_frames(
     Yields
     ------
     Frame
-        Time in seconds, strictly increasing, and the upright RGB image.
-
-    Raises
-    ------
-    NotFoundError, BadInputError, VideoError
-        As :func:`probe`, at the first frame.
+        Time in seconds, strictly increasing, and the upright RGB image. It raises as :func:`probe`,
+        at the first frame.
     """
     import cv2
 
@@ -559,13 +546,6 @@ def write_video(
     -------
     int
         Number of frames written.
-
-    Raises
-    ------
-    BadInputError
-        There is no frame, a size differs, or a time is not later than the one before.
-    StorageError
-        The folder is absent, cannot be written, or the disk is full.
     """
     import cv2
 

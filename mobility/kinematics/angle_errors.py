@@ -19,18 +19,10 @@ DEFAULT_METHOD = "mediapipe_world"
 def angle_draws(fitted: xr.Dataset) -> xr.Dataset:
     """Joint angles of each draw of the posterior of a fitted body, less those of the fit.
 
-    Returns
-    -------
-    xarray.Dataset
-        The angles of ``joint_angles`` over (draw, fit_time, side) or (draw, fit_time): deviations
-        in degrees, times the factors of :func:`~mobility.kinematics.expected_error.spread_factors`.
-        The standard deviation of anything computed from angles (a difference of sides, a median
-        over repetitions) is that of its values over the draws.
-
-    Raises
-    ------
-    BadInputError
-        If `fitted` has no ``position_draws``.
+    The angles of ``joint_angles`` over (draw, fit_time, side) or (draw, fit_time): deviations in
+    degrees, times the factors of :func:`~mobility.kinematics.expected_error.spread_factors`. The
+    standard deviation of anything computed from angles (a difference of sides, a median over
+    repetitions) is that of its values over the draws.
     """
     if "position_draws" not in fitted:
         raise BadInputError("angle_draws: the pose has no 'position_draws'; make it with fit_body")

@@ -102,11 +102,6 @@ def joint_angles(
         60 degrees from the horizontal (lying on the side) knee, hip abduction, ankle, elbow and
         shoulder remain.
 
-    Raises
-    ------
-    BadInputError
-        If `pose` is not a pose Dataset of one person.
-
     References
     ----------
     Wu et al. 2002, J Biomech 35:543; Wu et al. 2005, J Biomech 38:981; Grood & Suntay 1983,
@@ -231,22 +226,9 @@ def image_plane_angles(pose: xr.Dataset) -> xr.Dataset:
     camera is on the subject's right, else to the left: seen from the front or from behind that
     decides only the sign of angles which are not seen at all.
 
-    Parameters
-    ----------
-    pose
-        Pose Dataset with ``position`` (for the side of the camera) and ``image_position`` in square
-        pixels, v downwards.
-
-    Returns
-    -------
-    xarray.Dataset
-        In degrees, over (time, side): knee_flexion, hip_flexion, ankle_dorsiflexion,
-        shoulder_flexion, elbow_flexion; over (time,): trunk_lean. No errors are known.
-
-    Raises
-    ------
-    BadInputError
-        If `pose` is not a pose Dataset of one person with ``image_position``.
+    The `pose` has ``position`` (for the side of the camera) and ``image_position`` in square
+    pixels, v downwards. Given are :data:`IMAGE_ANGLES` in degrees, over (time, side) or (time,); no
+    errors are known.
     """
     require_pose(pose, what="image_plane_angles")
     if "image_position" not in pose:
@@ -292,24 +274,10 @@ def _without(attrs: Mapping[Any, Any], *names: str) -> dict[Any, Any]:
 def with_raw_angles(angles: xr.Dataset, pose: xr.Dataset) -> xr.Dataset:
     """Add the angles that were not fitted, for comparison, beside those that were.
 
-    Parameters
-    ----------
-    angles
-        What :func:`joint_angles` returned, of the fitted pose.
-    pose
-        The pose of the same frames before the fit.
-
-    Returns
-    -------
-    xarray.Dataset
-        `angles` with ``<name>_raw``, computed from the landmarks in space as they are, and
-        ``<name>_image`` of :func:`image_plane_angles`. Neither is refused where it is uncertain,
-        and neither has an ``_sd``: they are for those who compare, and no metric uses them.
-
-    Raises
-    ------
-    BadInputError
-        If the frames differ, or `pose` is not a pose Dataset.
+    `angles` are of :func:`joint_angles` of the fitted pose, `pose` is of the same frames before the
+    fit. ``<name>_raw`` are computed from the landmarks in space as they are, and ``<name>_image``
+    are of :func:`image_plane_angles`. Neither is refused where it is uncertain, and neither has an
+    ``_sd``: they are for those who compare, and no metric uses them.
     """
     image = image_plane_angles(pose)
     if not np.array_equal(angles["time"].to_numpy(), image["time"].to_numpy()):

@@ -21,12 +21,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 import yaml
-from numpy.typing import NDArray
 
 from mobility import tables
 from mobility.errors import BadInputError, NotFoundError
-
-Array = NDArray[np.float64]
+from mobility.kinematics.geometry import Array
 
 LARGEST_BYTES = 4 << 20
 
@@ -226,12 +224,7 @@ def known_cameras(
     """Say to a fit what is known of the cameras of some poses.
 
     The ``source_file`` of a pose names its video. Cameras that are matched already are taken as
-    they are.
-
-    Raises
-    ------
-    BadInputError
-        The file is damaged, is not of these videos, or does not tell where several cameras stood.
+    they are. Refused is a file that is not of these videos.
     """
     if not isinstance(calibration, Calibration):
         calibration = read_calibration(calibration)
@@ -339,22 +332,12 @@ def cross_matrix(v: Array) -> Array:
 def read_calibration(path: str | os.PathLike[str]) -> Calibration:
     """Read the cameras of a calibration file.
 
-    Parameters
-    ----------
-    path
-        OpenCV's YAML: ``camera_matrix``, ``distortion_coefficients``, ``image_width`` and
-        ``image_height`` of one camera, or ``M1``, ``D1``, ``M2``, ``D2``, ``R``, ``T`` and the size
-        for two. TOML of Pose2Sim, Caliscope or anipose: tables with ``size``, ``matrix``,
-        ``distortions``, ``rotation`` and ``translation``. Qualisys: the XML of ``.qca.txt``, whose
-        z is up. YAML and TOML may say which axis of the world is up: ``vertical_axis: z`` (in
-        TOML under ``metadata``).
-
-    Raises
-    ------
-    NotFoundError
-        There is no such file.
-    BadInputError
-        It is damaged, or none of these.
+    It is OpenCV's YAML: ``camera_matrix``, ``distortion_coefficients``, ``image_width`` and
+    ``image_height`` of one camera, or ``M1``, ``D1``, ``M2``, ``D2``, ``R``, ``T`` and the size for
+    two; TOML of Pose2Sim, Caliscope or anipose: tables with ``size``, ``matrix``, ``distortions``,
+    ``rotation`` and ``translation``; or of Qualisys, the XML of ``.qca.txt``, whose z is up. YAML
+    and TOML may say which axis of the world is up: ``vertical_axis: z`` (in TOML under
+    ``metadata``).
     """
     file = Path(path)
     try:

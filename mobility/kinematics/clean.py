@@ -14,6 +14,7 @@ from pydantic import Field
 
 from mobility import tables
 from mobility.errors import BadInputError
+from mobility.kinematics.geometry import Array, mean_of_known
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SEGMENTS, other_side, require_pose
 from mobility.options import checked
 from mobility.provenance import with_history
@@ -21,7 +22,6 @@ from mobility.wording import listed
 
 log = logging.getLogger(__name__)
 
-Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 _COORDINATES = ("position", "image_position", "image_depth")
@@ -122,11 +122,6 @@ def clean_pose(
         the legs change places in the picture after step 2; and ``sides_exchanged``, from when to
         when step 2 exchanged trunk, legs and arms (JSON, seconds).
 
-    Raises
-    ------
-    BadInputError
-        If `pose` is not a pose Dataset of one person, or an option is out of range.
-
     Notes
     -----
     In this order:
@@ -167,7 +162,7 @@ def clean_pose(
     require_pose(pose, what="clean_pose")
     time = pose["time"].to_numpy().astype(np.float64)
     arrays = _arrays(pose)
-    rate = _frame_rate(time)
+    rate = float(1 / np.median(np.diff(time))) if time.size > 1 else 0.0
     steps: list[dict[str, Any]] = []
     found: dict[str, Any] = {"steps": steps}
 
@@ -286,10 +281,6 @@ def _arrays(pose: xr.Dataset) -> dict[str, Array]:
     return arrays
 
 
-def _frame_rate(time: Array) -> float:
-    return float(1 / np.median(np.diff(time))) if time.size > 1 else 0.0
-
-
 def _blank(values: Array, mask: Mask) -> None:
     """Set points to NaN in place; `mask` is (time, keypoint)."""
     values[np.broadcast_to(mask if values.ndim == 2 else mask[:, None], values.shape)] = np.nan
@@ -399,7 +390,7 @@ def _sides(position: Array, names: Sequence[str]) -> Array:
 def _across(points: Array) -> Array:
     """Mean line from right to left in each frame, of the pairs that are known."""
     n = points.shape[1] // 2
-    return _mean(points[:, :n] - points[:, n:])
+    return mean_of_known(points[:, :n] - points[:, n:], axis=-2)
 
 
 def _usual(points: Array) -> Array:
@@ -465,7 +456,8 @@ def _jumps(seen: Array, time: Array, floor: float) -> tuple[Mask, Mask]:
     mirrored = np.concatenate([seen[:, n:], seen[:, :n]], axis=1)
 
     def distances(now: Array, predicted: Array) -> Array:
-        return _mean(np.sqrt(((now - predicted) ** 2).sum(axis=-1))[..., None])[..., 0]
+        off = np.sqrt(((now - predicted) ** 2).sum(axis=-1))
+        return mean_of_known(off[..., None], axis=-2)[..., 0]
 
     # All at once for the place of the frame before; velocity needs to know of an earlier jump.
     direct, crossed = (
@@ -498,14 +490,6 @@ def _reversed_frames(towards: Array, apart: Mask) -> int:
         return int(towards.size)
     end = int(np.argmax(lasting))
     return 0 if apart[max(end - 1, 0) : end + 1].all() else end
-
-
-def _mean(values: Array) -> Array:
-    """Mean over the second last axis of what is known; NaN where nothing is, without a warning."""
-    known = ~np.isnan(values)
-    count = known.sum(axis=-2)
-    mean: Array = np.where(known, values, 0.0).sum(axis=-2) / np.where(count, count, np.nan)
-    return mean
 
 
 def _limb_length_gate(position: Array, rate: float, tolerance: float) -> int:

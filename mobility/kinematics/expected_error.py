@@ -9,7 +9,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from mobility import tables
-from mobility.provenance import cameras_of, history
+from mobility.provenance import cameras_of, history, last_of
 from mobility.view import TWO_CAMERAS, trial_view
 
 TABLE = "expected_error"
@@ -48,8 +48,7 @@ def kind_of(fitted: xr.Dataset) -> str:
 
 def of_fit(fitted: xr.Dataset) -> dict[str, Any]:
     """Give what the fit says of itself in the history; empty where no body was fitted."""
-    entries = [entry for entry in history(fitted) if entry["operation"] == "fit_body"]
-    return entries[-1] if entries else {}
+    return last_of(history(fitted), "fit_body")
 
 
 def unlike_measured(fitted: xr.Dataset) -> list[str]:

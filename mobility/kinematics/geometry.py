@@ -38,6 +38,15 @@ _EXTENSION = (60.0, 90.0)
 """Degrees; an arm is extended backwards up to the first, one that is raised more is overhead."""
 
 
+def mean_of_known(values: Array, *, axis: int) -> Array:
+    """Mean of what is not NaN; NaN where all is, without a warning."""
+    known = ~np.isnan(values)
+    count = known.sum(axis=axis)
+    total = np.where(known, values, 0.0).sum(axis=axis)
+    mean: Array = total / np.where(count, count, np.nan)
+    return mean
+
+
 def direction(v: Array) -> Array:
     """Scale vectors (last axis) to unit length; NaN where the length is zero."""
     length = np.sqrt((v * v).sum(axis=-1, keepdims=True))

@@ -14,17 +14,14 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
 from mobility import tables
 from mobility.errors import BadInputError
 from mobility.kinematics.angle_errors import angle_sd, legs_unseen_sd
 from mobility.kinematics.expected_error import Z95
-from mobility.kinematics.geometry import angles_from_points, of_single_joints
+from mobility.kinematics.geometry import Array, angles_from_points, of_single_joints
 from mobility.kinematics.skeleton import INDEX, SIDES, landmarks, require_pose
 from mobility.options import checked
-
-Array = NDArray[np.float64]
 
 TABLE = "in_picture"
 
@@ -61,10 +58,7 @@ def picture_angles(pose: xr.Dataset) -> xr.Dataset:
     take its error, beyond what a segment in the plane would show; towards which side it
     points is told by the depth of the landmarks, where that tells it.
 
-    Parameters
-    ----------
-    pose
-        Pose Dataset of one camera with ``image_position``, fitted or not.
+    The `pose` is of one camera, with ``image_position``, fitted or not.
 
     Returns
     -------
@@ -75,11 +69,6 @@ def picture_angles(pose: xr.Dataset) -> xr.Dataset:
         an angle name the plane of the body in which the joint moves ("sagittal", "frontal",
         "transverse").
 
-    Raises
-    ------
-    BadInputError
-        If `pose` is not a pose of one person with ``image_position``.
-
     Notes
     -----
     The standard deviation is that of the landmarks in the picture, which grows as a segment looks
@@ -88,9 +77,6 @@ def picture_angles(pose: xr.Dataset) -> xr.Dataset:
     where they move in the frontal plane; trunk and neck on the side to which they bend. Shoulder
     and hip are NaN where that plane is more than 45 degrees from the picture's, or the subject
     turns round.
-
-    References
-    ----------
     Norkin & White 2016, Measurement of Joint Motion, 5th ed.
     """
     require_pose(pose, what="picture_angles")
@@ -167,11 +153,7 @@ def measured_angles(fitted: xr.Dataset) -> xr.Dataset:
     elsewhere that is added to both. Both come from the same landmarks, so that together they
     are not surer than apart: the standard deviation is :math:`w \sigma_p + (1 - w) \sigma_f`, which
     holds whatever their errors have in common. By how much they differ is in it already.
-
-    Parameters
-    ----------
-    fitted
-        What :func:`~mobility.kinematics.fit.entry.fit_body` made of the pose of one camera.
+    `fitted` is what :func:`~mobility.kinematics.fit.entry.fit_body` made of one camera's pose.
 
     Returns
     -------
@@ -182,11 +164,6 @@ def measured_angles(fitted: xr.Dataset) -> xr.Dataset:
         of an angle, for each side: the mean weight ``in_picture_left``, and ``disagree_left``, the
         share of the frames in which picture and body differ by more than 1.96 standard deviations
         of their difference, and ``plane_left``, as of :func:`picture_angles`.
-
-    Raises
-    ------
-    BadInputError
-        If `fitted` is not a fitted body with its draws.
     """
     require_pose(fitted, what="measured_angles")
     if "position_draws" not in fitted:
@@ -330,6 +307,8 @@ def _stature(segments: Any, rules: Mapping[str, Any]) -> float:
 
 def _plane(segment: _Segment, stature: float, table: Mapping[str, Any]) -> _Plane:
     """How far a segment is likely to leave the plane of the picture."""
+    from scipy.special import ndtr
+
     rules, length = table["elevation"], table["length"]
     full = np.fmax(_longest(segment, length), length["least"] * segment.ratio * stature)
     shortened = segment.length / full
@@ -348,8 +327,6 @@ def _plane(segment: _Segment, stature: float, table: Mapping[str, Any]) -> _Plan
     size, sd = expected(shortened)
     in_plane = float(expected(np.ones(1))[0][0])
     beyond = np.sqrt(np.maximum(size**2 - in_plane**2, 0.0))
-    from scipy.special import ndtr
-
     towards = ndtr(segment.depth / np.radians(rules["depth_sd_deg"]))
     return _Plane(beyond, sd * beyond / np.hypot(beyond, in_plane), np.nan_to_num(towards, nan=0.5))
 
@@ -376,10 +353,6 @@ def _normal(segment: _Segment, plane: _Plane, prior: float) -> Array:
         spread[2, 2] += float((up[seen] ** 2 - drawn[seen] ** 2).mean())
     normal: Array = np.linalg.eigh(spread)[1][:, 0]
     return normal if normal[2] >= 0 else -normal
-
-
-def _directions(segment: _Segment, size: Array, towards: float) -> Array:
-    return np.column_stack([segment.along * np.cos(size)[:, None], towards * np.sin(size)])
 
 
 def _turned(first: Array, second: Array, normal: Array, sign: float, *, wraps: bool) -> Array:
@@ -472,7 +445,7 @@ def _in_plane(
 
     def angle(one: float, other: float, sizes: Sequence[Array], normal: Array = normal) -> Array:
         first, second = (
-            _directions(segment, size, towards)
+            np.column_stack([segment.along * np.cos(size)[:, None], towards * np.sin(size)])
             for segment, size, towards in zip(pair, sizes, (one, other), strict=True)
         )
         return _turned(first, second, normal, sign, wraps=wraps)

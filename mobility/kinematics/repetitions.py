@@ -14,13 +14,11 @@ from pydantic import Field
 from mobility import tables
 from mobility.errors import BadInputError
 from mobility.kinematics.clean import low_pass
-from mobility.kinematics.geometry import angle_between
+from mobility.kinematics.geometry import Array, angle_between
 from mobility.kinematics.skeleton import SIDES, landmarks, require_pose
 from mobility.options import check_intervals, checked
 from mobility.provenance import with_history
 from mobility.wording import listed
-
-Array = NDArray[np.float64]
 
 _GRID_HZ = 60.0
 """Least rate of the grid on which phases are looked for, so that edges fall between frames."""
@@ -288,11 +286,6 @@ def find_repetitions(
         end off); complete (both are seen). Over ``time``:
         hip_height (1 = standing) and standing (h above 0.97 and at rest). Where no repetition is
         accepted the history has a warning ``no_repetition``.
-
-    Raises
-    ------
-    BadInputError
-        If `pose` is not a pose Dataset of one person, or an option is out of range.
     """
     from scipy.signal import find_peaks
 
@@ -323,29 +316,36 @@ def find_repetitions(
             reason = _fault(h, bottom, (start, end), (whole_start, whole_end))
             if not reason and bend(h.grid[start], h.grid[lowest], h.grid[end]) < _LEAST_BEND:
                 reason = tables.sentence("reasons.repetition.knees_straight")
-            indices = (start, edges[0], lowest, edges[1], end)
-            rows.append(
-                {name: h.grid[index] for name, index in zip(_EVENTS, indices, strict=True)}
-                | {
-                    "depth": 100 * (1 - h.height[bottom]),
-                    "reason": reason,
-                    "start_seen": whole_start,
-                    "end_seen": whole_end,
-                }
-            )
-    found: dict[str, Any] = {
+            times = h.grid[[start, edges[0], lowest, edges[1], end]]
+            depth = 100 * (1 - h.height[bottom])
+            rows.append(_row(times, depth, (whole_start, whole_end), reason))
+    found = {
         "found": len(rows),
-        "accepted": sum(not row["reason"] for row in rows),
+        "accepted": sum(row["accepted"] for row in rows),
         "signal": None if h is None else h.signal,
     }
-    if warnings := [_none(h, rows)] if not found["accepted"] else _cut_off(rows):
-        found["warnings"] = warnings
+    nothing = tables.sentence(f"reasons.trial.{'few_frames' if h is None else 'not_lowered'}")
     return with_history(
         _dataset(pose, h, rows),
         "find_repetitions",
         {"min_depth": min_depth, "min_interval_s": min_interval_s},
         **found,
+        **_warnings(rows, nothing),
     )
+
+
+def _row(
+    times: Array | Sequence[float], depth: float, seen: tuple[bool, bool], reason: str = ""
+) -> dict[str, Any]:
+    """Say all of a repetition; `seen` are its start and its end."""
+    return dict(zip(_EVENTS, times, strict=True)) | {
+        "depth": depth,
+        "accepted": not reason,
+        "reason": reason,
+        "start_seen": seen[0],
+        "end_seen": seen[1],
+        "complete": all(seen),
+    }
 
 
 def _knee_bend(pose: xr.Dataset) -> Callable[[float, float, float], float]:
@@ -384,23 +384,14 @@ def _without_rebounds(height: Array, bottoms: Sequence[int]) -> list[int]:
     ]
 
 
-def _cut_off(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
-    """Warn of accepted repetitions that the recording cuts off, if any."""
-    cut = [
-        str(number)
-        for number, row in enumerate(rows, 1)
-        if not row["reason"] and not (row["start_seen"] and row["end_seen"])
-    ]
-    return [tables.warning("warnings.repetition_cut_off", numbers=listed(cut))] if cut else []
-
-
-def _none(h: _Height | None, rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Warn that there is no repetition, and say why."""
-    if rows:
-        reason = "; ".join(dict.fromkeys(row["reason"] for row in rows))
-    else:
-        reason = tables.sentence(f"reasons.trial.{'few_frames' if h is None else 'not_lowered'}")
-    return tables.warning("warnings.no_repetition", reason=reason)
+def _warnings(rows: Sequence[Mapping[str, Any]], nothing: str) -> dict[str, Any]:
+    """Warn of repetitions that the recording cuts off, or that there is none, and why."""
+    if not any(row["accepted"] for row in rows):
+        reason = "; ".join(dict.fromkeys(row["reason"] for row in rows)) or nothing
+        return {"warnings": [tables.warning("warnings.no_repetition", reason=reason)]}
+    cut = [str(i) for i, row in enumerate(rows, 1) if row["accepted"] and not row["complete"]]
+    told = tables.warning("warnings.repetition_cut_off", numbers=listed(cut))
+    return {"warnings": [told]} if cut else {}
 
 
 def _dataset(pose: xr.Dataset, h: _Height | None, rows: Sequence[dict[str, Any]]) -> xr.Dataset:
@@ -431,12 +422,8 @@ def _dataset(pose: xr.Dataset, h: _Height | None, rows: Sequence[dict[str, Any]]
         "start_seen": (bool, {"long_name": "whether the recording shows its start"}),
         "end_seen": (bool, {"long_name": "whether the recording shows its end"}),
     }
-    told = [
-        row | {"accepted": not row["reason"], "complete": row["start_seen"] and row["end_seen"]}
-        for row in rows
-    ]
     variables: dict[str, Any] = {
-        name: ("rep", np.array([row[name] for row in told], kind), attrs)
+        name: ("rep", np.array([row[name] for row in rows], kind), attrs)
         for name, (kind, attrs) in described.items()
     }
     variables["hip_height"] = (
@@ -454,27 +441,12 @@ def _dataset(pose: xr.Dataset, h: _Height | None, rows: Sequence[dict[str, Any]]
 
 
 def set_repetitions(pose: xr.Dataset, intervals: Sequence[Mapping[str, float]]) -> xr.Dataset:
-    """Make a repetitions Dataset from times that a person gave.
+    """Make a repetitions Dataset, as from :func:`find_repetitions`, from times that a person gave.
 
-    Parameters
-    ----------
-    pose
-        Pose Dataset to which the times belong.
-    intervals
-        For each repetition ``start``, ``bottom`` and ``end`` in seconds, in order, without overlap.
-        An empty list says that there is none.
-
-    Returns
-    -------
-    xarray.Dataset
-        As from :func:`find_repetitions`; all accepted, the times as given, the extent of the bottom
-        worked out around the given one. A start or end at the edge of the recording, where the
-        subject does not stand, is not seen.
-
-    Raises
-    ------
-    BadInputError
-        If a time is missing, out of order, or outside the recording.
+    `intervals` has for each repetition ``start``, ``bottom`` and ``end`` in seconds, in order,
+    without overlap and within the recording; none says that there is none. All are accepted, the
+    times as given, the extent of the bottom worked out around the given one. A start or end at the
+    edge of the recording, where the subject does not stand, is not seen.
     """
     require_pose(pose, what="set_repetitions")
     time = pose["time"].to_numpy()
@@ -489,7 +461,7 @@ def set_repetitions(pose: xr.Dataset, intervals: Sequence[Mapping[str, float]]) 
                 f"{time[-1]:.3f} s"
             )
         first, last, depth = bottom, bottom, np.nan
-        seen = [True, True]
+        seen = (True, True)
         if h is not None:
             near = [int(np.argmin(np.abs(h.grid - t))) for t in (start, bottom, end)]
             band = _bottom_band(h, near[1], near[0], near[2])
@@ -497,20 +469,19 @@ def set_repetitions(pose: xr.Dataset, intervals: Sequence[Mapping[str, float]]) 
             last = max(min(float(h.grid[band[1]]), end), bottom)
             depth = 100 * (1 - float(h.height[band[0] : band[1] + 1].min()))
             frame = 1.5 * float(np.median(np.diff(time)))
-            seen = [
-                abs(moment - edge) > frame or bool(h.at(moment) >= _STANDING_HEIGHT)
-                for moment, edge in ((start, time[0]), (end, time[-1]))
-            ]
-        rows.append(
-            dict(zip(_EVENTS, (start, first, bottom, last, end), strict=True))
-            | {"depth": depth, "reason": "", "start_seen": seen[0], "end_seen": seen[1]}
-        )
-    found: dict[str, Any] = {"accepted": len(rows), "signal": None if h is None else h.signal}
-    by_hand = tables.sentence("reasons.trial.by_hand")
-    none = [tables.warning("warnings.no_repetition", reason=by_hand)]
-    if warnings := _cut_off(rows) if rows else none:
-        found["warnings"] = warnings
-    return with_history(_dataset(pose, h, rows), "set_repetitions", {"intervals": given}, **found)
+            seen = (
+                abs(start - time[0]) > frame or bool(h.at(start) >= _STANDING_HEIGHT),
+                abs(end - time[-1]) > frame or bool(h.at(end) >= _STANDING_HEIGHT),
+            )
+        rows.append(_row((start, first, bottom, last, end), depth, seen))
+    return with_history(
+        _dataset(pose, h, rows),
+        "set_repetitions",
+        {"intervals": given},
+        accepted=len(rows),
+        signal=None if h is None else h.signal,
+        **_warnings(rows, tables.sentence("reasons.trial.by_hand")),
+    )
 
 
 @checked
@@ -519,26 +490,11 @@ def normalise_repetitions(
 ) -> xr.Dataset:
     """Bring every accepted repetition to 0..100 percent of its duration.
 
-    Parameters
-    ----------
-    dataset
-        Any Dataset with a ``time`` dimension in seconds (angles, pose, ...).
-    repetitions
-        As from :func:`find_repetitions`.
-    points
-        Number of points, both ends included.
-
-    Returns
-    -------
-    xarray.Dataset
-        The numeric variables of `dataset` that depend on time, over (rep, percent, ...), linearly
-        interpolated; NaN next to frames that are NaN, and all of a repetition that the recording
-        cuts off, which has no percent. ``rep`` keeps the numbers of `repetitions`.
-
-    Raises
-    ------
-    BadInputError
-        If `dataset` has no time or `repetitions` no start and end.
+    Of any `dataset` over ``time`` in seconds (angles, pose, ...) the numeric variables that depend
+    on time are given over (rep, percent, ...), linearly interpolated at so many `points`, both ends
+    included; NaN next to frames that are NaN, and all of a repetition that the recording cuts off,
+    which has no percent. ``rep`` keeps the numbers of `repetitions`, which are as from
+    :func:`find_repetitions`.
     """
     if "time" not in dataset.coords:
         raise BadInputError("normalise_repetitions: the dataset has no coordinate 'time'")

@@ -34,7 +34,6 @@ BONES: tuple[tuple[str, str], ...] = tuple(
 ) + tuple((f"left_{name}", f"right_{name}") for name in _TABLE["bones"]["across"])
 """Pairs of landmarks to be joined by a line in figures and overlays."""
 
-
 _AXES = {"space": ["x", "y", "z"], "pixel": ["u", "v"]}
 
 

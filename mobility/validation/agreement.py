@@ -16,6 +16,7 @@ from mobility import provenance, tables
 from mobility.assessment.metric import merged_history
 from mobility.errors import BadInputError
 from mobility.kinematics.expected_error import Z95
+from mobility.kinematics.geometry import Array, mean_of_known
 from mobility.options import checked
 from mobility.validation.inference import (
     BOOTSTRAP_COVERAGE,
@@ -39,8 +40,6 @@ from mobility.validation.reliability import (
     measurement_error,
 )
 from mobility.validation.waveforms import LEAST_CURVES, has_spm1d, multiple_correlation, spm_paired
-
-Array = NDArray[np.float64]
 
 _SPM_ALPHA = 0.05
 _NO_SIDE = "not a side of this angle"
@@ -236,21 +235,14 @@ def _unit_means(participant: NDArray[np.str_]) -> Callable[[Array], Array]:
     groups = [np.flatnonzero(participant == name) for name in names]
 
     def means(values: Array) -> Array:
-        return np.stack([_nanmean(values[group]) for group in groups])
+        return np.stack([mean_of_known(values[group], axis=0) for group in groups])
 
     return means
 
 
 def _applicable(rows: xr.Dataset) -> NDArray[np.bool_]:
     """Say which sides belong to which angle: left and right, or middle."""
-    middle = rows["side"].values == "middle"
-    return np.asarray(rows["sided"].values[:, None] != middle)
-
-
-def _nanmean(values: Array) -> Array:
-    count = np.isfinite(values).sum(axis=0)
-    total = np.nansum(values, axis=0)
-    return np.asarray(np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0))
+    return np.asarray(rows["sided"].values[:, None] != (rows["side"].values == "middle"))
 
 
 def _waveforms(rows: xr.Dataset, unit_means: Callable[[Array], Array]) -> dict[str, Any]:
@@ -271,30 +263,26 @@ def _waveforms(rows: xr.Dataset, unit_means: Callable[[Array], Array]) -> dict[s
     people = np.zeros(shape, dtype=np.int64)
     applicable = _applicable(rows)
     for at in np.ndindex(shape):
-        people[at] = np.unique(whose[np.isfinite(errors[(slice(None), *at)])]).size
+        people[at] = np.unique(whose[np.isfinite(errors[:, *at])]).size
         if not applicable[at]:
             because(at, _NO_SIDE)
         elif compared[at] == 0:
             lacking = [
                 what
                 for what in ("video", "lab")
-                if not np.isfinite(rows[f"{what}_curves"].to_numpy()[(slice(None), *at)]).any()
+                if not np.isfinite(rows[f"{what}_curves"].to_numpy()[:, *at]).any()
             ]
-            because(
-                at,
-                f"no curve of the {' and the '.join(lacking)}"
-                if lacking
-                else "no repetition with enough of its curve",
-            )
+            none = f"no curve of the {' and the '.join(lacking)}" if lacking else ""
+            because(at, none or "no repetition with enough of its curve")
         elif units[at] < LEAST_CLUSTERS:
             because(at, f"intervals: {units[at]} independent curves, needs {LEAST_CLUSTERS}")
     for name in (*CURVE_ERRORS, "coverage"):
         values = unit_means(rows[f"repetition_{name}"].to_numpy())
         known = np.isfinite(values)
-        mean = _nanmean(values)
+        mean = mean_of_known(values, axis=0)
         sd, low, high = (np.full(shape, np.nan) for _ in range(3))
         for at in np.ndindex(shape):
-            column = values[(slice(None), *at)][known[(slice(None), *at)]]
+            column = values[:, *at][known[:, *at]]
             if column.size > 1:
                 sd[at] = column.std(ddof=1)
             low[at], high[at] = cluster_bootstrap(column)
@@ -331,9 +319,9 @@ def _correlations(rows: xr.Dataset, because: Callable[[tuple[int, ...], str], No
     result = np.full(shape, np.nan)
     for at in np.ndindex(shape):
         values = [
-            multiple_correlation(both[(chosen, slice(None), *at)])
+            multiple_correlation(both[chosen, :, *at])
             for name in dict.fromkeys(whose.tolist())
-            if (chosen := (whose == name) & usable[(slice(None), *at)]).any()
+            if (chosen := (whose == name) & usable[:, *at]).any()
         ]
         if not values:
             continue
@@ -369,51 +357,43 @@ def _curves(
         "lab": "mean curve of the lab",
         "difference": "mean difference of the curves, video less lab",
     }
+    attrs = {"units": "degree", "reference": "Mean of the independent units, point by point"}
     for what, values in unit.items():
         curves = xr.DataArray(values, dims=("unit", *dims))
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Degrees of freedom", RuntimeWarning)
             sd = curves.std("unit", ddof=1).where(curves.notnull().sum("unit") > 1)
-        attrs = {"units": "degree", "reference": "Mean of the independent units, point by point"}
-        for name, curve, suffix in (
-            ("", curves.mean("unit"), ""),
-            ("_sd", sd, ", standard deviation"),
-        ):
-            text = f"{said[what]}{suffix}"
-            found[f"{what}_curve{name}"] = (dims, curve.to_numpy(), attrs | {"long_name": text})
+        mean, text = curves.mean("unit"), said[what]
+        found[f"{what}_curve"] = (dims, mean.to_numpy(), attrs | {"long_name": text})
+        text += ", standard deviation"
+        found[f"{what}_curve_sd"] = (dims, sd.to_numpy(), attrs | {"long_name": text})
     t = np.full(unit["lab"].shape[1:], np.nan)
     threshold, p = (np.full(t.shape[:2], np.nan) for _ in range(2))
-    note = ""
-    if not has_spm1d():
-        note = "spm1d is not installed (optional, GPL): pip install spm1d"
-    else:
-        for at in np.ndindex(t.shape[:2]):
-            both = [unit[what][(slice(None), *at)] for what in ("video", "lab")]
-            if not usable[(slice(None), *at)].any():
-                continue
-            try:
-                test = spm_paired(*both, alpha=_SPM_ALPHA)
-            except BadInputError as error:
-                because(at, str(error))
-                continue
-            t[at], threshold[at], p[at] = test
     tested: dict[str, Any] = {
         "units": "1",
         "reference": "Pataky 2012, Comput Methods Biomech Biomed Engin 15:295 (spm1d)",
         "alpha": _SPM_ALPHA,
         "least_curves": LEAST_CURVES,
-    } | ({"note": note} if note else {"software": f"spm1d {version('spm1d')}"})
-    found["spm_t"] = (dims, t, tested | {"long_name": "paired t at every point, SPM"})
-    found["spm_threshold"] = (
-        dims[:2],
-        threshold,
-        tested | {"long_name": "t beyond which the curves differ, two-tailed, SPM"},
-    )
-    found["spm_p"] = (
-        dims[:2],
-        p,
-        tested | {"long_name": "smallest p of the stretches beyond the threshold, 1 where none"},
-    )
+    }
+    if has_spm1d():
+        tested["software"] = f"spm1d {version('spm1d')}"
+    else:
+        tested["note"] = "spm1d is not installed (optional, GPL): pip install spm1d"
+    for at in np.ndindex(t.shape[:2]):
+        if "software" not in tested or not usable[:, *at].any():
+            continue
+        try:
+            test = spm_paired(unit["video"][:, *at], unit["lab"][:, *at], alpha=_SPM_ALPHA)
+        except BadInputError as error:
+            because(at, str(error))
+            continue
+        t[at], threshold[at], p[at] = test
+    for name, values, text in (
+        ("spm_t", t, "paired t at every point, SPM"),
+        ("spm_threshold", threshold, "t beyond which the curves differ, two-tailed, SPM"),
+        ("spm_p", p, "smallest p of the stretches beyond the threshold, 1 where none"),
+    ):
+        found[name] = (dims[: values.ndim], values, tested | {"long_name": text})
     return found
 
 
@@ -435,15 +415,14 @@ def _discrete(
     applicable = _applicable(rows)
     degrees = [units in DEGREES for units in rows["units"].values.tolist()]
     for at in np.ndindex(shape):
-        column = (slice(None), *at)
-        both = np.isfinite(ours[column] - theirs[column])
-        one, other = (np.where(both, v[column], np.nan) for v in (ours, theirs))
+        both = np.isfinite(ours[:, *at] - theirs[:, *at])
+        one, other = (np.where(both, v[:, *at], np.nan) for v in (ours, theirs))
         if not both.any():
             reasons[at] = "no repetition with a value of both" if applicable[at[1:]] else _NO_SIDE
             for name in ("pairs", "targets"):
                 found[name][at] = 0
             continue
-        errors = sd[column][both]
+        errors = sd[:, *at][both]
         if (told := np.isfinite(errors)).any():
             inside = np.abs(one[both] - other[both]) <= Z95 * errors
             found["value_coverage"][at] = inside[told].mean()

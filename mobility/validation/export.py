@@ -14,17 +14,15 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
 from mobility import tables
 from mobility.errors import BadInputError, NotFoundError, StorageError
+from mobility.kinematics.geometry import Array
 from mobility.kinematics.skeleton import SIDES
 from mobility.options import checked
 from mobility.validation.lab_text import BY_US
 from mobility.validation.mappings import OURS, built_in, listed
 from mobility.writing import atomic
-
-Array = NDArray[np.float64]
 
 _EARLY = 0.5
 """Share of a frame by which times may lie off an even clock where a format has no times."""
@@ -41,7 +39,7 @@ def write_trc(pose: xr.Dataset, path: str | os.PathLike[str]) -> Path:
     landmarks that are never seen are left out.
     """
     names, values, time = _positions(pose, what="write_trc")
-    rate = _rate(time, what="write_trc")
+    rate = _rate(time)
     target = Path(path)
     head = [
         f"PathFileType\t4\t(X/Y/Z)\t{target.name}",
@@ -52,13 +50,9 @@ def write_trc(pose: xr.Dataset, path: str | os.PathLike[str]) -> Path:
         "\t\t" + "\t".join(f"{axis}{i + 1}" for i in range(len(names)) for axis in "XYZ"),
         "",
     ]
-    rows = [
-        f"{i + 1}\t{t:.9g}\t" + "\t".join("" if math.isnan(v) else f"{v:.9g}" for v in row)
-        for i, (t, row) in enumerate(
-            zip(time.tolist(), values.reshape(time.size, -1).tolist(), strict=True)
-        )
-    ]
-    return _write_text(target, "\n".join([*head, *rows]) + "\n")
+    rows = _rows(time, values.reshape(time.size, -1), missing="")
+    numbered = [f"{i}\t{row}" for i, row in enumerate(rows, start=1)]
+    return _write_text(target, "\n".join([*head, *numbered]) + "\n")
 
 
 @checked
@@ -95,11 +89,7 @@ def write_mot(angles: xr.Dataset, path: str | os.PathLike[str]) -> Path:
         "endheader",
         "\t".join(["time", *columns]),
     ]
-    table = np.stack(list(columns.values()), axis=-1)
-    rows = [
-        f"{t:.9g}\t" + "\t".join("nan" if math.isnan(v) else f"{v:.9g}" for v in row)
-        for t, row in zip(time.tolist(), table.tolist(), strict=True)
-    ]
+    rows = _rows(time, np.stack(list(columns.values()), axis=-1), missing="nan")
     return _write_text(target, "\n".join([*head, *rows]) + "\n")
 
 
@@ -114,7 +104,7 @@ def write_c3d(pose: xr.Dataset, path: str | os.PathLike[str]) -> Path:
     import ezc3d
 
     names, values, time = _positions(pose, what="write_c3d")
-    rate = _rate(time, what="write_c3d")
+    rate = _rate(time)
     first = round(float(time[0]) * rate)
     off = np.abs((time - time[0]) * rate - np.arange(time.size))
     if off.max() > _EARLY:
@@ -185,6 +175,14 @@ def write_csv(dataset: xr.Dataset, path: str | os.PathLike[str]) -> Path:
     return _write_text(Path(path), _csv(parts))
 
 
+def _rows(time: Array, table: Array, *, missing: str) -> list[str]:
+    """Lines of a table behind their times, with tabs between."""
+    return [
+        "\t".join(missing if math.isnan(v) else f"{v:.9g}" for v in (t, *row))
+        for t, row in zip(time.tolist(), table.tolist(), strict=True)
+    ]
+
+
 def _csv(parts: Sequence[Mapping[str, Any]]) -> str:
     """Text of the rows of all parts, given by column."""
     import pandas as pd
@@ -235,7 +233,7 @@ def _time(dataset: xr.Dataset, *, what: str) -> Array:
     return time
 
 
-def _rate(time: Array, *, what: str) -> float:
+def _rate(time: Array) -> float:
     return float(f"{1.0 / float(np.median(np.diff(time))):.9g}")
 
 

@@ -14,7 +14,6 @@ from mobility.validation.limits import LEAST, numbers, paired
 LEAST_CLUSTERS = 5
 """Fewest participants that are drawn anew: of fewer there are hardly any different draws."""
 
-
 BOOTSTRAP_COVERAGE = (
     "holds the mean in 92 % of studies with 5 participants and in 95 % from 8 on where errors are"
     " normal; where they are skewed in about 85 to 90 % with 8 and in 89 to 93 % with 30"

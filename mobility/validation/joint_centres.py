@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from mobility import tables
 from mobility.errors import BadInputError
+from mobility.kinematics.geometry import Array, direction
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SIDES
 from mobility.options import checked
 from mobility.provenance import with_history
@@ -29,8 +30,6 @@ from mobility.validation.mappings import (
     given_mapping,
     listed,
 )
-
-Array = NDArray[np.float64]
 
 METHOD = "markers"
 """The ``method`` of such a pose: how its positions were obtained."""
@@ -223,8 +222,8 @@ def harrington_hips(
             raise BadInputError("harrington_hips: the iliac spines are never seen together")
         width = float(np.median(widths[known])) if width is None else width
         depth = float(np.median(depths[known])) if depth is None else depth
-    z = _unit(across)
-    x = _unit(ahead - (ahead * z).sum(axis=-1, keepdims=True) * z)
+    z = direction(across)
+    x = direction(ahead - (ahead * z).sum(axis=-1, keepdims=True) * z)
     y = np.cross(z, x)
     middle = front - (_BACK[0] * depth + _BACK[1]) * x - (_DOWN[0] * width + _DOWN[1]) * y
     out = (_OUT[0] * width + _OUT[1]) * z
@@ -264,12 +263,6 @@ def carried(static: Array, moving: Array, point: Array) -> tuple[Array, Array]:
     return places, residual
 
 
-def _unit(v: Array) -> Array:
-    length = np.linalg.norm(v, axis=-1, keepdims=True)
-    unit: Array = v / np.where(length > 0, length, np.nan)
-    return unit
-
-
 def _require_markers(markers: xr.Dataset, *, what: str) -> None:
     if not isinstance(markers, xr.Dataset) or "marker_position" not in markers:
         raise BadInputError(f"{what}: not a Dataset of markers; make one with read_lab")
@@ -304,9 +297,7 @@ class _Build:
         self.warnings: list[dict[str, str]] = []
         self.results: dict[str, Any] = {}
         self._names, self._values = _of(markers)
-        self._static: tuple[FileNames, dict[str, Array]] | None = None
-        if static is not None:
-            self._static = self._still(static)
+        self._static = None if static is None else self._still(static)
         self._carried: dict[str, tuple[Array, str] | str] = {}
 
     def _still(self, static: xr.Dataset) -> tuple[FileNames, dict[str, Array]]:
@@ -340,7 +331,9 @@ class _Build:
             if other is not None and self._mean(landmark, other):
                 del self.reasons[landmark]
                 told = {"landmark": landmark.replace("_", " "), "other": " and ".join(other)}
-                self._warn("joint_centre_instead", **told, reason=reason)
+                self.warnings.append(
+                    tables.warning("warnings.joint_centre_instead", **told, reason=reason)
+                )
                 continue
             absent = [name for name in names if self._names.find(name) is None]
             if absent and not self.mapping.built_in:
@@ -491,7 +484,7 @@ class _Build:
                 continue
             standing = self._standing_foot(heel, toe)
             if standing is None:
-                self._warn("feet_not_levelled", side=side)
+                self.warnings.append(tables.warning("warnings.feet_not_levelled", side=side))
                 continue
             rise, length = standing
             pitch = float(np.degrees(np.arctan2(rise, length)))
@@ -593,9 +586,6 @@ class _Build:
             self.centres = {name: values @ turn.T for name, values in self.centres.items()}
             return round(float(np.degrees(np.arctan2(s, c))), 2)
         return None
-
-    def _warn(self, code: str, **values: str) -> None:
-        self.warnings.append(tables.warning(f"warnings.{code}", **values))
 
 
 def _of(markers: xr.Dataset) -> tuple[FileNames, dict[str, Array]]:

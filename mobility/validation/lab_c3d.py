@@ -13,12 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mobility.errors import BadInputError
+from mobility.kinematics.geometry import Array
 from mobility.validation.lab_datasets import Found, require_unique, unit_of, whole
-
-Array = NDArray[np.float64]
 
 MARK = 0x50
 """The second byte of every C3D file."""

@@ -9,10 +9,10 @@ from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
 from mobility import tables
 from mobility.errors import BadInputError
+from mobility.kinematics.geometry import Array, mean_of_known
 from mobility.kinematics.skeleton import SIDES
 from mobility.provenance import with_history
 from mobility.validation.mappings import (
@@ -25,8 +25,6 @@ from mobility.validation.mappings import (
     content_of,
     listed,
 )
-
-Array = NDArray[np.float64]
 
 METRES: Mapping[str, float] = {"m": 1.0, "cm": 0.01, "mm": 0.001}
 """Metres in each unit of length."""
@@ -382,13 +380,9 @@ def _length_unit(
     found: Found, asked: Asked, mapping: LabMapping | None, values: Array
 ) -> tuple[str, str]:
     span = _span(values)
-    unit, how = found.length_unit, "file"
-    if unit is None and mapping is not None and mapping.units is not None:
-        unit, how = mapping.units, f"mapping {mapping.name}"
-    if asked.units in METRES:
-        if unit is not None and unit != asked.units:
-            found.warn("units_overruled", how=how, unit=unit, given=asked.units)
-        unit, how = str(asked.units), "given"
+    of_mapping = mapping.units if mapping is not None else None
+    given = asked.units if asked.units in METRES else None
+    unit, how = _said_unit(found, found.length_unit, of_mapping, mapping, given)
     fits = [name for name, metres in METRES.items() if _SMALLEST <= span * metres <= _LARGEST]
     if unit is None:
         if len(fits) != 1:
@@ -407,13 +401,30 @@ def _length_unit(
     return unit, how
 
 
+def _said_unit(
+    found: Found,
+    of_file: str | None,
+    of_mapping: str | None,
+    mapping: LabMapping | None,
+    given: str | None,
+) -> tuple[str | None, str]:
+    """Give the unit that the caller, else the file, else the mapping says, and who says it."""
+    unit, how = of_file, "file"
+    if unit is None and of_mapping is not None and mapping is not None:
+        unit, how = of_mapping, f"mapping {mapping.name}"
+    if given is None:
+        return unit, how
+    if unit is not None and unit != given:
+        found.warn("units_overruled", how=how, unit=unit, given=given)
+    return given, "given"
+
+
 def _vertical(
     found: Found, asked: Asked, mapping: LabMapping | None, metres: Array
 ) -> tuple[str, str]:
     """Axis that points up, with its sign, and how it was found."""
     told = _up_of_body(found.markers, metres, mapping)
-    axis: str | None = None
-    how = ""
+    axis: str
     if asked.vertical_axis is not None:
         axis, how = asked.vertical_axis, "given"
     elif mapping is not None and mapping.vertical_axis is not None:
@@ -422,15 +433,13 @@ def _vertical(
         axis, how = told, "line from the feet to the trunk"
     elif found.vertical_axis is not None:
         axis, how = found.vertical_axis, "file"
-    if axis is None:
+    else:
         raise BadInputError(
             f"{found.what}: which axis is vertical cannot be told from its markers; give "
             "vertical_axis (x, y, z, -x, -y or -z)"
         )
-    for other, name in (
-        (told, "the line from the feet to the trunk"),
-        (found.vertical_axis, "file"),
-    ):
+    said = {"the line from the feet to the trunk": told, "file": found.vertical_axis}
+    for name, other in said.items():
         if other is not None and other != axis:
             found.warn("vertical_axis_differs", axis=axis, how=how, name=name, other=other)
     return axis, how
@@ -452,8 +461,7 @@ def _up_of_body(markers: list[str], metres: Array, mapping: LabMapping | None) -
         places = [markers.index(name) for name in found if name is not None]
         if not places:
             return None
-        some = metres[:, places]
-        return np.where(np.isnan(some).all(axis=1), np.nan, _nanmean(some))
+        return mean_of_known(metres[:, places], axis=1)
 
     low = middle(_LOWER)
     high = next((m for point in _UPPER if (m := middle((point,))) is not None), None)
@@ -469,13 +477,6 @@ def _up_of_body(markers: list[str], metres: Array, mapping: LabMapping | None) -
     if abs(up[axis]) < _UPRIGHT:
         return None
     return ("-" if up[axis] < 0 else "") + "xyz"[axis]
-
-
-def _nanmean(values: Array) -> Array:
-    """Mean over the second axis of what is there; 0 where nothing is."""
-    there = ~np.isnan(values)
-    mean: Array = np.where(there, values, 0.0).sum(axis=1) / np.maximum(there.sum(axis=1), 1)
-    return mean
 
 
 def _angles(
@@ -525,21 +526,22 @@ def _angle(
     scale = columns.scale
     values = {where: scale * sum_ + columns.offset for where, sum_ in sums.items()}
     together = np.concatenate(list(values.values()))
-    if columns.one_way and _is_turned_over(together):
+    known = together[np.isfinite(together)]
+    low, high = np.percentile(known, [2, 98]) if known.size else (0.0, 0.0)
+    if columns.one_way and low < -_ONE_WAY_DEG and -low > 3 * max(high, 0.0):
         scale = -scale
         values = {where: scale * sum_ + columns.offset for where, sum_ in sums.items()}
         found.warn("sign_found", angle=angle, scale=scale)
-    highest = np.nanmax(np.abs(together)) if np.isfinite(together).any() else 0.0
+    highest = np.abs(known).max(initial=0.0)
     if highest > _MOST_DEGREES:
         raise BadInputError(
             f"{found.what}: {angle} reaches {highest:.0f} degrees; give units='degree' or "
             "'radian', or check the scale of the mapping"
         )
-    length = next(iter(values.values())).size
     if "column" in values:
         array, sides = values["column"], {}
     else:
-        nothing = np.full(length, np.nan)
+        nothing = np.full_like(next(iter(values.values())), np.nan)
         array = np.stack([values.get(side, nothing) for side in SIDES], axis=-1)
         sides = {"side": list(SIDES)}
     named = {where: " + ".join(there[name] for name in columns.named()[where]) for where in values}
@@ -560,25 +562,12 @@ def _angle(
     )
 
 
-def _is_turned_over(degrees: Array) -> bool:
-    known = degrees[np.isfinite(degrees)]
-    if not known.size:
-        return False
-    low, high = np.percentile(known, [2, 98])
-    return bool(low < -_ONE_WAY_DEG and -low > 3 * max(high, 0.0))
-
-
 def _angle_unit(
     found: Found, asked: Asked, mapping: LabMapping, raw: Mapping[str, Array]
 ) -> tuple[str, str]:
     """Give the unit of the angle columns and how it was found."""
-    unit, how = found.angle_unit, "file"
-    if unit is None and mapping.angle_units is not None:
-        unit, how = mapping.angle_units, f"mapping {mapping.name}"
-    if asked.units is not None and asked.units not in METRES:
-        if unit is not None and unit != asked.units:
-            found.warn("units_overruled", how=how, unit=unit, given=asked.units)
-        unit, how = str(asked.units), "given"
+    given = asked.units if asked.units not in METRES else None
+    unit, how = _said_unit(found, found.angle_unit, mapping.angle_units, mapping, given)
     known = [v[np.isfinite(v)] for v in raw.values() if np.isfinite(v).any()]
     if not known:
         raise BadInputError(f"{found.what}: every value of every angle is missing")

@@ -16,9 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
 from mobility.errors import BadInputError, NotFoundError
 from mobility.options import checked
@@ -28,7 +26,6 @@ from mobility.validation.lab_datasets import Asked, Found, dataset
 from mobility.validation.lab_text import mot, table, text_lines, trc
 from mobility.validation.mappings import LabMapping, VerticalAxis, given_mapping
 
-Array = NDArray[np.float64]
 MappingLike = LabMapping | Mapping[str, Any] | str | Path
 Unit = Literal["m", "cm", "mm", "degree", "radian"]
 

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mobility.errors import BadInputError
+from mobility.kinematics.geometry import Array
 from mobility.validation.lab_datasets import Found, no_angles, require_unique, unit_of, whole
 from mobility.validation.mappings import (
     OURS,
@@ -23,7 +23,6 @@ from mobility.validation.mappings import (
     listed,
 )
 
-Array = NDArray[np.float64]
 Row = tuple[int, str]
 """Number of a line, from 1, and its text, which is split only when it is needed."""
 

@@ -6,15 +6,13 @@ from collections.abc import Sequence
 from typing import Annotated, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from pydantic import Field
 
 from mobility.errors import BadInputError
 from mobility.kinematics.expected_error import Z95
+from mobility.kinematics.geometry import Array
 from mobility.options import checked
-
-Array = NDArray[np.float64]
-
 
 LEAST = 3
 """Fewest independent units (participants, else repetitions) from which a spread is told."""

@@ -14,12 +14,12 @@ from mobility.assessment.phases import within
 from mobility.assessment.summaries import median_within, peak_within
 from mobility.errors import BadInputError
 from mobility.kinematics.expected_error import Z95
+from mobility.kinematics.geometry import Array
 from mobility.kinematics.repetitions import normalise_repetitions
 from mobility.kinematics.skeleton import SIDES
 from mobility.validation.limits import numbers
 from mobility.validation.waveforms import curve_errors
 
-Array = NDArray[np.float64]
 Values = dict[str, tuple[tuple[str, ...], Any]]
 
 DISCRETE = ("bottom", "peak", "range")

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from mobility.errors import BadInputError
 from mobility.kinematics.expected_error import MDC95, Z95
 from mobility.options import checked
 from mobility.validation.limits import LEAST, numbers, paired
 
-Array = NDArray[np.float64]
 Form = Literal["A,1", "C,1"]
 
 

@@ -12,16 +12,15 @@ from typing import Annotated, Any
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 from pydantic import Field
 
 from mobility.errors import BadInputError
 from mobility.kinematics.correlation import correlated, other_peaks, peak
+from mobility.kinematics.geometry import Array
 from mobility.options import checked
 from mobility.provenance import with_history
 from mobility.validation.limits import numbers
 
-Array = NDArray[np.float64]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 

@@ -239,14 +239,11 @@ def stacked(found: Mapping[str, xr.Dataset]) -> xr.Dataset:
 
     What one comparison does not have is NaN, 0 for counts, and "not compared" for reasons.
     """
-    angles = [
-        name for name in _KNOWN_ANGLES if any(name in one["angle"].values for one in found.values())
-    ]
-    sides = [
-        side
-        for side in (*SIDES, "middle")
-        if any(side in one["side"].values for one in found.values())
-    ]
+    order = {"angle": _KNOWN_ANGLES, "side": (*SIDES, "middle")}
+    labels = {
+        dim: [each for each in known if any(each in one[dim].values for one in found.values())]
+        for dim, known in order.items()
+    }
     parts = []
     for name, one in found.items():
         plain = one.drop_vars(["units", "peak_kind", "sided"], errors="ignore")
@@ -254,7 +251,7 @@ def stacked(found: Mapping[str, xr.Dataset]) -> xr.Dataset:
             str(key): {"f": np.nan, "i": 0, "b": False}.get(value.dtype.kind, "not compared")
             for key, value in plain.variables.items()
         }
-        wide = plain.reindex(angle=angles, side=sides, fill_value=fill)
+        wide = plain.reindex(labels, fill_value=fill)
         texts = {k: v.astype(str) for k, v in wide.data_vars.items() if v.dtype.kind == "O"}
         parts.append(wide.assign(texts).expand_dims(comparison=[name]))
     together = xr.concat(
@@ -308,17 +305,16 @@ def _curves(
     estimators = [name for name in ESTIMATORS if name in sources]
     variables: dict[str, Any] = {}
     for angle in _KNOWN_ANGLES:
-        rows = []
-        for estimator in estimators:
-            dataset, suffix = sources[estimator]
-            rows.append(_row(dataset, f"{angle}{suffix}", sided=_is_sided(angle), like=video))
-        if not all(bool(np.isnan(row).all()) for row in rows):
-            dims = ("estimator", "time", "side") if _is_sided(angle) else ("estimator", "time")
-            attrs = {"units": "degree", "long_name": tables.load("angles")[angle]["long_name"]}
-            variables[angle] = (dims, np.stack(rows), attrs)
+        definition = tables.load("angles")[angle]
+        dims = ("time", "side") if definition["sided"] else ("time",)
+        found = [sources[estimator] for estimator in estimators]
+        rows = np.stack([_row(one, f"{angle}{suffix}", dims, time.size) for one, suffix in found])
+        if not np.isnan(rows).all():
+            attrs = {"units": "degree", "long_name": definition["long_name"]}
+            variables[angle] = (("estimator", *dims), rows, attrs)
             sd = f"{angle}_sd"
             if sd in video:
-                variables[sd] = video[sd].transpose(*dims[1:]).drop_vars("time").variable
+                variables[sd] = video[sd].transpose(*dims).drop_vars("time").variable
     for name in ("start", "bottom_start", "bottom", "bottom_end", "end", "accepted"):
         if name in repetitions:
             variables[f"repetition_{name}"] = repetitions[name].variable
@@ -352,17 +348,10 @@ def _curves(
     )
 
 
-def _is_sided(angle: str) -> bool:
-    return bool(tables.load("angles")[angle]["sided"])
-
-
 def _row(
-    dataset: xr.Dataset, name: str, *, sided: bool, like: xr.Dataset
+    dataset: xr.Dataset, name: str, dims: tuple[str, ...], frames: int
 ) -> np.ndarray[Any, np.dtype[np.float64]]:
-    shape = (like.sizes["time"], len(SIDES))[: 2 if sided else 1]
     if name not in dataset:
-        return np.full(shape, np.nan)
-    values = dataset[name]
-    if not sided:
-        return values.transpose("time").to_numpy().astype(np.float64)
-    return values.reindex(side=list(SIDES)).transpose("time", "side").to_numpy().astype(np.float64)
+        return np.full((frames, len(SIDES))[: len(dims)], np.nan)
+    values = dataset[name].reindex({"side": SIDES} if "side" in dims else {})
+    return values.transpose(*dims).to_numpy().astype(np.float64)

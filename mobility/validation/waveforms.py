@@ -7,13 +7,12 @@ from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from mobility import tables
 from mobility.errors import BadInputError
+from mobility.kinematics.geometry import Array
 from mobility.validation.limits import numbers
-
-Array = NDArray[np.float64]
 
 LEAST_CURVES = 5
 """Fewest curves from which a field is tested: its smoothness comes from their residuals."""

@@ -13,13 +13,12 @@ from numpy.typing import NDArray
 from mobility import tables
 from mobility.errors import BadInputError
 from mobility.kinematics.expected_error import Z95
+from mobility.kinematics.geometry import Array
 from mobility.kinematics.skeleton import SIDES
 from mobility.provenance import with_history
 from mobility.validation.limits import limits_of_agreement
 from mobility.view import VIEWS, view_of_azimuth
 from mobility.virtual_lab.case import Case, case_from
-
-Array = NDArray[np.float64]
 
 BENT = 30.0
 """Degrees; a case with an elbow bent by more is apart from the straight ones."""
@@ -35,7 +34,6 @@ CLIPS = ("all", "straight", "bent")
 
 VIEW_CLASSES = (*VIEWS, "all")
 """Views, left and right together; and all clips."""
-
 
 _TEXTS = {
     "bias": "mean error",

@@ -19,9 +19,8 @@ from pydantic import Field
 from scipy.optimize import brentq
 
 from mobility.errors import BadInputError
+from mobility.kinematics.geometry import Array
 from mobility.options import checked
-
-Array = NDArray[np.float64]
 
 JOINT_BONES: Mapping[str, str] = {
     "shoulder": "upperarm01",

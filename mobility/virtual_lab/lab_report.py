@@ -6,7 +6,7 @@ import base64
 import io
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -232,13 +232,12 @@ def _by_angle(
 
     With a `single` cell for each group, the head has its name alone.
     """
-    first = next(iter(groups.values()))
     rows = [
         [
             escape(_label(angle)),
             *(_CELLS[name](one.sel(angle=angle)) for one in groups.values() for name in names),
         ]
-        for angle in _angles(first)
+        for angle in _angles(next(iter(groups.values())))
     ]
     head = [
         group if single else f"{name}<br>{group}".removesuffix("<br>")
@@ -324,36 +323,34 @@ def _angles(result: xr.Dataset) -> list[str]:
     return [str(angle) for angle in result["angle"].values]
 
 
-def _new_figure(width: float, height: float) -> Figure:
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width, height), dpi=110, layout="constrained")
-
-
 def _png(figure: Figure) -> bytes:
     file = io.BytesIO()
     figure.savefig(file, format="png", metadata={"Software": None})
     return file.getvalue()
 
 
-def _panels(figure: Figure, angles: Sequence[str]) -> Iterator[tuple[Any, str]]:
-    """Give axes for each angle, with its name and a line at zero."""
+def _panels(result: xr.Dataset) -> tuple[Figure, dict[str, Any]]:
+    """Make a figure with axes for each angle, with its name and a line at zero."""
+    from matplotlib.figure import Figure
+
+    figure, angles = Figure(figsize=(9.5, 7.0), dpi=110, layout="constrained"), _angles(result)
     grid = figure.subplots(-(-len(angles) // 4), 4, squeeze=False).ravel()
     for axes, angle in zip(grid, angles, strict=False):
         axes.axhline(0, color="#999", linewidth=0.8)
         axes.set_title(_label(angle), fontsize=10)
         axes.tick_params(labelsize=8)
-        _plain(axes)
-        yield axes, angle
+        axes.spines[["top", "right"]].set_visible(False)
     for axes in grid[len(angles) :]:
         axes.set_axis_off()
+    figure.supylabel("error, °", fontsize=10)
+    return figure, dict(zip(angles, grid, strict=False))
 
 
 def _view_figure(result: xr.Dataset) -> Figure:
     chosen = result.sel(estimator="fitted", clips="all", part="all", view=list(VIEWS))
     labels = [f"{view} ({int((result['case_view'] == view).sum())})" for view in VIEWS]
-    figure = _new_figure(9.5, 7.0)
-    for i, (axes, angle) in enumerate(_panels(figure, _angles(result))):
+    figure, panels = _panels(result)
+    for i, (angle, axes) in enumerate(panels.items()):
         one = chosen.sel(angle=angle)
         half = Z95 * np.nan_to_num(one["sd"].to_numpy())
         axes.errorbar(
@@ -362,7 +359,6 @@ def _view_figure(result: xr.Dataset) -> Figure:
         )  # fmt: skip
         axes.set_xticks(range(len(labels)), labels if i >= 8 else [""] * len(labels))
         axes.tick_params(axis="x", labelrotation=60)
-    figure.supylabel("error, °", fontsize=10)
     return figure
 
 
@@ -371,8 +367,8 @@ def _azimuth_figure(result: xr.Dataset) -> Figure:
     azimuth = (result["azimuth"].to_numpy() + 180.0) % 360.0 - 180.0
     bent = result["case_bent"].to_numpy()
     colours = {"left": "#1d5fa8", "right": "#d07a1f", "middle": "#555555"}
-    figure = _new_figure(9.5, 7.0)
-    for axes, angle in _panels(figure, _angles(result)):
+    figure, panels = _panels(result)
+    for angle, axes in panels.items():
         for side, colour in colours.items():
             values = chosen.sel(angle=angle, side=side).to_numpy()
             for mask, face in ((~bent, colour), (bent, "none")):
@@ -384,7 +380,3 @@ def _azimuth_figure(result: xr.Dataset) -> Figure:
     figure.supxlabel("azimuth of the camera, °", fontsize=10)
     figure.supylabel("mean error, °", fontsize=10)
     return figure
-
-
-def _plain(axes: Any) -> None:
-    axes.spines[["top", "right"]].set_visible(False)

@@ -11,18 +11,17 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from mobility.errors import BadInputError
+from mobility.kinematics.geometry import Array
 from mobility.options import Strict
 from mobility.progress import progress_bar
 from mobility.virtual_lab.body import Body, skinned
 from mobility.virtual_lab.squat import Trial
 
-Array = NDArray[np.float64]
 Colour = tuple[
     Annotated[int, Field(ge=0, le=255)],
     Annotated[int, Field(ge=0, le=255)],
     Annotated[int, Field(ge=0, le=255)],
 ]
-
 
 _FURNITURE = "#6b7480"
 

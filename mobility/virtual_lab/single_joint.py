@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
+from mobility.kinematics.geometry import Array, direction
 from mobility.options import Strict
 from mobility.virtual_lab.body import JOINT_BONES, SUFFIX, Body, keypoints, transforms
 from mobility.virtual_lab.squat import (
@@ -27,10 +27,8 @@ from mobility.virtual_lab.squat import (
     perform,
     rest_forward,
     rotated_about,
-    unit_vector,
+    segment_length,
 )
-
-Array = NDArray[np.float64]
 
 Posture = Literal["standing", "seated", "supine", "prone", "side_lying"]
 
@@ -78,9 +76,15 @@ _LEGS: dict[Posture, tuple[float, float, float]] = {
 
 _SIDE_BEND = {"spine05": 0.3, "spine04": 0.55, "spine03": 0.75, "spine02": 0.9, "spine01": 1.0}
 _NECK_BEND = {"neck01": 0.3, "neck02": 0.65, "head": 1.0}
+_BENDS = {
+    "trunk_lateral_flexion": _SIDE_BEND | dict.fromkeys(_NECK_BEND, 1.0),
+    "neck_lateral_flexion": _NECK_BEND,
+}
 """Share of a bend to the side that has been made up to each bone."""
 
 _TRUNK = ("root", *_SIDE_BEND, *_NECK_BEND)
+_TOES = tuple(f"toe{number}-1" for number in range(1, 6))
+_LEG_BONES = ("upperleg01", "lowerleg01", "foot", *_TOES)
 
 _SHANK_DROPS = 0.9
 """Degrees of knee flexion with each degree of hip flexion: the shank nearly hangs."""
@@ -182,12 +186,9 @@ def perform_joint(body: Body, motion: JointMotion, time: Array) -> Trial:
     angle = np.radians(rest + (motion.to - rest) * progress)
 
     posed, mid_hip = _stance(body, motion, time)
-    for bend, movement in (
-        (_SIDE_BEND, "trunk_lateral_flexion"),
-        (_NECK_BEND, "neck_lateral_flexion"),
-    ):
-        if motion.movement == movement:
-            _bend_aside(posed, bend, -SIDE_SIGN[motion.side] * angle)
+    for name, share in _BENDS.get(motion.movement, {}).items():
+        turn = rotated_about("z", share * (-SIDE_SIGN[motion.side] * angle))
+        posed[name] = turn @ posed[name]
     _pose_arms(body, motion, posed, angle, progress)
     _pose_legs(body, motion, posed, angle)
     orientation, position = transforms(body, posed, mid_hip)
@@ -205,13 +206,6 @@ def perform_joint(body: Body, motion: JointMotion, time: Array) -> Trial:
         depth=np.full(motion.repetitions, np.nan),
         furniture=furniture,
     )
-
-
-def _bend_aside(posed: dict[str, Array], shares: dict[str, float], angle: Array) -> None:
-    """Turn a chain of bones, and the head at its end, about the sagittal axis, by radians."""
-    above = {**shares, **dict.fromkeys(_NECK_BEND, 1.0)} if "spine01" in shares else shares
-    for name, share in above.items():
-        posed[name] = rotated_about("z", share * angle) @ posed[name]
 
 
 def _pose_arms(
@@ -265,10 +259,8 @@ def _pose_legs(body: Body, motion: JointMotion, posed: dict[str, Array], angle: 
             elif motion.movement.startswith("knee"):
                 knee = angle
                 if motion.posture == "supine":  # the heel slides on the couch
-                    upper, lower = (
-                        np.linalg.norm(body.joint(one, side) - body.joint(other, side))
-                        for one, other in (("hip", "knee"), ("knee", "ankle"))
-                    )
+                    upper = segment_length(body, "hip", "knee", side)
+                    lower = segment_length(body, "knee", "ankle", side)
                     thigh = np.arctan2(lower * np.sin(knee), upper + lower * np.cos(knee))
             else:
                 foot = angle
@@ -285,8 +277,8 @@ def _placed(body: Body, motion: JointMotion) -> tuple[Array, Array, tuple[Corner
     if motion.posture == "standing":
         return np.eye(3), np.zeros(3), ()
     if motion.posture == "seated":
-        thigh = float(np.linalg.norm(body.joint("hip", "left") - body.joint("knee", "left")))
-        seat = float(np.linalg.norm(body.joint("knee", "left") - body.joint("ankle", "left")))
+        thigh = segment_length(body, "hip", "knee", "left")
+        seat = segment_length(body, "knee", "ankle", "left")
         seat += float(body.joint("ankle", "left")[1])  # height of the hips, feet on the floor
         top = seat + trunk[:, 2].min() + _SINKS_M
         front = 0.72 * thigh
@@ -339,19 +331,14 @@ def _stance(body: Body, motion: JointMotion, time: Array) -> tuple[dict[str, Arr
         trial = perform(body, squat, time)
     else:
         trial = perform(body, Squat(repetitions=1, toe_out=motion.toe_out), np.zeros(1))
-    names = [name for name in body.bones if _is_posed(name)]
+    legs = [f"{bone}{suffix}" for bone in _LEG_BONES for suffix in SUFFIX.values()]
+    names = [name for name in body.bones if name in (*_TRUNK, *legs)]
     shape = (len(time), 3, 3)
     posed = {
         name: np.broadcast_to(trial.orientation[:, body.bone(name)], shape).copy() for name in names
     }
     hips = (trial.points["left_hip"] + trial.points["right_hip"]) / 2
     return posed, np.broadcast_to(hips, (len(time), 3)).copy()
-
-
-def _is_posed(name: str) -> bool:
-    base = name.rsplit(".", 1)[0]
-    toes = base.startswith("toe") and base.endswith("-1")
-    return name in _TRUNK or base in ("upperleg01", "lowerleg01", "foot") or toes
 
 
 def _leg(
@@ -370,7 +357,7 @@ def _leg(
 
     hinge = np.broadcast_to(plane @ np.array([-1.0, 0.0, 0.0]), (len(thigh), 3))
     rest = {joint: body.joint(joint, side) for joint in JOINT_BONES}
-    hinge_rest = unit_vector(np.cross(rest["ankle"] - rest["hip"], rest_forward(body, side)))
+    hinge_rest = direction(np.cross(rest["ankle"] - rest["hip"], rest_forward(body, side)))
     found = {
         "upperleg01" + suffix: frame_of(hanging(thigh), hinge)
         @ frame_of(rest["knee"] - rest["hip"], hinge_rest).T,
@@ -380,7 +367,4 @@ def _leg(
     still = Squat(repetitions=1, toe_out=motion.toe_out)
     level = foot_chain(body, still, side, np.zeros(1))[1][0]
     foot = plane @ rotated_about("x", -shank - dorsiflexion) @ plane.T @ level
-    found["foot" + suffix] = foot
-    for toe in range(1, 6):
-        found[f"toe{toe}-1{suffix}"] = foot
-    return found
+    return found | {bone + suffix: foot for bone in ("foot", *_TOES)}

@@ -12,14 +12,12 @@ from dataclasses import dataclass
 from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from mobility.errors import BadInputError
+from mobility.kinematics.geometry import Array, direction
 from mobility.options import Strict
 from mobility.virtual_lab.body import JOINT_BONES, SUFFIX, Body, keypoints, transforms
-
-Array = NDArray[np.float64]
 
 Corners = tuple[tuple[float, float, float], tuple[float, float, float]]
 
@@ -42,7 +40,6 @@ SEGMENT_MASSES = (
 """From, to, fraction of body mass (of one side), centre from the first end as a fraction of the
 length; mean of women and men, de Leva 1996, J Biomech 29:1223, the trunk with hip and shoulder
 centres as ends rounded."""
-
 
 LEAST_BEND = 0.5
 """Degrees; a straight leg has no plane in which it bends."""
@@ -295,8 +292,8 @@ def _legs(
         pole = np.stack(
             [SIDE_SIGN[side] * np.sin(outwards), 0 * outwards, np.cos(outwards)], axis=1
         )
-        thigh = _length(body, "hip", "knee", side)
-        shank = _length(body, "knee", "ankle", side)
+        thigh = segment_length(body, "hip", "knee", side)
+        shank = segment_length(body, "knee", "ankle", side)
         pole = pole * np.reshape(bending, (-1, 1))
         knees[side], missing = _two_links(hips[side], ankle, pole, thigh, shank)
         tibia = knees[side] - ankle
@@ -318,7 +315,7 @@ def _leg_rotations(
         rest = {joint: body.joint(joint, side) for joint in JOINT_BONES}
         hinge_rest = np.cross(rest["ankle"] - rest["hip"], rest_forward(body, side))
         hinge = np.cross(ankle - hip, knee - hip) * np.reshape(legs.bending, (-1, 1))
-        hinge_rest, hinge = unit_vector(hinge_rest), unit_vector(hinge)
+        hinge_rest, hinge = direction(hinge_rest), direction(hinge)
         rotations["upperleg01" + suffix] = frame_of(knee - hip, hinge) @ frame_of(
             rest["knee"] - rest["hip"], hinge_rest
         ).swapaxes(-1, -2)
@@ -416,12 +413,6 @@ def _sided(value: float | Sided, side: str) -> float:
     return float(getattr(value, side)) if isinstance(value, Sided) else float(value)
 
 
-def unit_vector(v: Array) -> Array:
-    """Vectors of length 1 along the last axis."""
-    unit: Array = v / np.linalg.norm(v, axis=-1, keepdims=True)
-    return unit
-
-
 def rotated_about(axis: str, angle: Array) -> Array:
     """Rotation matrices (..., 3, 3) about an axis of the world, by radians."""
     i, j = {"x": (1, 2), "y": (2, 0), "z": (0, 1)}[axis]
@@ -435,12 +426,13 @@ def rotated_about(axis: str, angle: Array) -> Array:
 
 def frame_of(axis: Array, second: Array) -> Array:
     """Rotation matrices whose first column is `axis` and whose second lies towards `second`."""
-    a = unit_vector(axis)
-    b = unit_vector(second - (second * a).sum(axis=-1, keepdims=True) * a)
+    a = direction(axis)
+    b = direction(second - (second * a).sum(axis=-1, keepdims=True) * a)
     return np.stack([a, b, np.cross(a, b)], axis=-1)
 
 
-def _length(body: Body, one: str, other: str, side: str) -> float:
+def segment_length(body: Body, one: str, other: str, side: str) -> float:
+    """Distance of two joints of a side at rest, metres."""
     return float(np.linalg.norm(body.joint(one, side) - body.joint(other, side)))
 
 
@@ -452,14 +444,17 @@ def _standing_reach(body: Body, knee_flexion: float) -> float:
     bend = np.radians(knee_flexion)
     found = []
     for side in SUFFIX:
-        thigh, shank = _length(body, "hip", "knee", side), _length(body, "knee", "ankle", side)
+        thigh, shank = (
+            segment_length(body, "hip", "knee", side),
+            segment_length(body, "knee", "ankle", side),
+        )
         found.append(np.sqrt(thigh**2 + shank**2 + 2 * thigh * shank * np.cos(bend)))
     return float(np.mean(found))
 
 
 def rest_forward(body: Body, side: str) -> Array:
     """Direction from heel to toe at rest; the knee hinges at right angles to it."""
-    return unit_vector(body.toe[side] - body.heel[side])
+    return direction(body.toe[side] - body.heel[side])
 
 
 def foot_chain(body: Body, squat: Squat, side: str, progress: Array) -> tuple[Array, Array, Array]:
@@ -470,7 +465,7 @@ def foot_chain(body: Body, squat: Squat, side: str, progress: Array) -> tuple[Ar
     toes = np.broadcast_to(rotated_about("y", np.asarray(turn)), (len(progress), 3, 3))
     foot = toes @ rotated_about("x", np.radians(_sided(squat.heel_rise, side)) * progress)
     ankle, ball = body.joint("ankle", side), body.heads[body.bone("toe2-1" + SUFFIX[side])]
-    shoulders = _across(body, "shoulder")
+    shoulders = np.linalg.norm(body.joint("shoulder", "left") - body.joint("shoulder", "right"))
     sign = SIDE_SIGN[side]
     planted = np.array(
         [sign * squat.stance_width * shoulders / 2, ankle[1], sign * squat.stagger_m / 2]
@@ -485,10 +480,6 @@ def _heel_toe(body: Body, sole: tuple[Array, Array, Array], side: str) -> tuple[
     return ankle + foot @ (body.heel[side] - rest), ankle + foot @ (body.toe[side] - rest)
 
 
-def _across(body: Body, joint: str) -> float:
-    return float(np.linalg.norm(body.joint(joint, "left") - body.joint(joint, "right")))
-
-
 def _two_links(
     hip: Array, ankle: Array, pole: Array, thigh: float, shank: float
 ) -> tuple[Array, Array]:
@@ -499,7 +490,7 @@ def _two_links(
     along = (thigh**2 - shank**2 + span**2) / (2 * span)
     aside = np.sqrt(np.maximum(thigh**2 - along**2, 0.0))
     down = line / far[:, None]
-    bend = unit_vector(pole - (pole * down).sum(axis=1, keepdims=True) * down)
+    bend = direction(pole - (pole * down).sum(axis=1, keepdims=True) * down)
     return hip + along[:, None] * down + aside[:, None] * bend, np.abs(far - span)
 
 
@@ -555,11 +546,11 @@ def _upper_body(
         upper = np.einsum("tij,tj->ti", thorax, inside)
         # The crease of the externally rotated arm faces the head: the elbow bends inwards.
         bend = np.radians(_sided(squat.elbow_bend, side))
-        inwards = unit_vector(np.cross(sign * forward, upper))
+        inwards = direction(np.cross(sign * forward, upper))
         lower = np.cos(bend) * upper + np.sin(bend) * inwards
         rest = {joint: body.joint(joint, side) for joint in JOINT_BONES}
         ahead = np.array([0.0, 0.0, 1.0])
-        for bones, direction, at_rest in (
+        for bones, along, at_rest in (
             ((("upperarm01", 25.0), ("upperarm02", 40.0)), upper, rest["elbow"] - rest["shoulder"]),
             (
                 (("lowerarm01", 50.0), ("lowerarm02", 65.0), ("wrist", 80.0)),
@@ -567,9 +558,9 @@ def _upper_body(
                 rest["wrist"] - rest["elbow"],
             ),
         ):
-            swing = frame_of(direction, forward) @ frame_of(at_rest, ahead).T
+            swing = frame_of(along, forward) @ frame_of(at_rest, ahead).T
             for bone, twist in bones:
-                turned = _around(direction, -sign * np.radians(twist))
+                turned = _around(along, -sign * np.radians(twist))
                 rotations[bone + suffix] = turned @ swing
 
 
@@ -635,7 +626,7 @@ def arm_chain(
         outwards = -np.clip(raised, 0.0, np.pi / 2) if sideways else np.clip(raised, 0.0, None) / 2
         turn = _around(upper, sign * outwards)
         front = np.einsum("tij,tj->ti", turn, front)
-    front = unit_vector(front - (front * upper).sum(axis=1, keepdims=True) * upper)
+    front = direction(front - (front * upper).sum(axis=1, keepdims=True) * upper)
     lower = np.cos(bend)[:, None] * upper + np.sin(bend)[:, None] * front
     # Perpendicular to the forearm, in the plane in which the elbow bends.
     crease_below = np.cos(bend)[:, None] * front - np.sin(bend)[:, None] * upper
@@ -646,11 +637,11 @@ def arm_chain(
         found[bone + suffix] = thorax @ rotated_about("z", sign * np.radians(most) * share)
     rest = {joint: body.joint(joint, side) for joint in JOINT_BONES}
     ahead = np.array([0.0, 0.0, 1.0])
-    for bones, direction, second, at_rest in (
+    for bones, along, second, at_rest in (
         (("upperarm01", "upperarm02"), upper, front, rest["elbow"] - rest["shoulder"]),
         (("lowerarm01", "lowerarm02", "wrist"), lower, crease_below, rest["wrist"] - rest["elbow"]),
     ):
-        swing = frame_of(direction, second) @ frame_of(at_rest, ahead).T
+        swing = frame_of(along, second) @ frame_of(at_rest, ahead).T
         for bone in bones:
             found[bone + suffix] = swing
     return found
@@ -659,7 +650,7 @@ def arm_chain(
 def _around(axis: Array, angle: Array | float) -> Array:
     """Rotation matrices about unit axes (time, 3), by radians, one or (time,) (Rodrigues)."""
     angle = np.reshape(angle, (-1, 1, 1))
-    x, y, z = np.moveaxis(unit_vector(axis), -1, 0)
+    x, y, z = np.moveaxis(direction(axis), -1, 0)
     zero = np.zeros_like(x)
     cross = np.stack([zero, -z, y, z, zero, -x, -y, x, zero], axis=-1).reshape(-1, 3, 3)
     rotation: Array = np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross

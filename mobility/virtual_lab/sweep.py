@@ -10,9 +10,9 @@ import queue
 import subprocess
 import sys
 import tempfile
-import threading
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,6 @@ from typing import Any
 import numpy as np
 import xarray as xr
 import yaml
-from numpy.typing import NDArray
 
 from mobility import tables
 from mobility.capture.models import model_sha256
@@ -30,7 +29,7 @@ from mobility.kinematics.angles import image_plane_angles, joint_angles
 from mobility.kinematics.clean import clean_pose
 from mobility.kinematics.fit.entry import VISIBILITY_THRESHOLD, fit_body
 from mobility.kinematics.geometry import angles_from_points
-from mobility.kinematics.skeleton import KEYPOINTS, SIDES
+from mobility.kinematics.skeleton import SIDES, landmarks
 from mobility.options import Workers, checked
 from mobility.progress import progress_bar
 from mobility.provenance import package_versions, with_history
@@ -105,46 +104,37 @@ def sweep(
                 yaml.safe_dump(case.model_dump(mode="json"), sort_keys=True), encoding="utf-8"
             )
         folders.append(folder)
-    jobs: queue.SimpleQueue[int] = queue.SimpleQueue()
-    for i, folder in enumerate(folders):
-        if folder not in folders[:i]:  # the same case under another name is done once
-            jobs.put(i)
-    answers: dict[Path, Mapping[str, Any]] = {}
-    options = {"keep_video": keep_video, "resume": resume}
-    with progress_bar("cases", total=len(set(folders)), unit="case") as bar:
-        crew: list[_Worker] = []
+    wanted = list(dict.fromkeys(folders))  # the same case under another name is done once
+    crew = [_Worker() for _ in range(min(workers, len(wanted)))]
+    idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
+    bar = progress_bar("cases", total=len(wanted), unit="case")
 
-        def run() -> None:
-            with _Worker() as worker:
-                crew.append(worker)
-                while True:
-                    try:
-                        i = jobs.get_nowait()
-                    except queue.Empty:
-                        return
-                    answers[folders[i]] = worker.do({"folder": str(folders[i]), **options})
-                    log.info("case %s: %s", folders[i].name, answers[folders[i]])
-                    bar.update()
+    def measured(folder: Path) -> Mapping[str, Any]:
+        worker = idle.get()
+        job = {"folder": str(folder), "keep_video": keep_video, "resume": resume}
+        answer = worker.do(job)
+        log.info("case %s: %s", folder.name, answer)
+        bar.update()
+        idle.put(worker)
+        return answer
 
-        threads = [
-            threading.Thread(target=run, daemon=True) for _ in range(min(workers, len(folders)))
-        ]
-        for thread in threads:
-            thread.start()
+    # The threads have ended before the processes are ended.
+    with bar, ExitStack() as ending, ThreadPoolExecutor(max_workers=workers) as pool:
+        for worker in crew:
+            ending.callback(worker.close)
+            idle.put(worker)
         try:
-            for thread in threads:
-                thread.join()
+            told: list[Mapping[str, Any]] = list(pool.map(measured, wanted))
         except BaseException:
             # Interrupted: nothing new begins, and no process renders on for nobody.
-            with suppress(queue.Empty):
-                while True:
-                    jobs.get_nowait()
+            pool.shutdown(wait=False, cancel_futures=True)
             for worker in crew:
                 worker.stop()
             raise
+    answers = [told[wanted.index(folder)] for folder in folders]
     return [
-        Done(case, folder, answers[folder].get("seconds", np.nan), answers[folder].get("error"))
-        for case, folder in zip(cases, folders, strict=True)
+        Done(case, folder, answer.get("seconds", np.nan), answer.get("error"))
+        for case, folder, answer in zip(cases, folders, answers, strict=True)
     ]
 
 
@@ -165,10 +155,8 @@ class _Worker:
         # For as long as the process lives, which is longer than a block.
         self._said = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115
 
-    def __enter__(self) -> _Worker:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """End the process, when it has nothing more to do."""
         self._end()
         self._said.close()
 
@@ -222,24 +210,20 @@ def measure_case(folder: Path, *, keep_video: bool, resume: bool) -> None:
     """
     from filelock import FileLock
 
-    with FileLock(folder / ".case.lock"):
-        _measure(folder, keep_video=keep_video, resume=resume)
-
-
-def _measure(folder: Path, *, keep_video: bool, resume: bool) -> None:
-    case = read_case(folder / "case.yaml")
     angles, pose, truth = (folder / f"{name}.nc" for name in ("angles", "pose", "truth"))
-    model = model_sha256()
-    known = pose.is_file() and truth.is_file() and _attribute(pose, "model_sha256") == model
-    if not known or (keep_video and not (folder / "video.mp4").is_file()):
-        angles.unlink(missing_ok=True)
-        video, _ = render_case(case, folder)
-        write_dataset(estimate_pose(video, workers=1), pose)
-        if not keep_video:
-            video.unlink()
-    elif resume and angles.is_file():
-        return
-    write_dataset(measured_angles(read_pose(pose), read_truth(truth)), angles)
+    with FileLock(folder / ".case.lock"):
+        case = read_case(folder / "case.yaml")
+        known = pose.is_file() and truth.is_file()
+        known = known and read_pose(pose).attrs.get("model_sha256") == model_sha256()
+        if not known or (keep_video and not (folder / "video.mp4").is_file()):
+            angles.unlink(missing_ok=True)
+            video, _ = render_case(case, folder)
+            write_dataset(estimate_pose(video, workers=1), pose)
+            if not keep_video:
+                video.unlink()
+        elif resume and angles.is_file():
+            return
+        write_dataset(measured_angles(read_pose(pose), read_truth(truth)), angles)
 
 
 def read_pose(path: str | os.PathLike[str]) -> xr.Dataset:
@@ -247,11 +231,6 @@ def read_pose(path: str | os.PathLike[str]) -> xr.Dataset:
     if not Path(path).is_file():
         raise NotFoundError(f"{path}: there is no such file; run the sweep first")
     return xr.load_dataset(path, decode_times=False)
-
-
-def _attribute(path: Path, name: str) -> Any:
-    with xr.open_dataset(path, decode_times=False) as dataset:
-        return dataset.attrs.get(name)
 
 
 def measured_angles(pose: xr.Dataset, truth: xr.Dataset) -> xr.Dataset:
@@ -264,22 +243,21 @@ def measured_angles(pose: xr.Dataset, truth: xr.Dataset) -> xr.Dataset:
     times = pose["time"].to_numpy()
     if times.min() > float(truth["time"].max()) or times.max() < float(truth["time"].min()):
         raise BadInputError("measured_angles: pose and truth have no time in common")
-    landmarks = clean_pose(pose)
+    cleaned = clean_pose(pose)
     fitted = fit_body(clean_pose(pose, visibility_threshold=VISIBILITY_THRESHOLD))
     # Without refusals, which are kept beside.
-    raw = {
-        "landmarks": angles_from_points(_points(landmarks)),
-        "image_plane": _values(image_plane_angles(landmarks)),
-        "fitted": angles_from_points(_points(fitted)),
+    raw: dict[str, Mapping[Any, Any]] = {
+        "landmarks": angles_from_points(landmarks(cleaned)),
+        "image_plane": {k: v.to_numpy() for k, v in image_plane_angles(cleaned).data_vars.items()},
+        "fitted": angles_from_points(landmarks(fitted)),
     }
     given = {
         name: dict(joint_angles(source).data_vars)
-        for name, source in (("landmarks", landmarks), ("fitted", fitted))
+        for name, source in (("landmarks", cleaned), ("fitted", fitted))
     }
     true = joint_angles(truth_pose(truth)).interp(time=times)
-    definitions = tables.load("angles")
     variables: dict[str, Any] = {}
-    for name, definition in definitions.items():
+    for name, definition in tables.load("angles").items():
         dims = ("estimator", "time", "side") if definition["sided"] else ("estimator", "time")
         text = {"units": "degree", "long_name": definition["long_name"]}
         absent = np.full(given["fitted"][name].shape, np.nan)
@@ -306,18 +284,3 @@ def measured_angles(pose: xr.Dataset, truth: xr.Dataset) -> xr.Dataset:
         versions=json.dumps(dict(package_versions()), sort_keys=True),
     )
     return with_history(result, "measured_angles", {}, source=fitted)
-
-
-def _values(angles: xr.Dataset) -> dict[str, NDArray[np.float64]]:
-    return {str(name): array.to_numpy() for name, array in angles.data_vars.items()}
-
-
-def _points(pose: xr.Dataset) -> Any:
-    return (
-        pose["position"]
-        .isel(individual=0, drop=True)
-        .sel(space=["x", "y", "z"], keypoint=list(KEYPOINTS))
-        .transpose("time", "keypoint", "space")
-        .to_numpy()
-        .astype(np.float64)
-    )

@@ -24,6 +24,7 @@ from mobility.kinematics.fit.body import (
     FIRST_OFFSET,
     FITTED,
     FOCAL_FACTOR,
+    Array,
     camera_rotation,
     offset_directions,
     unit_vectors,
@@ -39,7 +40,7 @@ from mobility.kinematics.fit.observed import (
 )
 from mobility.kinematics.fit.problem import Problem, TimeOffset, View, part_of
 from mobility.kinematics.fit.solver import solve
-from mobility.kinematics.fit.time_offset import LEAST_OVERLAP, Array, sight_offset, time_offset
+from mobility.kinematics.fit.time_offset import LEAST_OVERLAP, sight_offset, time_offset
 from mobility.kinematics.fit.trial import WINDOW_KNOTS, first_shared, try_mirrored
 from mobility.kinematics.skeleton import INDEX
 from mobility.provenance import warnings_of
@@ -50,7 +51,6 @@ _LEAST_ACROSS = 0.005
 
 _ROUNDS, _OUTLIER = 10, 0.10
 """Rounds, and metres, of the Cauchy weights with which two bodies are laid over each other."""
-
 
 _LARGEST_RESIDUAL = 0.035
 """Metres, root mean square over all landmarks; rendered clips have 0.007 to 0.02."""

@@ -73,7 +73,6 @@ VISIBILITY_THRESHOLD = 0.1
 METHOD = "fitted_body"
 """Value of the attribute ``method`` of a fitted pose."""
 
-
 _BEHIND, _FEET_SEEN = 0.5, 0.15
 """Part of the forward direction that points away from the camera; mean weight of heels and toes."""
 
@@ -171,18 +170,14 @@ def fit_body(
 
     Notes
     -----
-    A sum of squares over the joint positions at regular knots and what the whole trial shares
-    (camera, floor, lengths, offsets of landmarks, places of the feet), minimised by Gauss-Newton:
-    the page `The fit` has its terms and equations, the table ``fit`` their numbers and sources.
-    But for standing, weak terms on bends, and the lean of who walks, no term concerns the
-    posture of a joint that is measured. Starting points with single limbs mirrored in depth are
-    tried; those that explain the picture nearly as well widen the uncertainty. MediaPipe smooths
-    its landmarks, by which they come late; the usual delay (table ``synchronisation``) is taken
-    off.
+    The page `The fit` has the terms and equations of what is minimised, the table ``fit`` their
+    numbers and sources. But for standing, weak terms on bends, and the lean of who walks, no term
+    concerns the posture of a joint that is measured. MediaPipe smooths its landmarks, by which they
+    come late; the usual delay (table ``synchronisation``) is taken off.
 
-    The draws are of the posterior, from the Hessian and from the mirrored solutions. Any quantity
-    is propagated by computing it from each; see
-    :func:`~mobility.kinematics.angle_errors.angle_draws`.
+    The draws are of the posterior, from the Hessian and from solutions with single limbs mirrored
+    in depth that explain the picture nearly as well. Any quantity is propagated by computing it
+    from each; see :func:`~mobility.kinematics.angle_errors.angle_draws`.
 
     References
     ----------

@@ -6,7 +6,6 @@ import logging
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
 from mobility.errors import BadInputError
 from mobility.kinematics.calibration import cross_matrix
@@ -14,11 +13,10 @@ from mobility.kinematics.correlation import correlated, normalised, other_peaks,
 from mobility.kinematics.fit.body import FITTED
 from mobility.kinematics.fit.observed import Detections
 from mobility.kinematics.fit.problem import TimeOffset
+from mobility.kinematics.geometry import Array
 from mobility.kinematics.skeleton import INDEX, landmarks, require_pose
 
 log = logging.getLogger(__name__)
-
-Array = NDArray[np.float64]
 
 _SIGNALS: tuple[tuple[str, ...], ...] = (
     ("left_hip", "right_hip"),
@@ -76,12 +74,8 @@ def time_offset(pose_a: xr.Dataset, pose_b: xr.Dataset) -> TimeOffset:
     the single signals where that is larger.
 
     Frame rate, length, size of the picture and view may differ; the cameras must have stood still.
-
-    Raises
-    ------
-    BadInputError
-        If one of the poses is not of one person, nothing moves, the videos do not show the same
-        movement or too little of it, or another offset is about as likely.
+    Refused are videos in which nothing moves, that do not show the same movement or too little of
+    it, or that another offset suits about as well.
     """
     speeds = [_speeds(pose, what=name) for pose, name in ((pose_a, "first"), (pose_b, "second"))]
     (start_a, a, known_a), (start_b, b, known_b) = speeds
@@ -229,13 +223,8 @@ def sight_offset(first: Detections, second: Detections, turn: Array, place: Arra
     The lines of sight to a landmark meet if they are of the same instant. Of all offsets, the one
     is taken that explains most: at which, over the part that both videos show, they miss each other
     (mean logarithm, Cauchy) by most less than usual. A point x in the axes of the first is at
-    ``turn x + place`` in those of the second.
-
-    Raises
-    ------
-    BadInputError
-        The lines of sight never meet, so that the calibration is of other cameras, or they meet as
-        well at another offset.
+    ``turn x + place`` in those of the second. Refused is what never meets, so that the calibration
+    is of other cameras, or meets as well at another offset.
     """
     essential = cross_matrix(place) @ turn
     one, other = _filled(first), _filled(second)

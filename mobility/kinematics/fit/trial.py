@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -50,11 +51,13 @@ terms were independent and their errors normal; they are not."""
 def mirrored_limbs(joints: Array, *, planted: bool) -> dict[str, Array]:
     """Other starting points with (nearly) the same picture: limbs mirrored in depth."""
     z = joints[..., 2]
-    found = {}
+    found: dict[str, Array] = {}
 
-    def keep(name: str, depth: Array) -> None:
-        depth = np.minimum(depth, -0.3)
-        found[name] = joints * (depth / z)[..., None]
+    def keep(name: str, moved: Mapping[int, Array]) -> None:
+        depth = z.copy()
+        for joint, place in moved.items():
+            depth[:, joint] = place
+        found[name] = joints * (np.minimum(depth, -0.3) / z)[..., None]
 
     if not planted:
         hips, shoulders, knees, ankles = (
@@ -62,30 +65,19 @@ def mirrored_limbs(joints: Array, *, planted: bool) -> dict[str, Array]:
         )
         trunks = {"trunk": hips - shoulders, "trunk_along_shanks": 1.3 * (knees - ankles)}
         for name, new in trunks.items():
-            depth = z.copy()
-            depth[:, UPPER] += (new - (shoulders - hips))[:, None]
-            keep(name, depth)
+            keep(name, {joint: z[:, joint] + (new - (shoulders - hips)) for joint in UPPER})
     else:
         # From behind, a squat looks like shanks that lean back below a trunk far forward.
         lean = 2 * (z[:, ANKLES] - z[:, KNEES])
-        depth = z.copy()
-        depth[:, KNEES] += lean
-        depth[:, HIPS] += lean
-        keep("shanks", depth)
-        depth = depth.copy()
-        depth[:, UPPER] += lean.mean(axis=1, keepdims=True)
-        keep("shanks_below_the_body", depth)
+        legs = {pair[k]: z[:, pair[k]] + lean[:, k] for pair in (KNEES, HIPS) for k in (0, 1)}
+        keep("shanks", legs)
+        body = {joint: z[:, joint] + lean.mean(axis=1) for joint in UPPER}
+        keep("shanks_below_the_body", legs | body)
     for k, side in enumerate(SIDES):
         shoulder, elbow, wrist = z[:, LS + k], z[:, LE + k], z[:, LW + k]
-        depth = z.copy()
-        depth[:, LE + k] = shoulder + wrist - elbow
-        keep(f"{side}_elbow", depth)
-        depth = z.copy()
-        depth[:, LE + k], depth[:, LW + k] = 2 * shoulder - elbow, 2 * shoulder - wrist
-        keep(f"{side}_arm", depth)
-        depth = z.copy()
-        depth[:, LW + k] = 2 * elbow - wrist
-        keep(f"{side}_forearm", depth)
+        keep(f"{side}_elbow", {LE + k: shoulder + wrist - elbow})
+        keep(f"{side}_arm", {LE + k: 2 * shoulder - elbow, LW + k: 2 * shoulder - wrist})
+        keep(f"{side}_forearm", {LW + k: 2 * elbow - wrist})
     return found
 
 
