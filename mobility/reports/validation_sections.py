@@ -113,7 +113,11 @@ def about_the_lag(document: Mapping[str, Any]) -> str:
 
 def about_the_curves(curves: Mapping[str, xr.Dataset]) -> str:
     """Say how to read the curves over time; empty where none are shown."""
-    return paragraphs(tables.sentence("validation.curves")) if curves else ""
+    if not curves:
+        return ""
+    modelled = any("lab_model" in one["estimator"].values for one in curves.values())
+    told = [tables.sentence("validation.curves_of_model")] if modelled else []
+    return paragraphs(" ".join([tables.sentence("validation.curves"), *told]))
 
 
 def condition_table(document: Mapping[str, Any]) -> str:

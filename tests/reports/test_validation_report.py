@@ -146,6 +146,13 @@ def test_tables_say_nothing_where_there_is_nothing(trial: Trial) -> None:
     assert "<table" not in sections.value_table(nothing, PRIMARY, "peak")
 
 
+def test_a_line_is_explained_where_it_is_drawn(trial: Trial) -> None:
+    assert "Green is" in sections.about_the_curves({"a": trial.curves})
+    formulas = trial.curves.sel(estimator=trial.curves["estimator"] != "lab_model")
+    assert "Green" not in sections.about_the_curves({"a": formulas})
+    assert sections.about_the_curves({}) == ""
+
+
 def test_definitions_are_measured(trial: Trial, document: Any) -> None:
     page = sections.definition_part(trial.agreement, document)
     assert "read 4 degrees more" in page
