@@ -366,12 +366,10 @@ def _run(
                 track=track,
                 others=list(others),
             )
-            process = start()
-            processes.append(process)
-            assert process.stdin is not None
-            process.stdin.write(job.model_dump_json().encode())
-            process.stdin.close()
-            threading.Thread(target=_listen, args=(index, process, messages), daemon=True).start()
+            processes.append(_start(job))
+            threading.Thread(
+                target=_listen, args=(index, processes[-1], messages), daemon=True
+            ).start()
         running = len(processes)
         with progress_bar(work.what, total=work.frames) as bar:
             while running:
@@ -411,6 +409,14 @@ def _run(
         track=track,
         others=list(others),
     )
+
+
+def _start(job: Job) -> subprocess.Popen[bytes]:
+    process = start()
+    assert process.stdin is not None
+    process.stdin.write(job.model_dump_json().encode())
+    process.stdin.close()
+    return process
 
 
 def _listen(

@@ -115,12 +115,11 @@ def overview(metrics: xr.Dataset, angles: Sequence[Shown]) -> str:
                 row += [*reach, *([_reference(metrics, each.joint, side)] if averaged else [])]
                 row += ["–" if why else _cell(one, "score")] if scored else []
             rows.append(row)
-    return table(
-        [*head, *(["Score"] if scored else [])],
-        rows,
-        caption=tables.sentence("joints.measures"),
-        numeric=True,
-    )
+    caption = tables.sentence("joints.measures")
+    if averaged:
+        caption = tables.sentence("joints.average", measures=caption)
+    head += ["Score"] if scored else []
+    return table(head, rows, caption=caption, numeric=True)
 
 
 def _side(metrics: xr.Dataset, side: str) -> str:
