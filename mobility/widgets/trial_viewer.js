@@ -457,7 +457,7 @@ function drawTrial({ model, el }) {
         g.globalAlpha = 0.15;
         g.fillRect(LEFT, y(value), width - LEFT - RIGHT, 1);
         g.globalAlpha = 1;
-        g.fillText(`${value}${sides[0].units === "°" ? "°" : ""}`, LEFT - 5, y(value));
+        g.fillText(`${value}${sides[0].units === "°" ? "°" : ""}`, LEFT - 5, Math.max(y(value), 6));
       }
       if (isLast) {
         g.textAlign = "center";
