@@ -121,13 +121,15 @@ def _index(metrics: xr.Dataset, name: str, dim: str) -> xr.Dataset:
     for key, entry in entries.items():
         sides = found[entry["rule"]]
         told = [side for side in sides if side.status != "cannot be told"]
-        measured = told or [side for side in sides if side.interval is not None]
-        part = _drawn(measured, float(entry["large"]), rng) if measured else nothing
+        measured = [side for side in sides if side.interval is not None]
         if told:
-            parts[key] = part
+            parts[key] = part = _drawn(told, float(entry["large"]), rng)
         else:
-            part = part._replace(score=nothing.score)
             notes[key] = sides[0].reason
+            # A score of its own, so that what is told has the same draws with it and without.
+            own = np.random.default_rng(0)
+            part = _drawn(measured, float(entry["large"]), own) if measured else nothing
+            part = part._replace(score=nothing.score)
         each.append(part)
     coverage = len(parts) / len(entries)
     lacking = [key for key in table["needed"] if key not in parts]

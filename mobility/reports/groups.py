@@ -34,6 +34,7 @@ from mobility.wording import capital, spoken
 if TYPE_CHECKING:
     import xarray as xr
 
+    from mobility.assessment.verdict import Verdict
     from mobility.sessions.record import Participant, SessionRecord
 
 TRUNK_AND_ARMS = (
@@ -265,8 +266,10 @@ def value_table(
     return table(["Measure", "Left", "Right", "Right − left"], rows, caption=caption, numeric=True)
 
 
-def tempo_table(metrics: xr.Dataset, repetitions: xr.Dataset, references: References) -> str:
-    """Show depth, durations, their ratio and the smoothness of each repetition."""
+def tempo_table(
+    metrics: xr.Dataset, repetitions: xr.Dataset, references: References, verdict: Verdict
+) -> str:
+    """Show tempo and smoothness of each repetition, without what the verdict rules out."""
     if repetitions.sizes.get("rep", 0) == 0:
         return f"<p class='missing'>{tables.sentence('report.no_repetition')}</p>"
     columns = {
@@ -276,7 +279,7 @@ def tempo_table(metrics: xr.Dataset, repetitions: xr.Dataset, references: Refere
         "descent_ldlj": "LDLJ down",
         "ascent_ldlj": "LDLJ up",
     }
-    columns = {name: head for name, head in columns.items() if name in metrics}
+    columns = {n: head for n, head in columns.items() if n in metrics and verdict.keeps(n)}
     rows = [
         [
             f"{int(number)}",
@@ -290,7 +293,9 @@ def tempo_table(metrics: xr.Dataset, repetitions: xr.Dataset, references: Refere
     ]
     caption = tables.sentence("report.tempo.caption")
     told = table(["No.", *heads], rows, caption=caption, numeric=True)
-    if "smoothness_sparc" in metrics:
+    if out := verdict.absent("smoothness"):
+        told += f"<p class='missing'>{escape(out)}</p>"
+    elif "smoothness_sparc" in metrics:
         smooth = cell(metrics, "smoothness_sparc", repetitions)
         told += f"<p>{tables.sentence('report.tempo.smoothness', value=smooth)}</p>"
     return told

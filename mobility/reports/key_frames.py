@@ -366,13 +366,13 @@ def joint_moments(
     places = dict.fromkeys(
         (str(joint), str(side)) for joint, side in np.transpose(joints)[accepted]
     )
-    moved = [each for each in places if is_told(metrics, *each)]
-    named = [
+    told = [
         (joint, side)
-        for joint, side in moved
-        if np.isfinite(metrics["end_of_range"].sel(joint=joint, side=side))
+        for joint, side in places
+        if is_told(metrics, joint, side)
+        and np.isfinite(metrics["end_of_range"].sel(joint=joint, side=side))
     ]
-    chosen = [_of_joint(angles, metrics, joint, side) for joint, side in named or moved]
+    chosen = [_of_joint(angles, metrics, joint, side) for joint, side in told]
 
     def last(moments: list[Moment]) -> tuple[bool, float]:
         turn = moments[-1]

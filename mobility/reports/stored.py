@@ -29,7 +29,7 @@ _ENDINGS = {"html": "html", "client": "client.html", "notebook": "ipynb", "json"
 
 def report_document(session: StoredSession) -> dict[str, Any]:
     """Overhead Squat report document of :func:`current_report`; URLs are ``file://`` URIs."""
-    session.record.require_exercise("Overhead Squat", "a report")
+    session.record.require_exercise("Overhead Squat", "an Overhead Squat report")
     stored = read_json(current_report(session)["json"])
     document = validate(ReportDocument, stored, what=f"report of session {session.id}")
     answer = document.json_values()

@@ -33,7 +33,7 @@ class SessionHandler(Handler):
 
     async def with_report(self, session: Session) -> Session:
         """Have the report rendered, where it is absent or old."""
-        self.require_exercise(session, "Overhead Squat", "a report")
+        self.require_exercise(session, "Overhead Squat", "an Overhead Squat report")
         self.require_not_waiting(session)
         if not await asyncio.to_thread(session.report_is_current):
             demo = self.exercise if session.store.read_only else None

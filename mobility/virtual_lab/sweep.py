@@ -112,10 +112,12 @@ def sweep(
     def measured(folder: Path) -> Mapping[str, Any]:
         worker = idle.get()
         job = {"folder": str(folder), "keep_video": keep_video, "resume": resume}
-        answer = worker.do(job)
+        try:
+            answer = worker.do(job)
+        finally:
+            idle.put(worker)
         log.info("case %s: %s", folder.name, answer)
         bar.update()
-        idle.put(worker)
         return answer
 
     # The threads have ended before the processes are ended.

@@ -45,6 +45,13 @@ def test_a_warning_decides_the_page(code: str, level: str, out: set[str]) -> Non
         assert bool(found.absent(part)) == (part in out)
 
 
+def test_a_warning_and_the_check_of_the_same_rule_out_the_same() -> None:
+    moved = GOOD | {"camera": {"verdict": "poor", "advice": "Put the camera on a stand."}}
+    warned = judge([Warned("moving_camera", "")], GOOD).rules_out
+    assert judge([Warned("moving_camera", "")], moved).rules_out == warned
+    assert judge([], moved).rules_out == warned
+
+
 def test_a_page_is_good_or_says_what_is_wrong_never_both() -> None:
     good = judge([], GOOD)
     assert good == Verdict("good", "The recording is good.", "Nothing is wrong with the video.")

@@ -410,7 +410,19 @@ def test_a_stored_birth_year_that_cannot_be_right_gives_no_age(birth_year) -> No
 
 def test_two_repetitions_have_no_spread() -> None:
     assert "needs three" in groups.spread_table(metrics(), repetitions(2))
-    assert "No repetition" in groups.tempo_table(metrics(), repetitions(0), References())
+    assert "No repetition" in groups.tempo_table(metrics(), repetitions(0), References(), judge([]))
+
+
+def test_smoothness_that_is_ruled_out_is_in_no_table() -> None:
+    """The camera moved, and what shook is not the person."""
+    demo = Store("absent").demo("Overhead Squat")
+    given = demo.metrics(), demo.repetitions(), References()
+    moved = judge([], {"camera": {"verdict": "poor", "advice": "Put the camera on a stand."}})
+    page = text(groups.tempo_table(*given, moved))
+    assert "Values of smoothness are not given: the camera moved." in page
+    assert "SPARC down" not in page
+    assert "over the accepted" not in page
+    assert "SPARC down" in groups.tempo_table(*given, judge([]))
 
 
 def test_findings_are_listed_by_what_is_told_of_them() -> None:
