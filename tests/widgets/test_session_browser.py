@@ -25,7 +25,7 @@ def browser(analysed, store):
 def test_the_newest_session_comes_first(browser, store):
     assert [row["title"] for row in browser.rows] == ["Second", "First"]
     row = dict(browser.rows[1])
-    assert all("too uncertain" in warning for warning in row.pop("warnings"))
+    assert all("because their error is above" in warning for warning in row.pop("warnings"))
     assert row == {
         "id": "s1",
         "title": "First",
