@@ -291,7 +291,8 @@ def tempo_table(
         head + ("" if name == "tempo_ratio" else _cited(metrics, name, references))
         for name, head in columns.items()
     ]
-    caption = tables.sentence("report.tempo.caption")
+    kind = "caption" if len(columns) > 1 else "ratio"
+    caption = tables.sentence(f"report.tempo.{kind}")
     told = table(["No.", *heads], rows, caption=caption, numeric=True)
     if out := verdict.absent("smoothness"):
         told += f"<p class='missing'>{escape(out)}</p>"
