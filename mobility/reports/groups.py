@@ -291,8 +291,8 @@ def tempo_table(
         head + ("" if name == "tempo_ratio" else _cited(metrics, name, references))
         for name, head in columns.items()
     ]
-    kind = "caption" if len(columns) > 1 else "ratio"
-    caption = tables.sentence(f"report.tempo.{kind}")
+    alone = len(columns) == 1
+    caption = tables.sentence("report.tempo.ratio" if alone else "report.tempo.caption")
     told = table(["No.", *heads], rows, caption=caption, numeric=True)
     if out := verdict.absent("smoothness"):
         told += f"<p class='missing'>{escape(out)}</p>"
