@@ -374,7 +374,7 @@ def in_words(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> str:
                 verb="are" if " and " in unknown else "is",
             )
         )
-    kinds = ("more", "unnamed", "uncounted", "unseen", "unmeasured", "still")
+    kinds = ("more", "untold", "unnamed", "uncounted", "unseen", "unmeasured", "still")
     rest: dict[str, list[str]] = {kind: [] for kind in kinds}
     rests = tables.sentence("reasons.movement.rests")
     moved = {
@@ -394,8 +394,8 @@ def in_words(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> str:
             kind = "unmeasured" if missing == 1 else "unseen" if missing > 0.5 else "still"
             if missing < 1 and (joint, side) in moved:
                 kind = "uncounted"
-        elif not one["shown"].item():
-            kind = "unnamed"
+        elif why_untold(one):
+            kind = "untold" if one["shown"].item() else "unnamed"
         if (joint, side) not in said:
             rest[kind].append(f"{side_told(metrics, side)} {name}")
     notes += [

@@ -527,6 +527,11 @@ def test_at_most_three_joints_are_told_at_once() -> None:
     assert told - {"shoulder flexion"} >= {
         part.partition("left and right ")[2] for part in more.split(", ")
     } - {""}
+    # What no sentence comes to, and cannot be told, was not measured.
+    found["end_of_range_sd"].loc[{"joint": "elbow"}] = 17.4
+    text = report.in_words(found)
+    assert "How far it goes cannot be told: left and right elbow flexion." in text
+    assert "elbow" not in re.findall(r"Also measured: ([^.]*)", text)[0]
 
 
 def test_the_first_page_has_the_angles_that_were_chosen_in_their_order() -> None:
