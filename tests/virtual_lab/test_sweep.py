@@ -184,6 +184,16 @@ def test_a_process_that_dies_is_an_error_of_its_case_only(
     assert np.isnan(done[1].seconds)
 
 
+def test_a_process_that_cannot_be_started_ends_the_sweep(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The cases after it do not wait for a worker that nobody puts back."""
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "absent"))
+    cases = [case_from({"name": f"case {i}", "motion": {"depth": 40 + i}}) for i in range(3)]
+    with pytest.raises(FileNotFoundError):
+        sweep(cases, tmp_path / "cache")
+
+
 def test_an_interrupted_sweep_leaves_no_process_behind(tmp_path: Path) -> None:
     worker = tmp_path / "worker.sh"
     worker.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nexec sleep 600\n")
