@@ -48,11 +48,12 @@ test: $(READY) lint
 test-all: test $(LAB)
 	$(PYTEST) -m slow
 
-# The demo and the tests of what computes, on every other Python from 3.11 on that this machine has.
+# The demo and the tests of what computes, on the other Pythons that this machine has.
+PYTHONS ?= $(shell sh scripts/interpreters.sh)
 test-pythons: $(SYSTEM)
 	@own=$$($(BIN)/python -c 'import platform; print(platform.python_version())'); \
 	echo "Python $$own: the demo and all tests, by make demo test test-all"; \
-	for python in $$(sh scripts/interpreters.sh); do \
+	for python in $(PYTHONS); do \
 		version=$$($$python -c 'import platform; print(platform.python_version())'); \
 		[ $${version%.*} != $${own%.*} ] || continue; \
 		echo "Python $$version: the demo and the tests of what computes, with $$python"; \
@@ -106,7 +107,7 @@ $(VENV)/.ready-docs: $(READY)
 
 # The newest versions that fit together, for every Python of this machine; then run all tests.
 versions: $(READY)
-	$(BIN)/python scripts/renew_versions.py $$(sh scripts/interpreters.sh)
+	$(BIN)/python scripts/renew_versions.py $(PYTHONS)
 
 clean:
 	rm -rf $(VENV) $(VENV)-* build docs/reference *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -14,6 +14,8 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
+import yaml
+
 from mobility.sessions.store import REPORT_NAMES
 from mobility.store import Store
 
@@ -26,18 +28,12 @@ class Demo(NamedTuple):
 
     joints: str
     user_id: str
-    person: dict[str, object]
+    name: str
 
 
 DEMOS = {
-    "Overhead Squat": Demo(
-        "all", "demo", {"display_name": "Demo", "sex": "male", "age": 30, "height_m": 1.75}
-    ),
-    "Joint Angle Mobility": Demo(
-        "shoulder,elbow",
-        "demo-2",
-        {"display_name": "Demo 2", "sex": "female", "age": 34, "height_m": 1.68},
-    ),
+    "Overhead Squat": Demo("all", "demo", "Demo"),
+    "Joint Angle Mobility": Demo("shoulder,elbow", "demo-2", "Demo 2"),
 }
 
 
@@ -52,7 +48,9 @@ def make(exercise: str, *, keep_video: bool) -> None:
         render_case(folder / "case.yaml", folder)
     with tempfile.TemporaryDirectory(dir=ROOT / "data") as scratch:
         store = Store(Path(scratch) / "sessions", reports=Path(scratch) / "reports")
-        store.set_participant(demo.user_id, **demo.person)
+        body = yaml.safe_load((folder / "case.yaml").read_text())["body"]
+        person = {key: body[key] for key in ("sex", "age", "height_m")}
+        store.set_participant(demo.user_id, display_name=demo.name, **person)
         session = store.create(
             folder / "video.mp4",
             user_id=demo.user_id,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,15 +25,45 @@ def ended(command: Sequence[object], **how: Any) -> subprocess.CompletedProcess[
     )
 
 
+# Commands begin as copies of one process that has imported what all of them need: no test waits
+# for that anew, and none finds what another left.
+_COMMANDS = multiprocessing.get_context("forkserver")
+_COMMANDS.set_forkserver_preload(["mobility.cli.main", "mobility.pipeline.analysis"])
+
+
+def _command(arguments: list[str], cwd: str, environment: dict[str, str], said: list[str]) -> None:
+    """Be the command line, in a process of its own."""
+    for number, path in zip((1, 2), said, strict=True):
+        os.dup2(os.open(path, os.O_WRONLY), number)
+    sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
+    os.chdir(cwd)
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.argv = ["mobility", *arguments]
+    from mobility.cli.main import main
+
+    main()
+
+
 def mobility(
     *arguments: object, store: Path, **environment: str
 ) -> subprocess.CompletedProcess[str]:
     """Run the command line in a process of its own, beside the folder of its store."""
-    return ended(
-        [sys.executable, "-m", "mobility.cli", *arguments],
-        cwd=store.parent,
-        env={**os.environ, "MOBILITY_STORE": str(store), **environment},
-    )
+    told = list(map(str, arguments))
+    where = {**os.environ, "MOBILITY_STORE": str(store), **environment}
+    with tempfile.TemporaryDirectory() as folder:
+        said = [Path(folder, name) for name in ("out", "err")]
+        for path in said:
+            path.touch()
+        process = _COMMANDS.Process(
+            target=_command, args=(told, str(store.parent), where, list(map(str, said)))
+        )
+        process.start()
+        process.join()
+        out, err = (path.read_text(encoding="utf-8") for path in said)
+    assert process.exitcode is not None
+    return subprocess.CompletedProcess(told, process.exitcode, out, err)
 
 
 def refused(done: subprocess.CompletedProcess[str], *words: str) -> None:

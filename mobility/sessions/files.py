@@ -182,14 +182,16 @@ def write_dataset(path: str | os.PathLike[str], dataset: xr.Dataset) -> None:
     """Write `dataset` as NetCDF, atomically; equal data give equal bytes.
 
     It is NetCDF-3, which is read many times as fast as HDF5; compressed NetCDF-4 for what NetCDF-3
-    does not know: empty dimensions, long integers, attributes that are lists of text.
+    does not know: long integers, attributes that are lists of text, empty dimensions other than
+    one that every variable of it has first.
     """
     plain = dataset.drop_encoding()
     # In memory first: HDF5 cannot be relied on to close a file that it could not write.
     content = None
-    if all(plain.sizes.values()):
+    empty = [name for name, size in plain.sizes.items() if not size]
+    if all(set(variable.dims[1:]).isdisjoint(empty) for variable in plain.variables.values()):
         with suppress(ValueError, KeyError):
-            content = _in_order(plain).to_netcdf(None, engine="scipy")
+            content = _in_order(plain).to_netcdf(None, engine="scipy", unlimited_dims=empty)
     if content is None:
         encoding = {
             name: {"zlib": True, "complevel": 1}
@@ -209,7 +211,7 @@ def _in_order(dataset: xr.Dataset) -> xr.Dataset:
         if variable.dtype.kind not in "OUS":
             return variable.shape
         # Text is written as characters, along a dimension of its own.
-        longest = max(len(str(each).encode()) for each in variable.values.flat)
+        longest = max((len(str(each).encode()) for each in variable.values.flat), default=1)
         return (*variable.shape, max(longest, 1))
 
     names = [*dataset.data_vars, *sorted(dataset.coords, key=str)]

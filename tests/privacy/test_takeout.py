@@ -8,7 +8,7 @@ import sys
 import zipfile
 
 import pytest
-from processes import ended, in_child
+from processes import in_child, mobility
 
 from mobility.cli import main as cli
 from mobility.errors import BadInputError, InUseError, NotFoundError, StorageError
@@ -84,9 +84,9 @@ def test_a_session_of_nobody_knows_whom_is_told(store, damage):
         record.unlink()
     else:
         record.write_text(damage)
-    words = ["participants", "delete", "ann", "--yes", "--store", store.path]
+    words = ("participants", "delete", "ann", "--yes", "--reports", store.reports)
     for _ in range(2):
-        done = ended([sys.executable, "-m", "mobility.cli", *words, "--reports", store.reports])
+        done = mobility(*words, store=store.path)
         assert done.returncode == 1
         assert "session s2: its record is damaged" in done.stderr
         assert "deleted everything that is known to belong to ann" in done.stderr
@@ -153,7 +153,7 @@ def test_what_is_left_of_another_does_not_count_against_one(store, caplog):
 def test_keys_that_cannot_be_revoked_keep_nothing_else_from_going(store, monkeypatch, capsys):
     keys = Keys(store)
     keys.create("participant", user_id="ann")
-    words = ["participants", "delete", "ann", "--yes", "--store", store.path]
+    words = ("participants", "delete", "ann", "--yes", "--reports", store.reports)
     command = ["mobility", *map(str, words), "--reports", str(store.reports)]
 
     def full(*_):

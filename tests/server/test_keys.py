@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import stat
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import serving
-from processes import ended
+from processes import mobility
 
 from mobility.errors import BadInputError, NotFoundError, StorageError
 from mobility.server import keys as module
@@ -131,9 +130,7 @@ def run(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run ``mobility keys`` on a store, by default that of the test."""
 
     def command(*arguments: str, store: object = tmp_path) -> subprocess.CompletedProcess[str]:
-        return ended(
-            [sys.executable, "-m", "mobility.cli", "keys", *arguments, "--store", str(store)]
-        )
+        return mobility("keys", *arguments, "--store", store, store=tmp_path)
 
     return command
 

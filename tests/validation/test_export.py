@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import ezc3d
 import numpy as np
 import pandas as pd
+import processes
 import pytest
 import xarray as xr
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from processes import ended
 
 import mobility as mb
 from mobility.errors import BadInputError, NotFoundError, StorageError
@@ -329,11 +328,7 @@ def test_nothing_given_is_changed(squat, angles, tmp_path: Path) -> None:
 
 
 def mobility(*arguments: object, folder: Path) -> subprocess.CompletedProcess[str]:
-    return ended(
-        [sys.executable, "-m", "mobility.cli", "export-lab", *arguments],
-        cwd=folder,
-        env={**os.environ, "MOBILITY_STORE": str(folder / "store")},
-    )
+    return processes.mobility("export-lab", *arguments, store=folder / "store")
 
 
 @pytest.mark.parametrize("ending", ["trc", "c3d", "mot", "csv"])
