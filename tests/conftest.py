@@ -146,20 +146,35 @@ def opencap_video(shared_data: Path) -> Path:
     return shared_data / "videos" / "opencap_s4_squats1_phone.mp4"
 
 
-@pytest.fixture(scope="session")
-def opencap_pose(opencap_video: Path, pose_model: Path) -> Any:
-    """The pose of `opencap_video`, estimated once in a test run; do not change it."""
+def _pose_once(video: Path, run: Path) -> Any:
+    """The pose of a video, by the first of the processes of a test run that asks for it."""
     import mobility
+    from mobility.sessions.files import lock, read_dataset, write_dataset
 
-    return mobility.estimate_pose(opencap_video, workers=2)
+    kept = run / f"{video.stem}.nc"
+    with lock(kept.with_suffix(".lock"), what=video.name, wait_s=600):
+        if not kept.exists():
+            write_dataset(kept, mobility.estimate_pose(video, workers=2))
+    return read_dataset(kept)
 
 
 @pytest.fixture(scope="session")
-def tfjs_pose(shared_data: Path, pose_model: Path) -> Any:
+def test_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all processes of a test run share."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+@pytest.fixture(scope="session")
+def opencap_pose(opencap_video: Path, pose_model: Path, test_run: Path) -> Any:
+    """The pose of `opencap_video`; do not change it."""
+    return _pose_once(opencap_video, test_run)
+
+
+@pytest.fixture(scope="session")
+def tfjs_pose(shared_data: Path, pose_model: Path, test_run: Path) -> Any:
     """The pose of three real squats at five frames a second; do not change it."""
-    import mobility
-
-    return mobility.estimate_pose(shared_data / "videos" / "tfjs_pose_squats.mp4", workers=1)
+    return _pose_once(shared_data / "videos" / "tfjs_pose_squats.mp4", test_run)
 
 
 @pytest.fixture(scope="session")

@@ -31,7 +31,9 @@ _COMMANDS = multiprocessing.get_context("forkserver")
 _COMMANDS.set_forkserver_preload(["mobility.cli.main", "mobility.pipeline.analysis"])
 
 
-def _command(arguments: list[str], cwd: str, environment: dict[str, str], said: list[str]) -> None:
+def _command(
+    arguments: list[str], cwd: str, environment: dict[str, str], said: list[str], before: str
+) -> None:
     """Be the command line, in a process of its own."""
     for number, path in zip((1, 2), said, strict=True):
         os.dup2(os.open(path, os.O_WRONLY), number)
@@ -43,13 +45,17 @@ def _command(arguments: list[str], cwd: str, environment: dict[str, str], said: 
     sys.argv = ["mobility", *arguments]
     from mobility.cli.main import main
 
+    exec(before, {})
     main()
 
 
 def mobility(
-    *arguments: object, store: Path, **environment: str
+    *arguments: object, store: Path, before: str = "", **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run the command line in a process of its own, beside the folder of its store."""
+    """Run the command line in a process of its own, beside the folder of its store.
+
+    What has to happen in that process first is Python source: `before`.
+    """
     told = list(map(str, arguments))
     where = {**os.environ, "MOBILITY_STORE": str(store), **environment}
     with tempfile.TemporaryDirectory() as folder:
@@ -57,7 +63,7 @@ def mobility(
         for path in said:
             path.touch()
         process = _COMMANDS.Process(
-            target=_command, args=(told, str(store.parent), where, list(map(str, said)))
+            target=_command, args=(told, str(store.parent), where, list(map(str, said)), before)
         )
         process.start()
         process.join()

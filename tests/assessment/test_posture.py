@@ -103,7 +103,7 @@ def test_hips_that_shift(squat_pose, repetitions_of):
     np.testing.assert_allclose(found["lateral_shift"], 0, atol=1e-9)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(heading=st.floats(-180, 180))
 def test_nothing_depends_on_the_heading(squat_pose, repetitions_of, heading):
     one = squat_pose(reps=1, fps=15, turn_out=12.0, heading=0.0)

@@ -104,6 +104,7 @@ def test_without_a_fit_the_distance_is_a_guess_from_the_size(demo):
     )
 
 
+@pytest.mark.slow
 def test_a_blurred_video_is_called_blurred(demo, tmp_path):
     import cv2
 

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -412,29 +413,30 @@ def test_a_log_that_cannot_be_written_is_one_warning(opened):
     )
 
 
+STAND_IN = f"""
+import json, sys
+sys.path.insert(0, {str(Path(__file__).parents[1])!r})
+import analytic
+from mobility.capture import pose, video
+from mobility.provenance import with_history
+
+def estimate_pose(path, **_):
+    told = []
+    list(video.read_frames(path, on_fault=told.append))
+    made = analytic.squat_pose(fps=30, reps=1).pose
+    seen = {{'other_people': [], 'camera_moving': None, 'camera_shift_median': None}}
+    made = made.assign_attrs(survey=json.dumps(seen))
+    return with_history(made, 'estimate_pose', {{}}, warnings=told)
+
+pose.estimate_pose = estimate_pose
+"""
+"""It reads the frames as the search for a pose does."""
+
+
 def test_a_warning_of_the_video_is_said_once_and_by_its_own_name(store, tmp_path, clips):
-    """With a stand-in for the search, which reads the frames as it does."""
     video = clips.make_clip(tmp_path / "trunc.mkv", 150, size=(160, 320))
     clips.cut(video, 0.6)
-    code = (
-        "import json, sys\n"
-        "sys.path.insert(0, sys.argv.pop(1))\n"
-        "import analytic\n"
-        "from mobility.cli import main as cli\n"
-        "from mobility.capture import pose, video\n"
-        "from mobility.provenance import with_history\n"
-        "def estimate_pose(path, **_):\n"
-        "    told = []\n"
-        "    list(video.read_frames(path, on_fault=told.append))\n"
-        "    made = analytic.squat_pose(fps=30, reps=1).pose\n"
-        "    seen = {'other_people': [], 'camera_moving': None, 'camera_shift_median': None}\n"
-        "    made = made.assign_attrs(survey=json.dumps(seen))\n"
-        "    return with_history(made, 'estimate_pose', {}, warnings=told)\n"
-        "pose.estimate_pose = estimate_pose\n"
-        "cli.main()\n"
-    )
-    command = [sys.executable, "-c", code, Path(__file__).parents[1], "analyze", video, "--no-fit"]
-    done = ended([*command, "--no-report", "--store", str(store)])
+    done = mobility("analyze", video, "--no-fit", "--no-report", store=store, before=STAND_IN)
     assert done.returncode == 0, done.stderr
     told = [line for line in done.stderr.splitlines() if "the file ends at" in line]
     assert len(told) == 1, done.stderr
@@ -473,15 +475,13 @@ def test_an_analysis_that_nobody_works_on_is_listed_as_interrupted(store, clips,
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupted_analysis_is_kept_and_named(store, tmp_path, clips, number):
-    code = (
-        "import os, sys\n"
-        "from mobility.cli import main as cli\n"
+    before = (
+        "import os\n"
         "from mobility.capture import pose\n"
         f"pose.estimate_pose = lambda *_, **__: os.kill(os.getpid(), {number:d})\n"
-        "cli.main()\n"
     )
     video = clips.make_clip(tmp_path / "a.mp4", 3)
-    done = ended([sys.executable, "-c", code, "analyze", str(video), "--store", str(store)])
+    done = mobility("analyze", video, store=store, before=before)
     assert done.returncode == 130
     (session,) = Store(store).sessions()
     assert done.stderr.strip().splitlines() == [
@@ -491,14 +491,9 @@ def test_an_interrupted_analysis_is_kept_and_named(store, tmp_path, clips, numbe
 
 
 def test_a_bug_in_the_analysis_leaves_no_session(store, tmp_path, clips):
-    code = (
-        "from mobility.cli import main as cli\n"
-        "from mobility.capture import pose\n"
-        "pose.estimate_pose = lambda *_, **__: 1 / 0\n"
-        "cli.main()\n"
-    )
+    before = "from mobility.capture import pose\npose.estimate_pose = lambda *_, **__: 1 / 0"
     video = clips.make_clip(tmp_path / "a.mp4", 3)
-    done = ended([sys.executable, "-c", code, "analyze", str(video), "--store", str(store)])
+    done = mobility("analyze", video, store=store, before=before)
     assert "ZeroDivisionError" in done.stderr
     assert files_below(store) == []
 
@@ -525,19 +520,23 @@ def test_store_that_cannot_be_written(clips, tmp_path):
 
 
 @pytest.mark.slow
-def test_read_only_store_and_full_disk(opencap_video, tmp_path):
-    """On real file systems: one mounted read-only, one of 1 MB."""
+def test_read_only_store_and_full_disk(tfjs_video, tmp_path):
+    """On real file systems: read-only, too small for the video, and for its pose."""
     if os.geteuid() != 0:
         pytest.skip("mounting a file system needs root")
     place = tmp_path / "disk"
     place.mkdir()
-    for options, words in (("size=64m,ro", "read-only"), ("size=1m", "full"), ("size=3m", "full")):
+    for options, words in (
+        ("size=64m,ro", "read-only"),
+        ("size=400k", "full"),
+        ("size=600k", "full"),
+    ):
         mount = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)]
         if subprocess.run(mount, capture_output=True, check=False).returncode:
             pytest.skip("this machine does not allow mounting")
         try:
             done = mobility(
-                "analyze", opencap_video, "--no-report", "--no-annotate", store=place / "store"
+                "analyze", tfjs_video, "--no-report", "--no-annotate", store=place / "store"
             )
             assert done.returncode == 2, done.stderr
             assert "Traceback" not in done.stderr
@@ -623,14 +622,13 @@ def test_repetitions_corrected_by_hand_survive_a_new_analysis(analyzed, tfjs_vid
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("umask", ["000", "022"])
-def test_all_that_is_written_of_a_participant_is_for_the_owner_only(tmp_path, umask):
+def test_all_that_is_written_of_a_participant_is_for_the_owner_only(tmp_path):
     person = tmp_path / "person.json"
     person.write_text('{"height_m": 1.68}')
     person.chmod(0o600)
     tmp_path.chmod(0o700)
     script = (
-        f"umask {umask} && m='{sys.executable} -m mobility.cli' && "
+        f"umask 000 && m='{sys.executable} -m mobility.cli' && "
         "$m demo --log-file logs/demo.log && one=$(ls $MOBILITY_STORE) && "
         "$m participants set demo --file person.json && $m threads $one --kind summary && "
         "$m edit $one --camera-side left && $m report $one && $m cohort && "
@@ -646,10 +644,12 @@ def test_all_that_is_written_of_a_participant_is_for_the_owner_only(tmp_path, um
 
 
 @pytest.mark.slow
-def test_delete_deletes_everything(tfjs_video, tmp_path):
-    store = tmp_path / "store"
-    done = mobility("analyze", tfjs_video, "--json", "--workers", "1", store=store)
-    session_id = json.loads(done.stdout)["session_id"]
+def test_delete_deletes_everything(analyzed, tmp_path):
+    made, answer = analyzed
+    store, session_id = tmp_path / "store", answer["session_id"]
+    for folder in ("store", "reports"):
+        shutil.copytree(made.parent / folder, tmp_path / folder)
+    assert list((tmp_path / "reports").glob(f"{session_id}*"))
     assert mobility("sessions", "delete", session_id, store=store).returncode == 0
     assert files_below(store) == []
     assert not list((tmp_path / "reports").glob(f"{session_id}*"))
@@ -683,7 +683,7 @@ def test_no_complete_repetition_is_a_warning(opencap_video, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("after", [0.7, 3.0, 8.0, 12.0, 16.0, 20.0])
+@pytest.mark.parametrize("after", [3.0, 12.0])
 def test_killed_at_any_time_the_next_run_starts_clean_or_resumes(tfjs_video, tmp_path, after):
     store = tmp_path / "store"
     command = [

@@ -77,6 +77,7 @@ def test_time_offset_with_gaps_and_a_hidden_arm() -> None:
 
 
 @pytest.mark.parametrize("azimuths", [(0.0, 75.0), (40.0, -45.0)])
+@pytest.mark.slow
 def test_two_views_are_better_than_either(azimuths: tuple[float, float]) -> None:
     first, second, truth, later = pair(azimuths, noise_px=3.0, drift_px=5.0, shrink=0.65, seed=0)
     both = entry.fit_body([first, second])
@@ -121,6 +122,7 @@ def test_one_pose_in_a_list_is_that_pose() -> None:
     xr.testing.assert_identical(one, listed)
 
 
+@pytest.mark.slow
 def test_three_cameras() -> None:
     first, second, truth, _ = pair((0.0, 75.0), noise_px=3.0)
     third = filmed(*(first["time"].to_numpy(), truth), azimuth=-60.0, noise_px=3.0, seed=9)

@@ -510,6 +510,7 @@ def test_limbs_that_are_mirrored_have_the_same_picture() -> None:
     assert "shanks" not in trial.mirrored_limbs(joints, planted=False)
 
 
+@pytest.mark.slow
 def test_windows_without_standing_know_of_those_with(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trial, "WINDOW_KNOTS", 40)
     monkeypatch.setattr(trial, "_OVERLAP_KNOTS", 8)
@@ -653,6 +654,7 @@ def test_long_trials_need_no_more_memory_and_join_without_a_seam() -> None:
 
 @settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
 @given(azimuth=st.floats(-80, 80), deep=st.floats(30, 100), elbow=st.floats(0, 90))
+@pytest.mark.slow
 def test_never_fails_and_always_gives_finite_errors(
     azimuth: float, deep: float, elbow: float
 ) -> None:

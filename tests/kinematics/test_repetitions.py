@@ -441,28 +441,19 @@ def test_marker_trials(squat_pose, shared_data, name, n):
         assert ours.max() == pytest.approx(theirs.max(), abs=8)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("name", "n"), [("opencap_s4_squats1_phone", 5), ("tfjs_pose_squats", 3)])
-def test_real_videos(shared_data, name, n):
-    from mobility.capture.pose import estimate_pose
-
-    pose = estimate_pose(shared_data / "videos" / f"{name}.mp4", workers=1)
-    assert int(find_repetitions(clean_pose(pose)).accepted.sum()) == n
+def test_a_real_video_of_few_frames(tfjs_pose):
+    assert int(find_repetitions(clean_pose(tfjs_pose)).accepted.sum()) == 3
 
 
-@pytest.mark.slow
-def test_times_of_a_real_video_are_those_of_the_laboratory(shared_data):
+def test_times_of_a_real_video_are_those_of_the_laboratory(shared_data, opencap_pose):
     """Hip height of the lab's own skeleton, with the same thresholds and one lag."""
-    from mobility.capture.pose import estimate_pose
-
     file = shared_data / "lab" / "opencap_visualizer" / "DERIVED_squat_groundtruth.csv"
     lab = np.genfromtxt(file, delimiter=",", names=True)
     hip = (lab["hip_r_y_m"] + lab["hip_l_y_m"]) / 2
     ankle = (lab["ankle_r_y_m"] + lab["ankle_l_y_m"]) / 2
     time, height = lab["time"], hip - ankle
     height = height / np.percentile(height, 95)
-    pose = estimate_pose(shared_data / "videos" / "opencap_s4_squats1_phone.mp4", workers=1)
-    reps = find_repetitions(clean_pose(pose))
+    reps = find_repetitions(clean_pose(opencap_pose))
     reps = reps.isel(rep=reps.accepted.to_numpy())
     assert reps.sizes["rep"] == 5
 

@@ -153,8 +153,8 @@ def test_what_is_left_of_another_does_not_count_against_one(store, caplog):
 def test_keys_that_cannot_be_revoked_keep_nothing_else_from_going(store, monkeypatch, capsys):
     keys = Keys(store)
     keys.create("participant", user_id="ann")
-    words = ("participants", "delete", "ann", "--yes", "--reports", store.reports)
-    command = ["mobility", *map(str, words), "--reports", str(store.reports)]
+    places = ("--store", str(store.path), "--reports", str(store.reports))
+    command = ["mobility", "participants", "delete", "ann", "--yes", *places]
 
     def full(*_):
         raise StorageError("the disk is full")

@@ -478,6 +478,7 @@ def test_dead_kernel_is_told(tmp_path: Path) -> None:
         render_small(notebook, tmp_path / "out")
 
 
+@pytest.mark.slow
 def test_failure_leaves_the_earlier_report(tmp_path: Path) -> None:
     notebook = small_notebook(tmp_path / "small.ipynb", "assert who != 'bad'; print(who)")
     files = render_small(notebook, tmp_path / "out", who="good")
@@ -488,6 +489,7 @@ def test_failure_leaves_the_earlier_report(tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir() if "unfinished" in p.name) == []
 
 
+@pytest.mark.slow
 def test_report_killed_on_the_way_leaves_the_earlier_one(tmp_path: Path) -> None:
     notebook = small_notebook(
         tmp_path / "small.ipynb",
@@ -517,6 +519,7 @@ def test_report_killed_on_the_way_leaves_the_earlier_one(tmp_path: Path) -> None
     assert not half.parent.exists()
 
 
+@pytest.mark.slow
 def test_killed_between_the_renames_is_put_back(tmp_path: Path) -> None:
     notebook = small_notebook(tmp_path / "small.ipynb", "assert who != 'bad'")
     files = render_small(notebook, tmp_path / "out", who="good")

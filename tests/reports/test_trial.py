@@ -25,6 +25,7 @@ def demo() -> Store:
     return Store("absent").demo("Overhead Squat")
 
 
+@pytest.mark.slow
 def test_the_small_video_keeps_its_times_and_hides_all_but_the_body(demo, tmp_path: Path) -> None:
     for faces in (False, True):
         (tmp_path / f"{faces}.mp4").write_bytes(trial.small_video(demo, faces=faces))
