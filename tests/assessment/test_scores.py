@@ -12,6 +12,7 @@ from mobility import provenance
 from mobility.assessment.overhead_squat import overhead_squat
 from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.repetitions import find_repetitions
+from mobility.sessions.files import read_dataset, write_dataset
 
 
 @pytest.fixture(scope="module")
@@ -60,8 +61,8 @@ def test_squat_without_repetition_has_no_index_and_no_verdict(squat_pose):
 
 
 def test_everything_goes_through_a_file_unchanged(metrics, tmp_path):
-    metrics.to_netcdf(tmp_path / "metrics.nc", engine="h5netcdf")
-    read = xr.load_dataset(tmp_path / "metrics.nc", engine="h5netcdf", decode_timedelta=False)
+    write_dataset(tmp_path / "metrics.nc", metrics)
+    read = read_dataset(tmp_path / "metrics.nc")
     xr.testing.assert_identical(read, metrics)
     for name in ("fms_probability", "compensation_probability", "mobility_index"):
         json.dumps(dict(read[name].attrs))
