@@ -107,7 +107,7 @@ $(VENV)/.ready-docs: $(READY)
 
 # The newest versions that fit together, for every Python of this machine; then run all tests.
 versions: $(READY)
-	$(BIN)/python scripts/renew_versions.py $(PYTHONS)
+	$(BIN)/python scripts/renew_versions.py $$(sh scripts/interpreters.sh)
 
 clean:
 	rm -rf $(VENV) $(VENV)-* build docs/reference *.egg-info .pytest_cache .mypy_cache .ruff_cache

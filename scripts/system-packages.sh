@@ -4,7 +4,7 @@
 set -eu
 case "$1" in
 runtime) packages="libgl1 libegl1 libgles2 libglib2.0-0t64|libglib2.0-0 python3-venv" ;;
-slow) packages="chromium strace libosmesa6 libgl1-mesa-dri libxrender1 python3-venv" ;;
+slow) packages="chromium netcdf-bin strace libosmesa6 libgl1-mesa-dri libxrender1 python3-venv" ;;
 *) echo "usage: $0 runtime|slow" >&2; exit 2 ;;
 esac
 have() { dpkg-query -W -f='${Status}' "$1" 2>/dev/null | grep -q 'ok installed'; }

@@ -154,27 +154,29 @@ def _pose_once(video: Path, run: Path) -> Any:
     kept = run / f"{video.stem}.nc"
     with lock(kept.with_suffix(".lock"), what=video.name, wait_s=600):
         if not kept.exists():
-            write_dataset(kept, mobility.estimate_pose(video, workers=2))
+            pose = mobility.estimate_pose(video, workers=2)
+            write_dataset(kept, pose)
+            assert read_dataset(kept).identical(pose)
     return read_dataset(kept)
 
 
 @pytest.fixture(scope="session")
-def test_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that all processes of a test run share."""
     own = tmp_path_factory.getbasetemp()
     return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
 
 
 @pytest.fixture(scope="session")
-def opencap_pose(opencap_video: Path, pose_model: Path, test_run: Path) -> Any:
+def opencap_pose(opencap_video: Path, pose_model: Path, run_folder: Path) -> Any:
     """The pose of `opencap_video`; do not change it."""
-    return _pose_once(opencap_video, test_run)
+    return _pose_once(opencap_video, run_folder)
 
 
 @pytest.fixture(scope="session")
-def tfjs_pose(shared_data: Path, pose_model: Path, test_run: Path) -> Any:
+def tfjs_pose(shared_data: Path, pose_model: Path, run_folder: Path) -> Any:
     """The pose of three real squats at five frames a second; do not change it."""
-    return _pose_once(shared_data / "videos" / "tfjs_pose_squats.mp4", test_run)
+    return _pose_once(shared_data / "videos" / "tfjs_pose_squats.mp4", run_folder)
 
 
 @pytest.fixture(scope="session")

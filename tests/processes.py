@@ -25,10 +25,12 @@ def ended(command: Sequence[object], **how: Any) -> subprocess.CompletedProcess[
     )
 
 
-# Commands begin as copies of one process that has imported what all of them need: no test waits
-# for that anew, and none finds what another left.
+# Commands begin as copies of one process that has imported the libraries that they need: no test
+# waits for that anew, and none finds what another left.
 _COMMANDS = multiprocessing.get_context("forkserver")
-_COMMANDS.set_forkserver_preload(["mobility.cli.main", "mobility.pipeline.analysis"])
+_COMMANDS.set_forkserver_preload(
+    ["mobility.cli.main", "av", "cv2", "scipy.signal", "scipy.spatial.transform", "xarray"]
+)
 
 
 def _command(
@@ -66,7 +68,12 @@ def mobility(
             target=_command, args=(told, str(store.parent), where, list(map(str, said)), before)
         )
         process.start()
-        process.join()
+        try:
+            process.join()
+        except BaseException:
+            process.kill()
+            process.join()
+            raise
         out, err = (path.read_text(encoding="utf-8") for path in said)
     assert process.exitcode is not None
     return subprocess.CompletedProcess(told, process.exitcode, out, err)

@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import re
 import shutil
+import struct
 import unicodedata
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager, suppress
@@ -39,6 +41,8 @@ log = logging.getLogger(__name__)
 
 ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 NAME_LENGTH = 200
+_BYTES_OF_TYPE = {1: 1, 2: 1, 3: 2, 4: 4, 5: 4, 6: 8}
+"""Of the types of NetCDF-3: byte, char, short, int, float, double."""
 
 
 def check_id(value: str, *, what: str) -> str:
@@ -185,13 +189,20 @@ def write_dataset(path: str | os.PathLike[str], dataset: xr.Dataset) -> None:
     does not know: long integers, attributes that are lists of text, empty dimensions other than
     one that every variable of it has first.
     """
-    plain = dataset.drop_encoding()
+    # Of text without a value xarray cannot tell that it is text.
+    texts = {
+        name: variable.astype(str)
+        for name, variable in dataset.variables.items()
+        if variable.dtype.kind == "O" and not variable.size
+    }
+    plain = dataset.assign(texts).drop_encoding()
     # In memory first: HDF5 cannot be relied on to close a file that it could not write.
-    content = None
+    content: bytes | memoryview | None = None
     empty = [name for name, size in plain.sizes.items() if not size]
     if all(set(variable.dims[1:]).isdisjoint(empty) for variable in plain.variables.values()):
         with suppress(ValueError, KeyError):
-            content = _in_order(plain).to_netcdf(None, engine="scipy", unlimited_dims=empty)
+            whole = _in_order(plain).to_netcdf(None, engine="scipy", unlimited_dims=empty)
+            content = _settled(bytes(whole)) if empty else whole
     if content is None:
         encoding = {
             name: {"zlib": True, "complevel": 1}
@@ -211,11 +222,55 @@ def _in_order(dataset: xr.Dataset) -> xr.Dataset:
         if variable.dtype.kind not in "OUS":
             return variable.shape
         # Text is written as characters, along a dimension of its own.
-        longest = max((len(str(each).encode()) for each in variable.values.flat), default=1)
+        longest = max((len(str(each).encode()) for each in variable.values.flat), default=0)
         return (*variable.shape, max(longest, 1))
 
     names = [*dataset.data_vars, *sorted(dataset.coords, key=str)]
     return dataset[sorted(names, key=shape, reverse=True)]
+
+
+def _settled(content: bytes) -> bytes:
+    """Give the variables of no record places of their own, behind all others.
+
+    The format wants that (NetCDF User's Guide, File Format Specifications, 64-bit offsets), and
+    netCDF-C refuses what scipy writes: one place for all of them, before the scalars.
+    """
+    settled = bytearray(content)
+    at, end = 8, len(content)  # behind the magic number and the number of records
+
+    def number() -> int:
+        nonlocal at
+        at += 4
+        return int.from_bytes(content[at - 4 : at], "big")
+
+    def skip(length: int) -> None:
+        nonlocal at
+        at += length + -length % 4
+
+    def skip_attributes() -> None:
+        number()
+        for _ in range(number()):
+            skip(number())
+            skip(_BYTES_OF_TYPE[number()] * number())
+
+    number()  # the tag of a list, here of the dimensions
+    lengths = []
+    for _ in range(number()):
+        skip(number())
+        lengths.append(number())
+    skip_attributes()
+    number()  # of the variables
+    for _ in range(number()):
+        skip(number())
+        shape = [lengths[number()] for _ in range(number())]
+        skip_attributes()
+        size = _BYTES_OF_TYPE[number()] * math.prod(shape[1:])
+        if shape and not shape[0]:
+            size += -size % 4
+            settled[at : at + 12] = struct.pack(">iq", size, end)
+            end += size
+        at += 12
+    return bytes(settled)
 
 
 def read_dataset(path: str | os.PathLike[str]) -> xr.Dataset:

@@ -202,7 +202,7 @@ def test_bad_options_are_one_line(place, options, words):
     [("folder", "fitted"), ("folder", "report"), ("bucket", "annotated")],
     indirect=["kept"],
 )
-def test_a_worker_killed_in_any_stage_loses_nothing(place, kept, undisturbed, stage):
+def test_a_worker_that_is_killed_loses_nothing(place, kept, undisturbed, stage):
     fault = f"{stage}:kill:1"
     status, found, err = batch(place, "--workers", 2, store=kept["store"], fault=fault)
     assert (place / "fault-0").exists()
@@ -239,7 +239,7 @@ def test_a_worker_that_does_not_come_back_is_replaced(place, undisturbed, monkey
 @pytest.mark.parametrize(
     ("kept", "number"),
     [
-        *(("folder", each) for each in (signal.SIGKILL, signal.SIGTERM)),
+        *(("folder", each) for each in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)),
         # On this machine it is seen that the holders of its locks are dead.
         ("bucket", signal.SIGKILL),
     ],
@@ -357,9 +357,9 @@ main()
 
 
 @pytest.mark.slow
-def test_the_clock_is_set_back_during_the_run(place, undisturbed):
+@pytest.mark.parametrize("seconds", [-86400.0, 86400.0])
+def test_the_clock_is_set_during_the_run(place, undisturbed, seconds):
     """Of the batch and of its worker, while it works: nothing is lost, or done again."""
-    seconds = -86400.0
     process = ended(
         [sys.executable, "-c", SET_CLOCK, str(seconds), "batch", "m.csv", "--json", "--workers=1"],
         cwd=place,

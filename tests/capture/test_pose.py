@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import xarray as xr
 from processes import ended
 
 import mobility as mb
@@ -183,11 +182,6 @@ def test_axes_a_standing_person_is_upright_and_faces_the_camera(opencap_pose):
     assert float(at["nose"].sel(space="z")) > float(at["left_ear"].sel(space="z"))
     middle = (at["left_hip"] + at["right_hip"]) / 2
     assert float(np.abs(middle).max()) < 0.02
-
-
-def test_netcdf_round_trip_is_identical(opencap_pose, tmp_path):
-    opencap_pose.to_netcdf(tmp_path / "pose.nc", engine="h5netcdf")
-    assert xr.load_dataset(tmp_path / "pose.nc", engine="h5netcdf").identical(opencap_pose)
 
 
 @pytest.mark.slow

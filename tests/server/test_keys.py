@@ -130,7 +130,7 @@ def run(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run ``mobility keys`` on a store, by default that of the test."""
 
     def command(*arguments: str, store: object = tmp_path) -> subprocess.CompletedProcess[str]:
-        return mobility("keys", *arguments, "--store", store, store=tmp_path)
+        return mobility("keys", *arguments, "--store", store, store=tmp_path / "store")
 
     return command
 

@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import resource
+import shutil
 import signal
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
-from processes import REFUSED, in_child
+from processes import REFUSED, ended, in_child
 
 from mobility.errors import BadInputError, NotFoundError, StorageError
 from mobility.sessions import files
@@ -61,8 +62,22 @@ def test_a_dataset_comes_back_identical_and_is_a_file_that_xarray_reads_too(tmp_
     assert float(read["phase_value"][0, 0]) == 1.0
 
 
-def test_equal_datasets_give_equal_bytes(tmp_path):
-    files.write_dataset(tmp_path / "a.nc", dataset(3))
+@pytest.mark.slow
+@pytest.mark.parametrize("reps", [0, 3])
+def test_netcdf_c_reads_the_files(tmp_path, reps):
+    """The library of MATLAB and R: it refuses a file without a record as scipy writes it."""
+    ncdump = shutil.which("ncdump")
+    assert ncdump, "needs Debian's netcdf-bin, which `make test-all` installs"
+    files.write_dataset(tmp_path / "a.nc", dataset(reps))
+    done = ended([ncdump, tmp_path / "a.nc"])
+    assert (done.returncode, done.stderr) == (0, "")
+    assert 'start:units = "second"' in done.stdout
+    assert f"count = {reps}" in done.stdout
+
+
+@pytest.mark.parametrize("reps", [0, 3])
+def test_equal_datasets_give_equal_bytes(tmp_path, reps):
+    files.write_dataset(tmp_path / "a.nc", dataset(reps))
     read = files.read_dataset(tmp_path / "a.nc")
     files.write_dataset(tmp_path / "b.nc", read[[*read.coords, *read.data_vars]])
     assert (tmp_path / "a.nc").read_bytes() == (tmp_path / "b.nc").read_bytes()
@@ -74,6 +89,12 @@ def test_an_empty_dimension_that_is_not_first_is_kept_too(tmp_path, empty):
     files.write_dataset(tmp_path / "a.nc", written)
     assert (tmp_path / "a.nc").read_bytes()[:3] == b"\x89HD"
     xr.testing.assert_identical(files.read_dataset(tmp_path / "a.nc"), written)
+
+
+def test_text_without_a_value_stays_text(tmp_path):
+    written = xr.Dataset({"reason": ("rep", np.array([], dtype=object))})
+    files.write_dataset(tmp_path / "a.nc", written)
+    assert files.read_dataset(tmp_path / "a.nc")["reason"].dtype.kind == "U"
 
 
 def test_what_netcdf_3_does_not_know_is_kept_too(tmp_path):

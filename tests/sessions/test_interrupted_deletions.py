@@ -241,10 +241,11 @@ def check_at(step, kind, number, made, tmp_path) -> bool:
 )
 @pytest.mark.slow
 def test_interrupted_anywhere_the_next_deletion_leaves_nothing(kind, number, made, tmp_path):
-    # SIGKILL stops each command at every step; what shares its steps is stopped at every third.
+    # SIGKILL stops each command at every step; the rest at every third, each kind at others.
     every = 1 if kind in COMMANDS and number == signal.SIGKILL else 3
+    first = 1 + [*COMMANDS, *FUNCTIONS].index(kind) % every
     points = 0
-    while check_at(1 + points * every, kind, number, made, tmp_path):
+    while check_at(first + points * every, kind, number, made, tmp_path):
         points += 1
     sys.stdout.write(f"{kind:<20} {number.name:<8} {points:>4} points, nothing left\n")
     assert points > 5 / every
