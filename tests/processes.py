@@ -25,11 +25,11 @@ def ended(command: Sequence[object], **how: Any) -> subprocess.CompletedProcess[
     )
 
 
-# Commands begin as copies of one process that has imported the libraries that they need: no test
-# waits for that anew, and none finds what another left.
+# Commands begin as copies of one process that has imported what all of them need: no test waits
+# for that anew, and none finds what another left. A name that is used and not imported is for ruff.
 _COMMANDS = multiprocessing.get_context("forkserver")
 _COMMANDS.set_forkserver_preload(
-    ["mobility.cli.main", "av", "cv2", "scipy.signal", "scipy.spatial.transform", "xarray"]
+    ["mobility.cli.main", "mobility.pipeline.analysis", "mobility.store"]
 )
 
 
