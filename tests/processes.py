@@ -26,7 +26,7 @@ def ended(command: Sequence[object], **how: Any) -> subprocess.CompletedProcess[
 
 
 # Commands begin as copies of one process that has imported what all of them need: no test waits
-# for that anew, and none finds what another left. A name that is used and not imported is for ruff.
+# for that anew, and none finds what another left. A missing import is found by ruff, not by them.
 _COMMANDS = multiprocessing.get_context("forkserver")
 _COMMANDS.set_forkserver_preload(
     ["mobility.cli.main", "mobility.pipeline.analysis", "mobility.store"]

@@ -186,10 +186,10 @@ def write_dataset(path: str | os.PathLike[str], dataset: xr.Dataset) -> None:
     """Write `dataset` as NetCDF, atomically; equal data give equal bytes.
 
     It is NetCDF-3, which is read many times as fast as HDF5; compressed NetCDF-4 for what NetCDF-3
-    does not know: long integers, attributes that are lists of text, empty dimensions other than
-    one that every variable of it has first.
+    does not know: long integers, attributes that are lists of text, more than one empty dimension,
+    or one that is not the first of its variables.
     """
-    # Of text without a value xarray cannot tell that it is text.
+    # xarray takes an empty array of objects for numbers; ours are text.
     texts = {
         name: variable.astype(str)
         for name, variable in dataset.variables.items()
@@ -230,10 +230,10 @@ def _in_order(dataset: xr.Dataset) -> xr.Dataset:
 
 
 def _settled(content: bytes) -> bytes:
-    """Give the variables of no record places of their own, behind all others.
+    """Put the variables along an empty dimension one after another, behind all others.
 
-    The format wants that (NetCDF User's Guide, File Format Specifications, 64-bit offsets), and
-    netCDF-C refuses what scipy writes: one place for all of them, before the scalars.
+    The format asks for that (NetCDF User's Guide, File Format Specifications, 64-bit offsets).
+    scipy gives them all the same place, before the scalars, and netCDF-C refuses such a file.
     """
     settled = bytearray(content)
     at, end = 8, len(content)  # behind the magic number and the number of records

@@ -49,7 +49,7 @@ def dataset(reps: int) -> xr.Dataset:
 def test_a_dataset_comes_back_identical_and_is_a_file_that_xarray_reads_too(tmp_path, reps):
     written = dataset(reps).assign(whole=("rep", np.arange(reps) > 0))
     files.write_dataset(tmp_path / "a.nc", written)
-    # HDF5 takes 15 seconds to read the metrics of a session without a repetition.
+    # HDF5 takes 10 seconds to read the metrics of a session without a repetition.
     assert (tmp_path / "a.nc").read_bytes()[:3] == b"CDF"
     read = files.read_dataset(tmp_path / "a.nc")
     xr.testing.assert_identical(read, written)
