@@ -202,6 +202,11 @@ def last_of(entries: list[dict[str, Any]], operation: str) -> dict[str, Any]:
     return next((entry for entry in reversed(entries) if entry["operation"] == operation), {})
 
 
+def cuts_of(dataset: xr.Dataset) -> list[float]:
+    """Times at which the film of a pose, or of what was made from it, is cut, seconds."""
+    return list(last_of(history(dataset), "estimate_pose").get("cuts", []))
+
+
 def cameras_of(*datasets: xr.Dataset) -> list[dict[str, Any]]:
     """List the cameras of a body that was fitted to several; empty where there was only one.
 

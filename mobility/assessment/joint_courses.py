@@ -29,7 +29,7 @@ from mobility.kinematics.angle_errors import legs_unseen
 from mobility.kinematics.geometry import angle_between
 from mobility.kinematics.in_picture import guessed_landmarks
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SIDES, landmarks, require_pose
-from mobility.provenance import cameras_of
+from mobility.provenance import cameras_of, cuts_of
 from mobility.view import camera_view
 from mobility.wording import listed, spoken
 
@@ -98,6 +98,9 @@ def courses_of(
     postures, _ = postures_of(points)
     steep = _hip_line(points) > table["hip_line_deg"]["value"]
     outside, hidden = _unseen(pose)
+    at_cut = np.zeros(time.size, dtype=bool)
+    for moment in cuts_of(pose):
+        at_cut |= np.abs(time - moment) < table["movement"]["beside_cut_s"]
     exchanged = _exchanged(pose, points, hidden)
     azimuth = camera_view(pose).azimuth_deg if len(cameras_of(pose)) < 2 else np.nan
     found = []
@@ -174,6 +177,7 @@ def courses_of(
                     what = {"angle": spoken(name), "why": why}
                     why = tables.sentence("reasons.joint.in_part", **what)
                 reasons.append(str(why))
+            refuse = refuse | at_cut
             values, sd = np.where(refuse, np.nan, values), np.where(refuse, np.nan, sd)
             if entry.get("upright") and (level := _stood(values, time, table["stood"])):
                 values = values - level

@@ -72,6 +72,7 @@ class Excursion:
     accepted: bool
     start_seen: bool
     end_seen: bool
+    beyond_half_s: float = np.nan  # how long it is farther out than half way
     reason: str = ""
     mark: int = -1  # which of the movements that a person marked
 
@@ -286,8 +287,9 @@ def _possible(each: Excursion, rules: Mapping[str, Any]) -> Excursion:
     reason = ""
     if each.peak_velocity > rules["fastest_deg_s"]:
         reason = tables.sentence("reasons.movement.too_fast", speed=each.peak_velocity)
-    elif each.start_seen and each.end_seen and each.end - each.start < rules["briefest_s"]:
-        reason = tables.sentence("reasons.movement.too_quick", seconds=each.end - each.start)
+    # Half of the time of a movement there and back; its ends are blurred by the smoothing.
+    elif each.start_seen and each.end_seen and 2 * each.beyond_half_s < rules["briefest_s"]:
+        reason = tables.sentence("reasons.movement.too_quick", seconds=2 * each.beyond_half_s)
     return replace(each, accepted=False, reason=reason) if each.accepted and reason else each
 
 
@@ -462,6 +464,7 @@ def _read(
     """Describe the movement between two frames of a curve that turns at `span`."""
     start, end = ends
     away = np.abs(curve.smooth - rest) / abs(span.value - rest)
+    half_way = away[start : end + 1] > 0.5
     speeds = np.abs(curve.slope[start : end + 1])
     fastest = start + int(speeds.argmax())
     mean = np.nan
@@ -489,6 +492,7 @@ def _read(
         accepted=True,
         start_seen=seen[0],
         end_seen=seen[1],
+        beyond_half_s=float(half_way.sum() * (curve.time[1] - curve.time[0])),
     )
 
 

@@ -26,6 +26,7 @@ from mobility.errors import MobilityError, NobodyFoundError, VideoError
 from mobility.options import Workers, check_point, checked
 from mobility.progress import progress_bar
 from mobility.provenance import sha256, with_history
+from mobility.wording import listed
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -90,6 +91,8 @@ class _Pass:
     poses: Array
     retried: int
     looks: list[survey.Look]
+    cuts: list[float]
+    """Times of the first frames after a cut, seconds."""
     faults: list[dict[str, Any]] = field(default_factory=list)
     seen: dict[str, Any] = field(default_factory=dict)
     """What the survey saw, of the first model."""
@@ -186,7 +189,7 @@ def estimate_pose(
         what = f"pose, {name}" if len(bundles) > 1 else "pose"
         work = _Work(path, bundle, chunks, workers or processors(), len(expected), what)
         if passes and passes[0].others:
-            passes.append(_run(work, passes[0].track, passes[0].others))
+            passes.append(_run(work, passes[0].track, passes[0].others, passes[0].looks))
         else:
             passes.append(_search(work, info, subject))
     done = passes[0]
@@ -224,6 +227,7 @@ def estimate_pose(
         frames=len(done.times),
         frames_with_person=int(found.sum()),
         frames_found_at_second_look=done.retried,
+        cuts=done.cuts,
         warnings=_warnings(pose, done),
     )
 
@@ -254,7 +258,9 @@ def _search(
         asked += [index for index in others if len(tracks[index].times) >= at_least]
     asked = asked[:MOST_FOLLOWED]
     crop = replace(work, what=f"{work.what} on a crop")
-    passes = [_run(crop, tracks[i], [tracks[j] for j in people if j != i]) for i in asked]
+    passes = [
+        _run(crop, tracks[i], [tracks[j] for j in people if j != i], done.looks) for i in asked
+    ]
     best = survey.who_moves([survey.limb_way(one.poses) for one in passes])
     followed = passes[best]
     followed.looks = done.looks
@@ -346,14 +352,20 @@ def plan_chunks(times: Array) -> list[Chunk]:
 
 
 def _run(
-    work: _Work, track: survey.Track | None = None, others: Sequence[survey.Track] = ()
+    work: _Work,
+    track: survey.Track | None = None,
+    others: Sequence[survey.Track] = (),
+    looks: Sequence[survey.Look] = (),
 ) -> _Pass:
-    """Let the workers do all chunks, and put their parts together."""
+    """Let the workers do all chunks, and put their parts together.
+
+    `looks` are those of the survey that saw `others`.
+    """
     messages: queue.Queue[tuple[int, dict[str, Any] | None, bytes]] = queue.Queue()
     processes = []
     # Contiguous runs of chunks, so that each worker decodes its part only once.
     runs = np.array_split(np.arange(len(work.chunks)), min(work.workers, len(work.chunks)))
-    parts: dict[int, tuple[list[float], Array, int, list[survey.Look]]] = {}
+    parts: dict[int, tuple[list[float], Array, int, list[survey.Look], list[float]]] = {}
     faults: dict[str, dict[str, Any]] = {}
     try:
         for index, run in enumerate(runs):
@@ -365,6 +377,7 @@ def _run(
                 parent=os.getpid(),
                 track=track,
                 others=list(others),
+                looks=[look.time for look in looks],
             )
             processes.append(_start(job))
             threading.Thread(
@@ -386,7 +399,10 @@ def _run(
                 else:
                     poses = np.frombuffer(data, np.float64).reshape(-1, KEYPOINTS, COLUMNS)
                     looks = [survey.Look(**look) for look in message["looks"]]
-                    parts[message["chunk"]] = (message["times"], poses, message["retried"], looks)
+                    parts[message["chunk"]] = (
+                        *(message["times"], poses, message["retried"], looks),
+                        message["changes"],
+                    )
     finally:
         for process in processes:
             if process.poll() is None:
@@ -405,6 +421,7 @@ def _run(
         poses=np.concatenate([part[1] for part in ordered]),
         retried=sum(part[2] for part in ordered),
         looks=[look for part in ordered for look in part[3]],
+        cuts=survey.cuts(times, np.concatenate([np.asarray(part[4]) for part in ordered])),
         faults=[faults[code] for code in sorted(faults)],
         track=track,
         others=list(others),
@@ -565,6 +582,9 @@ def _warnings(pose: xr.Dataset, done: _Pass) -> list[dict[str, Any]]:
                 others="; ".join(where),
             )
         )
+    if done.cuts:
+        moments = listed([f"{time:.1f} s" for time in done.cuts])
+        found.append(tables.warning("capture.film_cut", moments=moments))
     if seen["camera_moving"]:
         share, shift = seen["camera_moving_share"], seen["camera_shift_max"]
         found.append(tables.warning("capture.moving_camera", share=share, shift=shift))

@@ -68,6 +68,8 @@ class Job(BaseModel):
     """The subject, where others are in the picture."""
     others: list[survey.Track] = []
     """The others."""
+    looks: list[float] = []
+    """Times of the looks of the survey that saw them, seconds."""
 
 
 @dataclass
@@ -83,6 +85,7 @@ class _Chunk:
     last_time: float = -np.inf
     times: list[float] = field(default_factory=list)
     poses: list[Array] = field(default_factory=list)
+    changes: list[float] = field(default_factory=list)
     last_search: float = -np.inf
     retried: int = 0
     looks: list[survey.Look] = field(default_factory=list)
@@ -100,6 +103,7 @@ def run(job: Job, send: Send) -> None:
     ]
     active: list[_Chunk] = []
     done = 0
+    changes = survey.PictureChanges()
     with Landmarker(job.model, "image", SURVEY_PEOPLE) as many:
         start, stop = waiting[0][1] - job.warm_up_s, waiting[-1][2]
         frames = read_frames(
@@ -119,11 +123,13 @@ def run(job: Job, send: Send) -> None:
                     active.remove(chunk)
                     chunk.landmarker.close()
                     _send(chunk, send)
+                change = changes.since_last(frame.image)
                 for chunk in active:
                     pose, retried = _find(job, chunk, many, frame.image, frame.time)
                     if frame.time >= chunk.start:
                         chunk.times.append(frame.time)
                         chunk.poses.append(pose)
+                        chunk.changes.append(change)
                         chunk.retried += retried
                         if job.track is None:
                             _look(chunk, many, frame.image, frame.time)
@@ -153,6 +159,7 @@ def _send(chunk: _Chunk, send: Send) -> None:
     header = {
         "chunk": chunk.number,
         "times": chunk.times,
+        "changes": chunk.changes,
         "retried": chunk.retried,
         "looks": [look.model_dump() for look in chunk.looks],
     }
@@ -190,7 +197,7 @@ def _is_subject(job: Job, chunk: _Chunk, pose: Array, time: float) -> bool:
         return False
     if track is None:
         return True
-    if survey.is_another(pose, time, track, job.others):
+    if survey.is_another(pose, time, track, job.others, job.looks):
         return False
     box = bounding_box(pose)
     if chunk.last_box is not None and time - chunk.last_time < 0.5:
@@ -233,7 +240,7 @@ def _look(chunk: _Chunk, many: Landmarker, image: Image, time: float) -> None:
     if found:
         without, mask = survey.covered(image, found)
         found += survey.behind(many(without), mask)
-    people = survey.distinct([survey.person(pose) for pose in found])
+    people = survey.distinct(found)
     scale = survey.MOTION_WIDTH / width
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     small = cv2.resize(

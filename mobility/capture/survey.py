@@ -11,6 +11,7 @@ half hidden reaches over whoever hides the rest, because the model guesses it th
 
 from __future__ import annotations
 
+import bisect
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise
@@ -35,6 +36,10 @@ CONFIRMED = 3
 SAME_HEAD = 0.15
 """Distance of heads, of the longer side of the larger box, up to which they are one person's."""
 
+SAME_PLACE = 0.1
+"""Median distance of landmarks, of the longer side of the larger box, up to which two finds are of
+one person: the width of a head."""
+
 HEAD = 0.17
 """Radius around the middle of nose and shoulders within which a head is, of the box's longer side.
 
@@ -53,6 +58,18 @@ MOVING_CAMERA = 0.004
 
 MOVING_SHARE, MOVING_LOOKS = 0.2, 2
 """Share and least number of looks with motion that make a moving camera."""
+
+CHANGE_POINTS, CHANGED = 128, 25
+"""Points along the longer side of a picture that are compared with those of the one before, and the
+levels of 255 by which one changes."""
+
+CUT_RATIO, CUT_SHARE, CUT_FRAMES = 2.0, 0.005, 3
+"""Share of the points that change at a cut, at least, and times that of the frames before and after.
+
+In 14 filmed and 8 rendered videos of 3,000 frames no frame changed more than 1.24 times as much as the
+most of the three before and the three after it, and most of the jumps that a cut made changed 3
+to 9 times as much.
+"""
 
 MOTION_WIDTH = 320
 """Width to which a frame is reduced for the comparison of backgrounds, pixels."""
@@ -100,6 +117,15 @@ class Track:
     def is_near(self, time: float) -> bool:
         """Whether a time is within the looks, or next to them."""
         return self.times[0] - INTERVAL_S <= time <= self.times[-1] + INTERVAL_S
+
+    def is_seen_at(self, time: float, looks: list[float]) -> bool:
+        """Whether the person is seen at the look before a time or at the one after it.
+
+        `looks` are the times of all looks. Between two looks that both miss the person, whoever the
+        model finds is somebody else.
+        """
+        after = bisect.bisect_left(looks, time)
+        return not set(looks[max(after - 1, 0) : after + 1]).isdisjoint(self.times)
 
     def box_at(self, time: float) -> Box:
         """Box at any time, linear between looks and constant beyond them."""
@@ -152,42 +178,60 @@ def covered(image: Image, poses: list[Array]) -> tuple[Image, npt.NDArray[np.boo
     """Cover people with grey, so that the detector finds whom they outshine; where that is.
 
     A person who lies or stands in front draws all of the detector's attention, and somebody behind
-    or at the edge is not found beside them.
+    or at the edge is not found beside them. The landmarks of the face end at the eyes: a disc
+    covers the whole head, in what is left of which the model sees a small person.
     """
     import cv2
 
     mask = np.zeros(image.shape[:2], np.uint8)
     for pose in poses:
-        hull = cv2.convexHull(pose[:, :2].round().astype(np.int32))
-        cv2.fillConvexPoly(mask, hull, 255)
+        marks = pose[:, :2].round().astype(np.int32)
+        cv2.fillConvexPoly(mask, cv2.convexHull(marks), 255)
+        radius = round(HEAD * _size(bounding_box(pose)))
+        cv2.circle(mask, marks[0].tolist(), radius, 255, thickness=-1)
     without = image.copy()
     without[mask > 0] = 128
     return without, mask > 0
 
 
 def behind(poses: list[Array], mask: npt.NDArray[np.bool_]) -> list[Array]:
-    """Keep the finds of a covered picture whose head and shoulders are not under the cover.
+    """Keep the finds of a covered picture that rest on what is not under the cover.
 
-    What is left of the person under it is often found again.
+    Head and shoulders are beside the cover, and so are most of the landmarks: the model often finds
+    what is left of the person under it.
     """
     height, width = mask.shape
 
-    def is_seen(pose: Array) -> bool:
-        u, v = pose[[0, 11, 12], :2].round().astype(int).T
+    def under_cover(pose: Array) -> npt.NDArray[np.bool_]:
+        u, v = pose[:, :2].round().astype(int).T
         inside = (u >= 0) & (u < width) & (v >= 0) & (v < height)
+        return np.asarray(mask[v[inside], u[inside]])
+
+    def is_seen(pose: Array) -> bool:
+        upper = under_cover(pose[[0, 11, 12]])
         # At the edge of the picture one shoulder may be outside.
-        return bool(inside.sum() >= 2 and not mask[v[inside], u[inside]].any())
+        return bool(upper.size >= 2 and not upper.any() and under_cover(pose).mean() < 0.5)
 
     return [pose for pose in poses if believable(pose) and is_seen(pose)]
 
 
-def distinct(people: list[Person]) -> list[Person]:
-    """Drop finds that are the same person twice, keeping the better seen one."""
-    kept: list[Person] = []
-    for one in sorted(people, key=lambda p: -p.visibility):
-        if all(_apart(one.head, one.box, other.head, other.box) for other in kept):
-            kept.append(one)
-    return kept
+def distinct(poses: list[Array]) -> list[Person]:
+    """Describe the people of several finds, of whom each may be found twice: the better seen stays.
+
+    Two finds are one person where their heads are in one place, or where most of their landmarks
+    are.
+    """
+    kept: list[tuple[Array, Person]] = []
+    for pose in sorted(poses, key=lambda pose: -person(pose).visibility):
+        one = person(pose)
+        if all(
+            _apart(one.head, one.box, other.head, other.box)
+            and np.median(np.linalg.norm(pose[:, :2] - marks[:, :2], axis=1))
+            > SAME_PLACE * max(_size(one.box), _size(other.box))
+            for marks, other in kept
+        ):
+            kept.append((pose, one))
+    return [one for _, one in kept]
 
 
 def link(looks: list[Look]) -> list[Track]:
@@ -376,13 +420,59 @@ def others(tracks: list[Track], chosen: int) -> list[int]:
     return found
 
 
-def is_another(pose: Array, time: float, track: Track, rivals: list[Track]) -> bool:
-    """Say whether the head of a find is nearer to where another's is than to the subject's."""
+def is_another(
+    pose: Array, time: float, track: Track, rivals: list[Track], looks: list[float]
+) -> bool:
+    """Say whether the head of a find is nearer to where another's is than to the subject's.
+
+    `looks` are the times of all looks: a rival counts where one is seen.
+    """
     head = person(pose).head
     near = _distance(head, track.head_at(time))
     return any(
-        _distance(head, rival.head_at(time)) < near for rival in rivals if rival.is_near(time)
+        _distance(head, rival.head_at(time)) < near
+        for rival in rivals
+        if rival.is_seen_at(time, looks)
     )
+
+
+class PictureChanges:
+    """How much of the picture changes from frame to frame."""
+
+    def __init__(self) -> None:
+        self._last: npt.NDArray[np.int16] | None = None
+
+    def since_last(self, image: Image) -> float:
+        """Share of the points of a grid whose green differs from that of the last call, 0 to 1."""
+        step = max(1, max(image.shape[:2]) // CHANGE_POINTS)
+        points = image[step // 2 :: step, step // 2 :: step, 1].astype(np.int16)
+        last, self._last = self._last, points
+        if last is None or last.shape != points.shape:
+            return 0.0
+        return float((np.abs(points - last) > CHANGED).mean())
+
+
+def cuts(times: Array, changes: Array) -> list[float]:
+    """Times of the first frames after a cut: the picture changes there, and not before and after.
+
+    Parameters
+    ----------
+    times
+        (n,) of the frames, seconds.
+    changes
+        (n,) of :class:`PictureChanges`. A quick movement goes on for several frames, and a flash
+        changes the picture twice; after missing frames that the times show there is no cut.
+    """
+    if len(times) < 2:
+        return []
+    windows = np.lib.stride_tricks.sliding_window_view(
+        np.pad(changes, CUT_FRAMES), 2 * CUT_FRAMES + 1
+    )
+    beside = np.delete(windows, CUT_FRAMES, axis=1).max(axis=1)
+    steps = np.diff(times, prepend=times[0])
+    sudden = (changes >= CUT_SHARE) & (changes >= CUT_RATIO * beside)
+    is_cut = sudden & (steps < 1.5 * np.median(np.diff(times)))
+    return [float(time) for time in times[is_cut]]
 
 
 class BackgroundMotion:

@@ -17,7 +17,7 @@ from mobility.kinematics.clean import low_pass
 from mobility.kinematics.geometry import Array, angle_between
 from mobility.kinematics.skeleton import SIDES, landmarks, require_pose
 from mobility.options import check_intervals, checked
-from mobility.provenance import with_history
+from mobility.provenance import cuts_of, with_history
 from mobility.wording import listed
 
 _GRID_HZ = 60.0
@@ -261,7 +261,8 @@ def find_repetitions(
 
     Repetitions that cannot be used stay in the result with ``accepted`` false and the reason: cut
     off by the ends of the recording, not from and back to standing (within a third of the depth),
-    too many frames missing, only one leg bending, knees that do not bend, shorter than 0.6 s.
+    too many frames missing, only one leg bending, knees that do not bend, shorter than 0.6 s, or
+    the film is cut in them.
 
     A repetition that the recording cuts off after a third of its ascent, or before the last third
     of its descent, is accepted, because its bottom, where everything is measured, is whole; it has
@@ -314,6 +315,9 @@ def find_repetitions(
             edges = _bottom_band(h, bottom, start, end)
             lowest = _middle_of_bottom(h, edges)
             reason = _fault(h, bottom, (start, end), (whole_start, whole_end))
+            across = [time for time in cuts_of(pose) if h.grid[start] < time < h.grid[end]]
+            if not reason and across:
+                reason = tables.sentence("reasons.repetition.film_cut", time=across[0])
             if not reason and bend(h.grid[start], h.grid[lowest], h.grid[end]) < _LEAST_BEND:
                 reason = tables.sentence("reasons.repetition.knees_straight")
             times = h.grid[[start, edges[0], lowest, edges[1], end]]

@@ -19,7 +19,7 @@ from mobility.errors import BadInputError
 from mobility.kinematics.angle_errors import largest_sd, legs_unseen
 from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.geometry import definitions
-from mobility.provenance import warnings_of
+from mobility.provenance import history, warnings_of
 from mobility.sessions.files import read_dataset, write_dataset
 from tests.analytic import FOREARM, minimum_jerk, squat_pose
 from tests.limbs import FPS, limb_pose, there_and_back
@@ -987,16 +987,32 @@ def test_an_arm_that_comes_back_from_across_the_body_does_not_rise_sideways() ->
     assert named(-15.0, 27.0, "hip") == "hip_abduction"  # the leg begins beside the other
 
 
+def test_no_movement_crosses_a_cut() -> None:
+    """A film that is cut while the knee is bent, and goes on with the leg straight."""
+    time, bent = there_and_back(low=5.0, high=45.0)
+    from_bottom = np.where(time < 2.0, np.maximum.accumulate(bent), 5.0)
+    pose = limb_pose(time, joints={"knee": (np.full_like(bent, 5.0), from_bottom)})
+    angles = joint_angles(pose, limits=single_joint_limits())
+    across = joint_mobility(pose, angles, joints=("knee",)).sel(joint="knee", side="right")
+    assert int(across["movements"]) == 1
+    entry = {"operation": "estimate_pose", "cuts": [2.0]}
+    cut = pose.assign_attrs(history=json.dumps([entry, *history(pose)]))
+    found = joint_mobility(cut, joint_angles(cut, limits=single_joint_limits()), joints=("knee",))
+    right = found.sel(joint="knee", side="right")
+    assert int(right["movements"]) == 0
+    assert not (right["peak_velocity"] > 100)
+
+
 @pytest.mark.parametrize(
     ("width", "jump", "why"),
     [
-        (0.08, 65, "there and back in 0.5 s is too quick to show how far it goes"),
-        (0.05, 65, "there and back in 0.3 s is too quick to show how far it goes"),
-        (0.08, 130, "degrees/s is too fast to show how far it goes"),
+        (0.09, 40, "there and back in 0.5 s is too quick to show how far it goes"),
+        (0.05, 40, "there and back in 0.3 s is too quick to show how far it goes"),
+        (0.08, 65, "444 degrees/s is too fast to show how far it goes"),
     ],
 )
 def test_a_glitch_is_no_movement(width: float, jump: float, why: str) -> None:
-    """An ankle that jumps to where a knee is bent by 70 or 135 degrees, and back at once."""
+    """An ankle that jumps to where a knee is bent by 45 or 70 degrees, and back at once."""
     time, knee = there_and_back(low=5.0, high=110.0)
     resting = 5 + jump * np.exp(-0.5 * ((time - 0.5) / width) ** 2)
     pose = limb_pose(time, joints={"knee": (resting, knee)})
