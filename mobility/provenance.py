@@ -203,7 +203,7 @@ def last_of(entries: list[dict[str, Any]], operation: str) -> dict[str, Any]:
 
 
 def cuts_of(dataset: xr.Dataset) -> list[float]:
-    """Times at which the film of a pose, or of what was made from it, is cut, seconds."""
+    """List the seconds at which the film of a pose, or of what was made from it, is cut."""
     return list(last_of(history(dataset), "estimate_pose").get("cuts", []))
 
 

@@ -115,7 +115,7 @@ def test_distinct_drops_a_second_find_of_the_same_person():
 
 
 def test_a_second_find_on_the_same_landmarks_is_the_same_person_wherever_its_head_is():
-    """In a squat seen from the side the arms hide the face, and the model puts heads 40 px apart."""
+    """Arms can hide the face in a squat seen from the side: the model puts heads 40 px apart."""
     once = find_in((120, 270, 330, 620), (240, 347), 0.9)
     again = once.copy()
     again[[0, 11, 12], :2] = (200, 280)
@@ -392,3 +392,37 @@ def test_around_stays_inside_the_picture(values, margin):
 def test_overlap():
     assert overlap((0, 0, 2, 2), (1, 0, 3, 2)) == pytest.approx(1 / 3)
     assert overlap((0, 0, 1, 1), (2, 2, 3, 3)) == 0
+
+
+def frames_of(positions, background):
+    """A bright square in front of a background, at each position in turn."""
+    for left in positions:
+        image = np.repeat(background[..., None], 3, axis=2)
+        image[100:160, left : left + 60] = 250
+        yield image
+
+
+@pytest.mark.parametrize(
+    ("positions", "cut"),
+    [
+        ([10 + 2 * i for i in range(40)], []),
+        ([10 + 2 * i for i in range(20)] + [200 + 2 * i for i in range(20)], [20]),
+        ([10] * 20 + [10 + 4 * i for i in range(20)], []),  # begins to move
+        ([10] * 20 + [150] + [10] * 19, []),  # a flash: there and back
+        ([10] * 20 + [150] * 20, [20]),
+        ([10], []),
+    ],
+)
+def test_a_cut_is_a_change_of_the_picture_that_its_neighbours_do_not_have(positions, cut):
+    noise = np.random.default_rng(1)
+    background = np.asarray(_texture((240, 320)) // 2, np.uint8)
+    changes = survey.PictureChanges()
+    shares = [
+        changes.since_last(np.clip(image + noise.normal(0, 4, image.shape), 0, 255).astype("u1"))
+        for image in frames_of(positions, background)
+    ]
+    times = np.arange(len(positions)) / 30
+    assert survey.cuts(times, np.array(shares)) == [pytest.approx(i / 30) for i in cut]
+    # Where the times show that frames are missing, nothing was cut.
+    late = times + np.where(np.arange(len(times)) >= 20, 1.0, 0.0)
+    assert survey.cuts(late, np.array(shares)) == []
