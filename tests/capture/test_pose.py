@@ -20,7 +20,7 @@ from mobility.capture import pose as pose_module
 from mobility.capture.pose import plan_chunks
 from mobility.capture.video import presentation_times, read_frames, write_video
 from mobility.errors import BadInputError, NotFoundError, VideoError
-from mobility.provenance import history, sha256, warnings_of
+from mobility.provenance import cuts_of, history, sha256, warnings_of
 
 
 def codes(pose):
@@ -380,6 +380,29 @@ def test_moving_camera(opencap_video, tmp_path):
     ]
     write_video(tmp_path / "moving.mp4", iter(frames))
     assert "moving_camera" in codes(mb.estimate_pose(tmp_path / "moving.mp4", workers=1))
+
+
+def test_a_cut_of_the_film_is_named(opencap_video, tmp_path):
+    standing = some_frames(opencap_video, stop=0.6, step=1)
+    later = some_frames(opencap_video, start=2.6, stop=3.2, step=1)
+    frames = [image for _, image in (*standing, *later)]
+    write_video(tmp_path / "cut.mp4", ((i / 60, image) for i, image in enumerate(frames)))
+    pose = mb.estimate_pose(tmp_path / "cut.mp4", workers=1)
+    (warning,) = [w for w in warnings_of(pose) if w["code"] == "film_cut"]
+    assert warning["values"] == {"moments": f"{len(standing) / 60:.1f} s"}
+    assert cuts_of(pose) == [pytest.approx(len(standing) / 60, abs=1e-3)]
+
+
+@pytest.mark.slow
+def test_a_man_who_is_alone_keeps_every_frame_of_his_three_squats(shared_data):
+    """From the side his arms hide his face, and the model sees a second head above them."""
+    pose = mb.estimate_pose(shared_data / "videos" / "rendered_side_deep_squats.mp4")
+    assert pose.sizes["time"] == 315
+    assert not pose["position"].isnull().any()
+    assert codes(pose) == []
+    reps = mb.find_repetitions(mb.fit_body(mb.clean_pose(pose)))
+    assert reps["accepted"].values.tolist() == [True] * 3
+    assert np.allclose(reps["start"], [1.0, 4.0, 7.0], atol=0.3)
 
 
 def test_truncated_file_is_analysed_as_far_as_it_goes(opencap_video, tmp_path, clips):

@@ -410,6 +410,7 @@ def frames_of(positions, background):
         ([10] * 20 + [10 + 4 * i for i in range(20)], []),  # begins to move
         ([10] * 20 + [150] + [10] * 19, []),  # a flash: there and back
         ([10] * 20 + [150] * 20, [20]),
+        ([10 + 20 * (i // 6) for i in range(60)], []),  # five pictures a second
         ([10], []),
     ],
 )

@@ -195,6 +195,15 @@ def test_each_end_says_whether_it_is_seen(squat_pose):
     assert standing.complete.all()
 
 
+def test_a_repetition_across_a_cut_of_the_film_does_not_count(squat_pose):
+    pose, truth = squat_pose(reps=3)
+    moment = float(truth["bottom"][1]) + 0.2
+    cut = pose.assign_attrs(history=json.dumps([{"operation": "estimate_pose", "cuts": [moment]}]))
+    reps = find_repetitions(cut)
+    assert reps["accepted"].values.tolist() == [True, False, True]
+    assert reps["reason"].values.tolist() == ["", f"the film is cut at {moment:.1f} s", ""]
+
+
 def test_a_single_truncated_repetition_leaves_none(squat_pose):
     reps = find_repetitions(clean_pose(squat_pose(reps=1, crop=(0, 2.2)).pose))
     assert not reps.accepted.any()
