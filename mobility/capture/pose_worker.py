@@ -132,7 +132,7 @@ def run(job: Job, send: Send) -> None:
                         chunk.changes.append(change)
                         chunk.retried += retried
                         if job.track is None:
-                            _look(chunk, many, frame.image, frame.time)
+                            _look(chunk, many, frame.image, frame.time, pose)
                 done += 1
                 if done % PROGRESS_FRAMES == 0:
                     send({"frames": PROGRESS_FRAMES}, b"")
@@ -229,7 +229,7 @@ def _second_looks(
     return regions
 
 
-def _look(chunk: _Chunk, many: Landmarker, image: Image, time: float) -> None:
+def _look(chunk: _Chunk, many: Landmarker, image: Image, time: float, pose: Array) -> None:
     if not survey.is_due(time, chunk.last_look, chunk.looks):
         return
     chunk.last_look = survey.look_number(time)
@@ -237,6 +237,7 @@ def _look(chunk: _Chunk, many: Landmarker, image: Image, time: float) -> None:
 
     height, width = image.shape[:2]
     found = many(image)
+    offset = survey.landmark_offset(pose, found)
     if found:
         without, mask = survey.covered(image, found)
         found += survey.behind(many(without), mask)
@@ -256,6 +257,7 @@ def _look(chunk: _Chunk, many: Landmarker, image: Image, time: float) -> None:
             shift=chunk.motion.shift(small, boxes),
             brightness=float(grey.mean() / 255),
             sharpness=float(cv2.Laplacian(grey, cv2.CV_64F).var()),
+            offset=offset,
         )
     )
 

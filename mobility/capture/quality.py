@@ -126,6 +126,7 @@ def capture_quality(
             "body_height_px": _rounded(height_px, 0),
             **_judged("body_height_px", height_px),
         },
+        "landmarks": _landmarks(survey.get("landmark_offset_px"), height_px),
         **(seen or pictures(info, pose)),
         "swaps": _swaps(best, camera),
         "camera": {
@@ -283,6 +284,12 @@ def _view(view: View, *, beside: bool) -> dict[str, Any]:
         "verdict": entry["verdict"],
         "advice": _advice(entry),
     }
+
+
+def _landmarks(offset_px: float | None, height_px: float) -> dict[str, Any]:
+    """Judge how far two searches of the same frames put the joints apart."""
+    share = np.nan if offset_px is None else offset_px / height_px
+    return {"offset_share": _rounded(share, 4), **_judged("landmark_offset_share", share)}
 
 
 def _camera(moving: bool | None) -> dict[str, str | None]:

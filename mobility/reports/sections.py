@@ -494,6 +494,7 @@ _CHECKS: Mapping[str, tuple[str, str, Callable[[Mapping[str, Any]], str] | str]]
     "camera": ("Camera", "moving", _stands),
     "distance": ("Distance of the camera", "distance_m", _away),
     "size": ("Size of the person", "body_height_px", "size"),
+    "landmarks": ("Skeleton on the limbs", "offset_share", "landmarks"),
     "light": ("Light", "brightness", _lit),
     "sharpness": ("Sharpness", "edge_width", "sharpness"),
     "swaps": ("Left and right exchanged", "", _exchanged),

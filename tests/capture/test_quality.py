@@ -12,6 +12,7 @@ import pytest
 import xarray as xr
 
 from mobility import tables
+from mobility.assessment.verdict import judge
 from mobility.capture.pose import fraction_outside
 from mobility.capture.quality import (
     SAMPLES,
@@ -202,6 +203,20 @@ def test_a_camera_that_moves_and_a_person_who_is_lost_are_faults_of_the_recordin
     assert found["frames"]["verdict"] == "poor"
     unknown = pose.assign_attrs(survey=json.dumps({**seen, "camera_moving": None}))
     assert capture_quality(unknown, demo.info)["camera"]["verdict"] is None
+
+
+@pytest.mark.parametrize(
+    ("share", "verdict"), [(None, None), (0.008, "ok"), (0.02, "poor"), (0.06, "unusable")]
+)
+def test_a_skeleton_that_is_not_steady_on_the_limbs_is_a_fault(demo, share, verdict):
+    offset = None if share is None else share * body_height_px(demo.pose)
+    seen = {**json.loads(demo.pose.attrs["survey"]), "landmark_offset_px": offset}
+    pose = demo.pose.assign_attrs(survey=json.dumps(seen))
+    found = capture_quality(pose, demo.info)
+    assert found["landmarks"]["offset_share"] == share
+    assert found["landmarks"]["verdict"] == verdict
+    judged = judge([], {"landmarks": found["landmarks"], "light": {"verdict": "ok"}})
+    assert judged.level == {"poor": "limited", "unusable": "unusable"}.get(verdict, "good")
 
 
 def test_each_camera_of_a_fit_has_a_quality_of_its_own(demo):

@@ -199,6 +199,22 @@ def test_what_is_left_of_who_is_covered_is_not_another():
     assert [one[0, 0] for one in kept] == [330, 600]
 
 
+def test_the_offset_of_two_searches_is_that_of_the_joints_both_see():
+    pose = person_at((300, 200), (300, 400))
+    again = pose.copy()
+    again[:, 0] += 6
+    assert survey.landmark_offset(pose, [again]) == pytest.approx(6)
+    other = person_at((900, 200), (900, 400))
+    assert survey.landmark_offset(pose, [other, again]) == pytest.approx(6)
+    again[[27, 28], 0] += 500
+    again[[27, 28], 6] = 0.2
+    assert survey.landmark_offset(pose, [again]) == pytest.approx(6)
+    assert survey.landmark_offset(pose, []) is None
+    assert survey.landmark_offset(np.full((33, 8), np.nan), [again]) is None
+    again[13:, 6] = 0.2
+    assert survey.landmark_offset(pose, [again]) is None  # two shoulders say too little
+
+
 def test_the_whole_head_is_covered():
     """The landmarks of a face end at its eyes; in the crown above them the model sees somebody."""
     image = np.full((480, 640, 3), 200, np.uint8)
