@@ -72,9 +72,9 @@ class Excursion:
     accepted: bool
     start_seen: bool
     end_seen: bool
-    beyond_half_s: float = np.nan  # how long it is farther out than half way
     reason: str = ""
     mark: int = -1  # which of the movements that a person marked
+    beyond_half_s: float = np.nan  # how long it is farther out than half way
 
     @property
     def excursion(self) -> float:
