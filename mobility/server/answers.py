@@ -11,6 +11,7 @@ from secrets import token_hex
 from typing import Any
 
 from mobility.errors import NotFoundError
+from mobility.server.access import absent
 from mobility.sessions.files import check_id
 from mobility.sessions.record import EXERCISES, SessionRecord
 from mobility.sessions.store import REPORT_NAMES
@@ -36,9 +37,8 @@ class Answers:
     def session(self, session_id: str) -> Session:
         """Open a session."""
         check_id(session_id, what="session id")
-        # Unlike the store's own message, this one names no others.
         if not self.store.has(session_id):
-            raise NotFoundError(f"session {session_id}: does not exist")
+            raise absent(session_id)
         return self.store.session(session_id)
 
     def demo(self, session_id: str) -> Session:

@@ -30,11 +30,11 @@ from mobility.errors import (
     TooLargeError,
     TooManyRequestsError,
 )
-from mobility.server.access import STRANGER, Action, Caller, permit
+from mobility.server.access import STRANGER, Action, Caller, absent, owner_of, permit_session
 from mobility.server.answers import Answers
 from mobility.server.audit import Audit
 from mobility.server.jobs import DISK_FULL, Queue
-from mobility.server.keys import Keys, Role
+from mobility.server.keys import PHONE, Keys, Role
 from mobility.server.media_keys import MediaKeys
 from mobility.server.processes import EndedError
 from mobility.server.rates import Rates
@@ -316,7 +316,8 @@ class Handler(JupyterHandler):
             is_remote = self.served.store.is_remote
             stored = await asyncio.to_thread(find, value) if is_remote else find(value)
         if stored is not None:
-            return Caller(f"key {stored.id}", stored.role, stored.user_id)
+            phone_key = stored.id if stored.role == PHONE else None
+            return Caller(f"key {stored.id}", stored.role, stored.user_id, phone_key)
         if not header or scheme.strip().lower() in ("bearer", "token"):
             known = await self._of_jupyter()
             if known is not None:
@@ -358,8 +359,13 @@ class Handler(JupyterHandler):
             return await asyncio.to_thread(self.served.answers.demo, session_id)
         session = await asyncio.to_thread(self.served.answers.session, session_id)
         self.audited = session.id
-        record = await asyncio.to_thread(self.served.answers.record, session)
-        permit(self.caller, action, record.user_id)
+        try:
+            record = await asyncio.to_thread(self.served.answers.record, session)
+        except MobilityError:
+            if self.caller.is_phone:  # a damaged record does not say who added it
+                raise absent(session_id) from None
+            raise
+        permit_session(self.caller, action, session_id, owner_of(record))
         return session
 
     def shares(self) -> bool:
