@@ -70,6 +70,9 @@ _EXPORTS = 2
 
 _PLACE = re.compile(r"(?<![\w.:/-])(?:/[^\s/:;,'\"()<>]+){2,}")
 
+_OWN_FOLDER = re.compile(r"(?<=/uploads|/exports)/[0-9a-f]{32}/")
+"""Folder of one upload or export, whose name is chance."""
+
 _OF_JUPYTER = frozenset({"token", "_xsrf"})
 """Parameters of queries by which Jupyter itself knows who asks."""
 _SCHEMES = ("api-key", "bearer", "token")
@@ -105,6 +108,7 @@ class Served:
 
     def without_places(self, text: str) -> str:
         """Take places on the server out of a message: of each only the name is told."""
+        text = _OWN_FOLDER.sub("/", text)
         own = (self.queue.uploads, self.store.path, self.store.reports, Path.home())
         places = {str(each) for path in own for each in (path, path.resolve())} - {"/"}
         # The longest first: one may be in the other.
@@ -302,6 +306,10 @@ class Handler(JupyterHandler):
         if self.shares():
             self.set_header("Connection", "close")
 
+    async def head(self, *path: str) -> None:
+        """Answer with the headers of GET; tornado leaves the body out."""
+        await ensure_async(self.get(*path))
+
     def compute_etag(self) -> str | None:
         """Documents are not cached, so that no hash of them is needed."""
         return None
@@ -475,8 +483,14 @@ class Handler(JupyterHandler):
             self.set_header("WWW-Authenticate", "API-KEY")
         if status == HTTPStatus.METHOD_NOT_ALLOWED:
             names = ("get", "head", "post", "delete")
-            # Those that are not as tornado made them, which refuses all.
-            own = [n for n in names if getattr(type(self), n) is not getattr(JupyterHandler, n)]
+            # Those that are not as tornado made them, which refuses all; HEAD is there with GET.
+            kind = type(self)
+            own = [
+                name
+                for name in names
+                if getattr(kind, method := "get" if name == "head" else name)
+                is not getattr(JupyterHandler, method)
+            ]
             self.set_header("Allow", ", ".join(own).upper())
         self.set_header("Content-Type", "application/json; charset=UTF-8")
         return _json(self._told(status, error))
