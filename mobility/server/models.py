@@ -56,9 +56,13 @@ class CreationForm(Document):
 
     model_config = ConfigDict(
         json_schema_extra={
-            "if": {"required": ["movement"]},
-            "then": {"properties": {"exercise_name": {"const": "Joint Angle Mobility"}}},
-            "else": {"required": ["exercise_name"]},
+            "anyOf": [
+                {
+                    "required": ["movement"],
+                    "properties": {"exercise_name": {"const": "Joint Angle Mobility"}},
+                },
+                {"required": ["exercise_name"], "properties": {"movement": False}},
+            ]
         }
     )
 
