@@ -6,6 +6,7 @@ import json
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
@@ -37,9 +38,10 @@ class Answers:
     def session(self, session_id: str) -> Session:
         """Open a session."""
         check_id(session_id, what="session id")
-        if not self.store.has(session_id):
-            raise absent(session_id)
-        return self.store.session(session_id)
+        with suppress(NotFoundError):  # deleted since
+            if self.store.has(session_id):
+                return self.store.session(session_id)
+        raise absent(session_id)
 
     def demo(self, session_id: str) -> Session:
         """Open the demo session of this id, for its media."""
