@@ -151,6 +151,7 @@ def test_a_video_is_dropped_and_a_phone_films(
 
     # The page: watched, analysed, reported.
     assert seen["watched"] == [True]
+    assert seen["locked"] == {"Open": None, "Analyse": "true", "Delete": "true"}
     assert "p08" in seen["report"]
     # The phone: its own camera, how to stand, the report.
     assert seen["camera"] == ["video/*", "environment"]
