@@ -24,11 +24,11 @@ _ADMINISTRATORS = frozenset[str]({"administrator"})
 class Allowed(NamedTuple):
     """Roles that may do something."""
 
-    own: frozenset[str]
+    with_own: frozenset[str]
     """With what is their own: :meth:`Caller.owns`."""
-    others: frozenset[str]
+    with_others: frozenset[str]
     """With what is somebody else's."""
-    told: str
+    in_words: str
 
 
 class Owner(NamedTuple):
@@ -80,7 +80,7 @@ class Caller:
         if self.role == SIGNED:
             return action == "read"  # of that file, which its signature says
         allowed = ALLOWED[action]
-        return self.role in (allowed.own if self.owns(owner) else allowed.others)
+        return self.role in (allowed.with_own if self.owns(owner) else allowed.with_others)
 
 
 STRANGER = Caller("nobody known", "none", None)
@@ -96,7 +96,7 @@ def permit(caller: Caller, action: Action, owner: Owner) -> None:
     """Refuse what the caller may not do with what belongs to `owner`."""
     if not caller.may(action, owner):
         raise NotPermittedError(
-            f"the role {caller.role} may not {ALLOWED[action].told}; ask an administrator"
+            f"the role {caller.role} may not {ALLOWED[action].in_words}; ask an administrator"
         )
 
 
