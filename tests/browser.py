@@ -1039,6 +1039,15 @@ def see_open(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
     upload.get_by_role("button", name="Upload").click()
     sessions.get_by_text(re.compile("^analysing: ")).wait_for()
     seen["watched"] = [sessions.locator("progress").is_visible()]
+    rows = sessions.locator("tbody tr")
+    here = rows.filter(has_text="p08").filter(has_text="being analysed")
+    here.wait_for()
+    seen["locked"] = {
+        what: here.get_by_role("button", name=re.compile(f"^{what} ")).get_attribute(
+            "aria-disabled"
+        )
+        for what in ("Open", "Analyse", "Delete")
+    }
 
     # Meanwhile a phone scans the code that the page shows.
     codes = page.locator(".mobility-phones")
@@ -1064,6 +1073,8 @@ def see_open(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
     phone.get_by_label("What do you film?").select_option("Overhead squat")
     camera.set_input_files(folder / "phone.mp4")
     phone.locator("#doing").filter(has_text="Measuring the movement").wait_for()
+    # That is another process, and the page says so too.
+    rows.filter(has_text="p09").filter(has_text="being analysed").wait_for()
 
     page.set_default_timeout(400_000)
     page.locator("[data-place=trial] .mobility-trial").wait_for()
@@ -1087,7 +1098,6 @@ def see_open(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
     on_phone.locator("h1").first.wait_for()
 
     # The table comes to know of the phone's session by itself; two trials stand side by side.
-    rows = sessions.locator("tbody tr")
     rows.filter(has_text="p09").filter(has_text="analysed").wait_for()
     rows.filter(has_text="p09").get_by_role("button", name="Show beside").click()
     page.locator("[data-place=beside] .mobility-trial").wait_for()

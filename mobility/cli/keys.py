@@ -24,14 +24,14 @@ def keys_create(
     opened: Store,
     *,
     role: Annotated[
-        str, option("--role", "NAME", help="administrator, professional or participant.")
+        str, option("--role", "NAME", help="administrator, professional, participant or phone.")
     ],
     user_id: Annotated[
         str | None,
         option(
             "--user-id",
             "ID",
-            help="Participant whose sessions it may use; the role participant needs it.",
+            help="Participant whose sessions it may use; the roles participant and phone need it.",
         ),
     ] = None,
     expires: Annotated[

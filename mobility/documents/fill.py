@@ -131,10 +131,14 @@ def age_at(moment: datetime.datetime, participant: Participant | None) -> float 
 
 
 def user_info(record: SessionRecord, participant: Participant | None) -> UserInfo:
-    """Say what is known of the participant: height_m in metres, weight in kilograms."""
+    """Say what is known of the participant: height_m in metres, weight in kilograms.
+
+    Without the e-mail address where a phone added the session, whose report it may read.
+    """
     known: UserInfo = {"user_id": record.user_id}
     if participant:
-        stored = participant.model_dump(exclude_none=True)
+        hidden = set() if record.phone_key is None else {"email"}
+        stored = participant.model_dump(exclude_none=True, exclude=hidden)
         known.update({"weight" if key == "weight_kg" else key: stored[key] for key in stored})
     return known
 

@@ -272,17 +272,14 @@ def _writing(session: StoredSession) -> Iterator[Path]:
     folder = _folder(session)
     # A lock of their own: a message need not wait for an analysis.
     what = f"the threads of session {session.id}"
-    try:
-        with session.store.session_locked(session.id, "threads", what=what, wait_s=10):
-            with writing(folder):
-                folder.mkdir(FOLDER_MODE, exist_ok=True)
-            sweep(folder, "thread_*.json")
-            yield folder
-    except StorageError as error:
-        if session.folder.is_dir():
-            raise
-        session.store.forget_locks(session.id)
-        raise NotFoundError(f"session {session.id}: was deleted meanwhile") from error
+    with (
+        session.unless_deleted(),
+        session.store.session_locked(session.id, "threads", what=what, wait_s=10),
+    ):
+        with writing(folder):
+            folder.mkdir(FOLDER_MODE, exist_ok=True)
+        sweep(folder, "thread_*.json")
+        yield folder
 
 
 def _one_of(known: tuple[Any, ...], given: str, what: str) -> Any:

@@ -31,7 +31,6 @@ from mobility.errors import (
     BadInputError,
     MobilityError,
     NobodyFoundError,
-    NotFoundError,
     StorageError,
 )
 from mobility.options import Standing, Workers, check_point, checked
@@ -235,22 +234,17 @@ def analyze(
         "blur_face": blur_face,
         "model": None if model is None else os.fspath(model),
     }
-    try:
-        with store.session_locked(session.id, what=f"session {session.id}", wait_s=2):
-            store.copy.sweep_session(session.id)
-            sweep(session.folder, "session.json", *(step.file for step in STEPS))
-            while True:
-                edits = session.edits()
-                record = _analyze(session, edits, given, workers)
-                # A correction made meanwhile found the session in use: it is ours to heed.
-                store.copy.pull(session.id)
-                if session.edits() == edits:
-                    return record
-    except Exception as error:
-        if session.folder.is_dir():
-            raise
-        store.forget_locks(session.id)
-        raise NotFoundError(f"session {session.id}: was deleted meanwhile") from error
+    what = f"session {session.id}"
+    with session.unless_deleted(), store.session_locked(session.id, what=what, wait_s=2):
+        store.copy.sweep_session(session.id)
+        sweep(session.folder, "session.json", *(step.file for step in STEPS))
+        while True:
+            edits = session.edits()
+            record = _analyze(session, edits, given, workers)
+            # A correction made meanwhile found the session in use: it is ours to heed.
+            store.copy.pull(session.id)
+            if session.edits() == edits:
+                return record
 
 
 def _movement(session: StoredSession, given: str | None) -> str | None:

@@ -114,7 +114,10 @@ def unless_refused(session: StoredSession) -> Iterator[None]:
 def _edit(session: StoredSession, kind: str, after: Any, by: str | None) -> None:
     session.store.require_writable()
     who = check_name(by if by is not None else current_user(), what="by")
-    with session.store.session_locked(session.id, "edits", what="the edits", wait_s=10):
+    with (
+        session.unless_deleted(),
+        session.store.session_locked(session.id, "edits", what="the edits", wait_s=10),
+    ):
         edits = session.edits()
         edit = Edit.model_validate(
             {

@@ -25,9 +25,12 @@ MOST = 2
 
 
 def last_visit(session: StoredSession) -> StoredSession | None:
-    """Find the analysed session before this one, of the same named participant and exercise."""
+    """Find the analysed session before this one, of the same named participant and exercise.
+
+    None for a session that a phone added: whoever has its key sees the report, and no other visit.
+    """
     record = session.record
-    if session.store.read_only or record.user_id == ANONYMOUS:
+    if session.store.read_only or record.user_id == ANONYMOUS or record.phone_key is not None:
         return None
     found = None
     for other in session.store.sessions():

@@ -24,7 +24,7 @@ from mobility.options import Strict, validate
 from mobility.progress import first_page_listener, watched
 from mobility.reports import warm_kernels
 from mobility.reports.trial import embedded
-from mobility.sessions.files import replaced, write_json, writing
+from mobility.sessions.files import open_private, replaced, write_json, writing
 from mobility.sessions.notebooks import COHORT, VALIDATION, find_notebook
 from mobility.sessions.scratch import scratch
 from mobility.sessions.store import VALIDATION_ENDING
@@ -549,15 +549,28 @@ def _kernel_manager(scratch: str, server: Any) -> type:
             kernels = spec_manager()
             kernels.scratch = scratch
             super().__init__(kernel_spec_manager=kernels, **kwargs)
-            self.connection_file = str(Path(scratch) / "kernel.json")
+            self._place = Path(scratch)
+            self.connection_file = str(self._place / "kernel.json")
             if sys.platform != "win32":
                 # Sockets in the file system: no port that others could listen to or take.
                 self.transport = "ipc"
 
         async def start_kernel(self, **kwargs: Any) -> None:
             self.provisioner = warm_kernels.provisioner(self, server)
-            with (Path(scratch) / KERNEL_LOG).open("wb") as log:
+            with open_private(self._place / KERNEL_LOG, "wb") as log:
                 await super().start_kernel(**kwargs, stdout=log, stderr=log)
+
+        def client(self, **kwargs: Any) -> Any:
+            """Give a client, which removes the file of the kernel's key when both have read it."""
+            client = super().client(**kwargs)
+            wait = client.wait_for_ready
+
+            async def wait_for_ready(**options: Any) -> None:
+                await wait(**options)
+                Path(self.connection_file).unlink(missing_ok=True)
+
+            client.wait_for_ready = wait_for_ready
+            return client
 
     return Manager
 

@@ -6,11 +6,13 @@ import json
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
 from mobility.errors import NotFoundError
+from mobility.server.access import absent
 from mobility.sessions.files import check_id
 from mobility.sessions.record import EXERCISES, SessionRecord
 from mobility.sessions.store import REPORT_NAMES
@@ -36,10 +38,10 @@ class Answers:
     def session(self, session_id: str) -> Session:
         """Open a session."""
         check_id(session_id, what="session id")
-        # Unlike the store's own message, this one names no others.
-        if not self.store.has(session_id):
-            raise NotFoundError(f"session {session_id}: does not exist")
-        return self.store.session(session_id)
+        with suppress(NotFoundError):  # deleted since
+            if self.store.has(session_id):
+                return self.store.session(session_id)
+        raise absent(session_id)
 
     def demo(self, session_id: str) -> Session:
         """Open the demo session of this id, for its media."""

@@ -30,11 +30,11 @@ from mobility.errors import (
     TooLargeError,
     TooManyRequestsError,
 )
-from mobility.server.access import STRANGER, Action, Caller, permit
+from mobility.server.access import STRANGER, Action, Caller, absent, owner_of, permit_session
 from mobility.server.answers import Answers
 from mobility.server.audit import Audit
 from mobility.server.jobs import DISK_FULL, Queue
-from mobility.server.keys import Keys, Role
+from mobility.server.keys import PHONE, Keys, Role
 from mobility.server.media_keys import MediaKeys
 from mobility.server.processes import EndedError
 from mobility.server.rates import Rates
@@ -69,6 +69,9 @@ _EXPORTS = 2
 """Of everything of a participant, written at the same time."""
 
 _PLACE = re.compile(r"(?<![\w.:/-])(?:/[^\s/:;,'\"()<>]+){2,}")
+
+_OWN_FOLDER = re.compile(r"(?<=/uploads|/exports)/[0-9a-f]{32}/")
+"""Folder of one upload or export, whose name is chance."""
 
 _OF_JUPYTER = frozenset({"token", "_xsrf"})
 """Parameters of queries by which Jupyter itself knows who asks."""
@@ -105,6 +108,7 @@ class Served:
 
     def without_places(self, text: str) -> str:
         """Take places on the server out of a message: of each only the name is told."""
+        text = _OWN_FOLDER.sub("/", text)
         own = (self.queue.uploads, self.store.path, self.store.reports, Path.home())
         places = {str(each) for path in own for each in (path, path.resolve())} - {"/"}
         # The longest first: one may be in the other.
@@ -302,6 +306,10 @@ class Handler(JupyterHandler):
         if self.shares():
             self.set_header("Connection", "close")
 
+    async def head(self, *path: str) -> None:
+        """Answer with the headers of GET; tornado leaves the body out."""
+        await ensure_async(self.get(*path))
+
     def compute_etag(self) -> str | None:
         """Documents are not cached, so that no hash of them is needed."""
         return None
@@ -316,7 +324,8 @@ class Handler(JupyterHandler):
             is_remote = self.served.store.is_remote
             stored = await asyncio.to_thread(find, value) if is_remote else find(value)
         if stored is not None:
-            return Caller(f"key {stored.id}", stored.role, stored.user_id)
+            phone_key = stored.id if stored.role == PHONE else None
+            return Caller(f"key {stored.id}", stored.role, stored.user_id, phone_key)
         if not header or scheme.strip().lower() in ("bearer", "token"):
             known = await self._of_jupyter()
             if known is not None:
@@ -358,8 +367,13 @@ class Handler(JupyterHandler):
             return await asyncio.to_thread(self.served.answers.demo, session_id)
         session = await asyncio.to_thread(self.served.answers.session, session_id)
         self.audited = session.id
-        record = await asyncio.to_thread(self.served.answers.record, session)
-        permit(self.caller, action, record.user_id)
+        try:
+            record = await asyncio.to_thread(self.served.answers.record, session)
+        except MobilityError:
+            if self.caller.is_phone:  # a damaged record does not say who added it
+                raise absent(session_id) from None
+            raise
+        permit_session(self.caller, action, session_id, owner_of(record))
         return session
 
     def shares(self) -> bool:
@@ -469,8 +483,14 @@ class Handler(JupyterHandler):
             self.set_header("WWW-Authenticate", "API-KEY")
         if status == HTTPStatus.METHOD_NOT_ALLOWED:
             names = ("get", "head", "post", "delete")
-            # Those that are not as tornado made them, which refuses all.
-            own = [n for n in names if getattr(type(self), n) is not getattr(JupyterHandler, n)]
+            # Those that are not as tornado made them, which refuses all; HEAD is there with GET.
+            kind = type(self)
+            own = [
+                name
+                for name in names
+                if getattr(kind, method := "get" if name == "head" else name)
+                is not getattr(JupyterHandler, method)
+            ]
             self.set_header("Allow", ", ".join(own).upper())
         self.set_header("Content-Type", "application/json; charset=UTF-8")
         return _json(self._told(status, error))

@@ -17,7 +17,7 @@ from mobility.errors import (
     TooSlowError,
 )
 from mobility.privacy.retention import sessions_of
-from mobility.server.access import permit
+from mobility.server.access import Owner, owner_of, permit
 from mobility.server.base import Handler
 from mobility.server.states import state_of
 from mobility.server.uploads import OVERHEAD_BYTES, Upload, too_large
@@ -55,7 +55,7 @@ class Creation(Handler):
             return
         settings = self.served.settings
         if self.for_others:
-            permit(self.caller, "create for others", "")
+            permit(self.caller, "create for others", Owner(""))
         self.served.queue.check_room(self.caller.user_id if self.shares() else None)
         uploads, name = self.served.uploads, self.caller.name
         share = settings.uploads_per_key if self.shares() else 0
@@ -88,7 +88,8 @@ class Creation(Handler):
         self._watch.stop()
         assert self._upload is not None
         fields = self._upload.finish(own_id=self.caller.user_id, for_others=self.for_others)
-        permit(self.caller, "create", fields["user_id"])
+        fields["phone_key"] = self.caller.phone_key
+        permit(self.caller, "create", Owner(fields["user_id"], fields["phone_key"]))
         is_counted = self.served.settings.sessions_per_user or self.shares()
         turn = self.served.of_user.setdefault(fields["user_id"], asyncio.Lock())
         async with turn if is_counted else nullcontext():
@@ -128,10 +129,9 @@ class Creation(Handler):
         most = self.served.settings.sessions_per_user
         if not most:
             return
-        have = len(sessions_of(self.served.store, user_id))
-        if have >= most:
+        if len(sessions_of(self.served.store, user_id)) >= most:
             raise NotFoundError(
-                f"this user has {have} sessions, and at most {most} are allowed; delete one first"
+                f"this user has too many sessions: at most {most} are allowed; delete one first"
             )
 
     def _clean(self) -> None:
@@ -169,7 +169,7 @@ class Sessions(Creation):
             try:
                 session = answers.session(session_id)
                 record = answers.record(session)
-                if self.caller.may("read", record.user_id):
+                if self.caller.may("read", owner_of(record)):
                     state = state_of(self.served, session, places.get(session_id))
                     found.append((record.created_at, session_id, state))
             except MobilityError as error:

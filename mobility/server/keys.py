@@ -24,8 +24,10 @@ from mobility.sessions.files import check_id, make_folder, writing
 from mobility.sessions.record import Document, Sha256
 from mobility.store import Store
 
-Role = Literal["administrator", "professional", "participant"]
+Role = Literal["administrator", "professional", "participant", "phone"]
 ROLES: tuple[Role, ...] = get_args(Role)
+PHONE: Role = "phone"
+"""Role of a key that may add videos, and see what it added."""
 
 PRIVATE_FOLDER = ".server"
 """Folder in the store for what the server keeps beside the sessions."""
@@ -82,8 +84,8 @@ class Keys:
     ) -> tuple[str, StoredKey]:
         """Make a key, and return it, which is nowhere else, with what is stored of it.
 
-        `user_id` is whose sessions are its own; a participant's key needs it. By default it never
-        expires.
+        `user_id` is whose sessions are its own; the key of a participant or a phone needs it. By
+        default it never expires.
         """
         if role not in ROLES:
             raise BadInputError(
@@ -91,8 +93,8 @@ class Keys:
             )
         if user_id is not None:
             check_id(user_id, what="user_id")
-        elif role == "participant":
-            raise BadInputError("role participant: say whose key it is with --user-id")
+        elif role in ("participant", PHONE):
+            raise BadInputError(f"role {role}: say whose key it is with --user-id")
         if expires_days is not None and not 0 < expires_days <= _LONGEST_DAYS:
             raise BadInputError(
                 f"expires {expires_days:g}: must be a number of days above 0, at most "

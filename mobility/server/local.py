@@ -16,7 +16,7 @@ from tornado.web import Application
 from mobility.errors import ConflictError, StorageError
 from mobility.server.base import KEYS_ONLY, Served
 from mobility.server.extension import SERVED, routes
-from mobility.server.pages import PAGES, STATIC, Phone
+from mobility.server.pages import NOTHING, PAGES, STATIC, Phone
 from mobility.server.phones import PLACE
 from mobility.store import Store
 
@@ -114,7 +114,8 @@ def _let_phones_in(app: ServerApp, served: Served, network: str) -> str:
         (rf"{PAGES}/phone/([0-9a-f]+)", Phone, {"keys": served.keys}),
         (rf"{PAGES}/static/(.*)", *STATIC),
     ]
-    settings = {**of_jupyter, "base_url": "/", "allow_remote_access": True, KEYS_ONLY: True}
+    own = {"base_url": "/", "allow_remote_access": True, KEYS_ONLY: True}
+    settings = {**of_jupyter, **own, **NOTHING}
     web = Application([*pages, *routes("/", served)], **settings)
     server = HTTPServer(web, idle_connection_timeout=served.settings.idle_seconds)
     for port in range(app.port + 1, app.port + 50):

@@ -20,6 +20,8 @@ _KEY = re.compile(
 )
 _DEEPEST = 8
 """How often what is percent-encoded may be encoded once more."""
+_REFUSED = "Blocking "
+"""How Jupyter's lines begin that quote Host, Origin and Referer of a request that it refuses."""
 _LEFT_OUT = "[left out: it may hold a key]"
 
 
@@ -69,10 +71,12 @@ def _without_what_was_sent(
 
 
 def _cleaned(record: logging.LogRecord) -> logging.LogRecord:
-    """Leave out of a line what the parser of HTTP quotes of a bad request, and every key."""
+    """Leave out of a line what Jupyter and the parser of HTTP quote of a request, and every key."""
     if isinstance(record.args, tuple):
+        quotes = str(record.msg).startswith(_REFUSED)
         record.args = tuple(
-            _LEFT_OUT if isinstance(each, HTTPInputError) else each for each in record.args
+            _LEFT_OUT if quotes or isinstance(each, HTTPInputError) else each
+            for each in record.args
         )
     try:
         text = record.getMessage()

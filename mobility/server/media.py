@@ -52,6 +52,10 @@ class Media(Handler):
         self.set_header("Content-Type", _KINDS.get(file.suffix, "application/octet-stream"))
         self.set_header("Content-Security-Policy", fence(file.name))
         self.set_header("Content-Disposition", "inline" if file.suffix in _KINDS else "attachment")
+        if self.check_etag_header():
+            self.set_status(HTTPStatus.NOT_MODIFIED)
+            self.finish()
+            return
         start, stop = 0, status.st_size
         asked = self.request.headers.get("Range", "") if with_body else ""
         found = asked_range(asked, status.st_size)
@@ -67,5 +71,3 @@ class Media(Handler):
         self.set_header("Content-Length", str(stop - start))
         if with_body:
             await self.send_file(file, start, stop)
-
-    head = get

@@ -54,6 +54,18 @@ _LEFT_OUT: Any = Field(default_factory=str)
 class CreationForm(Document):
     """Body of a creation; ``exercise`` is taken as another name of ``exercise_name``."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [
+                {
+                    "required": ["movement"],
+                    "properties": {"exercise_name": {"const": "Joint Angle Mobility"}},
+                },
+                {"required": ["exercise_name"], "properties": {"movement": False}},
+            ]
+        }
+    )
+
     video: Annotated[bytes, Field(json_schema_extra={"format": "binary"})]
     user_id: Annotated[
         str, Field(json_schema_extra={"pattern": ID}, description="default: the key's own user")
@@ -72,8 +84,8 @@ class CreationForm(Document):
         str,
         Field(
             json_schema_extra={"enum": list(tables.load("movements"))},
-            description="of Joint Angle Mobility, the one to measure: with it, exercise_name and "
-            "body_joint_angles may be left out",
+            description="of Joint Angle Mobility, the one to measure; not of Overhead Squat. With "
+            "it, exercise_name and body_joint_angles may be left out",
         ),
     ] = _LEFT_OUT
     standing: Annotated[

@@ -9,7 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_server.base.handlers import JupyterHandler
-from tornado.web import RequestHandler, StaticFileHandler, authenticated
+from tornado.web import (
+    ErrorHandler,
+    HTTPError,
+    RequestHandler,
+    StaticFileHandler,
+    authenticated,
+)
 
 from mobility import tables
 from mobility.assessment.movements import how_to_film
@@ -30,7 +36,22 @@ _FENCE = (
 )
 
 
-class Open(JupyterHandler):
+class _Unsigned(RequestHandler):
+    """A handler whose answers, faults too, do not name the software and its version."""
+
+    def set_default_headers(self) -> None:
+        """Set the headers of all answers."""
+        super().set_default_headers()
+        self.clear_header("Server")
+
+
+class Nothing(_Unsigned, ErrorHandler):
+    """Answers what no other handler does."""
+
+    template = "…"
+
+
+class Open(_Unsigned, JupyterHandler):
     """The page of ``mobility open``, for who has Jupyter's token or login."""
 
     template = f"{PAGES}/open"
@@ -48,7 +69,7 @@ class Open(JupyterHandler):
         self.finish(_page("open.html", config=config))
 
 
-class Phone(RequestHandler):
+class Phone(_Unsigned):
     """The page of a phone that has a key; without one that is valid there is nothing to see."""
 
     template = f"{PAGES}/phone/…"
@@ -59,7 +80,7 @@ class Phone(RequestHandler):
 
     def set_default_headers(self) -> None:
         """Set the headers of all answers."""
-        self.clear_header("Server")
+        super().set_default_headers()
         self.set_header("Content-Type", "text/html; charset=UTF-8")
         self.set_header("Content-Security-Policy", _FENCE.format(script=viewer_script()))
         self.set_header("Cache-Control", "private, no-store")
@@ -74,7 +95,7 @@ class Phone(RequestHandler):
         self.finish(_page("phone.html", known={"api": PREFIX, "movements": _filmed()}))
 
 
-class Static(StaticFileHandler):
+class Static(_Unsigned, StaticFileHandler):
     """Scripts and style sheet of the pages, in which nothing is of anybody."""
 
     template = f"{PAGES}/static/…"
@@ -82,10 +103,20 @@ class Static(StaticFileHandler):
     def set_extra_headers(self, path: str) -> None:
         """Have it loaded anew after an update."""
         self.set_header("Cache-Control", "no-cache")
-        self.clear_header("Server")
+
+    def validate_absolute_path(self, root: str, absolute_path: str) -> str | None:
+        """Give scripts and style sheets only, and nothing else of the package."""
+        if not absolute_path.endswith((".js", ".css")):
+            raise HTTPError(HTTPStatus.NOT_FOUND)
+        return super().validate_absolute_path(root, absolute_path)
 
 
 STATIC: tuple[type[Static], dict[str, Any]] = (Static, {"path": str(_FOLDER)})
+NOTHING: dict[str, Any] = {
+    "default_handler_class": Nothing,
+    "default_handler_args": {"status_code": HTTPStatus.NOT_FOUND},
+}
+"""Settings of a web application of its own."""
 
 
 def _page(name: str, **values: Mapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ from secrets import token_hex
 from mobility.errors import ConflictError, NotFoundError, StorageError, TooManyRequestsError
 from mobility.privacy.retention import erase, sessions_of, unassigned
 from mobility.privacy.takeout import write_takeout
-from mobility.server.access import permit
+from mobility.server.access import Owner, permit
 from mobility.server.base import Handler
 from mobility.sessions.files import check_id, make_folder, writing
 
@@ -27,7 +27,7 @@ class ParticipantExport(Handler):
         """Answer with a ZIP file."""
         check_id(user_id, what="user_id")
         self.audited = "everything of a participant"
-        permit(self.caller, "export", user_id)
+        permit(self.caller, "export", Owner(user_id))
         with self._turn(user_id) as file:
             # It keeps a thread for long, of which there are few for all requests.
             async with self.served.exports:
@@ -66,7 +66,7 @@ class Participant(Handler):
         """Delete everything of a participant: sessions, reports, record, keys."""
         check_id(user_id, what="user_id")
         self.audited = "everything of a participant"
-        permit(self.caller, "erase", user_id)
+        permit(self.caller, "erase", Owner(user_id))
         # First the keys, so that nothing comes in again; where that fails the rest goes still.
         keys, fault = list[str](), None
         try:

@@ -8,7 +8,7 @@ import socket
 from typing import Any
 
 from mobility.errors import BadInputError, ConflictError
-from mobility.server.keys import Keys
+from mobility.server.keys import PHONE, Keys
 from mobility.server.pages import PAGES
 from mobility.store import Store
 
@@ -36,11 +36,11 @@ def network_address() -> str:
 def new_code(store: Store, place: str, *, user_id: str | None = None) -> str:
     """Make a key for one phone, and give the address that its code holds.
 
-    `place` is where phones are let in ("http://192.168.1.5:8891"). The key may add to the store,
-    and see what is of `user_id`; by default that is somebody new.
+    `place` is where phones are let in ("http://192.168.1.5:8891"). The key may add videos of
+    `user_id`, by default of somebody new, and see what it added.
     """
     user = user_id or f"phone-{secrets.token_hex(4)}"
-    key, stored = Keys(store).create("participant", user_id=user, expires_days=HOURS / 24)
+    key, stored = Keys(store).create(PHONE, user_id=user, expires_days=HOURS / 24)
     # What follows # is seen by the page only: it is in no request, and so in no log.
     return f"{place}{PAGES}/phone/{stored.id}#{key}"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from traitlets import Enum, Float, Int, Unicode
 from traitlets.config import Configurable
 
-from mobility.server.keys import ROLES
+from mobility.server.keys import PHONE, ROLES
 
 
 class MobilityServer(Configurable):  # type: ignore[misc]
@@ -20,7 +20,7 @@ class MobilityServer(Configurable):  # type: ignore[misc]
     )
     reports = Unicode(help="Folder of the reports; default: MOBILITY_REPORTS, else reports.")
     jupyter_role = Enum(
-        ("", *ROLES),
+        ("", *(role for role in ROLES if role != PHONE)),
         "administrator",
         help="Role of those who log in to Jupyter or have its token; '': they need a key.",
     )

@@ -174,6 +174,9 @@ class SessionRecord(Document):
         str | None, Field(description="of the table movements, that was said to be filmed")
     ] = None
     created_at: Annotated[AwareDatetime, Field(description="with offset")]
+    phone_key: Annotated[
+        str | None, Field(description="id of the phone's key that added it and may see it")
+    ] = None
     video: VideoFile
     second_video: Annotated[
         VideoFile | None, Field(description="of another camera, of the same trial")

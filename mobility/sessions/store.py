@@ -189,6 +189,7 @@ class SessionStore(Generic[S]):
         movement: str | None = None,
         session_id: str | None = None,
         calibration: str | os.PathLike[str] | None = None,
+        phone_key: str | None = None,
     ) -> S:
         """Add a video as a new session; everything is checked before anything is written.
 
@@ -216,6 +217,8 @@ class SessionStore(Generic[S]):
         calibration
             File with the lenses and places of the cameras
             (:func:`~mobility.kinematics.calibration.read_calibration`); it is copied too.
+        phone_key
+            Id of the key of the phone that adds it (``mobility open --lan``) and may see it.
 
         Raises
         ------
@@ -275,6 +278,7 @@ class SessionStore(Generic[S]):
                     joints=joints,
                     movement=movement,
                     created_at=created,
+                    phone_key=phone_key,
                     video=files[0],
                     second_video=files[1] if len(files) > 1 else None,
                     calibration=known,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import getpass
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -66,11 +67,29 @@ class StoredSession:
         file = self.folder / "session.json"
         try:
             return validate(SessionRecord, read_json(file), what=f"{file}")
+        except NotFoundError:
+            if self.folder.is_dir():
+                raise
+            raise self._deleted() from None
         except BadInputError as error:
             raise StorageError(
                 f"session {self.folder.name}: its record is damaged ({error}); restore it, or "
                 "delete the folder"
             ) from None
+
+    @contextmanager
+    def unless_deleted(self) -> Iterator[None]:
+        """Say of what fails inside that the session was deleted meanwhile, where it was."""
+        try:
+            yield
+        except Exception as error:
+            if self.folder.is_dir():
+                raise
+            self.store.forget_locks(self.folder.name)
+            raise self._deleted() from error
+
+    def _deleted(self) -> NotFoundError:
+        return NotFoundError(f"session {self.folder.name}: was deleted meanwhile")
 
     @property
     def participant(self) -> Participant | None:

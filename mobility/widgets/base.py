@@ -30,6 +30,9 @@ _TOLD_EVERY_S = 0.1
 
 Act = Callable[[Mapping[str, Any], Sequence[memoryview]], object]
 
+_WORK: contextvars.ContextVar[_Work] = contextvars.ContextVar("work of a widget")
+"""The work in which this code runs."""
+
 
 def module(name: str) -> str:
     """ES module of a widget: what all share, and its own, as one text."""
@@ -43,6 +46,15 @@ def stylesheet() -> str:
     return (FOLDER / "style.css").read_text(encoding="utf-8")
 
 
+class _Work:
+    """What runs beside the notebook, and how far it is."""
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+        self.progress: dict[str, Any] = {"text": what, "part": None}
+        self.thread: threading.Thread
+
+
 class Widget(anywidget.AnyWidget):
     """A widget whose page asks for acts, and that says what came of them.
 
@@ -53,7 +65,8 @@ class Widget(anywidget.AnyWidget):
     errors
         Faults of each field that was refused.
     progress
-        ``text``, and ``part`` from 0 to 1 or null, of what runs; empty where nothing runs.
+        ``text``, and ``part`` from 0 to 1 or null, of what runs, of several things that which
+        began first; empty where nothing runs.
     place
         Part of the page of ``mobility open`` in which it stands; empty in a notebook.
     still
@@ -75,7 +88,8 @@ class Widget(anywidget.AnyWidget):
 
     def __init__(self, **traits: Any) -> None:
         super().__init__(still=secrets.token_hex(8), **traits)
-        self._worker: threading.Thread | None = None
+        self._works: dict[str, _Work] = {}
+        self._guard = threading.RLock()
         self.on_msg(self._asked)
 
     def acts(self) -> Mapping[str, Act]:
@@ -109,22 +123,24 @@ class Widget(anywidget.AnyWidget):
 
     def wait(self, timeout_s: float | None = None) -> None:
         """Wait until what runs has ended."""
-        if self._worker is not None:
-            self._worker.join(timeout_s)
+        with self._guard:
+            threads = [work.thread for work in self._works.values()]
+        for thread in threads:
+            thread.join(timeout_s)
 
-    def in_background(self, what: str, work: Callable[[], None]) -> None:
+    def in_background(
+        self, what: str, work: Callable[[], None], *, on: str = ""
+    ) -> threading.Thread:
         """Run `work` beside the notebook, with its progress in the widget.
+
+        `on` is what is worked on: of several works on different things none waits for another.
 
         Raises
         ------
         BadInputError
-            Something runs already.
+            Something runs already on that.
         """
-        if self._worker is not None and self._worker.is_alive():
-            raise BadInputError(
-                f"{self.progress.get('text') or 'something'} is still running; wait"
-            )
-        self.now(what)
+        running = _Work(what)
         last = 0.0
 
         def heard(description: str, done: float, total: float | None) -> None:
@@ -133,23 +149,41 @@ class Widget(anywidget.AnyWidget):
             if now - last >= _TOLD_EVERY_S or done == total:
                 last = now
                 part = min(1.0, done / total) if total else None
-                self.progress = {"text": f"{self._what}: {description}", "part": part}
+                running.progress = {"text": f"{running.what}: {description}", "part": part}
+                self._show_progress()
 
         def run() -> None:
+            _WORK.set(running)
             try:
-                with self.telling(), progress_told_to(heard):
+                with self.telling(anew=False), progress_told_to(heard):
                     work()
             finally:
-                self.progress = {}
+                with self._guard:
+                    del self._works[on]
+                self._show_progress()
 
         context = contextvars.copy_context()
-        self._worker = threading.Thread(target=context.run, args=(run,), daemon=True)
-        self._worker.start()
+        running.thread = threading.Thread(target=context.run, args=(run,), daemon=True)
+        with self._guard:
+            if on in self._works:
+                raise BadInputError(f"{self._works[on].progress['text']} is still running; wait")
+            self._works[on] = running
+            self.errors = {}
+            self.notice = {}
+            self._show_progress()
+            running.thread.start()
+        return running.thread
 
     def now(self, what: str) -> None:
-        """Say what is done now, of what runs."""
-        self._what = what
-        self.progress = {"text": what, "part": None}
+        """Say what is done now by the work that calls this."""
+        running = _WORK.get()
+        running.what = what
+        running.progress = {"text": what, "part": None}
+        self._show_progress()
+
+    def _show_progress(self) -> None:
+        with self._guard:
+            self.progress = next((work.progress for work in self._works.values()), {})
 
     def static_html(self) -> str:
         """Return what a notebook shows that is read without a kernel; empty for nothing."""

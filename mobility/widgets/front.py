@@ -143,8 +143,6 @@ class Front:
         self.trials[place].place = place
 
     def _analyze(self, session: Session) -> None:
-        self.browser.wait()
-        self.browser.refresh()
         self.browser.analyze(session.id)
 
     def _analyzed(self, session: Session) -> None:

@@ -51,13 +51,12 @@ function sessionBrowser({ model, el }) {
   }
 
   function rowOf(row) {
-    const runs = Boolean(model.get("progress").text);
-    // While something runs they do nothing, but keep the focus of who pressed one by keyboard.
-    const act = (text, onclick, { disabled = false, label } = {}) =>
-      h("button", { type: "button", class: "mobility-small", "aria-label": `${label || text} ${row.title}`, disabled, "aria-disabled": runs ? "true" : null, onclick: () => runs || onclick() }, text);
+    const live = LIVE.includes(row.state);
+    // While the session is being worked on they do nothing, but keep the focus of who pressed one by keyboard.
+    const act = (text, onclick, { disabled = false, waits = false, label } = {}) =>
+      h("button", { type: "button", class: "mobility-small", "aria-label": `${label || text} ${row.title}`, disabled, "aria-disabled": waits ? "true" : null, onclick: () => waits || onclick() }, text);
     const button = (text, what, options) => act(text, () => ask(model, what, { session: row.id }), options);
     const done = row.state === "analyzed";
-    const live = LIVE.includes(row.state);
     const state = h("td", {}, row.said);
     if (row.reason) state.append(h("div", { class: "mobility-fault" }, row.reason));
     const warnings = row.warnings || [];
@@ -71,9 +70,9 @@ function sessionBrowser({ model, el }) {
       h("td", {},
         button("Open", "open"), " ",
         model.get("can_compare") ? [button("Beside", "compare", { label: "Show beside the open one:" }), " "] : null,
-        button("Analyse", "analyze", { disabled: done || live || model.get("read_only") }), " ",
-        button("Report", "report", { disabled: !done }), " ",
-        act("Delete", () => { asked = row.id; showRows(); body.querySelector(".mobility-confirm button:last-child")?.focus(); }, { disabled: model.get("read_only") })));
+        button("Analyse", "analyze", { disabled: done || model.get("read_only"), waits: row.busy || live }), " ",
+        button("Report", "report", { disabled: !done, waits: row.busy }), " ",
+        act("Delete", () => { asked = row.id; showRows(); body.querySelector(".mobility-confirm button:last-child")?.focus(); }, { disabled: model.get("read_only"), waits: row.busy })));
     if (asked !== row.id) return [main];
     const keep = () => {
       asked = null;
@@ -128,6 +127,7 @@ function sessionBrowser({ model, el }) {
         h("a", { href: message.url, target: "_blank", rel: "noopener" }, "open it"),
         h("code", {}, message.path));
     else if (message.kind === "rendered") ask(model, "address", { session: message.session, page: pageServer() });
+    else if (message.kind === "looked") looks = false;
     else if (message.kind === "thumbnail") {
       const picture = buffers?.[0];
       const url = picture ? URL.createObjectURL(new Blob([picture], { type: "image/jpeg" })) : null;
@@ -138,13 +138,16 @@ function sessionBrowser({ model, el }) {
       askPicture();
     }
   });
-  // What runs elsewhere tells nobody here: somebody has to look.
+  // What runs elsewhere tells nobody here: somebody has to look. A kernel that is at work answers later.
+  let looks = false;
   const looking = setInterval(() => {
-    const runs = model.get("place") || model.get("rows").some((row) => LIVE.includes(row.state));
-    if (runs && !document.hidden && !model.get("progress").text && !asked) ask(model, "refresh");
+    const may = model.get("place") || model.get("rows").some((row) => row.state !== "analyzed");
+    if (!may || document.hidden || asked || looks) return;
+    looks = true;
+    ask(model, "look");
   }, LOOK_MS);
   model.on("msg:custom", received);
-  model.on("change:rows change:opened change:progress change:can_compare", showRows);
+  model.on("change:rows change:opened change:can_compare", showRows);
   showRows();
   return () => {
     clearInterval(looking);

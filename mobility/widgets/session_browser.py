@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import traitlets
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from mobility.widgets.remote import RemoteSession, RemoteStore
 
 log = logging.getLogger(__name__)
+
+Here = Literal["queued", "running", "report"]
+"""What a widget does with a session: it waits for its analysis, is analysed, its report is made."""
 
 _THUMBNAIL = 112
 """Height of the picture of a session, pixels: twice what is shown, for sharp screens."""
@@ -50,7 +54,7 @@ class SessionBrowser(Widget):
     """
 
     _esm = module("session_browser")
-    asked_by_itself = frozenset({"refresh", "thumbnail", "address"})
+    asked_by_itself = frozenset({"refresh", "look", "thumbnail", "address"})
 
     rows = traitlets.List().tag(sync=True)
     opened = traitlets.Unicode().tag(sync=True)
@@ -64,6 +68,8 @@ class SessionBrowser(Widget):
         self.store = store
         self._analysis = dict(analysis or {})
         self._heard: dict[str, list[Callable[..., Any]]] = {}
+        self._here: dict[str, Here] = {}
+        self._last_analysis: threading.Thread | None = None
         super().__init__(read_only=store.read_only)
         use_warm_kernels()  # from the second report on
         self.refresh()
@@ -105,6 +111,7 @@ class SessionBrowser(Widget):
         """Name what the page may ask for."""
         return {
             "refresh": lambda *_: self.refresh(),
+            "look": lambda *_: self._look(),
             "open": lambda content, _: self.open_session(str(content.get("session"))),
             "compare": lambda content, _: self._compare(content),
             "thumbnail": lambda content, _: self._send_thumbnail(str(content.get("session"))),
@@ -116,8 +123,24 @@ class SessionBrowser(Widget):
 
     def refresh(self) -> None:
         """Look again at what is stored."""
-        sessions: Sequence[Session | RemoteSession] = self.store.sessions()
-        self.rows = [_row(session) for session in reversed(sessions)]
+        with self._guard:
+            sessions: Sequence[Session | RemoteSession] = self.store.sessions()
+            self.rows = [_row(each, self._here.get(each.id)) for each in reversed(sessions)]
+
+    def _look(self) -> None:
+        """Look again for the page, which asks anew only when it has the answer."""
+        try:
+            self.refresh()
+        finally:
+            self.send({"kind": "looked"})
+
+    def _mark(self, session_id: str, here: Here | None) -> None:
+        """Show in the row of a session what this widget does with it; None for nothing any more."""
+        with self._guard:
+            self._here.pop(session_id, None)
+            if here is not None:
+                self._here[session_id] = here
+            self.refresh()
 
     def open_session(self, session_id: str) -> Session | RemoteSession:
         """Choose a session.
@@ -138,24 +161,33 @@ class SessionBrowser(Widget):
     def analyze(self, session_id: str) -> None:
         """Analyse a session beside the notebook; :meth:`wait` waits for it.
 
+        An analysis uses all processors: it waits for the one that was asked for before it.
+
         Raises
         ------
         NotFoundError
             There is no such session.
         BadInputError
-            Something runs already.
+            It is being analysed already, or its report is being made.
         """
         session = self.store.session(session_id)
+        before = self._last_analysis if isinstance(session, Session) else None
 
         def work() -> None:
             try:
+                if before is not None:
+                    self._mark(session.id, "queued")
+                    before.join()
+                self.now(tables.sentence("widgets.notice.analysing"))
+                self._mark(session.id, "running")
                 session.analyze(**self._analysis)
             finally:
-                self.refresh()
+                self._mark(session.id, None)
             self._tell("analyzed", session)
             self.say("done", tables.sentence("widgets.notice.analysed", title=session.title))
 
-        self.in_background(tables.sentence("widgets.notice.analysing"), work)
+        waiting = tables.sentence("widgets.browser.state.queued")
+        self._last_analysis = self.in_background(waiting, work, on=session.id)
 
     def report(self, session_id: str) -> None:
         """Render the report of a session beside the notebook; :meth:`wait` waits for it.
@@ -165,18 +197,22 @@ class SessionBrowser(Widget):
         NotFoundError
             There is no such session, or it was not analysed.
         BadInputError
-            Something runs already.
+            It is being analysed, or its report is being made already.
         """
         session = self.store.session(session_id)
 
         def work() -> None:
-            with first_page_told_to(lambda page: self._tell("first page", session, page)):
-                session.render_report()
+            self._mark(session.id, "report")
+            try:
+                with first_page_told_to(lambda page: self._tell("first page", session, page)):
+                    session.render_report()
+            finally:
+                self._mark(session.id, None)
             self.say("done", tables.sentence("widgets.notice.rendered"))
             self.send({"kind": "rendered", "session": session.id})
             self._tell("report", session)
 
-        self.in_background(tables.sentence("widgets.notice.rendering"), work)
+        self.in_background(tables.sentence("widgets.notice.rendering"), work, on=session.id)
 
     def delete(self, session_id: str) -> None:
         """Delete a session with its video, results and reports.
@@ -228,7 +264,7 @@ class SessionBrowser(Widget):
         )
 
 
-def _row(session: Session | RemoteSession) -> dict[str, Any]:
+def _row(session: Session | RemoteSession, here: Here | None) -> dict[str, Any]:
     record = session.record
     try:
         participant = session.participant
@@ -236,7 +272,9 @@ def _row(session: Session | RemoteSession) -> dict[str, Any]:
         log.warning("session %s: %s", session.id, error)
         participant = None
     state: str = record.state
-    if state == "analyzing" and isinstance(session, Session):
+    if here in ("queued", "running") and state not in ("queued", "held", "running"):
+        state = here
+    elif state == "analyzing" and isinstance(session, Session):
         state = "running" if session.store.is_in_work(session.id) else state
     verdict = record.verdict if state == "analyzed" else ""
     return {
@@ -246,6 +284,7 @@ def _row(session: Session | RemoteSession) -> dict[str, Any]:
         "exercise": record.exercise,
         "state": state,
         "said": tables.sentence(f"widgets.browser.state.{state}"),
+        "busy": state == "running" or here == "report",
         "reason": record.reason,
         "warnings": [warning.message for warning in record.warnings],
         "verdict": spoken(verdict),

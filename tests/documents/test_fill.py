@@ -161,6 +161,12 @@ def test_report_document(stand_in_data):
     json.dumps(document, allow_nan=False)
 
 
+def test_whoever_has_the_code_of_a_phone_reads_no_email_address():
+    known = documents.user_info(record(), ANN)
+    of_phone = documents.user_info(record(phone_key="0123456789ab"), ANN)
+    assert known.keys() - of_phone.keys() == {"email"}
+
+
 @pytest.mark.parametrize(("mdc", "given"), [(19.9, 7.0), (20.1, None)])
 def test_a_difference_that_could_not_be_told_from_none_is_null(stand_in_data, mdc, given):
     """The documents have no room for an error: 10 degrees matter, and twice that must be seen."""

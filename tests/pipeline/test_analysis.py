@@ -481,6 +481,20 @@ def test_a_session_removed_during_its_analysis_does_not_come_back(session, monke
     assert not [p for p in session.store.path.rglob("*") if session.id in p.name]
 
 
+def test_a_session_that_is_deleted_while_a_correction_begins_is_told_so(session):
+    shutil.rmtree(session.folder)
+
+    def correct() -> None:
+        with session.unless_refused():
+            session.set_camera_side("left")
+
+    corrections = (lambda: session.set_camera_side("left"), lambda: session.set_repetitions(None))
+    for act in (correct, *corrections, session.analyze):
+        with pytest.raises(NotFoundError, match=f"session {session.id}: was deleted meanwhile"):
+            act()
+    assert not [p for p in session.store.path.rglob("*") if session.id in p.name]
+
+
 def test_warnings_call_the_video_by_its_own_name(session, monkeypatch, stand_ins):
     said = {"code": "video_damaged", "message": "video.mp4: 3 of its packets are damaged"}
 

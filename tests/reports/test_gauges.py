@@ -138,6 +138,10 @@ def test_the_last_visit_is_the_one_before_of_the_same_person(tmp_path: Path, pro
     assert found.id == "b"
     for first in ("a", "g"):
         assert last_visit.last_visit(store.session(first)) is None
+    # Whoever has the code of a phone reads its report, and must learn nothing of other visits.
+    file = tmp_path / "store" / "e" / "session.json"
+    write_json(file, read_json(file) | {"phone_key": "0123456789ab"})
+    assert last_visit.last_visit(store.session("e")) is None
 
     def measure(values: list[Gauge]):
         return lambda _: values

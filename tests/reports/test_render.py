@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 from collections.abc import Callable
 from html.parser import HTMLParser
@@ -392,6 +393,19 @@ def test_kernel_is_this_interpreter_whatever_is_installed(
     files = render_small(notebook, tmp_path / "out", who="me")
     text = Page(files["html"].read_text(encoding="utf-8")).text
     assert f"{sys.executable} me None" in text
+
+
+def test_the_key_of_a_kernel_is_gone_when_it_runs_and_its_log_is_private(tmp_path: Path) -> None:
+    """So none is left by a report that is killed."""
+    look = """
+    import os
+    from pathlib import Path
+    files = [f for f in Path(os.environ["IPYTHONDIR"]).glob("kernel.*") if f.is_file()]
+    print([f"{f.name} {f.stat().st_mode & 0o777:o}" for f in files])
+    """
+    notebook = small_notebook(tmp_path / "small.ipynb", textwrap.dedent(look))
+    files = render_small(notebook, tmp_path / "out")
+    assert "['kernel.log 600']" in Page(files["html"].read_text(encoding="utf-8")).text
 
 
 @pytest.mark.slow

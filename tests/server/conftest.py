@@ -56,10 +56,10 @@ def analysed(demo: Path, server: Any) -> Callable[..., str]:
 
 
 @pytest.fixture(scope="session")
-def record_in() -> Callable[[Path, str, str], Path]:
+def record_in() -> Callable[..., Path]:
     """Factory of sessions that were not analysed: ``record_in(store, session_id, user_id)``."""
 
-    def make(store: Path, session_id: str, user_id: str) -> Path:
+    def make(store: Path, session_id: str, user_id: str, **more: object) -> Path:
         folder = store / session_id
         if not folder.exists():
             hidden = store / f".copy-{session_id}"
@@ -78,6 +78,7 @@ def record_in() -> Callable[[Path, str, str], Path]:
                     "sha256": hashlib.sha256(b"video").hexdigest(),
                     "size": 5,
                 },
+                **more,
             }
             write_json(hidden / "session.json", record)
             hidden.rename(folder)
@@ -87,6 +88,6 @@ def record_in() -> Callable[[Path, str, str], Path]:
 
 
 @pytest.fixture
-def record_of(server: Any, record_in: Callable[[Path, str, str], Path]) -> Callable[..., str]:
+def record_of(server: Any, record_in: Callable[..., Path]) -> Callable[..., str]:
     """The same in the shared server's store, by their ids: ``record_of(session_id, user_id)``."""
-    return lambda session_id, user_id: record_in(server.store, session_id, user_id).name
+    return lambda *about, **more: record_in(server.store, *about, **more).name

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 import json
+import shutil
 
 import httpx
 import pytest
 import serving
 
-from mobility.server.access import ALLOWED, SIGNED, STRANGER, Caller
-from mobility.server.keys import ROLES
+from mobility.server.access import ALLOWED, SIGNED, STRANGER, Caller, Owner
+from mobility.server.keys import PHONE, ROLES
 from mobility.server.openapi import ENDPOINTS
 from mobility.store import Store
 
@@ -24,17 +25,43 @@ CHANGES = [
     *(("POST", "/sessions/{}/recommendation/"), ("POST", "/sessions/{}/summary/")),
     *(("POST", "/sessions/{}/joint-mobility-config/"), ("POST", "/sessions/{}/state/")),
 ]
+PEOPLE = {*ROLES} - {PHONE}
 STAFF, ADMINISTRATORS = {"administrator", "professional"}, {"administrator"}
 
 # (method, path, who may it with their own, who with others')
 MATRIX = [
-    *((method, path, set(ROLES), STAFF) for method, path in [*READS, *CHANGES]),
-    ("DELETE", "/sessions/{}/", set(ROLES), ADMINISTRATORS),
+    *((method, path, set(ROLES), STAFF) for method, path in READS),
+    *((method, path, PEOPLE, STAFF) for method, path in CHANGES),
+    ("DELETE", "/sessions/{}/", PEOPLE, ADMINISTRATORS),
     ("POST", "/sessions/", set(ROLES), ADMINISTRATORS),
     ("POST", "/management/sessions/", ADMINISTRATORS, ADMINISTRATORS),
-    ("GET", "/participants/{user}/export/", set(ROLES), ADMINISTRATORS),
-    ("DELETE", "/participants/{user}/", set(ROLES), ADMINISTRATORS),
+    ("GET", "/participants/{user}/export/", PEOPLE, ADMINISTRATORS),
+    ("DELETE", "/participants/{user}/", PEOPLE, ADMINISTRATORS),
 ]
+
+ADDED, ADD, REFUSED, EVERYBODY = "what it added", "its participant's", "refused", "everybody may"
+A_PHONE_MAY = {
+    ("get", "/sessions/{session_id}/"): ADDED,
+    ("post", "/management/sessions/"): REFUSED,
+    ("post", "/sessions/"): ADD,
+    ("get", "/sessions/{session_id}/export/"): ADDED,
+    ("post", "/sessions/{session_id}/recommendation/"): REFUSED,
+    ("post", "/sessions/{session_id}/report/"): ADDED,
+    ("get", "/sessions/{session_id}/summary/"): ADDED,
+    ("post", "/sessions/{session_id}/summary/"): REFUSED,
+    ("post", "/sessions/{session_id}/joint-mobility/"): ADDED,
+    ("get", "/sessions/{session_id}/joint-mobility-config/"): ADDED,
+    ("post", "/sessions/{session_id}/joint-mobility-config/"): REFUSED,
+    ("get", "/sessions/"): ADDED,
+    ("delete", "/sessions/{session_id}/"): REFUSED,
+    ("get", "/sessions/{session_id}/state/"): ADDED,
+    ("post", "/sessions/{session_id}/state/"): REFUSED,
+    ("get", "/sessions/{session_id}/media/{name}"): ADDED,
+    ("get", "/participants/{user_id}/export/"): REFUSED,
+    ("delete", "/participants/{user_id}/"): REFUSED,
+    ("get", "/openapi.json"): EVERYBODY,
+}
+"""What a phone's key may with each endpoint."""
 
 
 @pytest.fixture(scope="module")
@@ -60,8 +87,11 @@ def test_the_matrix_has_every_endpoint():
 def test_every_role_on_every_endpoint(server, people, record_of, method, path, own, others):
     for role, whose in itertools.product(ROLES, ("own", "another's")):
         user_id = f"matrix-{role}" if whose == "own" else "matrix-somebody"
-        session_id = record_of(f"of-{user_id}", user_id)
+        added_by = {"phone_key": id_of(people[role])} if role == PHONE and whose == "own" else {}
+        session_id = record_of(f"of-{user_id}", user_id, **added_by)
         allowed = role in (own if whose == "own" else others)
+        # To a phone others' sessions are absent.
+        refused = 404 if role == PHONE and whose != "own" and "{}" in path else 403
         url = path.replace("{}", session_id).replace("{user}", user_id)
         if path.endswith("sessions/"):
             # Allowed, it is refused for its fields; nothing is made.
@@ -72,7 +102,7 @@ def test_every_role_on_every_endpoint(server, people, record_of, method, path, o
             answer = server.ask(method, url, people[role])
             expected = {200, 204, 400, 404, 409}
         told = f"{role}, {whose}: {answer.status_code} {answer.text[:200]}"
-        assert answer.status_code in expected if allowed else answer.status_code == 403, told
+        assert answer.status_code in expected if allowed else answer.status_code == refused, told
         if not allowed:
             assert answer.json().keys() == {"error"}, told
             assert (
@@ -83,6 +113,116 @@ def test_every_role_on_every_endpoint(server, people, record_of, method, path, o
             )
         if method == "DELETE" and "participants" in path and allowed:
             people[role] = server.key(role, f"matrix-{role}")
+
+
+def key_name(endpoint):
+    return endpoint.method, endpoint.path.removeprefix("/mobility-assessment")
+
+
+def test_what_a_phone_may_is_settled_for_every_endpoint():
+    assert sorted(A_PHONE_MAY) == sorted(map(key_name, ENDPOINTS))
+
+
+@pytest.fixture(scope="module")
+def phone(server):
+    """Key of a phone, of a participant who has other sessions."""
+    return server.key(PHONE, "ph-p")
+
+
+@pytest.fixture
+def damaged(server, record_of):
+    """Factory of sessions whose record cannot be read."""
+    folders = []
+
+    def make(session_id, user_id, **more):
+        folders.append(server.store / record_of(session_id, user_id, **more))
+        (folders[-1] / "session.json").write_text("{")
+        return session_id
+
+    yield make
+    for folder in folders:  # nobody can be erased while there are any
+        shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda e: " ".join(key_name(e)))
+def test_every_endpoint_against_the_key_of_a_phone(server, record_of, damaged, phone, endpoint):
+    """Sessions: one that it added, and of all others none shows that it is there."""
+    method, path = key_name(endpoint)
+    may = A_PHONE_MAY[method, path]
+    key_id = id_of(phone)
+    mine = record_of("ph-mine", "ph-p", phone_key=key_id)
+    foreign = [
+        record_of("ph-same", "ph-p"),  # of the same participant, and no phone added it
+        record_of("ph-else", "ph-p", phone_key="0" * 12),
+        record_of("ph-them", "ph-o", phone_key=key_id),  # given to somebody else since
+        record_of("ph-othr", "ph-o"),
+        damaged("ph-hurt", "ph-p", phone_key=key_id),
+    ]
+
+    def ask(session_id, user_id="ph-p"):
+        url = path.format(session_id=session_id, user_id=user_id, name="video.mp4")
+        return server.ask(method.upper(), url, phone)
+
+    if path.endswith("sessions/"):
+        if method == "get":
+            assert [each["session_id"] for each in ask("").json()] == [mine]
+            return
+        own, others = (
+            server.upload(phone, b"no film", path=path, user_id=user).status_code
+            for user in ("ph-p", "ph-o")
+        )
+        assert (own, others) == (400 if may == ADD else 403, 403)
+    elif "{session_id}" in path:
+        # What it may is refused for the session's sake: it is not analysed, and a squat.
+        own = ask(mine)
+        assert own.status_code in ((200, 400, 404) if may == ADDED else (403,))
+        assert "does not exist" not in own.text
+        absent = alike(ask("ph-none"), "ph-none")
+        assert absent[:2] == (404, '{"error": "session ID: does not exist"}')
+        for session_id in foreign:
+            assert alike(ask(session_id), session_id) == absent, session_id
+    elif "{user_id}" in path:
+        answers = [ask("", user_id) for user_id in ("ph-p", "ph-o", "ph-none")]
+        assert {answer.status_code for answer in answers} == {403}
+        assert len({answer.text for answer in answers}) == 1
+    else:
+        assert may == EVERYBODY
+    for session_id in (mine, *foreign):
+        assert (server.store / session_id / "session.json").is_file()
+    assert server.ask("GET", "/sessions/", phone).status_code == 200
+
+
+def alike(answer, session_id):
+    """What is the same in the answers about a hidden session and an absent one."""
+    headers = {name: value for name, value in answer.headers.items() if name != "date"}
+    return answer.status_code, answer.text.replace(session_id, "ID"), headers
+
+
+def id_of(key):
+    """Id of a key, from the header that holds it."""
+    return key.split("_")[1]
+
+
+def test_what_a_phone_sends_is_its_own_and_only_its_own(server, admin, record_of):
+    record_of("ph-before", "ph-sends")
+    phone, other = (server.key(PHONE, "ph-sends") for _ in range(2))
+    made = server.upload(phone).json()["session_id"]
+    record = Store(server.store).session(made).record
+    assert (record.user_id, record.phone_key) == ("ph-sends", id_of(phone))
+    assert server.state(phone, made)["session_id"] == made
+    assert server.ask("GET", f"/sessions/{made}/state/", other).status_code == 404
+    assert server.ask("GET", "/sessions/", other).json() == []
+    # Whose sessions they are sees all of them, and what nobody's phone sent is of no phone.
+    person = server.key("participant", "ph-sends")
+    seen = {each["session_id"] for each in server.ask("GET", "/sessions/", person).json()}
+    assert seen == {"ph-before", made}
+    of_person = server.upload(person, b"video 2").json()["session_id"]
+    assert Store(server.store).session(of_person).record.phone_key is None
+
+
+def test_without_its_id_a_phone_owns_nothing():
+    phone = Caller("key 1", PHONE, "p")
+    assert not [action for action in ALLOWED if phone.may(action, Owner("p"))]
 
 
 def test_a_participant_sees_only_their_own_sessions(server, admin, record_of):
@@ -186,8 +326,8 @@ def test_who_comes_by_a_signed_address_is_noted_as_whom_it_was_signed_for(server
 
 def test_a_signature_lets_nobody_do_more_than_read():
     signed = Caller("key 1", SIGNED, None)
-    assert [action for action in ALLOWED if signed.may(action, "p")] == ["read"]
-    assert not [action for action in ALLOWED if STRANGER.may(action, "p")]
+    assert [action for action in ALLOWED if signed.may(action, Owner("p"))] == ["read"]
+    assert not [action for action in ALLOWED if STRANGER.may(action, Owner("p"))]
 
 
 def test_who_was_not_let_in_is_noted_without_the_key(server):

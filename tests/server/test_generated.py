@@ -10,6 +10,7 @@ import pytest
 import serving
 from demo_sessions import taken_as_current
 
+from mobility.server.keys import ROLES
 from mobility.sessions.files import read_json, write_json
 from mobility.store import Store
 
@@ -61,7 +62,6 @@ RUNS = {
         '\n[parameters]\n"path.session_id" = "generated-joint"\n',
     ),
 }
-ROLES = ("administrator", "professional", "participant")
 CASES = [
     *((role, "any session") for role in ROLES),
     *(("participant", run) for run in RUNS if run != "any session"),

@@ -14,6 +14,8 @@ import serving
 from mobility.errors import TooManyRequestsError
 from mobility.server.base import Served
 from mobility.server.media_keys import MediaKeys
+from mobility.server.openapi import ENDPOINTS
+from mobility.server.ranges import asked_range
 from mobility.server.rates import Rates
 from mobility.server.settings import MobilityServer
 from mobility.sessions.files import read_json, write_json
@@ -286,12 +288,13 @@ def test_media_come_in_ranges(server, admin, record_of):
         ("bytes=-5", -5, None),
         (f"bytes={last}-{last + 100}", last, None),
         ("bytes=0-9,20-29", 0, 10),
+        (f"bytes=1000-{10**22}", 1000, None),  # of 23 digits
     ):
         part = server.ask("GET", url, admin, headers={"Range": asked})
         assert part.status_code == 206
         assert part.content == content[start:stop], asked
         assert part.headers["Content-Range"].endswith(f"/{len(content)}")
-    for asked in (f"bytes={len(content)}-", "bytes=-0", f"bytes={9 * 10**18}-"):
+    for asked in (f"bytes={len(content)}-", "bytes=-0", f"bytes={9 * 10**18}-", f"bytes={10**22}-"):
         part = server.ask("GET", url, admin, headers={"Range": asked})
         assert part.status_code == 416
         assert part.headers["Content-Range"] == f"bytes */{len(content)}"
@@ -306,6 +309,42 @@ def test_media_come_in_ranges(server, admin, record_of):
     assert head.headers["Content-Length"] == str(len(content))
     changed = {"Range": "bytes=0-0", "If-Range": '"other"'}
     assert server.ask("GET", url, admin, headers=changed).status_code == 200
+    # What the client has already is not sent again.
+    tag = whole.headers["ETag"]
+    for method, known in (("GET", tag), ("GET", f'"other", {tag}'), ("HEAD", tag), ("GET", "*")):
+        same = server.ask(method, url, admin, headers={"If-None-Match": known})
+        assert (same.status_code, same.content, same.headers["ETag"]) == (304, b"", tag)
+    other = server.ask("GET", url, admin, headers={"If-None-Match": '"other"'})
+    assert other.content == content
+
+
+def test_a_range_has_numbers_of_any_length():
+    for many in (10**22, "9" * 5000):
+        assert asked_range(f"bytes=10-{many}", 100) == (10, 100)
+        assert asked_range(f"bytes=-{many}", 100) == (0, 100)
+        assert asked_range(f"bytes={many}-", 100) == (0, 0)
+    assert asked_range(f"bytes={'0' * 5000}7-{'0' * 30}8", 100) == (7, 9)
+
+
+def test_head_answers_as_get_does_without_the_content(server, admin, record_of):
+    session_id = record_of("heads", "p-heads")
+    paths = [each.path for each in ENDPOINTS if each.method == "get"]
+    for path in (*paths, "/mobility-assessment/sessions/{session_id}/joint-mobility/"):
+        url = f"{server.url}{path}".format(
+            session_id=session_id, user_id="p-heads", name="video.mp4"
+        )
+        # The list is of a server on which others work.
+        key = server.key("participant", "p-heads") if path.endswith("sessions/") else admin
+        get, head = (server.ask(method, url, key) for method in ("GET", "HEAD"))
+        assert head.content == b""
+        assert head.status_code == get.status_code, path
+        for name in ("Content-Type", "Content-Length", "Allow"):
+            if "export" not in path or get.status_code != 200:  # a ZIP has the time in it
+                assert head.headers.get(name) == get.headers.get(name), (path, name)
+    assert get.status_code == 405
+    assert get.headers["Allow"] == "POST"
+    state = server.ask("PUT", f"/sessions/{session_id}/state/", admin)
+    assert state.headers["Allow"] == "GET, HEAD, POST"
 
 
 def test_rates_fill_again_with_time():
@@ -348,6 +387,10 @@ def test_a_signature_is_good_for_one_file_and_some_time():
         (
             "cannot write {store}/s1/metrics.nc: the disk is full",
             "cannot write s1/metrics.nc: the disk is full",
+        ),
+        (
+            "video {store}/.server/uploads/0123456789abcdef0123456789abcdef/squat.mp4: is empty",
+            "video squat.mp4: is empty",
         ),
         ("cannot write /var/tmp/x y/metrics.nc: no", "cannot write x y/metrics.nc: no"),
         ("the model (/opt/models/a.task) is absent", "the model (a.task) is absent"),

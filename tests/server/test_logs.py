@@ -55,6 +55,9 @@ def requests(key, host):
         yield f"GET /login?next={form} HTTP/1.1\r\nHost: {host}\r\nReferer: http://x/{form}\r\n"
         yield f"GET /api/contents/{form} HTTP/1.1\r\nHost: {host}\r\n"
         yield f"GET /{form} HTTP/1.1\r\nHost: {host}\r\n"
+        for path in (OURS, "/api/contents", "/mobility/open"):
+            yield f"GET {path} HTTP/1.1\r\nHost: {form}\r\n"
+            yield f"GET {path} HTTP/1.1\r\nHost: {host}\r\nOrigin: http://{form}\r\n"
     for value in (key, f"API-KEY {key}", f"{key[:20]}\r{key[20:]}", f"{key[:20]}\0{key[20:]}"):
         for name in ("Authorization", "X-Api-Key", "Cookie", "Origin", "Range", "Content-Length"):
             yield f"{ask}{name}: {value}\r\n"

@@ -7,9 +7,12 @@ import os
 import re
 
 import pytest
+from jsonschema import Draft202012Validator
 
+from mobility.errors import BadInputError
 from mobility.server.base import PREFIX
 from mobility.server.openapi import description
+from mobility.sessions.store import check_creation
 
 
 @pytest.fixture(scope="module")
@@ -138,6 +141,30 @@ def test_documented_statuses_and_parameters(document):
         assert "demo" in [each["name"] for each in operation["parameters"]]
     form = document["components"]["schemas"]["CreationForm"]["properties"]
     assert {"user_id", "video", "session_name", "exercise_name", "body_joint_angles"} <= set(form)
+
+
+@pytest.mark.parametrize(
+    ("given", "is_taken"),
+    [
+        ({"exercise_name": "Overhead Squat"}, True),
+        ({"movement": "elbow_flexion"}, True),
+        ({"exercise_name": "Joint Angle Mobility", "movement": "elbow_flexion"}, True),
+        ({"exercise_name": "Overhead Squat", "movement": "elbow_flexion"}, False),
+        ({}, False),
+    ],
+)
+def test_a_movement_excludes_the_squat(document, given, is_taken):
+    schemas = document["components"]["schemas"]
+    form = {"$ref": "#/components/schemas/CreationForm", "components": {"schemas": schemas}}
+    body = {"video": "a film", **given}
+    assert Draft202012Validator(form).is_valid(body) == is_taken
+    checked = {"user_id": "p", "exercise_name": None, "session_name": None, **given}
+    try:
+        check_creation(**checked, body_joint_angles=["all"])
+    except BadInputError:
+        assert not is_taken
+    else:
+        assert is_taken
 
 
 def test_it_is_served_to_everybody_and_valid(server, document):

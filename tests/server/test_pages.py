@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from unittest import mock
 
 import httpx
 import pytest
 import serving
+from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine
+from tornado.web import Application
 
 from mobility import tables
 from mobility.server import pages
@@ -41,6 +44,27 @@ def test_scripts_are_no_secret_and_nothing_beside_them_is_given(server, name):
     assert get(server, f"/mobility/static/{name}").status_code == 200
     for path in ("../keys.py", "%2e%2e/keys.py", "..%2f..%2fstore.py", "absent.js"):
         assert get(server, f"/mobility/static/{path}").status_code in (403, 404), path
+
+
+@pytest.mark.parametrize("path", ["__init__.py", "open.html", "phone.html", "absent.js", ""])
+def test_only_scripts_and_style_sheets_are_given_and_nothing_names_the_software(server, path):
+    refused = get(server, f"/mobility/static/{path}")
+    assert refused.status_code in (403, 404)
+    assert "Server" not in refused.headers
+
+
+def test_in_the_network_what_is_not_there_names_no_software():
+    """It is what answers there where no handler does."""
+    application = Application(**pages.NOTHING)
+    request = HTTPServerRequest(
+        start_line=RequestStartLine("GET", "/", "HTTP/1.1"),
+        headers=HTTPHeaders({"Host": "127.0.0.1"}),
+        connection=mock.Mock(),
+    )
+    handler = application.find_handler(request)
+    assert handler.handler_class is pages.Nothing
+    made = pages.Nothing(application, request, **pages.NOTHING["default_handler_args"])
+    assert (made.get_status(), "Server" in made._headers) == (404, False)
 
 
 def test_where_no_phones_are_let_in_there_is_no_page_for_them(server, token):

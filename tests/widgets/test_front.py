@@ -104,14 +104,14 @@ def test_the_first_page_is_shown_while_the_rest_is_drawn(analysed, store, ask, s
     assert [message for message in messages if message["kind"] == "first page"][:2] == [first] * 2
 
 
-def test_a_code_is_a_key_of_a_participant_that_expires(store, ask, sent):
+def test_a_code_is_a_key_of_a_phone_that_expires(store, ask, sent):
     codes = PhoneCodes(store, "http://192.168.1.5:8891")
     messages = sent(codes)
     ask(codes, "code", user_id="p01")
     ask(codes, "code", user_id="")
     keys = Keys(store)
     first, second = keys.all()
-    assert (first.role, first.user_id) == ("participant", "p01")
+    assert (first.role, first.user_id) == ("phone", "p01")
     assert second.user_id.startswith("phone-")
     assert first.expires_at - first.created_at == datetime.timedelta(hours=phones.HOURS)
     for message, stored in zip(messages, (first, second), strict=True):

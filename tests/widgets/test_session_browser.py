@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import cv2
 import numpy as np
 import pytest
 
 from mobility.capture.video import read_frames
-from mobility.errors import BadInputError, NotFoundError, VideoError
+from mobility.errors import BadInputError, NotFoundError, StorageError, VideoError
 from mobility.progress import progress_bar
-from mobility.store import Session
+from mobility.store import Session, Store
 from mobility.widgets import SessionBrowser
 
 
@@ -33,6 +34,7 @@ def test_the_newest_session_comes_first(browser, store):
         "exercise": "Overhead Squat",
         "state": "analyzed",
         "said": "analysed",
+        "busy": False,
         "reason": "",
         "verdict": "good",
         "rank": 3,
@@ -63,9 +65,9 @@ def test_an_analysis_that_runs_elsewhere_is_no_interruption(analysed, store):
     analysed("s1", state="analyzing")
     with store.session_locked("s1", what="the test"):
         (row,) = SessionBrowser(store).rows
-        assert (row["state"], row["said"]) == ("running", "being analysed")
+        assert (row["state"], row["said"], row["busy"]) == ("running", "being analysed", True)
     (row,) = SessionBrowser(store).rows
-    assert (row["state"], row["said"]) == ("analyzing", "interrupted")
+    assert (row["state"], row["said"], row["busy"]) == ("analyzing", "interrupted", False)
 
 
 def test_what_was_said_outlasts_what_the_page_asks_by_itself(browser, ask, sent):
@@ -166,16 +168,77 @@ def test_the_analysis_runs_beside_the_notebook_and_tells_its_progress(browser, a
     browser.observe(lambda change: told.append(change["new"]), names="progress")
     ask(browser, "analyze", session="s2")
     assert browser.progress
-    # One at a time.
-    ask(browser, "report", session="s1")
-    assert "wait" in browser.notice["text"]
+    # One at a time of the same session.
+    ask(browser, "report", session="s2")
+    assert browser.notice["text"].endswith("is still running; wait")
     with pytest.raises(BadInputError):
-        browser.analyze("s1")
+        browser.analyze("s2")
     go.set()
     browser.wait(20)
     assert {"text": "analysing: pose", "part": 1.0} in told
     assert browser.progress == {}
     assert browser.notice["kind"] == "done"
+
+
+def test_only_the_session_that_is_analysed_is_locked(browser, ask, analysed, monkeypatch, store):
+    """All others are opened, reported, deleted meanwhile; what is to be analysed waits its turn."""
+    analysed("s3", created_at="2025-03-01T10:00:00+00:00", state="created")
+    analysed("s4", created_at="2025-04-01T10:00:00+00:00", state="created")
+    begun, go, ended = threading.Event(), threading.Event(), []
+
+    def analyze(session, **_):
+        begun.set()
+        go.wait(20)
+        ended.append(session.id)
+
+    monkeypatch.setattr(Session, "analyze", analyze)
+    monkeypatch.setattr(Session, "render_report", lambda session: ended.append("report") or {})
+
+    def rows():
+        return {row["id"]: (row["said"], row["busy"]) for row in browser.rows}
+
+    ask(browser, "analyze", session="s2")
+    begun.wait(20)
+    ask(browser, "analyze", session="s3")
+    until(lambda: rows()["s3"] == ("waiting", False))
+    assert rows()["s2"] == ("being analysed", True)
+    assert rows()["s1"] == ("analysed", False)
+    ask(browser, "open", session="s1")
+    assert browser.opened == "s1"
+    ask(browser, "report", session="s1")
+    until(lambda: ended == ["report"])
+    ask(browser, "delete", session="s4")
+    assert not store.has("s4")
+    assert browser.notice["kind"] == "done"
+    # A page that looks again sees the same, and hears that it was looked for.
+    ask(browser, "look")
+    assert rows()["s2"] == ("being analysed", True)
+    go.set()
+    browser.wait(20)
+    assert ended == ["report", "s2", "s3"]
+    assert {busy for _, busy in rows().values()} == {False}
+
+
+def until(condition):
+    """Wait until something holds that another thread does."""
+    end = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_the_page_that_looks_again_is_answered_even_where_the_store_cannot_be_read(
+    browser, ask, sent, monkeypatch
+):
+    messages = sent(browser)
+
+    def unreadable(_):
+        raise StorageError("store: cannot be read")
+
+    monkeypatch.setattr(Store, "sessions", unreadable)
+    ask(browser, "look")
+    assert [message["kind"] for message in messages] == ["looked"]
+    assert browser.notice["text"] == "store: cannot be read"
 
 
 def test_an_analysis_that_fails_is_said(browser, ask, monkeypatch):
