@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from mobility.errors import BadInputError, InUseError, NotFoundError, StorageError
+from mobility.parsing import parse_json
 from mobility.writing import FILE_MODE, make_private
 from mobility.writing import atomic as atomic
 from mobility.writing import make_folder as make_folder
@@ -143,42 +144,15 @@ def write_json(path: str | os.PathLike[str], document: Any) -> None:
         hidden.write_text(text, encoding="utf-8")
 
 
-def parse_json(text: str | bytes) -> Any:
-    """Read JSON as its standard has it: in UTF-8, without NaN, and no name twice.
-
-    Raises
-    ------
-    ValueError
-        It is none.
-    RecursionError
-        It is nested too deeply.
-    """
-
-    def refuse(constant: str) -> Any:
-        raise ValueError(f"{constant} is not JSON")
-
-    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for name, value in pairs:
-            if name in found:
-                raise ValueError(f"{name!r} is given twice")
-            found[name] = value
-        return found
-
-    if isinstance(text, bytes):
-        text = text.decode("utf-8")
-    return json.loads(text, parse_constant=refuse, object_pairs_hook=once)
-
-
 def read_json(path: str | os.PathLike[str]) -> Any:
-    """Read a JSON document, as :func:`parse_json`."""
+    """Read a JSON document, as :func:`mobility.parsing.parse_json`."""
     try:
         return parse_json(Path(path).read_bytes())
     except FileNotFoundError:
         raise NotFoundError(f"{os.fspath(path)}: no such file") from None
     except OSError as error:
         raise BadInputError(f"{os.fspath(path)}: cannot be read ({error.strerror})") from None
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise BadInputError(f"{os.fspath(path)}: is not a JSON document ({error})") from None
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from mobility.sessions.files import DELETING, writing
+from mobility.errors import MobilityError
+from mobility.sessions.files import DELETING, read_json, writing
 from mobility.sessions.notebooks import COHORT, GROUPED_BY, VALIDATION
 
 _RENDERED = {
@@ -77,12 +77,14 @@ def remove_if_empty(folder: Path) -> None:
 
 def _holds(folder: Path, name: str, sessions: list[str], user_id: str | None) -> bool:
     """Whether a report of a cohort or a study holds one of the sessions, or a participant."""
-    with suppress(OSError, ValueError, KeyError, TypeError, AttributeError, csv.Error):
+    with suppress(
+        MobilityError, OSError, ValueError, LookupError, TypeError, AttributeError, csv.Error
+    ):
         if name == COHORT:
             with (folder / "cohort.csv").open(encoding="utf-8", newline="") as file:
                 rows: list[dict[str, str]] = list(csv.DictReader(file))
         else:
-            document = json.loads((folder / "study.json").read_text(encoding="utf-8"))
+            document = read_json(folder / "study.json")
             rows = [*document["trials"], *document["failed"]]
         return any(
             not {row.get("session_id"), row.get("session")}.isdisjoint(sessions)

@@ -14,11 +14,11 @@ import yaml
 from numpy.typing import NDArray
 from pydantic import Field
 
-from mobility import tables
 from mobility.capture.video import write_video
 from mobility.errors import BadInputError, NotFoundError
 from mobility.kinematics.skeleton import KEYPOINTS
 from mobility.options import Strict, validate
+from mobility.parsing import parse_yaml
 from mobility.provenance import with_history
 from mobility.virtual_lab.body import Body, parametric_body
 from mobility.virtual_lab.render import Camera, Look, frames
@@ -93,12 +93,12 @@ def read_case(path: str | os.PathLike[str]) -> Case:
 def read_yaml(source: Path, *, kind: str) -> Any:
     """Read what a user wrote, a case or a grid."""
     try:
-        return tables.read_given(source.read_text(encoding="utf-8"))
+        return parse_yaml(source.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise NotFoundError(
             f"{source}: there is no such {kind}; give the path of a YAML file"
         ) from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise BadInputError(f"{source}: not a readable YAML file ({reason})") from None
 
