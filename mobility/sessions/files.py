@@ -137,6 +137,21 @@ def remove(folder: Path) -> None:
             shutil.rmtree(folder)
 
 
+def remove_if_empty(folder: Path) -> None:
+    """Remove a folder in which nothing is left."""
+    if folder.is_dir() and not folder.is_symlink() and not any(folder.iterdir()):
+        folder.rmdir()
+
+
+def remove_checkpoints(folder: Path, *patterns: str) -> None:
+    """Remove the copies that JupyterLab keeps of files in `folder` that were saved in it."""
+    for pattern in map(Path, patterns):
+        copies = folder / pattern.parent / ".ipynb_checkpoints"
+        for copy in copies.glob(f"{pattern.stem}-checkpoint{pattern.suffix}"):
+            copy.unlink(missing_ok=True)
+        remove_if_empty(copies)
+
+
 def write_json(path: str | os.PathLike[str], document: Any) -> None:
     """Write `document` as UTF-8 JSON, atomically; NaN and infinity are refused."""
     text = json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False) + "\n"

@@ -10,7 +10,13 @@ from functools import partial
 from pathlib import Path
 
 from mobility.errors import MobilityError
-from mobility.sessions.files import DELETING, read_json, writing
+from mobility.sessions.files import (
+    DELETING,
+    read_json,
+    remove_checkpoints,
+    remove_if_empty,
+    writing,
+)
 from mobility.sessions.notebooks import COHORT, GROUPED_BY, VALIDATION
 
 _RENDERED = {
@@ -63,16 +69,11 @@ def _remove_report(folder: Path, name: str) -> None:
         for pattern in _RENDERED[name]:
             for file in folder.glob(pattern):
                 file.unlink(missing_ok=True)
+        remove_checkpoints(folder, f"{name}.ipynb", *_RENDERED[name])
         for below in {file.partition("/")[0] for file in _RENDERED[name] if "/" in file}:
             remove_if_empty(folder / below)
         begun.unlink(missing_ok=True)
         remove_if_empty(folder)
-
-
-def remove_if_empty(folder: Path) -> None:
-    """Remove a folder in which nothing is left."""
-    if folder.is_dir() and not folder.is_symlink() and not any(folder.iterdir()):
-        folder.rmdir()
 
 
 def _holds(folder: Path, name: str, sessions: list[str], user_id: str | None) -> bool:
