@@ -538,27 +538,57 @@ def cohort(
     participants: Annotated[
         str, option("--participants", "IDS", help="Comma-separated ids; default: all.")
     ] = "",
+    recordings: Annotated[
+        str,
+        option(
+            "--recordings",
+            "VERDICTS",
+            help="Verdicts on a recording with which a session is compared, of good, limited, "
+            "not-this-exercise, unusable; or all.",
+        ),
+    ] = "good,limited",
     as_json: JsonOption = False,
 ) -> None:
     """Put all sessions into one table, and report on it.
 
-    The table is written as CSV and as Parquet; the report compares people and groups.
+    The table is written as CSV and as Parquet; the report compares people and groups. Sessions with
+    another verdict than those of --recordings are listed, with the reason, and not compared.
     """
-    from mobility.pipeline.cohort import check_exercise, check_group, check_metrics, choose_sessions
+    import pandas as pd
+
+    from mobility.errors import MobilityError
+    from mobility.pipeline import cohort
     from mobility.reports.cohort_sections import names
     from mobility.reports.render import render_cohort
 
-    check_exercise(exercise)
-    check_group(group_by)
-    chosen = choose_sessions(opened, exercise=exercise, participants=names(participants))
-    parameters = {"exercise": exercise, "group_by": group_by, "participants": participants}
+    cohort.check_exercise(exercise)
+    cohort.check_group(group_by)
+    cohort.check_recordings(names(recordings))
+    chosen = cohort.choose_sessions(opened, exercise=exercise, participants=names(participants))
+    parameters = {
+        **{"exercise": exercise, "group_by": group_by, "participants": participants},
+        "recordings": recordings,
+    }
     if metrics is not None:
-        check_metrics(chosen, names(metrics))
+        cohort.check_metrics(chosen, names(metrics))
         parameters["metrics"] = metrics
+    for user_id in sorted({session.record.user_id for session in chosen}):
+        try:
+            opened.stored_participant(user_id)
+        except MobilityError as error:
+            warn(str(error))
     made = render_cohort(opened, out or opened.reports / "cohort", parameters=parameters)
+    sessions = cohort.overview(pd.read_parquet(made["parquet"]))
+    without = sessions[sessions["reason"].ne("")]
     if as_json:
-        print_json(uris(made))
+        told = without[["session_id", "reason"]].to_dict("records")
+        print_json({**(uris(made) or {}), "left_out": told})
         return
+    if len(without):
+        compared = {"compared": len(sessions) - len(without), "count": len(sessions)}
+        typer.echo(tables.sentence("command_line.cohort.compared", **compared))
+        for reason, count in cohort.left_out(sessions).items():
+            typer.echo(tables.sentence("command_line.cohort.left_out", count=count, reason=reason))
     typer.echo(f"report  {made['html']}\ntable   {made['csv']}\n        {made['parquet']}")
 
 

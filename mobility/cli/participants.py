@@ -22,6 +22,7 @@ from mobility.cli.options import (
     say_unfinished,
     takes,
     told_if_interrupted,
+    warn,
 )
 
 if TYPE_CHECKING:
@@ -59,8 +60,15 @@ def participants_show(opened: Store, user_id: ParticipantArgument) -> None:
 @participants_app.command("list")
 @takes(open_store)
 def participants_list(opened: Store, *, as_json: JsonOption = False) -> None:
-    """List the participants who have a record or a session."""
+    """List the participants who have a record or a session.
+
+    It warns of sessions whose record does not say whose they are.
+    """
+    from mobility.privacy.retention import unassigned
+
     found = opened.participants()
+    for session_id in unassigned(opened):
+        warn(tables.sentence("command_line.participants.damaged", session=session_id))
     if as_json:
         print_json(found)
         return

@@ -66,10 +66,15 @@ class StoredSession:
         file = self.folder / "session.json"
         try:
             return validate(SessionRecord, read_json(file), what=f"{file}")
+        except NotFoundError:
+            raise NotFoundError(
+                f"session {self.folder.name}: its record is missing; restore {file}, or delete "
+                f"the session with: mobility sessions delete {self.folder.name}"
+            ) from None
         except BadInputError as error:
             raise StorageError(
                 f"session {self.folder.name}: its record is damaged ({error}); restore it, or "
-                "delete the folder"
+                f"delete the session with: mobility sessions delete {self.folder.name}"
             ) from None
 
     @property
@@ -166,7 +171,13 @@ class StoredSession:
     def edits(self) -> Edits:
         """Corrections by hand, oldest first."""
         file = self.folder / "edits.json"
-        return validate(Edits, read_json(file), what=f"{file}") if file.is_file() else Edits()
+        try:
+            return validate(Edits, read_json(file), what=f"{file}") if file.is_file() else Edits()
+        except BadInputError as error:
+            raise StorageError(
+                f"session {self.id}: its corrections by hand are damaged ({error}); restore the "
+                f"file, or delete it and correct the session again with: mobility edit {self.id}"
+            ) from None
 
     def stored_config(self) -> StoredConfig | None:
         """Display settings with their revision; None where nothing was saved."""

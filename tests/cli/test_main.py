@@ -454,13 +454,22 @@ def test_one_damaged_record_does_not_hide_the_others(store, clips, tmp_path):
     place.set_participant("p01")
     (store / "participants" / "p01.json").write_text("[]")
     (store / ids[1] / "session.json").write_text("null")
+    (store / f"{ids[2]}x").mkdir()
+    (store / f"{ids[2]}x" / "video.mp4").write_bytes(b"a session that lost its record")
     done = mobility("sessions", "list", store=store)
     assert done.returncode == 0
-    assert sorted(line.split()[0] for line in done.stdout.splitlines()) == sorted([ids[0], ids[2]])
+    rows = done.stdout.splitlines()
+    assert sorted(line.split()[0] for line in rows[:2]) == sorted([ids[0], ids[2]])
+    assert rows[2].startswith(f"{ids[1]}  damaged      session {ids[1]}: its record is damaged")
+    assert rows[3].startswith(f"{ids[2]}x  damaged      session {ids[2]}x: its record is missing")
+    assert "p01.json" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    done = mobility("participants", "list", store=store)
+    assert done.stdout.split() == ["p01", "p03"]
     told = done.stderr.splitlines()
-    assert len(told) == 2
-    assert any("p01.json" in line for line in told)
-    assert any(ids[1] in line for line in told)
+    assert [line.split(": ")[1] for line in told] == [
+        f"session {i}" for i in (ids[1], f"{ids[2]}x")
+    ]
 
 
 def test_an_analysis_that_nobody_works_on_is_listed_as_interrupted(store, clips, tmp_path):
