@@ -35,6 +35,7 @@ from mobility.cli.options import (
     StandingOption,
     StoreOption,
     WorkersOption,
+    check_output,
     log_to,
     open_session,
     open_session_or_demo,
@@ -345,7 +346,7 @@ def export_lab(
     """
     from mobility.errors import BadInputError
     from mobility.options import likely
-    from mobility.validation.export import FORMATS
+    from mobility.validation.export import FORMATS, is_export
 
     kind = file_format or out.suffix.lower().removeprefix(".")
     if kind not in FORMATS:
@@ -362,6 +363,7 @@ def export_lab(
         dataset = session.pose() if landmarks else session.fitted()
     else:
         dataset = session.angles()
+    check_output(out, store=session.store, is_ours=is_export)
     FORMATS[kind](dataset, out)
     typer.echo(str(out))
 
@@ -564,6 +566,8 @@ def cohort(
     cohort.check_exercise(exercise)
     cohort.check_group(group_by)
     cohort.check_recordings(names(recordings))
+    if out is not None:
+        check_output(out, store=opened)
     chosen = cohort.choose_sessions(opened, exercise=exercise, participants=names(participants))
     parameters = {
         **{"exercise": exercise, "group_by": group_by, "participants": participants},

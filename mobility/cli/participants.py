@@ -13,6 +13,7 @@ from mobility.cli.options import (
     JsonOption,
     ParticipantArgument,
     YesOption,
+    check_output,
     group,
     open_store,
     path_option,
@@ -90,8 +91,9 @@ def participants_export(
 
     That is record, sessions and reports.
     """
-    from mobility.privacy.takeout import write_takeout
+    from mobility.privacy.takeout import is_takeout, write_takeout
 
+    check_output(out, store=opened, is_ours=is_takeout)
     typer.echo(str(write_takeout(opened, user_id, out)))
 
 

@@ -33,6 +33,7 @@ from mobility.pipeline.metrics_table import (
 from mobility.sessions.files import atomic, make_folder, writing
 from mobility.sessions.notebooks import GROUPED_BY
 from mobility.sessions.record import ANONYMOUS, EXERCISES
+from mobility.writing import plain_cells
 
 if TYPE_CHECKING:
     import os
@@ -148,6 +149,8 @@ def to_dataframe(
 def write_table(frame: pd.DataFrame, path: str | os.PathLike[str]) -> Path:
     """Write a table as CSV or Parquet, by the ending of `path`; whole or not at all.
 
+    In CSV a text that a spreadsheet would compute ("=1+1") has an apostrophe before it.
+
     Raises
     ------
     BadInputError
@@ -162,7 +165,7 @@ def write_table(frame: pd.DataFrame, path: str | os.PathLike[str]) -> Path:
         make_folder(target.parent)
     with atomic(target) as hidden:
         if target.suffix == ".csv":
-            frame.to_csv(hidden, index=False, encoding="utf-8", lineterminator="\n")
+            plain_cells(frame).to_csv(hidden, index=False, encoding="utf-8", lineterminator="\n")
         else:
             frame.to_parquet(hidden, engine="pyarrow", index=False)
     return target

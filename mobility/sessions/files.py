@@ -42,6 +42,8 @@ log = logging.getLogger(__name__)
 
 ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 NAME_LENGTH = 200
+_JOINERS = "\u200c\u200d"
+"""Control characters without which names in some scripts, and emoji, cannot be written."""
 _BYTES_OF_TYPE = {1: 1, 2: 1, 3: 2, 4: 4, 5: 4, 6: 8}
 """Of the types of NetCDF-3: byte, char, short, int, float, double."""
 
@@ -76,12 +78,18 @@ def check_name(value: str, *, what: str) -> str:
     if len(name) > NAME_LENGTH:
         raise BadInputError(f"{what}: at most {NAME_LENGTH} characters (got {len(name)})")
     check_decodable(name, what=what)
-    for character in name:
-        if unicodedata.category(character) in ("Cc", "Zl", "Zp"):
-            raise BadInputError(
-                f"{what} {name!r}: holds the control character U+{ord(character):04X}; remove it"
-            )
+    check_visible(name, what=what)
     return name
+
+
+def check_visible(value: str, *, what: str) -> None:
+    """Refuse control characters, also those that turn the direction of text or are not seen."""
+    for character in value:
+        is_control = unicodedata.category(character) in ("Cc", "Cf", "Zl", "Zp")
+        if is_control and character not in _JOINERS:
+            raise BadInputError(
+                f"{what} {value!r}: holds the control character U+{ord(character):04X}; remove it"
+            )
 
 
 def check_file_name(value: str, *, what: str) -> str:

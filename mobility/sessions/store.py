@@ -39,6 +39,7 @@ from mobility.sessions.files import (
     check_decodable,
     check_id,
     check_name,
+    check_visible,
     in_use,
     lock,
     lock_if_free,
@@ -870,6 +871,7 @@ def _source(video: str | os.PathLike[str]) -> Path:
         raise BadInputError("video '': name a video file")
     source = Path(video)
     check_decodable(source.name, what="name of the video file")
+    check_visible(source.name, what="name of the video file")
     from mobility.capture.video import probe
 
     probe(source)

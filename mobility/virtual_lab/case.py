@@ -132,11 +132,8 @@ def render_case(
     numbers.
     """
     known = case if isinstance(case, Case) else read_case(case)
-    target = Path(out)
-    if target.suffix.lower() == ".mp4":
-        folder, video, truth = target.parent, target, target.with_suffix(".truth.nc")
-    else:
-        folder, video, truth = target, target / "video.mp4", target / "truth.nc"
+    video, truth = rendered_files(out)
+    folder = video.parent
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     body, trial = perform_case(known)
@@ -144,6 +141,14 @@ def render_case(
     write_dataset(true_positions(known, body, trial), truth)
     log.info("rendered %s (%d frames)", video, len(trial.time))
     return video, truth
+
+
+def rendered_files(out: str | os.PathLike[str]) -> tuple[Path, Path]:
+    """Paths of video and truth of :func:`render_case`."""
+    target = Path(out)
+    if target.suffix.lower() == ".mp4":
+        return target, target.with_suffix(".truth.nc")
+    return target / "video.mp4", target / "truth.nc"
 
 
 def perform_case(case: Case, time: NDArray[np.float64] | None = None) -> tuple[Body, Trial]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import datetime
 import json
 import os
@@ -20,12 +21,14 @@ from batches import (
     FOLDER,
     batch,
     counts,
+    done_rows,
     in_the_end,
     nothing_is_left,
     results,
     rows_of,
     start,
     surroundings,
+    write_ended,
 )
 from processes import ended, wait_for
 
@@ -42,6 +45,16 @@ def kept(request, place):
         return {"store": place / FOLDER, "s3": None}
     s3 = request.getfixturevalue("s3")
     return {"store": s3.url(), "s3": s3}
+
+
+def test_no_cell_of_the_summary_is_a_formula(tmp_path):
+    rows = done_rows(("=cmd|calc.mp4", "p01"), ("-1.5", "p02"))
+    write_ended(tmp_path, [row.model_copy(update={"reason": "@x", "took_s": -2}) for row in rows])
+    with (tmp_path / "summary.csv").open(newline="") as file:
+        table = list(csv.DictReader(file))
+    assert [row["video"] for row in table] == ["'=cmd|calc.mp4", "-1.5"]
+    assert {row["reason"] for row in table} == {"'@x"}
+    assert {float(row["took_s"]) for row in table} == {-2}
 
 
 @pytest.mark.slow

@@ -293,6 +293,57 @@ def test_both_ways_to_write_such_a_name(said, clips, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("command", "reason"),
+    [
+        ("participants export p01 --out data/sessions/s1/session.json", "is inside"),
+        ("participants export p01 --out data/sessions/new.zip", "is inside"),
+        ("participants export p01 --out link/s1/new.zip", "is inside"),
+        ("participants export p01 --out thesis.docx", "exists and was not made"),
+        ("export-lab --demo --out data/sessions/s1/a.csv", "is inside"),
+        ("export-lab --demo --out lab.trc", "exists and was not made"),
+        ("cohort --out data/sessions/s1/new", "is inside"),
+        ("virtual-lab render a.yaml data/sessions/s1/video.mp4", "is inside"),
+        ("virtual-lab render a.yaml a.mp4", "exists and was not made"),
+        ("demo --log-file data/sessions/s1/session.json", "is inside"),
+        ("demo --log-file thesis.docx", "exists and was not made"),
+    ],
+)
+def test_nothing_is_written_into_a_store_or_over_a_file_of_others(
+    command, reason, said, clips, tmp_path
+):
+    clip = clips.make_clip(tmp_path / "a.mp4", 3)
+    session = Store("data/sessions").create(
+        clip, user_id="p01", exercise_name="Overhead Squat", session_id="s1"
+    )
+    (tmp_path / "link").symlink_to("data/sessions")
+    (tmp_path / "thesis.docx").write_text("years")
+    (tmp_path / "lab.trc").write_text("PathFileType\t4\nDataRate\n100\nFrame#\tTime\tLKNE\t\t\n")
+    before = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
+    status, out, err = said(*command.split())
+    assert (status, out) == (2, "")
+    assert reason in err
+    assert len(err.splitlines()) == 1
+    after = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
+    assert after == before
+    assert session.record.session_id == "s1"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "participants export p01 --out p01.zip",
+        *(f"export-lab --demo --out a.{ending}" for ending in ("csv", "mot", "trc", "c3d")),
+        "export-lab --demo --positions --out b.csv",
+        "participants export p01 --out new.zip",
+    ],
+)
+def test_what_a_command_wrote_it_writes_again(command, said):
+    Store("data/sessions").set_participant("p01", sex="female")
+    for _ in range(2):
+        assert said(*command.split())[0] == 0
+
+
+@pytest.mark.parametrize(
     "command", ["sessions list", "participants list", "keys list", "prune --keep 1", "cohort"]
 )
 @pytest.mark.parametrize("place", ["file", "file/below"])

@@ -287,6 +287,19 @@ def test_written_tables_hold_the_same_values(frame, tmp_path, suffix) -> None:
         pd.testing.assert_frame_equal(read, frame)
 
 
+def test_a_csv_table_has_no_formula_and_its_numbers_are_read_again(tmp_path) -> None:
+    table = made_up({"=1+1": [-1.5], "@b": [2.0]}, text="-1.5", reason="=cmd|' /C calc'!A0")
+    table["text"] = table["text"].astype("category")
+    table["reason"] = table["reason"].astype("category")
+    read = pd.read_csv(cohort.write_table(table, tmp_path / "a.csv"))
+    assert read["user_id"].to_list() == ["'=1+1", "'@b"]
+    assert read["value"].to_list() == [-1.5, 2.0]
+    assert read["text"].to_list() == [-1.5, -1.5]
+    assert set(read["reason"]) == {"'=cmd|' /C calc'!A0"}
+    whole = pd.read_parquet(cohort.write_table(table, tmp_path / "a.parquet"))
+    assert whole["user_id"].to_list() == ["=1+1", "@b"]
+
+
 def test_writing_that_fails_leaves_the_earlier_table(frame, tmp_path, monkeypatch) -> None:
     path = cohort.write_table(frame, tmp_path / "cohort.csv")
     before = path.read_bytes()
