@@ -190,7 +190,7 @@ def _checked(
     rows: list[Row] = []
     problems: list[Problem] = []
     with (
-        progress_bar("checking", total=len(entries), unit="video") as bar,
+        progress_bar("checking the videos", total=len(entries), unit="video") as bar,
         ThreadPoolExecutor(os.cpu_count()) as pool,
     ):
         check = functools.partial(_check, folder, defaults)

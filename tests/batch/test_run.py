@@ -12,7 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import psutil
@@ -456,6 +456,54 @@ def test_what_is_tried_again_is_what_may_pass():
         with pytest.raises(BadInputError):
             module._again(lambda may_pass=may_pass: work(may_pass))
         assert len(tried) == times
+
+
+def test_the_bar_names_the_stage_of_each_video(place, monkeypatch):
+    """The stages come from the workers, of rows that are not done yet."""
+    heard = {}
+    shown = []
+
+    class Bar:
+        set_postfix_str = staticmethod(shown.append)
+        update = close = staticmethod(lambda *_: None)
+
+    class Client:
+        loop = None
+        subscribe_topic = heard.__setitem__
+        unsubscribe_topic = heard.pop
+        submit = staticmethod(lambda *_, **__: type("Future", (), {"release": lambda _: None})())
+
+    def tell(row, stage):
+        for listen in heard.values():
+            listen((0.0, {"row": row, "stage": stage}))
+
+    def as_completed(futures, **_):
+        tell(2, "fitting the body")
+        tell(3, "finding the pose")
+        yield from futures[:1]
+        tell(2, "too late")
+
+    rows = list(read_manifest(place / "m.csv"))[:2]
+    monkeypatch.setattr("distributed.as_completed", as_completed)
+    monkeypatch.setattr(module, "progress_bar", lambda *_, **__: nullcontext(Bar()))
+    monkeypatch.setattr(module, "_result", lambda _, row: module._outcome(row, state="done"))
+    list(module.outcomes(Client(), rows, Store(place / "store"), place, 1, None))
+    both = "a.mp4: fitting the body; b.mp4: finding the pose"
+    assert shown == ["a.mp4: fitting the body", both, "b.mp4: finding the pose"]
+    assert heard == {}
+
+
+def test_a_worker_tells_each_stage_once(place, monkeypatch):
+    events = []
+    worker = type("Worker", (), {"log_event": lambda _, *event: events.append(event)})()
+    monkeypatch.setattr("distributed.get_worker", lambda: worker)
+    (row, *_) = read_manifest(place / "m.csv")
+    listen = module._stages_told(row, {"stages": "topic"})
+    for description in ("finding the pose", "finding the pose", "drawing the report"):
+        listen(description, 1, 2)
+    told = [("topic", {"row": 2, "stage": s}) for s in ("finding the pose", "drawing the report")]
+    assert events == told
+    module._stages_told(row, {})("not told to anybody", 1, 2)
 
 
 def test_a_worker_with_other_code_is_refused(place):
