@@ -122,27 +122,17 @@ def _run(session: Session, *, report: bool, as_json: bool, **options: Any) -> No
     if as_json:
         print_json({"session_id": session.id, "title": session.title, "report": uris(made)})
         return
+    _say_in_short(session)
+    typer.echo(f"report  {made['html']}" if made else f"data    {session.place}")
+
+
+def _say_in_short(session: Session) -> None:
+    """Say what was found, and what to distrust."""
     from mobility.reports.first_page import in_short
 
     found, careful = in_short(session)
     typer.echo(f"session {session.id}: {found}")
     typer.echo(careful)
-    typer.echo(f"report  {made['html']}" if made else f"data    {session.place}")
-
-
-def _say_report(session: Session, *, client: bool, pdf: bool, faces: bool, as_json: bool) -> None:
-    """Name the page of a report to a person, and give its document to a program."""
-    page = session.render_report(faces=faces)["client" if client else "html"].resolve()
-    if pdf:
-        from mobility.reports.pdf import to_pdf
-
-        page = to_pdf(page)
-    if sys.stdout.isatty() and not as_json:
-        typer.echo(str(page))
-        return
-    squat = session.record.exercise == "Overhead Squat"
-    print_json(session.report() if squat else session.joint_mobility())
-    say(f"report  {page}")
 
 
 def demo(
@@ -379,10 +369,21 @@ def report(
 ) -> None:
     """Make the report of a session, and print where it is.
 
-    It is made only if missing or out of date. With --json, or if the output is not a terminal,
-    the report document is printed.
+    It is made only if missing or out of date. Printed is also what was found; with --json, instead
+    of both, the report document.
     """
-    _say_report(session, client=client, pdf=pdf, faces=faces, as_json=as_json)
+    page = session.render_report(faces=faces)["client" if client else "html"].resolve()
+    if pdf:
+        from mobility.reports.pdf import to_pdf
+
+        page = to_pdf(page)
+    if as_json:
+        squat = session.record.exercise == "Overhead Squat"
+        print_json(session.report() if squat else session.joint_mobility())
+        say(f"report  {page}")
+        return
+    _say_in_short(session)
+    typer.echo(f"report  {page}")
 
 
 @takes(open_session_or_demo)
@@ -392,20 +393,12 @@ def summary(session: Session, *, as_json: JsonOption = False) -> None:
 
 
 @takes(open_session_or_demo, exercise="Joint Angle Mobility")
-def joint_mobility(
-    session: Session,
-    *,
-    client: ClientOption = False,
-    pdf: PdfOption = False,
-    faces: FacesOption = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Make the report of a session of single joints.
+def joint_mobility(session: Session, *, as_json: JsonOption = False) -> None:
+    """Print the document of single joints (always JSON).
 
-    As `report` does; --demo takes the demo session of single joints.
+    --demo takes the demo session of single joints. The page of a session is made by `report`.
     """
-    session.record.require_exercise("Joint Angle Mobility", "a report of single joints")
-    _say_report(session, client=client, pdf=pdf, faces=faces, as_json=as_json)
+    print_json(session.joint_mobility())
 
 
 @takes(open_session_or_demo)

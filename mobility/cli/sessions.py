@@ -35,7 +35,10 @@ config_app = group(help="Choose what the report of single joints shows.")
 @sessions_app.command("list")
 @takes(open_store)
 def sessions_list(opened: Store, *, as_json: JsonOption = False) -> None:
-    """List the sessions, newest last; then those whose record is damaged or missing."""
+    """List the sessions, newest last.
+
+    Those whose record is damaged or missing are at the end, with what is wrong.
+    """
     sessions, damaged = opened.sessions_and_damaged()
     rows = [
         {

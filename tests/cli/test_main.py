@@ -374,16 +374,28 @@ def test_a_name_that_is_twice_in_a_file(command, content, name, said, clips, tmp
     assert (status, err.split("(")[1]) == (2, f"'{name}' is given twice)\n")
 
 
-@pytest.mark.parametrize("command", ["report", "joint-mobility"])
-def test_a_report_is_named_to_a_person_and_printed_for_a_program(command, said, monkeypatch):
-    status, out, err = said(command, "--demo")
-    assert status == 0
-    assert json.loads(out)
-    page = Path(err.removeprefix("report  ").strip())
+def test_a_report_is_named_on_a_terminal_or_not_and_printed_only_with_json(said, monkeypatch):
+    status, out, err = said("report", "--demo")
+    assert (status, err) == (0, "")
+    found, _, last = out.splitlines()
+    assert found.startswith("session ")
+    page = Path(last.removeprefix("report  "))
     assert page.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    document = said("report", "--demo", "--json")[1]
+    assert json.loads(document)["grouped_data"]
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-    assert said(command, "--demo") == (0, f"{page}\n", "")
-    assert json.loads(said(command, "--demo", "--json")[1])
+    assert said("report", "--demo") == (0, out, "")
+    assert said("report", "--demo", "--json")[1] == document
+
+
+@pytest.mark.parametrize("command", ["summary", "joint-mobility"])
+@pytest.mark.parametrize("terminal", [False, True])
+def test_a_document_is_json_wherever_it_goes(command, terminal, said, monkeypatch):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
+    status, out, err = said(command, "--demo")
+    assert (status, err) == (0, "")
+    assert json.loads(out)
+    assert said(command, "--demo", "--json")[1] == out
 
 
 @pytest.mark.parametrize("group", ["", "sessions", "participants", "config", "keys", "virtual-lab"])
