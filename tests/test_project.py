@@ -32,6 +32,14 @@ def test_environment_yml_installs_what_make_installs(project):
         assert re.search(rf"\$\(PIP\) .*{option} \"?{re.escape(what)}", makefile)
 
 
+def test_every_long_step_of_make_says_first_what_it_does(project):
+    lines = (project / "Makefile").read_text().splitlines()
+    for before, line in zip(lines, lines[1:], strict=False):
+        if line.startswith(("\t$(PIP)", "\t$(BIN)/mobility ")):
+            is_measured = "virtual-lab sweep" in line  # it says its cases itself
+            assert is_measured or before.startswith('\t@echo "'), line
+
+
 def test_this_environment_has_the_versions_that_were_tested_together(project):
     """In CI; elsewhere an environment may hold other versions, within the ranges of pyproject."""
     if "CI" not in os.environ:
