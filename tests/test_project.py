@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import json
 import os
 import re
@@ -34,7 +35,7 @@ def test_environment_yml_installs_what_make_installs(project):
 
 def test_every_long_step_of_make_says_first_what_it_does(project):
     lines = (project / "Makefile").read_text().splitlines()
-    for before, line in zip(lines, lines[1:], strict=False):
+    for before, line in itertools.pairwise(lines):
         if line.startswith(("\t$(PIP)", "\t$(BIN)/mobility ")):
             is_measured = "virtual-lab sweep" in line  # it says its cases itself
             assert is_measured or before.startswith('\t@echo "'), line

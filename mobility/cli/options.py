@@ -16,6 +16,7 @@ import typer
 from mobility import tables
 
 if TYPE_CHECKING:
+    from mobility.sessions.store import SessionStore
     from mobility.store import Session, Store
 
 
@@ -144,7 +145,10 @@ DEFAULT_REPORTS = Path("reports")
 
 
 def check_output(
-    path: Path, *, store: Store | None = None, is_ours: Callable[[Path], bool] | None = None
+    path: Path,
+    *,
+    store: SessionStore[Any] | None = None,
+    is_ours: Callable[[Path], bool] | None = None,
 ) -> None:
     """Refuse to write into a store or a session, or over a file that this program did not make.
 

@@ -232,9 +232,8 @@ class StoredSession:
         """Path of the file of a stage, whole and up to date with the store."""
         done = self.record.stages.get(stage)
         if done is None:
-            raise NotFoundError(
-                f"session {self.id}: no {stage.replace('_', ' ')} yet; analyse it first"
-            )
+            self.analyzed()  # else its state says why
+            raise NotFoundError(f"session {self.id}: has no {stage.replace('_', ' ')}")
         if self.store.is_remote:
             self.store.copy.fetch(self.id, done.file)
             # Others may have put another in its place meanwhile.
