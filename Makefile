@@ -14,14 +14,18 @@ setup: $(READY)
 $(SYSTEM): scripts/system-packages.sh
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "mobility needs Python 3.11 or newer; name one with make PYTHON=..." >&2; exit 1; }
 	sh scripts/system-packages.sh runtime
+	@echo "making the environment $(VENV)"
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	touch $@
 
 # An editable install leaves out two files, so they are copied: one turns the server extension on,
 # one turns off that JupyterLab asks its makers for news and updates.
 $(READY): pyproject.toml constraints.txt $(SYSTEM)
+	@echo "upgrading pip in $(VENV)"
 	$(PIP) --upgrade pip
+	@echo "installing mobility and the packages that it needs into $(VENV): some minutes, once"
 	$(PIP) --constraint constraints.txt --editable ".[test]"
+	@echo "fetching the pose model, if it is not there"
 	$(BIN)/mobility models
 	mkdir -p $(VENV)/etc/jupyter/jupyter_server_config.d
 	cp mobility/server/jupyter_server_config.d/mobility.json $(VENV)/etc/jupyter/jupyter_server_config.d/
@@ -31,11 +35,13 @@ $(READY): pyproject.toml constraints.txt $(SYSTEM)
 
 $(LAB): $(READY)
 	sh scripts/system-packages.sh slow
+	@echo "installing the packages of the virtual lab and of the slow tests into $(VENV): some minutes, once"
 	$(PIP) --constraint constraints.txt --editable ".[test,virtual-lab,cross-checks]"
 	test -d $(VENV)-movement || sh scripts/movement-environment.sh $(VENV)-movement
 	touch $@
 
 demo: $(READY)
+	@echo "analysing the demo video and drawing its report: about a minute"
 	$(BIN)/mobility demo
 
 PYTEST := $(BIN)/python -m pytest --numprocesses=logical --dist=loadfile
@@ -102,6 +108,7 @@ docs: $(VENV)/.ready-docs
 	@echo "build/docs/html/index.html"
 
 $(VENV)/.ready-docs: $(READY)
+	@echo "installing the packages of the documentation into $(VENV): a minute, once"
 	$(PIP) --constraint constraints.txt --editable ".[docs]"
 	touch $@
 

@@ -54,11 +54,12 @@ class Session(StoredSession):
     def to_dataframe(self) -> pd.DataFrame:
         """All metrics as one long table: a row for each metric, side and repetition.
 
-        The columns are those of :func:`mobility.pipeline.cohort.to_dataframe`.
+        The columns are those of :func:`mobility.pipeline.cohort.to_dataframe`; whatever the verdict
+        on the recording.
         """
         from mobility.pipeline.cohort import to_dataframe
 
-        return to_dataframe([self])
+        return to_dataframe([self], recordings=["all"])
 
     def analyze(self, **options: Any) -> Session:
         """Run what is not done yet of the analysis.

@@ -16,9 +16,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
-from typing import Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from mobility.errors import DiskFullError, StorageError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FILE_MODE, FOLDER_MODE = 0o600, 0o700
 
@@ -33,6 +36,10 @@ _ADVICE = {
     errno.EACCES: _NOT_PERMITTED,
     errno.EPERM: _NOT_PERMITTED,
 }
+
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
+"""With what begins what spreadsheets compute."""
 
 
 def storage_fault(error: OSError, place: str | os.PathLike[str]) -> StorageError:
@@ -119,6 +126,30 @@ class LogFile(logging.handlers.WatchedFileHandler):
         """Close the file; lines that were lost before are not missed again."""
         with suppress(OSError):
             super().close()
+
+
+def plain_cell(text: str) -> str:
+    """Return `text` as a cell of a CSV file that no spreadsheet computes, as it does "=1+1".
+
+    What would be taken for a formula has an apostrophe before it. A number stays as it is.
+    """
+    if not text.startswith(_FORMULA):
+        return text
+    try:
+        float(text)
+    except ValueError:
+        return f"'{text}"
+    return text
+
+
+def plain_cells(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return `frame` with its texts as :func:`plain_cell` gives them."""
+    changed = {}
+    for name, column in frame.items():
+        texts = {text: plain_cell(text) for text in column.unique() if isinstance(text, str)}
+        if any(text != plain for text, plain in texts.items()):
+            changed[name] = column.astype(object).map(lambda each, of=texts: of.get(each, each))
+    return frame.assign(**changed)
 
 
 def sync_folder(folder: Path) -> None:

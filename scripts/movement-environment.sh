@@ -4,6 +4,7 @@
 set -eu
 for python in python3 python3.14 python3.13 python3.12 /usr/bin/python3; do
     if "$python" -c 'import sys, venv; sys.exit(sys.version_info < (3, 12))' >/dev/null 2>&1; then
+        echo "installing movement's validator into $1: a minute, once"
         "$python" -m venv "$1"
         # Only what the validator imports: with all that movement can do it is 1.3 GB.
         "$1/bin/python" -m pip install --quiet --disable-pip-version-check \

@@ -22,6 +22,7 @@ if [ "$(id -u)" -ne 0 ]; then
     echo "please install first, as root: apt-get install$(echo "$missing" | sed 's/|[^ ]*//g')" >&2
     exit 1
 fi
+echo "installing with apt-get:$(echo "$missing" | sed 's/|[^ ]*//g')"
 apt-get update -qq
 for entry in $missing; do
     ok=no

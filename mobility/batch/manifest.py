@@ -42,6 +42,8 @@ SUFFIXES = frozenset({".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".mpg", "
 """What a file of a folder must end with to be taken for a video."""
 
 LARGEST_BYTES = 64 << 20
+_MOST_NAMED, _LONGEST_NAMED = 5, 40
+"""Unknown columns that a message names, and characters of each name."""
 
 
 class RowOptions(Strict):
@@ -188,7 +190,7 @@ def _checked(
     rows: list[Row] = []
     problems: list[Problem] = []
     with (
-        progress_bar("checking", total=len(entries), unit="video") as bar,
+        progress_bar("checking the videos", total=len(entries), unit="video") as bar,
         ThreadPoolExecutor(os.cpu_count()) as pool,
     ):
         check = functools.partial(_check, folder, defaults)
@@ -292,16 +294,27 @@ def _of_csv(manifest: Path) -> list[tuple[int, dict[str, str]]]:
     ]
 
 
+def _shortened(name: str) -> str:
+    """Name of a column, for a message."""
+    if not name:
+        return "(without a name)"
+    return name if len(name) <= _LONGEST_NAMED else f"{name[:_LONGEST_NAMED]}…"
+
+
 def _check_header(manifest: Path, names: Sequence[str]) -> None:
-    problems = [
-        Problem(1, name or "(without a name)", f"unknown{likely(name, COLUMNS)}")
-        for name in names
-        if name not in COLUMNS
-    ]
+    unknown = [name for name in names if name not in COLUMNS]
+    if len(unknown) > _MOST_NAMED:
+        shown = ", ".join(map(_shortened, unknown[:_MOST_NAMED]))
+        told = f"and {len(unknown) - _MOST_NAMED} more are unknown; there is {', '.join(COLUMNS)}"
+        problems = [Problem(1, shown, told)]
+    else:
+        problems = [
+            Problem(1, _shortened(name), f"unknown{likely(name, COLUMNS)}") for name in unknown
+        ]
     problems += [
         Problem(1, name, "is given twice; give it once")
-        for name in dict.fromkeys(names)
-        if names.count(name) > 1 and name in COLUMNS
+        for name in COLUMNS
+        if names.count(name) > 1
     ]
     if "video" not in names:
         problems.append(Problem(1, "video", f"is missing; the columns are {', '.join(COLUMNS)}"))

@@ -179,7 +179,7 @@ def work_on(row: Row, task: Mapping[str, Any]) -> dict[str, Any]:
 
         use_warm_kernels()
         # Inside a worker xarray would ask the scheduler for the lock of every file.
-        with dask.config.set(scheduler="threads"), progress_told_to(lambda *_: None):
+        with dask.config.set(scheduler="threads"), progress_told_to(_stages_told(row, task)):
             found = _up_to_date(row, task)
         return _outcome(row, **found, took_s=_since(began)).model_dump(mode="json")
     except MobilityError as error:
@@ -191,6 +191,25 @@ def work_on(row: Row, task: Mapping[str, Any]) -> dict[str, Any]:
         log.error("%s: %s", _named(row), traceback.format_exc())
     failed = _outcome(row, reason=reason, may_pass=may_pass, took_s=_since(began))
     return failed.model_dump(mode="json")
+
+
+def _stages_told(row: Row, task: Mapping[str, Any]) -> Callable[[str, float, float | None], None]:
+    """Tell whoever started the batch in which stage a row is, under the topic of the task."""
+    topic = task.get("stages")
+    if topic is None:
+        return lambda *_: None
+    from distributed import get_worker
+
+    worker = get_worker()
+    stage = ""
+
+    def listen(description: str, _: float, __: float | None) -> None:
+        nonlocal stage
+        if description != stage:
+            stage = description
+            worker.log_event(topic, {"row": row.number, "stage": stage})
+
+    return listen
 
 
 def _outcome(row: Row | Refused, *, reason: str = "", **more: Any) -> BatchRow:
@@ -207,6 +226,11 @@ def _outcome(row: Row | Refused, *, reason: str = "", **more: Any) -> BatchRow:
             **more,
         }
     )
+
+
+def _printable(text: str) -> str:
+    """Text for a terminal."""
+    return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def _writable(text: str) -> str:
@@ -325,6 +349,7 @@ def outcomes(
         "folder": str(folder),
         "code": code_digest(),
         "pose_workers": spare,
+        "stages": f"mobility-stages-{token_hex(4)}",
     }
 
     def submit(row: Row) -> Any:
@@ -332,19 +357,36 @@ def outcomes(
         return client.submit(work_on, row, shared, key=key, pure=False)
 
     failed = 0
+    names = {row.number: _printable(row.video.name) for row in rows}
+    stages: dict[int, str] = {}
+
+    def show() -> None:
+        """Put behind the bar how many rows failed, and in which stage the others are."""
+        if hasattr(bar, "set_postfix_str"):
+            at_work = [f"{names[number]}: {stage}" for number, stage in tuple(stages.items())]
+            bar.set_postfix_str("; ".join([f"{failed} failed"] * bool(failed) + at_work))
+
+    def heard(event: tuple[float, Mapping[str, Any]]) -> None:
+        row, stage = event[1]["row"], event[1]["stage"]
+        if row in waiting:
+            stages[row] = stage
+            show()
 
     def settled(row: Row, outcome: BatchRow) -> BatchRow:
         nonlocal failed
         failed += outcome.state == "failed"
-        if failed and hasattr(bar, "set_postfix_str"):
-            bar.set_postfix_str(f"{failed} failed")
+        waiting.discard(row.number)
+        stages.pop(row.number, None)
+        show()
         bar.update()
         log.info("%s: %s %s", _named(row), outcome.state, outcome.reason)
         return outcome
 
     blamed = []
-    tasks = {submit(row): row for row in rows}
+    waiting = set(names)
     with progress_bar("batch", total=len(rows), unit="video") as bar:
+        client.subscribe_topic(shared["stages"], heard)
+        tasks = {submit(row): row for row in rows}
         for future in as_completed(list(tasks), loop=client.loop):
             row = tasks[future]
             outcome = _result(future, row)
@@ -359,6 +401,7 @@ def outcomes(
             future = submit(row)
             yield settled(row, _result(future, row))
             future.release()
+        client.unsubscribe_topic(shared["stages"])
 
 
 def _named(row: Row | BatchRow) -> str:

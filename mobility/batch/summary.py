@@ -14,6 +14,7 @@ from mobility import tables
 from mobility.batch.record import BatchRow, BatchSummary
 from mobility.sessions.files import atomic, write_json
 from mobility.wording import timed
+from mobility.writing import plain_cell
 
 FILES = ("summary.json", "summary.csv", "index.html")
 """Names of what is written."""
@@ -109,6 +110,7 @@ def _table(summary: BatchSummary) -> str:
             "; ".join(values[name]) if isinstance(values[name], list) else values[name]
             for name in plain
         ]
+        cells = [plain_cell(cell) if isinstance(cell, str) else cell for cell in cells]
         writer.writerow([*cells, *(row.seconds.get(stage, "") for stage in STAGES)])
     return out.getvalue()
 

@@ -186,7 +186,7 @@ def estimate_pose(
     chunks = plan_chunks(expected)
     passes: list[_Pass] = []
     for name, bundle in bundles.items():
-        what = f"pose, {name}" if len(bundles) > 1 else "pose"
+        what = "finding the pose" if len(bundles) == 1 else f"finding the pose, {name}"
         work = _Work(path, bundle, chunks, workers or processors(), len(expected), what)
         if passes and passes[0].others:
             passes.append(_run(work, passes[0].track, passes[0].others, passes[0].looks))

@@ -35,6 +35,7 @@ from mobility.cli.options import (
     StandingOption,
     StoreOption,
     WorkersOption,
+    check_output,
     log_to,
     open_session,
     open_session_or_demo,
@@ -121,27 +122,17 @@ def _run(session: Session, *, report: bool, as_json: bool, **options: Any) -> No
     if as_json:
         print_json({"session_id": session.id, "title": session.title, "report": uris(made)})
         return
+    _say_in_short(session)
+    typer.echo(f"report  {made['html']}" if made else f"data    {session.place}")
+
+
+def _say_in_short(session: Session) -> None:
+    """Say what was found, and what to distrust."""
     from mobility.reports.first_page import in_short
 
     found, careful = in_short(session)
     typer.echo(f"session {session.id}: {found}")
     typer.echo(careful)
-    typer.echo(f"report  {made['html']}" if made else f"data    {session.place}")
-
-
-def _say_report(session: Session, *, client: bool, pdf: bool, faces: bool, as_json: bool) -> None:
-    """Name the page of a report to a person, and give its document to a program."""
-    page = session.render_report(faces=faces)["client" if client else "html"].resolve()
-    if pdf:
-        from mobility.reports.pdf import to_pdf
-
-        page = to_pdf(page)
-    if sys.stdout.isatty() and not as_json:
-        typer.echo(str(page))
-        return
-    squat = session.record.exercise == "Overhead Squat"
-    print_json(session.report() if squat else session.joint_mobility())
-    say(f"report  {page}")
 
 
 def demo(
@@ -345,7 +336,7 @@ def export_lab(
     """
     from mobility.errors import BadInputError
     from mobility.options import likely
-    from mobility.validation.export import FORMATS
+    from mobility.validation.export import FORMATS, is_export
 
     kind = file_format or out.suffix.lower().removeprefix(".")
     if kind not in FORMATS:
@@ -362,6 +353,7 @@ def export_lab(
         dataset = session.pose() if landmarks else session.fitted()
     else:
         dataset = session.angles()
+    check_output(out, store=session.store, is_ours=is_export)
     FORMATS[kind](dataset, out)
     typer.echo(str(out))
 
@@ -377,10 +369,21 @@ def report(
 ) -> None:
     """Make the report of a session, and print where it is.
 
-    It is made only if missing or out of date. With --json, or if the output is not a terminal,
-    the report document is printed.
+    It is made only if missing or out of date. Printed is also what was found; with --json, instead
+    of both, the report document.
     """
-    _say_report(session, client=client, pdf=pdf, faces=faces, as_json=as_json)
+    page = session.render_report(faces=faces)["client" if client else "html"].resolve()
+    if pdf:
+        from mobility.reports.pdf import to_pdf
+
+        page = to_pdf(page)
+    if as_json:
+        squat = session.record.exercise == "Overhead Squat"
+        print_json(session.report() if squat else session.joint_mobility())
+        say(f"report  {page}")
+        return
+    _say_in_short(session)
+    typer.echo(f"report  {page}")
 
 
 @takes(open_session_or_demo)
@@ -390,20 +393,12 @@ def summary(session: Session, *, as_json: JsonOption = False) -> None:
 
 
 @takes(open_session_or_demo, exercise="Joint Angle Mobility")
-def joint_mobility(
-    session: Session,
-    *,
-    client: ClientOption = False,
-    pdf: PdfOption = False,
-    faces: FacesOption = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Make the report of a session of single joints.
+def joint_mobility(session: Session, *, as_json: JsonOption = False) -> None:
+    """Print the document of single joints (always JSON).
 
-    As `report` does; --demo takes the demo session of single joints.
+    --demo takes the demo session of single joints. The page of a session is made by `report`.
     """
-    session.record.require_exercise("Joint Angle Mobility", "a report of single joints")
-    _say_report(session, client=client, pdf=pdf, faces=faces, as_json=as_json)
+    print_json(session.joint_mobility())
 
 
 @takes(open_session_or_demo)
@@ -538,27 +533,59 @@ def cohort(
     participants: Annotated[
         str, option("--participants", "IDS", help="Comma-separated ids; default: all.")
     ] = "",
+    recordings: Annotated[
+        str,
+        option(
+            "--recordings",
+            "VERDICTS",
+            help="Verdicts on a recording with which a session is compared, of good, limited, "
+            "not-this-exercise, unusable; or all.",
+        ),
+    ] = "good,limited",
     as_json: JsonOption = False,
 ) -> None:
     """Put all sessions into one table, and report on it.
 
-    The table is written as CSV and as Parquet; the report compares people and groups.
+    The table is written as CSV and as Parquet; the report compares people and groups. Sessions with
+    another verdict than those of --recordings are listed, with the reason, and not compared.
     """
-    from mobility.pipeline.cohort import check_exercise, check_group, check_metrics, choose_sessions
+    import pandas as pd
+
+    from mobility.errors import MobilityError
+    from mobility.pipeline import cohort
     from mobility.reports.cohort_sections import names
     from mobility.reports.render import render_cohort
 
-    check_exercise(exercise)
-    check_group(group_by)
-    chosen = choose_sessions(opened, exercise=exercise, participants=names(participants))
-    parameters = {"exercise": exercise, "group_by": group_by, "participants": participants}
+    cohort.check_exercise(exercise)
+    cohort.check_group(group_by)
+    cohort.check_recordings(names(recordings))
+    if out is not None:
+        check_output(out, store=opened)
+    chosen = cohort.choose_sessions(opened, exercise=exercise, participants=names(participants))
+    parameters = {
+        **{"exercise": exercise, "group_by": group_by, "participants": participants},
+        "recordings": recordings,
+    }
     if metrics is not None:
-        check_metrics(chosen, names(metrics))
+        cohort.check_metrics(chosen, names(metrics))
         parameters["metrics"] = metrics
+    for user_id in sorted({session.record.user_id for session in chosen}):
+        try:
+            opened.stored_participant(user_id)
+        except MobilityError as error:
+            warn(str(error))
     made = render_cohort(opened, out or opened.reports / "cohort", parameters=parameters)
+    sessions = cohort.overview(pd.read_parquet(made["parquet"]))
+    without = sessions[sessions["reason"].ne("")]
     if as_json:
-        print_json(uris(made))
+        told = without[["session_id", "reason"]].to_dict("records")
+        print_json({**(uris(made) or {}), "left_out": told})
         return
+    if len(without):
+        compared = {"compared": len(sessions) - len(without), "count": len(sessions)}
+        typer.echo(tables.sentence("command_line.cohort.compared", **compared))
+        for reason, count in cohort.left_out(sessions).items():
+            typer.echo(tables.sentence("command_line.cohort.left_out", count=count, reason=reason))
     typer.echo(f"report  {made['html']}\ntable   {made['csv']}\n        {made['parquet']}")
 
 

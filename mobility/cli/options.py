@@ -16,6 +16,7 @@ import typer
 from mobility import tables
 
 if TYPE_CHECKING:
+    from mobility.sessions.store import SessionStore
     from mobility.store import Session, Store
 
 
@@ -143,6 +144,37 @@ DEFAULT_STORE = Path("data/sessions")
 DEFAULT_REPORTS = Path("reports")
 
 
+def check_output(
+    path: Path,
+    *,
+    store: SessionStore[Any] | None = None,
+    is_ours: Callable[[Path], bool] | None = None,
+) -> None:
+    """Refuse to write into a store or a session, or over a file that this program did not make.
+
+    Parameters
+    ----------
+    path
+        The file or folder that is to be written.
+    store
+        A store whose folder it must not be in; a folder with a ``session.json`` is always refused.
+    is_ours
+        Whether an existing file is one that the same command made.
+    """
+    import os
+
+    from mobility.errors import BadInputError
+
+    place = Path(os.path.realpath(path))
+    above = [place, *place.parents]
+    stores = [] if store is None or store.is_remote else [Path(os.path.realpath(store.path))]
+    for folder in above:
+        if folder in stores or (folder / "session.json").is_file():
+            raise BadInputError(f"{path}: is inside {folder}, which holds sessions; name another")
+    if is_ours is not None and place.is_file() and not is_ours(place):
+        raise BadInputError(f"{path}: exists and was not made by this command; name another file")
+
+
 def group(*, help: str) -> typer.Typer:
     """Make a group of commands."""
     return typer.Typer(help=help, no_args_is_help=True, rich_markup_mode=None)
@@ -154,6 +186,7 @@ def log_to(file: Path | None) -> None:
         from mobility.errors import StorageError
         from mobility.writing import LogFile, make_folder
 
+        check_output(file, is_ours=_is_log)
         try:
             make_folder(file.parent)
             logging.basicConfig(
@@ -164,6 +197,18 @@ def log_to(file: Path | None) -> None:
             )
         except OSError as error:
             raise StorageError(f"log file {file}: cannot be written ({error.strerror})") from error
+
+
+def _is_log(file: Path) -> bool:
+    """Whether a file is empty or begins as a log of this program does."""
+    import re
+
+    try:
+        with file.open("rb") as opened:
+            head = opened.read(80)
+    except OSError:  # said better when it is opened to be written
+        return True
+    return not head or re.match(rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} [A-Z]+ ", head) is not None
 
 
 def open_store(

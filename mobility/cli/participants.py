@@ -13,6 +13,7 @@ from mobility.cli.options import (
     JsonOption,
     ParticipantArgument,
     YesOption,
+    check_output,
     group,
     open_store,
     path_option,
@@ -22,6 +23,7 @@ from mobility.cli.options import (
     say_unfinished,
     takes,
     told_if_interrupted,
+    warn,
 )
 
 if TYPE_CHECKING:
@@ -59,8 +61,15 @@ def participants_show(opened: Store, user_id: ParticipantArgument) -> None:
 @participants_app.command("list")
 @takes(open_store)
 def participants_list(opened: Store, *, as_json: JsonOption = False) -> None:
-    """List the participants who have a record or a session."""
+    """List the participants who have a record or a session.
+
+    It warns of sessions whose record does not say whose they are.
+    """
+    from mobility.privacy.retention import unassigned
+
     found = opened.participants()
+    for session_id in unassigned(opened):
+        warn(tables.sentence("command_line.participants.damaged", session=session_id))
     if as_json:
         print_json(found)
         return
@@ -82,8 +91,9 @@ def participants_export(
 
     That is record, sessions and reports.
     """
-    from mobility.privacy.takeout import write_takeout
+    from mobility.privacy.takeout import is_takeout, write_takeout
 
+    check_output(out, store=opened, is_ours=is_takeout)
     typer.echo(str(write_takeout(opened, user_id, out)))
 
 

@@ -35,15 +35,23 @@ config_app = group(help="Choose what the report of single joints shows.")
 @sessions_app.command("list")
 @takes(open_store)
 def sessions_list(opened: Store, *, as_json: JsonOption = False) -> None:
-    """List the sessions, newest last."""
+    """List the sessions, newest last.
+
+    Those whose record is damaged or missing are at the end, with what is wrong.
+    """
+    sessions, damaged = opened.sessions_and_damaged()
     rows = [
         {
             "session_id": session.id,
             "title": _title(session),
             "exercise": session.record.exercise,
             "state": session.record.state,
+            "reason": session.record.reason,
         }
-        for session in opened.sessions()
+        for session in sessions
+    ] + [
+        {"session_id": session_id, "title": "", "exercise": "", "state": "damaged", "reason": fault}
+        for session_id, fault in damaged.items()
     ]
     say_unfinished(opened)
     if as_json:
@@ -55,7 +63,7 @@ def sessions_list(opened: Store, *, as_json: JsonOption = False) -> None:
         state = row["state"].replace("yz", "ys")  # the documents keep their own spelling
         if state == "analysing" and not opened.is_in_work(row["session_id"]):
             state = "interrupted"
-        typer.echo(f"{row['session_id']}  {state:<10}  {row['title']}")
+        typer.echo(f"{row['session_id']}  {state:<11}  {row['title'] or row['reason']}")
 
 
 def _title(session: Session) -> str:

@@ -18,6 +18,7 @@ from mobility.cli.options import (
     RenderOption,
     ReportsOption,
     StoreOption,
+    check_output,
     given_path,
     log_to,
     open_session_or_demo,
@@ -128,9 +129,10 @@ def validate(
                 "the options of one trial"
             )
         folder = out or reports / f"study-{study.stem}"
-        _validate_study(
-            open_store(store, reports), study, folder, settings, report=report, as_json=as_json
-        )
+        opened = open_store(store, reports)
+        if out is not None:
+            check_output(out, store=opened)
+        _validate_study(opened, study, folder, settings, report=report, as_json=as_json)
         return
     if out is not None:
         raise typer.BadParameter("--out: is only for --study")

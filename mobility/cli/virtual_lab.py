@@ -11,6 +11,7 @@ from mobility import tables
 from mobility.cli.options import (
     JsonOption,
     LogOption,
+    check_output,
     check_workers,
     group,
     log_to,
@@ -32,8 +33,11 @@ def lab_render(
     as_json: JsonOption = False,
 ) -> None:
     """Render a case to a video, with its truth beside it."""
-    from mobility.virtual_lab.case import render_case
+    from mobility.virtual_lab.case import render_case, rendered_files
 
+    video, truth = rendered_files(out)
+    for file in (video, truth):
+        check_output(file, is_ours=lambda _: video.is_file() and truth.is_file())
     video, truth = render_case(case, out)
     if as_json:
         print_json({"video": str(video), "truth": str(truth)})
@@ -80,6 +84,8 @@ def lab_sweep(
     from mobility.virtual_lab.lab_report import write_report
     from mobility.virtual_lab.sweep import measured_cases, sweep
 
+    check_output(out)
+    check_output(cache)
     known = [read_grid(grid) for grid in grids]
     name = " + ".join(grid.name for grid in known)
     done = sweep(

@@ -105,7 +105,13 @@ def repetitions_table(session: StoredSession) -> list[dict[str, Any]]:
     """Repetitions as rows: rep, start, bottom, end (s), depth (percent), accepted, reason.
 
     Movements of single joints also have the joints that move, as text.
+
+    Raises
+    ------
+    StorageError
+        The corrections by hand are damaged, so that it is not known which repetitions hold.
     """
+    session.edits()
     return fill.repetition_rows(session.repetitions())
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import tomllib
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,11 +19,11 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-import yaml
 
 from mobility import tables
 from mobility.errors import BadInputError, NotFoundError
 from mobility.kinematics.geometry import Array
+from mobility.parsing import parse_toml, parse_yaml
 
 LARGEST_BYTES = 4 << 20
 
@@ -440,8 +439,8 @@ def _qualisys(text: str) -> _Read:
 
 def _toml(text: str) -> _Read:
     try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        document = parse_toml(text)
+    except ValueError as error:
         raise _FileError(f"is damaged TOML ({error})") from None
     cameras = []
     for key, entry in _tables(document):
@@ -493,10 +492,9 @@ def _opencv(text: str) -> _Read:
     # OpenCV writes %YAML:1.0, which is no YAML; its matrices are mappings with a tag of its own.
     body = re.sub(r"\A%YAML[^\n]*\n|!!opencv-(nd-)?matrix", "", text)
     try:
-        document = tables.read_given(body)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        told = " ".join(str(error).split())
-        raise _FileError(f"is damaged YAML ({told})") from None
+        document = parse_yaml(body)
+    except ValueError as error:
+        raise _FileError(f"is damaged YAML ({error})") from None
     if not isinstance(document, dict):
         raise _FileError("has no named entries")
 

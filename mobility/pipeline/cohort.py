@@ -7,6 +7,7 @@ else here reads that table, so that it can be filtered, joined or loaded from a 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -14,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mobility.assessment.verdict import Verdict, judge
+from mobility import tables
+from mobility.assessment.verdict import LEVELS, Level, Verdict, judge
 from mobility.documents import fill as documents
 from mobility.documents.verdicts import verdict_in_joints
 from mobility.errors import BadInputError, MobilityError
@@ -31,6 +33,7 @@ from mobility.pipeline.metrics_table import (
 from mobility.sessions.files import atomic, make_folder, writing
 from mobility.sessions.notebooks import GROUPED_BY
 from mobility.sessions.record import ANONYMOUS, EXERCISES
+from mobility.writing import plain_cells
 
 if TYPE_CHECKING:
     import os
@@ -53,19 +56,27 @@ COLUMNS = (
 AGE_BANDS = {0: "under 9", 9: "9–19", 20: "20–44", 45: "45–69", 70: "70 and over"}
 """First year of each age band: those of the reference values of Soucie et al. (2011)."""
 
+COMPARED: tuple[Level, ...] = ("good", "limited")
+"""Verdicts on a recording with which a session is compared, unless others are asked for."""
+
 UNKNOWN = "not known"
 _NUMBERS = {**dict.fromkeys(("age", "height_m", "weight_kg"), "float64"), "cameras": "Int64"}
 """Columns of a session that are no texts."""
 _BANDS_OF_NUMBERS = 3
 
 
-def to_dataframe(sessions: Iterable[StoredSession]) -> pd.DataFrame:
+def to_dataframe(
+    sessions: Iterable[StoredSession], *, recordings: Sequence[str] = COMPARED
+) -> pd.DataFrame:
     """Put the metrics of sessions into one tidy table.
 
     Parameters
     ----------
     sessions
         Sessions of one or more stores, in any state.
+    recordings
+        Verdicts on a recording with which a session is compared with others: of "good",
+        "limited", "not_this_exercise", "unusable". All four take every session.
 
     Returns
     -------
@@ -88,12 +99,18 @@ def to_dataframe(sessions: Iterable[StoredSession]) -> pd.DataFrame:
         ``group`` of the report, ``version`` of an index. What the verdict on the recording rules
         out has no value, as on its page, and why in ``reason``.
 
-        A session without metrics has one row, without metric, that says why in ``reason``.
-        Texts are categories.
+        A session without results, or with another verdict than those of `recordings`, has one row,
+        without metric, that says why in ``reason``. Texts are categories.
+
+    Raises
+    ------
+    BadInputError
+        There is no such verdict.
     """
     import pandas as pd
     import pyarrow as pa
 
+    compared = check_recordings(recordings)
     told, measured = [], [as_table([])]
     for session in sessions:
         record = session.record
@@ -103,7 +120,12 @@ def to_dataframe(sessions: Iterable[StoredSession]) -> pd.DataFrame:
             quality = session.capture_quality()
         verdict = _verdict_on(session, record, quality, found)
         told.append(_of_session(session, record, quality, verdict))
-        measured.append(found if verdict is None else _without_ruled_out(found, verdict))
+        if not found["metric"][0].as_py():  # it says already why there is nothing
+            measured.append(found)
+        elif why := _why_not_compared(verdict, compared):
+            measured.append(as_table([{"reason": why}]))
+        else:
+            measured.append(found if verdict is None else _without_ruled_out(found, verdict))
     rows = [table.num_rows for table in measured[1:]]
     # A code for each text: millions of rows fit into memory, and are found quickly.
     whole = pa.concat_tables(measured, promote_options="default").unify_dictionaries()
@@ -127,6 +149,8 @@ def to_dataframe(sessions: Iterable[StoredSession]) -> pd.DataFrame:
 def write_table(frame: pd.DataFrame, path: str | os.PathLike[str]) -> Path:
     """Write a table as CSV or Parquet, by the ending of `path`; whole or not at all.
 
+    In CSV a text that a spreadsheet would compute ("=1+1") has an apostrophe before it.
+
     Raises
     ------
     BadInputError
@@ -141,7 +165,7 @@ def write_table(frame: pd.DataFrame, path: str | os.PathLike[str]) -> Path:
         make_folder(target.parent)
     with atomic(target) as hidden:
         if target.suffix == ".csv":
-            frame.to_csv(hidden, index=False, encoding="utf-8", lineterminator="\n")
+            plain_cells(frame).to_csv(hidden, index=False, encoding="utf-8", lineterminator="\n")
         else:
             frame.to_parquet(hidden, engine="pyarrow", index=False)
     return target
@@ -184,6 +208,14 @@ def overview(frame: pd.DataFrame) -> pd.DataFrame:
         reason=listed["session_id"].map(without).fillna(""),
     )
     return table.sort_values(["date", "session_id"], ignore_index=True)
+
+
+def left_out(sessions: pd.DataFrame) -> dict[str, int]:
+    """Count the sessions of :func:`overview` that are not part of what follows, by the reason."""
+    without = sessions[sessions["reason"].ne("")]
+    failed = tables.sentence("cohort.without.failed")
+    reasons = without["reason"].where(without["state"].ne("failed"), failed)
+    return {str(reason): int(count) for reason, count in reasons.value_counts().items()}
 
 
 def metrics_of(frame: pd.DataFrame) -> list[str]:
@@ -317,6 +349,24 @@ def check_exercise(exercise: str) -> None:
         raise BadInputError(f"exercise {exercise!r}: unknown{choice}")
 
 
+def check_recordings(recordings: Sequence[str]) -> tuple[Level, ...]:
+    """Return the verdicts by these names, "all" for all; hyphens and spaces make no difference.
+
+    Raises
+    ------
+    BadInputError
+        There is no such verdict, or none is named.
+    """
+    named = [re.sub(r"[\s-]+", "_", name.strip()) for name in recordings]
+    if named == ["all"]:
+        return LEVELS
+    for name in named or [""]:
+        if name not in LEVELS:
+            choice = likely(name, LEVELS) or f"; choose from {', '.join(LEVELS)}, or all"
+            raise BadInputError(f"recordings {name!r}: no such verdict on a recording{choice}")
+    return tuple(level for level in LEVELS if level in named)
+
+
 def check_group(group_by: str) -> None:
     """Refuse what :func:`by_group` cannot group by."""
     if group_by not in GROUPED_BY:
@@ -361,17 +411,38 @@ def describe_groups(values: pd.DataFrame) -> pd.DataFrame:
 
 def _measured(session: StoredSession, record: SessionRecord) -> pa.Table:
     """Rows of the metrics of a session, or the one that says why there are none."""
+    if why := _why_without_results(session, record):
+        return as_table([{"reason": why}])
     try:
+        session.edits()  # else it is not known whether the results are those that hold
         if "table" in record.stages:
             found = read_metrics_table(session.result_file("table"))
         else:  # analysed before there were tables
             found = metrics_table(session.metrics())
     except MobilityError as error:
-        reason = str(error)
-        if record.state == "failed" and record.reason:
-            reason = f"the analysis failed: {record.reason}"
-        return as_table([{"reason": reason}])
+        return as_table([{"reason": str(error)}])
     return found if found.num_rows else as_table([{"reason": "its metrics are empty"}])
+
+
+def _why_without_results(session: StoredSession, record: SessionRecord) -> str:
+    """Say in which state a session is that has no results that hold; empty where it has."""
+    if record.state == "analyzed":
+        return ""
+    state: str = record.state
+    if state == "analyzing" and not session.store.is_in_work(session.id):
+        state = "interrupted"
+    said = tables.sentence(f"cohort.without.{state}")
+    return f"{said}: {record.reason}" if record.reason else said
+
+
+def _why_not_compared(verdict: Verdict | None, compared: Sequence[Level]) -> str:
+    """Say which verdict on its recording keeps a session out; empty where none does."""
+    if verdict is None:
+        return "" if set(compared) == set(LEVELS) else tables.sentence("cohort.not_judged")
+    if verdict.level in compared:
+        return ""
+    level = tables.sentence(f"cohort.recording.{verdict.level}")
+    return tables.sentence("cohort.other_verdict", level=level)
 
 
 def _verdict_on(
@@ -423,10 +494,12 @@ def _of_session(
     verdict: Verdict | None,
 ) -> dict[str, Any]:
     """Collect what is the same for every row of a session."""
-    software = None
+    software, current = None, False
     if record.provenance is not None:
         software = record.provenance.versions.get("mobility", "")
-        software += "" if is_current(session) else ", outdated"
+        with suppress(MobilityError):  # what it depends on is damaged
+            current = is_current(session)
+        software += "" if current else ", outdated"
     row: dict[str, Any] = {
         "session_id": session.id,
         "user_id": record.user_id,

@@ -418,7 +418,7 @@ def run_study(
     _people_are_told_apart(store, rows, file)
     done: list[tuple[StudyRow, str, Validation]] = []
     failed: list[dict[str, Any]] = []
-    with progress_bar("trials", total=len(rows), unit="trial") as bar:
+    with progress_bar("comparing with lab data", total=len(rows), unit="trial") as bar:
         for number, row in enumerate(rows, start=1):
             there = file.parent / row.mapping  # else it is the name of a built-in one
             try:

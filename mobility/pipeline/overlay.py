@@ -139,7 +139,7 @@ def annotate_video(
     def drawn() -> Iterator[tuple[float, Image]]:
         import cv2
 
-        with progress_bar("drawing", total=pose.sizes["time"]) as bar:
+        with progress_bar("drawing the annotated video", total=pose.sizes["time"]) as bar:
             for frame in read_frames(video_path):
                 image = frame.image
                 if scale < 1.0:

@@ -14,7 +14,14 @@ from pathlib import Path
 from mobility.batch.summary import read_summary
 from mobility.errors import BadInputError, InUseError, MobilityError, NotFoundError, StorageError
 from mobility.privacy.traces import leave_out, remove_unfinished, traces_of
-from mobility.sessions.files import DELETING, begun_with, check_id, read_json, sweep
+from mobility.sessions.files import (
+    DELETING,
+    begun_with,
+    check_id,
+    read_json,
+    remove_checkpoints,
+    sweep,
+)
 from mobility.sessions.scratch import sweep_scratch
 from mobility.sessions.shared_reports import Trace
 from mobility.sessions.store import PARTICIPANTS, VALIDATION_ENDING
@@ -171,6 +178,7 @@ def erase(store: Store, user_id: str) -> list[str]:
             faults.append(error)
     if not store.is_remote:
         sweep(store.path / PARTICIPANTS, f"{user_id}.json")
+        remove_checkpoints(store.path / PARTICIPANTS, f"{user_id}.json")
     if store.delete_document(f"{PARTICIPANTS}/{user_id}.json"):
         deleted.append("participant")
     if traces:

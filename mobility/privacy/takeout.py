@@ -15,6 +15,19 @@ _STORED = frozenset({".mp4", ".mov", ".m4v", ".webm", ".png", ".nc"})
 """What does not become smaller."""
 
 
+_MARK = b"participant's data, by mobility"
+"""Comment of the ZIP file."""
+
+
+def is_takeout(file: Path) -> bool:
+    """Whether a file is one of :func:`write_takeout`."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            return archive.comment == _MARK
+    except (OSError, zipfile.BadZipFile):
+        return False
+
+
 def write_takeout(store: Store, user_id: str, path: str | os.PathLike[str]) -> Path:
     """Write everything of a participant to a ZIP file: record, sessions as they are, reports."""
     check_id(user_id, what="user_id")
@@ -26,6 +39,7 @@ def write_takeout(store: Store, user_id: str, path: str | os.PathLike[str]) -> P
     target = Path(path)
     sweep(target.parent, target.name)
     with nameless(target) as whole, zipfile.ZipFile(whole, "w", allowZip64=True) as archive:
+        archive.comment = _MARK
         for place in found:
             for file in sorted(place.rglob("*")) if place.is_dir() else [place]:
                 if file.is_file() and not file.name.startswith("."):

@@ -17,8 +17,17 @@ from pathlib import Path
 from mobility.batch.record import BatchRow
 from mobility.batch.run import JOURNAL, LOG, WORKING, read_journal
 from mobility.batch.summary import FILES, read_summary, write_summary
-from mobility.sessions.files import atomic, lock, lock_if_free, remove, sweep, writing
-from mobility.sessions.shared_reports import Trace, remove_if_empty, reports_on
+from mobility.sessions.files import (
+    atomic,
+    lock,
+    lock_if_free,
+    remove,
+    remove_checkpoints,
+    remove_if_empty,
+    sweep,
+    writing,
+)
+from mobility.sessions.shared_reports import Trace, reports_on
 from mobility.store import Session, Store
 
 _RECORD = re.compile(r"^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} [A-Z]+ [\w.]+: )", re.MULTILINE)
@@ -104,6 +113,7 @@ def _without(text: str, *, ids: set[str], videos: set[str]) -> str:
 def _cut(log: Path, strike: Callable[[str], str]) -> None:
     with _unused(log.parent):
         sweep(log.parent, log.name)
+        remove_checkpoints(log.parent, log.name)
         text = strike(_text(log))
         with atomic(log) as hidden:
             hidden.write_bytes(os.fsencode(text))
@@ -134,6 +144,7 @@ def leave_out(folder: Path, is_theirs: Callable[[BatchRow], bool]) -> None:
     """Take rows out of the journal and the summary of a batch; without rows nothing of it stays."""
     with _unused(folder):
         sweep(folder, JOURNAL, *FILES)
+        remove_checkpoints(folder, LOG, JOURNAL, *FILES)
         told = read_journal(folder)
         if all(is_theirs(row) for row in (*told, *_rows(folder))):
             # Last what names them, by which the rest is found.

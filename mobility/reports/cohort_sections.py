@@ -16,6 +16,7 @@ from mobility.pipeline.cohort import (
     by_group,
     changes,
     describe_groups,
+    left_out,
     metrics_of,
     of_metric,
 )
@@ -35,7 +36,7 @@ def names(text: str) -> list[str]:
 
 
 def summary(sessions: pd.DataFrame, store: str) -> str:
-    """Say how many sessions of how many people there are, and over which time.
+    """Say how many sessions of how many people there are, which are left out, over which time.
 
     Parameters
     ----------
@@ -50,11 +51,16 @@ def summary(sessions: pd.DataFrame, store: str) -> str:
     days = [dated(day) for day in (sessions["date"].min(), sessions["date"].max())]
     nameless = int(sessions["user_id"].eq(ANONYMOUS).sum())
     people = sessions.loc[sessions["user_id"].ne(ANONYMOUS), "user_id"].nunique()
+    without = [
+        escape(tables.sentence("cohort.left_out", reason=reason, count=count))
+        for reason, count in left_out(sessions).items()
+    ]
     return facts(
         {
             "Sessions": tables.sentence(
-                "cohort.analysed", analysed=int(measured.sum()), count=len(sessions)
+                "cohort.compared", compared=int(measured.sum()), count=len(sessions)
             ),
+            **({"Left out": "; ".join(without)} if without else {}),
             "Participants": tables.sentence(
                 "cohort.people_and_others" if nameless else "cohort.people",
                 people=people,

@@ -21,7 +21,7 @@ from mobility import errors
 from mobility.documents import of_session
 from mobility.errors import BadInputError, MobilityError, ReportError
 from mobility.options import Strict, validate
-from mobility.progress import first_page_listener, watched
+from mobility.progress import first_page_listener, progress_bar
 from mobility.reports import warm_kernels
 from mobility.reports.trial import embedded
 from mobility.sessions.files import open_private, replaced, write_json, writing
@@ -459,8 +459,20 @@ def _run(
         from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
         from papermill.exceptions import PapermillExecutionError
 
-    with scratch("kernel") as place:
-        read = nbformat.read(notebook, as_version=4)
+    read = nbformat.read(notebook, as_version=4)
+    # The cell with the parameters that are given is added.
+    cells = sum(cell.cell_type == "code" for cell in read.cells) + bool(parameters)
+    page_shown = None if show is None else _first_page_shown(read, show)
+    with (
+        scratch("kernel") as place,
+        progress_bar("drawing the report", total=cells, unit="part") as bar,
+    ):
+
+        def executed(**reply: Any) -> None:
+            bar.update()
+            if page_shown is not None:
+                page_shown(**reply)
+
         try:
             node = papermill.execute_notebook(
                 read,
@@ -468,11 +480,11 @@ def _run(
                 dict(parameters),
                 kernel_name="python3",
                 language="python",
-                progress_bar=watched(),
+                progress_bar=False,
                 execution_timeout=CELL_TIMEOUT_S,
                 kernel_manager_class=_kernel_manager(str(place), server),
                 resources={"metadata": {"path": str(folder)}},
-                on_cell_executed=None if show is None else _first_page_shown(read, show),
+                on_cell_executed=executed,
             )
         except PapermillExecutionError as error:
             raise _cell_error(notebook, error.ename, error.evalue) from None

@@ -25,6 +25,7 @@ from mobility.validation.inference import BOOTSTRAP_COVERAGE
 from mobility.validation.limits import LEAST, limits_interval_width
 from mobility.validation.trial import COMPARISONS, DEFINITIONS
 from mobility.wording import capital, listed, spoken
+from mobility.writing import plain_cells
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -553,9 +554,9 @@ def write_tables(agreement: xr.Dataset, document: Mapping[str, Any], folder: Pat
         "validation.one_participant" if count == 1 else "validation.participants", count=count
     )
     texts = {
-        "curves.csv": curves.to_csv(index=False),
-        "values.csv": values.to_csv(index=False),
-        "repetitions.csv": repetition_frame(agreement).to_csv(index=False),
+        "curves.csv": plain_cells(curves).to_csv(index=False),
+        "values.csv": plain_cells(values).to_csv(index=False),
+        "repetitions.csv": plain_cells(repetition_frame(agreement)).to_csv(index=False),
         "methods.txt": methods_text(document, agreement) + "\n",
         "curves.tex": latex(
             *_waveform_cells(curves[curves["comparison"].eq(primary)]),

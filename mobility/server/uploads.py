@@ -16,7 +16,8 @@ from pydantic import BeforeValidator
 
 from mobility.errors import BadInputError, FieldError, TooLargeError
 from mobility.options import ModelName, Standing, Strict, likely, point_from, validate
-from mobility.sessions.files import check_file_name, make_folder, open_private, parse_json, writing
+from mobility.parsing import parse_json
+from mobility.sessions.files import check_file_name, make_folder, open_private, writing
 from mobility.sessions.store import check_creation
 
 SMALL_BYTES = 1 << 20
@@ -45,7 +46,6 @@ _HEADER_LENGTH = 1000
 """Of a Content-Type."""
 _MOST_PARTS = 32
 """Of a form, of a list or an object in JSON, and names of which the likely spelling is told."""
-_DEEPEST = 32
 _ANY_EXERCISE = {"exercise_name": "Overhead Squat"}
 """In the place of one that is missing, so that the other fields are checked too."""
 _QUOTED = 100
@@ -251,24 +251,22 @@ def parse_content_type(header: str) -> tuple[str, dict[str, str]]:
 
 
 def read_json_body(body: bytes) -> Any:
-    """Read a JSON body, as :func:`parse_json`, no deeper and longer than serves anything."""
+    """Read a JSON body, as :func:`parse_json`, and no longer than serves anything."""
     try:
         value = parse_json(body)
-        _check_depth(value, _DEEPEST)
-    except (ValueError, RecursionError) as error:
+        _check_lengths(value)
+    except ValueError as error:
         raise BadInputError(f"the body is not valid JSON ({error})") from None
     return value
 
 
-def _check_depth(value: Any, left: int) -> None:
+def _check_lengths(value: Any) -> None:
     if not isinstance(value, dict | list):
         return
-    if left == 0:
-        raise ValueError("too deep")
     if len(value) > _MOST_PARTS:
         raise ValueError(f"more than {_MOST_PARTS} items in one object or list")
     for inner in value.values() if isinstance(value, dict) else value:
-        _check_depth(inner, left - 1)
+        _check_lengths(inner)
 
 
 def read_form(kind: str, body: bytes) -> dict[str, list[str]]:

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from mobility.errors import BadInputError, InUseError, NotFoundError, StorageError
+from mobility.parsing import parse_json
 from mobility.writing import FILE_MODE, make_private
 from mobility.writing import atomic as atomic
 from mobility.writing import make_folder as make_folder
@@ -41,6 +42,8 @@ log = logging.getLogger(__name__)
 
 ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 NAME_LENGTH = 200
+_JOINERS = "\u200c\u200d"
+"""Control characters without which names in some scripts, and emoji, cannot be written."""
 _BYTES_OF_TYPE = {1: 1, 2: 1, 3: 2, 4: 4, 5: 4, 6: 8}
 """Of the types of NetCDF-3: byte, char, short, int, float, double."""
 
@@ -75,12 +78,18 @@ def check_name(value: str, *, what: str) -> str:
     if len(name) > NAME_LENGTH:
         raise BadInputError(f"{what}: at most {NAME_LENGTH} characters (got {len(name)})")
     check_decodable(name, what=what)
-    for character in name:
-        if unicodedata.category(character) in ("Cc", "Zl", "Zp"):
-            raise BadInputError(
-                f"{what} {name!r}: holds the control character U+{ord(character):04X}; remove it"
-            )
+    check_visible(name, what=what)
     return name
+
+
+def check_visible(value: str, *, what: str) -> None:
+    """Refuse control characters, also those that turn the direction of text or are not seen."""
+    for character in value:
+        is_control = unicodedata.category(character) in ("Cc", "Cf", "Zl", "Zp")
+        if is_control and character not in _JOINERS:
+            raise BadInputError(
+                f"{what} {value!r}: holds the control character U+{ord(character):04X}; remove it"
+            )
 
 
 def check_file_name(value: str, *, what: str) -> str:
@@ -136,6 +145,21 @@ def remove(folder: Path) -> None:
             shutil.rmtree(folder)
 
 
+def remove_if_empty(folder: Path) -> None:
+    """Remove a folder in which nothing is left."""
+    if folder.is_dir() and not folder.is_symlink() and not any(folder.iterdir()):
+        folder.rmdir()
+
+
+def remove_checkpoints(folder: Path, *patterns: str) -> None:
+    """Remove the copies that JupyterLab keeps of files in `folder` that were saved in it."""
+    for pattern in map(Path, patterns):
+        copies = folder / pattern.parent / ".ipynb_checkpoints"
+        for copy in copies.glob(f"{pattern.stem}-checkpoint{pattern.suffix}"):
+            copy.unlink(missing_ok=True)
+        remove_if_empty(copies)
+
+
 def write_json(path: str | os.PathLike[str], document: Any) -> None:
     """Write `document` as UTF-8 JSON, atomically; NaN and infinity are refused."""
     text = json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
@@ -143,42 +167,15 @@ def write_json(path: str | os.PathLike[str], document: Any) -> None:
         hidden.write_text(text, encoding="utf-8")
 
 
-def parse_json(text: str | bytes) -> Any:
-    """Read JSON as its standard has it: in UTF-8, without NaN, and no name twice.
-
-    Raises
-    ------
-    ValueError
-        It is none.
-    RecursionError
-        It is nested too deeply.
-    """
-
-    def refuse(constant: str) -> Any:
-        raise ValueError(f"{constant} is not JSON")
-
-    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for name, value in pairs:
-            if name in found:
-                raise ValueError(f"{name!r} is given twice")
-            found[name] = value
-        return found
-
-    if isinstance(text, bytes):
-        text = text.decode("utf-8")
-    return json.loads(text, parse_constant=refuse, object_pairs_hook=once)
-
-
 def read_json(path: str | os.PathLike[str]) -> Any:
-    """Read a JSON document, as :func:`parse_json`."""
+    """Read a JSON document, as :func:`mobility.parsing.parse_json`."""
     try:
         return parse_json(Path(path).read_bytes())
     except FileNotFoundError:
         raise NotFoundError(f"{os.fspath(path)}: no such file") from None
     except OSError as error:
         raise BadInputError(f"{os.fspath(path)}: cannot be read ({error.strerror})") from None
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise BadInputError(f"{os.fspath(path)}: is not a JSON document ({error})") from None
 
 

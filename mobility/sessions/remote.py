@@ -30,8 +30,9 @@ from pydantic import Field, StringConstraints
 
 from mobility.errors import BadInputError, ConflictError, NotFoundError, StorageError
 from mobility.options import validate
+from mobility.parsing import parse_json
 from mobility.provenance import sha256
-from mobility.sessions.files import parse_json, writing
+from mobility.sessions.files import writing
 from mobility.sessions.leases import Lease, is_held
 from mobility.sessions.objects import Objects
 from mobility.sessions.record import Document, Sha256
@@ -304,7 +305,7 @@ class Remote:
             raise NotFoundError(f"{self.objects.address(key)}: no such object")
         try:
             return parse_json(found.data)
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             raise BadInputError(
                 f"{self.objects.address(key)}: is not a JSON document ({error})"
             ) from None
@@ -393,8 +394,8 @@ class Remote:
     def _parsed(self, session_id: str, data: bytes) -> SessionFiles:
         where = self.objects.address(f"{session_id}/{FILES}")
         try:
-            known = validate(SessionFiles, json.loads(data), what=where)
-        except (ValueError, RecursionError) as error:
+            known = validate(SessionFiles, parse_json(data), what=where)
+        except ValueError as error:
             raise StorageError(
                 f"session {session_id}: is damaged ({error}); restore {where}"
             ) from None

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from mobility.sessions.files import DELETING, writing
+from mobility.errors import MobilityError
+from mobility.sessions.files import (
+    DELETING,
+    read_json,
+    remove_checkpoints,
+    remove_if_empty,
+    writing,
+)
 from mobility.sessions.notebooks import COHORT, GROUPED_BY, VALIDATION
 
 _RENDERED = {
@@ -63,26 +69,23 @@ def _remove_report(folder: Path, name: str) -> None:
         for pattern in _RENDERED[name]:
             for file in folder.glob(pattern):
                 file.unlink(missing_ok=True)
+        remove_checkpoints(folder, f"{name}.ipynb", *_RENDERED[name])
         for below in {file.partition("/")[0] for file in _RENDERED[name] if "/" in file}:
             remove_if_empty(folder / below)
         begun.unlink(missing_ok=True)
         remove_if_empty(folder)
 
 
-def remove_if_empty(folder: Path) -> None:
-    """Remove a folder in which nothing is left."""
-    if folder.is_dir() and not folder.is_symlink() and not any(folder.iterdir()):
-        folder.rmdir()
-
-
 def _holds(folder: Path, name: str, sessions: list[str], user_id: str | None) -> bool:
     """Whether a report of a cohort or a study holds one of the sessions, or a participant."""
-    with suppress(OSError, ValueError, KeyError, TypeError, AttributeError, csv.Error):
+    with suppress(
+        MobilityError, OSError, ValueError, LookupError, TypeError, AttributeError, csv.Error
+    ):
         if name == COHORT:
             with (folder / "cohort.csv").open(encoding="utf-8", newline="") as file:
                 rows: list[dict[str, str]] = list(csv.DictReader(file))
         else:
-            document = json.loads((folder / "study.json").read_text(encoding="utf-8"))
+            document = read_json(folder / "study.json")
             rows = [*document["trials"], *document["failed"]]
         return any(
             not {row.get("session_id"), row.get("session")}.isdisjoint(sessions)

@@ -39,6 +39,7 @@ from mobility.sessions.files import (
     check_decodable,
     check_id,
     check_name,
+    check_visible,
     in_use,
     lock,
     lock_if_free,
@@ -295,14 +296,30 @@ class SessionStore(Generic[S]):
 
     def sessions(self) -> list[S]:
         """All sessions, the oldest first; a damaged one is left out and logged."""
-        found = []
-        for folder in self.folders():
-            session = self._opened(folder)
+        sessions, damaged = self._read_records(folder.name for folder in self.folders())
+        for fault in damaged.values():
+            log.warning("left out: %s", fault)
+        return sessions
+
+    def sessions_and_damaged(self) -> tuple[list[S], dict[str, str]]:
+        """All sessions, the oldest first; and what is wrong with those without a readable record.
+
+        The latter by their ids, also of what only may be a session (:meth:`possible_sessions`).
+        """
+        there = {folder.name for folder in self.folders()}
+        return self._read_records(sorted(there | self.possible_sessions()))
+
+    def _read_records(self, session_ids: Iterable[str]) -> tuple[list[S], dict[str, str]]:
+        found, damaged = [], {}
+        for session_id in session_ids:
+            session = self._opened(self.path / session_id)
             try:
-                found.append((session.record.created_at, session.id, session))
+                if not session.folder.is_dir():  # the list of its files may be damaged
+                    self.copy.pull(session_id)
+                found.append((session.record.created_at, session_id, session))
             except MobilityError as error:
-                log.warning("left out: %s", error)
-        return [session for *_, session in sorted(found, key=lambda item: item[:2])]
+                damaged[session_id] = str(error)
+        return [session for *_, session in sorted(found, key=lambda item: item[:2])], damaged
 
     def session(self, session_id: str) -> S:
         """Open a session, or raise that there is none."""
@@ -695,12 +712,16 @@ class SessionStore(Generic[S]):
 
     def stored_participant(self, user_id: str) -> Participant | None:
         """Return what is known of a participant; None where nothing is stored."""
-        key = f"participants/{user_id}.json"
+        key = f"{PARTICIPANTS}/{user_id}.json"
         try:
-            stored = self.document(key)
+            return validate(Participant, self.document(key), what=self.whereabouts(key))
         except NotFoundError:
             return None
-        return validate(Participant, stored, what=self.whereabouts(key))
+        except BadInputError as error:
+            raise StorageError(
+                f"participant {user_id}: the record is damaged ({error}); restore it, or delete "
+                f"it and give it again with: mobility participants set {user_id} --file FILE"
+            ) from None
 
 
 def _fault_of(act: Callable[..., object], *arguments: Any) -> StorageError | None:
@@ -718,7 +739,7 @@ def new_session_id(created: datetime.datetime) -> str:
 
 _OF_SESSION = re.compile(
     r"session\.json|edits\.json|config\.json|capture_quality\.json|metrics\.parquet|threads"
-    r"|validation|calibration\.[a-z0-9]{1,7}|\..*\.tmp(\..*)?"
+    r"|validation|calibration\.[a-z0-9]{1,7}|\..*\.tmp(\..*)?|\.ipynb_checkpoints"
 )
 """Names of what can be in the folder of a session beside videos and results."""
 
@@ -854,6 +875,7 @@ def _source(video: str | os.PathLike[str]) -> Path:
         raise BadInputError("video '': name a video file")
     source = Path(video)
     check_decodable(source.name, what="name of the video file")
+    check_visible(source.name, what="name of the video file")
     from mobility.capture.video import probe
 
     probe(source)

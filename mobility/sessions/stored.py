@@ -68,13 +68,16 @@ class StoredSession:
         try:
             return validate(SessionRecord, read_json(file), what=f"{file}")
         except NotFoundError:
-            if self.folder.is_dir():
-                raise
-            raise self._deleted() from None
+            if not self.folder.is_dir():
+                raise self._deleted() from None
+            raise NotFoundError(
+                f"session {self.folder.name}: its record is missing; restore {file}, or delete "
+                f"the session with: mobility sessions delete {self.folder.name}"
+            ) from None
         except BadInputError as error:
             raise StorageError(
                 f"session {self.folder.name}: its record is damaged ({error}); restore it, or "
-                "delete the folder"
+                f"delete the session with: mobility sessions delete {self.folder.name}"
             ) from None
 
     @contextmanager
@@ -185,7 +188,13 @@ class StoredSession:
     def edits(self) -> Edits:
         """Corrections by hand, oldest first."""
         file = self.folder / "edits.json"
-        return validate(Edits, read_json(file), what=f"{file}") if file.is_file() else Edits()
+        try:
+            return validate(Edits, read_json(file), what=f"{file}") if file.is_file() else Edits()
+        except BadInputError as error:
+            raise StorageError(
+                f"session {self.id}: its corrections by hand are damaged ({error}); restore the "
+                f"file, or delete it and correct the session again with: mobility edit {self.id}"
+            ) from None
 
     def stored_config(self) -> StoredConfig | None:
         """Display settings with their revision; None where nothing was saved."""
@@ -240,9 +249,8 @@ class StoredSession:
         """Path of the file of a stage, whole and up to date with the store."""
         done = self.record.stages.get(stage)
         if done is None:
-            raise NotFoundError(
-                f"session {self.id}: no {stage.replace('_', ' ')} yet; analyse it first"
-            )
+            self.analyzed()  # else its state says why
+            raise NotFoundError(f"session {self.id}: has no {stage.replace('_', ' ')}")
         if self.store.is_remote:
             self.store.copy.fetch(self.id, done.file)
             # Others may have put another in its place meanwhile.

@@ -18,17 +18,21 @@ import xarray as xr
 from mobility import tables
 from mobility.errors import BadInputError, NotFoundError, StorageError
 from mobility.kinematics.geometry import Array
-from mobility.kinematics.skeleton import SIDES
+from mobility.kinematics.skeleton import KEYPOINTS, SIDES
 from mobility.options import checked
 from mobility.validation.lab_text import BY_US
 from mobility.validation.mappings import OURS, built_in, listed
-from mobility.writing import atomic
+from mobility.writing import atomic, plain_cells
 
 _EARLY = 0.5
 """Share of a frame by which times may lie off an even clock where a format has no times."""
 
 _MOST_C3D_FRAMES = 65535
 """A C3D counts its frames with 16 bits."""
+
+
+_CSV_HEADS = ("time,keypoint,x_m,y_m,z_m", "time,angle,side,value_deg,sd_deg")
+"""Of positions and of angles."""
 
 
 @checked
@@ -187,11 +191,24 @@ def _csv(parts: Sequence[Mapping[str, Any]]) -> str:
     """Text of the rows of all parts, given by column."""
     import pandas as pd
 
-    return str(pd.concat(map(pd.DataFrame, parts)).to_csv(index=False, lineterminator="\n"))
+    frame = plain_cells(pd.concat(map(pd.DataFrame, parts), ignore_index=True))
+    return str(frame.to_csv(index=False, lineterminator="\n"))
 
 
 FORMATS = {"trc": write_trc, "c3d": write_c3d, "mot": write_mot, "csv": write_csv}
 """The writer of each format; TRC and C3D take positions, MOT takes angles, CSV either."""
+
+
+def is_export(file: Path) -> bool:
+    """Whether a file is one that was written here, as its head says; a TRC of our landmarks is."""
+    with file.open("rb") as opened:
+        head = opened.read(1 << 14)
+    if head[1:2] == b"P":  # as every C3D
+        return b"SOFTWARE" in head and b"mobility" in head
+    first, *lines = head.decode("utf-8", errors="replace").splitlines() or [""]
+    if first.startswith("PathFileType") and len(lines) > 2:
+        return {*lines[2].split("\t")[2:]} <= {*KEYPOINTS, ""}
+    return first in _CSV_HEADS or any(line.startswith(BY_US) for line in lines)
 
 
 def _require_folder(path: Path) -> None:

@@ -27,13 +27,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BeforeValidator, Field
 
 from mobility import tables
 from mobility.errors import BadInputError, NotFoundError
 from mobility.kinematics.skeleton import KEYPOINTS, SIDES
 from mobility.options import Strict, likely, validate
+from mobility.parsing import parse_yaml
 
 TABLE = "lab_mappings"
 CONTENTS = "lab_contents"
@@ -263,7 +263,7 @@ def given_mapping(mapping: LabMapping | Mapping[str, Any] | str | os.PathLike[st
     path = Path(mapping)
     what = f"mapping {path.name}"
     try:
-        content = tables.read_given(path.read_text(encoding="utf-8"))
+        content = parse_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         close = likely(str(mapping), built_in())
         raise NotFoundError(
@@ -274,11 +274,8 @@ def given_mapping(mapping: LabMapping | Mapping[str, Any] | str | os.PathLike[st
         raise BadInputError(f"{what}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError:
         raise BadInputError(f"{what}: is not a text in UTF-8") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark is not None else ""
-        problem = getattr(error, "problem", None) or "not readable"
-        raise BadInputError(f"{what}: is not YAML ({problem}{line})") from None
+    except ValueError as error:
+        raise BadInputError(f"{what}: is not YAML ({error})") from None
     return from_dict(content, name=path.name, what=what)
 
 

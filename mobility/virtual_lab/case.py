@@ -14,11 +14,11 @@ import yaml
 from numpy.typing import NDArray
 from pydantic import Field
 
-from mobility import tables
 from mobility.capture.video import write_video
 from mobility.errors import BadInputError, NotFoundError
 from mobility.kinematics.skeleton import KEYPOINTS
 from mobility.options import Strict, validate
+from mobility.parsing import parse_yaml
 from mobility.provenance import with_history
 from mobility.virtual_lab.body import Body, parametric_body
 from mobility.virtual_lab.render import Camera, Look, frames
@@ -93,12 +93,12 @@ def read_case(path: str | os.PathLike[str]) -> Case:
 def read_yaml(source: Path, *, kind: str) -> Any:
     """Read what a user wrote, a case or a grid."""
     try:
-        return tables.read_given(source.read_text(encoding="utf-8"))
+        return parse_yaml(source.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise NotFoundError(
             f"{source}: there is no such {kind}; give the path of a YAML file"
         ) from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise BadInputError(f"{source}: not a readable YAML file ({reason})") from None
 
@@ -132,11 +132,8 @@ def render_case(
     numbers.
     """
     known = case if isinstance(case, Case) else read_case(case)
-    target = Path(out)
-    if target.suffix.lower() == ".mp4":
-        folder, video, truth = target.parent, target, target.with_suffix(".truth.nc")
-    else:
-        folder, video, truth = target, target / "video.mp4", target / "truth.nc"
+    video, truth = rendered_files(out)
+    folder = video.parent
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     body, trial = perform_case(known)
@@ -144,6 +141,14 @@ def render_case(
     write_dataset(true_positions(known, body, trial), truth)
     log.info("rendered %s (%d frames)", video, len(trial.time))
     return video, truth
+
+
+def rendered_files(out: str | os.PathLike[str]) -> tuple[Path, Path]:
+    """Paths of video and truth of :func:`render_case`."""
+    target = Path(out)
+    if target.suffix.lower() == ".mp4":
+        return target, target.with_suffix(".truth.nc")
+    return target / "video.mp4", target / "truth.nc"
 
 
 def perform_case(case: Case, time: NDArray[np.float64] | None = None) -> tuple[Body, Trial]:

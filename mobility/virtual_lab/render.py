@@ -147,7 +147,7 @@ def frames(
         )
         actor.prop.interpolation = "Phong"
         drawn: tuple[Array, Array] = (np.empty(0), np.empty(0))
-        with progress_bar("rendering", total=len(trial.time)) as bar:
+        with progress_bar("rendering the video", total=len(trial.time)) as bar:
             for i, time in enumerate(trial.time):
                 bones = trial.orientation[i], trial.position[i]
                 # Who keeps still is drawn once; the sensor's noise is new all the same.

@@ -107,7 +107,7 @@ def sweep(
     wanted = list(dict.fromkeys(folders))  # the same case under another name is done once
     crew = [_Worker() for _ in range(min(workers, len(wanted)))]
     idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
-    bar = progress_bar("cases", total=len(wanted), unit="case")
+    bar = progress_bar("measuring the cases", total=len(wanted), unit="case")
 
     def measured(folder: Path) -> Mapping[str, Any]:
         worker = idle.get()

@@ -148,6 +148,15 @@ def test_a_wrong_header(place, head, words):
     assert words in message
 
 
+def test_many_unknown_columns_are_one_line_with_a_count(place):
+    columns = ",".join(f"c{number}" for number in range(10_000))
+    ((key, message),) = problems(place, f"video,{columns}\na.mp4\n").items()
+    assert key == (1, "c0, c1, c2, c3, c4")
+    assert message.startswith("and 9995 more are unknown; there is video, ")
+    ((key, _),) = problems(place, f"video,{'x' * 5000}\na.mp4\n").items()
+    assert len(key[1]) < 50
+
+
 def test_rows_that_contradict_each_other(place):
     (place / "copy.mp4").write_bytes((place / "a.mp4").read_bytes())
     found = problems(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import datetime
 import json
 import os
@@ -11,7 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import psutil
@@ -20,12 +21,14 @@ from batches import (
     FOLDER,
     batch,
     counts,
+    done_rows,
     in_the_end,
     nothing_is_left,
     results,
     rows_of,
     start,
     surroundings,
+    write_ended,
 )
 from processes import ended, wait_for
 
@@ -42,6 +45,16 @@ def kept(request, place):
         return {"store": place / FOLDER, "s3": None}
     s3 = request.getfixturevalue("s3")
     return {"store": s3.url(), "s3": s3}
+
+
+def test_no_cell_of_the_summary_is_a_formula(tmp_path):
+    rows = done_rows(("=cmd|calc.mp4", "p01"), ("-1.5", "p02"))
+    write_ended(tmp_path, [row.model_copy(update={"reason": "@x", "took_s": -2}) for row in rows])
+    with (tmp_path / "summary.csv").open(newline="") as file:
+        table = list(csv.DictReader(file))
+    assert [row["video"] for row in table] == ["'=cmd|calc.mp4", "-1.5"]
+    assert {row["reason"] for row in table} == {"'@x"}
+    assert {float(row["took_s"]) for row in table} == {-2}
 
 
 @pytest.mark.slow
@@ -443,6 +456,54 @@ def test_what_is_tried_again_is_what_may_pass():
         with pytest.raises(BadInputError):
             module._again(lambda may_pass=may_pass: work(may_pass))
         assert len(tried) == times
+
+
+def test_the_bar_names_the_stage_of_each_video(place, monkeypatch):
+    """The stages come from the workers, of rows that are not done yet."""
+    heard = {}
+    shown = []
+
+    class Bar:
+        set_postfix_str = staticmethod(shown.append)
+        update = close = staticmethod(lambda *_: None)
+
+    class Client:
+        loop = None
+        subscribe_topic = heard.__setitem__
+        unsubscribe_topic = heard.pop
+        submit = staticmethod(lambda *_, **__: type("Future", (), {"release": lambda _: None})())
+
+    def tell(row, stage):
+        for listen in heard.values():
+            listen((0.0, {"row": row, "stage": stage}))
+
+    def as_completed(futures, **_):
+        tell(2, "fitting the body")
+        tell(3, "finding the pose")
+        yield from futures[:1]
+        tell(2, "too late")
+
+    rows = list(read_manifest(place / "m.csv"))[:2]
+    monkeypatch.setattr("distributed.as_completed", as_completed)
+    monkeypatch.setattr(module, "progress_bar", lambda *_, **__: nullcontext(Bar()))
+    monkeypatch.setattr(module, "_result", lambda _, row: module._outcome(row, state="done"))
+    list(module.outcomes(Client(), rows, Store(place / "store"), place, 1, None))
+    both = "a.mp4: fitting the body; b.mp4: finding the pose"
+    assert shown == ["a.mp4: fitting the body", both, "b.mp4: finding the pose"]
+    assert heard == {}
+
+
+def test_a_worker_tells_each_stage_once(place, monkeypatch):
+    events = []
+    worker = type("Worker", (), {"log_event": lambda _, *event: events.append(event)})()
+    monkeypatch.setattr("distributed.get_worker", lambda: worker)
+    (row, *_) = read_manifest(place / "m.csv")
+    listen = module._stages_told(row, {"stages": "topic"})
+    for description in ("finding the pose", "finding the pose", "drawing the report"):
+        listen(description, 1, 2)
+    told = [("topic", {"row": 2, "stage": s}) for s in ("finding the pose", "drawing the report")]
+    assert events == told
+    module._stages_told(row, {})("not told to anybody", 1, 2)
 
 
 def test_a_worker_with_other_code_is_refused(place):

@@ -293,6 +293,57 @@ def test_both_ways_to_write_such_a_name(said, clips, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("command", "reason"),
+    [
+        ("participants export p01 --out data/sessions/s1/session.json", "is inside"),
+        ("participants export p01 --out data/sessions/new.zip", "is inside"),
+        ("participants export p01 --out link/s1/new.zip", "is inside"),
+        ("participants export p01 --out thesis.docx", "exists and was not made"),
+        ("export-lab --demo --out data/sessions/s1/a.csv", "is inside"),
+        ("export-lab --demo --out lab.trc", "exists and was not made"),
+        ("cohort --out data/sessions/s1/new", "is inside"),
+        ("virtual-lab render a.yaml data/sessions/s1/video.mp4", "is inside"),
+        ("virtual-lab render a.yaml a.mp4", "exists and was not made"),
+        ("demo --log-file data/sessions/s1/session.json", "is inside"),
+        ("demo --log-file thesis.docx", "exists and was not made"),
+    ],
+)
+def test_nothing_is_written_into_a_store_or_over_a_file_of_others(
+    command, reason, said, clips, tmp_path
+):
+    clip = clips.make_clip(tmp_path / "a.mp4", 3)
+    session = Store("data/sessions").create(
+        clip, user_id="p01", exercise_name="Overhead Squat", session_id="s1"
+    )
+    (tmp_path / "link").symlink_to("data/sessions")
+    (tmp_path / "thesis.docx").write_text("years")
+    (tmp_path / "lab.trc").write_text("PathFileType\t4\nDataRate\n100\nFrame#\tTime\tLKNE\t\t\n")
+    before = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
+    status, out, err = said(*command.split())
+    assert (status, out) == (2, "")
+    assert reason in err
+    assert len(err.splitlines()) == 1
+    after = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
+    assert after == before
+    assert session.record.session_id == "s1"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "participants export p01 --out p01.zip",
+        *(f"export-lab --demo --out a.{ending}" for ending in ("csv", "mot", "trc", "c3d")),
+        "export-lab --demo --positions --out b.csv",
+        "participants export p01 --out new.zip",
+    ],
+)
+def test_what_a_command_wrote_it_writes_again(command, said):
+    Store("data/sessions").set_participant("p01", sex="female")
+    for _ in range(2):
+        assert said(*command.split())[0] == 0
+
+
+@pytest.mark.parametrize(
     "command", ["sessions list", "participants list", "keys list", "prune --keep 1", "cohort"]
 )
 @pytest.mark.parametrize("place", ["file", "file/below"])
@@ -323,16 +374,28 @@ def test_a_name_that_is_twice_in_a_file(command, content, name, said, clips, tmp
     assert (status, err.split("(")[1]) == (2, f"'{name}' is given twice)\n")
 
 
-@pytest.mark.parametrize("command", ["report", "joint-mobility"])
-def test_a_report_is_named_to_a_person_and_printed_for_a_program(command, said, monkeypatch):
-    status, out, err = said(command, "--demo")
-    assert status == 0
-    assert json.loads(out)
-    page = Path(err.removeprefix("report  ").strip())
+def test_a_report_is_named_on_a_terminal_or_not_and_printed_only_with_json(said, monkeypatch):
+    status, out, err = said("report", "--demo")
+    assert (status, err) == (0, "")
+    found, _, last = out.splitlines()
+    assert found.startswith("session ")
+    page = Path(last.removeprefix("report  "))
     assert page.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    document = said("report", "--demo", "--json")[1]
+    assert json.loads(document)["grouped_data"]
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-    assert said(command, "--demo") == (0, f"{page}\n", "")
-    assert json.loads(said(command, "--demo", "--json")[1])
+    assert said("report", "--demo") == (0, out, "")
+    assert said("report", "--demo", "--json")[1] == document
+
+
+@pytest.mark.parametrize("command", ["summary", "joint-mobility"])
+@pytest.mark.parametrize("terminal", [False, True])
+def test_a_document_is_json_wherever_it_goes(command, terminal, said, monkeypatch):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
+    status, out, err = said(command, "--demo")
+    assert (status, err) == (0, "")
+    assert json.loads(out)
+    assert said(command, "--demo", "--json")[1] == out
 
 
 @pytest.mark.parametrize("group", ["", "sessions", "participants", "config", "keys", "virtual-lab"])
@@ -454,13 +517,22 @@ def test_one_damaged_record_does_not_hide_the_others(store, clips, tmp_path):
     place.set_participant("p01")
     (store / "participants" / "p01.json").write_text("[]")
     (store / ids[1] / "session.json").write_text("null")
+    (store / f"{ids[2]}x").mkdir()
+    (store / f"{ids[2]}x" / "video.mp4").write_bytes(b"a session that lost its record")
     done = mobility("sessions", "list", store=store)
     assert done.returncode == 0
-    assert sorted(line.split()[0] for line in done.stdout.splitlines()) == sorted([ids[0], ids[2]])
+    rows = done.stdout.splitlines()
+    assert sorted(line.split()[0] for line in rows[:2]) == sorted([ids[0], ids[2]])
+    assert rows[2].startswith(f"{ids[1]}  damaged      session {ids[1]}: its record is damaged")
+    assert rows[3].startswith(f"{ids[2]}x  damaged      session {ids[2]}x: its record is missing")
+    assert "p01.json" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    done = mobility("participants", "list", store=store)
+    assert done.stdout.split() == ["p01", "p03"]
     told = done.stderr.splitlines()
-    assert len(told) == 2
-    assert any("p01.json" in line for line in told)
-    assert any(ids[1] in line for line in told)
+    assert [line.split(": ")[1] for line in told] == [
+        f"session {i}" for i in (ids[1], f"{ids[2]}x")
+    ]
 
 
 def test_an_analysis_that_nobody_works_on_is_listed_as_interrupted(store, clips, tmp_path):

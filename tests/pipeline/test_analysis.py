@@ -625,7 +625,7 @@ def test_a_failure_hides_the_results_that_it_puts_in_doubt(session, monkeypatch)
         session.analyze()
     assert session.record.state == "failed"
     assert set(session.record.stages) == {"pose", "fitted", "repetitions", "capture_quality"}
-    with pytest.raises(NotFoundError, match="no metrics yet"):
+    with pytest.raises(NotFoundError, match="could not be analysed: broken"):
         session.metrics()
 
 

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from cohort_cases import add_failed, add_session
 
+from mobility import tables
 from mobility.assessment.verdict import judge
 from mobility.errors import BadInputError, StorageError
 from mobility.pipeline import cohort
@@ -142,6 +143,54 @@ def test_failed_unanalysed_and_damaged_sessions_are_listed_with_the_reason(store
     assert cohort.by_group(frame, "knee_flexion", "sex")["user_id"].nunique() == 2
 
 
+def test_damage_of_one_session_stops_no_cohort_and_is_said(store) -> None:
+    (store.path / "a1" / "edits.json").write_text("{")
+    (store.path / "participants" / "bob.json").write_text("{")
+    frame = cohort.to_dataframe(store.sessions())
+    table = cohort.overview(frame).set_index("session_id")
+    assert "corrections by hand are damaged" in table.loc["a1", "reason"]
+    assert "edits.json" in table.loc["a1", "reason"]
+    assert table.loc[["a0", "b0"], "reason"].eq("").all()
+    bob = frame[frame["user_id"].eq("bob")]
+    assert bob["value"].notna().any()
+    assert set(bob["sex"]) == {""}
+    assert bob["software"].str.endswith("outdated").all()
+
+
+@pytest.mark.parametrize(
+    ("state", "reason"),
+    [
+        ("created", "not analysed yet"),
+        ("analyzing", "its analysis was interrupted"),
+        ("edited", "corrected by hand since its analysis"),
+    ],
+)
+def test_a_session_without_results_that_hold_says_its_state(store, state, reason) -> None:
+    record = read_json(store.path / "a1" / "session.json")
+    write_json(store.path / "a1" / "session.json", record | {"state": state})
+    sessions = cohort.overview(cohort.to_dataframe([store.session("a1")]))
+    assert sessions["reason"].to_list() == [reason]
+    with store.session_locked("a1", what="it"):
+        said = cohort.overview(cohort.to_dataframe([store.session("a1")]))["reason"].to_list()
+    assert said == ["being analysed" if state == "analyzing" else reason]
+
+
+def test_sessions_with_another_verdict_are_compared_only_when_asked_for(store, demo) -> None:
+    for name, warning in (("n0", "no_squat"), ("h0", "hands_not_overhead")):
+        add_session(store, demo, name, user_id="ann", date="2026-06-01", warnings=[warning])
+    frame = cohort.to_dataframe(store.sessions())
+    sessions = cohort.overview(frame)
+    assert cohort.left_out(sessions) == {
+        f"verdict on its recording: {tables.sentence('cohort.recording.not_this_exercise')}": 2,
+        "the analysis failed": 1,
+    }
+    assert "n0" not in set(cohort.changes(frame, "accepted_repetitions")["session_id"])
+    more = cohort.to_dataframe(store.sessions(), recordings=["good", "not-this-exercise"])
+    assert "n0" in set(cohort.changes(more, "accepted_repetitions")["session_id"])
+    with pytest.raises(BadInputError, match=r"'goood': .*did you mean 'good'"):
+        cohort.to_dataframe([], recordings=["goood"])
+
+
 def test_a_refused_value_keeps_its_reason(store, project) -> None:
     demo = project / "data" / "demo" / "overhead-squat"
     values = {"hip_flexion": [np.nan, 90.0]}
@@ -183,7 +232,7 @@ def test_what_the_verdict_rules_out_has_no_value(
     add_session(store, demo, "s0", user_id="ann", date="2026-03-01")
     add_session(store, demo, "s1", user_id="ann", date="2026-04-01", warnings=[warning])
     whole = cohort.to_dataframe([store.session("s0")])
-    frame = cohort.to_dataframe([store.session("s1")])
+    frame = cohort.to_dataframe([store.session("s1")], recordings=["all"])
     session = store.session("s1")
     verdict = judge(session.record.warnings, session.capture_quality(), session.metrics())
     assert set(frame["recording"]) == {level} == {verdict.level}
@@ -208,7 +257,7 @@ def test_the_verdict_on_single_joints_is_that_of_their_page(project, tmp_path, m
     shutil.copytree(demo, store.path / "j0")
     dark = store.session("j0").capture_quality() | {"light": {"verdict": "unusable"}}
     monkeypatch.setattr(type(store.session("j0")), "capture_quality", lambda _: dark)
-    frame = cohort.to_dataframe([store.session("j0")])
+    frame = cohort.to_dataframe([store.session("j0")], recordings=["all"])
     assert set(frame["recording"]) == {"unusable"}
     ends = frame[frame["metric"].eq("end_of_range")]
     assert ends["value"].isna().all()
@@ -236,6 +285,19 @@ def test_written_tables_hold_the_same_values(frame, tmp_path, suffix) -> None:
     np.testing.assert_array_equal(read["value"], frame["value"])
     if suffix == "parquet":
         pd.testing.assert_frame_equal(read, frame)
+
+
+def test_a_csv_table_has_no_formula_and_its_numbers_are_read_again(tmp_path) -> None:
+    table = made_up({"=1+1": [-1.5], "@b": [2.0]}, text="-1.5", reason="=cmd|' /C calc'!A0")
+    table["text"] = table["text"].astype("category")
+    table["reason"] = table["reason"].astype("category")
+    read = pd.read_csv(cohort.write_table(table, tmp_path / "a.csv"))
+    assert read["user_id"].to_list() == ["'=1+1", "'@b"]
+    assert read["value"].to_list() == [-1.5, 2.0]
+    assert read["text"].to_list() == [-1.5, -1.5]
+    assert set(read["reason"]) == {"'=cmd|' /C calc'!A0"}
+    whole = pd.read_parquet(cohort.write_table(table, tmp_path / "a.parquet"))
+    assert whole["user_id"].to_list() == ["=1+1", "@b"]
 
 
 def test_writing_that_fails_leaves_the_earlier_table(frame, tmp_path, monkeypatch) -> None:
@@ -377,7 +439,8 @@ def test_the_sections_say_what_is_there_and_escape_ids(frame) -> None:
     assert "&lt;cid&gt;" in page
     assert "the analysis failed: nobody was found in it" in page
     told = cohort_sections.summary(cohort.overview(frame), "here")
-    assert "6 of 7 analysed" in told
+    assert "6 of 7 are compared" in told
+    assert "1: the analysis failed" in told
     assert "3; sessions of people without an id: 2" in told
     assert cohort_sections.chosen_metrics(frame, "knee_flexion, kne") == (["knee_flexion"], ["kne"])
     said = cohort_sections.of_the_table(frame, ["knee_flexion"], ["knee_flexon"])
@@ -445,5 +508,5 @@ def test_sessions_with_other_texts_share_one_column(frame):
 
 def test_a_session_gives_its_own_table(template):
     store = Store(template)
-    session = store.sessions()[0]
+    session = store.session("a0")
     pd.testing.assert_frame_equal(session.to_dataframe(), cohort.to_dataframe([session]))

@@ -58,8 +58,12 @@ def test_all_files_of_one_and_of_no_other_are_handed_over(store, tmp_path):
 
 
 def test_all_of_one_and_of_no_other_is_deleted(store):
+    copy = store.path / "participants" / ".ipynb_checkpoints" / "ann-checkpoint.json"
+    copy.parent.mkdir()
+    copy.write_text("Ann")  # JupyterLab makes it when somebody saves the record there
     assert erase(store, "ann") == ["s1", "s2", "participant"]
     assert what_is_of(store, "ann") == []
+    assert not copy.exists()
     assert [session.id for session in store.sessions()] == ["s3"]
     assert store.participants() == ["bob"]
     assert not [place for place in store.reports.rglob("*") if "s1" in place.name]

@@ -46,6 +46,11 @@ def report(folder, name):
     for each in (*rendered, f"{name}.html", f"{name}.ipynb"):
         (folder / each).parent.mkdir(exist_ok=True)
         (folder / each).touch()
+    for each in (f"{name}.ipynb", rendered[0], rendered[-1]):
+        file = folder / each
+        copy = file.parent / ".ipynb_checkpoints" / f"{file.stem}-checkpoint{file.suffix}"
+        copy.parent.mkdir(exist_ok=True)
+        copy.write_text("Bob")
 
 
 def batch(store, name="batch-20260102-030405"):
@@ -101,6 +106,10 @@ def test_a_report_of_which_the_deletion_was_begun_is_deleted_by_the_next(store):
 
 def test_a_batch_at_work_is_in_use_and_stays_as_it_is(store):
     folder = batch(store)
+    checkpoints = folder / ".ipynb_checkpoints"
+    checkpoints.mkdir()
+    for name in ("summary-checkpoint.csv", "batch-checkpoint.log"):
+        (checkpoints / name).write_text("01")
     before = content(folder)
     with lock(folder / WORKING, what="it"):
         with pytest.raises(InUseError, match="batch-20260102-030405 is in use"):
@@ -110,6 +119,7 @@ def test_a_batch_at_work_is_in_use_and_stays_as_it_is(store):
     assert [row.participant for row in read_summary(folder).rows] == ["bob"]
     assert "01" not in (folder / LOG).read_text().replace(STAMP, "").replace("0001", "")
     assert not (folder / WORKING).exists()
+    assert not checkpoints.exists()
     (folder / "notes.txt").write_text(OWN)
     erase(store, "bob")
     assert list(content(store.reports).values()) == [OWN.encode()]

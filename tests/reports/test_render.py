@@ -31,7 +31,7 @@ from mobility.documents.fill import group_metrics
 from mobility.errors import BadInputError, NotFoundError, ReportError
 from mobility.kinematics.expected_error import another_model
 from mobility.pipeline import analysis
-from mobility.progress import first_page_told_to
+from mobility.progress import first_page_told_to, progress_told_to
 from mobility.provenance import Warned, sha256, with_history
 from mobility.reports import render as reports
 from mobility.reports import sections
@@ -469,6 +469,14 @@ def test_notebook_runs_by_papermill_alone(session: mb.Session, tmp_path: Path) -
 
 
 # What fails
+
+
+def test_the_report_that_is_drawn_is_a_stage_with_all_its_parts(tmp_path: Path) -> None:
+    notebook = small_notebook(tmp_path / "small.ipynb", "1 + 1")
+    told: list[tuple[str, float, float | None]] = []
+    with progress_told_to(lambda *said: told.append(said)):
+        render_small(notebook, tmp_path / "out", who="me")
+    assert told == [("drawing the report", done, 3) for done in range(4)]
 
 
 def test_failing_cell_is_one_line(tmp_path: Path) -> None:

@@ -276,6 +276,8 @@ def test_ids_that_could_leave_the_store_are_refused(value):
 def test_names_are_stripped():
     name = "Ann's squat, 2. try, 11/03/2026 \\o/"
     assert files.check_name(f"  {name} ", what="name") == name
+    joined = "\u0646\u200c\u0645"  # Persian is written with such joiners
+    assert files.check_name(joined, what="name") == joined
 
 
 @pytest.mark.parametrize("name", ["a/b.mp4", "..\\b.mp4", "/"])
@@ -291,6 +293,9 @@ def test_names_of_files_lead_nowhere(name):
         (" \t", "non-empty"),
         ("a\x00b", r"control character U\+0000"),
         ("a\nb", r"control character U\+000A"),
+        ("gpj\u202e.4pm", r"control character U\+202E"),
+        ("a\u2066b", r"control character U\+2066"),
+        ("a\u200bb", r"control character U\+200B"),
         ("a" * 201, "at most 200"),
     ],
 )

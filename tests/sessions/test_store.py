@@ -420,6 +420,10 @@ def test_sessions_come_oldest_first_and_a_damaged_one_is_left_out(store, video, 
     assert f"left out: session {ids[2]}" in caplog.text
     with pytest.raises(StorageError, match="its record is damaged"):
         store.session(ids[2]).record  # noqa: B018
+    listed, damaged = store.sessions_and_damaged()
+    assert [session.id for session in listed] == [ids[1], ids[0]]
+    assert damaged.keys() == {ids[2]}
+    assert f"mobility sessions delete {ids[2]}" in damaged[ids[2]]
     # Whose it is may still be told, if that can be anybody's id.
     for told, known in (("p09", ["p01", "p09"]), ("Jane Doe/x", ["p01"])):
         (store.path / ids[2] / "session.json").write_text(json.dumps({"user_id": told}))
@@ -493,6 +497,7 @@ def test_the_reports_are_not_in_the_place_of_the_sessions(tmp_path):
         (["video.mov"], True),
         (["video-2.mp4", "edits.json", ".video.0a.tmp.mp4"], True),
         (["analyzed.mp4", "threads"], True),
+        (["video.mov", ".ipynb_checkpoints"], True),
         (["pose.nc", "metrics.parquet"], True),
         (["video of my talk.mp4"], False),
         (["video.mp4", "thesis.docx"], False),
@@ -561,11 +566,11 @@ def test_a_file_in_the_place_of_the_reports_holds_no_reports(store, video):
 def test_documents_that_are_no_objects_are_refused(store, video, text):
     session = store.create(video, **SQUAT)
     (session.folder / "edits.json").write_text(text)
-    with pytest.raises(BadInputError, match=r"edits\.json: must be an object"):
+    with pytest.raises(StorageError, match=r"edits\.json: must be .*delete it and correct"):
         session.edits()
     store.set_participant("p01")
     (store.path / "participants" / "p01.json").write_text(text)
-    with pytest.raises(BadInputError, match=r"p01\.json: must be an object"):
+    with pytest.raises(StorageError, match=r"p01\.json: must be .*mobility participants set p01"):
         store.participant("p01")
     (session.folder / "session.json").write_text(text)
     with pytest.raises(StorageError, match="must be an object"):
