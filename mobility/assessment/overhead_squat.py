@@ -86,7 +86,7 @@ def overhead_squat(pose: xr.Dataset, angles: xr.Dataset, repetitions: xr.Dataset
 
         Over the accepted repetitions: ``<angle>`` (median of the bottom values),
         ``<angle>_asymmetry`` (difference of these medians, right minus left),
-        ``<angle>_variability`` (SD, from three repetitions on), ``<angle>_curve_variability``
+        ``<angle>_variability`` (SD, from five repetitions on), ``<angle>_curve_variability``
         (SD at 101 points of the repetitions, their mean), ``<angle>_asymmetry_mdc95``
         (1.96 sqrt(2) times the error of the asymmetry), ``<angle>_asymmetry_index``,
         ``<angle>_limb_symmetry_index`` and ``<angle>_symmetry_angle`` (percent, where the mean of
@@ -241,7 +241,7 @@ def _add_angles(
         _add_over_repetitions(
             metrics, name, bottom, bottom_sd, accepted, "median at the bottom", apart_sd
         )
-        spread = sample_sd(bottom, accepted, least=3)
+        spread = sample_sd(bottom, accepted)
         statistic = "standard deviation over accepted repetitions"
         add(metrics, name, "variability", spread, None, statistic, suffix=", variability")
         spread = _curve_variability(curves[name])
@@ -296,8 +296,8 @@ def _add_symmetry(metrics: Metrics, name: str) -> None:
 
 
 def _curve_variability(curves: xr.DataArray) -> xr.DataArray:
-    """Mean over the points of the SD; NaN if most of them have fewer than three repetitions."""
-    spread = sample_sd(curves, np.ones(curves.sizes["rep"], bool), least=3)
+    """Mean over the points of the SD; NaN if most of them have too few repetitions."""
+    spread = sample_sd(curves, np.ones(curves.sizes["rep"], bool))
     enough = 2 * spread.notnull().sum("percent") > curves.sizes["percent"]
     mean: xr.DataArray = spread.sum("percent") / spread.notnull().sum("percent").clip(min=1)
     return mean.where(enough)

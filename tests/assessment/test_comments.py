@@ -88,9 +88,9 @@ def test_what_one_reason_refuses_is_told_in_one_sentence():
     assert line.lower().count("whether ") == len({f.rule for f in refused})
 
 
-def test_one_repetition_is_the_first_reason_against_a_spread():
+def test_too_few_repetitions_are_the_first_reason_against_a_spread():
     note = tables.sentence("reasons.uncertain")
-    for count, said in ((1, "only one repetition"), (2, "only two"), (5, "too uncertain")):
+    for count, said in ((1, "needs 5"), (4, "needs 5"), (5, "too uncertain")):
         data = metrics().assign(
             accepted_repetitions=count,
             knee_flexion_variability=(
