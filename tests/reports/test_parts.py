@@ -410,10 +410,8 @@ def test_a_stored_birth_year_that_cannot_be_right_gives_no_age(birth_year) -> No
 
 def test_four_repetitions_have_no_spread() -> None:
     assert "from 5 accepted" in groups.spread_table(metrics(), repetitions(4))
-    spread = {
-        f"knee_flexion_{kind}": ("side", [1.5, 2.5])
-        for kind in ("variability", "curve_variability")
-    }
+    kinds = ("variability", "curve_variability")
+    spread = {f"knee_flexion_{kind}": ("side", [1.5, 2.5]) for kind in kinds}
     assert "1.5/2.5" in groups.spread_table(metrics().assign(spread), repetitions(5))
     assert "No repetition" in groups.tempo_table(metrics(), repetitions(0), References(), judge([]))
 
