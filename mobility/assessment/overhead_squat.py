@@ -16,6 +16,7 @@ from mobility.assessment.criteria import compensations, fms_deep_squat
 from mobility.assessment.indices import mobility_index, quality_index
 from mobility.assessment.kinds import owners
 from mobility.assessment.knee_movement import knee_movement as knee_movement
+from mobility.assessment.looks_like import place_of_arms, sits
 from mobility.assessment.metric import CARRIED, add, add_note, merged_history
 from mobility.assessment.phases import PHASES as PHASES
 from mobility.assessment.phases import REPETITION, between, require, same_frames
@@ -170,7 +171,10 @@ def overhead_squat(pose: xr.Dataset, angles: xr.Dataset, repetitions: xr.Dataset
     found = (
         provenance.history(movement)[-1]["warnings"] + provenance.history(stature)[-1]["warnings"]
     )
-    found += _hands_not_overhead(pose, frames, accepted)
+    if sits(pose, frames.sel(phase="bottom").to_numpy()):
+        found.append(tables.warning("warnings.chair_rise"))
+    else:
+        found += _hands_not_overhead(pose, frames, accepted)
     if side_view := _refuse_side_view(metrics, camera_angle(pose, repetitions)):
         frontal = _frontal()
         found = [w for w in found if w.get("values", {}).get("quantity") not in frontal] + side_view
@@ -455,7 +459,8 @@ def _hands_not_overhead(
     least = tables.load("overhead_squat")["limits"]["least_height_of_hands"]["value"]
     if not float(highest) < least:
         return []
-    return [tables.warning("warnings.hands_not_overhead")]
+    bottoms = frames.sel(phase="bottom").to_numpy()[accepted]
+    return [tables.warning("warnings.hands_not_overhead", looks=place_of_arms(pose, bottoms))]
 
 
 def _frontal() -> list[str]:

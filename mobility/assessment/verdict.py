@@ -51,6 +51,8 @@ class Reason:
         What is not given because of it.
     sides_in_doubt
         Whether one side may have been taken for the other.
+    looks_like
+        What was shown instead of the exercise; empty where that is not clear.
     """
 
     level: Level
@@ -59,6 +61,7 @@ class Reason:
     what_to_do: str = ""
     rules_out: frozenset[str] = frozenset()
     sides_in_doubt: bool = False
+    looks_like: str = ""
 
 
 @dataclass(frozen=True)
@@ -226,7 +229,13 @@ def _of(found: Sequence[Reason], *, joints: bool) -> Verdict:
     if level == "not_this_exercise":  # what is no squat at all explains the rest
         worst = [each for each in worst if "findings" in each.rules_out][:1] or worst
     rules_out = frozenset().union(*(each.rules_out for each in found))
-    why = f"{capital(listed([each.why for each in worst]))}."
+    why = listed([each.why for each in worst])
+    looks = [each.looks_like for each in worst if each.looks_like][:1]
+    why = (
+        tables.sentence("comments.verdict.looks_like", what=looks[0], why=why)
+        if looks
+        else f"{capital(why)}."
+    )
     limits = [each for each in reasons if each.level == "limited"]
     if level == "not_this_exercise" and limits and "findings" not in rules_out:
         # What is still told has the limits of its recording.
@@ -278,7 +287,9 @@ def _of_warning(warning: Warned) -> Reason:
         why = entry["is"].format(**warning.values)
     except KeyError:  # of older code, which kept the message only
         why = warning.message.strip(" .")
-    return _reason(entry, entry["level"], why, second=warning.values.get("seen_by", 1) > 1)
+    reason = _reason(entry, entry["level"], why, second=warning.values.get("seen_by", 1) > 1)
+    looks = entry.get("looks_like", {}).get(warning.values.get("looks", ""), "")
+    return replace(reason, looks_like=looks)
 
 
 def _without_repetition(metrics: xr.Dataset) -> bool:
