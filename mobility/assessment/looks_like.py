@@ -89,13 +89,13 @@ def sits(pose: xr.Dataset, bottoms: NDArray[np.bool_]) -> bool:
     for frames in bottoms:
         known = lean[frames][np.isfinite(lean[frames])]
         seated.append(
-            known.size > 0
+            bool(known.size)
             and np.ptp(known) >= limits["trunk_moves_deg"]
             and np.median(known) <= limits["largest_lean_deg"]
             and median_of(behind[frames]) > limits["behind_feet"] * length
             and abs(median_of(thigh[frames])) <= limits["thigh_off_level_deg"]
         )
-    return bool(seated) and 2 * sum(seated) > len(seated)
+    return 2 * sum(map(bool, seated)) > len(seated)
 
 
 def _limits(of: str) -> dict[str, float]:
