@@ -33,7 +33,7 @@ import yaml
 from scipy import stats
 
 from mobility import tables
-from mobility.assessment.criteria import bars_of
+from mobility.assessment.criteria import is_stated
 from mobility.assessment.findings import Finding, find
 from mobility.assessment.overhead_squat import overhead_squat
 from mobility.errors import BadInputError
@@ -157,8 +157,6 @@ class Item(NamedTuple):
 
 def items(metrics: xr.Dataset) -> list[Item]:
     """Collect the criteria, compensations and rules of which the truth is known."""
-    table = tables.load("criteria")
-    bars = bars_of(table["fms_deep_squat"]["criteria"] | table["compensations"]["assessed"])
     found = []
     for kind, name, dim in (
         ("FMS", "fms_probability", "fms_criterion"),
@@ -169,13 +167,8 @@ def items(metrics: xr.Dataset) -> list[Item]:
             probability = float(metrics[name].sel({dim: item}))
             if kind == "FMS":
                 probability = 1.0 - probability
-            stated = None
-            if probability >= bars[item]:
-                stated = True
-            elif probability <= 1 - bars[item]:
-                stated = False
             limits_of = (limit[k] for k in ("measure", "side", "value"))
-            found.append(Item(kind, item, *limits_of, probability, stated))
+            found.append(Item(kind, item, *limits_of, probability, is_stated(probability)))
     rules = tables.load("findings")["rules"]
     for item, findings in by_rule(find(metrics)).items():
         rule = rules[item]
@@ -386,7 +379,7 @@ def shares(told: pd.DataFrame) -> str:
 
 def markdown(frame: pd.DataFrame, clips: str, grids: list[str]) -> str:
     """Give the table as Markdown."""
-    certain = tables.load("criteria")["statement"]["probability"]["value"]
+    certain = tables.load("findings")["probability"]["value"]
     columns = ["", "fault", *COUNTS, "sensitivity", "specificity", "found", "cleared"]
     of = " and ".join(f"`benchmarks/{grid}`" for grid in grids)
     lines = [

@@ -221,7 +221,7 @@ def criteria() -> Iterator[str]:
     """Criteria of the deep squat and compensations, with their thresholds."""
     table = tables.load("criteria")
     deep, seen = table["fms_deep_squat"], table["compensations"]
-    least = table["statement"]["probability"]["value"]
+    least = tables.load("findings")["probability"]["value"]
     yield "# Criteria and compensations"
     yield (
         "\nA criterion is a metric against a threshold. What is told is the probability that it is "
@@ -258,11 +258,12 @@ def _ended(text: str) -> str:
 
 def findings() -> Iterator[str]:
     """Every statement of the report with its rule, and the exercises."""
+    least = tables.load("findings")["probability"]["value"]
     yield "# Findings and advice"
     yield (
         "\nWhat the report may say of a squat, and from when on. A finding is stated where it is "
-        "at least three times as likely as not, or where its rule asks for more. Made of the "
-        "tables `findings` and `advice`."
+        f"at least {100 * least:.0f} % likely, and its absence likewise. Made of the tables "
+        "`findings` and `advice`."
     )
     yield "\n## Findings\n"
     found = {}

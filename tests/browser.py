@@ -1140,6 +1140,16 @@ def see_open(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
     return seen
 
 
+def see_headings(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
+    """Names of the columns that are on the screen."""
+    page.goto(url)
+    shown = page.evaluate(
+        """() => [...document.querySelectorAll("thead th")]
+            .filter((each) => each.checkVisibility()).map((each) => each.innerText.trim())"""
+    )
+    return {"shown": shown}
+
+
 def main(chromium: str, kind: str, url: str, folder: str | None = None) -> None:
     """Open a browser, see the page, print what was seen, said and asked for."""
     see = {
@@ -1157,6 +1167,7 @@ def main(chromium: str, kind: str, url: str, folder: str | None = None) -> None:
         "fenced": see_fenced,
         "open": see_open,
         "open keys": see_open_keys,
+        "headings": see_headings,
         "dead ends": see_dead_ends,
     }[kind]
     said: list[str] = []

@@ -14,8 +14,8 @@ Value = float | tuple[float, float]
 
 GOOD: Mapping[str, tuple[Value, Value]] = {
     "hip_flexion": ((124.0, 126.0), (4.0, 4.0)),
-    "knee_flexion": ((122.0, 123.0), (4.0, 4.0)),
-    "ankle_dorsiflexion": ((32.0, 33.0), (4.0, 4.0)),
+    "knee_flexion": ((126.0, 127.0), (4.0, 4.0)),
+    "ankle_dorsiflexion": ((36.0, 37.0), (4.0, 4.0)),
     "shoulder_flexion": ((172.0, 175.0), (5.0, 5.0)),
     "thigh_elevation": ((-15.0, -14.0), (3.0, 3.0)),
     "knee_deviation": ((-0.05, -0.02), (0.04, 0.04)),

@@ -45,18 +45,21 @@ def hosts(addresses: list[str]) -> set[str | None]:
 @pytest.fixture
 def lab(project: Path, tmp_path: Path) -> Iterator[str]:
     """Start what `make lab` starts, on a copy of the notebooks; the address that it opens."""
-    shutil.copytree(project / "notebooks", tmp_path / "notebooks")
+    shutil.copytree(
+        project / "notebooks", tmp_path / "notebooks", ignore=shutil.ignore_patterns("my_*")
+    )
     # Run by make itself, the tests inherit its flags, with which it tells of folders too.
     clean = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
-    told = subprocess.run(
-        ["make", "--dry-run", "--no-print-directory", "lab"],
-        cwd=project,
-        env=clean,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    program, *arguments = shlex.split(told.stdout.splitlines()[-1])
+    makefile = ["make", "--no-print-directory", "-f", str(project / "Makefile")]
+
+    def made(*asked: str, folder: Path) -> str:
+        done = subprocess.run(
+            [*makefile, *asked], cwd=folder, env=clean, capture_output=True, text=True, check=True
+        )
+        return done.stdout
+
+    made("notebooks/my_workbench.ipynb", folder=tmp_path)
+    program, *arguments = shlex.split(made("--dry-run", "lab", folder=project).splitlines()[-1])
     assert Path(program).name == "jupyter"
     trace = tmp_path / "trace"
     with jupyter_lab(
@@ -75,12 +78,16 @@ def test_make_lab_opens_a_notebook_that_runs(
 ) -> None:
     # The address that is printed leads there too, and not to the launcher.
     log = (tmp_path / ".jupyter-of-test" / "log").read_text(encoding="utf-8")
-    assert "/lab/tree/workbench.ipynb?token=" in log
+    assert "/lab/tree/my_workbench.ipynb?token=" in log
     seen = browse("notebook", lab, tmp_path)
-    assert seen["title"].startswith("workbench")
+    assert seen["title"].startswith("my_workbench")
     assert [cell["errors"] for cell in seen["cells"] if cell["errors"]] == []
     # Each cell ran once, in order: in the page and in the file that the page saved.
-    notebook = nbformat.read(tmp_path / "notebooks" / "workbench.ipynb", as_version=4)
+    # That is a copy: the notebook of the package is not changed by using it.
+    names = ("my_workbench", "workbench")
+    mine, original = (tmp_path / "notebooks" / f"{name}.ipynb" for name in names)
+    assert original.read_bytes() == (project / "notebooks" / original.name).read_bytes()
+    notebook = nbformat.read(mine, as_version=4)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     numbers = list(range(1, len(code) + 1))
     assert [cell["prompt"] for cell in seen["cells"]] == [f"[{number}]:" for number in numbers]
@@ -101,7 +108,7 @@ def test_make_lab_opens_a_notebook_that_runs(
 def test_the_workbench_leads_single_joints_from_an_empty_store_to_a_report(
     lab: str, demo: Path, project: Path, tmp_path: Path, browse: Callable[..., Any]
 ) -> None:
-    path = tmp_path / "notebooks" / "workbench.ipynb"
+    path = tmp_path / "notebooks" / "my_workbench.ipynb"
     notebook = nbformat.read(path, as_version=4)
     (parameters,) = [c for c in notebook.cells if "parameters" in c.metadata.get("tags", [])]
     filmed = project / "data" / "demo" / "joint-angle-mobility" / "video.mp4"

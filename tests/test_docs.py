@@ -6,6 +6,7 @@ import inspect
 import re
 import sys
 
+import pandas as pd
 import pytest
 import xarray as xr
 import yaml
@@ -150,3 +151,19 @@ def test_links_to_what_a_page_is_made_of_lead_to_that_page(project, modules, pag
     assert seen("[a](../../benchmarks/real.md)") == "[a](../reference/measured-real.md)"
     other = "[a](../mobility/tables/fit.yaml), [b](fit.md), [c](https://x.org/a)"
     assert seen(other) == other
+
+
+@pytest.mark.slow
+def test_tables_of_pandas_have_their_column_names_and_nameless_ones_no_empty_row(
+    project, browse, tmp_path
+):
+    style = (project / "docs" / "static" / "pages.css").read_text(encoding="utf-8")
+    frame = pd.DataFrame({"knee": [1.0], "hip": [2.0]}, index=["left"]).to_html()
+    markdown = (  # as Sphinx writes one
+        "<table class='table'><thead><tr><th class='head'><p>{}</p></th><th class='head'><p></p>"
+        "</th></tr></thead><tbody><tr><td><p>1</p></td><td><p>2</p></td></tr></tbody></table>"
+    )
+    tables_ = "".join([frame, markdown.format(""), markdown.format("of Markdown")])
+    page = tmp_path / "page.html"
+    page.write_text(f"<style>{style}</style><div class='bd-article'>{tables_}</div>", "utf-8")
+    assert browse("headings", page.as_uri())["shown"] == ["", "knee", "hip", "of Markdown", ""]

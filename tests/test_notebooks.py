@@ -19,7 +19,8 @@ from processes import ended
 from mobility.reports.render import check_parameters, render_cohort
 from mobility.store import Store
 
-NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
+NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("[!m]*.ipynb"))
+"""Those of the package: `make lab` makes my_workbench.ipynb."""
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

@@ -90,7 +90,7 @@ def comments(
     texts[SUMMARY] = "\n".join(
         [
             _opening(WHOLE, name, level),
-            *([] if judged.level == "good" else [judged.said]),
+            judged.said,
             *_person(level, system, height_m, weight_kg),
             *_counted(metrics),
             *([] if "indices" in out else _indices(metrics, level)),

@@ -22,6 +22,8 @@ from mobility.wording import listed
 
 Array = NDArray[np.float64]
 
+_ROUNDING = 1e-12
+
 
 class _Said(NamedTuple):
     probability: float
@@ -77,6 +79,24 @@ def probability_of(
     return np.where(likelier > 0.5, likelier, np.minimum(above + below, 0.5))
 
 
+def is_stated(probability: float) -> bool | None:
+    """Whether a fault of this probability is stated, or its absence is.
+
+    One probability (``probability`` of the table ``findings``) decides for findings, criteria and
+    compensations.
+
+    Returns
+    -------
+    bool or None
+        True where the fault is stated, False where its absence is, None where neither is likely
+        enough or the probability is NaN.
+    """
+    least = float(tables.load("findings")["probability"]["value"])
+    if probability >= least:
+        return True
+    return False if probability <= 1.0 - least + _ROUNDING else None
+
+
 @checked
 def fms_deep_squat(metrics: xr.Dataset, *, view: str | None = None) -> xr.Dataset:
     """Probability that each criterion of the FMS deep squat is met, and what score that allows.
@@ -116,16 +136,16 @@ def fms_deep_squat(metrics: xr.Dataset, *, view: str | None = None) -> xr.Datase
     Cook, Burton, Hoogenboom, Voight (2014), Int J Sports Phys Ther 9:396.
     """
     table = tables.load("criteria")
-    entry, certain = table["fms_deep_squat"], table["statement"]["probability"]["value"]
+    entry = table["fms_deep_squat"]
     said = {
         name: _fault(metrics, criterion, criterion["fails"], view)
         for name, criterion in entry["criteria"].items()
     }
     probability = np.array([1.0 - one.probability for one in said.values()])
-    score, untold = _verdict(entry, probability, bars_of(entry["criteria"]), certain)
+    score, untold = _verdict(entry, probability)
     joint = float(np.prod(probability))
     about = {
-        **_about(entry, said, certain, quantity="fms"),
+        **_about(entry, said, quantity="fms"),
         "verdict": entry["verdicts"][score] + (f": {listed(untold)} not told" if untold else ""),
         "score": score,
         "pain": entry["verdicts"]["pain"],
@@ -153,26 +173,18 @@ def fms_deep_squat(metrics: xr.Dataset, *, view: str | None = None) -> xr.Datase
     return provenance.with_history(result, "fms_deep_squat", {"view": view}, source=metrics)
 
 
-def bars_of(entries: Mapping[str, Any]) -> dict[str, float]:
-    """Give the probability from which on each criterion or compensation is told."""
-    certain = tables.load("criteria")["statement"]["probability"]["value"]
-    return {name: float(entry.get("certain", certain)) for name, entry in entries.items()}
-
-
-def _verdict(
-    entry: Mapping[str, Any], probability: Array, bars: Mapping[str, float], certain: float
-) -> tuple[str, list[str]]:
+def _verdict(entry: Mapping[str, Any], probability: Array) -> tuple[str, list[str]]:
     """Choose one of the verdicts, and name the criteria that leave it open."""
-    bar = np.array(list(bars.values()))
-    if (probability <= 1.0 - bar + 1e-12).any():
+    met = [is_stated(each) for each in probability]
+    if False in met:
         return "not_met", []
-    told = probability >= bar
-    untold = [name for name, known in zip(entry["criteria"], told, strict=True) if not known]
+    untold = [name for name, each in zip(entry["criteria"], met, strict=True) if each is None]
     if all(entry["criteria"][name].get("start") for name in untold):
-        if np.prod(probability[told]) < certain:
+        together = np.prod([p for p, each in zip(probability, met, strict=True) if each])
+        if not is_stated(together):
             return "open", []
         return "all_but_start" if untold else "all_met", []
-    return "open", untold if told.any() else []
+    return "open", untold if any(met) else []
 
 
 @checked
@@ -204,13 +216,13 @@ def compensations(metrics: xr.Dataset, *, view: str | None = None) -> xr.Dataset
     Clark, Lucett, Sutton, NASM Essentials of Corrective Exercise Training.
     """
     table = tables.load("criteria")
-    entry, certain = table["compensations"], table["statement"]["probability"]["value"]
+    entry = table["compensations"]
     said = {
         name: _fault(metrics, one, one["found"], view) for name, one in entry["assessed"].items()
     }
     unseen = {name: why for name, why in entry["not_assessed"].items() if name != "source"}
     about = {
-        **_about(entry, said, certain, quantity="compensation"),
+        **_about(entry, said, quantity="compensation"),
         "not_assessed": json.dumps(unseen),
         "thresholds": _thresholds(entry["assessed"], "found"),
         "long_name": "overhead squat, probability of a compensation",
@@ -238,7 +250,7 @@ def _fault(metrics: xr.Dataset, entry: Mapping[str, Any], side: str, view: str |
             return _Said(np.nan, tables.sentence("reasons.no_error"))
         return _Said(float(each[chosen].max()), note)
     known = each[np.isfinite(each)]
-    if known.size and known.max() >= bars_of({"": entry})[""]:  # one side is enough for a fault
+    if known.size and is_stated(float(known.max())):  # one side is enough for a fault
         return _Said(float(known.max()), note)
     return _Said(np.nan, note)
 
@@ -252,9 +264,7 @@ def _thresholds(entries: Mapping[str, Any], side: str) -> str:
     )
 
 
-def _about(
-    entry: Mapping[str, Any], said: Mapping[str, _Said], certain: float, *, quantity: str
-) -> dict[str, Any]:
+def _about(entry: Mapping[str, Any], said: Mapping[str, _Said], *, quantity: str) -> dict[str, Any]:
     notes = {name: one.note for name, one in said.items() if one.note}
     about: dict[str, Any] = {
         "units": "1",
@@ -263,7 +273,7 @@ def _about(
         "kind": "probability",
         "statistic": "probability, from the value and its expected error",
         "reference": " ".join(str(entry["source"]).split()),
-        "stated": certain,
+        "stated": tables.load("findings")["probability"]["value"],
     }
     if notes:
         about["note"] = "; ".join(f"{key.replace('_', ' ')}: {note}" for key, note in notes.items())

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from mobility import tables
-from mobility.assessment.criteria import probability_of
+from mobility.assessment.criteria import is_stated, probability_of
 from mobility.assessment.kinds import kind_of
+from mobility.assessment.summaries import least_for_spread, too_few_for_spread
 from mobility.errors import BadInputError
 from mobility.kinematics.expected_error import Z95
 
@@ -21,8 +22,11 @@ Level = Literal["participant", "professional"]
 LEVELS: tuple[Level, ...] = get_args(Level)
 
 
-_TAIL = 0.025
-_LESS = 1e-12
+_STATUS: Mapping[bool | None, Status] = {
+    True: "found",
+    False: "not found",
+    None: "cannot be told",
+}
 _MINUS = "−"
 _SHOWN: Mapping[str, Mapping[str, Any]] = {
     "degree": {"digits": 0, "suffix": "°"},
@@ -87,8 +91,7 @@ def find(metrics: xr.Dataset) -> tuple[Finding, ...]:
     :func:`mobility.assessment.criteria.probability_of`, from whatever view: the error is that of
     the view. Of a standard deviation x over n repetitions, (n - 1) x² / σ² is distributed as χ²
     with n - 1 degrees of freedom. The error s is the metric's ``_sd``. A fault is "found" or
-    "not found" where P is at least, or at most, what the table says (unless the rule asks for
-    more), and else "cannot be told".
+    "not found" as :func:`mobility.assessment.criteria.is_stated` says, and else "cannot be told".
 
     Parameters
     ----------
@@ -142,12 +145,9 @@ def say(findings: Sequence[Finding], level: Level) -> str:
     words = tables.load("findings")["wording"]
     if first.status == "cannot be told":
         text: str = words["uncertain" if probabilities else "refused"][level]
-        return text.format(**fields)
-    text = rule[level][first.status.replace(" ", "_")].format(**fields)
-    if any(_TAIL < p < 1 - _TAIL for p in probabilities):
-        # One end of the interval lies beyond the threshold.
-        text = words["likely"][level].format(statement=text.removesuffix("."), **fields)
-    return text
+    else:
+        text = rule[level][first.status.replace(" ", "_")]
+    return text.format(**fields)
 
 
 def excess(finding: Finding) -> float:
@@ -250,9 +250,11 @@ def _judged_spread(
     from scipy.special import chdtr, chdtri
 
     count = _number_of(metrics, "accepted_repetitions", "")
-    if not count >= 2:
+    if not math.isfinite(count):
         reason = tables.sentence("reasons.unknown_repetitions")
         return _refused(name, rule, side, reason, value)
+    if count < least_for_spread():  # metrics of older code
+        return _refused(name, rule, side, too_few_for_spread(), value)
     free = count - 1
     squares = free * value**2
     probability = float(chdtr(free, squares / rule["threshold"] ** 2))
@@ -268,13 +270,7 @@ def _decided(
     interval: tuple[float, float],
     probability: float,
 ) -> Finding:
-    limits = tables.load("findings")["probability"]
-    found = float(rule.get("certain", limits["found"]["value"]))
-    status: Status = "cannot be told"
-    if probability >= found:
-        status = "found"
-    elif probability <= min(1 - found, limits["not_found"]["value"]) + _LESS:
-        status = "not found"
+    status = _STATUS[is_stated(probability)]
     reason = tables.sentence("reasons.too_close") if status == "cannot be told" else ""
     return _finding(name, rule, side, status, reason, value, interval, probability)
 
@@ -323,14 +319,12 @@ def _reason(metrics: xr.Dataset, metric: str) -> str:
         return tables.sentence("reasons.no_repetition")
     # Comes first: with too few repetitions no view of the camera would give a spread.
     spread = kind_of(metrics, metric) == "variability"
-    if spread and count < 3:
-        return tables.sentence(
-            "reasons.one_repetition" if count == 1 else "reasons.two_repetitions"
-        )
+    if spread and count < least_for_spread():
+        return too_few_for_spread()
     if note := metrics[metric].attrs.get("note"):
         return str(note)
     if spread:
-        return tables.sentence("reasons.few_repetitions")
+        return too_few_for_spread()
     return tables.sentence("reasons.not_seen")
 
 

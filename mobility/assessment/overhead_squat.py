@@ -16,6 +16,7 @@ from mobility.assessment.criteria import compensations, fms_deep_squat
 from mobility.assessment.indices import mobility_index, quality_index
 from mobility.assessment.kinds import owners
 from mobility.assessment.knee_movement import knee_movement as knee_movement
+from mobility.assessment.looks_like import place_of_arms, sits
 from mobility.assessment.metric import CARRIED, add, add_note, merged_history
 from mobility.assessment.phases import PHASES as PHASES
 from mobility.assessment.phases import REPETITION, between, require, same_frames
@@ -86,7 +87,7 @@ def overhead_squat(pose: xr.Dataset, angles: xr.Dataset, repetitions: xr.Dataset
 
         Over the accepted repetitions: ``<angle>`` (median of the bottom values),
         ``<angle>_asymmetry`` (difference of these medians, right minus left),
-        ``<angle>_variability`` (SD, from three repetitions on), ``<angle>_curve_variability``
+        ``<angle>_variability`` (SD, from five repetitions on), ``<angle>_curve_variability``
         (SD at 101 points of the repetitions, their mean), ``<angle>_asymmetry_mdc95``
         (1.96 sqrt(2) times the error of the asymmetry), ``<angle>_asymmetry_index``,
         ``<angle>_limb_symmetry_index`` and ``<angle>_symmetry_angle`` (percent, where the mean of
@@ -170,7 +171,10 @@ def overhead_squat(pose: xr.Dataset, angles: xr.Dataset, repetitions: xr.Dataset
     found = (
         provenance.history(movement)[-1]["warnings"] + provenance.history(stature)[-1]["warnings"]
     )
-    found += _hands_not_overhead(pose, frames, accepted)
+    if sits(pose, frames.sel(phase="bottom").to_numpy()):
+        found.append(tables.warning("warnings.chair_rise"))
+    else:
+        found += _hands_not_overhead(pose, frames, accepted)
     if side_view := _refuse_side_view(metrics, camera_angle(pose, repetitions)):
         frontal = _frontal()
         found = [w for w in found if w.get("values", {}).get("quantity") not in frontal] + side_view
@@ -241,7 +245,7 @@ def _add_angles(
         _add_over_repetitions(
             metrics, name, bottom, bottom_sd, accepted, "median at the bottom", apart_sd
         )
-        spread = sample_sd(bottom, accepted, least=3)
+        spread = sample_sd(bottom, accepted)
         statistic = "standard deviation over accepted repetitions"
         add(metrics, name, "variability", spread, None, statistic, suffix=", variability")
         spread = _curve_variability(curves[name])
@@ -296,8 +300,8 @@ def _add_symmetry(metrics: Metrics, name: str) -> None:
 
 
 def _curve_variability(curves: xr.DataArray) -> xr.DataArray:
-    """Mean over the points of the SD; NaN if most of them have fewer than three repetitions."""
-    spread = sample_sd(curves, np.ones(curves.sizes["rep"], bool), least=3)
+    """Mean over the points of the SD; NaN if most of them have too few repetitions."""
+    spread = sample_sd(curves, np.ones(curves.sizes["rep"], bool))
     enough = 2 * spread.notnull().sum("percent") > curves.sizes["percent"]
     mean: xr.DataArray = spread.sum("percent") / spread.notnull().sum("percent").clip(min=1)
     return mean.where(enough)
@@ -455,7 +459,8 @@ def _hands_not_overhead(
     least = tables.load("overhead_squat")["limits"]["least_height_of_hands"]["value"]
     if not float(highest) < least:
         return []
-    return [tables.warning("warnings.hands_not_overhead")]
+    bottoms = frames.sel(phase="bottom").to_numpy()[accepted]
+    return [tables.warning("warnings.hands_not_overhead", looks=place_of_arms(pose, bottoms))]
 
 
 def _frontal() -> list[str]:

@@ -128,13 +128,24 @@ def independent(sd: xr.DataArray) -> xr.DataArray:
     return both
 
 
-def sample_sd(value: xr.DataArray, accepted: NDArray[np.bool_], *, least: int) -> xr.DataArray:
-    """Spread of the accepted repetitions, from `least` of them on."""
+def least_for_spread() -> int:
+    """Give the number of repetitions from which on a spread is given."""
+    limits = tables.load("overhead_squat")["limits"]
+    return int(limits["least_repetitions_for_spread"]["value"])
+
+
+def too_few_for_spread() -> str:
+    """Say in a clause why no spread is given."""
+    return tables.sentence("reasons.few_repetitions", least=least_for_spread())
+
+
+def sample_sd(value: xr.DataArray, accepted: NDArray[np.bool_]) -> xr.DataArray:
+    """Spread of the accepted repetitions; NaN where too few of them have a value."""
     chosen = value.isel(rep=accepted)
     count = chosen.notnull().sum("rep")
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Degrees of freedom", RuntimeWarning)
-        return chosen.std("rep", ddof=1, skipna=True).where(count >= least)
+        return chosen.std("rep", ddof=1, skipna=True).where(count >= least_for_spread())
 
 
 def over_repetitions(

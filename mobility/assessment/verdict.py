@@ -6,12 +6,13 @@ alike, and a page says that a recording is good or what is wrong with it, never 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from mobility import tables
-from mobility.assessment.findings import Finding
+from mobility.assessment.findings import Finding, find
 from mobility.provenance import Warned
 from mobility.view import UNKNOWN, view_kind
 from mobility.wording import capital, listed
@@ -48,10 +49,10 @@ class Reason:
         In a sentence; empty where there is nothing to do.
     rules_out
         What is not given because of it.
-    headline
-        In place of that of the level; else empty.
     sides_in_doubt
         Whether one side may have been taken for the other.
+    looks_like
+        What was shown instead of the exercise; empty where that is not clear.
     """
 
     level: Level
@@ -59,8 +60,8 @@ class Reason:
     about: str
     what_to_do: str = ""
     rules_out: frozenset[str] = frozenset()
-    headline: str = ""
     sides_in_doubt: bool = False
+    looks_like: str = ""
 
 
 @dataclass(frozen=True)
@@ -72,9 +73,9 @@ class Verdict:
     level
         "good", "limited", "not_this_exercise" or "unusable".
     headline
-        The verdict in a few words.
+        The verdict in a few words, and how many checks of the squat gave a result.
     why
-        Why, in one plain sentence.
+        Why, in one plain sentence; empty where nothing is wrong.
     what_to_do
         What to do about it, in a sentence or two; empty where there is nothing to do.
     rules_out
@@ -85,7 +86,7 @@ class Verdict:
 
     level: Level
     headline: str
-    why: str
+    why: str = ""
     what_to_do: str = ""
     rules_out: frozenset[str] = frozenset()
     reasons: tuple[Reason, ...] = ()
@@ -165,7 +166,8 @@ def judge(
         The document of :func:`mobility.capture.quality.capture_quality`. None where there is none:
         then the warnings alone decide.
     metrics
-        Of the squat, or of the single joints.
+        Of the squat, or of the single joints. Of a squat the verdict says how many of the checks
+        (:func:`mobility.assessment.findings.find`) gave a result.
 
     Returns
     -------
@@ -187,10 +189,32 @@ def judge(
     if quality is not None and not checked:
         why = tables.sentence("comments.verdict.not_checked")
         found.append(Reason("limited", why, about="checks"))
-    if not found:
-        none = tables.sentence("comments.verdict.no_fault") if checked else ""
-        return Verdict("good", _headline("good", joints=joints), none)
-    return _of(found, joints=joints)
+    # Without its checks nothing is called good.
+    good = Verdict("good", headline("good", joints=joints) if checked else "")
+    verdict = _of(found, joints=joints) if found else good
+    if metrics is None or joints or "findings" in verdict.rules_out:
+        return verdict
+    return _with_checks(verdict, find(metrics))
+
+
+def _with_checks(verdict: Verdict, findings: Sequence[Finding]) -> Verdict:
+    """Add how many of the checks of a squat gave a result, and what kept most others from one."""
+    kept = [each for each in verdict.keep(findings) if each.status != "cannot be told"]
+    count = {"given": len(kept), "count": len(findings)}
+    some = "all" if len(kept) == len(findings) else "some" if kept else "none"
+    said = tables.sentence(f"comments.verdict.checks.{some}", **count)
+    others = [each for each in findings if each not in kept]
+    close = [each for each in others if each.probability is not None]
+    reasons = Counter(each.reason for each in others if each.probability is None)
+    reason, times = reasons.most_common(1)[0] if reasons else ("", 0)
+    if 2 * len(close) > len(others):
+        said = tables.sentence("comments.verdict.checks.too_close", checks=said)
+    elif 2 * times > len(others) and all(each.why != reason for each in verdict.reasons):
+        said = tables.sentence("comments.verdict.checks.because", checks=said, reason=reason)
+    if verdict.level == "not_this_exercise":
+        return replace(verdict, why=f"{verdict.why} {capital(said)}.")
+    what = verdict.headline.removesuffix(".")
+    return replace(verdict, headline=f"{what}: {said}." if what else f"{capital(said)}.")
 
 
 def _of(found: Sequence[Reason], *, joints: bool) -> Verdict:
@@ -202,9 +226,16 @@ def _of(found: Sequence[Reason], *, joints: bool) -> Verdict:
     reasons = list(once.values())
     level = reasons[0].level
     worst = [each for each in reasons if each.level == level]
-    worst = [each for each in worst if each.headline][:1] or worst
+    if level == "not_this_exercise":  # what is no squat at all explains the rest
+        worst = [each for each in worst if "findings" in each.rules_out][:1] or worst
     rules_out = frozenset().union(*(each.rules_out for each in found))
-    why = f"{capital(listed([each.why for each in worst]))}."
+    why = listed([each.why for each in worst])
+    looks = [each.looks_like for each in worst if each.looks_like][:1]
+    why = (
+        tables.sentence("comments.verdict.looks_like", what=looks[0], why=why)
+        if looks
+        else f"{capital(why)}."
+    )
     limits = [each for each in reasons if each.level == "limited"]
     if level == "not_this_exercise" and limits and "findings" not in rules_out:
         # What is still told has the limits of its recording.
@@ -214,7 +245,7 @@ def _of(found: Sequence[Reason], *, joints: bool) -> Verdict:
     does = list(dict.fromkeys(each.what_to_do for each in worst if each.what_to_do))
     return Verdict(
         level=level,
-        headline=worst[0].headline or _headline(level, joints=joints),
+        headline=headline(level, joints=joints),
         why=why,
         what_to_do=" ".join(does),
         rules_out=rules_out,
@@ -222,9 +253,10 @@ def _of(found: Sequence[Reason], *, joints: bool) -> Verdict:
     )
 
 
-def _headline(level: Level, *, joints: bool) -> str:
+def headline(level: Level, *, joints: bool) -> str:
+    """Name a level as a sentence."""
     words: Mapping[str, str] = tables.load("verdict")["levels"][level]
-    return words["joints" if joints else "headline"]
+    return f"{capital(words['joints' if joints else 'squat'])}."
 
 
 def _reason(
@@ -238,7 +270,6 @@ def _reason(
         about=f"second {about}" if second else about,
         what_to_do=do or entry.get("do", ""),
         rules_out=frozenset((*always, *entry.get("rules_out", ()))),
-        headline=entry.get("headline", ""),
         sides_in_doubt=entry.get("sides_in_doubt", False),
     )
 
@@ -255,8 +286,10 @@ def _of_warning(warning: Warned) -> Reason:
     try:
         why = entry["is"].format(**warning.values)
     except KeyError:  # of older code, which kept the message only
-        why = warning.message.removeprefix(entry.get("headline", "")).strip(" .")
-    return _reason(entry, entry["level"], why, second=warning.values.get("seen_by", 1) > 1)
+        why = warning.message.strip(" .")
+    reason = _reason(entry, entry["level"], why, second=warning.values.get("seen_by", 1) > 1)
+    looks = entry.get("looks_like", {}).get(warning.values.get("looks", ""), "")
+    return replace(reason, looks_like=looks)
 
 
 def _without_repetition(metrics: xr.Dataset) -> bool:

@@ -28,7 +28,6 @@ from secrets import token_hex
 from typing import Any
 
 import mobility
-from mobility.assessment.verdict import judge
 from mobility.batch.manifest import Refused, Row
 from mobility.batch.record import BatchRow, BatchSummary
 from mobility.batch.summary import Summary, write_summary
@@ -273,9 +272,6 @@ def _up_to_date(row: Row, task: Mapping[str, Any]) -> dict[str, Any]:
 
 def _verdict(session: Session) -> str:
     """Say what the recording is good for, as its report does."""
-    record = session.record
-    if record.exercise == "Overhead Squat":
-        return judge(record.warnings, session.capture_quality(), session.metrics()).said
     from mobility.documents.verdicts import verdict_of
 
     return verdict_of(session).said

@@ -9,7 +9,7 @@ import xarray as xr
 
 from mobility import tables
 from mobility.assessment.movements import movement, movements_of, refusal_advice
-from mobility.assessment.verdict import PARTS, Verdict, judge
+from mobility.assessment.verdict import PARTS, Verdict, headline, judge
 from mobility.documents.fill import ANGLE_OF_JOINT, SIDES
 from mobility.kinematics.expected_error import Z95
 from mobility.kinematics.in_picture import guessed_landmarks
@@ -74,7 +74,8 @@ def verdict_in_joints(
     what, why, name = unmeasured(metrics)
     if what:
         do = refusal_advice(name) if name else ""
-        return Verdict("unusable", what, why, do, frozenset(PARTS))
+        why = " ".join(filter(None, [what, why]))
+        return Verdict("unusable", headline("unusable", joints=True), why, do, frozenset(PARTS))
     names = [ANGLE_OF_JOINT[str(joint)] for joint in metrics["joint"].values]
     told = relevant(warnings, names, quality, metrics)
     return judge(told, judged(quality, metrics, pose), metrics)

@@ -15,6 +15,7 @@ import numpy as np
 from mobility import tables
 from mobility.assessment.joint_values import as_told
 from mobility.assessment.kinds import owners
+from mobility.assessment.summaries import too_few_for_spread
 from mobility.kinematics.expected_error import Z95
 
 if TYPE_CHECKING:
@@ -159,5 +160,5 @@ def _reason(variables: Mapping[Any, xr.Variable], name: str, where: Mapping[str,
     if count is not None and int(count) == 0:
         return tables.sentence("reasons.no_repetition")
     if variables[name].attrs.get("kind") == "variability":
-        return tables.sentence("reasons.few_repetitions")
+        return too_few_for_spread()
     return tables.sentence("reasons.not_seen")

@@ -23,7 +23,7 @@ from mobility.pipeline.cohort import (
 from mobility.reports.cohort_figures import MOST_PANELS
 from mobility.reports.first_page import COLOURS
 from mobility.reports.sections import facts, paragraphs, quantity, table
-from mobility.sessions.record import ANONYMOUS
+from mobility.sessions.record import ANONYMOUS, verdict_in_words
 from mobility.wording import dated
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def session_table(sessions: pd.DataFrame) -> str:
             escape(row.user_id),
             f"<td class='date'>{dated(row.date)}</td>",
             escape(row.view or "–"),
-            _recording(row.recording),
+            _recording(row.recording, row.exercise),
             "–" if row.reason else f"{row.repetitions}",
             escape(row.reason or tables.sentence("cohort.state")),
         ]
@@ -94,11 +94,11 @@ def session_table(sessions: pd.DataFrame) -> str:
     )
 
 
-def _recording(level: str) -> str:
+def _recording(level: str, exercise: str) -> str:
     """Cell of the verdict on a recording."""
     if not level:
         return "–"
-    return f"<td class='{COLOURS[level]}'>{tables.sentence(f'cohort.recording.{level}')}</td>"
+    return f"<td class='{COLOURS[level]}'>{escape(verdict_in_words(level, exercise))}</td>"
 
 
 def chosen_metrics(frame: pd.DataFrame, metrics: str) -> tuple[list[str], list[str]]:

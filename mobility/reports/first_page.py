@@ -86,19 +86,12 @@ def in_short(session: StoredSession) -> tuple[str, str]:
         return tables.sentence("report.in_short.squat", counted=counted), verdict.said
     findings = verdict.keep(find(metrics))
     faults = "; ".join(dict.fromkeys(label(f) for f in findings if f.status == "found"))
-    return (
-        tables.sentence(
-            "report.in_short.faults" if faults else "report.in_short.no_faults",
-            counted=counted,
-            faults=faults,
-        ),
-        tables.sentence(
-            "report.in_short.cannot_be_told",
-            verdict=verdict.said,
-            count=len(findings),
-            unknown=sum(f.status == "cannot be told" for f in findings),
-        ),
+    found = tables.sentence(
+        "report.in_short.faults" if faults else "report.in_short.no_faults",
+        counted=counted,
+        faults=faults,
     )
+    return found, verdict.said
 
 
 def fms_in_short(metrics: xr.Dataset) -> str:

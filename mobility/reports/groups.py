@@ -16,6 +16,7 @@ from mobility.assessment.advice import advise
 from mobility.assessment.findings import Finding, say
 from mobility.assessment.kinds import entry_of
 from mobility.assessment.reference_ranges import Kind, ReferenceRange, reference_range
+from mobility.assessment.summaries import least_for_spread
 from mobility.reports.references import References
 from mobility.reports.sections import (
     cell,
@@ -320,8 +321,9 @@ def spread_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> str:
                 *("/".join(_tenths(value_of(metrics, kind, s)) for s in sides) for kind in kinds),
             ]
         )
-    if not rows or int(np.asarray(repetitions["accepted"].values, bool).sum()) < 3:
-        return f"<p class='missing'>{tables.sentence('report.spread.too_few')}</p>"
+    least = least_for_spread()
+    if not rows or int(np.asarray(repetitions["accepted"].values, bool).sum()) < least:
+        return f"<p class='missing'>{tables.sentence('report.spread.too_few', least=least)}</p>"
     return table(
         ["Angle", "At the bottom", "Along the curve"],
         rows,

@@ -204,6 +204,15 @@ class SessionRecord(Document):
             raise BadInputError(tables.sentence("documents.other_exercise", **told, what=what))
 
 
+def verdict_in_words(level: str, exercise: str) -> str:
+    """Name a verdict as every page, list and table names it; empty where there is none."""
+    if not level:
+        return ""
+    kind = "squat" if exercise == "Overhead Squat" else "joints"
+    words: str = tables.load("verdict")["levels"][level][kind]
+    return words
+
+
 class Edit(Document):
     """One correction by hand."""
 

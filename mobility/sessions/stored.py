@@ -22,8 +22,9 @@ from mobility.sessions.record import (
     Stage,
     StoredConfig,
     VideoFile,
+    verdict_in_words,
 )
-from mobility.wording import dated, spoken
+from mobility.wording import dated
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -51,7 +52,7 @@ class StoredSession:
             return "no record that can be read"
         parts = [dated(record.created_at), record.state]
         if record.state == "analyzed" and record.verdict:
-            parts.append(f"recording {spoken(record.verdict)}")
+            parts.append(verdict_in_words(record.verdict, record.exercise))
         return f"{record.exercise} of {record.user_id}, {', '.join(parts)}"
 
     @property

@@ -16,10 +16,11 @@ from mobility.documents.fill import title, user_name
 from mobility.errors import MobilityError, NotFoundError
 from mobility.progress import first_page_told_to
 from mobility.reports.warm_kernels import use_warm_kernels
+from mobility.sessions.record import verdict_in_words
 from mobility.store import Session, Store
 from mobility.widgets.base import Act, Widget, module
 from mobility.widgets.media import address
-from mobility.wording import spoken, timed
+from mobility.wording import timed
 
 if TYPE_CHECKING:
     from mobility.widgets.remote import RemoteSession, RemoteStore
@@ -287,7 +288,7 @@ def _row(session: Session | RemoteSession, here: Here | None) -> dict[str, Any]:
         "busy": state == "running" or here == "report",
         "reason": record.reason,
         "warnings": [warning.message for warning in record.warnings],
-        "verdict": spoken(verdict),
+        "verdict": verdict_in_words(verdict, record.exercise),
         "rank": [*reversed(LEVELS), ""].index(verdict),
         "date": timed(record.created_at),
         "when": record.created_at.timestamp(),

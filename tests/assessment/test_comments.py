@@ -88,9 +88,9 @@ def test_what_one_reason_refuses_is_told_in_one_sentence():
     assert line.lower().count("whether ") == len({f.rule for f in refused})
 
 
-def test_one_repetition_is_the_first_reason_against_a_spread():
+def test_too_few_repetitions_are_the_first_reason_against_a_spread():
     note = tables.sentence("reasons.uncertain")
-    for count, said in ((1, "only one repetition"), (2, "only two"), (5, "too uncertain")):
+    for count, said in ((1, "needs 5"), (4, "needs 5"), (5, "too uncertain")):
         data = metrics().assign(
             accepted_repetitions=count,
             knee_flexion_variability=(
@@ -205,12 +205,12 @@ def test_a_squat_without_raised_arms_is_said_to_be_none():
     hanging = with_history(data, "overhead_squat", {}, warnings=[said])
     for each, is_one in ((data, True), (hanging, False)):
         text = comments(each)["final_summary"]
-        assert ("This is not an overhead squat. The hands are" in text) is not is_one
+        assert ("No overhead squat found. The hands are" in text) is not is_one
         assert ("FMS deep squat: " in text) is is_one
         assert ("arms fall" in text.lower()) is is_one
         assert "knee flexion below 120°" in text
     for text in recommendations(hanging).values():
-        assert text.splitlines()[1].startswith("This is not an overhead squat. The hands are not")
+        assert text.splitlines()[1].startswith("No overhead squat found. The hands are not")
 
 
 def test_where_no_squat_was_found_nothing_is_found_or_advised():

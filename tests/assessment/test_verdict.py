@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 import xarray as xr
+from hand_made import GOOD as GOOD_SQUAT
+from hand_made import metrics_of
 
 import mobility
 from mobility import Store, tables
@@ -39,7 +41,7 @@ def framing(**outside: float) -> dict:
 def test_a_warning_decides_the_page(code: str, level: str, out: set[str]) -> None:
     found = judge([Warned(code, "Something was seen.")], GOOD)
     assert (found.level, found.rules_out) == (level, frozenset(out))
-    assert (found.headline == "The recording is good.") == (level == "good")
+    assert (found.headline == "Good recording.") == (level == "good")
     assert bool(found.reasons) == (level != "good")
     for part in PARTS:
         assert bool(found.absent(part)) == (part in out)
@@ -54,11 +56,11 @@ def test_a_warning_and_the_check_of_the_same_rule_out_the_same() -> None:
 
 def test_a_page_is_good_or_says_what_is_wrong_never_both() -> None:
     good = judge([], GOOD)
-    assert good == Verdict("good", "The recording is good.", "Nothing is wrong with the video.")
+    assert good == Verdict("good", "Good recording.", "")
     dark = GOOD | {"light": {"verdict": "poor", "advice": "Film in more light."}}
     found = judge([Warned("moving_camera", "")], dark)
     assert found.said == (
-        "The recording has limits. The camera moved and the light is poor. "
+        "Recording with limits. The camera moved and the light is poor. "
         "Put the camera on a stand. Film in more light."
     )
     # Of another exercise what is told has the limits of its recording, and what to do about them.
@@ -71,15 +73,47 @@ def test_a_page_is_good_or_says_what_is_wrong_never_both() -> None:
     worse = dark | {"rate": {"verdict": "unusable", "advice": "Film faster."}}
     found = judge([Warned("hands_not_overhead", "")], worse)
     assert found.said == (
-        "The recording cannot be used. The video has too few frames per second. Film faster."
+        "Unusable recording. The video has too few frames per second. Film faster."
     )
     assert found.rules_out == ALL
     assert [each.level for each in found.reasons] == ["unusable", "not_this_exercise", "limited"]
 
 
+def test_a_verdict_says_how_many_checks_gave_a_result_and_what_kept_most_others_from_one() -> None:
+    good = judge([], GOOD, metrics_of())
+    found = find(metrics_of())
+    given = sum(each.status != "cannot be told" for each in found)
+    assert 0 < given < len(found)
+    assert good.said.startswith(f"Good recording: {given} of {len(found)} checks gave a result")
+    # A reason of most others is named once, and not where the recording's fault says the same.
+    why = "the camera stands at the side and one leg hides the other"
+    hidden = metrics_of()
+    for name in ("knee_flexion", "ankle_dorsiflexion", "thigh_elevation", "heel_rise", "toe_out"):
+        hidden[name] = hidden[name].where(False)
+        hidden[name].attrs["note"] = why
+    said = judge([], GOOD, hidden).said
+    assert said.endswith(f" checks gave a result; most others gave none, because {why}.")
+    side = GOOD | {"view": {"verdict": "poor", "name": "left", "advice": None}}
+    limited = judge([], side, hidden)
+    assert limited.said.lower().count(why) == 1
+    assert re.match(r"Recording with limits: \d+ of \d+ checks gave a result\.$", limited.headline)
+    # What is close to its limit; what is ruled out; nothing; and where nothing is said at all.
+    close = {"knee_flexion": ((120.0,) * 2, (9.0,) * 2), "heel_rise": ((4.0,) * 2, (9.0,) * 2)}
+    said = judge([], GOOD, metrics_of(close)).said
+    assert said.endswith("; most other values are too close to their limits.")
+    arms = judge([Warned("hands_not_overhead", "")], GOOD, metrics_of())
+    assert arms.headline == "No overhead squat found."
+    assert f"{given - 2} of {len(found)} checks gave a result" in arms.why
+    gone = metrics_of(dict.fromkeys(GOOD_SQUAT))
+    assert judge([], GOOD, gone).headline.startswith("Good recording: none of ")
+    assert "checks" not in judge([Warned("not_standing", "")], GOOD, metrics_of()).said
+
+
 def test_without_a_check_nothing_is_called_good() -> None:
-    assert judge([], {}).said == "The recording has limits. The recording was not checked."
+    assert judge([], {}).said == "Recording with limits. The recording was not checked."
     assert judge([]).level == "good"
+    assert judge([]).said == ""
+    assert re.match(r"\d+ of \d+ checks gave a result", judge([], None, metrics_of()).said)
 
 
 @pytest.mark.parametrize(
@@ -121,11 +155,11 @@ def test_what_a_check_found_is_said_in_place_of_its_warning() -> None:
 def test_no_squat_says_why_none_and_where_none_was_marked() -> None:
     reason = {"reason": "the hips are never lowered"}
     found = judge([Warned("no_repetition", "Whatever the words.", reason)], GOOD)
-    assert found.said.startswith("No squat was found. The hips are never lowered. Film")
+    assert found.said.startswith("No overhead squat found. The hips are never lowered. Film")
     older = judge([Warned("no_repetition", "No repetition: this was set by hand.")], GOOD)
-    assert older.said.startswith("No squat was found. No repetition: this was set by hand. Film")
+    assert "No repetition: this was set by hand. Film" in older.said
     none = judge([], GOOD, xr.Dataset({"accepted_repetitions": 0}))
-    assert none.headline == "No squat was found."
+    assert none.said.startswith("No overhead squat found. No repetition could be measured.")
     assert none.rules_out == ALL
 
 
@@ -153,7 +187,7 @@ def test_every_warning_that_an_analysis_can_record_is_in_the_table() -> None:
 
 def test_what_older_code_warned_of_is_said_once() -> None:
     old = Warned("no_squat", "No squat was found. A joint moves (left knee).")
-    assert judge([old], GOOD).said.count("No squat was found") == 1
+    assert judge([old], GOOD).said.count("A joint moves") == 1
 
 
 def test_a_clause_with_a_comma_stays_whole() -> None:

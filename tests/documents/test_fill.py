@@ -241,7 +241,7 @@ def test_what_the_verdict_rules_out_is_in_no_document(stand_in_data):
     )
     document = documents.summary_document(hanging, None, metrics=metrics, images=IMAGES)
     assert document.get("output_quality") is None
-    assert "This is not an overhead squat." in document["summary"]["final_summary"]
+    assert "No overhead squat found." in document["summary"]["final_summary"]
     unusable = {"rate": {"verdict": "unusable", "advice": "Film faster."}}
     document = documents.summary_document(
         record(), None, metrics=metrics, images=IMAGES, quality=unusable

@@ -190,13 +190,13 @@ def test_a_squat_without_a_squat_says_which_joint_moves(store, shown, stand_in_d
     assert rows["reason"].str.contains("a joint moves").all()
     (told,) = [each.message for each in squat.record.warnings if each.code == "no_squat"]
     assert told == (
-        "No squat was found. A joint moves (left elbow). Run again with --exercise "
+        "No overhead squat found. A joint moves (left elbow). Run again with --exercise "
         "joint-angle-mobility."
     )
     assert in_short(squat)[1].startswith(told)
     html = trust(judge(squat.record.warnings, {"view": {"verdict": "poor", "advice": "Film."}}))
     assert html.count("<p") == 1
-    assert "<strong>No squat was found.</strong> A joint moves (left elbow)" in html
+    assert "<strong>No overhead squat found.</strong> A joint moves (left elbow)" in html
 
 
 def test_display_settings_choose_what_is_shown(session):

@@ -7,6 +7,7 @@ import re
 
 import hand_made
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 
@@ -15,11 +16,11 @@ from mobility.assessment.advice import advise
 from mobility.assessment.comments import comments
 from mobility.assessment.findings import Finding, excess, find, label, say
 from mobility.assessment.indices import mobility_index, quality_index
-from mobility.assessment.verdict import judge
+from mobility.assessment.verdict import LEVELS, headline, judge
 from mobility.provenance import Warned
-from mobility.reports import first_page, gauges, groups, scores, sections
+from mobility.reports import cohort_sections, first_page, gauges, groups, scores, sections
 from mobility.reports.references import References
-from mobility.sessions.record import Participant, SessionRecord, VideoFile
+from mobility.sessions.record import Participant, SessionRecord, VideoFile, verdict_in_words
 from mobility.store import Store
 from mobility.wording import capital
 
@@ -278,13 +279,13 @@ def test_what_cannot_be_told_has_its_reason_and_is_escaped() -> None:
     assert "Because a &lt;b&gt; camera: knee flexion" in shown
     assert "Too close to their limits" in text(shown)
     nothing = first_page.cannot_be_told([], xr.Dataset())
-    assert "could be told" in nothing
+    assert "Every check gave a result" in nothing
 
 
 def test_a_fault_of_the_recording_stands_in_the_verdict_and_in_the_table() -> None:
     quality = {"rate": {"frame_rate": 5.0, "verdict": "poor", "advice": "mend it"}}
     shown = text(first_page.trust(judge([], quality)))
-    assert "has limits" in shown
+    assert "Recording with limits" in shown
     assert "mend it" in shown
     assert "poor mend it" in text(sections.capture_quality(quality))
 
@@ -313,7 +314,7 @@ def test_what_a_verdict_rules_out_is_absent_with_one_sentence_why() -> None:
     assert text(page) == "Findings and exercises are not given."  # why stands in the verdict
     shown = first_page.main_findings(nothing.keep(findings), nothing)
     assert text(shown) == "Findings are not given: a joint moves (left &lt;joint&gt;)."
-    assert "No squat was found." in first_page.trust(nothing)
+    assert "No overhead squat found." in first_page.trust(nothing)
 
 
 def test_a_session_in_short_is_what_its_report_says() -> None:
@@ -324,8 +325,11 @@ def test_a_session_in_short_is_what_its_report_says() -> None:
     )
     told = "; ".join(faults) or "none that could be told"
     assert found == f"repetitions: 3 accepted of 3 found; faults: {told}"
-    assert careful.startswith("The recording is good. Nothing is wrong with the video. ")
-    assert careful.endswith(" cannot be told.")
+    # Count and reason are those of the page, in one sentence.
+    verdict = first_page.verdict_of(store.demo("Overhead Squat"))
+    assert careful == verdict.said
+    assert careful in text(first_page.trust(verdict))
+    assert re.match(r"Good recording: \d+ of \d+ checks gave a result", careful)
     found, careful = first_page.in_short(store.demo("Joint Angle Mobility"))
     one = store.demo("Joint Angle Mobility").metrics().sel(side="left", joint="shoulder")
     end, half = float(one["end_of_range"]), 1.96 * float(one["end_of_range_sd"])
@@ -333,7 +337,7 @@ def test_a_session_in_short_is_what_its_report_says() -> None:
     # The error of the elbow is too large.
     unknown = "left elbow flexion (how far cannot be told)"
     assert found == f"movements: 3 accepted of 3 found; {told}; {unknown}"
-    assert careful == "The recording is good. Nothing is wrong with the video."
+    assert careful == "Good recording."
 
 
 def test_a_probability_is_never_a_certainty() -> None:
@@ -408,8 +412,11 @@ def test_a_stored_birth_year_that_cannot_be_right_gives_no_age(birth_year) -> No
     assert sections.person(newborn, record()) == "p, 0 years"
 
 
-def test_two_repetitions_have_no_spread() -> None:
-    assert "needs three" in groups.spread_table(metrics(), repetitions(2))
+def test_four_repetitions_have_no_spread() -> None:
+    assert "from 5 accepted" in groups.spread_table(metrics(), repetitions(4))
+    kinds = ("variability", "curve_variability")
+    spread = {f"knee_flexion_{kind}": ("side", [1.5, 2.5]) for kind in kinds}
+    assert "1.5/2.5" in groups.spread_table(metrics().assign(spread), repetitions(5))
     assert "No repetition" in groups.tempo_table(metrics(), repetitions(0), References(), judge([]))
 
 
@@ -451,3 +458,16 @@ def test_curves_are_shown_of_what_was_measured_only() -> None:
     assert shown.count("<img") == 1
     assert "Knee flexion over the course of a repetition" in shown
     assert groups.curves(angles, found, refused, ["hip_flexion"]) == ""
+
+
+@pytest.mark.parametrize("exercise", ["Overhead Squat", "Joint Angle Mobility"])
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_verdict_has_one_wording_on_the_page_in_lists_and_in_tables(level, exercise) -> None:
+    words = verdict_in_words(level, exercise)
+    joints = exercise != "Overhead Squat"
+    assert headline(level, joints=joints) == f"{capital(words)}."
+    row = {
+        "session_id": "s1", "user_id": "p", "date": datetime.datetime(2026, 1, 2), "view": "front",
+        "recording": level, "exercise": exercise, "repetitions": 3, "reason": "",
+    }  # fmt: skip
+    assert f">{words}</td>" in cohort_sections.session_table(pd.DataFrame([row]))

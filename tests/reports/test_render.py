@@ -417,7 +417,7 @@ def test_recording_without_a_repetition_has_a_whole_report(tmp_path: Path, analy
     assert "not measured: " not in page.text  # said once, not of each measure
     assert page.text.count("Nothing is measured without a repetition that counts.") == 1
     assert page.text.count("Findings and exercises are not given.") == 1
-    assert "No squat was found." in page.text
+    assert "No overhead squat found." in page.text
     assert "nan" not in re.sub(r"[^a-z ]", " ", page.text.lower()).split()
     document = ReportDocument.model_validate_json(files["json"].read_text(encoding="utf-8"))
     assert document.knee_movement_phases.front is None

@@ -36,7 +36,7 @@ def test_the_newest_session_comes_first(browser, store):
         "said": "analysed",
         "busy": False,
         "reason": "",
-        "verdict": "good",
+        "verdict": "good recording",
         "rank": 3,
         "date": "1 Jan 2025, 10:00",
         "when": 1735725600.0,
@@ -46,10 +46,10 @@ def test_the_newest_session_comes_first(browser, store):
 @pytest.mark.parametrize(
     ("state", "verdict", "told"),
     [
-        ("analyzed", "unusable", ("unusable", 0)),
-        ("analyzed", "not_this_exercise", ("not this exercise", 1)),
-        ("analyzed", "limited", ("limited", 2)),
-        ("analyzed", "good", ("good", 3)),
+        ("analyzed", "unusable", ("unusable recording", 0)),
+        ("analyzed", "not_this_exercise", ("no overhead squat found", 1)),
+        ("analyzed", "limited", ("recording with limits", 2)),
+        ("analyzed", "good", ("good recording", 3)),
         ("analyzed", "", ("", 4)),  # analysed by older code
         ("edited", "good", ("", 4)),
     ],

@@ -1,0 +1,159 @@
+"""What a trial looks like that is no overhead squat: places of the arms, and sitting on a chair."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from mobility.assessment.looks_like import place_of_arms, sits
+from mobility.assessment.overhead_squat import overhead_squat, phase_frames
+from mobility.assessment.verdict import judge
+from mobility.kinematics.angles import joint_angles
+from mobility.kinematics.repetitions import find_repetitions
+from mobility.provenance import Warned, warnings_of
+
+UPPER = ("shoulder", "elbow", "wrist", "ear", "nose", "eye", "mouth", "pinky", "index", "thumb")
+
+
+def bottoms(pose: xr.Dataset) -> np.ndarray:
+    return phase_frames(find_repetitions(pose)).sel(phase="bottom").to_numpy()
+
+
+def leaning_while_low(pose: xr.Dataset, degrees: float) -> xr.Dataset:
+    """Lean the upper body forward about the hips, there and back, while the hips are lowest."""
+    moved = pose.copy(deep=True)
+    names = [str(name) for name in pose["keypoint"].values if any(part in name for part in UPPER)]
+    names = [name for name in names if "foot" not in name]
+    hips = pose["position"].sel(keypoint=["left_hip", "right_hip"]).mean("keypoint")
+    lean = np.zeros(pose.sizes["time"])
+    for frames in bottoms(pose):
+        lean[frames] = np.radians(degrees) * np.sin(np.linspace(0, np.pi, frames.sum()))
+    c, s = (xr.DataArray(f(lean), dims="time") for f in (np.cos, np.sin))
+    y, z = (
+        (pose["position"] - hips).sel(keypoint=names).sel(space=["y", "z"]).transpose("space", ...)
+    )
+    turned = {"y": c * y - s * z, "z": s * y + c * z}
+    for space, values in turned.items():
+        at = {"space": space, "keypoint": names}
+        moved["position"].loc[at] = (values + hips.sel(space=space)).transpose(
+            *moved["position"].loc[at].dims
+        )
+    return moved
+
+
+@pytest.fixture
+def chair_rise(squat_pose: Callable[..., Any]) -> Callable[..., xr.Dataset]:
+    """Sitting down on a chair and standing up: shanks and thighs at right angles, trunk upright."""
+
+    def make(*, lean: float = 25.0, **changed: Any) -> xr.Dataset:
+        seat = {"tibia": 2.0, "thigh": 0.0, "trunk": 10.0, "hold": 1.5, "arm_forward": 165.0}
+        return leaning_while_low(squat_pose(**{**seat, **changed}).pose, lean)
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("shown", "place"),
+    [
+        ({"arm_forward": 145.0}, "down"),
+        ({"arm_forward": 60.0}, "front"),
+        ({"arm_forward": 110.0, "elbow": -120.0}, "chest"),
+        ({"arm_forward": 10.0}, ""),  # overhead
+        ({"arm_forward": 95.0}, ""),  # between hanging and in front
+    ],
+)
+def test_where_both_arms_are_at_the_bottom(squat_pose, shown, place) -> None:
+    for heading in (0.0, 60.0, 90.0):
+        pose = squat_pose(heading=heading, **shown).pose
+        assert place_of_arms(pose, bottoms(pose)) == place
+    assert place_of_arms(pose, bottoms(pose)[:0]) == ""
+
+
+def test_arms_out_to_the_sides_are_neither_in_front_nor_down(squat_pose) -> None:
+    pose = squat_pose(arm_forward=60.0).pose.copy(deep=True)
+    for side, sign in (("left", 1.0), ("right", -1.0)):
+        shoulder = pose["position"].sel(keypoint=f"{side}_shoulder")
+        for joint, far in (("elbow", 0.28), ("wrist", 0.53)):
+            out = xr.DataArray([sign * far, 0.0, 0.0], coords={"space": ["x", "y", "z"]})
+            place = (shoulder + out).transpose(*pose["position"].sel(keypoint="nose").dims)
+            pose["position"].loc[{"keypoint": f"{side}_{joint}"}] = place
+    assert place_of_arms(pose, bottoms(pose)) == "sides"
+
+
+def test_arms_that_are_not_seen_or_differ_are_not_named(squat_pose) -> None:
+    pose = squat_pose(arm_forward=60.0).pose.copy(deep=True)
+    gone = pose.copy(deep=True)
+    gone["position"].loc[{"keypoint": "left_wrist"}] = np.nan
+    assert place_of_arms(gone, bottoms(gone)) == ""
+    hanging = squat_pose(arm_forward=145.0).pose
+    for name in ("right_elbow", "right_wrist"):
+        pose["position"].loc[{"keypoint": name}] = hanging["position"].sel(keypoint=name)
+    assert place_of_arms(pose, bottoms(pose)) == ""
+
+
+@pytest.mark.parametrize("heading", [0.0, 45.0, 90.0])
+def test_who_sits_down_and_leans_before_rising_sits(chair_rise, heading) -> None:
+    pose = chair_rise(heading=0.0)
+    assert sits(pose, bottoms(pose))
+    turned = chair_rise(heading=heading, lean=0.0)
+    assert not sits(turned, bottoms(turned))  # the trunk does not move
+
+
+def test_a_trial_that_begins_or_ends_on_the_chair_is_seen_too(chair_rise) -> None:
+    whole = chair_rise(reps=2)
+    for part in (whole.isel(time=slice(75, None)), whole.isel(time=slice(None, 95))):
+        assert sits(part, bottoms(part))
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        {},
+        {"tibia": 30.0, "thigh": -15.0, "trunk": 40.0},
+        {"tibia": 15.0, "thigh": 20.0, "trunk": 45.0, "hold": 1.5},
+    ],
+)
+def test_who_squats_does_not_sit_even_if_the_trunk_moves(squat_pose, shown) -> None:
+    pose = squat_pose(**shown).pose
+    for each in (pose, leaning_while_low(pose, 12.0)):
+        assert not sits(each, bottoms(each))
+    assert not sits(pose, bottoms(pose)[:0])
+
+
+def of(pose: xr.Dataset) -> Any:
+    """Verdict on a pose whose recording is good."""
+    repetitions = find_repetitions(pose)
+    metrics = overhead_squat(pose, joint_angles(pose), repetitions)
+    warned = [Warned(**each) for each in warnings_of(metrics)]
+    return judge(warned, {"light": {"verdict": "ok", "advice": None}}, metrics)
+
+
+def test_the_page_says_what_the_trial_looks_like(squat_pose, chair_rise) -> None:
+    front = of(squat_pose(arm_forward=70.0).pose)
+    assert front.said.startswith(
+        "No overhead squat found. This looks like a squat with the arms in front of the body: the "
+        "hands are not held above the head."
+    )
+    # Legs are judged all the same; of a chair rise nothing is, least of all how far knees bend.
+    assert "checks gave a result" in front.said
+    assert "findings" not in front.rules_out
+    rise = of(chair_rise())
+    assert rise.said.startswith(
+        "No overhead squat found. This looks like standing up from a chair: at its lowest the body "
+        "rests behind the feet."
+    )
+    assert "findings" in rise.rules_out
+    assert "hands" not in rise.said
+    # One rise, of which no repetition is made, is recognised too.
+    once = chair_rise(reps=1).isel(time=slice(75, None))
+    assert int(find_repetitions(once)["accepted"].sum()) == 0
+    assert of(once).said == rise.said
+    # What is in front of a clause stays out of other sentences.
+    assert front.absent("indices") == (
+        "Indices are not given: the hands are not held above the head."
+    )
+    assert "looks like" not in of(squat_pose(arm_forward=95.0).pose).said
