@@ -20,6 +20,7 @@ import numpy as np
 import xarray as xr
 
 from mobility import tables
+from mobility.assessment.estimates import reason_of_side
 from mobility.assessment.kinds import entry_of, kind_of
 from mobility.kinematics.expected_error import MDC95, Z95, another_model, of_fit, unlike_measured
 from mobility.kinematics.geometry import called
@@ -525,7 +526,9 @@ def _supported(view: Mapping[str, Any]) -> str:
     return paragraphs(*texts)
 
 
-def reason_missing(metrics: xr.Dataset, name: str, repetitions: xr.Dataset) -> str:
+def reason_missing(
+    metrics: xr.Dataset, name: str, repetitions: xr.Dataset, side: str | None = None
+) -> str:
     """Say why a metric has no value: nothing to measure, its own stated reason, or not seen.
 
     Parameters
@@ -536,6 +539,8 @@ def reason_missing(metrics: xr.Dataset, name: str, repetitions: xr.Dataset) -> s
         Variable of `metrics`.
     repetitions
         The repetitions, which say whether there was anything to measure.
+    side
+        Of a metric over sides, the one that has no value.
     """
     if name not in metrics:
         return tables.sentence("report.missing.not_part")
@@ -543,6 +548,8 @@ def reason_missing(metrics: xr.Dataset, name: str, repetitions: xr.Dataset) -> s
         return tables.sentence("report.missing.no_repetition")
     if not bool(repetitions["accepted"].any()):
         return tables.sentence("report.missing.none_accepted")
+    if hidden := reason_of_side(metrics, side):
+        return hidden
     if note := metrics[name].attrs.get("note"):
         return str(note)
     if kind_of(metrics, name) == "asymmetry":
@@ -561,7 +568,7 @@ def cell(
     """Write one metric with its 95 % interval, or why it could not be measured."""
     value, sd = value_of(metrics, name, side), value_of(metrics, f"{name}_sd", side)
     if not math.isfinite(value):
-        return _missing(reason_missing(metrics, name, repetitions))
+        return _missing(reason_missing(metrics, name, repetitions, side))
     return quantity(value, units_of(metrics, name), sd=sd, signed=signed)
 
 

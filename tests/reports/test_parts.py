@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import re
 
+import analytic
 import hand_made
 import numpy as np
 import pytest
@@ -269,6 +270,38 @@ def test_the_first_page_names_what_could_not_be_judged() -> None:
     assert first_page.not_judged(whole_squat()) == []
     nothing = whole_squat(**dict.fromkeys(EXPECTED, "cannot be told"))
     assert first_page.not_judged(nothing) == list(EXPECTED.values())
+
+
+def test_of_a_hidden_side_nothing_is_named_but_that_it_is_hidden() -> None:
+    metrics = hand_made.metrics_of(hidden_side="right")
+    sided = [name for name, each in metrics.data_vars.items() if "side" in each.dims]
+    metrics = metrics.assign({n: metrics[n].where(metrics["side"] == "left") for n in sided})
+    findings = find(metrics)
+    assert {f.side for f in findings if f.hidden} == {"right"}
+    assert not [part for part in first_page.not_judged(findings) if "(" in part]
+    told = text(first_page.cannot_be_told(findings, metrics))
+    assert told.count("the right side is hidden behind the left one") == 1
+    assert "right side is hidden" in sections.cell(
+        metrics, "knee_flexion", repetitions(), side="right"
+    )
+
+
+@pytest.mark.parametrize(
+    ("heading", "shows"),
+    [
+        (5.0, "From the front this view shows"),
+        (-40.0, "From 40° to the left this view shows legs, trunk and arms, the left leg best"),
+        (62.0, "the right leg. It hides the left leg, the knees over the feet"),
+        (-100.0, "the left leg. It hides the right leg, the knees over the feet"),
+        (140.0, "From 140° to the right, behind the person"),
+        (-176.0, "From behind this view shows"),
+    ],
+)
+def test_the_first_page_says_what_the_view_shows_and_hides(squat_pose, heading, shows) -> None:
+    pose = analytic.fitted(squat_pose(reps=1, fps=10, heading=heading).pose)
+    assert shows in text(first_page.what_the_view_shows(pose, judge([])))
+    nothing = judge([Warned("no_squat", "", {"joints": "left knee"})])
+    assert first_page.what_the_view_shows(pose, nothing) == ""
 
 
 def test_what_cannot_be_told_has_its_reason_and_is_escaped() -> None:
