@@ -173,8 +173,7 @@ def near_side(pose: xr.Dataset) -> Literal["left", "right"] | None:
     """Side of the body that the camera sees alone, since it stands there and hides the other.
 
     Everything that is stated or shown of one side asks this: from where the camera stands at the
-    side nothing is stated of the far side, nothing of the frontal plane, and no difference of the
-    sides.
+    side nothing is stated of the far side.
 
     Parameters
     ----------
@@ -188,6 +187,22 @@ def near_side(pose: xr.Dataset) -> Literal["left", "right"] | None:
     """
     view = trial_view(pose)
     return view if view == "left" or view == "right" else None
+
+
+def hides_frontal_plane(pose: xr.Dataset) -> str:
+    """Kind of view from which nothing of the frontal plane is measured; empty where it is seen.
+
+    Neither are differences of the sides. The kinds are those of ``views.yaml`` that say so.
+
+    Parameters
+    ----------
+    pose
+        As in :func:`trial_view`.
+    """
+    view = trial_view(pose)
+    kind = view if view == UNKNOWN else view_kind(view)
+    seen = tables.load("views")["views"].get(kind, {}).get("frontal_plane", True)
+    return "" if seen else kind
 
 
 def view_of(azimuth_deg: float, sd_deg: float = 0.0) -> View:

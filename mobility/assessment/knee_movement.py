@@ -14,7 +14,7 @@ from mobility.assessment.metric import CARRIED, frame_variables, merged_history
 from mobility.assessment.phases import REPETITION, require, same_frames, watched
 from mobility.assessment.propagation import values_and_sd
 from mobility.kinematics.skeleton import require_pose
-from mobility.view import near_side
+from mobility.view import hides_frontal_plane
 
 Array = NDArray[np.float64]
 
@@ -48,7 +48,8 @@ def knee_movement(pose: xr.Dataset, repetitions: xr.Dataset) -> xr.Dataset:
         unit, ``frontal_plane_projection_angle(time, side)`` in degrees, each with its ``_sd``.
         NaN where landmarks are missing, the hip line is steep, the ankles touch, or the foot
         points sideways (the angle: where the thigh points at the viewer); NaN throughout, with
-        the warning ``frontal_plane_not_visible``, when the camera stands at the side.
+        the warning ``frontal_plane_not_visible``, when the camera stands at the
+        side or obliquely behind (:func:`mobility.view.hides_frontal_plane`).
 
     Raises
     ------
@@ -78,8 +79,8 @@ def knee_movement(pose: xr.Dataset, repetitions: xr.Dataset) -> xr.Dataset:
 
     found: list[dict[str, str]] = []
     note = unknown = ""
-    if near_side(pose):
-        note = tables.sentence("reasons.side_view")
+    if hidden_from := hides_frontal_plane(pose):
+        note = tables.sentence(f"reasons.{hidden_from.replace('-', '_')}_view")
         found.append(tables.warning("warnings.frontal_plane_not_visible", reason=note))
     elif np.isnan(width) and np.isfinite(values["knee_ankle_separation_ratio"]).any():
         unknown = tables.sentence("reasons.never_apart")

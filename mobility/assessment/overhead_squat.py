@@ -39,7 +39,7 @@ from mobility.kinematics.expected_error import MDC95
 from mobility.kinematics.expected_error import TABLE as ERRORS
 from mobility.kinematics.repetitions import normalise_repetitions
 from mobility.kinematics.skeleton import SIDES, other_side, require_pose
-from mobility.view import near_side, trial_view
+from mobility.view import hides_frontal_plane, near_side, trial_view
 
 Metrics = dict[str, xr.DataArray]
 
@@ -117,12 +117,12 @@ def overhead_squat(pose: xr.Dataset, angles: xr.Dataset, repetitions: xr.Dataset
     their own values, but enter none of those over repetitions. Where the recording cuts a
     repetition off, the phases at that end are NaN.
 
-    Where the camera stands at the side (:func:`mobility.view.near_side`), one side hides the
-    other and the frontal plane lies along the camera axis: hip abduction, pelvic obliquity,
-    lateral shift, toe-out, stance width, all differences of the sides and the knee movement are
-    NaN, with the attribute ``note`` and a warning. Of the far side all values are NaN, and the
-    attribute ``hidden_side`` of the Dataset names it. What of the near side lies in the sagittal
-    plane is refused by its error.
+    Where the camera does not see the frontal plane (:func:`mobility.view.hides_frontal_plane`),
+    hip abduction, pelvic obliquity, lateral shift, toe-out, stance width, all differences of the
+    sides and the knee movement are NaN, with the attribute ``note`` and a warning. Where it stands
+    at the side (:func:`mobility.view.near_side`) all values of the far side are NaN, and the
+    attribute ``hidden_side`` of the Dataset names it. What lies in the sagittal plane is refused by
+    its error.
 
     Where the trunk leans by more than 45 degrees at rest, this is no squat from standing, and all
     but durations is NaN, with a note and a warning.
@@ -173,11 +173,13 @@ def overhead_squat(pose: xr.Dataset, angles: xr.Dataset, repetitions: xr.Dataset
         provenance.history(movement)[-1]["warnings"] + provenance.history(stature)[-1]["warnings"]
     )
     found += _hands_not_overhead(pose, frames, accepted)
-    near = near_side(pose)
-    if near:
+    if hidden_from := hides_frontal_plane(pose):
         frontal = _frontal()
         found = [w for w in found if w.get("values", {}).get("quantity") not in frontal]
-        found.append(_refuse_side_view(metrics, near))
+        found.append(_refuse_frontal_plane(metrics, hidden_from))
+    near = near_side(pose)
+    if near:
+        _refuse_far_side(metrics, near)
     _add_tempo(metrics, repetitions)
     _add_smoothness(metrics, pose, repetitions)
     if lying := _refuse_lying(metrics, lean_at_rest(pose, repetitions)):
@@ -475,12 +477,9 @@ def _frontal() -> list[str]:
     ]
 
 
-def _refuse_side_view(metrics: Metrics, near: str) -> dict[str, str]:
-    """Blank, in place, what a camera at the side `near` does not show; give the warning.
-
-    The far side keeps no value, so that nothing that is made of the metrics can speak of it.
-    """
-    note = tables.sentence("reasons.side_view")
+def _refuse_frontal_plane(metrics: Metrics, view: str) -> dict[str, str]:
+    """Blank, in place, what a camera with such a view does not show; give the warning."""
+    note = tables.sentence(f"reasons.{view.replace('-', '_')}_view")
     frontal = _frontal()
     metric_of = owners(metrics)
     for name, variable in metrics.items():
@@ -489,9 +488,14 @@ def _refuse_side_view(metrics: Metrics, near: str) -> dict[str, str]:
         )
         if variable.attrs["quantity"] in frontal or compares:
             metrics[name] = xr.full_like(variable, np.nan).assign_attrs(note=note)
-        elif "side" in variable.dims:
-            metrics[name] = variable.where(variable["side"] == near)
     return tables.warning("warnings.sides_not_comparable", reason=note)
+
+
+def _refuse_far_side(metrics: Metrics, near: str) -> None:
+    """Blank, in place, the side that the near one hides, so that nothing can speak of it."""
+    for name, variable in metrics.items():
+        if "side" in variable.dims:
+            metrics[name] = variable.where(variable["side"] == near)
 
 
 def _refuse_lying(metrics: Metrics, lean: float) -> list[dict[str, str]]:

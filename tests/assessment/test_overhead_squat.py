@@ -469,8 +469,10 @@ def test_one_number_says_whether_the_camera_stands_at_the_side(
     view = camera_view(fitted(trial.pose))
     at_the_side = view.kind == "side"
     assert at_the_side == (60 < abs(heading) < 120)
-    assert bool(metrics["hip_abduction"].isnull().all()) is at_the_side
-    assert bool(metrics["knee_deviation"].isnull().all()) is at_the_side
+    for name in ("hip_abduction", "knee_deviation", "knee_flexion_asymmetry"):
+        assert bool(metrics[name].isnull().all()) is (abs(heading) > 60), name
+        wrong = "obliquely behind" if at_the_side else "at the side"
+        assert wrong not in str(metrics[name].attrs.get("note", ""))
     far = "left" if heading > 0 else "right"
     assert metrics.attrs.get("hidden_side", "") == (far if at_the_side else "")
     sided = [name for name, each in metrics.data_vars.items() if "side" in each.dims]
