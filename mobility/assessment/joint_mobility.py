@@ -191,6 +191,8 @@ def joint_mobility(
         movements or more), ``detectable_change`` (degree: from which difference on to another
         recording of the same set-up it is chance in one of twenty at most; what differs between
         set-ups comes on top),
+        ``plane`` (of the body, in which the joint moves: "sagittal", "frontal", "transverse" or "")
+        and ``off_picture`` (degrees between that plane and the picture's; NaN where not known),
         ``reference`` (degree; NaN where there is none), ``reference_kind`` ("active",
         "weight_bearing" or ""), ``refused_share`` (of the frames), ``note`` (why a value is NaN,
         and what else a reader must know) and ``advice`` (how to film what was refused). Over
@@ -274,7 +276,8 @@ def joint_mobility(
     numbers |= {f"{name}_sd": np.full(shape, np.nan) for name in measured}
     numbers |= {"reference": np.full(shape, np.nan), "refused_share": np.ones(shape)}
     counts = np.zeros(shape, dtype=int)
-    notes, kinds, names, advice = (np.full(shape, "", dtype=object) for _ in range(4))
+    numbers |= {"off_picture": np.full(shape, np.nan)}
+    notes, kinds, names, advice, planes = (np.full(shape, "", dtype=object) for _ in range(5))
     curves = np.full((angles.sizes["time"], *shape), np.nan)
     curves_sd = curves.copy()
     references: dict[str, dict[str, Any]] = {}
@@ -282,6 +285,7 @@ def joint_mobility(
         place = joints.index(course.joint), SIDES.index(course.side)
         curves[:, *place], curves_sd[:, *place] = course.values, course.sd
         numbers["refused_share"][place] = float(np.isnan(course.values).mean())
+        numbers["off_picture"][place], planes[place] = course.off_picture, course.plane
         counts[place] = len(course.accepted)
         found = measured_values(course, draws)
         borne = course.joint == "ankle" and bears_weight(course, points, angles["time"].to_numpy())
@@ -293,7 +297,8 @@ def joint_mobility(
             found |= end_of_range_of(shown, found)
         if np.isnan(course.values).all():
             own = known_movements.movements_of(course.joint)
-            advice[place] = known_movements.refusal_advice(movement if movement in own else own[0])
+            wanted = movement if movement in own else own[0]
+            advice[place] = known_movements.refusal_advice(wanted, course.plane)
         entry = table["joints"][course.joint]
         differs = entry.get("not_compared", "") if course.angle == entry["angle"] else ""
         reference = None if differs else reference_of(course, shown, sex, age)
@@ -331,6 +336,8 @@ def joint_mobility(
     variables["movements"] = (dims, counts, {"units": "1", "long_name": "number of movements"})
     variables["reference_kind"] = (dims, kinds.astype(str), {"long_name": "kind of the reference"})
     variables["shown"] = (dims, names.astype(str), {"long_name": "movement that was shown"})
+    plane = {"long_name": "plane of the body in which the joint moves"}
+    variables["plane"] = (dims, planes.astype(str), plane)
     variables["advice"] = (dims, advice.astype(str), {"long_name": "how to film what was refused"})
     variables["note"] = (dims, notes.astype(str), {"long_name": "what must be known of the values"})
     over_time = ("time", *dims)

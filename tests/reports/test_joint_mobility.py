@@ -204,6 +204,35 @@ def test_a_recording_is_judged_from_the_view_of_the_movement(metrics: xr.Dataset
     assert verdicts.judged(document(None, **WHOLE), wide)["view"]["verdict"] is None
 
 
+def test_a_view_is_good_where_the_limb_moves_in_the_plane_of_the_picture(
+    metrics: xr.Dataset,
+) -> None:
+    """Arms held out sideways bend before a camera in front; one at the side looks along them."""
+    wide = metrics.assign(end_of_range_sd=metrics["end_of_range_sd"] * 0 + 12.0)
+    aside = wide.assign(plane=xr.full_like(wide["note"], "frontal"))
+    in_front = aside.assign(off_picture=xr.full_like(wide["score"], 8.0))
+    found = verdicts.judged(document(-4.0, **WHOLE), in_front)["view"]
+    assert (found["verdict"], found["advice"]) == ("ok", None)
+    at_the_side = aside.assign(off_picture=xr.full_like(wide["score"], 80.0))
+    found = verdicts.judged(document(-88.0, **WHOLE), at_the_side)["view"]
+    assert found["verdict"] == "poor"
+    assert found["advice"].startswith("Film the elbow from the front: ")
+    # A forearm that moves towards a camera in front, the arm hanging.
+    hanging = at_the_side.assign(plane=xr.full_like(wide["note"], "sagittal"))
+    found = verdicts.judged(document(-4.0, **WHOLE), hanging)["view"]
+    assert found["advice"].startswith("Film the elbow from the side: ")
+
+
+def test_the_upper_body_is_enough_for_arms_that_move_in_the_picture(metrics: xr.Dataset) -> None:
+    warned = [Warned("upper_body_only", "Only the upper body is in the picture.")]
+    for off, told in ((8.0, []), (60.0, warned), (np.nan, warned)):
+        moved = metrics.assign(off_picture=xr.full_like(metrics["score"], off))
+        assert verdicts.relevant(warned, ["elbow_flexion"], {}, moved) == told
+    advice = judge(warned, metrics=metrics).what_to_do
+    assert "head, hips and hand" in advice
+    assert "whole body" not in advice
+
+
 def test_what_the_joint_does_not_need_does_not_count(metrics: xr.Dataset) -> None:
     close = document(-88.0, head=0.0, hands=0.0, feet=1.0)
     found = verdicts.judged(close, metrics)
