@@ -54,6 +54,29 @@ def concerning(
     return [warning for warning in record.warnings if "level" in known.get(warning.code, {})]
 
 
+def in_lines(warnings: Sequence[Warned]) -> list[str]:
+    """Say each warning in a line; values of which the error is too large in one for all angles."""
+    by_limit: dict[str, list[str]] = {}
+    for warning in warnings:
+        if warning.code == "angle_refused" and {"angle", "share", "limit"} <= warning.values.keys():
+            angle = str(warning.values["angle"])
+            said = tables.sentence(
+                "warnings.angles_refused.part",
+                angle=angle[0].lower() + angle[1:],
+                share=warning.values["share"],
+            )
+            by_limit.setdefault(str(warning.values["limit"]), []).append(said)
+    alone = sum(map(len, by_limit.values())) < 2
+    parts = "; ".join(
+        tables.sentence("warnings.angles_refused.limit", limit=limit, parts=", ".join(said))
+        for limit, said in by_limit.items()
+    )
+    together = tables.sentence("warnings.angles_refused.all", parts=parts)
+    merged = "angle_refused" if not alone else ""
+    lines = [together if each.code == merged and each.values else each.message for each in warnings]
+    return list(dict.fromkeys(lines))
+
+
 def marked(metrics: xr.Dataset, verdict: Verdict) -> xr.Dataset:
     """Note in the metrics of single joints whether their sides are in doubt."""
     return metrics.assign_attrs(sides_in_doubt=int(verdict.sides_in_doubt))

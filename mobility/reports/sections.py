@@ -22,6 +22,7 @@ import xarray as xr
 from mobility import tables
 from mobility.assessment.estimates import reason_of_side
 from mobility.assessment.kinds import entry_of, kind_of
+from mobility.documents.verdicts import in_lines
 from mobility.kinematics.expected_error import MDC95, Z95, another_model, of_fit, unlike_measured
 from mobility.kinematics.geometry import called
 from mobility.provenance import cameras_of, history
@@ -291,7 +292,7 @@ def distrust(warnings: Sequence[Warned], pose: xr.Dataset, *, standing: str = ""
     if not standing:
         depth = tables.sentence("report.depth.fitted" if _fitted(pose) else "report.depth.inferred")
         standing = f"{_cameras_in_words(pose)} {depth}"
-    found = "".join(f"<li>{escape(warning.message)}</li>" for warning in warnings)
+    found = "".join(f"<li>{escape(line)}</li>" for line in in_lines(warnings))
     listed = f"<ul>{found}</ul>" if found else paragraphs(tables.sentence("report.no_warnings"))
     return (
         "<aside class='distrust' aria-label='How sure this is'>"

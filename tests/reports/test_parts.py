@@ -17,6 +17,7 @@ from mobility.assessment.comments import comments
 from mobility.assessment.findings import Finding, excess, find, label, say
 from mobility.assessment.indices import mobility_index, quality_index
 from mobility.assessment.verdict import judge
+from mobility.documents.verdicts import in_lines
 from mobility.provenance import Warned
 from mobility.reports import first_page, gauges, groups, scores, sections
 from mobility.reports.references import References
@@ -320,6 +321,26 @@ def test_a_fault_of_the_recording_stands_in_the_verdict_and_in_the_table() -> No
     assert "has limits" in shown
     assert "mend it" in shown
     assert "poor mend it" in text(sections.capture_quality(quality))
+
+
+def test_values_that_are_left_out_are_one_line_for_all_angles() -> None:
+    def refused(angle: str, share: float, limit: str) -> Warned:
+        told = {"name": angle, "angle": capital(angle), "share": share, "limit": limit}
+        return Warned(**tables.warning("warnings.angle_refused", **told))
+
+    other = Warned("moving_camera", "The camera moved.")
+    knee, hip = refused("knee flexion", 0.4, "± 29°"), refused("hip flexion", 0.16, "± 29°")
+    lean = refused("trunk lean", 0.07, "± 20°")
+    assert in_lines([knee, other, hip, lean]) == [
+        "Of these angles, values are left out because their error is too large (above ± 29°: "
+        "knee flexion 40 %, hip flexion 16 %; above ± 20°: trunk lean 7 %).",
+        "The camera moved.",
+    ]
+    assert in_lines([other, knee]) == ["The camera moved.", knee.message]
+    older = Warned("angle_refused", "Knee: left out.")  # of code that kept no values
+    assert in_lines([older, other]) == ["Knee: left out.", "The camera moved."]
+    shown = sections.distrust([knee, other, hip], xr.Dataset(), standing="One camera.")
+    assert shown.count("<li>") == 2
 
 
 @pytest.mark.parametrize(("sd", "said"), [(0.3, "3.7 m ± 0.6 m (fitted"), (0.01, "3.7 m (fitted")])
