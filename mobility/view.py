@@ -185,8 +185,8 @@ def near_side(pose: xr.Dataset) -> Literal["left", "right"] | None:
     str or None
         "left" or "right"; None where both sides are seen, or where the view is not known.
     """
-    view = trial_view(pose)
-    return view if view == "left" or view == "right" else None
+    sides: dict[str, Literal["left", "right"]] = {"left": "left", "right": "right"}
+    return sides.get(trial_view(pose))
 
 
 def hides_frontal_plane(pose: xr.Dataset) -> str:
