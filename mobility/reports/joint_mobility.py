@@ -254,7 +254,8 @@ class Reach:
 
     def beside(self, *, alone: bool) -> str:
         """Say what stands beside its gauge; `alone`: the caption names the people."""
-        kind = "none" if not self.people else "one" if alone else "several"
+        without = "others" if self.note else "none"
+        kind = without if not self.people else "one" if alone else "several"
         return tables.sentence(f"joints.gauge.{kind}", **self._range)
 
     @property

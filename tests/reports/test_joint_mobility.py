@@ -534,7 +534,9 @@ def test_whom_no_study_measured_is_not_compared(metrics: xr.Dataset) -> None:
         ("female", 30, "left and right shoulder: only boys and men up to 54 years were measured."),
         (None, None, "men up to 54 years, and the sex and age of this person are not known."),
     ):
-        text = report.in_words(joint_mobility(pose, angles, joints=("shoulder",), sex=sex, age=age))
+        found = joint_mobility(pose, angles, joints=("shoulder",), sex=sex, age=age)
+        text = report.in_words(found)
+        assert {each.told for each in report.gauges_of(found)} == {"not compared with a norm"}
         assert "arm rises to 130 ± " in text
         assert told in text
         assert "usual" not in text

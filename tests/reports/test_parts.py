@@ -291,10 +291,10 @@ def test_of_a_hidden_side_nothing_is_named_but_that_it_is_hidden() -> None:
     ("heading", "shows"),
     [
         (5.0, "From the front this view shows"),
-        (-40.0, "From 40° to the left this view shows legs, trunk and arms, the left leg best"),
+        (-40.0, "From 40° to the left this view shows legs, trunk and arms. Left-right"),
         (62.0, "the right leg. It hides the left leg, the knees over the feet"),
         (-100.0, "the left leg. It hides the right leg, the knees over the feet"),
-        (140.0, "From 140° to the right, behind the person"),
+        (140.0, "From 140° to the right, behind the person, this view shows the legs. It does not"),
         (-176.0, "From behind this view shows"),
     ],
 )
