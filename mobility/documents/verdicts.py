@@ -56,25 +56,27 @@ def concerning(
 
 def in_lines(warnings: Sequence[Warned]) -> list[str]:
     """Say each warning in a line; values of which the error is too large in one for all angles."""
+    # Older code kept no values.
+    alike = [each for each in warnings if each.code == "angle_refused" and "limit" in each.values]
+    if len(alike) < 2:
+        return [each.message for each in warnings]
     by_limit: dict[str, list[str]] = {}
-    for warning in warnings:
-        if warning.code == "angle_refused" and {"angle", "share", "limit"} <= warning.values.keys():
-            angle = str(warning.values["angle"])
-            said = tables.sentence(
-                "warnings.angles_refused.part",
-                angle=angle[0].lower() + angle[1:],
-                share=warning.values["share"],
-            )
-            by_limit.setdefault(str(warning.values["limit"]), []).append(said)
-    alone = sum(map(len, by_limit.values())) < 2
+    for each in alike:
+        angle, share = str(each.values["angle"]), each.values["share"]
+        said = tables.sentence(
+            "warnings.angles_refused.part", angle=angle[0].lower() + angle[1:], share=share
+        )
+        by_limit.setdefault(str(each.values["limit"]), []).append(said)
     parts = "; ".join(
         tables.sentence("warnings.angles_refused.limit", limit=limit, parts=", ".join(said))
         for limit, said in by_limit.items()
     )
     together = tables.sentence("warnings.angles_refused.all", parts=parts)
-    merged = "angle_refused" if not alone else ""
-    lines = [together if each.code == merged and each.values else each.message for each in warnings]
-    return list(dict.fromkeys(lines))
+    return [
+        together if each is alike[0] else each.message
+        for each in warnings
+        if each is alike[0] or each not in alike
+    ]
 
 
 def marked(metrics: xr.Dataset, verdict: Verdict) -> xr.Dataset:
