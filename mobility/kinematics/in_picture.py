@@ -164,7 +164,8 @@ def measured_angles(fitted: xr.Dataset) -> xr.Dataset:
     xarray.Dataset
         For each angle of the table ``in_picture`` in degrees over (time, side): ``<angle>``,
         ``<angle>_sd`` and the weight of the picture, from 0 to 1, ``<angle>_in_picture``; and over
-        (draw, fit_time, side) ``<angle>_draws``, deviations of the draws of the error. Attributes
+        (draw, fit_time, side) ``<angle>_draws``, deviations of the draws of the error, of which the
+        sides have a part in common. Attributes
         of an angle, for each side: the mean weight ``in_picture_left``, and ``disagree_left``, the
         share of the frames in which picture and body differ by more than 1.96 standard deviations
         of their difference, and ``plane_left`` and ``off_picture_left``, as of
@@ -179,9 +180,14 @@ def measured_angles(fitted: xr.Dataset) -> xr.Dataset:
     body, added = angles_from_points(landmarks(fitted)), legs_unseen_sd(fitted)
     body |= of_single_joints(body)
     time, knots = fitted["time"].to_numpy(), fitted["fit_time"].to_numpy()
-    ends = np.random.default_rng(0).standard_normal((2, fitted.sizes["draw"], len(SIDES)))
+    rng = np.random.default_rng(0)
+    own_ends = rng.standard_normal((2, fitted.sizes["draw"], len(SIDES)))
+    common = rng.standard_normal((2, fitted.sizes["draw"], 1))
     variables: dict[str, Any] = {}
-    for name in tables.load(TABLE)["angles"]:
+    for name, entry in tables.load(TABLE)["angles"].items():
+        # What bends to both sides is one line, whose error is farther to one and less to the other.
+        shared = 0.0 if entry.get("sideways") else tables.load(TABLE)["sides"]["shared"]
+        ends = np.sqrt(shared) * common + np.sqrt(1.0 - shared) * own_ends
         seen, seen_sd = flat[name].to_numpy(), flat[f"{name}_sd"].to_numpy()
         own_sd = np.hypot(_body_sd(name, spread), added.get(name, 0.0))
         own = np.where(np.isnan(own_sd), np.nan, body[name])

@@ -79,6 +79,18 @@ def test_a_joint_that_moves_in_the_picture_is_measured_there(joint: str, heading
     assert np.percentile(off / found[f"{joint}_flexion_sd"].to_numpy(), 95) < 1.96
 
 
+def test_the_errors_of_left_and_right_have_a_part_in_common_but_for_what_bends_sideways() -> None:
+    """So that their difference is surer than either, and each has the error that it has."""
+    found = measured_angles(fitted(heading=90.0))
+    limbs, trunk = found["elbow_flexion_draws"], found["trunk_lateral_flexion_draws"]
+    for draws, low, high in ((limbs, 0.25, 0.75), (trunk, -0.25, 0.25)):
+        ends = draws.isel(fit_time=0).transpose("draw", "side").to_numpy()
+        assert low < np.corrcoef(ends.T)[0, 1] < high
+    spread = np.sqrt((limbs**2).mean("draw")).isel(fit_time=0)
+    sd = found["elbow_flexion_sd"].isel(time=0)
+    np.testing.assert_allclose(spread, sd, rtol=0.2)
+
+
 @pytest.mark.parametrize(
     ("heading", "aside", "in_the_picture"),
     [(90.0, False, True), (0.0, False, False), (0.0, True, True), (90.0, True, False)],
