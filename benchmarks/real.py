@@ -33,7 +33,7 @@ from balance import pairs, poses_of, triangulated
 
 import mobility as mb
 from mobility import tables
-from mobility.assessment.body import camera_angle, points_of
+from mobility.assessment.body import points_of
 from mobility.assessment.knee_movement import _JOINTS as LEG
 from mobility.assessment.knee_movement import _movement
 from mobility.assessment.phases import watched
@@ -50,7 +50,7 @@ from mobility.kinematics.geometry import angles_from_points
 from mobility.kinematics.skeleton import KEYPOINTS, SIDES, landmarks
 from mobility.sessions.files import read_dataset
 from mobility.validation.lab_files import read_lab
-from mobility.view import TWO_CAMERAS, camera_view, trial_view
+from mobility.view import TWO_CAMERAS, camera_view, hides_frontal_plane, trial_view
 
 ROOT = Path(__file__).resolve().parents[1]
 ANGLES = tuple(tables.load("angles"))
@@ -520,7 +520,7 @@ def of_metrics(clip: Clip, body: xr.Dataset) -> dict[tuple[str, str], Needed]:
         return {}
     found, table = stated(body), tables.load("overhead_squat")
     limits = {name: entry["value"] for name, entry in table["limits"].items()}
-    edge_on = camera_angle(body, repetitions) > limits["largest_frontal_plane_angle_deg"]
+    edge_on = bool(hides_frontal_plane(body))
     parts: dict[tuple[str, str], list[Needed]] = {}
     for reference in (name for name in ("markers", "rendered") if name in clip.references):
         true = at_frames(clip.references[reference], found, reference)["points"].rename("position")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import xarray as xr
@@ -127,8 +128,11 @@ def azimuths(pose: xr.Dataset) -> list[float]:
     pose
         As in :func:`camera_view`; or a body that was fitted to several cameras.
     """
-    further = [float(camera["azimuth_deg"]) for camera in cameras_of(pose)[1:]]
-    return [camera_view(pose).azimuth_deg, *further]
+    return [camera_view(pose).azimuth_deg, *_azimuths_of_others(pose)]
+
+
+def _azimuths_of_others(pose: xr.Dataset) -> list[float]:
+    return [float(camera["azimuth_deg"]) for camera in cameras_of(pose)[1:]]
 
 
 def trial_view(pose: xr.Dataset) -> str:
@@ -143,14 +147,62 @@ def trial_view(pose: xr.Dataset) -> str:
     -------
     str
         "two-cameras" where the lines of sight of two cameras are as far apart as
-        ``views.yaml`` says, else the name of the view of the first.
+        ``views.yaml`` says, else the name of :func:`best_view`.
     """
     least = tables.load("views")["two_cameras"]["least_apart_deg"]
     seen_from = np.array([camera["azimuth_deg"] for camera in cameras_of(pose)])
     apart = np.abs(_wrapped(seen_from[:, None] - seen_from))
     if ((apart >= least) & (apart <= 180.0 - least)).any():
         return TWO_CAMERAS
-    return camera_view(pose).name
+    return best_view(pose).name
+
+
+def best_view(pose: xr.Dataset) -> View:
+    """View of the first camera that sees both sides of the body; of the first, where none does.
+
+    Parameters
+    ----------
+    pose
+        As in :func:`trial_view`.
+    """
+    views = [camera_view(pose), *map(view_of, _azimuths_of_others(pose))]
+    return next((view for view in views if view.kind != "side"), views[0])
+
+
+def near_side(pose: xr.Dataset) -> Literal["left", "right"] | None:
+    """Side of the body that the camera sees alone, since it stands there and hides the other.
+
+    Everything that is stated or shown of one side asks this: from where the camera stands at the
+    side nothing is stated of the far side.
+
+    Parameters
+    ----------
+    pose
+        As in :func:`trial_view`.
+
+    Returns
+    -------
+    str or None
+        "left" or "right"; None where both sides are seen, or where the view is not known.
+    """
+    sides: dict[str, Literal["left", "right"]] = {"left": "left", "right": "right"}
+    return sides.get(trial_view(pose))
+
+
+def hides_frontal_plane(pose: xr.Dataset) -> str:
+    """Kind of view from which nothing of the frontal plane is measured; empty where it is seen.
+
+    Neither are differences of the sides. The kinds are those of ``views.yaml`` that say so.
+
+    Parameters
+    ----------
+    pose
+        As in :func:`trial_view`.
+    """
+    view = trial_view(pose)
+    kind = view if view == UNKNOWN else view_kind(view)
+    seen = tables.load("views")["views"].get(kind, {}).get("frontal_plane", True)
+    return "" if seen else kind
 
 
 def view_of(azimuth_deg: float, sd_deg: float = 0.0) -> View:

@@ -344,7 +344,13 @@ def pose_dataset(time: np.ndarray, **arrays: np.ndarray) -> xr.Dataset:
 
 
 def fitted(pose: xr.Dataset, *, sd: float = 0.0, draws: int = 2) -> xr.Dataset:
-    """The pose as that of a fit with a knot at every frame, and draws of known spread (metres)."""
+    """The pose as that of a fit with a knot at every frame, and draws of known spread (metres).
+
+    The camera of a fit is at x = z = 0: the subject stands 3 m in front of it.
+    """
+    away = xr.DataArray([0.0, 0.0, -3.0], dims="space", coords={"space": ["x", "y", "z"]})
+    placed = (pose["position"] + away).transpose(*pose["position"].dims)
+    pose = pose.assign(position=placed.assign_attrs(pose["position"].attrs))
     centre = pose["position"].isel(individual=0, drop=True).sel(keypoint=FITTED)
     centre = centre.transpose("time", "space", "keypoint").to_numpy()
     normal = np.random.default_rng(2).normal(size=(draws, 1, *centre.shape[1:]))

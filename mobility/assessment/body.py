@@ -8,8 +8,6 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from mobility import provenance
-from mobility.assessment.phases import watched
 from mobility.kinematics.geometry import body_frame
 from mobility.kinematics.skeleton import SIDES, landmarks
 
@@ -60,23 +58,6 @@ def in_body_axes(points: Array, hip: int) -> tuple[Array, Array]:
     x: Array = (points * frame[..., 0, :]).sum(axis=-1)
     z: Array = (points * frame[..., 2, :]).sum(axis=-1)
     return x, z
-
-
-def camera_angle(pose: xr.Dataset, repetitions: xr.Dataset) -> float:
-    """Angle of eZ out of the image in degrees: median of the frames within repetitions.
-
-    Of several cameras, that of the one that sees the frontal plane best.
-    """
-    share = body_axes(pose).sel(axis="Z", space="z").to_numpy()
-    inside = share[watched(repetitions) & np.isfinite(share)]
-    known = inside if inside.size else share[np.isfinite(share)]
-    if not known.size:
-        return float("nan")
-    shares = [float(np.median(abs(known)))]
-    shares += [
-        abs(np.sin(np.radians(camera["azimuth_deg"]))) for camera in provenance.cameras_of(pose)[1:]
-    ]
-    return float(np.degrees(np.arcsin(min(*shares, 1.0))))
 
 
 def lean_at_rest(pose: xr.Dataset, repetitions: xr.Dataset) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -10,9 +11,12 @@ from numpy.typing import NDArray
 
 from mobility import tables
 from mobility.errors import BadInputError
-from mobility.kinematics.skeleton import SIDES
+from mobility.kinematics.skeleton import SIDES, other_side
 
 Array = NDArray[np.float64]
+
+HIDDEN_SIDE = "hidden_side"
+"""Attribute of metrics: the side that a camera at the other one does not show; without values."""
 
 
 class Estimate(NamedTuple):
@@ -63,6 +67,56 @@ def estimate(metrics: xr.Dataset, name: str) -> Estimate:
     if not np.isfinite(value).all():
         reason = metric.attrs.get("note", "") or tables.sentence("reasons.not_seen")
     return Estimate(value, np.where(np.isfinite(value), sd, np.nan), reason)
+
+
+def reason_of_side(metrics: xr.Dataset, side: str | None) -> str:
+    """Say why nothing is stated of a side; empty where the camera does not hide it."""
+    if not side or metrics.attrs.get(HIDDEN_SIDE) != side:
+        return ""
+    return tables.sentence("reasons.hidden_side", side=side, near=other_side(side))
+
+
+def without_hidden_side(angles: xr.Dataset, metrics: xr.Dataset) -> xr.Dataset:
+    """Blank in angles the side that has no metrics because the camera hides it."""
+    hidden = metrics.attrs.get(HIDDEN_SIDE)
+    if not hidden:
+        return angles
+    shown = angles["side"] != hidden
+    return angles.map(
+        lambda angle: angle.where(shown) if "side" in angle.dims else angle, keep_attrs=True
+    )
+
+
+def side_shown(metrics: xr.Dataset, name: str, *, otherwise: Callable[[], str]) -> str:
+    """Choose the side of which a page shows a metric that has sides.
+
+    Parameters
+    ----------
+    metrics
+        Metrics Dataset.
+    name
+        Metric over sides; one that is absent counts as not measured.
+    otherwise
+        Chooses where the metrics do not.
+
+    Returns
+    -------
+    str
+        The near side, where the camera hides the other. Else the one that was measured, of both
+        the one whose error is clearly smaller (``overhead_squat.yaml``), and `otherwise` where
+        neither is.
+    """
+    if hidden := metrics.attrs.get(HIDDEN_SIDE):
+        return other_side(str(hidden))
+    given = estimate(metrics, name)
+    known = np.flatnonzero(np.isfinite(np.atleast_1d(given.value)))
+    if given.value.ndim and len(known) == 1:
+        return SIDES[int(known[0])]
+    if len(known) == len(SIDES) and np.isfinite(given.sd).all():
+        surer = tables.load("overhead_squat")["limits"]["surer_side"]["value"]
+        if given.sd.max() > surer * given.sd.min():
+            return SIDES[int(np.argmin(given.sd))]
+    return otherwise()
 
 
 def seen_sides(given: Estimate, view: str | None) -> tuple[list[int], str]:

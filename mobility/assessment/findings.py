@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from mobility import tables
 from mobility.assessment.criteria import is_stated, probability_of
+from mobility.assessment.estimates import HIDDEN_SIDE, reason_of_side
 from mobility.assessment.kinds import kind_of
 from mobility.assessment.summaries import least_for_spread, too_few_for_spread
 from mobility.errors import BadInputError
@@ -65,6 +66,8 @@ class Finding:
         Name of the rule, and where its threshold comes from.
     participant, professional
         What is said, for each reader.
+    hidden
+        Whether the camera stands at the other side and does not see this one.
     """
 
     id: str
@@ -82,6 +85,7 @@ class Finding:
     source: str
     participant: str = ""
     professional: str = ""
+    hidden: bool = False
 
 
 def find(metrics: xr.Dataset) -> tuple[Finding, ...]:
@@ -225,14 +229,19 @@ def _judge(metrics: xr.Dataset, name: str, rule: Mapping[str, Any]) -> list[Find
         )
     if not variable.dims:
         return [_judged(metrics, name, rule, "")]
-    return [_judged(metrics, name, rule, str(side)) for side in variable["side"].values]
+    # The hidden side comes last, so that the first reason is that of the near one.
+    sides = sorted(map(str, variable["side"].values), key=metrics.attrs.get(HIDDEN_SIDE, "").__eq__)
+    return [
+        replace(_judged(metrics, name, rule, side), hidden=bool(reason_of_side(metrics, side)))
+        for side in sides
+    ]
 
 
 def _judged(metrics: xr.Dataset, name: str, rule: Mapping[str, Any], side: str) -> Finding:
     metric = rule["metric"]
     value = _number_of(metrics, metric, side)
     if not math.isfinite(value):
-        return _refused(name, rule, side, _reason(metrics, metric))
+        return _refused(name, rule, side, _reason(metrics, metric, side))
     if rule.get("spread"):
         return _judged_spread(metrics, name, rule, side, value)
     sd = _number_of(metrics, f"{metric}_sd", side)
@@ -313,7 +322,7 @@ def _finding(
     )
 
 
-def _reason(metrics: xr.Dataset, metric: str) -> str:
+def _reason(metrics: xr.Dataset, metric: str, side: str) -> str:
     count = _number_of(metrics, "accepted_repetitions", "")
     if count == 0:
         return tables.sentence("reasons.no_repetition")
@@ -321,8 +330,12 @@ def _reason(metrics: xr.Dataset, metric: str) -> str:
     spread = kind_of(metrics, metric) == "variability"
     if spread and count < least_for_spread():
         return too_few_for_spread()
-    if note := metrics[metric].attrs.get("note"):
-        return str(note)
+    measured = bool(metrics[metric].notnull().any())
+    hidden, note = reason_of_side(metrics, side), str(metrics[metric].attrs.get("note", ""))
+    if hidden and (measured or not note):
+        return hidden
+    if note:
+        return note
     if spread:
         return too_few_for_spread()
     return tables.sentence("reasons.not_seen")

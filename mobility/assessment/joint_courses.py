@@ -196,6 +196,7 @@ def courses_of(
                 note="; ".join(reasons),
                 angle=name,
                 plane=plane,
+                off_picture=float(angles[entry["angle"]].attrs.get(f"off_picture_{side}", np.nan)),
                 added_sd=float(angle.attrs.get("added_sd_deg", 0.0)),
             )
             found.append(excursions_of(course, time, table, _end_wanted(joint, movement)))

@@ -97,6 +97,7 @@ class Course:
     note: str = ""
     angle: str = ""  # of kinematics.angles
     plane: str = ""  # of the body, in which the joint moves
+    off_picture: float = np.nan  # degrees between the plane in which it moves and the picture's
     added_sd: float = 0.0  # what a fit does not know of its error, degrees
 
     @property

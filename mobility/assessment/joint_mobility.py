@@ -35,6 +35,7 @@ from mobility.assessment.joint_excursions import (
 from mobility.assessment.joint_values import (
     bears_weight,
     described_reference,
+    difference_of_sides,
     end_of_range_of,
     measured_values,
     reference_of,
@@ -57,6 +58,7 @@ _STATISTIC = {
     "minimum": "median over the movements of the turn at the smaller angle",
     "range_of_motion": "maximum minus minimum",
     "end_of_range": "maximum of a flexion or an abduction, minus the minimum of an extension",
+    "side_difference": "end_of_range of the right side minus that of the left",
     "repeatability": "standard deviation over the movements of the angle at the turn",
     "detectable_change": "root of (1.25 t sqrt(2 / n) times the repeatability)² and (1.96 sqrt(2) "
     "times the standard error of measurement of the same movement filmed again)²",
@@ -189,10 +191,14 @@ def joint_mobility(
         movements or more), ``detectable_change`` (degree: from which difference on to another
         recording of the same set-up it is chance in one of twenty at most; what differs between
         set-ups comes on top),
+        ``plane`` (of the body, in which the joint moves: "sagittal", "frontal", "transverse" or "")
+        and ``off_picture`` (degrees between that plane and the picture's; NaN where not known),
         ``reference`` (degree; NaN where there is none), ``reference_kind`` ("active",
         "weight_bearing" or ""), ``refused_share`` (of the frames), ``note`` (why a value is NaN,
         and what else a reader must know) and ``advice`` (how to film what was refused). Over
-        (time, joint, side): ``angle`` and ``angle_sd``, NaN where they were refused. Over
+        (joint): ``side_difference`` (degree, with ``_sd``: by how much farther the right side goes
+        than the left, where both show the same movement). Over (time, joint, side): ``angle`` and
+        ``angle_sd``, NaN where they were refused. Over
         ``movement``: ``movement_number`` (as :func:`joint_movements` counts: one of what moves at
         the same time), ``movement_joint``, ``movement_side``, ``movement_start``,
         ``movement_turn``, ``movement_end`` (second), ``movement_rest``, ``movement_extreme``
@@ -231,6 +237,9 @@ def joint_mobility(
     joint that moves less than its least excursion, or than the error (one standard deviation) of a
     value, did not move.
 
+    In ``side_difference_sd`` m is that of the difference within each draw, so that what is wrong of
+    both sides alike cancels; without draws, and of ``added_sd_deg``, the sides are independent.
+
     ``detectable_change`` is sqrt(d² + (1.96 sqrt(2) SEM)²): d by how much medians of n turns with
     the spread s differ, 1.25 t sqrt(2/n) s, with Student's t of n - 1 degrees of freedom; SEM,
     the standard error of measurement of what another recording changes for all its turns, from
@@ -267,7 +276,8 @@ def joint_mobility(
     numbers |= {f"{name}_sd": np.full(shape, np.nan) for name in measured}
     numbers |= {"reference": np.full(shape, np.nan), "refused_share": np.ones(shape)}
     counts = np.zeros(shape, dtype=int)
-    notes, kinds, names, advice = (np.full(shape, "", dtype=object) for _ in range(4))
+    numbers |= {"off_picture": np.full(shape, np.nan)}
+    notes, kinds, names, advice, planes = (np.full(shape, "", dtype=object) for _ in range(5))
     curves = np.full((angles.sizes["time"], *shape), np.nan)
     curves_sd = curves.copy()
     references: dict[str, dict[str, Any]] = {}
@@ -275,6 +285,7 @@ def joint_mobility(
         place = joints.index(course.joint), SIDES.index(course.side)
         curves[:, *place], curves_sd[:, *place] = course.values, course.sd
         numbers["refused_share"][place] = float(np.isnan(course.values).mean())
+        numbers["off_picture"][place], planes[place] = course.off_picture, course.plane
         counts[place] = len(course.accepted)
         found = measured_values(course, draws)
         borne = course.joint == "ankle" and bears_weight(course, points, angles["time"].to_numpy())
@@ -286,7 +297,8 @@ def joint_mobility(
             found |= end_of_range_of(shown, found)
         if np.isnan(course.values).all():
             own = known_movements.movements_of(course.joint)
-            advice[place] = known_movements.refusal_advice(movement if movement in own else own[0])
+            wanted = movement if movement in own else own[0]
+            advice[place] = known_movements.refusal_advice(wanted, course.plane)
         entry = table["joints"][course.joint]
         differs = entry.get("not_compared", "") if course.angle == entry["angle"] else ""
         reference = None if differs else reference_of(course, shown, sex, age)
@@ -319,11 +331,13 @@ def joint_mobility(
             numbers[name][place] = value
         notes[place] = "; ".join(remarks)
     postures, posture = postures_of(points)
-    variables = _variables(numbers, table)
+    variables = _variables(numbers, table) | _differences(courses, joints, names, draws)
     dims = ("joint", "side")
     variables["movements"] = (dims, counts, {"units": "1", "long_name": "number of movements"})
     variables["reference_kind"] = (dims, kinds.astype(str), {"long_name": "kind of the reference"})
     variables["shown"] = (dims, names.astype(str), {"long_name": "movement that was shown"})
+    plane = {"long_name": "plane of the body in which the joint moves"}
+    variables["plane"] = (dims, planes.astype(str), plane)
     variables["advice"] = (dims, advice.astype(str), {"long_name": "how to film what was refused"})
     variables["note"] = (dims, notes.astype(str), {"long_name": "what must be known of the values"})
     over_time = ("time", *dims)
@@ -426,6 +440,23 @@ def _variables(numbers: dict[str, Array], table: dict[str, Any]) -> dict[str, An
             attrs["reference"] = table["score"]["source"]
         found[name] = (("joint", "side"), values, attrs)
     return found
+
+
+def _differences(
+    courses: Sequence[Course], joints: Sequence[str], shown: NDArray[Any], draws: xr.Dataset | None
+) -> dict[str, Any]:
+    """Differences of the sides over (joint): of those of which both show the same movement."""
+    of_place = {(course.joint, course.side): course for course in courses}
+    numbers = {
+        name: np.full(len(joints), np.nan) for name in ("side_difference", "side_difference_sd")
+    }
+    for place, joint in enumerate(joints):
+        left, right = (of_place.get((joint, side)) for side in SIDES)
+        if left and right and shown[place, 0] and shown[place, 0] == shown[place, 1]:
+            for name, value in difference_of_sides(left, right, shown[place, 0], draws).items():
+                numbers[name][place] = value
+    described = _variables(numbers, {})
+    return {name: ("joint", values, attrs) for name, (_, values, attrs) in described.items()}
 
 
 def _groups(courses: Sequence[Course], marks: Sequence[Mark] | None) -> list[list[Excursion]]:

@@ -140,6 +140,8 @@ def as_told(metrics: xr.Dataset) -> xr.Dataset:
         left_out = (*ends, "end_of_range", "range_of_motion", "peak_velocity", "mean_velocity")
         for name in (*left_out, "score", "repeatability", "detectable_change"):
             found[name].loc[place] = np.nan
+        if "side_difference" in found:
+            found["side_difference"].loc[{"joint": joint}] = np.nan
         found["note"] = found["note"].astype(object)
         found["note"].loc[place] = "; ".join(filter(None, [why, str(one["note"].item())]))
         of = (metrics["movement_joint"] == joint) & (metrics["movement_side"] == side)
@@ -155,19 +157,8 @@ def measured_values(course: Course, draws: xr.Dataset | None) -> dict[str, float
     accepted = course.accepted
     if not accepted:
         return _still(course)
-    off = None
-    if draws is not None:
-        off = draws[course.angle].sel(side=course.side).transpose("draw", "fit_time").to_numpy()
+    off = None if draws is None else _deviations(course, draws)
     knots = None if draws is None else draws["fit_time"].to_numpy()
-
-    def deviations(times: Sequence[float]) -> Array | None:
-        """Of each draw, the median over times; (draw,)."""
-        if off is None or knots is None:
-            return None
-        at = np.stack([np.array([np.interp(t, knots, row) for t in times]) for row in off])
-        median: Array = np.nanmedian(at, axis=1)
-        return median
-
     found: dict[str, float] = {}
     shared: dict[str, Array | float] = {}
     for name, turns in (("maximum", course.highs), ("minimum", course.lows)):
@@ -175,8 +166,7 @@ def measured_values(course: Course, draws: xr.Dataset | None) -> dict[str, float
             shared[name] = found[name] = found[f"{name}_sd"] = np.nan
             continue
         values = np.array([value for _, value in turns])
-        drawn = deviations([t for t, _ in turns])
-        shared[name] = local_sd(course) if drawn is None else drawn
+        shared[name] = _shared(course, turns, draws)
         found[name] = float(np.median(values))
         found[f"{name}_sd"] = _combined(shared[name], values, added=course.added_sd)
     high, low = shared["maximum"], shared["minimum"]
@@ -209,6 +199,53 @@ def measured_values(course: Course, draws: xr.Dataset | None) -> dict[str, float
         relative = float(np.hypot(root_mean_square(difference), both)) / float(np.median(sizes))
         found["mean_velocity_sd"] = _combined(relative * found["mean_velocity"], means)
     return found
+
+
+def difference_of_sides(
+    left: Course, right: Course, shown: str, draws: xr.Dataset | None
+) -> dict[str, float]:
+    """By how much farther the right side goes than the left one, in the movement that both show.
+
+    The error that a recording makes is mostly one for all that is in it: what both sides share
+    cancels, as the difference is taken within each draw.
+    """
+    end = known_movements.movement(shown)["end"]
+    turns = [each.highs if end == "largest" else each.lows for each in (left, right)]
+    if not all(turns):
+        return {}
+    values = [np.array([value for _, value in each]) for each in turns]
+    ends = [known_movements.in_own_direction(shown, float(np.median(each))) for each in values]
+    shared = [_shared(*pair, draws) for pair in zip((left, right), turns, strict=True)]
+    if draws is None:
+        apart: Array | float = math.hypot(*map(root_mean_square, shared))
+    else:
+        apart = np.asarray(shared[1] - shared[0])
+    of_each = [
+        _combined(0.0, each, added=course.added_sd)
+        for each, course in zip(values, (left, right), strict=True)
+    ]
+    return {
+        "side_difference": ends[1] - ends[0],
+        "side_difference_sd": float(np.hypot(root_mean_square(apart), math.hypot(*of_each))),
+    }
+
+
+def _shared(
+    course: Course, turns: Sequence[tuple[float, float]], draws: xr.Dataset | None
+) -> Array | float:
+    """Error that all turns share: of each draw its median deviation over them, else one value."""
+    if draws is None:
+        return local_sd(course)
+    knots, off = draws["fit_time"].to_numpy(), _deviations(course, draws)
+    at = np.stack([np.array([np.interp(t, knots, row) for t, _ in turns]) for row in off])
+    median: Array = np.nanmedian(at, axis=1)
+    return median
+
+
+def _deviations(course: Course, draws: xr.Dataset) -> Array:
+    """Deviations of the draws of the angle of a course; (draw, fit_time)."""
+    off = draws[course.angle].sel(side=course.side).transpose("draw", "fit_time")
+    return off.to_numpy()
 
 
 def _still(course: Course) -> dict[str, float]:

@@ -9,11 +9,12 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from mobility import provenance, tables
-from mobility.assessment.body import OUTWARD, camera_angle, in_body_axes, median_of
+from mobility.assessment.body import OUTWARD, in_body_axes, median_of
 from mobility.assessment.metric import CARRIED, frame_variables, merged_history
 from mobility.assessment.phases import REPETITION, require, same_frames, watched
 from mobility.assessment.propagation import values_and_sd
 from mobility.kinematics.skeleton import require_pose
+from mobility.view import hides_frontal_plane
 
 Array = NDArray[np.float64]
 
@@ -47,7 +48,8 @@ def knee_movement(pose: xr.Dataset, repetitions: xr.Dataset) -> xr.Dataset:
         unit, ``frontal_plane_projection_angle(time, side)`` in degrees, each with its ``_sd``.
         NaN where landmarks are missing, the hip line is steep, the ankles touch, or the foot
         points sideways (the angle: where the thigh points at the viewer); NaN throughout, with
-        the warning ``frontal_plane_not_visible``, when eZ points along the camera axis.
+        the warning ``frontal_plane_not_visible``, when the camera stands at the
+        side or obliquely behind (:func:`mobility.view.hides_frontal_plane`).
 
     Raises
     ------
@@ -77,9 +79,8 @@ def knee_movement(pose: xr.Dataset, repetitions: xr.Dataset) -> xr.Dataset:
 
     found: list[dict[str, str]] = []
     note = unknown = ""
-    angle = camera_angle(pose, repetitions)
-    if angle > limits["largest_frontal_plane_angle_deg"]:
-        note = tables.sentence("reasons.side_view")
+    if hidden_from := hides_frontal_plane(pose):
+        note = tables.sentence(f"reasons.{hidden_from.replace('-', '_')}_view")
         found.append(tables.warning("warnings.frontal_plane_not_visible", reason=note))
     elif np.isnan(width) and np.isfinite(values["knee_ankle_separation_ratio"]).any():
         unknown = tables.sentence("reasons.never_apart")
@@ -104,7 +105,6 @@ def knee_movement(pose: xr.Dataset, repetitions: xr.Dataset) -> xr.Dataset:
         "knee_movement",
         {},
         standing_ankle_width_m=None if np.isnan(width) else width,
-        frontal_plane_angle_deg=None if np.isnan(angle) else float(angle),
         warnings=found + uncertain,
     )
 

@@ -136,8 +136,10 @@ def how_to_film(name: str) -> Filming:
     return Filming(sentence, Path(__file__).parent / "drawings" / f"{name}.svg")
 
 
-def refusal_advice(name: str) -> str:
+def refusal_advice(name: str, plane: str = "") -> str:
     """Return the sentence that follows a refusal: "Film the elbow from the side: ...".
+
+    An elbow bends in any `plane` of the body, and the camera is to look square at that.
 
     Raises
     ------
@@ -146,4 +148,7 @@ def refusal_advice(name: str) -> str:
     """
     entry = movement(name)
     how = entry["film"][0].lower() + entry["film"][1:]
-    return tables.sentence("comments.film_again", joint=entry["joint"], view=entry["view"], how=how)
+    view = entry["view"]
+    if entry["joint"] == "elbow":
+        view = {"frontal": "front", "transverse": "front or from above"}.get(plane, view)
+    return tables.sentence("comments.film_again", joint=entry["joint"], view=view, how=how)

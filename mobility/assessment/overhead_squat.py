@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from mobility import provenance, tables
 from mobility.assessment.asymmetry import SYMMETRY, difference_sd
 from mobility.assessment.body import body_axes as body_axes
-from mobility.assessment.body import camera_angle, lean_at_rest
+from mobility.assessment.body import lean_at_rest
 from mobility.assessment.criteria import compensations, fms_deep_squat
+from mobility.assessment.estimates import HIDDEN_SIDE
 from mobility.assessment.indices import mobility_index, quality_index
 from mobility.assessment.kinds import owners
 from mobility.assessment.knee_movement import knee_movement as knee_movement
@@ -38,8 +39,8 @@ from mobility.kinematics.angle_errors import DEFAULT_METHOD
 from mobility.kinematics.expected_error import MDC95
 from mobility.kinematics.expected_error import TABLE as ERRORS
 from mobility.kinematics.repetitions import normalise_repetitions
-from mobility.kinematics.skeleton import SIDES, require_pose
-from mobility.view import trial_view
+from mobility.kinematics.skeleton import SIDES, other_side, require_pose
+from mobility.view import hides_frontal_plane, near_side, trial_view
 
 Metrics = dict[str, xr.DataArray]
 
@@ -117,10 +118,11 @@ def overhead_squat(pose: xr.Dataset, angles: xr.Dataset, repetitions: xr.Dataset
     their own values, but enter none of those over repetitions. Where the recording cuts a
     repetition off, the phases at that end are NaN.
 
-    Where the line of the hips is more than 60 degrees out of the image, one side hides the
-    other and the frontal plane lies along the camera axis: hip abduction, pelvic obliquity,
-    lateral shift, toe-out, stance width, all differences of the sides and the knee movement are
-    NaN, with the attribute ``note`` and a warning. What lies in the sagittal plane is refused by
+    Where the camera does not see the frontal plane (:func:`mobility.view.hides_frontal_plane`),
+    hip abduction, pelvic obliquity, lateral shift, toe-out, stance width, all differences of the
+    sides and the knee movement are NaN, with the attribute ``note`` and a warning. Where it stands
+    at the side (:func:`mobility.view.near_side`) all values of the far side are NaN, and the
+    attribute ``hidden_side`` of the Dataset names it. What lies in the sagittal plane is refused by
     its error.
 
     Where the trunk leans by more than 45 degrees at rest, this is no squat from standing, and all
@@ -175,9 +177,13 @@ def overhead_squat(pose: xr.Dataset, angles: xr.Dataset, repetitions: xr.Dataset
         found.append(tables.warning("warnings.chair_rise"))
     else:
         found += _hands_not_overhead(pose, frames, accepted)
-    if side_view := _refuse_side_view(metrics, camera_angle(pose, repetitions)):
+    if hidden_from := hides_frontal_plane(pose):
         frontal = _frontal()
-        found = [w for w in found if w.get("values", {}).get("quantity") not in frontal] + side_view
+        found = [w for w in found if w.get("values", {}).get("quantity") not in frontal]
+        found.append(_refuse_frontal_plane(metrics, hidden_from))
+    near = near_side(pose)
+    if near:
+        _refuse_far_side(metrics, near)
     _add_tempo(metrics, repetitions)
     _add_smoothness(metrics, pose, repetitions)
     if lying := _refuse_lying(metrics, lean_at_rest(pose, repetitions)):
@@ -187,6 +193,8 @@ def overhead_squat(pose: xr.Dataset, angles: xr.Dataset, repetitions: xr.Dataset
     result.attrs = {key: pose.attrs[key] for key in CARRIED if key in pose.attrs}
     result.attrs["ds_type"] = "metrics"
     result.attrs["history"] = merged_history(angles, repetitions)
+    if near:
+        result.attrs[HIDDEN_SIDE] = other_side(near)
     view = trial_view(pose)
     for score in (
         mobility_index,
@@ -474,12 +482,9 @@ def _frontal() -> list[str]:
     ]
 
 
-def _refuse_side_view(metrics: Metrics, angle: float) -> list[dict[str, str]]:
-    """Blank, in place, what a camera at the side does not show; the warning, if any."""
-    table = tables.load("overhead_squat")
-    if not angle > table["limits"]["largest_frontal_plane_angle_deg"]["value"]:
-        return []
-    note = tables.sentence("reasons.side_view")
+def _refuse_frontal_plane(metrics: Metrics, view: str) -> dict[str, str]:
+    """Blank, in place, what a camera with such a view does not show; give the warning."""
+    note = tables.sentence(f"reasons.{view.replace('-', '_')}_view")
     frontal = _frontal()
     metric_of = owners(metrics)
     for name, variable in metrics.items():
@@ -488,7 +493,14 @@ def _refuse_side_view(metrics: Metrics, angle: float) -> list[dict[str, str]]:
         )
         if variable.attrs["quantity"] in frontal or compares:
             metrics[name] = xr.full_like(variable, np.nan).assign_attrs(note=note)
-    return [tables.warning("warnings.sides_not_comparable", reason=note)]
+    return tables.warning("warnings.sides_not_comparable", reason=note)
+
+
+def _refuse_far_side(metrics: Metrics, near: str) -> None:
+    """Blank, in place, the side that the near one hides, so that nothing can speak of it."""
+    for name, variable in metrics.items():
+        if "side" in variable.dims:
+            metrics[name] = variable.where(variable["side"] == near)
 
 
 def _refuse_lying(metrics: Metrics, lean: float) -> list[dict[str, str]]:

@@ -91,8 +91,10 @@ def options(
 
 
 def _warn(session: Session) -> None:
-    for warning in session.record.warnings:
-        warn(warning.message)
+    from mobility.documents.verdicts import in_lines
+
+    for line in in_lines(session.record.warnings):
+        warn(line)
 
 
 def _run(session: Session, *, report: bool, as_json: bool, **options: Any) -> None:

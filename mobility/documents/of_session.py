@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from mobility.assessment.estimates import without_hidden_side
 from mobility.documents import fill
 from mobility.documents.verdicts import verdict_of
 from mobility.sessions.record import SIDEWAYS, Side
 from mobility.sessions.stored import StoredSession
+from mobility.view import near_side
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -68,12 +70,13 @@ def joint_mobility(session: StoredSession) -> dict[str, Any]:
 
 
 def shown_angles(session: StoredSession) -> xr.Dataset:
-    """Angles as documents show them: without what the joint mobility refused."""
-    angles = session.angles()
-    record = session.record
-    if record.exercise != "Joint Angle Mobility" or "metrics" not in record.stages:
+    """Angles as documents show them: without what the metrics refuse of a joint or a side."""
+    angles, record = session.angles(), session.record
+    if "metrics" not in record.stages:
         return angles
-    return fill.with_refused_joints(angles, session.metrics())
+    if record.exercise == "Joint Angle Mobility":
+        return fill.with_refused_joints(angles, session.metrics())
+    return without_hidden_side(angles, session.metrics())
 
 
 def curves(session: StoredSession) -> xr.Dataset:
@@ -86,14 +89,20 @@ def curves(session: StoredSession) -> xr.Dataset:
         return fill.joint_curves(session.metrics())
     if not {"metrics", "capture_quality"} <= record.stages.keys():  # interrupted before its verdict
         return session.angles()
-    angles, verdict = session.angles(), verdict_of(session)
-    return angles.drop_vars([name for name in angles.data_vars if not verdict.keeps(str(name))])
+    angles, metrics = session.angles(), session.metrics()
+    verdict = verdict_of(session, metrics)
+    kept = angles.drop_vars([name for name in angles.data_vars if not verdict.keeps(str(name))])
+    return without_hidden_side(kept, metrics)
 
 
 def camera_side(session: StoredSession) -> Side:
-    """Side that stands for a joint in the documents: by hand, else the best seen one."""
+    """Side that stands for a joint in the documents: by hand, else the best seen one.
+
+    That is the one at which the camera stands (:func:`mobility.view.near_side`); of a camera that
+    sees both sides, the one whose landmarks are seen better.
+    """
     corrected = session.edits().current("camera_side")
-    return corrected or fill.camera_side(session.pose())
+    return corrected or near_side(session.fitted()) or fill.camera_side(session.pose())
 
 
 def title(session: StoredSession) -> str:

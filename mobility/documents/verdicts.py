@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import xarray as xr
 
 from mobility import tables
@@ -51,6 +52,31 @@ def concerning(
         return record.warnings
     known = tables.load("verdict")["warnings"]
     return [warning for warning in record.warnings if "level" in known.get(warning.code, {})]
+
+
+def in_lines(warnings: Sequence[Warned]) -> list[str]:
+    """Say each warning in a line; values of which the error is too large in one for all angles."""
+    # Older code kept no values.
+    alike = [each for each in warnings if each.code == "angle_refused" and "limit" in each.values]
+    if len(alike) < 2:
+        return [each.message for each in warnings]
+    by_limit: dict[str, list[str]] = {}
+    for each in alike:
+        angle, share = str(each.values["angle"]), each.values["share"]
+        said = tables.sentence(
+            "warnings.angles_refused.part", angle=angle[0].lower() + angle[1:], share=share
+        )
+        by_limit.setdefault(str(each.values["limit"]), []).append(said)
+    parts = "; ".join(
+        tables.sentence("warnings.angles_refused.limit", limit=limit, parts=", ".join(said))
+        for limit, said in by_limit.items()
+    )
+    together = tables.sentence("warnings.angles_refused.all", parts=parts)
+    return [
+        together if each is alike[0] else each.message
+        for each in warnings
+        if each is alike[0] or each not in alike
+    ]
 
 
 def marked(metrics: xr.Dataset, verdict: Verdict) -> xr.Dataset:
@@ -116,8 +142,17 @@ def relevant(
         if _refused(warning) in {None, *names}
         and not (warning.code in _CONCERNS and needed.isdisjoint(_CONCERNS[warning.code]))
         and not (near and warning.code in _NOT_OF_CLOSE_UPS)
+        and not (warning.code == "upper_body_only" and _arms_in_picture(metrics))
         and not (checked and warning.code.endswith("_out_of_picture"))
     ]
+
+
+def _arms_in_picture(metrics: xr.Dataset | None) -> bool:
+    """Whether all arms that moved did so in the plane of the picture, where no size is needed."""
+    if metrics is None:
+        return False
+    arms = [each for each in moved_in(metrics) if each[0] in ("shoulder", "elbow") and each[2]]
+    return bool(arms) and all(_in_picture(metrics, each, None) for each in arms)
 
 
 def _refused(warning: Warned) -> str | None:
@@ -238,25 +273,51 @@ def moved_in(metrics: xr.Dataset) -> list[tuple[str, str, str]]:
 
 
 def _judged_view(view: Mapping[str, Any], metrics: xr.Dataset) -> dict[str, Any]:
-    """Judge a view by the movements: seen in the picture, or measured well all the same."""
+    """Judge a view by the movements: in the plane of the picture, or measured well all the same."""
     limits = tables.load("filming")
     seen = {k: v for k, v in view.items() if k not in ("supports", "does_not_support")}
-    moved = moved_in(metrics)
-    names = list(dict.fromkeys(name for _, _, name in moved if name)) or [asked_for(metrics)]
-    names = [name for name in names if name]
     azimuth = seen["azimuth_deg"]
-    beside = limits["beside_deg"]["value"]
-    off = [n for n in names if azimuth is None or _beside(movement(n)["view"], azimuth) > beside]
+    moved = [each for each in moved_in(metrics) if each[2]]
+    beside = [each for each in moved if not _in_picture(metrics, each, azimuth)]
+    asked, advice = asked_for(metrics), None
+    if beside:
+        joint, side, name = beside[0]
+        plane = metrics["plane"].sel(joint=joint, side=side).item() if "plane" in metrics else ""
+        advice = refusal_advice(name, str(plane))
+    elif not moved and asked and not _filmed_from_its_view(asked, azimuth):
+        advice = refusal_advice(asked)
     halves = [
         Z95 * float(metrics["end_of_range_sd"].sel(joint=joint, side=side))
-        for joint, side, name in moved
-        if name in off
+        for joint, side, _ in beside
     ]
     well = bool(halves) and max(halves) <= limits["narrow_deg"]["value"]
-    if names and (well or not off):
+    if (moved or asked) and (well or advice is None):
         return {**seen, "verdict": "ok", "advice": None}
-    verdict = "poor" if off and azimuth is not None else None
-    return {**seen, "verdict": verdict, "advice": refusal_advice(off[0]) if off else None}
+    return {**seen, "verdict": "poor" if advice and azimuth is not None else None, "advice": advice}
+
+
+def _in_picture(
+    metrics: xr.Dataset, moved: tuple[str, str, str], azimuth_deg: float | None
+) -> bool:
+    """Whether a joint moved about in the plane of the picture, whatever the camera's side.
+
+    Where the picture does not tell (an ankle, metrics of older code), whether the camera stands
+    where that movement is usually filmed from.
+    """
+    joint, side, name = moved
+    if "off_picture" in metrics:
+        off = float(metrics["off_picture"].sel(joint=joint, side=side))
+        if np.isfinite(off):
+            return bool(off <= tables.load("filming")["beside_deg"]["value"])
+    return _filmed_from_its_view(name, azimuth_deg)
+
+
+def _filmed_from_its_view(name: str, azimuth_deg: float | None) -> bool:
+    """Whether the camera stands about where a movement is usually filmed from."""
+    if azimuth_deg is None:
+        return False
+    most = tables.load("filming")["beside_deg"]["value"]
+    return bool(_beside(movement(name)["view"], azimuth_deg) <= most)
 
 
 def _beside(view: str, azimuth_deg: float) -> float:

@@ -67,7 +67,8 @@ def picture_angles(pose: xr.Dataset) -> xr.Dataset:
         ``<angle>_sd``, and ``<angle>_out_of_plane``, by how much the farther segment leaves the
         plane. NaN where a landmark is missing. The attributes ``plane_left`` and ``plane_right`` of
         an angle name the plane of the body in which the joint moves ("sagittal", "frontal",
-        "transverse").
+        "transverse"), ``off_picture_left`` and ``off_picture_right`` are the degrees between the
+        plane in which it moves and that of the picture.
 
     Notes
     -----
@@ -98,7 +99,7 @@ def picture_angles(pose: xr.Dataset) -> xr.Dataset:
     variables: dict[str, Any] = {}
     for name, entry in table["angles"].items():
         columns = []
-        told: dict[str, str] = {}
+        told: dict[str, Any] = {}
         sideways = bool(entry.get("sideways"))
         signed = sideways or bool(entry.get("forward"))
         landmark_sd = entry.get("landmark_sd", table["landmark_sd"])["value"]
@@ -110,6 +111,9 @@ def picture_angles(pose: xr.Dataset) -> xr.Dataset:
             both[0] = replace(both[0], size=np.where(guess > 0, 0.0, both[0].size))
             normal = _normal(pair[1], both[1], table["plane"]["prior"])
             told[f"plane_{side}"] = plane = _body_plane(normal, space)
+            told[f"off_picture_{side}"] = round(
+                float(np.degrees(np.arccos(min(normal[2], 1.0)))), 1
+            )
             if sideways:
                 sign = _sideways(space, side)
             elif signed:
@@ -160,10 +164,12 @@ def measured_angles(fitted: xr.Dataset) -> xr.Dataset:
     xarray.Dataset
         For each angle of the table ``in_picture`` in degrees over (time, side): ``<angle>``,
         ``<angle>_sd`` and the weight of the picture, from 0 to 1, ``<angle>_in_picture``; and over
-        (draw, fit_time, side) ``<angle>_draws``, deviations of the draws of the error. Attributes
+        (draw, fit_time, side) ``<angle>_draws``, deviations of the draws of the error, of which the
+        sides have a part in common. Attributes
         of an angle, for each side: the mean weight ``in_picture_left``, and ``disagree_left``, the
         share of the frames in which picture and body differ by more than 1.96 standard deviations
-        of their difference, and ``plane_left``, as of :func:`picture_angles`.
+        of their difference, and ``plane_left`` and ``off_picture_left``, as of
+        :func:`picture_angles`.
     """
     require_pose(fitted, what="measured_angles")
     if "position_draws" not in fitted:
@@ -174,9 +180,14 @@ def measured_angles(fitted: xr.Dataset) -> xr.Dataset:
     body, added = angles_from_points(landmarks(fitted)), legs_unseen_sd(fitted)
     body |= of_single_joints(body)
     time, knots = fitted["time"].to_numpy(), fitted["fit_time"].to_numpy()
-    ends = np.random.default_rng(0).standard_normal((2, fitted.sizes["draw"], len(SIDES)))
+    rng = np.random.default_rng(0)
+    own_ends = rng.standard_normal((2, fitted.sizes["draw"], len(SIDES)))
+    common = rng.standard_normal((2, fitted.sizes["draw"], 1))
     variables: dict[str, Any] = {}
-    for name in tables.load(TABLE)["angles"]:
+    for name, entry in tables.load(TABLE)["angles"].items():
+        # What bends to both sides is one line, whose error is farther to one and less to the other.
+        shared = 0.0 if entry.get("sideways") else tables.load(TABLE)["sides"]["shared"]
+        ends = np.sqrt(shared) * common + np.sqrt(1.0 - shared) * own_ends
         seen, seen_sd = flat[name].to_numpy(), flat[f"{name}_sd"].to_numpy()
         own_sd = np.hypot(_body_sd(name, spread), added.get(name, 0.0))
         own = np.where(np.isnan(own_sd), np.nan, body[name])
@@ -198,7 +209,11 @@ def measured_angles(fitted: xr.Dataset) -> xr.Dataset:
         body_sd = np.sqrt(own_sd**2 + contradicted)
         sd = weight * np.nan_to_num(seen_sd) + (1 - weight) * np.nan_to_num(body_sd)
         sd = np.where(np.isnan(value), np.nan, sd)
-        told = {f"plane_{side}": flat[name].attrs[f"plane_{side}"] for side in SIDES}
+        told = {
+            f"{part}_{side}": flat[name].attrs[f"{part}_{side}"]
+            for part in ("plane", "off_picture")
+            for side in SIDES
+        }
         for k, side in enumerate(SIDES):
             known = np.isfinite(value[:, k])
             if known.any():

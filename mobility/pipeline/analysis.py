@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from mobility import tables
+from mobility.assessment.estimates import without_hidden_side
 from mobility.documents import fill as documents
 from mobility.errors import (
     BadInputError,
@@ -75,7 +76,9 @@ STEPS = (
     _Step("metrics", "metrics.nc", ("fitted", "angles", "repetitions")),
     _Step("table", "metrics.parquet", ("metrics",)),
     _Step("capture_quality", "capture_quality.json", ("pose", "second_pose", "fitted")),
-    _Step("annotated", "analyzed.mp4", ("pose", "angles", "repetitions"), ("blur_face",)),
+    _Step(
+        "annotated", "analyzed.mp4", ("pose", "angles", "repetitions", "metrics"), ("blur_face",)
+    ),
 )
 """The stages in their order; the second pose is there only with a second video."""
 
@@ -475,7 +478,7 @@ def _perform(step: _Step, run: _Run) -> None:
         from mobility.pipeline.overlay import annotate_video
 
         shown: dict[str, Any] = {}  # those of a squat are the default
-        angles = run["angles"]
+        angles = without_hidden_side(run["angles"], run["metrics"])
         if run.is_mobility:
             angles = documents.with_refused_joints(angles, run["metrics"])
             shown["shown_angles"] = tuple(documents.ANGLE_OF_JOINT[j] for j in run.record.joints)

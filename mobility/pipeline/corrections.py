@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from mobility.documents import fill
+from mobility.documents import fill, of_session
 from mobility.errors import BadInputError
 from mobility.options import check_intervals, check_point
 from mobility.pipeline.analysis import forget_edited
@@ -145,7 +145,7 @@ def _before(session: StoredSession, kind: str, edits: Edits) -> Any:
     if kind in ("subject", "second_subject"):
         return record.provenance.options[kind] if record.provenance else None
     if kind == "camera_side":
-        return fill.camera_side(session.pose()) if "pose" in record.stages else None
+        return of_session.camera_side(session) if "fitted" in record.stages else None
     if "repetitions" not in record.stages:
         return None
     return [

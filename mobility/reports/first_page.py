@@ -13,9 +13,11 @@ from mobility.assessment.findings import Finding, excess, find, label, say
 from mobility.assessment.movements import how_to_film
 from mobility.assessment.verdict import Part, Verdict
 from mobility.documents.verdicts import marked, unmeasured, verdict_in_joints, verdict_of
+from mobility.kinematics.skeleton import other_side
 from mobility.reports.groups import exercises_in_short
 from mobility.reports.joint_mobility import reached
 from mobility.reports.sections import count_repetitions, paragraphs
+from mobility.view import TWO_CAMERAS, UNKNOWN, best_view, trial_view
 from mobility.wording import spoken
 
 if TYPE_CHECKING:
@@ -61,6 +63,25 @@ def trust_in_joints(
         f"{said}<figure class='film'>{drawing}"
         f"<figcaption>{escape(verdict.what_to_do)}</figcaption></figure>"
     )
+
+
+def what_the_view_shows(pose: xr.Dataset, verdict: Verdict) -> str:
+    """Say in a line what of a squat the camera sees from where it stands, and what it does not.
+
+    Empty where nothing is stated of the squat, where two cameras see all of it, and where the view
+    is not known.
+    """
+    view = best_view(pose)
+    if "findings" in verdict.rules_out or trial_view(pose) in (TWO_CAMERAS, UNKNOWN):
+        return ""
+    side = "right" if view.azimuth_deg > 0 else "left"
+    told = tables.sentence(
+        f"report.view_shows.{view.kind.replace('-', '_')}",
+        azimuth=abs(view.azimuth_deg),
+        side=side,
+        other=other_side(side),
+    )
+    return f"<p class='note'>{escape(told)}</p>"
 
 
 def doubt(verdict: Verdict) -> str:
@@ -147,10 +168,13 @@ def main_findings(findings: Sequence[Finding], verdict: Verdict) -> str:
 
 
 def not_judged(findings: Sequence[Finding]) -> list[str]:
-    """Name what a reader expects to be judged in a squat and is not, with its side if only one."""
+    """Name what a reader expects to be judged in a squat and is not, with its side if only one.
+
+    Of a side that the camera hides nothing is named: the page says once that it is hidden.
+    """
     parts = []
     for rule, part in tables.load("findings")["expected"]["parts"].items():
-        own = [f for f in findings if f.rule == rule]
+        own = [f for f in findings if f.rule == rule and not f.hidden]
         open_sides = [f.side for f in own if f.status == "cannot be told"]
         if len(open_sides) == len(own):  # also of one that the verdict rules out
             parts.append(part)

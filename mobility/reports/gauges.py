@@ -174,33 +174,61 @@ def _values(gauge: Gauge) -> str:
     return "<br>".join(told)
 
 
+_NEAR = 0.22
+"""Share of a bar nearer than which two numbers below it would touch."""
+
+
 def _bar(gauge: Gauge) -> str:
-    ends = [end for measured in gauge.values.values() for end in gauge.ends(*measured)]
-    # With nothing to compare it with, beside the neutral position: else each would fill its bar.
-    ends += [each for each in (gauge.goal, *gauge.usual) if math.isfinite(each)] or [0.0]
-    low, high = min(ends), max(ends)
-    if not gauge.units:
-        low, high = 0.0, 100.0
-    room = 0.08 * (high - low) if gauge.units else 0.0
-    low, high = low - room, max(high + room, low - room + 1e-6)
+    low, high = _scale(gauge)
+
+    def share(value: float) -> float:
+        return min(max((value - low) / (high - low), 0), 1)
 
     def at(value: float) -> str:
-        return f"{100 * min(max((value - low) / (high - low), 0), 1):.1f}%"
+        return f"{100 * share(value):.1f}%"
 
-    parts = ["<rect class='track' x='0' y='3' width='100%' height='20' rx='3'/>"]
+    parts = ["<rect class='track' x='0' y='1' width='100%' height='16' rx='3'/>"]
     if all(map(math.isfinite, gauge.usual)):
         first, last = gauge.usual
         width = f"{100 * (last - first) / (high - low):.1f}%"
-        parts.append(f"<rect class='usual' x='{at(first)}' y='0' width='{width}' height='26'/>")
+        parts.append(f"<rect class='usual' x='{at(first)}' y='0' width='{width}' height='18'/>")
+    numbers = [low, high]
     if math.isfinite(gauge.goal):
         x = at(gauge.goal)
-        parts.append(f"<line class='goal' x1='{x}' x2='{x}' y1='0' y2='26'/>")
+        parts.append(f"<line class='goal' x1='{x}' x2='{x}' y1='0' y2='18'/>")
+        numbers = [end for end in numbers if abs(share(end) - share(gauge.goal)) > _NEAR]
+        numbers.append(gauge.goal)
+    for number in numbers:
+        anchor = (
+            "start"
+            if share(number) < _NEAR / 2
+            else "end"
+            if share(number) > 1 - _NEAR / 2
+            else "middle"
+        )
+        text = quantity(number, gauge.units) if gauge.units else f"{number:.0f}"
+        parts.append(f"<text x='{at(number)}' y='28' text-anchor='{anchor}'>{text}</text>")
     for number, (side, (value, half)) in enumerate(gauge.values.items()):
-        y = 13 if len(gauge.values) == 1 else 8 + 10 * number
+        y = 9 if len(gauge.values) == 1 else 5 + 8 * number
         kind = side or "both"
         if math.isfinite(half):
             first, last = gauge.ends(value, half)
             span = f"x1='{at(first)}' x2='{at(last)}'"
             parts.append(f"<line class='{kind}' {span} y1='{y}' y2='{y}'/>")
-        parts.append(f"<circle class='{kind}' cx='{at(value)}' cy='{y}' r='4'/>")
+        parts.append(f"<circle class='{kind}' cx='{at(value)}' cy='{y}' r='3.5'/>")
     return f"<svg aria-hidden='true' focusable='false'>{''.join(parts)}</svg>"
+
+
+def _scale(gauge: Gauge) -> tuple[float, float]:
+    """Choose the ends of a bar: round numbers around all that is drawn on it."""
+    if not gauge.units:
+        return 0.0, 100.0
+    ends = [end for measured in gauge.values.values() for end in gauge.ends(*measured)]
+    # With nothing to compare it with, beside the neutral position: else each would fill its bar.
+    ends += [each for each in (gauge.goal, *gauge.usual) if math.isfinite(each)] or [0.0]
+    low, high = min(ends), max(ends)
+    size = max(high - low, 1e-3) / 4
+    power = 10.0 ** math.floor(math.log10(size))
+    step = next(step for step in (1 * power, 2 * power, 5 * power, 10 * power) if step >= size)
+    first, last = math.floor(low / step + 1e-9) * step, math.ceil(high / step - 1e-9) * step
+    return first, max(last, first + step)

@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 _MOST_SENTENCES = 3
 """Sentences on how far the joints go on a first page."""
 
+_MOST_DIFFERENCES = 2
+"""Differences between left and right that have a sentence of their own there."""
+
 _MOST_GAUGES = 3
 """Movements with a gauge there: each names whom it is compared with, and the page has 250 words."""
 
@@ -115,6 +118,10 @@ def overview(metrics: xr.Dataset, angles: Sequence[Shown]) -> str:
                 row += [*reach, *([_reference(metrics, each.joint, side)] if averaged else [])]
                 row += ["–" if why else _cell(one, "score")] if scored else []
             rows.append(row)
+        for difference in differences(metrics, [each]):
+            name = tables.sentence("joints.difference.row", name=difference.name)
+            rest = ["<td></td>"] * (len(head) - 3 + scored)
+            rows.append([escape(name), "<td></td>", difference.measured, *rest])
     caption = tables.sentence("joints.measures")
     if averaged:
         caption = tables.sentence("joints.average", measures=caption)
@@ -247,7 +254,8 @@ class Reach:
 
     def beside(self, *, alone: bool) -> str:
         """Say what stands beside its gauge; `alone`: the caption names the people."""
-        kind = "none" if not self.people else "one" if alone else "several"
+        without = "others" if self.note else "none"
+        kind = without if not self.people else "one" if alone else "several"
         return tables.sentence(f"joints.gauge.{kind}", **self._range)
 
     @property
@@ -299,6 +307,67 @@ def reaches(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> list[Reach]:
             )
         found.append(reach)
     return found
+
+
+@dataclass(frozen=True)
+class Difference:
+    """By how much farther the right side goes than the left, and half of its 95 % interval."""
+
+    name: str
+    value: float
+    half: float
+
+    @property
+    def is_told(self) -> bool:
+        """Whether it is more than its error."""
+        return abs(self.value) > self.half
+
+    @property
+    def measured(self) -> str:
+        """The difference, right less left, with its error."""
+        return quantity(self.value, "degree", sd=self.half / Z95, signed=True)
+
+    @property
+    def said(self) -> str:
+        """The difference in a sentence, where it is told."""
+        kind = "right" if self.value > 0 else "left"
+        size = {"value": f"{abs(self.value):.0f}", "half": f"{self.half:.0f}"}
+        return tables.sentence(f"joints.difference.{kind}", name=capital(self.name), **size)
+
+
+def differences(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> list[Difference]:
+    """Compare the sides of each joint of `angles` (without any: of all) that both went alike.
+
+    The surest difference comes first. Of a side of which it cannot be told how far it goes there is
+    none, nor where one side may be the other.
+    """
+    if "side_difference" not in metrics or metrics.attrs.get("sides_in_doubt"):
+        return []
+    found = []
+    wanted = dict.fromkeys(joint for joint, _ in places(metrics, angles))
+    for joint in wanted:
+        one = metrics.sel(joint=joint)
+        value, half = float(one["side_difference"]), Z95 * float(one["side_difference_sd"])
+        told = all(
+            (joint, side) in places(metrics, angles) and is_told(metrics, joint, side)
+            for side in SIDES
+        )
+        if told and math.isfinite(value) and math.isfinite(half):
+            found.append(Difference(spoken(str(one["shown"].values[0])), value, half))
+    return sorted(found, key=lambda each: -abs(each.value) / max(each.half, 1e-6))
+
+
+def _compared(metrics: xr.Dataset, angles: Sequence[Shown]) -> list[str]:
+    """Say which sides differ, a sentence each, and in one of which no difference can be told."""
+    known = differences(metrics, angles)
+    apart = [each.said for each in known if each.is_told][:_MOST_DIFFERENCES]
+    alike = [
+        f"{each.name} ({each.value:.0f} ± {each.half:.0f}°)".replace("-", "−")
+        for each in known
+        if not each.is_told
+    ]
+    told = [tables.sentence("joints.difference.none", names=listed(alike))] if alike else []
+    return apart + told
 
 
 def _drawn(metrics: xr.Dataset, angles: Sequence[Shown]) -> list[Reach]:
@@ -357,7 +426,7 @@ def commented(metrics: xr.Dataset, chosen: Sequence[Shown]) -> str:
 
 
 def in_words(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> str:
-    """Say in a sentence each how far the joints go, and name those of which nothing is known."""
+    """Say by how much the sides differ and how far the joints go, and name what is not known."""
     found = sorted(reaches(metrics, angles), key=lambda each: _COMPARED.index(each.compared))
     told = found[:_MOST_SENTENCES]
     others = [each for each in found if each.compared == "others"]
@@ -403,7 +472,8 @@ def in_words(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> str:
         for kind, names in rest.items()
         if names
     ]
-    items = "".join(f"<li>{escape(each.said)}</li>" for each in told)
+    items = "".join(f"<li>{escape(said)}</li>" for said in _compared(metrics, angles))
+    items += "".join(f"<li>{escape(each.said)}</li>" for each in told)
     body = f"<ul>{items}</ul>" if items else paragraphs(tables.sentence("joints.nothing"))
     return body + "".join(f"<p class='note'>{escape(note)}</p>" for note in notes)
 

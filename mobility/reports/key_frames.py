@@ -7,12 +7,14 @@ import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mobility import tables
+from mobility.assessment.estimates import side_shown
 from mobility.assessment.joint_values import is_told
 from mobility.assessment.movements import movement
 from mobility.assessment.phases import phase_frames
@@ -300,7 +302,8 @@ def squat_moments(
         start = float(one["start"])
         standing = float(still[np.argmin(np.abs(still - start))]) if still.size else start
     bottom = float(one["bottom"])
-    side = clearer_side(pose, angles, "knee_flexion", bottom)
+    clearer = partial(clearer_side, pose, angles)
+    side = side_shown(metrics, "knee_flexion", otherwise=partial(clearer, "knee_flexion", bottom))
     up = middle("mid_ascent", float(one["end"]))
     chosen = [
         of_angle(first, standing, angles, "knee_flexion", side),
@@ -321,17 +324,13 @@ def squat_moments(
     if drawn == "knee_flexion" and when == bottom:
         deep = of_angle("Bottom", bottom, angles, "thigh_elevation", side)
         chosen[1] = _reported(deep, metrics)
-    if (
-        drawn in angles
-        and "side" in angles[drawn].dims
-        and finding.side != ""
-        and len(findings) > 1
-    ):
-        clear = clearer_side(pose, angles, drawn, when)
-        finding = next((each for each in findings if each.side == clear), finding)
+    of_sides = drawn in angles and "side" in angles[drawn].dims
     on = finding.side
-    if not on and drawn in angles and "side" in angles[drawn].dims:
-        on = clearer_side(pose, angles, drawn, when)
+    if of_sides and (len(findings) > 1 or not on):
+        on = side_shown(metrics, drawn, otherwise=partial(clearer, drawn, when))
+    elif len(findings) > 1:
+        on = side_shown(metrics, finding.metric, otherwise=lambda: findings[0].side)
+    finding = next((each for each in findings if each.side == on), finding)
     if finding.rule.endswith("asymmetry") and finding.value is not None:
         on = "right" if finding.value > 0 else "left"
     value, sd = _value(finding)
@@ -448,7 +447,8 @@ def _reported(moment: Moment, metrics: xr.Dataset) -> Moment:
 def clearer_side(pose: xr.Dataset, angles: xr.Dataset, name: str, time: float) -> str:
     """Say on which side the picture of a moment shows an angle as it was measured.
 
-    Of legs that are seen alike, one may bend towards the camera and the other across its view.
+    Of legs that are measured equally well, one may bend towards the camera and the other across
+    its view; which of others is shown says :func:`mobility.assessment.estimates.side_shown`.
     """
     points = _points(pose)[int(np.argmin(np.abs(pose["time"].values - time)))]
     here = angles[name].isel(time=int(np.argmin(np.abs(angles["time"].values - time))))

@@ -71,7 +71,7 @@ def changes(before: list[Gauge], now: list[Gauge]) -> list[tuple[str, float, flo
 def since_last_visit(
     session: StoredSession, now: list[Gauge], measure: Callable[[StoredSession], list[Gauge]]
 ) -> str:
-    """Say what changed beyond the errors; empty without an earlier visit.
+    """Say what changed beyond the errors; empty without an earlier visit that measured the same.
 
     Parameters
     ----------
@@ -90,10 +90,10 @@ def since_last_visit(
     except MobilityError as error:
         log.warning("not compared with session %s: %s", before.id, error)
         return ""
+    if not compared:
+        return ""
     day = dated(before.record.created_at)
     head = f"<h2>{tables.sentence('report.last_visit.since', day=day)}</h2>"
-    if not compared:
-        return head + paragraphs(tables.sentence("report.last_visit.nothing"))
     beyond = [each for each in compared if abs(each[1]) > each[2]]
     if not beyond:
         return head + paragraphs(tables.sentence("report.last_visit.no_change"))

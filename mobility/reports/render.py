@@ -612,7 +612,7 @@ def _document(session: StoredSession) -> dict[str, Any]:
     return report_document(
         session.record,
         session.participant,
-        angles=session.angles(),
+        angles=of_session.shown_angles(session),
         metrics=session.metrics(),
         quality=session.capture_quality(),
         movement=knee_movement(session.fitted(), session.repetitions()),

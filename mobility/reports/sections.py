@@ -20,7 +20,9 @@ import numpy as np
 import xarray as xr
 
 from mobility import tables
+from mobility.assessment.estimates import reason_of_side
 from mobility.assessment.kinds import entry_of, kind_of
+from mobility.documents.verdicts import in_lines
 from mobility.kinematics.expected_error import MDC95, Z95, another_model, of_fit, unlike_measured
 from mobility.kinematics.geometry import called
 from mobility.provenance import cameras_of, history
@@ -290,7 +292,7 @@ def distrust(warnings: Sequence[Warned], pose: xr.Dataset, *, standing: str = ""
     if not standing:
         depth = tables.sentence("report.depth.fitted" if _fitted(pose) else "report.depth.inferred")
         standing = f"{_cameras_in_words(pose)} {depth}"
-    found = "".join(f"<li>{escape(warning.message)}</li>" for warning in warnings)
+    found = "".join(f"<li>{escape(line)}</li>" for line in in_lines(warnings))
     listed = f"<ul>{found}</ul>" if found else paragraphs(tables.sentence("report.no_warnings"))
     return (
         "<aside class='distrust' aria-label='How sure this is'>"
@@ -526,7 +528,9 @@ def _supported(view: Mapping[str, Any]) -> str:
     return paragraphs(*texts)
 
 
-def reason_missing(metrics: xr.Dataset, name: str, repetitions: xr.Dataset) -> str:
+def reason_missing(
+    metrics: xr.Dataset, name: str, repetitions: xr.Dataset, side: str | None = None
+) -> str:
     """Say why a metric has no value: nothing to measure, its own stated reason, or not seen.
 
     Parameters
@@ -537,6 +541,8 @@ def reason_missing(metrics: xr.Dataset, name: str, repetitions: xr.Dataset) -> s
         Variable of `metrics`.
     repetitions
         The repetitions, which say whether there was anything to measure.
+    side
+        Of a metric over sides, the one that has no value.
     """
     if name not in metrics:
         return tables.sentence("report.missing.not_part")
@@ -544,6 +550,8 @@ def reason_missing(metrics: xr.Dataset, name: str, repetitions: xr.Dataset) -> s
         return tables.sentence("report.missing.no_repetition")
     if not bool(repetitions["accepted"].any()):
         return tables.sentence("report.missing.none_accepted")
+    if hidden := reason_of_side(metrics, side):
+        return hidden
     if note := metrics[name].attrs.get("note"):
         return str(note)
     if kind_of(metrics, name) == "asymmetry":
@@ -562,7 +570,7 @@ def cell(
     """Write one metric with its 95 % interval, or why it could not be measured."""
     value, sd = value_of(metrics, name, side), value_of(metrics, f"{name}_sd", side)
     if not math.isfinite(value):
-        return _missing(reason_missing(metrics, name, repetitions))
+        return _missing(reason_missing(metrics, name, repetitions, side))
     return quantity(value, units_of(metrics, name), sd=sd, signed=signed)
 
 

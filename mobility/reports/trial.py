@@ -273,13 +273,8 @@ def _bones(points: Sequence[str]) -> list[list[Any]]:
 
 
 def _box(body: Any) -> dict[str, list[float]]:
-    """Lowest, highest and middle place of the body over the trial, robust against single frames."""
+    """Lowest and highest place of the body over the trial, robust against single frames."""
     if not body.size or not np.isfinite(body).any():
-        return {"low": [-1, -1, -1], "high": [1, 1, 1], "middle": [0, 0, 0]}
-    flat = body.reshape(-1, 3)
-    low, middle, high = np.nanpercentile(flat, [0.5, 50, 99.5], axis=0)
-    return {
-        "low": low.round(3).tolist(),
-        "high": high.round(3).tolist(),
-        "middle": middle.round(3).tolist(),
-    }
+        return {"low": [-1, -1, -1], "high": [1, 1, 1]}
+    low, high = np.nanpercentile(body.reshape(-1, 3), [0.5, 99.5], axis=0)
+    return {"low": low.round(3).tolist(), "high": high.round(3).tolist()}

@@ -129,6 +129,14 @@ function faultLine(model, field, control = null) {
   return line;
 }
 
+/** Pixels of a metre at which a body of this box fits a canvas, however it is turned about the vertical. */
+function bodyScale({ low, high }, width, height, pitch) {
+  const tall = Math.max(high[1] - low[1], 0.5);
+  const broad = Math.max(Math.hypot(high[0] - low[0], high[2] - low[2]), 0.5);
+  const seen = tall * Math.abs(Math.cos(pitch)) + broad * Math.abs(Math.sin(pitch));
+  return 0.82 * Math.min(height / seen, width / broad);
+}
+
 /** Draw on a canvas in CSS pixels, sharp on every screen. */
 function paint(canvas, width, height, draw) {
   const ratio = window.devicePixelRatio || 1;

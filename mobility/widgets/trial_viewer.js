@@ -341,12 +341,12 @@ function drawTrial({ model, el }) {
     const [ink, ground] = [style.color, style.backgroundColor];
     paint(bodyCanvas, width, height, (g) => {
       const [cy, sy, cp, sp] = [Math.cos(view.yaw), Math.sin(view.yaw), Math.cos(view.pitch), Math.sin(view.pitch)];
-      const { low, high, middle } = trial.box;
-      const tall = Math.max(high[1] - low[1], 0.5);
-      const scale = (0.82 * Math.min(height, width * 1.3) * view.size) / tall;
+      const { low, high } = trial.box;
+      const middle = low.map((least, k) => (least + high[k]) / 2);
+      const scale = bodyScale(trial.box, width, height, view.pitch) * view.size;
       /** Metres, seen in parallel from where the view is: x and y on the canvas, and the depth. */
       const project = ([x, y, z]) => {
-        const [a, b, c] = [x - middle[0], y - (low[1] + high[1]) / 2, z - middle[2]];
+        const [a, b, c] = [x - middle[0], y - middle[1], z - middle[2]];
         const [u, w] = [a * cy - c * sy, a * sy + c * cy];
         return [width / 2 + u * scale, height / 2 - (b * cp - w * sp) * scale, w * cp + b * sp];
       };

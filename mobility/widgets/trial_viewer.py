@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import traitlets
 
 from mobility import tables
+from mobility.documents.verdicts import in_lines
 from mobility.errors import BadInputError, NotFoundError
 from mobility.options import check_point, likely
 from mobility.reports.curves import angle_names
@@ -241,7 +242,7 @@ class TrialViewer(Widget):
 
 
 def _warnings(session: Session | RemoteSession) -> list[str]:
-    return [warning.message for warning in session.record.warnings]
+    return in_lines(session.record.warnings)
 
 
 def _others(session: Session | None) -> list[dict[str, Any]]:

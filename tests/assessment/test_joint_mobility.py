@@ -880,6 +880,33 @@ def with_draws(pose: xr.Dataset, *, sd: float) -> xr.Dataset:
     return pose.assign(fit_position=fit, position_draws=draws).assign_attrs(method="fitted_body")
 
 
+def test_what_is_wrong_of_both_sides_cancels_in_their_difference() -> None:
+    time, curve = there_and_back(low=40, high=120, times=3)
+    body = limb_pose(time, joints={"elbow": (curve, curve + 15)})
+    both = with_draws(body, sd=0.01)
+    one = both.copy(deep=True)
+    one["position_draws"].loc[{"fit_keypoint": "right_wrist"}] = 0.0
+    for pose, share in ((both, 0.0), (one, 1.0)):
+        found = joint_mobility(pose, joint_angles(pose), joints=("elbow",)).sel(joint="elbow")
+        assert found["side_difference"] == pytest.approx(15, abs=0.5)
+        # The wrists move alike, and the forearms stand at other angles.
+        left = float(found["maximum_sd"].sel(side="left"))
+        assert float(found["side_difference_sd"]) == pytest.approx(share * left, abs=0.35 * left)
+    without = joint_mobility(body, joint_angles(body), joints=("elbow",)).sel(joint="elbow")
+    sds = without["maximum_sd"].values
+    assert float(without["side_difference_sd"]) == pytest.approx(np.hypot(*sds), rel=0.05)
+
+
+@pytest.mark.parametrize("right", ["rests", "bends back"])
+def test_sides_that_do_not_show_the_same_have_no_difference(right: str) -> None:
+    time, curve = there_and_back(low=20, high=120)
+    other = {"rests": np.full_like(curve, 20.0), "bends back": 140 - curve}[right]
+    pose = limb_pose(time, joints={"elbow": (curve, other)})
+    found = joint_mobility(pose, joint_angles(pose), joints=("elbow", "knee"))
+    assert np.isnan(found["side_difference"]).all()
+    assert np.isnan(found["side_difference_sd"]).all()
+
+
 FITTED_PARTS = (*("shoulder", "elbow", "wrist", "hip", "knee", "ankle", "heel", "foot_index"),)
 
 

@@ -26,6 +26,7 @@ from mobility.kinematics.repetitions import find_repetitions, set_repetitions
 from mobility.kinematics.skeleton import KEYPOINTS, other_side
 from mobility.provenance import history, warnings_of
 from mobility.sessions.files import read_dataset, write_dataset
+from mobility.view import camera_view
 
 SIDED = ("hip_flexion", "hip_abduction", "knee_flexion", "ankle_dorsiflexion", "thigh_elevation")
 
@@ -453,7 +454,49 @@ def test_sideways_camera_refuses_what_it_cannot_see(
     codes = [w["code"] for w in warnings_of(metrics)]
     assert ("frontal_plane_not_visible" in codes) is refused
     assert ("sides_not_comparable" in codes) is refused
-    np.testing.assert_allclose(metrics["knee_flexion"], 100.0, atol=0.1)
+    near = metrics["knee_flexion"].sel(side="right" if heading > 0 else "left")
+    np.testing.assert_allclose(near, 100.0, atol=0.1)
+
+
+@pytest.mark.parametrize("heading", [57.0, -57.0, 63.0, -63.0, 90.0, -117.0, 117.0, -123.0])
+def test_one_number_says_whether_the_camera_stands_at_the_side(
+    squat_pose: Any, measure: Any, heading: float
+) -> None:
+    """What the check of the view says is what is refused; of the far side nothing is stated."""
+    trial = squat_pose(reps=1, fps=15, heading=heading, thigh=30.0)
+    metrics = measure(trial)
+    view = camera_view(fitted(trial.pose))
+    at_the_side = view.kind == "side"
+    assert at_the_side == (60 < abs(heading) < 120)
+    for name in ("hip_abduction", "knee_deviation", "knee_flexion_asymmetry"):
+        assert bool(metrics[name].isnull().all()) is (abs(heading) > 60), name
+        wrong = "obliquely behind" if at_the_side else "at the side"
+        assert wrong not in str(metrics[name].attrs.get("note", ""))
+    far = "left" if heading > 0 else "right"
+    assert metrics.attrs.get("hidden_side", "") == (far if at_the_side else "")
+    sided = [name for name, each in metrics.data_vars.items() if "side" in each.dims]
+    assert bool(metrics[sided].sel(side=far).to_array().isnull().all()) is at_the_side
+    decided = {f.side for f in find(metrics) if f.status != "cannot be told" and f.side}
+    assert decided == {"left", "right"} - ({far} if at_the_side else set())
+    hidden = [f for f in find(metrics) if f.hidden]
+    assert {f.side for f in hidden} == ({far} if at_the_side else set())
+    knee = [f.reason for f in hidden if f.rule == "knee_flexion_limited"]
+    assert all(f"the {far} side is hidden" in reason for reason in knee)
+
+
+def test_the_hidden_leg_decides_no_criterion(squat_pose: Any, measure: Any) -> None:
+    """One leg's thigh reaches the horizontal, the other's does not; the camera sees one."""
+    for heading, thighs, met in (
+        (-90.0, (-20.0, 40.0), True),
+        (-90.0, (40.0, -20.0), False),
+        (90.0, (40.0, -20.0), True),
+        (0.0, (40.0, -20.0), False),
+    ):
+        metrics = measure(squat_pose(reps=1, fps=15, heading=heading, thigh=thighs))
+        femur = float(metrics["fms_probability"].sel(fms_criterion="femur"))
+        assert (femur > 0.9) is met, (heading, thighs)
+        notes = metrics["fms_probability"].attrs["notes"] if heading else ""
+        assert ("nearer to the camera" in notes) is bool(heading)
 
 
 def test_what_a_side_view_hides_is_said_once(squat_pose: Any, repetitions_of: Any) -> None:

@@ -79,6 +79,53 @@ def test_a_joint_that_moves_in_the_picture_is_measured_there(joint: str, heading
     assert np.percentile(off / found[f"{joint}_flexion_sd"].to_numpy(), 95) < 1.96
 
 
+def test_the_errors_of_left_and_right_have_a_part_in_common_but_for_what_bends_sideways() -> None:
+    """So that their difference is surer than either, and each has the error that it has."""
+    found = measured_angles(fitted(heading=90.0))
+    limbs, trunk = found["elbow_flexion_draws"], found["trunk_lateral_flexion_draws"]
+    for draws, low, high in ((limbs, 0.25, 0.75), (trunk, -0.25, 0.25)):
+        ends = draws.isel(fit_time=0).transpose("draw", "side").to_numpy()
+        assert low < np.corrcoef(ends.T)[0, 1] < high
+    spread = np.sqrt((limbs**2).mean("draw")).isel(fit_time=0)
+    sd = found["elbow_flexion_sd"].isel(time=0)
+    np.testing.assert_allclose(spread, sd, rtol=0.2)
+
+
+@pytest.mark.parametrize(
+    ("heading", "aside", "in_the_picture"),
+    [(90.0, False, True), (0.0, False, False), (0.0, True, True), (90.0, True, False)],
+)
+def test_whether_an_elbow_bends_in_the_picture_is_a_matter_of_the_arm(
+    heading: float, aside: bool, in_the_picture: bool
+) -> None:
+    """Hanging arms bend before a camera at the side, arms held out sideways before one in front."""
+    pose = limb_pose(TIME, joints={"elbow": ELBOW}, heading=0.0)
+    if aside:
+        bend = xr.DataArray(np.radians(ELBOW), dims="time")
+        for side, out in (("left", 1.0), ("right", -1.0)):
+            shoulder = pose["position"].sel(keypoint=f"{side}_shoulder")
+            across = xr.DataArray([out, 0.0, 0.0], dims="space", coords={"space": ["x", "y", "z"]})
+            up = xr.DataArray([0.0, 1.0, 0.0], dims="space", coords={"space": ["x", "y", "z"]})
+            elbow = shoulder + 0.3 * across
+            wrist = elbow + 0.27 * (np.cos(bend) * across + np.sin(bend) * up)
+            for name, place in (("elbow", elbow), ("wrist", wrist)):
+                at = {"keypoint": f"{side}_{name}"}
+                pose["position"].loc[at] = place.transpose("time", "space", "individual").values
+    turn = np.radians(heading)
+    x, z = (pose["position"].sel(space=axis, drop=True).copy() for axis in "xz")
+    pose["position"].loc[{"space": "x"}] = np.cos(turn) * x + np.sin(turn) * z
+    pose["position"].loc[{"space": "z"}] = np.cos(turn) * z - np.sin(turn) * x
+    for pixel, axis, sign in (("u", "x", 1), ("v", "y", -1)):
+        pose["image_position"].loc[{"pixel": pixel}] = (
+            400 * sign * pose["position"].sel(space=axis, drop=True)
+        )
+    angle = picture_angles(pose)["elbow_flexion"]
+    for side in ("left", "right"):
+        off = angle.attrs[f"off_picture_{side}"]
+        assert off < 20 if in_the_picture else off > 50
+        assert angle.attrs[f"plane_{side}"] == ("frontal" if aside else "sagittal")
+
+
 def test_a_forearm_that_points_at_the_camera_is_measured_by_how_short_it_looks() -> None:
     """From the front: 90 degrees of elbow flexion look like none, of no length."""
     pose = limb_pose(TIME, joints={"elbow": ELBOW}, heading=0.0)

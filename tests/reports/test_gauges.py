@@ -87,15 +87,38 @@ def test_an_index_has_the_interval_of_its_draws_here_too() -> None:
 
 def test_a_bar_has_the_value_its_interval_and_the_goal_where_they_belong() -> None:
     shown = gauges.show([knee(100.0, 20.0)], caption="Numbers")
-    # From 80 to 120, with 8 % of that on both sides: 100 is in the middle.
+    # From 80 to 120: 100 is in the middle.
     assert "cx='50.0%'" in shown
-    assert shown.count("93.1%") == 3  # the goal is at the end of the interval
+    assert "x1='0.0%' x2='100.0%'" in shown
+    assert "<line class='goal' x1='100.0%'" in shown  # at the end of the interval
     assert "100° " in shown.replace("<span", " <span")
     assert "± 20" in shown
     unknown = gauges.show([knee(100.0, math.nan)], caption="Numbers")
     assert "±" not in unknown
     assert "nan" not in unknown
     assert gauges.show([], caption="Numbers") == ""
+
+
+@pytest.mark.parametrize(
+    ("value", "half", "goal", "numbers"),
+    [
+        (100.0, 24.0, 120.0, {"60°": 0.0, "120°": 75.0, "140°": 100.0}),
+        (100.0, 20.0, 120.0, {"80°": 0.0, "120°": 100.0}),  # the goal is the end
+        (103.0, 2.0, 120.0, {"100°": 0.0, "120°": 100.0}),
+        (-3.0, 6.0, 0.0, {"−10°": 0.0, "0°": 66.7, "5°": 100.0}),
+        (60.0, 13.0, math.nan, {"0°": 0.0, "80°": 100.0}),
+    ],
+)
+def test_a_bar_has_a_scale_of_round_numbers(value, half, goal, numbers) -> None:
+    """Its ends and what the value is compared with, each with its number, none on another."""
+    bar = gauges.show([Gauge("Knee", {"left": (value, half)}, "degree", goal, "")], caption="")
+    told = re.findall(r"<text x='([\d.]+)%' y='28' text-anchor='(\w+)'>([^<]+)</text>", bar)
+    assert {text: float(x) for x, _, text in told} == numbers
+    for x, anchor, _ in told:
+        assert anchor == {0.0: "start", 100.0: "end"}.get(float(x), "middle")
+    assert "<text x='0.0%' y='28' text-anchor='start'>0<" in gauges.show(
+        [Gauge("Index", {"": (40.0, 9.0)}, "", math.nan, "of 100")], caption=""
+    )
 
 
 def test_what_is_compared_with_nothing_is_drawn_beside_the_neutral_position() -> None:
@@ -106,10 +129,8 @@ def test_what_is_compared_with_nothing_is_drawn_beside_the_neutral_position() ->
         first, last = re.findall(r"<line class='left' x1='([\d.]+)%' x2='([\d.]+)%'", bar)[0]
         return float(last) - float(first)
 
-    # From 0 to 60 + half, with a margin of 8 % on both sides.
-    assert [span(half) for half in (13.0, 29.0)] == pytest.approx(
-        [100 * 26 / (73 * 1.16), 100 * 58 / (89 * 1.16)], abs=0.2
-    )
+    # From 0 to 80, and to 100.
+    assert [span(half) for half in (13.0, 29.0)] == pytest.approx([100 * 26 / 80, 58], abs=0.2)
 
 
 def test_a_change_counts_beyond_the_errors_of_both() -> None:
@@ -152,6 +173,8 @@ def test_the_last_visit_is_the_one_before_of_the_same_person(tmp_path: Path, pro
     same = last_visit.since_last_visit(store.session("d"), [knee(104.0)], measure([knee(100.0)]))
     assert "No change is larger than its error." in same
     assert last_visit.since_last_visit(store.session("a"), [knee(1.0)], measure([])) == ""
+    # Where that visit measured nothing of it there is nothing to say.
+    assert last_visit.since_last_visit(store.session("d"), [knee(1.0)], measure([])) == ""
 
 
 def test_without_a_browser_a_pdf_is_one_line_of_what_to_do(

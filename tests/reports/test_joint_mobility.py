@@ -204,6 +204,35 @@ def test_a_recording_is_judged_from_the_view_of_the_movement(metrics: xr.Dataset
     assert verdicts.judged(document(None, **WHOLE), wide)["view"]["verdict"] is None
 
 
+def test_a_view_is_good_where_the_limb_moves_in_the_plane_of_the_picture(
+    metrics: xr.Dataset,
+) -> None:
+    """Arms held out sideways bend before a camera in front; one at the side looks along them."""
+    wide = metrics.assign(end_of_range_sd=metrics["end_of_range_sd"] * 0 + 12.0)
+    aside = wide.assign(plane=xr.full_like(wide["note"], "frontal"))
+    in_front = aside.assign(off_picture=xr.full_like(wide["score"], 8.0))
+    found = verdicts.judged(document(-4.0, **WHOLE), in_front)["view"]
+    assert (found["verdict"], found["advice"]) == ("ok", None)
+    at_the_side = aside.assign(off_picture=xr.full_like(wide["score"], 80.0))
+    found = verdicts.judged(document(-88.0, **WHOLE), at_the_side)["view"]
+    assert found["verdict"] == "poor"
+    assert found["advice"].startswith("Film the elbow from the front: ")
+    # A forearm that moves towards a camera in front, the arm hanging.
+    hanging = at_the_side.assign(plane=xr.full_like(wide["note"], "sagittal"))
+    found = verdicts.judged(document(-4.0, **WHOLE), hanging)["view"]
+    assert found["advice"].startswith("Film the elbow from the side: ")
+
+
+def test_the_upper_body_is_enough_for_arms_that_move_in_the_picture(metrics: xr.Dataset) -> None:
+    warned = [Warned("upper_body_only", "Only the upper body is in the picture.")]
+    for off, told in ((8.0, []), (60.0, warned), (np.nan, warned)):
+        moved = metrics.assign(off_picture=xr.full_like(metrics["score"], off))
+        assert verdicts.relevant(warned, ["elbow_flexion"], {}, moved) == told
+    advice = judge(warned, metrics=metrics).what_to_do
+    assert "head, hips and hand" in advice
+    assert "whole body" not in advice
+
+
 def test_what_the_joint_does_not_need_does_not_count(metrics: xr.Dataset) -> None:
     close = document(-88.0, head=0.0, hands=0.0, feet=1.0)
     found = verdicts.judged(close, metrics)
@@ -343,7 +372,7 @@ RANGE = (132.0, 143.0, 154.0)
             8,
             (np.nan, np.nan, np.nan),
             "none",
-            "No published range is of the same angle, so it is not compared.",
+            "There is no norm: no published range is of the same angle.",
         ),
     ],
 )
@@ -502,15 +531,47 @@ def test_whom_no_study_measured_is_not_compared(metrics: xr.Dataset) -> None:
     pose = limb_pose(time, joints={"shoulder": curve, "elbow": curve})
     angles = joint_angles(pose)
     for sex, age, told in (
-        ("female", 30, "left and right shoulder. Only boys and men up to 54 years were measured."),
-        (None, None, "measured, and the sex and age of this person are not known."),
+        ("female", 30, "left and right shoulder: only boys and men up to 54 years were measured."),
+        (None, None, "men up to 54 years, and the sex and age of this person are not known."),
     ):
-        text = report.in_words(joint_mobility(pose, angles, joints=("shoulder",), sex=sex, age=age))
+        found = joint_mobility(pose, angles, joints=("shoulder",), sex=sex, age=age)
+        text = report.in_words(found)
+        assert {each.told for each in report.gauges_of(found)} == {"not compared with a norm"}
         assert "arm rises to 130 ± " in text
         assert told in text
         assert "usual" not in text
     adults = joint_mobility(pose, angles, joints=("elbow",), sex="female", age=30)
     assert {each.people for each in report.reaches(adults)} == {"adults"}
+
+
+def test_left_against_right_comes_first_with_its_error() -> None:
+    time, curve = there_and_back(low=10, high=130, times=2)
+    pose = limb_pose(time, joints={"elbow": (curve, 0.8 * curve + 10), "knee": curve / 2})
+    found = joint_mobility(pose, joint_angles(pose), joints=("elbow", "knee"))
+    found["side_difference_sd"] = ("joint", [4.0, 3.0])
+    text = report.in_words(found)
+    told = "<li>Elbow flexion: the left side goes 16 ± 8 degrees farther than the right.</li>"
+    assert text.startswith(f"<ul>{told}")
+    assert "No difference between left and right can be told: knee flexion (0 ± 6°)." in text
+    chosen = report.shown(record(["elbow", "knee"]), None)
+    assert "Right − left elbow flexion" in report.overview(found, chosen)
+    assert "−16°" in report.overview(found, chosen)
+    mirrored = found.assign(side_difference=-found["side_difference"])
+    assert "the right side goes 16 ± 8 degrees farther" in report.in_words(mirrored)
+    # Of a side that is not told, not chosen, or in doubt, and in metrics of older code.
+    untold = found.copy(deep=True)
+    untold["end_of_range_sd"].loc[{"side": "left"}] = 20.0
+    assert np.isnan(as_told(untold)["side_difference"]).all()
+    one_side = report.shown(record(["elbow"]), config(["left_elbow_angle"]))
+    older = found.drop_vars(["side_difference", "side_difference_sd"])
+    doubted = verdicts.marked(
+        found,
+        judge([Warned("models_contradict", "Left and right may be exchanged.")], metrics=found),
+    )
+    assert not report.differences(untold)
+    assert not report.differences(found, one_side)
+    assert not report.differences(older)
+    assert not report.differences(doubted)
 
 
 def test_at_most_three_joints_are_told_at_once() -> None:
@@ -521,7 +582,9 @@ def test_at_most_three_joints_are_told_at_once() -> None:
     found = joint_mobility(pose, joint_angles(pose), joints=joints)
     assert len({each.movement for each in report.reaches(found)}) > 3
     text = report.in_words(found)
-    assert text.count("<li>") == len(report.gauges_of(found)) == 3
+    assert len(re.findall("<li>The (?:left|right)", text)) == len(report.gauges_of(found)) == 3
+    # Left against right comes first, in one line where nothing differs.
+    assert text.startswith("<ul><li>No difference between left and right can be told: shoulder")
     (more,) = re.findall(r"Also measured: ([^.]*)", text)
     told = {each.name for each in report.reaches(found)}
     assert told - {"shoulder flexion"} >= {

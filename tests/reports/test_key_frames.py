@@ -145,6 +145,34 @@ def test_the_third_picture_is_of_the_main_finding(demo) -> None:
     assert third.side in {each.side for each in main}
 
 
+@pytest.mark.parametrize("near", ["left", "right"])
+def test_pictures_are_of_the_leg_that_the_camera_sees(demo, near: str) -> None:
+    """Whatever the main finding is, and though the other leg's angle may fit the picture."""
+    metrics, angles = demo.metrics(), demo.angles()
+    far = {"left": "right", "right": "left"}[near]
+    sided = {name for name, each in metrics.data_vars.items() if "side" in each.dims}
+    low = metrics.assign(knee_flexion=metrics["knee_flexion"] - 50)
+    hidden = low.assign({name: low[name].where(low["side"] == near) for name in sided})
+    hidden = hidden.assign_attrs(hidden_side=far)
+    main = largest(find(hidden))
+    assert {each.side for each in main} == {near}
+    for found in ([], main):
+        moments = kf.squat_moments(demo.pose(), angles, demo.repetitions(), hidden, found)
+        assert {moment.side for moment in moments} == {near}
+
+
+@pytest.mark.parametrize("surer", ["left", "right"])
+def test_pictures_are_of_the_leg_whose_error_is_clearly_smaller(demo, surer: str) -> None:
+    metrics = demo.metrics().assign(knee_flexion=demo.metrics()["knee_flexion"] - 50)
+    for name in ("knee_flexion_sd", "thigh_elevation_sd"):
+        metrics[name] = xr.where(metrics["side"] == surer, 3.0, 6.0)
+    main = [each for each in find(metrics) if each.rule == "knee_flexion_limited"]
+    assert len(main) == 2
+    args = demo.pose(), demo.angles(), demo.repetitions(), metrics
+    for found in ([], main, main[::-1]):
+        assert {moment.side for moment in kf.squat_moments(*args, found)} == {surer}
+
+
 def test_every_finding_has_a_picture(demo) -> None:
     args = demo.pose(), demo.angles(), demo.repetitions(), demo.metrics()
     for finding in find(demo.metrics()):

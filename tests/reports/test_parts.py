@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import re
 
+import analytic
 import hand_made
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ from mobility.assessment.comments import comments
 from mobility.assessment.findings import Finding, excess, find, label, say
 from mobility.assessment.indices import mobility_index, quality_index
 from mobility.assessment.verdict import LEVELS, headline, judge
+from mobility.documents.verdicts import in_lines
 from mobility.provenance import Warned
 from mobility.reports import cohort_sections, first_page, gauges, groups, scores, sections
 from mobility.reports.references import References
@@ -272,6 +274,38 @@ def test_the_first_page_names_what_could_not_be_judged() -> None:
     assert first_page.not_judged(nothing) == list(EXPECTED.values())
 
 
+def test_of_a_hidden_side_nothing_is_named_but_that_it_is_hidden() -> None:
+    metrics = hand_made.metrics_of(hidden_side="right")
+    sided = [name for name, each in metrics.data_vars.items() if "side" in each.dims]
+    metrics = metrics.assign({n: metrics[n].where(metrics["side"] == "left") for n in sided})
+    findings = find(metrics)
+    assert {f.side for f in findings if f.hidden} == {"right"}
+    assert not [part for part in first_page.not_judged(findings) if "(" in part]
+    told = text(first_page.cannot_be_told(findings, metrics))
+    assert told.count("the right side is hidden behind the left one") == 1
+    assert "right side is hidden" in sections.cell(
+        metrics, "knee_flexion", repetitions(), side="right"
+    )
+
+
+@pytest.mark.parametrize(
+    ("heading", "shows"),
+    [
+        (5.0, "From the front this view shows"),
+        (-40.0, "From 40° to the left this view shows legs, trunk and arms. Left-right"),
+        (62.0, "the right leg. It hides the left leg, the knees over the feet"),
+        (-100.0, "the left leg. It hides the right leg, the knees over the feet"),
+        (140.0, "From 140° to the right, behind the person, this view shows the legs. It does not"),
+        (-176.0, "From behind this view shows"),
+    ],
+)
+def test_the_first_page_says_what_the_view_shows_and_hides(squat_pose, heading, shows) -> None:
+    pose = analytic.fitted(squat_pose(reps=1, fps=10, heading=heading).pose)
+    assert shows in text(first_page.what_the_view_shows(pose, judge([])))
+    nothing = judge([Warned("no_squat", "", {"joints": "left knee"})])
+    assert first_page.what_the_view_shows(pose, nothing) == ""
+
+
 def test_what_cannot_be_told_has_its_reason_and_is_escaped() -> None:
     refused = finding(status="cannot be told", reason="a <b> camera", probability=None)
     close = finding("knee_flexion_limited", status="cannot be told", reason="x", probability=0.5)
@@ -288,6 +322,26 @@ def test_a_fault_of_the_recording_stands_in_the_verdict_and_in_the_table() -> No
     assert "Recording with limits" in shown
     assert "mend it" in shown
     assert "poor mend it" in text(sections.capture_quality(quality))
+
+
+def test_values_that_are_left_out_are_one_line_for_all_angles() -> None:
+    def refused(angle: str, share: float, limit: str) -> Warned:
+        told = {"name": angle, "angle": capital(angle), "share": share, "limit": limit}
+        return Warned(**tables.warning("warnings.angle_refused", **told))
+
+    other = Warned("moving_camera", "The camera moved.")
+    knee, hip = refused("knee flexion", 0.4, "± 29°"), refused("hip flexion", 0.16, "± 29°")
+    lean = refused("trunk lean", 0.07, "± 20°")
+    assert in_lines([knee, other, hip, lean]) == [
+        "Of these angles, values are left out because their error is too large (above ± 29°: "
+        "knee flexion 40 %, hip flexion 16 %; above ± 20°: trunk lean 7 %).",
+        "The camera moved.",
+    ]
+    assert in_lines([other, knee]) == ["The camera moved.", knee.message]
+    older = Warned("angle_refused", "Knee: left out.")  # of code that kept no values
+    assert in_lines([older, other]) == ["Knee: left out.", "The camera moved."]
+    shown = sections.distrust([knee, other, hip], xr.Dataset(), standing="One camera.")
+    assert shown.count("<li>") == 2
 
 
 @pytest.mark.parametrize(("sd", "said"), [(0.3, "3.7 m ± 0.6 m (fitted"), (0.01, "3.7 m (fitted")])

@@ -13,9 +13,10 @@ import pytest
 import xarray as xr
 
 import mobility
+from mobility.documents.verdicts import in_lines
 from mobility.errors import BadInputError, NotFoundError
 from mobility.kinematics.repetitions import set_repetitions
-from mobility.provenance import sha256
+from mobility.provenance import Warned, sha256
 from mobility.reports.trial import embedded
 from mobility.sessions.files import read_json, write_dataset, write_json
 from mobility.store import Session
@@ -106,7 +107,7 @@ def test_landmarks_that_are_hardly_visible_are_not_drawn(viewer, session, ask, s
 
 def test_what_the_analysis_warned_of_is_shown(session, viewer):
     record = read_json(session.folder / "session.json")
-    assert viewer.warnings == [warning["message"] for warning in record["warnings"]]
+    assert viewer.warnings == in_lines([Warned(**warning) for warning in record["warnings"]])
     told = {"code": "nobody_stands", "message": "Nobody is seen to stand straight."}
     write_json(session.folder / "session.json", {**record, "warnings": [told]})
     assert TrialViewer(session).warnings == ["Nobody is seen to stand straight."]
