@@ -10,9 +10,13 @@ import cv2
 import numpy as np
 import pytest
 import xarray as xr
+from analytic import fitted, squat_pose
 
 from mobility.assessment.findings import Finding, find
+from mobility.assessment.overhead_squat import overhead_squat
+from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.clean import on_own_sides
+from mobility.kinematics.repetitions import find_repetitions
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS
 from mobility.reports import key_frames as kf
 from mobility.reports.first_page import largest
@@ -143,6 +147,29 @@ def test_the_third_picture_is_of_the_main_finding(demo) -> None:
     )
     assert (bottom.angle, third.angle) == ("thigh_elevation", "knee_flexion")
     assert third.side in {each.side for each in main}
+
+
+@pytest.mark.parametrize("heading", [-90.0, 90.0, -65.0, 50.0, -135.0, 135.0])
+def test_the_first_page_speaks_of_the_leg_that_is_seen_better(heading: float) -> None:
+    """From both sides, obliquely from the front and from behind; the far leg is less certain."""
+    trial = squat_pose(reps=1, fps=12, heading=heading, thigh=35.0)
+    pose = fitted(trial.pose, sd=0.004, draws=12)
+    near, far = ("right", "left") if heading > 0 else ("left", "right")
+    legs = [f"{far}_{name}" for name in ("knee", "ankle", "heel", "foot_index")]
+    pose["position_draws"].loc[{"fit_keypoint": legs}] *= 4.0
+    angles, repetitions = joint_angles(pose), find_repetitions(pose)
+    metrics = overhead_squat(pose, angles, repetitions)
+    findings = find(metrics)
+    at_the_side = 60 < abs(heading) < 120
+    stated = {each.side for each in findings if each.status != "cannot be told"} - {""}
+    assert stated == ({near} if at_the_side else {"left", "right"})
+    for main in (
+        [],
+        [f for f in findings if f.rule == "knee_flexion_limited" and f.status == "found"],
+    ):
+        moments = kf.squat_moments(pose, angles, repetitions, metrics, main)
+        assert len(moments) == 3
+        assert {moment.side for moment in moments} == {near}
 
 
 @pytest.mark.parametrize("near", ["left", "right"])

@@ -1,0 +1,53 @@
+"""What documents take from a session: the side that is seen, and nothing of a hidden one."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import xarray as xr
+from analytic import fitted, squat_pose
+
+from mobility.documents import of_session
+from mobility.store import Store
+
+
+def seen_from(heading: float, corrected: str | None = None) -> Any:
+    """A session whose landmarks are those of the right side, by their visibility."""
+    pose = squat_pose(reps=1, fps=10, heading=heading).pose
+    right = pose["keypoint"].str.startswith("right_")
+    pose = pose.assign(confidence=xr.where(right, 0.9, 0.6).broadcast_like(pose["confidence"]))
+    return SimpleNamespace(
+        edits=lambda: SimpleNamespace(current=lambda _: corrected),
+        fitted=lambda: fitted(pose),
+        pose=lambda: pose,
+    )
+
+
+@pytest.mark.parametrize(
+    ("heading", "corrected", "side"),
+    [(-85.0, None, "left"), (85.0, None, "right"), (-30.0, None, "right"), (85.0, "left", "left")],
+)
+def test_the_side_of_a_joint_is_that_of_the_camera(heading, corrected, side) -> None:
+    """At the side, whatever the pose model holds of its own landmarks; else the better seen one."""
+    assert of_session.camera_side(seen_from(heading, corrected)) == side
+
+
+@pytest.mark.parametrize("hidden", ["left", "right"])
+def test_no_angles_are_given_of_a_hidden_side(hidden: str) -> None:
+    demo = Store("absent").demo("Overhead Squat")
+    metrics = demo.metrics().assign_attrs(hidden_side=hidden)
+    session: Any = SimpleNamespace(
+        record=demo.record,
+        angles=demo.angles,
+        metrics=lambda: metrics,
+        capture_quality=demo.capture_quality,
+        fitted=demo.fitted,
+    )
+    near = {"left": "right", "right": "left"}[hidden]
+    for angles in (of_session.shown_angles(session), of_session.curves(session)):
+        knee = angles["knee_flexion"]
+        assert bool(knee.sel(side=hidden).isnull().all())
+        assert bool(knee.sel(side=near).notnull().any())
+        assert bool(angles["trunk_lean"].notnull().any())
