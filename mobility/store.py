@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mobility.documents import display_settings, of_session
+from mobility.options import FilePath, checked
 from mobility.sessions.record import Side
 from mobility.sessions.store import SessionStore
 from mobility.sessions.stored import StoredSession
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 
 class Session(StoredSession):
     """One session of a store; made by :meth:`Store.create` or :meth:`Store.session`."""
+
+    @checked
+    def __init__(self, folder: FilePath, store: Store) -> None:
+        super().__init__(Path(folder), store)
 
     @property
     def title(self) -> str:

@@ -13,7 +13,7 @@ from mobility.assessment.body import OUTWARD, camera_angle, in_body_axes, median
 from mobility.assessment.metric import CARRIED, frame_variables, merged_history
 from mobility.assessment.phases import REPETITION, require, same_frames, watched
 from mobility.assessment.propagation import values_and_sd
-from mobility.kinematics.skeleton import require_pose
+from mobility.kinematics.datasets import require_pose
 
 Array = NDArray[np.float64]
 

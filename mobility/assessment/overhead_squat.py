@@ -34,10 +34,12 @@ from mobility.assessment.summaries import (
     sample_sd,
 )
 from mobility.kinematics.angle_errors import DEFAULT_METHOD
+from mobility.kinematics.datasets import Angles, Pose, Repetitions, require_angles
 from mobility.kinematics.expected_error import MDC95
 from mobility.kinematics.expected_error import TABLE as ERRORS
 from mobility.kinematics.repetitions import normalise_repetitions
-from mobility.kinematics.skeleton import SIDES, require_pose
+from mobility.kinematics.skeleton import SIDES
+from mobility.options import checked
 from mobility.view import trial_view
 
 Metrics = dict[str, xr.DataArray]
@@ -46,7 +48,8 @@ _COMPARES_SIDES = ("asymmetry", "bottom_asymmetry", "asymmetry_mdc95", *SYMMETRY
 """Kinds of metrics that compare left and right."""
 
 
-def overhead_squat(pose: xr.Dataset, angles: xr.Dataset, repetitions: xr.Dataset) -> xr.Dataset:
+@checked
+def overhead_squat(pose: Pose, angles: Angles, repetitions: Repetitions) -> xr.Dataset:
     """Measure joint angles, posture, knee movement, tempo and smoothness of squats.
 
     Parameters
@@ -150,9 +153,8 @@ def overhead_squat(pose: xr.Dataset, angles: xr.Dataset, repetitions: xr.Dataset
     Ortiz et al. (2016), Open Access J Sports Med 7:65.
     """
     table = tables.load("overhead_squat")
-    require_pose(pose, what="overhead_squat")
     require(repetitions, "repetitions", list(REPETITION))
-    require(angles, "angles", [v for name in table["angles"] for v in (name, f"{name}_sd")])
+    require_angles(angles, table["angles"], what="overhead_squat")
     same_frames(pose, repetitions, "repetitions")
     same_frames(pose, angles, "angles")
     frames = phase_frames(repetitions)

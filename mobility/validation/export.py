@@ -19,9 +19,10 @@ from mobility import tables
 from mobility.errors import BadInputError, NotFoundError, StorageError
 from mobility.kinematics.geometry import Array
 from mobility.kinematics.skeleton import SIDES
-from mobility.options import checked
+from mobility.options import FilePath, checked
 from mobility.validation.lab_text import BY_US
-from mobility.validation.mappings import OURS, built_in, listed
+from mobility.validation.mappings import OURS, built_in
+from mobility.wording import shortened
 from mobility.writing import atomic
 
 _EARLY = 0.5
@@ -32,7 +33,7 @@ _MOST_C3D_FRAMES = 65535
 
 
 @checked
-def write_trc(pose: xr.Dataset, path: str | os.PathLike[str]) -> Path:
+def write_trc(pose: xr.Dataset, path: FilePath) -> Path:
     """Write positions as TRC, which OpenSim and Pose2Sim read.
 
     `pose` is a pose (``position``, one person) or markers (``marker_position``), metres, y up;
@@ -56,7 +57,7 @@ def write_trc(pose: xr.Dataset, path: str | os.PathLike[str]) -> Path:
 
 
 @checked
-def write_mot(angles: xr.Dataset, path: str | os.PathLike[str]) -> Path:
+def write_mot(angles: xr.Dataset, path: FilePath) -> Path:
     """Write angles as an OpenSim motion, degrees, with OpenSim's names and signs.
 
     ``knee_angle_r``, ``hip_flexion_r``, ``hip_adduction_r`` (negative abduction),
@@ -94,7 +95,7 @@ def write_mot(angles: xr.Dataset, path: str | os.PathLike[str]) -> Path:
 
 
 @checked
-def write_c3d(pose: xr.Dataset, path: str | os.PathLike[str]) -> Path:
+def write_c3d(pose: xr.Dataset, path: FilePath) -> Path:
     """Write positions, as for :func:`write_trc`, as C3D, in millimetres, y up.
 
     A C3D has a rate and no times: frames are as far apart as the median step, and the first has
@@ -142,7 +143,7 @@ def write_c3d(pose: xr.Dataset, path: str | os.PathLike[str]) -> Path:
 
 
 @checked
-def write_csv(dataset: xr.Dataset, path: str | os.PathLike[str]) -> Path:
+def write_csv(dataset: xr.Dataset, path: FilePath) -> Path:
     """Write a pose, markers or angles as a tidy table.
 
     Of positions a row for each time and keypoint: ``time, keypoint, x_m, y_m, z_m``. Of angles a
@@ -162,7 +163,7 @@ def write_csv(dataset: xr.Dataset, path: str | os.PathLike[str]) -> Path:
     if not known:
         raise BadInputError(
             f"write_csv: the Dataset has neither positions nor joint angles; it has "
-            f"{listed(map(str, dataset.data_vars))}"
+            f"{shortened(map(str, dataset.data_vars))}"
         )
     parts = []
     for name in known:

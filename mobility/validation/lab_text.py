@@ -20,8 +20,8 @@ from mobility.validation.mappings import (
     built_in,
     content_of,
     content_said,
-    listed,
 )
+from mobility.wording import shortened
 
 Row = tuple[int, str]
 """Number of a line, from 1, and its text, which is split only when it is needed."""
@@ -158,7 +158,7 @@ def mot(what: str, lines: list[str]) -> Found:
         raise BadInputError(f"{what}: ends after its header; the file was cut off")
     names = [name.strip() for name in _cells(body[0][1]) if name.strip()]
     if not names or names[0].lower() != "time":
-        raise BadInputError(f"{what}: its first column must be 'time' (got {listed(names[:1])})")
+        raise BadInputError(f"{what}: its first column must be 'time' (got {shortened(names[:1])})")
     require_unique(names, what=what, kind="columns")
     stated_columns = header.get("ncolumns", header.get("datacolumns"))
     if stated_columns is not None and stated_columns != str(len(names)):
