@@ -103,7 +103,7 @@ def curves(
     ----------
     angles
         Angles Dataset, degrees, over ``(time, side)`` or ``(time,)``; of a session
-        :meth:`mobility.store.Session.curves`, which leave out what its report refuses.
+        :meth:`mobility.store.Session.angles`, NaN where its report refuses them.
     name
         Variable of `angles`. Values that are NaN are gaps; of none at all it is said why.
     repetitions

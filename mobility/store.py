@@ -41,13 +41,22 @@ class Session(StoredSession):
         """Side that stands for a joint in the documents: by hand, else the best seen one."""
         return of_session.camera_side(self)
 
-    def shown_angles(self) -> xr.Dataset:
-        """Angles as documents show them: without what the joint mobility refused."""
-        return of_session.shown_angles(self)
+    def angles(self, *, refused: bool = False) -> xr.Dataset:
+        """Joint angles over time, degrees, as the report stands for them.
 
-    def curves(self) -> xr.Dataset:
-        """Angles over time as the report draws them: without what it refuses."""
-        return of_session.curves(self)
+        Parameters
+        ----------
+        refused
+            Whether values that the report refuses are given too, as they were measured and as they
+            are in ``angles.nc``. Without them such an angle is NaN, and its attribute ``refused``
+            says why; of single joints only those of the session are given, each under the angle of
+            the movement that it showed.
+        """
+        return self.measured_angles() if refused else of_session.angles(self)
+
+    def shown_angles(self) -> xr.Dataset:
+        """Angles as documents show them: of a joint under its flexion, NaN where refused."""
+        return of_session.shown_angles(self)
 
     def repetitions_table(self) -> list[dict[str, Any]]:
         """Repetitions as rows: rep, start, bottom, end (s), depth (percent), accepted, reason.

@@ -152,7 +152,7 @@ def validate(
     if folder is None:
         bring_up_to_date(session)
         record = session.analyzed()
-    angles, repetitions = _with_raw(session, session.angles()), session.repetitions()
+    angles, repetitions = _with_raw(session, session.measured_angles()), session.repetitions()
     trial = compare(
         angles,
         repetitions,

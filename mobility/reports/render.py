@@ -587,7 +587,7 @@ def _document(session: StoredSession) -> dict[str, Any]:
     return report_document(
         session.record,
         session.participant,
-        angles=session.angles(),
+        angles=session.measured_angles(),
         metrics=session.metrics(),
         quality=session.capture_quality(),
         movement=knee_movement(session.fitted(), session.repetitions()),
