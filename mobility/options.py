@@ -85,7 +85,7 @@ def check_path(given: Any) -> str | os.PathLike[str]:
     if "\0" in text:
         raise BadInputError("holds a zero byte, which no path can")
     if len(text) > _LONGEST_PATH:
-        raise BadInputError(f"is longer than the {_LONGEST_PATH} characters that a path can have")
+        raise BadInputError(f"is too long; a path has at most {_LONGEST_PATH} characters")
     return typing.cast("str | os.PathLike[str]", given)
 
 

@@ -34,7 +34,7 @@ from mobility.assessment.summaries import (
     sample_sd,
 )
 from mobility.kinematics.angle_errors import DEFAULT_METHOD
-from mobility.kinematics.datasets import Angles, Pose, Repetitions, require_angles
+from mobility.kinematics.datasets import Angles, Pose, Repetitions, require_angles, require_overlap
 from mobility.kinematics.expected_error import MDC95
 from mobility.kinematics.expected_error import TABLE as ERRORS
 from mobility.kinematics.repetitions import normalise_repetitions
@@ -156,6 +156,7 @@ def overhead_squat(pose: Pose, angles: Angles, repetitions: Repetitions) -> xr.D
     require(repetitions, "repetitions", list(REPETITION))
     require_angles(angles, table["angles"], what="overhead_squat")
     same_frames(pose, repetitions, "repetitions")
+    require_overlap(repetitions, pose["time"].to_numpy(), what="overhead_squat")
     same_frames(pose, angles, "angles")
     frames = phase_frames(repetitions)
     accepted = repetitions["accepted"].values.astype(bool)

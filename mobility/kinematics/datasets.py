@@ -239,12 +239,6 @@ def check_repetitions(given: Any) -> xr.Dataset:
         raise BadInputError("a repetition has no start or end, or does not begin before its end")
     if "time" in dataset.dims:
         check_recording(dataset)
-        time = dataset["time"].to_numpy()
-        if not ((start <= time[-1]) & (end >= time[0])).all():
-            raise BadInputError(
-                f"a repetition is outside of the recording, which lasts from {time[0]:.4g} to "
-                f"{time[-1]:.4g} s; its times must be seconds, of the same clock"
-            )
         for name in ("hip_height", "standing"):
             if name in dataset:
                 _check_dimensions(name, dataset[name], ("time",))

@@ -67,7 +67,7 @@ def test_the_descent_of_a_trial_in_milliseconds_is_not_measured(pose, angles):
         mb.overhead_squat(*late)
     for name in ("start", "bottom_start", "bottom", "bottom_end", "end"):
         repetitions = repetitions.assign({name: 1000 * repetitions[name]})
-    with pytest.raises(BadInputError, match="repetitions: a repetition is outside of the record"):
+    with pytest.raises(BadInputError, match="overhead_squat: no repetition is in the recording"):
         mb.overhead_squat(pose, angles, repetitions)
     with pytest.raises(BadInputError, match="no repetition is in the recording"):
         mb.normalise_repetitions(angles, repetitions.drop_dims("time"))

@@ -18,7 +18,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from processes import in_child, in_children
 
-import mobility
 from mobility.errors import (
     BadInputError,
     ConflictError,
