@@ -1,6 +1,6 @@
-"""Poses and angles as the lab's programs read them: TRC, MOT, C3D and CSV.
+"""Poses and angles as the lab's programs read them: TRC, MOT, STO, C3D and CSV.
 
-What is NaN is written as each format says it: empty cells in TRC and CSV, ``nan`` in MOT, a
+What is NaN is written as each format says it: empty cells in TRC and CSV, ``nan`` in MOT and STO, a
 residual of -1 in C3D. Every file is whole or absent.
 """
 
@@ -58,7 +58,7 @@ def write_trc(pose: xr.Dataset, path: FilePath) -> Path:
 
 @checked
 def write_mot(angles: xr.Dataset, path: FilePath) -> Path:
-    """Write angles as an OpenSim motion, degrees, with OpenSim's names and signs.
+    """Write angles as an OpenSim motion (MOT or STO), degrees, with OpenSim's names and signs.
 
     ``knee_angle_r``, ``hip_flexion_r``, ``hip_adduction_r`` (negative abduction),
     ``ankle_angle_r``, ``arm_flex_r``, ``elbow_flex_r`` and their left ones, ``pelvis_list``; angles
@@ -72,12 +72,16 @@ def write_mot(angles: xr.Dataset, path: FilePath) -> Path:
         if name not in angles:
             continue
         for where, (column,) in entry.named().items():
+            if where != "column" and where not in angles[name]["side"]:
+                continue
             values = angles[name] if where == "column" else angles[name].sel(side=where)
             columns[column] = entry.scale * values.to_numpy().astype(np.float64)
     if not columns:
         raise BadInputError(
             "write_mot: the Dataset has no joint angles; make them with joint_angles"
         )
+    if not any(np.isfinite(values).any() for values in columns.values()):
+        raise BadInputError("write_mot: every value of every angle is missing")
     target = Path(path)
     head = [
         target.stem,
@@ -168,7 +172,10 @@ def write_csv(dataset: xr.Dataset, path: FilePath) -> Path:
     parts = []
     for name in known:
         values, sd = dataset[name], dataset.get(f"{name}_sd")
-        for side in SIDES if "side" in values.dims else ("",):
+        sides = (
+            [side for side in SIDES if side in values["side"]] if "side" in values.dims else [""]
+        )
+        for side in sides:
             at = {"side": side} if side else {}
             error = np.nan if sd is None else sd.sel(at).to_numpy()
             of: dict[str, Any] = {"time": time, "angle": name, "side": side}
@@ -191,8 +198,14 @@ def _csv(parts: Sequence[Mapping[str, Any]]) -> str:
     return str(pd.concat(map(pd.DataFrame, parts)).to_csv(index=False, lineterminator="\n"))
 
 
-FORMATS = {"trc": write_trc, "c3d": write_c3d, "mot": write_mot, "csv": write_csv}
-"""The writer of each format; TRC and C3D take positions, MOT takes angles, CSV either."""
+FORMATS = {
+    "trc": write_trc,
+    "c3d": write_c3d,
+    "mot": write_mot,
+    "sto": write_mot,
+    "csv": write_csv,
+}
+"""The writer of each format; TRC and C3D take positions, MOT and STO angles, CSV either."""
 
 
 def _require_folder(path: Path) -> None:

@@ -30,7 +30,13 @@ BY_US = "Angles between segments, by mobility."
 """The line of a header by which a motion that this package wrote is known."""
 
 _ROWS_BEFORE = 4  # that show with how many decimals a file is written
-_MISSING = frozenset({"", "nan", "na", "n/a", "#n/a", "null", "none", "-", "-nan", "1.#qnan"})
+_MISSING = frozenset(
+    {
+        *("", "nan", "na", "n/a", "#n/a", "null", "none", "-", "-nan"),
+        # As programs on Windows write NaN, OpenSim among them.
+        *("1.#qnan", "-1.#qnan", "1.#ind", "-1.#ind", "nan(ind)", "-nan(ind)", "nan(snan)"),
+    }
+)
 _TIME = frozenset({"time", "times", "t", "temps", "timestamp", "seconds"})
 _FRAME = frozenset({"frame", "frames", "frame#", "framenumber", "item", "index"})
 _TRIPLET = re.compile(
