@@ -132,7 +132,6 @@ def bad(good: dict[str, Any]) -> dict[str, Any]:
             f"{name}, infinite": one.assign({k: v + np.inf for k, v in values.items()}),
             f"{name}, huge": one.assign({k: v * 0 + 1e300 for k, v in values.items()}),
             f"{name}, all NaN": one.assign({k: v * np.nan for k, v in values.items()}),
-            f"{name}, all 0": one.assign({k: v * 0 for k, v in values.items()}),
             f"{name}, complex": one.assign({k: v + 1j for k, v in values.items()}),
             f"{name}, words": one.assign({k: v.astype(str) for k, v in values.items()}),
             f"{name} with a dimension too many": one.expand_dims(camera=2),
@@ -182,6 +181,8 @@ def test_a_bad_argument_gives_one_line_or_a_valid_result(name, good, bad, tmp_pa
         for what, given in bad.items():
             # What is wrong within a Dataset concerns those parameters that take one.
             if not of_data and isinstance(given, xr.Dataset) and what not in ("pose", "no data"):
+                continue
+            if given is well.get(parameter):
                 continue
             try:
                 function(**{**well, parameter: given})

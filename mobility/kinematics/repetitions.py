@@ -486,15 +486,33 @@ def set_repetitions(pose: xr.Dataset, intervals: Sequence[Mapping[str, float]]) 
 
 @checked
 def normalise_repetitions(
-    dataset: Recording, repetitions: Repetitions, *, points: Annotated[int, Field(ge=2)] = 101
+    dataset: Recording,
+    repetitions: Repetitions,
+    *,
+    points: Annotated[int, Field(ge=2, le=100_001)] = 101,
 ) -> xr.Dataset:
     """Bring every accepted repetition to 0..100 percent of its duration.
 
-    Of any `dataset` over ``time`` in seconds (angles, pose, ...) the numeric variables that depend
-    on time are given over (rep, percent, ...), linearly interpolated at so many `points`, both ends
-    included; NaN next to frames that are NaN, and all of a repetition that the recording cuts off,
-    which has no percent. ``rep`` keeps the numbers of `repetitions`, which are as from
-    :func:`find_repetitions`.
+    Parameters
+    ----------
+    dataset
+        Angles, a pose, or anything else over ``time`` in seconds.
+    repetitions
+        Of the same clock, as from :func:`find_repetitions`.
+    points
+        How many points a repetition has, both ends included.
+
+    Returns
+    -------
+    xarray.Dataset
+        The numeric variables over time, in their units, over (rep, percent, ...), linearly
+        interpolated: NaN next to frames that are NaN, and all of a repetition that the recording
+        cuts off, which has no percent. ``rep`` keeps the numbers of `repetitions`.
+
+    Raises
+    ------
+    BadInputError
+        `dataset` is not over time, `repetitions` are none, or none is in the recording.
     """
     if "accepted" not in repetitions:
         raise BadInputError("normalise_repetitions: the repetitions have no 'accepted'")
