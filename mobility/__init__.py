@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mobility.kinematics.clean import clean_pose as clean_pose
     from mobility.kinematics.fit.entry import fit_body as fit_body
     from mobility.kinematics.repetitions import find_repetitions as find_repetitions
+    from mobility.kinematics.repetitions import normalise_repetitions as normalise_repetitions
     from mobility.store import Session as Session
     from mobility.store import Store as Store
     from mobility.validation.agreement import agreement as agreement
@@ -36,6 +37,7 @@ _PUBLIC = {
     "fit_body": "mobility.kinematics.fit.entry",
     "joint_angles": "mobility.kinematics.angles",
     "find_repetitions": "mobility.kinematics.repetitions",
+    "normalise_repetitions": "mobility.kinematics.repetitions",
     "joint_mobility": "mobility.assessment.joint_mobility",
     "joint_movements": "mobility.assessment.joint_mobility",
     "overhead_squat": "mobility.assessment.overhead_squat",
@@ -63,6 +65,7 @@ __all__ = [
     "joint_mobility",
     "joint_movements",
     "lab_pose",
+    "normalise_repetitions",
     "overhead_squat",
     "plot",
     "read_lab",

@@ -17,6 +17,13 @@ class MobilityError(Exception):
     may_pass = False
     """Whether the same work may well succeed when it is done again: a process was killed."""
 
+    def __str__(self) -> str:
+        """Message in one line: what a name or a file brought into it is escaped."""
+        text = super().__str__()
+        if text.isprintable():
+            return text
+        return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
     def _render_traceback_(self) -> list[str]:
         """Give notebooks the one line to show in the cell, in the place of a traceback."""
         return [f"{type(self).__name__}: {self}"]

@@ -1,7 +1,8 @@
-"""Options are keyword-only and checked at the edge; a misspelt one is an error.
+"""Arguments are checked at the edge; options are keyword-only, and a misspelt one is an error.
 
-:func:`checked` wraps a function so that its keyword-only arguments are
-validated by pydantic against their annotations before it runs.
+:func:`checked` wraps a function so that its arguments are validated by pydantic against their
+annotations before it runs. What an annotation of Python does not say is that of a kind: a
+:data:`FilePath`, or one of the Datasets of :mod:`mobility.kinematics.datasets`.
 """
 
 from __future__ import annotations
@@ -10,12 +11,22 @@ import difflib
 import functools
 import inspect
 import math
+import os
+import reprlib
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal, ParamSpec, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationError,
+    create_model,
+)
 
 from mobility.errors import BadInputError
 
@@ -23,6 +34,13 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _LONGEST_NAME = 100
+_LONGEST_QUOTE = 60
+"""Characters of a value that a message quotes."""
+
+_LONGEST_PATH = 4096
+_MOST_LISTED = 5
+"""Faults that a message lists; all are in the fields of the error."""
+
 MOST_WORKERS = 256
 Workers = Annotated[int, Field(ge=1, le=MOST_WORKERS)]
 """Number of processes that share the work."""
@@ -34,6 +52,53 @@ def likely(name: str, known: Iterable[str]) -> str:
         return ""
     close = difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.6)
     return f"; did you mean '{close[0]}'?" if close else ""
+
+
+def quoted(value: Any) -> str:
+    """Return a value as a message shows it: short and in one line, else by its type."""
+    plain = (str, bytes, bool, int, float, complex, os.PathLike, list, tuple, dict, set, type(None))
+    if isinstance(value, plain):
+        short = reprlib.Repr()
+        short.maxstring = short.maxother = _LONGEST_QUOTE
+        try:
+            text = short.repr(value)
+        except ValueError:  # an integer with too many digits to be written
+            text = ""
+        if text and len(text) <= _LONGEST_QUOTE and text.isprintable():
+            return text
+    return type(value).__name__
+
+
+def check_path(given: Any) -> str | os.PathLike[str]:
+    """Return the path of a file or folder as it is, if it can be one.
+
+    Raises
+    ------
+    BadInputError
+        It is no text and no path, empty, too long, or holds what no path can.
+    """
+    text = os.fspath(given) if isinstance(given, str | os.PathLike) else None
+    if not isinstance(text, str):
+        raise BadInputError("must be a path, as text or as a pathlib.Path")
+    if not text:
+        raise BadInputError("is empty; name a file or a folder")
+    if "\0" in text:
+        raise BadInputError("holds a zero byte, which no path can")
+    if len(text) > _LONGEST_PATH:
+        raise BadInputError(f"is too long; a path has at most {_LONGEST_PATH} characters")
+    return typing.cast("str | os.PathLike[str]", given)
+
+
+def require_path(given: Any, *, what: str) -> None:
+    """Raise unless `given`, called `what`, can be the path of a file or folder."""
+    try:
+        check_path(given)
+    except BadInputError as error:
+        raise BadInputError(f"{what} {quoted(given)}: {error}") from None
+
+
+FilePath = Annotated[str | os.PathLike[str], PlainValidator(check_path)]
+"""Path of a file or folder, which need not be there."""
 
 
 def check_point(point: Iterable[Any], *, what: str) -> tuple[float, float]:
@@ -212,61 +277,97 @@ def validate(model: type[M], values: Mapping[str, Any], *, what: str) -> M:
     try:
         return model(**values)
     except ValidationError as error:
-        fields: dict[str, list[str]] = {}
+        faults: dict[str, dict[str, str]] = {}
         for fault in error.errors():
-            name = ".".join(str(part) for part in fault["loc"])
-            if not name:  # of all fields together
-                text = fault["msg"].removeprefix("Value error, ")
-            elif fault["type"] == "extra_forbidden":
+            name = ".".join(_place_of(fault, values))
+            text, shown = fault["msg"].removeprefix("Value error, "), ""
+            if fault["type"] == "extra_forbidden":
                 text = f"unknown{likely(name, model.model_fields)}"
-            else:
-                said = fault["msg"].removeprefix("Value error, ")
-                text = f"{said[:1].lower()}{said[1:]}"
+            elif name:  # else of all fields together
+                text = f"{text[:1].lower()}{text[1:]}"
                 if fault["type"] != "missing":
-                    text += f" (got {fault['input']!r})"
-            fields.setdefault(name, []).append(text)
+                    shown = quoted(fault["input"])
+                # A check says by itself what is wrong with a large object.
+                large = shown == type(fault["input"]).__name__ and fault["type"] == "value_error"
+                if large or "(got " in text:
+                    shown = ""
+            # Each type of a union has a fault of its own.
+            faults.setdefault(name, {}).setdefault(text, shown)
+        fields = {
+            name: ", or ".join(texts) + next((f" (got {got})" for got in texts.values() if got), "")
+            for name, texts in faults.items()
+        }
+        # What is wrong in the same way with every item of a list is said once.
+        distinct = {", or ".join(texts): name for name, texts in reversed(faults.items())}
+        chosen = sorted(distinct.values(), key=list(fields).index)[:_MOST_LISTED]
         listed = "; ".join(
-            f"{name}: {', '.join(faults)}".removeprefix(": ") for name, faults in fields.items()
+            f"{name if len(name) <= _LONGEST_NAME else quoted(name)}: {fields[name]}"
+            if name
+            else fields[name]
+            for name in chosen
         )
+        if len(fields) > len(chosen):
+            listed += f"; and {len(fields) - len(chosen)} more"
         # A fault of all fields together has no name of its own to stand under.
-        named = {name or what: faults for name, faults in fields.items()}
+        named = {name or what: [text] for name, text in fields.items()}
         raise BadInputError(f"{what}: {listed}", named) from None
 
 
-def checked(function: Callable[P, R]) -> Callable[P, R]:
-    """Validate the keyword-only arguments of `function` before it runs.
+def _place_of(fault: Any, values: Any) -> list[str]:
+    """Names and numbers that lead to a fault, without those by which pydantic tells types apart."""
+    place = []
+    for part in fault["loc"]:
+        try:
+            values = values[part] if isinstance(values, Mapping | Sequence) else vars(values)[part]
+        except (TypeError, LookupError):
+            if fault["type"] not in ("missing", "extra_forbidden"):
+                continue
+        place.append(str(part))
+    return place
 
-    The annotations, with ``Annotated[..., Field(...)]`` where a range is
-    meant, are the only statement of what is allowed. The model is built at the
-    first call, so that decorating costs nothing at import.
+
+def checked(function: Callable[P, R]) -> Callable[P, R]:
+    """Validate the arguments of `function` before it runs.
+
+    The annotations, with ``Annotated[..., Field(...)]`` where a range is meant and a kind where a
+    type does not say enough, are the only statement of what is allowed. The models are built at
+    the first call, so that decorating costs nothing at import.
     """
     signature = inspect.signature(function)
-    keyword_only = {
+    options = {
         name: parameter
         for name, parameter in signature.parameters.items()
         if parameter.kind is inspect.Parameter.KEYWORD_ONLY
     }
-    positional = [name for name in signature.parameters if name not in keyword_only]
+    data = {name: each for name, each in signature.parameters.items() if name not in options}
 
     @functools.cache
-    def model() -> type[BaseModel]:
-        # Only the options' annotations: others may name what is not imported yet.
-        annotations = {name: function.__annotations__[name] for name in keyword_only}
+    def model(which: Literal["data", "options"]) -> type[BaseModel]:
+        chosen = data if which == "data" else options
+        annotations = {name: function.__annotations__.get(name, Any) for name in chosen}
         shim = types.SimpleNamespace(__annotations__=annotations)
         hints = typing.get_type_hints(
             shim, globalns=inspect.unwrap(function).__globals__, include_extras=True
         )
         fields: dict[str, Any] = {
             name: (hints[name], ... if p.default is inspect.Parameter.empty else p.default)
-            for name, p in keyword_only.items()
+            for name, p in chosen.items()
         }
-        return create_model(f"{function.__name__}_options", __base__=Strict, **fields)
+        return create_model(f"{function.__name__}_{which}", __base__=Strict, **fields)
 
     @functools.wraps(function)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
-        options = {name: value for name, value in kwargs.items() if name not in positional}
-        data = {name: value for name, value in kwargs.items() if name in positional}
-        valid = validate(model(), options, what=f"options of {function.__name__}")
-        return function(*args, **data, **{name: getattr(valid, name) for name in keyword_only})  # type: ignore[arg-type]
+        given = dict(zip(data, args, strict=False))
+        if len(args) > len(data) or not given.keys().isdisjoint(kwargs):
+            return function(*args, **kwargs)  # Python says what is wrong
+        given |= {name: value for name, value in kwargs.items() if name in data}
+        others = {name: value for name, value in kwargs.items() if name not in data}
+        name = function.__qualname__.removesuffix(".__init__").rpartition(".")[2]
+        chosen = validate(model("options"), others, what=f"options of {name}")
+        valid = validate(model("data"), given, what=name)
+        return function(
+            *(getattr(valid, name) for name in data),
+            **{name: getattr(chosen, name) for name in options},
+        )
 
     return wrapper

@@ -7,19 +7,21 @@ and returns the Axes, so that titles, limits and colours can be changed afterwar
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
+from pydantic import Field, PlainValidator
 
 from mobility import tables
 from mobility.assessment.body import body_axes
 from mobility.errors import BadInputError
+from mobility.kinematics.datasets import Angles, Pose, Repetitions
 from mobility.kinematics.expected_error import Z95
 from mobility.kinematics.repetitions import normalise_repetitions
-from mobility.kinematics.skeleton import BONES, SIDES, landmarks, require_pose
-from mobility.options import likely
+from mobility.kinematics.skeleton import BONES, SIDES, landmarks
+from mobility.options import checked, likely, quoted
 from mobility.view import camera_view
 from mobility.wording import capital
 
@@ -54,12 +56,45 @@ _INTERVALS_AT = {"lower_limit": 0.97, "mean_difference": 0.98, "upper_limit": 0.
 """Places of the bars of the intervals, as a share of the width."""
 
 
+def _check_axes(given: Any) -> Any:
+    from matplotlib.axes import Axes
+
+    if given is not None and not isinstance(given, Axes):
+        raise BadInputError("must be the Axes of matplotlib, as from pyplot.subplots()[1]")
+    return given
+
+
+def _check_agreement(given: Any) -> xr.Dataset:
+    if not isinstance(given, xr.Dataset):
+        raise BadInputError(f"must be a Dataset of mobility.agreement (got {quoted(given)})")
+    over = {name: {"rep", "metric", "angle", "side"} for name in ("video_values", "lab_values")}
+    over |= {
+        name: {"metric", "angle", "side"}
+        for line in _LIMITS
+        for name in (line, f"{line}_low", f"{line}_high")
+    }
+    for name, dims in over.items():
+        if name not in given or not dims <= set(given[name].dims):
+            raise BadInputError(
+                f"not a Dataset of mobility.agreement: it has no '{name}' over "
+                f"{', '.join(sorted(dims))}"
+            )
+    return given
+
+
+if TYPE_CHECKING:
+    _Where = Axes | None
+else:  # matplotlib is imported when something is drawn
+    _Where = Annotated[Any, PlainValidator(_check_axes)]
+
+
+@checked
 def curves(
-    angles: xr.Dataset,
+    angles: Angles,
     name: str = "knee_flexion",
     *,
-    repetitions: xr.Dataset | None = None,
-    ax: Axes | None = None,
+    repetitions: Repetitions | None = None,
+    ax: _Where = None,
     legend: bool = True,
 ) -> Axes:
     """Draw an angle over time with the 95 % band of its error.
@@ -68,7 +103,7 @@ def curves(
     ----------
     angles
         Angles Dataset, degrees, over ``(time, side)`` or ``(time,)``; of a session
-        :meth:`mobility.store.Session.curves`, which leave out what its report refuses.
+        :meth:`mobility.store.Session.angles`, NaN where its report refuses them.
     name
         Variable of `angles`. Values that are NaN are gaps; of none at all it is said why.
     repetitions
@@ -101,18 +136,19 @@ def curves(
     _keep_curves_readable(ax, sides)
     if repetitions is not None:
         show_repetitions(ax, repetitions)
-    if time.size:
+    if time.size > 1:
         ax.set_xlim(time[0], time[-1])
     ax.set_xlabel("Time (s)", fontsize=NORMAL)
     return _labelled(ax, angles[name], legend=legend)
 
 
+@checked
 def repetitions(
-    angles: xr.Dataset,
-    repetitions: xr.Dataset,
+    angles: Angles,
+    repetitions: Repetitions,
     name: str = "knee_flexion",
     *,
-    ax: Axes | None = None,
+    ax: _Where = None,
     legend: bool = True,
 ) -> Axes:
     """Draw the accepted, complete repetitions of an angle on one scale, 0 to 100 %.
@@ -155,12 +191,13 @@ def repetitions(
     return _labelled(ax, angles[name], legend=legend)
 
 
+@checked
 def body(
-    pose: xr.Dataset,
-    time: float | None = None,
+    pose: Pose,
+    time: Annotated[float, Field(allow_inf_nan=False)] | None = None,
     *,
     view: View | None = None,
-    ax: Axes | None = None,
+    ax: _Where = None,
 ) -> Axes:
     """Draw the body at one time, in metres above the floor.
 
@@ -187,9 +224,6 @@ def body(
     BadInputError
         `pose` is no pose, `view` is unknown, or nobody is seen at that time.
     """
-    require_pose(pose, what="plot.body")
-    if view is not None and view not in VIEWS:
-        raise BadInputError(f"plot.body: view '{view}' is not left, right or front")
     view = view or _nearest_view(pose)
     horizontal, up = projected(pose, view)
     hips = np.stack([up["left_hip"], up["right_hip"]]).mean(axis=0)
@@ -209,15 +243,16 @@ def body(
     return ax
 
 
+@checked
 def compare(
-    first: xr.Dataset,
-    second: xr.Dataset,
+    first: Angles,
+    second: Angles,
     name: str = "knee_flexion",
     *,
     side: Literal["left", "right"] | None = None,
-    repetitions: tuple[xr.Dataset, xr.Dataset] | None = None,
+    repetitions: tuple[Repetitions, Repetitions] | None = None,
     labels: tuple[str, str] = ("first", "second"),
-    ax: Axes | None = None,
+    ax: _Where = None,
 ) -> Axes:
     """Draw one angle of two trials, or of video and lab, on one Axes.
 
@@ -266,14 +301,15 @@ def compare(
     return _labelled(ax, first[name], legend=True)
 
 
+@checked
 def bland_altman(
-    agreement: xr.Dataset,
+    agreement: Annotated[xr.Dataset, PlainValidator(_check_agreement)],
     name: str = "knee_flexion",
     *,
     side: str | None = None,
     metric: str = "peak",
     comparison: str | None = None,
-    ax: Axes | None = None,
+    ax: _Where = None,
     colours: Sequence[str] | None = None,
 ) -> Axes:
     """Draw differences of video and lab over their means, with bias and limits of agreement.
@@ -305,6 +341,8 @@ def bland_altman(
         Angle, side, metric or comparison were not compared.
     """
     own = agreement
+    if comparison is not None and "comparison" not in own.dims:
+        raise BadInputError("plot.bland_altman: there is one comparison; leave out 'comparison'")
     if "comparison" in own.dims:
         which = comparison or str(own["comparison"].values[0])
         own = _chosen(own, "comparison", which)
@@ -320,7 +358,8 @@ def bland_altman(
     for line in _LIMITS:
         _line_with_interval(ax, own, line)
     key = "" if which_side == "middle" else which_side
-    marks = colours or [COLOURS[key]] * middle.size
+    marks = list(colours or [COLOURS[key]] * middle.size)
+    _check_colours(marks, middle.size)
     style: dict[str, Any] = {"ls": "", "marker": MARKERS.get(key, "D"), "mfc": "white", "ms": 5.5}
     for colour in dict.fromkeys(marks):
         of = np.array([mark == colour for mark in marks])
@@ -332,15 +371,28 @@ def bland_altman(
     return ax
 
 
+def _check_colours(colours: Sequence[str], count: int) -> None:
+    from matplotlib.colors import is_color_like
+
+    if len(colours) != count or not all(is_color_like(colour) for colour in colours):
+        raise BadInputError(
+            f"plot.bland_altman: colours must be colours of matplotlib, one for each of {count} "
+            "repetitions"
+        )
+
+
 def require_angles(angles: xr.Dataset, names: Sequence[str]) -> None:
-    """Refuse names that are not in `angles`, with the likely spelling."""
+    """Refuse names that are not in `angles`, with the likely spelling, or not over time."""
     if not names:
         raise BadInputError("figure: no angle is named; give at least one in 'names'")
     for name in names:
         if name not in angles:
             raise BadInputError(
-                f"figure: no angle '{name}'{likely(name, [str(v) for v in angles.data_vars])}"
+                f"figure: no angle {quoted(name)}{likely(name, [str(v) for v in angles.data_vars])}"
             )
+        values = angles[name]
+        if set(values.dims) - {"side"} != {"time"} or values.dtype.kind not in "fiu":
+            raise BadInputError(f"figure: '{name}' must be numbers over time, or time and side")
 
 
 def bare(axis: Axes) -> None:
@@ -479,7 +531,8 @@ def _by_side(values: xr.DataArray) -> list[tuple[str, Array]]:
     over = [dim for dim in ("rep", "percent", "time") if dim in values.dims]
     if "side" not in values.dims:
         return [("", values.transpose(*over).values)]
-    return [(side, values.sel(side=side).transpose(*over).values) for side in SIDES]
+    sides = [side for side in SIDES if side in values["side"].values]
+    return [(side, values.sel(side=side).transpose(*over).values) for side in sides]
 
 
 def _mean_and_spread(
@@ -509,8 +562,9 @@ def _keep_curves_readable(axis: Axes, sides: Sequence[tuple[str, Array, Array]])
     if not values.size or not errors.size:
         return
     span = max(float(np.ptp(values)), Z95 * float(np.median(errors)))
-    low, high = axis.get_ylim()
-    axis.set_ylim(max(low, values.min() - span), min(high, values.max() + span))
+    if span > 0:
+        low, high = axis.get_ylim()
+        axis.set_ylim(max(low, values.min() - span), min(high, values.max() + span))
 
 
 def _nearest_view(pose: xr.Dataset) -> View:
@@ -523,7 +577,7 @@ def _nearest_view(pose: xr.Dataset) -> View:
 def _chosen(agreement: xr.Dataset, dim: str, value: str) -> xr.Dataset:
     there = [str(each) for each in agreement[dim].values]
     if value not in there:
-        raise BadInputError(f"plot.bland_altman: no {dim} '{value}'{likely(value, there)}")
+        raise BadInputError(f"plot.bland_altman: no {dim} {quoted(value)}{likely(value, there)}")
     return agreement.sel({dim: value})
 
 

@@ -125,8 +125,18 @@ def _digest(files: Iterable[Path]) -> str:
 
 
 def history(dataset: xr.Dataset) -> list[dict[str, Any]]:
-    """List the operations that made `dataset`, oldest first."""
-    return list(json.loads(dataset.attrs.get("history", "[]")))
+    """List the operations that made `dataset`, oldest first.
+
+    The history that another program wrote is kept as text, as one operation.
+    """
+    text = dataset.attrs.get("history", "[]")
+    try:
+        entries = json.loads(text)
+    except (TypeError, ValueError):
+        entries = None
+    if isinstance(entries, list) and all(isinstance(entry, dict) for entry in entries):
+        return entries
+    return [{"operation": "of another program", "arguments": {}, "text": str(text)}]
 
 
 def with_history(

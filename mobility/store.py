@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mobility.documents import display_settings, of_session
+from mobility.options import FilePath, checked
 from mobility.sessions.record import Side
 from mobility.sessions.store import SessionStore
 from mobility.sessions.stored import StoredSession
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
 class Session(StoredSession):
     """One session of a store; made by :meth:`Store.create` or :meth:`Store.session`."""
 
+    @checked
+    def __init__(self, folder: FilePath, store: Store) -> None:
+        super().__init__(Path(folder), store)
+
     @property
     def title(self) -> str:
         """Session name, else exercise, participant and date."""
@@ -36,13 +41,22 @@ class Session(StoredSession):
         """Side that stands for a joint in the documents: by hand, else the best seen one."""
         return of_session.camera_side(self)
 
-    def shown_angles(self) -> xr.Dataset:
-        """Angles as documents show them: without what the joint mobility refused."""
-        return of_session.shown_angles(self)
+    def angles(self, *, refused: bool = False) -> xr.Dataset:
+        """Joint angles over time, degrees, as the report stands for them.
 
-    def curves(self) -> xr.Dataset:
-        """Angles over time as the report draws them: without what it refuses."""
-        return of_session.curves(self)
+        Parameters
+        ----------
+        refused
+            Whether values that the report refuses are given too, as they were measured and as they
+            are in ``angles.nc``. Without them such an angle is NaN, and its attribute ``refused``
+            says why; of single joints only those of the session are given, each under the angle of
+            the movement that it showed.
+        """
+        return self.measured_angles() if refused else of_session.angles(self)
+
+    def shown_angles(self) -> xr.Dataset:
+        """Angles as documents show them: of a joint under its flexion, NaN where refused."""
+        return of_session.shown_angles(self)
 
     def repetitions_table(self) -> list[dict[str, Any]]:
         """Repetitions as rows: rep, start, bottom, end (s), depth (percent), accepted, reason.

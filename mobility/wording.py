@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 # Not %b, which other locales translate.
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -33,6 +33,13 @@ def listed(names: Sequence[str]) -> str:
     """Names with commas and "and"."""
     *before, last = names or [""]
     return f"{', '.join(before)} and {last}" if before else last
+
+
+def shortened(names: Iterable[object], *, most: int = 12) -> str:
+    """Names with commas, the first of many."""
+    each = [str(name) for name in names]
+    shown = ", ".join(each[:most])
+    return f"{shown} and {len(each) - most} more" if len(each) > most else shown or "none"
 
 
 def both_sides(whose: Sequence[str]) -> str:

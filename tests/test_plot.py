@@ -142,8 +142,8 @@ def test_bland_altman_shows_bias_and_limits_of_the_agreement(trial: Any) -> None
         (lambda pose, angles, reps: mb.plot.curves(angles, "knee_flexon"), "knee_flexion"),
         (lambda pose, angles, reps: mb.plot.repetitions(angles, reps, "knees"), "no angle 'knees'"),
         (lambda pose, angles, reps: mb.plot.compare(angles, angles, "hip"), "no angle 'hip'"),
-        (lambda pose, angles, reps: mb.plot.body(pose, view="back"), "left, right or front"),
-        (lambda pose, angles, reps: mb.plot.body(angles), "plot.body"),
+        (lambda pose, angles, reps: mb.plot.body(pose, view="back"), "'left', 'right' or 'front'"),
+        (lambda pose, angles, reps: mb.plot.body(angles), "body: pose: not a pose Dataset"),
         (lambda pose, angles, reps: mb.plot.body(pose * np.nan), "not seen in any frame"),
         (
             lambda pose, angles, reps: mb.plot.bland_altman(

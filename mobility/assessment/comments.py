@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+
+import xarray as xr
 
 from mobility import tables
 from mobility.assessment.advice import System, Work, advise, quantity, stature
@@ -15,9 +16,6 @@ from mobility.kinematics.expected_error import Z95
 from mobility.options import checked
 from mobility.provenance import Warned, warnings_of
 from mobility.wording import capital, listed, spoken
-
-if TYPE_CHECKING:
-    import xarray as xr
 
 GROUPS = ("hip_flexion", "hip_abduction", "knee_flexion", "knee_movement", "ankle_dorsiflexion")
 """Groups that have a comment of their own."""

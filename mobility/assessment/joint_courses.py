@@ -26,9 +26,10 @@ from mobility.assessment.joint_excursions import (
 )
 from mobility.errors import BadInputError
 from mobility.kinematics.angle_errors import legs_unseen
+from mobility.kinematics.datasets import require_angles, require_pose
 from mobility.kinematics.geometry import angle_between
 from mobility.kinematics.in_picture import guessed_landmarks
-from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SIDES, landmarks, require_pose
+from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SIDES, landmarks
 from mobility.provenance import cameras_of, cuts_of
 from mobility.view import camera_view
 from mobility.wording import listed, spoken
@@ -84,11 +85,7 @@ def courses_of(
     require_pose(pose, what="joint_mobility")
     table = tables.load(TABLE)
     wanted = [table["joints"][joint]["angle"] for joint in joints]
-    absent = [name for angle in wanted for name in (angle, f"{angle}_sd") if name not in angles]
-    if absent:
-        raise BadInputError(
-            f"joint_mobility: the angles have no {', '.join(absent)}; make them with joint_angles"
-        )
+    require_angles(angles, wanted, what="joint_mobility")
     time = angles["time"].to_numpy().astype(np.float64)
     if not np.array_equal(pose["time"].to_numpy(), angles["time"].to_numpy()):
         raise BadInputError("joint_mobility: the pose and the angles have different frames")

@@ -47,6 +47,7 @@ from mobility.assessment.kinds import BESIDE
 from mobility.assessment.reference_ranges import Sex
 from mobility.errors import BadInputError
 from mobility.kinematics.angle_errors import angle_draws
+from mobility.kinematics.datasets import Angles, Pose
 from mobility.kinematics.geometry import of_single_joints
 from mobility.kinematics.in_picture import measured_angles
 from mobility.kinematics.skeleton import SIDES, landmarks
@@ -69,8 +70,8 @@ _STATISTIC = {
 
 @checked
 def joint_movements(
-    pose: xr.Dataset,
-    angles: xr.Dataset,
+    pose: Pose,
+    angles: Angles,
     *,
     joints: Joints = JOINTS,
     movements: Movements | None = None,
@@ -152,8 +153,8 @@ def joint_movements(
 
 @checked
 def joint_mobility(
-    pose: xr.Dataset,
-    angles: xr.Dataset,
+    pose: Pose,
+    angles: Angles,
     *,
     joints: Joints = JOINTS,
     sex: Sex | None = None,

@@ -13,7 +13,7 @@ from mobility.assessment.body import OUTWARD, in_body_axes, median_of
 from mobility.assessment.metric import CARRIED, frame_variables, merged_history
 from mobility.assessment.phases import REPETITION, require, same_frames, watched
 from mobility.assessment.propagation import values_and_sd
-from mobility.kinematics.skeleton import require_pose
+from mobility.kinematics.datasets import require_pose
 from mobility.view import hides_frontal_plane
 
 Array = NDArray[np.float64]

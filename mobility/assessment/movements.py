@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 from mobility import tables
 from mobility.errors import BadInputError
-from mobility.options import checked, likely
+from mobility.options import checked, likely, quoted
 
 TABLE = "movements"
 
@@ -47,7 +47,7 @@ def movement(name: str) -> Mapping[str, Any]:
             f"movement {name!r}: is a joint; name one of its movements: {', '.join(own)}"
         )
     choice = likely(name, known) or f"; choose from {', '.join(known)}"
-    raise BadInputError(f"movement {name!r}: is unknown{choice}")
+    raise BadInputError(f"movement {quoted(name)}: is unknown{choice}")
 
 
 def movements_of(joint: str) -> list[str]:

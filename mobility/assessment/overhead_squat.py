@@ -36,19 +36,26 @@ from mobility.assessment.summaries import (
     sample_sd,
 )
 from mobility.kinematics.angle_errors import DEFAULT_METHOD
+from mobility.kinematics.datasets import Angles, Pose, Repetitions, require_angles, require_overlap
 from mobility.kinematics.expected_error import MDC95
 from mobility.kinematics.expected_error import TABLE as ERRORS
 from mobility.kinematics.repetitions import normalise_repetitions
-from mobility.kinematics.skeleton import SIDES, other_side, require_pose
+from mobility.kinematics.skeleton import SIDES, other_side
+from mobility.options import checked
 from mobility.view import hides_frontal_plane, near_side, trial_view
 
 Metrics = dict[str, xr.DataArray]
+
+_WITHIN = "median within the bottom"
+_IN_PHASE, _AT_BOTTOM = ", in each phase", ", at the bottom of each repetition"
+"""What a long name ends with, so that each metric has its own."""
 
 _COMPARES_SIDES = ("asymmetry", "bottom_asymmetry", "asymmetry_mdc95", *SYMMETRY)
 """Kinds of metrics that compare left and right."""
 
 
-def overhead_squat(pose: xr.Dataset, angles: xr.Dataset, repetitions: xr.Dataset) -> xr.Dataset:
+@checked
+def overhead_squat(pose: Pose, angles: Angles, repetitions: Repetitions) -> xr.Dataset:
     """Measure joint angles, posture, knee movement, tempo and smoothness of squats.
 
     Parameters
@@ -153,10 +160,10 @@ def overhead_squat(pose: xr.Dataset, angles: xr.Dataset, repetitions: xr.Dataset
     Ortiz et al. (2016), Open Access J Sports Med 7:65.
     """
     table = tables.load("overhead_squat")
-    require_pose(pose, what="overhead_squat")
     require(repetitions, "repetitions", list(REPETITION))
-    require(angles, "angles", [v for name in table["angles"] for v in (name, f"{name}_sd")])
+    require_angles(angles, table["angles"], what="overhead_squat")
     same_frames(pose, repetitions, "repetitions")
+    require_overlap(repetitions, pose["time"].to_numpy(), what="overhead_squat")
     same_frames(pose, angles, "angles")
     frames = phase_frames(repetitions)
     accepted = repetitions["accepted"].values.astype(bool)
@@ -231,10 +238,11 @@ def _add_angles(
         phase, phase_sd = median_within(angle, sd, frames)
         bottom, bottom_sd = (v.sel(phase="bottom", drop=True) for v in (phase, phase_sd))
         peak, peak_sd = peak_within(angle, sd, rep_frames, entry["peak"])
-        add(metrics, name, "phase", phase, phase_sd, "median within the phase")
-        add(metrics, name, "bottom", bottom, bottom_sd, "median within the bottom")
+        add(metrics, name, "phase", phase, phase_sd, "median within the phase", suffix=_IN_PHASE)
+        add(metrics, name, "bottom", bottom, bottom_sd, _WITHIN, suffix=_AT_BOTTOM)
         peak_text = {"magnitude": "value farthest from zero"}.get(entry["peak"], entry["peak"])
-        add(metrics, name, "peak", peak, peak_sd, f"{peak_text} in the repetition")
+        statistic, suffix = f"{peak_text} in the repetition", f", {peak_text} of each repetition"
+        add(metrics, name, "peak", peak, peak_sd, statistic, suffix=suffix)
         apart_sd = None
         if entry["sided"]:
             apart_sd = independent(bottom_sd)
@@ -248,7 +256,7 @@ def _add_angles(
             apart = right_minus_left(bottom)
             known_sd = apart_sd.where(apart.notnull())
             statistic = "right minus left, within the bottom"
-            suffix = ", asymmetry"
+            suffix = ", asymmetry at the bottom of each repetition"
             add(metrics, name, "bottom_asymmetry", apart, known_sd, statistic, suffix=suffix)
         _add_over_repetitions(
             metrics, name, bottom, bottom_sd, accepted, "median at the bottom", apart_sd
@@ -324,7 +332,7 @@ def _add_knee_movement(
     for name, entry in (table["knee_movement"] | table["frontal_plane"]).items():
         value, sd = movement[name], movement[f"{name}_sd"]
         phase, phase_sd = median_within(value, sd, frames)
-        add(metrics, name, "phase", phase, phase_sd, "median within the phase")
+        add(metrics, name, "phase", phase, phase_sd, "median within the phase", suffix=_IN_PHASE)
         if name in table["knee_movement"]:
             extreme, extreme_sd, where = extreme_of_phases(phase, phase_sd, entry["extreme"])
             statistic = f"{entry['extreme']} over mid-descent, bottom and mid-ascent"
@@ -356,7 +364,7 @@ def _add_posture(
     bottom_frames = frames.sel(phase="bottom", drop=True)
     for name in table["posture"]:
         bottom, bottom_sd = median_within(stature[name], stature[f"{name}_sd"], bottom_frames)
-        add(metrics, name, "bottom", bottom, bottom_sd, "median within the bottom")
+        add(metrics, name, "bottom", bottom, bottom_sd, _WITHIN, suffix=_AT_BOTTOM)
         _add_over_repetitions(metrics, name, bottom, bottom_sd, accepted, "median at the bottom")
     for name in table["stance"]:
         value, sd = stature[name], stature[f"{name}_sd"]

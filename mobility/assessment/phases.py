@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from mobility import tables
 from mobility.errors import BadInputError
+from mobility.wording import shortened
 
 Array = NDArray[np.float64]
 
@@ -90,16 +91,17 @@ def require(dataset: xr.Dataset, what: str, names: list[str]) -> None:
     missing = [name for name in names if name not in dataset]
     if missing:
         raise BadInputError(
-            f"{what}: variables missing: {', '.join(missing)}; give the Dataset unchanged"
+            f"{what}: variables missing: {shortened(missing, most=5)}; give the Dataset unchanged"
         )
 
 
 def same_frames(pose: xr.Dataset, other: xr.Dataset, what: str) -> None:
     """Raise BadInputError unless `other`, called `what`, has the frames of the pose."""
-    if not np.array_equal(pose["time"].values, other["time"].values):
+    frames, others = pose.sizes["time"], other.sizes.get("time", 0)
+    if others != frames or not np.array_equal(pose["time"].values, other["time"].values):
         raise BadInputError(
-            f"{what}: does not have the same frames as the pose ({other.sizes['time']} and "
-            f"{pose.sizes['time']}); make it from this pose"
+            f"{what}: does not have the same frames as the pose ({others} and {frames}); make it "
+            "from this pose"
         )
 
 

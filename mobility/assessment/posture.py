@@ -14,7 +14,8 @@ from mobility.assessment.knee_movement import ankle_distance, standing_ankle_wid
 from mobility.assessment.metric import CARRIED, frame_variables, merged_history
 from mobility.assessment.phases import REPETITION, require, same_frames, watched
 from mobility.assessment.propagation import values_and_sd
-from mobility.kinematics.skeleton import SIDES, landmarks, require_pose
+from mobility.kinematics.datasets import require_pose
+from mobility.kinematics.skeleton import SIDES, landmarks
 
 Array = NDArray[np.float64]
 

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from mobility import tables
 from mobility.errors import BadInputError
-from mobility.options import checked, likely
+from mobility.options import checked, likely, quoted
 from mobility.wording import listed
 
 TABLE = "reference_ranges"
@@ -111,10 +111,10 @@ def reference_range(
     published = (row["angle"] for row in table["values"])
     known = dict.fromkeys((*tables.load("angles"), *tables.load("movements"), *published))
     if angle not in known:
-        raise BadInputError(f"reference_range: no angle {angle!r}{likely(angle, known)}")
+        raise BadInputError(f"reference_range: no angle {quoted(angle)}{likely(angle, known)}")
     studies = table["studies"]
     if study is not None and study not in studies:
-        raise BadInputError(f"reference_range: no study {study!r}{likely(study, studies)}")
+        raise BadInputError(f"reference_range: no study {quoted(study)}{likely(study, studies)}")
     years = None if age is None else math.floor(age)
     rows = [
         row

@@ -23,7 +23,7 @@ from mobility.capture.pose_process import processors, start
 from mobility.capture.pose_worker import Job
 from mobility.capture.video import VideoInfo, presentation_times, probe
 from mobility.errors import MobilityError, NobodyFoundError, VideoError
-from mobility.options import Workers, check_point, checked
+from mobility.options import FilePath, Workers, check_point, checked
 from mobility.progress import progress_bar
 from mobility.provenance import sha256, with_history
 from mobility.wording import listed
@@ -106,11 +106,11 @@ class _Pass:
 
 @checked
 def estimate_pose(
-    video: str | os.PathLike[str],
+    video: FilePath,
     *,
     workers: Workers | None = None,
     subject: tuple[float, float] | Literal["moving"] | None = None,
-    model: str | os.PathLike[str] | None = None,
+    model: FilePath | None = None,
 ) -> xr.Dataset:
     """Find the subject's pose in every frame of a video.
 

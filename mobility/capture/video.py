@@ -26,7 +26,7 @@ from av.sidedata.sidedata import Type as SideDataType
 from av.stream import Disposition
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, SkipValidation
 
 from mobility import tables
 from mobility.errors import (
@@ -37,7 +37,7 @@ from mobility.errors import (
     TooLargeError,
     VideoError,
 )
-from mobility.options import checked
+from mobility.options import FilePath, checked
 from mobility.writing import atomic
 
 log = logging.getLogger(__name__)
@@ -417,7 +417,7 @@ def keyframe_times(path: str | os.PathLike[str]) -> NDArray[np.float64]:
 
 @checked
 def read_frames(
-    path: str | os.PathLike[str],
+    path: FilePath,
     *,
     start: float | None = None,
     stop: float | None = None,
@@ -513,8 +513,8 @@ def read_frames(
 
 @checked
 def write_video(
-    path: str | os.PathLike[str],
-    frames: Iterable[tuple[float, NDArray[np.uint8]]],
+    path: FilePath,
+    frames: SkipValidation[Iterable[tuple[float, NDArray[np.uint8]]]],
     *,
     crf: Annotated[int, Field(ge=0, le=51)] = 23,
     preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium"] = "veryfast",

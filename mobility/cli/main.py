@@ -322,7 +322,7 @@ def export_lab(
     *,
     out: Annotated[Path, path_option("--out", "PATH", help="The file.")],
     file_format: Annotated[
-        Literal["trc", "c3d", "mot", "csv"] | None,
+        Literal["trc", "c3d", "mot", "sto", "csv"] | None,
         typer.Option("--format", help="Format; default: the ending of the file."),
     ] = None,
     positions: Annotated[
@@ -334,7 +334,8 @@ def export_lab(
 ) -> None:
     """Write positions or angles for OpenSim and labs.
 
-    Positions as TRC or C3D and angles as MOT or CSV, as OpenSim, Pose2Sim and labs read them.
+    Positions as TRC or C3D and angles as MOT, STO or CSV, as OpenSim, Pose2Sim and labs read them.
+    Angles are those that the report stands for.
     """
     from mobility.errors import BadInputError
     from mobility.options import likely
@@ -345,8 +346,8 @@ def export_lab(
         raise BadInputError(
             f"{out}: no format '{kind}'{likely(kind, FORMATS)}; give --format {'|'.join(FORMATS)}"
         )
-    if positions and kind == "mot":
-        raise BadInputError("--positions: mot holds angles only; write trc, c3d or csv")
+    if positions and kind in ("mot", "sto"):
+        raise BadInputError(f"--positions: {kind} holds angles only; write trc, c3d or csv")
     if landmarks and not (positions or kind in ("trc", "c3d")):
         raise BadInputError(
             "--landmarks: these are positions; write trc or c3d, or csv with --positions"

@@ -70,29 +70,33 @@ def joint_mobility(session: StoredSession) -> dict[str, Any]:
 
 
 def shown_angles(session: StoredSession) -> xr.Dataset:
-    """Angles as documents show them: without what the metrics refuse of a joint or a side."""
-    angles, record = session.angles(), session.record
-    if "metrics" not in record.stages:
-        return angles
-    if record.exercise == "Joint Angle Mobility":
-        return fill.with_refused_joints(angles, session.metrics())
-    return without_hidden_side(angles, session.metrics())
+    """Angles as documents show them: those of a joint under its flexion, NaN where refused."""
+    record = session.record
+    if record.exercise != "Joint Angle Mobility" or "metrics" not in record.stages:
+        return angles(session)
+    return fill.with_refused_joints(session.measured_angles(), session.metrics())
 
 
-def curves(session: StoredSession) -> xr.Dataset:
-    """Angles over time as people see them: without what the report refuses.
+def angles(session: StoredSession) -> xr.Dataset:
+    """Angles over time as the reports stand for them: NaN where they refuse them.
 
-    Of single joints each stands under the angle of the movement that it showed.
+    The reason is the attribute ``refused`` of the angle. Of single joints only those that were
+    chosen are given, each under the angle of the movement that it showed.
     """
     record = session.record
     if record.exercise == "Joint Angle Mobility" and "metrics" in record.stages:
         return fill.joint_curves(session.metrics())
+    measured = session.measured_angles()
     if not {"metrics", "capture_quality"} <= record.stages.keys():  # interrupted before its verdict
-        return session.angles()
-    angles, metrics = session.angles(), session.metrics()
+        return measured
+    metrics = session.metrics()
     verdict = verdict_of(session, metrics)
-    kept = angles.drop_vars([name for name in angles.data_vars if not verdict.keeps(str(name))])
-    return without_hidden_side(kept, metrics)
+    refused = {}
+    for name, values in measured.data_vars.items():
+        if not verdict.keeps(str(name)):
+            refused[name] = values.where(False)
+            refused[name].attrs = values.attrs | {"refused": verdict.why_without(str(name))}
+    return without_hidden_side(measured.assign(refused), metrics)
 
 
 def camera_side(session: StoredSession) -> Side:

@@ -17,6 +17,7 @@ from pydantic import Field
 from mobility import tables
 from mobility.errors import BadInputError
 from mobility.kinematics.angle_errors import DEFAULT_METHOD, angle_sd, largest_sd, legs_unseen_sd
+from mobility.kinematics.datasets import Pose, require_pose
 from mobility.kinematics.expected_error import (
     TABLE,
     Z95,
@@ -31,7 +32,7 @@ from mobility.kinematics.geometry import (
     of_single_joints,
 )
 from mobility.kinematics.in_picture import measured_angles
-from mobility.kinematics.skeleton import SIDES, landmarks, require_pose
+from mobility.kinematics.skeleton import SIDES, landmarks
 from mobility.options import checked, likely
 from mobility.provenance import cameras_of, with_history
 from mobility.view import camera_view
@@ -43,7 +44,7 @@ _MENTIONED = 0.05
 
 @checked
 def joint_angles(
-    pose: xr.Dataset,
+    pose: Pose,
     *,
     limits: Mapping[str, Annotated[float, Field(gt=0)]] | None = None,
     in_picture: bool = False,
@@ -107,7 +108,6 @@ def joint_angles(
     Wu et al. 2002, J Biomech 35:543; Wu et al. 2005, J Biomech 38:981; Grood & Suntay 1983,
     J Biomech Eng 105:136.
     """
-    require_pose(pose, what="joint_angles")
     known_angles, single = definitions(), tables.load("in_picture")["angles"]
     for name in limits or {}:
         if name not in known_angles:

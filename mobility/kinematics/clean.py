@@ -14,8 +14,9 @@ from pydantic import Field
 
 from mobility import tables
 from mobility.errors import BadInputError
+from mobility.kinematics.datasets import Pose
 from mobility.kinematics.geometry import Array, mean_of_known
-from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SEGMENTS, other_side, require_pose
+from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SEGMENTS, other_side
 from mobility.options import checked
 from mobility.provenance import with_history
 from mobility.wording import listed
@@ -77,7 +78,7 @@ _EVEN = 0.02
 
 @checked
 def clean_pose(
-    pose: xr.Dataset,
+    pose: Pose,
     *,
     visibility_threshold: Annotated[float, Field(ge=0, le=1)] = 0.5,
     repair_swaps: bool = True,
@@ -159,7 +160,6 @@ def clean_pose(
     Pearson, Neuvo, Astola, Gabbouj 2016, Generalized Hampel filters, EURASIP J Adv Signal Process
     2016:87.
     """
-    require_pose(pose, what="clean_pose")
     time = pose["time"].to_numpy().astype(np.float64)
     arrays = _arrays(pose)
     rate = float(1 / np.median(np.diff(time))) if time.size > 1 else 0.0

@@ -18,9 +18,10 @@ import xarray as xr
 from mobility import tables
 from mobility.errors import BadInputError
 from mobility.kinematics.angle_errors import angle_sd, legs_unseen_sd
+from mobility.kinematics.datasets import Pose
 from mobility.kinematics.expected_error import Z95
 from mobility.kinematics.geometry import Array, angles_from_points, of_single_joints
-from mobility.kinematics.skeleton import INDEX, SIDES, landmarks, require_pose
+from mobility.kinematics.skeleton import INDEX, SIDES, landmarks
 from mobility.options import checked
 
 TABLE = "in_picture"
@@ -49,7 +50,7 @@ class _Plane:
 
 
 @checked
-def picture_angles(pose: xr.Dataset) -> xr.Dataset:
+def picture_angles(pose: Pose) -> xr.Dataset:
     r"""Angles of single joints from their own landmarks in the picture.
 
     The angle is measured in the plane in which the distal segment moves. That is the plane of the
@@ -80,7 +81,6 @@ def picture_angles(pose: xr.Dataset) -> xr.Dataset:
     turns round.
     Norkin & White 2016, Measurement of Joint Motion, 5th ed.
     """
-    require_pose(pose, what="picture_angles")
     if "image_position" not in pose:
         raise BadInputError("picture_angles: the pose has no 'image_position'")
     table = tables.load(TABLE)
@@ -146,7 +146,7 @@ def picture_angles(pose: xr.Dataset) -> xr.Dataset:
 
 
 @checked
-def measured_angles(fitted: xr.Dataset) -> xr.Dataset:
+def measured_angles(fitted: Pose) -> xr.Dataset:
     r"""Angles of single joints from the picture and from a fitted body, each weighed by its error.
 
     With the angle :math:`\theta_p \pm \sigma_p` of the picture and
@@ -171,7 +171,6 @@ def measured_angles(fitted: xr.Dataset) -> xr.Dataset:
         of their difference, and ``plane_left`` and ``off_picture_left``, as of
         :func:`picture_angles`.
     """
-    require_pose(fitted, what="measured_angles")
     if "position_draws" not in fitted:
         raise BadInputError(
             "measured_angles: the pose has no 'position_draws'; make it with fit_body"

@@ -14,8 +14,9 @@ from pydantic import Field
 from mobility import tables
 from mobility.errors import BadInputError
 from mobility.kinematics.clean import low_pass
+from mobility.kinematics.datasets import Pose, Recording, Repetitions, require_overlap, require_pose
 from mobility.kinematics.geometry import Array, angle_between
-from mobility.kinematics.skeleton import SIDES, landmarks, require_pose
+from mobility.kinematics.skeleton import SIDES, landmarks
 from mobility.options import check_intervals, checked
 from mobility.provenance import cuts_of, with_history
 from mobility.wording import listed
@@ -241,10 +242,10 @@ def _fault(h: _Height, bottom: int, edges: tuple[int, int], complete: tuple[bool
 
 @checked
 def find_repetitions(
-    pose: xr.Dataset,
+    pose: Pose,
     *,
     min_depth: Annotated[float, Field(gt=0, lt=1)] = 0.10,
-    min_interval_s: Annotated[float, Field(gt=0)] = 0.8,
+    min_interval_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.8,
 ) -> xr.Dataset:
     r"""Find the repetitions of a squat and their phases.
 
@@ -290,7 +291,6 @@ def find_repetitions(
     """
     from scipy.signal import find_peaks
 
-    require_pose(pose, what="find_repetitions")
     h = _hip_height(pose)
     rows: list[dict[str, Any]] = []
     if h is not None:
@@ -490,21 +490,37 @@ def set_repetitions(pose: xr.Dataset, intervals: Sequence[Mapping[str, float]]) 
 
 @checked
 def normalise_repetitions(
-    dataset: xr.Dataset, repetitions: xr.Dataset, *, points: Annotated[int, Field(ge=2)] = 101
+    dataset: Recording,
+    repetitions: Repetitions,
+    *,
+    points: Annotated[int, Field(ge=2, le=100_001)] = 101,
 ) -> xr.Dataset:
     """Bring every accepted repetition to 0..100 percent of its duration.
 
-    Of any `dataset` over ``time`` in seconds (angles, pose, ...) the numeric variables that depend
-    on time are given over (rep, percent, ...), linearly interpolated at so many `points`, both ends
-    included; NaN next to frames that are NaN, and all of a repetition that the recording cuts off,
-    which has no percent. ``rep`` keeps the numbers of `repetitions`, which are as from
-    :func:`find_repetitions`.
+    Parameters
+    ----------
+    dataset
+        Angles, a pose, or anything else over ``time`` in seconds.
+    repetitions
+        Of the same clock, as from :func:`find_repetitions`.
+    points
+        How many points a repetition has, both ends included.
+
+    Returns
+    -------
+    xarray.Dataset
+        The numeric variables over time, in their units, over (rep, percent, ...), linearly
+        interpolated: NaN next to frames that are NaN, and all of a repetition that the recording
+        cuts off, which has no percent. ``rep`` keeps the numbers of `repetitions`.
+
+    Raises
+    ------
+    BadInputError
+        `dataset` is not over time, `repetitions` are none, or none is in the recording.
     """
-    if "time" not in dataset.coords:
-        raise BadInputError("normalise_repetitions: the dataset has no coordinate 'time'")
-    lacking = [name for name in ("start", "end", "accepted") if name not in repetitions]
-    if lacking:
-        raise BadInputError(f"normalise_repetitions: the repetitions have no {', '.join(lacking)}")
+    if "accepted" not in repetitions:
+        raise BadInputError("normalise_repetitions: the repetitions have no 'accepted'")
+    require_overlap(repetitions, dataset["time"].to_numpy(), what="normalise_repetitions")
     used = repetitions.isel(rep=np.flatnonzero(repetitions["accepted"].to_numpy()))
     percent = np.linspace(0, 100, points)
     start, end = used["start"].to_numpy()[:, None], used["end"].to_numpy()[:, None]

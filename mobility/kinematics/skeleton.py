@@ -9,7 +9,6 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from mobility import tables
-from mobility.errors import BadInputError
 
 _TABLE = tables.load("landmarks")
 
@@ -52,29 +51,3 @@ def other_side(name: str) -> str:
     if "left" in name:
         return name.replace("left", "right")
     return name.replace("right", "left")
-
-
-def require_pose(dataset: xr.Dataset, *, what: str) -> None:
-    """Raise unless `dataset` is a pose of one person with the 33 landmarks, its times increasing.
-
-    `what` is the name of the function that it was given to, for the message of the BadInputError.
-    """
-    if not isinstance(dataset, xr.Dataset) or "position" not in dataset:
-        raise BadInputError(
-            f"{what}: not a pose Dataset, it has no 'position'; make one with estimate_pose"
-        )
-    position = dataset["position"]
-    lacking = {"time", "space", "keypoint"} - set(position.dims)
-    if lacking:
-        raise BadInputError(f"{what}: 'position' has no dimension {sorted(lacking)}")
-    if position.sizes.get("individual", 1) != 1:
-        raise BadInputError(
-            f"{what}: the pose has {position.sizes['individual']} individuals; select one with "
-            "pose.isel(individual=[0])"
-        )
-    absent = [name for name in KEYPOINTS if name not in position["keypoint"].to_numpy()]
-    if absent:
-        raise BadInputError(f"{what}: 'position' lacks the landmarks {', '.join(absent)}")
-    time = dataset["time"].to_numpy()
-    if not (time[1:] > time[:-1]).all():
-        raise BadInputError(f"{what}: the times of the pose do not increase strictly")

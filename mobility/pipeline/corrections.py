@@ -42,7 +42,9 @@ def set_repetitions(
         joints = tuple(record.joints)
         after = checked_movements(intervals, joints=joints)
         if {"fitted", "angles"} <= record.stages.keys():
-            joint_movements(session.fitted(), session.angles(), joints=joints, movements=after)
+            joint_movements(
+                session.fitted(), session.measured_angles(), joints=joints, movements=after
+            )
     elif intervals is not None:
         after = check_intervals(intervals)
         if "fitted" in record.stages:

@@ -22,7 +22,7 @@ from pydantic import Field
 
 from mobility import tables
 from mobility.errors import BadInputError, MobilityError, NotFoundError
-from mobility.options import Strict, checked, likely
+from mobility.options import FilePath, Strict, checked, likely
 from mobility.options import validate as checked_model
 from mobility.pipeline.analysis import bring_up_to_date
 from mobility.progress import progress_bar
@@ -84,18 +84,18 @@ class Validation:
 @checked
 def validate(
     session: StoredSession,
-    lab_file: str | os.PathLike[str],
+    lab_file: FilePath,
     *,
-    lab_angles: str | os.PathLike[str] | None = None,
-    static: str | os.PathLike[str] | None = None,
-    mapping: str | os.PathLike[str] | Mapping[str, Any] | None = None,
+    lab_angles: FilePath | None = None,
+    static: FilePath | None = None,
+    mapping: FilePath | Mapping[str, Any] | None = None,
     units: str | None = None,
     vertical_axis: str | None = None,
     margin_deg: Positive | None = None,
     lag_s: Finite | None = None,
     max_lag_s: Positive | None = None,
     name: str | None = None,
-    folder: str | os.PathLike[str] | None = None,
+    folder: FilePath | None = None,
 ) -> Validation:
     """Compare an analysed session with what a lab measured in the same trial, and keep it.
 
@@ -152,7 +152,7 @@ def validate(
     if folder is None:
         bring_up_to_date(session)
         record = session.analyzed()
-    angles, repetitions = _with_raw(session, session.angles()), session.repetitions()
+    angles, repetitions = _with_raw(session, session.measured_angles()), session.repetitions()
     trial = compare(
         angles,
         repetitions,
@@ -397,7 +397,7 @@ def read_study(path: str | os.PathLike[str]) -> list[StudyRow]:
 @checked
 def run_study(
     store: SessionStore[Any],
-    study: str | os.PathLike[str],
+    study: FilePath,
     *,
     margin_deg: Positive | None = None,
     max_lag_s: Positive | None = None,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
@@ -17,8 +16,9 @@ from pydantic import Field
 from mobility.capture.survey import INTERVAL_S
 from mobility.capture.video import probe, read_frames, write_video
 from mobility.errors import BadInputError
-from mobility.kinematics.skeleton import BONES, INDEX, KEYPOINTS, SIDES, landmarks, require_pose
-from mobility.options import checked, likely
+from mobility.kinematics.datasets import Angles, Pose, Repetitions
+from mobility.kinematics.skeleton import BONES, INDEX, KEYPOINTS, SIDES, landmarks
+from mobility.options import FilePath, checked, likely
 from mobility.progress import progress_bar
 
 Image = NDArray[np.uint8]
@@ -76,11 +76,11 @@ _PHASES_OF_SQUATS = '["descent", "bottom", "ascent", "standing"]'
 
 @checked
 def annotate_video(
-    video_path: str | os.PathLike[str],
-    pose: xr.Dataset,
-    angles: xr.Dataset,
-    repetitions: xr.Dataset,
-    out_path: str | os.PathLike[str],
+    video_path: FilePath,
+    pose: Pose,
+    angles: Angles,
+    repetitions: Repetitions,
+    out_path: FilePath,
     *,
     shown_angles: tuple[str, ...] = ("knee_flexion", "hip_flexion", "ankle_dorsiflexion"),
     blur_face: bool = False,
@@ -116,7 +116,6 @@ def annotate_video(
     VideoError, StorageError
         The video cannot be decoded, or the file cannot be written.
     """
-    require_pose(pose, what="annotate_video")
     if "image_position" not in pose or "confidence" not in pose:
         raise BadInputError(
             "annotate_video: the pose lacks 'image_position' or 'confidence';"

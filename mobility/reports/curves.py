@@ -16,11 +16,13 @@ BESIDE = ("_sd", "_raw", "_image")
 
 
 def angle_names(angles: xr.Dataset) -> list[str]:
-    """Names of the angles over time, without what stands beside them."""
+    """Names of the angles over time, without what stands beside them or is refused as a whole."""
     return [
         str(name)
         for name, values in angles.data_vars.items()
-        if "time" in values.dims and not str(name).endswith(BESIDE)
+        if "time" in values.dims
+        and not str(name).endswith(BESIDE)
+        and not ("refused" in values.attrs and values.isnull().all())
     ]
 
 

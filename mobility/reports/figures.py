@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from mobility import plot, tables
 from mobility.assessment.phases import PHASES, phase_frames
 from mobility.errors import BadInputError
-from mobility.kinematics.skeleton import SIDES, require_pose
+from mobility.kinematics.datasets import require_pose
+from mobility.kinematics.skeleton import SIDES
 from mobility.plot import (
     COLOURS,
     GREY,

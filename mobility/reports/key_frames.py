@@ -245,7 +245,7 @@ def of_session(
     if not session.video.is_file():
         return []
     pose = on_own_sides(session.pose(), session.fitted())
-    angles, repetitions = session.angles(), session.repetitions()
+    angles, repetitions = session.measured_angles(), session.repetitions()
     if session.record.exercise == "Overhead Squat":
         moments = squat_moments(pose, angles, repetitions, session.metrics(), findings)
     else:

@@ -115,7 +115,7 @@ def shown_at_first(record: SessionRecord, curves: xr.Dataset, repetitions: Any =
     record
         Of the session.
     curves
-        As :func:`mobility.documents.of_session.curves` gives them.
+        As :func:`mobility.documents.of_session.angles` gives them.
     repetitions
         Its repetitions or movements; None where there are none.
     """
@@ -171,7 +171,7 @@ def embedded(session: StoredSession, *, faces: bool = False) -> dict[str, str]:
     """
     repetitions = session.repetitions()
     squat = session.record.exercise == "Overhead Squat"
-    angles = of_session.curves(session)
+    angles = of_session.angles(session)
     head, buffers = trial_data(session.pose(), angles, session.fitted())
     video = small_video(session, faces=faces)
     told = [tables.sentence("report.blurred")] if video and not faces else []

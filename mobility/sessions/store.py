@@ -31,7 +31,7 @@ from mobility.errors import (
     NotPermittedError,
     StorageError,
 )
-from mobility.options import checked, likely, validate
+from mobility.options import FilePath, checked, likely, require_path, validate
 from mobility.provenance import SCHEMA_VERSION
 from mobility.sessions.files import (
     DELETING,
@@ -124,8 +124,9 @@ class SessionStore(Generic[S]):
     def __init__(
         self, path: str | os.PathLike[str], *, reports: str | os.PathLike[str] | None = None
     ) -> None:
-        if not os.fspath(path):
-            raise BadInputError("store '': name a folder")
+        for what, given in (("store", path), ("reports", reports)):
+            if given is not None or what == "store":
+                require_path(given, what=what)
         check_decodable(os.fspath(path), what="store")
         self._remote: Remote | None = None
         self.copy: Remote | _InPlace = _InPlace()
@@ -180,8 +181,8 @@ class SessionStore(Generic[S]):
     @checked
     def create(
         self,
-        video: str | os.PathLike[str],
-        second_video: str | os.PathLike[str] | None = None,
+        video: FilePath,
+        second_video: FilePath | None = None,
         *,
         user_id: str,
         exercise_name: str | None = None,
@@ -189,7 +190,7 @@ class SessionStore(Generic[S]):
         body_joint_angles: str | Sequence[str] = ("all",),
         movement: str | None = None,
         session_id: str | None = None,
-        calibration: str | os.PathLike[str] | None = None,
+        calibration: FilePath | None = None,
         phone_key: str | None = None,
     ) -> S:
         """Add a video as a new session; everything is checked before anything is written.
@@ -871,8 +872,6 @@ def _joints(given: str | Sequence[str], exercise: str | None) -> list[Joint]:
 
 def _source(video: str | os.PathLike[str]) -> Path:
     """Path of a video that can be decoded."""
-    if not os.fspath(video):
-        raise BadInputError("video '': name a video file")
     source = Path(video)
     check_decodable(source.name, what="name of the video file")
     check_visible(source.name, what="name of the video file")

@@ -170,8 +170,8 @@ class StoredSession:
         """Landmarks after cleaning, from which the angles are computed."""
         return self._result("fitted")
 
-    def angles(self) -> xr.Dataset:
-        """Joint angles over time, degrees."""
+    def measured_angles(self) -> xr.Dataset:
+        """Joint angles over time as they were measured, degrees: also what the reports refuse."""
         return self._result("angles")
 
     def repetitions(self) -> xr.Dataset:

@@ -15,6 +15,7 @@ from pydantic import Field
 from mobility import provenance, tables
 from mobility.assessment.metric import merged_history
 from mobility.errors import BadInputError
+from mobility.kinematics.datasets import DEGREES, Datasets, RepetitionsOfTrials, Trials
 from mobility.kinematics.expected_error import Z95
 from mobility.kinematics.geometry import Array, mean_of_known
 from mobility.options import checked
@@ -27,7 +28,6 @@ from mobility.validation.inference import (
 from mobility.validation.limits import bland_altman, proportional_bias
 from mobility.validation.pairing import (
     CURVE_ERRORS,
-    DEGREES,
     common_units,
     paired_angles,
     paired_metrics,
@@ -47,9 +47,9 @@ _NO_SIDE = "not a side of this angle"
 
 @checked
 def agreement(
-    video: xr.Dataset | Sequence[xr.Dataset],
-    lab: xr.Dataset | Sequence[xr.Dataset],
-    repetitions: xr.Dataset | Sequence[xr.Dataset] | None = None,
+    video: Trials,
+    lab: Trials,
+    repetitions: RepetitionsOfTrials | None = None,
     *,
     participants: str | Sequence[str | int] | None = None,
     margin_deg: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None,
@@ -201,14 +201,8 @@ def agreement(
     )
 
 
-def _trials(given: xr.Dataset | Sequence[xr.Dataset]) -> list[xr.Dataset]:
-    trials = [given] if isinstance(given, xr.Dataset) else list(given)
-    for trial in trials:
-        if not isinstance(trial, xr.Dataset):
-            raise BadInputError(
-                f"agreement: trials must be xarray Datasets (got {type(trial).__name__})"
-            )
-    return trials
+def _trials(given: Datasets) -> list[xr.Dataset]:
+    return [given] if isinstance(given, xr.Dataset) else list(given)
 
 
 def _participants(given: str | Sequence[str | int] | None, trials: int) -> list[str]:

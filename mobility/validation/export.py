@@ -1,6 +1,6 @@
-"""Poses and angles as the lab's programs read them: TRC, MOT, C3D and CSV.
+"""Poses and angles as the lab's programs read them: TRC, MOT, STO, C3D and CSV.
 
-What is NaN is written as each format says it: empty cells in TRC and CSV, ``nan`` in MOT, a
+What is NaN is written as each format says it: empty cells in TRC and CSV, ``nan`` in MOT and STO, a
 residual of -1 in C3D. Every file is whole or absent.
 """
 
@@ -19,9 +19,10 @@ from mobility import tables
 from mobility.errors import BadInputError, NotFoundError, StorageError
 from mobility.kinematics.geometry import Array
 from mobility.kinematics.skeleton import KEYPOINTS, SIDES
-from mobility.options import checked
+from mobility.options import FilePath, checked
 from mobility.validation.lab_text import BY_US
-from mobility.validation.mappings import OURS, built_in, listed
+from mobility.validation.mappings import OURS, built_in
+from mobility.wording import shortened
 from mobility.writing import atomic, plain_cells
 
 _EARLY = 0.5
@@ -36,7 +37,7 @@ _CSV_HEADS = ("time,keypoint,x_m,y_m,z_m", "time,angle,side,value_deg,sd_deg")
 
 
 @checked
-def write_trc(pose: xr.Dataset, path: str | os.PathLike[str]) -> Path:
+def write_trc(pose: xr.Dataset, path: FilePath) -> Path:
     """Write positions as TRC, which OpenSim and Pose2Sim read.
 
     `pose` is a pose (``position``, one person) or markers (``marker_position``), metres, y up;
@@ -60,8 +61,8 @@ def write_trc(pose: xr.Dataset, path: str | os.PathLike[str]) -> Path:
 
 
 @checked
-def write_mot(angles: xr.Dataset, path: str | os.PathLike[str]) -> Path:
-    """Write angles as an OpenSim motion, degrees, with OpenSim's names and signs.
+def write_mot(angles: xr.Dataset, path: FilePath) -> Path:
+    """Write angles as an OpenSim motion (MOT or STO), degrees, with OpenSim's names and signs.
 
     ``knee_angle_r``, ``hip_flexion_r``, ``hip_adduction_r`` (negative abduction),
     ``ankle_angle_r``, ``arm_flex_r``, ``elbow_flex_r`` and their left ones, ``pelvis_list``; angles
@@ -75,12 +76,16 @@ def write_mot(angles: xr.Dataset, path: str | os.PathLike[str]) -> Path:
         if name not in angles:
             continue
         for where, (column,) in entry.named().items():
+            if where != "column" and where not in angles[name]["side"]:
+                continue
             values = angles[name] if where == "column" else angles[name].sel(side=where)
             columns[column] = entry.scale * values.to_numpy().astype(np.float64)
     if not columns:
         raise BadInputError(
             "write_mot: the Dataset has no joint angles; make them with joint_angles"
         )
+    if not any(np.isfinite(values).any() for values in columns.values()):
+        raise BadInputError("write_mot: every value of every angle is missing")
     target = Path(path)
     head = [
         target.stem,
@@ -98,7 +103,7 @@ def write_mot(angles: xr.Dataset, path: str | os.PathLike[str]) -> Path:
 
 
 @checked
-def write_c3d(pose: xr.Dataset, path: str | os.PathLike[str]) -> Path:
+def write_c3d(pose: xr.Dataset, path: FilePath) -> Path:
     """Write positions, as for :func:`write_trc`, as C3D, in millimetres, y up.
 
     A C3D has a rate and no times: frames are as far apart as the median step, and the first has
@@ -146,7 +151,7 @@ def write_c3d(pose: xr.Dataset, path: str | os.PathLike[str]) -> Path:
 
 
 @checked
-def write_csv(dataset: xr.Dataset, path: str | os.PathLike[str]) -> Path:
+def write_csv(dataset: xr.Dataset, path: FilePath) -> Path:
     """Write a pose, markers or angles as a tidy table.
 
     Of positions a row for each time and keypoint: ``time, keypoint, x_m, y_m, z_m``. Of angles a
@@ -166,12 +171,15 @@ def write_csv(dataset: xr.Dataset, path: str | os.PathLike[str]) -> Path:
     if not known:
         raise BadInputError(
             f"write_csv: the Dataset has neither positions nor joint angles; it has "
-            f"{listed(map(str, dataset.data_vars))}"
+            f"{shortened(map(str, dataset.data_vars))}"
         )
     parts = []
     for name in known:
         values, sd = dataset[name], dataset.get(f"{name}_sd")
-        for side in SIDES if "side" in values.dims else ("",):
+        sides = (
+            [side for side in SIDES if side in values["side"]] if "side" in values.dims else [""]
+        )
+        for side in sides:
             at = {"side": side} if side else {}
             error = np.nan if sd is None else sd.sel(at).to_numpy()
             of: dict[str, Any] = {"time": time, "angle": name, "side": side}
@@ -195,8 +203,14 @@ def _csv(parts: Sequence[Mapping[str, Any]]) -> str:
     return str(frame.to_csv(index=False, lineterminator="\n"))
 
 
-FORMATS = {"trc": write_trc, "c3d": write_c3d, "mot": write_mot, "csv": write_csv}
-"""The writer of each format; TRC and C3D take positions, MOT takes angles, CSV either."""
+FORMATS = {
+    "trc": write_trc,
+    "c3d": write_c3d,
+    "mot": write_mot,
+    "sto": write_mot,
+    "csv": write_csv,
+}
+"""The writer of each format; TRC and C3D take positions, MOT and STO angles, CSV either."""
 
 
 def is_export(file: Path) -> bool:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from mobility import tables
 from mobility.errors import BadInputError
+from mobility.kinematics.datasets import Markers
 from mobility.kinematics.geometry import Array, direction
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SIDES
 from mobility.options import checked
@@ -28,8 +29,8 @@ from mobility.validation.mappings import (
     best_mapping,
     from_dict,
     given_mapping,
-    listed,
 )
+from mobility.wording import shortened
 
 METHOD = "markers"
 """The ``method`` of such a pose: how its positions were obtained."""
@@ -71,10 +72,10 @@ _BACK, _DOWN, _OUT = (0.24, 0.0099), (0.30, 0.0109), (0.33, 0.0073)
 
 @checked
 def lab_pose(
-    markers: xr.Dataset,
+    markers: Markers,
     *,
     mapping: MappingLike | None = None,
-    static: xr.Dataset | None = None,
+    static: Markers | None = None,
     level_feet: bool | None = None,
 ) -> xr.Dataset:
     """Joint centres of a marker trial as a pose Dataset.
@@ -127,10 +128,7 @@ def lab_pose(
     >>> pose = lab_pose(trial, static=read_lab("standing.c3d"))  # doctest: +SKIP
     >>> angles = joint_angles(pose)  # doctest: +SKIP
     """
-    _require_markers(markers, what="lab_pose")
     chosen = _mapping_of(markers, mapping)
-    if static is not None:
-        _require_markers(static, what="lab_pose: static")
     build = _Build(markers, static, chosen)
     build.joint_centres()
     build.hip_centres()
@@ -263,11 +261,6 @@ def carried(static: Array, moving: Array, point: Array) -> tuple[Array, Array]:
     return places, residual
 
 
-def _require_markers(markers: xr.Dataset, *, what: str) -> None:
-    if not isinstance(markers, xr.Dataset) or "marker_position" not in markers:
-        raise BadInputError(f"{what}: not a Dataset of markers; make one with read_lab")
-
-
 def _mapping_of(markers: xr.Dataset, mapping: MappingLike | None) -> LabMapping:
     if mapping is not None:
         return given_mapping(mapping)
@@ -280,8 +273,8 @@ def _mapping_of(markers: xr.Dataset, mapping: MappingLike | None) -> LabMapping:
     best = best_mapping(names, [])
     if best is None:
         raise BadInputError(
-            f"lab_pose: no built-in mapping knows these markers ({listed(names)}); give a mapping "
-            "with the joint_centres"
+            f"lab_pose: no built-in mapping knows these markers ({shortened(names)}); give a "
+            "mapping with the joint_centres"
         )
     return best
 
@@ -470,7 +463,7 @@ class _Build:
         elif sacrum is not None and (at := names.find(sacrum)) is not None:
             middle = values[at]
         else:
-            return f"markers {listed([n for n in (*backs, sacrum) if n])} are not in the file"
+            return f"markers {shortened([n for n in (*backs, sacrum) if n])} are not in the file"
         return values[str(front[0])], values[str(front[1])], middle
 
     def level(self, wanted: bool) -> dict[str, float]:

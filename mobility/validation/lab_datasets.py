@@ -12,6 +12,7 @@ import xarray as xr
 
 from mobility import tables
 from mobility.errors import BadInputError
+from mobility.kinematics.datasets import MOST_DEGREES
 from mobility.kinematics.geometry import Array, mean_of_known
 from mobility.kinematics.skeleton import SIDES
 from mobility.provenance import with_history
@@ -23,8 +24,8 @@ from mobility.validation.mappings import (
     best_mapping,
     built_in,
     content_of,
-    listed,
 )
+from mobility.wording import shortened
 
 METRES: Mapping[str, float] = {"m": 1.0, "cm": 0.01, "mm": 0.001}
 """Metres in each unit of length."""
@@ -54,9 +55,6 @@ _MOST_RADIANS = 7.0
 
 _LEAST_SWING = 0.3
 """Radians; a joint that moves by less in a whole trial tells nothing of its unit."""
-
-_MOST_DEGREES = 400.0
-"""No joint angle exceeds it, with a branch at 360 and some noise."""
 
 _ONE_WAY_DEG = 15.0
 """Flexion is turned over where it goes this far below zero, and three times as far as above."""
@@ -192,7 +190,9 @@ def require_unique(names: Sequence[str], *, what: str, kind: str) -> None:
     """Raise where a name stands twice."""
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise BadInputError(f"{what}: has the {kind} {listed(twice)} more than once; rename them")
+        raise BadInputError(
+            f"{what}: has the {kind} {shortened(twice)} more than once; rename them"
+        )
 
 
 def _one_person(found: Found, subject: str | None) -> None:
@@ -200,12 +200,12 @@ def _one_person(found: Found, subject: str | None) -> None:
     names = [*found.markers, *found.columns]
     people = sorted({name.partition(":")[0] for name in names if ":" in name})
     if subject is not None and subject not in people:
-        raise BadInputError(f"{found.what}: has no subject '{subject}'; it has {listed(people)}")
+        raise BadInputError(f"{found.what}: has no subject '{subject}'; it has {shortened(people)}")
     if subject is None:
         bare = [name.rpartition(":")[2] for name in names]
         if len(people) > 1 and len(set(bare)) < len(bare):
             raise BadInputError(
-                f"{found.what}: has several people ({listed(people)}); say with "
+                f"{found.what}: has several people ({shortened(people)}); say with "
                 "subject whom to read"
             )
         return
@@ -242,7 +242,7 @@ def no_angles(kinds: Iterable[str], *, what: str) -> BadInputError:
 
 def _nothing_fits(found: Found, asked: Asked) -> None:
     held = {name: content_of(name) for name in found.columns}
-    left = listed(name for name, kind in held.items() if kind is None)
+    left = shortened(name for name, kind in held.items() if kind is None)
     kinds = [kind for kind in held.values() if kind is not None]
     if kinds and len(kinds) == len(held):
         raise no_angles(kinds, what=found.what)
@@ -256,7 +256,7 @@ def _nothing_fits(found: Found, asked: Asked) -> None:
     told = f"; {wanted[0]}: {names.nearest(wanted[0])}" if wanted else ""
     raise BadInputError(
         f"{found.what}: has none of the columns of mapping {asked.mapping.name} "
-        f"({listed(wanted or asked.mapping.markers())}){told}"
+        f"({shortened(wanted or asked.mapping.markers())}){told}"
     )
 
 
@@ -533,7 +533,7 @@ def _angle(
         values = {where: scale * sum_ + columns.offset for where, sum_ in sums.items()}
         found.warn("sign_found", angle=angle, scale=scale)
     highest = np.abs(known).max(initial=0.0)
-    if highest > _MOST_DEGREES:
+    if highest > MOST_DEGREES:
         raise BadInputError(
             f"{found.what}: {angle} reaches {highest:.0f} degrees; give units='degree' or "
             "'radian', or check the scale of the mapping"

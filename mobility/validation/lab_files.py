@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import gzip
 import math
-import os
 import re
 import zlib
 from collections.abc import Mapping
@@ -19,14 +18,14 @@ from typing import Any, Literal
 import xarray as xr
 
 from mobility.errors import BadInputError, NotFoundError
-from mobility.options import checked
+from mobility.options import FilePath, checked
 from mobility.provenance import sha256
 from mobility.validation.lab_c3d import MARK, c3d
 from mobility.validation.lab_datasets import Asked, Found, dataset
 from mobility.validation.lab_text import mot, table, text_lines, trc
 from mobility.validation.mappings import LabMapping, VerticalAxis, given_mapping
 
-MappingLike = LabMapping | Mapping[str, Any] | str | Path
+MappingLike = LabMapping | Mapping[str, Any] | FilePath
 Unit = Literal["m", "cm", "mm", "degree", "radian"]
 
 _GZIP = b"\x1f\x8b"
@@ -41,7 +40,7 @@ _OTHER_KINDS = {
 
 @checked
 def read_lab(
-    path: str | os.PathLike[str],
+    path: FilePath,
     *,
     mapping: MappingLike | None = None,
     units: Unit | None = None,

@@ -20,8 +20,8 @@ from mobility.validation.mappings import (
     built_in,
     content_of,
     content_said,
-    listed,
 )
+from mobility.wording import shortened
 
 Row = tuple[int, str]
 """Number of a line, from 1, and its text, which is split only when it is needed."""
@@ -30,7 +30,13 @@ BY_US = "Angles between segments, by mobility."
 """The line of a header by which a motion that this package wrote is known."""
 
 _ROWS_BEFORE = 4  # that show with how many decimals a file is written
-_MISSING = frozenset({"", "nan", "na", "n/a", "#n/a", "null", "none", "-", "-nan", "1.#qnan"})
+_MISSING = frozenset(
+    {
+        *("", "nan", "na", "n/a", "#n/a", "null", "none", "-", "-nan"),
+        # As programs on Windows write NaN, OpenSim among them.
+        *("1.#qnan", "-1.#qnan", "1.#ind", "-1.#ind", "nan(ind)", "-nan(ind)", "nan(snan)"),
+    }
+)
 _TIME = frozenset({"time", "times", "t", "temps", "timestamp", "seconds"})
 _FRAME = frozenset({"frame", "frames", "frame#", "framenumber", "item", "index"})
 _TRIPLET = re.compile(
@@ -158,7 +164,7 @@ def mot(what: str, lines: list[str]) -> Found:
         raise BadInputError(f"{what}: ends after its header; the file was cut off")
     names = [name.strip() for name in _cells(body[0][1]) if name.strip()]
     if not names or names[0].lower() != "time":
-        raise BadInputError(f"{what}: its first column must be 'time' (got {listed(names[:1])})")
+        raise BadInputError(f"{what}: its first column must be 'time' (got {shortened(names[:1])})")
     require_unique(names, what=what, kind="columns")
     stated_columns = header.get("ncolumns", header.get("datacolumns"))
     if stated_columns is not None and stated_columns != str(len(names)):

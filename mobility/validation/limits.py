@@ -215,7 +215,10 @@ def numbers(values: ArrayLike, *, what: str) -> Array:
 
     Infinite ones are refused: they are no missing values but a fault of what computed them.
     """
-    found = np.asarray(values, np.float64)
+    given = np.asarray(values)
+    if given.dtype.kind not in "fiub":
+        raise BadInputError(f"{what}: must be numbers (got {given.dtype})")
+    found = given.astype(np.float64)
     if count := int(np.isinf(found).sum()):
         raise BadInputError(
             f"{what}: {count} of {found.size} values are infinite; correct them, or give NaN "

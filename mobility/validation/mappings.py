@@ -34,6 +34,7 @@ from mobility.errors import BadInputError, NotFoundError
 from mobility.kinematics.skeleton import KEYPOINTS, SIDES
 from mobility.options import Strict, likely, validate
 from mobility.parsing import parse_yaml
+from mobility.wording import shortened
 
 TABLE = "lab_mappings"
 CONTENTS = "lab_contents"
@@ -147,14 +148,7 @@ class FileNames:
         close = difflib.get_close_matches(_plain(name), list(forms), n=3, cutoff=0.4)
         if close:
             return "nearest: " + ", ".join(forms[form] for form in close)
-        return f"it has {listed(self.names)}"
-
-
-def listed(names: Iterable[str], *, most: int = 12) -> str:
-    """Join `names` for a message, the first of many."""
-    names = list(names)
-    shown = ", ".join(str(name) for name in names[:most])
-    return f"{shown} and {len(names) - most} more" if len(names) > most else shown or "none"
+        return f"it has {shortened(self.names)}"
 
 
 def _bare(name: str) -> str:
@@ -219,12 +213,14 @@ def from_dict(
     for key in ("joint_centres", "instead"):
         for landmark in fields[key]:
             if landmark not in KEYPOINTS:
-                close = likely(str(landmark), KEYPOINTS) or f"; known: {listed(KEYPOINTS, most=40)}"
+                close = (
+                    likely(str(landmark), KEYPOINTS) or f"; known: {shortened(KEYPOINTS, most=40)}"
+                )
                 raise BadInputError(f"{what}: {key}: no landmark '{landmark}'{close}")
     known = tables.load("angles")
     for angle, entry in fields["angles"].items():
         if angle not in known:
-            close = likely(str(angle), known) or f"; known: {listed(known)}"
+            close = likely(str(angle), known) or f"; known: {shortened(known)}"
             raise BadInputError(f"{what}: angles: no angle '{angle}'{close}")
         where = f"{what}: angles: {angle}"
         columns = validate(AngleColumns, entry, what=where)

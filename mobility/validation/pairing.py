@@ -13,12 +13,14 @@ from mobility import tables
 from mobility.assessment.phases import within
 from mobility.assessment.summaries import median_within, peak_within
 from mobility.errors import BadInputError
+from mobility.kinematics.datasets import DEGREES
 from mobility.kinematics.expected_error import Z95
 from mobility.kinematics.geometry import Array
 from mobility.kinematics.repetitions import normalise_repetitions
 from mobility.kinematics.skeleton import SIDES
 from mobility.validation.limits import numbers
 from mobility.validation.waveforms import curve_errors
+from mobility.wording import shortened
 
 Values = dict[str, tuple[tuple[str, ...], Any]]
 
@@ -26,7 +28,6 @@ DISCRETE = ("bottom", "peak", "range")
 """Values of a repetition: median within the bottom, extreme, largest less smallest."""
 
 CURVE_ERRORS = ("bias", "mae", "rmse", "rmse_offset_removed")
-DEGREES = ("degree", "degrees", "deg", "°")
 
 POINTS = 101
 """Points of the curve of a repetition."""
@@ -238,8 +239,8 @@ def _shared_angles(video: xr.Dataset, lab: xr.Dataset, number: int) -> list[str]
     """Names of the angles that both have, if both are on the same frames and in degrees."""
     what = f"agreement: trial {number}"
     for whose, dataset in (("video", video), ("lab", lab)):
-        if "time" not in dataset.coords:
-            raise BadInputError(f"{what}: the {whose} has no coordinate 'time'")
+        if "time" not in dataset.dims:
+            raise BadInputError(f"{what}: the {whose} has no dimension 'time'")
     times = video["time"].to_numpy(), lab["time"].to_numpy()
     if len(times[0]) != len(times[1]) or not np.allclose(times[0], times[1], rtol=0, atol=1e-6):
         raise BadInputError(
@@ -250,8 +251,8 @@ def _shared_angles(video: xr.Dataset, lab: xr.Dataset, number: int) -> list[str]
     names = [name for name in own if name in other]
     if not names:
         raise BadInputError(
-            f"{what}: video and lab have no angle in common (video: {', '.join(own) or 'none'};"
-            f" lab: {', '.join(other) or 'none'})"
+            f"{what}: video and lab have no angle in common (video: {shortened(own, most=5)};"
+            f" lab: {shortened(other, most=5)})"
         )
     for name in names:
         for whose, dataset in (("video", video), ("lab", lab)):

@@ -16,6 +16,7 @@ from pydantic import Field
 
 from mobility.errors import BadInputError
 from mobility.kinematics.correlation import correlated, other_peaks, peak
+from mobility.kinematics.datasets import Angles, Recording, Times
 from mobility.kinematics.geometry import Array
 from mobility.options import checked
 from mobility.provenance import with_history
@@ -101,8 +102,8 @@ class Synchronisation:
 
 @checked
 def find_lag(
-    video: xr.Dataset,
-    lab: xr.Dataset,
+    video: Angles,
+    lab: Angles,
     *,
     max_lag_s: Positive | None = None,
     lag_s: Finite | None = None,
@@ -234,7 +235,7 @@ def find_lag(
 
 
 @checked
-def align(lab: xr.Dataset, sync: Synchronisation, time: Any) -> xr.Dataset:
+def align(lab: Recording, sync: Synchronisation, time: Times) -> xr.Dataset:
     """Lab values at the times of the video.
 
     Parameters

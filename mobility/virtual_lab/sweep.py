@@ -30,7 +30,7 @@ from mobility.kinematics.clean import clean_pose
 from mobility.kinematics.fit.entry import VISIBILITY_THRESHOLD, fit_body
 from mobility.kinematics.geometry import angles_from_points
 from mobility.kinematics.skeleton import SIDES, landmarks
-from mobility.options import Workers, checked
+from mobility.options import FilePath, Workers, checked
 from mobility.progress import progress_bar
 from mobility.provenance import package_versions, with_history
 from mobility.virtual_lab.case import (
@@ -83,7 +83,7 @@ def _plain(name: str) -> str:
 @checked
 def sweep(
     cases: Sequence[Case],
-    cache: str | os.PathLike[str],
+    cache: FilePath,
     *,
     workers: Workers = 1,
     resume: bool = False,

@@ -145,7 +145,10 @@ class RemoteSession:
         return saved.model_dump()
 
     def angles(self) -> xr.Dataset:
-        """Flexions of the selected joints over time, degrees, to 0.01; without their errors."""
+        """Flexions of the selected joints over time, degrees, to 0.01, NaN where refused.
+
+        Their errors are not served.
+        """
         export = self._exported()
         return self._angles(export.angles, export.all_timestamps)
 
@@ -157,8 +160,6 @@ class RemoteSession:
         shown = self.store.client.joint_mobility(self.id).angles
         time = self.store.client.details(self.id).all_timestamps
         return self._angles({key: angle.values for key, angle in shown.items()}, time)
-
-    curves = shown_angles
 
     def pose(self) -> xr.Dataset:
         """Landmarks in the picture, pixels to 0.01; without the size of the picture."""

@@ -94,7 +94,7 @@ class TrialViewer(Widget):
             self.drawn += 1
 
     def _traits_of(self, session: Session | RemoteSession) -> dict[str, Any]:
-        curves = session.curves()
+        curves = session.angles()
         self.session = session
         self._local = session if isinstance(session, Session) else None
         self._known = angle_names(curves)
@@ -212,7 +212,7 @@ class TrialViewer(Widget):
         if not self.shown or (self._local and "repetitions" not in self._local.record.stages):
             return text
         repetitions = self._local.repetitions() if self._local else None
-        figure = figures.angle_curves(self.session.curves(), repetitions, names=self.shown)
+        figure = figures.angle_curves(self.session.angles(), repetitions, names=self.shown)
         coded = base64.b64encode(figures.png(figure, dpi=60)).decode()
         return f'{text}<img alt="Curves of the angles" src="data:image/png;base64,{coded}">'
 
@@ -226,7 +226,7 @@ class TrialViewer(Widget):
 
     def _send_trial(self) -> None:
         fitted = None if self._local is None else self._local.fitted()
-        head, buffers = trial_data(self.session.pose(), self.session.curves(), fitted)
+        head, buffers = trial_data(self.session.pose(), self.session.angles(), fitted)
         self.send(head, buffers=buffers)
 
     def _send_video(self, content: Mapping[str, Any]) -> None:

@@ -126,6 +126,19 @@ def reverses(metric: xr.DataArray) -> bool:
     return quantity in ("pelvis_obliquity", "lateral_shift") and kind not in sizes
 
 
+def test_no_two_metrics_have_the_same_long_name(squat_pose: Any, measure: Any) -> None:
+    metrics = measure(squat_pose())
+    named: dict[str, list[str]] = {}
+    for name, values in metrics.data_vars.items():
+        named.setdefault(values.attrs["long_name"], []).append(str(name))
+    assert {text: names for text, names in named.items() if len(names) > 1} == {}
+    words = {name: metrics[f"knee_flexion{name}"].attrs["long_name"] for name in ("", "_bottom")}
+    assert words == {
+        "": "knee flexion",
+        "_bottom": "knee flexion, at the bottom of each repetition",
+    }
+
+
 def test_a_metric_says_of_what_it_is_and_which_number(squat_pose: Any, measure: Any) -> None:
     metrics = measure(squat_pose())
     known = tables.load("overhead_squat")["kinds"]["words"]

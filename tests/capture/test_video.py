@@ -254,7 +254,8 @@ def test_what_is_no_video_is_refused_in_one_line(
         import cv2
 
         cv2.imwrite(str(path), clips.picture(1, 64, 48))
-    with pytest.raises(expected, match=path.name) as caught:
+    what = "too long" if name.startswith("long") else path.name
+    with pytest.raises(expected, match=what) as caught:
         function(path)
     assert "\n" not in str(caught.value)
     assert "; " in str(caught.value)  # what is wrong; what to do

@@ -54,7 +54,7 @@ def bad_videos(folder, clips):
         "folder": (folder, ["this is a folder"]),
         "device": (Path("/dev/null"), ["device"]),
         "line break": (folder / "a\nb.mp4", ["a\\nb.mp4"]),
-        "long": (folder / ("a" * 5000), ["File name too long"]),
+        "long": (folder / ("a" * 5000), ["too long"]),
         "no name": ("", ["VIDEO", "must not be empty"]),
         "no text": (clips.make_clip(folder / "a\udcff.mp4", 3), ["not decodable text"]),
         "tiny": (clips.make_clip(folder / "tiny.mp4", 9, size=(16, 16)), ["tiny.mp4", "too small"]),

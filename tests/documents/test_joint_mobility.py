@@ -79,7 +79,7 @@ def test_the_stages_are_those_of_the_exercise(session, shown):
     assert shown == [("knee_flexion", "elbow_flexion")]
     assert session.record.verdict == verdict_of(session).level
     np.testing.assert_array_equal(
-        session.curves()["elbow_flexion"].transpose("time", "side"),
+        session.angles()["elbow_flexion"].transpose("time", "side"),
         metrics["angle"].sel(joint="elbow").transpose("time", "side"),
     )
     assert session.details()["segments"] == 3

@@ -29,6 +29,7 @@ from mobility.errors import (
 from mobility.reports import stored
 from mobility.reports.stored import report_key
 from mobility.reports.trial import doubts
+from mobility.sessions.files import read_dataset
 from mobility.sessions.store import demo_video
 from mobility.store import Store
 from mobility.wording import dated
@@ -266,7 +267,7 @@ def test_all_faults_are_told_at_once(store, video):
 def test_what_is_no_video_is_refused(store, video, tmp_path, stand_ins):
     with pytest.raises(NotFoundError, match="no such file"):
         store.create(tmp_path / "absent.mp4", **SQUAT)
-    with pytest.raises(BadInputError, match="name a video file"):
+    with pytest.raises(BadInputError, match="video: is empty"):
         store.create("", **SQUAT)
     with pytest.raises(BadInputError, match="not decodable text"):
         store.create(stand_ins.video(tmp_path, name="a\udcff.mp4"), **SQUAT)
@@ -436,8 +437,31 @@ def test_a_session_interrupted_before_its_verdict_shows_its_curves(store, video)
     record = json.loads((session.folder / "session.json").read_text())
     del record["stages"]["capture_quality"]
     (session.folder / "session.json").write_text(json.dumps(record | {"state": "analyzing"}))
-    assert session.curves().identical(session.angles())
+    assert session.angles().identical(session.angles(refused=True))
     assert doubts(session) == []
+
+
+def test_angles_are_those_that_the_report_stands_for_and_the_others_on_request(store, video):
+    session = store.create(video, **SQUAT)
+    session.analyze()
+    record = json.loads((session.folder / "session.json").read_text())
+    record["warnings"].append({"code": "hands_not_overhead", "message": "hands low", "values": {}})
+    (session.folder / "session.json").write_text(json.dumps(record))
+    angles, measured = session.angles(), session.angles(refused=True)
+    kept = read_dataset(session.folder / "angles.nc")
+    assert measured.drop_attrs().identical(kept.drop_attrs())
+    refused = {"shoulder_flexion", "elbow_flexion"}
+    assert refused <= set(angles.data_vars) == set(measured.data_vars)
+    for name in angles.data_vars:
+        if str(name).removesuffix("_sd") in refused:
+            assert measured[name].notnull().any()
+            assert not angles[name].notnull().any()
+            assert angles[name].attrs["refused"] == "the hands are not held above the head"
+        else:
+            assert angles[name].identical(measured[name])
+    document = session.export()["angles"]
+    assert set(document["left_shoulder_angle"]) == {None}
+    assert set(document["left_knee_angle"]) > {None} or None not in document["left_knee_angle"]
 
 
 def test_a_misspelt_id_gets_the_likely_one(store, video):

@@ -131,7 +131,7 @@ def test_with_unequal_repetitions_a_row_has_one_mean_difference():
 def test_infinite_angles_are_refused_and_not_left_out():
     video, lab, repetitions = paired_trial(offset=3)
     lab["knee_flexion"][{"time": 5}] = np.inf
-    with pytest.raises(BadInputError, match=r"agreement: knee_flexion: .* are infinite"):
+    with pytest.raises(BadInputError, match="agreement: lab: 'knee_flexion' holds infinite values"):
         agreement(video, lab, repetitions)
 
 
@@ -389,7 +389,11 @@ def test_bad_input_says_what_to_do():
         (([video] * 2, [lab] * 2, [repetitions]), {"participants": list("ab")}, "1 trials for 2"),
         ((video, lab, repetitions), {"participants": ["a", "b"]}, "2 participants for 1 trials"),
         ((video, lab, repetitions), {"margin": 5}, "did you mean 'margin_deg'"),
-        ((video, ["lab.mot"], repetitions), {}, "must be xarray Datasets .got str"),
+        (
+            (video, ["lab.mot"], repetitions),
+            {},
+            r"lab: number 1: .* \(got 'lab.mot'\)$",
+        ),
         ((metrics([1, 2]), metrics([1, 2]), repetitions), {}, "have their repetitions already"),
         ((metrics([1, 2]), metrics([1, 2, 3])), {}, "do not have the same repetitions"),
         ((metrics([1, 2]), metrics([1, 2], units="rad")), {}, "other units"),
@@ -401,10 +405,10 @@ def test_bad_input_says_what_to_do():
     both = [video, video.assign(knee_flexion=video["trunk_lean"])], [lab, middle], [repetitions] * 2
     letters = video.assign_coords(side=["L", "R"])
     cases += [
-        ((video, radians, repetitions), {}, r"must be in degrees \(units: radian\)"),
+        ((video, radians, repetitions), {}, r"must be in degrees \(its units: 'radian'\)"),
         ((video, middle, repetitions), {}, "has sides in one of video and lab only"),
         (both, {"participants": list("ab")}, "trial 2: knee_flexion has sides in some"),
-        ((letters, lab, repetitions), {}, "sides of knee_flexion must be left and right"),
+        ((letters, lab, repetitions), {}, "sides of 'knee_flexion' must be left and right"),
     ]
     for given_, options, message in cases:
         with pytest.raises(BadInputError, match=message):

@@ -20,7 +20,7 @@ from hypothesis.extra import numpy as hnp
 import mobility as mb
 from mobility.errors import BadInputError, NotFoundError, StorageError
 from mobility.kinematics.skeleton import KEYPOINTS, SIDES
-from mobility.validation.export import write_c3d, write_csv, write_mot, write_trc
+from mobility.validation.export import FORMATS, write_c3d, write_csv, write_mot, write_trc
 from mobility.validation.joint_centres import lab_pose
 from mobility.validation.lab_files import read_lab
 
@@ -60,10 +60,10 @@ def test_a_pose_comes_back(squat, tmp_path: Path, ending: str) -> None:
         np.testing.assert_allclose(found[name], truth[name], atol=2e-3)
 
 
-@pytest.mark.parametrize("ending", ["mot", "csv"])
+@pytest.mark.parametrize("ending", ["mot", "sto", "csv"])
 def test_angles_come_back(angles, tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"angles.{ending}"
-    (write_mot if ending == "mot" else write_csv)(angles, path)
+    FORMATS[ending](angles, path)
     back = read_lab(path)
     assert back.attrs["mapping"] == "mobility"
     assert back.attrs["angle_units_read"] == "degree"
@@ -74,10 +74,57 @@ def test_angles_come_back(angles, tmp_path: Path, ending: str) -> None:
     assert int(back["knee_flexion"].isnull().sum()) == 5
     # Also where few angles are left, so that other mappings know as many of the names.
     few = angles[["knee_flexion", "hip_abduction"]]
-    (write_mot if ending == "mot" else write_csv)(few, path)
+    FORMATS[ending](few, path)
     back = read_lab(path)
     assert back.attrs["mapping"] == "mobility"
     np.testing.assert_allclose(back["hip_abduction"], angles["hip_abduction"], atol=1e-5)
+
+
+def _with_gaps(angles: xr.Dataset, gaps: str) -> xr.Dataset:
+    found = angles.copy(deep=True)
+    for name in found.data_vars:
+        values = found[name]
+        if gaps == "begins and ends unseen":
+            values[:9] = values[-9:] = np.nan
+        elif gaps == "nobody for a while":
+            values[12:30] = np.nan
+        elif gaps == "one side hidden" and "side" in values.dims:
+            values.loc[{"side": "left"}] = np.nan
+        elif gaps == "an angle refused" and str(name).startswith("knee_flexion"):
+            values[:] = np.nan
+    if gaps == "one side only":
+        return found.isel(side=[1])
+    return found.isel(time=np.r_[0:20, 45:60]) if gaps == "frames left out" else found
+
+
+@pytest.mark.parametrize("ending", ["mot", "sto", "csv"])
+@pytest.mark.parametrize(
+    "gaps",
+    [
+        *("begins and ends unseen", "nobody for a while", "one side hidden", "an angle refused"),
+        *("one side only", "frames left out"),
+    ],
+)
+def test_angles_with_gaps_come_back(angles, tmp_path: Path, ending: str, gaps: str) -> None:
+    made, path = _with_gaps(angles, gaps), tmp_path / f"gaps.{ending}"
+    FORMATS[ending](made, path)
+    back = read_lab(path)
+    np.testing.assert_allclose(back["time"], made["time"], atol=1e-6)
+    for name in made.data_vars:
+        if not str(name).endswith("_sd"):
+            found = back[name]
+            if "side" in found.dims:
+                assert not found.sel(side=[s for s in SIDES if s not in made["side"]]).count()
+                found = found.sel(side=made["side"].values)
+            np.testing.assert_allclose(found, made[name], atol=1e-5)
+
+
+@pytest.mark.parametrize("missing", ["NaN", "-nan(ind)", "1.#QNAN", "-1.#IND", ""])
+def test_gaps_come_back_from_programs_on_windows(angles, tmp_path: Path, missing: str) -> None:
+    path = tmp_path / "saved-again.mot"
+    write_mot(angles, path)
+    path.write_text(path.read_text().replace("nan", missing))
+    np.testing.assert_allclose(read_lab(path)["knee_flexion"], angles["knee_flexion"], atol=1e-5)
 
 
 def test_the_sd_goes_with_the_csv(angles, tmp_path: Path) -> None:
@@ -331,7 +378,7 @@ def mobility(*arguments: object, folder: Path) -> subprocess.CompletedProcess[st
     return processes.mobility("export-lab", *arguments, store=folder / "store")
 
 
-@pytest.mark.parametrize("ending", ["trc", "c3d", "mot", "csv"])
+@pytest.mark.parametrize("ending", ["trc", "c3d", "mot", "sto", "csv"])
 def test_the_demo_is_exported(tmp_path: Path, ending: str) -> None:
     out = tmp_path / f"demo.{ending}"
     done = mobility("--demo", "--out", out, folder=tmp_path)
@@ -349,7 +396,7 @@ def test_the_demo_is_exported(tmp_path: Path, ending: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--demo", "--out", "a.txt"], "no format 'txt'; give --format trc|c3d|mot|csv"),
+        (["--demo", "--out", "a.txt"], "no format 'txt'; give --format trc|c3d|mot|sto|csv"),
         (["--demo", "--out", "a.mot", "--positions"], "mot holds angles only"),
         (["--demo", "--out", "a.csv", "--landmarks"], "--landmarks: these are positions"),
         (["--demo", "--out", "no/a.csv"], "no such folder"),

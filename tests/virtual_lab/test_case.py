@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from mobility.errors import BadInputError, NotFoundError
-from mobility.kinematics.skeleton import KEYPOINTS, require_pose
+from mobility.kinematics.datasets import require_pose
+from mobility.kinematics.skeleton import KEYPOINTS
 from mobility.virtual_lab.body import Body
 from mobility.virtual_lab.case import (
     TRUTH_KEYPOINTS,

@@ -11,7 +11,6 @@ trial shares; ``docs/fit.md`` has the equations.
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Annotated, Any
@@ -24,6 +23,7 @@ from threadpoolctl import threadpool_limits
 from mobility import tables
 from mobility.errors import BadInputError
 from mobility.kinematics.calibration import Calibration, Known, known_cameras
+from mobility.kinematics.datasets import Poses
 from mobility.kinematics.fit.body import (
     FEET,
     FIRST_DEPTH_ERROR,
@@ -62,7 +62,7 @@ from mobility.kinematics.fit.problem import Problem
 from mobility.kinematics.fit.standing import with_standing
 from mobility.kinematics.fit.trial import COARSE_HZ, SolvedTrial, solve_trial
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS
-from mobility.options import Standing, checked, likely
+from mobility.options import FilePath, Standing, checked, likely
 from mobility.provenance import history, with_history
 
 log = logging.getLogger(__name__)
@@ -88,11 +88,11 @@ _FocalLength = Annotated[float, Field(gt=0)]
 # hundred times as long, and its last digits depend on their number.
 @threadpool_limits.wrap(limits=1, user_api="blas")  # type: ignore[untyped-decorator]
 def fit_body(
-    pose: xr.Dataset | Sequence[xr.Dataset],
+    pose: Poses,
     *,
     field_of_view: _FieldOfView | tuple[_FieldOfView | None, ...] | None = None,
     focal_length: _FocalLength | tuple[_FocalLength | None, ...] | None = None,
-    calibration: InstanceOf[Calibration] | str | os.PathLike[str] | None = None,
+    calibration: InstanceOf[Calibration] | FilePath | None = None,
     height_m: Annotated[float, Field(ge=0.5, le=2.6)] | None = None,
     feet_planted: bool | None = None,
     standing: Standing = "straight",

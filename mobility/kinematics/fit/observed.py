@@ -12,6 +12,7 @@ import xarray as xr
 from mobility import tables
 from mobility.errors import BadInputError
 from mobility.kinematics.calibration import Known
+from mobility.kinematics.datasets import require_pose
 from mobility.kinematics.fit.body import (
     DEPTHS,
     FITTED,
@@ -35,7 +36,7 @@ from mobility.kinematics.fit.body import (
     unit_vectors,
 )
 from mobility.kinematics.fit.problem import Problem
-from mobility.kinematics.skeleton import INDEX, landmarks, require_pose
+from mobility.kinematics.skeleton import INDEX, landmarks
 
 HELD_RAD = 1e-3
 """Radians within which the fit holds the angles of standing."""

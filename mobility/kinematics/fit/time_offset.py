@@ -10,11 +10,12 @@ import xarray as xr
 from mobility.errors import BadInputError
 from mobility.kinematics.calibration import cross_matrix
 from mobility.kinematics.correlation import correlated, normalised, other_peaks, peak
+from mobility.kinematics.datasets import require_pose
 from mobility.kinematics.fit.body import FITTED
 from mobility.kinematics.fit.observed import Detections
 from mobility.kinematics.fit.problem import TimeOffset
 from mobility.kinematics.geometry import Array
-from mobility.kinematics.skeleton import INDEX, landmarks, require_pose
+from mobility.kinematics.skeleton import INDEX, landmarks
 
 log = logging.getLogger(__name__)
 

@@ -1,0 +1,331 @@
+"""The kinds of Dataset that functions take; each is checked where it comes in.
+
+A parameter that is annotated with a kind is checked by :func:`mobility.options.checked`: that it is
+such a Dataset, its dimensions and names, that its times are seconds, and that its values can be
+those of a person. Times in milliseconds, for one, would give numbers that are wrong and look right.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from typing import Annotated, Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import ArrayLike
+from pydantic import PlainValidator
+
+from mobility.errors import BadInputError
+from mobility.kinematics.geometry import Array, definitions
+from mobility.kinematics.skeleton import KEYPOINTS, SIDES
+from mobility.options import quoted
+from mobility.wording import shortened
+
+DEGREES = ("degree", "degrees", "deg", "°")
+"""How the attribute ``units`` says that an angle is in degrees."""
+
+MOST_DEGREES = 400.0
+"""No joint angle exceeds it, with a branch at 360 and some noise."""
+
+_LARGEST_BODY_M = 5.0
+"""Extent of a body, median over the frames: one in centimetres or pixels is larger."""
+
+_FARTHEST_M = 1e6
+"""A landmark beyond it was never measured; its square is still a number."""
+
+_SLOWEST_S, _SLOW_FOR_S = 1.0, 60.0
+"""Interval of the frames of a recording that lasts longer than a minute: else its times are no
+seconds. Of 1000 frames/s, a second of milliseconds would have an interval of 1."""
+
+_POINTS = {"position": ("space", ("x", "y", "z")), "image_position": ("pixel", ("u", "v"))}
+_BESIDE_POINTS = ("image_depth", "confidence", "presence")
+
+_TIMES_OF_REPETITION = ("start", "bottom_start", "bottom", "bottom_end", "end")
+_FLAGS_OF_REPETITION = ("accepted", "complete", "start_seen", "end_seen")
+
+
+def check_times(given: ArrayLike | xr.DataArray) -> Array:
+    """Return times as an array, if they can be those of a recording in seconds.
+
+    Raises
+    ------
+    BadInputError
+        They are no numbers, not over one dimension, not finite, do not increase strictly, or are
+        so far apart that their unit cannot be the second.
+    """
+    try:
+        time = np.asarray(given)
+    except (TypeError, ValueError):
+        raise BadInputError("its times must be numbers, in seconds") from None
+    if time.dtype.kind not in "fiu":
+        raise BadInputError(f"its times must be numbers, in seconds (got {time.dtype})")
+    if time.ndim != 1:
+        raise BadInputError(f"its times must have one dimension (got {time.ndim})")
+    if not np.isfinite(time).all():
+        raise BadInputError("its times must be finite; leave out frames without a time")
+    if not (time[1:] > time[:-1]).all():
+        raise BadInputError("its times do not increase strictly")
+    seconds: Array = time.astype(np.float64)
+    step = float(np.median(np.diff(seconds))) if seconds.size > 1 else 0.0
+    if step >= _SLOWEST_S and seconds[-1] - seconds[0] > _SLOW_FOR_S:
+        raise BadInputError(
+            f"its times must be seconds: its frames are {step:.3g} apart; divide milliseconds by "
+            "1000"
+        )
+    return seconds
+
+
+def _dataset(given: Any, instead: str) -> xr.Dataset:
+    if not isinstance(given, xr.Dataset):
+        raise BadInputError(f"{instead} (got {quoted(given)})")
+    return given
+
+
+def check_recording(given: Any) -> xr.Dataset:
+    """Return a Dataset over ``time`` as it is, if its times are those of a recording.
+
+    What it names as this package names angles must be angles of a person, in degrees; nothing
+    else is infinite.
+    """
+    dataset = _dataset(given, "must be a Dataset over time")
+    if "time" not in dataset.coords:
+        raise BadInputError("has no coordinate 'time' (seconds)")
+    time = dataset["time"]
+    if not time.size:
+        raise BadInputError("has no frame")
+    if time.dims != ("time",):
+        raise BadInputError("its coordinate 'time' must be over the dimension 'time'")
+    check_times(time)
+    known = definitions()
+    for name, values in dataset.data_vars.items():
+        if str(name).removesuffix("_sd") in known:
+            _check_angle(str(name), values)
+        elif "time" in values.dims and values.dtype.kind == "f":
+            _check_values(str(name), values)
+    return dataset
+
+
+def _check_values(name: str, values: xr.DataArray) -> None:
+    """Raise unless a variable holds numbers, or NaN where there is none."""
+    if values.dtype.kind not in "fiub":
+        raise BadInputError(f"'{name}' must hold numbers (got {values.dtype})")
+    if values.dtype.kind == "f" and bool(np.isinf(values.to_numpy()).any()):
+        raise BadInputError(f"'{name}' holds infinite values; what is missing must be NaN")
+
+
+def check_pose(given: Any) -> xr.Dataset:
+    """Return a pose as it is, if it is one of one person with the 33 landmarks, in metres."""
+    nothing = "not a pose Dataset, it has no 'position'; make one with estimate_pose"
+    dataset = _dataset(given, nothing)
+    if "position" not in dataset:
+        raise BadInputError(nothing)
+    people = dataset["position"].sizes.get("individual", 1)
+    if people != 1:
+        raise BadInputError(
+            f"the pose has {people} individuals; select one with pose.isel(individual=[0])"
+        )
+    for name, (axis, labels) in _POINTS.items():
+        if name in dataset:
+            _check_points(name, dataset[name], axis, labels)
+    for name in _BESIDE_POINTS:
+        if name in dataset:
+            _check_dimensions(name, dataset[name], ("time", "keypoint"), beside=("individual",))
+            _check_values(name, dataset[name])
+    check_recording(dataset)
+    for name in ("image_width", "image_height"):
+        size = dataset.attrs.get(name, 1)
+        if not (isinstance(size, int | float | np.number) and 0 < size < np.inf):
+            raise BadInputError(f"its attribute {name} must be a number of pixels")
+    position = dataset["position"].transpose("time", "space", "keypoint", ...).to_numpy()
+    _check_metres(position.reshape(*position.shape[:3]))
+    return dataset
+
+
+def _check_points(name: str, values: xr.DataArray, axis: str, labels: Sequence[str]) -> None:
+    _check_dimensions(name, values, ("time", axis, "keypoint"), beside=("individual",))
+    there = values[axis].to_numpy().tolist()
+    if not set(labels) <= set(there):
+        raise BadInputError(f"the coordinate '{axis}' of '{name}' must be {', '.join(labels)}")
+    keypoints = set(values["keypoint"].to_numpy().tolist())
+    absent = [keypoint for keypoint in KEYPOINTS if keypoint not in keypoints]
+    if absent:
+        raise BadInputError(f"'{name}' lacks the landmarks {shortened(absent, most=5)}")
+    _check_values(name, values)
+
+
+def _check_dimensions(
+    name: str, values: xr.DataArray, needed: Sequence[str], *, beside: Sequence[str] = ()
+) -> None:
+    lacking = sorted(set(needed) - set(map(str, values.dims)))
+    if lacking:
+        raise BadInputError(f"'{name}' has no dimension {', '.join(lacking)}")
+    more = sorted(set(map(str, values.dims)) - {*needed, *beside})
+    if more:
+        raise BadInputError(f"'{name}' has a dimension too many: {', '.join(more)}; select one")
+
+
+def _check_metres(position: Array) -> None:
+    """Raise where positions, (time, space, keypoint), cannot be those of a body in metres."""
+    there = position[~np.isnan(position).all(axis=(1, 2))]
+    if not there.size:
+        return
+    if np.nanmax(np.abs(there)) > _FARTHEST_M:
+        raise BadInputError("'position' must be in metres: a landmark is more than 1000 km away")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)  # an axis of a frame
+        extent = np.nanmax(np.nanmax(there, axis=2) - np.nanmin(there, axis=2), axis=1)
+    if (large := float(np.median(extent))) > _LARGEST_BODY_M:
+        raise BadInputError(
+            f"'position' must be in metres: the body is {large:.0f} large; divide millimetres by "
+            "1000"
+        )
+
+
+def _check_angle(name: str, values: xr.DataArray) -> None:
+    """Raise unless a variable that is called as an angle, or its error, is one in degrees."""
+    _check_dimensions(name, values, ("time",), beside=("side",))
+    _check_values(name, values)
+    if "side" in values.dims and not set(values["side"].to_numpy().tolist()) <= set(SIDES):
+        raise BadInputError(f"the sides of '{name}' must be left and right")
+    if (units := values.attrs.get("units", DEGREES[0])) not in DEGREES:
+        raise BadInputError(f"'{name}' must be in degrees (its units: {quoted(units)})")
+    numbers = values.to_numpy()
+    if name in definitions() and numbers.size:
+        highest = float(
+            np.abs(numbers, where=~np.isnan(numbers), out=np.zeros(numbers.shape)).max()
+        )
+        if highest > MOST_DEGREES:
+            raise BadInputError(
+                f"'{name}' must be in degrees: it reaches {highest:.4g}, and no joint turns by "
+                f"more than {MOST_DEGREES:g}"
+            )
+
+
+def require_angles(angles: xr.Dataset, names: Iterable[str], *, what: str) -> None:
+    """Raise unless :data:`Angles` have the named angles, of both sides, and their errors.
+
+    `what` is the function that they were given to.
+    """
+    wanted = [variable for name in names for variable in (name, f"{name}_sd")]
+    if absent := [name for name in wanted if name not in angles]:
+        raise BadInputError(
+            f"{what}: the angles have no {shortened(absent, most=5)}; make them with joint_angles"
+        )
+    for name in wanted:
+        dims = ("time", "side") if definitions()[name.removesuffix("_sd")]["sided"] else ("time",)
+        if set(angles[name].dims) != set(dims) or angles.sizes.get("side", 2) != len(SIDES):
+            sides = ", left and right" if "side" in dims else ""
+            raise BadInputError(f"{what}: '{name}' must be over {' and '.join(dims)}{sides}")
+
+
+def check_repetitions(given: Any) -> xr.Dataset:
+    """Return repetitions as they are, if each begins before it ends, and is accepted or not."""
+    dataset = _dataset(given, "must be a Dataset of repetitions, as from find_repetitions")
+    lacking = [name for name in ("start", "end") if name not in dataset]
+    if lacking:
+        raise BadInputError(
+            f"the repetitions have no {', '.join(lacking)}; make them with find_repetitions"
+        )
+    for name in (*_TIMES_OF_REPETITION, *_FLAGS_OF_REPETITION, "depth"):
+        if name in dataset:
+            _check_dimensions(name, dataset[name], ("rep",))
+            _check_values(name, dataset[name])
+    for name in _FLAGS_OF_REPETITION:
+        if name in dataset and not np.isin(dataset[name].to_numpy(), (False, True)).all():
+            raise BadInputError(f"'{name}' must be true or false for each repetition")
+    start, end = dataset["start"].to_numpy(), dataset["end"].to_numpy()
+    if not (np.isfinite(start).all() and np.isfinite(end).all() and (start < end).all()):
+        raise BadInputError("a repetition has no start or end, or does not begin before its end")
+    if "time" in dataset.dims:
+        check_recording(dataset)
+        for name in ("hip_height", "standing"):
+            if name in dataset:
+                _check_dimensions(name, dataset[name], ("time",))
+                _check_values(name, dataset[name])
+    return dataset
+
+
+def require_overlap(repetitions: xr.Dataset, time: Array, *, what: str) -> None:
+    """Raise where no repetition is, in part at least, in a recording of these times."""
+    start, end = repetitions["start"].to_numpy(), repetitions["end"].to_numpy()
+    if start.size and not ((start <= time[-1]) & (end >= time[0])).any():
+        raise BadInputError(
+            f"{what}: no repetition is in the recording, which lasts from {time[0]:.4g} to "
+            f"{time[-1]:.4g} s; give both in seconds, of the same clock"
+        )
+
+
+def check_markers(given: Any) -> xr.Dataset:
+    """Return markers as they are, if they are positions over time in metres."""
+    nothing = "not a Dataset of markers; make one with read_lab"
+    dataset = _dataset(given, nothing)
+    if "marker_position" not in dataset:
+        raise BadInputError(nothing)
+    values = dataset["marker_position"]
+    _check_dimensions("marker_position", values, ("time", "space", "marker"))
+    if not {"x", "y", "z"} <= set(values["space"].to_numpy().tolist()):
+        raise BadInputError("the coordinate 'space' of 'marker_position' must be x, y, z")
+    _check_values("marker_position", values)
+    return check_recording(dataset)
+
+
+def check_trial(given: Any) -> xr.Dataset:
+    """Return angles over time, or metrics over repetitions, as they are."""
+    dataset = _dataset(given, "must be a Dataset of angles over time, or of metrics over rep")
+    return check_recording(dataset) if "time" in dataset.dims else dataset
+
+
+def one_or_several(check: Callable[[Any], xr.Dataset]) -> Callable[[Any], Any]:
+    """Return a check of one Dataset, or of each Dataset of a list."""
+
+    def checked_all(given: Any) -> xr.Dataset | list[xr.Dataset]:
+        if isinstance(given, str | bytes) or not isinstance(given, Sequence):
+            return check(given)
+        each = []
+        for number, one in enumerate(given, start=1):
+            try:
+                each.append(check(one))
+            except BadInputError as error:
+                raise BadInputError(f"number {number}: {error}") from None
+        return each
+
+    return checked_all
+
+
+Datasets = xr.Dataset | Sequence[xr.Dataset]
+
+Recording = Annotated[xr.Dataset, PlainValidator(check_recording)]
+"""Anything over ``time`` in seconds; its angles are in degrees."""
+
+Pose = Annotated[xr.Dataset, PlainValidator(check_pose)]
+"""One person: ``position(time, space, keypoint, individual)`` in metres."""
+
+Poses = Annotated[Datasets, PlainValidator(one_or_several(check_pose))]
+"""A pose, or one for each camera."""
+
+Angles = Annotated[xr.Dataset, PlainValidator(check_recording)]
+"""Angles in degrees over ``(time, side)`` or ``(time,)``."""
+
+Repetitions = Annotated[xr.Dataset, PlainValidator(check_repetitions)]
+"""``start`` and ``end`` of repetitions over ``rep``, in seconds."""
+
+Markers = Annotated[xr.Dataset, PlainValidator(check_markers)]
+"""``marker_position(time, space, marker)`` in metres."""
+
+Trials = Annotated[Datasets, PlainValidator(one_or_several(check_trial))]
+"""Angles or metrics of a trial, or of several."""
+
+RepetitionsOfTrials = Annotated[Datasets, PlainValidator(one_or_several(check_repetitions))]
+"""Repetitions of a trial, or of several."""
+
+Times = Annotated[Array, PlainValidator(check_times)]
+"""Times of the frames of a recording, in seconds."""
+
+
+def require_pose(dataset: xr.Dataset, *, what: str) -> None:
+    """Raise unless `dataset` is a :data:`Pose`; `what` is the function that it was given to."""
+    try:
+        check_pose(dataset)
+    except BadInputError as error:
+        raise BadInputError(f"{what}: {error}") from None

@@ -1,0 +1,139 @@
+"""Kinds of Dataset: what a person can be is taken, wrong units and what is no number is refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import xarray as xr
+from analytic import squat_pose
+
+import mobility as mb
+from mobility.errors import BadInputError
+from mobility.kinematics.datasets import check_pose, check_recording, check_repetitions, check_times
+from mobility.provenance import history
+
+
+@pytest.fixture(scope="module")
+def pose() -> xr.Dataset:
+    return squat_pose(fps=30, reps=1).pose
+
+
+@pytest.fixture(scope="module")
+def angles(pose) -> xr.Dataset:
+    return mb.joint_angles(pose)
+
+
+@pytest.mark.parametrize("rate", [5, 30, 240, 1000])
+def test_times_in_milliseconds_are_refused_and_those_in_seconds_are_not(rate):
+    seconds = np.arange(3 * rate) / rate
+    np.testing.assert_array_equal(check_times(seconds), seconds)
+    with pytest.raises(BadInputError, match="must be seconds: its frames are"):
+        check_times(1000 * seconds)
+
+
+@pytest.mark.parametrize(
+    "time",
+    [
+        np.arange(3600 * 30) / 30,  # an hour
+        -5 + np.arange(100) / 100,  # before a trigger
+        np.array([0.0, 0.03, 0.9, 40.0, 40.03]),  # long gaps
+        np.arange(20.0),  # pictures that were taken one by one
+        np.array([3.0]),
+    ],
+)
+def test_times_of_any_recording_are_taken(time):
+    np.testing.assert_array_equal(check_times(time), time)
+
+
+@pytest.mark.parametrize(
+    ("time", "fault"),
+    [
+        (np.array([0.0, np.nan, 1.0]), "must be finite"),
+        (np.array([0.0, 0.0]), "do not increase strictly"),
+        (np.array([0, 1], "m8[s]"), r"must be numbers, in seconds \(got timedelta64\[s\]\)"),
+        (np.zeros((2, 2)), "must have one dimension"),
+        ([[1], [2, 3]], "must be numbers"),
+    ],
+)
+def test_what_is_no_time_is_refused(time, fault):
+    with pytest.raises(BadInputError, match=fault):
+        check_times(time)
+
+
+def test_the_descent_of_a_trial_in_milliseconds_is_not_measured(pose, angles):
+    repetitions = mb.find_repetitions(pose)
+    late = [each.assign_coords(time=1000 * each["time"]) for each in (pose, angles, repetitions)]
+    with pytest.raises(BadInputError, match=r"^overhead_squat: pose: its times must be seconds"):
+        mb.overhead_squat(*late)
+    for name in ("start", "bottom_start", "bottom", "bottom_end", "end"):
+        repetitions = repetitions.assign({name: 1000 * repetitions[name]})
+    with pytest.raises(BadInputError, match="overhead_squat: no repetition is in the recording"):
+        mb.overhead_squat(pose, angles, repetitions)
+    with pytest.raises(BadInputError, match="no repetition is in the recording"):
+        mb.normalise_repetitions(angles, repetitions.drop_dims("time"))
+
+
+@pytest.mark.parametrize(("factor", "unit"), [(1000, "millimetres"), (100, "centimetres")])
+def test_a_pose_that_is_not_in_metres_is_refused(pose, factor, unit):
+    larger = pose.assign(position=factor * pose["position"])
+    with pytest.raises(BadInputError, match="'position' must be in metres"):
+        mb.joint_angles(larger)
+
+
+def test_poses_of_other_programs_are_taken(pose):
+    """At 1000 Hz, somewhere in the room, with gaps, without a picture, with their own history."""
+    there = pose[["position"]].squeeze("individual", drop=True)
+    there = there.interp(time=np.arange(0, 1, 0.001)) + 12.0
+    there["position"][100:200] = np.nan
+    there["position"][:, 1, 3] = np.nan
+    there.attrs = {"history": "2026-01-01 made by another program"}
+    made = mb.joint_angles(there)
+    assert made["knee_flexion"].notnull().sum() == 2 * 900
+    assert [each["operation"] for each in history(made)] == ["of another program", "joint_angles"]
+    assert history(made)[0]["text"] == there.attrs["history"]
+
+
+def test_infinite_values_are_refused_by_name(pose, angles):
+    with pytest.raises(BadInputError, match="'position' holds infinite values"):
+        check_pose(pose.assign(position=pose["position"] + np.inf))
+    with pytest.raises(BadInputError, match="'knee_flexion_sd' holds infinite values"):
+        check_recording(angles.assign(knee_flexion_sd=angles["knee_flexion_sd"] + np.inf))
+
+
+def test_angles_of_half_a_turn_and_gaps_are_taken(angles):
+    turned = angles.assign(shoulder_flexion=angles["shoulder_flexion"] * 0 - 180.0)
+    turned["hip_flexion"][:20] = np.nan
+    turned = turned.assign(pelvis_rotation=("time", np.linspace(0, 1800, turned.sizes["time"])))
+    assert check_recording(turned) is turned
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        (lambda knee: 1000 * knee, "'knee_flexion' must be in degrees: it reaches"),
+        (lambda knee: knee.assign_attrs(units="radian"), r"in degrees \(its units: 'radian'\)"),
+        (lambda knee: knee.assign_coords(side=["l", "r"]), "must be left and right"),
+        (lambda knee: knee.expand_dims(camera=2), "a dimension too many: camera"),
+    ],
+)
+def test_angles_that_are_none_of_a_person_are_refused(angles, change, fault):
+    changed = change(angles["knee_flexion"])
+    with pytest.raises(BadInputError, match=fault):
+        check_recording(xr.Dataset({"knee_flexion": changed}))
+    for function in (mb.find_lag, lambda one, _: mb.plot.curves(one)):
+        with pytest.raises(BadInputError, match=fault):
+            function(xr.Dataset({"knee_flexion": changed}), angles)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "fault"),
+    [
+        ("end", -1.0, "does not begin before its end"),
+        ("start", np.nan, "has no start or end"),
+        ("accepted", np.nan, "'accepted' must be true or false"),
+    ],
+)
+def test_repetitions_that_cannot_be_are_refused(pose, name, value, fault):
+    found = mb.find_repetitions(pose)
+    with pytest.raises(BadInputError, match=fault):
+        check_repetitions(found.assign({name: found[name] * 0 + value}))

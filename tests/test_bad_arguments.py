@@ -1,0 +1,197 @@
+"""What is public answers a bad argument with one line, or with a valid result.
+
+The names are those of ``dir(mobility)`` and ``mobility.plot``: a new one is tested by being there.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import xarray as xr
+from analytic import squat_pose
+
+import mobility as mb
+from mobility.errors import MobilityError
+from mobility.validation.synchronise import Synchronisation
+
+LONGEST_MESSAGE = 400
+
+
+def _public() -> dict[str, Callable[..., Any]]:
+    """Everything public that can be called, by the name that a user types."""
+    plots = {f"plot.{name}": getattr(mb.plot, name) for name in mb.plot.__all__}
+    names = {name: getattr(mb, name) for name in dir(mb) if not name.startswith("_")}
+    return {name: each for name, each in (names | plots).items() if callable(each)}
+
+
+PUBLIC = _public()
+
+
+@pytest.fixture(scope="module")
+def good() -> dict[str, Any]:
+    """A good argument for each parameter, by its name or by those of function and parameter."""
+    pose = squat_pose(fps=20, reps=1, descent=0.6, hold=0.2, ascent=0.6, rest=0.4).pose
+    angles, repetitions = mb.joint_angles(pose), mb.find_repetitions(pose)
+    assert int(repetitions["accepted"].sum()) == 1
+    agreement = mb.agreement(angles, angles + 0 * angles + 1, repetitions)
+    return {
+        "pose": pose,
+        # Too short to be fitted: a fit takes seconds, and what is wrong is to be refused before.
+        "fit_body.pose": pose.isel(time=slice(4)),
+        **dict.fromkeys(("angles", "dataset", "video", "lab", "first", "second"), angles),
+        "repetitions": repetitions,
+        "compare.repetitions": (repetitions, repetitions),
+        "agreement": agreement,
+        "markers": xr.Dataset(
+            {"marker_position": (("time", "space", "marker"), np.ones((5, 3, 1)))},
+            coords={"time": np.arange(5) / 100, "space": list("xyz"), "marker": ["LASI"]},
+        ),
+        "sync": Synchronisation(lag_s=0.1, correlation=1.0, overlap_s=2.0, signals=()),
+        "time": angles["time"].to_numpy(),
+        "body.time": 0.0,
+        "angle": "knee_flexion",
+        "sex": "female",
+        "age": 30,
+        "kind": "active",
+        "path": "absent",
+        "estimate_pose.video": "absent.mp4",
+        "folder": Path("absent"),
+        "Session.store": mb.Store("absent"),
+    }
+
+
+@pytest.fixture(scope="module")
+def bad(good: dict[str, Any]) -> dict[str, Any]:
+    """What somebody may hand over by mistake, by what it is."""
+    pose, angles, repetitions = good["pose"], good["angles"], good["repetitions"]
+    timed = {"pose": pose, "angles": angles, "repetitions": repetitions}
+    bad: dict[str, Any] = {
+        "None": None,
+        "a number": 3,
+        "a number that is none": math.nan,
+        "an infinite number": math.inf,
+        "a huge number": 1e300,
+        "a negative number": -1.5,
+        "a truth": True,
+        "a word": "nonsense",
+        "no word": "",
+        "a zero byte": "\0",
+        "lines": "a\nb",
+        "a long word": "x" * 10_000,
+        "bytes": b"\xff\0",
+        "a lone surrogate": "\udc80",
+        "no list": [],
+        "a list of numbers": [1, 2, 3],
+        "a list of lists": [[1, 2], [3]],
+        "a list of poses": [pose, pose.isel(time=slice(2))],
+        "a list of None": [None],
+        "a mapping": {"knee_flexion": None},
+        "an object": object(),
+        "a class": xr.Dataset,
+        "an array": np.zeros((3, 3)),
+        "an empty array": np.zeros(0),
+        "an array of words": np.array(["a", "b"]),
+        "no data": xr.Dataset(),
+        "a Dataset of another kind": xr.Dataset({"depth": ("rep", [1.0])}, {"rep": [1]}),
+        "an agreement": good["agreement"],
+        "markers": good["markers"],
+        "a DataArray": angles["knee_flexion"],
+        "a table": angles["knee_flexion"].to_series(),
+        "a folder": Path(),
+    }
+    for name, one in timed.items():
+        time = one["time"]
+        values = {key: value for key, value in one.items() if value.dtype.kind == "f"}
+        bad |= {
+            name: one,
+            f"{name} without times": one.drop_vars("time"),
+            f"{name} without a dimension time": one.isel(time=0),
+            f"{name} without a frame": one.isel(time=slice(0)),
+            f"{name} of one frame": one.isel(time=slice(1)),
+            f"{name} of three frames": one.isel(time=slice(3)),
+            f"{name}, times in ms": one.assign_coords(time=time * 1000),
+            f"{name}, times backwards": one.isel(time=slice(None, None, -1)),
+            f"{name}, times that are none": one.assign_coords(time=time * np.nan),
+            f"{name}, one time that is none": one.assign_coords(time=time.where(time > 0)),
+            f"{name}, infinite times": one.assign_coords(time=time + np.inf),
+            f"{name}, times as dates": one.assign_coords(
+                time=np.datetime64("2026-01-01", "ns") + (time.to_numpy() * 1e9).astype("m8[ns]")
+            ),
+            f"{name}, times as words": one.assign_coords(time=time.astype(str)),
+            f"{name}, twice the same frame": xr.concat(
+                [one.isel(time=[0]), one], "time", data_vars="minimal"
+            ),
+            f"{name} times 1,000": one.assign({k: v * 1000 for k, v in values.items()}),
+            f"{name}, infinite": one.assign({k: v + np.inf for k, v in values.items()}),
+            f"{name}, huge": one.assign({k: v * 0 + 1e300 for k, v in values.items()}),
+            f"{name}, all NaN": one.assign({k: v * np.nan for k, v in values.items()}),
+            f"{name}, complex": one.assign({k: v + 1j for k, v in values.items()}),
+            f"{name}, words": one.assign({k: v.astype(str) for k, v in values.items()}),
+            f"{name} with a dimension too many": one.expand_dims(camera=2),
+            f"{name} with other names": one.rename({k: f"{k}_x" for k in values}),
+        }
+    last = repetitions["end"] * 0
+    bad |= {
+        "pose of two people": xr.concat([pose, pose], "individual"),
+        "pose without landmarks": pose.isel(keypoint=slice(5)),
+        "pose of other landmarks": pose.assign_coords(keypoint=np.arange(33)),
+        "pose without picture": pose[["position"]],
+        "pose, size of its picture a word": pose.assign_attrs(image_width="wide", history="x"),
+        "angles of a side only": angles.isel(side=[0]),
+        "angles without sides": angles.isel(side=0, drop=True),
+        "angles without errors": angles[[n for n in angles.data_vars if not n.endswith("_sd")]],
+        "angles, radians": angles.assign(
+            {k: np.radians(v).assign_attrs(units="radian") for k, v in angles.items()}
+        ),
+        "no repetition": repetitions.isel(rep=slice(0)),
+        "repetitions without a dimension rep": repetitions.isel(rep=0),
+        "repetitions that end before they begin": repetitions.assign(end=last - 1),
+        "repetitions of nowhere": repetitions.assign(start=last * np.nan, end=last * np.nan),
+        "repetitions outside": repetitions.assign(start=last + 900, end=last + 901),
+        "repetitions that are neither accepted nor not": repetitions.assign(accepted=last * np.nan),
+        "repetitions without a number": repetitions.drop_vars("rep"),
+    }
+    return bad
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_a_bad_argument_gives_one_line_or_a_valid_result(name, good, bad, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    function = PUBLIC[name]
+    short = name.removeprefix("plot.")
+    arguments, well = [], {}
+    for each in inspect.signature(function).parameters.values():
+        if each.kind in (each.VAR_POSITIONAL, each.VAR_KEYWORD):
+            continue
+        # Of a parameter that nobody thought of: angles, which it may refuse.
+        keys = [key for key in (f"{short}.{each.name}", each.name) if key in good] or ["angles"]
+        arguments.append(each.name)
+        if each.default is each.empty or (keys[0] != "angles" and each.name in good):
+            well[each.name] = good[keys[0]]
+    faults = []
+    for parameter in arguments:
+        of_data = isinstance(well.get(parameter), xr.Dataset | tuple)
+        for what, given in bad.items():
+            # What is wrong within a Dataset concerns those parameters that take one.
+            if not of_data and isinstance(given, xr.Dataset) and what not in ("pose", "no data"):
+                continue
+            if given is well.get(parameter):
+                continue
+            try:
+                function(**{**well, parameter: given})
+            except MobilityError as error:
+                text = str(error)
+                if not text.isprintable() or len(text) > LONGEST_MESSAGE:
+                    faults.append(f"{parameter}={what}: {len(text)} characters: {text[:200]!r}")
+            except Exception as error:
+                faults.append(f"{parameter}={what}: {type(error).__name__}: {str(error)[:150]!r}")
+            finally:
+                plt.close("all")
+    assert not faults, f"{len(faults)} of {name}:\n" + "\n".join(faults)
