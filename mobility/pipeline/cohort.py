@@ -32,7 +32,7 @@ from mobility.pipeline.metrics_table import (
 )
 from mobility.sessions.files import atomic, make_folder, writing
 from mobility.sessions.notebooks import GROUPED_BY
-from mobility.sessions.record import ANONYMOUS, EXERCISES
+from mobility.sessions.record import ANONYMOUS, EXERCISES, verdict_in_words
 from mobility.writing import plain_cells
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def to_dataframe(
         told.append(_of_session(session, record, quality, verdict))
         if not found["metric"][0].as_py():  # it says already why there is nothing
             measured.append(found)
-        elif why := _why_not_compared(verdict, compared):
+        elif why := _why_not_compared(verdict, compared, record):
             measured.append(as_table([{"reason": why}]))
         else:
             measured.append(found if verdict is None else _without_ruled_out(found, verdict))
@@ -435,13 +435,15 @@ def _why_without_results(session: StoredSession, record: SessionRecord) -> str:
     return f"{said}: {record.reason}" if record.reason else said
 
 
-def _why_not_compared(verdict: Verdict | None, compared: Sequence[Level]) -> str:
+def _why_not_compared(
+    verdict: Verdict | None, compared: Sequence[Level], record: SessionRecord
+) -> str:
     """Say which verdict on its recording keeps a session out; empty where none does."""
     if verdict is None:
         return "" if set(compared) == set(LEVELS) else tables.sentence("cohort.not_judged")
     if verdict.level in compared:
         return ""
-    level = tables.sentence(f"cohort.recording.{verdict.level}")
+    level = verdict_in_words(verdict.level, record.exercise)
     return tables.sentence("cohort.other_verdict", level=level)
 
 
