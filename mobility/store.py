@@ -41,6 +41,7 @@ class Session(StoredSession):
         """Side that stands for a joint in the documents: by hand, else the best seen one."""
         return of_session.camera_side(self)
 
+    @checked
     def angles(self, *, refused: bool = False) -> xr.Dataset:
         """Joint angles over time, degrees, as the report stands for them.
 
