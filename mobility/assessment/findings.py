@@ -23,6 +23,8 @@ Level = Literal["participant", "professional"]
 LEVELS: tuple[Level, ...] = get_args(Level)
 
 
+_TAIL = 0.025
+"""Probability beyond one end of a 95 % interval."""
 _STATUS: Mapping[bool | None, Status] = {
     True: "found",
     False: "not found",
@@ -149,9 +151,11 @@ def say(findings: Sequence[Finding], level: Level) -> str:
     words = tables.load("findings")["wording"]
     if first.status == "cannot be told":
         text: str = words["uncertain" if probabilities else "refused"][level]
-    else:
-        text = rule[level][first.status.replace(" ", "_")]
-    return text.format(**fields)
+        return text.format(**fields)
+    text = rule[level][first.status.replace(" ", "_")].format(**fields)
+    if any(_TAIL < p < 1 - _TAIL for p in probabilities):
+        text = words["likely"][level].format(statement=text.removesuffix("."), **fields)
+    return text
 
 
 def excess(finding: Finding) -> float:

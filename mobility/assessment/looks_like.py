@@ -78,9 +78,7 @@ def sits(pose: xr.Dataset, bottoms: NDArray[np.bool_]) -> bool:
     limits = _limits("chair")
     points = points_of(pose, _JOINTS)
     x, _ = in_body_axes(points, _HIP)
-    foot = points[:, _TOE] - points[:, _HEEL]
-    length = median_of(np.linalg.norm(foot, axis=-1).mean(axis=-1))
-    behind = x[:, [_HEEL, _TOE]].mean(axis=(1, 2)) - _centre_of_mass(pose, points)
+    forward = _ahead_of_feet(pose, points, x)
     height = points[..., 1].mean(axis=2)
     ahead = x.mean(axis=2)
     lean = _angle(ahead[:, _SHOULDER] - ahead[:, _HIP], height[:, _SHOULDER] - height[:, _HIP])
@@ -92,10 +90,29 @@ def sits(pose: xr.Dataset, bottoms: NDArray[np.bool_]) -> bool:
             bool(known.size)
             and np.ptp(known) >= limits["trunk_moves_deg"]
             and np.median(known) <= limits["largest_lean_deg"]
-            and median_of(behind[frames]) > limits["behind_feet"] * length
+            and median_of(forward[frames]) < -limits["behind_feet"]
             and abs(median_of(thigh[frames])) <= limits["thigh_off_level_deg"]
         )
     return 2 * sum(map(bool, seated)) > len(seated)
+
+
+def falls(pose: xr.Dataset, bottoms: NDArray[np.bool_]) -> bool:
+    """Whether the body would fall on its face where it is lowest: so it was not there.
+
+    The centre of mass is ahead of the toes in most of the low postures. The pose model then put the
+    hips wrongly, in the dark or before clothes of one colour, and no angle of the legs is right.
+
+    Parameters
+    ----------
+    pose, bottoms
+        As in :func:`sits`.
+    """
+    points = points_of(pose, _JOINTS)
+    x, _ = in_body_axes(points, _HIP)
+    forward = _ahead_of_feet(pose, points, x)
+    least = tables.load("overhead_squat")["limits"]["ahead_of_feet"]["value"]
+    ahead = [bool(median_of(forward[frames]) > least) for frames in bottoms]
+    return 2 * sum(ahead) > len(ahead)
 
 
 def _limits(of: str) -> dict[str, float]:
@@ -105,6 +122,14 @@ def _limits(of: str) -> dict[str, float]:
 
 def _angle(across: Array, along: Array) -> Array:
     return np.asarray(np.degrees(np.arctan2(across, along)))
+
+
+def _ahead_of_feet(pose: xr.Dataset, points: Array, x: Array) -> Array:
+    """How far the centre of mass is ahead of the middle of the feet, in lengths of a foot."""
+    foot = points[:, _TOE] - points[:, _HEEL]
+    length = median_of(np.linalg.norm(foot, axis=-1).mean(axis=-1))
+    middle = x[:, [_HEEL, _TOE]].mean(axis=(1, 2))
+    return np.asarray((_centre_of_mass(pose, points) - middle) / length)
 
 
 def _centre_of_mass(pose: xr.Dataset, points: Array) -> Array:

@@ -17,7 +17,7 @@ from mobility.assessment.estimates import HIDDEN_SIDE
 from mobility.assessment.indices import mobility_index, quality_index
 from mobility.assessment.kinds import owners
 from mobility.assessment.knee_movement import knee_movement as knee_movement
-from mobility.assessment.looks_like import place_of_arms, sits
+from mobility.assessment.looks_like import falls, place_of_arms, sits
 from mobility.assessment.metric import CARRIED, add, add_note, merged_history
 from mobility.assessment.phases import PHASES as PHASES
 from mobility.assessment.phases import REPETITION, between, require, same_frames
@@ -184,6 +184,8 @@ def overhead_squat(pose: Pose, angles: Angles, repetitions: Repetitions) -> xr.D
         found.append(tables.warning("warnings.chair_rise"))
     else:
         found += _hands_not_overhead(pose, frames, accepted)
+    if falls(pose, frames.sel(phase="bottom").to_numpy()[accepted]):
+        found.append(tables.warning("warnings.would_fall"))
     if hidden_from := hides_frontal_plane(pose):
         frontal = _frontal()
         found = [w for w in found if w.get("values", {}).get("quantity") not in frontal]

@@ -65,8 +65,8 @@ def trust_in_joints(
     )
 
 
-def what_the_view_shows(pose: xr.Dataset, verdict: Verdict) -> str:
-    """Say in a line what of a squat the camera sees from where it stands, and what it does not.
+def what_the_view_hides(pose: xr.Dataset, verdict: Verdict) -> str:
+    """Say in a line what of a squat the camera hides or shows less well from where it stands.
 
     Empty where nothing is stated of the squat, where two cameras see all of it, and where the view
     is not known.
@@ -76,7 +76,7 @@ def what_the_view_shows(pose: xr.Dataset, verdict: Verdict) -> str:
         return ""
     side = "right" if view.azimuth_deg > 0 else "left"
     told = tables.sentence(
-        f"report.view_shows.{view.kind.replace('-', '_')}",
+        f"report.view_hides.{view.kind.replace('-', '_')}",
         azimuth=abs(view.azimuth_deg),
         side=side,
         other=other_side(side),

@@ -387,3 +387,13 @@ def test_status_follows_from_probability(value, sd, name):
             else "cannot be told"
         )
         assert np.isfinite(finding.interval).all()
+
+
+def test_what_is_likely_is_not_told_as_certain():
+    """P(Z < 1.4) = 0.92: stated, but the interval holds both sides of the threshold."""
+    (left, _) = of_rule(find(metrics({"knee_flexion": 113.0}, 5.0)), "knee_flexion_limited")
+    assert left.status == "found"
+    assert left.participant.endswith("(likely).")
+    assert "probability of the fault 0.92" in left.professional
+    (left, _) = of_rule(find(metrics({"knee_flexion": 100.0}, 5.0)), "knee_flexion_limited")
+    assert "likely" not in left.participant

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from mobility.assessment.looks_like import place_of_arms, sits
+from mobility.assessment.looks_like import falls, place_of_arms, sits
 from mobility.assessment.overhead_squat import overhead_squat, phase_frames
 from mobility.assessment.verdict import judge
 from mobility.kinematics.angles import joint_angles
@@ -122,6 +122,19 @@ def test_who_squats_does_not_sit_even_if_the_trunk_moves(squat_pose, shown) -> N
     for each in (pose, leaning_while_low(pose, 12.0)):
         assert not sits(each, bottoms(each))
     assert not sits(pose, bottoms(pose)[:0])
+
+
+def test_a_body_that_would_fall_was_not_measured(squat_pose) -> None:
+    """Shins far forward below straight thighs and a bent trunk: hips that were put too high."""
+    fallen = squat_pose(tibia=45.0, thigh=75.0, trunk=40.0, hold=0.5).pose
+    assert falls(fallen, bottoms(fallen))
+    verdict = of(fallen)
+    assert verdict.level == "unusable"
+    assert "would fall" in verdict.why
+    assert "findings" in verdict.rules_out
+    deep = squat_pose(tibia=35.0, thigh=0.0, trunk=45.0).pose
+    assert not falls(deep, bottoms(deep))
+    assert not falls(deep, bottoms(deep)[:0])
 
 
 def of(pose: xr.Dataset) -> Any:

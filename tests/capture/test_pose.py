@@ -463,8 +463,8 @@ def test_a_subject_who_is_lost_on_the_crop_is_nobody(clips, tmp_path, monkeypatc
     times = np.arange(20) / 30
     poses = np.random.default_rng(1).uniform(20, 90, (20, landmarker.KEYPOINTS, landmarker.COLUMNS))
     passes = [
-        pose_module._Pass(times, poses, 20, []),
-        pose_module._Pass(times, np.full_like(poses, np.nan), 0, []),
+        pose_module._Pass(times, poses, 20, [], []),
+        pose_module._Pass(times, np.full_like(poses, np.nan), 0, [], []),
     ]
     monkeypatch.setattr(pose_module, "_run", lambda *_: passes.pop(0))
     with pytest.raises(VideoError, match="nobody was found"):

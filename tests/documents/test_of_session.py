@@ -40,13 +40,13 @@ def test_no_angles_are_given_of_a_hidden_side(hidden: str) -> None:
     metrics = demo.metrics().assign_attrs(hidden_side=hidden)
     session: Any = SimpleNamespace(
         record=demo.record,
-        angles=demo.angles,
+        measured_angles=demo.measured_angles,
         metrics=lambda: metrics,
         capture_quality=demo.capture_quality,
         fitted=demo.fitted,
     )
     near = {"left": "right", "right": "left"}[hidden]
-    for angles in (of_session.shown_angles(session), of_session.curves(session)):
+    for angles in (of_session.shown_angles(session), of_session.angles(session)):
         knee = angles["knee_flexion"]
         assert bool(knee.sel(side=hidden).isnull().all())
         assert bool(knee.sel(side=near).notnull().any())

@@ -761,7 +761,7 @@ def test_a_check_that_failed_says_what_to_do(session: mb.Session) -> None:
 def test_checks_that_are_ok_need_no_advice(project: Path) -> None:
     demo = read_json(project / "data" / "demo" / "overhead-squat" / "capture_quality.json")
     text = sections.capture_quality(demo)
-    assert text.count("class='ok'>ok</td>") == 10
+    assert text.count("class='ok'>ok</td>") == 11
     assert "What to do" not in text
 
 

@@ -916,7 +916,7 @@ def test_a_session_and_what_is_read_of_it_say_whose_they_are(store, video):
     demo = store.demo("Overhead Squat")
     who = demo.record.user_id
     assert f"Overhead Squat of {who}" in repr(demo)
-    assert ", analyzed, recording good, in" in repr(demo)
+    assert ", analyzed, good recording, in" in repr(demo)
     assert demo.angles().attrs["title"] == f"angles of {who}, Overhead Squat"
     session = store.create(video, **SQUAT)
     assert ", created, in" in repr(session)
