@@ -23,9 +23,8 @@ from hypothesis import settings
 from processes import wait_for
 
 # A machine that checks a change says the same of it each time; elsewhere new examples are tried.
-settings.register_profile("ci", derandomize=True, deadline=None)
-if os.environ.get("CI"):
-    settings.load_profile("ci")
+settings.register_profile("mobility", derandomize=bool(os.environ.get("CI")), deadline=None)
+settings.load_profile("mobility")
 
 # A parent that ignores them (nohup, a job in the background) hands that down to what is tested. A
 # handler is not handed down: the tests still do not end, and the programs that they start do.
