@@ -213,8 +213,17 @@ def last_of(entries: list[dict[str, Any]], operation: str) -> dict[str, Any]:
 
 
 def cuts_of(dataset: xr.Dataset) -> list[float]:
-    """List the seconds at which the film of a pose, or of what was made from it, is cut."""
-    return list(last_of(history(dataset), "estimate_pose").get("cuts", []))
+    """List the seconds at which a film of a pose, or of what was made from it, is cut.
+
+    Of further cameras too, in the time of the first.
+    """
+    entries = history(dataset)
+    cuts = list(last_of(entries, "estimate_pose").get("cuts", []))
+    others = last_of(entries, "fit_body").get("further_histories", [])
+    for made, camera in zip(others, cameras_of(dataset)[1:], strict=False):
+        late = camera.get("time_offset_s", 0.0)
+        cuts += [time + late for time in last_of(made, "estimate_pose").get("cuts", [])]
+    return sorted(cuts)
 
 
 def cameras_of(*datasets: xr.Dataset) -> list[dict[str, Any]]:

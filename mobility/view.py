@@ -158,19 +158,27 @@ def trial_view(pose: xr.Dataset) -> str:
 
 
 def best_view(pose: xr.Dataset) -> View:
-    """View of the first camera that sees both sides of the body; of the first, where none does.
+    """View of the first camera that sees the frontal plane of the body; of the first otherwise.
 
     Parameters
     ----------
     pose
         As in :func:`trial_view`.
     """
-    views = [camera_view(pose), *map(view_of, _azimuths_of_others(pose))]
-    return next((view for view in views if view.kind != "side"), views[0])
+    views = _views(pose)
+    return next((view for view in views if _sees_frontal_plane(view.kind)), views[0])
+
+
+def _views(pose: xr.Dataset) -> list[View]:
+    return [camera_view(pose), *map(view_of, _azimuths_of_others(pose))]
+
+
+def _sees_frontal_plane(kind: str) -> bool:
+    return bool(tables.load("views")["views"].get(kind, {}).get("frontal_plane", True))
 
 
 def near_side(pose: xr.Dataset) -> Literal["left", "right"] | None:
-    """Side of the body that the camera sees alone, since it stands there and hides the other.
+    """Side of the body that every camera sees alone, since it stands there and hides the other.
 
     Everything that is stated or shown of one side asks this: from where the camera stands at the
     side nothing is stated of the far side.
@@ -186,7 +194,8 @@ def near_side(pose: xr.Dataset) -> Literal["left", "right"] | None:
         "left" or "right"; None where both sides are seen, or where the view is not known.
     """
     sides: dict[str, Literal["left", "right"]] = {"left": "left", "right": "right"}
-    return sides.get(trial_view(pose))
+    names = {view.name for view in _views(pose)}
+    return sides.get(names.pop()) if len(names) == 1 else None
 
 
 def hides_frontal_plane(pose: xr.Dataset) -> str:
@@ -201,8 +210,7 @@ def hides_frontal_plane(pose: xr.Dataset) -> str:
     """
     view = trial_view(pose)
     kind = view if view == UNKNOWN else view_kind(view)
-    seen = tables.load("views")["views"].get(kind, {}).get("frontal_plane", True)
-    return "" if seen else kind
+    return "" if _sees_frontal_plane(kind) else kind
 
 
 def view_of(azimuth_deg: float, sd_deg: float = 0.0) -> View:

@@ -13,6 +13,8 @@ from mobility.view import (
     TWO_CAMERAS,
     VIEWS,
     camera_view,
+    hides_frontal_plane,
+    near_side,
     supports,
     trial_view,
     view_kind,
@@ -146,3 +148,23 @@ def test_two_cameras_are_a_view_of_their_own_where_they_are_apart(demo, azimuths
         fitted, "fit_body", {}, cameras=[{"azimuth_deg": azimuth} for azimuth in azimuths]
     )
     assert trial_view(both) == name
+
+
+@pytest.mark.parametrize(
+    ("heading", "second", "near", "hides"),
+    [
+        (-90.0, None, "left", "side"),
+        (-90.0, -95.0, "left", "side"),
+        (-90.0, 90.0, None, "side"),  # each leg is seen by one of them
+        (-90.0, 85.0, None, "side"),
+        (142.0, None, None, "back-oblique"),
+        (142.0, -38.0, None, ""),  # the second stands in front
+    ],
+)
+def test_what_one_camera_hides_another_may_see(squat_pose, heading, second, near, hides):
+    pose = squat_pose(heading=heading).pose
+    if second is not None:
+        cameras = [{"azimuth_deg": heading}, {"azimuth_deg": second}]
+        pose = with_history(pose, "fit_body", {}, cameras=cameras)
+    assert near_side(pose) == near
+    assert hides_frontal_plane(pose) == hides

@@ -237,11 +237,10 @@ def _look(chunk: _Chunk, many: Landmarker, image: Image, time: float, pose: Arra
 
     height, width = image.shape[:2]
     found = many(image)
-    offset = survey.landmark_offset(pose, found)
     if found:
         without, mask = survey.covered(image, found)
         found += survey.behind(many(without), mask)
-    people = survey.distinct(found)
+    people = survey.distinct(found, pose)
     scale = survey.MOTION_WIDTH / width
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     small = cv2.resize(
@@ -257,7 +256,6 @@ def _look(chunk: _Chunk, many: Landmarker, image: Image, time: float, pose: Arra
             shift=chunk.motion.shift(small, boxes),
             brightness=float(grey.mean() / 255),
             sharpness=float(cv2.Laplacian(grey, cv2.CV_64F).var()),
-            offset=offset,
         )
     )
 

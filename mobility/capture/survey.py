@@ -72,18 +72,26 @@ times as much as the most of the three before and after it; at cuts most changed
 much.
 """
 
+LEAST_CHANGE = 1e-6
+"""Change of a picture that is not the very same as the one before."""
+
 MOTION_WIDTH = 320
 """Width to which a frame is reduced for the comparison of backgrounds, pixels."""
 
 
 class Person(BaseModel):
-    """One person at one look: box and middle of nose and shoulders in pixels, mean visibility."""
+    """One person at one look: box and middle of nose and shoulders in pixels, mean visibility.
+
+    `offset` is that of the landmarks from those of the search of every frame, pixels; None where
+    that was on another person.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     box: tuple[float, float, float, float]
     head: tuple[float, float]
     visibility: float
+    offset: float | None = None
 
 
 class Look(BaseModel):
@@ -97,8 +105,6 @@ class Look(BaseModel):
     """Of the background since the look before, fraction of the width."""
     brightness: float
     sharpness: float
-    offset: float | None = None
-    """Of the subject's landmarks from those of a second search of the same frame, pixels."""
 
 
 @dataclass
@@ -109,6 +115,7 @@ class Track:
     boxes: list[Box] = field(default_factory=list)
     heads: list[tuple[float, float]] = field(default_factory=list)
     visibility: list[float] = field(default_factory=list)
+    offsets: list[float | None] = field(default_factory=list)
 
     def add(self, time: float, person: Person) -> None:
         """Append the person as seen at a later look."""
@@ -116,6 +123,7 @@ class Track:
         self.boxes.append(person.box)
         self.heads.append(person.head)
         self.visibility.append(person.visibility)
+        self.offsets.append(person.offset)
 
     def is_near(self, time: float) -> bool:
         """Whether a time is within the looks, or next to them."""
@@ -177,19 +185,21 @@ def person(pose: Array) -> Person:
     )
 
 
-def landmark_offset(pose: Array, finds: list[Array]) -> float | None:
-    """Mean distance of the landmarks of a pose from those of the nearest of several finds, pixels.
+def landmark_offset(pose: Array, find: Array) -> float | None:
+    """Mean distance of the landmarks of two searches of one frame, pixels.
 
     Of shoulders, elbows, wrists, hips, knees and ankles that are seen in both; None where fewer
-    than four are. Two searches of one frame agree where the picture shows the limbs.
+    than four are, or where they are of two people. The searches agree where the picture shows the
+    limbs.
     """
-    offsets = []
-    for find in finds:
-        seen = np.minimum(pose[_JOINTS, 6], find[_JOINTS, 6]) > LEAST_SEEN
-        if np.count_nonzero(seen) >= FEWEST_SEEN:
-            apart = np.linalg.norm(pose[_JOINTS, :2] - find[_JOINTS, :2], axis=1)
-            offsets.append(float(apart[seen].mean()))
-    return min(offsets, default=None)
+    seen = np.minimum(pose[_JOINTS, 6], find[_JOINTS, 6]) > LEAST_SEEN
+    if np.count_nonzero(seen) < FEWEST_SEEN:
+        return None
+    one, other = person(pose), person(find)
+    if _apart(one.head, one.box, other.head, other.box):
+        return None
+    apart = np.linalg.norm(pose[_JOINTS, :2] - find[_JOINTS, :2], axis=1)
+    return float(apart[seen].mean())
 
 
 def covered(image: Image, poses: list[Array]) -> tuple[Image, npt.NDArray[np.bool_]]:
@@ -233,11 +243,11 @@ def behind(poses: list[Array], mask: npt.NDArray[np.bool_]) -> list[Array]:
     return [pose for pose in poses if believable(pose) and is_seen(pose)]
 
 
-def distinct(poses: list[Array]) -> list[Person]:
+def distinct(poses: list[Array], searched: Array | None = None) -> list[Person]:
     """Describe the people of several finds, of whom each may be found twice: the better seen stays.
 
     Two finds are one person where their heads are in one place, or where most of their landmarks
-    are.
+    are. `searched` is what the search of every frame found in the same one.
     """
     kept: list[tuple[Array, Person]] = []
     for pose in sorted(poses, key=lambda pose: -person(pose).visibility):
@@ -249,7 +259,11 @@ def distinct(poses: list[Array]) -> list[Person]:
             for marks, other in kept
         ):
             kept.append((pose, one))
-    return [one for _, one in kept]
+    if searched is None:
+        return [one for _, one in kept]
+    return [
+        one.model_copy(update={"offset": landmark_offset(searched, marks)}) for marks, one in kept
+    ]
 
 
 def link(looks: list[Look]) -> list[Track]:
@@ -465,13 +479,16 @@ class PictureChanges:
         self._last: npt.NDArray[np.int16] | None = None
 
     def since_last(self, image: Image) -> float:
-        """Share of the points of a grid whose green differs from that of the last call, 0 to 1."""
+        """Share of the points of a grid whose green differs from that of the last call, 0 to 1.
+
+        0 means the same picture once more; noise alone gives more.
+        """
         step = max(1, max(image.shape[:2]) // CHANGE_POINTS)
         points = image[step // 2 :: step, step // 2 :: step, 1].astype(np.int16)
         last, self._last = self._last, points
-        if last is None or last.shape != points.shape:
+        if last is None or last.shape != points.shape or np.array_equal(last, points):
             return 0.0
-        return float((np.abs(points - last) > CHANGED).mean())
+        return max(float((np.abs(points - last) > CHANGED).mean()), LEAST_CHANGE)
 
 
 def cuts(times: Array, changes: Array) -> list[float]:
@@ -483,7 +500,8 @@ def cuts(times: Array, changes: Array) -> list[float]:
         (n,) of the frames, seconds.
     changes
         (n,) of :class:`PictureChanges`. A quick movement goes on for several frames, and a flash
-        changes the picture twice; after missing frames that the times show there is no cut.
+        changes the picture twice; after missing frames that the times show there is no cut. Where
+        the same picture was repeated, the next shows the movement of all that time.
     """
     if len(times) < 2:
         return []
@@ -492,7 +510,11 @@ def cuts(times: Array, changes: Array) -> list[float]:
     reach = max(CUT_FRAMES, round(CUT_S / frame))
     windows = np.lib.stride_tricks.sliding_window_view(np.pad(changes, reach), 2 * reach + 1)
     beside = np.delete(windows, reach, axis=1).max(axis=1)
-    sudden = (changes >= CUT_SHARE) & (changes >= CUT_RATIO * beside)
+    repeats = np.zeros(len(changes))
+    for frame_number in range(2, len(changes)):
+        if changes[frame_number - 1] == 0:
+            repeats[frame_number] = repeats[frame_number - 1] + 1
+    sudden = (changes >= CUT_SHARE) & (changes >= CUT_RATIO * (1 + repeats) * beside)
     is_cut = sudden & (steps < 1.5 * frame)
     return [float(time) for time in times[is_cut]]
 
@@ -574,7 +596,7 @@ def camera_motion(looks: list[Look]) -> dict[str, Any]:
 
 def summary(looks: list[Look], tracks: list[Track], chosen: int) -> dict[str, Any]:
     """Sum up a survey for the pose's attributes and the capture quality."""
-    offsets = [look.offset for look in looks if look.offset is not None]
+    offsets = [offset for offset in tracks[chosen].offsets if offset is not None]
     return {
         "looks": len(looks),
         "landmark_offset_px": float(np.mean(offsets)) if offsets else None,

@@ -93,7 +93,8 @@ def angles(session: StoredSession) -> xr.Dataset:
     verdict = verdict_of(session, metrics)
     refused = {}
     for name, values in measured.data_vars.items():
-        if not verdict.keeps(str(name)):
+        # Another movement is measured as well as a squat; what cannot be used has no angle.
+        if verdict.level == "unusable" or not verdict.keeps(str(name)):
             refused[name] = values.where(False)
             refused[name].attrs = values.attrs | {"refused": verdict.why_without(str(name))}
     return without_hidden_side(measured.assign(refused), metrics)

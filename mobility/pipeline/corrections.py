@@ -6,8 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from mobility.assessment.estimates import HIDDEN_SIDE
 from mobility.documents import fill, of_session
 from mobility.errors import BadInputError
+from mobility.kinematics.skeleton import other_side
 from mobility.options import check_intervals, check_point
 from mobility.pipeline.analysis import forget_edited
 from mobility.sessions.files import check_name, sweep, write_json
@@ -86,9 +88,19 @@ def set_subject(
 
 
 def set_camera_side(session: StoredSession, side: Side | None, *, by: str | None = None) -> None:
-    """Say by hand which side of the body the camera sees best; None undoes it."""
+    """Say by hand which side of the body the camera sees best; None undoes it.
+
+    A side that the camera hides has no values, and is refused.
+    """
     if side not in ("left", "right", None):
         raise BadInputError(f"camera side {side!r}: must be 'left' or 'right'")
+    if side and "metrics" in session.record.stages:
+        hidden = session.metrics().attrs.get(HIDDEN_SIDE)
+        if side == hidden:
+            raise BadInputError(
+                f"camera side {side}: is hidden from the camera, which stands at the "
+                f"{other_side(side)}; nothing is measured of it"
+            )
     _edit(session, "camera_side", side, by)
 
 

@@ -203,16 +203,26 @@ def test_the_offset_of_two_searches_is_that_of_the_joints_both_see():
     pose = person_at((300, 200), (300, 400))
     again = pose.copy()
     again[:, 0] += 6
-    assert survey.landmark_offset(pose, [again]) == pytest.approx(6)
-    other = person_at((900, 200), (900, 400))
-    assert survey.landmark_offset(pose, [other, again]) == pytest.approx(6)
+    assert survey.landmark_offset(pose, again) == pytest.approx(6)
     again[[27, 28], 0] += 500
     again[[27, 28], 6] = 0.2
-    assert survey.landmark_offset(pose, [again]) == pytest.approx(6)
-    assert survey.landmark_offset(pose, []) is None
-    assert survey.landmark_offset(np.full((33, 8), np.nan), [again]) is None
+    assert survey.landmark_offset(pose, again) == pytest.approx(6)
+    assert survey.landmark_offset(np.full((33, 8), np.nan), again) is None
     again[13:, 6] = 0.2
-    assert survey.landmark_offset(pose, [again]) is None  # two shoulders say too little
+    assert survey.landmark_offset(pose, again) is None  # two shoulders say too little
+    assert survey.landmark_offset(pose, person_at((900, 200), (900, 400))) is None
+
+
+def test_the_offset_is_that_of_the_chosen_person():
+    me, other = person_at((300, 200), (300, 400)), person_at((900, 200), (900, 400))
+    searched = other + np.r_[[8.0, 0.0], np.zeros(6)]
+    people = survey.distinct([me, other], searched)
+    assert sorted((one.head[0], one.offset) for one in people) == [(300, None), (900, 8)]
+    looks = [look(time, *people) for time in range(3)]
+    tracks = survey.link(looks)
+    by_head = {track.heads[0][0]: index for index, track in enumerate(tracks)}
+    assert survey.summary(looks, tracks, by_head[300])["landmark_offset_px"] is None
+    assert survey.summary(looks, tracks, by_head[900])["landmark_offset_px"] == pytest.approx(8)
 
 
 def test_the_whole_head_is_covered():
@@ -418,6 +428,11 @@ def frames_of(positions, background):
         yield image
 
 
+def noisy(image, seed):
+    noise = np.random.default_rng(seed).normal(0, 4, image.shape)
+    return np.clip(image + noise, 0, 255).astype(np.uint8)
+
+
 @pytest.mark.parametrize(
     ("positions", "cut"),
     [
@@ -427,16 +442,19 @@ def frames_of(positions, background):
         ([10] * 20 + [150] + [10] * 19, []),  # a flash: there and back
         ([10] * 20 + [150] * 20, [20]),
         ([10 + 20 * (i // 6) for i in range(60)], []),  # five pictures a second
+        ([10 + 3 * (15 if 15 <= i < 22 else i) for i in range(40)], []),  # the film stalls
         ([10], []),
     ],
 )
 def test_a_cut_is_a_change_of_the_picture_that_its_neighbours_do_not_have(positions, cut):
-    noise = np.random.default_rng(1)
     background = np.asarray(_texture((240, 320)) // 2, np.uint8)
     changes = survey.PictureChanges()
     shares = [
-        changes.since_last(np.clip(image + noise.normal(0, 4, image.shape), 0, 255).astype("u1"))
-        for image in frames_of(positions, background)
+        # A stall repeats the noise too.
+        changes.since_last(noisy(image, seed=i if position == 10 else position))
+        for i, (position, image) in enumerate(
+            zip(positions, frames_of(positions, background), strict=True)
+        )
     ]
     times = np.arange(len(positions)) / 30
     assert survey.cuts(times, np.array(shares)) == [pytest.approx(i / 30) for i in cut]

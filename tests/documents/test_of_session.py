@@ -10,6 +10,7 @@ import xarray as xr
 from analytic import fitted, squat_pose
 
 from mobility.documents import of_session
+from mobility.provenance import Warned
 from mobility.store import Store
 
 
@@ -51,3 +52,21 @@ def test_no_angles_are_given_of_a_hidden_side(hidden: str) -> None:
         assert bool(knee.sel(side=hidden).isnull().all())
         assert bool(knee.sel(side=near).notnull().any())
         assert bool(angles["trunk_lean"].notnull().any())
+
+
+@pytest.mark.parametrize(
+    ("code", "kept"), [("would_fall", False), ("chair_rise", True), ("no_squat", True)]
+)
+def test_what_cannot_be_used_has_no_angle_and_another_movement_has(code: str, kept: bool) -> None:
+    demo = Store("absent").demo("Overhead Squat")
+    warned = [Warned(code, "", {"joints": "left knee"})]
+    session: Any = SimpleNamespace(
+        record=demo.record.model_copy(update={"warnings": warned}),
+        measured_angles=demo.measured_angles,
+        metrics=demo.metrics,
+        capture_quality=demo.capture_quality,
+        fitted=demo.fitted,
+    )
+    knee = of_session.angles(session)["knee_flexion"]
+    assert bool(knee.notnull().any()) is kept
+    assert ("refused" in knee.attrs) is not kept

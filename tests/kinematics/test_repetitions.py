@@ -14,7 +14,7 @@ from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.clean import clean_pose
 from mobility.kinematics.repetitions import find_repetitions, normalise_repetitions, set_repetitions
 from mobility.kinematics.skeleton import INDEX
-from mobility.provenance import history, warnings_of
+from mobility.provenance import cuts_of, history, warnings_of
 
 
 def codes(dataset):
@@ -202,6 +202,20 @@ def test_a_repetition_across_a_cut_of_the_film_does_not_count(squat_pose):
     reps = find_repetitions(cut)
     assert reps["accepted"].values.tolist() == [True, False, True]
     assert reps["reason"].values.tolist() == ["", f"the film is cut at {moment:.1f} s", ""]
+
+
+def test_cuts_of_a_second_film_count_in_the_time_of_the_first(squat_pose):
+    other = [{"operation": "estimate_pose", "cuts": [5.0]}]
+    made = [
+        {"operation": "estimate_pose", "cuts": [7.0]},
+        {
+            "operation": "fit_body",
+            "further_histories": [other],
+            "cameras": [{"azimuth_deg": 0.0}, {"azimuth_deg": 90.0, "time_offset_s": -1.5}],
+        },
+    ]
+    pose = squat_pose(reps=1).pose.assign_attrs(history=json.dumps(made))
+    assert cuts_of(pose) == [3.5, 7.0]
 
 
 def test_a_single_truncated_repetition_leaves_none(squat_pose):

@@ -790,6 +790,16 @@ def test_the_camera_side_by_hand_concerns_the_documents_only(session, calls):
     assert session.camera_side() == "right"
 
 
+def test_the_camera_side_is_not_one_that_the_camera_hides(session, monkeypatch):
+    session.analyze()
+    metrics = session.metrics().assign_attrs(hidden_side="left")
+    monkeypatch.setattr(type(session), "metrics", lambda *_: metrics)
+    session.set_camera_side("right")
+    with pytest.raises(BadInputError, match="left: is hidden from the camera, which stands at the"):
+        session.set_camera_side("left")
+    assert session.camera_side() == "right"
+
+
 @pytest.mark.parametrize(
     "intervals",
     [
