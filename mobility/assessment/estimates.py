@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
 from mobility import tables
+from mobility.assessment.summaries import least_for_spread, too_few_for_spread
 from mobility.errors import BadInputError
 from mobility.kinematics.skeleton import SIDES, other_side
 
@@ -71,9 +72,46 @@ def estimate(metrics: xr.Dataset, name: str) -> Estimate:
 
 def reason_of_side(metrics: xr.Dataset, side: str | None) -> str:
     """Say why nothing is stated of a side; empty where the camera does not hide it."""
-    if not side or metrics.attrs.get(HIDDEN_SIDE) != side:
+    return _hidden_side(metrics.attrs, side)
+
+
+def _hidden_side(attrs: Mapping[Any, Any], side: str | None) -> str:
+    if not side or attrs.get(HIDDEN_SIDE) != side:
         return ""
     return tables.sentence("reasons.hidden_side", side=side, near=other_side(side))
+
+
+def reason_missing(
+    variables: Mapping[Any, xr.Variable], attrs: Mapping[Any, Any], name: str, side: str
+) -> str:
+    """Say in a clause why a metric has no value, the same for pages and tables.
+
+    Parameters
+    ----------
+    variables, attrs
+        Of the metrics Dataset; as plain variables, because a table asks for thousands of values.
+    name
+        A metric that is there.
+    side
+        Side of the value; "" where it has none.
+    """
+    there = variables.get("accepted_repetitions")
+    count = np.nan if there is None else float(there.values)
+    if count == 0:
+        return tables.sentence("reasons.no_repetition")
+    variable = variables[name]
+    # Comes first: with too few repetitions no view of the camera would give a spread.
+    spread = variable.attrs.get("kind") == "variability"
+    if spread and count < least_for_spread():
+        return too_few_for_spread()
+    hidden, note = _hidden_side(attrs, side), str(variable.attrs.get("note", ""))
+    if hidden and (not note or bool(np.isfinite(variable.values).any())):
+        return hidden
+    if note:
+        return note
+    if spread:
+        return tables.sentence("reasons.few_values", least=least_for_spread())
+    return tables.sentence("reasons.not_seen")
 
 
 def without_hidden_side(angles: xr.Dataset, metrics: xr.Dataset) -> xr.Dataset:

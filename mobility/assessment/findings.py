@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from mobility import tables
 from mobility.assessment.criteria import is_stated, probability_of
-from mobility.assessment.estimates import HIDDEN_SIDE, reason_of_side
-from mobility.assessment.kinds import kind_of
+from mobility.assessment.estimates import HIDDEN_SIDE, reason_missing, reason_of_side
 from mobility.assessment.summaries import least_for_spread, too_few_for_spread
 from mobility.errors import BadInputError
 from mobility.kinematics.expected_error import Z95
@@ -245,7 +244,8 @@ def _judged(metrics: xr.Dataset, name: str, rule: Mapping[str, Any], side: str) 
     metric = rule["metric"]
     value = _number_of(metrics, metric, side)
     if not math.isfinite(value):
-        return _refused(name, rule, side, _reason(metrics, metric, side))
+        reason = reason_missing(metrics.variables, metrics.attrs, metric, side)
+        return _refused(name, rule, side, reason)
     if rule.get("spread"):
         return _judged_spread(metrics, name, rule, side, value)
     sd = _number_of(metrics, f"{metric}_sd", side)
@@ -324,25 +324,6 @@ def _finding(
         participant=say([finding], "participant"),
         professional=say([finding], "professional"),
     )
-
-
-def _reason(metrics: xr.Dataset, metric: str, side: str) -> str:
-    count = _number_of(metrics, "accepted_repetitions", "")
-    if count == 0:
-        return tables.sentence("reasons.no_repetition")
-    # Comes first: with too few repetitions no view of the camera would give a spread.
-    spread = kind_of(metrics, metric) == "variability"
-    if spread and count < least_for_spread():
-        return too_few_for_spread()
-    measured = bool(metrics[metric].notnull().any())
-    hidden, note = reason_of_side(metrics, side), str(metrics[metric].attrs.get("note", ""))
-    if hidden and (measured or not note):
-        return hidden
-    if note:
-        return note
-    if spread:
-        return too_few_for_spread()
-    return tables.sentence("reasons.not_seen")
 
 
 def _number_of(metrics: xr.Dataset, name: str, side: str) -> float:

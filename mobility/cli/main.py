@@ -146,7 +146,7 @@ def demo(
     log_file: LogOption = None,
 ) -> None:
     """Analyse the demo video and make its report."""
-    log_to(log_file)
+    log_to(log_file, store=store)
     from mobility.capture.pose_process import started_ahead
 
     with started_ahead(workers):
@@ -263,7 +263,7 @@ def analyze(
 
     It gives pose, angles, repetitions, metrics and a report.
     """
-    log_to(log_file)
+    log_to(log_file, store=store)
     point = _point(subject)
     second_point = None if second_subject is None else _point(second_subject, "--second-subject")
     if second_video is None and second_subject is not None:

@@ -43,7 +43,7 @@ def open_page(
 
     On this computer only; Ctrl-C ends it.
     """
-    log_to(log_file)
+    log_to(log_file, store=opened.path)
     from mobility.server import phones
     from mobility.server.local import serve
 

@@ -157,22 +157,34 @@ def check_output(
     path
         The file or folder that is to be written.
     store
-        A store whose folder it must not be in; a folder with a ``session.json`` is always refused.
+        A store whose folder it must not be in. Of other stores a session and what stands beside
+        sessions, the folder of participants or of the server, are refused.
     is_ours
         Whether an existing file is one that the same command made.
     """
     import os
 
     from mobility.errors import BadInputError
+    from mobility.server.keys import PRIVATE_FOLDER
+    from mobility.sessions.store import PARTICIPANTS
+
+    def is_of_a_store(folder: Path) -> bool:
+        beside = folder.name in (PARTICIPANTS, PRIVATE_FOLDER)
+        return (folder / "session.json").is_file() or (
+            beside and any(folder.parent.glob("*/session.json"))
+        )
 
     place = Path(os.path.realpath(path))
     above = [place, *place.parents]
     stores = [] if store is None or store.is_remote else [Path(os.path.realpath(store.path))]
     for folder in above:
-        if folder in stores or (folder / "session.json").is_file():
-            raise BadInputError(f"{path}: is inside {folder}, which holds sessions; name another")
+        if folder in stores or is_of_a_store(folder):
+            raise BadInputError(f"{path}: is inside {folder}, part of a store; name another")
     if is_ours is not None and place.is_file() and not is_ours(place):
-        raise BadInputError(f"{path}: exists and was not made by this command; name another file")
+        raise BadInputError(
+            f"{path}: exists, and this version does not recognise it as a file of this command; "
+            "name another file"
+        )
 
 
 def group(*, help: str) -> typer.Typer:
@@ -180,13 +192,15 @@ def group(*, help: str) -> typer.Typer:
     return typer.Typer(help=help, no_args_is_help=True, rich_markup_mode=None)
 
 
-def log_to(file: Path | None) -> None:
-    """Keep the log in `file`, where one was named."""
+def log_to(file: Path | None, *, store: str | Path | None = None) -> None:
+    """Keep the log in `file`, where one was named, which must not be in the `store`."""
     if file is not None:
         from mobility.errors import StorageError
+        from mobility.sessions.store import SessionStore
         from mobility.writing import LogFile, make_folder
 
-        check_output(file, is_ours=_is_log)
+        opened: SessionStore[Any] | None = None if store is None else SessionStore(store)
+        check_output(file, store=opened, is_ours=_is_log)
         try:
             make_folder(file.parent)
             logging.basicConfig(

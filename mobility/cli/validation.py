@@ -109,7 +109,7 @@ def validate(
 
     The agreement of the angles is reported.
     """
-    log_to(log_file)
+    log_to(log_file, store=store)
     if sample_size is not None:
         if any(given is not None for given in (session_id, lab_file, study)) or demo:
             raise typer.BadParameter(

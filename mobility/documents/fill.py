@@ -431,25 +431,46 @@ def with_refused_joints(angles: xr.Dataset, metrics: xr.Dataset) -> xr.Dataset:
     return angles.assign(shown)
 
 
+_OF_JOINTS_ONLY = {"posture", "references", "title"}
+"""Attributes of the metrics of joints that their curves do not have."""
+
+
 def joint_curves(metrics: xr.Dataset) -> xr.Dataset:
     """Curves of single joints with their errors, without what was refused.
 
     Each side's stands under the angle of the movement that it showed: a hip that moves sideways
-    under ``hip_abduction``. Those of which there is something come first.
+    under ``hip_abduction``. Those of which there is something come first; of the others the
+    attribute ``refused`` says why. What the metrics say of the recording, and their history, are
+    carried over.
     """
     found: dict[str, xr.DataArray] = {}
+    notes: dict[str, dict[str, str]] = {}
     empty = metrics[["angle", "angle_sd"]].isel(joint=0, drop=True) * np.nan
     for joint in map(str, metrics["joint"].to_numpy()):
         for one_side in SIDES:
             one = metrics.sel(joint=joint, side=one_side)
             shown = str(one["shown"].item())
             name = str(movement(shown)["angle"]) if shown else ANGLE_OF_JOINT[joint]
-            for ending in ("", "_sd"):
+            notes.setdefault(name, {})[one_side] = str(one["note"].item())
+            for ending, what in (("", ""), ("_sd", "standard deviation of the error of ")):
                 curve = found.setdefault(f"{name}{ending}", empty[f"angle{ending}"].copy())
-                curve.attrs = {"units": "degree", "long_name": spoken(name)}
+                curve.attrs = {"units": "degree", "long_name": f"{what}{spoken(name)}"}
                 curve.loc[{"side": one_side}] = one[f"angle{ending}"]
+    for name, of_sides in notes.items():
+        if not found[name].notnull().any() and any(of_sides.values()):
+            found[name].attrs["refused"] = _of_both(of_sides)
     known = sorted(found, key=lambda name: not found[name].notnull().any())
-    return type(metrics)({name: found[name] for name in known})
+    carried = {key: value for key, value in metrics.attrs.items() if key not in _OF_JOINTS_ONLY}
+    return type(metrics)(
+        {name: found[name] for name in known}, attrs=carried | {"ds_type": "angles"}
+    )
+
+
+def _of_both(notes: Mapping[str, str]) -> str:
+    """Put the notes of the sides into one, once where they are the same."""
+    if len(set(notes.values())) == 1:
+        return next(iter(notes.values()))
+    return "; ".join(f"{side}: {note}" for side, note in notes.items() if note)
 
 
 def joint_mobility_document(

@@ -22,8 +22,8 @@ from mobility.kinematics.skeleton import KEYPOINTS, SIDES
 from mobility.options import quoted
 from mobility.wording import shortened
 
-DEGREES = ("degree", "degrees", "deg", "°")
-"""How the attribute ``units`` says that an angle is in degrees."""
+_DEGREES = ("degree", "degrees", "deg", "°")
+"""How the attribute ``units`` says that an angle is in degrees, in small letters."""
 
 MOST_DEGREES = 400.0
 """No joint angle exceeds it, with a branch at 360 and some noise."""
@@ -34,9 +34,9 @@ _LARGEST_BODY_M = 5.0
 _FARTHEST_M = 1e6
 """A landmark beyond it was never measured; its square is still a number."""
 
-_SLOWEST_S, _SLOW_FOR_S = 1.0, 60.0
-"""Interval of the frames of a recording that lasts longer than a minute: else its times are no
-seconds. Of 1000 frames/s, a second of milliseconds would have an interval of 1."""
+_SLOW = ((1.0, 1800.0), (10.0, 60.0))
+"""Intervals of the frames that are no seconds in a recording that lasts longer than this. In
+milliseconds, frames are 1 apart at 1000 frames/s, 10 at 100, and seconds last thousands."""
 
 _POINTS = {"position": ("space", ("x", "y", "z")), "image_position": ("pixel", ("u", "v"))}
 _BESIDE_POINTS = ("image_depth", "confidence", "presence")
@@ -52,7 +52,8 @@ def check_times(given: ArrayLike | xr.DataArray) -> Array:
     ------
     BadInputError
         They are no numbers, not over one dimension, not finite, do not increase strictly, or are
-        so far apart that their unit cannot be the second.
+        as far apart for as long as milliseconds are: 1 or more for over half an hour, 10 or more
+        for over a minute.
     """
     try:
         time = np.asarray(given)
@@ -68,10 +69,12 @@ def check_times(given: ArrayLike | xr.DataArray) -> Array:
         raise BadInputError("its times do not increase strictly")
     seconds: Array = time.astype(np.float64)
     step = float(np.median(np.diff(seconds))) if seconds.size > 1 else 0.0
-    if step >= _SLOWEST_S and seconds[-1] - seconds[0] > _SLOW_FOR_S:
+    lasts = float(seconds[-1] - seconds[0]) if seconds.size else 0.0
+    if any(step >= slow and lasts > longest for slow, longest in _SLOW):
         raise BadInputError(
-            f"its times must be seconds: its frames are {step:.3g} apart; divide milliseconds by "
-            "1000"
+            f"its times must be seconds, and its frames are {step:.3g} apart for {lasts:.4g}, as "
+            "in milliseconds: divide those by 1000; of a time lapse give half an hour at most, "
+            "with less than 10 s between frames"
         )
     return seconds
 
@@ -85,8 +88,8 @@ def _dataset(given: Any, instead: str) -> xr.Dataset:
 def check_recording(given: Any) -> xr.Dataset:
     """Return a Dataset over ``time`` as it is, if its times are those of a recording.
 
-    What it names as this package names angles must be angles of a person, in degrees; nothing
-    else is infinite.
+    What it names as this package names angles must be of a person, and not say that it is in
+    another unit than degrees; nothing else is infinite.
     """
     dataset = _dataset(given, "must be a Dataset over time")
     if "time" not in dataset.coords:
@@ -100,10 +103,25 @@ def check_recording(given: Any) -> xr.Dataset:
     known = definitions()
     for name, values in dataset.data_vars.items():
         if str(name).removesuffix("_sd") in known:
-            _check_angle(str(name), values)
+            _check_degrees(str(name), values)
         elif "time" in values.dims and values.dtype.kind == "f":
             _check_values(str(name), values)
     return dataset
+
+
+def check_angles(given: Any) -> xr.Dataset:
+    """Return a recording as it is, if its angles are over time, or over time and side."""
+    dataset = check_recording(given)
+    known = definitions()
+    for name, values in dataset.data_vars.items():
+        if str(name).removesuffix("_sd") in known:
+            _check_dimensions(str(name), values, ("time",), beside=("side",))
+    return dataset
+
+
+def in_degrees(units: Any) -> bool:
+    """Whether the attribute ``units`` of an angle says that it is in degrees."""
+    return str(units).lower() in _DEGREES
 
 
 def _check_values(name: str, values: xr.DataArray) -> None:
@@ -182,13 +200,12 @@ def _check_metres(position: Array) -> None:
         )
 
 
-def _check_angle(name: str, values: xr.DataArray) -> None:
-    """Raise unless a variable that is called as an angle, or its error, is one in degrees."""
-    _check_dimensions(name, values, ("time",), beside=("side",))
+def _check_degrees(name: str, values: xr.DataArray) -> None:
+    """Raise where a variable that is called as an angle, or its error, cannot be in degrees."""
     _check_values(name, values)
     if "side" in values.dims and not set(values["side"].to_numpy().tolist()) <= set(SIDES):
         raise BadInputError(f"the sides of '{name}' must be left and right")
-    if (units := values.attrs.get("units", DEGREES[0])) not in DEGREES:
+    if not in_degrees(units := values.attrs.get("units", _DEGREES[0])):
         raise BadInputError(f"'{name}' must be in degrees (its units: {quoted(units)})")
     numbers = values.to_numpy()
     if name in definitions() and numbers.size:
@@ -273,7 +290,7 @@ def check_markers(given: Any) -> xr.Dataset:
 def check_trial(given: Any) -> xr.Dataset:
     """Return angles over time, or metrics over repetitions, as they are."""
     dataset = _dataset(given, "must be a Dataset of angles over time, or of metrics over rep")
-    return check_recording(dataset) if "time" in dataset.dims else dataset
+    return check_angles(dataset) if "time" in dataset.dims else dataset
 
 
 def one_or_several(check: Callable[[Any], xr.Dataset]) -> Callable[[Any], Any]:
@@ -304,7 +321,7 @@ Pose = Annotated[xr.Dataset, PlainValidator(check_pose)]
 Poses = Annotated[Datasets, PlainValidator(one_or_several(check_pose))]
 """A pose, or one for each camera."""
 
-Angles = Annotated[xr.Dataset, PlainValidator(check_recording)]
+Angles = Annotated[xr.Dataset, PlainValidator(check_angles)]
 """Angles in degrees over ``(time, side)`` or ``(time,)``."""
 
 Repetitions = Annotated[xr.Dataset, PlainValidator(check_repetitions)]

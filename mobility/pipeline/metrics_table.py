@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mobility import tables
+from mobility.assessment.estimates import reason_missing
 from mobility.assessment.joint_values import as_told
 from mobility.assessment.kinds import owners
-from mobility.assessment.summaries import too_few_for_spread
 from mobility.kinematics.expected_error import Z95
 
 if TYPE_CHECKING:
@@ -125,7 +124,7 @@ def _rows(metrics: xr.Dataset) -> list[dict[str, Any]]:
                 lower, upper = float(bounds["lower"]), float(bounds["upper"])
             row |= {"value": value, "sd": error, "lower": lower, "upper": upper}
             if not math.isfinite(value):
-                row["reason"] = _reason(variables, name, where)
+                row["reason"] = _reason(metrics, name, where)
             rows.append(row)
     return rows
 
@@ -149,16 +148,10 @@ _NOTED = (
 """What the note of a joint and side is about."""
 
 
-def _reason(variables: Mapping[Any, xr.Variable], name: str, where: Mapping[str, Any]) -> str:
-    note = variables[name].attrs.get("note")
+def _reason(metrics: xr.Dataset, name: str, where: Mapping[str, Any]) -> str:
+    variables = metrics.variables
     if where.keys() == {"joint", "side"} and name in _NOTED:
         places = [variables[dim].values.tolist().index(where[dim]) for dim in ("joint", "side")]
-        note = variables["note"].values[tuple(places)]
-    if note:
-        return str(note)
-    count = variables.get("accepted_repetitions")
-    if count is not None and int(count) == 0:
-        return tables.sentence("reasons.no_repetition")
-    if variables[name].attrs.get("kind") == "variability":
-        return too_few_for_spread()
-    return tables.sentence("reasons.not_seen")
+        if note := variables["note"].values[tuple(places)]:
+            return str(note)
+    return reason_missing(variables, metrics.attrs, name, str(where.get("side", "")))

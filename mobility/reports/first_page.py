@@ -105,8 +105,8 @@ def in_short(session: StoredSession) -> tuple[str, str]:
         return tables.sentence("report.in_short.joints", counted=told), verdict.said
     if "findings" in verdict.rules_out:
         return tables.sentence("report.in_short.squat", counted=counted), verdict.said
-    findings = verdict.keep(find(metrics))
-    faults = "; ".join(dict.fromkeys(label(f) for f in findings if f.status == "found"))
+    found_faults = [f for f in verdict.keep(find(metrics)) if f.status == "found"]
+    faults = "; ".join(dict.fromkeys(map(_label, _alike(found_faults))))
     found = tables.sentence(
         "report.in_short.faults" if faults else "report.in_short.no_faults",
         counted=counted,
@@ -196,9 +196,7 @@ def cannot_be_told(findings: Sequence[Finding], metrics: xr.Dataset) -> str:
     close: list[str] = []
     for each in _alike([f for f in findings if f.status == "cannot be told"]):
         first = each[0]
-        # The sides of one rule may be refused for reasons of their own.
-        sides = {f.side for f in each} - {""}
-        named = label(first) + (f" ({sides.pop()})" if len(sides) == 1 else "")
+        named = _label(each)  # the sides of one rule may be refused for reasons of their own
         names = close if first.probability is not None else refused.setdefault(first.reason, [])
         if named not in names:
             names.append(named)
@@ -216,6 +214,12 @@ def cannot_be_told(findings: Sequence[Finding], metrics: xr.Dataset) -> str:
     if not items:
         return paragraphs(tables.sentence("report.all_told"))
     return "<ul>" + "".join(f"<li>{escape(item)}</li>" for item in items) + "</ul>"
+
+
+def _label(alike: Sequence[Finding]) -> str:
+    """Name the fault of findings of one rule, with the side where it is of one only."""
+    sides = {f.side for f in alike} - {""}
+    return label(alike[0]) + (f" ({sides.pop()})" if len(sides) == 1 else "")
 
 
 def _alike(findings: Sequence[Finding]) -> list[list[Finding]]:

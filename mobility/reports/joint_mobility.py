@@ -233,7 +233,7 @@ class Reach:
         half = f"{self.half:.0f}"
         error = f" ± {half}" if math.isfinite(self.half) else ""
         kind = self.movement or "other"
-        if self.from_straight and abs(self.value) <= self.half:
+        if self.from_straight and abs(round(self.value)) <= round(self.half, 0):  # as shown
             kind += ".about"
         elif self.from_straight:
             kind += ".short" if round(self.value) < 0 else ".beyond"
@@ -319,8 +319,8 @@ class Difference:
 
     @property
     def is_told(self) -> bool:
-        """Whether it is more than its error."""
-        return abs(self.value) > self.half
+        """Whether it is more than its error, both in whole degrees as they are shown."""
+        return abs(round(self.value)) > round(self.half, 0)
 
     @property
     def measured(self) -> str:
@@ -362,7 +362,7 @@ def _compared(metrics: xr.Dataset, angles: Sequence[Shown]) -> list[str]:
     known = differences(metrics, angles)
     apart = [each.said for each in known if each.is_told][:_MOST_DIFFERENCES]
     alike = [
-        f"{each.name} ({each.value:.0f} ± {each.half:.0f}°)".replace("-", "−")
+        f"{each.name} ({_whole(each.value)} ± {each.half:.0f}°)"
         for each in known
         if not each.is_told
     ]

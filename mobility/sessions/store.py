@@ -843,9 +843,8 @@ def _exercise(name: str | None) -> str:
     """Name of an exercise as it is kept; capitals, hyphens and underscores make no difference."""
     known = {_plain(each): each for each in EXERCISES}
     if _plain(name) not in known:
-        choice = (
-            likely(str(name), EXERCISES) or f"; choose one of {', '.join(map(repr, EXERCISES))}"
-        )
+        both = ", ".join(f"{each!r} ({REPORT_NAMES[each]})" for each in EXERCISES)
+        choice = likely(str(name), EXERCISES) or f"; choose one of {both}"
         raise BadInputError(f"exercise_name {name!r}: unknown{choice}")
     return known[_plain(name)]
 

@@ -15,7 +15,7 @@ from pydantic import Field
 from mobility import provenance, tables
 from mobility.assessment.metric import merged_history
 from mobility.errors import BadInputError
-from mobility.kinematics.datasets import DEGREES, Datasets, RepetitionsOfTrials, Trials
+from mobility.kinematics.datasets import Datasets, RepetitionsOfTrials, Trials, in_degrees
 from mobility.kinematics.expected_error import Z95
 from mobility.kinematics.geometry import Array, mean_of_known
 from mobility.options import checked
@@ -407,7 +407,7 @@ def _discrete(
     found = {name: np.full(shape, np.nan) for name in names}
     reasons = np.full(shape, "", dtype=object)
     applicable = _applicable(rows)
-    degrees = [units in DEGREES for units in rows["units"].values.tolist()]
+    degrees = [in_degrees(units) for units in rows["units"].values.tolist()]
     for at in np.ndindex(shape):
         both = np.isfinite(ours[:, *at] - theirs[:, *at])
         one, other = (np.where(both, v[:, *at], np.nan) for v in (ours, theirs))

@@ -13,7 +13,7 @@ from mobility import tables
 from mobility.assessment.phases import within
 from mobility.assessment.summaries import median_within, peak_within
 from mobility.errors import BadInputError
-from mobility.kinematics.datasets import DEGREES
+from mobility.kinematics.datasets import in_degrees
 from mobility.kinematics.expected_error import Z95
 from mobility.kinematics.geometry import Array
 from mobility.kinematics.repetitions import normalise_repetitions
@@ -257,7 +257,7 @@ def _shared_angles(video: xr.Dataset, lab: xr.Dataset, number: int) -> list[str]
     for name in names:
         for whose, dataset in (("video", video), ("lab", lab)):
             units = dataset[name].attrs.get("units", "not stated")
-            if units not in DEGREES:
+            if not in_degrees(units):
                 raise BadInputError(
                     f"{what}: {name} of the {whose} must be in degrees (units: {units})"
                 )

@@ -57,6 +57,7 @@ function sessionBrowser({ model, el }) {
       h("button", { type: "button", class: "mobility-small", "aria-label": `${label || text} ${row.title}`, disabled, "aria-disabled": waits ? "true" : null, onclick: () => waits || onclick() }, text);
     const button = (text, what, options) => act(text, () => ask(model, what, { session: row.id }), options);
     const done = row.state === "analyzed";
+    const damaged = row.state === "damaged"; // it can only be deleted
     const state = h("td", {}, row.said);
     if (row.reason) state.append(h("div", { class: "mobility-fault" }, row.reason));
     const warnings = row.warnings || [];
@@ -68,9 +69,9 @@ function sessionBrowser({ model, el }) {
       h("td", {}, row.title, h("div", { class: "mobility-dim" }, row.id)),
       h("td", {}, row.participant), h("td", {}, row.exercise), h("td", {}, ...row.date.split(/(?<=,) /).flatMap((part) => [h("span", { class: "mobility-date" }, part), " "])), h("td", {}, row.verdict), state,
       h("td", {},
-        button("Open", "open"), " ",
-        model.get("can_compare") ? [button("Beside", "compare", { label: "Show beside the open one:" }), " "] : null,
-        button("Analyse", "analyze", { disabled: done || model.get("read_only"), waits: row.busy || live }), " ",
+        button("Open", "open", { disabled: damaged }), " ",
+        model.get("can_compare") ? [button("Beside", "compare", { label: "Show beside the open one:", disabled: damaged }), " "] : null,
+        button("Analyse", "analyze", { disabled: done || damaged || model.get("read_only"), waits: row.busy || live }), " ",
         button("Report", "report", { disabled: !done, waits: row.busy }), " ",
         act("Delete", () => { asked = row.id; showRows(); body.querySelector(".mobility-confirm button:last-child")?.focus(); }, { disabled: model.get("read_only"), waits: row.busy })));
     if (asked !== row.id) return [main];
@@ -141,7 +142,7 @@ function sessionBrowser({ model, el }) {
   // What runs elsewhere tells nobody here: somebody has to look. A kernel that is at work answers later.
   let looks = false;
   const looking = setInterval(() => {
-    const may = model.get("place") || model.get("rows").some((row) => row.state !== "analyzed");
+    const may = model.get("place") || model.get("rows").some((row) => !["analyzed", "damaged"].includes(row.state));
     if (!may || document.hidden || asked || looks) return;
     looks = true;
     ask(model, "look");

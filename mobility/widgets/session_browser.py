@@ -47,7 +47,8 @@ class SessionBrowser(Widget):
     Attributes
     ----------
     rows
-        The sessions, the newest first.
+        The sessions, the newest first; at the end those without a readable record, which can only
+        be deleted.
     opened
         Id of the session that was opened last; "" for none.
     can_compare
@@ -125,8 +126,14 @@ class SessionBrowser(Widget):
     def refresh(self) -> None:
         """Look again at what is stored."""
         with self._guard:
-            sessions: Sequence[Session | RemoteSession] = self.store.sessions()
-            self.rows = [_row(each, self._here.get(each.id)) for each in reversed(sessions)]
+            sessions, damaged = self._sessions()
+            rows = [_row(each, self._here.get(each.id)) for each in reversed(sessions)]
+            self.rows = rows + [_damaged_row(*each) for each in damaged.items()]
+
+    def _sessions(self) -> tuple[Sequence[Session | RemoteSession], dict[str, str]]:
+        if isinstance(self.store, Store):
+            return self.store.sessions_and_damaged()
+        return self.store.sessions(), {}  # a server names only those whose record it can read
 
     def _look(self) -> None:
         """Look again for the page, which asks anew only when it has the answer."""
@@ -292,6 +299,21 @@ def _row(session: Session | RemoteSession, here: Here | None) -> dict[str, Any]:
         "rank": [*reversed(LEVELS), ""].index(verdict),
         "date": timed(record.created_at),
         "when": record.created_at.timestamp(),
+    }
+
+
+def _damaged_row(session_id: str, fault: str) -> dict[str, Any]:
+    return {
+        **dict.fromkeys(("participant", "exercise", "verdict", "date"), ""),
+        "id": session_id,
+        "title": session_id,
+        "state": "damaged",
+        "said": tables.sentence("widgets.browser.state.damaged"),
+        "busy": False,
+        "reason": fault,
+        "warnings": [],
+        "rank": len(LEVELS),
+        "when": 0.0,
     }
 
 

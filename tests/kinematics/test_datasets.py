@@ -9,7 +9,13 @@ from analytic import squat_pose
 
 import mobility as mb
 from mobility.errors import BadInputError
-from mobility.kinematics.datasets import check_pose, check_recording, check_repetitions, check_times
+from mobility.kinematics.datasets import (
+    check_angles,
+    check_pose,
+    check_recording,
+    check_repetitions,
+    check_times,
+)
 from mobility.provenance import history
 
 
@@ -23,11 +29,11 @@ def angles(pose) -> xr.Dataset:
     return mb.joint_angles(pose)
 
 
-@pytest.mark.parametrize("rate", [5, 30, 240, 1000])
+@pytest.mark.parametrize("rate", [5, 10, 30, 100, 240, 1000])
 def test_times_in_milliseconds_are_refused_and_those_in_seconds_are_not(rate):
     seconds = np.arange(3 * rate) / rate
     np.testing.assert_array_equal(check_times(seconds), seconds)
-    with pytest.raises(BadInputError, match="must be seconds: its frames are"):
+    with pytest.raises(BadInputError, match=r"must be seconds, and its frames are .* apart"):
         check_times(1000 * seconds)
 
 
@@ -37,7 +43,9 @@ def test_times_in_milliseconds_are_refused_and_those_in_seconds_are_not(rate):
         np.arange(3600 * 30) / 30,  # an hour
         -5 + np.arange(100) / 100,  # before a trigger
         np.array([0.0, 0.03, 0.9, 40.0, 40.03]),  # long gaps
-        np.arange(20.0),  # pictures that were taken one by one
+        np.arange(62.0),  # pictures that were taken one by one
+        np.arange(0, 1800, 0.5),  # time lapses
+        np.arange(0, 1800, 5.0),
         np.array([3.0]),
     ],
 )
@@ -119,10 +127,18 @@ def test_angles_of_half_a_turn_and_gaps_are_taken(angles):
 def test_angles_that_are_none_of_a_person_are_refused(angles, change, fault):
     changed = change(angles["knee_flexion"])
     with pytest.raises(BadInputError, match=fault):
-        check_recording(xr.Dataset({"knee_flexion": changed}))
+        check_angles(xr.Dataset({"knee_flexion": changed}))
     for function in (mb.find_lag, lambda one, _: mb.plot.curves(one)):
         with pytest.raises(BadInputError, match=fault):
             function(xr.Dataset({"knee_flexion": changed}), angles)
+
+
+def test_repetitions_are_cut_out_of_draws_of_an_angle_in_degrees_however_written(pose, angles):
+    knee = angles["knee_flexion"].assign_attrs(units="Degrees")
+    drawn = xr.Dataset({"knee_flexion": knee.expand_dims(draw=3)}, attrs=angles.attrs)
+    cut = mb.normalise_repetitions(drawn, mb.find_repetitions(pose))["knee_flexion"]
+    assert cut.dims == ("rep", "percent", "draw", "side")
+    assert cut.notnull().any()
 
 
 @pytest.mark.parametrize(

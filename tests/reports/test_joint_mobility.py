@@ -394,6 +394,7 @@ def test_one_sentence_says_how_far_a_joint_goes(
     [(-25.2, "The left knee stays 25 ± 6 degrees short of straight"),
      (8.0, "The left knee stretches 8 ± 6 degrees beyond straight"),
      (3.0, "Whether the left knee stretches beyond straight cannot be told (3 ± 6 degrees)"),
+     (6.2, "Whether the left knee stretches beyond straight cannot be told (6 ± 6 degrees)"),
      (-5.2, "Whether the left knee stretches beyond straight cannot be told (−5 ± 6 degrees)")],
 )  # fmt: skip
 def test_a_limb_that_stays_bent_is_short_of_straight(value: float, said: str) -> None:
@@ -572,6 +573,24 @@ def test_left_against_right_comes_first_with_its_error() -> None:
     assert not report.differences(found, one_side)
     assert not report.differences(older)
     assert not report.differences(doubted)
+
+
+@pytest.mark.parametrize(
+    ("value", "half", "said"),
+    [
+        (5.4, 5.3, "can be told: elbow flexion (5 ± 5°)."),
+        (-0.3, 5.3, "can be told: elbow flexion (0 ± 5°)."),
+        (-5.4, 5.3, "can be told: elbow flexion (−5 ± 5°)."),
+        (-5.6, 5.3, "Elbow flexion: the left side goes 6 ± 5 degrees farther than the right."),
+    ],
+)
+def test_a_difference_is_told_where_it_is_shown_to_exceed_its_error(
+    monkeypatch, value, half, said
+) -> None:
+    one = report.Difference("elbow flexion", value, half)
+    monkeypatch.setattr(report, "differences", lambda *_: [one])
+    (text,) = report._compared(xr.Dataset(), [])
+    assert text.endswith(said)
 
 
 def test_at_most_three_joints_are_told_at_once() -> None:

@@ -378,7 +378,8 @@ def test_a_session_in_short_is_what_its_report_says() -> None:
         label(f) for f in find(store.demo("Overhead Squat").metrics()) if f.status == "found"
     )
     told = "; ".join(faults) or "none that could be told"
-    assert found == f"repetitions: 3 accepted of 3 found; faults: {told}"
+    said = re.sub(r" \((?:left|right)\)", "", found)
+    assert said == f"repetitions: 3 accepted of 3 found; faults: {told}"
     # Count and reason are those of the page, in one sentence.
     verdict = first_page.verdict_of(store.demo("Overhead Squat"))
     assert careful == verdict.said
@@ -392,6 +393,22 @@ def test_a_session_in_short_is_what_its_report_says() -> None:
     unknown = "left elbow flexion (how far cannot be told)"
     assert found == f"movements: 3 accepted of 3 found; {told}; {unknown}"
     assert careful == "Good recording."
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ((10.0, 40.0), "ankle dorsiflexion below 30° (left)"),
+        ((40.0, 10.0), "ankle dorsiflexion below 30° (right)"),
+        ((10.0, 10.0), "ankle dorsiflexion below 30°"),
+    ],
+)
+def test_a_fault_of_one_side_is_named_with_it_in_short(monkeypatch, values, named) -> None:
+    made = hand_made.metrics_of({"ankle_dorsiflexion": (values, (1.0, 1.0))})
+    findings = [f for f in find(made) if f.rule.startswith("ankle_dorsiflexion_")]
+    monkeypatch.setattr(first_page, "find", lambda _: findings)
+    found, _ = first_page.in_short(Store("absent").demo("Overhead Squat"))
+    assert found.endswith(f"faults: {named}")
 
 
 def test_a_probability_is_never_a_certainty() -> None:

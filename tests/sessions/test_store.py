@@ -233,7 +233,7 @@ def test_a_movement_says_its_exercise_and_its_joint(store, video):
         ({"user_id": "../p"}, "user_id", "use 1 to 64 letters"),
         ({"user_id": 7}, "user_id", "string"),
         ({"exercise_name": "Overhead Squad"}, "exercise_name", "mean 'Overhead Squat'"),
-        ({"exercise_name": "x"}, "exercise_name", "choose one of 'Overhead Squat'"),
+        ({"exercise_name": "x"}, "exercise_name", r"one of 'Overhead Squat' \(overhead-squat\), "),
         ({"exercise_name": "Joint Angle"}, "exercise_name", "mean 'Joint Angle Mobility'"),
         ({"body_joint_angles": ["kne"]}, "body_joint_angles", "did you mean 'knee'"),
         ({"body_joint_angles": "ankle, wrist"}, "body_joint_angles", "wrist"),

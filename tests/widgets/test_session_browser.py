@@ -127,6 +127,20 @@ def test_a_damaged_participant_hides_no_session(browser, store):
     assert len(browser.rows) == 2
 
 
+def test_a_session_without_a_readable_record_is_shown_with_the_fault_and_can_be_deleted(
+    browser, store, ask
+):
+    (store.path / "s1" / "session.json").write_text("{")
+    browser.refresh()
+    whole, damaged = browser.rows
+    assert (whole["id"], damaged["id"], damaged["said"]) == ("s2", "s1", "damaged")
+    assert damaged.keys() == whole.keys()
+    assert "session.json" in damaged["reason"]
+    ask(browser, "thumbnail", session="s1")
+    ask(browser, "delete", session="s1")
+    assert [row["id"] for row in browser.rows] == ["s2"]
+
+
 def test_an_opened_session_is_told(browser, ask):
     heard = []
     browser.on_open(heard.append)
@@ -235,7 +249,7 @@ def test_the_page_that_looks_again_is_answered_even_where_the_store_cannot_be_re
     def unreadable(_):
         raise StorageError("store: cannot be read")
 
-    monkeypatch.setattr(Store, "sessions", unreadable)
+    monkeypatch.setattr(Store, "sessions_and_damaged", unreadable)
     ask(browser, "look")
     assert [message["kind"] for message in messages] == ["looked"]
     assert browser.notice["text"] == "store: cannot be read"
