@@ -32,7 +32,7 @@ CELLS = (
 
 def make_joint_mobility(session: Session) -> None:
     """Put movements and metrics of single joints in the place of those of the squat."""
-    fitted, angles = session.fitted(), session.angles()
+    fitted, angles = session.fitted(), session.measured_angles()
     joints = tuple(session.record.joints)
     results = {
         "repetitions": mobility.joint_movements(fitted, angles, joints=joints),

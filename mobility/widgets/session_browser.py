@@ -13,6 +13,7 @@ import traitlets
 from mobility import tables
 from mobility.assessment.verdict import LEVELS
 from mobility.documents.fill import title, user_name
+from mobility.documents.verdicts import in_lines
 from mobility.errors import MobilityError, NotFoundError
 from mobility.progress import first_page_told_to
 from mobility.reports.warm_kernels import use_warm_kernels
@@ -294,7 +295,7 @@ def _row(session: Session | RemoteSession, here: Here | None) -> dict[str, Any]:
         "said": tables.sentence(f"widgets.browser.state.{state}"),
         "busy": state == "running" or here == "report",
         "reason": record.reason,
-        "warnings": [warning.message for warning in record.warnings],
+        "warnings": in_lines(record.warnings),
         "verdict": verdict_in_words(verdict, record.exercise),
         "rank": [*reversed(LEVELS), ""].index(verdict),
         "date": timed(record.created_at),

@@ -666,7 +666,7 @@ def test_documents_of_the_session(analyzed):
     assert len(show["angles"]["left_knee_angle"]) == 65
     export = json.loads(mobility("sessions", "export", answer["session_id"], store=store).stdout)
     assert len(export["keypoints"]["lknex"]) == 65
-    report = json.loads(mobility("report", answer["session_id"], store=store).stdout)
+    report = json.loads(mobility("report", answer["session_id"], "--json", store=store).stdout)
     assert set(report["grouped_data"]) == {
         *("hip_flexion", "hip_abduction", "knee_flexion", "knee_movement", "ankle_dorsiflexion")
     }
