@@ -228,7 +228,7 @@ def test_the_workbench_has_no_dead_ends(
     assert seen["elsewhere"] == [True, False]
     first, still, below = seen["warnings"]
     assert first == still == below
-    assert "are left out, because their error is above" in first
+    assert "are left out because their error is too large" in first
     assert seen["played to"] > 5
     # The head: a ball of 0.1 m; the nose: a dot.
     radii = sorted(circle[2] for circle in seen["circles"])
