@@ -658,7 +658,8 @@ def see_dead_ends(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
     sessions, trial = page.locator(".mobility-sessions"), page.locator(".mobility-trial")
     title = trial.locator("h3")
     slider = trial.get_by_label("Time in the trial")
-    seen["opened"] = [title.inner_text()]
+    # What is scrolled away has no visible text.
+    seen["opened"] = [title.text_content()]
 
     # Analysed elsewhere: it is said, and not offered; the table comes to know of the end itself.
     row = sessions.locator("tbody tr", has_text="Elsewhere")
