@@ -147,8 +147,15 @@ def test_a_video_that_is_empty_for_minutes_is_refused(clips, tmp_path):
     pose_module._check_gaps(np.arange(0, 3600, 0.5), Path("a.mp4"))
 
 
-def test_real_video_has_807_frames_with_a_person_in_each(opencap_pose, opencap_video):
-    assert opencap_pose.sizes["time"] == 807
+def test_a_person_is_in_every_fourth_of_807_real_frames(opencap_pose, opencap_video):
+    times = presentation_times(opencap_video)
+    assert len(times) == 807
+    assert (opencap_pose["time"].values == times[::4]).all()
+    assert opencap_pose.attrs["fps"] == pytest.approx(15, abs=0.1)
+    assert opencap_pose.attrs["video_fps"] == pytest.approx(60, abs=0.1)
+    entry = history(opencap_pose)[-1]
+    assert (entry["frames"], entry["frames_of_video"]) == (202, 807)
+    assert entry["arguments"]["rate"] == "usual"
     assert not opencap_pose["position"].isnull().any()
     assert opencap_pose.attrs["video_sha256"] == sha256(opencap_video)
     assert codes(opencap_pose) == []
@@ -474,7 +481,12 @@ def test_a_subject_who_is_lost_on_the_crop_is_nobody(clips, tmp_path, monkeypatc
 
 def job(video, model, parent):
     return pose_worker.Job(
-        video=str(video), model=str(model), chunks=[(0, None, None)], warm_up_s=0.5, parent=parent
+        video=str(video),
+        model=str(model),
+        chunks=[(0, None, None)],
+        frames=presentation_times(video).tolist(),
+        warm_up_s=0.5,
+        parent=parent,
     )
 
 
