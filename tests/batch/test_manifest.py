@@ -40,6 +40,7 @@ def test_a_row_needs_its_video_only(place):
     assert row.options == {
         "subject": "largest",
         "model": "auto",
+        "rate": "usual",
         "fit": True,
         "field_of_view": "auto",
         "height_m": "auto",
