@@ -58,6 +58,9 @@ EDGE = 0.04
 STEADY_S = 0.035
 """What is the body's so many seconds before and after stays sharp, so that nothing flickers."""
 
+THREADS = 2
+"""Threads that decode, and that encode; their number is fixed, as the pictures depend on it."""
+
 SUBPIXEL = 4
 """Bits of a pixel's fraction in which OpenCV takes coordinates."""
 
@@ -143,7 +146,8 @@ def annotate_video(
 
     def drawn() -> Iterator[tuple[float, Image]]:
         with progress_bar("drawing the annotated video", total=len(times)) as bar:
-            for frame in read_frames(video_path, only=chooser(times), most_height=most_height):
+            wanted: dict[str, Any] = {"only": chooser(times), "most_height": most_height}
+            for frame in read_frames(video_path, threads=THREADS, **wanted):
                 image = frame.image
                 if hide is not None:
                     hide(image, frame.time)
@@ -152,7 +156,7 @@ def annotate_video(
                 yield frame.time, image
                 bar.update()
 
-    return write_video(out_path, drawn(), crf=26)
+    return write_video(out_path, drawn(), crf=26, threads=THREADS)
 
 
 def only_the_body(pose: xr.Dataset, *, scale: float = 1.0) -> Callable[[Image, float], None]:
