@@ -26,7 +26,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from mobility import tables
-from mobility.assessment.estimates import without_hidden_side
 from mobility.errors import (
     BadInputError,
     MobilityError,
@@ -493,6 +492,7 @@ def _perform(step: _Step, run: _Run) -> None:
     """Run one stage and put its result in its place."""
     target = run.session.folder / step.file
     if step.name == "annotated":
+        from mobility.assessment.estimates import without_hidden_side
         from mobility.assessment.joint_values import ANGLE_OF_JOINT, with_refused_joints
         from mobility.kinematics.clean import on_own_sides
         from mobility.pipeline.overlay import annotate_video
@@ -538,21 +538,28 @@ def _perform(step: _Step, run: _Run) -> None:
 
 
 _LATER = (
-    *("scipy.interpolate", "scipy.signal", "scipy.ndimage", "cv2"),
+    *("xarray", "dask.array", "scipy.interpolate", "scipy.signal", "scipy.ndimage"),
+    *("cv2", "pyarrow.parquet"),
     *("mobility.kinematics.fit.entry", "mobility.capture.quality"),
+    *("mobility.assessment.overhead_squat", "mobility.assessment.verdict_in_joints"),
+    *("mobility.pipeline.metrics_table", "mobility.pipeline.overlay"),
 )
-"""What the stages after the pose import, in all in a second; the pose needs none of it."""
+"""What the stages after the pose import, in all in two seconds; its processes need none of it."""
 
 
 def _import_later() -> None:
     for name in _LATER:
         with suppress(ImportError):  # the stage that needs it says so
             import_module(name)
+    # What writes is imported by the first that is written.
+    import_module("xarray").Dataset().to_netcdf(None, engine="scipy")
 
 
 def _pose(run: _Run) -> xr.Dataset:
+    # First, and alone: the processes that were started ahead wait for their job.
+    import_module("mobility.capture.pose")
     try:
-        # The pose processes are at work, and this one waits.
+        # They are at work, and this one waits.
         with ThreadPoolExecutor(1) as meanwhile:
             meanwhile.submit(_import_later)
             return _estimated(run, run.session.video, run.options["subject"])
