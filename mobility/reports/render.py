@@ -92,6 +92,7 @@ def render_report(
     ReportError
         If a cell fails, with that cell's error.
     """
+    session = session.read_once()
     mobility = session.record.exercise == "Joint Angle Mobility"
     name, own = (MOBILITY_NAME, {}) if mobility else (NAME, {"images": IMAGES})
 
