@@ -65,11 +65,15 @@ def png(figure: Figure, *, dpi: int = 150) -> bytes:
         Pixels per inch; the figures are 9 inches wide.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from PIL import Image
 
     buffer = io.BytesIO()
     shown, figure.dpi = figure.dpi, dpi
-    # Not `savefig`, which draws twice what has a layout.
-    FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})
+    # Not `savefig`, which draws twice what has a layout, and writes what is transparent.
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    picture = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
+    picture.save(buffer, "png", compress_level=3, dpi=(dpi, dpi))
     figure.dpi = shown
     return buffer.getvalue()
 

@@ -486,6 +486,8 @@ def _run(
                 kernel_manager_class=_kernel_manager(str(place), server),
                 resources={"metadata": {"path": str(folder)}},
                 on_cell_executed=executed,
+                # It holds nothing that is to be saved.
+                shutdown_kernel="immediate",
             )
         except PapermillExecutionError as error:
             raise _cell_error(notebook, error.ename, error.evalue) from None

@@ -226,7 +226,9 @@ def small_video(session: StoredSession, *, faces: bool = False) -> bytes:
     with scratch("film") as place:
         for crf in _QUALITIES:
             film = place / f"{crf}.mp4"
-            write_video(film, _small_frames(path, session.pose(), faces=faces), crf=crf)
+            frames = _small_frames(path, session.pose(), faces=faces)
+            # Beside the kernel, and with both processors once it has ended.
+            write_video(film, frames, crf=crf, preset="superfast", threads=2)
             if film.stat().st_size <= MOST_BYTES:
                 return film.read_bytes()
     return b""
@@ -240,7 +242,10 @@ def _small_frames(
     every = 2 if float(pose.attrs.get("fps", 30.0)) > _RATE else 1
     count = itertools.count()
     # To read also what is left out would convert it.
-    for frame in read_frames(path, most_height=HEIGHT, only=lambda _: not next(count) % every):
+    frames = read_frames(
+        path, only=lambda _: not next(count) % every, most_height=HEIGHT, threads=2
+    )
+    for frame in frames:
         if hide is not None:
             hide(frame.image, frame.time)
         yield frame.time, frame.image
