@@ -7,6 +7,7 @@ import hashlib
 import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -223,7 +224,7 @@ def small_video(session: StoredSession, *, faces: bool = False) -> bytes:
     path = session.video
     if not path.is_file():
         return b""
-    with scratch("film") as place:
+    with scratch("film") as place, _one_thread():
         for crf in _QUALITIES:
             film = place / f"{crf}.mp4"
             frames = _small_frames(path, session.pose(), faces=faces)
@@ -234,6 +235,19 @@ def small_video(session: StoredSession, *, faces: bool = False) -> bytes:
     return b""
 
 
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Let OpenCV work without threads of its own, which cost more than such small pictures."""
+    import cv2
+
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)
+
+
 def _small_frames(
     path: Path, pose: xr.Dataset, *, faces: bool
 ) -> Iterator[tuple[float, NDArray[np.uint8]]]:
@@ -242,10 +256,7 @@ def _small_frames(
     every = 2 if float(pose.attrs.get("fps", 30.0)) > _RATE else 1
     count = itertools.count()
     # To read also what is left out would convert it.
-    frames = read_frames(
-        path, only=lambda _: not next(count) % every, most_height=HEIGHT, threads=2
-    )
-    for frame in frames:
+    for frame in read_frames(path, most_height=HEIGHT, only=lambda _: not next(count) % every):
         if hide is not None:
             hide(frame.image, frame.time)
         yield frame.time, frame.image
