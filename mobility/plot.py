@@ -57,9 +57,8 @@ _INTERVALS_AT = {"lower_limit": 0.97, "mean_difference": 0.98, "upper_limit": 0.
 
 
 def _check_axes(given: Any) -> Any:
-    from matplotlib.axes import Axes
-
-    if given is not None and not isinstance(given, Axes):
+    # Of what it can do, so that a page need not import matplotlib to draw its curves.
+    if given is not None and not callable(getattr(given, "set_ylim", None)):
         raise BadInputError("must be the Axes of matplotlib, as from pyplot.subplots()[1]")
     return given
 
@@ -397,7 +396,7 @@ def require_angles(angles: xr.Dataset, names: Sequence[str]) -> None:
 
 def bare(axis: Axes) -> None:
     """Take frame and ticks away."""
-    axis.spines[["left", "bottom"]].set_visible(False)
+    axis.spines[:].set_visible(False)
     axis.set_xticks([])
     axis.set_yticks([])
 
@@ -450,26 +449,31 @@ def draw_body(
 ) -> None:
     """Draw the skeleton, the side that is nearer to the viewer on top."""
     near = "right" if view == "right" else "left"
-    for a, b in BONES:
-        sides = {name.split("_")[0] for name in (a, b)}
-        side = sides.pop() if len(sides) == 1 else ""
-        style = _bone_style(side, near, view)
-        if not level_known and {a, b} == {"left_hip", "right_hip"}:
-            style["linestyle"] = UNKNOWN_TILT
-        axis.plot(*zip(body[a], body[b], strict=True), solid_capstyle="round", **style)
+    segments: dict[str, list[tuple[str, str]]] = {"": [], "left": [], "right": []}
+    for bone in BONES:
+        sides = {name.split("_")[0] for name in bone}
+        segments[sides.pop() if len(sides) == 1 else ""].append(bone)
+    if not level_known:
+        hips = next(bone for bone in BONES if set(bone) == {"left_hip", "right_hip"})
+        segments[""].remove(hips)
+        style = _bone_style("", near, view) | {"linestyle": UNKNOWN_TILT}
+        _draw_lines(axis, body, [hips], solid_capstyle="round", **style)
+    for side, bones in segments.items():
+        _draw_lines(axis, body, bones, solid_capstyle="round", **_bone_style(side, near, view))
     for side in SIDES:
         style = _bone_style(side, near, view)
-        for joint in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle"):
-            axis.plot(
-                *body[f"{side}_{joint}"],
-                marker=MARKERS[side],
-                markersize=4.5,
-                markerfacecolor="white",
-                markeredgecolor=style["color"],
-                markeredgewidth=1.2,
-                alpha=style["alpha"],
-                zorder=style["zorder"] + 0.5,
-            )
+        joints = ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
+        axis.plot(
+            *zip(*(body[f"{side}_{joint}"] for joint in joints), strict=True),
+            linestyle="",
+            marker=MARKERS[side],
+            markersize=4.5,
+            markerfacecolor="white",
+            markeredgecolor=style["color"],
+            markeredgewidth=1.2,
+            alpha=style["alpha"],
+            zorder=style["zorder"] + 0.5,
+        )
     ears = np.array([body["left_ear"], body["right_ear"]])
     shoulders = np.array([body["left_shoulder"], body["right_shoulder"]])
     if np.isfinite(ears).all() and np.isfinite(shoulders).all():
@@ -481,9 +485,17 @@ def draw_body(
             Circle(tuple(head), 0.1, facecolor="white", edgecolor=GREY, linewidth=1.5, zorder=4)
         )
     if view == "front":
-        for joint in ("knee", "ankle"):
-            ends = [body[f"{side}_{joint}"] for side in SIDES]
-            axis.plot(*zip(*ends, strict=True), color=GREY, lw=1.0, ls=":", zorder=1)
+        across = [("left_knee", "right_knee"), ("left_ankle", "right_ankle")]
+        _draw_lines(axis, body, across, color=GREY, lw=1.0, ls=":", zorder=1)
+
+
+def _draw_lines(
+    axis: Axes, body: dict[str, tuple[float, float]], pairs: list[tuple[str, str]], **style: Any
+) -> None:
+    """Draw lines of one style between points, as one: each that is made takes a millisecond."""
+    gap = (np.nan, np.nan)
+    points = [point for a, b in pairs for point in (body[a], body[b], gap)]
+    axis.plot(*zip(*points, strict=True), **style)
 
 
 def _bone_style(side: str, near: str, view: View) -> dict[str, Any]:

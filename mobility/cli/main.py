@@ -13,6 +13,7 @@ import re
 import signal
 import sys
 from contextlib import suppress
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
@@ -366,7 +367,15 @@ def export_lab(
     typer.echo(str(out))
 
 
-@takes(open_session_or_demo)
+@wraps(open_session_or_demo)
+def _open_to_report(**named: Any) -> Session:
+    from mobility.reports.warm_kernels import start_early
+
+    start_early()
+    return open_session_or_demo(**named)
+
+
+@takes(_open_to_report)
 def report(
     session: Session,
     *,

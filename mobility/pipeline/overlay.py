@@ -189,9 +189,11 @@ def only_the_body(pose: xr.Dataset, *, scale: float = 1.0) -> Callable[[Image, f
                     _blur_head(image, each)
             passing = [other for track in tracks if (other := _passing(track, time))]
             _keep_body(keep, rows, head, passing, keep.shape[::-1] / size)
-        share, rest = (cv2.merge([each] * 3) for each in (cv2.resize(keep, size), ~keep))
-        behind = cv2.resize(cv2.multiply(blurred, rest, scale=1 / 255), size)
-        image[:] = cv2.add(cv2.multiply(image, share, scale=1 / 255), behind)
+        body = _box_of(keep, size)
+        share = cv2.merge([cv2.resize(keep, size)[body]] * 3)
+        sharp = cv2.multiply(image[body], share, scale=1 / 255)
+        image[:] = cv2.resize(cv2.multiply(blurred, cv2.merge([~keep] * 3), scale=1 / 255), size)
+        image[body] = cv2.add(sharp, image[body])
 
     return hide
 
@@ -444,6 +446,17 @@ def _blurred(image: Image) -> Image:
     # A sample of the pixels first, as to take all into account takes longer than all the rest.
     blocks = cv2.resize(cv2.resize(image, fine), few, interpolation=cv2.INTER_AREA)
     return np.asarray(cv2.blur(cv2.resize(blocks, fine), (GRID // BLOCKS + 1,) * 2), np.uint8)
+
+
+def _box_of(mask: Image, size: NDArray[np.int_]) -> tuple[slice, slice]:
+    """Rows and columns of a picture of `size` in which a smaller mask, enlarged, is not 0."""
+    import cv2
+
+    x, y, width, height = cv2.boundingRect(mask)
+    scale = size / mask.shape[::-1]
+    (x0, y0) = np.maximum(np.floor(scale * (x - 1, y - 1)), 0).astype(int)
+    (x1, y1) = np.ceil(scale * (x + width + 1, y + height + 1)).astype(int)
+    return slice(y0, y1), slice(x0, x1)
 
 
 def _keep_body(

@@ -65,11 +65,15 @@ def png(figure: Figure, *, dpi: int = 150) -> bytes:
         Pixels per inch; the figures are 9 inches wide.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from PIL import Image
 
     buffer = io.BytesIO()
     shown, figure.dpi = figure.dpi, dpi
-    # Not `savefig`, which draws twice what has a layout.
-    FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})
+    # Not `savefig`, which draws twice what has a layout, and writes what is transparent.
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    picture = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
+    picture.save(buffer, "png", compress_level=3, dpi=(dpi, dpi))
     figure.dpi = shown
     return buffer.getvalue()
 
@@ -152,10 +156,8 @@ def knee_movement_image(
         {name: (_median(horizontal[name][rows]), _median(up[name][rows])) for name in horizontal}
         for rows in frames
     ]
-    figure, axes = panels(1, len(PHASES), height=4.1, sharex=True, sharey=True)
-    _place_bodies(figure, axes, bodies)
+    figure, axes = _panels_of(bodies)
     for phase, axis, body, caption in zip(PHASES, axes, bodies, captions, strict=True):
-        bare(axis)
         axis.set_title(_PHASE_TITLES[phase], fontsize=NORMAL, color="black", pad=6, y=1.0)
         axis.axhline(0, color=GREY, linewidth=1.0, zorder=0)
         if np.isfinite([xy for name in ("left_hip", "right_hip") for xy in body[name]]).all():
@@ -176,7 +178,6 @@ def panels(
     columns: int,
     *,
     height: float,
-    width: float = _WIDTH,
     sharex: bool = False,
     sharey: bool = False,
 ) -> tuple[Figure, list[Axes]]:
@@ -186,15 +187,15 @@ def panels(
     ----------
     rows, columns
         Numbers of panels; they are returned row by row.
-    height, width
-        Of the figure, inches; as wide as a page if not given.
+    height
+        Of the figure, inches; it is as wide as a page.
     sharex, sharey
         Whether all panels have one axis.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
+    figure = Figure(figsize=(_WIDTH, height), layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
     axes = list(figure.subplots(rows, columns, sharex=sharex, sharey=sharey, squeeze=False).ravel())
     for axis in axes:
@@ -243,26 +244,27 @@ def _is_known(metrics: xr.Dataset, name: str) -> bool:
     return name not in metrics or bool(metrics[name].notnull().all())
 
 
-def _place_bodies(
-    figure: Figure, axes: Sequence[Axes], bodies: Sequence[dict[str, tuple[float, float]]]
-) -> None:
-    """Give all panels one scale, equal in both directions, and the figure the height it needs."""
+def _panels_of(bodies: Sequence[dict[str, tuple[float, float]]]) -> tuple[Figure, list[Axes]]:
+    """Make a figure with a panel for each body, of one scale and as high as they need."""
+    from matplotlib.figure import Figure
+
     points = np.array([xy for body in bodies for xy in body.values()])
     points = points[np.isfinite(points).all(axis=1)]
     half = float(np.abs(points[:, 0]).max()) + 0.08 if points.size else 0.5
     top = float(points[:, 1].max()) + 0.12 if points.size else 1.8
     above, below, margin, tallest = 0.85, 0.55, 0.08, 3.0  # inches
-    width = (_WIDTH - 5 * margin) / len(axes)
+    width = (_WIDTH - (len(bodies) + 1) * margin) / len(bodies)
     half = max(half, width * (top + 0.05) / (2 * tallest))
     height = width * (top + 0.05) / (2 * half)
     total = above + height + below
-    figure.set_layout_engine("none")
-    figure.set_size_inches(_WIDTH, total)
-    for column, axis in enumerate(axes):
+    figure = Figure(figsize=(_WIDTH, total), facecolor="white")
+    axes = []
+    for column in range(len(bodies)):
         left = margin + column * (width + margin)
-        axis.set_position((left / _WIDTH, below / total, width / _WIDTH, height / total))
-        axis.set_xlim(-half, half)
-        axis.set_ylim(-0.05, top)
+        place = (left / _WIDTH, below / total, width / _WIDTH, height / total)
+        axes.append(figure.add_axes(place, xlim=(-half, half), ylim=(-0.05, top)))
+        bare(axes[-1])
+    return figure, axes
 
 
 def _captions(metrics: xr.Dataset, repetitions: xr.Dataset, view: View) -> list[str]:

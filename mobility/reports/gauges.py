@@ -12,6 +12,7 @@ from mobility import tables
 from mobility.assessment.indices import is_current
 from mobility.kinematics.expected_error import Z95
 from mobility.kinematics.skeleton import SIDES
+from mobility.reports.charts import round_step
 from mobility.reports.sections import factor_of, quantity, units_of, value_of
 
 if TYPE_CHECKING:
@@ -227,8 +228,6 @@ def _scale(gauge: Gauge) -> tuple[float, float]:
     # With nothing to compare it with, beside the neutral position: else each would fill its bar.
     ends += [each for each in (gauge.goal, *gauge.usual) if math.isfinite(each)] or [0.0]
     low, high = min(ends), max(ends)
-    size = max(high - low, 1e-3) / 4
-    power = 10.0 ** math.floor(math.log10(size))
-    step = next(step for step in (1 * power, 2 * power, 5 * power, 10 * power) if step >= size)
+    step = round_step(max(high - low, 1e-3) / 4)
     first, last = math.floor(low / step + 1e-9) * step, math.ceil(high / step - 1e-9) * step
     return first, max(last, first + step)

@@ -17,11 +17,11 @@ from mobility.assessment.findings import Finding, say
 from mobility.assessment.kinds import entry_of
 from mobility.assessment.reference_ranges import Kind, ReferenceRange, reference_range
 from mobility.assessment.summaries import least_for_spread
+from mobility.reports.charts import charts
 from mobility.reports.references import References
 from mobility.reports.sections import (
     cell,
     cells_of_sides,
-    charts,
     nothing_measured,
     paragraphs,
     quantity,

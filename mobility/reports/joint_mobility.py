@@ -28,6 +28,7 @@ from mobility.kinematics.expected_error import Z95
 from mobility.kinematics.geometry import definitions
 from mobility.provenance import cameras_of
 from mobility.reports import sections
+from mobility.reports.charts import charts
 from mobility.reports.curves import angle_names
 from mobility.reports.gauges import Gauge, show
 from mobility.reports.sections import facts, paragraphs, quantity, table
@@ -704,4 +705,4 @@ def stills(metrics: xr.Dataset, angles: Sequence[Shown]) -> str:
             if curves[name].notnull().any():
                 said = tables.sentence("report.curves.recording", angle=capital(spoken(name)))
                 made.append((partial(plot.curves, curves, name, legend=False), said))
-    return sections.charts(*made)
+    return charts(*made)

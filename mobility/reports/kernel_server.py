@@ -19,8 +19,8 @@ from typing import Any, NoReturn
 
 IMPORTS = (
     *("av.subtitles", "cv2", "dask.array", "ipykernel.kernelapp", "IPython.display"),
-    *("matplotlib.backends.backend_agg", "matplotlib.pyplot", "matplotlib_inline.backend_inline"),
-    *("pandas", "PIL.JpegImagePlugin", "pyarrow.pandas_compat", "scipy.io", "xarray"),
+    *("matplotlib.backends.backend_agg", "matplotlib.figure", "pandas", "PIL.JpegImagePlugin"),
+    *("PIL.PngImagePlugin", "pyarrow.pandas_compat", "scipy.io", "xarray"),
     *("mobility.assessment.findings", "mobility.assessment.overhead_squat"),
     *("mobility.capture.quality", "mobility.reports.figures", "mobility.pipeline.overlay"),
     *("mobility.reports.first_page", "mobility.reports.groups", "mobility.reports.key_frames"),
@@ -35,6 +35,8 @@ def main() -> int:
     # Answers must not be mixed with what a library says.
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
+    # Nobody debugs a report; each kernel would import it, which takes longer than all else of it.
+    sys.modules["debugpy"] = None  # type: ignore[assignment]
     for name in IMPORTS:
         with suppress(ImportError):
             importlib.import_module(name)
@@ -69,7 +71,8 @@ def _kernel(request: dict[str, Any], server: int) -> NoReturn:
         os.environ.clear()
         os.environ.update(request["env"])
         os.environ["JPY_PARENT_PID"] = str(server)
-        sys.argv = ["ipykernel_launcher", "-f", request["connection_file"]]
+        file = request["connection_file"]
+        sys.argv = ["ipykernel_launcher", "-f", file, "--HistoryManager.enabled=False"]
         sys.path[:] = [place for place in sys.path if place]
         _shuffle()
         from ipykernel.kernelapp import IPKernelApp

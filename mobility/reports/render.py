@@ -92,6 +92,7 @@ def render_report(
     ReportError
         If a cell fails, with that cell's error.
     """
+    session = session.read_once()
     mobility = session.record.exercise == "Joint Angle Mobility"
     name, own = (MOBILITY_NAME, {}) if mobility else (NAME, {"images": IMAGES})
 
@@ -485,6 +486,8 @@ def _run(
                 kernel_manager_class=_kernel_manager(str(place), server),
                 resources={"metadata": {"path": str(folder)}},
                 on_cell_executed=executed,
+                # It holds nothing that is to be saved.
+                shutdown_kernel="immediate",
             )
         except PapermillExecutionError as error:
             raise _cell_error(notebook, error.ename, error.evalue) from None
@@ -587,21 +590,23 @@ def _kernel_manager(scratch: str, server: Any) -> type:
     return Manager
 
 
+_NEEDLESS = ("rfc3987_syntax", "papermill.abs", "papermill.adl", "papermill.s3")
+
+
 @contextlib.contextmanager
 def _quick_import() -> Iterator[None]:
-    """Import notebook libraries without `rfc3987_syntax`, which takes 1.5 s to build a grammar.
+    """Import notebook libraries without what takes a second, and no notebook of ours needs.
 
-    `jsonschema` looks for it once, for the formats ``iri`` and ``iri-reference``,
-    which no notebook has. Where `jsonschema` is already there, nothing changes.
+    `jsonschema` looks once for `rfc3987_syntax`, which builds a grammar for the formats ``iri`` and
+    ``iri-reference``; `papermill` looks once for what reads notebooks from clouds (boto3, azure).
     """
-    if "jsonschema" in sys.modules or "rfc3987_syntax" in sys.modules:
-        yield
-        return
-    sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
+    left_out = [name for name in _NEEDLESS if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(left_out))  # type: ignore[arg-type]
     try:
         yield
     finally:
-        del sys.modules["rfc3987_syntax"]
+        for name in left_out:
+            sys.modules.pop(name, None)
 
 
 def _document(session: StoredSession) -> dict[str, Any]:

@@ -7,7 +7,6 @@ from a person (names, file names, reasons) is escaped.
 
 from __future__ import annotations
 
-import base64
 import datetime
 import math
 import re
@@ -26,7 +25,7 @@ from mobility.documents.verdicts import in_lines
 from mobility.kinematics.expected_error import MDC95, Z95, another_model, of_fit, unlike_measured
 from mobility.kinematics.geometry import called
 from mobility.provenance import cameras_of, history
-from mobility.reports.figures import panels, png
+from mobility.reports.figures import png
 from mobility.view import azimuths, view_of
 from mobility.wording import capital, dated, spoken, timed
 
@@ -59,10 +58,6 @@ PHASES = {
     "mid_ascent": "middle of the ascent",
 }
 
-_KEY = (
-    "<p class='note'><span class='left-text'>━━ left</span> "
-    "<span class='right-text'>╌╌ right</span></p>"
-)
 _TAG = re.compile(r"<span class='cite'>.*?</span>|<[^>]*>")
 _SPAN = re.compile(r"^<td[^>]* colspan='(\d+)'")
 _DIGITS = {"degree": 0, "percent": 0, "%": 0, "s": 1, "second": 1, "1": 2, "m": 2, "degree/s": 0}
@@ -829,33 +824,6 @@ def show(
         raw=True,
         metadata={"image/png": {"width": width, "height": height, "alt": alt, "caption": caption}},
     )
-
-
-def charts(*shown: tuple[Callable[..., Any], str]) -> str:
-    """Set charts side by side, and one below the other on a narrow page.
-
-    Parameters
-    ----------
-    *shown
-        What draws each of them on an Axes `ax`, and its description.
-    """
-    wide, high = 4.5, 2.7  # inches: its words are read at the width of a phone
-    left, below, right, above = 0.62, 0.48, 0.18, 0.28
-    told = ""
-    for draw, alt in shown:
-        figure, (axis,) = panels(1, 1, width=wide, height=high)
-        # The same for all: panels are in line, and to find margins takes as long as to draw.
-        figure.set_layout_engine("none")
-        axis.set_position(
-            (left / wide, below / high, 1 - (left + right) / wide, 1 - (below + above) / high)
-        )
-        draw(ax=axis)
-        told += (
-            f"<figure><img class='chart' src='data:image/png;base64,"
-            f"{base64.b64encode(png(figure)).decode()}' alt='{escape(alt, quote=True)}' "
-            f"width='{round(96 * wide)}' height='{round(96 * high)}'></figure>"
-        )
-    return f"<div class='charts'>{told}</div>{_KEY}" if told else ""
 
 
 def value_of(

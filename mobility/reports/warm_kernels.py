@@ -93,6 +93,13 @@ def use_warm_kernels() -> None:
         _server = _Server()
 
 
+def start_early() -> None:
+    """Start what forks the kernels of this process, which imports while this process does."""
+    use_warm_kernels()
+    if _server is not None:
+        _server.start()
+
+
 @contextlib.contextmanager
 def warm_kernels() -> Iterator[None]:
     """Let reports that are rendered inside have forked kernels, where that is possible."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import getpass
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from mobility.errors import BadInputError, NotFoundError, StorageError
 from mobility.options import validate
@@ -41,6 +42,16 @@ class StoredSession:
     def __init__(self, folder: Path, store: SessionStore[Any]) -> None:
         self.folder = folder
         self.store = store
+        self._kept: dict[str, xr.Dataset] | None = None
+
+    def read_once(self) -> Self:
+        """Give the same session, of which each result is read from its file only once.
+
+        For what looks at them many times, as a report does; later changes are not seen.
+        """
+        keeps = copy.copy(self)
+        keeps._kept = {}
+        return keeps
 
     def __repr__(self) -> str:
         return f"<Session {self.folder.name}: {self._in_words()}, in {self.store.place}>"
@@ -263,9 +274,14 @@ class StoredSession:
         return self.folder / done.file
 
     def _result(self, stage: str) -> xr.Dataset:
+        if self._kept is not None and stage in self._kept:
+            return self._kept[stage].copy()
         record = self.record
         whose = f"{stage.replace('_', ' ')} of {record.user_id}, {record.exercise}"
-        return read_dataset(self.result_file(stage)).assign_attrs({TITLE: whose})
+        found = read_dataset(self.result_file(stage)).assign_attrs({TITLE: whose})
+        if self._kept is None:
+            return found
+        return self._kept.setdefault(stage, found).copy()
 
 
 def is_whole(folder: Path, stage: Stage) -> bool:
