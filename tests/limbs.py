@@ -72,27 +72,12 @@ def limb_pose(
     head_tilt: float | np.ndarray = 0.0,
     seed: int = 0,
 ) -> xr.Dataset:
-    """Pose of a person in a posture whose joints are at given angles, degrees.
+    """Pose of a person who is standing, seated or lying (on the back), with joints at angles.
 
-    Parameters
-    ----------
-    time
-        Seconds.
-    posture
-        "standing", "seated" or "lying" (on the back).
-    joints
-        Angle of "hip", "knee", "ankle", "shoulder", "elbow": a number or a curve, for both sides
-        or as a pair.
-    heading
-        Degrees by which the person is turned; 90 is seen from the right.
-    noise
-        Standard deviation of white noise on each coordinate, metres.
-    roll
-        Degrees by which the whole person is rolled about the forward axis (lying on the side).
-    lean
-        Degrees by which all above the hips leans to the right.
-    head_tilt
-        Degrees by which the head is tilted to the right of that.
+    `joints` has the angle of "hip", "knee", "ankle", "shoulder" or "elbow", degrees: a number or a
+    curve, for both sides or as a pair. The person is turned by `heading` degrees (90 is seen from
+    the right) and rolled as a whole about the forward axis by `roll`; all above the hips leans to
+    the right by `lean`, and the head by `head_tilt` more. `noise` is in metres.
     """
     n = time.size
     rest = REST[posture]

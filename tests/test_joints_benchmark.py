@@ -21,9 +21,7 @@ def benchmark(program) -> ModuleType:
     return program("joints")
 
 
-def test_grids_draw_the_same_each_time_and_different_people(
-    benchmark: ModuleType, project: Path
-) -> None:
+def test_grids_draw_the_same_each_time_and_different_people(benchmark, project):
     folder = project / "benchmarks"
     grids = [list(benchmark.clips(folder / f"movements{end}.yaml")) for end in ("", "_reporting")]
     again = list(benchmark.clips(folder / "movements.yaml"))
@@ -50,9 +48,7 @@ def test_the_camera_stands_where_the_clip_says(benchmark: ModuleType, project: P
             assert abs(azimuth) == clip.beside
 
 
-def test_each_movement_is_filmed_twice_in_the_same_set_up(
-    benchmark: ModuleType, project: Path
-) -> None:
+def test_each_movement_is_filmed_twice_in_the_same_set_up(benchmark, project):
     takes = list(benchmark.clips(project / "benchmarks" / "movements_twice.yaml"))
     assert [clip.take for clip in takes] == [1, 2] * 15
     assert {clip.case.motion.movement for clip in takes} == set(MOVEMENTS)
@@ -151,9 +147,7 @@ def test_pairs_of_takes_tell_the_error_of_one_measurement(benchmark: ModuleType)
 
 
 @pytest.mark.slow
-def test_a_clip_in_which_nobody_is_found_is_refused(
-    benchmark: ModuleType, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_clip_in_which_nobody_is_found_is_refused(benchmark, project, tmp_path, monkeypatch):
     def nobody(video: Path) -> xr.Dataset:
         raise VideoError(f"{video.name}: nobody was found in it")
 

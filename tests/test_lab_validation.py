@@ -95,9 +95,7 @@ def test_video_and_lab_have_one_clock(made: Any) -> None:
     assert made.document["synchronisation"]["correlation"] > 0.98
 
 
-def test_and_by_as_much_more_as_the_file_is_shifted(
-    session: Any, made: Any, lab: Path, tmp_path: Path
-) -> None:
+def test_and_by_as_much_more_as_the_file_is_shifted(session, made, lab, tmp_path):
     moved = session.validate(
         shifted(lab / "squats1.trc", tmp_path / "later.trc", by=0.37),
         lab_angles=shifted(lab / "squats1_manual_scaling_ik.mot", tmp_path / "later.mot", by=0.37),
@@ -152,7 +150,7 @@ def test_on_exactly_the_same_pose_too(shared_data: Path) -> None:
 
 def test_raw_fitted_and_model_are_in_one_file_and_one_figure(made: Any, curves: Any) -> None:
     assert curves["estimator"].values.tolist() == [
-        *("fitted", "raw", "image", "lab_formulas", "lab_model"),
+        *("fitted", "raw", "image", "lab_formulas", "lab_model")
     ]
     for estimator in curves["estimator"].values:
         values = angles_of(curves, estimator)["knee_flexion"]

@@ -44,34 +44,35 @@ def metrics() -> xr.Dataset:
 
 @pytest.mark.parametrize("level", LEVELS)
 def test_every_group_has_a_comment_and_the_whole_has_one(level):
-    texts = comments(metrics(), name="Ann", level=level)
+    data = metrics()
+    before = data.copy(deep=True)
+    texts = comments(data, name="Ann", level=level)
+    assert texts == comments(before, name="Ann", level=level)
+    assert data.identical(before)
     assert tuple(texts) == KEYS
     for text in texts.values():
         assert text.startswith("Ann")
-        assert not set("{}") & set(text)
-        assert "nan" not in text
-        assert "None" not in text
-
-
-def test_the_numbers_are_told_with_their_intervals():
-    texts = comments(metrics(), name="Ann")
-    # 100 and 101 ± 1.96 x 2 degrees.
-    assert "left 100° (96 to 104°) and right 101° (97 to 105°)" in texts["knee_flexion"]
-    assert "left 20° (16 to 24°)" in texts["ankle_dorsiflexion"]
+        assert not any(word in text for word in ("{", "}", "nan", "None", "certainty"))
+        assert "estimated 95 % interval" in text.splitlines()[0]
+    assert all(text[0].isupper() for text in comments(data, level=level).values())
+    # A name is no template.
+    for say in (comments, recommendations):
+        texts = say(data, name="{measured} {0}", level=level)
+        assert all(text.startswith("{measured} {0}") for text in texts.values())
 
 
 def test_statements_stand_under_the_heading_of_their_status():
     texts = comments(metrics(), name="Ann")
+    # 100 and 101 ± 1.96 x 2 degrees.
+    assert "left 100° (96 to 104°) and right 101° (97 to 105°)" in texts["knee_flexion"]
     lines = dict(line.split(": ", 1) for line in texts["ankle_dorsiflexion"].splitlines()[1:])
     assert "Your ankle bend is less than a full squat needs (30°): left 20°" in lines["To work on"]
     assert "Your right ankle bends more than the other, by 16°" in lines["To work on"]
     assert "right 36°" in lines["No fault found"]
     assert "Whether your heels stay on the floor cannot be told" in lines["Not certain"]
     assert "Calf stretch against the wall, 4 sets of 30 s on each side" in lines["Exercises"]
-    assert (
-        "cannot be told: the camera stands at the side and one leg hides the other."
-        in texts["hip_abduction"]
-    )
+    why = "cannot be told: the camera stands at the side and one leg hides the other."
+    assert why in texts["hip_abduction"]
     assert "To work on" not in texts["hip_flexion"]
     assert "Exercises" not in texts["hip_flexion"]
 
@@ -88,21 +89,6 @@ def test_what_one_reason_refuses_is_told_in_one_sentence():
     assert line.lower().count("whether ") == len({f.rule for f in refused})
 
 
-def test_too_few_repetitions_are_the_first_reason_against_a_spread():
-    note = tables.sentence("reasons.uncertain")
-    for count, said in ((1, "needs 5"), (4, "needs 5"), (5, "too uncertain")):
-        data = metrics().assign(
-            accepted_repetitions=count,
-            knee_flexion_variability=(
-                "side",
-                [np.nan] * 2,
-                {"units": "degree", "note": note, "kind": "variability"},
-            ),
-        )
-        (told,) = {f.participant for f in find(data) if f.rule == "knee_flexion_varies"}
-        assert said in told
-
-
 def test_a_unit_in_words_is_written_once():
     data = hand_made.metrics_of({"dowel_offset": (1.59, 0.16)})
     (told,) = [f for f in find(data) if f.rule == "dowel_not_over_feet"]
@@ -110,13 +96,6 @@ def test_a_unit_in_words_is_written_once():
         assert "1.59 (1.28 to 1.90) foot lengths in front of" in text
         assert "at 0.50" in text
         assert text.count("foot lengths") == 1
-
-
-def test_an_interval_is_called_an_estimate():
-    for level in LEVELS:
-        for text in comments(metrics(), level=level).values():
-            assert "estimated 95 % interval" in text.splitlines()[0]
-            assert "certainty" not in text
 
 
 @pytest.mark.parametrize("level", LEVELS)
@@ -140,20 +119,8 @@ def test_the_summary_names_what_the_groups_say_and_gives_the_notice():
     assert "ankle dorsiflexion below 30° (left)" in text
     assert "Whether your thighs come below the horizontal cannot be told" in text
     assert text.endswith(NOTICE)
-
-
-def test_without_a_name_the_participant_is_spoken_to():
-    for text in comments(metrics()).values():
-        assert text.startswith("This is ")
-    for text in comments(metrics(), level="professional").values():
-        assert text[0].isupper()
-
-
-def test_a_name_is_no_template():
-    for say in (comments, recommendations):
-        for level in LEVELS:
-            texts = say(metrics(), name="{measured} {0}", level=level)
-            assert all(text.startswith("{measured} {0}") for text in texts.values())
+    none = comments(metrics().assign(accepted_repetitions=0))["final_summary"]
+    assert "No repetition could be measured." in none
 
 
 def test_lengths_and_masses_follow_the_system_and_angles_do_not():
@@ -223,11 +190,6 @@ def test_where_no_squat_was_found_nothing_is_found_or_advised():
         assert "the hips are never lowered enough" in text.lower()
 
 
-def test_no_repetition_is_said():
-    text = comments(metrics().assign(accepted_repetitions=0))["final_summary"]
-    assert "No repetition could be measured." in text
-
-
 def test_recommendations_have_dose_purpose_and_for_professionals_the_source():
     simple = recommendations(metrics(), name="Ann")
     expert = recommendations(metrics(), name="Ann", level="professional")
@@ -244,25 +206,8 @@ def test_recommendations_have_dose_purpose_and_for_professionals_the_source():
     assert "Another recording" in simple["hip_abduction"]
 
 
-def test_where_all_is_well_the_advice_is_to_keep_it():
-    data = metrics().assign(
-        hip_flexion_asymmetry=((), 0.0, {"units": "degree"}),
-        hip_flexion_asymmetry_sd=((), 2.0, {"units": "degree"}),
-    )
-    text = recommendations(data)["hip_flexion"]
-    assert "To keep it" in text
-    assert "Another recording" not in text
-
-
 def test_bad_options_are_refused_with_the_likely_spelling():
     with pytest.raises(BadInputError, match="system"):
         comments(metrics(), system="imperal")
     with pytest.raises(BadInputError, match="did you mean 'level'"):
         comments(metrics(), levl="participant")
-
-
-def test_equal_metrics_give_equal_texts_and_stay_as_they_are():
-    data = metrics()
-    before = data.copy(deep=True)
-    assert comments(data) == comments(before)
-    assert data.identical(before)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import math
 
 import pytest
-import xarray as xr
 
 from mobility import provenance
 from mobility.assessment.overhead_squat import overhead_squat
 from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.repetitions import find_repetitions
-from mobility.sessions.files import read_dataset, write_dataset
 
 
 @pytest.fixture(scope="module")
@@ -58,11 +55,3 @@ def test_squat_without_repetition_has_no_index_and_no_verdict(squat_pose):
     assert found["fms_probability"].isnull().all()
     assert found["fms_probability"].attrs["verdict"] == "cannot be told"
     assert found["compensation_probability"].isnull().all()
-
-
-def test_everything_goes_through_a_file_unchanged(metrics, tmp_path):
-    write_dataset(tmp_path / "metrics.nc", metrics)
-    read = read_dataset(tmp_path / "metrics.nc")
-    xr.testing.assert_identical(read, metrics)
-    for name in ("fms_probability", "compensation_probability", "mobility_index"):
-        json.dumps(dict(read[name].attrs))

@@ -34,7 +34,6 @@ def framing(**outside: float) -> dict:
         ("hands_not_overhead", "not_this_exercise", {"indices", "fms", "arms", "exercises"}),
         ("moving_camera", "limited", {"indices", "fms", "smoothness"}),
         ("other_people", "limited", set()),
-        ("points_removed", "good", set()),
         ("uncertain", "good", set()),
     ],
 )
@@ -45,13 +44,10 @@ def test_a_warning_decides_the_page(code: str, level: str, out: set[str]) -> Non
     assert bool(found.reasons) == (level != "good")
     for part in PARTS:
         assert bool(found.absent(part)) == (part in out)
-
-
-def test_a_warning_and_the_check_of_the_same_rule_out_the_same() -> None:
-    moved = GOOD | {"camera": {"verdict": "poor", "advice": "Put the camera on a stand."}}
-    warned = judge([Warned("moving_camera", "")], GOOD).rules_out
-    assert judge([Warned("moving_camera", "")], moved).rules_out == warned
-    assert judge([], moved).rules_out == warned
+    if code == "moving_camera":  # a check of the same rules out the same
+        moved = GOOD | {"camera": {"verdict": "poor", "advice": "Put the camera on a stand."}}
+        for warned in ([Warned(code, "")], []):
+            assert judge(warned, moved).rules_out == out
 
 
 def test_a_page_is_good_or_says_what_is_wrong_never_both() -> None:
@@ -94,15 +90,12 @@ def test_a_verdict_says_how_many_checks_gave_a_result_and_what_kept_most_others_
     said = judge([], GOOD, hidden).said
     assert said.endswith(f" checks gave a result; most others gave none, because {why}.")
     side = GOOD | {"view": {"verdict": "poor", "name": "left", "advice": None}}
-    limited = judge([], side, hidden)
-    assert limited.said.lower().count(why) == 1
-    assert re.match(r"Recording with limits: \d+ of \d+ checks gave a result\.$", limited.headline)
+    assert judge([], side, hidden).said.lower().count(why) == 1
     # What is close to its limit; what is ruled out; nothing; and where nothing is said at all.
     close = {"knee_flexion": ((120.0,) * 2, (9.0,) * 2), "heel_rise": ((4.0,) * 2, (9.0,) * 2)}
     said = judge([], GOOD, metrics_of(close)).said
     assert said.endswith("; most other values are too close to their limits.")
     arms = judge([Warned("hands_not_overhead", "")], GOOD, metrics_of())
-    assert arms.headline == "No overhead squat found."
     assert f"{given - 2} of {len(found)} checks gave a result" in arms.why
     gone = metrics_of(dict.fromkeys(GOOD_SQUAT))
     assert judge([], GOOD, gone).headline.startswith("Good recording: none of ")
@@ -183,13 +176,3 @@ def test_every_warning_that_an_analysis_can_record_is_in_the_table() -> None:
     known = set(tables.load("verdict")["warnings"])
     assert len(codes) > 15
     assert codes <= known
-
-
-def test_what_older_code_warned_of_is_said_once() -> None:
-    old = Warned("no_squat", "No squat was found. A joint moves (left knee).")
-    assert judge([old], GOOD).said.count("A joint moves") == 1
-
-
-def test_a_clause_with_a_comma_stays_whole() -> None:
-    told = Warned("other_movement", "", {"shown": "elbow flexion", "wanted": "knee flexion"})
-    assert "Elbow flexion was shown, not knee flexion." in judge([told], GOOD).why

@@ -79,9 +79,7 @@ def seen_as(fitted: xr.Dataset, told: dict[str, Any]) -> xr.Dataset:
         ({**two_cameras(10.0), "planted": False, **CALIBRATED}, "moving_feet"),
     ],
 )
-def test_each_angle_has_the_factor_of_its_kind(
-    fitted: xr.Dataset, change: Callable[[], Any], told: dict[str, Any], kind: str
-) -> None:
+def test_each_angle_has_the_factor_of_its_kind(fitted, change, told, kind):
     pose = seen_as(fitted, told)
     endless = {"knee_flexion": 180.0}
     assert kind_of(pose) == kind
@@ -97,9 +95,7 @@ def test_each_angle_has_the_factor_of_its_kind(
     assert "times 1.5 (table expected_error)" in angles["knee_flexion_sd"].attrs["reference"]
 
 
-def test_an_angle_of_which_nothing_was_measured_has_the_spread_of_its_draws(
-    fitted: xr.Dataset, change: Callable[[], Any]
-) -> None:
+def test_an_angle_of_which_nothing_was_measured_has_the_spread_of_its_draws(fitted, change):
     table = change()
     del table["fitted"][kind_of(fitted)]["angles"]["knee_flexion"]
     assert spread_factors(fitted)["knee_flexion"] == 1.0
@@ -117,9 +113,7 @@ def test_a_fit_that_says_nothing_of_feet_counts_as_if_they_moved(fitted: xr.Data
     assert silent == tables.load(TABLE)["fitted"]["moving_feet"]["angles"]
 
 
-def test_metrics_of_positions_have_factors_and_least_errors_of_their_own(
-    fitted: xr.Dataset, change: Callable[[], Any]
-) -> None:
+def test_metrics_of_positions_have_factors_and_least_errors_of_their_own(fitted, change):
     angles, repetitions = joint_angles(fitted), find_repetitions(fitted)
     table = change()["metrics"]
     table["factors"]["toe_out"] = 1.0

@@ -34,7 +34,7 @@ def check_events(reps, truth, tolerance):
     assert (used.bottom_end < used.end).all()
 
 
-@pytest.mark.parametrize("fps", [5, 12, 30, 60, 120])
+@pytest.mark.parametrize("fps", [5, 30, 120])
 def test_noisy_repetitions_at_any_frame_rate(squat_pose, fps):
     pose, truth = squat_pose(fps=fps, reps=4, noise=0.004, seed=3)
     reps = find_repetitions(clean_pose(pose))
@@ -43,11 +43,12 @@ def test_noisy_repetitions_at_any_frame_rate(squat_pose, fps):
     np.testing.assert_allclose(reps.depth, expected, atol=1.5)
     assert reps.complete.all()
     assert (reps.reason == "").all()
-
-
-def test_raw_noise_needs_no_cleaning_first(squat_pose):
-    pose, truth = squat_pose(noise=0.02, seed=5)
-    check_events(find_repetitions(pose), truth, 0.3)
+    if fps == 30:  # raw noise needs no cleaning first, and quick repetitions no rest
+        check_events(
+            find_repetitions(squat_pose(noise=0.02, seed=5).pose), truth[{"rep": [0, 1, 2]}], 0.3
+        )
+        quick = squat_pose(reps=8, rest=0.05, descent=0.6, ascent=0.5, hold=0.05, noise=0.003)
+        assert int(find_repetitions(clean_pose(quick.pose)).accepted.sum()) == 8
 
 
 def test_clean_events_are_exact(squat_pose):
@@ -96,32 +97,18 @@ def bounced(squat_pose, *, rise, noise, hold=2.0, seed=6):
     return trial.pose.assign(position=position), trial.truth
 
 
-@pytest.mark.parametrize("rise", [0.05, 0.2, 0.3, 0.4, 0.55])
-def test_a_rebound_in_the_bottom_does_not_lose_the_repetition(squat_pose, rise):
-    pose, truth = bounced(squat_pose, rise=rise, noise=0.004)
+@pytest.mark.parametrize(("rise", "noise"), [(0.05, 0.004), (0.4, 0.0), (0.55, 0.004)])
+def test_a_rebound_in_the_bottom_does_not_lose_the_repetition(squat_pose, rise, noise):
+    pose, truth = bounced(squat_pose, rise=rise, noise=noise)
     reps = find_repetitions(pose)
     assert reps.accepted.to_numpy().tolist() == [True, True]
     assert (np.abs(reps.start - truth.start) < 0.4).all()
     assert (np.abs(reps.end - truth.end) < 0.4).all()
     assert (reps.bottom > truth.bottom_start - 0.3).all()
     assert (reps.bottom < truth.bottom_end + 0.3).all()
-
-
-def test_standing_up_between_is_not_a_rebound(squat_pose):
-    pose, _ = bounced(squat_pose, rise=0.9, noise=0.004, hold=3.0)
-    assert find_repetitions(pose).sizes["rep"] == 4
-
-
-def test_equal_minima_give_the_first(squat_pose):
-    pose, _ = bounced(squat_pose, rise=0.4, noise=0.0, hold=3.0)
-    reps = find_repetitions(pose)
-    assert reps.accepted.to_numpy().tolist() == [True, True]
-    xr.testing.assert_identical(reps, find_repetitions(pose))
-
-
-def test_quick_repetitions_without_a_rest_are_kept_apart(squat_pose):
-    pose, _truth = squat_pose(reps=8, rest=0.05, descent=0.6, ascent=0.5, hold=0.05, noise=0.003)
-    assert int(find_repetitions(clean_pose(pose)).accepted.sum()) == 8
+    # Standing up between is no rebound.
+    stood, _ = bounced(squat_pose, rise=0.9, noise=0.004, hold=3.0)
+    assert find_repetitions(stood).sizes["rep"] == 4
 
 
 def test_shallow_repetitions_count_from_the_least_depth(squat_pose):
@@ -136,30 +123,19 @@ def test_shallow_repetitions_count_from_the_least_depth(squat_pose):
     assert codes(none) == ["no_repetition"]
 
 
-def test_standing_still_is_no_repetition(squat_pose):
-    reps = find_repetitions(clean_pose(squat_pose(reps=0, rest=4, noise=0.01).pose))
-    assert reps.sizes["rep"] == 0
-    assert codes(reps)[-1] == "no_repetition"
-    assert float(reps.hip_height.mean()) == pytest.approx(1, abs=0.02)
-
-
-@pytest.mark.parametrize("crop", [(1.85, 20), (2.2, 20), (2.45, 20)])
+@pytest.mark.parametrize("crop", [(1.85, 20), (2.45, 20)])
 def test_a_trial_that_starts_crouched(squat_pose, crop):
     pose, truth = squat_pose(crop=crop)
     reps = find_repetitions(clean_pose(pose))
-    assert int(reps.accepted.sum()) == 2
-    assert reps.sizes["rep"] == 3
+    assert reps.accepted.to_numpy().tolist() == [False, True, True]
     assert str(reps.reason[0].item()) in (
         "the recording begins too late",
         "the person does not begin from standing",
     )
     np.testing.assert_allclose(reps.bottom[1:], truth.bottom[1:], atol=0.1)
-
-
-def test_a_bottom_that_the_recording_ends_in_is_rejected(squat_pose):
-    reps = find_repetitions(clean_pose(squat_pose(crop=(0, 9.3)).pose))
-    assert reps.accepted.to_numpy().tolist() == [True, True, False]
-    assert "end" in str(reps.reason[2].item()) or "return" in str(reps.reason[2].item())
+    ended = find_repetitions(clean_pose(squat_pose(crop=(0, 9.3)).pose))
+    assert ended.accepted.to_numpy().tolist() == [True, True, False]
+    assert "end" in str(ended.reason[2].item()) or "return" in str(ended.reason[2].item())
 
 
 def test_a_repetition_cut_off_after_its_bottom_counts_but_is_not_complete(squat_pose):
@@ -218,12 +194,6 @@ def test_cuts_of_a_second_film_count_in_the_time_of_the_first(squat_pose):
     assert cuts_of(pose) == [3.5, 7.0]
 
 
-def test_a_single_truncated_repetition_leaves_none(squat_pose):
-    reps = find_repetitions(clean_pose(squat_pose(reps=1, crop=(0, 2.2)).pose))
-    assert not reps.accepted.any()
-    assert codes(reps) == ["no_repetition"]
-
-
 def test_absence_in_a_repetition_rejects_only_that_one(squat_pose):
     pose, truth = squat_pose(noise=0.003, absent=[(5.0, 6.1)])
     reps = find_repetitions(clean_pose(pose))
@@ -232,27 +202,36 @@ def test_absence_in_a_repetition_rejects_only_that_one(squat_pose):
     assert int(reps.accepted.sum()) == 2
     assert all("are missing" in str(reason) for reason in reps.reason.to_numpy()[middle])
     assert reps.hip_height.sel(time=5.5, method="nearest").isnull()
+    half = find_repetitions(clean_pose(squat_pose(absent=[(0, 1), (3.6, 7.6)]).pose))
+    assert int(half.accepted.sum()) == 2
 
 
-def test_absent_half_of_the_time(squat_pose):
-    reps = find_repetitions(clean_pose(squat_pose(absent=[(0, 1), (3.6, 7.6)]).pose))
-    assert reps.sizes["rep"] >= 2
-    assert int(reps.accepted.sum()) == 2
-
-
-@pytest.mark.parametrize("frames", [1, 2, 3, 4])
-def test_a_few_frames_give_a_clear_result(squat_pose, frames):
-    pose = squat_pose(reps=1).pose.isel(time=slice(0, frames))
-    reps = find_repetitions(clean_pose(pose))
-    assert reps.sizes["rep"] == 0
-    assert codes(reps) == ["no_repetition"]
-
-
-def test_nobody_gives_a_clear_result(squat_pose):
-    reps = find_repetitions(squat_pose(reps=1, absent=[(0, 99)]).pose)
-    assert codes(reps) == ["no_repetition"]
-    assert reps.hip_height.isnull().all()
-    assert not reps.standing.any()
+@pytest.mark.parametrize(
+    "options",
+    [
+        *({"reps": 1, "crop": (0, last)} for last in (0, 0.04, 0.1)),  # one to four frames
+        {"reps": 1, "crop": (0, 2.2)},  # a single one that is cut off
+        {"reps": 0, "rest": 4, "noise": 0.01},  # standing still
+        {"reps": 1, "absent": [(0, 99)]},  # nobody
+    ],
+)
+def test_no_repetition_is_a_clear_result(squat_pose, options, tmp_path):
+    pose = clean_pose(squat_pose(**options).pose)
+    before = pose.copy(deep=True)
+    reps = find_repetitions(pose)
+    xr.testing.assert_identical(pose, before)
+    assert not reps.accepted.any()
+    assert codes(reps)[-1] == "no_repetition"
+    assert normalise_repetitions(joint_angles(pose), reps).knee_flexion.shape == (0, 101, 2)
+    if "absent" in options:
+        assert reps.hip_height.isnull().all()
+        assert not reps.standing.any()
+    elif options["reps"] == 0:
+        assert float(reps.hip_height.mean()) == pytest.approx(1, abs=0.02)
+    reps.to_netcdf(tmp_path / "r.nc", engine="h5netcdf")
+    with xr.open_dataset(tmp_path / "r.nc", engine="h5netcdf") as back:
+        xr.testing.assert_identical(back.load(), reps)
+        assert back.accepted.dtype == bool
 
 
 def test_one_side_is_enough_and_hiding_it_does_not_make_a_jump(squat_pose):
@@ -313,30 +292,17 @@ def test_curves_run_from_zero_to_a_hundred_percent(squat_pose):
     np.testing.assert_allclose(curves.knee_flexion[1, 50], half, atol=0.05)
     assert normalise_repetitions(pose, reps, points=11).position.sizes["percent"] == 11
     assert curves.knee_flexion.attrs["units"] == "degree"
-
-
-def test_curves_keep_missing_values_and_leave_out_rejected_repetitions(squat_pose):
-    pose = squat_pose(crop=(1.85, 99), missing={"left_knee": (5.5, 5.7)}).pose
-    curves = normalise_repetitions(joint_angles(pose), find_repetitions(pose))
-    assert curves.rep.to_numpy().tolist() == [2, 3]
-    left = curves.knee_flexion.sel(side="left").isnull().sum("percent")
-    assert 0 < int(left[0]) < 20
-    assert int(left[1]) == 0
-    assert curves.knee_flexion.sel(side="right").notnull().all()
-
-
-def test_no_repetition_gives_no_curve(squat_pose):
-    pose = squat_pose(reps=0, rest=3).pose
-    curves = normalise_repetitions(joint_angles(pose), find_repetitions(pose))
-    assert curves.knee_flexion.shape == (0, 101, 2)
-
-
-def test_curves_need_repetitions(squat_pose):
-    pose = squat_pose(reps=1, fps=5).pose
     with pytest.raises(BadInputError, match="start"):
         normalise_repetitions(pose, pose)
     with pytest.raises(BadInputError, match="points"):
-        normalise_repetitions(pose, find_repetitions(pose), points=1)
+        normalise_repetitions(pose, reps, points=1)
+    # They keep missing values and leave out rejected repetitions.
+    pose = squat_pose(crop=(1.85, 99), missing={"left_knee": (5.5, 5.7)}).pose
+    curves = normalise_repetitions(joint_angles(pose), find_repetitions(pose))
+    assert curves.rep.to_numpy().tolist() == [2, 3]
+    gaps = curves.knee_flexion.isnull().sum("percent")
+    assert 0 < int(gaps.sel(side="left")[0]) < 20
+    assert gaps.values.tolist()[0][1:] + gaps.values.tolist()[1] == [0, 0, 0]
 
 
 def test_a_person_can_set_the_repetitions(squat_pose):
@@ -373,18 +339,6 @@ def test_a_person_can_set_the_repetitions(squat_pose):
 def test_impossible_times_are_refused(squat_pose, intervals, message):
     with pytest.raises(BadInputError, match=message):
         set_repetitions(squat_pose().pose, intervals)
-
-
-@pytest.mark.parametrize("options", [{}, {"reps": 0}, {"crop": (2.2, 99)}])
-def test_repetitions_round_trip_and_leave_the_input_alone(squat_pose, options, tmp_path):
-    pose = squat_pose(**options).pose
-    before = pose.copy(deep=True)
-    reps = find_repetitions(pose)
-    xr.testing.assert_identical(pose, before)
-    reps.to_netcdf(tmp_path / "r.nc", engine="h5netcdf")
-    with xr.open_dataset(tmp_path / "r.nc", engine="h5netcdf") as back:
-        xr.testing.assert_identical(back.load(), reps)
-        assert back.accepted.dtype == bool
 
 
 def pose_from_points(squat_pose, points, time):

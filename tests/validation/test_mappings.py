@@ -9,13 +9,7 @@ import pytest
 from mobility import tables
 from mobility.errors import BadInputError, NotFoundError
 from mobility.kinematics.skeleton import KEYPOINTS, other_side
-from mobility.validation.mappings import (
-    FileNames,
-    best_mapping,
-    built_in,
-    from_dict,
-    given_mapping,
-)
+from mobility.validation.mappings import FileNames, best_mapping, built_in, from_dict, given_mapping
 
 
 def test_built_in_mappings_are_whole_and_sourced() -> None:

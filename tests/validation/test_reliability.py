@@ -46,10 +46,7 @@ def test_mean_squares_of_shrout_and_fleiss_as_printed():
 
 @pytest.mark.parametrize(
     ("form", "printed", "value", "low", "high"),
-    [
-        ("A,1", 0.29, 0.289764, 0.0188, 0.7611),
-        ("C,1", 0.71, 0.714841, 0.3425, 0.9459),
-    ],
+    [("A,1", 0.29, 0.289764, 0.0188, 0.7611), ("C,1", 0.71, 0.714841, 0.3425, 0.9459)],
 )
 def test_the_coefficients_of_shrout_and_fleiss_as_printed(form, printed, value, low, high):
     found = intraclass_correlation(published.SHROUT_FLEISS, form=form)

@@ -121,9 +121,7 @@ def test_it_survives_a_file(trial: Trial, tmp_path: Path) -> None:
         xr.testing.assert_equal(read_dataset(tmp_path / f"{name}.nc"), dataset)
 
 
-def test_angles_alone_are_the_primary_comparison(
-    demo: Path, video: Any, repetitions: Any, tmp_path: Path
-) -> None:
+def test_angles_alone_are_the_primary_comparison(demo, video, repetitions, tmp_path):
     reference = read_reference(of_model(demo, tmp_path, lag=-1.0), mapping="opensim")
     assert reference.formulas is None
     assert "spine" in reference.differences["hip_flexion"]
@@ -132,14 +130,10 @@ def test_angles_alone_are_the_primary_comparison(
     assert trial.sync.lag_s == pytest.approx(-1.017, abs=0.02)
 
 
-def test_files_of_the_lab_on_other_clocks_are_warned_of(
-    demo: Path, video: Any, repetitions: Any, tmp_path: Path
-) -> None:
+def test_files_of_the_lab_on_other_clocks_are_warned_of(demo, video, repetitions, tmp_path):
     trc = write_truth(demo, tmp_path / "lab.trc", lag=0.3)
     trial = compare(
-        video,
-        repetitions,
-        read_reference(trc, lab_angles=of_model(demo, tmp_path, lag=0.5)),
+        video, repetitions, read_reference(trc, lab_angles=of_model(demo, tmp_path, lag=0.5))
     )
     codes = [warning["code"] for warning in trial.warnings]
     assert "lab_clocks_differ" in codes
@@ -147,9 +141,7 @@ def test_files_of_the_lab_on_other_clocks_are_warned_of(
     assert "+0.20" in told
 
 
-def test_what_is_not_of_the_trial_is_refused(
-    demo: Path, video: Any, repetitions: Any, tmp_path: Path
-) -> None:
+def test_what_is_not_of_the_trial_is_refused(demo, video, repetitions, tmp_path):
     with pytest.raises(BadInputError, match="no angle that the video has"):
         compare(video, repetitions, Reference(formulas=None, model=None, pose=None))
     mot = of_model(demo, tmp_path, lag=0.0)
@@ -164,9 +156,7 @@ def test_what_is_not_of_the_trial_is_refused(
         compare(video, repetitions, short)
 
 
-def test_without_a_fit_the_landmarks_are_compared(
-    demo: Path, video: Any, repetitions: Any, tmp_path: Path
-) -> None:
+def test_without_a_fit_the_landmarks_are_compared(demo, video, repetitions, tmp_path):
     reference = read_reference(write_truth(demo, tmp_path / "lab.trc", lag=0.0))
     trial = compare(video.assign_attrs(method="mediapipe_world"), repetitions, reference)
     assert trial.agreement["comparison"].values.tolist() == ["landmarks_lab_formulas"]

@@ -47,7 +47,7 @@ def test_blur_has_the_width_asked_for() -> None:
 def test_patterns_are_on_the_wall() -> None:
     assert _pattern(Look()) == []
     for kind in ("stripes", "checks"):
-        fields = _pattern(Look(pattern=kind))  # type: ignore[arg-type]
+        fields = _pattern(Look(pattern=kind))
         assert len(fields) > 20
         assert all(a < c and b < d for (a, b), (c, d) in fields)
 
@@ -117,8 +117,8 @@ def test_what_one_sits_on_is_seen_and_stillness_is_drawn_once(body: Body) -> Non
     case = case_from({"motion": motion, "video": {"width": 96, "height": 128, "samples": 1}})
     _, trial = perform_case(case, np.array([0.0, 0.1, 2.4]))
     options = {"camera": Camera(azimuth=90), "look": Look(), "width": 96, "height": 128}
-    images = [image for _, image in frames(body, trial, samples=1, **options)]  # type: ignore[arg-type]
+    images = [image for _, image in frames(body, trial, samples=1, **options)]
     np.testing.assert_array_equal(images[0], images[1])
     assert (images[2] != images[0]).any()
-    bare = next(frames(body, replace(trial, furniture=()), samples=1, **options))[1]  # type: ignore[arg-type]
+    bare = next(frames(body, replace(trial, furniture=()), samples=1, **options))[1]
     assert (bare != images[0]).any(axis=-1).mean() > 0.01

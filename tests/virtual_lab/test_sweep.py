@@ -51,9 +51,7 @@ def measured(demo: tuple[xr.Dataset, xr.Dataset]) -> xr.Dataset:
     return measured_angles(*demo)
 
 
-def test_the_fitted_body_of_the_demo_is_nearer_the_truth_than_the_landmarks(
-    measured: xr.Dataset,
-) -> None:
+def test_the_fitted_body_of_the_demo_is_nearer_the_truth_than_the_landmarks(measured):
     table = agreement({"demo": measured})["case_mae"].sel(case="demo", part="all")
     fitted = table.sel(estimator="fitted", angle="knee_flexion", side=["left", "right"])
     landmarks = table.sel(estimator="landmarks", angle="knee_flexion", side=["left", "right"])
@@ -72,9 +70,7 @@ def test_what_is_refused_is_measured_all_the_same(measured: xr.Dataset) -> None:
     assert measured.sel(estimator="fitted")["knee_flexion_sd"].notnull().any()
 
 
-def test_truth_is_taken_at_the_times_of_the_pose(
-    demo: tuple[xr.Dataset, xr.Dataset], measured: xr.Dataset
-) -> None:
+def test_truth_is_taken_at_the_times_of_the_pose(demo, measured):
     pose, truth = demo
     assert measured["time"].equals(pose["time"])
     # The knees are most flexed while the truth is deepest.
@@ -84,9 +80,7 @@ def test_truth_is_taken_at_the_times_of_the_pose(
         measured_angles(pose.assign_coords(time=pose["time"] + 1e4), truth)
 
 
-def test_lines_in_the_picture_are_measured_where_there_are_such_angles(
-    demo: tuple[xr.Dataset, xr.Dataset], measured: xr.Dataset
-) -> None:
+def test_lines_in_the_picture_are_measured_where_there_are_such_angles(demo, measured):
     lines = measured.sel(estimator="image_plane")
     assert np.isfinite(lines["knee_flexion"]).any()
     assert lines["pelvis_obliquity"].isnull().all()
@@ -109,12 +103,7 @@ def test_digest_is_of_what_is_shown_not_of_the_name(tmp_path: Path) -> None:
     assert case_folder(tmp_path, case_from({"name": "../x y"})).parent == tmp_path
 
 
-def test_a_case_in_the_cache_is_not_rendered_again(
-    tmp_path: Path,
-    demo: tuple[xr.Dataset, xr.Dataset],
-    measured: xr.Dataset,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_case_in_the_cache_is_not_rendered_again(tmp_path, demo, measured, monkeypatch):
     import yaml
 
     calls: list[str] = []
@@ -156,9 +145,7 @@ def test_a_case_in_the_cache_is_not_rendered_again(
     assert (tmp_path / "video.mp4").exists()
 
 
-def test_a_process_that_dies_is_an_error_of_its_case_only(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_process_that_dies_is_an_error_of_its_case_only(tmp_path, monkeypatch):
     # A worker that answers the first case and dies of the second.
     worker = tmp_path / "worker.sh"
     worker.write_text(
@@ -184,9 +171,7 @@ def test_a_process_that_dies_is_an_error_of_its_case_only(
     assert np.isnan(done[1].seconds)
 
 
-def test_a_process_that_cannot_be_started_ends_the_sweep(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_process_that_cannot_be_started_ends_the_sweep(tmp_path, monkeypatch):
     """The cases after it do not wait for a worker that nobody puts back."""
     monkeypatch.setattr(sys, "executable", str(tmp_path / "absent"))
     cases = [case_from({"name": f"case {i}", "motion": {"depth": 40 + i}}) for i in range(3)]
@@ -231,9 +216,7 @@ def test_absent_file_and_wrong_options(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-def test_the_command_reports_what_it_measured_and_what_failed(
-    extra: None, tmp_path: Path, pose_model: Path
-) -> None:
+def test_the_command_reports_what_it_measured_and_what_failed(extra, tmp_path, pose_model):
     import yaml
 
     cases = [{"name": "good"}, {"name": "bad", "body": {"height_m": 1.95, "weight_kg": 40}}]
@@ -256,6 +239,6 @@ def test_the_command_reports_what_it_measured_and_what_failed(
     assert float(knee.mean()) < 25
     (folder,) = (tmp_path / "build" / "virtual-lab").glob("good-*")
     assert sorted(path.name for path in folder.glob("[!.]*")) == [
-        *("angles.nc", "case.yaml", "pose.nc", "truth.nc"),
+        *("angles.nc", "case.yaml", "pose.nc", "truth.nc")
     ]
     assert "out of reach" in (made / "virtual-lab.html").read_text(encoding="utf-8")

@@ -45,9 +45,7 @@ def mean_error(found: xr.Dataset, truth: xr.Dataset, late: float = 0.0) -> float
     return float(off.to_dataarray().mean())
 
 
-def test_two_cameras_are_better_than_the_better_one(
-    extra: None, pose_model: Path, tmp_path: Path
-) -> None:
+def test_two_cameras_are_better_than_the_better_one(extra, pose_model, tmp_path):
     case = case_from(
         {
             "body": {"sex": "female", "age": 27, "height_m": 1.66, "weight_kg": 60},
