@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
+from functools import partial
 
 import numpy as np
 import pytest
@@ -95,47 +96,25 @@ def test_an_extension_is_told_positive_beyond_straight():
     assert in_own_direction("shoulder_extension", -62.3) == limit.mean
 
 
-def test_movements_of_a_joint():
+def test_bad_input():
     assert movements_of("knee") == ["knee_flexion", "knee_extension"]
-    assert {
-        each
-        for joint in ("elbow", "shoulder", "hip", "knee", "ankle", "trunk", "neck")
-        for each in movements_of(joint)
-    } == set(NAMES)
-
-
-@pytest.mark.parametrize(
-    ("ask", "message"),
-    [
+    of_knee = partial(movement_of, "knee")
+    for ask, message in (
         (lambda: movement("sholder_abduction"), "did you mean 'shoulder_abduction'"),
-        (
-            lambda: movement("knee"),
-            "is a joint; name one of its movements: knee_flexion, knee_extension",
-        ),
+        (lambda: movement("knee"), "is a joint; name one of its movements: knee_flexion, knee_ext"),
         (lambda: movement("bend"), "choose from elbow_flexion, "),
         (lambda: movements_of("ancle"), "did you mean 'ankle'"),
-        (
-            lambda: movements_of("wrist"),
-            "choose from elbow, shoulder, hip, knee, ankle, trunk, neck",
-        ),
-        (
-            lambda: movement_of("knee", plane="sagittal", direction="flexon"),
-            "did you mean 'flexion'",
-        ),
-        (
-            lambda: movement_of("knee", plane="frontal", direction="largest"),
-            "choose from knee_flexion, knee_extension",
-        ),
-        (lambda: movement_of("knee", plane="saggital", direction="flexion"), "plane"),
+        (lambda: movements_of("wrist"), "choose from elbow, shoulder, hip, knee, ankle, trunk"),
+        (lambda: of_knee(plane="sagittal", direction="flexon"), "did you mean 'flexion'"),
+        (lambda: of_knee(plane="frontal", direction="largest"), "choose from knee_flexion, knee"),
+        (lambda: of_knee(plane="saggital", direction="flexion"), "plane"),
         (lambda: how_to_film("elbow_flexon"), "did you mean 'elbow_flexion'"),
         (lambda: refusal_advice("elbow_flexon"), "did you mean 'elbow_flexion'"),
         (lambda: in_own_direction("elbow_flexon", 3.0), "did you mean 'elbow_flexion'"),
-    ],
-)
-def test_bad_input(ask, message):
-    with pytest.raises(BadInputError, match=re.escape(message)) as caught:
-        ask()
-    assert "\n" not in str(caught.value)
+    ):
+        with pytest.raises(BadInputError, match=re.escape(message)) as caught:
+            ask()
+        assert "\n" not in str(caught.value)
 
 
 @pytest.fixture(scope="module")

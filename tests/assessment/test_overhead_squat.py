@@ -10,8 +10,6 @@ import numpy as np
 import pytest
 import xarray as xr
 from analytic import fitted
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from mobility import tables
 from mobility.assessment.body import lean_at_rest
@@ -20,9 +18,8 @@ from mobility.assessment.kinds import owners
 from mobility.assessment.overhead_squat import knee_movement, overhead_squat, phase_frames
 from mobility.errors import BadInputError
 from mobility.kinematics.angles import joint_angles
-from mobility.kinematics.expected_error import metric_sd, spread_factors
-from mobility.kinematics.fit.body import FITTED
-from mobility.kinematics.repetitions import find_repetitions, set_repetitions
+from mobility.kinematics.expected_error import spread_factors
+from mobility.kinematics.repetitions import find_repetitions
 from mobility.kinematics.skeleton import KEYPOINTS, other_side
 from mobility.provenance import history, warnings_of
 from mobility.sessions.files import read_dataset, write_dataset
@@ -78,28 +75,40 @@ def mirrored(pose: xr.Dataset) -> xr.Dataset:
 
 
 def test_bottom_values_are_those_commanded(squat_pose: Any, measure: Any) -> None:
-    trial = squat_pose(tibia=(25.0, 20.0), thigh=(15.0, -10.0), trunk=35.0)
+    trial = squat_pose(tibia=(25.0, 20.0), thigh=(15.0, -10.0), trunk=35.0, toe_out=(12.0, 20.0))
     metrics = measure(trial)
     expected = {
-        "knee_flexion": [100.0, 120.0],
-        "hip_flexion": [110.0, 135.0],
-        "ankle_dorsiflexion": [25.0, 20.0],
-        "hip_abduction": [0.0, 0.0],
-        "thigh_elevation": [15.0, -10.0],
+        **{"knee_flexion": [100.0, 120.0], "hip_flexion": [110.0, 135.0]},
+        **{"hip_abduction": [0.0, 0.0], "thigh_elevation": [15.0, -10.0]},
+        **{"shoulder_flexion": [160.0, 160.0], "elbow_flexion": [10.0, 10.0]},
+        **{"tibia_inclination": [25.0, 20.0], "heel_rise": [0.0, 0.0], "toe_out": [12.0, 20.0]},
     }
     for name, values in expected.items():
+        apart = values[1] - values[0]
         np.testing.assert_allclose(metrics[name], values, atol=0.1, err_msg=name)
         np.testing.assert_allclose(metrics[f"{name}_bottom"], [values] * 3, atol=0.1)
-        np.testing.assert_allclose(metrics[f"{name}_asymmetry"], values[1] - values[0], atol=0.1)
-        np.testing.assert_allclose(
-            metrics[f"{name}_bottom_asymmetry"], [values[1] - values[0]] * 3, atol=0.1
-        )
-    assert metrics["trunk_lean"] == pytest.approx(35.0, abs=0.1)
-    assert "trunk_lean_asymmetry" not in metrics
+        np.testing.assert_allclose(metrics[f"{name}_asymmetry"], apart, atol=0.1)
+        if name in SIDED:
+            np.testing.assert_allclose(metrics[f"{name}_bottom_asymmetry"], [apart] * 3, atol=0.1)
+    whole = {"trunk_lean": 35.0, "trunk_tibia_difference": 12.5, "arm_fall": 24.81}
+    for name, value in whole.items():
+        np.testing.assert_allclose(metrics[name], value, atol=0.1)
+        np.testing.assert_allclose(metrics[f"{name}_bottom"], [value] * 3, atol=0.1)
+        assert f"{name}_asymmetry" not in metrics
+    np.testing.assert_allclose(metrics["stance_width_m"], 0.18, atol=1e-3)
+    np.testing.assert_allclose(metrics["knee_ankle_separation_ratio_standing"], 1, atol=1e-3)
     assert int(metrics["accepted_repetitions"]) == 3
-    np.testing.assert_allclose(metrics["descent_duration"], 1.0)
-    np.testing.assert_allclose(metrics["bottom_duration"], 0.4)
-    np.testing.assert_allclose(metrics["ascent_duration"], 1.0)
+    for name, seconds in (("descent", 1.0), ("bottom", 0.4), ("ascent", 1.0)):
+        np.testing.assert_allclose(metrics[f"{name}_duration"], seconds)
+    # Ratios of the sides are of large angles.
+    ratios = {"asymmetry_index": 200 * 20 / 220, "limb_symmetry_index": 100 / 1.2}
+    for kind, ratio in {**ratios, "symmetry_angle": 5.77}.items():
+        assert float(metrics[f"knee_flexion_{kind}"]) == pytest.approx(ratio, abs=0.1)
+        assert np.isnan(metrics[f"hip_abduction_{kind}"])
+        note = metrics[f"hip_abduction_{kind}"].attrs["note"]
+        assert note.endswith("where their mean is below 20°")
+    sd = metrics["knee_flexion_asymmetry_sd"]
+    np.testing.assert_allclose(metrics["knee_flexion_asymmetry_mdc95"], 1.96 * 2**0.5 * sd)
 
 
 def test_peaks(squat_pose: Any, repetitions_of: Any) -> None:
@@ -157,34 +166,17 @@ def test_a_metric_says_of_what_it_is_and_which_number(plain: xr.Dataset) -> None
     described |= {f"knee_flexion_{name}" for name in table["symmetry"]}
     assert described - kinds.keys() == set()
     operations = [entry["operation"] for entry in history(plain)]
-    assert operations[-1] == "overhead_squat"
+    assert operations[-5:] == [
+        *("mobility_index", "quality_index", "fms_deep_squat", "compensations", "overhead_squat"),
+    ]
     assert "joint_angles" in operations
 
 
-@settings(max_examples=6, deadline=None)
-@given(
-    tibia=st.tuples(st.floats(5, 35), st.floats(5, 35)),
-    thigh=st.tuples(st.floats(-15, 40), st.floats(-15, 40)),
-    turn_out=st.tuples(st.floats(-10, 35), st.floats(-10, 35)),
-    toe_out=st.floats(-5, 30),
-    heading=st.floats(-40, 40),
-)
-def test_mirror_swaps_sides_and_signs(
-    squat_pose, measure, repetitions_of, tibia, thigh, turn_out, toe_out, heading
-):
-    trial = squat_pose(
-        reps=1,
-        fps=15,
-        tibia=tibia,
-        thigh=thigh,
-        turn_out=turn_out,
-        toe_out=toe_out,
-        heading=heading,
-        rest=0.5,
-    )
+def test_mirror_swaps_sides_and_signs(squat_pose: Any, measure: Any, repetitions_of: Any) -> None:
+    legs = {"tibia": (12, 31), "thigh": (35.0, -10.0), "turn_out": (-8.0, 30.0), "toe_out": 12.0}
+    trial = squat_pose(reps=1, fps=15, rest=0.5, heading=-35.0, **legs)
     one = measure(trial)
-    pose = mirrored(trial.pose)
-    pose = fitted(pose)
+    pose = fitted(mirrored(trial.pose))
     other = overhead_squat(pose, joint_angles(pose), repetitions_of(trial))
     for name in one.data_vars:
         value, mirror = one[name], other[name]
@@ -228,15 +220,9 @@ def test_extremes_are_those_of_the_movement_not_of_standing(squat_pose: Any, mea
     assert float(phases.sel(phase="standing")) == pytest.approx(1.0, abs=0.02)
     assert float(metrics[name]) == pytest.approx(float(phases[1:].min()))
     assert float(metrics[name]) > 1.2
-    assert metrics[name].attrs["phase"] in (
-        "mid-descent",
-        "mid-ascent",
-        "mid-descent or mid-ascent",
-    )
     assert "standing" not in metrics[name].attrs["statistic"]
-    np.testing.assert_allclose(
-        metrics["knee_deviation"], metrics["knee_deviation_phase"][:, 1:].max("phase").median("rep")
-    )
+    deviation = metrics["knee_deviation_phase"][:, 1:].max("phase").median("rep")
+    np.testing.assert_allclose(metrics["knee_deviation"], deviation)
     assert (metrics["knee_deviation"] < -0.2).all()
 
 
@@ -298,36 +284,6 @@ def test_errors_are_those_of_simulated_landmarks(squat_pose: Any, repetitions_of
         (clean[f"{deviation}_sd"].where(held).median("time") ** 2 - common) ** 0.5,
         rtol=0.15,
     )
-
-
-def test_a_turned_line_of_the_hips_is_part_of_the_error(squat_pose, repetitions_of):
-    """Only the hips are uncertain: knees 0.1 m in front of the ankles then move by their turn."""
-    trial = squat_pose(reps=1, tibia=25.0, toe_out=20.0, turn_out=20.0)
-    pose = fitted(trial.pose, draws=400)
-    hips = pose["fit_keypoint"].isin(["left_hip", "right_hip"])
-    depth = pose["fit_space"] == "z"
-    rng = np.random.default_rng(4)
-    turn = xr.DataArray(rng.normal(size=(400, len(FITTED))), dims=("draw", "fit_keypoint"))
-    pose["position_draws"] = (pose["position_draws"] + 0.01 * turn * hips * depth).transpose(
-        *pose["position_draws"].dims
-    )
-    movement = knee_movement(pose, repetitions_of(trial))
-    bottom = movement.sel(time=float(trial.truth["bottom"][0]), method="nearest")
-    # The hips are 0.18 m apart: their line turns by sqrt(2) 0.01 / 0.18 rad. Both knees lie at one
-    # depth, so the ratio does not change to first order; W does not either, but a knee that the
-    # foot's line leaves 0 m beside does not move off it.
-    assert float(bottom["knee_ankle_separation_ratio_sd"]) < 0.02
-    assert (bottom["knee_deviation_sd"] < 0.02).all()
-    # Left knee (and only it) 0.1 m forward: now the ratio follows the turn, 0.1 m / width of it.
-    pose["position"].loc[{"keypoint": "left_knee", "space": "z"}] += 0.1
-    pose["fit_position"].loc[{"fit_keypoint": "left_knee", "fit_space": "z"}] += 0.1
-    movement = knee_movement(pose, repetitions_of(trial))
-    bottom = movement.sel(time=float(trial.truth["bottom"][0]), method="nearest")
-    ankles = pose["position"].sel(keypoint=["left_ankle", "right_ankle"], space="x")
-    ankles = ankles.sel(time=bottom["time"]).diff("keypoint").squeeze()
-    drawn = np.array(0.1 * (2**0.5 * 0.01 / 0.18) / abs(float(ankles)))
-    expected = float(metric_sd("knee_ankle_separation_ratio", drawn))
-    assert float(bottom["knee_ankle_separation_ratio_sd"]) == pytest.approx(expected, rel=0.15)
 
 
 def test_values_that_say_nothing_are_refused(squat_pose: Any, repetitions_of: Any) -> None:
@@ -476,39 +432,6 @@ def test_the_hidden_leg_decides_no_criterion(squat_pose: Any, measure: Any) -> N
         assert ("nearer to the camera" in notes) is bool(heading)
 
 
-def test_what_a_side_view_hides_is_said_once(squat_pose: Any, repetitions_of: Any) -> None:
-    trial = squat_pose(reps=1, heading=85.0)
-    raw = trial.pose.assign_attrs(method="mediapipe_world")
-    metrics = overhead_squat(raw, joint_angles(trial.pose), repetitions_of(trial))
-    codes = {w["code"] for w in warnings_of(metrics)}
-    assert codes >= {"sides_not_comparable", "frontal_plane_not_visible"}
-    uncertain = {w["values"].get("quantity") for w in warnings_of(metrics)}
-    assert "heel_rise" in uncertain
-    assert not uncertain & {"lateral_shift", "toe_out", "stance_width"}
-    for name in ("lateral_shift", "toe_out", "stance_width"):
-        assert "the camera stands at the side" in metrics[name].attrs["note"]
-
-
-def test_oblique_camera_is_less_certain(squat_pose: Any, repetitions_of: Any) -> None:
-    name = "knee_ankle_separation_ratio_sd"
-    front, oblique = (
-        knee_movement(pose, repetitions_of(trial))[name].mean()
-        for trial in [squat_pose(reps=1)]
-        for pose in (apart(trial.pose, 0.3), turned(apart(trial.pose, 0.3), 40.0))
-    )
-    assert float(oblique) > 1.5 * float(front)
-
-
-def turned(pose: xr.Dataset, degrees: float) -> xr.Dataset:
-    """The pose turned about the vertical."""
-    c, s = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
-    x, z = (pose["position"].sel(space=axis, drop=True) for axis in ("x", "z"))
-    moved = pose.copy(deep=True)
-    moved["position"].loc[{"space": "x"}] = c * x + s * z
-    moved["position"].loc[{"space": "z"}] = c * z - s * x
-    return moved
-
-
 def test_rejected_or_cut_off_repetitions_have_values_but_do_not_count(
     squat_pose, measure, repetitions_of
 ):
@@ -566,25 +489,6 @@ NEW = (
 )
 
 
-def test_posture_and_all_angles_are_measured(squat_pose: Any, measure: Any) -> None:
-    metrics = measure(squat_pose(trunk=35.0, tibia=25.0, toe_out=(12.0, 20.0), turn_out=10.0))
-    sided = {"shoulder_flexion", "elbow_flexion", "tibia_inclination", "heel_rise", "toe_out"}
-    for name in NEW:
-        value, bottom = metrics[name], metrics[f"{name}_bottom"]
-        assert value.notnull().all(), name
-        assert value.dims == (("side",) if name in sided else ())
-        assert bottom.dims == (("rep", "side") if name in sided else ("rep",))
-        assert {f"{name}_sd", f"{name}_bottom_sd"} <= set(metrics.data_vars)
-        assert (f"{name}_asymmetry" in metrics) is (name in sided)
-    np.testing.assert_allclose(metrics["arm_fall"], 24.81, atol=0.01)
-    np.testing.assert_allclose(metrics["shoulder_flexion"], 160, atol=0.01)
-    np.testing.assert_allclose(metrics["toe_out"], [12, 20], atol=0.01)
-    shank = float(metrics["tibia_inclination"].mean())
-    np.testing.assert_allclose(metrics["trunk_tibia_difference"], 35 - shank, atol=0.01)
-    np.testing.assert_allclose(metrics["stance_width_m"], 0.18, atol=1e-3)
-    np.testing.assert_allclose(metrics["knee_ankle_separation_ratio_standing"], 1, atol=1e-3)
-
-
 def test_tempo_and_smoothness(squat_pose: Any, measure: Any) -> None:
     metrics = measure(squat_pose(descent=1.5, ascent=1.0))
     np.testing.assert_allclose(metrics["tempo_ratio"], 1.5)
@@ -627,49 +531,25 @@ def test_curves_that_differ_by_a_constant(squat_pose: Any, repetitions_of: Any) 
         assert four[name].isnull().all()
 
 
-def test_ratios_of_the_sides_are_told_of_large_angles(squat_pose: Any, measure: Any) -> None:
-    metrics = measure(squat_pose(tibia=(25.0, 20.0), thigh=(15.0, -10.0), turn_out=(20.0, 0.0)))
-    left, right = metrics["knee_flexion"].values
-    np.testing.assert_allclose([left, right], [100, 120], atol=0.1)
-    asymmetry = float(metrics["knee_flexion_asymmetry_index"])
-    assert asymmetry == pytest.approx(200 * 20 / 220, abs=0.1)
-    assert float(metrics["knee_flexion_limb_symmetry_index"]) == pytest.approx(100 / 1.2, abs=0.1)
-    assert float(metrics["knee_flexion_symmetry_angle"]) == pytest.approx(5.77, abs=0.05)
-    assert metrics["knee_flexion_asymmetry_index"].attrs["units"] == "percent"
-    small = [f"hip_abduction_{kind}" for kind in ("asymmetry_index", "limb_symmetry_index")]
-    for name in (*small, "hip_abduction_symmetry_angle"):
-        assert np.isnan(metrics[name])
-        assert metrics[name].attrs["note"].endswith("where their mean is below 20°")
-    np.testing.assert_allclose(
-        metrics["knee_flexion_asymmetry_mdc95"],
-        1.96 * 2**0.5 * metrics["knee_flexion_asymmetry_sd"],
-    )
-
-
 def test_the_error_of_an_asymmetry_is_that_of_the_draws(squat_pose, repetitions_of):
     """Draws that move both knees alike, and that move them against each other."""
     trial = squat_pose(reps=1, hold=1.0)
     pose = fitted(trial.pose, draws=2)
-    forward = xr.zeros_like(pose["position_draws"])
-    knees = pose["fit_keypoint"].isin(["left_knee", "right_knee"])
     ahead = pose["fit_space"] == "z"
     step = 0.02 * xr.DataArray([1.0, -1.0], dims="draw")
-    sign = {"alike": 1.0, "against": -1.0}
-    found = {}
-    for kind in sign:
-        sides = xr.where(pose["fit_keypoint"] == "left_knee", sign[kind], 1.0)
-        draws = (forward + step * sides * knees * ahead).transpose(*forward.dims)
-        moved = pose.assign(position_draws=draws)
-        found[kind] = overhead_squat(moved, joint_angles(moved), repetitions_of(trial))
-    alike, against = (found[kind]["tibia_inclination_asymmetry_sd"] for kind in sign)
-    single = found["alike"]["tibia_inclination_sd"].mean()
-    factor = spread_factors(pose)["tibia_inclination"]
-    assert float(single) == pytest.approx(factor * math.degrees(0.02 / 0.42) * 0.9, rel=0.1)
-    assert float(alike) < 0.02 * float(single)
-    assert float(against) == pytest.approx(2 * float(single), rel=0.01)
-    np.testing.assert_allclose(
-        found["against"]["tibia_inclination_bottom_asymmetry_sd"], against, rtol=0.01
-    )
+    for sign in (1.0, -1.0):
+        sides = (pose["fit_keypoint"] == "right_knee") + sign * (
+            pose["fit_keypoint"] == "left_knee"
+        )
+        draws = xr.zeros_like(pose["position_draws"]) + step * sides * ahead
+        moved = pose.assign(position_draws=draws.transpose(*pose["position_draws"].dims))
+        metrics = overhead_squat(moved, joint_angles(moved), repetitions_of(trial))
+        single = float(metrics["tibia_inclination_sd"].mean())
+        factor = spread_factors(pose)["tibia_inclination"]
+        assert single == pytest.approx(factor * math.degrees(0.02 / 0.42) * 0.9, rel=0.1)
+        both = 2 * single if sign < 0 else 0.0
+        for name in ("tibia_inclination_asymmetry_sd", "tibia_inclination_bottom_asymmetry_sd"):
+            np.testing.assert_allclose(metrics[name], both, atol=0.02 * single)
 
 
 def test_no_repetition_and_nobody(squat_pose: Any, measure: Any) -> None:
@@ -680,12 +560,15 @@ def test_no_repetition_and_nobody(squat_pose: Any, measure: Any) -> None:
     for name in (*every, "smoothness_sparc"):
         assert metrics[name].isnull().all(), name
         assert metrics[f"{name}_sd"].isnull().all(), name
+    for name in ("mobility_index", "quality_index", "fms_probability", "compensation_probability"):
+        assert metrics[name].isnull().all(), name
+    assert metrics["fms_probability"].attrs["verdict"] == "cannot be told"
     assert metrics["tempo_ratio"].shape == (0,)
     assert metrics["knee_flexion_curve_variability"].isnull().all()
-    metrics = measure(squat_pose(reps=2, absent=[(0.0, 60.0)]))
+    metrics = measure(squat_pose(reps=1, absent=[(0.0, 60.0)]))
     assert metrics["knee_flexion"].isnull().all()
     assert metrics["knee_deviation_asymmetry"].isnull()
-    assert int(metrics["accepted_repetitions"]) == 2
+    assert int(metrics["accepted_repetitions"]) == 1
 
 
 def test_phases(squat_pose: Any, repetitions_of: Any) -> None:
@@ -790,51 +673,30 @@ def test_the_demo_is_measured_within_its_errors(project: Any) -> None:
     assert known.max() < 3, off
 
 
-def lying(trial):
-    """The same movement of someone who lies on the back, and its times as a person gave them."""
-    pose = trial.pose.copy(deep=True)
-    y, z = (trial.pose["position"].sel(space=axis).to_numpy() for axis in ("y", "z"))
-    pose["position"].loc[{"space": "y"}] = z
-    pose["position"].loc[{"space": "z"}] = -y
-    times = zip(*(trial.truth[name].values for name in ("start", "bottom", "end")), strict=True)
-    given = [dict(zip(("start", "bottom", "end"), map(float, t), strict=True)) for t in times]
-    return pose, set_repetitions(pose, given)
-
-
-def test_who_lies_gets_no_squat_metrics_however_the_repetitions_were_set(squat_pose):
-    trial = squat_pose(reps=3)
-    pose, given = lying(trial)
-    assert bool(given["accepted"].all())
-    metrics = overhead_squat(pose, joint_angles(pose), given)
-    assert [w["code"] for w in warnings_of(metrics)] == ["not_standing"]
-    for name in ("knee_flexion", "heel_rise", "smoothness_sparc", "quality_index"):
-        assert not metrics[name].notnull().any()
-        assert "no squat from standing" in metrics[name].attrs["note"]
-    assert int(metrics["accepted_repetitions"]) == 3
-    assert metrics["descent_duration"].notnull().all()
-    assert {finding.status for finding in find(metrics)} == {"cannot be told"}
-
-
 def test_a_trunk_that_leans_at_rest_is_refused_from_45_degrees_on(squat_pose, repetitions_of):
+    """However the repetitions were set: who lies gets no metrics of a squat."""
     trial = squat_pose(reps=1)
     repetitions = repetitions_of(trial)
     angles = joint_angles(trial.pose)
     shoulders = ["left_shoulder", "right_shoulder"]
-    for lean, refused in ((40, False), (50, True)):
+    hips = trial.pose["position"].sel(keypoint=["left_hip", "right_hip"]).mean("keypoint")
+    for lean, refused in ((40, False), (50, True), (90, True)):
         pose = trial.pose.copy(deep=True)
-        hips = pose["position"].sel(keypoint=["left_hip", "right_hip"]).mean("keypoint")
-        for axis, size in (
-            ("y", math.cos(math.radians(lean))),
-            ("z", math.sin(math.radians(lean))),
-        ):
-            away = hips.sel(space=axis) + 0.5 * size
-            pose["position"].loc[{"keypoint": shoulders, "space": axis}] = away.expand_dims(
-                keypoint=2, axis=1
-            ).to_numpy()
-        metrics = overhead_squat(pose, angles, repetitions)
-        assert bool(metrics["knee_flexion"].isnull().all()) is refused
+        for axis, size in (("y", np.cos), ("z", np.sin)):
+            away = hips.sel(space=axis) + 0.5 * size(np.radians(lean))
+            place = away.expand_dims(keypoint=2, axis=1).to_numpy()
+            pose["position"].loc[{"keypoint": shoulders, "space": axis}] = place
         # Without standing frames, edges that the recording does not cut off say the same.
         bare = repetitions.assign(standing=xr.zeros_like(repetitions["standing"]))
         assert lean_at_rest(pose, bare) == pytest.approx(lean, abs=0.1)
         cut = bare.assign(start_seen=bare["start_seen"] & False, end_seen=bare["end_seen"] & False)
         assert np.isnan(lean_at_rest(pose, cut))
+        metrics = overhead_squat(pose, angles, repetitions)
+        assert bool(metrics["knee_flexion"].isnull().all()) is refused
+    assert [w["code"] for w in warnings_of(metrics)] == ["not_standing"]
+    for name in ("knee_flexion", "heel_rise", "smoothness_sparc", "quality_index"):
+        assert not metrics[name].notnull().any()
+        assert "no squat from standing" in metrics[name].attrs["note"]
+    assert int(metrics["accepted_repetitions"]) == 1
+    assert metrics["descent_duration"].notnull().all()
+    assert {finding.status for finding in find(metrics)} == {"cannot be told"}

@@ -28,7 +28,6 @@ from mobility.kinematics.geometry import (
 from mobility.kinematics.skeleton import BONES, KEYPOINTS, SEGMENTS, other_side
 from mobility.provenance import history, warnings_of
 from mobility.sessions.files import read_dataset
-from tests.limbs import limb_pose
 
 THREE_POINT = (
     *("knee_flexion", "ankle_dorsiflexion", "elbow_flexion", "shoulder_flexion"),
@@ -253,24 +252,6 @@ def test_an_arm_behind_the_trunk_is_extended():
     for degrees in (-170, 180, 170):
         assert shoulder_flexion(DOWN, turned(degrees), RIGHT) == pytest.approx(abs(degrees))
     assert shoulder_flexion(DOWN, turned(-20), np.full(3, np.nan)) == pytest.approx(20)
-
-
-def test_extension_of_shoulders_and_elbows_of_a_person_is_negative():
-    time = np.arange(61) / 30
-    arm, bend = np.linspace(-50, 40, 61), np.linspace(-8, 30, 61)
-    pose = limb_pose(time, joints={"shoulder": arm, "elbow": bend, "knee": bend}, heading=30.0)
-    found = joint_angles(pose)
-    for side in ("left", "right"):
-        np.testing.assert_allclose(found.shoulder_flexion.sel(side=side), arm, atol=1e-6)
-        np.testing.assert_allclose(found.knee_flexion.sel(side=side), bend, atol=1e-6)
-        hangs = np.abs(arm) < 45
-        np.testing.assert_allclose(
-            found.elbow_flexion.sel(side=side)[hangs], bend[hangs], atol=1e-6
-        )
-    image = image_plane_angles(limb_pose(time, joints={"shoulder": arm}, heading=90.0))
-    np.testing.assert_allclose(image.shoulder_flexion.sel(side="right"), arm, atol=1.0)
-    front = image_plane_angles(limb_pose(time, joints={"shoulder": arm}, heading=0.0))
-    assert (front.shoulder_flexion >= 0).all()  # forward is not seen
 
 
 def test_a_missing_landmark_removes_exactly_the_angles_that_need_it(squat_pose):

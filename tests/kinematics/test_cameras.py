@@ -11,16 +11,13 @@ import pytest
 import xarray as xr
 from kinematics.test_fit import body, errors, filmed, last, points_of
 
-from mobility.assessment.overhead_squat import overhead_squat
 from mobility.errors import BadInputError
 from mobility.kinematics.angle_errors import angle_sd
-from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.calibration import Calibration, Camera, rotation
 from mobility.kinematics.fit import body as parts
 from mobility.kinematics.fit import entry, solver, terms
 from mobility.kinematics.fit.cameras import overlaid
 from mobility.kinematics.fit.time_offset import time_offset
-from mobility.kinematics.repetitions import find_repetitions
 from mobility.kinematics.skeleton import INDEX
 from mobility.view import camera_view
 
@@ -358,15 +355,3 @@ def test_rotation_is_its_derivative() -> None:
     vector, change = np.array([0.4, -0.9, 0.3]), np.array([1e-6, -2e-6, 3e-6])
     turned = rotation(vector + change) @ rotation(vector).T
     np.testing.assert_allclose(turned, rotation(terms._left_jacobian(vector) @ change), atol=1e-11)
-
-
-@pytest.mark.slow
-def test_a_second_camera_in_front_makes_knee_movement_measurable() -> None:
-    side, front, *_ = pair((90.0, 0.0), noise_px=1.0)
-    for poses, shown in (([side], False), ([side, front], True)):
-        fitted = entry.fit_body(poses)
-        reps = find_repetitions(fitted)
-        metrics = overhead_squat(fitted, joint_angles(fitted), reps)
-        assert int(metrics["accepted_repetitions"]) == 2
-        for name in ("hip_abduction", "knee_flexion_asymmetry", "knee_ankle_separation_ratio"):
-            assert bool(np.isfinite(metrics[name]).all()) is shown, name

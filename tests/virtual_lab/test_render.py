@@ -8,17 +8,14 @@ import pytest
 
 from mobility.virtual_lab.body import Body
 from mobility.virtual_lab.case import case_from, perform_case
-from mobility.virtual_lab.render import Camera, Look, _pattern, _Sensor, frames
+from mobility.virtual_lab.render import Camera, Look, _Sensor, frames
 
 GREY = np.full((96, 64, 3), 100, dtype=np.uint8)
 
 
-def test_a_plain_look_changes_nothing() -> None:
+def test_a_stop_doubles_and_clips_and_a_plain_look_changes_nothing() -> None:
     image = np.random.default_rng(1).integers(0, 256, (8, 6, 3), dtype=np.uint8)
     np.testing.assert_array_equal(_Sensor(Look(), 6, 8).take(image), image)
-
-
-def test_a_stop_doubles_and_clips() -> None:
     sensor = _Sensor(Look(exposure=1), 64, 96)
     assert (sensor.take(GREY) == 200).all()
     assert (sensor.take(GREY + np.uint8(60)) == 255).all()
@@ -42,14 +39,6 @@ def test_blur_has_the_width_asked_for() -> None:
     mean = (place * edge).sum() / edge.sum()
     width = np.sqrt(((place - mean) ** 2 * edge).sum() / edge.sum())
     assert width == pytest.approx(2, abs=0.15)
-
-
-def test_patterns_are_on_the_wall() -> None:
-    assert _pattern(Look()) == []
-    for kind in ("stripes", "checks"):
-        fields = _pattern(Look(pattern=kind))
-        assert len(fields) > 20
-        assert all(a < c and b < d for (a, b), (c, d) in fields)
 
 
 def picture(body: Body, *, camera: dict[str, Any], **look: Any) -> np.ndarray:
