@@ -168,29 +168,9 @@ def squat_pose(
         shoulder = mid_shoulder + vector(0, 0, sign * SHOULDER_HALF_WIDTH)
         elbow_point = shoulder + UPPER_ARM * vector(np.sin(tl + arm), np.cos(tl + arm), 0)
         along = vector(np.sin(tl + arm + bend), np.cos(tl + arm + bend), 0)
-        wrist = elbow_point + FOREARM * along
-        points |= {
-            f"{side}_hip": hip,
-            f"{side}_knee": knee,
-            f"{side}_ankle": ankle,
-            f"{side}_heel": sole - HEEL_BACK * ahead,
-            f"{side}_foot_index": sole + TOE_FORWARD * ahead,
-            f"{side}_shoulder": shoulder,
-            f"{side}_elbow": elbow_point,
-            f"{side}_wrist": wrist,
-            f"{side}_index": wrist + 0.08 * along,
-            f"{side}_pinky": wrist + 0.07 * along + vector(0, 0, sign * 0.03),
-            f"{side}_thumb": wrist + 0.05 * along - vector(0, 0, sign * 0.03),
-        }
+        limbs = (hip, knee, ankle, sole, ahead, shoulder, elbow_point, along)
         head = mid_shoulder + 0.2 * vector(np.sin(tl), np.cos(tl), 0)
-        points |= {
-            "nose": head + vector(0.10, 0, 0),
-            f"{side}_eye_inner": head + vector(0.08, 0.03, sign * 0.02),
-            f"{side}_eye": head + vector(0.08, 0.03, sign * 0.03),
-            f"{side}_eye_outer": head + vector(0.08, 0.03, sign * 0.04),
-            f"{side}_ear": head + vector(0, 0.01, sign * 0.07),
-            f"mouth_{side}": head + vector(0.09, -0.03, sign * 0.02),
-        }
+        points |= of_side(side, limbs, head, vector(1, 0, 0), vector(0, 1, 0))
     body = np.stack([points[name] for name in KEYPOINTS], axis=-1)  # time, (ant, up, right), kp
 
     # Facing the camera: anterior is +z, the subject's right is -x.
@@ -251,6 +231,38 @@ def squat_pose(
         }
     )
     return Trial(pose, truth)
+
+
+def of_side(
+    side: str, limbs: Sequence[np.ndarray], head: np.ndarray, face: np.ndarray, up: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Landmarks of a side, (anterior, up, right), and the nose.
+
+    `limbs` are hip, knee, ankle, sole, the direction of the foot, shoulder, elbow and the direction
+    of the forearm; `face` is the direction in which the head looks.
+    """
+    hip, knee, ankle, sole, ahead, shoulder, elbow, along = limbs
+    out = np.array([0.0, 0.0, 1.0 if side == "right" else -1.0])
+    wrist = elbow + FOREARM * along
+    return {
+        f"{side}_hip": hip,
+        f"{side}_knee": knee,
+        f"{side}_ankle": ankle,
+        f"{side}_heel": sole - HEEL_BACK * ahead,
+        f"{side}_foot_index": sole + TOE_FORWARD * ahead,
+        f"{side}_shoulder": shoulder,
+        f"{side}_elbow": elbow,
+        f"{side}_wrist": wrist,
+        f"{side}_index": wrist + 0.08 * along,
+        f"{side}_pinky": wrist + 0.07 * along + 0.03 * out,
+        f"{side}_thumb": wrist + 0.05 * along - 0.03 * out,
+        f"{side}_eye_inner": head + 0.08 * face + 0.03 * up + 0.02 * out,
+        f"{side}_eye": head + 0.08 * face + 0.03 * up + 0.03 * out,
+        f"{side}_eye_outer": head + 0.08 * face + 0.03 * up + 0.04 * out,
+        f"{side}_ear": head + 0.01 * up + 0.07 * out,
+        f"mouth_{side}": head + 0.09 * face - 0.03 * up + 0.02 * out,
+        "nose": head + 0.10 * face,
+    }
 
 
 def pose_dataset(time: np.ndarray, **arrays: np.ndarray) -> xr.Dataset:

@@ -173,12 +173,6 @@ def opencap_pose(opencap_video: Path, pose_model: Path, run_folder: Path) -> Any
 
 
 @pytest.fixture(scope="session")
-def tfjs_pose(shared_data: Path, pose_model: Path, run_folder: Path) -> Any:
-    """The pose of three real squats at five frames a second; do not change it."""
-    return _pose_once(shared_data / "videos" / "tfjs_pose_squats.mp4", run_folder)
-
-
-@pytest.fixture(scope="session")
 def browse() -> Callable[..., Any]:
     """What chromium sees: ``browse("report", url)``; tests/browser.py knows the kinds."""
     chromium = shutil.which("chromium")

@@ -64,20 +64,6 @@ def test_shares_by_hand(benchmark):
     assert counted["grey"] == 5
 
 
-def test_a_fault_is_counted_over_all_views(benchmark):
-    frame = pd.concat(
-        [
-            told(benchmark, ["TP", "TN"], view="side", item="arms_fall", measure="arm_fall"),
-            told(benchmark, ["FN"], view="front", item="arms_fall", measure="arm_fall"),
-            told(benchmark, ["FP"], item="heel_rise"),
-        ]
-    )
-    table = benchmark.table(frame).set_index("item")
-    assert table.loc["arms_fall", ["TP", "TN", "FN", "FP"]].tolist() == [1, 1, 1, 0]
-    text = benchmark.markdown(table.reset_index(), "3", ["grid.yaml"])
-    assert "\n| NASM | arms fall | 1 | 1 | 0 | 1 | 0 | 0 | 0.50 (0.01 to 0.99) | 1.00" in text
-
-
 def test_every_criterion_compensation_and_rule_has_a_margin(benchmark):
     limits = {}
     for name, dataset in (

@@ -169,38 +169,6 @@ def test_factors_go_into_the_table_and_nothing_else_changes(real: ModuleType) ->
     assert new == old
 
 
-def headline(real: ModuleType, errors: pd.DataFrame) -> dict[str, bool]:
-    return {what: met for what, _, _, met in real.headlines(errors)}
-
-
-def test_headlines_tell_met_from_missed(real: ModuleType) -> None:
-    def row(kind: str, clip: str, **own: object) -> dict[str, object]:
-        usual = {"reference": "markers", "method": "fit", "posture": "all", "seen": True}
-        shares = {"values": 10, "given": 1.0, "within": 1.0, "mae": 2.0, "bias": 1.0}
-        return {**usual, **shares, "kind": kind, "clip": clip, "person": clip, **own}
-
-    knee = {"angle": "knee_flexion"}
-    rows = [
-        row("standing", "a", reference="standing", **knee, bias=-5.0),
-        row("standing", "b", reference="standing", **knee, bias=-7.0, mae=7.0, within=0.1),
-        row("walk", "c", **knee, mae=7.0),
-        row("walk", "c", **knee, mae=6.5, method="landmarks"),
-        row("balance", "d", **knee, mae=40.0, given=0.0, within=np.nan, reference="views"),
-    ]
-    met = headline(real, pd.DataFrame(rows))
-    assert met["standing straight, knee flexion"] is False
-    assert met["c, knee flexion"] is False  # below 8, and above the landmarks
-    assert met["man who balances, knee flexion"] is True  # all refused
-    assert not met["knee flexion, within 1.96 sd"]  # 1, 0.1 and 1 of three people
-    assert not met["knee flexion, given in views that support it"]
-    rows[1]["bias"], rows[1]["within"] = -5.9, 1.0
-    rows[3]["mae"] = 7.5
-    met = headline(real, pd.DataFrame(rows))
-    assert met["standing straight, knee flexion"]
-    assert met["c, knee flexion"]
-    assert met["knee flexion, within 1.96 sd"]
-
-
 def test_every_clip_is_described(real: ModuleType, shared_data: Path) -> None:
     for name, clip in real.known()["clips"].items():
         assert {"kind", "person", "pose"} <= set(clip), name

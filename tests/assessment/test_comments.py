@@ -6,9 +6,9 @@ import pytest
 import xarray as xr
 
 from mobility import tables
-from mobility.assessment.comments import KEYS, comments, recommendations, statements
+from mobility.assessment.comments import KEYS, comments, recommendations
 from mobility.assessment.criteria import compensations, fms_deep_squat
-from mobility.assessment.findings import LEVELS, find
+from mobility.assessment.findings import LEVELS
 from mobility.assessment.indices import mobility_index, quality_index
 from mobility.errors import BadInputError
 from mobility.provenance import with_history
@@ -75,18 +75,6 @@ def test_statements_stand_under_the_heading_of_their_status():
     assert why in texts["hip_abduction"]
     assert "To work on" not in texts["hip_flexion"]
     assert "Exercises" not in texts["hip_flexion"]
-
-
-def test_what_one_reason_refuses_is_told_in_one_sentence():
-    data = metrics()
-    refused = [f for f in find(data) if f.status == "cannot be told" and f.probability is None]
-    reasons = {f.reason for f in refused}
-    assert len(reasons) < len({(f.rule, f.reason) for f in refused})
-    (line,) = statements(refused, "professional")
-    assert all(line.count(reason.rstrip(".")) == 1 for reason in reasons)
-    (line,) = statements(refused, "participant")
-    assert all(line.count(reason.rstrip(".")) == 1 for reason in reasons)
-    assert line.lower().count("whether ") == len({f.rule for f in refused})
 
 
 def test_the_summary_names_what_the_groups_say_and_gives_the_notice():

@@ -11,9 +11,9 @@ import xarray as xr
 
 from mobility import tables
 from mobility.assessment.joint_courses import feet_may_stay, single_joint_limits
-from mobility.assessment.joint_excursions import JOINTS, Course, Excursion
+from mobility.assessment.joint_excursions import JOINTS
 from mobility.assessment.joint_mobility import joint_mobility, joint_movements
-from mobility.assessment.joint_values import _detectable, shown_movement
+from mobility.assessment.joint_values import _detectable
 from mobility.errors import BadInputError
 from mobility.kinematics.angle_errors import largest_sd, legs_unseen
 from mobility.kinematics.angles import joint_angles
@@ -154,6 +154,12 @@ def test_what_a_person_moves_is_scored_against_what_others_moved_by_themselves()
     assert woman["score"] == pytest.approx(100 * 120 / 146, abs=0.3)
     far = measured(elbows(10, 155)[2], "elbow", sex="male", age=30)
     assert (far["score"].values == 100).all()
+    # Whom no active study measured has no score but a reason.
+    only = "the study measured males from 1 to 54 years only"
+    for sex, age, why in ((None, None, f"sex and age not known, and {only}"), ("female", 10, only)):
+        none = measured(pose, "elbow", sex=sex, age=age)
+        assert np.isnan(none["score"].values).all()
+        assert f"no score: {why}" in note(none, "elbow")
 
     # An extension has a reference of its own, and a hip that bends none: it was to the pelvis.
     time, arm = there_and_back(low=5.0, high=-45.0)
@@ -162,29 +168,12 @@ def test_what_a_person_moves_is_scored_against_what_others_moved_by_themselves()
     assert (one["shown"], one["reference"]) == ("shoulder_extension", pytest.approx(62.3))
     assert float(one["score"]) == pytest.approx(100 * float(one["end_of_range"]) / 62.3)
     time, curve = there_and_back(low=5, high=115)
-    legs = measured(
-        limb_pose(time, joints={"hip": curve, "knee": curve}), "hip", "knee", sex="male", age=30
-    )[["reference", "score", "note"]]
-    assert np.isnan(legs[["reference", "score"]].sel(joint="hip").to_dataarray()).all()
-    assert legs[["reference", "score"]].sel(joint="knee").to_dataarray().notnull().all()
+    pose = limb_pose(time, joints={"hip": curve, "knee": curve})
+    legs = measured(pose, "hip", "knee", sex="male", age=30)
+    scored = legs[["reference", "score"]].to_dataarray().notnull()
+    assert not scored.sel(joint="hip").any()
+    assert scored.sel(joint="knee").all()
     assert "ranges, which are of the thigh against the pelvis" in note(legs, "hip")
-
-
-def test_whom_no_active_study_measured_has_no_score_but_a_reason() -> None:
-    time, curve = there_and_back(low=10, high=120)
-    pose = limb_pose(time, joints={"elbow": curve, "knee": curve})
-    only = "the study measured males from 1 to 54 years only"
-    for sex, age, joint, why in (
-        (None, None, "elbow", f"no score: sex and age not known, and {only}"),
-        ("female", 30, "knee", f"no score: {only}"),
-        ("female", 10, "elbow", f"no score: {only}"),
-        ("male", 60, "knee", f"no score: {only}"),
-    ):
-        result = measured(pose, "elbow", "knee", sex=sex, age=age)
-        assert np.isnan(result["score"].sel(joint=joint).values).all()
-        assert why in note(result, joint)
-    boy = measured(pose, "knee", sex="male", age=7)
-    assert boy["score"].values.ravel() == pytest.approx([100 * 120 / 142.5] * 2, abs=0.3)
 
 
 def test_an_ankle_that_carries_the_body_has_the_lunge_for_reference() -> None:
@@ -303,12 +292,6 @@ def test_refused_angles_keep_their_reason_and_gaps_break_no_movement() -> None:
     assert result["maximum"].values.ravel() == pytest.approx([130, 130], abs=0.3)
     assert result["movements"].values.tolist() == [[2, 2]]
 
-    angles["elbow_flexion"] = angles["elbow_flexion"] * np.nan
-    nothing = joint_mobility(pose, angles, joints=("elbow",))
-    for name in ("maximum", "minimum", "range_of_motion", "score", "peak_velocity"):
-        assert np.isnan(nothing[name].values).all()
-    assert nothing["movements"].values.tolist() == [[0, 0]]
-
 
 def test_a_movement_cut_off_before_its_turn_does_not_count() -> None:
     time, curve, _ = elbows(times=2)
@@ -422,25 +405,17 @@ def test_a_marked_movement_is_of_the_joints_that_move_in_it() -> None:
 
 
 def test_no_movement_at_all_can_be_marked_and_where_values_were_refused_there_is_none() -> None:
-    time, curve, pose = elbows(times=2)
+    time, _, pose = elbows(times=2)
     angles = joint_angles(pose)
     moves = joint_movements(pose, angles, joints=("elbow",), movements=[])
     assert moves.sizes["rep"] == 0
     assert moves["standing"].values.all()
     assert codes(moves) == ["no_movement"]
-    result = joint_mobility(pose, angles, joints=("elbow",), movements=[])
-    assert result["movements"].values.tolist() == [[0, 0]]
-    assert np.isnan(result["score"].values).all()
-
-    pose = limb_pose(time, joints={"elbow": (curve, 10.0)})
-    angles = joint_angles(pose)
     angles["elbow_flexion"][{"time": (time > 1.7) & (time < 2.7), "side": 0}] = np.nan
-    given = [
-        {"start": start, "bottom": start + 1.15, "end": start + 2.3, "joints": ["left elbow"]}
-        for start in (1.0, 4.3)
-    ]
-    result = joint_mobility(pose, angles, joints=("elbow",), movements=given)
-    assert result["movements"].values.tolist() == [[1, 0]]
+    given = [{"start": s, "bottom": s + 1.15, "end": s + 2.3} for s in (1.0, 4.3)]
+    for marked, counted in (([], [[0, 0]]), (given, [[1, 2]])):
+        result = joint_mobility(pose, angles, joints=("elbow",), movements=marked)
+        assert result["movements"].values.tolist() == counted
     assert "no values at the turns that were marked, at 2.15 s" in note(result, "elbow")
     assert left(result, "elbow")["maximum"] == pytest.approx(130, abs=0.3)
 
@@ -731,14 +706,11 @@ def test_without_legs_the_arms_carry_what_the_fit_does_not_know() -> None:
     seen, unseen = joint_angles(whole), joint_angles(upper)
     sd = np.hypot(seen["elbow_flexion_sd"], added)
     np.testing.assert_allclose(unseen["elbow_flexion_sd"], sd)
-    for name in ("knee_flexion_sd", "trunk_lean_sd"):
-        xr.testing.assert_identical(unseen[name].variable, seen[name].variable)
+    xr.testing.assert_identical(unseen["trunk_lean_sd"].variable, seen["trunk_lean_sd"].variable)
     one, other = (left(measured(pose, "elbow"), "elbow") for pose in (whole, upper))
     for name, more in (("maximum", added), ("range_of_motion", np.sqrt(2) * added)):
         wider = float(np.hypot(one[f"{name}_sd"], more))
         assert other[f"{name}_sd"] == pytest.approx(wider, rel=1e-6)
-        assert other[name] == pytest.approx(float(one[name]), abs=1e-6)
-    assert other["peak_velocity_sd"] > one["peak_velocity_sd"]
     # One knee is enough, and hidden is as good as outside.
     upper["image_position"].loc[{"keypoint": "left_knee", "pixel": "v"}] = 700.0
     assert not legs_unseen(upper)
@@ -819,21 +791,6 @@ def test_a_movement_has_the_direction_in_which_it_leaves_its_rest(
     if joint == "elbow":
         asked = measured(pose, "elbow", limits=LIMITS, movement="elbow_extension")
         assert left(asked, "elbow")["shown"].item() == "elbow_extension"
-
-
-def test_an_arm_that_comes_back_from_across_the_body_does_not_rise_sideways() -> None:
-    """As where the hands are clasped in front of the chest while the body squats."""
-
-    def named(rest: float, extreme: float, joint: str = "shoulder") -> str:
-        times = (0.0, 0.9, 1.0, 1.1, 2.0)
-        one = Excursion(joint, "left", *times, rest, extreme, 90.0, 0.5, 60.0, True, True, True)
-        nothing = np.full(3, np.nan)
-        course = Course(joint, "left", nothing, nothing, 20.0, (one,), plane="frontal")
-        return shown_movement(course, borne=False)
-
-    assert named(-60.0, 7.0) == ""
-    assert named(5.0, 78.0) == "shoulder_abduction"
-    assert named(-15.0, 27.0, "hip") == "hip_abduction"  # the leg begins beside the other
 
 
 def test_no_movement_crosses_a_cut() -> None:

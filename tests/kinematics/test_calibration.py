@@ -198,34 +198,25 @@ def named(*names: str) -> Calibration:
     return Calibration(tuple(Camera(name, *lens) for name in names), "c.toml", "0")
 
 
-@pytest.mark.parametrize(
-    ("cameras", "videos", "expected", "how"),
-    [
+def test_whose_camera_it_is() -> None:
+    for cameras, videos, expected, how in (
         (("cam1", "cam10"), ("squat_cam10.mp4", "squat_CAM1.mp4"), ["cam10", "cam1"], "by name"),
         (("int_left_img", "int_right_img"), ("right.mov",), ["int_right_img"], "by name"),
         (("2", "1"), ("trial2024 1.mp4", "trial 2.mp4"), ["1", "2"], "by name"),
         (("a", "b"), ("front.mp4", "side.mp4"), ["a", "b"], "by order"),
-    ],
-)
-def test_whose_camera_it_is(cameras: Any, videos: Any, expected: list[str], how: str) -> None:
-    found = named(*cameras).of(videos)
-    assert [camera.name for camera in found.cameras] == expected
-    assert found.matched == how
-
-
-@pytest.mark.parametrize(
-    ("cameras", "videos", "said"),
-    [
+    ):
+        found = named(*cameras).of(videos)
+        assert [camera.name for camera in found.cameras] == expected
+        assert found.matched == how
+    for cameras, videos, message in (
         (("a", "b", "c"), ("front.mp4", "side.mp4"), "3 cameras .a, b, c. for 2 videos"),
         (("a", "b"), ("x.mp4",), "2 cameras .a, b. for 1 video,"),
         (("a", "b"), ("trial_a.mp4", "side.mp4"), "the video side.mp4 names none"),
         (("a", "b"), ("trial_a.mp4", "again_a.mp4"), "again_a.mp4 names a once more"),
         (("a", "b"), ("a_b.mp4", "b.mp4"), "names both"),
-    ],
-)
-def test_who_knows_whose_camera_it_is(cameras: Any, videos: Any, said: str) -> None:
-    with pytest.raises(BadInputError, match=said):
-        named(*cameras).of(videos)
+    ):
+        with pytest.raises(BadInputError, match=message):
+            named(*cameras).of(videos)
 
 
 def test_pictures_of_another_size() -> None:

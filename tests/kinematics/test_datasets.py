@@ -116,14 +116,6 @@ def test_angles_that_are_none_of_a_person_are_refused(angles, change, fault):
             function(xr.Dataset({"knee_flexion": changed}), angles)
 
 
-def test_repetitions_are_cut_out_of_draws_of_an_angle_in_degrees_however_written(pose, angles):
-    knee = angles["knee_flexion"].assign_attrs(units="Degrees")
-    drawn = xr.Dataset({"knee_flexion": knee.expand_dims(draw=3)}, attrs=angles.attrs)
-    cut = mb.normalise_repetitions(drawn, mb.find_repetitions(pose))["knee_flexion"]
-    assert cut.dims == ("rep", "percent", "draw", "side")
-    assert cut.notnull().any()
-
-
 def test_repetitions_that_cannot_be_are_refused(pose):
     found = mb.find_repetitions(pose)
     for name, value, fault in (

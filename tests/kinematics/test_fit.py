@@ -6,6 +6,7 @@ import copy
 import functools
 import json
 import tracemalloc
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -478,9 +479,8 @@ def test_each_term_can_be_left_out(term: str) -> None:
     assert moved < 5.0
 
 
-def test_gradient_is_that_of_the_cost(monkeypatch: pytest.MonkeyPatch) -> None:
-    time, knee = squat(2.0)
-    pose = filmed(time, body(knee), noise_px=2.0)
+def last_problem(poses: Any, *, views: bool = False) -> tuple[Any, np.ndarray, np.ndarray]:
+    """Problem, joints and shared unknowns of the last step of a fit, or of the last with views."""
     caught: list[tuple[Any, np.ndarray, np.ndarray]] = []
     build = terms.normal_equations
 
@@ -490,43 +490,48 @@ def test_gradient_is_that_of_the_cost(monkeypatch: pytest.MonkeyPatch) -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(solver, "normal_equations", spy)
-        entry.fit_body(pose)
-    problem, joints, shared = caught[-1]
+        entry.fit_body(poses)
+    return next(each for each in reversed(caught) if each[0].views or not views)
+
+
+def half_slope(problem: Any, joints: Any, shared: Any, move: Any = 0.0, step: Any = 0.0) -> float:
+    """Half the slope of the cost by differences, where joints or shared unknowns move."""
+    ends = [
+        terms.normal_equations(problem, joints + s * move, shared + s * step).cost
+        for s in (1e-6, -1e-6)
+    ]
+    return float(ends[0] - ends[1]) / 4e-6
+
+
+def test_gradient_is_that_of_the_cost(monkeypatch: pytest.MonkeyPatch) -> None:
+    time, knee = squat(2.0)
+    problem, joints, shared = last_problem(filmed(time, body(knee), noise_px=2.0))
+    build = partial(terms.normal_equations, problem)
     rng = np.random.default_rng(1)
     # Offsets turn with the body; Gauss-Newton holds their directions, and so does this test.
     held = parts.offset_directions(joints, parts.up_of(shared))
     monkeypatch.setattr(terms, "offset_directions", lambda joints, up: held)
-    here = build(problem, joints, shared)
     # Away from the minimum, where the gradient vanishes.
-    beside = shared + rng.standard_normal(shared.size) / np.sqrt(np.diag(here.shared_hessian))
-    here = build(problem, joints, beside)
+    sd = 1 / np.sqrt(np.diag(build(joints, shared).shared_hessian))
+    beside = shared + sd * rng.standard_normal(shared.size)
+    gradient = build(joints, beside).shared_gradient
     # Held as well: the axes of pelvis and balance, which turn with gravity, and the length of the
     # foot by which the turn of the sole is divided.
     nearly = (parts.PITCH, parts.ROLL, parts.FIRST_LENGTH + parts.SEGMENT_NAMES.index("foot"))
-    for i in range(shared.size):
-        step = np.zeros(shared.size)
-        step[i] = 1e-6
-        ends = [build(problem, joints, beside + s * step).cost for s in (1, -1)]
-        slope = (ends[0] - ends[1]) / 2e-6
-        expected = pytest.approx(
-            here.shared_gradient[i], rel=0.03 if i in nearly else 1e-4, abs=1e-3
-        )
-        assert slope / 2 == expected, i
+    for i, step in enumerate(np.eye(shared.size)):
+        expected = pytest.approx(gradient[i], rel=0.03 if i in nearly else 1e-4, abs=1e-3)
+        assert half_slope(problem, joints, beside, step=step) == expected, i
     # What turns with the trunk and the feet is held in Gauss-Newton; the arms turn nothing.
-    move = np.zeros(joints.shape)
     arms = [parts.LE, parts.RE, parts.LW, parts.RW]
-    move[:, arms] = rng.standard_normal((len(joints), 4, 3))
-    off = joints + 0.01 * move  # away from the minimum, where the gradient vanishes
-    here = build(problem, off, shared)
-    ends = [build(problem, off + s * 1e-6 * move, shared).cost for s in (1, -1)]
-    slope = (ends[0] - ends[1]) / 2e-6
-    assert slope / 2 == pytest.approx(float(here.gradient @ move.ravel()), rel=1e-4)
     whole = rng.standard_normal(joints.shape)
-    ends = [build(problem, joints + s * 1e-6 * whole, shared).cost for s in (1, -1)]
-    size = float(np.linalg.norm(here.gradient))
-    slope = (ends[0] - ends[1]) / 2e-6
-    here = build(problem, joints, shared)
-    assert slope / 2 == pytest.approx(float(here.gradient @ whole.ravel()), abs=0.5 * size)
+    move = np.zeros(joints.shape)
+    move[:, arms] = whole[:, arms]
+    off = joints + 0.01 * move
+    expected = float(build(off, shared).gradient @ move.ravel())
+    assert half_slope(problem, off, shared, move) == pytest.approx(expected, rel=1e-4)
+    here = build(joints, shared).gradient
+    expected = pytest.approx(float(here @ whole.ravel()), abs=0.5 * np.linalg.norm(here))
+    assert half_slope(problem, joints, shared, whole) == expected
 
 
 def rows_of_bends(bend: np.ndarray) -> tuple[terms.Rows, np.ndarray]:

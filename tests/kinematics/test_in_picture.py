@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import xarray as xr
+from scipy.spatial.transform import Rotation
 
 from mobility.errors import BadInputError
 from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.fit.body import FITTED
 from mobility.kinematics.in_picture import measured_angles, picture_angles
-from tests.limbs import SIDES, limb_pose, there_and_back
+from mobility.kinematics.skeleton import INDEX
+from tests.limbs import SIDES, limb_pose, there_and_back, with_positions
 
 TIME, ELBOW = there_and_back(low=8.0, high=125.0, times=2)
 LEAN = np.interp(ELBOW, [8.0, 125.0], [0.0, 35.0])
@@ -97,28 +99,18 @@ def test_whether_an_elbow_bends_in_the_picture_is_a_matter_of_the_arm(
     heading, aside, in_the_picture
 ):
     """Hanging arms bend before a camera at the side, arms held out sideways before one in front."""
-    pose = limb_pose(TIME, joints={"elbow": ELBOW}, heading=0.0)
-    if aside:
-        bend = xr.DataArray(np.radians(ELBOW), dims="time")
-        for side, out in (("left", 1.0), ("right", -1.0)):
-            shoulder = pose["position"].sel(keypoint=f"{side}_shoulder")
-            across = xr.DataArray([out, 0.0, 0.0], dims="space", coords={"space": ["x", "y", "z"]})
-            up = xr.DataArray([0.0, 1.0, 0.0], dims="space", coords={"space": ["x", "y", "z"]})
-            elbow = shoulder + 0.3 * across
-            wrist = elbow + 0.27 * (np.cos(bend) * across + np.sin(bend) * up)
-            for name, place in (("elbow", elbow), ("wrist", wrist)):
-                at = {"keypoint": f"{side}_{name}"}
-                pose["position"].loc[at] = place.transpose("time", "space", "individual").values
-    turn = np.radians(heading)
-    x, z = (pose["position"].sel(space=axis, drop=True).copy() for axis in "xz")
-    pose["position"].loc[{"space": "x"}] = np.cos(turn) * x + np.sin(turn) * z
-    pose["position"].loc[{"space": "z"}] = np.cos(turn) * z - np.sin(turn) * x
-    for pixel, axis, sign in (("u", "x", 1), ("v", "y", -1)):
-        pose["image_position"].loc[{"pixel": pixel}] = (
-            400 * sign * pose["position"].sel(space=axis, drop=True)
-        )
-    angle = picture_angles(pose)["elbow_flexion"]
-    for side in ("left", "right"):
+    pose = limb_pose(TIME, joints={"elbow": ELBOW}, heading=0.0)["position"].isel(individual=0)
+    place = pose.transpose("time", "keypoint", "space").to_numpy().copy()
+    bend, up = np.radians(ELBOW)[:, None], np.array([0.0, 1.0, 0.0])
+    for side, out in (("left", 1.0), ("right", -1.0)) if aside else ():
+        across = np.array([out, 0.0, 0.0])
+        elbow = place[:, INDEX[f"{side}_shoulder"]] + 0.3 * across
+        place[:, INDEX[f"{side}_elbow"]] = elbow
+        along = np.cos(bend) * across + np.sin(bend) * up
+        place[:, INDEX[f"{side}_wrist"]] = elbow + 0.27 * along
+    turned = Rotation.from_euler("y", heading, degrees=True).as_matrix()
+    angle = picture_angles(with_positions(TIME, place @ turned.T))["elbow_flexion"]
+    for side in SIDES:
         off = angle.attrs[f"off_picture_{side}"]
         assert off < 20 if in_the_picture else off > 50
         assert angle.attrs[f"plane_{side}"] == ("frontal" if aside else "sagittal")
