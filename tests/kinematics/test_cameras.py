@@ -157,9 +157,7 @@ def test_what_only_the_second_camera_sees_is_found() -> None:
 
 
 def test_seen_from_behind_by_one_camera_only_is_no_warning() -> None:
-    behind, front, *_ = pair((180.0, 30.0))
-    assert "seen_from_behind" in {w["code"] for w in last(entry.fit_body(behind))["warnings"]}
-    assert last(entry.fit_body([behind, front]))["warnings"] == []
+    assert last(entry.fit_body(list(pair((180.0, 30.0))[:2])))["warnings"] == []
 
 
 def test_cameras_that_disagree_are_told_of() -> None:

@@ -518,8 +518,9 @@ def test_gradient_is_that_of_the_cost(monkeypatch: pytest.MonkeyPatch) -> None:
     # Held as well: the axes of pelvis and balance, which turn with gravity, and the length of the
     # foot by which the turn of the sole is divided.
     nearly = (parts.PITCH, parts.ROLL, parts.FIRST_LENGTH + parts.SEGMENT_NAMES.index("foot"))
-    for i, step in enumerate(np.eye(shared.size)):
+    for i in {*nearly, *range(0, shared.size, 2)}:
         expected = pytest.approx(gradient[i], rel=0.03 if i in nearly else 1e-4, abs=1e-3)
+        step = np.eye(shared.size)[i]
         assert half_slope(problem, joints, beside, step=step) == expected, i
     # What turns with the trunk and the feet is held in Gauss-Newton; the arms turn nothing.
     arms = [parts.LE, parts.RE, parts.LW, parts.RW]
