@@ -528,11 +528,12 @@ def test_gradient_is_that_of_the_cost(monkeypatch: pytest.MonkeyPatch) -> None:
     move = np.zeros(joints.shape)
     move[:, arms] = whole[:, arms]
     off = joints + 0.01 * move
-    expected = float(build(off, shared).gradient @ move.ravel())
+    there = build(off, shared).gradient
+    expected = float(there @ move.ravel())
     assert half_slope(problem, off, shared, move) == pytest.approx(expected, rel=1e-4)
-    here = build(joints, shared).gradient
-    expected = pytest.approx(float(here @ whole.ravel()), abs=0.5 * np.linalg.norm(here))
-    assert half_slope(problem, joints, shared, whole) == expected
+    expected = float(build(joints, shared).gradient @ whole.ravel())
+    most = 0.5 * float(np.linalg.norm(there))
+    assert half_slope(problem, joints, shared, whole) == pytest.approx(expected, abs=most)
 
 
 def rows_of_bends(bend: np.ndarray) -> tuple[terms.Rows, np.ndarray]:
@@ -571,7 +572,7 @@ def test_a_bend_beyond_the_width_is_as_likely_as_another() -> None:
 
 @pytest.mark.slow
 def test_long_trials_need_no_more_memory_and_join_without_a_seam() -> None:
-    time, knee = squat(75.0, fps=15.0)
+    time, knee = squat(66.0, fps=15.0)
     truth = body(knee)
     pose = filmed(time, truth, noise_px=1.0)
     tracemalloc.start()

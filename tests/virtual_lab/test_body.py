@@ -63,22 +63,17 @@ def _ahead_of_harrington(body: Body, tilt: float) -> float:
 
 
 @pytest.mark.usefixtures("body")  # needs the extra, and imports it
-@pytest.mark.parametrize("age", [20, 65])
 @pytest.mark.parametrize(
-    ("sex", "height_m", "tilt", "expected"),
-    [
-        ("male", 1.76, 12, -0.002),
-        ("female", 1.65, 12, 0.012),
-        ("male", 1.76, 0, -0.017),
-        ("female", 1.65, 0, -0.001),
-    ],
+    ("sex", "age", "height_m", "expected"),
+    [("male", 65, 1.76, {12: -0.002, 0: -0.017}), ("female", 20, 1.65, {12: 0.012, 0: -0.001})],
 )
-def test_hip_centres_of_slender_bodies_against_harrington(sex, height_m, tilt, expected, age):
+def test_hip_centres_of_slender_bodies_against_harrington(sex, age, height_m, expected) -> None:
     # Harrington et al. 2007, in the axes of the pelvis: 0.24 of its depth plus 9.9 mm behind, and
     # 0.30 of its width plus 10.9 mm below, the middle of the anterior iliac spines.
     weight_kg = round(20.5 * height_m**2, 1)
     body = parametric_body(sex=sex, age=age, height_m=height_m, weight_kg=weight_kg)
-    assert _ahead_of_harrington(body, np.radians(tilt)) == pytest.approx(expected, abs=0.008)
+    for tilt, ahead in expected.items():
+        assert _ahead_of_harrington(body, np.radians(tilt)) == pytest.approx(ahead, abs=0.008), tilt
 
 
 def test_hips_of_a_body_are_moved_before_it_is_posed(body: Body) -> None:
@@ -114,13 +109,13 @@ def test_turning_the_root_turns_the_mesh_rigidly(body: Body) -> None:
     np.testing.assert_allclose(mesh, (body.vertices - body.mid_hip) @ quarter.T + where, atol=1e-9)
 
 
-@pytest.mark.parametrize(("sex", "bmi"), [("female", 38), ("male", 40)])
-def test_heavier_than_the_heaviest_shape_is_wider_and_has_its_mass(sex, bmi, extra):
+def test_heavier_than_the_heaviest_shape_is_wider_and_has_its_mass(extra: None) -> None:
     heavy, plain = (
-        parametric_body(sex=sex, age=50, height_m=1.7, weight_kg=b * 1.7**2) for b in (bmi, 23)
+        parametric_body(sex="female", age=50, height_m=1.7, weight_kg=bmi * 1.7**2)
+        for bmi in (38, 23)
     )
     a, b, c = (heavy.vertices[heavy.faces[:, k]] for k in range(3))
-    assert 980 * abs((np.cross(a, b) * c).sum() / 6) == pytest.approx(bmi * 1.7**2, rel=1e-3)
+    assert 980 * abs((np.cross(a, b) * c).sum() / 6) == pytest.approx(38 * 1.7**2, rel=1e-3)
     assert np.ptp(heavy.vertices[:, 1]) == pytest.approx(1.7, abs=1e-6)
 
     def girth(body: Body) -> float:

@@ -201,7 +201,7 @@ def test_what_was_asked_for_is_done_on_its_side(body: Body) -> None:
     ahead = staggered.points["left_ankle"][:, 2] - staggered.points["right_ankle"][:, 2]
     assert ahead == pytest.approx(0.16, abs=1e-9)
     low = angles_of(body, staggered).isel(time=int(np.argmin(hip_height(staggered))))
-    assert float(low.ankle_dorsiflexion.diff("side")) > 15
+    assert low.ankle_dorsiflexion.diff("side").item() > 15
     # The pelvis leans as asked while standing, and the back is flexed against it.
     bent = trial_of(body, repetitions=1, standing_lean=-3, lumbar_flexion=28)
     k = int(hip_height(bent).argmin())
