@@ -412,8 +412,9 @@ def test_no_movement_at_all_can_be_marked_and_where_values_were_refused_there_is
     assert moves["standing"].values.all()
     assert codes(moves) == ["no_movement"]
     angles["elbow_flexion"][{"time": (time > 1.7) & (time < 2.7), "side": 0}] = np.nan
-    given = [{"start": s, "bottom": s + 1.15, "end": s + 2.3} for s in (1.0, 4.3)]
-    for marked, counted in (([], [[0, 0]]), (given, [[1, 2]])):
+    one = {"joints": ["left elbow"]}
+    given = [one | {"start": s, "bottom": s + 1.15, "end": s + 2.3} for s in (1.0, 4.3)]
+    for marked, counted in (([], [[0, 0]]), (given, [[1, 0]])):
         result = joint_mobility(pose, angles, joints=("elbow",), movements=marked)
         assert result["movements"].values.tolist() == counted
     assert "no values at the turns that were marked, at 2.15 s" in note(result, "elbow")
