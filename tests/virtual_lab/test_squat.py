@@ -203,14 +203,18 @@ def test_what_was_asked_for_is_done_on_its_side(body: Body) -> None:
     low = angles_of(body, staggered).isel(time=int(np.argmin(hip_height(staggered))))
     assert low.ankle_dorsiflexion.diff("side").item() > 15
     # The pelvis leans as asked while standing, and the back is flexed against it.
-    bent = trial_of(body, repetitions=1, standing_lean=-3, lumbar_flexion=28)
-    k = int(hip_height(bent).argmin())
-    thorax, pelvis = (
-        np.degrees(np.arctan2(*bent.orientation[:, body.bone(bone), [2, 1], 1].T))
+    leaning = {"repetitions": 1, "standing_lean": -3}
+    plain, bent = trial_of(body, **leaning), trial_of(body, **leaning, lumbar_flexion=28)
+    both = (bent.orientation, plain.orientation)
+    turned = [
+        [np.degrees(np.arctan2(*o[:, body.bone(bone), [2, 1], 1].T)) for o in both]
         for bone in ("spine01", "root")
-    )
-    assert pelvis[0] == pytest.approx(-3, abs=0.01)
-    assert (thorax - pelvis)[k] - (thorax - pelvis)[0] == pytest.approx(28, abs=6)
+    ]
+    assert turned[1][0][0] == pytest.approx(-3, abs=0.01)
+    thorax, pelvis = (one - other for one, other in turned)
+    k = int(hip_height(plain).argmin())
+    # The trunk straightens by 12 % of its lean, which differs where balance asks for another.
+    assert thorax[k] - pelvis[k] == pytest.approx(28 - 0.12 / 0.88 * thorax[k], abs=0.05)
 
 
 def test_planar_squat_obeys_the_identities_of_the_angles(body: Body) -> None:
