@@ -13,41 +13,8 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
-KEYPOINTS = [
-    "nose",
-    "left_eye_inner",
-    "left_eye",
-    "left_eye_outer",
-    "right_eye_inner",
-    "right_eye",
-    "right_eye_outer",
-    "left_ear",
-    "right_ear",
-    "mouth_left",
-    "mouth_right",
-    "left_shoulder",
-    "right_shoulder",
-    "left_elbow",
-    "right_elbow",
-    "left_wrist",
-    "right_wrist",
-    "left_pinky",
-    "right_pinky",
-    "left_index",
-    "right_index",
-    "left_thumb",
-    "right_thumb",
-    "left_hip",
-    "right_hip",
-    "left_knee",
-    "right_knee",
-    "left_ankle",
-    "right_ankle",
-    "left_heel",
-    "right_heel",
-    "left_foot_index",
-    "right_foot_index",
-]
+from mobility.kinematics.skeleton import KEYPOINTS
+
 SIDES = ("left", "right")
 FITTED = [
     f"{side}_{joint}"
@@ -112,37 +79,17 @@ def squat_pose(
 ) -> Trial:
     """Make a trial of `reps` squats that starts and ends with `rest` seconds of standing.
 
-    Parameters
-    ----------
-    fps
-        Frames per second.
-    reps, rest, descent, hold, ascent
-        Number of repetitions; seconds of standing before, between and after; of each phase.
-    tibia, thigh, trunk
-        At the bottom, degrees: inclination of the shank in its plane, elevation of the thigh
-        (0 = horizontal), forward lean of the trunk. At standing 0, 90 and 0. All move by the
-        same minimum-jerk course.
-    turn_out, toe_out
-        Degrees by which the plane of each leg, and each foot, is turned outwards about the
-        vertical; the feet follow the legs unless told.
-    arm_forward, elbow
-        Degrees of the upper arm forward of the trunk line, and of elbow flexion; constant.
-    heading
-        Degrees by which the subject is turned about the vertical; 0 faces the camera.
-    noise
-        Standard deviation of white noise on each coordinate, metres.
-    jitter
-        Largest error of each timestamp, as a fraction of the frame interval.
-    crop
-        Keep only these seconds of the trial (to start crouched, or end in mid-repetition).
-    absent
-        Spans of seconds without a person: everything NaN.
-    missing
-        Spans of seconds in which single keypoints are NaN, with confidence 0.
-    swapped
-        Spans of seconds in which left and right are exchanged in every variable.
-    seed
-        Of the noise and the jitter.
+    `descent`, `hold` and `ascent` are seconds of each phase. `tibia`, `thigh` and `trunk` are the
+    inclination of the shank in its plane, the elevation of the thigh (0 = horizontal) and the
+    forward lean of the trunk at the bottom, degrees; at standing 0, 90 and 0. All move by the same
+    minimum-jerk course. The plane of each leg is turned outwards about the vertical by `turn_out`,
+    each foot by `toe_out` (else as its leg). Arms are `arm_forward` of the trunk line and bent by
+    `elbow`. The subject is turned by `heading`; 0 faces the camera.
+
+    `noise` is the sd of white noise on each coordinate, metres, `jitter` the largest error of each
+    timestamp, as a fraction of the frame interval, and `seed` of both. Only the seconds of `crop`
+    are kept; in those of `absent` all is NaN, in those of `missing` single keypoints are, with
+    confidence 0; in those of `swapped` left and right are exchanged in every variable.
     """
     rng = np.random.default_rng(seed)
     cycle = descent + hold + ascent + rest
@@ -167,48 +114,33 @@ def squat_pose(
     tl = np.radians(crouch * trunk)
     arm, bend = np.radians(arm_forward), np.radians(elbow)
 
+    forearm = np.arctan2(FOREARM * np.sin(bend), UPPER_ARM + FOREARM * np.cos(bend))
+    flat = np.zeros_like(ti)
+    sided = {
+        "knee_flexion": 90 + np.degrees(ti - phi),
+        "hip_flexion": np.degrees(
+            tl[:, None] + np.arctan2(np.cos(phi) * np.cos(azimuth), np.sin(phi))
+        ),
+        "ankle_dorsiflexion": np.degrees(np.arcsin(np.sin(ti) * np.cos(azimuth - foot_azimuth))),
+        "hip_abduction": np.degrees(np.arcsin(np.cos(phi) * np.sin(azimuth))),
+        "shoulder_flexion": flat + 180 - arm_forward,
+        "elbow_flexion": flat + elbow,
+        "tibia_inclination": np.degrees(np.arctan(np.tan(ti) * np.cos(azimuth))),
+        "thigh_elevation": np.degrees(phi),
+    }
+    whole = {
+        "trunk_lean": np.degrees(tl),
+        "trunk_lateral_lean": np.zeros_like(tl),
+        "pelvis_obliquity": np.zeros_like(tl),
+        "arm_fall": np.full_like(tl, arm_forward + np.degrees(forearm)),
+        "crouch": crouch,
+    }
+    phases = np.cumsum([0, descent, hold / 2, hold / 2, ascent])
+    names = ("start", "bottom_start", "bottom", "bottom_end", "end")
     truth = xr.Dataset(
-        {
-            "knee_flexion": (("time", "side"), 90 + np.degrees(ti - phi)),
-            "hip_flexion": (
-                ("time", "side"),
-                np.degrees(tl[:, None] + np.arctan2(np.cos(phi) * np.cos(azimuth), np.sin(phi))),
-            ),
-            "ankle_dorsiflexion": (
-                ("time", "side"),
-                np.degrees(np.arcsin(np.sin(ti) * np.cos(azimuth - foot_azimuth))),
-            ),
-            "hip_abduction": (
-                ("time", "side"),
-                np.degrees(np.arcsin(np.cos(phi) * np.sin(azimuth))),
-            ),
-            "shoulder_flexion": (("time", "side"), np.full((time.size, 2), 180 - arm_forward)),
-            "elbow_flexion": (("time", "side"), np.full((time.size, 2), float(elbow))),
-            "tibia_inclination": (
-                ("time", "side"),
-                np.degrees(np.arctan(np.tan(ti) * np.cos(azimuth))),
-            ),
-            "thigh_elevation": (("time", "side"), np.degrees(phi)),
-            "trunk_lean": (("time",), np.degrees(tl)),
-            "trunk_lateral_lean": (("time",), np.zeros_like(tl)),
-            "pelvis_obliquity": (("time",), np.zeros_like(tl)),
-            "arm_fall": (
-                ("time",),
-                np.full_like(
-                    tl,
-                    arm_forward
-                    + np.degrees(
-                        np.arctan2(FOREARM * np.sin(bend), UPPER_ARM + FOREARM * np.cos(bend))
-                    ),
-                ),
-            ),
-            "crouch": (("time",), crouch),
-            "start": (("rep",), starts),
-            "bottom_start": (("rep",), starts + descent),
-            "bottom": (("rep",), starts + descent + hold / 2),
-            "bottom_end": (("rep",), starts + descent + hold),
-            "end": (("rep",), starts + descent + hold + ascent),
-        },
+        {name: (("time", "side"), values) for name, values in sided.items()}
+        | {name: ("time", values) for name, values in whole.items()}
+        | {name: ("rep", starts + late) for name, late in zip(names, phases, strict=True)},
         coords={"time": time, "side": list(SIDES), "rep": np.arange(1, reps + 1)},
     )
 
@@ -229,38 +161,16 @@ def squat_pose(
             sign * np.cos(phi[:, j]) * np.sin(out),
         )
         ankle = knee - SHANK * vector(
-            np.sin(ti[:, j]) * np.cos(out),
-            np.cos(ti[:, j]),
-            sign * np.sin(ti[:, j]) * np.sin(out),
+            np.sin(ti[:, j]) * np.cos(out), np.cos(ti[:, j]), sign * np.sin(ti[:, j]) * np.sin(out)
         )
         ahead = vector(np.cos(foot_out), 0, sign * np.sin(foot_out))
         sole = ankle - vector(0, ANKLE_HEIGHT, 0)
         shoulder = mid_shoulder + vector(0, 0, sign * SHOULDER_HALF_WIDTH)
         elbow_point = shoulder + UPPER_ARM * vector(np.sin(tl + arm), np.cos(tl + arm), 0)
         along = vector(np.sin(tl + arm + bend), np.cos(tl + arm + bend), 0)
-        wrist = elbow_point + FOREARM * along
-        points |= {
-            f"{side}_hip": hip,
-            f"{side}_knee": knee,
-            f"{side}_ankle": ankle,
-            f"{side}_heel": sole - HEEL_BACK * ahead,
-            f"{side}_foot_index": sole + TOE_FORWARD * ahead,
-            f"{side}_shoulder": shoulder,
-            f"{side}_elbow": elbow_point,
-            f"{side}_wrist": wrist,
-            f"{side}_index": wrist + 0.08 * along,
-            f"{side}_pinky": wrist + 0.07 * along + vector(0, 0, sign * 0.03),
-            f"{side}_thumb": wrist + 0.05 * along - vector(0, 0, sign * 0.03),
-        }
+        limbs = (hip, knee, ankle, sole, ahead, shoulder, elbow_point, along)
         head = mid_shoulder + 0.2 * vector(np.sin(tl), np.cos(tl), 0)
-        points |= {
-            "nose": head + vector(0.10, 0, 0),
-            f"{side}_eye_inner": head + vector(0.08, 0.03, sign * 0.02),
-            f"{side}_eye": head + vector(0.08, 0.03, sign * 0.03),
-            f"{side}_eye_outer": head + vector(0.08, 0.03, sign * 0.04),
-            f"{side}_ear": head + vector(0, 0.01, sign * 0.07),
-            f"mouth_{side}": head + vector(0.09, -0.03, sign * 0.02),
-        }
+        points |= of_side(side, limbs, head, vector(1, 0, 0), vector(0, 1, 0))
     body = np.stack([points[name] for name in KEYPOINTS], axis=-1)  # time, (ant, up, right), kp
 
     # Facing the camera: anterior is +z, the subject's right is -x.
@@ -321,6 +231,38 @@ def squat_pose(
         }
     )
     return Trial(pose, truth)
+
+
+def of_side(
+    side: str, limbs: Sequence[np.ndarray], head: np.ndarray, face: np.ndarray, up: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Landmarks of a side, (anterior, up, right), and the nose.
+
+    `limbs` are hip, knee, ankle, sole, the direction of the foot, shoulder, elbow and the direction
+    of the forearm; `face` is the direction in which the head looks.
+    """
+    hip, knee, ankle, sole, ahead, shoulder, elbow, along = limbs
+    out = np.array([0.0, 0.0, 1.0 if side == "right" else -1.0])
+    wrist = elbow + FOREARM * along
+    return {
+        f"{side}_hip": hip,
+        f"{side}_knee": knee,
+        f"{side}_ankle": ankle,
+        f"{side}_heel": sole - HEEL_BACK * ahead,
+        f"{side}_foot_index": sole + TOE_FORWARD * ahead,
+        f"{side}_shoulder": shoulder,
+        f"{side}_elbow": elbow,
+        f"{side}_wrist": wrist,
+        f"{side}_index": wrist + 0.08 * along,
+        f"{side}_pinky": wrist + 0.07 * along + 0.03 * out,
+        f"{side}_thumb": wrist + 0.05 * along - 0.03 * out,
+        f"{side}_eye_inner": head + 0.08 * face + 0.03 * up + 0.02 * out,
+        f"{side}_eye": head + 0.08 * face + 0.03 * up + 0.03 * out,
+        f"{side}_eye_outer": head + 0.08 * face + 0.03 * up + 0.04 * out,
+        f"{side}_ear": head + 0.01 * up + 0.07 * out,
+        f"mouth_{side}": head + 0.09 * face - 0.03 * up + 0.02 * out,
+        "nose": head + 0.10 * face,
+    }
 
 
 def pose_dataset(time: np.ndarray, **arrays: np.ndarray) -> xr.Dataset:

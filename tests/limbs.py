@@ -13,18 +13,16 @@ import xarray as xr
 
 from tests.analytic import (
     ANKLE_HEIGHT,
-    FOREARM,
-    HEEL_BACK,
     HIP_HALF_WIDTH,
     KEYPOINTS,
     SHANK,
     SHOULDER_HALF_WIDTH,
     SIDES,
     THIGH,
-    TOE_FORWARD,
     TRUNK,
     UPPER_ARM,
     minimum_jerk,
+    of_side,
     pose_dataset,
     squat_pose,
 )
@@ -72,27 +70,12 @@ def limb_pose(
     head_tilt: float | np.ndarray = 0.0,
     seed: int = 0,
 ) -> xr.Dataset:
-    """Pose of a person in a posture whose joints are at given angles, degrees.
+    """Pose of a person who is standing, seated or lying (on the back), with joints at angles.
 
-    Parameters
-    ----------
-    time
-        Seconds.
-    posture
-        "standing", "seated" or "lying" (on the back).
-    joints
-        Angle of "hip", "knee", "ankle", "shoulder", "elbow": a number or a curve, for both sides
-        or as a pair.
-    heading
-        Degrees by which the person is turned; 90 is seen from the right.
-    noise
-        Standard deviation of white noise on each coordinate, metres.
-    roll
-        Degrees by which the whole person is rolled about the forward axis (lying on the side).
-    lean
-        Degrees by which all above the hips leans to the right.
-    head_tilt
-        Degrees by which the head is tilted to the right of that.
+    `joints` has the angle of "hip", "knee", "ankle", "shoulder" or "elbow", degrees: a number or a
+    curve, for both sides or as a pair. The person is turned by `heading` degrees (90 is seen from
+    the right) and rolled as a whole about the forward axis by `roll`; all above the hips leans to
+    the right by `lean`, and the head by `head_tilt` more. `noise` is in metres.
     """
     n = time.size
     rest = REST[posture]
@@ -126,26 +109,8 @@ def limb_pose(
         arm = of("shoulder", k) - trunk
         elbow = shoulder + UPPER_ARM * down(arm)
         along = down(arm + of("elbow", k))
-        wrist = elbow + FOREARM * along
-        points |= {
-            f"{side}_hip": hip,
-            f"{side}_knee": knee,
-            f"{side}_ankle": ankle,
-            f"{side}_heel": sole - HEEL_BACK * forward,
-            f"{side}_foot_index": sole + TOE_FORWARD * forward,
-            f"{side}_shoulder": shoulder,
-            f"{side}_elbow": elbow,
-            f"{side}_wrist": wrist,
-            f"{side}_index": wrist + 0.08 * along,
-            f"{side}_pinky": wrist + 0.07 * along + sign * 0.03 * right,
-            f"{side}_thumb": wrist + 0.05 * along - sign * 0.03 * right,
-            f"{side}_eye_inner": head + 0.08 * ahead + sign * 0.02 * right,
-            f"{side}_eye": head + 0.08 * ahead + sign * 0.03 * right,
-            f"{side}_eye_outer": head + 0.08 * ahead + sign * 0.04 * right,
-            f"{side}_ear": head + sign * 0.07 * right,
-            f"mouth_{side}": head + 0.09 * ahead + sign * 0.02 * right,
-        }
-    points["nose"] = head + 0.1 * ahead
+        limbs = (hip, knee, ankle, sole, forward, shoulder, elbow, along)
+        points |= of_side(side, limbs, head, ahead, np.zeros(3))
     for name, place in points.items():
         if name.endswith(("ear", "eye", "eye_inner", "eye_outer", "nose")) or "mouth" in name:
             points[name] = middle + _to_the_right(place - middle, head_tilt)

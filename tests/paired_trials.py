@@ -59,10 +59,7 @@ def paired_trial(
         coords=coords,
     )
     video = xr.Dataset(
-        {
-            "knee_flexion": (("time", "side"), seen, degrees),
-            "trunk_lean": ("time", trunk, degrees),
-        },
+        {"knee_flexion": (("time", "side"), seen, degrees), "trunk_lean": ("time", trunk, degrees)},
         coords=coords,
     )
     if sd is not None:

@@ -56,14 +56,6 @@ def test_a_fitted_body_is_nearer_than_the_landmarks(accuracy, demo):
         assert fit[name]["MAE"] < 0.6 * raw[name]["MAE"], name
 
 
-def test_demo_repetitions_are_the_true_ones(demo):
-    session, _ = demo
-    truth = read_truth(session.folder / "truth.nc")
-    found = session.repetitions()
-    assert found["accepted"].all()
-    np.testing.assert_allclose(found["bottom"], truth["bottom"], atol=0.25)
-
-
 @pytest.mark.slow
 def test_filmed_squats_agree_with_the_lab(
     accuracy, opencap_pose, shared_data, monkeypatch, tmp_path

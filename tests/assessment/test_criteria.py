@@ -61,11 +61,8 @@ def test_opposites_add_up_to_one(value, sd, threshold):
     outside = probability_of(value, sd, threshold, side="outside")
     assert outside == pytest.approx(probability_of(-value, sd, threshold, side="outside"), abs=1e-9)
     assert -1e-12 <= outside <= 1 + 1e-12
-
-
-def test_a_value_of_which_nothing_is_known_is_not_outside_of_a_threshold():
-    for sd in (1.0, 10.0, 1000.0):
-        assert probability_of(0.0, sd, 0.5, side="outside") <= 0.5
+    # A value of which nothing is known is not outside.
+    assert probability_of(0.0, 1000.0, 0.5, side="outside") <= 0.5
     assert probability_of(2000.0, 1000.0, 3.0, side="outside") == pytest.approx(0.977, abs=1e-3)
 
 
@@ -118,15 +115,14 @@ def test_heels_off_the_floor_never_score_3():
     assert verdict(unsure) == f"{OPEN}: heels not told"
 
 
-def test_tolerance_of_the_torso_is_that_of_the_table():
-    assert criterion("torso", {"trunk_tibia_difference": (4.9, 0.0)}) == 1
-    assert criterion("torso", {"trunk_tibia_difference": (5.1, 0.0)}) == 0
-
-
-def test_close_to_a_threshold_cannot_be_told():
+def test_close_to_a_threshold_or_of_unknown_error_cannot_be_told():
     close = {"thigh_elevation": ((-1.0, -1.0), (4.0, 4.0))}
     assert 0.25 < criterion("femur", close) < 0.75
     assert verdict(close) == f"{OPEN}: femur not told"
+    assert math.isnan(compensation("arms_fall", {"arm_fall": (60.0, NAN)}))
+    assert verdict({"thigh_elevation": ((-40.0, -40.0), (NAN, NAN))}) == f"{OPEN}: femur not told"
+    for tilt, met in ((4.9, 1), (5.1, 0)):  # the tolerance of the torso
+        assert criterion("torso", {"trunk_tibia_difference": (tilt, 0.0)}) == met
 
 
 def test_criteria_that_are_likely_one_by_one_may_not_be_so_together():
@@ -179,11 +175,6 @@ def test_one_known_side_may_show_a_fault_but_not_its_absence():
     assert math.isnan(compensation("heel_rise", down, view="left"))
 
 
-def test_unknown_error_cannot_be_told():
-    assert math.isnan(compensation("arms_fall", {"arm_fall": (60.0, NAN)}))
-    assert verdict({"thigh_elevation": ((-40.0, -40.0), (NAN, NAN))}) == f"{OPEN}: femur not told"
-
-
 def test_an_estimate_is_a_metric_with_its_own_error():
     given = {"toe_out": ((12.0, NAN), (4.0, 3.0)), "arm_fall": (-5.0, NAN)}
     metrics = metrics_of(given)
@@ -197,11 +188,6 @@ def test_an_estimate_is_a_metric_with_its_own_error():
     assert estimate(metrics, "nothing").reason == "it was not measured"
 
 
-def test_no_landing_score_is_given():
-    for dataset in (compensations(metrics_of()), fms_deep_squat(metrics_of())):
-        assert not [name for name in dataset.variables if "less" in str(name).lower()]
-
-
 def test_inputs_are_not_changed_and_bad_ones_refused():
     metrics = metrics_of()
     before = metrics.copy(deep=True)
@@ -211,12 +197,3 @@ def test_inputs_are_not_changed_and_bad_ones_refused():
     wrong = metrics.assign(arm_fall=("rep", [1.0, 2.0]))
     with pytest.raises(BadInputError, match="arm_fall: has the dimensions"):
         compensations(wrong)
-
-
-def test_criteria_go_through_a_file_unchanged(tmp_path):
-    for dataset in (compensations(metrics_of()), fms_deep_squat(metrics_of({"arm_fall": None}))):
-        dataset.to_netcdf(tmp_path / "criteria.nc", engine="h5netcdf")
-        read = xr.load_dataset(tmp_path / "criteria.nc", engine="h5netcdf")
-        xr.testing.assert_equal(read, dataset)
-        for name in dataset.data_vars:
-            assert dict(read[name].attrs) == dict(dataset[name].attrs)

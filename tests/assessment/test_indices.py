@@ -74,12 +74,6 @@ def test_what_is_not_told_is_not_in_it_and_too_little_is_no_index() -> None:
     assert "only 2 of its 6 parts" in few["quality_index"].attrs["note"]
 
 
-def test_a_part_is_called_what_the_first_page_calls_it() -> None:
-    words = tables.load("findings")["expected"]["parts"]
-    for parts in PARTS.values():
-        assert {key: words[part["rule"]] for key, part in parts.items()} == {k: k for k in parts}
-
-
 FAULTS = sorted({RULE["rule"] for parts in PARTS.values() for RULE in parts.values()})
 RULES = tables.load("findings")["rules"]
 
@@ -94,30 +88,19 @@ def contradicts(data: xr.Dataset) -> list[str]:
     ]
 
 
-def with_indices(data: xr.Dataset) -> xr.Dataset:
-    return data.assign({k: v for index in INDICES.values() for k, v in index(data).items()})
-
-
-@given(
-    st.sampled_from(FAULTS),
-    st.floats(-3.0, 3.0),
-    st.floats(0.01, 3.0),
-    st.floats(-3.0, 3.0),
-)
-@settings(max_examples=60, deadline=None)
-def test_no_index_above_90_beside_a_fault_that_it_measures(
-    rule: str, excess: float, sd: float, other: float
-) -> None:
+@given(st.sampled_from(FAULTS), st.floats(-3, 3), st.floats(0.01, 3), st.floats(-3, 3))
+@settings(max_examples=20, deadline=None)
+def test_no_index_above_90_beside_a_fault_that_it_measures(rule, excess, sd, other) -> None:
     """Whatever the values and their errors, in units of a large excess."""
     entry = RULES[rule]
-    large = next(
-        part["large"] for parts in PARTS.values() for part in parts.values() if part["rule"] == rule
-    )
+    all_parts = [part for parts in PARTS.values() for part in parts.values()]
+    large = next(part["large"] for part in all_parts if part["rule"] == rule)
     sign = -1 if entry["direction"] == "below" else 1
     values = tuple(entry["threshold"] + sign * large * each for each in (excess, other))
     sided = isinstance(GOOD[entry["metric"]][0], tuple)
     given_ = (values, (sd * large,) * 2) if sided else (values[0], sd * large)
-    data = with_indices(metrics_of({entry["metric"]: given_}))
+    data = metrics_of({entry["metric"]: given_})
+    data = data.assign({k: v for index in INDICES.values() for k, v in index(data).items()})
     assert contradicts(data) == []
     for name in INDICES:
         assert not float(data[name]) < 0
@@ -136,32 +119,24 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize(("heading", "sd"), [(0.0, 0.002), (35.0, 0.01)])
 @pytest.mark.parametrize("case", CASES)
-def test_squats_of_known_faults_have_those_and_no_index_above_90_beside_them(
-    case: str, sd: float, heading: float
-) -> None:
+def test_squats_of_known_faults_have_those_and_no_index_above_90_beside_them(case: str) -> None:
     changed, there = CASES[case]
-    pose = fitted(
-        squat_pose(fps=12, reps=1, **(GOOD_SQUAT | changed), heading=heading).pose, sd=sd, draws=12
-    )
-    data = overhead_squat(pose, joint_angles(pose), find_repetitions(pose))
-    found = {each.rule for each in find(data) if each.status == "found"}
-    assert contradicts(data) == []
-    if sd < 0.005:
-        assert there <= found
-        assert "knee_inside_foot" not in found - there
-    if case == "good" and sd < 0.005:
-        assert float(data["mobility_index"]) > 85
+    for heading, sd in ((0.0, 0.002), (35.0, 0.01))[: 2 if case in ("good", "knees in") else 1]:
+        pose = squat_pose(fps=12, reps=1, **(GOOD_SQUAT | changed), heading=heading).pose
+        pose = fitted(pose, sd=sd, draws=12)
+        data = overhead_squat(pose, joint_angles(pose), find_repetitions(pose))
+        found = {each.rule for each in find(data) if each.status == "found"}
+        assert contradicts(data) == []
+        if sd < 0.005:
+            assert there <= found
+            assert "knee_inside_foot" not in found - there
+            assert case != "good" or float(data["mobility_index"]) > 85
 
 
-def test_indices_go_through_a_file_unchanged_and_leave_the_metrics(tmp_path) -> None:
+def test_indices_leave_the_metrics() -> None:
     data = metrics_of()
     before = data.copy(deep=True)
     for name, index in INDICES.items():
-        made = index(data)
-        assert history(made)[-1]["operation"] == name
-        made.to_netcdf(tmp_path / f"{name}.nc", engine="h5netcdf")
-        read = xr.load_dataset(tmp_path / f"{name}.nc", engine="h5netcdf", decode_timedelta=False)
-        xr.testing.assert_identical(read, made)
+        assert history(index(data))[-1]["operation"] == name
     xr.testing.assert_identical(data, before)

@@ -8,11 +8,8 @@ import numpy as np
 import pytest
 import xarray as xr
 from analytic import FOREARM, THIGH, TRUNK, UPPER_ARM, fitted
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from mobility import tables
-from mobility.assessment.overhead_squat import overhead_squat
 from mobility.assessment.posture import posture
 from mobility.errors import BadInputError
 from mobility.kinematics.angles import joint_angles
@@ -51,12 +48,6 @@ def test_nothing_moves_that_was_not_moved(squat_pose, repetitions_of):
     assert float(found["stance_width_m"]) == pytest.approx(0.18, abs=1e-6)
 
 
-def test_trunk_parallel_to_the_shanks(squat_pose, repetitions_of):
-    trial = squat_pose(tibia=30.0, thigh=0.0, trunk=30.0)
-    found = posture(trial.pose, repetitions_of(trial))
-    assert float(at_bottom(found, trial)["trunk_tibia_difference"]) == pytest.approx(0, abs=1e-3)
-
-
 def test_hands_over_the_feet(squat_pose, repetitions_of):
     """The offset of a body of known segments, by hand."""
     trunk, arm, elbow, tibia, thigh = (math.radians(v) for v in (35, 20, 10, 25, 15))
@@ -80,10 +71,8 @@ def test_a_raised_heel(squat_pose, repetitions_of):
     trial = squat_pose()
     rise = FOOT * math.tan(math.radians(10))
     pose = moved(trial.pose, crouched(trial), ["right_heel"], "y", rise)
-    metrics = overhead_squat(pose, joint_angles(pose), repetitions_of(trial))
-    np.testing.assert_allclose(metrics["heel_rise"], [0, 10], atol=1e-6)
-    np.testing.assert_allclose(metrics["heel_rise_bottom"], [[0, 10]] * 3, atol=1e-6)
-    assert float(metrics["heel_rise_asymmetry"]) == pytest.approx(10)
+    found = at_bottom(posture(pose, repetitions_of(trial)), trial)
+    np.testing.assert_allclose(found["heel_rise"], [0, 10], atol=1e-6)
     # Markers of different heights are no rise: what counts is the change from standing.
     high = moved(trial.pose, slice(None), ["right_heel"], "y", rise)
     found = posture(high, repetitions_of(trial))
@@ -95,40 +84,23 @@ def test_hips_that_shift(squat_pose, repetitions_of):
     trial = squat_pose()
     above = [n for n in trial.pose["keypoint"].values if not n.endswith(("ankle", "heel", "index"))]
     pose = moved(trial.pose, crouched(trial), above, "x", -0.25 * 0.18)
-    metrics = overhead_squat(pose, joint_angles(pose), repetitions_of(trial))
-    assert float(metrics["lateral_shift"]) == pytest.approx(0.25, abs=1e-6)
+    found = at_bottom(posture(pose, repetitions_of(trial)), trial)
+    assert float(found["lateral_shift"]) == pytest.approx(0.25, abs=1e-6)
     # Who stands to the right of the feet all the time does not shift.
     pose = moved(trial.pose, slice(None), above, "x", -0.25 * 0.18)
     found = posture(pose, repetitions_of(trial))
     np.testing.assert_allclose(found["lateral_shift"], 0, atol=1e-9)
 
 
-@settings(max_examples=5, deadline=None)
-@given(heading=st.floats(-180, 180))
-def test_nothing_depends_on_the_heading(squat_pose, repetitions_of, heading):
-    one = squat_pose(reps=1, fps=15, turn_out=12.0, heading=0.0)
-    other = squat_pose(reps=1, fps=15, turn_out=12.0, heading=heading)
-    first, second = (posture(t.pose, repetitions_of(t)) for t in (one, other))
-    for name in (*NAMES, "stance_width", "stance_width_m"):
-        np.testing.assert_allclose(first[name], second[name], atol=1e-9, err_msg=name)
-
-
-def test_errors_of_landmarks(squat_pose, repetitions_of):
-    """By hand: 2 cm in the picture, 8 cm in depth, 3 cm in the depth of a hip."""
-    trial = squat_pose(reps=1, tibia=0.0, thigh=90.0, trunk=0.0)
-    pose = trial.pose.assign_attrs(method="mediapipe_world")
-    found = posture(pose, repetitions_of(trial))
-    # Along the line of the hips, which errs in depth and turns by `turn`, so that a part of the
-    # errors in depth comes in.
-    turn = 2**0.5 * 0.03 / 0.18
-    ankles = 2**0.5 * math.hypot(0.02, turn * 0.08)
-    assert float(found["stance_width_m_sd"]) == pytest.approx(ankles, rel=0.1)
-    over_ankles = math.hypot(0.02, turn * math.hypot(0.03, 0.08) / 2**0.5)
-    assert found["lateral_shift"].notnull().all()
-    # Twice: those of standing are others.
-    np.testing.assert_allclose(
-        found["lateral_shift_sd"].median(), 2**0.5 * over_ankles / 0.18, rtol=0.1
+def test_nothing_depends_on_the_heading(squat_pose, repetitions_of):
+    first, *others = (
+        posture(trial.pose, repetitions_of(trial))
+        for heading in (0.0, 70.0, -160.0)
+        for trial in [squat_pose(reps=1, fps=15, turn_out=12.0, heading=heading)]
     )
+    for second in others:
+        for name in (*NAMES, "stance_width", "stance_width_m"):
+            np.testing.assert_allclose(first[name], second[name], atol=1e-9, err_msg=name)
 
 
 def test_what_says_nothing_is_refused(squat_pose, repetitions_of, monkeypatch):
@@ -195,17 +167,6 @@ def test_a_fit_knows_no_stature(squat_pose, repetitions_of):
     assert float(found["trunk_tibia_difference_sd"].max()) < 0.01
 
 
-def test_who_never_stands_has_no_reference(squat_pose, repetitions_of):
-    trial = squat_pose(reps=1)
-    repetitions = repetitions_of(trial)
-    seated = repetitions.assign(standing=xr.zeros_like(repetitions["standing"]))
-    found = posture(trial.pose, seated)
-    for name in ("heel_rise", "lateral_shift", "stance_width", "stance_width_m"):
-        assert found[name].isnull().all(), name
-    for name in ("trunk_tibia_difference", "dowel_offset", "toe_out"):
-        assert found[name].notnull().all(), name
-
-
 def test_missing_landmarks(squat_pose, repetitions_of):
     trial = squat_pose(reps=1, missing={"left_heel": (1.0, 2.0), "right_wrist": (1.0, 2.0)})
     found = posture(trial.pose, repetitions_of(trial))
@@ -213,14 +174,20 @@ def test_missing_landmarks(squat_pose, repetitions_of):
     for name in ("heel_rise", "toe_out"):
         assert found[name].sel(side="left").isnull().where(gone, True).all()
         assert found[name].sel(side="right").notnull().all()
-    assert found["dowel_offset"].isnull().equals(gone) or found["dowel_offset"][gone].isnull().all()
+    assert found["dowel_offset"][gone].isnull().all()
     assert found["trunk_tibia_difference"].notnull().all()
     empty = squat_pose(reps=1, absent=[(0.0, 60.0)])
-    for variable in posture(empty.pose, repetitions_of(empty)).data_vars.values():
-        assert variable.isnull().all()
+    assert posture(empty.pose, repetitions_of(empty)).to_dataarray().isnull().all()
+    # Who never stands has no reference.
+    repetitions = repetitions_of(trial)
+    seated = repetitions.assign(standing=xr.zeros_like(repetitions["standing"]))
+    found = posture(squat_pose(reps=1).pose, seated)
+    for name in (*NAMES, "stance_width", "stance_width_m"):
+        of_standing = name in ("heel_rise", "lateral_shift", "stance_width", "stance_width_m")
+        assert found[name].isnull().all() if of_standing else found[name].notnull().all(), name
 
 
-def test_the_result_says_what_it_is(squat_pose, repetitions_of, tmp_path):
+def test_the_result_says_what_it_is(squat_pose, repetitions_of):
     trial = squat_pose(reps=1)
     before = trial.pose.copy(deep=True)
     found = posture(trial.pose, repetitions_of(trial))
@@ -229,11 +196,6 @@ def test_the_result_says_what_it_is(squat_pose, repetitions_of, tmp_path):
     for name in (*NAMES, "stance_width", "stance_width_m"):
         assert {"units", "long_name", "group", "reference"} <= set(found[name].attrs)
         assert f"{name}_sd" in found
-    found.to_netcdf(tmp_path / "posture.nc", engine="h5netcdf")
-    with xr.open_dataset(
-        tmp_path / "posture.nc", engine="h5netcdf", decode_timedelta=False
-    ) as read:
-        xr.testing.assert_identical(read.load(), found)
 
 
 def test_bad_input(squat_pose, repetitions_of):

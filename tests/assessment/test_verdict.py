@@ -34,7 +34,6 @@ def framing(**outside: float) -> dict:
         ("hands_not_overhead", "not_this_exercise", {"indices", "fms", "arms", "exercises"}),
         ("moving_camera", "limited", {"indices", "fms", "smoothness"}),
         ("other_people", "limited", set()),
-        ("points_removed", "good", set()),
         ("uncertain", "good", set()),
     ],
 )
@@ -45,13 +44,10 @@ def test_a_warning_decides_the_page(code: str, level: str, out: set[str]) -> Non
     assert bool(found.reasons) == (level != "good")
     for part in PARTS:
         assert bool(found.absent(part)) == (part in out)
-
-
-def test_a_warning_and_the_check_of_the_same_rule_out_the_same() -> None:
-    moved = GOOD | {"camera": {"verdict": "poor", "advice": "Put the camera on a stand."}}
-    warned = judge([Warned("moving_camera", "")], GOOD).rules_out
-    assert judge([Warned("moving_camera", "")], moved).rules_out == warned
-    assert judge([], moved).rules_out == warned
+    if code == "moving_camera":  # a check of the same rules out the same
+        moved = GOOD | {"camera": {"verdict": "poor", "advice": "Put the camera on a stand."}}
+        for warned in ([Warned(code, "")], []):
+            assert judge(warned, moved).rules_out == out
 
 
 def test_a_page_is_good_or_says_what_is_wrong_never_both() -> None:
@@ -94,15 +90,12 @@ def test_a_verdict_says_how_many_checks_gave_a_result_and_what_kept_most_others_
     said = judge([], GOOD, hidden).said
     assert said.endswith(f" checks gave a result; most others gave none, because {why}.")
     side = GOOD | {"view": {"verdict": "poor", "name": "left", "advice": None}}
-    limited = judge([], side, hidden)
-    assert limited.said.lower().count(why) == 1
-    assert re.match(r"Recording with limits: \d+ of \d+ checks gave a result\.$", limited.headline)
+    assert judge([], side, hidden).said.lower().count(why) == 1
     # What is close to its limit; what is ruled out; nothing; and where nothing is said at all.
     close = {"knee_flexion": ((120.0,) * 2, (9.0,) * 2), "heel_rise": ((4.0,) * 2, (9.0,) * 2)}
     said = judge([], GOOD, metrics_of(close)).said
     assert said.endswith("; most other values are too close to their limits.")
     arms = judge([Warned("hands_not_overhead", "")], GOOD, metrics_of())
-    assert arms.headline == "No overhead squat found."
     assert f"{given - 2} of {len(found)} checks gave a result" in arms.why
     gone = metrics_of(dict.fromkeys(GOOD_SQUAT))
     assert judge([], GOOD, gone).headline.startswith("Good recording: none of ")
@@ -134,33 +127,19 @@ def test_what_is_outside_of_the_picture_rules_out_what_needs_it(part, share, lev
     assert found.why.count("out of the picture") == (level != "good")
 
 
-def test_what_a_check_found_is_said_in_place_of_its_warning() -> None:
-    """Out of the picture most of the time is so for a part of it; of each camera by itself."""
-    outside = framing(head=0.9)
-    found = judge([Warned("head_out_of_picture", "")], outside)
-    assert found.why == "The head is out of the picture most of the time."
-    second = Warned("head_out_of_picture", "", {"seen_by": 2})
-    found = judge([second], outside)
-    assert found.why == (
-        "In the second video the head is out of the picture part of the time and the head is out "
-        "of the picture most of the time."
-    )
-    found = judge([second], GOOD | {"second_camera": outside})
-    assert found.why == "In the second video the head is out of the picture most of the time."
-    lost = GOOD | {"frames": {"verdict": "unusable", "advice": "Keep the person in the picture."}}
-    found = judge([Warned("person_absent", "")], lost)
-    assert found.why == "The person is not seen most of the time."
-
-
-def test_no_squat_says_why_none_and_where_none_was_marked() -> None:
+def test_no_squat_says_why_none_and_what_a_check_found_stands_for_its_warning() -> None:
     reason = {"reason": "the hips are never lowered"}
     found = judge([Warned("no_repetition", "Whatever the words.", reason)], GOOD)
     assert found.said.startswith("No overhead squat found. The hips are never lowered. Film")
-    older = judge([Warned("no_repetition", "No repetition: this was set by hand.")], GOOD)
-    assert "No repetition: this was set by hand. Film" in older.said
     none = judge([], GOOD, xr.Dataset({"accepted_repetitions": 0}))
     assert none.said.startswith("No overhead squat found. No repetition could be measured.")
     assert none.rules_out == ALL
+    outside = framing(head=0.9)
+    assert judge([Warned("head_out_of_picture", "")], outside).why.count("head") == 1
+    # Of each camera by itself.
+    second = judge([Warned("head_out_of_picture", "", {"seen_by": 2})], outside)
+    assert second.why.startswith("In the second video the head is out of the picture part of")
+    assert second.why.count("head") == 2
 
 
 def test_arms_that_hang_are_not_judged_and_the_legs_are() -> None:
@@ -183,13 +162,3 @@ def test_every_warning_that_an_analysis_can_record_is_in_the_table() -> None:
     known = set(tables.load("verdict")["warnings"])
     assert len(codes) > 15
     assert codes <= known
-
-
-def test_what_older_code_warned_of_is_said_once() -> None:
-    old = Warned("no_squat", "No squat was found. A joint moves (left knee).")
-    assert judge([old], GOOD).said.count("A joint moves") == 1
-
-
-def test_a_clause_with_a_comma_stays_whole() -> None:
-    told = Warned("other_movement", "", {"shown": "elbow flexion", "wanted": "knee flexion"})
-    assert "Elbow flexion was shown, not knee flexion." in judge([told], GOOD).why

@@ -120,16 +120,12 @@ def test_all_of_two_cameras_is_read(tmp_path: Path, name: str, text: str) -> Non
         assert found.cameras[0].residual_px == pytest.approx(0.0005 / away * 1400)
 
 
-def test_one_camera_of_opencv(tmp_path: Path) -> None:
-    found = read_calibration(opencv(tmp_path, one_camera()))
-    (camera,) = found.cameras
+def test_cameras_of_opencv(tmp_path: Path) -> None:
+    (camera,) = read_calibration(opencv(tmp_path, one_camera())).cameras
     assert (camera.size, camera.residual_px, camera.rotation) == (SIZE, 0.37, None)
     np.testing.assert_array_equal(camera.matrix, MATRIX)
     np.testing.assert_array_equal(camera.distortion, BENT)
     assert camera.focal == pytest.approx(1405, abs=1)
-
-
-def test_two_cameras_of_opencv(tmp_path: Path) -> None:
     turn, place = OTHER_TURN @ TURN.T, np.array([[-1.2], [0.1], [0.4]])
     entries = {"M1": MATRIX, "D1": BENT, "M2": MATRIX + 0, "D2": BENT, "R": turn, "T": place}
     size = {"image_width": SIZE[0], "image_height": SIZE[1], "vertical_axis": "-y"}
@@ -139,73 +135,52 @@ def test_two_cameras_of_opencv(tmp_path: Path) -> None:
     np.testing.assert_allclose(second.rotation, turn)
     np.testing.assert_allclose(second.translation, place.ravel())
     np.testing.assert_array_equal(found.up, [0, -1, 0])
-
-
-def test_vertical_axis_of_toml(tmp_path: Path) -> None:
     found = read_calibration(written(tmp_path, "c.toml", toml(tail='vertical_axis = "z"\n')))
     np.testing.assert_array_equal(found.up, [0, 0, 1])
 
 
-@pytest.mark.parametrize(
-    ("name", "text", "said"),
-    [
-        ("c.toml", toml()[:-200] + "= [", "damaged TOML"),
-        ("c.toml", "", "no camera"),
-        ("c.toml", toml(translation=""), None),
-        ("c.toml", toml(size=""), "has no size"),
-        ("c.toml", toml(size="[1920]"), "1 numbers"),
-        ("c.toml", toml(size="[1920.5, 1080]"), "size of 1920.5"),
-        (
-            "c.toml",
-            toml(matrix="[[1400, 0, 950], [0, nan, 530], [0, 0, 1]]"),
-            "entries that are not numbers",
-        ),
-        (
-            "c.toml",
-            toml(matrix="[[1400, 0, 950], [0, -1400, 530], [0, 0, 1]]"),
-            "not one of a camera",
-        ),
-        (
-            "c.toml",
-            toml(matrix="[[1400, 0, 0.5], [0, 1400, 0.5], [1, 0, 0]]"),
-            "not one of a camera",
-        ),
-        ("c.toml", toml(distortions="[0.1, 0.2, 0.3]"), "3 numbers"),
-        (
-            "c.toml",
-            toml(vector=False, rotation="[[1,0,0],[0,1,0],[0,0,-1]]"),
-            "not a rotation matrix",
-        ),
-        ("c.toml", toml(name='"same"'), "two cameras of one name"),
-        ("c.toml", toml(fisheye="true"), "fisheye"),
-        ("c.toml", toml(tail='vertical_axis = "up"\n'), "vertical_axis is 'up'"),
-        ("c.qca.txt", qualisys()[:-30], "damaged XML"),
-        ("c.qca.txt", qualisys(turned=90), "turned view"),
-        ("c.qca.txt", qualisys().replace("<transform", "<transformed"), "has no <transform>"),
-        ("c.qca.txt", qualisys().replace('r23="', 'r23="x'), "r23 of cam_01 is not a number"),
-        ("c.qca.txt", '<!DOCTYPE a [<!ENTITY b "c">]><calibration/>', "DOCTYPE"),
-        ("c.yml", "%YAML:1.0\n---\nM1: [", "damaged YAML"),
-        ("c.yml", "%YAML:1.0\n---\nimage_width: 4\n", "has no image_height"),
-        ("c.yml", "%YAML:1.0\n---\nimage_size: [64, 48]\n", "has no camera_matrix or cameraMatrix"),
-        (
-            "c.yml",
-            "image_size: [64, 48]\ncamera_matrix: {rows: 3, cols: 3, data: [1, 2]}\n",
-            "camera_matrix is not a matrix",
-        ),
-        ("c.yml", "a: 1\na: 2\n", "is given twice"),
-        ("c.txt", "cameras", "is neither a YAML of OpenCV, a TOML"),
+BAD = {
+    "toml": [
+        (toml()[:-200] + "= [", "damaged TOML"),
+        ("", "no camera"),
+        (toml(size=""), "has no size"),
+        (toml(size="[1920]"), "1 numbers"),
+        (toml(size="[1920.5, 1080]"), "size of 1920.5"),
+        (toml(matrix="[[1400, 0, 950], [0, nan, 530], [0, 0, 1]]"), "entries that are not numbers"),
+        (toml(matrix="[[1400, 0, 950], [0, -1400, 530], [0, 0, 1]]"), "not one of a camera"),
+        (toml(matrix="[[1400, 0, 0.5], [0, 1400, 0.5], [1, 0, 0]]"), "not one of a camera"),
+        (toml(distortions="[0.1, 0.2, 0.3]"), "3 numbers"),
+        (toml(vector=False, rotation="[[1,0,0],[0,1,0],[0,0,-1]]"), "not a rotation matrix"),
+        (toml(name='"same"'), "two cameras of one name"),
+        (toml(fisheye="true"), "fisheye"),
+        (toml(tail='vertical_axis = "up"\n'), "vertical_axis is 'up'"),
     ],
-)
-def test_a_bad_file_is_one_line(tmp_path: Path, name: str, text: str, said: str | None) -> None:
-    file = written(tmp_path, name, text)
-    if said is None:  # the lens alone is something
-        assert read_calibration(file).cameras[0].rotation is None
-        return
-    with pytest.raises(BadInputError) as caught:
-        read_calibration(file)
-    assert said in str(caught.value)
-    assert str(caught.value).startswith(f"calibration {name}: ")
-    assert "\n" not in str(caught.value)
+    "qca.txt": [
+        (qualisys()[:-30], "damaged XML"),
+        (qualisys(turned=90), "turned view"),
+        (qualisys().replace("<transform", "<transformed"), "has no <transform>"),
+        (qualisys().replace('r23="', 'r23="x'), "r23 of cam_01 is not a number"),
+        ('<!DOCTYPE a [<!ENTITY b "c">]><calibration/>', "DOCTYPE"),
+    ],
+    "yml": [
+        ("%YAML:1.0\n---\nM1: [", "damaged YAML"),
+        ("%YAML:1.0\n---\nimage_width: 4\n", "has no image_height"),
+        ("%YAML:1.0\n---\nimage_size: [64, 48]\n", "has no camera_matrix or cameraMatrix"),
+        ("image_size: [64, 48]\ncamera_matrix: {rows: 3, data: [1, 2]}\n", "is not a matrix"),
+        ("a: 1\na: 2\n", "is given twice"),
+    ],
+    "txt": [("cameras", "is neither a YAML of OpenCV, a TOML")],
+}
+
+
+@pytest.mark.parametrize("ending", BAD)
+def test_a_bad_file_is_one_line(tmp_path: Path, ending: str) -> None:
+    for text, message in BAD[ending]:
+        with pytest.raises(BadInputError) as caught:
+            read_calibration(written(tmp_path, f"c.{ending}", text))
+        assert message in str(caught.value)
+        assert str(caught.value).startswith(f"calibration c.{ending}: ")
+        assert "\n" not in str(caught.value)
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
@@ -223,34 +198,25 @@ def named(*names: str) -> Calibration:
     return Calibration(tuple(Camera(name, *lens) for name in names), "c.toml", "0")
 
 
-@pytest.mark.parametrize(
-    ("cameras", "videos", "expected", "how"),
-    [
+def test_whose_camera_it_is() -> None:
+    for cameras, videos, expected, how in (
         (("cam1", "cam10"), ("squat_cam10.mp4", "squat_CAM1.mp4"), ["cam10", "cam1"], "by name"),
         (("int_left_img", "int_right_img"), ("right.mov",), ["int_right_img"], "by name"),
         (("2", "1"), ("trial2024 1.mp4", "trial 2.mp4"), ["1", "2"], "by name"),
         (("a", "b"), ("front.mp4", "side.mp4"), ["a", "b"], "by order"),
-    ],
-)
-def test_whose_camera_it_is(cameras: Any, videos: Any, expected: list[str], how: str) -> None:
-    found = named(*cameras).of(videos)
-    assert [camera.name for camera in found.cameras] == expected
-    assert found.matched == how
-
-
-@pytest.mark.parametrize(
-    ("cameras", "videos", "said"),
-    [
+    ):
+        found = named(*cameras).of(videos)
+        assert [camera.name for camera in found.cameras] == expected
+        assert found.matched == how
+    for cameras, videos, message in (
         (("a", "b", "c"), ("front.mp4", "side.mp4"), "3 cameras .a, b, c. for 2 videos"),
         (("a", "b"), ("x.mp4",), "2 cameras .a, b. for 1 video,"),
         (("a", "b"), ("trial_a.mp4", "side.mp4"), "the video side.mp4 names none"),
         (("a", "b"), ("trial_a.mp4", "again_a.mp4"), "again_a.mp4 names a once more"),
         (("a", "b"), ("a_b.mp4", "b.mp4"), "names both"),
-    ],
-)
-def test_who_knows_whose_camera_it_is(cameras: Any, videos: Any, said: str) -> None:
-    with pytest.raises(BadInputError, match=said):
-        named(*cameras).of(videos)
+    ):
+        with pytest.raises(BadInputError, match=message):
+            named(*cameras).of(videos)
 
 
 def test_pictures_of_another_size() -> None:

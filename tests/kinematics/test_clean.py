@@ -40,7 +40,7 @@ def test_a_clean_pose_hardly_changes(squat_pose):
     assert "warnings" not in history(cleaned)[-1]
 
 
-@pytest.mark.parametrize("rate", [30.0, 60.0, 120.0])
+@pytest.mark.parametrize("rate", [30.0, 120.0])
 def test_two_passes_have_the_gain_of_one_half_power_at_the_cutoff(rate):
     time = np.arange(0, 40, 1 / rate)
     wave = np.sin(2 * np.pi * 6 * time)
@@ -49,32 +49,8 @@ def test_two_passes_have_the_gain_of_one_half_power_at_the_cutoff(rate):
     gain = (smooth[middle] @ wave[middle]) / (wave[middle] @ wave[middle])
     assert gain == pytest.approx(np.sqrt(0.5), abs=1e-3)
     assert low_pass(np.ones(50), cutoff_hz=6.0, rate_hz=rate) == pytest.approx(1)
-
-
-def test_one_design_for_both_passes_would_halve_the_power(monkeypatch):
-    """Without the correction of 0.802243 two passes leave half of the amplitude at the cutoff."""
-    import scipy.signal
-
-    designed = []
-    real = scipy.signal.butter
-
-    def noting(order, wn, **options):
-        designed.append(wn)
-        return real(order, wn, **options)
-
-    monkeypatch.setattr(scipy.signal, "butter", noting)
-    low_pass(np.ones(200), cutoff_hz=6.0, rate_hz=30.0)
-    correction = np.tan(np.pi * 6 / 30) / np.tan(np.pi * designed[0] / 2)
-    assert correction == pytest.approx(0.802243, abs=1e-6)
-    for wn, gain in ((designed[0], 0.7071), (6 / 15, 0.5)):
-        b, a = real(2, wn)
-        once = np.abs(scipy.signal.freqz(b, a, worN=[6.0], fs=30.0)[1][0])
-        assert once**2 == pytest.approx(gain, abs=1e-4)
-
-
-def test_a_cutoff_at_half_the_rate_is_refused():
     with pytest.raises(BadInputError, match="12 samples/s"):
-        low_pass(np.zeros(20), cutoff_hz=6.0, rate_hz=12.0)
+        low_pass(wave, cutoff_hz=6.0, rate_hz=12.0)
 
 
 def test_filter_reduces_noise_by_the_bandwidth_it_removes(squat_pose):
@@ -119,20 +95,22 @@ def test_a_gap_of_two_tenths_of_a_second_is_the_longest_that_is_filled(squat_pos
     assert int(ankle.isnull().sum()) == (0 if filled else frames)
 
 
-def test_nothing_is_extrapolated(squat_pose):
-    pose = squat_pose(reps=1, absent=[(0, 0.05), (4.3, 9)]).pose
+def test_nothing_is_extrapolated_and_parts_beside_a_long_gap_do_not_touch(squat_pose):
+    pose = squat_pose(reps=1, absent=[(0, 0.05), (2.0, 2.6), (4.3, 9)], noise=0.002).pose
     gone = pose.position.isnull()
-    assert 0 < int(gone.isel(space=0, keypoint=0).sum()) < 8
-    xr.testing.assert_equal(clean_pose(pose).position.isnull(), gone)
-
-
-def test_parts_on_both_sides_of_a_long_gap_do_not_touch(squat_pose):
-    pose = squat_pose(reps=1, absent=[(2.0, 2.6)], noise=0.002).pose
-    moved = pose.position.copy(deep=True)
-    moved[{"time": slice(70, None)}] += 5.0
-    a = clean_pose(pose).position.isel(time=slice(0, 60))
-    b = clean_pose(pose.assign(position=moved)).position.isel(time=slice(0, 60))
-    np.testing.assert_allclose(a, b, atol=1e-9)
+    assert 0 < int(gone.isel(space=0, keypoint=0).sum()) < 30
+    cleaned = clean_pose(pose)
+    xr.testing.assert_equal(cleaned.position.isnull(), gone)
+    # Nor where the frames are not in the video at all.
+    for holed in (pose, pose.isel(time=np.r_[0:55, 80 : pose.sizes["time"]])):
+        moved = holed.position.copy(deep=True)
+        moved[{"time": (holed.time > 2.6).to_numpy()}] += 5.0
+        a, b = (
+            clean_pose(each, repair_swaps=False).position.isel(time=slice(0, 50))
+            for each in (holed, holed.assign(position=moved))
+        )
+        np.testing.assert_allclose(a, b, atol=1e-6)
+    assert clean_pose(squat_pose(reps=1, absent=[(0, 99)]).pose).position.isnull().all()
 
 
 def test_a_spike_is_removed_and_a_movement_is_not(squat_pose):
@@ -162,153 +140,50 @@ def test_slow_change_of_length_with_the_posture_is_kept(squat_pose):
     assert cleaned.position.notnull().all()
 
 
-@pytest.mark.parametrize("span", [(2.0, 2.5), (1.5, 1.5 + 1.5 / 30), (2.9, 4.6)])
-def test_exchanged_sides_are_put_back_in_every_variable(squat_pose, span):
-    plain, truth = squat_pose(fps=30, noise=0.002)
-    pose = squat_pose(fps=30, noise=0.002, swapped=[span]).pose
-    frames = int(((truth.time >= span[0]) & (truth.time <= span[1])).sum())
-    assert frames >= 2
-    cleaned = clean_pose(pose)
-    assert steps(cleaned)["swap_repair"]["swapped_frames"] == dict.fromkeys(
-        ("legs", "trunk", "arms"), frames
-    )
-    expected = clean_pose(plain)
-    for name in ("position", "image_position", "image_depth", "confidence"):
-        body = slice(INDEX["left_shoulder"], None)
-        np.testing.assert_allclose(
-            cleaned[name].isel(keypoint=body), expected[name].isel(keypoint=body), atol=1e-9
-        )
-
-
-def test_only_the_exchanged_part_of_the_body_is_put_back(squat_pose):
-    pose = squat_pose(reps=1).pose
-    swapped = pose.copy(deep=True)
-    left, right = INDEX["left_knee"], INDEX["right_knee"]
-    for offset in (0, 2, 4, 6):  # knee, ankle, heel, toe
-        for name in ("position", "image_position", "image_depth", "confidence", "presence"):
-            rows = {"time": slice(60, 75)}
-            a = pose[name][{**rows, "keypoint": left + offset}].to_numpy()
-            b = pose[name][{**rows, "keypoint": right + offset}].to_numpy()
-            swapped[name][{**rows, "keypoint": left + offset}] = b
-            swapped[name][{**rows, "keypoint": right + offset}] = a
-    cleaned = clean_pose(swapped)
-    assert steps(cleaned)["swap_repair"]["swapped_frames"] == {
-        "legs": 15, "trunk": 0, "arms": 0
-    }  # fmt: skip
-    np.testing.assert_allclose(cleaned.position, clean_pose(pose).position, atol=1e-9)
-    kept = clean_pose(swapped, repair_swaps=False)
-    assert "swap_repair" not in steps(kept)
-
-
-def test_labels_of_the_greater_part_are_right(squat_pose):
-    plain = squat_pose(reps=2).pose
-    pose = squat_pose(reps=2, swapped=[(0.0, 1.0)]).pose
-    np.testing.assert_allclose(
-        clean_pose(pose).position.isel(keypoint=slice(11, None)),
-        clean_pose(plain).position.isel(keypoint=slice(11, None)),
-        atol=1e-9,
-    )
-
-
-def test_the_return_from_an_unnoticed_exchange_is_no_exchange(squat_pose):
-    """The onset is hidden by missing frames, so that only the return is seen."""
-    pose = squat_pose(reps=3, swapped=[(2.0, 2.6)], absent=[(1.95, 2.05)]).pose
-    cleaned = clean_pose(pose)
-    seen = (np.abs(pose.time - 2.0) > 0.15).to_numpy()
-    expected = clean_pose(squat_pose(reps=3).pose)
-    np.testing.assert_allclose(
-        cleaned.position[seen].isel(keypoint=slice(11, None)),
-        expected.position[seen].isel(keypoint=slice(11, None)),
-        atol=0.01,
-    )
-
-
-def test_uneven_times_are_kept(squat_pose):
-    pose, truth = squat_pose(jitter=0.4)
-    cleaned = clean_pose(pose)
-    np.testing.assert_array_equal(cleaned.time, pose.time)
-    assert error(cleaned, truth) < 0.5
-
-
-def test_frames_that_the_video_lacks_split_the_filter(squat_pose):
-    pose = squat_pose(reps=1).pose
-    holed = pose.isel(time=[i for i in range(pose.sizes["time"]) if not 40 <= i < 60])
-    cleaned = clean_pose(holed)
-    assert cleaned.position.notnull().all()
-    other = holed.position.copy(deep=True)
-    other[{"time": slice(40, None)}] += 1.0
-    np.testing.assert_allclose(
-        clean_pose(holed.assign(position=other), repair_swaps=False).position[:30],
-        cleaned.position[:30],
-        atol=1e-6,
-    )
-
-
 @pytest.mark.parametrize(
     ("fps", "code", "cutoff"), [(5, "not_filtered", None), (12, "cutoff_lowered", 4.8)]
 )
-def test_low_frame_rates_are_filtered_less_and_say_so(squat_pose, fps, code, cutoff):
+def test_low_frame_rates_and_short_trials_are_filtered_less_and_say_so(
+    squat_pose, fps, code, cutoff
+):
     pose, truth = squat_pose(fps=fps)
     cleaned = clean_pose(pose)
     assert [w["code"] for w in warnings_of(cleaned)] == [code]
-    assert steps(cleaned)["low_pass"].get("cutoff_hz") == (
-        None if cutoff is None else pytest.approx(cutoff)
-    )
+    expected = None if cutoff is None else pytest.approx(cutoff)
+    assert steps(cleaned)["low_pass"].get("cutoff_hz") == expected
     assert error(cleaned, truth) < (1e-6 if cutoff is None else 2.5)
     more = clean_pose(pose.assign_attrs(video_fps=60.0))
     assert [w["code"] for w in warnings_of(more)] == ([code] if cutoff is None else [])
+    for frames in (1, 2, 3, 8):
+        assert clean_pose(pose.isel(time=slice(0, frames))).position.notnull().all()
 
 
-@pytest.mark.parametrize("frames", [1, 2, 3, 4, 8])
-def test_very_short_trials_come_through(squat_pose, frames):
-    pose = squat_pose(reps=1).pose.isel(time=slice(0, frames))
-    assert clean_pose(pose).position.notnull().all()
-
-
-def test_a_trial_without_anybody_stays_empty(squat_pose):
-    cleaned = clean_pose(squat_pose(reps=1, absent=[(0, 99)]).pose)
-    assert cleaned.position.isnull().all()
-    half = clean_pose(squat_pose(reps=2, absent=[(0, 3.5)]).pose)
-    assert 0.4 < float(half.position.isnull().mean()) < 0.6
-
-
-def test_input_history_and_round_trip(squat_pose, tmp_path):
-    pose = squat_pose(reps=1, noise=0.01, swapped=[(2, 2.4)]).pose
+def test_input_history_options_and_uneven_times(squat_pose):
+    pose, truth = squat_pose(reps=1, jitter=0.4, swapped=[(2, 2.4)])
     before = pose.copy(deep=True)
     cleaned = clean_pose(pose, cutoff_hz=5.0)
     xr.testing.assert_identical(pose, before)
+    np.testing.assert_array_equal(cleaned.time, pose.time)
+    assert error(cleaned, truth) < 0.5
     entry = history(cleaned)[-1]
     assert entry["operation"] == "clean_pose"
-    assert entry["arguments"] == {
-        "visibility_threshold": 0.5,
-        "repair_swaps": True,
-        "limb_length_tolerance": 0.15,
-        "max_gap_s": 0.2,
-        "cutoff_hz": 5.0,
-    }
+    usual = {"visibility_threshold": 0.5, "repair_swaps": True, "limb_length_tolerance": 0.15}
+    assert entry["arguments"] == {**usual, "max_gap_s": 0.2, "cutoff_hz": 5.0}
     assert set(cleaned.data_vars) == set(pose.data_vars)
     for name in pose.data_vars:
         assert cleaned[name].dims == pose[name].dims
         assert cleaned[name].attrs == pose[name].attrs
-    cleaned.to_netcdf(tmp_path / "p.nc", engine="h5netcdf")
-    with xr.open_dataset(tmp_path / "p.nc", engine="h5netcdf") as back:
-        xr.testing.assert_identical(back.load(), cleaned)
     xr.testing.assert_identical(clean_pose(pose, cutoff_hz=5.0), cleaned)
-
-
-def test_misspelt_and_impossible_options_are_refused(squat_pose):
-    pose = squat_pose(reps=1, fps=5).pose
-    with pytest.raises(BadInputError, match="did you mean 'cutoff_hz'"):
-        clean_pose(pose, cutof_hz=4.0)
-    with pytest.raises(BadInputError, match="visibility_threshold"):
-        clean_pose(pose, visibility_threshold=2.0)
-    with pytest.raises(BadInputError, match="MediaPipe's order"):
-        clean_pose(pose.isel(keypoint=slice(None, None, -1)))
+    for wrong, options, message in (
+        (pose, {"cutof_hz": 4.0}, "did you mean 'cutoff_hz'"),
+        (pose, {"visibility_threshold": 2.0}, "visibility_threshold"),
+        (pose.isel(keypoint=slice(None, None, -1)), {}, "MediaPipe's order"),
+    ):
+        with pytest.raises(BadInputError, match=message):
+            clean_pose(wrong, **options)
 
 
 def test_much_removed_and_exchanged_sides_are_warned_of(squat_pose):
-    from mobility.provenance import warnings_of
-
     pose, _ = squat_pose()
     assert warnings_of(clean_pose(pose)) == []
     hidden = pose.copy(deep=True)
@@ -322,18 +197,11 @@ def test_much_removed_and_exchanged_sides_are_warned_of(squat_pose):
     few["confidence"].loc[{"keypoint": ["left_ear", "nose", "mouth_left"]}] = 0.2
     assert warnings_of(clean_pose(few)) == []
 
-    swapped = pose.copy(deep=True)
-    rows = slice(60, 66)
-    names = ["left_knee", "left_ankle", "left_heel", "left_foot_index"]
-    others = [name.replace("left", "right") for name in names]
-    for name in ("position", "image_position", "image_depth"):
-        values = pose[name].isel(time=rows)
-        for one, two in ((names, others), (others, names)):
-            given = values.sel(keypoint=one).assign_coords(keypoint=two)
-            swapped[name].loc[{"keypoint": two, "time": values["time"]}] = given
+    swapped = exchange(pose, ("legs",), np.arange(60, 66))
     (warning,) = warnings_of(clean_pose(swapped))
     assert warning["code"] == "sides_exchanged"
     assert "legs in 6 frames" in warning["message"]
+    assert "swap_repair" not in steps(clean_pose(swapped, repair_swaps=False))
 
 
 PARTS = {
@@ -399,37 +267,31 @@ def demo_pose(demo):
 
 
 @pytest.mark.parametrize("parts", [("legs",), ("arms",), WHOLE])
-@pytest.mark.parametrize("length", [1, 2, 10, 30])
-def test_exchanges_anywhere_in_the_demo_are_mended(demo_pose, parts, length):
+def test_exchanges_anywhere_in_the_demo_are_mended(demo_pose, parts):
     frames = demo_pose.sizes["time"]
-    starts = range(20, frames - 60, 60)
-    rows = np.concatenate([np.arange(start, start + length) for start in starts])
-    counts, right = labels_right(exchange(demo_pose, parts, rows), demo_pose, parts)
-    assert right[rows].mean() >= 0.95
-    assert np.delete(right, rows).all()
-    for part in WHOLE:
-        assert counts[part] == pytest.approx(
-            rows.size if part in parts else 0, abs=0.05 * rows.size
-        )
+    for length in (1, 2, 30):
+        starts = range(20, frames - 60, 60)
+        rows = np.concatenate([np.arange(start, start + length) for start in starts])
+        counts, right = labels_right(exchange(demo_pose, parts, rows), demo_pose, parts)
+        assert right[rows].mean() >= 0.95
+        assert np.delete(right, rows).all()
+        for part in WHOLE:
+            expected = rows.size if part in parts else 0
+            assert counts[part] == pytest.approx(expected, abs=0.05 * rows.size)
+    for ends in (slice(0, 1), slice(0, 30), slice(-15, None)):
+        rows = np.arange(frames)[ends]
+        counts, right = labels_right(exchange(demo_pose, parts, rows), demo_pose, parts)
+        assert right[rows].all()
+        mended = {part: count for part, count in counts.items() if count}
+        assert mended == dict.fromkeys(parts, rows.size)
 
 
-@pytest.mark.parametrize("parts", [("legs",), ("arms",), WHOLE])
-@pytest.mark.parametrize("rows", [slice(0, 1), slice(0, 12), slice(0, 30), slice(-15, None)])
-def test_exchanges_at_the_ends_are_mended(demo_pose, parts, rows):
-    rows = np.arange(demo_pose.sizes["time"])[rows]
-    counts, right = labels_right(exchange(demo_pose, parts, rows), demo_pose, parts)
-    assert right[rows].all()
-    assert {part: count for part, count in counts.items() if count} == dict.fromkeys(
-        parts, rows.size
-    )
-
-
-@pytest.mark.parametrize("heading", [0, 35, 90, -90, 180])
-@pytest.mark.parametrize("noise", [0.003, 0.012])
-def test_exchanges_are_mended_from_every_side(squat_pose, heading, noise):
-    pose = squat_pose(heading=heading, noise=noise, turn_out=10).pose
+@pytest.mark.parametrize("heading", [0, 90, -90, 180])
+def test_exchanges_are_mended_from_every_side(squat_pose, heading):
+    pose = squat_pose(heading=heading, noise=0.012, turn_out=10).pose
+    assert not any(labels_right(pose, pose, WHOLE)[0].values())
     for parts in (("legs",), ("arms",), WHOLE):
-        for rows in (np.arange(40, 41), np.arange(60, 80), np.arange(100, 130), np.arange(10)):
+        for rows in (np.arange(40, 41), np.arange(100, 130), np.arange(10)):
             counts, _ = labels_right(exchange(pose, parts, rows), pose, parts)
             assert {part: count for part, count in counts.items() if count} == dict.fromkeys(
                 parts, rows.size
@@ -439,9 +301,11 @@ def test_exchanges_are_mended_from_every_side(squat_pose, heading, noise):
 def test_nothing_is_exchanged_in_poses_that_are_right(demo_pose, squat_pose):
     counts, _ = labels_right(demo_pose, demo_pose, WHOLE)
     assert not any(counts.values())
-    for heading in (0, 60, 90, -90, 150, 180):
-        pose = squat_pose(heading=heading, noise=0.012).pose
-        assert not any(labels_right(pose, pose, WHOLE)[0].values()), heading
+    # Turning round is no exchange.
+    flat = squat_pose(noise=0.003).pose
+    time = np.arange(flat.sizes["time"])
+    pose = turned(flat, 180 / (1 + np.exp(-(time - 150) / 6)))
+    assert not any(labels_right(pose, pose, WHOLE)[0].values())
 
 
 def turned(pose, degrees):
@@ -452,17 +316,6 @@ def turned(pose, degrees):
     across, towards = x * np.cos(angle) + z * np.sin(angle), z * np.cos(angle) - x * np.sin(angle)
     position.values[..., 0] = np.stack([across, y, 0.1 * towards], axis=1)
     return pose.assign(position=position)
-
-
-def test_where_the_sides_nearly_coincide_nothing_is_mended_wrongly(squat_pose):
-    """Seen from the side without depth, left and right of hips and legs are hardly apart."""
-    flat = squat_pose(noise=0.003).pose
-    pose = turned(flat, np.full(flat.sizes["time"], 90.0))
-    for parts in (("legs",), WHOLE):
-        rows = np.arange(60, 90)
-        counts, right = labels_right(exchange(pose, parts, rows), pose, parts)
-        assert np.delete(right, rows).all()
-        assert all(count in (0, rows.size) for count in counts.values())
 
 
 @pytest.mark.parametrize("parts", [("legs",), WHOLE])
@@ -478,13 +331,6 @@ def test_an_exchange_that_ends_unseen_side_on_spoils_nothing_after_it(squat_pose
     assert right[before].all()
     assert right[after].all()
     assert right[85:95].all()
-
-
-def test_turning_round_is_no_exchange(squat_pose):
-    flat = squat_pose(noise=0.003).pose
-    time = np.arange(flat.sizes["time"])
-    pose = turned(flat, 180 / (1 + np.exp(-(time - 150) / 6)))
-    assert not any(labels_right(pose, pose, WHOLE)[0].values())
 
 
 @pytest.mark.slow
@@ -549,16 +395,6 @@ def test_legs_that_change_places_in_the_picture_only_are_counted(squat_pose):
     legs = [INDEX[f"left_{name}"] for name in PARTS["legs"]]
     apart.image_position[{"pixel": 0, "keypoint": legs}] += 150.0
     assert clean_pose(apart).attrs["legs_exchanged"] == 0
-    jumping = apart.copy(deep=True)
-    for rows in (slice(30, 50), slice(70, 80)):
-        for name in PARTS["legs"]:
-            pair = [INDEX[f"left_{name}"], INDEX[f"right_{name}"]]
-            values = apart.image_position[{"time": rows}]
-            jumping.image_position[{"time": rows, "keypoint": pair[0]}] = values[
-                {"keypoint": pair[1]}
-            ]
-            jumping.image_position[{"time": rows, "keypoint": pair[1]}] = values[
-                {"keypoint": pair[0]}
-            ]
-    cleaned = clean_pose(jumping)
+    jumping = exchange(apart, ("legs",), np.r_[30:50, 70:80])
+    cleaned = clean_pose(apart.assign(image_position=jumping.image_position))
     assert cleaned.attrs["legs_exchanged"] == 4

@@ -29,7 +29,7 @@ def angles(pose) -> xr.Dataset:
     return mb.joint_angles(pose)
 
 
-@pytest.mark.parametrize("rate", [5, 10, 30, 100, 240, 1000])
+@pytest.mark.parametrize("rate", [5, 1000])
 def test_times_in_milliseconds_are_refused_and_those_in_seconds_are_not(rate):
     seconds = np.arange(3 * rate) / rate
     np.testing.assert_array_equal(check_times(seconds), seconds)
@@ -37,35 +37,25 @@ def test_times_in_milliseconds_are_refused_and_those_in_seconds_are_not(rate):
         check_times(1000 * seconds)
 
 
-@pytest.mark.parametrize(
-    "time",
-    [
+def test_times_of_any_recording_are_taken_and_what_is_none_is_refused():
+    for time in (
         np.arange(3600 * 30) / 30,  # an hour
         -5 + np.arange(100) / 100,  # before a trigger
         np.array([0.0, 0.03, 0.9, 40.0, 40.03]),  # long gaps
         np.arange(62.0),  # pictures that were taken one by one
-        np.arange(0, 1800, 0.5),  # time lapses
-        np.arange(0, 1800, 5.0),
+        np.arange(0, 1800, 5.0),  # time lapses
         np.array([3.0]),
-    ],
-)
-def test_times_of_any_recording_are_taken(time):
-    np.testing.assert_array_equal(check_times(time), time)
-
-
-@pytest.mark.parametrize(
-    ("time", "fault"),
-    [
+    ):
+        np.testing.assert_array_equal(check_times(time), time)
+    for time, fault in (
         (np.array([0.0, np.nan, 1.0]), "must be finite"),
         (np.array([0.0, 0.0]), "do not increase strictly"),
         (np.array([0, 1], "m8[s]"), r"must be numbers, in seconds \(got timedelta64\[s\]\)"),
         (np.zeros((2, 2)), "must have one dimension"),
         ([[1], [2, 3]], "must be numbers"),
-    ],
-)
-def test_what_is_no_time_is_refused(time, fault):
-    with pytest.raises(BadInputError, match=fault):
-        check_times(time)
+    ):
+        with pytest.raises(BadInputError, match=fault):
+            check_times(time)
 
 
 def test_the_descent_of_a_trial_in_milliseconds_is_not_measured(pose, angles):
@@ -81,14 +71,17 @@ def test_the_descent_of_a_trial_in_milliseconds_is_not_measured(pose, angles):
         mb.normalise_repetitions(angles, repetitions.drop_dims("time"))
 
 
-@pytest.mark.parametrize(("factor", "unit"), [(1000, "millimetres"), (100, "centimetres")])
-def test_a_pose_that_is_not_in_metres_is_refused(pose, factor, unit):
-    larger = pose.assign(position=factor * pose["position"])
-    with pytest.raises(BadInputError, match="'position' must be in metres"):
-        mb.joint_angles(larger)
+def test_infinite_values_and_other_units_are_refused_by_name(pose, angles):
+    with pytest.raises(BadInputError, match="'position' holds infinite values"):
+        check_pose(pose.assign(position=pose["position"] + np.inf))
+    with pytest.raises(BadInputError, match="'knee_flexion_sd' holds infinite values"):
+        check_recording(angles.assign(knee_flexion_sd=angles["knee_flexion_sd"] + np.inf))
+    for factor in (1000, 100):
+        with pytest.raises(BadInputError, match="'position' must be in metres"):
+            mb.joint_angles(pose.assign(position=factor * pose["position"]))
 
 
-def test_poses_of_other_programs_are_taken(pose):
+def test_what_other_programs_and_half_turns_give_is_taken(pose, angles):
     """At 1000 Hz, somewhere in the room, with gaps, without a picture, with their own history."""
     there = pose[["position"]].squeeze("individual", drop=True)
     there = there.interp(time=np.arange(0, 1, 0.001)) + 12.0
@@ -99,16 +92,6 @@ def test_poses_of_other_programs_are_taken(pose):
     assert made["knee_flexion"].notnull().sum() == 2 * 900
     assert [each["operation"] for each in history(made)] == ["of another program", "joint_angles"]
     assert history(made)[0]["text"] == there.attrs["history"]
-
-
-def test_infinite_values_are_refused_by_name(pose, angles):
-    with pytest.raises(BadInputError, match="'position' holds infinite values"):
-        check_pose(pose.assign(position=pose["position"] + np.inf))
-    with pytest.raises(BadInputError, match="'knee_flexion_sd' holds infinite values"):
-        check_recording(angles.assign(knee_flexion_sd=angles["knee_flexion_sd"] + np.inf))
-
-
-def test_angles_of_half_a_turn_and_gaps_are_taken(angles):
     turned = angles.assign(shoulder_flexion=angles["shoulder_flexion"] * 0 - 180.0)
     turned["hip_flexion"][:20] = np.nan
     turned = turned.assign(pelvis_rotation=("time", np.linspace(0, 1800, turned.sizes["time"])))
@@ -133,23 +116,12 @@ def test_angles_that_are_none_of_a_person_are_refused(angles, change, fault):
             function(xr.Dataset({"knee_flexion": changed}), angles)
 
 
-def test_repetitions_are_cut_out_of_draws_of_an_angle_in_degrees_however_written(pose, angles):
-    knee = angles["knee_flexion"].assign_attrs(units="Degrees")
-    drawn = xr.Dataset({"knee_flexion": knee.expand_dims(draw=3)}, attrs=angles.attrs)
-    cut = mb.normalise_repetitions(drawn, mb.find_repetitions(pose))["knee_flexion"]
-    assert cut.dims == ("rep", "percent", "draw", "side")
-    assert cut.notnull().any()
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "fault"),
-    [
+def test_repetitions_that_cannot_be_are_refused(pose):
+    found = mb.find_repetitions(pose)
+    for name, value, fault in (
         ("end", -1.0, "does not begin before its end"),
         ("start", np.nan, "has no start or end"),
         ("accepted", np.nan, "'accepted' must be true or false"),
-    ],
-)
-def test_repetitions_that_cannot_be_are_refused(pose, name, value, fault):
-    found = mb.find_repetitions(pose)
-    with pytest.raises(BadInputError, match=fault):
-        check_repetitions(found.assign({name: found[name] * 0 + value}))
+    ):
+        with pytest.raises(BadInputError, match=fault):
+            check_repetitions(found.assign({name: found[name] * 0 + value}))

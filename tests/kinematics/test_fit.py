@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import functools
 import json
 import tracemalloc
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,15 +14,13 @@ import numpy as np
 import pytest
 import xarray as xr
 from analytic import pose_dataset
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from mobility import tables
 from mobility.errors import BadInputError
 from mobility.kinematics import angle_errors
 from mobility.kinematics.expected_error import spread_factors
 from mobility.kinematics.fit import body as parts
-from mobility.kinematics.fit import entry, observed, solver, standing, terms, trial
+from mobility.kinematics.fit import entry, observed, solver, terms, trial
 from mobility.kinematics.geometry import angles_from_points
 from mobility.kinematics.skeleton import INDEX
 
@@ -138,41 +138,51 @@ def last(fitted: xr.Dataset) -> dict[str, Any]:
     return entry
 
 
-@pytest.mark.parametrize("azimuth", [0.0, 35.0, 90.0, -60.0])
-def test_angles_are_found_from_every_side_in_front(azimuth: float) -> None:
+def codes(fitted: xr.Dataset) -> list[str]:
+    return [warning["code"] for warning in last(fitted)["warnings"]]
+
+
+@functools.cache
+def short_squat(**how: Any) -> xr.Dataset:
+    """Fit of three seconds of a squat; of all tests that ask for the same, do not change it."""
+    time, knee = squat(3.0)
+    return entry.fit_body(filmed(time, body(knee), noise_px=2.0), **how)
+
+
+def test_angles_are_found_from_every_side_in_front_within_their_errors() -> None:
     time, knee = squat()
     truth = body(knee)
-    pose = filmed(time, truth, azimuth=azimuth)
-    fitted = entry.fit_body(pose, focal_length=FOCAL)
-    found, raw = errors(fitted, truth), errors(pose, truth)
-    assert found["knee_flexion"] < 5.0
-    assert found["hip_flexion"] < 6.0
-    assert found["ankle_dorsiflexion"] < 5.0
-    assert found["trunk_lean"] < 5.0
-    if raw["knee_flexion"] > 3.0:  # shrunk depth does not matter across the picture
-        assert found["knee_flexion"] < 0.7 * raw["knee_flexion"]
+    want = angles_from_points(truth)
+    limits = {"knee_flexion": 5.0, "hip_flexion": 6.0, "ankle_dorsiflexion": 5.0, "trunk_lean": 5.0}
+    inside: list[np.ndarray] = []
+    for seed, azimuth in enumerate((0.0, 45.0, 90.0, -60.0)):
+        pose = filmed(time, truth, azimuth=azimuth, noise_px=3.0, seed=seed)
+        fitted = entry.fit_body(pose, focal_length=FOCAL)
+        sd, got = angle_errors.angle_sd(fitted), angles_from_points(points_of(fitted))
+        found, raw = errors(fitted, truth)["knee_flexion"], errors(pose, truth)["knee_flexion"]
+        if raw > 5.0:  # shrunk depth does not matter across the picture
+            assert found < 0.7 * raw
+        for name, limit in limits.items():
+            error = np.abs(got[name] - want[name])
+            assert np.nanmean(error) < limit, (azimuth, name)
+            inside.append((error < 1.96 * sd[f"{name}_sd"].to_numpy()).ravel())
+            assert 0.5 < float(sd[f"{name}_sd"].median()) < 40.0
+    assert np.concatenate(inside).mean() > 0.85
 
 
-@pytest.mark.parametrize("phase", [0.0, 0.25, 0.5, 0.75])
-def test_trial_may_begin_standing_crouched_or_in_between(phase: float) -> None:
+@pytest.mark.parametrize("phase", [0.25, 0.5])
+def test_trial_may_begin_crouched_or_in_between_with_a_camera_that_looks_down(phase: float) -> None:
     time, knee = squat(4.5, phase=phase)
     truth = body(knee)
-    found = errors(entry.fit_body(filmed(time, truth), focal_length=FOCAL), truth)
+    fitted = entry.fit_body(filmed(time, truth, pitch=8.0), focal_length=FOCAL)
+    found = errors(fitted, truth)
     assert found["knee_flexion"] < 5.5
     assert found["hip_flexion"] < 7.5
-
-
-def test_trial_that_never_stands() -> None:
-    time, knee = squat(4.0, deep=20.0)
-    truth = body(knee + 75.0)
-    found = errors(entry.fit_body(filmed(time, truth), focal_length=FOCAL), truth)
-    assert found["knee_flexion"] < 10.0
     assert found["trunk_lean"] < 6.0
+    assert last(fitted)["camera_pitch_deg"] == pytest.approx(8.0, abs=4.0)
 
 
-def test_a_landmark_that_jumps_pulls_less_for_the_robust_loss(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_landmark_that_jumps_pulls_less_for_the_robust_loss(monkeypatch):
     time, knee = squat()
     truth = body(knee)
     pose = filmed(time, truth, noise_px=2.0)
@@ -188,34 +198,25 @@ def test_a_landmark_that_jumps_pulls_less_for_the_robust_loss(
 
 
 def test_segments_keep_their_lengths_and_the_floor_is_zero() -> None:
-    time, knee = squat()
-    fitted = entry.fit_body(filmed(time, body(knee), noise_px=2.0), focal_length=FOCAL)
+    fitted = short_squat(focal_length=FOCAL)
     points = points_of(fitted)
-    for name, segment in parts.SEGMENTS.items():
-        if name not in ("thigh", "shank", "upper_arm", "forearm", "foot"):
-            continue
-        for a, b in segment.ends:
+    for name in ("thigh", "shank", "upper_arm", "forearm", "foot"):
+        for a, b in parts.SEGMENTS[name].ends:
             v = points[:, INDEX[parts.FITTED[b]]] - points[:, INDEX[parts.FITTED[a]]]
-            length = np.linalg.norm(v, axis=-1)
-            assert np.ptp(length) < 1e-9
+            assert np.ptp(np.linalg.norm(v, axis=-1)) < 1e-9
     assert np.median(points[:, INDEX["left_heel"], 1]) == pytest.approx(0.0, abs=0.03)
     assert np.median(points[:, INDEX["left_ankle"], 2]) == pytest.approx(-3.2, rel=0.12)
     assert last(fitted)["planted"] is True
-
-
-def test_gravity_is_found_when_the_camera_looks_down() -> None:
-    time, knee = squat()
-    truth = body(knee)
-    fitted = entry.fit_body(filmed(time, truth, pitch=8.0), focal_length=FOCAL)
-    assert last(fitted)["camera_pitch_deg"] == pytest.approx(8.0, abs=4.0)
-    assert errors(fitted, truth)["trunk_lean"] < 6.0
+    # Both knees err alike, so that their difference errs less than of two that are apart.
+    draws = angle_errors.angle_draws(fitted)["knee_flexion"]
+    assert draws.dims == ("draw", "fit_time", "side")
+    left, right = (draws.sel(side=s) for s in ("left", "right"))
+    alone = float(np.hypot(left.std("draw").mean(), right.std("draw").mean()))
+    assert 0.0 < float((right - left).std("draw").mean()) < 1.2 * alone
 
 
 def test_height_sets_the_scale_and_leaves_the_angles() -> None:
-    time, knee = squat(3.0)
-    pose = filmed(time, body(knee))
-    small = entry.fit_body(pose, focal_length=FOCAL, height_m=1.50)
-    tall = entry.fit_body(pose, focal_length=FOCAL, height_m=2.00)
+    small, tall = (short_squat(focal_length=FOCAL, height_m=height) for height in (1.5, 2.0))
 
     def thigh(fitted: xr.Dataset) -> float:
         points = points_of(fitted)
@@ -224,33 +225,24 @@ def test_height_sets_the_scale_and_leaves_the_angles() -> None:
 
     assert thigh(small) == pytest.approx(THIGH * 1.5 / 1.7, rel=0.05)
     assert thigh(tall) / thigh(small) == pytest.approx(2.0 / 1.5, rel=0.05)
-    one = angles_from_points(points_of(small))["knee_flexion"]
-    other = angles_from_points(points_of(tall))["knee_flexion"]
+    one, other = (angles_from_points(points_of(f))["knee_flexion"] for f in (small, tall))
     assert np.abs(one - other).mean() < 2.5
 
 
-def test_field_of_view_says_the_same_as_focal_length() -> None:
-    time, knee = squat(3.0)
-    pose = filmed(time, body(knee))
-    degrees = float(2 * np.degrees(np.arctan(max(SIZE) / 2 / FOCAL)))
-    one = entry.fit_body(pose, focal_length=FOCAL)
-    other = entry.fit_body(pose, field_of_view=degrees)
-    np.testing.assert_allclose(points_of(one), points_of(other), atol=1e-6)
-    assert last(one)["warnings"] == []
-    free = entry.fit_body(pose)
-    assert last(one)["focal_length_given"]
-    assert not last(free)["focal_length_given"]
-
-
-def test_deterministic_and_input_unchanged() -> None:
+def test_deterministic_and_input_unchanged_and_a_field_of_view_is_a_focal_length() -> None:
     time, knee = squat(3.0)
     pose = filmed(time, body(knee), noise_px=2.0)
     before = pose.copy(deep=True)
-    one, other = entry.fit_body(pose), entry.fit_body(pose)
-    xr.testing.assert_identical(one, other)
+    one, known = entry.fit_body(pose), short_squat(focal_length=FOCAL)
+    xr.testing.assert_identical(one, short_squat())
     xr.testing.assert_identical(pose, before)
     assert one.attrs["method"] == "fitted_body"
     assert one["position"].dims == pose["position"].dims
+    degrees = float(2 * np.degrees(np.arctan(max(SIZE) / 2 / FOCAL)))
+    other = short_squat(field_of_view=degrees)
+    np.testing.assert_allclose(points_of(known), points_of(other), atol=1e-6)
+    assert codes(known) == []
+    assert (last(known)["focal_length_given"], last(one)["focal_length_given"]) == (True, False)
 
 
 def test_the_delay_of_mediapipes_smoothing_is_taken_off() -> None:
@@ -303,33 +295,6 @@ def test_uneven_and_slow_frame_rates() -> None:
     assert errors(fitted, truth)["knee_flexion"] < 6.0
 
 
-def test_standard_deviation_covers_the_errors_and_knows_the_view() -> None:
-    time, knee = squat()
-    truth = body(knee)
-    want = angles_from_points(truth)
-    inside: list[np.ndarray] = []
-    for seed, azimuth in enumerate((0.0, 45.0, 90.0, -50.0)):
-        pose = filmed(time, truth, azimuth=azimuth, noise_px=3.0, seed=seed)
-        fitted = entry.fit_body(pose, focal_length=FOCAL)
-        sd = angle_errors.angle_sd(fitted)
-        got = angles_from_points(points_of(fitted))
-        for name in ("knee_flexion", "hip_flexion", "ankle_dorsiflexion", "trunk_lean"):
-            error = np.abs(got[name] - want[name])
-            inside.append((error < 1.96 * sd[f"{name}_sd"].to_numpy()).ravel())
-            assert 0.5 < float(sd[f"{name}_sd"].median()) < 40.0
-    assert np.concatenate(inside).mean() > 0.85
-
-
-def test_draws_carry_the_correlation_of_the_sides() -> None:
-    time, knee = squat(3.0)
-    draws = angle_errors.angle_draws(entry.fit_body(filmed(time, body(knee)), draws=64))
-    assert draws["knee_flexion"].dims == ("draw", "fit_time", "side")
-    left, right = (draws["knee_flexion"].sel(side=s) for s in ("left", "right"))
-    apart = float((right - left).std("draw").mean())
-    alone = float(np.hypot(left.std("draw").mean(), right.std("draw").mean()))
-    assert 0.0 < apart < 1.2 * alone
-
-
 def test_feet_that_walk_are_not_planted() -> None:
     time, knee = squat(4.0)
     truth = body(knee * 0.2)
@@ -341,32 +306,27 @@ def test_feet_that_walk_are_not_planted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "slide", "planted"), [(1.2, 0.0, True), (1.2, 0.5, False), (0.4, 0.0, False)]
+    ("seconds", "slide", "step", "planted"),
+    [
+        (1.2, 0.0, 0.0, True),
+        (1.2, 0.5, 0.0, False),
+        (1.2, 0.0, 0.6, False),  # one foot after the other
+        (0.4, 0.0, 0.0, False),
+    ],
 )
 def test_feet_of_a_short_trial_are_planted_where_it_is_long_enough_to_tell(
-    seconds: float, slide: float, planted: bool
-) -> None:
+    seconds, slide, step, planted
+):
     time, knee = squat(4.0)
     rows = (time > 1.3) & (time < 1.3 + seconds)
-    truth = body(knee)[rows]
-    truth[..., 0] += slide * time[rows, None]
-    fitted = entry.fit_body(filmed(time[rows] - time[rows][0], truth, azimuth=0.0))
+    time = time[rows] - time[rows][0]
+    truth = body(knee[rows] if not step else np.full(rows.sum(), 10.0))
+    truth[..., 0] += slide * time[:, None]
+    for late, side in enumerate(("left", "right")):
+        moved = [INDEX[f"{side}_{name}"] for name in ("ankle", "heel", "foot_index")]
+        truth[:, moved, 0] += step * np.clip(time / 0.5 - late, 0, 1)[:, None]
+    fitted = entry.fit_body(filmed(time, truth, azimuth=0.0))
     assert last(fitted)["planted"] is planted
-
-
-def test_feet_that_step_in_turn_are_not_planted() -> None:
-    time, _ = squat(4.0)
-    rows = time < 1.2
-    truth = body(np.full(rows.sum(), 10.0))
-    far = (
-        0.6 * np.clip(time[rows, None] / 0.5, 0, 1),
-        0.6 * np.clip(time[rows, None] / 0.5 - 1, 0, 1),
-    )
-    for side, moved in zip(("left", "right"), far, strict=True):
-        for name in ("ankle", "heel", "foot_index"):
-            truth[:, INDEX[f"{side}_{name}"], 0] += moved[:, 0]
-    fitted = entry.fit_body(filmed(time[rows], truth, azimuth=0.0))
-    assert last(fitted)["planted"] is False
 
 
 def bent_in_depth(pose: xr.Dataset, metres: float) -> xr.Dataset:
@@ -381,20 +341,20 @@ def test_who_stands_straight_has_straight_knees_whatever_the_depths_say() -> Non
     time, knee = squat()
     truth = body(knee)
     pose = bent_in_depth(filmed(time, truth, azimuth=0.0, noise_px=2.0), 0.05)
-    standing = knee < 10.0
+    still = knee < 10.0
     want = angles_from_points(truth)
-    found = {}
+    off, seconds = {}, {}
     for how in ("straight", "free"):
         fitted = entry.fit_body(pose, focal_length=FOCAL, standing=how)
         got = angles_from_points(points_of(fitted))
-        found[how] = {n: np.abs(got[n] - want[n]) for n in ("knee_flexion", "trunk_lean")}
-    assert found["straight"]["knee_flexion"][standing].mean() < 4.0
-    assert found["straight"]["trunk_lean"][standing].mean() < 5.0
-    assert found["straight"]["knee_flexion"].mean() < 5.0
-    assert found["free"]["knee_flexion"][standing].mean() > 5.0
-    depths = last(entry.fit_body(pose, focal_length=FOCAL))["standing_seconds"]
-    assert 0.3 < depths < 2.5
-    assert last(fitted)["standing_seconds"] == 0.0
+        off[how] = {n: np.abs(got[n] - want[n]) for n in ("knee_flexion", "trunk_lean")}
+        seconds[how] = last(fitted)["standing_seconds"]
+    assert off["straight"]["knee_flexion"][still].mean() < 4.0
+    assert off["straight"]["trunk_lean"][still].mean() < 5.0
+    assert off["straight"]["knee_flexion"].mean() < 5.0
+    assert off["free"]["knee_flexion"][still].mean() > 5.0
+    assert 0.3 < seconds["straight"] < 2.5
+    assert seconds["free"] == 0.0
 
 
 def test_knees_that_were_measured_to_stand_bent_are_believed() -> None:
@@ -414,25 +374,25 @@ def test_knees_that_were_measured_to_stand_bent_are_believed() -> None:
 @pytest.mark.parametrize("azimuth", [0.0, 90.0])
 def test_who_never_stands_straight_is_not_straightened_and_it_is_said(azimuth: float) -> None:
     time, knee = squat(4.0, deep=20.0)
-    fitted = entry.fit_body(filmed(time, body(knee + 65.0), azimuth=azimuth), focal_length=FOCAL)
+    truth = body(knee + 65.0)
+    fitted = entry.fit_body(filmed(time, truth, azimuth=azimuth), focal_length=FOCAL)
     assert last(fitted)["standing_seconds"] == 0.0
-    assert [w["code"] for w in last(fitted)["warnings"]] == ["nobody_stands"]
-    knees = angles_from_points(points_of(fitted))["knee_flexion"]
-    assert knees.min() > 50.0
+    assert codes(fitted) == ["nobody_stands"]
+    assert angles_from_points(points_of(fitted))["knee_flexion"].min() > 50.0
+    found = errors(fitted, truth)
+    assert found["knee_flexion"] < 10.0
+    assert found["trunk_lean"] < 6.0
 
 
 @pytest.mark.parametrize("azimuths", [(90.0,), (0.0, 60.0)])
-def test_knees_that_are_seen_to_stand_bent_are_not_straightened(
-    azimuths: tuple[float, ...],
-) -> None:
+def test_knees_that_are_seen_to_stand_bent_are_not_straightened(azimuths):
     time, knee = squat()
     truth = body(knee + 24.0)
     poses = [filmed(time, truth, azimuth=a, noise_px=2.0) for a in azimuths]
     fitted = entry.fit_body(poses, focal_length=FOCAL)
     assert last(fitted)["standing_seconds"] == 0.0
-    assert "nobody_stands" in [w["code"] for w in last(fitted)["warnings"]]
-    knees = angles_from_points(points_of(fitted))["knee_flexion"]
-    assert np.abs(knees - angles_from_points(truth)["knee_flexion"]).mean() < 5.0
+    assert "nobody_stands" in codes(fitted)
+    assert errors(fitted, truth)["knee_flexion"] < 5.0
 
 
 def test_each_camera_has_its_own_errors_of_depth() -> None:
@@ -463,9 +423,7 @@ def test_knots_keep_to_a_movement_that_speeds_up_and_to_its_ends() -> None:
 
 
 @pytest.mark.parametrize(("standing", "sd"), [("straight", 3.0), (8.0, 2.0)])
-def test_frames_of_standing_do_not_average_away_how_a_person_stands(
-    standing: Any, sd: float
-) -> None:
+def test_frames_of_standing_do_not_average_away_how_a_person_stands(standing, sd):
     time, knee = squat(9.0)
     pose = filmed(time, body(knee), azimuth=0.0, noise_px=1.0)
     fitted = entry.fit_body(pose, focal_length=FOCAL, standing=standing, draws=200)
@@ -510,45 +468,19 @@ def test_limbs_that_are_mirrored_have_the_same_picture() -> None:
     assert "shanks" not in trial.mirrored_limbs(joints, planted=False)
 
 
-@pytest.mark.slow
-def test_windows_without_standing_know_of_those_with(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trial, "WINDOW_KNOTS", 40)
-    monkeypatch.setattr(trial, "_OVERLAP_KNOTS", 8)
-    time, knee = squat(4.0)
-    both = np.concatenate([knee, np.full(2 * len(knee), 60.0)])
-    truth = body(both)
-    times = np.arange(len(both)) * (time[1] - time[0])
-    pose = bent_in_depth(filmed(times, truth, azimuth=0.0), 0.07)
-    monkeypatch.setattr(standing, "_seen_bent", lambda *_: False)
-    off = {
-        how: errors(entry.fit_body(pose, focal_length=FOCAL, standing=how), truth)["knee_flexion"]
-        for how in ("straight", "free")
-    }
-    assert off["straight"] < 0.8 * off["free"]
-
-
 @pytest.mark.parametrize("term", sorted(parts.TERMS))
 def test_each_term_can_be_left_out(term: str) -> None:
-    time, knee = squat(3.0)
-    pose = filmed(time, body(knee), noise_px=2.0)
     planted = term != "upright"
-    whole = entry.fit_body(pose, feet_planted=planted)
-    without = entry.fit_body(pose, feet_planted=planted, without=[term])
+    whole = short_squat(feet_planted=planted)
+    without = short_squat(feet_planted=planted, without=(term,))
     assert last(without)["arguments"]["without"] == [term]
     moved = np.nanmax(np.abs(points_of(whole) - points_of(without)))
     assert moved > 1e-6, f"{term} is in the table and moves nothing: is it registered in terms.py?"
     assert moved < 5.0
 
 
-def test_a_term_that_there_is_not_is_told_with_the_likely_one() -> None:
-    time, knee = squat(3.0)
-    with pytest.raises(BadInputError, match="no term 'ballance'; did you mean 'balance'"):
-        entry.fit_body(filmed(time, body(knee)), without=["ballance"])
-
-
-def test_gradient_is_that_of_the_cost(monkeypatch: pytest.MonkeyPatch) -> None:
-    time, knee = squat(2.0)
-    pose = filmed(time, body(knee), noise_px=2.0)
+def last_problem(poses: Any, *, views: bool = False) -> tuple[Any, np.ndarray, np.ndarray]:
+    """Problem, joints and shared unknowns of the last step of a fit, or of the last with views."""
     caught: list[tuple[Any, np.ndarray, np.ndarray]] = []
     build = terms.normal_equations
 
@@ -558,43 +490,50 @@ def test_gradient_is_that_of_the_cost(monkeypatch: pytest.MonkeyPatch) -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(solver, "normal_equations", spy)
-        entry.fit_body(pose)
-    problem, joints, shared = caught[-1]
+        entry.fit_body(poses)
+    return next(each for each in reversed(caught) if each[0].views or not views)
+
+
+def half_slope(problem: Any, joints: Any, shared: Any, move: Any = 0.0, step: Any = 0.0) -> float:
+    """Half the slope of the cost by differences, where joints or shared unknowns move."""
+    ends = [
+        terms.normal_equations(problem, joints + s * move, shared + s * step).cost
+        for s in (1e-6, -1e-6)
+    ]
+    return float(ends[0] - ends[1]) / 4e-6
+
+
+def test_gradient_is_that_of_the_cost(monkeypatch: pytest.MonkeyPatch) -> None:
+    time, knee = squat(2.0)
+    problem, joints, shared = last_problem(filmed(time, body(knee), noise_px=2.0))
+    build = partial(terms.normal_equations, problem)
     rng = np.random.default_rng(1)
     # Offsets turn with the body; Gauss-Newton holds their directions, and so does this test.
     held = parts.offset_directions(joints, parts.up_of(shared))
     monkeypatch.setattr(terms, "offset_directions", lambda joints, up: held)
-    here = build(problem, joints, shared)
     # Away from the minimum, where the gradient vanishes.
-    beside = shared + rng.standard_normal(shared.size) / np.sqrt(np.diag(here.shared_hessian))
-    here = build(problem, joints, beside)
+    sd = 1 / np.sqrt(np.diag(build(joints, shared).shared_hessian))
+    beside = shared + sd * rng.standard_normal(shared.size)
+    gradient = build(joints, beside).shared_gradient
     # Held as well: the axes of pelvis and balance, which turn with gravity, and the length of the
     # foot by which the turn of the sole is divided.
     nearly = (parts.PITCH, parts.ROLL, parts.FIRST_LENGTH + parts.SEGMENT_NAMES.index("foot"))
-    for i in range(shared.size):
-        step = np.zeros(shared.size)
-        step[i] = 1e-6
-        ends = [build(problem, joints, beside + s * step).cost for s in (1, -1)]
-        slope = (ends[0] - ends[1]) / 2e-6
-        expected = pytest.approx(
-            here.shared_gradient[i], rel=0.03 if i in nearly else 1e-4, abs=1e-3
-        )
-        assert slope / 2 == expected, i
+    for i in {*nearly, *range(0, shared.size, 2)}:
+        expected = pytest.approx(gradient[i], rel=0.03 if i in nearly else 1e-4, abs=1e-3)
+        step = np.eye(shared.size)[i]
+        assert half_slope(problem, joints, beside, step=step) == expected, i
     # What turns with the trunk and the feet is held in Gauss-Newton; the arms turn nothing.
-    move = np.zeros(joints.shape)
     arms = [parts.LE, parts.RE, parts.LW, parts.RW]
-    move[:, arms] = rng.standard_normal((len(joints), 4, 3))
-    off = joints + 0.01 * move  # away from the minimum, where the gradient vanishes
-    here = build(problem, off, shared)
-    ends = [build(problem, off + s * 1e-6 * move, shared).cost for s in (1, -1)]
-    slope = (ends[0] - ends[1]) / 2e-6
-    assert slope / 2 == pytest.approx(float(here.gradient @ move.ravel()), rel=1e-4)
     whole = rng.standard_normal(joints.shape)
-    ends = [build(problem, joints + s * 1e-6 * whole, shared).cost for s in (1, -1)]
-    size = float(np.linalg.norm(here.gradient))
-    slope = (ends[0] - ends[1]) / 2e-6
-    here = build(problem, joints, shared)
-    assert slope / 2 == pytest.approx(float(here.gradient @ whole.ravel()), abs=0.5 * size)
+    move = np.zeros(joints.shape)
+    move[:, arms] = whole[:, arms]
+    off = joints + 0.01 * move
+    there = build(off, shared).gradient
+    expected = float(there @ move.ravel())
+    assert half_slope(problem, off, shared, move) == pytest.approx(expected, rel=1e-4)
+    expected = float(build(joints, shared).gradient @ whole.ravel())
+    most = 0.5 * float(np.linalg.norm(there))
+    assert half_slope(problem, joints, shared, whole) == pytest.approx(expected, abs=most)
 
 
 def rows_of_bends(bend: np.ndarray) -> tuple[terms.Rows, np.ndarray]:
@@ -622,21 +561,18 @@ def test_a_bend_beyond_the_width_is_as_likely_as_another() -> None:
     assert density(1.9) == pytest.approx(density(1.4), rel=0.1)
     # Well within it all places nearly are.
     assert density(0.10) == pytest.approx(2 * density(0.05), rel=0.03)
-
-
-def test_a_limb_is_drawn_towards_straight_less_the_more_it_is_bent() -> None:
+    # It is drawn towards straight, less the more it is bent.
     bend = np.array([0.0, 0.2, 0.6, 1.2, 2.0])
     rows, _ = rows_of_bends(bend)
     slope = np.einsum("nk,nk,nkx->nx", rows.weight, rows.residual, rows.joints[:, :, parts.RW])
     further = np.cos(bend) * slope[:, 0] - np.sin(bend) * slope[:, 1]  # the cost grows outwards
     assert further[0] == 0
-    assert (further[1:] > 0).all()
-    assert further[2] > further[3] > further[4]
+    assert further[2] > further[3] > further[4] > 0
 
 
 @pytest.mark.slow
 def test_long_trials_need_no_more_memory_and_join_without_a_seam() -> None:
-    time, knee = squat(75.0, fps=15.0)
+    time, knee = squat(66.0, fps=15.0)
     truth = body(knee)
     pose = filmed(time, truth, noise_px=1.0)
     tracemalloc.start()
@@ -652,44 +588,30 @@ def test_long_trials_need_no_more_memory_and_join_without_a_seam() -> None:
     assert np.ptp(np.linalg.norm(v, axis=-1)) < 1e-9
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
-@given(azimuth=st.floats(-80, 80), deep=st.floats(30, 100), elbow=st.floats(0, 90))
-@pytest.mark.slow
-def test_never_fails_and_always_gives_finite_errors(
-    azimuth: float, deep: float, elbow: float
-) -> None:
-    time, knee = squat(3.0, deep=deep)
-    truth = body(knee, elbow=elbow)
-    fitted = entry.fit_body(filmed(time, truth, azimuth=azimuth), focal_length=FOCAL)
-    assert np.isfinite(points_of(fitted)[:, [INDEX[n] for n in parts.FITTED]]).all()
-    assert errors(fitted, truth)["knee_flexion"] < 12.0
-
-
 def test_warns_of_what_is_not_supported() -> None:
     time, knee = squat(3.0)
     truth = body(knee)
     behind = entry.fit_body(filmed(time, truth, azimuth=180.0), focal_length=FOCAL)
-    assert [w["code"] for w in last(behind)["warnings"]] == ["seen_from_behind"]
+    assert codes(behind) == ["seen_from_behind"]
     pose = filmed(time, truth)
     feet = [f"{side}_{name}" for side in ("left", "right") for name in ("heel", "foot_index")]
     pose["confidence"].loc[{"keypoint": feet}] = 0.2
-    cut = entry.fit_body(pose, focal_length=FOCAL)
-    assert [w["code"] for w in last(cut)["warnings"]] == ["feet_not_seen"]
+    assert codes(entry.fit_body(pose, focal_length=FOCAL)) == ["feet_not_seen"]
 
 
 def test_refusals() -> None:
     time, knee = squat(2.0)
     pose = filmed(time, body(knee))
-    with pytest.raises(BadInputError, match="not both"):
-        entry.fit_body(pose, focal_length=900.0, field_of_view=60.0)
-    with pytest.raises(BadInputError, match="did you mean 'height_m'"):
-        entry.fit_body(pose, heigth_m=1.7)  # type: ignore[call-arg]
-    with pytest.raises(BadInputError, match="image_position"):
-        entry.fit_body(pose.drop_vars("image_position"))
-    with pytest.raises(BadInputError, match="image_width"):
-        entry.fit_body(pose.drop_attrs())
-    with pytest.raises(BadInputError, match="frames show a person"):
-        entry.fit_body(pose.where(pose["time"] < 0.1))
+    for given_, options, message in (
+        (pose, {"focal_length": 900.0, "field_of_view": 60.0}, "not both"),
+        (pose, {"heigth_m": 1.7}, "did you mean 'height_m'"),
+        (pose, {"without": ["ballance"]}, "no term 'ballance'; did you mean 'balance'"),
+        (pose.drop_vars("image_position"), {}, "image_position"),
+        (pose.drop_attrs(), {}, "image_width"),
+        (pose.where(pose["time"] < 0.1), {}, "frames show a person"),
+    ):
+        with pytest.raises(BadInputError, match=message):
+            entry.fit_body(given_, **options)
     with pytest.raises(BadInputError, match="fit_body"):
         angle_errors.angle_sd(pose)
 

@@ -45,7 +45,7 @@ def trc(tmp_path: Path) -> Callable[..., Path]:
     def write(
         *,
         name: str = "trial.trc",
-        markers: dict[str, tuple[float, float, float]] | None = None,
+        markers: dict[str, tuple[float, float, float]] = BODY,
         frames: int = 5,
         rate: float = 100.0,
         stated_rate: float | None = None,
@@ -54,25 +54,22 @@ def trc(tmp_path: Path) -> Callable[..., Path]:
         start: float = 0.0,
         blank: tuple[tuple[int, str], ...] = (),
     ) -> Path:
-        markers = BODY if markers is None else markers
-        stated = rate if stated_rate is None else stated_rate
+        stated = f"{rate if stated_rate is None else stated_rate:g}"
+        names = "DataRate CameraRate NumFrames NumMarkers Units OrigDataRate OrigDataStartFrame"
         lines = [
             f"PathFileType\t4\t(X/Y/Z)\t{name}",
-            "DataRate\tCameraRate\tNumFrames\tNumMarkers\tUnits\tOrigDataRate\tOrigDataStartFrame"
-            "\tOrigNumFrames",
-            f"{stated:g}\t{stated:g}\t{frames}\t{len(markers)}\t{units}\t{stated:g}\t1\t{frames}",
+            "\t".join([*names.split(), "OrigNumFrames"]),
+            f"{stated}\t{stated}\t{frames}\t{len(markers)}\t{units}\t{stated}\t1\t{frames}",
             "Frame#\tTime\t" + "\t\t\t".join(markers) + "\t\t",
             "\t\t" + "\t".join(f"{a}{i + 1}" for i in range(len(markers)) for a in "XYZ"),
             "",
         ]
         for i in range(frames):
-            cells = []
+            cells = [f"{i + 1}", f"{start + i / rate:.6f}"]
             for marker, place in markers.items():
-                if (i, marker) in blank:
-                    cells += ["", "", ""]
-                else:
-                    cells += [f"{factor * (x + 0.001 * i):.6f}" for x in place]
-            lines.append(f"{i + 1}\t{start + i / rate:.6f}\t" + "\t".join(cells))
+                seen = (i, marker) not in blank
+                cells += [f"{factor * (x + 0.001 * i):.6f}" if seen else "" for x in place]
+            lines.append("\t".join(cells))
         path = tmp_path / name
         path.write_text("\n".join(lines) + "\n")
         return path
@@ -85,26 +82,14 @@ def mot(tmp_path: Path) -> Callable[..., Path]:
     """Write a MOT file by hand: ``mot({"knee_angle_r": values}, in_degrees="yes")``."""
 
     def write(
-        columns: dict[str, np.ndarray],
-        *,
-        name: str = "trial.mot",
-        in_degrees: str | None = "yes",
-        rate: float = 100.0,
+        columns: dict[str, np.ndarray], *, name: str = "trial.mot", in_degrees: str | None = "yes"
     ) -> Path:
-        rows = len(next(iter(columns.values())))
+        table = np.stack(list(columns.values()), axis=-1)
         lines = [
-            "Coordinates",
-            "version=1",
-            f"nRows={rows}",
-            f"nColumns={len(columns) + 1}",
+            *("Coordinates", "version=1", f"nRows={len(table)}", f"nColumns={len(columns) + 1}"),
             *([f"inDegrees={in_degrees}"] if in_degrees else []),
-            "",
-            "endheader",
-            "\t".join(["time", *columns]),
-        ]
-        lines += [
-            "\t".join([f"{i / rate:.8f}", *(f"{v[i]:.8f}" for v in columns.values())])
-            for i in range(rows)
+            *("", "endheader", "\t".join(["time", *columns])),
+            *("\t".join(f"{v:.8f}" for v in (i / 100, *row)) for i, row in enumerate(table)),
         ]
         path = tmp_path / name
         path.write_text("\n".join(lines) + "\n")

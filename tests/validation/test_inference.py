@@ -81,13 +81,10 @@ def test_bootstrap_leaves_nan_out_and_refuses_few():
     assert np.isnan(cluster_bootstrap([])).all()
     with pytest.raises(BadInputError, match="draws"):
         cluster_bootstrap(rows, draws=5)
-
-
-def test_infinite_values_are_refused_and_not_left_out():
+    with pytest.raises(BadInputError, match="cluster_bootstrap: 1 of 6 values are infinite"):
+        cluster_bootstrap([*rows, np.inf])
     with pytest.raises(BadInputError, match="tost_paired: 1 of 4 values are infinite"):
         tost_paired([1, 2, 3, np.inf], [1, 3, 4, 5], margin=5)
-    with pytest.raises(BadInputError, match="cluster_bootstrap: 1 of 6 values are infinite"):
-        cluster_bootstrap([1.0, 2.0, 3.0, 4.0, 6.0, np.inf])
 
 
 @pytest.mark.slow

@@ -42,7 +42,7 @@ def pair(lag: float, *, video_hz: float = 30.0) -> tuple[Any, Any]:
     return angles(video, knee(video, SQUATS)), angles(lab, knee(lab - lag, SQUATS))
 
 
-@pytest.mark.parametrize("lag", [0.1234, -0.02, 0.37, -1.7, 12.3456])
+@pytest.mark.parametrize("lag", [0.1234, -1.7, 12.3456])
 def test_a_lag_comes_back_to_a_fraction_of_a_sample(lag: float) -> None:
     video, lab = pair(lag)
     found = find_lag(video, lab)
@@ -50,6 +50,14 @@ def test_a_lag_comes_back_to_a_fraction_of_a_sample(lag: float) -> None:
     assert found.correlation > 0.9999
     assert not found.given
     assert found.signals == ("knee_flexion left", "knee_flexion right")
+    assert abs(found.second_lag_s - found.lag_s) > 1
+    assert found.second_correlation < found.correlation - 0.05
+    # A side that is missing is left out.
+    left = lab["knee_flexion"].where(lab["side"] == "left")
+    one = find_lag(video, lab.assign(knee_flexion=left))
+    assert one.signals == ("knee_flexion left",)
+    assert one.lag_s == pytest.approx(lag, abs=0.0005)
+    assert find_lag(video, lab.sel(side=["right"])).signals == ("knee_flexion right",)
 
 
 @settings(deadline=None, max_examples=25)
@@ -60,9 +68,7 @@ def test_a_lag_comes_back_to_a_fraction_of_a_sample(lag: float) -> None:
     video_hz=st.sampled_from([24.0, 29.97, 50.0, 60.0]),
     lab_hz=st.sampled_from([60.0, 100.0, 240.0]),
 )
-def test_any_lag_rate_gain_and_offset(
-    lag: float, gain: float, offset: float, video_hz: float, lab_hz: float
-) -> None:
+def test_any_lag_rate_gain_and_offset(lag, gain, offset, video_hz, lab_hz):
     video = np.arange(0, 10.5, 1 / video_hz)
     lab = np.arange(min(lag, 0) - 0.3, 11 + max(lag, 0), 1 / lab_hz)
     seen = angles(video, knee(video, SQUATS))
@@ -127,16 +133,16 @@ def simulated(seed: int, count: int, sd: float) -> tuple[float, Synchronisation]
     return lag, find_lag(made(video, seen), made(lab, true))
 
 
-@pytest.mark.parametrize(("count", "sd"), [(5, 4.0), (2, 4.0), (5, 8.0)])
+@pytest.mark.parametrize(("count", "sd"), [(2, 4.0), (5, 8.0)])
 def test_the_sd_covers_the_error(count: int, sd: float) -> None:
-    trials = [simulated(seed, count, sd) for seed in range(80)]
+    trials = [simulated(seed, count, sd) for seed in range(50)]
     error = np.array([found.lag_s - lag for lag, found in trials])
-    told = np.array([found.lag_sd_s for _, found in trials])
-    assert (np.abs(error) < 1.96 * told).mean() > 0.86
+    stated = np.array([found.lag_sd_s for _, found in trials])
+    assert (np.abs(error) < 1.96 * stated).mean() > 0.86
     # And it is not simply large.
     size = np.sqrt((error**2).mean())
     assert size < 0.012
-    assert np.median(told) < 1.6 * size
+    assert np.median(stated) < 1.6 * size
 
 
 def test_gaps_stay_gaps() -> None:
@@ -151,16 +157,6 @@ def test_gaps_stay_gaps() -> None:
     # Frames that are not there at all are a gap as well.
     dropped = lab.isel(time=np.r_[0:300, 420 : lab.sizes["time"]])
     assert find_lag(video, dropped).lag_s == pytest.approx(0.1234, abs=0.001)
-
-
-def test_a_side_that_is_missing_is_left_out() -> None:
-    video, lab = pair(0.2)
-    values = lab["knee_flexion"].copy()
-    values[:, 1] = np.nan
-    found = find_lag(video, lab.assign(knee_flexion=values))
-    assert found.signals == ("knee_flexion left",)
-    assert found.lag_s == pytest.approx(0.2, abs=0.0005)
-    assert find_lag(video, lab.sel(side=["right"])).signals == ("knee_flexion right",)
 
 
 def test_a_lag_by_hand_is_used_as_it_is() -> None:
@@ -193,57 +189,28 @@ def test_even_repetitions_are_ambiguous() -> None:
     assert find_lag(seen, true, lag_s=0.0).given
 
 
-def test_a_second_peak_is_told() -> None:
-    found = find_lag(*pair(0.3))
-    assert abs(found.second_lag_s - found.lag_s) > 1
-    assert found.second_correlation < found.correlation - 0.05
-
-
 def test_what_does_not_match_is_refused() -> None:
     video, lab = pair(0.0)
-    rng = np.random.default_rng(0)
-    noise = angles(lab["time"].to_numpy(), 30 * rng.normal(size=lab.sizes["time"]))
-    with pytest.raises(BadInputError, match="do not show the same movement"):
-        find_lag(video, noise)
-    upside_down = lab.assign(knee_flexion=-lab["knee_flexion"])
-    with pytest.raises(BadInputError, match=r"do not show the same movement|ambiguous"):
-        find_lag(video, upside_down)
-    # Twice the rate: the file says half the time.
-    hurried = lab.assign_coords(time=lab["time"] / 2)
-    with pytest.raises(BadInputError, match=r"do not show the same movement|ambiguous"):
-        find_lag(video, hurried)
-
-
-def test_what_does_not_move_is_refused() -> None:
-    video, lab = pair(0.0)
-    still = lab.assign(knee_flexion=lab["knee_flexion"] * 0 + 10)
-    with pytest.raises(BadInputError, match="moves in both"):
-        find_lag(video, still)
-    nothing = lab.assign(knee_flexion=lab["knee_flexion"] * np.nan)
-    with pytest.raises(BadInputError, match="moves in both"):
-        find_lag(video, nothing)
-
-
-def test_too_little_in_common_is_refused() -> None:
-    video, lab = pair(0.0)
-    with pytest.raises(BadInputError, match=r"less than 2 s"):
+    knees, time = lab["knee_flexion"], lab["time"]
+    noise = 30 * np.random.default_rng(0).normal(size=time.size)
+    other = r"do not show the same movement|ambiguous"
+    for changed, options, message in (
+        (angles(time.to_numpy(), noise), {}, "do not show the same movement"),
+        (lab.assign(knee_flexion=-knees), {}, other),
+        (lab.assign_coords(time=time / 2), {}, other),  # twice the rate
+        (lab.assign(knee_flexion=knees * 0 + 10), {}, "moves in both"),
+        (lab.assign(knee_flexion=knees * np.nan), {}, "moves in both"),
+        (pair(1.0)[1], {"max_lag_s": 0.6}, "limit of what is allowed"),
+        (lab.rename(knee_flexion="wrist_flexion"), {}, "no angle in common"),
+        (lab.isel(time=slice(None, None, -1)), {}, "times do not increase"),
+        (lab.isel(time=slice(0, 1)), {}, "fewer than two samples"),
+        (lab.assign_coords(time=time * 1000), {}, "must be seconds"),
+        (lab, {"max_lag_s": -1}, "max_lag_s"),
+    ):
+        with pytest.raises(BadInputError, match=message):
+            find_lag(video, changed, **options)
+    with pytest.raises(BadInputError, match="less than 2 s"):
         find_lag(video.isel(time=slice(40, 90)), lab.isel(time=slice(0, 170)))
-    with pytest.raises(BadInputError, match="limit of what is allowed"):
-        find_lag(*pair(1.0), max_lag_s=0.6)
-
-
-def test_names_and_times_are_checked() -> None:
-    video, lab = pair(0.0)
-    with pytest.raises(BadInputError, match="no angle in common"):
-        find_lag(video, lab.rename(knee_flexion="wrist_flexion"))
-    with pytest.raises(BadInputError, match="times do not increase"):
-        find_lag(video, lab.isel(time=slice(None, None, -1)))
-    with pytest.raises(BadInputError, match="fewer than two samples"):
-        find_lag(video, lab.isel(time=slice(0, 1)))
-    with pytest.raises(BadInputError, match="must be seconds"):
-        find_lag(video, lab.assign_coords(time=lab["time"] * 1000))
-    with pytest.raises(BadInputError, match="max_lag_s"):
-        find_lag(video, lab, max_lag_s=-1)
 
 
 def test_aligned_values_are_those_of_the_lab_at_the_times_of_the_video() -> None:
@@ -270,11 +237,11 @@ def test_aligning_bridges_no_gap_and_invents_nothing() -> None:
     time = np.array([-0.5, 2.99, 2.995, 3.2, 3.395, 3.4, 11.2])
     aligned = align(lab.assign(knee_flexion=values), sync, time)["knee_flexion"]
     assert aligned.isnull().sel(side="left").values.tolist() == [
-        *(True, False, True, True, True, False, True),
+        *(True, False, True, True, True, False, True)
     ]
     assert aligned.isnull().sel(side="right").values.tolist() == [True, *[False] * 5, True]
     # The same where the frames of the gap are not in the file.
     dropped = align(lab.isel(time=np.r_[0:300, 340 : lab.sizes["time"]]), sync, time)
     assert dropped["knee_flexion"].isnull().sel(side="right").values.tolist() == [
-        *(True, False, True, True, True, False, True),
+        *(True, False, True, True, True, False, True)
     ]

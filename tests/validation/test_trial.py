@@ -113,17 +113,7 @@ def test_all_estimators_are_in_one_dataset(trial: Trial, video: Any) -> None:
     assert str(left_out["waveform_reason"].item()) == "not compared"
 
 
-def test_it_survives_a_file(trial: Trial, tmp_path: Path) -> None:
-    from mobility.sessions.files import write_dataset
-
-    for name, dataset in (("curves", trial.curves), ("agreement", trial.agreement)):
-        write_dataset(tmp_path / f"{name}.nc", dataset)
-        xr.testing.assert_equal(read_dataset(tmp_path / f"{name}.nc"), dataset)
-
-
-def test_angles_alone_are_the_primary_comparison(
-    demo: Path, video: Any, repetitions: Any, tmp_path: Path
-) -> None:
+def test_angles_alone_are_the_primary_comparison(demo, video, repetitions, tmp_path):
     reference = read_reference(of_model(demo, tmp_path, lag=-1.0), mapping="opensim")
     assert reference.formulas is None
     assert "spine" in reference.differences["hip_flexion"]
@@ -132,14 +122,10 @@ def test_angles_alone_are_the_primary_comparison(
     assert trial.sync.lag_s == pytest.approx(-1.017, abs=0.02)
 
 
-def test_files_of_the_lab_on_other_clocks_are_warned_of(
-    demo: Path, video: Any, repetitions: Any, tmp_path: Path
-) -> None:
+def test_files_of_the_lab_on_other_clocks_are_warned_of(demo, video, repetitions, tmp_path):
     trc = write_truth(demo, tmp_path / "lab.trc", lag=0.3)
     trial = compare(
-        video,
-        repetitions,
-        read_reference(trc, lab_angles=of_model(demo, tmp_path, lag=0.5)),
+        video, repetitions, read_reference(trc, lab_angles=of_model(demo, tmp_path, lag=0.5))
     )
     codes = [warning["code"] for warning in trial.warnings]
     assert "lab_clocks_differ" in codes
@@ -147,27 +133,23 @@ def test_files_of_the_lab_on_other_clocks_are_warned_of(
     assert "+0.20" in told
 
 
-def test_what_is_not_of_the_trial_is_refused(
-    demo: Path, video: Any, repetitions: Any, tmp_path: Path
-) -> None:
-    with pytest.raises(BadInputError, match="no angle that the video has"):
-        compare(video, repetitions, Reference(formulas=None, model=None, pose=None))
+def test_what_is_not_of_the_trial_is_refused(demo, video, repetitions, tmp_path):
     mot = of_model(demo, tmp_path, lag=0.0)
+    model = read_reference(mot)
+    short = read_reference(write_truth(demo, tmp_path / "s.trc", lag=0.0, stop=1.3))
+    for reference, options, message in (
+        (Reference(formulas=None, model=None, pose=None), {}, "no angle that the video has"),
+        (model, {"lag_s": 100.0}, "no time in common"),
+        (short, {}, "moves in both"),
+    ):
+        with pytest.raises(BadInputError, match=message):
+            compare(video, repetitions, reference, **options)
     with pytest.raises(BadInputError, match="static trial does not help"):
         read_reference(mot, static=mot)
     with pytest.raises(NotFoundError):
         read_reference(tmp_path / "nothing.trc")
-    with pytest.raises(BadInputError, match="no time in common"):
-        compare(video, repetitions, read_reference(mot), lag_s=100.0)
-    short = read_reference(write_truth(demo, tmp_path / "s.trc", lag=0.0, stop=1.3))
-    with pytest.raises(BadInputError, match="moves in both"):
-        compare(video, repetitions, short)
-
-
-def test_without_a_fit_the_landmarks_are_compared(
-    demo: Path, video: Any, repetitions: Any, tmp_path: Path
-) -> None:
-    reference = read_reference(write_truth(demo, tmp_path / "lab.trc", lag=0.0))
-    trial = compare(video.assign_attrs(method="mediapipe_world"), repetitions, reference)
-    assert trial.agreement["comparison"].values.tolist() == ["landmarks_lab_formulas"]
+    # Without a fit the landmarks are compared.
+    landmarks = video.assign_attrs(method="mediapipe_world")
+    trial = compare(landmarks, repetitions, model)
+    assert trial.agreement["comparison"].values.tolist() == ["landmarks_lab_model"]
     assert "knee_flexion_sd" in angles_of(trial.curves, "landmarks")

@@ -8,11 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from mobility.errors import BadInputError
-from mobility.validation.waveforms import (
-    curve_errors,
-    multiple_correlation,
-    spm_paired,
-)
+from mobility.validation.waveforms import curve_errors, multiple_correlation, spm_paired
 
 F = np.linspace(0, 1, 101)
 SQUAT = 50 * (1 - np.cos(2 * np.pi * F))
@@ -57,8 +53,7 @@ def test_gaps_are_left_out_until_they_are_most_of_the_curve():
 
 
 @pytest.mark.parametrize(
-    ("other", "value"),
-    [(SQUAT + 5, 0.995085), (SQUAT + 20, 0.924066), (SQUAT * 0.8, 0.964498)],
+    ("other", "value"), [(SQUAT + 5, 0.995085), (SQUAT + 20, 0.924066), (SQUAT * 0.8, 0.964498)]
 )
 def test_multiple_correlation_of_known_curves(other, value):
     assert multiple_correlation([[SQUAT, other]]) == pytest.approx(value, abs=5e-7)

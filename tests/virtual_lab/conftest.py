@@ -3,11 +3,31 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from extras import require
 
+from mobility.virtual_lab import case
 from mobility.virtual_lab.body import Body, parametric_body
+
+BUILT: dict[tuple[Any, ...], Body] = {}
+
+
+def _built(**who: Any) -> Body:
+    key = tuple(sorted(who.items()))
+    if key not in BUILT:
+        BUILT[key] = parametric_body(**who)
+    return BUILT[key]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_body_each() -> Iterator[None]:
+    """Let cases that show the same person build the body once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(case, "parametric_body", _built)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -22,7 +42,7 @@ def body(extra: None) -> Body:
     with warnings.catch_warnings():
         # What torch and warp warn of while they are imported is not ours.
         warnings.simplefilter("ignore")
-        return parametric_body(sex="male", age=28, height_m=1.78, weight_kg=76)
+        return _built(sex="male", age=28, height_m=1.78, weight_kg=76)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

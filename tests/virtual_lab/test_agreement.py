@@ -65,15 +65,10 @@ def test_the_sign_of_the_pelvis_is_mirrored_with_the_view() -> None:
     assert side["bias"].sel(angle="trunk_lean") == pytest.approx(0)
 
 
-@pytest.mark.parametrize(
-    ("azimuth", "view"),
-    [(0, "front"), (-45, "front-oblique"), (270, "side"), (130, "back-oblique"), (-180, "back")],
-)
-def test_view_classes(azimuth: float, view: str) -> None:
-    assert view_class(case_from({"camera": {"azimuth": azimuth}})) == view
-
-
-def test_one_bent_elbow_is_enough() -> None:
+def test_view_classes_and_bent_elbows() -> None:
+    azimuths = {0: "front", -45: "front-oblique", 270: "side", 130: "back-oblique", -180: "back"}
+    for azimuth, view in azimuths.items():
+        assert view_class(case_from({"camera": {"azimuth": azimuth}})) == view
     assert is_bent(case_from({"motion": {"elbow_bend": {"left": 5, "right": 100}}}))
     assert not is_bent(case_from({"motion": {"elbow_bend": 30}}))
 

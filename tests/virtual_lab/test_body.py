@@ -1,40 +1,30 @@
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 import pytest
 from scipy.interpolate import griddata
 
 from mobility.errors import BadInputError
-from mobility.virtual_lab.body import (
-    Body,
-    keypoints,
-    parametric_body,
-    skinned,
-    transforms,
-)
+from mobility.virtual_lab.body import Body, keypoints, parametric_body, skinned, transforms
 
 
-def test_body_has_the_stature_and_mass_asked_for(body: Body) -> None:
+def test_body_has_the_stature_and_mass_asked_for_and_human_proportions(body: Body) -> None:
     assert np.ptp(body.vertices[:, 1]) == pytest.approx(1.78, abs=1e-6)
     assert body.mass_kg == pytest.approx(76, abs=0.05)
     assert body.vertices[:, 1].min() == pytest.approx(0, abs=1e-9)
-
-
-def test_mass_is_the_volume_of_the_mesh(body: Body) -> None:
     a, b, c = (body.vertices[body.faces[:, k]] for k in range(3))
-    volume = abs((np.cross(a, b) * c).sum() / 6)
-    assert 980 * volume == pytest.approx(body.mass_kg, rel=1e-3)
-
-
-def test_proportions_are_human(body: Body) -> None:
+    assert 980 * abs((np.cross(a, b) * c).sum() / 6) == pytest.approx(body.mass_kg, rel=1e-3)
     # Segment lengths as fractions of stature: Winter 2009 (0.245 and 0.246), within 10 %.
-    for side in ("left", "right"):
-        thigh = np.linalg.norm(body.joint("hip", side) - body.joint("knee", side))
-        shank = np.linalg.norm(body.joint("knee", side) - body.joint("ankle", side))
-        assert thigh / 1.78 == pytest.approx(0.245, rel=0.1)
-        assert shank / 1.78 == pytest.approx(0.246, rel=0.1)
+    hip, knee, ankle = (body.joint(name, "left") for name in ("hip", "knee", "ankle"))
+    assert np.linalg.norm(hip - knee) / 1.78 == pytest.approx(0.245, rel=0.1)
+    assert np.linalg.norm(knee - ankle) / 1.78 == pytest.approx(0.246, rel=0.1)
+    for joint in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle"):
+        mirrored = body.joint(joint, "right") * [-1, 1, 1]
+        np.testing.assert_allclose(body.joint(joint, "left"), mirrored, atol=1e-6)
+    with pytest.raises(BadInputError, match=r"weight_kg 40 is out of reach .* give \d+ to \d+"):
+        parametric_body(sex="male", age=28, height_m=1.95, weight_kg=40)
+    with pytest.raises(BadInputError, match="did you mean 'height_m'"):
+        parametric_body(height=1.8)
 
 
 def test_left_is_left_and_the_person_faces_forwards(body: Body) -> None:
@@ -73,24 +63,17 @@ def _ahead_of_harrington(body: Body, tilt: float) -> float:
 
 
 @pytest.mark.usefixtures("body")  # needs the extra, and imports it
-@pytest.mark.parametrize("age", [20, 65])
 @pytest.mark.parametrize(
-    ("sex", "height_m", "tilt", "expected"),
-    [
-        ("male", 1.76, 12, -0.002),
-        ("female", 1.65, 12, 0.012),
-        ("male", 1.76, 0, -0.017),
-        ("female", 1.65, 0, -0.001),
-    ],
+    ("sex", "age", "height_m", "expected"),
+    [("male", 65, 1.76, {12: -0.002, 0: -0.017}), ("female", 20, 1.65, {12: 0.012, 0: -0.001})],
 )
-def test_hip_centres_of_slender_bodies_against_harrington(
-    sex: Literal["female", "male"], height_m: float, tilt: float, expected: float, age: float
-) -> None:
+def test_hip_centres_of_slender_bodies_against_harrington(sex, age, height_m, expected) -> None:
     # Harrington et al. 2007, in the axes of the pelvis: 0.24 of its depth plus 9.9 mm behind, and
     # 0.30 of its width plus 10.9 mm below, the middle of the anterior iliac spines.
     weight_kg = round(20.5 * height_m**2, 1)
     body = parametric_body(sex=sex, age=age, height_m=height_m, weight_kg=weight_kg)
-    assert _ahead_of_harrington(body, np.radians(tilt)) == pytest.approx(expected, abs=0.008)
+    for tilt, ahead in expected.items():
+        assert _ahead_of_harrington(body, np.radians(tilt)) == pytest.approx(ahead, abs=0.008), tilt
 
 
 def test_hips_of_a_body_are_moved_before_it_is_posed(body: Body) -> None:
@@ -106,12 +89,6 @@ def test_hips_of_a_body_are_moved_before_it_is_posed(body: Body) -> None:
     thigh = body.vertices[near & (np.abs(body.vertices[:, 0]) < 0.2)]
     assert thigh[:, 2].min() < left[2] < thigh[:, 2].max()
     assert left[2] > (thigh[:, 2].min() + thigh[:, 2].max()) / 2
-
-
-def test_sides_mirror_each_other(body: Body) -> None:
-    for joint in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle"):
-        mirrored = body.joint(joint, "right") * [-1, 1, 1]
-        np.testing.assert_allclose(body.joint(joint, "left"), mirrored, atol=1e-6)
 
 
 def test_a_pose_without_rotation_is_the_body_at_rest(body: Body) -> None:
@@ -132,20 +109,13 @@ def test_turning_the_root_turns_the_mesh_rigidly(body: Body) -> None:
     np.testing.assert_allclose(mesh, (body.vertices - body.mid_hip) @ quarter.T + where, atol=1e-9)
 
 
-def test_impossible_mass_names_the_range(body: Body) -> None:
-    with pytest.raises(BadInputError, match=r"weight_kg 40 is out of reach .* give \d+ to \d+"):
-        parametric_body(sex="male", age=28, height_m=1.95, weight_kg=40)
-
-
-@pytest.mark.parametrize(("sex", "bmi"), [("female", 38), ("male", 40)])
-def test_heavier_than_the_heaviest_shape_is_wider_and_has_its_mass(
-    sex: Literal["female", "male"], bmi: float, extra: None
-) -> None:
+def test_heavier_than_the_heaviest_shape_is_wider_and_has_its_mass(extra: None) -> None:
     heavy, plain = (
-        parametric_body(sex=sex, age=50, height_m=1.7, weight_kg=b * 1.7**2) for b in (bmi, 23)
+        parametric_body(sex="female", age=50, height_m=1.7, weight_kg=bmi * 1.7**2)
+        for bmi in (38, 23)
     )
     a, b, c = (heavy.vertices[heavy.faces[:, k]] for k in range(3))
-    assert 980 * abs((np.cross(a, b) * c).sum() / 6) == pytest.approx(bmi * 1.7**2, rel=1e-3)
+    assert 980 * abs((np.cross(a, b) * c).sum() / 6) == pytest.approx(38 * 1.7**2, rel=1e-3)
     assert np.ptp(heavy.vertices[:, 1]) == pytest.approx(1.7, abs=1e-6)
 
     def girth(body: Body) -> float:
@@ -160,8 +130,3 @@ def test_heavier_than_the_heaviest_shape_is_wider_and_has_its_mass(
             np.linalg.norm(x.joint(one, "left") - x.joint(other, "left")) for x in (heavy, plain)
         ]
         assert lengths[0] == pytest.approx(lengths[1], rel=0.1)
-
-
-def test_misspelt_option() -> None:
-    with pytest.raises(BadInputError, match="did you mean 'height_m'"):
-        parametric_body(height=1.8)  # type: ignore[call-arg]

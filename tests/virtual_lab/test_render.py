@@ -8,17 +8,14 @@ import pytest
 
 from mobility.virtual_lab.body import Body
 from mobility.virtual_lab.case import case_from, perform_case
-from mobility.virtual_lab.render import Camera, Look, _pattern, _Sensor, frames
+from mobility.virtual_lab.render import Camera, Look, _Sensor, frames
 
 GREY = np.full((96, 64, 3), 100, dtype=np.uint8)
 
 
-def test_a_plain_look_changes_nothing() -> None:
+def test_a_stop_doubles_and_clips_and_a_plain_look_changes_nothing() -> None:
     image = np.random.default_rng(1).integers(0, 256, (8, 6, 3), dtype=np.uint8)
     np.testing.assert_array_equal(_Sensor(Look(), 6, 8).take(image), image)
-
-
-def test_a_stop_doubles_and_clips() -> None:
     sensor = _Sensor(Look(exposure=1), 64, 96)
     assert (sensor.take(GREY) == 200).all()
     assert (sensor.take(GREY + np.uint8(60)) == 255).all()
@@ -42,14 +39,6 @@ def test_blur_has_the_width_asked_for() -> None:
     mean = (place * edge).sum() / edge.sum()
     width = np.sqrt(((place - mean) ** 2 * edge).sum() / edge.sum())
     assert width == pytest.approx(2, abs=0.15)
-
-
-def test_patterns_are_on_the_wall() -> None:
-    assert _pattern(Look()) == []
-    for kind in ("stripes", "checks"):
-        fields = _pattern(Look(pattern=kind))  # type: ignore[arg-type]
-        assert len(fields) > 20
-        assert all(a < c and b < d for (a, b), (c, d) in fields)
 
 
 def picture(body: Body, *, camera: dict[str, Any], **look: Any) -> np.ndarray:
@@ -117,8 +106,8 @@ def test_what_one_sits_on_is_seen_and_stillness_is_drawn_once(body: Body) -> Non
     case = case_from({"motion": motion, "video": {"width": 96, "height": 128, "samples": 1}})
     _, trial = perform_case(case, np.array([0.0, 0.1, 2.4]))
     options = {"camera": Camera(azimuth=90), "look": Look(), "width": 96, "height": 128}
-    images = [image for _, image in frames(body, trial, samples=1, **options)]  # type: ignore[arg-type]
+    images = [image for _, image in frames(body, trial, samples=1, **options)]
     np.testing.assert_array_equal(images[0], images[1])
     assert (images[2] != images[0]).any()
-    bare = next(frames(body, replace(trial, furniture=()), samples=1, **options))[1]  # type: ignore[arg-type]
+    bare = next(frames(body, replace(trial, furniture=()), samples=1, **options))[1]
     assert (bare != images[0]).any(axis=-1).mean() > 0.01

@@ -12,6 +12,7 @@ from mobility.virtual_lab.case import Case, true_positions, truth_pose
 from mobility.virtual_lab.squat import Sided, Squat, Trial, perform
 
 QUICK = {"descent_s": 0.8, "ascent_s": 0.7, "lead_s": 0.4, "pause_s": 0.4, "bottom_s": 0.2}
+SIDES = ("left", "right")
 SEGMENTS = (
     ("shoulder", "elbow"),
     ("elbow", "wrist"),
@@ -56,7 +57,7 @@ def crooked(body: Body) -> Trial:
     )
 
 
-def test_segments_keep_the_length_they_have_at_rest(body: Body, crooked: Trial) -> None:
+def test_segments_keep_their_length_and_feet_their_place(body: Body, crooked: Trial) -> None:
     for side in ("left", "right"):
         rest = {"heel": body.heel[side], "foot_index": body.toe[side]}
         for one, other in SEGMENTS:
@@ -65,27 +66,17 @@ def test_segments_keep_the_length_they_have_at_rest(body: Body, crooked: Trial) 
             length = np.linalg.norm(now, axis=1)
             assert np.ptp(length) < 1e-6
             assert length[0] == pytest.approx(np.linalg.norm(ends[0] - ends[1]), abs=1e-5)
+        for point in ("ankle", "heel", "foot_index"):
+            assert np.ptp(crooked.points[f"{side}_{point}"], axis=0).max() < 1e-6
     pelvis = np.linalg.norm(crooked.points["left_hip"] - crooked.points["right_hip"], axis=1)
     assert np.ptp(pelvis) < 1e-6
+    # Elbow and wrist centres are those of the body, so the bend is exact within its rest offsets.
+    elbow = angles_of(body, crooked).elbow_flexion
+    assert elbow.sel(side="left").values == pytest.approx(40, abs=1.5)
+    assert elbow.sel(side="right").values == pytest.approx(5, abs=1.5)
 
 
-@pytest.mark.parametrize("lean", [-10.0, 2.0, 10.0])
-def test_subject_stands_with_the_lean_asked_for(body: Body, lean: float) -> None:
-    upright = angles_of(body, trial_of(body, repetitions=1, standing_lean=0.0))
-    trial = trial_of(body, repetitions=1, standing_lean=lean)
-    change = angles_of(body, trial).trunk_lean - upright.trunk_lean
-    for k in (0, -1):
-        pelvis_up = trial.orientation[k, body.bone("root"), :, 1]
-        leaning = np.degrees(np.arctan2(pelvis_up[2], pelvis_up[1]))
-        assert leaning == pytest.approx(lean, abs=0.01)
-        # The spine straightens a little, by up to 12 %.
-        assert 0.88 <= change[k].item() / lean <= 1.0
-    # At the bottom balance alone says how far the trunk leans.
-    bottom = int(upright.knee_flexion.mean("side").argmax("time"))
-    assert change[bottom].item() == pytest.approx(0.0, abs=0.1)
-
-
-@pytest.mark.parametrize("flexion", [-8.0, -3.0, 0.5, 3.0, 6.0, 14.0])
+@pytest.mark.parametrize("flexion", [-8.0, 0.5, 14.0])
 def test_subject_stands_with_the_knees_bent_as_asked(body: Body, flexion: float) -> None:
     squat = {"repetitions": 1, "standing_knee_flexion": flexion}
     trial = trial_of(body, stance_width=parallel_legs(body), toe_out=0, **squat)
@@ -95,39 +86,29 @@ def test_subject_stands_with_the_knees_bent_as_asked(body: Body, flexion: float)
     assert hip_height(trial)[0] == pytest.approx(hip_height(trial)[-1], abs=1e-6)
 
 
-@pytest.mark.parametrize(("balance", "lean"), [(0.32, -7.0), (0.42, 2.0), (0.48, 10.0)])
+@pytest.mark.parametrize(("balance", "lean"), [(0.32, -7.0), (0.48, 10.0)])
 def test_subject_stands_in_balance(body: Body, balance: float, lean: float) -> None:
     trial = trial_of(body, standing_balance=balance, standing_lean=lean, arm_fall=0)
-    points = {name: place[0] for name, place in trial.points.items()}
-    middle = {
-        joint: (points[f"left_{joint}"] + points[f"right_{joint}"]) / 2
-        for joint in ("shoulder", "hip", "heel", "foot_index")
+    names = ("shoulder", "elbow", "wrist", "hip", "knee", "ankle", "heel", "foot_index")
+    ahead = {
+        name: np.mean([trial.points[f"{side}_{name}"][0, 2] for side in ("left", "right")])
+        for name in names
     }
-    # The trunk and what it carries, as a check that does not share the code: de Leva 1996.
-    legs = sum(
-        2 * mass * (points[f"left_{a}"] + share * (points[f"left_{b}"] - points[f"left_{a}"]))
-        for a, b, mass, share in (("hip", "knee", 0.1447, 0.385), ("knee", "ankle", 0.0457, 0.443))
+    # What each part weighs, and where in it, as a check that shares no code: de Leva 1996.
+    parts = (
+        *(("hip", "knee", 2 * 0.1447, 0.385), ("knee", "ankle", 2 * 0.0457, 0.443)),
+        *(("shoulder", "elbow", 2 * 0.0263, 0.577), ("elbow", "wrist", 2 * 0.0209, 0.61)),
+        *(("hip", "shoulder", 0.432, 0.55), ("heel", "foot_index", 2 * 0.0133, 0.42)),
+        ("shoulder", "hip", 0.068, -0.4),
     )
-    arms = sum(
-        2 * mass * (points[f"left_{a}"] + share * (points[f"left_{b}"] - points[f"left_{a}"]))
-        for a, b, mass, share in (
-            ("shoulder", "elbow", 0.0263, 0.577),
-            ("elbow", "wrist", 0.0209, 0.61),
-        )
-    )
-    trunk = 0.432 * (middle["hip"] + 0.55 * (middle["shoulder"] - middle["hip"]))
-    feet = 2 * 0.0133 * (middle["heel"] + 0.42 * (middle["foot_index"] - middle["heel"]))
-    head = 0.068 * (middle["shoulder"] + 0.4 * (middle["shoulder"] - middle["hip"]))
-    mass = 2 * (0.1447 + 0.0457 + 0.0263 + 0.0209 + 0.0133) + 0.432 + 0.068
-    over = (legs + arms + trunk + feet + head)[2] / mass
-    share = (over - middle["heel"][2]) / (middle["foot_index"][2] - middle["heel"][2])
+    over = sum(mass * (ahead[a] + share * (ahead[b] - ahead[a])) for a, b, mass, share in parts)
+    over /= sum(mass for *_, mass, _ in parts)
+    share = (over - ahead["heel"]) / (ahead["foot_index"] - ahead["heel"])
     assert share == pytest.approx(balance, abs=0.03)
 
 
-@pytest.mark.parametrize("flexion", [-1.0, -4.0, -8.0])
-def test_overextended_knees_bend_the_other_way_and_legs_keep_their_length(
-    body: Body, flexion: float
-) -> None:
+@pytest.mark.parametrize("flexion", [-1.0, -8.0])
+def test_overextended_knees_bend_the_other_way_and_legs_keep_their_length(body, flexion):
     trial = trial_of(body, repetitions=1, depth=50, standing_knee_flexion=flexion, stance_width=0.9)
     knee = angles_of(body, trial).knee_flexion.mean("side").values
     assert knee[0] == pytest.approx(flexion, abs=0.3)
@@ -140,17 +121,6 @@ def test_overextended_knees_bend_the_other_way_and_legs_keep_their_length(
     for one, other in (("hip", "knee"), ("knee", "ankle")):
         apart = trial.points[f"left_{one}"] - trial.points[f"left_{other}"]
         assert np.ptp(np.linalg.norm(apart, axis=1)) < 1e-6
-
-
-@pytest.mark.parametrize("flexion", [0.0, -0.5, -9.0, float("nan")])
-def test_a_straight_leg_has_no_plane(flexion: float) -> None:
-    with pytest.raises(ValueError, match="standing_knee_flexion"):
-        Squat(standing_knee_flexion=flexion)
-
-
-def test_overextended_knees_do_not_stand_in_a_step() -> None:
-    with pytest.raises(ValueError, match="stagger_m should be 0"):
-        Squat(standing_knee_flexion=-4, stagger_m=0.1)
 
 
 @pytest.mark.parametrize("arms", ["overhead", "forward", "hanging", "crossed"])
@@ -185,18 +155,7 @@ def test_arms_are_held_as_asked(body: Body, arms: str) -> None:
         assert angles.shoulder_flexion[0].min() > 140
 
 
-def test_nobody_stands_beyond_the_toes(body: Body) -> None:
-    with pytest.raises(BadInputError, match="without falling"):
-        trial_of(body, standing_balance=0.8, standing_lean=-20)
-
-
-@pytest.mark.parametrize("point", ["ankle", "heel", "foot_index"])
-def test_feet_stay_planted(crooked: Trial, point: str) -> None:
-    for side in ("left", "right"):
-        assert np.ptp(crooked.points[f"{side}_{point}"], axis=0).max() < 1e-6
-
-
-def test_commanded_depth_is_reached_in_each_repetition(body: Body) -> None:
+def test_commanded_depth_is_reached_in_each_repetition_smoothly_and_evenly(body: Body) -> None:
     trial = trial_of(body, repetitions=3, depth=[50, 40, 55])
     height = hip_height(trial)
     for start, bottom, end, depth in zip(
@@ -206,60 +165,56 @@ def test_commanded_depth_is_reached_in_each_repetition(body: Body) -> None:
         assert 100 * (1 - height[during].min() / height[0]) == pytest.approx(depth, abs=1e-3)
         at_bottom = np.abs(trial.time - bottom).argmin()
         assert height[at_bottom] == pytest.approx(height[during].min(), abs=1e-4)
-
-
-def test_as_many_bottoms_as_repetitions_and_standing_between(body: Body) -> None:
-    trial = trial_of(body, repetitions=4)
-    low = hip_height(trial) < 0.6 * hip_height(trial)[0]
-    assert np.count_nonzero(np.diff(low.astype(int)) == 1) == 4
     standing = (trial.time < trial.start[0]) | (trial.time > trial.end[-1])
-    assert np.ptp(hip_height(trial)[standing]) < 1e-9
-    assert trial.time[-1] == pytest.approx(4 * 1.7 + 3 * 0.4 + 0.8, abs=0.03)
-
-
-def test_motion_is_smooth(body: Body) -> None:
+    assert np.ptp(height[standing]) < 1e-9
+    assert trial.time[-1] == pytest.approx(3 * 1.7 + 2 * 0.4 + 0.8, abs=0.03)
     # Minimum jerk: the peak speed is 1.875 times the mean speed.
-    trial = trial_of(body, repetitions=1, depth=50)
-    height = hip_height(trial)
-    speed = np.abs(np.diff(height)) * 50
-    assert speed.max() == pytest.approx(1.875 * np.ptp(height) / 0.7, rel=0.01)
-    for points in trial.points.values():
-        assert np.abs(np.diff(points, n=2, axis=0)).max() * 50**2 < 30  # m/s^2
-
-
-def test_symmetric_when_nothing_else_is_asked(body: Body) -> None:
-    trial = trial_of(body)
+    assert np.abs(np.diff(height)).max() * 50 == pytest.approx(
+        1.875 * 0.55 * height[0] / 0.7, rel=0.01
+    )
     for name in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle", "heel", "foot_index"):
-        mirrored = trial.points[f"right_{name}"] * [-1, 1, 1]
-        np.testing.assert_allclose(trial.points[f"left_{name}"], mirrored, atol=1e-5)
+        left, right = (trial.points[f"{side}_{name}"] for side in ("left", "right"))
+        np.testing.assert_allclose(left, right * [-1, 1, 1], atol=1e-5)
+        assert np.abs(np.diff(left, n=2, axis=0)).max() * 50**2 < 30  # m/s^2
 
 
-def test_asymmetry_goes_to_the_side_that_was_asked_for(body: Body) -> None:
+def test_what_was_asked_for_is_done_on_its_side(body: Body) -> None:
     trial = trial_of(body, shift_m=0.05, pelvis_drop=5, depth=40)
     k = int(hip_height(trial).argmin())
     left, right = trial.points["left_hip"][k], trial.points["right_hip"][k]
     assert ((left + right) / 2)[0] == pytest.approx(0.05, abs=1e-6)
     assert left[1] < right[1]
-    angles = angles_of(body, trial)
-    assert angles.pelvis_obliquity[k].item() == pytest.approx(5, abs=0.01)
-
-
-def test_knees_in_moves_the_knees_inwards(body: Body) -> None:
-    plain, inwards = trial_of(body, depth=45), trial_of(body, depth=45, knees_in=20)
-    k = int(hip_height(plain).argmin())
-
-    def apart(trial: Trial) -> float:
-        return float(trial.points["left_knee"][k, 0] - trial.points["right_knee"][k, 0])
-
-    assert apart(inwards) < apart(plain) - 0.1
-    np.testing.assert_allclose(inwards.points["left_knee"][0], plain.points["left_knee"][0])
-
-
-def test_heel_rises_about_the_ball_of_the_foot(body: Body) -> None:
+    assert angles_of(body, trial).pelvis_obliquity[k].item() == pytest.approx(5, abs=0.01)
+    # Knees go inwards, of those who do not stand.
+    plain, inwards = (
+        np.ptp([t.points["left_knee"][:, 0], t.points["right_knee"][:, 0]], axis=0)
+        for t in (trial_of(body, depth=45), trial_of(body, depth=45, knees_in=20))
+    )
+    assert inwards[k] < plain[k] - 0.1
+    assert inwards[0] == pytest.approx(plain[0])
+    # A heel rises about the ball of the foot, a foot ahead makes the sides differ.
     trial = trial_of(body, heel_rise=15, depth=40, tibia_inclination=35)
-    k = int(trial.points["left_heel"][:, 1].argmax())
-    assert trial.points["left_heel"][k, 1] - trial.points["left_heel"][0, 1] > 0.04
+    heel = trial.points["left_heel"][:, 1]
+    assert heel.max() - heel[0] > 0.04
     assert np.ptp(trial.points["left_foot_index"], axis=0).max() < 1e-6
+    staggered = trial_of(body, depth=50, stagger_m=0.16)
+    ahead = staggered.points["left_ankle"][:, 2] - staggered.points["right_ankle"][:, 2]
+    assert ahead == pytest.approx(0.16, abs=1e-9)
+    low = angles_of(body, staggered).isel(time=int(np.argmin(hip_height(staggered))))
+    assert low.ankle_dorsiflexion.diff("side").item() > 15
+    # The pelvis leans as asked while standing, and the back is flexed against it.
+    leaning = {"repetitions": 1, "standing_lean": -3}
+    plain, bent = trial_of(body, **leaning), trial_of(body, **leaning, lumbar_flexion=28)
+    both = (bent.orientation, plain.orientation)
+    turned = [
+        [np.degrees(np.arctan2(*o[:, body.bone(bone), [2, 1], 1].T)) for o in both]
+        for bone in ("spine01", "root")
+    ]
+    assert turned[1][0][0] == pytest.approx(-3, abs=0.01)
+    thorax, pelvis = (one - other for one, other in turned)
+    k = int(hip_height(plain).argmin())
+    # The trunk straightens by 12 % of its lean, which differs where balance asks for another.
+    assert thorax[k] - pelvis[k] == pytest.approx(28 - 0.12 / 0.88 * thorax[k], abs=0.05)
 
 
 def test_planar_squat_obeys_the_identities_of_the_angles(body: Body) -> None:
@@ -269,118 +224,46 @@ def test_planar_squat_obeys_the_identities_of_the_angles(body: Body) -> None:
     # Thighs that lean forwards, as in standing, have no elevation beyond the vertical.
     thigh = angles.thigh_elevation.where(angles.thigh_elevation < 80)
     assert thigh.notnull().sum() > 100
-    knee = 90 + angles.tibia_inclination - thigh
-    assert abs(angles.knee_flexion - knee).max() < 0.01
-    hip = 90 + angles.trunk_lean - thigh
-    assert abs(angles.hip_flexion - hip).max() < 0.01
-    # The foot is flat.
-    assert abs(angles.ankle_dorsiflexion - angles.tibia_inclination).max() < 0.01
+    for angle, identity in (
+        (angles.knee_flexion, 90 + angles.tibia_inclination - thigh),
+        (angles.hip_flexion, 90 + angles.trunk_lean - thigh),
+        (angles.ankle_dorsiflexion, angles.tibia_inclination),  # the foot is flat
+    ):
+        assert abs(angle - identity).max() < 0.01
     bottom = int(hip_height(trial).argmin())
     assert angles.tibia_inclination[bottom].values == pytest.approx(30, abs=0.02)
     assert angles.knee_flexion[0].values == pytest.approx(6, abs=0.3)
-
-
-def test_elbow_bend_is_as_asked_on_each_side(body: Body, crooked: Trial) -> None:
-    elbow = angles_of(body, crooked).elbow_flexion
-    # Elbow and wrist centres are those of the body, so the bend is exact within its rest offsets.
-    assert elbow.sel(side="left").values == pytest.approx(40, abs=1.5)
-    assert elbow.sel(side="right").values == pytest.approx(5, abs=1.5)
-
-
-def test_trunk_leans_forwards_to_balance_and_stands_upright(body: Body) -> None:
-    angles = angles_of(body, trial_of(body, repetitions=1, depth=55))
+    # The trunk stands upright and leans to balance, more where the ankle moves less.
+    stiff = angles_of(body, trial_of(body, tibia_inclination=22))
     assert abs(angles.trunk_lean[0].item()) < 10
-    assert 20 < angles.trunk_lean.max().item() < 60
-    # Less ankle motion asks for more lean.
-    stiff = angles_of(body, trial_of(body, repetitions=1, depth=55, tibia_inclination=22))
-    assert stiff.trunk_lean.max() > angles.trunk_lean.max() + 3
+    assert 20 < angles.trunk_lean.max() < stiff.trunk_lean.max() - 3 < 60
 
 
-def test_trunk_flexes_against_the_pelvis_as_asked(body: Body) -> None:
-    plain = trial_of(body, repetitions=1, standing_lean=-3)
-    trial = trial_of(
-        body, repetitions=1, standing_lean=-3, standing_lumbar_flexion=-6, lumbar_flexion=28
-    )
-
-    def against_the_pelvis(one: Trial, k: int) -> float:
-        thorax, pelvis = (one.orientation[k, body.bone(name)] for name in ("spine01", "root"))
-        turn = pelvis.T @ thorax  # about x, forwards
-        return float(np.degrees(np.arctan2(turn[2, 1], turn[1, 1])))
-
-    def line_against_the_pelvis(one: Trial, k: int) -> float:
-        shoulders, hips = (
-            (one.points[f"left_{joint}"][k] + one.points[f"right_{joint}"][k]) / 2
-            for joint in ("shoulder", "hip")
-        )
-        line = one.orientation[k, body.bone("root")].T @ (shoulders - hips)
-        return float(np.degrees(np.arctan2(line[2], line[1])))
-
-    def spine(one: Trial) -> float:
-        length = one.position[:, body.bone("spine01")] - one.position[:, body.bone("root")]
-        return float(np.linalg.norm(length, axis=-1).min())
-
-    bottom = int(hip_height(plain).argmin())
-    for k, flexion in ((0, -6.0), (bottom, 28.0), (-1, -6.0)):
-        # The trunk straightens by 12 % of its lean, which differs where balance asks for another.
-        lean = np.degrees(
-            [np.arctan2(*o.orientation[k, body.bone("spine01"), [2, 1], 1]) for o in (trial, plain)]
-        )
-        straightened = 0.12 / 0.88 * (lean[0] - lean[1])
-        change = against_the_pelvis(trial, k) - against_the_pelvis(plain, k)
-        assert change == pytest.approx(flexion - straightened, abs=0.05)
-    flexed = line_against_the_pelvis(trial, bottom) - line_against_the_pelvis(trial, 0)
-    assert flexed == pytest.approx(0.7 * (28 + 6), abs=3)
-    # The pelvis stays behind, legs do what they did, and who stands is in balance as before.
-    hips = [np.stack([o.points[f"{s}_hip"] for s in ("left", "right")]) for o in (trial, plain)]
-    np.testing.assert_allclose(hips[0][..., 1], hips[1][..., 1], atol=0.002)
-    assert spine(trial) < spine(plain)
-
-
-def test_what_the_legs_cannot_do_is_refused(body: Body) -> None:
-    with pytest.raises(BadInputError, match="do not reach"):
-        trial_of(body, depth=10, shift_m=0.3, tibia_inclination=60)
-
-
-@pytest.mark.parametrize("tibia_inclination", [3, 55])
-def test_who_would_fall_is_refused(body: Body, tibia_inclination: float) -> None:
-    # Knees that stay behind leave the hips far behind the feet, knees far ahead bring them before.
-    depth = 60 if tibia_inclination < 30 else 30
-    with pytest.raises(BadInputError, match="keeps this body from falling"):
-        trial_of(body, depth=depth, tibia_inclination=tibia_inclination)
-
-
-def test_wrong_number_of_depths(body: Body) -> None:
-    with pytest.raises(BadInputError, match="3 depths for 2 repetitions"):
-        trial_of(body, depth=[50, 50, 50])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        # Knees that stay behind leave the hips far behind the feet, those far ahead bring them on.
+        ({"depth": 60, "tibia_inclination": 3}, "keeps this body from falling"),
+        ({"depth": 30, "tibia_inclination": 55}, "keeps this body from falling"),
+        ({"standing_balance": 0.8, "standing_lean": -20}, "without falling"),
+        ({"depth": 10, "shift_m": 0.3, "tibia_inclination": 60}, "do not reach"),
+        ({"depth": [50, 50, 50]}, "3 depths for 2 repetitions"),
+    ],
+)
+def test_what_the_body_cannot_do_is_refused(body: Body, options: Any, message: str) -> None:
+    with pytest.raises(BadInputError, match=message):
+        trial_of(body, **options)
 
 
 def test_limits_hold_for_one_number_and_for_each_side() -> None:
-    bent = Squat(elbow_bend=Sided(left=130, right=0))
-    assert isinstance(bent.elbow_bend, Sided)
-    with pytest.raises(ValueError, match="right should be from 0 to 140"):
-        Squat(elbow_bend=Sided(left=130, right=150))
-    with pytest.raises(ValueError, match="left should be from 0 to 45"):
-        Squat(heel_rise=Sided(left=-5, right=0))
-    with pytest.raises(ValueError, match="left should be from -90 to 90"):
-        Squat(knees_in=Sided(left=float("nan"), right=0))
-
-
-def test_a_foot_ahead_makes_the_sides_differ(body: Body) -> None:
-    even, staggered = trial_of(body, depth=50), trial_of(body, depth=50, stagger_m=0.16)
-    ankles = [staggered.points[f"{side}_ankle"][:, 2] for side in ("left", "right")]
-    assert ankles[0] - ankles[1] == pytest.approx(0.16, abs=1e-9)
-    middle = [even.points[f"{side}_ankle"][0, 2] for side in ("left", "right")]
-    assert np.mean([a[0] for a in ankles]) == pytest.approx(np.mean(middle))
-
-    low = int(np.argmin(hip_height(staggered)))
-    angles = angles_of(body, staggered).isel(time=low)
-    apart = {
-        name: float(angles[name].sel(side="right") - angles[name].sel(side="left"))
-        for name in ("knee_flexion", "ankle_dorsiflexion", "hip_flexion")
-    }
-    assert apart["knee_flexion"] > 8
-    assert apart["ankle_dorsiflexion"] > 15
-    assert apart["hip_flexion"] < -8
-    # Standing, the leg that reaches farther keeps the bend that was asked for, or more.
-    standing = angles_of(body, staggered).isel(time=0)["knee_flexion"]
-    assert standing.min() >= 6.0 - 0.2  # in the plane of a leg that points outwards
+    assert isinstance(Squat(elbow_bend=Sided(left=130, right=0)).elbow_bend, Sided)
+    for options, message in (
+        ({"elbow_bend": Sided(left=130, right=150)}, "right should be from 0 to 140"),
+        ({"heel_rise": Sided(left=-5, right=0)}, "left should be from 0 to 45"),
+        ({"knees_in": Sided(left=float("nan"), right=0)}, "left should be from -90 to 90"),
+        ({"standing_knee_flexion": -4, "stagger_m": 0.1}, "stagger_m should be 0"),
+        # A straight leg has no plane.
+        *(({"standing_knee_flexion": f}, "standing_knee_flexion") for f in (0.0, -9.0, np.nan)),
+    ):
+        with pytest.raises(ValueError, match=message):
+            Squat(**options)
