@@ -97,29 +97,16 @@ OPTIONAL = {
     "output_quality",
     "summary",
 }
-by_model = pytest.mark.parametrize(
+
+
+@pytest.mark.parametrize(
     ("model", "example"), EXAMPLES, ids=[model.__name__ for model, _ in EXAMPLES]
 )
-
-
-@by_model
-def test_the_documented_example_is_valid_and_comes_back_unchanged(model, example):
+def test_exactly_the_documented_fields_are_taken_and_come_back_unchanged(model, example):
     assert model.model_validate(example).json_values() == example
-
-
-@by_model
-def test_no_documented_field_is_missing_and_none_is_added(model, example):
     assert set(model.model_fields) == set(example)
-
-
-@by_model
-def test_unknown_fields_are_refused(model, example):
     with pytest.raises(ValidationError, match="extra_forbidden"):
         model.model_validate({**example, "surprise": 1})
-
-
-@by_model
-def test_exactly_the_optional_fields_may_be_absent(model, example):
     for name in example:
         rest = {key: value for key, value in example.items() if key != name}
         if name in OPTIONAL:
@@ -129,34 +116,29 @@ def test_exactly_the_optional_fields_may_be_absent(model, example):
                 model.model_validate(rest)
 
 
-@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-def test_nan_and_infinity_are_refused_everywhere(value):
+def test_nan_and_infinity_are_refused_everywhere():
     example = EXAMPLES[3][1]
-    group = {"metrics": {"x": value}, "graph_data": {}}
-    for spoilt in (
-        {**example, "grouped_data": {"hip_flexion": group}},
-        {**example, "grouped_data": {"hip_flexion": {"metrics": {}, "graph_data": {"x": [value]}}}},
-        {**example, "graph_timestamps": [value]},
-        {**example, "output_quality": {"mobility_index": value}},
-    ):
-        with pytest.raises(ValidationError, match="finite"):
-            contract.ReportDocument.model_validate(spoilt)
+    for value in (math.nan, math.inf, -math.inf):
+        group = {"metrics": {"x": value}, "graph_data": {}}
+        curve = {"metrics": {}, "graph_data": {"x": [value]}}
+        for spoilt in (
+            {**example, "grouped_data": {"hip_flexion": group}},
+            {**example, "grouped_data": {"hip_flexion": curve}},
+            {**example, "graph_timestamps": [value]},
+            {**example, "output_quality": {"mobility_index": value}},
+        ):
+            with pytest.raises(ValidationError, match="finite"):
+                contract.ReportDocument.model_validate(spoilt)
 
 
-def test_null_stands_for_a_missing_angle_but_not_for_a_missing_time():
+def test_null_is_a_missing_angle_only_and_times_ages_and_heights_can_be_right():
     example = EXAMPLES[0][1]
     contract.SessionDocument.model_validate({**example, "angles": {"hip_angle": [None, 1.0]}})
     with pytest.raises(ValidationError, match="all_timestamps"):
         contract.SessionDocument.model_validate({**example, "all_timestamps": [None]})
-
-
-@pytest.mark.parametrize("time", ["21:05", "9:05 AM", "13:00 PM", "00:10 AM", "09:60 AM"])
-def test_time_of_day_is_on_a_clock_of_twelve_hours(time):
-    with pytest.raises(ValidationError, match="pattern"):
-        contract.CreatedAt(date="11/03/2025", time=time)
-
-
-def test_participant_has_one_age_and_a_plausible_height():
+    for time in ("21:05", "9:05 AM", "13:00 PM", "00:10 AM", "09:60 AM"):
+        with pytest.raises(ValidationError, match="pattern"):
+            contract.CreatedAt(date="11/03/2025", time=time)
     with pytest.raises(ValidationError, match="not both"):
         record.Participant(user_id="p", age=30, birth_year=1990)
     with pytest.raises(ValidationError, match="height_m"):

@@ -10,16 +10,19 @@ import pytest
 import xarray as xr
 
 from mobility import tables
+from mobility.assessment.joint_mobility import joint_mobility
 from mobility.assessment.verdict import judge
 from mobility.documents import fill as documents
 from mobility.documents.contract import JointMobilityDocument
 from mobility.documents.verdicts import verdict_of
 from mobility.errors import BadInputError, NobodyFoundError, NotFoundError, VideoError
+from mobility.kinematics.angles import joint_angles
 from mobility.provenance import history
 from mobility.reports import sections
 from mobility.reports.first_page import in_short, trust
 from mobility.sessions.record import Participant
 from mobility.store import Session, Store
+from mobility.virtual_lab.case import read_truth, truth_pose
 from tests.limbs import limb_pose, there_and_back
 
 MOBILITY = {"user_id": "p01", "exercise_name": "Joint Angle Mobility"}
@@ -199,12 +202,25 @@ def test_a_squat_without_a_squat_says_which_joint_moves(store, shown, stand_in_d
     assert "<strong>No overhead squat found.</strong> A joint moves (left elbow)" in html
 
 
-def test_display_settings_choose_what_is_shown(session):
+def test_display_settings_choose_what_is_shown_and_impossible_movements_change_nothing(session):
     session.save_config(shown_angles=["left_elbow_angle"], comments={"left_elbow_angle": "Better."})
     document = session.joint_mobility()
     assert document["shown_angles"] == ["left_elbow_angle"]
     assert document["comments"] == {"left_elbow_angle": "Better."}
     assert "right_knee_angle" in document["angles"]
+    for act in (session.report, session.summary):
+        with pytest.raises(BadInputError, match="its exercise is 'Joint Angle Mobility'"):
+            act()
+    times = {"start": 1, "bottom": 2, "end": 3}
+    for given, words in (
+        ([{**times, "end": 99}], "outside the recording"),
+        ([{**times, "joints": "left hip"}], "'left hip' is not measured"),
+        ({"start": 1}, "must be a list"),
+    ):
+        with pytest.raises(BadInputError, match=words):
+            session.set_repetitions(given)
+    assert session.edits().edits == []
+    assert session.record.state == "analyzed"
 
 
 def test_a_hidden_side_is_null_in_every_document(session, store, shown, stand_in_data, tmp_path):
@@ -224,12 +240,6 @@ def test_a_hidden_side_is_null_in_every_document(session, store, shown, stand_in
     assert set(other.details()["angles"]["right_elbow_angle"]) == {None}
     assert set(other.export()["angles"]["right_elbow_angle"]) == {None}
     assert any("Right elbow is not measured" in w.message for w in other.record.warnings)
-
-
-def test_documents_of_the_other_exercise_are_refused(session):
-    for act in (session.report, session.summary):
-        with pytest.raises(BadInputError, match="its exercise is 'Joint Angle Mobility'"):
-            act()
 
 
 def test_movements_by_hand_redo_what_depends_on_them_and_survive(session):
@@ -264,6 +274,12 @@ def test_movements_by_hand_redo_what_depends_on_them_and_survive(session):
 
     holds()
     assert session.details()["segments"] == 2
+    told = sections.who_and_what(
+        session.record, None, session.fitted(), session.repetitions(), session.edits()
+    )
+    assert "movements by Ann" in told
+    assert "2 accepted of 2 found" in told
+    assert "Repetitions" not in told
     assert session.record.stages["angles"].finished == stamps["angles"]
     # A participant's age, and another option, make other results, of the same marks.
     session.store.set_participant("p01", sex="male", birth_year=1990)
@@ -277,43 +293,15 @@ def test_movements_by_hand_redo_what_depends_on_them_and_survive(session):
     assert session.edits().edits[1].before == kept
 
 
-def test_movements_by_hand_stand_in_the_report(session):
-    session.set_repetitions(session.repetitions_table()[:2], by="Ann")
-    session.analyze()
-    told = sections.who_and_what(
-        session.record, None, session.fitted(), session.repetitions(), session.edits()
-    )
-    assert "movements by Ann" in told
-    assert "2 accepted of 2 found" in told
-    assert "Repetitions" not in told
-
-
-@pytest.mark.parametrize(
-    ("given", "said"),
-    [
-        ([{"start": 1, "bottom": 2, "end": 99}], "outside the recording"),
-        ([{"start": 1, "bottom": 2, "end": 3, "joints": "left hip"}], "'left hip' is not measured"),
-        ({"start": 1}, "must be a list"),
-    ],
-)
-def test_impossible_movements_are_refused_and_change_nothing(session, given, said):
-    with pytest.raises(BadInputError, match=said):
-        session.set_repetitions(given)
-    assert session.edits().edits == []
-    assert session.record.state == "analyzed"
-
-
-def test_a_squat_has_no_joint_mobility_document(store, stand_ins, tmp_path):
-    squat = store.create(
-        stand_ins.video(tmp_path), user_id="p01", exercise_name="Overhead Squat"
-    ).analyze()
+def test_a_squat_has_no_joint_mobility_document_and_nothing_has_one_before_the_analysis(
+    store, stand_ins, tmp_path
+):
+    video = stand_ins.video(tmp_path)
+    squat = store.create(video, user_id="p01", exercise_name="Overhead Squat").analyze()
     with pytest.raises(BadInputError, match="its exercise is 'Overhead Squat'") as wrong:
         squat.joint_mobility()
     assert wrong.value.status == 400
-
-
-def test_before_the_analysis_there_is_no_document(store, shown, stand_in_data, tmp_path):
-    made = store.create(stand_in_data.video(tmp_path / "camera"), **MOBILITY)
+    made = store.create(video, **MOBILITY)
     with pytest.raises(NotFoundError, match="is not analysed"):
         made.joint_mobility()
     assert made.details()["segments"] == 0
@@ -334,20 +322,16 @@ def test_sex_and_age_give_a_score_and_only_the_metrics_anew(session):
     assert redone <= {"metrics", "table", "annotated"}
 
 
-def test_age_of_a_year_of_birth(session):
-    moment = session.record.created_at
-
-    def person(**fields) -> Participant:
-        return Participant(user_id="p01", **fields)
-
+def test_age_of_a_year_of_birth_and_null_where_nothing_was_measured():
+    moment = datetime.datetime(2026, 5, 1, tzinfo=datetime.UTC)
     assert documents.age_at(moment, None) is None
-    assert documents.age_at(moment, person()) is None
-    assert documents.age_at(moment, person(age=41.5)) == 41.5
-    assert documents.age_at(moment, person(birth_year=moment.year - 30)) == 30.0
-    assert documents.age_at(moment, person(birth_year=2091)) is None
-
-
-def test_null_where_nothing_was_measured():
+    for known, age in (
+        ({}, None),
+        ({"age": 41.5}, 41.5),
+        ({"birth_year": 1996}, 30.0),
+        ({"birth_year": 2091}, None),
+    ):
+        assert documents.age_at(moment, Participant(user_id="p01", **known)) == age
     angles = xr.Dataset(
         {"elbow_flexion": (("time", "side"), [[np.nan, 1.004], [np.nan, 2.0]])},
         coords={"time": [0.0, 0.1], "side": ["left", "right"]},
@@ -357,10 +341,7 @@ def test_null_where_nothing_was_measured():
     assert documents.joint_angles_shown(["elbow"], []) == ["elbow_angle"]
 
 
-def test_the_demo_agrees_with_its_truth(project):
-    folder = project / "data" / "demo" / "joint-angle-mobility"
-    if not (folder / "session.json").is_file():
-        pytest.skip("needs the demo session in data/demo")
+def test_the_demo_agrees_with_its_truth(project, demo):
     demo = Store("unused").demo("Joint Angle Mobility")
     document = demo.joint_mobility()
     assert document["shown_angles"] == ["shoulder_angle", "elbow_angle"]
@@ -370,11 +351,8 @@ def test_the_demo_agrees_with_its_truth(project):
     assert demo.details()["segments"] == 3
     assert demo.repetitions()["joints"].values.tolist() == ["left elbow, left shoulder"] * 3
 
-    from mobility.assessment.joint_mobility import joint_mobility
-    from mobility.kinematics.angles import joint_angles
-    from mobility.virtual_lab.case import read_truth, truth_pose
-
-    known = truth_pose(read_truth(folder / "truth.nc"))
+    truth = read_truth(project / "data" / "demo" / "joint-angle-mobility" / "truth.nc")
+    known = truth_pose(truth)
     true = joint_mobility(known, joint_angles(known), joints=("shoulder", "elbow"))
     found = demo.metrics()
     for joint, within in (("shoulder", 8), ("elbow", 25)):
