@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import xarray as xr
+
 from mobility.pipeline.analysis import _plan
-from mobility.sessions.files import write_json
+from mobility.provenance import sha256
+from mobility.sessions.files import read_json, write_dataset, write_json
 from mobility.sessions.record import SessionRecord
 from mobility.store import Session
 
@@ -22,3 +25,12 @@ def with_current_keys(session: Session, record: SessionRecord) -> SessionRecord:
         name: stage.model_copy(update={"key": keys[name]}) for name, stage in record.stages.items()
     }
     return record.model_copy(update={"stages": stages})
+
+
+def put_result(session: Session, stage: str, result: xr.Dataset, **changed: object) -> None:
+    """Put another result of a stage into a session, and other fields into its record."""
+    file, record = session.folder / f"{stage}.nc", session.folder / "session.json"
+    write_dataset(file, result)
+    fields = {**read_json(record), **changed}
+    fields["stages"][stage]["sha256"] = sha256(file)
+    write_json(record, fields)

@@ -20,15 +20,15 @@ import cv2
 import nbformat
 import numpy as np
 import pytest
-from demo_sessions import taken_as_current
+from demo_sessions import put_result, taken_as_current
 from jupyter_lab import jupyter_lab
 from nbclient import NotebookClient
 from nbconvert import HTMLExporter
 from network_trace import addresses_outside, tracing
 from widget_page import make_page
 
-from mobility.provenance import history, sha256
-from mobility.sessions.files import read_json, write_dataset, write_json
+from mobility.provenance import history
+from mobility.sessions.files import read_json, write_json
 from mobility.store import Session, Store
 
 pytestmark = pytest.mark.slow
@@ -262,13 +262,8 @@ def test_the_workbench_has_no_dead_ends(
 
 def make_wide(session: Session) -> None:
     """Say of a session that its picture is wider than high; its analysis knows no better."""
-    pose = session.pose().load()
-    pose.attrs |= {"image_width": 1920, "image_height": 1080}
-    file = session.folder / "pose.nc"
-    write_dataset(file, pose)
-    record = read_json(session.folder / "session.json")
-    record["stages"]["pose"]["sha256"] = sha256(file)
-    write_json(session.folder / "session.json", record)
+    wide = {"image_width": 1920, "image_height": 1080}
+    put_result(session, "pose", session.pose().load().assign_attrs(wide))
 
 
 # The widgets

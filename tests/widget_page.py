@@ -6,11 +6,10 @@ import shutil
 from pathlib import Path
 
 import nbformat
-from demo_sessions import taken_as_current
+from demo_sessions import put_result, taken_as_current
 
 import mobility
-from mobility.provenance import sha256
-from mobility.sessions.files import read_json, write_dataset, write_json
+from mobility.sessions.files import read_json, write_json
 from mobility.store import Session, Store
 
 CELLS = (
@@ -32,18 +31,9 @@ CELLS = (
 
 def make_joint_mobility(session: Session) -> None:
     """Put movements and metrics of single joints in the place of those of the squat."""
-    fitted, angles = session.fitted(), session.measured_angles()
-    joints = tuple(session.record.joints)
-    results = {
-        "repetitions": mobility.joint_movements(fitted, angles, joints=joints),
-        "metrics": mobility.joint_mobility(fitted, angles, joints=joints),
-    }
-    record = read_json(session.folder / "session.json")
-    for stage, result in results.items():
-        file = session.folder / f"{stage}.nc"
-        write_dataset(file, result)
-        record["stages"][stage]["sha256"] = sha256(file)
-    write_json(session.folder / "session.json", record)
+    given, joints = (session.fitted(), session.measured_angles()), tuple(session.record.joints)
+    put_result(session, "repetitions", mobility.joint_movements(*given, joints=joints))
+    put_result(session, "metrics", mobility.joint_mobility(*given, joints=joints))
 
 
 def make_page(demo: Path, folder: Path) -> Path:
