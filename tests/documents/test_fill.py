@@ -39,17 +39,13 @@ def record(**changes: object) -> SessionRecord:
 ANN = Participant(user_id="p01", display_name="Ann", weight_kg=70, height_m=1.68, email="a@b.c")
 
 
-def test_dates_are_those_of_the_place_of_creation():
+def test_dates_are_those_of_the_place_of_creation_and_stand_in_titles():
     assert documents.created_at(MOMENT).model_dump() == {"date": "11/03/2025", "time": "12:05 AM"}
-    assert documents.created_at(MOMENT.replace(hour=12)).time == "12:05 PM"
-    assert documents.created_at(MOMENT.replace(hour=23)).time == "11:05 PM"
-    assert documents.created_at(MOMENT.replace(hour=9)).time == "09:05 AM"
-
-
-def test_title_is_the_name_else_exercise_participant_and_date():
+    for hour, time in (12, "12:05 PM"), (23, "11:05 PM"), (9, "09:05 AM"):
+        assert documents.created_at(MOMENT.replace(hour=hour)).time == time
     assert documents.title(record(session_name="First"), ANN) == "First"
-    assert documents.title(record(), ANN) == "Overhead Squat, Ann, 11 Mar 2025"
-    assert documents.title(record(), None) == "Overhead Squat, p01, 11 Mar 2025"
+    for person, name in (ANN, "Ann"), (None, "p01"):
+        assert documents.title(record(), person) == f"Overhead Squat, {name}, 11 Mar 2025"
 
 
 def test_session_document(stand_in_data):
@@ -186,27 +182,19 @@ def test_summary_document_has_the_reports_metrics_and_its_own_spelling(stand_in_
     assert named["summary"]["hip_abduction"].startswith("Ann, this is how far")
     assert list(named["summary"]) == [*documents.group_metrics(metrics), "final_summary"]
     assert contract.SummaryDocument.model_validate(named).json_values() == named
-
-
-def test_output_quality_is_null_where_refused_and_left_out_where_absent(stand_in_data):
-    metrics = stand_in_data.metrics()
-    for mobility, quality, expected in (
-        (58.4567, 71.0, {"mobility_index": 58.5, "quality_index": 71.0}),
-        (np.nan, 71.0, {"mobility_index": None, "quality_index": 71.0}),
-        (None, 71.0, {"quality_index": 71.0}),
+    # Indices are null where they are refused, and left out where they are absent.
+    shown = {"angles": stand_in_data.angles(), "movement": stand_in_data.movement()}
+    for mobility, expected in (
+        (58.4567, {"mobility_index": 58.5, "quality_index": 71.0}),
+        (np.nan, {"mobility_index": None, "quality_index": 71.0}),
+        (None, {"quality_index": 71.0}),
     ):
+        given = {"mobility_index": mobility, "quality_index": 71.0}
+        indexed = metrics.assign({k: v for k, v in given.items() if v is not None})
         expected |= {f"{name}_coverage": 1.0 for name in expected}
-        given = {"mobility_index": mobility, "quality_index": quality}
-        with_indices = metrics.assign({k: v for k, v in given.items() if v is not None})
-        report = documents.report_document(
-            record(),
-            None,
-            angles=stand_in_data.angles(),
-            metrics=with_indices,
-            movement=stand_in_data.movement(),
-            images=IMAGES,
-        )
-        summary = documents.summary_document(record(), None, metrics=with_indices, images=IMAGES)
+        of = {"metrics": indexed, "images": IMAGES}
+        report = documents.report_document(record(), None, **of, **shown)
+        summary = documents.summary_document(record(), None, **of)
         assert report["output_quality"] == summary["output_quality"] == expected
         assert report["report_comments"] == summary["summary"]
 
@@ -227,36 +215,31 @@ def test_an_index_over_some_of_its_parts_names_the_others(stand_in_data):
 def test_what_the_verdict_rules_out_is_in_no_document(stand_in_data):
     index = quality_index(hand_made.metrics_of())
     metrics = stand_in_data.metrics().merge(index, combine_attrs="override")
-    hanging = record().model_copy(
-        update={"warnings": [Warned(code="hands_not_overhead", message="Low hands.")]}
-    )
-    document = documents.summary_document(hanging, None, metrics=metrics, images=IMAGES)
-    assert document.get("output_quality") is None
-    assert "No overhead squat found." in document["summary"]["final_summary"]
+    hanging = [Warned(code="hands_not_overhead", message="Low hands.")]
     unusable = {"rate": {"verdict": "unusable", "advice": "Film faster."}}
-    document = documents.summary_document(
-        record(), None, metrics=metrics, images=IMAGES, quality=unusable
-    )
-    assert document.get("output_quality") is None
-    assert "Findings are not given" in document["summary"]["knee_flexion"]
+    for warnings, quality, metric, words in (
+        (hanging, None, "final_summary", "No overhead squat found."),
+        ([], unusable, "knee_flexion", "Findings are not given"),
+    ):
+        of = record().model_copy(update={"warnings": warnings})
+        document = documents.summary_document(
+            of, None, metrics=metrics, images=IMAGES, quality=quality
+        )
+        assert document.get("output_quality") is None
+        assert words in document["summary"][metric]
 
 
-def test_inputs_are_not_changed(stand_in_data):
+def test_camera_side_is_the_better_seen_one_and_inputs_are_not_changed(stand_in_data):
     metrics, pose = stand_in_data.metrics(), stand_in_data.pose()
+    confidence = pose["confidence"]
+    assert documents.camera_side(pose) == "right"
+    # A tie, and a recording in which nobody was seen, too.
+    for other in (1 - confidence, confidence * 0, confidence * np.nan):
+        assert documents.camera_side(pose.assign(confidence=other)) == "left"
     documents.summary_document(record(), None, metrics=metrics, images=IMAGES)
     documents.keypoint_series(pose)
-    documents.camera_side(pose)
     assert metrics.identical(stand_in_data.metrics())
     assert pose.identical(stand_in_data.pose())
-
-
-def test_camera_side_is_the_better_seen_one(stand_in_data):
-    pose = stand_in_data.pose()
-    assert documents.camera_side(pose) == "right"
-    assert documents.camera_side(pose.assign(confidence=1 - pose["confidence"])) == "left"
-    # A tie, and a recording in which nobody was seen.
-    assert documents.camera_side(pose.assign(confidence=pose["confidence"] * 0)) == "left"
-    assert documents.camera_side(pose.assign(confidence=pose["confidence"] * np.nan)) == "left"
 
 
 @given(st.floats(allow_nan=True, allow_infinity=True), st.integers(0, 4))
