@@ -7,6 +7,7 @@ from pathlib import Path
 
 import nbformat
 from demo_sessions import put_result, taken_as_current
+from nbclient import NotebookClient
 
 import mobility
 from mobility.sessions.files import read_json, write_json
@@ -37,7 +38,7 @@ def make_joint_mobility(session: Session) -> None:
 
 
 def make_page(demo: Path, folder: Path) -> Path:
-    """Write the notebook and its store into `folder`; gives the path of the notebook."""
+    """Write a notebook that ran, and its store, into `folder`; gives the path of the notebook."""
     sessions = {
         "squat": {"session_name": "Overhead squat, first visit"},
         "joints": {
@@ -57,6 +58,8 @@ def make_page(demo: Path, folder: Path) -> Path:
     notebook.metadata["kernelspec"] = {
         "display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3",
     }  # fmt: skip
+    where = {"metadata": {"path": str(folder)}}
+    NotebookClient(notebook, resources=where, store_widget_state=False).execute()
     path = folder / "widgets.ipynb"
     nbformat.write(notebook, path)
     return path

@@ -81,7 +81,7 @@ def session(create) -> Session:
     return create(body_joint_angles="elbow,knee", session_name="Elbows").analyze(fit=False)
 
 
-def test_the_stages_are_those_of_the_exercise(session, shown):
+def test_stages_and_document_are_those_of_the_exercise_and_its_joints(session, shown):
     assert session.record.state == "analyzed"
     assert session.repetitions()["joints"].values.tolist() == ["left elbow"] * 3
     metrics = session.metrics()
@@ -97,8 +97,6 @@ def test_the_stages_are_those_of_the_exercise(session, shown):
     assert session.details()["segments"] == 3
     assert len(session.repetitions_table()) == 3
 
-
-def test_the_document_has_the_angles_of_the_selected_joints(session):
     document = session.joint_mobility()
     JointMobilityDocument.model_validate(document)
     assert list(document) == [
@@ -129,6 +127,26 @@ def test_the_document_has_the_angles_of_the_selected_joints(session):
     created = session.record.created_at
     assert datetime.datetime.fromisoformat(document["uploaded_date"]) == created
     assert document["date"] == f"{created:%d/%m/%Y}"
+
+    # Display settings choose what is shown, and impossible movements change nothing.
+    session.save_config(shown_angles=["left_elbow_angle"], comments={"left_elbow_angle": "Better."})
+    document = session.joint_mobility()
+    assert document["shown_angles"] == ["left_elbow_angle"]
+    assert document["comments"] == {"left_elbow_angle": "Better."}
+    assert "right_knee_angle" in document["angles"]
+    for act in (session.report, session.summary):
+        with pytest.raises(BadInputError, match="its exercise is 'Joint Angle Mobility'"):
+            act()
+    times = {"start": 1, "bottom": 2, "end": 3}
+    for given, words in (
+        ([{**times, "end": 99}], "outside the recording"),
+        ([{**times, "joints": "left hip"}], "'left hip' is not measured"),
+        ({"start": 1}, "must be a list"),
+    ):
+        with pytest.raises(BadInputError, match=words):
+            session.set_repetitions(given)
+    assert session.edits().edits == []
+    assert session.record.state == "analyzed"
 
 
 def test_trunk_and_neck_stand_in_the_documents_where_they_are_named(create, shown):
@@ -193,27 +211,6 @@ def test_a_squat_without_a_squat_says_which_joint_moves(create):
     html = trust(judge(squat.record.warnings, {"view": {"verdict": "poor", "advice": "Film."}}))
     assert html.count("<p") == 1
     assert "<strong>No overhead squat found.</strong> A joint moves (left elbow)" in html
-
-
-def test_display_settings_choose_what_is_shown_and_impossible_movements_change_nothing(session):
-    session.save_config(shown_angles=["left_elbow_angle"], comments={"left_elbow_angle": "Better."})
-    document = session.joint_mobility()
-    assert document["shown_angles"] == ["left_elbow_angle"]
-    assert document["comments"] == {"left_elbow_angle": "Better."}
-    assert "right_knee_angle" in document["angles"]
-    for act in (session.report, session.summary):
-        with pytest.raises(BadInputError, match="its exercise is 'Joint Angle Mobility'"):
-            act()
-    times = {"start": 1, "bottom": 2, "end": 3}
-    for given, words in (
-        ([{**times, "end": 99}], "outside the recording"),
-        ([{**times, "joints": "left hip"}], "'left hip' is not measured"),
-        ({"start": 1}, "must be a list"),
-    ):
-        with pytest.raises(BadInputError, match=words):
-            session.set_repetitions(given)
-    assert session.edits().edits == []
-    assert session.record.state == "analyzed"
 
 
 def test_a_hidden_side_is_null_in_every_document(create):

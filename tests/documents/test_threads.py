@@ -282,25 +282,24 @@ def test_a_session_that_is_deleted_meanwhile_is_not_found_and_not_made_again(ses
     assert not session.folder.exists()
 
 
-def test_threads_are_made_anew_by_other_code_but_those_of_the_demo(session, monkeypatch):
+def test_threads_are_made_anew_by_other_code(session, monkeypatch):
     first = session.create_summary_threads()
     monkeypatch.setattr(module, "code_digest", lambda: "of other code")
     second = session.create_summary_threads()
     assert set(first.values()).isdisjoint(second.values())
     assert session.thread(first["knee_flexion"])["superseded_by"] == second["knee_flexion"]
-    demo = Store("unused").demo("Overhead Squat")
-    shown = demo.create_summary_threads()
-    monkeypatch.setattr(module, "code_digest", lambda: "of the next code")
-    assert demo.create_summary_threads() == shown
 
 
-def test_the_threads_of_the_demo_are_made_without_writing(project):
+def test_the_threads_of_the_demo_are_made_without_writing_and_outlast_the_code(
+    project, monkeypatch
+):
     def there() -> list[Path]:
         return sorted((project / "data" / "demo").rglob("*"))
 
     before = there()
     demo = Store("unused").demo("Overhead Squat")
     ids = demo.create_recommendation_threads(system="imperial")
+    monkeypatch.setattr(module, "code_digest", lambda: "of other code")
     assert demo.create_recommendation_threads(system="imperial") == ids
     thread = demo.thread(ids["final_summary"])
     assert demo.thread(ids["final_summary"]) == thread
