@@ -14,73 +14,61 @@ PHASES = {"left": "l.png", "right": "r.png", "front": "f.png"}
 TEXTS = {"hip_flexion": "a", "ankle_dorsiflexion": "b", "final_summary": "c", "hip_abduction": "d"}
 
 # The documented examples, with the names of their fields and one value of each type.
+ANGLES = {"angles": {"hip_angle": [1], "ankle_angle": [1]}, "all_timestamps": [1]}
+HIP = {"left_hip_flexion": 12.5, "right_hip_flexion": 15.3, "hip_flexion_asymmetry": 2.8}
+GROUPS = {
+    "hip_flexion": {
+        "metrics": HIP,
+        "graph_data": {"lhip_flexion": [10, 20, 30], "rhip_flexion": [15, 25, 35]},
+    },
+    "ankle_dorsiflexion": {
+        "metrics": {"left_ankle_flexion": 9.8, "ankle_flexion_asymmetry": 0.7},
+        "graph_data": {"lank_flexion": [6, 12, 18], "rank_flexion": [7, 14, 21]},
+    },
+}
+SUMMARY = {
+    "hip_flexion": {"left_hip_flexion": 84.0},
+    "hip_adduction": {"left_hip_abduction": 9.0},
+    "knee_flexion": {"left_knee_flexion": 79.0},
+    "ankle_dorsiflexion": {"left_ankle_flexion": 9.0},
+}
+SQUAT = {"knee_movement_phases": PHASES, "exercise": "Overhead Squat", "date": "11/03/2025"}
 EXAMPLES: list[tuple[type[BaseModel], dict[str, object]]] = [
     (
         contract.SessionDocument,
         {
-            "segments": 1,
+            **{"segments": 1, "activity": "text", "title": "text", "user_name": "text"},
             "video_url": "https://example.com",
             "analyzed_video_url": "https://example.com",
-            "activity": "text",
-            "title": "text",
-            "user_name": "text",
             "created_at": {"date": "11/03/2025", "time": "09:05 PM"},
             "exercise": "Overhead Squat",
-            "angles": {"hip_angle": [1], "ankle_angle": [1]},
-            "all_timestamps": [1],
+            **ANGLES,
         },
     ),
     (contract.Creation, {"session_id": "text", "title": "text"}),
     (
         contract.ExportDocument,
-        {
-            "activity": "text",
-            "angles": {"hip_angle": [1]},
-            "all_timestamps": [1],
-            "keypoints": {"lknev": [1], "headv": [1], "rshox": [1]},
-        },
+        {"activity": "text", **ANGLES, "keypoints": {"lknev": [1], "headv": [1], "rshox": [1]}},
     ),
     (
         contract.ReportDocument,
         {
-            "grouped_data": {
-                "hip_flexion": {
-                    "metrics": {
-                        "left_hip_flexion": 12.5,
-                        "right_hip_flexion": 15.3,
-                        "hip_flexion_asymmetry": 2.8,
-                    },
-                    "graph_data": {"lhip_flexion": [10, 20, 30], "rhip_flexion": [15, 25, 35]},
-                },
-                "ankle_dorsiflexion": {
-                    "metrics": {"left_ankle_flexion": 9.8, "ankle_flexion_asymmetry": 0.7},
-                    "graph_data": {"lank_flexion": [6, 12, 18], "rank_flexion": [7, 14, 21]},
-                },
-            },
+            **SQUAT,
+            "grouped_data": GROUPS,
             "graph_timestamps": [0, 5000, 10000],
-            "knee_movement_phases": PHASES,
             "user_info": {"weight": 70, "email": "a@b.c", "anything": "else"},
-            "exercise": "Overhead Squat",
             "report_comments": TEXTS,
             "output_quality": {"mobility_index": 46, "quality_index": 67},
-            "date": "11/03/2025",
         },
     ),
     (
         contract.SummaryDocument,
         {
-            "grouped_data": {
-                "hip_flexion": {"left_hip_flexion": 84.0},
-                "hip_adduction": {"left_hip_abduction": 9.0},
-                "knee_flexion": {"left_knee_flexion": 79.0},
-                "ankle_dorsiflexion": {"left_ankle_flexion": 9.0},
-            },
-            "knee_movement_phases": PHASES,
+            **SQUAT,
+            "grouped_data": SUMMARY,
             "user_info": {"display_name": "Natalia Alioth", "weight": 70.0, "email": "a@b.c"},
-            "exercise": "Overhead Squat",
             "output_quality": {"mobility_index": 46.0},
             "summary": TEXTS,
-            "date": "11/03/2025",
         },
     ),
     (
@@ -90,13 +78,7 @@ EXAMPLES: list[tuple[type[BaseModel], dict[str, object]]] = [
     (contract.ErrorBody, {"error": "text"}),
     (contract.FieldErrors, {"errors": {"user_id": ["missing"]}}),
 ]
-OPTIONAL = {
-    "analyzed_video_url",
-    "user_info",
-    "report_comments",
-    "output_quality",
-    "summary",
-}
+OPTIONAL = {"analyzed_video_url", "user_info", "report_comments", "output_quality", "summary"}
 
 
 @pytest.mark.parametrize(
