@@ -33,7 +33,9 @@ def test_notebook_is_stripped_checks_itself_and_imports_what_is_there(path: Path
     assert sum("parameters" in cell.metadata.get("tags", []) for cell in code) == 1
     assert check_parameters(path, {}) == {}
     exec("\n".join(line for line in lines if line.startswith("from mobility")), {})
-    if path.stem in ("overhead_squat", "joint_angle_mobility", "cohort", "lab_validation"):
+    of_sessions = ("overhead_squat", "joint_angle_mobility")
+    assert (path.stem in of_sessions) is any("sections.calibration(pose)" in each for each in lines)
+    if path.stem in (*of_sessions, "cohort", "lab_validation"):
         # Where no store is named, it is that of MOBILITY_STORE, as on the command line.
         assert code[0].source.startswith('store: str = ""')
         assert 'store or os.environ.get("MOBILITY_STORE", "../data/sessions")' in code[1].source
