@@ -1,6 +1,8 @@
-"""Copies of the demo in a store, which count as analysed by the present code."""
+"""Records of sessions, and copies of the demo that count as analysed by the present code."""
 
 from __future__ import annotations
+
+import datetime
 
 import xarray as xr
 
@@ -9,6 +11,15 @@ from mobility.provenance import sha256
 from mobility.sessions.files import read_json, write_dataset, write_json
 from mobility.sessions.record import SessionRecord
 from mobility.store import Session
+
+
+def record(**changed: object) -> SessionRecord:
+    """The record of a session that nobody has analysed."""
+    video = {"file": "video.mp4", "original_name": "a.mp4", "sha256": "0" * 64, "size": 1}
+    named = {"session_id": "s1", "user_id": "p01", "exercise": "Overhead Squat"}
+    when = datetime.datetime(2026, 6, 1, tzinfo=datetime.UTC)
+    given = {**named, "joints": ["ankle", "knee"], "created_at": when, "video": video, **changed}
+    return SessionRecord.model_validate({"schema_version": "1", **given})
 
 
 def taken_as_current(session: Session) -> Session:

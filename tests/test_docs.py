@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import re
-import sys
 
 import pandas as pd
 import pytest
@@ -16,16 +15,11 @@ from mobility import tables
 
 
 @pytest.fixture(scope="module")
-def modules(project):
+def modules(project, program):
     """The scripts of the documentation."""
-    added = [str(project / "scripts"), str(project / "docs")]
-    sys.path[:0] = added
-    import accuracy_tables
-    import reference_pages
-
-    yield accuracy_tables, reference_pages
-    for each in added:
-        sys.path.remove(each)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(project / "docs")
+        yield program("accuracy_tables"), program("reference_pages")
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import datetime
 import json
+from functools import partial
 
+import demo_sessions
 import hand_made
 import numpy as np
 import pytest
@@ -15,27 +17,13 @@ from mobility.documents import contract
 from mobility.documents import fill as documents
 from mobility.provenance import Warned
 from mobility.reports import gauges
-from mobility.sessions.record import Participant, SessionRecord
+from mobility.sessions.record import Participant
 
 MOMENT = datetime.datetime(2025, 3, 11, 0, 5, tzinfo=datetime.timezone(datetime.timedelta(hours=9)))
 IMAGES = {"left": "images/left.png", "right": "images/right.png", "front": None}
 
 
-def record(**changes: object) -> SessionRecord:
-    return SessionRecord.model_validate(
-        {
-            "schema_version": "1",
-            "session_id": "s1",
-            "user_id": "p01",
-            "exercise": "Overhead Squat",
-            "joints": ["ankle", "knee"],
-            "created_at": MOMENT,
-            "video": {"file": "video.mp4", "original_name": "a.mp4", "sha256": "0" * 64, "size": 1},
-            **changes,
-        }
-    )
-
-
+record = partial(demo_sessions.record, created_at=MOMENT)
 ANN = Participant(user_id="p01", display_name="Ann", weight_kg=70, height_m=1.68, email="a@b.c")
 
 

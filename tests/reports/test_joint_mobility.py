@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import json
 import re
 from html import escape
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
+from demo_sessions import record
 
 from mobility import tables
 from mobility.assessment.joint_mobility import joint_mobility
@@ -25,7 +25,7 @@ from mobility.reports import joint_mobility as report
 from mobility.reports import key_frames
 from mobility.reports.first_page import trust_in_joints
 from mobility.reports.key_frames import joint_moments
-from mobility.sessions.record import SessionRecord, StoredConfig, VideoFile
+from mobility.sessions.record import StoredConfig
 from tests.limbs import limb_pose, there_and_back
 
 
@@ -67,37 +67,25 @@ def metrics() -> xr.Dataset:
 ELBOW = report.Shown("elbow_angle", "elbow", ("left", "right"))
 
 
-def record(joints: list[str]) -> SessionRecord:
-    return SessionRecord(
-        schema_version="1",
-        session_id="s",
-        user_id="p",
-        exercise="Joint Angle Mobility",
-        joints=joints,
-        created_at=datetime.datetime(2026, 5, 1, tzinfo=datetime.UTC),
-        video=VideoFile(file="video.mp4", original_name="a.mp4", sha256="0" * 64, size=1),
-    )
-
-
 def config(shown: list[str], comments: dict[str, str] | None = None) -> StoredConfig:
     return StoredConfig(shown_angles=shown, comments=comments or {}, revision=1)
 
 
 def test_chosen_angles_in_the_chosen_order_with_their_comments() -> None:
     chosen = config(["left_elbow_angle", "knee_angle"], {"knee_angle": "Stiff."})
-    first, second = report.shown(record(["knee", "elbow"]), chosen)
+    first, second = report.shown(record(joints=["knee", "elbow"]), chosen)
     assert (first.joint, first.sides, first.comment) == ("elbow", ("left",), "")
     assert (second.joint, second.sides, second.comment) == ("knee", ("left", "right"), "Stiff.")
     assert [each.heading(xr.Dataset()) for each in (first, second)] == ["Left elbow", "Knee"]
     assert first.heading(xr.Dataset(attrs={"sides_in_doubt": 1})) == "Left (?) elbow"
     for none in (None, config([])):
-        every = report.shown(record(["ankle", "hip"]), none)
+        every = report.shown(record(joints=["ankle", "hip"]), none)
         assert [each.key for each in every] == ["ankle_angle", "hip_angle"]
         assert all(each.sides == ("left", "right") for each in every)
 
 
 def test_overview_has_range_reference_and_score(metrics: xr.Dataset) -> None:
-    html = report.overview(metrics, report.shown(record(["elbow"]), None))
+    html = report.overview(metrics, report.shown(record(joints=["elbow"]), None))
     assert "120°" in html
     assert "143°" in html  # the reference
     assert "91 %" in html  # 100 * 130 / 142.9
@@ -130,8 +118,8 @@ def test_an_extension_is_told_in_its_own_direction() -> None:
 
 def test_details_movements_and_reference_of_the_joints_that_are_shown(metrics: xr.Dataset) -> None:
     chosen = config(["elbow_angle"], {"elbow_angle": "<script>alert(1)</script>"})
-    (elbow,) = report.shown(record(["elbow"]), chosen)
-    (knee,) = report.shown(record(["knee"]), None)
+    (elbow,) = report.shown(record(joints=["elbow"]), chosen)
+    (knee,) = report.shown(record(joints=["knee"]), None)
     comment = report.commented(metrics, [elbow])
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in comment
     assert "<script" not in comment
@@ -475,7 +463,7 @@ def test_a_side_in_doubt_has_a_question_mark_wherever_it_is_named(metrics: xr.Da
     assert verdict.sides_in_doubt
     assert not judge([], {"swaps": {"verdict": "ok", "advice": None}}, metrics).sides_in_doubt
     doubted = verdicts.marked(metrics, verdict)
-    chosen = report.shown(record(["elbow", "knee"]), None)
+    chosen = report.shown(record(joints=["elbow", "knee"]), None)
     texts = [
         *(report.overview(doubted, chosen), report.in_words(doubted), *report.reached(doubted)),
         *(report.movement_table(doubted, chosen), report.details(doubted, chosen[0])),
@@ -527,7 +515,7 @@ def test_left_against_right_comes_first_with_its_error(monkeypatch) -> None:
     told = "<li>Elbow flexion: the left side goes 16 ± 8 degrees farther than the right.</li>"
     assert text.startswith(f"<ul>{told}")
     assert "No difference between left and right can be told: knee flexion (0 ± 6°)." in text
-    chosen = report.shown(record(["elbow", "knee"]), None)
+    chosen = report.shown(record(joints=["elbow", "knee"]), None)
     assert "Right − left elbow flexion" in report.overview(found, chosen)
     assert "−16°" in report.overview(found, chosen)
     mirrored = found.assign(side_difference=-found["side_difference"])
@@ -538,7 +526,7 @@ def test_left_against_right_comes_first_with_its_error(monkeypatch) -> None:
     assert np.isnan(as_told(untold)["side_difference"]).all()
     exchanged = judge([Warned("models_contradict", "Maybe exchanged.")], metrics=found)
     assert not report.differences(untold)
-    one_side = report.shown(record(["elbow"]), config(["left_elbow_angle"]))
+    one_side = report.shown(record(joints=["elbow"]), config(["left_elbow_angle"]))
     assert not report.differences(found, one_side)
     assert not report.differences(found.drop_vars(["side_difference", "side_difference_sd"]))
     assert not report.differences(verdicts.marked(found, exchanged))
@@ -568,7 +556,7 @@ def test_at_most_three_joints_are_told_at_once() -> None:
     assert told - {"shoulder flexion"} >= also
     # What is chosen stands there in its order, and nothing else.
     chosen = report.shown(
-        record(["elbow", "knee", "hip"]), config(["left_knee_angle", "elbow_angle"])
+        record(joints=["elbow", "knee", "hip"]), config(["left_knee_angle", "elbow_angle"])
     )
     known = [("knee", "left"), ("elbow", "left"), ("elbow", "right")]
     assert [(each.joint, each.side) for each in report.reaches(found, chosen)] == known

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from demo_sessions import record
 
 from mobility import tables
 from mobility.assessment.advice import advise
@@ -23,7 +24,7 @@ from mobility.documents.verdicts import in_lines
 from mobility.provenance import Warned
 from mobility.reports import cohort_sections, first_page, gauges, groups, scores, sections
 from mobility.reports.references import References
-from mobility.sessions.record import Participant, SessionRecord, VideoFile, verdict_in_words
+from mobility.sessions.record import Participant, verdict_in_words
 from mobility.store import Store
 from mobility.wording import capital
 
@@ -378,18 +379,6 @@ def test_papers_are_numbered_once_whatever_stands_around_them() -> None:
     assert listed.count("<li") == 4
     assert "<li id='ref-2'>Wu et al. 2002, J Biomech 35:543</li>" in listed
     assert "&lt;1965&gt;" in listed
-
-
-def record() -> SessionRecord:
-    return SessionRecord(
-        schema_version="1",
-        session_id="s",
-        user_id="p",
-        exercise="Overhead Squat",
-        joints=["knee"],
-        created_at=datetime.datetime(2026, 6, 1, tzinfo=datetime.UTC),
-        video=VideoFile(file="v.mp4", original_name="v.mp4", sha256="a" * 64, size=1),
-    )
 
 
 def test_published_ranges_are_those_of_sex_and_age() -> None:
