@@ -9,7 +9,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ from mobility.provenance import Warned, sha256, with_history
 from mobility.reports import render as reports
 from mobility.reports import sections
 from mobility.reports.pdf import to_pdf
+from mobility.reports.warm_kernels import warm_kernels
 from mobility.sessions.files import read_dataset, read_json, write_dataset, write_json
 from mobility.sessions.record import (
     Edit,
@@ -370,6 +371,14 @@ def test_the_first_page_is_told_before_the_rest_is_drawn(tmp_path: Path) -> None
 # What fails
 
 
+@pytest.fixture
+def one_server() -> Iterator[None]:
+    """All reports of a test have their kernels from one server, which imports but once."""
+    with warm_kernels():
+        yield
+
+
+@pytest.mark.usefixtures("one_server")
 def test_a_failing_cell_is_one_line_and_leaves_the_earlier_report(tmp_path: Path) -> None:
     notebook = small_notebook(tmp_path / "small.ipynb", "if wide: exec(who)")
     files = render_small(notebook, tmp_path / "out", who="good")
