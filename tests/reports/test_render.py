@@ -118,6 +118,13 @@ def make_session(
     return store.session("s01")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_server() -> Iterator[None]:
+    """All reports have their kernels from one server, which imports but once."""
+    with warm_kernels():
+        yield
+
+
 @pytest.fixture(scope="module")
 def session(tmp_path_factory: pytest.TempPathFactory, analytic: Any) -> mb.Session:
     """Three squats, the right knee 16 degrees more flexed, seen from the front."""
@@ -371,14 +378,6 @@ def test_the_first_page_is_told_before_the_rest_is_drawn(tmp_path: Path) -> None
 # What fails
 
 
-@pytest.fixture
-def one_server() -> Iterator[None]:
-    """All reports of a test have their kernels from one server, which imports but once."""
-    with warm_kernels():
-        yield
-
-
-@pytest.mark.usefixtures("one_server")
 def test_a_failing_cell_is_one_line_and_leaves_the_earlier_report(tmp_path: Path) -> None:
     notebook = small_notebook(tmp_path / "small.ipynb", "if wide: exec(who)")
     files = render_small(notebook, tmp_path / "out", who="good")
