@@ -16,9 +16,11 @@ from typing import Any
 import cv2
 import numpy as np
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import FileChooser, Frame, Page, sync_playwright
+from playwright.sync_api import ConsoleMessage, FileChooser, Frame, Locator, Page, sync_playwright
 
 WIDTHS = (1000, 400)
+IDLE = "Python 3 (ipykernel) | Idle"
+Seen = dict[str, Any]
 
 MEASURE_PAGE = """() => ({
     headings: [...document.querySelectorAll("h1")].map(e => e.innerText),
@@ -77,17 +79,21 @@ ERRORS = (
 )
 
 
-def see_report(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
+def see_report(page: Page, url: str, folder: Path | None) -> Seen:
     """Measure a page at two widths."""
     page.goto(url)
-    seen: dict[str, Any] = page.evaluate(MEASURE_PAGE)
+    seen: Seen = page.evaluate(MEASURE_PAGE)
     seen["widths"] = {}
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
         seen["widths"][width] = page.evaluate(MEASURE_WIDTH)
-        if folder:
-            page.screenshot(path=folder / f"report-{width}.png", full_page=True)
     return seen
+
+
+def keep(what: Page | Locator, folder: Path | None, name: str, **options: Any) -> None:
+    """Keep how something looks, where somebody wants to look at it."""
+    if folder:
+        what.screenshot(path=folder / f"{name}.png", **options)
 
 
 def until(place: Page | Frame, expression: str) -> None:
@@ -99,11 +105,11 @@ def until(place: Page | Frame, expression: str) -> None:
     raise TimeoutError(expression)
 
 
-def see_trial(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
+def see_trial(page: Page, url: str, folder: Path | None) -> Seen:
     """Play a report's trial, step in it, choose a curve; print it, and look without script."""
     page.goto(url)
     until(page, "document.querySelector('.live video')?.readyState >= 2")
-    seen: dict[str, Any] = {
+    seen: Seen = {
         "ready": page.evaluate("document.querySelector('.live video').readyState"),
     }
     page.get_by_label("One frame on").click()
@@ -142,8 +148,6 @@ def see_trial(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
         seen["body"][scheme] = float(np.median(panel)) / 255
         found = Axe().run(other, options=rules).response["violations"]
         seen["axe"] += [f"{width} {scheme}: {each['id']}" for each in found]
-        if folder:
-            other.screenshot(path=folder / f"trial-{width}-{scheme}.png", full_page=True)
         context.close()
     context = page.context.browser.new_context(java_script_enabled=False)
     bare = context.new_page()
@@ -153,37 +157,15 @@ def see_trial(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
     return seen
 
 
-def see_video(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
+def see_video(page: Page, url: str, folder: Path | None) -> Seen:
     """Play the video of a page, then seek in it: back, and forwards."""
     page.goto(url)
-    seen: dict[str, Any] = page.evaluate(PLAY_VIDEO)
+    seen: Seen = page.evaluate(PLAY_VIDEO)
     seen["sought"] = []
     for part in (0.2, 0.9, 0.5):
         target = part * seen["duration"]
         seen["sought"].append([target, page.evaluate(SEEK, target)])
-        if folder:
-            page.locator("video").screenshot(path=folder / f"at-{part}.png")
-    return seen
-
-
-def see_notebook(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
-    """Run all cells of the notebook that JupyterLab shows."""
-    run_all(page, url)
-    opened = page.title()
-    until_run(page)
-    seen = {
-        "title": opened,
-        "cells": page.evaluate(CELLS),
-        "dialogs": page.locator(".jp-Dialog, .Toastify__toast").all_inner_texts(),
-    }
-    if folder:
-        # High enough for the whole notebook, which scrolls inside its own panel.
-        page.set_viewport_size({"width": 1280, "height": 4000})
-        page.locator(".jp-Notebook .jp-Cell").first.scroll_into_view_if_needed()
-        page.wait_for_timeout(1000)
-        page.screenshot(path=folder / "notebook.png")
-    page.keyboard.press("Control+s")
-    page.wait_for_function("""() => !document.querySelector(".jp-mod-dirty")""")
+        keep(page.locator("video"), folder, f"at-{part}")
     return seen
 
 
@@ -191,9 +173,24 @@ def run_all(page: Page, url: str) -> None:
     """Open a notebook and run all of its cells, without looking at what they give."""
     page.goto(url)
     # The circle in the toolbar says idle before a kernel is connected; the status bar does not.
-    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=120_000)
-    page.get_by_role("menuitem", name="Run", exact=True).click()
-    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    page.get_by_text(IDLE).wait_for(timeout=120_000)
+    menu(page, "Run", "Run All Cells")
+
+
+def menu(page: Page, *names: str) -> None:
+    """Choose in the menus of JupyterLab."""
+    for name in names:
+        page.get_by_role("menuitem", name=name, exact=True).click()
+
+
+def save(page: Page, *, by_menu: bool = False) -> None:
+    """Save the notebook, by the menu where the focus is in a widget, whose key is its own."""
+    if by_menu:
+        menu(page, "File")
+        page.get_by_role("menuitem", name=re.compile("^Save Notebook(?! As)")).click()
+    else:
+        page.keyboard.press("Control+s")
+    page.wait_for_function("""() => !document.querySelector(".jp-mod-dirty")""")
 
 
 def until_run(page: Page) -> None:
@@ -205,37 +202,70 @@ def until_run(page: Page) -> None:
                                         + '.jp-OutputArea-output[data-mime-type$=".error"]')""",
         timeout=600_000,
     )
-    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
+    page.get_by_text(IDLE).wait_for()
 
 
-def picture(page: Page, name: str, folder: Path | None, *, of: str = "") -> None:
+def picture(page: Page, name: str, folder: Path | None) -> None:
     """Keep how one widget looks, in a window that is high enough for it."""
     if folder:
-        widget = page.locator(f".mobility-{of or name}").first
+        widget = page.locator(f".mobility-{name}").first
         page.set_viewport_size({"width": 1280, "height": 1700})
         widget.scroll_into_view_if_needed()
         page.wait_for_timeout(500)
         widget.screenshot(path=folder / f"{name}.png")
 
 
-def see_widgets(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
-    """Use every widget of the page of tests/widget_page.py as a person would."""
-    page.set_viewport_size({"width": 1280, "height": 1700})
+def see_widgets(page: Page, url: str, folder: Path | None) -> Seen:
+    """Use every widget of the page of tests/widget_page.py as a person would.
+
+    The notebook ran elsewhere; it is run, saved, its kernel ended, and opened again.
+    """
+    page.set_viewport_size({"width": 1280, "height": 3600})
+    page.goto(url)
+    seen: Seen = {"another's": saved(page)}
     run_all(page, url)
-    seen: dict[str, Any] = {}
-    for use in (use_config, use_trial, use_sessions, use_upload):
+    until_run(page)
+    page.locator(".mobility-upload").wait_for()
+    seen["hidden"] = still_pictures(page)
+    page.set_viewport_size({"width": 1280, "height": 1700})
+    seen["config"] = use_config(page, folder)
+    report = open_report(page, "Knee and hip")
+    seen["report"] = read_report(report)
+    report.close()
+    page.bring_to_front()
+    seen["keyboard"] = use_keyboard(page)
+    for use in (use_trial, use_sessions, use_upload):
         seen[use.__name__.removeprefix("use_")] = use(page, folder)
-    seen["stills"] = still_pictures(page)
     seen["errors"] = page.locator(ERRORS).all_inner_texts()
+    save(page, by_menu=True)
+    menu(page, "Kernel", "Shut Down Kernel")
+    page.get_by_text("No Kernel").first.wait_for()
+    page.set_viewport_size({"width": 1280, "height": 3600})
+    page.goto(url)
+    seen["own"] = saved(page)
     return seen
 
 
-def still_pictures(page: Page) -> list[bool]:
+def saved(page: Page) -> Seen:
+    """What a notebook shows that was saved, before anything runs."""
+    page.get_by_text(IDLE).wait_for(timeout=120_000)
+    page.locator(".jp-OutputArea img").nth(1).wait_for()
+    page.wait_for_timeout(2000)
+    return {
+        "text": page.locator(".jp-Notebook").inner_text(),
+        "stills": still_pictures(page),
+        "pictures": page.locator(".jp-OutputArea img").evaluate_all(
+            "all => all.map(image => image.naturalWidth)"
+        ),
+        "errors": page.locator(ERRORS).all_inner_texts(),
+    }
+
+
+def still_pictures(page: Page) -> Any:
     """Tell of each still picture beside a widget whether it is seen."""
-    found: list[bool] = page.locator("[data-mobility-still]").evaluate_all(
+    return page.locator("[data-mobility-still]").evaluate_all(
         "all => all.map(still => still.checkVisibility())"
     )
-    return found
 
 
 CONTROLS = """root => [...root.querySelectorAll(
@@ -254,21 +284,19 @@ NAMELESS = re.compile(
 )
 
 
-def see_keyboard(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
+def use_keyboard(page: Page) -> Seen:
     """Use every widget without a mouse, and read what a screen reader is told."""
-    page.set_viewport_size({"width": 1280, "height": 1700})
-    run_all(page, url)
     page.locator(".mobility-trial .mobility-panels canvas").first.wait_for(timeout=120_000)
-    page.locator(".mobility-upload").wait_for()
-    seen: dict[str, Any] = {"told": {}, "reached": {}, "outlines": {}}
-    page.get_by_text("Correct the repetitions").press("Enter")
+    seen: Seen = {"told": {}, "reached": {}, "outlines": {}, "nameless": {}}
+    correct = page.get_by_text("Correct the repetitions")
+    correct.press("Enter")
     config = page.locator(".mobility-config")
-    config.get_by_label("Knee, both sides", exact=True).press("Space")
-    config.get_by_label("Hip, left", exact=True).press("Space")
-    config.get_by_label("Comment on Hip, left").wait_for()
+    config.get_by_label("Ankle, left", exact=True).press("Space")
+    config.get_by_label("Comment on Ankle, left").wait_for()
     for name in ("config", "trial", "sessions", "upload"):
         widget = page.locator(f".mobility-{name}")
-        seen["told"][name] = widget.aria_snapshot()
+        told = seen["told"][name] = widget.aria_snapshot()
+        seen["nameless"][name] = [line.group().strip() for line in NAMELESS.finditer(told)]
         count = widget.evaluate(f"root => ({CONTROLS})(root).length")
         widget.evaluate(f"root => ({CONTROLS})(root)[0].focus()")
         places = [widget.evaluate(FOCUSED)]
@@ -277,21 +305,16 @@ def see_keyboard(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
             places.append(widget.evaluate(FOCUSED))
         seen["reached"][name] = [count, [place for place, _ in places]]
         seen["outlines"][name] = sorted({outline for _, outline in places[1:]})
-    seen["nameless"] = {
-        name: [line.group().strip() for line in NAMELESS.finditer(told)]
-        for name, told in seen["told"].items()
-    }
+    correct.press("Enter")
     # Settings: order by Alt and an arrow, saved by Ctrl+S.
-    hip = config.get_by_label("Hip, left", exact=True)
-    hip.press("Alt+ArrowUp")
+    config.get_by_label("Ankle, left", exact=True).press("Alt+ArrowUp")
     page.keyboard.press("Control+s")
     config.get_by_text("saved; the next report shows it").wait_for()
     seen["order"] = config.locator("figcaption").all_inner_texts()
     # Sessions: a deletion is asked for, and Escape keeps the session.
     sessions = page.locator(".mobility-sessions")
     sessions.get_by_role("button", name="Delete An old one").press("Enter")
-    dialog = sessions.get_by_role("alertdialog", name="Delete the session?")
-    dialog.wait_for()
+    sessions.get_by_role("alertdialog", name="Delete the session?").wait_for()
     seen["asked_to"] = page.evaluate("document.activeElement.textContent")
     page.keyboard.press("Escape")
     seen["rows"] = sessions.locator("tbody tr").count()
@@ -300,50 +323,13 @@ def see_keyboard(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
     upload.get_by_role("button", name="Upload").press("Enter")
     upload.get_by_role("alert").filter(has_text="choose a video file").wait_for()
     field = upload.get_by_label("Participant")
-    seen["described"] = page.locator(
-        f"[id='{field.get_attribute('aria-describedby')}']"
-    ).inner_text()
+    described = field.get_attribute("aria-describedby")
+    seen["described"] = page.locator(f"[id='{described}']").inner_text()
     seen["invalid"] = field.get_attribute("aria-invalid")
-    seen["errors"] = page.locator(ERRORS).all_inner_texts()
     return seen
 
 
-def see_saved(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
-    """Open a notebook that ran elsewhere; run it, save it, end its kernel, and open it again."""
-    page.set_viewport_size({"width": 1280, "height": 3600})
-
-    def shown(name: str) -> dict[str, Any]:
-        page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=120_000)
-        page.locator(".jp-OutputArea img").nth(1).wait_for()
-        page.wait_for_timeout(2000)
-        if folder:
-            page.screenshot(path=folder / f"saved-{name}.png")
-        return {
-            "text": page.locator(".jp-Notebook").inner_text(),
-            "stills": still_pictures(page),
-            "pictures": page.locator(".jp-OutputArea img").evaluate_all(
-                "all => all.map(image => image.naturalWidth)"
-            ),
-            "errors": page.locator(ERRORS).all_inner_texts(),
-        }
-
-    page.goto(url)
-    seen: dict[str, Any] = {"another's": shown("another")}
-    run_all(page, url)
-    until_run(page)
-    page.locator(".mobility-upload").wait_for()
-    seen["hidden"] = still_pictures(page)
-    page.keyboard.press("Control+s")
-    page.wait_for_function("""() => !document.querySelector(".jp-mod-dirty")""")
-    page.get_by_role("menuitem", name="Kernel", exact=True).click()
-    page.get_by_role("menuitem", name="Shut Down Kernel", exact=True).click()
-    page.get_by_text("No Kernel").first.wait_for()
-    page.goto(url)
-    seen["own"] = shown("own")
-    return seen
-
-
-def see_remote(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
+def see_remote(page: Page, url: str, folder: Path | None) -> Seen:
     """Look at a trial of a server, choose what its report shows, and save the notebook."""
     page.set_viewport_size({"width": 1280, "height": 1700})
     run_all(page, url)
@@ -352,7 +338,7 @@ def see_remote(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
     page.wait_for_function("document.querySelector('.mobility-trial video').readyState >= 2")
     trial.get_by_role("button", name="One frame on").click()
     trial.get_by_text("frame 2 of").wait_for()
-    seen: dict[str, Any] = page.evaluate("""() => {
+    seen: Seen = page.evaluate("""() => {
         const [video, canvas] = [".mobility-screen video", ".mobility-screen canvas"].map(
             (one) => document.querySelector(one));
         const drawn = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
@@ -365,36 +351,30 @@ def see_remote(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
     seen["config"] = use_config(
         page, folder, shown=("Elbow, left", "Shoulder, both sides"), undone="Elbow, right"
     )
-    if folder:
-        trial.screenshot(path=folder / "remote.png")
-    # By the menu: in a widget the key is the widget's own.
-    page.get_by_role("menuitem", name="File", exact=True).click()
-    page.get_by_role("menuitem", name=re.compile("^Save Notebook(?! As)")).click()
-    page.wait_for_function("""() => !document.querySelector(".jp-mod-dirty")""")
+    save(page, by_menu=True)
     seen["page"] = page.content()
     seen["errors"] = page.locator(ERRORS).all_inner_texts()
     return seen
 
 
-def see_workbench(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
+def see_workbench(page: Page, url: str, folder: Path | None) -> Seen:
     """Go through the workbench with single joints: from an empty store to a report that is read."""
     page.set_viewport_size({"width": 1280, "height": 1700})
     run_all(page, url)
+    seen: Seen = {"title": page.title()}
     until_run(page)
-    seen: dict[str, Any] = {"cells": page.evaluate(CELLS)}
+    seen["cells"] = page.evaluate(CELLS)
+    seen["dialogs"] = page.locator(".jp-Dialog, .Toastify__toast").all_inner_texts()
+    save(page, by_menu=True)
     seen["config"] = use_config(
         page, None, shown=("Elbow, left", "Shoulder, both sides"), undone="Knee, right"
     )
     seen["trial"] = use_trial(page, None, noun="Movement", middle="turn", moved_to="6.0")
-    if folder:
-        page.locator(".mobility-trial").screenshot(path=folder / "movements.png")
     seen["upload"] = use_upload(
         page, None, demo="joint-angle-mobility", exercise="Joint Angle Mobility", limited=False
     )
     report = open_report(page, "First run")
     seen.update(read_report(report))
-    if folder:
-        report.screenshot(path=folder / "workbench-report.png", full_page=True)
     seen["errors"] = page.locator(ERRORS).all_inner_texts()
     return seen
 
@@ -411,7 +391,7 @@ def open_report(page: Page, title: str) -> Page:
     return opened.value
 
 
-def read_report(report: Page) -> dict[str, Any]:
+def read_report(report: Page) -> Seen:
     """Tell what stands in a report."""
     return {
         "address": report.url,
@@ -422,25 +402,13 @@ def read_report(report: Page) -> dict[str, Any]:
     }
 
 
-def see_settings(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
-    """Choose what the report shows, render it from the table of sessions, and open it."""
-    page.set_viewport_size({"width": 1280, "height": 1700})
-    run_all(page, url)
-    seen = use_config(page, None)
-    report = open_report(page, "Knee and hip")
-    seen.update(read_report(report))
-    if folder:
-        report.screenshot(path=folder / "settings-report.png", full_page=True)
-    return seen
-
-
 def use_config(
     page: Page,
     folder: Path | None,
     *,
     shown: tuple[str, str] = ("Knee, both sides", "Hip, left"),
     undone: str = "Elbow, right",
-) -> dict[str, Any]:
+) -> Seen:
     """Choose two angles, change their order, write a comment, undo, save."""
     first, second = shown
     widget = page.locator(".mobility-config")
@@ -471,6 +439,17 @@ def use_config(
     }
 
 
+def drag(page: Page, what: Locator, x: float, y: float) -> None:
+    """Take something in its middle and move it by pixels."""
+    box = what.bounding_box()
+    assert box is not None
+    left, top = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(left, top)
+    page.mouse.down()
+    page.mouse.move(left + x, top + y, steps=4)
+    page.mouse.up()
+
+
 def use_trial(
     page: Page,
     folder: Path | None,
@@ -478,27 +457,33 @@ def use_trial(
     noun: str = "Repetition",
     middle: str = "bottom",
     moved_to: str = "7.0",
-) -> dict[str, Any]:
+) -> Seen:
     """Play, step, jump by a curve, turn the body, zoom, move the end of a repetition."""
     widget = page.locator(".mobility-trial")
     widget.locator(".mobility-panels canvas").first.wait_for(timeout=120_000)
     slider = widget.get_by_label("Time in the trial")
     page.wait_for_function("document.querySelector('.mobility-trial video').readyState >= 2")
 
-    def state() -> dict[str, Any]:
-        found: dict[str, Any] = widget.evaluate("""root => ({
+    def state() -> Any:
+        return widget.evaluate("""root => ({
             frame: Number(root.querySelector('input[type=range]').value),
             said: root.querySelector('input[type=range]').getAttribute('aria-valuetext'),
             video: root.querySelector('video').currentTime,
             cursor: parseFloat(root.querySelector('.mobility-cursor').style.left),
         })""")
-        return found
 
-    def looks(selector: str) -> str:
-        drawn: str = widget.locator(selector).first.evaluate("canvas => canvas.toDataURL()")
-        return drawn
+    def looks(selector: str) -> Any:
+        return widget.locator(selector).first.evaluate("canvas => canvas.toDataURL()")
 
-    seen: dict[str, Any] = {"source": widget.locator("video").get_attribute("src")}
+    def key(name: str) -> Any:
+        page.keyboard.press(name)
+        page.wait_for_timeout(700)
+        return state()
+
+    def value() -> float:
+        return float(end.get_attribute("aria-valuenow") or "nan")
+
+    seen: Seen = {"source": widget.locator("video").get_attribute("src")}
     seen["played"] = [state()]
     empty = looks(".mobility-screen canvas")
     widget.get_by_role("button", name="Play").click()
@@ -513,13 +498,9 @@ def use_trial(
     widget.locator(".mobility-panels canvas").first.click(position={"x": 300, "y": 50})
     page.wait_for_timeout(700)
     seen["jumped"] = state()
-    page.keyboard.press("ArrowRight")
-    page.wait_for_timeout(700)
-    seen["stepped"] = state()
+    seen["stepped"] = key("ArrowRight")
     slider.focus()
-    page.keyboard.press("ArrowLeft")
-    page.wait_for_timeout(700)
-    seen["slid"] = state()
+    seen["slid"] = key("ArrowLeft")
     seen["cells"] = [page.locator(".jp-Cell").count()]
     widget.get_by_role("button", name="One frame on").focus()
     page.keyboard.press("d")
@@ -530,12 +511,7 @@ def use_trial(
     widget.locator(".mobility-body canvas").focus()
     page.keyboard.press("ArrowRight")
     by_keys = looks(".mobility-body canvas")
-    box = widget.locator(".mobility-body canvas").bounding_box()
-    assert box is not None
-    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    page.mouse.down()
-    page.mouse.move(box["x"] + box["width"] / 2 + 60, box["y"] + box["height"] / 2 + 10, steps=4)
-    page.mouse.up()
+    drag(page, widget.locator(".mobility-body canvas"), 60, 10)
     seen["turned"] = [before != by_keys, by_keys != looks(".mobility-body canvas")]
     page.keyboard.press("0")
     end = widget.get_by_role("slider", name=f"{noun} 1, end")
@@ -543,20 +519,14 @@ def use_trial(
     widget.get_by_role("button", name="Zoom in on the curves").click()
     seen["marks"]["zoomed"] = widget.get_by_role("slider", name=noun).count()
     seen["zoomed"] = widget.get_by_text(re.compile(r"^[\d.]+ to [\d.]+ s$")).inner_text()
-    picture(page, "trial-zoomed", folder, of="trial")
     widget.get_by_role("button", name="Zoom out of the curves").click()
     widget.get_by_text("the whole trial").wait_for()
-    seen["end"] = [float(end.get_attribute("aria-valuenow") or "nan")]
-    place = end.bounding_box()
-    assert place is not None
-    page.mouse.move(place["x"] + 5, place["y"] + 10)
-    page.mouse.down()
-    page.mouse.move(place["x"] + 15, place["y"] + 10, steps=3)
-    page.mouse.up()
-    seen["end"].append(float(end.get_attribute("aria-valuenow") or "nan"))
+    seen["end"] = [value()]
+    drag(page, end, 10, 0)
+    seen["end"].append(value())
     end.focus()
     page.keyboard.press("ArrowLeft")
-    seen["end"].append(float(end.get_attribute("aria-valuenow") or "nan"))
+    seen["end"].append(value())
     widget.get_by_text(f"Correct the {noun.lower()}s").click()
     written = widget.get_by_label(f"{noun} 2, {middle}, seconds")
     written.fill(moved_to)
@@ -570,11 +540,11 @@ def use_trial(
     return seen
 
 
-def use_sessions(page: Page, folder: Path | None) -> dict[str, Any]:
+def use_sessions(page: Page, folder: Path | None) -> Seen:
     """Filter the table, open a session, keep one, delete it after all."""
     widget = page.locator(".mobility-sessions")
     rows = widget.locator("tbody tr")
-    seen: dict[str, Any] = {"all": rows.count()}
+    seen: Seen = {"all": rows.count()}
     widget.get_by_label("Filter the sessions").fill("p07 old")
     seen["filtered"] = rows.all_inner_texts()
     widget.get_by_label("Filter the sessions").fill("")
@@ -598,39 +568,32 @@ def use_upload(
     demo: str = "overhead-squat",
     exercise: str = "Overhead Squat",
     limited: bool = True,
-) -> dict[str, Any]:
+) -> Seen:
     """Upload nothing, something that is no video, too much, and then the demo's video."""
     widget = page.locator(".mobility-upload")
     send = widget.get_by_role("button", name="Upload")
-    seen: dict[str, Any] = {}
-
-    def faults() -> list[str]:
-        shown: list[str] = widget.locator(".mobility-fault:visible").all_inner_texts()
-        return shown
-
+    faults = widget.locator(".mobility-fault:visible")
     send.click()
     widget.get_by_text("choose a video file").first.wait_for()
-    seen["nothing"] = faults()
+    seen: Seen = {"nothing": faults.all_inner_texts()}
     widget.get_by_label("Participant").fill("p08")
     widget.get_by_label("Exercise").select_option(exercise)
-    files = {
-        "broken": {"name": "broken.mp4", "mimeType": "video/mp4", "buffer": b"no video" * 99},
-        "large": {"name": "large.mp4", "mimeType": "video/mp4", "buffer": b"\0" * 2_500_000},
-    }
-    if not limited:
-        del files["large"]
-    for name, file in files.items():
-        widget.get_by_label("Video file").set_input_files(file)  # type: ignore[arg-type]
+    contents = {"broken": b"no video" * 99, "large": b"\0" * 2_500_000}
+    for name in ("broken", *(["large"] if limited else [])):
+        widget.get_by_label("Video file").set_input_files(
+            {"name": f"{name}.mp4", "mimeType": "video/mp4", "buffer": contents[name]}
+        )
         send.click()
         widget.locator(".mobility-fault:visible", has_text=name).wait_for()
-        seen[name] = faults()
+        seen[name] = faults.all_inner_texts()
         if name == "broken":
             picture(page, "upload", folder)
-    video = Path.cwd() / "data" / "demo" / demo / "video.mp4"
-    widget.get_by_label("Video file").set_input_files(video)
+    widget.get_by_label("Video file").set_input_files(
+        Path.cwd() / "data" / "demo" / demo / "video.mp4"
+    )
     send.click()
     widget.get_by_text("is added, as session").wait_for()
-    seen["good"] = faults()
+    seen["good"] = faults.all_inner_texts()
     page.locator(".mobility-sessions tbody tr", has_text="p08").wait_for()
     return seen
 
@@ -640,21 +603,14 @@ LIGHT = """element => {
     return (0.2126 * r + 0.7152 * g + 0.0722 * b) / 255;
 }"""
 
-CIRCLES = """canvas => {
-    const context = canvas.getContext("2d");
-    const {arc} = context;
-    canvas.circles = [];
-    context.arc = (...given) => { canvas.circles.push(given); return arc.apply(context, given); };
-}"""
 
-
-def see_dead_ends(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
+def see_dead_ends(page: Page, url: str, folder: Path | None) -> Seen:
     """Run the workbench on a store with an elbow, a wide picture, and an analysis elsewhere."""
     assert folder is not None
     page.set_viewport_size({"width": 1280, "height": 1700})
     run_all(page, url)
     until_run(page)
-    seen: dict[str, Any] = {"cells": page.evaluate(CELLS)}
+    seen: Seen = {"cells": page.evaluate(CELLS)}
     sessions, trial = page.locator(".mobility-sessions"), page.locator(".mobility-trial")
     title = trial.locator("h3")
     slider = trial.get_by_label("Time in the trial")
@@ -693,12 +649,6 @@ def see_dead_ends(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
     trial.get_by_role("button", name="Play").wait_for()
     seen["played to"] = int(slider.input_value())
 
-    # The body has a head.
-    body = trial.locator(".mobility-body canvas")
-    body.evaluate(CIRCLES)
-    body.press("ArrowRight")
-    seen["circles"] = body.evaluate("canvas => canvas.circles")
-
     # A wide picture stays inside its box, in a narrow window.
     page.set_viewport_size({"width": 820, "height": 1700})
     page.wait_for_timeout(1000)
@@ -725,25 +675,14 @@ def see_dead_ends(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
     form.get_by_role("button", name="Upload").click()
     form.get_by_text("is added, as session").wait_for()
 
-    # The address of a report is seen to be one; the dark theme is dark.
-    report = open_report(page, "A wide one")
-    seen["report"] = report.url
-    report.close()
-    page.bring_to_front()
-    link = sessions.get_by_role("link", name="open it")
-    ink = "e => [getComputedStyle(e).color, getComputedStyle(e).textDecorationLine]"
-    seen["link"] = [
-        *link.evaluate(ink),
-        link.evaluate("e => getComputedStyle(e.parentElement).color"),
-    ]
-    page.get_by_role("menuitem", name="Settings", exact=True).click()
+    # The dark theme is dark.
+    menu(page, "Settings")
     for name in ("Theme", "JupyterLab Dark"):
         page.locator(".lm-Menu-itemLabel").get_by_text(name, exact=True).click()
     page.wait_for_function("document.body.dataset.jpThemeLight === 'false'")
     page.wait_for_timeout(500)
+    body = trial.locator(".mobility-body canvas")
     seen["dark"] = [trial.evaluate(LIGHT), body.evaluate(LIGHT)]
-    page.screenshot(path=folder / "dead-ends.png")
-    seen["keys"] = use_keys(page)
     seen["errors"] = page.locator(ERRORS).all_inner_texts()
     return seen
 
@@ -853,7 +792,7 @@ WHITE = """canvas => {
 }"""
 
 
-def see_keys(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
+def see_keys(page: Page, url: str, folder: Path | None) -> Seen:
     """Read a report by keyboard alone, from a file."""
     page.add_init_script(
         """window.texts = [];
@@ -867,7 +806,7 @@ def see_keys(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
     until(page, "document.querySelector('.live video')?.readyState >= 2")
     keys = Keyboard(page)
     text = "document.querySelector('.live input[type=range]').ariaValueText"
-    seen: dict[str, Any] = {
+    seen: Seen = {
         "first": page.evaluate(text),
         "texts": page.evaluate("window.texts.filter((text) => text.includes('body'))"),
     }
@@ -890,12 +829,10 @@ def see_keys(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
     keys.press("Enter")
     seen["opened"].append(page.locator("details[open]").count())
     seen["unseen"] = keys.unseen
-    if folder:
-        page.screenshot(path=folder / "keys.png", full_page=True)
     return seen
 
 
-def see_fenced(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
+def see_fenced(page: Page, url: str, folder: Path | None) -> Seen:
     """Look at a report that a server serves; it tries to read what is not its own."""
     page.context.add_cookies([{"name": "secret", "value": "1", "url": url}])
     page.goto(url)
@@ -910,7 +847,7 @@ def see_fenced(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
     }
 
 
-def see_open_keys(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
+def see_open_keys(page: Page, url: str, folder: Path | None) -> Seen:
     """Use the page of `mobility open`, which has two sessions, by keyboard alone."""
     page.goto(url)
     page.set_default_timeout(400_000)
@@ -919,7 +856,7 @@ def see_open_keys(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
     table = Keyboard(page, widget="mobility-sessions")
     people = sessions.locator("tbody tr td:nth-child(3)")
     table.to("Participant")
-    seen: dict[str, Any] = {}
+    seen: Seen = {}
     for key in ("Enter", "Space"):
         table.press(key)
         seen.setdefault("sorted", []).append(people.all_inner_texts())
@@ -947,8 +884,6 @@ def see_open_keys(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
     assert frame is not None
     report = Keyboard(page, frame)
     seen["report"] = report.play()
-    if folder:
-        page.screenshot(path=folder / "open-report.png")
     opened = inside.locator("details[open]")
     before = opened.count()
     frame_headings = inside.locator("summary").all_inner_texts()
@@ -989,31 +924,6 @@ def see_open_keys(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
     seen["cursor"] = cursor.evaluate("e => getComputedStyle(e).borderLeftColor")
     page.wait_for_timeout(500)
     seen["left white"] = body.evaluate(WHITE)
-    if folder:
-        page.screenshot(path=folder / "open-keys.png", full_page=True)
-    return seen
-
-
-def use_keys(page: Page) -> dict[str, Any]:
-    """Choose an angle, comment on it, save, and play the trial, in JupyterLab by keyboard alone."""
-    config = Keyboard(page, widget="mobility-config")
-    editor = page.locator(".mobility-config")
-    config.to("Elbow, right")
-    config.press("Space")
-    editor.get_by_label("Comment on Elbow, right").wait_for()
-    config.to("Comment on Elbow, right")
-    page.keyboard.type("Slower next time.")
-    config.to("Save")
-    config.press("Enter")
-    editor.get_by_text("saved; the next report shows it").wait_for()
-    trial = Keyboard(page, widget="mobility-trial")
-    seen: dict[str, Any] = {"played": trial.play()}
-    panels = page.locator(".mobility-trial .mobility-panels canvas")
-    before = panels.count()
-    trial.to("Trunk lean")
-    trial.press("Space")
-    panels.nth(before).wait_for()
-    seen["unseen"] = [*config.unseen, *trial.unseen]
     return seen
 
 
@@ -1026,10 +936,10 @@ DROP = """async ([name, coded]) => {
 }"""
 
 
-def see_open(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
+def see_open(page: Page, url: str, folder: Path | None) -> Seen:
     """Drop FOLDER/squat.mp4 on the page of `mobility open`, film FOLDER/phone.mp4, compare them."""
     assert folder is not None
-    seen: dict[str, Any] = {}
+    seen: Seen = {}
     page.goto(url)
     upload, sessions = page.locator(".mobility-upload"), page.locator(".mobility-sessions")
     upload.wait_for()
@@ -1094,7 +1004,6 @@ def see_open(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
     sessions_of = phone.evaluate("new URL('/mobility-assessment/sessions/', location.href).href")
     seen["phone's fence"] = report.evaluate(TRIES, sessions_of)
     seen["phone's width"] = phone.evaluate(MEASURE_WIDTH)
-    phone.screenshot(path=folder / "phone.png", full_page=True)
     phone.reload()
     on_phone.locator("h1").first.wait_for()
 
@@ -1125,13 +1034,11 @@ def see_open(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
             return text.getClientRects().length;
         })"""
     )
-    page.screenshot(path=folder / "open.png", full_page=True)
     page.set_viewport_size({"width": 400, "height": 900})
     seen["narrow"] = page.evaluate(
         """() => [document.documentElement, document.querySelector(".mobility-table")]
             .map((each) => each.scrollWidth - each.clientWidth)"""
     )
-    page.screenshot(path=folder / "open-narrow.png", full_page=True)
     page.set_viewport_size({"width": 1280, "height": 1000})
     # What there is outlives the page.
     page.reload()
@@ -1141,7 +1048,7 @@ def see_open(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
     return seen
 
 
-def see_headings(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
+def see_headings(page: Page, url: str, folder: Path | None) -> Seen:
     """Names of the columns that are on the screen."""
     page.goto(url)
     shown = page.evaluate(
@@ -1153,26 +1060,14 @@ def see_headings(page: Page, url: str, folder: Path | None) -> dict[str, Any]:
 
 def main(chromium: str, kind: str, url: str, folder: str | None = None) -> None:
     """Open a browser, see the page, print what was seen, said and asked for."""
-    see = {
-        "report": see_report,
-        "video": see_video,
-        "trial": see_trial,
-        "notebook": see_notebook,
-        "widgets": see_widgets,
-        "settings": see_settings,
-        "workbench": see_workbench,
-        "remote": see_remote,
-        "saved": see_saved,
-        "keyboard": see_keyboard,
-        "keys": see_keys,
-        "fenced": see_fenced,
-        "open": see_open,
-        "open keys": see_open_keys,
-        "headings": see_headings,
-        "dead ends": see_dead_ends,
-    }[kind]
+    see = globals()[f"see_{kind.replace(' ', '_')}"]
     said: list[str] = []
     asked: list[str] = []
+
+    def hear(message: ConsoleMessage) -> None:
+        if message.type == "error":
+            said.append(f"{message.type}: {message.text}")
+
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=chromium,
@@ -1181,12 +1076,7 @@ def main(chromium: str, kind: str, url: str, folder: str | None = None) -> None:
         )
         page = browser.new_page(viewport={"width": 1280, "height": 900})
         page.set_default_timeout(120_000)
-        page.on(
-            "console",
-            lambda message: (
-                said.append(f"{message.type}: {message.text}") if message.type == "error" else None
-            ),
-        )
+        page.on("console", hear)
         page.on("pageerror", lambda error: said.append(str(error)))
         page.on("requestfailed", lambda request: said.append(f"failed: {request.url}"))
         page.on("request", lambda request: asked.append(request.url))
@@ -1194,8 +1084,7 @@ def main(chromium: str, kind: str, url: str, folder: str | None = None) -> None:
         try:
             seen = see(page, url, Path(folder) if folder else None)
         except Exception:
-            if folder:
-                page.screenshot(path=Path(folder) / "failed.png")
+            keep(page, Path(folder) if folder else None, "failed")
             raise
         finally:
             browser.close()

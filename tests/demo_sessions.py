@@ -1,15 +1,28 @@
-"""Copies of the demo in a store, which count as analysed by the present code; its first frames."""
+"""Records of sessions, and copies of the demo that count as analysed by the present code."""
 
 from __future__ import annotations
 
+import datetime
 from itertools import islice
 from pathlib import Path
 
+import xarray as xr
+
 from mobility.capture.video import read_frames, write_video
 from mobility.pipeline.analysis import _plan
-from mobility.sessions.files import write_json
+from mobility.provenance import sha256
+from mobility.sessions.files import read_json, write_dataset, write_json
 from mobility.sessions.record import SessionRecord
 from mobility.store import Session
+
+
+def record(**changed: object) -> SessionRecord:
+    """The record of a session that nobody has analysed."""
+    video = {"file": "video.mp4", "original_name": "a.mp4", "sha256": "0" * 64, "size": 1}
+    named = {"session_id": "s1", "user_id": "p01", "exercise": "Overhead Squat"}
+    when = datetime.datetime(2026, 6, 1, tzinfo=datetime.UTC)
+    given = {**named, "joints": ["ankle", "knee"], "created_at": when, "video": video, **changed}
+    return SessionRecord.model_validate({"schema_version": "1", **given})
 
 
 def taken_as_current(session: Session) -> Session:
@@ -33,3 +46,12 @@ def beginning(demo: Path, folder: Path, *, frames: int) -> Path:
     shown = islice(read_frames(demo / "video.mp4"), frames)
     write_video(folder / "short.mp4", ((frame.time, frame.image) for frame in shown))
     return folder / "short.mp4"
+
+
+def put_result(session: Session, stage: str, result: xr.Dataset, **changed: object) -> None:
+    """Put another result of a stage into a session, and other fields into its record."""
+    file, record = session.folder / f"{stage}.nc", session.folder / "session.json"
+    write_dataset(file, result)
+    fields = {**read_json(record), **changed}
+    fields["stages"][stage]["sha256"] = sha256(file)
+    write_json(record, fields)

@@ -29,26 +29,19 @@ def pose(frames: int = FRAMES) -> xr.Dataset:
     marks = ("time", "keypoint", "individual")
     confidence = np.full((frames, n, 1), 0.5)
     confidence[:, [i for i, name in enumerate(KEYPOINTS) if name.startswith("right_")]] = 0.9
+    position = rng.normal(size=(frames, 3, n, 1))
+    image = np.arange(frames * 2 * n, dtype=float).reshape(frames, 2, n, 1)
     data = xr.Dataset(
         {
-            "position": (
-                ("time", "space", "keypoint", "individual"),
-                rng.normal(size=(frames, 3, n, 1)),
-            ),
-            "image_position": (
-                ("time", "pixel", "keypoint", "individual"),
-                np.arange(frames * 2 * n, dtype=float).reshape(frames, 2, n, 1),
-            ),
+            "position": (("time", "space", "keypoint", "individual"), position),
+            "image_position": (("time", "pixel", "keypoint", "individual"), image),
             "image_depth": (marks, rng.normal(size=(frames, n, 1))),
             "confidence": (marks, confidence),
             "presence": (marks, np.full((frames, n, 1), 0.8)),
         },
         coords={
-            "time": TIME[:frames],
-            "space": ["x", "y", "z"],
-            "pixel": ["u", "v"],
-            "keypoint": list(KEYPOINTS),
-            "individual": ["subject"],
+            **{"time": TIME[:frames], "space": ["x", "y", "z"], "pixel": ["u", "v"]},
+            **{"keypoint": list(KEYPOINTS), "individual": ["subject"]},
         },
         attrs={"fps": 30.0, "image_width": 640, "image_height": 480, "ds_type": "poses"},
     )
@@ -73,16 +66,16 @@ def angles() -> xr.Dataset:
 
 
 def repetitions(intervals: list[dict[str, float]] | None = None) -> xr.Dataset:
-    found = [(0.0, 0.05), (0.06, 0.1)]
-    if intervals is not None:
-        found = [(interval["start"], interval["end"]) for interval in intervals]
-    n = len(found)
+    given = [{"start": 0.0, "end": 0.05}, {"start": 0.06, "end": 0.1}]
+    given = given if intervals is None else intervals
+    n = len(given)
+    start, end = (np.array([each[name] for each in given], float) for name in ("start", "end"))
     data = xr.Dataset(
         {
-            "start": ("rep", np.array([start for start, _ in found], dtype=float)),
-            "bottom": ("rep", np.array([(start + end) / 2 for start, end in found], dtype=float)),
+            "start": ("rep", start),
+            "bottom": ("rep", (start + end) / 2),
             "depth": ("rep", np.full(n, 33.333)),
-            "end": ("rep", np.array([end for _, end in found], dtype=float)),
+            "end": ("rep", end),
             "accepted": ("rep", np.arange(n) != 1),
             "complete": ("rep", np.full(n, True)),
             "reason": ("rep", np.array(["", "too short", *[""] * n][:n], dtype=str)),
@@ -129,6 +122,7 @@ def estimate_pose(
     workers: int | None = None,
     subject: tuple[float, float] | Literal["moving"] | None = None,
     model: str | None = None,
+    rate: float | str = "usual",
 ) -> xr.Dataset:
     CALLS.append("second_pose" if "-2" in Path(video).name else "pose")
     if b"nobody" in Path(video).read_bytes():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import re
-import sys
 
 import pandas as pd
 import pytest
@@ -16,16 +15,11 @@ from mobility import tables
 
 
 @pytest.fixture(scope="module")
-def modules(project):
+def modules(project, program):
     """The scripts of the documentation."""
-    added = [str(project / "scripts"), str(project / "docs")]
-    sys.path[:0] = added
-    import accuracy_tables
-    import reference_pages
-
-    yield accuracy_tables, reference_pages
-    for each in added:
-        sys.path.remove(each)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(project / "docs")
+        yield program("accuracy_tables"), program("reference_pages")
 
 
 @pytest.fixture(scope="module")
@@ -64,9 +58,8 @@ def test_what_is_told_of_a_squat_on_film(modules, project):
     assert len(film.clips("standing")) == 8
 
 
-@pytest.mark.parametrize(
-    ("errors", "given", "rendered", "verdict"),
-    [
+def test_what_is_to_be_trusted(modules):
+    for errors, given, rendered, verdict in (
         ([4.0], 100, 6.0, 0),
         ([4.0], 100, None, 0),
         ([3.0], 100, 6.1, 1),
@@ -74,10 +67,8 @@ def test_what_is_told_of_a_squat_on_film(modules, project):
         ([10.0], 50, None, 1),
         ([10.1], 100, 1.0, 2),
         ([1.0], 49, 1.0, 2),
-    ],
-)
-def test_what_is_to_be_trusted(modules, errors, given, rendered, verdict):
-    assert modules[0].verdict(errors, given, rendered) == verdict
+    ):
+        assert modules[0].verdict(errors, given, rendered) == verdict, (errors, given, rendered)
 
 
 def test_rendered_errors_are_those_of_the_sweep(modules, project):
@@ -118,18 +109,14 @@ def test_rows_of_a_table_have_as_many_cells_as_its_head(pages):
             assert len(cells) == 1, (name, table.splitlines()[0])
 
 
-def test_docstrings_of_public_names_begin_with_one_sentence():
+def test_docstrings_begin_with_a_sentence_pictures_are_small_and_the_citation_is_of_this_version(
+    project,
+):
     for name in mb.__all__:
         first = (inspect.getdoc(getattr(mb, name)) or "").split("\n\n")[0]
         assert first.endswith("."), name
-
-
-def test_pictures_are_small(project):
     for path in (project / "docs" / "images").iterdir():
         assert path.stat().st_size <= 1_500_000, path.name
-
-
-def test_the_citation_is_of_this_version(project):
     citation = yaml.safe_load((project / "CITATION.cff").read_text(encoding="utf-8"))
     assert (citation["version"], citation["license"]) == (mb.__version__, "BSD-3-Clause")
 

@@ -14,22 +14,16 @@ from mobility.virtual_lab.case import read_case
 BRACKETS = "[" * 20_000 + "]" * 20_000
 
 
-@pytest.mark.parametrize(
-    ("parse", "text"),
-    [
+def test_what_is_nested_too_deeply_is_refused():
+    for parse, text in (
         (parse_json, BRACKETS),
         (parse_toml, f"a = {BRACKETS}"),
         (parse_toml, f"[{'.'.join('a' * 5000)}]"),
         (parse_yaml, "[" * 500 + "]" * 500),
         (parse_yaml, "&a [*a]"),
-    ],
-)
-def test_what_is_nested_too_deeply_is_refused(parse, text):
-    with pytest.raises(ValueError, match="nested too deeply, more than 32 levels"):
-        parse(text)
-
-
-def test_levels_that_are_allowed_are_read():
+    ):
+        with pytest.raises(ValueError, match="nested too deeply, more than 32 levels"):
+            parse(text)
     text = "[" * DEEPEST + "]" * DEEPEST
     for parse in (parse_json, parse_yaml):
         assert parse(text) is not None
@@ -38,24 +32,21 @@ def test_levels_that_are_allowed_are_read():
     assert parse_yaml("a: &x [1, 2]\nb: *x") == {"a": [1, 2], "b": [1, 2]}
 
 
-@pytest.mark.parametrize("text", ["a: 2020-13-45", "a: !!int ''", "a: !!bool maybe", "!!map [a]"])
-def test_yaml_whose_value_does_not_fit_is_refused_in_one_line(text):
-    with pytest.raises(ValueError, match=r"^[^\n]+$"):
-        parse_yaml(text)
+def test_yaml_whose_value_does_not_fit_is_refused_in_one_line():
+    for text in ("a: 2020-13-45", "a: !!int ''", "a: !!bool maybe", "!!map [a]"):
+        with pytest.raises(ValueError, match=r"^[^\n]+$"):
+            parse_yaml(text)
 
 
-@pytest.mark.parametrize(
-    ("read", "name", "text"),
-    [
+def test_a_deep_file_of_any_kind_is_one_line_that_names_it(tmp_path):
+    for read, name, text in (
         (read_calibration, "deep.toml", f"a = {BRACKETS}"),
         (read_calibration, "deep.yml", f"%YAML:1.0\n---\na: {BRACKETS}"),
         (read_json, "deep.json", BRACKETS),
         (given_mapping, "deep.yaml", BRACKETS),
         (read_case, "deep.yaml", BRACKETS),
-    ],
-)
-def test_a_deep_file_of_any_kind_is_one_line_that_names_it(tmp_path, read, name, text):
-    (tmp_path / name).write_text(text)
-    with pytest.raises(BadInputError, match=rf"{name}: [^\n]+$") as raised:
-        read(tmp_path / name)
-    assert "\n" not in str(raised.value)
+    ):
+        (tmp_path / name).write_text(text)
+        with pytest.raises(BadInputError, match=rf"{name}: [^\n]+$") as raised:
+            read(tmp_path / name)
+        assert "\n" not in str(raised.value)

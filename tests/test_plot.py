@@ -56,15 +56,11 @@ def test_a_curve_is_the_angle_with_its_band_on_the_axes_given(trial: Any) -> Non
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["Left", "Right"]
     assert ax.get_title(loc="left").startswith("Hip flexion")
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("Time (s)", "Degrees")
-
-
-def test_of_what_was_refused_altogether_it_is_said_why(trial: Any) -> None:
-    _, angles, _ = trial
-    refused = angles["hip_flexion"] * np.nan
-    none = angles.assign(hip_flexion=refused.assign_attrs(refused="it is too uncertain"))
-    ax = mb.plot.curves(none, "hip_flexion")
-    assert [text.get_text() for text in ax.texts] == ["it is too uncertain"]
-    assert not mb.plot.curves(angles, "hip_flexion").texts
+    # Of what was refused altogether it is said why.
+    refused = (angles["hip_flexion"] * np.nan).assign_attrs(refused="it is too uncertain")
+    none = mb.plot.curves(angles.assign(hip_flexion=refused), "hip_flexion")
+    assert [text.get_text() for text in none.texts] == ["it is too uncertain"]
+    assert not ax.texts
 
 
 def test_the_mean_of_the_repetitions_leaves_the_rejected_one_out(trial: Any) -> None:
@@ -74,23 +70,16 @@ def test_the_mean_of_the_repetitions_leaves_the_rejected_one_out(trial: Any) -> 
     *single, mean = drawn(ax, "right")
     assert len(single) == 2
     np.testing.assert_allclose(mean, each.sel(side="right").mean("rep"), rtol=1e-12)
+    # A band of the spread needs three.
+    for accepted, bands in ((True, 2), (False, 0)):
+        given = repetitions.assign(accepted=("rep", np.full(3, accepted)))
+        shown = mb.plot.repetitions(angles, given, "knee_flexion")
+        assert len(shown.collections) == bands
+    assert len(ax.collections) == 0
+    assert [text.get_text() for text in shown.texts] == ["no accepted repetition"]
 
 
-def test_a_band_of_the_spread_needs_three_repetitions(trial: Any) -> None:
-    _, angles, repetitions = trial
-    for accepted, bands in ((repetitions["accepted"].values, 0), (np.ones(3, bool), 2)):
-        given = repetitions.assign(accepted=("rep", accepted))
-        assert len(mb.plot.repetitions(angles, given, "knee_flexion").collections) == bands
-
-
-def test_without_a_repetition_the_panel_says_so(trial: Any) -> None:
-    _, angles, repetitions = trial
-    none = repetitions.assign(accepted=("rep", np.zeros(3, dtype=bool)))
-    ax = mb.plot.repetitions(angles, none)
-    assert [text.get_text() for text in ax.texts] == ["no accepted repetition"]
-
-
-def test_the_body_is_lowest_where_no_time_is_given_and_stands_on_the_floor(trial: Any) -> None:
+def test_the_body_is_lowest_where_no_time_is_given_and_mirrored_between_views(trial: Any) -> None:
     pose, _, repetitions = trial
 
     def hips(ax: Any) -> float:
@@ -101,17 +90,11 @@ def test_the_body_is_lowest_where_no_time_is_given_and_stands_on_the_floor(trial
     shown = float(lowest.get_title(loc="left").partition(" s")[0])
     assert np.abs(repetitions["bottom"] - shown).min() <= 0.25  # its pause
     assert standing.get_aspect() == 1.0
-
-
-def test_sides_are_mirrored_between_left_and_right_views(trial: Any) -> None:
-    pose, _, _ = trial
-
-    def forward(view: Any) -> float:
-        """Where the trunk leans to: the mean of all drawn points."""
-        ax = mb.plot.body(pose, view=view)
-        return float(np.mean([np.nanmean(line.get_xdata()) for line in ax.lines[1:]]))
-
-    assert forward("left") == pytest.approx(-forward("right"), abs=0.02)
+    left, right = (  # the mean of all drawn points: where the trunk leans to
+        np.mean([np.nanmean(line.get_xdata()) for line in mb.plot.body(pose, view=view).lines[1:]])
+        for view in ("left", "right")
+    )
+    assert left == pytest.approx(-right, abs=0.02)
 
 
 def test_two_trials_are_told_apart_and_one_side_can_be_chosen(trial: Any) -> None:
@@ -136,29 +119,18 @@ def test_bland_altman_shows_bias_and_limits_of_the_agreement(trial: Any) -> None
     assert "+4.0" in {text.get_text() for text in ax.texts}
 
 
-@pytest.mark.parametrize(
-    ("draw", "says"),
-    [
-        (lambda pose, angles, reps: mb.plot.curves(angles, "knee_flexon"), "knee_flexion"),
-        (lambda pose, angles, reps: mb.plot.repetitions(angles, reps, "knees"), "no angle 'knees'"),
-        (lambda pose, angles, reps: mb.plot.compare(angles, angles, "hip"), "no angle 'hip'"),
-        (lambda pose, angles, reps: mb.plot.body(pose, view="back"), "'left', 'right' or 'front'"),
-        (lambda pose, angles, reps: mb.plot.body(angles), "body: pose: not a pose Dataset"),
-        (lambda pose, angles, reps: mb.plot.body(pose * np.nan), "not seen in any frame"),
-        (
-            lambda pose, angles, reps: mb.plot.bland_altman(
-                mb.agreement(angles, angles, reps), metric="peek"
-            ),
-            "peak",
-        ),
-    ],
-)
-def test_bad_input_is_one_line(trial: Any, draw: Any, says: str) -> None:
-    with pytest.raises(BadInputError, match=says) as error:
-        draw(*trial)
-    assert "\n" not in str(error.value)
-
-
-def test_what_mobility_lists_is_public() -> None:
-    assert dir(mb) == sorted([*mb.__all__, "__version__"])
-    assert all(hasattr(mb, name) for name in mb.__all__)
+def test_bad_input_is_one_line(trial: Any) -> None:
+    pose, angles, reps = trial
+    plot, agreement = mb.plot, mb.agreement(angles, angles, reps)
+    for draw, says in (
+        (lambda: plot.curves(angles, "knee_flexon"), "knee_flexion"),
+        (lambda: plot.repetitions(angles, reps, "knees"), "no angle 'knees'"),
+        (lambda: plot.compare(angles, angles, "hip"), "no angle 'hip'"),
+        (lambda: plot.body(pose, view="back"), "'left', 'right' or 'front'"),
+        (lambda: plot.body(angles), "body: pose: not a pose Dataset"),
+        (lambda: plot.body(pose * np.nan), "not seen in any frame"),
+        (lambda: plot.bland_altman(agreement, metric="peek"), "peak"),
+    ):
+        with pytest.raises(BadInputError, match=says) as error:
+            draw()
+        assert "\n" not in str(error.value)

@@ -2,33 +2,39 @@
 
 from __future__ import annotations
 
+import io
 import sys
 
 from mobility import progress
 from mobility.progress import progress_bar, progress_told_to, watched
 
 
-class Terminal:
+class Terminal(io.StringIO):
     """A standard error that somebody sees."""
-
-    def __init__(self):
-        self.text = ""
 
     def isatty(self):
         return True
 
-    def write(self, text):
-        self.text += text
 
-    def flush(self):
-        pass
-
-
-def test_silent_without_a_terminal(capsys):
+def test_shown_on_a_terminal_told_to_a_listener_and_silent_elsewhere(capsys, monkeypatch):
     assert not watched()
     with progress_bar("pose", total=3) as bar:
         bar.update(3)
     assert capsys.readouterr() == ("", "")
+
+    terminal, calls = Terminal(), []
+    monkeypatch.setattr(sys, "stderr", terminal)
+    with progress_told_to(lambda *stage: calls.append(stage)):
+        assert not watched()
+        with progress_bar("pose", total=3) as bar:
+            bar.update()
+            bar.update(2)
+    assert calls == [("pose", 0, 3), ("pose", 1, 3), ("pose", 3, 3)]
+    assert terminal.getvalue() == ""
+    assert watched()
+    with progress_bar("pose", total=3) as bar:
+        bar.update(3)
+    assert "pose" in terminal.getvalue()
 
 
 def test_logged_once_in_a_while_without_a_terminal(monkeypatch, caplog):
@@ -45,26 +51,3 @@ def test_logged_once_in_a_while_without_a_terminal(monkeypatch, caplog):
         clock[0] += 100
         bar.update(5)
     assert caplog.messages == ["search: 5 done"]
-
-
-def test_shown_on_a_terminal(monkeypatch):
-    terminal = Terminal()
-    monkeypatch.setattr(sys, "stderr", terminal)
-    assert watched()
-    with progress_bar("pose", total=3) as bar:
-        bar.update(3)
-    assert "pose" in terminal.text
-
-
-def test_told_to_a_listener_and_not_drawn(monkeypatch):
-    terminal = Terminal()
-    monkeypatch.setattr(sys, "stderr", terminal)
-    told = []
-    with progress_told_to(lambda *said: told.append(said)):
-        assert not watched()
-        with progress_bar("pose", total=3) as bar:
-            bar.update()
-            bar.update(2)
-    assert told == [("pose", 0, 3), ("pose", 1, 3), ("pose", 3, 3)]
-    assert terminal.text == ""
-    assert watched()

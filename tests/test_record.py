@@ -59,46 +59,40 @@ def test_two_runs_of_the_same_are_the_same(
     record: ModuleType, written: Callable[..., Path]
 ) -> None:
     """Also on other days, in other folders and of other versions, and NaN is NaN."""
-    before = written(
-        "before",
-        metrics(),
-        created_at={"date": "27/11/2026"},
-        image="file:///tmp/a/front.png",
-        left=[1.0, None],
-        video_sha256="ab",
-    )
+
+    def run(name: str, day: str, found: xr.Dataset) -> Path:
+        page = PAGE.replace("2026-11-27", day)
+        place = {"image": f"file:///tmp/{name}/front.png", "video_sha256": name}
+        return written(name, found, page, created_at={"date": day}, left=[1.0, None], **place)
+
     other = metrics(118.0 + 1e-9)
     other.attrs["history"] = other.attrs["history"].replace('"2"', '"3"')
-    after = written(
-        "after",
-        other,
-        PAGE.replace("11-27", "12-24"),
-        created_at={"date": "24/12/2026"},
-        image="file:///tmp/b/front.png",
-        left=[1.0, None],
-        video_sha256="cd",
-    )
+    before, after = run("a", "2026-11-27", metrics()), run("b", "2026-12-24", other)
     assert record.compare(before, after) == []
 
 
 def test_a_changed_value_is_told_once_with_its_place(
-    record: ModuleType, written: Callable[..., Path]
+    record: ModuleType,
+    written: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     before, after = written("before", metrics()), written("after", metrics(118.5))
     (line,) = record.compare(before, after)
     assert line.startswith("metrics:knee_bottom: in two by 0.5 at [0, 0]: 118.0, now 118.5")
     assert line.endswith("also in one")
     assert record.compare(before, after, tolerance=0.6) == []
-
-
-@pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_a_value_that_comes_or_goes_is_told(
-    record: ModuleType, written: Callable[..., Path], value: float
-) -> None:
-    before, after = written("before", metrics()), written("after", metrics(value))
-    for one, other in ((before, after), (after, before)):
-        (line,) = record.compare(one, other, tolerance=1e3)
-        assert line.startswith("metrics:knee_bottom: in two differs at [0, 0]")
+    for value in (np.nan, np.inf):  # one that comes or goes
+        gone = written(str(value), metrics(value))
+        for one, other in ((before, gone), (gone, before)):
+            (line,) = record.compare(one, other, tolerance=1e3)
+            assert line.startswith("metrics:knee_bottom: in two differs at [0, 0]")
+    for other, status, words in ((before, 0, "no difference"), (after, 1, "knee_bottom")):
+        monkeypatch.setattr(sys, "argv", ["record.py", "compare", str(before), str(other)])
+        with pytest.raises(SystemExit) as ended:
+            record.main()
+        assert ended.value.code == status
+        assert words in capsys.readouterr().out
 
 
 def test_what_is_in_one_record_only_is_told_once(
@@ -109,11 +103,13 @@ def test_what_is_in_one_record_only_is_told_once(
     shutil.copytree(after / "two", after / "three")
     (before / "one" / "summary.json").write_text('{"a": 1, "b": 2}')
     told = record.compare(before, after)
-    assert f"only in {after}: case three" in told
-    assert f"only in {before}: summary (one)" in told
-    assert f"only in {before}: metrics:accepted (one, two)" in told
-    assert f"only in {before}: report:depth (one, two)" in told
-    assert f"only in {after}: report:width (one, two)" in told
+    assert {
+        f"only in {after}: case three",
+        f"only in {before}: summary (one)",
+        f"only in {before}: metrics:accepted (one, two)",
+        f"only in {before}: report:depth (one, two)",
+        f"only in {after}: report:width (one, two)",
+    } <= set(told)
     assert not [line for line in told if "knee" in line]
 
 
@@ -129,14 +125,17 @@ def test_changed_words_units_flags_and_shapes_are_told(
         "after", changed, PAGE.replace("deep", "high"), verdict="poor", seen=[False], depth=3.0
     )
     told = "\n".join(record.compare(before, after))
-    assert "-It is deep.\n    +It is high." in told
-    assert "metrics.attributes:knee_bottom.attrs.units: in two 'degree', now 'rad'" in told
-    assert "metrics:accepted: in two by 1" in told
-    assert "metrics:note: in two shape (2,), now (1,)" in told
-    assert "report:verdict: in two 'ok', now 'poor'" in told
-    assert "report:seen[0]: in two True, now False" in told
-    assert "report:depth: in two None, now array(3.)" in told
-    assert "note.dims[0]: in two 'side', now 'side_seen'" in told
+    for words in (
+        "-It is deep.\n    +It is high.",
+        "metrics.attributes:knee_bottom.attrs.units: in two 'degree', now 'rad'",
+        "metrics:accepted: in two by 1",
+        "metrics:note: in two shape (2,), now (1,)",
+        "report:verdict: in two 'ok', now 'poor'",
+        "report:seen[0]: in two True, now False",
+        "report:depth: in two None, now array(3.)",
+        "note.dims[0]: in two 'side', now 'side_seen'",
+    ):
+        assert words in told
     assert len(told.splitlines()) == 10
 
 
@@ -166,21 +165,6 @@ def test_new_names_are_told_by_a_table(record: ModuleType, written: Callable[...
         line.replace(str(after), str(moved)) for line in told
     }
     assert line.startswith("metrics:knee_bottom: in one by 1 at [0, 0]: 118.0, now 119.0")
-
-
-def test_the_status_says_whether_anything_differs(
-    record: ModuleType,
-    written: Callable[..., Path],
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    before, after = written("before", metrics()), written("after", metrics(1.0))
-    for other, status, said in ((before, 0, "no difference"), (after, 1, "knee_bottom")):
-        monkeypatch.setattr(sys, "argv", ["record.py", "compare", str(before), str(other)])
-        with pytest.raises(SystemExit) as ended:
-            record.main()
-        assert ended.value.code == status
-        assert said in capsys.readouterr().out
 
 
 def test_cases_can_be_analysed(project: Path) -> None:

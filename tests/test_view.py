@@ -29,14 +29,10 @@ DEMO_AZIMUTH = -40.0
 @pytest.mark.parametrize(
     ("heading", "name"),
     [
-        (0, "front"),
         (-15, "front"),
         (40, "front-oblique right"),
-        (-40, "front-oblique left"),
-        (90, "right"),
         (-85, "left"),
         (130, "back-oblique right"),
-        (-130, "back-oblique left"),
         (180, "back"),
     ],
 )
@@ -64,11 +60,11 @@ def test_the_trunk_turning_in_the_squat_does_not_move_the_view(squat_pose):
     assert camera_view(pose.assign(position=position)).azimuth_deg == pytest.approx(30, abs=1)
 
 
-@pytest.mark.parametrize("file", ["pose.nc", "fitted.nc"])
-def test_the_demo_is_seen_from_where_it_was_rendered(demo, file):
-    view = camera_view(read_dataset(demo / file))
-    assert view.name == "front-oblique left"
-    assert abs(view.azimuth_deg - DEMO_AZIMUTH) < 1.96 * view.sd_deg
+def test_the_demo_is_seen_from_where_it_was_rendered(demo):
+    for file in ("pose.nc", "fitted.nc"):
+        view = camera_view(read_dataset(demo / file))
+        assert view.name == "front-oblique left"
+        assert abs(view.azimuth_deg - DEMO_AZIMUTH) < 1.96 * view.sd_deg
 
 
 def test_hips_upright_have_no_heading_and_no_warning(squat_pose):
@@ -92,30 +88,19 @@ def test_nobody_is_seen_from_nowhere(squat_pose):
     assert supports(nobody, "trunk_lean") is None
 
 
-@pytest.mark.parametrize(
-    ("name", "kind"),
-    [
+def test_views_are_known_by_the_names_that_recordings_have():
+    for name, kind in (
         ("front oblique, from the right", "front-oblique"),
         ("front-oblique left", "front-oblique"),
         ("left", "side"),
         ("back", "back"),
         ("two-cameras", TWO_CAMERAS),
-    ],
-)
-def test_views_are_known_by_the_names_that_recordings_have(name, kind):
-    assert view_kind(name) == kind
-
-
-def test_a_view_that_is_none_is_refused():
+    ):
+        assert view_kind(name) == kind
     with pytest.raises(BadInputError, match="no view 'above'"):
         view_kind("above")
-
-
-@pytest.mark.parametrize(
-    ("azimuth", "view"), [(-15, "front"), (300, "front-oblique"), (91, "side")]
-)
-def test_view_of_an_azimuth(azimuth, view):
-    assert view_of_azimuth(azimuth) == view
+    for azimuth, view in (-15, "front"), (300, "front-oblique"), (91, "side"):
+        assert view_of_azimuth(azimuth) == view
 
 
 def test_every_kind_of_view_says_what_it_supports():
@@ -131,40 +116,33 @@ def test_every_kind_of_view_says_what_it_supports():
     assert not supports(view_of(-90), "hip_abduction")
 
 
-@pytest.mark.parametrize(
-    ("azimuths", "name"),
-    [
-        ((5.0, 92.0), TWO_CAMERAS),
-        ((-45.0, 45.0), TWO_CAMERAS),
-        ((170.0, -100.0), TWO_CAMERAS),
-        ((0.0, 30.0), "front-oblique left"),  # hardly more than one of them
-        ((10.0, -172.0), "front-oblique left"),  # along the same line
-    ],
-)
-def test_two_cameras_are_a_view_of_their_own_where_they_are_apart(demo, azimuths, name):
+def test_two_cameras_are_a_view_of_their_own_where_they_are_apart(demo):
     fitted = read_dataset(demo / "fitted.nc")
     assert trial_view(fitted) == "front-oblique left"
-    both = with_history(
-        fitted, "fit_body", {}, cameras=[{"azimuth_deg": azimuth} for azimuth in azimuths]
-    )
-    assert trial_view(both) == name
+    for *azimuths, name in (
+        (5.0, 92.0, TWO_CAMERAS),
+        (-45.0, 45.0, TWO_CAMERAS),
+        (170.0, -100.0, TWO_CAMERAS),
+        (0.0, 30.0, "front-oblique left"),  # hardly more than one of them
+        (10.0, -172.0, "front-oblique left"),  # along the same line
+    ):
+        both = with_history(
+            fitted, "fit_body", {}, cameras=[{"azimuth_deg": azimuth} for azimuth in azimuths]
+        )
+        assert trial_view(both) == name, azimuths
 
 
-@pytest.mark.parametrize(
-    ("heading", "second", "near", "hides"),
-    [
-        (-90.0, None, "left", "side"),
-        (-90.0, -95.0, "left", "side"),
-        (-90.0, 90.0, None, "side"),  # each leg is seen by one of them
-        (-90.0, 85.0, None, "side"),
-        (142.0, None, None, "back-oblique"),
-        (142.0, -38.0, None, ""),  # the second stands in front
-    ],
-)
-def test_what_one_camera_hides_another_may_see(squat_pose, heading, second, near, hides):
-    pose = squat_pose(heading=heading).pose
-    if second is not None:
-        cameras = [{"azimuth_deg": heading}, {"azimuth_deg": second}]
-        pose = with_history(pose, "fit_body", {}, cameras=cameras)
-    assert near_side(pose) == near
-    assert hides_frontal_plane(pose) == hides
+def test_what_one_camera_hides_another_may_see(squat_pose):
+    for heading, seconds in (
+        # Each leg is seen by one of two that stand opposite.
+        (-90.0, {None: ("left", "side"), -95.0: ("left", "side"), 90.0: (None, "side")}),
+        (142.0, {None: (None, "back-oblique"), -38.0: (None, "")}),  # the second stands in front
+    ):
+        pose = squat_pose(heading=heading, reps=1, fps=10).pose
+        for second, (near, hides) in seconds.items():
+            seen = pose
+            if second is not None:
+                cameras = [{"azimuth_deg": heading}, {"azimuth_deg": second}]
+                seen = with_history(pose, "fit_body", {}, cameras=cameras)
+            assert near_side(seen) == near
+            assert hides_frontal_plane(seen) == hides

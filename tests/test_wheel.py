@@ -65,23 +65,22 @@ def test_the_extension_of_jupyter_is_on(installed: Path, tmp_path: Path) -> None
     assert (settings / "mobility.json").is_file()
 
 
-def test_the_demo_runs_away_from_the_checkout(installed: Path, tmp_path: Path) -> None:
+def test_the_demos_run_and_came_with_it_away_from_the_checkout(
+    installed: Path, tmp_path: Path
+) -> None:
     where = run(
         installed / "python", "-c", "import mobility; print(mobility.__file__)", away=tmp_path
     )
     assert where.stdout.startswith(str(installed.parent)), where.stderr
+    shown = run(installed / "mobility", "joint-mobility", "--demo", "--json", away=tmp_path)
+    assert shown.returncode == 0, shown.stderr
+    assert json.loads(shown.stdout)
+    assert not list(tmp_path.rglob("*.html"))
     done = run(installed / "mobility", "demo", "--json", away=tmp_path)
     assert done.returncode == 0, done.stderr
     page = Path(urlparse(json.loads(done.stdout)["report"]["html"]).path)
     assert page.resolve().is_relative_to(tmp_path)
     assert page.stat().st_size > 100_000
-
-
-def test_the_demo_made_beforehand_came_with_it(installed: Path, tmp_path: Path) -> None:
-    shown = run(installed / "mobility", "joint-mobility", "--demo", "--json", away=tmp_path)
-    assert shown.returncode == 0, shown.stderr
-    assert json.loads(shown.stdout)
-    assert not list(tmp_path.rglob("*.html"))
 
 
 def test_a_script_beside_a_clone_imports_the_package(installed: Path, tmp_path: Path) -> None:

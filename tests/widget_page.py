@@ -6,11 +6,11 @@ import shutil
 from pathlib import Path
 
 import nbformat
-from demo_sessions import taken_as_current
+from demo_sessions import put_result, taken_as_current
+from nbclient import NotebookClient
 
 import mobility
-from mobility.provenance import sha256
-from mobility.sessions.files import read_json, write_dataset, write_json
+from mobility.sessions.files import read_json, write_json
 from mobility.store import Session, Store
 
 CELLS = (
@@ -32,22 +32,13 @@ CELLS = (
 
 def make_joint_mobility(session: Session) -> None:
     """Put movements and metrics of single joints in the place of those of the squat."""
-    fitted, angles = session.fitted(), session.measured_angles()
-    joints = tuple(session.record.joints)
-    results = {
-        "repetitions": mobility.joint_movements(fitted, angles, joints=joints),
-        "metrics": mobility.joint_mobility(fitted, angles, joints=joints),
-    }
-    record = read_json(session.folder / "session.json")
-    for stage, result in results.items():
-        file = session.folder / f"{stage}.nc"
-        write_dataset(file, result)
-        record["stages"][stage]["sha256"] = sha256(file)
-    write_json(session.folder / "session.json", record)
+    given, joints = (session.fitted(), session.measured_angles()), tuple(session.record.joints)
+    put_result(session, "repetitions", mobility.joint_movements(*given, joints=joints))
+    put_result(session, "metrics", mobility.joint_mobility(*given, joints=joints))
 
 
 def make_page(demo: Path, folder: Path) -> Path:
-    """Write the notebook and its store into `folder`; gives the path of the notebook."""
+    """Write a notebook that ran, and its store, into `folder`; gives the path of the notebook."""
     sessions = {
         "squat": {"session_name": "Overhead squat, first visit"},
         "joints": {
@@ -67,6 +58,8 @@ def make_page(demo: Path, folder: Path) -> Path:
     notebook.metadata["kernelspec"] = {
         "display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3",
     }  # fmt: skip
+    where = {"metadata": {"path": str(folder)}}
+    NotebookClient(notebook, resources=where, store_widget_state=False).execute()
     path = folder / "widgets.ipynb"
     nbformat.write(notebook, path)
     return path

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import replace
 from types import SimpleNamespace
 
+import cv2
 import numpy as np
 import pytest
 import xarray as xr
+from scipy.special import ndtr
 
 from mobility import tables
 from mobility.assessment.verdict import judge
@@ -25,23 +26,23 @@ from mobility.capture.quality import (
 from mobility.capture.video import keyframe_times, probe, read_frames, write_video
 from mobility.kinematics.clean import clean_pose
 from mobility.provenance import with_history
+from mobility.sessions.files import read_dataset
 
 DEMO_DISTANCE_M = 3.3
 """Of data/demo/overhead-squat/case.yaml."""
 
 
 @pytest.fixture(scope="module")
-def demo(project):
+def demo(demo):
     """Pose, fit and video of the demo."""
-    folder = project / "data" / "demo" / "overhead-squat"
+    pose, fitted = (read_dataset(demo / f"{name}.nc") for name in ("pose", "fitted"))
+    return SimpleNamespace(pose=pose, fitted=fitted, info=probe(demo / "video.mp4"))
 
-    def read(name):
-        with xr.open_dataset(folder / name) as stored:
-            return stored.load()
 
-    return SimpleNamespace(
-        pose=read("pose.nc"), fitted=read("fitted.nc"), info=probe(folder / "video.mp4")
-    )
+def surveyed(demo, **seen):
+    """The pose of the demo, whose survey saw something else."""
+    survey = {**json.loads(demo.pose.attrs["survey"]), **seen}
+    return demo.pose.copy(deep=True).assign_attrs(survey=json.dumps(survey))
 
 
 def changed(demo, folder, change, *, frames=120):
@@ -58,22 +59,17 @@ def changed(demo, folder, change, *, frames=120):
 
 def stripes(blur, *, low, high, period=40):
     """Edges of a known blur, one in 20 columns: the share that counts as an edge."""
-    from scipy.special import ndtr
-
     x = (np.arange(10 * period) % period) - period / 2
     rising = ndtr((x + period / 4) / blur) - ndtr((x - period / 4) / blur)
     return np.broadcast_to((low + (high - low) * rising).round(), (99, x.size)).astype(np.uint8)
 
 
-@pytest.mark.parametrize("blur", [0.7, 1.0, 2.0, 3.0])
-@pytest.mark.parametrize("contrast", [(60, 180), (10, 250)])
-def test_the_width_of_an_edge_is_that_of_its_blur(blur, contrast):
-    found = edge_width(stripes(blur, low=contrast[0], high=contrast[1]))
-    assert found == pytest.approx(blur, rel=0.15)
-
-
-def test_a_flat_picture_has_no_edges():
-    assert np.isnan(edge_width(np.full((50, 50), 128, np.uint8)))
+def test_the_width_of_an_edge_is_that_of_its_blur():
+    for blur in (0.7, 1.0, 3.0):
+        for low, high in (60, 180), (10, 250):
+            found = edge_width(stripes(blur, low=low, high=high))
+            assert found == pytest.approx(blur, rel=0.15)
+    assert np.isnan(edge_width(np.full((50, 50), 128, np.uint8)))  # a flat picture has none
 
 
 def test_the_demo_is_ok_and_what_is_known_of_it_is_found(demo):
@@ -83,49 +79,46 @@ def test_the_demo_is_ok_and_what_is_known_of_it_is_found(demo):
         *("view", "framing", "frames", "rate", "camera", "distance"),
         *("size", "light", "sharpness", "swaps"),
     ):
-        assert found[check]["verdict"] == "ok", check
-        assert found[check]["advice"] is None, check
+        assert (found[check]["verdict"], found[check]["advice"]) == ("ok", None), check
     assert found["view"]["name"] == "front-oblique left"
-    distance = found["distance"]
     # The lens of the demo is longer than those of phones: too near, at the edge of what is told.
-    assert distance["distance_m"] == pytest.approx(
-        DEMO_DISTANCE_M, abs=2.5 * distance["distance_sd_m"]
-    )
-    assert distance["known_from"].startswith("from the fitted body, with a height of 1.")
+    far, sd = found["distance"]["distance_m"], found["distance"]["distance_sd_m"]
+    assert far == pytest.approx(DEMO_DISTANCE_M, abs=2.5 * sd)
+    assert found["distance"]["known_from"].startswith("from the fitted body, with a height of 1.")
     assert (found["frames"]["total"], found["frames"]["with_person"]) == (417, 417)
-
-
-def test_without_a_fit_the_distance_is_a_guess_from_the_size(demo):
+    # Without a fit it is a guess from the size: 20 % of the focal length, 6 % of the height.
     distance = capture_quality(demo.pose, demo.info)["distance"]
+    far, sd = distance["distance_m"], distance["distance_sd_m"]
     assert "usual lens" in distance["known_from"]
-    # 20 % of the focal length, 6 % of the height.
-    assert distance["distance_sd_m"] == pytest.approx(0.209 * distance["distance_m"], abs=0.01)
-    assert distance["distance_m"] == pytest.approx(
-        DEMO_DISTANCE_M, abs=3 * distance["distance_sd_m"]
-    )
+    assert sd == pytest.approx(0.209 * far, abs=0.01)
+    assert far == pytest.approx(DEMO_DISTANCE_M, abs=3 * sd)
 
 
 @pytest.mark.slow
 def test_a_blurred_video_is_called_blurred(demo, tmp_path):
-    import cv2
-
-    poor = changed(demo, tmp_path, lambda image: cv2.GaussianBlur(image, (0, 0), 5))
-    assert poor["sharpness"]["verdict"] == "poor"
-    assert "focus" in poor["sharpness"]["advice"]
-    lost = changed(demo, tmp_path, lambda image: cv2.GaussianBlur(image, (0, 0), 10))
-    assert lost["sharpness"]["verdict"] == "unusable"
-    assert lost["light"]["verdict"] == "ok"
+    for width, expected in (5, "poor"), (10, "unusable"):
+        found = changed(
+            demo, tmp_path, lambda image, width=width: cv2.GaussianBlur(image, (0, 0), width)
+        )
+        assert found["sharpness"]["verdict"] == expected
+        assert "focus" in found["sharpness"]["advice"]
+    assert found["light"]["verdict"] == "ok"
 
 
 def test_dark_and_overexposed_videos_are_called_so(demo, tmp_path):
-    dark = changed(demo, tmp_path, lambda image: (image * 0.2).astype(np.uint8))
-    assert dark["light"]["verdict"] == "poor"
-    assert "more light" in dark["light"]["advice"]
-    night = changed(demo, tmp_path, lambda image: (image * 0.05).astype(np.uint8))
-    assert night["light"]["verdict"] == "unusable"
-    bright = changed(demo, tmp_path, lambda image: np.clip(image * 2.3, 0, 255).astype(np.uint8))
-    assert bright["light"]["verdict"] == "poor"
-    assert "sun" in bright["light"]["advice"]
+    for factor, expected, words in (
+        (0.2, "poor", "more light"),
+        (0.05, "unusable", "more light"),
+        (2.3, "poor", "sun"),
+    ):
+        light = changed(
+            demo,
+            tmp_path,
+            lambda image, factor=factor: np.clip(image * factor, 0, 255).astype(np.uint8),
+            frames=30,
+        )["light"]
+        assert light["verdict"] == expected
+        assert words in light["advice"]
 
 
 def test_parts_outside_or_at_the_border_are_counted(squat_pose):
@@ -140,15 +133,6 @@ def test_parts_outside_or_at_the_border_are_counted(squat_pose):
     marks[{"time": 0}] = np.nan  # nobody: neither inside nor outside
     shares = fraction_outside(pose.assign(image_position=marks), margin=0.02)
     assert shares["feet"] == 9 / (frames - 1)
-
-
-def test_feet_outside_are_poor_with_what_to_do(demo):
-    pose = demo.pose.copy(deep=True)
-    pose["image_position"].loc[{"keypoint": "left_heel", "pixel": "v"}] = 10_000.0
-    framing = capture_quality(pose, demo.info)["framing"]
-    assert framing["verdict"] == "unusable"
-    assert "feet" in framing["advice"]
-    assert "hands" not in framing["advice"]
 
 
 def test_height_in_the_picture_is_that_of_standing(squat_pose):
@@ -184,39 +168,37 @@ def test_mended_exchanges_are_counted(demo):
     assert capture_quality(demo.pose, demo.info)["swaps"]["verdict"] is None
 
 
-@pytest.mark.parametrize(
-    ("rate", "expected"), [(30.0, "ok"), (5.0, "poor"), (2.0, "unusable"), (float("nan"), None)]
-)
-def test_few_frames_a_second_are_a_fault_of_the_recording(demo, rate, expected):
-    found = capture_quality(demo.pose, replace(demo.info, frame_rate=rate))["rate"]
-    assert found["verdict"] == expected
-    assert (found["advice"] is None) is (expected in ("ok", None))
-
-
-def test_a_camera_that_moves_and_a_person_who_is_lost_are_faults_of_the_recording(demo):
-    seen = {**json.loads(demo.pose.attrs["survey"]), "camera_moving": True}
-    pose = demo.pose.copy(deep=True).assign_attrs(survey=json.dumps(seen))
+def test_faults_of_the_recording(demo):
+    """Few frames a second, a camera that moves, a person who is lost, feet outside, a bad fit."""
+    for rate, expected in (5.0, "poor"), (2.0, "unusable"), (float("nan"), None):
+        found = capture_quality(demo.pose, replace(demo.info, frame_rate=rate))["rate"]
+        assert found["verdict"] == expected
+        assert (found["advice"] is None) is (expected is None)
+    pose = surveyed(demo, camera_moving=True)
     pose["position"][{"time": slice(0, 100)}] = np.nan
+    pose["image_position"].loc[{"keypoint": "left_heel", "pixel": "v"}] = 10_000.0
     found = capture_quality(pose, demo.info)
     assert found["camera"]["verdict"] == "poor"
     assert "stand" in found["camera"]["advice"]
     assert found["frames"]["verdict"] == "poor"
-    unknown = pose.assign_attrs(survey=json.dumps({**seen, "camera_moving": None}))
-    assert capture_quality(unknown, demo.info)["camera"]["verdict"] is None
-
-
-@pytest.mark.parametrize(
-    ("share", "verdict"), [(None, None), (0.008, "ok"), (0.02, "poor"), (0.06, "unusable")]
-)
-def test_a_skeleton_that_is_not_steady_on_the_limbs_is_a_fault(demo, share, verdict):
-    offset = None if share is None else share * body_height_px(demo.pose)
-    seen = {**json.loads(demo.pose.attrs["survey"]), "landmark_offset_px": offset}
-    pose = demo.pose.assign_attrs(survey=json.dumps(seen))
-    found = capture_quality(pose, demo.info)
-    assert found["landmarks"]["offset_share"] == share
-    assert found["landmarks"]["verdict"] == verdict
-    judged = judge([], {"landmarks": found["landmarks"], "light": {"verdict": "ok"}})
-    assert judged.level == {"poor": "limited", "unusable": "unusable"}.get(verdict, "good")
+    assert found["framing"]["verdict"] == "unusable"
+    assert "feet" in found["framing"]["advice"]
+    assert "hands" not in found["framing"]["advice"]
+    for share, expected, level in (
+        (None, None, "good"),
+        (0.008, "ok", "good"),
+        (0.02, "poor", "limited"),
+        (0.06, "unusable", "unusable"),
+    ):
+        offset = None if share is None else share * body_height_px(demo.pose)
+        found = capture_quality(
+            surveyed(demo, camera_moving=None, landmark_offset_px=offset), demo.info
+        )
+        assert found["camera"]["verdict"] is None
+        assert found["landmarks"]["offset_share"] == share
+        assert found["landmarks"]["verdict"] == expected
+        quality = {"landmarks": found["landmarks"], "light": {"verdict": "ok"}}
+        assert judge([], quality).level == level
 
 
 def test_each_camera_of_a_fit_has_a_quality_of_its_own(demo):
@@ -251,10 +233,8 @@ def test_each_camera_of_a_fit_has_a_quality_of_its_own(demo):
         assert ("assumed" in distance["known_from"]) is not scaled
 
 
-def test_few_frames_are_looked_at_and_quickly(demo, clips, tmp_path):
-    started = time.process_time()
+def test_few_frames_are_looked_at(demo, clips, tmp_path):
     frames = list(sample_frames(demo.info, demo.pose))
-    assert time.process_time() - started < 3 * 417 / 300
     assert len(frames) == SAMPLES
     known = demo.pose["time"].to_numpy()
     assert all(np.abs(known - frame.time).min() < 1e-6 for frame in frames)

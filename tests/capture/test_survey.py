@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -31,43 +32,30 @@ def look(time, *people, shift=None):
     return Look(time=time, people=people, shift=shift, brightness=0.5, sharpness=100.0)
 
 
-def test_two_people_become_two_tracks_however_they_are_ordered():
+def test_two_people_become_two_tracks_and_a_deep_squat_does_not_break_one():
     looks = [
         look(t, *((box(300, 400, 500), box(800, 400, 300))[:: 1 if i % 2 else -1]))
         for i, t in enumerate((0.0, 0.5, 1.0, 1.5, 2.0, 4.0))
     ]
     tracks = survey.link(looks)
-    assert sorted(len(t.times) for t in tracks) == [6, 6]
-    for track in tracks:
-        assert np.ptp([b[0] for b in track.boxes]) == 0
+    assert [len(t.times) for t in tracks] == [6, 6]
+    assert all(np.ptp([b[0] for b in track.boxes]) == 0 for track in tracks)
+    squat = [look(t, box(300, 650 - h / 2, h)) for t, h in enumerate([500, 500, 260, 250, 480])]
+    assert len(survey.link(squat)) == 1
 
 
-def test_a_deep_squat_does_not_break_the_track():
-    heights = [500, 500, 260, 250, 480]
-    tracks = survey.link(
-        [look(t, box(300, 650 - h / 2, h)) for t, h in zip(range(5), heights, strict=True)]
-    )
-    assert len(tracks) == 1
-
-
-def test_subject_is_the_largest_and_most_central_over_the_whole_trial():
+def test_subject_is_who_is_pointed_at_else_the_largest_and_most_central_over_the_whole_trial():
     # Somebody larger crosses once; somebody equally large stands at the edge throughout.
-    looks = [look(t, box(480, 400, 400), box(120, 400, 400)) for t in range(10)]
-    looks[4] = look(4, box(480, 400, 400), box(120, 400, 400), box(850, 400, 780))
+    central, edge = box(480, 400, 400), box(120, 400, 400)
+    looks = [look(t, central, edge) for t in range(10)]
+    looks[4] = look(4, central, edge, box(850, 400, 780))
     tracks = survey.link(looks)
-    chosen = survey.choose_subject(tracks, looks, *SIZE, None)
-    assert tracks[chosen].boxes[0] == box(480, 400, 400)
-
-
-def test_subject_pointed_at():
-    looks = [look(t, box(480, 400, 400), box(120, 400, 400)) for t in range(4)]
-    tracks = survey.link(looks)
-    chosen = survey.choose_subject(tracks, looks, *SIZE, (130, 300))
-    assert tracks[chosen].boxes[0] == box(120, 400, 400)
+    for point, who in (None, central), ((130, 300), edge):
+        assert tracks[survey.choose_subject(tracks, looks, *SIZE, point)].boxes[0] == who
     with pytest.raises(
         BadInputError, match=r"nobody is there; people were first seen at 480,400, 120,400"
     ):
-        survey.choose_subject(tracks, looks, *SIZE, (900, 10))
+        survey.choose_subject(tracks, looks, *SIZE, (640, 790))
 
 
 def test_others_need_to_stand_beside_the_subject_twice():
@@ -112,10 +100,7 @@ def test_distinct_drops_a_second_find_of_the_same_person():
     once = find_in(box(300, 400, 500), (300, 200), 0.7)
     again = find_in(box(310, 405, 490), (310, 205), 0.9)
     assert survey.distinct([once, again]) == [survey.person(again)]
-
-
-def test_a_second_find_on_the_same_landmarks_is_the_same_person_wherever_its_head_is():
-    """Arms can hide the face in a squat seen from the side: the model puts heads 40 px apart."""
+    # Arms can hide the face in a squat seen from the side: the model puts heads 40 px apart.
     once = find_in((120, 270, 330, 620), (240, 347), 0.9)
     again = once.copy()
     again[[0, 11, 12], :2] = (200, 280)
@@ -187,52 +172,46 @@ def test_what_is_left_of_who_is_covered_is_not_another():
     assert (without[~mask] == 200).all()
     assert mask[300, 300]
     assert not mask[100, 300]
-    again = person_at((305, 230), (300, 300))
-    beside = person_at((330, 120), (320, 300))
-    edge = person_at((600, 120), (620, 300))
+    again, beside, edge, doubtful, guessed = (
+        person_at(*places)
+        for places in (
+            ((305, 230), (300, 300)),
+            ((330, 120), (320, 300)),
+            ((600, 120), (620, 300)),
+            ((330, 120), (320, 300)),
+            ((330, 120), (320, 300)),
+        )
+    )
     edge[12, :2] = 650, 120  # a shoulder outside the picture
-    doubtful = person_at((330, 120), (320, 300))
     doubtful[:, 6] = 0.3
-    guessed = person_at((330, 120), (320, 300))
     guessed[13:, :2] = 300, 300  # all but the face and the shoulders under the cover
     kept = survey.behind([again, beside, edge, doubtful, guessed], mask)
     assert [one[0, 0] for one in kept] == [330, 600]
-
-
-def test_the_offset_of_two_searches_is_that_of_the_joints_both_see():
-    pose = person_at((300, 200), (300, 400))
-    again = pose.copy()
-    again[:, 0] += 6
-    assert survey.landmark_offset(pose, again) == pytest.approx(6)
-    again[[27, 28], 0] += 500
-    again[[27, 28], 6] = 0.2
-    assert survey.landmark_offset(pose, again) == pytest.approx(6)
-    assert survey.landmark_offset(np.full((33, 8), np.nan), again) is None
-    again[13:, 6] = 0.2
-    assert survey.landmark_offset(pose, again) is None  # two shoulders say too little
-    assert survey.landmark_offset(pose, person_at((900, 200), (900, 400))) is None
-
-
-def test_the_offset_is_that_of_the_chosen_person():
-    me, other = person_at((300, 200), (300, 400)), person_at((900, 200), (900, 400))
-    searched = other + np.r_[[8.0, 0.0], np.zeros(6)]
-    people = survey.distinct([me, other], searched)
-    assert sorted((one.head[0], one.offset) for one in people) == [(300, None), (900, 8)]
-    looks = [look(time, *people) for time in range(3)]
-    tracks = survey.link(looks)
-    by_head = {track.heads[0][0]: index for index, track in enumerate(tracks)}
-    assert survey.summary(looks, tracks, by_head[300])["landmark_offset_px"] is None
-    assert survey.summary(looks, tracks, by_head[900])["landmark_offset_px"] == pytest.approx(8)
-
-
-def test_the_whole_head_is_covered():
-    """The landmarks of a face end at its eyes; in the crown above them the model sees somebody."""
-    image = np.full((480, 640, 3), 200, np.uint8)
-    body = person_at((300, 200), (300, 400))
-    _, mask = survey.covered(image, [body])
+    # The landmarks of a face end at its eyes; in the crown above them the model sees somebody.
+    _, mask = survey.covered(image, [person_at((300, 200), (300, 400))])
     crown = 200 - round(0.15 / 0.82 * 200 * 0.9)
     assert mask[crown, 300]
     assert not mask[200 - 60, 300]
+
+
+def test_the_offset_of_two_searches_is_that_of_the_joints_both_see_of_the_chosen_person():
+    me, other = person_at((300, 200), (300, 400)), person_at((900, 200), (900, 400))
+    again = me + np.r_[[6.0, 0.0], np.zeros(6)]
+    assert survey.landmark_offset(me, again) == pytest.approx(6)
+    again[[27, 28], 0] += 500
+    again[[27, 28], 6] = 0.2
+    assert survey.landmark_offset(me, again) == pytest.approx(6)
+    assert survey.landmark_offset(np.full((33, 8), np.nan), again) is None
+    again[13:, 6] = 0.2
+    assert survey.landmark_offset(me, again) is None  # two shoulders say too little
+    assert survey.landmark_offset(me, other) is None
+    people = survey.distinct([me, other], other + np.r_[[8.0, 0.0], np.zeros(6)])
+    assert sorted((one.head[0], one.offset) for one in people) == [(300, None), (900, 8)]
+    looks = [look(time, *people) for time in range(3)]
+    tracks = survey.link(looks)
+    for index, track in enumerate(tracks):
+        offset = survey.summary(looks, tracks, index)["landmark_offset_px"]
+        assert offset == (None if track.heads[0][0] == 300 else pytest.approx(8))
 
 
 def limbs(angle, visibility=1.0):
@@ -267,50 +246,36 @@ def test_the_way_of_a_limb():
     assert survey.limb_way(np.full((10, 33, 8), np.nan)) == 0
 
 
-@pytest.mark.parametrize(
-    ("ways", "who"),
-    [
+def test_the_subject_is_who_clearly_moves():
+    for ways, who in (
         ([5, 120], 1),
         ([120, 50], 0),
         ([60, 100], 0),  # both move: who is prominent stays
         ([5, 20], 0),  # nobody moves
         ([10, 40, 90], 2),
         ([0], 0),
-    ],
-)
-def test_the_subject_is_who_clearly_moves(ways, who):
-    assert survey.who_moves(ways) == who
+    ):
+        assert survey.who_moves(ways) == who, ways
 
 
 def test_a_find_with_the_head_of_another_is_not_the_subject():
+    looks = [0.0, 1.0, 2.0, 3.0, 4.0]
     tracks = survey.link([look(t, LYING, THERAPIST) for t in range(3)])
     subject, other = sorted(tracks, key=lambda track: -track.heads[0][0])
-    looks = [0.0, 1.0, 2.0, 3.0, 4.0]
     hers, his = person_at((335, 120), (250, 210)), person_at((460, 200), (250, 210))
     assert survey.is_another(hers, 1.0, subject, [other], looks)
     assert survey.is_another(hers, 2.5, subject, [other], looks)
     assert not survey.is_another(his, 1.0, subject, [other], looks)
     assert not survey.is_another(hers, 9.0, subject, [other], looks)
-
-
-def test_between_looks_that_see_one_person_every_find_is_the_subject():
-    """A rival who is seen at 0 s and at 4 s is not there in between, where the looks see nobody."""
-    subject = Track([0.0, 1.0, 2.0, 3.0, 4.0], [LYING.box] * 5, [LYING.head] * 5, [1.0] * 5)
+    # A rival seen at 0 s and at 4 s is not there in between, where the looks see nobody.
+    subject = Track(looks, [LYING.box] * 5, [LYING.head] * 5, [1.0] * 5)
     rival = Track([0.0, 4.0], [THERAPIST.box] * 2, [THERAPIST.head] * 2, [1.0] * 2)
-    hers = person_at((335, 120), (250, 210))
-    another = [
-        survey.is_another(hers, time, subject, [rival], subject.times)
-        for time in (0.0, 0.5, 1.5, 2.0, 2.5, 3.5, 4.0)
-    ]
-    assert another == [True, True, False, False, False, True, True]
-
-
-def test_box_between_looks_is_linear():
+    for time, another in (0.0, True), (0.5, True), (1.5, False), (2.5, False), (3.5, True):
+        assert survey.is_another(hers, time, subject, [rival], subject.times) is another, time
+    # Between looks box and head are linear.
     track = Track([0.0, 2.0], [(0, 0, 10, 20), (10, 0, 20, 40)], [(5, 2), (15, 4)], [0.9, 0.9])
-    assert track.box_at(1.0) == (5, 0, 15, 30)
-    assert track.head_at(1.0) == (10, 3)
-    assert track.head_at(9.0) == (15, 4)
-    assert track.box_at(9.0) == (10, 0, 20, 40)
+    assert (track.box_at(1.0), track.head_at(1.0)) == ((5, 0, 15, 30), (10, 3))
+    assert (track.box_at(9.0), track.head_at(9.0)) == ((10, 0, 20, 40), (15, 4))
 
 
 @given(st.floats(0, 3600))
@@ -321,56 +286,48 @@ def test_look_numbers_increase(time):
 
 def _texture(shape, seed=0):
     rng = np.random.default_rng(seed)
-    import cv2
-
     return cv2.GaussianBlur(rng.integers(0, 255, shape, dtype=np.uint8), (5, 5), 0)
 
 
-@pytest.mark.parametrize("dx", [0, 4, 12])
-def test_background_shift_is_measured(dx):
+def test_background_shift_is_measured():
     wide = _texture((240, 400))
-    motion = survey.BackgroundMotion()
-    assert motion.shift(np.ascontiguousarray(wide[:, :320]), []) is None
-    found = motion.shift(np.ascontiguousarray(wide[:, dx : dx + 320]), [])
-    assert found == pytest.approx(dx / 320, abs=0.002)
-
-
-@pytest.mark.parametrize(
-    ("shifts", "moving"),
-    [
-        ([0.0005] * 10, False),
-        ([0.0005] * 8 + [0.03, 0.0005], False),  # a knock
-        ([0.0005] * 7 + [0.03, 0.03, 0.0005], True),  # moves a fifth of the time
-        ([0.0005] * 18 + [0.03, 0.03], False),
-        ([0.01] * 10, True),
-    ],
-)
-def test_a_camera_that_moves_part_of_the_time_is_moving(shifts, moving):
-    looks = [look(2.0 * i, shift=s) for i, s in enumerate([None, *shifts])]
-    found = survey.camera_motion(looks)
-    assert found["camera_moving"] is moving
-    assert found["camera_shift_max"] == pytest.approx(max(shifts))
-
-
-def test_shift_is_per_two_seconds_and_may_be_unknown():
-    """A steady pan of 0.5 % in two seconds, seen at looks half a second apart."""
-    looks = [look(0.5 * i, shift=0.00125) for i in range(4)]
-    assert survey.camera_motion(looks)["camera_shift_median"] == pytest.approx(0.005)
-    assert survey.camera_motion(looks)["camera_moving"] is True
-    assert survey.camera_motion(looks[:1])["camera_moving"] is None
-    track = Track([0.0], [box(480, 400, 400)], [(480, 240)], [0.9])
-    assert survey.summary(looks, [track], 0)["camera_moving"] is True
-
-
-def test_a_moving_person_is_not_a_moving_camera():
-    background = _texture((240, 320))
-    person = _texture((160, 80), seed=1)
+    for dx in (0, 4, 12):
+        motion = survey.BackgroundMotion()
+        assert motion.shift(np.ascontiguousarray(wide[:, :320]), []) is None
+        found = motion.shift(np.ascontiguousarray(wide[:, dx : dx + 320]), [])
+        assert found == pytest.approx(dx / 320, abs=0.002)
+    # A moving person is not a moving camera.
+    background, person = _texture((240, 320)), _texture((160, 80), seed=1)
     motion = survey.BackgroundMotion()
     for left in (60, 90, 120):
         image = background.copy()
         image[60:220, left : left + 80] = person
         found = motion.shift(image, [(left, 60, left + 80, 220)])
     assert found == pytest.approx(0, abs=0.001)
+    # A plain wall tells nothing.
+    motion, wall = survey.BackgroundMotion(), np.full((240, 320), 127, np.uint8)
+    assert [motion.shift(wall, []) for _ in range(2)] == [None, None]
+
+
+def test_a_camera_that_moves_part_of_the_time_is_moving():
+    for shifts, moving in (
+        ([0.0005] * 10, False),
+        ([0.0005] * 8 + [0.03, 0.0005], False),  # a knock
+        ([0.0005] * 7 + [0.03, 0.03, 0.0005], True),  # moves a fifth of the time
+        ([0.0005] * 18 + [0.03, 0.03], False),
+        ([0.01] * 10, True),
+    ):
+        looks = [look(2.0 * i, shift=s) for i, s in enumerate([None, *shifts])]
+        found = survey.camera_motion(looks)
+        assert found["camera_moving"] is moving
+        assert found["camera_shift_max"] == pytest.approx(max(shifts))
+    # A steady pan of 0.5 % in two seconds, seen at looks half a second apart.
+    looks = [look(0.5 * i, shift=0.00125) for i in range(4)]
+    assert survey.camera_motion(looks)["camera_shift_median"] == pytest.approx(0.005)
+    assert survey.camera_motion(looks)["camera_moving"] is True
+    assert survey.camera_motion(looks[:1])["camera_moving"] is None
+    track = Track([0.0], [box(480, 400, 400)], [(480, 240)], [0.9])
+    assert survey.summary(looks, [track], 0)["camera_moving"] is True
 
 
 @pytest.mark.parametrize("dx", [0, 6])
@@ -388,20 +345,14 @@ def test_noise_on_a_plain_wall_is_not_a_moving_camera(dx):
     assert found == pytest.approx(dx / 320, abs=survey.MOVING_CAMERA / 4)
 
 
-def test_a_plain_wall_tells_nothing():
-    motion = survey.BackgroundMotion()
-    wall = np.full((240, 320), 127, np.uint8)
-    motion.shift(wall, [])
-    assert motion.shift(wall, []) is None
-
-
 def test_region_beyond_the_picture_is_grey_and_contiguous():
-    image = np.zeros((4, 6, 3), np.uint8)
-    part = Region(-2, -1, 8, 5).cut(image)
+    part = Region(-2, -1, 8, 5).cut(np.zeros((4, 6, 3), np.uint8))
     assert part.shape == (6, 10, 3)
     assert part.flags.c_contiguous
     assert (part[0] == 128).all()
     assert (part[1:5, 2:8] == 0).all()
+    assert overlap((0, 0, 2, 2), (1, 0, 3, 2)) == pytest.approx(1 / 3)
+    assert overlap((0, 0, 1, 1), (2, 2, 3, 3)) == 0
 
 
 @given(
@@ -413,11 +364,6 @@ def test_around_stays_inside_the_picture(values, margin):
     region = around((x, y, x + w, y + h), 640, 480, margin=margin)
     assert 0 <= region.left < region.right <= 640
     assert 0 <= region.top < region.bottom <= 480
-
-
-def test_overlap():
-    assert overlap((0, 0, 2, 2), (1, 0, 3, 2)) == pytest.approx(1 / 3)
-    assert overlap((0, 0, 1, 1), (2, 2, 3, 3)) == 0
 
 
 def frames_of(positions, background):

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import datetime
 import json
+from functools import partial
 
+import demo_sessions
 import hand_made
 import numpy as np
 import pytest
@@ -15,41 +17,23 @@ from mobility.documents import contract
 from mobility.documents import fill as documents
 from mobility.provenance import Warned
 from mobility.reports import gauges
-from mobility.sessions.record import Participant, SessionRecord
+from mobility.sessions.record import Participant
 
 MOMENT = datetime.datetime(2025, 3, 11, 0, 5, tzinfo=datetime.timezone(datetime.timedelta(hours=9)))
 IMAGES = {"left": "images/left.png", "right": "images/right.png", "front": None}
 
 
-def record(**changes: object) -> SessionRecord:
-    return SessionRecord.model_validate(
-        {
-            "schema_version": "1",
-            "session_id": "s1",
-            "user_id": "p01",
-            "exercise": "Overhead Squat",
-            "joints": ["ankle", "knee"],
-            "created_at": MOMENT,
-            "video": {"file": "video.mp4", "original_name": "a.mp4", "sha256": "0" * 64, "size": 1},
-            **changes,
-        }
-    )
-
-
+record = partial(demo_sessions.record, created_at=MOMENT)
 ANN = Participant(user_id="p01", display_name="Ann", weight_kg=70, height_m=1.68, email="a@b.c")
 
 
-def test_dates_are_those_of_the_place_of_creation():
+def test_dates_are_those_of_the_place_of_creation_and_stand_in_titles():
     assert documents.created_at(MOMENT).model_dump() == {"date": "11/03/2025", "time": "12:05 AM"}
-    assert documents.created_at(MOMENT.replace(hour=12)).time == "12:05 PM"
-    assert documents.created_at(MOMENT.replace(hour=23)).time == "11:05 PM"
-    assert documents.created_at(MOMENT.replace(hour=9)).time == "09:05 AM"
-
-
-def test_title_is_the_name_else_exercise_participant_and_date():
+    for hour, time in (12, "12:05 PM"), (23, "11:05 PM"), (9, "09:05 AM"):
+        assert documents.created_at(MOMENT.replace(hour=hour)).time == time
     assert documents.title(record(session_name="First"), ANN) == "First"
-    assert documents.title(record(), ANN) == "Overhead Squat, Ann, 11 Mar 2025"
-    assert documents.title(record(), None) == "Overhead Squat, p01, 11 Mar 2025"
+    for person, name in (ANN, "Ann"), (None, "p01"):
+        assert documents.title(record(), person) == f"Overhead Squat, {name}, 11 Mar 2025"
 
 
 def test_session_document(stand_in_data):
@@ -65,22 +49,19 @@ def test_session_document(stand_in_data):
     assert document["segments"] == 1
     assert document["user_name"] == "Ann"
     assert "analyzed_video_url" not in document
-    assert list(document["angles"]) == [
+    angles = document["angles"]
+    assert list(angles) == [
         *("left_ankle_angle", "right_ankle_angle", "ankle_angle"),
         *("left_knee_angle", "right_knee_angle", "knee_angle"),
     ]
-    assert document["angles"]["left_knee_angle"] == [0.0, 10.12, 20.0, None, None]
-    assert document["angles"]["right_knee_angle"] == [50.0, 60.12, 70.0, None, None]
-    assert document["angles"]["knee_angle"] == document["angles"]["right_knee_angle"]
+    assert angles["left_knee_angle"] == [0.0, 10.12, 20.0, None, None]
+    assert angles["right_knee_angle"] == [50.0, 60.12, 70.0, None, None] == angles["knee_angle"]
     # The ankle's flexion is its dorsiflexion, the third angle of the stand-ins.
-    assert document["angles"]["left_ankle_angle"][0] == 200.0
+    assert angles["left_ankle_angle"][0] == 200.0
     assert document["all_timestamps"] == [0.0, 33.333, 66.667, 100.0, 142.857]
     json.dumps(document, allow_nan=False)
-
-
-def test_session_document_before_the_analysis():
-    document = documents.session_document(record(), None, video_url="file:///v.mp4")
-    assert (document["segments"], document["angles"], document["all_timestamps"]) == (0, {}, [])
+    early = documents.session_document(record(), None, video_url="file:///v.mp4")
+    assert (early["segments"], early["angles"], early["all_timestamps"]) == (0, {}, [])
 
 
 def test_export_document(stand_in_data):
@@ -114,25 +95,30 @@ def test_report_document(stand_in_data):
         images=IMAGES,
     )
     groups = document["grouped_data"]
-    assert list(groups) == [
-        *("hip_flexion", "hip_abduction", "knee_flexion", "knee_movement", "ankle_dorsiflexion"),
-    ]
-    assert groups["hip_flexion"]["metrics"] == {
-        "left_hip_flexion": 84.0,
-        "right_hip_flexion": 80.0,
+    assert {name: group["metrics"] for name, group in groups.items()} == {
         # Signed right - left in the Dataset, absolute here.
-        "hip_flexion_asymmetry": 4.0,
-    }
-    assert groups["ankle_dorsiflexion"]["metrics"] == {
-        "left_ankle_flexion": 9.0,
-        "right_ankle_flexion": None,
-        "ankle_flexion_asymmetry": None,
-    }
-    assert groups["knee_movement"]["metrics"] == {
-        "knee_ankle_separation_ratio": 0.988,
-        "left_knee_deviation": 0.123,
-        "right_knee_deviation": 0.1,
-        "knee_deviation_asymmetry": 0.023,
+        "hip_flexion": {
+            **{"left_hip_flexion": 84.0, "right_hip_flexion": 80.0, "hip_flexion_asymmetry": 4.0}
+        },
+        "hip_abduction": {
+            "left_hip_abduction": 9.0,
+            "right_hip_abduction": 16.0,
+            "hip_abduction_asymmetry": 7.0,
+        },
+        "knee_flexion": {
+            "left_knee_flexion": 79.0,
+            "right_knee_flexion": 82.0,
+            "knee_flexion_asymmetry": 3.0,
+        },
+        "knee_movement": {
+            "knee_ankle_separation_ratio": 0.988,
+            **{"left_knee_deviation": 0.123, "right_knee_deviation": 0.1},
+            "knee_deviation_asymmetry": 0.023,
+        },
+        "ankle_dorsiflexion": {
+            **{"left_ankle_flexion": 9.0, "right_ankle_flexion": None},
+            "ankle_flexion_asymmetry": None,
+        },
     }
     assert [list(group["graph_data"]) for group in groups.values()] == [
         ["lhip_flexion", "rhip_flexion"],
@@ -144,15 +130,11 @@ def test_report_document(stand_in_data):
     assert groups["knee_movement"]["graph_data"]["rkne_deviation"] == [0, 0.05, 0.1, 0.15, 0.2]
     lengths = {len(v) for group in groups.values() for v in group["graph_data"].values()}
     assert lengths == {len(document["graph_timestamps"])}
-    assert document["knee_movement_phases"] == IMAGES
-    assert document["date"] == "11/03/2025"
-    assert document["user_info"] == {
-        "user_id": "p01",
-        "display_name": "Ann",
-        "height_m": 1.68,
-        "weight": 70.0,
-        "email": "a@b.c",
-    }
+    assert (document["knee_movement_phases"], document["date"]) == (IMAGES, "11/03/2025")
+    known = {"user_id": "p01", "display_name": "Ann", "height_m": 1.68, "weight": 70.0}
+    assert document["user_info"] == {**known, "email": "a@b.c"}
+    # Whoever has the code of a phone reads no email address.
+    assert documents.user_info(record(phone_key="0123456789ab"), ANN) == known
     comments = document["report_comments"]
     assert list(comments) == [*groups, "final_summary"]
     assert all(text.startswith("Ann, this is ") for text in comments.values())
@@ -161,20 +143,13 @@ def test_report_document(stand_in_data):
     json.dumps(document, allow_nan=False)
 
 
-def test_whoever_has_the_code_of_a_phone_reads_no_email_address():
-    known = documents.user_info(record(), ANN)
-    of_phone = documents.user_info(record(phone_key="0123456789ab"), ANN)
-    assert known.keys() - of_phone.keys() == {"email"}
-
-
-@pytest.mark.parametrize(("mdc", "given"), [(19.9, 7.0), (20.1, None)])
-def test_a_difference_that_could_not_be_told_from_none_is_null(stand_in_data, mdc, given):
+def test_a_difference_that_could_not_be_told_from_none_is_null(stand_in_data):
     """The documents have no room for an error: 10 degrees matter, and twice that must be seen."""
     metrics = stand_in_data.metrics()
-    metrics["hip_abduction_asymmetry_mdc95"] = mdc
-    groups = documents.group_metrics(metrics)
-    assert groups["hip_abduction"]["hip_abduction_asymmetry"] == given
-    assert groups["hip_abduction"]["right_hip_abduction"] == 16.0
+    for mdc, shown in (19.9, 7.0), (20.1, None):
+        metrics["hip_abduction_asymmetry_mdc95"] = mdc
+        group = documents.group_metrics(metrics)["hip_abduction"]
+        assert (group["hip_abduction_asymmetry"], group["right_hip_abduction"]) == (shown, 16.0)
 
 
 def test_summary_document_has_the_reports_metrics_and_its_own_spelling(stand_in_data):
@@ -195,27 +170,19 @@ def test_summary_document_has_the_reports_metrics_and_its_own_spelling(stand_in_
     assert named["summary"]["hip_abduction"].startswith("Ann, this is how far")
     assert list(named["summary"]) == [*documents.group_metrics(metrics), "final_summary"]
     assert contract.SummaryDocument.model_validate(named).json_values() == named
-
-
-def test_output_quality_is_null_where_refused_and_left_out_where_absent(stand_in_data):
-    metrics = stand_in_data.metrics()
-    for mobility, quality, expected in (
-        (58.4567, 71.0, {"mobility_index": 58.5, "quality_index": 71.0}),
-        (np.nan, 71.0, {"mobility_index": None, "quality_index": 71.0}),
-        (None, 71.0, {"quality_index": 71.0}),
+    # Indices are null where they are refused, and left out where they are absent.
+    shown = {"angles": stand_in_data.angles(), "movement": stand_in_data.movement()}
+    for mobility, expected in (
+        (58.4567, {"mobility_index": 58.5, "quality_index": 71.0}),
+        (np.nan, {"mobility_index": None, "quality_index": 71.0}),
+        (None, {"quality_index": 71.0}),
     ):
+        given = {"mobility_index": mobility, "quality_index": 71.0}
+        indexed = metrics.assign({k: v for k, v in given.items() if v is not None})
         expected |= {f"{name}_coverage": 1.0 for name in expected}
-        given = {"mobility_index": mobility, "quality_index": quality}
-        with_indices = metrics.assign({k: v for k, v in given.items() if v is not None})
-        report = documents.report_document(
-            record(),
-            None,
-            angles=stand_in_data.angles(),
-            metrics=with_indices,
-            movement=stand_in_data.movement(),
-            images=IMAGES,
-        )
-        summary = documents.summary_document(record(), None, metrics=with_indices, images=IMAGES)
+        of = {"metrics": indexed, "images": IMAGES}
+        report = documents.report_document(record(), None, **of, **shown)
+        summary = documents.summary_document(record(), None, **of)
         assert report["output_quality"] == summary["output_quality"] == expected
         assert report["report_comments"] == summary["summary"]
 
@@ -236,52 +203,43 @@ def test_an_index_over_some_of_its_parts_names_the_others(stand_in_data):
 def test_what_the_verdict_rules_out_is_in_no_document(stand_in_data):
     index = quality_index(hand_made.metrics_of())
     metrics = stand_in_data.metrics().merge(index, combine_attrs="override")
-    hanging = record().model_copy(
-        update={"warnings": [Warned(code="hands_not_overhead", message="Low hands.")]}
-    )
-    document = documents.summary_document(hanging, None, metrics=metrics, images=IMAGES)
-    assert document.get("output_quality") is None
-    assert "No overhead squat found." in document["summary"]["final_summary"]
+    hanging = [Warned(code="hands_not_overhead", message="Low hands.")]
     unusable = {"rate": {"verdict": "unusable", "advice": "Film faster."}}
-    document = documents.summary_document(
-        record(), None, metrics=metrics, images=IMAGES, quality=unusable
-    )
-    assert document.get("output_quality") is None
-    assert "Findings are not given" in document["summary"]["knee_flexion"]
+    for warnings, quality, metric, words in (
+        (hanging, None, "final_summary", "No overhead squat found."),
+        ([], unusable, "knee_flexion", "Findings are not given"),
+    ):
+        of = record().model_copy(update={"warnings": warnings})
+        document = documents.summary_document(
+            of, None, metrics=metrics, images=IMAGES, quality=quality
+        )
+        assert document.get("output_quality") is None
+        assert words in document["summary"][metric]
 
 
-def test_inputs_are_not_changed(stand_in_data):
+def test_camera_side_is_the_better_seen_one_and_inputs_are_not_changed(stand_in_data):
     metrics, pose = stand_in_data.metrics(), stand_in_data.pose()
+    confidence = pose["confidence"]
+    assert documents.camera_side(pose) == "right"
+    # A tie, and a recording in which nobody was seen, too.
+    for other in (1 - confidence, confidence * 0, confidence * np.nan):
+        assert documents.camera_side(pose.assign(confidence=other)) == "left"
     documents.summary_document(record(), None, metrics=metrics, images=IMAGES)
     documents.keypoint_series(pose)
-    documents.camera_side(pose)
     assert metrics.identical(stand_in_data.metrics())
     assert pose.identical(stand_in_data.pose())
-
-
-def test_camera_side_is_the_better_seen_one(stand_in_data):
-    pose = stand_in_data.pose()
-    assert documents.camera_side(pose) == "right"
-    assert documents.camera_side(pose.assign(confidence=1 - pose["confidence"])) == "left"
-    # A tie, and a recording in which nobody was seen.
-    assert documents.camera_side(pose.assign(confidence=pose["confidence"] * 0)) == "left"
-    assert documents.camera_side(pose.assign(confidence=pose["confidence"] * np.nan)) == "left"
 
 
 @given(st.floats(allow_nan=True, allow_infinity=True), st.integers(0, 4))
 def test_rounded_numbers_are_json_and_near(value, digits):
     number = documents.rounded(value, digits)
+    assert len(documents.series([[value, np.inf], [2.0, 3.0]], digits)) == 4
     if not np.isfinite(value):
         assert number is None
         return
     assert abs(number - value) <= 0.5 * 10.0**-digits + 1e-9 * abs(value)
     assert str(number) != "-0.0"
     json.dumps(number, allow_nan=False)
-
-
-@pytest.mark.parametrize("values", [[], [np.nan], [[1.0, np.inf], [2.0, 3.0]]])
-def test_series_have_one_entry_per_value(values):
-    assert len(documents.series(values, 2)) == np.size(values)
 
 
 def test_curves_of_joints_stand_under_the_angle_that_was_shown():

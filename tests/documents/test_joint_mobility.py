@@ -10,30 +10,31 @@ import pytest
 import xarray as xr
 
 from mobility import tables
+from mobility.assessment.joint_mobility import joint_mobility
 from mobility.assessment.verdict import judge
 from mobility.documents import fill as documents
 from mobility.documents.contract import JointMobilityDocument
 from mobility.documents.verdicts import verdict_of
 from mobility.errors import BadInputError, NobodyFoundError, NotFoundError, VideoError
+from mobility.kinematics.angles import joint_angles
 from mobility.provenance import history
 from mobility.reports import sections
 from mobility.reports.first_page import in_short, trust
 from mobility.store import Session, Store
+from mobility.virtual_lab.case import read_truth, truth_pose
 from tests.limbs import limb_pose, there_and_back
 
-MOBILITY = {"user_id": "p01", "exercise_name": "Joint Angle Mobility"}
 FIVE = ("ankle", "knee", "hip", "shoulder", "elbow")
 SIDES = ("left_", "right_", "")
 CLEANED = 0.1
 """Degrees that cleaning may change."""
 
 
-def filmed() -> xr.Dataset:
+def filmed(*, wrist: float = 0.6) -> xr.Dataset:
     """The left elbow bends three times, the right arm is hidden."""
     time, curve = there_and_back(low=10, high=130, times=3)
     pose = limb_pose(time, joints={"elbow": (curve, 20.0)}, heading=-90)
-    pose["confidence"].loc[{"keypoint": "right_wrist"}] = 0.6
-    pose["image_depth"] = pose["confidence"] * 0
+    pose["confidence"].loc[{"keypoint": "right_wrist"}] = wrist
     return pose
 
 
@@ -42,33 +43,44 @@ def shown(monkeypatch, stand_in_data) -> list[tuple[str, ...]]:
     """What only a video can give is put in its place; the angles that the overlay shows."""
     found: list[tuple[str, ...]] = []
     modules = stand_in_data.modules()
-    for name in ("mobility.capture.video", "mobility.capture.quality"):
-        monkeypatch.setitem(sys.modules, name, modules[name])
-    pose = modules["mobility.capture.pose"]
-    pose.estimate_pose = lambda video, **options: filmed()
-    overlay = modules["mobility.pipeline.overlay"]
 
     def annotate(video, raw, angles, reps, out, *, blur_face, shown_angles=()) -> None:
         found.append(shown_angles)
         out.write_bytes(b"annotated")
 
-    overlay.annotate_video = annotate
+    modules["mobility.pipeline.overlay"].annotate_video = annotate
     quality = modules["mobility.capture.quality"]
     quality.pictures = lambda info, raw: {}
     quality.capture_quality = lambda raw, info, fitted, seen: {"light": {"verdict": "ok"}}
-    monkeypatch.setitem(sys.modules, "mobility.capture.pose", pose)
-    monkeypatch.setitem(sys.modules, "mobility.pipeline.overlay", overlay)
+    for name in ("capture.video", "capture.quality", "capture.pose", "pipeline.overlay"):
+        monkeypatch.setitem(sys.modules, f"mobility.{name}", modules[f"mobility.{name}"])
     return found
 
 
 @pytest.fixture
-def session(store, shown, stand_in_data, tmp_path) -> Session:
-    video = stand_in_data.video(tmp_path / "camera")
-    made = store.create(video, body_joint_angles="elbow,knee", session_name="Elbows", **MOBILITY)
-    return made.analyze(fit=False)
+def create(store, shown, stand_in_data, tmp_path):
+    """Make a session of a video, in which is seen what a function gives."""
+
+    def make(seen=filmed, **options) -> Session:
+        def estimate(video, **_):
+            pose = seen()
+            return pose.assign(image_depth=pose["confidence"] * 0)
+
+        sys.modules["mobility.capture.pose"].estimate_pose = estimate
+        video = stand_in_data.video(tmp_path / "camera")
+        if "movement" not in options:
+            options = {"exercise_name": "Joint Angle Mobility", **options}
+        return store.create(video, user_id="p01", **options)
+
+    return make
 
 
-def test_the_stages_are_those_of_the_exercise(session, shown):
+@pytest.fixture
+def session(create) -> Session:
+    return create(body_joint_angles="elbow,knee", session_name="Elbows").analyze(fit=False)
+
+
+def test_stages_and_document_are_those_of_the_exercise_and_its_joints(session, shown):
     assert session.record.state == "analyzed"
     assert session.repetitions()["joints"].values.tolist() == ["left elbow"] * 3
     metrics = session.metrics()
@@ -84,8 +96,6 @@ def test_the_stages_are_those_of_the_exercise(session, shown):
     assert session.details()["segments"] == 3
     assert len(session.repetitions_table()) == 3
 
-
-def test_the_document_has_the_angles_of_the_selected_joints(session):
     document = session.joint_mobility()
     JointMobilityDocument.model_validate(document)
     assert list(document) == [
@@ -117,27 +127,41 @@ def test_the_document_has_the_angles_of_the_selected_joints(session):
     assert datetime.datetime.fromisoformat(document["uploaded_date"]) == created
     assert document["date"] == f"{created:%d/%m/%Y}"
 
+    # Display settings choose what is shown, and impossible movements change nothing.
+    session.save_config(shown_angles=["left_elbow_angle"], comments={"left_elbow_angle": "Better."})
+    document = session.joint_mobility()
+    assert document["shown_angles"] == ["left_elbow_angle"]
+    assert document["comments"] == {"left_elbow_angle": "Better."}
+    assert "right_knee_angle" in document["angles"]
+    for act in (session.report, session.summary):
+        with pytest.raises(BadInputError, match="its exercise is 'Joint Angle Mobility'"):
+            act()
+    times = {"start": 1, "bottom": 2, "end": 3}
+    for given, words in (
+        ([{**times, "end": 99}], "outside the recording"),
+        ([{**times, "joints": "left hip"}], "'left hip' is not measured"),
+        ({"start": 1}, "must be a list"),
+    ):
+        with pytest.raises(BadInputError, match=words):
+            session.set_repetitions(given)
+    assert session.edits().edits == []
+    assert session.record.state == "analyzed"
 
-def test_trunk_and_neck_stand_in_the_documents_where_they_are_named(
-    store, shown, stand_in_data, tmp_path
-):
-    video = stand_in_data.video(tmp_path / "camera")
+
+def test_trunk_and_neck_stand_in_the_documents_where_they_are_named(create, shown):
     time, curve = there_and_back(low=0, high=30, times=2)
 
-    def leaning(video, **options):
-        pose = limb_pose(time, heading=0.0, lean=-curve)
-        pose["image_depth"] = pose["confidence"] * 0
-        return pose
+    def leaning():
+        return limb_pose(time, heading=0.0, lean=-curve)
 
-    sys.modules["mobility.capture.pose"].estimate_pose = leaning
-    made = store.create(video, body_joint_angles="trunk, neck", **MOBILITY)
+    made = create(leaning, body_joint_angles="trunk, neck")
     made.analyze(fit=False, movement="trunk_lateral_flexion")
     document = made.joint_mobility()
     JointMobilityDocument.model_validate(document)
     keys = [f"{side}{joint}_angle" for joint in ("trunk", "neck") for side in SIDES]
     assert list(document["angles"]) == keys
-    assert document["angles"]["left_trunk_angle"]["max"] == pytest.approx(30, abs=1)
-    assert document["angles"]["right_trunk_angle"]["max"] == pytest.approx(0, abs=1)
+    for side, degrees in ("left", 30), ("right", 0):
+        assert document["angles"][f"{side}_trunk_angle"]["max"] == pytest.approx(degrees, abs=1)
     # Not the side that the camera sees best, but the one to which the trunk bent.
     made.set_camera_side("right")
     for told in (made.joint_mobility, made.details, made.export):
@@ -148,38 +172,28 @@ def test_trunk_and_neck_stand_in_the_documents_where_they_are_named(
     assert shown == [("trunk_lateral_flexion", "neck_lateral_flexion")]
     made.save_config(shown_angles=["left_trunk_angle"])
 
-    every = store.create(video, body_joint_angles="all", **MOBILITY)
-    every.analyze(fit=False)
+    every = create(leaning, body_joint_angles="all").analyze(fit=False)
     keys = [f"{side}{joint}_angle" for joint in FIVE for side in SIDES]
     assert list(every.joint_mobility()["angles"]) == list(every.export()["angles"]) == keys
 
 
-def test_the_movement_that_was_said_at_first_is_the_one_that_is_measured(
-    store, shown, stand_in_data, tmp_path
-):
-    video = stand_in_data.video(tmp_path / "camera")
-    made = store.create(video, user_id="p01", movement="elbow_extension").analyze(fit=False)
+def test_the_movement_that_was_said_at_first_is_the_one_that_is_measured(create):
+    made = create(movement="elbow_extension").analyze(fit=False)
     assert history(made.metrics())[-1]["arguments"]["movement"] == "elbow_extension"
     assert made.metrics()["shown"].sel(joint="elbow", side="left") == "elbow_extension"
     made.analyze(movement="elbow_flexion")
     assert made.metrics()["shown"].sel(joint="elbow", side="left") == "elbow_flexion"
 
-
-def test_nobody_in_a_close_up_is_told_with_how_to_film(store, shown, stand_in_data, tmp_path):
-    def nobody(video, **options):
+    def nobody():
         raise NobodyFoundError("a.mp4: nobody was found in it; film one person")
 
-    sys.modules["mobility.capture.pose"].estimate_pose = nobody
-    made = store.create(
-        stand_in_data.video(tmp_path / "camera"), user_id="p01", movement="ankle_dorsiflexion"
-    )
+    made = create(nobody, movement="ankle_dorsiflexion")
     with pytest.raises(VideoError, match=r"nobody was found in it\. Film the ankle from the side"):
         made.analyze(fit=False)
 
 
-def test_a_squat_without_a_squat_says_which_joint_moves(store, shown, stand_in_data, tmp_path):
-    video = stand_in_data.video(tmp_path / "camera")
-    squat = store.create(video, user_id="p01", exercise_name="overhead-squat").analyze(fit=False)
+def test_a_squat_without_a_squat_says_which_joint_moves(create):
+    squat = create(exercise_name="overhead-squat").analyze(fit=False)
     # Of what is not told, such as an angle of a squat, nothing is said either.
     known = tables.load("verdict")["warnings"]
     assert all("level" in known[each.code] for each in squat.record.warnings)
@@ -198,72 +212,56 @@ def test_a_squat_without_a_squat_says_which_joint_moves(store, shown, stand_in_d
     assert "<strong>No overhead squat found.</strong> A joint moves (left elbow)" in html
 
 
-def test_display_settings_choose_what_is_shown(session):
-    session.save_config(shown_angles=["left_elbow_angle"], comments={"left_elbow_angle": "Better."})
-    document = session.joint_mobility()
-    assert document["shown_angles"] == ["left_elbow_angle"]
-    assert document["comments"] == {"left_elbow_angle": "Better."}
-    assert "right_knee_angle" in document["angles"]
-
-
-def test_a_hidden_side_is_null_in_every_document(session, store, shown, stand_in_data, tmp_path):
-    real = sys.modules["mobility.capture.pose"].estimate_pose
-
-    def hidden(video, **options):
-        pose = real(video, **options)
-        pose["confidence"].loc[{"keypoint": "right_wrist"}] = 0.1
-        return pose
-
-    sys.modules["mobility.capture.pose"].estimate_pose = hidden
-    video = stand_in_data.video(tmp_path / "second", content=b"video 2")
-    other = store.create(video, body_joint_angles="elbow", **MOBILITY).analyze(fit=False)
-    angle = other.joint_mobility()["angles"]["right_elbow_angle"]
+def test_a_hidden_side_is_null_in_every_document(create):
+    hidden = create(lambda: filmed(wrist=0.1), body_joint_angles="elbow").analyze(fit=False)
+    angle = hidden.joint_mobility()["angles"]["right_elbow_angle"]
     assert (angle["max"], angle["min"]) == (None, None)
-    assert set(angle["values"]) == {None}
-    assert set(other.details()["angles"]["right_elbow_angle"]) == {None}
-    assert set(other.export()["angles"]["right_elbow_angle"]) == {None}
-    assert any("Right elbow is not measured" in w.message for w in other.record.warnings)
-
-
-def test_documents_of_the_other_exercise_are_refused(session):
-    for act in (session.report, session.summary):
-        with pytest.raises(BadInputError, match="its exercise is 'Joint Angle Mobility'"):
-            act()
+    for values in (
+        angle["values"],
+        *(told()["angles"]["right_elbow_angle"] for told in (hidden.details, hidden.export)),
+    ):
+        assert set(values) == {None}
+    assert any("Right elbow is not measured" in w.message for w in hidden.record.warnings)
 
 
 def test_movements_by_hand_redo_what_depends_on_them_and_survive(session):
+    def marks(rows):
+        return [
+            {**{name: row[name] for name in ("start", "bottom", "end")}, "joints": ["left elbow"]}
+            for row in rows
+        ]
+
     found = session.repetitions_table()
     assert [row["joints"] for row in found] == ["left elbow"] * 3
-    stamps = {name: stage.finished for name, stage in session.record.stages.items()}
+    angles_made = session.record.stages["angles"].finished
     # The rows of the table, without the second, the last one's turn earlier.
     given = [found[0], {**found[2], "bottom": found[2]["bottom"] - 0.4}]
+    turns = [row["bottom"] for row in given]
     session.set_repetitions(given, by="Ann")
     with pytest.raises(NotFoundError, match="corrected by hand since its analysis"):
         session.joint_mobility()
     session.analyze()
-    names = ("start", "bottom", "end")
-    kept = [{**{n: row[n] for n in names}, "joints": ["left elbow"]} for row in given]
     edit = session.edits().edits[0]
-    assert (edit.who, edit.kind, edit.after) == ("Ann", "repetitions", kept)
-    assert edit.before == [
-        {**{n: row[n] for n in names}, "joints": ["left elbow"]} for row in found
-    ]
+    assert (edit.who, edit.kind, edit.after) == ("Ann", "repetitions", marks(given))
+    assert edit.before == marks(found)
 
     def holds():
-        assert [row["bottom"] for row in session.repetitions_table()] == [
-            pytest.approx(row["bottom"]) for row in given
-        ]
+        assert [row["bottom"] for row in session.repetitions_table()] == pytest.approx(turns)
         metrics = session.metrics()
         assert int(metrics["movements"].sel(joint="elbow", side="left")) == 2
-        assert metrics["movement_turn"].values == pytest.approx(
-            [row["bottom"] for row in given], abs=1 / 30
-        )
+        assert metrics["movement_turn"].values == pytest.approx(turns, abs=1 / 30)
         for result in (session.repetitions(), metrics):
-            assert history(result)[-1]["arguments"]["movements"] == kept
+            assert history(result)[-1]["arguments"]["movements"] == marks(given)
 
     holds()
     assert session.details()["segments"] == 2
-    assert session.record.stages["angles"].finished == stamps["angles"]
+    told = sections.who_and_what(
+        session.record, None, session.fitted(), session.repetitions(), session.edits()
+    )
+    assert "movements by Ann" in told
+    assert "2 accepted of 2 found" in told
+    assert "Repetitions" not in told
+    assert session.record.stages["angles"].finished == angles_made
     # A participant's age, and another option, make other results, of the same marks.
     session.store.set_participant("p01", sex="male", birth_year=1990)
     session.analyze()
@@ -273,46 +271,18 @@ def test_movements_by_hand_redo_what_depends_on_them_and_survive(session):
     session.set_repetitions(None)
     session.analyze()
     assert session.repetitions_table() == found
-    assert session.edits().edits[1].before == kept
+    assert session.edits().edits[1].before == marks(given)
 
 
-def test_movements_by_hand_stand_in_the_report(session):
-    session.set_repetitions(session.repetitions_table()[:2], by="Ann")
-    session.analyze()
-    told = sections.who_and_what(
-        session.record, None, session.fitted(), session.repetitions(), session.edits()
-    )
-    assert "movements by Ann" in told
-    assert "2 accepted of 2 found" in told
-    assert "Repetitions" not in told
-
-
-@pytest.mark.parametrize(
-    ("given", "said"),
-    [
-        ([{"start": 1, "bottom": 2, "end": 99}], "outside the recording"),
-        ([{"start": 1, "bottom": 2, "end": 3, "joints": "left hip"}], "'left hip' is not measured"),
-        ({"start": 1}, "must be a list"),
-    ],
-)
-def test_impossible_movements_are_refused_and_change_nothing(session, given, said):
-    with pytest.raises(BadInputError, match=said):
-        session.set_repetitions(given)
-    assert session.edits().edits == []
-    assert session.record.state == "analyzed"
-
-
-def test_a_squat_has_no_joint_mobility_document(store, stand_ins, tmp_path):
-    squat = store.create(
-        stand_ins.video(tmp_path), user_id="p01", exercise_name="Overhead Squat"
-    ).analyze()
+def test_a_squat_has_no_joint_mobility_document_and_nothing_has_one_before_the_analysis(
+    store, stand_ins, tmp_path
+):
+    video = stand_ins.video(tmp_path)
+    squat = store.create(video, user_id="p01", exercise_name="Overhead Squat").analyze()
     with pytest.raises(BadInputError, match="its exercise is 'Overhead Squat'") as wrong:
         squat.joint_mobility()
     assert wrong.value.status == 400
-
-
-def test_before_the_analysis_there_is_no_document(store, shown, stand_in_data, tmp_path):
-    made = store.create(stand_in_data.video(tmp_path / "camera"), **MOBILITY)
+    made = store.create(video, user_id="p01", exercise_name="Joint Angle Mobility")
     with pytest.raises(NotFoundError, match="is not analysed"):
         made.joint_mobility()
     assert made.details()["segments"] == 0
@@ -325,12 +295,9 @@ def test_sex_and_age_give_a_score_and_only_the_metrics_anew(session):
     session.analyze()
     score = session.metrics()["score"].sel(joint="elbow", side="left")
     assert score == pytest.approx(100 * 130 / 142.9, abs=0.4)
-    after = session.record.stages
-    redone = {name for name in after if after[name].finished != before[name].finished}
-    assert {name for name in after if after[name].key != before[name].key} == {
-        *("metrics", "table", "annotated")
-    }
-    assert redone <= {"metrics", "table", "annotated"}
+    after, anew = session.record.stages, {"metrics", "table", "annotated"}
+    assert {name for name in after if after[name].key != before[name].key} == anew
+    assert {name for name in after if after[name].finished != before[name].finished} <= anew
 
 
 def test_null_where_nothing_was_measured():
@@ -343,10 +310,7 @@ def test_null_where_nothing_was_measured():
     assert documents.joint_angles_shown(["elbow"], []) == ["elbow_angle"]
 
 
-def test_the_demo_agrees_with_its_truth(project):
-    folder = project / "data" / "demo" / "joint-angle-mobility"
-    if not (folder / "session.json").is_file():
-        pytest.skip("needs the demo session in data/demo")
+def test_the_demo_agrees_with_its_truth(project, demo):
     demo = Store("unused").demo("Joint Angle Mobility")
     document = demo.joint_mobility()
     assert document["shown_angles"] == ["shoulder_angle", "elbow_angle"]
@@ -356,11 +320,8 @@ def test_the_demo_agrees_with_its_truth(project):
     assert demo.details()["segments"] == 3
     assert demo.repetitions()["joints"].values.tolist() == ["left elbow, left shoulder"] * 3
 
-    from mobility.assessment.joint_mobility import joint_mobility
-    from mobility.kinematics.angles import joint_angles
-    from mobility.virtual_lab.case import read_truth, truth_pose
-
-    known = truth_pose(read_truth(folder / "truth.nc"))
+    truth = read_truth(project / "data" / "demo" / "joint-angle-mobility" / "truth.nc")
+    known = truth_pose(truth)
     true = joint_mobility(known, joint_angles(known), joints=("shoulder", "elbow"))
     found = demo.metrics()
     for joint, within in (("shoulder", 8), ("elbow", 25)):

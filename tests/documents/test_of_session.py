@@ -26,6 +26,20 @@ def seen_from(heading: float, corrected: str | None = None) -> Any:
     )
 
 
+def demo_with(warnings: list[Warned] | None = None, **attributes: str) -> Any:
+    """The demo with other warnings, or other attributes of its metrics."""
+    demo = Store("absent").demo("Overhead Squat")
+    metrics = demo.metrics().assign_attrs(attributes)
+    changed = {} if warnings is None else {"warnings": warnings}
+    return SimpleNamespace(
+        record=demo.record.model_copy(update=changed),
+        measured_angles=demo.measured_angles,
+        metrics=lambda: metrics,
+        capture_quality=demo.capture_quality,
+        fitted=demo.fitted,
+    )
+
+
 @pytest.mark.parametrize(
     ("heading", "corrected", "side"),
     [(-85.0, None, "left"), (85.0, None, "right"), (-30.0, None, "right"), (85.0, "left", "left")],
@@ -35,38 +49,19 @@ def test_the_side_of_a_joint_is_that_of_the_camera(heading, corrected, side) -> 
     assert of_session.camera_side(seen_from(heading, corrected)) == side
 
 
-@pytest.mark.parametrize("hidden", ["left", "right"])
-def test_no_angles_are_given_of_a_hidden_side(hidden: str) -> None:
-    demo = Store("absent").demo("Overhead Squat")
-    metrics = demo.metrics().assign_attrs(hidden_side=hidden)
-    session: Any = SimpleNamespace(
-        record=demo.record,
-        measured_angles=demo.measured_angles,
-        metrics=lambda: metrics,
-        capture_quality=demo.capture_quality,
-        fitted=demo.fitted,
-    )
-    near = {"left": "right", "right": "left"}[hidden]
-    for angles in (of_session.shown_angles(session), of_session.angles(session)):
-        knee = angles["knee_flexion"]
-        assert bool(knee.sel(side=hidden).isnull().all())
-        assert bool(knee.sel(side=near).notnull().any())
-        assert bool(angles["trunk_lean"].notnull().any())
+def test_no_angles_are_given_of_a_hidden_side() -> None:
+    for hidden, near in ("left", "right"), ("right", "left"):
+        session = demo_with(hidden_side=hidden)
+        for angles in (of_session.shown_angles(session), of_session.angles(session)):
+            knee = angles["knee_flexion"]
+            assert bool(knee.sel(side=hidden).isnull().all())
+            assert bool(knee.sel(side=near).notnull().any())
+            assert bool(angles["trunk_lean"].notnull().any())
 
 
-@pytest.mark.parametrize(
-    ("code", "kept"), [("would_fall", False), ("chair_rise", True), ("no_squat", True)]
-)
-def test_what_cannot_be_used_has_no_angle_and_another_movement_has(code: str, kept: bool) -> None:
-    demo = Store("absent").demo("Overhead Squat")
-    warned = [Warned(code, "", {"joints": "left knee"})]
-    session: Any = SimpleNamespace(
-        record=demo.record.model_copy(update={"warnings": warned}),
-        measured_angles=demo.measured_angles,
-        metrics=demo.metrics,
-        capture_quality=demo.capture_quality,
-        fitted=demo.fitted,
-    )
-    knee = of_session.angles(session)["knee_flexion"]
-    assert bool(knee.notnull().any()) is kept
-    assert ("refused" in knee.attrs) is not kept
+def test_what_cannot_be_used_has_no_angle_and_another_movement_has() -> None:
+    for code, kept in (("would_fall", False), ("chair_rise", True), ("no_squat", True)):
+        session = demo_with([Warned(code, "", {"joints": "left knee"})])
+        knee = of_session.angles(session)["knee_flexion"]
+        assert bool(knee.notnull().any()) is kept
+        assert ("refused" in knee.attrs) is not kept

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 from processes import in_child
+from typer.testing import CliRunner
 
+from mobility.cli.main import app
 from mobility.documents import threads as module
 from mobility.documents.contract import Thread
 from mobility.errors import BadInputError, NotFoundError, NotPermittedError, StorageError
@@ -43,12 +45,24 @@ def change_data(session: Session, stand_ins) -> None:
     session.analyze()
 
 
-def test_threads_of_every_metric_with_ids_like_the_documented_ones(session):
-    for ids in (session.create_summary_threads(), session.create_recommendation_threads()):
+def test_kinds_and_systems_have_threads_of_their_own_and_asking_again_writes_nothing(session):
+    metric = session.create_summary_threads()
+    imperial = session.create_summary_threads(system="imperial")
+    advice = session.create_recommendation_threads(system="imperial")
+    for ids in (metric, imperial, advice):
         assert list(ids) == METRICS
-        assert len(set(ids.values())) == 6
         assert all(re.fullmatch(r"thread_[A-Za-z0-9]{24}", each) for each in ids.values())
-    assert len(files(session)) == 12
+    assert len({*metric.values(), *imperial.values(), *advice.values()}) == len(files(session))
+    # None supersedes those of another system or kind.
+    assert {thread["superseded_by"] for thread in session.threads()} == {None}
+    assert len(session.threads("summary")) == 12
+    assert [thread["id"] for thread in session.threads("recommendation")] == list(advice.values())
+    before = files(session)
+    again = Store(session.store.path).session(session.id)
+    assert again.create_summary_threads() == session.create_summary_threads() == metric
+    session.analyze()
+    assert session.create_summary_threads() == metric
+    assert files(session) == before
 
 
 def test_a_thread_fits_the_contract_and_says_what_it_rests_on(session):
@@ -86,28 +100,6 @@ def test_a_thread_fits_the_contract_and_says_what_it_rests_on(session):
     )
 
 
-def test_asking_again_gives_the_same_threads_and_writes_nothing(session):
-    ids = session.create_summary_threads()
-    before = files(session)
-    again = Store(session.store.path).session(session.id)
-    assert again.create_summary_threads() == session.create_summary_threads() == ids
-    session.analyze()
-    assert session.create_summary_threads() == ids
-    assert files(session) == before
-
-
-def test_kinds_and_systems_have_threads_of_their_own(session):
-    metric = session.create_summary_threads()
-    imperial = session.create_summary_threads(system="imperial")
-    advice = session.create_recommendation_threads(system="imperial")
-    assert len({*metric.values(), *imperial.values(), *advice.values()}) == 18
-    # None supersedes those of another system or kind.
-    assert {thread["superseded_by"] for thread in session.threads()} == {None}
-    assert len(session.threads("summary")) == 12
-    assert [thread["id"] for thread in session.threads("recommendation")] == list(advice.values())
-    assert session.create_summary_threads() == metric
-
-
 def test_a_message_is_kept_when_the_threads_are_asked_for_again(session):
     ids = session.create_summary_threads()
     thread = session.append_message(ids["knee_flexion"], " Looks right.\nSee video. ", by="Dr. Bo")
@@ -131,37 +123,27 @@ def test_changed_data_make_new_threads_and_keep_the_old_ones(session, stand_ins)
     for metric in METRICS:
         assert session.thread(old[metric])["superseded_by"] == new[metric]
         assert session.thread(new[metric])["superseded_by"] is None
-    assert session.thread(old["knee_flexion"])["messages"][-1]["text"] == "Kept."
     # The recommendations are about the old data until they are asked for.
     assert session.thread(advice["knee_flexion"])["superseded_by"] is None
     assert session.create_summary_threads() == new
     # A person may still write on the old thread.
     session.append_message(old["knee_flexion"], "Still.", by="Bo")
     assert session.thread(old["knee_flexion"])["superseded_by"] == new["knee_flexion"]
-
-
-def test_data_that_come_back_bring_their_threads_back(session, stand_ins):
-    old = session.create_summary_threads()
-    session.append_message(old["knee_flexion"], "Kept.", by="Bo")
-    change_data(session, stand_ins)
-    new = session.create_summary_threads()
+    # Data that come back bring their threads back.
     session.set_repetitions(None)
     session.analyze()
     assert session.create_summary_threads() == old
     assert session.thread(old["knee_flexion"])["superseded_by"] is None
-    assert session.thread(old["knee_flexion"])["messages"][-1]["text"] == "Kept."
+    texts = [message["text"] for message in session.thread(old["knee_flexion"])["messages"]]
+    assert texts[-2:] == ["Kept.", "Still."]
     assert session.thread(new["knee_flexion"])["superseded_by"] == old["knee_flexion"]
-
-
-def test_a_new_name_makes_new_threads(session):
-    old = session.create_summary_threads()
+    # A name makes new ones too; what the texts do not name changes nothing.
     session.store.set_participant("p01", display_name="Ann")
-    new = session.create_summary_threads()
-    assert session.thread(new["hip_flexion"])["messages"][0]["text"].startswith("Ann, ")
-    assert session.thread(old["hip_flexion"])["superseded_by"] == new["hip_flexion"]
-    # What the texts do not name changes nothing.
+    named = session.create_summary_threads()
+    assert session.thread(named["hip_flexion"])["messages"][0]["text"].startswith("Ann, ")
+    assert session.thread(old["hip_flexion"])["superseded_by"] == named["hip_flexion"]
     session.store.set_participant("p01", email="a@b.c")
-    assert session.create_summary_threads() == new
+    assert session.create_summary_threads() == named
 
 
 def test_processes_that_ask_at_once_get_the_same_threads(session):
@@ -187,28 +169,30 @@ def test_processes_that_ask_at_once_get_the_same_threads(session):
     assert sorted(texts[2:]) == [f"From {number}." for number in range(4)]
 
 
-@pytest.mark.parametrize("before", [True, False])
-@pytest.mark.parametrize("point", [1, 6, 7, 12])
-def test_killed_at_any_write_the_next_ask_completes_the_threads(session, stand_ins, point, before):
+def test_killed_at_any_write_the_next_ask_completes_the_threads(session, stand_ins):
     """Six new files, then six old ones that are marked: killed at each of some of them."""
     old = session.create_summary_threads()
     session.append_message(old["knee_flexion"], "Kept.", by="Bo")
     change_data(session, stand_ins)
+    kept = files(session)
+    for point, before in ((1, True), (1, False), (6, False), (7, True), (12, True), (12, False)):
+        shutil.rmtree(session.folder / "threads")
+        (session.folder / "threads").mkdir()
+        for name, content in kept.items():
+            (session.folder / "threads" / name).write_bytes(content)
 
-    def die() -> None:
-        stand_ins.die_at(point, before=before)
-        session.create_summary_threads()
+        def die(point: int = point, before: bool = before) -> None:
+            stand_ins.die_at(point, before=before)
+            session.create_summary_threads()
 
-    assert in_child(die) == -signal.SIGKILL
-    for thread in session.threads():  # none is half written
-        assert len(thread["messages"]) >= 2
-    new = session.create_summary_threads()
-    assert sorted(files(session)) == sorted(
-        f"{each}.json" for each in [*old.values(), *new.values()]
-    )
-    for metric in METRICS:
-        assert session.thread(old[metric])["superseded_by"] == new[metric]
-    assert session.thread(old["knee_flexion"])["messages"][-1]["text"] == "Kept."
+        assert in_child(die) == -signal.SIGKILL, (point, before)
+        for thread in session.threads():  # none is half written
+            assert len(thread["messages"]) >= 2
+        new = session.create_summary_threads()
+        assert set(files(session)) == {f"{each}.json" for each in [*old.values(), *new.values()]}
+        for metric in METRICS:
+            assert session.thread(old[metric])["superseded_by"] == new[metric], (point, before)
+        assert session.thread(old["knee_flexion"])["messages"][-1]["text"] == "Kept."
 
 
 def test_bad_input_is_refused_with_the_likely_spelling(session):
@@ -240,59 +224,43 @@ def test_bad_input_is_refused_with_the_likely_spelling(session):
         session.append_message("thread_" + "a" * 24, "x")
 
 
-def test_a_session_that_is_not_analyzed_has_no_threads(store, stand_ins, tmp_path):
+def test_what_is_not_analysed_and_other_exercises_have_no_threads(store, stand_ins, tmp_path):
     session = store.create(stand_ins.video(tmp_path / "camera"), **SQUAT)
     assert session.threads() == []
     with pytest.raises(NotFoundError, match="is not analysed yet"):
         session.create_summary_threads()
     assert not (session.folder / "threads").exists()
-
-
-def test_other_exercises_have_no_threads(session):
+    session.analyze()
     file = session.folder / "session.json"
-    record = json.loads(file.read_text())
-    file.write_text(json.dumps({**record, "exercise": "Joint Angle Mobility"}))
-    with pytest.raises(BadInputError, match="only 'Overhead Squat' has recommendation threads"):
-        session.create_recommendation_threads()
-    with pytest.raises(BadInputError, match="only 'Overhead Squat' has summary threads"):
-        session.create_summary_threads()
+    file.write_text(
+        json.dumps({**json.loads(file.read_text()), "exercise": "Joint Angle Mobility"})
+    )
+    for kind in ("recommendation", "summary"):
+        with pytest.raises(BadInputError, match=f"only 'Overhead Squat' has {kind} threads"):
+            getattr(session, f"create_{kind}_threads")()
 
 
-@pytest.mark.parametrize("way", ["session", "command"])
-def test_a_session_out_of_date_is_analysed_before_its_threads(way, session, store, stand_ins):
-    from typer.testing import CliRunner
-
-    from mobility.cli.main import app
-
-    store.set_participant(session.record.user_id, height_m=1.9)
-    assert not session.is_current()
-    if way == "session":
-        session.create_summary_threads()
-    else:
-        where = ["--store", str(store.path), "--reports", str(store.reports)]
-        done = CliRunner().invoke(app, ["threads", session.id, "--kind", "summary", *where])
-        assert done.exit_code == 0, done.output
-    assert session.is_current()
-
-
-def test_what_has_no_threads_is_not_analysed_first(session, store):
+def test_a_session_out_of_date_is_analysed_before_its_threads(session, store):
     store.set_participant(session.record.user_id, height_m=1.9)
     with pytest.raises(BadInputError, match="system 'bogus': unknown"):
         session.create_summary_threads(system="bogus")
     assert not session.is_current()
+    session.create_summary_threads()
+    assert session.is_current()
+    store.set_participant(session.record.user_id, height_m=1.8)
+    where = ["--store", str(store.path), "--reports", str(store.reports)]
+    done = CliRunner().invoke(app, ["threads", session.id, "--kind", "summary", *where])
+    assert done.exit_code == 0, done.output
+    assert session.is_current()
 
 
-def test_a_damaged_thread_is_named(session):
+def test_a_damaged_thread_is_named_and_deleting_takes_all_with_their_lock(session):
     ids = session.create_summary_threads()
+    session.append_message(ids["knee_flexion"], "Gone.", by="Bo")
     file = session.folder / "threads" / f"{ids['hip_flexion']}.json"
     file.write_text("{}")
     with pytest.raises(StorageError, match=f"{ids['hip_flexion']}: its file is damaged"):
         session.thread(ids["hip_flexion"])
-
-
-def test_deleting_takes_the_threads_and_their_lock(session):
-    ids = session.create_summary_threads()
-    session.append_message(ids["hip_flexion"], "Gone.", by="Bo")
     session.delete()
     assert not session.folder.exists()
     assert not list((session.store.path / ".locks").glob(f"{session.id}*"))
@@ -314,42 +282,31 @@ def test_a_session_that_is_deleted_meanwhile_is_not_found_and_not_made_again(ses
     assert not session.folder.exists()
 
 
-def test_threads_are_made_anew_by_other_code_but_those_of_the_demo(session, monkeypatch):
+def test_threads_are_made_anew_by_other_code(session, monkeypatch):
     first = session.create_summary_threads()
     monkeypatch.setattr(module, "code_digest", lambda: "of other code")
     second = session.create_summary_threads()
     assert set(first.values()).isdisjoint(second.values())
     assert session.thread(first["knee_flexion"])["superseded_by"] == second["knee_flexion"]
+
+
+def test_the_threads_of_the_demo_are_made_without_writing_and_outlast_the_code(
+    project, monkeypatch
+):
+    def there() -> list[Path]:
+        return sorted((project / "data" / "demo").rglob("*"))
+
+    before = there()
     demo = Store("unused").demo("Overhead Squat")
-    shown = demo.create_summary_threads()
-    monkeypatch.setattr(module, "code_digest", lambda: "of the next code")
-    assert demo.create_summary_threads() == shown
-
-
-def test_the_threads_of_the_demo_are_made_without_writing(session, tmp_path, monkeypatch):
-    checkout = tmp_path / "checkout"
-    shutil.copytree(session.folder, checkout / "data" / "demo" / "overhead-squat")
-    monkeypatch.setattr("mobility.sessions.store.beside_package", lambda name: checkout / name)
-    demo = session.store.demo("Overhead Squat")
-    before = sorted(path for path in checkout.rglob("*"))
-    ids = demo.create_summary_threads()
-    assert demo.create_summary_threads() == ids
+    ids = demo.create_recommendation_threads(system="imperial")
+    monkeypatch.setattr(module, "code_digest", lambda: "of other code")
+    assert demo.create_recommendation_threads(system="imperial") == ids
     thread = demo.thread(ids["final_summary"])
     assert demo.thread(ids["final_summary"]) == thread
-    assert thread["metric"] == "final_summary"
-    assert len(demo.threads("summary")) == 12
-    assert len(demo.threads()) == 24
+    assert "Stop if it hurts" in thread["messages"][0]["text"]
+    assert (len(demo.threads("summary")), len(demo.threads())) == (12, 24)
     with pytest.raises(NotFoundError):
         demo.thread("thread_" + "a" * 24)
     with pytest.raises(NotPermittedError, match="demo cannot be changed"):
         demo.append_message(ids["final_summary"], "No.")
-    assert sorted(path for path in checkout.rglob("*")) == before
-
-
-def test_the_committed_demo_has_threads(project):
-    before = sorted(path for path in Path(project, "data", "demo").rglob("*"))
-    demo = Store("unused").demo("Overhead Squat")
-    ids = demo.create_recommendation_threads(system="imperial")
-    text = demo.thread(ids["final_summary"])["messages"][0]["text"]
-    assert "Stop if it hurts" in text
-    assert sorted(path for path in Path(project, "data", "demo").rglob("*")) == before
+    assert there() == before

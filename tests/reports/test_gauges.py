@@ -55,31 +55,22 @@ def test_a_recording_that_cannot_be_used_has_no_numbers_on_the_first_page(projec
     assert "verdict_of(other).shows" in cells
 
 
-def test_an_index_says_of_how_many_parts_it_is() -> None:
-    data = xr.Dataset(
-        {"mobility_index": 90.0, "mobility_index_sd": 2.0, "mobility_index_coverage": 0.4}
-    )
+def test_an_index_says_of_how_many_parts_it_is_and_has_the_interval_of_its_draws() -> None:
+    known = {"mobility_index_sd": 2.0, "mobility_index_coverage": 0.4}
+    data = xr.Dataset({"mobility_index": 90.0, **known})
     assert gauges.of_indices(data) == []  # of no version
-    version = tables.load("indices")["mobility_index"]["version"]
-    data["mobility_index"].attrs["version"] = version
+    version = {"version": tables.load("indices")["mobility_index"]["version"]}
+    data["mobility_index"].attrs = version
     (index,) = gauges.of_indices(data)
     assert index.told == "of 100, from 40 % of its parts"
     assert index.values[""] == (90.0, pytest.approx(3.92))
-
-
-def test_an_index_has_the_interval_of_its_draws_here_too() -> None:
-    """Near 0 it is not symmetrical: 3 ± 10 would be less than nothing."""
-    data = xr.Dataset(
-        {
-            "mobility_index": 3.0,
-            "mobility_index_sd": 5.0,
-            "mobility_index_coverage": 1.0,
-            "mobility_index_interval": ("bound", [0.0, 17.0]),
-        },
-        coords={"bound": ["lower", "upper"]},
+    # Near 0 it is not symmetrical: 3 ± 10 would be less than nothing.
+    low = data.assign(
+        mobility_index=((), 3.0, version),
+        mobility_index_interval=("bound", [0.0, 17.0]),
+        bound=["lower", "upper"],
     )
-    data["mobility_index"].attrs["version"] = tables.load("indices")["mobility_index"]["version"]
-    shown = gauges.show(gauges.of_indices(data), caption="Numbers")
+    shown = gauges.show(gauges.of_indices(low), caption="Numbers")
     assert " (0 to 17)" in shown
     assert "±" not in shown
     assert "x1='0.0%' x2='17.0%'" in shown
@@ -99,38 +90,34 @@ def test_a_bar_has_the_value_its_interval_and_the_goal_where_they_belong() -> No
     assert gauges.show([], caption="Numbers") == ""
 
 
-@pytest.mark.parametrize(
-    ("value", "half", "goal", "numbers"),
-    [
+def test_a_bar_has_a_scale_of_round_numbers() -> None:
+    """Its ends and what the value is compared with, each with its number, none on another."""
+
+    def bar(value: float, half: float, goal: float = math.nan) -> str:
+        return gauges.show([Gauge("Knee", {"left": (value, half)}, "degree", goal, "")], caption="")
+
+    for value, half, goal, numbers in (
         (100.0, 24.0, 120.0, {"60°": 0.0, "120°": 75.0, "140°": 100.0}),
         (100.0, 20.0, 120.0, {"80°": 0.0, "120°": 100.0}),  # the goal is the end
         (103.0, 2.0, 120.0, {"100°": 0.0, "120°": 100.0}),
         (-3.0, 6.0, 0.0, {"−10°": 0.0, "0°": 66.7, "5°": 100.0}),
+        # What is compared with nothing is drawn beside the neutral position.
         (60.0, 13.0, math.nan, {"0°": 0.0, "80°": 100.0}),
-    ],
-)
-def test_a_bar_has_a_scale_of_round_numbers(value, half, goal, numbers) -> None:
-    """Its ends and what the value is compared with, each with its number, none on another."""
-    bar = gauges.show([Gauge("Knee", {"left": (value, half)}, "degree", goal, "")], caption="")
-    told = re.findall(r"<text x='([\d.]+)%' y='28' text-anchor='(\w+)'>([^<]+)</text>", bar)
-    assert {text: float(x) for x, _, text in told} == numbers
-    for x, anchor, _ in told:
-        assert anchor == {0.0: "start", 100.0: "end"}.get(float(x), "middle")
+    ):
+        shown = re.findall(
+            r"<text x='([\d.]+)%' y='28' text-anchor='(\w+)'>([^<]+)</text>", bar(value, half, goal)
+        )
+        assert {text: float(x) for x, _, text in shown} == numbers
+        for x, anchor, _ in shown:
+            assert anchor == {0.0: "start", 100.0: "end"}.get(float(x), "middle")
     assert "<text x='0.0%' y='28' text-anchor='start'>0<" in gauges.show(
         [Gauge("Index", {"": (40.0, 9.0)}, "", math.nan, "of 100")], caption=""
     )
-
-
-def test_what_is_compared_with_nothing_is_drawn_beside_the_neutral_position() -> None:
-    def span(half: float) -> float:
-        bar = gauges.show(
-            [Gauge("Knee", {"left": (60.0, half)}, "degree", math.nan, "")], caption=""
-        )
-        first, last = re.findall(r"<line class='left' x1='([\d.]+)%' x2='([\d.]+)%'", bar)[0]
-        return float(last) - float(first)
-
-    # From 0 to 80, and to 100.
-    assert [span(half) for half in (13.0, 29.0)] == pytest.approx([100 * 26 / 80, 58], abs=0.2)
+    for half, share in ((13.0, 100 * 26 / 80), (29.0, 58)):  # from 0 to 80, and to 100
+        first, last = re.findall(
+            r"<line class='left' x1='([\d.]+)%' x2='([\d.]+)%'", bar(60.0, half)
+        )[0]
+        assert float(last) - float(first) == pytest.approx(share, abs=0.2)
 
 
 def test_a_change_counts_beyond_the_errors_of_both() -> None:
@@ -141,40 +128,37 @@ def test_a_change_counts_beyond_the_errors_of_both() -> None:
     assert last_visit.changes([], [knee(106.0)]) == []
 
 
-def test_the_last_visit_is_the_one_before_of_the_same_person(tmp_path: Path, project: Path) -> None:
-    source = project / "data" / "demo" / "overhead-squat"
-    days = {"a": ("p01", 1), "b": ("p01", 2), "c": ("p02", 3), "d": ("p01", 4), "e": ("p01", 5)}
+def test_the_last_visit_is_the_one_before_of_the_same_person(tmp_path: Path, demo: Path) -> None:
     # Whoever nobody named may be anybody.
-    days |= {"f": ("anonymous", 6), "g": ("anonymous", 7)}
-    for name, (user, day) in days.items():
-        shutil.copytree(source, tmp_path / "store" / name)
-        file = tmp_path / "store" / name / "session.json"
-        record = read_json(file)
-        record |= {"session_id": name, "user_id": user}
-        record["created_at"] = f"2026-03-0{day}T10:00:00+00:00"
-        write_json(file, record)
+    users = dict(
+        zip("abcdefg", ["p01", "p01", "p02", "p01", "p01", *["anonymous"] * 2], strict=True)
+    )
     store = Store(tmp_path / "store")
-    found = last_visit.last_visit(store.session("d"))
-    assert found is not None
-    assert found.id == "b"
-    for first in ("a", "g"):
+    record = read_json(demo / "session.json")
+    for day, (name, user) in enumerate(users.items(), start=1):
+        shutil.copytree(demo, store.path / name)
+        changed = {"session_id": name, "user_id": user}
+        if name == "e":  # who has the code of a phone must learn nothing of other visits
+            changed["phone_key"] = "0123456789ab"
+        changed["created_at"] = f"2026-03-0{day}T10:00:00+00:00"
+        write_json(store.path / name / "session.json", record | changed)
+    before = last_visit.last_visit(store.session("d"))
+    assert before is not None
+    assert before.id == "b"
+    for first in "aeg":
         assert last_visit.last_visit(store.session(first)) is None
-    # Whoever has the code of a phone reads its report, and must learn nothing of other visits.
-    file = tmp_path / "store" / "e" / "session.json"
-    write_json(file, read_json(file) | {"phone_key": "0123456789ab"})
-    assert last_visit.last_visit(store.session("e")) is None
 
-    def measure(values: list[Gauge]):
-        return lambda _: values
+    def since(now: list[Gauge], then: list[Gauge], of: str = "d") -> str:
+        return last_visit.since_last_visit(store.session(of), now, lambda _: then)
 
-    told = last_visit.since_last_visit(store.session("d"), [knee(120.0)], measure([knee(100.0)]))
+    told = since([knee(120.0)], [knee(100.0)])
     assert "Since 2 Mar 2026" in told
     assert "Knee bend, left: +20°" in told
-    same = last_visit.since_last_visit(store.session("d"), [knee(104.0)], measure([knee(100.0)]))
-    assert "No change is larger than its error." in same
-    assert last_visit.since_last_visit(store.session("a"), [knee(1.0)], measure([])) == ""
+    assert "Knee bend, left: −20°" in since([knee(100.0)], [knee(120.0)])
+    assert "No change is larger than its error." in since([knee(104.0)], [knee(100.0)])
+    assert since([knee(1.0)], [], of="a") == ""
     # Where that visit measured nothing of it there is nothing to say.
-    assert last_visit.since_last_visit(store.session("d"), [knee(1.0)], measure([])) == ""
+    assert since([knee(1.0)], []) == ""
 
 
 def test_without_a_browser_a_pdf_is_one_line_of_what_to_do(

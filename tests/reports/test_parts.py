@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import re
+from dataclasses import replace
 
 import analytic
 import hand_made
@@ -11,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from demo_sessions import record
 
 from mobility import tables
 from mobility.assessment.advice import advise
@@ -22,7 +24,7 @@ from mobility.documents.verdicts import in_lines
 from mobility.provenance import Warned
 from mobility.reports import cohort_sections, first_page, gauges, groups, scores, sections
 from mobility.reports.references import References
-from mobility.sessions.record import Participant, SessionRecord, VideoFile, verdict_in_words
+from mobility.sessions.record import Participant, verdict_in_words
 from mobility.store import Store
 from mobility.wording import capital
 
@@ -32,11 +34,8 @@ SIDES = ["left", "right"]
 def metrics(**changed: object) -> xr.Dataset:
     """Metrics of the mobility index, of known values: 60, 120 and 15 degrees."""
     data = xr.Dataset(coords={"side": SIDES})
-    for name, value in {
-        "hip_flexion": 60.0,
-        "knee_flexion": 120.0,
-        "ankle_dorsiflexion": 15.0,
-    }.items():
+    known = {"hip_flexion": 60.0, "knee_flexion": 120.0, "ankle_dorsiflexion": 15.0}
+    for name, value in known.items():
         given = changed.get(name, [value, value])
         data[name] = ("side", np.asarray(given, float), {"units": "degree", "long_name": name})
         data[f"{name}_sd"] = ("side", [2.0, 2.0], {"units": "degree"})
@@ -52,8 +51,7 @@ def repetitions(count: int = 3) -> xr.Dataset:
 
 
 def finding(rule: str = "knee_flexion_limited", **changed: object) -> Finding:
-    left, *_ = [f for f in find(metrics()) if f.rule == rule]
-    return Finding(**{**left.__dict__, **changed})
+    return replace(next(f for f in find(metrics()) if f.rule == rule), **changed)
 
 
 def text(html: str) -> str:
@@ -65,74 +63,61 @@ def squat(**changed: object) -> xr.Dataset:
     return data.assign({**mobility_index(data).data_vars, **quality_index(data).data_vars})
 
 
-def test_the_index_shown_is_that_of_the_dataset_with_its_scale() -> None:
+def test_the_index_shown_is_that_of_the_dataset_with_its_scale_and_parts() -> None:
+    def table(data: xr.Dataset, name: str = "mobility_index") -> str:
+        return text(scores.index_table(data, name, References()))
+
     data = squat(thigh_elevation=((10.0, -5.0), (0.01, 0.01)))
-    shown = text(scores.index_table(data, "mobility_index", References()))
+    shown = table(data)
     assert ": 60 , 95 % interval 60 to 60." in shown
-    for line in tables.load("indices")["scale"]["lines"]:
-        assert line in shown
+    assert all(line in shown for line in tables.load("indices")["scale"]["lines"])
     (gauge, _) = gauges.of_indices(data)
     assert gauge.values[""][0] == pytest.approx(60, abs=0.5)
+    parts = table(data, "quality_index")
+    assert re.search(r"Depth \[ 1 \] 10° \(10 to 10°\) at most 0° 60", parts)
+    assert "that of the worst part" in parts
     older = data.assign(mobility_index=data["mobility_index"].assign_attrs(version="0"))
     assert len(gauges.of_indices(older)) == 1
-    assert "its definition is older" in text(
-        scores.index_table(older, "mobility_index", References())
-    )
-
-
-def test_the_parts_of_an_index_are_shown_with_value_limit_and_score() -> None:
-    data = squat(thigh_elevation=((10.0, -5.0), (0.01, 0.01)))
-    shown = text(scores.index_table(data, "quality_index", References()))
-    assert re.search(r"Depth \[ 1 \] 10° \(10 to 10°\) at most 0° 60", shown)
-    assert "that of the worst part" in shown
-
-
-def test_an_index_that_is_refused_says_why_and_shows_no_number() -> None:
-    data = squat(thigh_elevation=((np.nan, np.nan), (np.nan, np.nan)))
-    assert not gauges.of_indices(data)
-    told = text(scores.index_table(data, "mobility_index", References()))
+    assert "its definition is older" in table(older)
+    # One that is refused says why, and shows no number.
+    refused = squat(thigh_elevation=((np.nan, np.nan), (np.nan, np.nan)))
+    assert not gauges.of_indices(refused)
+    told = table(refused)
     assert "No index is given: depth cannot be told, because it is not seen well enough." in told
     assert "nan" not in told.lower()
     assert not gauges.of_indices(xr.Dataset())
 
 
 def test_findings_come_by_size_and_certainty() -> None:
-    def found(rule: str, value: float, half: float) -> Finding:
-        interval = (value - half, value + half)
-        return finding(rule, status="found", value=value, interval=interval, probability=0.9)
-
     # A tenth of a degree that is certain, 30 of 120 that are likely; the ankle lies between.
-    trivial = found("heel_rise", 4.1, 0.01)
-    large = found("knee_flexion_limited", 90.0, 40.0)
-    between = found("ankle_dorsiflexion_limited", 25.0, 2.0)
+    trivial, between, large = (
+        finding(
+            rule,
+            **{"status": "found", "value": value, "probability": 0.9},
+            interval=(value - half, value + half),
+        )
+        for rule, value, half in (
+            ("heel_rise", 4.1, 0.01),
+            ("ankle_dorsiflexion_limited", 25.0, 2.0),
+            ("knee_flexion_limited", 90.0, 40.0),
+        )
+    )
     shown = text(first_page.main_findings([trivial, between, large], judge([])))
     assert shown.index("knee") < shown.index("ankle") < shown.index("heel")
 
 
-def test_the_first_exercise_is_for_the_largest_finding() -> None:
+def test_page_and_document_have_the_same_exercises_the_first_for_the_largest_finding() -> None:
     """The table begins with the calf, whatever was found."""
     given = {"arm_fall": (50.0, 4.0), "ankle_dorsiflexion": ((27.0, 27.0), (1.0, 1.0))}
     findings = find(hand_made.metrics_of(given))
-    assert {f.rule for f in findings if f.status == "found"} == {
-        "arms_fall_forward",
-        "ankle_dorsiflexion_limited",
-    }
     for shown in (
         text(groups.exercises_in_short(findings)),
         text(groups.what_to_do(findings, References())),
     ):
         assert "upper back" in shown
         assert "alf stretch" not in shown.split("upper back")[0]
-
-
-def test_first_page_section_and_document_have_the_same_exercises_in_one_order() -> None:
-    data = hand_made.metrics_of(
-        {
-            "arm_fall": (50.0, 4.0),
-            "ankle_dorsiflexion": ((20.0, 20.0), (1.0, 1.0)),
-            "knee_flexion": ((80.0, 80.0), (1.0, 1.0)),
-        }
-    )
+    given["knee_flexion"] = ((80.0, 80.0), (1.0, 1.0))
+    data = hand_made.metrics_of(given)
     findings = find(data)
     names = [capital(work.name) for work in advise(findings)]
     assert len(names) > 4
@@ -147,22 +132,19 @@ def test_first_page_section_and_document_have_the_same_exercises_in_one_order() 
         assert places == sorted(places)
 
 
-def test_why_a_side_is_missing_is_said_once() -> None:
+def test_each_cell_of_a_narrow_page_has_the_head_of_its_own_column() -> None:
+    wide = "<td colspan='2'>cannot be told</td>"
+    rows = [["a", wide, "<td class='ok'>ok</td>", "", "longer than the head"]]
+    (row,) = re.findall(
+        "<tbody><tr>(.*)</tr>", sections.table(["A", "B", "C", "D", "E"], rows, caption="x")
+    )
+    cell = "<td data-head='D' class='ok'>ok</td><td></td><td>longer than the head</td>"
+    assert row == f"<th scope='row'>a</th>{wide}{cell}"
+    # Why a side is missing is said once.
     data = squat(knee_flexion=((np.nan, 110.0), (np.nan, 3.0)))
     left, right, difference = sections.cells_of_sides(data, "knee_flexion", repetitions())
     assert "not measured" in left
     assert (right[:3], difference) == ("110", "–")
-
-
-def test_each_cell_of_a_narrow_page_has_the_head_of_its_own_column() -> None:
-    wide = "<td colspan='2'>cannot be told</td>"
-    (row,) = re.findall(
-        "<tbody><tr>(.*)</tr>",
-        sections.table(
-            ["A", "B", "C", "D", "E"], [["a", wide, "<td class='ok'>ok</td>", ""]], caption="x"
-        ),
-    )
-    assert row == f"<th scope='row'>a</th>{wide}<td data-head='D' class='ok'>ok</td><td></td>"
 
 
 def test_the_expected_excess_is_that_of_draws() -> None:
@@ -174,17 +156,14 @@ def test_the_expected_excess_is_that_of_draws() -> None:
     exact = finding("knee_flexion_limited", value=118.0, interval=(118.0, 118.0))
     assert excess(exact) == pytest.approx(0.2)
     # What lies on either side counts by its magnitude; a spread by itself.
-    (shift,) = [f for f in find(hand_made.metrics_of({"dowel_offset": (-0.9, 0.0)}))
-                if f.rule == "dowel_not_over_feet"]  # fmt: skip
-    assert excess(shift) == pytest.approx((0.9 - 0.5) / 0.5)
-    varied = {"knee_flexion_variability": ((8.0, 8.0), (np.nan, np.nan))}
-    (spread, _) = [f for f in find(hand_made.metrics_of(varied)) if f.rule == "knee_flexion_varies"]
-    assert excess(spread) == pytest.approx((8 - 3) / 10)
-
-
-def test_every_rule_has_a_large_excess() -> None:
-    for each in find(hand_made.metrics_of()):
-        assert np.isfinite(excess(each))
+    nan = (np.nan, np.nan)
+    for rule, given, known in (
+        ("dowel_not_over_feet", {"dowel_offset": (-0.9, 0.0)}, (0.9 - 0.5) / 0.5),
+        ("knee_flexion_varies", {"knee_flexion_variability": ((8.0, 8.0), nan)}, (8 - 3) / 10),
+    ):
+        one = next(each for each in find(hand_made.metrics_of(given)) if each.rule == rule)
+        assert excess(one) == pytest.approx(known)
+    assert all(np.isfinite(excess(each)) for each in find(hand_made.metrics_of()))
 
 
 def test_a_first_page_counts_the_findings_that_it_does_not_name() -> None:
@@ -197,38 +176,27 @@ def test_a_first_page_counts_the_findings_that_it_does_not_name() -> None:
 
 
 def test_all_that_cannot_be_told_is_named_below_its_reason() -> None:
-    rules = list(dict.fromkeys(f.rule for f in find(metrics())))
-    notes = (
-        "it is dark",
-        "it is dark",
-        "the camera stands at the side",
-        "it is damp",
-        "it is cold",
-    )
+    known = find(metrics())
+    notes = ("it is dark", "it is dark", "a <b> camera", "it is damp", "it is cold")
+    reasons = dict(zip(dict.fromkeys(f.rule for f in known), notes, strict=False))
     unknown = [
-        Finding(**{**f.__dict__, "status": "cannot be told", "probability": None, "reason": why})
-        for rule, why in zip(rules, notes, strict=False)
-        for f in find(metrics())
-        if f.rule == rule
+        replace(each, status="cannot be told", probability=None, reason=reasons[each.rule])
+        for each in known
+        if each.rule in reasons
     ]
     close = [finding("knee_flexion_limited", status="cannot be told", probability=0.5)]
     unseen = {"compensation_probability": ((), 0.0, {"not_assessed": '{"low_back_arches": "?"}'})}
     short = first_page.cannot_be_told([*unknown, *close], xr.Dataset(unseen))
     assert short.count("<li>") == len(set(notes)) + 2
     assert text(short).startswith("Because it is dark: ")  # what keeps most from being told
-    from mobility.assessment.findings import label
-
-    for each in unknown:
-        assert label(each).lower() in text(short).lower()
+    assert "Because a &lt;b&gt; camera: " in short
+    assert "Too close to their limits" in short
+    assert all(label(each).lower() in text(short).lower() for each in unknown)
     nothing = find(hand_made.metrics_of(dict.fromkeys(hand_made.GOOD)))
     shown = text(first_page.cannot_be_told(nothing, xr.Dataset()))
     assert shown.startswith("Because it was not measured: difference between the sides in hip")
     assert shown.count(";") == len({each.rule for each in nothing}) - 1
-
-
-def test_a_row_may_be_longer_than_its_head() -> None:
-    html = sections.table(["A", "B"], [["a", "b", "c"]], caption="")
-    assert "<td data-head='B'>b</td><td>c</td>" in html
+    assert "Every check gave a result" in first_page.cannot_be_told([], xr.Dataset())
 
 
 EXPECTED = tables.load("findings")["expected"]["parts"]
@@ -236,16 +204,9 @@ EXPECTED = tables.load("findings")["expected"]["parts"]
 
 def whole_squat(**changed: str) -> list[Finding]:
     """Findings of a squat without a fault, some with another status: by rule, or rule and side."""
-    given = find(hand_made.metrics_of())
     return [
-        Finding(
-            **{
-                **f.__dict__,
-                "status": changed.get(f.id, changed.get(f.rule, "not found")),
-                "reason": "dark",
-            }
-        )
-        for f in given
+        replace(f, status=changed.get(f.id, changed.get(f.rule, "not found")), reason="dark")
+        for f in find(hand_made.metrics_of())
     ]
 
 
@@ -275,16 +236,16 @@ def test_the_first_page_names_what_could_not_be_judged() -> None:
 
 
 def test_of_a_hidden_side_nothing_is_named_but_that_it_is_hidden() -> None:
-    metrics = hand_made.metrics_of(hidden_side="right")
-    sided = [name for name, each in metrics.data_vars.items() if "side" in each.dims]
-    metrics = metrics.assign({n: metrics[n].where(metrics["side"] == "left") for n in sided})
-    findings = find(metrics)
+    data = hand_made.metrics_of(hidden_side="right")
+    sided = [name for name, each in data.data_vars.items() if "side" in each.dims]
+    data = data.assign({n: data[n].where(data["side"] == "left") for n in sided})
+    findings = find(data)
     assert {f.side for f in findings if f.hidden} == {"right"}
     assert not [part for part in first_page.not_judged(findings) if "(" in part]
-    told = text(first_page.cannot_be_told(findings, metrics))
+    told = text(first_page.cannot_be_told(findings, data))
     assert told.count("the right side is hidden behind the left one") == 1
     assert "right side is hidden" in sections.cell(
-        metrics, "knee_flexion", repetitions(), side="right"
+        data, "knee_flexion", repetitions(), side="right"
     )
 
 
@@ -306,22 +267,16 @@ def test_the_first_page_says_what_the_view_hides(squat_pose, heading, shows) -> 
     assert first_page.what_the_view_hides(pose, nothing) == ""
 
 
-def test_what_cannot_be_told_has_its_reason_and_is_escaped() -> None:
-    refused = finding(status="cannot be told", reason="a <b> camera", probability=None)
-    close = finding("knee_flexion_limited", status="cannot be told", reason="x", probability=0.5)
-    shown = first_page.cannot_be_told([refused, close], xr.Dataset())
-    assert "Because a &lt;b&gt; camera: knee flexion" in shown
-    assert "Too close to their limits" in text(shown)
-    nothing = first_page.cannot_be_told([], xr.Dataset())
-    assert "Every check gave a result" in nothing
-
-
 def test_a_fault_of_the_recording_stands_in_the_verdict_and_in_the_table() -> None:
     quality = {"rate": {"frame_rate": 5.0, "verdict": "poor", "advice": "mend it"}}
     shown = text(first_page.trust(judge([], quality)))
     assert "Recording with limits" in shown
     assert "mend it" in shown
     assert "poor mend it" in text(sections.capture_quality(quality))
+    for sd, said in (0.3, "3.7 m ± 0.6 m (fitted"), (0.01, "3.7 m (fitted"):  # no error of nothing
+        distance = {"distance_m": 3.7, "distance_sd_m": sd, "known_from": "fitted body"}
+        quality = {"distance": {**distance, "verdict": "ok", "advice": None}}
+        assert said in text(sections.capture_quality(quality))
 
 
 def test_values_that_are_left_out_are_one_line_for_all_angles() -> None:
@@ -344,13 +299,6 @@ def test_values_that_are_left_out_are_one_line_for_all_angles() -> None:
     assert shown.count("<li>") == 2
 
 
-@pytest.mark.parametrize(("sd", "said"), [(0.3, "3.7 m ± 0.6 m (fitted"), (0.01, "3.7 m (fitted")])
-def test_a_distance_has_no_error_of_nothing(sd, said) -> None:
-    distance = {"distance_m": 3.7, "distance_sd_m": sd, "known_from": "fitted body"}
-    quality = {"distance": {**distance, "verdict": "ok", "advice": None}}
-    assert said in text(sections.capture_quality(quality))
-
-
 def test_what_a_verdict_rules_out_is_absent_with_one_sentence_why() -> None:
     demo = Store("absent").demo("Overhead Squat")
     metrics, findings = demo.metrics(), find(demo.metrics())
@@ -371,66 +319,60 @@ def test_what_a_verdict_rules_out_is_absent_with_one_sentence_why() -> None:
     assert "No overhead squat found." in first_page.trust(nothing)
 
 
-def test_a_session_in_short_is_what_its_report_says() -> None:
-    store = Store("absent")
-    found, careful = first_page.in_short(store.demo("Overhead Squat"))
-    faults = dict.fromkeys(
-        label(f) for f in find(store.demo("Overhead Squat").metrics()) if f.status == "found"
+def test_a_session_in_short_is_what_its_report_says(monkeypatch) -> None:
+    squat, joints = (
+        Store("absent").demo(exercise) for exercise in ("Overhead Squat", "Joint Angle Mobility")
     )
+    found, careful = first_page.in_short(squat)
+    faults = dict.fromkeys(label(f) for f in find(squat.metrics()) if f.status == "found")
     told = "; ".join(faults) or "none that could be told"
     said = re.sub(r" \((?:left|right)\)", "", found)
     assert said == f"repetitions: 3 accepted of 3 found; faults: {told}"
     # Count and reason are those of the page, in one sentence.
-    verdict = first_page.verdict_of(store.demo("Overhead Squat"))
+    verdict = first_page.verdict_of(squat)
     assert careful == verdict.said
     assert careful in text(first_page.trust(verdict))
     assert re.match(r"Good recording: \d+ of \d+ checks gave a result", careful)
-    found, careful = first_page.in_short(store.demo("Joint Angle Mobility"))
-    one = store.demo("Joint Angle Mobility").metrics().sel(side="left", joint="shoulder")
+    found, careful = first_page.in_short(joints)
+    one = joints.metrics().sel(side="left", joint="shoulder")
     end, half = float(one["end_of_range"]), 1.96 * float(one["end_of_range_sd"])
     told = f"left shoulder flexion {end:.0f}° ± {half:.0f}°"
     # The error of the elbow is too large.
     unknown = "left elbow flexion (how far cannot be told)"
     assert found == f"movements: 3 accepted of 3 found; {told}; {unknown}"
     assert careful == "Good recording."
+    # A fault of one side is named with it.
+    for left, right, side in ((10.0, 40.0, " (left)"), (40.0, 10.0, " (right)"), (10.0, 10.0, "")):
+        made = hand_made.metrics_of({"ankle_dorsiflexion": ((left, right), (1.0, 1.0))})
+        findings = [f for f in find(made) if f.rule.startswith("ankle_dorsiflexion_")]
+        monkeypatch.setattr(first_page, "find", lambda _, findings=findings: findings)
+        found, _ = first_page.in_short(squat)
+        assert found.endswith(f"faults: ankle dorsiflexion below 30°{side}")
 
 
-@pytest.mark.parametrize(
-    ("values", "named"),
-    [
-        ((10.0, 40.0), "ankle dorsiflexion below 30° (left)"),
-        ((40.0, 10.0), "ankle dorsiflexion below 30° (right)"),
-        ((10.0, 10.0), "ankle dorsiflexion below 30°"),
-    ],
-)
-def test_a_fault_of_one_side_is_named_with_it_in_short(monkeypatch, values, named) -> None:
-    made = hand_made.metrics_of({"ankle_dorsiflexion": (values, (1.0, 1.0))})
-    findings = [f for f in find(made) if f.rule.startswith("ankle_dorsiflexion_")]
-    monkeypatch.setattr(first_page, "find", lambda _: findings)
-    found, _ = first_page.in_short(Store("absent").demo("Overhead Squat"))
-    assert found.endswith(f"faults: {named}")
-
-
-def test_a_probability_is_never_a_certainty() -> None:
+def test_a_probability_is_never_a_certainty_and_four_repetitions_have_no_spread() -> None:
     assert scores.probability(1.0) == "&gt; 0.99"
     assert scores.probability(1e-9) == "&lt; 0.01"
     assert scores.probability(np.nan) == "–"
+    assert "from 5 accepted" in groups.spread_table(metrics(), repetitions(4))
+    kinds = ("variability", "curve_variability")
+    spread = {f"knee_flexion_{kind}": ("side", [1.5, 2.5]) for kind in kinds}
+    assert "1.5/2.5" in groups.spread_table(metrics().assign(spread), repetitions(5))
+    assert "No repetition" in groups.tempo_table(metrics(), repetitions(0), References(), judge([]))
 
 
 def test_papers_are_numbered_once_whatever_stands_around_them() -> None:
     references = References()
-    rule = "Choice: 5 degrees (Cook et al. 2014, Int J Sports Phys Ther 9:396); a choice of <this>"
-    assert text(references.cite(rule)) == "[ 1 ]"
-    both = (
-        "Axes after Wu et al. 2002 (J Biomech 35:543), "
-        "as in Cook et al. 2014, Int J Sports Phys Ther 9:396"
-    )
-    assert text(references.cite(both)) == "[ 1 , 2 ]"
-    assert text(references.cite("Grood and Suntay 1983, J Biomech Eng 105:136")) == "[ 3 ]"
-    assert text(references.cite("Grood & Suntay 1983 (J Biomech Eng 105:136)")) == "[ 3 ]"
-    several = "Cook, Burton, Hoogenboom, Voight 2014, Int J Sports Phys Ther 9:396"
-    assert text(references.cite(several)) == "[ 1 ]"
-    assert text(references.cite("A handbook <1965>")) == "[ 4 ]"
+    cook = "Cook et al. 2014, Int J Sports Phys Ther 9:396"
+    for source, numbers in (
+        (f"Choice: 5 degrees ({cook}); a choice of <this>", "[ 1 ]"),
+        (f"Axes after Wu et al. 2002 (J Biomech 35:543), as in {cook}", "[ 1 , 2 ]"),
+        ("Grood and Suntay 1983, J Biomech Eng 105:136", "[ 3 ]"),
+        ("Grood & Suntay 1983 (J Biomech Eng 105:136)", "[ 3 ]"),
+        ("Cook, Burton, Hoogenboom, Voight 2014, Int J Sports Phys Ther 9:396", "[ 1 ]"),
+        ("A handbook <1965>", "[ 4 ]"),
+    ):
+        assert text(references.cite(source)) == numbers
     # What is no literature has no number.
     assert references.cite("", "–", "Choice of this package: 3 degrees.") == ""
     listed = references.listed()
@@ -439,56 +381,23 @@ def test_papers_are_numbered_once_whatever_stands_around_them() -> None:
     assert "&lt;1965&gt;" in listed
 
 
-def record() -> SessionRecord:
-    return SessionRecord(
-        schema_version="1",
-        session_id="s",
-        user_id="p",
-        exercise="Overhead Squat",
-        joints=["knee"],
-        created_at=datetime.datetime(2026, 6, 1, tzinfo=datetime.UTC),
-        video=VideoFile(file="v.mp4", original_name="v.mp4", sha256="a" * 64, size=1),
-    )
+def test_published_ranges_are_those_of_sex_and_age() -> None:
+    def of(birth_year: int | None, *angles: str) -> tuple[str, str]:
+        person = Participant(user_id="p", sex="male", birth_year=birth_year)
+        ranges = groups.published_ranges(list(angles), person, record(), References())
+        return text(ranges), sections.person(person, record())
 
-
-@pytest.mark.parametrize(
-    ("birth_year", "shown"),
-    [(1996, "138°"), (1981, "133° to 138°")],  # 44 or 45 years: on the border of two groups
-)
-def test_published_ranges_are_those_of_sex_and_age(birth_year, shown) -> None:
-    person = Participant(user_id="p", sex="male", birth_year=birth_year)
-    told = text(groups.published_ranges(["knee_flexion"], person, record(), References()))
-    assert f"Knee flexion [ 1 ] {shown}" in told
+    # 44 or 45 years: on the border of two groups.
+    for birth_year, shown in (1996, "138°"), (1981, "133° to 138°"):
+        assert f"Knee flexion [ 1 ] {shown}" in of(birth_year, "knee_flexion")[0]
     # An ankle that carries the body goes farther than one that an examiner moves.
-    ankle = text(groups.published_ranges(["ankle_dorsiflexion"], person, record(), References()))
-    assert "41° (SD 5°), under the body" in ankle
-    none = groups.published_ranges(["trunk_lean"], person, record(), References())
-    assert "No published range" in none
-
-
-@pytest.mark.parametrize("birth_year", [1900, 2091])
-def test_a_stored_birth_year_that_cannot_be_right_gives_no_age(birth_year) -> None:
-    wrong, unknown = [
-        (
-            text(groups.published_ranges(["knee_flexion"], each, record(), References())),
-            sections.person(each, record()),
-        )
-        for each in (
-            Participant(user_id="p", sex="male", birth_year=birth_year),
-            Participant(user_id="p", sex="male"),
-        )
-    ]
-    assert wrong == unknown
+    assert "41° (SD 5°), under the body" in of(1996, "ankle_dorsiflexion")[0]
+    assert "No published range" in of(1996, "trunk_lean")[0]
+    # A stored birth year that cannot be right gives no age.
+    for birth_year in (1900, 2091):
+        assert of(birth_year, "knee_flexion") == of(None, "knee_flexion")
     newborn = Participant(user_id="p", birth_year=record().created_at.year)
     assert sections.person(newborn, record()) == "p, 0 years"
-
-
-def test_four_repetitions_have_no_spread() -> None:
-    assert "from 5 accepted" in groups.spread_table(metrics(), repetitions(4))
-    kinds = ("variability", "curve_variability")
-    spread = {f"knee_flexion_{kind}": ("side", [1.5, 2.5]) for kind in kinds}
-    assert "1.5/2.5" in groups.spread_table(metrics().assign(spread), repetitions(5))
-    assert "No repetition" in groups.tempo_table(metrics(), repetitions(0), References(), judge([]))
 
 
 def test_smoothness_that_is_ruled_out_is_in_no_table() -> None:
@@ -531,14 +440,12 @@ def test_curves_are_shown_of_what_was_measured_only() -> None:
     assert groups.curves(angles, found, refused, ["hip_flexion"]) == ""
 
 
-@pytest.mark.parametrize("exercise", ["Overhead Squat", "Joint Angle Mobility"])
-@pytest.mark.parametrize("level", LEVELS)
-def test_a_verdict_has_one_wording_on_the_page_in_lists_and_in_tables(level, exercise) -> None:
-    words = verdict_in_words(level, exercise)
-    joints = exercise != "Overhead Squat"
-    assert headline(level, joints=joints) == f"{capital(words)}."
-    row = {
-        "session_id": "s1", "user_id": "p", "date": datetime.datetime(2026, 1, 2), "view": "front",
-        "recording": level, "exercise": exercise, "repetitions": 3, "reason": "",
-    }  # fmt: skip
-    assert f">{words}</td>" in cohort_sections.session_table(pd.DataFrame([row]))
+def test_a_verdict_has_one_wording_on_the_page_in_lists_and_in_tables() -> None:
+    row = {"session_id": "s1", "user_id": "p", "date": datetime.datetime(2026, 1, 2), "reason": ""}
+    row |= {"view": "front", "repetitions": 3}
+    for exercise in ("Overhead Squat", "Joint Angle Mobility"):
+        for level in LEVELS:
+            words = verdict_in_words(level, exercise)
+            assert headline(level, joints=exercise != "Overhead Squat") == f"{capital(words)}."
+            rows = pd.DataFrame([row | {"recording": level, "exercise": exercise}])
+            assert f">{words}</td>" in cohort_sections.session_table(rows)

@@ -55,65 +55,48 @@ def document(trial: Trial) -> dict[str, Any]:
     }
 
 
-def test_what_came_from_a_person_is_escaped(document: Any) -> None:
-    page = sections.header(document) + sections.warning_list(document)
-    page += sections.provenance(document)
+def test_the_words_have_lag_versions_and_settings_and_escape_what_came_from_a_person(
+    trial: Trial, document: Any
+) -> None:
+    head = sections.header(document)
+    page = head + sections.warning_list(document) + sections.provenance(document)
     assert "<b>" not in page
     assert "<script>" not in page
     assert "a &amp; b &lt;i&gt;.trc" in page
     assert page.count("told twice") == 1
-
-
-def test_the_lag_is_told_with_its_interval(trial: Trial, document: Any) -> None:
-    page = sections.header(document)
     half = 1.96 * trial.sync.lag_sd_s
-    assert f"{abs(trial.sync.lag_s):.3f} s ± {half:.3f} s" in page
+    assert f"{abs(trial.sync.lag_s):.3f} s ± {half:.3f} s" in head
+    text = sections.methods_text(document, trial.agreement)
+    for words in ("mobility 9.9", "MediaPipe 1.2.3", "knee flexion", "Bland and Altman"):
+        assert words in text, words
+    # Of one participant there is no ICC and no test, so that none is claimed.
+    for words in ("ICC", "equivalence", "..", "  "):
+        assert words not in text
+    assert "left, the right alike): knee mean of two" in text
     by_hand = copy.deepcopy(document)
     by_hand["synchronisation"] |= {"given": True, "lag_sd_s": None}
     assert "given by hand" in sections.header(by_hand)
     assert "was set by hand" in sections.methods_text(by_hand, trial.agreement)
 
 
-def test_the_paragraph_names_versions_and_settings(trial: Trial, document: Any) -> None:
-    text = sections.methods_text(document, trial.agreement)
-    for words in ("mobility 9.9", "MediaPipe 1.2.3", "knee flexion", "Bland and Altman"):
-        assert words in text, words
-    # Of one participant there is no ICC and no test, so that none is claimed.
-    assert "ICC" not in text
-    assert "equivalence" not in text
-    assert "left, the right alike): knee mean of two" in text
-    assert ".." not in text
-    assert "  " not in text
-
-
-def test_the_values_can_be_computed_again_from_those_of_the_repetitions(
+def test_the_values_can_be_computed_again_from_those_of_the_repetitions_and_latex_is_whole(
     trial: Trial, document: Any, tmp_path: Path
 ) -> None:
-    files = sections.write_tables(trial.agreement, document, tmp_path / "tables")
+    files = sections.write_tables(trial.agreement, document, tmp_path)
     assert {file.suffix for file in files} == {".csv", ".tex", ".txt"}
-    each = pd.read_csv(tmp_path / "tables" / "repetitions.csv")
-    values = pd.read_csv(tmp_path / "tables" / "values.csv")
+    assert "<code>values-peak.tex</code>" in sections.files_of(files, str(tmp_path))
+    each = pd.read_csv(tmp_path / "repetitions.csv")
     key = ["comparison", "angle", "side", "metric"]
     difference = (each["measured"] - each["reference"]).groupby([each[k] for k in key])
-    table = values.set_index(key)
+    table = pd.read_csv(tmp_path / "values.csv").set_index(key)
     known = table["mean_difference"].notna()
-    np.testing.assert_allclose(
-        table.loc[known, "mean_difference"],
-        difference.mean().reindex(table.index[known]),
-        atol=1e-9,
-    )
-    np.testing.assert_allclose(
-        table.loc[known, "upper_limit"],
-        (difference.mean() + 1.96 * difference.std()).reindex(table.index[known]),
-        atol=1e-9,
-    )
     assert known.sum() > 50
-    html = sections.files_of(files, str(tmp_path / "tables"))
-    assert "<code>values-peak.tex</code>" in html
-
-
-def test_latex_is_whole(trial: Trial, document: Any, tmp_path: Path) -> None:
-    sections.write_tables(trial.agreement, document, tmp_path)
+    for name, values in (
+        ("mean_difference", difference.mean()),
+        ("upper_limit", difference.mean() + 1.96 * difference.std()),
+    ):
+        again = values.reindex(table.index[known])
+        np.testing.assert_allclose(table.loc[known, name], again, atol=1e-9)
     for file in tmp_path.glob("*.tex"):
         text = file.read_text()
         assert text.isascii(), file
@@ -122,9 +105,6 @@ def test_latex_is_whole(trial: Trial, document: Any, tmp_path: Path) -> None:
         body = text.split("\\midrule\n")[1].split("\\bottomrule")[0]
         for row in body.strip().splitlines():
             assert len(re.findall(r"(?<!\\)&", row)) == len(columns) - 1, row
-
-
-def test_latex_escapes() -> None:
     text = sections.latex(["a_b", "5 %"], [["x & y", "−1° ± 2 #1"]], caption="{c}", label="t")
     assert r"a\_b & 5 \%" in text
     assert r"x \& y & $-$1$^\circ$ $\pm$ 2 \#1" in text
@@ -146,22 +126,21 @@ def test_tables_say_nothing_where_there_is_nothing(trial: Trial) -> None:
     assert "<table" not in sections.value_table(nothing, PRIMARY, "peak")
 
 
-def test_a_line_is_explained_where_it_is_drawn(trial: Trial) -> None:
+def test_definitions_are_measured_and_a_line_is_explained_where_it_is_drawn(
+    trial: Trial, document: Any
+) -> None:
+    page = sections.definition_part(trial.agreement, document)
+    assert "read 4 degrees more" in page
+    assert ">+4.0</td>" in page
+    without = trial.agreement.sel(comparison=[PRIMARY])
+    assert "no angles of its own model" in sections.definition_part(without, {"primary": PRIMARY})
     assert "Green is" in sections.about_the_curves({"a": trial.curves})
     formulas = trial.curves.sel(estimator=trial.curves["estimator"] != "lab_model")
     assert "Green" not in sections.about_the_curves({"a": formulas})
     assert sections.about_the_curves({}) == ""
 
 
-def test_definitions_are_measured(trial: Trial, document: Any) -> None:
-    page = sections.definition_part(trial.agreement, document)
-    assert "read 4 degrees more" in page
-    assert ">+4.0</td>" in page
-    without = trial.agreement.sel(comparison=[PRIMARY])
-    assert "no angles of its own model" in sections.definition_part(without, {"primary": PRIMARY})
-
-
-def test_all_reporting_items_are_there(trial: Trial) -> None:
+def test_all_reporting_items_are_there_and_sizes_of_samples(trial: Trial) -> None:
     page = sections.grras_table(trial.agreement)
     several = trial.agreement.assign_coords(participant=("rep", ["a", "b", "c"]))
     # Of one participant there is no reliability to tell.
@@ -169,18 +148,11 @@ def test_all_reporting_items_are_there(trial: Trial) -> None:
     assert page.count("<th scope='row'>") == 15
     assert page.count("☑") + page.count("☐") == 15 + 2  # and the caption
     assert "Kottner" in page
-
-
-def test_sizes_of_samples(trial: Trial) -> None:
     assert "not known" in sections.size_table(trial.agreement, PRIMARY)
-    several = trial.agreement.assign_coords(participant=("rep", ["a", "b", "c"]))
-    page = sections.size_table(several, PRIMARY)
-    sd = float(
-        several["sd_difference"].sel(
-            comparison=PRIMARY, metric="bottom", angle="knee_flexion", side="left"
-        )
-    )
-    assert f"± {limits_interval_width(100, sd=sd) / 2:.1f}" in page
+    place = {"comparison": PRIMARY, "metric": "bottom", "angle": "knee_flexion", "side": "left"}
+    sd = float(several["sd_difference"].sel(place))
+    width = limits_interval_width(100, sd=sd) / 2
+    assert f"± {width:.1f}" in sections.size_table(several, PRIMARY)
 
 
 def test_conditions_of_a_study(document: Any) -> None:

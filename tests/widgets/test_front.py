@@ -76,28 +76,24 @@ def test_two_trials_stand_beside_each_other(analysed, store, ask):
     assert front.trials["trial"].title == "s2"
 
 
-def test_the_report_has_an_address_only_where_there_is_one(analysed, store, ask, sent, rendered):
+def test_the_report_has_an_address_only_where_there_is_one(
+    analysed, store, ask, sent, rendered, monkeypatch
+):
     front = Front(store)
     messages = sent(front.report)
     ask(front.report, "address")
     assert front.report.notice["text"] == "there is no report yet; choose Report of a session"
-    front.report.show(analysed("s1"))
+    front.report.show(analysed("s1", session_name="First"))
     ask(front.report, "address", page={})
     assert urlsplit(messages[0]["url"]).hostname == "127.0.0.1"
     assert messages[0]["url"].endswith("/page.html")
-
-
-def test_the_first_page_is_shown_while_the_rest_is_drawn(analysed, store, ask, sent, monkeypatch):
-    front = Front(store)
-    messages = sent(front.report)
-    session = analysed("s1", session_name="First")
 
     def render(*_):
         first_page_listener()("<p>first</p>")
         return {}
 
+    # The first page is shown while the rest is drawn.
     monkeypatch.setattr(Session, "render_report", render)
-    front.report.show(session)
     ask(front.browser, "report", session="s1")
     front.browser.wait(20)
     first = {"kind": "first page", "title": "First", "page": "<p>first</p>", "buffers": []}
@@ -125,15 +121,12 @@ def test_a_code_is_a_key_of_a_phone_that_expires(store, ask, sent):
     assert len(keys.all()) == 2
 
 
-def test_without_the_extra_one_line_says_so(monkeypatch):
-    monkeypatch.setitem(sys.modules, "segno", None)
-    with pytest.raises(BadInputError, match=r"need the extra open: pip install 'mobility\[open\]'"):
-        phones.text("http://192.168.1.5")
-
-
-def test_a_code_reads_as_what_it_says():
+def test_a_code_reads_as_what_it_says_and_without_the_extra_one_line_says_so(monkeypatch):
     address = "http://192.168.1.5:8891/mobility/phone/0123456789ab#mob_0123456789ab_" + "x" * 43
     rows = [list(row) for row in phones._code(address).matrix]
     module = np.kron(np.pad(np.array(rows), 4), np.ones((6, 6))).astype(np.uint8)
     found, *_ = cv2.QRCodeDetector().detectAndDecode(255 * (1 - module))
     assert found == address
+    monkeypatch.setitem(sys.modules, "segno", None)
+    with pytest.raises(BadInputError, match=r"need the extra open: pip install 'mobility\[open\]'"):
+        phones.text("http://192.168.1.5")

@@ -11,14 +11,15 @@ import sys
 import numpy as np
 import pytest
 import xarray as xr
+from demo_sessions import put_result
 
 import mobility
 from mobility.documents.verdicts import in_lines
 from mobility.errors import BadInputError, NotFoundError
 from mobility.kinematics.repetitions import set_repetitions
-from mobility.provenance import Warned, sha256
+from mobility.provenance import Warned
 from mobility.reports.trial import embedded
-from mobility.sessions.files import read_json, write_dataset, write_json
+from mobility.sessions.files import read_json, write_json
 from mobility.store import Session
 from mobility.widgets import TrialViewer
 
@@ -37,7 +38,7 @@ def numbers(buffer: bytes, *shape: int) -> np.ndarray:
     return np.frombuffer(buffer, np.float32).reshape(shape)
 
 
-def test_the_page_gets_landmarks_body_and_curves(viewer, session, ask, sent):
+def test_the_page_gets_landmarks_body_and_curves(viewer, session, ask, sent, monkeypatch):
     messages = sent(viewer)
     ask(viewer, "load")
     (trial,) = messages
@@ -55,14 +56,26 @@ def test_the_page_gets_landmarks_body_and_curves(viewer, session, ask, sent):
     truth = fitted["position"].sel(keypoint="right_ankle").isel(individual=0)
     places = numbers(body, n, len(trial["body_points"]), 3)
     assert places[:, k] == pytest.approx(truth.transpose("time", "space").values, abs=1e-5)
-    assert len(curves) == len(trial["curves"])
-    which = [(c["name"], c["side"]) for c in trial["curves"]].index(("knee_flexion", "right"))
-    value, sd = numbers(curves[which], 2, n)
+    named = [(c["name"], c["side"]) for c in trial["curves"]]
+    assert len(curves) == len(named)
+    value, sd = numbers(curves[named.index(("knee_flexion", "right"))], 2, n)
     right = angles.sel(side="right")
     assert value == pytest.approx(right["knee_flexion"].values, abs=1e-3, nan_ok=True)
     assert sd == pytest.approx(right["knee_flexion_sd"].values, abs=1e-3, nan_ok=True)
-    assert not any(c["name"].endswith("_sd") for c in trial["curves"])
-    assert ("trunk_lean", "") in {(c["name"], c["side"]) for c in trial["curves"]}
+    assert not any(name.endswith("_sd") for name, _ in named)
+    assert ("trunk_lean", "") in named
+    for bones, points in (("image_bones", "points"), ("body_bones", "body_points")):
+        sides = {(trial[points][a], trial[points][b]): side for a, b, side in trial[bones]}
+        assert sides[("left_hip", "left_knee")] == "left"
+        assert sides[("left_hip", "right_hip")] == ""
+    # Landmarks that are hardly visible are not drawn.
+    pose["confidence"][{"time": 0}] = 0.4
+    pose["image_position"][{"time": 1}] = np.nan
+    monkeypatch.setattr(session, "pose", lambda: pose)
+    ask(viewer, "load")
+    seen = np.frombuffer(messages[1]["buffers"][1], np.uint8).reshape(-1, 33)
+    assert not seen[:2].any()
+    assert seen[2:].any()
 
 
 def test_another_session_is_shown_in_the_same_viewer(viewer, analysed, ask, sent):
@@ -83,28 +96,6 @@ def test_another_session_is_shown_in_the_same_viewer(viewer, analysed, ask, sent
     assert (viewer.session.id, viewer.title, viewer.drawn) == ("s2", "An elbow", 1)
 
 
-def test_bones_know_their_side(viewer, ask, sent):
-    messages = sent(viewer)
-    ask(viewer, "load")
-    trial = messages[0]
-    for bones, points in (("image_bones", "points"), ("body_bones", "body_points")):
-        named = {(trial[points][a], trial[points][b]): side for a, b, side in trial[bones]}
-        assert named[("left_hip", "left_knee")] == "left"
-        assert named[("left_hip", "right_hip")] == ""
-
-
-def test_landmarks_that_are_hardly_visible_are_not_drawn(viewer, session, ask, sent, monkeypatch):
-    pose = session.pose()
-    pose["confidence"][{"time": 0}] = 0.4
-    pose["image_position"][{"time": 1}] = np.nan
-    monkeypatch.setattr(session, "pose", lambda: pose)
-    messages = sent(viewer)
-    ask(viewer, "load")
-    seen = np.frombuffer(messages[0]["buffers"][1], np.uint8).reshape(-1, 33)
-    assert not seen[:2].any()
-    assert seen[2:].any()
-
-
 def test_what_the_analysis_warned_of_is_shown(session, viewer):
     record = read_json(session.folder / "session.json")
     assert viewer.warnings == in_lines([Warned(**warning) for warning in record["warnings"]])
@@ -115,48 +106,35 @@ def test_what_the_analysis_warned_of_is_shown(session, viewer):
 
 def test_the_video_is_served_and_never_sent(viewer, session, ask, sent, tmp_path):
     messages = sent(viewer)
-    ask(viewer, "video", page={"base": "/lab/", "root": str(tmp_path)})
-    ask(viewer, "video", page={"base": "/lab/", "root": str(tmp_path), "local": True})
+    page = {"base": "/lab/", "root": str(tmp_path)}
+    ask(viewer, "video", page=page)
+    ask(viewer, "video", page={**page, "local": True})
     ask(viewer, "video", page={}, annotated=True)
-    assert [m["url"].rpartition("/")[2] for m in messages] == [
-        *("video.mp4", "video.mp4", "analyzed.mp4")
-    ]
-    assert messages[0]["url"] == "/lab/files/sessions/s1/video.mp4"
-    assert messages[1]["url"].startswith("http://127.0.0.1:")
-    assert all(m["buffers"] == [] for m in messages)
-
-
-def test_without_an_annotated_video_the_viewer_says_what_is_wrong(viewer, session, ask):
+    first, second, third = (message["url"] for message in messages)
+    assert first == "/lab/files/sessions/s1/video.mp4"
+    for url, name in (second, "video.mp4"), (third, "analyzed.mp4"):
+        assert url.startswith("http://127.0.0.1:")
+        assert url.endswith(f"/{name}")
+    assert all(message["buffers"] == [] for message in messages)
     (session.folder / "analyzed.mp4").unlink()
     ask(viewer, "video", page={}, annotated=True)
     assert "cannot show the video" in viewer.notice["text"]
 
 
-def test_repetitions_are_those_of_the_analysis(viewer, session):
-    table = session.repetitions_table()
-    assert [rep["bottom"] for rep in viewer.repetitions] == pytest.approx(
-        [row["bottom"] for row in table], abs=1e-3
-    )
+def test_corrected_repetitions_are_kept_as_an_edit(viewer, session, ask, monkeypatch):
+    bottoms = [row["bottom"] for row in session.repetitions_table()]
+    assert [rep["bottom"] for rep in viewer.repetitions] == pytest.approx(bottoms, abs=1e-3)
     assert all(rep["accepted"] for rep in viewer.repetitions)
     assert viewer.repetitions[0]["bottom_start"] < viewer.repetitions[0]["bottom"]
     assert not viewer.by_hand
-
-
-def test_corrected_repetitions_are_kept_as_an_edit(viewer, session, ask, monkeypatch):
-    analysed = []
+    stages, analysed = read_json(session.folder / "session.json")["stages"], []
 
     def analyze(session, **options):
         # What the analysis does with the edit, without the annotated video.
         analysed.append(session.edits().current("repetitions"))
-        write_dataset(
-            session.folder / "repetitions.nc", set_repetitions(session.fitted(), analysed[-1])
-        )
-        file = session.folder / "session.json"
-        record = {**stored, "state": "analyzed"}
-        record["stages"]["repetitions"]["sha256"] = sha256(session.folder / "repetitions.nc")
-        write_json(file, record)
+        result = set_repetitions(session.fitted(), analysed[-1])
+        put_result(session, "repetitions", result, state="analyzed", stages=stages)
 
-    stored = read_json(session.folder / "session.json")
     monkeypatch.setattr(Session, "analyze", analyze)
     wanted = [{"start": 1.2, "bottom": 3.0, "end": 4.5}]
     ask(viewer, "save", intervals=wanted)
@@ -164,29 +142,26 @@ def test_corrected_repetitions_are_kept_as_an_edit(viewer, session, ask, monkeyp
     assert viewer.notice["kind"] == "done", viewer.notice
     assert analysed == [wanted]
     assert viewer.by_hand
-    assert len(viewer.repetitions) == 1
-    assert viewer.repetitions[0]["start"] == pytest.approx(1.2, abs=0.02)
+    (one,) = viewer.repetitions
+    assert one["start"] == pytest.approx(1.2, abs=0.02)
     assert viewer.progress == {}
 
 
-@pytest.mark.parametrize(
-    "intervals",
-    [
+def test_impossible_repetitions_are_refused_in_the_widget(viewer, session, ask):
+    before = viewer.repetitions
+    for intervals in (
         [{"start": 3, "bottom": 2, "end": 4}],
         [{"start": 1, "bottom": 2}],
         [{"start": 1, "bottom": 2, "end": 3}, {"start": 2, "bottom": 3, "end": 4}],
         [{"start": 1, "bottom": 2, "end": 99}],
         "nonsense",
-    ],
-)
-def test_impossible_repetitions_are_refused_in_the_widget(viewer, session, ask, intervals):
-    before = viewer.repetitions
-    ask(viewer, "save", intervals=intervals)
-    viewer.wait(60)
-    assert viewer.notice["kind"] == "error"
-    assert "Traceback" not in viewer.notice["text"]
-    assert session.edits().current("repetitions") is None
-    assert viewer.repetitions == before
+    ):
+        ask(viewer, "save", intervals=intervals)
+        viewer.wait(60)
+        assert viewer.notice["kind"] == "error"
+        assert "Traceback" not in viewer.notice["text"]
+        assert session.edits().current("repetitions") is None
+        assert viewer.repetitions == before
 
 
 def seen_with_another(session):
@@ -194,11 +169,7 @@ def seen_with_another(session):
     pose = session.pose()
     other = {"first_seen_s": 1.5, "last_seen_s": 4.0, "box": [0, 0, 90, 300], "subject": [40, 120]}
     seen = {**json.loads(pose.attrs["survey"]), "other_people": [other]}
-    file = session.folder / "pose.nc"
-    write_dataset(file, pose.assign_attrs(survey=json.dumps(seen)))
-    record = read_json(session.folder / "session.json")
-    record["stages"]["pose"]["sha256"] = sha256(file)
-    write_json(session.folder / "session.json", record)
+    put_result(session, "pose", pose.assign_attrs(survey=json.dumps(seen)))
     return session.store.session(session.id)
 
 
@@ -206,8 +177,18 @@ def test_another_person_is_followed_by_a_click(session, ask, sent, monkeypatch):
     assert TrialViewer(session).others == []
     viewer = TrialViewer(seen_with_another(session))
     assert viewer.others == [{"time": 1.5, "point": [40, 120]}]
-    analysed = []
-    stored = read_json(session.folder / "session.json")
+    stored, analysed = read_json(session.folder / "session.json"), []
+
+    def refuse(session):
+        raise BadInputError("subject 3,4: nobody is there; people were first seen at 40,120")
+
+    monkeypatch.setattr(Session, "analyze", refuse)
+    for point, words in (([3, 4], "nobody is there"), (None, "x and y"), ([9999, 1], "outside")):
+        ask(viewer, "follow", point=point)
+        viewer.wait(60)
+        assert viewer.notice["kind"] == "error"
+        assert words in viewer.notice["text"]
+        assert session.edits().current("subject") is None
 
     def analyze(session):
         analysed.append(session.edits().current("subject"))
@@ -222,52 +203,27 @@ def test_another_person_is_followed_by_a_click(session, ask, sent, monkeypatch):
     assert [message["kind"] for message in messages] == ["trial"]
 
 
-def test_a_click_where_nobody_is_changes_nothing(session, ask, monkeypatch):
-    viewer = TrialViewer(seen_with_another(session))
-
-    def analyze(session):
-        raise BadInputError("subject 3,4: nobody is there; people were first seen at 40,120")
-
-    monkeypatch.setattr(Session, "analyze", analyze)
-    for point, said in (([3, 4], "nobody is there"), (None, "x and y"), ([9999, 1], "outside")):
-        ask(viewer, "follow", point=point)
-        viewer.wait(60)
-        assert viewer.notice["kind"] == "error"
-        assert said in viewer.notice["text"]
-        assert session.edits().current("subject") is None
-
-
-def test_the_demo_is_watched_but_not_changed(store, ask):
-    try:
-        viewer = TrialViewer(store.demo("Overhead Squat"))
-    except NotFoundError:
-        pytest.skip("needs the demo session in data/demo")
-    ask(viewer, "save", intervals=[])
-    assert "the demo cannot be changed" in viewer.notice["text"]
-
-
 @pytest.fixture
 def elbows(store):
     """The demo of single joints, as a session that can be changed; without its videos' analysis."""
-    try:
-        demo = store.demo("Joint Angle Mobility")
-    except NotFoundError:
-        pytest.skip("needs the demo session in data/demo")
+    demo = store.demo("Joint Angle Mobility")
     shutil.copytree(demo.folder, store.path / "s2")
     record = read_json(store.path / "s2" / "session.json")
     write_json(store.path / "s2" / "session.json", {**record, "session_id": "s2"})
     return store.session("s2")
 
 
+def test_the_demo_is_watched_but_not_changed(store, demo, ask):
+    viewer = TrialViewer(store.demo("Overhead Squat"))
+    ask(viewer, "save", intervals=[])
+    assert "the demo cannot be changed" in viewer.notice["text"]
+
+
 def test_values_of_single_joints_that_the_report_refuses_are_not_played(elbows, ask, sent):
     # The report and the viewer ask the same function; what it leaves out was measured.
     metrics = elbows.metrics().load()
     metrics["angle"].loc[{"side": "right", "joint": "elbow"}] = np.nan
-    file = elbows.folder / "metrics.nc"
-    write_dataset(file, metrics)
-    record = read_json(elbows.folder / "session.json")
-    record["stages"]["metrics"]["sha256"] = sha256(file)
-    write_json(elbows.folder / "session.json", record)
+    put_result(elbows, "metrics", metrics)
     measured = elbows.angles(refused=True)["elbow_flexion"]
     assert measured.sel(side="right").notnull().any()
     viewer = TrialViewer(elbows)
@@ -287,11 +243,16 @@ def test_values_of_single_joints_that_the_report_refuses_are_not_played(elbows, 
 
 def test_movements_of_single_joints_are_corrected_too(elbows, ask, monkeypatch):
     viewer = TrialViewer(elbows)
-    assert viewer.noun == "movement"
-    assert viewer.shown == ["shoulder_flexion", "elbow_flexion"]
-    found = viewer.repetitions
-    assert len(found) == 3
-    assert set(found[0]["joints"]) == {"left shoulder", "left elbow"}
+    assert (viewer.noun, viewer.shown) == ("movement", ["shoulder_flexion", "elbow_flexion"])
+    first, *others = viewer.repetitions
+    assert len(others) == 2
+    assert set(first["joints"]) == {"left shoulder", "left elbow"}
+    ask(viewer, "save", intervals=[{"start": 1, "bottom": 2, "end": 3, "joints": ["left knee"]}])
+    viewer.wait(60)
+    assert viewer.notice["kind"] == "error"
+    assert "joint 'left knee' is not measured" in viewer.notice["text"]
+    assert elbows.edits().edits == []
+    stages = read_json(elbows.folder / "session.json")["stages"]
 
     def analyze(session, **options):
         # What the analysis does with the edit, without the video.
@@ -299,70 +260,46 @@ def test_movements_of_single_joints_are_corrected_too(elbows, ask, monkeypatch):
         result = mobility.joint_movements(
             session.fitted(), session.angles(), joints=("shoulder", "elbow"), movements=marked
         )
-        write_dataset(session.folder / "repetitions.nc", result)
-        record = {**stored, "state": "analyzed"}
-        record["stages"]["repetitions"]["sha256"] = sha256(session.folder / "repetitions.nc")
-        write_json(session.folder / "session.json", record)
+        put_result(session, "repetitions", result, state="analyzed", stages=stages)
 
-    stored = read_json(elbows.folder / "session.json")
     monkeypatch.setattr(Session, "analyze", analyze)
     names = ("start", "bottom", "end", "joints")
-    wanted = [{name: each[name] for name in names} for each in found[1:]]
+    wanted = [{name: each[name] for name in names} for each in others]
     wanted[0]["start"] = round(wanted[0]["start"] + 0.3, 3)
     ask(viewer, "save", intervals=wanted)
     viewer.wait(60)
-    assert viewer.notice == {
-        "kind": "done", "text": "saved; the next report uses these movements",
-    }  # fmt: skip
+    told = {"kind": "done", "text": "saved; the next report uses these movements"}
+    assert viewer.notice == told
     assert elbows.edits().current("repetitions") == wanted
     assert viewer.by_hand
-    assert [each["start"] for each in viewer.repetitions] == [
-        pytest.approx(each["start"], abs=1e-3) for each in wanted
-    ]
-    assert viewer.repetitions[1] == found[2]
+    starts = [each["start"] for each in viewer.repetitions]
+    assert starts == pytest.approx([each["start"] for each in wanted], abs=1e-3)
+    assert viewer.repetitions[1] == others[1]
 
 
-def test_impossible_movements_are_refused_in_the_widget(elbows, ask):
-    viewer = TrialViewer(elbows)
-    ask(viewer, "save", intervals=[{"start": 1, "bottom": 2, "end": 3, "joints": ["left knee"]}])
-    viewer.wait(60)
-    assert viewer.notice["kind"] == "error"
-    assert "joint 'left knee' is not measured" in viewer.notice["text"]
-    assert elbows.edits().edits == []
-
-
-def test_curves_to_show_are_known_ones(viewer):
+def test_curves_to_show_are_known_ones_and_a_saved_notebook_shows_them(viewer, still):
     viewer.shown = ["trunk_lean"]
     with pytest.raises(BadInputError, match="did you mean 'knee_flexion'"):
         viewer.shown = ["knee_flexio"]
     assert viewer.shown == ["trunk_lean"]
-
-
-def test_a_session_without_analysis_has_no_viewer(analysed):
-    with pytest.raises(NotFoundError, match="analyse it first"):
-        TrialViewer(analysed("s2", stages={}, state="created"))
-
-
-def test_a_saved_notebook_shows_the_curves(still, viewer):
     html = still(viewer)
     assert "data:image/png;base64," in html
     assert len(html) < 300_000
 
 
-def test_what_nobody_foresaw_is_said_and_logged(viewer, session, ask, monkeypatch, caplog):
+def test_what_nobody_foresaw_and_what_the_page_meets_stands_in_the_widget(
+    viewer, session, ask, monkeypatch, caplog
+):
+    ask(viewer, "trouble", text="the video cannot be shown here" + "x" * 9999)
+    assert viewer.notice["kind"] == "error"
+    assert viewer.notice["text"].startswith("the video cannot be shown here")
+    assert len(viewer.notice["text"]) == 500
     monkeypatch.setattr(session, "pose", lambda: 1 / 0)
     ask(viewer, "load")
     assert viewer.notice["kind"] == "error"
     assert "ZeroDivisionError" in viewer.notice["text"]
     assert "Traceback" not in viewer.notice["text"]
     assert "Traceback" in caplog.text
-
-
-def test_what_the_page_meets_stands_in_the_widget(viewer, ask):
-    ask(viewer, "trouble", text="the video cannot be shown here" + "x" * 9999)
-    assert viewer.notice["kind"] == "error"
-    assert viewer.notice["text"].startswith("the video cannot be shown here")
-    assert len(viewer.notice["text"]) == 500
 
 
 LOOK = """
@@ -398,33 +335,27 @@ print(json.dumps({
 def test_minutes_of_video_do_not_fill_the_kernel(analysed, store):
     analysed("short")
     session = analysed()
-    times = 18
-    record = read_json(session.folder / "session.json")
     for name in ("pose", "fitted", "angles"):
         one = getattr(session, name)()
-        parts = []
-        for number in range(times):
-            part = one.assign_coords(time=one["time"] + number * 14.0)
-            if "fit_time" in one.dims:
-                part = part.assign_coords(fit_time=one["fit_time"] + number * 14.0)
-            parts.append(part)
+        times = [dim for dim in ("time", "fit_time") if dim in one.dims]
+        parts = [
+            one.assign_coords({dim: one[dim] + number * 14.0 for dim in times})
+            for number in range(18)
+        ]
         # What has neither time is the same in all of them.
-        dims = [dim for dim in ("time", "fit_time") if dim in one.dims]
         long = xr.merge(
             [
                 xr.concat([part[[n for n in part if dim in part[n].dims]] for part in parts], dim)
-                for dim in dims
+                for dim in times
             ]
-        ).assign_attrs(one.attrs)
-        write_dataset(session.folder / f"{name}.nc", long)
-        record["stages"][name]["sha256"] = sha256(session.folder / f"{name}.nc")
-    write_json(session.folder / "session.json", record)
+        )
+        put_result(session, name, long.assign_attrs(one.attrs))
     with session.video.open("ab") as video:
         video.truncate(400_000_000)  # as many bytes as minutes of a phone's video have
-    told = subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-c", LOOK, str(store.path)], check=True, capture_output=True, text=True
     )
-    seen = json.loads(told.stdout)
+    seen = json.loads(done.stdout)
     assert seen["minutes"] > 4
     assert seen["size"] == 400
     assert seen["sent"] < 15, seen  # MB to the page, once

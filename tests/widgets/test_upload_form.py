@@ -38,17 +38,41 @@ def clip(tmp_path, clips) -> bytes:
     return clips.make_clip(tmp_path / "clip.mp4", 30).read_bytes()
 
 
-def upload(form, ask, sent, content: bytes, name="squat.mp4", size=None, **fields) -> list[dict]:
-    """Do what the page does until nothing more is wanted."""
+def upload(form, ask, sent, *contents: bytes, name="squat.mp4", size=None, **fields) -> list[dict]:
+    """Do what the page does with one or two videos until nothing more is wanted."""
     messages = sent(form)
-    ask(form, "begin", name=name, size=len(content) if size is None else size,
-        fields={**GOOD, **fields})  # fmt: skip
+    sizes = [len(content) if size is None else size for content in contents]
+    second = {"second": {"name": "b.mp4", "size": sizes[1]}} if len(contents) > 1 else {}
+    ask(form, "begin", name=name, size=sizes[0], fields={**GOOD, **fields}, **second)
     while messages and messages[-1]["kind"] == "send":
         wanted = messages[-1]
+        content = contents[wanted["which"]]
         part = content[wanted["offset"] : wanted["offset"] + wanted["bytes"]]
         ask(form, "part", upload=wanted["upload"], offset=wanted["offset"], buffers=(part,))
     form.wait(20)
     return messages
+
+
+def test_a_second_video_the_height_and_the_person_are_kept(
+    form, store, ask, sent, clip, clips, tmp_path, temporary, monkeypatch
+):
+    monkeypatch.setattr(upload_form, "PART_BYTES", 1000)
+    upload(form, ask, sent, clip, clip)  # the same twice is told at the second
+    (fault,) = form.errors["second_video"]
+    assert "is the same as the first" in fault
+    assert str(temporary) not in fault
+    assert store.sessions() == []
+    other = clips.make_clip(tmp_path / "other.mp4", 20).read_bytes()
+    messages = upload(form, ask, sent, clip, other, height_m="1,72", subject="30, 40")
+    assert form.notice["kind"] == "done", form.notice
+    order = [message["which"] for message in messages if message["kind"] == "send"]
+    assert order == sorted(order)
+    assert set(order) == {0, 1}
+    (session,) = store.sessions()
+    assert (session.video.read_bytes(), session.second_video.read_bytes()) == (clip, other)
+    assert session.participant.height_m == 1.72
+    assert list(session.edits().current("subject")) == [30.0, 40.0]
+    assert list(temporary.iterdir()) == []
 
 
 def test_a_video_becomes_a_session(form, store, ask, sent, clip, monkeypatch, temporary):
@@ -69,14 +93,28 @@ def test_a_video_becomes_a_session(form, store, ask, sent, clip, monkeypatch, te
 
 
 def test_all_faults_before_a_byte_is_sent(form, store, ask, sent):
-    messages = upload(
-        form, ask, sent, b"", name="",
-        user_id="../p", exercise_name="Overhead Squad", body_joint_angles=["knees"],
-    )  # fmt: skip
-    assert messages == []
-    assert set(form.errors) == {"video", "user_id", "exercise_name", "body_joint_angles"}
+    wrong = {"user_id": "../p", "exercise_name": "Overhead Squad", "body_joint_angles": ["knees"]}
+    assert upload(form, ask, sent, b"", name="", **wrong) == []
+    assert set(form.errors) == {"video", *wrong}
     assert form.errors["video"] == ["choose a video file"]
     assert "did you mean 'Overhead Squat'?" in form.errors["exercise_name"][0]
+    for field, given, words in (
+        ("height_m", "172", "must be in metres, from 0.5 to 2.6"),
+        ("height_m", "tall", "for example 1.72"),
+        ("height_m", "nan", "must be in metres,"),
+        ("subject", "30", "must be two numbers"),
+        ("subject", "30,-4", "not negative"),
+        ("body_joint_angles", [], ""),
+    ):
+        assert upload(form, ask, sent, b"abc", **{field: given}) == []
+        assert list(form.errors) == [field]
+        assert words in form.errors[field][0]
+    small = UploadForm(store, most_bytes=1_000_000)
+    assert upload(small, ask, sent, b"", size=2_500_000) == []
+    assert "has 2.5 MB, at most 1.0 MB" in small.errors["video"][0]
+    store.read_only = True  # as the demo
+    assert upload(form, ask, sent, b"abc") == []
+    assert "cannot be changed" in form.notice["text"]
     assert not store.path.exists()
 
 
@@ -95,108 +133,42 @@ def test_a_movement_shows_how_it_is_filmed_and_is_kept(form, store, ask, sent, c
     assert set(form.errors) == {"movement"}
 
 
-def test_a_second_video_the_height_and_the_person_are_kept(
-    form, store, ask, sent, clip, clips, tmp_path, temporary, monkeypatch
+def test_a_wrong_name_or_a_broken_video_is_said_beside_its_field(
+    form, store, ask, sent, clip, temporary
 ):
-    monkeypatch.setattr(upload_form, "PART_BYTES", 1000)
-    other = clips.make_clip(tmp_path / "other.mp4", 20).read_bytes()
-    messages = sent(form)
-    ask(form, "begin", name="a.mp4", size=len(clip), second={"name": "b.mp4", "size": len(other)},
-        fields={**GOOD, "height_m": "1,72", "subject": "30, 40"})  # fmt: skip
-    order = []
-    while messages[-1]["kind"] == "send":
-        wanted = messages[-1]
-        order.append(wanted["which"])
-        content = (clip, other)[wanted["which"]]
-        part = content[wanted["offset"] : wanted["offset"] + wanted["bytes"]]
-        ask(form, "part", upload=wanted["upload"], offset=wanted["offset"], buffers=(part,))
-    form.wait(20)
-    assert form.notice["kind"] == "done", form.notice
-    assert order == sorted(order)
-    assert set(order) == {0, 1}
-    (session,) = store.sessions()
-    assert (session.video.read_bytes(), session.second_video.read_bytes()) == (clip, other)
-    assert session.participant.height_m == 1.72
-    assert list(session.edits().current("subject")) == [30.0, 40.0]
-    assert list(temporary.iterdir()) == []
-
-
-@pytest.mark.parametrize(
-    ("field", "given", "told"),
-    [
-        ("height_m", "172", "must be in metres, from 0.5 to 2.6"),
-        ("height_m", "tall", "for example 1.72"),
-        ("height_m", "nan", "must be in metres,"),
-        ("subject", "30", "must be two numbers"),
-        ("subject", "30,-4", "not negative"),
-    ],
-)
-def test_what_is_said_of_who_is_filmed_is_checked_first(form, ask, sent, field, given, told):
-    assert upload(form, ask, sent, b"abc", **{field: given}) == []
-    assert list(form.errors) == [field]
-    assert told in form.errors[field][0]
-
-
-def test_the_same_video_twice_is_told_at_the_second(form, store, ask, sent, clip, temporary):
-    messages = sent(form)
-    ask(form, "begin", name="a.mp4", size=len(clip), second={"name": "b.mp4", "size": len(clip)},
-        fields=GOOD)  # fmt: skip
-    for _ in range(2):
-        wanted = messages[-1]
-        ask(form, "part", upload=wanted["upload"], offset=0, buffers=(clip,))
-    form.wait(20)
-    assert "is the same as the first" in form.errors["second_video"][0]
-    assert str(temporary) not in form.errors["second_video"][0]
+    for name in ("a/b.mp4", "..", "a\x00.mp4", "x" * 300):  # none leads out of the folder
+        upload(form, ask, sent, clip, name=name)
+        assert "video" in form.errors, name
+    for content in (b"this is no video" * 100, b"\x00" * 5000):
+        upload(form, ask, sent, content)
+        assert "squat.mp4" in form.errors["video"][0]
+        assert str(temporary) not in form.errors["video"][0]
+        assert form.notice["kind"] == "error"
     assert store.sessions() == []
     assert list(temporary.iterdir()) == []
 
 
-def test_no_joint_is_a_fault(form, ask, sent):
-    upload(form, ask, sent, b"abc", body_joint_angles=[])
-    assert set(form.errors) == {"body_joint_angles"}
+def test_parts_out_of_order_more_than_was_said_and_a_full_disk(
+    form, ask, sent, clip, temporary, monkeypatch
+):
+    def full(*_, **__):
+        raise OSError(28, os.strerror(28))
 
-
-def test_the_limit_is_said_before_a_byte_is_sent(store, ask, sent):
-    form = UploadForm(store, most_bytes=1_000_000)
-    messages = upload(form, ask, sent, b"", size=2_500_000)
-    assert messages == []
-    assert "has 2.5 MB, at most 1.0 MB" in form.errors["video"][0]
-
-
-@pytest.mark.parametrize("name", ["a/b.mp4", "..", "a\x00.mp4", "x" * 300])
-def test_a_name_never_leads_out_of_the_folder(form, ask, sent, clip, name, temporary, store):
-    upload(form, ask, sent, clip, name=name)
-    assert "video" in form.errors
-    assert list(temporary.iterdir()) == []
-    assert store.sessions() == []
-
-
-@pytest.mark.parametrize("content", [b"this is no video" * 100, b"\x00" * 5000])
-def test_a_broken_video_is_said_beside_its_field(form, store, ask, sent, content, temporary):
-    upload(form, ask, sent, content)
-    assert form.errors["video"]
-    assert "squat.mp4" in form.errors["video"][0]
-    assert str(temporary) not in form.errors["video"][0]
-    assert form.notice["kind"] == "error"
-    assert store.sessions() == []
-    assert list(temporary.iterdir()) == []
-
-
-def test_parts_out_of_order_are_refused(form, ask, sent, clip, temporary):
     messages = sent(form)
-    ask(form, "begin", name="a.mp4", size=len(clip), fields=GOOD)
-    ask(form, "part", upload=messages[0]["upload"], offset=10, buffers=(clip[10:20],))
-    assert "a part is missing" in form.notice["text"]
-    assert messages[-1]["kind"] == "received"
-    assert list(temporary.iterdir()) == []
-
-
-def test_more_than_was_said_is_refused(form, ask, sent, temporary):
-    messages = sent(form)
-    ask(form, "begin", name="a.mp4", size=5, fields=GOOD)
-    ask(form, "part", upload=messages[0]["upload"], offset=0, buffers=(b"123456",))
-    assert form.notice["kind"] == "error"
-    assert list(temporary.iterdir()) == []
+    for size, offset, part, words in (
+        (len(clip), 10, clip[10:20], "a part is missing"),
+        (5, 0, b"123456", ""),
+        (len(clip), 0, clip, "the disk is full"),
+    ):
+        ask(form, "begin", name="a.mp4", size=size, fields=GOOD)
+        with monkeypatch.context() as disk:
+            if "disk" in words:
+                disk.setattr(upload_form, "open_private", full)
+            ask(form, "part", upload=messages[-1]["upload"], offset=offset, buffers=(part,))
+        assert form.notice["kind"] == "error"
+        assert words in form.notice["text"]
+        assert messages[-1]["kind"] == "received"
+        assert list(temporary.iterdir()) == []
 
 
 def test_a_cancelled_upload_leaves_nothing(form, ask, sent, clip, temporary):
@@ -212,29 +184,6 @@ def test_a_cancelled_upload_leaves_nothing(form, ask, sent, clip, temporary):
     ask(form, "part", upload=messages[0]["upload"], offset=100, buffers=(clip[100:],))
     assert form.notice.get("kind", "") == ""
     assert form.created == ""
-
-
-def test_a_full_disk_is_said(form, ask, sent, clip, temporary, monkeypatch):
-    messages = sent(form)
-    ask(form, "begin", name="a.mp4", size=len(clip), fields=GOOD)
-
-    def full(*_, **__):
-        raise OSError(28, os.strerror(28))
-
-    monkeypatch.setattr(upload_form, "open_private", full)
-    ask(form, "part", upload=messages[0]["upload"], offset=0, buffers=(clip,))
-    monkeypatch.undo()
-    assert "the disk is full" in form.notice["text"]
-
-
-def test_a_form_that_is_closed_leaves_nothing(form, ask, sent, clip, temporary):
-    sent(form)
     ask(form, "begin", name="a.mp4", size=len(clip), fields=GOOD)
     form.close()
     assert list(temporary.iterdir()) == []
-
-
-def test_the_demo_takes_nothing_in(form, store, ask, sent, clip):
-    store.read_only = True
-    assert upload(form, ask, sent, clip) == []
-    assert "cannot be changed" in form.notice["text"]
