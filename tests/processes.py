@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import multiprocessing
 import os
 import subprocess
@@ -9,8 +10,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext, redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import pytest
 
 from mobility.errors import StorageError
 
@@ -23,6 +27,38 @@ def ended(command: Sequence[object], **how: Any) -> subprocess.CompletedProcess[
     return subprocess.run(
         list(map(str, command)), capture_output=True, text=True, check=False, **how
     )
+
+
+class Said(NamedTuple):
+    """How a command ended, and what it said."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def command(*arguments: object, store: Path | None = None) -> Said:
+    """Run the command line in this process: here, or beside the folder of its store."""
+    from mobility.capture import pose_process
+    from mobility.cli import main as cli
+
+    out, err = io.StringIO(), io.StringIO()
+    out.fileno = lambda: os.open(os.devnull, os.O_WRONLY)  # type: ignore[method-assign]
+    status = 0
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        # What ends a command from outside is no concern of this process.
+        patch.setattr(cli.signal, "signal", lambda *_: None)
+        patch.setattr(sys, "argv", ["mobility", *map(str, arguments)])
+        # Workers begin when there is a video for them: most commands here are refused before.
+        patch.setattr(pose_process, "started_ahead", lambda *_: nullcontext())
+        if store is not None:
+            patch.setenv("MOBILITY_STORE", str(store))
+            patch.chdir(store.parent)
+        try:
+            cli.main()
+        except SystemExit as ended:
+            status = int(ended.code or 0)
+    return Said(status, out.getvalue(), err.getvalue())
 
 
 # Commands begin as copies of one process that has imported what all of them need: no test waits
@@ -79,7 +115,7 @@ def mobility(
     return subprocess.CompletedProcess(told, process.exitcode, out, err)
 
 
-def refused(done: subprocess.CompletedProcess[str], *words: str) -> None:
+def refused(done: Said | subprocess.CompletedProcess[str], *words: str) -> None:
     """Check that a command ended with one line on standard error, status 2 and no output."""
     assert done.returncode == 2, done.stderr
     assert done.stdout == ""
