@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext, redirect_stderr, redirect_stdout
+from contextlib import nullcontext, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -125,18 +126,48 @@ def refused(done: Said | subprocess.CompletedProcess[str], *words: str) -> None:
         assert word in line
 
 
-def in_child(act: Callable[[], object]) -> int:
-    """Run `act` in a copy of this process; its exit status, or minus the signal that ended it."""
+_STEPS = frozenset({"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.link", "os.chmod"})
+
+
+def in_child(
+    act: Callable[[], object], *, step: int | None = None, number: int = signal.SIGKILL
+) -> int:
+    """Run `act` in a copy of this process; its exit status, or minus the signal that ended it.
+
+    A signal of that number comes at a step in the file system, counted from 1.
+    """
     child = os.fork()
     if child == 0:
-        try:
-            act()
-            os._exit(0)
-        except StorageError:
-            os._exit(REFUSED)
-        finally:
-            os._exit(1)
+        status = 1
+        with suppress(BaseException):
+            if step is not None:
+                _signalled(step, number)
+            try:
+                act()
+                status = 0
+            except StorageError:
+                status = REFUSED
+            except SystemExit as ended:
+                status = int(ended.code or 0)
+        os._exit(status)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def _signalled(step: int, number: int) -> None:
+    """Send this process a signal before what it does `step`-th to the file system."""
+    for each in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(each, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def count(event: str, arguments: tuple[Any, ...]) -> None:
+        nonlocal step
+        writes = event == "open" and isinstance(arguments[2], int) and arguments[2] & 0o101
+        if event in _STEPS or writes:
+            step -= 1
+            if step == 0:
+                os.kill(os.getpid(), number)
+
+    sys.addaudithook(count)
 
 
 def in_children(number: int, act: Callable[[int], object]) -> None:

@@ -142,10 +142,11 @@ def test_standing_reaches_the_analysis(monkeypatch, clips, here):
     assert given == ["straight", "free", -2.5]
 
 
-def test_an_analysis_never_fetches_the_heavy_model(store, clips, tmp_path):
+def test_an_analysis_never_fetches_the_heavy_model(store, clips, tmp_path, monkeypatch):
     video = clips.make_clip(tmp_path / "clip.mp4", 3)
-    empty = {"XDG_CACHE_HOME": str(tmp_path / "cache"), "HOME": str(tmp_path)}
-    done = mobility("analyze", video, "--model", "heavy", store=store, **empty)
+    for name in ("XDG_CACHE_HOME", "HOME"):
+        monkeypatch.setenv(name, str(tmp_path / "cache"))
+    done = command("analyze", video, "--model", "heavy", store=store)
     refused(done, store, "mobility models --model heavy")
     assert not (tmp_path / "cache").exists()
 
