@@ -15,7 +15,7 @@ from cohort_cases import add_failed, add_session
 from mobility.assessment.verdict import judge
 from mobility.errors import BadInputError, StorageError
 from mobility.pipeline import cohort
-from mobility.pipeline.metrics_table import write_metrics_table
+from mobility.pipeline.metrics_table import metrics_table, write_metrics_table
 from mobility.provenance import sha256
 from mobility.reports import cohort_figures, cohort_sections
 from mobility.reports.figures import png

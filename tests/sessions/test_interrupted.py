@@ -168,15 +168,18 @@ def test_the_sweep_spares_a_creation_that_is_at_work(store, tmp_path, stand_ins,
     """Between copy and rename of one creation, another one runs from start to end."""
     video = stand_ins.video(tmp_path / "in")
     squat = {"user_id": "p01", "exercise_name": "Overhead Squat"}
-    real = type(tmp_path).rename
+    rename = type(tmp_path).rename
+    statuses = []
 
-    def rename(self, target):
-        monkeypatch.undo()
-        assert in_child(lambda: store.create(video, **squat)) == 0
-        return real(self, target)
+    def renamed_late(self, target):
+        if not statuses:
+            statuses.append(None)
+            statuses.append(in_child(lambda: store.create(video, **squat)))
+        return rename(self, target)
 
-    monkeypatch.setattr(type(tmp_path), "rename", rename)
+    monkeypatch.setattr(type(tmp_path), "rename", renamed_late)
     session = store.create(video, **squat)
+    assert statuses == [None, 0]
     assert len(store.sessions()) == 2
     assert session.video.read_bytes() == video.read_bytes()
 

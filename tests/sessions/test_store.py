@@ -255,7 +255,7 @@ def test_exercise_and_joints(store, video):
         (
             {"user_id": "", "exercise_name": "", "body_joint_angles": "x", "session_name": ""},
             "user_id exercise_name body_joint_angles session_name",
-            "",
+            "user_id",
         ),
     ],
 )
