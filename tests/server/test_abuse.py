@@ -204,40 +204,11 @@ def test_a_signature_of_the_demo_opens_no_session_of_the_same_id(server, admin, 
     assert server.ask("DELETE", f"/sessions/{session_id}/", admin).status_code == 204
 
 
-@pytest.mark.parametrize("path", ["/sessions/{}/summary/", "/sessions/"])
-def test_faults_that_quote_half_letters_are_told(server, admin, record_of, path):
-    answer = server.ask(
-        "POST",
-        path.format(record_of("json", "p-json")),
-        admin,
-        content=b'{"\\ud800": "x"}',
-        headers={"Content-Type": "application/json"},
-    )
-    assert answer.status_code == 400
-    assert "\ud800" in answer.json()["errors"]
-
-
 @pytest.mark.slow
 def test_a_stranger_who_announces_a_body_and_sends_none_is_told_and_let_go(server):
     with server.begin(None, "POST", "/sessions/", Content_Length=1000) as connection:
         assert b" 401 " in connection.recv(65536).partition(b"\r\n")[0]
         assert connection.recv(1000) == b""
-
-
-@pytest.mark.slow
-def test_a_session_that_nothing_can_be_noted_of_does_not_hold_up_the_queue(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("held-up")
-    with serving.serving(folder, analyses_at_once=1) as server:
-        key = server.key("professional", "p")
-        gate = folder / "gate"
-        first = server.upload(key, f"video wait {gate}".encode()).json()["session_id"]
-        server.until(key, first, "analyzing")
-        second = server.upload(key, b"video 1").json()["session_id"]
-        (server.store / first / "session.json").write_text("{}")
-        gate.touch()
-        server.until(key, second, "analyzed", seconds=400)
-        queue = server.store / ".server" / "queue"
-        serving.wait_for(lambda: not list(queue.glob(f"*{first}.json")))
 
 
 def test_what_another_process_works_on_is_named_and_stays(server, admin, record_of):
