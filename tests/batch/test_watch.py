@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack
 from types import SimpleNamespace
 
 import pytest
@@ -16,7 +16,6 @@ from batches import surroundings
 from processes import wait_for
 
 from mobility.batch import watch as module
-from mobility.batch.record import BatchRow
 from mobility.batch.watch import watch
 from mobility.errors import BadInputError, NotFoundError, StorageError
 from mobility.privacy.retention import erase
@@ -30,35 +29,6 @@ def place(tmp_path, clips):
     clips.make_clip(tmp_path / "in" / "a.mp4", 3)
     clips.make_clip(tmp_path / "in" / "p02" / "b.mp4", 4)
     return tmp_path
-
-
-@pytest.fixture
-def worked(monkeypatch):
-    """Rows that were worked on, in place of the work; `fail` says which fail, and how."""
-    done = []
-
-    def outcomes(client, rows, store, folder, workers, scheduler):
-        for row in rows:
-            done.append((row.video.name, row.participant))
-            failed = outcomes.fail.get(row.video.name)
-            yield BatchRow(
-                row=row.number,
-                video=row.video.name,
-                participant=row.participant,
-                exercise=row.exercise,
-                session_id=row.session_id,
-                state="failed" if failed else "done",
-                reason=failed or "",
-                may_pass=failed == "full",
-            )
-
-    outcomes.fail = {}
-    outcomes.done = done
-    monkeypatch.setattr(module, "outcomes", outcomes)
-    # What stands for a scheduler.
-    running = SimpleNamespace(status="running")
-    monkeypatch.setattr(module, "cluster_client", lambda *_: nullcontext(running))
-    return outcomes
 
 
 def once(place, **options):
