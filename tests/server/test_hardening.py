@@ -162,6 +162,8 @@ def test_who_is_not_known_is_told_before_the_body_is_read(server):
             with server.begin(key, "POST", "/sessions/", **head) as connection:
                 connection.sendall(content)
                 assert serving.status_of(connection) == 401
+                if not content:
+                    assert connection.recv(1000) == b""  # they are let go
 
 
 @pytest.mark.parametrize("announced", [True, False])
