@@ -14,6 +14,7 @@ import subprocess
 import sys
 from contextlib import nullcontext, suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -423,19 +424,15 @@ def test_what_is_tried_again_is_what_may_pass():
 
 
 def test_the_bar_names_the_stage_of_each_video(place, monkeypatch):
-    """The stages come from the workers, of rows that are not done yet."""
-    heard = {}
-    shown = []
-
-    class Bar:
-        set_postfix_str = staticmethod(shown.append)
-        update = close = staticmethod(lambda *_: None)
+    """The stages come from the workers, of rows that are not done yet; each is told once."""
+    heard, shown, events = {}, [], []
+    rows = list(read_manifest(place / "m.csv"))[:2]
 
     class Client:
         loop = None
         subscribe_topic = heard.__setitem__
         unsubscribe_topic = heard.pop
-        submit = staticmethod(lambda *_, **__: type("Future", (), {"release": lambda _: None})())
+        submit = staticmethod(lambda *_, **__: SimpleNamespace(release=lambda: None))
 
     def tell(row, stage):
         for listen in heard.values():
@@ -447,38 +444,28 @@ def test_the_bar_names_the_stage_of_each_video(place, monkeypatch):
         yield from futures[:1]
         tell(2, "too late")
 
-    rows = list(read_manifest(place / "m.csv"))[:2]
+    bar = SimpleNamespace(set_postfix_str=shown.append, update=lambda _: 0, close=lambda: 0)
     monkeypatch.setattr("distributed.as_completed", as_completed)
-    monkeypatch.setattr(module, "progress_bar", lambda *_, **__: nullcontext(Bar()))
+    monkeypatch.setattr(module, "progress_bar", lambda *_, **__: nullcontext(bar))
     monkeypatch.setattr(module, "_result", lambda _, row: module._outcome(row, state="done"))
     list(module.outcomes(Client(), rows, Store(place / "store"), place, 1, None))
     both = "a.mp4: fitting the body; b.mp4: finding the pose"
     assert shown == ["a.mp4: fitting the body", both, "b.mp4: finding the pose"]
     assert heard == {}
-
-
-def test_a_worker_tells_each_stage_once(place, monkeypatch):
-    events = []
-    worker = type("Worker", (), {"log_event": lambda _, *event: events.append(event)})()
+    worker = SimpleNamespace(log_event=lambda *event: events.append(event))
     monkeypatch.setattr("distributed.get_worker", lambda: worker)
-    (row, *_) = read_manifest(place / "m.csv")
-    listen = module._stages_told(row, {"stages": "topic"})
-    for description in ("finding the pose", "finding the pose", "drawing the report"):
+    stages = ("finding the pose", "drawing the report")
+    listen = module._stages_told(rows[0], {"stages": "topic"})
+    for description in (stages[0], *stages):
         listen(description, 1, 2)
-    told = [("topic", {"row": 2, "stage": s}) for s in ("finding the pose", "drawing the report")]
-    assert events == told
-    module._stages_told(row, {})("not told to anybody", 1, 2)
+    assert events == [("topic", {"row": 2, "stage": stage}) for stage in stages]
+    module._stages_told(rows[0], {})("not told to anybody", 1, 2)
 
 
 def test_a_worker_with_other_code_is_refused(place):
     (row, *_) = read_manifest(place / "m.csv")
-    task = {
-        "store": str(place / "store"),
-        "reports": str(place / "reports"),
-        "folder": str(place),
-        "code": "0" * 64,
-        "pose_workers": 1,
-    }
+    task = {name: str(place / name) for name in ("store", "reports", "folder")}
+    task |= {"code": "0" * 64, "pose_workers": 1}
     outcome = module.work_on(row, task)
     assert outcome["state"] == "failed"
     assert "the worker has another version" in outcome["reason"]
@@ -504,11 +491,8 @@ except BadInputError:
 def test_batches_of_the_same_second_have_folders_of_their_own(tmp_path):
     now = datetime.datetime(2026, 1, 1, 12, tzinfo=datetime.UTC)
     folders = [module._new_folder(tmp_path, now) for _ in range(3)]
-    assert [folder.name for folder in folders] == [
-        "batch-20260101-120000",
-        "batch-20260101-120000-2",
-        "batch-20260101-120000-3",
-    ]
+    first = "batch-20260101-120000"
+    assert [folder.name for folder in folders] == [first, f"{first}-2", f"{first}-3"]
 
 
 def listens(port):

@@ -188,9 +188,8 @@ def test_the_calibration_of_a_session_is_its_own(store, tmp_path, stand_ins, cal
     assert calls() == []
 
 
-@pytest.mark.parametrize(
-    ("options", "redone"),
-    [
+def test_a_changed_option_redoes_what_depends_on_it(store, tmp_path, stand_ins, calls):
+    for options, redone in (
         ({"blur_face": True}, ["annotated"]),
         ({"subject": (10, 20)}, ALL),
         ({"fit": False}, ALL[1:]),
@@ -199,14 +198,12 @@ def test_the_calibration_of_a_session_is_its_own(store, tmp_path, stand_ins, cal
         # The landmarks are cleaned again ("fitted"), for the angles alone.
         ({"keep_raw": True}, ["angles", "fitted", "metrics", "table", "annotated"]),
         ({"annotate": False}, []),
-    ],
-)
-def test_a_changed_option_redoes_what_depends_on_it(session, calls, options, redone):
-    session.analyze()
-    calls()
-    session.analyze(**options)
-    assert calls() == redone
-    assert session.record.state == "analyzed"
+    ):
+        session = store.create(stand_ins.video(tmp_path), **SQUAT).analyze()
+        calls()
+        session.analyze(**options)
+        assert calls() == redone, options
+        assert session.record.state == "analyzed"
 
 
 def test_height_and_lens_are_those_given_else_those_known(store, session):

@@ -333,9 +333,8 @@ def check_at(step, kind, number, made, tmp_path) -> bool:
         assert "is only partly created or deleted" in typed("sessions", "list")[1]
         assert "nothing is stored" not in typed("participants", "delete", ANN)[1]
     again, said = typed(*words)
-    if kind in COMMANDS:
-        gone = "not in the store" in said or "nothing is stored about them" in said
-        assert again == 0 or (again == 2 and gone), said
+    gone = "not in the store" in said or "nothing is stored about them" in said
+    assert kind in FUNCTIONS or again == 0 or (again == 2 and gone), said
     assert left_of(store, kind) == [], (step, said)
     # The others have lost nothing.
     if kind != "prune by age":
