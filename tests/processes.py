@@ -15,8 +15,6 @@ from contextlib import nullcontext, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pytest
-
 from mobility.errors import StorageError
 
 REFUSED = 7
@@ -40,6 +38,8 @@ class Said(NamedTuple):
 
 def command(*arguments: object, store: Path | None = None) -> Said:
     """Run the command line in this process: here, or beside the folder of its store."""
+    import pytest
+
     from mobility.capture import pose_process
     from mobility.cli import main as cli
 
@@ -186,9 +186,10 @@ def in_children(number: int, act: Callable[[int], object]) -> None:
     assert statuses == [0] * number
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 120.0) -> None:
-    """Wait until a condition holds."""
+def wait_for(condition: Callable[[], Any], seconds: float = 300.0) -> Any:
+    """Wait until a condition holds, and return what it gave."""
     end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
+    while not (found := condition()):
+        assert time.monotonic() < end, "waited in vain"
         time.sleep(0.02)
+    return found

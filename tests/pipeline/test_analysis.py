@@ -414,28 +414,20 @@ def test_the_pose_reads_no_file_of_which_its_digest_does_not_know(project, tmp_p
     assert read - {package / "__init__.py"} <= set(provenance.capture_files(package))
 
 
-def test_a_session_removed_during_its_analysis_does_not_come_back(session, monkeypatch):
+def test_a_session_that_is_deleted_meanwhile_does_not_come_back(session, monkeypatch):
     real = sys.modules["mobility.kinematics.angles"].joint_angles
 
     def remove_first(*args: xr.Dataset) -> xr.Dataset:
         shutil.rmtree(session.folder)
         return real(*args)
 
-    monkeypatch.setattr(sys.modules["mobility.kinematics.angles"], "joint_angles", remove_first)
-    with pytest.raises(NotFoundError, match="was deleted meanwhile"):
-        session.analyze()
-    assert not [p for p in session.store.path.rglob("*") if session.id in p.name]
-
-
-def test_a_session_that_is_deleted_while_a_correction_begins_is_told_so(session):
-    shutil.rmtree(session.folder)
-
     def correct() -> None:
         with session.unless_refused():
             session.set_camera_side("left")
 
+    monkeypatch.setattr(sys.modules["mobility.kinematics.angles"], "joint_angles", remove_first)
     corrections = (lambda: session.set_camera_side("left"), lambda: session.set_repetitions(None))
-    for act in (correct, *corrections, session.analyze):
+    for act in (session.analyze, correct, *corrections, session.analyze):
         with pytest.raises(NotFoundError, match=f"session {session.id}: was deleted meanwhile"):
             act()
     assert not [p for p in session.store.path.rglob("*") if session.id in p.name]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import select
 import shutil
 from concurrent.futures import ThreadPoolExecutor
@@ -15,10 +14,6 @@ import psutil
 import pytest
 import serving
 
-from mobility.errors import TooManyRequestsError
-from mobility.server.access import Caller
-from mobility.server.base import Served
-from mobility.server.participants import ParticipantExport
 from mobility.server.settings import MobilityServer
 from mobility.sessions.files import lock
 from mobility.store import Store
@@ -70,28 +65,37 @@ def test_a_deletion_finishes_what_one_that_was_interrupted_left(server, admin, r
 
 
 @pytest.mark.slow
-def test_keys_that_cannot_be_revoked_keep_nothing_else_from_going(server, admin, record_of):
-    server.key("participant", "p-keys")
-    folder = server.store / record_of("of-keys", "p-keys")
+def test_what_is_in_the_way_of_a_deletion_is_told_and_the_rest_goes(server, admin, record_of):
+    """Keys that cannot be revoked, a session of which nobody knows whose it is, one in use."""
+    key = server.key("participant", "p-held")
+
+    def refused(path, told):
+        answer = server.ask("DELETE", path, admin)
+        assert answer.status_code == 409
+        assert told in answer.json()["error"]
+
+    def gone(folder):
+        assert not folder.exists()
+        record_of(folder.name, "p-held")
+
+    known = server.store / record_of("of-known", "p-held")
+    record = server.store / record_of("of-unknown", "p-held") / "session.json"
     with lock(server.store / ".server" / "keys.lock", what="the keys"):
-        answer = server.ask("DELETE", "/participants/p-keys/", admin)
-    assert answer.status_code == 409
-    assert "the keys" in answer.json()["error"]
-    assert not folder.exists()
-    assert server.ask("DELETE", "/participants/p-keys/", admin).status_code == 204
-
-
-def test_a_session_of_which_nobody_knows_whose_it_is_is_told(server, admin, record_of):
-    record_of("known", "p-damaged")
-    record = server.store / record_of("unknown", "p-damaged") / "session.json"
+        refused("/participants/p-held/", "the keys")
+    gone(known)
+    gone(record.parent)
     record.write_text("{")
     try:
-        answer = server.ask("DELETE", "/participants/p-damaged/", admin)
-        assert answer.status_code == 409
-        assert "1 sessions may be theirs too" in answer.json()["error"]
-        assert not (server.store / "known").exists()
+        refused("/participants/p-held/", "1 sessions may be theirs too")
+        gone(known)
     finally:
         shutil.rmtree(record.parent)
+    with lock(Store(server.store)._lock("of-known"), what="the test"):
+        for path in ("/sessions/of-known/", "/participants/p-held/"):
+            refused(path, "session of-known is in use")
+    assert server.ask("DELETE", "/participants/p-held/", admin).status_code == 204
+    assert not known.exists()
+    assert server.ask("GET", "/sessions/", key).status_code == 401
 
 
 def test_the_number_of_sessions_holds_for_uploads_that_come_at_once(narrow):
@@ -173,16 +177,6 @@ def test_a_key_has_few_requests_under_way(server, admin, record_of):
         each.close()
 
 
-def test_turns_are_taken_before_the_store_is_looked_through(tmp_path):
-    asking = object.__new__(ParticipantExport)
-    asking.served = Served(MobilityServer(), Store(tmp_path / "sessions"))
-    asking.caller = Caller("key x", "participant", "p")
-    asking.served.exporting.add("p")
-    # Nothing is stored of them, which a look would have found.
-    with pytest.raises(TooManyRequestsError):
-        asyncio.run(asking.get("p"))
-
-
 def test_what_is_deleted_as_its_analysis_begins_is_not_waited_for(working, tmp_path):
     key = working.key("professional", "hasty")
     wait = f"video wait {tmp_path / 'never'}".encode()
@@ -201,17 +195,6 @@ def test_a_signature_of_the_demo_opens_no_session_of_the_same_id(server, admin, 
     assert server.ask("GET", own).content == b"video"
     assert server.ask("GET", f"{own}&demo=true").status_code == 401
     assert server.ask("DELETE", f"/sessions/{session_id}/", admin).status_code == 204
-
-
-def test_what_another_process_works_on_is_named_and_stays(server, admin, record_of):
-    session_id = record_of("in-use", "p-in-use")
-    with lock(Store(server.store)._lock(session_id), what="the test"):
-        for path in (f"/sessions/{session_id}/", "/participants/p-in-use/"):
-            answer = server.ask("DELETE", path, admin)
-            assert answer.status_code == 409
-            assert f"session {session_id} is in use" in answer.json()["error"]
-    assert server.ask("DELETE", "/participants/p-in-use/", admin).status_code == 204
-    assert not (server.store / session_id).exists()
 
 
 def film(file, size, frames=10):
