@@ -289,19 +289,14 @@ def test_the_scheduler_is_gone(place, undisturbed):
     port = address.rpartition(":")[2]
     environment = surroundings(place, "metrics:wait:1")
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": environment}
-    dask = [sys.executable, "-m", "distributed.cli.dask_scheduler"]
-    scheduler = subprocess.Popen(
-        [*dask, "--host", "127.0.0.1", "--port", port, "--no-dashboard"], cwd=place, **quiet
-    )
+
+    def dask(name, *words):
+        command = [sys.executable, "-m", f"distributed.cli.dask_{name}", *words, "--no-dashboard"]
+        return subprocess.Popen(command, cwd=place, **quiet)
+
+    scheduler = dask("scheduler", "--host", "127.0.0.1", "--port", port)
     wait_for(lambda: listens(int(port)))
-    worker = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "distributed.cli.dask_worker", address, "--nthreads", "1"),
-            *("--no-dashboard", "--death-timeout", "120"),
-        ],
-        cwd=place,
-        **quiet,
-    )
+    worker = dask("worker", address, "--nthreads", "1", "--death-timeout", "120")
     try:
         process = start(place, "batch", "m.csv", "--json", "--scheduler", address)
         wait_for(lambda: (place / "fault-0").exists())
@@ -316,7 +311,7 @@ def test_the_scheduler_is_gone(place, undisturbed):
     assert {row["reason"] for row in rows_of(json.loads(out)) if row["state"] == "failed"} == {
         "the connection to the scheduler was lost; run the batch again"
     }
-    wait_for(lambda: not any("dask_worker" in " ".join(p) for p in commands(place)))
+    wait_for(lambda: not works_in(place))
     in_the_end(place, undisturbed)
 
 
@@ -501,13 +496,10 @@ def listens(port):
     return False
 
 
-def commands(place):
-    """Command lines of the processes that work in `place`."""
-    found = []
+def works_in(place):
+    """Whether a worker of dask works in `place`."""
     for process in psutil.process_iter():
-        try:
-            if process.cwd().startswith(str(place)):
-                found.append(process.cmdline())
-        except psutil.Error:
-            continue
-    return found
+        with suppress(psutil.Error):
+            if process.cwd().startswith(str(place)) and "dask_worker" in str(process.cmdline()):
+                return True
+    return False
