@@ -842,23 +842,3 @@ def test_the_demo_holds_what_the_code_makes_of_its_pose(tmp_path, exercise):
             np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-3, err_msg=name)
         else:
             np.testing.assert_array_equal(ours, theirs, err_msg=name)
-
-
-@pytest.mark.slow
-def test_a_real_video(shared_data, tmp_path):
-    video = shared_data / "videos" / "opencap_s4_squats1_phone.mp4"
-    store = Store(tmp_path / "sessions", reports=tmp_path / "reports")
-    session = store.create(video, **SQUAT).analyze(blur_face=True)
-    details, export = session.details(), session.export()
-    assert details["segments"] >= 1
-    frames = len(details["all_timestamps"])
-    assert frames == session.pose().sizes["time"] > 100
-    assert {len(values) for values in export["keypoints"].values()} == {frames}
-    assert {len(values) for values in export["angles"].values()} == {frames}
-    knee = [angle for angle in details["angles"]["knee_angle"] if angle is not None]
-    # A squat: from nearly straight to well bent.
-    assert min(knee) < 30
-    assert max(knee) > 70
-    before = results(session)
-    session.analyze(blur_face=True, workers=1)
-    assert results(session) == before
