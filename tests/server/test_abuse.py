@@ -19,14 +19,6 @@ from mobility.sessions.files import lock
 from mobility.store import Store
 
 
-@pytest.fixture(scope="module")
-def narrow(tmp_path_factory):
-    """A server that waits for nobody long, with room for two sessions of each."""
-    limits = {"sessions_per_user": 2, "upload_stall_seconds": 5.0, "upload_least_bytes": 1}
-    with serving.serving(tmp_path_factory.mktemp("narrow"), kind="quick", **limits) as running:
-        yield running
-
-
 def exports_of(server):
     return list((server.store / ".server").glob("exports/*"))
 
@@ -98,14 +90,6 @@ def test_what_is_in_the_way_of_a_deletion_is_told_and_the_rest_goes(server, admi
     assert server.ask("GET", "/sessions/", key).status_code == 401
 
 
-def test_the_number_of_sessions_holds_for_uploads_that_come_at_once(narrow):
-    key = narrow.key("participant", "at-once")
-    with ThreadPoolExecutor(6) as threads:
-        answers = list(threads.map(lambda _: narrow.upload(key), range(6)))
-    assert sorted(each.status_code for each in answers) == [200, 200, 404, 404, 404, 404]
-    assert sum("at most 2 are allowed" in each.text for each in answers) == 4
-
-
 def test_one_copy_of_everything_is_made_at_a_time(server, record_of):
     much_of(server, record_of, "much", "p-much")
     key = server.key("participant", "p-much")
@@ -118,29 +102,6 @@ def test_one_copy_of_everything_is_made_at_a_time(server, record_of):
         assert again.headers["Retry-After"] == "30"
     serving.wait_for(lambda: not exports_of(server))
     assert server.ask("GET", path, key).status_code == 200
-
-
-def test_one_who_does_not_take_what_they_asked_for_is_not_waited_for(narrow):
-    video = b"video" + b"\0" * (64 << 20)
-    key = narrow.key("participant", "lazy")
-    assert narrow.upload(key, video).status_code == 200
-    session_id = narrow.ask("GET", "/sessions/", key).json()[0]["session_id"]
-    media = f"/sessions/{session_id}/media/video.mp4"
-    process = psutil.Process(narrow.process.pid)
-
-    def open_to(connection):
-        port = connection.getsockname()[1]
-        return [each for each in process.net_connections() if each.raddr and each.raddr[1] == port]
-
-    with (
-        narrow.begin(key, "GET", "/participants/lazy/export/") as connection,
-        narrow.begin(key, "GET", media) as player,
-    ):
-        for each in (connection, player):
-            assert b" 200 " in each.recv(1000).partition(b"\r\n")[0]
-        assert open_to(player)
-        serving.wait_for(lambda: not (exports_of(narrow) or open_to(connection) or open_to(player)))
-    assert "Traceback" not in narrow.log.read_text()
 
 
 def answered(connections, count):

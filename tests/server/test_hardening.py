@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import gzip
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+import psutil
 import pytest
 import serving
 
@@ -381,3 +383,36 @@ def test_no_place_on_the_server_is_in_a_state(server, admin, record_of):
         assert listed["reason"] == "cannot write places/metrics.nc and a.nc: the disk is full"
         assert listed["warnings"] == [listed["reason"]]
     shutil.rmtree(server.store / session_id)
+
+
+def test_the_number_of_sessions_holds_for_uploads_that_come_at_once(strict):
+    key = strict.key("participant", "at-once")
+    with ThreadPoolExecutor(6) as threads:
+        answers = list(threads.map(lambda _: strict.upload(key), range(6)))
+    assert sorted(each.status_code for each in answers) == [200, 200, 404, 404, 404, 404]
+    assert sum("at most 2 are allowed" in each.text for each in answers) == 4
+
+
+def test_one_who_does_not_take_what_they_asked_for_is_not_waited_for(strict, record_in):
+    key = strict.key("participant", "lazy")
+    # More than the buffers of a connection hold.
+    with (record_in(strict.store, "lazy", "lazy") / "video.mp4").open("r+b") as video:
+        video.truncate(64 << 20)
+    exports = strict.store / ".server" / "exports"
+    process = psutil.Process(strict.process.pid)
+
+    def open_to(connection):
+        port = connection.getsockname()[1]
+        return [each for each in process.net_connections() if each.raddr and each.raddr[1] == port]
+
+    with (
+        strict.begin(key, "GET", "/participants/lazy/export/") as connection,
+        strict.begin(key, "GET", "/sessions/lazy/media/video.mp4") as player,
+    ):
+        for each in (connection, player):
+            assert b" 200 " in each.recv(1000).partition(b"\r\n")[0]
+        assert open_to(player)
+        serving.wait_for(
+            lambda: not (list(exports.glob("*")) or open_to(connection) or open_to(player))
+        )
+    assert "Traceback" not in strict.log.read_text()
