@@ -111,7 +111,7 @@ def names(store):
     return [name for name in found if not name.startswith(".locks/")]
 
 
-@pytest.mark.parametrize("every", [pytest.param(5, marks=pytest.mark.slow), 61])
+@pytest.mark.parametrize("every", [pytest.param(7, marks=pytest.mark.slow), 61])
 @pytest.mark.parametrize("where", ["folder", "memory, before", "memory, after"])
 def test_killed_at_any_point_it_resumes_to_the_same_results(
     where, every, tmp_path, stand_ins, live
