@@ -250,7 +250,7 @@ def test_a_worker_that_does_not_come_back_is_replaced(place, undisturbed, monkey
 @pytest.mark.parametrize(
     ("kept", "number"),
     [
-        *(("folder", each) for each in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)),
+        *(("folder", each) for each in (signal.SIGKILL, signal.SIGTERM)),
         # On this machine it is seen that the holders of its locks are dead.
         ("bucket", signal.SIGKILL),
     ],
@@ -329,18 +329,14 @@ def test_two_batches_on_one_store(place, kept, undisturbed):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("action", "words"),
-    [("delete", "no such file"), ("change", "has changed since the manifest was checked")],
-)
-def test_a_video_that_goes_or_changes_during_the_run(place, undisturbed, action, words):
+def test_a_video_that_changes_during_the_run(place, undisturbed):
     whole = (place / "c.mp4").read_bytes()
-    fault = f"pose:{action}={place / 'c.mp4'}:1"
+    fault = f"pose:change={place / 'c.mp4'}:1"
     status, found, err = batch(place, "--workers", 1, fault=fault)
     assert (status, counts(found)) == (1, {"done": 2, "skipped": 0, "failed": 1}), err
     (failed,) = [row for row in rows_of(found) if row["state"] == "failed"]
     assert failed["video"] == "c.mp4"
-    assert words in failed["reason"]
+    assert "has changed since the manifest was checked" in failed["reason"]
     assert len(Store(place / FOLDER).sessions()) == 2
     (place / "c.mp4").write_bytes(whole)
     in_the_end(place, undisturbed)
