@@ -435,7 +435,7 @@ def test_the_bar_names_the_stage_of_each_video(place, monkeypatch):
         yield from futures[:1]
         tell(2, "too late")
 
-    bar = SimpleNamespace(set_postfix_str=shown.append, update=lambda _: 0, close=lambda: 0)
+    bar = SimpleNamespace(set_postfix_str=shown.append, update=lambda *_: 0, close=lambda: 0)
     monkeypatch.setattr("distributed.as_completed", as_completed)
     monkeypatch.setattr(module, "progress_bar", lambda *_, **__: nullcontext(bar))
     monkeypatch.setattr(module, "_result", lambda _, row: module._outcome(row, state="done"))
