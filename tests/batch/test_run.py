@@ -15,6 +15,7 @@ import sys
 from contextlib import nullcontext, suppress
 from pathlib import Path
 from types import SimpleNamespace
+from unittest import mock
 
 import psutil
 import pytest
@@ -423,7 +424,7 @@ def test_the_bar_names_the_stage_of_each_video(place, monkeypatch):
         loop = None
         subscribe_topic = heard.__setitem__
         unsubscribe_topic = heard.pop
-        submit = staticmethod(lambda *_, **__: SimpleNamespace(release=lambda: None))
+        submit = staticmethod(lambda *_, **__: mock.Mock())
 
     def tell(row, stage):
         for listen in heard.values():
