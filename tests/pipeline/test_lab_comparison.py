@@ -126,7 +126,8 @@ def test_it_is_replaced_whole_and_old_when_the_session_was_changed(
     assert not [f for f in (session.folder / "validation").iterdir() if f.suffix == ".unfinished"]
     session.set_repetitions([{"start": 1.3, "bottom": 3.0, "end": 4.5}], by="ann")
     assert is_stale(session, second)
-    opened = open_comparison(str(session.store.path), session_id="s1")
+    place = str(session.store.path)
+    opened = open_comparison(place, session_id="s1", comparison="trial-1")
     assert opened.document["warnings"][0]["code"] == "stale"
     with pytest.raises(NotFoundError, match="corrected by hand"):
         session.validate(lab)
