@@ -17,7 +17,7 @@ import itertools
 import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
@@ -39,7 +39,9 @@ _ROUNDS, _OUTLIER = 10, 0.01
 """Rounds, and radians, of the Cauchy weights with which lines of sight are crossed."""
 
 
-def poses_of(videos: Sequence[Path], folder: Path | None) -> list[xr.Dataset]:
+def poses_of(
+    videos: Sequence[Path], folder: Path | None, rate: float | Literal["usual", "all"] = "usual"
+) -> list[xr.Dataset]:
     """Poses of videos, from a folder where they are there."""
     found = []
     for video in videos:
@@ -47,7 +49,7 @@ def poses_of(videos: Sequence[Path], folder: Path | None) -> list[xr.Dataset]:
         if kept is not None and kept.exists():
             found.append(read_dataset(kept))
             continue
-        pose = mb.estimate_pose(video, workers=2)
+        pose = mb.estimate_pose(video, workers=2, rate=rate)
         if kept is not None:
             kept.parent.mkdir(parents=True, exist_ok=True)
             write_dataset(kept, pose)

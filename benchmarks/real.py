@@ -23,7 +23,7 @@ import re
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -40,6 +40,7 @@ from mobility.assessment.phases import watched
 from mobility.assessment.posture import _JOINTS as BODY
 from mobility.assessment.posture import _posture
 from mobility.assessment.propagation import values_and_sd
+from mobility.capture.sampling import choose_frames
 from mobility.errors import BadInputError
 from mobility.kinematics.angle_errors import largest_sd, legs_unseen
 from mobility.kinematics.angles import image_plane_angles
@@ -130,8 +131,16 @@ def known() -> dict[str, Any]:
     return dict(yaml.safe_load(text))
 
 
-def clips(data: Path, poses: Path, only: Sequence[str] = ()) -> Iterator[Clip]:
-    """Read the clips; poses that are not in the folder are estimated into it."""
+def clips(
+    data: Path,
+    poses: Path,
+    only: Sequence[str] = (),
+    rate: float | Literal["usual", "all"] = "usual",
+) -> Iterator[Clip]:
+    """Read the clips; poses that are not in the folder are estimated into it, at a rate.
+
+    Where there are only landmarks of all frames, those of the others are left out.
+    """
     if not data.is_dir():
         raise SystemExit(f"{data}: no such folder; the clips are not part of the project: --data")
     views: dict[str, xr.Dataset] = {}
@@ -140,7 +149,10 @@ def clips(data: Path, poses: Path, only: Sequence[str] = ()) -> Iterator[Clip]:
         if only and name not in only:
             continue
         path = data / entry["pose"]
-        pose = read_dataset(path) if path.suffix == ".nc" else poses_of([path], poses)[0]
+        if path.suffix == ".nc":
+            pose = thinned(read_dataset(path), rate)
+        else:
+            pose = poses_of([path], poses, rate)[0]
         references, monocular = {}, None
         if "markers" in entry:
             feet = data / entry["feet"] if "feet" in entry else None
@@ -149,7 +161,7 @@ def clips(data: Path, poses: Path, only: Sequence[str] = ()) -> Iterator[Clip]:
             if entry["views"] not in views:
                 same = [e["pose"] for e in entries.values() if e.get("views") == entry["views"]]
                 views[entry["views"]] = of_views(
-                    [data / p for p in same], data / entry["views"], poses
+                    [data / p for p in same], data / entry["views"], poses, rate
                 )
             references["views"] = views[entry["views"]]
         if "standing" in entry:
@@ -225,11 +237,21 @@ def of_model(path: Path, feet: Path | None = None) -> xr.Dataset:
     return angles_at(points, time)
 
 
-def of_views(videos: Sequence[Path], calibration: Path, poses: Path) -> xr.Dataset:
+def thinned(pose: xr.Dataset, rate: float | Literal["usual", "all"]) -> xr.Dataset:
+    """Leave out the frames that are not estimated at a rate."""
+    return pose.sel(time=choose_frames(pose["time"].to_numpy(), rate))
+
+
+def of_views(
+    videos: Sequence[Path],
+    calibration: Path,
+    poses: Path,
+    rate: float | Literal["usual", "all"] = "usual",
+) -> xr.Dataset:
     """Angles of the landmarks of calibrated views on one clock, triangulated."""
     cleaned = [
         mb.clean_pose(pose, visibility_threshold=VISIBILITY_THRESHOLD)
-        for pose in poses_of(videos, poses)
+        for pose in poses_of(videos, poses, rate)
     ]
     points, _ = triangulated(cleaned, calibration)
     return angles_at(points, cleaned[0]["time"].to_numpy())

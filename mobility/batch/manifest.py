@@ -22,7 +22,7 @@ from typing import Any
 from pydantic import Field
 
 from mobility.errors import BadInputError, MobilityError, NotFoundError
-from mobility.options import ModelName, Standing, Strict, check_point, likely, validate
+from mobility.options import ModelName, PoseRate, Standing, Strict, check_point, likely, validate
 from mobility.pipeline.analysis import DEFAULTS
 from mobility.progress import progress_bar
 from mobility.provenance import sha256
@@ -52,6 +52,7 @@ class RowOptions(Strict):
     subject: str | None = None
     second_subject: str | None = None
     model: ModelName | None = None
+    rate: PoseRate | None = None
     fit: bool | None = None
     field_of_view: float | None = Field(None, ge=10, le=160)
     height_m: float | None = Field(None, ge=0.5, le=2.6)

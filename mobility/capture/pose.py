@@ -21,9 +21,10 @@ from mobility.capture.landmarker import COLUMNS, KEYPOINTS, Array, bounding_box,
 from mobility.capture.models import PINNED, digest_of, pose_models
 from mobility.capture.pose_process import processors, start
 from mobility.capture.pose_worker import Job
+from mobility.capture.sampling import choose_frames, is_fast
 from mobility.capture.video import VideoInfo, presentation_times, probe
 from mobility.errors import MobilityError, NobodyFoundError, VideoError
-from mobility.options import FilePath, Workers, check_point, checked
+from mobility.options import FilePath, PoseRate, Workers, check_point, checked
 from mobility.progress import progress_bar
 from mobility.provenance import sha256, with_history
 from mobility.wording import listed
@@ -78,7 +79,8 @@ class _Work:
     bundle: Path
     chunks: list[Chunk]
     workers: int
-    frames: int
+    frames: Array
+    """Times of the frames in which the pose is estimated, seconds."""
     what: str
     """What the progress bar says."""
 
@@ -111,8 +113,9 @@ def estimate_pose(
     workers: Workers | None = None,
     subject: tuple[float, float] | Literal["moving"] | None = None,
     model: FilePath | None = None,
+    rate: PoseRate = "usual",
 ) -> xr.Dataset:
-    """Find the subject's pose in every frame of a video.
+    """Find the subject's pose in the frames of a video, some 15 of each second.
 
     MediaPipe's Pose Landmarker tracks one person in chunks of at most 12 s, each
     from 0.5 s before its start. When it finds nobody in a frame, crops and other
@@ -140,6 +143,10 @@ def estimate_pose(
         or with "auto", what ``MOBILITY_POSE_MODEL`` names, else "full". The
         corrections and errors of the fit are those of "full". The heavy model is
         fetched by ``mobility models --model heavy`` only.
+    rate
+        Frames a second in which the pose is estimated: the nearest to which the rate of the video
+        can be divided, or "all". "usual" is 15, and all where the person moves fast: between two
+        such frames a leg goes 0.08 of the body's size, or an arm a quarter.
 
     Returns
     -------
@@ -148,7 +155,9 @@ def estimate_pose(
         image's right, y up, z towards the camera, origin at the mid-hip of
         each frame), ``image_position(time, pixel, keypoint, individual)`` and
         ``image_depth`` in pixels, ``confidence`` (MediaPipe's visibility) and
-        ``presence`` from 0 to 1. Frames without the subject are NaN. Warnings
+        ``presence`` from 0 to 1. Times are those of the video's frames in which the pose was
+        estimated; the attribute ``fps`` has their rate, ``video_fps`` that of the video.
+        Frames without the subject are NaN. Warnings
         (other people, person absent, parts out of the picture, camera motion,
         damaged file) are in the history.
 
@@ -183,15 +192,27 @@ def estimate_pose(
     expected = presentation_times(path)
     _check_gaps(expected, path)
     bundles = pose_models(model)
-    chunks = plan_chunks(expected)
-    passes: list[_Pass] = []
-    for name, bundle in bundles.items():
-        what = "finding the pose" if len(bundles) == 1 else f"finding the pose, {name}"
-        work = _Work(path, bundle, chunks, workers or processors(), len(expected), what)
-        if passes and passes[0].others:
-            passes.append(_run(work, passes[0].track, passes[0].others, passes[0].looks))
+    first, *others = [
+        _Work(
+            path,
+            bundle,
+            plan_chunks(expected),
+            workers or processors(),
+            choose_frames(expected, rate),
+            "finding the pose" if len(bundles) == 1 else f"finding the pose, {name}",
+        )
+        for name, bundle in bundles.items()
+    ]
+    passes = [_search(first, info, subject)]
+    if rate == "usual" and len(first.frames) < len(expected) and is_fast(passes[0].poses):
+        first = replace(first, frames=expected, what=f"{first.what} in all frames")
+        passes = [_search(first, info, subject)]
+    for work in others:
+        same = replace(work, frames=first.frames)
+        if passes[0].others:
+            passes.append(_run(same, passes[0].track, passes[0].others, passes[0].looks))
         else:
-            passes.append(_search(work, info, subject))
+            passes.append(_search(same, info, subject))
     done = passes[0]
     if len(passes) > 1:
         done.poses, done.contradicted = combined(done.poses, passes[1].poses)
@@ -210,20 +231,24 @@ def estimate_pose(
         method="mediapipe_world",
         survey=json.dumps(done.seen, sort_keys=True),
     )
+    if len(done.times) > 1:
+        pose = pose.assign_attrs(fps=float(1 / np.median(np.diff(done.times))))
     if info.frame_rate:
-        pose = pose.assign_attrs(fps=float(info.frame_rate))
+        pose = pose.assign_attrs(video_fps=float(info.frame_rate))
     return with_history(
         pose,
         "estimate_pose",
         {
             "model": " and ".join(Path(name).name for name in bundles),
             "subject": list(subject) if isinstance(subject, tuple) else subject or "largest",
-            "chunks": len(chunks),
+            "rate": rate,
+            "chunks": len(first.chunks),
             "warm_up_s": WARM_UP_S,
             "on_crop": done.track is not None,
         },
         video_sha256=pose.attrs["video_sha256"],
         model_sha256=pose.attrs["model_sha256"],
+        frames_of_video=len(expected),
         frames=len(done.times),
         frames_with_person=int(found.sum()),
         frames_found_at_second_look=done.retried,
@@ -365,15 +390,25 @@ def _run(
     processes = []
     # Contiguous runs of chunks, so that each worker decodes its part only once.
     runs = np.array_split(np.arange(len(work.chunks)), min(work.workers, len(work.chunks)))
-    parts: dict[int, tuple[list[float], Array, int, list[survey.Look], list[float]]] = {}
+    parts: dict[int, tuple[list[float], Array, int, list[survey.Look]]] = {}
+    pictures: dict[int, dict[str, list[float]]] = {}
     faults: dict[str, dict[str, Any]] = {}
     try:
         for index, run in enumerate(runs):
+            begin, end = work.chunks[run[0]][1], work.chunks[run[-1]][2]
+            from_, to = np.searchsorted(
+                work.frames,
+                [
+                    -np.inf if begin is None else begin - WARM_UP_S,
+                    np.inf if end is None else end,
+                ],
+            )
             job = Job(
                 video=str(work.path),
                 model=str(work.bundle),
                 chunks=[work.chunks[i] for i in run],
                 warm_up_s=WARM_UP_S,
+                frames=work.frames[from_:to].tolist(),
                 parent=os.getpid(),
                 track=track,
                 others=list(others),
@@ -384,7 +419,7 @@ def _run(
                 target=_listen, args=(index, processes[-1], messages), daemon=True
             ).start()
         running = len(processes)
-        with progress_bar(work.what, total=work.frames) as bar:
+        with progress_bar(work.what, total=len(work.frames)) as bar:
             while running:
                 index, message, data = messages.get()
                 if message is None:
@@ -399,10 +434,9 @@ def _run(
                 else:
                     poses = np.frombuffer(data, np.float64).reshape(-1, KEYPOINTS, COLUMNS)
                     looks = [survey.Look(**look) for look in message["looks"]]
-                    parts[message["chunk"]] = (
-                        *(message["times"], poses, message["retried"], looks),
-                        message["changes"],
-                    )
+                    number = message["chunk"]
+                    parts[number] = (message["times"], poses, message["retried"], looks)
+                    pictures[number] = message["pictures"]
     finally:
         for process in processes:
             if process.poll() is None:
@@ -421,7 +455,12 @@ def _run(
         poses=np.concatenate([part[1] for part in ordered]),
         retried=sum(part[2] for part in ordered),
         looks=[look for part in ordered for look in part[3]],
-        cuts=survey.cuts(times, np.concatenate([np.asarray(part[4]) for part in ordered])),
+        cuts=survey.cuts(
+            *(
+                np.concatenate([np.asarray(pictures[n][name], float) for n in sorted(pictures)])
+                for name in ("times", "changes")
+            )
+        ),
         faults=[faults[code] for code in sorted(faults)],
         track=track,
         others=list(others),

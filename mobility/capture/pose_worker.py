@@ -38,6 +38,7 @@ from mobility.capture.landmarker import (
     overlap,
     upside_down,
 )
+from mobility.capture.sampling import chooser
 from mobility.capture.video import read_frames
 from mobility.errors import MobilityError, VideoError
 
@@ -62,6 +63,8 @@ class Job(BaseModel):
     chunks: list[tuple[int, float | None, float | None]]
     """Number, start and stop in seconds of each chunk; None at the ends of the video."""
     warm_up_s: float
+    frames: list[float]
+    """Times of the frames in which the pose is estimated, seconds."""
     parent: int
     """Process that gave the job; without it the worker ends."""
     track: survey.Track | None = None
@@ -85,7 +88,6 @@ class _Chunk:
     last_time: float = -np.inf
     times: list[float] = field(default_factory=list)
     poses: list[Array] = field(default_factory=list)
-    changes: list[float] = field(default_factory=list)
     last_search: float = -np.inf
     retried: int = 0
     looks: list[survey.Look] = field(default_factory=list)
@@ -110,6 +112,8 @@ def run(job: Job, send: Send) -> None:
             job.video,
             start=None if np.isinf(start) else start,
             stop=None if np.isinf(stop) else stop,
+            only=chooser(job.frames),
+            glance=changes.add,
             on_fault=lambda fault: send({"fault": fault}, b""),
         )
         try:
@@ -122,14 +126,12 @@ def run(job: Job, send: Send) -> None:
                 for chunk in [c for c in active if frame.time >= c.stop]:
                     active.remove(chunk)
                     chunk.landmarker.close()
-                    _send(chunk, send)
-                change = changes.since_last(frame.image)
+                    _send(chunk, changes, send)
                 for chunk in active:
                     pose, retried = _find(job, chunk, many, frame.image, frame.time)
                     if frame.time >= chunk.start:
                         chunk.times.append(frame.time)
                         chunk.poses.append(pose)
-                        chunk.changes.append(change)
                         chunk.retried += retried
                         if job.track is None:
                             _look(chunk, many, frame.image, frame.time, pose)
@@ -140,7 +142,7 @@ def run(job: Job, send: Send) -> None:
             for chunk in active:
                 chunk.landmarker.close()
         for chunk in active:
-            _send(chunk, send)
+            _send(chunk, changes, send)
 
 
 def _open(job: Job, limits: tuple[int, float, float], image: Image) -> _Chunk:
@@ -154,12 +156,12 @@ def _open(job: Job, limits: tuple[int, float, float], image: Image) -> _Chunk:
     return _Chunk(number, start, stop, Landmarker(job.model, "video"), region)
 
 
-def _send(chunk: _Chunk, send: Send) -> None:
+def _send(chunk: _Chunk, changes: survey.PictureChanges, send: Send) -> None:
     poses = np.asarray(chunk.poses, dtype=np.float64).reshape(-1, KEYPOINTS, COLUMNS)
     header = {
         "chunk": chunk.number,
         "times": chunk.times,
-        "changes": chunk.changes,
+        "pictures": changes.between(chunk.start, chunk.stop),
         "retried": chunk.retried,
         "looks": [look.model_dump() for look in chunk.looks],
     }

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from mobility import tables
 from mobility.capture.pose import fraction_outside
+from mobility.capture.sampling import chooser
 from mobility.capture.video import Frame, VideoInfo, keyframe_times, read_frames
 from mobility.provenance import SCHEMA_VERSION, cameras_of, history, last_of, warnings_of
 from mobility.view import TWO_CAMERAS, View, camera_view, supports, trial_view, view_of
@@ -201,12 +202,11 @@ def sample_frames(info: VideoInfo, pose: xr.Dataset) -> Iterator[Frame]:
     times = pose["time"].to_numpy()[someone]
     if not times.size:
         return
-    frame = float(np.median(np.diff(pose["time"].to_numpy()))) if pose.sizes["time"] > 1 else 0.0
+    frame = 1 / (info.frame_rate or 30.0)
     keys = keyframe_times(info.path)
     keys = keys[(keys >= times[0] - 1e-6) & (keys < times[-1])]
     if keys.size < FEWEST_KEYFRAMES:
-        wanted = {round(float(t), 6) for t in _spread(times)}
-        yield from read_frames(info.path, only=lambda t: round(t, 6) in wanted, threads=2)
+        yield from read_frames(info.path, only=chooser(_spread(times)), threads=2)
         return
     for key in _spread(keys):
         near = list(read_frames(info.path, start=float(key) + 1e-6, stop=float(key) + 2.5 * frame))

@@ -57,6 +57,9 @@ CLOCK = 90_000
 _LENIENT = {"metadata_errors": "ignore"} if int(av.__version__.split(".")[0]) < 19 else {}
 """Until version 18, the newest for Python 3.11, PyAV refuses a file whose title is no UTF-8."""
 
+GLIMPSE = 128
+"""Most pixels from side to side that are taken of a frame at a glance."""
+
 SEEK_BACK = (0.0, 2.0, 10.0)
 """How much earlier than asked to seek, in seconds, before reading from the beginning."""
 
@@ -97,6 +100,18 @@ def _orientation(frame: Any) -> tuple[bool, int | None]:
     transpose = abs(b) > abs(a)
     x, y = (c < 0, b < 0) if transpose else (a < 0, d < 0)
     return transpose, (-1 if x else 0) if y else (1 if x else None)
+
+
+def _glimpse(frame: Any) -> NDArray[np.uint8]:
+    """Take every so many pixels of a decoded frame, in grey."""
+    step = max(1, -(-max(frame.width, frame.height) // GLIMPSE))
+    first = frame.format.components[0]
+    if frame.format.is_planar and first.is_luma and first.bits == 8:
+        rows = np.frombuffer(frame.planes[0], np.uint8).reshape(-1, frame.planes[0].line_size)
+        return rows[step // 2 : frame.height : step, step // 2 : frame.width : step].copy()
+    width, height = (max(1, side // step) for side in (frame.width, frame.height))
+    grey = VideoReformatter().reformat(frame, width, height, "gray", interpolation="POINT")
+    return np.asarray(grey.to_ndarray())
 
 
 def _open(path: str | os.PathLike[str]) -> tuple[Any, Any]:
@@ -422,6 +437,7 @@ def read_frames(
     start: float | None = None,
     stop: float | None = None,
     only: Callable[[float], bool] | None = None,
+    glance: Callable[[float, NDArray[np.uint8]], None] | None = None,
     most_height: Annotated[int, Field(ge=2)] | None = None,
     threads: Annotated[int, Field(ge=1)] = 1,
     on_fault: Callable[[dict[str, str]], None] | None = None,
@@ -440,6 +456,9 @@ def read_frames(
         Seconds from the start of the video; default from the beginning to the end.
     only
         Whether the frame of a time is wanted; others are decoded, but not converted and yielded.
+    glance
+        Called with the time of every decoded frame, also of one that is not wanted, and some of its
+        pixels in grey, at most 128 by 128, as they are stored.
     most_height
         Higher pictures are reduced to so many pixels from top to bottom, and to even sizes.
     threads
@@ -471,6 +490,8 @@ def read_frames(
                 break
             if start is not None and time < start:
                 continue
+            if glance is not None:
+                glance(time, _glimpse(frame))
             if only is not None and not only(time):
                 continue
             if orientation is None:

@@ -29,6 +29,7 @@ from mobility.cli.options import (
     LogOption,
     ModelOption,
     PdfOption,
+    RateOption,
     RenderOption,
     ReportsOption,
     SecondSubjectOption,
@@ -207,6 +208,7 @@ def analyze(
     ] = "largest",
     second_subject: SecondSubjectOption = None,
     model: ModelOption = None,
+    rate: RateOption = "usual",
     fit: Annotated[
         bool,
         typer.Option("--fit/--no-fit", help="Fit a body with constant segments (smaller errors)."),
@@ -298,6 +300,7 @@ def analyze(
             subject=point,
             second_subject=second_point,
             model=model,
+            rate=rate,
             annotate=annotate,
             fit=fit,
             field_of_view=field_of_view,

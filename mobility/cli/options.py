@@ -55,6 +55,20 @@ def given_standing(given: str | float) -> str | float:
         raise typer.BadParameter(f"{error} (got {given})") from None
 
 
+def given_rate(given: str | float) -> str | float:
+    """Read a rate at which the pose is estimated."""
+    from pydantic import TypeAdapter, ValidationError
+
+    from mobility.options import PoseRate
+
+    try:
+        return TypeAdapter[str | float](PoseRate).validate_python(given)
+    except ValidationError:
+        raise typer.BadParameter(
+            f"{given}: give usual, all, or a number of frames a second from 1 to 1000"
+        ) from None
+
+
 def option(name: str, metavar: str, *, help: str, **more: Any) -> Any:
     """Make an option that takes a value."""
     return typer.Option(name, metavar=metavar, help=help, **more)
@@ -128,6 +142,16 @@ ModelOption = Annotated[
         "full|heavy|both|FILE",
         help="The pose model, or a Pose Landmarker .task bundle; default: MOBILITY_POSE_MODEL, "
         "else full.",
+    ),
+]
+RateOption = Annotated[
+    Any,
+    option(
+        "--rate",
+        "usual|all|N",
+        help="Frames of each second in which the pose is estimated: usually 15, and all where the "
+        "person moves fast; all; or N.",
+        parser=given_rate,
     ),
 ]
 StandingOption = Annotated[

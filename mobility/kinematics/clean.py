@@ -38,7 +38,7 @@ _LIMB_WINDOW = 1.0
 """Seconds; a limb is compared with its median length in this time around each frame."""
 
 _HAMPEL_FRAMES, _HAMPEL_MADS = 7, 3.0
-_HAMPEL_MAX_SPAN = 0.5
+_HAMPEL_MAX_SPAN = 0.51
 """Seconds; where seven frames last longer, a squat itself would look like a spike."""
 
 _SPIKE_FLOOR = 0.02
@@ -110,7 +110,7 @@ def clean_pose(
     cutoff_hz
         Cutoff frequency in Hz; None does not filter. It is lowered to 0.4 of the frame rate where
         that is less; where that would be below 3 Hz the pose is not filtered. Both are recorded as
-        warnings.
+        warnings, the first only where the video has no more frames.
 
     Returns
     -------
@@ -209,7 +209,10 @@ def clean_pose(
     steps.append({"step": "gaps", "filled_values": filled})
 
     used, limited = _usable_cutoff(cutoff_hz, rate)
-    warnings += limited
+    if used is None or rate >= float(
+        pose.attrs.get("video_fps", 0)
+    ):  # else the video has more frames
+        warnings += limited
     if warnings:
         found["warnings"] = warnings
     if used is None:

@@ -34,7 +34,7 @@ from mobility.errors import (
     NobodyFoundError,
     StorageError,
 )
-from mobility.options import Standing, Workers, check_point, checked
+from mobility.options import PoseRate, Standing, Workers, check_point, checked
 from mobility.provenance import (
     Warned,
     capture_digest,
@@ -68,8 +68,8 @@ class _Step:
 _OF_FIT = ("fit", "height_m", "field_of_view", "standing", "calibration")
 
 STEPS = (
-    _Step("pose", "pose.nc", (), ("subject",), edits=("subject",)),
-    _Step("second_pose", "pose-2.nc", (), ("second_subject",), edits=("second_subject",)),
+    _Step("pose", "pose.nc", (), ("subject", "rate"), edits=("subject",)),
+    _Step("second_pose", "pose-2.nc", (), ("second_subject", "rate"), edits=("second_subject",)),
     _Step("fitted", "fitted.nc", ("pose", "second_pose"), _OF_FIT),
     _Step("angles", "angles.nc", ("fitted",), ("keep_raw",)),
     _Step("repetitions", "repetitions.nc", ("fitted",), edits=("repetitions",)),
@@ -116,6 +116,7 @@ DEFAULTS: Mapping[str, Any] = {
     "annotate": True,
     "blur_face": False,
     "model": "auto",
+    "rate": "usual",
 }
 """Options of the first analysis that change a result."""
 
@@ -162,6 +163,7 @@ def analyze(
     annotate: bool | None = None,
     blur_face: bool | None = None,
     model: str | os.PathLike[str] | None = None,
+    rate: PoseRate | None = None,
 ) -> SessionRecord:
     """Run what is not done yet of the analysis of a session.
 
@@ -199,8 +201,8 @@ def analyze(
     annotate, blur_face
         Whether the annotated video is made (at first; without it, an out-of-date one is removed),
         and whether the head and all around the body are blurred in it (at first not).
-    model
-        As for :func:`~mobility.capture.pose.estimate_pose`, at first "auto".
+    model, rate
+        As for :func:`~mobility.capture.pose.estimate_pose`, at first "auto" and "usual".
 
     Returns
     -------
@@ -236,6 +238,7 @@ def analyze(
         "annotate": annotate,
         "blur_face": blur_face,
         "model": None if model is None else os.fspath(model),
+        "rate": rate,
     }
     what = f"session {session.id}"
     with session.unless_deleted(), store.session_locked(session.id, what=what, wait_s=2):
@@ -555,8 +558,8 @@ def _second_pose(run: _Run) -> xr.Dataset:
 def _estimated(run: _Run, video: Path, place: Any) -> xr.Dataset:
     from mobility.capture.pose import estimate_pose
 
-    subject, model = _of_whom(run, place), run.options["model"]
-    return estimate_pose(video, workers=run.workers, subject=subject, model=model)
+    options = {name: run.options[name] for name in ("model", "rate")}
+    return estimate_pose(video, workers=run.workers, subject=_of_whom(run, place), **options)
 
 
 def _of_whom(run: _Run, place: Any) -> tuple[float, float] | Literal["moving"] | None:

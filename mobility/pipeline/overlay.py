@@ -13,8 +13,9 @@ import xarray as xr
 from numpy.typing import NDArray
 from pydantic import Field
 
+from mobility.capture.sampling import choose_frames, chooser
 from mobility.capture.survey import INTERVAL_S
-from mobility.capture.video import probe, read_frames, write_video
+from mobility.capture.video import presentation_times, probe, read_frames, write_video
 from mobility.errors import BadInputError
 from mobility.kinematics.datasets import Angles, Pose, Repetitions
 from mobility.kinematics.skeleton import BONES, INDEX, KEYPOINTS, SIDES, landmarks
@@ -57,6 +58,9 @@ EDGE = 0.04
 STEADY_S = 0.035
 """What is the body's so many seconds before and after stays sharp, so that nothing flickers."""
 
+THREADS = 2
+"""Threads that decode, and that encode; their number is fixed, as the pictures depend on it."""
+
 SUBPIXEL = 4
 """Bits of a pixel's fraction in which OpenCV takes coordinates."""
 
@@ -84,11 +88,13 @@ def annotate_video(
     *,
     shown_angles: tuple[str, ...] = ("knee_flexion", "hip_flexion", "ankle_dorsiflexion"),
     blur_face: bool = False,
-    long_side: Annotated[int, Field(ge=64)] = 1280,
+    most_height: Annotated[int, Field(ge=64)] = 720,
+    most_hz: Annotated[float, Field(ge=1)] = 30.0,
 ) -> int:
     """Draw the skeleton, the angles and the repetitions on a video; the number of frames written.
 
-    The frames keep their times. A landmark that was not found, or is hardly
+    The frames keep their times. Between two frames in which the pose was estimated, the skeleton
+    goes straight from one to the other. A landmark that was not found, or is hardly
     visible, is not drawn, and frames without a pose have no skeleton. The counter
     goes up when the bottom of an accepted repetition is reached.
 
@@ -106,8 +112,10 @@ def annotate_video(
         Which angles the panel shows, in this order.
     blur_face
         Blur the subject's head and all around the body (:func:`only_the_body`).
-    long_side
-        Larger pictures are reduced to this many pixels on their longer side.
+    most_height
+        Higher pictures are reduced to this many pixels from top to bottom.
+    most_hz
+        Frames that are drawn of each second, at most; others are left out.
 
     Raises
     ------
@@ -127,22 +135,20 @@ def annotate_video(
                 f"annotate_video: there is no angle {name!r}{likely(name, map(str, angles))}"
             )
     info = probe(video_path)
-    scale = min(1.0, long_side / max(info.width, info.height))
-    size = (max(2, round(info.width * scale)), max(2, round(info.height * scale)))
-    draw_bones = skeleton(pose, scale=scale, thickness=max(2, round(min(size) / 180)))
+    scale = min(1.0, most_height / info.height)
+    size = min(info.width, info.height) * scale
+    draw_bones = skeleton(pose, scale=scale, thickness=max(2, round(size / 180)))
     # Legible from the smallest to the largest picture.
-    text_height = int(np.clip(round(min(size) / 45), 8, 28))
+    text_height = int(np.clip(round(size / 45), 8, 28))
     panel = _Panel(angles, repetitions, shown_angles, text_height=text_height)
     hide = only_the_body(pose, scale=scale) if blur_face else None
+    times = choose_frames(presentation_times(video_path), most_hz, at_most=True)
 
     def drawn() -> Iterator[tuple[float, Image]]:
-        import cv2
-
-        with progress_bar("drawing the annotated video", total=pose.sizes["time"]) as bar:
-            for frame in read_frames(video_path):
+        with progress_bar("drawing the annotated video", total=len(times)) as bar:
+            wanted: dict[str, Any] = {"only": chooser(times), "most_height": most_height}
+            for frame in read_frames(video_path, threads=THREADS, **wanted):
                 image = frame.image
-                if scale < 1.0:
-                    image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
                 if hide is not None:
                     hide(image, frame.time)
                 draw_bones(image, frame.time)
@@ -150,7 +156,7 @@ def annotate_video(
                 yield frame.time, image
                 bar.update()
 
-    return write_video(out_path, drawn(), crf=26)
+    return write_video(out_path, drawn(), crf=26, threads=THREADS)
 
 
 def only_the_body(pose: xr.Dataset, *, scale: float = 1.0) -> Callable[[Image, float], None]:
@@ -162,7 +168,7 @@ def only_the_body(pose: xr.Dataset, *, scale: float = 1.0) -> Callable[[Image, f
     video's.
     """
     points = landmarks(pose, "image_position") * scale
-    find_row = _row_finder(pose["time"].to_numpy())
+    point_at = _between(pose["time"].to_numpy(), points)
     survey = json.loads(pose.attrs.get("survey", "{}"))
     tracks = [np.array(track) * (1, scale, scale, scale) for track in survey.get("other_heads", [])]
 
@@ -172,11 +178,11 @@ def only_the_body(pose: xr.Dataset, *, scale: float = 1.0) -> Callable[[Image, f
         size = np.array(image.shape[1::-1])
         blurred = _blurred(image)
         keep = np.zeros(blurred.shape[:2], np.uint8)
-        row = find_row(time)
-        head = None if row is None else _head(points[row])
+        now = point_at(time)
+        head = None if now is None else _head(now)
         if head is not None:
-            around = {find_row(time + lag) for lag in (-STEADY_S, 0.0, STEADY_S)}
-            rows = points[[row for row in around if row is not None]]
+            around = (point_at(time + lag) for lag in (-STEADY_S, 0.0, STEADY_S))
+            rows = np.stack([points for points in around if points is not None])
             # Of each of these rows: in the one before the pose may be that of somebody else.
             for each in map(_head, rows):
                 if each is not None:
@@ -199,8 +205,9 @@ def skeleton(
     pixels.
     """
     points = landmarks(pose, "image_position") * scale
-    known = np.isfinite(points).all(axis=-1) & (landmarks(pose, "confidence") >= VISIBLE)
-    find_row = _row_finder(pose["time"].to_numpy())
+    visible = np.isfinite(points).all(axis=-1) & (landmarks(pose, "confidence") >= VISIBLE)
+    points[~visible] = np.nan
+    point_at = _between(pose["time"].to_numpy(), points)
     edge, radius = max(2, thickness // 2), thickness << SUBPIXEL
     joints = sorted({name for bone in BONES for name in bone} | {"nose"}, key=KEYPOINTS.index)
     bones: dict[Colour, list[tuple[int, int]]] = {MIDLINE: [], LEFT: [], RIGHT: []}
@@ -211,13 +218,12 @@ def skeleton(
     def draw(image: Image, time: float) -> None:
         import cv2
 
-        if (row := find_row(time)) is None:
+        if (now := point_at(time)) is None:
             return
-        limit = 4 * max(image.shape)
-        near = known[row] & (np.abs(np.nan_to_num(points[row])) < limit).all(axis=-1)
-        pixels = np.zeros_like(points[row], dtype=np.int32)
+        near = (np.abs(now) < 4 * max(image.shape)).all(axis=-1)
+        pixels = np.zeros_like(now, dtype=np.int32)
         # Our pixel (0, 0) begins at the picture's corner, OpenCV's is centred on it.
-        pixels[near] = np.round((points[row][near] - 0.5) * (1 << SUBPIXEL))
+        pixels[near] = np.round((now[near] - 0.5) * (1 << SUBPIXEL))
         lines = {
             colour: [pixels[[a, b]] for a, b in some if near[a] and near[b]]
             for colour, some in bones.items()
@@ -245,6 +251,30 @@ def _row_finder(times: NDArray[np.float64]) -> Callable[[float], int | None]:
         return best if best >= 0 and abs(float(times[best]) - time) <= near else None
 
     return row
+
+
+def _between(
+    times: NDArray[np.float64], values: NDArray[np.float64]
+) -> Callable[[float], NDArray[np.float64] | None]:
+    """Return a function from a time to the values on the straight way between two rows.
+
+    Where one of both has no value, or they are far apart, those of the nearest row; None where
+    there is none near.
+    """
+    nearest = _row_finder(times)
+    usual = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
+
+    def at(time: float) -> NDArray[np.float64] | None:
+        after = int(np.searchsorted(times, time))
+        row = nearest(time)
+        if not 0 < after < len(times) or times[after] - times[after - 1] > 1.6 * usual:
+            return None if row is None else values[row]
+        share = (time - times[after - 1]) / (times[after] - times[after - 1])
+        mean = (1 - share) * values[after - 1] + share * values[after]
+        rest = values[after if share > 0.5 else after - 1]
+        return np.asarray(np.where(np.isfinite(mean), mean, rest))
+
+    return at
 
 
 def _side_colour(name: str) -> Colour:
@@ -279,8 +309,11 @@ class _Panel:
         text_height: int,
     ) -> None:
         self.height = text_height
-        self.rows = [(label, _columns(angles[name])) for name, label in _labels(names).items()]
-        self.angle_row = _row_finder(angles["time"].to_numpy())
+        time = angles["time"].to_numpy()
+        self.rows = [
+            (label, [_between(time, course) for course in _columns(angles[name])])
+            for name, label in _labels(names).items()
+        ]
         self.phase = _phases(repetitions)
         labels = [label for label, _ in self.rows] + ["degrees"]
         self.label_width = max(_text(label, text_height).shape[1] for label in labels)
@@ -321,11 +354,10 @@ class _Panel:
         self._put(panel, f"Rep {count} / {total}", 0, pad)
         self._put(panel, phase, 1, pad)
         self._put(panel, f"{time:.2f} s", 2, pad)
-        row = self.angle_row(time)
         for k, (_, columns) in enumerate(self.rows):
-            for column, values in enumerate(columns):
-                value = np.nan if row is None else values[row]
-                text = f"{value:.0f}" if np.isfinite(value) else "-"
+            for column, value_at in enumerate(columns):
+                value = value_at(time)
+                text = "-" if value is None or np.isnan(value) else f"{value:.0f}"
                 right = panel.shape[1] - pad - (len(columns) - 1 - column) * self.column_width
                 self._put(panel, text.replace("-0", "0"), k + 4, right, align_right=True)
         margin = self.height // 2

@@ -195,7 +195,7 @@ def who_and_what(
     time = pose["time"].values
     attrs = pose.attrs
     size = f"{attrs['image_width']} × {attrs['image_height']}" if "image_width" in attrs else None
-    rate = f"{float(attrs['fps']):.4g} frames/s" if "fps" in attrs else None
+    rate = f"{float(attrs['video_fps']):.4g} frames/s" if "video_fps" in attrs else None
     length = f"{time[-1] - time[0]:.1f} s" if time.size else None
     video = ", ".join(part for part in (record.video.original_name, size, rate, length) if part)
     second = record.second_video

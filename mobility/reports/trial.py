@@ -79,8 +79,10 @@ def trial_data(
     confidence = person["confidence"].transpose("time", "keypoint").values
     seen = (confidence >= VISIBLE) & np.isfinite(image).all(axis=-1)
     body_points, body = ([], np.empty((0, 3))) if fitted is None else _body(fitted)
+    rate = float(pose.attrs.get("video_fps", 0)) or 1 / float(np.median(np.diff(angles["time"])))
     head = {
         "kind": "trial",
+        "picture_s": 1 / rate,
         "time": np.round(angles["time"].values.astype(float), 6).tolist(),
         "width": int(pose.attrs.get("image_width", 0)),
         "height": int(pose.attrs.get("image_height", 0)),
@@ -237,7 +239,7 @@ def _small_frames(
 ) -> Iterator[tuple[float, NDArray[np.uint8]]]:
     scale = min(1.0, HEIGHT / probe(path).height)
     hide = None if faces else only_the_body(pose, scale=scale)
-    every = 2 if float(pose.attrs.get("fps", 30.0)) > _RATE else 1
+    every = 2 if float(pose.attrs.get("video_fps", 30.0)) > _RATE else 1
     count = itertools.count()
     # To read also what is left out would convert it.
     for frame in read_frames(path, most_height=HEIGHT, only=lambda _: not next(count) % every):

@@ -2,6 +2,7 @@
 // which every browser can play, in the same places.
 const ATTEMPTS = [false, true].flatMap((annotated) => [false, true].map((local) => ({ local, annotated })));
 const HEAD_M = 0.1; // radius of the ball that stands for the head
+const LONGEST_WAY_S = 0.25; // between two frames of which the skeleton is drawn in between
 const EVERY = 2; // pixels of the curve between drawn points, at least
 
 /** Draws anew where another session is shown; where nobody shows one, this never happens. */
@@ -29,7 +30,8 @@ function drawTrial({ model, el }) {
     model.on(names, act);
   };
   let trial = null; // what Python sent: time, image, visible, body, curves
-  let frame = 0;
+  let frame = 0; // the last one in which the pose was estimated
+  let moment = 0; // seconds; while the video plays, between two such frames
   let playing = false;
   let hasVideo = false;
   let annotated = false;
@@ -170,22 +172,40 @@ function drawTrial({ model, el }) {
     }
     return low;
   }
-  /** The middle of a frame: a browser that seeks there shows this frame and no other. */
+  /** The middle of a picture: a browser that seeks there shows this one and no other. */
   function middleOf(i) {
     const t = time();
     const length = i + 1 < t.length ? t[i + 1] - t[i] : t[i] - t[i - 1] || 0.03;
-    return t[i] + Math.min(length, 0.1) / 2;
+    return t[i] + Math.min(length, trial.picture_s, 0.1) / 2;
+  }
+  /** How far the moment is on the way to the next frame, 0 to 1. */
+  function way() {
+    const [from, to] = [time()[frame], time()[frame + 1]];
+    return to - from < LONGEST_WAY_S ? Math.max(0, Math.min(1, (moment - from) / (to - from))) : 0;
+  }
+  /** Coordinates of a point at the moment; those of the frame where the next has none. */
+  function pointAt(values, points, k, size) {
+    const share = way();
+    return Array.from({ length: size }, (_, i) => {
+      const now = values[(frame * points + k) * size + i];
+      const next = share ? values[((frame + 1) * points + k) * size + i] : now;
+      return Number.isFinite(next) ? now + share * (next - now) : now;
+    });
   }
   function goTo(i) {
     if (!trial) return;
     setPlaying(false);
     frame = Math.max(0, Math.min(count() - 1, i));
+    moment = time()[frame];
     if (hasVideo) video.currentTime = middleOf(frame);
     showFrame();
   }
   const step = (by) => goTo(frame + by);
 
-  let clock = 0; // without a video, the time goes on by itself
+  function setMoment(seconds) {
+    moment = seconds;
+    frame = frameAt(seconds);
+  }
   function setPlaying(wanted) {
     if (!trial || wanted === playing) return;
     playing = wanted;
@@ -200,17 +220,15 @@ function drawTrial({ model, el }) {
       } else video.pause();
     }
     if (playing) {
-      if (frame >= count() - 1) frame = 0;
-      clock = time()[frame];
+      if (frame >= count() - 1) setMoment(first());
       let before = performance.now();
       const tick = (now) => {
         if (!playing || quiet.signal.aborted) return;
         if (hasVideo) {
-          if (!video.requestVideoFrameCallback) frame = frameAt(video.currentTime);
-        } else {
-          clock += ((now - before) / 1000) * Number(speed.value);
-          frame = frameAt(clock);
-          if (clock >= last()) setPlaying(false);
+          if (!video.requestVideoFrameCallback) setMoment(video.currentTime);
+        } else { // the time goes on by itself
+          setMoment(Math.min(last(), moment + ((now - before) / 1000) * Number(speed.value)));
+          if (moment >= last()) setPlaying(false);
         }
         before = now;
         showFrame();
@@ -225,14 +243,14 @@ function drawTrial({ model, el }) {
       if (quiet.signal.aborted) return;
       if (trial) {
         // A seek that is under way must not throw the cursor back.
-        if (playing) frame = frameAt(mediaTime);
+        if (playing) setMoment(mediaTime);
         showFrame();
       }
       video.requestVideoFrameCallback(seen);
     };
     video.requestVideoFrameCallback(seen);
   }
-  video.addEventListener("ended", () => { setPlaying(false); if (trial) { frame = count() - 1; showFrame(); } });
+  video.addEventListener("ended", () => { setPlaying(false); if (trial) { setMoment(last()); showFrame(); } });
   video.addEventListener("loadeddata", () => {
     hasVideo = true;
     if (trial && frame) video.currentTime = middleOf(frame);
@@ -271,8 +289,8 @@ function drawTrial({ model, el }) {
       if (!wide) return;
       const n = trial.points.length;
       const at = (k) => {
-        const o = (frame * n + k) * 2;
-        return [(trial.image[o] / wide) * width, (trial.image[o + 1] / tall) * height];
+        const [x, y] = pointAt(trial.image, n, k, 2);
+        return [(x / wide) * width, (y / tall) * height];
       };
       const seen = (k) => trial.visible[frame * n + k] === 1;
       g.lineCap = "round";
@@ -363,10 +381,7 @@ function drawTrial({ model, el }) {
         }
       g.globalAlpha = 1;
       const n = trial.body_points.length;
-      const at = (k) => {
-        const o = (frame * n + k) * 3;
-        return [trial.body[o], trial.body[o + 1], trial.body[o + 2]];
-      };
+      const at = (k) => pointAt(trial.body, n, k, 3);
       const bones = trial.body_bones
         .map(([a, b, side]) => ({ side, from: project(at(a)), to: project(at(b)) }))
         .filter(({ from, to }) => Number.isFinite(from[0] + to[0]))
@@ -539,12 +554,12 @@ function drawTrial({ model, el }) {
   function showFrame() {
     if (!trial) return;
     drawSkeleton();
-    const key = `${frame}`;
+    const key = `${frame} ${way()}`;
     if (drawnFor !== key) {
       drawnFor = key;
       drawBody();
     }
-    const seconds = time()[frame];
+    const seconds = Math.max(time()[frame], Math.min(moment, last()));
     // A cursor that leaves what is shown takes it along.
     if (zoom > 1 && (partOf(seconds) < -1e-6 || partOf(seconds) > 1 + 1e-6)) lookAt(seconds - first() - (playing ? 0.05 : 0.5) * length());
     const inRep = reps.filter((rep) => rep.accepted).findIndex((rep) => rep.start <= seconds && seconds <= rep.end);
@@ -766,6 +781,7 @@ function drawTrial({ model, el }) {
       bodyKnown = withBody.length ? [withBody[0], withBody.at(-1)] : [-1, -1];
       // A fit that begins later is shown from there on.
       frame = Math.max(0, bodyKnown[0], Math.min(frame, count() - 1));
+      moment = time()[frame];
       if (hasVideo) video.currentTime = middleOf(frame);
       fitScreen();
       buildPanels();

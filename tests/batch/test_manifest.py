@@ -40,7 +40,7 @@ def test_a_row_needs_its_video_only(place):
     assert row.options == {
         **dict.fromkeys(("model", "field_of_view", "height_m", "movement"), "auto"),
         **{"subject": "largest", "standing": "straight", "fit": True, "annotate": True},
-        **{"keep_raw": False, "blur_face": False},
+        **{"keep_raw": False, "blur_face": False, "rate": "usual"},
     }
 
 

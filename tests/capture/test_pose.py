@@ -147,11 +147,32 @@ def test_a_video_that_is_empty_for_minutes_is_refused(clips, tmp_path):
     pose_module._check_gaps(np.arange(0, 3600, 0.5), Path("a.mp4"))
 
 
-def test_real_video_has_807_frames_with_a_person_in_each(opencap_pose, opencap_video):
-    assert opencap_pose.sizes["time"] == 807
+def test_a_person_is_in_every_fourth_of_807_real_frames(opencap_pose, opencap_video):
+    times = presentation_times(opencap_video)
+    assert len(times) == 807
+    assert (opencap_pose["time"].values == times[::4]).all()
+    assert opencap_pose.attrs["fps"] == pytest.approx(15, abs=0.1)
+    assert opencap_pose.attrs["video_fps"] == pytest.approx(60, abs=0.2)
+    entry = history(opencap_pose)[-1]
+    assert (entry["frames"], entry["frames_of_video"]) == (202, 807)
+    assert entry["arguments"]["rate"] == "usual"
     assert not opencap_pose["position"].isnull().any()
     assert opencap_pose.attrs["video_sha256"] == sha256(opencap_video)
     assert codes(opencap_pose) == []
+
+
+@pytest.mark.slow
+def test_all_frames_are_looked_at_where_somebody_moves_fast_or_it_is_asked_for(shared_data):
+    walk = shared_data / "videos" / "opencap_walk.mp4"
+    times = presentation_times(walk)
+    assert (mb.estimate_pose(walk)["time"].values == times).all()
+    assert (mb.estimate_pose(walk, rate=15)["time"].values == times[::4]).all()
+
+
+@pytest.mark.parametrize("rate", ["most", 0, -3, float("nan")])
+def test_a_rate_that_is_none_is_refused(opencap_video, rate):
+    with pytest.raises(BadInputError, match="rate"):
+        mb.estimate_pose(opencap_video, rate=rate)
 
 
 def test_schema(opencap_pose):
@@ -171,7 +192,7 @@ def test_schema(opencap_pose):
 
 
 def test_axes_a_standing_person_is_upright_and_faces_the_camera(opencap_pose):
-    standing = opencap_pose["position"].isel(individual=0, time=slice(0, 30)).mean("time")
+    standing = opencap_pose["position"].isel(individual=0, time=slice(0, 8)).mean("time")
     at = {
         name: standing.sel(keypoint=name)
         for name in ("nose", "left_ankle", "left_hip", "right_hip", "left_ear")
@@ -243,7 +264,7 @@ def test_odd_width_is_not_misread(opencap_video, tmp_path):
         (t, cv2.resize(image, (202, 360))) for t, image in some_frames(opencap_video, stop=1.0)
     ]
     write_video(tmp_path / "odd.mp4", iter(frames))
-    pose = mb.estimate_pose(tmp_path / "odd.mp4", workers=1)
+    pose = mb.estimate_pose(tmp_path / "odd.mp4", workers=1, rate="all")
     assert int(pose["position"].notnull().all(("space", "keypoint", "individual")).sum()) == len(
         frames
     )
@@ -474,7 +495,12 @@ def test_a_subject_who_is_lost_on_the_crop_is_nobody(clips, tmp_path, monkeypatc
 
 def job(video, model, parent):
     return pose_worker.Job(
-        video=str(video), model=str(model), chunks=[(0, None, None)], warm_up_s=0.5, parent=parent
+        video=str(video),
+        model=str(model),
+        chunks=[(0, None, None)],
+        frames=presentation_times(video).tolist(),
+        warm_up_s=0.5,
+        parent=parent,
     )
 
 

@@ -255,6 +255,8 @@ def test_low_frame_rates_are_filtered_less_and_say_so(squat_pose, fps, code, cut
         None if cutoff is None else pytest.approx(cutoff)
     )
     assert error(cleaned, truth) < (1e-6 if cutoff is None else 2.5)
+    more = clean_pose(pose.assign_attrs(video_fps=60.0))
+    assert [w["code"] for w in warnings_of(more)] == ([code] if cutoff is None else [])
 
 
 @pytest.mark.parametrize("frames", [1, 2, 3, 4, 8])

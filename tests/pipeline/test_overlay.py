@@ -145,6 +145,49 @@ def test_frames_outside_the_pose_have_no_skeleton(video: Path, tmp_path: Path) -
     assert drawn == [10 <= k < 20 for k in range(45)]
 
 
+def test_between_estimated_frames_skeleton_and_angles_go_straight(
+    video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pose, angles = standing_pose(), some_angles()
+    way = 2.0 * np.arange(len(TIMES))
+    pose["image_position"] += xr.DataArray(way, dims="time")
+    angles["knee_flexion"][:, 0] = 30.0 + way
+    numbers: list[str] = []
+    put = overlay._Panel._put
+
+    def spy(panel: Any, image: np.ndarray, text: str, row: int, x: int, **how: Any) -> None:
+        if row == 4 and text.isdigit():
+            numbers.append(text)
+        put(panel, image, text, row, x, **how)
+
+    monkeypatch.setattr(overlay._Panel, "_put", spy)
+    every = annotated(video, tmp_path / "every.mp4", pose=pose, angles=angles)
+    third = slice(0, None, 3)
+    few = annotated(
+        video,
+        tmp_path / "few.mp4",
+        pose=pose.isel(time=third),
+        angles=angles.isel(time=third),
+    )
+    x, y = BODY["knee"]
+    for k in range(43):  # the times are uneven, and so is the way from one to the next
+        assert near(few[k], WIDTH / 2 + x + way[k], y + way[k], LEFT)
+    values = np.array(numbers, float)[::2]
+    assert np.abs(values[:43] - values[len(every) :][:43]).max() <= 1
+
+
+def test_at_most_30_frames_a_second_and_720_lines(tmp_path: Path) -> None:
+    path, out = tmp_path / "in.mp4", tmp_path / "out.mp4"
+    times = np.arange(24) / 60
+    write_video(path, [(t, np.full((1080, 608, 3), 200, np.uint8)) for t in times])
+    inputs = standing_pose(1080 / HEIGHT, times), some_angles(times), two_repetitions(times)
+    assert annotate_video(path, *inputs, out) == 12
+    np.testing.assert_allclose(presentation_times(out), times[::2], atol=2e-5)
+    assert (probe(out).width, probe(out).height) == (406, 720)
+    assert annotate_video(path, *inputs, out, most_hz=60, most_height=1080) == 24
+    assert (probe(out).width, probe(out).height) == (608, 1080)
+
+
 def test_counter_and_phases() -> None:
     phase = overlay._phases(two_repetitions())
     assert phase(0.0) == (0, 2, "standing")
@@ -199,7 +242,7 @@ def test_every_size_has_a_legible_panel_within_the_picture(
     pose = standing_pose(scale, TIMES[:3])
     annotate_video(path, pose, some_angles(TIMES[:3]), two_repetitions(TIMES[:3]), out)
     shown = next(iter(read_frames(out))).image
-    assert max(shown.shape) <= 1280
+    assert shown.shape[0] <= 720
     assert shown.shape[1] / shown.shape[0] == pytest.approx(size[0] / size[1], rel=0.02)
     dark = (shown.max(axis=2) < 110).nonzero()
     top_left = (dark[0] < shown.shape[0] / 2) & (dark[1] < shown.shape[1] * 0.7)
