@@ -92,7 +92,7 @@ def test_every_stage_is_done_once_in_order(session, calls, stand_ins):
     assert provenance.options == {
         **dict.fromkeys(auto, "auto"),
         **{"subject": "largest", "standing": "straight", "fit": True, "annotate": True},
-        **{"keep_raw": False, "blur_face": False},
+        **{"keep_raw": False, "blur_face": False, "rate": "usual"},
     }
     assert [warning.code for warning in record.warnings] == ["dark"]
     assert str(session.folder) not in (session.folder / "session.json").read_text()
