@@ -129,6 +129,7 @@ def estimate_pose(
     workers: int | None = None,
     subject: tuple[float, float] | Literal["moving"] | None = None,
     model: str | None = None,
+    rate: str | float = "usual",
 ) -> xr.Dataset:
     CALLS.append("second_pose" if "-2" in Path(video).name else "pose")
     if b"nobody" in Path(video).read_bytes():

@@ -192,6 +192,7 @@ def test_a_changed_option_redoes_what_depends_on_it(store, tmp_path, stand_ins, 
     for options, redone in (
         ({"blur_face": True}, ["annotated"]),
         ({"subject": (10, 20)}, ALL),
+        ({"rate": "all"}, ALL),
         ({"fit": False}, ALL[1:]),
         ({"field_of_view": 62.0}, ALL[1:]),
         ({"height_m": 1.8}, ALL[1:]),
