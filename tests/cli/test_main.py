@@ -83,14 +83,12 @@ def test_bad_videos(tmp_path, store, clips):
 
 
 def test_two_videos(tmp_path, store, clips):
-    video = clips.make_clip(tmp_path / "front.mp4", 20)
-    other = clips.make_clip(tmp_path / "side.mp4", 25)
+    video, other = (clips.make_clip(tmp_path / f"{name}.mp4", 3) for name in ("front", "side"))
     for arguments, words in (
         ((video, tmp_path / "absent.mp4"), "absent.mp4"),
         ((video, video), "second video"),
         ((video, other, "--no-fit"), "two videos need"),
         ((video, "--second-subject", "1,2"), "second video"),
-        ((video, other), "nobody was found"),
     ):
         refused(command("analyze", *arguments, store=store), store, words)
 
@@ -147,10 +145,9 @@ def test_an_analysis_never_fetches_the_heavy_model(store, clips, tmp_path, monke
 
 
 def test_bad_session_ids(store):
-    words = ("sessions show", "sessions delete", "report", "summary", "repetitions")
-    for each in words:
-        for session_id in ("../p01", "", "absent", "a/b", "."):
-            refused(command(*each.split(), session_id, store=store), store)
+    for typed in ("sessions show", "sessions delete", "report", "summary", "repetitions"):
+        for session_id in ("../p01", "", "absent"):
+            refused(command(*typed.split(), session_id, store=store), store)
 
 
 def test_threads_of_the_demo(store):
@@ -420,7 +417,7 @@ def test_an_analysis_that_nobody_works_on_is_listed_as_interrupted(store, clips)
     assert f"finish it with: mobility edit {session.id}" in done.stderr
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
 def test_an_interrupted_analysis_is_kept_and_named(store, tmp_path, clips, number):
     before = (
         "import os\n"

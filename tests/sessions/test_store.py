@@ -345,7 +345,7 @@ def test_a_deletion_that_is_killed_is_finished_by_the_next_creation(store, video
         assert not [file for file in root.rglob("*") if session.id in file.as_posix()]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
 @given(name=st.one_of(st.text(max_size=20), st.sampled_from(["../out", "..", "", ".locks", "/"])))
 def test_no_text_as_an_id_reads_or_writes_outside(store, tmp_path, name):
     (tmp_path / "out").mkdir(exist_ok=True)
