@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ast
 import functools
 import hashlib
 import json
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,81 +46,90 @@ def sha256(path: str | os.PathLike[str]) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+@dataclass(frozen=True)
+class Code:
+    """The part of this package that makes a result.
+
+    Attributes
+    ----------
+    modules
+        Rooms and single modules: what the import contracts let the result depend on.
+    sentences
+        Tables of sentences that these load: a result keeps its warnings and reasons as texts.
+    tables
+        Tables of numbers that these load; None: all.
+    """
+
+    modules: tuple[str, ...]
+    sentences: tuple[str, ...]
+    tables: tuple[str, ...] | None = None
+
+
+_LOWEST = (
+    *("errors", "options", "parsing", "progress", "provenance"),
+    *("tables", "view", "wording", "writing"),
+)
+
+POSE = Code(
+    modules=("capture", *_LOWEST),
+    sentences=("capture",),
+    tables=("angles", "capture_quality", "landmarks", "pose_model", "views"),
+)
+"""What makes a pose, the model apart. It takes minutes, where all else takes seconds."""
+
+RESULTS = Code(
+    modules=(
+        *("assessment", "kinematics", *POSE.modules),
+        *("pipeline.analysis", "pipeline.metrics_table", "pipeline.overlay"),
+    ),
+    sentences=("capture", "comments", "joints", "reasons", "warnings"),
+)
+"""What makes the results of a session from its poses."""
+
+COMPARISON = replace(RESULTS, modules=(*RESULTS.modules, "validation", "pipeline.lab_comparison"))
+"""What makes a comparison with a lab from the results of sessions."""
+
+
 @functools.cache
-def code_digest() -> str:
-    """SHA-256 of all that computes: every file of this package, and the versions of libraries.
+def code_digest(code: Code | None = None) -> str:
+    """SHA-256 of the files of a part of this package, default all, and the versions of libraries.
 
     Raises
     ------
     ConflictError
         A file was changed since this process began: it may run what was there before.
     """
-    files = package_files(_HERE)
-    for file in files:
+    # The version of this package says less than its files do.
+    versions = {name: of for name, of in package_versions().items() if name != "mobility"}
+    digest = hashlib.sha256(json.dumps(versions, sort_keys=True).encode())
+    for file in package_files(_HERE, code):
         if file.stat().st_mtime > _BEGAN:
             raise ConflictError(
                 f"{file.name} of mobility was changed while this process ran; start it again"
             )
-    return _digest(files)
-
-
-@functools.cache
-def capture_digest() -> str:
-    """SHA-256 of what makes a pose, the model apart: its part of the package, and of libraries.
-
-    Pose estimation takes minutes where all else takes seconds: what it does not use is left out.
-    """
-    return _digest(capture_files(_HERE))
-
-
-def package_files(package: Path) -> list[Path]:
-    """Every file that is installed with a package, code or not; no hidden ones and backups."""
-    folders = [init.parent for init in package.rglob("__init__.py")]
-    files = (file for folder in folders for file in folder.iterdir() if file.is_file())
-    return sorted(f for f in files if not (f.name.startswith(".") or f.name.endswith("~")))
-
-
-def capture_files(package: Path) -> list[Path]:
-    """Files that make the pose: its module, what that imports in turn, and tables named there."""
-    called: dict[tuple[str, ...], set[Path]] = {}
-    for file in package_files(package):
-        name = file.relative_to(package).with_suffix("").parts
-        called.setdefault(name[:-1] if name[-1] == "__init__" else name, set()).add(file)
-    # It computes nothing: it says where the public names are, and which version this is.
-    called.pop(())
-    found: set[Path] = set()
-    waiting = set(called["capture", "pose"])
-    while waiting:
-        file = waiting.pop()
-        found.add(file)
-        for name in _names_in(file) if file.suffix == ".py" else ():
-            for length in range(1, len(name) + 1):
-                waiting |= called.get(name[:length], set()) - found
-    return sorted(found)
-
-
-def _names_in(module: Path) -> Iterator[tuple[str, ...]]:
-    """Name what a module imports from this package, and what might be tables that it reads."""
-    for node in ast.walk(ast.parse(module.read_bytes())):
-        names: list[str] = []
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            names = [f"{node.module}.{alias.name}" for alias in node.names]
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            names = [f"mobility.tables.{node.value}"]
-            if "." in node.value:  # the words of a warning are stored too: "capture.moving_camera"
-                names.append(f"mobility.tables.sentences_{node.value}")
-        yield from (tuple(n.split(".")[1:]) for n in names if n.startswith("mobility."))
-
-
-def _digest(files: Iterable[Path]) -> str:
-    # The version of this package says less than its files do.
-    versions = {name: of for name, of in package_versions().items() if name != "mobility"}
-    digest = hashlib.sha256(json.dumps(versions, sort_keys=True).encode())
-    for file in files:
         digest.update(f"{file.relative_to(_HERE).as_posix()} {sha256(file)}\n".encode())
     return digest.hexdigest()
+
+
+def package_files(package: Path, code: Code | None = None) -> list[Path]:
+    """Every file that is installed with a package, code or not; no hidden ones and backups.
+
+    With `code` those of that part.
+    """
+    folders = [init.parent for init in package.rglob("__init__.py")]
+    files = (file for folder in folders for file in folder.iterdir() if file.is_file())
+    visible = (f for f in files if not (f.name.startswith(".") or f.name.endswith("~")))
+    return sorted(f for f in visible if code is None or _is_of(code, f.relative_to(package)))
+
+
+def _is_of(code: Code, file: Path) -> bool:
+    name = file.stem
+    if file.parts[0] == "tables" and file.suffix != ".py":
+        if name.startswith("sentences_"):
+            return name.removeprefix("sentences_") in code.sentences
+        return code.tables is None or name in code.tables
+    parts = file.with_suffix("").parts
+    return any(".".join(parts[:length]) in code.modules for length in (1, 2))
 
 
 def history(dataset: xr.Dataset) -> list[dict[str, Any]]:

@@ -12,7 +12,6 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mobility.documents import display_settings, of_session
 from mobility.options import FilePath, checked
 from mobility.sessions.record import Side
 from mobility.sessions.store import SessionStore
@@ -35,10 +34,14 @@ class Session(StoredSession):
     @property
     def title(self) -> str:
         """Session name, else exercise, participant and date."""
+        from mobility.documents import of_session
+
         return of_session.title(self)
 
     def camera_side(self) -> Side:
         """Side that stands for a joint in the documents: by hand, else the best seen one."""
+        from mobility.documents import of_session
+
         return of_session.camera_side(self)
 
     @checked
@@ -53,10 +56,14 @@ class Session(StoredSession):
             says why; of single joints only those of the session are given, each under the angle of
             the movement that it showed.
         """
+        from mobility.documents import of_session
+
         return self.measured_angles() if refused else of_session.angles(self)
 
     def shown_angles(self) -> xr.Dataset:
         """Angles as documents show them: of a joint under its flexion, NaN where refused."""
+        from mobility.documents import of_session
+
         return of_session.shown_angles(self)
 
     def repetitions_table(self) -> list[dict[str, Any]]:
@@ -64,6 +71,8 @@ class Session(StoredSession):
 
         Movements of single joints also have the joints that move, as text.
         """
+        from mobility.documents import of_session
+
         return of_session.repetitions_table(self)
 
     def to_dataframe(self) -> pd.DataFrame:
@@ -147,11 +156,15 @@ class Session(StoredSession):
 
         URLs are ``file://`` URIs.
         """
+        from mobility.documents import of_session
+
         self.bring_up_to_date()
         return of_session.details(self)
 
     def export(self) -> dict[str, Any]:
         """Export document: landmarks and angles."""
+        from mobility.documents import of_session
+
         self.bring_up_to_date()
         return of_session.export(self)
 
@@ -173,6 +186,8 @@ class Session(StoredSession):
 
     def summary(self) -> dict[str, Any]:
         """Overhead Squat summary; URLs are ``file://`` URIs. It raises what :meth:`report` does."""
+        from mobility.documents import of_session
+
         self.record.require_exercise("Overhead Squat", "a summary")
         # First, for it brings the metrics up to date.
         images = self.report()["knee_movement_phases"]
@@ -183,6 +198,8 @@ class Session(StoredSession):
 
         It raises what :meth:`report` does.
         """
+        from mobility.documents import of_session
+
         self.record.require_exercise("Joint Angle Mobility", "a report of single joints")
         self.bring_up_to_date()
         return of_session.joint_mobility(self)
@@ -212,6 +229,8 @@ class Session(StoredSession):
         BadInputError
             The session is of another exercise.
         """
+        from mobility.documents import display_settings
+
         return display_settings.config(self)
 
     def save_config(
@@ -227,6 +246,8 @@ class Session(StoredSession):
 
         See :func:`mobility.documents.display_settings.save_config`.
         """
+        from mobility.documents import display_settings
+
         return display_settings.save_config(
             self, shown_angles=shown_angles, comments=comments, revision=revision, **unknown
         )

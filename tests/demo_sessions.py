@@ -1,7 +1,11 @@
-"""Copies of the demo in a store, which count as analysed by the present code."""
+"""Copies of the demo in a store, which count as analysed by the present code; its first frames."""
 
 from __future__ import annotations
 
+from itertools import islice
+from pathlib import Path
+
+from mobility.capture.video import read_frames, write_video
 from mobility.pipeline.analysis import _plan
 from mobility.sessions.files import write_json
 from mobility.sessions.record import SessionRecord
@@ -22,3 +26,10 @@ def with_current_keys(session: Session, record: SessionRecord) -> SessionRecord:
         name: stage.model_copy(update={"key": keys[name]}) for name, stage in record.stages.items()
     }
     return record.model_copy(update={"stages": stages})
+
+
+def beginning(demo: Path, folder: Path, *, frames: int) -> Path:
+    """The first frames of the video of a demo, as a video in `folder`."""
+    shown = islice(read_frames(demo / "video.mp4"), frames)
+    write_video(folder / "short.mp4", ((frame.time, frame.image) for frame in shown))
+    return folder / "short.mp4"

@@ -27,6 +27,11 @@ from mobility.errors import BadInputError
 from mobility.kinematics.expected_error import MDC95, Z95
 from mobility.kinematics.skeleton import INDEX, SIDES
 
+ANGLE_OF_JOINT: Mapping[str, str] = {
+    joint: entry["angle"] for joint, entry in tables.load(TABLE)["joints"].items()
+}
+"""The flexion angle that is meant by a joint."""
+
 _LEAST_SCORED = 20.0
 """Degrees of a published range from which on a share of it says something."""
 
@@ -320,3 +325,17 @@ def score_of(
         return np.nan, np.nan, other
     score = 100 * float(np.clip(reached / reference.mean, 0, 1))
     return score, 100 * found.get("end_of_range_sd", found["maximum_sd"]) / reference.mean, ""
+
+
+def with_refused_joints(angles: xr.Dataset, metrics: xr.Dataset) -> xr.Dataset:
+    """Angles of the joints as the joint mobility measured them, without what it refused.
+
+    That of a hip which moves sideways is its abduction.
+    """
+    measured = metrics["angle"]
+    shown = {}
+    for joint in map(str, measured["joint"].to_numpy()):
+        name = ANGLE_OF_JOINT[joint]
+        values = measured.sel(joint=joint, drop=True).transpose(*angles[name].dims)
+        shown[name] = angles[name].copy(data=values.to_numpy())
+    return angles.assign(shown)

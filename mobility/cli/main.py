@@ -6,6 +6,8 @@ what it needs, so that help and errors come at once.
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 import re
 import signal
@@ -712,6 +714,8 @@ def main() -> None:
     """Run the command line: errors are one line on standard error, status 2."""
     from mobility.errors import MobilityError
 
+    # All that is there ends with the process: looking through it for cycles takes half a second.
+    atexit.register(gc.freeze)
     # Ended from outside is as ended at the keyboard; what is ignored (nohup) stays ignored.
     for name in ("SIGTERM", "SIGHUP"):
         number = getattr(signal, name, None)

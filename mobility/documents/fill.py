@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from mobility import tables
 from mobility.assessment.comments import comments, parts_left_out
-from mobility.assessment.joint_values import as_told
+from mobility.assessment.joint_values import ANGLE_OF_JOINT, as_told
 from mobility.assessment.movements import movement
 from mobility.assessment.verdict import Verdict, judge
 from mobility.documents.contract import (
@@ -39,17 +39,6 @@ if TYPE_CHECKING:
     import xarray as xr
 
 ACTIVITY = "Mobility Assessment"
-
-ANGLE_OF_JOINT: Mapping[str, str] = {
-    "ankle": "ankle_dorsiflexion",
-    "knee": "knee_flexion",
-    "hip": "hip_flexion",
-    "shoulder": "shoulder_flexion",
-    "elbow": "elbow_flexion",
-    "trunk": "trunk_lateral_flexion",
-    "neck": "neck_lateral_flexion",
-}
-"""The flexion angle that a document means by a joint."""
 
 DOCUMENT_NAME: Mapping[str, str] = {
     "hip_flexion": "hip_flexion",
@@ -120,14 +109,6 @@ def title(record: SessionRecord, participant: Participant | None) -> str:
     if record.session_name:
         return record.session_name
     return f"{record.exercise}, {user_name(record, participant)}, {dated(record.created_at)}"
-
-
-def age_at(moment: datetime.datetime, participant: Participant | None) -> float | None:
-    """Age in years; of a year of birth that reached in the year of `moment`. None: not known."""
-    if participant is None:
-        return None
-    reached = participant.age_reached(moment.year)
-    return participant.age if reached is None else float(reached)
 
 
 def user_info(record: SessionRecord, participant: Participant | None) -> UserInfo:
@@ -415,20 +396,6 @@ def summary_document(
 def joint_angles_shown(joints: Iterable[str], shown: Iterable[str]) -> list[str]:
     """Keys of the angles to show, in their order; without a choice `<joint>_angle` of all."""
     return list(shown) or [f"{joint}_angle" for joint in joints]
-
-
-def with_refused_joints(angles: xr.Dataset, metrics: xr.Dataset) -> xr.Dataset:
-    """Angles of the joints as the joint mobility measured them, without what it refused.
-
-    That of a hip which moves sideways is its abduction.
-    """
-    measured = metrics["angle"]
-    shown = {}
-    for joint in map(str, measured["joint"].to_numpy()):
-        name = ANGLE_OF_JOINT[joint]
-        values = measured.sel(joint=joint, drop=True).transpose(*angles[name].dims)
-        shown[name] = angles[name].copy(data=values.to_numpy())
-    return angles.assign(shown)
 
 
 _OF_JOINTS_ONLY = {"posture", "references", "title"}

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from mobility.assessment.estimates import without_hidden_side
+from mobility.assessment.joint_values import with_refused_joints
 from mobility.documents import fill
 from mobility.documents.verdicts import verdict_of
 from mobility.sessions.record import SIDEWAYS, Side
@@ -74,7 +75,7 @@ def shown_angles(session: StoredSession) -> xr.Dataset:
     record = session.record
     if record.exercise != "Joint Angle Mobility" or "metrics" not in record.stages:
         return angles(session)
-    return fill.with_refused_joints(session.measured_angles(), session.metrics())
+    return with_refused_joints(session.measured_angles(), session.metrics())
 
 
 def angles(session: StoredSession) -> xr.Dataset:

@@ -3,10 +3,10 @@
 A stage has a key, the SHA-256 of all that its result depends on: the keys of
 the stages that it needs, the options and corrections that concern it, the
 video and the model, and the code: for a pose that of the capture, which takes
-minutes to redo, for all else the whole package with its tables, however little
-of it a stage uses. A stage whose key is the stored one, and whose
-file is there and whole, is not repeated. So an analysis that was interrupted resumes, and
-a changed option redoes only what depends on it.
+minutes to redo, for all else every room that computes, with its tables, however
+little of it a stage uses (``POSE`` and ``RESULTS`` of :mod:`mobility.provenance`). A
+stage whose key is the stored one, and whose file is there and whole, is not repeated. So
+an analysis that was interrupted resumes, and a changed option redoes only what depends on it.
 """
 
 from __future__ import annotations
@@ -26,8 +26,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from mobility import tables
-from mobility.assessment.estimates import without_hidden_side
-from mobility.documents import fill as documents
 from mobility.errors import (
     BadInputError,
     MobilityError,
@@ -36,8 +34,9 @@ from mobility.errors import (
 )
 from mobility.options import PoseRate, Standing, Workers, check_point, checked
 from mobility.provenance import (
+    POSE,
+    RESULTS,
     Warned,
-    capture_digest,
     code_digest,
     package_versions,
     sha256,
@@ -50,6 +49,8 @@ from mobility.sessions.stored import TITLE, StoredSession, is_whole
 
 if TYPE_CHECKING:
     import xarray as xr
+
+    from mobility.assessment.verdict import Level
 
 log = logging.getLogger(__name__)
 
@@ -338,7 +339,7 @@ def _plan(
     person = session.participant
     of_whom = {
         "sex": person.sex if person else None,
-        "age": documents.age_at(record.created_at, person),
+        "age": person.age_in(record.created_at.year) if person else None,
         "exercise": record.exercise,
         "joints": record.joints,
     }
@@ -369,8 +370,6 @@ def _plan(
 def _analyze(
     session: StoredSession, edits: Edits, given: Mapping[str, Any], workers: int | None
 ) -> SessionRecord:
-    from mobility.documents.verdicts import concerning, verdict_of
-
     record = session.record
     plan = _plan(session, record, edits, given)
     options, keys = plan.options, plan.keys
@@ -442,8 +441,7 @@ def _analyze(
             )
             for found in told
         ]
-        record.warnings = concerning(record, session.capture_quality(), run["metrics"])
-        record.verdict = verdict_of(session, run["metrics"], record).level
+        record.warnings, record.verdict = _judged(run)
         record.state = "analyzed"
         _save(session, record)
         for step in STEPS:
@@ -462,6 +460,26 @@ def _analyze(
     return record
 
 
+def _judged(run: _Run) -> tuple[list[Warned], Level]:
+    """Keep the warnings that say something of what is told; and say what the recording is good for.
+
+    Where nothing is told of a squat the warnings are those that say why.
+    """
+    from mobility.assessment.joint_values import ANGLE_OF_JOINT
+    from mobility.assessment.verdict import judge
+    from mobility.assessment.verdict_in_joints import relevant, verdict_in_joints
+
+    warnings, quality, metrics = run.record.warnings, run.session.capture_quality(), run["metrics"]
+    if run.is_mobility:
+        names = [ANGLE_OF_JOINT[joint] for joint in run.record.joints]
+        warnings = relevant(warnings, names, quality, metrics)
+        return warnings, verdict_in_joints(quality, metrics, run["fitted"], warnings).level
+    if "findings" in judge(warnings, quality, metrics).rules_out:
+        known = tables.load("verdict")["warnings"]
+        warnings = [each for each in warnings if "level" in known.get(each.code, {})]
+    return warnings, judge(warnings, quality, metrics).level
+
+
 def _by_its_name(message: str, session: StoredSession, record: SessionRecord) -> str:
     """Call the videos as their owner does: the stages know the session's copies only."""
     videos = (record.video, record.second_video)
@@ -477,14 +495,16 @@ def _perform(step: _Step, run: _Run) -> None:
     """Run one stage and put its result in its place."""
     target = run.session.folder / step.file
     if step.name == "annotated":
+        from mobility.assessment.estimates import without_hidden_side
+        from mobility.assessment.joint_values import ANGLE_OF_JOINT, with_refused_joints
         from mobility.kinematics.clean import on_own_sides
         from mobility.pipeline.overlay import annotate_video
 
         shown: dict[str, Any] = {}  # those of a squat are the default
         angles = without_hidden_side(run["angles"], run["metrics"])
         if run.is_mobility:
-            angles = documents.with_refused_joints(angles, run["metrics"])
-            shown["shown_angles"] = tuple(documents.ANGLE_OF_JOINT[j] for j in run.record.joints)
+            angles = with_refused_joints(angles, run["metrics"])
+            shown["shown_angles"] = tuple(ANGLE_OF_JOINT[j] for j in run.record.joints)
         with atomic(target) as hidden:
             # The face is to be blurred wherever it was detected, so the pose
             # as it was detected, not the cleaned one.
@@ -521,21 +541,28 @@ def _perform(step: _Step, run: _Run) -> None:
 
 
 _LATER = (
-    *("scipy.interpolate", "scipy.signal", "scipy.ndimage", "cv2"),
+    *("xarray", "dask.array", "scipy.interpolate", "scipy.signal", "scipy.ndimage"),
+    *("cv2", "pyarrow.parquet"),
     *("mobility.kinematics.fit.entry", "mobility.capture.quality"),
+    *("mobility.assessment.overhead_squat", "mobility.assessment.verdict_in_joints"),
+    *("mobility.pipeline.metrics_table", "mobility.pipeline.overlay"),
 )
-"""What the stages after the pose import, in all in a second; the pose needs none of it."""
+"""What the stages after the pose import, in all in two seconds; its processes need none of it."""
 
 
 def _import_later() -> None:
     for name in _LATER:
         with suppress(ImportError):  # the stage that needs it says so
             import_module(name)
+    # What writes is imported by the first that is written.
+    import_module("xarray").Dataset().to_netcdf(None, engine="scipy")
 
 
 def _pose(run: _Run) -> xr.Dataset:
+    # First, and alone: the processes that were started ahead wait for their job.
+    import_module("mobility.capture.pose")
     try:
-        # The pose processes are at work, and this one waits.
+        # They are at work, and this one waits.
         with ThreadPoolExecutor(1) as meanwhile:
             meanwhile.submit(_import_later)
             return _estimated(run, run.session.video, run.options["subject"])
@@ -721,7 +748,7 @@ def _keys(
                 "video": [] if step.needs else [(second or record.video).sha256, model_sha256],
                 "options": {name: options[name] for name in step.options},
                 "edits": {name: edits.current(name) for name in step.edits},
-                "code": code_digest() if step.needs else capture_digest(),
+                "code": code_digest(RESULTS if step.needs else POSE),
             }
         )
     return keys

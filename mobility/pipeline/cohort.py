@@ -17,8 +17,7 @@ import numpy as np
 
 from mobility import tables
 from mobility.assessment.verdict import LEVELS, Level, Verdict, judge
-from mobility.documents import fill as documents
-from mobility.documents.verdicts import verdict_in_joints
+from mobility.assessment.verdict_in_joints import verdict_in_joints
 from mobility.errors import BadInputError, MobilityError
 from mobility.kinematics.expected_error import MDC95
 from mobility.options import likely
@@ -517,7 +516,7 @@ def _of_session(
         participant = None
     if participant is not None:
         row |= {name: getattr(participant, name) for name in ("sex", "height_m", "weight_kg")}
-        row["age"] = documents.age_at(record.created_at, participant)
+        row["age"] = participant.age_in(record.created_at.year)
     row["view"] = (quality.get("view") or {}).get("name")
     row["recording"] = None if verdict is None else verdict.level
     return row

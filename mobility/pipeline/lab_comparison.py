@@ -26,7 +26,13 @@ from mobility.options import FilePath, Strict, checked, likely
 from mobility.options import validate as checked_model
 from mobility.pipeline.analysis import bring_up_to_date
 from mobility.progress import progress_bar
-from mobility.provenance import SCHEMA_VERSION, code_digest, package_versions, warnings_of
+from mobility.provenance import (
+    COMPARISON,
+    SCHEMA_VERSION,
+    code_digest,
+    package_versions,
+    warnings_of,
+)
 from mobility.sessions.files import (
     check_id,
     make_folder,
@@ -631,7 +637,7 @@ def _state(session: StoredSession) -> dict[str, str]:
     """Hash of each result of the analysis of which a comparison is made, and of what makes it."""
     stages = session.record.stages
     results = {n: s.sha256 for n, s in stages.items() if n in ("angles", "repetitions")}
-    return {**results, "code": code_digest()}
+    return {**results, "code": code_digest(COMPARISON)}
 
 
 def _with_raw(session: StoredSession, angles: xr.Dataset) -> xr.Dataset:

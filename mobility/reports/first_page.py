@@ -12,7 +12,8 @@ from mobility import tables
 from mobility.assessment.findings import Finding, excess, find, label, say
 from mobility.assessment.movements import how_to_film
 from mobility.assessment.verdict import Part, Verdict
-from mobility.documents.verdicts import marked, unmeasured, verdict_in_joints, verdict_of
+from mobility.assessment.verdict_in_joints import unmeasured, verdict_in_joints
+from mobility.documents.verdicts import marked, verdict_of
 from mobility.kinematics.skeleton import other_side
 from mobility.reports.groups import exercises_in_short
 from mobility.reports.joint_mobility import reached

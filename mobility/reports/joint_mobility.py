@@ -18,10 +18,11 @@ import numpy as np
 import xarray as xr
 
 from mobility import plot, tables
-from mobility.assessment.joint_values import is_told, why_untold
+from mobility.assessment.joint_values import ANGLE_OF_JOINT, is_told, why_untold
 from mobility.assessment.movements import movement
-from mobility.documents.fill import ANGLE_OF_JOINT, SIDES, joint_angles_shown, joint_curves
-from mobility.documents.verdicts import judged, moved_in, relevant, side_told, unmeasured
+from mobility.assessment.verdict_in_joints import judged, moved_in, relevant, unmeasured
+from mobility.documents.fill import SIDES, joint_angles_shown, joint_curves
+from mobility.documents.verdicts import side_told
 from mobility.kinematics.angle_errors import legs_unseen
 from mobility.kinematics.expected_error import Z95
 from mobility.kinematics.geometry import definitions

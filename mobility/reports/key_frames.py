@@ -15,11 +15,10 @@ import numpy as np
 
 from mobility import tables
 from mobility.assessment.estimates import side_shown
-from mobility.assessment.joint_values import is_told
+from mobility.assessment.joint_values import ANGLE_OF_JOINT, is_told
 from mobility.assessment.movements import movement
 from mobility.assessment.phases import phase_frames
 from mobility.capture.video import keyframe_times, read_frames
-from mobility.documents.fill import ANGLE_OF_JOINT
 from mobility.documents.verdicts import verdict_of
 from mobility.kinematics.clean import on_own_sides
 from mobility.kinematics.expected_error import Z95

@@ -15,9 +15,9 @@ import xarray as xr
 
 import mobility
 from mobility import tables
+from mobility.assessment.joint_values import ANGLE_OF_JOINT
 from mobility.capture.video import probe, read_frames, write_video
 from mobility.documents import of_session
-from mobility.documents.fill import ANGLE_OF_JOINT
 from mobility.documents.verdicts import verdict_of
 from mobility.kinematics.clean import on_own_sides
 from mobility.kinematics.skeleton import BONES

@@ -101,6 +101,11 @@ class Participant(Document):
             return None
         return year - self.birth_year
 
+    def age_in(self, year: int) -> float | None:
+        """Age in years; by the birth year that reached in `year`. None: not known."""
+        reached = self.age_reached(year)
+        return self.age if reached is None else float(reached)
+
 
 class GivenParticipant(Participant):
     """What somebody says of a participant now: checked more closely than what was stored before."""

@@ -10,8 +10,9 @@ import numpy as np
 import traitlets
 
 from mobility import tables
+from mobility.assessment.joint_values import ANGLE_OF_JOINT
 from mobility.documents.display_settings import COMMENT_LENGTH, angle_keys
-from mobility.documents.fill import ANGLE_OF_JOINT, SIDES, series
+from mobility.documents.fill import SIDES, series
 from mobility.errors import NotFoundError
 from mobility.store import Session
 from mobility.widgets.base import Act, Widget, module

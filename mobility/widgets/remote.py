@@ -24,9 +24,10 @@ import httpx
 import numpy as np
 
 from mobility import tables
+from mobility.assessment.joint_values import ANGLE_OF_JOINT
 from mobility.client import Client
 from mobility.documents.contract import ExportDocument
-from mobility.documents.fill import ANGLE_OF_JOINT, SIDES, landmark_names
+from mobility.documents.fill import SIDES, landmark_names
 from mobility.errors import ConflictError, NotFoundError
 from mobility.provenance import Warned
 from mobility.server.models import SessionState

@@ -14,7 +14,7 @@ from mobility import tables
 from mobility.assessment.joint_courses import feet_may_stay, single_joint_limits
 from mobility.assessment.joint_excursions import JOINTS, Course, Excursion, checked_movements
 from mobility.assessment.joint_mobility import joint_mobility, joint_movements
-from mobility.assessment.joint_values import _detectable, shown_movement
+from mobility.assessment.joint_values import _detectable, shown_movement, with_refused_joints
 from mobility.errors import BadInputError
 from mobility.kinematics.angle_errors import largest_sd, legs_unseen
 from mobility.kinematics.angles import joint_angles
@@ -1172,3 +1172,23 @@ def test_a_knee_that_bends_farther_than_knees_do_is_not_a_knee() -> None:
     assert "beyond what the knee can do" in found["note"].sel(side="left").item()
     assert found["angle"].sel(side="left").isnull().all()
     assert float(found["maximum"].sel(side="right")) == pytest.approx(120, abs=1)
+
+
+def test_angles_that_are_shown_are_those_that_the_joint_mobility_measured():
+    """Of a hip that goes sideways the abduction, and nothing of what was refused."""
+    time, sides = np.arange(4.0), ["left", "right"]
+    flexion, measured = np.full((4, 2), 10.0), np.full((4, 1, 2), 35.0)
+    measured[:, 0, 1] = np.nan
+    angles = xr.Dataset(
+        {"hip_flexion": (("time", "side"), flexion), "knee_flexion": (("time", "side"), flexion)},
+        coords={"time": time, "side": sides},
+    )
+    metrics = xr.Dataset(
+        {"angle": (("time", "joint", "side"), measured)},
+        coords={"time": time, "joint": ["hip"], "side": sides},
+    )
+    shown = with_refused_joints(angles, metrics)
+    assert (shown["hip_flexion"].sel(side="left") == 35).all()
+    assert shown["hip_flexion"].sel(side="right").isnull().all()
+    assert (shown["knee_flexion"] == 10).all()
+    assert (angles["hip_flexion"] == 10).all()

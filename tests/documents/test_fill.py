@@ -284,26 +284,6 @@ def test_series_have_one_entry_per_value(values):
     assert len(documents.series(values, 2)) == np.size(values)
 
 
-def test_angles_that_are_shown_are_those_that_the_joint_mobility_measured():
-    """Of a hip that goes sideways the abduction, and nothing of what was refused."""
-    time, sides = np.arange(4.0), ["left", "right"]
-    flexion, measured = np.full((4, 2), 10.0), np.full((4, 1, 2), 35.0)
-    measured[:, 0, 1] = np.nan
-    angles = xr.Dataset(
-        {"hip_flexion": (("time", "side"), flexion), "knee_flexion": (("time", "side"), flexion)},
-        coords={"time": time, "side": sides},
-    )
-    metrics = xr.Dataset(
-        {"angle": (("time", "joint", "side"), measured)},
-        coords={"time": time, "joint": ["hip"], "side": sides},
-    )
-    shown = documents.with_refused_joints(angles, metrics)
-    assert (shown["hip_flexion"].sel(side="left") == 35).all()
-    assert shown["hip_flexion"].sel(side="right").isnull().all()
-    assert (shown["knee_flexion"] == 10).all()
-    assert (angles["hip_flexion"] == 10).all()
-
-
 def test_curves_of_joints_stand_under_the_angle_that_was_shown():
     """The left hip goes out sideways, the right one rests; nothing is known of the elbows."""
     measured = np.full((4, 2, 2), np.nan)

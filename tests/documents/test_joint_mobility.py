@@ -18,7 +18,6 @@ from mobility.errors import BadInputError, NobodyFoundError, NotFoundError, Vide
 from mobility.provenance import history
 from mobility.reports import sections
 from mobility.reports.first_page import in_short, trust
-from mobility.sessions.record import Participant
 from mobility.store import Session, Store
 from tests.limbs import limb_pose, there_and_back
 
@@ -332,19 +331,6 @@ def test_sex_and_age_give_a_score_and_only_the_metrics_anew(session):
         *("metrics", "table", "annotated")
     }
     assert redone <= {"metrics", "table", "annotated"}
-
-
-def test_age_of_a_year_of_birth(session):
-    moment = session.record.created_at
-
-    def person(**fields) -> Participant:
-        return Participant(user_id="p01", **fields)
-
-    assert documents.age_at(moment, None) is None
-    assert documents.age_at(moment, person()) is None
-    assert documents.age_at(moment, person(age=41.5)) == 41.5
-    assert documents.age_at(moment, person(birth_year=moment.year - 30)) == 30.0
-    assert documents.age_at(moment, person(birth_year=2091)) is None
 
 
 def test_null_where_nothing_was_measured():

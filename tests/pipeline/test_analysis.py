@@ -1,29 +1,26 @@
 from __future__ import annotations
 
-import ast
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import source_from_cache
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import xarray as xr
+from demo_sessions import beginning
 from processes import in_children
 
-from mobility import provenance
-from mobility.errors import BadInputError, ConflictError, NotFoundError, VideoError
+from mobility.errors import BadInputError, NotFoundError, VideoError
 from mobility.pipeline import analysis
-from mobility.provenance import sha256, with_history
+from mobility.provenance import POSE, RESULTS, Code, code_digest, sha256, with_history
+from mobility.reports import stored
 from mobility.sessions.files import read_json, write_json
 from mobility.store import Session, Store
 
@@ -221,118 +218,45 @@ def test_height_and_lens_are_those_given_else_those_known(store, session):
     assert session.fitted().attrs["field_of_view"] == 0.0
 
 
-@pytest.fixture
-def copied(project, tmp_path, monkeypatch) -> Iterator[Path]:
-    """A copy of the package, of which the digests are from now on."""
-    package = tmp_path / "checkout" / "mobility"
-    unwanted = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(project / "mobility", package, ignore=unwanted)
-    shutil.copytree(project / "notebooks", tmp_path / "checkout" / "notebooks", ignore=unwanted)
-    monkeypatch.setattr(provenance, "_HERE", package)
-    # As if each look were that of a new process.
-    monkeypatch.setattr(provenance, "_BEGAN", float("inf"))
-    looked_again()
-    yield package
-    monkeypatch.undo()
-    looked_again()
-
-
-def looked_again() -> None:
-    """What a process keeps of the code is forgotten, as if it were a new one."""
-    provenance.code_digest.cache_clear()
-    provenance.capture_digest.cache_clear()
-
-
-@contextmanager
-def edited(file: Path) -> Iterator[None]:
-    """Another byte at the end of a file; what was there before may be nothing."""
-    before = file.read_bytes() if file.is_file() else None
-    file.write_bytes((before or b"") + b"\n")
-    looked_again()
-    yield
-    file.unlink() if before is None else file.write_bytes(before)
-    looked_again()
-
-
 def outdated(session: Session) -> list[str]:
     """Stages that the next analysis redoes."""
     keys = analysis._plan(session, session.record, session.edits(), {}).keys
     return [name for name, stage in session.record.stages.items() if stage.key != keys[name]]
 
 
-@pytest.mark.slow
-def test_an_edit_of_any_file_redoes_what_may_depend_on_it(session, copied):
-    """Every module, table and learned file in turn; the pose only for what the capture uses."""
+@contextmanager
+def other_code(*changed: Code | None) -> Iterator[None]:
+    """As if these parts of the package, None for the whole, were of another version."""
+
+    def digest(code: Code | None = None) -> str:
+        return "of other code" if code in changed else code_digest(code)
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (analysis, stored):
+            patch.setattr(module, "code_digest", digest)
+        yield
+
+
+def test_a_change_redoes_what_depends_on_it(session):
     session.analyze()
     session.render_report()
-    new = [copied / name for name in ("new.py", "kinematics/new.py", "tables/new.nc")]
-    of_pose = set()
-    for file in [*provenance.package_files(copied), *new]:
-        name = file.relative_to(copied).as_posix()
-        with edited(file):
-            redone = outdated(session)
-            assert redone in (ALL, ALL[1:]), name
-            assert not session.report_is_current(), name
-            of_pose |= {name} if redone == ALL else set()
+    with other_code(None):
+        assert outdated(session) == []
+        assert session.is_current()
+        assert not session.report_is_current()
+    with other_code(RESULTS):
+        assert outdated(session) == ALL[1:]
+    with other_code(POSE):
+        assert outdated(session) == ALL
     assert outdated(session) == []
     assert session.report_is_current()
-    assert {name for name in of_pose if "/" not in name} >= {"errors.py", "options.py"}
-    tables = {name for name in of_pose if name.endswith((".yaml", ".nc"))}
-    kept = ("pose_model", "landmarks", "sentences_capture")  # warnings are stored with the pose
-    assert tables == {f"tables/{name}.yaml" for name in kept}
-    rooms = {name.partition("/")[0] for name in of_pose if "/" in name}
-    assert rooms == {"capture", "tables"}
-    assert "capture/video.py" in of_pose
-    assert "capture/quality.py" not in of_pose
 
 
-def test_no_file_of_the_package_is_left_out(copied):
-    """Only what the installation puts elsewhere, which tells Jupyter of the server, is none."""
-    files = {file for file in copied.rglob("*") if file.is_file()}
-    left_out = files - set(provenance.package_files(copied))
-    assert {file.name for file in left_out} == {"mobility.json"}
-    # Imports are followed by their full names.
-    for file in copied.rglob("*.py"):
-        imports = (
-            n for n in ast.walk(ast.parse(file.read_bytes())) if isinstance(n, ast.ImportFrom)
-        )
-        assert all(node.level == 0 for node in imports), file
-
-
-def test_a_new_file_that_the_capture_uses_redoes_the_pose(session, copied):
-    survey = copied / "capture" / "survey.py"
-    (copied / "capture" / "crop.py").write_text("SIZE = 1")
-    (copied / "margins.py").write_text('from mobility import tables\ntables.load("margins")\n')
-    (copied / "tables" / "margins.yaml").write_text("left: 1")
-    survey.write_text(
-        survey.read_text()
-        + "\n\ndef late():\n    from mobility import margins\n    import mobility.capture.crop\n"
-    )
-    session.analyze()
-    for name in ("capture/crop.py", "margins.py", "tables/margins.yaml"):
-        with edited(copied / name):
-            assert outdated(session) == ALL, name
-    with edited(copied / "tables" / "findings.yaml"):
-        assert outdated(session) == ALL[1:]
-
-
-def test_another_version_of_a_library_redoes_everything(session, copied, monkeypatch):
-    session.analyze()
-    versions = dict(provenance.package_versions())
-    monkeypatch.setattr(provenance, "package_versions", lambda: versions | {"numpy": "99"})
-    looked_again()
-    assert outdated(session) == ALL
-    # The package itself is judged by its files: a new number on the same code changes nothing.
-    monkeypatch.setattr(provenance, "package_versions", lambda: versions | {"mobility": "99"})
-    looked_again()
-    assert outdated(session) == []
-
-
-def test_a_report_is_never_made_of_an_outdated_analysis(store, session, calls, copied):
+def test_a_report_is_never_made_of_an_outdated_analysis(store, session, calls):
     store.set_participant("p01", height_m=1.7)
     session.analyze().render_report()
     calls()
-    with edited(copied / "tables" / "criteria.yaml"):
+    with other_code(None, RESULTS):
         session.render_report()
         assert calls() == [*ALL[1:], "report"]
         session.report()
@@ -346,73 +270,16 @@ def test_a_report_is_never_made_of_an_outdated_analysis(store, session, calls, c
 
 
 @pytest.mark.parametrize("document", ["details", "export", "create_summary_threads"])
-def test_no_document_is_of_an_outdated_analysis(session, calls, copied, document):
+def test_no_document_is_of_an_outdated_analysis(session, calls, document):
     session.analyze()
     calls()
-    with edited(copied / "kinematics" / "angles.py"):
+    with other_code(RESULTS):
         assert not session.is_current()
         getattr(session, document)()
         assert session.is_current()
         assert calls() == ALL[1:]
         getattr(session, document)()
         assert calls() == []
-
-
-def test_code_that_was_changed_under_a_process_is_not_taken_for_its_own(copied, monkeypatch):
-    monkeypatch.setattr(provenance, "_BEGAN", time.time() - 60)
-    with (
-        edited(copied / "kinematics" / "angles.py"),
-        pytest.raises(ConflictError, match=r"angles\.py of mobility was changed while"),
-    ):
-        provenance.code_digest()
-
-
-def test_copies_of_an_editor_are_no_code(copied):
-    before = provenance.code_digest()
-    for name in (".angles.py.swp", "angles.py~"):
-        with edited(copied / "kinematics" / name):
-            assert provenance.code_digest() == before
-
-
-def short_squat(project: Path, folder: Path, *, frames: int) -> Path:
-    """The beginning of the demo."""
-    from mobility.capture.video import read_frames, write_video
-
-    demo = project / "data" / "demo" / "overhead-squat" / "video.mp4"
-    shown = islice(read_frames(demo), frames)
-    write_video(folder / "short.mp4", ((frame.time, frame.image) for frame in shown))
-    return folder / "short.mp4"
-
-
-def test_the_words_of_its_own_warnings_make_a_pose_and_those_of_others_do_not(project):
-    made_of = {file.name for file in provenance.capture_files(project / "mobility")}
-    assert "sentences_capture.yaml" in made_of
-    assert not made_of & {"sentences_warnings.yaml", "sentences_reasons.yaml", "verdict.yaml"}
-
-
-@pytest.mark.slow
-def test_the_pose_reads_no_file_of_which_its_digest_does_not_know(project, tmp_path, pose_model):
-    """Every file of the package that a real pose estimation opens, in all of its processes."""
-    video = short_squat(project, tmp_path, frames=12)
-    opened = tmp_path / "opened"
-    package = project / "mobility"
-    (tmp_path / "sitecustomize.py").write_text(
-        "import os, sys\n"
-        f"place = {str(package)!r} + os.sep\n"
-        f"log = os.open({str(opened)!r}, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)\n"
-        "def note(event, args):\n"
-        "    if event == 'open' and str(args[0]).startswith(place):\n"
-        "        os.write(log, f'{args[0]}\\n'.encode())\n"
-        "sys.addaudithook(note)\n"
-    )
-    code = f"import mobility; mobility.estimate_pose({str(video)!r}, workers=1)"
-    path = os.pathsep.join([str(tmp_path), str(project)])
-    subprocess.run([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": path}, check=True)
-    lines = opened.read_text().splitlines()
-    read = {Path(source_from_cache(line) if ".pyc" in line else line) for line in lines}
-    read = {file for file in read if file.is_file()}
-    assert package / "capture" / "pose_worker.py" in read
-    assert read - {package / "__init__.py"} <= set(provenance.capture_files(package))
 
 
 def test_a_session_that_is_deleted_meanwhile_does_not_come_back(session, monkeypatch):
@@ -772,7 +639,7 @@ print(json.dumps({
 
 
 @pytest.mark.slow
-def test_after_an_edit_nothing_stale_is_served(project, tmp_path, pose_model):
+def test_after_an_edit_nothing_stale_is_served(project, demo, tmp_path, pose_model):
     """Report, metrics, fit and video of a real session, the package edited between."""
     checkout = tmp_path / "checkout"
     for folder in ("mobility", "notebooks"):
@@ -780,7 +647,7 @@ def test_after_an_edit_nothing_stale_is_served(project, tmp_path, pose_model):
         shutil.copytree(project / folder, checkout / folder, ignore=unwanted)
     store = Store(tmp_path / "sessions", reports=tmp_path / "reports")
     store.set_participant("p01", height_m=1.75)
-    store.create(short_squat(project, tmp_path, frames=130), session_id="one", **SQUAT)
+    store.create(beginning(demo, tmp_path, frames=130), session_id="one", **SQUAT)
     environment = os.environ | {"PYTHONPATH": str(checkout)}
 
     def look() -> dict[str, Any]:
@@ -819,6 +686,10 @@ def test_after_an_edit_nothing_stale_is_served(project, tmp_path, pose_model):
     third = look()
     assert redone(second, third) == ALL
     assert third["annotated"] != second["annotated"]
+
+    edit("mobility/widgets/style.css", r"\A", ".a-new-rule { color: red }\n")
+    edit("mobility/tables/sentences_report.yaml", r"\A", "new: a word\n")
+    assert redone(third, look()) == []
 
 
 @pytest.mark.slow

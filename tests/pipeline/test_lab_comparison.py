@@ -56,7 +56,7 @@ def test_what_is_stored(compared: Any) -> None:
     assert kept[0].document == made.document
     assert not is_stale(session, kept[0])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(validation, "code_digest", lambda: "of other code")
+        patch.setattr(validation, "code_digest", lambda code: "of other code")
         assert is_stale(session, kept[0])
     (curves,) = kept[0].curves().values()
     # All estimators in one file, also those that the session itself did not keep.

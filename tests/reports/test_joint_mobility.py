@@ -16,7 +16,8 @@ from mobility.assessment.joint_mobility import joint_mobility
 from mobility.assessment.joint_values import as_told
 from mobility.assessment.movements import refusal_advice
 from mobility.assessment.verdict import judge
-from mobility.documents import verdicts
+from mobility.assessment.verdict_in_joints import judged, relevant, unmeasured
+from mobility.documents.verdicts import marked
 from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.skeleton import INDEX
 from mobility.pipeline.metrics_table import metrics_table
@@ -191,17 +192,17 @@ WHOLE = {"head": 0.0, "hands": 0.0, "feet": 0.0}
 
 
 def test_a_recording_is_judged_from_the_view_of_the_movement(metrics: xr.Dataset) -> None:
-    found = verdicts.judged(document(-88.0, **WHOLE), metrics)["view"]
+    found = judged(document(-88.0, **WHOLE), metrics)["view"]
     assert (found["verdict"], found["advice"]) == ("ok", None)
     assert "does_not_support" not in found
     wide = metrics.assign(end_of_range_sd=metrics["end_of_range_sd"] * 0 + 6.0)
-    found = verdicts.judged(document(-10.0, **WHOLE), wide)["view"]
+    found = judged(document(-10.0, **WHOLE), wide)["view"]
     assert found["verdict"] == "poor"
     assert found["advice"] == refusal_advice("elbow_flexion")
     # An arm held out to the side bends in the picture of a camera in front.
     narrow = metrics.assign(end_of_range_sd=metrics["end_of_range_sd"] * 0 + 5.0)
-    assert verdicts.judged(document(-10.0, **WHOLE), narrow)["view"]["verdict"] == "ok"
-    assert verdicts.judged(document(None, **WHOLE), wide)["view"]["verdict"] is None
+    assert judged(document(-10.0, **WHOLE), narrow)["view"]["verdict"] == "ok"
+    assert judged(document(None, **WHOLE), wide)["view"]["verdict"] is None
 
 
 def test_a_view_is_good_where_the_limb_moves_in_the_plane_of_the_picture(
@@ -211,15 +212,15 @@ def test_a_view_is_good_where_the_limb_moves_in_the_plane_of_the_picture(
     wide = metrics.assign(end_of_range_sd=metrics["end_of_range_sd"] * 0 + 12.0)
     aside = wide.assign(plane=xr.full_like(wide["note"], "frontal"))
     in_front = aside.assign(off_picture=xr.full_like(wide["score"], 8.0))
-    found = verdicts.judged(document(-4.0, **WHOLE), in_front)["view"]
+    found = judged(document(-4.0, **WHOLE), in_front)["view"]
     assert (found["verdict"], found["advice"]) == ("ok", None)
     at_the_side = aside.assign(off_picture=xr.full_like(wide["score"], 80.0))
-    found = verdicts.judged(document(-88.0, **WHOLE), at_the_side)["view"]
+    found = judged(document(-88.0, **WHOLE), at_the_side)["view"]
     assert found["verdict"] == "poor"
     assert found["advice"].startswith("Film the elbow from the front: ")
     # A forearm that moves towards a camera in front, the arm hanging.
     hanging = at_the_side.assign(plane=xr.full_like(wide["note"], "sagittal"))
-    found = verdicts.judged(document(-4.0, **WHOLE), hanging)["view"]
+    found = judged(document(-4.0, **WHOLE), hanging)["view"]
     assert found["advice"].startswith("Film the elbow from the side: ")
 
 
@@ -227,7 +228,7 @@ def test_the_upper_body_is_enough_for_arms_that_move_in_the_picture(metrics: xr.
     warned = [Warned("upper_body_only", "Only the upper body is in the picture.")]
     for off, told in ((8.0, []), (60.0, warned), (np.nan, warned)):
         moved = metrics.assign(off_picture=xr.full_like(metrics["score"], off))
-        assert verdicts.relevant(warned, ["elbow_flexion"], {}, moved) == told
+        assert relevant(warned, ["elbow_flexion"], {}, moved) == told
     advice = judge(warned, metrics=metrics).what_to_do
     assert "head, hips and hand" in advice
     assert "whole body" not in advice
@@ -235,17 +236,17 @@ def test_the_upper_body_is_enough_for_arms_that_move_in_the_picture(metrics: xr.
 
 def test_what_the_joint_does_not_need_does_not_count(metrics: xr.Dataset) -> None:
     close = document(-88.0, head=0.0, hands=0.0, feet=1.0)
-    found = verdicts.judged(close, metrics)
+    found = judged(close, metrics)
     assert not {"camera", "distance", "size"} & set(found)
     elbow = metrics.sel(joint=["elbow"])
-    assert verdicts.judged(close, elbow)["framing"]["verdict"] == "ok"
+    assert judged(close, elbow)["framing"]["verdict"] == "ok"
     assert "all that the joints need" in report.capture_quality(close, elbow)
-    assert verdicts.judged(close, metrics.sel(joint=["knee"]))["framing"]["verdict"] == "unusable"
-    far = verdicts.judged(document(-88.0, **WHOLE), elbow)
+    assert judged(close, metrics.sel(joint=["knee"]))["framing"]["verdict"] == "unusable"
+    far = judged(document(-88.0, **WHOLE), elbow)
     assert far["distance"]["verdict"] == "ok"  # nearer than for a squat, and near enough
     near = document(-88.0, **WHOLE)
     near["distance"]["distance_m"] = 0.5
-    advice = verdicts.judged(near, elbow)["distance"]["advice"]
+    advice = judged(near, elbow)["distance"]["advice"]
     assert advice == "Put the camera two to three metres away."
     assert far["camera"]["verdict"] == "poor"
 
@@ -257,7 +258,7 @@ def test_the_hand_that_counts_is_that_of_the_arm_that_bends(metrics: xr.Dataset)
     for side, verdict in (("right", "ok"), ("left", "unusable")):
         seen = pose.copy(deep=True)
         seen["image_position"].loc[{"keypoint": f"{side}_wrist"}] = -5.0
-        found = verdicts.judged(outside, metrics, seen)["framing"]
+        found = judged(outside, metrics, seen)["framing"]
         assert found["verdict"] == verdict
         told = "Keep the left wrist in the picture, with some room around."
         assert found["advice"] == (told if side == "left" else None)
@@ -268,7 +269,7 @@ def test_nothing_measured_comes_first_with_how_to_film_it() -> None:
     time, curve = there_and_back(low=0, high=30, times=2)
     pose = limb_pose(time, lean=curve)
     metrics = joint_mobility(pose, joint_angles(pose), joints=("elbow",), movement="elbow_flexion")
-    what, why, name = verdicts.unmeasured(metrics)
+    what, why, name = unmeasured(metrics)
     assert (what, name) == ("Elbow flexion was not measured.", "elbow_flexion")
     assert "oved by less than" in why
     html = trust_in_joints(document(0.0, **WHOLE), metrics, pose)
@@ -279,9 +280,9 @@ def test_nothing_measured_comes_first_with_how_to_film_it() -> None:
 
 
 def test_one_joint_of_several_that_moved_is_enough(metrics: xr.Dataset) -> None:
-    assert verdicts.unmeasured(metrics) == ("", "", "")
+    assert unmeasured(metrics) == ("", "", "")
     still = metrics.assign(movements=metrics["movements"] * 0)
-    what, why, name = verdicts.unmeasured(still)
+    what, why, name = unmeasured(still)
     assert (what, name) == ("No joint was measured.", "")
     assert "eft and right knee: moved by less than 20 degrees" in why
 
@@ -300,18 +301,18 @@ def test_refusals_of_other_angles_are_left_out() -> None:
     codes = ("dark", "moving_camera", "feet_out_of_picture")
     # Of older code, which kept no values: nobody can tell of which angle it is.
     warnings += [Warned("angle_refused", "Knee: x."), *(Warned(code, "") for code in codes)]
-    kept = verdicts.relevant(warnings, ["elbow_flexion"])
+    kept = relevant(warnings, ["elbow_flexion"])
     assert [warning.message for warning in kept] == [
         "elbow: 9 % of its values are left out, because their error is above ± 9°.",
         "Right elbow is not measured: x.",
         "Knee: x.",
         *["", ""],
     ]
-    near = verdicts.relevant(warnings, ["elbow_flexion"], document(0.0, head=0, hands=0, feet=0.9))
+    near = relevant(warnings, ["elbow_flexion"], document(0.0, head=0, hands=0, feet=0.9))
     assert [warning.code for warning in near][3:] == ["dark"]
     page = report.sureness(warnings, xr.Dataset(), ["elbow_flexion"])
     assert re.findall("<li>(.*?)</li>", page) == [warning.message for warning in kept]
-    legs = verdicts.relevant(warnings, ["ankle_dorsiflexion"])
+    legs = relevant(warnings, ["ankle_dorsiflexion"])
     assert legs[-1].code == "feet_out_of_picture"
 
 
@@ -322,24 +323,24 @@ def test_what_concerns_no_joint_that_moved_is_not_said(metrics: xr.Dataset) -> N
         Warned(code="hands_out_of_picture", message="The hands are out of the picture."),
     ]
     names = ["knee_flexion", "elbow_flexion"]
-    kept = verdicts.relevant(warnings, names, None, metrics)
+    kept = relevant(warnings, names, None, metrics)
     assert [warning.code for warning in kept] == ["hands_out_of_picture"]
     still = metrics.assign(movements=metrics["movements"] * 0)
-    assert len(verdicts.relevant(warnings, names, None, still)) == 2
+    assert len(relevant(warnings, names, None, still)) == 2
     # Where the landmarks of the elbow were checked, that says whether they are in the picture.
-    assert verdicts.relevant(warnings, names, document(-88.0, **WHOLE), metrics) == []
+    assert relevant(warnings, names, document(-88.0, **WHOLE), metrics) == []
     seen = document(-88.0, head=0.0, hands=0.0, feet=0.0)
     seen["visibility"] = {"head": 1.0, "arms": 0.5, "trunk": 1.0, "legs": 0.1, "feet": 0.1}
     mended = {"arms": 0, "trunk": 0, "legs": 90}
     advice = "Check in the annotated video."
     seen["swaps"] = {"mended_frames": mended, "verdict": "unusable", "advice": advice}
-    found = verdicts.judged(seen, metrics)
+    found = judged(seen, metrics)
     assert found["visibility"] == {"arms": 0.5, "trunk": 1.0}
     assert found["swaps"] == {
         "mended_frames": {"arms": 0, "trunk": 0}, "verdict": "ok", "advice": None
     }  # fmt: skip
     seen["swaps"]["mended_frames"] = mended | {"arms": 80}
-    assert verdicts.judged(seen, metrics)["swaps"]["verdict"] == "unusable"
+    assert judged(seen, metrics)["swaps"]["verdict"] == "unusable"
     assert seen["visibility"]["legs"] == 0.1  # the document stays
 
 
@@ -347,7 +348,7 @@ def test_a_check_of_nothing_that_moved_is_absent() -> None:
     time, curve = there_and_back(low=10, high=100, times=2)
     pose = limb_pose(time, joints={"shoulder": (curve, 0.0)})
     metrics = joint_mobility(pose, joint_angles(pose), joints=("shoulder",))
-    assert "framing" not in verdicts.judged(document(-88.0, head=0.0, hands=0.0, feet=1.0), metrics)
+    assert "framing" not in judged(document(-88.0, head=0.0, hands=0.0, feet=1.0), metrics)
 
 
 RANGE = (132.0, 143.0, 154.0)
@@ -496,7 +497,7 @@ def test_a_side_in_doubt_has_a_question_mark_wherever_it_is_named(metrics: xr.Da
     verdict = judge([], swaps, metrics)
     assert verdict.sides_in_doubt
     assert not judge([], {"swaps": {"verdict": "ok", "advice": None}}, metrics).sides_in_doubt
-    doubted = verdicts.marked(metrics, verdict)
+    doubted = marked(metrics, verdict)
     chosen = report.shown(record(["elbow", "knee"]), None)
     texts = [
         *(report.overview(doubted, chosen), report.in_words(doubted), *report.reached(doubted)),
@@ -513,7 +514,7 @@ def test_a_side_in_doubt_has_a_question_mark_wherever_it_is_named(metrics: xr.Da
         assert named
         assert set(named) == {" (?)"}
     assert "Left and right may be exchanged" in report.show_gauges(doubted)
-    assert "(?)" not in report.overview(verdicts.marked(metrics, judge([])), chosen)
+    assert "(?)" not in report.overview(marked(metrics, judge([])), chosen)
 
 
 def test_whom_no_study_measured_is_not_compared(metrics: xr.Dataset) -> None:
@@ -565,7 +566,7 @@ def test_left_against_right_comes_first_with_its_error() -> None:
     assert np.isnan(as_told(untold)["side_difference"]).all()
     one_side = report.shown(record(["elbow"]), config(["left_elbow_angle"]))
     older = found.drop_vars(["side_difference", "side_difference_sd"])
-    doubted = verdicts.marked(
+    doubted = marked(
         found,
         judge([Warned("models_contradict", "Left and right may be exchanged.")], metrics=found),
     )

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from jupyter_lab import jupyter_lab
 
+from mobility.assessment.joint_values import ANGLE_OF_JOINT
 from mobility.client import Client
-from mobility.documents.fill import ANGLE_OF_JOINT
 from mobility.errors import BadInputError, ConflictError, NotFoundError, StorageError
 from mobility.reports import figures
 from mobility.store import Store
