@@ -34,8 +34,6 @@ def _act(action: str) -> None:
 
         # Of this process; what is monotonic goes on.
         time_machine.travel(time.time() + float(action.removeprefix("clock=")), tick=True).start()
-    elif action.startswith("delete="):
-        Path(action.removeprefix("delete=")).unlink()
     elif action.startswith("change="):
         path = Path(action.removeprefix("change="))
         path.write_bytes(path.read_bytes() + b"\0")

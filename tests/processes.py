@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from mobility.errors import StorageError
 
@@ -23,6 +26,40 @@ def ended(command: Sequence[object], **how: Any) -> subprocess.CompletedProcess[
     return subprocess.run(
         list(map(str, command)), capture_output=True, text=True, check=False, **how
     )
+
+
+class Said(NamedTuple):
+    """How a command ended, and what it said."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def command(*arguments: object, store: Path | None = None) -> Said:
+    """Run the command line in this process: here, or beside the folder of its store."""
+    import pytest
+
+    from mobility.capture import pose_process
+    from mobility.cli import main as cli
+
+    out, err = io.StringIO(), io.StringIO()
+    out.fileno = lambda: os.open(os.devnull, os.O_WRONLY)  # type: ignore[method-assign]
+    status = 0
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        # What ends a command from outside is no concern of this process.
+        patch.setattr(cli.signal, "signal", lambda *_: None)
+        patch.setattr(sys, "argv", ["mobility", *map(str, arguments)])
+        # Workers begin when there is a video for them: most commands here are refused before.
+        patch.setattr(pose_process, "started_ahead", lambda *_: nullcontext())
+        if store is not None:
+            patch.setenv("MOBILITY_STORE", str(store))
+            patch.chdir(store.parent)
+        try:
+            cli.main()
+        except SystemExit as ended:
+            status = int(ended.code or 0)
+    return Said(status, out.getvalue(), err.getvalue())
 
 
 # Commands begin as copies of one process that has imported what all of them need: no test waits
@@ -79,7 +116,7 @@ def mobility(
     return subprocess.CompletedProcess(told, process.exitcode, out, err)
 
 
-def refused(done: subprocess.CompletedProcess[str], *words: str) -> None:
+def refused(done: Said | subprocess.CompletedProcess[str], *words: str) -> None:
     """Check that a command ended with one line on standard error, status 2 and no output."""
     assert done.returncode == 2, done.stderr
     assert done.stdout == ""
@@ -89,18 +126,48 @@ def refused(done: subprocess.CompletedProcess[str], *words: str) -> None:
         assert word in line
 
 
-def in_child(act: Callable[[], object]) -> int:
-    """Run `act` in a copy of this process; its exit status, or minus the signal that ended it."""
+_STEPS = frozenset({"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.link", "os.chmod"})
+
+
+def in_child(
+    act: Callable[[], object], *, step: int | None = None, number: int = signal.SIGKILL
+) -> int:
+    """Run `act` in a copy of this process; its exit status, or minus the signal that ended it.
+
+    A signal of that number comes at a step in the file system, counted from 1.
+    """
     child = os.fork()
     if child == 0:
-        try:
-            act()
-            os._exit(0)
-        except StorageError:
-            os._exit(REFUSED)
-        finally:
-            os._exit(1)
+        status = 1
+        with suppress(BaseException):
+            if step is not None:
+                _signalled(step, number)
+            try:
+                act()
+                status = 0
+            except StorageError:
+                status = REFUSED
+            except SystemExit as ended:
+                status = int(ended.code or 0)
+        os._exit(status)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def _signalled(step: int, number: int) -> None:
+    """Send this process a signal before what it does `step`-th to the file system."""
+    for each in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(each, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def count(event: str, arguments: tuple[Any, ...]) -> None:
+        nonlocal step
+        writes = event == "open" and isinstance(arguments[2], int) and arguments[2] & 0o101
+        if event in _STEPS or writes:
+            step -= 1
+            if step == 0:
+                os.kill(os.getpid(), number)
+
+    sys.addaudithook(count)
 
 
 def in_children(number: int, act: Callable[[int], object]) -> None:
@@ -119,9 +186,10 @@ def in_children(number: int, act: Callable[[int], object]) -> None:
     assert statuses == [0] * number
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 120.0) -> None:
-    """Wait until a condition holds."""
+def wait_for(condition: Callable[[], Any], seconds: float = 300.0) -> Any:
+    """Wait until a condition holds, and return what it gave."""
     end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
+    while not (found := condition()):
+        assert time.monotonic() < end, "waited in vain"
         time.sleep(0.02)
+    return found

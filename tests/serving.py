@@ -27,6 +27,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
+from processes import wait_for
 
 from mobility.writing import storage_fault
 
@@ -40,10 +41,7 @@ HEAD = (
 BODY = HEAD + b"video 1\r\n--edge--\r\n"
 """Of a creation, of the KIND; HEAD is what comes before the content of the video."""
 _OTHERS = (
-    "jupyterlab",
-    "jupyter_lsp",
-    "jupyter_scheduler",
-    "jupyter_server_terminals",
+    *("jupyterlab", "jupyter_lsp", "jupyter_scheduler", "jupyter_server_terminals"),
     "notebook_shim",
 )
 
@@ -147,17 +145,6 @@ def status_of(connection: socket.socket) -> int | None:
 def rest_of(connection: socket.socket) -> bytes:
     """All that still comes, until the connection ends."""
     return b"".join(iter(lambda: connection.recv(65536), b""))
-
-
-def wait_for(condition: Any, *, seconds: float = 300) -> Any:
-    """Wait until a condition holds, and return what it gave."""
-    end = time.monotonic() + seconds
-    while True:
-        found = condition()
-        if found:
-            return found
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.05)
 
 
 @contextmanager

@@ -72,31 +72,14 @@ def bad(good: dict[str, Any]) -> dict[str, Any]:
     """What somebody may hand over by mistake, by what it is."""
     pose, angles, repetitions = good["pose"], good["angles"], good["repetitions"]
     timed = {"pose": pose, "angles": angles, "repetitions": repetitions}
+    plain = [
+        *(None, 3, math.nan, math.inf, 1e300, -1.5, True, b"\xff\0", object(), xr.Dataset),
+        *("nonsense", "", "\0", "a\nb", "x" * 10_000, "\udc80", {"knee_flexion": None}),
+        *([], [1, 2, 3], [[1, 2], [3]], [None], np.zeros((3, 3)), np.zeros(0)),
+    ]
     bad: dict[str, Any] = {
-        "None": None,
-        "a number": 3,
-        "a number that is none": math.nan,
-        "an infinite number": math.inf,
-        "a huge number": 1e300,
-        "a negative number": -1.5,
-        "a truth": True,
-        "a word": "nonsense",
-        "no word": "",
-        "a zero byte": "\0",
-        "lines": "a\nb",
-        "a long word": "x" * 10_000,
-        "bytes": b"\xff\0",
-        "a lone surrogate": "\udc80",
-        "no list": [],
-        "a list of numbers": [1, 2, 3],
-        "a list of lists": [[1, 2], [3]],
+        **{repr(value)[:30]: value for value in plain},
         "a list of poses": [pose, pose.isel(time=slice(2))],
-        "a list of None": [None],
-        "a mapping": {"knee_flexion": None},
-        "an object": object(),
-        "a class": xr.Dataset,
-        "an array": np.zeros((3, 3)),
-        "an empty array": np.zeros(0),
         "an array of words": np.array(["a", "b"]),
         "no data": xr.Dataset(),
         "a Dataset of another kind": xr.Dataset({"depth": ("rep", [1.0])}, {"rep": [1]}),

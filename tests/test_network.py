@@ -94,11 +94,3 @@ def test_a_batch_reaches_nobody(short: Path, tmp_path: Path) -> None:
     )
     assert refused(log) > 0
     assert addresses_outside(log) == set()
-
-
-def test_python_reaches_nobody(short: Path, tmp_path: Path) -> None:
-    log = tmp_path / "trace"
-    code = f"import mobility; mobility.estimate_pose({str(short)!r})"
-    traced(log, [sys.executable, "-c", code])
-    assert refused(log) > 0
-    assert addresses_outside(log) == set()

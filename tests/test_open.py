@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,6 +18,7 @@ import httpx
 import pytest
 from demo_sessions import taken_as_current
 from jupyter_lab import PLACES
+from processes import wait_for
 
 from mobility.capture.video import read_frames, write_video
 from mobility.errors import ConflictError
@@ -49,15 +49,6 @@ class Opened(NamedTuple):
     process: subprocess.Popen[str]
 
 
-def said_until(process: subprocess.Popen[str], out: Path, wanted: str) -> str:
-    end = time.monotonic() + 120
-    while wanted not in (said := out.read_text()):
-        assert process.poll() is None, said
-        assert time.monotonic() < end, said
-        time.sleep(0.1)
-    return said
-
-
 @pytest.fixture
 def opened(tmp_path: Path) -> Iterator[Opened]:
     places = {name: str(tmp_path / name.lower()) for name in PLACES}
@@ -80,7 +71,10 @@ def opened(tmp_path: Path) -> Iterator[Opened]:
             start_new_session=True,
         )
     try:
-        said = said_until(process, out, "get more codes on the page")
+        wanted = "get more codes on the page"
+        wait_for(lambda: process.poll() is not None or wanted in out.read_text())
+        said = out.read_text()
+        assert process.poll() is None, said
         code = next(line for line in said.splitlines() if "/mobility/phone/" in line)
         yield Opened(said.splitlines()[0], code, said, store, process)
     finally:
@@ -102,17 +96,8 @@ def cut(video: Path, out: Path, *, stop: float) -> None:
 
 def fenced(seen: list[Any]) -> bool:
     """Whether a report in a page has no login, and no way to what the page around it may see."""
-    return seen == [
-        "null",
-        {
-            "cookies": "SecurityError",
-            "storage": "SecurityError",
-            "parent": "SecurityError",
-            "fetch": "TypeError",
-            "socket": "Error",
-            "script": None,
-        },
-    ]
+    refused = dict.fromkeys(("cookies", "storage", "parent"), "SecurityError")
+    return seen == ["null", {**refused, "fetch": "TypeError", "socket": "Error", "script": None}]
 
 
 def test_a_video_is_dropped_and_a_phone_films(

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import nullcontext
+from types import SimpleNamespace
 
 import pytest
 from batches import FOLDER, batch, counts, results
+
+from mobility.batch import run as run_module
+from mobility.batch import watch as watch_module
+from mobility.batch.record import BatchRow
 
 MANIFEST = "video,participant,height_m\na.mp4,p01,1.7\nb.mp4,p01,1.7\nc.mp4,p02,\n"
 
@@ -35,3 +41,33 @@ def undisturbed(tmp_path_factory, originals):
     status, found, err = batch(place, "--workers", 2)
     assert (status, counts(found)) == (0, {"done": 3, "skipped": 0, "failed": 0}), err
     return results(place / FOLDER)
+
+
+@pytest.fixture
+def worked(monkeypatch):
+    """Rows that were worked on, in place of the work; `fail` says which fail, and how."""
+    done = []
+
+    def outcomes(client, rows, store, folder, workers, scheduler):
+        for row in rows:
+            done.append((row.video.name, row.participant))
+            failed = outcomes.fail.get(row.video.name)
+            yield BatchRow(
+                row=row.number,
+                video=row.video.name,
+                participant=row.participant,
+                exercise=row.exercise,
+                session_id=row.session_id,
+                state="failed" if failed else "done",
+                reason=failed or "",
+                may_pass=failed == "full",
+            )
+
+    outcomes.fail = {}
+    outcomes.done = done
+    # What stands for a scheduler.
+    running = SimpleNamespace(status="running")
+    for module in (run_module, watch_module):
+        monkeypatch.setattr(module, "outcomes", outcomes)
+        monkeypatch.setattr(module, "cluster_client", lambda *_: nullcontext(running))
+    return outcomes

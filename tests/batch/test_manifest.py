@@ -38,17 +38,9 @@ def test_a_row_needs_its_video_only(place):
     assert row.joints == ("ankle", "knee", "hip", "shoulder", "elbow")
     # Complete, so that an option that is taken out again goes back to its default.
     assert row.options == {
-        "subject": "largest",
-        "model": "auto",
-        "rate": "usual",
-        "fit": True,
-        "field_of_view": "auto",
-        "height_m": "auto",
-        "standing": "straight",
-        "movement": "auto",
-        "keep_raw": False,
-        "annotate": True,
-        "blur_face": False,
+        **dict.fromkeys(("model", "field_of_view", "height_m", "movement"), "auto"),
+        **{"subject": "largest", "standing": "straight", "fit": True, "annotate": True},
+        **{"keep_raw": False, "blur_face": False, "rate": "usual"},
     }
 
 
@@ -63,14 +55,10 @@ def test_all_columns(place):
         )
     )
     assert row.second_video == place / "b.MOV"
-    assert row.joints == ("knee", "elbow")
-    assert row.name == "First"
-    assert row.options["subject"] == (1.0, 2.0)
-    assert row.options["second_subject"] == "largest"
-    assert row.options["blur_face"] is True
-    assert row.options["field_of_view"] == 60
-    assert row.options["model"] == "heavy"
-    assert row.options["standing"] == 12.0
+    assert (row.joints, row.name) == (("knee", "elbow"), "First")
+    given = {"subject": (1.0, 2.0), "second_subject": "largest", "blur_face": True}
+    given |= {"field_of_view": 60, "model": "heavy", "standing": 12.0}
+    assert {name: row.options[name] for name in given} == given
     assert row.person == {"sex": "female", "birth_year": 1990, "height_m": 1.7}
 
 
@@ -135,21 +123,16 @@ def test_every_problem_is_told_with_its_row_and_column(place):
         assert word in found[key], key
 
 
-@pytest.mark.parametrize(
-    ("head", "words"),
-    [
+def test_a_wrong_header(place):
+    for head, words in (
         ("video,participent", "did you mean 'participant'?"),
         ("participant", "is missing; the columns are video, second_video"),
         ("video,video", "is given twice"),
         ("video,", "unknown"),
-    ],
-)
-def test_a_wrong_header(place, head, words):
-    (message,) = problems(place, f"{head}\na.mp4,p01\n").values()
-    assert words in message
-
-
-def test_many_unknown_columns_are_one_line_with_a_count(place):
+    ):
+        (message,) = problems(place, f"{head}\na.mp4,p01\n").values()
+        assert words in message
+    # Many unknown columns are one line with a count.
     columns = ",".join(f"c{number}" for number in range(10_000))
     ((key, message),) = problems(place, f"video,{columns}\na.mp4\n").items()
     assert key == (1, "c0, c1, c2, c3, c4")
@@ -168,33 +151,21 @@ def test_rows_that_contradict_each_other(place):
     assert "same video, participant and exercise as row 2" in found[3, "video"]
     assert "p01 has 1.7 in row 2" in found[4, "height_m"]
     assert "both an age and a birth year" in found[4, "age"]
-    # The same video of somebody else, or of another exercise, is other work.
-    rows = read_manifest(
-        manifest(
-            place,
-            "video,participant,exercise\na.mp4,p01,\na.mp4,p02,\na.mp4,p01,Joint Angle Mobility\n",
-        )
-    )
-    assert len({row.session_id for row in rows}) == 3
-
-
-def test_a_birth_year_to_come(place):
     (message,) = problems(place, "video,birth_year\na.mp4,2091\n").values()
     assert "must be from" in message
     assert "got '2091'" in message
-
-
-def test_options_of_two_videos(place):
+    # Options of two videos.
     assert problems(place, "video,options\na.mp4,second_subject=largest\n") == {
         (2, "options"): "second_subject: needs a second_video"
     }
-    assert (
-        "two videos need the fit"
-        in problems(place, "video,second_video,options\na.mp4,b.MOV,fit=no\n")[2, "options"]
-    )
+    found = problems(place, "video,second_video,options\na.mp4,b.MOV,fit=no\n")
+    assert "two videos need the fit" in found[2, "options"]
 
 
-def test_an_id_is_of_content_and_not_of_places(place, tmp_path):
+def test_an_id_is_of_content_and_not_of_places(place):
+    # The same video of somebody else, or of another exercise, is other work.
+    text = "video,participant,exercise\na.mp4,p01,\na.mp4,p02,\na.mp4,p01,Joint Angle Mobility\n"
+    assert len({row.session_id for row in read_manifest(manifest(place, text))}) == 3
     (row,) = read_manifest(manifest(place, "video,name,options\na.mp4,One,keep_raw=yes\n"))
     (place / "elsewhere.mp4").write_bytes((place / "a.mp4").read_bytes())
     (again,) = read_manifest(manifest(place, "video\nelsewhere.mp4\n"))
@@ -236,39 +207,29 @@ def test_a_bad_file_of_a_folder_is_refused_alone(place):
     }
 
 
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        ({"exercise": "overhead sqat"}, "did you mean 'Overhead Squat'?"),
-        ({"participant": "no id!"}, "no id!"),
-    ],
-)
-def test_what_is_wrong_for_every_file_of_a_folder(place, options, words):
-    with pytest.raises(BadInputError) as caught:
-        read_manifest(place, **options)
-    assert words in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
+def test_what_is_no_table(place):
+    for content, words in (
         (b"", "is missing"),
         (b"video\n", "has no rows"),
         (b'video\n"a.mp4\n', "is not a CSV file"),
         (b"video\na.mp4,b,c\n", "3 values for 1 columns"),
         (b"video\n\xff\xfe.mp4\n", "is not UTF-8"),
         (b"video\na\0.mp4\n", "holds NUL characters"),
-    ],
-)
-def test_what_is_no_table(place, content, words):
-    (place / "m.csv").write_bytes(content)
-    with pytest.raises(BadInputError) as caught:
-        read_manifest(place / "m.csv")
-    told = [str(problem) for problem in getattr(caught.value, "problems", [])]
-    assert words in " ".join([str(caught.value), *told])
+    ):
+        (place / "m.csv").write_bytes(content)
+        with pytest.raises(BadInputError) as caught:
+            read_manifest(place / "m.csv")
+        told = [str(problem) for problem in getattr(caught.value, "problems", [])]
+        assert words in " ".join([str(caught.value), *told])
 
 
 def test_what_is_no_file_or_folder_of_videos(place):
+    for options, words in (
+        ({"exercise": "overhead sqat"}, "did you mean 'Overhead Squat'?"),
+        ({"participant": "no id!"}, "no id!"),
+    ):
+        with pytest.raises(BadInputError, match=words):
+            read_manifest(place, **options)
     with pytest.raises(NotFoundError, match="no such file or folder"):
         read_manifest(place / "absent.csv")
     os.mkfifo(place / "pipe.csv")

@@ -7,16 +7,15 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack
 from types import SimpleNamespace
 
 import pytest
 import time_machine
 from batches import surroundings
-from processes import wait_for
+from processes import command, wait_for
 
 from mobility.batch import watch as module
-from mobility.batch.record import BatchRow
 from mobility.batch.watch import watch
 from mobility.errors import BadInputError, NotFoundError, StorageError
 from mobility.privacy.retention import erase
@@ -32,35 +31,6 @@ def place(tmp_path, clips):
     return tmp_path
 
 
-@pytest.fixture
-def worked(monkeypatch):
-    """Rows that were worked on, in place of the work; `fail` says which fail, and how."""
-    done = []
-
-    def outcomes(client, rows, store, folder, workers, scheduler):
-        for row in rows:
-            done.append((row.video.name, row.participant))
-            failed = outcomes.fail.get(row.video.name)
-            yield BatchRow(
-                row=row.number,
-                video=row.video.name,
-                participant=row.participant,
-                exercise=row.exercise,
-                session_id=row.session_id,
-                state="failed" if failed else "done",
-                reason=failed or "",
-                may_pass=failed == "full",
-            )
-
-    outcomes.fail = {}
-    outcomes.done = done
-    monkeypatch.setattr(module, "outcomes", outcomes)
-    # What stands for a scheduler.
-    running = SimpleNamespace(status="running")
-    monkeypatch.setattr(module, "cluster_client", lambda *_: nullcontext(running))
-    return outcomes
-
-
 def once(place, **options):
     told = []
     watch(
@@ -74,14 +44,20 @@ def once(place, **options):
 
 
 def test_each_video_is_processed_once(place, worked, clips):
-    assert once(place) == [("a.mp4", "done"), ("b.mp4", "done")]
-    assert worked.done == [("a.mp4", "anonymous"), ("b.mp4", "p02")]
+    # The same video twice is one after the other.
+    (place / "in" / "z.mp4").write_bytes((place / "in" / "a.mp4").read_bytes())
+    assert once(place) == [(name, "done") for name in ("a.mp4", "b.mp4", "z.mp4")]
+    assert worked.done[:2] == [("a.mp4", "anonymous"), ("b.mp4", "p02")]
     assert once(place) == []
     clips.make_clip(place / "in" / "c.mp4", 5)
     assert once(place) == [("c.mp4", "done")]
     # Another file of the same name is another video.
     clips.make_clip(place / "in" / "c.mp4", 6)
     assert once(place) == [("c.mp4", "done")]
+    # What is no video has failed once.
+    (place / "in" / "text.mp4").write_text("no video")
+    assert once(place) == [("text.mp4", "failed")]
+    assert once(place) == []
 
 
 @pytest.mark.parametrize("look_s", [0, 60])
@@ -109,23 +85,12 @@ def test_a_growing_video_waits(place, worked, monkeypatch, look_s):
     assert sorted(told) == [("a.mp4", "done"), ("b.mp4", "done")]
 
 
-def test_a_file_that_is_no_video_is_failed_once(place, worked):
-    (place / "in" / "text.mp4").write_text("no video")
-    assert ("text.mp4", "failed") in once(place)
-    assert once(place) == []
-
-
 def test_what_may_pass_is_tried_again_and_given_up(place, worked):
     worked.fail = {"a.mp4": "full", "b.mp4": "nobody"}
     told = once(place)
     assert told.count(("a.mp4", "failed")) == module.TRIES
     assert told.count(("b.mp4", "failed")) == 1
     assert once(place) == []
-
-
-def test_the_same_video_twice_is_one_after_the_other(place, worked):
-    (place / "in" / "z.mp4").write_bytes((place / "in" / "a.mp4").read_bytes())
-    assert [name for name, _ in once(place)] == ["a.mp4", "b.mp4", "z.mp4"]
 
 
 def test_who_was_deleted_is_not_named_and_does_not_come_back(place, worked):
@@ -141,41 +106,32 @@ def test_who_was_deleted_is_not_named_and_does_not_come_back(place, worked):
     assert once(place) == []
 
 
-def test_two_watches_of_one_folder(place, worked):
+def test_the_command_ends_with_status_1_if_a_video_failed(place, worked, monkeypatch):
+    monkeypatch.chdir(place)
+    for store, fail, status in (("one", {}, 0), ("two", {"b.mp4": "nobody"}, 1)):
+        worked.fail = fail
+        done = command("watch", "in", "--once", "--settle", "0", "--store", store)
+        assert (done.returncode, done.stdout.count("\n")) == (status, 2)
+
+
+def test_bad_folder_or_ledger(place, worked, monkeypatch):
+    with pytest.raises(NotFoundError, match="no such folder"):
+        watch(place / "absent", Store(place / "store"), told=print, once=True)
     once(place)
     (guard,) = (place / "store" / ".watch").glob("*.lock")
     with lock(guard, what="it"), pytest.raises(StorageError, match="is in use by another"):
         once(place)
+    (ledger,) = (place / "store" / ".watch").glob("*.json")
+    for content in ("{", "[1]"):
+        ledger.write_text(content)
+        with pytest.raises(StorageError, match="delete the file"):
+            once(place)
 
 
 def test_a_wrong_scheduler_is_told_before_there_is_a_video(tmp_path):
     (tmp_path / "in").mkdir()
     with pytest.raises(BadInputError, match="scheduler nonsense: write it as tcp://host:8786"):
         once(tmp_path, scheduler="nonsense")
-
-
-@pytest.mark.parametrize(("fail", "status"), [({}, 0), ({"b.mp4": "nobody"}, 1)])
-def test_the_command_ends_with_status_1_if_a_video_failed(place, worked, monkeypatch, fail, status):
-    from typer.testing import CliRunner
-
-    from mobility.cli.main import app
-
-    worked.fail = fail
-    monkeypatch.chdir(place)
-    done = CliRunner().invoke(app, ["watch", "in", "--once", "--settle", "0"])
-    assert done.exit_code == status, done.output
-    assert done.output.count("\n") == 2
-
-
-def test_bad_folder_or_ledger(place, worked):
-    with pytest.raises(NotFoundError, match="no such folder"):
-        watch(place / "absent", Store(place / "store"), told=print, once=True)
-    once(place)
-    (ledger,) = (place / "store" / ".watch").glob("*.json")
-    for content in ("{", "[1]"):
-        ledger.write_text(content)
-        with pytest.raises(StorageError, match="delete the file"):
-            once(place)
 
 
 @pytest.mark.slow

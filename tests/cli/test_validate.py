@@ -3,32 +3,30 @@
 from __future__ import annotations
 
 import json
-import subprocess
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-import processes
 import pytest
 from lab_trials import add_demo_session, write_truth
-from processes import refused
+from processes import command, refused
 
 from mobility.store import Store
 
 
 @pytest.fixture(scope="module")
-def lab(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def lab(demo, tmp_path_factory):
     return write_truth(demo, tmp_path_factory.mktemp("lab") / "truth.trc", lag=0.25)
 
 
-def mobility(store: Store, *arguments: Any) -> subprocess.CompletedProcess[str]:
-    """Run ``mobility validate`` in a process of its own."""
-    return processes.mobility("validate", *arguments, store=store.path)
+@pytest.fixture
+def validate(store):
+    return partial(command, "validate", store=store.path)
 
 
 @pytest.mark.slow
-def test_a_session_and_its_report(store: Store, demo: Path, lab: Path) -> None:
+def test_a_session_and_its_report(store: Store, demo, lab, validate) -> None:
     add_demo_session(store, demo, "s1")
-    done = mobility(store, "s1", lab, "--json")
+    done = validate("s1", lab, "--json")
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
     assert document["lag_s"] == pytest.approx(0.233, abs=0.02)
@@ -38,15 +36,15 @@ def test_a_session_and_its_report(store: Store, demo: Path, lab: Path) -> None:
     assert page == store.reports / "s1.validation" / "truth" / "lab-validation.html"
     assert "Agreement with lab data" in page.read_text()
     assert json.loads((page.parent / "lab-validation.json").read_text())["lag_s"] > 0
-    listed = json.loads(mobility(store, "s1", "--json").stdout)
+    listed = json.loads(validate("s1", "--json").stdout)
     assert [(row["validation"], row["stale"]) for row in listed] == [("truth", False)]
     # The report can be moved with its store: nothing in it names this machine.
     assert str(store.path) not in page.read_text()
 
 
 @pytest.mark.slow
-def test_the_demo(store: Store, lab: Path, project: Path) -> None:
-    done = mobility(store, "--demo", lab, "--lag-s", "0.25")
+def test_the_demo(store: Store, lab, project, validate) -> None:
+    done = validate("--demo", lab, "--lag-s", "0.25")
     assert done.returncode == 0, done.stderr
     assert "lag     +0.250 s (given)" in done.stdout
     assert "knee_flexion left:" in done.stdout
@@ -56,14 +54,12 @@ def test_the_demo(store: Store, lab: Path, project: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_study_of_which_one_trial_fails(
-    store: Store, demo: Path, lab: Path, tmp_path: Path
-) -> None:
+def test_a_study_of_which_one_trial_fails(store: Store, demo, lab, tmp_path, validate) -> None:
     for name, user in (("a1", "ann"), ("b1", "bob")):
         add_demo_session(store, demo, name, user_id=user)
     study = tmp_path / "squats.csv"
     study.write_text(f"session,lab_file\na1,{lab}\nb1,{lab}\nc1,{lab}\n")
-    done = mobility(store, "--study", study, "--json")
+    done = validate("--study", study, "--json")
     assert done.returncode == 1, done.stderr
     document = json.loads(done.stdout)
     assert [one["session"] for one in document["failed"]] == ["c1"]
@@ -76,60 +72,50 @@ def test_a_study_of_which_one_trial_fails(
     assert str(tmp_path) not in text
     assert (page.parent / "study.nc").is_file()
     # Once more replaces it; another folder with something in it does not.
-    assert mobility(store, "--study", study).returncode == 1
-    refused(mobility(store, "--study", study, "--out", tmp_path), "contains other files")
+    assert validate("--study", study).returncode == 1
+    refused(validate("--study", study, "--out", tmp_path), "contains other files")
 
 
-def test_a_study_must_tell_people_apart(
-    store: Store, demo: Path, lab: Path, tmp_path: Path
-) -> None:
+def test_a_study_must_tell_people_apart(store: Store, demo, lab, tmp_path, validate) -> None:
     for name, user in (("a1", "ann"), ("n1", "anonymous"), ("n2", "anonymous")):
         add_demo_session(store, demo, name, user_id=user)
     study = tmp_path / "squats.csv"
-    for rows, words in (
-        (f"a1,{lab},\nn1,{lab},\n", "fill in the column participant"),
-        (f"a1,{lab},\na1,{lab},\n", "listed twice"),
-        (f"a1,{lab},\na1,other.trc,bob\n", "belongs to ann in another row"),
+    for head, rows, words in (
+        ("participant", f"a1,{lab},\nn1,{lab},\n", "fill in the column participant"),
+        ("participant", f"a1,{lab},\na1,{lab},\n", "listed twice"),
+        ("participant", f"a1,{lab},\na1,other.trc,bob\n", "belongs to ann in another row"),
+        ("session", f"a1,{lab},a1\n", "twice"),
     ):
-        study.write_text(f"session,lab_file,participant\n{rows}")
-        refused(mobility(store, "--study", study), words)
-    study.write_text(f"session,lab_file,session\na1,{lab},a1\n")
-    refused(mobility(store, "--study", study), "twice")
+        study.write_text(f"session,lab_file,{head}\n{rows}")
+        refused(validate("--study", study), words)
 
 
-def test_the_size_of_a_sample(store: Store) -> None:
-    done = mobility(store, "--sample-size", "4", "--json")
-    sizes = {
-        row["participants"]: row["limit_half_interval"] for row in json.loads(done.stdout)["sizes"]
-    }
+def test_the_size_of_a_sample(validate) -> None:
+    rows = json.loads(validate("--sample-size", "4", "--json").stdout)["sizes"]
+    sizes = {row["participants"]: row["limit_half_interval"] for row in rows}
     # About 1.96 s sqrt(3 / n): Bland & Altman 1986.
     assert sizes[100] == pytest.approx(1.96 * 4 * (3 / 100) ** 0.5, rel=0.1)
     assert sizes[200] < sizes[100] < sizes[10]
-    refused(mobility(store, "--sample-size", "4", "s1"), "leave out the session")
-    refused(mobility(store, "--sample-size", "-1"), "greater than 0")
-    refused(
-        mobility(store, "--sample-size", "1e308", "--json"), "less than or equal to 1000000000000 "
-    )
+    refused(validate("--sample-size", "4", "s1"), "leave out the session")
+    refused(validate("--sample-size", "1e308", "--json"), "less than or equal to 1000000000000 ")
 
 
-def test_bad_input(store: Store, demo: Path, lab: Path, tmp_path: Path) -> None:
+def test_bad_input(store: Store, demo, lab, tmp_path, validate) -> None:
     add_demo_session(store, demo, "s1")
-    refused(mobility(store), "ID")
-    refused(mobility(store, "--demo"), "lab file")
-    refused(mobility(store, "nobody", lab), "not in the store")
-    refused(mobility(store, "s1", tmp_path / "none.trc"), "none.trc")
-    refused(mobility(store, "s1", ""), "must not be empty")
-    refused(mobility(store, "s1", lab, "--max-lag-s", "0.1"), "limit of what is allowed")
-    refused(mobility(store, "s1", lab, "--margin-deg", "0"), "--margin-deg: input should be")
-    refused(mobility(store, "s1", lab, "--units", "parsec"), "units")
-    refused(mobility(store, "s1", lab, "--mapping", "nothing"), "mapping")
-    refused(mobility(store, "s1", lab, "--out", tmp_path), "--study")
-    refused(mobility(store, "--study", tmp_path / "none.csv"), "none.csv")
-    refused(mobility(store, "s1", "--study", tmp_path / "none.csv"), "--study")
-    empty = tmp_path / "empty.trc"
-    empty.touch()
-    refused(mobility(store, "s1", empty), "empty.trc")
     cut = tmp_path / "cut.trc"
     cut.write_text("\n".join(lab.read_text().splitlines()[:4]))
-    refused(mobility(store, "s1", cut), "cut.trc")
-    assert mobility(store, "s1").stderr.startswith("session s1 has not been compared")
+    for words, *typed in (
+        ("ID",),
+        ("lab file", "--demo"),
+        ("not in the store", "nobody", lab),
+        ("none.trc", "s1", tmp_path / "none.trc"),
+        ("must not be empty", "s1", ""),
+        ("limit of what is allowed", "s1", lab, "--max-lag-s", "0.1"),
+        ("units", "s1", lab, "--units", "parsec"),
+        ("mapping", "s1", lab, "--mapping", "nothing"),
+        ("--study", "s1", lab, "--out", tmp_path),
+        ("--study", "s1", "--study", tmp_path / "none.csv"),
+        ("cut.trc", "s1", cut),
+    ):
+        refused(validate(*typed), words)
+    assert validate("s1").stderr.startswith("session s1 has not been compared")

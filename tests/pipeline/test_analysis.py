@@ -4,7 +4,6 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,9 +15,9 @@ import numpy as np
 import pytest
 import xarray as xr
 from demo_sessions import beginning
-from processes import in_child, in_children
+from processes import in_children
 
-from mobility.errors import BadInputError, NotFoundError, StorageError, VideoError
+from mobility.errors import BadInputError, NotFoundError, VideoError
 from mobility.pipeline import analysis
 from mobility.provenance import POSE, RESULTS, Code, code_digest, sha256, with_history
 from mobility.reports import stored
@@ -76,33 +75,35 @@ def test_every_stage_is_done_once_in_order(session, calls, stand_ins):
     xr.testing.assert_identical(session.pose()["position"], stand_ins.pose().position)
     assert session.fitted().attrs["cleaned"] == 0.1
     assert session.capture_quality() == {"frames": 5}
-
-
-def test_the_record_says_what_was_done_with_what(session):
-    record = session.analyze().record
+    # The record says what was done with what.
+    record = session.record
     assert record.state == "analyzed"
     assert list(record.stages) == ALL
-    for stage in record.stages.values():
-        assert stage.seconds >= 0
-        assert stage.finished.utcoffset() is not None
+    assert all(stage.seconds >= 0 for stage in record.stages.values())
+    assert all(stage.finished.utcoffset() is not None for stage in record.stages.values())
     provenance = record.provenance
     assert provenance.video_sha256 == sha256(session.video)
     assert len(provenance.model_sha256) == 64
     assert "mediapipe" in provenance.versions
+    auto = ("field_of_view", "height_m", "movement", "model")
     assert provenance.options == {
-        "subject": "largest",
-        "fit": True,
-        "field_of_view": "auto",
-        "height_m": "auto",
-        "standing": "straight",
-        "movement": "auto",
-        "keep_raw": False,
-        "annotate": True,
-        "blur_face": False,
-        "model": "auto",
+        **dict.fromkeys(auto, "auto"),
+        **{"subject": "largest", "standing": "straight", "fit": True, "annotate": True},
+        **{"keep_raw": False, "blur_face": False, "rate": "usual"},
     }
     assert [warning.code for warning in record.warnings] == ["dark"]
     assert str(session.folder) not in (session.folder / "session.json").read_text()
+    # Nothing is computed twice.
+    before, text = results(session), (session.folder / "session.json").read_bytes()
+    session.analyze()
+    session.analyze(workers=2)
+    assert calls() == []
+    assert (session.folder / "session.json").read_bytes() == text
+    # What is lost is made again, with what depends on it.
+    (session.folder / "repetitions.nc").unlink()
+    session.analyze()
+    assert calls() == ["repetitions", "metrics", "table", "annotated"]
+    assert results(session) == before
 
 
 # Two cameras
@@ -145,11 +146,21 @@ def test_a_correction_of_one_camera_leaves_the_pose_of_the_other(two, calls):
         two.set_subject((700, 6), second_camera=True)
 
 
-def test_two_cameras_need_the_fit(two, calls):
+def test_two_cameras_need_both_videos_and_the_fit(two, session, store, tmp_path, stand_ins, calls):
     with pytest.raises(BadInputError, match="fitted body"):
         two.analyze(fit=False)
     assert calls() == []
     two.analyze()
+    for act in (
+        lambda: session.set_subject((5, 6), second_camera=True),
+        lambda: session.analyze(second_subject=(5, 6)),
+    ):
+        with pytest.raises(BadInputError, match="no second video"):
+            act()
+    empty = stand_ins.video(tmp_path / "empty", name="side.mp4", content=b"video of nobody")
+    third = store.create(stand_ins.video(tmp_path), empty, **SQUAT)
+    with pytest.raises(VideoError, match=r"^side\.mp4: nobody was found"):
+        third.analyze()
 
 
 def test_the_calibration_of_a_session_is_its_own(store, tmp_path, stand_ins, calls):
@@ -174,51 +185,23 @@ def test_the_calibration_of_a_session_is_its_own(store, tmp_path, stand_ins, cal
     assert calls() == []
 
 
-def test_a_second_camera_that_is_not_there(session):
-    with pytest.raises(BadInputError, match="no second video"):
-        session.set_subject((5, 6), second_camera=True)
-    with pytest.raises(BadInputError, match="no second video"):
-        session.analyze(second_subject=(5, 6))
-
-
-def test_a_fault_of_the_second_video_names_it(store, tmp_path, stand_ins):
-    empty = stand_ins.video(tmp_path / "side", name="side.mp4", content=b"video of nobody")
-    session = store.create(stand_ins.video(tmp_path), empty, **SQUAT)
-    with pytest.raises(VideoError, match=r"^side\.mp4: nobody was found"):
-        session.analyze()
-
-
-def test_nothing_is_computed_twice(session, calls):
-    session.analyze()
-    before = results(session)
-    record = (session.folder / "session.json").read_bytes()
-    calls()
-    session.analyze()
-    session.analyze(workers=2)
-    assert calls() == []
-    assert (session.folder / "session.json").read_bytes() == record
-    assert results(session) == before
-
-
-@pytest.mark.parametrize(
-    ("options", "redone"),
-    [
+def test_a_changed_option_redoes_what_depends_on_it(store, tmp_path, stand_ins, calls):
+    for options, redone in (
         ({"blur_face": True}, ["annotated"]),
         ({"subject": (10, 20)}, ALL),
+        ({"rate": "all"}, ALL),
         ({"fit": False}, ALL[1:]),
         ({"field_of_view": 62.0}, ALL[1:]),
         ({"height_m": 1.8}, ALL[1:]),
         # The landmarks are cleaned again ("fitted"), for the angles alone.
         ({"keep_raw": True}, ["angles", "fitted", "metrics", "table", "annotated"]),
         ({"annotate": False}, []),
-    ],
-)
-def test_a_changed_option_redoes_what_depends_on_it(session, calls, options, redone):
-    session.analyze()
-    calls()
-    session.analyze(**options)
-    assert calls() == redone
-    assert session.record.state == "analyzed"
+    ):
+        session = store.create(stand_ins.video(tmp_path), **SQUAT).analyze()
+        calls()
+        session.analyze(**options)
+        assert calls() == redone, options
+        assert session.record.state == "analyzed"
 
 
 def test_height_and_lens_are_those_given_else_those_known(store, session):
@@ -233,17 +216,6 @@ def test_height_and_lens_are_those_given_else_those_known(store, session):
     session.analyze(height_m="auto", field_of_view="auto")
     assert session.fitted().attrs["stature"] == 1.66
     assert session.fitted().attrs["field_of_view"] == 0.0
-    for options in ({"height_m": 17.0}, {"field_of_view": 400.0}, {"field_of_view": "wide"}):
-        with pytest.raises(BadInputError, match=next(iter(options))):
-            session.analyze(**options)
-
-
-def test_raw_angles_are_kept_only_where_asked_for(session):
-    assert "knee_flexion_raw" not in session.analyze().angles()
-    metrics = session.metrics()
-    assert "knee_flexion_raw" in session.analyze(keep_raw=True).angles()
-    xr.testing.assert_identical(session.metrics(), metrics)
-    assert "knee_flexion_raw" not in session.analyze(keep_raw=False).angles()
 
 
 def outdated(session: Session) -> list[str]:
@@ -310,53 +282,20 @@ def test_no_document_is_of_an_outdated_analysis(session, calls, document):
         assert calls() == []
 
 
-def test_a_lost_file_is_made_again(session, calls):
-    session.analyze()
-    before = results(session)
-    (session.folder / "repetitions.nc").unlink()
-    calls()
-    session.analyze()
-    assert calls() == ["repetitions", "metrics", "table", "annotated"]
-    assert results(session) == before
-
-
-@pytest.mark.parametrize("name", ["repetitions.nc", "capture_quality.json"])
-def test_a_damaged_file_is_not_read_and_made_again(session, calls, name):
-    session.analyze()
-    before = results(session)
-    file = session.folder / name
-    whole = file.read_bytes()
-    file.write_bytes(whole[:-1] + bytes([whole[-1] ^ 0xFF]))
-    with pytest.raises(StorageError, match=rf"{name} is missing or damaged; analyse it again"):
-        getattr(session, file.stem)()
-    calls()
-    session.analyze()
-    assert calls()[0] == file.stem
-    assert results(session) == before
-
-
-def test_a_session_removed_during_its_analysis_does_not_come_back(session, monkeypatch):
+def test_a_session_that_is_deleted_meanwhile_does_not_come_back(session, monkeypatch):
     real = sys.modules["mobility.kinematics.angles"].joint_angles
 
     def remove_first(*args: xr.Dataset) -> xr.Dataset:
         shutil.rmtree(session.folder)
         return real(*args)
 
-    monkeypatch.setattr(sys.modules["mobility.kinematics.angles"], "joint_angles", remove_first)
-    with pytest.raises(NotFoundError, match="was deleted meanwhile"):
-        session.analyze()
-    assert not [p for p in session.store.path.rglob("*") if session.id in p.name]
-
-
-def test_a_session_that_is_deleted_while_a_correction_begins_is_told_so(session):
-    shutil.rmtree(session.folder)
-
     def correct() -> None:
         with session.unless_refused():
             session.set_camera_side("left")
 
+    monkeypatch.setattr(sys.modules["mobility.kinematics.angles"], "joint_angles", remove_first)
     corrections = (lambda: session.set_camera_side("left"), lambda: session.set_repetitions(None))
-    for act in (correct, *corrections, session.analyze):
+    for act in (session.analyze, correct, *corrections, session.analyze):
         with pytest.raises(NotFoundError, match=f"session {session.id}: was deleted meanwhile"):
             act()
     assert not [p for p in session.store.path.rglob("*") if session.id in p.name]
@@ -390,8 +329,9 @@ def test_without_annotation_an_outdated_video_goes(session, calls):
     assert calls() == ["annotated"]
 
 
-def test_options_that_are_not_given_stay(session, calls):
-    session.analyze(blur_face=True, subject=(1, 2))
+def test_options_that_are_not_given_stay(session, calls, monkeypatch):
+    monkeypatch.delenv("MOBILITY_POSE_MODEL", raising=False)
+    assert "knee_flexion_raw" not in session.analyze(blur_face=True, subject=(1, 2)).angles()
     calls()
     session.analyze()
     session.analyze(blur_face=True)
@@ -401,83 +341,66 @@ def test_options_that_are_not_given_stay(session, calls):
     assert calls() == ALL
     assert session.pose().attrs["subject"] == "null"
     assert b"True" in (session.folder / "analyzed.mp4").read_bytes()
-
-
-def test_another_standing_fits_again_without_another_pose_and_stays(session, calls):
-    session.analyze()
+    # Another standing fits again, without another pose.
     assert session.fitted().attrs["standing"] == "straight"
-    calls()
     session.analyze(standing=12)
     assert calls() == ALL[1:]
     assert session.fitted().attrs["standing"] == 12.0
-    assert session.record.provenance.options["standing"] == 12.0
     session.analyze()
     session.analyze(standing=12.0)
     assert calls() == []
-    session.set_repetitions(by_hand((0.0, 0.1)))
-    session.analyze()
     assert session.record.provenance.options["standing"] == 12.0
-    session.analyze(standing="free")
-    assert session.fitted().attrs["standing"] == "free"
-    with pytest.raises(BadInputError, match=r"standing: .*did you mean 'free'"):
-        session.analyze(standing="fre")
-
-
-def test_standing_of_single_joints_fits_again_too(store, tmp_path, stand_ins):
-    session = store.create(
-        stand_ins.video(tmp_path), user_id="p01", exercise_name="Joint Angle Mobility"
-    )
-    keys = [
-        {step.name: plan.keys[step.name] for step in plan.steps}
-        for plan in (
-            analysis._plan(session, session.record, session.edits(), {"standing": how})
-            for how in ("straight", "free")
-        )
-    ]
-    assert {name for name in keys[0] if keys[0][name] == keys[1][name]} == {"pose"}
-
-
-def test_another_model_redoes_all_and_stays(session, calls, monkeypatch):
-    monkeypatch.delenv("MOBILITY_POSE_MODEL", raising=False)
-    session.analyze()
+    assert session.analyze(standing="free").fitted().attrs["standing"] == "free"
+    # Raw angles are kept beside the same metrics.
+    metrics = session.metrics()
+    assert "knee_flexion_raw" in session.analyze(keep_raw=True).angles()
+    xr.testing.assert_identical(session.metrics(), metrics)
+    assert "knee_flexion_raw" not in session.analyze(keep_raw=False).angles()
+    # Another model is another pose.
     full = session.record.provenance.model_sha256
     calls()
     session.analyze(model="heavy")
-    assert calls() == ALL
     heavy = session.record.provenance.model_sha256
-    assert heavy != full
     session.analyze()
-    assert calls() == []
-    assert session.record.provenance.model_sha256 == heavy
+    assert calls() == ALL
+    assert session.record.provenance.model_sha256 == heavy != full
     session.analyze(model="auto")
     assert calls() == ALL
     assert session.record.provenance.model_sha256 == full
 
 
-def test_misspelt_options_are_refused(session):
-    with pytest.raises(BadInputError, match="did you mean 'blur_face'"):
-        session.analyze(blurface=True)
-    for workers in (0, 257):
-        with pytest.raises(BadInputError, match="workers"):
-            session.analyze(workers=workers)
+def test_standing_of_single_joints_fits_again_too(store, tmp_path, stand_ins):
+    video = stand_ins.video(tmp_path)
+    session = store.create(video, user_id="p01", exercise_name="Joint Angle Mobility")
+    straight, free = (
+        analysis._plan(session, session.record, session.edits(), {"standing": how}).keys
+        for how in ("straight", "free")
+    )
+    assert {name for name in straight if straight[name] == free[name]} == {"pose"}
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"blurface": True}, "did you mean 'blur_face'"),
+        ({"workers": 0}, "workers"),
+        ({"workers": 257}, "workers"),
+        ({"standing": "fre"}, r"standing: .*did you mean 'free'"),
+        ({"subject": (float("nan"), 1)}, "finite and not negative"),
+        ({"subject": (-1, 2)}, "finite and not negative"),
+        ({"height_m": 17.0}, "height_m"),
+        ({"field_of_view": 400.0}, "field_of_view"),
+        ({"field_of_view": "wide"}, "field_of_view"),
+    ],
+)
+def test_bad_options_are_refused_before_anything_is_done(session, calls, options, words):
+    with pytest.raises(BadInputError, match=words):
+        session.analyze(**options)
+    assert calls() == []
+    assert session.record.state == "created"
 
 
 # Failure, interruption, other processes
-
-
-def test_a_video_without_anybody_fails_and_says_why(store, tmp_path, stand_ins):
-    video = stand_ins.video(tmp_path, content=b"video of nobody")
-    session = store.create(video, **SQUAT)
-    for _ in range(2):
-        with pytest.raises(VideoError, match="nobody was found"):
-            session.analyze()
-    assert session.record.state == "failed"
-    assert "nobody was found" in session.record.reason
-    with pytest.raises(
-        NotFoundError, match=r"could not be analysed: Squat of Ann\.MP4: nobody was found"
-    ):
-        session.export()
-    assert session.details()["angles"] == {}
 
 
 def test_a_failure_hides_the_results_that_it_puts_in_doubt(session, monkeypatch):
@@ -494,86 +417,6 @@ def test_a_failure_hides_the_results_that_it_puts_in_doubt(session, monkeypatch)
     assert set(session.record.stages) == {"pose", "fitted", "repetitions", "capture_quality"}
     with pytest.raises(NotFoundError, match="could not be analysed: broken"):
         session.metrics()
-
-
-RENAMINGS = 3 * len(ALL) + 1
-"""For each stage the record before it, its result, the record after it; the record at the end."""
-
-
-@pytest.mark.slow
-def test_killed_at_any_point_it_resumes_to_the_same_results(store, tmp_path, stand_ins):
-    whole = store.create(stand_ins.video(tmp_path), **SQUAT).analyze()
-    expected = results(whole)
-    interrupted = 0
-    for before in (True, False):
-        for point in range(1, RENAMINGS + 1):
-            session = store.create(stand_ins.video(tmp_path), **SQUAT)
-
-            def act(session: Session = session, point: int = point, before: bool = before) -> None:
-                stand_ins.die_at(point, before=before)
-                session.analyze()
-
-            status = in_child(act)
-            interrupted += status == -signal.SIGKILL
-            # Whatever is there can be read, and is whole.
-            for stage in session.record.stages:
-                found = getattr(session, stage, None)
-                assert found is None or len(found()) > 0
-            done = set(session.record.stages)
-            stand_ins.CALLS.clear()
-            session.analyze()
-            assert [stage for stage in ALL if stage not in done] == stand_ins.CALLS
-            assert results(session) == expected
-            assert {file.name for file in session.folder.iterdir()} == FILES
-            session.delete()
-    # Every renaming was hit, before and after.
-    assert interrupted == 2 * RENAMINGS
-
-
-def test_killed_on_the_way_to_new_options_the_old_results_do_not_pass_for_them(session, stand_ins):
-    """The pose of one subject is in place, but not yet in the record: it must not be trusted."""
-    session.analyze()
-    expected = results(session)
-
-    def act() -> None:
-        # 1: the record without the pose; 2: the pose.
-        stand_ins.die_at(2, before=False)
-        session.analyze(subject=(10, 20))
-
-    assert in_child(act) == -signal.SIGKILL
-    assert results(session)["pose.nc"] != expected["pose.nc"]
-    with pytest.raises(NotFoundError, match="interrupted"):
-        session.report()
-    session.analyze(subject="largest")
-    assert results(session) == expected
-
-
-def test_two_analyses_of_one_session_do_not_collide(session, monkeypatch):
-    ready, told = os.pipe()
-    module = sys.modules["mobility.kinematics.clean"]
-    child = os.fork()
-    if child == 0:
-
-        def wait(raw: object, **_: object) -> None:
-            os.write(told, b"1")
-            signal.pause()
-
-        module.clean_pose = wait
-        session.analyze()
-    os.read(ready, 1)
-    try:
-        assert session.record.state == "analyzing"
-        with pytest.raises(StorageError, match=f"session {session.id} is in use by another"):
-            session.analyze()
-        with pytest.raises(StorageError, match="in use"):
-            session.delete()
-        assert session.details()["angles"] == {}
-    finally:
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-        os.close(ready)
-        os.close(told)
-    assert session.analyze().record.state == "analyzed"
 
 
 # Corrections by hand
@@ -644,7 +487,7 @@ def test_the_subject_by_hand_goes_before_the_option(session, calls):
     assert session.pose().attrs["subject"] == "[1.0, 2.0]"
 
 
-def test_the_camera_side_by_hand_concerns_the_documents_only(session, calls):
+def test_the_camera_side_by_hand_concerns_the_documents_only(session, calls, monkeypatch):
     session.analyze()
     calls()
     assert session.camera_side() == "right"
@@ -655,10 +498,7 @@ def test_the_camera_side_by_hand_concerns_the_documents_only(session, calls):
     assert session.edits().edits[0].before == "right"
     session.set_camera_side(None)
     assert session.camera_side() == "right"
-
-
-def test_the_camera_side_is_not_one_that_the_camera_hides(session, monkeypatch):
-    session.analyze()
+    # It is not one that the camera hides.
     metrics = session.metrics().assign_attrs(hidden_side="left")
     monkeypatch.setattr(type(session), "metrics", lambda *_: metrics)
     session.set_camera_side("right")
@@ -667,63 +507,31 @@ def test_the_camera_side_is_not_one_that_the_camera_hides(session, monkeypatch):
     assert session.camera_side() == "right"
 
 
-@pytest.mark.parametrize(
-    "intervals",
-    [
-        *([(0.1, 0.0)], [(0.0, 0.0)], [(-1, 1)], [(0, 2), (1, 3)], [(0, float("nan"))]),
-        *([(1, 2), 3], ["ab"], "ab", {"start": 0}, [{"start": 0, "end": 1}]),
-        [{"start": 0, "bottom": 0.5, "end": 1, "joints": "left knee"}],
-    ],
-)
-def test_impossible_repetitions_are_refused(session, intervals):
-    with pytest.raises(BadInputError, match="repetition"):
-        session.set_repetitions(
-            [
-                {"start": pair[0], "bottom": sum(pair) / 2, "end": pair[1]}
-                if isinstance(pair, tuple)
-                else pair
-                for pair in intervals
-            ]
-            if isinstance(intervals, list)
-            else intervals
-        )
-    assert session.edits().edits == []
-
-
-def test_rows_of_the_table_can_be_handed_back(session):
-    table = session.analyze().repetitions_table()
-    rows = [row for row in table if row["accepted"]]
-    assert len(rows) < len(table)
+def test_impossible_corrections_are_refused_and_change_nothing(session):
+    before = session.analyze().record
+    for intervals in (
+        *(by_hand(*pairs) for pairs in ([(0.1, 0.0)], [(0.0, 0.0)], [(-1, 1)], [(0, 2), (1, 3)])),
+        *(by_hand((0, float("nan"))), [*by_hand((1, 2)), 3], ["ab"], "ab", {"start": 0}),
+        *([{"start": 0, "end": 1}], [{**by_hand((0, 1))[0], "joints": "left knee"}]),
+    ):
+        with pytest.raises(BadInputError, match="repetition"):
+            session.set_repetitions(intervals)
+    with pytest.raises(BadInputError, match="outside the recording"):
+        session.set_repetitions(by_hand((0.0, 9.0)))
+    for point in ((float("nan"), 1), (-1, 2), (1, 2, 3), (640, 1), (1, 99999)):
+        with pytest.raises(BadInputError, match="subject"):
+            session.set_subject(point)
+    table = session.repetitions_table()
     with pytest.raises(BadInputError, match="repetition 2: is marked as not accepted"):
         session.set_repetitions(table)
+    assert session.edits().edits == []
+    assert session.record == before
+    # Rows of the table that are accepted can be handed back.
+    rows = [row for row in table if row["accepted"]]
+    assert len(rows) < len(table)
     session.set_repetitions(rows)
     times = [{name: row[name] for name in ("start", "bottom", "end")} for row in rows]
     assert session.edits().edits[-1].after == times
-
-
-def test_repetitions_after_the_end_of_the_recording_are_refused(session):
-    session.analyze()
-    with pytest.raises(BadInputError, match="outside the recording"):
-        session.set_repetitions(by_hand((0.0, 9.0)))
-    assert session.edits().edits == []
-    assert session.record.state == "analyzed"
-
-
-@pytest.mark.parametrize("point", [(float("nan"), 1), (-1, 2), (1, 2, 3), (640, 1), (1, 99999)])
-def test_impossible_subjects_are_refused_and_change_nothing(session, point):
-    before = session.analyze().record
-    with pytest.raises(BadInputError, match="subject"):
-        session.set_subject(point)
-    assert session.edits().edits == []
-    assert session.record == before
-
-
-@pytest.mark.parametrize("point", [(float("nan"), 1), (1, float("inf")), (-1, 2)])
-def test_the_analysis_refuses_an_impossible_subject(session, point, calls):
-    with pytest.raises(BadInputError, match="finite and not negative"):
-        session.analyze(subject=point)
-    assert calls() == []
-    assert session.record.state == "created"
 
 
 def test_a_correction_that_the_analysis_refuses_is_taken_back(session, calls, monkeypatch):
@@ -791,20 +599,6 @@ def test_edits_of_several_processes_are_all_kept(session):
 
     in_children(4, edit)
     assert len(session.edits().edits) == 20
-
-
-def test_an_edit_that_is_killed_leaves_the_edits_before_it(session, stand_ins):
-    session.set_camera_side("left")
-
-    def act() -> None:
-        stand_ins.die_at(1, before=True)
-        session.set_camera_side("right")
-
-    assert in_child(act) == -signal.SIGKILL
-    assert session.edits().current("camera_side") == "left"
-    session.set_camera_side("right")
-    assert session.edits().current("camera_side") == "right"
-    assert not list(session.folder.glob(".*"))
 
 
 LOOK = """
@@ -920,23 +714,3 @@ def test_the_demo_holds_what_the_code_makes_of_its_pose(tmp_path, exercise):
             np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-3, err_msg=name)
         else:
             np.testing.assert_array_equal(ours, theirs, err_msg=name)
-
-
-@pytest.mark.slow
-def test_a_real_video(shared_data, tmp_path):
-    video = shared_data / "videos" / "opencap_s4_squats1_phone.mp4"
-    store = Store(tmp_path / "sessions", reports=tmp_path / "reports")
-    session = store.create(video, **SQUAT).analyze(blur_face=True)
-    details, export = session.details(), session.export()
-    assert details["segments"] >= 1
-    frames = len(details["all_timestamps"])
-    assert frames == session.pose().sizes["time"] > 100
-    assert {len(values) for values in export["keypoints"].values()} == {frames}
-    assert {len(values) for values in export["angles"].values()} == {frames}
-    knee = [angle for angle in details["angles"]["knee_angle"] if angle is not None]
-    # A squat: from nearly straight to well bent.
-    assert min(knee) < 30
-    assert max(knee) > 70
-    before = results(session)
-    session.analyze(blur_face=True, workers=1)
-    assert results(session) == before

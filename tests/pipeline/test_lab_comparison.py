@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -90,50 +91,52 @@ def test_the_document(compared: Any) -> None:
     assert set(document["comparisons"]) == {"raw_lab_formulas", "image_lab_formulas"}
 
 
+def test_opening_a_comparison(compared: Any, tmp_path: Path) -> None:
+    session, made = compared
+    store = str(session.store.path)
+    for given in ({}, {"comparison": "trial-1"}):
+        assert open_comparison(store, session_id="s1", **given).document == made.document
+    with pytest.raises(NotFoundError, match="did you mean 'trial-1'"):
+        open_comparison(store, session_id="s1", comparison="trial-2")
+    with pytest.raises(NotFoundError, match="holds no study"):
+        open_comparison(store, study=str(tmp_path))
+
+
 @pytest.mark.slow
-def test_a_second_time_replaces_the_first(session: Session, lab: Path) -> None:
+def test_it_is_replaced_whole_and_old_when_the_session_was_changed(
+    session: Session, lab: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first = session.validate(lab)
-    second = session.validate(lab, lag_s=0.25, margin_deg=2.0)
-    assert [one.document["margin_deg"] for one in session.validations()] == [2.0]
-    assert second.folder == first.folder
-    assert second.document["synchronisation"]["given"]
-    assert second.document["lag_sd_s"] is None
     named = session.validate(lab, name="other")
     assert [one.name for one in session.validations()] == ["other", "trial-1"]
     assert named.document["validation"] == "other"
-    assert not [f for f in (session.folder / "validation").iterdir() if f.suffix == ".unfinished"]
-
-
-@pytest.mark.slow
-def test_what_fails_leaves_the_earlier_one(
-    session: Session, lab: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    session.validate(lab, margin_deg=5.0)
+    second = session.validate(lab, lag_s=0.25, margin_deg=2.0)
+    assert second.folder == first.folder
+    assert second.document["synchronisation"]["given"]
+    assert second.document["lag_sd_s"] is None
 
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(validation, "write_dataset", full)
     with pytest.raises(OSError, match="space"):
-        session.validate(lab, margin_deg=2.0)
-    assert [one.document["margin_deg"] for one in session.validations()] == [5.0]
-    assert [f.name for f in (session.folder / "validation").glob("[!.]*")] == ["trial-1"]
-
-
-@pytest.mark.slow
-def test_it_is_old_when_the_session_was_changed(session: Session, lab: Path) -> None:
-    made = session.validate(lab)
-    assert not is_stale(session, made)
+        session.validate(lab, margin_deg=3.0)
+    # What fails leaves the earlier one.
+    assert session.validations()[1].document["margin_deg"] == 2.0
+    assert not [f for f in (session.folder / "validation").iterdir() if f.suffix == ".unfinished"]
     session.set_repetitions([{"start": 1.3, "bottom": 3.0, "end": 4.5}], by="ann")
-    assert is_stale(session, made)
-    opened = open_comparison(str(session.store.path), session_id="s1")
+    assert is_stale(session, second)
+    place = str(session.store.path)
+    opened = open_comparison(place, session_id="s1", comparison="trial-1")
     assert opened.document["warnings"][0]["code"] == "stale"
     with pytest.raises(NotFoundError, match="corrected by hand"):
         session.validate(lab)
 
 
-def test_deleting_deletes_it_with_its_report(session: Session, lab: Path) -> None:
-    session.validate(lab)
+def test_deleting_deletes_it_with_its_report(compared: Any, session: Session) -> None:
+    kept = session.folder / "validation" / "trial-1"
+    shutil.copytree(compared[1].folder, kept)
+    assert [one.name for one in session.validations()] == ["trial-1"]
     report = session.store.reports / "s1.validation" / "trial-1"
     report.mkdir(parents=True)
     (report / "lab-validation.html").write_text("curves of Ann")
@@ -142,49 +145,32 @@ def test_deleting_deletes_it_with_its_report(session: Session, lab: Path) -> Non
     assert not session.folder.exists()
 
 
-def test_what_cannot_be_compared(
-    session: Session, demo: Path, lab: Path, tmp_path: Path, project: Path
-) -> None:
-    with pytest.raises(NotFoundError, match=r"nothing\.trc"):
-        session.validate(tmp_path / "nothing.trc")
+def test_what_cannot_be_compared(session: Session, lab: Path, tmp_path: Path) -> None:
     text = tmp_path / "text.trc"
     text.write_text("this is not a TRC")
-    with pytest.raises(BadInputError, match=r"text\.trc"):
-        session.validate(text)
-    with pytest.raises(BadInputError, match="margin_deg"):
-        session.validate(lab, margin_deg=0)
-    with pytest.raises(BadInputError, match="did you mean 'max_lag_s'"):
-        session.validate(lab, max_lag=1)
-    with pytest.raises(BadInputError, match="name of the comparison"):
-        session.validate(lab, name="../s2")
-    with pytest.raises(BadInputError, match="limit of what is allowed"):
-        session.validate(lab, max_lag_s=0.1)
+    with pytest.raises(NotFoundError, match=r"nothing\.trc"):
+        session.validate(tmp_path / "nothing.trc")
+    for file, given, words in (
+        (text, {}, r"text\.trc"),
+        (lab, {"margin_deg": 0}, "margin_deg"),
+        (lab, {"max_lag": 1}, "did you mean 'max_lag_s'"),
+        (lab, {"name": "../s2"}, "name of the comparison"),
+        (lab, {"max_lag_s": 0.1}, "limit of what is allowed"),
+    ):
+        with pytest.raises(BadInputError, match=words):
+            session.validate(file, **given)
     assert session.validations() == []
+    demo = session.store.demo("Overhead Squat")
     with pytest.raises(NotPermittedError, match="demo"):
-        validate(session.store.demo("Overhead Squat"), lab)
+        validate(demo, lab)
     with pytest.raises(BadInputError, match="Joint Angle Mobility"):
         validate(session.store.demo("Joint Angle Mobility"), lab, folder=tmp_path / "kept")
-
-
-def test_the_demo_is_compared_elsewhere(session: Session, lab: Path, tmp_path: Path) -> None:
-    demo = session.store.demo("Overhead Squat")
+    # The demo is compared elsewhere.
     made = validate(demo, lab, folder=tmp_path / "kept")
     assert made.folder == tmp_path / "kept" / "trial-1"
     assert not (demo.folder / "validation").exists()
     found = open_comparison(str(session.store.path), folder=str(tmp_path / "kept"))
     assert found.document == made.document
-
-
-def test_opening_a_comparison(compared: Any, tmp_path: Path) -> None:
-    session, made = compared
-    store = str(session.store.path)
-    assert open_comparison(store, session_id="s1").document == made.document
-    named = open_comparison(store, session_id="s1", comparison="trial-1")
-    assert named.document == made.document
-    with pytest.raises(NotFoundError, match="did you mean 'trial-1'"):
-        open_comparison(store, session_id="s1", comparison="trial-2")
-    with pytest.raises(NotFoundError, match="holds no study"):
-        open_comparison(store, study=str(tmp_path))
 
 
 @pytest.mark.slow
@@ -269,12 +255,6 @@ def test_a_study_in_which_only_some_have_a_model(demo: Path, lab: Path, tmp_path
     assert count["lab_model_lab_formulas"] == 1
 
 
-def test_a_study_of_which_all_failed(tmp_path: Path) -> None:
-    result = run_study(Store(tmp_path / "store"), listed(tmp_path, "a,b.trc", "c,d.trc"))
-    assert result.agreement is None
-    assert len(result.document["failed"]) == 2
-
-
 def test_lists_that_cannot_be_used(tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match=r"none\.csv"):
         read_study(tmp_path / "none.csv")
@@ -293,19 +273,23 @@ def test_lists_that_cannot_be_used(tmp_path: Path) -> None:
     (tmp_path / "bytes.csv").write_bytes(b"session,lab_file\n\xff\xfe,x\n")
     with pytest.raises(BadInputError, match="UTF-8"):
         read_study(tmp_path / "bytes.csv")
-    rows = read_study(listed(tmp_path, "a, b.trc ", "", "c,d.trc"))
-    assert [(row.session, row.lab_file) for row in rows] == [("a", "b.trc"), ("c", "d.trc")]
+    good = listed(tmp_path, "a, b.trc ", "", "c,d.trc")
+    assert [(row.session, row.lab_file) for row in read_study(good)] == [
+        ("a", "b.trc"),
+        ("c", "d.trc"),
+    ]
+    # Of which all fail.
+    result = run_study(Store(tmp_path / "store"), good)
+    assert result.agreement is None
+    assert len(result.document["failed"]) == 2
 
 
-@pytest.mark.parametrize(
-    ("file", "name"),
-    [
+def test_names_of_comparisons() -> None:
+    for file, name in (
         ("squats 1.trc", "squats-1"),
         ("../a/b..c.trc", "b.c"),
         ("_.trc", "lab"),
         ("ä" * 90 + ".trc", "lab"),
         ("x" * 90 + ".c3d", "x" * 64),
-    ],
-)
-def test_names_of_comparisons(file: str, name: str) -> None:
-    assert validation._name_for(file) == name
+    ):
+        assert validation._name_for(file) == name

@@ -36,7 +36,7 @@ def admin(server: Any) -> str:
     return server.key("administrator")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def analysed(demo: Path, server: Any) -> Callable[..., str]:
     """Factory of analysed sessions in the shared server's store: the demo, under another name."""
 
@@ -87,7 +87,7 @@ def record_in() -> Callable[..., Path]:
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def record_of(server: Any, record_in: Callable[..., Path]) -> Callable[..., str]:
     """The same in the shared server's store, by their ids: ``record_of(session_id, user_id)``."""
     return lambda *about, **more: record_in(server.store, *about, **more).name

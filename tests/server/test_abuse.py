@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import select
 import shutil
-import time
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from urllib.parse import urlsplit
@@ -16,21 +14,9 @@ import psutil
 import pytest
 import serving
 
-from mobility.errors import TooManyRequestsError
-from mobility.server.access import Caller
-from mobility.server.base import Served
-from mobility.server.participants import ParticipantExport
 from mobility.server.settings import MobilityServer
 from mobility.sessions.files import lock
 from mobility.store import Store
-
-
-@pytest.fixture(scope="module")
-def narrow(tmp_path_factory):
-    """A server that waits for nobody long, with room for two sessions of each."""
-    limits = {"sessions_per_user": 2, "upload_stall_seconds": 5.0, "upload_least_bytes": 1}
-    with serving.serving(tmp_path_factory.mktemp("narrow"), kind="quick", **limits) as running:
-        yield running
 
 
 def exports_of(server):
@@ -71,36 +57,37 @@ def test_a_deletion_finishes_what_one_that_was_interrupted_left(server, admin, r
 
 
 @pytest.mark.slow
-def test_keys_that_cannot_be_revoked_keep_nothing_else_from_going(server, admin, record_of):
-    server.key("participant", "p-keys")
-    folder = server.store / record_of("of-keys", "p-keys")
+def test_what_is_in_the_way_of_a_deletion_is_told_and_the_rest_goes(server, admin, record_of):
+    """Keys that cannot be revoked, a session of which nobody knows whose it is, one in use."""
+    key = server.key("participant", "p-held")
+
+    def refused(path, told):
+        answer = server.ask("DELETE", path, admin)
+        assert answer.status_code == 409
+        assert told in answer.json()["error"]
+
+    def gone(folder):
+        assert not folder.exists()
+        record_of(folder.name, "p-held")
+
+    known = server.store / record_of("of-known", "p-held")
+    record = server.store / record_of("of-unknown", "p-held") / "session.json"
     with lock(server.store / ".server" / "keys.lock", what="the keys"):
-        answer = server.ask("DELETE", "/participants/p-keys/", admin)
-    assert answer.status_code == 409
-    assert "the keys" in answer.json()["error"]
-    assert not folder.exists()
-    assert server.ask("DELETE", "/participants/p-keys/", admin).status_code == 204
-
-
-def test_a_session_of_which_nobody_knows_whose_it_is_is_told(server, admin, record_of):
-    record_of("known", "p-damaged")
-    record = server.store / record_of("unknown", "p-damaged") / "session.json"
+        refused("/participants/p-held/", "the keys")
+    gone(known)
+    gone(record.parent)
     record.write_text("{")
     try:
-        answer = server.ask("DELETE", "/participants/p-damaged/", admin)
-        assert answer.status_code == 409
-        assert "1 sessions may be theirs too" in answer.json()["error"]
-        assert not (server.store / "known").exists()
+        refused("/participants/p-held/", "1 sessions may be theirs too")
+        gone(known)
     finally:
         shutil.rmtree(record.parent)
-
-
-def test_the_number_of_sessions_holds_for_uploads_that_come_at_once(narrow):
-    key = narrow.key("participant", "at-once")
-    with ThreadPoolExecutor(6) as threads:
-        answers = list(threads.map(lambda _: narrow.upload(key), range(6)))
-    assert sorted(each.status_code for each in answers) == [200, 200, 404, 404, 404, 404]
-    assert sum("at most 2 are allowed" in each.text for each in answers) == 4
+    with lock(Store(server.store)._lock("of-known"), what="the test"):
+        for path in ("/sessions/of-known/", "/participants/p-held/"):
+            refused(path, "session of-known is in use")
+    assert server.ask("DELETE", "/participants/p-held/", admin).status_code == 204
+    assert not known.exists()
+    assert server.ask("GET", "/sessions/", key).status_code == 401
 
 
 def test_one_copy_of_everything_is_made_at_a_time(server, record_of):
@@ -117,27 +104,11 @@ def test_one_copy_of_everything_is_made_at_a_time(server, record_of):
     assert server.ask("GET", path, key).status_code == 200
 
 
-def test_one_who_does_not_take_what_they_asked_for_is_not_waited_for(narrow):
-    video = b"video" + b"\0" * (64 << 20)
-    key = narrow.key("participant", "lazy")
-    assert narrow.upload(key, video).status_code == 200
-    session_id = narrow.ask("GET", "/sessions/", key).json()[0]["session_id"]
-    media = f"/sessions/{session_id}/media/video.mp4"
-    process = psutil.Process(narrow.process.pid)
-
-    def open_to(connection):
-        port = connection.getsockname()[1]
-        return [each for each in process.net_connections() if each.raddr and each.raddr[1] == port]
-
-    with (
-        narrow.begin(key, "GET", "/participants/lazy/export/") as connection,
-        narrow.begin(key, "GET", media) as player,
-    ):
-        for each in (connection, player):
-            assert b" 200 " in each.recv(1000).partition(b"\r\n")[0]
-        assert open_to(player)
-        serving.wait_for(lambda: not (exports_of(narrow) or open_to(connection) or open_to(player)))
-    assert "Traceback" not in narrow.log.read_text()
+def answered(connections, count):
+    """Those of which so many have something to be read."""
+    return serving.wait_for(
+        lambda: len(found := select.select(connections, [], [], 0)[0]) >= count and found
+    )
 
 
 def test_a_key_has_few_requests_under_way(server, admin, record_of):
@@ -145,22 +116,17 @@ def test_a_key_has_few_requests_under_way(server, admin, record_of):
     path = f"/sessions/{record_of('crowd', 'p-crowd')}/state/"
     # Of each the body is waited for.
     asking = [server.begin(key, "POST", path, Content_Length=10) for _ in range(60)]
-    refused = serving.wait_for(
-        lambda: len(found := select.select(asking, [], [], 0)[0]) >= 52 and found
-    )
+    refused = answered(asking, 52)
     assert len(refused) == 52
     for each in refused:
         answer = each.recv(65536)
         assert b" 429 " in answer.partition(b"\r\n")[0]
         assert b"Retry-After: 1" in answer
     # Nor do those that are refused keep a connection each, by not sending what they announced.
-    ended = serving.wait_for(
-        lambda: len(found := select.select(refused, [], [], 0)[0]) >= 28 and found
-    )
-    assert len(ended) == 28
+    assert len(answered(refused, 28)) == 28
     assert server.ask("GET", path, key).status_code == 429
-    assert server.ask("GET", path, admin).status_code == 200
-    assert server.ask("GET", path, server.key("participant", "p-crowd")).status_code == 200
+    for other in (admin, server.key("participant", "p-crowd")):
+        assert server.ask("GET", path, other).status_code == 200
     for each in asking:
         each.close()
     serving.wait_for(lambda: server.ask("GET", path, key).status_code == 200)
@@ -172,24 +138,12 @@ def test_a_key_has_few_requests_under_way(server, admin, record_of):
         each.close()
 
 
-def test_turns_are_taken_before_the_store_is_looked_through(tmp_path):
-    asking = object.__new__(ParticipantExport)
-    asking.served = Served(MobilityServer(), Store(tmp_path / "sessions"))
-    asking.caller = Caller("key x", "participant", "p")
-    asking.served.exporting.add("p")
-    # Nothing is stored of them, which a look would have found.
-    with pytest.raises(TooManyRequestsError):
-        asyncio.run(asking.get("p"))
-
-
 def test_what_is_deleted_as_its_analysis_begins_is_not_waited_for(working, tmp_path):
     key = working.key("professional", "hasty")
     wait = f"video wait {tmp_path / 'never'}".encode()
-    for _ in range(5):
+    for _ in range(3):
         session_id = working.upload(key, wait).json()["session_id"]
-        started = time.monotonic()
         assert working.ask("DELETE", f"/sessions/{session_id}/", key).status_code == 204
-        assert time.monotonic() - started < 60
         assert not (working.store / session_id).exists()
 
 
@@ -202,53 +156,6 @@ def test_a_signature_of_the_demo_opens_no_session_of_the_same_id(server, admin, 
     assert server.ask("GET", own).content == b"video"
     assert server.ask("GET", f"{own}&demo=true").status_code == 401
     assert server.ask("DELETE", f"/sessions/{session_id}/", admin).status_code == 204
-
-
-@pytest.mark.parametrize("path", ["/sessions/{}/summary/", "/sessions/"])
-def test_faults_that_quote_half_letters_are_told(server, admin, record_of, path):
-    answer = server.ask(
-        "POST",
-        path.format(record_of("json", "p-json")),
-        admin,
-        content=b'{"\\ud800": "x"}',
-        headers={"Content-Type": "application/json"},
-    )
-    assert answer.status_code == 400
-    assert "\ud800" in answer.json()["errors"]
-
-
-@pytest.mark.slow
-def test_a_stranger_who_announces_a_body_and_sends_none_is_told_and_let_go(server):
-    with server.begin(None, "POST", "/sessions/", Content_Length=1000) as connection:
-        assert b" 401 " in connection.recv(65536).partition(b"\r\n")[0]
-        assert connection.recv(1000) == b""
-
-
-@pytest.mark.slow
-def test_a_session_that_nothing_can_be_noted_of_does_not_hold_up_the_queue(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("held-up")
-    with serving.serving(folder, analyses_at_once=1) as server:
-        key = server.key("professional", "p")
-        gate = folder / "gate"
-        first = server.upload(key, f"video wait {gate}".encode()).json()["session_id"]
-        server.until(key, first, "analyzing")
-        second = server.upload(key, b"video 1").json()["session_id"]
-        (server.store / first / "session.json").write_text("{}")
-        gate.touch()
-        server.until(key, second, "analyzed", seconds=400)
-        queue = server.store / ".server" / "queue"
-        serving.wait_for(lambda: not list(queue.glob(f"*{first}.json")))
-
-
-def test_what_another_process_works_on_is_named_and_stays(server, admin, record_of):
-    session_id = record_of("in-use", "p-in-use")
-    with lock(Store(server.store)._lock(session_id), what="the test"):
-        for path in (f"/sessions/{session_id}/", "/participants/p-in-use/"):
-            answer = server.ask("DELETE", path, admin)
-            assert answer.status_code == 409
-            assert f"session {session_id} is in use" in answer.json()["error"]
-    assert server.ask("DELETE", "/participants/p-in-use/", admin).status_code == 204
-    assert not (server.store / session_id).exists()
 
 
 def film(file, size, frames=10):
@@ -275,10 +182,7 @@ def test_one_key_does_not_hold_up_the_others(tmp_path):
     # Nobody is to be let go because this machine is slow.
     with serving.serving(tmp_path, kind="intake", upload_stall_seconds=3600.0) as server:
         admin, key = server.key(), server.key("participant", "attacker")
-
-        def hold():
-            head = {"Content_Type": serving.KIND, "Content_Length": 10**9}
-            return server.begin(key, "POST", "/sessions/", serving.BODY[:-5], **head)
+        head = {"Content_Type": serving.KIND, "Content_Length": 10**9}
 
         def send(content):
             return server.upload(key, content, name="squat.mov")
@@ -289,11 +193,11 @@ def test_one_key_does_not_hold_up_the_others(tmp_path):
             return answer
 
         # 255 of them were taken once. What is refused is told so at once, and so is no longer held.
-        connections = [hold() for _ in range(30)]
+        connections = [
+            server.begin(key, "POST", "/sessions/", serving.BODY[:-5], **head) for _ in range(30)
+        ]
         serving.wait_for(lambda: len(server.uploads_left()) == 8)
-        refused = serving.wait_for(
-            lambda: len(found := select.select(connections, [], [], 0)[0]) >= 22 and found
-        )
+        refused = answered(connections, 22)
         held = [each for each in connections if each not in refused]
         assert len(held) == 8
         assert all(b" 429 " in each.recv(65536).partition(b"\r\n")[0] for each in refused)
@@ -306,13 +210,11 @@ def test_one_key_does_not_hold_up_the_others(tmp_path):
             large = [threads.submit(send, huge) for _ in range(6)]
             made = server.upload(admin, small, name="squat.mov", user_id="p")
             reads = [server.ask("GET", f"/sessions/{path}", admin) for path in ("", "x/?demo=true")]
-            still_held = not select.select(held[:3], [], [], 0)[0]
-            statuses = {each.result().status_code for each in large}
+            assert not select.select(held[:3], [], [], 0)[0]
+            assert {each.result().status_code for each in large} <= {413, 429}
             full = [each.result() for each in filling]
         assert made.status_code == 200, made.text
         assert [each.status_code for each in reads] == [200, 200]
-        assert still_held
-        assert statuses <= {413, 429}
         assert {each.status_code for each in full} == {429}
         assert "50 sessions of this user wait" in full[0].json()["error"]
         # The queue is the attacker's, and yet they are the next: users take turns.
@@ -325,19 +227,16 @@ def test_one_key_does_not_hold_up_the_others(tmp_path):
         assert sum(each.memory_info().rss for each in workers) < 1.5e9
         for each in held[:3]:
             each.close()
-
-
-@pytest.mark.slow
-def test_pictures_of_too_many_pixels_are_refused_undecoded(tmp_path):
-    with serving.serving(tmp_path, kind="intake", most_pixels=100) as server:
+    with serving.serving(tmp_path / "strict", kind="intake", most_pixels=100) as server:
+        # Pictures of too many pixels are refused undecoded.
         key = server.key("participant", "large")
-        answer = server.upload(key, film(tmp_path / "a.mov", 11), name="squat.mov")
-        assert answer.status_code == 413
-        assert "at most 0.0001 million are allowed" in answer.json()["error"]
-        assert server.upload(key, film(tmp_path / "b.mov", 10), name="b.mov").status_code == 200
-        single = server.upload(key, film(tmp_path / "c.mov", 10, frames=1), name="c.mov")
-        assert single.status_code == 400
-        assert "c.mov: has a single frame" in single.json()["error"]
+        for name, size, frames, status, told in (
+            ("a.mov", 11, 10, 413, "at most 0.0001 million are allowed"),
+            ("b.mov", 10, 10, 200, "session_id"),
+            ("c.mov", 10, 1, 400, "c.mov: has a single frame"),
+        ):
+            answer = server.upload(key, film(tmp_path / name, size, frames=frames), name=name)
+            assert (answer.status_code, told in answer.text) == (status, True), answer.text
 
 
 def test_the_limits_leave_room_for_others():

@@ -77,32 +77,17 @@ def test_what_is_deleted_before_its_analysis_began_keeps_no_place(queue):
     assert asyncio.run(delete()) == {}
 
 
-def test_a_damaged_file_of_the_queue_is_told_once(queue, caplog):
+def test_what_a_killed_server_left(queue, served, caplog):
+    left = served.store.path / ".server" / "exports" / "a" / "export.zip"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"everything of somebody")
     queue.require_hold()
+    assert not left.exists()
+    # A damaged file of the queue is told once.
     (queue._folder / "1-a.json").write_text("{")
     for _ in range(3):
         queue._start_next()
     assert len([line for line in caplog.messages if "1-a.json" in line]) == 1
-
-
-def test_what_a_killed_server_was_handing_over_goes_at_the_next_start(served):
-    left = served.store.path / ".server" / "exports" / "a" / "export.zip"
-    left.parent.mkdir(parents=True)
-    left.write_bytes(b"everything of somebody")
-    served.queue.require_hold()
-    assert not left.exists()
-
-
-def test_places_in_the_queue(queue):
-    for session_id in ("c", "a", "b"):
-        queue.add(session_id, "p")
-    expected = {"c": ("waiting", 0), "a": ("waiting", 1), "b": ("waiting", 2)}
-    assert queue.positions() == expected
-    queue._running["c"] = (None, None)
-    assert queue.positions() == {"c": ("running", 0), "a": ("waiting", 0), "b": ("waiting", 1)}
-    assert queue.position("b") == ("waiting", 1)
-    assert queue.position("none") is None
-    queue._running.clear()
 
 
 def test_users_take_turns_in_the_queue(queue):
@@ -115,6 +100,11 @@ def test_users_take_turns_in_the_queue(queue):
     queue.add("e", "q")
     before = {name: place[1] for name, place in queue.positions().items()}
     assert before == {"a": 0, "e": 1, "b": 2, "c": 3, "d": 4}
+    queue._running["a"] = (None, None)
+    assert queue.position("a") == ("running", 0)
+    assert queue.position("b") == ("waiting", 1)
+    assert queue.position("none") is None
+    queue._running.clear()
     queue.add("f", "r")
     with pytest.raises(TooManyRequestsError, match="the queue is full"):
         queue.add("g", "s", shared=False)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tomllib
 
 import network_trace
 import pytest
@@ -12,12 +11,6 @@ import serving
 from mobility.client import Client
 
 pytestmark = pytest.mark.slow
-
-
-def test_packages_that_the_interface_imports_are_dependencies(project):
-    stated = tomllib.loads((project / "pyproject.toml").read_text())["project"]["dependencies"]
-    names = {each.partition(">")[0] for each in stated}
-    assert {"httpx", "jupyter-server", "multipart", "tornado", "traitlets"} <= names
 
 
 def test_a_video_from_upload_to_report(project, tmp_path, pose_model):

@@ -25,10 +25,13 @@ def test_a_video_goes_from_the_form_through_the_server_into_the_table(working, t
             "session_name": "From the form",
             "body_joint_angles": ["knee"],
         }
-        acts["begin"]({"name": "squat.mp4", "size": 7, "fields": fields}, [])
-        part = {"upload": messages[-1]["upload"], "offset": 0}
-        acts["part"](part, [b"video 1"])
-        form.wait(60)
+
+        def send(content):
+            acts["begin"]({"name": "squat.mp4", "size": len(content), "fields": fields}, [])
+            acts["part"]({"upload": messages[-1]["upload"], "offset": 0}, [content])
+            form.wait(60)
+
+        send(b"video 1")
         session_id = form.created
         assert (working.store / session_id / "video.mp4").read_bytes() == b"video 1"
         assert form.session.title == "From the form"
@@ -50,8 +53,5 @@ def test_a_video_goes_from_the_form_through_the_server_into_the_table(working, t
         assert not (working.store / session_id).exists()
 
         # What the server refuses stands in the form, at its field.
-        acts["begin"]({"name": "squat.mp4", "size": 4, "fields": fields}, [])
-        part = {"upload": messages[-1]["upload"], "offset": 0}
-        acts["part"](part, [b"film"])
-        form.wait(60)
+        send(b"film")
         assert "not a video" in str(form.errors["video"])

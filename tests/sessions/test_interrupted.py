@@ -1,0 +1,411 @@
+"""Wherever work is interrupted, nothing is half there, and the next run leaves nothing.
+
+In a folder a copy of this process is stopped at its n-th step in the file system; in memory each
+life of this process ends before or after its n-th write. ``pytest -rP`` prints at how many points.
+"""
+
+from __future__ import annotations
+
+import datetime
+import importlib
+import itertools
+import os
+import shutil
+import signal
+import sys
+import zipfile
+from contextlib import redirect_stderr, redirect_stdout, suppress
+from secrets import token_hex
+from types import SimpleNamespace
+
+import pytest
+from batches import done_rows, write_begun, write_ended
+from processes import in_child
+
+from mobility.cli import main as cli
+from mobility.errors import NotFoundError
+from mobility.privacy.retention import erase, prune, to_prune
+from mobility.privacy.takeout import write_takeout
+from mobility.server.keys import Keys
+from mobility.sessions import leases, objects
+from mobility.sessions.files import write_json
+from mobility.store import Store
+
+# These processes have no threads that a copy could miss.
+pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
+
+ANN, BOB = "ann-3f9", "bob-7c1"
+VIDEO = b"video of ann, number %d"
+FILE = "squat by Ann.mp4"
+LINE = "2026-01-02 03:04:05,678 INFO mobility.batch.run: "
+
+
+class Killed(BaseException):
+    """Stands for the end of the process: nothing catches it."""
+
+
+@pytest.fixture
+def live(monkeypatch):
+    """Give a function that begins another life of this process, which ends at a write.
+
+    Before it, or after it if `is_done`. Each life is taken for a process of its own.
+    """
+    writes = ("_put_if", "put", "put_file", "delete")
+    real = {name: getattr(objects.Objects, name) for name in (*writes, "get")}
+    now = SimpleNamespace(left=10**9, is_done=False, dead=False, life=0)
+
+    def dying(name):
+        def act(self, *args, **more):
+            if not now.dead:
+                now.left -= name in writes
+                now.dead = now.left < 0
+                if not now.dead or now.is_done:
+                    result = real[name](self, *args, **more)
+                if not now.dead:
+                    return result
+            raise Killed
+
+        return act
+
+    def begin(writes_left=10**9, *, is_done=False):
+        now.left, now.is_done, now.dead, now.life = writes_left, is_done, False, now.life + 1
+
+    for name in real:
+        monkeypatch.setattr(objects.Objects, name, dying(name))
+    # A renewal would be a write too, at some time or other.
+    monkeypatch.setattr(leases, "BEAT_S", 600.0)
+    monkeypatch.setattr(leases, "_process", lambda: {"life": now.life})
+    monkeypatch.setattr(leases, "_is_dead", lambda held: held.get("life") != now.life)
+    return begin
+
+
+def worked(store, video, subject=(10, 20)):
+    """A making, an analysis, a correction and another analysis; what was done is found done."""
+    if store.has("one"):
+        session = store.session("one")
+    else:
+        session = store.create(
+            video, user_id="p01", exercise_name="Overhead Squat", session_id="one"
+        )
+    assert session.video.read_bytes() == video.read_bytes()
+    session.analyze(subject="largest")
+    session.set_camera_side("left", by="ann")
+    # What is of the other subject must not pass for this one's, nor the other way round.
+    session.analyze(subject=subject)
+    return session
+
+
+def content(session):
+    """Bytes of all that was made, wherever it is; each is there that the record names."""
+    stages = session.record.stages.values()
+    if session.store.is_remote:
+        for stage in stages:
+            session.store.copy.fetch(session.id, stage.file)
+    return {stage.file: (session.folder / stage.file).read_bytes() for stage in stages}
+
+
+def names(store):
+    """Names of all objects of a store in memory, but of locks."""
+    remote = store._remote.objects
+    found = [path.removeprefix(f"{remote._root}/") for path in remote._fs.find(remote._root)]
+    return [name for name in found if not name.startswith(".locks/")]
+
+
+@pytest.mark.parametrize("every", [pytest.param(7, marks=pytest.mark.slow), 61])
+@pytest.mark.parametrize("where", ["folder", "memory, before", "memory, after"])
+def test_killed_at_any_point_it_resumes_to_the_same_results(
+    where, every, tmp_path, stand_ins, live
+):
+    video = stand_ins.video(tmp_path / "in")
+    is_here, is_done = where == "folder", where.endswith("after")
+    base = str(tmp_path / "store") if is_here else f"memory://{token_hex(8)}"
+    undisturbed = worked(Store(f"{base}-undisturbed"), video)
+    expected = content(undisturbed)
+    points = 0
+    for number in range(1, 1000, every):
+        place = f"{base}-{number}"
+        killed = False
+        if is_here:
+            status = in_child(lambda place=place: worked(Store(place), video), step=number)
+            killed = status == -signal.SIGKILL
+            assert killed or status == 0
+        else:
+            live(number - 1, is_done=is_done)
+            with suppress(Killed):
+                killed = True
+                worked(Store(place), video)
+                killed = False
+        if not killed:
+            break
+        points += 1
+        live()
+        store = Store(place)
+        assert set(store.ids()) <= {"one"}, number
+        for session in store.sessions():
+            # Whatever its record names can be read, and is whole.
+            assert session.video.read_bytes() == video.read_bytes(), number
+            assert set(content(session)) <= set(expected), number
+            if session.record.state == "analyzing":
+                with pytest.raises(NotFoundError, match="interrupted"):
+                    session.report()
+            for stage in session.record.stages:
+                assert not hasattr(session, stage) or len(getattr(session, stage)()) > 0, number
+        session = worked(store, video)
+        assert content(session) == expected, number
+        # What the dead has left is swept by the next making.
+        store.create(video, user_id="p", exercise_name="Overhead Squat", session_id="two").delete()
+        if is_here:
+            left = {path.name for path in store.path.rglob("*") if ".locks" not in path.parts}
+            kept = {path.name for path in undisturbed.folder.iterdir()}
+            assert left - {"one"} == kept, number
+        else:
+            assert len(names(store)) == 9, number
+    sys.stdout.write(f"{where}: {points} points, nothing half there\n")
+    assert points > 40 / every
+
+
+def test_the_sweep_spares_a_creation_that_is_at_work(store, tmp_path, stand_ins, monkeypatch):
+    """Between copy and rename of one creation, another one runs from start to end."""
+    video = stand_ins.video(tmp_path / "in")
+    squat = {"user_id": "p01", "exercise_name": "Overhead Squat"}
+    rename = type(tmp_path).rename
+    statuses = []
+
+    def renamed_late(self, target):
+        if not statuses:
+            statuses.append(None)
+            statuses.append(in_child(lambda: store.create(video, **squat)))
+        return rename(self, target)
+
+    monkeypatch.setattr(type(tmp_path), "rename", renamed_late)
+    session = store.create(video, **squat)
+    assert statuses == [None, 0]
+    assert len(store.sessions()) == 2
+    assert session.video.read_bytes() == video.read_bytes()
+
+
+def test_an_export_that_is_killed_leaves_nothing(store, tmp_path, stand_ins):
+    """At any step; and what was there of that name, or all of the new one."""
+    store.create(
+        stand_ins.video(tmp_path / "in"),
+        user_id="ann",
+        exercise_name="Overhead Squat",
+        session_id="s2",
+    )
+    target = tmp_path / "out" / "ann.zip"
+    target.parent.mkdir()
+    for step in itertools.count(1):
+        status = in_child(lambda: write_takeout(store, "ann", target), step=step)
+        assert status in (0, -signal.SIGKILL)
+        assert {place.name for place in target.parent.iterdir()} <= {"ann.zip"}
+        if target.exists():
+            with zipfile.ZipFile(target) as archive:
+                assert "sessions/s2/video.mp4" in archive.namelist()
+        if status == 0:
+            break
+    assert step > 2
+
+
+COMMANDS = {
+    "sessions delete": ["sessions", "delete", "s1"],
+    "prune by number": ["prune", "--keep", "0", "--user-id", ANN, "--yes"],
+    "prune by age": ["prune", "--older-than", "1h", "--yes"],
+    "participants delete": ["participants", "delete", ANN, "--yes"],
+}
+FUNCTIONS = {
+    "Store.delete": lambda store: store.delete("s1"),
+    "erase": lambda store: erase(store, ANN),
+}
+
+
+@pytest.fixture
+def made(tmp_path, stand_ins):
+    """Give a function that gives a new store of two people, with all that can name one."""
+    importlib.import_module("mobility.server.jobs")  # once, and not in each copy
+    store = Store(tmp_path / "first" / "sessions", reports=tmp_path / "first" / "reports")
+    store.set_participant(ANN, height_m=1.7)
+    for number, user_id in enumerate((ANN, ANN, BOB), start=1):
+        text = VIDEO % number if user_id == ANN else b"video of bob"
+        video = stand_ins.video(tmp_path / "in", name=FILE, content=text)
+        session = store.create(
+            video, user_id=user_id, exercise_name="Overhead Squat", session_id=f"s{number}"
+        )
+        record = session.record
+        record.created_at -= datetime.timedelta(days=1)
+        write_json(session.folder / "session.json", record.model_dump(mode="json"))
+    store.session("s1").set_camera_side("left", by=ANN)
+    log = f"{LINE}row 1, {FILE} of {ANN}: done\n{LINE}a fault\nTraceback\n  {ANN}\n{LINE}of bob\n"
+    reports, private = store.reports, store.path / ".server"
+    files = {
+        **{
+            reports / name / "report.html": ANN
+            for name in ("s1", "s1.validation", ".s1.unfinished", ".s1.earlier")
+        },
+        reports / "s1" / "images" / "a.png": (VIDEO % 1).decode(),
+        # A batch that has ended, and one that has not; a watch.
+        **{reports / f"batch-20260102-03040{n}" / "batch.log": log for n in (5, 6)},
+        store.path / ".watch" / "batch.log": f"{LINE}{ANN}/{FILE}\n{LINE}of bob\n",
+        reports / "watch-0123.log": f"{LINE}{ANN}/{FILE}\n{LINE}of bob\n",
+        **{
+            reports / name / "cohort.csv": f"session_id,user_id\ns0,{user_id}\n"
+            for name, user_id in (("cohort", ANN), ("cohort-of-bob", BOB))
+        },
+        **{
+            reports / name / f"cohort.{ending}": f"report of {user_id}"
+            for name, user_id in (("cohort", ANN), ("cohort-of-bob", BOB))
+            for ending in ("html", "ipynb", "parquet")
+        },
+        reports / "study-a" / "study.json": (
+            '{"trials": [{"session_id": "s1", "participant": "A"}], "failed": []}'
+        ),
+        **{
+            reports / "study-a" / name: f"report of {ANN}"
+            for name in ("lab-validation.html", "lab-validation.ipynb", "tables/values.csv")
+        },
+        private / "queue" / "1-s1.json": f'{{"session_id": "s1", "user_id": "{ANN}"}}',
+        private / "queue" / "2-s3.json": f'{{"session_id": "s3", "user_id": "{BOB}"}}',
+        **{private / left / "1" / FILE: (VIDEO % 1).decode() for left in ("uploads", "exports")},
+    }
+    for path, text in files.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    rows = done_rows((FILE, ANN), (FILE, ANN), ("b.mp4", BOB))
+    write_ended(reports / "batch-20260102-030405", rows)
+    write_begun(reports / "batch-20260102-030406", rows)
+    Keys(store).create("participant", user_id=ANN)
+    copies = (tmp_path / str(number) for number in itertools.count())
+
+    def copy() -> Store:
+        place = shutil.copytree(tmp_path / "first", next(copies))
+        return Store(place / "sessions", reports=place / "reports")
+
+    return copy
+
+
+def left_of(store, kind: str) -> list[str]:
+    """Files and folders that hold, in name or bytes, what must not be left after a deletion."""
+    words = [VIDEO % 1]
+    if kind.startswith("prune"):
+        words += [VIDEO % 2]
+    elif kind in ("participants delete", "erase"):
+        words += [ANN.encode(), VIDEO % 2, FILE.encode(), b"s1", b"s2"]
+    found = []
+    for root in (store.path, store.reports):
+        for place in root.rglob("*"):
+            text = place.read_bytes() if place.is_file() else b""
+            name = place.relative_to(root.parent).as_posix()
+            # Bob's video has the same name, which stays in his record. What the server keeps is
+            # known to the command that deletes a participant, not to the store.
+            is_anns = not name.startswith("sessions/s3/") and (
+                "/.server/" not in name or kind == "participants delete"
+            )
+            if is_anns and any(word in text or word in os.fsencode(name) for word in words):
+                found.append(name)
+    return found
+
+
+def check_at(step, kind, number, made, tmp_path) -> bool:
+    """Interrupt one deletion and do it again; False where it came to its end before."""
+    store = made()
+
+    def typed(*words, step=None):
+        """How a command ended in a copy of this process, and what it said."""
+        with (tmp_path / "said").open("w", buffering=1) as said:
+
+            def act():
+                sys.argv = ["mobility", *words, "--store", str(store.path)]
+                sys.argv += ["--reports", str(store.reports)]
+                with redirect_stdout(said), redirect_stderr(said):
+                    cli.main() if words else FUNCTIONS[kind](store)
+
+            status = in_child(act, step=step, number=number)
+        return status, (tmp_path / "said").read_text()
+
+    words = COMMANDS.get(kind, ())
+    status, said = typed(*words, step=step)
+    if status == 0:
+        assert left_of(store, kind) == [], said
+    elif status >= 0:
+        assert status == 130, said
+        assert "interrupted; not everything is deleted" in said
+    # What is only read must not say that all is well.
+    if any(VIDEO % n in file.read_bytes() for n in (1, 2) for file in store.path.glob(".del*/v*")):
+        assert "is only partly created or deleted" in typed("sessions", "list")[1]
+        assert "nothing is stored" not in typed("participants", "delete", ANN)[1]
+    again, said = typed(*words)
+    gone = "not in the store" in said or "nothing is stored about them" in said
+    assert kind in FUNCTIONS or again == 0 or (again == 2 and gone), said
+    assert left_of(store, kind) == [], (step, said)
+    # The others have lost nothing.
+    if kind != "prune by age":
+        assert [session.id for session in store.sessions()][-1:] == ["s3"]
+        assert (store.reports / "cohort-of-bob" / "cohort.html").is_file()
+        assert "of bob" in (store.path / ".watch" / "batch.log").read_text()
+    return status != 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "number"),
+    [
+        *((kind, number) for kind in COMMANDS for number in (signal.SIGKILL, signal.SIGTERM)),
+        # Of a function a SIGTERM is as a SIGKILL.
+        *((kind, signal.SIGKILL) for kind in FUNCTIONS),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value.name,
+)
+@pytest.mark.slow
+def test_interrupted_anywhere_the_next_deletion_leaves_nothing(kind, number, made, tmp_path):
+    # SIGKILL stops each command at every other step; the rest at every fourth, each at others.
+    every = 2 if kind in COMMANDS and number == signal.SIGKILL else 4
+    first = 1 + [*COMMANDS, *FUNCTIONS].index(kind) % every
+    points = 0
+    while check_at(first + points * every, kind, number, made, tmp_path):
+        points += 1
+    sys.stdout.write(f"{kind:<20} {number.name:<8} {points:>4} points, nothing left\n")
+    assert points > 5 / every
+
+
+@pytest.mark.parametrize("kind", ["sessions delete", "participants delete"])
+def test_interrupted_at_some_steps_the_next_deletion_leaves_nothing(kind, made, tmp_path):
+    for number, step in ((signal.SIGKILL, 12), (signal.SIGTERM, 9)):
+        check_at(step, kind, number, made, tmp_path)
+
+
+@pytest.mark.parametrize("is_done", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kind", ["Store.delete", "prune", "erase"])
+def test_a_deletion_in_memory_that_is_killed_is_finished_by_the_next(
+    kind, is_done, stand_ins, live, tmp_path
+):
+    """Nothing of one who is deleted is left among the objects and in the reports."""
+    delete = {
+        "Store.delete": lambda store: store.delete("one"),
+        "prune": lambda store: [prune(store, one) for one in to_prune(store, keep=0)],
+        "erase": lambda store: erase(store, "p01"),
+    }[kind]
+    squat = {"user_id": "p01", "exercise_name": "Overhead Squat", "session_id": "one"}
+    for number in range(1000):
+        live()
+        store = Store(f"memory://{token_hex(8)}", reports=tmp_path / f"reports-{number}")
+        store.create(stand_ins.video(tmp_path / "in"), **squat)
+        store.set_participant("p01", height_m=1.7)
+        (store.reports / "one").mkdir(parents=True)
+        (store.reports / "one" / "report.html").write_text("p01")
+        killed = False
+        live(number, is_done=is_done)
+        try:
+            delete(store)
+        except Killed:
+            killed = True
+            live()
+            again = Store(store.place, reports=store.reports)
+            if kind == "prune":
+                again.sweep()
+            with suppress(NotFoundError):
+                delete(again)
+        left = names(store)
+        assert left == ([] if kind == "erase" else ["participants/p01.json"]), number
+        assert list(store.reports.iterdir()) == []
+        assert store.unfinished() == []
+        if not killed:
+            break
+    assert number > 4
