@@ -162,3 +162,13 @@ def test_errors_of_another_pose_model_are_warned_of(fitted: xr.Dataset) -> None:
     without = other.drop_vars("position_draws")  # its errors are not those of a fit
     codes = [w["code"] for w in warnings_of(joint_angles(without))]
     assert "errors_of_another_model" not in codes
+
+
+def test_the_table_has_sources_and_a_factor_for_every_metric() -> None:
+    table, squats = tables.load(TABLE), tables.load("overhead_squat")
+    kinds = [entry for kind, entry in table["fitted"].items() if kind != "pose_models"]
+    assert all(0.3 < factor < 5 for each in kinds for factor in each["angles"].values())
+    least = table["metrics"]["least"].values()
+    assert all(each["source"] for each in (*kinds, *least, *table["landmarks"].values()))
+    parts = ("posture", "stance", "knee_movement", "frontal_plane")
+    assert set(table["metrics"]["factors"]) == {name for part in parts for name in squats[part]}
