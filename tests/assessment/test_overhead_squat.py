@@ -617,8 +617,8 @@ def test_the_demo_is_measured_within_its_errors(project: Any) -> None:
 
     pose, repetitions = read("fitted"), read("repetitions")
     position = read("truth")["position"].astype(float).reindex(keypoint=list(KEYPOINTS))
-    position = position.expand_dims(individual=["subject"]).transpose(*pose["position"].dims)
-    position = position.assign_coords(time=pose["time"])
+    position = position.interp(time=pose["time"]).expand_dims(individual=["subject"])
+    position = position.transpose(*pose["position"].dims)
     true_pose = xr.Dataset({"position": position}, attrs={"method": "truth"})
     true = overhead_squat(true_pose, joint_angles(true_pose), repetitions)
     metrics = overhead_squat(pose, read("angles"), repetitions)

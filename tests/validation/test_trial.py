@@ -64,7 +64,7 @@ def test_the_lag_comes_back(trial: Trial) -> None:
 def test_the_errors_come_back_as_they_are(trial: Trial, video: Any, demo: Path) -> None:
     """Against the truth itself, resampled by hand at the lag that was found."""
     truth = true_angles(demo)
-    there = truth.interp(time=truth["time"].to_numpy() + trial.sync.lag_s - 0.3)
+    there = truth.interp(time=video["time"].to_numpy() + trial.sync.lag_s - 0.3)
     primary = trial.agreement.sel(comparison="fitted_lab_formulas")
     for name in ("knee_flexion", "hip_flexion", "ankle_dorsiflexion"):
         for side in ("left", "right"):
