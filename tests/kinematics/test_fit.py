@@ -19,7 +19,7 @@ from mobility.errors import BadInputError
 from mobility.kinematics import angle_errors
 from mobility.kinematics.expected_error import spread_factors
 from mobility.kinematics.fit import body as parts
-from mobility.kinematics.fit import entry, solver, terms
+from mobility.kinematics.fit import entry, solver, terms, trial
 from mobility.kinematics.geometry import angles_from_points
 from mobility.kinematics.skeleton import INDEX
 
@@ -423,6 +423,18 @@ def test_the_trunk_of_who_walks_is_upright_on_the_mean() -> None:
         got = angles_from_points(points_of(fitted))["trunk_lean"]
         off[without] = float(np.abs(got - angles_from_points(truth)["trunk_lean"]).mean())
     assert off[()] < min(6.0, 0.6 * off["upright",])
+
+
+def test_limbs_that_are_mirrored_have_the_same_picture() -> None:
+    _, knee = squat(3.0)
+    fitted = [INDEX[name] for name in parts.FITTED]
+    joints = body(knee)[:, fitted] * [1.0, 1.0, -1.0] - [0.0, 1.0, 3.0]  # seen from behind
+    shanks = trial.mirrored_limbs(joints, planted=True)["shanks"]
+    for other in (shanks, *trial.mirrored_limbs(joints, planted=False).values()):
+        seen, moved = (each[..., :2] / each[..., 2:] for each in (joints, other))
+        np.testing.assert_allclose(moved, seen, atol=1e-9)
+    lean = [each[:, parts.LK, 2] - each[:, parts.LA, 2] for each in (joints, shanks)]
+    assert np.abs(lean[0] + lean[1]).max() < 1e-9
 
 
 @pytest.mark.parametrize("term", sorted(parts.TERMS))

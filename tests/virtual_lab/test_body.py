@@ -84,11 +84,3 @@ def test_a_pose_without_rotation_is_the_body_at_rest(body: Body) -> None:
     assert keypoints(body, orientation, position)["left_foot_index"][0] == pytest.approx(
         body.toe["left"]
     )
-
-
-def test_turning_the_root_turns_the_mesh_rigidly(body: Body) -> None:
-    quarter = np.array([[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [-1.0, 0.0, 0.0]])
-    where = np.array([0.3, 1.0, -0.2])
-    orientation, position = transforms(body, {"root": quarter[None]}, where[None])
-    mesh = skinned(body, orientation[0], position[0], body.vertices)
-    np.testing.assert_allclose(mesh, (body.vertices - body.mid_hip) @ quarter.T + where, atol=1e-9)
