@@ -2,17 +2,8 @@
 
 from __future__ import annotations
 
-import json
-
-import numpy as np
 import pandas as pd
 import pytest
-from hand_made import metrics_of
-
-from mobility import tables
-from mobility.assessment.criteria import compensations, fms_deep_squat
-from mobility.errors import BadInputError
-from mobility.virtual_lab.grid import grid_cases, read_grid
 
 pytestmark = pytest.mark.slow
 
@@ -20,24 +11,6 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def benchmark(program):
     return program("findings")
-
-
-@pytest.mark.parametrize(
-    ("value", "threshold", "side", "true"),
-    [
-        ([10.0, -5.0], 4, "above", True),
-        ([5.0, 0.0], 4, "above", None),  # within the margin
-        ([-3.0, 0.0], 4, "above", False),
-        ([-0.9], 0.5, "outside", True),
-        ([0.2, -0.2], 2.5, "outside", False),
-        ([-0.5, 5.0], 1.5, "below", True),
-        ([5.0, 6.0], 1, "below", False),
-        ([np.nan, 20.0], 4, "above", None),
-    ],
-)
-def test_truth_close_to_a_threshold_is_neither(benchmark, value, threshold, side, true):
-    margin = 0.3 if side == "outside" and threshold == 0.5 else 1.9
-    assert benchmark.true_or_not(np.array(value), threshold, side, margin) is true
 
 
 def told(benchmark, outcomes, view="side", item="heel_rise", measure="heel_rise"):
@@ -62,31 +35,3 @@ def test_shares_by_hand(benchmark):
     assert counted["cleared of all"] == pytest.approx(6 / 8)
     assert counted["not told"] == 4
     assert counted["grey"] == 5
-
-
-def test_every_criterion_compensation_and_rule_has_a_margin(benchmark):
-    limits = {}
-    for name, dataset in (
-        ("fms_probability", fms_deep_squat(metrics_of())),
-        ("compensation_probability", compensations(metrics_of())),
-    ):
-        limits |= json.loads(dataset[name].attrs["thresholds"])
-    measures = {limit["measure"] for limit in limits.values()}
-    rules = tables.load("findings")["rules"]
-    # Of the variability and the smoothness of a rendered squat nobody knows the truth.
-    untold = {"knee_flexion_variability", "smoothness_sparc"}
-    measures |= {rule["metric"] for rule in rules.values()} - untold
-    assert measures == set(benchmark.MARGIN)
-
-
-def test_cases_that_cannot_be_done_are_left_out_but_not_many(benchmark, tmp_path):
-    grid, cache = tmp_path / "grid.yaml", tmp_path / "cache"
-    grid.write_text(f"axes: {{camera.azimuth: {list(range(20))}}}\n")
-    folders = [benchmark.case_folder(cache, case) for case in grid_cases(read_grid(grid))]
-    for folder in folders[2:]:
-        folder.mkdir(parents=True)
-        (folder / "pose.nc").touch()
-    assert [f.name for f in benchmark.folders([grid], cache)] == [f.name for f in folders[2:]]
-    (folders[2] / "pose.nc").unlink()
-    with pytest.raises(BadInputError, match=r"cache has 17 of 20 cases of grid\.yaml"):
-        benchmark.folders([grid], cache)

@@ -10,8 +10,6 @@ import pytest
 
 import mobility as mb
 from mobility.errors import BadInputError
-from mobility.reports import validation_figures as figures
-from mobility.validation.trial import angles_of
 
 pytestmark = pytest.mark.slow
 
@@ -53,12 +51,6 @@ def agreement(made: Any) -> Any:
     return made.agreement()
 
 
-@pytest.fixture(scope="module")
-def curves(made: Any) -> Any:
-    (found,) = made.curves().values()
-    return found
-
-
 def test_video_and_lab_have_one_clock(made: Any) -> None:
     # As they were published together; with the delay of the landmarks in it, it was -0.025.
     assert made.document["lag_s"] == pytest.approx(0.0, abs=0.012)
@@ -96,44 +88,6 @@ def test_the_definitions_differ_by_a_curve(agreement: Any) -> None:
     assert np.ptp(ankle) > 4
 
 
-def test_raw_fitted_and_model_are_in_one_file_and_one_figure(made: Any, curves: Any) -> None:
-    assert curves["estimator"].values.tolist() == [
-        *("fitted", "raw", "image", "lab_formulas", "lab_model")
-    ]
-    for estimator in curves["estimator"].values:
-        values = angles_of(curves, estimator)["knee_flexion"]
-        assert float(values.notnull().mean()) > 0.9, estimator
-    figure = figures.overlays(curves, names=["knee_flexion", "hip_flexion"])
-    labels = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert {"landmarks without a fit", "video, fitted body", "lab, its own model"} <= set(labels)
-    assert len(figure.axes[0].lines) == 5
-
-
 def test_another_trial_of_the_same_person_is_refused(session: Any, lab: Path) -> None:
     with pytest.raises(BadInputError, match=r"ambiguous|same movement"):
         session.validate(lab / "squatsAsym1.trc")
-
-
-def test_the_report(session: Any, made: Any) -> None:
-    from mobility.reports.render import render_validation
-
-    paths = render_validation(session, made)
-    page = paths["html"].read_text()
-    for words in (
-        "Agreement with lab data",
-        "Bland",
-        "Kottner",
-        "MediaPipe",
-        "−0.0",
-        "squats1.trc",
-    ):
-        assert words in page, words
-    assert "Traceback" not in page
-    assert page.count("<img") == 6
-    folder = paths["html"].parent
-    tables = sorted(file.name for file in (folder / "tables").iterdir())
-    assert tables == [
-        *("curves.csv", "curves.tex", "methods.txt", "repetitions.csv", "values-bottom.tex"),
-        *("values-peak.tex", "values-range.tex", "values.csv"),
-    ]
-    assert (folder / "images" / "curves-squats1.png").is_file()

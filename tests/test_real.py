@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-import yaml
 
 TIME = np.arange(200) / 20
 KNEE = np.concatenate([np.full(80, 5.0), np.linspace(5.0, 105.0, 80), np.full(40, 105.0)])
@@ -60,17 +59,6 @@ def test_known_errors_give_the_known_table(real: ModuleType) -> None:
     assert np.isnan(trunk["within"])
 
 
-@pytest.mark.filterwarnings("error")
-def test_what_is_unknown_does_not_count(real: ModuleType) -> None:
-    truth = angles(np.where(TIME < 2, 0.0, np.nan), np.full(TIME.size, np.nan))
-    found = with_sd(angles(np.where(TIME < 1, np.nan, 7.0), np.zeros(TIME.size)), knee_flexion=5.0)
-    rows = table(real.compared(found, truth))
-    # All that is known is of standing, and is told once.
-    assert list(rows.index) == [("knee_flexion", "all")]
-    assert rows.loc[("knee_flexion", "all"), "values"] == 2 * 20
-    assert rows.loc[("knee_flexion", "all"), "bias"] == 7.0
-
-
 def asks(real: ModuleType, least: np.ndarray, most: float | np.ndarray = np.inf) -> Any:
     """Values that ask for these factors, and are given up to others."""
     return real.Needed(np.asarray(least, float), most + np.zeros(len(least)))
@@ -102,79 +90,6 @@ def test_the_factor_of_errors_as_stated_is_one(real: ModuleType) -> None:
     assert real.factor([*many[:18], wrong, wrong]) == pytest.approx(9.0)
     # Rendered clips weigh as much as all people.
     assert real.factor(many, asks(real, np.full(5, 3.0))) == pytest.approx(3.0)
-
-
-def test_of_few_people_a_factor_fails_nobody(real: ModuleType) -> None:
-    right = asks(real, np.full(100, 0.7))
-    wrong = asks(real, np.concatenate([np.full(87, 0.7), np.full(13, 2.0)]))
-    # 13 % of one of nineteen: less than 5 % of all, and more than the 12 % that may be of each.
-    assert real.factor([*[right] * 18, wrong]) == pytest.approx(2.0)
-    assert real.factor([*[right] * 19, wrong]) == pytest.approx(0.7)
-    # Of rendered clips alone nobody is failed.
-    assert not real.holds(0.7, [right, wrong])
-    assert real.holds(0.7, [right], asks(real, np.concatenate([np.full(92, 0.7), np.full(8, 2.0)])))
-
-
-def test_what_is_refused_asks_for_nothing(real: ModuleType) -> None:
-    # Half are given up to a factor of 1.05 only, and would need 5.
-    refused = np.concatenate([np.full(50, 1.05), np.full(50, 9.0)])
-    least = np.concatenate([np.full(50, 5.0), np.full(50, 1.1)])
-    assert real.factor([asks(real, least, refused)]) == pytest.approx(1.1)
-    # All that is given is wrong: the factor grows until nothing is.
-    assert real.factor([asks(real, np.full(9, 5.0), 1.62)]) == pytest.approx(1.65)
-
-
-def test_factors_go_into_the_table_and_nothing_else_changes(real: ModuleType) -> None:
-    before = real.TABLE.read_text(encoding="utf-8")
-    measured = pd.DataFrame(
-        [
-            ("one_camera", "knee_flexion", 9, 1.35, 40),
-            ("one_camera", "trunk_lean", 1, 0.8, 40),
-            ("not_standing", "knee_flexion", 9, 1.2, 40),
-            ("not_standing", "trunk_lean", 1, 1.7, 40),
-            ("moving_feet", "knee_flexion", 3, 2.1, 0),
-            ("metrics", "toe_out", 1, 0.75, 40),
-        ],
-        columns=["kind", "name", "people", "factor", "rendered clips"],
-    )
-    text = real.with_factors(before, measured)
-    assert real.with_factors(text, measured) == text  # nothing piles up
-    old, new = yaml.safe_load(before), yaml.safe_load(text)
-    fitted = new["fitted"]
-    # Who is not seen to stand is not better known, nor is he with another camera beside; what was
-    # not measured is 1.
-    for kind, knee, trunk in (
-        ("one_camera", 1.35, 0.8),
-        ("not_standing", 1.35, 1.7),
-        ("two_cameras", 1.35, 1.0),
-        ("moving_feet", 2.1, 1.0),
-    ):
-        angles = fitted[kind]["angles"]
-        assert (angles["knee_flexion"], angles["trunk_lean"]) == (knee, trunk), kind
-        assert set(angles) == set(real.ANGLES)
-    assert "3 real people" in fitted["moving_feet"]["source"]
-    unknown = fitted["moving_feet"]["source"].partition("Not measured")[2]
-    assert "trunk_lean" in unknown
-    assert "knee_flexion" not in unknown
-    assert "Of one person: trunk_lean." in fitted["one_camera"]["source"]
-    assert "40 rendered clips" in fitted["one_camera"]["source"]
-    factors = new["metrics"].pop("factors")
-    assert factors == dict.fromkeys(old["metrics"].pop("factors"), 1.0) | {"toe_out": 0.75}
-    for table in (old, new):
-        del table["metrics"]["source"]
-        for kind in table["fitted"].values():
-            kind.pop("angles", None)
-            if "unlike" in kind or kind.get("source", "").startswith("The smallest"):
-                del kind["source"]
-    assert new == old
-
-
-def test_every_clip_is_described(real: ModuleType, shared_data: Path) -> None:
-    for name, clip in real.known()["clips"].items():
-        assert {"kind", "person", "pose"} <= set(clip), name
-        assert {"markers", "views", "standing", "picture"} & set(clip), name
-        for key in ("pose", "markers", "feet", "monocular", "views"):
-            assert key not in clip or (shared_data / clip[key]).is_file(), name
 
 
 @pytest.mark.slow

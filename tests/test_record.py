@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
-import yaml
 
 import mobility as mb
 
@@ -93,86 +92,6 @@ def test_a_changed_value_is_told_once_with_its_place(
             record.main()
         assert ended.value.code == status
         assert words in capsys.readouterr().out
-
-
-def test_what_is_in_one_record_only_is_told_once(
-    record: ModuleType, written: Callable[..., Path]
-) -> None:
-    before = written("before", metrics(), depth=1)
-    after = written("after", metrics().drop_vars("accepted"), width=1)
-    shutil.copytree(after / "two", after / "three")
-    (before / "one" / "summary.json").write_text('{"a": 1, "b": 2}')
-    told = record.compare(before, after)
-    assert {
-        f"only in {after}: case three",
-        f"only in {before}: summary (one)",
-        f"only in {before}: metrics:accepted (one, two)",
-        f"only in {before}: report:depth (one, two)",
-        f"only in {after}: report:width (one, two)",
-    } <= set(told)
-    assert not [line for line in told if "knee" in line]
-
-
-def test_changed_words_units_flags_and_shapes_are_told(
-    record: ModuleType, written: Callable[..., Path]
-) -> None:
-    before = written("before", metrics(), verdict="ok", seen=[True], depth=None)
-    changed = metrics()
-    changed["knee_bottom"].attrs["units"] = "rad"
-    changed["accepted"] = ~changed["accepted"]
-    changed = changed.assign(note=("side_seen", np.array([""], dtype=object)))
-    after = written(
-        "after", changed, PAGE.replace("deep", "high"), verdict="poor", seen=[False], depth=3.0
-    )
-    told = "\n".join(record.compare(before, after))
-    for words in (
-        "-It is deep.\n    +It is high.",
-        "metrics.attributes:knee_bottom.attrs.units: in two 'degree', now 'rad'",
-        "metrics:accepted: in two by 1",
-        "metrics:note: in two shape (2,), now (1,)",
-        "report:verdict: in two 'ok', now 'poor'",
-        "report:seen[0]: in two True, now False",
-        "report:depth: in two None, now array(3.)",
-        "note.dims[0]: in two 'side', now 'side_seen'",
-    ):
-        assert words in told
-    assert len(told.splitlines()) == 10
-
-
-def test_new_names_are_told_by_a_table(record: ModuleType, written: Callable[..., Path]) -> None:
-    """Also of what moved into a group, as a part of another variable."""
-    old = metrics()
-    knee = xr.concat([old["knee_bottom"] - 20.0, old["knee_bottom"]], dim="phase")
-    knee = knee.transpose("rep", "phase", "side").assign_attrs(units="degree")
-    phases = xr.Dataset({"knee": knee}).assign_coords(phase=["descent", "bottom"])
-    rest = old.drop_vars("knee_bottom").rename(note="reason")
-    before = written("before", old)
-    after = written("after", xr.DataTree.from_dict({"/": rest, "/phases": phases}))
-    names = {
-        r"metrics:(\w+)_bottom": r"metrics:phases/\1[phase=bottom]",
-        "metrics:note": "metrics:reason",
-    }
-    told = record.compare(before, after, names=names)
-    assert told
-    assert all(line.startswith(f"only in {after}: ") for line in told), told
-    moved = after.parent / "moved"
-    shutil.copytree(after, moved)
-    shifted = phases.assign(knee=phases["knee"] + 1.0)
-    record.write_dataset(
-        moved / "one", "metrics", xr.DataTree.from_dict({"/": rest, "/phases": shifted})
-    )
-    (line,) = set(record.compare(before, moved, names=names)) - {
-        line.replace(str(after), str(moved)) for line in told
-    }
-    assert line.startswith("metrics:knee_bottom: in one by 1 at [0, 0]: 118.0, now 119.0")
-
-
-def test_cases_can_be_analysed(project: Path) -> None:
-    """Each has landmarks, or an exercise and a video; no video stands twice for one exercise."""
-    cases = yaml.safe_load((project / "benchmarks" / "record.yaml").read_text("utf-8"))["cases"]
-    for case in cases.values():
-        assert "pose" in case or ("exercise" in case and {"video", "rendered"} & set(case))
-    assert sum("rendered" in case for case in cases.values()) == 4
 
 
 @pytest.mark.slow

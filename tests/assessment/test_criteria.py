@@ -13,7 +13,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mobility.assessment.criteria import compensations, fms_deep_squat, probability_of
-from mobility.assessment.estimates import estimate
 from mobility.errors import BadInputError
 from mobility.provenance import history
 
@@ -154,15 +153,6 @@ def test_every_compensation_of_the_table_is_found_and_absent_in_a_good_squat():
         assert compensation(name, changed) > 0.95, name
 
 
-def test_what_is_not_assessed_is_named_with_a_reason():
-    attrs = compensations(metrics_of())["compensation_probability"].attrs
-    reasons = json.loads(attrs["not_assessed"])
-    seen = {"low_back_arches", "low_back_rounds", "foot_flattens", "shoulders_elevate"}
-    assert {*reasons} - seen == {"asymmetric_weight_shift", "knees_move_outward"}
-    assert all(reasons.values())
-    assert attrs["stated"] == 0.9
-
-
 def test_one_known_side_may_show_a_fault_but_not_its_absence():
     raised = {"heel_rise": ((NAN, 12.0), (NAN, 2.0))}
     down = {"heel_rise": ((NAN, 0.0), (NAN, 1.0))}
@@ -173,19 +163,6 @@ def test_one_known_side_may_show_a_fault_but_not_its_absence():
     notes = compensations(metrics_of(down), view="right")["compensation_probability"].attrs["notes"]
     assert "near" in json.loads(notes)["heel_rise"]
     assert math.isnan(compensation("heel_rise", down, view="left"))
-
-
-def test_an_estimate_is_a_metric_with_its_own_error():
-    given = {"toe_out": ((12.0, NAN), (4.0, 3.0)), "arm_fall": (-5.0, NAN)}
-    metrics = metrics_of(given)
-    metrics["toe_out"].attrs["note"] = "hidden"
-    sides = estimate(metrics.isel(side=[1, 0]), "toe_out")
-    np.testing.assert_array_equal(sides.value, [12.0, NAN])  # left first, in any order
-    np.testing.assert_array_equal(sides.sd, [4.0, NAN])
-    assert sides.reason == "hidden"
-    assert math.isnan(estimate(metrics, "arm_fall").sd)
-    assert math.isnan(estimate(metrics.drop_vars("arm_fall_sd"), "arm_fall").sd)
-    assert estimate(metrics, "nothing").reason == "it was not measured"
 
 
 def test_inputs_are_not_changed_and_bad_ones_refused():

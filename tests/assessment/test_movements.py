@@ -1,10 +1,8 @@
 from __future__ import annotations
 
 import re
-import xml.etree.ElementTree as ET
 from functools import partial
 
-import numpy as np
 import pytest
 
 from mobility import tables
@@ -44,31 +42,22 @@ def test_each_movement_says_what_is_measured_and_where_the_camera_stands(name):
     assert entry["angle"] in {*definitions(), *NEW_ANGLES}
     # The camera stands square to the plane.
     assert entry["view"] == {"sagittal": "side", "frontal": "front"}[entry["plane"]]
-    assert entry["postures"]
-    assert set(entry["postures"]) <= {"standing", "sitting", "supine", "prone", "side-lying"}
-    known = {each.removeprefix("left_") for each in tables.load("landmarks")["landmarks"]["names"]}
-    assert set(entry["other_side"]) <= set(entry["landmarks"]) <= known
-    assert re.fullmatch(r"[A-Z][^.]+\.", entry["film"])  # one sentence
-    assert all(entry[field] for field in ("sign", "zero", "source"))
+    assert all(entry[field] for field in ("postures", "landmarks", "sign", "zero", "source"))
+    where = "the side" if entry["view"] == "side" else "the front"
+    assert refusal_advice(name).startswith(f"Film the {entry['joint']} from {where}: ")
+    sentence, drawing = how_to_film(name)
+    assert (sentence, drawing.is_file()) == (entry["film"], True)
     # It is found by joint, plane and direction, and whether the limb carries the body.
     borne = entry["range"]["kind"] == "weight_bearing"
     for direction in (entry["direction"], entry["end"]):
         asked = {"plane": entry["plane"], "direction": direction, "weight_bearing": borne}
         assert movement_of(entry["joint"], **asked) == name
-    # Ranges are published, errors of a goniometer are or are left open.
-    ranges = [
+    # Its range is published.
+    of_kinds = [
         reference_range(entry["range"]["angle"], sex="male", age=30, kind=kind)
         for kind in (entry["range"]["kind"], "passive", "unstated")
     ]
-    assert any(each is not None and each.mean >= 0 for each in ranges)
-    error = entry["goniometer_error_deg"]
-    if error["value"] is None:
-        assert error["kind"] is None
-        assert "known here" in error["source"].lower()
-    else:
-        assert 0 < error["value"] < 20
-        assert error["kind"] in ("limits", "agreement", "mdc", "change")
-        assert re.search(r"(?:19|20)\d\d, ", error["source"])
+    assert any(each is not None and each.mean >= 0 for each in of_kinds)
 
 
 def test_signs_are_those_of_the_angles():
@@ -115,35 +104,3 @@ def test_bad_input():
         with pytest.raises(BadInputError, match=re.escape(message)) as caught:
             ask()
         assert "\n" not in str(caught.value)
-
-
-@pytest.fixture(scope="module")
-def script(program):
-    return program("movement_drawings")
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_each_movement_has_the_drawing_that_the_script_makes(name, script):
-    sentence, drawing = how_to_film(name)
-    entry = movement(name)
-    assert sentence == entry["film"]
-    where = "the side" if entry["view"] == "side" else "the front"
-    assert refusal_advice(name).startswith(f"Film the {entry['joint']} from {where}: ")
-    assert {path.stem for path in drawing.parent.glob("*.svg")} == {*NAMES, "overhead_squat"}
-    text = drawing.read_text(encoding="utf-8")
-    assert text == script.draw(name, entry)
-    root = ET.fromstring(text)
-    svg = "{http://www.w3.org/2000/svg}"
-    assert entry["view"] in root.find(f"{svg}title").text
-    assert text.count("http") == 1  # the name of the format; nothing is fetched
-    assert script.SCENES[name].posture == entry["postures"][0]
-    lines = [line.get("points").split() for line in root.iter(f"{svg}polyline")]
-    places = np.array([place.split(",") for line in lines for place in line], float)
-    assert ((places >= 8) & (places <= [script.WIDTH - 8, script.HEIGHT - 8])).all()
-
-
-def test_the_page_on_filming_is_that_of_the_table(project, script):
-    text = (project / "docs" / "joint-mobility.md").read_text(encoding="utf-8")
-    assert script.page(text) == text
-    for link in re.findall(r"\]\(([^)#:]+)\)", text):
-        assert (project / "docs" / link).exists(), link

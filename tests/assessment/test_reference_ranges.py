@@ -5,8 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from mobility import tables
-from mobility.assessment.reference_ranges import TABLE, reference_range
+from mobility.assessment.reference_ranges import reference_range
 from mobility.errors import BadInputError
 
 # Soucie et al. 2011: female, male in each band of ages.
@@ -100,21 +99,6 @@ def test_without_sex_or_age_the_groups_are_given_not_a_mean(angle, sex, age, low
     assert np.isnan([found.mean, found.sd]).all()
 
 
-@pytest.mark.parametrize(
-    ("angle", "kind", "sex", "age", "note"),
-    [
-        ("knee", "active", "female", 30, "the study measured males from 1 to 54 years only"),
-        ("knee", "active", "male", 60, "the study measured males from 1 to 54 years only"),
-        ("knee", "active", None, 30, "sex not known, and the study measured males"),
-        ("ankle", "weight_bearing", "female", 30, "the study measured males only"),
-    ],
-)
-def test_other_people_than_the_study_measured(angle, kind, sex, age, note) -> None:
-    name = {"knee": "knee_flexion", "ankle": "ankle_dorsiflexion"}[angle]
-    found = reference_range(name, sex=sex, age=age, kind=kind)
-    assert found.note.startswith(note)
-
-
 def test_a_study_that_measured_such_people_goes_before_one_that_did_not() -> None:
     zwerus = "zwerus_2019"
     for sex, age, study in (
@@ -142,15 +126,3 @@ def test_bad_input(arguments: dict[str, object], message: str) -> None:
     given = {"angle": "knee_flexion", "sex": "female", "age": 30, "kind": "passive"} | arguments
     with pytest.raises(BadInputError, match=message):
         reference_range(given.pop("angle"), **given)
-
-
-def test_every_entry_has_a_source_and_no_group_stands_twice() -> None:
-    table = tables.load(TABLE)
-    for study in table["studies"].values():
-        assert study["source"]
-        assert study["sample"]
-    places = [
-        (row["angle"], row["study"], row["sex"], tuple(row["age"] or ())) for row in table["values"]
-    ]
-    assert len(set(places)) == len(places)
-    assert {row["study"] for row in table["values"]} == set(table["studies"])

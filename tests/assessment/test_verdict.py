@@ -6,8 +6,6 @@ import re
 from pathlib import Path
 
 import pytest
-import xarray as xr
-from hand_made import GOOD as GOOD_SQUAT
 from hand_made import metrics_of
 
 import mobility
@@ -75,33 +73,6 @@ def test_a_page_is_good_or_says_what_is_wrong_never_both() -> None:
     assert [each.level for each in found.reasons] == ["unusable", "not_this_exercise", "limited"]
 
 
-def test_a_verdict_says_how_many_checks_gave_a_result_and_what_kept_most_others_from_one() -> None:
-    good = judge([], GOOD, metrics_of())
-    found = find(metrics_of())
-    given = sum(each.status != "cannot be told" for each in found)
-    assert 0 < given < len(found)
-    assert good.said.startswith(f"Good recording: {given} of {len(found)} checks gave a result")
-    # A reason of most others is named once, and not where the recording's fault says the same.
-    why = "the camera stands at the side and one leg hides the other"
-    hidden = metrics_of()
-    for name in ("knee_flexion", "ankle_dorsiflexion", "thigh_elevation", "heel_rise", "toe_out"):
-        hidden[name] = hidden[name].where(False)
-        hidden[name].attrs["note"] = why
-    said = judge([], GOOD, hidden).said
-    assert said.endswith(f" checks gave a result; most others gave none, because {why}.")
-    side = GOOD | {"view": {"verdict": "poor", "name": "left", "advice": None}}
-    assert judge([], side, hidden).said.lower().count(why) == 1
-    # What is close to its limit; what is ruled out; nothing; and where nothing is said at all.
-    close = {"knee_flexion": ((120.0,) * 2, (9.0,) * 2), "heel_rise": ((4.0,) * 2, (9.0,) * 2)}
-    said = judge([], GOOD, metrics_of(close)).said
-    assert said.endswith("; most other values are too close to their limits.")
-    arms = judge([Warned("hands_not_overhead", "")], GOOD, metrics_of())
-    assert f"{given - 2} of {len(found)} checks gave a result" in arms.why
-    gone = metrics_of(dict.fromkeys(GOOD_SQUAT))
-    assert judge([], GOOD, gone).headline.startswith("Good recording: none of ")
-    assert "checks" not in judge([Warned("not_standing", "")], GOOD, metrics_of()).said
-
-
 def test_without_a_check_nothing_is_called_good() -> None:
     assert judge([], {}).said == "Recording with limits. The recording was not checked."
     assert judge([]).level == "good"
@@ -125,21 +96,6 @@ def test_what_is_outside_of_the_picture_rules_out_what_needs_it(part, share, lev
     found = judge(warned, quality)
     assert (found.level, found.rules_out) == (level, out)
     assert found.why.count("out of the picture") == (level != "good")
-
-
-def test_no_squat_says_why_none_and_what_a_check_found_stands_for_its_warning() -> None:
-    reason = {"reason": "the hips are never lowered"}
-    found = judge([Warned("no_repetition", "Whatever the words.", reason)], GOOD)
-    assert found.said.startswith("No overhead squat found. The hips are never lowered. Film")
-    none = judge([], GOOD, xr.Dataset({"accepted_repetitions": 0}))
-    assert none.said.startswith("No overhead squat found. No repetition could be measured.")
-    assert none.rules_out == ALL
-    outside = framing(head=0.9)
-    assert judge([Warned("head_out_of_picture", "")], outside).why.count("head") == 1
-    # Of each camera by itself.
-    second = judge([Warned("head_out_of_picture", "", {"seen_by": 2})], outside)
-    assert second.why.startswith("In the second video the head is out of the picture part of")
-    assert second.why.count("head") == 2
 
 
 def test_arms_that_hang_are_not_judged_and_the_legs_are() -> None:

@@ -20,7 +20,6 @@ from mobility.kinematics.angles import (
 )
 from mobility.kinematics.geometry import (
     angle_between,
-    definitions,
     elbow_flexion,
     knee_flexion,
     shoulder_flexion,
@@ -33,10 +32,6 @@ THREE_POINT = (
     *("knee_flexion", "ankle_dorsiflexion", "elbow_flexion", "shoulder_flexion"),
     "hip_abduction",
 )
-
-
-def bottom(angles, truth):
-    return angles.isel(time=int(truth.crouch.to_numpy().argmax()))
 
 
 def rotated(pose, rotation):
@@ -358,17 +353,6 @@ def test_what_is_not_a_pose_is_refused(squat_pose):
     unseen = image_plane_angles(pose.assign(position=pose.position * np.nan))
     assert unseen.trunk_lean.isnull().all()  # forward is unknown
     assert unseen.elbow_flexion.notnull().all()
-
-
-def test_every_table_entry_has_a_source():
-    for name, entry in definitions().items():
-        assert entry["source"], name
-        assert entry["refused"]["source"], name
-        assert entry["refused"]["largest_sd_deg"] > 0, name
-    for name, entry in tables.load("angles").items():
-        assert entry["seen"]["source"], name
-    for part in tables.load("landmarks").values():
-        assert part["source"]
 
 
 @pytest.mark.parametrize("heading", [90, -90])

@@ -318,28 +318,6 @@ def turned(pose, degrees):
     return pose.assign(position=position)
 
 
-@pytest.mark.parametrize("parts", [("legs",), WHOLE])
-def test_an_exchange_that_ends_unseen_side_on_spoils_nothing_after_it(squat_pose, parts):
-    """The subject turns to the side and back; left and right come back while they coincide."""
-    flat = squat_pose(noise=0.003).pose
-    time = np.arange(flat.sizes["time"])
-    pose = turned(flat, 90 * np.exp(-(((time - 120) / 25) ** 4)))
-    rows = np.arange(85, 120)
-    _, right = labels_right(exchange(pose, parts, rows), pose, parts)
-    apart = np.delete(np.arange(time.size), np.arange(100, 140))
-    before, after = apart[apart < 85], apart[apart >= 140]
-    assert right[before].all()
-    assert right[after].all()
-    assert right[85:95].all()
-
-
-@pytest.mark.slow
-def test_nothing_is_exchanged_in_a_filmed_squat(opencap_pose):
-    for threshold in (0.1, 0.5):
-        cleaned = clean_pose(opencap_pose, visibility_threshold=threshold)
-        assert not any(steps(cleaned)["swap_repair"]["swapped_frames"].values())
-
-
 @pytest.mark.slow
 def test_a_filmed_exchange_is_mended_in_the_whole_body(shared_data, pose_model):
     """Balancing on one leg, the model turns the person round for 0.4 s; nobody turns in 0.05 s."""

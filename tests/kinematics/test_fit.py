@@ -7,7 +7,6 @@ import functools
 import json
 import tracemalloc
 from functools import partial
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,7 @@ from mobility.errors import BadInputError
 from mobility.kinematics import angle_errors
 from mobility.kinematics.expected_error import spread_factors
 from mobility.kinematics.fit import body as parts
-from mobility.kinematics.fit import entry, observed, solver, terms, trial
+from mobility.kinematics.fit import entry, solver, terms, trial
 from mobility.kinematics.geometry import angles_from_points
 from mobility.kinematics.skeleton import INDEX
 
@@ -395,33 +394,6 @@ def test_knees_that_are_seen_to_stand_bent_are_not_straightened(azimuths):
     assert errors(fitted, truth)["knee_flexion"] < 5.0
 
 
-def test_each_camera_has_its_own_errors_of_depth() -> None:
-    time, knee = squat()
-    truth = body(knee)
-    poses = [filmed(time, truth, azimuth=a, noise_px=2.0, seed=i) for i, a in enumerate((0, 50))]
-    wrong = [bent_in_depth(poses[0], 0.08), bent_in_depth(poses[1], -0.05)]
-    found = errors(entry.fit_body(wrong, focal_length=FOCAL), truth)
-    assert found["knee_flexion"] < 4.0
-
-
-def test_knots_keep_to_a_movement_that_speeds_up_and_to_its_ends() -> None:
-    time = np.arange(61) / 30.0
-    fallen = np.stack([4.9 * time**2, 1.0 - 2.0 * time], axis=-1)[:, None]  # metres
-    weight = np.ones((61, 1))
-    knots, found, _ = observed.at_knots(time, fallen, weight, 7.5)
-    off = np.abs(found - np.stack([4.9 * knots**2, 1.0 - 2.0 * knots], axis=-1)[:, None])
-    # Means lie 14 mm too far along while it speeds up, and lag by 33 ms at both ends.
-    assert off[1:-1, 0, 0].max() < 0.8 * 0.0136
-    assert off[[0, -1], 0, 1].max() < 0.6 * 2.0 * 0.0333
-    # A single frame is its value, and nothing nothing.
-    weight[1:] = 0.0
-    seven = np.where(weight[..., None] > 0, 7.0, np.nan)
-    _, alone, mass = observed.at_knots(time, seven, weight, 7.5)
-    assert alone[0, 0, 0] == pytest.approx(7.0)
-    assert np.isfinite(alone).all()
-    assert (mass[1:] == 0).all()
-
-
 @pytest.mark.parametrize(("standing", "sd"), [("straight", 3.0), (8.0, 2.0)])
 def test_frames_of_standing_do_not_average_away_how_a_person_stands(standing, sd):
     time, knee = squat(9.0)
@@ -457,15 +429,12 @@ def test_limbs_that_are_mirrored_have_the_same_picture() -> None:
     _, knee = squat(3.0)
     fitted = [INDEX[name] for name in parts.FITTED]
     joints = body(knee)[:, fitted] * [1.0, 1.0, -1.0] - [0.0, 1.0, 3.0]  # seen from behind
-    for planted in (True, False):
-        for name, other in trial.mirrored_limbs(joints, planted=planted).items():
-            pictures = [each[..., :2] / each[..., 2:] for each in (joints, other)]
-            assert np.abs(pictures[0] - pictures[1]).max() < 1e-9, name
     shanks = trial.mirrored_limbs(joints, planted=True)["shanks"]
+    for other in (shanks, *trial.mirrored_limbs(joints, planted=False).values()):
+        seen, moved = (each[..., :2] / each[..., 2:] for each in (joints, other))
+        np.testing.assert_allclose(moved, seen, atol=1e-9)
     lean = [each[:, parts.LK, 2] - each[:, parts.LA, 2] for each in (joints, shanks)]
-    assert lean[0].min() < -0.1
     assert np.abs(lean[0] + lean[1]).max() < 1e-9
-    assert "shanks" not in trial.mirrored_limbs(joints, planted=False)
 
 
 @pytest.mark.parametrize("term", sorted(parts.TERMS))
@@ -534,40 +503,6 @@ def test_gradient_is_that_of_the_cost(monkeypatch: pytest.MonkeyPatch) -> None:
     expected = float(build(joints, shared).gradient @ whole.ravel())
     most = 0.5 * float(np.linalg.norm(there))
     assert half_slope(problem, joints, shared, whole) == pytest.approx(expected, abs=most)
-
-
-def rows_of_bends(bend: np.ndarray) -> tuple[terms.Rows, np.ndarray]:
-    """Rows of a right elbow that is bent by so many radians, and how large the bend is."""
-    joints = np.zeros((len(bend), len(parts.FITTED), 3))
-    joints[:, parts.RE, 1] = 0.3
-    joints[:, parts.RW] = joints[:, parts.RE]
-    joints[:, parts.RW, 0] += 0.25 * np.sin(bend)
-    joints[:, parts.RW, 1] += 0.25 * np.cos(bend)
-    rows = terms.Rows(len(bend), 1)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            terms, "LIMBS", [limb for limb in parts.LIMBS if limb[:2] == (parts.RS, parts.RE)]
-        )
-        terms.bend_rows(rows, SimpleNamespace(), joints, np.zeros(1), 1.0)
-    return rows, 2 * np.sin(bend / 2)
-
-
-def test_a_bend_beyond_the_width_is_as_likely_as_another() -> None:
-    def density(bend: float) -> float:
-        rows, size = rows_of_bends(np.array([bend]))
-        # Directions of the forearm that bend by c to c + dc are c dc of the sphere (per turn).
-        return float(np.exp(-rows.cost / 2) * size[0])
-
-    assert density(1.9) == pytest.approx(density(1.4), rel=0.1)
-    # Well within it all places nearly are.
-    assert density(0.10) == pytest.approx(2 * density(0.05), rel=0.03)
-    # It is drawn towards straight, less the more it is bent.
-    bend = np.array([0.0, 0.2, 0.6, 1.2, 2.0])
-    rows, _ = rows_of_bends(bend)
-    slope = np.einsum("nk,nk,nkx->nx", rows.weight, rows.residual, rows.joints[:, :, parts.RW])
-    further = np.cos(bend) * slope[:, 0] - np.sin(bend) * slope[:, 1]  # the cost grows outwards
-    assert further[0] == 0
-    assert further[2] > further[3] > further[4] > 0
 
 
 @pytest.mark.slow

@@ -225,26 +225,6 @@ def test_trunk_and_neck_bend_to_the_side_that_is_named(joint, heading, roll):
     np.testing.assert_allclose(angle.sel(side="left"), -angle.sel(side="right"), atol=1e-9)
 
 
-def test_the_trunk_is_that_of_picture_and_body_and_the_neck_of_the_picture() -> None:
-    body = fitted(pose=limb_pose(TIME, heading=0.0, lean=-LEAN, head_tilt=LEAN / 2))
-    limits = {"trunk_lateral_lean": 180.0}
-    plain, flat = joint_angles(body, limits=limits), joint_angles(body, in_picture=True)
-    assert "trunk_lateral_flexion" not in plain
-    trunk, neck = flat["trunk_lateral_flexion"], flat["neck_lateral_flexion"]
-    np.testing.assert_allclose(trunk.sel(side="left"), LEAN, atol=1.5)
-    np.testing.assert_allclose(neck.sel(side="right"), LEAN / 2, atol=1.5)
-    assert 0 < trunk.attrs["in_picture_left"] < 1
-    assert neck.attrs["in_picture_left"] == 1
-    # No camera is level, whatever body and landmarks say.
-    assert float(flat["trunk_lateral_flexion_sd"].min()) > 4
-    sure = fitted(
-        pose=limb_pose(TIME, heading=0.0, lean=-LEAN), depth_sd_m=0.001, picture_sd_m=0.001
-    )
-    assert float(joint_angles(sure, in_picture=True)["trunk_lateral_flexion_sd"].min()) > 4
-    lean = plain["trunk_lateral_lean"]
-    np.testing.assert_allclose(lean, -LEAN, atol=0.5)
-
-
 def test_real_people_who_stand_or_sit_upright_have_trunk_and_neck_straight(shared_data):
     """Straight from the front while they are still; one of the cameras is 6 degrees aslant."""
     folder = shared_data / "lab" / "landmarks"

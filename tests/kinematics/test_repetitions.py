@@ -330,23 +330,6 @@ def test_impossible_times_are_refused(squat_pose):
             set_repetitions(pose, intervals)
 
 
-def pose_from_points(squat_pose, points, time):
-    """A pose of (time, 33, 3) positions and nothing else."""
-    frame = squat_pose(reps=0, fps=5).pose.isel(time=[0] * len(time)).assign_coords(time=time)
-    position = frame.position.copy(deep=True)
-    position[:] = points.transpose(0, 2, 1)[..., None]
-    return frame.drop_vars(["image_position", "image_depth"]).assign(position=position)
-
-
-def test_published_landmarks_of_three_squats_at_five_frames_a_second(squat_pose, shared_data):
-    file = shared_data / "lab" / "tfjs" / "pose_squats_3d.full.json"
-    points = np.array(json.loads(file.read_text())) * [1, -1, -1]
-    pose = clean_pose(pose_from_points(squat_pose, points, np.arange(len(points)) / 5))
-    reps = find_repetitions(pose)
-    assert int(reps.accepted.sum()) == 3
-    assert reps.complete.to_numpy().tolist() == [True, True, False]  # ends in the third ascent
-
-
 def test_one_deep_squat_of_each_of_ten_people_by_markers(shared_data):
     files = sorted((shared_data / "lab" / "uiprmd").glob("m01_*_e0?_positions_vicon.txt.gz"))
     assert len(files) >= 10
@@ -362,33 +345,6 @@ def test_marker_trials(shared_data):
         reps = find_repetitions(pose)
         assert int(reps.accepted.sum()) == n
         assert reps.complete.all()
-
-
-@pytest.mark.slow
-def test_times_of_a_real_video_are_those_of_the_laboratory(shared_data, opencap_pose):
-    """Hip height of the lab's own skeleton, with the same thresholds and one lag."""
-    file = shared_data / "lab" / "opencap_visualizer" / "DERIVED_squat_groundtruth.csv"
-    lab = np.genfromtxt(file, delimiter=",", names=True)
-    time = lab["time"]
-    height = sum(lab[f"hip_{s}_y_m"] - lab[f"ankle_{s}_y_m"] for s in "rl")
-    height = height / np.percentile(height, 95)
-    reps = find_repetitions(clean_pose(opencap_pose))
-    reps = reps.isel(rep=reps.accepted.to_numpy())
-    assert reps.sizes["rep"] == 5
-
-    starts, bottoms = [], []
-    low = height < 1 - 0.5 * (1 - height.min())
-    edges = np.flatnonzero(np.diff(low.astype(int)))
-    for first, last in zip(edges[::2], edges[1::2], strict=True):
-        bottom = first + int(np.argmin(height[first : last + 1]))
-        level = 1 - 0.05 * (1 - height[bottom])
-        starts.append(time[np.flatnonzero(height[:bottom] >= level)[-1]])
-        band = height[first : last + 1] <= height[bottom] + 0.003 * (1 - height[bottom])
-        bottoms.append(time[first + np.flatnonzero(band)].mean())
-    assert len(bottoms) == 5
-    lag = np.median(reps.bottom.to_numpy() - bottoms)
-    np.testing.assert_allclose(reps.bottom.to_numpy() - lag, bottoms, atol=0.25)
-    np.testing.assert_allclose(reps.start.to_numpy() - lag, starts, atol=0.25)
 
 
 def test_hips_that_come_down_on_straight_knees_are_no_squat(squat_pose):

@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from paired_trials import paired_trial
 
-from mobility import tables
 from mobility.errors import BadInputError
 from mobility.provenance import history, warnings_of
 from mobility.validation import agreement as module
@@ -234,21 +233,6 @@ def test_equivalence_is_tested_with_a_margin_only(study):
     assert "no margin" in none["tost_p"].attrs["note"]
     with pytest.raises(BadInputError, match="margin_deg"):
         agreement(*paired_trial(), margin_deg=0)
-
-
-def test_every_statistic_has_unit_name_reference_and_scope(study):
-    result, _ = study
-    for name in tables.load("agreement"):
-        attrs = result[name].attrs
-        assert attrs["units"] in ("degree", "1"), name
-        assert attrs["reference"], name
-        assert attrs["scope"] == "participants", name
-    assert all(result[name].attrs["long_name"] for name in result.data_vars)
-    assert result["rmse_low"].attrs["reference"].startswith("Bootstrap")
-    assert "skewed in about 85 to 90 % with 8" in result["rmse_low"].attrs["note"]
-    (entry,) = [e for e in history(result) if e["operation"] == "agreement"]
-    assert entry["arguments"]["margin_deg"] == 5
-    assert entry["repetitions"] == 24
 
 
 def test_it_goes_through_a_file_and_leaves_its_input_alone(tmp_path, study):

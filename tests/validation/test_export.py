@@ -9,16 +9,12 @@ from typing import Any
 import ezc3d
 import numpy as np
 import pandas as pd
-import processes
 import pytest
 import xarray as xr
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 
 import mobility as mb
 from mobility.errors import BadInputError, NotFoundError, StorageError
-from mobility.kinematics.skeleton import KEYPOINTS, SIDES
+from mobility.kinematics.skeleton import KEYPOINTS
 from mobility.validation.export import FORMATS, write_c3d, write_csv, write_mot, write_trc
 from mobility.validation.joint_centres import lab_pose
 from mobility.validation.lab_files import read_lab
@@ -97,69 +93,6 @@ def test_gaps_come_back_from_programs_on_windows(angles, tmp_path: Path, missing
     write_mot(angles, path)
     path.write_text(path.read_text().replace("nan", missing))
     np.testing.assert_allclose(read_lab(path)["knee_flexion"], angles["knee_flexion"], atol=1e-5)
-
-
-QUICK = settings(
-    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-coordinates = st.floats(-0.6, 0.6, allow_subnormal=False)
-
-
-@st.composite
-def markers(draw: st.DrawFn) -> xr.Dataset:
-    frames, count = draw(st.integers(2, 6)), draw(st.integers(3, 5))
-    values = draw(hnp.arrays(np.float64, (frames, 3, count), elements=coordinates))
-    # A body has a size, and a place of exactly zero would be read as a gap.
-    values += np.linspace(2.0, 4.0, count)
-    values[:, :, 0] = [2.0, 2.0, 2.0]
-    lost = draw(hnp.arrays(bool, (frames, count), elements=st.booleans()))
-    lost[:, :3] = False
-    values[np.broadcast_to(lost[:, None], values.shape)] = np.nan
-    rate = draw(st.sampled_from([24.0, 30.0, 59.94, 100.0, 120.0, 250.0]))
-    time = (draw(st.integers(0, 500)) + np.arange(frames)) / rate
-    letters = st.text("ABCLRxyz_.019", min_size=1, max_size=8).map(lambda t: f"M{t}m")
-    names = draw(st.lists(letters, min_size=count, max_size=count, unique=True))
-    return xr.Dataset(
-        {"marker_position": (("time", "space", "marker"), values)},
-        coords={"time": time, "space": ["x", "y", "z"], "marker": names},
-    )
-
-
-@pytest.mark.parametrize("ending", sorted(WRITERS))
-@given(data=st.data())
-@QUICK
-def test_any_markers_come_back(tmp_path: Path, ending: str, data: st.DataObject) -> None:
-    made = data.draw(markers())
-    path = tmp_path / f"any.{ending}"
-    WRITERS[ending](made, path)
-    back = read_lab(path, vertical_axis="y", units=None if ending != "csv" else "m")
-    seen = made["marker_position"].notnull().all("space").any("time")
-    expected = made["marker_position"].sel(marker=seen)
-    assert back["marker"].values.tolist() == expected["marker"].values.tolist()
-    found = back["marker_position"].transpose(*expected.dims)
-    np.testing.assert_allclose(found, expected, atol=1e-6)
-    np.testing.assert_allclose(back["time"], made["time"], atol=1e-6)
-
-
-@given(
-    st.data(),
-    hnp.arrays(np.float64, (5, 2), elements=st.floats(-90, 180)),
-    hnp.arrays(bool, (5, 2)),
-)
-@QUICK
-def test_any_angles_come_back(tmp_path: Path, data, values, lost) -> None:
-    lost[0] = False
-    values[lost] = np.nan
-    name = data.draw(st.sampled_from(["knee_flexion", "hip_abduction", "thigh_elevation"]))
-    made = xr.Dataset(
-        {name: (("time", "side"), values), "trunk_lean": ("time", values[:, 0])},
-        coords={"time": np.arange(5) / 30, "side": list(SIDES)},
-    )
-    for ending in ("mot", "sto", "csv"):
-        FORMATS[ending](made, tmp_path / f"any.{ending}")
-        back = read_lab(tmp_path / f"any.{ending}")
-        for variable in (name, "trunk_lean"):
-            np.testing.assert_allclose(back[variable], made[variable], atol=1e-6)
 
 
 # As other programs read them.
@@ -299,16 +232,3 @@ def test_a_c3d_for_which_there_is_no_room(squat, tmp_path: Path) -> None:
             resource.setrlimit(resource.RLIMIT_FSIZE, usual)
     assert path.stat().st_size == whole
     assert list(tmp_path.iterdir()) == [path]
-
-
-def test_what_the_command_refuses(tmp_path: Path) -> None:
-    for arguments, message in (
-        (["--demo", "--out", "a.txt"], "no format 'txt'; give --format trc|c3d|mot|sto|csv"),
-        (["--demo", "--out", "a.mot", "--positions"], "mot holds angles only"),
-        (["--out", "a.csv"], "give the ID of a session, or --demo"),
-    ):
-        done = processes.mobility("export-lab", *arguments, store=tmp_path / "store")
-        assert (done.returncode, done.stdout) == (2, "")
-        assert message in done.stderr
-        assert len(done.stderr.strip().splitlines()) == 1
-    assert list(tmp_path.iterdir()) == []

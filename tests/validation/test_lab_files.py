@@ -366,36 +366,6 @@ def test_states_of_opensim_4_give_the_angles_of_their_coordinates(tmp_path: Path
         np.testing.assert_allclose(found["hip_flexion"].sel(side="left"), bend)
 
 
-FORCES = [f"{n}ground_force_{a}{x}" for n in ("", "1_") for a in "vp" for x in "xyz"]
-
-
-HELD = {
-    "ground forces": [*FORCES, *(f"ground_torque_{x}" for x in "xyz")],
-    "ground forces$": ["Fx", "Fy", "Fz", "Mx", "My", "Mz", "COPx", "COPy", "COPz"],
-    "marker errors of inverse kinematics": ["total_squared_error", "marker_error_RMS"],
-    "joint moments": ["pelvis_tilt_moment", "pelvis_tx_force", "knee_angle_r_moment"],
-    "muscle activations": ["soleus_r.activation", "/forceset/gasmed_l/activation"],
-    "controls": ["/forceset/soleus_r", "/forceset/tau_pelvis_tx"],
-    "speeds": ["/jointset/knee_r/knee_angle_r/speed", "knee_angle_l_u"],
-    "muscle activations, muscle lengths and speeds": [
-        *("soleus_r.activation", "soleus_r.fiber_length", "/jointset/hip_r/hip_flexion_r/speed")
-    ],
-    "positions of a model": ["LASI_tx", "LASI_ty", "LASI_tz"],
-    "joint reaction forces": [f"hip_r_on_femur_r_in_pelvis_{q}{x}" for q in "fmp" for x in "xyz"],
-}
-
-
-@pytest.mark.parametrize("held", HELD)
-def test_a_file_without_angles_is_called_what_it_is(tmp_path: Path, held: str) -> None:
-    path = opensim(tmp_path / "a.mot", dict.fromkeys(HELD[held], 0.5))
-    table = tmp_path / "a.csv"
-    table.write_text("\n".join(path.read_text().replace("\t", ",").splitlines()[1:]))
-    mine = {"angles": {"knee_flexion": {"left": "knee"}}}
-    for file, mapping in ((path, None), (path, mine), (table, None)):
-        message = rf"{file.stem}\{file.suffix}: holds {held.strip('$')}, no angles; give"
-        refused(file, mapping=mapping, match=message)
-
-
 def test_columns_called_like_angles_are_none_where_the_header_says_so(tmp_path: Path) -> None:
     for said, held in {
         **{"Speeds": "speeds", "Accelerations": "accelerations", "ActuatorForces": "forces"},

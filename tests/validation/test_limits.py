@@ -47,8 +47,7 @@ def test_mover_interval_of_peak_flow():
 
 
 def test_blood_pressure_of_1999_as_printed():
-    J, S = published.BLOOD_PRESSURE["J"], published.BLOOD_PRESSURE["S"]
-    found = bland_altman(J[:, 0], S[:, 0])
+    found = bland_altman(*published.BLOOD_PRESSURE.T)
     assert (round(found.bias, 2), round(found.sd, 2)) == (-16.29, 19.61)
     assert (round(found.lower, 1), round(found.upper, 1)) == (-54.7, 22.1)
     assert (found.bias_high - found.bias) / 1.98861 == pytest.approx(2.13, abs=0.005)
@@ -72,7 +71,6 @@ def test_cardiac_output_with_a_varying_true_value_of_2007():
 
 
 def test_statsmodels_finds_the_same_parts_of_the_variance(cross_checks):
-    import pandas as pd
     import statsmodels.formula.api as smf
 
     rng = np.random.default_rng(12)
@@ -80,44 +78,12 @@ def test_statsmodels_finds_the_same_parts_of_the_variance(cross_checks):
     who = np.repeat(range(n), m)
     difference = rng.normal(2, 4, n)[who] + rng.normal(0, 3, n * m)
     found = bland_altman(difference, np.zeros(n * m), participants=who.tolist())
-    frame = pd.DataFrame({"difference": difference, "who": who})
+    data = {"difference": difference, "who": who}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # its own, of how it converges
-        theirs = smf.mixedlm("difference ~ 1", frame, groups="who").fit(reml=True)
+        theirs = smf.mixedlm("difference ~ 1", data, groups=who).fit(reml=True)
     assert found.sd_between**2 == pytest.approx(float(theirs.cov_re.iloc[0, 0]), rel=1e-3)
     assert found.sd_within**2 == pytest.approx(theirs.scale, rel=1e-3)
-    assert found.bias == pytest.approx(theirs.fe_params["Intercept"], rel=1e-6)
-
-
-def test_interval_for_equal_numbers_of_repetitions_is_zous():
-    # Zou's own terms: the variance of the subjects' means, and (1 - 1/m) of that within.
-    from scipy import stats
-
-    rng = np.random.default_rng(8)
-    n, m = 9, 4
-    table = rng.normal(1, 3, (n, 1)) + rng.normal(0, 2, (n, m))
-    found = bland_altman(
-        table.ravel(), np.zeros(n * m), participants=np.repeat(range(n), m).tolist()
-    )
-    means, within = table.mean(axis=1).var(ddof=1), table.var(axis=1, ddof=1).mean()
-    total = means + (1 - 1 / m) * within
-    assert found.sd**2 == pytest.approx(total)
-    t = stats.t.ppf(0.975, n - 1)
-    assert found.bias_high - found.bias == pytest.approx(t * np.sqrt(means / n))
-
-    def end(p):
-        parts = [
-            part * (freedom / stats.chi2.ppf(p, freedom) - 1)
-            for part, freedom in ((means, n - 1), ((1 - 1 / m) * within, n * (m - 1)))
-        ]
-        return total + np.sign(0.5 - p) * np.hypot(*parts)
-
-    of_mean = 1.959964**2 * means / n
-    up = np.sqrt(of_mean + 1.96**2 * (np.sqrt(end(0.025)) - np.sqrt(total)) ** 2)
-    down = np.sqrt(of_mean + 1.96**2 * (np.sqrt(total) - np.sqrt(end(0.975))) ** 2)
-    assert found.upper_high - found.upper == pytest.approx(up)
-    assert found.upper - found.upper_low == pytest.approx(down)
-    assert found.lower - found.lower_low == pytest.approx(up)
 
 
 def test_limits_of_clusters_are_those_of_a_worked_example():
@@ -208,7 +174,7 @@ def test_proportional_bias_is_scipys_regression():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("n", [6, 12, 40])
+@pytest.mark.parametrize("n", [6, 40])
 def test_intervals_of_the_limits_hold_what_they_promise(n):
     rng = np.random.default_rng(n)
     draws, upper = 2000, 1 + 1.96 * 4

@@ -5,8 +5,7 @@ import pytest
 from lab_cases import measured
 
 from mobility.errors import BadInputError
-from mobility.virtual_lab.agreement import agreement, is_bent, view_class
-from mobility.virtual_lab.case import case_from
+from mobility.virtual_lab.agreement import agreement
 
 
 def test_bias_and_coverage_by_view_and_by_bend() -> None:
@@ -51,26 +50,11 @@ def test_refused_values_count_as_not_given() -> None:
     assert knee["case_n"] == 40
 
 
-def test_deep_frames_are_those_near_the_largest_knee_flexion() -> None:
-    result = agreement({"a": measured(frames=50)})
-    counts = result["case_n"].sel(case="a", angle="hip_flexion", side="left", estimator="fitted")
-    assert counts.sel(part="all") == 50
-    assert counts.sel(part="deep") == 25
-
-
 def test_the_sign_of_the_pelvis_is_mirrored_with_the_view() -> None:
     both = agreement({"l": measured(azimuth=90, error=4), "r": measured(azimuth=-90, error=-4)})
     side = both.sel(view="side", clips="all", part="all", estimator="fitted")
     assert side["bias"].sel(angle="pelvis_obliquity") == pytest.approx(4)
     assert side["bias"].sel(angle="trunk_lean") == pytest.approx(0)
-
-
-def test_view_classes_and_bent_elbows() -> None:
-    azimuths = {0: "front", -45: "front-oblique", 270: "side", 130: "back-oblique", -180: "back"}
-    for azimuth, view in azimuths.items():
-        assert view_class(case_from({"camera": {"azimuth": azimuth}})) == view
-    assert is_bent(case_from({"motion": {"elbow_bend": {"left": 5, "right": 100}}}))
-    assert not is_bent(case_from({"motion": {"elbow_bend": 30}}))
 
 
 def test_cases_of_different_models_are_not_put_together() -> None:

@@ -111,32 +111,6 @@ def test_who_lies_is_turned_as_a_whole_and_rests_on_the_couch(body: Body) -> Non
             assert face > 0 if posture == "supine" else face < 0
 
 
-def test_arms_out_to_the_sides_bend_upwards_in_the_frontal_plane(body: Body) -> None:
-    options = {"movement": "elbow_flexion", "posture": "seated", "arms": "sideways", "side": "both"}
-    trial, _ = performed(body, to=140.0, **options)
-    assert bent(trial, "shoulder", "elbow", "wrist").max() == pytest.approx(140.0, abs=0.1)
-    turn = np.argmin(np.abs(trial.time - trial.bottom[0]))
-    for side in ("left", "right"):
-        shoulder, elbow, wrist = (
-            trial.points[f"{side}_{name}"] for name in ("shoulder", "elbow", "wrist")
-        )
-        assert np.abs(elbow - shoulder)[:, [1, 2]].max() < 0.01
-        assert np.abs(wrist - elbow)[:, 2].max() < 0.01
-        assert wrist[turn, 1] - elbow[turn, 1] > 0.1
-    # Who sits has level thighs and the feet on the floor.
-    hip, knee, heel = (trial.points[f"right_{name}"][0, 1] for name in ("hip", "knee", "heel"))
-    assert hip == pytest.approx(knee, abs=0.005)
-    assert heel == pytest.approx(body.heel["right"][1], abs=0.02)
-    assert 0.03 < hip - trial.furniture[0][1][1] < 0.25
-    # An ankle moves under the body.
-    trial, angles = performed(
-        body, movement="ankle_dorsiflexion_weight_bearing", to=35.0, side="both"
-    )
-    assert angles["ankle_dorsiflexion"].max("time").values == pytest.approx([35, 35], abs=1.5)
-    for part in ("left_heel", "right_foot_index"):
-        assert np.ptp(trial.points[part], axis=0).max() < 1e-6
-
-
 @pytest.mark.parametrize("side", ["left", "right"])
 def test_trunk_and_neck_bend_to_the_side_that_is_named(body: Body, side: str) -> None:
     sign = 1 if side == "left" else -1

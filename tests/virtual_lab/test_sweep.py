@@ -1,21 +1,15 @@
 from __future__ import annotations
 
 import json
-import signal
-import subprocess
 import sys
-import time
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
 import xarray as xr
 from network_trace import addresses_outside, refused, tracing
 from processes import ended
 
-from mobility.errors import BadInputError, NotFoundError
 from mobility.provenance import sha256
 from mobility.virtual_lab import sweep as module
 from mobility.virtual_lab.case import case_from, read_truth
@@ -64,16 +58,6 @@ def test_what_is_refused_is_measured_all_the_same(measured: xr.Dataset) -> None:
     # Seen obliquely, a bent knee looks straighter than it is.
     error = lines["knee_flexion"] - lines["knee_flexion_true"]
     assert float(error.where(lines["knee_flexion_true"].mean("side") > 90).mean()) < -5
-
-
-def test_truth_is_taken_at_the_times_of_the_pose(demo, measured):
-    pose, truth = demo
-    assert measured["time"].equals(pose["time"])
-    # The knees are most flexed while the truth is deepest.
-    deepest = measured["time"].values[measured["knee_flexion_true"].mean("side").values.argmax()]
-    assert np.abs(truth["bottom"] - deepest).min() < 0.3
-    with pytest.raises(BadInputError, match="no time in common"):
-        measured_angles(pose.assign_coords(time=pose["time"] + 1e4), truth)
 
 
 def test_digest_is_of_what_is_shown_not_of_the_name(tmp_path: Path) -> None:
@@ -155,49 +139,6 @@ def test_a_process_that_dies_is_an_error_of_its_case_only(tmp_path, monkeypatch)
     assert done[0].folder == done[3].folder
     assert done[0].seconds == done[2].seconds == 1.5
     assert np.isnan(done[1].seconds)
-
-
-def test_a_process_that_cannot_be_started_ends_the_sweep(tmp_path, monkeypatch):
-    """The cases after it do not wait for a worker that nobody puts back."""
-    monkeypatch.setattr(sys, "executable", str(tmp_path / "absent"))
-    cases = [case_from({"name": f"case {i}", "motion": {"depth": 40 + i}}) for i in range(3)]
-    with pytest.raises(FileNotFoundError):
-        sweep(cases, tmp_path / "cache")
-
-
-def test_an_interrupted_sweep_leaves_no_process_behind(tmp_path: Path) -> None:
-    worker = tmp_path / "worker.sh"
-    worker.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nexec sleep 600\n")
-    worker.chmod(0o755)
-    script = (
-        "import sys\n"
-        "from mobility.virtual_lab.case import case_from\n"
-        "from mobility.virtual_lab.sweep import sweep\n"
-        f"sys.executable = {str(worker)!r}\n"
-        f"sweep([case_from({{}})], {str(tmp_path / 'cache')!r})\n"
-    )
-    running = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE, text=True)
-    pid = tmp_path / "pid"
-    limit = time.monotonic() + 60
-    while not (pid.is_file() and pid.read_text().strip()):
-        assert time.monotonic() < limit
-        time.sleep(0.05)
-    running.send_signal(signal.SIGINT)
-    _, said = running.communicate(timeout=300)
-    assert running.returncode != 0
-    assert "KeyboardInterrupt" in said
-    with suppress(psutil.NoSuchProcess):
-        left = psutil.Process(int(pid.read_text()))
-        while left.status() != psutil.STATUS_ZOMBIE:
-            assert time.monotonic() < limit
-            time.sleep(0.05)
-
-
-def test_absent_file_and_wrong_options(tmp_path: Path) -> None:
-    with pytest.raises(NotFoundError, match="run the sweep"):
-        read_pose(tmp_path / "pose.nc")
-    with pytest.raises(BadInputError, match="workers"):
-        sweep([], tmp_path, workers=0)
 
 
 @pytest.mark.slow
