@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
-from kinematics.test_fit import body, errors, filmed, last, points_of
+from kinematics.test_fit import body, errors, filmed, half_slope, last, last_problem, points_of
 
 from mobility.errors import BadInputError
 from mobility.kinematics.angle_errors import angle_sd
 from mobility.kinematics.calibration import Calibration, Camera, rotation
 from mobility.kinematics.fit import body as parts
-from mobility.kinematics.fit import entry, terms
+from mobility.kinematics.fit import cameras, entry, terms, trial
 from mobility.kinematics.fit.cameras import overlaid
 from mobility.kinematics.fit.time_offset import time_offset
 from mobility.kinematics.skeleton import INDEX
@@ -129,6 +129,25 @@ def test_three_cameras() -> None:
     assert errors(fitted, truth)["knee_flexion"] < 4.0
 
 
+@pytest.mark.slow
+def test_windows_join_and_the_second_camera_may_stop_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (trial, cameras):
+        monkeypatch.setattr(module, "WINDOW_KNOTS", 110)
+    monkeypatch.setattr(trial, "_OVERLAP_KNOTS", 20)
+    rng = np.random.default_rng(4)
+    starts = np.cumsum(rng.uniform(2.6, 3.6, 7))
+    squats = tuple((s, rng.uniform(1.8, 2.4), rng.uniform(60, 95)) for s in starts)
+    time, other = np.arange(24 * 15) / 15, np.arange(14 * 15) / 15
+    truth = body(motion(time, squats))
+    first = filmed(time, truth, azimuth=0.0, noise_px=2.0)
+    second = filmed(other, body(motion(other + 4.3, squats)), azimuth=70.0, noise_px=2.0, seed=1)
+    fitted = entry.fit_body([first, second], draws=8)
+    assert last(fitted)["cameras"][1]["time_offset_s"] == pytest.approx(4.3, abs=0.02)
+    assert errors(fitted, truth)["knee_flexion"] < 5.0
+    jump = np.abs(np.diff(points_of(fitted)[:, INDEX["left_hip"]], n=2, axis=0)).max()
+    assert jump < 0.06  # 15 frames/s
+
+
 def test_what_only_the_second_camera_sees_is_found() -> None:
     first, second, truth, _ = pair(noise_px=1.0)
     for name in ("position", "image_position"):
@@ -151,6 +170,20 @@ def test_cameras_that_disagree_are_told_of() -> None:
     second["image_position"].loc[{"keypoint": names}] += off[None, :, None, None]
     fitted = entry.fit_body([first, second])
     assert "cameras_disagree" in {w["code"] for w in last(fitted)["warnings"]}
+
+
+@pytest.mark.slow
+def test_gradient_of_a_view_is_that_of_the_cost() -> None:
+    problem, joints, shared = last_problem(list(pair(noise_px=2.0)[:2]), views=True)
+    view = problem.views[0]
+    own = range(view.first, view.first + view.size)
+    away = shared.copy()
+    away[own] += 0.03 * np.random.default_rng(1).standard_normal(view.size)
+    gradient = terms.normal_equations(problem, joints, away).shared_gradient
+    for i in (parts.FOCAL_FACTOR, parts.FIRST_OFFSET + 3, *own):
+        # The directions of the offsets are held in Gauss-Newton.
+        expected = pytest.approx(gradient[i], rel=0.1, abs=2)
+        assert half_slope(problem, joints, away, step=np.eye(shared.size)[i]) == expected
 
 
 def calibrated(
