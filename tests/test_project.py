@@ -107,27 +107,6 @@ def test_every_table_entry_has_a_source(project):
             assert entries_without_source(tables.load(name), name) == []
 
 
-def test_programs_under_test_heed_signals_that_the_parent_of_the_tests_ignores(project):
-    numbers = "(signal.SIGINT, signal.SIGHUP, signal.SIGTERM)"
-    told = f"import signal; print(*[signal.getsignal(n) == signal.SIG_IGN for n in {numbers}])"
-    code = (
-        "import signal, subprocess, sys\n"
-        f"for n in {numbers}: signal.signal(n, signal.SIG_IGN)\n"
-        "import conftest\n"
-        f"subprocess.run([sys.executable, '-c', {told!r}], check=True)\n"
-        f"for n in {numbers}: signal.raise_signal(n)\n"
-        "print('alive')\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=project / "tests",
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout.split() == ["False", "False", "False", "alive"]
-
-
 def test_readme_commands_exist(project):
     readme = (project / "README.md").read_text()
     targets = set(re.findall(r"^([a-z-]+):", (project / "Makefile").read_text(), re.MULTILINE))

@@ -231,10 +231,3 @@ def test_why_the_heavy_model_cannot_be_had(stand_in, empty_cache):
         models.pose_models("heavy", fetch=True)
     by_hand.write_bytes(NETWORK)
     assert models.pose_models("heavy", fetch=True)
-
-
-def test_the_cached_heavy_model_is_the_pinned_one(heavy_model, pose_model):
-    assert sha256(heavy_model) == tables.load("pose_model")["heavy"]["bundle"]["sha256"]
-    with zipfile.ZipFile(heavy_model) as heavy, zipfile.ZipFile(pose_model) as full:
-        assert heavy.namelist() == full.namelist()
-        assert heavy.read("pose_detector.tflite") == full.read("pose_detector.tflite")

@@ -61,78 +61,6 @@ def test_chunks_without_a_frame_are_left_out(jump):
     assert all(stop <= start for (_, stop), (start, _) in pairwise(limits))
 
 
-@pytest.mark.parametrize("length", [4.0, 11.97, 24.0, 61.3, 599.9])
-@pytest.mark.parametrize("first", [0.0, 0.033, 7.1])
-def test_chunks_of_a_video_without_gaps_are_equal_parts(length, first):
-    """To the last bit: the results of videos that were analysed before depend on it."""
-    times = first + np.arange(0, length, 1 / 29.97)
-    span = float(times[-1] - times[0])
-    count = 2 * int(np.ceil(span / 24)) if span >= 4 else 1
-    inner = [float(times[0]) + span * i / count for i in range(1, count)]
-    edges = [None, *inner, None]
-    assert plan_chunks(times) == [(i, edges[i], edges[i + 1]) for i in range(count)]
-
-
-class StandIn:
-    """In the place of a landmarker: a pose that tells picture and call; counts those that track."""
-
-    open = most = made = 0
-
-    def __init__(self, _model, mode, _people=1):
-        self.video = mode == "video"
-        StandIn.open += self.video
-        StandIn.made += self.video
-        StandIn.most = max(StandIn.most, StandIn.open)
-        self.calls = 0
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
-
-    def close(self):
-        StandIn.open -= self.video
-
-    def __call__(self, image, _region=None, *, time=0.0):
-        self.calls += 1
-        pose = np.random.default_rng(int(image[: len(image) // 2].sum())).uniform(
-            20, 90, (landmarker.KEYPOINTS, landmarker.COLUMNS)
-        )
-        pose[:, 3] = self.calls + time
-        pose[11:13, 1], pose[23:25, 1] = 20, 80  # upright
-        return [pose]
-
-
-def test_a_jump_of_the_times_opens_no_landmarker(clips, tmp_path, monkeypatch):
-    times = [i / 30 for i in range(30)]
-    times += [t + 280 for t in times]
-    video = clips.make_clip(tmp_path / "jump.mp4", 60, times=times)
-    chunks = plan_chunks(presentation_times(video))
-    assert len(chunks) == 2
-    every = [(i, 282 * i / 24 or None, 282 * (i + 1) / 24) for i in range(24)]
-    monkeypatch.setattr(pose_worker, "Landmarker", StandIn)
-    found = []
-    for shares in ([chunks], [chunks[:1], chunks[1:]], [every]):
-        monkeypatch.setattr(StandIn, "made", 0)
-        monkeypatch.setattr(StandIn, "most", 0)
-        parts = []
-
-        def keep(message, data, parts=parts):
-            if "chunk" in message:
-                parts.append((message["times"], message["looks"], data))
-
-        for share in shares:
-            work = job(video, "", os.getpid()).model_copy(update={"chunks": share})
-            pose_worker.run(work, keep)
-        assert StandIn.made == 2
-        assert StandIn.most <= 2
-        assert StandIn.open == 0
-        assert [len(part[0]) for part in parts] == [30, 30]
-        found.append(parts)
-    assert found[0] == found[1] == found[2]
-
-
 def test_a_video_that_is_empty_for_minutes_is_refused(clips, tmp_path):
     times = [i / 30 for i in range(30)]
     video = clips.make_clip(tmp_path / "jump.mp4", 60, times=times + [t + 3600 for t in times])
@@ -340,25 +268,6 @@ def test_two_people_of_whom_the_smaller_moves(opencap_video, shared_data, tmp_pa
     pointed = mb.estimate_pose(video, subject=(x, y))
     assert float(pointed["image_position"].sel(pixel="u").min()) > 360
     assert codes(mb.estimate_pose(video)) == ["other_people"]
-
-
-@pytest.mark.slow
-def test_who_is_outshone_at_the_edge_is_told(opencap_video, shared_data, tmp_path):
-    """A smaller person is cut off by the edge of the picture, and there for a moment only."""
-    frames = []
-    small = some_frames(opencap_video, stop=0.1)[0][1][400:1100, 100:380]
-    for frame in read_frames(shared_data / "videos" / "tfjs_pose_squats.mp4", stop=6.0):
-        wide = np.full((1280, 1000, 3), 110, np.uint8)
-        wide[:, :720] = frame.image
-        if 3.9 < frame.time < 5.5:
-            wide[350:1050, 720:] = small
-        frames.append((frame.time, wide))
-    write_video(tmp_path / "edge.mp4", iter(frames))
-    pose = mb.estimate_pose(tmp_path / "edge.mp4")
-    (other,) = json.loads(pose.attrs["survey"])["other_people"]
-    assert 3.9 < other["first_seen_s"] < other["last_seen_s"] < 5.5
-    assert other["box"][0] > 700
-    assert float(pose["image_position"].sel(pixel="u").max()) < 720
 
 
 @pytest.mark.slow
@@ -600,22 +509,6 @@ def squat(shared_data, tmp_path):
     video = shared_data / "videos" / "tfjs_pose_squats.mp4"
     write_video(tmp_path / "squat.mp4", some_frames(video, step=1))
     return tmp_path / "squat.mp4"
-
-
-@pytest.mark.slow
-def test_both_models_give_one_pose(squat, pose_model, monkeypatch):
-    """With the full model in the place of both, so that the mean is what each of them found."""
-    full = mb.estimate_pose(squat, workers=1)
-    assert codes(full) == []
-    monkeypatch.setattr(
-        pose_module, "pose_models", lambda model: {"full": pose_model, "heavy": pose_model}
-    )
-    both = mb.estimate_pose(squat, workers=1, model="both")
-    assert codes(both) == []
-    assert history(both)[-1]["arguments"]["model"] == "full and heavy"
-    assert both.attrs["model_sha256"] != full.attrs["model_sha256"]
-    for name in full.data_vars:
-        np.testing.assert_allclose(both[name], full[name], rtol=1e-12)
 
 
 def test_the_heavy_model_finds_the_same_person(squat, heavy_model):

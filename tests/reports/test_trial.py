@@ -64,17 +64,6 @@ def test_the_page_says_what_is_blurred_or_left_out(demo, monkeypatch) -> None:
     assert "too long for a page" in data["state"]["not_served"][0]
 
 
-def test_the_data_are_what_the_viewer_gets_from_a_kernel(demo) -> None:
-    head, buffers = trial.trial_data(demo.pose(), demo.angles(), demo.fitted())
-    image = np.frombuffer(buffers[0], np.float32).reshape(len(head["time"]), 33, 2)
-    there = demo.pose()["image_position"].isel(individual=0).transpose("time", "keypoint", "pixel")
-    np.testing.assert_allclose(image, there.values, rtol=1e-6)
-    curve = [(c["name"], c["side"]) for c in head["curves"]].index(("knee_flexion", "left"))
-    values = np.frombuffer(buffers[3 + curve], np.float32)[: len(head["time"])]
-    knee = demo.angles()["knee_flexion"].sel(side="left").values
-    np.testing.assert_allclose(values, knee, rtol=1e-6)
-
-
 def test_no_text_ends_the_data() -> None:
     title = "</script><img onerror=1>"
     parts = trial.page_parts({"state": {"title": title}})
@@ -129,29 +118,6 @@ def test_chromium_plays_the_trial_from_a_file(page: Path, browse: Callable[..., 
     assert seen["body"]["dark"] < 0.2
     assert seen["axe"] == []
     assert all(width <= int(allowed) for allowed, width in seen["widths"].items())
-
-
-@pytest.mark.slow
-def test_a_report_is_read_by_keyboard_alone(
-    tmp_path: Path, browse: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    joints = Store("absent").demo("Joint Angle Mobility")
-    fitted = joints.fitted()
-    since = float(fitted["time"].values[15])
-    late = fitted.assign(position=fitted["position"].where(fitted["time"] >= since))
-    monkeypatch.setattr(joints, "fitted", lambda: late)
-    seen = browse("keys", make_page(joints, tmp_path).as_uri(), tmp_path)
-    # It begins where the body is known; before, it says from when on.
-    assert seen["first"].startswith(f"{since:.2f} s")
-    assert seen["texts"] == []
-    assert seen["start"] == f"the body is known from {since:.2f} s on"
-    assert seen["turned"]
-    begun, paused, scrubbed = seen["played"]
-    assert begun < paused < scrubbed
-    assert seen["curves"][1] == seen["curves"][0] - 1
-    assert seen["opened"][1] == seen["opened"][0] + 1
-    assert seen["unseen"] == []
-    assert seen["said"] == []
 
 
 @pytest.mark.slow

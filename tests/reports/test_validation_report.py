@@ -126,20 +126,6 @@ def test_tables_say_nothing_where_there_is_nothing(trial: Trial) -> None:
     assert "<table" not in sections.value_table(nothing, PRIMARY, "peak")
 
 
-def test_definitions_are_measured_and_a_line_is_explained_where_it_is_drawn(
-    trial: Trial, document: Any
-) -> None:
-    page = sections.definition_part(trial.agreement, document)
-    assert "read 4 degrees more" in page
-    assert ">+4.0</td>" in page
-    without = trial.agreement.sel(comparison=[PRIMARY])
-    assert "no angles of its own model" in sections.definition_part(without, {"primary": PRIMARY})
-    assert "Green is" in sections.about_the_curves({"a": trial.curves})
-    formulas = trial.curves.sel(estimator=trial.curves["estimator"] != "lab_model")
-    assert "Green" not in sections.about_the_curves({"a": formulas})
-    assert sections.about_the_curves({}) == ""
-
-
 def test_all_reporting_items_are_there_and_sizes_of_samples(trial: Trial) -> None:
     page = sections.grras_table(trial.agreement)
     several = trial.agreement.assign_coords(participant=("rep", ["a", "b", "c"]))
@@ -153,15 +139,6 @@ def test_all_reporting_items_are_there_and_sizes_of_samples(trial: Trial) -> Non
     sd = float(several["sd_difference"].sel(place))
     width = limits_interval_width(100, sd=sd) / 2
     assert f"± {width:.1f}" in sections.size_table(several, PRIMARY)
-
-
-def test_conditions_of_a_study(document: Any) -> None:
-    assert sections.condition_table(document) == ""
-    with_two = {**document, "conditions": {"shod": document["angles"], "<bare>": {}}}
-    page = sections.condition_table(with_two)
-    assert "&lt;bare&gt;" in page
-    assert f"{document['angles']['knee_flexion']['left']['rmse']:.1f}" in page
-    assert "–" in page
 
 
 def test_figures(trial: Trial) -> None:

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from mobility.capture.video import read_frames
-from mobility.errors import BadInputError, NotFoundError, StorageError, VideoError
+from mobility.errors import BadInputError, NotFoundError, VideoError
 from mobility.progress import progress_bar
 from mobility.sessions.files import read_json, write_json
-from mobility.store import Session, Store
+from mobility.store import Session
 from mobility.widgets import SessionBrowser
 
 
@@ -90,22 +90,6 @@ def test_a_picture_is_of_the_bottom_and_none_where_there_is_no_video(browser, as
     ask(browser, "thumbnail", session="s1")
     assert messages[1]["buffers"] == []
     assert browser.notice == {}
-
-
-def test_who_listens_hears_of_comparison_analysis_and_report(browser, ask, monkeypatch):
-    heard = []
-    assert not browser.can_compare
-    browser.on_compare(lambda session: heard.append(("compare", session.id)))
-    browser.on_analyzed(lambda session: heard.append(("analyzed", session.id)))
-    browser.on_report(lambda session: heard.append(("report", session.id)))
-    assert browser.can_compare
-    monkeypatch.setattr(Session, "analyze", lambda *_, **__: None)
-    monkeypatch.setattr(Session, "render_report", lambda *_: {})
-    for what, session in (("compare", "s1"), ("analyze", "s2"), ("report", "s1")):
-        ask(browser, what, session=session)
-        browser.wait(20)
-    assert heard == [("compare", "s1"), ("analyzed", "s2"), ("report", "s1")]
-    assert browser.opened == ""
 
 
 def test_a_session_without_a_readable_record_is_shown_with_the_fault_and_can_be_deleted(
@@ -225,20 +209,6 @@ def until(condition):
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.01)
-
-
-def test_the_page_that_looks_again_is_answered_even_where_the_store_cannot_be_read(
-    browser, ask, sent, monkeypatch
-):
-    messages = sent(browser)
-
-    def unreadable(_):
-        raise StorageError("store: cannot be read")
-
-    monkeypatch.setattr(Store, "sessions_and_damaged", unreadable)
-    ask(browser, "look")
-    assert [message["kind"] for message in messages] == ["looked"]
-    assert browser.notice["text"] == "store: cannot be read"
 
 
 def test_a_report_is_rendered_and_its_address_told(browser, ask, sent, monkeypatch, tmp_path):
