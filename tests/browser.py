@@ -546,6 +546,10 @@ def use_upload(
     widget.get_by_label("Video file").set_input_files(
         Path.cwd() / "data" / "demo" / demo / "video.mp4"
     )
+    preview = widget.locator("video")
+    preview.wait_for()
+    preview.click(position={"x": 20, "y": 30})
+    seen["subject"] = widget.get_by_role("textbox", name="Person").input_value()
     send.click()
     widget.get_by_text("is added, as session").wait_for()
     seen["good"] = faults.all_inner_texts()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import itertools
 import os
 import re
 import subprocess
@@ -30,14 +29,6 @@ def test_environment_yml_installs_what_make_installs(project):
     for line in pip["pip"]:
         option, what = line.split()
         assert re.search(rf"\$\(PIP\) .*{option} \"?{re.escape(what)}", makefile)
-
-
-def test_every_long_step_of_make_says_first_what_it_does(project):
-    lines = (project / "Makefile").read_text().splitlines()
-    for before, line in itertools.pairwise(lines):
-        if line.startswith(("\t$(PIP)", "\t$(BIN)/mobility ")):
-            is_measured = "virtual-lab sweep" in line  # it says its cases itself
-            assert is_measured or before.startswith('\t@echo "'), line
 
 
 def test_this_environment_has_the_versions_that_were_tested_together(project):

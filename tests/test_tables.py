@@ -31,12 +31,6 @@ WHERE = re.compile(
 )
 """Where it was published, right behind the year."""
 
-OWN = re.compile(
-    r"[Cc]hoices? of this package|Geometry|[Dd]efinition of this package|Wording of this package"
-    r"|NASM Essentials of Corrective Exercise Training"
-)
-"""What is no publication and says so; and the textbook, which is cited without its year."""
-
 
 DETAILS = ("only", "shown", "quantities")
 """Parts of an entry that its own source holds for."""
@@ -83,11 +77,6 @@ def incomplete(source: str) -> list[str]:
     return [found[0] for found in STUDY.finditer(text) if not WHERE.match(text[found.end() :])]
 
 
-def is_told(source: str) -> bool:
-    """Whether a source is a whole reference, or says that it is none."""
-    return bool(not incomplete(source) and (STUDY.search(source) or OWN.search(source)))
-
-
 def sources(value: Any, path: str) -> Iterator[tuple[str, str]]:
     """Every `source` and `reference` of a table."""
     if isinstance(value, dict):
@@ -104,22 +93,6 @@ def test_whoever_is_named_can_be_found():
     """Each text stands alone in the list of a report: author, year, and journal or book."""
     each = [found for name in REPORTED for found in sources(tables.load(name), name)]
     assert {path: missing for path, s in each if (missing := incomplete(s))} == {}
-
-
-def deciding_sources(value: Any, path: str) -> Iterator[tuple[str, str]]:
-    """The source of every entry that has a number."""
-    if isinstance(value, dict):
-        has_number = any(type(v) in (int, float) for v in value.values())
-        if has_number and path.split(".")[-1] not in DETAILS:
-            yield path, str(value.get("source", ""))
-        for key, below in value.items():
-            yield from deciding_sources(below, f"{path}.{key}")
-
-
-def test_a_threshold_is_published_or_says_that_it_is_a_choice():
-    for name in ("criteria", "findings", "indices"):
-        each = deciding_sources(tables.load(name), name)
-        assert [path for path, source in each if not is_told(source)] == []
 
 
 def named_files(text: str) -> set[str]:

@@ -132,17 +132,6 @@ print(models.pose_model().name, len(calls))
     assert made == {tables.load("pose_model")["full"]["bundle"]["name"]}
 
 
-def test_names_stand_for_bundles(pose_model, monkeypatch):
-    monkeypatch.delenv(models.ENVIRONMENT_VARIABLE, raising=False)
-    assert models.pose_models() == models.pose_models("auto") == {"full": pose_model}
-    assert models.model_sha256() == models.model_sha256("full") == sha256(pose_model)
-    monkeypatch.setenv(models.ENVIRONMENT_VARIABLE, "heavy")
-    # What is pinned need not be at hand to be known.
-    assert models.model_sha256() == tables.load("pose_model")["heavy"]["bundle"]["sha256"]
-    assert models.pose_models("full") == {"full": pose_model}
-    assert len({models.model_sha256(name) for name in models.NAMES}) == 3
-
-
 def test_the_heavy_model_is_not_fetched_by_the_way(pose_model, monkeypatch, empty_cache):
     empty_cache.mkdir()
     (empty_cache / pose_model.name).write_bytes(pose_model.read_bytes())

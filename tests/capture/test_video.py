@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import resource
-import struct
 import tracemalloc
 from fractions import Fraction
 from pathlib import Path
@@ -398,20 +397,6 @@ def test_an_absent_folder_is_a_storage_error(clips: ModuleType, tmp_path: Path) 
 
 
 # Real recordings
-
-
-def test_the_phone_recording_shows_807_frames(shared_data: Path) -> None:
-    path = shared_data / "videos" / "opencap_s4_squats1_phone.mp4"
-    times = presentation_times(path)
-    assert len(times) == 807  # 832 are in the stream
-    assert times[0] == 0.0
-    with av.open(str(path)) as container:
-        packets = sum(1 for packet in container.demux(video=0) if packet.size)
-    assert packets == 832
-    with path.open("rb") as file:
-        data = file.read()
-    at = data.index(b"elst") + 16
-    assert struct.unpack(">i", data[at : at + 4])[0] > 0  # the edit list begins inside the media
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,6 @@ from mobility.provenance import Warned
 from mobility.reports import joint_mobility as report
 from mobility.reports import key_frames
 from mobility.reports.first_page import trust_in_joints
-from mobility.reports.key_frames import joint_moments
 from mobility.sessions.record import StoredConfig
 from tests.limbs import limb_pose, there_and_back
 
@@ -513,20 +512,6 @@ def test_gauges_have_the_range_of_such_people(metrics: xr.Dataset) -> None:
     assert "Shaded: 95 of 100 boys and men up to 54 years" in html
     assert html.count("class='usual'") == 1
     assert report.show_gauges(metrics.assign(movements=metrics["movements"] * 0)) == ""
-
-
-def test_what_the_picture_shows_comes_first() -> None:
-    """The elbow moves farther, but its arm points at the camera."""
-    pose, angles, metrics = moved({"elbow": left_only, "knee": lambda curve: (0.8 * curve, 0.0)})
-    flat = pose.copy(deep=True)
-    shoulder = pose["image_position"].sel(keypoint="left_shoulder")
-    for part, pixels in (("elbow", 30.0), ("wrist", 60.0)):
-        flat["image_position"].loc[{"keypoint": f"left_{part}"}] = shoulder + pixels
-    for seen, first in ((pose, "elbow flexion"), (flat, "knee flexion")):
-        labels = [each.label for each in joint_moments(angles, metrics, seen)]
-        assert sorted(set(labels)) == ["elbow flexion", "knee flexion"]
-        assert len(labels) == 3
-        assert labels[0] == first
 
 
 def test_a_neck_is_drawn_between_the_squares_to_shoulders_and_ears() -> None:

@@ -29,13 +29,14 @@ from mobility.documents.fill import group_metrics
 from mobility.errors import BadInputError, NotFoundError, ReportError
 from mobility.pipeline import analysis
 from mobility.progress import first_page_told_to, progress_told_to
-from mobility.provenance import sha256
+from mobility.provenance import sha256, with_history
 from mobility.reports import render as reports
 from mobility.reports import sections
 from mobility.reports.pdf import to_pdf
 from mobility.reports.warm_kernels import warm_kernels
 from mobility.sessions.files import read_dataset, write_dataset, write_json
 from mobility.sessions.record import (
+    Edits,
     Provenance,
     SessionRecord,
     Stage,
@@ -453,6 +454,36 @@ def test_tables_are_of_accepted_repetitions_with_intervals(session: mb.Session) 
     text = sections.repetition_table(session.metrics(), first("complete", False))
     assert text.count("accepted, cut off") == 1
     assert "accepted, cut off" not in sections.repetition_table(session.metrics(), repetitions)
+
+
+def test_the_report_says_on_what_a_trial_is_calibrated(session: mb.Session) -> None:
+    for how, planted, seconds, words in (
+        ("straight", True, 3.24, "Calibrated on 3.2 s in which the person stands straight."),
+        (12.0, True, 2.0, "stands with the knees bent by 12°, as given."),
+        ("straight", True, 0.0, "Nobody is seen to stand straight"),
+        ("straight", False, 0.0, "The feet move or are not seen"),
+    ):
+        given = {"planted": planted, "standing_seconds": seconds}
+        text = sections.calibration(
+            with_history(session.fitted(), "fit_body", {"standing": how}, **given)
+        )
+        assert words in text
+        assert ("this recording is unlike those" in text) is (seconds == 0)
+
+
+def test_two_cameras_are_told_with_view_offset_and_both_videos(session: mb.Session) -> None:
+    seen = {"focal_length_px": 1000.0, "residual_m": 0.012, "residual_px": 4.2}
+    late = {"azimuth_deg": -88.0, "time_offset_s": -0.5184, "time_offset_sd_s": 0.005}
+    cameras = [{"azimuth_deg": 4.0, **seen}, {**late, **seen}]
+    shown = sections.cameras(with_history(session.fitted(), "fit_body", {}, cameras=cameras))
+    for text in ("front", "left (88° from the front)", "−0.518 s ± 0.010 s", "1.2 cm"):
+        assert text in shown
+    second = VideoFile(file="video-2.mp4", original_name="<b>side", sha256="d" * 64, size=1)
+    record = session.record.model_copy(update={"second_video": second})
+    given = record, session.fitted(), session.metrics()
+    assert "d" * 64 in sections.provenance(*given, made_on=datetime.date(2026, 1, 1))
+    told = sections.who_and_what(record, None, session.fitted(), session.repetitions(), Edits())
+    assert "&lt;b&gt;side" in told
 
 
 def test_verdict_compares_with_the_minimal_detectable_difference() -> None:

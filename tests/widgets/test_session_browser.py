@@ -5,11 +5,8 @@ from __future__ import annotations
 import threading
 import time
 
-import cv2
-import numpy as np
 import pytest
 
-from mobility.capture.video import read_frames
 from mobility.errors import BadInputError, NotFoundError, VideoError
 from mobility.progress import progress_bar
 from mobility.sessions.files import read_json, write_json
@@ -70,26 +67,6 @@ def test_what_was_said_outlasts_what_the_page_asks_by_itself(browser, ask, sent)
     assert messages[-1]["buffers"] == []
     ask(browser, "open", session="s1")
     assert browser.notice["kind"] == "error"
-
-
-def test_a_picture_is_of_the_bottom_and_none_where_there_is_no_video(browser, ask, sent, store):
-    messages = sent(browser)
-    ask(browser, "thumbnail", session="s1")
-    (coded,) = messages[0]["buffers"]
-    picture = cv2.imdecode(np.frombuffer(coded, np.uint8), cv2.IMREAD_COLOR)
-    session = store.session("s1")
-    bottom = float(session.repetitions()["bottom"][0])
-    frame = next(read_frames(session.video, start=bottom)).image[:, :, ::-1]
-    assert picture.shape[0] == 112
-    size = picture.shape[1::-1]
-    assert size[0] / size[1] == pytest.approx(frame.shape[1] / frame.shape[0], abs=0.01)
-    alike = cv2.resize(frame, size, interpolation=cv2.INTER_AREA).astype(float)
-    first = cv2.resize(next(read_frames(session.video)).image[:, :, ::-1], size).astype(float)
-    assert np.abs(picture - alike).mean() < 0.5 * np.abs(picture - first).mean()
-    session.video.write_bytes(b"no video")
-    ask(browser, "thumbnail", session="s1")
-    assert messages[1]["buffers"] == []
-    assert browser.notice == {}
 
 
 def test_a_session_without_a_readable_record_is_shown_with_the_fault_and_can_be_deleted(
