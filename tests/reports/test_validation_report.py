@@ -88,12 +88,12 @@ def test_the_values_can_be_computed_again_from_those_of_the_repetitions_and_late
     key = ["comparison", "angle", "side", "metric"]
     difference = (each["measured"] - each["reference"]).groupby([each[k] for k in key])
     table = pd.read_csv(tmp_path / "values.csv").set_index(key)
-    known = table["mean_difference"].notna()
-    assert known.sum() > 50
     for name, values in (
         ("mean_difference", difference.mean()),
         ("upper_limit", difference.mean() + 1.96 * difference.std()),
     ):
+        known = table[name].notna()  # of a single repetition there are no limits
+        assert known.sum() > 40
         again = values.reindex(table.index[known])
         np.testing.assert_allclose(table.loc[known, name], again, atol=1e-9)
     for file in tmp_path.glob("*.tex"):
