@@ -591,11 +591,11 @@ class Keyboard:
         self.page, self.place, self.widget = page, place or page, widget
         self.unseen: list[str] = []
 
-    def to(self, name: str, *, key: str = "Tab", most: int = 400) -> None:
+    def to(self, name: str) -> None:
         """Go on until the control whose name begins so has the focus."""
         passed = []
-        for _ in range(most):
-            self.page.keyboard.press(key)
+        for _ in range(400):
+            self.page.keyboard.press("Tab")
             where = self.place.evaluate(WHERE)
             passed.append(where["name"])
             ours = self.place is not self.page or where["widget"] or not self.widget

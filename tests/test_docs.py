@@ -77,13 +77,6 @@ def test_every_public_name_command_and_definition_is_in_the_reference(pages):
         assert f"{entry['long_name'][1:]}\n: " in pages["criteria"]
 
 
-def test_rows_of_a_table_have_as_many_cells_as_its_head(pages):
-    for name, text in pages.items():
-        for table in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
-            cells = {len(re.findall(r"(?<!\\)\|", row)) for row in table.splitlines()}
-            assert len(cells) == 1, (name, table.splitlines()[0])
-
-
 def test_docstrings_begin_with_a_sentence_pictures_are_small_and_the_citation_is_of_this_version(
     project,
 ):

