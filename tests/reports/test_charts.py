@@ -32,19 +32,6 @@ def angles() -> xr.Dataset:
     )
 
 
-@pytest.fixture
-def repetitions(angles: xr.Dataset) -> xr.Dataset:
-    return xr.Dataset(
-        {
-            "start": ("rep", [1.0, 6.0]),
-            "bottom": ("rep", [2.0, 7.0]),
-            "end": ("rep", [3.0, 8.0]),
-            "accepted": ("rep", [True, False]),
-        },
-        coords={"time": angles["time"]},
-    )
-
-
 def paths(chart: Chart, **wanted: str) -> list[np.ndarray]:
     """Points of the paths with these attributes."""
     root = ElementTree.fromstring(chart.svg())
@@ -77,16 +64,6 @@ def test_a_band_reaches_1_96_standard_deviations_to_both_sides(angles: Any) -> N
     degrees = 100 / (curve[0, 1] - curve[-1, 1])
     at_start = band[band[:, 0] == band[0, 0], 1]
     assert np.ptp(at_start) * degrees == pytest.approx(2 * 1.96 * 2.0, abs=0.1)
-
-
-def test_accepted_repetitions_are_shaded_and_rejected_ones_hatched(
-    angles: Any, repetitions: Any
-) -> None:
-    chart = Chart()
-    plot.curves(angles, "knee_flexion", repetitions=repetitions, ax=chart, legend=False)
-    svg = chart.svg()
-    assert svg.count("fill='#F2F2F2'") == svg.count("fill='url(#hatch)'") == 1
-    assert svg.index("fill='#F2F2F2'") < svg.index(f"fill='{plot.COLOURS['left']}'")
 
 
 def test_an_empty_chart_says_why(angles: Any) -> None:

@@ -25,6 +25,7 @@ from mobility.provenance import Warned
 from mobility.reports import joint_mobility as report
 from mobility.reports import key_frames
 from mobility.reports.first_page import trust_in_joints
+from mobility.reports.key_frames import joint_moments
 from mobility.sessions.record import StoredConfig
 from tests.limbs import limb_pose, there_and_back
 
@@ -490,6 +491,34 @@ def test_left_against_right_comes_first_with_its_error(monkeypatch) -> None:
         monkeypatch.setattr(report, "differences", lambda *_, one=one: [one])
         (text,) = report._compared(xr.Dataset(), [])
         assert text.endswith(words)
+
+
+def test_at_most_three_joints_are_told_at_once_and_only_those_that_are_chosen() -> None:
+    *_, found = moved({"shoulder": both, "elbow": both, "knee": half, "hip": half})
+    assert len({each.movement for each in report.reaches(found)}) > 3
+    text = report.in_words(found)
+    assert len(re.findall("<li>The (?:left|right)", text)) == len(report.gauges_of(found)) == 3
+    assert "Also measured: " in text
+    chosen = report.shown(
+        record(joints=["elbow", "knee", "hip"]), config(["left_knee_angle", "elbow_angle"])
+    )
+    known = [("knee", "left"), ("elbow", "left"), ("elbow", "right")]
+    assert [(each.joint, each.side) for each in report.reaches(found, chosen)] == known
+    assert "hip" not in report.in_words(found, chosen)
+
+
+def test_what_the_picture_shows_comes_first() -> None:
+    """The elbow moves farther, but its arm points at the camera."""
+    pose, angles, metrics = moved({"elbow": left_only, "knee": lambda curve: (0.8 * curve, 0.0)})
+    flat = pose.copy(deep=True)
+    shoulder = pose["image_position"].sel(keypoint="left_shoulder")
+    for part, pixels in (("elbow", 30.0), ("wrist", 60.0)):
+        flat["image_position"].loc[{"keypoint": f"left_{part}"}] = shoulder + pixels
+    for seen, first in ((pose, "elbow flexion"), (flat, "knee flexion")):
+        labels = [each.label for each in joint_moments(angles, metrics, seen)]
+        assert sorted(set(labels)) == ["elbow flexion", "knee flexion"]
+        assert len(labels) == 3
+        assert labels[0] == first
 
 
 def test_gauges_have_the_range_of_such_people(metrics: xr.Dataset) -> None:

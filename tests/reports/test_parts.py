@@ -110,6 +110,21 @@ def test_page_and_document_have_the_same_exercises_the_first_for_the_largest_fin
         assert places == sorted(places)
 
 
+def test_the_largest_finding_comes_first() -> None:
+    trivial, large = (
+        finding(
+            rule,
+            status="found",
+            value=value,
+            probability=0.9,
+            interval=(value - half, value + half),
+        )
+        for rule, value, half in (("heel_rise", 4.1, 0.01), ("knee_flexion_limited", 90.0, 40.0))
+    )
+    shown = text(first_page.main_findings([trivial, large], judge([])))
+    assert shown.index("knee") < shown.index("heel")
+
+
 def test_the_expected_excess_is_that_of_draws() -> None:
     limited = finding("knee_flexion_limited", value=118.0, interval=(108.2, 127.8))
     drawn = np.random.default_rng(1).normal(118, 5, 400_000)

@@ -188,19 +188,6 @@ def until(condition):
         time.sleep(0.01)
 
 
-def test_a_report_is_rendered_and_its_address_told(browser, ask, sent, monkeypatch, tmp_path):
-    page = tmp_path / "reports" / "s1" / "overhead squat.html"
-    page.parent.mkdir(parents=True)
-    page.write_text("<p>")
-    monkeypatch.setattr(Session, "render_report", lambda session: {"html": page})
-    messages = sent(browser)
-    ask(browser, "report", session="s1")
-    browser.wait(20)
-    assert messages[-1]["kind"] == "rendered"
-    ask(browser, "address", session="s1", page={"base": "/", "root": str(tmp_path)})
-    assert messages[-1]["url"] == "/files/reports/s1/overhead%20squat.html"
-
-
 def test_a_saved_notebook_shows_the_table_and_an_empty_store_is_no_fault(still, store, analysed):
     browser = SessionBrowser(store)
     assert browser.rows == []
