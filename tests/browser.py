@@ -30,39 +30,6 @@ MEASURE_PAGE = """() => ({
 # Only what sticks out of the page itself counts: a wide table may scroll inside its own box.
 MEASURE_WIDTH = "document.documentElement.scrollWidth"
 
-PLAY_VIDEO = """async () => {
-    const video = document.querySelector("video");
-    const event = name => new Promise((resolve, reject) => {
-        video.addEventListener(name, resolve, {once: true});
-        setTimeout(() => reject(new Error(`no ${name} in 20 s`)), 20000);
-    });
-    if (video.readyState < 4) await event("canplaythrough");
-    const seen = {
-        ready: video.readyState, width: video.videoWidth, height: video.videoHeight,
-        duration: video.duration, positions: [video.currentTime],
-    };
-    await video.play();
-    for (let i = 0; i < 3; i++) {
-        await event("timeupdate");
-        seen.positions.push(video.currentTime);
-    }
-    video.pause();
-    seen.error = video.error && video.error.message;
-    return seen;
-}"""
-
-SEEK = """async target => {
-    const video = document.querySelector("video");
-    const done = new Promise((resolve, reject) => {
-        video.addEventListener("seeked", resolve, {once: true});
-        setTimeout(() => reject(new Error("no seeked in 20 s")), 20000);
-    });
-    video.currentTime = target;
-    await done;
-    // The picture is on the screen when the second frame of the page begins.
-    await new Promise(resolve => requestAnimationFrame(() => requestAnimationFrame(resolve)));
-    return video.currentTime;
-}"""
 
 # textContent, as what is scrolled out of sight has no innerText.
 CELLS = """() => [...document.querySelectorAll(".jp-Notebook .jp-CodeCell")].map(cell => ({
@@ -154,18 +121,6 @@ def see_trial(page: Page, url: str, folder: Path | None) -> Seen:
     bare.goto(url)
     seen["still"]["no script"] = bare.locator(".still").first.is_visible()
     context.close()
-    return seen
-
-
-def see_video(page: Page, url: str, folder: Path | None) -> Seen:
-    """Play the video of a page, then seek in it: back, and forwards."""
-    page.goto(url)
-    seen: Seen = page.evaluate(PLAY_VIDEO)
-    seen["sought"] = []
-    for part in (0.2, 0.9, 0.5):
-        target = part * seen["duration"]
-        seen["sought"].append([target, page.evaluate(SEEK, target)])
-        keep(page.locator("video"), folder, f"at-{part}")
     return seen
 
 
@@ -591,6 +546,10 @@ def use_upload(
     widget.get_by_label("Video file").set_input_files(
         Path.cwd() / "data" / "demo" / demo / "video.mp4"
     )
+    preview = widget.locator("video")
+    preview.wait_for()
+    preview.click(position={"x": 20, "y": 30})
+    seen["subject"] = widget.get_by_role("textbox", name="Person").input_value()
     send.click()
     widget.get_by_text("is added, as session").wait_for()
     seen["good"] = faults.all_inner_texts()
@@ -602,89 +561,6 @@ LIGHT = """element => {
     const [r, g, b] = getComputedStyle(element).backgroundColor.match(/[\\d.]+/g).map(Number);
     return (0.2126 * r + 0.7152 * g + 0.0722 * b) / 255;
 }"""
-
-
-def see_dead_ends(page: Page, url: str, folder: Path | None) -> Seen:
-    """Run the workbench on a store with an elbow, a wide picture, and an analysis elsewhere."""
-    assert folder is not None
-    page.set_viewport_size({"width": 1280, "height": 1700})
-    run_all(page, url)
-    until_run(page)
-    seen: Seen = {"cells": page.evaluate(CELLS)}
-    sessions, trial = page.locator(".mobility-sessions"), page.locator(".mobility-trial")
-    title = trial.locator("h3")
-    slider = trial.get_by_label("Time in the trial")
-    # What is scrolled away has no visible text.
-    seen["opened"] = [title.text_content()]
-
-    # Analysed elsewhere: it is said, and not offered; the table comes to know of the end itself.
-    row = sessions.locator("tbody tr", has_text="Elsewhere")
-    again = row.get_by_role("button", name="Analyse")
-    row.get_by_text("being analysed").wait_for()
-    seen["elsewhere"] = [again.is_disabled()]
-    (folder / "release").touch()
-    row.get_by_text("interrupted").wait_for()
-    seen["elsewhere"].append(again.is_disabled())
-
-    # Open shows another session in the same viewer; its warnings stay.
-    sessions.get_by_role("button", name="Open A wide one").click()
-    title.filter(has_text="A wide one").wait_for()
-    trial.get_by_text("frame 1 of").wait_for()
-    seen["opened"].append(title.inner_text())
-    seen["viewers"] = trial.count()
-    row = sessions.locator("tbody tr", has_text="A wide one")
-    row.locator("summary").click()
-    warning = row.locator("details p").first
-    warning.wait_for()
-    seen["warnings"] = [warning.inner_text()]
-    sessions.get_by_role("button", name="Refresh").click()
-    page.wait_for_timeout(1000)
-    seen["warnings"] += [warning.inner_text(), trial.locator("p.mobility-dim").first.inner_text()]
-
-    # Space plays from the slider too.
-    slider.focus()
-    page.keyboard.press("Space")
-    page.wait_for_function("document.querySelector('.mobility-trial input[type=range]').value > 5")
-    page.keyboard.press("Space")
-    trial.get_by_role("button", name="Play").wait_for()
-    seen["played to"] = int(slider.input_value())
-
-    # A wide picture stays inside its box, in a narrow window.
-    page.set_viewport_size({"width": 820, "height": 1700})
-    page.wait_for_timeout(1000)
-    seen["edges"] = trial.evaluate("""root => ["", ".mobility-screen"].map(
-        (inner) => (inner ? root.querySelector(inner) : root).getBoundingClientRect().right)""")
-    page.set_viewport_size({"width": 1280, "height": 1700})
-
-    # What is known of who is filmed, and a second camera.
-    form = page.locator(".mobility-upload")
-    demo = Path.cwd() / "data" / "demo"
-    form.get_by_label("Participant").fill("p09")
-    form.get_by_label("Video file").set_input_files(demo / "overhead-squat" / "video.mp4")
-    form.get_by_label("File of the second video").set_input_files(
-        demo / "joint-angle-mobility" / "video.mp4"
-    )
-    form.get_by_label("Height").fill("172")
-    preview = form.locator("video")
-    preview.wait_for()
-    preview.click(position={"x": 20, "y": 30})
-    seen["subject"] = form.get_by_role("textbox", name="Person").input_value()
-    form.get_by_role("button", name="Upload").click()
-    form.get_by_role("alert").filter(has_text="metres").wait_for()
-    form.get_by_label("Height").fill("1.72")
-    form.get_by_role("button", name="Upload").click()
-    form.get_by_text("is added, as session").wait_for()
-
-    # The dark theme is dark.
-    menu(page, "Settings")
-    for name in ("Theme", "JupyterLab Dark"):
-        page.locator(".lm-Menu-itemLabel").get_by_text(name, exact=True).click()
-    page.wait_for_function("document.body.dataset.jpThemeLight === 'false'")
-    page.wait_for_timeout(500)
-    body = trial.locator(".mobility-body canvas")
-    seen["dark"] = [trial.evaluate(LIGHT), body.evaluate(LIGHT)]
-    seen["errors"] = page.locator(ERRORS).all_inner_texts()
-    return seen
 
 
 # Where the keyboard is: the control by its name, the widget around it, and whether it is seen.
@@ -715,11 +591,11 @@ class Keyboard:
         self.page, self.place, self.widget = page, place or page, widget
         self.unseen: list[str] = []
 
-    def to(self, name: str, *, key: str = "Tab", most: int = 400) -> None:
+    def to(self, name: str) -> None:
         """Go on until the control whose name begins so has the focus."""
         passed = []
-        for _ in range(most):
-            self.page.keyboard.press(key)
+        for _ in range(400):
+            self.page.keyboard.press("Tab")
             where = self.place.evaluate(WHERE)
             passed.append(where["name"])
             ours = self.place is not self.page or where["widget"] or not self.widget
@@ -790,46 +666,6 @@ WHITE = """canvas => {
         if (drawn[i] + drawn[i + 1] + drawn[i + 2] + drawn[i + 3] === 4 * 255) found += 1;
     return found;
 }"""
-
-
-def see_keys(page: Page, url: str, folder: Path | None) -> Seen:
-    """Read a report by keyboard alone, from a file."""
-    page.add_init_script(
-        """window.texts = [];
-        const {fillText} = CanvasRenderingContext2D.prototype;
-        CanvasRenderingContext2D.prototype.fillText = function (text, ...at) {
-            window.texts.push(text);
-            return fillText.call(this, text, ...at);
-        };"""
-    )
-    page.goto(url)
-    until(page, "document.querySelector('.live video')?.readyState >= 2")
-    keys = Keyboard(page)
-    text = "document.querySelector('.live input[type=range]').ariaValueText"
-    seen: Seen = {
-        "first": page.evaluate(text),
-        "texts": page.evaluate("window.texts.filter((text) => text.includes('body'))"),
-    }
-    keys.to("The fitted body")
-    look = "document.querySelector('.mobility-body canvas').toDataURL()"
-    before = page.evaluate(look)
-    keys.press("ArrowRight")
-    seen["turned"] = before != page.evaluate(look)
-    seen["played"] = keys.play()
-    keys.press("Home")
-    seen["start"] = page.evaluate("window.texts.filter((text) => text.includes('body')).at(-1)")
-    boxes = ".live fieldset.mobility-choice input:checked"
-    name = page.locator(boxes).first.evaluate("box => box.labels[0].innerText.trim()")
-    panels = page.locator(".live .mobility-panels canvas").count()
-    keys.to(name)
-    keys.press("Space")
-    seen["curves"] = [panels, page.locator(".live .mobility-panels canvas").count()]
-    seen["opened"] = [page.locator("details[open]").count()]
-    keys.to("More")
-    keys.press("Enter")
-    seen["opened"].append(page.locator("details[open]").count())
-    seen["unseen"] = keys.unseen
-    return seen
 
 
 def see_fenced(page: Page, url: str, folder: Path | None) -> Seen:
@@ -1046,16 +882,6 @@ def see_open(page: Page, url: str, folder: Path | None) -> Seen:
     frame.locator("h1").first.wait_for()
     seen["of the phone"] = asked
     return seen
-
-
-def see_headings(page: Page, url: str, folder: Path | None) -> Seen:
-    """Names of the columns that are on the screen."""
-    page.goto(url)
-    shown = page.evaluate(
-        """() => [...document.querySelectorAll("thead th")]
-            .filter((each) => each.checkVisibility()).map((each) => each.innerText.trim())"""
-    )
-    return {"shown": shown}
 
 
 def main(chromium: str, kind: str, url: str, folder: str | None = None) -> None:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 
-import pandas as pd
 import pytest
-import xarray as xr
 import yaml
 
 import mobility as mb
@@ -45,19 +43,6 @@ def test_the_figures_are_those_of_the_benchmarks(modules, project):
         assert modules[0].filled(text) == text, name
 
 
-def test_what_is_told_of_a_squat_on_film(modules, project):
-    """By hand from real.md: the row of the fit, its four numbers."""
-    text = (project / "benchmarks" / "real.md").read_text(encoding="utf-8")
-    film = modules[0].Film(text)
-    clip = "opencap_s4_squats1_phone"
-    head = f"| {clip} | markers | knee flexion | all |"
-    (row,) = [line for line in text.splitlines() if line.startswith(head)]
-    error, bias, given, within = film.of(clip, "knee flexion")
-    assert f"| {error:.1f}, {bias:+.1f}; {given:.0f} / {within:.0f} |" in row
-    assert film.of(clip, "knee flexion", "lying") is None
-    assert len(film.clips("standing")) == 8
-
-
 def test_what_is_to_be_trusted(modules):
     for errors, given, rendered, verdict in (
         ([4.0], 100, 6.0, 0),
@@ -69,16 +54,6 @@ def test_what_is_to_be_trusted(modules):
         ([1.0], 49, 1.0, 2),
     ):
         assert modules[0].verdict(errors, given, rendered) == verdict, (errors, given, rendered)
-
-
-def test_rendered_errors_are_those_of_the_sweep(modules, project):
-    with xr.open_dataset(project / "reports/virtual-lab/virtual-lab.nc") as lab:
-        film = modules[0].Film((project / "benchmarks/real.md").read_text(encoding="utf-8"))
-        table = "\n".join(modules[0].rendered_table(film, lab))
-        knee = lab["mae"].sel(
-            estimator="fitted", angle="knee_flexion", view="front", clips="all", part="all"
-        )
-        assert f"| knee flexion | {float(knee):.1f} |" in table
 
 
 def test_every_public_name_command_and_definition_is_in_the_reference(pages):
@@ -102,13 +77,6 @@ def test_every_public_name_command_and_definition_is_in_the_reference(pages):
         assert f"{entry['long_name'][1:]}\n: " in pages["criteria"]
 
 
-def test_rows_of_a_table_have_as_many_cells_as_its_head(pages):
-    for name, text in pages.items():
-        for table in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
-            cells = {len(re.findall(r"(?<!\\)\|", row)) for row in table.splitlines()}
-            assert len(cells) == 1, (name, table.splitlines()[0])
-
-
 def test_docstrings_begin_with_a_sentence_pictures_are_small_and_the_citation_is_of_this_version(
     project,
 ):
@@ -128,29 +96,3 @@ def test_links_of_the_pages_lead_somewhere_in_a_copy(project):
             target = (page.parent / link).resolve()
             assert target.exists(), (page.name, link)
             assert target.parent.name != "reference", "made with the pages"
-
-
-def test_links_to_what_a_page_is_made_of_lead_to_that_page(project, modules, pages):
-    assert set(modules[1].SEEN_AS.values()) == set(pages)
-    assert all((project / path).exists() for path in modules[1].SEEN_AS)
-    seen = modules[1].seen_from_here
-    assert seen("[a](../mobility/tables)") == "[a](reference/tables.md)"
-    assert seen("[a](../../benchmarks/real.md)") == "[a](../reference/measured-real.md)"
-    other = "[a](../mobility/tables/fit.yaml), [b](fit.md), [c](https://x.org/a)"
-    assert seen(other) == other
-
-
-@pytest.mark.slow
-def test_tables_of_pandas_have_their_column_names_and_nameless_ones_no_empty_row(
-    project, browse, tmp_path
-):
-    style = (project / "docs" / "static" / "pages.css").read_text(encoding="utf-8")
-    frame = pd.DataFrame({"knee": [1.0], "hip": [2.0]}, index=["left"]).to_html()
-    markdown = (  # as Sphinx writes one
-        "<table class='table'><thead><tr><th class='head'><p>{}</p></th><th class='head'><p></p>"
-        "</th></tr></thead><tbody><tr><td><p>1</p></td><td><p>2</p></td></tr></tbody></table>"
-    )
-    tables_ = "".join([frame, markdown.format(""), markdown.format("of Markdown")])
-    page = tmp_path / "page.html"
-    page.write_text(f"<style>{style}</style><div class='bd-article'>{tables_}</div>", "utf-8")
-    assert browse("headings", page.as_uri())["shown"] == ["", "knee", "hip", "of Markdown", ""]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import itertools
 import os
 import re
 import subprocess
@@ -30,14 +29,6 @@ def test_environment_yml_installs_what_make_installs(project):
     for line in pip["pip"]:
         option, what = line.split()
         assert re.search(rf"\$\(PIP\) .*{option} \"?{re.escape(what)}", makefile)
-
-
-def test_every_long_step_of_make_says_first_what_it_does(project):
-    lines = (project / "Makefile").read_text().splitlines()
-    for before, line in itertools.pairwise(lines):
-        if line.startswith(("\t$(PIP)", "\t$(BIN)/mobility ")):
-            is_measured = "virtual-lab sweep" in line  # it says its cases itself
-            assert is_measured or before.startswith('\t@echo "'), line
 
 
 def test_this_environment_has_the_versions_that_were_tested_together(project):
@@ -105,27 +96,6 @@ def test_every_table_entry_has_a_source(project):
     for name in names:
         if not name.startswith("sentences_"):  # wording decides nothing
             assert entries_without_source(tables.load(name), name) == []
-
-
-def test_programs_under_test_heed_signals_that_the_parent_of_the_tests_ignores(project):
-    numbers = "(signal.SIGINT, signal.SIGHUP, signal.SIGTERM)"
-    told = f"import signal; print(*[signal.getsignal(n) == signal.SIG_IGN for n in {numbers}])"
-    code = (
-        "import signal, subprocess, sys\n"
-        f"for n in {numbers}: signal.signal(n, signal.SIG_IGN)\n"
-        "import conftest\n"
-        f"subprocess.run([sys.executable, '-c', {told!r}], check=True)\n"
-        f"for n in {numbers}: signal.raise_signal(n)\n"
-        "print('alive')\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=project / "tests",
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout.split() == ["False", "False", "False", "alive"]
 
 
 def test_readme_commands_exist(project):

@@ -150,15 +150,6 @@ def test_a_change_of_a_table_changes_the_keys_of_those_who_load_it(copied):
     }
 
 
-def test_the_whole_package_has_a_key_too(copied):
-    files = [copied / name for name in ("widgets/style.css", "cli/main.py", "tables/grras.yaml")]
-    before = code_digest()
-    for file in files:
-        with edited(file):
-            assert code_digest() != before
-    assert code_digest() == before
-
-
 def test_no_file_of_the_package_is_left_out(copied):
     """Only what the installation puts elsewhere, which tells Jupyter of the server, is none."""
     files = {file for file in copied.rglob("*") if file.is_file()}

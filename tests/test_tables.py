@@ -31,12 +31,6 @@ WHERE = re.compile(
 )
 """Where it was published, right behind the year."""
 
-OWN = re.compile(
-    r"[Cc]hoices? of this package|Geometry|[Dd]efinition of this package|Wording of this package"
-    r"|NASM Essentials of Corrective Exercise Training"
-)
-"""What is no publication and says so; and the textbook, which is cited without its year."""
-
 
 DETAILS = ("only", "shown", "quantities")
 """Parts of an entry that its own source holds for."""
@@ -83,11 +77,6 @@ def incomplete(source: str) -> list[str]:
     return [found[0] for found in STUDY.finditer(text) if not WHERE.match(text[found.end() :])]
 
 
-def is_told(source: str) -> bool:
-    """Whether a source is a whole reference, or says that it is none."""
-    return bool(not incomplete(source) and (STUDY.search(source) or OWN.search(source)))
-
-
 def sources(value: Any, path: str) -> Iterator[tuple[str, str]]:
     """Every `source` and `reference` of a table."""
     if isinstance(value, dict):
@@ -104,50 +93,6 @@ def test_whoever_is_named_can_be_found():
     """Each text stands alone in the list of a report: author, year, and journal or book."""
     each = [found for name in REPORTED for found in sources(tables.load(name), name)]
     assert {path: missing for path, s in each if (missing := incomplete(s))} == {}
-
-
-def deciding_sources(value: Any, path: str) -> Iterator[tuple[str, str]]:
-    """The source of every entry that has a number."""
-    if isinstance(value, dict):
-        has_number = any(type(v) in (int, float) for v in value.values())
-        if has_number and path.split(".")[-1] not in DETAILS:
-            yield path, str(value.get("source", ""))
-        for key, below in value.items():
-            yield from deciding_sources(below, f"{path}.{key}")
-
-
-def test_a_threshold_is_published_or_says_that_it_is_a_choice():
-    for name in ("criteria", "findings", "indices"):
-        each = deciding_sources(tables.load(name), name)
-        assert [path for path, source in each if not is_told(source)] == []
-
-
-def test_an_author_and_a_year_are_no_reference():
-    for source in (
-        "Weir 2005, J Strength Cond Res 19:231",
-        "The ratio (Ortiz et al. 2016, Open Access J Sports Med 7:65)",
-        "Grood & Suntay 1983 (J Biomech Eng 105:136), reduced to joint centres",
-        "Clark, Lucett, Sutton, NASM Essentials of Corrective Exercise Training",
-        "Choice of this package: a fifth",
-    ):
-        assert is_told(source), source
-    for source in (
-        "Hyodo et al. 2017, largest joint angles while crouching",
-        "Cook et al. 2014; Scibek et al. 2021; both thighs",
-        "Cook et al. 2014, Int J Sports Phys Ther 9:396; after Scibek et al. 2021",
-        "measured in 2014",
-    ):
-        assert not is_told(source), source
-
-
-def test_the_check_finds_numbers_without_source():
-    for table, faults in (
-        ({"a": {"value": 3, "source": "Choice of this package"}}, []),
-        ({"a": {"value": 3, "source": "?"}}, ["t.a.value"]),
-        ({"source": "A book of 1999", "a": {"value": 3}}, ["t.a.value"]),  # not beside it
-        ({"a": {"range": [1, 2]}}, ["t.a.range[0]", "t.a.range[1]"]),
-    ):
-        assert list(numbers_without_source(table, "t")) == faults
 
 
 def named_files(text: str) -> set[str]:

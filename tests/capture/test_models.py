@@ -132,17 +132,6 @@ print(models.pose_model().name, len(calls))
     assert made == {tables.load("pose_model")["full"]["bundle"]["name"]}
 
 
-def test_names_stand_for_bundles(pose_model, monkeypatch):
-    monkeypatch.delenv(models.ENVIRONMENT_VARIABLE, raising=False)
-    assert models.pose_models() == models.pose_models("auto") == {"full": pose_model}
-    assert models.model_sha256() == models.model_sha256("full") == sha256(pose_model)
-    monkeypatch.setenv(models.ENVIRONMENT_VARIABLE, "heavy")
-    # What is pinned need not be at hand to be known.
-    assert models.model_sha256() == tables.load("pose_model")["heavy"]["bundle"]["sha256"]
-    assert models.pose_models("full") == {"full": pose_model}
-    assert len({models.model_sha256(name) for name in models.NAMES}) == 3
-
-
 def test_the_heavy_model_is_not_fetched_by_the_way(pose_model, monkeypatch, empty_cache):
     empty_cache.mkdir()
     (empty_cache / pose_model.name).write_bytes(pose_model.read_bytes())
@@ -231,10 +220,3 @@ def test_why_the_heavy_model_cannot_be_had(stand_in, empty_cache):
         models.pose_models("heavy", fetch=True)
     by_hand.write_bytes(NETWORK)
     assert models.pose_models("heavy", fetch=True)
-
-
-def test_the_cached_heavy_model_is_the_pinned_one(heavy_model, pose_model):
-    assert sha256(heavy_model) == tables.load("pose_model")["heavy"]["bundle"]["sha256"]
-    with zipfile.ZipFile(heavy_model) as heavy, zipfile.ZipFile(pose_model) as full:
-        assert heavy.namelist() == full.namelist()
-        assert heavy.read("pose_detector.tflite") == full.read("pose_detector.tflite")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -61,78 +60,6 @@ def test_chunks_without_a_frame_are_left_out(jump):
     assert all(stop <= start for (_, stop), (start, _) in pairwise(limits))
 
 
-@pytest.mark.parametrize("length", [4.0, 11.97, 24.0, 61.3, 599.9])
-@pytest.mark.parametrize("first", [0.0, 0.033, 7.1])
-def test_chunks_of_a_video_without_gaps_are_equal_parts(length, first):
-    """To the last bit: the results of videos that were analysed before depend on it."""
-    times = first + np.arange(0, length, 1 / 29.97)
-    span = float(times[-1] - times[0])
-    count = 2 * int(np.ceil(span / 24)) if span >= 4 else 1
-    inner = [float(times[0]) + span * i / count for i in range(1, count)]
-    edges = [None, *inner, None]
-    assert plan_chunks(times) == [(i, edges[i], edges[i + 1]) for i in range(count)]
-
-
-class StandIn:
-    """In the place of a landmarker: a pose that tells picture and call; counts those that track."""
-
-    open = most = made = 0
-
-    def __init__(self, _model, mode, _people=1):
-        self.video = mode == "video"
-        StandIn.open += self.video
-        StandIn.made += self.video
-        StandIn.most = max(StandIn.most, StandIn.open)
-        self.calls = 0
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
-
-    def close(self):
-        StandIn.open -= self.video
-
-    def __call__(self, image, _region=None, *, time=0.0):
-        self.calls += 1
-        pose = np.random.default_rng(int(image[: len(image) // 2].sum())).uniform(
-            20, 90, (landmarker.KEYPOINTS, landmarker.COLUMNS)
-        )
-        pose[:, 3] = self.calls + time
-        pose[11:13, 1], pose[23:25, 1] = 20, 80  # upright
-        return [pose]
-
-
-def test_a_jump_of_the_times_opens_no_landmarker(clips, tmp_path, monkeypatch):
-    times = [i / 30 for i in range(30)]
-    times += [t + 280 for t in times]
-    video = clips.make_clip(tmp_path / "jump.mp4", 60, times=times)
-    chunks = plan_chunks(presentation_times(video))
-    assert len(chunks) == 2
-    every = [(i, 282 * i / 24 or None, 282 * (i + 1) / 24) for i in range(24)]
-    monkeypatch.setattr(pose_worker, "Landmarker", StandIn)
-    found = []
-    for shares in ([chunks], [chunks[:1], chunks[1:]], [every]):
-        monkeypatch.setattr(StandIn, "made", 0)
-        monkeypatch.setattr(StandIn, "most", 0)
-        parts = []
-
-        def keep(message, data, parts=parts):
-            if "chunk" in message:
-                parts.append((message["times"], message["looks"], data))
-
-        for share in shares:
-            work = job(video, "", os.getpid()).model_copy(update={"chunks": share})
-            pose_worker.run(work, keep)
-        assert StandIn.made == 2
-        assert StandIn.most <= 2
-        assert StandIn.open == 0
-        assert [len(part[0]) for part in parts] == [30, 30]
-        found.append(parts)
-    assert found[0] == found[1] == found[2]
-
-
 def test_a_video_that_is_empty_for_minutes_is_refused(clips, tmp_path):
     times = [i / 30 for i in range(30)]
     video = clips.make_clip(tmp_path / "jump.mp4", 60, times=times + [t + 3600 for t in times])
@@ -167,12 +94,6 @@ def test_all_frames_are_looked_at_where_somebody_moves_fast_or_it_is_asked_for(s
     times = presentation_times(walk)
     assert (mb.estimate_pose(walk)["time"].values == times).all()
     assert (mb.estimate_pose(walk, rate=15)["time"].values == times[::4]).all()
-
-
-@pytest.mark.parametrize("rate", ["most", 0, -3, float("nan")])
-def test_a_rate_that_is_none_is_refused(opencap_video, rate):
-    with pytest.raises(BadInputError, match="rate"):
-        mb.estimate_pose(opencap_video, rate=rate)
 
 
 def test_schema(opencap_pose):
@@ -343,25 +264,6 @@ def test_two_people_of_whom_the_smaller_moves(opencap_video, shared_data, tmp_pa
 
 
 @pytest.mark.slow
-def test_who_is_outshone_at_the_edge_is_told(opencap_video, shared_data, tmp_path):
-    """A smaller person is cut off by the edge of the picture, and there for a moment only."""
-    frames = []
-    small = some_frames(opencap_video, stop=0.1)[0][1][400:1100, 100:380]
-    for frame in read_frames(shared_data / "videos" / "tfjs_pose_squats.mp4", stop=6.0):
-        wide = np.full((1280, 1000, 3), 110, np.uint8)
-        wide[:, :720] = frame.image
-        if 3.9 < frame.time < 5.5:
-            wide[350:1050, 720:] = small
-        frames.append((frame.time, wide))
-    write_video(tmp_path / "edge.mp4", iter(frames))
-    pose = mb.estimate_pose(tmp_path / "edge.mp4")
-    (other,) = json.loads(pose.attrs["survey"])["other_people"]
-    assert 3.9 < other["first_seen_s"] < other["last_seen_s"] < 5.5
-    assert other["box"][0] > 700
-    assert float(pose["image_position"].sel(pixel="u").max()) < 720
-
-
-@pytest.mark.slow
 def test_person_there_part_of_the_time(opencap_video, tmp_path):
     frames = some_frames(opencap_video, stop=2.0)
     empty = np.full_like(frames[0][1], 110)
@@ -434,22 +336,24 @@ def test_truncated_file_is_analysed_as_far_as_it_goes(opencap_video, tmp_path, c
     assert any(code.startswith("video_") for code in codes(pose))
 
 
-def test_nobody(clips, tmp_path):
-    video = clips.make_clip(tmp_path / "nobody.mp4", 20)
-    with pytest.raises(VideoError, match="nobody was found"):
-        mb.estimate_pose(video, workers=1)
-
-
-def test_one_frame(clips, tmp_path):
-    with pytest.raises(VideoError, match="single frame"):
-        mb.estimate_pose(clips.make_clip(tmp_path / "one.mp4", 1))
-
-
-def test_bad_options(opencap_video):
-    with pytest.raises(BadInputError, match="did you mean 'workers'"):
-        mb.estimate_pose(opencap_video, worker=2)
-    with pytest.raises(BadInputError, match="workers"):
-        mb.estimate_pose(opencap_video, workers=0)
+def test_what_cannot_be_measured_is_refused(opencap_video, clips, tmp_path):
+    for frames, size, words in (
+        (20, (160, 120), "nobody was found"),
+        (1, (160, 120), "single frame"),
+        (20, (16, 16), "16 x 16 pixels are too small"),
+    ):
+        video = clips.make_clip(tmp_path / "a.mp4", frames, size=size)
+        with pytest.raises(VideoError, match=words):
+            mb.estimate_pose(video, workers=1)
+    nan, inf = float("nan"), float("inf")
+    for options, words in (
+        ({"worker": 2}, "did you mean 'workers'"),
+        ({"workers": 0}, "workers"),
+        *(({"rate": rate}, "rate") for rate in ("most", 0, -3, nan)),
+        *(({"subject": (x, 1)}, "finite and not negative") for x in (nan, inf, -1)),
+    ):
+        with pytest.raises(BadInputError, match=words):
+            mb.estimate_pose(opencap_video, **options)
     with pytest.raises(NotFoundError):
         mb.estimate_pose("absent.mp4")
 
@@ -465,17 +369,6 @@ def test_a_worker_that_is_killed_is_an_error_of_one_line(opencap_video, monkeypa
     monkeypatch.setattr(pose_module, "_start", start_and_kill)
     with pytest.raises(VideoError, match="was ended by signal 9"):
         mb.estimate_pose(opencap_video, workers=1)
-
-
-def test_pictures_that_are_too_small(clips, tmp_path):
-    with pytest.raises(VideoError, match=r"16 x 16 pixels are too small"):
-        mb.estimate_pose(clips.make_clip(tmp_path / "small.mp4", 20, size=(16, 16)))
-
-
-@pytest.mark.parametrize("subject", [(float("nan"), 1), (float("inf"), 1), (-1, 1)])
-def test_impossible_subjects(opencap_video, subject):
-    with pytest.raises(BadInputError, match="finite and not negative"):
-        mb.estimate_pose(opencap_video, subject=subject)
 
 
 def test_a_subject_who_is_lost_on_the_crop_is_nobody(clips, tmp_path, monkeypatch, pose_model):
@@ -515,28 +408,6 @@ def test_what_stops_a_worker_is_passed_on_in_one_line(clips, tmp_path):
     assert message["error"] == "VideoError"
     assert message["message"].startswith("a.mp4: the pose search failed (")
     assert "\n" not in message["message"]
-
-
-def test_a_worker_starts_no_other_program(clips, tmp_path, pose_model):
-    """Not even to look for a library."""
-    tell = (
-        "import runpy, sys\n"
-        "def tell(event, args):\n"
-        "    if event in ('subprocess.Popen', 'os.posix_spawn', 'os.exec', 'os.fork'):\n"
-        "        print('started:', args[:2], file=sys.stderr)\n"
-        "sys.addaudithook(tell)\n"
-        "runpy.run_module('mobility.capture.pose_worker', run_name='__main__', alter_sys=True)"
-    )
-    video = clips.make_clip(tmp_path / "a.mp4", 3)
-    done = subprocess.run(
-        [sys.executable, "-c", tell],
-        input=job(video, pose_model, os.getpid()).model_dump_json(),
-        capture_output=True,
-        encoding="latin-1",
-        check=True,
-    )
-    assert '"chunk": 0' in done.stdout
-    assert "started:" not in done.stderr, done.stderr
 
 
 def test_a_worker_ends_with_its_parent(opencap_video, pose_model):
@@ -600,22 +471,6 @@ def squat(shared_data, tmp_path):
     video = shared_data / "videos" / "tfjs_pose_squats.mp4"
     write_video(tmp_path / "squat.mp4", some_frames(video, step=1))
     return tmp_path / "squat.mp4"
-
-
-@pytest.mark.slow
-def test_both_models_give_one_pose(squat, pose_model, monkeypatch):
-    """With the full model in the place of both, so that the mean is what each of them found."""
-    full = mb.estimate_pose(squat, workers=1)
-    assert codes(full) == []
-    monkeypatch.setattr(
-        pose_module, "pose_models", lambda model: {"full": pose_model, "heavy": pose_model}
-    )
-    both = mb.estimate_pose(squat, workers=1, model="both")
-    assert codes(both) == []
-    assert history(both)[-1]["arguments"]["model"] == "full and heavy"
-    assert both.attrs["model_sha256"] != full.attrs["model_sha256"]
-    for name in full.data_vars:
-        np.testing.assert_allclose(both[name], full[name], rtol=1e-12)
 
 
 def test_the_heavy_model_finds_the_same_person(squat, heavy_model):

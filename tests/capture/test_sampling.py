@@ -19,8 +19,6 @@ from mobility.capture.sampling import choose_frames, chooser, is_fast
             (10, 15, 10),
             (30, 30, 30),
             (60, 10, 10),
-            (30, "all", 30),
-            (60, "usual", 15),
         ),
         *((30, 1000, 30), (30000 / 1001, 15, 15000 / 1001), (40, 30, 40)),
         *((30, "all", 30), (60, "usual", 15)),

@@ -5,11 +5,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from mobility.capture import survey
-from mobility.capture.landmarker import Region, around, overlap
+from mobility.capture.landmarker import Region, overlap
 from mobility.capture.survey import Look, Person, Track
 from mobility.errors import BadInputError
 
@@ -278,12 +276,6 @@ def test_a_find_with_the_head_of_another_is_not_the_subject():
     assert (track.box_at(9.0), track.head_at(9.0)) == ((10, 0, 20, 40), (15, 4))
 
 
-@given(st.floats(0, 3600))
-def test_look_numbers_increase(time):
-    assert survey.look_number(time) <= survey.look_number(time + 0.01)
-    assert survey.look_number(time + survey.INTERVAL_S) > survey.look_number(time)
-
-
 def _texture(shape, seed=0):
     rng = np.random.default_rng(seed)
     return cv2.GaussianBlur(rng.integers(0, 255, shape, dtype=np.uint8), (5, 5), 0)
@@ -353,17 +345,6 @@ def test_region_beyond_the_picture_is_grey_and_contiguous():
     assert (part[1:5, 2:8] == 0).all()
     assert overlap((0, 0, 2, 2), (1, 0, 3, 2)) == pytest.approx(1 / 3)
     assert overlap((0, 0, 1, 1), (2, 2, 3, 3)) == 0
-
-
-@given(
-    st.tuples(st.floats(-500, 1500), st.floats(-500, 1500), st.floats(1, 800), st.floats(1, 800)),
-    st.floats(0, 1),
-)
-def test_around_stays_inside_the_picture(values, margin):
-    x, y, w, h = values
-    region = around((x, y, x + w, y + h), 640, 480, margin=margin)
-    assert 0 <= region.left < region.right <= 640
-    assert 0 <= region.top < region.bottom <= 480
 
 
 def frames_of(positions, background):

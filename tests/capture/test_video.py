@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import os
 import resource
-import struct
-import subprocess
-import sys
 import tracemalloc
 from fractions import Fraction
 from pathlib import Path
@@ -18,7 +15,6 @@ import cv2
 import numpy as np
 import pytest
 
-from mobility.capture import video as video_module
 from mobility.capture.video import (
     Frame,
     presentation_times,
@@ -101,18 +97,6 @@ def test_threads_change_nothing(clips: ModuleType, tmp_path: Path) -> None:
     for one, two in zip(read_frames(path), read_frames(path, threads=2), strict=True):
         assert one.time == two.time
         np.testing.assert_array_equal(one.image, two.image)
-
-
-def test_uneven_times_are_kept(clips: ModuleType, tmp_path: Path) -> None:
-    path = clips.make_clip(tmp_path / "a.mp4", 30, times=UNEVEN)
-    np.testing.assert_allclose(presentation_times(path), UNEVEN, atol=1 / 90_000)
-
-
-def test_transport_stream_starts_at_zero(clips: ModuleType, tmp_path: Path) -> None:
-    path = clips.make_clip(tmp_path / "a.ts", 30, container_options={"output_ts_offset": "1.4"})
-    with av.open(str(path)) as container:
-        assert container.start_time > 1_000_000  # as FFmpeg's own program and cameras do
-    np.testing.assert_allclose(presentation_times(path), np.arange(30) / 30, atol=1e-5)
 
 
 @pytest.mark.parametrize("ending", ["mkv", "nut", "flv", "mp4", "mov", "ts"])
@@ -287,21 +271,6 @@ def test_a_cut_file_gives_what_it_has_and_says_so(clips: ModuleType, tmp_path: P
     assert "\n" not in faults["video_truncated"]
 
 
-def test_faults_go_to_the_log_where_there_is_one(
-    clips: ModuleType, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    path = clips.make_clip(tmp_path / "a.mp4", 90, container_options={"movflags": "faststart"})
-    faults = faults_of(clips.cut(path, 0.6))[1]
-    assert [record.getMessage() for record in caplog.records] == list(faults.values())
-    read = (
-        "import sys\nfrom mobility.capture.video import read_frames\nlist(read_frames(sys.argv[1]))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", read, path], capture_output=True, text=True, check=True
-    )
-    assert done.stdout + done.stderr == ""  # the log is not set up: nothing is printed
-
-
 def test_stopping_early_is_no_truncation(clips: ModuleType, tmp_path: Path) -> None:
     path = clips.make_clip(tmp_path / "a.mp4", 90)
     assert faults_of(path, stop=1.0)[1] == {}
@@ -372,20 +341,6 @@ def test_written_video_plays_in_a_browser(clips: ModuleType, tmp_path: Path) -> 
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_equal_input_gives_equal_times_and_pictures(clips: ModuleType, tmp_path: Path) -> None:
-    frames = pattern(clips, 12, 160, 120)
-    found = []
-    for _ in range(8):
-        write_video(tmp_path / "a.mp4", frames)
-        found.append(list(read_frames(tmp_path / "a.mp4")))
-    pictures = [np.stack([f.image for f in read]).astype(int) for read in found]
-    lost = abs(pictures[0] - np.stack([image for _, image in frames])).mean()
-    for read, picture in zip(found, pictures, strict=True):
-        assert [f.time for f in read] == [f.time for f in found[0]]
-        # The same times and no second loss: a single block may differ by tens of levels.
-        assert abs(picture - pictures[0]).mean() < lost / 2
-
-
 def test_odd_sizes_grow_by_one_pixel(clips: ModuleType, tmp_path: Path) -> None:
     path = tmp_path / "a.mp4"
     write_video(path, pattern(clips, 4, 161, 121), crf=5)
@@ -444,20 +399,6 @@ def test_an_absent_folder_is_a_storage_error(clips: ModuleType, tmp_path: Path) 
 # Real recordings
 
 
-def test_the_phone_recording_shows_807_frames(shared_data: Path) -> None:
-    path = shared_data / "videos" / "opencap_s4_squats1_phone.mp4"
-    times = presentation_times(path)
-    assert len(times) == 807  # 832 are in the stream
-    assert times[0] == 0.0
-    with av.open(str(path)) as container:
-        packets = sum(1 for packet in container.demux(video=0) if packet.size)
-    assert packets == 832
-    with path.open("rb") as file:
-        data = file.read()
-    at = data.index(b"elst") + 16
-    assert struct.unpack(">i", data[at : at + 4])[0] > 0  # the edit list begins inside the media
-
-
 @pytest.mark.parametrize(
     "name",
     [
@@ -478,19 +419,3 @@ def test_real_recordings_are_read_the_same_in_parts(shared_data: Path, name: str
             for frame in read_frames(path, start=start, stop=start + 0.3)
         ]
         assert part == [(t, h) for t, h in whole if start <= t < start + 0.3]
-
-
-def test_a_file_without_its_index_is_said_to_be_incomplete(tmp_path: Path) -> None:
-    path = tmp_path / "a.mp4"
-    brand = struct.pack(">I4s4sI4s", 20, b"ftyp", b"isom", 512, b"isom")
-    path.write_bytes(brand + struct.pack(">I4s", 8, b"moov"))
-    with pytest.raises(VideoError, match="incomplete"):
-        probe(path)
-
-
-def test_a_damaged_stream_is_not_said_to_lack_times(clips: ModuleType, tmp_path: Path) -> None:
-    faults = video_module._Faults(tmp_path / "a.ts")
-    faults.add("video_timestamps", 0.0)
-    assert "carry no times" in str(video_module._nothing(faults.path, faults))
-    faults.add("video_damaged", 0.0)
-    assert "copy it again" in str(video_module._nothing(faults.path, faults))

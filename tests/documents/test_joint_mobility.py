@@ -12,7 +12,6 @@ import xarray as xr
 from mobility import tables
 from mobility.assessment.joint_mobility import joint_mobility
 from mobility.assessment.verdict import judge
-from mobility.documents import fill as documents
 from mobility.documents.contract import JointMobilityDocument
 from mobility.documents.verdicts import verdict_of
 from mobility.errors import BadInputError, NobodyFoundError, NotFoundError, VideoError
@@ -298,16 +297,6 @@ def test_sex_and_age_give_a_score_and_only_the_metrics_anew(session):
     after, anew = session.record.stages, {"metrics", "table", "annotated"}
     assert {name for name in after if after[name].key != before[name].key} == anew
     assert {name for name in after if after[name].finished != before[name].finished} <= anew
-
-
-def test_null_where_nothing_was_measured():
-    angles = xr.Dataset(
-        {"elbow_flexion": (("time", "side"), [[np.nan, 1.004], [np.nan, 2.0]])},
-        coords={"time": [0.0, 0.1], "side": ["left", "right"]},
-    )
-    found = documents.angle_series(angles, joints=["elbow"], side="left")
-    assert found["elbow_angle"] == [None, None]
-    assert documents.joint_angles_shown(["elbow"], []) == ["elbow_angle"]
 
 
 def test_the_demo_agrees_with_its_truth(project, demo):

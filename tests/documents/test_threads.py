@@ -100,19 +100,6 @@ def test_a_thread_fits_the_contract_and_says_what_it_rests_on(session):
     )
 
 
-def test_a_message_is_kept_when_the_threads_are_asked_for_again(session):
-    ids = session.create_summary_threads()
-    thread = session.append_message(ids["knee_flexion"], " Looks right.\nSee video. ", by="Dr. Bo")
-    assert [m["role"] for m in thread["messages"]] == ["workbench", "workbench", "person"]
-    assert thread["messages"][-1]["who"] == "Dr. Bo"
-    assert thread["messages"][-1]["text"] == "Looks right.\nSee video."
-    assert session.create_summary_threads() == ids
-    assert session.thread(ids["knee_flexion"]) == thread
-    session.append_message(ids["knee_flexion"], "Second.")
-    texts = [m["text"] for m in session.thread(ids["knee_flexion"])["messages"]]
-    assert texts[2:] == ["Looks right.\nSee video.", "Second."]
-
-
 def test_changed_data_make_new_threads_and_keep_the_old_ones(session, stand_ins):
     old = session.create_summary_threads()
     advice = session.create_recommendation_threads()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from typing import Any
 from xml.etree import ElementTree
@@ -12,7 +11,7 @@ import pytest
 import xarray as xr
 
 from mobility import plot
-from mobility.reports.charts import Chart, charts, round_step
+from mobility.reports.charts import Chart
 
 BOX = "{http://www.w3.org/2000/svg}"
 
@@ -30,19 +29,6 @@ def angles() -> xr.Dataset:
             "knee_flexion_sd": (("side", "time"), np.full_like(values, 2.0)),
         },
         coords={"time": time, "side": ["left", "right"]},
-    )
-
-
-@pytest.fixture
-def repetitions(angles: xr.Dataset) -> xr.Dataset:
-    return xr.Dataset(
-        {
-            "start": ("rep", [1.0, 6.0]),
-            "bottom": ("rep", [2.0, 7.0]),
-            "end": ("rep", [3.0, 8.0]),
-            "accepted": ("rep", [True, False]),
-        },
-        coords={"time": angles["time"]},
     )
 
 
@@ -80,28 +66,6 @@ def test_a_band_reaches_1_96_standard_deviations_to_both_sides(angles: Any) -> N
     assert np.ptp(at_start) * degrees == pytest.approx(2 * 1.96 * 2.0, abs=0.1)
 
 
-def test_the_numbers_at_the_axes_are_round_and_within(angles: Any) -> None:
-    chart = Chart()
-    plot.curves(angles, "knee_flexion", ax=chart, legend=False)
-    texts = [text.text for text in ElementTree.fromstring(chart.svg()).iter(f"{BOX}text")]
-    assert texts[:6] == ["0", "2", "4", "6", "8", "10"]
-    assert {"0", "20", "100", "Knee <flexion>", "Degrees", "Time (s)"} <= set(texts)
-    below = Chart()
-    below.plot([0, 1], [-0.21, 0.11], color="#000", linewidth=1)
-    assert "−0.20" in below.svg()
-    assert ">0.00<" in below.svg()
-
-
-def test_accepted_repetitions_are_shaded_and_rejected_ones_hatched(
-    angles: Any, repetitions: Any
-) -> None:
-    chart = Chart()
-    plot.curves(angles, "knee_flexion", repetitions=repetitions, ax=chart, legend=False)
-    svg = chart.svg()
-    assert svg.count("fill='#F2F2F2'") == svg.count("fill='url(#hatch)'") == 1
-    assert svg.index("fill='#F2F2F2'") < svg.index(f"fill='{plot.COLOURS['left']}'")
-
-
 def test_an_empty_chart_says_why(angles: Any) -> None:
     chart = Chart()
     none = angles["knee_flexion"] * np.nan
@@ -109,28 +73,3 @@ def test_an_empty_chart_says_why(angles: Any) -> None:
     plot.curves(refused, "knee_flexion", ax=chart, legend=False)
     assert "too &lt;uncertain&gt;" in chart.svg()
     assert not paths(chart, stroke=plot.COLOURS["left"])
-
-
-def test_what_is_finer_than_a_line_makes_no_larger_page() -> None:
-    sizes = []
-    for count in (10_000, 100_000):
-        chart = Chart()
-        chart.plot(np.linspace(0, 1, count), np.zeros(count), color="#000", linewidth=1)
-        sizes.append(len(chart.svg()))
-    assert sizes[1] == sizes[0] < 60_000
-
-
-def test_charts_are_pictures_with_a_description(angles: Any) -> None:
-    made = charts((lambda ax: plot.curves(angles, ax=ax, legend=False), "Knee 'as' filmed"))
-    coded = re.search(r"src='data:image/svg\+xml;base64,([^']+)'", made)
-    assert coded
-    assert ElementTree.fromstring(base64.b64decode(coded[1])).tag == f"{BOX}svg"
-    assert "alt='Knee &#x27;as&#x27; filmed'" in made
-    assert charts() == ""
-
-
-@pytest.mark.parametrize(
-    ("least", "step"), [(0.3, 0.5), (1.0, 1.0), (1.1, 2.0), (3.0, 5.0), (60.0, 100.0)]
-)
-def test_a_round_step_is_1_2_or_5_times_a_power_of_ten(least: float, step: float) -> None:
-    assert round_step(least) == pytest.approx(step)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 import shutil
 from pathlib import Path
 
@@ -88,36 +87,6 @@ def test_a_bar_has_the_value_its_interval_and_the_goal_where_they_belong() -> No
     assert "±" not in unknown
     assert "nan" not in unknown
     assert gauges.show([], caption="Numbers") == ""
-
-
-def test_a_bar_has_a_scale_of_round_numbers() -> None:
-    """Its ends and what the value is compared with, each with its number, none on another."""
-
-    def bar(value: float, half: float, goal: float = math.nan) -> str:
-        return gauges.show([Gauge("Knee", {"left": (value, half)}, "degree", goal, "")], caption="")
-
-    for value, half, goal, numbers in (
-        (100.0, 24.0, 120.0, {"60°": 0.0, "120°": 75.0, "140°": 100.0}),
-        (100.0, 20.0, 120.0, {"80°": 0.0, "120°": 100.0}),  # the goal is the end
-        (103.0, 2.0, 120.0, {"100°": 0.0, "120°": 100.0}),
-        (-3.0, 6.0, 0.0, {"−10°": 0.0, "0°": 66.7, "5°": 100.0}),
-        # What is compared with nothing is drawn beside the neutral position.
-        (60.0, 13.0, math.nan, {"0°": 0.0, "80°": 100.0}),
-    ):
-        shown = re.findall(
-            r"<text x='([\d.]+)%' y='28' text-anchor='(\w+)'>([^<]+)</text>", bar(value, half, goal)
-        )
-        assert {text: float(x) for x, _, text in shown} == numbers
-        for x, anchor, _ in shown:
-            assert anchor == {0.0: "start", 100.0: "end"}.get(float(x), "middle")
-    assert "<text x='0.0%' y='28' text-anchor='start'>0<" in gauges.show(
-        [Gauge("Index", {"": (40.0, 9.0)}, "", math.nan, "of 100")], caption=""
-    )
-    for half, share in ((13.0, 100 * 26 / 80), (29.0, 58)):  # from 0 to 80, and to 100
-        first, last = re.findall(
-            r"<line class='left' x1='([\d.]+)%' x2='([\d.]+)%'", bar(60.0, half)
-        )[0]
-        assert float(last) - float(first) == pytest.approx(share, abs=0.2)
 
 
 def test_a_change_counts_beyond_the_errors_of_both() -> None:

@@ -10,13 +10,9 @@ import cv2
 import numpy as np
 import pytest
 import xarray as xr
-from analytic import fitted, squat_pose
 
 from mobility.assessment.findings import find
-from mobility.assessment.overhead_squat import overhead_squat
-from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.clean import on_own_sides
-from mobility.kinematics.repetitions import find_repetitions
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS
 from mobility.reports import key_frames as kf
 from mobility.reports.first_page import largest
@@ -142,25 +138,6 @@ def test_the_third_picture_is_of_the_main_finding(demo) -> None:
         assert drawn in {*kf.DRAWN, "knees", "dowel", ""}, finding.rule
 
 
-@pytest.mark.parametrize("heading", [-90.0, 50.0, -135.0])
-def test_the_first_page_speaks_of_the_leg_that_is_seen_better(heading: float) -> None:
-    """From the side, obliquely from the front and from behind; the far leg is less certain."""
-    trial = squat_pose(reps=1, fps=12, heading=heading, thigh=35.0)
-    pose = fitted(trial.pose, sd=0.004, draws=12)
-    near, far = ("right", "left") if heading > 0 else ("left", "right")
-    legs = [f"{far}_{name}" for name in ("knee", "ankle", "heel", "foot_index")]
-    pose["position_draws"].loc[{"fit_keypoint": legs}] *= 4.0
-    angles, repetitions = joint_angles(pose), find_repetitions(pose)
-    metrics = overhead_squat(pose, angles, repetitions)
-    findings = find(metrics)
-    stated = {each.side for each in findings if each.status != "cannot be told"} - {""}
-    assert stated == ({near} if heading == -90 else {"left", "right"})
-    limited = [f for f in findings if (f.rule, f.status) == ("knee_flexion_limited", "found")]
-    for main in ([], limited):
-        moments = kf.squat_moments(pose, angles, repetitions, metrics, main)
-        assert [moment.side for moment in moments] == [near] * 3
-
-
 @pytest.mark.parametrize(("near", "far"), [("left", "right"), ("right", "left")])
 def test_pictures_are_of_the_leg_that_the_camera_sees_or_that_is_surer(demo, near, far) -> None:
     """Whatever the main finding is, and though the other leg's angle may fit the picture."""
@@ -234,26 +211,3 @@ def test_the_joint_that_went_farthest_is_shown() -> None:
     still = demo.metrics()
     still["movement_accepted"] = xr.zeros_like(still["movement_accepted"])
     assert kf.joint_moments(demo.angles(), still) == []
-
-
-def test_the_part_around_the_subject_stays_inside_the_picture() -> None:
-    near_edge = np.array([[5.0, 10.0], [60.0, 470.0]])
-    left, top, right, bottom = kf._around([near_edge], width=640, height=480)
-    assert (left, top) == (0, 0)
-    assert bottom == 480
-    assert (right - left) / (bottom - top) == pytest.approx(0.62, abs=0.01)
-    assert kf._around([np.full((3, 2), np.nan)], width=640, height=480) == (0, 0, 640, 480)
-
-
-def test_a_video_is_read_anew_only_from_a_picture_that_is_stored_whole(demo, monkeypatch) -> None:
-    whole = np.array([0.0, 4.0, 8.0])
-    assert kf._stretches([1.0, 9.0], 0.1, whole) == [(0.9, 1.1), (8.9, 9.1)]
-    # Nothing whole lies between, so that what was decoded is not decoded again.
-    assert kf._stretches([2.0, 1.0, 3.9], 0.1, whole) == [(0.9, 4.0)]
-    assert kf._stretches([1.0, 9.0], 0.1, np.array([])) == [(0.9, 9.1)]
-    # Pictures are the same wherever reading starts.
-    moments = [kf.Moment("a", time) for time in (12.0, 2.0, 7.5)]
-    read = kf.key_frames(demo.video, demo.pose(), moments)
-    monkeypatch.setattr(kf, "_stretches", lambda *_: [(0.0, math.inf)])
-    assert read == kf.key_frames(demo.video, demo.pose(), moments)
-    assert [frame.moment.time for frame in read] == [12.0, 2.0, 7.5]

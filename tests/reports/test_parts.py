@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import datetime
 import re
 from dataclasses import replace
 
-import analytic
 import hand_made
 import numpy as np
-import pandas as pd
 import pytest
 import xarray as xr
 from demo_sessions import record
@@ -19,12 +16,11 @@ from mobility.assessment.advice import advise
 from mobility.assessment.comments import comments
 from mobility.assessment.findings import Finding, excess, find, label, say
 from mobility.assessment.indices import mobility_index, quality_index
-from mobility.assessment.verdict import LEVELS, headline, judge
-from mobility.documents.verdicts import in_lines
+from mobility.assessment.verdict import judge
 from mobility.provenance import Warned
-from mobility.reports import cohort_sections, first_page, gauges, groups, scores, sections
+from mobility.reports import first_page, gauges, groups, scores, sections
 from mobility.reports.references import References
-from mobility.sessions.record import Participant, verdict_in_words
+from mobility.sessions.record import Participant
 from mobility.store import Store
 from mobility.wording import capital
 
@@ -88,24 +84,6 @@ def test_the_index_shown_is_that_of_the_dataset_with_its_scale_and_parts() -> No
     assert not gauges.of_indices(xr.Dataset())
 
 
-def test_findings_come_by_size_and_certainty() -> None:
-    # A tenth of a degree that is certain, 30 of 120 that are likely; the ankle lies between.
-    trivial, between, large = (
-        finding(
-            rule,
-            **{"status": "found", "value": value, "probability": 0.9},
-            interval=(value - half, value + half),
-        )
-        for rule, value, half in (
-            ("heel_rise", 4.1, 0.01),
-            ("ankle_dorsiflexion_limited", 25.0, 2.0),
-            ("knee_flexion_limited", 90.0, 40.0),
-        )
-    )
-    shown = text(first_page.main_findings([trivial, between, large], judge([])))
-    assert shown.index("knee") < shown.index("ankle") < shown.index("heel")
-
-
 def test_page_and_document_have_the_same_exercises_the_first_for_the_largest_finding() -> None:
     """The table begins with the calf, whatever was found."""
     given = {"arm_fall": (50.0, 4.0), "ankle_dorsiflexion": ((27.0, 27.0), (1.0, 1.0))}
@@ -132,19 +110,19 @@ def test_page_and_document_have_the_same_exercises_the_first_for_the_largest_fin
         assert places == sorted(places)
 
 
-def test_each_cell_of_a_narrow_page_has_the_head_of_its_own_column() -> None:
-    wide = "<td colspan='2'>cannot be told</td>"
-    rows = [["a", wide, "<td class='ok'>ok</td>", "", "longer than the head"]]
-    (row,) = re.findall(
-        "<tbody><tr>(.*)</tr>", sections.table(["A", "B", "C", "D", "E"], rows, caption="x")
+def test_the_largest_finding_comes_first() -> None:
+    trivial, large = (
+        finding(
+            rule,
+            status="found",
+            value=value,
+            probability=0.9,
+            interval=(value - half, value + half),
+        )
+        for rule, value, half in (("heel_rise", 4.1, 0.01), ("knee_flexion_limited", 90.0, 40.0))
     )
-    cell = "<td data-head='D' class='ok'>ok</td><td></td><td>longer than the head</td>"
-    assert row == f"<th scope='row'>a</th>{wide}{cell}"
-    # Why a side is missing is said once.
-    data = squat(knee_flexion=((np.nan, 110.0), (np.nan, 3.0)))
-    left, right, difference = sections.cells_of_sides(data, "knee_flexion", repetitions())
-    assert "not measured" in left
-    assert (right[:3], difference) == ("110", "–")
+    shown = text(first_page.main_findings([trivial, large], judge([])))
+    assert shown.index("knee") < shown.index("heel")
 
 
 def test_the_expected_excess_is_that_of_draws() -> None:
@@ -164,39 +142,6 @@ def test_the_expected_excess_is_that_of_draws() -> None:
         one = next(each for each in find(hand_made.metrics_of(given)) if each.rule == rule)
         assert excess(one) == pytest.approx(known)
     assert all(np.isfinite(excess(each)) for each in find(hand_made.metrics_of()))
-
-
-def test_a_first_page_counts_the_findings_that_it_does_not_name() -> None:
-    rules = list(dict.fromkeys(each.rule for each in whole_squat()))
-    for count, more in ((3, False), (5, True)):
-        faults = whole_squat(**dict.fromkeys(rules[:count], "found"))
-        shown = first_page.main_findings(faults, judge([]))
-        assert shown.count("<li>") == 3
-        assert ("2 more under Findings." in text(shown)) is more
-
-
-def test_all_that_cannot_be_told_is_named_below_its_reason() -> None:
-    known = find(metrics())
-    notes = ("it is dark", "it is dark", "a <b> camera", "it is damp", "it is cold")
-    reasons = dict(zip(dict.fromkeys(f.rule for f in known), notes, strict=False))
-    unknown = [
-        replace(each, status="cannot be told", probability=None, reason=reasons[each.rule])
-        for each in known
-        if each.rule in reasons
-    ]
-    close = [finding("knee_flexion_limited", status="cannot be told", probability=0.5)]
-    unseen = {"compensation_probability": ((), 0.0, {"not_assessed": '{"low_back_arches": "?"}'})}
-    short = first_page.cannot_be_told([*unknown, *close], xr.Dataset(unseen))
-    assert short.count("<li>") == len(set(notes)) + 2
-    assert text(short).startswith("Because it is dark: ")  # what keeps most from being told
-    assert "Because a &lt;b&gt; camera: " in short
-    assert "Too close to their limits" in short
-    assert all(label(each).lower() in text(short).lower() for each in unknown)
-    nothing = find(hand_made.metrics_of(dict.fromkeys(hand_made.GOOD)))
-    shown = text(first_page.cannot_be_told(nothing, xr.Dataset()))
-    assert shown.startswith("Because it was not measured: difference between the sides in hip")
-    assert shown.count(";") == len({each.rule for each in nothing}) - 1
-    assert "Every check gave a result" in first_page.cannot_be_told([], xr.Dataset())
 
 
 EXPECTED = tables.load("findings")["expected"]["parts"]
@@ -249,24 +194,6 @@ def test_of_a_hidden_side_nothing_is_named_but_that_it_is_hidden() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("heading", "shows"),
-    [
-        (5.0, "From the front it is less certain how far"),
-        (-40.0, "From 40° to the left, left-right differences are less certain."),
-        (62.0, "to the right, the left leg, the knees over the feet"),
-        (-100.0, "to the left, the right leg, the knees over the feet"),
-        (140.0, "From 140° to the right, behind the person, the knees over the feet"),
-        (-176.0, "From behind the feet"),
-    ],
-)
-def test_the_first_page_says_what_the_view_hides(squat_pose, heading, shows) -> None:
-    pose = analytic.fitted(squat_pose(reps=1, fps=10, heading=heading).pose)
-    assert shows in text(first_page.what_the_view_hides(pose, judge([])))
-    nothing = judge([Warned("no_squat", "", {"joints": "left knee"})])
-    assert first_page.what_the_view_hides(pose, nothing) == ""
-
-
 def test_a_fault_of_the_recording_stands_in_the_verdict_and_in_the_table() -> None:
     quality = {"rate": {"frame_rate": 5.0, "verdict": "poor", "advice": "mend it"}}
     shown = text(first_page.trust(judge([], quality)))
@@ -277,26 +204,6 @@ def test_a_fault_of_the_recording_stands_in_the_verdict_and_in_the_table() -> No
         distance = {"distance_m": 3.7, "distance_sd_m": sd, "known_from": "fitted body"}
         quality = {"distance": {**distance, "verdict": "ok", "advice": None}}
         assert said in text(sections.capture_quality(quality))
-
-
-def test_values_that_are_left_out_are_one_line_for_all_angles() -> None:
-    def refused(angle: str, share: float, limit: str) -> Warned:
-        told = {"name": angle, "angle": capital(angle), "share": share, "limit": limit}
-        return Warned(**tables.warning("warnings.angle_refused", **told))
-
-    other = Warned("moving_camera", "The camera moved.")
-    knee, hip = refused("knee flexion", 0.4, "± 29°"), refused("hip flexion", 0.16, "± 29°")
-    lean = refused("trunk lean", 0.07, "± 20°")
-    assert in_lines([knee, other, hip, lean]) == [
-        "Of these angles, values are left out because their error is too large (above ± 29°: "
-        "knee flexion 40 %, hip flexion 16 %; above ± 20°: trunk lean 7 %).",
-        "The camera moved.",
-    ]
-    assert in_lines([other, knee]) == ["The camera moved.", knee.message]
-    older = Warned("angle_refused", "Knee: left out.")  # of code that kept no values
-    assert in_lines([older, other]) == ["Knee: left out.", "The camera moved."]
-    shown = sections.distrust([knee, other, hip], xr.Dataset(), standing="One camera.")
-    assert shown.count("<li>") == 2
 
 
 def test_what_a_verdict_rules_out_is_absent_with_one_sentence_why() -> None:
@@ -361,26 +268,6 @@ def test_a_probability_is_never_a_certainty_and_four_repetitions_have_no_spread(
     assert "No repetition" in groups.tempo_table(metrics(), repetitions(0), References(), judge([]))
 
 
-def test_papers_are_numbered_once_whatever_stands_around_them() -> None:
-    references = References()
-    cook = "Cook et al. 2014, Int J Sports Phys Ther 9:396"
-    for source, numbers in (
-        (f"Choice: 5 degrees ({cook}); a choice of <this>", "[ 1 ]"),
-        (f"Axes after Wu et al. 2002 (J Biomech 35:543), as in {cook}", "[ 1 , 2 ]"),
-        ("Grood and Suntay 1983, J Biomech Eng 105:136", "[ 3 ]"),
-        ("Grood & Suntay 1983 (J Biomech Eng 105:136)", "[ 3 ]"),
-        ("Cook, Burton, Hoogenboom, Voight 2014, Int J Sports Phys Ther 9:396", "[ 1 ]"),
-        ("A handbook <1965>", "[ 4 ]"),
-    ):
-        assert text(references.cite(source)) == numbers
-    # What is no literature has no number.
-    assert references.cite("", "–", "Choice of this package: 3 degrees.") == ""
-    listed = references.listed()
-    assert listed.count("<li") == 4
-    assert "<li id='ref-2'>Wu et al. 2002, J Biomech 35:543</li>" in listed
-    assert "&lt;1965&gt;" in listed
-
-
 def test_published_ranges_are_those_of_sex_and_age() -> None:
     def of(birth_year: int | None, *angles: str) -> tuple[str, str]:
         person = Participant(user_id="p", sex="male", birth_year=birth_year)
@@ -421,31 +308,3 @@ def test_findings_are_listed_by_what_is_told_of_them() -> None:
         told = text(say(both, "professional")) if each.status != "cannot be told" else ""
         assert told in (found if each.status == "found" else not_found), each.id
     assert "Knee flexion at the bottom below 120°" in found
-
-
-def test_curves_are_shown_of_what_was_measured_only() -> None:
-    time = np.arange(0, 6, 0.05)
-    angles = xr.Dataset(coords={"time": time, "side": SIDES})
-    for name in ("hip_flexion", "knee_flexion"):
-        values = np.repeat(50 * (1 - np.cos(np.pi * time))[:, None], 2, axis=1)
-        angles[name] = (("time", "side"), values, {"units": "degree", "long_name": name})
-    found = repetitions(3)
-    found["complete"] = found["accepted"]
-    for name, shift in (("start", 0.0), ("bottom", 1.0), ("end", 2.0)):
-        found[name] = ("rep", 2.0 * np.arange(3) + shift)
-    refused = metrics(hip_flexion=[np.nan, np.nan])
-    shown = groups.curves(angles, found, refused, ["hip_flexion", "knee_flexion"])
-    assert shown.count("<img") == 1
-    assert "Knee flexion over the course of a repetition" in shown
-    assert groups.curves(angles, found, refused, ["hip_flexion"]) == ""
-
-
-def test_a_verdict_has_one_wording_on_the_page_in_lists_and_in_tables() -> None:
-    row = {"session_id": "s1", "user_id": "p", "date": datetime.datetime(2026, 1, 2), "reason": ""}
-    row |= {"view": "front", "repetitions": 3}
-    for exercise in ("Overhead Squat", "Joint Angle Mobility"):
-        for level in LEVELS:
-            words = verdict_in_words(level, exercise)
-            assert headline(level, joints=exercise != "Overhead Squat") == f"{capital(words)}."
-            rows = pd.DataFrame([row | {"recording": level, "exercise": exercise}])
-            assert f">{words}</td>" in cohort_sections.session_table(rows)

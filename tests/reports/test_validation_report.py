@@ -16,7 +16,6 @@ from mobility.pipeline.lab_comparison import statistics
 from mobility.reports import validation_figures as figures
 from mobility.reports import validation_sections as sections
 from mobility.sessions.files import read_dataset
-from mobility.validation.limits import limits_interval_width
 from mobility.validation.trial import Reference, Trial, compare
 
 PRIMARY = "fitted_lab_formulas"
@@ -70,9 +69,8 @@ def test_the_words_have_lag_versions_and_settings_and_escape_what_came_from_a_pe
     for words in ("mobility 9.9", "MediaPipe 1.2.3", "knee flexion", "Bland and Altman"):
         assert words in text, words
     # Of one participant there is no ICC and no test, so that none is claimed.
-    for words in ("ICC", "equivalence", "..", "  "):
-        assert words not in text
-    assert "left, the right alike): knee mean of two" in text
+    assert "ICC" not in text
+    assert "equivalence" not in text
     by_hand = copy.deepcopy(document)
     by_hand["synchronisation"] |= {"given": True, "lag_sd_s": None}
     assert "given by hand" in sections.header(by_hand)
@@ -89,12 +87,12 @@ def test_the_values_can_be_computed_again_from_those_of_the_repetitions_and_late
     key = ["comparison", "angle", "side", "metric"]
     difference = (each["measured"] - each["reference"]).groupby([each[k] for k in key])
     table = pd.read_csv(tmp_path / "values.csv").set_index(key)
-    known = table["mean_difference"].notna()
-    assert known.sum() > 50
     for name, values in (
         ("mean_difference", difference.mean()),
         ("upper_limit", difference.mean() + 1.96 * difference.std()),
     ):
+        known = table[name].notna()  # of a single repetition there are no limits
+        assert known.sum() > 40
         again = values.reindex(table.index[known])
         np.testing.assert_allclose(table.loc[known, name], again, atol=1e-9)
     for file in tmp_path.glob("*.tex"):
@@ -105,10 +103,6 @@ def test_the_values_can_be_computed_again_from_those_of_the_repetitions_and_late
         body = text.split("\\midrule\n")[1].split("\\bottomrule")[0]
         for row in body.strip().splitlines():
             assert len(re.findall(r"(?<!\\)&", row)) == len(columns) - 1, row
-    text = sections.latex(["a_b", "5 %"], [["x & y", "−1° ± 2 #1"]], caption="{c}", label="t")
-    assert r"a\_b & 5 \%" in text
-    assert r"x \& y & $-$1$^\circ$ $\pm$ 2 \#1" in text
-    assert r"\caption{\{c\}}" in text
 
 
 def test_tables_say_nothing_where_there_is_nothing(trial: Trial) -> None:
@@ -124,44 +118,6 @@ def test_tables_say_nothing_where_there_is_nothing(trial: Trial) -> None:
     nothing = trial.agreement.assign(frames_compared=trial.agreement["frames_compared"] * 0)
     assert "No angle" in sections.waveform_table(nothing, PRIMARY)
     assert "<table" not in sections.value_table(nothing, PRIMARY, "peak")
-
-
-def test_definitions_are_measured_and_a_line_is_explained_where_it_is_drawn(
-    trial: Trial, document: Any
-) -> None:
-    page = sections.definition_part(trial.agreement, document)
-    assert "read 4 degrees more" in page
-    assert ">+4.0</td>" in page
-    without = trial.agreement.sel(comparison=[PRIMARY])
-    assert "no angles of its own model" in sections.definition_part(without, {"primary": PRIMARY})
-    assert "Green is" in sections.about_the_curves({"a": trial.curves})
-    formulas = trial.curves.sel(estimator=trial.curves["estimator"] != "lab_model")
-    assert "Green" not in sections.about_the_curves({"a": formulas})
-    assert sections.about_the_curves({}) == ""
-
-
-def test_all_reporting_items_are_there_and_sizes_of_samples(trial: Trial) -> None:
-    page = sections.grras_table(trial.agreement)
-    several = trial.agreement.assign_coords(participant=("rep", ["a", "b", "c"]))
-    # Of one participant there is no reliability to tell.
-    assert sections.grras_table(several).count("☑") == page.count("☑") + 1
-    assert page.count("<th scope='row'>") == 15
-    assert page.count("☑") + page.count("☐") == 15 + 2  # and the caption
-    assert "Kottner" in page
-    assert "not known" in sections.size_table(trial.agreement, PRIMARY)
-    place = {"comparison": PRIMARY, "metric": "bottom", "angle": "knee_flexion", "side": "left"}
-    sd = float(several["sd_difference"].sel(place))
-    width = limits_interval_width(100, sd=sd) / 2
-    assert f"± {width:.1f}" in sections.size_table(several, PRIMARY)
-
-
-def test_conditions_of_a_study(document: Any) -> None:
-    assert sections.condition_table(document) == ""
-    with_two = {**document, "conditions": {"shod": document["angles"], "<bare>": {}}}
-    page = sections.condition_table(with_two)
-    assert "&lt;bare&gt;" in page
-    assert f"{document['angles']['knee_flexion']['left']['rmse']:.1f}" in page
-    assert "–" in page
 
 
 def test_figures(trial: Trial) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import nbformat
@@ -128,13 +126,3 @@ def test_a_kernel_or_server_that_is_killed(tmp_path):
 def test_a_kernel_has_no_debugger(tmp_path: Path) -> None:
     code = "import sys; print([name for name in sys.modules if name.startswith('pydevd')])"
     assert said(tmp_path, code).strip() == "[]"
-
-
-def test_readers_of_clouds_are_left_out_while_papermill_is_imported_only() -> None:
-    code = (
-        "import importlib.util, sys; from mobility.reports import render;"
-        "render._stated_parameters('notebooks/overhead_squat.ipynb');"
-        "assert 'boto3' not in sys.modules; assert not [n for n in sys.modules if"
-        " n.startswith('papermill.s3')]; assert importlib.util.find_spec('papermill.s3')"
-    )
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

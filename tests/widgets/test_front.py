@@ -57,25 +57,6 @@ def test_a_video_that_is_taken_in_is_analysed_and_shown(analysed, store, monkeyp
     assert [row["id"] for row in front.browser.rows] == ["s1"]
 
 
-def test_two_trials_stand_beside_each_other(analysed, store, ask):
-    for name in ("s1", "s2"):
-        analysed(name, session_name=name)
-    front = Front(store)
-    ask(front.browser, "open", session="s1")
-    ask(front.browser, "compare", session="s2")
-    assert {place: viewer.title for place, viewer in front.trials.items()} == {
-        "trial": "s1",
-        "beside": "s2",
-    }
-    ask(front.browser, "open", session="s2")
-    assert front.trials["trial"].title == "s2"
-    # One that is not analysed is told of, and what is shown stays.
-    analysed("s3", stages={}, state="created")
-    ask(front.browser, "open", session="s3")
-    assert front.browser.notice["kind"] == "error"
-    assert front.trials["trial"].title == "s2"
-
-
 def test_the_report_has_an_address_only_where_there_is_one(
     analysed, store, ask, sent, rendered, monkeypatch
 ):

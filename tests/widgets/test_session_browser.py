@@ -5,15 +5,12 @@ from __future__ import annotations
 import threading
 import time
 
-import cv2
-import numpy as np
 import pytest
 
-from mobility.capture.video import read_frames
-from mobility.errors import BadInputError, NotFoundError, StorageError, VideoError
+from mobility.errors import BadInputError, NotFoundError, VideoError
 from mobility.progress import progress_bar
 from mobility.sessions.files import read_json, write_json
-from mobility.store import Session, Store
+from mobility.store import Session
 from mobility.widgets import SessionBrowser
 
 
@@ -70,42 +67,6 @@ def test_what_was_said_outlasts_what_the_page_asks_by_itself(browser, ask, sent)
     assert messages[-1]["buffers"] == []
     ask(browser, "open", session="s1")
     assert browser.notice["kind"] == "error"
-
-
-def test_a_picture_is_of_the_bottom_and_none_where_there_is_no_video(browser, ask, sent, store):
-    messages = sent(browser)
-    ask(browser, "thumbnail", session="s1")
-    (coded,) = messages[0]["buffers"]
-    picture = cv2.imdecode(np.frombuffer(coded, np.uint8), cv2.IMREAD_COLOR)
-    session = store.session("s1")
-    bottom = float(session.repetitions()["bottom"][0])
-    frame = next(read_frames(session.video, start=bottom)).image[:, :, ::-1]
-    assert picture.shape[0] == 112
-    size = picture.shape[1::-1]
-    assert size[0] / size[1] == pytest.approx(frame.shape[1] / frame.shape[0], abs=0.01)
-    alike = cv2.resize(frame, size, interpolation=cv2.INTER_AREA).astype(float)
-    first = cv2.resize(next(read_frames(session.video)).image[:, :, ::-1], size).astype(float)
-    assert np.abs(picture - alike).mean() < 0.5 * np.abs(picture - first).mean()
-    session.video.write_bytes(b"no video")
-    ask(browser, "thumbnail", session="s1")
-    assert messages[1]["buffers"] == []
-    assert browser.notice == {}
-
-
-def test_who_listens_hears_of_comparison_analysis_and_report(browser, ask, monkeypatch):
-    heard = []
-    assert not browser.can_compare
-    browser.on_compare(lambda session: heard.append(("compare", session.id)))
-    browser.on_analyzed(lambda session: heard.append(("analyzed", session.id)))
-    browser.on_report(lambda session: heard.append(("report", session.id)))
-    assert browser.can_compare
-    monkeypatch.setattr(Session, "analyze", lambda *_, **__: None)
-    monkeypatch.setattr(Session, "render_report", lambda *_: {})
-    for what, session in (("compare", "s1"), ("analyze", "s2"), ("report", "s1")):
-        ask(browser, what, session=session)
-        browser.wait(20)
-    assert heard == [("compare", "s1"), ("analyzed", "s2"), ("report", "s1")]
-    assert browser.opened == ""
 
 
 def test_a_session_without_a_readable_record_is_shown_with_the_fault_and_can_be_deleted(
@@ -225,33 +186,6 @@ def until(condition):
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.01)
-
-
-def test_the_page_that_looks_again_is_answered_even_where_the_store_cannot_be_read(
-    browser, ask, sent, monkeypatch
-):
-    messages = sent(browser)
-
-    def unreadable(_):
-        raise StorageError("store: cannot be read")
-
-    monkeypatch.setattr(Store, "sessions_and_damaged", unreadable)
-    ask(browser, "look")
-    assert [message["kind"] for message in messages] == ["looked"]
-    assert browser.notice["text"] == "store: cannot be read"
-
-
-def test_a_report_is_rendered_and_its_address_told(browser, ask, sent, monkeypatch, tmp_path):
-    page = tmp_path / "reports" / "s1" / "overhead squat.html"
-    page.parent.mkdir(parents=True)
-    page.write_text("<p>")
-    monkeypatch.setattr(Session, "render_report", lambda session: {"html": page})
-    messages = sent(browser)
-    ask(browser, "report", session="s1")
-    browser.wait(20)
-    assert messages[-1]["kind"] == "rendered"
-    ask(browser, "address", session="s1", page={"base": "/", "root": str(tmp_path)})
-    assert messages[-1]["url"] == "/files/reports/s1/overhead%20squat.html"
 
 
 def test_a_saved_notebook_shows_the_table_and_an_empty_store_is_no_fault(still, store, analysed):

@@ -5,19 +5,13 @@ from __future__ import annotations
 import base64
 import json
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
-import xarray as xr
 from demo_sessions import put_result
 
-import mobility
-from mobility.documents.verdicts import in_lines
 from mobility.errors import BadInputError, NotFoundError
 from mobility.kinematics.repetitions import set_repetitions
-from mobility.provenance import Warned
 from mobility.reports.trial import embedded
 from mobility.sessions.files import read_json, write_json
 from mobility.store import Session
@@ -94,14 +88,6 @@ def test_another_session_is_shown_in_the_same_viewer(viewer, analysed, ask, sent
     with pytest.raises(NotFoundError):
         viewer.show(analysed("s3", stages={}, state="created"))
     assert (viewer.session.id, viewer.title, viewer.drawn) == ("s2", "An elbow", 1)
-
-
-def test_what_the_analysis_warned_of_is_shown(session, viewer):
-    record = read_json(session.folder / "session.json")
-    assert viewer.warnings == in_lines([Warned(**warning) for warning in record["warnings"]])
-    told = {"code": "nobody_stands", "message": "Nobody is seen to stand straight."}
-    write_json(session.folder / "session.json", {**record, "warnings": [told]})
-    assert TrialViewer(session).warnings == ["Nobody is seen to stand straight."]
 
 
 def test_the_video_is_served_and_never_sent(viewer, session, ask, sent, tmp_path):
@@ -241,42 +227,6 @@ def test_values_of_single_joints_that_the_report_refuses_are_not_played(elbows, 
         assert np.isfinite(numbers(curve, 2, n)[0]).any() == known
 
 
-def test_movements_of_single_joints_are_corrected_too(elbows, ask, monkeypatch):
-    viewer = TrialViewer(elbows)
-    assert (viewer.noun, viewer.shown) == ("movement", ["shoulder_flexion", "elbow_flexion"])
-    first, *others = viewer.repetitions
-    assert len(others) == 2
-    assert set(first["joints"]) == {"left shoulder", "left elbow"}
-    ask(viewer, "save", intervals=[{"start": 1, "bottom": 2, "end": 3, "joints": ["left knee"]}])
-    viewer.wait(60)
-    assert viewer.notice["kind"] == "error"
-    assert "joint 'left knee' is not measured" in viewer.notice["text"]
-    assert elbows.edits().edits == []
-    stages = read_json(elbows.folder / "session.json")["stages"]
-
-    def analyze(session, **options):
-        # What the analysis does with the edit, without the video.
-        marked = session.edits().current("repetitions")
-        result = mobility.joint_movements(
-            session.fitted(), session.angles(), joints=("shoulder", "elbow"), movements=marked
-        )
-        put_result(session, "repetitions", result, state="analyzed", stages=stages)
-
-    monkeypatch.setattr(Session, "analyze", analyze)
-    names = ("start", "bottom", "end", "joints")
-    wanted = [{name: each[name] for name in names} for each in others]
-    wanted[0]["start"] = round(wanted[0]["start"] + 0.3, 3)
-    ask(viewer, "save", intervals=wanted)
-    viewer.wait(60)
-    told = {"kind": "done", "text": "saved; the next report uses these movements"}
-    assert viewer.notice == told
-    assert elbows.edits().current("repetitions") == wanted
-    assert viewer.by_hand
-    starts = [each["start"] for each in viewer.repetitions]
-    assert starts == pytest.approx([each["start"] for each in wanted], abs=1e-3)
-    assert viewer.repetitions[1] == others[1]
-
-
 def test_curves_to_show_are_known_ones_and_a_saved_notebook_shows_them(viewer, still):
     viewer.shown = ["trunk_lean"]
     with pytest.raises(BadInputError, match="did you mean 'knee_flexion'"):
@@ -300,64 +250,3 @@ def test_what_nobody_foresaw_and_what_the_page_meets_stands_in_the_widget(
     assert "ZeroDivisionError" in viewer.notice["text"]
     assert "Traceback" not in viewer.notice["text"]
     assert "Traceback" in caplog.text
-
-
-LOOK = """
-import json, resource, sys, urllib.request
-from mobility.widgets import TrialViewer
-from mobility.store import Store
-
-def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # MB
-
-session = Store(sys.argv[1]).session("s1")
-viewer = TrialViewer(Store(sys.argv[1]).session("short"))
-viewer._send_trial()  # so that what is imported counts for nothing
-before = peak()
-viewer = TrialViewer(session)
-sent = []
-viewer.send = lambda content, buffers=(): sent.append((content, sum(len(b) for b in buffers)))
-viewer._send_trial()
-loaded = peak()
-viewer._send_video({"page": {}})
-url, size = sent[-1][0]["url"], 0
-with urllib.request.urlopen(url) as video:
-    while block := video.read(1 << 16):
-        size += len(block)
-print(json.dumps({
-    "minutes": (sent[0][0]["time"][-1] - sent[0][0]["time"][0]) / 60, "sent": sent[0][1] / 1e6,
-    "size": size / 1e6, "trial": loaded - before, "video": peak() - loaded,
-}))
-"""
-
-
-@pytest.mark.slow
-def test_minutes_of_video_do_not_fill_the_kernel(analysed, store):
-    analysed("short")
-    session = analysed()
-    for name in ("pose", "fitted", "angles"):
-        one = getattr(session, name)()
-        times = [dim for dim in ("time", "fit_time") if dim in one.dims]
-        parts = [
-            one.assign_coords({dim: one[dim] + number * 14.0 for dim in times})
-            for number in range(18)
-        ]
-        # What has neither time is the same in all of them.
-        long = xr.merge(
-            [
-                xr.concat([part[[n for n in part if dim in part[n].dims]] for part in parts], dim)
-                for dim in times
-            ]
-        )
-        put_result(session, name, long.assign_attrs(one.attrs))
-    with session.video.open("ab") as video:
-        video.truncate(400_000_000)  # as many bytes as minutes of a phone's video have
-    done = subprocess.run(
-        [sys.executable, "-c", LOOK, str(store.path)], check=True, capture_output=True, text=True
-    )
-    seen = json.loads(done.stdout)
-    assert seen["minutes"] > 4
-    assert seen["size"] == 400
-    assert seen["sent"] < 15, seen  # MB to the page, once
-    assert seen["trial"] < 150, seen
-    assert seen["video"] < 20, seen
