@@ -59,6 +59,34 @@ def numbers_without_source(
         yield path
 
 
+OWN = re.compile(
+    r"[Cc]hoices? of this package|Geometry|[Dd]efinition of this package|Wording of this package"
+    r"|NASM Essentials of Corrective Exercise Training"
+)
+"""What is no publication and says so; and the textbook, which is cited without its year."""
+
+
+def is_told(source: str) -> bool:
+    """Whether a source is a whole reference, or says that it is none."""
+    return bool(not incomplete(source) and (STUDY.search(source) or OWN.search(source)))
+
+
+def deciding_sources(value: Any, path: str) -> Iterator[tuple[str, str]]:
+    """The source of every entry that has a number."""
+    if isinstance(value, dict):
+        has_number = any(type(v) in (int, float) for v in value.values())
+        if has_number and path.split(".")[-1] not in DETAILS:
+            yield path, str(value.get("source", ""))
+        for key, below in value.items():
+            yield from deciding_sources(below, f"{path}.{key}")
+
+
+def test_a_threshold_is_published_or_says_that_it_is_a_choice():
+    for name in ("criteria", "findings", "indices"):
+        each = deciding_sources(tables.load(name), name)
+        assert [path for path, source in each if not is_told(source)] == []
+
+
 def test_every_angle_is_described_and_computed():
     described = tables.load("angles")
     found = angles_from_points(np.zeros((1, len(KEYPOINTS), 3)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -395,6 +396,28 @@ def job(video, model, parent):
         warm_up_s=0.5,
         parent=parent,
     )
+
+
+def test_a_worker_starts_no_other_program(clips, tmp_path, pose_model):
+    """Not even to look for a library."""
+    tell = (
+        "import runpy, sys\n"
+        "def tell(event, args):\n"
+        "    if event in ('subprocess.Popen', 'os.posix_spawn', 'os.exec', 'os.fork'):\n"
+        "        print('started:', args[:2], file=sys.stderr)\n"
+        "sys.addaudithook(tell)\n"
+        "runpy.run_module('mobility.capture.pose_worker', run_name='__main__', alter_sys=True)"
+    )
+    video = clips.make_clip(tmp_path / "a.mp4", 3)
+    done = subprocess.run(
+        [sys.executable, "-c", tell],
+        input=job(video, pose_model, os.getpid()).model_dump_json(),
+        capture_output=True,
+        encoding="latin-1",
+        check=True,
+    )
+    assert '"chunk": 0' in done.stdout
+    assert "started:" not in done.stderr, done.stderr
 
 
 def test_what_stops_a_worker_is_passed_on_in_one_line(clips, tmp_path):
