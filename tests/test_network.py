@@ -5,7 +5,6 @@ The server, the virtual lab and JupyterLab are traced by the tests that run them
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -48,36 +47,9 @@ def short(demo_video: Path, tmp_path: Path) -> Path:
     return beginning(demo_video, tmp_path / "short.mp4", seconds=1)
 
 
-def test_the_trace_sees_a_look_up_and_a_packet(tmp_path: Path) -> None:
-    log = tmp_path / "trace"
-    send = "import socket; socket.socket(type=socket.SOCK_DGRAM).connect(('192.0.2.1', 9))"
-    traced(log, [sys.executable, "-c", send])
-    assert addresses_outside(log) == {"192.0.2.1:9"}
-    look_up = "import socket\ntry: socket.getaddrinfo('example.invalid', 80)\nexcept OSError: pass"
-    traced(log, [sys.executable, "-c", look_up])
-    assert any(each.endswith(":53") for each in addresses_outside(log))
-
-
 def test_the_demo_reaches_nobody(tmp_path: Path) -> None:
     log = tmp_path / "trace"
     traced(log, mobility("demo", "--store", tmp_path / "s", "--reports", tmp_path / "r"))
-    assert refused(log) > 0
-    assert addresses_outside(log) == set()
-
-
-def test_two_cameras_reach_nobody(short: Path, demo_video: Path, tmp_path: Path) -> None:
-    other = beginning(demo_video, tmp_path / "other.mp4", seconds=2)
-    log = tmp_path / "trace"
-    done = subprocess.run(
-        [
-            *tracing(log),
-            *map(str, mobility("analyze", short, other, "--store", tmp_path / "s", "--no-report")),
-        ],
-        capture_output=True,
-        check=False,
-    )
-    # A second holds too little to tell when the other camera was started.
-    assert done.returncode in (0, 2)
     assert refused(log) > 0
     assert addresses_outside(log) == set()
 

@@ -136,20 +136,6 @@ def test_a_change_of_what_computes_changes_the_key(copied):
     assert changed(new, by=POSE) == set()
 
 
-def test_a_change_of_a_table_changes_the_keys_of_those_who_load_it(copied):
-    tables = sorted((copied / "tables").glob("*.yaml"))
-    sentences = {file for file in tables if file.stem.startswith("sentences_")}
-    left_out = {file.stem.removeprefix("sentences_") for file in sentences} - set(RESULTS.sentences)
-    assert left_out >= {"cohort", "command_line", "pages", "report", "validation", "widgets"}
-    redo = changed(tables, by=RESULTS)
-    assert {file.stem for file in sentences - redo} == {f"sentences_{name}" for name in left_out}
-    assert redo >= set(tables) - sentences
-    assert {file.stem for file in changed(tables, by=POSE)} == {
-        *("angles", "capture_quality", "landmarks", "pose_model", "views"),
-        "sentences_capture",  # warnings are stored with the pose
-    }
-
-
 def test_the_whole_package_has_a_key_too(copied):
     files = [copied / name for name in ("widgets/style.css", "cli/main.py", "tables/grras.yaml")]
     before = code_digest()

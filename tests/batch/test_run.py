@@ -12,10 +12,8 @@ import signal
 import socket
 import subprocess
 import sys
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from pathlib import Path
-from types import SimpleNamespace
-from unittest import mock
 
 import psutil
 import pytest
@@ -32,7 +30,7 @@ from batches import (
     surroundings,
     write_ended,
 )
-from processes import command, ended, refused, wait_for
+from processes import command, refused, wait_for
 
 from mobility.batch import run as module
 from mobility.batch.manifest import read_manifest
@@ -343,52 +341,6 @@ def test_a_video_that_changes_during_the_run(place, undisturbed):
     in_the_end(place, undisturbed)
 
 
-SET_CLOCK = """
-import sys, threading, time
-from pathlib import Path
-import time_machine
-from mobility.cli.main import main
-
-def set_clock(seconds):
-    while not Path("fault-0").exists():
-        time.sleep(0.01)
-    time_machine.travel(time.time() + seconds, tick=True).start()
-
-threading.Thread(target=set_clock, args=(float(sys.argv.pop(1)),), daemon=True).start()
-main()
-"""
-
-
-@pytest.mark.slow
-def test_the_clock_is_set_during_the_run(place, undisturbed):
-    """Of the batch and of its worker, while it works: nothing is lost, or done again."""
-    seconds = -86400.0
-    process = ended(
-        [sys.executable, "-c", SET_CLOCK, str(seconds), "batch", "m.csv", "--json", "--workers=1"],
-        cwd=place,
-        env=surroundings(place, f"metrics:clock={seconds}:1"),
-        timeout=300,
-    )
-    assert (process.returncode, process.stderr) == (0, "")
-    found = json.loads(process.stdout)
-    assert counts(found) == {"done": 3, "skipped": 0, "failed": 0}
-    document = json.loads(Path(found["summary"]["json"]).read_text())
-    # It was set, and no length of time is read from it.
-    away = datetime.datetime.fromisoformat(document["ended"]) - datetime.datetime.fromisoformat(
-        document["started"]
-    )
-    assert abs(away.total_seconds() - seconds) < 3600
-    lengths = [document["took_s"], *(row["took_s"] for row in document["rows"])]
-    lengths += [each for row in document["rows"] for each in row["seconds"].values()]
-    assert all(0 <= each < 3600 for each in lengths)
-    page = Path(found["summary"]["html"].removeprefix("file://")).read_text()
-    assert re.search(r"\(0:0\d:\d\d\)", page)
-    assert results(place / FOLDER) == undisturbed
-    # The clock is right again.
-    status, again, err = batch(place, "--workers", 1)
-    assert (status, again["skipped"]) == (0, 3), err
-
-
 @pytest.mark.slow
 def test_a_full_disk(place, undisturbed):
     """As the system says it in one stage."""
@@ -415,45 +367,6 @@ def test_what_is_tried_again_is_what_may_pass():
         assert len(tried) == times
 
 
-def test_the_bar_names_the_stage_of_each_video(place, monkeypatch):
-    """The stages come from the workers, of rows that are not done yet; each is told once."""
-    heard, shown, events = {}, [], []
-    rows = list(read_manifest(place / "m.csv"))[:2]
-
-    class Client:
-        loop = None
-        subscribe_topic = heard.__setitem__
-        unsubscribe_topic = heard.pop
-        submit = staticmethod(lambda *_, **__: mock.Mock())
-
-    def tell(row, stage):
-        for listen in heard.values():
-            listen((0.0, {"row": row, "stage": stage}))
-
-    def as_completed(futures, **_):
-        tell(2, "fitting the body")
-        tell(3, "finding the pose")
-        yield from futures[:1]
-        tell(2, "too late")
-
-    bar = SimpleNamespace(set_postfix_str=shown.append, update=lambda *_: 0, close=lambda: 0)
-    monkeypatch.setattr("distributed.as_completed", as_completed)
-    monkeypatch.setattr(module, "progress_bar", lambda *_, **__: nullcontext(bar))
-    monkeypatch.setattr(module, "_result", lambda _, row: module._outcome(row, state="done"))
-    list(module.outcomes(Client(), rows, Store(place / "store"), place, 1, None))
-    both = "a.mp4: fitting the body; b.mp4: finding the pose"
-    assert shown == ["a.mp4: fitting the body", both, "b.mp4: finding the pose"]
-    assert heard == {}
-    worker = SimpleNamespace(log_event=lambda *event: events.append(event))
-    monkeypatch.setattr("distributed.get_worker", lambda: worker)
-    stages = ("finding the pose", "drawing the report")
-    listen = module._stages_told(rows[0], {"stages": "topic"})
-    for description in (stages[0], *stages):
-        listen(description, 1, 2)
-    assert events == [("topic", {"row": 2, "stage": stage}) for stage in stages]
-    module._stages_told(rows[0], {})("not told to anybody", 1, 2)
-
-
 def test_a_worker_with_other_code_is_refused(place):
     (row, *_) = read_manifest(place / "m.csv")
     task = {name: str(place / name) for name in ("store", "reports", "folder")}
@@ -462,22 +375,6 @@ def test_a_worker_with_other_code_is_refused(place):
     assert outcome["state"] == "failed"
     assert "the worker has another version" in outcome["reason"]
     assert not (place / "store").exists()
-
-
-def test_a_batch_leaves_the_settings_of_dask_to_the_next_one():
-    """In a process that has not imported dask before, as a notebook has not."""
-    code = """
-from mobility.errors import BadInputError
-from mobility.batch.run import cluster_client
-try:
-    with cluster_client(1, "nonsense"):
-        pass
-except BadInputError:
-    import dask
-    print(dask.config.get("distributed.comm.tls.ciphers"))
-"""
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert said.stdout == "None\n"
 
 
 def test_batches_of_the_same_second_have_folders_of_their_own(tmp_path):

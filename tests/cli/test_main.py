@@ -9,16 +9,14 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import processes
 import pytest
-from processes import command, ended, mobility
+from processes import command, mobility
 
 from mobility import __version__
 from mobility.capture.video import read_frames, write_video
-from mobility.provenance import with_history
 from mobility.store import Session, Store
 
 
@@ -173,18 +171,6 @@ def test_threads_of_the_demo(store):
     assert not store.exists()
 
 
-def test_documents_of_another_exercise_are_refused(store, clips):
-    squat = squat_in(store, clips)
-    joint = squat_in(store, clips, exercise="Joint Angle Mobility")
-    for name, session, words in (
-        ("joint-mobility", squat, f"see this one with: mobility report {squat.id}"),
-        ("summary", joint, f"see this one with: mobility report {joint.id}"),
-        ("report", joint, "is not analysed yet"),
-        ("joint-mobility", joint, "is not analysed yet"),
-    ):
-        processes.refused(command(name, session.id, store=store), words)
-
-
 @pytest.mark.parametrize(
     ("typed", "start"),
     [
@@ -218,18 +204,6 @@ def test_all_faults_of_a_session_are_told_by_what_was_typed(clips, here):
     err = command("analyze", "a.mp4", *options).stderr
     assert [f"{name} '" in err for name in options[::2]] == [True] * 4
     assert "_" not in err.replace("'_'", "")
-
-
-def test_a_file_whose_name_begins_like_an_option(clips, here):
-    for name in ("--dash.mp4", "-dash.mp4"):
-        if name == "--dash.mp4":  # the other is taken for one also where it is not there
-            clips.make_clip(here / name, 1)
-        status, _, err = command("analyze", name)
-        told = f"{name}: begins with '-', like an option; for a file write ./{name}"
-        assert (status, err) == (2, f"mobility: {told}\n")
-    clips.make_clip(here / "-dash.mp4", 1)
-    for given in (("./-dash.mp4",), ("--", "-dash.mp4")):
-        assert "-dash.mp4: has a single frame" in command("analyze", *given).stderr
 
 
 def test_nothing_is_written_into_a_store_or_over_a_file_of_others(clips, here):
@@ -324,65 +298,12 @@ def test_help_and_version(here, monkeypatch):
     assert (status, out, "export" in err) == (2, "", True)
 
 
-def test_lists_fit_into_80_columns(clips, here):
-    squat_in(here / "data" / "sessions", clips, "participant-0001")
-    person = ("--role", "participant", "--user-id", "participant-0001")
-    command("keys", "create", *person, "--expires", "1e-9")
-    time.sleep(0.01)
-    expired, sessions = command("keys", "list")[1], command("prune", "--keep", "0")[1]
-    assert re.search(
-        r"participant-0001  until \d+ \w{3} \d{4}, [\d:]{5}  expired$", expired.rstrip()
-    )
-    assert sessions.rstrip().endswith("MB  participant-0001")
-    assert max(len(line) for line in (expired + sessions).splitlines()) <= 80
-
-
 def test_output_that_cannot_be_written(store, clips):
     squat_in(store, clips)
     typed = [sys.executable, "-m", "mobility.cli", "sessions", "list", "--store", str(store)]
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(typed, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert (done.returncode, done.stderr) == (2, "mobility: output: No space left on device\n")
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
-def test_a_log_that_cannot_be_written_is_one_warning():
-    # In a process of its own: pytest's handlers would say what nobody else is told.
-    code = (
-        "import logging, pathlib\n"
-        "from mobility.batch import run\n"
-        "from mobility.cli import options\n"
-        "path = pathlib.Path('/dev/full')\n"
-        "def lines(): [logging.getLogger('mobility.any').info('line %d', n) for n in range(3)]\n"
-        "options.log_to(path)\nlines()\n"
-        "with run.logged(path): lines()\n"
-        "print('went on')\n"
-    )
-    done = ended([sys.executable, "-c", code])
-    assert (done.returncode, done.stdout) == (0, "went on\n")
-    warning = "warning: log file /dev/full: lines are lost (No space left on device)\n"
-    assert done.stderr == 2 * warning
-
-
-def test_a_warning_of_the_video_is_said_once_and_by_its_own_name(
-    store, tmp_path, clips, squat_pose, monkeypatch
-):
-    def estimate_pose(path, **_):
-        """Read the frames as the search for a pose does."""
-        told = []
-        list(read_frames(path, on_fault=told.append))
-        seen = {"other_people": [], "camera_moving": None, "camera_shift_median": None}
-        made = squat_pose(fps=30, reps=1).pose.assign_attrs(survey=json.dumps(seen))
-        return with_history(made, "estimate_pose", {}, warnings=told)
-
-    monkeypatch.setattr("mobility.capture.pose.estimate_pose", estimate_pose)
-    video = clips.make_clip(tmp_path / "trunc.mkv", 150, size=(160, 320))
-    clips.cut(video, 0.6)
-    done = command("analyze", video, "--no-fit", "--no-report", store=store)
-    assert done.returncode == 0, done.stderr
-    told = [line for line in done.stderr.splitlines() if "the file ends at" in line]
-    assert len(told) == 1, done.stderr
-    assert told[0].startswith("warning: trunc.mkv: the file ends at ")
 
 
 def test_one_damaged_record_does_not_hide_the_others(store, clips):
@@ -440,15 +361,6 @@ def test_a_bug_in_the_analysis_leaves_no_session(store, tmp_path, clips, monkeyp
     with pytest.raises(ZeroDivisionError):
         command("analyze", video, store=store)
     assert files_below(store) == []
-
-
-def test_a_point_outside_the_picture_changes_nothing(store, clips):
-    session = squat_in(store, clips)
-    before = session.record
-    done = command("edit", session.id, "--subject", "99999,1", store=store)
-    processes.refused(done, "outside the picture")
-    assert session.record == before
-    assert session.edits().edits == []
 
 
 @pytest.fixture(scope="module")

@@ -1,20 +1,15 @@
 from __future__ import annotations
 
 import json
-import os
-import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import xarray as xr
-from demo_sessions import beginning
 from processes import in_children
 
 from mobility.errors import BadInputError, NotFoundError, VideoError
@@ -369,16 +364,6 @@ def test_options_that_are_not_given_stay(session, calls, monkeypatch):
     assert session.record.provenance.model_sha256 == full
 
 
-def test_standing_of_single_joints_fits_again_too(store, tmp_path, stand_ins):
-    video = stand_ins.video(tmp_path)
-    session = store.create(video, user_id="p01", exercise_name="Joint Angle Mobility")
-    straight, free = (
-        analysis._plan(session, session.record, session.edits(), {"standing": how}).keys
-        for how in ("straight", "free")
-    )
-    assert {name for name in straight if straight[name] == free[name]} == {"pose"}
-
-
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -599,97 +584,6 @@ def test_edits_of_several_processes_are_all_kept(session):
 
     in_children(4, edit)
     assert len(session.edits().edits) == 20
-
-
-LOOK = """
-import json, sys
-import numpy as np
-import mobility
-from mobility.assessment.overhead_squat import overhead_squat
-from mobility.capture.video import read_frames
-from mobility.kinematics.clean import clean_pose
-from mobility.kinematics.fit.entry import VISIBILITY_THRESHOLD, fit_body
-from mobility.store import Store
-
-def numbers(metrics):
-    return {name: v.values for name, v in metrics.data_vars.items() if v.dtype.kind == "f"}
-
-session = Store(sys.argv[1], reports=sys.argv[2]).session("one")
-if session.record.state == "created":
-    session.analyze()
-page = session.render_report()["html"].read_text()
-fitted, metrics = session.fitted(), numbers(session.metrics())
-pose = clean_pose(session.pose(), visibility_threshold=VISIBILITY_THRESHOLD)
-fitted_now = fit_body([pose], height_m=session.participant.height_m)
-metrics_now = numbers(overhead_squat(fitted_now, session.angles(), session.repetitions()))
-np.testing.assert_array_equal(fitted["position"], fitted_now["position"])
-np.testing.assert_equal(metrics, metrics_now)
-annotated = np.stack([f.image for f in read_frames(session.folder / "analyzed.mp4")])
-print(json.dumps({
-    "code": mobility.__file__,
-    "stages": {name: f"{s.finished} {s.seconds}" for name, s in session.record.stages.items()},
-    "fitted": float(np.nanmean(fitted["position"])),
-    "metrics": repr(sorted((name, v.tolist()) for name, v in metrics.items())),
-    "frames": len(annotated),
-    "annotated": float(annotated.mean()),
-    "page": page,
-}))
-"""
-"""A session as a new process serves it, which must be what the code there makes of its pose."""
-
-
-@pytest.mark.slow
-def test_after_an_edit_nothing_stale_is_served(project, demo, tmp_path, pose_model):
-    """Report, metrics, fit and video of a real session, the package edited between."""
-    checkout = tmp_path / "checkout"
-    for folder in ("mobility", "notebooks"):
-        unwanted = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(project / folder, checkout / folder, ignore=unwanted)
-    store = Store(tmp_path / "sessions", reports=tmp_path / "reports")
-    store.set_participant("p01", height_m=1.75)
-    store.create(beginning(demo, tmp_path, frames=130), session_id="one", **SQUAT)
-    environment = os.environ | {"PYTHONPATH": str(checkout)}
-
-    def look() -> dict[str, Any]:
-        done = subprocess.run(
-            [sys.executable, "-c", LOOK, str(store.path), str(store.reports)],
-            env=environment, cwd=tmp_path, stdout=subprocess.PIPE, check=True,
-        )  # fmt: skip
-        return json.loads(done.stdout)
-
-    def edit(name: str, pattern: str, new: str) -> None:
-        file = checkout / name
-        text, count = re.subn(pattern, new, file.read_text())
-        assert count, name
-        file.write_text(text)
-
-    def redone(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
-        stages = after["stages"].items()
-        return [name for name, when in stages if before["stages"][name] != when]
-
-    first = look()
-    assert first["code"] == str(checkout / "mobility" / "__init__.py")
-
-    edit("mobility/tables/fit.yaml", r"foot_fraction: [0-9.]+", "foot_fraction: 0.2")
-    edit("mobility/tables/criteria.yaml", r"threshold: [-0-9.]+", "threshold: 77")
-    edit("mobility/pipeline/overlay.py", r"LEFT: Colour = \(.*\)", "LEFT: Colour = (255, 0, 0)")
-    edit("mobility/reports/report.css", r"\A", ".a-new-rule { color: red }\n")
-    edit("notebooks/overhead_squat.ipynb", r"# Overhead", "# Very overhead")
-    second = look()
-    assert redone(first, second) == ALL[1:]
-    for name in ("fitted", "metrics", "annotated"):
-        assert second[name] != first[name], name
-    assert "a-new-rule" in second["page"]
-    assert "Very overhead" in second["page"]
-
-    edit("mobility/capture/video.py", r'"crf": str\(crf\)', '"crf": "51"')
-    third = look()
-    assert redone(second, third) == ALL
-    assert third["annotated"] != second["annotated"]
-
-    edit("mobility/widgets/style.css", r"\A", ".a-new-rule { color: red }\n")
-    edit("mobility/tables/sentences_report.yaml", r"\A", "new: a word\n")
-    assert redone(third, look()) == []
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ from cohort_cases import add_failed, add_session
 from mobility.assessment.verdict import judge
 from mobility.errors import BadInputError, StorageError
 from mobility.pipeline import cohort
-from mobility.pipeline.metrics_table import metrics_table, write_metrics_table
+from mobility.pipeline.metrics_table import write_metrics_table
 from mobility.provenance import sha256
 from mobility.reports import cohort_figures, cohort_sections
 from mobility.reports.figures import png
@@ -384,18 +384,6 @@ def test_small_groups_are_points(people, medians, boxes) -> None:
     assert png(figure) == png(figure)
 
 
-def test_the_course_shows_the_band_and_what_lies_beyond(frame) -> None:
-    figure = cohort_figures.over_time(cohort.changes(frame, "knee_flexion"), title="Knee flexion")
-    (axis,) = figure.axes
-    edges = sorted(line.get_ydata()[0] for line in axis.lines if len(set(line.get_xdata())) == 2
-                   and set(line.get_xdata()) == {0, 1})  # fmt: skip
-    assert edges == pytest.approx([100 - MDC, 104 - MDC, 100 + MDC, 104 + MDC])
-    points = [container.lines[0] for container in axis.containers]
-    filled = [p.get_ydata()[0] for p in points if p.get_markerfacecolor() != "white"]
-    assert filled == [130.0]
-    assert len(points) == 6
-
-
 def test_the_sections_say_what_is_there_and_escape_ids(frame) -> None:
     frame["user_id"] = frame["user_id"].cat.rename_categories({"cid": "<cid>"})
     page = cohort_sections.session_table(cohort.overview(frame))
@@ -447,18 +435,3 @@ def test_the_table_of_a_session_is_kept_and_read_instead_of_its_metrics(tmp_path
         file.write(b"!")
     (row,) = cohort.to_dataframe(store.sessions())["reason"]
     assert "metrics.parquet is missing or damaged" in row
-
-
-def test_sessions_with_other_texts_share_one_column(frame):
-    """Texts are codes, the same for all sessions, and few bytes for each row."""
-    assert frame["metric"].dtype == "category"
-    assert set(frame["user_id"].cat.categories) == {"ann", "anonymous", "bob", "cid"}
-    without_texts = frame.select_dtypes("number").memory_usage(index=False).sum()
-    assert frame.memory_usage(index=False).sum() < 3 * without_texts
-
-
-def test_absent_variables_are_not_looked_for_by_likely_spellings(monkeypatch):
-    """Which took nine tenths of the time of a cohort."""
-    metrics = Store("unused").demo("Overhead Squat").metrics()
-    monkeypatch.setattr("difflib.get_close_matches", None)
-    assert metrics_table(metrics).num_rows > 500

@@ -282,14 +282,3 @@ def test_lists_that_cannot_be_used(tmp_path: Path) -> None:
     result = run_study(Store(tmp_path / "store"), good)
     assert result.agreement is None
     assert len(result.document["failed"]) == 2
-
-
-def test_names_of_comparisons() -> None:
-    for file, name in (
-        ("squats 1.trc", "squats-1"),
-        ("../a/b..c.trc", "b.c"),
-        ("_.trc", "lab"),
-        ("ä" * 90 + ".trc", "lab"),
-        ("x" * 90 + ".c3d", "x" * 64),
-    ):
-        assert validation._name_for(file) == name

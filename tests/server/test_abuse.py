@@ -14,7 +14,6 @@ import psutil
 import pytest
 import serving
 
-from mobility.server.settings import MobilityServer
 from mobility.sessions.files import lock
 from mobility.store import Store
 
@@ -138,15 +137,6 @@ def test_a_key_has_few_requests_under_way(server, admin, record_of):
         each.close()
 
 
-def test_what_is_deleted_as_its_analysis_begins_is_not_waited_for(working, tmp_path):
-    key = working.key("professional", "hasty")
-    wait = f"video wait {tmp_path / 'never'}".encode()
-    for _ in range(3):
-        session_id = working.upload(key, wait).json()["session_id"]
-        assert working.ask("DELETE", f"/sessions/{session_id}/", key).status_code == 204
-        assert not (working.store / session_id).exists()
-
-
 def test_a_signature_of_the_demo_opens_no_session_of_the_same_id(server, admin, record_of):
     url = server.ask("GET", "/sessions/x/?demo=true", admin).json()["video_url"]
     session_id = record_of(urlsplit(url).path.split("/")[3], "p-demo")
@@ -237,11 +227,3 @@ def test_one_key_does_not_hold_up_the_others(tmp_path):
         ):
             answer = server.upload(key, film(tmp_path / name, size, frames=frames), name=name)
             assert (answer.status_code, told in answer.text) == (status, True), answer.text
-
-
-def test_the_limits_leave_room_for_others():
-    settings = MobilityServer()
-    assert 0 < settings.uploads_per_key <= settings.uploads_at_once / 8
-    assert 0 < settings.queue_per_user <= settings.queue_length / 8
-    # What 255 uploads of 3 KB/s need is more than is waited for.
-    assert settings.upload_least_bytes / settings.upload_stall_seconds > 10 * 3_000

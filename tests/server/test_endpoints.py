@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 
 import pytest
-from processes import ended
 
 from mobility.sessions.files import read_json
 
@@ -292,21 +290,6 @@ def test_a_parameter_that_an_address_does_not_have_is_named(server, admin, recor
     assert server.ask("GET", f"{path}/", admin).status_code == 200
 
 
-def test_titles_may_hold_what_default_titles_hold(server):
-    key = server.key("participant", "titled")
-    default = server.upload(key).json()["title"]
-    for title in (default, "../..", "a\\b", "[1] first"):
-        made = server.upload(key, session_name=title)
-        assert made.status_code == 200, made.text
-        assert made.json()["title"] == title
-        assert server.state(key, made.json()["session_id"])["title"] == title
-    for title in ("{}", '[1, "a"]'):
-        assert server.upload(key, session_name=title).json()["errors"]["session_name"]
-    for name in ("../up.mp4", "a\\b.mp4"):
-        assert server.upload(key, name=name).status_code in (200, 400)
-        assert not list(server.store.rglob("up.mp4"))
-
-
 def test_the_demo_stands_in_for_any_session(server):
     key = server.key("participant", "looks-around")
     for method, what, title in (
@@ -349,21 +332,3 @@ def test_videos_and_pictures_of_a_document_are_served(server):
     # No script but the viewer's, which the page itself names too.
     (script,) = re.findall("script-src ([^;]*)", policy)
     assert re.fullmatch("'sha256-[^ ]*'", script)
-
-
-@pytest.mark.slow
-def test_the_example_with_curl_as_it_is_written_and_with_its_exercise(server, admin, tmp_path):
-    curl = shutil.which("curl")
-    if curl is None:
-        pytest.skip("needs curl")
-    (tmp_path / "video.mp4").write_bytes(b"video 1")
-    example = [
-        *(curl, "-s", "-X", "POST", f"{server.url}/mobility-assessment/management/sessions/"),
-        *("-H", "Content-Type: multipart/form-data", "-H", f"Authorization: {admin}"),
-        *("-F", "user_id=someUserId123", "-F", f"video=@{tmp_path / 'video.mp4'}"),
-        *("-F", "session_name=Custom Session", "-F", "body_joint_angles=ankle, knee"),
-    ]
-    refused = json.loads(ended(example).stdout)
-    assert refused["errors"].keys() == {"exercise_name"}
-    taken = json.loads(ended([*example, "-F", "exercise_name=Overhead Squat"]).stdout)
-    assert taken["title"] == "Custom Session"

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from unittest import mock
 
 import httpx
 import serving
-from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine
-from tornado.web import Application
 
 from mobility import tables
 from mobility.server import pages
@@ -47,19 +44,6 @@ def test_scripts_are_no_secret_and_nothing_beside_them_is_given(server):
         refused = get(server, f"/mobility/static/{path}")
         assert refused.status_code in (403, 404), path
         assert "Server" not in refused.headers
-
-
-def test_in_the_network_what_is_not_there_names_no_software():
-    """It is what answers there where no handler does."""
-    application = Application(**pages.NOTHING)
-    request = HTTPServerRequest(
-        start_line=RequestStartLine("GET", "/", "HTTP/1.1"),
-        headers=HTTPHeaders({"Host": "127.0.0.1"}),
-        connection=mock.Mock(),
-    )
-    assert application.find_handler(request).handler_class is pages.Nothing
-    made = pages.Nothing(application, request, **pages.NOTHING["default_handler_args"])
-    assert (made.get_status(), "Server" in made._headers) == (404, False)
 
 
 def test_the_page_of_a_phone_says_of_everything_how_it_is_filmed():

@@ -260,42 +260,6 @@ def test_the_client(folder, tmp_path):
     assert TooManyRequestsError("x").status == 429
 
 
-def test_many_uploads_at_once_lose_none_and_reads_go_on(folder):
-    """The small version of benchmarks/server.py, with a stand-in for the analysis."""
-    count = 60
-    with serving.serving(folder, kind="quick", analyses_at_once=2) as server:
-        key = server.key("administrator", "p")
-        process = psutil.Process(server.process.pid)
-
-        def burst(size):
-            """Send ``count`` videos at once while others read: ids, and peak of memory."""
-            memory = []
-
-            def send(number):
-                return server.upload(key, b"video %d %d " % (size, number) + bytes(size))
-
-            with concurrent.futures.ThreadPoolExecutor(count) as pool:
-                sent = [pool.submit(send, number) for number in range(count)]
-                while not all(each.done() for each in sent):
-                    assert server.ask("GET", "/sessions/x/?demo=true", key).status_code == 200
-                    memory.append(process.memory_info().rss)
-            answers = [each.result() for each in sent]
-            assert {answer.status_code for answer in answers} == {200}
-            ids = {answer.json()["session_id"] for answer in answers}
-            assert len(ids) == count
-            assert all((server.store / i / "video.mp4").stat().st_size > size for i in ids)
-            return ids, max(memory)
-
-        # What the first requests import, and what as many small ones take, is no part of it.
-        small, before = burst(1_000)
-        large, peak = burst(3_000_000)
-        assert sessions_in(server) == small | large
-        # A server that held the 180 MB of videos, or half of them, would show it.
-        assert peak - before < 80e6
-        left = server.store / ".server" / "uploads"
-        assert not left.is_dir() or not list(left.iterdir())
-
-
 def test_a_server_that_is_killed_leaves_each_session_whole_or_absent(folder, tmp_path):
     go = tmp_path / "go"
     wait = f"video wait {go}".encode()

@@ -143,15 +143,6 @@ def drawn(monkeypatch):
     return found
 
 
-def test_a_saved_notebook_shows_the_curves(remote, squat, elbows, drawn):
-    for widget in (ConfigEditor(remote.session(elbows.id)), TrialViewer(remote.session(squat.id))):
-        assert "data:image/png;base64," in widget.static_html()
-    (editor, viewer) = drawn
-    assert editor == (["shoulder_flexion", "elbow_flexion"], None)
-    assert viewer[0][0] == "knee_flexion"
-    assert viewer[1] is None
-
-
 def test_a_session_that_waits_has_settings_but_no_curves(remote, server, admin):
     fields = {"exercise_name": "Joint Angle Mobility", "body_joint_angles": "knee"}
     made = server.upload(admin, user_id="p-waits", **fields).json()["session_id"]

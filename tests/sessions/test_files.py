@@ -7,14 +7,10 @@ import os
 import resource
 import shutil
 import signal
-import string
-from pathlib import Path
 
 import numpy as np
 import pytest
 import xarray as xr
-from hypothesis import given
-from hypothesis import strategies as st
 from processes import REFUSED, ended, in_child
 
 from mobility.errors import BadInputError, NotFoundError, StorageError
@@ -222,20 +218,6 @@ def test_a_lock_excludes_other_processes_and_dies_with_its_holder(tmp_path):
         pass
     os.close(ready)
     os.close(told)
-
-
-@given(st.text(alphabet=st.one_of(st.sampled_from("Az09_.-/\\ \0"), st.characters()), max_size=70))
-def test_an_id_that_passes_names_one_entry_of_its_folder(value):
-    try:
-        files.check_id(value, what="id")
-    except BadInputError:
-        return
-    assert 1 <= len(value) <= 64
-    assert set(value) <= {*string.ascii_letters, *string.digits, *"_.-"}
-    assert ".." not in value
-    place = Path("/store") / value
-    assert os.path.normpath(place) == str(place)
-    assert place.parent == Path("/store")
 
 
 @pytest.mark.parametrize(

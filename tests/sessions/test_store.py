@@ -6,8 +6,6 @@ import hashlib
 import json
 import os
 import shutil
-import signal
-import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -16,7 +14,7 @@ from urllib.parse import unquote, urlparse
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from processes import in_child, in_children
+from processes import in_children
 
 from mobility.errors import (
     BadInputError,
@@ -96,42 +94,6 @@ def test_a_movement_says_its_exercise_and_its_joint(store, video):
         with pytest.raises(BadInputError, match=message) as caught:
             store.create(video, **{**person, **wrong})
         assert list(caught.value.fields) == ["movement"]
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    if os.geteuid() != 0 or shutil.which("mount") is None:
-        pytest.skip("needs the right to mount a small disk")
-    place = tmp_path / "small"
-    place.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)], capture_output=True
-    )
-    if mounted.returncode:
-        pytest.skip("needs the right to mount a small disk")
-    yield place
-    subprocess.run(["umount", str(place)], check=True)
-
-
-def test_a_full_disk_is_named_and_left_as_it_was(small_disk, tmp_path, stand_ins):
-    store = Store(small_disk)
-    session = store.create(stand_ins.video(tmp_path), **SQUAT)
-    large = stand_ins.video(tmp_path, name="large.mp4", content=b"video" + bytes(3_000_000))
-    before = everything(small_disk)
-    with pytest.raises(StorageError, match="the disk is full; free some space"):
-        store.create(large, **SQUAT)
-    assert everything(small_disk) == before
-    # With room for a few small files only, the analysis stops, and goes on when there is room.
-    stuffing = small_disk / "stuffing"
-    with stuffing.open("wb", buffering=0) as file, suppress(OSError):
-        while True:
-            file.write(bytes(4096))
-    with pytest.raises(StorageError, match="the disk is full"):
-        session.analyze()
-    assert session.record.state in ("created", "analyzing")
-    stuffing.unlink()
-    assert session.analyze().record.state == "analyzed"
-    assert not list(session.folder.glob(".*"))
 
 
 def test_a_second_camera_and_a_calibration_are_copied_too(store, stand_ins, tmp_path):
@@ -328,21 +290,6 @@ def test_processes_that_create_at_once_do_not_collide(store, video):
     assert len({session.id for session in sessions}) == 12
     assert all(session.video.read_bytes() == video.read_bytes() for session in sessions)
     assert not list(store.path.glob(".[!l]*"))
-
-
-def test_a_deletion_that_is_killed_is_finished_by_the_next_creation(store, video):
-    session = store.create(video, **SQUAT).analyze()
-    session.report()
-
-    def act() -> None:
-        shutil.rmtree = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[assignment]
-        session.delete()
-
-    assert in_child(act) == -signal.SIGKILL
-    assert store.sessions() == []
-    store.create(video, **SQUAT)
-    for root in (store.path, store.reports):
-        assert not [file for file in root.rglob("*") if session.id in file.as_posix()]
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
@@ -679,15 +626,3 @@ def test_a_report_is_made_where_the_store_can_only_be_read(store, video, caplog)
     assert session.report_is_current()
     assert session.record == before
     assert "how long its report took is not kept" in caplog.text
-
-
-def test_a_session_and_what_is_read_of_it_say_whose_they_are(store, video):
-    demo = store.demo("Overhead Squat")
-    who = demo.record.user_id
-    assert f"Overhead Squat of {who}" in repr(demo)
-    assert ", analyzed, good recording, in" in repr(demo)
-    assert demo.angles().attrs["title"] == f"angles of {who}, Overhead Squat"
-    session = store.create(video, **SQUAT)
-    assert ", created, in" in repr(session)
-    (session.folder / "session.json").unlink()
-    assert "no record that can be read" in repr(session)
