@@ -120,7 +120,6 @@ def test_a_change_of_what_computes_changes_the_key(copied):
         for file in package_files(copied)
         if file.suffix == ".py"
     }
-    stages = {f"pipeline.{file.stem}": file for file in (copied / "pipeline").glob("*.py")}
     assert {name for name in rooms if changed([rooms[name]], by=POSE)} == {
         *("capture", "tables", "view.py", "wording.py", "writing.py", "options.py"),
         *("errors.py", "parsing.py", "progress.py", "provenance.py"),
@@ -128,9 +127,6 @@ def test_a_change_of_what_computes_changes_the_key(copied):
     at_work = {name for name in rooms if changed([rooms[name]], by=RESULTS)}
     assert at_work >= {"assessment", "kinematics", "capture", "tables", "view.py", "errors.py"}
     assert at_work.isdisjoint({"widgets", "server", "reports", "documents", "cli", "sessions"})
-    assert {name for name in stages if changed([stages[name]], by=RESULTS)} == {
-        *("pipeline.analysis", "pipeline.metrics_table", "pipeline.overlay"),
-    }
     new = [copied / name for name in ("kinematics/new.py", "tables/new.nc", "kinematics/fit/n.nc")]
     assert changed(new, by=RESULTS) == set(new)
     assert changed(new, by=POSE) == set()

@@ -85,10 +85,6 @@ def test_done_is_skipped_and_what_changed_is_redone_from_there(place, kept, undi
     assert "pose" not in redone["a.mp4"]
     assert redone["a.mp4"][0] == "fitted"
     assert redone["c.mp4"] == ["annotated", "report"]
-    # An option that is taken out again is the default again.
-    (place / "m.csv").write_text("video,participant\nc.mp4,p02\n")
-    found = batch(place, store=store)[1]
-    assert rows_of(found)[0]["redone"] == "annotated; report"
     nothing_is_left(place, **kept)
 
 
@@ -97,13 +93,6 @@ def summary_is_complete(found):
     links = re.findall(r'href="(\.\./[^"]+)"', page.read_text())
     assert len(links) == 3
     assert all((page.parent / link).is_file() for link in links)
-    document = json.loads((page.parent / "summary.json").read_text())
-    assert [row["video"] for row in document["rows"]] == ["a.mp4", "b.mp4", "c.mp4"]
-    assert set(document["rows"][0]["seconds"]) >= {"pose", "fitted", "metrics", "report"}
-    log = (page.parent / "batch.log").read_text()
-    assert "row 2, a.mp4 of p01: done" in log
-    # Of the workers too.
-    assert re.search(r"session video-\w+: pose", log)
 
 
 @pytest.mark.slow
@@ -117,11 +106,6 @@ def test_a_failure_does_not_stop_the_others(place):
     (failed,) = [row for row in rows_of(found) if row["state"] == "failed"]
     assert "nobody was found" in failed["reason"]
     assert said.read_text() == found["summary"]["json"]
-    # A command at the end that fails is a failure.
-    (place / "m.csv").write_text("video,participant,height_m\na.mp4,p01,1.7\nb.mp4,p01,1.7\n")
-    status, found, err = batch(place, "--on-end", "false", "--workers", 1)
-    assert (status, counts(found)) == (1, {"done": 0, "skipped": 2, "failed": 0})
-    assert err == "warning: --on-end false: ended with status 1\n"
 
 
 def test_a_bad_file_of_a_folder_fails_alone(place, worked, monkeypatch):
@@ -142,10 +126,6 @@ def test_a_bad_file_of_a_folder_fails_alone(place, worked, monkeypatch):
     for name, word in words.items():
         assert rows[name]["state"] == "failed"
         assert word in rows[name]["reason"], rows[name]
-    folder = Path(found["summary"]["json"]).parent
-    document = json.loads((folder / "summary.json").read_text())
-    assert [row["state"] for row in document["rows"]] == [row["state"] for row in rows_of(found)]
-    assert "row 2, b.mp4" in (folder / "batch.log").read_text()
     # A folder of bad files only starts no worker.
     monkeypatch.delattr(module, "cluster_client")
     for file in place.rglob("*.mp4"):
@@ -370,8 +350,7 @@ def test_what_is_tried_again_is_what_may_pass():
 def test_a_worker_with_other_code_is_refused(place):
     (row, *_) = read_manifest(place / "m.csv")
     task = {name: str(place / name) for name in ("store", "reports", "folder")}
-    task |= {"code": "0" * 64, "pose_workers": 1}
-    outcome = module.work_on(row, task)
+    outcome = module.work_on(row, task | {"code": "0" * 64, "pose_workers": 1})
     assert outcome["state"] == "failed"
     assert "the worker has another version" in outcome["reason"]
     assert not (place / "store").exists()

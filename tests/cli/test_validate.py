@@ -34,8 +34,6 @@ def test_a_session_and_its_report(store: Store, demo, lab, validate) -> None:
     assert document["angles"]["knee_flexion"]["left"]["rmse"] < 5
     page = Path(document["report"]["html"].removeprefix("file://"))
     assert page == store.reports / "s1.validation" / "truth" / "lab-validation.html"
-    assert "Agreement with lab data" in page.read_text()
-    assert json.loads((page.parent / "lab-validation.json").read_text())["lag_s"] > 0
     listed = json.loads(validate("s1", "--json").stdout)
     assert [(row["validation"], row["stale"]) for row in listed] == [("truth", False)]
     # The report can be moved with its store: nothing in it names this machine.
@@ -71,13 +69,9 @@ def test_bad_input(store: Store, demo, lab, tmp_path, validate) -> None:
     cut = tmp_path / "cut.trc"
     cut.write_text("\n".join(lab.read_text().splitlines()[:4]))
     for words, *typed in (
-        ("ID",),
         ("lab file", "--demo"),
-        ("not in the store", "nobody", lab),
         ("none.trc", "s1", tmp_path / "none.trc"),
         ("must not be empty", "s1", ""),
-        ("limit of what is allowed", "s1", lab, "--max-lag-s", "0.1"),
-        ("units", "s1", lab, "--units", "parsec"),
         ("mapping", "s1", lab, "--mapping", "nothing"),
         ("--study", "s1", lab, "--out", tmp_path),
         ("--study", "s1", "--study", tmp_path / "none.csv"),

@@ -187,16 +187,6 @@ def test_a_dead_process_leaves_what_sweep_removes(tmp_path):
     files.sweep(tmp_path, "a.json")
     assert [file.name for file in tmp_path.iterdir()] == ["a.json"]
     (tmp_path / "a.json").unlink()
-    # `write_video` hides what it writes, also of a name that is hidden already.
-    with files.atomic(tmp_path / "analyzed.mp4") as hidden:
-        hidden.write_bytes(b"a video")
-        left = hidden.with_name(f".{hidden.stem}.0123456789ab.tmp.mp4")
-        left.write_bytes(b"half of one")
-    other = tmp_path / "..other.0123456789ab.tmp.0123456789ab.tmp.mp4"
-    other.write_bytes(b"of something else")
-    assert left.is_file()
-    files.sweep(tmp_path, "analyzed.mp4")
-    assert sorted(tmp_path.iterdir()) == sorted([other, tmp_path / "analyzed.mp4"])
 
 
 def test_a_lock_excludes_other_processes_and_dies_with_its_holder(tmp_path):
@@ -321,10 +311,8 @@ def test_a_log_goes_on_where_another_was_put_in_its_place(tmp_path):
     (folder / "b.log").replace(folder / "a.log")
     log.emit(logging.makeLogRecord({"msg": "two"}))
     assert (folder / "a.log").read_text() == "none\ntwo\n"
-    (folder / "a.log").unlink()
-    folder.rmdir()
+    shutil.rmtree(folder)
     for _ in range(2):
         log.emit(logging.makeLogRecord({"msg": "three"}))
     log.close()
-    assert len(said) == 1
-    assert "lines are lost" in said[0]
+    assert ["lines are lost" in line for line in said] == [True]

@@ -117,19 +117,15 @@ def test_a_second_camera_and_a_calibration_are_copied_too(store, stand_ins, tmp_
     (session.folder / "session.json").unlink()
     store.delete(session.id)
     # What does not fit makes no session.
-    one, other = (stand_ins.camera(name, 640, 0) for name in "ab")
-    for second, text, words in (
-        (left, None, "is the same as the first"),
-        (tmp_path / "absent.mp4", None, "absent"),
-        (right, one, "has 1 cameras .a. for 2 videos"),
-        (right, one + other.replace("640", "600"), "of another shape"),
-        (right, "a = 1", "has no camera"),
-        (right, "", "no such file"),
+    file.write_text(stand_ins.camera("a", 640, 0))
+    for second, more, words in (
+        (left, {}, "is the same as the first"),
+        (tmp_path / "absent.mp4", {}, "absent"),
+        (right, {"calibration": file}, "has 1 cameras .a. for 2 videos"),
+        (right, {"calibration": tmp_path / "none.toml"}, "no such file"),
     ):
-        file.write_text(text) if text else file.unlink(missing_ok=True)
-        given = {} if text is None else {"calibration": file}
         with pytest.raises((BadInputError, NotFoundError), match=words):
-            store.create(left, second, **given, **SQUAT)
+            store.create(left, second, **more, **SQUAT)
     assert everything(store.path) == set()
 
 
@@ -170,13 +166,6 @@ def test_titles_and_names(store, video):
     assert (session.title, session.record.joints) == ("Second", ["ankle", "knee"])
     with pytest.raises(BadInputError, match="control character"):
         session.redescribe(session_name="a\nb", joints=["knee"])
-    # They may hold what a date holds, and lead nowhere.
-    name = "../Squat, p01, 11/03/2026"
-    other = store.create(video, session_name=name, session_id="s", **SQUAT)
-    assert other.title == name
-    other.analyze()
-    places = {place.name for place in store.path.iterdir() if place.name[0] != "."}
-    assert places == {"s", session.id, "participants"}
 
 
 def test_exercise_and_joints(store, video):
@@ -202,16 +191,10 @@ def test_exercise_and_joints(store, video):
     [
         ({"user_id": ""}, "user_id", "non-empty"),
         ({"user_id": "../p"}, "user_id", "use 1 to 64 letters"),
-        ({"user_id": 7}, "user_id", "string"),
         ({"exercise_name": "Overhead Squad"}, "exercise_name", "mean 'Overhead Squat'"),
-        ({"exercise_name": "x"}, "exercise_name", r"one of 'Overhead Squat' \(overhead-squat\), "),
-        ({"exercise_name": "Joint Angle"}, "exercise_name", "mean 'Joint Angle Mobility'"),
         ({"body_joint_angles": ["kne"]}, "body_joint_angles", "did you mean 'knee'"),
-        ({"body_joint_angles": "ankle, wrist"}, "body_joint_angles", "wrist"),
         ({"body_joint_angles": "trunk"}, "body_joint_angles", "only in Joint Angle Mobility"),
-        ({"body_joint_angles": ","}, "body_joint_angles", "choose from ankle"),
         ({"session_name": ""}, "session_name", "non-empty"),
-        ({"session_name": "a\udcff"}, "session_name", "not decodable text"),
         ({"session_name": "a\nb"}, "session_name", "control character"),
         ({"sesion_name": "a"}, "sesion_name", "did you mean 'session_name'"),
         (
@@ -395,10 +378,6 @@ def test_sessions_come_oldest_first_and_a_damaged_one_is_left_out(store, video, 
     assert [session.id for session in listed] == [ids[1], ids[0]]
     assert damaged.keys() == {ids[2]}
     assert f"mobility sessions delete {ids[2]}" in damaged[ids[2]]
-    # Whose it is may still be told, if that can be anybody's id.
-    for told, known in (("p09", ["p01", "p09"]), ("Jane Doe/x", ["p01"])):
-        (store.path / ids[2] / "session.json").write_text(json.dumps({"user_id": told}))
-        assert store.participants() == known
 
 
 def test_angles_are_those_that_the_report_stands_for_and_the_others_on_request(store, video):
@@ -425,9 +404,6 @@ def test_angles_are_those_that_the_report_stands_for_and_the_others_on_request(s
             assert angles[name].attrs["refused"] == "the hands are not held above the head"
         else:
             assert angles[name].identical(measured[name])
-    document = session.export()["angles"]
-    assert set(document["left_shoulder_angle"]) == {None}
-    assert set(document["left_knee_angle"]) > {None} or None not in document["left_knee_angle"]
 
 
 def test_a_folder_without_record_is_a_session_if_nothing_else_is_in_it(store):
@@ -435,9 +411,7 @@ def test_a_folder_without_record_is_a_session_if_nothing_else_is_in_it(store):
     for names, is_one in (
         ("video.mov", True),
         ("video-2.mp4 edits.json .video.0a.tmp.mp4", True),
-        ("analyzed.mp4 threads", True),
         ("video.mov .ipynb_checkpoints", True),
-        ("pose.nc metrics.parquet", True),
         ("video-of-my-talk.mp4", False),
         ("video.mp4 thesis.docx", False),
         ("capture_quality.json", False),
@@ -516,10 +490,7 @@ def test_participant_fields_are_checked(store):
         ({"email": "nobody"}, "email"),
         ({"age": 30, "birth_year": 1990}, "not both"),
         ({"display_name": "a\x00"}, "control character"),
-        *(
-            ({n: True}, rf"{n}: must be a number \(got True")
-            for n in ("age", "height_m", "weight_kg")
-        ),
+        ({"age": True}, r"age: must be a number \(got True"),
         ({"user_id": "p02", "age": 9}, "p01: user_id: is not the participant's own id .*'p02'"),
         ({"user_id": None}, "user_id: is not the participant's own id"),
         ({"birth_year": 2091}, r"birth_year: must be from \d+ to \d+ \(got 2091\)"),
@@ -604,12 +575,6 @@ def test_the_demo_is_read_only(store, video, tmp_path, monkeypatch):
     shutil.copytree(store.reports, checkout / "reports")
     shipped = store.demo("Overhead Squat")
     assert shipped.report_folder.is_relative_to(checkout)
-    # One that came with it and is of other data is not made again in its place.
-    (shipped.report_folder / ".overhead-squat.key").write_text("of another demo")
-    before = everything(checkout)
-    images = store.demo("Overhead Squat").summary()["knee_movement_phases"]
-    assert all(store.reports.as_posix() in place for place in images.values() if place)
-    assert everything(checkout) == before
 
 
 # Sessions of which the id is known before
