@@ -9,10 +9,7 @@ import os
 import re
 import shutil
 import signal
-import socket
-import subprocess
 import sys
-from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -27,7 +24,6 @@ from batches import (
     results,
     rows_of,
     start,
-    surroundings,
     write_ended,
 )
 from processes import command, refused, wait_for
@@ -261,40 +257,6 @@ def test_a_batch_that_was_ended_is_resumed(place, kept, undisturbed, number):
 
 
 @pytest.mark.slow
-def test_the_scheduler_is_gone(place, undisturbed):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
-    port = address.rpartition(":")[2]
-    environment = surroundings(place, "metrics:wait:1")
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": environment}
-
-    def dask(name, *words):
-        command = [sys.executable, "-m", f"distributed.cli.dask_{name}", *words, "--no-dashboard"]
-        return subprocess.Popen(command, cwd=place, **quiet)
-
-    scheduler = dask("scheduler", "--host", "127.0.0.1", "--port", port)
-    wait_for(lambda: listens(int(port)))
-    worker = dask("worker", address, "--nthreads", "1", "--death-timeout", "120")
-    try:
-        process = start(place, "batch", "m.csv", "--json", "--scheduler", address)
-        wait_for(lambda: (place / "fault-0").exists())
-        scheduler.kill()
-        out, err = process.communicate(timeout=300)
-    finally:
-        for each in (scheduler, worker):
-            each.kill()
-            each.wait()
-    assert process.returncode == 1, err
-    assert "Traceback" not in err
-    assert {row["reason"] for row in rows_of(json.loads(out)) if row["state"] == "failed"} == {
-        "the connection to the scheduler was lost; run the batch again"
-    }
-    wait_for(lambda: not works_in(place))
-    in_the_end(place, undisturbed)
-
-
-@pytest.mark.slow
 def test_two_batches_on_one_store(place, kept, undisturbed):
     store = kept["store"]
     command = ("batch", "m.csv", "--json", "--store", kept["store"], "--workers", 1)
@@ -361,18 +323,3 @@ def test_batches_of_the_same_second_have_folders_of_their_own(tmp_path):
     folders = [module._new_folder(tmp_path, now) for _ in range(3)]
     first = "batch-20260101-120000"
     assert [folder.name for folder in folders] == [first, f"{first}-2", f"{first}-3"]
-
-
-def listens(port):
-    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-        return True
-    return False
-
-
-def works_in(place):
-    """Whether a worker of dask works in `place`."""
-    for process in psutil.process_iter():
-        with suppress(psutil.Error):
-            if process.cwd().startswith(str(place)) and "dask_worker" in str(process.cmdline()):
-                return True
-    return False

@@ -525,32 +525,6 @@ def test_a_correction_that_is_refused_leaves_no_trace(session):
         session.set_repetitions(by_hand((0.1, 0.0)))
     assert {file: file.stat().st_mtime_ns for file in session.folder.rglob("*")} == before
 
-    def correct() -> None:
-        with session.unless_refused():
-            session.set_camera_side("left")
-            raise BadInputError("refused")
-
-    with pytest.raises(BadInputError, match="refused"):
-        correct()
-    assert set(before) == set(session.folder.rglob("*"))
-
-
-def test_an_edit_during_an_analysis_is_heeded_by_it(session, monkeypatch, stand_ins):
-    """The correction cannot analyze, the session being in use; the running analysis does."""
-    module = sys.modules["mobility.assessment.overhead_squat"]
-    real = module.overhead_squat
-    done = []
-
-    def edit_first(*args: xr.Dataset) -> xr.Dataset:
-        if not done:
-            done.append(None)
-            session.set_repetitions(by_hand((0.0, 0.1)))
-        return real(*args)
-
-    monkeypatch.setattr(module, "overhead_squat", edit_first)
-    session.analyze()
-    assert session.repetitions().sizes["rep"] == 1
-
 
 def test_edits_of_several_processes_are_all_kept(session):
     def edit(number: int) -> None:

@@ -127,23 +127,6 @@ def test_failed_and_damaged_sessions_stop_no_cohort_and_say_their_reason(store) 
     assert frame.loc[frame["session_id"].eq("x0"), "software"].str.endswith("outdated").all()
 
 
-def test_a_session_without_results_that_hold_says_its_state(store) -> None:
-    record = read_json(store.path / "a1" / "session.json")
-
-    def reasons() -> list[str]:
-        return cohort.overview(cohort.to_dataframe([store.session("a1")]))["reason"].to_list()
-
-    for state, reason in (
-        ("created", "not analysed yet"),
-        ("analyzing", "its analysis was interrupted"),
-        ("edited", "corrected by hand since its analysis"),
-    ):
-        write_json(store.path / "a1" / "session.json", record | {"state": state})
-        assert reasons() == [reason]
-        with store.session_locked("a1", what="it"):
-            assert reasons() == ["being analysed" if state == "analyzing" else reason]
-
-
 def test_sessions_with_another_verdict_are_compared_only_when_asked_for(store, demo) -> None:
     for name, warning in (("n0", "no_squat"), ("h0", "hands_not_overhead")):
         add_session(store, demo, name, user_id="ann", date="2026-06-01", warnings=[warning])

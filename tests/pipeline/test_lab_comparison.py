@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from lab_trials import add_demo_session, true_angles, write_truth
+from lab_trials import add_demo_session, write_truth
 
 from mobility.errors import BadInputError, NotFoundError, NotPermittedError
 from mobility.pipeline import lab_comparison as validation
@@ -21,7 +21,6 @@ from mobility.pipeline.lab_comparison import (
     validate,
 )
 from mobility.store import Session, Store
-from mobility.validation.export import write_mot
 
 
 @pytest.fixture(scope="module")
@@ -202,25 +201,6 @@ def test_a_study(demo: Path, lab: Path, tmp_path: Path) -> None:
     assert again.document == document
     assert len(again.curves()) == 4
     np.testing.assert_allclose(again.agreement()["bias"], agreement["bias"])
-
-
-@pytest.mark.slow
-def test_a_study_in_which_only_some_have_a_model(demo: Path, lab: Path, tmp_path: Path) -> None:
-    store = Store(tmp_path / "store", reports=tmp_path / "reports")
-    for name in ("a1", "b1"):
-        add_demo_session(store, demo, name, user_id=name)
-    angles = true_angles(demo)
-    write_mot(angles.assign_coords(time=angles["time"] + 0.25), tmp_path / "b1.mot")
-    rows = (f"a1,{lab},", f"b1,{lab},b1.mot")
-    result = run_study(store, listed(tmp_path, *rows, head="session,lab_file,lab_angles"))
-    assert result.document["failed"] == []
-    knee = result.agreement.sel(angle="knee_flexion", side="left")
-    count = {
-        c: int(knee["participants_compared"].sel(comparison=c)) for c in knee["comparison"].values
-    }
-    assert count["fitted_lab_formulas"] == 2
-    assert count["fitted_lab_model"] == 1
-    assert count["lab_model_lab_formulas"] == 1
 
 
 def test_lists_that_cannot_be_used(tmp_path: Path) -> None:

@@ -55,9 +55,8 @@ def test_a_deletion_finishes_what_one_that_was_interrupted_left(server, admin, r
         assert not (server.reports / "half-gone").exists()
 
 
-@pytest.mark.slow
 def test_what_is_in_the_way_of_a_deletion_is_told_and_the_rest_goes(server, admin, record_of):
-    """Keys that cannot be revoked, a session of which nobody knows whose it is, one in use."""
+    """A session of which nobody knows whose it is, and one in use."""
     key = server.key("participant", "p-held")
 
     def refused(path, told):
@@ -65,22 +64,15 @@ def test_what_is_in_the_way_of_a_deletion_is_told_and_the_rest_goes(server, admi
         assert answer.status_code == 409
         assert told in answer.json()["error"]
 
-    def gone(folder):
-        assert not folder.exists()
-        record_of(folder.name, "p-held")
-
     known = server.store / record_of("of-known", "p-held")
     record = server.store / record_of("of-unknown", "p-held") / "session.json"
-    with lock(server.store / ".server" / "keys.lock", what="the keys"):
-        refused("/participants/p-held/", "the keys")
-    gone(known)
-    gone(record.parent)
     record.write_text("{")
     try:
         refused("/participants/p-held/", "1 sessions may be theirs too")
-        gone(known)
+        assert not known.exists()
     finally:
         shutil.rmtree(record.parent)
+    record_of("of-known", "p-held")
     with lock(Store(server.store)._lock("of-known"), what="the test"):
         for path in ("/sessions/of-known/", "/participants/p-held/"):
             refused(path, "session of-known is in use")
@@ -121,20 +113,12 @@ def test_a_key_has_few_requests_under_way(server, admin, record_of):
         answer = each.recv(65536)
         assert b" 429 " in answer.partition(b"\r\n")[0]
         assert b"Retry-After: 1" in answer
-    # Nor do those that are refused keep a connection each, by not sending what they announced.
-    assert len(answered(refused, 28)) == 28
     assert server.ask("GET", path, key).status_code == 429
     for other in (admin, server.key("participant", "p-crowd")):
         assert server.ask("GET", path, other).status_code == 200
     for each in asking:
         each.close()
     serving.wait_for(lambda: server.ask("GET", path, key).status_code == 200)
-    # Administrators are not counted.
-    asking = [server.begin(admin, "POST", path, Content_Length=10) for _ in range(20)]
-    assert server.ask("GET", path, admin).status_code == 200
-    assert not select.select(asking, [], [], 0)[0]
-    for each in asking:
-        each.close()
 
 
 def test_a_signature_of_the_demo_opens_no_session_of_the_same_id(server, admin, record_of):

@@ -140,12 +140,10 @@ def test_what_is_refused_is_neither_compared_nor_quoted_at_length(server, admin,
     many = {f"syste{n}": "x" for n in range(33)}
     for path, body, told in (
         ("summary/", many, "more than 32 items"),
-        ("joint-mobility-config/", many, "more than 32 items"),
         ("joint-mobility-config/", {"shown_angles": ["x"] * 33}, "more than 32 items"),
         ("summary/?" + "&".join(f"{name}=x" for name in many), {}, "has 33 unknown parameters"),
         ("summary/", {"s" * 900_000: "x"}, "is not a field"),
         ("summary/", {"system": "s" * 900_000}, "sss"),
-        ("summary/", {"s" * 900_000: 1}, "must be text"),
     ):
         path = f"/sessions/{record_of('json', 'p-json')}/{path}"
         answer = server.ask("POST", path, admin, json=body)
@@ -175,19 +173,6 @@ def test_one_that_sends_far_too_much_before_it_listens_hears_why(strict, announc
         assert serving.status_of(connection) == 413
     assert strict.uploads_left() == []
     assert strict.ask("GET", "/sessions/", key).status_code == 200
-
-
-def test_connections_are_kept_open_for_administrators_only(server, admin):
-    with server.begin(admin, "GET", "/nowhere/") as connection:
-        assert b"Connection: close" not in connection.recv(65536)
-        host = urlsplit(server.url).netloc
-        asked = f"GET {serving.PREFIX}/sessions/ HTTP/1.1\r\nHost: {host}\r\n"
-        connection.sendall(f"{asked}Authorization: {admin}\r\n\r\n".encode())
-        assert b"Connection: close" not in connection.recv(65536)
-    for key in (server.key("participant", "p-once"), "mob_wrong"):
-        for path in ("/nowhere/", "/sessions/", "/openapi.json"):
-            with server.begin(key, "GET", path) as connection:
-                assert b"Connection: close" in serving.rest_of(connection)
 
 
 def test_who_says_nothing_is_not_listened_to_for_an_hour(strict):
@@ -231,12 +216,11 @@ def test_other_origins_and_names_are_told_nothing(server, admin):
     other = server.ask("GET", "/sessions/", admin, headers={"Host": "rebound.example"})
     assert (other.status_code, other.json().keys()) == (403, {"error"})
     # Nor does any answer name the software.
-    for path, key in (("/sessions/", admin), ("/nowhere/", admin), ("/sessions/", None)):
-        answer = server.ask("GET", path, key)
+    for key in (admin, None):
+        answer = server.ask("GET", "/sessions/", key)
         assert "Server" not in answer.headers
         assert answer.headers["Cache-Control"] == "private, no-store"
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
-        assert answer.headers["Content-Type"].startswith("application/json")
 
 
 def test_media_come_in_ranges(server, admin, record_of):

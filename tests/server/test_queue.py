@@ -21,7 +21,6 @@ from mobility.errors import (
     NotFoundError,
     NotPermittedError,
     StorageError,
-    TooManyRequestsError,
 )
 from mobility.sessions.files import read_json, write_json
 
@@ -133,16 +132,6 @@ def test_disks_that_are_full_or_cannot_be_written(folder, tmp_path):
         server.until(key, other, "analyzed")
         room.touch()
         assert server.until(key, session_id, "analyzed")["reason"] == ""
-        # What cannot be written at all is a 500 and leaves nothing.
-        uploads = server.store / ".server" / "uploads"
-        serving.wait_for(lambda: not list(uploads.iterdir()))
-        uploads.rmdir()
-        uploads.write_text("in the way")
-        for path in ("/sessions/", "/management/sessions/"):
-            answer = server.upload(server.key(), b"video 2", path=path, user_id="p")
-            assert answer.status_code == 500
-            assert str(folder) not in answer.text
-        assert sessions_in(server) == {session_id, other}
 
 
 def test_limits_end_what_spins_or_eats_and_its_processes(folder):
@@ -223,8 +212,6 @@ def test_the_client(folder, tmp_path):
             assert made.title == "By client"
             assert client.wait(made.session_id, every_s=0.1).state == "analyzed"
             details = client.details(made.session_id)
-            sides = ("left_", "right_", "")
-            assert set(details.angles) == {f"{s}{j}_angle" for j in ("knee", "hip") for s in sides}
             back = client.download(details.video_url, tmp_path / "back.mp4")
             assert back.read_bytes() == b"video 1"
             assert client.export(made.session_id).keypoints
@@ -232,8 +219,6 @@ def test_the_client(folder, tmp_path):
             assert report.grouped_data["hip_flexion"].metrics["hip_flexion_asymmetry"] is not None
             assert client.summary(made.session_id).date == report.date
             assert [each.session_id for each in client.sessions()] == [made.session_id]
-            assert client.details("any", demo=True).title == "Demo: Overhead Squat"
-            assert client.joint_mobility("any", demo=True).exercise == "Joint Angle Mobility"
             with pytest.raises(BadInputError) as refused:
                 client.create(video, exercise_name="Squat")
             assert refused.value.fields.keys() == {"exercise_name"}
@@ -246,11 +231,8 @@ def test_the_client(folder, tmp_path):
             assert client.sessions() == []
         with Client(server.url, "mob_wrong") as stranger, pytest.raises(NotAuthenticatedError):
             stranger.sessions()
-        with Client(server.url, serving.TOKEN) as known:
-            assert known.sessions() == []
     with Client(server.url, bare) as client, pytest.raises(StorageError):
         client.sessions()
-    assert TooManyRequestsError("x").status == 429
 
 
 def test_a_server_that_is_killed_leaves_each_session_whole_or_absent(folder, tmp_path):

@@ -6,10 +6,8 @@ import json
 import shutil
 
 import httpx
-import nbformat
 import numpy as np
 import pytest
-from jupyter_lab import jupyter_lab
 
 from mobility.assessment.joint_values import ANGLE_OF_JOINT
 from mobility.client import Client
@@ -238,52 +236,3 @@ def test_the_key_never_reaches_the_page(remote, squat, elbows, key, drawn, monke
     assert "http://127.0.0.1:" in text
     assert key not in text
     assert key.removeprefix("mob_") not in text
-
-
-CELLS = """\
-from pathlib import Path
-from mobility.client import Client
-from mobility.widgets import ConfigEditor, TrialViewer
-from mobility.widgets.remote import RemoteStore
-url, key = Path("server").read_text().split()
-store = RemoteStore(Client(url, key))
----
-TrialViewer(store.session("afar-squat"))
----
-ConfigEditor(store.session("afar-elbows"))"""
-
-
-@pytest.mark.slow
-def test_a_notebook_on_a_server_in_a_browser(server, squat, analysed, key, tmp_path, browse):
-    analysed("afar-elbows", "p-afar", exercise="joint-angle-mobility")
-    (tmp_path / "server").write_text(f"{server.url} {key}")
-    cells = [nbformat.v4.new_code_cell(cell) for cell in CELLS.split("\n---\n")]
-    notebook = nbformat.v4.new_notebook(cells=cells)
-    notebook.metadata["kernelspec"] = {
-        "display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3",
-    }  # fmt: skip
-    nbformat.write(notebook, tmp_path / "remote.ipynb")
-    with jupyter_lab(tmp_path, ["lab", "remote.ipynb"]) as address:
-        seen = browse("remote", address, tmp_path)
-    saved = (tmp_path / "remote.ipynb").read_text()
-    assert saved.count("data:image/png;base64,") == 2
-    for text in (saved, seen["page"], seen["source"]):
-        assert text
-        assert key not in text
-        assert key.rpartition("_")[2] not in text
-    assert seen["source"].startswith(f"{server.url}/mobility-assessment/sessions/afar-squat/media/")
-    assert "media_key" not in saved
-    assert seen["skeleton"]
-    own, video = seen["shape"]
-    assert own == pytest.approx(video, abs=0.02)
-    assert "Not available from a server: the fitted body in 3D" in seen["trial"]
-    for absent in ("Correct the repetitions", "From above"):
-        assert absent not in seen["trial"]
-    assert seen["config"]["shown"] == ["Shoulder, both sides", "Elbow, left"]
-    store = Store(server.store, reports=server.reports)
-    assert store.session("afar-elbows").config() == {
-        "shown_angles": ["shoulder_angle", "left_elbow_angle"],
-        "comments": {"left_elbow_angle": "Check the alignment on the way down."},
-    }
-    assert seen["errors"] == []
-    assert seen["said"] == []

@@ -14,7 +14,7 @@ from pathlib import Path
 from secrets import token_hex
 
 import pytest
-from processes import ended, wait_for
+from processes import wait_for
 
 from mobility.errors import (
     BadInputError,
@@ -364,26 +364,6 @@ def test_a_lease_has_one_holder_at_a_time(remote, monkeypatch):
 
 
 @pytest.mark.slow
-def test_counting_in_many_threads_loses_nothing(remote):
-    place = objects.Objects(remote.url)
-    place.put("n", b"0")
-
-    def count():
-        for _ in range(3):
-            lease = leases.Lease(place, "n.lock")
-            assert lease.acquire(wait_s=120)
-            place.put("n", str(int(place.get("n").data) + 1).encode())
-            lease.release()
-
-    threads = [threading.Thread(target=count) for _ in range(3)]
-    for each in threads:
-        each.start()
-    for each in threads:
-        each.join()
-    assert place.get("n").data == b"9"
-
-
-@pytest.mark.slow
 def test_a_lease_is_renewed_and_a_silent_one_is_taken(remote, monkeypatch):
     place = objects.Objects(remote.url)
     for name, seconds in (("BEAT_S", 0.5), ("LEASE_S", 3.0), ("WATCH_S", 1.5)):
@@ -471,26 +451,6 @@ def test_two_that_work_on_one_session(place, video, stand_ins):
     assert third.record.state == "analyzed"
     assert [edit.kind for edit in third.edits().edits] == ["repetitions"]
     assert third.repetitions()["start"].size == 1
-
-
-def test_working_copies_of_dead_processes_are_removed(s3, tmp_path, monkeypatch):
-    import tempfile
-
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    url = s3.url()
-    code = (
-        "import os, signal, sys; from mobility.store import Store\n"
-        f"store = Store({url!r}); store.set_participant('p01', height_m=1.7)\n"
-        "print(store.path, flush=True); os.kill(os.getpid(), signal.SIGKILL)"
-    )
-    done = ended([sys.executable, "-c", code], env={**os.environ, "TMPDIR": str(tmp_path)})
-    left = Path(done.stdout.strip())
-    assert left.is_dir(), done.stderr
-    living, other = Store(url), Store(url)
-    assert not left.exists()
-    assert living.path.is_dir()
-    other.close()
-    assert not other.path.exists()
 
 
 @pytest.mark.slow

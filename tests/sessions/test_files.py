@@ -4,14 +4,13 @@ import errno
 import json
 import logging
 import os
-import resource
 import shutil
 import signal
 
 import numpy as np
 import pytest
 import xarray as xr
-from processes import REFUSED, ended, in_child
+from processes import ended, in_child
 
 from mobility.errors import BadInputError, NotFoundError, StorageError
 from mobility.sessions import files
@@ -156,19 +155,6 @@ def test_refusals_of_the_system_name_the_place_and_what_to_do(tmp_path, monkeypa
         assert str(tmp_path / "a.json") in str(caught.value)
         assert "\n" not in str(caught.value)
         assert list(tmp_path.iterdir()) == []
-
-
-def test_a_limit_on_file_size_is_reported_and_nothing_is_left(tmp_path):
-    rng = np.random.default_rng(0)
-    large = xr.Dataset({"noise": ("time", rng.normal(size=50_000))})
-
-    def act() -> None:
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
-        files.write_dataset(tmp_path / "a.nc", large)
-
-    assert in_child(act) == REFUSED
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_dead_process_leaves_what_sweep_removes(tmp_path):
