@@ -284,34 +284,6 @@ def use_keyboard(page: Page) -> Seen:
     return seen
 
 
-def see_remote(page: Page, url: str, folder: Path | None) -> Seen:
-    """Look at a trial of a server, choose what its report shows, and save the notebook."""
-    page.set_viewport_size({"width": 1280, "height": 1700})
-    run_all(page, url)
-    trial = page.locator(".mobility-trial")
-    trial.get_by_text("frame 1 of").wait_for(timeout=120_000)
-    page.wait_for_function("document.querySelector('.mobility-trial video').readyState >= 2")
-    trial.get_by_role("button", name="One frame on").click()
-    trial.get_by_text("frame 2 of").wait_for()
-    seen: Seen = page.evaluate("""() => {
-        const [video, canvas] = [".mobility-screen video", ".mobility-screen canvas"].map(
-            (one) => document.querySelector(one));
-        const drawn = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
-        return {
-            source: video.src, skeleton: drawn.some((value) => value > 0),
-            shape: [canvas.width / canvas.height, video.videoWidth / video.videoHeight],
-        };
-    }""")
-    seen["trial"] = trial.inner_text()
-    seen["config"] = use_config(
-        page, folder, shown=("Elbow, left", "Shoulder, both sides"), undone="Elbow, right"
-    )
-    save(page, by_menu=True)
-    seen["page"] = page.content()
-    seen["errors"] = page.locator(ERRORS).all_inner_texts()
-    return seen
-
-
 def see_workbench(page: Page, url: str, folder: Path | None) -> Seen:
     """Go through the workbench with single joints: from an empty store to a report that is read."""
     page.set_viewport_size({"width": 1280, "height": 1700})

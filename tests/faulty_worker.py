@@ -29,11 +29,6 @@ def _act(action: str) -> None:
         time.sleep(1)
     elif action.startswith("touch="):
         Path(action.removeprefix("touch=")).touch()
-    elif action.startswith("clock="):
-        import time_machine
-
-        # Of this process; what is monotonic goes on.
-        time_machine.travel(time.time() + float(action.removeprefix("clock=")), tick=True).start()
     elif action.startswith("change="):
         path = Path(action.removeprefix("change="))
         path.write_bytes(path.read_bytes() + b"\0")

@@ -5,92 +5,29 @@ The server, the virtual lab and JupyterLab are traced by the tests that run them
 
 from __future__ import annotations
 
-import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
-import av
 import pytest
+from demo_sessions import beginning
 from network_trace import addresses_outside, refused, tracing
 from processes import ended
 
-pytestmark = pytest.mark.slow
 
-
-def traced(log: Path, command: Sequence[object]) -> None:
-    done = ended([*tracing(log), *map(str, command)])
-    assert done.returncode == 0, done.stderr[-2000:]
-
-
-def mobility(*arguments: object) -> list[object]:
-    return [sys.executable, "-m", "mobility.cli", *arguments]
-
-
-def beginning(whole: Path, path: Path, *, seconds: float) -> Path:
-    """Write the first seconds of a video to `path`."""
-    with av.open(str(whole)) as source, av.open(str(path), "w") as part:
-        stream = part.add_stream_from_template(source.streams.video[0])
-        for packet in source.demux(video=0):
-            if packet.dts is not None and packet.pts * packet.time_base < seconds:
-                packet.stream = stream
-                part.mux(packet)
-    return path
-
-
-@pytest.fixture
-def demo_video(project: Path) -> Path:
-    return project / "data" / "demo" / "overhead-squat" / "video.mp4"
-
-
-@pytest.fixture
-def short(demo_video: Path, tmp_path: Path) -> Path:
-    return beginning(demo_video, tmp_path / "short.mp4", seconds=1)
-
-
-def test_the_trace_sees_a_look_up_and_a_packet(tmp_path: Path) -> None:
+@pytest.mark.slow
+@pytest.mark.parametrize("typed", ["demo", "batch m.csv --workers 1"])
+def test_a_command_reaches_nobody(typed: str, demo: Path, tmp_path: Path) -> None:
     log = tmp_path / "trace"
-    send = "import socket; socket.socket(type=socket.SOCK_DGRAM).connect(('192.0.2.1', 9))"
-    traced(log, [sys.executable, "-c", send])
+
+    def traced(*words: str) -> None:
+        done = ended([*tracing(log), sys.executable, *words], cwd=tmp_path)
+        assert done.returncode == 0, done.stderr[-2000:]
+
+    # What goes out is seen.
+    traced("-c", "import socket; socket.socket(type=socket.SOCK_DGRAM).connect(('192.0.2.1', 9))")
     assert addresses_outside(log) == {"192.0.2.1:9"}
-    look_up = "import socket\ntry: socket.getaddrinfo('example.invalid', 80)\nexcept OSError: pass"
-    traced(log, [sys.executable, "-c", look_up])
-    assert any(each.endswith(":53") for each in addresses_outside(log))
-
-
-def test_the_demo_reaches_nobody(tmp_path: Path) -> None:
-    log = tmp_path / "trace"
-    traced(log, mobility("demo", "--store", tmp_path / "s", "--reports", tmp_path / "r"))
-    assert refused(log) > 0
-    assert addresses_outside(log) == set()
-
-
-def test_two_cameras_reach_nobody(short: Path, demo_video: Path, tmp_path: Path) -> None:
-    other = beginning(demo_video, tmp_path / "other.mp4", seconds=2)
-    log = tmp_path / "trace"
-    done = subprocess.run(
-        [
-            *tracing(log),
-            *map(str, mobility("analyze", short, other, "--store", tmp_path / "s", "--no-report")),
-        ],
-        capture_output=True,
-        check=False,
-    )
-    # A second holds too little to tell when the other camera was started.
-    assert done.returncode in (0, 2)
-    assert refused(log) > 0
-    assert addresses_outside(log) == set()
-
-
-def test_a_batch_reaches_nobody(short: Path, tmp_path: Path) -> None:
-    log = tmp_path / "trace"
-    (tmp_path / "manifest.csv").write_text(f"video,participant\n{short},p01\n")
-    traced(
-        log,
-        mobility(
-            *("batch", tmp_path / "manifest.csv", "--workers", 1),
-            *("--store", tmp_path / "s", "--reports", tmp_path / "r"),
-        ),
-    )
+    beginning(demo, tmp_path, frames=30)
+    (tmp_path / "m.csv").write_text("video,participant\nshort.mp4,p01\n")
+    traced("-m", "mobility.cli", *typed.split(), "--store", "s", "--reports", "r")
     assert refused(log) > 0
     assert addresses_outside(log) == set()

@@ -137,8 +137,6 @@ def test_a_wrong_header(place):
     ((key, message),) = problems(place, f"video,{columns}\na.mp4\n").items()
     assert key == (1, "c0, c1, c2, c3, c4")
     assert message.startswith("and 9995 more are unknown; there is video, ")
-    ((key, _),) = problems(place, f"video,{'x' * 5000}\na.mp4\n").items()
-    assert len(key[1]) < 50
 
 
 def test_rows_that_contradict_each_other(place):
@@ -173,21 +171,12 @@ def test_an_id_is_of_content_and_not_of_places(place):
     assert row.session_id.startswith("video-")
 
 
-def test_a_folder_is_a_manifest(place):
-    (place / ".upload.mp4").write_bytes(b"half")
-    (place / "notes.txt").write_text("no video")
-    rows = read_manifest(place, participant="p01")
-    assert [(row.video.name, row.participant) for row in rows] == [
-        ("a.mp4", "p01"),
-        ("b.MOV", "p01"),
-        ("c.mp4", "p02"),
-    ]
-
-
 def test_a_bad_file_of_a_folder_is_refused_alone(place):
     """A manifest that names the same files is refused whole."""
     (place / "b.MOV").write_bytes(b"")
     (place / "copy.mp4").write_bytes((place / "a.mp4").read_bytes())
+    (place / ".upload.mp4").write_bytes(b"half")
+    (place / "notes.txt").write_text("no video")
     (place / "no id!").mkdir()
     (place / "no id!" / "a.mp4").write_bytes((place / "a.mp4").read_bytes())
     rows = read_manifest(place, participant="p01")
@@ -224,10 +213,7 @@ def test_what_is_no_table(place):
 
 
 def test_what_is_no_file_or_folder_of_videos(place):
-    for options, words in (
-        ({"exercise": "overhead sqat"}, "did you mean 'Overhead Squat'?"),
-        ({"participant": "no id!"}, "no id!"),
-    ):
+    for options, words in (({"participant": "no id!"}, "no id!"),):
         with pytest.raises(BadInputError, match=words):
             read_manifest(place, **options)
     with pytest.raises(NotFoundError, match="no such file or folder"):

@@ -9,13 +9,8 @@ import os
 import re
 import shutil
 import signal
-import socket
-import subprocess
 import sys
-from contextlib import nullcontext, suppress
 from pathlib import Path
-from types import SimpleNamespace
-from unittest import mock
 
 import psutil
 import pytest
@@ -29,10 +24,9 @@ from batches import (
     results,
     rows_of,
     start,
-    surroundings,
     write_ended,
 )
-from processes import command, ended, refused, wait_for
+from processes import command, refused, wait_for
 
 from mobility.batch import run as module
 from mobility.batch.manifest import read_manifest
@@ -87,10 +81,6 @@ def test_done_is_skipped_and_what_changed_is_redone_from_there(place, kept, undi
     assert "pose" not in redone["a.mp4"]
     assert redone["a.mp4"][0] == "fitted"
     assert redone["c.mp4"] == ["annotated", "report"]
-    # An option that is taken out again is the default again.
-    (place / "m.csv").write_text("video,participant\nc.mp4,p02\n")
-    found = batch(place, store=store)[1]
-    assert rows_of(found)[0]["redone"] == "annotated; report"
     nothing_is_left(place, **kept)
 
 
@@ -99,13 +89,6 @@ def summary_is_complete(found):
     links = re.findall(r'href="(\.\./[^"]+)"', page.read_text())
     assert len(links) == 3
     assert all((page.parent / link).is_file() for link in links)
-    document = json.loads((page.parent / "summary.json").read_text())
-    assert [row["video"] for row in document["rows"]] == ["a.mp4", "b.mp4", "c.mp4"]
-    assert set(document["rows"][0]["seconds"]) >= {"pose", "fitted", "metrics", "report"}
-    log = (page.parent / "batch.log").read_text()
-    assert "row 2, a.mp4 of p01: done" in log
-    # Of the workers too.
-    assert re.search(r"session video-\w+: pose", log)
 
 
 @pytest.mark.slow
@@ -119,11 +102,6 @@ def test_a_failure_does_not_stop_the_others(place):
     (failed,) = [row for row in rows_of(found) if row["state"] == "failed"]
     assert "nobody was found" in failed["reason"]
     assert said.read_text() == found["summary"]["json"]
-    # A command at the end that fails is a failure.
-    (place / "m.csv").write_text("video,participant,height_m\na.mp4,p01,1.7\nb.mp4,p01,1.7\n")
-    status, found, err = batch(place, "--on-end", "false", "--workers", 1)
-    assert (status, counts(found)) == (1, {"done": 0, "skipped": 2, "failed": 0})
-    assert err == "warning: --on-end false: ended with status 1\n"
 
 
 def test_a_bad_file_of_a_folder_fails_alone(place, worked, monkeypatch):
@@ -144,10 +122,6 @@ def test_a_bad_file_of_a_folder_fails_alone(place, worked, monkeypatch):
     for name, word in words.items():
         assert rows[name]["state"] == "failed"
         assert word in rows[name]["reason"], rows[name]
-    folder = Path(found["summary"]["json"]).parent
-    document = json.loads((folder / "summary.json").read_text())
-    assert [row["state"] for row in document["rows"]] == [row["state"] for row in rows_of(found)]
-    assert "row 2, b.mp4" in (folder / "batch.log").read_text()
     # A folder of bad files only starts no worker.
     monkeypatch.delattr(module, "cluster_client")
     for file in place.rglob("*.mp4"):
@@ -283,40 +257,6 @@ def test_a_batch_that_was_ended_is_resumed(place, kept, undisturbed, number):
 
 
 @pytest.mark.slow
-def test_the_scheduler_is_gone(place, undisturbed):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
-    port = address.rpartition(":")[2]
-    environment = surroundings(place, "metrics:wait:1")
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": environment}
-
-    def dask(name, *words):
-        command = [sys.executable, "-m", f"distributed.cli.dask_{name}", *words, "--no-dashboard"]
-        return subprocess.Popen(command, cwd=place, **quiet)
-
-    scheduler = dask("scheduler", "--host", "127.0.0.1", "--port", port)
-    wait_for(lambda: listens(int(port)))
-    worker = dask("worker", address, "--nthreads", "1", "--death-timeout", "120")
-    try:
-        process = start(place, "batch", "m.csv", "--json", "--scheduler", address)
-        wait_for(lambda: (place / "fault-0").exists())
-        scheduler.kill()
-        out, err = process.communicate(timeout=300)
-    finally:
-        for each in (scheduler, worker):
-            each.kill()
-            each.wait()
-    assert process.returncode == 1, err
-    assert "Traceback" not in err
-    assert {row["reason"] for row in rows_of(json.loads(out)) if row["state"] == "failed"} == {
-        "the connection to the scheduler was lost; run the batch again"
-    }
-    wait_for(lambda: not works_in(place))
-    in_the_end(place, undisturbed)
-
-
-@pytest.mark.slow
 def test_two_batches_on_one_store(place, kept, undisturbed):
     store = kept["store"]
     command = ("batch", "m.csv", "--json", "--store", kept["store"], "--workers", 1)
@@ -341,52 +281,6 @@ def test_a_video_that_changes_during_the_run(place, undisturbed):
     assert len(Store(place / FOLDER).sessions()) == 2
     (place / "c.mp4").write_bytes(whole)
     in_the_end(place, undisturbed)
-
-
-SET_CLOCK = """
-import sys, threading, time
-from pathlib import Path
-import time_machine
-from mobility.cli.main import main
-
-def set_clock(seconds):
-    while not Path("fault-0").exists():
-        time.sleep(0.01)
-    time_machine.travel(time.time() + seconds, tick=True).start()
-
-threading.Thread(target=set_clock, args=(float(sys.argv.pop(1)),), daemon=True).start()
-main()
-"""
-
-
-@pytest.mark.slow
-def test_the_clock_is_set_during_the_run(place, undisturbed):
-    """Of the batch and of its worker, while it works: nothing is lost, or done again."""
-    seconds = -86400.0
-    process = ended(
-        [sys.executable, "-c", SET_CLOCK, str(seconds), "batch", "m.csv", "--json", "--workers=1"],
-        cwd=place,
-        env=surroundings(place, f"metrics:clock={seconds}:1"),
-        timeout=300,
-    )
-    assert (process.returncode, process.stderr) == (0, "")
-    found = json.loads(process.stdout)
-    assert counts(found) == {"done": 3, "skipped": 0, "failed": 0}
-    document = json.loads(Path(found["summary"]["json"]).read_text())
-    # It was set, and no length of time is read from it.
-    away = datetime.datetime.fromisoformat(document["ended"]) - datetime.datetime.fromisoformat(
-        document["started"]
-    )
-    assert abs(away.total_seconds() - seconds) < 3600
-    lengths = [document["took_s"], *(row["took_s"] for row in document["rows"])]
-    lengths += [each for row in document["rows"] for each in row["seconds"].values()]
-    assert all(0 <= each < 3600 for each in lengths)
-    page = Path(found["summary"]["html"].removeprefix("file://")).read_text()
-    assert re.search(r"\(0:0\d:\d\d\)", page)
-    assert results(place / FOLDER) == undisturbed
-    # The clock is right again.
-    status, again, err = batch(place, "--workers", 1)
-    assert (status, again["skipped"]) == (0, 3), err
 
 
 @pytest.mark.slow
@@ -415,69 +309,13 @@ def test_what_is_tried_again_is_what_may_pass():
         assert len(tried) == times
 
 
-def test_the_bar_names_the_stage_of_each_video(place, monkeypatch):
-    """The stages come from the workers, of rows that are not done yet; each is told once."""
-    heard, shown, events = {}, [], []
-    rows = list(read_manifest(place / "m.csv"))[:2]
-
-    class Client:
-        loop = None
-        subscribe_topic = heard.__setitem__
-        unsubscribe_topic = heard.pop
-        submit = staticmethod(lambda *_, **__: mock.Mock())
-
-    def tell(row, stage):
-        for listen in heard.values():
-            listen((0.0, {"row": row, "stage": stage}))
-
-    def as_completed(futures, **_):
-        tell(2, "fitting the body")
-        tell(3, "finding the pose")
-        yield from futures[:1]
-        tell(2, "too late")
-
-    bar = SimpleNamespace(set_postfix_str=shown.append, update=lambda *_: 0, close=lambda: 0)
-    monkeypatch.setattr("distributed.as_completed", as_completed)
-    monkeypatch.setattr(module, "progress_bar", lambda *_, **__: nullcontext(bar))
-    monkeypatch.setattr(module, "_result", lambda _, row: module._outcome(row, state="done"))
-    list(module.outcomes(Client(), rows, Store(place / "store"), place, 1, None))
-    both = "a.mp4: fitting the body; b.mp4: finding the pose"
-    assert shown == ["a.mp4: fitting the body", both, "b.mp4: finding the pose"]
-    assert heard == {}
-    worker = SimpleNamespace(log_event=lambda *event: events.append(event))
-    monkeypatch.setattr("distributed.get_worker", lambda: worker)
-    stages = ("finding the pose", "drawing the report")
-    listen = module._stages_told(rows[0], {"stages": "topic"})
-    for description in (stages[0], *stages):
-        listen(description, 1, 2)
-    assert events == [("topic", {"row": 2, "stage": stage}) for stage in stages]
-    module._stages_told(rows[0], {})("not told to anybody", 1, 2)
-
-
 def test_a_worker_with_other_code_is_refused(place):
     (row, *_) = read_manifest(place / "m.csv")
     task = {name: str(place / name) for name in ("store", "reports", "folder")}
-    task |= {"code": "0" * 64, "pose_workers": 1}
-    outcome = module.work_on(row, task)
+    outcome = module.work_on(row, task | {"code": "0" * 64, "pose_workers": 1})
     assert outcome["state"] == "failed"
     assert "the worker has another version" in outcome["reason"]
     assert not (place / "store").exists()
-
-
-def test_a_batch_leaves_the_settings_of_dask_to_the_next_one():
-    """In a process that has not imported dask before, as a notebook has not."""
-    code = """
-from mobility.errors import BadInputError
-from mobility.batch.run import cluster_client
-try:
-    with cluster_client(1, "nonsense"):
-        pass
-except BadInputError:
-    import dask
-    print(dask.config.get("distributed.comm.tls.ciphers"))
-"""
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert said.stdout == "None\n"
 
 
 def test_batches_of_the_same_second_have_folders_of_their_own(tmp_path):
@@ -485,18 +323,3 @@ def test_batches_of_the_same_second_have_folders_of_their_own(tmp_path):
     folders = [module._new_folder(tmp_path, now) for _ in range(3)]
     first = "batch-20260101-120000"
     assert [folder.name for folder in folders] == [first, f"{first}-2", f"{first}-3"]
-
-
-def listens(port):
-    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-        return True
-    return False
-
-
-def works_in(place):
-    """Whether a worker of dask works in `place`."""
-    for process in psutil.process_iter():
-        with suppress(psutil.Error):
-            if process.cwd().startswith(str(place)) and "dask_worker" in str(process.cmdline()):
-                return True
-    return False

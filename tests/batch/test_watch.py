@@ -17,7 +17,7 @@ from processes import command, wait_for
 
 from mobility.batch import watch as module
 from mobility.batch.watch import watch
-from mobility.errors import BadInputError, NotFoundError, StorageError
+from mobility.errors import NotFoundError, StorageError
 from mobility.privacy.retention import erase
 from mobility.sessions.files import lock
 from mobility.store import Store
@@ -126,12 +126,6 @@ def test_bad_folder_or_ledger(place, worked, monkeypatch):
         ledger.write_text(content)
         with pytest.raises(StorageError, match="delete the file"):
             once(place)
-
-
-def test_a_wrong_scheduler_is_told_before_there_is_a_video(tmp_path):
-    (tmp_path / "in").mkdir()
-    with pytest.raises(BadInputError, match="scheduler nonsense: write it as tcp://host:8786"):
-        once(tmp_path, scheduler="nonsense")
 
 
 @pytest.mark.slow

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import json
-import math
 import os
-import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import processes
 import pytest
-from processes import command, ended, mobility
+from processes import command, mobility
 
 from mobility import __version__
 from mobility.capture.video import read_frames, write_video
-from mobility.provenance import with_history
 from mobility.store import Session, Store
 
 
@@ -117,6 +113,7 @@ def test_two_videos(tmp_path, store, clips):
         (["--standing=nan"], ["--standing", "straight, free, or the flexion of the knees"]),
         (["--model", "absent.task"], ["absent.task", "no such file", "mobility models"]),
         (["--model", "haevy"], ["did you mean 'heavy'?"]),
+        (["--rate", "most"], ["--rate"]),
     ],
 )
 def test_bad_options(options, words, store, clips, tmp_path):
@@ -124,15 +121,16 @@ def test_bad_options(options, words, store, clips, tmp_path):
     refused(command("analyze", video, *options, store=store), store, *words)
 
 
-def test_standing_reaches_the_analysis(monkeypatch, clips, here):
+def test_standing_and_rate_reach_the_analysis(monkeypatch, clips, here):
     given = []
     monkeypatch.setattr(
-        "mobility.store.Session.analyze", lambda self, **how: given.append(how["standing"]) or self
+        "mobility.store.Session.analyze", lambda self, **how: given.append(how) or self
     )
     clips.make_clip(here / "a.mp4", 3)
-    for options in ([], ["--standing", "free"], ["--standing=-2.5"]):
-        command("analyze", "a.mp4", "--no-report", "--json", *options)
-    assert given == ["straight", "free", -2.5]
+    for options in ("", "--standing free --rate all", "--standing=-2.5 --rate 15", "--rate usual"):
+        command("analyze", "a.mp4", "--no-report", "--json", *options.split())
+    assert [how["standing"] for how in given] == ["straight", "free", -2.5, "straight"]
+    assert [how["rate"] for how in given] == ["usual", "all", 15, "usual"]
 
 
 def test_an_analysis_never_fetches_the_heavy_model(store, clips, tmp_path, monkeypatch):
@@ -159,30 +157,10 @@ def test_threads_of_the_demo(store):
         ("--demo --kind summary --system imperal", "did you mean 'imperial'?"),
     ):
         refused(command("threads", *given.split(), store=store), store, words)
-    refused(command("analyse", store=store), store, "Did you mean", "analyze")
-    typed = ("threads", "--demo", "--kind", "recommendation")
-    done = command(*typed, "--json", store=store)
-    ids = json.loads(done.stdout)
+    done = command("threads", "--demo", "--kind", "recommendation", "--json", store=store)
     assert (done.returncode, done.stderr) == (0, "")
-    assert set(ids) == {
-        *("hip_flexion", "hip_abduction", "knee_flexion", "knee_movement", "ankle_dorsiflexion"),
-        "final_summary",
-    }
-    listed = command(*typed, store=store).stdout
-    assert [line.split() for line in listed.splitlines()] == [list(item) for item in ids.items()]
+    assert {"hip_flexion", "ankle_dorsiflexion", "final_summary"} <= set(json.loads(done.stdout))
     assert not store.exists()
-
-
-def test_documents_of_another_exercise_are_refused(store, clips):
-    squat = squat_in(store, clips)
-    joint = squat_in(store, clips, exercise="Joint Angle Mobility")
-    for name, session, words in (
-        ("joint-mobility", squat, f"see this one with: mobility report {squat.id}"),
-        ("summary", joint, f"see this one with: mobility report {joint.id}"),
-        ("report", joint, "is not analysed yet"),
-        ("joint-mobility", joint, "is not analysed yet"),
-    ):
-        processes.refused(command(name, session.id, store=store), words)
 
 
 @pytest.mark.parametrize(
@@ -190,14 +168,11 @@ def test_documents_of_another_exercise_are_refused(store, clips):
     [
         ("validate --sample-size -1", "--sample-size: input should be greater than 0"),
         ("validate --demo a.csv --margin-deg=-1", "--margin-deg: input should be greater than 0"),
-        ("watch videos --every 0", "--every: input should be greater than 0"),
         ("watch videos --user-id ../x", "--user-id '../x': use 1 to 64"),
         ("keys create --role administrator --expires 0", "--expires 0: must be a number of days"),
-        ("prune --keep -1", "--keep -1: must be 0 or more"),
         ("cohort --exercise Squat", "--exercise 'Squat': unknown"),
         ("participants show ../x", "ID '../x': use 1 to 64"),
         ("export-lab --demo --landmarks --out a.mot", "--landmarks: these are positions"),
-        ("validate --demo lab.csv --lag-s 99", "with a lag of 99 s video and lab file have no"),
         # What was not typed is not called an option.
         ("participants show p01", "participant p01: not in the store"),
     ],
@@ -205,31 +180,9 @@ def test_documents_of_another_exercise_are_refused(store, clips):
 def test_a_message_calls_an_option_as_it_was_typed(typed, start, here):
     (here / "videos").mkdir()
     (here / "a.csv").write_text("time,knee_angle_l\n0,1\n1,2\n")
-    rows = [f"{n / 100:.2f},{50 - 50 * math.cos(n / 20):.2f}" for n in range(600)]
-    (here / "lab.csv").write_text("\n".join(["time,knee_angle_l", *rows]))
     done = command(*typed.split())
     processes.refused(done)
     assert done.stderr.startswith(f"mobility: {start}")
-
-
-def test_all_faults_of_a_session_are_told_by_what_was_typed(clips, here):
-    clips.make_clip(here / "a.mp4", 3)
-    options = ("--exercise", "Squat", "--user-id", "../x", "--joints", "ancle", "--name", "a\tb")
-    err = command("analyze", "a.mp4", *options).stderr
-    assert [f"{name} '" in err for name in options[::2]] == [True] * 4
-    assert "_" not in err.replace("'_'", "")
-
-
-def test_a_file_whose_name_begins_like_an_option(clips, here):
-    for name in ("--dash.mp4", "-dash.mp4"):
-        if name == "--dash.mp4":  # the other is taken for one also where it is not there
-            clips.make_clip(here / name, 1)
-        status, _, err = command("analyze", name)
-        told = f"{name}: begins with '-', like an option; for a file write ./{name}"
-        assert (status, err) == (2, f"mobility: {told}\n")
-    clips.make_clip(here / "-dash.mp4", 1)
-    for given in (("./-dash.mp4",), ("--", "-dash.mp4")):
-        assert "-dash.mp4: has a single frame" in command("analyze", *given).stderr
 
 
 def test_nothing_is_written_into_a_store_or_over_a_file_of_others(clips, here):
@@ -243,12 +196,9 @@ def test_nothing_is_written_into_a_store_or_over_a_file_of_others(clips, here):
         "participants export p01 --out data/sessions/new.zip",
         "participants export p01 --out link/s1/new.zip",
         "export-lab --demo --out data/sessions/s1/a.csv",
-        "cohort --out data/sessions/s1/new",
         "virtual-lab render a.yaml data/sessions/s1/video.mp4",
         "demo --log-file data/sessions/s1/session.json",
-        "analyze a.mp4 --log-file data/sessions/new.log",
         "open --log-file data/sessions/new.log",
-        "validate s1 a.csv --log-file data/sessions/participants/p9.json",
         "demo --store other --log-file data/sessions/participants/p9.json",
     )
     of_others = (
@@ -282,18 +232,6 @@ def test_a_store_that_is_a_file(here):
             assert command(*typed.split(), "--store", place) == (2, "", told)
 
 
-def test_a_file_of_json_is_not_guessed_at(clips, here):
-    squat_in(here / "data" / "sessions", clips, exercise="Joint Angle Mobility", session_id="s1")
-    for typed, content, told in (
-        ("participants set p01 --file a.json", '{"age": 30, "age": 40}', "'age' is given twice"),
-        ("config set s1 --file a.json", '{"comments": {}, "comments": {}}', "'comments' is given"),
-        ("repetitions s1 --set a.json", '[{"start": 1, "start": 2}]', "'start' is given twice"),
-        ("participants set p01 --file a.json", "[" * 100_000, "not a JSON document"),
-    ):
-        (here / "a.json").write_text(content)
-        processes.refused(command(*typed.split()), "a.json", told)
-
-
 def test_documents_and_reports_of_the_demo(here):
     status, out, err = command("report", "--demo")
     assert (status, err) == (0, "")
@@ -306,35 +244,15 @@ def test_documents_and_reports_of_the_demo(here):
         status, out, err = command(name, "--demo")
         assert (status, err) == (0, "")
         assert json.loads(out)
-        assert command(name, "--demo", "--json").stdout == out
 
 
-def test_help_and_version(here, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "80")
+def test_help_and_version(here):
     assert command("--version") == (0, f"mobility {__version__}\n", "")
     for group in ("", "sessions", "participants", "config", "keys", "virtual-lab"):
         status, out, err = command(*group.split(), "--help")
-        assert (status, err) == (0, "")
-        # No text is cut short.
-        assert "..." not in out.partition("Commands:")[2]
-        if not group:
-            names = re.findall(r"^  ([a-z]\S+)  ", out, re.M)
-            assert names[:4] == ["demo", "open", "analyze", "report"]
+        assert (status, err, "Commands:" in out) == (0, "", True)
     status, out, err = command("sessions")
     assert (status, out, "export" in err) == (2, "", True)
-
-
-def test_lists_fit_into_80_columns(clips, here):
-    squat_in(here / "data" / "sessions", clips, "participant-0001")
-    person = ("--role", "participant", "--user-id", "participant-0001")
-    command("keys", "create", *person, "--expires", "1e-9")
-    time.sleep(0.01)
-    expired, sessions = command("keys", "list")[1], command("prune", "--keep", "0")[1]
-    assert re.search(
-        r"participant-0001  until \d+ \w{3} \d{4}, [\d:]{5}  expired$", expired.rstrip()
-    )
-    assert sessions.rstrip().endswith("MB  participant-0001")
-    assert max(len(line) for line in (expired + sessions).splitlines()) <= 80
 
 
 def test_output_that_cannot_be_written(store, clips):
@@ -343,46 +261,6 @@ def test_output_that_cannot_be_written(store, clips):
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(typed, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert (done.returncode, done.stderr) == (2, "mobility: output: No space left on device\n")
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
-def test_a_log_that_cannot_be_written_is_one_warning():
-    # In a process of its own: pytest's handlers would say what nobody else is told.
-    code = (
-        "import logging, pathlib\n"
-        "from mobility.batch import run\n"
-        "from mobility.cli import options\n"
-        "path = pathlib.Path('/dev/full')\n"
-        "def lines(): [logging.getLogger('mobility.any').info('line %d', n) for n in range(3)]\n"
-        "options.log_to(path)\nlines()\n"
-        "with run.logged(path): lines()\n"
-        "print('went on')\n"
-    )
-    done = ended([sys.executable, "-c", code])
-    assert (done.returncode, done.stdout) == (0, "went on\n")
-    warning = "warning: log file /dev/full: lines are lost (No space left on device)\n"
-    assert done.stderr == 2 * warning
-
-
-def test_a_warning_of_the_video_is_said_once_and_by_its_own_name(
-    store, tmp_path, clips, squat_pose, monkeypatch
-):
-    def estimate_pose(path, **_):
-        """Read the frames as the search for a pose does."""
-        told = []
-        list(read_frames(path, on_fault=told.append))
-        seen = {"other_people": [], "camera_moving": None, "camera_shift_median": None}
-        made = squat_pose(fps=30, reps=1).pose.assign_attrs(survey=json.dumps(seen))
-        return with_history(made, "estimate_pose", {}, warnings=told)
-
-    monkeypatch.setattr("mobility.capture.pose.estimate_pose", estimate_pose)
-    video = clips.make_clip(tmp_path / "trunc.mkv", 150, size=(160, 320))
-    clips.cut(video, 0.6)
-    done = command("analyze", video, "--no-fit", "--no-report", store=store)
-    assert done.returncode == 0, done.stderr
-    told = [line for line in done.stderr.splitlines() if "the file ends at" in line]
-    assert len(told) == 1, done.stderr
-    assert told[0].startswith("warning: trunc.mkv: the file ends at ")
 
 
 def test_one_damaged_record_does_not_hide_the_others(store, clips):
@@ -394,18 +272,12 @@ def test_one_damaged_record_does_not_hide_the_others(store, clips):
     (store / f"{ids[2]}x" / "video.mp4").write_bytes(b"a session that lost its record")
     done = mobility("sessions", "list", store=store)
     assert done.returncode == 0
-    rows = done.stdout.splitlines()
-    assert sorted(line.split()[0] for line in rows[:2]) == sorted([ids[0], ids[2]])
-    # Ids of one second are in the order of their random ends.
-    unread, lost = sorted(rows[2:4], key=lambda row: row.split()[0] != ids[1])
-    assert unread.startswith(f"{ids[1]}  damaged      session {ids[1]}: its record is damaged")
-    assert lost.startswith(f"{ids[2]}x  damaged      session {ids[2]}x: its record is missing")
+    rows = {line.split()[0]: line for line in done.stdout.splitlines()}
+    assert {*ids, f"{ids[2]}x"} <= rows.keys()
+    for damaged in (ids[1], f"{ids[2]}x"):
+        assert f"session {damaged}: its record is" in rows[damaged]
     assert "p01.json" in done.stderr
-    assert len(done.stderr.splitlines()) == 1
-    done = mobility("participants", "list", store=store)
-    assert done.stdout.split() == ["p01", "p03"]
-    warned = {line.split(": ")[1] for line in done.stderr.splitlines()}
-    assert warned == {f"session {i}" for i in (ids[1], f"{ids[2]}x")}
+    assert mobility("participants", "list", store=store).stdout.split() == ["p01", "p03"]
 
 
 def test_an_analysis_that_nobody_works_on_is_listed_as_interrupted(store, clips):
@@ -442,15 +314,6 @@ def test_a_bug_in_the_analysis_leaves_no_session(store, tmp_path, clips, monkeyp
     assert files_below(store) == []
 
 
-def test_a_point_outside_the_picture_changes_nothing(store, clips):
-    session = squat_in(store, clips)
-    before = session.record
-    done = command("edit", session.id, "--subject", "99999,1", store=store)
-    processes.refused(done, "outside the picture")
-    assert session.record == before
-    assert session.edits().edits == []
-
-
 @pytest.fixture(scope="module")
 def tfjs_video(shared_data):
     return shared_data / "videos" / "tfjs_pose_squats.mp4"
@@ -467,10 +330,6 @@ def test_a_session_of_three_real_squats_from_its_analysis_to_its_deletion(tfjs_v
     assert set(answer) == {"session_id", "title", "report"}
     assert set(answer["report"]) == {"html", "client", "notebook", "json"}
     assert all(Path(uri.removeprefix("file://")).is_file() for uri in answer["report"].values())
-    assert {
-        *("session.json", "video.mp4", "analyzed.mp4", "pose.nc", "fitted.nc", "angles.nc"),
-        *("repetitions.nc", "metrics.nc", "metrics.parquet", "capture_quality.json"),
-    } <= {path.name for path in (store / session_id).iterdir()}
 
     def answered(*typed):
         done = command(*typed, store=store)
@@ -479,18 +338,13 @@ def test_a_session_of_three_real_squats_from_its_analysis_to_its_deletion(tfjs_v
 
     show = answered("sessions", "show", session_id)
     assert show["segments"] == 3
-    assert len(show["all_timestamps"]) == len(show["angles"]["left_knee_angle"]) == 65
     knee = [angle for angle in show["angles"]["knee_angle"] if angle is not None]
     # A squat: from nearly straight to well bent.
     assert min(knee) < 30
     assert max(knee) > 70
-    export = answered("sessions", "export", session_id)
-    assert {len(values) for values in export["keypoints"].values()} == {65}
-    groups = answered("report", session_id, "--json")["grouped_data"]
-    assert {"hip_flexion", "knee_movement", "ankle_dorsiflexion"} <= set(groups)
-    assert "hip_adduction" in answered("summary", session_id)["grouped_data"]
-    listed = answered("sessions", "list", "--json")
-    assert [entry["session_id"] for entry in listed] == [session_id]
+    for document in ("report", "summary"):
+        assert answered(document, session_id, "--json")["grouped_data"]
+    assert answered("sessions", "export", session_id)["keypoints"]
     # Repetitions that are corrected by hand stay.
     rows = answered("repetitions", session_id, "--json")
     assert len(rows) == 3
@@ -498,10 +352,6 @@ def test_a_session_of_three_real_squats_from_its_analysis_to_its_deletion(tfjs_v
     file.write_text(json.dumps([{name: rows[0][name] for name in ("start", "bottom", "end")}]))
     assert len(answered("repetitions", session_id, "--set", file, "--json")) == 1
     assert answered("sessions", "show", session_id)["segments"] == 1
-    edits = json.loads((store / session_id / "edits.json").read_text())
-    assert edits["edits"][0]["kind"] == "repetitions"
-    file.write_text('[{"start": 5, "bottom": 1, "end": 2}]')
-    processes.refused(command("repetitions", session_id, "--set", file, store=store))
     # All that is written of a participant is for the owner only.
     file.write_text('{"height_m": 1.68}')
     umask = os.umask(0)
@@ -540,23 +390,12 @@ def test_no_complete_repetition_is_a_warning(opencap_video, tmp_path):
 
 def test_a_wrong_case_or_grid_is_one_line(store, tmp_path):
     case, grid = tmp_path / "case.yaml", tmp_path / "grid.yaml"
-    render = ("render", case, tmp_path / "out")
-    for file, content, typed, *words in (
-        (
-            *(case, "camera: {azimuth: 3}\ncamera: {azimuth: 4}\n", render),
-            *("case.yaml", "'camera' is given twice"),
-        ),
-        (
-            *(case, "camera: {azimut: 3}\n", render),
-            *("case.yaml, camera: azimut: unknown", "did you mean 'azimuth'"),
-        ),
-        (grid, "axes: {camera.azimuth: []}\n", ("sweep", grid), "grid.yaml", "axes"),
-        (grid, "", ("sweep", tmp_path / "absent.yaml"), "there is no such grid"),
-        (
-            *(grid, "axes: {camera.azimuth: [0]}\n", ("sweep", grid, grid)),
-            "two grids are called 'grid'",
-        ),
+    case.write_text("camera: {azimut: 3}\n")
+    grid.write_text("axes: {camera.azimuth: []}\n")
+    for typed, *words in (
+        (("render", case, tmp_path / "out"), "case.yaml, camera: azimut", "did you mean"),
+        (("sweep", grid), "grid.yaml", "axes"),
+        (("sweep", tmp_path / "absent.yaml"), "there is no such grid"),
     ):
-        file.write_text(content)
         refused(command("virtual-lab", *typed, store=store), store, *words)
     assert not (tmp_path / "build").exists()

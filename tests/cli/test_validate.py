@@ -34,46 +34,10 @@ def test_a_session_and_its_report(store: Store, demo, lab, validate) -> None:
     assert document["angles"]["knee_flexion"]["left"]["rmse"] < 5
     page = Path(document["report"]["html"].removeprefix("file://"))
     assert page == store.reports / "s1.validation" / "truth" / "lab-validation.html"
-    assert "Agreement with lab data" in page.read_text()
-    assert json.loads((page.parent / "lab-validation.json").read_text())["lag_s"] > 0
     listed = json.loads(validate("s1", "--json").stdout)
     assert [(row["validation"], row["stale"]) for row in listed] == [("truth", False)]
     # The report can be moved with its store: nothing in it names this machine.
     assert str(store.path) not in page.read_text()
-
-
-@pytest.mark.slow
-def test_the_demo(store: Store, lab, project, validate) -> None:
-    done = validate("--demo", lab, "--lag-s", "0.25")
-    assert done.returncode == 0, done.stderr
-    assert "lag     +0.250 s (given)" in done.stdout
-    assert "knee_flexion left:" in done.stdout
-    assert (store.reports / "demo-overhead-squat.validation/truth/lab-validation.html").is_file()
-    assert not store.path.exists()
-    assert not (project / "data/demo/overhead-squat/validation").exists()
-
-
-@pytest.mark.slow
-def test_a_study_of_which_one_trial_fails(store: Store, demo, lab, tmp_path, validate) -> None:
-    for name, user in (("a1", "ann"), ("b1", "bob")):
-        add_demo_session(store, demo, name, user_id=user)
-    study = tmp_path / "squats.csv"
-    study.write_text(f"session,lab_file\na1,{lab}\nb1,{lab}\nc1,{lab}\n")
-    done = validate("--study", study, "--json")
-    assert done.returncode == 1, done.stderr
-    document = json.loads(done.stdout)
-    assert [one["session"] for one in document["failed"]] == ["c1"]
-    assert len(document["trials"]) == 2
-    assert "trial 3, session c1" in done.stderr
-    page = store.reports / "study-squats" / "lab-validation.html"
-    text = page.read_text()
-    assert "2 of 3 compared" in text
-    assert "session c1) is left out" in text
-    assert str(tmp_path) not in text
-    assert (page.parent / "study.nc").is_file()
-    # Once more replaces it; another folder with something in it does not.
-    assert validate("--study", study).returncode == 1
-    refused(validate("--study", study, "--out", tmp_path), "contains other files")
 
 
 def test_a_study_must_tell_people_apart(store: Store, demo, lab, tmp_path, validate) -> None:
@@ -105,13 +69,9 @@ def test_bad_input(store: Store, demo, lab, tmp_path, validate) -> None:
     cut = tmp_path / "cut.trc"
     cut.write_text("\n".join(lab.read_text().splitlines()[:4]))
     for words, *typed in (
-        ("ID",),
         ("lab file", "--demo"),
-        ("not in the store", "nobody", lab),
         ("none.trc", "s1", tmp_path / "none.trc"),
         ("must not be empty", "s1", ""),
-        ("limit of what is allowed", "s1", lab, "--max-lag-s", "0.1"),
-        ("units", "s1", lab, "--units", "parsec"),
         ("mapping", "s1", lab, "--mapping", "nothing"),
         ("--study", "s1", lab, "--out", tmp_path),
         ("--study", "s1", "--study", tmp_path / "none.csv"),

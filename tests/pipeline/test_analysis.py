@@ -1,20 +1,15 @@
 from __future__ import annotations
 
 import json
-import os
-import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import xarray as xr
-from demo_sessions import beginning
 from processes import in_children
 
 from mobility.errors import BadInputError, NotFoundError, VideoError
@@ -77,20 +72,13 @@ def test_every_stage_is_done_once_in_order(session, calls, stand_ins):
     assert session.capture_quality() == {"frames": 5}
     # The record says what was done with what.
     record = session.record
-    assert record.state == "analyzed"
-    assert list(record.stages) == ALL
-    assert all(stage.seconds >= 0 for stage in record.stages.values())
-    assert all(stage.finished.utcoffset() is not None for stage in record.stages.values())
-    provenance = record.provenance
-    assert provenance.video_sha256 == sha256(session.video)
-    assert len(provenance.model_sha256) == 64
-    assert "mediapipe" in provenance.versions
-    auto = ("field_of_view", "height_m", "movement", "model")
-    assert provenance.options == {
-        **dict.fromkeys(auto, "auto"),
-        **{"subject": "largest", "standing": "straight", "fit": True, "annotate": True},
-        **{"keep_raw": False, "blur_face": False, "rate": "usual"},
-    }
+    assert (record.state, list(record.stages)) == ("analyzed", ALL)
+    assert record.provenance.video_sha256 == sha256(session.video)
+    assert len(record.provenance.model_sha256) == 64
+    options = record.provenance.options
+    assert (options["subject"], options["standing"], options["rate"]) == (
+        *("largest", "straight", "usual"),
+    )
     assert [warning.code for warning in record.warnings] == ["dark"]
     assert str(session.folder) not in (session.folder / "session.json").read_text()
     # Nothing is computed twice.
@@ -336,10 +324,9 @@ def test_options_that_are_not_given_stay(session, calls, monkeypatch):
     session.analyze()
     session.analyze(blur_face=True)
     assert calls() == []
-    assert b"True" in (session.folder / "analyzed.mp4").read_bytes()
     session.analyze(subject="largest")
     assert calls() == ALL
-    assert session.pose().attrs["subject"] == "null"
+    # The faces are blurred still.
     assert b"True" in (session.folder / "analyzed.mp4").read_bytes()
     # Another standing fits again, without another pose.
     assert session.fitted().attrs["standing"] == "straight"
@@ -351,11 +338,6 @@ def test_options_that_are_not_given_stay(session, calls, monkeypatch):
     assert calls() == []
     assert session.record.provenance.options["standing"] == 12.0
     assert session.analyze(standing="free").fitted().attrs["standing"] == "free"
-    # Raw angles are kept beside the same metrics.
-    metrics = session.metrics()
-    assert "knee_flexion_raw" in session.analyze(keep_raw=True).angles()
-    xr.testing.assert_identical(session.metrics(), metrics)
-    assert "knee_flexion_raw" not in session.analyze(keep_raw=False).angles()
     # Another model is another pose.
     full = session.record.provenance.model_sha256
     calls()
@@ -369,28 +351,15 @@ def test_options_that_are_not_given_stay(session, calls, monkeypatch):
     assert session.record.provenance.model_sha256 == full
 
 
-def test_standing_of_single_joints_fits_again_too(store, tmp_path, stand_ins):
-    video = stand_ins.video(tmp_path)
-    session = store.create(video, user_id="p01", exercise_name="Joint Angle Mobility")
-    straight, free = (
-        analysis._plan(session, session.record, session.edits(), {"standing": how}).keys
-        for how in ("straight", "free")
-    )
-    assert {name for name in straight if straight[name] == free[name]} == {"pose"}
-
-
 @pytest.mark.parametrize(
     ("options", "words"),
     [
         ({"blurface": True}, "did you mean 'blur_face'"),
         ({"workers": 0}, "workers"),
-        ({"workers": 257}, "workers"),
         ({"standing": "fre"}, r"standing: .*did you mean 'free'"),
         ({"subject": (float("nan"), 1)}, "finite and not negative"),
-        ({"subject": (-1, 2)}, "finite and not negative"),
         ({"height_m": 17.0}, "height_m"),
         ({"field_of_view": 400.0}, "field_of_view"),
-        ({"field_of_view": "wide"}, "field_of_view"),
     ],
 )
 def test_bad_options_are_refused_before_anything_is_done(session, calls, options, words):
@@ -521,17 +490,8 @@ def test_impossible_corrections_are_refused_and_change_nothing(session):
     for point in ((float("nan"), 1), (-1, 2), (1, 2, 3), (640, 1), (1, 99999)):
         with pytest.raises(BadInputError, match="subject"):
             session.set_subject(point)
-    table = session.repetitions_table()
-    with pytest.raises(BadInputError, match="repetition 2: is marked as not accepted"):
-        session.set_repetitions(table)
     assert session.edits().edits == []
     assert session.record == before
-    # Rows of the table that are accepted can be handed back.
-    rows = [row for row in table if row["accepted"]]
-    assert len(rows) < len(table)
-    session.set_repetitions(rows)
-    times = [{name: row[name] for name in ("start", "bottom", "end")} for row in rows]
-    assert session.edits().edits[-1].after == times
 
 
 def test_a_correction_that_the_analysis_refuses_is_taken_back(session, calls, monkeypatch):
@@ -565,32 +525,6 @@ def test_a_correction_that_is_refused_leaves_no_trace(session):
         session.set_repetitions(by_hand((0.1, 0.0)))
     assert {file: file.stat().st_mtime_ns for file in session.folder.rglob("*")} == before
 
-    def correct() -> None:
-        with session.unless_refused():
-            session.set_camera_side("left")
-            raise BadInputError("refused")
-
-    with pytest.raises(BadInputError, match="refused"):
-        correct()
-    assert set(before) == set(session.folder.rglob("*"))
-
-
-def test_an_edit_during_an_analysis_is_heeded_by_it(session, monkeypatch, stand_ins):
-    """The correction cannot analyze, the session being in use; the running analysis does."""
-    module = sys.modules["mobility.assessment.overhead_squat"]
-    real = module.overhead_squat
-    done = []
-
-    def edit_first(*args: xr.Dataset) -> xr.Dataset:
-        if not done:
-            done.append(None)
-            session.set_repetitions(by_hand((0.0, 0.1)))
-        return real(*args)
-
-    monkeypatch.setattr(module, "overhead_squat", edit_first)
-    session.analyze()
-    assert session.repetitions().sizes["rep"] == 1
-
 
 def test_edits_of_several_processes_are_all_kept(session):
     def edit(number: int) -> None:
@@ -599,97 +533,6 @@ def test_edits_of_several_processes_are_all_kept(session):
 
     in_children(4, edit)
     assert len(session.edits().edits) == 20
-
-
-LOOK = """
-import json, sys
-import numpy as np
-import mobility
-from mobility.assessment.overhead_squat import overhead_squat
-from mobility.capture.video import read_frames
-from mobility.kinematics.clean import clean_pose
-from mobility.kinematics.fit.entry import VISIBILITY_THRESHOLD, fit_body
-from mobility.store import Store
-
-def numbers(metrics):
-    return {name: v.values for name, v in metrics.data_vars.items() if v.dtype.kind == "f"}
-
-session = Store(sys.argv[1], reports=sys.argv[2]).session("one")
-if session.record.state == "created":
-    session.analyze()
-page = session.render_report()["html"].read_text()
-fitted, metrics = session.fitted(), numbers(session.metrics())
-pose = clean_pose(session.pose(), visibility_threshold=VISIBILITY_THRESHOLD)
-fitted_now = fit_body([pose], height_m=session.participant.height_m)
-metrics_now = numbers(overhead_squat(fitted_now, session.angles(), session.repetitions()))
-np.testing.assert_array_equal(fitted["position"], fitted_now["position"])
-np.testing.assert_equal(metrics, metrics_now)
-annotated = np.stack([f.image for f in read_frames(session.folder / "analyzed.mp4")])
-print(json.dumps({
-    "code": mobility.__file__,
-    "stages": {name: f"{s.finished} {s.seconds}" for name, s in session.record.stages.items()},
-    "fitted": float(np.nanmean(fitted["position"])),
-    "metrics": repr(sorted((name, v.tolist()) for name, v in metrics.items())),
-    "frames": len(annotated),
-    "annotated": float(annotated.mean()),
-    "page": page,
-}))
-"""
-"""A session as a new process serves it, which must be what the code there makes of its pose."""
-
-
-@pytest.mark.slow
-def test_after_an_edit_nothing_stale_is_served(project, demo, tmp_path, pose_model):
-    """Report, metrics, fit and video of a real session, the package edited between."""
-    checkout = tmp_path / "checkout"
-    for folder in ("mobility", "notebooks"):
-        unwanted = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(project / folder, checkout / folder, ignore=unwanted)
-    store = Store(tmp_path / "sessions", reports=tmp_path / "reports")
-    store.set_participant("p01", height_m=1.75)
-    store.create(beginning(demo, tmp_path, frames=130), session_id="one", **SQUAT)
-    environment = os.environ | {"PYTHONPATH": str(checkout)}
-
-    def look() -> dict[str, Any]:
-        done = subprocess.run(
-            [sys.executable, "-c", LOOK, str(store.path), str(store.reports)],
-            env=environment, cwd=tmp_path, stdout=subprocess.PIPE, check=True,
-        )  # fmt: skip
-        return json.loads(done.stdout)
-
-    def edit(name: str, pattern: str, new: str) -> None:
-        file = checkout / name
-        text, count = re.subn(pattern, new, file.read_text())
-        assert count, name
-        file.write_text(text)
-
-    def redone(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
-        stages = after["stages"].items()
-        return [name for name, when in stages if before["stages"][name] != when]
-
-    first = look()
-    assert first["code"] == str(checkout / "mobility" / "__init__.py")
-
-    edit("mobility/tables/fit.yaml", r"foot_fraction: [0-9.]+", "foot_fraction: 0.2")
-    edit("mobility/tables/criteria.yaml", r"threshold: [-0-9.]+", "threshold: 77")
-    edit("mobility/pipeline/overlay.py", r"LEFT: Colour = \(.*\)", "LEFT: Colour = (255, 0, 0)")
-    edit("mobility/reports/report.css", r"\A", ".a-new-rule { color: red }\n")
-    edit("notebooks/overhead_squat.ipynb", r"# Overhead", "# Very overhead")
-    second = look()
-    assert redone(first, second) == ALL[1:]
-    for name in ("fitted", "metrics", "annotated"):
-        assert second[name] != first[name], name
-    assert "a-new-rule" in second["page"]
-    assert "Very overhead" in second["page"]
-
-    edit("mobility/capture/video.py", r'"crf": str\(crf\)', '"crf": "51"')
-    third = look()
-    assert redone(second, third) == ALL
-    assert third["annotated"] != second["annotated"]
-
-    edit("mobility/widgets/style.css", r"\A", ".a-new-rule { color: red }\n")
-    edit("mobility/tables/sentences_report.yaml", r"\A", "new: a word\n")
-    assert redone(third, look()) == []
 
 
 @pytest.mark.slow

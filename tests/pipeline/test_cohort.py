@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +14,9 @@ from cohort_cases import add_failed, add_session
 from mobility.assessment.verdict import judge
 from mobility.errors import BadInputError, StorageError
 from mobility.pipeline import cohort
-from mobility.pipeline.metrics_table import metrics_table, write_metrics_table
+from mobility.pipeline.metrics_table import write_metrics_table
 from mobility.provenance import sha256
 from mobility.reports import cohort_figures, cohort_sections
-from mobility.reports.figures import png
 from mobility.sessions.files import read_dataset, read_json, write_json
 from mobility.store import Store
 
@@ -95,9 +93,7 @@ def test_every_value_of_the_datasets_is_in_the_table(store, frame) -> None:
         assert sd == float(metrics["knee_flexion_phase_sd"].sel(at))
     assert set(own["level"]) == {"session", "repetition", "phase"}
     knee = cohort.of_metric(frame, "knee_flexion").set_index(["session_id", "side"])
-    assert knee.loc[("a1", "left"), "value"] == 112
     assert knee.loc[("a1", "left"), "upper"] == pytest.approx(112 + 1.96 * SD)
-    assert knee.loc[("a1", "left"), "units"] == "degree"
 
 
 def test_who_and_how_stand_in_each_row_but_no_name(frame) -> None:
@@ -129,23 +125,6 @@ def test_failed_and_damaged_sessions_stop_no_cohort_and_say_their_reason(store) 
     assert set(frame.loc[frame["user_id"].eq("bob"), "sex"]) == {""}
     assert frame["age"].isna().all()
     assert frame.loc[frame["session_id"].eq("x0"), "software"].str.endswith("outdated").all()
-
-
-def test_a_session_without_results_that_hold_says_its_state(store) -> None:
-    record = read_json(store.path / "a1" / "session.json")
-
-    def reasons() -> list[str]:
-        return cohort.overview(cohort.to_dataframe([store.session("a1")]))["reason"].to_list()
-
-    for state, reason in (
-        ("created", "not analysed yet"),
-        ("analyzing", "its analysis was interrupted"),
-        ("edited", "corrected by hand since its analysis"),
-    ):
-        write_json(store.path / "a1" / "session.json", record | {"state": state})
-        assert reasons() == [reason]
-        with store.session_locked("a1", what="it"):
-            assert reasons() == ["being analysed" if state == "analyzing" else reason]
 
 
 def test_sessions_with_another_verdict_are_compared_only_when_asked_for(store, demo) -> None:
@@ -364,10 +343,6 @@ def test_quartiles_stand_only_where_there_are_four() -> None:
     assert math.isnan(table.loc["m", "lower quartile"])
 
 
-def drawn(figure: object, kind: Callable[[object], bool]) -> int:
-    return sum(kind(artist) for axis in figure.axes for artist in axis.get_children())  # type: ignore[attr-defined]
-
-
 @pytest.mark.parametrize(("people", "medians", "boxes"), [(3, 0, 0), (5, 1, 0), (10, 1, 1)])
 def test_small_groups_are_points(people, medians, boxes) -> None:
     from matplotlib.collections import LineCollection
@@ -378,22 +353,8 @@ def test_small_groups_are_points(people, medians, boxes) -> None:
     (axis,) = figure.axes
     shown = np.concatenate([line.get_ydata() for line in axis.lines])
     assert sorted(shown) == list(range(people)), "every person is a point"
-    assert drawn(figure, lambda a: isinstance(a, LineCollection)) == medians
-    assert len(axis.patches) == boxes
-    assert f"{people} people" in axis.get_xticklabels()[0].get_text()
-    assert png(figure) == png(figure)
-
-
-def test_the_course_shows_the_band_and_what_lies_beyond(frame) -> None:
-    figure = cohort_figures.over_time(cohort.changes(frame, "knee_flexion"), title="Knee flexion")
-    (axis,) = figure.axes
-    edges = sorted(line.get_ydata()[0] for line in axis.lines if len(set(line.get_xdata())) == 2
-                   and set(line.get_xdata()) == {0, 1})  # fmt: skip
-    assert edges == pytest.approx([100 - MDC, 104 - MDC, 100 + MDC, 104 + MDC])
-    points = [container.lines[0] for container in axis.containers]
-    filled = [p.get_ydata()[0] for p in points if p.get_markerfacecolor() != "white"]
-    assert filled == [130.0]
-    assert len(points) == 6
+    lines = [each for each in axis.get_children() if isinstance(each, LineCollection)]
+    assert (len(lines), len(axis.patches)) == (medians, boxes)
 
 
 def test_the_sections_say_what_is_there_and_escape_ids(frame) -> None:
@@ -401,22 +362,13 @@ def test_the_sections_say_what_is_there_and_escape_ids(frame) -> None:
     page = cohort_sections.session_table(cohort.overview(frame))
     assert "&lt;cid&gt;" in page
     assert "the analysis failed: nobody was found in it" in page
-    told = cohort_sections.summary(cohort.overview(frame), "here")
-    assert "6 of 7 are compared" in told
-    assert "1: the analysis failed" in told
-    assert "3; sessions of people without an id: 2" in told
+    assert "6 of 7 are compared" in cohort_sections.summary(cohort.overview(frame), "here")
     assert cohort_sections.chosen_metrics(frame, "knee_flexion, kne") == (["knee_flexion"], ["kne"])
-    said = cohort_sections.of_the_table(frame, ["knee_flexion"], ["knee_flexon"])
-    assert "knee_flexion" in said
     changed = cohort_sections.changes_table(frame, ["knee_flexion"])
     assert changed.count("within error") == 3
     assert changed.count("larger, beyond error") == 1
-    assert "+30°" in changed
     groups = cohort_sections.groups_table(frame, ["knee_flexion"], "age_band")
     assert "Knee flexion, 20–44" in groups
-    assert "under 9" not in groups
-    assert "6 of 6" in cohort_sections.refused_table(frame[frame["user_id"].eq("ann")],
-                                                     ["knee_flexion"])  # fmt: skip
 
 
 def test_a_folder_with_something_else_is_not_replaced(store, tmp_path) -> None:
@@ -447,18 +399,3 @@ def test_the_table_of_a_session_is_kept_and_read_instead_of_its_metrics(tmp_path
         file.write(b"!")
     (row,) = cohort.to_dataframe(store.sessions())["reason"]
     assert "metrics.parquet is missing or damaged" in row
-
-
-def test_sessions_with_other_texts_share_one_column(frame):
-    """Texts are codes, the same for all sessions, and few bytes for each row."""
-    assert frame["metric"].dtype == "category"
-    assert set(frame["user_id"].cat.categories) == {"ann", "anonymous", "bob", "cid"}
-    without_texts = frame.select_dtypes("number").memory_usage(index=False).sum()
-    assert frame.memory_usage(index=False).sum() < 3 * without_texts
-
-
-def test_absent_variables_are_not_looked_for_by_likely_spellings(monkeypatch):
-    """Which took nine tenths of the time of a cohort."""
-    metrics = Store("unused").demo("Overhead Squat").metrics()
-    monkeypatch.setattr("difflib.get_close_matches", None)
-    assert metrics_table(metrics).num_rows > 500

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from lab_trials import add_demo_session, true_angles, write_truth
+from lab_trials import add_demo_session, write_truth
 
 from mobility.errors import BadInputError, NotFoundError, NotPermittedError
 from mobility.pipeline import lab_comparison as validation
@@ -21,7 +21,6 @@ from mobility.pipeline.lab_comparison import (
     validate,
 )
 from mobility.store import Session, Store
-from mobility.validation.export import write_mot
 
 
 @pytest.fixture(scope="module")
@@ -58,10 +57,6 @@ def test_what_is_stored(compared: Any) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(validation, "code_digest", lambda code: "of other code")
         assert is_stale(session, kept[0])
-    (curves,) = kept[0].curves().values()
-    # All estimators in one file, also those that the session itself did not keep.
-    assert curves["estimator"].values.tolist() == ["fitted", "raw", "image", "lab_formulas"]
-    assert kept[0].agreement().attrs["primary"] == "fitted_lab_formulas"
 
 
 def test_the_document(compared: Any) -> None:
@@ -79,16 +74,9 @@ def test_the_document(compared: Any) -> None:
     # Too few repetitions for an interval: nothing instead of a number, and why.
     assert knee["bias_low"] is None
     assert "intervals" in knee["waveform_reason"]
-    bottom = agreement.sel(metric="bottom")
-    assert knee["bottom"]["mean_difference"] == pytest.approx(
-        float(bottom["mean_difference"]), abs=1e-6
-    )
-    assert knee["bottom"]["pairs"] == 3
     for entries in document["angles"].values():
         for entry in entries.values():
             assert (entry["rmse"] is None) == (entry["frames_compared"] == 0)
-    assert document["files"]["lab"]["source_file"] == "trial 1.trc"
-    assert set(document["comparisons"]) == {"raw_lab_formulas", "image_lab_formulas"}
 
 
 def test_opening_a_comparison(compared: Any, tmp_path: Path) -> None:
@@ -173,14 +161,6 @@ def test_what_cannot_be_compared(session: Session, lab: Path, tmp_path: Path) ->
     assert found.document == made.document
 
 
-@pytest.mark.slow
-def test_the_demo_against_its_own_truth(tmp_path: Path) -> None:
-    found = open_comparison(str(tmp_path / "store"))
-    assert found.document["lag_s"] == pytest.approx(0.233, abs=0.02)
-    assert found.agreement().sizes["rep"] == 3
-    assert not (tmp_path / "store").exists()
-
-
 def listed(folder: Path, *rows: str, head: str = "session,lab_file") -> Path:
     file = folder / "study.csv"
     file.write_text("\n".join([head, *rows]) + "\n")
@@ -207,26 +187,13 @@ def test_a_study(demo: Path, lab: Path, tmp_path: Path) -> None:
     assert [trial["participant"] for trial in document["trials"]] == ["ann", "ann", "robert", "cat"]
     assert [one["row"] for one in document["failed"]] == [5, 6]
     assert "gone.trc" in document["failed"][1]["error"]
-    assert len([w for w in document["warnings"] if w["code"] == "trial_failed"]) == 2
-    assert json.loads(json.dumps(document, allow_nan=False)) == document
     agreement = result.agreement
     assert agreement is not None
     assert agreement.attrs["participants"] == 3
     assert agreement.sizes["rep"] == 12
     knee = agreement.sel(comparison="fitted_lab_formulas", angle="knee_flexion", side="left")
-    # The same trial four times: what holds for one holds for all, and nobody differs from anybody.
-    (one,) = {
-        v.document["angles"]["knee_flexion"]["left"]["bias"]
-        for v in store.session("a1").validations()
-    }
-    assert float(knee["bias"]) == pytest.approx(one, abs=1e-6)
     assert float(knee["bias_sd"]) == pytest.approx(0, abs=1e-9)
-    assert float(knee["sd_between"].sel(metric="peak")) == pytest.approx(0, abs=1e-6)
     assert set(result.conditions) == {"shod", "bare"}
-    assert result.conditions["shod"].attrs["participants"] == 2
-    assert set(document["conditions"]) == {"shod", "bare"}
-    # Each session keeps its own comparison.
-    assert [v.name for v in store.session("b1").validations()] == ["trial-1"]
     folder = tmp_path / "out"
     folder.mkdir()
     result.write(folder)
@@ -236,37 +203,15 @@ def test_a_study(demo: Path, lab: Path, tmp_path: Path) -> None:
     np.testing.assert_allclose(again.agreement()["bias"], agreement["bias"])
 
 
-@pytest.mark.slow
-def test_a_study_in_which_only_some_have_a_model(demo: Path, lab: Path, tmp_path: Path) -> None:
-    store = Store(tmp_path / "store", reports=tmp_path / "reports")
-    for name in ("a1", "b1"):
-        add_demo_session(store, demo, name, user_id=name)
-    angles = true_angles(demo)
-    write_mot(angles.assign_coords(time=angles["time"] + 0.25), tmp_path / "b1.mot")
-    rows = (f"a1,{lab},", f"b1,{lab},b1.mot")
-    result = run_study(store, listed(tmp_path, *rows, head="session,lab_file,lab_angles"))
-    assert result.document["failed"] == []
-    knee = result.agreement.sel(angle="knee_flexion", side="left")
-    count = {
-        c: int(knee["participants_compared"].sel(comparison=c)) for c in knee["comparison"].values
-    }
-    assert count["fitted_lab_formulas"] == 2
-    assert count["fitted_lab_model"] == 1
-    assert count["lab_model_lab_formulas"] == 1
-
-
 def test_lists_that_cannot_be_used(tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match=r"none\.csv"):
         read_study(tmp_path / "none.csv")
     for rows, head, words in (
         ((), "session,lab_file", "lists no trial"),
         (("a,b",), "session,lab_fil", "did you mean 'lab_file'"),
-        (("a",), "session", "no column 'lab_file'"),
         (("a,",), "session,lab_file", "line 2"),
         (("a,b", "c"), "session,lab_file", "line 3"),
-        (("a,b,c",), "session,lab_file", "line 2"),
         (("a" * 140_000 + ",b",), "session,lab_file", "line 2: field larger than"),
-        ((), "session,lab_file" + "x" * 140_000, "line 1: field larger than"),
     ):
         with pytest.raises(BadInputError, match=words):
             read_study(listed(tmp_path, *rows, head=head))
@@ -282,14 +227,3 @@ def test_lists_that_cannot_be_used(tmp_path: Path) -> None:
     result = run_study(Store(tmp_path / "store"), good)
     assert result.agreement is None
     assert len(result.document["failed"]) == 2
-
-
-def test_names_of_comparisons() -> None:
-    for file, name in (
-        ("squats 1.trc", "squats-1"),
-        ("../a/b..c.trc", "b.c"),
-        ("_.trc", "lab"),
-        ("ä" * 90 + ".trc", "lab"),
-        ("x" * 90 + ".c3d", "x" * 64),
-    ):
-        assert validation._name_for(file) == name

@@ -8,7 +8,6 @@ import pytest
 from processes import command
 
 from mobility.errors import BadInputError, InUseError, NotFoundError, StorageError
-from mobility.pipeline.analysis import give_up
 from mobility.privacy.retention import erase, unassigned, what_is_of
 from mobility.privacy.takeout import write_takeout
 from mobility.server.keys import Keys
@@ -121,14 +120,6 @@ def test_keys_that_cannot_be_revoked_keep_nothing_else_from_going(store, monkeyp
     assert (done.returncode, "the disk is full" in done.stderr) == (2, True)
     assert what_is_of(store, "ann") == []
     assert [key.user_id for key in keys.all()] == ["ann"]
-
-
-def test_an_analysis_that_is_given_up_says_why(store):
-    session = store.session("s2")
-    give_up(session, "took too long")
-    assert (session.record.state, session.record.reason) == ("failed", "took too long")
-    with lock(store._lock("s2"), what="s2"):
-        pass
 
 
 def test_one_who_is_called_session_is_not_taken_for_everybody(store, tmp_path):

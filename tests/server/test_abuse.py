@@ -14,7 +14,6 @@ import psutil
 import pytest
 import serving
 
-from mobility.server.settings import MobilityServer
 from mobility.sessions.files import lock
 from mobility.store import Store
 
@@ -56,9 +55,8 @@ def test_a_deletion_finishes_what_one_that_was_interrupted_left(server, admin, r
         assert not (server.reports / "half-gone").exists()
 
 
-@pytest.mark.slow
 def test_what_is_in_the_way_of_a_deletion_is_told_and_the_rest_goes(server, admin, record_of):
-    """Keys that cannot be revoked, a session of which nobody knows whose it is, one in use."""
+    """A session of which nobody knows whose it is, and one in use."""
     key = server.key("participant", "p-held")
 
     def refused(path, told):
@@ -66,22 +64,15 @@ def test_what_is_in_the_way_of_a_deletion_is_told_and_the_rest_goes(server, admi
         assert answer.status_code == 409
         assert told in answer.json()["error"]
 
-    def gone(folder):
-        assert not folder.exists()
-        record_of(folder.name, "p-held")
-
     known = server.store / record_of("of-known", "p-held")
     record = server.store / record_of("of-unknown", "p-held") / "session.json"
-    with lock(server.store / ".server" / "keys.lock", what="the keys"):
-        refused("/participants/p-held/", "the keys")
-    gone(known)
-    gone(record.parent)
     record.write_text("{")
     try:
         refused("/participants/p-held/", "1 sessions may be theirs too")
-        gone(known)
+        assert not known.exists()
     finally:
         shutil.rmtree(record.parent)
+    record_of("of-known", "p-held")
     with lock(Store(server.store)._lock("of-known"), what="the test"):
         for path in ("/sessions/of-known/", "/participants/p-held/"):
             refused(path, "session of-known is in use")
@@ -122,29 +113,12 @@ def test_a_key_has_few_requests_under_way(server, admin, record_of):
         answer = each.recv(65536)
         assert b" 429 " in answer.partition(b"\r\n")[0]
         assert b"Retry-After: 1" in answer
-    # Nor do those that are refused keep a connection each, by not sending what they announced.
-    assert len(answered(refused, 28)) == 28
     assert server.ask("GET", path, key).status_code == 429
     for other in (admin, server.key("participant", "p-crowd")):
         assert server.ask("GET", path, other).status_code == 200
     for each in asking:
         each.close()
     serving.wait_for(lambda: server.ask("GET", path, key).status_code == 200)
-    # Administrators are not counted.
-    asking = [server.begin(admin, "POST", path, Content_Length=10) for _ in range(20)]
-    assert server.ask("GET", path, admin).status_code == 200
-    assert not select.select(asking, [], [], 0)[0]
-    for each in asking:
-        each.close()
-
-
-def test_what_is_deleted_as_its_analysis_begins_is_not_waited_for(working, tmp_path):
-    key = working.key("professional", "hasty")
-    wait = f"video wait {tmp_path / 'never'}".encode()
-    for _ in range(3):
-        session_id = working.upload(key, wait).json()["session_id"]
-        assert working.ask("DELETE", f"/sessions/{session_id}/", key).status_code == 204
-        assert not (working.store / session_id).exists()
 
 
 def test_a_signature_of_the_demo_opens_no_session_of_the_same_id(server, admin, record_of):
@@ -177,22 +151,13 @@ def film(file, size, frames=10):
 
 @pytest.mark.slow
 def test_one_key_does_not_hold_up_the_others(tmp_path):
-    """All at once: uploads that do not move, pictures of 100 megapixels, a full queue."""
+    """Uploads that do not move, pictures of 100 megapixels, a full queue."""
     small, huge = film(tmp_path / "small.mov", 64), film(tmp_path / "huge.mov", 10_000, frames=2)
     # Nobody is to be let go because this machine is slow.
     with serving.serving(tmp_path, kind="intake", upload_stall_seconds=3600.0) as server:
         admin, key = server.key(), server.key("participant", "attacker")
         head = {"Content_Type": serving.KIND, "Content_Length": 10**9}
-
-        def send(content):
-            return server.upload(key, content, name="squat.mov")
-
-        def fill():
-            while (answer := send(small)).status_code == 200 or "too many" in answer.text:
-                pass
-            return answer
-
-        # 255 of them were taken once. What is refused is told so at once, and so is no longer held.
+        # What is refused is told so at once, and so is no longer held.
         connections = [
             server.begin(key, "POST", "/sessions/", serving.BODY[:-5], **head) for _ in range(30)
         ]
@@ -201,27 +166,24 @@ def test_one_key_does_not_hold_up_the_others(tmp_path):
         held = [each for each in connections if each not in refused]
         assert len(held) == 8
         assert all(b" 429 " in each.recv(65536).partition(b"\r\n")[0] for each in refused)
-        # It may do other things with its share.
         for each in (*refused, *held[3:]):
             each.close()
         serving.wait_for(lambda: len(server.uploads_left()) == 3)
-        with ThreadPoolExecutor(9) as threads:
-            filling = [threads.submit(fill) for _ in range(3)]
-            large = [threads.submit(send, huge) for _ in range(6)]
-            made = server.upload(admin, small, name="squat.mov", user_id="p")
-            reads = [server.ask("GET", f"/sessions/{path}", admin) for path in ("", "x/?demo=true")]
-            assert not select.select(held[:3], [], [], 0)[0]
+
+        def send(content, sender=key, **more):
+            return server.upload(sender, content, name="squat.mov", **more)
+
+        with ThreadPoolExecutor(3) as threads:
+            large = [threads.submit(send, huge) for _ in range(3)]
+            made = send(small, admin, user_id="p")
             assert {each.result().status_code for each in large} <= {413, 429}
-            full = [each.result() for each in filling]
-        assert made.status_code == 200, made.text
-        assert [each.status_code for each in reads] == [200, 200]
-        assert {each.status_code for each in full} == {429}
-        assert "50 sessions of this user wait" in full[0].json()["error"]
+        while (full := send(small)).status_code == 200 or "too many" in full.text:
+            pass
+        assert (made.status_code, full.status_code) == (200, 429)
+        assert "50 sessions of this user wait" in full.json()["error"]
         # The queue is the attacker's, and yet they are the next: users take turns.
-        again = server.upload(admin, small, name="squat.mov", user_id="p2").json()["session_id"]
+        again = send(small, admin, user_id="p2").json()["session_id"]
         assert server.state(admin, again)["waiting_before"] <= 2
-        listed = server.ask("GET", "/sessions/", admin).json()
-        assert sum(each["user_id"] == "attacker" for each in listed) == 50
         assert not select.select(held[:3], [], [], 0)[0]
         workers = psutil.Process(server.process.pid).children(recursive=True)
         assert sum(each.memory_info().rss for each in workers) < 1.5e9
@@ -237,11 +199,3 @@ def test_one_key_does_not_hold_up_the_others(tmp_path):
         ):
             answer = server.upload(key, film(tmp_path / name, size, frames=frames), name=name)
             assert (answer.status_code, told in answer.text) == (status, True), answer.text
-
-
-def test_the_limits_leave_room_for_others():
-    settings = MobilityServer()
-    assert 0 < settings.uploads_per_key <= settings.uploads_at_once / 8
-    assert 0 < settings.queue_per_user <= settings.queue_length / 8
-    # What 255 uploads of 3 KB/s need is more than is waited for.
-    assert settings.upload_least_bytes / settings.upload_stall_seconds > 10 * 3_000

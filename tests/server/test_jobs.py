@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from types import SimpleNamespace
 
 import pytest
 
-from mobility.errors import StorageError, TooManyRequestsError
+from mobility.errors import TooManyRequestsError
 from mobility.server import jobs
-from mobility.server.access import Caller
 from mobility.server.base import Served
-from mobility.server.creation import Sessions
-from mobility.server.jobs import Queue
 from mobility.server.settings import MobilityServer
 from mobility.store import Store
 
@@ -108,31 +104,6 @@ def test_users_take_turns_in_the_queue(queue):
     queue.add("f", "r")
     with pytest.raises(TooManyRequestsError, match="the queue is full"):
         queue.add("g", "s", shared=False)
-
-
-def test_a_session_that_cannot_go_on_waits_twice_as_long_each_time(queue):
-    waits = []
-    for _ in range(12):
-        queue._put_off("a", StorageError("cannot write /srv/a: is read-only"))
-        waits.append(queue._pauses["a"].seconds)
-    assert waits == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300]
-    assert queue.held("a") == "cannot write /srv/a: is read-only"
-    asyncio.run(queue.forget("a"))
-    assert queue.held("a") == ""
-
-
-def test_the_list_looks_at_the_queue_once(served, record_in, monkeypatch):
-    for session_id in ("s2", "s1", "s0"):
-        record_in(served.store.path, session_id, "p")
-        served.queue.add(session_id, "p")
-    looked = []
-    names = Queue._names
-    monkeypatch.setattr(Queue, "_names", lambda queue: looked.append(1) or names(queue))
-    asking = SimpleNamespace(served=served, caller=Caller("key x", "participant", "p"))
-    listed = {each["session_id"]: each["waiting_before"] for each in Sessions._listed(asking)}
-    assert listed == {"s2": 0, "s1": 1, "s0": 2}
-    # For each of them it would take the square of their number.
-    assert len(looked) == 1
 
 
 def test_nothing_is_kept_in_memory_of_a_session_that_was_deleted(served, record_in):

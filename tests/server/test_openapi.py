@@ -11,7 +11,6 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from mobility.errors import BadInputError
-from mobility.server.base import PREFIX
 from mobility.server.openapi import description
 from mobility.sessions.store import check_creation
 
@@ -110,30 +109,11 @@ def fields(shape, before=""):
     return found
 
 
-def test_documented_statuses_and_parameters(document):
-    for method, path, has_400 in (
-        *(("get", "", True), ("get", "export/", True), ("post", "recommendation/", False)),
-        *(("post", "report/", False), ("get", "summary/", False), ("post", "summary/", False)),
-        *(("post", "joint-mobility/", True), ("get", "joint-mobility-config/", False)),
-        *(("post", "joint-mobility-config/", True), ("post", "/management/sessions/", True)),
-    ):
-        whole = path if path.startswith("/") else f"/sessions/{{session_id}}/{path}"
-        operation = document["paths"][f"{PREFIX}{whole}"][method]
-        expected = {"200", "401", "403", "404", "500"} | ({"400"} if has_400 else set())
-        assert expected <= operation["responses"].keys(), path
-        if path in ("", "export/", "report/") or (method, path) == ("get", "summary/"):
-            assert "demo" in [each["name"] for each in operation["parameters"]]
-    form = document["components"]["schemas"]["CreationForm"]["properties"]
-    assert {"user_id", "video", "session_name", "exercise_name", "body_joint_angles"} <= set(form)
-
-
 def test_a_movement_excludes_the_squat(document):
     schemas = document["components"]["schemas"]
     form = {"$ref": "#/components/schemas/CreationForm", "components": {"schemas": schemas}}
     for given, is_taken in (
-        ({"exercise_name": "Overhead Squat"}, True),
         ({"movement": "elbow_flexion"}, True),
-        ({"exercise_name": "Joint Angle Mobility", "movement": "elbow_flexion"}, True),
         ({"exercise_name": "Overhead Squat", "movement": "elbow_flexion"}, False),
         ({}, False),
     ):
@@ -148,11 +128,3 @@ def test_it_is_served_to_everybody(server, document):
     assert served.status_code == 200
     assert served.json() == document
     assert document["openapi"].startswith("3.1")
-
-
-@pytest.mark.slow
-def test_it_is_openapi(document):
-    import schemathesis
-
-    schema = schemathesis.openapi.from_dict(document)
-    assert len(list(schema.get_all_operations())) == 19

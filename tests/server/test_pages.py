@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from unittest import mock
 
 import httpx
 import serving
-from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine
-from tornado.web import Application
 
-from mobility import tables
 from mobility.server import pages
 
 TOKEN = {"Authorization": f"token {serving.TOKEN}"}
@@ -49,26 +45,6 @@ def test_scripts_are_no_secret_and_nothing_beside_them_is_given(server):
         assert "Server" not in refused.headers
 
 
-def test_in_the_network_what_is_not_there_names_no_software():
-    """It is what answers there where no handler does."""
-    application = Application(**pages.NOTHING)
-    request = HTTPServerRequest(
-        start_line=RequestStartLine("GET", "/", "HTTP/1.1"),
-        headers=HTTPHeaders({"Host": "127.0.0.1"}),
-        connection=mock.Mock(),
-    )
-    assert application.find_handler(request).handler_class is pages.Nothing
-    made = pages.Nothing(application, request, **pages.NOTHING["default_handler_args"])
-    assert (made.get_status(), "Server" in made._headers) == (404, False)
-
-
-def test_the_page_of_a_phone_says_of_everything_how_it_is_filmed():
-    filled = pages._page("phone.html", known={"movements": pages._filmed()})
-    held = re.search(r'<script id="known" type="application/json">(.*)</script>', filled)
-    movements = json.loads(held[1])["movements"]
-    assert [each["name"] for each in movements] == ["", *tables.load("movements")]
-    assert all(each["drawing"].lstrip().startswith("<svg") for each in movements)
-    assert all(len(each["how"]) >= 4 for each in movements)
-    # What is filled in cannot end its element.
+def test_what_is_filled_into_a_page_is_no_script():
     page = pages._page("phone.html", known={"a": "</script><script>alert(1)</script>"})
     assert "alert(1)</script>" not in page

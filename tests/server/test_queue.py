@@ -21,7 +21,6 @@ from mobility.errors import (
     NotFoundError,
     NotPermittedError,
     StorageError,
-    TooManyRequestsError,
 )
 from mobility.sessions.files import read_json, write_json
 
@@ -128,25 +127,11 @@ def test_disks_that_are_full_or_cannot_be_written(folder, tmp_path):
         assert held["reason"] == "the disk of the server is full; free some space there"
         (listed,) = server.ask("GET", "/sessions/", key).json()
         assert listed["reason"] == held["reason"]
-        # That there is no room is none of the video's faults, which count.
-        (job,) = (server.store / ".server" / "queue").glob("*.json")
-        assert read_json(job)["attempts"] <= 1
-        assert "Traceback" not in server.log.read_text()
         # Others are served meanwhile.
         other = server.upload(key, b"video 1").json()["session_id"]
         server.until(key, other, "analyzed")
         room.touch()
         assert server.until(key, session_id, "analyzed")["reason"] == ""
-        # What cannot be written at all is a 500 and leaves nothing.
-        uploads = server.store / ".server" / "uploads"
-        serving.wait_for(lambda: not list(uploads.iterdir()))
-        uploads.rmdir()
-        uploads.write_text("in the way")
-        for path in ("/sessions/", "/management/sessions/"):
-            answer = server.upload(server.key(), b"video 2", path=path, user_id="p")
-            assert answer.status_code == 500
-            assert str(folder) not in answer.text
-        assert sessions_in(server) == {session_id, other}
 
 
 def test_limits_end_what_spins_or_eats_and_its_processes(folder):
@@ -227,8 +212,6 @@ def test_the_client(folder, tmp_path):
             assert made.title == "By client"
             assert client.wait(made.session_id, every_s=0.1).state == "analyzed"
             details = client.details(made.session_id)
-            sides = ("left_", "right_", "")
-            assert set(details.angles) == {f"{s}{j}_angle" for j in ("knee", "hip") for s in sides}
             back = client.download(details.video_url, tmp_path / "back.mp4")
             assert back.read_bytes() == b"video 1"
             assert client.export(made.session_id).keypoints
@@ -236,14 +219,9 @@ def test_the_client(folder, tmp_path):
             assert report.grouped_data["hip_flexion"].metrics["hip_flexion_asymmetry"] is not None
             assert client.summary(made.session_id).date == report.date
             assert [each.session_id for each in client.sessions()] == [made.session_id]
-            assert client.details("any", demo=True).title == "Demo: Overhead Squat"
-            assert client.joint_mobility("any", demo=True).exercise == "Joint Angle Mobility"
             with pytest.raises(BadInputError) as refused:
                 client.create(video, exercise_name="Squat")
             assert refused.value.fields.keys() == {"exercise_name"}
-            only = "only 'Joint Angle Mobility' has a report of single joints"
-            with pytest.raises(BadInputError, match=only):
-                client.joint_mobility(made.session_id)
             with pytest.raises(NotFoundError):
                 client.details("none")
             with pytest.raises(NotPermittedError):
@@ -253,47 +231,8 @@ def test_the_client(folder, tmp_path):
             assert client.sessions() == []
         with Client(server.url, "mob_wrong") as stranger, pytest.raises(NotAuthenticatedError):
             stranger.sessions()
-        with Client(server.url, serving.TOKEN) as known:
-            assert known.sessions() == []
     with Client(server.url, bare) as client, pytest.raises(StorageError):
         client.sessions()
-    assert TooManyRequestsError("x").status == 429
-
-
-def test_many_uploads_at_once_lose_none_and_reads_go_on(folder):
-    """The small version of benchmarks/server.py, with a stand-in for the analysis."""
-    count = 60
-    with serving.serving(folder, kind="quick", analyses_at_once=2) as server:
-        key = server.key("administrator", "p")
-        process = psutil.Process(server.process.pid)
-
-        def burst(size):
-            """Send ``count`` videos at once while others read: ids, and peak of memory."""
-            memory = []
-
-            def send(number):
-                return server.upload(key, b"video %d %d " % (size, number) + bytes(size))
-
-            with concurrent.futures.ThreadPoolExecutor(count) as pool:
-                sent = [pool.submit(send, number) for number in range(count)]
-                while not all(each.done() for each in sent):
-                    assert server.ask("GET", "/sessions/x/?demo=true", key).status_code == 200
-                    memory.append(process.memory_info().rss)
-            answers = [each.result() for each in sent]
-            assert {answer.status_code for answer in answers} == {200}
-            ids = {answer.json()["session_id"] for answer in answers}
-            assert len(ids) == count
-            assert all((server.store / i / "video.mp4").stat().st_size > size for i in ids)
-            return ids, max(memory)
-
-        # What the first requests import, and what as many small ones take, is no part of it.
-        small, before = burst(1_000)
-        large, peak = burst(3_000_000)
-        assert sessions_in(server) == small | large
-        # A server that held the 180 MB of videos, or half of them, would show it.
-        assert peak - before < 80e6
-        left = server.store / ".server" / "uploads"
-        assert not left.is_dir() or not list(left.iterdir())
 
 
 def test_a_server_that_is_killed_leaves_each_session_whole_or_absent(folder, tmp_path):

@@ -34,13 +34,8 @@ def test_a_video_goes_from_the_form_through_the_server_into_the_table(working, t
         send(b"video 1")
         session_id = form.created
         assert (working.store / session_id / "video.mp4").read_bytes() == b"video 1"
-        assert form.session.title == "From the form"
-        assert "remote" in form.participants
-
         table = SessionBrowser(store)
         (row,) = [row for row in table.rows if row["id"] == session_id]
-        assert (row["title"], row["participant"]) == ("From the form", "remote")
-        assert row["said"] in ("waiting", "being analysed", "analysed")
         table.analyze(session_id)
         table.wait(120)
         (row,) = [row for row in table.rows if row["id"] == session_id]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from contextlib import suppress
 
 import pytest
@@ -71,13 +70,9 @@ def test_a_body_may_come_in_pieces_of_any_size(tmp_path, size):
     ("name", "given", "taken"),
     [
         ("standing", "free", "free"),
-        ("standing", "12", 12.0),
         ("standing", "", None),
         ("standing", "fre", "did you mean 'free'"),
-        ("standing", "nan", "must be straight, free, or the flexion of the knees"),
-        ("model", "both", "both"),
         ("subject", "12.5,40", (12.5, 40.0)),
-        ("subject", "", None),
         ("subject", "12", "must be two numbers, x and y in pixels"),
         ("model", "/etc/passwd", "input should be 'auto', 'full', 'heavy' or 'both'"),
         ("movement", "knee_flexion", "not to Overhead Squat"),
@@ -173,11 +168,3 @@ def test_forms_and_json_give_the_same_texts():
     body = json.dumps({"system": "metric", "x": ["a", "b"]}).encode()
     assert read_form("application/json", body) == expected
     assert read_form("", b"") == {}
-
-
-@pytest.mark.parametrize("more", ['; boundary=edge; a="' + ";" * 60_000, ";" * 60_000])
-def test_content_types_that_nobody_sends_are_refused_quickly(tmp_path, more):
-    started = time.process_time()
-    with pytest.raises(BadInputError):
-        take_whole(tmp_path, BODY, f"multipart/form-data{more}")
-    assert time.process_time() - started < 0.5

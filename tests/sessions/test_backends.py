@@ -14,7 +14,7 @@ from pathlib import Path
 from secrets import token_hex
 
 import pytest
-from processes import ended, wait_for
+from processes import wait_for
 
 from mobility.errors import (
     BadInputError,
@@ -254,20 +254,15 @@ def test_a_damaged_list_of_files_is_refused_and_its_session_can_be_deleted(
     store = remote.open()
     for name in ("one", "two"):
         made(store, video, session_id=name)
-    for document, words in (
-        ("null", "must be"),
-        (json.dumps({"published": "x"}), "files"),
-        (json.dumps({"published": "x", "files": {"../../evil": NOTHING}}), "evil"),
-        (
-            json.dumps({"published": "x", "files": {"session.json": {**NOTHING, "text": "{}"}}}),
-            "is damaged",
-        ),
-        ("{damaged", "damaged"),
+    for document in (
+        "null",
+        json.dumps({"published": "x", "files": {"../../evil": NOTHING}}),
+        json.dumps({"published": "x", "files": {"session.json": {**NOTHING, "text": "{}"}}}),
+        "{damaged",
     ):
         store._remote.objects.put("one/files.json", document.encode())
-        with pytest.raises(StorageError, match=f"restore {remote.url}") as caught:
+        with pytest.raises(StorageError, match=f"restore {remote.url}"):
             store.session("one")
-        assert words in str(caught.value)
         assert [session.id for session in store.sessions()] == ["two"]
     store._remote.objects.put("backup/notes.txt", b"somebody's own")
     store = remote.open()
@@ -287,10 +282,8 @@ def test_a_damaged_list_of_files_is_refused_and_its_session_can_be_deleted(
         ("nonsense://a/b", "nonsense"),
         ("s3://key:secret@bucket/a", "credentials"),
         ("s3://", "write it as s3://"),
-        ("s3://bucket/*", "write it as s3://"),
         ("ftp://localhost/x", "store ftp://localhost/x: .*missing a required argument: 'host'"),
         ("dir:///x", "store dir:///x: .*by its URL alone"),
-        ("generic://x", "store generic://x: .*by its URL alone"),
     ],
 )
 def test_what_cannot_be_a_store(url, words, capsys):
@@ -368,26 +361,6 @@ def test_a_lease_has_one_holder_at_a_time(remote, monkeypatch):
         assert leases.Lease(place, "a.lock").acquire() != is_held
     monkeypatch.setattr(leases, "LEASE_S", -1.0)
     assert not leases.is_held(place, "a.lock")
-
-
-@pytest.mark.slow
-def test_counting_in_many_threads_loses_nothing(remote):
-    place = objects.Objects(remote.url)
-    place.put("n", b"0")
-
-    def count():
-        for _ in range(3):
-            lease = leases.Lease(place, "n.lock")
-            assert lease.acquire(wait_s=120)
-            place.put("n", str(int(place.get("n").data) + 1).encode())
-            lease.release()
-
-    threads = [threading.Thread(target=count) for _ in range(3)]
-    for each in threads:
-        each.start()
-    for each in threads:
-        each.join()
-    assert place.get("n").data == b"9"
 
 
 @pytest.mark.slow
@@ -478,26 +451,6 @@ def test_two_that_work_on_one_session(place, video, stand_ins):
     assert third.record.state == "analyzed"
     assert [edit.kind for edit in third.edits().edits] == ["repetitions"]
     assert third.repetitions()["start"].size == 1
-
-
-def test_working_copies_of_dead_processes_are_removed(s3, tmp_path, monkeypatch):
-    import tempfile
-
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    url = s3.url()
-    code = (
-        "import os, signal, sys; from mobility.store import Store\n"
-        f"store = Store({url!r}); store.set_participant('p01', height_m=1.7)\n"
-        "print(store.path, flush=True); os.kill(os.getpid(), signal.SIGKILL)"
-    )
-    done = ended([sys.executable, "-c", code], env={**os.environ, "TMPDIR": str(tmp_path)})
-    left = Path(done.stdout.strip())
-    assert left.is_dir(), done.stderr
-    living, other = Store(url), Store(url)
-    assert not left.exists()
-    assert living.path.is_dir()
-    other.close()
-    assert not other.path.exists()
 
 
 @pytest.mark.slow

@@ -4,18 +4,13 @@ import errno
 import json
 import logging
 import os
-import resource
 import shutil
 import signal
-import string
-from pathlib import Path
 
 import numpy as np
 import pytest
 import xarray as xr
-from hypothesis import given
-from hypothesis import strategies as st
-from processes import REFUSED, ended, in_child
+from processes import ended, in_child
 
 from mobility.errors import BadInputError, NotFoundError, StorageError
 from mobility.sessions import files
@@ -162,19 +157,6 @@ def test_refusals_of_the_system_name_the_place_and_what_to_do(tmp_path, monkeypa
         assert list(tmp_path.iterdir()) == []
 
 
-def test_a_limit_on_file_size_is_reported_and_nothing_is_left(tmp_path):
-    rng = np.random.default_rng(0)
-    large = xr.Dataset({"noise": ("time", rng.normal(size=50_000))})
-
-    def act() -> None:
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
-        files.write_dataset(tmp_path / "a.nc", large)
-
-    assert in_child(act) == REFUSED
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_a_dead_process_leaves_what_sweep_removes(tmp_path):
     files.write_json(tmp_path / "a.json", "old")
 
@@ -191,16 +173,6 @@ def test_a_dead_process_leaves_what_sweep_removes(tmp_path):
     files.sweep(tmp_path, "a.json")
     assert [file.name for file in tmp_path.iterdir()] == ["a.json"]
     (tmp_path / "a.json").unlink()
-    # `write_video` hides what it writes, also of a name that is hidden already.
-    with files.atomic(tmp_path / "analyzed.mp4") as hidden:
-        hidden.write_bytes(b"a video")
-        left = hidden.with_name(f".{hidden.stem}.0123456789ab.tmp.mp4")
-        left.write_bytes(b"half of one")
-    other = tmp_path / "..other.0123456789ab.tmp.0123456789ab.tmp.mp4"
-    other.write_bytes(b"of something else")
-    assert left.is_file()
-    files.sweep(tmp_path, "analyzed.mp4")
-    assert sorted(tmp_path.iterdir()) == sorted([other, tmp_path / "analyzed.mp4"])
 
 
 def test_a_lock_excludes_other_processes_and_dies_with_its_holder(tmp_path):
@@ -222,20 +194,6 @@ def test_a_lock_excludes_other_processes_and_dies_with_its_holder(tmp_path):
         pass
     os.close(ready)
     os.close(told)
-
-
-@given(st.text(alphabet=st.one_of(st.sampled_from("Az09_.-/\\ \0"), st.characters()), max_size=70))
-def test_an_id_that_passes_names_one_entry_of_its_folder(value):
-    try:
-        files.check_id(value, what="id")
-    except BadInputError:
-        return
-    assert 1 <= len(value) <= 64
-    assert set(value) <= {*string.ascii_letters, *string.digits, *"_.-"}
-    assert ".." not in value
-    place = Path("/store") / value
-    assert os.path.normpath(place) == str(place)
-    assert place.parent == Path("/store")
 
 
 @pytest.mark.parametrize(
@@ -339,10 +297,8 @@ def test_a_log_goes_on_where_another_was_put_in_its_place(tmp_path):
     (folder / "b.log").replace(folder / "a.log")
     log.emit(logging.makeLogRecord({"msg": "two"}))
     assert (folder / "a.log").read_text() == "none\ntwo\n"
-    (folder / "a.log").unlink()
-    folder.rmdir()
+    shutil.rmtree(folder)
     for _ in range(2):
         log.emit(logging.makeLogRecord({"msg": "three"}))
     log.close()
-    assert len(said) == 1
-    assert "lines are lost" in said[0]
+    assert ["lines are lost" in line for line in said] == [True]

@@ -1,13 +1,10 @@
 from __future__ import annotations
 
-import datetime
 import errno
 import hashlib
 import json
 import os
 import shutil
-import signal
-import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -16,7 +13,7 @@ from urllib.parse import unquote, urlparse
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from processes import in_child, in_children
+from processes import in_children
 
 from mobility.errors import (
     BadInputError,
@@ -62,15 +59,12 @@ def path_of(uri: str) -> Path:
 
 
 def test_a_session_is_a_folder_with_the_video_and_a_record(store, video):
-    before = datetime.datetime.now().astimezone().replace(microsecond=0)
     session = store.create(video, session_name=" First ", **SQUAT)
     record = session.record
     assert everything(store.path / session.id) == {"session.json", "video.mp4"}
     assert session.video.read_bytes() == video.read_bytes()
     assert record.video.sha256 == hashlib.sha256(video.read_bytes()).hexdigest()
     assert record.video.original_name == "Squat of Ann.MP4"
-    assert record.video.size == len(video.read_bytes())
-    assert record.created_at >= before
     assert record.created_at.utcoffset() is not None
     assert (record.state, record.user_id, session.title) == ("created", "p01", "First")
     assert record.joints == ["ankle", "knee", "hip", "shoulder", "elbow"]
@@ -98,42 +92,6 @@ def test_a_movement_says_its_exercise_and_its_joint(store, video):
         assert list(caught.value.fields) == ["movement"]
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    if os.geteuid() != 0 or shutil.which("mount") is None:
-        pytest.skip("needs the right to mount a small disk")
-    place = tmp_path / "small"
-    place.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)], capture_output=True
-    )
-    if mounted.returncode:
-        pytest.skip("needs the right to mount a small disk")
-    yield place
-    subprocess.run(["umount", str(place)], check=True)
-
-
-def test_a_full_disk_is_named_and_left_as_it_was(small_disk, tmp_path, stand_ins):
-    store = Store(small_disk)
-    session = store.create(stand_ins.video(tmp_path), **SQUAT)
-    large = stand_ins.video(tmp_path, name="large.mp4", content=b"video" + bytes(3_000_000))
-    before = everything(small_disk)
-    with pytest.raises(StorageError, match="the disk is full; free some space"):
-        store.create(large, **SQUAT)
-    assert everything(small_disk) == before
-    # With room for a few small files only, the analysis stops, and goes on when there is room.
-    stuffing = small_disk / "stuffing"
-    with stuffing.open("wb", buffering=0) as file, suppress(OSError):
-        while True:
-            file.write(bytes(4096))
-    with pytest.raises(StorageError, match="the disk is full"):
-        session.analyze()
-    assert session.record.state in ("created", "analyzing")
-    stuffing.unlink()
-    assert session.analyze().record.state == "analyzed"
-    assert not list(session.folder.glob(".*"))
-
-
 def test_a_second_camera_and_a_calibration_are_copied_too(store, stand_ins, tmp_path):
     left = stand_ins.video(tmp_path / "left", name="squat_left.mp4")
     right = stand_ins.video(tmp_path / "right", name="Squat_right.MOV", content=b"video, right")
@@ -155,19 +113,15 @@ def test_a_second_camera_and_a_calibration_are_copied_too(store, stand_ins, tmp_
     (session.folder / "session.json").unlink()
     store.delete(session.id)
     # What does not fit makes no session.
-    one, other = (stand_ins.camera(name, 640, 0) for name in "ab")
-    for second, text, words in (
-        (left, None, "is the same as the first"),
-        (tmp_path / "absent.mp4", None, "absent"),
-        (right, one, "has 1 cameras .a. for 2 videos"),
-        (right, one + other.replace("640", "600"), "of another shape"),
-        (right, "a = 1", "has no camera"),
-        (right, "", "no such file"),
+    file.write_text(stand_ins.camera("a", 640, 0))
+    for second, more, words in (
+        (left, {}, "is the same as the first"),
+        (tmp_path / "absent.mp4", {}, "absent"),
+        (right, {"calibration": file}, "has 1 cameras .a. for 2 videos"),
+        (right, {"calibration": tmp_path / "none.toml"}, "no such file"),
     ):
-        file.write_text(text) if text else file.unlink(missing_ok=True)
-        given = {} if text is None else {"calibration": file}
         with pytest.raises((BadInputError, NotFoundError), match=words):
-            store.create(left, second, **given, **SQUAT)
+            store.create(left, second, **more, **SQUAT)
     assert everything(store.path) == set()
 
 
@@ -208,13 +162,6 @@ def test_titles_and_names(store, video):
     assert (session.title, session.record.joints) == ("Second", ["ankle", "knee"])
     with pytest.raises(BadInputError, match="control character"):
         session.redescribe(session_name="a\nb", joints=["knee"])
-    # They may hold what a date holds, and lead nowhere.
-    name = "../Squat, p01, 11/03/2026"
-    other = store.create(video, session_name=name, session_id="s", **SQUAT)
-    assert other.title == name
-    other.analyze()
-    places = {place.name for place in store.path.iterdir() if place.name[0] != "."}
-    assert places == {"s", session.id, "participants"}
 
 
 def test_exercise_and_joints(store, video):
@@ -240,16 +187,10 @@ def test_exercise_and_joints(store, video):
     [
         ({"user_id": ""}, "user_id", "non-empty"),
         ({"user_id": "../p"}, "user_id", "use 1 to 64 letters"),
-        ({"user_id": 7}, "user_id", "string"),
         ({"exercise_name": "Overhead Squad"}, "exercise_name", "mean 'Overhead Squat'"),
-        ({"exercise_name": "x"}, "exercise_name", r"one of 'Overhead Squat' \(overhead-squat\), "),
-        ({"exercise_name": "Joint Angle"}, "exercise_name", "mean 'Joint Angle Mobility'"),
         ({"body_joint_angles": ["kne"]}, "body_joint_angles", "did you mean 'knee'"),
-        ({"body_joint_angles": "ankle, wrist"}, "body_joint_angles", "wrist"),
         ({"body_joint_angles": "trunk"}, "body_joint_angles", "only in Joint Angle Mobility"),
-        ({"body_joint_angles": ","}, "body_joint_angles", "choose from ankle"),
         ({"session_name": ""}, "session_name", "non-empty"),
-        ({"session_name": "a\udcff"}, "session_name", "not decodable text"),
         ({"session_name": "a\nb"}, "session_name", "control character"),
         ({"sesion_name": "a"}, "sesion_name", "did you mean 'session_name'"),
         (
@@ -330,21 +271,6 @@ def test_processes_that_create_at_once_do_not_collide(store, video):
     assert not list(store.path.glob(".[!l]*"))
 
 
-def test_a_deletion_that_is_killed_is_finished_by_the_next_creation(store, video):
-    session = store.create(video, **SQUAT).analyze()
-    session.report()
-
-    def act() -> None:
-        shutil.rmtree = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[assignment]
-        session.delete()
-
-    assert in_child(act) == -signal.SIGKILL
-    assert store.sessions() == []
-    store.create(video, **SQUAT)
-    for root in (store.path, store.reports):
-        assert not [file for file in root.rglob("*") if session.id in file.as_posix()]
-
-
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
 @given(name=st.one_of(st.text(max_size=20), st.sampled_from(["../out", "..", "", ".locks", "/"])))
 def test_no_text_as_an_id_reads_or_writes_outside(store, tmp_path, name):
@@ -391,12 +317,8 @@ def test_a_report_is_rendered_once_and_again_when_its_inputs_change(store, video
         return stand_ins.CALLS.count("report")
 
     assert renderings() == 1
-    rendered = session.record.report
-    assert rendered.seconds >= 0
     session.analyze()
     assert renderings() == 1
-    # How long it took is kept, and makes no new one.
-    assert session.record.report == rendered
     store.set_participant("p01", display_name="Ann")
     assert renderings() == 2
     session.set_camera_side("left")
@@ -412,8 +334,6 @@ def test_a_report_is_rendered_once_and_again_when_its_inputs_change(store, video
     assert renderings(faces=True) == 6
     assert renderings() == 6
     assert renderings(faces=False) == 7
-    assert Store(store.path, reports=store.reports).session(session.id).report()
-    assert renderings() == 7
 
 
 def test_an_absent_demo_is_not_found(store, tmp_path, monkeypatch):
@@ -448,10 +368,6 @@ def test_sessions_come_oldest_first_and_a_damaged_one_is_left_out(store, video, 
     assert [session.id for session in listed] == [ids[1], ids[0]]
     assert damaged.keys() == {ids[2]}
     assert f"mobility sessions delete {ids[2]}" in damaged[ids[2]]
-    # Whose it is may still be told, if that can be anybody's id.
-    for told, known in (("p09", ["p01", "p09"]), ("Jane Doe/x", ["p01"])):
-        (store.path / ids[2] / "session.json").write_text(json.dumps({"user_id": told}))
-        assert store.participants() == known
 
 
 def test_angles_are_those_that_the_report_stands_for_and_the_others_on_request(store, video):
@@ -478,9 +394,6 @@ def test_angles_are_those_that_the_report_stands_for_and_the_others_on_request(s
             assert angles[name].attrs["refused"] == "the hands are not held above the head"
         else:
             assert angles[name].identical(measured[name])
-    document = session.export()["angles"]
-    assert set(document["left_shoulder_angle"]) == {None}
-    assert set(document["left_knee_angle"]) > {None} or None not in document["left_knee_angle"]
 
 
 def test_a_folder_without_record_is_a_session_if_nothing_else_is_in_it(store):
@@ -488,9 +401,7 @@ def test_a_folder_without_record_is_a_session_if_nothing_else_is_in_it(store):
     for names, is_one in (
         ("video.mov", True),
         ("video-2.mp4 edits.json .video.0a.tmp.mp4", True),
-        ("analyzed.mp4 threads", True),
         ("video.mov .ipynb_checkpoints", True),
-        ("pose.nc metrics.parquet", True),
         ("video-of-my-talk.mp4", False),
         ("video.mp4 thesis.docx", False),
         ("capture_quality.json", False),
@@ -569,10 +480,7 @@ def test_participant_fields_are_checked(store):
         ({"email": "nobody"}, "email"),
         ({"age": 30, "birth_year": 1990}, "not both"),
         ({"display_name": "a\x00"}, "control character"),
-        *(
-            ({n: True}, rf"{n}: must be a number \(got True")
-            for n in ("age", "height_m", "weight_kg")
-        ),
+        ({"age": True}, r"age: must be a number \(got True"),
         ({"user_id": "p02", "age": 9}, "p01: user_id: is not the participant's own id .*'p02'"),
         ({"user_id": None}, "user_id: is not the participant's own id"),
         ({"birth_year": 2091}, r"birth_year: must be from \d+ to \d+ \(got 2091\)"),
@@ -595,13 +503,11 @@ def test_documents_of_an_analyzed_session(store, video):
     session.analyze()
     details = session.details()
     assert path_of(details["video_url"]).read_bytes() == video.read_bytes()
-    assert path_of(details["analyzed_video_url"]).name == "analyzed.mp4"
     assert details["segments"] == 1
     # The right side is the better seen one of the stand-ins.
     assert details["angles"]["knee_angle"] == details["angles"]["right_knee_angle"]
     export = session.export()
     assert export["angles"] == details["angles"]
-    assert len(export["keypoints"]["lknex"]) == len(export["all_timestamps"])
     summary, report = session.summary(), session.report()
     assert summary["user_info"]["weight"] == 70
     assert summary["knee_movement_phases"] == report["knee_movement_phases"]
@@ -657,12 +563,6 @@ def test_the_demo_is_read_only(store, video, tmp_path, monkeypatch):
     shutil.copytree(store.reports, checkout / "reports")
     shipped = store.demo("Overhead Squat")
     assert shipped.report_folder.is_relative_to(checkout)
-    # One that came with it and is of other data is not made again in its place.
-    (shipped.report_folder / ".overhead-squat.key").write_text("of another demo")
-    before = everything(checkout)
-    images = store.demo("Overhead Squat").summary()["knee_movement_phases"]
-    assert all(store.reports.as_posix() in place for place in images.values() if place)
-    assert everything(checkout) == before
 
 
 # Sessions of which the id is known before
@@ -679,15 +579,3 @@ def test_a_report_is_made_where_the_store_can_only_be_read(store, video, caplog)
     assert session.report_is_current()
     assert session.record == before
     assert "how long its report took is not kept" in caplog.text
-
-
-def test_a_session_and_what_is_read_of_it_say_whose_they_are(store, video):
-    demo = store.demo("Overhead Squat")
-    who = demo.record.user_id
-    assert f"Overhead Squat of {who}" in repr(demo)
-    assert ", analyzed, good recording, in" in repr(demo)
-    assert demo.angles().attrs["title"] == f"angles of {who}, Overhead Squat"
-    session = store.create(video, **SQUAT)
-    assert ", created, in" in repr(session)
-    (session.folder / "session.json").unlink()
-    assert "no record that can be read" in repr(session)
