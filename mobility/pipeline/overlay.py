@@ -156,7 +156,7 @@ def annotate_video(
                 yield frame.time, image
                 bar.update()
 
-    return write_video(out_path, drawn(), crf=26, threads=THREADS)
+    return write_video(out_path, drawn(), crf=26, preset="superfast", threads=THREADS)
 
 
 def only_the_body(pose: xr.Dataset, *, scale: float = 1.0) -> Callable[[Image, float], None]:
