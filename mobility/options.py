@@ -165,7 +165,7 @@ def check_standing(given: Any) -> str | float:
 Standing = Annotated[Literal["straight", "free"] | float, BeforeValidator(check_standing)]
 """How the subject stands between repetitions, as for `mobility.kinematics.fit.entry.fit_body`."""
 
-PoseRate = Literal["usual", "all"] | Annotated[float, Field(ge=1, le=1000)]
+PoseRate = Literal["usual", "all"] | Annotated[float, Field(ge=5, le=1000)]
 """Frames a second in which the pose is estimated, as for `mobility.capture.pose.estimate_pose`."""
 
 ModelName = Literal["auto", "full", "heavy", "both"]

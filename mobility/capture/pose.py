@@ -144,9 +144,9 @@ def estimate_pose(
         corrections and errors of the fit are those of "full". The heavy model is
         fetched by ``mobility models --model heavy`` only.
     rate
-        Frames a second in which the pose is estimated: the nearest to which the rate of the video
-        can be divided, or "all". "usual" is 15, and all where the person moves fast: between two
-        such frames a leg goes 0.08 of the body's size, or an arm a quarter.
+        Frames a second in which the pose is estimated, from 5 on: the rate of the video divided by
+        a whole number, the ratio rounded; or "all". "usual" is 15, and all where the person moves
+        fast: between two such frames a leg goes 0.08 of the body's size, or an arm a quarter.
 
     Returns
     -------

@@ -40,10 +40,10 @@ def choose_frames(times: Array, rate: PoseRate, *, at_most: bool = False) -> Arr
     times
         (n,) of all frames, seconds, increasing.
     rate
-        Frames a second, "usual" (15) or "all". It becomes the nearest to which the rate of the
-        video can be divided: 15 becomes 12.5 where the video has 25.
+        Frames a second, "usual" (15) or "all". It becomes the rate of the video divided by a whole
+        number, their ratio rounded: 15 becomes 12.5 where the video has 25.
     at_most
-        Whether it becomes the next one that is not higher, give or take 2 %.
+        Whether it becomes the next one that is not higher, give or take 10 %.
 
     Returns
     -------
@@ -55,7 +55,7 @@ def choose_frames(times: Array, rate: PoseRate, *, at_most: bool = False) -> Arr
         return times
     frame = float(np.median(np.diff(times)))
     ratio = 1 / ((USUAL_HZ if rate == "usual" else rate) * frame)
-    every = max(1, int(np.ceil(0.98 * ratio)) if at_most else round(ratio))
+    every = max(1, int(np.ceil(0.9 * ratio)) if at_most else round(ratio))
     if every == 1:
         return times
     chosen, row = [], 0

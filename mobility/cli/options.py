@@ -65,7 +65,7 @@ def given_rate(given: str | float) -> str | float:
         return TypeAdapter[str | float](PoseRate).validate_python(given)
     except ValidationError:
         raise typer.BadParameter(
-            f"{given}: give usual, all, or a number of frames a second from 1 to 1000"
+            f"{given}: give usual, all, or a number of frames a second from 5 to 1000"
         ) from None
 
 

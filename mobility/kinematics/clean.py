@@ -38,8 +38,8 @@ _LIMB_WINDOW = 1.0
 """Seconds; a limb is compared with its median length in this time around each frame."""
 
 _HAMPEL_FRAMES, _HAMPEL_MADS = 7, 3.0
-_HAMPEL_MAX_SPAN = 0.51
-"""Seconds; where seven frames last longer, a squat itself would look like a spike."""
+_HAMPEL_MIN_HZ = 11.0
+"""Frame rate below which seven frames last so long that a squat itself would look like a spike."""
 
 _SPIKE_FLOOR = 0.02
 """Trunk lengths (about 1 cm): less than this is never a spike, however still the body is."""
@@ -142,7 +142,7 @@ def clean_pose(
        one second around the frame becomes NaN in ``position``. The median is local because the
        depth of a raw pose is biased in a way that follows the posture, which is left to the fit.
     4. Hampel: points more than 3 scaled median absolute deviations (and 2 % of the trunk length)
-       off the median of 7 frames become NaN. Not below 12 frames/s.
+       off the median of 7 frames become NaN. Not below 11 frames/s.
     5. Gaps of at most `max_gap_s` are filled by a monotone cubic (PCHIP). Longer ones stay NaN, and
        nothing is extrapolated.
     6. Each gap-free part is filtered by itself: Butterworth of second order, forwards and
@@ -193,7 +193,7 @@ def clean_pose(
     off = _limb_length_gate(arrays["position"], rate, limb_length_tolerance)
     steps.append({"step": "limb_length_gate", "removed_points": off})
 
-    if time.size < _HAMPEL_FRAMES or rate * _HAMPEL_MAX_SPAN < _HAMPEL_FRAMES - 1:
+    if time.size < _HAMPEL_FRAMES or rate < _HAMPEL_MIN_HZ:
         steps.append({"step": "hampel", "skipped": "too few frames, or too few in a second"})
     else:
         removed = {name: _hampel(arrays, name) for name in coordinates}
@@ -209,9 +209,8 @@ def clean_pose(
     steps.append({"step": "gaps", "filled_values": filled})
 
     used, limited = _usable_cutoff(cutoff_hz, rate)
-    if used is None or rate >= float(
-        pose.attrs.get("video_fps", 0)
-    ):  # else the video has more frames
+    left_out = 1.5 * rate < float(pose.attrs.get("video_fps", 0))  # frames that the video has
+    if not left_out or rate < _HAMPEL_MIN_HZ:
         warnings += limited
     if warnings:
         found["warnings"] = warnings

@@ -61,6 +61,9 @@ STEADY_S = 0.035
 THREADS = 2
 """Threads that decode, and that encode; their number is fixed, as the pictures depend on it."""
 
+LONGEST_WAY_S = 0.25
+"""Seconds between two rows of a pose that are too long for a straight way from one to the other."""
+
 SUBPIXEL = 4
 """Bits of a pixel's fraction in which OpenCV takes coordinates."""
 
@@ -246,7 +249,8 @@ def skeleton(
 
 def _row_finder(times: NDArray[np.float64]) -> Callable[[float], int | None]:
     """Return a function from a time to the row nearest to it, None where there is none near."""
-    near = 0.5 * float(np.median(np.diff(times))) + 1e-6 if len(times) > 1 else 1e-3
+    usual = float(np.median(np.diff(times))) if len(times) > 1 else 2e-3
+    near = 0.5 * min(usual, LONGEST_WAY_S) + 1e-6
 
     def row(time: float) -> int | None:
         best = int(np.abs(times - time).argmin()) if len(times) else -1
@@ -261,15 +265,19 @@ def _between(
     """Return a function from a time to the values on the straight way between two rows.
 
     Where one of both has no value, or they are far apart, those of the nearest row; None where
-    there is none near.
+    there is none near. What is in the first and in the last row stays for almost a row.
     """
     nearest = _row_finder(times)
     usual = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
 
     def at(time: float) -> NDArray[np.float64] | None:
         after = int(np.searchsorted(times, time))
-        row = nearest(time)
-        if not 0 < after < len(times) or times[after] - times[after - 1] > 1.6 * usual:
+        if not 0 < after < len(times):
+            end = 0 if after == 0 else -1
+            near = len(times) and abs(time - times[end]) <= 0.9 * min(usual, LONGEST_WAY_S) + 1e-6
+            return values[end] if near else None
+        if times[after] - times[after - 1] > min(1.6 * usual, LONGEST_WAY_S):
+            row = nearest(time)
             return None if row is None else values[row]
         share = (time - times[after - 1]) / (times[after] - times[after - 1])
         mean = (1 - share) * values[after - 1] + share * values[after]

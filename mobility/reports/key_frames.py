@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from mobility.assessment.findings import Finding
     from mobility.sessions.stored import StoredSession
 
+NEAR_S = 0.02
+"""Seconds by which the picture of a moment may be off, where that of the moment cannot be read."""
+
 HEIGHT = 560
 """Pixels of a picture from top to bottom."""
 
@@ -156,17 +159,18 @@ def key_frames(
     points = _points(pose)
     rows = {id(moment): int(np.argmin(np.abs(times - moment.time))) for moment in moments}
     wanted = {float(times[row]) for row in rows.values()}
-    near = 0.6 * float(np.median(np.diff(times))) if len(times) > 1 else 0.1
     images: dict[float, NDArray[np.uint8]] = {}
-    for start, stop in _stretches(wanted, near, keyframe_times(video_path)):
+    off: dict[float, float] = {}
+    for start, stop in _stretches(wanted, NEAR_S, keyframe_times(video_path)):
         for frame in read_frames(
             video_path,
             start=start,
             stop=stop,
-            only=lambda t: any(abs(t - want) <= near for want in wanted),
+            only=lambda t: any(abs(t - want) <= NEAR_S for want in wanted),
         ):
             closest = min(wanted, key=lambda want: abs(want - frame.time))
-            images.setdefault(closest, frame.image)
+            if abs(frame.time - closest) < off.get(closest, np.inf):
+                images[closest], off[closest] = frame.image, abs(frame.time - closest)
     if not images:
         return []
     size = next(iter(images.values())).shape

@@ -80,10 +80,10 @@ def trial_data(
     confidence = person["confidence"].transpose("time", "keypoint").values
     seen = (confidence >= VISIBLE) & np.isfinite(image).all(axis=-1)
     body_points, body = ([], np.empty((0, 3))) if fitted is None else _body(fitted)
-    rate = float(pose.attrs.get("video_fps", 0)) or 1 / float(np.median(np.diff(angles["time"])))
     head = {
         "kind": "trial",
-        "picture_s": 1 / rate,
+        # Of a server's session it is not known: as short as it may be.
+        "picture_s": 1 / float(pose.attrs.get("video_fps", 120.0)),
         "time": np.round(angles["time"].values.astype(float), 6).tolist(),
         "width": int(pose.attrs.get("image_width", 0)),
         "height": int(pose.attrs.get("image_height", 0)),

@@ -176,6 +176,15 @@ def test_between_estimated_frames_skeleton_and_angles_go_straight(
     assert np.abs(values[:43] - values[len(every) :][:43]).max() <= 1
 
 
+def test_between_rows_far_apart_nothing_is_made_up() -> None:
+    at = overlay._between(np.array([0.0, 0.5, 1.0]), np.arange(3.0)[:, None])
+    assert at(0.25) is None
+    assert at(-0.4) is None
+    assert [at(time).item() for time in (0.1, 0.45, 1.2)] == [0.0, 1.0, 2.0]
+    nobody = overlay._between(np.empty(0), np.empty((0, 1)))
+    assert nobody(0.0) is None
+
+
 def test_at_most_30_frames_a_second_and_720_lines(tmp_path: Path) -> None:
     path, out = tmp_path / "in.mp4", tmp_path / "out.mp4"
     times = np.arange(24) / 60

@@ -12,6 +12,7 @@ import pytest
 import xarray as xr
 
 from mobility.assessment.findings import find
+from mobility.capture.video import presentation_times, write_video
 from mobility.kinematics.clean import on_own_sides
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS
 from mobility.reports import key_frames as kf
@@ -156,6 +157,23 @@ def test_pictures_are_of_the_leg_that_the_camera_sees_or_that_is_surer(demo, nea
     assert len(main) == 2
     for findings in ([], main, main[::-1]):
         assert {each.side for each in moments_of(demo, findings, metrics=low)} == {near}
+
+
+def test_the_picture_is_that_of_the_moment(demo, tmp_path) -> None:
+    """The pose is estimated in every second frame: the one before is no nearer match."""
+    pose = demo.pose()
+    times = presentation_times(demo.video)
+    level = 20 + 5 * (np.arange(len(times)) % 40)
+    shape = (pose.attrs["image_height"], pose.attrs["image_width"], 3)
+    film = tmp_path / "grey.mp4"
+    write_video(
+        film, ((t, np.full(shape, g, np.uint8)) for t, g in zip(times, level, strict=True)), crf=10
+    )
+    moments = moments_of(demo)
+    for moment, made in zip(moments, kf.key_frames(film, pose, moments, faces=True), strict=True):
+        row = pose["time"].values[np.abs(pose["time"].values - moment.time).argmin()]
+        shown = cv2.imdecode(np.frombuffer(made.jpeg, np.uint8), cv2.IMREAD_GRAYSCALE)
+        assert np.median(shown) == pytest.approx(level[np.searchsorted(times, row - 1e-6)], abs=2)
 
 
 def test_face_and_room_are_blurred_unless_asked_otherwise(demo) -> None:
