@@ -274,6 +274,18 @@ def test_what_concerns_no_joint_that_moved_is_not_said(metrics: xr.Dataset) -> N
     assert seen["visibility"]["legs"] == 0.1  # the document stays
 
 
+def test_postures_that_are_hardly_seen_are_left_out(metrics: xr.Dataset) -> None:
+    def words(**shares: float) -> str:
+        names = list(metrics["posture"].values)
+        share = xr.DataArray([shares.get(name, 0.0) for name in names], dims="posture")
+        return report.posture(metrics.assign(posture_share=share))
+
+    assert "standing" in words(standing=1.0)
+    assert "%" not in words(standing=0.98, lying=0.02)
+    assert "30 %" in words(standing=0.7, lying=0.3)
+    assert words(other=1.0) == words(other=0.99, lying=0.01) != words(lying=1.0)
+
+
 def test_a_check_of_nothing_that_moved_is_absent() -> None:
     *_, metrics = moved({"shoulder": left_only}, high=100)
     assert "framing" not in judged(document(-88.0, head=0.0, hands=0.0, feet=1.0), metrics)
