@@ -347,6 +347,18 @@ def marks(moves: xr.Dataset) -> list[dict[str, Any]]:
     return table.to_dict("records")
 
 
+def test_marks_that_are_those_found_change_nothing() -> None:
+    """Of two joints at once, in noise."""
+    time, curve = there_and_back(low=0, high=100, times=3)
+    joints = {"hip": (curve, 0.0), "knee": (5 + curve, 5.0)}
+    pose = limb_pose(time, joints=joints, noise=0.004, seed=3)
+    angles = joint_angles(pose)
+    moves = joint_movements(pose, angles, joints=("hip", "knee"))
+    assert moves.sizes["rep"] == 3
+    again = joint_movements(pose, angles, joints=("hip", "knee"), movements=marks(moves))
+    xr.testing.assert_allclose(again, moves)
+
+
 def test_marked_movements_are_read_at_their_marks() -> None:
     time, curve, _ = elbows()
     # The hand of the pose model slips while the second movement is held: 35 degrees too far.
