@@ -357,6 +357,9 @@ def test_marks_that_are_those_found_change_nothing() -> None:
     assert moves.sizes["rep"] == 3
     again = joint_movements(pose, angles, joints=("hip", "knee"), movements=marks(moves))
     xr.testing.assert_allclose(again, moves)
+    measured = joint_mobility(pose, angles, joints=("hip", "knee"))
+    same = joint_mobility(pose, angles, joints=("hip", "knee"), movements=marks(moves))
+    xr.testing.assert_allclose(same.drop_vars("note"), measured.drop_vars("note"))
 
 
 def test_marked_movements_are_read_at_their_marks() -> None:
