@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,7 +16,8 @@ import xarray as xr
 import mobility
 from mobility import tables
 from mobility.assessment.joint_values import ANGLE_OF_JOINT
-from mobility.capture.video import probe, read_frames, write_video
+from mobility.capture.sampling import choose_frames, chooser
+from mobility.capture.video import presentation_times, probe, read_frames, write_video
 from mobility.documents import of_session
 from mobility.documents.verdicts import verdict_of
 from mobility.kinematics.clean import on_own_sides
@@ -41,8 +41,8 @@ HEIGHT = 480
 MOST_BYTES = 6_000_000
 """Size of a video beyond which a page does not hold it."""
 
-_RATE = 30.5
-"""Frames per second beyond which every second frame is left out."""
+MOST_HZ = 30.0
+"""Frames of each second that the video in a page has, at most."""
 
 _QUALITIES = (28, 34)
 _WIDGETS = Path(mobility.__file__).parent / "widgets"
@@ -255,10 +255,8 @@ def _small_frames(
 ) -> Iterator[tuple[float, NDArray[np.uint8]]]:
     scale = min(1.0, HEIGHT / probe(path).height)
     hide = None if faces else only_the_body(pose, scale=scale)
-    every = 2 if float(pose.attrs.get("video_fps", 30.0)) > _RATE else 1
-    count = itertools.count()
-    # To read also what is left out would convert it.
-    for frame in read_frames(path, most_height=HEIGHT, only=lambda _: not next(count) % every):
+    times = choose_frames(presentation_times(path), MOST_HZ, at_most=True)
+    for frame in read_frames(path, most_height=HEIGHT, only=chooser(times)):
         if hide is not None:
             hide(frame.image, frame.time)
         yield frame.time, frame.image
