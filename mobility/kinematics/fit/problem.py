@@ -103,14 +103,12 @@ class Solution(NamedTuple):
 
 
 def with_gravity(
-    v: Array, across: Array, shared: Array, sd: float, place: int | None
+    v: Array, across: Array, shared: Array, sd: float
 ) -> list[tuple[int, Array | float]]:
-    """Slopes by the border of the part of `v` forwards, which turns with gravity."""
-    if place is None:
-        return []
+    """Slopes by the tilt of the camera of the part of `v` forwards, which turns with gravity."""
     turn = up_slopes(shared)
     tilted = [(v * np.cross(turn[:, k], across)).sum(axis=-1) / sd for k in (0, 1)]
-    return [(PITCH, tilted[0]), (ROLL, tilted[1]), (place, -1 / sd)]
+    return [(PITCH, tilted[0]), (ROLL, tilted[1])]
 
 
 def usual_angles(problem: Problem) -> tuple[Array, Array]:

@@ -1,4 +1,4 @@
-"""In which frames the subject stands, and how straight."""
+"""In which frames the subject stands, and how straight: an assumption that the fit makes."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ from mobility.kinematics.fit.body import (
     TERMS,
     Array,
     Mask,
+    hip_line,
+    unit_vectors,
 )
 from mobility.kinematics.fit.observed import LEAST_WEIGHT
 from mobility.kinematics.fit.problem import Problem, part_of
@@ -35,32 +37,38 @@ _GATE_DRAWS = 256
 
 
 def _standing(problem: Problem, *, measured: bool = False) -> Array | None:
-    """Weight of each knot as one at which the subject stands straight and still; None without any.
+    """Weight of each knot as one at which the subject stands straight; None without any.
 
-    Tall are shoulders that stand high above the ankles in the picture. Knees bent by 25 degrees
-    lower them by a sixtieth only, but nobody stays there: who stands is still. Knees that were
-    `measured` may be bent.
+    Tall are hips that stand high above the ankles in the picture; raised arms do not change that.
+    Knees bent by 25 degrees lower them by a fortieth only, but nobody stays there: still knots
+    count more, and of those that move only the tops. Knees that were `measured` may be bent.
     """
+    from scipy.ndimage import maximum_filter1d
+
     term = TERMS["standing"]
     seen = (problem.weight[:, [*SHOULDERS, *HIPS, *KNEES, *ANKLES]] > LEAST_WEIGHT).all(axis=1)
     if not problem.planted or not seen.any():
         return None
     up = problem.image[..., 1]
-    height = up[:, SHOULDERS].mean(axis=1) - up[:, ANKLES].mean(axis=1)
-    most = float(np.percentile(height[seen], 98))
-    if most * np.median(problem.distance) < term["least_height"] * np.exp(problem.stature):
+    ankles = up[:, ANKLES].mean(axis=1)
+    body = float(np.percentile((up[:, SHOULDERS].mean(axis=1) - ankles)[seen], 98))
+    if body * np.median(problem.distance) < term["least_height"] * np.exp(problem.stature):
         return None
-    tall = height / most
+    hips = up[:, HIPS].mean(axis=1) - ankles
+    tall = hips / float(np.percentile(hips[seen], 98))
     t, around = problem.knots, term["still_for_s"] / 2
     change = np.interp(t + around, t, tall) - np.interp(t - around, t, tall)
-    still = np.abs(change) < term["still"]
-    near = seen & still & (tall > term["tall"])
+    apart = 2 * round(term["tops_apart_s"] / problem.step) + 1
+    top = tall == maximum_filter1d(tall, apart, mode="nearest")
+    near = seen & (tall > term["tall"]) & (top | (np.abs(change) < term["still"]))
     if not near.any():
         return None
     bends = np.median(_bends(problem.world[near], *LEGS, (LS, LH, LK), (RS, RH, RK)), axis=0)
     if bends.max() > term["most_bent_deg"] and not measured:
         return None
-    return np.where(near, term["weight"] / near.sum(), 0.0)
+    less, moves = np.maximum(1 - tall, 0) / term["tall_sd"], change / term["still_sd"]
+    weight = np.where(seen & (tall > term["tall"]), np.exp(-(less**2 + moves**2) / 2), 0.0)
+    return term["weight"] * weight / weight.sum()
 
 
 def _bends(points: Array, *limbs: tuple[int, int, int]) -> Array:
@@ -94,7 +102,13 @@ def with_standing(
 
 
 def _seen_bent(problem: Problem, joints: Array, standing: Mask) -> bool:
-    """Whether knees are seen to be bent at these knots by a fit that is not told of standing."""
+    """Whether knees are seen to be bent at these knots by a fit that assumes no standing.
+
+    From the front and from behind nothing shows it, whatever such a fit says.
+    """
+    across = unit_vectors(hip_line(joints[standing]) * np.array([1.0, 0.0, 1.0]))
+    if np.abs(across[:, 0]).mean() > TERMS["standing"]["frontal"]:
+        return False
     rows = windows_of(len(problem.knots))
     part = max(rows, key=lambda each: int(standing[each].sum()))
     free, start, standing = part_of(problem, part), joints[part], standing[part]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -198,14 +198,14 @@ def _length_rows(rows: Rows, problem: Problem, joints: Array, shared: Array, sha
             )
         if not segment.ends:
             v = trunk_line(joints)
-            slopes = _of_trunk(0.5 * unit_vectors(v) / segment.sd)
+            slopes = _of_line(unit_vectors(v) / segment.sd, HIPS, SHOULDERS)
             off = (np.linalg.norm(v, axis=-1) - length) / segment.sd
             rows.add(off, share, slopes, [(FIRST_LENGTH + i, -length / segment.sd)])
 
 
-def _of_trunk(slope: Array) -> list[tuple[int, Array]]:
-    """Slopes of the joints between which the trunk is."""
-    return [*((j, slope) for j in SHOULDERS), *((j, -slope) for j in HIPS)]
+def _of_line(slope: Array, low: Sequence[int], high: Sequence[int]) -> list[tuple[int, Array]]:
+    """Slopes by the joints of a line between the middles of two pairs, of that by its vector."""
+    return [*((j, 0.5 * slope) for j in high), *((j, -0.5 * slope) for j in low)]
 
 
 def depth_rows(rows: Rows, problem: Problem, joints: Array, shared: Array, share: float) -> None:
@@ -343,39 +343,54 @@ def _standing_rows(
     for top, middle, end in LEGS:
         thigh, shank = joints[:, middle] - joints[:, top], joints[:, end] - joints[:, middle]
         bend = unit_vectors(thigh) - unit_vectors(shank)
-        for axis, mean, sd, place in (
-            (forward, shared[KNEE_BEND], knee_sd, KNEE_BEND),
-            (across, *in_radians(term["knee_across_deg"]), None),
+        turned = [*with_gravity(bend, across, shared, knee_sd), (KNEE_BEND, -1 / knee_sd)]
+        for axis, mean, sd, by_shared in (
+            (forward, shared[KNEE_BEND], knee_sd, turned),
+            (across, *in_radians(term["knee_across_deg"]), []),
         ):
             upper, lower = turned_about(thigh, axis) / sd, turned_about(shank, axis) / sd
             slopes = [(end, -lower), (middle, lower + upper), (top, -upper)]
             off = ((bend * axis).sum(axis=-1) - mean) / sd
-            turned = with_gravity(bend, across, shared, sd, place)
-            _add_robust(rows, off, weight, term["cauchy"], slopes, turned)
-    for axis, mean, sd, place in (
-        (forward, shared[TRUNK_LEAN], trunk_sd, TRUNK_LEAN),
-        (across, *in_radians(term["trunk_across_deg"]), None),
-    ):
-        _trunk_row(rows, joints, shared, axis, mean, sd, weight, term["cauchy"], place)
+            _add_robust(rows, off, weight, term["cauchy"], slopes, by_shared)
+    trunk, body = (HIPS, SHOULDERS), (ANKLES, SHOULDERS)
+    lean = _Lean(shared[TRUNK_LEAN], trunk_sd, TRUNK_LEAN)
+    for ends, upright in ((trunk, lean), (body, _Lean(*in_radians(term["body_deg"])))):
+        _lean_rows(rows, joints, shared, ends, upright, weight, term["cauchy"])
+    mean, sd = in_radians(term["trunk_across_deg"])
+    line = trunk_line(joints)
+    off = ((unit_vectors(line) * across).sum(axis=-1) - mean) / sd
+    _add_robust(
+        rows, off, weight, term["cauchy"], _of_line(turned_about(line, across) / sd, *trunk), ()
+    )
 
 
-def _trunk_row(
+class _Lean(NamedTuple):
+    """How far forwards a line leans, radians, and the place of that among what is shared."""
+
+    mean: float
+    sd: float
+    place: int | None = None
+
+
+def _lean_rows(
     rows: Rows,
     joints: Array,
     shared: Array,
-    axis: Array,
-    mean: float,
-    sd: float,
+    ends: tuple[Sequence[int], Sequence[int]],
+    lean: _Lean,
     weight: Array,
     cauchy: float,
-    place: int | None,
 ) -> None:
-    """How far the trunk leans along an axis; `place`: where that is shared, forwards."""
-    trunk = trunk_line(joints)
-    off = ((unit_vectors(trunk) * axis).sum(axis=-1) - mean) / sd
-    slopes = _of_trunk(0.5 * turned_about(trunk, axis) / sd)
+    """How far forwards the line between the middles of two pairs of joints leans."""
+    low, high = ends
+    line = joints[:, high].mean(axis=1) - joints[:, low].mean(axis=1)
     across = unit_vectors(hip_line(joints))
-    turned = with_gravity(unit_vectors(trunk), across, shared, sd, place)
+    forward = unit_vectors(np.cross(up_of(shared), across))
+    off = ((unit_vectors(line) * forward).sum(axis=-1) - lean.mean) / lean.sd
+    turned = with_gravity(unit_vectors(line), across, shared, lean.sd)
+    if lean.place is not None:
+        turned.append((lean.place, -1 / lean.sd))
+    slopes = _of_line(turned_about(line, forward) / lean.sd, low, high)
     _add_robust(rows, off, weight, cauchy, slopes, turned)
 
 
@@ -416,13 +431,9 @@ def _upright_rows(rows: Rows, problem: Problem, joints: Array, shared: Array, sh
         )
     if problem.calibrated or problem.feet_said:
         return  # several cameras see how the trunk leans; who sits or lies does not walk
-    forward = unit_vectors(np.cross(up, unit_vectors(hip_line(joints))))
     weight = np.full(len(joints), term["trunk_weight"] / len(joints))
-    sd = usual_angles(problem)[1][1]
-    _trunk_row(
-        *(rows, joints, shared, forward, shared[TRUNK_LEAN], sd),
-        *(weight, term["trunk_cauchy"], TRUNK_LEAN),
-    )
+    lean = _Lean(shared[TRUNK_LEAN], usual_angles(problem)[1][1], TRUNK_LEAN)
+    _lean_rows(rows, joints, shared, (HIPS, SHOULDERS), lean, weight, term["trunk_cauchy"])
 
 
 _KNOT_TERMS: Mapping[str, Callable[[Rows, Problem, Array, Array, float], None]] = {
