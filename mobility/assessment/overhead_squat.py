@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 
 import numpy as np
 import xarray as xr
@@ -250,7 +250,7 @@ def _add_angles(
     rep_frames = between(repetitions["time"], repetitions["start"], repetitions["end"])
     accepted = repetitions["accepted"].values.astype(bool)
     fitted = "position_draws" in pose
-    errors: Mapping[str, xr.DataArray] = {}
+    errors: Mapping[Hashable, xr.DataArray] = {}
     if fitted:
         errors = trial_errors(pose, repetitions).data_vars
     stands = frames.sel(phase="standing").to_numpy()[accepted].any()
@@ -311,12 +311,12 @@ def _add_angles(
 
 def _errors_of_frames(
     name: str, bottom: xr.DataArray, standing: xr.DataArray
-) -> dict[str, xr.DataArray]:
+) -> Mapping[Hashable, xr.DataArray]:
     """Give what :func:`trial_errors` gives where there are no draws, from the errors of frames.
 
     Those of both sides, and of both phases, count as independent.
     """
-    errors = {
+    errors: dict[Hashable, xr.DataArray] = {
         f"{name}_absolute": bottom,
         f"{name}_from_standing": (bottom**2 + standing**2) ** 0.5,
     }
@@ -460,9 +460,9 @@ def _add_smoothness(metrics: Metrics, pose: xr.Dataset, repetitions: xr.Dataset)
     labelled = {name: xr.DataArray(v, dims="rep", coords=rep) for name, v in values.items()}
     for kind in table:
         for phase in ("descent", "ascent"):
-            told = {"name": f"{phase}_{kind}", "suffix": f" in the {phase}"}
-            value = labelled[told["name"]]
-            add(metrics, kind, phase, value, None, "value of the repetition", **told)
+            name = f"{phase}_{kind}"
+            statistic, suffix = "value of the repetition", f" in the {phase}"
+            add(metrics, kind, phase, labelled[name], None, statistic, name=name, suffix=suffix)
     both = (labelled["descent_sparc"] + labelled["ascent_sparc"]) / 2
     # No draw tells how uncertain a speed is: see the notes of overhead_squat.
     fit_error = table["sparc"]["fit_error_sd"]["value"] if "position_draws" in pose else 0.0

@@ -67,7 +67,7 @@ def trial_errors(fitted: xr.Dataset, repetitions: xr.Dataset) -> xr.Dataset:
             xr.DataArray(
                 _means(off.to_numpy(), within[phase]),
                 dims=dims,
-                coords={dim: coords[dim] for dim in dims[1:]},
+                coords={dim: coords[str(dim)] for dim in dims[1:]},
             )
             for phase in ("standing", "bottom")
         )
