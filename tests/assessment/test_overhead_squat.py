@@ -554,6 +554,24 @@ def test_curves_that_differ_by_a_constant(squat_pose: Any, repetitions_of: Any) 
         assert four[name].isnull().all()
 
 
+def test_repetitions_reduce_what_they_vary_by_and_not_the_bias(squat_pose, repetitions_of) -> None:
+    """Draws that are off alike all through the trial."""
+    errors = {}
+    for reps in (1, 3):
+        trial = squat_pose(reps=reps)
+        pose = fitted(trial.pose, sd=0.01, draws=8)
+        angles = joint_angles(pose)
+        one = overhead_squat(pose, angles, repetitions_of(trial))
+        errors[reps] = one["knee_flexion_sd"]
+        assert float(errors[reps].min()) > 1.0
+        assert float(one["knee_flexion_from_standing_sd"].max()) > 0.0
+        np.testing.assert_allclose(one["knee_flexion_bottom_sd"] - errors[reps], 0.0, atol=0.02)
+    np.testing.assert_allclose(errors[3], errors[1], rtol=0.01)
+    varied = overhead_squat(pose, offset(angles, trial, (-4.0, 0.0, 4.0)), repetitions_of(trial))
+    expected = np.hypot(errors[3], 4.0 / np.sqrt(3))
+    np.testing.assert_allclose(varied["knee_flexion_sd"], expected, rtol=0.01)
+
+
 def test_the_error_of_an_asymmetry_is_that_of_the_draws(squat_pose, repetitions_of):
     """Draws that move both knees alike, and that move them against each other."""
     trial = squat_pose(reps=1, hold=1.0)
