@@ -161,9 +161,10 @@ def metrics() -> Iterator[str]:
     yield "# Metrics of the overhead squat"
     yield (
         "\nOf each angle there are `<name>_bottom`, `<name>_peak` and `<name>_phase`, of each "
-        "repetition and as the median over the accepted ones, and of those with two sides "
-        "`<name>_asymmetry`; each with its error, `_sd`. Made of the tables `overhead_squat` and "
-        "`indices`."
+        "repetition and as the median over the accepted ones, `<name>_from_standing`, and of those "
+        "with two sides `<name>_asymmetry`; each with its error, `_sd`, some also with that of "
+        "[measuring again](../errors.md#which-error), `_sem`. Made of the tables "
+        "`overhead_squat` and `indices`."
     )
     titles = {
         "angles": "Angles",

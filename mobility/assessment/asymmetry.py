@@ -10,11 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-import xarray as xr
 from numpy.typing import ArrayLike
-
-from mobility.assessment.propagation import at_frames
-from mobility.kinematics.angle_errors import angle_draws
 
 
 def asymmetry_index(left: ArrayLike, right: ArrayLike) -> Any:
@@ -81,32 +77,3 @@ SYMMETRY: Mapping[str, Callable[[ArrayLike, ArrayLike], Any]] = {
     "symmetry_angle": symmetry_angle,
 }
 """The ratios by the name that follows that of the angle."""
-
-
-def difference_sd(pose: xr.Dataset) -> dict[str, xr.DataArray]:
-    """Give the standard deviation of the error of right minus left of a fitted body, degrees.
-
-    Parameters
-    ----------
-    pose
-        Pose Dataset.
-
-    Returns
-    -------
-    dict
-        By angle with sides, over (time,): the root mean square of the differences of the draws,
-        interpolated from the knots. Empty for a pose without ``position_draws``.
-    """
-    if "position_draws" not in pose:
-        return {}
-    time, knots = pose["time"], pose["fit_time"].to_numpy()
-    found = {}
-    for name, off in angle_draws(pose).data_vars.items():
-        if "side" not in off.dims:
-            continue
-        apart = off.sel(side="right", drop=True) - off.sel(side="left", drop=True)
-        spread = np.sqrt((apart.transpose("draw", "fit_time").to_numpy() ** 2).mean(axis=0))
-        found[str(name)] = xr.DataArray(
-            at_frames(spread, knots, time.to_numpy()), dims="time", coords={"time": time.variable}
-        )
-    return found

@@ -17,6 +17,9 @@ BESIDE = "ancillary_variables"
 ERROR = "standard_error"
 """Kind of a standard deviation of an error."""
 
+RETEST_ERROR = "retest_error"
+"""Kind of a standard error of measurement between two recordings of the same person."""
+
 PARTS = (*("angles", "posture", "stance", "knee_movement", "frontal_plane", "tempo", "smoothness"),)
 """Parts of ``tables/overhead_squat.yaml`` that describe quantities."""
 
@@ -27,7 +30,7 @@ def kind_of(metrics: xr.Dataset, name: str) -> str:
 
 
 def owners(metrics: Mapping[Any, xr.DataArray] | Mapping[Any, xr.Variable]) -> dict[str, str]:
-    """Name the metric of each variable that stands beside one: of its sd, of its interval."""
+    """Name the metric of each variable that stands beside one: of its errors, of its interval."""
     return {
         each: str(name)
         for name, variable in metrics.items()

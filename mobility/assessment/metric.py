@@ -11,7 +11,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from mobility import provenance, tables
-from mobility.assessment.kinds import BESIDE, ERROR, entry_of
+from mobility.assessment.kinds import BESIDE, ERROR, RETEST_ERROR, entry_of
 from mobility.kinematics.expected_error import Z95
 from mobility.kinematics.skeleton import SIDES
 
@@ -31,11 +31,15 @@ def add(
     sd: xr.DataArray | None,
     statistic: str,
     *,
+    sem: xr.DataArray | None = None,
     name: str = "",
     suffix: str = "",
     **other: str,
 ) -> None:
-    """Add a metric and its sd with the attributes that every metric carries.
+    """Add a metric and its errors with the attributes that every metric carries.
+
+    `sd` is the standard deviation of its error, `sem` the standard error of measurement between
+    two recordings of the same person; None where there is none.
 
     Of what it is measured is its `quantity`, and `kind` which number of it: both are those of
     ``tables/overhead_squat.yaml``. It is called by both, or `name`; `other` are attributes in place
@@ -56,14 +60,20 @@ def add(
         return bare
 
     metrics[name] = described(value, kind=kind, long_name=long_name, statistic=statistic)
-    if sd is not None:
-        metrics[name].attrs[BESIDE] = f"{name}_sd"
-        metrics[f"{name}_sd"] = described(
-            sd,
-            kind=ERROR,
-            long_name=f"{long_name}, standard deviation of the error",
+    errors = {
+        f"{name}_sd": (sd, ERROR, "standard deviation of the error"),
+        f"{name}_sem": (sem, RETEST_ERROR, "standard error of measurement between recordings"),
+    }
+    for called, (error, of_kind, words) in errors.items():
+        if error is None:
+            continue
+        metrics[called] = described(
+            error,
+            kind=of_kind,
+            long_name=f"{long_name}, {words}",
             statistic=f"error of: {statistic}",
         )
+        metrics[name].attrs[BESIDE] = f"{metrics[name].attrs.get(BESIDE, '')} {called}".strip()
 
 
 def add_note(metrics: dict[str, xr.DataArray], quantity: str, note: str) -> None:

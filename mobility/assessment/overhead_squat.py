@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Hashable, Mapping
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
 from mobility import provenance, tables
-from mobility.assessment.asymmetry import SYMMETRY, difference_sd
+from mobility.assessment.asymmetry import SYMMETRY
 from mobility.assessment.body import body_axes as body_axes
 from mobility.assessment.body import lean_at_rest
 from mobility.assessment.criteria import compensations, fms_deep_squat
 from mobility.assessment.estimates import HIDDEN_SIDE
 from mobility.assessment.indices import mobility_index, quality_index
-from mobility.assessment.kinds import owners
+from mobility.assessment.kinds import BESIDE, owners
 from mobility.assessment.knee_movement import knee_movement as knee_movement
 from mobility.assessment.looks_like import falls, place_of_arms, sits
 from mobility.assessment.metric import CARRIED, add, add_note, merged_history
@@ -34,11 +35,13 @@ from mobility.assessment.summaries import (
     phases_in_words,
     right_minus_left,
     sample_sd,
+    with_sampling,
 )
+from mobility.assessment.trial_errors import trial_errors
 from mobility.kinematics.angle_errors import DEFAULT_METHOD
 from mobility.kinematics.datasets import Angles, Pose, Repetitions, require_angles, require_overlap
-from mobility.kinematics.expected_error import MDC95
 from mobility.kinematics.expected_error import TABLE as ERRORS
+from mobility.kinematics.expected_error import retest_sem
 from mobility.kinematics.repetitions import normalise_repetitions
 from mobility.kinematics.skeleton import SIDES, other_side
 from mobility.options import checked
@@ -50,7 +53,7 @@ _WITHIN = "median within the bottom"
 _IN_PHASE, _AT_BOTTOM = ", in each phase", ", at the bottom of each repetition"
 """What a long name ends with, so that each metric has its own."""
 
-_COMPARES_SIDES = ("asymmetry", "bottom_asymmetry", "asymmetry_mdc95", *SYMMETRY)
+_COMPARES_SIDES = ("asymmetry", "bottom_asymmetry", *SYMMETRY)
 """Kinds of metrics that compare left and right."""
 
 
@@ -73,8 +76,9 @@ def overhead_squat(pose: Pose, angles: Angles, repetitions: Repetitions) -> xr.D
     xarray.Dataset
         The metrics, each with the attributes ``units``, ``long_name``, ``group``,
         ``statistic`` and ``reference``, of what it is measured (``quantity``), which number of it
-        (``kind``, explained in ``tables/overhead_squat.yaml``), and the name of its error
-        (``ancillary_variables``). Values that cannot be supported are NaN.
+        (``kind``, explained in ``tables/overhead_squat.yaml``), and the names of its errors
+        (``ancillary_variables``: ``<metric>_sd`` and, where it was measured, ``<metric>_sem``).
+        Values that cannot be supported are NaN.
 
         Per repetition: ``<angle>_bottom`` (median of the frames within the bottom),
         ``<angle>_peak`` (the extreme within the repetition; maximum, for
@@ -96,11 +100,11 @@ def overhead_squat(pose: Pose, angles: Angles, repetitions: Repetitions) -> xr.D
         Over the accepted repetitions: ``<angle>`` (median of the bottom values),
         ``<angle>_asymmetry`` (difference of these medians, right minus left),
         ``<angle>_variability`` (SD, from five repetitions on), ``<angle>_curve_variability``
-        (SD at 101 points of the repetitions, their mean), ``<angle>_asymmetry_mdc95``
-        (1.96 sqrt(2) times the error of the asymmetry), ``<angle>_asymmetry_index``,
+        (SD at 101 points of the repetitions, their mean), ``<angle>_from_standing`` (bottom minus
+        standing, NaN where nobody is seen standing), ``<angle>_asymmetry_index``,
         ``<angle>_limb_symmetry_index`` and ``<angle>_symmetry_angle`` (percent, where the mean of
         both sides is at least 20 degrees; see :mod:`mobility.assessment.asymmetry`),
-        ``ankle_dorsiflexion_from_standing``, ``knee_ankle_separation_ratio`` (median of the
+        ``knee_ankle_separation_ratio`` (median of the
         smallest over mid-descent, bottom and mid-ascent) and its
         ``knee_ankle_separation_ratio_standing``, ``knee_deviation`` (median of the
         largest over the same), ``knee_deviation_asymmetry``, ``knee_deviation_at_bottom``,
@@ -135,17 +139,28 @@ def overhead_squat(pose: Pose, angles: Angles, repetitions: Repetitions) -> xr.D
     Where the trunk leans by more than 45 degrees at rest, this is no squat from standing, and all
     but durations is NaN, with a note and a warning.
 
-    The ``_sd`` of an angle is mostly the bias of the model, which more frames or
-    repetitions do not average away. Within a repetition it is therefore the median of the
-    frames' ``_sd``. Over n repetitions it is sqrt(m² + s²/n), with m the median ``_sd`` of
-    the repetitions and s their SD (from two repetitions on; one tells nothing about s). That of
-    the heel rise of a fitted body is at least what was measured (``tables/expected_error.yaml``).
-    For the asymmetry of an angle of a fitted body the frames' ``_sd`` is that of the difference
-    over the draws of the fit, where errors of the sides that belong together cancel or add up as
-    they do. Else m² = sd_left² + sd_right²: taking the sides as independent is conservative where
-    both share a bias, which cancels in their difference; so is sqrt(sd_bottom² + sd_standing²)
-    for ``ankle_dorsiflexion_from_standing``. The SEM in ``<angle>_asymmetry_mdc95`` is the
-    ``_sd`` of the asymmetry.
+    Errors are mostly a bias of the trial, which more frames or repetitions do not average away.
+    So over n repetitions each is sqrt(m² + s²/n), with m the bias and s the SD of the repetitions
+    (from two on; one says nothing of s). There are four, each for what it is:
+
+    - of an **absolute** value, ``<angle>_sd`` and ``<angle>_bottom_sd``: for criteria, indices,
+      findings, and a change between recordings from different views;
+    - of a **change from standing**, ``<angle>_from_standing_sd``: what standing and bottom have
+      alike cancels in it;
+    - of **right minus left** in one trial, ``<angle>_asymmetry_sd`` and
+      ``<angle>_bottom_asymmetry_sd``: a difference counts where value ± 1.96 times it excludes 0;
+    - of a **change between visits**, ``<metric>_sem``: the standard error of measurement with the
+      camera put up again where it stood. A change counts beyond 1.96 sqrt(2) times it (cohort, the
+      last visit). Where a metric has none, its ``_sd`` takes its place.
+
+    The first three are computed of a fitted body from the draws of the fit, each number from each
+    draw, times the factor of that number (:func:`~mobility.assessment.trial_errors.trial_errors`);
+    the last is measured. Factors and retest errors are in ``tables/expected_error.yaml``. Without a
+    fit m is the median of the errors of the frames at the bottom; sides, and standing and bottom,
+    then count as independent, and there is no ``_sem``. So are the sides of what comes from
+    positions and not from angles, and m is the median ``_sd`` of the frames there. That of the heel
+    rise of a fitted body is at least what was measured. ``<angle>_phase_sd`` and
+    ``<angle>_peak_sd`` are errors of frames.
 
     The draws of a fit vary more from knot to knot than its errors do, so that they do not tell
     how uncertain a speed is: in ``smoothness_sparc_sd`` m is what a fit was found to err on
@@ -171,10 +186,11 @@ def overhead_squat(pose: Pose, angles: Angles, repetitions: Repetitions) -> xr.D
     metrics: Metrics = {}
     _add_angles(metrics, pose, angles, repetitions, frames)
     movement = knee_movement(pose, repetitions)
-    _add_knee_movement(metrics, movement, repetitions, frames)
+    fitted = "position_draws" in pose
+    _add_knee_movement(metrics, movement, repetitions, frames, fitted=fitted)
     stature = posture(pose, repetitions)
-    _add_posture(metrics, stature, frames, accepted)
-    if "position_draws" in pose:
+    _add_posture(metrics, stature, frames, accepted, fitted=fitted)
+    if fitted:
         for name, least in tables.load(ERRORS)["metrics"]["least"].items():
             metrics[f"{name}_sd"] = metrics[f"{name}_sd"].clip(min=least["sd"])
     found = (
@@ -233,35 +249,37 @@ def _add_angles(
     entries = tables.load("overhead_squat")["angles"]
     rep_frames = between(repetitions["time"], repetitions["start"], repetitions["end"])
     accepted = repetitions["accepted"].values.astype(bool)
-    sides_differ = difference_sd(pose)
+    fitted = "position_draws" in pose
+    errors: Mapping[Hashable, xr.DataArray] = {}
+    if fitted:
+        errors = trial_errors(pose, repetitions).data_vars
+    stands = frames.sel(phase="standing").to_numpy()[accepted].any()
     curves = normalise_repetitions(angles[list(entries)], repetitions)
     for name, entry in entries.items():
         angle, sd = angles[name], angles[f"{name}_sd"]
         phase, phase_sd = median_within(angle, sd, frames)
         bottom, bottom_sd = (v.sel(phase="bottom", drop=True) for v in (phase, phase_sd))
+        standing, standing_sd = (v.sel(phase="standing", drop=True) for v in (phase, phase_sd))
+        if not fitted:
+            errors = _errors_of_frames(name, bottom_sd, standing_sd)
         peak, peak_sd = peak_within(angle, sd, rep_frames, entry["peak"])
         add(metrics, name, "phase", phase, phase_sd, "median within the phase", suffix=_IN_PHASE)
+        bottom_sd = errors[f"{name}_absolute"].where(bottom.notnull())
         add(metrics, name, "bottom", bottom, bottom_sd, _WITHIN, suffix=_AT_BOTTOM)
         peak_text = {"magnitude": "value farthest from zero"}.get(entry["peak"], entry["peak"])
         statistic, suffix = f"{peak_text} in the repetition", f", {peak_text} of each repetition"
         add(metrics, name, "peak", peak, peak_sd, statistic, suffix=suffix)
         apart_sd = None
         if entry["sided"]:
-            apart_sd = independent(bottom_sd)
-            if name in sides_differ:
-                both = angle.notnull().all("side")
-                apart_sd = median_within(
-                    sides_differ[name].where(both),
-                    sides_differ[name].where(both),
-                    frames.sel(phase="bottom", drop=True),
-                )[1]
             apart = right_minus_left(bottom)
-            known_sd = apart_sd.where(apart.notnull())
+            apart_sd = errors[f"{name}_sides"].where(apart.notnull())
             statistic = "right minus left, within the bottom"
             suffix = ", asymmetry at the bottom of each repetition"
-            add(metrics, name, "bottom_asymmetry", apart, known_sd, statistic, suffix=suffix)
+            add(metrics, name, "bottom_asymmetry", apart, apart_sd, statistic, suffix=suffix)
         _add_over_repetitions(
-            metrics, name, bottom, bottom_sd, accepted, "median at the bottom", apart_sd
+            *(metrics, name, bottom, bottom_sd, accepted, "median at the bottom"),
+            apart_sd=apart_sd,
+            fitted=fitted,
         )
         spread = sample_sd(bottom, accepted)
         statistic = "standard deviation over accepted repetitions"
@@ -272,30 +290,55 @@ def _add_angles(
         add(metrics, name, "curve_variability", spread, None, statistic, suffix=suffix)
         if entry["sided"]:
             _add_symmetry(metrics, name)
-        if name == "ankle_dorsiflexion":
-            standing, standing_sd = (v.sel(phase="standing", drop=True) for v in (phase, phase_sd))
-            change_sd = (bottom_sd**2 + standing_sd**2) ** 0.5
-            value, value_sd = over_repetitions(bottom - standing, change_sd, accepted)
-            statistic = "median over accepted repetitions of bottom minus standing"
-            suffix = " from standing"
-            add(metrics, name, "from_standing", value, value_sd, statistic, suffix=suffix)
+        change, metric = bottom - standing, f"{name}_from_standing"
+        value, value_sd = over_repetitions(change, errors[metric], accepted)
+        add(
+            metrics,
+            name,
+            "from_standing",
+            value,
+            value_sd,
+            "median over accepted repetitions of bottom minus standing",
+            sem=_retest_error(metric, change, accepted) if fitted else None,
+            suffix=", from standing",
+        )
         if reason := angle.attrs.get("refused"):
             add_note(metrics, name, reason)
+        if not stands and bool(bottom.isel(rep=accepted).notnull().any()):
+            for each in (metric, *metrics[metric].attrs[BESIDE].split()):
+                metrics[each].attrs["note"] = tables.sentence("reasons.never_standing")
+
+
+def _errors_of_frames(
+    name: str, bottom: xr.DataArray, standing: xr.DataArray
+) -> Mapping[Hashable, xr.DataArray]:
+    """Give what :func:`trial_errors` gives where there are no draws, from the errors of frames.
+
+    Those of both sides, and of both phases, count as independent.
+    """
+    errors: dict[Hashable, xr.DataArray] = {
+        f"{name}_absolute": bottom,
+        f"{name}_from_standing": (bottom**2 + standing**2) ** 0.5,
+    }
+    if "side" in bottom.dims:
+        errors[f"{name}_sides"] = independent(bottom)
+    return errors
+
+
+def _retest_error(
+    metric: str, value: xr.DataArray, accepted: NDArray[np.bool_]
+) -> xr.DataArray | None:
+    """Give the standard error of measurement between recordings; None where it is not known."""
+    known = retest_sem(metric)
+    if known is None:
+        return None
+    median = nanmedian(value.isel(rep=accepted), "rep")
+    return with_sampling(xr.full_like(median, known).where(median.notnull()), value, accepted)
 
 
 def _add_symmetry(metrics: Metrics, name: str) -> None:
-    """Add the smallest detectable asymmetry, and ratios of the sides where they are large."""
+    """Add ratios of the sides where these are large."""
     table = tables.load("overhead_squat")
-    statistic = metrics[f"{name}_asymmetry"].attrs["statistic"]
-    add(
-        metrics,
-        name,
-        "asymmetry_mdc95",
-        MDC95 * metrics[f"{name}_asymmetry_sd"],
-        None,
-        f"1.96 sqrt(2) times the standard deviation of the error of: {statistic}",
-        suffix=", smallest detectable asymmetry (95 %)",
-    )
     left, right = (metrics[name].sel(side=side, drop=True) for side in SIDES)
     least = table["limits"]["smallest_angle_for_ratios_deg"]["value"]
     large = (left + right) / 2 >= least
@@ -326,7 +369,12 @@ def _curve_variability(curves: xr.DataArray) -> xr.DataArray:
 
 
 def _add_knee_movement(
-    metrics: Metrics, movement: xr.Dataset, repetitions: xr.Dataset, frames: xr.DataArray
+    metrics: Metrics,
+    movement: xr.Dataset,
+    repetitions: xr.Dataset,
+    frames: xr.DataArray,
+    *,
+    fitted: bool,
 ) -> None:
     accepted = repetitions["accepted"].values.astype(bool)
     standing = repetitions["standing"].astype(bool)
@@ -338,7 +386,9 @@ def _add_knee_movement(
         if name in table["knee_movement"]:
             extreme, extreme_sd, where = extreme_of_phases(phase, phase_sd, entry["extreme"])
             statistic = f"{entry['extreme']} over mid-descent, bottom and mid-ascent"
-            _add_over_repetitions(metrics, name, extreme, extreme_sd, accepted, statistic)
+            _add_over_repetitions(
+                metrics, name, extreme, extreme_sd, accepted, statistic, fitted=fitted
+            )
             metrics[name].attrs["phase"] = phases_in_words(where, accepted)
         if name == "knee_deviation":
             bottom, bottom_sd = (v.sel(phase="bottom", drop=True) for v in (phase, phase_sd))
@@ -360,14 +410,21 @@ def _add_notes(metrics: Metrics, measured: xr.Dataset) -> None:
 
 
 def _add_posture(
-    metrics: Metrics, stature: xr.Dataset, frames: xr.DataArray, accepted: NDArray[np.bool_]
+    metrics: Metrics,
+    stature: xr.Dataset,
+    frames: xr.DataArray,
+    accepted: NDArray[np.bool_],
+    *,
+    fitted: bool,
 ) -> None:
     table = tables.load("overhead_squat")
     bottom_frames = frames.sel(phase="bottom", drop=True)
     for name in table["posture"]:
         bottom, bottom_sd = median_within(stature[name], stature[f"{name}_sd"], bottom_frames)
         add(metrics, name, "bottom", bottom, bottom_sd, _WITHIN, suffix=_AT_BOTTOM)
-        _add_over_repetitions(metrics, name, bottom, bottom_sd, accepted, "median at the bottom")
+        _add_over_repetitions(
+            metrics, name, bottom, bottom_sd, accepted, "median at the bottom", fitted=fitted
+        )
     for name in table["stance"]:
         value, sd = stature[name], stature[f"{name}_sd"]
         add(metrics, name, "standing", value, sd, "median in standing", name=name)
@@ -403,9 +460,9 @@ def _add_smoothness(metrics: Metrics, pose: xr.Dataset, repetitions: xr.Dataset)
     labelled = {name: xr.DataArray(v, dims="rep", coords=rep) for name, v in values.items()}
     for kind in table:
         for phase in ("descent", "ascent"):
-            told = {"name": f"{phase}_{kind}", "suffix": f" in the {phase}"}
-            value = labelled[told["name"]]
-            add(metrics, kind, phase, value, None, "value of the repetition", **told)
+            name = f"{phase}_{kind}"
+            statistic, suffix = "value of the repetition", f" in the {phase}"
+            add(metrics, kind, phase, labelled[name], None, statistic, name=name, suffix=suffix)
     both = (labelled["descent_sparc"] + labelled["ascent_sparc"]) / 2
     # No draw tells how uncertain a speed is: see the notes of overhead_squat.
     fit_error = table["sparc"]["fit_error_sd"]["value"] if "position_draws" in pose else 0.0
@@ -433,25 +490,31 @@ def _add_over_repetitions(
     sd: xr.DataArray,
     accepted: NDArray[np.bool_],
     statistic: str,
+    *,
     apart_sd: xr.DataArray | None = None,
+    fitted: bool,
 ) -> None:
     """Add the value over accepted repetitions and, of sided ones, the asymmetry.
 
-    Without `apart_sd`, the error of the difference of the sides, these count as independent.
+    Without `apart_sd`, the error of the difference of the sides, these count as independent. The
+    retest errors are those of a `fitted` body.
     """
     over, over_sd = over_repetitions(value, sd, accepted)
     statistic = f"{statistic}, median over accepted repetitions"
-    add(metrics, name, "median", over, over_sd, statistic, name=name)
+    sem = _retest_error(name, value, accepted) if fitted else None
+    add(metrics, name, "median", over, over_sd, statistic, sem=sem, name=name)
     if "side" not in value.dims:
         return
     # The difference of the two reported medians, so that the reader can check it.
     if apart_sd is None:
         apart_sd = independent(sd)
-    _, difference_error = over_repetitions(right_minus_left(value), apart_sd, accepted)
+    difference, metric = right_minus_left(value), f"{name}_asymmetry"
+    _, difference_error = over_repetitions(difference, apart_sd, accepted)
     apart = right_minus_left(over)
     known_sd = difference_error.where(apart.notnull())
+    sem = _retest_error(metric, difference, accepted) if fitted else None
     told = f"right minus left: {statistic}"
-    add(metrics, name, "asymmetry", apart, known_sd, told, suffix=", asymmetry")
+    add(metrics, name, "asymmetry", apart, known_sd, told, sem=sem, suffix=", asymmetry")
 
 
 def _hands_not_overhead(

@@ -70,14 +70,19 @@ def _of_draws(
     centre = chosen["fit_position"].transpose(*order).to_numpy().astype(np.float64)
     deviations = chosen["position_draws"].transpose("draw", *order).to_numpy()
     centre = centre.reshape(shape)
-    after = np.searchsorted(time, knots).clip(1, time.size - 1)
-    stands = standing[after - (knots - time[after - 1] < time[after] - knots)]
+    stands = standing[nearest_frames(knots, time)]
 
     moved = (centre + draw.reshape(shape) for draw in deviations)
     errors = _root_mean_square(
         kernel(centre, centre[stands]), (kernel(each, each[stands]) for each in moved)
     )
     return {name: at_frames(metric_sd(name, sd), knots, time) for name, sd in errors.items()}
+
+
+def nearest_frames(knots: Array, time: Array) -> NDArray[np.int_]:
+    """Give the index of the frame that is nearest to each knot of a fit."""
+    after = np.searchsorted(time, knots).clip(1, time.size - 1)
+    return np.asarray(after - (knots - time[after - 1] < time[after] - knots))
 
 
 def at_frames(values: Array, knots: Array, time: Array) -> Array:

@@ -151,17 +151,25 @@ def sample_sd(value: xr.DataArray, accepted: NDArray[np.bool_]) -> xr.DataArray:
 def over_repetitions(
     value: xr.DataArray, sd: xr.DataArray, accepted: NDArray[np.bool_]
 ) -> tuple[xr.DataArray, xr.DataArray]:
-    """Median of the accepted repetitions; its sd from model bias and sampling."""
+    """Median of the accepted repetitions; its sd from bias, their median `sd`, and sampling."""
+    chosen = value.isel(rep=accepted)
+    errors = sd.isel(rep=accepted).transpose(*chosen.dims).where(chosen.notnull())
+    return nanmedian(chosen, "rep"), with_sampling(nanmedian(errors, "rep"), value, accepted)
+
+
+def with_sampling(
+    bias: xr.DataArray, value: xr.DataArray, accepted: NDArray[np.bool_]
+) -> xr.DataArray:
+    """Put a bias together with what the accepted repetitions add: sqrt(bias² + s²/n).
+
+    s is their standard deviation, from two on; one says nothing of it. `bias` is over the same
+    dimensions without ``rep``.
+    """
     chosen = value.isel(rep=accepted)
     # As arrays: this is done for every metric, and DataArrays of three numbers take their time.
-    values, errors = (
-        np.moveaxis(part.to_numpy(), part.get_axis_num("rep"), 0)
-        for part in (chosen, sd.isel(rep=accepted).transpose(*chosen.dims))
-    )
+    values = np.moveaxis(chosen.to_numpy(), chosen.get_axis_num("rep"), 0)
     known = ~np.isnan(values)
     count = np.maximum(known.sum(axis=0), 1)
     deviations = np.where(known, values - np.where(known, values, 0.0).sum(axis=0) / count, 0.0)
     variance = (deviations**2).sum(axis=0) / np.maximum(count - 1, 1)
-    bias = median_of(np.where(known, errors, np.nan))
-    median = nanmedian(chosen, "rep")
-    return median, median.copy(data=np.sqrt(bias**2 + variance / count))
+    return bias.copy(data=np.sqrt(bias.to_numpy() ** 2 + variance / count))

@@ -31,7 +31,7 @@ from mobility.documents.contract import (
     SummaryDocument,
     UserInfo,
 )
-from mobility.kinematics.expected_error import MDC95
+from mobility.kinematics.expected_error import Z95
 from mobility.sessions.record import Participant, SessionRecord, Side
 from mobility.wording import dated, spoken
 
@@ -257,7 +257,7 @@ def export_document(
 def group_metrics(metrics: xr.Dataset) -> dict[str, dict[str, float | None]]:
     """Metrics of each group: medians of the accepted repetitions, asymmetries absolute.
 
-    An asymmetry of which twice what matters could not be told from none is null.
+    An asymmetry of which the 95 % interval reaches farther to each side than what matters is null.
 
     Angles in degrees (0.01); separation ratio and knee deviations without unit (0.001).
     """
@@ -265,15 +265,12 @@ def group_metrics(metrics: xr.Dataset) -> dict[str, dict[str, float | None]]:
     def of_side(name: str, side: str, digits: int) -> float | None:
         return rounded(metrics[name].sel(side=side), digits)
 
-    largest = tables.load("findings")["documents"]["largest_mdc"]
+    largest = tables.load("findings")["documents"]["largest_half_width"]
 
     def asymmetry(name: str, digits: int) -> float | None:
         difference = f"{name}_asymmetry"
-        detectable = metrics.get(f"{difference}_mdc95")
-        if detectable is None and f"{difference}_sd" in metrics:
-            detectable = MDC95 * metrics[f"{difference}_sd"]
         most = largest["1" if name == "knee_deviation" else "degree"]
-        if detectable is not None and detectable > most:
+        if f"{difference}_sd" in metrics and Z95 * metrics[f"{difference}_sd"] > most:
             return None
         return rounded(abs(metrics[difference]), digits)
 

@@ -19,27 +19,39 @@ DEFAULT_METHOD = "mediapipe_world"
 def angle_draws(fitted: xr.Dataset) -> xr.Dataset:
     """Joint angles of each draw of the posterior of a fitted body, less those of the fit.
 
+    Those of :func:`angle_deviations` times the factors of
+    :func:`~mobility.kinematics.expected_error.spread_factors`, with which the standard deviation
+    over the draws is that of the error of a frame.
+    """
+    draws, factors = angle_deviations(fitted), spread_factors(fitted)
+    return draws.map(lambda off: factors[str(off.name)] * off, keep_attrs=True)
+
+
+def angle_deviations(fitted: xr.Dataset) -> xr.Dataset:
+    """Joint angles of each draw of the posterior of a fitted body, less those of the fit, as drawn.
+
     The angles of ``joint_angles`` over (draw, fit_time, side) or (draw, fit_time): deviations in
-    degrees, times the factors of :func:`~mobility.kinematics.expected_error.spread_factors`. The
-    standard deviation of anything computed from angles (a difference of sides, a median over
-    repetitions) is that of its values over the draws.
+    degrees. How much anything computed from angles (a difference of sides, a mean over repetitions)
+    varies over the draws says how uncertain it is, up to a factor that is measured for each kind of
+    number (``tables/expected_error.yaml``).
     """
     if "position_draws" not in fitted:
-        raise BadInputError("angle_draws: the pose has no 'position_draws'; make it with fit_body")
+        raise BadInputError(
+            "angle_deviations: the pose has no 'position_draws'; make it with fit_body"
+        )
     draws = fitted["position_draws"].transpose("draw", "fit_time", "fit_keypoint", "fit_space")
     knots = fitted["fit_time"].to_numpy()
     middle = _angles_at_knots(fitted)
     # One draw after the other: all at once would need gigabytes for a trial of minutes.
     each = [_angles_at_knots(fitted, draw) for draw in draws.to_numpy().astype(np.float64)]
     definitions = tables.load("angles")
-    factors = spread_factors(fitted)
     variables = {}
     for name, value in middle.items():
         off = np.stack([drawn[name] for drawn in each]) - value
         dims = ("draw", "fit_time", "side")[: off.ndim]
         variables[name] = (
             dims,
-            factors[name] * ((off + 180.0) % 360.0 - 180.0),
+            (off + 180.0) % 360.0 - 180.0,
             {"units": "degree", "long_name": f"deviation of {definitions[name]['long_name']}"},
         )
     return xr.Dataset(variables, coords={"fit_time": knots, "side": list(SIDES)})

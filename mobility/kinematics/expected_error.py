@@ -30,6 +30,31 @@ def spread_factors(fitted: xr.Dataset) -> dict[str, float]:
     return {name: float(found.get(name, 1.0)) for name in tables.load("angles")}
 
 
+def trial_factors(fitted: xr.Dataset, number: str) -> dict[str, float]:
+    """Give the factor on the spread of the draws of a number of a trial, by angle.
+
+    `number` is "absolute", "from_standing" or "sides", as in the section ``trial`` of the table;
+    an angle of which it was not measured has 1. Where no numbers of trials were measured (two
+    cameras, feet that move) it is the larger of the factor of a frame and that of one camera.
+    """
+    trial, kind = tables.load(TABLE)["trial"], kind_of(fitted)
+    if kind in trial:
+        measured: dict[str, float] = trial[kind][number]
+        return {name: float(measured.get(name, 1.0)) for name in tables.load("angles")}
+    of_one = trial["one_camera"][number]
+    of_frames = spread_factors(fitted)
+    return {name: max(factor, of_one.get(name, 1.0)) for name, factor in of_frames.items()}
+
+
+def retest_sem(metric: str) -> float | None:
+    """Give the standard error of measurement of a metric between recordings of the same person.
+
+    The camera is put up again where it stood. None for a metric of which it was not measured.
+    """
+    measured: dict[str, float] = tables.load(TABLE)["retest"]["sem"]
+    return measured.get(metric)
+
+
 def kind_of(fitted: xr.Dataset) -> str:
     """Name the entry of ``fitted`` in the table whose factors are for a fitted body.
 

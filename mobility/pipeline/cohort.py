@@ -32,6 +32,7 @@ from mobility.pipeline.metrics_table import (
 from mobility.sessions.files import atomic, make_folder, writing
 from mobility.sessions.notebooks import GROUPED_BY
 from mobility.sessions.record import ANONYMOUS, EXERCISES, verdict_in_words
+from mobility.view import UNKNOWN as NO_VIEW
 from mobility.writing import plain_cells
 
 if TYPE_CHECKING:
@@ -48,7 +49,8 @@ COLUMNS = (
     *("session_id", "user_id", "date", "exercise", "state", "sex", "age", "height_m", "weight_kg"),
     *("view", "recording", "cameras", "method", "software"),
     *("metric", "quantity", "kind", "side", "level", "rep", "phase", "item"),
-    *("value", "sd", "lower", "upper", "units", "text", "reason", "long_name", "group", "version"),
+    *("value", "sd", "sem", "lower", "upper"),
+    *("units", "text", "reason", "long_name", "group", "version"),
 )
 """Columns of the table, in order; :func:`to_dataframe` says what they hold."""
 
@@ -93,7 +95,9 @@ def to_dataframe(
         ``tables/overhead_squat.yaml``; empty for joint mobility), ``side`` ("left",
         "right", or empty), ``level`` ("session", "repetition" or "phase"), ``rep``, ``phase``,
         ``item`` (what else the value is of, such as a part of an index, or empty); ``value``,
-        ``sd`` of its error, ``lower`` and ``upper`` limit of its 95 % interval, ``units``,
+        ``sd`` of its error, ``sem`` (standard error of measurement with the camera put up again
+        where it stood; NaN where it was not measured), ``lower`` and ``upper`` limit of its 95 %
+        interval, ``units``,
         ``text`` where the metric is a text, ``reason`` where there is no value, ``long_name``,
         ``group`` of the report, ``version`` of an index. What the verdict on the recording rules
         out has no value, as on its page, and why in ``reason``.
@@ -235,8 +239,9 @@ def changes(frame: pd.DataFrame, metric: str, *, sem: float | None = None) -> pd
     r"""Compare repeated sessions of each participant with their first one.
 
     A change shows something only where it exceeds the minimal detectable change,
-    MDC95 = 1.96 √2 SEM. The SEM is the root mean square of the standard deviations of the
-    error (``sd``) of the participant's sessions, unless it is given.
+    MDC95 = 1.96 √2 SEM. The SEM is the root mean square of the standard errors of measurement
+    (``sem``) of the participant's sessions, unless it is given. Where a session has none, or these
+    were not filmed from one view, the standard deviation of the error (``sd``) takes its place.
 
     Parameters
     ----------
@@ -252,21 +257,15 @@ def changes(frame: pd.DataFrame, metric: str, *, sem: float | None = None) -> pd
     -------
     pandas.DataFrame
         A row for each session, side and participant with at least two measured sessions:
-        ``user_id``, ``side``, ``session_id``, ``date``, ``view``, ``value``, ``sd``, ``units``,
-        ``mdc95``, ``change`` from the first measured session, and ``verdict``: "first", "within
-        error", "larger", "smaller", "error unknown". Sessions of "anonymous" are left out, for they
-        may be of different people.
+        ``user_id``, ``side``, ``session_id``, ``date``, ``view``, ``value``, ``sd``, ``sem``,
+        ``units``, ``mdc95``, ``change`` from the first measured session, and ``verdict``: "first",
+        "within error", "larger", "smaller", "error unknown". Sessions of "anonymous" are left out,
+        for they may be of different people.
 
     Raises
     ------
     BadInputError
         If `sem` is not positive.
-
-    Notes
-    -----
-    Much of the error of a video is the same whenever the same person is filmed in the same way,
-    and cancels in a change; the ``sd`` does not know how much. An MDC95 from it is therefore rather
-    too large than too small, unless the camera stood elsewhere.
 
     References
     ----------
@@ -279,17 +278,19 @@ def changes(frame: pd.DataFrame, metric: str, *, sem: float | None = None) -> pd
     rows = of_metric(frame, metric)
     rows = rows[rows["value"].notna() & rows["user_id"].ne(ANONYMOUS)]
     rows = rows.sort_values(["user_id", "side"], kind="stable", ignore_index=True)
-    own = rows.groupby(["user_id", "side"])["value"]
+    person = [rows["user_id"], rows["side"]]
+    own = rows["value"].groupby(person)
     if sem is None:
-        squares = (rows["sd"] ** 2).groupby([rows["user_id"], rows["side"]])
+        view = rows["view"].where(~rows["view"].isin(["", NO_VIEW])).groupby(person)
+        again = view.transform("nunique").eq(1) & view.transform("count").eq(own.transform("size"))
+        squares = (rows["sem"].where(again).fillna(rows["sd"]) ** 2).groupby(person)
         # One that is not known leaves the whole unknown.
         known = squares.transform("count") == squares.transform("size")
         error = np.sqrt(squares.transform("mean").where(known))
     else:
         error = pd.Series(sem, index=rows.index)
-    table = rows[["user_id", "side", "session_id", "date", "view", "value", "sd", "units"]].assign(
-        mdc95=MDC95 * error, change=rows["value"] - own.transform("first")
-    )
+    columns = ["user_id", "side", "session_id", "date", "view", "value", "sd", "sem", "units"]
+    table = rows[columns].assign(mdc95=MDC95 * error, change=rows["value"] - own.transform("first"))
     change, mdc = table["change"], table["mdc95"]
     rules = [own.cumcount() == 0, ~np.isfinite(mdc), change.abs() <= mdc, change > 0]
     verdicts = np.select(rules, ["first", "error unknown", "within error", "larger"], "smaller")
@@ -481,7 +482,8 @@ def _without_ruled_out(found: pa.Table, verdict: Verdict) -> pa.Table:
     reasons = [why[each] for each in items]
     out = pa.array([bool(reason) for reason in reasons])
     kept = zip(reasons, found["reason"].to_pylist(), strict=True)
-    changed = {name: pc.if_else(out, math.nan, found[name]) for name in NUMBERS}
+    numbers = [name for name in NUMBERS if name in found.column_names]
+    changed = {name: pc.if_else(out, math.nan, found[name]) for name in numbers}
     changed["reason"] = as_texts([reason or own for reason, own in kept])
     for name, column in changed.items():
         found = found.set_column(found.schema.get_field_index(name), name, column)

@@ -26,7 +26,7 @@ TEXTS = (
     *("method", "metric", "quantity", "kind", "side", "level", "phase", "item"),
     *("units", "text", "reason", "long_name", "group", "version"),
 )
-NUMBERS = ("value", "sd", "lower", "upper")
+NUMBERS = ("value", "sd", "sem", "lower", "upper")
 
 
 def metrics_table(metrics: xr.Dataset) -> pa.Table:
@@ -90,7 +90,7 @@ def _rows(metrics: xr.Dataset) -> list[dict[str, Any]]:
         if name in beside:
             continue
         variable = variables[name]
-        sd = variables.get(f"{name}_sd")
+        sd, sem = (variables.get(f"{name}_{error}") for error in ("sd", "sem"))
         interval = variables.get(f"{name}_interval")
         described = {
             "metric": name,
@@ -102,7 +102,10 @@ def _rows(metrics: xr.Dataset) -> list[dict[str, Any]]:
             "version": str(variable.attrs.get("version", "")),
         }
         values = variable.values
-        errors = sd.values if sd is not None and sd.dims == variable.dims else None
+        errors, retest = (
+            each.values if each is not None and each.dims == variable.dims else None
+            for each in (sd, sem)
+        )
         labels = [
             variables[dim].values if dim in variables else np.arange(size)
             for dim, size in variable.sizes.items()
@@ -123,6 +126,7 @@ def _rows(metrics: xr.Dataset) -> list[dict[str, Any]]:
                 bounds = dict(zip(variables["bound"].values, interval.values, strict=True))
                 lower, upper = float(bounds["lower"]), float(bounds["upper"])
             row |= {"value": value, "sd": error, "lower": lower, "upper": upper}
+            row["sem"] = math.nan if retest is None else float(retest[index])
             if not math.isfinite(value):
                 row["reason"] = _reason(metrics, name, where)
             rows.append(row)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -56,6 +56,9 @@ class Gauge:
     interval
         95 % interval that does not lie about the value alike, as of an index, which ends at 0 and
         100; NaN where it does.
+    retest
+        1.96 times the standard error of measurement with the camera put up again where it stood,
+        by side; absent where that was not measured.
     """
 
     name: str
@@ -65,6 +68,7 @@ class Gauge:
     told: str
     usual: tuple[float, float] = (math.nan, math.nan)
     interval: tuple[float, float] = (math.nan, math.nan)
+    retest: dict[str, float] = field(default_factory=dict)
 
     def ends(self, value: float, half: float) -> tuple[float, float]:
         """Give the ends of the interval of a value; both are it where its error is unknown."""
@@ -108,7 +112,13 @@ def of_squat(
         units = units_of(metrics, metric)
         goal = factor_of(metrics, metric) * float(rules[rule]["threshold"])
         better = {"below": "≥", "above": "≤"}[rules[rule]["direction"]]
-        found.append(Gauge(name, values, units, goal, f"{better} {quantity(goal, units)}"))
+        errors = {
+            side: Z95 * value_of(metrics, f"{metric}_sem", side or None)
+            for side in values
+            if f"{metric}_sem" in metrics
+        }
+        told = f"{better} {quantity(goal, units)}"
+        found.append(Gauge(name, values, units, goal, told, retest=errors))
     return found[:most]
 
 

@@ -17,6 +17,7 @@ from mobility.assessment.findings import Finding, say
 from mobility.assessment.kinds import entry_of
 from mobility.assessment.reference_ranges import Kind, ReferenceRange, reference_range
 from mobility.assessment.summaries import least_for_spread
+from mobility.kinematics.expected_error import Z95
 from mobility.reports.charts import charts
 from mobility.reports.references import References
 from mobility.reports.sections import (
@@ -333,7 +334,7 @@ def spread_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> str:
 
 
 def symmetry_table(metrics: xr.Dataset, repetitions: xr.Dataset, references: References) -> str:
-    """Show the differences of the sides that exceed the smallest that could be detected."""
+    """Show the differences of the sides of which the 95 % interval excludes 0."""
     rows = []
     ratios = {
         "asymmetry_index": "Asymmetry index",
@@ -343,9 +344,8 @@ def symmetry_table(metrics: xr.Dataset, repetitions: xr.Dataset, references: Ref
     cites: dict[str, str] = {}
     for name in SYMMETRY:
         difference = f"{name}_asymmetry"
-        found, least = (value_of(metrics, each) for each in (difference, f"{difference}_mdc95"))
-        known = f"{difference}_mdc95" in metrics and math.isfinite(found)
-        if not known or abs(found) <= least:  # without an error, all are told
+        found, sd = (value_of(metrics, each) for each in (difference, f"{difference}_sd"))
+        if not math.isfinite(found) or abs(found) <= Z95 * sd:  # without an error, all are told
             continue
         own = {kind: f"{name}_{kind}" for kind in ratios}
         cites |= {
@@ -355,7 +355,6 @@ def symmetry_table(metrics: xr.Dataset, repetitions: xr.Dataset, references: Ref
             [
                 escape(capital(spoken(name))),
                 cell(metrics, difference, repetitions, signed=True),
-                quantity(least, "degree"),
                 f"<td class='text'>{escape(verdict(metrics, difference))}</td>",
                 *(_tenths(value_of(metrics, each), " %") for each in own.values()),
             ]
@@ -366,7 +365,6 @@ def symmetry_table(metrics: xr.Dataset, repetitions: xr.Dataset, references: Ref
         [
             "Angle",
             "Right − left",
-            "MDC₉₅",
             "The difference is",
             *(f"{head}{cites.get(kind, '')}" for kind, head in ratios.items()),
         ],

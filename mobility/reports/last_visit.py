@@ -1,4 +1,7 @@
-"""What changed since the last visit: only what exceeds the errors of both recordings."""
+"""What changed since the last visit: only what exceeds the errors of both recordings.
+
+Where the camera stood as before these are the errors of measuring again, else those of each value.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from mobility.errors import MobilityError
 from mobility.reports.gauges import Gauge
 from mobility.reports.sections import paragraphs, quantity
 from mobility.sessions.record import ANONYMOUS
+from mobility.view import UNKNOWN, trial_view
 from mobility.wording import dated
 
 if TYPE_CHECKING:
@@ -43,8 +47,17 @@ def last_visit(session: StoredSession) -> StoredSession | None:
     return found
 
 
-def changes(before: list[Gauge], now: list[Gauge]) -> list[tuple[str, float, float, str]]:
+def changes(
+    before: list[Gauge], now: list[Gauge], *, same_view: bool
+) -> list[tuple[str, float, float, str]]:
     """Compare what both visits measured.
+
+    Parameters
+    ----------
+    before, now
+        The numbers of both.
+    same_view
+        Whether both were filmed from the same view, so that the errors of measuring again hold.
 
     Returns
     -------
@@ -52,20 +65,36 @@ def changes(before: list[Gauge], now: list[Gauge]) -> list[tuple[str, float, flo
         Of each number its name with the side, the change, the smallest change that can be told
         from the errors of both (95 %), and the unit.
     """
+
+    def error(gauge: Gauge, side: str) -> float:
+        half = gauge.values[side][1]
+        return gauge.retest.get(side, half) if same_view else half
+
     known: Mapping[tuple[str, str], tuple[float, float]] = {
-        (gauge.name, side): value for gauge in before for side, value in gauge.values.items()
+        (gauge.name, side): (value, error(gauge, side))
+        for gauge in before
+        for side, (value, _) in gauge.values.items()
     }
     found = []
     for gauge in now:
-        for side, (value, half) in gauge.values.items():
+        for side, (value, _) in gauge.values.items():
             old = known.get((gauge.name, side))
             if old is None:
                 continue
-            least = math.hypot(half, old[1])
+            least = math.hypot(error(gauge, side), old[1])
             if math.isfinite(least):
                 name = f"{gauge.name}, {side}" if side else gauge.name
                 found.append((name, value - old[0], least, gauge.units))
     return found
+
+
+def _same_view(before: StoredSession, session: StoredSession) -> bool:
+    """Whether both were filmed from the same view, as far as that is known."""
+    try:
+        one, other = (trial_view(each.fitted()) for each in (before, session))
+    except MobilityError:  # the body of one is deleted or damaged
+        return False
+    return one == other != UNKNOWN
 
 
 def since_last_visit(
@@ -86,7 +115,7 @@ def since_last_visit(
     if before is None:
         return ""
     try:
-        compared = changes(measure(before), now)
+        compared = changes(measure(before), now, same_view=_same_view(before, session))
     except MobilityError as error:
         log.warning("not compared with session %s: %s", before.id, error)
         return ""

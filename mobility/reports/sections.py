@@ -22,7 +22,7 @@ from mobility import tables
 from mobility.assessment.estimates import reason_of_side
 from mobility.assessment.kinds import entry_of, kind_of
 from mobility.documents.verdicts import in_lines
-from mobility.kinematics.expected_error import MDC95, Z95, another_model, of_fit, unlike_measured
+from mobility.kinematics.expected_error import Z95, another_model, of_fit, unlike_measured
 from mobility.kinematics.geometry import called
 from mobility.provenance import cameras_of, history
 from mobility.reports.figures import png
@@ -591,8 +591,7 @@ def cells_of_sides(metrics: xr.Dataset, name: str, repetitions: xr.Dataset) -> l
 def verdict(metrics: xr.Dataset, name: str) -> str:
     """Say whether a signed asymmetry (right minus left) exceeds what error alone may make.
 
-    That is the minimal detectable difference, ``<name>_mdc95`` or 1.96 √2 times its ``_sd``, as in
-    the findings.
+    It does where the 95 % interval, ± 1.96 times its ``_sd``, excludes 0.
 
     Returns
     -------
@@ -607,8 +606,7 @@ def verdict(metrics: xr.Dataset, name: str) -> str:
         return ""
     if not math.isfinite(sd):
         return tables.sentence("report.difference.unknown")
-    least = value_of(metrics, f"{name}_mdc95")
-    if abs(value) <= (least if math.isfinite(least) else MDC95 * sd):
+    if abs(value) <= Z95 * sd:
         return tables.sentence("report.difference.within")
     measured = metrics.get(metrics[name].attrs.get("quantity"))
     if measured is not None and ": " in measured.attrs.get("phase", ""):

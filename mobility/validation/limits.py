@@ -17,6 +17,9 @@ from mobility.options import checked
 LEAST = 3
 """Fewest independent units (participants, else repetitions) from which a spread is told."""
 
+_ROUNDING = 1e-12
+"""Differences that are less apart, as a share of the values, differ by rounding only."""
+
 # Much larger ones have a fourth power, for the interval, that is no number.
 _ExpectedSd = Annotated[float, Field(gt=0, le=1e12, allow_inf_nan=False)]
 
@@ -106,9 +109,10 @@ def bland_altman(
     standard deviation together (MOVER), so that they are wider to the outside; they take the two
     mean squares as independent, which is exact where all have as many pairs.
 
-    Pairs with NaN are left out; by default every pair is of another participant. Bland & Altman
-    1999, Stat Methods Med Res 8:135; 2007, J Biopharm Stat 17:571. Zou 2013, Stat Methods Med Res
-    22:630.
+    Pairs with NaN are left out; by default every pair is of another participant. Where all
+    differences are the same, which those of two ways to measure never are, only the bias is given.
+    Bland & Altman 1999, Stat Methods Med Res 8:135; 2007, J Biopharm Stat 17:571. Zou 2013, Stat
+    Methods Med Res 22:630.
     """
     from scipy import stats
 
@@ -125,9 +129,13 @@ def bland_altman(
     m = np.bincount(of).astype(np.float64)
     means = np.bincount(of, difference) / m
     bias = float(means.mean()) if pairs else np.nan
+    reason = ""
     if n < LEAST:
         kind = "pair" if participants is None else "participant"
         reason = f"limits of agreement: {n} {kind}{'' if n == 1 else 's'}, needs {LEAST}"
+    elif np.ptp(difference) <= _ROUNDING * np.abs([one[known], other[known]]).max():
+        reason = "limits of agreement: all differences are the same and have no spread"
+    if reason:
         return BlandAltman(pairs, n, bias, *(np.nan,) * 11, reason=reason)
     variance = float(means.var(ddof=1))
     if pairs == n:

@@ -80,6 +80,11 @@ def multiple_correlation(curves: ArrayLike) -> float:
     does not stand for agreement by itself.
     """
     values = numbers(curves, what="multiple_correlation")
+    if values.ndim != 3:
+        raise BadInputError(
+            "multiple_correlation: curves must be over (cycle, protocol, frame) (got "
+            f"{values.shape}); of a single cycle give [curves]"
+        )
     protocols = values.shape[1]
     apart = moved = 0.0
     freedom_apart = freedom_moved = 0

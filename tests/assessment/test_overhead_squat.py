@@ -18,7 +18,7 @@ from mobility.assessment.kinds import owners
 from mobility.assessment.overhead_squat import knee_movement, overhead_squat, phase_frames
 from mobility.errors import BadInputError
 from mobility.kinematics.angles import joint_angles
-from mobility.kinematics.expected_error import spread_factors
+from mobility.kinematics.expected_error import trial_factors
 from mobility.kinematics.repetitions import find_repetitions
 from mobility.kinematics.skeleton import KEYPOINTS, other_side
 from mobility.provenance import history, warnings_of
@@ -107,8 +107,6 @@ def test_bottom_values_are_those_commanded(squat_pose: Any, measure: Any) -> Non
         assert np.isnan(metrics[f"hip_abduction_{kind}"])
         note = metrics[f"hip_abduction_{kind}"].attrs["note"]
         assert note.endswith("where their mean is below 20°")
-    sd = metrics["knee_flexion_asymmetry_sd"]
-    np.testing.assert_allclose(metrics["knee_flexion_asymmetry_mdc95"], 1.96 * 2**0.5 * sd)
 
 
 def test_peaks(squat_pose: Any, repetitions_of: Any) -> None:
@@ -135,7 +133,7 @@ def reverses(metric: xr.DataArray) -> bool:
     kind, quantity = metric.attrs["kind"], metric.attrs["quantity"]
     if kind in ("asymmetry", "bottom_asymmetry", "asymmetry_index", "symmetry_angle"):
         return True
-    sizes = ("standard_error", "variability", "curve_variability")
+    sizes = ("standard_error", "retest_error", "variability", "curve_variability")
     return quantity in ("pelvis_obliquity", "lateral_shift") and kind not in sizes
 
 
@@ -144,8 +142,10 @@ def test_a_metric_says_of_what_it_is_and_which_number(plain: xr.Dataset) -> None
     kinds = {name: plain[name].attrs["kind"] for name in plain.data_vars}
     assert set(kinds.values()) == table["kinds"]["words"].keys() - {"frame"}
     of = owners(plain)
-    assert of.keys() == {n for n, k in kinds.items() if k in ("standard_error", "interval")}
-    assert all(name in (f"{owner}_sd", f"{owner}_interval") for name, owner in of.items())
+    beside = ("standard_error", "retest_error", "interval")
+    assert of.keys() == {n for n, k in kinds.items() if k in beside}
+    endings = ("sd", "sem", "interval")
+    assert all(name in (f"{owner}_{end}" for end in endings) for name, owner in of.items())
     needed = {"units", "long_name", "quantity", "group", "statistic", "reference"}
     assert all(needed <= set(plain[name].attrs) for name in plain.data_vars)
     assert len({plain[name].attrs["long_name"] for name in plain.data_vars}) == len(kinds)
@@ -331,11 +331,58 @@ def test_difference_from_standing_has_the_error_of_both_and_no_constant(squat_po
     sd = xr.where(trial.truth["crouch"] < 0.3, 3.0, 4.0)
     angles["ankle_dorsiflexion_sd"] = sd + 0 * angles["ankle_dorsiflexion"]
     angles["ankle_dorsiflexion"] = angles["ankle_dorsiflexion"] + 7.0
-    metrics = overhead_squat(fitted(trial.pose), angles, repetitions_of(trial))
+    metrics = overhead_squat(trial.pose, angles, repetitions_of(trial))
     np.testing.assert_allclose(metrics["ankle_dorsiflexion_from_standing_sd"], 5.0, atol=0.05)
     np.testing.assert_allclose(metrics["ankle_dorsiflexion_sd"], 4.0, atol=0.05)
     np.testing.assert_allclose(metrics["ankle_dorsiflexion"], 32.0, atol=0.1)
     np.testing.assert_allclose(metrics["ankle_dorsiflexion_from_standing"], 25.0, atol=0.1)
+    # Of every angle, that of the trunk too.
+    np.testing.assert_allclose(metrics["knee_flexion_from_standing"], 100.0, atol=0.5)
+    assert metrics["trunk_lean_from_standing"].dims == ()
+
+
+def test_nobody_who_stands_is_no_change_from_standing(squat_pose: Any, repetitions_of: Any) -> None:
+    trial = squat_pose(reps=2)
+    found = repetitions_of(trial)
+    pose = fitted(trial.pose)
+    restless = found.assign(standing=xr.zeros_like(found["standing"]))
+    metrics = overhead_squat(pose, joint_angles(pose), restless)
+    for name in ("knee_flexion_from_standing", "knee_flexion_from_standing_sem"):
+        assert metrics[name].isnull().all()
+        assert metrics[name].attrs["note"] == "the person is never seen standing straight"
+    np.testing.assert_allclose(metrics["knee_flexion"], 100.0, atol=0.1)
+    assert "note" not in metrics["knee_flexion"].attrs
+    # Of one repetition before which nobody stands, the other has to do.
+    late = found.assign(standing=found["standing"] & (found["time"] > float(found["end"][0]) - 0.1))
+    one = overhead_squat(pose, joint_angles(pose), late)
+    np.testing.assert_allclose(one["knee_flexion_from_standing"], 100.0, atol=0.5)
+    assert "note" not in one["knee_flexion_from_standing"].attrs
+
+
+def test_a_retest_error_is_of_a_fitted_body_and_falls_by_the_spread_only(
+    squat_pose: Any, repetitions_of: Any
+) -> None:
+    trial = squat_pose(reps=3)
+    pose = fitted(trial.pose)
+    angles = offset(joint_angles(pose), trial, (-4.0, 0.0, 4.0))
+    metrics = overhead_squat(pose, angles, repetitions_of(trial))
+    measured = tables.load("expected_error")["retest"]["sem"]
+    expected = math.sqrt(measured["knee_flexion"] ** 2 + 16.0 / 3)
+    np.testing.assert_allclose(metrics["knee_flexion_sem"], expected, atol=0.05)
+    assert metrics["knee_flexion_sem"].dims == ("side",)
+    assert metrics["knee_flexion"].attrs["ancillary_variables"] == (
+        "knee_flexion_sd knee_flexion_sem"
+    )
+    # Both sides vary together.
+    of_sides = float(metrics["knee_flexion_asymmetry_sem"])
+    assert of_sides == pytest.approx(measured["knee_flexion_asymmetry"], abs=0.01)
+    assert "elbow_flexion_sem" not in metrics  # it was not measured
+    raw = overhead_squat(trial.pose, angles, repetitions_of(trial))
+    assert not [name for name in raw.data_vars if str(name).endswith("_sem")]
+    nobody = squat_pose(reps=1, absent=[(0.0, 60.0)])
+    lost = fitted(nobody.pose)
+    none = overhead_squat(lost, joint_angles(lost), repetitions_of(nobody))
+    assert none["knee_flexion_sem"].isnull().all()
 
 
 def test_extreme_is_unknown_when_a_phase_was_not_seen(squat_pose: Any, measure: Any) -> None:
@@ -362,7 +409,7 @@ def test_sideways_camera_refuses_what_it_cannot_see(squat_pose, measure, heading
     ]
     gone = [name for name in gone if refused or metrics[name].notnull().any()]
     assert "hip_flexion_bottom_asymmetry" in gone
-    assert "knee_flexion_asymmetry_mdc95" in gone
+    assert "knee_flexion_asymmetry_sd" in gone
     assert "knee_flexion_limb_symmetry_index" in gone
     for name in gone:
         assert bool(metrics[name].isnull().all()) is refused, name
@@ -507,6 +554,24 @@ def test_curves_that_differ_by_a_constant(squat_pose: Any, repetitions_of: Any) 
         assert four[name].isnull().all()
 
 
+def test_repetitions_reduce_what_they_vary_by_and_not_the_bias(squat_pose, repetitions_of) -> None:
+    """Draws that are off alike all through the trial."""
+    errors = {}
+    for reps in (1, 3):
+        trial = squat_pose(reps=reps)
+        pose = fitted(trial.pose, sd=0.01, draws=8)
+        angles = joint_angles(pose)
+        one = overhead_squat(pose, angles, repetitions_of(trial))
+        errors[reps] = one["knee_flexion_sd"]
+        assert float(errors[reps].min()) > 1.0
+        assert float(one["knee_flexion_from_standing_sd"].max()) > 0.0
+        np.testing.assert_allclose(one["knee_flexion_bottom_sd"] - errors[reps], 0.0, atol=0.02)
+    np.testing.assert_allclose(errors[3], errors[1], rtol=0.01)
+    varied = overhead_squat(pose, offset(angles, trial, (-4.0, 0.0, 4.0)), repetitions_of(trial))
+    expected = np.hypot(errors[3], 4.0 / np.sqrt(3))
+    np.testing.assert_allclose(varied["knee_flexion_sd"], expected, rtol=0.01)
+
+
 def test_the_error_of_an_asymmetry_is_that_of_the_draws(squat_pose, repetitions_of):
     """Draws that move both knees alike, and that move them against each other."""
     trial = squat_pose(reps=1, hold=1.0)
@@ -521,9 +586,10 @@ def test_the_error_of_an_asymmetry_is_that_of_the_draws(squat_pose, repetitions_
         moved = pose.assign(position_draws=draws.transpose(*pose["position_draws"].dims))
         metrics = overhead_squat(moved, joint_angles(moved), repetitions_of(trial))
         single = float(metrics["tibia_inclination_sd"].mean())
-        factor = spread_factors(pose)["tibia_inclination"]
+        factor = trial_factors(pose, "absolute")["tibia_inclination"]
         assert single == pytest.approx(factor * math.degrees(0.02 / 0.42) * 0.9, rel=0.1)
-        both = 2 * single if sign < 0 else 0.0
+        of_sides = trial_factors(pose, "sides")["tibia_inclination"] / factor
+        both = 2 * single * of_sides if sign < 0 else 0.0
         for name in ("tibia_inclination_asymmetry_sd", "tibia_inclination_bottom_asymmetry_sd"):
             np.testing.assert_allclose(metrics[name], both, atol=0.02 * single)
 

@@ -144,10 +144,10 @@ def test_report_document(stand_in_data):
 
 
 def test_a_difference_that_could_not_be_told_from_none_is_null(stand_in_data):
-    """The documents have no room for an error: 10 degrees matter, and twice that must be seen."""
+    """The documents have no room for an error: 10 degrees matter, and so many must be seen."""
     metrics = stand_in_data.metrics()
-    for mdc, shown in (19.9, 7.0), (20.1, None):
-        metrics["hip_abduction_asymmetry_mdc95"] = mdc
+    for half_width, shown in (9.9, 7.0), (10.1, None):
+        metrics["hip_abduction_asymmetry_sd"] = half_width / 1.96
         group = documents.group_metrics(metrics)["hip_abduction"]
         assert (group["hip_abduction_asymmetry"], group["right_hip_abduction"]) == (shown, 16.0)
 

@@ -21,6 +21,7 @@ from mobility.kinematics.expected_error import (
     another_model,
     kind_of,
     metric_sd,
+    retest_sem,
     spread_factors,
     unlike_measured,
 )
@@ -170,5 +171,15 @@ def test_the_table_has_sources_and_a_factor_for_every_metric() -> None:
     assert all(0.3 < factor < 5 for each in kinds for factor in each["angles"].values())
     least = table["metrics"]["least"].values()
     assert all(each["source"] for each in (*kinds, *least, *table["landmarks"].values()))
+    for kind, entry in table["trial"].items():
+        assert kind in table["fitted"]
+        assert entry["source"]
+        angles = tables.load("angles")
+        assert set(entry["absolute"]) == set(entry["from_standing"]) == set(angles)
+        assert set(entry["sides"]) == {name for name in angles if angles[name]["sided"]}
+    assert table["retest"]["source"]
+    assert all(sem > 0 for sem in table["retest"]["sem"].values())
+    assert retest_sem("knee_flexion") == table["retest"]["sem"]["knee_flexion"]
+    assert retest_sem("depth") is None
     parts = ("posture", "stance", "knee_movement", "frontal_plane")
     assert set(table["metrics"]["factors"]) == {name for part in parts for name in squats[part]}

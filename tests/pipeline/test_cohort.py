@@ -83,7 +83,8 @@ def test_every_value_of_the_datasets_is_in_the_table(store, frame) -> None:
     assert list(frame.columns) == list(cohort.COLUMNS)
     metrics = store.session("a1").metrics()
     own = frame[frame["session_id"].eq("a1")]
-    names = [str(n) for n in metrics.data_vars if not str(n).endswith(("_sd", "_interval"))]
+    beside = ("_sd", "_sem", "_interval")
+    names = [str(n) for n in metrics.data_vars if not str(n).endswith(beside)]
     assert set(own["metric"]) == set(names)
     assert len(own) == sum(metrics[n].size for n in names)
     row = own[own["metric"].eq("knee_flexion_phase") & own["rep"].eq(2) & own["side"].eq("right")]
@@ -300,6 +301,24 @@ def test_the_minimal_detectable_change() -> None:
     # Unequal errors: 1.96 times the root of 3² + 4² = 5, the error of this very difference.
     unequal = made_up({"a": [0.0, 9.0]}, sd=lambda _, i: (3.0, 4.0)[i])
     assert cohort.changes(unequal, "m")["mdc95"].iloc[0] == pytest.approx(9.8)
+    # A standard error of measurement where there is one, but only of a camera that stood alike.
+    for view, mdc in (("front", 1.96 * 5.0), (lambda _, i: ("front", "side")[i], 1.96 * 5.0 * 4)):
+        again = made_up(
+            {"a": [0.0, 9.9]},
+            view=view,
+            sem=lambda _, i: (3.0, 4.0)[i],
+            sd=lambda _, i: (12.0, 16.0)[i],
+        )
+        table = cohort.changes(again, "m")
+        assert table["mdc95"].iloc[0] == pytest.approx(mdc)
+        assert table["sem"].tolist() == [3.0, 4.0]
+    for unseen in ("", "unknown"):  # may be any view
+        assert cohort.changes(again.assign(view=unseen), "m")["mdc95"].iloc[0] == pytest.approx(
+            39.2
+        )
+    # One session of older code has none: its sd takes its place.
+    mixed = made_up({"a": [0.0, 9.9]}, view="side", sem=lambda _, i: (3.0, math.nan)[i], sd=4.0)
+    assert cohort.changes(mixed, "m")["mdc95"].iloc[0] == pytest.approx(9.8)
     unknown = made_up({"a": [1.0, 90.0]}, sd=math.nan)
     assert cohort.changes(unknown, "m")["verdict"].tolist() == ["first", "error unknown"]
     for sem in (0.0, -1.0, math.nan):

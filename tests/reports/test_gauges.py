@@ -20,8 +20,16 @@ from mobility.sessions.files import read_json, write_json
 from mobility.store import Store
 
 
-def knee(left: float, half: float = 5.0) -> Gauge:
-    return Gauge("Knee bend", {"left": (left, half)}, "degree", 120.0, "aim ≥ 120°")
+def knee(left: float, half: float = 5.0, again: float | None = None) -> Gauge:
+    errors = {} if again is None else {"left": again}
+    values = {"left": (left, half)}
+    return Gauge("Knee bend", values, "degree", 120.0, "aim ≥ 120°", retest=errors)
+
+
+def told_least(before: Gauge, now: Gauge, *, same_view: bool) -> float:
+    """The smallest change that is told."""
+    ((_, _, least, _),) = last_visit.changes([before], [now], same_view=same_view)
+    return least
 
 
 def test_numbers_are_those_of_the_metrics_and_refused_ones_are_left_out() -> None:
@@ -90,11 +98,30 @@ def test_a_bar_has_the_value_its_interval_and_the_goal_where_they_belong() -> No
 
 
 def test_a_change_counts_beyond_the_errors_of_both() -> None:
-    ((name, change, least, units),) = last_visit.changes([knee(100.0, 3.0)], [knee(106.0, 4.0)])
+    pair = [knee(100.0, 3.0)], [knee(106.0, 4.0)]
+    ((name, change, least, units),) = last_visit.changes(*pair, same_view=True)
     assert (name, change, units) == ("Knee bend, left", 6.0, "degree")
     assert least == 5.0  # the root of 3² + 4²
-    assert last_visit.changes([knee(100.0, math.nan)], [knee(106.0)]) == []
-    assert last_visit.changes([], [knee(106.0)]) == []
+    unknown = last_visit.changes([knee(100.0, math.nan)], [knee(106.0)], same_view=True)
+    assert unknown == []
+    assert last_visit.changes([], [knee(106.0)], same_view=True) == []
+
+
+def test_from_the_same_view_the_errors_are_those_of_measuring_again() -> None:
+    before, now = knee(100.0, 30.0, again=3.0), knee(106.0, 40.0, again=4.0)
+    assert told_least(before, now, same_view=True) == 5.0
+    assert told_least(before, now, same_view=False) == 50.0
+    # Where it was not measured the error of the value takes its place.
+    assert told_least(knee(100.0, 3.0), now, same_view=True) == 5.0
+
+
+def test_gauges_have_the_retest_errors_of_the_metrics() -> None:
+    metrics = Store("absent").demo("Overhead Squat").metrics()
+    sem = xr.DataArray([2.0, 3.0], dims="side", attrs=metrics["knee_flexion"].attrs)
+    measured = metrics.assign(knee_flexion_sem=sem)
+    shown = {gauge.name: gauge for gauge in gauges.of_squat(measured)}
+    assert shown["Knee bend"].retest == {"left": 1.96 * 2.0, "right": 1.96 * 3.0}
+    assert shown["Ankle bend"].retest == {} or "ankle_dorsiflexion_sem" in metrics
 
 
 def test_the_last_visit_is_the_one_before_of_the_same_person(tmp_path: Path, demo: Path) -> None:
@@ -128,6 +155,11 @@ def test_the_last_visit_is_the_one_before_of_the_same_person(tmp_path: Path, dem
     assert since([knee(1.0)], [], of="a") == ""
     # Where that visit measured nothing of it there is nothing to say.
     assert since([knee(1.0)], []) == ""
+    # Of two visits with the same camera, and where the body of one is gone.
+    again = [knee(104.0, 5.0, 1.0)], [knee(100.0, 5.0, 1.0)]
+    assert "Knee bend, left: +4°" in since(*again)
+    (store.path / "b" / "fitted.nc").unlink()
+    assert "No change is larger than its error." in since(*again)
 
 
 def test_without_a_browser_a_pdf_is_one_line_of_what_to_do(

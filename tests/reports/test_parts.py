@@ -257,6 +257,22 @@ def test_a_session_in_short_is_what_its_report_says(monkeypatch) -> None:
         assert found.endswith(f"faults: ankle dorsiflexion below 30°{side}")
 
 
+def test_a_difference_of_the_sides_is_told_where_its_interval_excludes_0() -> None:
+    def shown(difference: float, sd: float) -> str:
+        degree = {"units": "degree", "quantity": "knee_flexion", "kind": "asymmetry"}
+        told = {"knee_flexion_asymmetry": difference, "knee_flexion_asymmetry_sd": sd}
+        data = metrics().assign({name: ((), value, degree) for name, value in told.items()})
+        return text(groups.symmetry_table(data, repetitions(), References()))
+
+    assert "Knee flexion +8° ± 6° right larger" in shown(8.0, 3.0)
+    assert "Knee flexion −8° ± 6° left larger" in shown(-8.0, 3.0)
+    for difference, sd in ((8.0, 4.1), (np.nan, 3.0)):
+        assert shown(difference, sd) == (
+            "No difference between left and right has a 95 % interval that excludes 0."
+        )
+    assert "error unknown" in shown(8.0, np.nan)
+
+
 def test_a_probability_is_never_a_certainty_and_four_repetitions_have_no_spread() -> None:
     assert scores.probability(1.0) == "&gt; 0.99"
     assert scores.probability(1e-9) == "&lt; 0.01"

@@ -486,14 +486,14 @@ def test_two_cameras_are_told_with_view_offset_and_both_videos(session: mb.Sessi
     assert "&lt;b&gt;side" in told
 
 
-def test_verdict_compares_with_the_minimal_detectable_difference() -> None:
+def test_a_difference_counts_where_its_interval_excludes_0() -> None:
     for value, sd, expected in (
         (np.nan, 5.0, ""),
         (9.0, np.nan, "error unknown"),
-        # 1.96 · √2 · 5 = 13.86
-        (13.8, 5.0, "within error"),
-        (-13.9, 5.0, "left larger"),
-        (13.9, 5.0, "right larger"),
+        # 1.96 · 5 = 9.8
+        (9.7, 5.0, "within error"),
+        (-9.9, 5.0, "left larger"),
+        (9.9, 5.0, "right larger"),
     ):
         metrics = xr.Dataset({"a_asymmetry": value, "a_asymmetry_sd": sd, "a": 1.0})
         assert sections.verdict(metrics, "a_asymmetry") == expected

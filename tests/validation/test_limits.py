@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import published
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -104,6 +104,7 @@ def test_limits_of_clusters_are_those_of_a_worked_example():
 @given(pairs(), st.floats(-50, 50), st.floats(0.1, 10))
 def test_limits_shift_and_scale_with_the_values(both, shift, factor):
     one, other = both
+    assume(np.ptp(one - other) > 1e-6)
     plain = bland_altman(one, other)
     moved = bland_altman(factor * one + shift, factor * other)
     for name in ("bias", "lower", "upper", "lower_low", "upper_high", "bias_low"):
@@ -134,6 +135,21 @@ def test_nan_is_left_out_and_too_few_are_refused():
     assert np.isnan(two.sd)
     assert two.reason == "limits of agreement: 2 participants, needs 3"
     assert np.isnan(bland_altman([], []).bias)
+
+
+@pytest.mark.parametrize("participants", [None, list("aabbcc")])
+def test_equal_differences_have_no_limits(participants):
+    other = np.array([1.0, 2.0, 3.0, 4.0, 5.0, 6.0])
+    for offset in (0.0, 1.0, 0.1):  # the last one with errors of rounding
+        found = bland_altman(other + offset, other, participants=participants)
+        assert found.bias == pytest.approx(offset)
+        assert (
+            found.reason == "limits of agreement: all differences are the same and have no spread"
+        )
+        assert np.isnan([found.sd, found.lower, found.upper, found.bias_low]).all()
+    nearly = other + np.where(other > 5, 1e-3, 0.0)
+    assert bland_altman(nearly, other, participants=participants).sd > 0
+    assert bland_altman(np.zeros(4), np.zeros(4)).bias == 0
 
 
 def test_bad_input_says_what_to_do():

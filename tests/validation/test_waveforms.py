@@ -68,6 +68,12 @@ def test_multiple_correlation_is_not_defined_where_curves_differ_more_than_they_
     assert np.isnan(multiple_correlation(np.full((2, 2, 101), np.nan)))
 
 
+@pytest.mark.parametrize("curves", [SQUAT, [SQUAT, SQUAT], [[[SQUAT, SQUAT]]]])
+def test_multiple_correlation_of_other_dimensions_is_refused(curves):
+    with pytest.raises(BadInputError, match=r"over \(cycle, protocol, frame\) .* give \[curves\]"):
+        multiple_correlation(curves)
+
+
 def test_multiple_correlation_of_repetitions_is_kadabas():
     rng = np.random.default_rng(0)
     Y = SQUAT + rng.normal(0, 6, (3, 5, 101))  # session, repetition, frame
