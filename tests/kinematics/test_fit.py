@@ -21,7 +21,7 @@ from mobility.kinematics.expected_error import spread_factors
 from mobility.kinematics.fit import body as parts
 from mobility.kinematics.fit import entry, solver, terms, trial
 from mobility.kinematics.geometry import angles_from_points
-from mobility.kinematics.skeleton import INDEX
+from mobility.kinematics.skeleton import INDEX, SIDES
 
 SIZE = (720, 1280)
 FOCAL = 1100.0
@@ -394,7 +394,37 @@ def test_knees_that_are_seen_to_stand_bent_are_not_straightened(azimuths):
     assert errors(fitted, truth)["knee_flexion"] < 5.0
 
 
-@pytest.mark.parametrize(("standing", "sd"), [("straight", 3.0), (8.0, 2.0)])
+def test_from_the_front_bent_knees_are_assumed_straight_with_an_interval_that_holds_them():
+    time, knee = squat()
+    truth = body(knee + 12.0)
+    fitted = entry.fit_body(filmed(time, truth, azimuth=0.0, noise_px=2.0), focal_length=FOCAL)
+    assert last(fitted)["standing_seconds"] > 0.0
+    here = knee < knee.min() + 1.0
+    off = (
+        angles_from_points(points_of(fitted))["knee_flexion"]
+        - angles_from_points(truth)["knee_flexion"]
+    )
+    sd = angle_errors.angle_sd(fitted)["knee_flexion_sd"].to_numpy()
+    assert (np.abs(off[here]) < 1.96 * sd[here]).mean() >= 0.9
+
+
+def test_raised_arms_and_steady_movement_leave_a_calibration() -> None:
+    time, knee = squat()
+    truth = body(knee)
+    lifted = truth.copy()
+    seconds = {}
+    for name, points in (("hanging", truth), ("lifted", lifted)):
+        if name == "lifted":
+            # Raised arms raise the shoulders while the arms are up, once, in the first second.
+            up = 0.06 * np.exp(-(((time - 0.5) / 0.2) ** 2))
+            for side in SIDES:
+                points[:, INDEX[f"{side}_shoulder"], 1] += up
+        fitted = entry.fit_body(filmed(time, points, azimuth=0.0, noise_px=1.0), focal_length=FOCAL)
+        seconds[name] = last(fitted)["standing_seconds"]
+    assert seconds["lifted"] == pytest.approx(seconds["hanging"], abs=0.15)
+
+
+@pytest.mark.parametrize(("standing", "sd"), [("straight", 9.0), (8.0, 2.0)])
 def test_frames_of_standing_do_not_average_away_how_a_person_stands(standing, sd):
     time, knee = squat(9.0)
     pose = filmed(time, body(knee), azimuth=0.0, noise_px=1.0)

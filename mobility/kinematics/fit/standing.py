@@ -106,8 +106,9 @@ def _seen_bent(problem: Problem, joints: Array, standing: Mask) -> bool:
 
     From the front and from behind nothing shows it, whatever such a fit says.
     """
-    across = unit_vectors(hip_line(joints[standing]) * np.array([1.0, 0.0, 1.0]))
-    if np.abs(across[:, 0]).mean() > TERMS["standing"]["frontal"]:
+    flat = np.array([1.0, 0.0, 1.0])
+    across = [unit_vectors(hip_line(each.world[standing]) * flat) for each in problem.each]
+    if min(np.abs(line[:, 0]).mean() for line in across) > TERMS["standing"]["frontal"]:
         return False
     rows = windows_of(len(problem.knots))
     part = max(rows, key=lambda each: int(standing[each].sum()))
