@@ -7,6 +7,7 @@ import functools
 import json
 import tracemalloc
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -435,6 +436,25 @@ def test_limbs_that_are_mirrored_have_the_same_picture() -> None:
         np.testing.assert_allclose(moved, seen, atol=1e-9)
     lean = [each[:, parts.LK, 2] - each[:, parts.LA, 2] for each in (joints, shanks)]
     assert np.abs(lean[0] + lean[1]).max() < 1e-9
+
+
+def test_a_longer_trial_does_not_tell_better_which_way_a_limb_points(monkeypatch) -> None:
+    """The depth of a posture is wrong in all of its frames alike: time adds cost, no evidence."""
+    _, knee = squat(3.0)
+    joints = body(knee)[:, [INDEX[name] for name in parts.FITTED]] - [0.0, 1.0, 3.0]
+
+    def solved(_: Any, start: np.ndarray, *__: Any, **___: Any) -> Any:
+        worse = 3.0 * seconds * float(start is not joints)
+        return SimpleNamespace(joints=start, shared=None, normal=SimpleNamespace(cost=worse))
+
+    monkeypatch.setattr(trial, "solve", solved)
+    chances = []
+    for seconds in (1.0, 4.0, 12.0, 60.0):
+        problem: Any = SimpleNamespace(knots=np.linspace(0, seconds, len(joints)), planted=True)
+        _, modes, _ = trial.try_mirrored(problem, solved(problem, joints))
+        chances.append(max(chance for chance, _ in modes))
+    assert chances[0] > chances[1] > 0.05
+    assert chances[1:] == pytest.approx([chances[1]] * 3)
 
 
 @pytest.mark.parametrize("term", sorted(parts.TERMS))
