@@ -343,18 +343,21 @@ def test_who_stands_straight_has_straight_knees_whatever_the_depths_say() -> Non
     pose = bent_in_depth(filmed(time, truth, azimuth=0.0, noise_px=2.0), 0.05)
     still = knee < 10.0
     want = angles_from_points(truth)
-    off, seconds = {}, {}
+    off, seconds, taken = {}, {}, {}
     for how in ("straight", "free"):
         fitted = entry.fit_body(pose, focal_length=FOCAL, standing=how)
         got = angles_from_points(points_of(fitted))
         off[how] = {n: np.abs(got[n] - want[n]) for n in ("knee_flexion", "trunk_lean")}
         seconds[how] = last(fitted)["standing_seconds"]
+        taken[how] = last(fitted)["standing_knee_deg"]
     assert off["straight"]["knee_flexion"][still].mean() < 4.0
     assert off["straight"]["trunk_lean"][still].mean() < 5.0
     assert off["straight"]["knee_flexion"].mean() < 5.0
     assert off["free"]["knee_flexion"][still].mean() > 5.0
     assert 0.3 < seconds["straight"] < 2.5
     assert seconds["free"] == 0.0
+    knee = tables.load("fit")["terms"]["standing"]["knee_deg"]
+    assert taken == {"straight": {"assumed": knee["mean"], "sd": knee["sd"]}, "free": None}
 
 
 def test_knees_that_were_measured_to_stand_bent_are_believed() -> None:
@@ -369,6 +372,7 @@ def test_knees_that_were_measured_to_stand_bent_are_believed() -> None:
         got = angles_from_points(points_of(fitted))["knee_flexion"][standing]
         off[how] = float(np.abs(got - want).mean())
     assert off[18.0] < min(3.5, off["straight"])
+    assert last(fitted)["standing_knee_deg"]["given"] == 18.0
 
 
 @pytest.mark.parametrize("azimuth", [0.0, 90.0])
