@@ -54,7 +54,8 @@ def of_fit(fitted: xr.Dataset) -> dict[str, Any]:
 def stands_as_assumed(fitted: xr.Dataset) -> bool:
     """Whether the fit took it that the subject stands straight, which nobody measured."""
     fit = of_fit(fitted)
-    return fit.get("standing_seconds", 0) > 0 and fit["arguments"]["standing"] == "straight"
+    stood = float(fit.get("standing_seconds", 0)) > 0
+    return stood and fit["arguments"]["standing"] == "straight"
 
 
 def unlike_measured(fitted: xr.Dataset) -> list[str]:
