@@ -76,6 +76,13 @@ def of_fit(fitted: xr.Dataset) -> dict[str, Any]:
     return last_of(history(fitted), "fit_body")
 
 
+def stands_as_assumed(fitted: xr.Dataset) -> bool:
+    """Whether the fit took it that the subject stands straight, which nobody measured."""
+    fit = of_fit(fitted)
+    stood = float(fit.get("standing_seconds", 0)) > 0
+    return stood and fit["arguments"]["standing"] == "straight"
+
+
 def unlike_measured(fitted: xr.Dataset) -> list[str]:
     """Say in a line each how a recording differs from those on which the errors were measured."""
     if not of_fit(fitted):

@@ -22,7 +22,13 @@ from mobility import tables
 from mobility.assessment.estimates import reason_of_side
 from mobility.assessment.kinds import entry_of, kind_of
 from mobility.documents.verdicts import in_lines
-from mobility.kinematics.expected_error import Z95, another_model, of_fit, unlike_measured
+from mobility.kinematics.expected_error import (
+    Z95,
+    another_model,
+    of_fit,
+    stands_as_assumed,
+    unlike_measured,
+)
 from mobility.kinematics.geometry import called
 from mobility.provenance import cameras_of, history
 from mobility.reports.figures import png
@@ -340,7 +346,7 @@ def cameras(pose: xr.Dataset) -> str:
 
 
 def calibration(pose: xr.Dataset) -> str:
-    """Say on what standing the trial is calibrated, and how it differs from what was measured.
+    """Say what standing was assumed or given, and how the trial differs from what was measured.
 
     Parameters
     ----------
@@ -351,8 +357,10 @@ def calibration(pose: xr.Dataset) -> str:
     told = []
     if (seconds := fit.get("standing_seconds")) is not None:
         how = fit["arguments"]["standing"]
-        if seconds > 0 and how == "straight":
-            told.append(tables.sentence("report.calibration.straight", seconds=seconds))
+        if stands_as_assumed(pose):
+            knee = tables.load("fit")["terms"]["standing"]["knee_deg"]
+            assumed = {"knees": knee["mean"], "half": Z95 * knee["sd"]}
+            told.append(tables.sentence("report.calibration.straight", seconds=seconds, **assumed))
         elif seconds > 0:
             told.append(tables.sentence("report.calibration.bent", seconds=seconds, knees=how))
         elif how == "free":

@@ -7,6 +7,7 @@ import functools
 import json
 import tracemalloc
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -342,18 +343,21 @@ def test_who_stands_straight_has_straight_knees_whatever_the_depths_say() -> Non
     pose = bent_in_depth(filmed(time, truth, azimuth=0.0, noise_px=2.0), 0.05)
     still = knee < 10.0
     want = angles_from_points(truth)
-    off, seconds = {}, {}
+    off, seconds, taken = {}, {}, {}
     for how in ("straight", "free"):
         fitted = entry.fit_body(pose, focal_length=FOCAL, standing=how)
         got = angles_from_points(points_of(fitted))
         off[how] = {n: np.abs(got[n] - want[n]) for n in ("knee_flexion", "trunk_lean")}
         seconds[how] = last(fitted)["standing_seconds"]
+        taken[how] = last(fitted)["standing_knee_deg"]
     assert off["straight"]["knee_flexion"][still].mean() < 4.0
     assert off["straight"]["trunk_lean"][still].mean() < 5.0
     assert off["straight"]["knee_flexion"].mean() < 5.0
     assert off["free"]["knee_flexion"][still].mean() > 5.0
     assert 0.3 < seconds["straight"] < 2.5
     assert seconds["free"] == 0.0
+    knee = tables.load("fit")["terms"]["standing"]["knee_deg"]
+    assert taken == {"straight": {"assumed": knee["mean"], "sd": knee["sd"]}, "free": None}
 
 
 def test_knees_that_were_measured_to_stand_bent_are_believed() -> None:
@@ -368,6 +372,7 @@ def test_knees_that_were_measured_to_stand_bent_are_believed() -> None:
         got = angles_from_points(points_of(fitted))["knee_flexion"][standing]
         off[how] = float(np.abs(got - want).mean())
     assert off[18.0] < min(3.5, off["straight"])
+    assert last(fitted)["standing_knee_deg"]["given"] == 18.0
 
 
 @pytest.mark.parametrize("azimuth", [0.0, 90.0])
@@ -465,6 +470,25 @@ def test_limbs_that_are_mirrored_have_the_same_picture() -> None:
         np.testing.assert_allclose(moved, seen, atol=1e-9)
     lean = [each[:, parts.LK, 2] - each[:, parts.LA, 2] for each in (joints, shanks)]
     assert np.abs(lean[0] + lean[1]).max() < 1e-9
+
+
+def test_a_longer_trial_does_not_tell_better_which_way_a_limb_points(monkeypatch) -> None:
+    """The depth of a posture is wrong in all of its frames alike: time adds cost, no evidence."""
+    _, knee = squat(3.0)
+    joints = body(knee)[:, [INDEX[name] for name in parts.FITTED]] - [0.0, 1.0, 3.0]
+
+    def solved(_: Any, start: np.ndarray, *__: Any, **___: Any) -> Any:
+        worse = 3.0 * seconds * float(start is not joints)
+        return SimpleNamespace(joints=start, shared=None, normal=SimpleNamespace(cost=worse))
+
+    monkeypatch.setattr(trial, "solve", solved)
+    chances = []
+    for seconds in (1.0, 4.0, 12.0, 60.0):
+        problem: Any = SimpleNamespace(knots=np.linspace(0, seconds, len(joints)), planted=True)
+        _, modes, _ = trial.try_mirrored(problem, solved(problem, joints))
+        chances.append(max(chance for chance, _ in modes))
+    assert chances[0] > chances[1] > 0.05
+    assert chances[1:] == pytest.approx([chances[1]] * 3)
 
 
 @pytest.mark.parametrize("term", sorted(parts.TERMS))

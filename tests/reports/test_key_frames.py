@@ -19,6 +19,8 @@ from mobility.reports import key_frames as kf
 from mobility.reports.first_page import largest
 from mobility.store import Store
 
+STANDING = "Standing, assumed straight"
+
 
 @pytest.fixture(scope="module")
 def demo() -> Store:
@@ -92,7 +94,7 @@ def test_what_is_not_seen_or_hardly_known_is_not_drawn() -> None:
 def test_three_moments_of_a_squat_with_what_was_measured(demo) -> None:
     metrics, repetitions = demo.metrics(), demo.repetitions()
     moments = moments_of(demo)
-    assert [moment.title for moment in moments] == ["Standing", "Bottom", "On the way up"]
+    assert [moment.title for moment in moments] == [STANDING, "Bottom", "On the way up"]
     standing, bottom, up = moments
     assert standing.time < bottom.time < up.time
     assert bottom.time in repetitions["bottom"].values
@@ -112,7 +114,7 @@ def test_a_recording_that_begins_on_the_way_down_shows_standing_where_it_is(demo
     end = float(repetitions["end"][0])
     after = repetitions.assign(standing=(time > end) & (angles["knee_flexion"] < 15).all("side"))
     standing, bottom, _ = moments_of(demo, repetitions=after)
-    assert standing.title == "Standing"
+    assert standing.title == STANDING
     assert standing.time > end > bottom.time
     assert standing.value < 15
     never = after.assign(standing=xr.zeros_like(after["standing"]))

@@ -456,10 +456,14 @@ def test_tables_are_of_accepted_repetitions_with_intervals(session: mb.Session) 
     assert "accepted, cut off" not in sections.repetition_table(session.metrics(), repetitions)
 
 
-def test_the_report_says_on_what_a_trial_is_calibrated(session: mb.Session) -> None:
+def test_the_report_says_what_standing_was_assumed(session: mb.Session) -> None:
+    knee = tables.load("fit")["terms"]["standing"]["knee_deg"]
+    assumed = f"the person stands straight, with the knees at {knee['mean']:g}° ± "
+    assumed += f"{1.96 * knee['sd']:.0f}°."
     for how, planted, seconds, words in (
-        ("straight", True, 3.24, "Calibrated on 3.2 s in which the person stands straight."),
-        (12.0, True, 2.0, "stands with the knees bent by 12°, as given."),
+        ("straight", True, 3.24, f"Assumed, not measured: in 3.2 s {assumed}"),
+        (12.0, True, 2.0, "Given, not measured here: in 2.0 s the person stands with the knees"),
+        ("free", True, 0.0, "nothing is assumed of how the person stands"),
         ("straight", True, 0.0, "Nobody is seen to stand straight"),
         ("straight", False, 0.0, "The feet move or are not seen"),
     ):

@@ -159,8 +159,9 @@ def fit_body(
         and the camera at x = z = 0. Face and hands are carried along at their place in the picture.
         NaN where nobody was seen for 0.25 s, and for a joint that was never seen.
         ``position_draws`` (draw, fit_time, fit_space, fit_keypoint): deviations from the fit at the
-        knots. The history entry tells camera, lengths as a fraction of stature, offsets, and
-        whether the feet were planted.
+        knots. The history entry tells camera, lengths as a fraction of stature, offsets,
+        whether the feet were planted, and the flexion of the knees in standing that was assumed or
+        given.
 
     Raises
     ------
@@ -290,6 +291,7 @@ def fit_body(
         source=pose,
         planted=fine.planted,
         standing_seconds=round(float(stood.sum() * fine.step), 2),
+        standing_knee_deg=_knee_of_standing(fine, standing),
         focal_length_px=round(focal * stretch, 1),
         camera_pitch_deg=round(float(np.degrees(np.arctan(solved.shared[PITCH]))), 2),
         camera_roll_deg=round(float(np.degrees(np.arctan(solved.shared[ROLL]))), 2),
@@ -301,6 +303,14 @@ def fit_body(
         warnings=warnings,
         **several,
     )
+
+
+def _knee_of_standing(fine: Problem, standing: Standing) -> dict[str, float] | None:
+    """Flexion in which the knees were taken to stand, and its sd; None where nobody stands."""
+    if fine.standing is None:
+        return None
+    mean, sd = fine.standing_knee
+    return {"assumed" if isinstance(standing, str) else "given": mean, "sd": sd}
 
 
 def _told(names: Iterable[str], values: Array) -> dict[str, float]:
