@@ -155,7 +155,7 @@ def overhead_squat(pose: Pose, angles: Angles, repetitions: Repetitions) -> xr.D
 
     The first three are computed of a fitted body from the draws of the fit, each number from each
     draw, times the factor of that number (:func:`~mobility.assessment.trial_errors.trial_errors`);
-    the last is measured. Factors and retest errors are in ``tables/expected_error.yaml``. Without a
+    the last is measured. Factors and retest errors are in ``tables/trial_errors.yaml``. Without a
     fit m is the median of the errors of the frames at the bottom; sides, and standing and bottom,
     then count as independent, and there is no ``_sem``. So are the sides of what comes from
     positions and not from angles, and m is the median ``_sd`` of the frames there. That of the heel

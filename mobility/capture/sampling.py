@@ -28,6 +28,9 @@ man who kicks up to 0.5 (``benchmarks/rates.py``).
 VISIBLE = 0.5
 """Visibility of a landmark from which its way counts."""
 
+SHORT_S = 1.0
+"""Seconds of a video of which every frame is estimated: a fit of so few frames needs them all."""
+
 SAME_TIME_S = 1e-6
 """Difference of two times of one frame, seconds."""
 
@@ -40,7 +43,7 @@ def choose_frames(times: Array, rate: PoseRate, *, at_most: bool = False) -> Arr
     times
         (n,) of all frames, seconds, increasing.
     rate
-        Frames a second, "usual" (15) or "all". It becomes the rate of the video divided by a whole
+        Frames a second, "usual" (15; all of a video of less than a second) or "all". It becomes the rate of the video divided by a whole
         number, their ratio rounded: 15 becomes 12.5 where the video has 25.
     at_most
         Whether it becomes the next one that is not higher, give or take 10 %.
@@ -52,6 +55,8 @@ def choose_frames(times: Array, rate: PoseRate, *, at_most: bool = False) -> Arr
         and the interval, give or take half a frame, so that uneven time stamps are kept.
     """
     if rate == "all" or len(times) < 2:
+        return times
+    if rate == "usual" and times[-1] - times[0] < SHORT_S:
         return times
     frame = float(np.median(np.diff(times)))
     ratio = 1 / ((USUAL_HZ if rate == "usual" else rate) * frame)

@@ -33,7 +33,7 @@ def angle_deviations(fitted: xr.Dataset) -> xr.Dataset:
     The angles of ``joint_angles`` over (draw, fit_time, side) or (draw, fit_time): deviations in
     degrees. How much anything computed from angles (a difference of sides, a mean over repetitions)
     varies over the draws says how uncertain it is, up to a factor that is measured for each kind of
-    number (``tables/expected_error.yaml``).
+    number (``tables/trial_errors.yaml``).
     """
     if "position_draws" not in fitted:
         raise BadInputError(

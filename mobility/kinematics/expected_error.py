@@ -12,7 +12,7 @@ from mobility import tables
 from mobility.provenance import cameras_of, history, last_of
 from mobility.view import TWO_CAMERAS, trial_view
 
-TABLE = "expected_error"
+TABLE, TRIAL = "expected_error", "trial_errors"
 
 Z95 = 1.96
 """Half-width of a 95 % interval in standard deviations, errors being normal."""
@@ -33,11 +33,11 @@ def spread_factors(fitted: xr.Dataset) -> dict[str, float]:
 def trial_factors(fitted: xr.Dataset, number: str) -> dict[str, float]:
     """Give the factor on the spread of the draws of a number of a trial, by angle.
 
-    `number` is "absolute", "from_standing" or "sides", as in the section ``trial`` of the table;
+    `number` is "absolute", "from_standing" or "sides", as in the table ``trial_errors``;
     an angle of which it was not measured has 1. Where no numbers of trials were measured (two
     cameras, feet that move) it is the larger of the factor of a frame and that of one camera.
     """
-    trial, kind = tables.load(TABLE)["trial"], kind_of(fitted)
+    trial, kind = tables.load(TRIAL)["trial"], kind_of(fitted)
     if kind in trial:
         measured: dict[str, float] = trial[kind][number]
         return {name: float(measured.get(name, 1.0)) for name in tables.load("angles")}
@@ -51,7 +51,7 @@ def retest_sem(metric: str) -> float | None:
 
     The camera is put up again where it stood. None for a metric of which it was not measured.
     """
-    measured: dict[str, float] = tables.load(TABLE)["retest"]["sem"]
+    measured: dict[str, float] = tables.load(TRIAL)["retest"]["sem"]
     return measured.get(metric)
 
 
