@@ -37,13 +37,23 @@ def trial_factors(fitted: xr.Dataset, number: str) -> dict[str, float]:
     an angle of which it was not measured has 1. Where no numbers of trials were measured (two
     cameras, feet that move) it is the larger of the factor of a frame and that of one camera.
     """
-    trial, kind = tables.load(TRIAL)["trial"], kind_of(fitted)
+    trial, kind = tables.load(TRIAL)["trial"], trial_kind_of(fitted)
     if kind in trial:
         measured: dict[str, float] = trial[kind][number]
         return {name: float(measured.get(name, 1.0)) for name in tables.load("angles")}
     of_one = trial["one_camera"][number]
     of_frames = spread_factors(fitted)
     return {name: max(factor, of_one.get(name, 1.0)) for name, factor in of_frames.items()}
+
+
+def trial_kind_of(fitted: xr.Dataset) -> str:
+    """Name the kind of ``fitted`` by which the numbers of a trial err, as :func:`kind_of`.
+
+    Of one camera behind people whose feet stay, it is a kind of its own.
+    """
+    kind = kind_of(fitted)
+    behind = kind in ("one_camera", "not_standing") and trial_view(fitted).startswith("back")
+    return "from_behind" if behind else kind
 
 
 def retest_sem(metric: str) -> float | None:
