@@ -1,7 +1,8 @@
 """Errors of the numbers that a squat's report gives, and the four stated errors of each.
 
-usage: python benchmarks/reported.py --rendered CACHE [--again CACHE [--render-again]] [--data FOLDER]
-           [--poses FOLDER] [--json] [--write-table]
+usage: python benchmarks/reported.py --rendered CACHE [--again CACHE [--render-again]]
+           [--data FOLDER] [--poses FOLDER] [--json] [--write-table]
+       python benchmarks/reported.py --stances CACHE
 
 CACHE has the cases of people.yaml as `mobility virtual-lab sweep` leaves them; `--render-again`
 films the same people once more into the other CACHE, the camera put up again by eye. The clips of
@@ -12,6 +13,8 @@ formulas give of the true angles in the same frames.
 A factor is chosen as those of real.py are: the smallest with which 95 % of the numbers lie within
 1.96 standard deviations, people on film and rendered ones weighing the same, and of no person on
 film less than 88 %. It is tried on the person, or rendered person, whom it was not taken from.
+
+`--stances`, of a sweep of stances.yaml, says how each stance is reported, and whether it is inside.
 """
 
 from __future__ import annotations
@@ -67,13 +70,15 @@ KINDS = {"one_camera": "straight", "from_behind": "straight", "not_standing": "f
 """Kinds of fits whose numbers are measured, and what is said of standing."""
 
 HEAD = """\
-# How far the numbers of a squat may be off, written by `python benchmarks/reported.py --write-table`.
+# How far the numbers of a squat may be off: written by benchmarks/reported.py --write-table.
 #
-# trial: factors on the spread of the draws of a number, by angle: of the mean of the bottom (`absolute`), of bottom minus
-# standing (`from_standing`), of right minus left at the bottom (`sides`). Of two cameras, and of feet that move, where none
-# was measured, the larger of that of one camera and of that of a frame (expected_error.yaml) counts.
-# retest: standard errors of measurement of metrics between two recordings of the same person with the camera put up again
-# where it stood, in units of the metric. Of a metric that is not listed it is not known.
+# trial: factors on the spread of the draws of a number, by angle: of the mean of the bottom
+# (`absolute`), of bottom minus standing (`from_standing`), of right minus left at the bottom
+# (`sides`). Of two cameras, and of feet that move, where none was measured, the larger of that of
+# one camera and of that of a frame (expected_error.yaml) counts.
+# retest: standard errors of measurement of metrics between two recordings of the same person with
+# the camera put up again where it stood, in units of the metric. Of a metric that is not listed it
+# is not known.
 """
 
 
@@ -167,7 +172,7 @@ def asked(own: pd.DataFrame) -> tuple[list[Needed], Needed | None]:
 
 
 def left_out(errors: pd.DataFrame) -> pd.DataFrame:
-    """Half-width of the interval of each number by the factor of all others, and whether it holds."""
+    """Half-width of the interval of each number by the factor of all others."""
     parts = []
     for _, own in errors.groupby(["kind", "number", "angle"]):
         people = own["person"].unique()
@@ -198,7 +203,7 @@ def again_cases() -> list[tuple[Case, Case]]:
 
 
 def retest(rendered_in: Path, again_in: Path) -> pd.DataFrame:
-    """Give the standard error of measurement of each metric over the repetitions, by pairs of recordings."""
+    """Give the standard error of measurement of each metric, of pairs of recordings."""
     rows = []
     for first, second in again_cases():
         found = []
@@ -216,15 +221,45 @@ def retest(rendered_in: Path, again_in: Path) -> pd.DataFrame:
         for name, metric in found[0].data_vars.items():
             if metric.attrs.get("kind") not in ("median", "asymmetry", "from_standing"):
                 continue
-            for off in np.atleast_1d((found[1][name] - metric).to_numpy()):
-                if np.isfinite(off):
-                    rows.append({"metric": str(name), "pair": first.name, "change": float(off)})
+            rows += [
+                {"metric": str(name), "pair": first.name, "change": float(off)}
+                for off in np.atleast_1d((found[1][name] - metric).to_numpy())
+                if np.isfinite(off)
+            ]
     changes = pd.DataFrame(rows)
     square = (changes["change"] ** 2).groupby([changes["metric"], changes["pair"]]).mean()
     by_metric = square.groupby(level=0).agg(["mean", "size"])
     enough = by_metric[by_metric["size"] >= 8]
     sem = np.sqrt(enough["mean"] / 2) * student.ppf(0.975, enough["size"]) / Z95
     return pd.DataFrame({"sem": sem, "pairs": enough["size"]})
+
+
+def stances(cache: Path) -> pd.DataFrame:
+    """Say how the knees of rendered people who stand are reported, means of what is given."""
+    rows = []
+    for clip in rendered([cache]):
+        body = body_of(clip.pose)
+        repetitions = mb.find_repetitions(body)
+        stands = repetitions["standing"].to_numpy().astype(bool)
+        given, truth = (
+            joint_angles(body),
+            at_frames(clip.references["rendered"], stated(body), "rendered"),
+        )
+        knee, sd = (given[name].isel(time=stands) for name in ("knee_flexion", "knee_flexion_sd"))
+        true = truth["knee_flexion"].isel(time=stands).where(knee.notnull())
+        off, half = (knee - true), Z95 * sd
+        rows.append(
+            {
+                **{"view": trial_view(body), "stance": round(float(true.mean()), 1)},
+                **{
+                    "reported": float(knee.mean()),
+                    "half": float(half.where(knee.notnull()).mean()),
+                },
+                **{"given": float(knee.notnull().mean()), "kind": trial_kind_of(body)},
+                "inside": float((abs(off) <= half).where(knee.notnull()).mean()),
+            }
+        )
+    return pd.DataFrame(rows).sort_values(["view", "stance"], ignore_index=True)
 
 
 def tables_of(errors: pd.DataFrame, again: pd.DataFrame | None) -> dict[str, Any]:
@@ -238,9 +273,9 @@ def tables_of(errors: pd.DataFrame, again: pd.DataFrame | None) -> dict[str, Any
         of_people = ", ".join(f"{name} {count}" for name, count in counted.items())
         trial[kind] = {
             "source": (
-                "The smallest with which 95 % of the numbers lie within 1.96 standard deviations, of "
-                f"people on film ({of_people or 'none'}) and of {clips_count} rendered ones, both "
-                "weighing the same, and of no person on film less than 88 %."
+                "The smallest with which 95 % of the numbers lie within 1.96 standard deviations, "
+                f"of people on film ({of_people or 'none'}) and of {clips_count} rendered ones, "
+                "both weighing the same, and of no person on film less than 88 %."
             )
         }
         for number in NUMBERS:
@@ -252,11 +287,11 @@ def tables_of(errors: pd.DataFrame, again: pd.DataFrame | None) -> dict[str, Any
     if again is not None:
         old = {
             "source": (
-                f"Differences of up to {int(again['pairs'].max())} rendered people who do the same squat before a "
-                "camera that is put up again by eye (4 degrees, 10 cm), another light and another "
-                "pace: the root mean square over the square root of 2, times Student's t over 1.96. "
-                "One man by two phones 35 degrees apart, means of both sides: 0.7 (knee), 0.4 (hip), 0.5 "
-                "(ankle), 1.1 (trunk)."
+                f"Differences of up to {int(again['pairs'].max())} rendered people who squat alike "
+                "before a camera that is put up again by eye (4 degrees, 10 cm), in another light "
+                "and at another pace: the root mean square over the square root of 2, times "
+                "Student's t over 1.96. One man by two phones 35 degrees apart, means of both "
+                "sides: 0.7 (knee), 0.4 (hip), 0.5 (ankle), 1.1 (trunk)."
             ),
             "sem": {str(name): float(f"{row['sem']:.2g}") for name, row in again.iterrows()},
         }
@@ -285,12 +320,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     parser.add_argument("--poses", type=Path, default=ROOT / "build" / "accuracy" / "poses")
-    parser.add_argument("--rendered", type=Path, required=True, metavar="CACHE")
+    parser.add_argument("--rendered", type=Path, metavar="CACHE")
+    parser.add_argument("--stances", type=Path, metavar="CACHE")
     parser.add_argument("--again", type=Path, metavar="CACHE")
     parser.add_argument("--render-again", action="store_true", help="film the people once more")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--write-table", action="store_true", help=str(TABLE.relative_to(ROOT)))
     given = parser.parse_args()
+    if given.stances:
+        print(stances(given.stances).round(2).to_string(index=False))
+        return
+    if not given.rendered:
+        parser.error("give --rendered, or --stances")
     if given.render_again:
         sweep([again for _, again in again_cases()], given.again, resume=True)
     real = [c for c in clips(given.data, given.poses) if set(c.references) - {"views"}]
