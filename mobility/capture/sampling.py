@@ -43,8 +43,9 @@ def choose_frames(times: Array, rate: PoseRate, *, at_most: bool = False) -> Arr
     times
         (n,) of all frames, seconds, increasing.
     rate
-        Frames a second, "usual" (15; all of a video of less than a second) or "all". It becomes the rate of the video divided by a whole
-        number, their ratio rounded: 15 becomes 12.5 where the video has 25.
+        Frames a second, "usual" (15; all of a video of less than a second) or "all". It becomes the
+        rate of the video divided by a whole number, their ratio rounded: 15 becomes 12.5 where the
+        video has 25.
     at_most
         Whether it becomes the next one that is not higher, give or take 10 %.
 

@@ -123,8 +123,8 @@ def fit_body(
         Of the longer side of the picture, degrees; one number holds for all cameras, a tuple
         gives each its own.
     focal_length
-        In pixels, instead of `field_of_view`. Without either it is fitted (0.88 of the longer side,
-        sd 12 %).
+        In pixels, instead of `field_of_view`. Without either it is fitted (0.86 of the longer side,
+        sd 15 %).
     calibration
         File with the lenses of the cameras, and where they stood
         (:func:`~mobility.kinematics.calibration.read_calibration`): focal lengths, places and scale

@@ -23,6 +23,7 @@ from mobility.kinematics.fit.body import (
     HEIGHT,
     HIPS,
     KNEE_BEND,
+    KNEES,
     LANDMARK_SD,
     LC,
     LEGS,
@@ -198,9 +199,15 @@ def _length_rows(rows: Rows, problem: Problem, joints: Array, shared: Array, sha
             )
         if not segment.ends:
             v = trunk_line(joints)
-            slopes = _of_line(unit_vectors(v) / segment.sd, HIPS, SHOULDERS)
-            off = (np.linalg.norm(v, axis=-1) - length) / segment.sd
-            rows.add(off, share, slopes, [(FIRST_LENGTH + i, -length / segment.sd)])
+            thigh = joints[:, KNEES].mean(axis=1) - joints[:, HIPS].mean(axis=1)
+            along, across = unit_vectors(v), unit_vectors(thigh)
+            shorter = TERMS["lengths"]["trunk_shorter"]
+            left = 1 - shorter * (1 + (along * across).sum(axis=-1))
+            by_trunk = (along + shorter * length * turned_about(v, across)) / segment.sd
+            by_thigh = shorter * length * turned_about(thigh, along) / segment.sd
+            slopes = _of_line(by_trunk, HIPS, SHOULDERS) + _of_line(by_thigh, HIPS, KNEES)
+            off = (np.linalg.norm(v, axis=-1) - length * left) / segment.sd
+            rows.add(off, share, slopes, [(FIRST_LENGTH + i, -length * left / segment.sd)])
 
 
 def _of_line(slope: Array, low: Sequence[int], high: Sequence[int]) -> list[tuple[int, Array]]:
