@@ -79,9 +79,7 @@ _MARKERS = {  # of the TRC: heel and toe
     "right_heel": "r_calc",
     "right_foot_index": "r_toe",
 }
-_LEAST_FACTOR, _STEP, _SHARE = 0.6, 0.05, 0.95
-_ENOUGH = 5
-"""People from whom on a factor may be below 1: fewer do not tell that errors are overstated."""
+_STEP, _SHARE = 0.05, 0.95
 _MANY = 20
 """People of whom one is no more than the share that may lie outside."""
 ONE, NOT_STANDING, METRICS = "one_camera", "not_standing", "metrics"
@@ -604,8 +602,9 @@ def factor(people: Sequence[Needed], rendered: Needed | None = None) -> float:
     """By how much a stated sd must grow: the smallest that holds.
 
     It holds where of the values that it leaves given 95 % lie within 1.96 of it; and, where one
-    person is more than the 5 % that may lie outside, where it does not fail anybody. Below 1 it is
-    only of five people or more.
+    person is more than the 5 % that may lie outside, where it does not fail anybody. It is at least
+    1: that the draws overstate errors is not told by so few people, of whom most were chosen because they stand
+    straight.
 
     Parameters
     ----------
@@ -614,8 +613,7 @@ def factor(people: Sequence[Needed], rendered: Needed | None = None) -> float:
     rendered
         Of rendered clips, which weigh as much as all people together.
     """
-    least = _LEAST_FACTOR if len(people) >= _ENOUGH else 1.0
-    steps = round(least / _STEP)
+    steps = round(1.0 / _STEP)
     while not holds(round(steps * _STEP, 2), people, rendered):
         steps += 1
     return round(steps * _STEP, 2)
@@ -688,7 +686,7 @@ def _source(kind: str, own: pd.DataFrame, names: Sequence[str]) -> str:
             f"{rendered}: of the values that it leaves given 95 % lie within 1.96 standard"
             f" deviations; and where fewer than {_MANY} people count, of whom one is more than 5 %,"
             f" {100 * known()['aims']['within']:.0f} % of those of each person."
-            f" At least {_LEAST_FACTOR:g}, and of fewer than {_ENOUGH} people at least 1."
+            " At least 1."
         )
         for number, of in ((1, "one person"), (0, "rendered clips only")):
             if few := [name for name in own.index if own["people"][name] == number != people]:
