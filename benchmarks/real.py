@@ -603,8 +603,8 @@ def factor(people: Sequence[Needed], rendered: Needed | None = None) -> float:
 
     It holds where of the values that it leaves given 95 % lie within 1.96 of it; and, where one
     person is more than the 5 % that may lie outside, where it does not fail anybody. It is at least
-    1: that the draws overstate errors is not told by so few people, of whom most were chosen because they stand
-    straight.
+    1: so few people, most of whom were chosen because they stand straight, do not tell that the
+    draws overstate errors.
 
     Parameters
     ----------

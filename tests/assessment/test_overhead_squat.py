@@ -366,7 +366,7 @@ def test_a_retest_error_is_of_a_fitted_body_and_falls_by_the_spread_only(
     pose = fitted(trial.pose)
     angles = offset(joint_angles(pose), trial, (-4.0, 0.0, 4.0))
     metrics = overhead_squat(pose, angles, repetitions_of(trial))
-    measured = tables.load("expected_error")["retest"]["sem"]
+    measured = tables.load("trial_errors")["retest"]["sem"]
     expected = math.sqrt(measured["knee_flexion"] ** 2 + 16.0 / 3)
     np.testing.assert_allclose(metrics["knee_flexion_sem"], expected, atol=0.05)
     assert metrics["knee_flexion_sem"].dims == ("side",)

@@ -17,7 +17,7 @@ from mobility.assessment import trial_errors as module
 from mobility.assessment.phases import phase_frames
 from mobility.assessment.trial_errors import trial_errors
 from mobility.errors import BadInputError
-from mobility.kinematics.expected_error import TABLE, trial_factors
+from mobility.kinematics.expected_error import TABLE, TRIAL, trial_factors
 from mobility.kinematics.skeleton import SIDES
 
 BIAS = 3.0
@@ -25,13 +25,14 @@ BIAS = 3.0
 
 @pytest.fixture
 def plain(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A table of errors with a factor of 1 for everything, which may be changed."""
-    load, table = tables.load, copy.deepcopy(tables.load(TABLE))
-    for kind in table["trial"].values():
+    """Tables of errors with a factor of 1 for every number of a trial, which may be changed."""
+    load = tables.load
+    plain = {name: copy.deepcopy(load(name)) for name in (TABLE, TRIAL)}
+    for kind in plain[TRIAL]["trial"].values():
         for number in ("absolute", "from_standing", "sides"):
             kind[number] = dict.fromkeys(load("angles"), 1.0)
-    monkeypatch.setattr(tables, "load", lambda name: table if name == TABLE else load(name))
-    return table
+    monkeypatch.setattr(tables, "load", lambda name: plain[name] if name in plain else load(name))
+    return plain[TABLE] | plain[TRIAL]
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from mobility.kinematics.angle_errors import angle_draws
 from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.expected_error import (
     TABLE,
+    TRIAL,
     another_model,
     kind_of,
     metric_sd,
@@ -171,15 +172,18 @@ def test_the_table_has_sources_and_a_factor_for_every_metric() -> None:
     assert all(0.3 < factor < 5 for each in kinds for factor in each["angles"].values())
     least = table["metrics"]["least"].values()
     assert all(each["source"] for each in (*kinds, *least, *table["landmarks"].values()))
-    for kind, entry in table["trial"].items():
-        assert kind in table["fitted"]
+    trial, retest = (tables.load(TRIAL)[part] for part in ("trial", "retest"))
+    assert set(trial) == {"one_camera", "from_behind", "not_standing"}
+    angles = tables.load("angles")
+    for entry in trial.values():
         assert entry["source"]
-        angles = tables.load("angles")
-        assert set(entry["absolute"]) == set(entry["from_standing"]) == set(angles)
-        assert set(entry["sides"]) == {name for name in angles if angles[name]["sided"]}
-    assert table["retest"]["source"]
-    assert all(sem > 0 for sem in table["retest"]["sem"].values())
-    assert retest_sem("knee_flexion") == table["retest"]["sem"]["knee_flexion"]
+        assert set(entry["absolute"]) | set(entry["from_standing"]) <= set(angles)
+        assert set(entry["sides"]) <= {name for name in angles if angles[name]["sided"]}
+        numbers = ("absolute", "from_standing", "sides")
+        assert all(1 <= factor < 5 for number in numbers for factor in entry[number].values())
+    assert retest["source"]
+    assert all(sem > 0 for sem in retest["sem"].values())
+    assert retest_sem("knee_flexion") == retest["sem"]["knee_flexion"]
     assert retest_sem("depth") is None
     parts = ("posture", "stance", "knee_movement", "frontal_plane")
     assert set(table["metrics"]["factors"]) == {name for part in parts for name in squats[part]}
