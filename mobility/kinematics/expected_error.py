@@ -9,6 +9,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from mobility import tables
+from mobility.kinematics.skeleton import SIDES
 from mobility.provenance import cameras_of, history, last_of
 from mobility.view import TWO_CAMERAS, trial_view
 
@@ -49,11 +50,13 @@ def trial_factors(fitted: xr.Dataset, number: str) -> dict[str, float]:
 def trial_kind_of(fitted: xr.Dataset) -> str:
     """Name the kind of ``fitted`` by which the numbers of a trial err, as :func:`kind_of`.
 
-    Of one camera behind people whose feet stay, it is a kind of its own.
+    Of one camera that sees people whose feet stay from behind, or standing straight from the side,
+    it is a kind of its own.
     """
-    kind = kind_of(fitted)
-    behind = kind in ("one_camera", "not_standing") and trial_view(fitted).startswith("back")
-    return "from_behind" if behind else kind
+    kind, view = kind_of(fitted), trial_view(fitted)
+    if kind in ("one_camera", "not_standing") and view.startswith("back"):
+        return "from_behind"
+    return "from_the_side" if kind == "one_camera" and view in SIDES else kind
 
 
 def retest_sem(metric: str) -> float | None:

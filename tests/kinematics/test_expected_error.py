@@ -173,7 +173,7 @@ def test_the_table_has_sources_and_a_factor_for_every_metric() -> None:
     least = table["metrics"]["least"].values()
     assert all(each["source"] for each in (*kinds, *least, *table["landmarks"].values()))
     trial, retest = (tables.load(TRIAL)[part] for part in ("trial", "retest"))
-    assert set(trial) == {"one_camera", "from_behind", "not_standing"}
+    assert set(trial) == {"one_camera", "from_the_side", "from_behind", "not_standing"}
     angles = tables.load("angles")
     for entry in trial.values():
         assert entry["source"]
