@@ -53,8 +53,11 @@ def trial_kind_of(fitted: xr.Dataset) -> str:
     Of one camera that sees people whose feet stay from behind, or standing straight from the side,
     it is a kind of its own.
     """
-    kind, view = kind_of(fitted), trial_view(fitted)
-    if kind in ("one_camera", "not_standing") and view.startswith("back"):
+    kind = kind_of(fitted)
+    if kind not in ("one_camera", "not_standing"):
+        return kind
+    view = trial_view(fitted)
+    if view.startswith("back"):
         return "from_behind"
     return "from_the_side" if kind == "one_camera" and view in SIDES else kind
 

@@ -376,7 +376,7 @@ def test_a_retest_error_is_of_a_fitted_body_and_falls_by_the_spread_only(
     # Both sides vary together.
     of_sides = float(metrics["knee_flexion_asymmetry_sem"])
     assert of_sides == pytest.approx(measured["knee_flexion_asymmetry"], abs=0.01)
-    assert "elbow_flexion_sem" not in metrics  # it was not measured
+    assert "pelvis_obliquity_sem" not in metrics  # it was not measured
     raw = overhead_squat(trial.pose, angles, repetitions_of(trial))
     assert not [name for name in raw.data_vars if str(name).endswith("_sem")]
     nobody = squat_pose(reps=1, absent=[(0.0, 60.0)])
