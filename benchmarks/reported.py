@@ -1,7 +1,7 @@
 """Errors of the numbers that a squat's report gives, and the four stated errors of each.
 
 usage: python benchmarks/reported.py --rendered CACHE [--again CACHE [--render-again]]
-           [--data FOLDER] [--poses FOLDER] [--json] [--write-table]
+           [--data FOLDER] [--poses FOLDER] [--write]
        python benchmarks/reported.py --stances CACHE
 
 CACHE has the cases of people.yaml as `mobility virtual-lab sweep` leaves them; `--render-again`
@@ -38,6 +38,7 @@ from real import (
     body_of,
     clips,
     factor,
+    markdown,
     needed,
     rendered,
     stated,
@@ -45,7 +46,6 @@ from real import (
 )
 
 import mobility as mb
-from mobility import tables
 from mobility.assessment.trial_errors import trial_errors
 from mobility.errors import BadInputError
 from mobility.kinematics.angle_errors import angle_deviations
@@ -65,6 +65,7 @@ AGAIN = ROOT / "benchmarks" / "movements_twice.yaml"
 NUMBERS = {"absolute": "", "from_standing": "_from_standing", "sides": "_asymmetry"}
 """Numbers of a trial, and what follows the angle in the name of the metric."""
 
+SHOWN = ("knee_flexion", "hip_flexion", "ankle_dorsiflexion", "trunk_lean")
 KINDS = {
     "one_camera": "straight",
     "from_the_side": "straight",
@@ -77,7 +78,7 @@ _PAIRS = 8
 """Pairs of recordings, at least, of which a retest error is given."""
 
 HEAD = """\
-# How far the numbers of a squat may be off: written by benchmarks/reported.py --write-table.
+# How far the numbers of a squat may be off: written by benchmarks/reported.py --write.
 #
 # trial: factors on the spread of the draws of a number, by angle: of the mean of the bottom
 # (`absolute`), of bottom minus standing (`from_standing`), of right minus left at the bottom
@@ -269,7 +270,7 @@ def stances(cache: Path) -> pd.DataFrame:
     return pd.DataFrame(rows).sort_values(["view", "stance"], ignore_index=True)
 
 
-def tables_of(errors: pd.DataFrame, again: pd.DataFrame | None) -> dict[str, Any]:
+def tables_of(errors: pd.DataFrame, again: pd.DataFrame) -> dict[str, Any]:
     """Contents of the table."""
     trial: dict[str, Any] = {}
     for kind in KINDS:
@@ -290,19 +291,17 @@ def tables_of(errors: pd.DataFrame, again: pd.DataFrame | None) -> dict[str, Any
             trial[kind][number] = {
                 name: factor(*asked(part)) for name, part in own.groupby("angle", sort=False)
             }
-    old = tables.load(TRIAL)["retest"]
-    if again is not None:
-        old = {
-            "source": (
-                f"Differences of up to {int(again['pairs'].max())} rendered people who squat alike "
-                "before a camera that is put up again by eye (4 degrees, 10 cm), in another light "
-                "and at another pace: what 95 % of them do not exceed, over 1.96 times "
-                "the square root of 2. One man by two phones 35 degrees apart, means of both "
-                "sides: 0.7 (knee), 0.4 (hip), 0.5 (ankle), 1.1 (trunk)."
-            ),
-            "sem": {str(name): float(f"{row['sem']:.2g}") for name, row in again.iterrows()},
-        }
-    return {"trial": trial, "retest": old}
+    retest_errors = {
+        "source": (
+            f"Differences of up to {int(again['pairs'].max())} rendered people who squat alike "
+            "before a camera that is put up again by eye (4 degrees, 10 cm), in another light and at "
+            "another pace: what 95 % of them do not exceed, over 1.96 times the square root of 2. "
+            "One man by two phones 35 degrees apart, means of both sides: 0.7 (knee), 0.4 (hip), "
+            "0.5 (ankle), 1.1 (trunk)."
+        ),
+        "sem": {str(name): float(f"{row['sem']:.2g}") for name, row in again.iterrows()},
+    }
+    return {"trial": trial, "retest": retest_errors}
 
 
 def summary(errors: pd.DataFrame) -> pd.DataFrame:
@@ -322,6 +321,25 @@ def summary(errors: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def document(table: pd.DataFrame, again: pd.DataFrame) -> str:
+    """Text of reported.md."""
+    shown = table[table["angle"].isin(SHOWN)].round(2).fillna("")
+    changes = again.assign(mdc95=MDC95 * again["sem"]).round(3).reset_index()
+    parts = [
+        "# Errors of reported numbers",
+        "Made by `python benchmarks/reported.py --rendered CACHE --again CACHE --write`. Degrees;"
+        " half: median of 1.96 sd; bias, and share that holds: means over people, each with the"
+        " factor of all others. A bias is reported minus true, and is in the sd; none is taken off."
+        " Hip, ankle and trunk at the bottom are known of no more than one person on film.",
+        markdown(shown),
+        "## Measured again",
+        "Standard error of measurement (SEM) and smallest detectable change (MDC95 = 1.96 √2 SEM),"
+        " in units of the metric.",
+        markdown(changes),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -331,8 +349,7 @@ def main() -> None:
     parser.add_argument("--stances", type=Path, metavar="CACHE")
     parser.add_argument("--again", type=Path, metavar="CACHE")
     parser.add_argument("--render-again", action="store_true", help="film the people once more")
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--write-table", action="store_true", help=str(TABLE.relative_to(ROOT)))
+    parser.add_argument("--write", action="store_true", help=f"{TABLE.name} and reported.md")
     given = parser.parse_args()
     if given.stances:
         print(stances(given.stances).round(2).to_string(index=False))
@@ -352,15 +369,14 @@ def main() -> None:
     errors = pd.DataFrame(rows)
     again = retest(given.rendered, given.again) if given.again else None
     table = summary(errors)
-    if given.json:
-        print(table.to_json(orient="records"))
-    else:
-        print(table.round(2).to_string(index=False))
-        if again is not None:
-            print("\n" + again.round(3).to_string())
-    if given.write_table:
+    print(table.round(2).to_string(index=False))
+    if again is None:
+        return
+    print("\n" + again.round(3).to_string())
+    if given.write:
         text = yaml.safe_dump(tables_of(errors, again), sort_keys=False, width=120)
         TABLE.write_text(HEAD + text, encoding="utf-8")
+        Path(__file__).with_suffix(".md").write_text(document(table, again), encoding="utf-8")
 
 
 if __name__ == "__main__":
