@@ -1,6 +1,7 @@
 """Write what was measured into README.md and docs/accuracy.md.
 
-The figures come from benchmarks/real.md (people on film; ``python benchmarks/real.py --write``) and
+The figures come from benchmarks/real.md (people on film; ``python benchmarks/real.py --write``),
+benchmarks/reported.md (the numbers of a report; ``python benchmarks/reported.py --write``) and
 reports/virtual-lab/virtual-lab.nc (rendered people; ``mobility virtual-lab sweep
 benchmarks/reporting.yaml``). They stand between ``<!-- made by scripts/accuracy_tables.py: NAME
 -->`` and ``<!-- end -->``; a test holds the files against them.
@@ -43,9 +44,7 @@ class Film:
     """The tables of benchmarks/real.md."""
 
     def __init__(self, text: str) -> None:
-        lines = text[text.index("## All clips") :].splitlines()
-        head, _, *rows = [_cells(line) for line in lines if line.startswith("|")]
-        self._rows = [dict(zip(head, row, strict=True)) for row in rows]
+        self._rows = _table(text[text.index("## All clips") :])
 
     def clips(self, reference: str) -> list[str]:
         """Clips that have a reference of this kind."""
@@ -73,6 +72,13 @@ class Row(NamedTuple):
     rendered: str | None
 
 
+def _table(text: str) -> list[dict[str, str]]:
+    """Rows of the first table of a Markdown text."""
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    head, _, *rows = map(_cells, lines)
+    return [dict(zip(head, row, strict=True)) for row in rows if len(row) == len(head)]
+
+
 def _cells(line: str) -> list[str]:
     return [cell.strip() for cell in line.strip().strip("|").split("|")]
 
@@ -86,8 +92,6 @@ def rows(film: Film) -> list[Row]:
         Row("knee flexion in a squat", SQUATS, ("knee flexion",), "all", "knee_flexion"),
         Row("ankle in a squat, feet flat", SQUATS, ankle, "all", "ankle_dorsiflexion"),
         Row("hip flexion in a squat", SQUATS, ("hip flexion",), "all", "hip_flexion"),
-        Row("hip at the bottom of a squat", SQUATS, ("hip flexion",), "bottom", None),
-        Row("ankle at the bottom of a squat", SQUATS, ankle, "bottom", None),
         Row("knees and hips of people who stand", standing, both, "all", None),
         Row("knee and hip while walking", WALKERS, both, "all", None),
         Row("shoulder in a squat", SQUATS, ("shoulder flexion",), "all", "shoulder_flexion"),
@@ -123,6 +127,25 @@ def ten_rows(film: Film, lab: xr.Dataset) -> Iterator[str]:
         cells = (VERDICTS[which], row.what, error, f"{given:.0f} %", shown)
         found.append((which, f"| {' | '.join(cells)} |"))
     yield from (line for _, line in sorted(found, key=lambda one: one[0]))
+
+
+def differences(film: Film, lab: xr.Dataset) -> Iterator[str]:
+    """Half-widths of the intervals of a value and of what cancels the bias of a trial."""
+    text = (PROJECT / "benchmarks" / "reported.md").read_text(encoding="utf-8")
+    numbers, again = (_table(part) for part in text.split("## Measured again"))
+    halves = {
+        (row["number"], row["angle"]): float(row["rendered: half"])
+        for row in numbers
+        if row["kind"] == "one_camera"
+    }
+    changes = {row["metric"]: float(row["mdc95"]) for row in again}
+    kinds = ("absolute", "from_standing", "sides")
+    yield "| ± degrees, 95 % | at the bottom | from standing | right − left | between visits |"
+    yield "|---|---|---|---|---|"
+    for angle in ("knee_flexion", "hip_flexion", "ankle_dorsiflexion", "trunk_lean"):
+        each = [halves.get((kind, angle)) for kind in kinds]
+        cells = ["" if half is None else f"{half:.0f}" for half in (*each, changes[angle])]
+        yield f"| {angle.replace('_', ' ')} | {' | '.join(cells)} |"
 
 
 def film_table(film: Film, lab: xr.Dataset) -> Iterator[str]:
@@ -172,6 +195,7 @@ def _span(errors: Sequence[float]) -> str:
 
 TABLES: Mapping[str, Callable[[Film, xr.Dataset], Iterator[str]]] = {
     "what to trust": ten_rows,
+    "differences": differences,
     "on film": film_table,
     "rendered": rendered_table,
 }
