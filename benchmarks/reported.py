@@ -296,7 +296,7 @@ def tables_of(errors: pd.DataFrame, again: pd.DataFrame) -> dict[str, Any]:
             f"Differences of up to {int(again['pairs'].max())} rendered people who squat alike "
             "before a camera that is put up again by eye (4 degrees, 10 cm), in another light and "
             "at another pace: what 95 % of them do not exceed, over 1.96 times the square root of "
-            "2. One man by two phones 35 degrees apart, means of both sides: 0.7 (knee), 0.4 (hip), "
+            "2. One man by two phones 35 degrees apart, both sides: 0.7 (knee), 0.4 (hip), "
             "0.5 (ankle), 1.1 (trunk)."
         ),
         "sem": {str(name): float(f"{row['sem']:.2g}") for name, row in again.iterrows()},
