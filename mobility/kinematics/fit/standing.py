@@ -67,8 +67,9 @@ def _standing(problem: Problem, *, measured: bool = False) -> Array | None:
     if bends.max() > term["most_bent_deg"] and not measured:
         return None
     less, moves = np.maximum(1 - tall, 0) / term["tall_sd"], change / term["still_sd"]
-    weight = np.where(seen & (tall > term["tall"]), np.exp(-(less**2 + moves**2) / 2), 0.0)
-    return term["weight"] * weight / weight.sum()
+    weight: Array = np.where(seen & (tall > term["tall"]), np.exp(-(less**2 + moves**2) / 2), 0.0)
+    weight *= term["weight"] / weight.sum()
+    return weight
 
 
 def _bends(points: Array, *limbs: tuple[int, int, int]) -> Array:
