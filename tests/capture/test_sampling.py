@@ -32,6 +32,12 @@ def test_the_rate_is_the_nearest_to_which_that_of_the_video_divides(filmed, aske
     assert chosen[0] == 0
 
 
+@pytest.mark.parametrize(("seconds", "share"), [(0.2, 1.0), (0.95, 1.0), (2.0, 0.25)])
+def test_every_frame_of_a_short_video_counts(seconds, share):
+    times = np.arange(round(60 * seconds)) / 60
+    assert len(choose_frames(times, "usual")) == pytest.approx(share * len(times), abs=1)
+
+
 def test_at_most_never_gives_more_but_for_rounding():
     for filmed, given in ((40, 20), (60, 30), (31, 31), (50, 25), (30, 30), (240, 30)):
         chosen = choose_frames(np.arange(600) / filmed, 30, at_most=True)
