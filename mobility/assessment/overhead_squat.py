@@ -38,10 +38,10 @@ from mobility.assessment.summaries import (
     with_sampling,
 )
 from mobility.assessment.trial_errors import trial_errors
-from mobility.kinematics.angle_errors import DEFAULT_METHOD
+from mobility.kinematics.angle_errors import DEFAULT_METHOD, largest_sd
 from mobility.kinematics.datasets import Angles, Pose, Repetitions, require_angles, require_overlap
 from mobility.kinematics.expected_error import TABLE as ERRORS
-from mobility.kinematics.expected_error import retest_sem
+from mobility.kinematics.expected_error import retest_sems
 from mobility.kinematics.repetitions import normalise_repetitions
 from mobility.kinematics.skeleton import SIDES, other_side
 from mobility.options import checked
@@ -184,12 +184,13 @@ def overhead_squat(pose: Pose, angles: Angles, repetitions: Repetitions) -> xr.D
     accepted = repetitions["accepted"].values.astype(bool)
 
     metrics: Metrics = {}
-    _add_angles(metrics, pose, angles, repetitions, frames)
-    movement = knee_movement(pose, repetitions)
     fitted = "position_draws" in pose
-    _add_knee_movement(metrics, movement, repetitions, frames, fitted=fitted)
+    sems = retest_sems(pose) if fitted else {}
+    _add_angles(metrics, pose, angles, repetitions, frames, sems)
+    movement = knee_movement(pose, repetitions)
+    _add_knee_movement(metrics, movement, repetitions, frames, sems=sems)
     stature = posture(pose, repetitions)
-    _add_posture(metrics, stature, frames, accepted, fitted=fitted)
+    _add_posture(metrics, stature, frames, accepted, sems=sems)
     if fitted:
         for name, least in tables.load(ERRORS)["metrics"]["least"].items():
             metrics[f"{name}_sd"] = metrics[f"{name}_sd"].clip(min=least["sd"])
@@ -210,7 +211,7 @@ def overhead_squat(pose: Pose, angles: Angles, repetitions: Repetitions) -> xr.D
     if near:
         _refuse_far_side(metrics, near)
     _add_tempo(metrics, repetitions)
-    _add_smoothness(metrics, pose, repetitions)
+    _add_smoothness(metrics, pose, repetitions, sems)
     if lying := _refuse_lying(metrics, lean_at_rest(pose, repetitions)):
         found = lying
 
@@ -244,6 +245,7 @@ def _add_angles(
     angles: xr.Dataset,
     repetitions: xr.Dataset,
     frames: xr.DataArray,
+    sems: Mapping[str, float],
 ) -> None:
     """Add what is made of the joint angles."""
     entries = tables.load("overhead_squat")["angles"]
@@ -264,7 +266,10 @@ def _add_angles(
             errors = _errors_of_frames(name, bottom_sd, standing_sd)
         peak, peak_sd = peak_within(angle, sd, rep_frames, entry["peak"])
         add(metrics, name, "phase", phase, phase_sd, "median within the phase", suffix=_IN_PHASE)
-        bottom_sd = errors[f"{name}_absolute"].where(bottom.notnull())
+        largest = largest_sd(name, method=str(pose.attrs.get("method", DEFAULT_METHOD)))
+        seen, bottom_sd = bottom.notnull(), errors[f"{name}_absolute"]
+        bottom, change = bottom.where(bottom_sd <= largest), bottom - standing
+        bottom_sd = bottom_sd.where(bottom.notnull())
         add(metrics, name, "bottom", bottom, bottom_sd, _WITHIN, suffix=_AT_BOTTOM)
         peak_text = {"magnitude": "value farthest from zero"}.get(entry["peak"], entry["peak"])
         statistic, suffix = f"{peak_text} in the repetition", f", {peak_text} of each repetition"
@@ -279,7 +284,8 @@ def _add_angles(
         _add_over_repetitions(
             *(metrics, name, bottom, bottom_sd, accepted, "median at the bottom"),
             apart_sd=apart_sd,
-            fitted=fitted,
+            largest=largest,
+            sems=sems,
         )
         spread = sample_sd(bottom, accepted)
         statistic = "standard deviation over accepted repetitions"
@@ -290,7 +296,8 @@ def _add_angles(
         add(metrics, name, "curve_variability", spread, None, statistic, suffix=suffix)
         if entry["sided"]:
             _add_symmetry(metrics, name)
-        change, metric = bottom - standing, f"{name}_from_standing"
+        metric = f"{name}_from_standing"
+        change = change.where(errors[metric] <= largest)
         value, value_sd = over_repetitions(change, errors[metric], accepted)
         add(
             metrics,
@@ -299,12 +306,14 @@ def _add_angles(
             value,
             value_sd,
             "median over accepted repetitions of bottom minus standing",
-            sem=_retest_error(metric, change, accepted) if fitted else None,
+            sem=_retest_error(sems.get(metric), change, accepted),
             suffix=", from standing",
         )
         if reason := angle.attrs.get("refused"):
             add_note(metrics, name, reason)
-        if not stands and bool(bottom.isel(rep=accepted).notnull().any()):
+        elif bool((seen & bottom.isnull()).isel(rep=accepted).any()):
+            add_note(metrics, name, tables.sentence("reasons.uncertain"))
+        if not stands and bool(seen.isel(rep=accepted).any()):
             for each in (metric, *metrics[metric].attrs[BESIDE].split()):
                 metrics[each].attrs["note"] = tables.sentence("reasons.never_standing")
 
@@ -326,10 +335,9 @@ def _errors_of_frames(
 
 
 def _retest_error(
-    metric: str, value: xr.DataArray, accepted: NDArray[np.bool_]
+    known: float | None, value: xr.DataArray, accepted: NDArray[np.bool_]
 ) -> xr.DataArray | None:
     """Give the standard error of measurement between recordings; None where it is not known."""
-    known = retest_sem(metric)
     if known is None:
         return None
     median = nanmedian(value.isel(rep=accepted), "rep")
@@ -374,7 +382,7 @@ def _add_knee_movement(
     repetitions: xr.Dataset,
     frames: xr.DataArray,
     *,
-    fitted: bool,
+    sems: Mapping[str, float],
 ) -> None:
     accepted = repetitions["accepted"].values.astype(bool)
     standing = repetitions["standing"].astype(bool)
@@ -387,7 +395,7 @@ def _add_knee_movement(
             extreme, extreme_sd, where = extreme_of_phases(phase, phase_sd, entry["extreme"])
             statistic = f"{entry['extreme']} over mid-descent, bottom and mid-ascent"
             _add_over_repetitions(
-                metrics, name, extreme, extreme_sd, accepted, statistic, fitted=fitted
+                metrics, name, extreme, extreme_sd, accepted, statistic, sems=sems
             )
             metrics[name].attrs["phase"] = phases_in_words(where, accepted)
         if name == "knee_deviation":
@@ -415,7 +423,7 @@ def _add_posture(
     frames: xr.DataArray,
     accepted: NDArray[np.bool_],
     *,
-    fitted: bool,
+    sems: Mapping[str, float],
 ) -> None:
     table = tables.load("overhead_squat")
     bottom_frames = frames.sel(phase="bottom", drop=True)
@@ -423,7 +431,7 @@ def _add_posture(
         bottom, bottom_sd = median_within(stature[name], stature[f"{name}_sd"], bottom_frames)
         add(metrics, name, "bottom", bottom, bottom_sd, _WITHIN, suffix=_AT_BOTTOM)
         _add_over_repetitions(
-            metrics, name, bottom, bottom_sd, accepted, "median at the bottom", fitted=fitted
+            metrics, name, bottom, bottom_sd, accepted, "median at the bottom", sems=sems
         )
     for name in table["stance"]:
         value, sd = stature[name], stature[f"{name}_sd"]
@@ -452,7 +460,9 @@ def _add_tempo(metrics: Metrics, repetitions: xr.Dataset) -> None:
         add(metrics, name, kind, value, None, statistic, name=name)
 
 
-def _add_smoothness(metrics: Metrics, pose: xr.Dataset, repetitions: xr.Dataset) -> None:
+def _add_smoothness(
+    metrics: Metrics, pose: xr.Dataset, repetitions: xr.Dataset, sems: Mapping[str, float]
+) -> None:
     table = tables.load("overhead_squat")["smoothness"]
     accepted = repetitions["accepted"].values.astype(bool)
     values, cutoff = hip_smoothness(pose, repetitions)
@@ -468,7 +478,8 @@ def _add_smoothness(metrics: Metrics, pose: xr.Dataset, repetitions: xr.Dataset)
     fit_error = table["sparc"]["fit_error_sd"]["value"] if "position_draws" in pose else 0.0
     value, value_sd = over_repetitions(both, xr.full_like(both, fit_error), accepted)
     statistic = "mean of descent and ascent, median over accepted repetitions"
-    add(metrics, "sparc", "median", value, value_sd, statistic, name="smoothness_sparc")
+    sem = _retest_error(sems.get("smoothness_sparc"), both, accepted)
+    add(metrics, "sparc", "median", value, value_sd, statistic, sem=sem, name="smoothness_sparc")
     method = str(pose.attrs.get("method", DEFAULT_METHOD))
     # So few frames that each one that is missing is too long a gap.
     slow = float(np.median(np.diff(pose["time"]))) > LONGEST_GAP / 2
@@ -492,16 +503,17 @@ def _add_over_repetitions(
     statistic: str,
     *,
     apart_sd: xr.DataArray | None = None,
-    fitted: bool,
+    largest: float = np.inf,
+    sems: Mapping[str, float],
 ) -> None:
     """Add the value over accepted repetitions and, of sided ones, the asymmetry.
 
-    Without `apart_sd`, the error of the difference of the sides, these count as independent. The
-    retest errors are those of a `fitted` body.
+    Without `apart_sd`, the error of the difference of the sides, these count as independent. A
+    difference with a `largest` error is not given. `sems` are the retest errors, by metric.
     """
     over, over_sd = over_repetitions(value, sd, accepted)
     statistic = f"{statistic}, median over accepted repetitions"
-    sem = _retest_error(name, value, accepted) if fitted else None
+    sem = _retest_error(sems.get(name), value, accepted)
     add(metrics, name, "median", over, over_sd, statistic, sem=sem, name=name)
     if "side" not in value.dims:
         return
@@ -510,9 +522,9 @@ def _add_over_repetitions(
         apart_sd = independent(sd)
     difference, metric = right_minus_left(value), f"{name}_asymmetry"
     _, difference_error = over_repetitions(difference, apart_sd, accepted)
-    apart = right_minus_left(over)
+    apart = right_minus_left(over).where(difference_error <= largest)
     known_sd = difference_error.where(apart.notnull())
-    sem = _retest_error(metric, difference, accepted) if fitted else None
+    sem = _retest_error(sems.get(metric), difference, accepted)
     told = f"right minus left: {statistic}"
     add(metrics, name, "asymmetry", apart, known_sd, told, sem=sem, suffix=", asymmetry")
 

@@ -62,13 +62,15 @@ def trial_kind_of(fitted: xr.Dataset) -> str:
     return "from_the_side" if kind == "one_camera" and view in SIDES else kind
 
 
-def retest_sem(metric: str) -> float | None:
-    """Give the standard error of measurement of a metric between recordings of the same person.
+def retest_sems(fitted: xr.Dataset) -> dict[str, float]:
+    """Give the standard errors of measurement between recordings of the same person, by metric.
 
-    The camera is put up again where it stood. None for a metric of which it was not measured.
+    The camera is put up again where it stood. A metric of which it was not measured is absent, and
+    so are all of a kind of fit (:func:`trial_kind_of`) of which it was not: of two cameras, of feet
+    that move.
     """
-    measured: dict[str, float] = tables.load(TRIAL)["retest"]["sem"]
-    return measured.get(metric)
+    measured: dict[str, dict[str, float]] = tables.load(TRIAL)["retest"]["sem"]
+    return measured.get(trial_kind_of(fitted), {})
 
 
 def kind_of(fitted: xr.Dataset) -> str:

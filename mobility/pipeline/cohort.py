@@ -281,16 +281,21 @@ def changes(frame: pd.DataFrame, metric: str, *, sem: float | None = None) -> pd
     person = [rows["user_id"], rows["side"]]
     own = rows["value"].groupby(person)
     if sem is None:
-        view = rows["view"].where(~rows["view"].isin(["", NO_VIEW])).groupby(person)
-        again = view.transform("nunique").eq(1) & view.transform("count").eq(own.transform("size"))
-        squares = (rows["sem"].where(again).fillna(rows["sd"]) ** 2).groupby(person)
+        alike = rows[["view", "method", "cameras"]].astype(str).agg(" ".join, axis=1)
+        seen = ~rows["view"].isin(["", NO_VIEW])
+        again = seen.groupby(person).transform("all")
+        again &= alike.groupby(person).transform("nunique").eq(1)
+        retest = rows.get("sem", rows["sd"] * np.nan)
+        squares = (retest.where(again).fillna(rows["sd"]) ** 2).groupby(person)
         # One that is not known leaves the whole unknown.
         known = squares.transform("count") == squares.transform("size")
         error = np.sqrt(squares.transform("mean").where(known))
     else:
         error = pd.Series(sem, index=rows.index)
     columns = ["user_id", "side", "session_id", "date", "view", "value", "sd", "sem", "units"]
-    table = rows[columns].assign(mdc95=MDC95 * error, change=rows["value"] - own.transform("first"))
+    table = rows.reindex(columns=columns).assign(
+        mdc95=MDC95 * error, change=rows["value"] - own.transform("first")
+    )
     change, mdc = table["change"], table["mdc95"]
     rules = [own.cumcount() == 0, ~np.isfinite(mdc), change.abs() <= mdc, change > 0]
     verdicts = np.select(rules, ["first", "error unknown", "within error", "larger"], "smaller")

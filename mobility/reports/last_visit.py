@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 
 from mobility import tables
 from mobility.errors import MobilityError
+from mobility.kinematics.expected_error import of_fit
 from mobility.reports.gauges import Gauge
 from mobility.reports.sections import paragraphs, quantity
 from mobility.sessions.record import ANONYMOUS
-from mobility.view import UNKNOWN, trial_view
+from mobility.view import UNKNOWN, best_view, trial_view
 from mobility.wording import dated
 
 if TYPE_CHECKING:
@@ -26,6 +27,10 @@ log = logging.getLogger(__name__)
 
 MOST = 2
 """Changes that are told."""
+
+AGAIN_DEG = 10.0
+"""Between the directions of cameras that stand at the same place, at most: the errors of measuring
+again were measured within 4 degrees, and a direction is found to some degrees only."""
 
 
 def last_visit(session: StoredSession) -> StoredSession | None:
@@ -88,13 +93,17 @@ def changes(
     return found
 
 
-def _same_view(before: StoredSession, session: StoredSession) -> bool:
-    """Whether both were filmed from the same view, as far as that is known."""
+def _filmed_alike(before: StoredSession, session: StoredSession) -> bool:
+    """Whether the camera stood where it had stood, and the same was assumed of standing."""
     try:
-        one, other = (trial_view(each.fitted()) for each in (before, session))
+        bodies = [each.fitted() for each in (before, session)]
     except MobilityError:  # the body of one is deleted or damaged
         return False
-    return one == other != UNKNOWN
+    one, other = (trial_view(body) for body in bodies)
+    first, second = (best_view(body).azimuth_deg for body in bodies)
+    assumed = [of_fit(body).get("arguments", {}).get("standing") for body in bodies]
+    near = abs((first - second + 180) % 360 - 180) <= AGAIN_DEG
+    return bool(one == other != UNKNOWN and near and assumed[0] == assumed[1])
 
 
 def since_last_visit(
@@ -115,7 +124,7 @@ def since_last_visit(
     if before is None:
         return ""
     try:
-        compared = changes(measure(before), now, same_view=_same_view(before, session))
+        compared = changes(measure(before), now, same_view=_filmed_alike(before, session))
     except MobilityError as error:
         log.warning("not compared with session %s: %s", before.id, error)
         return ""

@@ -138,9 +138,9 @@ def fit_body(
     feet_planted
         Whether the feet stay where they are; None finds out.
     standing
-        "straight": where feet stay, whoever is tallest and still stands straight, as in the static
-        trial of a laboratory, and what the world landmarks get wrong there, they get wrong all
-        through. A number is the flexion (degrees) in which the knees were measured to stand.
+        "straight": where feet stay, whoever is tallest is assumed to stand straight, as in the
+        static trial of a laboratory, and what the world landmarks get wrong there, they get wrong
+        all through. A number is the flexion (degrees) in which the knees were measured to stand.
         "free": nothing is known of how the subject stands; from the front, knees and trunk are
         then less certain.
     without
@@ -270,7 +270,7 @@ def fit_body(
         several["calibrated"] = given.told
         warnings += given.warnings
     centre = gravity - np.array([0.0, floor, 0.0])
-    stood = np.zeros(0) if fine.standing is None else fine.standing > 0
+    stood = np.zeros(1) if fine.standing is None else fine.standing
     result = _fitted_dataset(pose, position, fine.knots, centre, deviation)
     lengths = np.exp(solved.shared[FIRST_LENGTH:FIRST_OFFSET] - solved.shared[HEIGHT])
     stretch = float(np.exp(solved.shared[FOCAL_FACTOR]))
@@ -290,7 +290,7 @@ def fit_body(
         },
         source=pose,
         planted=fine.planted,
-        standing_seconds=round(float(stood.sum() * fine.step), 2),
+        standing_seconds=round(float(stood.sum() / max(stood.max(), 1e-9) * fine.step), 2),
         standing_knee_deg=_knee_of_standing(fine, standing),
         focal_length_px=round(focal * stretch, 1),
         camera_pitch_deg=round(float(np.degrees(np.arctan(solved.shared[PITCH]))), 2),
