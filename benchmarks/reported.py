@@ -20,7 +20,7 @@ film less than 88 %. It is tried on the person, or rendered person, whom it was 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -212,7 +212,7 @@ def retest(rendered_in: Path, again_in: Path) -> pd.DataFrame:
                 break
             try:
                 body = body_of(read_dataset(pose))
-                found.append(measures(body, joint_angles(body)))
+                found.append(measures(body, joint_angles(body), every=True))
                 kinds.add(trial_kind_of(body))
             except BadInputError:
                 break
@@ -261,8 +261,8 @@ def stances(cache: Path) -> pd.DataFrame:
     return pd.DataFrame(rows).sort_values(["view", "stance"], ignore_index=True)
 
 
-def tables_of(errors: pd.DataFrame, again: pd.DataFrame) -> dict[str, Any]:
-    """Contents of the table."""
+def factors_of(errors: pd.DataFrame) -> dict[str, Any]:
+    """Factors by kind, number and angle, each kind with its source."""
     trial: dict[str, Any] = {}
     for kind in KINDS:
         here = errors[errors["kind"] == kind]
@@ -285,7 +285,12 @@ def tables_of(errors: pd.DataFrame, again: pd.DataFrame) -> dict[str, Any]:
                 name: max(factor(*asked(part)), least.get(name, 1.0))
                 for name, part in own.groupby("angle", sort=False)
             }
-    retest_errors = {
+    return trial
+
+
+def retest_errors(again: pd.DataFrame) -> dict[str, Any]:
+    """Retest errors by kind and metric, with their source."""
+    return {
         "source": (
             f"Differences of up to {int(again['pairs'].max())} rendered people who squat alike "
             "before a camera that is put up again by eye (4 degrees, 10 cm), in another light and "
@@ -298,10 +303,9 @@ def tables_of(errors: pd.DataFrame, again: pd.DataFrame) -> dict[str, Any]:
             for kind, own in again.groupby(level=0)
         },
     }
-    return {"trial": trial, "retest": retest_errors}
 
 
-def summary(errors: pd.DataFrame) -> pd.DataFrame:
+def summary(errors: pd.DataFrame, trial: Mapping[str, Any]) -> pd.DataFrame:
     """Coverage and width by number and angle: people, renderings, and the bias at its sign."""
     tried = left_out(errors)
     rows = []
@@ -316,7 +320,7 @@ def summary(errors: pd.DataFrame) -> pd.DataFrame:
             row[f"{name}: bias"] = each["error"].mean()
             row[f"{name}: holds"] = each["holds"].mean()
             row[f"{name}: half"] = part["half"].median()
-        row["factor"] = factor(*asked(own))  # whatever the signs
+        row["factor"] = trial[str(kind)][str(number)][str(angle)]
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -373,13 +377,15 @@ def main() -> None:
     ]
     errors = pd.DataFrame(rows)
     again = retest(given.rendered, given.again) if given.again else None
-    table = summary(errors)
+    trial = factors_of(errors)
+    table = summary(errors, trial)
     print(table.round(2).to_string(index=False))
     if again is None:
         return
     print("\n" + again.round(3).to_string())
     if given.write:
-        text = yaml.safe_dump(tables_of(errors, again), sort_keys=False, width=120)
+        contents = {"trial": trial, "retest": retest_errors(again)}
+        text = yaml.safe_dump(contents, sort_keys=False, width=120)
         TABLE.write_text(HEAD + text, encoding="utf-8")
         Path(__file__).with_suffix(".md").write_text(
             document(table, again, stood), encoding="utf-8"

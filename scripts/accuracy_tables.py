@@ -92,7 +92,9 @@ def rows(film: Film) -> list[Row]:
         Row("knee flexion in a squat", SQUATS, ("knee flexion",), "all", "knee_flexion"),
         Row("ankle in a squat, feet flat", SQUATS, ankle, "all", "ankle_dorsiflexion"),
         Row("hip flexion in a squat", SQUATS, ("hip flexion",), "all", "hip_flexion"),
-        Row("knees and hips of people who stand", standing, both, "all", None),
+        Row("hip at the bottom of a squat", SQUATS, ("hip flexion",), "bottom", None),
+        Row("ankle at the bottom of a squat", SQUATS, ankle, "bottom", None),
+        Row("knees and hips of people who stand straight", standing, both, "all", None),
         Row("knee and hip while walking", WALKERS, both, "all", None),
         Row("shoulder in a squat", SQUATS, ("shoulder flexion",), "all", "shoulder_flexion"),
         Row("elbow in a squat or walking", (*SQUATS, *WALKERS), elbow, "all", "elbow_flexion"),
@@ -132,13 +134,13 @@ def ten_rows(film: Film, lab: xr.Dataset) -> Iterator[str]:
 def differences(film: Film, lab: xr.Dataset) -> Iterator[str]:
     """Half-widths of the intervals of a value and of what cancels the bias of a trial."""
     text = (PROJECT / "benchmarks" / "reported.md").read_text(encoding="utf-8")
-    numbers, again = (_table(part) for part in text.split("## Measured again"))
+    numbers, again = map(_table, text.split("\n## ")[:2])
     halves = {
         (row["number"], row["angle"]): float(row["rendered: half"])
         for row in numbers
         if row["kind"] == "one_camera"
     }
-    changes = {row["metric"]: float(row["mdc95"]) for row in again}
+    changes = {row["metric"]: float(row["mdc95"]) for row in again if row["kind"] == "one_camera"}
     kinds = ("absolute", "from_standing", "sides")
     yield "| ± degrees, 95 % | at the bottom | from standing | right − left | between visits |"
     yield "|---|---|---|---|---|"

@@ -7,9 +7,9 @@ Without a name the demos of all exercises are made.
 
 from __future__ import annotations
 
+import argparse
 import json
 import shutil
-import sys
 import tempfile
 from pathlib import Path
 from typing import NamedTuple
@@ -80,9 +80,14 @@ def make(exercise: str, *, keep_video: bool) -> None:
 
 def main() -> None:
     """Replace the demos in data/demo and their reports in reports."""
-    names = [argument for argument in sys.argv[1:] if not argument.startswith("--")]
-    for exercise in names or DEMOS:
-        make(exercise, keep_video="--keep-video" in sys.argv[1:])
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("exercise", nargs="*", metavar="EXERCISE", help=", ".join(DEMOS))
+    parser.add_argument("--keep-video", action="store_true", help="render no video anew")
+    given = parser.parse_args()
+    if unknown := set(given.exercise) - set(DEMOS):
+        parser.error(f"{', '.join(sorted(unknown))}: no demo; there are {', '.join(DEMOS)}")
+    for exercise in given.exercise or DEMOS:
+        make(exercise, keep_video=given.keep_video)
 
 
 if __name__ == "__main__":

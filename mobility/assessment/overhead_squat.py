@@ -146,12 +146,16 @@ def overhead_squat(pose: Pose, angles: Angles, repetitions: Repetitions) -> xr.D
     - of an **absolute** value, ``<angle>_sd`` and ``<angle>_bottom_sd``: for criteria, indices,
       findings, and a change between recordings from different views;
     - of a **change from standing**, ``<angle>_from_standing_sd``: what standing and bottom have
-      alike cancels in it;
+      alike cancels in it, but how straight the subject stands is assumed;
     - of **right minus left** in one trial, ``<angle>_asymmetry_sd`` and
       ``<angle>_bottom_asymmetry_sd``: a difference counts where value ± 1.96 times it excludes 0;
     - of a **change between visits**, ``<metric>_sem``: the standard error of measurement with the
-      camera put up again where it stood. A change counts beyond 1.96 sqrt(2) times it (cohort, the
-      last visit). Where a metric has none, its ``_sd`` takes its place.
+      camera put up again where it stood, and s²/n. A change counts beyond 1.96 sqrt(2) times it
+      (cohort, the last visit). Where a metric has none, its ``_sd`` takes its place.
+
+    A value whose error exceeds the limit of its angle (``tables/angles.yaml``) is NaN, and so is
+    its change from standing or its difference of the sides where that of these does. Of a fitted
+    body the errors are those of the body, whatever ``_sd`` the angles bring.
 
     The first three are computed of a fitted body from the draws of the fit, each number from each
     draw, times the factor of that number (:func:`~mobility.assessment.trial_errors.trial_errors`);

@@ -2,7 +2,7 @@
 
 The error of an angle of a fitted body is mostly one bias of the whole trial. What it has at
 standing and at the bottom alike cancels in their difference, and what both sides have alike in
-that of the sides. So each such number is computed from each draw of the fit.
+that of the sides: how much that is, the draws of the fit say, and it may be little.
 """
 
 from __future__ import annotations

@@ -281,10 +281,9 @@ def changes(frame: pd.DataFrame, metric: str, *, sem: float | None = None) -> pd
     person = [rows["user_id"], rows["side"]]
     own = rows["value"].groupby(person)
     if sem is None:
-        alike = rows[["view", "method", "cameras"]].astype(str).agg(" ".join, axis=1)
-        seen = ~rows["view"].isin(["", NO_VIEW])
-        again = seen.groupby(person).transform("all")
-        again &= alike.groupby(person).transform("nunique").eq(1)
+        again = (~rows["view"].isin(["", NO_VIEW])).groupby(person).transform("all")
+        for how in ("view", "method", "cameras"):
+            again &= rows[how].astype(str).groupby(person).transform("nunique").eq(1)
         retest = rows.get("sem", rows["sd"] * np.nan)
         squares = (retest.where(again).fillna(rows["sd"]) ** 2).groupby(person)
         # One that is not known leaves the whole unknown.

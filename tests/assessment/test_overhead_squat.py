@@ -140,7 +140,7 @@ def reverses(metric: xr.DataArray) -> bool:
 def test_a_metric_says_of_what_it_is_and_which_number(plain: xr.Dataset) -> None:
     table = tables.load("overhead_squat")
     kinds = {name: plain[name].attrs["kind"] for name in plain.data_vars}
-    assert set(kinds.values()) == table["kinds"]["words"].keys() - {"frame"}
+    assert set(kinds.values()) == table["kinds"]["words"].keys() - {"frame", "retest_error"}
     of = owners(plain)
     beside = ("standard_error", "retest_error", "interval")
     assert of.keys() == {n for n, k in kinds.items() if k in beside}
@@ -341,6 +341,7 @@ def test_difference_from_standing_has_the_error_of_both_and_no_constant(squat_po
     assert metrics["trunk_lean_from_standing"].dims == ()
 
 
+@pytest.mark.usefixtures("measured_again")
 def test_nobody_who_stands_is_no_change_from_standing(squat_pose: Any, repetitions_of: Any) -> None:
     trial = squat_pose(reps=2)
     found = repetitions_of(trial)
@@ -349,7 +350,9 @@ def test_nobody_who_stands_is_no_change_from_standing(squat_pose: Any, repetitio
     metrics = overhead_squat(pose, joint_angles(pose), restless)
     for name in ("knee_flexion_from_standing", "knee_flexion_from_standing_sem"):
         assert metrics[name].isnull().all()
-        assert metrics[name].attrs["note"] == "the person is never seen standing straight"
+        assert metrics[name].attrs["note"] == (
+            "the person is not seen standing still before a repetition"
+        )
     np.testing.assert_allclose(metrics["knee_flexion"], 100.0, atol=0.1)
     assert "note" not in metrics["knee_flexion"].attrs
     # Of one repetition before which nobody stands, the other has to do.
@@ -359,14 +362,57 @@ def test_nobody_who_stands_is_no_change_from_standing(squat_pose: Any, repetitio
     assert "note" not in one["knee_flexion_from_standing"].attrs
 
 
+@pytest.fixture
+def measured_again(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
+    """Retest errors of one camera, for a pose whose fit says nothing of its feet."""
+    sems: dict[str, float] = tables.load("trial_errors")["retest"]["sem"]["one_camera"]
+    monkeypatch.setattr("mobility.assessment.overhead_squat.retest_sems", lambda _: sems)
+    return sems
+
+
+def test_every_retest_error_of_the_table_is_of_a_metric(
+    squat_pose: Any, repetitions_of: Any, measured_again: dict[str, float]
+) -> None:
+    trial = squat_pose(reps=2)
+    pose = fitted(trial.pose)
+    metrics = overhead_squat(pose, joint_angles(pose), repetitions_of(trial))
+    assert {f"{name}_sem" for name in measured_again} <= set(metrics.data_vars)
+
+
+def test_of_feet_that_move_nobody_measured_again(squat_pose: Any, repetitions_of: Any) -> None:
+    trial = squat_pose(reps=1)
+    pose = fitted(trial.pose)
+    metrics = overhead_squat(pose, joint_angles(pose), repetitions_of(trial))
+    assert not [name for name in metrics.data_vars if str(name).endswith("_sem")]
+
+
+def test_a_number_beyond_the_limit_of_its_angle_is_refused(
+    squat_pose: Any, repetitions_of: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial = squat_pose(reps=2)
+    pose, found = fitted(trial.pose), repetitions_of(trial)
+    given = overhead_squat(pose, joint_angles(pose), found)
+    limit = float(given["knee_flexion_sd"].max()) * 0.9
+    monkeypatch.setattr(
+        "mobility.assessment.overhead_squat.largest_sd",
+        lambda name, **_: limit if name == "knee_flexion" else np.inf,
+    )
+    metrics = overhead_squat(pose, joint_angles(pose), found)
+    refused = given["knee_flexion_sd"] > limit
+    assert (metrics["knee_flexion"].isnull() == refused).all()
+    assert metrics["knee_flexion"].attrs["note"] == tables.sentence("reasons.uncertain")
+    assert metrics["knee_flexion_asymmetry"].isnull()
+    xr.testing.assert_equal(metrics["hip_flexion"], given["hip_flexion"])
+
+
 def test_a_retest_error_is_of_a_fitted_body_and_falls_by_the_spread_only(
-    squat_pose: Any, repetitions_of: Any
+    squat_pose: Any, repetitions_of: Any, measured_again: dict[str, float]
 ) -> None:
     trial = squat_pose(reps=3)
     pose = fitted(trial.pose)
     angles = offset(joint_angles(pose), trial, (-4.0, 0.0, 4.0))
     metrics = overhead_squat(pose, angles, repetitions_of(trial))
-    measured = tables.load("trial_errors")["retest"]["sem"]
+    measured = measured_again
     expected = math.sqrt(measured["knee_flexion"] ** 2 + 16.0 / 3)
     np.testing.assert_allclose(metrics["knee_flexion_sem"], expected, atol=0.05)
     assert metrics["knee_flexion_sem"].dims == ("side",)

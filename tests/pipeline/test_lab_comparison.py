@@ -76,7 +76,7 @@ def test_the_document(compared: Any) -> None:
     assert "intervals" in knee["waveform_reason"]
     for entries in document["angles"].values():
         for entry in entries.values():
-            assert (entry["rmse"] is None) == (entry["frames_compared"] == 0)
+            assert (entry["rmse"] is None) == (entry["repetitions_compared"] == 0)
 
 
 def test_opening_a_comparison(compared: Any, tmp_path: Path) -> None:
