@@ -283,7 +283,7 @@ def changes(frame: pd.DataFrame, metric: str, *, sem: float | None = None) -> pd
     if sem is None:
         again = (~rows["view"].isin(["", NO_VIEW])).groupby(person).transform("all")
         for how in ("view", "method", "cameras"):
-            again &= rows[how].astype(str).groupby(person).transform("nunique").eq(1)
+            again &= rows[how].astype(str).fillna("").groupby(person).transform("nunique").eq(1)
         retest = rows.get("sem", rows["sd"] * np.nan)
         squares = (retest.where(again).fillna(rows["sd"]) ** 2).groupby(person)
         # One that is not known leaves the whole unknown.

@@ -142,7 +142,7 @@ def test_a_recording_unlike_those_measured_says_how(fitted: xr.Dataset) -> None:
     assert lines({"planted": True, "standing_seconds": 2.0}) == []
     assert lines({"planted": True}) == []  # of before there was a calibration
     (nobody,) = lines({"planted": True, "standing_seconds": 0})
-    assert "standing straight" in nobody
+    assert "who stand straight" in nobody
     (moving,) = lines({"planted": False, "standing_seconds": 0})
     assert "feet move" in moving
     (two,) = lines({**two_cameras(80.0), "standing_seconds": 0})
