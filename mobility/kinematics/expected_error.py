@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
@@ -94,11 +94,15 @@ def of_fit(fitted: xr.Dataset) -> dict[str, Any]:
     return last_of(history(fitted), "fit_body")
 
 
-def stands_as_assumed(fitted: xr.Dataset) -> bool:
-    """Whether the fit took it that the subject stands straight, which nobody measured."""
+def source_of_standing(fitted: xr.Dataset) -> Literal["assumed", "given", ""]:
+    """Say where the knee flexion of standing comes from, on which the trial was calibrated.
+
+    "assumed" straight, which nobody measured; "given", as a number; empty where nothing calibrates.
+    """
     fit = of_fit(fitted)
-    stood = float(fit.get("standing_seconds", 0)) > 0
-    return stood and fit["arguments"]["standing"] == "straight"
+    if float(fit.get("standing_seconds", 0)) <= 0:
+        return ""
+    return "assumed" if fit["arguments"]["standing"] == "straight" else "given"
 
 
 def unlike_measured(fitted: xr.Dataset) -> list[str]:

@@ -21,7 +21,7 @@ from mobility.assessment.phases import phase_frames
 from mobility.capture.video import keyframe_times, read_frames
 from mobility.documents.verdicts import verdict_of
 from mobility.kinematics.clean import on_own_sides
-from mobility.kinematics.expected_error import Z95, stands_as_assumed
+from mobility.kinematics.expected_error import Z95, source_of_standing
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS
 from mobility.pipeline.overlay import VISIBLE, only_the_body, skeleton
 from mobility.reports.joint_mobility import places, shown
@@ -304,8 +304,8 @@ def squat_moments(
         first = "Standing" if still.size else "Start"
         start = float(one["start"])
         standing = float(still[np.argmin(np.abs(still - start))]) if still.size else start
-    if first == "Standing" and stands_as_assumed(angles):
-        first = tables.sentence("report.calibration.picture", title=first)
+    if first == "Standing" and (source := source_of_standing(angles)):
+        first = tables.sentence(f"report.calibration.picture.{source}", title=first)
     bottom = float(one["bottom"])
     clearer = partial(clearer_side, pose, angles)
     side = side_shown(metrics, "knee_flexion", otherwise=partial(clearer, "knee_flexion", bottom))

@@ -26,7 +26,7 @@ from mobility.kinematics.expected_error import (
     Z95,
     another_model,
     of_fit,
-    stands_as_assumed,
+    source_of_standing,
     unlike_measured,
 )
 from mobility.kinematics.geometry import called
@@ -357,7 +357,7 @@ def calibration(pose: xr.Dataset) -> str:
     told = []
     if (seconds := fit.get("standing_seconds")) is not None:
         how = fit["arguments"]["standing"]
-        if stands_as_assumed(pose):
+        if source_of_standing(pose) == "assumed":
             knee = tables.load("fit")["terms"]["standing"]["knee_deg"]
             assumed = {"knees": knee["mean"], "half": Z95 * knee["sd"]}
             told.append(tables.sentence("report.calibration.straight", seconds=seconds, **assumed))

@@ -23,6 +23,7 @@ from mobility.kinematics.expected_error import (
     kind_of,
     metric_sd,
     retest_sems,
+    source_of_standing,
     spread_factors,
     unlike_measured,
 )
@@ -187,3 +188,16 @@ def test_the_table_has_sources_and_a_factor_for_every_metric() -> None:
     assert retest_sems(xr.Dataset(attrs={"history": "[]"})) == {}
     parts = ("posture", "stance", "knee_movement", "frontal_plane")
     assert set(table["metrics"]["factors"]) == {name for part in parts for name in squats[part]}
+
+
+@pytest.mark.parametrize(
+    ("standing", "seconds", "source"),
+    [("straight", 1.2, "assumed"), (12.0, 1.2, "given"), ("straight", 0.0, ""), ("free", 0.0, "")],
+)
+def test_where_the_knees_of_standing_come_from(standing, seconds, source):
+    fit = {
+        "operation": "fit_body",
+        "arguments": {"standing": standing},
+        "standing_seconds": seconds,
+    }
+    assert source_of_standing(xr.Dataset(attrs={"history": json.dumps([fit])})) == source
