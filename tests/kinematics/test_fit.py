@@ -389,6 +389,13 @@ def test_who_never_stands_straight_is_not_straightened_and_it_is_said(azimuth: f
     assert found["trunk_lean"] < 6.0
 
 
+def test_a_stance_that_cannot_be_used_is_said() -> None:
+    time, knee = squat(0.4)
+    fitted = entry.fit_body(filmed(time, body(knee)), standing=12.0)
+    assert last(fitted)["standing_seconds"] == 0.0
+    assert "nobody_stands" in codes(fitted)
+
+
 @pytest.mark.parametrize("azimuths", [(90.0,), (0.0, 60.0)])
 def test_knees_that_are_seen_to_stand_bent_are_not_straightened(azimuths):
     time, knee = squat()

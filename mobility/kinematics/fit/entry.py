@@ -328,7 +328,8 @@ def _warnings(solved: SolvedTrial, fine: Problem, standing: Standing) -> list[di
         found.append(tables.warning("warnings.seen_from_behind"))
     if feet < _FEET_SEEN:
         found.append(tables.warning("warnings.feet_not_seen"))
-    if fine.planted and fine.standing is None and standing != "free":
+    asked = fine.planted or not isinstance(standing, str)
+    if asked and fine.standing is None and standing != "free":
         found.append(tables.warning("warnings.nobody_stands"))
     return found
 
