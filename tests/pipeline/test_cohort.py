@@ -215,9 +215,14 @@ def test_what_the_verdict_rules_out_has_no_value(
     assert frame.loc[same, "value"].equals(whole.loc[same, "value"])
     assert frame.loc[frame["metric"].eq("accepted_repetitions"), "value"].notna().all()
     assert cohort.by_group(frame, "quality_index", "sex").empty
-    # The arms as a compensation go with the arms.
-    fall = frame[frame["metric"].eq("compensation_probability") & frame["item"].eq("arms_fall")]
-    assert fall["value"].isna().all() == ("arms" in verdict.rules_out)
+    # The arms as a compensation go with the arms; those of the demo are too uncertain anyway.
+    fall, alone = (
+        each[each["metric"].eq("compensation_probability") & each["item"].eq("arms_fall")]
+        for each in (frame, whole)
+    )
+    assert len(fall) == 1
+    without = "arms" in verdict.rules_out or alone["value"].isna().all()
+    assert fall["value"].isna().all() == without
 
 
 def test_the_verdict_on_single_joints_is_that_of_their_page(project, tmp_path, monkeypatch) -> None:

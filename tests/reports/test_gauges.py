@@ -32,8 +32,15 @@ def told_least(before: Gauge, now: Gauge, *, same_view: bool) -> float:
     return least
 
 
-def test_numbers_are_those_of_the_metrics_and_refused_ones_are_left_out() -> None:
+def metrics_of_demo() -> xr.Dataset:
+    """Metrics of the demo, with arms that are surer than its own."""
     metrics = Store("absent").demo("Overhead Squat").metrics()
+    arms = {"arm_fall": 35.0, "arm_fall_sd": 5.0}
+    return metrics.assign({name: xr.full_like(metrics[name], v) for name, v in arms.items()})
+
+
+def test_numbers_are_those_of_the_metrics_and_refused_ones_are_left_out() -> None:
+    metrics = metrics_of_demo()
     shown = {gauge.name: gauge for gauge in gauges.of_squat(metrics)}
     assert len(shown) == gauges.MOST
     bend = shown["Knee bend"]
@@ -50,7 +57,7 @@ def test_numbers_are_those_of_the_metrics_and_refused_ones_are_left_out() -> Non
 
 
 def test_a_recording_that_cannot_be_used_has_no_numbers_on_the_first_page(project: Path) -> None:
-    metrics = Store("absent").demo("Overhead Squat").metrics()
+    metrics = metrics_of_demo()
     feet = {"framing": {"verdict": "unusable", "advice": None, "outside": {"feet": 0.9}}}
     assert gauges.of_squat(metrics, judge([], feet).shows) == []
     hanging = judge([Warned("hands_not_overhead", "")]).shows
