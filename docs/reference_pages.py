@@ -36,6 +36,7 @@ SEEN_AS = {
     "mobility/tables/findings.yaml": "findings",
     "mobility/tables": "tables",
     "benchmarks/real.md": "measured-real",
+    "benchmarks/reported.md": "measured-reported",
     "benchmarks/findings.md": "measured-findings",
 }
 """The pages here are made of these files, to which pages link so that links work in a copy too."""
@@ -55,6 +56,7 @@ def write(folder: Path) -> None:
         "findings": findings(),
         "tables": all_tables(),
         "measured-real": measured("real", ""),
+        "measured-reported": measured("reported", ""),
         "measured-findings": measured("findings", "# Findings counted\n"),
     }
     for name, lines in pages.items():
