@@ -40,8 +40,9 @@ def _standing(problem: Problem, *, measured: bool = False) -> Array | None:
     """Weight of each knot as one at which the subject stands straight; None without any.
 
     Tall are hips that stand high above the ankles in the picture; raised arms do not change that.
-    Knees bent by 25 degrees lower them by a fortieth only, but nobody stays there: still knots
-    count, and of those that move only the tops, less. Knees that were `measured` may be bent.
+    Knees bent by 25 degrees lower them by a fortieth only, but nobody stays there: one of the tall
+    knots has to be still or a top, and each counts the less, the less tall and still it is. Knees
+    that were `measured` may be bent.
     """
     from scipy.ndimage import maximum_filter1d
 
@@ -60,7 +61,6 @@ def _standing(problem: Problem, *, measured: bool = False) -> Array | None:
     change = np.interp(t + around, t, tall) - np.interp(t - around, t, tall)
     apart = 2 * round(term["tops_apart_s"] / problem.step) + 1
     top = tall == maximum_filter1d(tall, apart, mode="nearest")
-    top[[0, -1]] = False  # who still comes up where the film ends is not at a top
     near = seen & (tall > term["tall"]) & (top | (np.abs(change) < term["still"]))
     if not near.any():
         return None
@@ -68,7 +68,7 @@ def _standing(problem: Problem, *, measured: bool = False) -> Array | None:
     if bends.max() > term["most_bent_deg"] and not measured:
         return None
     less, moves = np.maximum(1 - tall, 0) / term["tall_sd"], change / term["still_sd"]
-    weight: Array = np.where(near, np.exp(-(less**2 + moves**2) / 2), 0.0)
+    weight: Array = np.where(seen & (tall > term["tall"]), np.exp(-(less**2 + moves**2) / 2), 0.0)
     weight *= term["weight"] / weight.sum()
     return weight
 
