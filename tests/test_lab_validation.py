@@ -52,8 +52,9 @@ def agreement(made: Any) -> Any:
 
 
 def test_video_and_lab_have_one_clock(made: Any) -> None:
-    # As they were published together; with the delay of the landmarks in it, it was -0.025.
-    assert made.document["lag_s"] == pytest.approx(0.0, abs=0.012)
+    # The files were published together: within a frame of the video (60 a second) they agree.
+    # The delay of the landmarks alone would be -0.025.
+    assert made.document["lag_s"] == pytest.approx(0.0, abs=1 / 60)
     assert abs(made.document["lag_s"]) < 1.96 * made.document["lag_sd_s"]
     assert made.document["synchronisation"]["correlation"] > 0.98
 
