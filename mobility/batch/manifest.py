@@ -21,6 +21,7 @@ from typing import Any
 
 from pydantic import Field
 
+from mobility import registry
 from mobility.errors import BadInputError, MobilityError, NotFoundError
 from mobility.options import ModelName, PoseRate, Standing, Strict, check_point, likely, validate
 from mobility.pipeline.analysis import DEFAULTS
@@ -137,7 +138,7 @@ def read_manifest(
     path: str | os.PathLike[str],
     *,
     participant: str = "anonymous",
-    exercise: str = "Overhead Squat",
+    exercise: str = registry.USUAL,
 ) -> Sequence[Row | Refused]:
     """Read and check what a batch is to do; `participant` and `exercise` where no row says it.
 

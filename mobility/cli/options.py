@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_origin, get_type_hints
 
 import typer
 
-from mobility import tables
+from mobility import registry, tables
 
 if TYPE_CHECKING:
     from mobility.sessions.store import SessionStore
@@ -275,7 +275,7 @@ def open_session_or_demo(
     store: StoreOption = DEFAULT_STORE,
     reports: ReportsOption = DEFAULT_REPORTS,
     *,
-    exercise: str = "Overhead Squat",
+    document: str = "report",
 ) -> Session:
     """Open the session that the arguments name: one of the store, or the demo of an exercise."""
     from mobility.errors import BadInputError
@@ -283,7 +283,11 @@ def open_session_or_demo(
     if demo == (session_id is not None):
         raise BadInputError("give the ID of a session, or --demo (not both)")
     opened = open_store(store, reports)
-    return opened.demo(exercise) if demo else opened.session(str(session_id))
+    return (
+        opened.demo(registry.that_have(document)[0].name)
+        if demo
+        else opened.session(str(session_id))
+    )
 
 
 def takes(

@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 from pydantic import BeforeValidator
 
+from mobility import registry
 from mobility.errors import BadInputError, FieldError, TooLargeError
 from mobility.options import ModelName, Standing, Strict, likely, point_from, validate
 from mobility.parsing import parse_json
@@ -46,7 +47,7 @@ _HEADER_LENGTH = 1000
 """Of a Content-Type."""
 _MOST_PARTS = 32
 """Of a form, of a list or an object in JSON, and names of which the likely spelling is told."""
-_ANY_EXERCISE = {"exercise_name": "Overhead Squat"}
+_ANY_EXERCISE = {"exercise_name": registry.usual().name}
 """In the place of one that is missing, so that the other fields are checked too."""
 _QUOTED = 100
 """Characters of a name that is refused."""

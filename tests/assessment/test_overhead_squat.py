@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import xarray as xr
 from analytic import fitted
+from mobility.assessment.overhead_squat import knee_movement, overhead_squat, phase_frames
 
 from mobility import tables
 from mobility.assessment.body import lean_at_rest
 from mobility.assessment.findings import find
 from mobility.assessment.kinds import owners
-from mobility.assessment.overhead_squat import knee_movement, overhead_squat, phase_frames
 from mobility.errors import BadInputError
 from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.expected_error import trial_factors
@@ -138,7 +138,7 @@ def reverses(metric: xr.DataArray) -> bool:
 
 
 def test_a_metric_says_of_what_it_is_and_which_number(plain: xr.Dataset) -> None:
-    table = tables.load("overhead_squat")
+    table = tables.load("measures")
     kinds = {name: plain[name].attrs["kind"] for name in plain.data_vars}
     assert set(kinds.values()) == table["kinds"]["words"].keys() - {"frame", "retest_error"}
     of = owners(plain)
