@@ -30,7 +30,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 import yaml
-from mobility.assessment.overhead_squat import overhead_squat
+from mobility.exercises.overhead_squat.analysis import overhead_squat
 from scipy import stats
 
 from mobility import tables

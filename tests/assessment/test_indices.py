@@ -11,7 +11,7 @@ from analytic import fitted, squat_pose
 from hand_made import GOOD, metrics_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mobility.assessment.overhead_squat import overhead_squat
+from mobility.exercises.overhead_squat.analysis import overhead_squat
 
 from mobility import tables
 from mobility.assessment.findings import find

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
-from mobility.assessment.overhead_squat import overhead_squat, phase_frames
+from mobility.exercises.overhead_squat.analysis import overhead_squat, phase_frames
 
 from mobility.assessment.looks_like import falls, place_of_arms, sits
 from mobility.assessment.verdict import judge
