@@ -69,7 +69,7 @@ _EVENTS = ("start", "bottom_start", "bottom", "bottom_end", "end")
 
 
 @dataclass(frozen=True)
-class _Height:
+class HipHeight:
     """Height of the hips above the ankles, 1 = standing, on the frames and on a regular grid."""
 
     time: Array
@@ -116,7 +116,7 @@ def _leg_length(pose: xr.Dataset) -> float:
     return float(np.median(known)) if known.size else np.nan
 
 
-def _hip_height(pose: xr.Dataset) -> _Height | None:
+def hip_height(pose: xr.Dataset) -> HipHeight | None:
     """Height signal of a pose; None where there is too little to see.
 
     Both sides are scaled by their own standing height before their mean is taken, so that the
@@ -161,7 +161,7 @@ def _hip_height(pose: xr.Dataset) -> _Height | None:
     difference = np.zeros_like(grid)
     if both.sum() > 1:
         difference = np.interp(grid, time[both], np.abs(relative[both, 0] - relative[both, 1]))
-    return _Height(
+    return HipHeight(
         time=time,
         seen=seen,
         grid=grid,
@@ -173,7 +173,7 @@ def _hip_height(pose: xr.Dataset) -> _Height | None:
     )
 
 
-def _bottom_band(h: _Height, bottom: int, first: int, last: int) -> tuple[int, int]:
+def _bottom_band(h: HipHeight, bottom: int, first: int, last: int) -> tuple[int, int]:
     """First and last grid index of the contiguous bottom around `bottom`."""
     limit = h.height[bottom] + _BOTTOM_BAND * (1 - h.height[bottom])
     above = np.flatnonzero(h.height[first : last + 1] > limit) + first
@@ -184,14 +184,14 @@ def _bottom_band(h: _Height, bottom: int, first: int, last: int) -> tuple[int, i
     )
 
 
-def _middle_of_bottom(h: _Height, band: tuple[int, int]) -> int:
+def _middle_of_bottom(h: HipHeight, band: tuple[int, int]) -> int:
     """Middle of the lowest part of the bottom: where a pause is flat, its minimum is arbitrary."""
     height = h.height[band[0] : band[1] + 1]
     low = np.flatnonzero(height <= height.min() + _LOWEST * (height.max() - height.min()))
     return band[0] + int(low[0] + low[-1]) // 2
 
 
-def _edge(h: _Height, bottom: int, top: int) -> tuple[int, bool]:
+def _edge(h: HipHeight, bottom: int, top: int) -> tuple[int, bool]:
     """Where the phase between `bottom` and `top` (either side) begins or ends at the top.
 
     Returns
@@ -213,7 +213,7 @@ def _edge(h: _Height, bottom: int, top: int) -> tuple[int, bool]:
     return int(path[-1]), bool(height[-1] >= _STANDING_HEIGHT)
 
 
-def _fault(h: _Height, bottom: int, edges: tuple[int, int], complete: tuple[bool, bool]) -> str:
+def _fault(h: HipHeight, bottom: int, edges: tuple[int, int], complete: tuple[bool, bool]) -> str:
     """Why a repetition cannot be used, or ''."""
     start, end = h.grid[edges[0]], h.grid[edges[1]]
     lowest = h.height[bottom]
@@ -291,7 +291,7 @@ def find_repetitions(
     """
     from scipy.signal import find_peaks
 
-    h = _hip_height(pose)
+    h = hip_height(pose)
     rows: list[dict[str, Any]] = []
     if h is not None:
         low, high = np.percentile(h.height, [5, 95])
@@ -322,7 +322,7 @@ def find_repetitions(
                 reason = tables.sentence("reasons.repetition.knees_straight")
             times = h.grid[[start, edges[0], lowest, edges[1], end]]
             depth = 100 * (1 - h.height[bottom])
-            rows.append(_row(times, depth, (whole_start, whole_end), reason))
+            rows.append(row_of(times, depth, (whole_start, whole_end), reason))
     found = {
         "found": len(rows),
         "accepted": sum(row["accepted"] for row in rows),
@@ -330,15 +330,15 @@ def find_repetitions(
     }
     nothing = tables.sentence(f"reasons.trial.{'few_frames' if h is None else 'not_lowered'}")
     return with_history(
-        _dataset(pose, h, rows),
+        repetitions_dataset(pose, h, rows),
         "find_repetitions",
         {"min_depth": min_depth, "min_interval_s": min_interval_s},
         **found,
-        **_warnings(rows, nothing),
+        **warnings_of_rows(rows, nothing),
     )
 
 
-def _row(
+def row_of(
     times: Array | Sequence[float], depth: float, seen: tuple[bool, bool], reason: str = ""
 ) -> dict[str, Any]:
     """Say all of a repetition; `seen` are its start and its end."""
@@ -388,7 +388,7 @@ def _without_rebounds(height: Array, bottoms: Sequence[int]) -> list[int]:
     ]
 
 
-def _warnings(rows: Sequence[Mapping[str, Any]], nothing: str) -> dict[str, Any]:
+def warnings_of_rows(rows: Sequence[Mapping[str, Any]], nothing: str) -> dict[str, Any]:
     """Warn of repetitions that the recording cuts off, or that there is none, and why."""
     if not any(row["accepted"] for row in rows):
         reason = "; ".join(dict.fromkeys(row["reason"] for row in rows)) or nothing
@@ -398,7 +398,9 @@ def _warnings(rows: Sequence[Mapping[str, Any]], nothing: str) -> dict[str, Any]
     return {"warnings": [told]} if cut else {}
 
 
-def _dataset(pose: xr.Dataset, h: _Height | None, rows: Sequence[dict[str, Any]]) -> xr.Dataset:
+def repetitions_dataset(
+    pose: xr.Dataset, h: HipHeight | None, rows: Sequence[dict[str, Any]]
+) -> xr.Dataset:
     time = pose["time"].to_numpy()
     height = np.full(time.size, np.nan)
     standing = np.zeros(time.size, bool)
@@ -454,7 +456,7 @@ def set_repetitions(pose: xr.Dataset, intervals: Sequence[Mapping[str, float]]) 
     """
     require_pose(pose, what="set_repetitions")
     time = pose["time"].to_numpy()
-    h = _hip_height(pose)
+    h = hip_height(pose)
     rows: list[dict[str, Any]] = []
     given = check_intervals(intervals, earliest=min([0.0, *time[:1]]))
     for number, interval in enumerate(given, start=1):
@@ -477,14 +479,14 @@ def set_repetitions(pose: xr.Dataset, intervals: Sequence[Mapping[str, float]]) 
                 abs(start - time[0]) > frame or bool(h.at(start) >= _STANDING_HEIGHT),
                 abs(end - time[-1]) > frame or bool(h.at(end) >= _STANDING_HEIGHT),
             )
-        rows.append(_row((start, first, bottom, last, end), depth, seen))
+        rows.append(row_of((start, first, bottom, last, end), depth, seen))
     return with_history(
-        _dataset(pose, h, rows),
+        repetitions_dataset(pose, h, rows),
         "set_repetitions",
         {"intervals": given},
         accepted=len(rows),
         signal=None if h is None else h.signal,
-        **_warnings(rows, tables.sentence("reasons.trial.by_hand")),
+        **warnings_of_rows(rows, tables.sentence("reasons.trial.by_hand")),
     )
 
 

@@ -9,7 +9,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from mobility import tables
-from mobility.assessment.findings import all_rules
+from mobility.assessment.findings import all_rules, threshold_of
 from mobility.assessment.indices import is_current
 from mobility.kinematics.expected_error import Z95
 from mobility.kinematics.skeleton import SIDES
@@ -101,14 +101,14 @@ def of_rules(
         if not values:
             continue
         units = units_of(metrics, metric)
-        goal = factor_of(metrics, metric) * float(rules[rule]["threshold"])
+        goal = factor_of(metrics, metric) * threshold_of(metrics, rules[rule])
         better = {"below": "≥", "above": "≤"}[rules[rule]["direction"]]
         errors = {
             side: Z95 * value_of(metrics, f"{metric}_sem", side or None)
             for side in values
             if f"{metric}_sem" in metrics
         }
-        told = f"{better} {quantity(goal, units)}"
+        told = f"{better} {quantity(goal, units)}" if math.isfinite(goal) else ""
         found.append(Gauge(name, values, units, goal, told, retest=errors))
     return found[:most]
 

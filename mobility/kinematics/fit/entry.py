@@ -95,6 +95,7 @@ def fit_body(
     calibration: InstanceOf[Calibration] | FilePath | None = None,
     height_m: Annotated[float, Field(ge=0.5, le=2.6)] | None = None,
     feet_planted: bool | None = None,
+    unbalanced: bool = False,
     standing: Standing = "straight",
     without: Sequence[str] = (),
     rate_hz: Annotated[float, Field(ge=5, le=30)] = 7.5,
@@ -137,6 +138,9 @@ def fit_body(
         calibrated cameras show it.
     feet_planted
         Whether the feet stay where they are; None finds out.
+    unbalanced
+        Whether something else than the feet carries the body for some of the time, as a chair does;
+        then its centre of mass is nowhere held over the feet.
     standing
         "straight": where feet stay, whoever is tallest is assumed to stand straight, as in the
         static trial of a laboratory, and what the world landmarks get wrong there, they get wrong
@@ -215,7 +219,8 @@ def fit_body(
     span, present = seen_span(sights[0])
 
     coarse = problem_of(sights[0], span, min(COARSE_HZ, rate_hz), height_m, given)
-    coarse, joints = starting_point(replace(coarse, without=frozenset(without)), feet_planted)
+    left_out = frozenset(without) | ({"balance"} if unbalanced else set())
+    coarse, joints = starting_point(replace(coarse, without=left_out), feet_planted)
     fine = problem_of(sights[0], span, rate_hz, height_m, given)
     fine = replace(
         fine,
@@ -283,6 +288,7 @@ def fit_body(
             "calibration": None if given is None else given.told["file"],
             "height_m": height_m,
             "feet_planted": feet_planted,
+            "unbalanced": unbalanced,
             "standing": standing,
             "without": list(without),
             "rate_hz": rate_hz,
