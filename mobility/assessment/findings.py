@@ -198,7 +198,8 @@ def excess(finding: Finding) -> float:
         z = beyond / sd
         density = math.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
         expected = beyond * 0.5 * math.erfc(-z / math.sqrt(2)) + sd * density
-    return expected / float(large.get(finding.rule, large[finding.units]))
+    size = rule["large"]["value"] if "large" in rule else large.get(finding.rule)
+    return expected / float(large[finding.units] if size is None else size)
 
 
 def label(finding: Finding) -> str:

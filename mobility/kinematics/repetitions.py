@@ -401,6 +401,7 @@ def warnings_of_rows(rows: Sequence[Mapping[str, Any]], nothing: str) -> dict[st
 def repetitions_dataset(
     pose: xr.Dataset, h: HipHeight | None, rows: Sequence[dict[str, Any]]
 ) -> xr.Dataset:
+    """Make the Dataset of the rows, with the height of the hips and where the subject stands."""
     time = pose["time"].to_numpy()
     height = np.full(time.size, np.nan)
     standing = np.zeros(time.size, bool)
