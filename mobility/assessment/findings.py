@@ -37,6 +37,7 @@ _SHOWN: Mapping[str, Mapping[str, Any]] = {
     "percent": {"digits": 0, "suffix": " %"},
     "s": {"digits": 1, "suffix": " s"},
     "1": {"digits": 2, "suffix": ""},
+    "count": {"digits": 0, "suffix": ""},
 }
 
 
@@ -258,7 +259,7 @@ def _judge(metrics: xr.Dataset, name: str, rule: Mapping[str, Any]) -> list[Find
 
 
 def threshold_of(metrics: xr.Dataset, rule: Mapping[str, Any]) -> float:
-    """Give the threshold of a rule, of a ``norm`` that of the participant; NaN where none is known."""
+    """Give the threshold of a rule, of a ``norm`` that of the participant; NaN if none is known."""
     if isinstance(rule["threshold"], Mapping):
         return float(metrics[rule["metric"]].attrs.get("norm_limit", math.nan))
     return float(rule["threshold"])
@@ -395,7 +396,7 @@ def _measured(finding: Finding, rule: Mapping[str, Any]) -> str:
     if finding.value is None:
         return finding.side
     text = number(finding.value, rule)
-    if finding.interval is not None:
+    if finding.interval is not None and finding.units != "count":
         text = f"{text} ({interval_text(finding.interval, rule)})"
     suffix = str(_shown(rule)["suffix"])
     if len(suffix) > 3:

@@ -153,6 +153,8 @@ def published_ranges(
     references
         Where the studies are numbered.
     """
+    if not angles:
+        return ""
     sex = None if participant is None else participant.sex
     ages = _ages(participant, record)
     rows = []

@@ -72,7 +72,10 @@ _DURATIONS = {
 
 _TAG = re.compile(r"<span class='cite'>.*?</span>|<[^>]*>")
 _SPAN = re.compile(r"^<td[^>]* colspan='(\d+)'")
-_DIGITS = {"degree": 0, "percent": 0, "%": 0, "s": 1, "second": 1, "1": 2, "m": 2, "degree/s": 0}
+_DIGITS = {
+    **{"degree": 0, "percent": 0, "%": 0, "degree/s": 0, "count": 0, "": 0},
+    **{"s": 1, "second": 1, "1": 2, "m": 2},
+}
 _SUFFIX = {
     "degree": "°",
     "percent": " %",
@@ -82,6 +85,11 @@ _SUFFIX = {
     "m": " m",
     "degree/s": "°/s",
 }
+
+
+def digits_of(units: str) -> int:
+    """Give the decimals that a unit deserves; of an index, which has none, 0."""
+    return _DIGITS.get(units, 1)
 
 
 def quantity(value: float, units: str, *, sd: float = math.nan, signed: bool = False) -> str:
@@ -102,12 +110,12 @@ def quantity(value: float, units: str, *, sd: float = math.nan, signed: bool = F
     """
     if not math.isfinite(value):
         return "–"
-    digits = _DIGITS.get(units, 1)
+    digits = digits_of(units)
     text = f"{round(value, digits) + 0.0:{'+' if signed else ''}.{digits}f}".replace("-", "−")
     if signed and float(text.replace("−", "-")) == 0:
         text = text.lstrip("+")
     suffix = _SUFFIX.get(units, "")
-    if math.isfinite(sd):
+    if math.isfinite(sd) and units != "count":
         half = f"{Z95 * sd:.{digits}f}"
         return f"{text}{suffix} <span class='interval'>± {half}{suffix}</span>"
     return f"{text}{suffix}"

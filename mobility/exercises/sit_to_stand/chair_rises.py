@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -199,7 +200,7 @@ def _rises(s: _Signals) -> list[tuple[int, int, bool]]:
     for first, last in _runs(s.above(OFF_SEAT)):
         tops = _runs(s.h.height[first : last + 1] > _STANDING)
         parts = [first]
-        for (_, end), (begin, _) in zip(tops, tops[1:], strict=False):
+        for (_, end), (begin, _) in pairwise(tops):
             dip = first + end + int(np.argmin(s.h.height[first + end : first + begin + 1]))
             if not s.above(0.5)[dip]:
                 parts.append(dip)
@@ -265,6 +266,8 @@ def _standing(s: _Signals, off: int, top: int, back: int) -> tuple[int, int]:
     fastest = off + int(np.argmax(speed[off : tall[0] + 1]))
     slow = (tall > fastest) & (speed[tall] <= _EDGE_SPEED * speed[fastest])
     up = int(tall[slow][0]) if slow.any() else top
+    if height[back] > _STANDING:  # the recording ends
+        return up, back
     falls = up + int(np.argmin(speed[up : back + 1]))
     still = np.flatnonzero(speed[up:falls] >= _EDGE_SPEED * speed[falls])
     return up, up + int(still[-1]) if still.size else back
@@ -301,7 +304,9 @@ def _fault(
 
 
 def _seated_unseen(pose: xr.Dataset, s: _Signals) -> str:
-    """Why nothing can be measured where both hips are hidden in most of the seated frames, or ''."""
+    """Say that both hips are hidden in most of the seated frames; else ''."""
+    if "confidence" not in pose:  # of a lab
+        return ""
     hips = pose["confidence"].sel(keypoint=[f"{side}_hip" for side in SIDES])
     better = hips.max("keypoint").isel(individual=0).to_numpy()
     seated = np.interp(s.h.time, s.h.grid, s.h.height) <= s.seat + OFF_SEAT * s.way

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from mobility.assessment.findings import Finding
+    from mobility.sessions.record import SessionRecord
     from mobility.sessions.stored import StoredSession
 
 
@@ -37,3 +38,8 @@ def moments(session: StoredSession, pose: xr.Dataset, findings: Sequence[Finding
         reported(of_angle("Leaving the seat", off, angles, "trunk_lean", ""), metrics),
         of_angle("Standing", standing, angles, "knee_flexion", side),
     ]
+
+
+def curves_first(record: SessionRecord) -> tuple[str, ...]:
+    """Show legs and trunk: the arms are not measured."""
+    return tuple(record.kind.table["report"]["trial"])
