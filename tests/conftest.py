@@ -112,6 +112,12 @@ def squat_pose(analytic: ModuleType) -> Callable[..., Any]:
 
 
 @pytest.fixture(scope="session")
+def repetitions_of(analytic: ModuleType) -> Callable[..., Any]:
+    """The true repetitions of a synthetic trial: ``repetitions_of(trial, accepted)``."""
+    return analytic.repetitions_of
+
+
+@pytest.fixture(scope="session")
 def clips() -> ModuleType:
     """The module tests/clips.py: small videos whose frames show their own number."""
     import clips
