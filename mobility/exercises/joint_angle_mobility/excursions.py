@@ -15,7 +15,7 @@ from mobility import tables
 from mobility.errors import BadInputError
 from mobility.kinematics.skeleton import SIDES
 from mobility.options import check_times, likely
-from mobility.registry import JOINTS, Joint, of_single_joints
+from mobility.registry import JOINTS, Joint, joint_table, of_single_joints
 from mobility.wording import listed
 
 Array = NDArray[np.float64]
@@ -207,7 +207,7 @@ def _least_excursion(course: Course, table: dict[str, Any]) -> float:
     """Excursion from which on a joint moved, however far it moves otherwise, degrees."""
     sd = course.sd[np.isfinite(course.sd)]
     error = table["movement"]["error_factor"] * float(np.median(sd)) if sd.size else 0.0
-    return max(float(table["joints"][course.joint]["prominence_deg"]), error)
+    return max(float(joint_table()[course.joint]["prominence_deg"]), error)
 
 
 def excursions_of(
@@ -268,7 +268,7 @@ def excursions_of(
 
 def _one_way(course: Course, table: dict[str, Any]) -> Array:
     """Values in which movements are looked for: those to the other side are the other side's."""
-    if table["joints"][course.joint].get("from_zero"):
+    if joint_table()[course.joint].get("from_zero"):
         return np.maximum(course.values, 0.0)
     return course.values
 
