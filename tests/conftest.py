@@ -89,12 +89,15 @@ def stand_in_data() -> ModuleType:
 
 
 @pytest.fixture
-def stand_ins(monkeypatch: pytest.MonkeyPatch, stand_in_data: ModuleType) -> ModuleType:
+def stand_ins(monkeypatch: pytest.MonkeyPatch, stand_in_data: ModuleType) -> Iterator[ModuleType]:
     """The same, put in the place of everything that the analysis calls; counts the calls."""
+    from mobility import registry
+
     for name, stand_in in stand_in_data.modules().items():
         monkeypatch.setitem(sys.modules, name, stand_in)
     stand_in_data.CALLS.clear()
-    return stand_in_data
+    yield stand_in_data
+    registry._part.cache_clear()
 
 
 @pytest.fixture(scope="session")

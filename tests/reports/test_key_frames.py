@@ -55,7 +55,7 @@ def leg(knee: float, shank: float = 0.0) -> np.ndarray:
 
 def test_the_arc_in_the_plane_is_the_angle() -> None:
     def arc(points: np.ndarray, angle: str, side: str = "left") -> float:
-        return abs(kf._turn(points, angle, side)[1])
+        return abs(kf.turn_of(points, angle, side)[1])
 
     for degrees in (0, 30, 135):
         assert arc(leg(degrees), "knee_flexion") == pytest.approx(degrees, abs=1e-6)

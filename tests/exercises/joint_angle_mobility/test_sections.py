@@ -553,5 +553,5 @@ def test_a_neck_is_drawn_between_the_squares_to_shoulders_and_ears() -> None:
     ear = 8 * np.array([np.cos(np.radians(20)), np.sin(np.radians(20))])
     middle = np.array([100, 70])
     points[INDEX["left_ear"]], points[INDEX["right_ear"]] = middle + ear, middle - ear
-    first, turn = key_frames._turn(points, "neck_lateral_flexion", "left")
+    first, turn = key_frames.turn_of(points, "neck_lateral_flexion", "left")
     assert (first, turn) == pytest.approx((-90, 20))  # from straight up
