@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from mobility import tables
 from mobility.assessment.findings import Finding, find
 from mobility.provenance import Warned
-from mobility.registry import Exercise, exercise_of, of_single_joints
+from mobility.registry import Exercise, exercise_of
 from mobility.view import UNKNOWN, view_kind
 from mobility.wording import capital, listed
 
@@ -235,7 +235,9 @@ def _of(found: Sequence[Reason], exercise: Exercise) -> Verdict:
     worst = [each for each in reasons if each.level == level]
     if level == "not_this_exercise":  # what is no squat at all explains the rest
         worst = [each for each in worst if "findings" in each.rules_out][:1] or worst
-    rules_out = frozenset().union(*(each.rules_out for each in found))
+    rules_out = frozenset(exercise.table["parts"]).intersection(
+        *[frozenset().union(*(each.rules_out for each in found))]
+    )
     why = listed([each.why for each in worst])
     looks = [each.looks_like for each in worst if each.looks_like][:1]
     why = (
@@ -293,8 +295,10 @@ def _of_warning(warning: Warned) -> Reason:
         why = entry["is"].format(**warning.values)
     except KeyError:  # of older code, which kept the message only
         why = warning.message.strip(" .")
-    fields = {"exercise": of_single_joints().slug, **warning.values}
-    do = entry.get("do", "").format(**fields)
+    try:
+        do = entry.get("do", "").format(**warning.values)
+    except KeyError:  # of older code
+        do = ""
     second = warning.values.get("seen_by", 1) > 1
     reason = _reason(entry, entry["level"], why, second=second, do=do)
     looks = entry.get("looks_like", {}).get(warning.values.get("looks", ""), "")

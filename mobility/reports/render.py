@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import functools
+import itertools
 import logging
 import os
 import sys
@@ -404,6 +405,7 @@ def _first_page_shown(notebook: Any, show: Callable[[Any], None]) -> Callable[..
 def _folded(node: Any) -> tuple[Any, str]:
     """Put what stands below each second-level heading under one that opens; also give the end."""
     folded = copy.deepcopy(node)
+    folded.cells = _without_empty_sections(folded.cells)
     end = "</section>"
     for index, cell in enumerate(folded.cells):
         before = _FRONT if index == 0 else ""
@@ -418,6 +420,23 @@ def _folded(node: Any) -> tuple[Any, str]:
             cell.metadata["after"] = "</div>"
         cell.metadata["before"] = before
     return folded, end
+
+
+def _without_empty_sections(cells: list[Any]) -> list[Any]:
+    """Leave out the sections below a second-level heading in which no cell shows anything."""
+    starts = [k for k, cell in enumerate(cells) if _heading(cell)]
+    kept = cells[: starts[0]] if starts else list(cells)
+    for first, end in itertools.pairwise([*starts, len(cells)]):
+        if any(map(_shows, cells[first:end])):
+            kept += cells[first:end]
+    return kept
+
+
+def _shows(cell: Any) -> bool:
+    """Whether a cell shows something besides the heading with which it begins."""
+    if cell.cell_type == "markdown":
+        return bool(cell.source.partition("\n")[2].strip() if _heading(cell) else cell.source)
+    return any(output.get("data", {}).get("text/html", "-") for output in cell.get("outputs", ()))
 
 
 def _heading(cell: Any) -> str:

@@ -173,7 +173,7 @@ def _other_exercise(
     pose: xr.Dataset, frames: xr.DataArray, accepted: NDArray[np.bool_]
 ) -> list[dict[str, Any]]:
     if sits(pose, frames.sel(phase="bottom").to_numpy()):
-        return [tables.warning("warnings.chair_rise")]
+        return [tables.warning("warnings.chair_rise", exercise="sit-to-stand")]
     return _hands_not_overhead(pose, frames, accepted)
 
 
@@ -201,4 +201,8 @@ def _hands_not_overhead(
     if not float(highest) < least:
         return []
     bottoms = frames.sel(phase="bottom").to_numpy()[accepted]
-    return [tables.warning("warnings.hands_not_overhead", looks=place_of_arms(pose, bottoms))]
+    return [
+        tables.warning(
+            "warnings.hands_not_overhead", looks=place_of_arms(pose, bottoms), exercise="squat"
+        )
+    ]

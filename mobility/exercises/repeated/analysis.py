@@ -110,11 +110,17 @@ def warnings_kept(
     metrics: xr.Dataset,
     warnings: Sequence[Warned],
 ) -> list[Warned]:
-    """Where no finding is given, keep the warnings that say why."""
-    if "findings" not in judge(warnings, quality, metrics, exercise=exercise).rules_out:
-        return list(warnings)
+    """Leave out the angles that are not measured; where no finding is given, keep what says why."""
+    angles = exercise.table["measures"]["angles"]
+    kept = [
+        each
+        for each in warnings
+        if each.code != "angle_refused" or each.values.get("name") in {None, *angles}
+    ]
+    if "findings" not in judge(kept, quality, metrics, exercise=exercise).rules_out:
+        return kept
     levels = tables.load("verdict")["warnings"]
-    return [each for each in warnings if "level" in levels.get(each.code, {})]
+    return [each for each in kept if "level" in levels.get(each.code, {})]
 
 
 def verdict_from_counts(
