@@ -101,7 +101,7 @@ FilePath = Annotated[str | os.PathLike[str], PlainValidator(check_path)]
 """Path of a file or folder, which need not be there."""
 
 
-def check_point(point: Iterable[Any], *, what: str) -> tuple[float, float]:
+def check_point(point: Iterable[Any], *, what: str = "") -> tuple[float, float]:
     """Return `point` as x and y in pixels, if they can be a place in a picture.
 
     Parameters
@@ -109,7 +109,7 @@ def check_point(point: Iterable[Any], *, what: str) -> tuple[float, float]:
     point
         Two numbers, finite and not negative.
     what
-        What was given, for the message ("subject (1, nan)").
+        What was given, for the message ("subject (1, nan)"); "" where it says so by itself.
 
     Raises
     ------
@@ -121,17 +121,9 @@ def check_point(point: Iterable[Any], *, what: str) -> tuple[float, float]:
     except (TypeError, ValueError, OverflowError):
         x = y = math.nan
     if not all(math.isfinite(part) and part >= 0 for part in (x, y)):
-        raise BadInputError(
-            f"{what}: must be two numbers, x and y in pixels, finite and not negative"
-        )
+        fault = "must be two numbers, x and y in pixels, finite and not negative"
+        raise BadInputError(f"{what}: {fault}" if what else fault)
     return x, y
-
-
-def point_from(given: Any) -> Any:
-    """Return the point that a text names, ``x,y``; what is no text as it is."""
-    if not isinstance(given, str):
-        return given
-    return check_point(given.split(","), what=f"subject {given}")
 
 
 _STANDING = ("straight", "free")
@@ -162,7 +154,10 @@ def check_standing(given: Any) -> str | float:
     return degrees
 
 
-Standing = Annotated[Literal["straight", "free"] | float, BeforeValidator(check_standing)]
+Standing = Annotated[
+    Literal["straight", "free"] | Annotated[float, Field(ge=STANDING_DEG[0], le=STANDING_DEG[1])],
+    BeforeValidator(check_standing),
+]
 """How the subject stands between repetitions, as for `mobility.kinematics.fit.entry.fit_body`."""
 
 PoseRate = Literal["usual", "all"] | Annotated[float, Field(ge=5, le=1000)]

@@ -1,0 +1,300 @@
+"""Options of an analysis: what each means, what it may be, and where it is offered.
+
+Commands, batches, the form, the HTTP interface and its client are made from the fields of
+:class:`AnalysisOptions`, and all refuse the same in the same words.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Self, get_type_hints
+
+from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema, create_model
+from pydantic_core import core_schema
+
+from mobility.errors import BadInputError
+from mobility.options import (
+    ModelName,
+    PoseRate,
+    Standing,
+    Strict,
+    check_path,
+    check_point,
+    likely,
+    validate,
+)
+
+Place = Literal["command line", "batch", "http", "form"]
+
+
+@dataclass(frozen=True)
+class Offered:
+    """Where an option is offered besides Python, and how.
+
+    Attributes
+    ----------
+    at
+        The places.
+    value
+        What the command line calls its value.
+    label
+        What the form calls it.
+    narrower
+        Type where no file of this machine can be named.
+    """
+
+    at: tuple[Place, ...]
+    value: str = ""
+    label: str = ""
+    narrower: Any = None
+
+
+@dataclass(frozen=True)
+class _Number:
+    """A number in a range or one of some words; of none of these "auto", which is None here."""
+
+    least: float
+    most: float
+    units: str
+    words: tuple[str, ...] = ()
+
+    def __get_pydantic_core_schema__(self, *_: Any) -> core_schema.CoreSchema:
+        return core_schema.no_info_plain_validator_function(
+            self._check, serialization=_AUTO_IN_WORDS
+        )
+
+    def __get_pydantic_json_schema__(self, *_: Any) -> dict[str, Any]:
+        number = {"type": "number", "minimum": self.least, "maximum": self.most}
+        words = {"type": "string", "enum": list(self.words)}
+        return {"anyOf": [words, number]} if self.words else number
+
+    def _check(self, given: Any) -> Any:
+        if given in self.words:
+            return given
+        if given in (None, "auto") and not self.words:
+            return None
+        try:
+            # Half the world writes 1,72.
+            number = float(given.replace(",", ".") if isinstance(given, str) else given)
+        except (TypeError, ValueError, OverflowError):
+            number = math.nan
+        if isinstance(given, bool) or not self.least <= number <= self.most:
+            words = "".join(f"{word}, " for word in self.words) + ("or " if self.words else "")
+            raise ValueError(
+                f"must be {words}from {self.least:g} to {self.most:g} {self.units}"
+                f"{likely(given, self.words)}"
+            )
+        return number
+
+
+_AUTO_IN_WORDS = core_schema.plain_serializer_function_ser_schema(
+    lambda value: "auto" if value is None else value
+)
+
+
+class _Movement:
+    """A name of the table ``movements``, or "auto", which is None here."""
+
+    def __get_pydantic_core_schema__(self, *_: Any) -> core_schema.CoreSchema:
+        return core_schema.no_info_before_validator_function(
+            lambda given: None if given == "auto" else given,
+            core_schema.nullable_schema(core_schema.str_schema()),
+            serialization=_AUTO_IN_WORDS,
+        )
+
+
+def _point(given: Any) -> Any:
+    if given is None or given == "largest":
+        return given
+    return check_point(given.split(",") if isinstance(given, str) else given)
+
+
+Person = Annotated[
+    tuple[float, float] | Literal["largest"],
+    BeforeValidator(_point),
+    WithJsonSchema({"type": "string", "pattern": r"^\d{1,5}(\.\d{1,3})?,\d{1,5}(\.\d{1,3})?$"}),
+]
+
+
+class AnalysisOptions(Strict):
+    """Options of an analysis.
+
+    They are given by name to :meth:`mobility.store.Session.analyze`; one that is left out stays as
+    it was in the last analysis of the session, so that a face that was blurred once stays blurred.
+    """
+
+    subject: Annotated[
+        Person, Offered(("command line", "batch", "http", "form"), "largest|X,Y", "Person")
+    ] = Field(
+        "largest",
+        description="The person to measure: a point on them, x,y in pixels of the picture where "
+        "they are first seen; or largest (of single joints, the one who moves). A correction by "
+        "hand goes before it.",
+    )
+    second_subject: Annotated[Person | None, Offered(("command line", "batch"), "largest|X,Y")] = (
+        Field(None, description="The same for the second video.")
+    )
+    fit: Annotated[bool, Offered(("command line", "batch"))] = Field(
+        True, description="Fit a body with constant segments, which makes errors smaller."
+    )
+    field_of_view: Annotated[
+        float | None, _Number(10, 160, "degrees"), Offered(("command line", "batch", "http"), "DEG")
+    ] = Field(
+        None,
+        description="Field of view of the longer side of the picture, in degrees; by default the "
+        "fit finds it.",
+    )
+    height_m: Annotated[
+        float | None,
+        _Number(0.5, 2.6, "metres"),
+        Offered(("command line", "batch", "http", "form"), "M", "Height"),
+    ] = Field(
+        None,
+        description="Height of the person in metres (1.72), which sets the scale; by default that "
+        "of the participant.",
+    )
+    standing: Annotated[
+        Standing,
+        Offered(("command line", "batch", "http", "form"), "straight|free|DEG", "Standing"),
+    ] = Field(
+        "straight",
+        description="How the person stands between repetitions: straight, free (not known), or "
+        "with the knees bent by this many degrees, if you measured it.",
+    )
+    movement: Annotated[str | None, _Movement(), Offered(("command line", "batch"), "NAME")] = (
+        Field(
+            None,
+            description="Measure one movement of a joint, such as elbow_flexion or "
+            "shoulder_abduction; by default the one that is found in the video.",
+        )
+    )
+    keep_raw: Annotated[bool, Offered(("command line", "batch"))] = Field(
+        False,
+        description="Also keep the angles without the fit and those in the picture (<angle>_raw, "
+        "_image); no metric and no report uses them.",
+    )
+    annotate: Annotated[bool, Offered(("command line", "batch"))] = Field(
+        True, description="Write the annotated video."
+    )
+    blur_face: Annotated[bool, Offered(("command line", "batch", "http"))] = Field(
+        False, description="Blur the head, and all around the body, in the annotated video."
+    )
+    model: Annotated[
+        str,
+        BeforeValidator(lambda given: os.fspath(check_path(given))),
+        Offered(("command line", "batch", "http"), "full|heavy|both|FILE", narrower=ModelName),
+    ] = Field(
+        "auto",
+        description="The pose model: full, heavy or both; where files can be named, also a Pose "
+        "Landmarker .task bundle. By default MOBILITY_POSE_MODEL, else full.",
+    )
+    rate: Annotated[
+        PoseRate,
+        _Number(5, 1000, "frames a second", ("usual", "all")),
+        Offered(("command line", "batch", "http"), "usual|all|N"),
+    ] = Field(
+        "usual",
+        description="Frames of each second in which the pose is estimated: usual (15, and all "
+        "where the person moves fast), all, or a number.",
+    )
+
+    def for_videos(self, *, second: bool, calibrated: bool) -> Self:
+        """Return them as they hold for the videos of a session.
+
+        Raises
+        ------
+        BadInputError
+            They do not go together.
+        """
+        if self.second_subject is not None and not second:
+            raise _fault("second_subject", "there is no second video to find a person in")
+        if second and not self.fit:
+            raise _fault(
+                "fit",
+                "two videos make one set of angles only with a fitted body; give one video, or "
+                "leave the fit on",
+            )
+        if calibrated and not (self.fit and self.field_of_view is None):
+            raise _fault(
+                "calibration",
+                "the calibration gives the field of view and needs the fit; give no other field "
+                "of view, and leave the fit on",
+            )
+        return self.model_copy(
+            update={"second_subject": self.second_subject or "largest"} if second else {}
+        )
+
+    def as_stored(self) -> dict[str, Any]:
+        """JSON values, by which the next analysis of the session goes on."""
+        values = self.model_dump(mode="json")
+        return {name: value for name, value in values.items() if value is not None}
+
+
+def check_movement(name: str, exercise: str, joints: Sequence[str]) -> None:
+    """Refuse a movement that is none of a session.
+
+    Raises
+    ------
+    BadInputError
+        There is no such movement, or its joint is not measured.
+    """
+    from mobility.assessment.movements import movement
+
+    joint = movement(name)["joint"]
+    if exercise != "Joint Angle Mobility":
+        raise _fault(
+            "movement",
+            f"belongs to Joint Angle Mobility, not to {exercise}; leave out one of the two",
+            name,
+        )
+    if joint not in joints:
+        raise _fault("movement", f"moves the {joint}, which is not among the joints; add it", name)
+
+
+def _fault(name: str, message: str, value: str = "") -> BadInputError:
+    return BadInputError(f"{name}{value and f' {value}'}: {message}", {name: [message]})
+
+
+def offered_at(place: Place) -> Iterator[tuple[str, Any, Offered]]:
+    """Options that are offered at a place: name, type and how."""
+    hints = get_type_hints(AnalysisOptions, include_extras=True)
+    for name, field in AnalysisOptions.model_fields.items():
+        how = next(each for each in field.metadata if isinstance(each, Offered))
+        if place in how.at:
+            narrower = None if place == "command line" else how.narrower
+            yield name, narrower or hints[name], how
+
+
+@functools.cache
+def options_at(place: Place) -> type[BaseModel]:
+    """Model of the options that are offered at a place."""
+    fields: Any = {
+        name: (kind, AnalysisOptions.model_fields[name]) for name, kind, _ in offered_at(place)
+    }
+    return create_model(f"OptionsAt{place.title().replace(' ', '')}", __base__=Strict, **fields)
+
+
+def given_options(
+    values: Mapping[str, Any] | None,
+    model: type[BaseModel] = AnalysisOptions,
+    *,
+    what: str = "options",
+) -> dict[str, Any]:
+    """Check the options that somebody gave, of which None gives none.
+
+    Raises
+    ------
+    BadInputError
+        With all faults at once in ``fields``; unknown names come with the likely spelling.
+    """
+    given = {name: value for name, value in (values or {}).items() if value is not None}
+    return validate(model, given, what=what).model_dump(exclude_unset=True)
+
+
+def as_text(value: Any) -> str:
+    """Write the value of an option as a form has it."""
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
