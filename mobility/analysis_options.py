@@ -13,7 +13,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self, get_type_hints
 
-from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema, create_model
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+    create_model,
+)
 from pydantic_core import core_schema
 
 from mobility.errors import BadInputError
@@ -29,6 +36,10 @@ from mobility.options import (
 )
 
 Place = Literal["command line", "batch", "http", "form"]
+
+_HERE: tuple[Place, ...] = ("command line", "batch")
+_SENT: tuple[Place, ...] = (*_HERE, "http")
+_TYPED: tuple[Place, ...] = (*_SENT, "form")
 
 
 @dataclass(frozen=True)
@@ -55,7 +66,7 @@ class Offered:
 
 @dataclass(frozen=True)
 class _Number:
-    """A number in a range or one of some words; of none of these "auto", which is None here."""
+    """A number in a range, or one of some words; without words also "auto", which is None here."""
 
     least: float
     most: float
@@ -63,9 +74,7 @@ class _Number:
     words: tuple[str, ...] = ()
 
     def __get_pydantic_core_schema__(self, *_: Any) -> core_schema.CoreSchema:
-        return core_schema.no_info_plain_validator_function(
-            self._check, serialization=_AUTO_IN_WORDS
-        )
+        return core_schema.no_info_plain_validator_function(self._check)
 
     def __get_pydantic_json_schema__(self, *_: Any) -> dict[str, Any]:
         number = {"type": "number", "minimum": self.least, "maximum": self.most}
@@ -91,20 +100,8 @@ class _Number:
         return number
 
 
-_AUTO_IN_WORDS = core_schema.plain_serializer_function_ser_schema(
-    lambda value: "auto" if value is None else value
-)
-
-
-class _Movement:
-    """A name of the table ``movements``, or "auto", which is None here."""
-
-    def __get_pydantic_core_schema__(self, *_: Any) -> core_schema.CoreSchema:
-        return core_schema.no_info_before_validator_function(
-            lambda given: None if given == "auto" else given,
-            core_schema.nullable_schema(core_schema.str_schema()),
-            serialization=_AUTO_IN_WORDS,
-        )
+_READ_AUTO = BeforeValidator(lambda given: None if given == "auto" else given)
+_WRITE_AUTO = PlainSerializer(lambda value: "auto" if value is None else value)
 
 
 def _point(given: Any) -> Any:
@@ -127,22 +124,19 @@ class AnalysisOptions(Strict):
     it was in the last analysis of the session, so that a face that was blurred once stays blurred.
     """
 
-    subject: Annotated[
-        Person, Offered(("command line", "batch", "http", "form"), "largest|X,Y", "Person")
-    ] = Field(
+    subject: Annotated[Person, Offered(_TYPED, "largest|X,Y", "Person")] = Field(
         "largest",
-        description="The person to measure: a point on them, x,y in pixels of the picture where "
-        "they are first seen; or largest (of single joints, the one who moves). A correction by "
-        "hand goes before it.",
+        description="Whom to measure: a point on the person, x,y in pixels, where they are first "
+        "seen; or largest (of single joints, whoever moves).",
     )
-    second_subject: Annotated[Person | None, Offered(("command line", "batch"), "largest|X,Y")] = (
-        Field(None, description="The same for the second video.")
+    second_subject: Annotated[Person | None, Offered(_HERE, "largest|X,Y")] = Field(
+        None, description="The same for the second video."
     )
-    fit: Annotated[bool, Offered(("command line", "batch"))] = Field(
+    fit: Annotated[bool, Offered(_HERE)] = Field(
         True, description="Fit a body with constant segments, which makes errors smaller."
     )
     field_of_view: Annotated[
-        float | None, _Number(10, 160, "degrees"), Offered(("command line", "batch", "http"), "DEG")
+        float | None, _Number(10, 160, "degrees"), _WRITE_AUTO, Offered(_SENT, "DEG")
     ] = Field(
         None,
         description="Field of view of the longer side of the picture, in degrees; by default the "
@@ -151,7 +145,8 @@ class AnalysisOptions(Strict):
     height_m: Annotated[
         float | None,
         _Number(0.5, 2.6, "metres"),
-        Offered(("command line", "batch", "http", "form"), "M", "Height"),
+        _WRITE_AUTO,
+        Offered(_TYPED, "M", "Height"),
     ] = Field(
         None,
         description="Height of the person in metres (1.72), which sets the scale; by default that "
@@ -159,34 +154,32 @@ class AnalysisOptions(Strict):
     )
     standing: Annotated[
         Standing,
-        Offered(("command line", "batch", "http", "form"), "straight|free|DEG", "Standing"),
+        Offered(_TYPED, "straight|free|DEG", "Standing"),
     ] = Field(
         "straight",
         description="How the person stands between repetitions: straight, free (not known), or "
         "with the knees bent by this many degrees, if you measured it.",
     )
-    movement: Annotated[str | None, _Movement(), Offered(("command line", "batch"), "NAME")] = (
-        Field(
-            None,
-            description="Measure one movement of a joint, such as elbow_flexion or "
-            "shoulder_abduction; by default the one that is found in the video.",
-        )
+    movement: Annotated[str | None, _READ_AUTO, _WRITE_AUTO, Offered(_HERE, "NAME")] = Field(
+        None,
+        description="Measure one movement of a joint, such as elbow_flexion or "
+        "shoulder_abduction; by default the one that is found in the video.",
     )
-    keep_raw: Annotated[bool, Offered(("command line", "batch"))] = Field(
+    keep_raw: Annotated[bool, Offered(_HERE)] = Field(
         False,
         description="Also keep the angles without the fit and those in the picture (<angle>_raw, "
         "_image); no metric and no report uses them.",
     )
-    annotate: Annotated[bool, Offered(("command line", "batch"))] = Field(
+    annotate: Annotated[bool, Offered(_HERE)] = Field(
         True, description="Write the annotated video."
     )
-    blur_face: Annotated[bool, Offered(("command line", "batch", "http"))] = Field(
+    blur_face: Annotated[bool, Offered(_SENT)] = Field(
         False, description="Blur the head, and all around the body, in the annotated video."
     )
     model: Annotated[
         str,
         BeforeValidator(lambda given: os.fspath(check_path(given))),
-        Offered(("command line", "batch", "http"), "full|heavy|both|FILE", narrower=ModelName),
+        Offered(_SENT, "full|heavy|both|FILE", narrower=ModelName),
     ] = Field(
         "auto",
         description="The pose model: full, heavy or both; where files can be named, also a Pose "
@@ -195,7 +188,7 @@ class AnalysisOptions(Strict):
     rate: Annotated[
         PoseRate,
         _Number(5, 1000, "frames a second", ("usual", "all")),
-        Offered(("command line", "batch", "http"), "usual|all|N"),
+        Offered(_SENT, "usual|all|N"),
     ] = Field(
         "usual",
         description="Frames of each second in which the pose is estimated: usual (15, and all "

@@ -168,7 +168,7 @@ def analyze(session: StoredSession, *, workers: int | None = None, **options: An
         Fields of :class:`~mobility.analysis_options.AnalysisOptions`. One that is not given stays
         as it was in the last analysis of the session, so that a face that was blurred once stays
         blurred; at first it is what was given when the session was made, else the default.
-        "auto" goes back to what is found.
+        "auto" goes back to what is found. A correction of a person by hand goes before `subject`.
 
     Returns
     -------
@@ -268,7 +268,7 @@ def _options(
     before = record.provenance.options if record.provenance else {}
     values = {"movement": record.movement, **record.options, **before, **given}
     try:
-        return AnalysisOptions(**values).for_videos(
+        return AnalysisOptions(**given_options(values)).for_videos(
             second=record.second_video is not None, calibrated=record.calibration is not None
         )
     except BadInputError as error:
