@@ -7,7 +7,6 @@ Commands, batches, the form, the HTTP interface and its client are made from the
 from __future__ import annotations
 
 import functools
-import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,22 +15,21 @@ from typing import Annotated, Any, Literal, Self, get_type_hints
 from pydantic import (
     BaseModel,
     BeforeValidator,
-    Field,
+    ConfigDict,
     PlainSerializer,
     WithJsonSchema,
     create_model,
 )
-from pydantic_core import core_schema
 
 from mobility.errors import BadInputError
 from mobility.options import (
     ModelName,
+    Number,
     PoseRate,
     Standing,
     Strict,
     check_path,
     check_point,
-    likely,
     validate,
 )
 
@@ -44,64 +42,15 @@ _TYPED: tuple[Place, ...] = (*_SENT, "form")
 
 @dataclass(frozen=True)
 class Offered:
-    """Where an option is offered besides Python, and how.
-
-    Attributes
-    ----------
-    at
-        The places.
-    value
-        What the command line calls its value.
-    label
-        What the form calls it.
-    narrower
-        Type where no file of this machine can be named.
-    """
+    """Where an option is offered besides Python, and how."""
 
     at: tuple[Place, ...]
     value: str = ""
+    """What the command line calls its value."""
     label: str = ""
+    """What the form calls it."""
     narrower: Any = None
-
-
-@dataclass(frozen=True)
-class _Number:
-    """A number in a range, or one of some words; without words also "auto", which is None here."""
-
-    least: float
-    most: float
-    units: str
-    words: tuple[str, ...] = ()
-
-    def __get_pydantic_core_schema__(self, *_: Any) -> core_schema.CoreSchema:
-        return core_schema.no_info_plain_validator_function(self._check)
-
-    def __get_pydantic_json_schema__(self, *_: Any) -> dict[str, Any]:
-        number = {"type": "number", "minimum": self.least, "maximum": self.most}
-        words = {"type": "string", "enum": list(self.words)}
-        return {"anyOf": [words, number]} if self.words else number
-
-    def _check(self, given: Any) -> Any:
-        if given in self.words:
-            return given
-        if given in (None, "auto") and not self.words:
-            return None
-        try:
-            # Half the world writes 1,72.
-            number = float(given.replace(",", ".") if isinstance(given, str) else given)
-        except (TypeError, ValueError, OverflowError):
-            number = math.nan
-        if isinstance(given, bool) or not self.least <= number <= self.most:
-            words = "".join(f"{word}, " for word in self.words) + ("or " if self.words else "")
-            raise ValueError(
-                f"must be {words}from {self.least:g} to {self.most:g} {self.units}"
-                f"{likely(given, self.words)}"
-            )
-        return number
-
-
-_READ_AUTO = BeforeValidator(lambda given: None if given == "auto" else given)
-_WRITE_AUTO = PlainSerializer(lambda value: "auto" if value is None else value)
+    """Type where no file of this machine can be named."""
 
 
 def _point(given: Any) -> Any:
@@ -115,93 +64,61 @@ Person = Annotated[
     BeforeValidator(_point),
     WithJsonSchema({"type": "string", "pattern": r"^\d{1,5}(\.\d{1,3})?,\d{1,5}(\.\d{1,3})?$"}),
 ]
+Movement = Annotated[
+    str | None,
+    BeforeValidator(lambda given: None if given == "auto" else given),
+    PlainSerializer(lambda value: "auto" if value is None else value),
+]
+Model = Annotated[str, BeforeValidator(lambda given: os.fspath(check_path(given)))]
 
 
 class AnalysisOptions(Strict):
-    """Options of an analysis.
+    """Options of an analysis, of which None is "auto"; their docstrings describe them to users.
 
     They are given by name to :meth:`mobility.store.Session.analyze`; one that is left out stays as
     it was in the last analysis of the session, so that a face that was blurred once stays blurred.
     """
 
-    subject: Annotated[Person, Offered(_TYPED, "largest|X,Y", "Person")] = Field(
-        "largest",
-        description="Whom to measure: a point on the person, x,y in pixels, where they are first "
-        "seen; or largest (of single joints, whoever moves).",
-    )
-    second_subject: Annotated[Person | None, Offered(_HERE, "largest|X,Y")] = Field(
-        None, description="The same for the second video."
-    )
-    fit: Annotated[bool, Offered(_HERE)] = Field(
-        True, description="Fit a body with constant segments, which makes errors smaller."
-    )
-    field_of_view: Annotated[
-        float | None, _Number(10, 160, "degrees"), _WRITE_AUTO, Offered(_SENT, "DEG")
-    ] = Field(
-        None,
-        description="Field of view of the longer side of the picture, in degrees; by default the "
-        "fit finds it.",
-    )
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    subject: Annotated[Person, Offered(_TYPED, "largest|X,Y", "Person")] = "largest"
+    """Whom to measure: a point on the person, x,y in pixels, where they are first seen; or largest
+    (of single joints, whoever moves)."""
+    second_subject: Annotated[Person | None, Offered(_HERE, "largest|X,Y")] = None
+    """The same for the second video."""
+    fit: Annotated[bool, Offered(_HERE)] = True
+    """Fit a body with constant segments, which makes errors smaller."""
+    field_of_view: Annotated[float | None, Number(10, 160, "degrees"), Offered(_SENT, "DEG")] = None
+    """Field of view of the longer side of the picture, in degrees; by default the fit finds it."""
     height_m: Annotated[
-        float | None,
-        _Number(0.5, 2.6, "metres"),
-        _WRITE_AUTO,
-        Offered(_TYPED, "M", "Height"),
-    ] = Field(
-        None,
-        description="Height of the person in metres (1.72), which sets the scale; by default that "
-        "of the participant.",
-    )
-    standing: Annotated[
-        Standing,
-        Offered(_TYPED, "straight|free|DEG", "Standing"),
-    ] = Field(
-        "straight",
-        description="How the person stands between repetitions: straight, free (not known), or "
-        "with the knees bent by this many degrees, if you measured it.",
-    )
-    movement: Annotated[str | None, _READ_AUTO, _WRITE_AUTO, Offered(_HERE, "NAME")] = Field(
-        None,
-        description="Measure one movement of a joint, such as elbow_flexion or "
-        "shoulder_abduction; by default the one that is found in the video.",
-    )
-    keep_raw: Annotated[bool, Offered(_HERE)] = Field(
-        False,
-        description="Also keep the angles without the fit and those in the picture (<angle>_raw, "
-        "_image); no metric and no report uses them.",
-    )
-    annotate: Annotated[bool, Offered(_HERE)] = Field(
-        True, description="Write the annotated video."
-    )
-    blur_face: Annotated[bool, Offered(_SENT)] = Field(
-        False, description="Blur the head, and all around the body, in the annotated video."
-    )
-    model: Annotated[
-        str,
-        BeforeValidator(lambda given: os.fspath(check_path(given))),
-        Offered(_SENT, "full|heavy|both|FILE", narrower=ModelName),
-    ] = Field(
-        "auto",
-        description="The pose model: full, heavy or both; where files can be named, also a Pose "
-        "Landmarker .task bundle. By default MOBILITY_POSE_MODEL, else full.",
-    )
-    rate: Annotated[
-        PoseRate,
-        _Number(5, 1000, "frames a second", ("usual", "all")),
-        Offered(_SENT, "usual|all|N"),
-    ] = Field(
-        "usual",
-        description="Frames of each second in which the pose is estimated: usual (15, and all "
-        "where the person moves fast), all, or a number.",
-    )
+        float | None, Number(0.5, 2.6, "metres"), Offered(_TYPED, "M", "Height")
+    ] = None
+    """Height of the person in metres (1.72), which sets the scale; by default that of the
+    participant."""
+    standing: Annotated[Standing, Offered(_TYPED, "straight|free|DEG", "Standing")] = "straight"
+    """How the person stands between repetitions: straight, free (not known), or with the knees bent
+    by this many degrees, if you measured it."""
+    movement: Annotated[Movement, Offered(_HERE, "NAME")] = None
+    """Measure one movement of a joint, such as elbow_flexion or shoulder_abduction; by default the
+    one that is found in the video."""
+    keep_raw: Annotated[bool, Offered(_HERE)] = False
+    """Also keep the angles without the fit and those in the picture (<angle>_raw, _image); no
+    metric and no report uses them."""
+    annotate: Annotated[bool, Offered(_HERE)] = True
+    """Write the annotated video."""
+    blur_face: Annotated[bool, Offered(_SENT)] = False
+    """Blur the head, and all around the body, in the annotated video."""
+    model: Annotated[Model, Offered(_SENT, "full|heavy|both|FILE", narrower=ModelName)] = "auto"
+    """The pose model: full, heavy or both; where files can be named, also a Pose Landmarker .task
+    bundle. By default MOBILITY_POSE_MODEL, else full."""
+    rate: Annotated[PoseRate, Offered(_SENT, "usual|all|N")] = "usual"
+    """Frames of each second in which the pose is estimated: usual (15, and all where the person
+    moves fast), all, or a number."""
 
     def for_videos(self, *, second: bool, calibrated: bool) -> Self:
-        """Return them as they hold for the videos of a session.
+        """Return them as they hold for the videos of a session; refuse what does not go together.
 
-        Raises
-        ------
-        BadInputError
-            They do not go together.
+        A `second` video has a person to be measured too; `calibrated` cameras have a field of view.
         """
         if self.second_subject is not None and not second:
             raise _fault("second_subject", "there is no second video to find a person in")
@@ -217,9 +134,9 @@ class AnalysisOptions(Strict):
                 "the calibration gives the field of view and needs the fit; give no other field "
                 "of view, and leave the fit on",
             )
-        return self.model_copy(
-            update={"second_subject": self.second_subject or "largest"} if second else {}
-        )
+        if not second:
+            return self
+        return self.model_copy(update={"second_subject": self.second_subject or "largest"})
 
     def as_stored(self) -> dict[str, Any]:
         """JSON values, by which the next analysis of the session goes on."""
@@ -228,28 +145,21 @@ class AnalysisOptions(Strict):
 
 
 def check_movement(name: str, exercise: str, joints: Sequence[str]) -> None:
-    """Refuse a movement that is none of a session.
-
-    Raises
-    ------
-    BadInputError
-        There is no such movement, or its joint is not measured.
-    """
+    """Refuse a movement that there is not, or of a joint that a session does not measure."""
     from mobility.assessment.movements import movement
 
     joint = movement(name)["joint"]
     if exercise != "Joint Angle Mobility":
-        raise _fault(
-            "movement",
-            f"belongs to Joint Angle Mobility, not to {exercise}; leave out one of the two",
-            name,
-        )
-    if joint not in joints:
-        raise _fault("movement", f"moves the {joint}, which is not among the joints; add it", name)
+        fault = f"belongs to Joint Angle Mobility, not to {exercise}; leave out one of the two"
+    elif joint not in joints:
+        fault = f"moves the {joint}, which is not among the joints; add it"
+    else:
+        return
+    raise BadInputError(f"movement {name}: {fault}", {"movement": [fault]})
 
 
-def _fault(name: str, message: str, value: str = "") -> BadInputError:
-    return BadInputError(f"{name}{value and f' {value}'}: {message}", {name: [message]})
+def _fault(name: str, message: str) -> BadInputError:
+    return BadInputError(f"{name}: {message}", {name: [message]})
 
 
 def offered_at(place: Place) -> Iterator[tuple[str, Any, Offered]]:
@@ -277,17 +187,6 @@ def given_options(
     *,
     what: str = "options",
 ) -> dict[str, Any]:
-    """Check the options that somebody gave, of which None gives none.
-
-    Raises
-    ------
-    BadInputError
-        With all faults at once in ``fields``; unknown names come with the likely spelling.
-    """
+    """Check the options that somebody gave, of which None gives none; all faults at once."""
     given = {name: value for name, value in (values or {}).items() if value is not None}
     return validate(model, given, what=what).model_dump(exclude_unset=True)
-
-
-def as_text(value: Any) -> str:
-    """Write the value of an option as a form has it."""
-    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -23,7 +23,7 @@ import httpx
 from pydantic import TypeAdapter, ValidationError
 
 from mobility import errors
-from mobility.analysis_options import as_text, given_options, options_at
+from mobility.analysis_options import given_options, options_at
 from mobility.documents.contract import (
     Creation,
     ExportDocument,
@@ -125,7 +125,10 @@ class Client:
         )
         given = given_options(options, options_at("http"), what="options of create")
         fields = {
-            **{name: as_text(value) for name, value in given.items()},
+            **{
+                name: ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+                for name, value in given.items()
+            },
             "exercise_name": exercise_name,
             "user_id": user_id,
             "session_name": session_name,

@@ -9,7 +9,6 @@ import typer
 
 from mobility.analysis_options import (
     AnalysisOptions,
-    as_text,
     check_movement,
     given_options,
     options_at,
@@ -22,7 +21,9 @@ from mobility.sessions.files import read_json
 
 def test_every_way_in_is_made_of_the_fields(project):
     fields = AnalysisOptions.model_fields
-    assert all(re.fullmatch(r"[A-Z].*\.", field.description) for field in fields.values())
+    assert all(
+        re.fullmatch(r"[A-Z].*\.", field.description, re.DOTALL) for field in fields.values()
+    )
     command = typer.main.get_command(app).commands["analyze"]
     flags = {each.name: each for each in command.params}
     assert flags.keys() >= options_at("command line").model_fields.keys() == fields.keys()
@@ -46,9 +47,6 @@ def test_what_is_stored_is_read_again(second):
     assert (stored["height_m"], stored["field_of_view"], stored["rate"]) == (1.72, "auto", 30)
     assert stored.get("second_subject") == ("largest" if second else None)
     assert AnalysisOptions(**stored) == options
-    # As a client sends them.
-    sent = {name: as_text(value) for name, value in given_options(given).items()}
-    assert given_options(sent, options_at("command line")) == given_options(given)
 
 
 def test_those_of_sessions_that_are_there_are_read(project):

@@ -116,7 +116,7 @@ def test_every_problem_is_told_with_its_row_and_column(place):
         (6, "video"): "is a URL",
         (6, "options"): "is given twice",
         (7, "options"): "'full', 'heavy' or 'both' (got 'haevy')",
-        (8, "options"): "standing: must be straight, free, or the flexion of the knees",
+        (8, "options"): "standing: must be straight, free, or from -20 to 60 degrees",
     }
     assert found.keys() == words.keys()
     for key, word in words.items():

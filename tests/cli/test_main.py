@@ -109,8 +109,11 @@ def test_two_videos(tmp_path, store, clips):
         (["--workers", "257"], ["workers", "1 to 256"]),
         (["--exercize", "Overhead Squat"], ["--exercize", "--exercise"]),
         (["--standing", "straigth"], ["--standing", "did you mean 'straight'? (got 'straigth')"]),
-        (["--standing", "90"], ["-20 to 60 degrees (got '90')"]),
-        (["--standing=nan"], ["--standing", "straight, free, or the flexion of the knees"]),
+        (["--standing", "90"], ["degrees of flexion of the knees (got '90')"]),
+        (
+            ["--standing=nan"],
+            ["--standing", "straight, free, or from -20 to 60 degrees of flexion"],
+        ),
         (["--model", "absent.task"], ["absent.task", "no such file", "mobility models"]),
         (["--model", "haevy"], ["did you mean 'heavy'?"]),
         (["--rate", "most"], ["--rate: must be usual, all, or from 5 to 1000 frames a second"]),
