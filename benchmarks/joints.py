@@ -33,8 +33,8 @@ from numpy.typing import NDArray
 
 import mobility as mb
 from mobility.assessment import movements as known_movements
-from mobility.assessment.joint_courses import feet_may_stay, single_joint_limits
 from mobility.errors import BadInputError, VideoError
+from mobility.exercises.joint_angle_mobility.courses import feet_may_stay, single_joint_limits
 from mobility.kinematics.expected_error import Z95
 from mobility.kinematics.fit.entry import VISIBILITY_THRESHOLD
 from mobility.kinematics.geometry import angle_between, direction

@@ -27,8 +27,8 @@ from numpy.typing import NDArray
 from real import clips
 
 import mobility as mb
-from mobility.assessment.joint_courses import feet_may_stay, single_joint_limits
 from mobility.assessment.movements import movement
+from mobility.exercises.joint_angle_mobility.courses import feet_may_stay, single_joint_limits
 from mobility.kinematics.expected_error import Z95
 from mobility.kinematics.fit.entry import VISIBILITY_THRESHOLD
 

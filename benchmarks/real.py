@@ -538,7 +538,7 @@ def of_metrics(clip: Clip, body: xr.Dataset) -> dict[tuple[str, str], Needed]:
     inside, stands = watched(repetitions), repetitions["standing"].to_numpy().astype(bool)
     if not inside.any() or not stands.any():
         return {}
-    found, table = stated(body), tables.load("overhead_squat")
+    found, table = stated(body), tables.load("measures")
     limits = {name: entry["value"] for name, entry in table["limits"].items()}
     edge_on = bool(hides_frontal_plane(body))
     parts: dict[tuple[str, str], list[Needed]] = {}

@@ -96,7 +96,7 @@ HEAD = """\
 def measures(body: xr.Dataset, angles: xr.Dataset, *, every: bool = False) -> xr.Dataset:
     """Metrics of a squat from these angles in the frames of a body; `every`: also refused."""
     limits = {"side_effect": lambda *_, **__: np.inf} if every else {"wraps": largest_sd}
-    with patch("mobility.assessment.overhead_squat.largest_sd", **limits):
+    with patch("mobility.assessment.measures.largest_sd", **limits):
         return mb.overhead_squat(body, angles, mb.find_repetitions(body))
 
 

@@ -32,7 +32,7 @@ SEEN_AS = {
     "mobility/__init__.py": "api",
     "mobility/cli/main.py": "command-line",
     "mobility/tables/angles.yaml": "angles",
-    "mobility/tables/overhead_squat.yaml": "metrics",
+    "mobility/tables/measures.yaml": "metrics",
     "mobility/tables/criteria.yaml": "criteria",
     "mobility/tables/findings.yaml": "findings",
     "mobility/tables": "tables",
@@ -166,7 +166,7 @@ def angles() -> Iterator[str]:
 
 def metrics() -> Iterator[str]:
     """Every metric of the overhead squat, and both indices."""
-    squat = tables.load("overhead_squat")
+    squat = tables.load("measures")
     yield "# Metrics of the overhead squat"
     yield (
         "\nOf each angle there are `<name>_bottom`, `<name>_peak` and `<name>_phase`, of each "

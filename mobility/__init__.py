@@ -11,11 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mobility import plot as plot
-    from mobility.assessment.joint_mobility import joint_mobility as joint_mobility
-    from mobility.assessment.joint_mobility import joint_movements as joint_movements
-    from mobility.assessment.overhead_squat import overhead_squat as overhead_squat
     from mobility.assessment.reference_ranges import reference_range as reference_range
     from mobility.capture.pose import estimate_pose as estimate_pose
+    from mobility.exercises.joint_angle_mobility.joint_mobility import (
+        joint_mobility as joint_mobility,
+    )
+    from mobility.exercises.joint_angle_mobility.joint_mobility import (
+        joint_movements as joint_movements,
+    )
+    from mobility.exercises.overhead_squat.analysis import overhead_squat as overhead_squat
     from mobility.kinematics.angles import joint_angles as joint_angles
     from mobility.kinematics.clean import clean_pose as clean_pose
     from mobility.kinematics.fit.entry import fit_body as fit_body
@@ -38,9 +42,9 @@ _PUBLIC = {
     "joint_angles": "mobility.kinematics.angles",
     "find_repetitions": "mobility.kinematics.repetitions",
     "normalise_repetitions": "mobility.kinematics.repetitions",
-    "joint_mobility": "mobility.assessment.joint_mobility",
-    "joint_movements": "mobility.assessment.joint_mobility",
-    "overhead_squat": "mobility.assessment.overhead_squat",
+    "joint_mobility": "mobility.exercises.joint_angle_mobility.joint_mobility",
+    "joint_movements": "mobility.exercises.joint_angle_mobility.joint_mobility",
+    "overhead_squat": "mobility.exercises.overhead_squat.analysis",
     "reference_range": "mobility.assessment.reference_ranges",
     "read_lab": "mobility.validation.lab_files",
     "lab_pose": "mobility.validation.joint_centres",

@@ -32,6 +32,7 @@ from mobility.options import (
     check_point,
     validate,
 )
+from mobility.registry import Exercise, exercises
 
 Place = Literal["command line", "batch", "http", "form"]
 
@@ -144,13 +145,14 @@ class AnalysisOptions(Strict):
         return {name: value for name, value in values.items() if value is not None}
 
 
-def check_movement(name: str, exercise: str, joints: Sequence[str]) -> None:
+def check_movement(name: str, exercise: Exercise, joints: Sequence[str]) -> None:
     """Refuse a movement that there is not, or of a joint that a session does not measure."""
     from mobility.assessment.movements import movement
 
     joint = movement(name)["joint"]
-    if exercise != "Joint Angle Mobility":
-        fault = f"belongs to Joint Angle Mobility, not to {exercise}; leave out one of the two"
+    if exercise.noun != "movement":
+        others = " or ".join(each.name for each in exercises() if each.noun == "movement")
+        fault = f"belongs to {others}, not to {exercise.name}; leave out one of the two"
     elif joint not in joints:
         fault = f"moves the {joint}, which is not among the joints; add it"
     else:

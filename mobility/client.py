@@ -196,24 +196,24 @@ class Client:
         return self._asked(ExportDocument, "GET", self._of(session_id, "export/"), demo=demo)
 
     def report(self, session_id: str, *, demo: bool = False) -> ReportDocument:
-        """Overhead Squat report."""
+        """Report of an exercise with repetitions."""
         return self._asked(ReportDocument, "POST", self._of(session_id, "report/"), demo=demo)
 
     def summary(self, session_id: str, *, demo: bool = False) -> SummaryDocument:
-        """Overhead Squat summary."""
+        """Summary of an exercise with repetitions."""
         return self._asked(SummaryDocument, "GET", self._of(session_id, "summary/"), demo=demo)
 
     def joint_mobility(self, session_id: str, *, demo: bool = False) -> JointMobilityDocument:
-        """Joint Angle Mobility report."""
+        """Report of single joints."""
         where = self._of(session_id, "joint-mobility/")
         return self._asked(JointMobilityDocument, "POST", where, demo=demo)
 
     def config(self, session_id: str) -> DisplayConfig:
-        """Display settings of a Joint Angle Mobility session."""
+        """Display settings of a session of single joints."""
         return self._asked(DisplayConfig, "GET", self._of(session_id, "joint-mobility-config/"))
 
     def stored_config(self, session_id: str) -> StoredConfig:
-        """Display settings of a Joint Angle Mobility session, with how often they were saved."""
+        """Display settings of a session of single joints, with how often they were saved."""
         answer = self._answer("GET", self._of(session_id, "joint-mobility-config/"))
         tag = re.fullmatch(ETAG, answer.headers.get("ETag", ""))
         if tag is None:

@@ -66,7 +66,7 @@ class Code:
 
 
 _LOWEST = (
-    *("errors", "options", "parsing", "progress", "provenance"),
+    *("errors", "options", "parsing", "progress", "provenance", "registry"),
     *("tables", "view", "wording", "writing"),
 )
 

@@ -169,7 +169,7 @@ class Session(StoredSession):
         return of_session.export(self)
 
     def report(self) -> dict[str, Any]:
-        """Overhead Squat report, generated once and served until its inputs change.
+        """Report of the repetitions, generated once and served until its inputs change.
 
         URLs are ``file://`` URIs.
 
@@ -185,24 +185,22 @@ class Session(StoredSession):
         return report_document(self)
 
     def summary(self) -> dict[str, Any]:
-        """Overhead Squat summary; URLs are ``file://`` URIs. It raises what :meth:`report` does."""
+        """Summary of the repetitions; URLs are ``file://`` URIs. It raises as :meth:`report`."""
         from mobility.documents import of_session
 
-        self.record.require_exercise("Overhead Squat", "a summary")
+        self.record.require("summary", "a summary")
         # First, for it brings the metrics up to date.
         images = self.report()["knee_movement_phases"]
         return of_session.summary(self, images=images)
 
     def joint_mobility(self) -> dict[str, Any]:
-        """Joint Angle Mobility report: angles with their extremes, and the display settings.
+        """Report of single joints: angles with their extremes, and the display settings.
 
         It raises what :meth:`report` does.
         """
-        from mobility.documents import of_session
-
-        self.record.require_exercise("Joint Angle Mobility", "a report of single joints")
+        self.record.require("joint-mobility", "a report of single joints")
         self.bring_up_to_date()
-        return of_session.joint_mobility(self)
+        return self.record.kind.documents.report(self)
 
     def render_report(self, *, faces: bool | None = None) -> dict[str, Path]:
         """Render the report unless it is there and its inputs are the same.
@@ -220,7 +218,7 @@ class Session(StoredSession):
         return report_is_current(self)
 
     def config(self) -> dict[str, Any]:
-        """Display settings of a Joint Angle Mobility session: ``shown_angles``, ``comments``.
+        """Display settings of a session of single joints: ``shown_angles``, ``comments``.
 
         Raises
         ------

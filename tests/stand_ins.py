@@ -278,7 +278,7 @@ def modules() -> dict[str, ModuleType]:
         "mobility.kinematics.fit.entry": [fit_body],
         "mobility.kinematics.angles": [joint_angles, with_raw_angles],
         "mobility.kinematics.repetitions": [find_repetitions, set_repetitions],
-        "mobility.assessment.overhead_squat": [overhead_squat, knee_movement],
+        "mobility.exercises.overhead_squat.analysis": [overhead_squat, knee_movement],
         "mobility.pipeline.metrics_table": [write_metrics_table],
         "mobility.pipeline.overlay": [annotate_video],
         "mobility.reports.render": [render_report],

@@ -15,6 +15,7 @@ from mobility.analysis_options import (
 )
 from mobility.cli.main import app
 from mobility.errors import BadInputError
+from mobility.registry import of_single_joints
 from mobility.server.models import CreationForm
 from mobility.sessions.files import read_json
 
@@ -87,5 +88,5 @@ def test_options_that_do_not_go_together():
         assert list(refused.value.fields) == [named]
     for name, joints in (("elbow_flexion", ["knee"]), ("elbow_flexon", ["elbow"])):
         with pytest.raises(BadInputError, match=r"not among the joints|did you mean"):
-            check_movement(name, "Joint Angle Mobility", joints)
-    check_movement("elbow_flexion", "Joint Angle Mobility", ["elbow"])
+            check_movement(name, of_single_joints(), joints)
+    check_movement("elbow_flexion", of_single_joints(), ["elbow"])

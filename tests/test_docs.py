@@ -65,7 +65,7 @@ def test_every_public_name_command_and_definition_is_in_the_reference(pages):
     for name in tables.load("angles"):
         assert f"\n`{name}`\n" in pages["angles"]
     for part in ("posture", "stance", "knee_movement", "tempo", "smoothness", "symmetry"):
-        for name in tables.load("overhead_squat")[part]:
+        for name in tables.load("measures")[part]:
             assert f" `{name}` |" in pages["metrics"]
     for rule in tables.load("findings")["rules"]:
         assert f"(`{rule}`)\n: Where " in pages["findings"]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from mobility import tables
 from mobility.assessment.findings import Finding, excess
+from mobility.registry import exercises
 
 System = Literal["metric", "imperial"]
 SYSTEMS: tuple[System, ...] = get_args(System)
@@ -47,6 +49,15 @@ class Work:
     source: str
 
 
+@functools.cache
+def all_work() -> Mapping[str, Mapping[str, Any]]:
+    """Give the work of ``tables/advice.yaml``, and that of the exercises' own tables."""
+    work: dict[str, Mapping[str, Any]] = dict(tables.load("advice")["exercises"])
+    for each in exercises():
+        work |= each.own_table("advice").get("exercises", {})
+    return work
+
+
 def advise(findings: Iterable[Finding], *, system: System = "metric") -> tuple[Work, ...]:
     """Choose the exercises for what was found.
 
@@ -64,7 +75,7 @@ def advise(findings: Iterable[Finding], *, system: System = "metric") -> tuple[W
     """
     found = [finding for finding in findings if finding.status == "found"]
     works = []
-    for name, entry in tables.load("advice")["exercises"].items():
+    for name, entry in all_work().items():
         because = tuple(finding for finding in found if finding.rule in entry["for"])
         if not because:
             continue

@@ -15,6 +15,7 @@ from mobility.assessment.verdict import Part, Verdict, judge
 from mobility.kinematics.expected_error import Z95
 from mobility.options import checked
 from mobility.provenance import Warned, warnings_of
+from mobility.registry import exercise_of
 from mobility.wording import capital, listed, spoken
 
 GROUPS = ("hip_flexion", "hip_abduction", "knee_flexion", "knee_movement", "ankle_dorsiflexion")
@@ -49,7 +50,7 @@ def comments(
     Parameters
     ----------
     metrics
-        Metrics Dataset of :func:`mobility.assessment.overhead_squat.overhead_squat`.
+        Metrics Dataset of :func:`mobility.overhead_squat`.
     name
         How the participant is called; without it the text says "you".
     level
@@ -79,7 +80,7 @@ def comments(
     texts = {}
     for group in GROUPS:
         own = [finding for finding in findings if finding.group == group]
-        lines = [_opening(group, name, level), *_absent(judged, "findings")]
+        lines = [_opening(group, name, level, metrics), *_absent(judged, "findings")]
         lines += statements(own, level)
         if group == "knee_movement":
             lines += _stance(metrics, level, system)
@@ -87,7 +88,7 @@ def comments(
         texts[group] = "\n".join(lines)
     texts[SUMMARY] = "\n".join(
         [
-            _opening(WHOLE, name, level),
+            _opening(WHOLE, name, level, metrics),
             judged.said,
             *_person(level, system, height_m, weight_kg),
             *_counted(metrics),
@@ -131,7 +132,7 @@ def recommendations(
     for key in KEYS:
         own = [f for f in findings if f.group == key] if key != SUMMARY else list(findings)
         works = advise(own, system=system)
-        opening = _opening(WHOLE if key == SUMMARY else key, name, level)
+        opening = _opening(WHOLE if key == SUMMARY else key, name, level, metrics)
         lines = [opening, *([] if judged.level == "good" else [judged.said])]
         if ruled_out := judged.absent("exercises"):
             texts[key] = "\n".join([*lines, ruled_out])
@@ -171,8 +172,9 @@ def _heading(status: Status, level: Level) -> str:
     return tables.sentence(f"comments.headings.{level}.{status.replace(' ', '_')}")
 
 
-def _opening(group: str, name: str | None, level: Level) -> str:
-    words: str = tables.load("findings")["groups"][group][level]
+def _opening(group: str, name: str | None, level: Level, metrics: xr.Dataset) -> str:
+    groups = tables.load("findings")["groups"] | exercise_of(metrics).table.get("groups", {})
+    words: str = groups[group][level]
     if name:
         return tables.sentence(f"comments.opening.{level}.named", name=name, what=words)
     words = words if level == "participant" else capital(words)

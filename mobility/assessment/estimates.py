@@ -151,7 +151,7 @@ def side_shown(metrics: xr.Dataset, name: str, *, otherwise: Callable[[], str]) 
     if given.value.ndim and len(known) == 1:
         return SIDES[int(known[0])]
     if len(known) == len(SIDES) and np.isfinite(given.sd).all():
-        surer = tables.load("overhead_squat")["limits"]["surer_side"]["value"]
+        surer = tables.load("measures")["limits"]["surer_side"]["value"]
         if given.sd.max() > surer * given.sd.min():
             return SIDES[int(np.argmin(given.sd))]
     return otherwise()

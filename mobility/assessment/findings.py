@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ from mobility.assessment.estimates import HIDDEN_SIDE, reason_missing, reason_of
 from mobility.assessment.summaries import least_for_spread, too_few_for_spread
 from mobility.errors import BadInputError
 from mobility.kinematics.expected_error import Z95
+from mobility.registry import exercise_of, exercises
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -115,8 +117,18 @@ def find(metrics: xr.Dataset) -> tuple[Finding, ...]:
     BadInputError
         When a metric has another unit than its rule, or other dimensions.
     """
-    rules = tables.load("findings")["rules"]
-    return tuple(finding for name in rules for finding in _judge(metrics, name, rules[name]))
+    rules = all_rules()
+    names = exercise_of(metrics).table["rules"]
+    return tuple(finding for name in names for finding in _judge(metrics, name, rules[name]))
+
+
+@functools.cache
+def all_rules() -> Mapping[str, Mapping[str, Any]]:
+    """Give the rules of ``tables/findings.yaml``, and those of the exercises' own tables."""
+    rules: dict[str, Mapping[str, Any]] = dict(tables.load("findings")["rules"])
+    for each in exercises():
+        rules |= each.own_table("findings").get("rules", {})
+    return rules
 
 
 def say(findings: Sequence[Finding], level: Level) -> str:
@@ -131,7 +143,7 @@ def say(findings: Sequence[Finding], level: Level) -> str:
         Who reads it: "participant" or "professional".
     """
     first = findings[0]
-    rules = tables.load("findings")["rules"]
+    rules = all_rules()
     rule = rules[first.rule]
     names = list(dict.fromkeys(finding.rule for finding in findings))
     oriented = [_oriented(finding, rule) for finding in findings]
@@ -167,7 +179,7 @@ def excess(finding: Finding) -> float:
     if finding.value is None or finding.threshold is None or finding.interval is None:
         return 0.0
     table = tables.load("findings")
-    rule = table["rules"][finding.rule]
+    rule = all_rules()[finding.rule]
     large = table["order"]["large"]
     low, high = finding.interval
     centre, sd = (low + high) / 2, (high - low) / (2 * Z95)
@@ -187,7 +199,7 @@ def excess(finding: Finding) -> float:
 
 def label(finding: Finding) -> str:
     """Name the fault that a rule looks for, in a few words."""
-    rule = tables.load("findings")["rules"][finding.rule]
+    rule = all_rules()[finding.rule]
     limit = "" if finding.threshold is None else number(finding.threshold, rule)
     named: str = rule["label"].format(threshold=limit)
     return named

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from mobility import tables
+from mobility.registry import exercises
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -21,7 +22,7 @@ RETEST_ERROR = "retest_error"
 """Kind of a standard error of measurement between two recordings of the same person."""
 
 PARTS = (*("angles", "posture", "stance", "knee_movement", "frontal_plane", "tempo", "smoothness"),)
-"""Parts of ``tables/overhead_squat.yaml`` that describe quantities."""
+"""Parts of ``tables/measures.yaml`` that describe quantities."""
 
 
 def kind_of(metrics: xr.Dataset, name: str) -> str:
@@ -40,9 +41,12 @@ def owners(metrics: Mapping[Any, xr.DataArray] | Mapping[Any, xr.Variable]) -> d
 
 @functools.cache
 def entry_of(quantity: str) -> dict[str, Any]:
-    """Give the description of a quantity of the squat; empty where it is none."""
-    table = tables.load("overhead_squat")
-    found: list[dict[str, Any]] = [
-        table[part][quantity] for part in PARTS if quantity in table[part]
+    """Give the description of a quantity; empty where it is in no table of measures."""
+    described = [tables.load("measures"), *(each.own_table("measures") for each in exercises())]
+    entries: list[dict[str, Any]] = [
+        table[part][quantity]
+        for table in described
+        for part in PARTS
+        if quantity in table.get(part, {})
     ]
-    return found[0] if found else {}
+    return entries[0] if entries else {}

@@ -68,7 +68,7 @@ def knee_movement(pose: xr.Dataset, repetitions: xr.Dataset) -> xr.Dataset:
     Ortiz et al. (2016), Open Access J Sports Med 7:65.
     Bell, Padua, Clark (2008), Arch Phys Med Rehabil 89:1323.
     """
-    table = tables.load("overhead_squat")
+    table = tables.load("measures")
     require_pose(pose, what="knee_movement")
     require(repetitions, "repetitions", list(REPETITION))
     same_frames(pose, repetitions, "repetitions")

@@ -110,13 +110,13 @@ def falls(pose: xr.Dataset, bottoms: NDArray[np.bool_]) -> bool:
     points = points_of(pose, _JOINTS)
     x, _ = in_body_axes(points, _HIP)
     forward = _ahead_of_feet(pose, points, x)
-    least = tables.load("overhead_squat")["limits"]["ahead_of_feet"]["value"]
+    least = tables.load("measures")["limits"]["ahead_of_feet"]["value"]
     ahead = [bool(median_of(forward[frames]) > least) for frames in bottoms]
     return 2 * sum(ahead) > len(ahead)
 
 
 def _limits(of: str) -> dict[str, float]:
-    entry = tables.load("overhead_squat")["looks_like"][of]
+    entry = tables.load("measures")["looks_like"][of]
     return {name: limit for name, limit in entry.items() if name != "source"}
 
 

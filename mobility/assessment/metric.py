@@ -42,7 +42,7 @@ def add(
     two recordings of the same person; None where there is none.
 
     Of what it is measured is its `quantity`, and `kind` which number of it: both are those of
-    ``tables/overhead_squat.yaml``. It is called by both, or `name`; `other` are attributes in place
+    ``tables/measures.yaml``. It is called by both, or `name`; `other` are attributes in place
     of those of the quantity.
     """
     name = name or f"{quantity}_{kind}"
@@ -121,7 +121,7 @@ def frame_variables(
         Each of `values` over (time,), (time, side) or nothing, with its ``_sd``; what was refused
         is NaN, with the reason in ``note``, and a warning where that is most of a movement.
     """
-    largest = tables.load("overhead_squat")["limits"]["largest_gap_share"]["value"]
+    largest = tables.load("measures")["limits"]["largest_gap_share"]["value"]
     found: list[dict[str, str]] = []
     variables: dict[str, xr.DataArray] = {}
     for name, value in values.items():

@@ -53,7 +53,7 @@ def phase_frames(repetitions: xr.Dataset) -> xr.DataArray:
         no frame belongs to standing and mid-descent (mid-ascent), whose middle is unknown.
     """
     require(repetitions, "repetitions", list(REPETITION))
-    limits = tables.load("overhead_squat")["limits"]
+    limits = tables.load("measures")["limits"]
     time, height = repetitions["time"].values, repetitions["hip_height"].values
     standing = repetitions["standing"].values.astype(bool)
     frames = np.zeros((repetitions.sizes["rep"], len(PHASES), time.size), bool)

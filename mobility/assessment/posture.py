@@ -58,7 +58,7 @@ def posture(pose: xr.Dataset, repetitions: xr.Dataset) -> xr.Dataset:
         ``lateral_shift(time)`` in standing distances of the ankles, ``stance_width`` and
         ``stance_width_m``, each with its ``_sd``. NaN where landmarks are missing, where nobody
         stood (of what refers to standing), where the hip line is steep, and where the interval is
-        wider than the limit in ``tables/overhead_squat.yaml``, with the attribute ``note``.
+        wider than the limit in ``tables/measures.yaml``, with the attribute ``note``.
 
     Raises
     ------
@@ -78,7 +78,7 @@ def posture(pose: xr.Dataset, repetitions: xr.Dataset) -> xr.Dataset:
     Cook, Burton, Hoogenboom, Voight (2014), Int J Sports Phys Ther 9:396 (trunk and shanks, dowel).
     Padua et al. (2009), Am J Sports Med 37:1996 (stance against the shoulders, foot rotation).
     """
-    table = tables.load("overhead_squat")
+    table = tables.load("measures")
     require_pose(pose, what="posture")
     require(repetitions, "repetitions", list(REPETITION))
     same_frames(pose, repetitions, "repetitions")
@@ -113,7 +113,7 @@ def posture(pose: xr.Dataset, repetitions: xr.Dataset) -> xr.Dataset:
 
 def _hidden_heels(pose: xr.Dataset, watched: NDArray[np.bool_]) -> list[str]:
     """Sides whose heel the camera hardly sees: the fit lets it stay on the floor."""
-    least = tables.load("overhead_squat")["limits"]["least_visibility_of_heels"]["value"]
+    least = tables.load("measures")["limits"]["least_visibility_of_heels"]["value"]
     if "position_draws" not in pose or "confidence" not in pose:
         return []
     seen = landmarks(pose, "confidence", keypoints=[f"{side}_heel" for side in SIDES])

@@ -46,7 +46,7 @@ def values_and_sd(
         and the sd, times the factor of the metric in ``tables/expected_error.yaml``, is
         interpolated from the knots. Else draws (of a fixed seed, with the covariance of the sample
         made exact) move each landmark by independent errors in the image plane and
-        in depth, whose sizes are in ``tables/overhead_squat.yaml``; the errors last through a
+        in depth, whose sizes are in ``tables/measures.yaml``; the errors last through a
         phase, but those of the standing frames are others.
     """
     points = points_of(pose, joints)
@@ -103,7 +103,7 @@ def _of_landmarks(
 ) -> dict[str, Array]:
     """Errors from draws of independent errors of all landmarks."""
     method = str(pose.attrs.get("method", DEFAULT_METHOD))
-    known = tables.load("overhead_squat")["landmark_position"]
+    known = tables.load("measures")["landmark_position"]
     error = {name: v["value"] for name, v in known.get(method, known[DEFAULT_METHOD]).items()}
     shape = points.shape[1:]
     size = int(np.prod(shape))

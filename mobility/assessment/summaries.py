@@ -65,7 +65,7 @@ def _each_window(
 ) -> tuple[xr.DataArray, xr.DataArray]:
     """Reduce value and sd over the frames of each window; NaN where most of the values are NaN."""
     # Window by window: all at once would need a gigabyte for hundreds of repetitions.
-    largest = tables.load("overhead_squat")["limits"]["largest_gap_share"]["value"]
+    largest = tables.load("measures")["limits"]["largest_gap_share"]["value"]
     values, errors = (v.transpose("time", ...).to_numpy() for v in (value, sd))
     inside = frames.transpose(..., "time").to_numpy()
     found = np.full((2, *inside.shape[:-1], *values.shape[1:]), np.nan)
@@ -130,7 +130,7 @@ def independent(sd: xr.DataArray) -> xr.DataArray:
 
 def least_for_spread() -> int:
     """Give the number of repetitions from which on a spread is given."""
-    limits = tables.load("overhead_squat")["limits"]
+    limits = tables.load("measures")["limits"]
     return int(limits["least_repetitions_for_spread"]["value"])
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from mobility import tables
 from mobility.assessment.findings import Finding, find
 from mobility.provenance import Warned
+from mobility.registry import Exercise, exercise_of
 from mobility.view import UNKNOWN, view_kind
 from mobility.wording import capital, listed
 
@@ -155,6 +156,8 @@ def judge(
     warnings: Iterable[Warned],
     quality: Mapping[str, Any] | None = None,
     metrics: xr.Dataset | None = None,
+    *,
+    exercise: Exercise | None = None,
 ) -> Verdict:
     """Say what a recording is good for.
 
@@ -169,13 +172,17 @@ def judge(
         Of the squat, or of the single joints. Of a squat the verdict says how many of the checks
         (:func:`mobility.assessment.findings.find`) gave a result.
 
+    exercise
+        What was to be shown; by default that of the `metrics`.
+
     Returns
     -------
     Verdict
         Good only where nothing was warned of and no check found a fault. What was never checked
         has limits.
     """
-    joints = metrics is not None and "joint" in metrics.dims
+    exercise = exercise or exercise_of(metrics)
+    joints = exercise.noun == "movement"
     found = list(_warned(warnings))
     if metrics is not None and not joints and _without_repetition(metrics) and not _whole(found):
         why = tables.sentence("reasons.no_repetition")
@@ -190,8 +197,8 @@ def judge(
         why = tables.sentence("comments.verdict.not_checked")
         found.append(Reason("limited", why, about="checks"))
     # Without its checks nothing is called good.
-    good = Verdict("good", headline("good", joints=joints) if checked else "")
-    verdict = _of(found, joints=joints) if found else good
+    good = Verdict("good", headline("good", exercise) if checked else "")
+    verdict = _of(found, exercise) if found else good
     if metrics is None or joints or "findings" in verdict.rules_out:
         return verdict
     return _with_checks(verdict, find(metrics))
@@ -217,7 +224,7 @@ def _with_checks(verdict: Verdict, findings: Sequence[Finding]) -> Verdict:
     return replace(verdict, headline=f"{what}: {said}." if what else f"{capital(said)}.")
 
 
-def _of(found: Sequence[Reason], *, joints: bool) -> Verdict:
+def _of(found: Sequence[Reason], exercise: Exercise) -> Verdict:
     """One verdict from all reasons: the worst say why, all say what is ruled out."""
     worst_first = sorted(found, key=lambda each: -LEVELS.index(each.level))
     once: dict[str, Reason] = {}
@@ -228,7 +235,9 @@ def _of(found: Sequence[Reason], *, joints: bool) -> Verdict:
     worst = [each for each in reasons if each.level == level]
     if level == "not_this_exercise":  # what is no squat at all explains the rest
         worst = [each for each in worst if "findings" in each.rules_out][:1] or worst
-    rules_out = frozenset().union(*(each.rules_out for each in found))
+    rules_out = frozenset(exercise.table["parts"]).intersection(
+        *[frozenset().union(*(each.rules_out for each in found))]
+    )
     why = listed([each.why for each in worst])
     looks = [each.looks_like for each in worst if each.looks_like][:1]
     why = (
@@ -245,7 +254,7 @@ def _of(found: Sequence[Reason], *, joints: bool) -> Verdict:
     does = list(dict.fromkeys(each.what_to_do for each in worst if each.what_to_do))
     return Verdict(
         level=level,
-        headline=headline(level, joints=joints),
+        headline=headline(level, exercise),
         why=why,
         what_to_do=" ".join(does),
         rules_out=rules_out,
@@ -253,10 +262,9 @@ def _of(found: Sequence[Reason], *, joints: bool) -> Verdict:
     )
 
 
-def headline(level: Level, *, joints: bool) -> str:
+def headline(level: Level, exercise: Exercise) -> str:
     """Name a level as a sentence."""
-    words: Mapping[str, str] = tables.load("verdict")["levels"][level]
-    return f"{capital(words['joints' if joints else 'squat'])}."
+    return f"{capital(exercise.verdict_words(level))}."
 
 
 def _reason(
@@ -287,7 +295,12 @@ def _of_warning(warning: Warned) -> Reason:
         why = entry["is"].format(**warning.values)
     except KeyError:  # of older code, which kept the message only
         why = warning.message.strip(" .")
-    reason = _reason(entry, entry["level"], why, second=warning.values.get("seen_by", 1) > 1)
+    try:
+        do = entry.get("do", "").format(**warning.values)
+    except KeyError:  # of older code
+        do = ""
+    second = warning.values.get("seen_by", 1) > 1
+    reason = _reason(entry, entry["level"], why, second=second, do=do)
     looks = entry.get("looks_like", {}).get(warning.values.get("looks", ""), "")
     return replace(reason, looks_like=looks)
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mobility import registry
 from mobility.analysis_options import (
     AnalysisOptions,
     check_movement,
@@ -123,7 +124,7 @@ def read_manifest(
     path: str | os.PathLike[str],
     *,
     participant: str = "anonymous",
-    exercise: str = "Overhead Squat",
+    exercise: str = registry.USUAL,
 ) -> Sequence[Row | Refused]:
     """Read and check what a batch is to do; `participant` and `exercise` where no row says it.
 
@@ -433,7 +434,7 @@ def _options(
     )
     if options.movement is not None and created is not None:
         exercise, joints, _ = created
-        check_movement(options.movement, exercise, joints)
+        check_movement(options.movement, registry.exercise(exercise), joints)
     return options.as_stored()
 
 

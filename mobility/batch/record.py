@@ -6,7 +6,8 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import AwareDatetime, Field
 
-from mobility.sessions.record import Document, Exercise
+from mobility.registry import ExerciseName
+from mobility.sessions.record import Document
 
 RowState = Literal["done", "skipped", "failed"]
 
@@ -17,7 +18,7 @@ class BatchRow(Document):
     row: Annotated[int, Field(description="line of the manifest, or number of the file")]
     video: Annotated[str, Field(description="name of the file")]
     participant: str
-    exercise: Exercise
+    exercise: ExerciseName
     session_id: str
     state: RowState
     reason: Annotated[str, Field(description="why it failed")] = ""

@@ -248,7 +248,7 @@ def _up_to_date(row: Row, task: Mapping[str, Any]) -> dict[str, Any]:
     guard = store.session_locked(row.session_id, "work", what=what, wait_s=WAIT_S)
     with contextlib.closing(store), guard:
         session = _session(row, store)
-        session.redescribe(session_name=row.name, joints=row.joints)  # type: ignore[arg-type]
+        session.redescribe(session_name=row.name, joints=row.joints)
         before = dict(session.record.stages)
         _again(lambda: session.analyze(workers=task["pose_workers"], **row.options))
         record = session.record

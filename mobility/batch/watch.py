@@ -20,6 +20,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, Field
 
+from mobility import registry
 from mobility.batch.manifest import ManifestError, Refused, Row, check_rows, entry_of, videos_in
 from mobility.batch.record import BatchRow, RowState
 from mobility.batch.run import LOG, cluster_client, logged, outcomes, refused
@@ -72,7 +73,7 @@ def watch(
     *,
     told: Callable[[BatchRow], None],
     participant: str = "anonymous",
-    exercise: str = "Overhead Squat",
+    exercise: str = registry.USUAL,
     workers: Workers | None = None,
     scheduler: str | None = None,
     every_s: Annotated[float, Field(gt=0, le=3600)] = 10.0,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mobility import tables
+from mobility import registry, tables
 from mobility.cli.options import (
     JsonOption,
     WorkersOption,
@@ -61,7 +61,7 @@ def batch(
         bool, typer.Option("--resume", help="Continue the last batch that was interrupted.")
     ] = False,
     user_id: ParticipantOption = "anonymous",
-    exercise: ExerciseOption = "Overhead Squat",
+    exercise: ExerciseOption = registry.USUAL,
     on_end: OnEndOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -149,7 +149,7 @@ def watch_folder(
     workers: WorkersOption = None,
     scheduler: SchedulerOption = None,
     user_id: ParticipantOption = "anonymous",
-    exercise: ExerciseOption = "Overhead Squat",
+    exercise: ExerciseOption = registry.USUAL,
 ) -> None:
     """Analyse each video that arrives in a folder.
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
-from mobility import tables
+from mobility import registry, tables
 from mobility.cli.batch import batch, prune, watch_folder
 from mobility.cli.keys import keys_app
 from mobility.cli.open import open_page
@@ -154,14 +154,17 @@ def demo(
     with started_ahead(workers):
         from mobility.sessions.store import demo_video
 
-        opened = open_store(store, reports)
+        usual, opened = registry.usual(), open_store(store, reports)
         session = opened.create(
-            demo_video("Overhead Squat"),
+            demo_video(usual.name),
             user_id="demo",
-            exercise_name="Overhead Squat",
-            session_name="Demo: Overhead Squat",
+            exercise_name=usual.name,
+            session_name=f"Demo: {usual.name}",
         )
         _run(session, report=True, as_json=as_json, workers=workers)
+
+
+_EXERCISES = f"{', '.join(each.slug for each in registry.exercises())}; default: the first."
 
 
 @takes_options
@@ -177,7 +180,11 @@ def analyze(
     *,
     exercise: Annotated[
         str | None,
-        option("--exercise", "NAME", help="overhead-squat (default) or joint-angle-mobility."),
+        option(
+            "--exercise",
+            "NAME",
+            help=_EXERCISES,
+        ),
     ] = None,
     user_id: Annotated[str, option("--user-id", "ID", help="Id of the participant.")] = "anonymous",
     name: Annotated[str | None, option("--name", "TEXT", help="Title of the session.")] = None,
@@ -211,7 +218,7 @@ def analyze(
     """
     log_to(log_file, store=store)
     if exercise is None and "movement" not in options:
-        exercise = "Overhead Squat"
+        exercise = registry.USUAL
     from mobility.capture.pose_process import started_ahead
 
     with started_ahead(workers):
@@ -301,8 +308,8 @@ def report(
 
         page = to_pdf(page)
     if as_json:
-        squat = session.record.exercise == "Overhead Squat"
-        print_json(session.report() if squat else session.joint_mobility())
+        has_report = session.record.kind.has("report")
+        print_json(session.report() if has_report else session.joint_mobility())
         say(f"report  {page}")
         return
     _say_in_short(session)
@@ -315,7 +322,7 @@ def summary(session: Session, *, as_json: JsonOption = False) -> None:
     print_json(session.summary())
 
 
-@takes(open_session_or_demo, exercise="Joint Angle Mobility")
+@takes(open_session_or_demo, document="joint-mobility")
 def joint_mobility(session: Session, *, as_json: JsonOption = False) -> None:
     """Print the document of single joints (always JSON).
 
@@ -439,7 +446,7 @@ def cohort(
     ] = None,
     exercise: Annotated[
         str, option("--exercise", "NAME", help="Name of the exercise; '' for all.")
-    ] = "Overhead Squat",
+    ] = registry.USUAL,
     metrics: Annotated[
         str | None, option("--metrics", "NAMES", help="Comma-separated metrics to show.")
     ] = None,

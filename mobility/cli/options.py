@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin, get_type
 
 import typer
 
-from mobility import tables
+from mobility import registry, tables
 from mobility.analysis_options import AnalysisOptions, given_options, offered_at
 from mobility.errors import BadInputError
 
@@ -262,13 +262,17 @@ def open_session_or_demo(
     store: StoreOption = DEFAULT_STORE,
     reports: ReportsOption = DEFAULT_REPORTS,
     *,
-    exercise: str = "Overhead Squat",
+    document: str = "report",
 ) -> Session:
     """Open the session that the arguments name: one of the store, or the demo of an exercise."""
     if demo == (session_id is not None):
         raise BadInputError("give the ID of a session, or --demo (not both)")
     opened = open_store(store, reports)
-    return opened.demo(exercise) if demo else opened.session(str(session_id))
+    return (
+        opened.demo(registry.that_have(document)[0].name)
+        if demo
+        else opened.session(str(session_id))
+    )
 
 
 def takes(

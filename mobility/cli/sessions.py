@@ -102,7 +102,7 @@ def sessions_delete(opened: Store, session_id: SessionArgument) -> None:
 
 
 @config_app.command("get")
-@takes(open_session_or_demo, exercise="Joint Angle Mobility")
+@takes(open_session_or_demo, document="display settings")
 def config_get(session: Session, *, as_json: JsonOption = False) -> None:
     """Print which angles the report shows, and the comments on them."""
     config = session.config()

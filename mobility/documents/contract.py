@@ -13,7 +13,8 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field, StringConstraints
 
-from mobility.sessions.record import Document, Exercise, Finite, Number, Numbers, Sha256, Side
+from mobility.registry import ExerciseName
+from mobility.sessions.record import Document, Finite, Number, Numbers, Sha256, Side
 
 GroupName = Literal[
     "hip_flexion", "hip_abduction", "knee_flexion", "knee_movement", "ankle_dorsiflexion"
@@ -46,7 +47,7 @@ class SessionDocument(Document):
     title: str
     user_name: str
     created_at: CreatedAt
-    exercise: Exercise
+    exercise: ExerciseName
     angles: Annotated[dict[str, Numbers], Field(description="degrees, over all_timestamps")]
     all_timestamps: Annotated[list[Finite], Field(description="milliseconds")]
 
@@ -109,25 +110,25 @@ UserInfo = dict[str, str | Number]
 
 
 class ReportDocument(Document):
-    """Overhead Squat report."""
+    """Report of an exercise with repetitions."""
 
     grouped_data: dict[GroupName, ReportGroup]
     graph_timestamps: Annotated[list[Finite], Field(description="milliseconds")]
     knee_movement_phases: KneeMovementPhases
     user_info: UserInfo | None = None
-    exercise: Exercise
+    exercise: ExerciseName
     report_comments: ReportComments | None = None
     output_quality: OutputQuality | None = None
     date: DayMonthYear
 
 
 class SummaryDocument(Document):
-    """Overhead Squat summary."""
+    """Summary of an exercise with repetitions."""
 
     grouped_data: dict[SummaryGroupName, dict[str, Number]]
     knee_movement_phases: KneeMovementPhases
     user_info: UserInfo | None = None
-    exercise: Exercise
+    exercise: ExerciseName
     output_quality: OutputQuality | None = None
     summary: ReportComments | None = None
     date: DayMonthYear
@@ -145,11 +146,11 @@ class JointAngle(Document):
 
 
 class JointMobilityDocument(Document):
-    """Joint Angle Mobility report."""
+    """Report of single joints."""
 
     title: str
     angles: dict[str, JointAngle]
-    exercise: Literal["Joint Angle Mobility"]
+    exercise: ExerciseName
     user_info: UserInfo | None = None
     date: DayMonthYear
     uploaded_date: Annotated[AwareDatetime, Field(description="with offset")]

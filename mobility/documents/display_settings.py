@@ -1,4 +1,4 @@
-"""Display settings of a Joint Angle Mobility session: which angles are shown, and notes on them.
+"""Display settings of a session of single joints: which angles are shown, and notes on them.
 
 The keys are those of the documents: for each selected joint ``<joint>_angle``, which shows both
 sides, ``left_<joint>_angle`` and ``right_<joint>_angle``.
@@ -12,8 +12,9 @@ from typing import Any
 
 from mobility.errors import ConflictError, FieldError, NotFoundError
 from mobility.options import likely
+from mobility.registry import MEASURED
 from mobility.sessions.files import sweep, write_json
-from mobility.sessions.record import MEASURED, StoredConfig
+from mobility.sessions.record import StoredConfig
 from mobility.sessions.stored import StoredSession
 
 FIELDS = ("shown_angles", "comments")
@@ -106,7 +107,7 @@ def _short(value: Any) -> str:
 
 
 def config(session: StoredSession) -> dict[str, Any]:
-    """Display settings of a Joint Angle Mobility session: ``shown_angles``, ``comments``."""
+    """Display settings of a session of single joints: ``shown_angles``, ``comments``."""
     stored = session.stored_config()
     if stored is None:
         raise NotFoundError(f"session {session.id}: has no display settings yet; save some first")
@@ -130,7 +131,7 @@ def save_config(
     With the `revision` that was edited (0: there was none), what was saved meanwhile is not
     overwritten: that is a ConflictError. All faults of all fields are raised at once.
     """
-    session.record.require_exercise("Joint Angle Mobility", "display settings")
+    session.record.require("display settings")
     session.store.require_writable()
     given = {"shown_angles": shown_angles, "comments": comments}
     fields = {name: value for name, value in given.items() if value is not None} | unknown

@@ -15,14 +15,10 @@ import numpy.typing as npt
 
 from mobility import tables
 from mobility.assessment.comments import comments, parts_left_out
-from mobility.assessment.joint_values import ANGLE_OF_JOINT, as_told
-from mobility.assessment.movements import movement
 from mobility.assessment.verdict import Verdict, judge
 from mobility.documents.contract import (
     CreatedAt,
     ExportDocument,
-    JointAngle,
-    JointMobilityDocument,
     KneeMovementPhases,
     ReportComments,
     ReportDocument,
@@ -32,8 +28,9 @@ from mobility.documents.contract import (
     UserInfo,
 )
 from mobility.kinematics.expected_error import Z95
+from mobility.registry import ANGLE_OF_JOINT
 from mobility.sessions.record import Participant, SessionRecord, Side
-from mobility.wording import dated, spoken
+from mobility.wording import dated
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -135,24 +132,6 @@ def camera_side(pose: xr.Dataset) -> Side:
         visibility = pose["confidence"].sel(keypoint=names).values
         seen[side] = float(np.nanmean(visibility)) if np.isfinite(visibility).any() else 0.0
     return "right" if seen["right"] > seen["left"] else "left"
-
-
-def side_that_moved(metrics: xr.Dataset, joint: str, *, otherwise: Side) -> Side:
-    """Side to which a joint of trunk or neck moved more often, and of both the farther.
-
-    `otherwise` stands for a joint that did not move. Of these no camera sees one side better.
-    """
-    one = metrics.sel(joint=joint)
-    moved = {
-        side: (
-            int(one["movements"].sel(side=side)),
-            float(np.nan_to_num(one["end_of_range"].sel(side=side))),
-        )
-        for side in SIDES
-    }
-    if not any(times for times, _ in moved.values()):
-        return otherwise
-    return max(SIDES, key=lambda side: moved[side])
 
 
 def angle_series(
@@ -329,7 +308,7 @@ def _of_squat(
     quality: Mapping[str, Any] | None,
 ) -> tuple[dict[str, Any], ReportComments]:
     """Fields that report and summary share, and the comments for the participant."""
-    verdict = judge(record.warnings, quality, metrics)
+    verdict = judge(record.warnings, quality, metrics, exercise=record.kind)
     shared: dict[str, Any] = {
         "knee_movement_phases": KneeMovementPhases(**images),
         "user_info": user_info(record, participant),
@@ -352,7 +331,7 @@ def report_document(
     images: Mapping[str, str | None],
     quality: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Overhead Squat report; its comments are for the participant.
+    """Report of an exercise that has repetitions; its comments are for the participant.
 
     `movement` is ``knee_movement(pose, repetitions)`` at the times of `angles`; `images` are the
     places of the pictures of each view; without `quality` the warnings alone decide on the verdict.
@@ -378,7 +357,7 @@ def summary_document(
     images: Mapping[str, str | None],
     quality: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Overhead Squat summary: the report without curves."""
+    """Summary of an exercise that has repetitions: the report without curves."""
     shared, said = _of_squat(record, participant, metrics, images, quality)
     return SummaryDocument(
         grouped_data={
@@ -393,81 +372,3 @@ def summary_document(
 def joint_angles_shown(joints: Iterable[str], shown: Iterable[str]) -> list[str]:
     """Keys of the angles to show, in their order; without a choice `<joint>_angle` of all."""
     return list(shown) or [f"{joint}_angle" for joint in joints]
-
-
-_OF_JOINTS_ONLY = {"posture", "references", "title"}
-"""Attributes of the metrics of joints that their curves do not have."""
-
-
-def joint_curves(metrics: xr.Dataset) -> xr.Dataset:
-    """Curves of single joints with their errors, without what was refused.
-
-    Each side's stands under the angle of the movement that it showed: a hip that moves sideways
-    under ``hip_abduction``. Those of which there is something come first; of the others the
-    attribute ``refused`` says why. What the metrics say of the recording, and their history, are
-    carried over.
-    """
-    found: dict[str, xr.DataArray] = {}
-    notes: dict[str, dict[str, str]] = {}
-    empty = metrics[["angle", "angle_sd"]].isel(joint=0, drop=True) * np.nan
-    for joint in map(str, metrics["joint"].to_numpy()):
-        for one_side in SIDES:
-            one = metrics.sel(joint=joint, side=one_side)
-            shown = str(one["shown"].item())
-            name = str(movement(shown)["angle"]) if shown else ANGLE_OF_JOINT[joint]
-            notes.setdefault(name, {})[one_side] = str(one["note"].item())
-            for ending, what in (("", ""), ("_sd", "standard deviation of the error of ")):
-                curve = found.setdefault(f"{name}{ending}", empty[f"angle{ending}"].copy())
-                curve.attrs = {"units": "degree", "long_name": f"{what}{spoken(name)}"}
-                curve.loc[{"side": one_side}] = one[f"angle{ending}"]
-    for name, of_sides in notes.items():
-        if not found[name].notnull().any() and any(of_sides.values()):
-            found[name].attrs["refused"] = _of_both(of_sides)
-    known = sorted(found, key=lambda name: not found[name].notnull().any())
-    carried = {key: value for key, value in metrics.attrs.items() if key not in _OF_JOINTS_ONLY}
-    return type(metrics)(
-        {name: found[name] for name in known}, attrs=carried | {"ds_type": "angles"}
-    )
-
-
-def _of_both(notes: Mapping[str, str]) -> str:
-    """Put the notes of the sides into one, once where they are the same."""
-    if len(set(notes.values())) == 1:
-        return next(iter(notes.values()))
-    return "; ".join(f"{side}: {note}" for side, note in notes.items() if note)
-
-
-def joint_mobility_document(
-    record: SessionRecord,
-    participant: Participant | None,
-    *,
-    angles: xr.Dataset,
-    metrics: xr.Dataset,
-    side: Side | Mapping[str, Side],
-    shown_angles: Iterable[str] = (),
-    comments: Mapping[str, str] | None = None,
-) -> dict[str, Any]:
-    """Joint Angle Mobility report; `angles` are NaN where they were refused.
-
-    The extremes are those of `metrics`. Without a choice `<joint>_angle` of all joints is shown.
-    """
-    found = {}
-    # A joint that was chosen after the analysis has a curve and no turns yet.
-    ends = as_told(metrics)[["maximum", "minimum"]].reindex(joint=list(record.joints))
-    for key, values in angle_series(angles, joints=record.joints, side=side).items():
-        which, _, joint = key.removesuffix("_angle").rpartition("_")
-        which = which or (side if isinstance(side, str) else side[joint])
-        one = ends.sel(joint=joint, side=which)
-        found[key] = JointAngle(
-            max=rounded(one["maximum"], 2), min=rounded(one["minimum"], 2), values=values
-        )
-    return JointMobilityDocument(
-        title=title(record, participant),
-        angles=found,
-        exercise="Joint Angle Mobility",
-        user_info=user_info(record, participant),
-        date=day(record.created_at),
-        uploaded_date=record.created_at,
-        shown_angles=joint_angles_shown(record.joints, shown_angles),
-        comments=dict(comments or {}),
-    ).json_values()

@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from mobility.assessment.estimates import without_hidden_side
-from mobility.assessment.joint_values import with_refused_joints
 from mobility.documents import fill
-from mobility.documents.verdicts import verdict_of
-from mobility.sessions.record import SIDEWAYS, Side
+from mobility.sessions.record import Side
 from mobility.sessions.stored import StoredSession
 from mobility.view import near_side
 
@@ -46,7 +43,7 @@ def export(session: StoredSession) -> dict[str, Any]:
 
 
 def summary(session: StoredSession, *, images: Mapping[str, str | None]) -> dict[str, Any]:
-    """Overhead Squat summary, with the places of the pictures of the knees."""
+    """Summary of an exercise with repetitions, with the places of the pictures of the knees."""
     return fill.summary_document(
         session.analyzed(),
         session.participant,
@@ -56,49 +53,17 @@ def summary(session: StoredSession, *, images: Mapping[str, str | None]) -> dict
     )
 
 
-def joint_mobility(session: StoredSession) -> dict[str, Any]:
-    """Joint Angle Mobility report: angles with their extremes, and the display settings."""
-    stored = session.stored_config()
-    return fill.joint_mobility_document(
-        session.analyzed(),
-        session.participant,
-        angles=shown_angles(session),
-        metrics=session.metrics(),
-        side=side_of_joints(session),
-        shown_angles=stored.shown_angles if stored else (),
-        comments=stored.comments if stored else None,
-    )
-
-
 def shown_angles(session: StoredSession) -> xr.Dataset:
-    """Angles as documents show them: those of a joint under its flexion, NaN where refused."""
-    record = session.record
-    if record.exercise != "Joint Angle Mobility" or "metrics" not in record.stages:
-        return angles(session)
-    return with_refused_joints(session.measured_angles(), session.metrics())
+    """Angles as documents show them, NaN where refused."""
+    return session.record.kind.documents.shown_angles(session)
 
 
 def angles(session: StoredSession) -> xr.Dataset:
     """Angles over time as the reports stand for them: NaN where they refuse them.
 
-    The reason is the attribute ``refused`` of the angle. Of single joints only those that were
-    chosen are given, each under the angle of the movement that it showed.
+    The reason is the attribute ``refused`` of the angle.
     """
-    record = session.record
-    if record.exercise == "Joint Angle Mobility" and "metrics" in record.stages:
-        return fill.joint_curves(session.metrics())
-    measured = session.measured_angles()
-    if not {"metrics", "capture_quality"} <= record.stages.keys():  # interrupted before its verdict
-        return measured
-    metrics = session.metrics()
-    verdict = verdict_of(session, metrics)
-    refused = {}
-    for name, values in measured.data_vars.items():
-        # Another movement is measured as well as a squat; what cannot be used has no angle.
-        if verdict.level == "unusable" or not verdict.keeps(str(name)):
-            refused[name] = values.where(False)
-            refused[name].attrs = values.attrs | {"refused": verdict.why_without(str(name))}
-    return without_hidden_side(measured.assign(refused), metrics)
+    return session.record.kind.documents.angles(session)
 
 
 def camera_side(session: StoredSession) -> Side:
@@ -131,14 +96,5 @@ def repetitions_table(session: StoredSession) -> list[dict[str, Any]]:
 
 
 def side_of_joints(session: StoredSession) -> dict[str, Side]:
-    """Side that stands for each joint in the documents.
-
-    It is the :func:`camera_side`; of trunk and neck, of which a camera sees both sides alike, the
-    one to which they moved.
-    """
-    record, side = session.record, camera_side(session)
-    sides = dict.fromkeys(map(str, record.joints), side)
-    if "metrics" in record.stages:
-        for joint in sides.keys() & set(SIDEWAYS):
-            sides[joint] = fill.side_that_moved(session.metrics(), joint, otherwise=side)
-    return sides
+    """Side that stands for each joint in the documents: the :func:`camera_side`, mostly."""
+    return session.record.kind.documents.sides(session, camera_side(session))

@@ -79,7 +79,7 @@ def check_threads(
     """Refuse what has no threads, as :func:`create_threads`, before anything is analysed."""
     chosen: ThreadKind = _one_of(KINDS, kind, "kind")
     units: MeasurementSystem = _one_of(SYSTEMS, system, "system")
-    session.record.require_exercise("Overhead Squat", f"{kind} threads")
+    session.record.require("threads", f"{kind} threads")
     session.analyzed()
     return chosen, units
 
@@ -133,7 +133,7 @@ def append_message(
 def _made(session: StoredSession, kind: ThreadKind, system: MeasurementSystem) -> Iterator[Thread]:
     """Make the threads on the present data, in memory."""
     record = session.record
-    record.require_exercise("Overhead Squat", f"{kind} threads")
+    record.require("threads", f"{kind} threads")
     metrics = session.metrics()
     if session.record.stages != record.stages:
         raise StorageError(f"session {session.id}: is being analysed; try again when that is done")

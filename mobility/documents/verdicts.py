@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mobility import tables
-from mobility.assessment.verdict import Verdict, judge
-from mobility.assessment.verdict_in_joints import verdict_in_joints
+from mobility.assessment.verdict import Verdict
 from mobility.provenance import Warned
 
 if TYPE_CHECKING:
@@ -20,9 +19,8 @@ def verdict_of(session: StoredSession, metrics: xr.Dataset | None = None) -> Ver
     """Say what the recording of a session is good for; of its `metrics`, where they are at hand."""
     record, quality = session.record, session.capture_quality()
     metrics = session.metrics() if metrics is None else metrics
-    if record.exercise == "Overhead Squat":
-        return judge(record.warnings, quality, metrics)
-    return verdict_in_joints(quality, metrics, session.fitted(), record.warnings)
+    exercise = record.kind
+    return exercise.analysis.verdict(exercise, quality, metrics, session.fitted, record.warnings)
 
 
 def in_lines(warnings: Sequence[Warned]) -> list[str]:

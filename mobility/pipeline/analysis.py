@@ -24,7 +24,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from mobility import tables
 from mobility.analysis_options import AnalysisOptions, check_movement, given_options
 from mobility.errors import BadInputError, MobilityError, NobodyFoundError, StorageError
 from mobility.options import Workers
@@ -36,18 +35,10 @@ from mobility.provenance import (
     package_versions,
     sha256,
     warnings_of,
-    with_history,
 )
+from mobility.registry import Trial
 from mobility.sessions.files import atomic, read_dataset, sweep, write_dataset, write_json
-from mobility.sessions.record import (
-    Edits,
-    Exercise,
-    Joint,
-    Provenance,
-    SessionRecord,
-    Stage,
-    now,
-)
+from mobility.sessions.record import Edits, Provenance, SessionRecord, Stage, now
 from mobility.sessions.stored import TITLE, StoredSession, is_whole
 
 if TYPE_CHECKING:
@@ -86,29 +77,6 @@ STEPS = (
 )
 """The stages in their order; the second pose is there only with a second video."""
 
-_JOINT_MOBILITY: Mapping[str, _Step] = {
-    step.name: step
-    for step in (
-        _Step("fitted", "fitted.nc", ("pose", "second_pose"), (*_OF_FIT, "exercise")),
-        _Step("angles", "angles.nc", ("fitted",), ("keep_raw", "fit")),
-        _Step("repetitions", "repetitions.nc", ("fitted", "angles"), ("joints",), ("repetitions",)),
-        _Step(
-            "metrics",
-            "metrics.nc",
-            ("fitted", "angles", "repetitions"),
-            ("joints", "sex", "age", "movement"),
-            ("repetitions",),
-        ),
-        _Step(
-            "annotated",
-            "analyzed.mp4",
-            ("pose", "angles", "repetitions", "metrics"),
-            ("blur_face", "joints"),
-        ),
-    )
-}
-"""Stages of that exercise which are not those of a squat."""
-
 
 class _Inputs(AnalysisOptions):
     """The options, with what corrections and the participant say instead, and of whom it all is.
@@ -116,9 +84,9 @@ class _Inputs(AnalysisOptions):
     None stands for "auto".
     """
 
-    exercise: Exercise
-    joints: list[Joint]
-    sex: Literal["female", "male"] | None
+    exercise: str
+    joints: list[str]
+    sex: str | None
     age: float | None
     calibration: str | None
     """SHA-256 of it."""
@@ -144,9 +112,18 @@ class _Run:
         return self.results[stage]
 
     @property
-    def is_mobility(self) -> bool:
-        """Whether single joints move, instead of a person who squats."""
-        return self.record.exercise == "Joint Angle Mobility"
+    def trial(self) -> Trial:
+        """What the exercise has at hand."""
+        return Trial(
+            exercise=self.record.kind,
+            joints=tuple(self.record.joints),
+            fit=self.options.fit,
+            movement=self.options.movement,
+            sex=self.options.sex,
+            age=self.options.age,
+            intervals=self.edits.current("repetitions"),
+            dataset=self.__getitem__,
+        )
 
 
 class _Given(AnalysisOptions):
@@ -193,7 +170,7 @@ def analyze(session: StoredSession, *, workers: int | None = None, **options: An
     given = given_options({"workers": workers, **options}, _Given, what="options of analyze")
     given.pop("workers", None)
     if given.get("movement", "auto") != "auto":
-        check_movement(given["movement"], session.record.exercise, session.record.joints)
+        check_movement(given["movement"], session.record.kind, session.record.joints)
     what = f"session {session.id}"
     with session.unless_deleted(), store.session_locked(session.id, what=what, wait_s=2):
         store.copy.sweep_session(session.id)
@@ -389,23 +366,13 @@ def _analyze(
 
 
 def _judged(run: _Run) -> tuple[list[Warned], Level]:
-    """Keep the warnings that say something of what is told; and say what the recording is good for.
-
-    Where nothing is told of a squat the warnings are those that say why.
-    """
-    from mobility.assessment.joint_values import ANGLE_OF_JOINT
-    from mobility.assessment.verdict import judge
-    from mobility.assessment.verdict_in_joints import relevant, verdict_in_joints
-
-    warnings, quality, metrics = run.record.warnings, run.session.capture_quality(), run["metrics"]
-    if run.is_mobility:
-        names = [ANGLE_OF_JOINT[joint] for joint in run.record.joints]
-        warnings = relevant(warnings, names, quality, metrics)
-        return warnings, verdict_in_joints(quality, metrics, run["fitted"], warnings).level
-    if "findings" in judge(warnings, quality, metrics).rules_out:
-        known = tables.load("verdict")["warnings"]
-        warnings = [each for each in warnings if "level" in known.get(each.code, {})]
-    return warnings, judge(warnings, quality, metrics).level
+    """Keep the warnings that concern the report, and say what the recording is good for."""
+    exercise, quality, metrics = run.record.kind, run.session.capture_quality(), run["metrics"]
+    warnings = exercise.analysis.warnings_kept(
+        exercise, run.record.joints, quality, metrics, run.record.warnings
+    )
+    verdict = exercise.analysis.verdict(exercise, quality, metrics, lambda: run["fitted"], warnings)
+    return warnings, verdict.level
 
 
 def _by_its_name(message: str, session: StoredSession, record: SessionRecord) -> str:
@@ -423,16 +390,13 @@ def _perform(step: _Step, run: _Run) -> None:
     """Run one stage and put its result in its place."""
     target = run.session.folder / step.file
     if step.name == "annotated":
-        from mobility.assessment.estimates import without_hidden_side
-        from mobility.assessment.joint_values import ANGLE_OF_JOINT, with_refused_joints
         from mobility.kinematics.clean import on_own_sides
         from mobility.pipeline.overlay import annotate_video
 
-        shown: dict[str, Any] = {}  # those of a squat are the default
-        angles = without_hidden_side(run["angles"], run["metrics"])
-        if run.is_mobility:
-            angles = with_refused_joints(angles, run["metrics"])
-            shown["shown_angles"] = tuple(ANGLE_OF_JOINT[j] for j in run.record.joints)
+        angles, names = run.record.kind.analysis.angles_in_video(
+            run["angles"], run["metrics"], run.record.joints
+        )
+        shown: dict[str, Any] = {} if names is None else {"shown_angles": names}
         with atomic(target) as hidden:
             # The face is to be blurred wherever it was detected, so the pose
             # as it was detected, not the cleaned one.
@@ -472,7 +436,7 @@ _LATER = (
     *("xarray", "dask.array", "scipy.interpolate", "scipy.signal", "scipy.ndimage"),
     *("cv2", "pyarrow.parquet"),
     *("mobility.kinematics.fit.entry", "mobility.capture.quality"),
-    *("mobility.assessment.overhead_squat", "mobility.assessment.verdict_in_joints"),
+    *("mobility.assessment.measures", "mobility.assessment.verdict"),
     *("mobility.pipeline.metrics_table", "mobility.pipeline.overlay"),
 )
 """What the stages after the pose import, in all in two seconds; its processes need none of it."""
@@ -523,18 +487,10 @@ def _estimated(run: _Run, video: Path, place: Any) -> xr.Dataset:
 
 
 def _of_whom(run: _Run, place: Any) -> tuple[float, float] | Literal["moving"] | None:
-    """Where nobody was pointed at, of single joints the one who moves one.
-
-    Of ankle, trunk and neck nobody's way is followed: an arm of somebody else would decide.
-    """
-    from mobility.assessment.movements import movement
-    from mobility.capture.survey import FOLLOWED
-
+    """Without a click, leave it to the exercise whom of several people it measures."""
     if place != "largest":
         return place[0], place[1]
-    asked = run.options.movement
-    said = [movement(asked)["joint"]] if asked else run.record.joints
-    return "moving" if run.is_mobility and not FOLLOWED.isdisjoint(said) else None
+    return run.record.kind.analysis.subject(run.record.joints, run.options.movement)
 
 
 def _fitted(run: _Run) -> xr.Dataset:
@@ -553,11 +509,7 @@ def _fitted(run: _Run) -> xr.Dataset:
     # The fit weighs a landmark by its visibility, and needs the hidden side too.
     names = ["pose"] if run.record.second_video is None else ["pose", "second_pose"]
     cleaned = [clean_pose(run[name], visibility_threshold=VISIBILITY_THRESHOLD) for name in names]
-    planted: dict[str, Any] = {}
-    if run.is_mobility:
-        from mobility.assessment.joint_courses import feet_may_stay
-
-        planted = {} if feet_may_stay(cleaned[0]) else {"feet_planted": False}
+    planted = run.record.kind.analysis.fit_options(cleaned[0])
     cameras: dict[str, Any] = {}
     if (known := run.record.calibration) is not None:
         from mobility.kinematics.calibration import read_calibration
@@ -579,69 +531,21 @@ def _fitted(run: _Run) -> xr.Dataset:
 
 
 def _angles(run: _Run) -> xr.Dataset:
-    from mobility.kinematics.angles import joint_angles, with_raw_angles
-
-    limits: dict[str, Any] = {"in_picture": True} if run.is_mobility else {}
-    if run.is_mobility and run.options.fit:
-        from mobility.assessment.joint_courses import single_joint_limits
-
-        limits["limits"] = single_joint_limits()
-    angles = joint_angles(run["fitted"], **limits)
+    angles = run.record.kind.analysis.joint_angles(run.trial)
     if not run.options.keep_raw:
         return angles
+    from mobility.kinematics.angles import with_raw_angles
     from mobility.kinematics.clean import clean_pose
 
     return with_raw_angles(angles, clean_pose(run["pose"]))
 
 
 def _repetitions(run: _Run) -> xr.Dataset:
-    intervals = run.edits.current("repetitions")
-    if run.is_mobility:
-        from mobility.assessment.joint_mobility import joint_movements
-
-        joints = tuple(run.record.joints)
-        return joint_movements(run["fitted"], run["angles"], joints=joints, movements=intervals)
-    from mobility.kinematics.repetitions import find_repetitions, set_repetitions
-
-    if intervals is None:
-        return find_repetitions(run["fitted"])
-    return set_repetitions(run["fitted"], intervals)
+    return run.record.kind.analysis.repetitions(run.trial)
 
 
 def _metrics(run: _Run) -> xr.Dataset:
-    if run.is_mobility:
-        from mobility.assessment.joint_mobility import joint_mobility
-
-        return joint_mobility(
-            run["fitted"],
-            run["angles"],
-            joints=tuple(run.record.joints),
-            sex=run.options.sex,
-            age=run.options.age,
-            movement=run.options.movement,
-            movements=run.edits.current("repetitions"),
-        )
-    from mobility.assessment.overhead_squat import overhead_squat
-
-    squat: xr.Dataset = overhead_squat(run["fitted"], run["angles"], run["repetitions"])
-    if run["repetitions"].sizes["rep"] or not (moved := _joints_that_move(run["fitted"])):
-        return squat
-    warning = tables.warning("warnings.no_squat", joints=", ".join(moved))
-    return with_history(squat, "no_squat", {"joints": moved}, warnings=[warning])
-
-
-def _joints_that_move(fitted: xr.Dataset) -> list[str]:
-    """Name the joints that move by themselves: not both knees or hips (squats, steps)."""
-    from mobility.assessment.joint_courses import single_joint_limits
-    from mobility.assessment.joint_mobility import joint_movements
-    from mobility.kinematics.angles import joint_angles
-
-    limits = {"limits": single_joint_limits()} if "position_draws" in fitted else {}
-    found = joint_movements(fitted, joint_angles(fitted, in_picture=True, **limits))
-    names = found["joints"].to_numpy()[found["accepted"].to_numpy()]
-    moved = sorted({joint for each in names for joint in str(each).split(", ")})
-    both = any({f"left {joint}", f"right {joint}"} <= set(moved) for joint in ("knee", "hip"))
-    return [] if both else moved
+    return run.record.kind.analysis.metrics(run.trial)
 
 
 _MAKE: Mapping[str, Callable[[_Run], xr.Dataset]] = {
@@ -656,8 +560,12 @@ _MAKE: Mapping[str, Callable[[_Run], xr.Dataset]] = {
 
 def _steps(record: SessionRecord) -> list[_Step]:
     """Stages of a session; with one video none is of the second."""
-    own = _JOINT_MOBILITY if record.exercise == "Joint Angle Mobility" else {}
-    steps = [own.get(step.name, step) for step in STEPS]
+    differs = record.kind.analysis.DEPENDS
+    steps = [
+        replace(step, needs=needs, options=step.options + options, edits=step.edits + edits)
+        for step in STEPS
+        for needs, options, edits in [differs.get(step.name, (step.needs, (), ()))]
+    ]
     if record.second_video is not None:
         return steps
     return [
@@ -682,6 +590,7 @@ def _keys(
                 "options": {name: getattr(inputs, name) for name in step.options},
                 "edits": {name: edits.current(name) for name in step.edits},
                 "code": code_digest(RESULTS if step.needs else POSE),
+                "exercise": record.kind.digest() if step.needs else "",
             }
         )
     return keys

@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mobility import tables
-from mobility.assessment.verdict import LEVELS, Level, Verdict, judge
-from mobility.assessment.verdict_in_joints import verdict_in_joints
+from mobility import registry, tables
+from mobility.assessment.verdict import LEVELS, Level, Verdict
 from mobility.errors import BadInputError, MobilityError
 from mobility.kinematics.expected_error import MDC95
 from mobility.options import likely
@@ -31,7 +30,7 @@ from mobility.pipeline.metrics_table import (
 )
 from mobility.sessions.files import atomic, make_folder, writing
 from mobility.sessions.notebooks import GROUPED_BY
-from mobility.sessions.record import ANONYMOUS, EXERCISES, verdict_in_words
+from mobility.sessions.record import ANONYMOUS, verdict_in_words
 from mobility.view import UNKNOWN as NO_VIEW
 from mobility.writing import plain_cells
 
@@ -92,7 +91,7 @@ def to_dataframe(
         (version, and "outdated" where other code or another record of the participant was used).
 
         ``metric``, of what it is (``quantity``) and which number of it (``kind``, as in
-        ``tables/overhead_squat.yaml``; empty for joint mobility), ``side`` ("left",
+        ``tables/measures.yaml``; empty for joint mobility), ``side`` ("left",
         "right", or empty), ``level`` ("session", "repetition" or "phase"), ``rep``, ``phase``,
         ``item`` (what else the value is of, such as a part of an index, or empty); ``value``,
         ``sd`` of its error, ``sem`` (standard error of measurement with the camera put up again
@@ -348,8 +347,9 @@ def by_group(frame: pd.DataFrame, metric: str, group_by: str) -> pd.DataFrame:
 
 def check_exercise(exercise: str) -> None:
     """Refuse what :func:`choose_sessions` cannot choose by; an empty text stands for all."""
-    if exercise and exercise not in EXERCISES:
-        choice = likely(exercise, EXERCISES) or f"; choose one of {', '.join(map(repr, EXERCISES))}"
+    names = registry.names()
+    if exercise and exercise not in names:
+        choice = likely(exercise, names) or f"; choose one of {', '.join(map(repr, names))}"
         raise BadInputError(f"exercise {exercise!r}: unknown{choice}")
 
 
@@ -456,20 +456,10 @@ def _verdict_on(
 ) -> Verdict | None:
     """Say what a recording is good for, as its page does; None where nothing is known of it."""
     import pyarrow.compute as pc
-    import xarray as xr
 
-    if record.exercise != "Overhead Squat":
-        with suppress(MobilityError):
-            joints = session.metrics()
-            if "shown" in joints:  # not of older code
-                return verdict_in_joints(quality, joints, session.fitted(), record.warnings)
-        return None
-    # The metrics themselves are slow to read, and of them only this is asked.
     counts = found.filter(pc.equal(found["metric"], "accepted_repetitions"))["value"].to_pylist()
-    if not counts and not quality:
-        return None
-    metrics = xr.Dataset({"accepted_repetitions": counts[0]}) if counts else None
-    return judge(record.warnings, quality, metrics)
+    accepted = counts[0] if counts else None
+    return record.kind.analysis.verdict_from_counts(record.kind, session, quality, accepted)
 
 
 def _without_ruled_out(found: pa.Table, verdict: Verdict) -> pa.Table:

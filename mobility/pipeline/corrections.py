@@ -10,8 +10,9 @@ from mobility.assessment.estimates import HIDDEN_SIDE
 from mobility.documents import fill, of_session
 from mobility.errors import BadInputError
 from mobility.kinematics.skeleton import other_side
-from mobility.options import check_intervals, check_point
+from mobility.options import check_point
 from mobility.pipeline.analysis import forget_edited
+from mobility.registry import Trial
 from mobility.sessions.files import check_name, sweep, write_json
 from mobility.sessions.record import Edit, Edits, Side, now
 from mobility.sessions.stored import StoredSession, current_user
@@ -30,29 +31,29 @@ def set_repetitions(
         ``start``, ``bottom`` (of a movement its turn) and ``end`` of each, in seconds of the video,
         in order and without overlap; of a movement also ``joints``. What they must be, and is
         refused else (BadInputError): :func:`mobility.kinematics.repetitions.set_repetitions`,
-        :func:`mobility.assessment.joint_excursions.checked_movements`. None goes back to what the
-        analysis finds.
+        ``checked_movements`` of single joints. None goes back to what the analysis finds.
     by
         Who says so; by default the user of this computer.
     """
     record = session.record
     after: list[dict[str, Any]] | None = None
-    if record.exercise == "Joint Angle Mobility" and intervals is not None:
-        from mobility.assessment.joint_excursions import checked_movements
-        from mobility.assessment.joint_mobility import joint_movements
-
-        joints = tuple(record.joints)
-        after = checked_movements(intervals, joints=joints)
+    if intervals is not None:
+        analysis, joints = record.kind.analysis, tuple(record.joints)
+        after = analysis.checked_repetitions(intervals, joints)
         if {"fitted", "angles"} <= record.stages.keys():
-            joint_movements(
-                session.fitted(), session.measured_angles(), joints=joints, movements=after
+            stored = {"fitted": session.fitted, "angles": session.measured_angles}
+            analysis.repetitions(
+                Trial(
+                    exercise=record.kind,
+                    joints=joints,
+                    fit="position_draws" in session.fitted(),
+                    movement=None,
+                    sex=None,
+                    age=None,
+                    intervals=after,
+                    dataset=lambda stage: stored[stage](),
+                )
             )
-    elif intervals is not None:
-        after = check_intervals(intervals)
-        if "fitted" in record.stages:
-            from mobility.kinematics.repetitions import set_repetitions
-
-            set_repetitions(session.fitted(), after)
     _edit(session, "repetitions", after, by)
 
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
-from mobility import tables
+from mobility import registry, tables
 from mobility.errors import BadInputError, MobilityError, NotFoundError
 from mobility.options import FilePath, Strict, checked, likely
 from mobility.options import validate as checked_model
@@ -143,7 +143,7 @@ def validate(
     from mobility.validation.trial import compare, read_reference
 
     record = session.analyzed()
-    record.require_exercise("Overhead Squat", "a comparison with lab data")
+    record.require("lab comparison", "a comparison with lab data")
     if folder is None:
         session.store.require_writable()
     called = _name_for(lab_file) if name is None else check_id(name, what="name of the comparison")
@@ -262,7 +262,7 @@ def open_comparison(
     opened: SessionStore[StoredSession] = SessionStore(store)
     if not session_id and not folder:
         return demo_validation(opened)
-    session = opened.session(session_id) if session_id else opened.demo("Overhead Squat")
+    session = opened.session(session_id) if session_id else opened.demo(_compared())
     place = folder or None
     if comparison:
         return _warned_if_stale(session, validation(session, comparison, folder=place))
@@ -280,11 +280,16 @@ def _warned_if_stale(session: StoredSession, known: Validation) -> Validation:
     return replace(known, document={**known.document, "warnings": warnings})
 
 
+def _compared() -> str:
+    """Name the exercise whose demo is compared."""
+    return registry.that_have("lab comparison")[0].name
+
+
 def demo_validation(store: SessionStore[Any]) -> Validation:
     """Compare the demo with its own truth, whose clock is set 0.25 s late; nothing is kept."""
     from mobility.validation.export import write_trc
 
-    session = store.demo("Overhead Squat")
+    session = store.demo(_compared())
     with scratch("demo") as place:
         known = read_dataset(session.folder / "truth.nc")
         late = known.assign_coords(time=known["time"] + 0.25)

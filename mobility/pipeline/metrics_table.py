@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mobility.assessment.estimates import reason_missing
-from mobility.assessment.joint_values import as_told
 from mobility.assessment.kinds import owners
 from mobility.kinematics.expected_error import Z95
+from mobility.registry import exercise_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -39,8 +39,7 @@ def metrics_table(metrics: xr.Dataset) -> pa.Table:
         :func:`mobility.pipeline.cohort.to_dataframe` describes them.
     """
     method = str(metrics.attrs.get("method", ""))
-    if "joint" in metrics.dims:
-        metrics = as_told(metrics)
+    metrics = exercise_of(metrics).analysis.reported(metrics)
     return as_table([{"method": method, **row} for row in _rows(metrics)])
 
 

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mobility import tables
-from mobility.assessment.findings import Finding, excess, find, label, say
-from mobility.assessment.movements import how_to_film
+from mobility.assessment.findings import Finding, excess, label, say
 from mobility.assessment.verdict import Part, Verdict
-from mobility.assessment.verdict_in_joints import unmeasured, verdict_in_joints
-from mobility.documents.verdicts import marked, verdict_of
+from mobility.documents.verdicts import verdict_of
 from mobility.kinematics.skeleton import other_side
 from mobility.reports.groups import exercises_in_short
-from mobility.reports.joint_mobility import reached
 from mobility.reports.sections import count_repetitions, paragraphs
 from mobility.view import TWO_CAMERAS, UNKNOWN, best_view, trial_view
 from mobility.wording import spoken
@@ -24,7 +20,7 @@ from mobility.wording import spoken
 if TYPE_CHECKING:
     import xarray as xr
 
-    from mobility.provenance import Warned
+    from mobility.registry import Exercise
     from mobility.sessions.stored import StoredSession
 
 MOST_FINDINGS = 3
@@ -44,25 +40,6 @@ def trust(verdict: Verdict) -> str:
     return (
         f"<p class='trust {COLOURS[verdict.level]}'><strong>{escape(verdict.headline)}</strong> "
         f"{escape(' '.join(filter(None, [verdict.why, verdict.what_to_do])))}</p>"
-    )
-
-
-def trust_in_joints(
-    quality: Mapping[str, Any],
-    metrics: xr.Dataset,
-    pose: xr.Dataset,
-    warnings: Sequence[Warned] = (),
-) -> str:
-    """Say the same of single joints; where none was measured, with a drawing of how to film it."""
-    verdict = verdict_in_joints(quality, metrics, pose, warnings)
-    name = unmeasured(metrics)[2]
-    if not name:
-        return trust(verdict)
-    drawing = how_to_film(name).drawing.read_text(encoding="utf-8")
-    said = trust(replace(verdict, what_to_do=""))
-    return (
-        f"{said}<figure class='film'>{drawing}"
-        f"<figcaption>{escape(verdict.what_to_do)}</figcaption></figure>"
     )
 
 
@@ -99,21 +76,13 @@ def absent(verdict: Verdict, *parts: Part) -> str:
 
 def in_short(session: StoredSession) -> tuple[str, str]:
     """Say in one line each what was found in a session, and what to distrust."""
-    metrics = session.metrics()
-    counted, verdict = count_repetitions(session.repetitions()), verdict_of(session, metrics)
-    if session.record.exercise != "Overhead Squat":
-        told = "; ".join([counted, *reached(marked(metrics, verdict))])
-        return tables.sentence("report.in_short.joints", counted=told), verdict.said
-    if "findings" in verdict.rules_out:
-        return tables.sentence("report.in_short.squat", counted=counted), verdict.said
-    found_faults = [f for f in verdict.keep(find(metrics)) if f.status == "found"]
-    faults = "; ".join(dict.fromkeys(map(_label, _alike(found_faults))))
-    found = tables.sentence(
-        "report.in_short.faults" if faults else "report.in_short.no_faults",
-        counted=counted,
-        faults=faults,
-    )
-    return found, verdict.said
+    counted, verdict = count_repetitions(session.repetitions()), verdict_of(session)
+    return session.record.kind.page.in_short(session, counted, verdict), verdict.said
+
+
+def faults_in_words(found: Sequence[Finding]) -> str:
+    """Name the faults of findings, each once."""
+    return "; ".join(dict.fromkeys(map(_label, _alike(found))))
 
 
 def fms_in_short(metrics: xr.Dataset) -> str:
@@ -124,7 +93,9 @@ def fms_in_short(metrics: xr.Dataset) -> str:
     return paragraphs(tables.sentence("report.fms_score", score=given.attrs["verdict"]))
 
 
-def findings_and_exercises(findings: Sequence[Finding], verdict: Verdict, *, most: int) -> str:
+def findings_and_exercises(
+    findings: Sequence[Finding], verdict: Verdict, exercise: Exercise, *, most: int
+) -> str:
     """Say what stands out and what to do; of what is ruled out only that, as the verdict says why.
 
     Parameters
@@ -133,17 +104,19 @@ def findings_and_exercises(findings: Sequence[Finding], verdict: Verdict, *, mos
         Those that the verdict keeps.
     verdict
         Of the recording.
+    exercise
+        What was to be shown.
     most
         Exercises to name.
     """
     if {"findings", "exercises"} <= verdict.rules_out:
         return f"<p class='missing'>{tables.sentence('report.first_page.nothing_given')}</p>"
-    found = main_findings(findings, verdict) + doubt(verdict)
+    found = main_findings(findings, verdict, exercise) + doubt(verdict)
     work = absent(verdict, "exercises") or exercises_in_short(findings, most=most)
     return f"<h2>What stands out</h2>{found}<h2>What to do</h2>{work}"
 
 
-def main_findings(findings: Sequence[Finding], verdict: Verdict) -> str:
+def main_findings(findings: Sequence[Finding], verdict: Verdict, exercise: Exercise) -> str:
     """State the largest findings in words, one for each rule, and name what could not be judged.
 
     They stand in the order of :func:`excess`, of sides the larger.
@@ -155,7 +128,7 @@ def main_findings(findings: Sequence[Finding], verdict: Verdict) -> str:
     items = "".join(
         f"<li>{escape(say(each, 'participant'))}</li>" for each in found[:MOST_FINDINGS]
     )
-    parts = not_judged(findings)
+    parts = not_judged(findings, exercise)
     told = f"<ol>{items}</ol>"
     if more := len(found[MOST_FINDINGS:]):
         told += paragraphs(tables.sentence("report.first_page.more_found", count=more))
@@ -168,13 +141,13 @@ def main_findings(findings: Sequence[Finding], verdict: Verdict) -> str:
     return told
 
 
-def not_judged(findings: Sequence[Finding]) -> list[str]:
-    """Name what a reader expects to be judged in a squat and is not, with its side if only one.
+def not_judged(findings: Sequence[Finding], exercise: Exercise) -> list[str]:
+    """Name what a reader of an exercise expects to be judged and is not, with its side if only one.
 
     Of a side that the camera hides nothing is named: the page says once that it is hidden.
     """
     parts = []
-    for rule, part in tables.load("findings")["expected"]["parts"].items():
+    for rule, part in exercise.table["expected"]["parts"].items():
         own = [f for f in findings if f.rule == rule and not f.hidden]
         open_sides = [f.side for f in own if f.status == "cannot be told"]
         if len(open_sides) == len(own):  # also of one that the verdict rules out

@@ -9,25 +9,16 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from mobility import tables
+from mobility.assessment.findings import all_rules
 from mobility.assessment.indices import is_current
 from mobility.kinematics.expected_error import Z95
 from mobility.kinematics.skeleton import SIDES
+from mobility.registry import exercise_of
 from mobility.reports.charts import round_step
 from mobility.reports.sections import factor_of, quantity, units_of, value_of
 
 if TYPE_CHECKING:
     import xarray as xr
-
-SQUAT = {
-    "knee_flexion_limited": "Knee bend",
-    "ankle_dorsiflexion_limited": "Ankle bend",
-    "depth_not_reached": "Thigh above level",
-    "trunk_leans_forward": "Trunk lean past shins",
-    "knee_inside_foot": "Knee inside foot",
-    "heel_rise": "Heel rise",
-    "arms_fall_forward": "Arms forward of trunk",
-}
-"""Rules of findings whose measures stand on the first page of a squat, and their names there."""
 
 MOST = 6
 """Gauges on a first page."""
@@ -78,31 +69,31 @@ class Gauge:
         return value - half, value + half
 
 
-def of_squat(
+def of_rules(
     metrics: xr.Dataset,
     keeps: Callable[[str], bool] = lambda _: True,
     *,
     first: Iterable[str] = (),
-    most: int = MOST,
+    most: int | None = MOST,
 ) -> list[Gauge]:
-    """Choose the numbers of a squat among those that were measured.
+    """Choose the numbers of the first page among those that were measured.
 
     Parameters
     ----------
     metrics
-        Of :func:`mobility.overhead_squat`.
+        Of an exercise with repetitions; its ``exercise.yaml`` names the rules (``gauges``).
     keeps
         Whether something may be said of a metric.
     first
         Rules that found something: their numbers come before the others.
     most
-        Number of gauges at most.
+        Number of gauges at most; None: all.
     """
-    rules = tables.load("findings")["rules"]
+    rules, names = all_rules(), exercise_of(metrics).table["gauges"]
     found = []
     stands_out = set(first)
-    for rule in sorted(SQUAT, key=lambda rule: rule not in stands_out):
-        name = SQUAT[rule]
+    for rule in sorted(names, key=lambda rule: rule not in stands_out):
+        name = names[rule]
         metric = rules[rule]["metric"]
         if not keeps(metric) or metric not in metrics:
             continue

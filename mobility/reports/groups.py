@@ -39,14 +39,6 @@ if TYPE_CHECKING:
     from mobility.assessment.verdict import Verdict
     from mobility.sessions.record import Participant, SessionRecord
 
-TRUNK_AND_ARMS = (
-    *("trunk_lean", "tibia_inclination", "trunk_tibia_difference", "thigh_elevation"),
-    *("shoulder_flexion", "elbow_flexion", "arm_fall", "dowel_offset"),
-)
-FEET_AND_STANCE = (
-    *("stance_width", "stance_width_m", "toe_out", "heel_rise", "lateral_shift"),
-    "pelvis_obliquity",
-)
 SYMMETRY = (
     *("hip_flexion", "hip_abduction", "knee_flexion", "ankle_dorsiflexion"),
     *("thigh_elevation", "tibia_inclination", "shoulder_flexion", "elbow_flexion"),

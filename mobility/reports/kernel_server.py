@@ -17,14 +17,16 @@ import sys
 from contextlib import suppress
 from typing import Any, NoReturn
 
+from mobility.registry import exercises
+
 IMPORTS = (
     *("av.subtitles", "cv2", "dask.array", "ipykernel.kernelapp", "IPython.display"),
     *("matplotlib.backends.backend_agg", "matplotlib.figure", "pandas", "PIL.JpegImagePlugin"),
     *("PIL.PngImagePlugin", "pyarrow.pandas_compat", "scipy.io", "xarray"),
-    *("mobility.assessment.findings", "mobility.assessment.overhead_squat"),
+    *("mobility.assessment.findings", "mobility.assessment.measures"),
     *("mobility.capture.quality", "mobility.reports.figures", "mobility.pipeline.overlay"),
     *("mobility.reports.first_page", "mobility.reports.groups", "mobility.reports.key_frames"),
-    *("mobility.reports.joint_mobility", "mobility.reports.last_visit", "mobility.reports.scores"),
+    *("mobility.reports.last_visit", "mobility.reports.scores"),
     *("mobility.reports.references", "mobility.reports.sections", "mobility.store"),
 )
 """Modules of the reports of sessions, with what these import only when it is needed."""
@@ -40,6 +42,8 @@ def main() -> int:
     for name in IMPORTS:
         with suppress(ImportError):
             importlib.import_module(name)
+    for exercise in exercises():
+        exercise.analysis.metrics, exercise.documents.report, exercise.page.moments  # noqa: B018
     # What is imported is never garbage: no kernel is to look through it, and to copy it thereby.
     gc.collect()
     gc.freeze()

@@ -7,25 +7,18 @@ import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mobility import tables
-from mobility.assessment.estimates import side_shown
-from mobility.assessment.joint_values import ANGLE_OF_JOINT, is_told
-from mobility.assessment.movements import movement
-from mobility.assessment.phases import phase_frames
 from mobility.capture.video import keyframe_times, read_frames
 from mobility.documents.verdicts import verdict_of
 from mobility.kinematics.clean import on_own_sides
-from mobility.kinematics.expected_error import Z95, source_of_standing
+from mobility.kinematics.expected_error import Z95
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS
 from mobility.pipeline.overlay import VISIBLE, only_the_body, skeleton
-from mobility.reports.joint_mobility import places, shown
-from mobility.wording import spoken
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -50,16 +43,6 @@ _SURE_DEG = 15.0
 _ARC = (255, 209, 71)
 _SHAPES = (0.62, 1.5)  # narrowest and widest picture, width over height
 _QUALITY = 82
-
-ANGLE_OF_METRIC = {
-    "knee_ankle_separation_ratio": "knees",
-    "knee_deviation": "knees",
-    "dowel_offset": "dowel",
-    "lateral_shift": "knees",
-    "trunk_tibia_difference": "trunk_tibia_difference",
-    "heel_rise": "heel_rise",
-}
-"""What is drawn for a metric that is not an angle of the same name."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +139,7 @@ def key_frames(
     if not moments:
         return []
     times = pose["time"].to_numpy()
-    points = _points(pose)
+    points = points_in_picture(pose)
     rows = {id(moment): int(np.argmin(np.abs(times - moment.time))) for moment in moments}
     wanted = {float(times[row]) for row in rows.values()}
     images: dict[float, NDArray[np.uint8]] = {}
@@ -241,186 +224,17 @@ def of_session(
     session
         The session.
     findings
-        Of a squat, the main finding, as of :func:`squat_moments`.
+        The main finding, with those of the same rule on the other side, where there are findings.
     faces
         Whether faces and surroundings are shown rather than blurred.
     """
     if not session.video.is_file():
         return []
     pose = on_own_sides(session.pose(), session.fitted())
-    angles, repetitions = session.measured_angles(), session.repetitions()
-    if session.record.exercise == "Overhead Squat":
-        moments = squat_moments(pose, angles, repetitions, session.metrics(), findings)
-    else:
-        metrics = session.metrics()
-        chosen = places(metrics, shown(session.record, session.stored_config()))
-        moved = zip(metrics["movement_joint"].values, metrics["movement_side"].values, strict=True)
-        rows = [row for row, place in enumerate(moved) if place in chosen]
-        moments = joint_moments(angles, metrics.isel(movement=rows), pose)
+    moments = session.record.kind.page.moments(session, pose, findings)
     doubt = verdict_of(session).sides_in_doubt
     moments = [replace(each, doubt=doubt) for each in moments]
     return key_frames(session.video, pose, moments, faces=faces)
-
-
-def squat_moments(
-    pose: xr.Dataset,
-    angles: xr.Dataset,
-    repetitions: xr.Dataset,
-    metrics: xr.Dataset,
-    findings: Sequence[Finding] = (),
-) -> list[Moment]:
-    """Choose three moments of a squat: standing, bottom, and what the main finding is about.
-
-    Parameters
-    ----------
-    pose, angles, repetitions, metrics
-        Of the session.
-    findings
-        The main finding, with those of the same rule on the other side; without one, the third
-        picture is of the way up.
-
-    Returns
-    -------
-    list of Moment
-        Empty where no repetition was accepted.
-    """
-    accepted = np.flatnonzero(repetitions["accepted"].values.astype(bool))
-    if not accepted.size:
-        return []
-    depth = repetitions["depth"].values[accepted]
-    # The repetition in the middle, as values are medians.
-    rep = int(accepted[int(np.argsort(depth)[(len(depth) - 1) // 2])])
-    one = repetitions.isel(rep=rep)
-    time = repetitions["time"].values
-    frames = phase_frames(repetitions).isel(rep=rep)
-
-    def middle(phase: str, otherwise: float) -> float:
-        found = np.flatnonzero(frames.sel(phase=phase).values)
-        return float(time[found[len(found) // 2]]) if found.size else otherwise
-
-    standing, first = middle("standing", math.nan), "Standing"
-    if math.isnan(standing):  # the recording cuts it off; perhaps not at the other end
-        still = time[repetitions["standing"].values.astype(bool)]
-        first = "Standing" if still.size else "Start"
-        start = float(one["start"])
-        standing = float(still[np.argmin(np.abs(still - start))]) if still.size else start
-    if first == "Standing" and (source := source_of_standing(angles)):
-        first = tables.sentence(f"report.calibration.picture.{source}", title=first)
-    bottom = float(one["bottom"])
-    clearer = partial(clearer_side, pose, angles)
-    side = side_shown(metrics, "knee_flexion", otherwise=partial(clearer, "knee_flexion", bottom))
-    up = middle("mid_ascent", float(one["end"]))
-    chosen = [
-        of_angle(first, standing, angles, "knee_flexion", side),
-        _reported(of_angle("Bottom", bottom, angles, "knee_flexion", side), metrics),
-    ]
-    if not findings:
-        return [*chosen, of_angle("On the way up", up, angles, "knee_flexion", side)]
-    finding = findings[0]
-    metric = finding.metric.removesuffix("_at_bottom")
-    base = metric.removesuffix("_asymmetry").removesuffix("_variability")
-    drawn = ANGLE_OF_METRIC.get(base, base if base in DRAWN else "")
-    when = _of_extreme(
-        metrics,
-        base,
-        rep,
-        {"mid_descent": middle("mid_descent", bottom), "bottom": bottom, "mid_ascent": up},
-    )
-    if drawn == "knee_flexion" and when == bottom:
-        deep = of_angle("Bottom", bottom, angles, "thigh_elevation", side)
-        chosen[1] = _reported(deep, metrics)
-    of_sides = drawn in angles and "side" in angles[drawn].dims
-    on = finding.side
-    if of_sides and (len(findings) > 1 or not on):
-        on = side_shown(metrics, drawn, otherwise=partial(clearer, drawn, when))
-    elif len(findings) > 1:
-        on = side_shown(metrics, finding.metric, otherwise=lambda: findings[0].side)
-    finding = next((each for each in findings if each.side == on), finding)
-    if finding.rule.endswith("asymmetry") and finding.value is not None:
-        on = "right" if finding.value > 0 else "left"
-    value, sd = _value(finding)
-    units = {"degree": "°"}.get(finding.units, "")
-    label = str(metrics[finding.metric].attrs.get("long_name", finding.metric.replace("_", " ")))
-    label = label.partition(" (")[0]
-    if base.startswith(("knee_deviation", "lateral_shift")):
-        value, sd, units = 100 * value, 100 * sd, " %"
-    elif base == "dowel_offset":
-        units = " foot lengths"
-    return [*chosen, Moment("Main finding", when, drawn, on, value, sd, units, label)]
-
-
-def joint_moments(
-    angles: xr.Dataset, metrics: xr.Dataset, pose: xr.Dataset | None = None
-) -> list[Moment]:
-    """Choose three moments of joints that move: a start, and the farthest of what is seen best.
-
-    Where one joint and side moved, the second is on its way. The farthest of several turns is that
-    which is nearest to their median, the value that is reported. Empty where none moved, or where
-    it cannot be told how far.
-
-    Parameters
-    ----------
-    angles, metrics
-        Of the session.
-    pose
-        With it, what moves in the plane of the picture comes before what does not.
-    """
-    joints = metrics["movement_joint"].values, metrics["movement_side"].values
-    accepted = metrics["movement_accepted"].values.astype(bool)
-    places = dict.fromkeys(
-        (str(joint), str(side)) for joint, side in np.transpose(joints)[accepted]
-    )
-    told = [
-        (joint, side)
-        for joint, side in places
-        if is_told(metrics, joint, side)
-        and np.isfinite(metrics["end_of_range"].sel(joint=joint, side=side))
-    ]
-    chosen = [_of_joint(angles, metrics, joint, side) for joint, side in told]
-
-    def last(moments: list[Moment]) -> tuple[bool, float]:
-        turn = moments[-1]
-        beside = pose is not None and not _in_plane(pose, turn)
-        size = abs(turn.value - moments[0].value) / turn.sd if turn.sd > 0 else 0.0
-        return beside, -float(np.nan_to_num(size))
-
-    chosen.sort(key=last)
-    first = {1: 2, 2: 1}.get(len(chosen), 0)
-    return [*(chosen[0][:first] if chosen else []), *(each[-1] for each in chosen[:3])]
-
-
-def _in_plane(pose: xr.Dataset, moment: Moment) -> bool:
-    """Whether the picture of a moment shows the angle about as it was measured."""
-    row = int(np.argmin(np.abs(pose["time"].values - moment.time)))
-    turn = _turn(_points(pose)[row], moment.angle, moment.side)[1]
-    return abs(abs(turn) - abs(moment.value)) <= _IN_PLANE_DEG
-
-
-def _of_joint(angles: xr.Dataset, metrics: xr.Dataset, joint: str, side: str) -> list[Moment]:
-    """Take the movement of a joint and side that stands for all: start, on the way, farthest."""
-    one = metrics.sel(joint=joint, side=side)
-    shown = str(one["shown"].item())
-    name = str(movement(shown)["angle"]) if shown else ANGLE_OF_JOINT[joint]
-    sign = -1.0 if shown and movement(shown)["end"] == "smallest" else 1.0
-    label = spoken(shown)
-    if not label:
-        label = str(angles[name].attrs.get("long_name", name)).partition(" (")[0]
-    own = (metrics["movement_joint"].values == joint) & (metrics["movement_side"].values == side)
-    own &= metrics["movement_accepted"].values.astype(bool)
-    turns = sign * metrics["movement_extreme"].values[own].astype(float)
-    reported = float(one["end_of_range"])
-    middle = reported if math.isfinite(reported) else float(np.nanmedian(turns))
-    which = int(np.flatnonzero(own)[int(np.nanargmin(np.abs(turns - middle)))])
-    start, turn = (float(metrics[f"movement_{part}"].values[which]) for part in ("start", "turn"))
-    time = metrics["time"].values
-    found = []
-    for title, when in (("Start", start), ("On the way", (start + turn) / 2), ("Farthest", turn)):
-        row = int(np.argmin(np.abs(time - when)))
-        value, sd = sign * float(one["angle"].values[row]), float(one["angle_sd"].values[row])
-        if title == "Farthest" and math.isfinite(reported):
-            value, sd = reported, float(one["end_of_range_sd"])
-        found.append(Moment(title, float(time[row]), name, side, value, sd, "°", label))
-    return found
 
 
 def of_angle(title: str, time: float, angles: xr.Dataset, name: str, side: str) -> Moment:
@@ -438,54 +252,24 @@ def of_angle(title: str, time: float, angles: xr.Dataset, name: str, side: str) 
     return Moment(title, time, name, side if sided else "", at(name), at(f"{name}_sd"), "°", label)
 
 
-def _reported(moment: Moment, metrics: xr.Dataset) -> Moment:
-    """Give a moment the value that the page reports, so that no two numbers stand for one angle."""
-    if moment.angle not in metrics:
-        return moment
-    value, sd = (
-        float(metrics[name].sel(side=moment.side)) if name in metrics else math.nan
-        for name in (moment.angle, f"{moment.angle}_sd")
-    )
-    return replace(moment, value=value, sd=sd) if math.isfinite(value) else moment
-
-
 def clearer_side(pose: xr.Dataset, angles: xr.Dataset, name: str, time: float) -> str:
     """Say on which side the picture of a moment shows an angle as it was measured.
 
     Of legs that are measured equally well, one may bend towards the camera and the other across
     its view; which of others is shown says :func:`mobility.assessment.estimates.side_shown`.
     """
-    points = _points(pose)[int(np.argmin(np.abs(pose["time"].values - time)))]
+    points = points_in_picture(pose)[int(np.argmin(np.abs(pose["time"].values - time)))]
     here = angles[name].isel(time=int(np.argmin(np.abs(angles["time"].values - time))))
 
     def apart(side: str) -> float:
-        turn = _turn(points, name, side)[1]
+        turn = turn_of(points, name, side)[1]
         off = abs(abs(turn) - abs(float(here.sel(side=side))))
         return off if math.isfinite(off) else math.inf
 
     return min(("right", "left"), key=apart)
 
 
-def _of_extreme(metrics: xr.Dataset, name: str, rep: int, moments: Mapping[str, float]) -> float:
-    """Find when in a repetition a metric of several phases is at the extreme that is reported."""
-    by_phase = f"{name}_phase"
-    if name not in metrics or ": " in (phase := str(metrics[name].attrs.get("phase", ""))):
-        return moments["bottom"]
-    if by_phase in metrics and phase.replace("-", "_") in moments:
-        return moments[phase.replace("-", "_")]
-    return moments["bottom"]
-
-
-def _value(finding: Finding) -> tuple[float, float]:
-    if finding.value is None:
-        return math.nan, math.nan
-    if finding.interval is None:
-        return finding.value, math.nan
-    low, high = finding.interval
-    return finding.value, (high - low) / (2 * Z95)
-
-
-def _points(pose: xr.Dataset) -> NDArray[np.float64]:
+def points_in_picture(pose: xr.Dataset) -> NDArray[np.float64]:
     """Pixels (time, keypoint, 2) of the landmarks that are seen, NaN elsewhere."""
     person = pose.isel(individual=0) if "individual" in pose.dims else pose
     person = person.sel(keypoint=list(KEYPOINTS))
@@ -664,7 +448,7 @@ def _draw(image: NDArray[np.uint8], points: NDArray[np.float64], moment: Moment)
         return
     if moment.angle not in DRAWN or not moment.measured:
         return
-    first, turn = _turn(points, moment.angle, moment.side)
+    first, turn = turn_of(points, moment.angle, moment.side)
     if not math.isfinite(turn):
         return
     at, one, other = (np.asarray(point, float) for point in DRAWN[moment.angle](body))
@@ -686,7 +470,7 @@ def _draw(image: NDArray[np.uint8], points: NDArray[np.float64], moment: Moment)
     _write(image, moment.measured, at + away * np.array([math.cos(towards), math.sin(towards)]))
 
 
-def _turn(points: NDArray[np.float64], name: str, side: str) -> tuple[float, float]:
+def turn_of(points: NDArray[np.float64], name: str, side: str) -> tuple[float, float]:
     """Direction of the first line of an angle in the picture, and the turn to the second one."""
     at, one, other = (np.asarray(point, float) for point in DRAWN[name](_Body(points, side)))
     first = math.degrees(math.atan2(*(one - at)[::-1]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import functools
+import itertools
 import logging
 import os
 import sys
@@ -36,10 +37,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-NAME = "overhead-squat"
-MOBILITY_NAME = "joint-angle-mobility"
 IMAGES = "images"
-_VIEWS = ("left", "right", "front")
 
 CLIENT = "client"
 """What stands before the ending of the first page alone."""
@@ -65,9 +63,8 @@ def render_report(
 ) -> dict[str, Path]:
     """Render the report of an analysed session.
 
-    The notebook of its exercise (``overhead_squat.ipynb``, ``joint_angle_mobility.ipynb``) is run
-    in a fresh kernel of this very interpreter. The report replaces an earlier one as a whole, or
-    not at all.
+    The notebook of its exercise is run in a fresh kernel of this very interpreter. The report
+    replaces an earlier one as a whole, or not at all.
 
     Parameters
     ----------
@@ -82,7 +79,7 @@ def render_report(
     -------
     dict
         ``"html"``, ``"client"`` (its first page alone), ``"notebook"`` and ``"json"``: paths of the
-        finished files in ``<reports>/<session_id>/``, of squats beside
+        finished files in ``<reports>/<session_id>/``, of repetitions beside
         ``images/{left,right,front}.png``.
 
     Raises
@@ -93,29 +90,27 @@ def render_report(
         If a cell fails, with that cell's error.
     """
     session = session.read_once()
-    mobility = session.record.exercise == "Joint Angle Mobility"
-    name, own = (MOBILITY_NAME, {}) if mobility else (NAME, {"images": IMAGES})
+    exercise = session.record.kind
+    own = {"images": IMAGES} if exercise.has("report") else {}
 
     document: dict[str, Any] = {}
 
     def made_beside() -> Mapping[str, str]:
-        document.update(of_session.joint_mobility(session) if mobility else _document(session))
+        document.update(exercise.documents.report(session))
         return embedded(session, faces=faces)
 
     def write_document(folder: Path) -> None:
-        if not mobility:
-            document["knee_movement_phases"] = _pictures(folder / IMAGES)
-        write_json(folder / f"{name}.json", document)
+        write_json(folder / f"{exercise.slug}.json", document | exercise.page.pictures(folder))
 
     folder = session.report_folder
     # The demo is found by the notebook itself; its folder is not a store.
-    which = {"session_id": ""}
+    which = {"session_id": "", "exercise": exercise.slug} if exercise.has("report") else {}
     if not session.store.read_only:
         which = {"store": session.store.seen_from(folder), "session_id": session.id}
     return render_notebook(
-        find_notebook(name.replace("-", "_")),
+        find_notebook(exercise.table["notebook"]),
         folder,
-        name=name,
+        name=exercise.slug,
         title=of_session.title(session),
         parameters={**which, **own, **({"faces": True} if faces else {}), **(parameters or {})},
         finish=write_document,
@@ -410,6 +405,7 @@ def _first_page_shown(notebook: Any, show: Callable[[Any], None]) -> Callable[..
 def _folded(node: Any) -> tuple[Any, str]:
     """Put what stands below each second-level heading under one that opens; also give the end."""
     folded = copy.deepcopy(node)
+    folded.cells = _without_empty_sections(folded.cells)
     end = "</section>"
     for index, cell in enumerate(folded.cells):
         before = _FRONT if index == 0 else ""
@@ -424,6 +420,23 @@ def _folded(node: Any) -> tuple[Any, str]:
             cell.metadata["after"] = "</div>"
         cell.metadata["before"] = before
     return folded, end
+
+
+def _without_empty_sections(cells: list[Any]) -> list[Any]:
+    """Leave out the sections below a second-level heading in which no cell shows anything."""
+    starts = [k for k, cell in enumerate(cells) if _heading(cell)]
+    kept = cells[: starts[0]] if starts else list(cells)
+    for first, end in itertools.pairwise([*starts, len(cells)]):
+        if any(map(_shows, cells[first:end])):
+            kept += cells[first:end]
+    return kept
+
+
+def _shows(cell: Any) -> bool:
+    """Whether a cell shows something besides the heading with which it begins."""
+    if cell.cell_type == "markdown":
+        return bool(cell.source.partition("\n")[2].strip() if _heading(cell) else cell.source)
+    return any(output.get("data", {}).get("text/html", "-") for output in cell.get("outputs", ()))
 
 
 def _heading(cell: Any) -> str:
@@ -607,30 +620,6 @@ def _quick_import() -> Iterator[None]:
     finally:
         for name in left_out:
             sys.modules.pop(name, None)
-
-
-def _document(session: StoredSession) -> dict[str, Any]:
-    """Report document without pictures, which the kernel draws meanwhile."""
-    from mobility.assessment.overhead_squat import knee_movement
-    from mobility.documents.fill import report_document
-
-    return report_document(
-        session.record,
-        session.participant,
-        angles=of_session.shown_angles(session),
-        metrics=session.metrics(),
-        quality=session.capture_quality(),
-        movement=knee_movement(session.fitted(), session.repetitions()),
-        images=dict.fromkeys(_VIEWS),
-    )
-
-
-def _pictures(images: Path) -> dict[str, str | None]:
-    """Places of the pictures relative to the report; None for one that was not drawn."""
-    return {
-        view: f"{IMAGES}/{view}.png" if (images / f"{view}.png").is_file() else None
-        for view in _VIEWS
-    }
 
 
 def _relative(path: Path, start: Path) -> str:

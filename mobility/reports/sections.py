@@ -200,9 +200,8 @@ def who_and_what(
     length = f"{time[-1] - time[0]:.1f} s" if time.size else None
     video = ", ".join(part for part in (record.video.original_name, size, rate, length) if part)
     second = record.second_video
-    noun, together = "Repetitions", ""
-    if record.exercise == "Joint Angle Mobility":
-        noun, together = "Movements", tables.sentence("report.counted.together")
+    noun = f"{capital(record.kind.noun)}s"
+    together = tables.sentence("report.counted.together") if "joints" in repetitions else ""
     return facts(
         {
             "Participant": person(participant, record),
@@ -226,7 +225,7 @@ def in_a_line(
 ) -> str:
     """Say in one line who was filmed, when, from where, and how often the movement was seen."""
     view = quality.get("view") or {}
-    noun = "movement" if record.exercise == "Joint Angle Mobility" else "repetition"
+    noun = record.kind.noun
     count = int(np.asarray(repetitions["accepted"].values, bool).sum())
     parts = [
         record.user_id if participant is None else person(participant, record),

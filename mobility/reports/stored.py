@@ -19,7 +19,6 @@ from mobility.provenance import code_digest, sha256
 from mobility.sessions.files import atomic, lock, read_json, write_json
 from mobility.sessions.notebooks import find_notebook
 from mobility.sessions.record import Rendering
-from mobility.sessions.store import REPORT_NAMES
 from mobility.sessions.stored import StoredSession
 
 log = logging.getLogger(__name__)
@@ -28,8 +27,8 @@ _ENDINGS = {"html": "html", "client": "client.html", "notebook": "ipynb", "json"
 
 
 def report_document(session: StoredSession) -> dict[str, Any]:
-    """Overhead Squat report document of :func:`current_report`; URLs are ``file://`` URIs."""
-    session.record.require_exercise("Overhead Squat", "an Overhead Squat report")
+    """Document of :func:`current_report`; URLs are ``file://`` URIs."""
+    session.record.require("report", "such a report")
     stored = read_json(current_report(session)["json"])
     document = validate(ReportDocument, stored, what=f"report of session {session.id}")
     answer = document.json_values()
@@ -95,7 +94,7 @@ def report_is_current(session: StoredSession) -> bool:
 
 def report_files(session: StoredSession) -> tuple[dict[str, Path], Path]:
     """Paths of the report, and of the file with the key of its inputs."""
-    name = REPORT_NAMES[session.analyzed().exercise]
+    name = session.analyzed().kind.slug
     paths = {kind: session.report_folder / f"{name}.{suffix}" for kind, suffix in _ENDINGS.items()}
     return paths, session.report_folder / f".{name}.key"
 
@@ -140,13 +139,13 @@ def _made_with(session: StoredSession) -> list[str]:
     """Digests of what makes the report; nothing for the demo, whose report is shipped."""
     if session.store.read_only:
         return []
-    notebook = find_notebook(REPORT_NAMES[session.record.exercise].replace("-", "_"))
+    notebook = find_notebook(session.record.kind.table["notebook"])
     return [code_digest(), sha256(notebook)]
 
 
 def _shown(session: StoredSession) -> list[str]:
     """Display settings, where the exercise has them and some were saved."""
-    if session.record.exercise != "Joint Angle Mobility":
+    if not session.record.kind.has("display settings"):
         return []
     stored = session.stored_config()
     return [stored.model_dump_json(include={"shown_angles", "comments"})] if stored else []

@@ -15,7 +15,6 @@ import xarray as xr
 
 import mobility
 from mobility import tables
-from mobility.assessment.joint_values import ANGLE_OF_JOINT
 from mobility.capture.sampling import choose_frames, chooser
 from mobility.capture.video import presentation_times, probe, read_frames, write_video
 from mobility.documents import of_session
@@ -23,6 +22,7 @@ from mobility.documents.verdicts import verdict_of
 from mobility.kinematics.clean import on_own_sides
 from mobility.kinematics.skeleton import BONES
 from mobility.pipeline.overlay import VISIBLE, only_the_body
+from mobility.registry import ANGLE_OF_JOINT
 from mobility.reports.curves import angle_names, curve_buffers
 from mobility.sessions.scratch import scratch
 
@@ -124,11 +124,7 @@ def shown_at_first(record: SessionRecord, curves: xr.Dataset, repetitions: Any =
     """
     wanted = [name for name in angle_names(curves) if curves[name].notnull().any()]
     preferred = ["knee_flexion", "hip_flexion", "ankle_dorsiflexion"]
-    if record.exercise == "Overhead Squat":
-        own = tuple(ANGLE_OF_JOINT[joint] for joint in record.joints)
-    else:  # a hip that moves sideways has a curve of its own
-        own = tuple(f"{joint}_" for joint in record.joints)
-    wanted = [name for name in wanted if name.startswith(own)]
+    wanted = [name for name in wanted if name.startswith(record.kind.page.curves_first(record))]
     if repetitions is not None and "joints" in repetitions:
         named = ", ".join(map(str, repetitions["joints"].values))
         moved = [f"{joint}_" for joint in ANGLE_OF_JOINT if f" {joint}" in named]
@@ -173,7 +169,6 @@ def embedded(session: StoredSession, *, faces: bool = False) -> dict[str, str]:
         ``"script_hash"`` for the page's Content-Security-Policy, and ``"style"``.
     """
     repetitions = session.repetitions()
-    squat = session.record.exercise == "Overhead Squat"
     angles = of_session.angles(session)
     head, buffers = trial_data(session.pose(), angles, session.fitted())
     video = small_video(session, faces=faces)
@@ -186,7 +181,7 @@ def embedded(session: StoredSession, *, faces: bool = False) -> dict[str, str]:
         "shown": shown_at_first(session.record, angles, repetitions),
         "repetitions": repetition_rows(repetitions),
         "by_hand": False,
-        "noun": "repetition" if squat else "movement",
+        "noun": session.record.kind.noun,
         "can_correct": False,
         "not_served": told,
         "warnings": [],

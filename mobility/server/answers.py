@@ -11,11 +11,11 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
+from mobility import registry
 from mobility.errors import NotFoundError
 from mobility.server.access import absent
 from mobility.sessions.files import check_id
-from mobility.sessions.record import EXERCISES, SessionRecord
-from mobility.sessions.store import REPORT_NAMES
+from mobility.sessions.record import SessionRecord
 from mobility.store import Session, Store
 
 _MOST_BYTES = 64 << 20
@@ -45,7 +45,7 @@ class Answers:
 
     def demo(self, session_id: str) -> Session:
         """Open the demo session of this id, for its media."""
-        for exercise in EXERCISES:
+        for exercise in registry.names():
             session = self.store.demo(exercise)
             if session.id == session_id:
                 return session
@@ -116,9 +116,9 @@ class Answers:
         if "annotated" in record.stages:
             found[record.stages["annotated"].file] = session.annotated_video
         # The whole page, and its first page alone, where that was made.
-        for page in (f"{REPORT_NAMES[record.exercise]}{which}.html" for which in ("", ".client")):
+        for page in (f"{record.kind.slug}{which}.html" for which in ("", ".client")):
             found[page] = session.report_folder / page
-        if record.exercise == "Overhead Squat":
+        if record.kind.has("report"):
             for view in _VIEWS:
                 found[f"{view}.png"] = session.report_folder / "images" / f"{view}.png"
         return found

@@ -9,41 +9,45 @@ from functools import partial
 from http import HTTPStatus
 from typing import ClassVar
 
+from mobility import registry
 from mobility.errors import BadInputError, ConflictError, FieldError, NotFoundError
 from mobility.server.base import Handler
 from mobility.server.models import ETAG
 from mobility.server.uploads import refuse_unknown
 from mobility.sessions.files import check_id
-from mobility.sessions.record import Exercise
 from mobility.store import Session
 
 
 class SessionHandler(Handler):
     """A document of one session, or the demo's in its place."""
 
-    exercise: ClassVar[str] = "Overhead Squat"
-    """Of which exercise its demo is."""
+    document: ClassVar[str] = "report"
+    """What a session must have; the demo is of the first exercise that has it."""
 
     async def served_session(self, session_id: str) -> Session:
         """Open the session that is asked for, to read it."""
         if self.asks_demo():
             check_id(session_id, what="session id")
-            return await asyncio.to_thread(self.served.store.demo, self.exercise)
+            return await asyncio.to_thread(self.served.store.demo, self.demo_of())
         return await self.opened(session_id, "read")
+
+    def demo_of(self) -> str:
+        """Name the exercise whose demo stands for a session."""
+        return registry.that_have(self.document)[0].name
 
     async def with_report(self, session: Session) -> Session:
         """Have the report rendered, where it is absent or old."""
-        self.require_exercise(session, "Overhead Squat", "an Overhead Squat report")
+        self.require("report", session, "such a report")
         self.require_not_waiting(session)
         if not await asyncio.to_thread(session.report_is_current):
-            demo = self.exercise if session.store.read_only else None
+            demo = self.demo_of() if session.store.read_only else None
             await self.served.queue.render(session.id, demo=demo)
         return session
 
-    def require_exercise(self, session: Session, exercise: Exercise, what: str) -> None:
-        """Refuse what sessions of the other exercise have not, as what is not there."""
+    def require(self, document: str, session: Session, what: str = "") -> None:
+        """Answer with Not Found where the exercise of a session has no such document."""
         try:
-            self.served.answers.record(session).require_exercise(exercise, what)
+            self.served.answers.record(session).require(document, what)
         except BadInputError as error:
             raise NotFoundError(str(error)) from None
 
@@ -97,7 +101,7 @@ class Export(SessionHandler):
 
 
 class Report(SessionHandler):
-    """Overhead Squat report."""
+    """Report of an exercise with repetitions."""
 
     what = "report"
 
@@ -113,7 +117,7 @@ class Threads(SessionHandler):
     async def made(self, session_id: str, make: Callable[..., dict[str, str]]) -> None:
         """Make threads, in the measurement system that is asked for, and answer with their ids."""
         session = await self.opened(session_id, "annotate")
-        self.require_exercise(session, "Overhead Squat", "threads")
+        self.require("threads", session)
         await self.up_to_date(session)
         fields = self.form()
         refuse_unknown(fields, frozenset({"system"}), "the body")
@@ -149,10 +153,10 @@ class Summary(Threads):
 
 
 class JointMobility(SessionHandler):
-    """Joint Angle Mobility report."""
+    """Report of single joints."""
 
     what = "joint mobility"
-    exercise = "Joint Angle Mobility"
+    document = "joint-mobility"
 
     async def post(self, session_id: str) -> None:
         """Answer with the document."""
@@ -161,14 +165,14 @@ class JointMobility(SessionHandler):
 
 
 class Config(SessionHandler):
-    """Display settings of a Joint Angle Mobility session."""
+    """Display settings of a session of single joints."""
 
     what = "display settings"
 
     async def get(self, session_id: str) -> None:
         """Answer with the settings that are stored."""
         session = await self.opened(session_id, "read")
-        self.require_exercise(session, "Joint Angle Mobility", "display settings")
+        self.require("display settings", session)
         stored = await asyncio.to_thread(session.stored_config)
         if stored is not None:
             self.set_header("ETag", f'"{stored.revision}"')
@@ -194,7 +198,7 @@ class Config(SessionHandler):
         matched = self.request.headers.get("If-Match")
         if matched is not None:
             fields["revision"] = _revision(matched)
-        self.require_exercise(session, "Joint Angle Mobility", "display settings")
+        self.require("display settings", session)
         self.finish_json(await asyncio.to_thread(partial(session.save_config, **fields)))
 
 

@@ -12,8 +12,9 @@ from mobility import tables
 from mobility.analysis_options import options_at
 from mobility.documents.contract import ThreadId
 from mobility.documents.display_settings import COMMENT_LENGTH, angle_keys
+from mobility.registry import JOINTS, ExerciseName, Joint, Limb, of_single_joints
 from mobility.sessions.files import ID_PATTERN, NAME_LENGTH
-from mobility.sessions.record import JOINTS, Document, Exercise, Joint, Limb
+from mobility.sessions.record import Document
 
 ETAG = r'(?:W/)?"([0-9]{1,9})"'
 """Tag of display settings: how often they were saved; a proxy may have made it a weak one."""
@@ -25,7 +26,7 @@ class SessionState(Document):
     session_id: str
     title: str
     user_id: str
-    exercise: Exercise
+    exercise: ExerciseName
     joints: list[Joint]
     created_at: Annotated[datetime.datetime, Field(description="with offset")]
     state: Annotated[
@@ -58,7 +59,7 @@ def _describe(form: dict[str, Any]) -> None:
     form["anyOf"] = [
         {
             "required": ["movement"],
-            "properties": {"exercise_name": {"const": "Joint Angle Mobility"}},
+            "properties": {"exercise_name": {"const": of_single_joints().name}},
         },
         {"required": ["exercise_name"], "properties": {"movement": False}},
     ]
@@ -79,18 +80,18 @@ class CreationForm(Document):
     session_name: Annotated[
         str, Field(max_length=NAME_LENGTH, pattern=_SHOWN, description="title of the session")
     ] = _LEFT_OUT
-    exercise_name: Annotated[Exercise, Field(description="needed, unless a movement is given")] = (
-        _LEFT_OUT
-    )
+    exercise_name: Annotated[
+        ExerciseName, Field(description="needed, unless a movement is given")
+    ] = _LEFT_OUT
     body_joint_angles: Annotated[
         list[Limb | Literal["all"]],
-        Field(description="or one text with commas; of Joint Angle Mobility trunk and neck too"),
+        Field(description="or one text with commas; of single joints trunk and neck too"),
     ] = _LEFT_OUT
     movement: Annotated[
         str,
         Field(
             json_schema_extra={"enum": list(tables.load("movements"))},
-            description="of Joint Angle Mobility, the one to measure; not of Overhead Squat. With "
+            description="of single joints, the one to measure. With "
             "it, exercise_name and body_joint_angles may be left out",
         ),
     ] = _LEFT_OUT

@@ -109,13 +109,18 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         system=True,
     ),
     Endpoint(
-        *("post", f"{SESSION}/report/", documents.Report, "Overhead Squat report"),
+        *("post", f"{SESSION}/report/", documents.Report, "Report of the repetitions"),
         contract.ReportDocument,
         (*_OF_ONE, 413),
         demo=True,
     ),
     Endpoint(
-        *("get", f"{SESSION}/summary/", documents.Summary, "Overhead Squat summary"),
+        *(
+            "get",
+            f"{SESSION}/summary/",
+            documents.Summary,
+            "Summary of the repetitions",
+        ),
         contract.SummaryDocument,
         demo=True,
     ),
@@ -127,14 +132,14 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     ),
     Endpoint(
         *("post", f"{SESSION}/joint-mobility/", documents.JointMobility),
-        "Joint Angle Mobility report",
+        "Report of single joints",
         contract.JointMobilityDocument,
         (*_OF_ONE, 413),
         demo=True,
     ),
     Endpoint(
         *("get", f"{SESSION}/joint-mobility-config/", documents.Config),
-        "Display settings of a Joint Angle Mobility session",
+        "Display settings of a session of single joints",
         record.DisplayConfig,
     ),
     Endpoint(

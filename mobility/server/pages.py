@@ -17,7 +17,7 @@ from tornado.web import (
     authenticated,
 )
 
-from mobility import tables
+from mobility import registry, tables
 from mobility.assessment.movements import how_to_film
 from mobility.server.base import PREFIX
 from mobility.server.fences import viewer_script
@@ -92,7 +92,11 @@ class Phone(_Unsigned):
             self.set_status(HTTPStatus.FORBIDDEN)
             self.finish(f"<p>{tables.sentence('pages.phone.refused')}</p>")
             return
-        self.finish(_page("phone.html", known={"api": PREFIX, "movements": _filmed()}))
+        self.finish(
+            _page(
+                "phone.html", known={"api": PREFIX, "movements": _filmed(), "exercises": _reports()}
+            )
+        )
 
 
 class Static(_Unsigned, StaticFileHandler):
@@ -127,16 +131,38 @@ def _page(name: str, **values: Mapping[str, Any]) -> str:
     return text
 
 
+def _reports() -> dict[str, dict[str, str]]:
+    """Give by exercise the document that makes its report, and the name of its page."""
+    return {
+        each.name: {
+            "document": "report" if each.has("report") else "joint-mobility",
+            "slug": each.slug,
+        }
+        for each in registry.exercises()
+    }
+
+
 def _filmed() -> list[dict[str, Any]]:
-    """List what can be filmed: name, how to film it, and a drawing; "" is the overhead squat."""
+    """List what can be filmed: exercise and movement, how to film it, and a drawing."""
     rules = tables.load("filming")
-    squat = Path(how_to_film("knee_flexion").drawing).with_name("overhead_squat.svg")
-    found = [("", "Overhead squat", rules["overhead_squat"]["lines"], squat)]
+    filmed = [
+        (each.name, "", each.name, each.table["film"]["lines"], each.file("film.svg"))
+        for each in registry.exercises()
+        if "film" in each.table
+    ]
+    of_joints = registry.of_single_joints().name
     for name in tables.load("movements"):
         film = how_to_film(name)
         lines = [film.sentence, *rules["rules"]["lines"]]
-        found.append((name, name.replace("_", " ").capitalize(), lines, film.drawing))
+        label = name.replace("_", " ").capitalize()
+        filmed.append((of_joints, name, label, lines, film.drawing))
     return [
-        {"name": name, "label": label, "how": how, "drawing": drawing.read_text(encoding="utf-8")}
-        for name, label, how, drawing in found
+        {
+            "exercise": exercise,
+            "movement": movement,
+            "label": label,
+            "how": how,
+            "drawing": drawing.read_text(encoding="utf-8"),
+        }
+        for exercise, movement, label, how, drawing in filmed
     ]

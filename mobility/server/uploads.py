@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl
 
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 
+from mobility import registry
 from mobility.analysis_options import given_options, options_at
 from mobility.errors import BadInputError, FieldError, TooLargeError
 from mobility.options import likely
@@ -46,7 +47,7 @@ _HEADER_LENGTH = 1000
 """Of a Content-Type."""
 _MOST_PARTS = 32
 """Of a form, of a list or an object in JSON, and names of which the likely spelling is told."""
-_ANY_EXERCISE = {"exercise_name": "Overhead Squat"}
+_ANY_EXERCISE = {"exercise_name": registry.usual().name}
 """In the place of one that is missing, so that the other fields are checked too."""
 _QUOTED = 100
 """Characters of a name that is refused."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AwareDatetime,
@@ -15,22 +15,13 @@ from pydantic import (
     model_validator,
 )
 
-from mobility import tables
+from mobility import registry, tables
 from mobility.errors import BadInputError
 from mobility.provenance import Warned
+from mobility.registry import Exercise, ExerciseName, Joint
 
-Exercise = Literal["Overhead Squat", "Joint Angle Mobility"]
-Limb = Literal["ankle", "knee", "hip", "shoulder", "elbow"]
-Joint = Limb | Literal["trunk", "neck"]
 Side = Literal["left", "right"]
 State = Literal["created", "analyzing", "analyzed", "edited", "failed"]
-
-EXERCISES: tuple[str, ...] = get_args(Exercise)
-SIDEWAYS: tuple[str, ...] = ("trunk", "neck")
-"""Joints that are measured only where they are named, and in Joint Angle Mobility."""
-JOINTS: tuple[str, ...] = get_args(Limb)
-"""Joints that "all" stands for."""
-MEASURED: tuple[str, ...] = (*JOINTS, *SIDEWAYS)
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Number = Finite | None
@@ -61,7 +52,7 @@ class Document(BaseModel):
 
 
 class DisplayConfig(Document):
-    """Display settings of a Joint Angle Mobility session."""
+    """Display settings of a session of single joints."""
 
     shown_angles: Annotated[list[str], Field(description="in order; empty: no choice, all")]
     comments: dict[str, str]
@@ -172,7 +163,7 @@ class SessionRecord(Document):
     schema_version: Literal["1"]
     session_id: str
     user_id: str
-    exercise: Exercise
+    exercise: ExerciseName
     session_name: str | None = None
     joints: list[Joint]
     movement: Annotated[
@@ -205,20 +196,29 @@ class SessionRecord(Document):
     ] = ""
     report: Rendering | None = None
 
-    def require_exercise(self, exercise: Exercise, what: str) -> None:
-        """Refuse what only sessions of another exercise have."""
-        if self.exercise != exercise:
-            told = {"session": self.session_id, "own": self.exercise, "exercise": exercise}
-            raise BadInputError(tables.sentence("documents.other_exercise", **told, what=what))
+    @property
+    def kind(self) -> Exercise:
+        """The exercise, as the registry describes it."""
+        return registry.exercise(self.exercise)
+
+    def require(self, document: str, what: str = "") -> None:
+        """Refuse a document that only sessions of another exercise have, called `what`."""
+        if not self.kind.has(document):
+            message = tables.sentence(
+                "documents.other_exercise",
+                session=self.session_id,
+                exercise=self.exercise,
+                others=" or ".join(repr(each.name) for each in registry.that_have(document)),
+                what=what or document,
+            )
+            raise BadInputError(message)
 
 
 def verdict_in_words(level: str, exercise: str) -> str:
     """Name a verdict as every page, list and table names it; empty where there is none."""
     if not level:
         return ""
-    kind = "squat" if exercise == "Overhead Squat" else "joints"
-    words: str = tables.load("verdict")["levels"][level][kind]
-    return words
+    return registry.exercise(exercise).verdict_words(level)
 
 
 class Edit(Document):

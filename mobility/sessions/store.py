@@ -22,6 +22,7 @@ from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, cast
 
+from mobility import registry
 from mobility.analysis_options import AnalysisOptions, check_movement, given_options
 from mobility.errors import (
     BadInputError,
@@ -34,6 +35,7 @@ from mobility.errors import (
 )
 from mobility.options import FilePath, checked, likely, require_path, validate
 from mobility.provenance import SCHEMA_VERSION
+from mobility.registry import JOINTS, MEASURED, Exercise, Joint
 from mobility.sessions.files import (
     DELETING,
     begun_with,
@@ -57,13 +59,8 @@ from mobility.sessions.files import (
 )
 from mobility.sessions.notebooks import beside_package
 from mobility.sessions.record import (
-    EXERCISES,
-    JOINTS,
-    MEASURED,
-    SIDEWAYS,
     CalibrationFile,
     GivenParticipant,
-    Joint,
     Participant,
     SessionRecord,
     VideoFile,
@@ -81,10 +78,6 @@ from mobility.sessions.stored import StoredSession
 log = logging.getLogger(__name__)
 
 REPORTS_VARIABLE = "MOBILITY_REPORTS"
-
-REPORT_NAMES = {"Overhead Squat": "overhead-squat", "Joint Angle Mobility": "joint-angle-mobility"}
-"""Name of the files of the report of each exercise, without their endings; and folder of its
-demo session in ``data/demo``."""
 
 VALIDATION_ENDING = ".validation"
 """With the session's id before it, the name of the folder of its reports on lab data."""
@@ -207,14 +200,14 @@ class SessionStore(Generic[S]):
         user_id
             Whose session it is; they need not be known as a participant.
         exercise_name
-            "Overhead Squat" or "Joint Angle Mobility"; "overhead-squat" will do.
+            Name of an exercise; "overhead-squat" will do for "Overhead Squat".
         session_name
             Title of the session.
         body_joint_angles
-            Of "ankle", "knee", "hip", "shoulder", "elbow", or "all" of these, and in Joint
-            Angle Mobility "trunk" and "neck" too; a list, or one text with commas.
+            Of "ankle", "knee", "hip", "shoulder", "elbow", or "all" of these, and where single
+            joints are measured "trunk" and "neck" too; a list, or one text with commas.
         movement
-            Of Joint Angle Mobility, the movement of the table ``movements`` that was filmed; with
+            Of single joints, the movement of the table ``movements`` that was filmed; with
             it the exercise need not be said, and "all" joints are the one of it.
         session_id
             Id of the session; default: made of the time and chance.
@@ -798,9 +791,9 @@ def check_creation(
             faults[field] = [str(error)]
 
     tried("user_id", lambda: check_id(user_id, what="user_id"))
-    exercise = "Joint Angle Mobility"
+    exercise = registry.of_single_joints()
     if exercise_name is not None or movement is None:
-        exercise = tried("exercise_name", lambda: _exercise(exercise_name))
+        exercise = tried("exercise_name", lambda: registry.exercise(exercise_name))
     joints = tried("body_joint_angles", lambda: _joints(body_joint_angles, exercise))
     if movement is not None and exercise and joints:
         every = body_joint_angles == "all" or list(body_joint_angles) == ["all"]
@@ -812,10 +805,10 @@ def check_creation(
         name = tried("session_name", lambda: check_name(session_name, what="session_name"))
     if faults:
         raise BadInputError("; ".join(itertools.chain(*faults.values())), faults)
-    return exercise, joints, name
+    return exercise.name, joints, name
 
 
-def _joints_of(movement: str, exercise: str, joints: list[Joint] | None) -> list[Joint]:
+def _joints_of(movement: str, exercise: Exercise, joints: list[Joint] | None) -> list[Joint]:
     """Joints of a session in which a movement is measured: its own, where none were chosen."""
     from mobility.assessment.movements import movement as entry_of
 
@@ -833,7 +826,7 @@ def demo_video(exercise_name: str) -> Path:
 
 
 def _demo_folder(exercise_name: str) -> Path:
-    return beside_package("data/demo") / REPORT_NAMES[_exercise(exercise_name)]
+    return beside_package("data/demo") / registry.exercise(exercise_name).slug
 
 
 def _absent_demo(exercise_name: str) -> NotFoundError:
@@ -843,21 +836,7 @@ def _absent_demo(exercise_name: str) -> NotFoundError:
     )
 
 
-def _exercise(name: str | None) -> str:
-    """Name of an exercise as it is kept; capitals, hyphens and underscores make no difference."""
-    known = {_plain(each): each for each in EXERCISES}
-    if _plain(name) not in known:
-        both = ", ".join(f"{each!r} ({REPORT_NAMES[each]})" for each in EXERCISES)
-        choice = likely(str(name), EXERCISES) or f"; choose one of {both}"
-        raise BadInputError(f"exercise_name {name!r}: unknown{choice}")
-    return known[_plain(name)]
-
-
-def _plain(name: str | None) -> str:
-    return " ".join(re.split(r"[\s_-]+", str(name).strip())).lower()
-
-
-def _joints(given: str | Sequence[str], exercise: str | None) -> list[Joint]:
+def _joints(given: str | Sequence[str], exercise: Exercise | None) -> list[Joint]:
     parts = given.split(",") if isinstance(given, str) else given
     names = [name.strip() for part in parts for name in part.split(",")]
     known = (*MEASURED, "all")
@@ -865,12 +844,11 @@ def _joints(given: str | Sequence[str], exercise: str | None) -> list[Joint]:
         if name not in known:
             choice = likely(name, known) or f"; choose from {', '.join(known)}"
             raise BadInputError(f"body_joint_angles {name!r}: unknown{choice}")
-    if exercise == "Overhead Squat" and (sideways := [j for j in names if j in SIDEWAYS]):
-        raise BadInputError(
-            f"body_joint_angles {sideways[0]!r}: is measured only in Joint Angle Mobility"
-        )
+    if exercise is not None and (other := [j for j in names if j not in (*exercise.joints, "all")]):
+        others = " or ".join(e.name for e in registry.exercises() if other[0] in e.joints)
+        raise BadInputError(f"body_joint_angles {other[0]!r}: is measured only in {others}")
     chosen = {*names, *(JOINTS if "all" in names else ())}
-    return cast("list[Joint]", [joint for joint in MEASURED if joint in chosen])
+    return [joint for joint in MEASURED if joint in chosen]
 
 
 def _source(video: str | os.PathLike[str]) -> Path:

@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, Any, Self, cast
 from mobility.errors import BadInputError, NotFoundError, StorageError
 from mobility.options import validate
 from mobility.provenance import sha256
+from mobility.registry import MEASURED, Joint
 from mobility.sessions.files import check_name, read_dataset, read_json, write_json
 from mobility.sessions.record import (
-    MEASURED,
     Edits,
-    Joint,
     Participant,
     SessionRecord,
     Stage,
@@ -210,7 +209,7 @@ class StoredSession:
 
     def stored_config(self) -> StoredConfig | None:
         """Display settings with their revision; None where nothing was saved."""
-        self.record.require_exercise("Joint Angle Mobility", "display settings")
+        self.record.require("display settings")
         file = self.folder / "config.json"
         if not file.is_file():
             return None

@@ -121,7 +121,7 @@ def agreement(
     Notes
     -----
     The value at the bottom, and the peak, are those of
-    :func:`~mobility.assessment.overhead_squat.overhead_squat`, each from the frames that its
+    :func:`~mobility.overhead_squat`, each from the frames that its
     system has. The two systems are the two ways to measure of ICC and SEM: they say how well
     one stands for the other, not how well either repeats itself. 1.96 √2 SEM is therefore an error
     of method, within which 95 % of the differences lie (about their mean, for consistency), and no

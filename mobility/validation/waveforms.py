@@ -38,7 +38,7 @@ def curve_errors(measured: xr.DataArray, reference: xr.DataArray, *, dim: str) -
     difference, divided by n. Points that are NaN in one of both are left out; NaN where those are
     more than half of those that the reference has.
     """
-    largest = tables.load("overhead_squat")["limits"]["largest_gap_share"]["value"]
+    largest = tables.load("measures")["limits"]["largest_gap_share"]["value"]
     difference = measured - reference
     known = difference.notnull().sum(dim)
     enough = (known > 0) & (known >= (1 - largest) * reference.notnull().sum(dim))

@@ -10,10 +10,10 @@ import numpy as np
 import traitlets
 
 from mobility import tables
-from mobility.assessment.joint_values import ANGLE_OF_JOINT
 from mobility.documents.display_settings import COMMENT_LENGTH, angle_keys
 from mobility.documents.fill import SIDES, series
 from mobility.errors import NotFoundError
+from mobility.registry import ANGLE_OF_JOINT
 from mobility.store import Session
 from mobility.widgets.base import Act, Widget, module
 
@@ -25,12 +25,12 @@ MOST_POINTS = 1200
 
 
 class ConfigEditor(Widget):
-    """Edit which angles a Joint Angle Mobility session shows, and the comments on them.
+    """Edit which angles a session of single joints shows, and the comments on them.
 
     Parameters
     ----------
     session
-        A session of the exercise "Joint Angle Mobility", of a store or of a server
+        A session of single joints, of a store or of a server
         (:class:`mobility.widgets.remote.RemoteSession`).
 
     Attributes

@@ -24,16 +24,15 @@ import httpx
 import numpy as np
 
 from mobility import tables
-from mobility.assessment.joint_values import ANGLE_OF_JOINT
 from mobility.client import Client
 from mobility.documents.contract import ExportDocument
 from mobility.documents.fill import SIDES, landmark_names
 from mobility.errors import ConflictError, NotFoundError
 from mobility.provenance import Warned
+from mobility.registry import ANGLE_OF_JOINT
 from mobility.server.models import SessionState
 from mobility.sessions.record import SessionRecord, StoredConfig
 from mobility.sessions.scratch import scratch_folder
-from mobility.sessions.store import REPORT_NAMES
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -127,7 +126,7 @@ class RemoteSession:
 
     def stored_config(self) -> StoredConfig | None:
         """Display settings with their revision; None where nothing was saved."""
-        self.record.require_exercise("Joint Angle Mobility", "display settings")
+        self.record.require("display settings")
         try:
             return self.store.client.stored_config(self.id)
         except NotFoundError:
@@ -157,7 +156,7 @@ class RemoteSession:
 
     def shown_angles(self) -> xr.Dataset:
         """Angles as documents show them: without what the joint mobility refused."""
-        if self.record.exercise != "Joint Angle Mobility":
+        if not self.record.kind.has("joint-mobility"):
             return self.angles()
         # Its document has no time.
         shown = self.store.client.joint_mobility(self.id).angles
@@ -243,9 +242,9 @@ class RemoteSession:
         NotFoundError
             The session is not analysed.
         """
-        if self.record.exercise == "Overhead Squat":
+        if self.record.kind.has("report"):
             self.store.client.report(self.id)  # made anew there, where it is old
-        name = f"{REPORT_NAMES[self.record.exercise]}.html"
+        name = f"{self.record.kind.slug}.html"
         if self.id not in _PAGES:
             _PAGES[self.id], _ = scratch_folder("report")
         page = _PAGES[self.id] / name

@@ -103,7 +103,7 @@ class TrialViewer(Widget):
         return {
             "title": session.title,
             "shown": shown_at_first(session.record, curves, repetitions),
-            "noun": "repetition" if session.record.exercise == "Overhead Squat" else "movement",
+            "noun": session.record.kind.noun,
             "can_correct": self._local is not None,
             "not_served": doubts(session)
             if isinstance(session, Session)

@@ -92,7 +92,7 @@ function uploadForm({ model, el }) {
   );
 
   function isOfJoints() {
-    return fields.exercise_name.value === "Joint Angle Mobility";
+    return fields.exercise_name.value === model.get("of_single_joints");
   }
   /** How the chosen movement is filmed; its joint follows from it. */
   function showMovement() {

@@ -13,8 +13,8 @@ from mobility import tables
 from mobility.analysis_options import AnalysisOptions, given_options, offered_at, options_at
 from mobility.assessment.movements import how_to_film
 from mobility.errors import BadInputError, FieldError, MobilityError, TooLargeError
+from mobility.registry import JOINTS, MEASURED, names, of_single_joints
 from mobility.sessions.files import check_file_name, open_private, writing
-from mobility.sessions.record import EXERCISES, JOINTS, MEASURED
 from mobility.sessions.scratch import scratch_folder
 from mobility.sessions.store import check_creation
 from mobility.store import Session, Store
@@ -63,6 +63,7 @@ class UploadForm(Widget):
     )
 
     exercises = traitlets.List().tag(sync=True)
+    of_single_joints = traitlets.Unicode().tag(sync=True)
     joints = traitlets.List(list(MEASURED)).tag(sync=True)
     checked_joints = traitlets.List(list(JOINTS)).tag(sync=True)
     movements = traitlets.List().tag(sync=True)
@@ -77,7 +78,8 @@ class UploadForm(Widget):
         self._uploads: list[_Upload] = []
         self._heard: list[Callable[[Any], Any]] = []
         super().__init__(
-            exercises=list(EXERCISES),
+            exercises=list(names()),
+            of_single_joints=of_single_joints().name,
             movements=_movements(),
             options=[
                 {

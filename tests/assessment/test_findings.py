@@ -16,7 +16,7 @@ from mobility.errors import BadInputError
 
 TABLE = tables.load("findings")
 RULES = TABLE["rules"]
-_SQUAT = tables.load("overhead_squat")
+_SQUAT = tables.load("measures")
 SIDED = {
     f"{name}{statistic}"
     for part in ("angles", "posture", "knee_movement", "frontal_plane")

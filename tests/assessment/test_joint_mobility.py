@@ -10,10 +10,10 @@ import pytest
 import xarray as xr
 
 from mobility import tables
-from mobility.assessment.joint_courses import feet_may_stay, single_joint_limits
-from mobility.assessment.joint_mobility import joint_mobility, joint_movements
-from mobility.assessment.joint_values import _detectable, with_refused_joints
 from mobility.errors import BadInputError
+from mobility.exercises.joint_angle_mobility.courses import feet_may_stay, single_joint_limits
+from mobility.exercises.joint_angle_mobility.joint_mobility import joint_mobility, joint_movements
+from mobility.exercises.joint_angle_mobility.values import _detectable, with_refused_joints
 from mobility.kinematics.angle_errors import legs_unseen
 from mobility.kinematics.angles import joint_angles
 from mobility.provenance import history, warnings_of

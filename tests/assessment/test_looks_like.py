@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
+from mobility.exercises.overhead_squat.analysis import overhead_squat, phase_frames
 
 from mobility.assessment.looks_like import falls, place_of_arms, sits
-from mobility.assessment.overhead_squat import overhead_squat, phase_frames
 from mobility.assessment.verdict import judge
 from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.repetitions import find_repetitions

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import xarray as xr
 from analytic import fitted
+from mobility.exercises.overhead_squat.analysis import overhead_squat
 
 from mobility import tables
 from mobility.assessment.body import lean_at_rest
 from mobility.assessment.findings import find
 from mobility.assessment.kinds import owners
-from mobility.assessment.overhead_squat import knee_movement, overhead_squat, phase_frames
 from mobility.errors import BadInputError
 from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.expected_error import trial_factors
@@ -138,7 +138,7 @@ def reverses(metric: xr.DataArray) -> bool:
 
 
 def test_a_metric_says_of_what_it_is_and_which_number(plain: xr.Dataset) -> None:
-    table = tables.load("overhead_squat")
+    table = tables.load("measures")
     kinds = {name: plain[name].attrs["kind"] for name in plain.data_vars}
     assert set(kinds.values()) == table["kinds"]["words"].keys() - {"frame", "retest_error"}
     of = owners(plain)
@@ -366,7 +366,7 @@ def test_nobody_who_stands_is_no_change_from_standing(squat_pose: Any, repetitio
 def measured_again(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
     """Retest errors of one camera, for a pose whose fit says nothing of its feet."""
     sems: dict[str, float] = tables.load("trial_errors")["retest"]["sem"]["one_camera"]
-    monkeypatch.setattr("mobility.assessment.overhead_squat.retest_sems", lambda _: sems)
+    monkeypatch.setattr("mobility.assessment.measures.retest_sems", lambda _: sems)
     return sems
 
 
@@ -393,7 +393,7 @@ def test_a_number_beyond_the_limit_of_its_angle_is_refused(
     pose, found = fitted(trial.pose), repetitions_of(trial)
     given = overhead_squat(pose, joint_angles(pose), found)
     monkeypatch.setattr(
-        "mobility.assessment.overhead_squat.largest_sd",
+        "mobility.assessment.measures.largest_sd",
         lambda name, **_: -1.0 if name == "knee_flexion" else np.inf,
     )
     metrics = overhead_squat(pose, joint_angles(pose), found)

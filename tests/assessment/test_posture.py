@@ -113,7 +113,7 @@ def test_what_says_nothing_is_refused(squat_pose, repetitions_of, monkeypatch):
     for name in ("heel_rise", "heel_rise_sd"):
         assert found[name].isnull().all()
 
-    limit = tables.load("overhead_squat")["posture"]["heel_rise"]["largest_interval"]
+    limit = tables.load("measures")["posture"]["heel_rise"]["largest_interval"]
     monkeypatch.setitem(limit, "value", 90.0)
     kept = posture(trial.pose.assign_attrs(method="mediapipe_world"), repetitions_of(trial))
     # Twice, since the heel in standing errs as well.

@@ -10,11 +10,11 @@ import pytest
 import xarray as xr
 
 from mobility import tables
-from mobility.assessment.joint_mobility import joint_mobility
 from mobility.assessment.verdict import judge
 from mobility.documents.contract import JointMobilityDocument
 from mobility.documents.verdicts import verdict_of
 from mobility.errors import BadInputError, NobodyFoundError, NotFoundError, VideoError
+from mobility.exercises.joint_angle_mobility.joint_mobility import joint_mobility
 from mobility.kinematics.angles import joint_angles
 from mobility.provenance import history
 from mobility.reports import sections

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
+from mobility.exercises.overhead_squat.analysis import overhead_squat
 
 from mobility import tables
-from mobility.assessment.overhead_squat import overhead_squat
 from mobility.assessment.posture import posture
 from mobility.kinematics.angle_errors import angle_draws
 from mobility.kinematics.angles import joint_angles
@@ -168,7 +168,7 @@ def test_errors_of_another_pose_model_are_warned_of(fitted: xr.Dataset) -> None:
 
 
 def test_the_table_has_sources_and_a_factor_for_every_metric() -> None:
-    table, squats = tables.load(TABLE), tables.load("overhead_squat")
+    table, squats = tables.load(TABLE), tables.load("measures")
     kinds = [entry for kind, entry in table["fitted"].items() if kind != "pose_models"]
     assert all(0.3 < factor < 5 for each in kinds for factor in each["angles"].values())
     least = table["metrics"]["least"].values()

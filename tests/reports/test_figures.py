@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
+from mobility.exercises.overhead_squat.analysis import knee_movement, overhead_squat
 
-from mobility.assessment.overhead_squat import knee_movement, overhead_squat
 from mobility.errors import BadInputError
 from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.repetitions import find_repetitions

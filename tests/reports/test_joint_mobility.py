@@ -12,12 +12,12 @@ import xarray as xr
 from demo_sessions import record
 
 from mobility import tables
-from mobility.assessment.joint_mobility import joint_mobility
-from mobility.assessment.joint_values import as_told
 from mobility.assessment.movements import refusal_advice
 from mobility.assessment.verdict import judge
-from mobility.assessment.verdict_in_joints import judged, relevant, unmeasured
 from mobility.documents.verdicts import marked
+from mobility.exercises.joint_angle_mobility.joint_mobility import joint_mobility
+from mobility.exercises.joint_angle_mobility.values import as_told
+from mobility.exercises.joint_angle_mobility.verdict import judged, relevant, unmeasured
 from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.skeleton import INDEX
 from mobility.pipeline.metrics_table import metrics_table

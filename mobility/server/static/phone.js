@@ -1,6 +1,6 @@
 // The page of a phone: how to film, the camera, and the report; by the documented HTTP interface,
 // with the key that came with the code. The key stands behind the #, which no browser sends.
-const { api, movements } = JSON.parse(document.getElementById("known").textContent);
+const { api, movements, exercises } = JSON.parse(document.getElementById("known").textContent);
 const key = location.hash.slice(1);
 const [wrong, movement, drawing, how, filming, working, doing, bar, reading, report] = [
   "wrong", "movement", "drawing", "how", "filming", "working", "doing", "bar", "reading", "report",
@@ -29,9 +29,9 @@ async function ask(path, method = "GET") {
   throw new Error(answer.status === 401 ? "this code is no longer valid; scan a new one" : told(body));
 }
 
-movement.append(...movements.map(({ name, label }) => new Option(label, name)));
+movement.append(...movements.map(({ label }, index) => new Option(label, index)));
 function showHow() {
-  const chosen = movements.find(({ name }) => name === movement.value);
+  const chosen = movements[movement.value];
   drawing.src = `data:image/svg+xml,${encodeURIComponent(chosen.drawing)}`;
   drawing.alt = `${chosen.label}: what the camera sees, and where it stands`;
   how.replaceChildren(...chosen.how.map((line) => Object.assign(document.createElement("li"), { textContent: line })));
@@ -45,8 +45,9 @@ function upload(file) {
     const form = new FormData();
     // A camera's own name may be none that the server takes.
     form.append("video", file, /\.\w+$/.test(file.name) ? file.name : "video.mp4");
-    if (movement.value) form.append("movement", movement.value);
-    else form.append("exercise_name", "Overhead Squat");
+    const chosen = movements[movement.value];
+    form.append("exercise_name", chosen.exercise);
+    if (chosen.movement) form.append("movement", chosen.movement);
     const asked = new XMLHttpRequest();
     asked.open("POST", `${api}/sessions/`);
     asked.setRequestHeader("Authorization", `API-KEY ${key}`);
@@ -91,11 +92,10 @@ async function take(file) {
 
 async function read(id) {
   show(working);
-  const squat = (await analysed(id)) === "Overhead Squat";
+  const { document: made, slug } = exercises[await analysed(id)];
   say("Writing the report");
-  await ask(`/sessions/${id}/${squat ? "report" : "joint-mobility"}/`, "POST");
-  const media = `/sessions/${id}/media/${squat ? "overhead-squat" : "joint-angle-mobility"}`;
-  report.srcdoc = await (await ask(`${media}.html`)).text();
+  await ask(`/sessions/${id}/${made}/`, "POST");
+  report.srcdoc = await (await ask(`/sessions/${id}/media/${slug}.html`)).text();
   show(reading);
 }
 

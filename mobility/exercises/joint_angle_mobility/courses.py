@@ -11,26 +11,26 @@ from numpy.typing import NDArray
 
 from mobility import tables
 from mobility.assessment import movements as known_movements
-from mobility.assessment.joint_excursions import (
+from mobility.errors import BadInputError
+from mobility.exercises.joint_angle_mobility.excursions import (
     ALONG,
-    LEGS,
-    TABLE,
     Array,
     Course,
     Mark,
     Mask,
     at_the_same_time,
     by_hand,
+    constants,
     excursions_of,
     rests_of,
 )
-from mobility.errors import BadInputError
 from mobility.kinematics.angle_errors import legs_unseen
 from mobility.kinematics.datasets import require_angles, require_pose
 from mobility.kinematics.geometry import angle_between
 from mobility.kinematics.in_picture import guessed_landmarks
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SIDES, landmarks
 from mobility.provenance import cameras_of, cuts_of
+from mobility.registry import joint_table, joints_that
 from mobility.view import camera_view
 from mobility.wording import listed, spoken
 
@@ -40,7 +40,7 @@ def single_joint_limits() -> dict[str, float]:
 
     For :func:`~mobility.kinematics.angles.joint_angles`.
     """
-    table = tables.load(TABLE)["joints"]
+    table = joint_table()
     return {
         entry[name]: float(entry["largest_sd_deg"])
         for entry in table.values()
@@ -83,8 +83,8 @@ def courses_of(
 ) -> list[Course]:
     """Curve of each joint and side, what of it was refused and why, and its movements."""
     require_pose(pose, what="joint_mobility")
-    table = tables.load(TABLE)
-    wanted = [table["joints"][joint]["angle"] for joint in joints]
+    table = constants()
+    wanted = [joint_table()[joint]["angle"] for joint in joints]
     require_angles(angles, wanted, what="joint_mobility")
     time = angles["time"].to_numpy().astype(np.float64)
     if not np.array_equal(pose["time"].to_numpy(), angles["time"].to_numpy()):
@@ -102,7 +102,7 @@ def courses_of(
     azimuth = camera_view(pose).azimuth_deg if len(cameras_of(pose)) < 2 else np.nan
     found = []
     for joint in joints:
-        entry = table["joints"][joint]
+        entry = joint_table()[joint]
         for k, side in enumerate(SIDES):
             plane = str(angles[entry["angle"]].attrs.get(f"plane_{side}", ""))
             name = entry.get(plane, entry["angle"])
@@ -142,7 +142,7 @@ def courses_of(
                     tables.sentence("reasons.joint.hidden", landmark=mark, frames=frames)
                 )
                 refuse = np.ones_like(refuse)
-            if exchanged and joint in LEGS and not refuse.all():
+            if exchanged and joint in joints_that("leg") and not refuse.all():
                 reasons.append(exchanged)
                 refuse = np.ones_like(refuse)
             in_the_picture = f"in_picture_{side}" in angle.attrs and not entry.get("upright")
@@ -254,7 +254,7 @@ def _frames(share: float) -> str:
 
 def _unseen(pose: xr.Dataset) -> tuple[Mask, Mask]:
     """Landmarks outside the picture, and landmarks hidden from the camera, (time, 33)."""
-    table = tables.load(TABLE)["seen"]
+    table = constants()["seen"]
     shape = pose.sizes["time"], len(KEYPOINTS)
     outside: Mask = np.zeros(shape, dtype=bool)
     hidden: Mask = np.zeros(shape, dtype=bool)
@@ -287,7 +287,7 @@ def _exchanged(pose: xr.Dataset, points: Array, hidden: Mask) -> str:
     near one, and comes into sight in a part of the frames only, the pose model cannot tell which
     leg moves: it was seen to call the raised near leg the far one.
     """
-    limits = tables.load(TABLE)["legs_told_apart"]
+    limits = constants()["legs_told_apart"]
     lost = float(pose.attrs.get("lost_share", 0.0))
     if lost > limits["lost_share"]:
         return tables.sentence("reasons.joint.nobody", frames=_frames(lost))
@@ -351,7 +351,7 @@ def _hip_line(points: Array) -> Array:
 
 def postures_of(points: Array) -> tuple[NDArray[np.str_], str]:
     """Posture of each frame, and the most frequent one; "other" where it cannot be told."""
-    limits = tables.load(TABLE)["posture"]
+    limits = constants()["posture"]
     up = np.array([0.0, 1.0, 0.0])
 
     def middle(name: str) -> Array:

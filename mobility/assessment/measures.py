@@ -1,9 +1,9 @@
-"""Metrics of the overhead squat: joint angles, posture, knee movement, tempo and smoothness."""
+"""What exercises with repetitions pick from: angles, posture, knee movement, tempo, smoothness."""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -13,12 +13,10 @@ from mobility import provenance, tables
 from mobility.assessment.asymmetry import SYMMETRY
 from mobility.assessment.body import body_axes as body_axes
 from mobility.assessment.body import lean_at_rest
-from mobility.assessment.criteria import compensations, fms_deep_squat
 from mobility.assessment.estimates import HIDDEN_SIDE
-from mobility.assessment.indices import mobility_index, quality_index
 from mobility.assessment.kinds import BESIDE, owners
 from mobility.assessment.knee_movement import knee_movement as knee_movement
-from mobility.assessment.looks_like import falls, place_of_arms, sits
+from mobility.assessment.looks_like import falls
 from mobility.assessment.metric import CARRIED, add, add_note, merged_history
 from mobility.assessment.phases import PHASES as PHASES
 from mobility.assessment.phases import REPETITION, between, require, same_frames
@@ -39,15 +37,16 @@ from mobility.assessment.summaries import (
 )
 from mobility.assessment.trial_errors import trial_errors
 from mobility.kinematics.angle_errors import DEFAULT_METHOD, largest_sd
-from mobility.kinematics.datasets import Angles, Pose, Repetitions, require_angles, require_overlap
+from mobility.kinematics.datasets import require_angles, require_overlap
 from mobility.kinematics.expected_error import TABLE as ERRORS
 from mobility.kinematics.expected_error import retest_sems
 from mobility.kinematics.repetitions import normalise_repetitions
 from mobility.kinematics.skeleton import SIDES, other_side
-from mobility.options import checked
-from mobility.view import hides_frontal_plane, near_side, trial_view
+from mobility.registry import Exercise
+from mobility.view import hides_frontal_plane, near_side
 
 Metrics = dict[str, xr.DataArray]
+HistoryWarning = dict[str, Any]
 
 _WITHIN = "median within the bottom"
 _IN_PHASE, _AT_BOTTOM = ", in each phase", ", at the bottom of each repetition"
@@ -57,132 +56,52 @@ _COMPARES_SIDES = ("asymmetry", "bottom_asymmetry", *SYMMETRY)
 """Kinds of metrics that compare left and right."""
 
 
-@checked
-def overhead_squat(pose: Pose, angles: Angles, repetitions: Repetitions) -> xr.Dataset:
-    """Measure joint angles, posture, knee movement, tempo and smoothness of squats.
+def picked(exercise: Exercise, part: str) -> dict[str, dict[str, Any]]:
+    """Give the quantities of a part of ``tables/measures.yaml`` that an exercise measures."""
+    described = tables.load("measures")[part]
+    return {name: described[name] for name in exercise.table["measures"].get(part, ())}
+
+
+def measure(
+    pose: xr.Dataset,
+    angles: xr.Dataset,
+    repetitions: xr.Dataset,
+    *,
+    exercise: Exercise,
+    operation: str,
+    other_exercise: Callable[[xr.Dataset, xr.DataArray, NDArray[np.bool_]], list[HistoryWarning]],
+    scores: Iterable[Callable[[xr.Dataset], xr.Dataset]] = (),
+) -> xr.Dataset:
+    """Measure what an exercise with repetitions picks from ``tables/measures.yaml``.
 
     Parameters
     ----------
-    pose
-        Pose Dataset in metres, y up: ``position(time, space, keypoint, individual)``.
-    angles
-        Angles Dataset of the same frames, degrees, over ``(time, side)`` or ``(time,)``,
-        each with its ``<name>_sd``.
-    repetitions
-        Repetitions Dataset of the same frames.
+    pose, angles, repetitions
+        As of :func:`mobility.overhead_squat`, which says what each metric is.
+    exercise
+        Whose picks (``measures`` of its ``exercise.yaml``) are measured.
+    operation
+        Name of the history entry.
+    other_exercise
+        Warns where another exercise is shown: of the pose, the frames of the phases
+        (:func:`~mobility.assessment.phases.phase_frames`), and which repetitions were accepted.
+    scores
+        Further metrics, made of all the others, as Datasets.
 
     Returns
     -------
     xarray.Dataset
-        The metrics, each with the attributes ``units``, ``long_name``, ``group``,
-        ``statistic`` and ``reference``, of what it is measured (``quantity``), which number of it
-        (``kind``, explained in ``tables/overhead_squat.yaml``), and the names of its errors
-        (``ancillary_variables``: ``<metric>_sd`` and, where it was measured, ``<metric>_sem``).
-        Values that cannot be supported are NaN.
-
-        Per repetition: ``<angle>_bottom`` (median of the frames within the bottom),
-        ``<angle>_peak`` (the extreme within the repetition; maximum, for
-        ``thigh_elevation`` and ``shoulder_flexion`` the minimum, for ``hip_abduction`` and
-        ``pelvis_obliquity`` the signed value farthest from zero), ``<angle>_phase`` (median
-        within each phase), ``<angle>_bottom_asymmetry`` (right minus left),
-        ``knee_ankle_separation_ratio_phase(rep, phase)``,
-        ``knee_deviation_phase(rep, phase, side)``,
-        ``frontal_plane_projection_angle_phase(rep, phase, side)`` (NaN where the thigh points at
-        the viewer, so at the bottom), ``<posture>_bottom`` of the quantities of
-        :func:`~mobility.assessment.posture.posture`, ``depth``, ``descent_duration``,
-        ``bottom_duration``, ``ascent_duration``, ``tempo_ratio`` (descent over ascent),
-        ``descent_sparc``, ``ascent_sparc``, ``descent_ldlj``, ``ascent_ldlj`` (smoothness of the
-        speed of the hips, see :mod:`mobility.assessment.smoothness`). Start and end are the
-        turning points; the bottom includes the ends of descent and ascent, as far as the hips
-        are within 3 % of the depth of their lowest place, so that its duration is longer, and
-        those of descent and ascent are shorter, than between turning points.
-
-        Over the accepted repetitions: ``<angle>`` (median of the bottom values),
-        ``<angle>_asymmetry`` (difference of these medians, right minus left),
-        ``<angle>_variability`` (SD, from five repetitions on), ``<angle>_curve_variability``
-        (SD at 101 points of the repetitions, their mean), ``<angle>_from_standing`` (bottom minus
-        standing, NaN where nobody is seen standing), ``<angle>_asymmetry_index``,
-        ``<angle>_limb_symmetry_index`` and ``<angle>_symmetry_angle`` (percent, where the mean of
-        both sides is at least 20 degrees; see :mod:`mobility.assessment.asymmetry`),
-        ``knee_ankle_separation_ratio`` (median of the
-        smallest over mid-descent, bottom and mid-ascent) and its
-        ``knee_ankle_separation_ratio_standing``, ``knee_deviation`` (median of the
-        largest over the same), ``knee_deviation_asymmetry``, ``knee_deviation_at_bottom``,
-        ``heel_rise``, ``trunk_tibia_difference``, ``dowel_offset``, ``lateral_shift``, ``toe_out``
-        (medians of their bottom values), ``stance_width``, ``stance_width_m`` (in standing),
-        ``smoothness_sparc``, ``accepted_repetitions``. The attribute ``phase`` of the extremes
-        names the phase in which they occur.
-
-        Of all this: ``mobility_index...``,
-        ``quality_index...`` (see :mod:`mobility.assessment.indices`), ``fms_probability``,
-        ``fms_joint_probability`` and ``compensation_probability`` (see
-        :mod:`mobility.assessment.criteria`).
+        The metrics, with the name of the exercise in ``attrs["exercise"]``.
 
     Raises
     ------
     BadInputError
         When an angle or a variable is missing, or the frames of the inputs differ.
-
-    Notes
-    -----
-    A value of which more than half of the frames are NaN is NaN. Rejected repetitions have
-    their own values, but enter none of those over repetitions. Where the recording cuts a
-    repetition off, the phases at that end are NaN.
-
-    Where the camera does not see the frontal plane (:func:`mobility.view.hides_frontal_plane`),
-    hip abduction, pelvic obliquity, lateral shift, toe-out, stance width, all differences of the
-    sides and the knee movement are NaN, with the attribute ``note`` and a warning. Where it stands
-    at the side (:func:`mobility.view.near_side`) all values of the far side are NaN, and the
-    attribute ``hidden_side`` of the Dataset names it. What lies in the sagittal plane is refused by
-    its error.
-
-    Where the trunk leans by more than 45 degrees at rest, this is no squat from standing, and all
-    but durations is NaN, with a note and a warning.
-
-    Errors are mostly a bias of the trial, which more frames or repetitions do not average away.
-    So over n repetitions each is sqrt(m² + s²/n), with m the bias and s the SD of the repetitions
-    (from two on; one says nothing of s). There are four, each for what it is:
-
-    - of an **absolute** value, ``<angle>_sd`` and ``<angle>_bottom_sd``: for criteria, indices,
-      findings, and a change between recordings from different views;
-    - of a **change from standing**, ``<angle>_from_standing_sd``: what standing and bottom have
-      alike cancels in it, but how straight the subject stands is assumed;
-    - of **right minus left** in one trial, ``<angle>_asymmetry_sd`` and
-      ``<angle>_bottom_asymmetry_sd``: a difference counts where value ± 1.96 times it excludes 0;
-    - of a **change between visits**, ``<metric>_sem``: the standard error of measurement with the
-      camera put up again where it stood, and s²/n. A change counts beyond 1.96 sqrt(2) times it
-      (cohort, the last visit). Where a metric has none, its ``_sd`` takes its place.
-
-    A value whose error exceeds the limit of its angle (``tables/angles.yaml``) is NaN, and so is
-    its change from standing or its difference of the sides where that of these does. Of a fitted
-    body the errors are those of the body, whatever ``_sd`` the angles bring.
-
-    The first three are computed of a fitted body from the draws of the fit, each number from each
-    draw, times the factor of that number (:func:`~mobility.assessment.trial_errors.trial_errors`);
-    the last is measured. Factors and retest errors are in ``tables/trial_errors.yaml``. Without a
-    fit m is the median of the errors of the frames at the bottom; sides, and standing and bottom,
-    then count as independent, and there is no ``_sem``. So are the sides of what comes from
-    positions and not from angles, and m is the median ``_sd`` of the frames there. That of the heel
-    rise of a fitted body is at least what was measured. ``<angle>_phase_sd`` and
-    ``<angle>_peak_sd`` are errors of frames.
-
-    The draws of a fit vary more from knot to knot than its errors do, so that they do not tell
-    how uncertain a speed is: in ``smoothness_sparc_sd`` m is what a fit was found to err on
-    rendered squats, which move smoothly. A fitted body cannot move faster than half of the rate of
-    its knots: what is jerky beyond that is smoothed away. Smoothness of landmarks without a fit is
-    refused.
-
-    References
-    ----------
-    Butler, Plisky, Southers, Scoma, Kiesel (2010), Sports Biomechanics 9:270.
-    Bell, Padua, Clark (2008), Arch Phys Med Rehabil 89:1323.
-    Ortiz et al. (2016), Open Access J Sports Med 7:65.
     """
-    table = tables.load("overhead_squat")
     require(repetitions, "repetitions", list(REPETITION))
-    require_angles(angles, table["angles"], what="overhead_squat")
+    require_angles(angles, picked(exercise, "angles"), what=operation)
     same_frames(pose, repetitions, "repetitions")
-    require_overlap(repetitions, pose["time"].to_numpy(), what="overhead_squat")
+    require_overlap(repetitions, pose["time"].to_numpy(), what=operation)
     same_frames(pose, angles, "angles")
     frames = phase_frames(repetitions)
     accepted = repetitions["accepted"].values.astype(bool)
@@ -190,56 +109,53 @@ def overhead_squat(pose: Pose, angles: Angles, repetitions: Repetitions) -> xr.D
     metrics: Metrics = {}
     fitted = "position_draws" in pose
     sems = retest_sems(pose) if fitted else {}
-    _add_angles(metrics, pose, angles, repetitions, frames, sems)
+    _add_angles(metrics, pose, angles, repetitions, frames, sems, exercise=exercise)
     movement = knee_movement(pose, repetitions)
-    _add_knee_movement(metrics, movement, repetitions, frames, sems=sems)
+    _add_knee_movement(metrics, movement, repetitions, frames, sems=sems, exercise=exercise)
     stature = posture(pose, repetitions)
-    _add_posture(metrics, stature, frames, accepted, sems=sems)
+    _add_posture(metrics, stature, frames, accepted, sems=sems, exercise=exercise)
     if fitted:
         for name, least in tables.load(ERRORS)["metrics"]["least"].items():
-            metrics[f"{name}_sd"] = metrics[f"{name}_sd"].clip(min=least["sd"])
-    found = (
-        provenance.history(movement)[-1]["warnings"] + provenance.history(stature)[-1]["warnings"]
-    )
-    if sits(pose, frames.sel(phase="bottom").to_numpy()):
-        found.append(tables.warning("warnings.chair_rise"))
-    else:
-        found += _hands_not_overhead(pose, frames, accepted)
+            if name in metrics:
+                metrics[f"{name}_sd"] = metrics[f"{name}_sd"].clip(min=least["sd"])
+    quantities = {"", *(metric.attrs["quantity"] for metric in metrics.values())}
+    warnings = [
+        warning
+        for measured in (movement, stature)
+        for warning in provenance.history(measured)[-1]["warnings"]
+        if warning.get("values", {}).get("quantity", "") in quantities
+    ]
+    warnings += other_exercise(pose, frames, accepted)
     if falls(pose, frames.sel(phase="bottom").to_numpy()[accepted]):
-        found.append(tables.warning("warnings.would_fall"))
+        warnings.append(tables.warning("warnings.would_fall"))
     if hidden_from := hides_frontal_plane(pose):
-        frontal = _frontal()
-        found = [w for w in found if w.get("values", {}).get("quantity") not in frontal]
-        found.append(_refuse_frontal_plane(metrics, hidden_from))
+        frontal = _frontal(exercise)
+        warnings = [w for w in warnings if w.get("values", {}).get("quantity") not in frontal]
+        warnings.append(_refuse_frontal_plane(metrics, hidden_from, frontal))
     near = near_side(pose)
     if near:
         _refuse_far_side(metrics, near)
     _add_tempo(metrics, repetitions)
-    _add_smoothness(metrics, pose, repetitions, sems)
+    if picked(exercise, "smoothness"):
+        _add_smoothness(metrics, pose, repetitions, sems)
     if lying := _refuse_lying(metrics, lean_at_rest(pose, repetitions)):
-        found = lying
+        warnings = lying
 
     result = xr.Dataset(metrics, coords={"rep": repetitions["rep"].values})
     result.attrs = {key: pose.attrs[key] for key in CARRIED if key in pose.attrs}
-    result.attrs["ds_type"] = "metrics"
+    result.attrs |= {"ds_type": "metrics", "exercise": exercise.name}
     result.attrs["history"] = merged_history(angles, repetitions)
     if near:
         result.attrs[HIDDEN_SIDE] = other_side(near)
-    view = trial_view(pose)
-    for score in (
-        mobility_index,
-        quality_index,
-        functools.partial(fms_deep_squat, view=view),
-        functools.partial(compensations, view=view),
-    ):
+    for score in scores:
         scored = score(result)
         result = result.assign(scored.data_vars).assign_attrs(history=scored.attrs["history"])
     return provenance.with_history(
         result,
-        "overhead_squat",
+        operation,
         {},
         accepted_repetitions=int(accepted.sum()),
-        warnings=found,
+        warnings=warnings,
     )
 
 
@@ -250,9 +166,11 @@ def _add_angles(
     repetitions: xr.Dataset,
     frames: xr.DataArray,
     sems: Mapping[str, float],
+    *,
+    exercise: Exercise,
 ) -> None:
     """Add what is made of the joint angles."""
-    entries = tables.load("overhead_squat")["angles"]
+    entries = picked(exercise, "angles")
     rep_frames = between(repetitions["time"], repetitions["start"], repetitions["end"])
     accepted = repetitions["accepted"].values.astype(bool)
     fitted = "position_draws" in pose
@@ -350,7 +268,7 @@ def _retest_error(
 
 def _add_symmetry(metrics: Metrics, name: str) -> None:
     """Add ratios of the sides where these are large."""
-    table = tables.load("overhead_squat")
+    table = tables.load("measures")
     left, right = (metrics[name].sel(side=side, drop=True) for side in SIDES)
     least = table["limits"]["smallest_angle_for_ratios_deg"]["value"]
     large = (left + right) / 2 >= least
@@ -387,15 +305,16 @@ def _add_knee_movement(
     frames: xr.DataArray,
     *,
     sems: Mapping[str, float],
+    exercise: Exercise,
 ) -> None:
     accepted = repetitions["accepted"].values.astype(bool)
     standing = repetitions["standing"].astype(bool)
-    table = tables.load("overhead_squat")
-    for name, entry in (table["knee_movement"] | table["frontal_plane"]).items():
+    extremes = picked(exercise, "knee_movement")
+    for name, entry in (extremes | picked(exercise, "frontal_plane")).items():
         value, sd = movement[name], movement[f"{name}_sd"]
         phase, phase_sd = median_within(value, sd, frames)
         add(metrics, name, "phase", phase, phase_sd, "median within the phase", suffix=_IN_PHASE)
-        if name in table["knee_movement"]:
+        if name in extremes:
             extreme, extreme_sd, where = extreme_of_phases(phase, phase_sd, entry["extreme"])
             statistic = f"{entry['extreme']} over mid-descent, bottom and mid-ascent"
             _add_over_repetitions(
@@ -428,16 +347,16 @@ def _add_posture(
     accepted: NDArray[np.bool_],
     *,
     sems: Mapping[str, float],
+    exercise: Exercise,
 ) -> None:
-    table = tables.load("overhead_squat")
     bottom_frames = frames.sel(phase="bottom", drop=True)
-    for name in table["posture"]:
+    for name in picked(exercise, "posture"):
         bottom, bottom_sd = median_within(stature[name], stature[f"{name}_sd"], bottom_frames)
         add(metrics, name, "bottom", bottom, bottom_sd, _WITHIN, suffix=_AT_BOTTOM)
         _add_over_repetitions(
             metrics, name, bottom, bottom_sd, accepted, "median at the bottom", sems=sems
         )
-    for name in table["stance"]:
+    for name in picked(exercise, "stance"):
         value, sd = stature[name], stature[f"{name}_sd"]
         add(metrics, name, "standing", value, sd, "median in standing", name=name)
     _add_notes(metrics, stature)
@@ -467,7 +386,7 @@ def _add_tempo(metrics: Metrics, repetitions: xr.Dataset) -> None:
 def _add_smoothness(
     metrics: Metrics, pose: xr.Dataset, repetitions: xr.Dataset, sems: Mapping[str, float]
 ) -> None:
-    table = tables.load("overhead_squat")["smoothness"]
+    table = tables.load("measures")["smoothness"]
     accepted = repetitions["accepted"].values.astype(bool)
     values, cutoff = hip_smoothness(pose, repetitions)
     rep = {"rep": repetitions["rep"].values}
@@ -478,7 +397,7 @@ def _add_smoothness(
             statistic, suffix = "value of the repetition", f" in the {phase}"
             add(metrics, kind, phase, labelled[name], None, statistic, name=name, suffix=suffix)
     both = (labelled["descent_sparc"] + labelled["ascent_sparc"]) / 2
-    # No draw tells how uncertain a speed is: see the notes of overhead_squat.
+    # No draw tells how uncertain a speed is: see the notes of mobility.overhead_squat.
     fit_error = table["sparc"]["fit_error_sd"]["value"] if "position_draws" in pose else 0.0
     value, value_sd = over_repetitions(both, xr.full_like(both, fit_error), accepted)
     statistic = "mean of descent and ascent, median over accepted repetitions"
@@ -533,48 +452,19 @@ def _add_over_repetitions(
     add(metrics, name, "asymmetry", apart, known_sd, told, sem=sem, suffix=", asymmetry")
 
 
-def _hands_not_overhead(
-    pose: xr.Dataset, frames: xr.DataArray, accepted: NDArray[np.bool_]
-) -> list[dict[str, str]]:
-    """Warn where the hands are raised in no phase: this was no overhead squat.
-
-    Arms that begin overhead and fall, however far, are a fault of one.
-    """
-    place = pose["position"].isel(individual=0, drop=True)
-
-    def of_sides(joint: str) -> xr.DataArray:
-        points = place.sel(keypoint=[f"{side}_{joint}" for side in SIDES])
-        return points.assign_coords(keypoint=list(SIDES))
-
-    shoulder, elbow, wrist = map(of_sides, ("shoulder", "elbow", "wrist"))
-    length = sum(
-        (part**2).sum("space", skipna=False) ** 0.5 for part in (elbow - shoulder, wrist - elbow)
-    )
-    height = ((wrist - shoulder).sel(space="y", drop=True) / length).mean("keypoint")
-    within_phase = frames.isel(rep=np.flatnonzero(accepted)).any("rep")
-    highest = nanmedian(height.where(within_phase), "time").max()
-    least = tables.load("overhead_squat")["limits"]["least_height_of_hands"]["value"]
-    if not float(highest) < least:
-        return []
-    bottoms = frames.sel(phase="bottom").to_numpy()[accepted]
-    return [tables.warning("warnings.hands_not_overhead", looks=place_of_arms(pose, bottoms))]
-
-
-def _frontal() -> list[str]:
-    """Names of the table of what lies in the frontal plane, but for the knee movement."""
-    table = tables.load("overhead_squat")
+def _frontal(exercise: Exercise) -> list[str]:
+    """Name the quantities that lie in the frontal plane, but for the knee movement."""
     return [
         name
         for part in ("angles", "posture", "stance")
-        for name, entry in table[part].items()
+        for name, entry in picked(exercise, part).items()
         if entry.get("frontal")
     ]
 
 
-def _refuse_frontal_plane(metrics: Metrics, view: str) -> dict[str, str]:
+def _refuse_frontal_plane(metrics: Metrics, view: str, frontal: Sequence[str]) -> HistoryWarning:
     """Blank, in place, what a camera with such a view does not show; give the warning."""
     note = tables.sentence(f"reasons.{view.replace('-', '_')}_view")
-    frontal = _frontal()
     metric_of = owners(metrics)
     for name, variable in metrics.items():
         compares = metrics[metric_of.get(name, name)].attrs["kind"] in _COMPARES_SIDES and (
@@ -594,7 +484,7 @@ def _refuse_far_side(metrics: Metrics, near: str) -> None:
 
 def _refuse_lying(metrics: Metrics, lean: float) -> list[dict[str, str]]:
     """Blank, in place, the metrics of someone who did not stand; the warning, if any."""
-    table = tables.load("overhead_squat")
+    table = tables.load("measures")
     if not lean > table["limits"]["largest_standing_lean_deg"]["value"]:
         return []
     kept = set(table["tempo"]) - {"depth"}

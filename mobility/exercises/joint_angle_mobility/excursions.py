@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import numpy as np
 import xarray as xr
@@ -15,19 +15,22 @@ from mobility import tables
 from mobility.errors import BadInputError
 from mobility.kinematics.skeleton import SIDES
 from mobility.options import check_times, likely
+from mobility.registry import JOINTS, Joint, joint_table, of_single_joints
 from mobility.wording import listed
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-Joint = Literal["ankle", "knee", "hip", "shoulder", "elbow", "trunk", "neck"]
-JOINTS: tuple[Joint, ...] = ("ankle", "knee", "hip", "shoulder", "elbow")
 Joints = Annotated[tuple[Joint, ...], Field(min_length=1)]
 Movements = Sequence[Mapping[str, Any]]
 
 POSTURES = ("standing", "seated", "lying", "other")
 
-TABLE = "joint_mobility"
+
+def constants() -> Any:
+    """Give the table ``constants.yaml`` of this exercise."""
+    return of_single_joints().own_table("constants")
+
 
 CARRIED = ("source_file", "source_software", "video_sha256", "model_sha256", "method", "fps")
 _ORDER = 3
@@ -36,8 +39,6 @@ _ORDER = 3
 _MORE_AT_REST = 1.5
 """A joint rests bent only where it spends so many times more frames bent than straight, or more and
 the recording begins and ends so."""
-
-LEGS = ("ankle", "knee", "hip")
 
 ALONG = 60.0
 """Degrees between trunk and shank up to which a foot points to the front."""
@@ -206,7 +207,7 @@ def _least_excursion(course: Course, table: dict[str, Any]) -> float:
     """Excursion from which on a joint moved, however far it moves otherwise, degrees."""
     sd = course.sd[np.isfinite(course.sd)]
     error = table["movement"]["error_factor"] * float(np.median(sd)) if sd.size else 0.0
-    return max(float(table["joints"][course.joint]["prominence_deg"]), error)
+    return max(float(joint_table()[course.joint]["prominence_deg"]), error)
 
 
 def excursions_of(
@@ -267,7 +268,7 @@ def excursions_of(
 
 def _one_way(course: Course, table: dict[str, Any]) -> Array:
     """Values in which movements are looked for: those to the other side are the other side's."""
-    if table["joints"][course.joint].get("from_zero"):
+    if joint_table()[course.joint].get("from_zero"):
         return np.maximum(course.values, 0.0)
     return course.values
 
@@ -682,7 +683,7 @@ def in_order(excursions: Sequence[Excursion]) -> list[Excursion]:
 
 def at_the_same_time(excursions: Sequence[Excursion]) -> list[list[Excursion]]:
     """Group what moves at the same time, in the order of time."""
-    share = tables.load(TABLE)["movement"]["together_share"]
+    share = constants()["movement"]["together_share"]
     groups: list[list[Excursion]] = []
     for each in in_order(excursions):
         for group in groups:

@@ -18,18 +18,27 @@ import numpy as np
 import xarray as xr
 
 from mobility import plot, tables
-from mobility.assessment.joint_values import ANGLE_OF_JOINT, is_told, why_untold
-from mobility.assessment.movements import movement
-from mobility.assessment.verdict_in_joints import judged, moved_in, relevant, unmeasured
-from mobility.documents.fill import SIDES, joint_angles_shown, joint_curves
+from mobility.assessment.movements import how_to_film, movement
+from mobility.documents.fill import SIDES, joint_angles_shown
 from mobility.documents.verdicts import side_told
+from mobility.exercises.joint_angle_mobility.documents import joint_curves
+from mobility.exercises.joint_angle_mobility.values import is_told, why_untold
+from mobility.exercises.joint_angle_mobility.verdict import (
+    judged,
+    moved_in,
+    relevant,
+    unmeasured,
+    verdict_in_joints,
+)
 from mobility.kinematics.angle_errors import legs_unseen
 from mobility.kinematics.expected_error import Z95
 from mobility.kinematics.geometry import definitions
 from mobility.provenance import cameras_of
+from mobility.registry import ANGLE_OF_JOINT
 from mobility.reports import sections
 from mobility.reports.charts import charts
 from mobility.reports.curves import angle_names
+from mobility.reports.first_page import trust
 from mobility.reports.gauges import Gauge, show
 from mobility.reports.sections import facts, paragraphs, quantity, table
 from mobility.wording import both_sides, capital, listed, spoken
@@ -67,6 +76,25 @@ class Shown:
         """Name the joint, and the side where only one is shown."""
         side = f"{side_told(metrics, self.sides[0])} " if len(self.sides) == 1 else ""
         return capital(f"{side}{self.joint}")
+
+
+def trust_in_joints(
+    quality: Mapping[str, Any],
+    metrics: xr.Dataset,
+    pose: xr.Dataset,
+    warnings: Sequence[Warned] = (),
+) -> str:
+    """Say the same of single joints; where none was measured, with a drawing of how to film it."""
+    verdict = verdict_in_joints(quality, metrics, pose, warnings)
+    name = unmeasured(metrics)[2]
+    if not name:
+        return trust(verdict)
+    drawing = how_to_film(name).drawing.read_text(encoding="utf-8")
+    said = trust(replace(verdict, what_to_do=""))
+    return (
+        f"{said}<figure class='film'>{drawing}"
+        f"<figcaption>{escape(verdict.what_to_do)}</figcaption></figure>"
+    )
 
 
 def shown(record: SessionRecord, config: StoredConfig | None) -> list[Shown]:

@@ -13,24 +13,20 @@ from scipy.special import stdtrit
 
 from mobility import tables
 from mobility.assessment import movements as known_movements
-from mobility.assessment.joint_courses import planes_of, postures_of
-from mobility.assessment.joint_excursions import (
+from mobility.assessment.reference_ranges import ReferenceRange, Sex, reference_range
+from mobility.errors import BadInputError
+from mobility.exercises.joint_angle_mobility.courses import planes_of, postures_of
+from mobility.exercises.joint_angle_mobility.excursions import (
     BEHIND_DEG,
-    TABLE,
     Array,
     Course,
+    constants,
     local_sd,
     root_mean_square,
 )
-from mobility.assessment.reference_ranges import ReferenceRange, Sex, reference_range
-from mobility.errors import BadInputError
 from mobility.kinematics.expected_error import MDC95, Z95
 from mobility.kinematics.skeleton import INDEX, SIDES
-
-ANGLE_OF_JOINT: Mapping[str, str] = {
-    joint: entry["angle"] for joint, entry in tables.load(TABLE)["joints"].items()
-}
-"""The flexion angle that is meant by a joint."""
+from mobility.registry import ANGLE_OF_JOINT
 
 _LEAST_SCORED = 20.0
 """Degrees of a published range from which on a share of it says something."""
@@ -75,7 +71,7 @@ def repeatability_of(course: Course) -> tuple[dict[str, float], str]:
         why = tables.sentence("reasons.movement.few", **count)
         return {}, why if turns.size else ""
     spread = float(turns.std(ddof=1))
-    again = float(tables.load(TABLE)["filmed_again"]["sem_deg"])
+    again = float(constants()["filmed_again"]["sem_deg"])
     change = float(_detectable(spread, turns.size, again=again))
     return {"repeatability": spread, "detectable_change": change}, ""
 
@@ -118,7 +114,7 @@ def why_untold(one: xr.Dataset) -> str:
     if int(one["movements"]) and not one["shown"].item():
         return tables.sentence("joints.unnamed")
     sd = float(one["end_of_range_sd"]) if "end_of_range_sd" in one else math.nan
-    if sd > tables.load(TABLE)["told"]["largest_sd_deg"]:
+    if sd > constants()["told"]["largest_sd_deg"]:
         return tables.sentence("joints.untold", half=Z95 * sd)
     return ""
 
@@ -269,7 +265,7 @@ def _combined(shared: Array | float, values: Array, *, added: float = 0.0) -> fl
 
 def bears_weight(course: Course, points: Array, time: Array) -> bool:
     """Whether the foot carries the body: its toe stays where it is, on the floor, standing."""
-    limits = tables.load(TABLE)["weight_bearing"]
+    limits = constants()["weight_bearing"]
     if not course.accepted or postures_of(points)[1] != "standing":
         return False
     # Against the other foot: the origin of world landmarks moves with the hips.
@@ -291,10 +287,7 @@ def reference_of(
 ) -> ReferenceRange | None:
     """Look up the range of the movement that was shown, in whose direction more is farther."""
     if not shown:
-        known = (
-            not course.accepted
-            and course.angle == tables.load(TABLE)["joints"][course.joint]["angle"]
-        )
+        known = not course.accepted and course.angle == ANGLE_OF_JOINT[course.joint]
         return reference_range(course.angle, sex=sex, age=age, kind="active") if known else None
     wanted = known_movements.movement(shown)["range"]
     return reference_range(wanted["angle"], sex=sex, age=age, kind=wanted["kind"])

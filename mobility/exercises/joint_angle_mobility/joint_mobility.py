@@ -13,12 +13,13 @@ from pydantic import Field
 
 from mobility import provenance, tables
 from mobility.assessment import movements as known_movements
-from mobility.assessment.joint_courses import courses_of, postures_of, upper_body_only
-from mobility.assessment.joint_excursions import (
+from mobility.assessment.kinds import BESIDE
+from mobility.assessment.reference_ranges import Sex
+from mobility.errors import BadInputError
+from mobility.exercises.joint_angle_mobility.courses import courses_of, postures_of, upper_body_only
+from mobility.exercises.joint_angle_mobility.excursions import (
     CARRIED,
-    JOINTS,
     POSTURES,
-    TABLE,
     Array,
     Course,
     Excursion,
@@ -27,12 +28,13 @@ from mobility.assessment.joint_excursions import (
     Movements,
     as_marked,
     at_the_same_time,
+    constants,
     given_movements,
     in_order,
     leading_excursion,
     marks_of,
 )
-from mobility.assessment.joint_values import (
+from mobility.exercises.joint_angle_mobility.values import (
     bears_weight,
     described_reference,
     difference_of_sides,
@@ -43,15 +45,13 @@ from mobility.assessment.joint_values import (
     score_of,
     shown_movement,
 )
-from mobility.assessment.kinds import BESIDE
-from mobility.assessment.reference_ranges import Sex
-from mobility.errors import BadInputError
 from mobility.kinematics.angle_errors import angle_draws
 from mobility.kinematics.datasets import Angles, Pose
 from mobility.kinematics.geometry import of_single_joints
 from mobility.kinematics.in_picture import measured_angles
 from mobility.kinematics.skeleton import SIDES, landmarks
 from mobility.options import checked
+from mobility.registry import JOINTS, joint_table
 from mobility.wording import capital, listed, spoken
 
 _STATISTIC = {
@@ -179,7 +179,7 @@ def joint_mobility(
         names how to film what is refused, and where another one is found the note says so.
     movements
         Movements that a person marked, in the place of those that are found in the curves, as for
-        :func:`~mobility.assessment.joint_excursions.checked_movements`.
+        :func:`~mobility.exercises.joint_angle_mobility.excursions.checked_movements`.
 
     Returns
     -------
@@ -244,8 +244,8 @@ def joint_mobility(
     ``detectable_change`` is sqrt(d² + (1.96 sqrt(2) SEM)²): d by how much medians of n turns with
     the spread s differ, 1.25 t sqrt(2/n) s, with Student's t of n - 1 degrees of freedom; SEM,
     the standard error of measurement of what another recording changes for all its turns, from
-    movements that were filmed twice (table ``joint_mobility``). What is wrong in every recording of
-    a set-up cancels in a change and is in neither.
+    movements that were filmed twice (``constants.yaml``). What is wrong in every recording of a
+    set-up cancels in a change and is in neither.
 
     ``score`` = 100 clip(maximum / R, 0, 1), with R the mean active range of people of this sex and
     age, for the ankle of a foot that stands the mean of the weight-bearing lunge; NaN where no
@@ -258,7 +258,7 @@ def joint_mobility(
     Calatayud et al. 2015, Int J Sports Phys Ther 10:197; Savitzky & Golay 1964, Anal Chem 36:1627;
     Weir 2005, J Strength Cond Res 19:231.
     """
-    table = tables.load(TABLE)
+    table = constants()
     if movement is not None:
         wanted = known_movements.movement(movement)["joint"]
         if wanted not in joints:
@@ -300,7 +300,7 @@ def joint_mobility(
             own = known_movements.movements_of(course.joint)
             wanted = movement if movement in own else own[0]
             advice[place] = known_movements.refusal_advice(wanted, course.plane)
-        entry = table["joints"][course.joint]
+        entry = joint_table()[course.joint]
         differs = entry.get("not_compared", "") if course.angle == entry["angle"] else ""
         reference = None if differs else reference_of(course, shown, sex, age)
         remarks = [course.note] if course.note else []

@@ -9,13 +9,13 @@ import numpy as np
 import xarray as xr
 
 from mobility import tables
-from mobility.assessment.joint_values import ANGLE_OF_JOINT
 from mobility.assessment.movements import movement, movements_of, refusal_advice
 from mobility.assessment.verdict import PARTS, Verdict, headline, judge
 from mobility.kinematics.expected_error import Z95
 from mobility.kinematics.in_picture import guessed_landmarks
 from mobility.kinematics.skeleton import SIDES
 from mobility.provenance import Warned, history
+from mobility.registry import ANGLE_OF_JOINT, joint_table, of_single_joints
 from mobility.wording import both_sides, capital, listed, spoken
 
 
@@ -30,21 +30,18 @@ def verdict_in_joints(
     if what:
         do = refusal_advice(name) if name else ""
         why = " ".join(filter(None, [what, why]))
-        return Verdict("unusable", headline("unusable", joints=True), why, do, frozenset(PARTS))
+        return Verdict(
+            "unusable", headline("unusable", of_single_joints()), why, do, frozenset(PARTS)
+        )
     names = [ANGLE_OF_JOINT[str(joint)] for joint in metrics["joint"].values]
     told = relevant(warnings, names, quality, metrics)
     return judge(told, judged(quality, metrics, pose), metrics)
 
 
-_CONCERNS = {
-    "feet_out_of_picture": ("ankle_dorsiflexion",),
-    "feet_not_seen": ("ankle_dorsiflexion", "knee_flexion"),
-    "nobody_stands": ("ankle_dorsiflexion", "knee_flexion", "hip_flexion"),
-    "hands_out_of_picture": ("elbow_flexion",),
-    "head_out_of_picture": ("neck_lateral_flexion",),
-    "upper_body_only": ("shoulder_flexion", "elbow_flexion"),
-}
-"""Warnings that say something of these angles only."""
+def _angles_warned_by(code: str) -> set[str]:
+    """Name the angles of which a warning says something; empty where it concerns all."""
+    return {entry["angle"] for entry in joint_table().values() if code in entry["warned_by"]}
+
 
 _NOT_OF_CLOSE_UPS = ("moving_camera", "points_removed")
 
@@ -69,7 +66,7 @@ def relevant(
         warning
         for warning in warnings
         if _refused(warning) in {None, *names}
-        and not (warning.code in _CONCERNS and needed.isdisjoint(_CONCERNS[warning.code]))
+        and needed & (_angles_warned_by(warning.code) or needed)
         and not (near and warning.code in _NOT_OF_CLOSE_UPS)
         and not (warning.code == "upper_body_only" and _arms_in_picture(metrics))
         and not (checked and warning.code.endswith("_out_of_picture"))
@@ -181,7 +178,7 @@ def _parts_needed(metrics: xr.Dataset) -> set[str]:
     """Parts of the body, as the capture quality has them, that the joints need which moved."""
     from mobility.capture.quality import GROUPS
 
-    known = tables.load("joint_mobility")["joints"]
+    known = joint_table()
     joints = [joint for joint, _, _ in moved_in(metrics)] or list(map(str, metrics["joint"].values))
     needed = {name for joint in joints for name in known[joint]["landmarks"]}
     return {
@@ -259,7 +256,7 @@ def _judged_framing(
     framing: Mapping[str, Any], metrics: xr.Dataset, pose: xr.Dataset | None
 ) -> dict[str, Any]:
     """Judge by the parts that the joints need which moved, or which were to be measured."""
-    known = tables.load("joint_mobility")["joints"]
+    known = joint_table()
     needed = [
         (f"{side}_{name}", joint)
         for joint, side, _ in moved_in(metrics)

@@ -1,0 +1,1 @@
+"""The exercises, a folder for each; rooms ask :mod:`mobility.registry` for them."""

@@ -1,0 +1,1 @@
+"""Single joints that are moved one at a time."""

@@ -1,0 +1,157 @@
+"""Documents of single joints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mobility.assessment.movements import movement
+from mobility.documents import fill
+from mobility.documents.contract import JointAngle, JointMobilityDocument
+from mobility.documents.of_session import side_of_joints
+from mobility.exercises.joint_angle_mobility.values import as_told, with_refused_joints
+from mobility.registry import ANGLE_OF_JOINT, SIDEWAYS
+from mobility.sessions.record import Participant, SessionRecord, Side
+from mobility.sessions.stored import StoredSession
+from mobility.wording import spoken
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+SIDES = fill.SIDES
+
+
+def report(session: StoredSession) -> dict[str, Any]:
+    """Give the angles with their extremes, and the display settings."""
+    stored = session.stored_config()
+    return joint_mobility_document(
+        session.analyzed(),
+        session.participant,
+        angles=shown_angles(session),
+        metrics=session.metrics(),
+        side=side_of_joints(session),
+        shown_angles=stored.shown_angles if stored else (),
+        comments=stored.comments if stored else None,
+    )
+
+
+def angles(session: StoredSession) -> xr.Dataset:
+    """Give the joints that were chosen, each under the angle of the movement that it showed."""
+    if "metrics" not in session.record.stages:
+        return session.measured_angles()
+    return joint_curves(session.metrics())
+
+
+def shown_angles(session: StoredSession) -> xr.Dataset:
+    """Give the angles of the joints under their flexions, NaN where refused."""
+    if "metrics" not in session.record.stages:
+        return session.measured_angles()
+    return with_refused_joints(session.measured_angles(), session.metrics())
+
+
+def sides(session: StoredSession, side: Side) -> dict[str, Side]:
+    """Let the side to which they moved stand for trunk and neck, of which both are seen alike."""
+    record = session.record
+    chosen = dict.fromkeys(map(str, record.joints), side)
+    if "metrics" in record.stages:
+        for joint in chosen.keys() & set(SIDEWAYS):
+            chosen[joint] = side_that_moved(session.metrics(), joint, otherwise=side)
+    return chosen
+
+
+def side_that_moved(metrics: xr.Dataset, joint: str, *, otherwise: Side) -> Side:
+    """Side to which a joint of trunk or neck moved more often, and of both the farther.
+
+    `otherwise` stands for a joint that did not move. Of these no camera sees one side better.
+    """
+    one = metrics.sel(joint=joint)
+    moved = {
+        side: (
+            int(one["movements"].sel(side=side)),
+            float(np.nan_to_num(one["end_of_range"].sel(side=side))),
+        )
+        for side in SIDES
+    }
+    if not any(times for times, _ in moved.values()):
+        return otherwise
+    return max(SIDES, key=lambda side: moved[side])
+
+
+_OF_JOINTS_ONLY = {"posture", "references", "title"}
+"""Attributes of the metrics of joints that their curves do not have."""
+
+
+def joint_curves(metrics: xr.Dataset) -> xr.Dataset:
+    """Curves of single joints with their errors, without what was refused.
+
+    Each side's stands under the angle of the movement that it showed: a hip that moves sideways
+    under ``hip_abduction``. Those of which there is something come first; of the others the
+    attribute ``refused`` says why. What the metrics say of the recording, and their history, are
+    carried over.
+    """
+    found: dict[str, xr.DataArray] = {}
+    notes: dict[str, dict[str, str]] = {}
+    empty = metrics[["angle", "angle_sd"]].isel(joint=0, drop=True) * np.nan
+    for joint in map(str, metrics["joint"].to_numpy()):
+        for one_side in SIDES:
+            one = metrics.sel(joint=joint, side=one_side)
+            shown = str(one["shown"].item())
+            name = str(movement(shown)["angle"]) if shown else ANGLE_OF_JOINT[joint]
+            notes.setdefault(name, {})[one_side] = str(one["note"].item())
+            for ending, what in (("", ""), ("_sd", "standard deviation of the error of ")):
+                curve = found.setdefault(f"{name}{ending}", empty[f"angle{ending}"].copy())
+                curve.attrs = {"units": "degree", "long_name": f"{what}{spoken(name)}"}
+                curve.loc[{"side": one_side}] = one[f"angle{ending}"]
+    for name, of_sides in notes.items():
+        if not found[name].notnull().any() and any(of_sides.values()):
+            found[name].attrs["refused"] = _of_both(of_sides)
+    known = sorted(found, key=lambda name: not found[name].notnull().any())
+    carried = {key: value for key, value in metrics.attrs.items() if key not in _OF_JOINTS_ONLY}
+    return type(metrics)(
+        {name: found[name] for name in known}, attrs=carried | {"ds_type": "angles"}
+    )
+
+
+def _of_both(notes: Mapping[str, str]) -> str:
+    """Put the notes of the sides into one, once where they are the same."""
+    if len(set(notes.values())) == 1:
+        return next(iter(notes.values()))
+    return "; ".join(f"{side}: {note}" for side, note in notes.items() if note)
+
+
+def joint_mobility_document(
+    record: SessionRecord,
+    participant: Participant | None,
+    *,
+    angles: xr.Dataset,
+    metrics: xr.Dataset,
+    side: Side | Mapping[str, Side],
+    shown_angles: Iterable[str] = (),
+    comments: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """Report of single joints; `angles` are NaN where they were refused.
+
+    The extremes are those of `metrics`. Without a choice `<joint>_angle` of all joints is shown.
+    """
+    found = {}
+    # A joint that was chosen after the analysis has a curve and no turns yet.
+    ends = as_told(metrics)[["maximum", "minimum"]].reindex(joint=list(record.joints))
+    for key, values in fill.angle_series(angles, joints=record.joints, side=side).items():
+        which, _, joint = key.removesuffix("_angle").rpartition("_")
+        which = which or (side if isinstance(side, str) else side[joint])
+        one = ends.sel(joint=joint, side=which)
+        found[key] = JointAngle(
+            max=fill.rounded(one["maximum"], 2), min=fill.rounded(one["minimum"], 2), values=values
+        )
+    return JointMobilityDocument(
+        title=fill.title(record, participant),
+        angles=found,
+        exercise=record.exercise,
+        user_info=fill.user_info(record, participant),
+        date=fill.day(record.created_at),
+        uploaded_date=record.created_at,
+        shown_angles=fill.joint_angles_shown(record.joints, shown_angles),
+        comments=dict(comments or {}),
+    ).json_values()

@@ -1,0 +1,1 @@
+"""What exercises that are made of repetitions have alike."""

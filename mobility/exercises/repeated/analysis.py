@@ -1,0 +1,145 @@
+"""Stages of an exercise whose repetitions lower the hips and raise them again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import xarray as xr
+
+from mobility import registry, tables
+from mobility.assessment.estimates import without_hidden_side
+from mobility.assessment.measures import measure
+from mobility.assessment.verdict import Verdict, judge
+from mobility.exercises.joint_angle_mobility.courses import single_joint_limits
+from mobility.exercises.joint_angle_mobility.joint_mobility import joint_movements
+from mobility.kinematics import angles as kinematic_angles
+from mobility.kinematics.repetitions import find_repetitions, set_repetitions
+from mobility.options import check_intervals
+from mobility.provenance import Warned, with_history
+from mobility.wording import capital
+
+if TYPE_CHECKING:
+    from mobility.registry import Exercise, Trial
+    from mobility.sessions.stored import StoredSession
+
+DEPENDS: Mapping[str, Any] = {}
+
+
+def subject(joints: Sequence[str], movement: str | None) -> None:
+    """Measure the largest person."""
+
+
+def fit_options(cleaned: xr.Dataset) -> dict[str, Any]:
+    """Keep the feet where they are."""
+    return {}
+
+
+def joint_angles(trial: Trial) -> xr.Dataset:
+    """Compute the angles of the fitted pose."""
+    return kinematic_angles.joint_angles(trial.fitted)
+
+
+def repetitions(trial: Trial) -> xr.Dataset:
+    """Find where the hips are lowered, or take the times that were set by hand."""
+    if trial.intervals is None:
+        found: xr.Dataset = find_repetitions(trial.fitted)
+        return found
+    return set_repetitions(trial.fitted, trial.intervals)
+
+
+def checked_repetitions(
+    intervals: Sequence[Mapping[str, Any]], joints: tuple[str, ...]
+) -> list[dict[str, Any]]:
+    """Check times that were set by hand."""
+    return check_intervals(intervals)
+
+
+def metrics(trial: Trial) -> xr.Dataset:
+    """Measure what the exercise picks."""
+    measured = measure(
+        trial.fitted,
+        trial.angles,
+        trial.repetitions,
+        exercise=trial.exercise,
+        operation="measure",
+        other_exercise=lambda *_: [],
+    )
+    return warned_of_joints(measured, trial)
+
+
+def warned_of_joints(metrics: xr.Dataset, trial: Trial) -> xr.Dataset:
+    """Warn where single joints move instead of the whole body."""
+    if trial.repetitions.sizes["rep"] or not (moved := _joints_that_move(trial.fitted)):
+        return metrics
+    warning = tables.warning(
+        "warnings.no_squat",
+        joints=", ".join(moved),
+        nothing=capital(trial.exercise.verdict_words("not_this_exercise")),
+        exercise=registry.of_single_joints().slug,
+    )
+    return with_history(metrics, "no_squat", {"joints": moved}, warnings=[warning])
+
+
+def _joints_that_move(fitted: xr.Dataset) -> list[str]:
+    """Name the joints that move by themselves: not both knees or hips (squats, steps)."""
+    limits = {"limits": single_joint_limits()} if "position_draws" in fitted else {}
+    angles = kinematic_angles.joint_angles(fitted, in_picture=True, **limits)
+    movements = joint_movements(fitted, angles)
+    names = movements["joints"].to_numpy()[movements["accepted"].to_numpy()]
+    moved = sorted({joint for each in names for joint in str(each).split(", ")})
+    both = any({f"left {joint}", f"right {joint}"} <= set(moved) for joint in ("knee", "hip"))
+    return [] if both else moved
+
+
+def verdict(
+    exercise: Exercise,
+    quality: Mapping[str, Any] | None,
+    metrics: xr.Dataset | None,
+    fitted: Callable[[], xr.Dataset],
+    warnings: Sequence[Warned],
+) -> Verdict:
+    """Say what the recording is good for."""
+    return judge(warnings, quality, metrics, exercise=exercise)
+
+
+def warnings_kept(
+    exercise: Exercise,
+    joints: Sequence[str],
+    quality: Mapping[str, Any],
+    metrics: xr.Dataset,
+    warnings: Sequence[Warned],
+) -> list[Warned]:
+    """Leave out the angles that are not measured; where no finding is given, keep what says why."""
+    angles = exercise.table["measures"]["angles"]
+    kept = [
+        each
+        for each in warnings
+        if each.code != "angle_refused" or each.values.get("name") in {None, *angles}
+    ]
+    if "findings" not in judge(kept, quality, metrics, exercise=exercise).rules_out:
+        return kept
+    levels = tables.load("verdict")["warnings"]
+    return [each for each in kept if "level" in levels.get(each.code, {})]
+
+
+def verdict_from_counts(
+    exercise: Exercise, session: StoredSession, quality: Mapping[str, Any], accepted: float | None
+) -> Verdict | None:
+    """Say what the recording is good for without its metrics, which are slow to read."""
+    if accepted is None and not quality:
+        return None
+    metrics = None if accepted is None else xr.Dataset({"accepted_repetitions": accepted})
+    return judge(session.record.warnings, quality, metrics, exercise=exercise)
+
+
+def reported(metrics: xr.Dataset) -> xr.Dataset:
+    """Report all that was measured: what is refused is NaN already."""
+    return metrics
+
+
+def angles_in_video(
+    angles: xr.Dataset, metrics: xr.Dataset, joints: Sequence[str]
+) -> tuple[xr.Dataset, None]:
+    """Leave out the side that the near one hides."""
+    return without_hidden_side(angles, metrics), None

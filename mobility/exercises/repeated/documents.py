@@ -1,0 +1,57 @@
+"""Documents of an exercise that is made of repetitions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mobility.assessment.estimates import without_hidden_side
+from mobility.assessment.knee_movement import knee_movement
+from mobility.documents.fill import report_document
+from mobility.documents.verdicts import verdict_of
+from mobility.sessions.record import Side
+from mobility.sessions.stored import StoredSession
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+VIEWS = ("left", "right", "front")
+
+
+def report(session: StoredSession) -> dict[str, Any]:
+    """Make the report document without pictures, which the notebook draws meanwhile."""
+    return report_document(
+        session.record,
+        session.participant,
+        angles=shown_angles(session),
+        metrics=session.metrics(),
+        quality=session.capture_quality(),
+        movement=knee_movement(session.fitted(), session.repetitions()),
+        images=dict.fromkeys(VIEWS),
+    )
+
+
+def angles(session: StoredSession) -> xr.Dataset:
+    """Give the angles that the verdict keeps; another movement is measured as well as this one."""
+    record = session.record
+    measured = session.measured_angles()
+    if not {"metrics", "capture_quality"} <= record.stages.keys():  # interrupted before its verdict
+        return measured
+    metrics = session.metrics()
+    verdict = verdict_of(session, metrics)
+    refused = {}
+    for name, values in measured.data_vars.items():
+        # Another movement is measured as well as a squat; what cannot be used has no angle.
+        if verdict.level == "unusable" or not verdict.keeps(str(name)):
+            refused[name] = values.where(False)
+            refused[name].attrs = values.attrs | {"refused": verdict.why_without(str(name))}
+    return without_hidden_side(measured.assign(refused), metrics)
+
+
+def shown_angles(session: StoredSession) -> xr.Dataset:
+    """Give the same."""
+    return angles(session)
+
+
+def sides(session: StoredSession, side: Side) -> dict[str, Side]:
+    """Let one side stand for all joints."""
+    return dict.fromkeys(map(str, session.record.joints), side)

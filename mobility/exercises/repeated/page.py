@@ -1,0 +1,193 @@
+"""Report of an exercise that is made of repetitions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mobility import tables
+from mobility.assessment.estimates import side_shown
+from mobility.assessment.findings import find
+from mobility.assessment.phases import phase_frames
+from mobility.exercises.repeated.documents import VIEWS
+from mobility.kinematics.expected_error import Z95, source_of_standing
+from mobility.registry import ANGLE_OF_JOINT
+from mobility.reports.first_page import faults_in_words
+from mobility.reports.key_frames import DRAWN, Moment, clearer_side, of_angle
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from mobility.assessment.findings import Finding
+    from mobility.assessment.verdict import Verdict
+    from mobility.sessions.record import SessionRecord
+    from mobility.sessions.stored import StoredSession
+
+IMAGES = "images"
+
+ANGLE_OF_METRIC = {
+    "knee_ankle_separation_ratio": "knees",
+    "knee_deviation": "knees",
+    "dowel_offset": "dowel",
+    "lateral_shift": "knees",
+    "trunk_tibia_difference": "trunk_tibia_difference",
+    "heel_rise": "heel_rise",
+}
+"""What is drawn for a metric that is not an angle of the same name."""
+
+
+def in_short(session: StoredSession, counted: str, verdict: Verdict) -> str:
+    """Say in one line which faults were found."""
+    if "findings" in verdict.rules_out:
+        return tables.sentence("report.in_short.squat", counted=counted)
+    found = [f for f in verdict.keep(find(session.metrics())) if f.status == "found"]
+    faults = faults_in_words(found)
+    return tables.sentence(
+        "report.in_short.faults" if faults else "report.in_short.no_faults",
+        counted=counted,
+        faults=faults,
+    )
+
+
+def moments(session: StoredSession, pose: xr.Dataset, findings: Sequence[Finding]) -> list[Moment]:
+    """Choose standing, bottom, and what the main finding is about."""
+    angles, repetitions = session.measured_angles(), session.repetitions()
+    return squat_moments(pose, angles, repetitions, session.metrics(), findings)
+
+
+def curves_first(record: SessionRecord) -> tuple[str, ...]:
+    """Show the angles of the joints that were chosen."""
+    return tuple(ANGLE_OF_JOINT[joint] for joint in record.joints)
+
+
+def pictures(folder: Path) -> dict[str, Any]:
+    """Give the places of the pictures of the knees; None for one that was not drawn."""
+    drawn = {view: f"{IMAGES}/{view}.png" for view in VIEWS}
+    return {
+        "knee_movement_phases": {
+            view: place if (folder / place).is_file() else None for view, place in drawn.items()
+        }
+    }
+
+
+def squat_moments(
+    pose: xr.Dataset,
+    angles: xr.Dataset,
+    repetitions: xr.Dataset,
+    metrics: xr.Dataset,
+    findings: Sequence[Finding] = (),
+) -> list[Moment]:
+    """Choose three moments of a squat: standing, bottom, and what the main finding is about.
+
+    Parameters
+    ----------
+    pose, angles, repetitions, metrics
+        Of the session.
+    findings
+        The main finding, with those of the same rule on the other side; without one, the third
+        picture is of the way up.
+
+    Returns
+    -------
+    list of Moment
+        Empty where no repetition was accepted.
+    """
+    accepted = np.flatnonzero(repetitions["accepted"].values.astype(bool))
+    if not accepted.size:
+        return []
+    depth = repetitions["depth"].values[accepted]
+    # The repetition in the middle, as values are medians.
+    rep = int(accepted[int(np.argsort(depth)[(len(depth) - 1) // 2])])
+    one = repetitions.isel(rep=rep)
+    time = repetitions["time"].values
+    frames = phase_frames(repetitions).isel(rep=rep)
+
+    def middle(phase: str, otherwise: float) -> float:
+        found = np.flatnonzero(frames.sel(phase=phase).values)
+        return float(time[found[len(found) // 2]]) if found.size else otherwise
+
+    standing, first = middle("standing", math.nan), "Standing"
+    if math.isnan(standing):  # the recording cuts it off; perhaps not at the other end
+        still = time[repetitions["standing"].values.astype(bool)]
+        first = "Standing" if still.size else "Start"
+        start = float(one["start"])
+        standing = float(still[np.argmin(np.abs(still - start))]) if still.size else start
+    if first == "Standing" and (source := source_of_standing(angles)):
+        first = tables.sentence(f"report.calibration.picture.{source}", title=first)
+    bottom = float(one["bottom"])
+    clearer = partial(clearer_side, pose, angles)
+    side = side_shown(metrics, "knee_flexion", otherwise=partial(clearer, "knee_flexion", bottom))
+    up = middle("mid_ascent", float(one["end"]))
+    chosen = [
+        of_angle(first, standing, angles, "knee_flexion", side),
+        _reported(of_angle("Bottom", bottom, angles, "knee_flexion", side), metrics),
+    ]
+    if not findings:
+        return [*chosen, of_angle("On the way up", up, angles, "knee_flexion", side)]
+    finding = findings[0]
+    metric = finding.metric.removesuffix("_at_bottom")
+    base = metric.removesuffix("_asymmetry").removesuffix("_variability")
+    drawn = ANGLE_OF_METRIC.get(base, base if base in DRAWN else "")
+    when = _of_extreme(
+        metrics,
+        base,
+        rep,
+        {"mid_descent": middle("mid_descent", bottom), "bottom": bottom, "mid_ascent": up},
+    )
+    if drawn == "knee_flexion" and when == bottom:
+        deep = of_angle("Bottom", bottom, angles, "thigh_elevation", side)
+        chosen[1] = _reported(deep, metrics)
+    of_sides = drawn in angles and "side" in angles[drawn].dims
+    on = finding.side
+    if of_sides and (len(findings) > 1 or not on):
+        on = side_shown(metrics, drawn, otherwise=partial(clearer, drawn, when))
+    elif len(findings) > 1:
+        on = side_shown(metrics, finding.metric, otherwise=lambda: findings[0].side)
+    finding = next((each for each in findings if each.side == on), finding)
+    if finding.rule.endswith("asymmetry") and finding.value is not None:
+        on = "right" if finding.value > 0 else "left"
+    value, sd = _value(finding)
+    units = {"degree": "°"}.get(finding.units, "")
+    label = str(metrics[finding.metric].attrs.get("long_name", finding.metric.replace("_", " ")))
+    label = label.partition(" (")[0]
+    if base.startswith(("knee_deviation", "lateral_shift")):
+        value, sd, units = 100 * value, 100 * sd, " %"
+    elif base == "dowel_offset":
+        units = " foot lengths"
+    return [*chosen, Moment("Main finding", when, drawn, on, value, sd, units, label)]
+
+
+def _reported(moment: Moment, metrics: xr.Dataset) -> Moment:
+    """Give a moment the value that the page reports, so that no two numbers stand for one angle."""
+    if moment.angle not in metrics:
+        return moment
+    value, sd = (
+        float(metrics[name].sel(side=moment.side)) if name in metrics else math.nan
+        for name in (moment.angle, f"{moment.angle}_sd")
+    )
+    return replace(moment, value=value, sd=sd) if math.isfinite(value) else moment
+
+
+def _of_extreme(metrics: xr.Dataset, name: str, rep: int, moments: Mapping[str, float]) -> float:
+    """Find when in a repetition a metric of several phases is at the extreme that is reported."""
+    by_phase = f"{name}_phase"
+    if name not in metrics or ": " in (phase := str(metrics[name].attrs.get("phase", ""))):
+        return moments["bottom"]
+    if by_phase in metrics and phase.replace("-", "_") in moments:
+        return moments[phase.replace("-", "_")]
+    return moments["bottom"]
+
+
+def _value(finding: Finding) -> tuple[float, float]:
+    if finding.value is None:
+        return math.nan, math.nan
+    if finding.interval is None:
+        return finding.value, math.nan
+    low, high = finding.interval
+    return finding.value, (high - low) / (2 * Z95)

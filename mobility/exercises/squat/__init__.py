@@ -1,0 +1,1 @@
+"""The squat, with the arms as one likes."""
