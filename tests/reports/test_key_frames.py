@@ -16,7 +16,7 @@ from mobility.exercises.repeated.page import squat_moments
 from mobility.kinematics.clean import on_own_sides
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS
 from mobility.reports import key_frames as kf
-from mobility.reports.drawn_angles import draw
+from mobility.reports.drawn_angles import draw, turn_of
 from mobility.reports.moments import Moment
 from mobility.store import Store
 
@@ -54,7 +54,7 @@ def leg(knee: float, shank: float = 0.0) -> np.ndarray:
 
 def test_the_arc_in_the_plane_is_the_angle() -> None:
     def arc(points: np.ndarray, angle: str, side: str = "left") -> float:
-        return abs(kf.turn_of(points, angle, side)[1])
+        return abs(turn_of(points, angle, side)[1])
 
     for degrees in (0, 30, 135):
         assert arc(leg(degrees), "knee_flexion") == pytest.approx(degrees, abs=1e-6)
