@@ -165,8 +165,8 @@ def analyze(
         Processes for the pose estimation; it changes no result.
     subject, second_subject
         A point on the person to measure, in pixels of the picture of the first and of the second
-        camera, or "largest" (at first; of Joint Angle Mobility that is whoever clearly moves a
-        joint, else the largest). A correction by hand goes before it.
+        camera, or "largest" (at first; of single joints that is whoever clearly moves one, else
+        the largest). A correction by hand goes before it.
     fit
         Whether a body with constant segments is fitted, at first True; without
         it the angles come from the cleaned landmarks, with larger errors.
@@ -179,7 +179,7 @@ def analyze(
     standing
         As for :func:`~mobility.kinematics.fit.entry.fit_body`, at first "straight".
     movement
-        Of Joint Angle Mobility, the movement of the table ``movements`` that was asked for
+        Of single joints, the movement of the table ``movements`` that was asked for
         ("shoulder_abduction"); at first the one that was said when the session was made, else
         "auto": the one that is found.
     keep_raw
