@@ -1,7 +1,7 @@
 """A typed client of the HTTP interface of a lab's server.
 
 >>> with Client("https://lab.example.org", key) as client:  # doctest: +SKIP
-...     made = client.create("squat.mp4", exercise_name="Overhead Squat")
+...     made = client.create("squat.mp4")
 ...     client.wait(made.session_id)
 ...     print(client.report(made.session_id).grouped_data)
 """

@@ -51,7 +51,7 @@ class Exercise:
     Attributes
     ----------
     name, slug
-        "Overhead Squat" and "overhead-squat": of sessions, and of files and options.
+        As sessions have it, and as files and options have it.
     package
         Package of its modules.
     table

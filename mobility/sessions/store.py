@@ -200,7 +200,7 @@ class SessionStore(Generic[S]):
         user_id
             Whose session it is; they need not be known as a participant.
         exercise_name
-            Name of an exercise; "overhead-squat" will do for "Overhead Squat".
+            Name of an exercise; capitals, hyphens and underscores make no difference.
         session_name
             Title of the session.
         body_joint_angles

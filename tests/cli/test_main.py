@@ -187,7 +187,7 @@ def test_threads_of_the_demo(store):
         ("validate --demo a.csv --margin-deg=-1", "--margin-deg: input should be greater than 0"),
         ("watch videos --user-id ../x", "--user-id '../x': use 1 to 64"),
         ("keys create --role administrator --expires 0", "--expires 0: must be a number of days"),
-        ("cohort --exercise Squat", "--exercise 'Squat': unknown"),
+        ("cohort --exercise Lunge", "--exercise 'Lunge': unknown"),
         ("participants show ../x", "ID '../x': use 1 to 64"),
         ("export-lab --demo --landmarks --out a.mot", "--landmarks: these are positions"),
         # What was not typed is not called an option.
