@@ -17,7 +17,7 @@ from mobility.assessment.metric import merged_history
 from mobility.errors import BadInputError
 from mobility.kinematics.datasets import Datasets, RepetitionsOfTrials, Trials, in_degrees
 from mobility.kinematics.expected_error import Z95
-from mobility.kinematics.geometry import Array, mean_of_known
+from mobility.kinematics.geometry import Array, nan_mean
 from mobility.options import checked
 from mobility.validation.inference import (
     BOOTSTRAP_COVERAGE,
@@ -229,7 +229,7 @@ def _unit_means(participant: NDArray[np.str_]) -> Callable[[Array], Array]:
     groups = [np.flatnonzero(participant == name) for name in names]
 
     def means(values: Array) -> Array:
-        return np.stack([mean_of_known(values[group], axis=0) for group in groups])
+        return np.stack([nan_mean(values[group], axis=0) for group in groups])
 
     return means
 
@@ -273,7 +273,7 @@ def _waveforms(rows: xr.Dataset, unit_means: Callable[[Array], Array]) -> dict[s
     for name in (*CURVE_ERRORS, "coverage"):
         values = unit_means(rows[f"repetition_{name}"].to_numpy())
         known = np.isfinite(values)
-        mean = mean_of_known(values, axis=0)
+        mean = nan_mean(values, axis=0)
         sd, low, high = (np.full(shape, np.nan) for _ in range(3))
         for at in np.ndindex(shape):
             column = values[:, *at][known[:, *at]]

@@ -13,7 +13,7 @@ import xarray as xr
 from mobility import tables
 from mobility.errors import BadInputError
 from mobility.kinematics.datasets import MOST_DEGREES
-from mobility.kinematics.geometry import Array, mean_of_known
+from mobility.kinematics.geometry import Array, nan_mean
 from mobility.kinematics.skeleton import SIDES
 from mobility.provenance import with_history
 from mobility.validation.mappings import (
@@ -461,7 +461,7 @@ def _up_of_body(markers: list[str], metres: Array, mapping: LabMapping | None) -
         places = [markers.index(name) for name in found if name is not None]
         if not places:
             return None
-        return mean_of_known(metres[:, places], axis=1)
+        return nan_mean(metres[:, places], axis=1)
 
     low = middle(_LOWER)
     high = next((m for point in _UPPER if (m := middle((point,))) is not None), None)

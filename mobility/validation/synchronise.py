@@ -15,7 +15,7 @@ import xarray as xr
 from pydantic import Field
 
 from mobility.errors import BadInputError
-from mobility.kinematics.correlation import correlated, other_peaks, peak
+from mobility.kinematics.correlation import cross_correlation, peak, rival_peaks
 from mobility.kinematics.datasets import Angles, Recording, Times
 from mobility.kinematics.geometry import Array
 from mobility.options import checked
@@ -367,7 +367,7 @@ def _correlation(a: Array, b: Array) -> tuple[Array, Array, Array]:
     # Less the mean of all first, so that sums of squares keep their digits.
     x, y = (np.where(np.isfinite(v), v - np.nanmean(v, axis=1)[:, None], 0.0) for v in (a, b))
     sums = [
-        correlated(p, q)
+        cross_correlation(p, q)
         for p, q in (
             *((y, x), (y, known_a), (known_b, x)),
             *((y**2, known_a), (known_b, x**2), (known_b, known_a)),
@@ -392,7 +392,7 @@ def _second(
     """Correlation and lag of the second peak; raises if it fits about as well on its overlap."""
     valley = 0.8 * float(rho[best])
     first: tuple[float, float] | None = None
-    for other in other_peaks(told, rho, best, valley=valley):
+    for other in rival_peaks(told, rho, best, valley=valley):
         if rho[other] <= 0:
             break
         first = first or (float(rho[other]), float(seconds[other]))
