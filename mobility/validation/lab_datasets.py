@@ -312,8 +312,8 @@ def _times(
     if rate is not None and abs(measured / rate - 1.0) > _RATES_AGREE:
         if options.rate_hz is None:
             raise BadInputError(
-                f"{what}: its {origin} says {rate:g} frames/s, its times step by {1 / measured:g} s "
-                f"({measured:g} frames/s); give rate_hz to say which is right"
+                f"{what}: its {origin} says {rate:g} frames/s, its times step by "
+                f"{1 / measured:g} s ({measured:g} frames/s); give rate_hz to say which is right"
             )
         # The first frame keeps its number: its time is scaled from the rate of the times.
         first = time[0] * measured / rate

@@ -29,8 +29,8 @@ SIGNALS = (
     ("knee_flexion", "hip_flexion", "ankle_dorsiflexion"),
     ("shoulder_flexion", "elbow_flexion"),
 )
-"""Angles to compare, as far as both recordings have them: of the legs, or of the arms if the legs do
-not move. Arms that only follow a squat have larger errors than movements."""
+"""Angles to compare, as far as both recordings have them: those of the legs, or of the arms if the
+legs do not move. Arms that only follow a squat have larger errors than movements."""
 
 RATE_HZ = 100.0
 """Rate of the common grid."""
