@@ -258,10 +258,7 @@ def pictures(info: VideoInfo, pose: xr.Dataset) -> dict[str, Any]:
         return float(np.median(finite)) if finite else float("nan")
 
     light, share, width = typical(brightness), typical(clipped), typical(edges)
-    verdicts = [
-        _check("brightness", light),
-        _check("clipped_share", share),
-    ]
+    verdicts = [_check("brightness", light), _check("clipped_share", share)]
     return {
         "light": {
             "brightness": _rounded(light, 3),
@@ -292,10 +289,7 @@ def _view(view: View, *, beside: bool) -> dict[str, Any]:
 def _landmarks(offset_px: float | None, height_px: float) -> dict[str, Any]:
     """Check of the distance between the joints that two searches of the same frames find."""
     share = np.nan if offset_px is None else offset_px / height_px
-    return {
-        "offset_share": _rounded(share, 4),
-        **_check("landmark_offset_share", share),
-    }
+    return {"offset_share": _rounded(share, 4), **_check("landmark_offset_share", share)}
 
 
 def _camera(moving: bool | None) -> dict[str, str | None]:
@@ -375,10 +369,7 @@ def _swaps(best: xr.Dataset, camera: int) -> dict[str, Any]:
     if repair is None:
         return {"mended_frames": None, "verdict": None, "advice": None}
     share = max(repair["swapped_frames"].values(), default=0) / max(best.sizes["time"], 1)
-    return {
-        "mended_frames": repair["swapped_frames"],
-        **_check("swapped_share", share),
-    }
+    return {"mended_frames": repair["swapped_frames"], **_check("swapped_share", share)}
 
 
 def _limits(check: str) -> Any:

@@ -195,7 +195,7 @@ def landmark_offset(pose: Array, find: Array) -> float | None:
     if np.count_nonzero(seen) < FEWEST_SEEN:
         return None
     one, other = person(pose), person(find)
-    if _apart(one.head, one.box, other.head, other.box):
+    if _are_apart(one.head, one.box, other.head, other.box):
         return None
     distances = np.linalg.norm(pose[_JOINTS, :2] - find[_JOINTS, :2], axis=1)
     return float(distances[seen].mean())
@@ -252,7 +252,7 @@ def distinct(poses: list[Array], searched: Array | None = None) -> list[Person]:
     for pose in sorted(poses, key=lambda pose: -person(pose).visibility):
         one = person(pose)
         if all(
-            _apart(one.head, one.box, other.head, other.box)
+            _are_apart(one.head, one.box, other.head, other.box)
             and np.median(np.linalg.norm(pose[:, :2] - marks[:, :2], axis=1))
             > SAME_PLACE * max(_size(one.box), _size(other.box))
             for marks, other in kept
@@ -311,7 +311,7 @@ def _distance(a: tuple[float, float], b: tuple[float, float]) -> float:
     return float(np.hypot(a[0] - b[0], a[1] - b[1]))
 
 
-def _apart(a: tuple[float, float], box: Box, b: tuple[float, float], other: Box) -> bool:
+def _are_apart(a: tuple[float, float], box: Box, b: tuple[float, float], other: Box) -> bool:
     return _distance(a, b) > SAME_HEAD * max(_size(box), _size(other))
 
 
@@ -448,7 +448,7 @@ def others(tracks: list[Track], chosen: int) -> list[int]:
         beside = [
             time
             for time, head, box in zip(track.times, track.heads, track.boxes, strict=True)
-            if time in subject and _apart(head, box, *subject[time])
+            if time in subject and _are_apart(head, box, *subject[time])
         ]
         if index != chosen and len(beside) >= 2 and np.mean(track.visibility) > 0.5:
             indices.append(index)

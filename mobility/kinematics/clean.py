@@ -313,13 +313,13 @@ def _legs_exchanged(arrays: dict[str, Array], time: Array) -> int:
         return 0
     names = _SWAP_GROUPS["legs"]
     points = _sides(arrays["image_position"], names)
-    frames = np.flatnonzero(~np.isnan(_across(points)).any(axis=1))
+    frames = np.flatnonzero(~np.isnan(_mean_across(points)).any(axis=1))
     if frames.size < 2:
         return 0
     points = points[frames]
     floor = _SWAP_FLOOR * _trunk_length(arrays["image_position"])
     jumps, _ = _jumps(points, time[frames], floor)
-    across = _across(points)
+    across = _mean_across(points)
     return sum(
         bool(
             across[max(jump - _SWAP_NEAR, 0) : jump].mean(axis=0)
@@ -390,7 +390,7 @@ def _sides(position: Array, names: Sequence[str]) -> Array:
     return position[..., places].transpose(0, 2, 1)
 
 
-def _across(points: Array) -> Array:
+def _mean_across(points: Array) -> Array:
     """Mean line from right to left in each frame, over the pairs that were seen."""
     n = points.shape[1] // 2
     return nan_mean(points[:, :n] - points[:, n:], axis=-2)
@@ -398,7 +398,7 @@ def _across(points: Array) -> Array:
 
 def _usual_direction(points: Array) -> Array:
     """Direction from right to left in most of the trial; NaN if never seen."""
-    across = _across(points)
+    across = _mean_across(points)
     seen = across[~np.isnan(across).any(axis=1)]
     return np.median(seen, axis=0) if len(seen) else np.full(points.shape[2], np.nan)
 
@@ -406,7 +406,7 @@ def _usual_direction(points: Array) -> Array:
 def _trunk_direction(position: Array) -> Array:
     """Direction from right to left of hips and shoulders in each frame; the usual where unseen."""
     points = _sides(position, _SWAP_GROUPS["trunk"])
-    across = _across(points)
+    across = _mean_across(points)
     direction: Array = np.where(np.isnan(across), _usual_direction(points), across)
     return direction
 
@@ -425,7 +425,7 @@ def _swapped_frames(points: Array, time: Array, floor: float, usual: Array) -> M
     if rows.size < 2:
         return swapped
     seen = np.where(np.tile(paired, 2)[rows, :, None], points[rows], np.nan)
-    across = _across(seen)
+    across = _mean_across(seen)
     towards = (across * np.broadcast_to(usual, (len(points), points.shape[2]))[rows]).sum(axis=1)
     if not np.isfinite(towards).all():  # one of the trunk's sides was never seen
         return swapped

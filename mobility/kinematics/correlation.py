@@ -21,7 +21,7 @@ def cross_correlation(a: Array, b: Array) -> Array:
     return np.stack([correlate(x, y, mode="full", method="fft") for x, y in zip(a, b, strict=True)])
 
 
-def normalised_correlation(dot: Array, power_a: Array, power_b: Array) -> Array:
+def normalised(dot: Array, power_a: Array, power_b: Array) -> Array:
     """Correlation from sums of products and of squares, in [-1, 1]; 0 where nothing moves."""
     least = 1e-6 * max(float(power_a.max()), float(power_b.max()), 1e-12)
     rho: Array = dot / np.sqrt(np.maximum(power_a, least) * np.maximum(power_b, least))

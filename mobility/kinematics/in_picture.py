@@ -91,10 +91,8 @@ def picture_angles(pose: Pose) -> xr.Dataset:
         for part in ("proximal", "distal")
         for side in SIDES
     }
-    limb_segments = [
-        one for key, one in segments.items() if "sideways" not in table["angles"][key[0]]
-    ]
-    stature = _stature(limb_segments, table["length"])
+    limbs = [one for key, one in segments.items() if "sideways" not in table["angles"][key[0]]]
+    stature = _stature(limbs, table["length"])
     elevations = {key: _elevation(one, stature, table) for key, one in segments.items()}
     tilt = np.radians(table["plane"]["sd_deg"])
     beside = np.cos(np.radians(table["seen"]["beside_deg"]))
@@ -106,43 +104,39 @@ def picture_angles(pose: Pose) -> xr.Dataset:
         signed = sideways or bool(entry.get("forward"))
         landmark_sd = entry.get("landmark_sd", table["landmark_sd"])["value"]
         for side in SIDES:
-            segment_pair = [segments[name, part, side] for part in ("proximal", "distal")]
-            elevation_pair = [elevations[name, part, side] for part in ("proximal", "distal")]
+            pair = [segments[name, part, side] for part in ("proximal", "distal")]
+            betas = [elevations[name, part, side] for part in ("proximal", "distal")]
             guess_sd = _guess_sd(pose, entry.get("guessed"))
             # A segment to a landmark that the model only guesses may look short for that reason.
-            elevation_pair[0] = replace(
-                elevation_pair[0], size=np.where(guess_sd > 0, 0.0, elevation_pair[0].size)
-            )
-            normal = _normal(segment_pair[1], elevation_pair[1], table["plane"]["prior"])
+            betas[0] = replace(betas[0], size=np.where(guess_sd > 0, 0.0, betas[0].size))
+            normal = _normal(pair[1], betas[1], table["plane"]["prior"])
             plane_attrs[f"plane_{side}"] = plane = _body_plane(normal, positions)
             plane_attrs[f"off_picture_{side}"] = round(
                 float(np.degrees(np.arccos(min(normal[2], 1.0)))), 1
             )
             if sideways:
-                sign = _sideways(positions, side)
+                sign = _lateral_sign(positions, side)
             elif signed:
-                sign = _outward(pixels, positions, side, plane) if normal[2] > beside else np.nan
+                sign = (
+                    _forward_sign(pixels, positions, side, plane) if normal[2] > beside else np.nan
+                )
             else:
-                sign = _bent_to(segment_pair)
+                sign = _bend_sign(pair)
                 if sign == 0 and plane == "sagittal":
                     bends = {"front": 1.0, "back": -1.0}[entry["bends"]]
-                    sign = np.nan_to_num(bends * _outward(pixels, positions, side, plane))
+                    sign = np.nan_to_num(bends * _forward_sign(pixels, positions, side, plane))
             if normal[2] < table["seen"]["edge_on"]:
                 sign *= 0.0
-            value, spread = _in_plane(
-                segment_pair, elevation_pair, normal, sign, tilt=tilt, wraps=signed
-            )
+            value, spread = _in_plane(pair, betas, normal, sign, tilt=tilt, wraps=signed)
             if "back_deg" in entry and _bends_back(value, entry["back_deg"]):
                 # Impossible: the pose model takes the back of the subject for the front.
-                value, spread = _in_plane(
-                    segment_pair, elevation_pair, normal, -sign, tilt=tilt, wraps=signed
-                )
+                value, spread = _in_plane(pair, betas, normal, -sign, tilt=tilt, wraps=signed)
             value = value + float(entry.get("zero_deg", 0.0))
             if plane not in entry.get("planes", (plane,)):
                 value = np.full_like(value, np.nan)
-            lengths = segment_pair[0].length, segment_pair[1].length
+            lengths = pair[0].length, pair[1].length
             noise = landmark_sd * stature * _leverage(*lengths, value, apart=sideways)
-            out = np.degrees(np.maximum(elevation_pair[0].size, elevation_pair[1].size))
+            out = np.degrees(np.maximum(betas[0].size, betas[1].size))
             square = spread**2 + np.degrees(noise) ** 2 + guess_sd**2 + _vertical_sd(name) ** 2
             columns.append((value, np.sqrt(square), out))
         values, sd, out = (np.stack(each, axis=-1) for each in zip(*columns, strict=True))
@@ -379,7 +373,7 @@ def _normal(segment: _Segment, elevation: _Elevation, prior: float) -> Array:
     return normal if normal[2] >= 0 else -normal
 
 
-def _turned(first: Array, second: Array, normal: Array, sign: float, *, wraps: bool) -> Array:
+def _turn_angle(first: Array, second: Array, normal: Array, sign: float, *, wraps: bool) -> Array:
     """Angle from one direction to the next about a normal, degrees; unsigned for sign 0."""
     if np.isnan(sign):
         return np.full(len(first), np.nan)
@@ -394,10 +388,10 @@ def _turned(first: Array, second: Array, normal: Array, sign: float, *, wraps: b
     return angle
 
 
-def _bent_to(pair: Sequence[_Segment]) -> float:
+def _bend_sign(pair: Sequence[_Segment]) -> float:
     """Sign of the direction in the picture in which a joint bends most; 0 if it hardly bends."""
     first, second = (np.column_stack([each.along, np.zeros(len(each.along))]) for each in pair)
-    turned = _turned(first, second, np.array([0.0, 0.0, 1.0]), 1.0, wraps=False)
+    turned = _turn_angle(first, second, np.array([0.0, 0.0, 1.0]), 1.0, wraps=False)
     turned = (turned + 180.0) % 360.0 - 180.0
     seen = np.isfinite(turned)
     limits = tables.load(TABLE)["seen"]
@@ -430,7 +424,7 @@ def _body_plane(normal: Array, positions: Array) -> str:
     return max(near, key=lambda name: near[name]) if near else ""
 
 
-def _outward(pixels: Array, positions: Array, side: str, plane: str) -> float:
+def _forward_sign(pixels: Array, positions: Array, side: str, plane: str) -> float:
     """Sign, in the picture, of a limb's turn from hanging to forwards (frontal plane: outwards).
 
     NaN where it cannot be determined, or where the subject turns round.
@@ -447,7 +441,7 @@ def _outward(pixels: Array, positions: Array, side: str, plane: str) -> float:
     return sign if same and sign else np.nan
 
 
-def _sideways(positions: Array, side: str) -> float:
+def _lateral_sign(positions: Array, side: str) -> float:
     """Sign, in the picture, of a turn of an upright segment towards a side."""
     _, across, _ = _axes(positions)
     lines = across[np.isfinite(across[:, 0]), 0]
@@ -476,7 +470,7 @@ def _in_plane(
             np.column_stack([segment.along * np.cos(size)[:, None], towards * np.sin(size)])
             for segment, size, towards in zip(pair, sizes, (one, other), strict=True)
         )
-        return _turned(first, second, normal, sign, wraps=wraps)
+        return _turn_angle(first, second, normal, sign, wraps=wraps)
 
     mean = np.zeros_like(sizes[0])
     variance = np.zeros_like(mean)
@@ -484,9 +478,7 @@ def _in_plane(
     for one, other in itertools.product((1.0, -1.0), repeat=2):
         probability = np.ones_like(mean)
         for elevation, towards in zip(elevations, (one, other), strict=True):
-            probability = probability * (
-                elevation.towards if towards > 0 else 1.0 - elevation.towards
-            )
+            probability *= elevation.towards if towards > 0 else 1.0 - elevation.towards
         at = angle(one, other, sizes)
         for k, elevation in enumerate(elevations):
             moved = [size + (elevation.sd if i == k else 0.0) for i, size in enumerate(sizes)]

@@ -293,57 +293,50 @@ def find_repetitions(
     """
     from scipy.signal import find_peaks
 
-    heights = _hip_height(pose)
+    h = _hip_height(pose)
     repetitions: list[dict[str, Any]] = []
-    if heights is not None:
-        low, high = np.percentile(heights.height, [5, 95])
+    if h is not None:
+        low, high = np.percentile(h.height, [5, 95])
         # A standing sample at either end makes a repetition that is cut off there a minimum too.
-        padded = np.concatenate([[1.0], heights.height, [1.0]])
-        step = heights.grid[1] - heights.grid[0]
+        padded = np.concatenate([[1.0], h.height, [1.0]])
+        step = h.grid[1] - h.grid[0]
         peaks, _ = find_peaks(
             -padded,
             prominence=max(min_depth, _RANGE_SHARE * (high - low)),
             distance=max(1, round(min_interval_s / step)),
         )
         bend = _knee_bend(pose)
-        bottoms = _without_rebounds(heights.height, (peaks - 1).tolist())
+        bottoms = _without_rebounds(h.height, (peaks - 1).tolist())
         for i, bottom in enumerate(bottoms):
             first = bottoms[i - 1] if i else 0
-            last = bottoms[i + 1] if i + 1 < len(bottoms) else len(heights.grid) - 1
-            top_before = first + int(np.argmax(heights.height[first : bottom + 1]))
-            top_after = bottom + int(np.argmax(heights.height[bottom : last + 1]))
-            start, whole_start = _edge(heights, bottom, top_before)
-            end, whole_end = _edge(heights, bottom, top_after)
-            edges = _bottom_band(heights, bottom, start, end)
-            lowest = _middle_of_bottom(heights, edges)
-            reason = _rejection_reason(heights, bottom, (start, end), (whole_start, whole_end))
-            cuts = [
-                time for time in cuts_of(pose) if heights.grid[start] < time < heights.grid[end]
-            ]
+            last = bottoms[i + 1] if i + 1 < len(bottoms) else len(h.grid) - 1
+            top_before = first + int(np.argmax(h.height[first : bottom + 1]))
+            top_after = bottom + int(np.argmax(h.height[bottom : last + 1]))
+            start, whole_start = _edge(h, bottom, top_before)
+            end, whole_end = _edge(h, bottom, top_after)
+            edges = _bottom_band(h, bottom, start, end)
+            lowest = _middle_of_bottom(h, edges)
+            reason = _rejection_reason(h, bottom, (start, end), (whole_start, whole_end))
+            cuts = [time for time in cuts_of(pose) if h.grid[start] < time < h.grid[end]]
             if not reason and cuts:
                 reason = tables.sentence("reasons.repetition.film_cut", time=cuts[0])
-            if (
-                not reason
-                and bend(heights.grid[start], heights.grid[lowest], heights.grid[end]) < _LEAST_BEND
-            ):
+            if not reason and bend(*h.grid[[start, lowest, end]]) < _LEAST_BEND:
                 reason = tables.sentence("reasons.repetition.knees_straight")
-            times = heights.grid[[start, edges[0], lowest, edges[1], end]]
-            depth = 100 * (1 - heights.height[bottom])
+            times = h.grid[[start, edges[0], lowest, edges[1], end]]
+            depth = 100 * (1 - h.height[bottom])
             repetitions.append(_repetition(times, depth, (whole_start, whole_end), reason))
     summary = {
         "found": len(repetitions),
-        "accepted": sum(repetition["accepted"] for repetition in repetitions),
-        "signal": None if heights is None else heights.signal,
+        "accepted": sum(each["accepted"] for each in repetitions),
+        "signal": None if h is None else h.signal,
     }
-    fallback_reason = tables.sentence(
-        f"reasons.trial.{'few_frames' if heights is None else 'not_lowered'}"
-    )
+    why_none = tables.sentence(f"reasons.trial.{'few_frames' if h is None else 'not_lowered'}")
     return with_history(
-        _dataset(pose, heights, repetitions),
+        _dataset(pose, h, repetitions),
         "find_repetitions",
         {"min_depth": min_depth, "min_interval_s": min_interval_s},
         **summary,
-        **_warnings(repetitions, fallback_reason),
+        **_warnings(repetitions, why_none),
     )
 
 
@@ -397,34 +390,26 @@ def _without_rebounds(height: Array, bottoms: Sequence[int]) -> list[int]:
     ]
 
 
-def _warnings(repetitions: Sequence[Mapping[str, Any]], fallback_reason: str) -> dict[str, Any]:
+def _warnings(repetitions: Sequence[Mapping[str, Any]], why_none: str) -> dict[str, Any]:
     """Warn of repetitions that the recording cuts off, or of the reason why there is none."""
-    if not any(repetition["accepted"] for repetition in repetitions):
-        reason = (
-            "; ".join(dict.fromkeys(repetition["reason"] for repetition in repetitions))
-            or fallback_reason
-        )
+    if not any(each["accepted"] for each in repetitions):
+        reason = "; ".join(dict.fromkeys(each["reason"] for each in repetitions)) or why_none
         return {"warnings": [tables.warning("warnings.no_repetition", reason=reason)]}
-    cut = [
-        str(i)
-        for i, repetition in enumerate(repetitions, 1)
-        if repetition["accepted"] and not repetition["complete"]
-    ]
+    accepted = [(str(i), each) for i, each in enumerate(repetitions, 1) if each["accepted"]]
+    cut = [number for number, each in accepted if not each["complete"]]
     warning = tables.warning("warnings.repetition_cut_off", numbers=listed(cut))
     return {"warnings": [warning]} if cut else {}
 
 
-def _dataset(
-    pose: xr.Dataset, heights: _Height | None, repetitions: Sequence[dict[str, Any]]
-) -> xr.Dataset:
+def _dataset(pose: xr.Dataset, h: _Height | None, rows: Sequence[dict[str, Any]]) -> xr.Dataset:
     time = pose["time"].to_numpy()
     height = np.full(time.size, np.nan)
     standing = np.zeros(time.size, bool)
-    if heights is not None:
-        height[heights.seen] = heights.at(time[heights.seen])
-        speed = np.abs(np.interp(time, heights.grid, heights.speed))
-        slow = speed < max(_EDGE_SPEED * np.abs(heights.speed).max(), _STILL)
-        standing = heights.seen & slow & (np.nan_to_num(height) > _STANDING_HEIGHT)
+    if h is not None:
+        height[h.seen] = h.at(time[h.seen])
+        speed = np.abs(np.interp(time, h.grid, h.speed))
+        slow = speed < max(_EDGE_SPEED * np.abs(h.speed).max(), _STILL)
+        standing = h.seen & slow & (np.nan_to_num(height) > _STANDING_HEIGHT)
     descriptions: dict[str, tuple[Any, dict[str, str]]] = {
         "start": (np.float64, {"units": "s", "long_name": "start of the descent"}),
         "bottom_start": (np.float64, {"units": "s", "long_name": "start of the bottom"}),
@@ -445,7 +430,7 @@ def _dataset(
         "end_seen": (bool, {"long_name": "whether the recording shows its end"}),
     }
     variables: dict[str, Any] = {
-        name: ("rep", np.array([repetition[name] for repetition in repetitions], kind), attrs)
+        name: ("rep", np.array([row[name] for row in rows], kind), attrs)
         for name, (kind, attrs) in descriptions.items()
     }
     variables["hip_height"] = (
@@ -457,7 +442,7 @@ def _dataset(
     attrs = {key: value for key, value in pose.attrs.items() if key != "ds_type"}
     return xr.Dataset(
         variables,
-        coords={"time": pose["time"].variable, "rep": np.arange(1, len(repetitions) + 1)},
+        coords={"time": pose["time"].variable, "rep": np.arange(1, len(rows) + 1)},
         attrs=attrs | {"ds_type": "repetitions"},
     )
 
@@ -472,7 +457,7 @@ def set_repetitions(pose: xr.Dataset, intervals: Sequence[Mapping[str, float]]) 
     """
     require_pose(pose, what="set_repetitions")
     time = pose["time"].to_numpy()
-    heights = _hip_height(pose)
+    h = _hip_height(pose)
     repetitions: list[dict[str, Any]] = []
     given = check_intervals(intervals, earliest=min([0.0, *time[:1]]))
     for number, interval in enumerate(given, start=1):
@@ -484,24 +469,24 @@ def set_repetitions(pose: xr.Dataset, intervals: Sequence[Mapping[str, float]]) 
             )
         first, last, depth = bottom, bottom, np.nan
         seen = (True, True)
-        if heights is not None:
-            near = [int(np.argmin(np.abs(heights.grid - t))) for t in (start, bottom, end)]
-            band = _bottom_band(heights, near[1], near[0], near[2])
-            first = min(max(float(heights.grid[band[0]]), start), bottom)
-            last = max(min(float(heights.grid[band[1]]), end), bottom)
-            depth = 100 * (1 - float(heights.height[band[0] : band[1] + 1].min()))
+        if h is not None:
+            near = [int(np.argmin(np.abs(h.grid - t))) for t in (start, bottom, end)]
+            band = _bottom_band(h, near[1], near[0], near[2])
+            first = min(max(float(h.grid[band[0]]), start), bottom)
+            last = max(min(float(h.grid[band[1]]), end), bottom)
+            depth = 100 * (1 - float(h.height[band[0] : band[1] + 1].min()))
             frame = 1.5 * float(np.median(np.diff(time)))
             seen = (
-                abs(start - time[0]) > frame or bool(heights.at(start) >= _STANDING_HEIGHT),
-                abs(end - time[-1]) > frame or bool(heights.at(end) >= _STANDING_HEIGHT),
+                abs(start - time[0]) > frame or bool(h.at(start) >= _STANDING_HEIGHT),
+                abs(end - time[-1]) > frame or bool(h.at(end) >= _STANDING_HEIGHT),
             )
         repetitions.append(_repetition((start, first, bottom, last, end), depth, seen))
     return with_history(
-        _dataset(pose, heights, repetitions),
+        _dataset(pose, h, repetitions),
         "set_repetitions",
         {"intervals": given},
         accepted=len(repetitions),
-        signal=None if heights is None else heights.signal,
+        signal=None if h is None else h.signal,
         **_warnings(repetitions, tables.sentence("reasons.trial.by_hand")),
     )
 
@@ -545,11 +530,11 @@ def normalise_repetitions(
     start, end = used["start"].to_numpy()[:, None], used["end"].to_numpy()[:, None]
     moments = start + (end - start) * (percent / 100)
     time = dataset["time"].to_numpy()
-    next_frame = np.searchsorted(time, moments, side="right").clip(1, max(time.size - 1, 1))
-    previous = next_frame - 1
-    next_frame = next_frame.clip(max=time.size - 1)
-    span = time[next_frame] - time[previous]
-    weight = np.where(span > 0, (moments - time[previous]) / np.where(span > 0, span, 1), 0.0)
+    after = np.searchsorted(time, moments, side="right").clip(1, max(time.size - 1, 1))
+    before = after - 1
+    after = after.clip(max=time.size - 1)
+    span = time[after] - time[before]
+    weight = np.where(span > 0, (moments - time[before]) / np.where(span > 0, span, 1), 0.0)
     cut = ~used["complete"].to_numpy()[:, None] if "complete" in used else np.False_
     outside = cut | (moments < time[0] - 1e-9) | (moments > time[-1] + 1e-9)
 
@@ -559,17 +544,12 @@ def normalise_repetitions(
             continue
         rest = [d for d in variable.dims if d != "time"]
         values = variable.transpose("time", *rest).to_numpy().astype(np.float64)
-        share = weight.reshape(weight.shape + (1,) * len(rest))
+        w = weight.reshape(weight.shape + (1,) * len(rest))
         # A neighbour of weight zero must not spread its NaN.
-        interpolated = np.where(
-            share == 0, values[previous], np.where(share == 1, values[next_frame], np.nan)
-        )
-        between = (share > 0) & (share < 1)
-        interpolated = np.where(
-            between, (1 - share) * values[previous] + share * values[next_frame], interpolated
-        )
-        interpolated[outside] = np.nan
-        variables[name] = (("rep", "percent", *rest), interpolated, variable.attrs)
+        between = np.where((w > 0) & (w < 1), (1 - w) * values[before] + w * values[after], np.nan)
+        moved = np.where(w == 0, values[before], np.where(w == 1, values[after], between))
+        moved[outside] = np.nan
+        variables[name] = (("rep", "percent", *rest), moved, variable.attrs)
     coords = {
         name: coordinate.variable
         for name, coordinate in dataset.coords.items()

@@ -340,11 +340,11 @@ def _curves(
     """Mean curves of the independent units with their sd, and the test at every point."""
     dims = ("angle", "side", "percent")
     usable = np.isfinite(rows["repetition_rmse"].to_numpy())[..., None]
-    curves_of = {
+    means = {
         what: unit_means(np.where(usable, rows[f"{what}_curves"].to_numpy(), np.nan))
         for what in ("video", "lab")
     }
-    curves_of["difference"] = unit_means(
+    means["difference"] = unit_means(
         np.where(usable, (rows["video_curves"] - rows["lab_curves"]).to_numpy(), np.nan)
     )
     variables: dict[str, Any] = {}
@@ -354,7 +354,7 @@ def _curves(
         "difference": "mean difference of the curves, video less lab",
     }
     attrs = {"units": "degree", "reference": "Mean of the independent units, point by point"}
-    for what, values in curves_of.items():
+    for what, values in means.items():
         curves = xr.DataArray(values, dims=("unit", *dims))
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Degrees of freedom", RuntimeWarning)
@@ -363,7 +363,7 @@ def _curves(
         variables[f"{what}_curve"] = (dims, mean.to_numpy(), attrs | {"long_name": text})
         text += ", standard deviation"
         variables[f"{what}_curve_sd"] = (dims, sd.to_numpy(), attrs | {"long_name": text})
-    t = np.full(curves_of["lab"].shape[1:], np.nan)
+    t = np.full(means["lab"].shape[1:], np.nan)
     threshold, p = (np.full(t.shape[:2], np.nan) for _ in range(2))
     tested: dict[str, Any] = {
         "units": "1",
@@ -379,9 +379,7 @@ def _curves(
         if "software" not in tested or not usable[:, *at].any():
             continue
         try:
-            test = spm_paired(
-                curves_of["video"][:, *at], curves_of["lab"][:, *at], alpha=_SPM_ALPHA
-            )
+            test = spm_paired(means["video"][:, *at], means["lab"][:, *at], alpha=_SPM_ALPHA)
         except BadInputError as error:
             add_reason(at, str(error))
             continue
@@ -424,17 +422,13 @@ def _discrete(
         if (with_sd := np.isfinite(errors)).any():
             inside = np.abs(one[both] - other[both]) <= Z95 * errors
             statistics_of["value_coverage"][at] = inside[with_sd].mean()
-        statistics, missing_reasons = _pair_statistics(
-            one,
-            other,
-            None if single else participants.tolist(),
-            unit_means,
-            margin_deg,
-            degrees[at[1]],
+        owners = None if single else participants.tolist()
+        statistics, missing = _pair_statistics(
+            one, other, owners, unit_means, margin_deg, degrees[at[1]]
         )
         for name, value in statistics.items():
             statistics_of[name][at] = value
-        reasons[at] = "; ".join(dict.fromkeys(text for text in missing_reasons if text))
+        reasons[at] = "; ".join(dict.fromkeys(text for text in missing if text))
     labelled: dict[str, Any] = {name: (dims, values) for name, values in statistics_of.items()}
     for name in ("pairs", "targets"):
         labelled[name] = (dims, statistics_of[name].astype(np.int64))

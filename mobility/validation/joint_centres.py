@@ -326,13 +326,9 @@ class _LandmarkBuilder:
             other = self.mapping.instead.get(landmark)
             if other is not None and self._mean(landmark, other):
                 del self.reasons[landmark]
+                values = {"landmark": landmark.replace("_", " "), "other": " and ".join(other)}
                 self.warnings.append(
-                    tables.warning(
-                        "warnings.joint_centre_instead",
-                        landmark=landmark.replace("_", " "),
-                        other=" and ".join(other),
-                        reason=reason,
-                    )
+                    tables.warning("warnings.joint_centre_instead", **values, reason=reason)
                 )
                 continue
             absent = [name for name in names if self._names.find(name) is None]
@@ -365,8 +361,7 @@ class _LandmarkBuilder:
             self.reasons[landmark] = f"{' and '.join(origins)} are never seen together"
             return False
         self.centres[landmark] = mean
-        several = f"mean of {', '.join(origins)}"
-        self.origins[landmark] = origins[0] if len(origins) == 1 else several
+        self.origins[landmark] = f"mean of {', '.join(origins)}" if origins[1:] else origins[0]
         return True
 
     def _from_static(self, name: str) -> tuple[Array, str] | str:

@@ -174,9 +174,7 @@ def dataset(file: LabFile, options: ReadOptions, *, source: Mapping[str, str]) -
             **file.notes,
             **{k: attrs[k] for k in attrs if k.endswith("_found")},
             "mapping": attrs["mapping"],
-            "mapping_chosen": "given"
-            if options.mapping is not None
-            else "by most names in the file",
+            "mapping_chosen": "given" if options.mapping else "by most names in the file",
             "unmapped_columns": unmapped,
         },
         warnings=file.warnings,
@@ -504,18 +502,14 @@ def _angles(
     raw = {name: file.columns[at] for name, at in file_columns.items()}
     unit, origin = _angle_unit(file, options, mapping, raw)
     factor = 180.0 / np.pi if unit == "radian" else 1.0
+    degrees = {name: values * factor for name, values in raw.items()}
     variables = {}
     for angle, columns in mapping.angles.items():
-        converted = _angle(
-            angle, columns, {k: v * factor for k, v in raw.items()}, file_columns, file
-        )
+        converted = _angle(angle, columns, degrees, file_columns, file)
         if converted is not None:
             variables[angle] = converted
-    return (
-        variables,
-        set(file_columns.values()),
-        {"angle_units_read": unit, "angle_units_found": origin},
-    )
+    attrs = {"angle_units_read": unit, "angle_units_found": origin}
+    return variables, set(file_columns.values()), attrs
 
 
 def _angle(

@@ -111,24 +111,22 @@ def read_reference(
     for `lab_file`.
     """
     # One mapping may describe markers, angles, or both.
-    marker_mapping = angle_mapping = None
+    for_markers = for_angles = None
     if mapping is not None:
         given = given_mapping(mapping)
-        marker_mapping = given if given.joint_centres or given.pelvis else None
-        angle_mapping = given if given.angles else None
-    main_mapping = mapping if lab_angles is None else marker_mapping
+        for_markers = given if given.joint_centres or given.pelvis else None
+        for_angles = given if given.angles else None
+    main_mapping = mapping if lab_angles is None else for_markers
     main = read_lab(lab_file, mapping=main_mapping, units=units, vertical_axis=vertical_axis)
     files = {"lab": _source_attrs(main)}
     read = [main]
     pose = formulas = None
     if "marker_position" in main:
-        static_markers = None
+        still = None
         if static is not None:
-            static_markers = read_lab(
-                static, mapping=marker_mapping, units=units, vertical_axis=vertical_axis
-            )
-            files["static"] = _source_attrs(static_markers)
-        pose = lab_pose(main, mapping=marker_mapping, static=static_markers)
+            still = read_lab(static, mapping=for_markers, units=units, vertical_axis=vertical_axis)
+            files["static"] = _source_attrs(still)
+        pose = lab_pose(main, mapping=for_markers, static=still)
         formulas = joint_angles(pose)
         read.append(formulas)
     elif static is not None:
@@ -138,7 +136,7 @@ def read_reference(
         )
     source = main
     if lab_angles is not None:
-        source = read_lab(lab_angles, mapping=angle_mapping)
+        source = read_lab(lab_angles, mapping=for_angles)
         files["angles"] = _source_attrs(source)
         read.append(source)
     names = [name for name in _ANGLE_NAMES if name in source]
@@ -292,10 +290,9 @@ def _curves(
     video: xr.Dataset, repetitions: xr.Dataset, reference: Reference, sync: Synchronisation
 ) -> xr.Dataset:
     time = video["time"].to_numpy()
-    video_estimator = (
-        "fitted" if str(video.attrs.get("method", "")).startswith("fitted") else "landmarks"
-    )
-    sources: dict[str, tuple[xr.Dataset, str]] = {video_estimator: (video, "")}
+    fitted = str(video.attrs.get("method", "")).startswith("fitted")
+    sources: dict[str, tuple[xr.Dataset, str]]
+    sources = {"fitted" if fitted else "landmarks": (video, "")}
     for name in ("raw", "image"):
         if any(f"{angle}_{name}" in video for angle in _ANGLE_NAMES):
             sources[name] = (video, f"_{name}")
@@ -308,12 +305,9 @@ def _curves(
     for angle in _ANGLE_NAMES:
         definition = tables.load("angles")[angle]
         dims = ("time", "side") if definition["sided"] else ("time",)
-        used_sources = [sources[estimator] for estimator in estimators]
+        used = [sources[estimator] for estimator in estimators]
         values = np.stack(
-            [
-                _angle_values(one, f"{angle}{suffix}", dims, time.size)
-                for one, suffix in used_sources
-            ]
+            [_angle_values(one, f"{angle}{suffix}", dims, time.size) for one, suffix in used]
         )
         if not np.isnan(values).all():
             attrs = {"units": "degree", "long_name": definition["long_name"]}

@@ -74,8 +74,7 @@ METHOD = "fitted_body"
 """Value of the attribute ``method`` of a fitted pose."""
 
 _BEHIND, _FEET_SEEN = 0.5, 0.15
-"""Limits of warnings: component of the forward direction away from the camera; mean weight of heels
-and toes."""
+"""Limits of warnings: forward component away from the camera; mean weight of heels and toes."""
 
 _LONGEST_UNSEEN_S = 0.25
 """Seconds from the nearest frame with a person beyond which positions are NaN."""
@@ -194,21 +193,19 @@ def fit_body(
             raise BadInputError(f"fit_body: without: no term {name!r}{likely(name, TERMS)}")
     if field_of_view is not None and focal_length is not None:
         raise BadInputError("fit_body: give field_of_view or focal_length, not both")
-    known_lens: KnownCameras | None = None
+    known: KnownCameras | None = None
     if calibration is not None:
         if field_of_view is not None or focal_length is not None:
             raise BadInputError(
                 "fit_body: the calibration gives the lens; leave out field_of_view and focal_length"
             )
-        known_lens = known_cameras(calibration, poses)
+        known = known_cameras(calibration, poses)
     sights = [
         detections_of(each, fov, px)
         for each, fov, px in zip(
-            poses if known_lens is None else known_lens.poses,
+            poses if known is None else known.poses,
             per_camera(field_of_view, poses, "field_of_view"),
-            per_camera(
-                focal_length if known_lens is None else known_lens.focal, poses, "focal_length"
-            ),
+            per_camera(focal_length if known is None else known.focal, poses, "focal_length"),
             strict=True,
         )
     ]
@@ -216,9 +213,9 @@ def fit_body(
     _, centred, world, weight, focal, focal_given = sights[0]
     span, present = seen_span(sights[0])
 
-    coarse = problem_of(sights[0], span, min(COARSE_HZ, rate_hz), height_m, known_lens)
+    coarse = problem_of(sights[0], span, min(COARSE_HZ, rate_hz), height_m, known)
     coarse, joints = starting_point(replace(coarse, without=frozenset(without)), feet_planted)
-    fine = problem_of(sights[0], span, rate_hz, height_m, known_lens)
+    fine = problem_of(sights[0], span, rate_hz, height_m, known)
     fine = replace(
         fine,
         planted=coarse.planted,
@@ -230,7 +227,7 @@ def fit_body(
     fine = with_depths(fine)
     if len(poses) > 1:
         coarse, fine, joints = with_cameras(
-            coarse, fine, joints, poses, sights, feet_planted, known_lens
+            coarse, fine, joints, poses, sights, feet_planted, known
         )
     coarse, fine = with_standing(coarse, fine, joints, standing)
     rng = np.random.default_rng(0)
@@ -252,12 +249,9 @@ def fit_body(
         if not any((one.weight[:, j] > LEAST_WEIGHT).any() for one in fine.each)
     ]
     position[:, never_seen] = np.nan
-    person_time, after = time[present], np.searchsorted(time[present], time)
-    gap = [
-        np.abs(person_time[np.clip(at, 0, person_time.size - 1)] - time)
-        for at in (after, after - 1)
-    ]
-    position[np.minimum(*gap) > _LONGEST_UNSEEN_S] = np.nan
+    seen, after = time[present], np.searchsorted(time[present], time)
+    near = [np.abs(seen[np.clip(at, 0, seen.size - 1)] - time) for at in (after, after - 1)]
+    position[np.minimum(*near) > _LONGEST_UNSEEN_S] = np.nan
 
     deviation = np.stack(
         [
@@ -266,19 +260,16 @@ def fit_body(
         ]
     )
     warnings = _warnings(solved, fine, standing)
-    camera_history: dict[str, Any] = {}
+    several: dict[str, Any] = {}
     if len(poses) > 1:
         cameras = camera_entries(fine, solved.joints, solved.shared, solved.shared_draws, sights)
-        camera_history = {
-            "cameras": cameras,
-            "further_histories": [history(each) for each in poses[1:]],
-        }
-        warnings += warnings_of_cameras(poses, cameras, calibrated=known_lens is not None)
-    if known_lens is not None:
-        camera_history["calibrated"] = known_lens.history_entry
-        warnings += known_lens.warnings
+        several = {"cameras": cameras, "further_histories": [history(each) for each in poses[1:]]}
+        warnings += warnings_of_cameras(poses, cameras, calibrated=known is not None)
+    if known is not None:
+        several["calibrated"] = known.history_entry
+        warnings += known.warnings
     joint_positions = gravity - np.array([0.0, floor, 0.0])
-    standing_weight = np.zeros(1) if fine.standing is None else fine.standing
+    stood = np.zeros(1) if fine.standing is None else fine.standing
     result = _fitted_dataset(pose, position, fine.knots, joint_positions, deviation)
     lengths = np.exp(solved.shared[FIRST_LENGTH:FIRST_OFFSET] - solved.shared[HEIGHT])
     stretch = float(np.exp(solved.shared[FOCAL_FACTOR]))
@@ -288,7 +279,7 @@ def fit_body(
         {
             "field_of_view": field_of_view,
             "focal_length": focal_length,
-            "calibration": None if known_lens is None else known_lens.history_entry["file"],
+            "calibration": None if known is None else known.history_entry["file"],
             "height_m": height_m,
             "feet_planted": feet_planted,
             "standing": standing,
@@ -298,9 +289,7 @@ def fit_body(
         },
         source=pose,
         planted=fine.planted,
-        standing_seconds=round(
-            float(standing_weight.sum() / max(standing_weight.max(), 1e-9) * fine.step), 2
-        ),
+        standing_seconds=round(float(stood.sum() / max(stood.max(), 1e-9) * fine.step), 2),
         standing_knee_deg=_knee_of_standing(fine, standing),
         focal_length_px=round(focal * stretch, 1),
         camera_pitch_deg=round(float(np.degrees(np.arctan(solved.shared[PITCH]))), 2),
@@ -311,7 +300,7 @@ def fit_body(
         mirrored=solved.mirrored,
         steps=solved.steps,
         warnings=warnings,
-        **camera_history,
+        **several,
     )
 
 

@@ -171,8 +171,7 @@ def local_means(
 ) -> tuple[Array, Array]:
     """Values at the knots of samples at `place` (0 to count - 1) between them, and their weights.
 
-    A parabola is fitted under a triangle around each knot: a mean would lag where movements begin
-    and end.
+    A parabola is fitted around each knot: a mean would lag where movements begin and end.
     """
     left = np.minimum(place.astype(np.intp), count - 2)
     share = place - left
@@ -268,13 +267,8 @@ def starting_point(problem: Problem, feet_planted: bool | None) -> tuple[Problem
     planted = feet_planted
     if planted is None:
         planted = all(is_planted(problem, distance, pair) for pair in ((LA, LT), (RA, RT)))
-    problem = replace(
-        problem,
-        planted=planted,
-        distance=distance,
-        scale=scale,
-        feet_given=feet_planted is not None,
-    )
+    given = feet_planted is not None
+    problem = replace(problem, planted=planted, distance=distance, scale=scale, feet_given=given)
     return with_depths(problem), joints
 
 

@@ -366,14 +366,8 @@ def _standing_rows(
     mean, sd = in_radians(term["trunk_across_deg"])
     line = trunk_line(joints)
     off = ((unit_vectors(line) * across).sum(axis=-1) - mean) / sd
-    _add_robust(
-        rows,
-        off,
-        weight,
-        term["cauchy"],
-        _line_slopes(component_slope(line, across) / sd, *trunk),
-        (),
-    )
+    slopes = _line_slopes(component_slope(line, across) / sd, *trunk)
+    _add_robust(rows, off, weight, term["cauchy"], slopes, ())
 
 
 class _Lean(NamedTuple):
@@ -442,8 +436,7 @@ def _upright_rows(rows: Rows, problem: Problem, joints: Array, shared: Array, sh
             cost=float(loss.sum()) * share if x == 0 else 0.0,
         )
     if problem.calibrated or problem.feet_given:
-        # Several cameras see the lean of the trunk; given feet may be of somebody who sits or lies.
-        return
+        return  # several cameras see the trunk's lean; given feet may be of somebody who sits
     weight = np.full(len(joints), term["trunk_weight"] / len(joints))
     lean = _Lean(shared[TRUNK_LEAN], usual_angles(problem)[1][1], TRUNK_LEAN)
     _lean_rows(rows, joints, shared, (HIPS, SHOULDERS), lean, weight, term["trunk_cauchy"])
@@ -469,13 +462,11 @@ def _shared_rows(problem: Problem, shared: Array) -> tuple[Array, Array]:
     residual: list[float] = []
     slopes: list[Array] = []
 
-    def add(
-        term: str, off: float, sd: float, *slopes_of_numbers: tuple[int | slice, Array | float]
-    ) -> None:
+    def add(term: str, off: float, sd: float, *by: tuple[int | slice, Array | float]) -> None:
         # A term that is left out stays in with a wide prior, to keep the equations solvable.
         sd = sd if term in problem.terms else LEFT_OUT * sd
         slope = np.zeros(p)
-        for place, change in slopes_of_numbers:
+        for place, change in by:
             slope[place] += change
         residual.append(off / sd)
         slopes.append(slope / sd)
@@ -519,9 +510,8 @@ def _camera_rows(rows: Rows, view: View, joints: Array, shared: Array, share: fl
     """Add the rows of picture and depth of a further camera."""
     turn, place = view.axes(shared)
     joints_in_view = joints @ turn.T + place
-    problem = replace(
-        view.problem, image=view.problem.image - view.time_correction(shared) * view.velocity
-    )
+    late = view.time_correction(shared)
+    problem = replace(view.problem, image=view.problem.image - late * view.velocity)
     view_rows = Rows(len(joints), len(shared))
     local = view.local(shared)
     picture_rows(view_rows, problem, joints_in_view, local, share)

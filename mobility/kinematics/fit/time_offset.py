@@ -11,7 +11,7 @@ from mobility.errors import BadInputError
 from mobility.kinematics.calibration import cross_matrix
 from mobility.kinematics.correlation import (
     cross_correlation,
-    normalised_correlation,
+    normalised,
     peak,
     rival_peaks,
 )
@@ -102,7 +102,7 @@ def time_offset(pose_a: xr.Dataset, pose_b: xr.Dataset) -> TimeOffset:
             "time_offset: the two videos have less than "
             f"{LEAST_OVERLAP:g} s of the person in common; give two videos of the same trial"
         )
-    rho = np.where(allowed, normalised_correlation(*total[:3]), -1.0)
+    rho = np.where(allowed, normalised(*total[:3]), -1.0)
     values = total[3] * step / _INDEPENDENT_S
     evidence = np.where(rho > 0, -0.5 * values * np.log1p(-(np.clip(rho, 0, 0.9999) ** 2)), 0.0)
     best = int(np.argmax(evidence))
@@ -199,7 +199,7 @@ def _single_offsets(sums: list[Array], best: int) -> list[float]:
     single_offsets = []
     for dot, power_a, power_b in zip(*sums, strict=True):
         near = slice(max(best - reach, 0), best + reach + 1)
-        rho = normalised_correlation(dot[near], power_a[near], power_b[near])
+        rho = normalised(dot[near], power_a[near], power_b[near])
         top = int(np.argmax(rho))
         if rho[top] > _LEAST_LIKENESS and 0 < top < len(rho) - 1:
             single_offsets.append(near.start + peak(rho, top)[0] - best)
