@@ -17,10 +17,10 @@ from mobility.kinematics.clean import low_pass
 from mobility.kinematics.repetitions import (
     HipHeight,
     hip_height,
+    repetition_row,
+    repetition_warnings,
     repetitions_dataset,
-    row_of,
     set_repetitions,
-    warnings_of_rows,
 )
 from mobility.kinematics.skeleton import SIDES
 from mobility.provenance import cuts_of, with_history
@@ -130,7 +130,7 @@ def set_chair_rises(pose: xr.Dataset, intervals: Sequence[Mapping[str, float]]) 
             up, down = _standing(signals, off, top, last)
             times[1], times[3] = min(grid[up], middle), max(grid[down], middle)
             added["seat_off"] = min(max(float(grid[off]), start), times[1])
-        rows.append(row_of(times, np.nan, seen) | added)
+        rows.append(repetition_row(times, np.nan, seen) | added)
     nothing = tables.sentence("reasons.trial.by_hand")
     arguments = {"intervals": list(intervals)}
     return _described(given, rows, "set_chair_rises", arguments, nothing)
@@ -161,7 +161,7 @@ def _described(
         arguments,
         found=len(rows),
         accepted=sum(row["accepted"] for row in rows),
-        **warnings_of_rows(rows, nothing),
+        **repetition_warnings(rows, nothing),
     )
 
 
@@ -229,7 +229,7 @@ def _rows(pose: xr.Dataset, s: _Signals) -> list[dict[str, Any]]:
         times = h.grid[[start, up, (up + down) // 2, down, back]]
         seen = (start_seen and bool(before.size), sits)
         reason = _fault(pose, s, times, stands=stands, seated=seated, begins=bool(before.size))
-        row = row_of(times, np.nan, seen, reason or hidden)
+        row = repetition_row(times, np.nan, seen, reason or hidden)
         rows.append(
             row | {"seat_off": h.grid[off], "seated_since": h.grid[since], "stands": stands}
         )

@@ -9,7 +9,8 @@ import numpy as np
 
 from mobility.assessment.estimates import side_shown
 from mobility.exercises.repeated.page import reported
-from mobility.reports.key_frames import Moment, clearer_side, of_angle
+from mobility.reports.drawn_angles import clearer_side
+from mobility.reports.moments import Moment, of_angle
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -170,7 +170,7 @@ class _Rises:
         return bool(gap <= self.limits["longest_unseen_s"])
 
     def in_30_s(self) -> tuple[float, str]:
-        """Times that somebody stood up within 30 s of the first lean, and why there is none."""
+        """Count the rises within 30 s of the first lean, and say why there is no count."""
         if self.slow:
             return math.nan, tables.sentence("reasons.slow_frames")
         if not self.accepted.any():
