@@ -14,7 +14,7 @@ class MobilityError(Exception):
     """Root of the family; never raised itself."""
 
     status = 500
-    may_pass = False
+    retryable = False
     """Whether the same work may well succeed when it is done again: a process was killed."""
 
     def __str__(self) -> str:

@@ -192,7 +192,7 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 @contextmanager
-def nameless(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+def unlinked_until_complete(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """Give a file that is called `path` when all is written, and until then nothing at all.
 
     So a process that is killed leaves nothing, where the system has such files (Linux); elsewhere

@@ -166,7 +166,7 @@ def work_on(row: Row, task: Mapping[str, Any]) -> dict[str, Any]:
     summary (absolute paths, or a URL), ``code`` (its digest) and ``pose_workers``.
     """
     logging.getLogger("mobility").setLevel(logging.INFO)
-    may_pass = False
+    retryable = False
     began = time.monotonic()
     try:
         if task["code"] != code_digest():
@@ -183,12 +183,12 @@ def work_on(row: Row, task: Mapping[str, Any]) -> dict[str, Any]:
         return _outcome(row, **found, took_s=_since(began)).model_dump(mode="json")
     except MobilityError as error:
         reason = str(error)
-        may_pass = error.may_pass or isinstance(error, StorageError)
+        retryable = error.retryable or isinstance(error, StorageError)
         log.warning("%s: %s", _named(row), reason)
     except Exception as error:  # a bug, of which the other rows must not suffer
         reason = f"{type(error).__name__}: {error}; this is a bug, see the log"
         log.error("%s: %s", _named(row), traceback.format_exc())
-    failed = _outcome(row, reason=reason, may_pass=may_pass, took_s=_since(began))
+    failed = _outcome(row, reason=reason, may_pass=retryable, took_s=_since(began))
     return failed.model_dump(mode="json")
 
 
@@ -250,12 +250,12 @@ def _up_to_date(row: Row, task: Mapping[str, Any]) -> dict[str, Any]:
         session = _session(row, store)
         session.redescribe(session_name=row.name, joints=row.joints)  # type: ignore[arg-type]
         before = dict(session.record.stages)
-        _again(lambda: session.analyze(workers=task["pose_workers"], **row.options))
+        _with_retries(lambda: session.analyze(workers=task["pose_workers"], **row.options))
         record = session.record
         redone = [name for name, stage in record.stages.items() if before.get(name) != stage]
         seconds = {name: record.stages[name].seconds for name in redone}
         report_was_current = session.report_is_current()
-        paths = _again(session.render_report)
+        paths = _with_retries(session.render_report)
         if not report_was_current:
             redone.append("report")
             if (rendered := session.record.report) is not None:
@@ -312,13 +312,13 @@ def _hashes(session: Session) -> list[str]:
     return [file.sha256 for file in files if file is not None]
 
 
-def _again(work: Callable[[], Any]) -> Any:
+def _with_retries(work: Callable[[], Any]) -> Any:
     """Do `work` again where a process that it needs was killed."""
     for left in reversed(range(TRIES)):
         try:
             return work()
         except MobilityError as error:
-            if not (left and error.may_pass):
+            if not (left and error.retryable):
                 raise
             log.warning("%s; trying again", error)
     return None
@@ -417,7 +417,7 @@ def _result(future: Any, row: Row) -> BatchRow:
 
     from distributed.scheduler import KilledWorker
 
-    may_pass = True
+    retryable = True
     try:
         return BatchRow.model_validate(future.result())
     except KilledWorker:
@@ -425,9 +425,9 @@ def _result(future: Any, row: Row) -> BatchRow:
     except (CancelledError, OSError, TimeoutError):
         reason = "the connection to the scheduler was lost; run the batch again"
     except Exception as error:  # what a worker says that has not even this package
-        may_pass = False
+        retryable = False
         reason = f"the worker could not do it: {type(error).__name__}: {error}"
-    return _outcome(row, reason=reason, may_pass=may_pass)
+    return _outcome(row, reason=reason, may_pass=retryable)
 
 
 @contextlib.contextmanager

@@ -201,7 +201,7 @@ def _process(
 
 def _log_file(store: Store, digest: str) -> Path:
     """Where the log is kept: in the store, or with the reports where that is behind a URL."""
-    if not store.is_remote:
+    if not store.in_bucket:
         return store.path / ".watch" / LOG
     with writing(store.reports):
         make_folder(store.reports)
@@ -210,12 +210,12 @@ def _log_file(store: Store, digest: str) -> Path:
 
 def _read(store: Store, ledger: str) -> Watched:
     try:
-        return validate(Watched, store.document(ledger), what=store.whereabouts(ledger))
+        return validate(Watched, store.document(ledger), what=store.location_of(ledger))
     except NotFoundError:
         return Watched()
     except BadInputError as error:
         raise StorageError(
-            f"{store.whereabouts(ledger)}: is damaged ({error}); delete the file: finished videos "
+            f"{store.location_of(ledger)}: is damaged ({error}); delete the file: finished videos "
             "are recognised and not analysed again"
         ) from None
 

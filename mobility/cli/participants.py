@@ -116,7 +116,7 @@ def participants_delete(
     of_them = [key.id for key in keys.all() if key.user_id == user_id]
     for place in found:
         inside = place.is_relative_to(opened.path)
-        typer.echo(opened.whereabouts(str(place.relative_to(opened.path))) if inside else place)
+        typer.echo(opened.location_of(str(place.relative_to(opened.path))) if inside else place)
     for key in of_them:
         typer.echo(f"key {key}")
     if yes:

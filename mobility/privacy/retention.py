@@ -16,8 +16,8 @@ from mobility.errors import BadInputError, InUseError, MobilityError, NotFoundEr
 from mobility.privacy.traces import leave_out, remove_unfinished, traces_of
 from mobility.sessions.files import (
     DELETING,
-    begun_with,
     check_id,
+    entries_with_prefix,
     read_json,
     remove_checkpoints,
     sweep,
@@ -176,7 +176,7 @@ def erase(store: Store, user_id: str) -> list[str]:
             continue  # gone meanwhile
         except StorageError as error:
             faults.append(error)
-    if not store.is_remote:
+    if not store.in_bucket:
         sweep(store.path / PARTICIPANTS, f"{user_id}.json")
         remove_checkpoints(store.path / PARTICIPANTS, f"{user_id}.json")
     if store.delete_document(f"{PARTICIPANTS}/{user_id}.json"):
@@ -194,7 +194,7 @@ def erase(store: Store, user_id: str) -> list[str]:
 def _left_of_others(store: Store, user_id: str) -> set[str]:
     """Ids of half deleted sessions that are of another participant, as their records say."""
     found = set()
-    for hidden in begun_with(store.path, DELETING):
+    for hidden in entries_with_prefix(store.path, DELETING):
         with suppress(MobilityError):
             record = read_json(hidden / "session.json")
             if isinstance(record, dict) and record.get("user_id", user_id) != user_id:

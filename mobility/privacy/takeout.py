@@ -9,7 +9,7 @@ from pathlib import Path
 from mobility.privacy.retention import nothing_of, what_is_of
 from mobility.sessions.files import check_id, sweep
 from mobility.store import Store
-from mobility.writing import nameless
+from mobility.writing import unlinked_until_complete
 
 _STORED = frozenset({".mp4", ".mov", ".m4v", ".webm", ".png", ".nc"})
 """What does not become smaller."""
@@ -38,7 +38,10 @@ def write_takeout(store: Store, user_id: str, path: str | os.PathLike[str]) -> P
         store.copy.fetch_below(place.name, "")
     target = Path(path)
     sweep(target.parent, target.name)
-    with nameless(target) as whole, zipfile.ZipFile(whole, "w", allowZip64=True) as archive:
+    with (
+        unlinked_until_complete(target) as whole,
+        zipfile.ZipFile(whole, "w", allowZip64=True) as archive,
+    ):
         archive.comment = _MARK
         for place in found:
             for file in sorted(place.rglob("*")) if place.is_dir() else [place]:

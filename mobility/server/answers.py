@@ -142,7 +142,7 @@ class Answers:
         keys = sorted(session.report_folder.glob(".*.key"))
         names = ("session.json", "edits.json", "config.json")
         mark = _mark(*(session.folder / name for name in names), participant, *keys)
-        if session.store.is_remote:  # of which no file is here
+        if session.store.in_bucket:  # of which no file is here
             mark = (*mark, (hash(repr(session.participant)), 0, 0))
         return mark
 

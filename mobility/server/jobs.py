@@ -412,7 +412,7 @@ class Queue:
             await worker.ask(request | {"pose_workers": self._settings.pose_workers or None})
         except EndedError as error:
             log.warning("session %s: its analysis %s", request["session_id"], error)
-            return None if error.may_pass and not last else f"its analysis {error}"
+            return None if error.retryable and not last else f"its analysis {error}"
         except DiskFullError:
             raise
         except StorageError as error:

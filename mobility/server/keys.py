@@ -37,7 +37,7 @@ _KEYS = f"{PRIVATE_FOLDER}/keys.json"
 
 def private_folder(store: Store) -> Path:
     """Folder for what a server keeps; of a store behind a URL it is with the reports."""
-    return (store.reports if store.is_remote else store.path) / PRIVATE_FOLDER
+    return (store.reports if store.in_bucket else store.path) / PRIVATE_FOLDER
 
 
 _FORM = re.compile(r"mob_([0-9a-f]{12})_([A-Za-z0-9]{43})")
@@ -160,7 +160,7 @@ class Keys:
         return stored is not None and not stored.is_expired
 
     def _changing(self) -> AbstractContextManager[None]:
-        if not self._store.is_remote:
+        if not self._store.in_bucket:
             folder = self._store.path / PRIVATE_FOLDER
             with writing(folder):
                 make_folder(folder)
@@ -177,7 +177,7 @@ class Keys:
             return {}
         except BadInputError as error:
             raise StorageError(
-                f"the keys in {self._store.whereabouts(_KEYS)} are damaged ({error}); restore "
+                f"the keys in {self._store.location_of(_KEYS)} are damaged ({error}); restore "
                 "the file"
             ) from None
         return self._read[1]

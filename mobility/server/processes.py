@@ -53,9 +53,9 @@ async def to_its_end(work: Coroutine[Any, Any, T]) -> T:
 class EndedError(MobilityError):
     """A process was ended: by its limits, by the system, or because it was no longer wanted."""
 
-    def __init__(self, message: str, *, may_pass: bool) -> None:
+    def __init__(self, message: str, *, retryable: bool) -> None:
         super().__init__(message)
-        self.may_pass = may_pass
+        self.retryable = retryable
 
 
 class WorkerError(MobilityError):
@@ -95,7 +95,7 @@ class Worker:
         except TimeoutError:
             await self._end(process)
             raise EndedError(
-                f"was stopped after {self._limits.seconds:g} s, its time limit", may_pass=False
+                f"was stopped after {self._limits.seconds:g} s, its time limit", retryable=False
             ) from None
         except (ConnectionError, ValueError):
             line = b""
@@ -106,7 +106,7 @@ class Worker:
             await self._end(process)
             code = process.returncode
             code = -signal.SIGKILL if code is None else code
-            raise EndedError(_how_it_ended(code), may_pass=code < 0)
+            raise EndedError(_how_it_ended(code), retryable=code < 0)
         answer = json.loads(line)
         if answer["keeps_bytes"] > _KEPT_BYTES:
             await self._end(process)
@@ -216,7 +216,7 @@ def _raised(answer: Mapping[str, Any]) -> MobilityError:
         found: MobilityError = known(message)
         return found
     if answer["error"] == _MEMORY:
-        return EndedError(message, may_pass=False)
+        return EndedError(message, retryable=False)
     return WorkerError(message)
 
 

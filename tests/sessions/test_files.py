@@ -14,7 +14,7 @@ from processes import ended, in_child
 
 from mobility.errors import BadInputError, NotFoundError, StorageError
 from mobility.sessions import files
-from mobility.writing import LogFile, nameless
+from mobility.writing import LogFile, unlinked_until_complete
 
 # These processes have no threads that a copy could miss.
 pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
@@ -252,11 +252,11 @@ def test_what_is_written_is_for_the_owner_only(tmp_path):
         with files.atomic(inside / "b.txt") as hidden:
             hidden.unlink()  # an encoder writes a file of its own
             hidden.write_text("b")
-        with nameless(inside / "a.zip") as whole:
+        with unlinked_until_complete(inside / "a.zip") as whole:
             whole.write(b"a")
         with files.lock(inside / "locks" / "a.lock", what="a"):
             pass
-        with files.replaced(inside / "report", what="it") as unfinished:
+        with files.replace_folder(inside / "report", what="it") as unfinished:
             (unfinished / "images").mkdir()
             (unfinished / "images" / "a.png").write_bytes(b"a")
         log = LogFile(inside / "a.log", tell=print)
@@ -275,15 +275,15 @@ def test_a_file_without_a_name_is_whole_or_not_there(tmp_path, monkeypatch):
         if not has_them:
             monkeypatch.delattr(os, "O_TMPFILE")
         for content in (b"first", b"second"):
-            with nameless(tmp_path / "a.zip") as whole:
+            with unlinked_until_complete(tmp_path / "a.zip") as whole:
                 whole.write(content)
             assert (tmp_path / "a.zip").read_bytes() == content
-        with pytest.raises(BadInputError), nameless(tmp_path / "a.zip") as whole:
+        with pytest.raises(BadInputError), unlinked_until_complete(tmp_path / "a.zip") as whole:
             whole.write(files.read_json(tmp_path / "a.zip"))
         assert (tmp_path / "a.zip").read_bytes() == b"second"
         assert [place.name for place in tmp_path.iterdir()] == ["a.zip"]
         (tmp_path / "a.zip").unlink()
-    with pytest.raises(StorageError), nameless(tmp_path / "absent" / "a.zip"):
+    with pytest.raises(StorageError), unlinked_until_complete(tmp_path / "absent" / "a.zip"):
         pass
 
 
