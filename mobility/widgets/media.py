@@ -23,7 +23,7 @@ from urllib.parse import quote
 
 from mobility.errors import MobilityError, NotFoundError
 from mobility.server.fences import fence
-from mobility.server.ranges import asked_range
+from mobility.server.ranges import requested_range
 
 if TYPE_CHECKING:
     from mobility.widgets.remote import RemoteMedia
@@ -124,7 +124,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._relay(file, with_body=with_body)
             return
         size = file.stat().st_size
-        asked = asked_range(self.headers.get("Range", ""), size)
+        asked = requested_range(self.headers.get("Range", ""), size)
         start, stop = asked or (0, size)
         if asked and start >= stop:
             self._refuse(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, size)
