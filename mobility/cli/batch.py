@@ -184,7 +184,7 @@ def watch_folder(
     watch(
         folder,
         opened,
-        told=told,
+        on_outcome=told,
         participant=user_id,
         exercise=exercise,
         workers=workers,

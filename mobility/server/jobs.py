@@ -497,7 +497,7 @@ class Queue:
             return None
 
 
-def forget_left(folder: Path, user_id: str) -> None:
+def remove_participant_files(folder: Path, user_id: str) -> None:
     """Remove files of a participant from the private folder of a server.
 
     Uploads and exports that a killed server left may be anybody's: all are removed. Of a running

@@ -21,7 +21,7 @@ import traitlets
 
 from mobility import tables
 from mobility.errors import BadInputError, ConflictError, MobilityError
-from mobility.progress import progress_told_to
+from mobility.progress import report_progress_to
 
 log = logging.getLogger(__name__)
 
@@ -155,7 +155,7 @@ class Widget(anywidget.AnyWidget):
         def run() -> None:
             _WORK.set(running)
             try:
-                with self.telling(anew=False), progress_told_to(heard):
+                with self.telling(anew=False), report_progress_to(heard):
                     work()
             finally:
                 with self._guard:

@@ -10,7 +10,7 @@ import traitlets
 
 from mobility import tables
 from mobility.errors import BadInputError, NotFoundError
-from mobility.progress import first_page_told_to
+from mobility.progress import send_first_page_to
 from mobility.server import phones
 from mobility.store import Session, Store
 from mobility.widgets.base import Act, Widget, module
@@ -34,7 +34,7 @@ class ReportPage(Widget):
 
     def show(self, session: Session) -> None:
         """Show the report of a session, which is rendered where it is not current."""
-        with first_page_told_to(lambda page: self.show_first(session, page)):
+        with send_first_page_to(lambda page: self.show_first(session, page)):
             session.render_report()
         self._session = session
         self.title = session.title

@@ -15,7 +15,7 @@ from mobility.assessment.verdict import LEVELS
 from mobility.documents.fill import title, user_name
 from mobility.documents.verdicts import in_lines
 from mobility.errors import MobilityError, NotFoundError
-from mobility.progress import first_page_told_to
+from mobility.progress import send_first_page_to
 from mobility.reports.warm_kernels import use_warm_kernels
 from mobility.sessions.record import verdict_in_words
 from mobility.store import Session, Store
@@ -213,7 +213,7 @@ class SessionBrowser(Widget):
         def work() -> None:
             self._mark(session.id, "report")
             try:
-                with first_page_told_to(lambda page: self._tell("first page", session, page)):
+                with send_first_page_to(lambda page: self._tell("first page", session, page)):
                     session.render_report()
             finally:
                 self._mark(session.id, None)

@@ -36,7 +36,7 @@ def once(place, **options):
     watch(
         place / "in",
         Store(place / "store", reports=place / "reports"),
-        told=told.append,
+        on_outcome=told.append,
         once=True,
         **{"every_s": 0.01, "settle_s": 0.0, **options},
     )
@@ -116,7 +116,7 @@ def test_the_command_ends_with_status_1_if_a_video_failed(place, worked, monkeyp
 
 def test_bad_folder_or_ledger(place, worked, monkeypatch):
     with pytest.raises(NotFoundError, match="no such folder"):
-        watch(place / "absent", Store(place / "store"), told=print, once=True)
+        watch(place / "absent", Store(place / "store"), on_outcome=print, once=True)
     once(place)
     (guard,) = (place / "store" / ".watch").glob("*.lock")
     with lock(guard, what="it"), pytest.raises(StorageError, match="is in use by another"):
