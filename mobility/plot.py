@@ -534,7 +534,7 @@ def _labelled(ax: Axes, variable: xr.DataArray, *, legend: bool) -> Axes:
 
 
 def _complete(angles: xr.Dataset, repetitions: xr.Dataset, name: str) -> xr.DataArray:
-    # Without repetitions that the recording cuts off: they have no 0 or no 100 %.
+    # Repetitions that the recording cuts off have no 0 or no 100 %.
     complete = repetitions.assign(accepted=repetitions["accepted"] & repetitions["complete"])
     return normalise_repetitions(angles[[name]], complete)[name]
 

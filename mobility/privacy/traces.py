@@ -145,7 +145,7 @@ def remove_rows(folder: Path, is_theirs: Callable[[BatchRow], bool]) -> None:
         remove_checkpoints(folder, LOG, JOURNAL, *FILES)
         journal_rows = read_journal(folder)
         if all(is_theirs(row) for row in (*journal_rows, *_rows(folder))):
-            # Last the files by whose names of people the rest is found.
+            # Files by which the rest is found go last.
             for name in (LOG, *FILES[::-1], JOURNAL):
                 with writing(folder / name):
                     (folder / name).unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Who may do what: one table of actions, asked by every handler."""
+"""Permissions: one table of actions, which every handler checks."""
 
 from __future__ import annotations
 

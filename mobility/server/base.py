@@ -79,7 +79,7 @@ _SCHEMES = ("api-key", "bearer", "token")
 
 
 class Served:
-    """What the handlers of one server share."""
+    """Objects that the handlers of one server share."""
 
     def __init__(self, settings: MobilityServer, store: Store) -> None:
         self.settings = settings

@@ -1,4 +1,4 @@
-"""What a served file may do in a browser: nothing with the rights of the server's pages."""
+"""Restrictions of served files in a browser: none has the rights of the server's pages."""
 
 from __future__ import annotations
 

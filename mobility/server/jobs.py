@@ -3,7 +3,7 @@
 Each session to be analysed has a file in ``.server/queue`` of the store, whose name begins with the
 time. Users take turns: the first session of each comes before the second of anybody. The file is
 written before the session is made, says "waiting" before the client gets its answer, and is removed
-at the end. So a session that no client was told of is removed at the next start, and every other
+at the end. So a session whose client got no answer is removed at the next start, and every other
 one is analysed.
 """
 
@@ -246,7 +246,7 @@ class Queue:
                 before += 1
         return places | dict.fromkeys(running, ("running", 0))
 
-    def held(self, session_id: str) -> str:
+    def pause_reason(self, session_id: str) -> str:
         """Reason for which the analysis of a session is paused; "" if it is not."""
         pause = self._pauses.get(session_id)
         return pause.reason if pause else ""

@@ -1,4 +1,4 @@
-"""Keeps API keys, and whatever of a request may hold one, out of the server's log."""
+"""Keeps API keys, and parts of requests that may hold one, out of the server's log."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ def state_of(served: Served, session: Session, place: Place | None) -> dict[str,
     state: Any = record.state
     reason = record.reason if state == "failed" else ""
     if place is not None:
-        reason = served.queue.held(session.id)
+        reason = served.queue.pause_reason(session.id)
         state = "analyzing" if place[0] == "running" else "held" if reason else "queued"
     return SessionState(
         session_id=session.id,

@@ -120,7 +120,7 @@ DELETING = ".deleting-"
 
 
 def refuse_link(folder: Path) -> None:
-    """Refuse to delete a link in the place of a folder: what it points to would stay."""
+    """Refuse to delete a folder that is a link: its target would stay."""
     if folder.is_symlink():
         raise StorageError(
             f"{folder}: is a link, so that nothing was deleted; put the folder itself there "

@@ -155,7 +155,7 @@ def _process() -> dict[str, Any]:
 
 
 def _is_dead(holder: dict[str, Any]) -> bool:
-    """Whether the holder is known to be dead, because it ran on this machine."""
+    """Whether the holder is surely dead, which can be seen only if it ran on this machine."""
     here = _process()
     if not here or holder.get("machine") != here["machine"]:
         return False

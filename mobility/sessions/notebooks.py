@@ -15,7 +15,7 @@ GROUPED_BY = (
     *("sex", "age_band", "age", "height_m", "weight_kg", "user_id", "exercise"),
     *("view", "recording", "cameras", "method", "software"),
 )
-"""What people can be grouped by."""
+"""Columns by which people can be grouped."""
 
 
 def find_notebook(name: str) -> Path:

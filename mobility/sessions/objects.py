@@ -92,7 +92,7 @@ class Objects:
 
     @property
     def can_be_written(self) -> bool:
-        """Whether writes under a condition are known to work there."""
+        """Whether the backend supports writes under a condition."""
         return self.kind in ("s3", "s3a", "memory")
 
     @property

@@ -202,7 +202,7 @@ class SessionStore(Generic[S]):
             The same trial as another camera saw it, not necessarily started at
             the same time; it is copied too.
         user_id
-            Whose session it is; they need not be known as a participant.
+            Participant of the session, with or without a record.
         exercise_name
             "Overhead Squat" or "Joint Angle Mobility"; "overhead-squat" will do.
         session_name

@@ -110,7 +110,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._serve(with_body=False)
 
     def log_message(self, *_: Any) -> None:
-        """Nothing prints from the library."""
+        """Print nothing."""
 
     def _serve(self, *, with_body: bool) -> None:
         file = self.server.shared.get(self.path.lstrip("/"))

@@ -210,8 +210,8 @@ def test_a_stage_that_fails_is_told_to_all(place, tmp_path, stand_ins):
     other = place.open().session(session.id)
     assert other.record.state == "failed"
     assert "nobody was found" in other.record.reason
-    told = r"could not be analysed: Squat of Ann\.MP4: nobody was found"
-    with pytest.raises(NotFoundError, match=told):
+    message = r"could not be analysed: Squat of Ann\.MP4: nobody was found"
+    with pytest.raises(NotFoundError, match=message):
         other.export()
     assert other.details()["angles"] == {}
 
@@ -405,10 +405,10 @@ def test_an_analysis_that_runs_elsewhere_is_no_interruption(place, video, stand_
         record = json.loads((session.folder / "session.json").read_text())
         (session.folder / "session.json").write_text(json.dumps({**record, "state": "analyzing"}))
     table = SessionBrowser(place.open())
-    states = [(row["state"], row["said"]) for row in table.rows]
+    states = [(row["state"], row["state_text"]) for row in table.rows]
     with here.session_locked("one", what="the test"):
         table.refresh()
-        states += [(row["state"], row["said"]) for row in table.rows]
+        states += [(row["state"], row["state_text"]) for row in table.rows]
         with pytest.raises(NotFoundError, match="is being analysed elsewhere; wait"):
             place.open().session("one").analyzed()
     assert states == [("analyzing", "interrupted"), ("running", "being analysed")]

@@ -107,14 +107,14 @@ def test_json_is_utf8_and_never_nan(tmp_path):
         files.write_json(tmp_path / "a.json", {"x": float("nan")})
     assert not (tmp_path / "a.json").exists()
     # Also what Python alone would take.
-    for text, told in (
+    for text, reason in (
         ("{", ""),
         ("[" * 100_000, ""),
         ('{"a": 1, "b": 2, "a": 3}', "'a' is given twice"),
         ("[NaN]", "NaN is not JSON"),
     ):
         (tmp_path / "b.json").write_text(text)
-        with pytest.raises(BadInputError, match=rf"b\.json: is not a JSON document .*{told}"):
+        with pytest.raises(BadInputError, match=rf"b\.json: is not a JSON document .*{reason}"):
             files.read_json(tmp_path / "b.json")
     with pytest.raises(BadInputError, match="cannot be read"):
         files.read_json(tmp_path)
@@ -176,11 +176,11 @@ def test_a_dead_process_leaves_what_sweep_removes(tmp_path):
 
 
 def test_a_lock_excludes_other_processes_and_dies_with_its_holder(tmp_path):
-    ready, told = os.pipe()
+    ready, ready_end = os.pipe()
     child = os.fork()
     if child == 0:
         with files.lock(tmp_path / "x.lock", what="the thing"):
-            os.write(told, b"1")
+            os.write(ready_end, b"1")
             signal.pause()
     os.read(ready, 1)
     with (
@@ -193,7 +193,7 @@ def test_a_lock_excludes_other_processes_and_dies_with_its_holder(tmp_path):
     with files.lock(tmp_path / "x.lock", what="the thing"):
         pass
     os.close(ready)
-    os.close(told)
+    os.close(ready_end)
 
 
 @pytest.mark.parametrize(

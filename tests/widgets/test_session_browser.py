@@ -107,7 +107,7 @@ def test_a_session_is_opened_and_deleted_and_one_that_is_not_there_is_said(brows
 
 
 def test_the_analysis_runs_beside_the_notebook_and_tells_its_progress(browser, ask, monkeypatch):
-    here, go, told = threading.current_thread(), threading.Event(), []
+    here, go, shown = threading.current_thread(), threading.Event(), []
 
     def analyze(session, **options):
         assert threading.current_thread() is not here
@@ -118,7 +118,7 @@ def test_the_analysis_runs_beside_the_notebook_and_tells_its_progress(browser, a
 
     browser._analysis = {"workers": 1}
     monkeypatch.setattr(Session, "analyze", analyze)
-    browser.observe(lambda change: told.append(change["new"]), names="progress")
+    browser.observe(lambda change: shown.append(change["new"]), names="progress")
     ask(browser, "analyze", session="s2")
     assert browser.progress
     # One at a time of the same session.
@@ -128,7 +128,7 @@ def test_the_analysis_runs_beside_the_notebook_and_tells_its_progress(browser, a
         browser.analyze("s2")
     go.set()
     browser.wait(20)
-    assert {"text": "analysing: pose", "part": 1.0} in told
+    assert {"text": "analysing: pose", "part": 1.0} in shown
     assert browser.progress == {}
     assert browser.notice["kind"] == "done"
 
