@@ -1,7 +1,7 @@
 """The command line: ``mobility --help``.
 
-Only typer and the reader of tables are imported at the top; a command imports
-what it needs, so that help and errors come at once.
+Only typer, the reader of tables and the options of an analysis are imported at the top; a
+command imports what it needs, so that help and errors come at once.
 """
 
 from __future__ import annotations
@@ -30,16 +30,13 @@ from mobility.cli.options import (
     FacesOption,
     JsonOption,
     LogOption,
-    ModelOption,
     PdfOption,
-    RateOption,
     RenderOption,
     ReportsOption,
-    SecondSubjectOption,
-    StandingOption,
     StoreOption,
     WorkersOption,
     check_output,
+    flag,
     log_to,
     open_session,
     open_session_or_demo,
@@ -50,6 +47,7 @@ from mobility.cli.options import (
     print_json,
     say,
     takes,
+    takes_options,
     uris,
     warn,
 )
@@ -101,7 +99,7 @@ def _warn(session: Session) -> None:
         warn(line)
 
 
-def _run(session: Session, *, report: bool, as_json: bool, **options: Any) -> None:
+def _run(session: Session, *, report: bool, as_json: bool, workers: int | None) -> None:
     """Analyse a session made just now, and say what was found, what to distrust, and where it is.
 
     What cannot be analysed leaves nothing behind; an interruption, or a report
@@ -110,7 +108,7 @@ def _run(session: Session, *, report: bool, as_json: bool, **options: Any) -> No
     from mobility.errors import MobilityError
 
     try:
-        session.analyze(**options)
+        session.analyze(workers=workers)
     except Exception as error:
         if session.store.is_remote and getattr(error, "may_pass", False):
             kept = tables.sentence("command_line.analysis.kept", session=session.id)
@@ -169,6 +167,7 @@ def demo(
 _EXERCISES = f"{', '.join(each.slug for each in registry.exercises())}; default: the first."
 
 
+@takes_options
 def analyze(
     video: Annotated[Path, path_argument("VIDEO", help="The video file.")],
     second_video: Annotated[
@@ -197,57 +196,7 @@ def analyze(
             help="Comma-separated joints, among them trunk and neck; all: the five of the limbs.",
         ),
     ] = "all",
-    movement: Annotated[
-        str | None,
-        option(
-            "--movement",
-            "NAME",
-            help="Measure one movement of a joint, such as elbow_flexion or shoulder_abduction; "
-            "default: found in the video.",
-        ),
-    ] = None,
     workers: WorkersOption = None,
-    subject: Annotated[
-        str,
-        option(
-            "--subject",
-            "largest|X,Y",
-            help="A point on the person in pixels; or 'largest' (for single joints, the "
-            "one who moves).",
-        ),
-    ] = "largest",
-    second_subject: SecondSubjectOption = None,
-    model: ModelOption = None,
-    rate: RateOption = "usual",
-    fit: Annotated[
-        bool,
-        typer.Option("--fit/--no-fit", help="Fit a body with constant segments (smaller errors)."),
-    ] = True,
-    field_of_view: Annotated[
-        float | None,
-        option(
-            "--field-of-view",
-            "DEG",
-            help="Field of view of the longer side of the picture; default: found by the fit.",
-        ),
-    ] = None,
-    height_m: Annotated[
-        float | None,
-        option(
-            "--height-m",
-            "M",
-            help="Height of the person in metres; default: that of the participant.",
-        ),
-    ] = None,
-    standing: StandingOption = "straight",
-    keep_raw: Annotated[
-        bool,
-        typer.Option(
-            "--keep-raw/--no-keep-raw",
-            help="Also keep the angles without the fit and those in the picture (<angle>_raw, "
-            "_image).",
-        ),
-    ] = False,
     calibration: Annotated[
         Path | None,
         path_option(
@@ -256,38 +205,19 @@ def analyze(
             help="Calibration: OpenCV (YAML), Pose2Sim or Caliscope (TOML), Qualisys (.qca.txt).",
         ),
     ] = None,
-    blur_face: Annotated[
-        bool,
-        typer.Option(
-            "--blur-face", help="Blur the head, and all around the body, in the annotated video."
-        ),
-    ] = False,
-    annotate: Annotated[
-        bool, typer.Option("--annotate/--no-annotate", help="Write the annotated video.")
-    ] = True,
     report: RenderOption = True,
     as_json: JsonOption = False,
     store: StoreOption = DEFAULT_STORE,
     reports: ReportsOption = DEFAULT_REPORTS,
     log_file: LogOption = None,
+    options: dict[str, Any],
 ) -> None:
     """Analyse a video, or two of the same trial.
 
     It gives pose, angles, repetitions, metrics and a report.
     """
     log_to(log_file, store=store)
-    point = _point(subject)
-    second_point = None if second_subject is None else _point(second_subject, "--second-subject")
-    if second_video is None and second_subject is not None:
-        raise typer.BadParameter("--second-subject needs a second video")
-    if second_video is not None and not fit:
-        raise typer.BadParameter("two videos need the fit: leave out --no-fit, or one video")
-    if calibration is not None and (not fit or field_of_view is not None):
-        raise typer.BadParameter(
-            "--calibration gives the field of view and needs the fit: leave out --field-of-view "
-            "and --no-fit"
-        )
-    if exercise is None and movement is None:
+    if exercise is None and "movement" not in options:
         exercise = registry.USUAL
     from mobility.capture.pose_process import started_ahead
 
@@ -299,34 +229,10 @@ def analyze(
             exercise_name=exercise,
             session_name=name,
             body_joint_angles=joints,
-            movement=movement,
             calibration=calibration,
+            options=options,
         )
-        _run(
-            session,
-            report=report,
-            as_json=as_json,
-            workers=workers,
-            subject=point,
-            second_subject=second_point,
-            model=model,
-            rate=rate,
-            annotate=annotate,
-            fit=fit,
-            field_of_view=field_of_view,
-            height_m=height_m,
-            standing=standing,
-            keep_raw=keep_raw,
-            blur_face=blur_face,
-        )
-
-
-def _point(subject: str, option: str = "--subject") -> tuple[float, float] | None:
-    if subject == "largest":
-        return None
-    from mobility.options import check_point
-
-    return check_point(subject.split(","), what=f"{option} {subject}")
+        _run(session, report=report, as_json=as_json, workers=workers)
 
 
 @takes(open_session_or_demo)
@@ -500,14 +406,9 @@ def edit(
     session: Session,
     *,
     subject: Annotated[
-        str | None,
-        option(
-            "--subject",
-            "largest|X,Y",
-            help="A point on the right person; 'largest' undoes the correction.",
-        ),
+        Any, flag("subject", help="A point on the right person; 'largest' undoes the correction.")
     ] = None,
-    second_subject: SecondSubjectOption = None,
+    second_subject: Annotated[Any, flag("second_subject")] = None,
     camera_side: Annotated[
         Literal["left", "right", "auto"] | None,
         typer.Option("--camera-side", help="The side to report; 'auto' undoes the correction."),
@@ -521,11 +422,9 @@ def edit(
     depends on it.
     """
     with session.unless_refused():
-        if subject is not None:
-            session.set_subject(_point(subject))
-        if second_subject is not None:
-            point = _point(second_subject, "--second-subject")
-            session.set_subject(point, second_camera=True)
+        for point, second in ((subject, False), (second_subject, True)):
+            if point is not None:
+                session.set_subject(None if point == "largest" else point, second_camera=second)
         if camera_side is not None:
             session.set_camera_side(None if camera_side == "auto" else camera_side)
         session.analyze(workers=workers)
@@ -614,7 +513,7 @@ def cohort(
     typer.echo(f"report  {made['html']}\ntable   {made['csv']}\n        {made['parquet']}")
 
 
-def models(*, model: ModelOption = None, as_json: JsonOption = False) -> None:
+def models(*, model: Annotated[Any, flag("model")] = None, as_json: JsonOption = False) -> None:
     """Print where the pose model is, and its SHA-256.
 
     The command fetches a missing model; the heavy one needs npm.

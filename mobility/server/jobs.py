@@ -15,7 +15,7 @@ import logging
 import shutil
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from filelock import FileLock, Timeout
-from pydantic import Field
 
 from mobility.errors import (
     ConflictError,
@@ -76,7 +75,6 @@ class Job(Document):
     user_id: str
     state: Literal["taking in", "waiting"] = "taking in"
     attempts: int = 0
-    options: dict[str, Any] = Field(default_factory=dict)
     since: datetime.datetime
 
 
@@ -164,15 +162,14 @@ class Queue:
         *,
         confirm: Callable[[], Awaitable[object]],
         shared: bool = True,
-        options: Mapping[str, Any] | None = None,
         **fields: Any,
     ) -> dict[str, str]:
         """Add a video as a new session and queue its analysis; give ``session_id`` and ``title``.
 
         `confirm` is called when the session is in the queue, where an erasure finds it, and when it
         is made; what it raises undoes it. An erasure that came before has revoked the key. `shared`
-        says whether the user has only their share of the queue; `options` are of the analysis, and
-        `fields` as for :meth:`mobility.store.Store.create`.
+        says whether the user has only their share of the queue; `fields` are as for
+        :meth:`mobility.store.Store.create`.
         """
         user_id = fields["user_id"]
         self.check_room(user_id if shared else None)
@@ -180,12 +177,7 @@ class Queue:
         self._reserved[user_id] += 1
         try:
             since = now()
-            job = Job(
-                session_id=new_session_id(since),
-                user_id=user_id,
-                options=dict(options or {}),
-                since=since,
-            )
+            job = Job(session_id=new_session_id(since), user_id=user_id, since=since)
             file = self._file_of(job.session_id)
             await asyncio.to_thread(_write, file, job)
         finally:
@@ -386,7 +378,6 @@ class Queue:
                 # A thread cannot be cancelled: it would write after the file was removed.
                 await to_its_end(asyncio.to_thread(_write, file, job))
                 request = self._request("analyze", session_id=session_id)
-                request["options"] = job.options
                 reason = await self._attempt(worker, request, last=job.attempts == ATTEMPTS)
             if reason is None:
                 return

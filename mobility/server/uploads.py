@@ -8,15 +8,15 @@ import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from secrets import token_hex
-from typing import Annotated, Any, BinaryIO
+from typing import Any, BinaryIO
 from urllib.parse import parse_qsl
 
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
-from pydantic import BeforeValidator
 
 from mobility import registry
+from mobility.analysis_options import given_options, options_at
 from mobility.errors import BadInputError, FieldError, TooLargeError
-from mobility.options import ModelName, Standing, Strict, likely, point_from, validate
+from mobility.options import likely
 from mobility.parsing import parse_json
 from mobility.sessions.files import check_file_name, make_folder, open_private, writing
 from mobility.sessions.store import check_creation
@@ -29,7 +29,7 @@ OVERHEAD_BYTES = 1 << 20
 FIELDS = frozenset(
     {
         *("user_id", "video", "session_name", "exercise_name", "exercise", "body_joint_angles"),
-        *("movement", "standing", "model", "subject"),
+        *("movement", *options_at("http").model_fields),
     }
 )
 SUFFIXES = frozenset(
@@ -51,14 +51,6 @@ _ANY_EXERCISE = {"exercise_name": registry.usual().name}
 """In the place of one that is missing, so that the other fields are checked too."""
 _QUOTED = 100
 """Characters of a name that is refused."""
-
-
-class _Options(Strict):
-    """Options of the analysis that a creation may give, as on the command line."""
-
-    standing: Standing | None = None
-    model: ModelName | None = None
-    subject: Annotated[tuple[float, float] | None, BeforeValidator(point_from)] = None
 
 
 class Upload:
@@ -183,7 +175,7 @@ class Upload:
         given: dict[str, str | None] = {}
         for name in (
             *("user_id", "session_name", "exercise_name", "exercise", "movement"),
-            *_Options.model_fields,
+            *options_at("http").model_fields,
         ):
             values = self._values.get(name, [])
             given[name] = values[0] if values else None
@@ -227,8 +219,8 @@ class Upload:
                 faults.setdefault(name, told)
         try:
             # An empty field of a form is no option.
-            asked = {name: given[name] or None for name in _Options.model_fields}
-            options = validate(_Options, asked, what="options").model_dump(exclude_none=True)
+            asked = {name: given[name] or None for name in options_at("http").model_fields}
+            options = given_options(asked, options_at("http"))
         except BadInputError as error:
             faults = error.fields | faults
         if faults:

@@ -35,9 +35,7 @@ def do(request: Mapping[str, Any]) -> Any:
             session = store.demo(demo) if demo else store.session(request["session_id"])
             session.render_report()
             return {}
-        return _analyze(
-            store.session(request["session_id"]), request["pose_workers"], request["options"]
-        )
+        return _analyze(store.session(request["session_id"]), request["pose_workers"])
 
 
 def _take_in(store: Store, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -54,10 +52,8 @@ def _take_in(store: Store, request: Mapping[str, Any]) -> dict[str, Any]:
     return {"session_id": session.id, "title": session.title}
 
 
-def _analyze(
-    session: Session, pose_workers: int | None, options: Mapping[str, Any]
-) -> dict[str, Any]:
-    session.analyze(workers=pose_workers, **options)
+def _analyze(session: Session, pose_workers: int | None) -> dict[str, Any]:
+    session.analyze(workers=pose_workers)
     # What was measured holds without a report, which is tried again when it is asked for.
     with suppress(MobilityError):
         session.render_report()

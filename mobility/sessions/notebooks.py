@@ -29,6 +29,6 @@ def find_notebook(name: str) -> Path:
 def beside_package(folder: str) -> Path:
     """Folder beside the package: of the checkout, else of the installation."""
     checkout = Path(__file__).resolve().parents[2]
-    if (checkout / "notebooks" / "overhead_squat.ipynb").is_file():
+    if (checkout / "notebooks" / "workbench.ipynb").is_file():
         return checkout / folder
     return Path(sysconfig.get_path("data")) / "share" / "mobility" / folder

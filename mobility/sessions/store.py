@@ -16,13 +16,14 @@ import logging
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, cast
 
 from mobility import registry
+from mobility.analysis_options import AnalysisOptions, check_movement, given_options
 from mobility.errors import (
     BadInputError,
     ConflictError,
@@ -184,6 +185,7 @@ class SessionStore(Generic[S]):
         movement: str | None = None,
         session_id: str | None = None,
         calibration: FilePath | None = None,
+        options: Mapping[str, Any] | None = None,
         phone_key: str | None = None,
     ) -> S:
         """Add a video as a new session; everything is checked before anything is written.
@@ -198,7 +200,7 @@ class SessionStore(Generic[S]):
         user_id
             Whose session it is; they need not be known as a participant.
         exercise_name
-            Name of an exercise; "overhead-squat" will do for "Overhead Squat".
+            Name of an exercise; capitals, hyphens and underscores make no difference.
         session_name
             Title of the session.
         body_joint_angles
@@ -212,6 +214,9 @@ class SessionStore(Generic[S]):
         calibration
             File with the lenses and places of the cameras
             (:func:`~mobility.kinematics.calibration.read_calibration`); it is copied too.
+        options
+            With which its first analysis begins, of
+            :class:`~mobility.analysis_options.AnalysisOptions`.
         phone_key
             Id of the key of the phone that adds it (``mobility open --lan``) and may see it.
 
@@ -221,6 +226,12 @@ class SessionStore(Generic[S]):
             With all faults at once in ``fields``; or the video cannot be decoded (VideoError).
         """
         self.require_writable()
+        given = given_options(options)
+        AnalysisOptions(**given).for_videos(
+            second=second_video is not None, calibrated=calibration is not None
+        )
+        if (chosen := given.pop("movement", "auto")) != "auto":
+            movement = chosen
         exercise, joints, name = check_creation(
             user_id=user_id,
             exercise_name=exercise_name,
@@ -272,6 +283,7 @@ class SessionStore(Generic[S]):
                     session_name=name,
                     joints=joints,
                     movement=movement,
+                    options=given,
                     created_at=created,
                     phone_key=phone_key,
                     video=files[0],
@@ -800,18 +812,9 @@ def _joints_of(movement: str, exercise: Exercise, joints: list[Joint] | None) ->
     """Joints of a session in which a movement is measured: its own, where none were chosen."""
     from mobility.assessment.movements import movement as entry_of
 
-    joint = str(entry_of(movement)["joint"])
-    if exercise.noun != "movement":
-        others = " or ".join(each.name for each in registry.exercises() if each.noun == "movement")
-        raise BadInputError(
-            f"movement {movement}: belongs to {others}, not to {exercise.name}; leave out "
-            "one of the two"
-        )
-    if joints is not None and joint not in joints:
-        raise BadInputError(
-            f"movement {movement}: moves the {joint}, which is not among the joints; add it"
-        )
-    return joints or [joint]
+    chosen = joints or [cast("Joint", entry_of(movement)["joint"])]
+    check_movement(movement, exercise, chosen)
+    return chosen
 
 
 def demo_video(exercise_name: str) -> Path:

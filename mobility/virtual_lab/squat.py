@@ -1,4 +1,4 @@
-"""An overhead squat of the parametric body, with what is asked of it and nothing else.
+"""A squat of the parametric body with raised arms, with what is asked of it and nothing else.
 
 The feet are planted and the legs follow by two-link inverse kinematics. Whoever stands does not
 fall: the hips lie so far forward that the centre of mass is over the feet, and the trunk leans so

@@ -11,11 +11,11 @@ from analytic import fitted, squat_pose
 from hand_made import GOOD, metrics_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mobility.exercises.overhead_squat.analysis import overhead_squat
 
 from mobility import tables
 from mobility.assessment.findings import find
 from mobility.assessment.indices import mobility_index, quality_index, score_of
+from mobility.exercises.overhead_squat.analysis import overhead_squat
 from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.repetitions import find_repetitions
 from mobility.provenance import history

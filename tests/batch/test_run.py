@@ -152,7 +152,7 @@ def test_a_batch_at_work_holds_its_lock_and_is_not_resumed(tmp_path, monkeypatch
 
 def test_what_cannot_be_run_is_told_in_full_before_anything_runs(place, monkeypatch):
     monkeypatch.chdir(place)
-    (place / "m.csv").write_text("video,exercise\na.mp4,Squat\nabsent.mp4,\n")
+    (place / "m.csv").write_text("video,exercise\na.mp4,Lunge\nabsent.mp4,\n")
     status, out, err = command("batch", "m.csv", "--json")
     assert (status, out) == (2, "")
     first, second, last = err.splitlines()

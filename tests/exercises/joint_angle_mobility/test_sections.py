@@ -15,17 +15,17 @@ from mobility import tables
 from mobility.assessment.movements import refusal_advice
 from mobility.assessment.verdict import judge
 from mobility.documents.verdicts import marked
+from mobility.exercises.joint_angle_mobility import sections as report
 from mobility.exercises.joint_angle_mobility.joint_mobility import joint_mobility
+from mobility.exercises.joint_angle_mobility.page import joint_moments
+from mobility.exercises.joint_angle_mobility.sections import trust_in_joints
 from mobility.exercises.joint_angle_mobility.values import as_told
 from mobility.exercises.joint_angle_mobility.verdict import judged, relevant, unmeasured
 from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.skeleton import INDEX
 from mobility.pipeline.metrics_table import metrics_table
 from mobility.provenance import Warned
-from mobility.reports import joint_mobility as report
 from mobility.reports import key_frames
-from mobility.reports.first_page import trust_in_joints
-from mobility.reports.key_frames import joint_moments
 from mobility.sessions.record import StoredConfig
 from tests.limbs import limb_pose, there_and_back
 
@@ -553,5 +553,5 @@ def test_a_neck_is_drawn_between_the_squares_to_shoulders_and_ears() -> None:
     ear = 8 * np.array([np.cos(np.radians(20)), np.sin(np.radians(20))])
     middle = np.array([100, 70])
     points[INDEX["left_ear"]], points[INDEX["right_ear"]] = middle + ear, middle - ear
-    first, turn = key_frames._turn(points, "neck_lateral_flexion", "left")
+    first, turn = key_frames.turn_of(points, "neck_lateral_flexion", "left")
     assert (first, turn) == pytest.approx((-90, 20))  # from straight up

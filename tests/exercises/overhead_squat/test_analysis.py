@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 import xarray as xr
 from analytic import fitted
-from mobility.exercises.overhead_squat.analysis import overhead_squat
 
 from mobility import tables
 from mobility.assessment.body import lean_at_rest
 from mobility.assessment.findings import find
 from mobility.assessment.kinds import owners
+from mobility.assessment.knee_movement import knee_movement
+from mobility.assessment.phases import phase_frames
 from mobility.errors import BadInputError
+from mobility.exercises.overhead_squat.analysis import overhead_squat
 from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.expected_error import trial_factors
 from mobility.kinematics.repetitions import find_repetitions

@@ -17,6 +17,7 @@ from mobility.exercises.joint_angle_mobility.values import _detectable, with_ref
 from mobility.kinematics.angle_errors import legs_unseen
 from mobility.kinematics.angles import joint_angles
 from mobility.provenance import history, warnings_of
+from mobility.registry import exercise
 from mobility.sessions.files import read_dataset, write_dataset
 from tests.analytic import FOREARM, minimum_jerk, squat_pose
 from tests.limbs import FPS, limb_pose, there_and_back
@@ -733,7 +734,7 @@ def test_the_spread_of_the_turns_says_what_change_it_can_hide() -> None:
     assert float(one["repeatability"]) == pytest.approx(4, abs=0.3)
     t_of_2 = 4.303  # Student's t with 2 degrees of freedom
     medians = t_of_2 * 1.25 * np.sqrt(2 / 3) * 4
-    again = tables.load("joint_mobility")["filmed_again"]["sem_deg"]
+    again = exercise("Joint Angle Mobility").own_table("constants")["filmed_again"]["sem_deg"]
     expected = np.hypot(medians, 1.96 * np.sqrt(2) * again)
     assert float(one["detectable_change"]) == pytest.approx(expected, abs=1.2)
     assert one["shown"].item() == "elbow_flexion"
