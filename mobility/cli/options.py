@@ -125,10 +125,10 @@ JsonOption = Annotated[
 ]
 ClientOption = Annotated[
     bool,
-    typer.Option("--client", help="Take the first page alone, which is a file of its own."),
+    typer.Option("--client", help="Give the first page alone, which is a separate file."),
 ]
 PdfOption = Annotated[
-    bool, typer.Option("--pdf", help="Make a PDF of the page, with an installed browser.")
+    bool, typer.Option("--pdf", help="Make a PDF of the page with an installed browser.")
 ]
 FacesOption = Annotated[
     bool,

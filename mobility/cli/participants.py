@@ -42,10 +42,10 @@ def participants_set(
         Path, path_option("--file", "FILE", help="JSON object with the participant's fields.")
     ],
 ) -> None:
-    """Set what is known of a participant.
+    """Set the record of a participant.
 
     Fields: display_name, sex, birth_year or age, height_m, weight_kg, email; those left out stay
-    as they are, null takes one away.
+    as they are, and null removes one.
     """
     opened.set_participant(user_id, **read_object(file))
     print_json(opened.participant(user_id))
@@ -54,7 +54,7 @@ def participants_set(
 @participants_app.command("show")
 @takes(open_store)
 def participants_show(opened: Store, user_id: ParticipantArgument) -> None:
-    """Print what is known of a participant (always JSON)."""
+    """Print the record of a participant (always JSON)."""
     print_json(opened.participant(user_id))
 
 
@@ -63,7 +63,7 @@ def participants_show(opened: Store, user_id: ParticipantArgument) -> None:
 def participants_list(opened: Store, *, as_json: JsonOption = False) -> None:
     """List the participants who have a record or a session.
 
-    It warns of sessions whose record does not say whose they are.
+    It warns of sessions whose record does not name a participant.
     """
     from mobility.privacy.retention import unassigned
 
@@ -89,7 +89,7 @@ def participants_export(
 ) -> None:
     """Write everything of a participant to a ZIP file.
 
-    That is record, sessions and reports.
+    The file holds record, sessions and reports.
     """
     from mobility.privacy.takeout import is_takeout, write_takeout
 
@@ -104,7 +104,7 @@ def participants_delete(
 ) -> None:
     """List everything of a participant; --yes deletes it.
 
-    That is record, sessions, reports and keys.
+    Record, sessions, reports and keys belong to it.
     """
     from mobility.errors import StorageError
     from mobility.privacy.retention import (
