@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from mobility import tables
-from mobility.assessment.body import in_body_axes, median_of, points_of
+from mobility.assessment.body import in_body_axes, points_of
 from mobility.assessment.metric import add
 from mobility.assessment.phases import between
 from mobility.assessment.summaries import nanmedian, over_repetitions
@@ -234,11 +234,8 @@ def _hands(
     height = points[..., 1]
     low = height[:, 0] - height[:, 1] < limits["hand_above_seat_m"]
     behind = x[:, 0] < (x[:, 1] + x[:, 2]) / 2
-    pushes = (low & behind).any(axis=1)
+    pushes = np.asarray(low & behind).any(axis=1)
     off = repetitions["seat_off"].fillna(repetitions["start"]).to_numpy()[accepted]
-    time = repetitions["time"].to_numpy()
-    near = [np.abs(time - each).argmin() for each in off]
-    pushed = [
-        bool(median_of(pushes[max(row - 1, 0) : row + 1].astype(float)) > 0.5) for row in near
-    ]
-    return [tables.sentence("reasons.chair.hands_push")] if any(pushed) else []
+    rows = [int(np.abs(repetitions["time"].to_numpy() - each).argmin()) for each in off]
+    pushed = any(pushes[max(row - 1, 0) : row + 1].all() for row in rows)
+    return [tables.sentence("reasons.chair.hands_push")] if pushed else []
