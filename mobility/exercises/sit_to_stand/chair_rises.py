@@ -77,8 +77,7 @@ class _Signals:
 def find_chair_rises(pose: xr.Dataset) -> xr.Dataset:
     """Find the chair rises of a pose: seated, standing, seated again.
 
-    The seat is the median of the frames within 5 % of the range of the heights of the hips from
-    their 5th percentile. The hips leave it (``seat_off``) where they were last within 5 % of the
+    The seat is the median height of the hips at rest in the lower half of their range. They leave it (``seat_off``) where they were last within 5 % of the
     way to standing, and are on it again (``end``) where they first are. The repetition starts where
     the trunk begins to lean forward, at 5 % of the peak of its speed before the hips leave the
     seat; without a rest on the seat where they touched it. Standing (``bottom_start`` to
@@ -167,8 +166,10 @@ def _described(
 
 def _signals(pose: xr.Dataset, h: HipHeight) -> _Signals | None:
     low, high = np.percentile(h.height, [5, 95])
-    near = np.abs(h.height - low) <= 0.05 * (high - low)
-    seat = float(np.median(h.height[near]))
+    rests = np.abs(h.speed) <= _EDGE_SPEED * np.abs(h.speed).max()
+    seated = rests & (h.height < (low + high) / 2)
+    # Who leans forward may seem to sink, so that the lowest frames are not the seat.
+    seat = float(np.median(h.height[seated])) if seated.any() else float(low)
     if 1 - seat < _LEAST_RISE:
         return None
     points = points_of(pose, ["hip", "shoulder"])

@@ -11,7 +11,7 @@ from mobility.assessment.metric import add
 from mobility.assessment.phases import between
 from mobility.assessment.summaries import nanmedian, over_repetitions, peak_within
 from mobility.registry import exercise_of
-from mobility.view import hides_frontal_plane
+from mobility.view import TWO_CAMERAS, UNKNOWN, hides_frontal_plane, trial_view, view_kind
 
 Array = NDArray[np.float64]
 
@@ -53,8 +53,7 @@ def add_of_rises(
     at_rest = nanmedian(lean.where(standing), "time")
     aside = peak_within(lean - at_rest, sd, between(time, off, (off + up) / 2), "magnitude")
     over("trunk_lateral_lean", *aside, "farthest from 0 in the first half of the rise")
-    if hidden_from := hides_frontal_plane(pose):
-        note = tables.sentence(f"reasons.{hidden_from.replace('-', '_')}_view")
+    if note := _lean_unseen(pose):
         for name in ("trunk_lateral_lean", "trunk_lateral_lean_sd"):
             added[name] = xr.full_like(added[name], np.nan).assign_attrs(note=note)
 
@@ -70,6 +69,15 @@ def add_of_rises(
             "largest of each rise",
         )
     return metrics.assign(added)
+
+
+def _lean_unseen(pose: xr.Dataset) -> str:
+    """Why a lean to the side is refused: from an oblique camera rendered rises lean by 12 degrees."""
+    if hidden_from := hides_frontal_plane(pose):
+        return tables.sentence(f"reasons.{hidden_from.replace('-', '_')}_view")
+    view = trial_view(pose)
+    oblique = view not in (UNKNOWN, TWO_CAMERAS) and "oblique" in view_kind(view)
+    return tables.sentence("reasons.chair.oblique") if oblique else ""
 
 
 def slope(angle: xr.DataArray) -> xr.DataArray:
