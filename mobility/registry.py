@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from mobility.assessment.findings import Finding
     from mobility.assessment.verdict import Verdict
     from mobility.provenance import Warned
-    from mobility.reports.key_frames import Moment
+    from mobility.reports.moments import Moment
     from mobility.sessions.record import SessionRecord, Side
     from mobility.sessions.stored import StoredSession
 

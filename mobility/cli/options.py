@@ -125,10 +125,10 @@ JsonOption = Annotated[
 ]
 ClientOption = Annotated[
     bool,
-    typer.Option("--client", help="Take the first page alone, which is a file of its own."),
+    typer.Option("--client", help="Give the first page alone, which is a separate file."),
 ]
 PdfOption = Annotated[
-    bool, typer.Option("--pdf", help="Make a PDF of the page, with an installed browser.")
+    bool, typer.Option("--pdf", help="Make a PDF of the page with an installed browser.")
 ]
 FacesOption = Annotated[
     bool,
@@ -187,7 +187,7 @@ def check_output(
 
     place = Path(os.path.realpath(path))
     above = [place, *place.parents]
-    stores = [] if store is None or store.is_remote else [Path(os.path.realpath(store.path))]
+    stores = [] if store is None or store.in_bucket else [Path(os.path.realpath(store.path))]
     for folder in above:
         if folder in stores or is_of_a_store(folder):
             raise BadInputError(f"{path}: is inside {folder}, part of a store; name another")

@@ -57,7 +57,7 @@ def test_without_depth_there_is_no_index(name: str) -> None:
     for thigh in (((math.nan,) * 2, (math.nan,) * 2), ((0.5, 0.5), (3.0, 3.0))):
         found = INDICES[name](metrics_of({"thigh_elevation": thigh}))
         assert math.isnan(float(found[name]))
-        assert "depth cannot be told" in found[name].attrs["note"]
+        assert "depth cannot be judged" in found[name].attrs["note"]
         assert found[f"{name}_interval"].isnull().all()
 
 

@@ -217,8 +217,8 @@ def test_what_is_no_table(place):
         (place / "m.csv").write_bytes(content)
         with pytest.raises(BadInputError) as caught:
             read_manifest(place / "m.csv")
-        told = [str(problem) for problem in getattr(caught.value, "problems", [])]
-        assert words in " ".join([str(caught.value), *told])
+        messages = [str(problem) for problem in getattr(caught.value, "problems", [])]
+        assert words in " ".join([str(caught.value), *messages])
 
 
 def test_what_is_no_file_or_folder_of_videos(place):

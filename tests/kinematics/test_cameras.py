@@ -16,7 +16,7 @@ from mobility.kinematics.angle_errors import angle_sd
 from mobility.kinematics.calibration import Calibration, Camera, rotation
 from mobility.kinematics.fit import body as parts
 from mobility.kinematics.fit import cameras, entry, terms, trial
-from mobility.kinematics.fit.cameras import overlaid
+from mobility.kinematics.fit.cameras import aligned
 from mobility.kinematics.fit.time_offset import time_offset
 from mobility.kinematics.skeleton import INDEX
 from mobility.view import camera_view
@@ -301,7 +301,7 @@ def test_bodies_are_laid_over_each_other_despite_outliers() -> None:
     turn, place = rotation(np.array([0.3, -1.2, 0.4])), np.array([1.0, -2.0, 0.5])
     others = points @ turn.T + place
     others[:6] += 3.0
-    found, at = overlaid(points, others, np.ones(60))
+    found, at = aligned(points, others, np.ones(60))
     np.testing.assert_allclose(found, turn, atol=0.01)
     np.testing.assert_allclose(at, place, atol=0.01)
 

@@ -16,6 +16,8 @@ from mobility.exercises.repeated.page import squat_moments
 from mobility.kinematics.clean import on_own_sides
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS
 from mobility.reports import key_frames as kf
+from mobility.reports.drawn_angles import draw, turn_of
+from mobility.reports.moments import Moment
 from mobility.store import Store
 
 
@@ -24,7 +26,7 @@ def demo() -> Store:
     return Store("absent").demo("Overhead Squat")
 
 
-def moments_of(demo, main=(), **changed) -> list[kf.Moment]:
+def moments_of(demo, main=(), **changed) -> list[Moment]:
     """The moments of the demo, some of whose results are others."""
     given = {name: getattr(demo, name)() for name in ("pose", "angles", "repetitions", "metrics")}
     return squat_moments(*(given | changed).values(), main)
@@ -52,7 +54,7 @@ def leg(knee: float, shank: float = 0.0) -> np.ndarray:
 
 def test_the_arc_in_the_plane_is_the_angle() -> None:
     def arc(points: np.ndarray, angle: str, side: str = "left") -> float:
-        return abs(kf.turn_of(points, angle, side)[1])
+        return abs(turn_of(points, angle, side)[1])
 
     for degrees in (0, 30, 135):
         assert arc(leg(degrees), "knee_flexion") == pytest.approx(degrees, abs=1e-6)
@@ -68,12 +70,12 @@ def test_the_arc_in_the_plane_is_the_angle() -> None:
 
 
 def test_what_is_not_seen_or_hardly_known_is_not_drawn() -> None:
-    def drawn(points: np.ndarray, moment: kf.Moment) -> np.ndarray:
+    def drawn(points: np.ndarray, moment: Moment) -> np.ndarray:
         picture = np.zeros((560, 360, 3), np.uint8)
-        kf._draw(picture, points, moment)
+        draw(picture, points, moment)
         return picture
 
-    moment = kf.Moment("Bottom", 1.0, "knee_flexion", "left", 90.0)
+    moment = Moment("Bottom", 1.0, "knee_flexion", "left", 90.0)
     points = leg(90)
     points[INDEX["left_ankle"]] = np.nan
     assert not drawn(points, moment).any()

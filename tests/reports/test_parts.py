@@ -75,7 +75,7 @@ def test_the_index_shown_is_that_of_the_dataset_with_its_scale_and_parts() -> No
     assert gauge.values[""][0] == pytest.approx(60, abs=0.5)
     parts = table(data, "quality_index")
     assert re.search(r"Depth \[ 1 \] 10° \(10 to 10°\) at most 0° 60", parts)
-    assert "that of the worst part" in parts
+    assert "equals its worst part" in parts
     older = data.assign(mobility_index=data["mobility_index"].assign_attrs(version="0"))
     assert len(gauges.of_indices(older)) == 1
     assert "its definition is older" in table(older)
@@ -83,7 +83,7 @@ def test_the_index_shown_is_that_of_the_dataset_with_its_scale_and_parts() -> No
     refused = squat(thigh_elevation=((np.nan, np.nan), (np.nan, np.nan)))
     assert not gauges.of_indices(refused)
     told = table(refused)
-    assert "No index is given: depth cannot be told, because it is not seen well enough." in told
+    assert "No index is given: depth cannot be judged, because it is not seen well enough." in told
     assert "nan" not in told.lower()
     assert not gauges.of_indices(xr.Dataset())
 
@@ -221,7 +221,7 @@ def test_what_a_verdict_rules_out_is_absent_with_one_sentence_why() -> None:
     moved = [Warned("no_squat", "", {"joints": "left <joint>"})]
     nothing = judge(moved, good)
     shown = first_page.findings_and_exercises(nothing.keep(findings), nothing, SQUAT, most=2)
-    assert text(shown) == "Findings and exercises are not given."  # why stands in the verdict
+    assert text(shown) == "Findings and advice are not given."  # why stands in the verdict
     shown = first_page.main_findings(nothing.keep(findings), nothing, SQUAT)
     assert text(shown) == "Findings are not given: a joint moves (left &lt;joint&gt;)."
     assert "No overhead squat found." in first_page.trust(nothing)
@@ -233,20 +233,20 @@ def test_a_session_in_short_is_what_its_report_says(monkeypatch) -> None:
     )
     found, careful = first_page.in_short(squat)
     faults = dict.fromkeys(label(f) for f in find(squat.metrics()) if f.status == "found")
-    told = "; ".join(faults) or "none that could be told"
+    told = "; ".join(faults) or "none in what could be judged"
     said = re.sub(r" \((?:left|right)\)", "", found)
     assert said == f"repetitions: 3 accepted of 3 found; faults: {told}"
     # Count and reason are those of the page, in one sentence.
     verdict = first_page.verdict_of(squat)
     assert careful == verdict.said
     assert careful in text(first_page.trust(verdict))
-    assert re.match(r"Good recording: \d+ of \d+ checks gave a result", careful)
+    assert re.match(r"Good recording: \d+ of \d+ possible faults could be judged", careful)
     found, careful = first_page.in_short(joints)
     one = joints.metrics().sel(side="left", joint="shoulder")
     end, half = float(one["end_of_range"]), 1.96 * float(one["end_of_range_sd"])
     told = f"left shoulder flexion {end:.0f}° ± {half:.0f}°"
     # The error of the elbow is too large.
-    unknown = "left elbow flexion (how far cannot be told)"
+    unknown = "left elbow flexion (how far is too uncertain)"
     assert found == f"movements: 3 accepted of 3 found; {told}; {unknown}"
     assert careful == "Good recording."
     # A fault of one side is named with it.

@@ -18,8 +18,9 @@ from mobility.assessment.phases import phase_frames
 from mobility.exercises.repeated.documents import VIEWS
 from mobility.kinematics.expected_error import Z95, source_of_standing
 from mobility.registry import ANGLE_OF_JOINT
+from mobility.reports.drawn_angles import DRAWN, clearer_side
 from mobility.reports.first_page import faults_in_words
-from mobility.reports.key_frames import DRAWN, Moment, clearer_side, of_angle
+from mobility.reports.moments import Moment, of_angle
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -744,7 +744,7 @@ def test_the_spread_of_the_turns_says_what_change_it_can_hide() -> None:
     found = measured(limb_pose(time, joints={"elbow": (10.0, curve)}), "elbow", limits=LIMITS)
     one = left(found, "elbow", "right")
     assert np.isnan([one["repeatability"], one["detectable_change"]]).all()
-    why = "no smallest detectable change is given, which takes 3 movements (counted: 2)"
+    why = "a smallest detectable change needs 3 movements (counted: 2)"
     assert why in note(found, "elbow", "right")
     assert "detectable" not in note(found, "elbow")
 
@@ -846,7 +846,7 @@ def test_the_movement_that_was_asked_for_is_checked() -> None:
     pose = limb_pose(time, joints={"shoulder": arm})
     asked = partial(measured, pose, "shoulder", limits=LIMITS)
     found = asked(movement="shoulder_abduction")
-    assert "shoulder flexion was shown, not shoulder abduction" in note(found, "shoulder")
+    assert "the video shows shoulder flexion, not shoulder abduction" in note(found, "shoulder")
     assert "other_movement" in codes(found)
     assert "other_movement" not in codes(asked())
     assert left(found, "shoulder")["advice"].item() == ""

@@ -7,8 +7,9 @@ import xarray as xr
 
 from mobility.assessment.findings import find
 from mobility.exercises.repeated.page import squat_moments
+from mobility.reports.drawn_angles import DRAWN
 from mobility.reports.first_page import largest
-from mobility.reports.key_frames import DRAWN, Moment
+from mobility.reports.moments import Moment
 from mobility.store import Store
 
 STANDING = "Standing, assumed straight"
