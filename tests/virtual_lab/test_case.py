@@ -43,7 +43,7 @@ SMALL = {
         ({"body": {"height_m": 17}}, "body: height_m: input should be less than"),
         ({"body": {"height_m": float("nan")}}, "body: height_m"),
         ({"video": {"width": 101}}, "multiple of 2"),
-        ({"motion": [1]}, "motion is a mapping with any of repetitions"),
+        ({"motion": [1]}, "motion is a mapping with any of standing_knee_flexion"),
         ([], "a case is a mapping with name"),
         (None, "a case is a mapping"),
     ],

@@ -9,7 +9,8 @@ from mobility.errors import BadInputError
 from mobility.kinematics.angles import joint_angles
 from mobility.virtual_lab.body import Body
 from mobility.virtual_lab.case import Case, true_positions, truth_pose
-from mobility.virtual_lab.squat import Sided, Squat, Trial, perform
+from mobility.virtual_lab.squat import Squat, perform
+from mobility.virtual_lab.stance import Sided, Trial
 
 QUICK = {"descent_s": 0.8, "ascent_s": 0.7, "lead_s": 0.4, "pause_s": 0.4, "bottom_s": 0.2}
 SEGMENTS = (
