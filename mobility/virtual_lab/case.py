@@ -76,6 +76,13 @@ class Case(Strict):
     video: Film = Film()
 
     @property
+    def stance(self) -> Stance:
+        """The motion, where the subject stands on its feet."""
+        if not isinstance(self.motion, Stance):
+            raise BadInputError(f"{self.name}: its motion is that of a single joint")
+        return self.motion
+
+    @property
     def squat(self) -> Squat:
         """The motion, where it is a squat."""
         if not isinstance(self.motion, Squat):

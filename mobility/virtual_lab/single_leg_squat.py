@@ -39,8 +39,16 @@ FREE_LEG = {"behind": (2.0, 2.0, 80.0), "front": (42.0, 75.0, 30.0)}
 """Degrees by which the thigh of the leg that is lifted is forwards, while standing and at the
 greatest depth, and by which its knee is bent."""
 
+LARGEST_INCLINATION = 45.0
+"""Degrees; no shank leans further with the heel on the floor."""
+
 POINTED = 20.0
 """Degrees by which the foot that is lifted hangs down."""
+
+_FALLS = (
+    "single-leg squat: this body cannot keep its balance like this; lessen knee_flexion,"
+    " pelvis_drop or side_lean, or raise trunk_lean"
+)
 
 OTHER = {"left": "right", "right": "left"}
 
@@ -77,7 +85,7 @@ class SingleLegSquat(Stance):
     side: Literal["left", "right", "both"] = "left"
     repetitions: Annotated[int, Field(ge=1, le=30)] = 3
     free_leg: Literal["behind", "front"] = "behind"
-    knee_flexion: Annotated[float, Field(gt=10, le=110)] | Sided = 60.0
+    knee_flexion: Annotated[float, Field(ge=10, le=110)] | Sided = 60.0
     pelvis_drop: Annotated[float, Field(ge=-20, le=20)] | Sided = 0.0
     trunk_lean: Annotated[float, Field(ge=-10, le=70)] = 22.0
     side_lean: Annotated[float, Field(ge=-30, le=30)] | Sided = 0.0
@@ -163,7 +171,10 @@ def perform_single_leg_squat(body: Body, motion: SingleLegSquat, time: Array) ->
     orientation, position = transforms(body, posed, mid_hip)
     points = keypoints(body, orientation, position)
     for side, bout in bouts.items():
+        shank = points[f"{side}_knee"] - points[f"{side}_ankle"]
         free, up = OTHER[side], bout.lifted > 0.02
+        if np.degrees(np.arctan2(shank[up, 2], shank[up, 1])).max(initial=0) > LARGEST_INCLINATION:
+            raise BadInputError(_FALLS)
         sole = body.toe[free][1]
         low = min(points[f"{free}_{end}"][up, 1].min(initial=1.0) for end in ("heel", "foot_index"))
         if low < sole - 0.002:
@@ -208,10 +219,7 @@ def _posed(
         soles[side] = _lifted(body, motion, side, share, deep[OTHER[side]], hip, soles[side])
     legs = legs_over(body, motion, soles, roll, deep, mid_hip)
     if legs.short.max() > 1e-6:
-        raise BadInputError(
-            "single-leg squat: the legs of this body do not reach; lessen stance_width or raise"
-            " standing_knee_flexion"
-        )
+        raise BadInputError(_FALLS)
     rotations = leg_rotations(body, soles, legs)
     progress = sum(deep.values(), steady)
     lean = motion.standing_lean + (motion.trunk_lean - motion.standing_lean) * progress
@@ -240,7 +248,7 @@ def _lifted(
     )
     foot, toes, ankle = planted
     ankle = ankle + share[:, None] * (hip + hanging @ plane.T - ankle)
-    pitch = rotated_about("x", share * (np.radians(POINTED) - shank))
+    pitch = rotated_about("x", share**2 * (np.radians(POINTED) - shank))
     turn = plane @ pitch @ plane.T
     return turn @ foot, turn @ toes, ankle
 
@@ -263,11 +271,8 @@ def _balanced(body: Body, motion: SingleLegSquat, side: str, deep: Array) -> Arr
     # The hip is on a sphere about the ankle; where on it is solved by moving it as the centre of
     # mass has to move, which nearly follows.
     over = np.zeros((len(deep), 2))
-    missing = over
     for _ in range(25):
-        up2 = reach2 - (over**2).sum(axis=1)
-        if (up2 < 0.1 * reach2).any():
-            break
+        up2 = np.maximum(reach2 - (over**2).sum(axis=1), 0.0)
         hip = sole[2] + np.stack([over[:, 0], np.sqrt(up2), over[:, 1]], axis=1)
         mid_hip: Array = hip - hip_from_middle
         posed = _posed(body, motion, bout, mid_hip)
@@ -275,7 +280,4 @@ def _balanced(body: Body, motion: SingleLegSquat, side: str, deep: Array) -> Arr
         if np.abs(missing).max() < 1e-5:
             return mid_hip
         over = over + missing
-    raise BadInputError(
-        "single-leg squat: this body cannot keep its balance like this; lessen knee_flexion,"
-        " pelvis_drop or side_lean, or change trunk_lean"
-    )
+    raise BadInputError(_FALLS)

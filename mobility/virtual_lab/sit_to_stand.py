@@ -35,7 +35,7 @@ LEAVES = 0.75
 """Share of the lean forwards after which the hips leave the seat; the trunk leans on until its
 largest flexion soon after (Schenkman et al. 1990, Phys Ther 70:638)."""
 
-BEHIND_M = 0.12
+BEHIND_M = 0.06
 """How far the centre of mass may be behind the heels when the hips leave the seat: momentum
 carries it on."""
 
@@ -196,7 +196,7 @@ def perform_sit_to_stand(body: Body, motion: SitToStand, time: Array) -> Trial:
     seated = 1.0 - risen
     soles = {side: foot_chain(body, motion, side, seated) for side in SUFFIX}
     standing = standing_in_balance(body, motion)
-    still, level = np.zeros(len(time)), 0.0 * time
+    level = np.zeros(len(time))
     floor_ankle = float(np.mean([body.joint("ankle", side)[1] for side in SUFFIX]))
     flesh = _flesh(body)
     on_seat = motion.seat_height_m + flesh - _SINKS_M
@@ -213,7 +213,7 @@ def perform_sit_to_stand(body: Body, motion: SitToStand, time: Array) -> Trial:
     def inclination(fore_aft: Array) -> Array:
         centre = mid_hip * (0.0, 1.0, 0.0)
         centre[:, 2] = fore_aft
-        knees = dict.fromkeys(SUFFIX, still)
+        knees = dict.fromkeys(SUFFIX, level)
         return legs_over(body, straight, soles, level, knees, centre).inclination
 
     path = solve(lambda z: inclination(z) - wanted, np.full(len(time), -0.7), 0.3)

@@ -48,6 +48,9 @@ SIDED_LIMITS = {
     "knees_in": (-90.0, 90.0),
     "heel_rise": (0.0, 45.0),
     "elbow_bend": (0.0, 140.0),
+    "knee_flexion": (10.0, 110.0),
+    "pelvis_drop": (-20.0, 20.0),
+    "side_lean": (-30.0, 30.0),
 }
 """Degrees, least and most of what can be sided; the same for one number and for each side."""
 
@@ -115,13 +118,14 @@ class Stance(Strict):
     arm_fall: Annotated[float, Field(ge=-20, le=120)] = 10.0
     elbow_bend: Annotated[float, Field(ge=0, le=140)] | Sided = 4.0
 
-    @field_validator(*SIDED_LIMITS)
+    @field_validator("*")
     @classmethod
-    def _each_side_within(cls, value: float | Sided, info: ValidationInfo) -> float | Sided:
-        low, high = SIDED_LIMITS[str(info.field_name)]
-        for side in ("left", "right") if isinstance(value, Sided) else ():
-            if not low <= getattr(value, side) <= high:
-                raise ValueError(f"{side} should be from {low:g} to {high:g}")
+    def _each_side_within(cls, value: Any, info: ValidationInfo) -> Any:
+        if isinstance(value, Sided):
+            low, high = SIDED_LIMITS[str(info.field_name)]
+            for side in SUFFIX:
+                if not low <= getattr(value, side) <= high:
+                    raise ValueError(f"{side} should be from {low:g} to {high:g}")
         return value
 
     @model_validator(mode="after")
