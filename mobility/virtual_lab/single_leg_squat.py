@@ -15,6 +15,7 @@ from pydantic import Field
 from mobility.errors import BadInputError
 from mobility.kinematics.geometry import Array
 from mobility.virtual_lab.body import SUFFIX, Body, keypoints, transforms
+from mobility.virtual_lab.single_joint import MOVEMENTS
 from mobility.virtual_lab.stance import (
     SIDE_SIGN,
     Phases,
@@ -39,8 +40,8 @@ FREE_LEG = {"behind": (2.0, 2.0, 80.0), "front": (42.0, 75.0, 30.0)}
 """Degrees by which the thigh of the leg that is lifted is forwards, while standing and at the
 greatest depth, and by which its knee is bent."""
 
-LARGEST_INCLINATION = 45.0
-"""Degrees; no shank leans further with the heel on the floor."""
+LARGEST_INCLINATION = MOVEMENTS["ankle_dorsiflexion_weight_bearing"].high
+"""Degrees; no shank leans further over a foot that stands."""
 
 POINTED = 20.0
 """Degrees by which the foot that is lifted hangs down."""
