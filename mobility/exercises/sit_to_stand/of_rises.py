@@ -72,7 +72,7 @@ def add_of_rises(
 
 
 def _lean_unseen(pose: xr.Dataset) -> str:
-    """Why a lean to the side is refused: from an oblique camera rendered rises lean by 12 degrees."""
+    """Why a lean to the side is refused: obliquely, rendered rises without any have 12 degrees."""
     if hidden_from := hides_frontal_plane(pose):
         return tables.sentence(f"reasons.{hidden_from.replace('-', '_')}_view")
     view = trial_view(pose)
