@@ -315,7 +315,7 @@ def _add_knee_movement(
         phase, phase_sd = median_within(value, sd, frames)
         add(metrics, name, "phase", phase, phase_sd, "median within the phase", suffix=_IN_PHASE)
         if name in extremes:
-            moving = exercise.table["measures"].get("moving_phases", MOVING_PHASES)
+            moving = exercise.table.get("moving_phases", MOVING_PHASES)
             extreme, extreme_sd, where = extreme_of_phases(
                 phase, phase_sd, entry["extreme"], moving
             )

@@ -77,8 +77,8 @@ class _Signals:
 def find_chair_rises(pose: xr.Dataset) -> xr.Dataset:
     """Find the chair rises of a pose: seated, standing, seated again.
 
-    The seat is the median height of the hips at rest in the lower half of their range. They leave it
-    (``seat_off``) where they were last within 5 % of the way to standing, and are on it again
+    The seat is the median height of the hips at rest in the lower half of their range. They leave
+    it (``seat_off``) where they were last within 5 % of the way to standing, and are on it again
     (``end``) where they first are. The repetition starts where the trunk begins to lean forward, at
     5 % of the peak of its speed before the hips leave the seat; without a rest on the seat where
     they touched it. Standing (``bottom_start`` to ``bottom_end``, ``bottom`` its middle) begins and
