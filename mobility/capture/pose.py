@@ -501,7 +501,7 @@ def _check_exit(process: subprocess.Popen[bytes], path: Path) -> None:
             f"{path.name}: a pose process {how}; run it again with fewer workers, or export the "
             "video again"
         )
-        error.may_pass = code < 0
+        error.retryable = code < 0
         raise error
 
 

@@ -170,7 +170,7 @@ def watch_folder(
     exercise, _, _ = check_creation(
         user_id=user_id, exercise_name=exercise, session_name=None, body_joint_angles="all"
     )
-    if not opened.is_remote and opened.path.resolve().is_relative_to(folder.resolve()):
+    if not opened.in_bucket and opened.path.resolve().is_relative_to(folder.resolve()):
         raise BadInputError(f"{folder}: holds the store; watch another folder")
 
     state_of = {}
@@ -184,7 +184,7 @@ def watch_folder(
     watch(
         folder,
         opened,
-        told=told,
+        on_outcome=told,
         participant=user_id,
         exercise=exercise,
         workers=workers,

@@ -110,7 +110,7 @@ def _run(session: Session, *, report: bool, as_json: bool, workers: int | None) 
     try:
         session.analyze(workers=workers)
     except Exception as error:
-        if session.store.is_remote and getattr(error, "may_pass", False):
+        if session.store.in_bucket and getattr(error, "retryable", False):
             kept = tables.sentence("command_line.analysis.kept", session=session.id)
             error.args = (f"{error}; {kept}",)
             raise

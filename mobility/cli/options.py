@@ -187,7 +187,7 @@ def check_output(
 
     place = Path(os.path.realpath(path))
     above = [place, *place.parents]
-    stores = [] if store is None or store.is_remote else [Path(os.path.realpath(store.path))]
+    stores = [] if store is None or store.in_bucket else [Path(os.path.realpath(store.path))]
     for folder in above:
         if folder in stores or is_of_a_store(folder):
             raise BadInputError(f"{path}: is inside {folder}, part of a store; name another")

@@ -157,7 +157,7 @@ def validate(
         print_json({**made.document, "report": uris(page)})
         return
     _say_agreement(made.document)
-    remote = session.store.is_remote and not demo
+    remote = session.store.in_bucket and not demo
     inside = made.folder.relative_to(session.folder).as_posix() if remote else ""
     typer.echo(f"data    {f'{session.place}/{inside}' if remote else made.folder}")
     if page:

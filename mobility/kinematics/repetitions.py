@@ -447,13 +447,16 @@ def _dataset(pose: xr.Dataset, h: _Height | None, rows: Sequence[dict[str, Any]]
     )
 
 
-def set_repetitions(pose: xr.Dataset, intervals: Sequence[Mapping[str, float]]) -> xr.Dataset:
+def set_repetitions(
+    pose: xr.Dataset, intervals: Sequence[Mapping[str, float]], *, nothing: str = ""
+) -> xr.Dataset:
     """Make a repetitions Dataset, as from :func:`find_repetitions`, from times set by hand.
 
     `intervals` has for each repetition ``start``, ``bottom`` and ``end`` in seconds, in order,
     without overlap and within the recording; it may be empty. All are accepted with the given
     times; start and end of the bottom are found around the given one. A start or end at the edge
-    of the recording, where the subject does not stand, counts as not seen.
+    of the recording, where the subject does not stand, counts as not seen. `nothing` is why there
+    is none, where that is no choice of somebody.
     """
     require_pose(pose, what="set_repetitions")
     time = pose["time"].to_numpy()
@@ -487,7 +490,7 @@ def set_repetitions(pose: xr.Dataset, intervals: Sequence[Mapping[str, float]]) 
         {"intervals": given},
         accepted=len(repetitions),
         signal=None if h is None else h.signal,
-        **_warnings(repetitions, tables.sentence("reasons.trial.by_hand")),
+        **_warnings(repetitions, nothing or tables.sentence("reasons.trial.by_hand")),
     )
 
 

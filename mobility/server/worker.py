@@ -1,7 +1,7 @@
-"""The process in which a hostile video may do as it likes.
+"""The process that a hostile video may crash.
 
-Everything that opens a video, analyses it or runs a notebook for a request is done here and
-not in the server; see :mod:`mobility.server.processes`.
+Everything that opens a video, analyses it or runs a notebook for a request runs here and not in the
+server; see :mod:`mobility.server.processes`.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def _take_in(store: Store, request: Mapping[str, Any]) -> dict[str, Any]:
 
 def _analyze(session: Session, pose_workers: int | None) -> dict[str, Any]:
     session.analyze(workers=pose_workers)
-    # What was measured holds without a report, which is tried again when it is asked for.
+    # The results stand without a report, which is rendered again on request.
     with suppress(MobilityError):
         session.render_report()
     return {}

@@ -1,4 +1,4 @@
-"""Where notebooks, demo and its reports are, which are not in the package itself."""
+"""Where notebooks, demo and its reports are: beside the package, not in it."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ GROUPED_BY = (
     *("sex", "age_band", "age", "height_m", "weight_kg", "user_id", "exercise"),
     *("view", "recording", "cameras", "method", "software"),
 )
-"""What people can be grouped by."""
+"""Columns by which people can be grouped."""
 
 
 def find_notebook(name: str) -> Path:
-    """Find a report notebook: in the checkout, else where the installation put it."""
-    found = beside_package("notebooks") / f"{name}.ipynb"
-    if not found.is_file():
-        raise NotFoundError(f"there is no notebook {name}.ipynb in {found.parent}")
-    return found
+    """Path of a report notebook: in the checkout, else in the installation."""
+    notebook = beside_package("notebooks") / f"{name}.ipynb"
+    if not notebook.is_file():
+        raise NotFoundError(f"there is no notebook {name}.ipynb in {notebook.parent}")
+    return notebook
 
 
 def beside_package(folder: str) -> Path:

@@ -19,6 +19,8 @@ from mobility.provenance import with_history
 from mobility.validation.limits import limits_of_agreement
 from mobility.view import VIEWS, view_of_azimuth
 from mobility.virtual_lab.case import Case, case_from
+from mobility.virtual_lab.squat import Squat
+from mobility.virtual_lab.stance import FOLDED
 
 BENT = 30.0
 """Degrees; cases with an elbow bent by more are counted separately."""
@@ -126,7 +128,7 @@ def agreement(measured: Mapping[str, xr.Dataset]) -> xr.Dataset:
             "azimuth": ("case", [case.camera.azimuth for case in cases], degrees),
             "depth": (
                 "case",
-                [float(np.max(case.squat.depth)) for case in cases],
+                [_depth(case) for case in cases],
                 {"units": "percent"},
             ),
         },
@@ -151,10 +153,14 @@ def view_class(case: Case) -> str:
 
 def is_bent(case: Case) -> bool:
     """Whether an elbow is bent by more than :data:`BENT` degrees."""
-    bend = case.squat.elbow_bend
-    if case.squat.arms == "crossed":
+    if case.stance.arms in FOLDED:
         return True
+    bend = case.stance.elbow_bend
     return (bend if isinstance(bend, (int, float)) else max(bend.left, bend.right)) > BENT
+
+
+def _depth(case: Case) -> float:
+    return float(np.max(case.motion.depth)) if isinstance(case.motion, Squat) else np.nan
 
 
 def _from_right(case: Case) -> bool:

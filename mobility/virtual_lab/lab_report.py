@@ -98,7 +98,7 @@ def _page(
     parts = [
         "<h1>Virtual lab: how right the angles are</h1>",
         _paragraph(
-            f"{count} rendered squats of the grid “{grid}”, of people whose joint centres are "
+            f"{count} rendered clips of the grid “{grid}”, of people whose joint centres are "
             f"known. Each clip was analysed like any other; its angles are compared with the true "
             f"ones, frame by frame, in degrees. In {bent} of the clips an elbow is bent by more "
             f"than {BENT:.0f}°."
@@ -305,7 +305,7 @@ def _every_case(result: xr.Dataset) -> str:
             [
                 escape(str(case)),
                 _degrees(float(one["azimuth"]), signed=True),
-                f"{float(one['depth']):.0f} %",
+                f"{float(one['depth']):.0f} %" if np.isfinite(one["depth"]) else "",
                 "bent" if bool(one["case_bent"]) else "",
                 *(
                     _degrees(float(one["case_mae"].sel(angle=angle).mean("side")))

@@ -92,7 +92,7 @@ def test_every_problem_is_told_with_its_row_and_column(place):
         place,
         "video,participant,exercise,joints,name,options,age,sex,height_m\n"
         "absent.mp4,,,,,,,,\n"
-        "text.mp4,../p,Lunge,ancle,a\x07b,kep_raw=1,,,\n"
+        "text.mp4,../p,Sqat,ancle,a\x07b,kep_raw=1,,,\n"
         "a.mp4,,,,,fit,200,man,17\n"
         ",,,,,keep_raw=maybe,,,\n"
         "s3://bucket/a.mp4,,,,,second_subject=1;second_subject=2,,,\n"
@@ -103,7 +103,7 @@ def test_every_problem_is_told_with_its_row_and_column(place):
         (2, "video"): "no such file",
         (3, "video"): "text.mp4",
         (3, "participant"): "../p",
-        (3, "exercise"): "Lunge",
+        (3, "exercise"): "did you mean 'Squat'?",
         (3, "joints"): "did you mean 'ankle'?",
         (3, "name"): "control character",
         (3, "options"): "did you mean 'keep_raw'?",
@@ -217,8 +217,8 @@ def test_what_is_no_table(place):
         (place / "m.csv").write_bytes(content)
         with pytest.raises(BadInputError) as caught:
             read_manifest(place / "m.csv")
-        told = [str(problem) for problem in getattr(caught.value, "problems", [])]
-        assert words in " ".join([str(caught.value), *told])
+        messages = [str(problem) for problem in getattr(caught.value, "problems", [])]
+        assert words in " ".join([str(caught.value), *messages])
 
 
 def test_what_is_no_file_or_folder_of_videos(place):

@@ -293,20 +293,20 @@ def test_a_full_disk(place, undisturbed):
     in_the_end(place, undisturbed)
 
 
-def test_what_is_tried_again_is_what_may_pass():
-    tried = []
+def test_only_retryable_errors_are_tried_again():
+    tries = []
 
-    def work(may_pass):
-        tried.append(may_pass)
+    def work(retryable):
+        tries.append(retryable)
         error = BadInputError("killed")
-        error.may_pass = may_pass
+        error.retryable = retryable
         raise error
 
-    for may_pass, times in ((True, module.TRIES), (False, 1)):
-        tried.clear()
+    for retryable, times in ((True, module.TRIES), (False, 1)):
+        tries.clear()
         with pytest.raises(BadInputError):
-            module._again(lambda may_pass=may_pass: work(may_pass))
-        assert len(tried) == times
+            module._with_retries(lambda retryable=retryable: work(retryable))
+        assert len(tries) == times
 
 
 def test_a_worker_with_other_code_is_refused(place):

@@ -28,7 +28,7 @@ from mobility.documents.contract import ReportDocument
 from mobility.documents.fill import group_metrics
 from mobility.errors import BadInputError, NotFoundError, ReportError
 from mobility.pipeline import analysis
-from mobility.progress import first_page_told_to, progress_told_to
+from mobility.progress import report_progress_to, send_first_page_to
 from mobility.provenance import sha256, with_history
 from mobility.reports import render as reports
 from mobility.reports import sections
@@ -338,8 +338,8 @@ def test_the_first_page_is_told_before_the_rest_is_drawn(tmp_path: Path) -> None
     nbformat.write(written, notebook)
     stages: list[tuple[str, float, float | None]] = []
     with (
-        progress_told_to(lambda *stage: stages.append(stage)),
-        first_page_told_to(lambda page: seen.write_text(page, "utf-8")),
+        report_progress_to(lambda *stage: stages.append(stage)),
+        send_first_page_to(lambda page: seen.write_text(page, "utf-8")),
     ):
         files = render_small(notebook, tmp_path / "out", who=str(seen))
     first = seen.read_text("utf-8")
