@@ -228,7 +228,7 @@ def test_pictures_of_another_size() -> None:
     np.testing.assert_allclose(half.matrix @ [0, 0, 1], [(950 + 0.5) / 2 - 0.5, 264.75, 1])
     assert half.matrix[0, 0] == pytest.approx(700)
     cut, note = camera.for_size((1920, 1088))
-    assert "taken as cropped" in str(note)
+    assert "assumed to be cropped" in str(note)
     np.testing.assert_array_equal(cut.matrix, MATRIX)
     with pytest.raises(BadInputError, match="turned by 90 degrees"):
         camera.for_size((1080, 1920))
