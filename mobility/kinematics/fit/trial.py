@@ -62,8 +62,8 @@ def mirrored_limbs(joints: Array, *, planted: bool) -> dict[str, Array]:
 
     def keep(name: str, moved: Mapping[int, Array]) -> None:
         depth = z.copy()
-        for joint, place in moved.items():
-            depth[:, joint] = place
+        for joint, new in moved.items():
+            depth[:, joint] = new
         mirrored[name] = joints * (np.minimum(depth, -0.3) / z)[..., None]
 
     if not planted:
