@@ -426,7 +426,7 @@ def _qualisys(text: str) -> _CamerasAndUp:
                 matrix=[[across, 0, x - left], [0, down, y - top], [0, 0, 1]],
                 distortion=bent,
                 extrinsics=(rotation, -rotation @ position),
-                # Millimetres, of points about as far away as the origin.
+                # In millimetres, at points about as far away as the origin.
                 residual=None
                 if residual is None
                 else _number(residual, f"avg-residual of {name}") / 1000 / distance * across,

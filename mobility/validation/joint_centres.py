@@ -470,7 +470,7 @@ class _LandmarkBuilder:
         return values[str(front[0])], values[str(front[1])], middle
 
     def level(self, wanted: bool) -> dict[str, float]:
-        """Level the feet of standing, and return the pitch (degrees) that was removed."""
+        """Level the feet as they are in standing, and return the removed pitch (degrees)."""
         pitches: dict[str, float] = {}
         if not wanted:
             return pitches

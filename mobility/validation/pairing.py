@@ -66,7 +66,7 @@ def paired_angles(
     `video_curves`, `lab_curves` (rep, angle, side, percent); `video_values`, `lab_values`,
     `video_values_sd` (rep, metric, angle, side); `repetition_bias` and the other errors,
     `repetition_coverage` and `repetition_frames_...` (rep, angle, side). Angles are in degrees. The
-    second result are warnings.
+    second result is the list of warnings.
     """
     shared = [
         _shared_angles(v, r, t + 1) for t, (v, r) in enumerate(zip(videos, labs, strict=True))

@@ -119,7 +119,7 @@ def usual_angles(problem: Problem) -> tuple[Array, Array]:
 
 
 TRANSLATION_SD = 10.0
-"""Metres; so wide a prior of a camera's place only keeps the equations solvable."""
+"""Metres; so wide a prior of a camera's translation only keeps the equations solvable."""
 
 ROTATION_SD = 2.0
 """Radians, likewise."""
