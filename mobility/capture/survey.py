@@ -48,8 +48,7 @@ that point; the rest is for people who sit or are half hidden.
 """
 
 LEAST_RANGE_DEG, CLEAR_RATIO = 30.0, 2.0
-"""Least range of a joint, degrees, of the person who moves, and its least ratio to that of the most
-prominent person."""
+"""Least range of the joint that moves, degrees, and ratio to that of the most prominent person."""
 
 LEAST_PRESENT = 0.5
 """Least share of the frames in which the person who moves must be found."""
@@ -429,8 +428,7 @@ def limb_range(poses: Array) -> float:
 def who_moves(ranges: list[float]) -> int:
     """Index of the person who moves a joint: the first, unless another clearly moves more.
 
-    `ranges` are from :func:`limb_range`, the most prominent person first: a therapist's arms move
-    too.
+    `ranges` are from :func:`limb_range`, the most prominent person first. Therapists move too.
     """
     best = int(np.argmax(ranges))
     return best if ranges[best] >= max(LEAST_RANGE_DEG, CLEAR_RATIO * ranges[0]) else 0

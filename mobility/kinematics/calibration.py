@@ -606,10 +606,8 @@ def _camera(
     if all(each is not None for each in extrinsics):
         rotation = _numbers(extrinsics[0], f"rotation of {name}", (3, 3), (3,))
         rotation = rotation_matrix(rotation) if rotation.ndim == 1 else rotation
-        if (
-            not np.allclose(rotation @ rotation.T, np.eye(3), atol=1e-3)
-            or np.linalg.det(rotation) < 0
-        ):
+        orthogonal = np.allclose(rotation @ rotation.T, np.eye(3), atol=1e-3)
+        if not orthogonal or np.linalg.det(rotation) < 0:
             raise _FileError(f"rotation of {name} is not a rotation matrix")
         translation = _numbers(extrinsics[1], f"translation of {name}", (3,))
     return Camera(

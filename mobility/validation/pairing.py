@@ -102,13 +102,8 @@ def paired_angles(
     table["repetition_coverage"].attrs = {"units": "1", "long_name": text}
     for name, text in _FRAMES.items():
         table[f"repetition_{name}"].attrs = {"units": "1", "long_name": text}
-    largest_difference = abs(table["video_curves"] - table["lab_curves"]).max(
-        ["rep", "side", "percent"]
-    )
-    wrapping = [
-        str(name)
-        for name in largest_difference["angle"].values[largest_difference.values > _HALF_TURN]
-    ]
+    largest = abs(table["video_curves"] - table["lab_curves"]).max(["rep", "side", "percent"])
+    wrapping = [str(name) for name in largest["angle"].values[largest.values > _HALF_TURN]]
     if wrapping:
         warnings.append(tables.warning("warnings.angle_wraps", angles=", ".join(wrapping)))
     return table, warnings

@@ -219,9 +219,8 @@ def offset_directions(joints: Array, up: Array) -> Array:
                 directions[:, i, j] = outwards if j % 2 else -outwards
             else:
                 start, end = _ALONG[offset.direction]
-                directions[:, i, j] = unit_vectors(
-                    joints[:, end + j % 2] - joints[:, start + j % 2]
-                )
+                along = joints[:, end + j % 2] - joints[:, start + j % 2]
+                directions[:, i, j] = unit_vectors(along)
     return directions
 
 

@@ -116,9 +116,8 @@ def with_cameras(
             rows = slice(begin, begin + WINDOW_KNOTS)
             alone, other = _solved_alone(coarse, joints, rows), _solved_alone(observed, start, rows)
             weight = np.minimum(coarse.weight, observed.weight)[rows] * covered[rows, None]
-            rotation, translation = aligned(
-                alone.reshape(-1, 3), other.reshape(-1, 3), weight.ravel()
-            )
+            points = alone.reshape(-1, 3), other.reshape(-1, 3)
+            rotation, translation = aligned(*points, weight.ravel())
             moved = 0.5 * (alone + (other - translation) @ rotation)
             start_of_all[rows] = np.where(covered[rows, None, None], moved, alone)
         else:

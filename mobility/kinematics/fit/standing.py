@@ -68,9 +68,8 @@ def _standing_weights(problem: Problem, *, measured: bool = False) -> Array | No
     if bends.max() > term["most_bent_deg"] and not measured:
         return None
     below_top, movement = np.maximum(1 - tall, 0) / term["tall_sd"], change / term["still_sd"]
-    weight: Array = np.where(
-        seen & (tall > term["tall"]), np.exp(-(below_top**2 + movement**2) / 2), 0.0
-    )
+    likely = np.exp(-(below_top**2 + movement**2) / 2)
+    weight: Array = np.where(seen & (tall > term["tall"]), likely, 0.0)
     weight *= term["weight"] / weight.sum()
     return weight
 

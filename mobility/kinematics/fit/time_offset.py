@@ -9,12 +9,7 @@ import xarray as xr
 
 from mobility.errors import BadInputError
 from mobility.kinematics.calibration import cross_matrix
-from mobility.kinematics.correlation import (
-    cross_correlation,
-    normalised,
-    peak,
-    rival_peaks,
-)
+from mobility.kinematics.correlation import cross_correlation, normalised, peak, rival_peaks
 from mobility.kinematics.datasets import require_pose
 from mobility.kinematics.fit.body import FITTED
 from mobility.kinematics.fit.observed import Detections
