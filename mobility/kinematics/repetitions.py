@@ -213,9 +213,7 @@ def _edge(h: _Height, bottom: int, top: int) -> tuple[int, bool]:
     return int(path[-1]), bool(height[-1] >= _STANDING_HEIGHT)
 
 
-def _rejection_reason(
-    h: _Height, bottom: int, edges: tuple[int, int], complete: tuple[bool, bool]
-) -> str:
+def _fault(h: _Height, bottom: int, edges: tuple[int, int], complete: tuple[bool, bool]) -> str:
     """Reason for which a repetition cannot be used, or ''."""
     start, end = h.grid[edges[0]], h.grid[edges[1]]
     lowest = h.height[bottom]
@@ -316,7 +314,7 @@ def find_repetitions(
             end, whole_end = _edge(h, bottom, top_after)
             edges = _bottom_band(h, bottom, start, end)
             lowest = _middle_of_bottom(h, edges)
-            reason = _rejection_reason(h, bottom, (start, end), (whole_start, whole_end))
+            reason = _fault(h, bottom, (start, end), (whole_start, whole_end))
             cuts = [time for time in cuts_of(pose) if h.grid[start] < time < h.grid[end]]
             if not reason and cuts:
                 reason = tables.sentence("reasons.repetition.film_cut", time=cuts[0])
@@ -522,8 +520,7 @@ def normalise_repetitions(
     Raises
     ------
     BadInputError
-        If `dataset` is not over time, `repetitions` is not such a Dataset, or none of them is in
-        the recording.
+        If `dataset` is not over time, or no repetition is given or in the recording.
     """
     if "accepted" not in repetitions:
         raise BadInputError("normalise_repetitions: the repetitions have no 'accepted'")
