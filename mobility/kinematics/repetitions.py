@@ -69,7 +69,7 @@ _EVENTS = ("start", "bottom_start", "bottom", "bottom_end", "end")
 
 
 @dataclass(frozen=True)
-class _Height:
+class HipHeight:
     """Height of the hips above the ankles, 1 = standing, on the frames and on a regular grid."""
 
     time: Array
@@ -82,6 +82,7 @@ class _Height:
     upright: bool  # whether the subject ever stood
 
     def at(self, time: Array | float) -> Array:
+        """Height at any time."""
         return np.asarray(np.interp(time, self.grid, self.height))
 
 
@@ -116,7 +117,7 @@ def _leg_length(pose: xr.Dataset) -> float:
     return float(np.median(length)) if length.size else np.nan
 
 
-def _hip_height(pose: xr.Dataset) -> _Height | None:
+def hip_height(pose: xr.Dataset) -> HipHeight | None:
     """Height signal of a pose; None where there is too little to see.
 
     Each side is scaled by its standing height before the mean is taken, so that the signal does not
@@ -161,7 +162,7 @@ def _hip_height(pose: xr.Dataset) -> _Height | None:
     difference = np.zeros_like(grid)
     if both.sum() > 1:
         difference = np.interp(grid, time[both], np.abs(relative[both, 0] - relative[both, 1]))
-    return _Height(
+    return HipHeight(
         time=time,
         seen=seen,
         grid=grid,
@@ -173,7 +174,7 @@ def _hip_height(pose: xr.Dataset) -> _Height | None:
     )
 
 
-def _bottom_band(h: _Height, bottom: int, first: int, last: int) -> tuple[int, int]:
+def _bottom_band(h: HipHeight, bottom: int, first: int, last: int) -> tuple[int, int]:
     """First and last grid index of the contiguous bottom around `bottom`."""
     limit = h.height[bottom] + _BOTTOM_BAND * (1 - h.height[bottom])
     above = np.flatnonzero(h.height[first : last + 1] > limit) + first
@@ -184,14 +185,14 @@ def _bottom_band(h: _Height, bottom: int, first: int, last: int) -> tuple[int, i
     )
 
 
-def _middle_of_bottom(h: _Height, band: tuple[int, int]) -> int:
+def _middle_of_bottom(h: HipHeight, band: tuple[int, int]) -> int:
     """Middle of the lowest part of the bottom, because the minimum of a flat pause is arbitrary."""
     height = h.height[band[0] : band[1] + 1]
     low = np.flatnonzero(height <= height.min() + _LOWEST * (height.max() - height.min()))
     return band[0] + int(low[0] + low[-1]) // 2
 
 
-def _edge(h: _Height, bottom: int, top: int) -> tuple[int, bool]:
+def _edge(h: HipHeight, bottom: int, top: int) -> tuple[int, bool]:
     """Top end of the phase between `bottom` and `top`, which lies before or after it.
 
     Returns
@@ -213,7 +214,9 @@ def _edge(h: _Height, bottom: int, top: int) -> tuple[int, bool]:
     return int(path[-1]), bool(height[-1] >= _STANDING_HEIGHT)
 
 
-def _fault(h: _Height, bottom: int, edges: tuple[int, int], complete: tuple[bool, bool]) -> str:
+def _rejection_reason(
+    h: HipHeight, bottom: int, edges: tuple[int, int], complete: tuple[bool, bool]
+) -> str:
     """Reason for which a repetition cannot be used, or ''."""
     start, end = h.grid[edges[0]], h.grid[edges[1]]
     lowest = h.height[bottom]
@@ -291,7 +294,7 @@ def find_repetitions(
     """
     from scipy.signal import find_peaks
 
-    h = _hip_height(pose)
+    h = hip_height(pose)
     repetitions: list[dict[str, Any]] = []
     if h is not None:
         low, high = np.percentile(h.height, [5, 95])
@@ -314,7 +317,7 @@ def find_repetitions(
             end, whole_end = _edge(h, bottom, top_after)
             edges = _bottom_band(h, bottom, start, end)
             lowest = _middle_of_bottom(h, edges)
-            reason = _fault(h, bottom, (start, end), (whole_start, whole_end))
+            reason = _rejection_reason(h, bottom, (start, end), (whole_start, whole_end))
             cuts = [time for time in cuts_of(pose) if h.grid[start] < time < h.grid[end]]
             if not reason and cuts:
                 reason = tables.sentence("reasons.repetition.film_cut", time=cuts[0])
@@ -322,7 +325,7 @@ def find_repetitions(
                 reason = tables.sentence("reasons.repetition.knees_straight")
             times = h.grid[[start, edges[0], lowest, edges[1], end]]
             depth = 100 * (1 - h.height[bottom])
-            repetitions.append(_repetition(times, depth, (whole_start, whole_end), reason))
+            repetitions.append(repetition_row(times, depth, (whole_start, whole_end), reason))
     summary = {
         "found": len(repetitions),
         "accepted": sum(each["accepted"] for each in repetitions),
@@ -330,15 +333,15 @@ def find_repetitions(
     }
     why_none = tables.sentence(f"reasons.trial.{'few_frames' if h is None else 'not_lowered'}")
     return with_history(
-        _dataset(pose, h, repetitions),
+        repetitions_dataset(pose, h, repetitions),
         "find_repetitions",
         {"min_depth": min_depth, "min_interval_s": min_interval_s},
         **summary,
-        **_warnings(repetitions, why_none),
+        **repetition_warnings(repetitions, why_none),
     )
 
 
-def _repetition(
+def repetition_row(
     times: Array | Sequence[float], depth: float, seen: tuple[bool, bool], reason: str = ""
 ) -> dict[str, Any]:
     """One repetition by variable name; `seen` says whether start and end are in the recording."""
@@ -388,7 +391,7 @@ def _without_rebounds(height: Array, bottoms: Sequence[int]) -> list[int]:
     ]
 
 
-def _warnings(repetitions: Sequence[Mapping[str, Any]], why_none: str) -> dict[str, Any]:
+def repetition_warnings(repetitions: Sequence[Mapping[str, Any]], why_none: str) -> dict[str, Any]:
     """Warn of repetitions that the recording cuts off, or of the reason why there is none."""
     if not any(each["accepted"] for each in repetitions):
         reason = "; ".join(dict.fromkeys(each["reason"] for each in repetitions)) or why_none
@@ -399,7 +402,10 @@ def _warnings(repetitions: Sequence[Mapping[str, Any]], why_none: str) -> dict[s
     return {"warnings": [warning]} if cut else {}
 
 
-def _dataset(pose: xr.Dataset, h: _Height | None, rows: Sequence[dict[str, Any]]) -> xr.Dataset:
+def repetitions_dataset(
+    pose: xr.Dataset, h: HipHeight | None, rows: Sequence[dict[str, Any]]
+) -> xr.Dataset:
+    """Make the Dataset of repetitions, with the height of the hips and when the subject stands."""
     time = pose["time"].to_numpy()
     height = np.full(time.size, np.nan)
     standing = np.zeros(time.size, bool)
@@ -458,7 +464,7 @@ def set_repetitions(
     """
     require_pose(pose, what="set_repetitions")
     time = pose["time"].to_numpy()
-    h = _hip_height(pose)
+    h = hip_height(pose)
     repetitions: list[dict[str, Any]] = []
     given = check_intervals(intervals, earliest=min([0.0, *time[:1]]))
     for number, interval in enumerate(given, start=1):
@@ -481,14 +487,14 @@ def set_repetitions(
                 abs(start - time[0]) > frame or bool(h.at(start) >= _STANDING_HEIGHT),
                 abs(end - time[-1]) > frame or bool(h.at(end) >= _STANDING_HEIGHT),
             )
-        repetitions.append(_repetition((start, first, bottom, last, end), depth, seen))
+        repetitions.append(repetition_row((start, first, bottom, last, end), depth, seen))
     return with_history(
-        _dataset(pose, h, repetitions),
+        repetitions_dataset(pose, h, repetitions),
         "set_repetitions",
         {"intervals": given},
         accepted=len(repetitions),
         signal=None if h is None else h.signal,
-        **_warnings(repetitions, nothing or tables.sentence("reasons.trial.by_hand")),
+        **repetition_warnings(repetitions, nothing or tables.sentence("reasons.trial.by_hand")),
     )
 
 

@@ -95,6 +95,7 @@ def fit_body(
     calibration: InstanceOf[Calibration] | FilePath | None = None,
     height_m: Annotated[float, Field(ge=0.5, le=2.6)] | None = None,
     feet_planted: bool | None = None,
+    unbalanced: bool = False,
     standing: Standing = "straight",
     without: Sequence[str] = (),
     rate_hz: Annotated[float, Field(ge=5, le=30)] = 7.5,
@@ -137,6 +138,9 @@ def fit_body(
         measure it.
     feet_planted
         Whether the feet stay where they are; None lets the function decide.
+    unbalanced
+        Whether something besides the feet carries the body at times, as a chair does: its centre of
+        mass is then held over the feet in no frame.
     standing
         "straight": where the feet stay, the subject is assumed to stand straight when tallest, as
         in the static trial of a laboratory, and the errors of the world landmarks there to last
@@ -214,7 +218,8 @@ def fit_body(
     span, present = seen_span(sights[0])
 
     coarse = problem_of(sights[0], span, min(COARSE_HZ, rate_hz), height_m, known)
-    coarse, joints = starting_point(replace(coarse, without=frozenset(without)), feet_planted)
+    left_out = frozenset(without) | ({"balance"} if unbalanced else set())
+    coarse, joints = starting_point(replace(coarse, without=left_out), feet_planted)
     fine = problem_of(sights[0], span, rate_hz, height_m, known)
     fine = replace(
         fine,
@@ -282,6 +287,7 @@ def fit_body(
             "calibration": None if known is None else known.history_entry["file"],
             "height_m": height_m,
             "feet_planted": feet_planted,
+            "unbalanced": unbalanced,
             "standing": standing,
             "without": list(without),
             "rate_hz": rate_hz,
