@@ -73,7 +73,7 @@ def parse_json(text: str | bytes) -> Any:
     def refuse(constant: str) -> Any:
         raise ValueError(f"{constant} is not JSON")
 
-    def unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         values: dict[str, Any] = {}
         for name, value in pairs:
             if name in values:
@@ -82,9 +82,7 @@ def parse_json(text: str | bytes) -> Any:
         return values
 
     text = text.decode("utf-8") if isinstance(text, bytes) else text
-    return _not_too_deep(
-        lambda: json.loads(text, parse_constant=refuse, object_pairs_hook=unique_names)
-    )
+    return _not_too_deep(lambda: json.loads(text, parse_constant=refuse, object_pairs_hook=unique))
 
 
 def _not_too_deep(read: Callable[[], Any]) -> Any:

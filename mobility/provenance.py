@@ -66,8 +66,8 @@ class Code:
 
 
 _LOWEST = (
-    *("errors", "options", "parsing", "progress", "provenance", "registry"),
-    *("tables", "view", "wording", "writing"),
+    *("errors", "options", "parsing", "progress", "provenance", "tables", "view", "wording"),
+    "writing",
 )
 
 POSE = Code(
@@ -79,7 +79,7 @@ POSE = Code(
 
 RESULTS = Code(
     modules=(
-        *("assessment", "kinematics", *POSE.modules),
+        *("assessment", "registry", "kinematics", *POSE.modules),
         *("pipeline.analysis", "pipeline.metrics_table", "pipeline.overlay"),
     ),
     sentences=("capture", "comments", "joints", "reasons", "warnings"),

@@ -200,8 +200,7 @@ def near_side(pose: xr.Dataset) -> Literal["left", "right"] | None:
 def hides_frontal_plane(pose: xr.Dataset) -> str:
     """Kind of view, if it hides the frontal plane; empty where that plane is seen.
 
-    From such a view (as marked in ``views.yaml``) nothing in the frontal plane and no difference of
-    the sides is measured.
+    From such a view (marked in ``views.yaml``) no difference of the sides is measured either.
 
     Parameters
     ----------

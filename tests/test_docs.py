@@ -32,7 +32,7 @@ def test_the_readme_is_short(project):
     text = (project / "README.md").read_text(encoding="utf-8")
     assert len(text.splitlines()) <= 120
     assert len(text.split()) <= 900
-    assert len((project / "CONTRIBUTING.md").read_text(encoding="utf-8").splitlines()) <= 260
+    assert len((project / "CONTRIBUTING.md").read_text(encoding="utf-8").splitlines()) <= 200
 
 
 def test_the_figures_are_those_of_the_benchmarks(modules, project):

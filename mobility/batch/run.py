@@ -229,7 +229,6 @@ def _outcome(row: Row | Refused, *, reason: str = "", **more: Any) -> BatchRow:
 
 
 def _printable(text: str) -> str:
-    """Text for a terminal."""
     return "".join(c if c.isprintable() else "?" for c in text)
 
 
@@ -272,14 +271,12 @@ def _up_to_date(row: Row, task: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _verdict(session: Session) -> str:
-    """Verdict on the recording in the words of its report."""
     from mobility.documents.verdicts import verdict_of
 
     return verdict_of(session).said
 
 
 def _open_or_create(row: Row, store: Store) -> Session:
-    """Open the session of a row, or create it."""
     digests = (row.sha256, row.second_sha256, row.calibration_sha256)
     expected = [each for each in digests if each is not None]
     if store.has(row.session_id):
@@ -314,7 +311,6 @@ def _hashes(session: Session) -> list[str]:
 
 
 def _with_retries(work: Callable[[], Any]) -> Any:
-    """Do `work`, again if an error is retryable."""
     for tries_left in reversed(range(TRIES)):
         try:
             return work()
@@ -518,7 +514,6 @@ def _replace_lost_workers(cluster: Any, number: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _dask_silenced() -> Iterator[None]:
-    """Keep dask from writing to the terminal."""
     from distributed.utils import silence_logging_cmgr
 
     with contextlib.ExitStack() as stack:

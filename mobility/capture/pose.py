@@ -146,8 +146,7 @@ def estimate_pose(
     rate
         Frames a second in which the pose is estimated, at least 5, or "all"; the actual rate is
         that of the video divided by the rounded ratio. "usual" is 15, or all if the person moves
-        fast: between two such frames a leg moves by 0.08 of the body's size, or an arm by a
-        quarter.
+        fast: a leg by 0.08 of the body's size, or an arm by a quarter, between two such frames.
 
     Returns
     -------
@@ -288,7 +287,7 @@ def _search(
         _run(crop, tracks[i], [tracks[j] for j in people if j != i], whole.looks)
         for i in candidates
     ]
-    best = survey.who_moves([survey.limb_way(one.poses) for one in passes])
+    best = survey.who_moves([survey.limb_range(one.poses) for one in passes])
     followed = passes[best]
     followed.looks = whole.looks
     followed.seen = survey.summary(whole.looks, tracks, candidates[best])

@@ -47,9 +47,8 @@ Shoulders stand at 0.82 of the height (Drillis and Contini 1966), so that the cr
 that point; the rest is for people who sit or are half hidden.
 """
 
-LEAST_WAY, CLEARLY = 30.0, 2.0
-"""Least range of a joint, degrees, of the person who moves, and its least ratio to that of the most
-prominent person."""
+LEAST_RANGE_DEG, CLEAR_RATIO = 30.0, 2.0
+"""Least range of the joint that moves, degrees, and ratio to that of the most prominent person."""
 
 LEAST_PRESENT = 0.5
 """Least share of the frames in which the person who moves must be found."""
@@ -403,7 +402,7 @@ FOLLOWED = frozenset({"elbow", "shoulder", "hip", "knee"})
 """Joints whose movement decides who moves."""
 
 
-def limb_way(poses: Array) -> float:
+def limb_range(poses: Array) -> float:
     """Largest range of a limb's joint in the picture, degrees, times the share of frames with it.
 
     The range is from the 5th to the 95th percentile of the angle between the three landmarks, in
@@ -413,7 +412,7 @@ def limb_way(poses: Array) -> float:
     """
     from scipy.ndimage import median_filter
 
-    longest = 0.0
+    largest = 0.0
     for first, joint, last in _LIMBS:
         seen = np.nan_to_num(poses[:, [first, joint, last], 6]).min(axis=1) > 0.6
         if seen.mean() < LEAST_PRESENT:
@@ -422,17 +421,17 @@ def limb_way(poses: Array) -> float:
         cross = a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]
         angle = median_filter(np.degrees(np.arctan2(np.abs(cross), (a * b).sum(axis=1))), 5)
         low, high = np.percentile(angle, [5, 95])
-        longest = max(longest, float(high - low) * float(seen.mean()))
-    return longest
+        largest = max(largest, float(high - low) * float(seen.mean()))
+    return largest
 
 
-def who_moves(ways: list[float]) -> int:
+def who_moves(ranges: list[float]) -> int:
     """Index of the person who moves a joint: the first, unless another clearly moves more.
 
-    `ways` are from :func:`limb_way`, the most prominent person first. A therapist's arms move too.
+    `ranges` are from :func:`limb_range`, the most prominent person first. Therapists move too.
     """
-    best = int(np.argmax(ways))
-    return best if ways[best] >= max(LEAST_WAY, CLEARLY * ways[0]) else 0
+    best = int(np.argmax(ranges))
+    return best if ranges[best] >= max(LEAST_RANGE_DEG, CLEAR_RATIO * ranges[0]) else 0
 
 
 def others(tracks: list[Track], chosen: int) -> list[int]:

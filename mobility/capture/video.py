@@ -455,8 +455,7 @@ def read_frames(
     start, stop
         Seconds from the start of the video; default from the beginning to the end.
     only
-        Says by its time whether a frame is wanted; others are decoded, but not converted or
-        yielded.
+        Says by its time whether a frame is wanted; others are decoded, but not yielded.
     glance
         Called with the time of every decoded frame, wanted or not, and a grey version of it as it
         is stored, of at most 128 by 128 pixels.

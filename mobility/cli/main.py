@@ -164,9 +164,6 @@ def demo(
         _run(session, report=True, as_json=as_json, workers=workers)
 
 
-_EXERCISES = f"{', '.join(each.slug for each in registry.exercises())}; default: the first."
-
-
 @takes_options
 def analyze(
     video: Annotated[Path, path_argument("VIDEO", help="The video file.")],
@@ -183,7 +180,7 @@ def analyze(
         option(
             "--exercise",
             "NAME",
-            help=_EXERCISES,
+            help=f"{', '.join(each.slug for each in registry.exercises())}; default: the first.",
         ),
     ] = None,
     user_id: Annotated[str, option("--user-id", "ID", help="Id of the participant.")] = "anonymous",

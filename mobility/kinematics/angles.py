@@ -179,13 +179,9 @@ def joint_angles(
                 refused=tables.sentence("reasons.uncertain"), refused_share=share
             )
             if share > _REFUSED_SHARE:
-                warned = {
-                    "name": name,
-                    "angle": capital(definition["long_name"]),
-                    "share": share,
-                }
-                warned["limit"] = f"± {Z95 * limit:.0f}°"
-                warnings.append(tables.warning("warnings.angle_refused", **warned))
+                words = {"name": name, "angle": capital(definition["long_name"]), "share": share}
+                words["limit"] = f"± {Z95 * limit:.0f}°"
+                warnings.append(tables.warning("warnings.angle_refused", **words))
         variables[f"{name}_sd"] = xr.DataArray(
             np.where(present & ~refused, sd, np.nan),
             dims=dims,

@@ -40,7 +40,7 @@ _SAME_ASPECT = 0.002
 _OUTSIDE = 0.1
 """Margin around the picture, as a share of its size, in which the lens model still holds."""
 
-_TURNED = np.diag([1.0, -1.0, -1.0])
+_OPENCV_TO_FIT = np.diag([1.0, -1.0, -1.0])
 """From the axes of OpenCV to those of the fit: x right, y up, z towards the camera."""
 
 _QUALISYS_PIXEL = 64.0
@@ -201,13 +201,13 @@ class KnownCameras:
     tilt: tuple[float, float] | None  # tangents of pitch and roll of the first camera
     tilt_sd: float
     axes: tuple[tuple[Array, Array], ...]  # rotation and translation from the first to the others
-    turn_sd: float
-    place_sd: tuple[float, ...]  # m
+    rotation_sd: float
+    translation_sd: tuple[float, ...]  # m
     history_entry: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[dict[str, Any], ...] = ()
 
 
-_FOCAL_SD, _TURN_SD, _PLACE_SD, _TILT_SD = 0.002, 5e-4, 0.002, np.radians(0.5)
+_FOCAL_SD, _ROTATION_SD, _TRANSLATION_SD, _TILT_SD = 0.002, 5e-4, 0.002, np.radians(0.5)
 """Least errors of a calibration: logarithm of the focal length; rotation, radians; translation,
 metres; and the vertical, radians, which has the error of a frame laid on the floor."""
 
@@ -238,7 +238,7 @@ def known_cameras(
     first = cameras[0]
     tilt = None
     if calibration.up is not None and first.rotation is not None:
-        x, y, z = _TURNED @ first.rotation @ calibration.up
+        x, y, z = _OPENCV_TO_FIT @ first.rotation @ calibration.up
         if y < 0.5:
             raise BadInputError(
                 f"calibration {calibration.source}: with it the person is not upright in the "
@@ -249,11 +249,11 @@ def known_cameras(
     angle = max(
         ((_USUAL_RESIDUAL if c.residual_px is None else c.residual_px) / c.focal for c in cameras),
     )
-    axes, place_sd = [], []
+    axes, translation_sd = [], []
     for camera in cameras[1:]:
-        turn, place = _from_first(first, camera, calibration.source)
-        axes.append((turn, place))
-        place_sd.append(max(angle * float(np.linalg.norm(place)), _PLACE_SD))
+        rotation, translation = _from_first(first, camera, calibration.source)
+        axes.append((rotation, translation))
+        translation_sd.append(max(angle * float(np.linalg.norm(translation)), _TRANSLATION_SD))
     return KnownCameras(
         poses=tuple(
             _undistorted(pose, camera) for pose, camera in zip(poses, cameras, strict=True)
@@ -263,8 +263,8 @@ def known_cameras(
         tilt=tilt,
         tilt_sd=_TILT_SD,
         axes=tuple(axes),
-        turn_sd=max(angle, _TURN_SD),
-        place_sd=tuple(place_sd),
+        rotation_sd=max(angle, _ROTATION_SD),
+        translation_sd=tuple(translation_sd),
         history_entry={
             "file": calibration.source,
             "sha256": calibration.sha256,
@@ -289,36 +289,36 @@ def _undistorted(pose: xr.Dataset, camera: Camera) -> xr.Dataset:
 
 def _from_first(first: Camera, camera: Camera, source: str) -> tuple[Array, Array]:
     """Rotation and translation from the first to another camera, in the axes of the fit."""
-    places = []
+    extrinsics = []
     for each in (first, camera):
         if each.rotation is None or each.translation is None:
             raise BadInputError(
                 f"calibration {source}: has the lens of {each.name} but not its position; two "
                 "videos need the rotation and translation of both cameras"
             )
-        places.append((each.rotation, each.translation))
-    (turn, place), (other_turn, other_place) = places
-    turn = other_turn @ turn.T
-    place = other_place - turn @ place
-    distance = float(np.linalg.norm(place))
+        extrinsics.append((each.rotation, each.translation))
+    (rotation, translation), (other_rotation, other_translation) = extrinsics
+    rotation = other_rotation @ rotation.T
+    translation = other_translation - rotation @ translation
+    distance = float(np.linalg.norm(translation))
     if not 0.05 < distance < _FARTHEST:
         raise BadInputError(
             f"calibration {source}: {first.name} and {camera.name} are {distance:.4g} m apart; "
             "translations must be in metres"
         )
-    return _TURNED @ turn @ _TURNED, _TURNED @ place
+    return _OPENCV_TO_FIT @ rotation @ _OPENCV_TO_FIT, _OPENCV_TO_FIT @ translation
 
 
-def rotation(vector: Array) -> Array:
+def rotation_matrix(vector: Array) -> Array:
     """Matrix of a rotation vector, radians (Rodrigues)."""
     angle = float(np.linalg.norm(vector))
     cross = cross_matrix(vector)
     if angle < 1e-8:
         return np.eye(3) + cross
-    turn: Array = (
+    matrix: Array = (
         np.eye(3) + np.sin(angle) / angle * cross + (1 - np.cos(angle)) / angle**2 * cross @ cross
     )
-    return turn
+    return matrix
 
 
 def cross_matrix(v: Array) -> Array:
@@ -409,27 +409,27 @@ def _qualisys(text: str) -> _CamerasAndUp:
         lens = values("intrinsic", "focalLengthU", "focalLengthV", "centerPointU", "centerPointV")
         across, down, x, y = (each / _QUALISYS_PIXEL for each in lens)
         world = values("transform", *(f"r{row}{column}" for row in "123" for column in "123"))
-        place = np.array(values("transform", "x", "y", "z")) / 1000
+        position = np.array(values("transform", "x", "y", "z")) / 1000
         # y and z of a Qualisys camera are up and backwards.
-        turn = _TURNED @ np.reshape(world, (3, 3))
+        rotation = _OPENCV_TO_FIT @ np.reshape(world, (3, 3))
         bent = values(
             "intrinsic",
             *("radialDistortion1", "radialDistortion2", "tangentalDistortion1"),
             *("tangentalDistortion2", "radialDistortion3"),
         )
         residual = entry.get("avg-residual")
-        away = max(float(np.linalg.norm(place)), 1e-3)
+        distance = max(float(np.linalg.norm(position)), 1e-3)
         cameras.append(
             _camera(
                 name,
                 size=[right - left + 1, bottom - top + 1],
                 matrix=[[across, 0, x - left], [0, down, y - top], [0, 0, 1]],
                 distortion=bent,
-                where=(turn, -turn @ place),
-                # Millimetres, of points about as far away as the origin.
+                extrinsics=(rotation, -rotation @ position),
+                # In millimetres, at points about as far away as the origin.
                 residual=None
                 if residual is None
-                else _number(residual, f"avg-residual of {name}") / 1000 / away * across,
+                else _number(residual, f"avg-residual of {name}") / 1000 / distance * across,
             )
         )
     return cameras, np.array([0.0, 0.0, 1.0])
@@ -456,7 +456,7 @@ def _toml(text: str) -> _CamerasAndUp:
                 size=entry["size"],
                 matrix=entry["matrix"],
                 distortion=entry["distortions"],
-                where=(entry.get("rotation"), entry.get("translation")),
+                extrinsics=(entry.get("rotation"), entry.get("translation")),
                 residual=entry.get("error"),
             )
         )
@@ -510,20 +510,20 @@ def _opencv(text: str) -> _CamerasAndUp:
     two = any(name.format(1) in document for name in _NAMES_OF_TWO["matrix"])
     if not two:
         name = str(document.get("camera_name", "camera"))
-        place = [_matrix(document.get(each), each) for each in ("R", "T")]
+        extrinsics = [_matrix(document.get(each), each) for each in ("R", "T")]
         lens = {what: named(names) for what, names in _NAMES_OF_ONE.items()}
-        camera = _camera(name, size=size, where=place, residual=residual, **lens)
+        camera = _camera(name, size=size, extrinsics=extrinsics, residual=residual, **lens)
         return [camera], _up(document.get("vertical_axis"))
-    places = ((np.eye(3), np.zeros(3)), (named(["R"]), named(["T"])))
+    both = ((np.eye(3), np.zeros(3)), (named(["R"]), named(["T"])))
     cameras = [
         _camera(
             f"camera {number}",
             size=size,
-            where=place,
+            extrinsics=extrinsics,
             residual=residual,
             **{what: named(names, number) for what, names in _NAMES_OF_TWO.items()},
         )
-        for number, place in enumerate(places, start=1)
+        for number, extrinsics in enumerate(both, start=1)
     ]
     return cameras, _up(document.get("vertical_axis"))
 
@@ -585,7 +585,7 @@ def _camera(
     size: Any,
     matrix: Any,
     distortion: Any,
-    where: Sequence[Any],
+    extrinsics: Sequence[Any],
     residual: Any = None,
 ) -> Camera:
     """Make a camera from the values of a file, after checking them."""
@@ -602,19 +602,20 @@ def _camera(
             "([fx, 0, cx], [0, fy, cy], [0, 0, 1])"
         )
     bent = _numbers(distortion, f"distortion of {name}", *((n,) for n in _DISTORTIONS))
-    turn, place = None, None
-    if all(each is not None for each in where):
-        turn = _numbers(where[0], f"rotation of {name}", (3, 3), (3,))
-        turn = rotation(turn) if turn.ndim == 1 else turn
-        if not np.allclose(turn @ turn.T, np.eye(3), atol=1e-3) or np.linalg.det(turn) < 0:
+    rotation, translation = None, None
+    if all(each is not None for each in extrinsics):
+        rotation = _numbers(extrinsics[0], f"rotation of {name}", (3, 3), (3,))
+        rotation = rotation_matrix(rotation) if rotation.ndim == 1 else rotation
+        orthogonal = np.allclose(rotation @ rotation.T, np.eye(3), atol=1e-3)
+        if not orthogonal or np.linalg.det(rotation) < 0:
             raise _FileError(f"rotation of {name} is not a rotation matrix")
-        place = _numbers(where[1], f"translation of {name}", (3,))
+        translation = _numbers(extrinsics[1], f"translation of {name}", (3,))
     return Camera(
         name,
         (int(width), int(height)),
         lens,
         bent,
-        turn,
-        place,
+        rotation,
+        translation,
         None if residual is None else _number(residual, f"error of {name}"),
     )

@@ -264,9 +264,8 @@ def _with_arrays(pose: xr.Dataset, arrays: dict[str, Array]) -> xr.Dataset:
     result = pose.copy()
     for name, values in arrays.items():
         original = pose[name].transpose(*_canonical_dims(pose, name))
-        result[name] = original.copy(data=values.reshape(original.shape)).transpose(
-            *pose[name].dims
-        )
+        replaced = original.copy(data=values.reshape(original.shape))
+        result[name] = replaced.transpose(*pose[name].dims)
     return result
 
 
@@ -534,9 +533,8 @@ def _hampel(arrays: dict[str, Array], name: str) -> int:
     middle = _nan_median(windows)
     spread = 1.4826 * _nan_median(np.abs(windows - middle[..., None]))
     spike = np.zeros(series.shape, bool)
-    spike[:, nonempty] = np.abs(series[:, nonempty] - middle) > np.maximum(
-        _HAMPEL_MADS * spread, floor
-    )
+    limit = np.maximum(_HAMPEL_MADS * spread, floor)
+    spike[:, nonempty] = np.abs(series[:, nonempty] - middle) > limit
     points: Mask = np.any(spike.reshape(len(values), -1, len(KEYPOINTS)), axis=1)
     _blank(values, points)
     return int(points.sum())

@@ -28,8 +28,7 @@ _ELBOW = (15.0, 20.0)
 the elbow), and in any direction (hyperextension). Twice as much is flexion."""
 
 _CREASE = (45.0, 90.0)
-"""Elevation of the arm, degrees: the crease of the elbow faces forward below the first, and may
-face anywhere above the second."""
+"""Elevation of the arm, degrees: the elbow's crease faces forward up to 45, anywhere from 90 on."""
 
 _BEHIND = (110.0, 150.0)
 """Degrees from straight forward: an arm is beside the body up to the first (20 behind the side, as
@@ -250,8 +249,7 @@ def definitions() -> dict[str, Mapping[str, Any]]:
 def of_single_joints(body: Mapping[str, Array]) -> dict[str, Array]:
     """Angles that only analyses of single joints have, (..., side).
 
-    They are made of `body`, the angles of the whole body or deviations of them; NaN for angles that
-    a fitted body does not have.
+    `body` are the angles of the whole body, or deviations of them; what it lacks is NaN.
     """
     angles = {}
     for name, entry in tables.load("in_picture")["angles"].items():

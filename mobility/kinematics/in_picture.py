@@ -117,9 +117,8 @@ def picture_angles(pose: Pose) -> xr.Dataset:
             if sideways:
                 sign = _lateral_sign(positions, side)
             elif signed:
-                sign = (
-                    _forward_sign(pixels, positions, side, plane) if normal[2] > beside else np.nan
-                )
+                seen = normal[2] > beside
+                sign = _forward_sign(pixels, positions, side, plane) if seen else np.nan
             else:
                 sign = _bend_sign(pair)
                 if sign == 0 and plane == "sagittal":
@@ -344,9 +343,8 @@ def _elevation(segment: _Segment, stature: float, table: Mapping[str, Any]) -> _
     in_plane = float(expected(np.ones(1))[0][0])
     beyond = np.sqrt(np.maximum(size**2 - in_plane**2, 0.0))
     towards = ndtr(segment.depth / np.radians(rules["depth_sd_deg"]))
-    return _Elevation(
-        beyond, sd * beyond / np.hypot(beyond, in_plane), np.nan_to_num(towards, nan=0.5)
-    )
+    sd = sd * beyond / np.hypot(beyond, in_plane)
+    return _Elevation(beyond, sd, np.nan_to_num(towards, nan=0.5))
 
 
 def _bends_back(value: Array, most: float) -> bool:

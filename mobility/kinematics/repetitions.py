@@ -526,8 +526,7 @@ def normalise_repetitions(
     Raises
     ------
     BadInputError
-        If `dataset` is not over time, `repetitions` is not such a Dataset, or none of them is in
-        the recording.
+        If `dataset` is not over time, or no repetition is given or in the recording.
     """
     if "accepted" not in repetitions:
         raise BadInputError("normalise_repetitions: the repetitions have no 'accepted'")

@@ -115,7 +115,6 @@ class Answers:
             media[session.second_video.name] = session.second_video
         if "annotated" in record.stages:
             media[record.stages["annotated"].file] = session.annotated_video
-        # The whole report, and its first page alone.
         for page in (f"{record.kind.slug}{which}.html" for which in ("", ".client")):
             media[page] = session.report_folder / page
         if record.kind.has("report"):

@@ -201,7 +201,6 @@ class Upload:
         fields: dict[str, Any] = {
             "user_id": user_id,
             "exercise_name": given["exercise_name"],
-            # An empty field of a form means none.
             "session_name": (given["session_name"] or "").strip() or None,
             "movement": movement,
         }
@@ -289,7 +288,6 @@ def read_form(kind: str, body: bytes) -> dict[str, list[str]]:
 
 
 def _is_document(text: str) -> bool:
-    """Whether a text is a JSON object or list."""
     try:
         return isinstance(json.loads(text), dict | list)
     except (ValueError, RecursionError):

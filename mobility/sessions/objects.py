@@ -239,7 +239,7 @@ class Objects:
         try:
             return str(sync(self._fs.loop, write)["ETag"])
         except OSError as error:
-            if _code(error) in _REFUSED:
+            if _s3_error_code(error) in _REFUSED:
                 return None
             raise
 
@@ -301,8 +301,7 @@ def _is_retryable(error: Exception) -> bool | None:
     return None
 
 
-def _code(error: OSError) -> str:
-    """Error code of S3."""
+def _s3_error_code(error: OSError) -> str:
     response = getattr(error.__cause__, "response", None) or {}
     return str(response.get("Error", {}).get("Code", ""))
 

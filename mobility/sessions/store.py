@@ -95,8 +95,7 @@ S = TypeVar("S", bound=StoredSession)
 class _InPlace:
     """Stands for the working copy where the store is a folder, whose files are here already."""
 
-    def _nothing(self, *_: str) -> None:
-        """Do nothing."""
+    def _nothing(self, *_: str) -> None: ...
 
     pull = fetch = fetch_below = fetch_document = publish = discard = sweep_session = _nothing
 
@@ -540,7 +539,6 @@ class SessionStore(Generic[S]):
         folder = _demo_folder(exercise_name)
         if not (folder / "session.json").is_file():
             raise _absent_demo(exercise_name)
-        # The demo's report is rendered beforehand too.
         store = type(self)(folder.parent, reports=beside_package("reports"))
         store.read_only = True
         return store._opened(folder)

@@ -69,8 +69,7 @@ def agreement(
         ``(time,)`` or ``(time, side)`` on the same times, already synchronised, NaN where refused
         or missing; ``<angle>_sd`` of the video is used where it is there. Or metrics over
         ``(rep,)`` or ``(rep, side)`` of the same repetitions, of any unit; a coordinate
-        ``participant`` over ``rep`` may name the participant of each. Only angles or metrics that
-        both have are compared.
+        ``participant`` over ``rep`` may name each participant. What both have is compared.
     repetitions
         Repetitions of each trial with angles, as from
         :func:`~mobility.kinematics.repetitions.find_repetitions`: ``start`` and ``end`` in seconds,
@@ -110,8 +109,7 @@ def agreement(
         `lab_curves`, `repetition_bias` and so on, with the coordinates `participant`, `trial` and
         `repetition`.
 
-        A statistic that cannot be computed is NaN, with the reason in `waveform_reason` or
-        `value_reason`.
+        A missing statistic is NaN, with the reason in `waveform_reason` or `value_reason`.
 
     Raises
     ------

@@ -141,10 +141,8 @@ def lab_pose(
     for name in KEYPOINTS:
         if name not in builder.centres:
             builder.reasons.setdefault(name, "no marker of the mapping is near it")
-    kept_attrs = ("source_file", "source_sha256", "source_format", "rate_hz")
-    attrs: dict[str, Any] = {
-        name: markers.attrs[name] for name in kept_attrs if name in markers.attrs
-    }
+    kept = ("source_file", "source_sha256", "source_format", "rate_hz")
+    attrs: dict[str, Any] = {name: markers.attrs[name] for name in kept if name in markers.attrs}
     pose = xr.Dataset(
         {
             "position": (
@@ -470,7 +468,7 @@ class _LandmarkBuilder:
         return values[str(front[0])], values[str(front[1])], middle
 
     def level(self, wanted: bool) -> dict[str, float]:
-        """Level the feet of standing, and return the pitch (degrees) that was removed."""
+        """Level the feet as they are in standing, and return the removed pitch (degrees)."""
         pitches: dict[str, float] = {}
         if not wanted:
             return pitches

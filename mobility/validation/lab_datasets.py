@@ -548,9 +548,7 @@ def _angle(
         missing = np.full_like(next(iter(values.values())), np.nan)
         array = np.stack([values.get(side, missing) for side in SIDES], axis=-1)
         sides = {"side": list(SIDES)}
-    column_names = {
-        where: " + ".join(file_columns[name] for name in columns.named()[where]) for where in values
-    }
+    used = {k: [file_columns[name] for name in columns.named()[k]] for k in values}
     return xr.DataArray(
         array,
         dims=("time", *sides),
@@ -560,7 +558,7 @@ def _angle(
             "long_name": f"{definition['long_name']}, as the lab gives it",
             "zero": "of the lab's model",
             "positive": definition["positive"],
-            "lab_name": ", ".join(column_names.values()),
+            "lab_name": ", ".join(" + ".join(names) for names in used.values()),
             "scale": scale,
             "offset": columns.offset,
             "difference": columns.difference or "not stated",

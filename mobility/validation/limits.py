@@ -142,9 +142,8 @@ def bland_altman(
         total, sd_between, sd_within = variance, np.nan, np.nan
         squares, freedom = [variance], [n - 1]
     else:
-        within = np.bincount(
-            participant_index, (difference - means[participant_index]) ** 2
-        ) / np.maximum(m - 1, 1)
+        squared = (difference - means[participant_index]) ** 2
+        within = np.bincount(participant_index, squared) / np.maximum(m - 1, 1)
         weighted, sd, sd_between, sd_within = limits_of_agreement(means, within, m)
         total, count = sd**2, _typical_count(m)
         between = float((m * (means - weighted) ** 2).sum() / (n - 1))

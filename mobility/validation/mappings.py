@@ -190,8 +190,7 @@ def other_content_of_column(column: str) -> str | None:
 def other_content_of_header(header: Iterable[str]) -> str | None:
     """Content that a header declares and that is neither angles nor markers; else None."""
     patterns = _content_patterns("header").items()
-    lines = list(header)
-    return next((text for line in lines for text, each in patterns if each.fullmatch(line)), None)
+    return next((text for line in header for text, each in patterns if each.fullmatch(line)), None)
 
 
 def from_dict(

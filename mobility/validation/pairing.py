@@ -66,7 +66,7 @@ def paired_angles(
     `video_curves`, `lab_curves` (rep, angle, side, percent); `video_values`, `lab_values`,
     `video_values_sd` (rep, metric, angle, side); `repetition_bias` and the other errors,
     `repetition_coverage` and `repetition_frames_...` (rep, angle, side). Angles are in degrees. The
-    second result are warnings.
+    second result is the list of warnings.
     """
     shared = [
         _shared_angles(v, r, t + 1) for t, (v, r) in enumerate(zip(videos, labs, strict=True))
@@ -102,13 +102,8 @@ def paired_angles(
     table["repetition_coverage"].attrs = {"units": "1", "long_name": text}
     for name, text in _FRAMES.items():
         table[f"repetition_{name}"].attrs = {"units": "1", "long_name": text}
-    largest_difference = abs(table["video_curves"] - table["lab_curves"]).max(
-        ["rep", "side", "percent"]
-    )
-    wrapping = [
-        str(name)
-        for name in largest_difference["angle"].values[largest_difference.values > _HALF_TURN]
-    ]
+    largest = abs(table["video_curves"] - table["lab_curves"]).max(["rep", "side", "percent"])
+    wrapping = [str(name) for name in largest["angle"].values[largest.values > _HALF_TURN]]
     if wrapping:
         warnings.append(tables.warning("warnings.angle_wraps", angles=", ".join(wrapping)))
     return table, warnings

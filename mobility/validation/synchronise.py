@@ -346,13 +346,11 @@ def _on_grid(
         if finite.sum() < 2:
             gridded.append(np.full(count, np.nan))
             continue
-        sample_time = time[finite]
-        after = np.clip(np.searchsorted(sample_time, grid), 1, sample_time.size - 1)
-        near = sample_time[after] - sample_time[after - 1] <= gap
-        inside = (grid >= sample_time[0] - 1e-9) & (grid <= sample_time[-1] + 1e-9)
-        gridded.append(
-            np.where(near & inside, np.interp(grid, sample_time, values[finite]), np.nan)
-        )
+        times = time[finite]
+        after = np.clip(np.searchsorted(times, grid), 1, times.size - 1)
+        near = times[after] - times[after - 1] <= gap
+        inside = (grid >= times[0] - 1e-9) & (grid <= times[-1] + 1e-9)
+        gridded.append(np.where(near & inside, np.interp(grid, times, values[finite]), np.nan))
     return float(time[0]), np.array(gridded)
 
 

@@ -305,10 +305,8 @@ def _curves(
     for angle in _ANGLE_NAMES:
         definition = tables.load("angles")[angle]
         dims = ("time", "side") if definition["sided"] else ("time",)
-        used = [sources[estimator] for estimator in estimators]
-        values = np.stack(
-            [_angle_values(one, f"{angle}{suffix}", dims, time.size) for one, suffix in used]
-        )
+        named = [(sources[each][0], f"{angle}{sources[each][1]}") for each in estimators]
+        values = np.stack([_angle_values(one, name, dims, time.size) for one, name in named])
         if not np.isnan(values).all():
             attrs = {"units": "degree", "long_name": definition["long_name"]}
             variables[angle] = (("estimator", *dims), values, attrs)

@@ -402,9 +402,9 @@ function drawTrial({ model, el }) {
       }
       if (!bones.length) {
         const [since, until] = bodyFrames;
-        const text = since < 0 ? "the body is not known"
-          : frame < since ? `the body is known from ${time()[since].toFixed(2)} s on`
-          : frame > until ? `the body is known until ${time()[until].toFixed(2)} s` : "no body in this frame";
+        const text = since < 0 ? "there is no body to show"
+          : frame < since ? `the body begins at ${time()[since].toFixed(2)} s`
+          : frame > until ? `the body ends at ${time()[until].toFixed(2)} s` : "no body in this frame";
         g.fillStyle = ink;
         g.font = "13px sans-serif";
         g.textAlign = "center";

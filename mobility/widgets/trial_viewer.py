@@ -219,12 +219,11 @@ class TrialViewer(Widget):
 
     def _load_repetitions(self) -> None:
         session = self._local
-        edited = None if session is None else session.edits().current("repetitions")
-        self.by_hand = edited is not None
-        has_repetitions = session is not None and "repetitions" in session.record.stages
-        self.repetitions = (
-            repetition_rows(session.repetitions()) if session and has_repetitions else []
-        )
+        rows = []
+        if session is not None and "repetitions" in session.record.stages:
+            rows = repetition_rows(session.repetitions())
+        self.by_hand = session is not None and session.edits().current("repetitions") is not None
+        self.repetitions = rows
 
     def _send_trial(self) -> None:
         fitted = None if self._local is None else self._local.fitted()

@@ -230,18 +230,18 @@ def limbs(angle, visibility=1.0):
 
 def test_the_way_of_a_limb():
     angle = 60 - 60 * np.cos(2 * np.pi * np.arange(300) / 100)
-    assert survey.limb_way(limbs(angle)) == pytest.approx(120, abs=3)
-    assert survey.limb_way(limbs(0 * angle)) == 0
+    assert survey.limb_range(limbs(angle)) == pytest.approx(120, abs=3)
+    assert survey.limb_range(limbs(0 * angle)) == 0
     glitch = 0 * angle
     glitch[[100, 101, 200]] = 130
-    assert survey.limb_way(limbs(glitch)) == 0
-    assert survey.limb_way(limbs(angle, visibility=0.3)) == 0
+    assert survey.limb_range(limbs(glitch)) == 0
+    assert survey.limb_range(limbs(angle, visibility=0.3)) == 0
     gone = limbs(angle)
     gone[:100] = np.nan
-    assert survey.limb_way(gone) == pytest.approx(80, abs=3)
+    assert survey.limb_range(gone) == pytest.approx(80, abs=3)
     gone[:200] = np.nan
-    assert survey.limb_way(gone) == 0  # was there for a third of the time
-    assert survey.limb_way(np.full((10, 33, 8), np.nan)) == 0
+    assert survey.limb_range(gone) == 0  # was there for a third of the time
+    assert survey.limb_range(np.full((10, 33, 8), np.nan)) == 0
 
 
 def test_the_subject_is_who_clearly_moves():

@@ -16,14 +16,14 @@ from mobility.kinematics.calibration import (
     Camera,
     known_cameras,
     read_calibration,
-    rotation,
+    rotation_matrix,
 )
 
 SIZE = (1920, 1080)
 MATRIX = np.array([[1400.0, 0, 950.0], [0, 1410.0, 530.0], [0, 0, 1]])
 BENT = np.array([-0.12, 0.05, 0.001, -0.002, 0.01])
-TURN, PLACE = rotation(np.array([1.4, -0.6, 0.5])), np.array([0.3, 1.1, 3.4])
-OTHER_TURN, OTHER_PLACE = rotation(np.array([1.2, 0.9, -0.8])), np.array([-0.5, 0.9, 3.0])
+TURN, PLACE = rotation_matrix(np.array([1.4, -0.6, 0.5])), np.array([0.3, 1.1, 3.4])
+OTHER_TURN, OTHER_PLACE = rotation_matrix(np.array([1.2, 0.9, -0.8])), np.array([-0.5, 0.9, 3.0])
 CAMERAS = ((TURN, PLACE), (OTHER_TURN, OTHER_PLACE))
 
 
@@ -228,7 +228,7 @@ def test_pictures_of_another_size() -> None:
     np.testing.assert_allclose(half.matrix @ [0, 0, 1], [(950 + 0.5) / 2 - 0.5, 264.75, 1])
     assert half.matrix[0, 0] == pytest.approx(700)
     cut, note = camera.for_size((1920, 1088))
-    assert "taken as cropped" in str(note)
+    assert "assumed to be cropped" in str(note)
     np.testing.assert_array_equal(cut.matrix, MATRIX)
     with pytest.raises(BadInputError, match="turned by 90 degrees"):
         camera.for_size((1080, 1920))

@@ -78,7 +78,7 @@ def test_the_index_shown_is_that_of_the_dataset_with_its_scale_and_parts() -> No
     assert "equals its worst part" in parts
     older = data.assign(mobility_index=data["mobility_index"].assign_attrs(version="0"))
     assert len(gauges.of_indices(older)) == 1
-    assert "its definition is older" in table(older)
+    assert "older code defined it differently" in table(older)
     # One that is refused says why, and shows no number.
     refused = squat(thigh_elevation=((np.nan, np.nan), (np.nan, np.nan)))
     assert not gauges.of_indices(refused)
@@ -278,7 +278,7 @@ def test_a_probability_is_never_a_certainty_and_four_repetitions_have_no_spread(
     assert scores.probability(1.0) == "&gt; 0.99"
     assert scores.probability(1e-9) == "&lt; 0.01"
     assert scores.probability(np.nan) == "–"
-    assert "from 5 accepted" in groups.spread_table(metrics(), repetitions(4))
+    assert "at least 5 accepted" in groups.spread_table(metrics(), repetitions(4))
     kinds = ("variability", "curve_variability")
     spread = {f"knee_flexion_{kind}": ("side", [1.5, 2.5]) for kind in kinds}
     assert "1.5/2.5" in groups.spread_table(metrics().assign(spread), repetitions(5))

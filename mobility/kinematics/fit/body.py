@@ -219,9 +219,8 @@ def offset_directions(joints: Array, up: Array) -> Array:
                 directions[:, i, j] = outwards if j % 2 else -outwards
             else:
                 start, end = _ALONG[offset.direction]
-                directions[:, i, j] = unit_vectors(
-                    joints[:, end + j % 2] - joints[:, start + j % 2]
-                )
+                along = joints[:, end + j % 2] - joints[:, start + j % 2]
+                directions[:, i, j] = unit_vectors(along)
     return directions
 
 
@@ -232,10 +231,10 @@ def _mass_shares() -> Array:
     shoulders[SHOULDERS] = hips[HIPS] = 0.5
     share += _TRUNK_MASS * ((1 - _TRUNK_CENTRE) * hips + _TRUNK_CENTRE * shoulders)
     share += _HEAD_MASS * (shoulders + _HEAD_ABOVE * (shoulders - hips))
-    for a, b, mass, place in _COM_SHARES:
+    for a, b, mass, centre in _COM_SHARES:
         for side in (0, 1):
-            share[a + side] += mass * (1 - place)
-            share[b + side] += mass * place
+            share[a + side] += mass * (1 - centre)
+            share[b + side] += mass * centre
     total: Array = share / share.sum()
     return total
 

@@ -62,18 +62,18 @@ def aligned(points: Array, others: Array, weight: Array) -> tuple[Array, Array]:
     Both are (n, 3). The weight of points that stay far off is reduced from round to round.
     """
     factor = np.ones(len(points))
-    turn, place = np.eye(3), np.zeros(3)
+    rotation, translation = np.eye(3), np.zeros(3)
     for _ in range(_ROUNDS):
         share = weight * factor
         share = share / share.sum()
         middle, target = share @ points, share @ others
         u, _, vt = np.linalg.svd(((points - middle) * share[:, None]).T @ (others - target))
         sign = np.sign(np.linalg.det(vt.T @ u.T))
-        turn = vt.T @ np.diag([1.0, 1.0, sign]) @ u.T
-        place = target - turn @ middle
-        distance = np.linalg.norm(points @ turn.T + place - others, axis=1)
+        rotation = vt.T @ np.diag([1.0, 1.0, sign]) @ u.T
+        translation = target - rotation @ middle
+        distance = np.linalg.norm(points @ rotation.T + translation - others, axis=1)
         factor = 1 / (1 + (distance / _OUTLIER) ** 2)
-    return turn, place
+    return rotation, translation
 
 
 def with_cameras(
@@ -114,17 +114,15 @@ def with_cameras(
             # One window is enough to align the bodies and bounds the memory for a long trial.
             begin = int(np.argmax(covered))
             rows = slice(begin, begin + WINDOW_KNOTS)
-            joints_alone, other = (
-                _solved_alone(coarse, joints, rows),
-                _solved_alone(observed, start, rows),
-            )
+            alone, other = _solved_alone(coarse, joints, rows), _solved_alone(observed, start, rows)
             weight = np.minimum(coarse.weight, observed.weight)[rows] * covered[rows, None]
-            turn, place = aligned(joints_alone.reshape(-1, 3), other.reshape(-1, 3), weight.ravel())
-            moved = 0.5 * (joints_alone + (other - place) @ turn)
-            start_of_all[rows] = np.where(covered[rows, None, None], moved, joints_alone)
+            points = alone.reshape(-1, 3), other.reshape(-1, 3)
+            rotation, translation = aligned(*points, weight.ravel())
+            moved = 0.5 * (alone + (other - translation) @ rotation)
+            start_of_all[rows] = np.where(covered[rows, None, None], moved, alone)
         else:
-            turn, place = given.axes[i]
-            observed = _with_calibration(observed, given, turn)
+            rotation, translation = given.axes[i]
+            observed = _with_calibration(observed, given, rotation)
         observed_fine, speed_fine = _at_knots(fine, sight, offset)
         observed_fine = with_depths(
             replace(
@@ -136,10 +134,10 @@ def with_cameras(
         )
         priors: dict[str, Any] = {}
         if given is not None:
-            observed_fine = _with_calibration(observed_fine, given, turn)
-            priors = {"turn_sd": given.turn_sd, "place_sd": given.place_sd[i]}
-            priors["upright"] = given.tilt is None
-        view = View(observed, speed, turn, place, offset, 0, **priors)
+            observed_fine = _with_calibration(observed_fine, given, rotation)
+            priors = {"rotation_sd": given.rotation_sd, "upright": given.tilt is None}
+            priors["translation_sd"] = given.translation_sd[i]
+        view = View(observed, speed, rotation, translation, offset, 0, **priors)
         views_by_rate.append((view, replace(view, problem=observed_fine, velocity=speed_fine)))
     coarse, fine = replace(coarse, planted=planted), replace(fine, planted=planted)
     joined = []
@@ -158,13 +156,13 @@ def with_cameras(
     return joined[0], joined[1], start_of_all
 
 
-def _with_calibration(problem: Problem, given: KnownCameras, turn: Array) -> Problem:
+def _with_calibration(problem: Problem, given: KnownCameras, rotation: Array) -> Problem:
     """Return the problem of a further camera with the lens and vertical of the calibration."""
     problem = replace(problem, focal_sd=given.focal_sd)
     if given.tilt is None:
         return problem
     pitch, roll = given.tilt
-    x, y, z = turn @ [roll, 1.0, pitch]
+    x, y, z = rotation @ [roll, 1.0, pitch]
     return replace(problem, tilt=(z / y, x / y), tilt_sd=(given.tilt_sd, given.tilt_sd))
 
 
@@ -173,14 +171,14 @@ def _intersections(problem: Problem, joints: Array) -> Array:
     left = np.zeros((*joints.shape[:2], 3, 3))
     right = np.zeros(joints.shape)
     sights = np.zeros(joints.shape[:2])
-    axes = [(np.eye(3), np.zeros(3)), *((view.turn, view.place) for view in problem.views)]
-    for one, (turn, place) in zip(problem.each, axes, strict=True):
+    axes = [(np.eye(3), np.zeros(3)), *((v.rotation, v.translation) for v in problem.views)]
+    for one, (rotation, translation) in zip(problem.each, axes, strict=True):
         ray = unit_vectors(np.concatenate([one.image, -np.ones((*one.image.shape[:2], 1))], -1))
-        ray = ray @ turn
+        ray = ray @ rotation
         across = np.eye(3) - ray[..., :, None] * ray[..., None, :]
         across = across * np.where(one.weight > LEAST_WEIGHT, one.weight, 0.0)[..., None, None]
         left += across
-        right += across @ (-place @ turn)
+        right += across @ (-translation @ rotation)
         sights += one.weight > LEAST_WEIGHT
     # Nearly parallel lines do not determine the depth.
     enough = (sights > 1) & (np.linalg.eigvalsh(left)[..., 0] > _LEAST_ACROSS)
@@ -206,11 +204,11 @@ def _at_knots(problem: Problem, sight: Detections, offset: TimeOffset) -> tuple[
     velocity = np.nan_to_num(np.gradient(image, time, axis=0))
     values = np.concatenate([image, sight.world[:, fitted], velocity], axis=-1)
     count = len(problem.knots)
-    place = (time - problem.knots[0]) / problem.step
-    inside = (place >= 0) & (place <= count - 1)
+    position = (time - problem.knots[0]) / problem.step
+    inside = (position >= 0) & (position <= count - 1)
     usual = float(np.median(np.diff(time)))
     mean, mass = local_means(
-        place[inside], values[inside], weight[inside], count, problem.step / usual
+        position[inside], values[inside], weight[inside], count, problem.step / usual
     )
     observed = Problem(
         knots=problem.knots,
@@ -237,9 +235,9 @@ def camera_entries(
     for i, (one, sight) in enumerate(zip(problem.each, sights, strict=True)):
         view = problem.views[i - 1] if i else None
         local = shared if view is None else view.local(shared)
-        turn, place = (np.eye(3), np.zeros(3)) if view is None else view.axes(shared)
-        joints_in_view = joints if view is None else joints @ turn.T + place
-        camera_place = (level @ turn.T @ -place)[[0, 2]]
+        rotation, translation = (np.eye(3), np.zeros(3)) if view is None else view.axes(shared)
+        joints_in_view = joints if view is None else joints @ rotation.T + translation
+        camera_place = (level @ rotation.T @ -translation)[[0, 2]]
         from_camera = (upright["left_hip"] + upright["right_hip"])[:, [0, 2]] / 2 - camera_place
         time_correction = 0.0 if view is None else view.time_correction(shared)
         landmark = joints_in_view + np.einsum(
@@ -265,8 +263,8 @@ def camera_entries(
             entry |= {
                 "time_offset_s": round(view.offset.seconds + time_correction, 4),
                 "time_offset_sd_s": round(sd, 4),
-                "rotation": np.round(turn, 4).tolist(),
-                "translation_m": np.round(place, 3).tolist(),
+                "rotation": np.round(rotation, 4).tolist(),
+                "translation_m": np.round(translation, 3).tolist(),
             }
             if view.offset.likeness is None:
                 entry["time_offset_by_sight_s"] = round(view.offset.seconds, 4)

@@ -161,20 +161,20 @@ def at_knots(time: Array, values: Array, weight: Array, rate: float) -> tuple[Ar
     count = max(int(np.ceil(span / max(1 / rate, usual))) + 1, 4)
     step = span / (count - 1)
     knots = time[0] + step * np.arange(count)
-    place = (time - time[0]) / step
-    mean, mass = local_means(place, values, weight, count, step / usual)
+    position = (time - time[0]) / step
+    mean, mass = local_means(position, values, weight, count, step / usual)
     return knots, mean, mass
 
 
 def local_means(
-    place: Array, values: Array, weight: Array, count: int, frames_per_knot: float
+    position: Array, values: Array, weight: Array, count: int, frames_per_knot: float
 ) -> tuple[Array, Array]:
-    """Values at the knots of samples at `place` (0 to count - 1) between them, and their weights.
+    """Values at the knots of samples at a `position` (0 to count - 1), and their weights.
 
     A parabola is fitted around each knot: a mean would lag where movements begin and end.
     """
-    left = np.minimum(place.astype(np.intp), count - 2)
-    share = place - left
+    left = np.minimum(position.astype(np.intp), count - 2)
+    share = position - left
     total = np.zeros((3, count, *values.shape[1:]))
     moments, frames = np.zeros((5, count, weight.shape[1])), np.zeros(count)
     usable = np.where((weight > 0)[..., None], values, 0.0)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mobility.kinematics.calibration import rotation
+from mobility.kinematics.calibration import rotation_matrix
 from mobility.kinematics.fit.body import (
     DEPTH_ERRORS,
     FIRST_DEPTH_ERROR,
@@ -106,8 +106,8 @@ def with_gravity(
     v: Array, across: Array, shared: Array, sd: float
 ) -> list[tuple[int, Array | float]]:
     """Slopes, by the camera's tilt, of the forward component of `v`, which turns with gravity."""
-    turn = up_slopes(shared)
-    tilted = [(v * np.cross(turn[:, k], across)).sum(axis=-1) / sd for k in (0, 1)]
+    by_tilt = up_slopes(shared)
+    tilted = [(v * np.cross(by_tilt[:, k], across)).sum(axis=-1) / sd for k in (0, 1)]
     return [(PITCH, tilted[0]), (ROLL, tilted[1])]
 
 
@@ -118,10 +118,10 @@ def usual_angles(problem: Problem) -> tuple[Array, Array]:
     return mean, sd
 
 
-PLACE_SD = 10.0
-"""Metres; so wide a prior of a camera's place only keeps the equations solvable."""
+TRANSLATION_SD = 10.0
+"""Metres; so wide a prior of a camera's translation only keeps the equations solvable."""
 
-TURN_SD = 2.0
+ROTATION_SD = 2.0
 """Radians, likewise."""
 
 OFFSETS_AT = 8
@@ -145,19 +145,19 @@ class View:
     """A further camera: its observations at the knots, and its part of the shared numbers.
 
     A point x in the axes of the first camera is at ``R x + t`` in those of this one, with
-    ``R = exp(w) turn`` and ``t = place + shift``. Its shared numbers are w, shift, the logarithm of
-    the focal length, a correction of the time offset, the differences of the landmarks' offsets
-    from those in the first camera, and the errors of its depths.
+    ``R = exp(w) rotation`` and ``t = translation + shift``. Its shared numbers are w, shift, the
+    logarithm of the focal length, a correction of the time offset, the differences of the
+    landmarks' offsets from those in the first camera, and the errors of its depths.
     """
 
     problem: Problem
     velocity: Array  # (n, joint, 2), of the landmarks in the picture, focal lengths per s
-    turn: Array  # (3, 3)
-    place: Array  # (3,), m
+    rotation: Array  # (3, 3)
+    translation: Array  # (3,), m
     offset: TimeOffset
     first: int  # index of its first shared number
-    turn_sd: float = TURN_SD
-    place_sd: float = PLACE_SD
+    rotation_sd: float = ROTATION_SD
+    translation_sd: float = TRANSLATION_SD
     upright: bool = True  # whether the camera is assumed to be about level
 
     size = OFFSETS_AT + len(OFFSETS) + len(DEPTH_ERRORS)
@@ -181,12 +181,12 @@ class View:
     def axes(self, shared: Array) -> tuple[Array, Array]:
         """Rotation and translation from the axes of the first camera."""
         numbers = shared[self.numbers]
-        return rotation(numbers[:3]) @ self.turn, self.place + numbers[3:6]
+        return rotation_matrix(numbers[:3]) @ self.rotation, self.translation + numbers[3:6]
 
     def back(self, shared: Array) -> Array:
         """Direction horizontally towards this camera, in the axes of the first."""
-        turn, _ = self.axes(shared)
-        towards: Array = turn.T @ camera_rotation(self.local(shared))[2]
+        rotation, _ = self.axes(shared)
+        towards: Array = rotation.T @ camera_rotation(self.local(shared))[2]
         return towards
 
     def time_correction(self, shared: Array) -> float:

@@ -41,8 +41,8 @@ def _standing_weights(problem: Problem, *, measured: bool = False) -> Array | No
 
     A knot is tall if the hips are high above the ankles in the picture, whatever the arms do. Knees
     bent by 25 degrees lower the hips by only a fortieth, but nobody stays there: one of the tall
-    knots must be still or a maximum, and the weight falls with height and stillness. Knees whose
-    flexion was `measured` may be bent.
+    knots must be still or a maximum, and the weight of a knot grows with its height and stillness.
+    Knees whose flexion was `measured` may be bent.
     """
     from scipy.ndimage import maximum_filter1d
 
@@ -68,9 +68,8 @@ def _standing_weights(problem: Problem, *, measured: bool = False) -> Array | No
     if bends.max() > term["most_bent_deg"] and not measured:
         return None
     below_top, movement = np.maximum(1 - tall, 0) / term["tall_sd"], change / term["still_sd"]
-    weight: Array = np.where(
-        seen & (tall > term["tall"]), np.exp(-(below_top**2 + movement**2) / 2), 0.0
-    )
+    likely = np.exp(-(below_top**2 + movement**2) / 2)
+    weight: Array = np.where(seen & (tall > term["tall"]), likely, 0.0)
     weight *= term["weight"] / weight.sum()
     return weight
 
@@ -108,7 +107,7 @@ def with_standing(
 def _seen_bent(problem: Problem, joints: Array, standing: Mask) -> bool:
     """Whether a fit that assumes no standing sees bent knees at these knots.
 
-    False from the front and from behind, where no view shows the bend.
+    False if all views are from the front or from behind, which do not show the bend.
     """
     flat = np.array([1.0, 0.0, 1.0])
     across = [unit_vectors(hip_line(each.world[standing]) * flat) for each in problem.each]

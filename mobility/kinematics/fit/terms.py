@@ -95,8 +95,8 @@ class Rows:
         self.weight[:, i] = weight
         for j, slope in joints:
             self.joints[:, i, j] += slope
-        for place, change in shared:
-            self.shared[:, i, place] += change
+        for index, change in shared:
+            self.shared[:, i, index] += change
         self.cost += float((weight * residual**2).sum()) if cost is None else cost
         self.count += 1
 
@@ -161,8 +161,8 @@ def picture_rows(rows: Rows, problem: Problem, joints: Array, shared: Array, sha
     depth = np.maximum(-landmark[..., 2], 0.1)
     stretch = np.exp(shared[FOCAL_FACTOR])
     per_metre = problem.distance[:, None] / np.array(LANDMARK_SD)
-    place = stretch * landmark[..., :2] / depth[..., None]
-    off = (place - problem.image) * per_metre[..., None]
+    projected = stretch * landmark[..., :2] / depth[..., None]
+    off = (projected - problem.image) * per_metre[..., None]
     huber = TERMS["picture"]["huber"]
     size = np.sqrt((off**2).sum(axis=-1))
     weight = problem.weight * share
@@ -173,14 +173,14 @@ def picture_rows(rows: Rows, problem: Problem, joints: Array, shared: Array, sha
         for a in (0, 1):
             slope = np.zeros((len(joints), 3))
             slope[:, a] = stretch / depth[:, j] * per_metre[:, j]
-            slope[:, 2] = place[:, j, a] / depth[:, j] * per_metre[:, j]
+            slope[:, 2] = projected[:, j, a] / depth[:, j] * per_metre[:, j]
             through = (directions[:, :, j] * slope[:, None]).sum(axis=-1)
             rows.add(
                 off[:, j, a],
                 weight[:, j] * factor[:, j],
                 [(j, slope)],
                 [
-                    (FOCAL_FACTOR, place[:, j, a] * per_metre[:, j]),
+                    (FOCAL_FACTOR, projected[:, j, a] * per_metre[:, j]),
                     (slice(FIRST_OFFSET, FIRST_DEPTH_ERROR), through),
                 ],
                 cost=float(loss[:, j].sum()) if a == 0 else 0.0,
@@ -227,7 +227,7 @@ def depth_rows(rows: Rows, problem: Problem, joints: Array, shared: Array, share
             for k, error in enumerate(DEPTH_ERRORS.values())
             if calibrated and name in error["in"]
         ]
-        error = sum(sign * shared[place] for place, sign in error_slopes)
+        error = sum(sign * shared[index] for index, sign in error_slopes)
         off = (joints[:, b, 2] - joints[:, a, 2] + error - problem.depths[:, i]) / sd
         weight = np.minimum(problem.weight[:, a], problem.weight[:, b]) * share
         factor, loss = _cauchy(off**2, TERMS["depths"]["cauchy"])
@@ -236,7 +236,7 @@ def depth_rows(rows: Rows, problem: Problem, joints: Array, shared: Array, share
             off,
             weight * factor,
             [(b, slope), (a, -slope)],
-            [(place, sign / sd) for place, sign in error_slopes],
+            [(index, sign / sd) for index, sign in error_slopes],
             cost=float((loss * weight).sum()),
         )
 
@@ -279,7 +279,7 @@ def bend_rows(rows: Rows, problem: Problem, joints: Array, shared: Array, share:
 
 def _foot_rows(rows: Rows, problem: Problem, joints: Array, shared: Array, share: float) -> None:
     feet = shared[FIRST_FOOT : FIRST_FOOT + 12].reshape(4, 3)
-    up, turn = up_of(shared), up_slopes(shared)
+    up, by_tilt = up_of(shared), up_slopes(shared)
     term = TERMS["feet"]
     fixed = term["sd_m"]
     stiff = 1 / fixed
@@ -292,23 +292,23 @@ def _foot_rows(rows: Rows, problem: Problem, joints: Array, shared: Array, share
             loose = 1 / (fixed + rising * (term["heel_rise_sd_m"] - fixed)) - stiff
         whitened = stiff * np.eye(3) + loose[:, None, None] * np.outer(up, up)
         off = np.einsum("nx,nxy->ny", away, whitened)
-        tilt = (away @ turn)[:, None] * up[:, None] + (away @ up)[:, None, None] * turn
+        tilt = (away @ by_tilt)[:, None] * up[:, None] + (away @ up)[:, None, None] * by_tilt
         tilt *= loose[:, None, None]
         factor, loss = _cauchy((off**2).sum(axis=-1), term["cauchy"])
-        place = slice(FIRST_FOOT + 3 * i, FIRST_FOOT + 3 * i + 3)
+        indices = slice(FIRST_FOOT + 3 * i, FIRST_FOOT + 3 * i + 3)
         for x in range(3):
             rows.add(
                 off[:, x],
                 share * factor,
                 [(j, whitened[:, x])],
-                [(place, -whitened[:, x]), (PITCH, tilt[:, x, 0]), (ROLL, tilt[:, x, 1])],
+                [(indices, -whitened[:, x]), (PITCH, tilt[:, x, 0]), (ROLL, tilt[:, x, 1])],
                 cost=float(loss.sum()) * share if x == 0 else 0.0,
             )
 
 
 def _balance_rows(rows: Rows, problem: Problem, joints: Array, shared: Array, share: float) -> None:
     feet = shared[FIRST_FOOT : FIRST_FOOT + 12].reshape(4, 3)
-    up, turn = up_of(shared), up_slopes(shared)
+    up, by_tilt = up_of(shared), up_slopes(shared)
     term = TERMS["balance"]
     sd, fraction = term["sd_m"], term["foot_fraction"]
     part = np.array([1 - fraction, fraction] * 2) / 2
@@ -320,7 +320,7 @@ def _balance_rows(rows: Rows, problem: Problem, joints: Array, shared: Array, sh
     factor, loss = _cauchy((off**2).sum(axis=-1), term["cauchy"])
     for x, axis in enumerate(axes):
         slope = axis / sd
-        tilt = -(axis @ turn) * (over @ up)[:, None] / sd
+        tilt = -(axis @ by_tilt) * (over @ up)[:, None] / sd
         rows.add(
             off[:, x],
             share * factor,
@@ -375,7 +375,7 @@ class _Lean(NamedTuple):
 
     mean: float
     sd: float
-    place: int | None = None
+    number: int | None = None
 
 
 def _lean_rows(
@@ -393,11 +393,11 @@ def _lean_rows(
     across = unit_vectors(hip_line(joints))
     forward = unit_vectors(np.cross(up_of(shared), across))
     off = ((unit_vectors(line) * forward).sum(axis=-1) - lean.mean) / lean.sd
-    turned = with_gravity(unit_vectors(line), across, shared, lean.sd)
-    if lean.place is not None:
-        turned.append((lean.place, -1 / lean.sd))
+    by_shared = with_gravity(unit_vectors(line), across, shared, lean.sd)
+    if lean.number is not None:
+        by_shared.append((lean.number, -1 / lean.sd))
     slopes = _line_slopes(component_slope(line, forward) / lean.sd, low, high)
-    _add_robust(rows, off, weight, cauchy, slopes, turned)
+    _add_robust(rows, off, weight, cauchy, slopes, by_shared)
 
 
 def _add_robust(
@@ -413,7 +413,7 @@ def _add_robust(
 
 
 def _upright_rows(rows: Rows, problem: Problem, joints: Array, shared: Array, share: float) -> None:
-    up, turn, term = up_of(shared), up_slopes(shared), TERMS["upright"]
+    up, by_tilt, term = up_of(shared), up_slopes(shared), TERMS["upright"]
     sd = term["sd_m"]
     part = MASS_SHARES.copy()
     part[ANKLES] -= 0.5
@@ -423,7 +423,7 @@ def _upright_rows(rows: Rows, problem: Problem, joints: Array, shared: Array, sh
     off = over @ axes.T / sd
     factor, loss = _cauchy((off**2).sum(axis=-1), term["cauchy"])
     for x, axis in enumerate(axes):
-        tilt = -(axis @ turn) * (over @ up)[:, None] / sd
+        tilt = -(axis @ by_tilt) * (over @ up)[:, None] / sd
         slopes = [
             (j, np.broadcast_to(part[j] * axis / sd, over.shape))
             for j in np.flatnonzero(part).tolist()
@@ -466,8 +466,8 @@ def _shared_rows(problem: Problem, shared: Array) -> tuple[Array, Array]:
         # A term that is left out stays in with a wide prior, to keep the equations solvable.
         sd = sd if term in problem.terms else LEFT_OUT * sd
         slope = np.zeros(p)
-        for place, change in by:
-            slope[place] += change
+        for number, change in by:
+            slope[number] += change
         residual.append(off / sd)
         slopes.append(slope / sd)
 
@@ -490,15 +490,15 @@ def _shared_rows(problem: Problem, shared: Array) -> tuple[Array, Array]:
         add("depth_errors", shared[index], error["sd_m"], (index, 1.0))
     add("places", shared[FLOOR], 100.0, (FLOOR, 1.0))
     if problem.planted:
-        up, turn = up_of(shared), up_slopes(shared)
+        up, by_tilt = up_of(shared), up_slopes(shared)
         for i in range(FIRST_FOOT, FIRST_FOOT + 12):
             add("places", shared[i], 100.0, (i, 1.0))
         for i in range(4):
-            place = slice(FIRST_FOOT + 3 * i, FIRST_FOOT + 3 * i + 3)
-            point = shared[place]
-            tilted = point @ turn
+            foot = slice(FIRST_FOOT + 3 * i, FIRST_FOOT + 3 * i + 3)
+            point = shared[foot]
+            tilted = point @ by_tilt
             slope: list[tuple[int | slice, Array | float]]
-            slope = [(place, up), (FLOOR, -1.0), (PITCH, tilted[0]), (ROLL, tilted[1])]
+            slope = [(foot, up), (FLOOR, -1.0), (PITCH, tilted[0]), (ROLL, tilted[1])]
             add("feet", float(up @ point) - shared[FLOOR], TERMS["feet"]["flat_sd_m"], *slope)
     for view in problem.views:
         for off, sd, *slopes_of_numbers in _camera_priors(view, shared):
@@ -508,8 +508,8 @@ def _shared_rows(problem: Problem, shared: Array) -> tuple[Array, Array]:
 
 def _camera_rows(rows: Rows, view: View, joints: Array, shared: Array, share: float) -> None:
     """Add the rows of picture and depth of a further camera."""
-    turn, place = view.axes(shared)
-    joints_in_view = joints @ turn.T + place
+    rotation, translation = view.axes(shared)
+    joints_in_view = joints @ rotation.T + translation
     late = view.time_correction(shared)
     problem = replace(view.problem, image=view.problem.image - late * view.velocity)
     view_rows = Rows(len(joints), len(shared))
@@ -524,13 +524,13 @@ def _camera_rows(rows: Rows, view: View, joints: Array, shared: Array, share: fl
     through = view_rows.shared[:, :count]
     rows.residual[:, new] = view_rows.residual[:, :count]
     rows.weight[:, new] = view_rows.weight[:, :count]
-    rows.joints[:, new] = slope @ turn
+    rows.joints[:, new] = slope @ rotation
     rows.shared[:, new] = through
     rows.shared[:, new, FOCAL_FACTOR] = 0.0
     rows.shared[:, new, view.offsets] = through[..., FIRST_OFFSET:FIRST_DEPTH_ERROR]
     rows.shared[:, new, FIRST_DEPTH_ERROR:FIRST_FOOT] = 0.0
     rows.shared[:, new, view.errors] = through[..., FIRST_DEPTH_ERROR:FIRST_FOOT]
-    moved = np.cross((joints_in_view - place)[:, None], slope).sum(axis=2)
+    moved = np.cross((joints_in_view - translation)[:, None], slope).sum(axis=2)
     rows.shared[:, new, view.first : view.first + 3] = moved @ _left_jacobian(
         shared[view.first : view.first + 3]
     )
@@ -550,8 +550,8 @@ def _camera_priors(view: View, shared: Array) -> Iterator[tuple[Any, ...]]:
     """Priors of a further camera: residual, standard deviation, slopes."""
     numbers = shared[view.numbers]
     for i in range(3):
-        yield numbers[i], view.turn_sd, (view.first + i, 1.0)
-        yield numbers[3 + i], view.place_sd, (view.first + 3 + i, 1.0)
+        yield numbers[i], view.rotation_sd, (view.first + i, 1.0)
+        yield numbers[3 + i], view.translation_sd, (view.first + 3 + i, 1.0)
     yield numbers[6], view.problem.focal_sd, (view.first + 6, 1.0)
     yield numbers[7], view.offset.sd, (view.first + 7, 1.0)
     for i in range(view.offsets.start, view.offsets.stop):
@@ -560,14 +560,14 @@ def _camera_priors(view: View, shared: Array) -> Iterator[tuple[Any, ...]]:
         yield shared[i], error["sd_m"], (i, 1.0)
     if not view.upright:
         return
-    turn, _ = view.axes(shared)
-    x, y, z = up = turn @ up_of(shared)
+    rotation, _ = view.axes(shared)
+    x, y, z = up = rotation @ up_of(shared)
     pitch_sd, roll_sd = TILT_SD
     tilts = ((z / y, pitch_sd, [0, -z / y**2, 1 / y]), (x / y, roll_sd, None))
     for tilt, sd, slopes in tilts:
         slope = np.array(slopes if slopes is not None else [1 / y, -x / y**2, 0])
         by_turn = np.cross(up, slope) @ _left_jacobian(numbers[:3])
-        by_up = slope @ turn @ up_slopes(shared)
+        by_up = slope @ rotation @ up_slopes(shared)
         yield (
             *(tilt, sd, (slice(view.first, view.first + 3), by_turn)),
             *((PITCH, by_up[0]), (ROLL, by_up[1])),

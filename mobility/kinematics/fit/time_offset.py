@@ -9,12 +9,7 @@ import xarray as xr
 
 from mobility.errors import BadInputError
 from mobility.kinematics.calibration import cross_matrix
-from mobility.kinematics.correlation import (
-    cross_correlation,
-    normalised,
-    peak,
-    rival_peaks,
-)
+from mobility.kinematics.correlation import cross_correlation, normalised, peak, rival_peaks
 from mobility.kinematics.datasets import require_pose
 from mobility.kinematics.fit.body import FITTED
 from mobility.kinematics.fit.observed import Detections
@@ -224,16 +219,18 @@ _NEVER = 20.0
 _LARGEST_OFFSET_SD_S = 0.1
 
 
-def sight_offset(first: Detections, second: Detections, turn: Array, place: Array) -> TimeOffset:
+def sight_offset(
+    first: Detections, second: Detections, rotation: Array, translation: Array
+) -> TimeOffset:
     """Find by how much the second of two calibrated cameras was started later.
 
     Lines of sight to a landmark at the same instant meet. The offset is the one with the strongest
     evidence: that at which, over the part that both videos show, the lines miss each other by least
     against the median over all offsets (mean logarithm, Cauchy). A point x in the axes of the first
-    camera is at ``turn x + place`` in those of the second. Videos are refused if the lines never
-    meet, because the calibration is of other cameras, or meet about as well at another offset.
+    camera is at ``rotation x + translation`` in those of the second. Videos are refused if the
+    lines never meet, because the calibration is of other cameras, or meet at another offset too.
     """
-    essential = cross_matrix(place) @ turn
+    essential = cross_matrix(translation) @ rotation
     one, other = _filled(first), _filled(second)
     lasts = [float(track.time[-1] - track.time[0]) for track in (one, other)]
     least = max(LEAST_OVERLAP, 0.5 * min(lasts))

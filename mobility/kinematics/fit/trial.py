@@ -44,9 +44,8 @@ _SWITCH = 2.0
 """Cost (twice the log-likelihood) by which a mirrored limb must be better to be preferred."""
 
 _COST_SCALE, _SAME_MODE, _NO_RIVAL = 6.0, 0.10, 40.0
-"""Additional cost at which a mirrored solution is e times less probable; 2 would hold if the terms
-were independent and their errors normal. Metres within which solutions are the same. Additional
-cost from which a mirrored solution is no rival."""
+"""Additional cost at which a mirrored solution is e times less probable (2, if the terms were
+independent and normal); metres within which solutions are the same; cost of those left out."""
 
 _LONGEST_EVIDENCE_S = 4.0
 """Seconds of a trial that count as evidence against a mirrored solution, because a wrong depth is
@@ -62,8 +61,8 @@ def mirrored_limbs(joints: Array, *, planted: bool) -> dict[str, Array]:
 
     def keep(name: str, moved: Mapping[int, Array]) -> None:
         depth = z.copy()
-        for joint, place in moved.items():
-            depth[:, joint] = place
+        for joint, new in moved.items():
+            depth[:, joint] = new
         mirrored[name] = joints * (np.minimum(depth, -0.3) / z)[..., None]
 
     if not planted:
