@@ -334,7 +334,7 @@ def find_repetitions(
         "find_repetitions",
         {"min_depth": min_depth, "min_interval_s": min_interval_s},
         **found,
-        **_warnings(rows, nothing),
+        **warnings_of(rows, nothing),
     )
 
 
@@ -388,7 +388,7 @@ def _without_rebounds(height: Array, bottoms: Sequence[int]) -> list[int]:
     ]
 
 
-def _warnings(rows: Sequence[Mapping[str, Any]], nothing: str) -> dict[str, Any]:
+def warnings_of(rows: Sequence[Mapping[str, Any]], nothing: str) -> dict[str, Any]:
     """Warn of repetitions that the recording cuts off, or that there is none, and why."""
     if not any(row["accepted"] for row in rows):
         reason = "; ".join(dict.fromkeys(row["reason"] for row in rows)) or nothing
@@ -484,7 +484,7 @@ def set_repetitions(pose: xr.Dataset, intervals: Sequence[Mapping[str, float]]) 
         {"intervals": given},
         accepted=len(rows),
         signal=None if h is None else h.signal,
-        **_warnings(rows, tables.sentence("reasons.trial.by_hand")),
+        **warnings_of(rows, tables.sentence("reasons.trial.by_hand")),
     )
 
 

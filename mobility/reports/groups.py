@@ -18,6 +18,7 @@ from mobility.assessment.kinds import entry_of
 from mobility.assessment.reference_ranges import Kind, ReferenceRange, reference_range
 from mobility.assessment.summaries import least_for_spread
 from mobility.kinematics.expected_error import Z95
+from mobility.kinematics.skeleton import SIDES
 from mobility.reports.charts import charts
 from mobility.reports.references import References
 from mobility.reports.sections import (
@@ -291,7 +292,9 @@ def tempo_table(
     if out := verdict.absent("smoothness"):
         told += f"<p class='missing'>{escape(out)}</p>"
     elif "smoothness_sparc" in metrics:
-        smooth = cell(metrics, "smoothness_sparc", repetitions)
+        sides = SIDES if "side" in metrics["smoothness_sparc"].dims else (None,)
+        each = (cell(metrics, "smoothness_sparc", repetitions, side=side) for side in sides)
+        smooth = " / ".join(each)
         told += f"<p>{tables.sentence('report.tempo.smoothness', value=smooth)}</p>"
     return told
 

@@ -50,6 +50,7 @@ from mobility.kinematics.fit.body import (
 from mobility.kinematics.fit.cameras import described, warnings_of_cameras, with_cameras
 from mobility.kinematics.fit.observed import (
     LEAST_WEIGHT,
+    Planted,
     detections_of,
     of_each,
     problem_of,
@@ -94,7 +95,7 @@ def fit_body(
     focal_length: _FocalLength | tuple[_FocalLength | None, ...] | None = None,
     calibration: InstanceOf[Calibration] | FilePath | None = None,
     height_m: Annotated[float, Field(ge=0.5, le=2.6)] | None = None,
-    feet_planted: bool | None = None,
+    feet_planted: Planted = None,
     standing: Standing = "straight",
     without: Sequence[str] = (),
     rate_hz: Annotated[float, Field(ge=5, le=30)] = 7.5,
@@ -136,7 +137,10 @@ def fit_body(
         Stature in metres. Without it 1.70 is taken: angles do not depend on it, lengths do. Several
         calibrated cameras show it.
     feet_planted
-        Whether the feet stay where they are; None finds out.
+        Whether the feet stay where they are; None finds out. Of feet that are lifted, the times
+        (s) in which each stays at one place, ``{"left": [(0, 12)], "right": [(0, 3), (14, 25)]}``:
+        each time has a place of its own, the centre of mass is over the feet that stay, and a foot
+        that is lifted is nowhere held, however still it is.
     standing
         "straight": where feet stay, whoever is tallest is assumed to stand straight, as in the
         static trial of a laboratory, and what the world landmarks get wrong there, they get wrong
@@ -221,6 +225,7 @@ def fit_body(
         fine,
         planted=coarse.planted,
         feet_said=coarse.feet_said,
+        stances=coarse.stances,
         without=coarse.without,
         scale=coarse.scale,
         distance=np.interp(fine.knots, coarse.knots, coarse.distance),
