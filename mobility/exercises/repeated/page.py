@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from mobility.assessment.findings import Finding
     from mobility.assessment.verdict import Verdict
+    from mobility.reports.references import References
     from mobility.sessions.record import SessionRecord
     from mobility.sessions.stored import StoredSession
 
@@ -74,6 +75,11 @@ def pictures(folder: Path) -> dict[str, Any]:
             view: place if (folder / place).is_file() else None for view, place in drawn.items()
         }
     }
+
+
+def scores(findings: Sequence[Finding], metrics: xr.Dataset, references: References) -> str:
+    """Show no test of its own."""
+    return ""
 
 
 def squat_moments(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from mobility.assessment.looks_like import sits
 from mobility.assessment.measures import measure
 from mobility.assessment.metric import add, merged_history
 from mobility.assessment.summaries import independent, right_minus_left
-from mobility.exercises.repeated.analysis import warned_of_joints
+from mobility.exercises.repeated import analysis as repeated
 from mobility.exercises.single_leg_squat.measures import of_one_leg
 from mobility.exercises.single_leg_squat.stance import (
     Mask,
@@ -27,12 +28,10 @@ from mobility.exercises.single_leg_squat.stance import (
 )
 from mobility.kinematics.repetitions import find_repetitions, set_repetitions, warnings_of
 from mobility.kinematics.skeleton import SIDES, other_side
-from mobility.provenance import history, with_history
-from mobility.registry import Trial
+from mobility.provenance import Warned, history, with_history
+from mobility.registry import Exercise, Trial
 
 SLUG = "single-leg-squat"
-
-_COMPARES_SIDES = "asymmetry", "symmetry"
 
 
 def fit_options(cleaned: xr.Dataset) -> dict[str, Any]:
@@ -86,6 +85,11 @@ def _in_order(trial: Trial, parts: list[xr.Dataset], down: Mask) -> xr.Dataset:
     both = found["leg"] == ""
     found["accepted"] = found["accepted"] & ~both
     found["reason"] = found["reason"].where(~both, words["both_feet"])
+    # The recording goes on, but the free foot is near the floor.
+    time = found["time"].to_numpy()
+    cut = ~found["start_seen"] & (found["start"] > time[0] + 0.1)
+    cut |= ~found["end_seen"] & (found["end"] < time[-1] - 0.1)
+    found["reason"] = found["reason"].where(both | found["accepted"] | ~cut, words["foot_low"])
     found["leg"].attrs["long_name"] = "leg that stands"
     found["hip_height"] = left["hip_height"].fillna(right["hip_height"])
     found["standing"] = left["standing"] | right["standing"]
@@ -147,7 +151,7 @@ def metrics(trial: Trial) -> xr.Dataset:
         accepted_repetitions=int(every["accepted"].sum()),
         warnings=warnings,
     )
-    return warned_of_joints(merged, trial)
+    return repeated.warned_of_joints(merged, trial)
 
 
 def _of_this_leg(every: xr.Dataset, leg: str, down: Mask) -> xr.Dataset:
@@ -169,7 +173,7 @@ def _of_both(parts: dict[str, xr.Dataset], every: xr.Dataset, trial: Trial) -> x
     joined: dict[str, xr.DataArray] = {}
     for name in map(str, first.data_vars):
         kind = str(first[beside.get(name, name)].attrs["kind"])
-        if any(word in kind for word in _COMPARES_SIDES):
+        if "symmetry" in kind:  # of both sides in one repetition
             continue
         if name == "accepted_repetitions":
             joined[name] = first[name].copy(data=int(every["accepted"].sum()))
@@ -221,3 +225,15 @@ def _compare(joined: dict[str, xr.DataArray], every: xr.Dataset, trial: Trial) -
         note = words["one_leg" if 0 in counts else "few_to_compare"].format(least=least)
         if few or "note" in value.attrs:
             joined[called].attrs["note"] = note if few else value.attrs["note"]
+
+
+def warnings_kept(
+    exercise: Exercise,
+    joints: Sequence[str],
+    quality: Mapping[str, Any],
+    metrics: xr.Dataset,
+    warnings: Sequence[Warned],
+) -> list[Warned]:
+    """Leave out how many angles are refused: those of the leg that hangs count in it."""
+    kept = repeated.warnings_kept(exercise, joints, quality, metrics, warnings)
+    return [each for each in kept if each.code != "angle_refused"]

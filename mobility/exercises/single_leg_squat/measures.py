@@ -75,38 +75,28 @@ def of_one_leg(
         if "position_draws" in pose:
             sd = sd.copy(data=_of_draws(pose, standing, frames.to_numpy(), kernel, name))
         sd = entry["factor"]["value"] * sd
-        note = ""
+        kept, refused, _ = refuse_uncertain(value.to_numpy(), sd.to_numpy(), accepted, entry)
+        note = tables.sentence("reasons.uncertain") if refused else ""
+        if not standing.any():
+            kept, note = kept * np.nan, tables.sentence("reasons.never_standing")
         if entry.get("frontal") and hidden:
-            value, note = (
-                value * np.nan,
-                tables.sentence(f"reasons.{hidden.replace('-', '_')}_view"),
-            )
-        elif not standing.any():
-            value, note = value * np.nan, tables.sentence("reasons.never_standing")
-        else:
-            kept, refused, _ = refuse_uncertain(value.to_numpy(), sd.to_numpy(), accepted, entry)
-            value = value.copy(data=kept)
-            note = tables.sentence("reasons.uncertain") if refused else ""
+            kept = kept * np.nan
+            note = tables.sentence(f"reasons.{hidden.replace('-', '_')}_view")
+        value = value.copy(data=kept)
         over = over_repetitions(value, sd.where(value.notnull()), accepted)
-        add(
-            result,
-            name,
-            "median",
-            *over,
-            f"{entry['statistic']}, median over accepted repetitions",
-            name=name,
-        )
+        statistic = f"{entry['statistic']}, median over accepted repetitions"
+        add(result, name, "median", *over, statistic, name=name)
         if name == _FPPA and not note and not at_angle[accepted].all():
             note = exercise.own_table("sentences")["not_at_60"]
         if note:
             result[name].attrs["note"] = note
     for name in table["angles"]:  # hip adduction
-        of = [
-            metrics[each].sel(side=leg, drop=True) for each in ("hip_abduction", "hip_abduction_sd")
-        ]
-        add(result, name, "median", -of[0], of[1], str(of[0].attrs["statistic"]), name=name)
-        if note := metrics["hip_abduction"].attrs.get("note"):
-            result[name].attrs["note"] = note
+        outwards = metrics["hip_abduction"].sel(side=leg, drop=True)
+        sd = metrics["hip_abduction_sd"].sel(side=leg, drop=True)
+        statistic = str(outwards.attrs["statistic"])
+        add(result, name, "median", -outwards, sd, statistic, name=name)
+        if reason := outwards.attrs.get("note"):
+            result[name].attrs["note"] = reason
     return result
 
 
@@ -133,7 +123,8 @@ def _of_draws(
     moved = [centre + draw.reshape(shape) for draw in draws]
     off = np.stack([kernel(each, each[stands])[name] - fitted for each in moved])
     means = means_within(off, inside)
-    return np.sqrt((means**2).mean(axis=0))
+    spread: Array = np.sqrt((means**2).mean(axis=0))
+    return spread
 
 
 def _of_points(points: Array, standing: Array, side: int) -> dict[str, Array]:

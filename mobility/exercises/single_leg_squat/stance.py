@@ -38,23 +38,28 @@ def feet_down(pose: xr.Dataset, exercise: Exercise) -> Mask:
     """Say which feet stand on the floor (time, side).
 
     A foot is lifted from when it leaves the level of the other by ``floor_m`` until it is back, if
-    it gets ``lifted_m`` above it meanwhile. However still it is held, it does not stand; nor does
-    it where it touches the floor for less than ``touch_s``. Of a fitted body, what it was fitted
-    with counts: where a foot is behind the other, the fit knows little of its height.
+    it gets ``lifted_m`` above it meanwhile, and from one such lift to the next as long as the other
+    stays down: it may touch the floor between squats, or hang just above it. However still it is
+    held, it does not stand. Of a fitted body, what it was fitted with counts: the fit knows little
+    of the height of a foot that is behind the other.
     """
-    if assumed := of_fit(pose).get("arguments", {}).get("feet_planted"):
-        return _within(assumed, pose["time"].to_numpy())
-    limits = exercise.own_table("measures")["limits"]
     time = pose["time"].to_numpy()
-    down = np.ones((time.size, len(SIDES)), bool)
+    if assumed := of_fit(pose).get("arguments", {}).get("feet_planted"):
+        return _within(assumed, time)
+    limits = exercise.own_table("measures")["limits"]
+    lifted = np.zeros((time.size, len(SIDES)), bool)
     for side, lift in enumerate(lifts(pose).T):
-        up = lift > limits["floor_m"]
-        for rows in _runs(~up):
-            inside = rows[0] > 0 and rows[-1] < time.size - 1
-            up[rows] = inside and time[rows[-1]] - time[rows[0]] < limits["touch_s"]
-        for rows in _runs(up):
-            down[rows, side] = lift[rows].max() < limits["lifted_m"]
-    return down
+        for rows in _runs(lift > limits["floor_m"]):
+            lifted[rows, side] = lift[rows].max() >= limits["lifted_m"]
+    for side in range(len(SIDES)):
+        first: int | None = None
+        for i in np.flatnonzero(lifted.any(axis=1)):
+            if lifted[i, 1 - side]:
+                first = None
+            else:
+                lifted[i if first is None else first : i + 1, side] = True
+                first = int(i)
+    return ~lifted
 
 
 def _within(stances: Mapping[str, Sequence[Sequence[float]]], time: Array) -> Mask:
@@ -104,7 +109,7 @@ def of_leg(pose: xr.Dataset, leg: str, down: Mask) -> xr.Dataset:
     stands = xr.DataArray(down[:, SIDES.index(leg)], dims="time")
     names = pose["keypoint"]
     mine, other = (names.str.startswith(f"{side}_") for side in (leg, other_side(leg)))
-    shown = xr.where(mine, stands, ~other)
+    shown = ~other & (~mine | stands)
     kept = [name for name in ("position", "image_position") if name in pose]
     return pose.assign({name: pose[name].where(shown) for name in kept})
 

@@ -283,9 +283,7 @@ def starting_point(problem: Problem, feet_planted: Planted) -> tuple[Problem, Ar
     stances: tuple[Stance, ...] = ()
     planted, said = feet_planted, isinstance(feet_planted, bool)
     if isinstance(planted, Mapping):
-        every = [
-            Stance(SIDES.index(side), *each) for side in SIDES for each in planted.get(side, ())
-        ]
+        every = [Stance(SIDES.index(side), *each) for side in planted for each in planted[side]]
         stances = tuple(each for each in every if _stays(problem, distance, each))
         planted = bool(stances)
     elif planted is None:
