@@ -641,6 +641,8 @@ def at_a_glance(metrics: xr.Dataset, repetitions: xr.Dataset) -> str:
     rows = []
     for group, heading in GROUPS.items():
         name = "knee_deviation" if group == "knee_movement" else group
+        if name not in metrics:  # the exercise does not measure it
+            continue
         if group == "knee_movement":
             ratio = cell(metrics, "knee_ankle_separation_ratio", repetitions)
             both = f"<td colspan='2' class='both'>{ratio}</td>"
@@ -670,7 +672,7 @@ def phase_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> str:
     """
     metrics = metrics.isel(rep=np.flatnonzero(repetitions["accepted"].values))
     ratio, deviation = "knee_ankle_separation_ratio_phase", "knee_deviation_phase"
-    if not (metrics[ratio].notnull().any() or metrics[deviation].notnull().any()):
+    if not any(name in metrics and metrics[name].notnull().any() for name in (ratio, deviation)):
         return ""
 
     def median(here: xr.Dataset, name: str, side: str | None = None) -> str:

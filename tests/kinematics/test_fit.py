@@ -510,7 +510,9 @@ def test_each_term_can_be_left_out(term: str) -> None:
     assert moved < 5.0
 
 
-def last_problem(poses: Any, *, views: bool = False) -> tuple[Any, np.ndarray, np.ndarray]:
+def last_problem(
+    poses: Any, *, views: bool = False, **how: Any
+) -> tuple[Any, np.ndarray, np.ndarray]:
     """Problem, joints and shared unknowns of the last step of a fit, or of the last with views."""
     caught: list[tuple[Any, np.ndarray, np.ndarray]] = []
     build = terms.normal_equations
@@ -521,7 +523,7 @@ def last_problem(poses: Any, *, views: bool = False) -> tuple[Any, np.ndarray, n
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(solver, "normal_equations", spy)
-        entry.fit_body(poses)
+        entry.fit_body(poses, **how)
     return next(each for each in reversed(caught) if each[0].views or not views)
 
 
@@ -534,9 +536,16 @@ def half_slope(problem: Any, joints: Any, shared: Any, move: Any = 0.0, step: An
     return float(ends[0] - ends[1]) / 4e-6
 
 
-def test_gradient_is_that_of_the_cost(monkeypatch: pytest.MonkeyPatch) -> None:
+_STEPS = {"left": [(-1.0, 9.0)], "right": [(-1.0, 0.9), (1.0, 9.0)]}
+"""Times of feet of which one is put down at another place."""
+
+
+@pytest.mark.parametrize("planted", [None, _STEPS])
+def test_gradient_is_that_of_the_cost(monkeypatch: pytest.MonkeyPatch, planted: Any) -> None:
     time, knee = squat(2.0)
-    problem, joints, shared = last_problem(filmed(time, body(knee), noise_px=2.0))
+    pose = filmed(time, body(knee), noise_px=2.0)
+    problem, joints, shared = last_problem(pose, feet_planted=planted)
+    assert len(problem.footholds) == (2 if planted is None else 3)
     build = partial(terms.normal_equations, problem)
     rng = np.random.default_rng(1)
     # Offsets turn with the body; Gauss-Newton holds their directions, and so does this test.
