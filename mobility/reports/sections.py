@@ -653,7 +653,7 @@ def at_a_glance(metrics: xr.Dataset, repetitions: xr.Dataset) -> str:
     return table(
         ["Measure", "Left", "Right", "Right − left", "Difference is"],
         rows,
-        caption=tables.sentence("report.at_a_glance"),
+        caption=tables.sentence("report.at_a_glance", moment=moment_of(metrics)),
         numeric=True,
     )
 
