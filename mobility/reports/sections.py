@@ -709,6 +709,7 @@ def repetition_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> str:
     chosen = exercise_of(metrics).table["report"]
     durations = chosen.get("durations", _DURATIONS)
     deep = "depth" in metrics
+    angles = [name for name in ANGLES if name in metrics]
 
     def of_all(names: Iterable[tuple[str, str | None]], units: str, number: int) -> str:
         values = (value_of(metrics, name, side, rep=number) for name, side in names)
@@ -733,7 +734,7 @@ def repetition_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> str:
                     of_all(
                         [(f"{name}_bottom", side) for side in ("left", "right")], "degree", number
                     )
-                    for name in ANGLES
+                    for name in angles
                 ),
                 f"<td class='text'>{escape(used)}</td>",
             ]
@@ -744,7 +745,7 @@ def repetition_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> str:
             "From–to, s",
             *(["Depth, %"] if deep else []),
             durations["head"],
-            *(f"{short.get(name, 'Ankle')}, °" for name in ANGLES),
+            *(f"{short.get(name, 'Ankle')}, °" for name in angles),
             "Use",
         ],
         rows,
