@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from mobility.assessment.verdict import Verdict
     from mobility.provenance import Warned
     from mobility.reports.moments import Moment
+    from mobility.reports.references import References
     from mobility.sessions.record import SessionRecord, Side
     from mobility.sessions.stored import StoredSession
 
@@ -249,6 +250,11 @@ class Page(Protocol):
         self, session: StoredSession, pose: xr.Dataset, findings: Sequence[Finding]
     ) -> list[Moment]:
         """Choose the moments of which the first page has pictures."""
+
+    def scores(
+        self, findings: Sequence[Finding], metrics: xr.Dataset, references: References
+    ) -> str:
+        """Show the published tests that only this exercise has, as HTML."""
 
     def curves_first(self, record: SessionRecord) -> tuple[str, ...]:
         """Give beginnings of the names of the curves that are shown at first."""

@@ -19,6 +19,9 @@ Array = NDArray[np.float64]
 HIDDEN_SIDE = "hidden_side"
 """Attribute of metrics: the side that a camera at the other one does not show; without values."""
 
+ABSENT_SIDE = "absent_side"
+"""Attribute of metrics: the leg on which nobody stood, where each stands in turn."""
+
 
 class Estimate(NamedTuple):
     """A metric with its expected error.
@@ -71,11 +74,13 @@ def estimate(metrics: xr.Dataset, name: str) -> Estimate:
 
 
 def reason_of_side(metrics: xr.Dataset, side: str | None) -> str:
-    """Say why nothing is stated of a side; empty where the camera does not hide it."""
+    """Say why nothing is stated of a side; empty where it was shown."""
     return _hidden_side(metrics.attrs, side)
 
 
 def _hidden_side(attrs: Mapping[Any, Any], side: str | None) -> str:
+    if side and attrs.get(ABSENT_SIDE) == side:
+        return tables.sentence("reasons.absent_side", side=side)
     if not side or attrs.get(HIDDEN_SIDE) != side:
         return ""
     return tables.sentence("reasons.hidden_side", side=side, near=other_side(side))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from mobility import tables
 from mobility.assessment.criteria import is_stated, probability_of
-from mobility.assessment.estimates import HIDDEN_SIDE, reason_missing, reason_of_side
+from mobility.assessment.estimates import ABSENT_SIDE, HIDDEN_SIDE, reason_missing, reason_of_side
 from mobility.assessment.summaries import least_for_spread, too_few_for_spread
 from mobility.errors import BadInputError
 from mobility.kinematics.expected_error import Z95
@@ -252,6 +252,7 @@ def _judge(metrics: xr.Dataset, name: str, rule: Mapping[str, Any]) -> list[Find
         return [_judged(metrics, name, rule, "")]
     # The hidden side comes last, so that the first reason is that of the near one.
     sides = sorted(map(str, variable["side"].values), key=metrics.attrs.get(HIDDEN_SIDE, "").__eq__)
+    sides = [side for side in sides if side != metrics.attrs.get(ABSENT_SIDE)]
     return [
         replace(_judged(metrics, name, rule, side), hidden=bool(reason_of_side(metrics, side)))
         for side in sides

@@ -161,7 +161,7 @@ def _movement(points: Array, standing: Array, limits: dict[str, float]) -> dict[
     x, z = in_body_axes(points, 0)
     knee_z, ankle_z = z[:, 1], z[:, 2]
     ratio = abs(knee_z[:, 1] - knee_z[:, 0]) / _apart(ankle_distance(ankle_z), limits)
-    offset = _medial(points, limits) - median_of(_medial(standing, limits))
+    offset = medial_of_foot(points, limits) - median_of(medial_of_foot(standing, limits))
     leg = np.stack([x, points[..., 1], OUTWARD * z], axis=-1)[:, :3]
     valgus = frontal_plane_projection_angle(
         *np.moveaxis(leg, 1, 0), smallest_share=limits["smallest_projected_thigh"]
@@ -174,7 +174,7 @@ def _movement(points: Array, standing: Array, limits: dict[str, float]) -> dict[
     }
 
 
-def _medial(points: Array, limits: dict[str, float]) -> Array:
+def medial_of_foot(points: Array, limits: dict[str, float]) -> Array:
     """How far the knees (time, side) are medial of the line from ankle to toe, metres."""
     x, z = in_body_axes(points, 0)
     forward, outward = x[:, 3] - x[:, 2], z[:, 3] - z[:, 2]

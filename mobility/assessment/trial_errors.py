@@ -51,7 +51,7 @@ def trial_errors(fitted: xr.Dataset, repetitions: xr.Dataset) -> xr.Dataset:
     time, draws = fitted["time"].to_numpy(), angle_deviations(fitted)
     knots = draws["fit_time"].to_numpy()
     within = {
-        phase: _knots_within(frames.sel(phase=phase).to_numpy(), time, knots)
+        phase: knots_within(frames.sel(phase=phase).to_numpy(), time, knots)
         for phase in ("standing", "bottom")
     }
     absolute, change, sides = (
@@ -65,7 +65,7 @@ def trial_errors(fitted: xr.Dataset, repetitions: xr.Dataset) -> xr.Dataset:
         dims = ("draw", "rep", *off.dims[2:])
         standing, bottom = (
             xr.DataArray(
-                _means(off.to_numpy(), within[phase]),
+                means_within(off.to_numpy(), within[phase]),
                 dims=dims,
                 coords={dim: coords[str(dim)] for dim in dims[1:]},
             )
@@ -81,7 +81,7 @@ def trial_errors(fitted: xr.Dataset, repetitions: xr.Dataset) -> xr.Dataset:
     return xr.Dataset({name: error.assign_attrs(units="degree") for name, error in errors.items()})
 
 
-def _knots_within(frames: NDArray[np.bool_], time: Array, knots: Array) -> NDArray[np.bool_]:
+def knots_within(frames: NDArray[np.bool_], time: Array, knots: Array) -> NDArray[np.bool_]:
     """Say which knots belong to the frames of each repetition: the nearest, where none does."""
     inside = frames[:, nearest_frames(knots, time)]
     for rep in np.flatnonzero(frames.any(axis=1) & ~inside.any(axis=1)):
@@ -89,7 +89,7 @@ def _knots_within(frames: NDArray[np.bool_], time: Array, knots: Array) -> NDArr
     return inside
 
 
-def _means(off: Array, inside: NDArray[np.bool_]) -> Array:
+def means_within(off: Array, inside: NDArray[np.bool_]) -> Array:
     """Mean over the knots of each repetition, (draw, rep, ...), of those that are not NaN."""
     known = np.isfinite(off)
     total, count = (

@@ -238,11 +238,12 @@ def group_metrics(metrics: xr.Dataset) -> dict[str, dict[str, float | None]]:
 
     An asymmetry of which the 95 % interval reaches farther to each side than what matters is null.
 
-    Angles in degrees (0.01); separation ratio and knee deviations without unit (0.001).
+    Angles in degrees (0.01); separation ratio and knee deviations without unit (0.001). Null is
+    what the exercise does not measure.
     """
 
     def of_side(name: str, side: str, digits: int) -> float | None:
-        return rounded(metrics[name].sel(side=side), digits)
+        return rounded(metrics[name].sel(side=side), digits) if name in metrics else None
 
     largest = tables.load("findings")["documents"]["largest_half_width"]
 
@@ -251,14 +252,15 @@ def group_metrics(metrics: xr.Dataset) -> dict[str, dict[str, float | None]]:
         most = largest["1" if name == "knee_deviation" else "degree"]
         if f"{difference}_sd" in metrics and Z95 * metrics[f"{difference}_sd"] > most:
             return None
-        return rounded(abs(metrics[difference]), digits)
+        return rounded(abs(metrics[difference]), digits) if difference in metrics else None
 
     groups: dict[str, dict[str, float | None]] = {}
     for group, name in DOCUMENT_NAME.items():
         groups[group] = {f"{side}_{name}": of_side(group, side, 2) for side in SIDES}
         groups[group][f"{name}_asymmetry"] = asymmetry(group, 2)
+    ratio = "knee_ankle_separation_ratio"
     groups["knee_movement"] = {
-        "knee_ankle_separation_ratio": rounded(metrics["knee_ankle_separation_ratio"], 3),
+        "knee_ankle_separation_ratio": rounded(metrics.get(ratio, np.nan), 3),
         **{f"{side}_knee_deviation": of_side("knee_deviation", side, 3) for side in SIDES},
         "knee_deviation_asymmetry": asymmetry("knee_deviation", 3),
     }

@@ -9,15 +9,17 @@ from functools import partial
 from html import escape
 from typing import TYPE_CHECKING
 
-import numpy as np
+import xarray as xr
 
 from mobility import plot, tables
 from mobility.assessment.advice import advise
 from mobility.assessment.findings import Finding, say
 from mobility.assessment.kinds import entry_of
+from mobility.assessment.phases import between
 from mobility.assessment.reference_ranges import Kind, ReferenceRange, reference_range
 from mobility.assessment.summaries import least_for_spread
 from mobility.kinematics.expected_error import Z95
+from mobility.kinematics.skeleton import SIDES
 from mobility.reports.charts import charts
 from mobility.reports.references import References
 from mobility.reports.sections import (
@@ -35,8 +37,6 @@ from mobility.reports.sections import (
 from mobility.wording import capital, spoken
 
 if TYPE_CHECKING:
-    import xarray as xr
-
     from mobility.assessment.verdict import Verdict
     from mobility.sessions.record import Participant, SessionRecord
 
@@ -62,6 +62,8 @@ def curves(
     names
         Angles; one whose metric was refused is not drawn, since its curve is no more certain.
     """
+    if "leg" in repetitions:
+        angles = _of_standing_leg(angles, repetitions)
     drawn = [
         name
         for name in names
@@ -77,6 +79,15 @@ def curves(
         for name in drawn
     ]
     return charts(*made) + f"<p class='note'>{tables.sentence('report.curves.repetitions')}</p>"
+
+
+def _of_standing_leg(angles: xr.Dataset, repetitions: xr.Dataset) -> xr.Dataset:
+    """Blank the leg that hangs in the repetitions of the other."""
+    inside = between(angles["time"], repetitions["start"], repetitions["end"])
+    hangs = (inside & (repetitions["leg"] != angles["side"])).any("rep")
+    return angles.map(
+        lambda angle: angle.where(~hangs) if "side" in angle.dims else angle, keep_attrs=True
+    )
 
 
 def whole_recording(angles: xr.Dataset, repetitions: xr.Dataset, names: Sequence[str]) -> str:
@@ -296,7 +307,9 @@ def tempo_table(
     if out := verdict.absent("smoothness"):
         told += f"<p class='missing'>{escape(out)}</p>"
     elif "smoothness_sparc" in metrics:
-        smooth = cell(metrics, "smoothness_sparc", repetitions)
+        sides = SIDES if "side" in metrics["smoothness_sparc"].dims else (None,)
+        each = (cell(metrics, "smoothness_sparc", repetitions, side=side) for side in sides)
+        smooth = " / ".join(each)
         told += f"<p>{tables.sentence('report.tempo.smoothness', value=smooth)}</p>"
     return told
 
@@ -319,8 +332,10 @@ def spread_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> str:
                 *("/".join(_tenths(value_of(metrics, kind, s)) for s in sides) for kind in kinds),
             ]
         )
-    least = least_for_spread()
-    if not rows or int(np.asarray(repetitions["accepted"].values, bool).sum()) < least:
+    least, counted = least_for_spread(), repetitions["accepted"]
+    if "leg" in repetitions:
+        counted = counted & (repetitions["leg"] == xr.DataArray(list(SIDES), dims="side"))
+    if not rows or int(counted.sum("rep").max()) < least:
         return f"<p class='missing'>{tables.sentence('report.spread.too_few', least=least)}</p>"
     return table(
         ["Angle", capital(moment_of(metrics)), "Along the curve"],

@@ -641,6 +641,8 @@ def at_a_glance(metrics: xr.Dataset, repetitions: xr.Dataset) -> str:
     rows = []
     for group, heading in GROUPS.items():
         name = "knee_deviation" if group == "knee_movement" else group
+        if name not in metrics:  # the exercise does not measure it
+            continue
         if group == "knee_movement":
             ratio = cell(metrics, "knee_ankle_separation_ratio", repetitions)
             both = f"<td colspan='2' class='both'>{ratio}</td>"
@@ -670,7 +672,7 @@ def phase_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> str:
     """
     metrics = metrics.isel(rep=np.flatnonzero(repetitions["accepted"].values))
     ratio, deviation = "knee_ankle_separation_ratio_phase", "knee_deviation_phase"
-    if not (metrics[ratio].notnull().any() or metrics[deviation].notnull().any()):
+    if not any(name in metrics and metrics[name].notnull().any() for name in (ratio, deviation)):
         return ""
 
     def median(here: xr.Dataset, name: str, side: str | None = None) -> str:
@@ -707,6 +709,7 @@ def repetition_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> str:
     chosen = exercise_of(metrics).table["report"]
     durations = chosen.get("durations", _DURATIONS)
     deep = "depth" in metrics
+    angles = [name for name in ANGLES if name in metrics]
 
     def of_all(names: Iterable[tuple[str, str | None]], units: str, number: int) -> str:
         values = (value_of(metrics, name, side, rep=number) for name, side in names)
@@ -731,7 +734,7 @@ def repetition_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> str:
                     of_all(
                         [(f"{name}_bottom", side) for side in ("left", "right")], "degree", number
                     )
-                    for name in ANGLES
+                    for name in angles
                 ),
                 f"<td class='text'>{escape(used)}</td>",
             ]
@@ -742,7 +745,7 @@ def repetition_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> str:
             "From–to, s",
             *(["Depth, %"] if deep else []),
             durations["head"],
-            *(f"{short.get(name, 'Ankle')}, °" for name in ANGLES),
+            *(f"{short.get(name, 'Ankle')}, °" for name in angles),
             "Use",
         ],
         rows,

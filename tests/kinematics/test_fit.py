@@ -517,7 +517,9 @@ def test_a_body_that_a_chair_carries_is_not_held_over_its_feet() -> None:
     assert np.array_equal(points_of(carried), points_of(without), equal_nan=True)
 
 
-def last_problem(poses: Any, *, views: bool = False) -> tuple[Any, np.ndarray, np.ndarray]:
+def last_problem(
+    poses: Any, *, views: bool = False, **how: Any
+) -> tuple[Any, np.ndarray, np.ndarray]:
     """Problem, joints and shared unknowns of the last step of a fit, or of the last with views."""
     caught: list[tuple[Any, np.ndarray, np.ndarray]] = []
     build = terms.normal_equations
@@ -528,7 +530,7 @@ def last_problem(poses: Any, *, views: bool = False) -> tuple[Any, np.ndarray, n
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(solver, "normal_equations", spy)
-        entry.fit_body(poses)
+        entry.fit_body(poses, **how)
     return next(each for each in reversed(caught) if each[0].views or not views)
 
 
@@ -541,9 +543,16 @@ def half_slope(problem: Any, joints: Any, shared: Any, move: Any = 0.0, step: An
     return float(ends[0] - ends[1]) / 4e-6
 
 
-def test_gradient_is_that_of_the_cost(monkeypatch: pytest.MonkeyPatch) -> None:
+_STEPS = {"left": [(-1.0, 9.0)], "right": [(-1.0, 0.9), (1.0, 9.0)]}
+"""Times of feet of which one is put down at another place."""
+
+
+@pytest.mark.parametrize("planted", [None, _STEPS])
+def test_gradient_is_that_of_the_cost(monkeypatch: pytest.MonkeyPatch, planted: Any) -> None:
     time, knee = squat(2.0)
-    problem, joints, shared = last_problem(filmed(time, body(knee), noise_px=2.0))
+    pose = filmed(time, body(knee), noise_px=2.0)
+    problem, joints, shared = last_problem(pose, feet_planted=planted)
+    assert len(problem.footholds) == (2 if planted is None else 3)
     build = partial(terms.normal_equations, problem)
     rng = np.random.default_rng(1)
     # Offsets turn with the body; Gauss-Newton holds their directions, and so does this test.

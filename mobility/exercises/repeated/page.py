@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from mobility.assessment.findings import Finding
     from mobility.assessment.verdict import Verdict
+    from mobility.reports.references import References
     from mobility.sessions.record import SessionRecord
     from mobility.sessions.stored import StoredSession
 
@@ -76,6 +77,11 @@ def pictures(folder: Path) -> dict[str, Any]:
             view: place if (folder / place).is_file() else None for view, place in drawn.items()
         }
     }
+
+
+def scores(findings: Sequence[Finding], metrics: xr.Dataset, references: References) -> str:
+    """Show no test of its own."""
+    return ""
 
 
 def squat_moments(

@@ -234,7 +234,7 @@ def _hands(
     height = points[..., 1]
     low = height[:, 0] - height[:, 1] < limits["hand_above_seat_m"]
     behind = x[:, 0] < (x[:, 1] + x[:, 2]) / 2
-    pushes = np.asarray(low & behind).any(axis=1)
+    pushes = np.asarray(np.any(low & behind, axis=1), dtype=bool)
     off = repetitions["seat_off"].fillna(repetitions["start"]).to_numpy()[accepted]
     rows = [int(np.abs(repetitions["time"].to_numpy() - each).argmin()) for each in off]
     pushed = any(pushes[max(row - 1, 0) : row + 1].all() for row in rows)

@@ -33,6 +33,7 @@ from mobility.kinematics.fit.body import (
 from mobility.kinematics.fit.observed import (
     LEAST_WEIGHT,
     Detections,
+    Planted,
     local_means,
     sd_of_focal,
     starting_point,
@@ -82,7 +83,7 @@ def with_cameras(
     joints: Array,
     poses: Sequence[xr.Dataset],
     sights: Sequence[Detections],
-    feet_planted: bool | None,
+    feet_planted: Planted,
     given: KnownCameras | None = None,
 ) -> tuple[Problem, Problem, Array]:
     """Add the views of further cameras to the problems of the first, and find joints to start at.

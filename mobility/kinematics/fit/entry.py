@@ -50,6 +50,7 @@ from mobility.kinematics.fit.body import (
 from mobility.kinematics.fit.cameras import camera_entries, warnings_of_cameras, with_cameras
 from mobility.kinematics.fit.observed import (
     LEAST_WEIGHT,
+    Planted,
     detections_of,
     per_camera,
     problem_of,
@@ -94,7 +95,7 @@ def fit_body(
     focal_length: _FocalLength | tuple[_FocalLength | None, ...] | None = None,
     calibration: InstanceOf[Calibration] | FilePath | None = None,
     height_m: Annotated[float, Field(ge=0.5, le=2.6)] | None = None,
-    feet_planted: bool | None = None,
+    feet_planted: Planted = None,
     unbalanced: bool = False,
     standing: Standing = "straight",
     without: Sequence[str] = (),
@@ -137,7 +138,10 @@ def fit_body(
         Stature in metres, by default 1.70; only lengths depend on it. Several calibrated cameras
         measure it.
     feet_planted
-        Whether the feet stay where they are; None lets the function decide.
+        Whether the feet stay where they are; None lets the function decide. Of feet that are
+        lifted, the times (s) in which each stays at one place, ``{"left": [(0, 12)], "right":
+        [(0, 3), (14, 25)]}``: each time has a place of its own, the centre of mass is over the feet
+        that stay, and a foot that is lifted is held nowhere, however still it is.
     unbalanced
         Whether something besides the feet carries the body at times, as a chair does: its centre of
         mass is then held over the feet in no frame.
@@ -225,6 +229,7 @@ def fit_body(
         fine,
         planted=coarse.planted,
         feet_given=coarse.feet_given,
+        stances=coarse.stances,
         without=coarse.without,
         scale=coarse.scale,
         distance=np.interp(fine.knots, coarse.knots, coarse.distance),

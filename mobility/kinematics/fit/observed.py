@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -35,8 +35,8 @@ from mobility.kinematics.fit.body import (
     segment_lengths,
     unit_vectors,
 )
-from mobility.kinematics.fit.problem import Problem
-from mobility.kinematics.skeleton import INDEX, landmarks
+from mobility.kinematics.fit.problem import Problem, Stance
+from mobility.kinematics.skeleton import INDEX, SIDES, landmarks
 
 HELD_RAD = 1e-3
 """Radians within which the fit holds the angles of standing."""
@@ -49,6 +49,11 @@ LEAST_WEIGHT = 0.05
 
 _WEIGHT_IF_HIDDEN = 0.01
 """Least weight of a foot, which may be hidden, to decide whether it stays."""
+
+_FOOT = ((LA, LT), (RA, RT))
+
+Planted = bool | Mapping[Literal["left", "right"], Sequence[tuple[float, float]]] | None
+"""Whether the feet stay where they are, or the times (s) in which each does; None: not known."""
 
 _LEAST_SHAPES = (0.0, 0.1, 0.1)
 """Ridge on value, slope and curvature under a triangle, with which few frames give their mean."""
@@ -213,7 +218,18 @@ def is_planted(problem: Problem, distance: Array, joints: tuple[int, int]) -> bo
     return bool(spreads) and min(spreads) < SETTINGS["planted"]["moved_m"]
 
 
-def starting_point(problem: Problem, feet_planted: bool | None) -> tuple[Problem, Array]:
+def _stays(problem: Problem, distance: Array, stance: Stance) -> bool:
+    rows = stance.holds(problem.knots) > 0
+    here = replace(
+        problem,
+        knots=problem.knots[rows],
+        image=problem.image[rows],
+        weight=problem.weight[rows],
+    )
+    return bool(rows.any()) and is_planted(here, distance[rows], _FOOT[stance.side])
+
+
+def starting_point(problem: Problem, feet_planted: Planted) -> tuple[Problem, Array]:
     """Move the world landmarks to where they match the picture, and find out if feet are planted.
 
     It assumes nothing about the posture in which the trial begins.
@@ -264,11 +280,17 @@ def starting_point(problem: Problem, feet_planted: bool | None) -> tuple[Problem
     ]
     scale = float(np.exp(np.mean(legs)))
     joints, distance = joints * scale, distance * scale
-    planted = feet_planted
-    if planted is None:
-        planted = all(is_planted(problem, distance, pair) for pair in ((LA, LT), (RA, RT)))
-    given = feet_planted is not None
-    problem = replace(problem, planted=planted, distance=distance, scale=scale, feet_given=given)
+    stances: tuple[Stance, ...] = ()
+    planted, given = feet_planted, isinstance(feet_planted, bool)
+    if isinstance(planted, Mapping):
+        every = [Stance(SIDES.index(side), *each) for side in planted for each in planted[side]]
+        stances = tuple(each for each in every if _stays(problem, distance, each))
+        planted = bool(stances)
+    elif planted is None:
+        planted = all(is_planted(problem, distance, pair) for pair in _FOOT)
+    problem = replace(
+        problem, planted=planted, distance=distance, scale=scale, feet_given=given, stances=stances
+    )
     return with_depths(problem), joints
 
 

@@ -27,6 +27,21 @@ from mobility.kinematics.fit.body import (
 )
 
 
+class Stance(NamedTuple):
+    """Time in which a foot stays at one place."""
+
+    side: int  # of the foot, 0 left
+    first: float  # s
+    last: float
+
+    def holds(self, knots: Array) -> Array:
+        """Which knots it holds, as numbers."""
+        return ((knots >= self.first) & (knots <= self.last)).astype(np.float64)
+
+
+BOTH_FEET = (Stance(0, -np.inf, np.inf), Stance(1, -np.inf, np.inf))
+
+
 @dataclass(frozen=True)
 class Problem:
     """Observations at the knots, and the assumptions of the fit."""
@@ -38,6 +53,7 @@ class Problem:
     focal_sd: float
     stature: float  # logarithm
     planted: bool = False
+    stances: tuple[Stance, ...] = ()  # of planted feet; none: both stay all the time
     distance: Array = field(default_factory=lambda: np.zeros(0))  # (n,), m
     scale: float = 1.0  # of the world landmarks
     depths: Array = field(default_factory=lambda: np.zeros((0, 0)))  # (n, depth), m
@@ -66,6 +82,11 @@ class Problem:
         return (frozenset(TERMS) | {"views", "places"}) - absent - self.without
 
     @property
+    def footholds(self) -> tuple[Stance, ...]:
+        """Stances whose places are among what is shared, heel and toe of each in turn."""
+        return (self.stances or BOTH_FEET) if self.planted else ()
+
+    @property
     def step(self) -> float:
         """Seconds between knots."""
         return float(self.knots[1] - self.knots[0])
@@ -78,7 +99,7 @@ class Problem:
     @property
     def n_shared(self) -> int:
         """How many numbers all frames share."""
-        return FIRST_FOOT + (12 if self.planted else 0) + sum(view.size for view in self.views)
+        return FIRST_FOOT + 6 * len(self.footholds) + sum(view.size for view in self.views)
 
 
 class Normal(NamedTuple):

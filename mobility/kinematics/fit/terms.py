@@ -278,13 +278,21 @@ def bend_rows(rows: Rows, problem: Problem, joints: Array, shared: Array, share:
 
 
 def _foot_rows(rows: Rows, problem: Problem, joints: Array, shared: Array, share: float) -> None:
-    feet = shared[FIRST_FOOT : FIRST_FOOT + 12].reshape(4, 3)
+    feet = _places(problem, shared)
     up, by_tilt = up_of(shared), up_slopes(shared)
     term = TERMS["feet"]
     fixed = term["sd_m"]
     stiff = 1 / fixed
     for i, j in enumerate(FEET):
-        away = joints[:, j] - feet[i]
+        holds = {
+            2 * k + i % 2: stance.holds(problem.knots)
+            for k, stance in enumerate(problem.footholds)
+            if stance.side == i // 2
+        }
+        held = np.sum(list(holds.values()), axis=0)
+        if not holds:
+            continue
+        away = joints[:, j] - sum(on[:, None] * feet[place] for place, on in holds.items())
         loose = np.zeros(len(joints))
         if j in (LC, RC):
             seen = np.interp(problem.weight[:, j], term["heel_seen"], (0.0, 1.0))
@@ -295,25 +303,43 @@ def _foot_rows(rows: Rows, problem: Problem, joints: Array, shared: Array, share
         tilt = (away @ by_tilt)[:, None] * up[:, None] + (away @ up)[:, None, None] * by_tilt
         tilt *= loose[:, None, None]
         factor, loss = _cauchy((off**2).sum(axis=-1), term["cauchy"])
-        indices = slice(FIRST_FOOT + 3 * i, FIRST_FOOT + 3 * i + 3)
         for x in range(3):
             rows.add(
                 off[:, x],
-                share * factor,
+                share * factor * held,
                 [(j, whitened[:, x])],
-                [(indices, -whitened[:, x]), (PITCH, tilt[:, x, 0]), (ROLL, tilt[:, x, 1])],
-                cost=float(loss.sum()) * share if x == 0 else 0.0,
+                [
+                    *(
+                        (_place(place), -whitened[:, x] * on[:, None])
+                        for place, on in holds.items()
+                    ),
+                    *((PITCH, tilt[:, x, 0]), (ROLL, tilt[:, x, 1])),
+                ],
+                cost=float((loss * held).sum()) * share if x == 0 else 0.0,
             )
 
 
+def _places(problem: Problem, shared: Array) -> Array:
+    """Places of heel and toe of each foothold in turn."""
+    return shared[FIRST_FOOT:][: 6 * len(problem.footholds)].reshape(-1, 3)
+
+
+def _place(i: int) -> slice:
+    return slice(FIRST_FOOT + 3 * i, FIRST_FOOT + 3 * i + 3)
+
+
 def _balance_rows(rows: Rows, problem: Problem, joints: Array, shared: Array, share: float) -> None:
-    feet = shared[FIRST_FOOT : FIRST_FOOT + 12].reshape(4, 3)
+    feet = _places(problem, shared)
     up, by_tilt = up_of(shared), up_slopes(shared)
     term = TERMS["balance"]
     sd, fraction = term["sd_m"], term["foot_fraction"]
-    part = np.array([1 - fraction, fraction] * 2) / 2
-    over = np.einsum("j,njx->nx", MASS_SHARES, joints) - part @ feet
-    forward = (feet[[1, 3]] - feet[[0, 2]]).mean(axis=0)
+    holds = np.stack([stance.holds(problem.knots) for stance in problem.footholds], axis=-1)
+    standing = holds.sum(axis=-1)
+    carried = holds / np.maximum(standing, 1)[:, None]
+    part = np.kron(carried, [1 - fraction, fraction])
+    held = np.minimum(standing, 1)
+    over = np.einsum("j,njx->nx", MASS_SHARES, joints) - np.stack([each @ feet for each in part])
+    forward = (feet[1::2] - feet[::2]).mean(axis=0)
     forward = unit_vectors(forward - up * (forward @ up))
     axes = np.stack([forward, np.cross(forward, up)])
     off = over @ axes.T / sd
@@ -323,18 +349,18 @@ def _balance_rows(rows: Rows, problem: Problem, joints: Array, shared: Array, sh
         tilt = -(axis @ by_tilt) * (over @ up)[:, None] / sd
         rows.add(
             off[:, x],
-            share * factor,
+            share * factor * held,
             [
                 (j, np.broadcast_to(MASS_SHARES[j] * slope, over.shape))
                 for j in range(N_JOINTS)
                 if MASS_SHARES[j]
             ],
             [
-                (slice(FIRST_FOOT, FIRST_FOOT + 12), -np.outer(part, slope).ravel()),
+                (slice(FIRST_FOOT, FIRST_FOOT + 3 * len(feet)), -np.kron(part, slope)),
                 (PITCH, tilt[:, 0]),
                 (ROLL, tilt[:, 1]),
             ],
-            cost=float(loss.sum()) * share if x == 0 else 0.0,
+            cost=float((loss * held).sum()) * share if x == 0 else 0.0,
         )
 
 
@@ -491,10 +517,10 @@ def _shared_rows(problem: Problem, shared: Array) -> tuple[Array, Array]:
     add("places", shared[FLOOR], 100.0, (FLOOR, 1.0))
     if problem.planted:
         up, by_tilt = up_of(shared), up_slopes(shared)
-        for i in range(FIRST_FOOT, FIRST_FOOT + 12):
+        for i in range(FIRST_FOOT, FIRST_FOOT + 6 * len(problem.footholds)):
             add("places", shared[i], 100.0, (i, 1.0))
-        for i in range(4):
-            foot = slice(FIRST_FOOT + 3 * i, FIRST_FOOT + 3 * i + 3)
+        for i in range(2 * len(problem.footholds)):
+            foot = _place(i)
             point = shared[foot]
             tilted = point @ by_tilt
             slope: list[tuple[int | slice, Array | float]]

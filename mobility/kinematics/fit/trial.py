@@ -117,8 +117,14 @@ def first_shared(problem: Problem, joints: Array) -> Array:
     shared[FIRST_LENGTH:FIRST_OFFSET] = problem.stature + USUAL_RATIOS
     shared[FIRST_OFFSET:FIRST_DEPTH_ERROR] = [offset.mean for offset in OFFSETS.values()]
     if problem.planted:
-        feet = np.median(joints[:, FEET], axis=0)
-        shared[FIRST_FOOT : FIRST_FOOT + 12] = feet.ravel()
+        feet = np.concatenate(
+            [
+                np.median(joints[stance.holds(problem.knots) > 0][:, ends], axis=0)
+                for stance in problem.footholds
+                for ends in [FEET[2 * stance.side : 2 * stance.side + 2]]
+            ]
+        )
+        shared[FIRST_FOOT : FIRST_FOOT + feet.size] = feet.ravel()
         shared[FLOOR] = feet[:, 1].mean()
     return shared
 

@@ -1,0 +1,179 @@
+"""What is measured of one standing leg: knee in the frontal plane, pelvis, trunk."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from mobility import tables
+from mobility.assessment.body import OUTWARD, in_body_axes, median_of
+from mobility.assessment.knee_movement import frontal_plane_projection_angle, medial_of_foot
+from mobility.assessment.measures import Metrics
+from mobility.assessment.metric import add, refuse_uncertain
+from mobility.assessment.phases import between, phase_frames
+from mobility.assessment.propagation import values_and_sd
+from mobility.assessment.summaries import median_within, over_repetitions
+from mobility.assessment.trial_errors import knots_within, means_within
+from mobility.kinematics.geometry import body_frame
+from mobility.kinematics.skeleton import SIDES
+from mobility.registry import Exercise
+from mobility.view import hides_frontal_plane
+
+Array = NDArray[np.float64]
+
+_JOINTS = ("shoulder", "hip", "knee", "ankle", "heel", "foot_index")
+_SHOULDER, _HIP, _KNEE, _ANKLE, _HEEL, _TOE = range(len(_JOINTS))
+_FPPA = "frontal_plane_projection_angle_at_60"
+
+
+def of_one_leg(
+    metrics: xr.Dataset,
+    pose: xr.Dataset,
+    angles: xr.Dataset,
+    repetitions: xr.Dataset,
+    *,
+    leg: str,
+    exercise: Exercise,
+) -> Metrics:
+    """Measure what the exercise's own table describes, of the repetitions of one leg.
+
+    Parameters
+    ----------
+    metrics
+        Of these repetitions, as :func:`mobility.assessment.measures.measure` gives them.
+    pose, angles, repetitions
+        Of the leg: ``standing`` are the frames to which the bottom is compared.
+    leg, exercise
+        The standing leg, and whose table.
+
+    Returns
+    -------
+    dict
+        The metrics, without a dimension for the side. Of a fitted body the error of a repetition is
+        the root mean square, over the draws, of what its mean over the window deviates, times the
+        factor of the table; else the median of the errors of the frames.
+    """
+    table = exercise.own_table("measures")
+    standing = repetitions["standing"].to_numpy().astype(bool)
+    accepted = repetitions["accepted"].to_numpy().astype(bool)
+    kernel = functools.partial(_of_points, side=SIDES.index(leg))
+    values, sds = values_and_sd(pose, _JOINTS, standing, kernel)
+    bottom = phase_frames(repetitions).sel(phase="bottom", drop=True)
+    window, at_angle = _near_angle(angles["knee_flexion"].sel(side=leg), repetitions, bottom, table)
+    hidden = hides_frontal_plane(pose)
+    result: Metrics = {}
+    for name, entry in (table["posture"] | table["frontal_plane"]).items():
+        frames = window if name == _FPPA else bottom
+        value, sd = median_within(
+            _over_time(values[name], pose), _over_time(sds[name], pose), frames
+        )
+        if "position_draws" in pose:
+            sd = sd.copy(data=_of_draws(pose, standing, frames.to_numpy(), kernel, name))
+        sd = entry["factor"]["value"] * sd
+        kept, refused, _ = refuse_uncertain(value.to_numpy(), sd.to_numpy(), accepted, entry)
+        note = tables.sentence("reasons.uncertain") if refused else ""
+        if not standing.any():
+            kept, note = kept * np.nan, tables.sentence("reasons.never_standing")
+        if entry.get("frontal") and hidden:
+            kept = kept * np.nan
+            note = tables.sentence(f"reasons.{hidden.replace('-', '_')}_view")
+        value = value.copy(data=kept)
+        over = over_repetitions(value, sd.where(value.notnull()), accepted)
+        statistic = f"{entry['statistic']}, median over accepted repetitions"
+        add(result, name, "median", *over, statistic, name=name)
+        if name == _FPPA and not note and not at_angle[accepted].all():
+            note = exercise.own_table("sentences")["not_at_60"]
+        if note:
+            result[name].attrs["note"] = note
+    for name in table["angles"]:  # hip adduction
+        outwards = metrics["hip_abduction"].sel(side=leg, drop=True)
+        sd = metrics["hip_abduction_sd"].sel(side=leg, drop=True)
+        statistic = str(outwards.attrs["statistic"])
+        add(result, name, "median", -outwards, sd, statistic, name=name)
+        if reason := outwards.attrs.get("note"):
+            result[name].attrs["note"] = reason
+    return result
+
+
+def _over_time(values: Array, pose: xr.Dataset) -> xr.DataArray:
+    return xr.DataArray(values, dims="time", coords={"time": pose["time"]})
+
+
+def _of_draws(
+    pose: xr.Dataset, standing: NDArray[np.bool_], frames: NDArray[np.bool_], kernel: Any, name: str
+) -> Array:
+    """Error of the mean over the frames of each repetition, from the draws of a fit."""
+    time, knots = pose["time"].to_numpy(), pose["fit_time"].to_numpy()
+    inside = knots_within(frames, time, knots)
+    stands = knots_within(standing[np.newaxis], time, knots)[0]
+    names = [f"{side}_{joint}" for joint in _JOINTS for side in SIDES]
+    chosen = pose[["fit_position", "position_draws"]].sel(
+        fit_keypoint=names, fit_space=["x", "y", "z"]
+    )
+    order = ("fit_time", "fit_keypoint", "fit_space")
+    shape = (knots.size, len(_JOINTS), len(SIDES), 3)
+    centre = chosen["fit_position"].transpose(*order).to_numpy().astype(np.float64).reshape(shape)
+    draws = chosen["position_draws"].transpose("draw", *order).to_numpy()
+    fitted = kernel(centre, centre[stands])[name]
+    moved = [centre + draw.reshape(shape) for draw in draws]
+    off = np.stack([kernel(each, each[stands])[name] - fitted for each in moved])
+    means = means_within(off, inside)
+    spread: Array = np.sqrt((means**2).mean(axis=0))
+    return spread
+
+
+def _of_points(points: Array, standing: Array, side: int) -> dict[str, Array]:
+    """Quantities of one leg of points (time, joint, side, space), against those in standing."""
+    s = OUTWARD[side]
+    parts = np.linalg.norm(np.diff(points[:, [_HIP, _KNEE, _ANKLE], side], axis=1), axis=-1)
+    leg = median_of(parts.sum(axis=-1))
+    foot = median_of(np.linalg.norm(points[:, _TOE, side] - points[:, _HEEL, side], axis=-1))
+
+    def posture(of: Array) -> dict[str, Array]:
+        x, z = in_body_axes(of, _HIP)
+        y = of[..., 1]
+        ahead, across, up = (
+            v[:, _SHOULDER].mean(axis=-1) - v[:, _HIP].mean(axis=-1) for v in (x, z, y)
+        )
+        hips_y, hips_z = (v[:, _HIP, 1] - v[:, _HIP, 0] for v in (y, z))
+        return {
+            "pelvic_drop": s * np.degrees(np.arctan2(hips_y, hips_z)),
+            "pelvic_shift": s * (z[:, _HIP].mean(axis=-1) - z[:, _ANKLE, side]) / leg,
+            "trunk_lateral_lean": s * np.degrees(np.arctan2(across, up)),
+            "trunk_forward_lean": np.degrees(np.arctan2(ahead, up)),
+        }
+
+    now, then = posture(points), posture(standing)
+    limits = {name: each["value"] for name, each in tables.load("measures")["limits"].items()}
+    medial = medial_of_foot(points[:, [_HIP, _KNEE, _ANKLE, _TOE]], limits)[:, side]
+    # The line of the hips in standing: at the bottom it is half as well known.
+    hips = median_of(standing[:, _HIP])
+    forward, _, out = body_frame(hips[0], hips[1])
+    joints = points[:, [_HIP, _KNEE, _ANKLE], side]
+    seen = np.stack([joints @ forward, joints[..., 1], s * (joints @ out)], axis=-1)
+    angle = frontal_plane_projection_angle(
+        *np.moveaxis(seen, 1, 0), smallest_share=limits["smallest_projected_thigh"]
+    )
+    return {name: value - median_of(then[name]) for name, value in now.items()} | {
+        "knee_over_foot": medial / foot,
+        _FPPA: angle,
+    }
+
+
+def _near_angle(
+    flexion: xr.DataArray, repetitions: xr.Dataset, bottom: xr.DataArray, table: Mapping[str, Any]
+) -> tuple[xr.DataArray, NDArray[np.bool_]]:
+    """Frames of each repetition at which the knee is bent by about 60 degrees, else its bottom.
+
+    And in which repetitions it is.
+    """
+    angle, band = (table["limits"][name] for name in ("knee_deg", "knee_band_deg"))
+    inside = between(repetitions["time"], repetitions["start"], repetitions["end"])
+    near = (inside & (abs(flexion - angle) <= band)).transpose("rep", "time")
+    some = near.any("time")
+    return near.where(some, bottom).astype(bool), some.to_numpy()
