@@ -132,6 +132,12 @@ def test_chair_rises_are_found_from_either_start(pose_of: Made, start: str, fps:
     assert (np.diff(np.stack([rises[name] for name in commanded]), axis=0) >= 0).all()
 
 
+def test_who_shifts_on_the_seat_does_not_try_to_rise(pose_of: Made) -> None:
+    course = Course(1.0).go(1.0).go(0.5, 0.9).go(0.5, 1.0).go(0.5, 0.75).go(0.5, 1.0).go(0.5)
+    rises = find_chair_rises(pose_of(course.rises(1)))
+    assert rises["stands"].values.tolist() == [False, True]
+
+
 def test_the_last_rise_may_end_upright(pose_of: Made) -> None:
     rises = find_chair_rises(
         pose_of(Course(1.0).go(1.0).rises(1).go(0.5, lean=35).go(0.9, 0).go(1))
