@@ -206,7 +206,7 @@ def test_posture_is_that_of_leaving_the_seat(pose_of: Made, analytic: Any) -> No
     # The largest slope of a movement of least jerk is 1.875 times its mean.
     fastest = 1.875 * (90 + TIBIA - THIGH) / RISE_S
     assert metrics["knee_extension_speed"].values == pytest.approx(fastest, rel=0.12)
-    assert abs(float(metrics["trunk_lateral_lean"])) < 1
+    assert abs(float(metrics["lateral_lean_rising"])) < 1
     assert "depth" not in metrics
     assert not [name for name in metrics if name.endswith(("_sem", "_from_standing"))]
     for metric in metrics.data_vars.values():

@@ -244,7 +244,7 @@ def _rows(pose: xr.Dataset, s: _Signals) -> list[dict[str, Any]]:
 
 
 def _sits_down(s: _Signals, first: int, near: int) -> tuple[int, bool]:
-    """Where the hips that are off the seat from `first` to `near` rest on it; whether it is seen."""
+    """Where hips that are off the seat from `first` to `near` rest on it; whether it is seen."""
     highest = first + int(np.argmax(s.h.height[first : near + 1]))
     fastest = -s.h.speed[highest : near + 1].min()
     rests = ~s.above(ON_SEAT)[near:]
