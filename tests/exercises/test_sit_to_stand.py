@@ -215,6 +215,24 @@ def test_posture_is_that_of_leaving_the_seat(pose_of: Made, analytic: Any) -> No
     assert groups["knee_flexion"]["left_knee_flexion"] == pytest.approx(97, abs=5)
 
 
+def test_the_side_that_the_camera_hides_and_speeds_of_landmarks_are_refused(
+    pose_of: Made, analytic: Any
+) -> None:
+    pose = pose_of(five())
+    bare = measured(pose)
+    assert np.isnan(bare["knee_extension_speed"]).all()
+    assert "no body was fitted" in bare["knee_extension_speed"].attrs["note"]
+    turned = pose.copy(deep=True)
+    x, z = (pose["position"].sel(space=axis).values for axis in ("x", "z"))
+    turned["position"].loc[{"space": "x"}], turned["position"].loc[{"space": "z"}] = z, -x
+    side = measured(analytic.fitted(turned, sd=0.003))
+    hidden = side.attrs["hidden_side"]
+    for name in ("knee_flexion", "largest_knee_flexion", "knee_extension_speed"):
+        assert np.isfinite(side[name]).sum() == 1
+        assert np.isnan(side[name].sel(side=hidden))
+    assert "side" in side["lateral_lean_rising"].attrs["note"]
+
+
 def test_a_slope_is_that_of_the_angle_at_every_rate() -> None:
     for fps in (15, 30, 60):
         time = np.arange(0, 3, 1 / fps)

@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from mobility.assessment.estimates import without_hidden_side
 from mobility.assessment.kinds import BESIDE, RETEST_ERROR
 from mobility.assessment.measures import measure
 from mobility.exercises.repeated.analysis import warned_of_joints
@@ -57,9 +58,10 @@ def metrics(trial: Trial) -> xr.Dataset:
         other_exercise=_nothing_else,
     )
     measured = _in_words_of_rises(measured)
-    measured = add_of_rises(measured, trial.fitted, trial.angles, trial.repetitions)
+    angles = without_hidden_side(trial.angles, measured)
+    measured = add_of_rises(measured, trial.fitted, angles, trial.repetitions)
     measured = add_times(
-        measured, trial.fitted, trial.angles, trial.repetitions, sex=trial.sex, age=trial.age
+        measured, trial.fitted, angles, trial.repetitions, sex=trial.sex, age=trial.age
     )
     return warned_of_joints(measured, trial)
 

@@ -62,12 +62,11 @@ def add_of_rises(
     for name in ("knee_flexion", "hip_flexion", "trunk_lean"):
         speed = -slope(angles[name])
         fastest, _ = peak_within(speed, xr.zeros_like(speed), frames, "maximum")
-        over(
-            f"{name.split('_')[0]}_extension_speed",
-            fastest,
-            share * fastest,
-            "largest of each rise",
-        )
+        called = f"{name.split('_')[0]}_extension_speed"
+        fitted = "position_draws" in pose  # of which the error was measured
+        over(called, fastest.where(fitted), share * fastest, "largest of each rise")
+        if not fitted:
+            added[called].attrs["note"] = tables.sentence("reasons.chair.not_fitted")
     return metrics.assign(added)
 
 
