@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from mobility.assessment.findings import Finding
     from mobility.assessment.verdict import Verdict
+    from mobility.reports.references import References
     from mobility.sessions.record import SessionRecord
     from mobility.sessions.stored import StoredSession
 
@@ -55,6 +56,11 @@ def curves_first(record: SessionRecord) -> tuple[str, ...]:
 def pictures(folder: Path) -> dict[str, Any]:
     """Name no pictures."""
     return {}
+
+
+def scores(findings: Sequence[Finding], metrics: xr.Dataset, references: References) -> str:
+    """Show no scores besides those of the notebook."""
+    return ""
 
 
 def joint_moments(
