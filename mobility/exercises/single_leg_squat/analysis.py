@@ -139,6 +139,9 @@ def metrics(trial: Trial) -> xr.Dataset:
         further = of_one_leg(measured, pose, trial.angles, mine, leg=leg, exercise=trial.exercise)
         warned = history(measured)[-1]["warnings"]
         warnings += [each for each in warned if each not in warnings]
+        for name, factor in trial.exercise.own_table("measures")["factors"].items():
+            with xr.set_options(keep_attrs=True):
+                further[f"{name}_sd"] = factor["value"] * measured[f"{name}_sd"]
         parts[leg] = measured.assign(further)
     merged = _of_both(parts, every, trial)
     if len(shown) == 1:

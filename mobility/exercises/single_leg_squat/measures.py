@@ -22,7 +22,7 @@ from mobility.assessment.trial_errors import knots_within, means_within
 from mobility.kinematics.geometry import body_frame
 from mobility.kinematics.skeleton import SIDES
 from mobility.registry import Exercise
-from mobility.view import hides_frontal_plane
+from mobility.view import TWO_CAMERAS, hides_frontal_plane, trial_view, view_kind
 
 Array = NDArray[np.float64]
 
@@ -65,7 +65,7 @@ def of_one_leg(
     values, sds = values_and_sd(pose, _JOINTS, standing, kernel)
     bottom = phase_frames(repetitions).sel(phase="bottom", drop=True)
     window, at_angle = _near_angle(angles["knee_flexion"].sel(side=leg), repetitions, bottom, table)
-    hidden = hides_frontal_plane(pose)
+    hidden = _why_not_frontal(pose, leg, exercise)
     result: Metrics = {}
     for name, entry in (table["posture"] | table["frontal_plane"]).items():
         frames = window if name == _FPPA else bottom
@@ -80,8 +80,7 @@ def of_one_leg(
         if not standing.any():
             kept, note = kept * np.nan, tables.sentence("reasons.never_standing")
         if entry.get("frontal") and hidden:
-            kept = kept * np.nan
-            note = tables.sentence(f"reasons.{hidden.replace('-', '_')}_view")
+            kept, note = kept * np.nan, hidden
         value = value.copy(data=kept)
         over = over_repetitions(value, sd.where(value.notnull()), accepted)
         statistic = f"{entry['statistic']}, median over accepted repetitions"
@@ -94,10 +93,21 @@ def of_one_leg(
         outwards = metrics["hip_abduction"].sel(side=leg, drop=True)
         sd = metrics["hip_abduction_sd"].sel(side=leg, drop=True)
         statistic = str(outwards.attrs["statistic"])
+        if hidden:
+            outwards, sd = outwards.where(False), sd.where(False)
         add(result, name, "median", -outwards, sd, statistic, name=name)
-        if reason := outwards.attrs.get("note"):
+        if reason := hidden or outwards.attrs.get("note"):
             result[name].attrs["note"] = reason
     return result
+
+
+def _why_not_frontal(pose: xr.Dataset, leg: str, exercise: Exercise) -> str:
+    """Say why the frontal plane of a leg is not measured; empty where it is."""
+    if hidden := hides_frontal_plane(pose):
+        return tables.sentence(f"reasons.{hidden.replace('-', '_')}_view")
+    view = trial_view(pose)
+    oblique = view_kind(view) not in ("front", "back", TWO_CAMERAS) and leg not in view
+    return str(exercise.own_table("sentences")["far_leg"]) if oblique else ""
 
 
 def _over_time(values: Array, pose: xr.Dataset) -> xr.DataArray:
