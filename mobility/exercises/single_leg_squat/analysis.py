@@ -140,8 +140,8 @@ def metrics(trial: Trial) -> xr.Dataset:
         warned = history(measured)[-1]["warnings"]
         warnings += [each for each in warned if each not in warnings]
         for name, factor in trial.exercise.own_table("measures")["factors"].items():
-            with xr.set_options(keep_attrs=True):
-                further[f"{name}_sd"] = factor["value"] * measured[f"{name}_sd"]
+            sd = measured[f"{name}_sd"]
+            further[f"{name}_sd"] = sd.copy(data=factor["value"] * sd.to_numpy())
         parts[leg] = measured.assign(further)
     merged = _of_both(parts, every, trial)
     if len(shown) == 1:
