@@ -30,13 +30,13 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 import yaml
-from mobility.exercises.overhead_squat.analysis import overhead_squat
 from scipy import stats
 
 from mobility import tables
 from mobility.assessment.criteria import is_stated
 from mobility.assessment.findings import Finding, find
 from mobility.errors import BadInputError
+from mobility.exercises.overhead_squat.analysis import overhead_squat
 from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.clean import clean_pose
 from mobility.kinematics.fit.entry import VISIBILITY_THRESHOLD, fit_body

@@ -692,7 +692,7 @@ def _source(kind: str, own: pd.DataFrame, names: Sequence[str]) -> str:
             if few := [name for name in own.index if own["people"][name] == number != people]:
                 said.append(f"Of {of}: {', '.join(few)}.")
     if kind == NOT_STANDING:
-        said.append("They stand, of which the fit was not told (standing free).")
+        said.append("They stand, which the fit did not assume (standing free).")
     if kind.startswith("two"):
         said.append("Pairs of his four views; of rendered or other pairs nothing was measured.")
     if FLOORS[kind]:

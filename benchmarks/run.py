@@ -216,7 +216,7 @@ render_report(Store(sys.argv[1], reports=sys.argv[2]).session("demo"))
 
 def report(video: Path, runs: int, seconds: float) -> dict[str, float]:
     """Report of the demo in a process of its own and in one with warm kernels."""
-    from mobility.progress import first_page_told_to
+    from mobility.progress import send_first_page_to
     from mobility.reports.render import render_report
     from mobility.reports.warm_kernels import warm_kernels
     from mobility.store import Store
@@ -231,7 +231,7 @@ def report(video: Path, runs: int, seconds: float) -> dict[str, float]:
 
         def warm() -> float:
             began = time.perf_counter()
-            with first_page_told_to(lambda _: first.append(time.perf_counter() - began)):
+            with send_first_page_to(lambda _: first.append(time.perf_counter() - began)):
                 render_report(session)
             return time.perf_counter() - began
 

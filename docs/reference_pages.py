@@ -12,6 +12,7 @@ import typer
 
 import mobility
 from mobility import tables
+from mobility.analysis_options import AnalysisOptions
 from mobility.cli.main import app
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -80,6 +81,12 @@ def api() -> Iterator[str]:
                 yield f"\n```{{eval-rst}}\n.. autoclass:: mobility.{name}\n   :members:\n```"
             else:
                 yield f"\n```{{eval-rst}}\n.. autofunction:: mobility.{name}\n```"
+    yield "\n## Options of an analysis"
+    yield "\nBy name, of `Session.analyze`, and in `options` of `Store.create`.\n"
+    fields = AnalysisOptions.model_fields.items()
+    defaults = AnalysisOptions().as_stored()
+    rows = [(f"`{name}`", f"`{defaults.get(name)}`", _cell(f.description)) for name, f in fields]
+    yield _table(("", "default", ""), rows)
     yield "\n## Widgets\n\nFor notebooks, of `mobility.widgets`."
     for name in WIDGETS:
         yield f"\n```{{eval-rst}}\n.. autoclass:: mobility.widgets.{name}\n```"

@@ -1,7 +1,7 @@
 """A typed client of the HTTP interface of a lab's server.
 
 >>> with Client("https://lab.example.org", key) as client:  # doctest: +SKIP
-...     made = client.create("squat.mp4", exercise_name="Overhead Squat")
+...     made = client.create("squat.mp4")
 ...     client.wait(made.session_id)
 ...     print(client.report(made.session_id).grouped_data)
 """
@@ -23,6 +23,7 @@ import httpx
 from pydantic import TypeAdapter, ValidationError
 
 from mobility import errors
+from mobility.analysis_options import given_options, options_at
 from mobility.documents.contract import (
     Creation,
     ExportDocument,
@@ -97,10 +98,8 @@ class Client:
         session_name: str | None = None,
         body_joint_angles: str | Sequence[str] = ("all",),
         movement: str | None = None,
-        standing: str | float | None = None,
-        model: str | None = None,
-        subject: tuple[float, float] | None = None,
         for_others: bool = False,
+        **options: Any,
     ) -> Creation:
         """Send a video, from the disk as it is needed; its analysis begins by itself.
 
@@ -112,24 +111,29 @@ class Client:
             As for :meth:`mobility.store.Store.create`; without `user_id` the
             session is of the participant of the key, without `exercise_name` of that of
             `movement`.
-        movement, standing, model, subject
-            As for :meth:`mobility.store.Session.analyze`; a model by its name.
+        movement
+            As for :meth:`mobility.store.Session.analyze`.
         for_others
             Whether to use the path for sessions of other users.
+        options
+            As for :meth:`mobility.store.Session.analyze`: those that a server offers, a model by
+            its name.
         """
         path = Path(video)
         joints = (
             body_joint_angles if isinstance(body_joint_angles, str) else ",".join(body_joint_angles)
         )
+        given = given_options(options, options_at("http"), what="options of create")
         fields = {
+            **{
+                name: ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+                for name, value in given.items()
+            },
             "exercise_name": exercise_name,
             "user_id": user_id,
             "session_name": session_name,
             "body_joint_angles": joints,
             "movement": movement,
-            "standing": None if standing is None else f"{standing}",
-            "model": model,
-            "subject": None if subject is None else "{:g},{:g}".format(*subject),
         }
         where = f"{_PREFIX}/{'management/' if for_others else ''}sessions/"
         kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"

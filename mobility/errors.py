@@ -1,8 +1,8 @@
 """The errors that users meet: one family, one line each.
 
 Every class carries the HTTP status that it stands for, so that the command
-line, the notebooks and the HTTP interface say the same thing about the same
-fault. Anything that is raised and is not a :class:`MobilityError` is a bug.
+line, the notebooks and the HTTP interface say the same about the same fault.
+Any other exception that is raised is a bug.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ class MobilityError(Exception):
     """Root of the family; never raised itself."""
 
     status = 500
-    may_pass = False
-    """Whether the same work may well succeed when it is done again: a process was killed."""
+    retryable = False
+    """Whether another try may well succeed, as after a killed process."""
 
     def __str__(self) -> str:
-        """Message in one line: what a name or a file brought into it is escaped."""
+        """Message in one line, with control characters of names and files escaped."""
         text = super().__str__()
         if text.isprintable():
             return text
         return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
     def _render_traceback_(self) -> list[str]:
-        """Give notebooks the one line to show in the cell, in the place of a traceback."""
+        """Show one line in a notebook instead of a traceback."""
         return [f"{type(self).__name__}: {self}"]
 
 
@@ -53,14 +53,14 @@ class FieldError(BadInputError):
     Parameters
     ----------
     what
-        What has the fields, for the message ("display settings").
+        Name of the input, for the message ("display settings").
     errors
         The faults of each field, one line each.
     """
 
     def __init__(self, what: str, errors: Mapping[str, Sequence[str]]) -> None:
-        told = "; ".join(f"{name}: {', '.join(faults)}" for name, faults in errors.items())
-        super().__init__(f"{what}: {told}", errors)
+        faults = "; ".join(f"{name}: {', '.join(lines)}" for name, lines in errors.items())
+        super().__init__(f"{what}: {faults}", errors)
 
     @property
     def errors(self) -> dict[str, list[str]]:
@@ -83,7 +83,7 @@ class ModelError(MobilityError):
 
 
 class NotAuthenticatedError(MobilityError):
-    """It is not known who is asking (HTTP 401)."""
+    """The caller is unknown (HTTP 401)."""
 
     status = 401
 
@@ -143,13 +143,13 @@ class StorageError(MobilityError, OSError):
 
 
 class DiskFullError(StorageError):
-    """There is no room on the disk, or in the quota (HTTP 507)."""
+    """The disk or its quota is full (HTTP 507)."""
 
     status = 507
 
 
 class InUseError(StorageError):
-    """Another process works on it (HTTP 409); ask again when that is done."""
+    """Another process is using it (HTTP 409); try again later."""
 
     status = 409
 

@@ -16,17 +16,18 @@ import reprlib
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal, ParamSpec, TypeVar
 
 from pydantic import (
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     PlainValidator,
     ValidationError,
     create_model,
 )
+from pydantic_core import core_schema
 
 from mobility.errors import BadInputError
 
@@ -101,7 +102,7 @@ FilePath = Annotated[str | os.PathLike[str], PlainValidator(check_path)]
 """Path of a file or folder, which need not be there."""
 
 
-def check_point(point: Iterable[Any], *, what: str) -> tuple[float, float]:
+def check_point(point: Iterable[Any], *, what: str = "") -> tuple[float, float]:
     """Return `point` as x and y in pixels, if they can be a place in a picture.
 
     Parameters
@@ -109,7 +110,7 @@ def check_point(point: Iterable[Any], *, what: str) -> tuple[float, float]:
     point
         Two numbers, finite and not negative.
     what
-        What was given, for the message ("subject (1, nan)").
+        What was given, for the message ("subject (1, nan)"); "" where it says so by itself.
 
     Raises
     ------
@@ -121,51 +122,59 @@ def check_point(point: Iterable[Any], *, what: str) -> tuple[float, float]:
     except (TypeError, ValueError, OverflowError):
         x = y = math.nan
     if not all(math.isfinite(part) and part >= 0 for part in (x, y)):
-        raise BadInputError(
-            f"{what}: must be two numbers, x and y in pixels, finite and not negative"
-        )
+        fault = "must be two numbers, x and y in pixels, finite and not negative"
+        raise BadInputError(f"{what}: {fault}" if what else fault)
     return x, y
 
 
-def point_from(given: Any) -> Any:
-    """Return the point that a text names, ``x,y``; what is no text as it is."""
-    if not isinstance(given, str):
-        return given
-    return check_point(given.split(","), what=f"subject {given}")
+@dataclass(frozen=True)
+class Number:
+    """Kind of a number in a range, or one of some words; without words "auto", which is None."""
 
+    least: float
+    most: float
+    units: str
+    words: tuple[str, ...] = ()
 
-_STANDING = ("straight", "free")
-STANDING_DEG = (-20.0, 60.0)
-"""Flexion of the knees in which somebody may be said to stand."""
-
-
-def check_standing(given: Any) -> str | float:
-    """Return how somebody stands: "straight", "free", or the flexion of the knees in degrees.
-
-    Raises
-    ------
-    BadInputError
-        It is none of these.
-    """
-    if given in _STANDING:
-        return str(given)
-    try:
-        degrees = math.nan if isinstance(given, bool) else float(given)
-    except (TypeError, ValueError, OverflowError):
-        degrees = math.nan
-    least, most = STANDING_DEG
-    if not least <= degrees <= most:
-        raise BadInputError(
-            f"must be straight, free, or the flexion of the knees, {least:g} to {most:g} degrees"
-            f"{likely(given, _STANDING)}"
+    def __get_pydantic_core_schema__(self, *_: Any) -> core_schema.CoreSchema:
+        written = core_schema.plain_serializer_function_ser_schema(
+            lambda value: "auto" if value is None else value
         )
-    return degrees
+        return core_schema.no_info_plain_validator_function(self._check, serialization=written)
+
+    def __get_pydantic_json_schema__(self, *_: Any) -> dict[str, Any]:
+        number = {"type": "number", "minimum": self.least, "maximum": self.most}
+        words = {"type": "string", "enum": list(self.words)}
+        return {"anyOf": [words, number]} if self.words else number
+
+    def _check(self, given: Any) -> Any:
+        if given in self.words:
+            return given
+        if given in (None, "auto") and not self.words:
+            return None
+        try:
+            # Half the world writes 1,72.
+            number = float(given.replace(",", ".") if isinstance(given, str) else given)
+        except (TypeError, ValueError, OverflowError):
+            number = math.nan
+        if isinstance(given, bool) or not self.least <= number <= self.most:
+            choice = ", ".join([*self.words, "or "] if self.words else "")
+            raise ValueError(
+                f"must be {choice}from {self.least:g} to {self.most:g} {self.units}"
+                f"{likely(given, self.words)}"
+            )
+        return number
 
 
-Standing = Annotated[Literal["straight", "free"] | float, BeforeValidator(check_standing)]
+Standing = Annotated[
+    Literal["straight", "free"] | float,
+    Number(-20, 60, "degrees of flexion of the knees", ("straight", "free")),
+]
 """How the subject stands between repetitions, as for `mobility.kinematics.fit.entry.fit_body`."""
 
-PoseRate = Literal["usual", "all"] | Annotated[float, Field(ge=5, le=1000)]
+PoseRate = Annotated[
+    Literal["usual", "all"] | float, Number(5, 1000, "frames a second", ("usual", "all"))
+]
 """Frames a second in which the pose is estimated, as for `mobility.capture.pose.estimate_pose`."""
 
 ModelName = Literal["auto", "full", "heavy", "both"]

@@ -1,7 +1,7 @@
 """Plots for a notebook: curves, repetitions, the body, two trials, agreement with a lab.
 
-Each draws one angle, or one body, on one matplotlib Axes: on `ax`, or on a figure of its own,
-and returns the Axes, so that titles, limits and colours can be changed afterwards.
+Each draws one angle, or one body, on one matplotlib Axes: on `ax`, or on a new figure. It returns
+the Axes, so that titles, limits and colours can be changed afterwards.
 """
 
 from __future__ import annotations
@@ -35,29 +35,29 @@ View = Literal["left", "right", "front"]
 VIEWS: tuple[View, ...] = ("left", "right", "front")
 
 COLOURS = {"left": "#0072B2", "right": "#D55E00", "": "#333333"}
-"""Blue and vermilion of Okabe and Ito (2008), told apart by every kind of colour vision."""
+"""Blue and vermilion of Okabe and Ito (2008), distinct for every kind of colour vision."""
 
 LINES = {"left": "-", "right": (0, (5, 2)), "": "-"}
-"""Line styles, so that the sides are told apart in grey too."""
+"""Line styles, which distinguish the sides in grey too."""
 
 MARKERS = {"left": "o", "right": "s"}
-"""Marks, for the same reason."""
+"""Marks, which distinguish the sides in grey too."""
 
 SMALL, NORMAL = 9, 10
 """Sizes of the text, points."""
 
 GREY = "#555555"
 UNKNOWN_TILT = (0, (2, 2))
-"""Line style of the hips where their tilt is not known."""
+"""Line style of hips whose tilt is unknown."""
 
 _SECOND = "#009E73"
 _LIMITS = ("lower_limit", "mean_difference", "upper_limit")
 _INTERVALS_AT = {"lower_limit": 0.97, "mean_difference": 0.98, "upper_limit": 0.99}
-"""Places of the bars of the intervals, as a share of the width."""
+"""Places of the bars of the intervals, as shares of the width."""
 
 
 def _check_axes(given: Any) -> Any:
-    # Of what it can do, so that a page need not import matplotlib to draw its curves.
+    # Checked by a method: importing matplotlib would slow pages that draw no figure.
     if given is not None and not callable(getattr(given, "set_ylim", None)):
         raise BadInputError("must be the Axes of matplotlib, as from pyplot.subplots()[1]")
     return given
@@ -101,10 +101,10 @@ def curves(
     Parameters
     ----------
     angles
-        Angles Dataset, degrees, over ``(time, side)`` or ``(time,)``; of a session
-        :meth:`mobility.store.Session.angles`, NaN where its report refuses them.
+        Angles Dataset, degrees, over ``(time, side)`` or ``(time,)``. Those of a session
+        (:meth:`mobility.store.Session.angles`) are NaN where its report refuses them.
     name
-        Variable of `angles`. Values that are NaN are gaps; of none at all it is said why.
+        Variable of `angles`. NaN values are gaps; if all are NaN, the reason is written.
     repetitions
         Repetitions Dataset: accepted ones are shaded, rejected ones hatched, bottoms dotted.
     ax
@@ -129,7 +129,7 @@ def curves(
     for side, value, sd in sides:
         band: dict[str, Any] = {"color": COLOURS[side], "alpha": 0.13, "linewidth": 0, "zorder": 2}
         ax.fill_between(time, value - Z95 * sd, value + Z95 * sd, **band)
-        ax.plot(time, value, label=capital(side), linewidth=1.5, zorder=3, **_of_side(side))
+        ax.plot(time, value, label=capital(side), linewidth=1.5, zorder=3, **_side_style(side))
     if not angles[name].notnull().any():
         say_empty(ax, angles[name].attrs.get("refused", tables.sentence("reasons.not_seen")))
     _keep_curves_readable(ax, sides)
@@ -176,12 +176,12 @@ def repetitions(
     """
     require_angles(angles, [name])
     ax = _axes(ax)
-    normalised = _whole(angles, repetitions, name)
+    normalised = _complete(angles, repetitions, name)
     if not normalised.sizes["rep"]:
         say_empty(ax, "no accepted repetition")
     else:
         for side, values in _by_side(normalised):
-            style = _of_side(side)
+            style = _side_style(side)
             for one in values:
                 ax.plot(normalised["percent"], one, linewidth=0.6, alpha=0.45, **style)
             _mean_and_spread(ax, normalised["percent"].values, values, capital(side), style)
@@ -208,8 +208,8 @@ def body(
         Seconds; the nearest frame is drawn. None takes the frame in which the hips are lowest over
         the feet: the bottom of a squat.
     view
-        Where the viewer stands, as the subject says it: ``"left"``, ``"right"`` or ``"front"``.
-        None takes what is nearest to the camera.
+        Where the viewer stands, from the subject: ``"left"``, ``"right"`` or ``"front"``. None
+        takes the view nearest to the camera's.
     ax
         Where to draw; None makes a figure.
 
@@ -262,12 +262,12 @@ def compare(
     name
         Variable of both.
     side
-        Which; None draws both.
+        Side to draw; None draws both.
     repetitions
-        Of the first and the second. With them mean and standard deviation over 0 to 100 % of the
-        repetition are drawn, which needs no common clock; without them the angle over time.
+        Repetitions of the first and the second. With them, mean and standard deviation over 0 to
+        100 % of the repetition are drawn, which needs no common clock; else the angle over time.
     labels
-        What the two are called.
+        Names of the two.
     ax
         Where to draw; None makes a figure.
 
@@ -284,18 +284,18 @@ def compare(
     ax = _axes(ax)
     for which, (angles, label) in enumerate(zip((first, second), labels, strict=True)):
         require_angles(angles, [name])
-        own = _whole(angles, repetitions[which], name) if repetitions else angles[name]
-        for of, values in _by_side(own):
-            if side and of not in (side, ""):
+        angle = _complete(angles, repetitions[which], name) if repetitions else angles[name]
+        for drawn_side, values in _by_side(angle):
+            if side and drawn_side not in (side, ""):
                 continue
-            style = _of_side(of)
+            style = _side_style(drawn_side)
             if which:
                 style["color"] = _SECOND
-            text = f"{label}, {of}" if of else label
+            text = f"{label}, {drawn_side}" if drawn_side else label
             if repetitions:
-                _mean_and_spread(ax, own["percent"].values, values, text, style)
+                _mean_and_spread(ax, angle["percent"].values, values, text, style)
             else:
-                ax.plot(own["time"], values, label=text, linewidth=1.5, **style)
+                ax.plot(angle["time"], values, label=text, linewidth=1.5, **style)
     ax.set_xlabel("Repetition (%)" if repetitions else "Time (s)", fontsize=NORMAL)
     return _labelled(ax, first[name], legend=True)
 
@@ -316,17 +316,17 @@ def bland_altman(
     Parameters
     ----------
     agreement
-        What :func:`mobility.agreement` returns, or the agreement of a comparison with a lab.
+        Result of :func:`mobility.agreement`, or the agreement of a comparison with a lab.
     name, side
         Angle and side; None takes the first side that was compared.
     metric
         ``"peak"``, ``"bottom"`` or ``"range"`` of the repetitions; ``"value"`` of metrics.
     comparison
-        Which, where there are several; None takes the first.
+        Comparison to draw; None takes the first.
     ax
         Where to draw; None makes a figure.
     colours
-        Of the mark of each repetition; None takes that of the side.
+        Colour of the mark of each repetition; None takes that of the side.
 
     Returns
     -------
@@ -339,30 +339,30 @@ def bland_altman(
     BadInputError
         Angle, side, metric or comparison were not compared.
     """
-    own = agreement
-    if comparison is not None and "comparison" not in own.dims:
+    selected = agreement
+    if comparison is not None and "comparison" not in selected.dims:
         raise BadInputError("plot.bland_altman: there is one comparison; leave out 'comparison'")
-    if "comparison" in own.dims:
-        which = comparison or str(own["comparison"].values[0])
-        own = _chosen(own, "comparison", which)
-    own = _chosen(_chosen(own, "angle", name), "metric", metric)
-    known = own["video_values"].notnull() & own["lab_values"].notnull()
-    compared = [s for s in own["side"].values.tolist() if bool(known.sel(side=s).any())]
+    if "comparison" in selected.dims:
+        which = comparison or str(selected["comparison"].values[0])
+        selected = _select(selected, "comparison", which)
+    selected = _select(_select(selected, "angle", name), "metric", metric)
+    paired = selected["video_values"].notnull() & selected["lab_values"].notnull()
+    compared = [s for s in selected["side"].values.tolist() if bool(paired.sel(side=s).any())]
     which_side = side or next(iter(compared), "left")
-    own = _chosen(own, "side", which_side)
-    ours, theirs = own["video_values"].to_numpy(), own["lab_values"].to_numpy()
-    middle, apart = (ours + theirs) / 2, ours - theirs
+    selected = _select(selected, "side", which_side)
+    video, lab = selected["video_values"].to_numpy(), selected["lab_values"].to_numpy()
+    means, differences = (video + lab) / 2, video - lab
     ax = _axes(ax)
     ax.axhline(0, color=GREY, lw=0.7)
     for line in _LIMITS:
-        _line_with_interval(ax, own, line)
+        _line_with_interval(ax, selected, line)
     key = "" if which_side == "middle" else which_side
-    marks = list(colours or [COLOURS[key]] * middle.size)
-    _check_colours(marks, middle.size)
+    marks = list(colours or [COLOURS[key]] * means.size)
+    _check_colours(marks, means.size)
     style: dict[str, Any] = {"ls": "", "marker": MARKERS.get(key, "D"), "mfc": "white", "ms": 5.5}
     for colour in dict.fromkeys(marks):
-        of = np.array([mark == colour for mark in marks])
-        ax.plot(middle[of], apart[of], mec=colour, **style)
+        chosen = np.array([mark == colour for mark in marks])
+        ax.plot(means[chosen], differences[chosen], mec=colour, **style)
     ax.margins(x=0.12, y=0.15)
     panel_title(ax, capital(name.replace("_", " ")) + (f", {key}" if key else ""))
     ax.set_xlabel("Mean of both (°)", fontsize=NORMAL)
@@ -395,7 +395,7 @@ def require_angles(angles: xr.Dataset, names: Sequence[str]) -> None:
 
 
 def bare(axis: Axes) -> None:
-    """Take frame and ticks away."""
+    """Remove frame and ticks."""
     axis.spines[:].set_visible(False)
     axis.set_xticks([])
     axis.set_yticks([])
@@ -407,7 +407,7 @@ def panel_title(axis: Axes, text: str) -> None:
 
 
 def say_empty(axis: Axes, text: str) -> None:
-    """Write in the middle of a panel why there is nothing in it."""
+    """Write in the middle of a panel why it is empty."""
     style: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": SMALL, "color": GREY}
     axis.text(0.5, 0.5, text, transform=axis.transAxes, **style)
 
@@ -426,7 +426,7 @@ def show_repetitions(axis: Axes, repetitions: xr.Dataset) -> None:
 
 
 def projected(pose: xr.Dataset, view: View) -> tuple[dict[str, Array], dict[str, Array]]:
-    """Horizontal and vertical coordinates of each landmark as the viewer sees them.
+    """Horizontal and vertical coordinates of each landmark, as the viewer sees them.
 
     The floor is at the lower of the heels and toes, the middle between the ankles.
     """
@@ -447,7 +447,7 @@ def projected(pose: xr.Dataset, view: View) -> tuple[dict[str, Array], dict[str,
 def draw_body(
     axis: Axes, body: dict[str, tuple[float, float]], view: View, *, level_known: bool = True
 ) -> None:
-    """Draw the skeleton, the side that is nearer to the viewer on top."""
+    """Draw the skeleton, the side nearer to the viewer on top."""
     near = "right" if view == "right" else "left"
     segments: dict[str, list[tuple[str, str]]] = {"": [], "left": [], "right": []}
     for bone in BONES:
@@ -492,7 +492,7 @@ def draw_body(
 def _draw_lines(
     axis: Axes, body: dict[str, tuple[float, float]], pairs: list[tuple[str, str]], **style: Any
 ) -> None:
-    """Draw lines of one style between points, as one: each that is made takes a millisecond."""
+    """Draw lines of one style between points as a single one: each takes a millisecond."""
     gap = (np.nan, np.nan)
     points = [point for a, b in pairs for point in (body[a], body[b], gap)]
     axis.plot(*zip(*points, strict=True), **style)
@@ -520,7 +520,7 @@ def _axes(ax: Axes | None) -> Axes:
     return made
 
 
-def _of_side(side: str) -> dict[str, Any]:
+def _side_style(side: str) -> dict[str, Any]:
     return {"color": COLOURS[side], "linestyle": LINES[side]}
 
 
@@ -533,8 +533,8 @@ def _labelled(ax: Axes, variable: xr.DataArray, *, legend: bool) -> Axes:
     return ax
 
 
-def _whole(angles: xr.Dataset, repetitions: xr.Dataset, name: str) -> xr.DataArray:
-    # A repetition that the recording cuts off has no 0 or no 100 %.
+def _complete(angles: xr.Dataset, repetitions: xr.Dataset, name: str) -> xr.DataArray:
+    # Repetitions that the recording cuts off have no 0 or no 100 %.
     complete = repetitions.assign(accepted=repetitions["accepted"] & repetitions["complete"])
     return normalise_repetitions(angles[[name]], complete)[name]
 
@@ -568,7 +568,7 @@ def _sides_of(angles: xr.Dataset, name: str) -> list[tuple[str, Array, Array]]:
 
 
 def _keep_curves_readable(axis: Axes, sides: Sequence[tuple[str, Array, Array]]) -> None:
-    """Let a band that is much wider than the curves leave the panel rather than flatten them."""
+    """Clip an error band that is much wider than the curves, which it would flatten."""
     values = np.concatenate([value[np.isfinite(value)] for _, value, _ in sides])
     errors = np.concatenate([sd[np.isfinite(sd)] for _, _, sd in sides])
     if not values.size or not errors.size:
@@ -586,19 +586,19 @@ def _nearest_view(pose: xr.Dataset) -> View:
     return "right" if azimuth > 0 else "left"
 
 
-def _chosen(agreement: xr.Dataset, dim: str, value: str) -> xr.Dataset:
-    there = [str(each) for each in agreement[dim].values]
-    if value not in there:
-        raise BadInputError(f"plot.bland_altman: no {dim} {quoted(value)}{likely(value, there)}")
+def _select(agreement: xr.Dataset, dim: str, value: str) -> xr.Dataset:
+    compared = [str(each) for each in agreement[dim].values]
+    if value not in compared:
+        raise BadInputError(f"plot.bland_altman: no {dim} {quoted(value)}{likely(value, compared)}")
     return agreement.sel({dim: value})
 
 
-def _line_with_interval(ax: Axes, own: xr.Dataset, line: str) -> None:
-    value = float(own[line])
+def _line_with_interval(ax: Axes, agreement: xr.Dataset, line: str) -> None:
+    value = float(agreement[line])
     if not np.isfinite(value):
         return
     ax.axhline(value, color="black", lw=1.1, ls="-" if line == "mean_difference" else (0, (4, 2)))
-    interval = [float(own[f"{line}_low"]), float(own[f"{line}_high"])]
+    interval = [float(agreement[f"{line}_low"]), float(agreement[f"{line}_high"])]
     if np.isfinite(interval).all():
         ax.plot(
             [_INTERVALS_AT[line]] * 2,

@@ -1,4 +1,4 @@
-"""Progress: bars on a terminal and in a notebook, elsewhere a line of the log once in a while."""
+"""Progress: bars on a terminal and in a notebook, elsewhere a line in the log now and then."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ LOG_S = 30.0
 """Seconds between two lines of the log."""
 
 Listener = Callable[[str, float, float | None], None]
-"""Is told what is being done, how much of it is done, and how much there is in all."""
+"""Called with a description of the work, the units done, and the units in all."""
 
 _LISTENER: ContextVar[Listener | None] = ContextVar("progress_listener", default=None)
 _FIRST_PAGE: ContextVar[Callable[[str], None] | None] = ContextVar("first_page", default=None)
 
 
-def watched() -> bool:
-    """Whether somebody sees the progress: standard error is a terminal, or this is a notebook."""
+def is_watched() -> bool:
+    """Whether bars are seen: standard error is a terminal, or this is a notebook."""
     if _LISTENER.get() is not None:
         return False
     return _in_notebook() or (sys.stderr is not None and sys.stderr.isatty())
 
 
 @contextmanager
-def progress_told_to(listener: Listener) -> Iterator[None]:
-    """Tell `listener` of the progress of what runs inside, instead of drawing bars.
+def report_progress_to(listener: Listener) -> Iterator[None]:
+    """Report the progress of work inside to `listener`, instead of drawing bars.
 
     Parameters
     ----------
     listener
-        Called with the description, the units that are done, and the units in all (None where
-        nobody knows), from the thread that does the work.
+        Called with the description, the units done, and the units in all (None if unknown), from
+        the thread that works.
     """
     token = _LISTENER.set(listener)
     try:
@@ -47,13 +47,13 @@ def progress_told_to(listener: Listener) -> Iterator[None]:
 
 
 @contextmanager
-def first_page_told_to(listener: Callable[[str], None]) -> Iterator[None]:
-    """Give `listener` the first page of a report that is rendered inside, before the rest is drawn.
+def send_first_page_to(listener: Callable[[str], None]) -> Iterator[None]:
+    """Send the first page of a report that is rendered inside to `listener`, before the rest.
 
     Parameters
     ----------
     listener
-        Called with the page as HTML, from a thread of its own; not where the report is current.
+        Called with the page as HTML, from another thread; not called if the report is current.
     """
     token = _FIRST_PAGE.set(listener)
     try:
@@ -63,25 +63,25 @@ def first_page_told_to(listener: Callable[[str], None]) -> Iterator[None]:
 
 
 def first_page_listener() -> Callable[[str], None] | None:
-    """Who is told of first pages; None for nobody."""
+    """Return the listener for first pages; None if there is none."""
     return _FIRST_PAGE.get()
 
 
 def progress_bar(description: str, *, total: float | None = None, unit: str = "frame") -> Any:
-    """Return a tqdm bar where somebody is watching, else what logs the progress like one.
+    """Return a tqdm bar where somebody sees it, else an object like it that logs the progress.
 
     Parameters
     ----------
     description
-        What is being done, for people.
+        The work, in words.
     total
-        Number of units, where it is known.
+        Number of units, if known.
     unit
         Name of one unit.
     """
     listener = _LISTENER.get()
-    if listener is not None or not watched():
-        return _Told(listener or _logger(), description, total)
+    if listener is not None or not is_watched():
+        return _ListenerBar(listener or _logger(), description, total)
     if _in_notebook():
         from tqdm.auto import tqdm
     else:
@@ -90,21 +90,21 @@ def progress_bar(description: str, *, total: float | None = None, unit: str = "f
 
 
 def _logger() -> Listener:
-    """Make a listener that logs what takes long."""
-    told = time.monotonic()
+    """Make a listener that logs the progress of long work."""
+    logged = time.monotonic()
 
     def listen(description: str, done: float, total: float | None) -> None:
-        nonlocal told
-        if time.monotonic() - told >= LOG_S:
-            told = time.monotonic()
+        nonlocal logged
+        if time.monotonic() - logged >= LOG_S:
+            logged = time.monotonic()
             share = f"{min(done / total, 1):.0%}" if total else f"{done:.0f} done"
             log.info("%s: %s", description, share)
 
     return listen
 
 
-class _Told:
-    """What a listener gets in the place of a bar."""
+class _ListenerBar:
+    """Bar that calls a listener."""
 
     def __init__(self, listener: Listener, description: str, total: float | None) -> None:
         self._listener, self._description, self.total = listener, description, total
@@ -116,9 +116,9 @@ class _Told:
         self._listener(self._description, self.n, self.total)
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing."""
 
-    def __enter__(self) -> _Told:
+    def __enter__(self) -> _ListenerBar:
         return self
 
     def __exit__(self, *_: object) -> None:

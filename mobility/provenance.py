@@ -1,4 +1,4 @@
-"""What made a result: its ``history`` attribute, and digests of the code as it is now."""
+"""Provenance of results: their ``history`` attribute, and digests of the present code."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ _BEGAN = time.time()
 @functools.cache
 def package_versions() -> Mapping[str, str]:
     """Versions of the packages that can change a number, by name."""
-    found = {}
+    versions = {}
     for name in PACKAGES:
         try:
-            found[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:
-            found[name] = "not installed"
-    return found
+            versions[name] = "not installed"
+    return versions
 
 
 def sha256(path: str | os.PathLike[str]) -> str:
@@ -53,9 +53,9 @@ class Code:
     Attributes
     ----------
     modules
-        Rooms and single modules: what the import contracts let the result depend on.
+        Rooms and single modules on which the result may depend, by the import contracts.
     sentences
-        Tables of sentences that these load: a result keeps its warnings and reasons as texts.
+        Tables of sentences that these load: results keep warnings and reasons as texts.
     tables
         Tables of numbers that these load; None: all.
     """
@@ -66,8 +66,8 @@ class Code:
 
 
 _LOWEST = (
-    *("errors", "options", "parsing", "progress", "provenance", "registry"),
-    *("tables", "view", "wording", "writing"),
+    *("errors", "options", "parsing", "progress", "provenance", "tables", "view", "wording"),
+    "writing",
 )
 
 POSE = Code(
@@ -75,32 +75,32 @@ POSE = Code(
     sentences=("capture",),
     tables=("angles", "capture_quality", "landmarks", "pose_model", "views"),
 )
-"""What makes a pose, the model apart. It takes minutes, where all else takes seconds."""
+"""Code of a pose, without the model. A pose takes minutes, everything else seconds."""
 
 RESULTS = Code(
     modules=(
-        *("assessment", "kinematics", *POSE.modules),
+        *("assessment", "registry", "kinematics", *POSE.modules),
         *("pipeline.analysis", "pipeline.metrics_table", "pipeline.overlay"),
     ),
     sentences=("capture", "comments", "joints", "reasons", "warnings"),
 )
-"""What makes the results of a session from its poses."""
+"""Code of the results of a session, from its poses."""
 
 COMPARISON = replace(RESULTS, modules=(*RESULTS.modules, "validation", "pipeline.lab_comparison"))
-"""What makes a comparison with a lab from the results of sessions."""
+"""Code of a comparison with a lab, from the results of sessions."""
 
 
 @functools.cache
 def code_digest(code: Code | None = None) -> str:
-    """SHA-256 of the files of a part of this package, default all, and the versions of libraries.
+    """SHA-256 of the files of a part of this package, by default all, and of library versions.
 
     Raises
     ------
     ConflictError
-        A file was changed since this process began: it may run what was there before.
+        A file was changed since this process began, which may run the earlier code.
     """
-    # The version of this package says less than its files do.
-    versions = {name: of for name, of in package_versions().items() if name != "mobility"}
+    # The files of this package say more than its version.
+    versions = {name: each for name, each in package_versions().items() if name != "mobility"}
     digest = hashlib.sha256(json.dumps(versions, sort_keys=True).encode())
     for file in package_files(_HERE, code):
         if file.stat().st_mtime > _BEGAN:
@@ -112,10 +112,7 @@ def code_digest(code: Code | None = None) -> str:
 
 
 def package_files(package: Path, code: Code | None = None) -> list[Path]:
-    """Every file that is installed with a package, code or not; no hidden ones and backups.
-
-    With `code` those of that part.
-    """
+    """Files that are installed with a package, or with a part of it; no hidden ones and backups."""
     folders = [init.parent for init in package.rglob("__init__.py")]
     files = (file for folder in folders for file in folder.iterdir() if file.is_file())
     visible = (f for f in files if not (f.name.startswith(".") or f.name.endswith("~")))
@@ -135,7 +132,7 @@ def _is_of(code: Code, file: Path) -> bool:
 def history(dataset: xr.Dataset) -> list[dict[str, Any]]:
     """List the operations that made `dataset`, oldest first.
 
-    The history that another program wrote is kept as text, as one operation.
+    The history of another program is kept as text, as one operation.
     """
     text = dataset.attrs.get("history", "[]")
     try:
@@ -162,14 +159,14 @@ def with_history(
     dataset
         A new Dataset; it is not changed.
     operation
-        Name of the public function that made it.
+        Name of the public function that made `dataset`.
     arguments
-        The options of that function, as JSON values.
+        Options of that function, as JSON values.
     source
         The Dataset from which it was made, whose history it continues;
         default `dataset` itself.
     **results
-        What the operation found or changed (counts, warnings), as JSON values.
+        Counts, warnings and other results of the operation, as JSON values.
     """
     entries = history(dataset if source is None else source)
     entries.append(
@@ -187,12 +184,12 @@ def with_history(
 
 @dataclass(frozen=True)
 class Warned:
-    """Something that a reader of the results should know: ``Warned(**warning)`` of a history.
+    """A warning about results: ``Warned(**warning)`` of a history.
 
     Attributes
     ----------
     code, values
-        For programs; the values are those of its sentence. Older code kept none.
+        For programs; the values are those in its sentence. Older code kept none.
     message
         For people: one line.
     """
@@ -208,29 +205,29 @@ def warnings_of(*datasets: xr.Dataset) -> list[dict[str, Any]]:
     An operation records a warning as ``warnings=[tables.warning(...)]`` in its history entry:
     code and values are for programs, the message for people; see :class:`Warned`.
     """
-    found: list[dict[str, Any]] = []
+    warnings: list[dict[str, Any]] = []
     for dataset in datasets:
         for entry in history(dataset):
-            found += [w for w in entry.get("warnings", []) if w not in found]
-    return found
+            warnings += [w for w in entry.get("warnings", []) if w not in warnings]
+    return warnings
 
 
 def last_of(entries: list[dict[str, Any]], operation: str) -> dict[str, Any]:
-    """Last entry of a history that an operation made; empty where there is none."""
+    """Last entry of an operation in a history; empty if there is none."""
     return next((entry for entry in reversed(entries) if entry["operation"] == operation), {})
 
 
 def cuts_of(dataset: xr.Dataset) -> list[float]:
-    """List the seconds at which a film of a pose, or of what was made from it, is cut.
+    """List the times at which the video of a Dataset is cut, in seconds.
 
-    Of further cameras too, in the time of the first.
+    Cuts of further cameras are included, in the time of the first.
     """
     entries = history(dataset)
     cuts = list(last_of(entries, "estimate_pose").get("cuts", []))
     others = last_of(entries, "fit_body").get("further_histories", [])
-    for made, camera in zip(others, cameras_of(dataset)[1:], strict=False):
-        late = camera.get("time_offset_s", 0.0)
-        cuts += [time + late for time in last_of(made, "estimate_pose").get("cuts", [])]
+    for entries, camera in zip(others, cameras_of(dataset)[1:], strict=False):
+        offset = camera.get("time_offset_s", 0.0)
+        cuts += [time + offset for time in last_of(entries, "estimate_pose").get("cuts", [])]
     return sorted(cuts)
 
 
@@ -240,7 +237,7 @@ def cameras_of(*datasets: xr.Dataset) -> list[dict[str, Any]]:
     Parameters
     ----------
     *datasets
-        A fitted pose, or what was made from one; the first with cameras in its history counts.
+        Fitted poses, or Datasets made from them; the first with cameras in its history counts.
 
     Returns
     -------
@@ -252,6 +249,6 @@ def cameras_of(*datasets: xr.Dataset) -> list[dict[str, Any]]:
     """
     for dataset in datasets:
         for entry in reversed(history(dataset)):
-            if found := entry.get("cameras"):
-                return list(found)
+            if cameras := entry.get("cameras"):
+                return list(cameras)
     return []

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from mobility.assessment.findings import Finding
     from mobility.assessment.verdict import Verdict
     from mobility.provenance import Warned
-    from mobility.reports.key_frames import Moment
+    from mobility.reports.moments import Moment
     from mobility.sessions.record import SessionRecord, Side
     from mobility.sessions.stored import StoredSession
 
@@ -51,7 +51,7 @@ class Exercise:
     Attributes
     ----------
     name, slug
-        "Overhead Squat" and "overhead-squat": of sessions, and of files and options.
+        As sessions have it, and as files and options have it.
     package
         Package of its modules.
     table
@@ -253,7 +253,7 @@ class Page(Protocol):
     def scores(
         self, findings: Sequence[Finding], metrics: xr.Dataset, cite: Callable[[str], str]
     ) -> str:
-        """Show as HTML the published tests that only this exercise has; `cite` refers to a source."""
+        """Show as HTML the published tests that only this exercise has; `cite` names a source."""
 
     def curves_first(self, record: SessionRecord) -> tuple[str, ...]:
         """Give beginnings of the names of the curves that are shown at first."""

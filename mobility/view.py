@@ -1,4 +1,4 @@
-"""From where the camera sees the subject: azimuth, its error, and the kind of view."""
+"""Direction from which the camera sees the subject: azimuth, its error, and the kind of view."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Array = NDArray[np.float64]
 UNKNOWN = "unknown"
 
 TWO_CAMERAS = "two-cameras"
-"""View of a trial that two cameras saw from directions that are apart."""
+"""View of a trial seen by two cameras from clearly different directions."""
 
 VIEWS = ("front", "front-oblique", "side", "back-oblique", "back")
 """Kinds of view of one camera, as in ``views.yaml``."""
@@ -65,8 +65,8 @@ def camera_view(pose: xr.Dataset) -> View:
     r"""View of a recording: median over the standing frames.
 
     The forward axis is up × (right − left), of the lines of the hips and of the shoulders together.
-    Frames are standing where the hips are at least 90 % as high above the ankles as they usually
-    are at most; where the ankles were not seen, all frames count.
+    A frame is standing where the hips are at least 90 % as high above the ankles as at most (95th
+    percentile); where the ankles were not seen, all frames count.
 
     Parameters
     ----------
@@ -77,37 +77,37 @@ def camera_view(pose: xr.Dataset) -> View:
     Returns
     -------
     View
-        Of a fitted body the error is the spread over its posterior, else half of the difference
-        between hips and shoulders and the spread over the frames; with the usual error of that
-        kind of view, which neither contains.
+        The error of a fitted body is the spread over its posterior, else half of the difference
+        between hips and shoulders and the spread over the frames. The usual error of that kind of
+        view, which neither contains, is added.
     """
     position = pose["position"]
     if "individual" in position.dims:
         position = position.isel(individual=0, drop=True)
-    wanted = [*_FEET, *(name for line in _LINES for name in line)]
-    absent = [name for name in wanted if name not in position["keypoint"].to_numpy()]
+    names = [*_FEET, *(name for line in _LINES for name in line)]
+    absent = [name for name in names if name not in position["keypoint"].to_numpy()]
     if absent or pose.sizes["time"] == 0:
         return view_of(float("nan"))
     points = position.sel(space=["x", "y", "z"]).transpose("keypoint", "time", "space")
-    joints = {name: points.sel(keypoint=name).to_numpy().astype(np.float64) for name in wanted}
+    joints = {name: points.sel(keypoint=name).to_numpy().astype(np.float64) for name in names}
     placed = "position_draws" in pose  # a fit puts the camera at x = z = 0
     each, together = _azimuths(joints, np.zeros(2) if placed else None)
-    used = _used(joints, together)
-    if not used.any():
+    usable = _usable_frames(joints, together)
+    if not usable.any():
         return view_of(float("nan"))
-    azimuth = _median_angle(together[used])
+    azimuth = _median_angle(together[usable])
     if placed:
         sd = _spread_of_draws(pose, azimuth)
     else:
-        medians = [_median_angle(line[used & np.isfinite(line)]) for line in each]
+        medians = [_median_angle(line[usable & np.isfinite(line)]) for line in each]
         half = _wrapped(np.diff(medians)) / 2
-        off = np.abs(_wrapped(together[used] - azimuth))
+        off = np.abs(_wrapped(together[usable] - azimuth))
         sd = float(np.hypot(np.nan_to_num(half[0]), 1.4826 * np.median(off)))
     return view_of(azimuth, sd)
 
 
 def azimuth_of(joints: Mapping[str, Array], camera: Array) -> float:
-    """Azimuth of a camera at a place (see :class:`View`), by the rule of :func:`camera_view`.
+    """Azimuth of a camera at a given place (see :class:`View`), as in :func:`camera_view`.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ def azimuth_of(joints: Mapping[str, Array], camera: Array) -> float:
         Place of the camera (x, z) in the same axes.
     """
     _, together = _azimuths(joints, camera)
-    return _median_angle(together[_used(joints, together)])
+    return _median_angle(together[_usable_frames(joints, together)])
 
 
 def azimuths(pose: xr.Dataset) -> list[float]:
@@ -136,7 +136,7 @@ def _azimuths_of_others(pose: xr.Dataset) -> list[float]:
 
 
 def trial_view(pose: xr.Dataset) -> str:
-    """Name the view by which the metrics of a trial are judged.
+    """Name the view that decides which metrics of a trial can be given.
 
     Parameters
     ----------
@@ -150,15 +150,15 @@ def trial_view(pose: xr.Dataset) -> str:
         ``views.yaml`` says, else the name of :func:`best_view`.
     """
     least = tables.load("views")["two_cameras"]["least_apart_deg"]
-    seen_from = np.array([camera["azimuth_deg"] for camera in cameras_of(pose)])
-    apart = np.abs(_wrapped(seen_from[:, None] - seen_from))
+    camera_azimuths = np.array([camera["azimuth_deg"] for camera in cameras_of(pose)])
+    apart = np.abs(_wrapped(camera_azimuths[:, None] - camera_azimuths))
     if ((apart >= least) & (apart <= 180.0 - least)).any():
         return TWO_CAMERAS
     return best_view(pose).name
 
 
 def best_view(pose: xr.Dataset) -> View:
-    """View of the first camera that sees the frontal plane of the body; of the first otherwise.
+    """View of the first camera that sees the frontal plane of the body, else of the first camera.
 
     Parameters
     ----------
@@ -178,10 +178,9 @@ def _sees_frontal_plane(kind: str) -> bool:
 
 
 def near_side(pose: xr.Dataset) -> Literal["left", "right"] | None:
-    """Side of the body that every camera sees alone, since it stands there and hides the other.
+    """Side of the body that all cameras are on, so that it hides the other side.
 
-    Everything that is stated or shown of one side asks this: from where the camera stands at the
-    side nothing is stated of the far side.
+    Nothing is reported of the far side then, so every report of one side asks this.
 
     Parameters
     ----------
@@ -191,7 +190,7 @@ def near_side(pose: xr.Dataset) -> Literal["left", "right"] | None:
     Returns
     -------
     str or None
-        "left" or "right"; None where both sides are seen, or where the view is not known.
+        "left" or "right"; None where both sides are seen, or where the view is unknown.
     """
     sides: dict[str, Literal["left", "right"]] = {"left": "left", "right": "right"}
     names = {view.name for view in _views(pose)}
@@ -199,9 +198,9 @@ def near_side(pose: xr.Dataset) -> Literal["left", "right"] | None:
 
 
 def hides_frontal_plane(pose: xr.Dataset) -> str:
-    """Kind of view from which nothing of the frontal plane is measured; empty where it is seen.
+    """Kind of view, if it hides the frontal plane; empty where that plane is seen.
 
-    Neither are differences of the sides. The kinds are those of ``views.yaml`` that say so.
+    From such a view (marked in ``views.yaml``) no difference of the sides is measured either.
 
     Parameters
     ----------
@@ -221,7 +220,7 @@ def view_of(azimuth_deg: float, sd_deg: float = 0.0) -> View:
     azimuth_deg
         Direction of the camera; NaN where it is unknown.
     sd_deg
-        Its error, without the usual one of that kind of view, which is added.
+        Its error, to which the usual one of that kind of view is added.
     """
     if not np.isfinite(azimuth_deg):
         return View(UNKNOWN, UNKNOWN, float("nan"), float("nan"))
@@ -250,7 +249,7 @@ def view_kind(view: str) -> str:
 
 
 def supports(view: View, angle: str) -> bool | None:
-    """Whether a view is declared to support an angle; None where view or angle is not known."""
+    """Whether the table lists the view for an angle; None if the view or the angle is unknown."""
     entry = tables.load("angles").get(angle)
     return None if entry is None or view.kind == UNKNOWN else view.kind in entry["seen"]["from"]
 
@@ -271,13 +270,13 @@ def _azimuths(joints: Mapping[str, Array], camera: Array | None) -> tuple[list[A
         # up × right = (right_z, 0, -right_x): forward, seen from above.
         level = np.where(flat >= _LEAST_FLAT, flat, np.nan)
         forward = np.stack([unit[..., 2], -unit[..., 0]], axis=-1) / level[..., None]
-        # From forward to the camera, positive towards the subject's right, which is -forward × up.
+        # Angle from forward to the camera, positive to the subject's right, which is -forward × up.
         sine = forward[..., 0] * towards[..., 1] - forward[..., 1] * towards[..., 0]
         cosine = (forward * towards).sum(axis=-1)
         directions.append(np.stack([cosine, sine], axis=-1))
-    known = np.isfinite(directions)
-    both = np.where(known, directions, 0.0).sum(axis=0)
-    both[~known.any(axis=(0, 2))] = np.nan
+    finite = np.isfinite(directions)
+    both = np.where(finite, directions, 0.0).sum(axis=0)
+    both[~finite.any(axis=(0, 2))] = np.nan
     return [_angle(d) for d in directions], _angle(both)
 
 
@@ -299,11 +298,11 @@ def _median_angle(angles: Array) -> float:
     return 180.0 if median == -180.0 else median
 
 
-def _used(joints: Mapping[str, Array], together: Array) -> NDArray[np.bool_]:
-    """Frames that tell the azimuth: those of standing, or all where it is seen in none of them."""
-    known = np.isfinite(together)
-    standing: NDArray[np.bool_] = _standing(joints) & known
-    return standing if standing.any() else known
+def _usable_frames(joints: Mapping[str, Array], together: Array) -> NDArray[np.bool_]:
+    """Standing frames with an azimuth, or all frames with one if none of them is standing."""
+    finite = np.isfinite(together)
+    standing: NDArray[np.bool_] = _standing(joints) & finite
+    return standing if standing.any() else finite
 
 
 def _standing(joints: Mapping[str, Array]) -> NDArray[np.bool_]:
@@ -311,11 +310,11 @@ def _standing(joints: Mapping[str, Array]) -> NDArray[np.bool_]:
         (joints[f"left_{name}"] + joints[f"right_{name}"])[:, 1] / 2 for name in ("hip", "ankle")
     )
     height = hips - feet
-    known = np.isfinite(height)
-    if not known.any():
+    finite = np.isfinite(height)
+    if not finite.any():
         return np.ones(height.shape, bool)
-    usual = np.percentile(height[known], 95)
-    standing: NDArray[np.bool_] = known & (height >= _STANDING * usual)
+    usual = np.percentile(height[finite], 95)
+    standing: NDArray[np.bool_] = finite & (height >= _STANDING * usual)
     return standing
 
 

@@ -1,4 +1,4 @@
-"""Names, lists and dates as a sentence has them."""
+"""Names, lists and dates for sentences."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def capital(text: str) -> str:
 
 
 def spoken(name: str) -> str:
-    """Name of a variable as it is said: ``knee_flexion`` is "knee flexion"."""
+    """Name of a variable in words: ``knee_flexion`` is "knee flexion"."""
     return name.replace("_weight_bearing", " under the body's weight").replace("_", " ")
 
 
@@ -42,11 +42,11 @@ def shortened(names: Iterable[object], *, most: int = 12) -> str:
     return f"{shown} and {len(each) - most} more" if len(each) > most else shown or "none"
 
 
-def both_sides(whose: Sequence[str]) -> str:
+def both_sides(sided: Sequence[str]) -> str:
     """Put sides together: "left and right elbow", else "left elbow, right knee"."""
-    parts = [each.partition(" ")[2] for each in whose]
-    told = [
+    parts = [each.partition(" ")[2] for each in sided]
+    names = [
         f"left and right {part}" if part and parts.count(part) > 1 else each
-        for each, part in zip(whose, parts, strict=True)
+        for each, part in zip(sided, parts, strict=True)
     ]
-    return ", ".join(dict.fromkeys(told))
+    return ", ".join(dict.fromkeys(names))

@@ -1,8 +1,7 @@
-"""Files that are whole or absent, and for their owner only: people can be recognised in them.
+"""Files that are whole or absent, and readable only by their owner: they show people.
 
-Everything is written under a hidden name, flushed to the disk, and renamed. A
-process that dies leaves at most that hidden leftover. Whatever the umask is, files that are made
-here have the mode 0600, and folders 0700.
+Everything is written under a hidden name, flushed to the disk, and renamed. A process that dies
+leaves at most that hidden file. Whatever the umask, files have the mode 0600, folders 0700.
 """
 
 from __future__ import annotations
@@ -39,11 +38,11 @@ _ADVICE = {
 
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
-"""With what begins what spreadsheets compute."""
+"""First characters of cells that spreadsheets compute."""
 
 
 def storage_fault(error: OSError, place: str | os.PathLike[str]) -> StorageError:
-    """Say in one line where writing failed, why, and what to do."""
+    """Error in one line: where writing failed, why, and what to do."""
     reason = _ADVICE.get(error.errno or 0) or f"{error.strerror or error}; check the place"
     kind = DiskFullError if error.errno in (errno.ENOSPC, errno.EDQUOT) else StorageError
     return kind(f"cannot write {os.fspath(place)}: {reason}")
@@ -65,19 +64,19 @@ def _for_owner(path: str, flags: int) -> int:
 
 
 def open_private(path: str | os.PathLike[str], mode: str, **options: Any) -> Any:
-    """Open a file as :func:`open` does; one that is made is its owner's only."""
+    """Open a file as :func:`open` does; a new one is only for its owner."""
     return open(path, mode, opener=_for_owner, **options)
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and those above it that are absent, for their owner only."""
+    """Make a folder and missing ones above it, for their owner only."""
     for absent in reversed([each for each in (folder, *folder.parents) if not each.exists()]):
         absent.mkdir(FOLDER_MODE, exist_ok=True)
     folder.mkdir(FOLDER_MODE, exist_ok=True)
 
 
 def make_private(folder: Path) -> None:
-    """Keep what others than this module wrote into a folder from all but its owner."""
+    """Restrict a folder and its files, written by other code, to their owner."""
     for base, _, files in os.walk(folder):
         for path, mode in ((base, FOLDER_MODE), *((f"{base}/{name}", FILE_MODE) for name in files)):
             with suppress(OSError):  # not every file system has modes
@@ -85,53 +84,53 @@ def make_private(folder: Path) -> None:
 
 
 class LogFile(logging.handlers.WatchedFileHandler):
-    """A log of which it is said once, and not at each line, that it cannot be written.
+    """A log file that reports once, not for each line, that it cannot be written.
 
-    Lines may be taken out of it by another process, which puts another file in its place.
+    Another process may replace the file by one without some of its lines.
 
     Parameters
     ----------
     path
-        Where lines are added.
+        The file.
     tell
-        Called with what to say when the first line is lost.
+        Called with a message when the first line is lost.
     """
 
     def __init__(self, path: Path, *, tell: Callable[[str], object]) -> None:
         super().__init__(path, encoding="utf-8")
         self._path = path
         self._tell = tell
-        self._told = False
+        self._is_reported = False
 
     def _open(self) -> Any:
         return open_private(self.baseFilename, self.mode, encoding=self.encoding)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write a line; a file that cannot be opened again is as one that cannot be written."""
+        """Write a line; failing to reopen the file counts as failing to write."""
         try:
             super().emit(record)
         except OSError:
             self.handleError(record)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
-        """Say that lines are lost, the first time; what is no fault of the disk is a bug."""
+        """Report the first lost line; an error that is not the disk's is a bug."""
         error = sys.exc_info()[1]
         if not isinstance(error, OSError):
             super().handleError(record)
-        elif not self._told:
-            self._told = True
+        elif not self._is_reported:
+            self._is_reported = True
             self._tell(f"log file {self._path}: lines are lost ({error.strerror or error})")
 
     def close(self) -> None:
-        """Close the file; lines that were lost before are not missed again."""
+        """Close the file; lost lines are not reported again."""
         with suppress(OSError):
             super().close()
 
 
 def plain_cell(text: str) -> str:
-    """Return `text` as a cell of a CSV file that no spreadsheet computes, as it does "=1+1".
+    """Return `text` as a cell of a CSV file that no spreadsheet computes, unlike "=1+1".
 
-    What would be taken for a formula has an apostrophe before it. A number stays as it is.
+    An apostrophe goes before what looks like a formula. A number stays as it is.
     """
     if not text.startswith(_FORMULA):
         return text
@@ -143,7 +142,7 @@ def plain_cell(text: str) -> str:
 
 
 def plain_cells(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return `frame` with its texts as :func:`plain_cell` gives them."""
+    """Return `frame` with :func:`plain_cell` applied to its texts."""
     changed = {}
     for name, column in frame.items():
         texts = {text: plain_cell(text) for text in column.unique() if isinstance(text, str)}
@@ -153,7 +152,7 @@ def plain_cells(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make renames in `folder` last through a power failure, where that can be asked for."""
+    """Make renames in `folder` survive a power failure, where the system can."""
     with suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:
@@ -164,7 +163,7 @@ def sync_folder(folder: Path) -> None:
 
 @contextmanager
 def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Give a hidden path beside `path`; what is written there becomes `path`, or vanishes.
+    """Give a hidden path beside `path`; the file written there becomes `path`, or vanishes.
 
     The hidden path keeps the suffix of `path`, because encoders go by it. The
     folder is not made: one that was removed meanwhile must not come back.
@@ -182,9 +181,9 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
             yield hidden
             with hidden.open("rb+") as file:
                 os.fsync(file.fileno())
-            with suppress(OSError):  # an encoder puts another file there, of another mode
+            with suppress(OSError):  # encoders replace the file, with another mode
                 hidden.chmod(FILE_MODE)
-            os.replace(hidden, target)  # noqa: PTH105 - the one name that tests make fail
+            os.replace(hidden, target)  # noqa: PTH105 - tests replace this function
             sync_folder(target.parent)
     finally:
         with suppress(OSError):
@@ -192,11 +191,11 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 @contextmanager
-def nameless(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """Give a file that is called `path` when all is written, and until then nothing at all.
+def unlinked_until_complete(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """Give a file that is linked as `path` only when complete, and nameless until then.
 
-    So a process that is killed leaves nothing, where the system has such files (Linux); elsewhere
-    it leaves what :func:`atomic` does. A file that is called `path` already goes just before.
+    So a killed process leaves nothing, where the system has such files (Linux); elsewhere it leaves
+    what :func:`atomic` does. An existing file `path` is removed just before.
 
     Raises
     ------

@@ -155,7 +155,7 @@ def film_table(film: Film, lab: xr.Dataset) -> Iterator[str]:
     angles = ("knee flexion", "hip flexion", "ankle dorsiflexion", "trunk lean")
     yield "| | " + " | ".join(angles) + " |"
     yield "|---" * (len(angles) + 1) + "|"
-    free = "fitted body, not told that they stand"
+    free = "fitted body, not assuming that they stand"
     named = {"landmarks": "landmarks", "fit": "fitted body", "fit, standing free": free}
     for what, clips, methods in (
         ("eight people who stand straight", film.clips("standing"), list(named)),

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import yaml
 
-from mobility.sessions.store import REPORT_NAMES
+from mobility import registry
 from mobility.store import Store
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -39,8 +39,9 @@ DEMOS = {
 
 def make(exercise: str, *, keep_video: bool) -> None:
     """Replace the demo session of an exercise, and its report."""
-    folder = ROOT / "data" / "demo" / REPORT_NAMES[exercise]
-    name = f"demo-{REPORT_NAMES[exercise]}"
+    slug = registry.exercise(exercise).slug
+    folder = ROOT / "data" / "demo" / slug
+    name = f"demo-{slug}"
     demo = DEMOS[exercise]
     if not keep_video:
         from mobility.virtual_lab.case import render_case

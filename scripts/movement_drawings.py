@@ -19,7 +19,7 @@ from mobility.wording import capital, spoken
 
 PROJECT = Path(__file__).resolve().parents[1]
 PAGE = PROJECT / "docs" / "joint-mobility.md"
-RULES = "For all of them:"
+RULES = "For all movements:"
 MARKS = "<!-- made by scripts/movement_drawings.py -->\n", "<!-- end -->\n"
 
 Point = tuple[float, float]
@@ -332,8 +332,8 @@ def from_above(posture: str, *, front: bool) -> list[str]:
 ERRORS = {
     "limits": "95 % of its errors against radiographs are within {}°",
     "agreement": "95 % of the differences between two examiners are within {}° of their mean",
-    "mdc": "one examiner tells a change from {}° on",
-    "change": "one examiner tells a change from {}° on",
+    "mdc": "one examiner detects a change of {}° or more",
+    "change": "one examiner detects a change of {}° or more",
     None: "no error in degrees is known here",
 }
 
@@ -360,7 +360,7 @@ def listed(name: str, entry: dict[str, Any]) -> str:
 
 {entry["film"]}
 
-- Usually {", ".join(entry["postures"])}.
+- Usual postures: {", ".join(entry["postures"])}.
 - `{name}`. Zero: {entry["zero"]}; {entry["sign"]}.
 - Published: {usual.mean:g}{sd}° ({kind}{whom}; {study}).
 - Goniometer: {ERRORS[error["kind"]].format(error["value"])}.

@@ -17,21 +17,35 @@ FACE = "mobility"
 WIDTH, HEIGHT, ROW, LEFT = 132, 34, 74, 20
 
 
+def _contract() -> dict[str, list[str]]:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    contract: dict[str, list[str]] = settings["tool"]["importlinter"]["contracts"][0]
+    return contract
+
+
 def layers() -> list[list[str]]:
     """Rooms from the highest to the lowest, as the import contract has them."""
-    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    contract = settings["tool"]["importlinter"]["contracts"][0]
-    return [[name.split(".")[1] for name in row.split(" | ")] for row in contract["layers"]]
+    return [[name.split(".")[1] for name in row.split(" | ")] for row in _contract()["layers"]]
+
+
+def types_only() -> set[tuple[str, str]]:
+    """Rooms of which another names types only: imports that the contract allows upwards."""
+    pairs = [rule.split(" -> ") for rule in _contract()["ignore_imports"]]
+    return {(a.split(".")[1], b.split(".")[1]) for a, b in pairs if "." in a}
 
 
 def imports() -> dict[str, set[str]]:
-    """Rooms that each room imports, wherever in its code."""
+    """Rooms that each room imports, wherever in its code; not for types only."""
     found: dict[str, set[str]] = {}
     for file in sorted((ROOT / FACE).rglob("*.py")):
         name = file.relative_to(ROOT / FACE).with_suffix("").parts[0]
         if name != "__init__":
             found.setdefault(name, set()).update(_rooms_in(file))
-    return {room: others - {room} for room, others in found.items()}
+    allowed = types_only()
+    return {
+        room: {other for other in others - {room} if (room, other) not in allowed}
+        for room, others in found.items()
+    }
 
 
 def _rooms_in(file: Path) -> set[str]:

@@ -233,6 +233,25 @@ def squat_pose(
     return Trial(pose, truth)
 
 
+def repetitions_of(trial: Trial, accepted: list[bool] | None = None) -> xr.Dataset:
+    """The true repetitions of a trial, in the layout of find_repetitions."""
+    truth = trial.truth
+    n = truth.sizes["rep"]
+    kept = np.array([True] * n if accepted is None else accepted, bool)
+    height = truth["hip_height"]
+    lowest = float(height.min()) if height.size else 1.0
+    return truth[["start", "bottom_start", "bottom", "bottom_end", "end"]].assign(
+        depth=("rep", np.full(n, 100 * (1 - lowest)), {"units": "percent"}),
+        accepted=("rep", kept),
+        complete=("rep", np.full(n, True)),
+        start_seen=("rep", np.full(n, True)),
+        end_seen=("rep", np.full(n, True)),
+        reason=("rep", np.array(["" if k else "truncated" for k in kept], dtype=object)),
+        hip_height=height,
+        standing=truth["crouch"] < 0.001,
+    )
+
+
 def of_side(
     side: str, limbs: Sequence[np.ndarray], head: np.ndarray, face: np.ndarray, up: np.ndarray
 ) -> dict[str, np.ndarray]:

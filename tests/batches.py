@@ -114,8 +114,8 @@ def results(store):
     opened = Store(store)
     for session in opened.sessions():
         assert session.record.state == "analyzed"
-        if opened.is_remote:
-            names = set(opened._remote._base[session.id])
+        if opened.in_bucket:
+            names = set(opened._bucket._base[session.id])
             for name in RESULTS:
                 opened.copy.fetch(session.id, name)
         else:

@@ -264,7 +264,7 @@ def use_keyboard(page: Page) -> Seen:
     # Settings: order by Alt and an arrow, saved by Ctrl+S.
     config.get_by_label("Ankle, left", exact=True).press("Alt+ArrowUp")
     page.keyboard.press("Control+s")
-    config.get_by_text("saved; the next report shows it").wait_for()
+    config.get_by_text("saved; the next report uses these settings").wait_for()
     seen["order"] = config.locator("figcaption").all_inner_texts()
     # Sessions: a deletion is asked for, and Escape keeps the session.
     sessions = page.locator(".mobility-sessions")
@@ -357,7 +357,7 @@ def use_config(
     widget.get_by_label(f"Comment on {first}").fill("Check the alignment on the way down.")
     widget.locator("figure.mobility-curve").nth(1).locator("svg path").first.wait_for()
     widget.get_by_role("button", name="Save", exact=True).click()
-    widget.get_by_text("saved; the next report shows it").wait_for()
+    widget.get_by_text("saved; the next report uses these settings").wait_for()
     widget.get_by_text("Saved.", exact=True).wait_for()
     picture(page, "config", folder)
     return {

@@ -89,12 +89,15 @@ def stand_in_data() -> ModuleType:
 
 
 @pytest.fixture
-def stand_ins(monkeypatch: pytest.MonkeyPatch, stand_in_data: ModuleType) -> ModuleType:
+def stand_ins(monkeypatch: pytest.MonkeyPatch, stand_in_data: ModuleType) -> Iterator[ModuleType]:
     """The same, put in the place of everything that the analysis calls; counts the calls."""
+    from mobility import registry
+
     for name, stand_in in stand_in_data.modules().items():
         monkeypatch.setitem(sys.modules, name, stand_in)
     stand_in_data.CALLS.clear()
-    return stand_in_data
+    yield stand_in_data
+    registry._part.cache_clear()
 
 
 @pytest.fixture(scope="session")
@@ -109,6 +112,12 @@ def analytic() -> ModuleType:
 def squat_pose(analytic: ModuleType) -> Callable[..., Any]:
     """Factory of synthetic trials: ``pose, truth = squat_pose(fps=30, reps=3, ...)``."""
     return analytic.squat_pose
+
+
+@pytest.fixture(scope="session")
+def repetitions_of(analytic: ModuleType) -> Callable[..., Any]:
+    """The true repetitions of a synthetic trial: ``repetitions_of(trial, accepted)``."""
+    return analytic.repetitions_of
 
 
 @pytest.fixture(scope="session")

@@ -51,7 +51,7 @@ def _install() -> None:
         "fitted": ("mobility.kinematics.fit.entry", "fit_body"),
         "angles": ("mobility.kinematics.angles", "joint_angles"),
         "repetitions": ("mobility.kinematics.repetitions", "find_repetitions"),
-        "metrics": ("mobility.exercises.overhead_squat.analysis", "overhead_squat"),
+        "metrics": (stand_ins.SQUAT, "metrics"),
         "table": ("mobility.pipeline.metrics_table", "write_metrics_table"),
         "capture_quality": ("mobility.capture.quality", "capture_quality"),
         "annotated": ("mobility.pipeline.overlay", "annotate_video"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import xarray as xr
 import yaml
@@ -19,6 +21,7 @@ def measured(
     error: float = 0.0,
     sd: float = 5.0,
     frames: int = 50,
+    **motion: Any,
 ) -> xr.Dataset:
     """Angles that are wrong by the same everywhere, of a case."""
     time = np.arange(frames) / 20
@@ -33,7 +36,7 @@ def measured(
         variables[f"{name}_sd"] = (dims, np.full(shape, sd))
         variables[f"{name}_refused"] = (dims, np.zeros(shape, dtype=bool))
         variables[f"{name}_true"] = (dims[1:], true[0])
-    case = case_from({"camera": {"azimuth": azimuth}, "motion": {"elbow_bend": bend}})
+    case = case_from({"camera": {"azimuth": azimuth}, "motion": {"elbow_bend": bend, **motion}})
     return xr.Dataset(
         variables,
         coords={"estimator": ["fitted"], "time": time, "side": ["left", "right"]},

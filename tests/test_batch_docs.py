@@ -8,7 +8,8 @@ import shutil
 import pytest
 from processes import ended
 
-from mobility.batch.manifest import COLUMNS, RowOptions
+from mobility.analysis_options import options_at
+from mobility.batch.manifest import COLUMNS
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +21,7 @@ def test_every_column_and_option_is_described(page):
     rows = re.findall(r"^\| (`.+?) \| (.*) \|$", page, re.MULTILINE)
     assert {name for cell, _ in rows for name in re.findall(r"`(\w+)`", cell)} == set(COLUMNS)
     (options,) = [text for cell, text in rows if cell == "`options`"]
-    assert set(re.findall(r"(\w+)=", options)) == set(RowOptions.model_fields)
+    assert set(re.findall(r"(\w+)=", options)) == set(options_at("batch").model_fields)
 
 
 def test_the_units_of_systemd(project, tmp_path):

@@ -160,7 +160,7 @@ def videos_were_sent(upload: dict[str, Any], store: Store, video: Path) -> Sessi
     (made,) = [each for each in store.sessions() if each.record.user_id == "p08"]
     assert made.video.read_bytes() == video.read_bytes()
     # Who is filmed was pointed at in the picture.
-    point = made.edits().current("subject")
+    point = made.record.options["subject"]
     assert upload["subject"] == "{:.0f},{:.0f}".format(*point)
     assert min(point) > 0
     return made

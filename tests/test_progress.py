@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import sys
 
-from mobility.progress import progress_bar, progress_told_to, watched
+from mobility.progress import is_watched, progress_bar, report_progress_to
 
 
 class Terminal(io.StringIO):
@@ -16,21 +16,21 @@ class Terminal(io.StringIO):
 
 
 def test_shown_on_a_terminal_told_to_a_listener_and_silent_elsewhere(capsys, monkeypatch):
-    assert not watched()
+    assert not is_watched()
     with progress_bar("pose", total=3) as bar:
         bar.update(3)
     assert capsys.readouterr() == ("", "")
 
     terminal, calls = Terminal(), []
     monkeypatch.setattr(sys, "stderr", terminal)
-    with progress_told_to(lambda *stage: calls.append(stage)):
-        assert not watched()
+    with report_progress_to(lambda *stage: calls.append(stage)):
+        assert not is_watched()
         with progress_bar("pose", total=3) as bar:
             bar.update()
             bar.update(2)
     assert calls == [("pose", 0, 3), ("pose", 1, 3), ("pose", 3, 3)]
     assert terminal.getvalue() == ""
-    assert watched()
+    assert is_watched()
     with progress_bar("pose", total=3) as bar:
         bar.update(3)
     assert "pose" in terminal.getvalue()

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from demo_sessions import beginning
 
-from mobility import provenance
+from mobility import provenance, registry
 from mobility.errors import ConflictError
 from mobility.provenance import COMPARISON, POSE, RESULTS, Code, code_digest, package_files
 
@@ -80,10 +80,11 @@ def test_the_code_of_a_result_is_what_the_import_contracts_let_it_use(project, c
     assert set(POSE.modules) == at_and_below("capture")
     assert set(RESULTS.modules) == rooms | set(modules)
     assert set(COMPARISON.modules) == {*("validation", "pipeline.lab_comparison", *RESULTS.modules)}
-    # Of all else that they could import only the files of a session are allowed.
+    # Of all else that they could import only files of a session are allowed, and the options, whose
+    # values are in the keys.
     others = {f"pipeline.{file.stem}" for file in (project / "mobility" / "pipeline").glob("*.py")}
     others |= at_and_below("pipeline") - {"pipeline", "pipeline.__init__"}
-    allowed = {"sessions", "pipeline.__init__", *RESULTS.modules}
+    allowed = {"sessions", "analysis_options", "pipeline.__init__", *RESULTS.modules}
     assert set(stages["forbidden_modules"]) == others - allowed
 
 
@@ -91,7 +92,11 @@ def test_the_code_of_a_result_is_what_the_import_contracts_let_it_use(project, c
 def test_the_tables_of_a_result_are_those_that_its_code_loads(project, code):
     """A result keeps warnings and reasons as texts, so sentences belong to it as numbers do."""
     numbers, sentences = set(), set()
-    for file in package_files(project / "mobility", code):
+    files = package_files(project / "mobility", code)
+    if "registry" in code.modules:  # and what it finds, whose digest is in the keys besides
+        folders = (project / "mobility" / "exercises").rglob("*.py")
+        files += [file for file in folders if file.name not in registry._NO_RESULTS]
+    for file in files:
         tree = ast.parse(file.read_bytes() if file.suffix == ".py" else b"")
         for node in ast.walk(tree):
             match node:

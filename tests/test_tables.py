@@ -11,11 +11,12 @@ import numpy as np
 from mobility import tables
 from mobility.kinematics.geometry import angles_from_points
 from mobility.kinematics.skeleton import KEYPOINTS
+from mobility.registry import exercises
 
 DECIDING = ("criteria", "findings", "indices", "movements", "reference_ranges")
 """Tables of thresholds and references."""
 
-REPORTED = (*DECIDING, "advice", "angles", "joint_mobility", "overhead_squat")
+REPORTED = (*DECIDING, "advice", "angles", "joints", "measures")
 """Tables whose sources stand in the reports."""
 
 _NAME = r"(?:de |van |von )?[A-Z][\w'’-]+"
@@ -120,6 +121,10 @@ def sources(value: Any, path: str) -> Iterator[tuple[str, str]]:
 def test_whoever_is_named_can_be_found():
     """Each text stands alone in the list of a report: author, year, and journal or book."""
     each = [found for name in REPORTED for found in sources(tables.load(name), name)]
+    for exercise in exercises():
+        each += sources(exercise.table, exercise.slug)
+        for name in ("advice", "constants", "findings", "measures"):
+            each += sources(exercise.own_table(name), f"{exercise.slug} {name}")
     assert {path: missing for path, s in each if (missing := incomplete(s))} == {}
 
 

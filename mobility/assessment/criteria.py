@@ -116,10 +116,10 @@ def fms_deep_squat(metrics: xr.Dataset, *, view: str | None = None) -> xr.Datase
         and ``feet``, NaN where it cannot be told, and ``fms_joint_probability`` that all are met.
         The attribute ``verdict`` of both is "3" where that is at least the probability of the
         table, "at most 2; another trial with raised heels is needed" where a criterion
-        fails with it, else "cannot be told", with the criteria that are not told ("heels not
-        told"). Where only the feet, which are set before the squat, are not told, it is "3 if the
-        feet point forward". ``score`` names which of these it is, ``pain`` says why there is no 0,
-        and ``notes`` (JSON) what is missing.
+        fails with it, else "cannot be judged", with the criteria that are uncertain ("heels
+        uncertain"). Where only the feet, which are set before the squat, are uncertain, it is
+        "3 if the feet point forward". ``score`` names which of these it is, ``pain`` says why
+        there is no 0, and ``notes`` (JSON) what is missing.
 
     Raises
     ------
@@ -146,7 +146,7 @@ def fms_deep_squat(metrics: xr.Dataset, *, view: str | None = None) -> xr.Datase
     joint = float(np.prod(probability))
     about = {
         **_about(entry, said, quantity="fms"),
-        "verdict": entry["verdicts"][score] + (f": {listed(untold)} not told" if untold else ""),
+        "verdict": entry["verdicts"][score] + (f": {listed(untold)} uncertain" if untold else ""),
         "score": score,
         "pain": entry["verdicts"]["pain"],
         "thresholds": _thresholds(entry["criteria"], "fails"),

@@ -146,7 +146,7 @@ def side_shown(metrics: xr.Dataset, name: str, *, otherwise: Callable[[], str]) 
     -------
     str
         The near side, where the camera hides the other. Else the one that was measured, of both
-        the one whose error is clearly smaller (``overhead_squat.yaml``), and `otherwise` where
+        the one whose error is clearly smaller (``measures.yaml``), and `otherwise` where
         neither is.
     """
     if hidden := metrics.attrs.get(HIDDEN_SIDE):

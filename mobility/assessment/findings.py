@@ -37,6 +37,7 @@ _SHOWN: Mapping[str, Mapping[str, Any]] = {
     "percent": {"digits": 0, "suffix": " %"},
     "s": {"digits": 1, "suffix": " s"},
     "1": {"digits": 2, "suffix": ""},
+    "count": {"digits": 0, "suffix": ""},
 }
 
 
@@ -71,6 +72,8 @@ class Finding:
         What is said, for each reader.
     hidden
         Whether the camera stands at the other side and does not see this one.
+    norm
+        Whose the threshold is, where it depends on age or sex.
     """
 
     id: str
@@ -89,6 +92,7 @@ class Finding:
     participant: str = ""
     professional: str = ""
     hidden: bool = False
+    norm: str = ""
 
 
 def find(metrics: xr.Dataset) -> tuple[Finding, ...]:
@@ -153,6 +157,7 @@ def say(findings: Sequence[Finding], level: Level) -> str:
         "measured": " and ".join(_measured(finding, rule) for finding in oriented),
         "threshold": limit,
         "limit": "unknown" if first.threshold is None else _digits(first.threshold, rule),
+        "norm": first.norm,
         "sign": _sign(first, rule),
         "reason": first.reason.rstrip("."),
         "question": "; whether ".join(rules[name]["question"] for name in names),
@@ -194,7 +199,8 @@ def excess(finding: Finding) -> float:
         z = beyond / sd
         density = math.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
         expected = beyond * 0.5 * math.erfc(-z / math.sqrt(2)) + sd * density
-    return expected / float(large.get(finding.rule, large[finding.units]))
+    size = rule["large"]["value"] if "large" in rule else large.get(finding.rule)
+    return expected / float(large[finding.units] if size is None else size)
 
 
 def label(finding: Finding) -> str:
@@ -253,12 +259,33 @@ def _judge(metrics: xr.Dataset, name: str, rule: Mapping[str, Any]) -> list[Find
     ]
 
 
+def threshold_of(metrics: xr.Dataset, rule: Mapping[str, Any]) -> float:
+    """Give the threshold of a rule, of a ``norm`` that of the participant; NaN if none is known."""
+    if isinstance(rule["threshold"], Mapping):
+        return float(metrics[rule["metric"]].attrs.get("norm_limit", math.nan))
+    return float(rule["threshold"])
+
+
+def _with_norm(metrics: xr.Dataset, rule: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Give a rule its threshold and the words for it, where they are those of a norm."""
+    if not isinstance(rule["threshold"], Mapping):
+        return rule
+    attrs = metrics[rule["metric"]].attrs
+    limit = threshold_of(metrics, rule)
+    known = {"threshold": limit if math.isfinite(limit) else None}
+    return {**rule, **known, "words": attrs.get("norm", ""), "no_norm": attrs.get("no_norm", "")}
+
+
 def _judged(metrics: xr.Dataset, name: str, rule: Mapping[str, Any], side: str) -> Finding:
     metric = rule["metric"]
+    rule = _with_norm(metrics, rule)
     value = _number_of(metrics, metric, side)
     if not math.isfinite(value):
         reason = reason_missing(metrics.variables, metrics.attrs, metric, side)
         return _refused(name, rule, side, reason)
+    if rule["threshold"] is None:
+        reason = rule["no_norm"] or tables.sentence("reasons.no_norm")
+        return _refused(name, rule, side, reason, value)
     if rule.get("spread"):
         return _judged_spread(metrics, name, rule, side, value)
     sd = _number_of(metrics, f"{metric}_sd", side)
@@ -325,12 +352,13 @@ def _finding(
         value=value,
         interval=interval,
         units=rule["unit"],
-        threshold=rule.get("threshold"),
+        threshold=None if isinstance(rule["threshold"], Mapping) else rule["threshold"],
         probability=probability,
         status=status,
         reason=reason,
         rule=name,
         source=rule["source"],
+        norm=rule.get("words", ""),
     )
     return replace(
         finding,
@@ -369,7 +397,7 @@ def _measured(finding: Finding, rule: Mapping[str, Any]) -> str:
     if finding.value is None:
         return finding.side
     text = number(finding.value, rule)
-    if finding.interval is not None:
+    if finding.interval is not None and finding.units != "count":
         text = f"{text} ({interval_text(finding.interval, rule)})"
     suffix = str(_shown(rule)["suffix"])
     if len(suffix) > 3:

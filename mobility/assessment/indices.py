@@ -1,4 +1,4 @@
-r"""Mobility and quality of an overhead squat as one number each, with its error.
+r"""Mobility and quality of a squat as one number each, with its error.
 
 An index is made of what the findings tell (:func:`mobility.assessment.findings.find`): of the same
 values, errors and limits. It is as good as its worst part, so that nothing makes up for a fault.
@@ -66,7 +66,7 @@ def is_current(metrics: xr.Dataset, name: str) -> bool:
 
 @checked
 def mobility_index(metrics: xr.Dataset) -> xr.Dataset:
-    """Mobility index of an overhead squat: how far its joints bend, by the least.
+    """Mobility index of a squat with raised arms: how far its joints bend, by the least.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def mobility_index(metrics: xr.Dataset) -> xr.Dataset:
 
 @checked
 def quality_index(metrics: xr.Dataset) -> xr.Dataset:
-    """Quality index of an overhead squat: how well it is done, by the largest fault.
+    """Quality index of a squat with raised arms: how well it is done, by the largest fault.
 
     Parameters
     ----------

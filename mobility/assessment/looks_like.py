@@ -1,4 +1,4 @@
-"""What a trial looks like that is no overhead squat; nothing is said where that is not clear."""
+"""What a trial looks like that is another exercise; nothing is said where that is not clear."""
 
 from __future__ import annotations
 

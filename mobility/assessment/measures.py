@@ -18,8 +18,8 @@ from mobility.assessment.kinds import BESIDE, owners
 from mobility.assessment.knee_movement import knee_movement as knee_movement
 from mobility.assessment.looks_like import falls
 from mobility.assessment.metric import CARRIED, add, add_note, merged_history
+from mobility.assessment.phases import MOVING_PHASES, REPETITION, between, require, same_frames
 from mobility.assessment.phases import PHASES as PHASES
-from mobility.assessment.phases import REPETITION, between, require, same_frames
 from mobility.assessment.phases import phase_frames as phase_frames
 from mobility.assessment.posture import posture
 from mobility.assessment.smoothness import LONGEST_GAP, hip_smoothness
@@ -315,12 +315,15 @@ def _add_knee_movement(
         phase, phase_sd = median_within(value, sd, frames)
         add(metrics, name, "phase", phase, phase_sd, "median within the phase", suffix=_IN_PHASE)
         if name in extremes:
-            extreme, extreme_sd, where = extreme_of_phases(phase, phase_sd, entry["extreme"])
+            moving = exercise.table.get("moving_phases", MOVING_PHASES)
+            extreme, extreme_sd, where = extreme_of_phases(
+                phase, phase_sd, entry["extreme"], moving
+            )
             statistic = f"{entry['extreme']} over mid-descent, bottom and mid-ascent"
             _add_over_repetitions(
                 metrics, name, extreme, extreme_sd, accepted, statistic, sems=sems
             )
-            metrics[name].attrs["phase"] = phases_in_words(where, accepted)
+            metrics[name].attrs["phase"] = phases_in_words(where, accepted, moving)
         if name == "knee_deviation":
             bottom, bottom_sd = (v.sel(phase="bottom", drop=True) for v in (phase, phase_sd))
             statistic = "median within the bottom, median over accepted repetitions"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import xarray as xr
@@ -89,10 +89,10 @@ def _each_window(
 
 
 def extreme_of_phases(
-    value: xr.DataArray, sd: xr.DataArray, kind: str
+    value: xr.DataArray, sd: xr.DataArray, kind: str, phases: Sequence[str] = MOVING_PHASES
 ) -> tuple[xr.DataArray, xr.DataArray, xr.DataArray]:
     """Extreme over the moving phases, and its phase; NaN where one is that might have been it."""
-    value, sd = (v.sel(phase=list(MOVING_PHASES)) for v in (value, sd))
+    value, sd = (v.sel(phase=list(phases)) for v in (value, sd))
     complete = value.notnull().all("phase")
     rank = (value if kind == "maximum" else -value).fillna(-np.inf)
     where = rank.argmax("phase")
@@ -103,14 +103,16 @@ def extreme_of_phases(
     )
 
 
-def phases_in_words(where: xr.DataArray, accepted: NDArray[np.bool_]) -> str:
+def phases_in_words(
+    where: xr.DataArray, accepted: NDArray[np.bool_], phases: Sequence[str] = MOVING_PHASES
+) -> str:
     """Name the phases in which the accepted repetitions have their extremes, as 'bottom'."""
     used = where.isel(rep=accepted)
     sides = [used.sel(side=side) for side in SIDES] if "side" in used.dims else [used]
     texts = []
     for side in sides:
         numbers = sorted({int(i) for i in side.values if i >= 0})
-        words = [_PHASE_WORDS.get(MOVING_PHASES[i], MOVING_PHASES[i]) for i in numbers]
+        words = [_PHASE_WORDS.get(phases[i], phases[i]) for i in numbers]
         texts.append(" or ".join(words))
     if len(texts) == 1 or texts[0] == texts[1]:
         return texts[0]

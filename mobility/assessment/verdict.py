@@ -183,10 +183,10 @@ def judge(
     """
     exercise = exercise or exercise_of(metrics)
     joints = exercise.noun == "movement"
-    found = list(_warned(warnings))
+    found = list(_warned(warnings, exercise))
     if metrics is not None and not joints and _without_repetition(metrics) and not _whole(found):
         why = tables.sentence("reasons.no_repetition")
-        found.append(_of_warning(Warned("no_repetition", "", {"reason": why})))
+        found.append(_of_warning(Warned("no_repetition", "", {"reason": why}), exercise))
     checked = quality is not None and any(_verdicts(quality))
     if quality is not None:
         # A check says how bad what was warned of is.
@@ -282,21 +282,22 @@ def _reason(
     )
 
 
-def _warned(warnings: Iterable[Warned]) -> Iterator[Reason]:
+def _warned(warnings: Iterable[Warned], exercise: Exercise) -> Iterator[Reason]:
     """Reasons in the order of the table, so that what explains most comes first."""
     known = list(warnings)
     for code, entry in tables.load("verdict")["warnings"].items():
-        yield from (_of_warning(w) for w in known if w.code == code and "level" in entry)
+        yield from (_of_warning(w, exercise) for w in known if w.code == code and "level" in entry)
 
 
-def _of_warning(warning: Warned) -> Reason:
+def _of_warning(warning: Warned, exercise: Exercise) -> Reason:
     entry = tables.load("verdict")["warnings"][warning.code]
+    advice = exercise.table.get("advice_on", {}).get(warning.code, entry.get("do", ""))
     try:
         why = entry["is"].format(**warning.values)
     except KeyError:  # of older code, which kept the message only
         why = warning.message.strip(" .")
     try:
-        do = entry.get("do", "").format(**warning.values)
+        do = advice.format(**warning.values)
     except KeyError:  # of older code
         do = ""
     second = warning.values.get("seen_by", 1) > 1

@@ -19,12 +19,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field
-
 from mobility import registry
+from mobility.analysis_options import (
+    AnalysisOptions,
+    check_movement,
+    given_options,
+    options_at,
+)
 from mobility.errors import BadInputError, MobilityError, NotFoundError
-from mobility.options import ModelName, PoseRate, Standing, Strict, check_point, likely, validate
-from mobility.pipeline.analysis import DEFAULTS
+from mobility.options import likely, validate
 from mobility.progress import progress_bar
 from mobility.provenance import sha256
 from mobility.sessions.files import check_decodable
@@ -45,23 +48,6 @@ SUFFIXES = frozenset({".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".mpg", "
 LARGEST_BYTES = 64 << 20
 _MOST_NAMED, _LONGEST_NAMED = 5, 40
 """Unknown columns that a message names, and characters of each name."""
-
-
-class RowOptions(Strict):
-    """Options of the analysis that a row may give."""
-
-    subject: str | None = None
-    second_subject: str | None = None
-    model: ModelName | None = None
-    rate: PoseRate | None = None
-    fit: bool | None = None
-    field_of_view: float | None = Field(None, ge=10, le=160)
-    height_m: float | None = Field(None, ge=0.5, le=2.6)
-    standing: Standing | None = None
-    movement: str | None = None
-    keep_raw: bool | None = None
-    annotate: bool | None = None
-    blur_face: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -362,14 +348,17 @@ def _check(
         }
         for name, faults in error.fields.items():
             problems += [Problem(number, columns[name], fault) for fault in faults]
-    two = "second_video" in values
-    options = tried("options", lambda: _options(values.get("options", ""), two=two))
+    options = None
+    try:
+        options = _options(values, created)
+    except BadInputError as error:
+        column = "calibration" if "calibration" in error.fields else "options"
+        problems.append(Problem(number, column, str(error)))
     calibration = None
     if "calibration" in values and all(videos[name] for name in videos if name in values):
         sources = [each[0] for each in videos.values() if each is not None]
         calibration = tried(
-            "calibration",
-            lambda: _calibration(folder, values["calibration"], sources, options or {}),
+            "calibration", lambda: _calibration(folder, values["calibration"], sources)
         )
     person = {name: values[name] for name in PERSON if name in values}
     if person:
@@ -383,7 +372,7 @@ def _check(
                 column = name if name in COLUMNS else "age"
                 problems += [Problem(number, column, fault) for fault in faults]
     first = videos["video"]
-    if problems or first is None or created is None:
+    if problems or first is None or created is None or options is None:
         return None, problems
     video, digest = first
     second_video, second_digest = videos["second_video"] or (None, None)
@@ -421,40 +410,32 @@ def _video(folder: Path, given: str) -> tuple[Path, str]:
     return path, sha256(path)
 
 
-def _calibration(
-    folder: Path, given: str, videos: Sequence[Path], options: Mapping[str, Any]
-) -> tuple[Path, str]:
+def _calibration(folder: Path, given: str, videos: Sequence[Path]) -> tuple[Path, str]:
     """Absolute path and SHA-256 of the calibration of the cameras of some videos."""
     path = _place(folder, given, what="calibration")
     check_calibration(path, videos)
-    if not options.get("fit", True) or options.get("field_of_view", "auto") != "auto":
-        raise BadInputError(
-            "a calibration gives the field of view and needs the fit; leave out field_of_view "
-            "and fit=no"
-        )
     return path, sha256(path)
 
 
-def _options(text: str, *, two: bool) -> dict[str, Any]:
+def _options(
+    values: Mapping[str, str], created: tuple[str, Sequence[str], str | None] | None
+) -> dict[str, Any]:
     """Arguments of the analysis from ``fit=no; keep_raw=yes``, complete with the defaults."""
     given: dict[str, str] = {}
-    for part in filter(None, (part.strip() for part in text.split(";"))):
+    for part in filter(None, (part.strip() for part in values.get("options", "").split(";"))):
         name, separator, value = (piece.strip() for piece in part.partition("="))
         if not separator or not name or not value:
             raise BadInputError(f"{part!r}: write options as name=value; name=value")
         if name in given:
             raise BadInputError(f"{name}: is given twice; give it once")
         given[name] = value
-    valid = validate(RowOptions, given, what="options")
-    if valid.second_subject is not None and not two:
-        raise BadInputError("second_subject: needs a second_video")
-    if two and valid.fit is False:
-        raise BadInputError("fit: two videos need the fit; leave out fit=no, or give one video")
-    options = {**DEFAULTS, **valid.model_dump(exclude_none=True)}
-    for name in ("subject", "second_subject") if two else ("subject",):
-        if (place := options.setdefault(name, "largest")) != "largest":
-            options[name] = check_point(place.split(","), what=f"{name} {place}")
-    return options
+    options = AnalysisOptions(**given_options(given, options_at("batch"))).for_videos(
+        second="second_video" in values, calibrated="calibration" in values
+    )
+    if options.movement is not None and created is not None:
+        exercise, joints, _ = created
+        check_movement(options.movement, registry.exercise(exercise), joints)
+    return options.as_stored()
 
 
 def _contradictions(rows: Sequence[Row]) -> list[Problem]:

@@ -1,4 +1,4 @@
-"""What is stored of a batch, field by field."""
+"""Stored documents of a batch, field by field."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ RowState = Literal["done", "skipped", "failed"]
 
 
 class BatchRow(Document):
-    """What became of one row of a manifest."""
+    """Outcome of one row of a manifest."""
 
     row: Annotated[int, Field(description="line of the manifest, or number of the file")]
     video: Annotated[str, Field(description="name of the file")]

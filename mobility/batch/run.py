@@ -1,8 +1,8 @@
 """Many videos: analysis and report of each, on the workers of a dask cluster.
 
-A row of a manifest is one task. What a task does is only to bring its session up to date, so it
-may be done twice, stopped anywhere, or done by two batches at once: a lock of the store lets one
-at a time work at a session, and whoever comes second finds it done.
+A row of a manifest is one task. A task only brings its session up to date, so it may be repeated,
+stopped anywhere, or run by two batches at once: a lock of the store lets one at a time work on a
+session, and the second has nothing left to do.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from mobility.batch.summary import Summary, write_summary
 from mobility.capture.pose_process import processors
 from mobility.errors import BadInputError, ConflictError, MobilityError, StorageError
 from mobility.options import Workers, checked
-from mobility.progress import progress_bar, progress_told_to
+from mobility.progress import Listener, progress_bar, report_progress_to
 from mobility.provenance import code_digest, package_versions
 from mobility.reports.warm_kernels import use_warm_kernels
 from mobility.sessions.files import lock, make_folder, open_private, writing
@@ -47,15 +47,15 @@ from mobility.writing import FOLDER_MODE, LogFile
 log = logging.getLogger(__name__)
 
 LOST = 3
-"""With how many lost workers a row is given up; then it is tried once more, alone."""
+"""Lost workers after which a row is given up; then it is tried once more, alone."""
 
 _LOST = f"its worker was lost {LOST} times; the memory may be too small"
 
 TRIES = 3
-"""How often a row is tried whose pose process or kernel was killed."""
+"""How often a row is tried if its pose process or kernel is killed."""
 
 WAIT_S = 6 * 3600.0
-"""How long a row waits for another batch that works at its session."""
+"""How long a row waits for another batch that works on its session."""
 
 SCHEDULER_WAIT_S = 10
 
@@ -65,7 +65,7 @@ MISSING_S = 30
 JOURNAL = ".journal.jsonl"
 LOG = "batch.log"
 WORKING = ".working.lock"
-"""Held in the folder of a batch as long as it is at work."""
+"""Lock in the folder of a batch, held while it runs."""
 
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
@@ -82,9 +82,9 @@ def run_batch(
 ) -> Summary:
     """Analyse and report every row, and write a summary that links the reports.
 
-    Rows that were refused are failed rows of it; it is called `manifest`, and lies in
-    ``<reports>/batch-<time>/``. The work is done by `workers` processes of this machine (by default
-    one for each processor; it changes no result), or by those of a dask `scheduler`
+    Refused rows are failed rows of it; its title is `manifest`, and its folder
+    ``<reports>/batch-<time>/``. `workers` processes of this machine do the work (by default one for
+    each processor; no result depends on it), or those of a dask `scheduler`
     (``tcp://host:8786``), which must see the store, the reports and the videos under the same
     paths. With `resume` the last interrupted batch of these rows goes on in its folder, if there is
     one.
@@ -94,11 +94,12 @@ def run_batch(
     started = now()
     began = time.monotonic()  # the clock may be set meanwhile
     good = [row for row in rows if isinstance(row, Row)]
-    became = {row.number: refused(row) for row in rows if isinstance(row, Refused)}
+    refused = [row for row in rows if isinstance(row, Refused)]
+    outcome_by_row = {row.number: outcome_of_refused(row) for row in refused}
     key = _digest([asdict(row) for row in good])
     with contextlib.ExitStack() as stack:
         stack.callback(store.close)
-        # First, for without workers there is no batch.
+        # First: without workers there is no batch.
         at_most = min(workers or processors(), len(good))
         client = stack.enter_context(cluster_client(at_most, scheduler)) if good else None
         folder = (_interrupted(store.reports, key) if resume else None) or _new_folder(
@@ -106,29 +107,29 @@ def run_batch(
         )
         stack.enter_context(lock(folder / WORKING, what=f"the batch {folder.name}"))
         stack.enter_context(logged(folder / LOG))
-        told, note = stack.enter_context(_journal(folder / JOURNAL, key))
+        earlier, record = stack.enter_context(_journal(folder / JOURNAL, key))
         log.info("batch of %s: %d rows into %s", manifest, len(rows), store.place)
-        for outcome in became.values():
-            log.warning("%s: %s", _named(outcome), outcome.reason)
-        _describe_people(good, store)
+        for outcome in outcome_by_row.values():
+            log.warning("%s: %s", _label(outcome), outcome.reason)
+        _store_people(good, store)
         for outcome in outcomes(client, good, store, folder, workers, scheduler):
-            before = told.get(outcome.row)
+            before = earlier.get(outcome.row)
             if before and before.state == "done" and outcome.state == "skipped":
                 outcome = before
-            became[outcome.row] = outcome
-            note(outcome)
+            outcome_by_row[outcome.row] = outcome
+            record(outcome)
         document = BatchSummary(
             manifest=manifest,
             started=started,
             ended=now(),
-            took_s=_since(began),
+            took_s=_seconds_since(began),
             versions=dict(package_versions()),
-            rows=[became[row.number] for row in rows],
+            rows=[outcome_by_row[row.number] for row in rows],
         )
         summary = Summary(folder, document)
         write_summary(folder, document)
         log.info("ended: %s", ", ".join(f"{n} {state}" for state, n in summary.counts.items()))
-    # Without its journal a batch is no interrupted one.
+    # A journal marks an interrupted batch.
     for name in (JOURNAL, WORKING):
         with contextlib.suppress(OSError):
             (folder / name).unlink()
@@ -160,13 +161,13 @@ def split_command(command: str) -> list[str]:
 
 
 def work_on(row: Row, task: Mapping[str, Any]) -> dict[str, Any]:
-    """Bring the session of one row up to date, and give a :class:`BatchRow` as JSON values.
+    """Bring the session of one row up to date, and return a :class:`BatchRow` as JSON values.
 
-    Runs in a worker, and raises nothing. `task` has ``store``, ``reports``, ``folder`` of the
+    Runs in a worker, and never raises. `task` has ``store``, ``reports``, ``folder`` of the
     summary (absolute paths, or a URL), ``code`` (its digest) and ``pose_workers``.
     """
     logging.getLogger("mobility").setLevel(logging.INFO)
-    may_pass = False
+    retryable = False
     began = time.monotonic()
     try:
         if task["code"] != code_digest():
@@ -178,22 +179,22 @@ def work_on(row: Row, task: Mapping[str, Any]) -> dict[str, Any]:
 
         use_warm_kernels()
         # Inside a worker xarray would ask the scheduler for the lock of every file.
-        with dask.config.set(scheduler="threads"), progress_told_to(_stages_told(row, task)):
-            found = _up_to_date(row, task)
-        return _outcome(row, **found, took_s=_since(began)).model_dump(mode="json")
+        with dask.config.set(scheduler="threads"), report_progress_to(_stage_reporter(row, task)):
+            fields = _up_to_date(row, task)
+        return _outcome(row, **fields, took_s=_seconds_since(began)).model_dump(mode="json")
     except MobilityError as error:
         reason = str(error)
-        may_pass = error.may_pass or isinstance(error, StorageError)
-        log.warning("%s: %s", _named(row), reason)
-    except Exception as error:  # a bug, of which the other rows must not suffer
+        retryable = error.retryable or isinstance(error, StorageError)
+        log.warning("%s: %s", _label(row), reason)
+    except Exception as error:  # a bug, which must not stop the other rows
         reason = f"{type(error).__name__}: {error}; this is a bug, see the log"
-        log.error("%s: %s", _named(row), traceback.format_exc())
-    failed = _outcome(row, reason=reason, may_pass=may_pass, took_s=_since(began))
+        log.error("%s: %s", _label(row), traceback.format_exc())
+    failed = _outcome(row, reason=reason, may_pass=retryable, took_s=_seconds_since(began))
     return failed.model_dump(mode="json")
 
 
-def _stages_told(row: Row, task: Mapping[str, Any]) -> Callable[[str, float, float | None], None]:
-    """Tell whoever started the batch in which stage a row is, under the topic of the task."""
+def _stage_reporter(row: Row, task: Mapping[str, Any]) -> Listener:
+    """Return a listener that sends the stage of a row to the process that started the batch."""
     topic = task.get("stages")
     if topic is None:
         return lambda *_: None
@@ -212,50 +213,49 @@ def _stages_told(row: Row, task: Mapping[str, Any]) -> Callable[[str, float, flo
 
 
 def _outcome(row: Row | Refused, *, reason: str = "", **more: Any) -> BatchRow:
-    """Say what became of a row; without a ``state`` it failed."""
+    """Outcome of a row; without a ``state`` it failed."""
     return BatchRow.model_validate(
         {
             "row": row.number,
-            "video": _writable(row.video.name),
-            "participant": _writable(row.participant),
+            "video": _as_utf8(row.video.name),
+            "participant": _as_utf8(row.participant),
             "exercise": row.exercise,
             "session_id": row.session_id if isinstance(row, Row) else "",
             "state": "failed",
-            "reason": _writable(" ".join(reason.split())),
+            "reason": _as_utf8(" ".join(reason.split())),
             **more,
         }
     )
 
 
 def _printable(text: str) -> str:
-    """Text for a terminal."""
     return "".join(c if c.isprintable() else "?" for c in text)
 
 
-def _writable(text: str) -> str:
-    """Text that names a file, with bytes that are no UTF-8 as escapes."""
+def _as_utf8(text: str) -> str:
+    """Name of a file with bytes that are not UTF-8 as escapes."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def _since(began: float) -> float:
+def _seconds_since(began: float) -> float:
     return round(time.monotonic() - began, 3)
 
 
 def _up_to_date(row: Row, task: Mapping[str, Any]) -> dict[str, Any]:
     store = Store(task["store"], reports=task["reports"])
     what = f"session {row.session_id}"
-    # Beside the session's own lock, which a reader of the session may want meanwhile.
+    # Not the session's lock, which a reader of the session may want meanwhile.
     guard = store.session_locked(row.session_id, "work", what=what, wait_s=WAIT_S)
     with contextlib.closing(store), guard:
-        session = _session(row, store)
+        session = _open_or_create(row, store)
         session.redescribe(session_name=row.name, joints=row.joints)
         before = dict(session.record.stages)
-        _again(lambda: session.analyze(workers=task["pose_workers"], **row.options))
+        _with_retries(lambda: session.analyze(workers=task["pose_workers"], **row.options))
         record = session.record
         redone = [name for name, stage in record.stages.items() if before.get(name) != stage]
         seconds = {name: record.stages[name].seconds for name in redone}
         report_was_current = session.report_is_current()
-        paths = _again(session.render_report)
+        paths = _with_retries(session.render_report)
         if not report_was_current:
             redone.append("report")
             if (rendered := session.record.report) is not None:
@@ -271,21 +271,19 @@ def _up_to_date(row: Row, task: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _verdict(session: Session) -> str:
-    """Say what the recording is good for, as its report does."""
     from mobility.documents.verdicts import verdict_of
 
     return verdict_of(session).said
 
 
-def _session(row: Row, store: Store) -> Session:
-    """Open the session of a row, making it if it is not there."""
-    given = (row.sha256, row.second_sha256, row.calibration_sha256)
-    expected = [each for each in given if each is not None]
+def _open_or_create(row: Row, store: Store) -> Session:
+    digests = (row.sha256, row.second_sha256, row.calibration_sha256)
+    expected = [each for each in digests if each is not None]
     if store.has(row.session_id):
         session = store.session(row.session_id)
         if _hashes(session) == expected:
             return session
-        store.delete(row.session_id)  # its making was killed before it could be refused
+        store.delete(row.session_id)  # its creation was killed before the check below
     with contextlib.suppress(ConflictError):
         store.create(
             row.video,
@@ -312,13 +310,12 @@ def _hashes(session: Session) -> list[str]:
     return [file.sha256 for file in files if file is not None]
 
 
-def _again(work: Callable[[], Any]) -> Any:
-    """Do `work` again where a process that it needs was killed."""
-    for left in reversed(range(TRIES)):
+def _with_retries(work: Callable[[], Any]) -> Any:
+    for tries_left in reversed(range(TRIES)):
         try:
             return work()
         except MobilityError as error:
-            if not (left and error.may_pass):
+            if not (tries_left and error.retryable):
                 raise
             log.warning("%s; trying again", error)
     return None
@@ -332,19 +329,19 @@ def outcomes(
     workers: int | None,
     scheduler: str | None,
 ) -> Iterator[BatchRow]:
-    """Outcomes of the rows, in the order in which they come."""
+    """Outcomes of the rows, as they come."""
     if not rows:
         return
     from distributed import as_completed
 
-    # Fewer rows than workers: the pose of each is shared.
-    spare = 1 if scheduler else max(1, (workers or processors()) // len(rows))
+    # With fewer rows than workers, several processes share the pose of a row.
+    pose_workers = 1 if scheduler else max(1, (workers or processors()) // len(rows))
     shared = {
         "store": store.place,
         "reports": str(store.reports),
         "folder": str(folder),
         "code": code_digest(),
-        "pose_workers": spare,
+        "pose_workers": pose_workers,
         "stages": f"mobility-stages-{token_hex(4)}",
     }
 
@@ -357,58 +354,58 @@ def outcomes(
     stages: dict[int, str] = {}
 
     def show() -> None:
-        """Put behind the bar how many rows failed, and in which stage the others are."""
+        """Show behind the bar how many rows failed, and the stages of the others."""
         if hasattr(bar, "set_postfix_str"):
             at_work = [f"{names[number]}: {stage}" for number, stage in tuple(stages.items())]
             bar.set_postfix_str("; ".join([f"{failed} failed"] * bool(failed) + at_work))
 
-    def heard(event: tuple[float, Mapping[str, Any]]) -> None:
+    def on_event(event: tuple[float, Mapping[str, Any]]) -> None:
         row, stage = event[1]["row"], event[1]["stage"]
         if row in waiting:
             stages[row] = stage
             show()
 
-    def settled(row: Row, outcome: BatchRow) -> BatchRow:
+    def finish(row: Row, outcome: BatchRow) -> BatchRow:
         nonlocal failed
         failed += outcome.state == "failed"
         waiting.discard(row.number)
         stages.pop(row.number, None)
         show()
         bar.update()
-        log.info("%s: %s %s", _named(row), outcome.state, outcome.reason)
+        log.info("%s: %s %s", _label(row), outcome.state, outcome.reason)
         return outcome
 
-    blamed = []
+    suspects = []
     waiting = set(names)
     with progress_bar("batch", total=len(rows), unit="video") as bar:
-        client.subscribe_topic(shared["stages"], heard)
+        client.subscribe_topic(shared["stages"], on_event)
         tasks = {submit(row): row for row in rows}
         for future in as_completed(list(tasks), loop=client.loop):
             row = tasks[future]
             outcome = _result(future, row)
             future.release()
             if outcome.reason == _LOST:
-                blamed.append(row)
+                suspects.append(row)
             else:
-                yield settled(row, outcome)
-        # A lost worker is held against all rows that waited there: alone, each answers for itself.
-        for row in blamed:
-            log.warning("%s: %s; trying it alone", _named(row), _LOST)
+                yield finish(row, outcome)
+        # Dask blames a lost worker on all rows that waited there: alone, each shows itself.
+        for row in suspects:
+            log.warning("%s: %s; trying it alone", _label(row), _LOST)
             future = submit(row)
-            yield settled(row, _result(future, row))
+            yield finish(row, _result(future, row))
             future.release()
         client.unsubscribe_topic(shared["stages"])
 
 
-def _named(row: Row | BatchRow) -> str:
-    """Name a row in the log, with its participant: by them its lines are found and deleted."""
+def _label(row: Row | BatchRow) -> str:
+    """Label of a row in the log; a deletion finds its lines by the participant."""
     if isinstance(row, Row):
         return f"row {row.number}, {row.video.name} of {row.participant}"
     return f"row {row.row}, {row.video} of {row.participant}"
 
 
-def refused(row: Refused) -> BatchRow:
-    """Say of a file that cannot be run what is said of a row that failed."""
+def outcome_of_refused(row: Refused) -> BatchRow:
+    """Outcome of a file that cannot be run: a failed row."""
     return _outcome(row, reason=row.reason)
 
 
@@ -417,30 +414,30 @@ def _result(future: Any, row: Row) -> BatchRow:
 
     from distributed.scheduler import KilledWorker
 
-    may_pass = True
+    retryable = True
     try:
         return BatchRow.model_validate(future.result())
     except KilledWorker:
         reason = _LOST
     except (CancelledError, OSError, TimeoutError):
         reason = "the connection to the scheduler was lost; run the batch again"
-    except Exception as error:  # what a worker says that has not even this package
-        may_pass = False
+    except Exception as error:  # such as of a worker without this package
+        retryable = False
         reason = f"the worker could not do it: {type(error).__name__}: {error}"
-    return _outcome(row, reason=reason, may_pass=may_pass)
+    return _outcome(row, reason=reason, may_pass=retryable)
 
 
 @contextlib.contextmanager
 def cluster_client(workers: int | None, scheduler: str | None) -> Iterator[Any]:
-    """Give a client of the scheduler, or of processes of this machine."""
+    """Client of the scheduler, or of processes of this machine."""
     import dask
 
-    # First, for its own settings would go with ours where they are loaded among them.
+    # Imported first: inside dask.config.set its settings would be dropped with ours.
     from distributed import Client, LocalCluster, Security
 
     settings = {
         "distributed.scheduler.allowed-failures": LOST - 1,
-        # Its records grow by a third of a megabyte with each video.
+        # The profile grows by a third of a megabyte with each video.
         "distributed.worker.profile.enabled": False,
     }
     with dask.config.set(settings):
@@ -453,24 +450,24 @@ def cluster_client(workers: int | None, scheduler: str | None) -> Iterator[Any]:
                 raise BadInputError(
                     f"scheduler {scheduler}: cannot be reached ({one_line(error)})"
                 ) from None
-            # That the scheduler is gone is said of the rows.
-            with _quiet(), client:
+            # The rows report a lost scheduler.
+            with _dask_silenced(), client:
                 yield client
             return
         with contextlib.ExitStack() as stack:
             folder = stack.enter_context(scratch("batch"))
             try:
-                # A key pressed at the terminal is for us; we end the workers.
-                with _ignored(signal.SIGINT):
+                # Ctrl-C is for this process, which ends the workers.
+                with _signal_ignored(signal.SIGINT):
                     cluster = LocalCluster(
                         n_workers=workers or processors(),
                         threads_per_worker=1,
                         processes=True,
                         dashboard_address="127.0.0.1:0",
                         worker_dashboard_address="127.0.0.1:0",
-                        # A scheduler runs what it is sent: others on this machine must not send.
+                        # Schedulers run any code: other users of this machine must not send any.
                         security=Security.temporary(),
-                        # The pose is not in these processes: a limit of theirs says nothing.
+                        # Pose processes, which need the memory, are not counted by dask.
                         memory_limit=0,
                         local_directory=str(folder),
                         silence_logs=logging.CRITICAL,
@@ -482,15 +479,15 @@ def cluster_client(workers: int | None, scheduler: str | None) -> Iterator[Any]:
                 reason = one_line(error.__cause__ or error)
                 raise StorageError(f"the workers could not be started ({reason})") from None
             stack.enter_context(cluster)
-            stack.enter_context(_replaced(cluster, workers or processors()))
+            stack.enter_context(_replace_lost_workers(cluster, workers or processors()))
             client = stack.enter_context(Client(cluster, set_as_default=False))
             client.forward_logging("mobility", logging.INFO)
             yield client
 
 
 @contextlib.contextmanager
-def _replaced(cluster: Any, number: int) -> Iterator[None]:
-    """Start another worker for one that is lost and does not come back by itself."""
+def _replace_lost_workers(cluster: Any, number: int) -> Iterator[None]:
+    """Start other workers for lost ones that do not come back by themselves."""
     ended = threading.Event()
 
     def look() -> None:
@@ -516,8 +513,7 @@ def _replaced(cluster: Any, number: int) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Let dask write nothing to the terminal."""
+def _dask_silenced() -> Iterator[None]:
     from distributed.utils import silence_logging_cmgr
 
     with contextlib.ExitStack() as stack:
@@ -527,8 +523,8 @@ def _quiet() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _ignored(number: int) -> Iterator[None]:
-    """Let processes that are started inside ignore a signal, where that can be arranged."""
+def _signal_ignored(number: int) -> Iterator[None]:
+    """Let processes started inside ignore a signal; only in the main thread."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -539,7 +535,7 @@ def _ignored(number: int) -> Iterator[None]:
         signal.signal(number, before)
 
 
-def _describe_people(rows: Sequence[Row], store: Store) -> None:
+def _store_people(rows: Sequence[Row], store: Store) -> None:
     people: dict[str, dict[str, Any]] = {}
     for row in rows:
         people.setdefault(row.participant, {}).update(row.person)
@@ -561,7 +557,7 @@ def _new_folder(reports: Path, started: datetime.datetime) -> Path:
 
 
 def _interrupted(reports: Path, key: str) -> Path | None:
-    """Folder of the last batch of these rows that has not ended, if there is one."""
+    """Folder of the last unfinished batch of these rows, if there is one."""
     for journal in sorted(reports.glob(f"batch-*/{JOURNAL}"), reverse=True):
         with contextlib.suppress(OSError, ValueError, IndexError, TypeError):
             head = json.loads(journal.read_text(encoding="utf-8").splitlines()[0])
@@ -571,13 +567,13 @@ def _interrupted(reports: Path, key: str) -> Path | None:
 
 
 def read_journal(folder: Path) -> list[BatchRow]:
-    """Read what was told of the rows of a batch that has not ended, in its folder."""
+    """Read the outcomes that an unfinished batch has recorded in its folder."""
     path = folder / JOURNAL
     with writing(path):
         lines = os.fsdecode(path.read_bytes()).splitlines() if path.is_file() else []
     rows = []
     for line in lines[1:]:
-        with contextlib.suppress(ValueError):  # the last line may be half there
+        with contextlib.suppress(ValueError):  # the last line may be incomplete
             rows.append(BatchRow.model_validate_json(line))
     return rows
 
@@ -586,8 +582,8 @@ def read_journal(folder: Path) -> list[BatchRow]:
 def _journal(
     path: Path, key: str
 ) -> Iterator[tuple[dict[int, BatchRow], Callable[[BatchRow], None]]]:
-    """Give what was told in an earlier run of this batch, and a way to tell more."""
-    told = {outcome.row: outcome for outcome in read_journal(path.parent)}
+    """Give the outcomes of an earlier run of this batch, and a function that records more."""
+    earlier = {outcome.row: outcome for outcome in read_journal(path.parent)}
     with writing(path), open_private(path, "a", encoding="utf-8") as file:
 
         def write(text: str) -> None:
@@ -596,36 +592,33 @@ def _journal(
                 file.flush()
                 os.fsync(file.fileno())
 
-        def note(outcome: BatchRow) -> None:
+        def record(outcome: BatchRow) -> None:
             try:
                 write(outcome.model_dump_json())
-            except StorageError as error:  # the sessions themselves say what is done
+            except StorageError as error:  # sessions show what is done
                 log.warning("%s", error)
 
-        # A line of its own ends what was half there.
+        # The line break ends an incomplete line.
         write("" if path.stat().st_size else json.dumps({"rows": key}))
-        yield told, note
+        yield earlier, record
 
 
 @contextlib.contextmanager
 def logged(path: Path) -> Iterator[None]:
-    """Keep the log of this package in a file.
-
-    Lines for which there is no space are lost; the sessions themselves say what was done.
-    """
+    """Write the log of this package to a file, too; lines without space on the disk are lost."""
     with writing(path):
-        # Not logged: the log of this package goes to the file that is full.
+        # Not logged: the log goes to the full file.
         handler = LogFile(path, tell=lambda text: sys.stderr.write(f"warning: {text}\n"))
     handler.setFormatter(logging.Formatter(_FORMAT))
-    ours = logging.getLogger("mobility")
-    level = ours.level
-    ours.addHandler(handler)
-    ours.setLevel(logging.INFO)
+    root = logging.getLogger("mobility")
+    level = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
     try:
         yield
     finally:
-        ours.removeHandler(handler)
-        ours.setLevel(level)
+        root.removeHandler(handler)
+        root.setLevel(level)
         handler.close()
 
 

@@ -1,4 +1,4 @@
-"""What became of a batch: CSV and JSON for programs, a page for people that links every report."""
+"""Summary of a batch: CSV and JSON for programs, a page for people that links every report."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mobility.wording import timed
 from mobility.writing import plain_cell
 
 FILES = ("summary.json", "summary.csv", "index.html")
-"""Names of what is written."""
+"""Names of the files of a summary."""
 
 COLUMNS = (
     *("row", "video", "participant", "exercise", "session_id", "state", "reason", "report"),
@@ -27,7 +27,7 @@ STAGES = (
     *("pose", "second_pose", "fitted", "angles", "repetitions", "metrics", "table"),
     *("capture_quality", "annotated", "report"),
 )
-"""Stages of which the seconds have a column each in the CSV file."""
+"""Stages whose seconds have a column in the CSV file."""
 
 _STYLE = """
 :root { color-scheme: light; }
@@ -51,14 +51,14 @@ a { color: #1d5fa8; }
 
 @dataclass(frozen=True)
 class Summary:
-    """What became of the rows of a batch, and the folder in which that is written."""
+    """Outcomes of a batch, and the folder of its summary."""
 
     folder: Path
     document: BatchSummary
 
     @property
     def rows(self) -> list[BatchRow]:
-        """What became of each row."""
+        """Outcome of each row."""
         return self.document.rows
 
     @property
@@ -84,7 +84,7 @@ class Summary:
 
 def write_summary(folder: Path, document: BatchSummary) -> None:
     """Write ``summary.json``, ``summary.csv`` and ``index.html``, each whole or not at all."""
-    # The document last: as long as it names somebody, the other two do.
+    # The document last: by it a deletion finds the other two, while they name somebody.
     texts = (_table(document), _page(document))
     for name, text in zip(FILES[1:], texts, strict=True):
         with atomic(folder / name) as hidden:
@@ -93,7 +93,7 @@ def write_summary(folder: Path, document: BatchSummary) -> None:
 
 
 def read_summary(folder: Path) -> BatchSummary | None:
-    """Read what :func:`write_summary` wrote; None where there is none that can be used."""
+    """Read the document of :func:`write_summary`; None if absent or damaged."""
     with suppress(OSError, ValueError):
         return BatchSummary.model_validate_json((folder / FILES[0]).read_bytes())
     return None
@@ -117,10 +117,10 @@ def _table(summary: BatchSummary) -> str:
 
 def _page(summary: BatchSummary) -> str:
     counts = ", ".join(f"{n} {state}" for state, n in summary.counts.items() if n)
-    rows = "\n".join(_row(row) for row in summary.rows)
+    rows = "\n".join(_table_row(row) for row in summary.rows)
     began_and_ended = (summary.ended - summary.started).total_seconds()
     took = datetime.timedelta(seconds=round(summary.took_s or began_and_ended))
-    told = tables.sentence(
+    counts_line = tables.sentence(
         "pages.batch.counts",
         videos=len(summary.rows),
         counts=counts,
@@ -140,7 +140,7 @@ def _page(summary: BatchSummary) -> str:
 <body>
 <main>
 <h1>Batch {escape(summary.manifest)}</h1>
-<p>{told}
+<p>{counts_line}
 The same as <a href="summary.csv">CSV</a> and <a href="summary.json">JSON</a>;
 <a href="batch.log">log</a>.</p>
 <div class="table">
@@ -161,19 +161,19 @@ The same as <a href="summary.csv">CSV</a> and <a href="summary.json">JSON</a>;
 """
 
 
-def _row(row: BatchRow) -> str:
-    said = escape(row.reason)
+def _table_row(row: BatchRow) -> str:
+    result = escape(row.reason)
     if row.report is not None:
-        said = f'<a href="{escape(row.report, quote=True)}">report</a>'
+        result = f'<a href="{escape(row.report, quote=True)}">report</a>'
     if row.verdict:
-        said += f"<div>{escape(row.verdict)}</div>"
+        result += f"<div>{escape(row.verdict)}</div>"
     if row.warnings:
-        said += "".join(f'<div class="small">{escape(warning)}</div>' for warning in row.warnings)
+        result += "".join(f'<div class="small">{escape(warning)}</div>' for warning in row.warnings)
     seconds = f"{row.took_s:.1f}" if row.took_s is not None else ""
     detail = ", ".join(f"{name} {value:.1f} s" for name, value in row.seconds.items())
     return (
         f'<tr class="{row.state}"><td class="number">{row.row}</td><td>{escape(row.video)}</td>'
         f"<td>{escape(row.participant)}</td><td>{escape(row.exercise)}</td>"
-        f'<td class="state">{row.state}</td><td>{said}</td>'
+        f'<td class="state">{row.state}</td><td>{result}</td>'
         f'<td class="number" title="{escape(detail, quote=True)}">{seconds}</td></tr>'
     )

@@ -1,8 +1,7 @@
-"""A folder into which videos are uploaded: each is processed once, when it has stopped growing.
+"""Watches a folder: each video is processed once, when it has stopped growing.
 
-What has been processed is kept in the store, so a watch that is started again goes on where the
-last one was stopped. A video that was being processed then is taken up again, and its session
-finished.
+The store keeps which were processed, so a watch that is started again goes on where the last one
+was stopped. A video that was interrupted is processed again, and its session finished.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from pydantic import AwareDatetime, Field
 from mobility import registry
 from mobility.batch.manifest import ManifestError, Refused, Row, check_rows, entry_of, videos_in
 from mobility.batch.record import BatchRow, RowState
-from mobility.batch.run import LOG, cluster_client, logged, outcomes, refused
+from mobility.batch.run import LOG, cluster_client, logged, outcome_of_refused, outcomes
 from mobility.errors import BadInputError, NotFoundError, StorageError
 from mobility.options import Workers, checked, validate
 from mobility.sessions.files import make_folder, writing
@@ -33,11 +32,11 @@ from mobility.store import Store
 log = logging.getLogger(__name__)
 
 TRIES = 3
-"""How often a video is tried of which the failure may pass (a full disk, a lost worker)."""
+"""How often a video is tried after a retryable failure (a full disk, a lost worker)."""
 
 
 class Seen(Document):
-    """A video that was processed, as it was then."""
+    """State of a video when it was processed."""
 
     size: int
     mtime_ns: int
@@ -46,10 +45,10 @@ class Seen(Document):
 
 
 class Watched(Document):
-    """``.watch/<digest>.json``: what a watch of a folder has processed.
+    """``.watch/<digest>.json``: the processed videos of a folder, by digest of their path in it.
 
-    By digest of the path in the folder: who is deleted must not be named here, nor come back with
-    the next look at the folder.
+    Digests name nobody: a deleted participant is not named, and their videos are not processed
+    again.
     """
 
     schema_version: Literal["2"] = "2"
@@ -58,7 +57,7 @@ class Watched(Document):
 
 @dataclass
 class _Look:
-    """How a file was when it was last looked at, and since when it has been so."""
+    """State of a file at the last look, and since when it is unchanged."""
 
     size: int
     mtime_ns: int
@@ -71,7 +70,7 @@ def watch(
     folder: Path,
     store: Store,
     *,
-    told: Callable[[BatchRow], None],
+    on_outcome: Callable[[BatchRow], None],
     participant: str = "anonymous",
     exercise: str = registry.USUAL,
     workers: Workers | None = None,
@@ -80,13 +79,13 @@ def watch(
     settle_s: Annotated[float, Field(ge=0, le=86400)] = 30.0,
     once: bool = False,
 ) -> None:
-    """Process every video of a folder that is complete and was not processed before.
+    """Process every complete video of a folder that was not processed before.
 
-    A video is complete when neither its size nor its time has changed for `settle_s`; the folder is
-    looked at `every_s`, for ever or, with `once`, until no video is left that is growing or
-    waiting. One that is replaced by another file of the same name is processed again. The name of a
-    subfolder is the participant of the videos in it; `participant` and `exercise` are of those of
-    which nothing else says it. `told` is called with what became of each video.
+    A video is complete when neither its size nor its time has changed for `settle_s`. The folder is
+    looked at every `every_s`, for ever or, with `once`, until no video is growing or waiting. A
+    video that is replaced by another file of the same name is processed again. The name of a
+    subfolder is the participant of its videos; `participant` and `exercise` hold where nothing else
+    names them. `on_outcome` is called with the outcome of each video.
     """
     folder = folder.absolute()
     if not folder.is_dir():
@@ -99,14 +98,14 @@ def watch(
     with closing(store), store.locked(f".watch/{digest}", what=f"the watch of {folder}"):
         seen = _read(store, ledger)
         with logged(_log_file(store, digest)), ExitStack() as stack:
-            # The workers are started when there is something to do for them.
+            # Workers are started for the first video.
             client = functools.cache(
                 lambda: stack.enter_context(cluster_client(workers, scheduler))
             )
             if scheduler is not None:
-                client()  # a wrong address is told at once, not with the first video
+                client()  # a wrong address fails at once, not with the first video
             while True:
-                # From before the look: while it takes its time, a file may grow unseen.
+                # From before the look, which takes time: meanwhile a file may grow.
                 at = time.monotonic()
                 _look(folder, looks)
                 waiting = {
@@ -127,7 +126,7 @@ def watch(
                             size=look.size, mtime_ns=look.mtime_ns, state=outcome.state, when=now()
                         )
                         store.write_document(ledger, seen.model_dump(mode="json"))
-                    told(outcome)
+                    on_outcome(outcome)
                 if once and not waiting:
                     return
                 if not ready:
@@ -135,20 +134,20 @@ def watch(
 
 
 def _look(folder: Path, looks: dict[str, _Look]) -> None:
-    """Bring `looks` up to date; a file that changed is looked at from now on."""
-    found = {}
+    """Bring `looks` up to date; a changed file counts as unchanged from now on."""
+    current = {}
     for video in videos_in(folder):
         try:
             status = video.stat()
-        except OSError:  # taken away meanwhile
+        except OSError:  # removed meanwhile
             continue
         name = str(video.relative_to(folder))
         look = looks.get(name)
         if look is None or (look.size, look.mtime_ns) != (status.st_size, status.st_mtime_ns):
             look = _Look(status.st_size, status.st_mtime_ns, time.monotonic())
-        found[name] = look
+        current[name] = look
     looks.clear()
-    looks.update(found)
+    looks.update(current)
 
 
 def _is_seen(seen: Watched, name: str, look: _Look) -> bool:
@@ -166,7 +165,7 @@ def _process(
     workers: int | None,
     scheduler: str | None,
 ) -> Iterator[tuple[BatchRow, str]]:
-    """Outcomes of the videos called `names`, as they come."""
+    """Outcomes of the videos `names`, as they come."""
     rows: list[Row] = []
     name_of: dict[int, str] = {}
     for number, name in enumerate(names, 1):
@@ -179,11 +178,9 @@ def _process(
         except ManifestError as error:
             reason = "; ".join(problem.message for problem in error.problems)
             log.warning("%s of %s: %s", name, entry["participant"], reason)
-            yield (
-                refused(Refused(number, Path(name), entry["participant"], exercise, reason)),
-                name,
-            )
-    # The same video twice, under two names, is one session: one after the other.
+            refused = Refused(number, Path(name), entry["participant"], exercise, reason)
+            yield outcome_of_refused(refused), name
+    # One video under two names is one session: they run one after the other.
     twins = [
         row
         for i, row in enumerate(rows)
@@ -201,8 +198,8 @@ def _process(
 
 
 def _log_file(store: Store, digest: str) -> Path:
-    """Where the log is kept: in the store, or with the reports where that is behind a URL."""
-    if not store.is_remote:
+    """Path of the log: in the store, or with the reports if the store is behind a URL."""
+    if not store.in_bucket:
         return store.path / ".watch" / LOG
     with writing(store.reports):
         make_folder(store.reports)
@@ -211,12 +208,12 @@ def _log_file(store: Store, digest: str) -> Path:
 
 def _read(store: Store, ledger: str) -> Watched:
     try:
-        return validate(Watched, store.document(ledger), what=store.whereabouts(ledger))
+        return validate(Watched, store.document(ledger), what=store.location_of(ledger))
     except NotFoundError:
         return Watched()
     except BadInputError as error:
         raise StorageError(
-            f"{store.whereabouts(ledger)}: is damaged ({error}); delete the file: finished videos "
+            f"{store.location_of(ledger)}: is damaged ({error}); delete the file: finished videos "
             "are recognised and not analysed again"
         ) from None
 

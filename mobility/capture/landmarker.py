@@ -1,7 +1,7 @@
 """MediaPipe's pose landmarker behind plain arrays.
 
-The only module that touches MediaPipe. It is imported by the worker processes,
-never by ``import mobility``.
+Only this module uses MediaPipe. It is imported by the worker processes, never by
+``import mobility``.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ COLUMNS = 8
 """Columns of a pose: u, v, image depth (pixels); x, y, z (m); visibility, presence."""
 
 CORE = (11, 12, 23, 24)
-"""Shoulders and hips: a person without them is not believed."""
+"""Shoulders and hips, which a credible person shows."""
 
 
 @dataclass(frozen=True)
 class Region:
     """A part of the picture in pixels: left, top (inclusive), right, bottom (exclusive).
 
-    It may reach beyond the picture; what lies outside is grey.
+    It may reach beyond the picture; the part outside is grey.
     """
 
     left: int
@@ -39,7 +39,7 @@ class Region:
     bottom: int
 
     def cut(self, image: Image) -> Image:
-        """Copy this part out of `image`; MediaPipe misreads what is not contiguous."""
+        """Copy this part out of `image`; MediaPipe misreads arrays that are not contiguous."""
         height, width = image.shape[:2]
         inside = image[max(self.top, 0) : self.bottom, max(self.left, 0) : self.right]
         if self.left >= 0 and self.top >= 0 and self.right <= width and self.bottom <= height:
@@ -54,7 +54,7 @@ class Landmarker:
     """One MediaPipe landmarker; use as a context manager, so that it is closed.
 
     `model` is the path of the ``.task`` bundle. "video" tracks and smooths from call to call,
-    "image" starts anew each time. To look for more than one of the `people` switches the smoothing
+    "image" starts anew each time. Searching for more than one of the `people` switches smoothing
     off.
     """
 
@@ -98,12 +98,12 @@ class Landmarker:
         region = region or Region(0, 0, width, height)
         part = region.cut(image)
         # The Image must outlive the call: it only borrows the array's memory.
-        held = mp.Image(mp.ImageFormat.SRGB, part)
+        picture = mp.Image(mp.ImageFormat.SRGB, part)
         if self._video:
             self._last_ms = max(round(time * 1000), self._last_ms + 1)
-            result = self._landmarker.detect_for_video(held, self._last_ms)
+            result = self._landmarker.detect_for_video(picture, self._last_ms)
         else:
-            result = self._landmarker.detect(held)
+            result = self._landmarker.detect(picture)
         return [
             _array(image_marks, world_marks, region)
             for image_marks, world_marks in zip(
@@ -159,13 +159,13 @@ def around(box: Box, width: int, height: int, *, margin: float) -> Region:
 def upside_down(pose: Array) -> bool:
     """Whether the shoulders lie far below the hips in the picture.
 
-    The model puts a body upside down where the head is out of the picture; it
-    takes the hips for a head. Lying people are not upside down.
+    The model turns a body upside down if the head is out of the picture, because it takes the hips
+    for a head. Lying people are not upside down.
     """
     down = pose[[11, 12], :2].mean(axis=0) - pose[[23, 24], :2].mean(axis=0)
     return bool(down[1] > 0.7 * np.linalg.norm(down))
 
 
 def believable(pose: Array) -> bool:
-    """Whether a find on a crop is a person: shoulders and hips present and seen."""
+    """Whether a pose found on a crop is of a person: shoulders and hips present and visible."""
     return bool(pose[CORE, 6].mean() > 0.6 and pose[CORE, 7].mean() > 0.6)

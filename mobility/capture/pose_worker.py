@@ -1,10 +1,10 @@
 """One worker process of :func:`mobility.capture.pose.estimate_pose`.
 
-It reads its job as JSON from standard input and answers on standard output
-with one JSON line per message, the arrays of a chunk following theirs as raw
-bytes. MediaPipe runs in processes of its own so that any number of them can
-share the work, its native messages stay out of the user's terminal, its
-memory is given back and it has no network. Run as ``python -m mobility.capture.pose_worker``.
+It reads its job as JSON from standard input and answers on standard output with
+one JSON line per message, followed by the arrays of a chunk as raw bytes.
+MediaPipe runs in separate processes so that any number of them can share the
+work, its native messages stay out of the user's terminal, its memory is given
+back and it has no network. Run as ``python -m mobility.capture.pose_worker``.
 """
 
 from __future__ import annotations
@@ -44,20 +44,20 @@ from mobility.capture.video import read_frames
 from mobility.errors import MobilityError, VideoError
 
 SURVEY_PEOPLE = 4
-"""How many people a look searches for."""
+"""Most people that a look searches for."""
 
 PROGRESS_FRAMES = 16
 """Frames between two messages of progress."""
 
 SEARCH_INTERVAL_S = 0.2
-"""Least time between two searches of the whole picture by parts, while nobody is found."""
+"""Least time between two searches of all parts of the picture, while nobody is found."""
 
 PARENT_INTERVAL_S = 0.5
-"""Time between two looks whether the parent process is still there."""
+"""Time between two checks that the parent process is still there."""
 
 
 class Job(BaseModel):
-    """What a worker is to do: a run of chunks of one video."""
+    """Job of a worker: a run of chunks of one video."""
 
     video: str
     model: str
@@ -67,9 +67,9 @@ class Job(BaseModel):
     frames: list[float]
     """Times of the frames in which the pose is estimated, seconds."""
     parent: int
-    """Process that gave the job; without it the worker ends."""
+    """Process that gave the job; the worker ends when it does."""
     track: survey.Track | None = None
-    """The subject, where others are in the picture."""
+    """The subject, if others are in the picture."""
     others: list[survey.Track] = []
     """The others."""
     looks: list[float] = []
@@ -78,7 +78,7 @@ class Job(BaseModel):
 
 @dataclass
 class _Chunk:
-    """The state of one chunk: its own landmarker, nothing shared with other chunks."""
+    """State of one chunk, with a landmarker of its own; nothing is shared with other chunks."""
 
     number: int
     start: float
@@ -100,7 +100,7 @@ Send = Callable[[dict[str, Any], bytes], None]
 
 
 def run(job: Job, send: Send) -> None:
-    """Do the job, sending progress, chunks and what the decoder reported."""
+    """Do the job, and send progress, chunks and faults of the decoder."""
     waiting = [
         (n, -np.inf if a is None else a, np.inf if b is None else b) for n, a, b in job.chunks
     ]
@@ -121,7 +121,7 @@ def run(job: Job, send: Send) -> None:
             for frame in frames:
                 while waiting and frame.time >= waiting[0][1] - job.warm_up_s:
                     limits = waiting.pop(0)
-                    # A chunk of which no frame can be decoded costs no landmarker.
+                    # No landmarker for a chunk without a frame that can be decoded.
                     if frame.time < limits[2]:
                         active.append(_open(job, limits, frame.image))
                 for chunk in [c for c in active if frame.time >= c.stop]:
@@ -172,29 +172,29 @@ def _send(chunk: _Chunk, changes: survey.PictureChanges, send: Send) -> None:
 def _find(
     job: Job, chunk: _Chunk, many: Landmarker, image: Image, time: float
 ) -> tuple[Array, bool]:
-    """Pose of the subject in one frame, NaN where nobody is; and whether a second look found it."""
-    nobody = np.full((KEYPOINTS, COLUMNS), np.nan)
+    """Pose of the subject in one frame, else NaN; and whether only a second look found it."""
+    no_pose = np.full((KEYPOINTS, COLUMNS), np.nan)
     if job.track is not None and not job.track.is_near(time):
-        return nobody, False
-    found = chunk.landmarker(image, chunk.region, time=time)
-    retried = not (found and _is_subject(job, chunk, found[0], time))
+        return no_pose, False
+    poses = chunk.landmarker(image, chunk.region, time=time)
+    retried = not (poses and _is_subject(job, chunk, poses[0], time))
     if retried:
         for region in _second_looks(chunk, image, time, job.track):
-            found = [
+            poses = [
                 pose
                 for pose in many(image, region)
                 if believable(pose) and _is_subject(job, chunk, pose, time)
             ]
-            if found:
+            if poses:
                 break
         else:
-            return nobody, False
-    chunk.last_box, chunk.last_time = bounding_box(found[0]), time
-    return found[0], retried
+            return no_pose, False
+    chunk.last_box, chunk.last_time = bounding_box(poses[0]), time
+    return poses[0], retried
 
 
 def _is_subject(job: Job, chunk: _Chunk, pose: Array, time: float) -> bool:
-    """Whether a find is upright, and where the subject was a moment ago or at the survey."""
+    """Whether a pose is upright, and where the subject was a moment ago or at the survey."""
     track = job.track
     if upside_down(pose):
         return False
@@ -217,8 +217,7 @@ def _second_looks(
     if track is not None:
         box = near if near is not None and time - chunk.last_time < 0.5 else track.box_at(time)
         return [around(box, width, height, margin=margin) for margin in (0.15, 0.35)]
-    # A person who fills the picture is found when the picture is made smaller,
-    # one who is far away when a part of it is looked at.
+    # A smaller picture shows a person who fills it, a part of it one who is far away.
     regions = [around(near, width, height, margin=0.25)] if near else []
     regions.append(Region(-width // 2, -height // 2, width + width // 2, height + height // 2))
     if time - chunk.last_search >= SEARCH_INTERVAL_S:
@@ -239,11 +238,11 @@ def _look(chunk: _Chunk, many: Landmarker, image: Image, time: float, pose: Arra
     import cv2
 
     height, width = image.shape[:2]
-    found = many(image)
-    if found:
-        without, mask = survey.covered(image, found)
-        found += survey.behind(many(without), mask)
-    people = survey.distinct(found, pose)
+    poses = many(image)
+    if poses:
+        covered, mask = survey.cover_people(image, poses)
+        poses += survey.uncovered_poses(many(covered), mask)
+    people = survey.distinct(poses, pose)
     scale = survey.MOTION_WIDTH / width
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     small = cv2.resize(
@@ -298,8 +297,8 @@ def main() -> int:
         return 2
     except (RuntimeError, ValueError, MemoryError) as error:
         # What MediaPipe and NumPy raise; where it was raised is of no use to the user.
-        said = (str(error).strip() or type(error).__name__).splitlines()[0]
-        message = f"{Path(job.video).name}: the pose search failed ({said}); export the video again"
+        why = (str(error).strip() or type(error).__name__).splitlines()[0]
+        message = f"{Path(job.video).name}: the pose search failed ({why}); export the video again"
         send({"error": VideoError.__name__, "message": message}, b"")
         return 2
     return 0

@@ -1,7 +1,7 @@
-"""How good the recording is: a document beside the numbers, never mixed into them.
+"""Quality of the recording: a document beside the numbers, which do not depend on it.
 
-Each check has a verdict, ``ok``, ``poor`` or ``unusable``, and in plain words what to do about it;
-the limits are in ``tables/capture_quality.yaml``.
+Each check has a verdict, ``ok``, ``poor`` or ``unusable``, and advice in plain words; the limits
+are in ``tables/capture_quality.yaml``.
 """
 
 from __future__ import annotations
@@ -34,23 +34,23 @@ VERDICTS = ("ok", "poor", "unusable")
 """From good to bad."""
 
 SAMPLES = 12
-"""Frames that are looked at for light and sharpness."""
+"""Number of frames that are examined for light and sharpness."""
 
 FEWEST_KEYFRAMES = 10
-"""With fewer keyframes the video is read through, since each sample would cost a long way."""
+"""With fewer keyframes the whole video is read, as decoding up to each sample would cost more."""
 
 MODEL_INPUT = 256
-"""Pixels to which the person's longer side is brought for the sharpness: those of the landmark
-model's input, so that only a blur that the model sees counts."""
+"""Pixels of the person's longer side when sharpness is measured, as in the input of the landmark
+model, so that only blur that the model sees counts."""
 
 EDGE_SHARE = 95.0
-"""Percentile of the gradient from which a place counts as an edge."""
+"""Percentile of the gradient above which a pixel counts as an edge."""
 
 BLACK, WHITE = 2, 253
-"""Levels of 255 up to and from which a pixel is clipped."""
+"""Levels of 255 at and beyond which a pixel is clipped."""
 
 _GRADIENT_VARIANCE = 1 / 3
-"""Pixels², by which the gradient itself blurs: it is a mean over two pixels."""
+"""Variance, pixels², of the blur by the gradient itself, which averages over two pixels."""
 
 _SMALLEST_BOX = 8
 
@@ -59,7 +59,7 @@ _FITTED_FOCAL_SD = 0.12
 with an earlier fit; the draws of the fit may show less."""
 
 _USUAL_HEIGHT, _HEIGHT_SD = 1.70, 0.10
-"""Metres; taken for a person of unknown height, as in the fit, and the spread of adults."""
+"""Metres; stature assumed where it is unknown, as in the fit, and the spread of adults."""
 
 
 def capture_quality(
@@ -70,7 +70,7 @@ def capture_quality(
     camera: int = 0,
     seen: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Describe the recording: who is seen, how well, and from where.
+    """Describe the recording: view, framing, light, and how well the person is seen.
 
     Parameters
     ----------
@@ -79,18 +79,18 @@ def capture_quality(
     info
         The video; some of its frames are read.
     fitted
-        The pose after cleaning and fit, whose history tells what was mended and which has the place
-        of the camera. Without it both are taken from `pose` as far as it goes.
+        The pose after cleaning and fit, whose history has the repairs and which has the place of
+        the camera. Without it both are taken from `pose`, as far as possible.
     camera
-        Which camera of the fit `pose` is of, from 0.
+        Index of the camera of `pose` in the fit, from 0.
     seen
-        What :func:`pictures` says of the video; by default it is asked now.
+        Result of :func:`pictures` for the video; computed by default.
 
     Returns
     -------
     dict
-        JSON values. Each check has its ``verdict`` ("ok", "poor", "unusable", or null where nothing
-        can be told) and ``advice`` (null where there is none to give).
+        JSON values. Each check has its ``verdict`` ("ok", "poor", "unusable", or null if it cannot
+        be decided) and ``advice`` (null if there is none).
     """
     someone = pose["position"].notnull().any(("space", "keypoint", "individual")).values
     survey = json.loads(pose.attrs["survey"])
@@ -110,11 +110,11 @@ def capture_quality(
         "frames": {
             "total": int(someone.size),
             "with_person": int(someone.sum()),
-            **_judged("with_person_share", someone.mean() if someone.size else np.nan),
+            **_check("with_person_share", someone.mean() if someone.size else np.nan),
         },
         "rate": {
             "frame_rate": _rounded(info.frame_rate, 2),
-            **_judged("frame_rate", info.frame_rate or np.nan),
+            **_check("frame_rate", info.frame_rate or np.nan),
         },
         "visibility": {
             part: _rounded(float(confidence.sel(keypoint=list(names)).mean()), 3)
@@ -125,7 +125,7 @@ def capture_quality(
         "distance": _distance(pose, best, height_px, camera),
         "size": {
             "body_height_px": _rounded(height_px, 0),
-            **_judged("body_height_px", height_px),
+            **_check("body_height_px", height_px),
         },
         "landmarks": _landmarks(survey.get("landmark_offset_px"), height_px),
         **(seen or pictures(info, pose)),
@@ -141,20 +141,20 @@ def capture_quality(
 
 
 def verdict(check: str, value: float) -> str | None:
-    """Judge a value by the limits of its check in ``tables/capture_quality.yaml``; None for NaN."""
+    """Verdict of a value by the limits of its check in ``capture_quality.yaml``; None for NaN."""
     return _level(_limits(check), value)
 
 
 def _level(limits: Mapping[str, Any], value: float) -> str | None:
     if not np.isfinite(value):
         return None
-    found = "ok"
+    level = "ok"
     for name in VERDICTS[1:]:
         if (name in limits.get("below", {}) and value < limits["below"][name]) or (
             name in limits.get("above", {}) and value > limits["above"][name]
         ):
-            found = name
-    return found
+            level = name
+    return level
 
 
 def body_height_px(pose: xr.Dataset) -> float:
@@ -163,16 +163,16 @@ def body_height_px(pose: xr.Dataset) -> float:
     away = marks.sel(keypoint=["left_heel", "right_heel"]) - marks.sel(keypoint="nose")
     height = ((away**2).sum("pixel", skipna=False) ** 0.5).max("keypoint").to_numpy()
     height = height[np.isfinite(height)]
-    # Standing is when it is tallest; not the maximum, which is the largest error.
+    # The tallest is standing; a percentile, because the maximum is the largest error.
     return float(np.percentile(height, 95)) if height.size else float("nan")
 
 
 def edge_width(grey: NDArray[np.uint8]) -> float:
-    """Blur of the edges of a picture: standard deviation of the Gaussian that made them, pixels.
+    """Blur of the edges of a picture: standard deviation of a Gaussian, pixels.
 
-    A step blurred by s has 1/s of the gradient; blurred again by 1 pixel it has 1/sqrt(s² + 1). The
-    ratio of the two gradients gives s, whatever the contrast. Median over the strongest edges. NaN
-    where there is no edge.
+    The gradient of a step blurred by s is proportional to 1/s, and to 1/sqrt(s² + 1) after another
+    blur by 1 pixel. The ratio of the two gradients gives s, whatever the contrast. The result is
+    the median over the strongest edges, NaN if there is no edge.
     Zhuo & Sim 2011, Defocus map estimation from a single image, Pattern Recognition 44:1852.
     """
     import cv2
@@ -195,8 +195,8 @@ def edge_width(grey: NDArray[np.uint8]) -> float:
 def sample_frames(info: VideoInfo, pose: xr.Dataset) -> Iterator[Frame]:
     """Read about :data:`SAMPLES` frames that show the person, spread over the video, cheaply.
 
-    Where the file has keyframes enough, the frame after one, or after the one following it: a
-    keyframe itself is often stored in more detail than the rest.
+    With enough keyframes these are the second frames after keyframes: a keyframe itself is often
+    stored in more detail than the rest.
     """
     someone = pose["position"].notnull().any(("space", "keypoint", "individual")).to_numpy()
     times = pose["time"].to_numpy()[someone]
@@ -215,7 +215,7 @@ def sample_frames(info: VideoInfo, pose: xr.Dataset) -> Iterator[Frame]:
 
 def _spread(values: NDArray[np.float64]) -> NDArray[np.float64]:
     count = min(SAMPLES, values.size)
-    # The middles of equal parts: the very first and last frames are seldom like the rest.
+    # The middles of equal parts, because the first and last frames are seldom like the rest.
     chosen: NDArray[np.float64] = values[
         ((np.arange(count) + 0.5) * values.size / count).astype(int)
     ]
@@ -223,9 +223,9 @@ def _spread(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def pictures(info: VideoInfo, pose: xr.Dataset) -> dict[str, Any]:
-    """Light and sharpness of a video within the box of the person, as the capture quality has them.
+    """Light and sharpness of a video within the box of the person, for the capture quality.
 
-    It decodes much of the video, which can be done beside what needs the pose alone.
+    It decodes much of the video, so it can run in parallel to steps that need only the pose.
     """
     import cv2
 
@@ -233,14 +233,14 @@ def pictures(info: VideoInfo, pose: xr.Dataset) -> dict[str, Any]:
     marks = pose["image_position"].isel(individual=0).transpose("time", "pixel", "keypoint")
     brightness, clipped, edges = [], [], []
     for frame in sample_frames(info, pose):
-        place = marks[int(np.argmin(np.abs(times - frame.time)))].to_numpy()
-        if np.isnan(place).all():
+        points = marks[int(np.argmin(np.abs(times - frame.time)))].to_numpy()
+        if np.isnan(points).all():
             continue
         height, width = frame.image.shape[:2]
-        left, top = (max(int(x), 0) for x in np.nanmin(place, axis=1))
+        left, top = (max(int(x), 0) for x in np.nanmin(points, axis=1))
         right, bottom = (
             min(int(x) + 1, most)
-            for x, most in zip(np.nanmax(place, axis=1), (width, height), strict=True)
+            for x, most in zip(np.nanmax(points, axis=1), (width, height), strict=True)
         )
         if right - left < _SMALLEST_BOX or bottom - top < _SMALLEST_BOX:
             continue
@@ -254,24 +254,24 @@ def pictures(info: VideoInfo, pose: xr.Dataset) -> dict[str, Any]:
         edges.append(edge_width(np.asarray(grey, np.uint8)) * max(scale, 1.0))
 
     def typical(values: list[float]) -> float:
-        known = [v for v in values if np.isfinite(v)]
-        return float(np.median(known)) if known else float("nan")
+        finite = [v for v in values if np.isfinite(v)]
+        return float(np.median(finite)) if finite else float("nan")
 
     light, share, width = typical(brightness), typical(clipped), typical(edges)
-    judged = [_judged("brightness", light), _judged("clipped_share", share)]
+    verdicts = [_check("brightness", light), _check("clipped_share", share)]
     return {
         "light": {
             "brightness": _rounded(light, 3),
             "clipped_share": _rounded(share, 3),
-            **_worst(judged),
+            **_worst(verdicts),
         },
-        "sharpness": {"edge_width": _rounded(width, 2), **_judged("edge_width", width)},
+        "sharpness": {"edge_width": _rounded(width, 2), **_check("edge_width", width)},
     }
 
 
 def _view(view: View, *, beside: bool) -> dict[str, Any]:
-    """Judge a view; `beside` another camera that stands apart, one at the side is welcome."""
-    known = tables.load("angles")
+    """Describe a view; `beside` says that another camera stands apart, so that the side is fine."""
+    angles = tables.load("angles")
     entry = dict(_limits("view")[view.kind])
     if beside and "verdict_beside_another" in entry:
         entry |= {"verdict": entry["verdict_beside_another"], "advice": None}
@@ -279,17 +279,17 @@ def _view(view: View, *, beside: bool) -> dict[str, Any]:
         "name": view.name,
         "azimuth_deg": _rounded(view.azimuth_deg, 1),
         "azimuth_sd_deg": _rounded(view.sd_deg, 1),
-        "supports": [name for name in known if supports(view, name)],
-        "does_not_support": [name for name in known if supports(view, name) is False],
+        "supports": [name for name in angles if supports(view, name)],
+        "does_not_support": [name for name in angles if supports(view, name) is False],
         "verdict": entry["verdict"],
         "advice": _advice(entry),
     }
 
 
 def _landmarks(offset_px: float | None, height_px: float) -> dict[str, Any]:
-    """Judge how far two searches of the same frames put the joints apart."""
+    """Check of the distance between the joints that two searches of the same frames find."""
     share = np.nan if offset_px is None else offset_px / height_px
-    return {"offset_share": _rounded(share, 4), **_judged("landmark_offset_share", share)}
+    return {"offset_share": _rounded(share, 4), **_check("landmark_offset_share", share)}
 
 
 def _camera(moving: bool | None) -> dict[str, str | None]:
@@ -302,12 +302,12 @@ def _camera(moving: bool | None) -> dict[str, str | None]:
 def _framing(pose: xr.Dataset) -> dict[str, Any]:
     limits = _limits("framing")
     shares = fraction_outside(pose, margin=limits["border"]["value"])
-    found = {part: _level(limits["share"], share) for part, share in shares.items()}
-    judged = [
+    levels = {part: _level(limits["share"], share) for part, share in shares.items()}
+    verdicts = [
         {"verdict": level, "advice": None if level in (None, "ok") else limits["advice"][part]}
-        for part, level in found.items()
+        for part, level in levels.items()
     ]
-    return {"outside": {k: _rounded(v, 3) for k, v in shares.items()}, **_worst(judged)}
+    return {"outside": {k: _rounded(v, 3) for k, v in shares.items()}, **_worst(verdicts)}
 
 
 def _distance(pose: xr.Dataset, best: xr.Dataset, height_px: float, camera: int) -> dict[str, Any]:
@@ -322,25 +322,25 @@ def _distance(pose: xr.Dataset, best: xr.Dataset, height_px: float, camera: int)
             distance = cameras_of(best)[camera]["distance_m"]
         if not fit.get("focal_length_given"):
             sd = max(sd, _FITTED_FOCAL_SD * distance)
-        known = "fit"
+        source = "fit"
     else:
         prior = _limits("focal_prior")
         longer = max(pose.attrs["image_width"], pose.attrs["image_height"])
         size = _limits("nose_to_heel")["value"] * (stature or _USUAL_HEIGHT)
         distance = prior["value"] * longer * size / height_px
         sd = prior["sd"] * distance
-        known = "lens"
-    taken = "calibrated" if scaled else "given" if stature else "assumed"
-    if taken == "assumed":
+        source = "lens"
+    scale = "calibrated" if scaled else "given" if stature else "assumed"
+    if scale == "assumed":
         sd = float(np.hypot(sd, distance * _HEIGHT_SD / _USUAL_HEIGHT))
     return {
         "distance_m": _rounded(distance, 2),
         "distance_sd_m": _rounded(sd, 2),
         "known_from": tables.sentence(
-            f"capture.distance.{known}",
-            scale=tables.sentence(f"capture.scale.{taken}", height=stature or _USUAL_HEIGHT),
+            f"capture.distance.{source}",
+            scale=tables.sentence(f"capture.scale.{scale}", height=stature or _USUAL_HEIGHT),
         ),
-        **_judged("distance_m", distance),
+        **_check("distance_m", distance),
     }
 
 
@@ -348,52 +348,52 @@ def _distance_of_fit(fitted: xr.Dataset) -> tuple[float, float]:
     """Median horizontal distance of the hips from the camera, and its error over the draws."""
     hips = ["left_hip", "right_hip"]
     fit = fitted["fit_position"].sel(fit_keypoint=hips)
-    off = fitted["position_draws"].sel(fit_keypoint=hips)
+    deviations = fitted["position_draws"].sel(fit_keypoint=hips)
 
-    def away(place: xr.DataArray) -> xr.DataArray:
+    def median_distance(place: xr.DataArray) -> xr.DataArray:
         square = (place.mean("fit_keypoint").sel(fit_space=["x", "z"]) ** 2).sum("fit_space")
         median: xr.DataArray = (square**0.5).median("fit_time")
         return median
 
-    distance = float(away(fit))
-    return distance, float(((away(fit + off) - distance) ** 2).mean() ** 0.5)
+    distance = float(median_distance(fit))
+    return distance, float(((median_distance(fit + deviations) - distance) ** 2).mean() ** 0.5)
 
 
 def _swaps(best: xr.Dataset, camera: int) -> dict[str, Any]:
-    """Count what the cleaning mended of exchanges of left and right."""
-    made = history(best)
+    """Check of the exchanges of left and right that the cleaning repaired."""
+    entries = history(best)
     if camera:
-        made = last_of(made, "fit_body")["further_histories"][camera - 1]
-    steps = last_of(made, "clean_pose").get("steps", [])
-    found = next((s for s in steps if s["step"] == "swap_repair" and "swapped_frames" in s), None)
-    if found is None:
+        entries = last_of(entries, "fit_body")["further_histories"][camera - 1]
+    steps = last_of(entries, "clean_pose").get("steps", [])
+    repair = next((s for s in steps if s["step"] == "swap_repair" and "swapped_frames" in s), None)
+    if repair is None:
         return {"mended_frames": None, "verdict": None, "advice": None}
-    share = max(found["swapped_frames"].values(), default=0) / max(best.sizes["time"], 1)
-    return {"mended_frames": found["swapped_frames"], **_judged("swapped_share", share)}
+    share = max(repair["swapped_frames"].values(), default=0) / max(best.sizes["time"], 1)
+    return {"mended_frames": repair["swapped_frames"], **_check("swapped_share", share)}
 
 
 def _limits(check: str) -> Any:
     return tables.load("capture_quality")[check]
 
 
-def _judged(check: str, value: float) -> dict[str, str | None]:
-    """Verdict of a value, and the advice where it is not ok."""
-    found = verdict(check, value)
-    advice = None if found in (None, "ok") else _advice(_limits(check))
-    return {"verdict": found, "advice": advice}
+def _check(check: str, value: float) -> dict[str, str | None]:
+    """Verdict of a value, and the advice if it is not ok."""
+    level = verdict(check, value)
+    advice = None if level in (None, "ok") else _advice(_limits(check))
+    return {"verdict": level, "advice": advice}
 
 
 def _advice(entry: Mapping[str, Any]) -> str | None:
     return entry["advice"].strip() if entry.get("advice") else None
 
 
-def _worst(judged: Iterable[Mapping[str, str | None]]) -> dict[str, str | None]:
+def _worst(verdicts: Iterable[Mapping[str, str | None]]) -> dict[str, str | None]:
     """Worst verdict of several, with all advice."""
-    known = [j for j in judged if j["verdict"] is not None]
-    if not known:
+    decided = [each for each in verdicts if each["verdict"] is not None]
+    if not decided:
         return {"verdict": None, "advice": None}
-    worst = max((str(j["verdict"]) for j in known), key=VERDICTS.index)
-    advice = list(dict.fromkeys(str(j["advice"]) for j in known if j["advice"]))
+    worst = max((str(each["verdict"]) for each in decided), key=VERDICTS.index)
+    advice = list(dict.fromkeys(str(each["advice"]) for each in decided if each["advice"]))
     return {"verdict": worst, "advice": " ".join(advice) or None}
 
 

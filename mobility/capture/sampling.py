@@ -1,4 +1,4 @@
-"""In which frames of a video the pose is estimated."""
+"""Choice of the frames of a video in which the pose is estimated."""
 
 from __future__ import annotations
 
@@ -18,42 +18,42 @@ The fit has at most 7.5 knots a second. ``docs/speed.md`` has the errors of real
 """
 
 FAST = {("elbow", "wrist"): 0.25, ("knee", "ankle"): 0.08}
-"""Way of a joint between two such frames, of the body's longer side, from which it moves fast.
+"""Least path of a fast joint between two such frames, as a share of the body's longer side.
 
-Knees and ankles of 11 filmed people who squat go 0.04 at most, arms 0.16. Those of walkers, whose
-ankle dorsiflexion was a degree worse at 15 frames a second than in all, go 0.10 to 0.16, those of a
-man who kicks up to 0.5 (``benchmarks/rates.py``).
+In squats of 11 filmed people it is at most 0.04 for knees and ankles, and 0.16 for arms. For knees
+and ankles of walkers, whose dorsiflexion was a degree worse at 15 frames a second than in all
+frames, it is 0.10 to 0.16, and for a man who kicks up to 0.5 (``benchmarks/rates.py``).
 """
 
 VISIBLE = 0.5
-"""Visibility of a landmark from which its way counts."""
+"""Least visibility of a landmark whose path counts."""
 
 SHORT_S = 1.0
-"""Seconds of a video of which every frame is estimated: a fit of so few frames needs them all."""
+"""Videos shorter than this, in seconds, are estimated in every frame, which their fit needs."""
 
 SAME_TIME_S = 1e-6
-"""Difference of two times of one frame, seconds."""
+"""Largest difference, seconds, between times of the same frame."""
 
 
 def choose_frames(times: Array, rate: PoseRate, *, at_most: bool = False) -> Array:
-    """Choose the frames of a video whose rate is next to the one that is asked for.
+    """Choose frames of a video at about the requested rate.
 
     Parameters
     ----------
     times
-        (n,) of all frames, seconds, increasing.
+        Times of all frames, (n,), seconds, increasing.
     rate
-        Frames a second, "usual" (15; all of a video of less than a second) or "all". It becomes the
-        rate of the video divided by a whole number, their ratio rounded: 15 becomes 12.5 where the
-        video has 25.
+        Frames a second, "usual" (15; all of a video of less than a second) or "all". The actual
+        rate is that of the video divided by the rounded ratio: 12.5 instead of 15 for a video of
+        25.
     at_most
-        Whether it becomes the next one that is not higher, give or take 10 %.
+        Whether the actual rate must not be higher, give or take 10 %.
 
     Returns
     -------
     Array
-        Times of the chosen frames, seconds. Each is the first that is not earlier than the last one
-        and the interval, give or take half a frame, so that uneven time stamps are kept.
+        Times of the chosen frames, seconds: each is the first at least an interval (give or take
+        half a frame) after the one before, so that uneven time stamps are kept.
     """
     if rate == "all" or len(times) < 2:
         return times
@@ -72,9 +72,9 @@ def choose_frames(times: Array, rate: PoseRate, *, at_most: bool = False) -> Arr
 
 
 def chooser(times: Array | list[float]) -> Callable[[float], bool]:
-    """Return what says of each frame, in their order, whether it is one of those of the times.
+    """Return a function that says of each frame, in order, whether it is one of `times`.
 
-    In the place of one that cannot be decoded, the next one is.
+    The next frame replaces one that cannot be decoded.
     """
     ordered, reached = list(times), 0
 
@@ -87,10 +87,10 @@ def chooser(times: Array | list[float]) -> Callable[[float], bool]:
 
 
 def is_fast(poses: Array) -> bool:
-    """Say whether the person moves too fast for the frames that were chosen.
+    """Whether the person moves too fast for the chosen frames.
 
     `poses` is (time, 33, columns of the landmarker). Medians of three frames are compared, so that
-    a landmark that jumps away and back does not count; hidden ones do not either.
+    a landmark that jumps away and back does not count; hidden landmarks do not count either.
     """
     names = tables.load("landmarks")["landmarks"]["names"]
     image = np.where(poses[:, :, 6:7] >= VISIBLE, poses[:, :, :2], np.nan)
@@ -102,7 +102,7 @@ def is_fast(poses: Array) -> bool:
     for joints, least in FAST.items():
         rows = [names.index(f"{side}_{joint}") for side in ("left", "right") for joint in joints]
         windows = np.lib.stride_tricks.sliding_window_view(image[:, rows], 3, axis=0)
-        way = np.linalg.norm(np.diff(np.median(windows, axis=-1), axis=0), axis=-1)
-        if (way > least * size).any():
+        path_length = np.linalg.norm(np.diff(np.median(windows, axis=-1), axis=0), axis=-1)
+        if (path_length > least * size).any():
             return True
     return False

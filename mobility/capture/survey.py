@@ -1,12 +1,12 @@
-"""The sparse look at a video: who is in it, whether the camera moves, light and blur.
+"""Sparse survey of a video: who is in it, whether the camera moves, light and blur.
 
-Every two seconds (twice a second at the beginning, and where somebody else
+Every two seconds (twice a second at the beginning, and when somebody else
 appears) a frame is searched for several people, and its background is compared
 with that of the look before. The result decides whom the dense pass follows, and
 becomes part of the capture quality.
 
-People are told apart by their heads: the box around all landmarks of somebody
-half hidden reaches over whoever hides the rest, because the model guesses it there.
+People are distinguished by their heads, not their boxes: the model guesses the hidden
+part of somebody half hidden, so that their box reaches over whoever stands in front.
 """
 
 from __future__ import annotations
@@ -31,27 +31,27 @@ DENSE_S = 0.5
 """Time between two looks in the first interval, so that short clips are seen too."""
 
 CONFIRMED = 3
-"""Looks in a row with several people after which it is no longer looked more often."""
+"""Looks in a row with several people after which looks become rare again."""
 
 SAME_HEAD = 0.15
-"""Distance of heads, of the longer side of the larger box, up to which they are one person's."""
+"""Largest distance of heads of the same person, as a share of the larger box's longer side."""
 
 SAME_PLACE = 0.1
-"""Median distance of landmarks, of the longer side of the larger box, up to which two finds are of
-one person: the width of a head."""
+"""Largest median distance of landmarks in two poses of the same person, as a share of the larger
+box's longer side: the width of a head."""
 
 HEAD = 0.17
-"""Radius around the middle of nose and shoulders within which a head is, of the box's longer side.
+"""Radius of a head around the middle of nose and shoulders, as a share of the box's longer side.
 
 Shoulders stand at 0.82 of the height (Drillis and Contini 1966), so that the crown is 0.15 above
-that point; the rest is for who sits or is half hidden.
+that point; the rest is for people who sit or are half hidden.
 """
 
-LEAST_WAY, CLEARLY = 30.0, 2.0
-"""Way of a joint in degrees, and times that of the most prominent person, that make a subject."""
+LEAST_RANGE_DEG, CLEAR_RATIO = 30.0, 2.0
+"""Least range of the joint that moves, degrees, and ratio to that of the most prominent person."""
 
 LEAST_PRESENT = 0.5
-"""Share of the frames in which somebody must be found to be the one who moves."""
+"""Least share of the frames in which the person who moves must be found."""
 
 MOVING_CAMERA = 0.004
 """Background shift in two seconds, as a fraction of the width, that counts as motion."""
@@ -60,19 +60,18 @@ MOVING_SHARE, MOVING_LOOKS = 0.2, 2
 """Share and least number of looks with motion that make a moving camera."""
 
 CHANGED = 25
-"""Levels of 255 by which a point of a picture differs from the picture before."""
+"""Levels of 255 by which a point of a picture must differ from the picture before."""
 
 CUT_RATIO, CUT_SHARE, CUT_FRAMES, CUT_S = 2.0, 0.005, 3, 0.25
-"""Times that of the frames before and after it, and least share of the points that change at a cut.
+"""Least share of points that change at a cut, and its least ratio to the frames before and after.
 
 Before and after are three frames, or a quarter of a second: films of five pictures a second are
 stored at thirty. In 26 videos, filmed and rendered, none of 3,357 frames changed more than 1.20
-times as much as the most of the three before and after it; at cuts most changed 3 to 9 times as
-much.
+times as much as any of the three before and after it; most cuts changed 3 to 9 times as much.
 """
 
 LEAST_CHANGE = 1e-6
-"""Change of a picture that is not the very same as the one before."""
+"""Change of a picture that is not identical to the one before."""
 
 MOTION_WIDTH = 320
 """Width to which a frame is reduced for the comparison of backgrounds, pixels."""
@@ -81,8 +80,8 @@ MOTION_WIDTH = 320
 class Person(BaseModel):
     """One person at one look: box and middle of nose and shoulders in pixels, mean visibility.
 
-    `offset` is that of the landmarks from those of the search of every frame, pixels; None where
-    that was on another person.
+    `offset` is the distance of the landmarks from those of the search of every frame, pixels; None
+    if that followed another person.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -101,7 +100,7 @@ class Look(BaseModel):
     time: float
     people: list[Person]
     shift: float | None
-    """Of the background since the look before, fraction of the width."""
+    """Shift of the background since the look before, fraction of the width."""
     brightness: float
     sharpness: float
 
@@ -131,8 +130,8 @@ class Track:
     def is_seen_at(self, time: float, looks: list[float]) -> bool:
         """Whether the person is seen at the look before a time or at the one after it.
 
-        `looks` are the times of all looks. Between two looks that both miss the person, whoever the
-        model finds is somebody else.
+        `looks` are the times of all looks. Between two looks that both miss the person, anybody
+        whom the model finds is somebody else.
         """
         after = bisect.bisect_left(looks, time)
         return not set(looks[max(after - 1, 0) : after + 1]).isdisjoint(self.times)
@@ -151,7 +150,7 @@ class Track:
         return (float(np.interp(time, self.times, x)), float(np.interp(time, self.times, y)))
 
     def boxes_between(self, start: float, stop: float) -> list[Box]:
-        """Boxes of all looks between two times, with those at both ends."""
+        """Boxes of all looks between two times, and at both times."""
         inside = [
             box for time, box in zip(self.times, self.boxes, strict=True) if start < time < stop
         ]
@@ -159,14 +158,14 @@ class Track:
 
 
 def look_number(time: float) -> int:
-    """Return the number of the look of a frame; the first frame of each number is looked at."""
+    """Return the number of the look of a frame; the first frame of each number is surveyed."""
     if time < INTERVAL_S:
         return int(max(time, 0.0) / DENSE_S)
     return int(INTERVAL_S / DENSE_S) + int((time - INTERVAL_S) / INTERVAL_S)
 
 
 def is_due(time: float, last: int, looks: list[Look]) -> bool:
-    """Say whether a frame is to be looked at: of the next number, or soon after somebody came."""
+    """Whether a frame is to be surveyed: of the next number, or soon after somebody appeared."""
     if look_number(time) != last:
         return True
     several = [len(look.people) > 1 for look in looks[-CONFIRMED:]]
@@ -175,7 +174,7 @@ def is_due(time: float, last: int, looks: list[Look]) -> bool:
 
 
 def person(pose: Array) -> Person:
-    """Describe a find by what the survey needs of it."""
+    """Reduce a pose to what the survey needs."""
     x, y = pose[[0, 11, 12], :2].mean(axis=0)
     return Person(
         box=bounding_box(pose),
@@ -187,26 +186,26 @@ def person(pose: Array) -> Person:
 def landmark_offset(pose: Array, find: Array) -> float | None:
     """Mean distance of the landmarks of two searches of one frame, pixels.
 
-    Of shoulders, elbows, wrists, hips, knees and ankles that are seen in both; None where fewer
-    than four are, or where they are of two people. The searches agree where the picture shows the
-    limbs.
+    It is over shoulders, elbows, wrists, hips, knees and ankles that are seen in both; None if
+    fewer than four are, or if the poses are of two people. The searches agree where the picture
+    shows the limbs.
     """
     seen = np.minimum(pose[_JOINTS, 6], find[_JOINTS, 6]) > LEAST_SEEN
     if np.count_nonzero(seen) < FEWEST_SEEN:
         return None
     one, other = person(pose), person(find)
-    if _apart(one.head, one.box, other.head, other.box):
+    if _are_apart(one.head, one.box, other.head, other.box):
         return None
-    apart = np.linalg.norm(pose[_JOINTS, :2] - find[_JOINTS, :2], axis=1)
-    return float(apart[seen].mean())
+    distances = np.linalg.norm(pose[_JOINTS, :2] - find[_JOINTS, :2], axis=1)
+    return float(distances[seen].mean())
 
 
-def covered(image: Image, poses: list[Array]) -> tuple[Image, npt.NDArray[np.bool_]]:
-    """Cover people with grey, so that the detector finds whom they outshine; where that is.
+def cover_people(image: Image, poses: list[Array]) -> tuple[Image, npt.NDArray[np.bool_]]:
+    """Cover people with grey, so that the detector finds others; also return the covering mask.
 
-    A person who lies or stands in front draws all of the detector's attention, and somebody behind
-    or at the edge is not found beside them. The landmarks of the face end at the eyes: a disc
-    covers the whole head, in what is left of which the model sees a small person.
+    The detector otherwise misses somebody behind or at the edge, beside a person who lies or stands
+    in front. A disc covers the whole head, because the landmarks of the face end at the eyes, and
+    the model takes the rest of a head for a small person.
     """
     import cv2
 
@@ -216,16 +215,16 @@ def covered(image: Image, poses: list[Array]) -> tuple[Image, npt.NDArray[np.boo
         cv2.fillConvexPoly(mask, cv2.convexHull(marks), 255)
         radius = round(HEAD * _size(bounding_box(pose)))
         cv2.circle(mask, marks[0].tolist(), radius, 255, thickness=-1)
-    without = image.copy()
-    without[mask > 0] = 128
-    return without, mask > 0
+    covered = image.copy()
+    covered[mask > 0] = 128
+    return covered, mask > 0
 
 
-def behind(poses: list[Array], mask: npt.NDArray[np.bool_]) -> list[Array]:
-    """Keep the finds of a covered picture that rest on what is not under the cover.
+def uncovered_poses(poses: list[Array], mask: npt.NDArray[np.bool_]) -> list[Array]:
+    """Keep the poses found in a covered picture that do not rest on the covered parts.
 
-    Head and shoulders are beside the cover, and so are most of the landmarks: the model often finds
-    what is left of the person under it.
+    Head and shoulders, and most of the landmarks, must be beside the cover: the model often finds
+    the rest of the covered person.
     """
     height, width = mask.shape
 
@@ -243,16 +242,16 @@ def behind(poses: list[Array], mask: npt.NDArray[np.bool_]) -> list[Array]:
 
 
 def distinct(poses: list[Array], searched: Array | None = None) -> list[Person]:
-    """Describe the people of several finds, of whom each may be found twice: the better seen stays.
+    """List the people of several poses; of two poses of the same person the better seen stays.
 
-    Two finds are one person where their heads are in one place, or where most of their landmarks
-    are. `searched` is what the search of every frame found in the same one.
+    Two poses are of one person if their heads, or most of their landmarks, are in the same place.
+    `searched` is the pose from the search of every frame, for the same frame.
     """
     kept: list[tuple[Array, Person]] = []
     for pose in sorted(poses, key=lambda pose: -person(pose).visibility):
         one = person(pose)
         if all(
-            _apart(one.head, one.box, other.head, other.box)
+            _are_apart(one.head, one.box, other.head, other.box)
             and np.median(np.linalg.norm(pose[:, :2] - marks[:, :2], axis=1))
             > SAME_PLACE * max(_size(one.box), _size(other.box))
             for marks, other in kept
@@ -268,10 +267,10 @@ def distinct(poses: list[Array], searched: Array | None = None) -> list[Person]:
 def link(looks: list[Look]) -> list[Track]:
     """Join the people of successive looks into tracks, nearest heads first.
 
-    Two finds can be the same person when their heads are less apart than the
-    longer side of the larger box for each second between them (a person of 1.7 m
-    who walks at 1.7 m/s), at most 1.5 of it, and those sides differ by less than
-    a factor of 2.5 (a deep squat halves a box).
+    Two people can be the same if their heads are less apart than the longer side
+    of the larger box for each second between them (a person of 1.7 m who walks at
+    1.7 m/s), at most 1.5 of it, and those sides differ by less than a factor of
+    2.5 (a deep squat halves a box).
     """
     tracks: list[Track] = []
     for look in looks:
@@ -303,7 +302,7 @@ def _centre(box: Box) -> tuple[float, float]:
 
 
 def _size(box: Box) -> float:
-    """Longer side: the stature of who stands, and of who lies."""
+    """Longer side: the stature of a person who stands or lies."""
     return max(box[2] - box[0], box[3] - box[1])
 
 
@@ -311,7 +310,7 @@ def _distance(a: tuple[float, float], b: tuple[float, float]) -> float:
     return float(np.hypot(a[0] - b[0], a[1] - b[1]))
 
 
-def _apart(a: tuple[float, float], box: Box, b: tuple[float, float], other: Box) -> bool:
+def _are_apart(a: tuple[float, float], box: Box, b: tuple[float, float], other: Box) -> bool:
     return _distance(a, b) > SAME_HEAD * max(_size(box), _size(other))
 
 
@@ -323,7 +322,7 @@ def _may_be_same(track: Track, time: float, one: Person) -> bool:
 
 
 def prominence(track: Track, looks: list[Look], width: int, height: int) -> float:
-    """How large and central a person is over the whole trial.
+    """Size and centrality of a person over the whole trial.
 
     The mean over time of the longer side of the box (fraction of the picture's height) times one
     minus half the distance from the centre (fraction of half the diagonal);
@@ -331,13 +330,13 @@ def prominence(track: Track, looks: list[Look], width: int, height: int) -> floa
     """
     times = np.array([look.time for look in looks])
     shares = np.gradient(times) if len(times) > 1 else np.ones(len(times))
-    lasts = dict(zip(times, shares, strict=True))
+    durations = dict(zip(times, shares, strict=True))
     total = 0.0
     for time, box in zip(track.times, track.boxes, strict=True):
         x, y = _centre(box)
         off = np.hypot(x - width / 2, y - height / 2) / (np.hypot(width, height) / 2)
-        total += lasts.get(time, 0.0) * _size(box) / height * (1 - 0.5 * min(off, 1.0))
-    return float(total / max(sum(lasts.values()), 1e-9))
+        total += durations.get(time, 0.0) * _size(box) / height * (1 - 0.5 * min(off, 1.0))
+    return float(total / max(sum(durations.values()), 1e-9))
 
 
 def choose_subject(
@@ -351,7 +350,7 @@ def choose_subject(
 
     `subject` is a point in the picture, of `width` and `height` pixels, that lies on the subject
     when the subject is first seen; None for the one who is largest and most central over the whole
-    trial. A point at which nobody ever is, is refused.
+    trial. A point is refused if nobody is ever there.
     """
     if subject is None:
         return int(np.argmax([prominence(track, looks, width, height) for track in tracks]))
@@ -361,19 +360,19 @@ def choose_subject(
         for time, box, head in zip(track.times, track.boxes, track.heads, strict=True):
             if box[0] <= x <= box[2] and box[1] <= y <= box[3]:
                 off = min(_distance(subject, _centre(box)), _distance(subject, head))
-                # Where somebody is first seen, another may have been before.
+                # Whoever is there soonest after their first look; others may pass there later.
                 candidates.append((time - track.times[0], off, index))
                 break
     if not candidates:
-        seen = ", ".join(said(point_on(tracks, index)) for index in range(len(tracks)))
+        points = ", ".join(as_option(point_on(tracks, index)) for index in range(len(tracks)))
         raise BadInputError(
-            f"subject {x:.0f},{y:.0f}: nobody is there; people were first seen at {seen}"
+            f"subject {x:.0f},{y:.0f}: nobody is there; people were first seen at {points}"
         )
     return min(candidates)[2]
 
 
 def point_on(tracks: list[Track], index: int) -> tuple[float, float]:
-    """Point that names the person of a track as the option `subject`, where they are first seen."""
+    """Point for the option `subject` that selects the person of a track, where first seen."""
     left, top, right, bottom = box = tracks[index].boxes[0]
     head = tracks[index].heads[0]
     for place in (_centre(box), head):
@@ -384,14 +383,14 @@ def point_on(tracks: list[Track], index: int) -> tuple[float, float]:
     return (float(round(head[0])), float(round(head[1])))
 
 
-def said(point: tuple[float, float]) -> str:
-    """Write a point as the option `subject` takes it."""
+def as_option(point: tuple[float, float]) -> str:
+    """Text of a point as the option `subject` takes it."""
     return f"{point[0]:.0f},{point[1]:.0f}"
 
 
 _JOINTS = [11, 12, 13, 14, 15, 16, 23, 24, 25, 26, 27, 28]
 LEAST_SEEN, FEWEST_SEEN = 0.5, 4
-"""Visibility of the landmarks that are compared, and how many there are at least."""
+"""Least visibility of the landmarks that are compared, and their least number."""
 
 _LIMBS = tuple(
     tuple(first + side for first in chain)
@@ -400,20 +399,20 @@ _LIMBS = tuple(
 )
 """Landmarks of elbow, shoulder, hip and knee of each side, the joint in the middle."""
 FOLLOWED = frozenset({"elbow", "shoulder", "hip", "knee"})
-"""Joints by whose way it is told who moves."""
+"""Joints whose movement decides who moves."""
 
 
-def limb_way(poses: Array) -> float:
-    """Degrees through which the joint of a limb goes in the picture, of the one that goes farthest.
+def limb_range(poses: Array) -> float:
+    """Largest range of a limb's joint in the picture, degrees, times the share of frames with it.
 
-    From the 5th to the 95th percentile of the angle between its three landmarks, where all are
-    seen, and the median of five frames, so that a glitch is no movement; times the share of
-    the frames in which they are: who walks through the picture is not there for long. `poses` is
-    (n, 33, 8), NaN where nobody is.
+    The range is from the 5th to the 95th percentile of the angle between the three landmarks, in
+    frames that show all of them, after a median of five frames against glitches. The share counts
+    because a person who walks through the picture is not there for long. `poses` is (n, 33, 8), NaN
+    where nobody is.
     """
     from scipy.ndimage import median_filter
 
-    longest = 0.0
+    largest = 0.0
     for first, joint, last in _LIMBS:
         seen = np.nan_to_num(poses[:, [first, joint, last], 6]).min(axis=1) > 0.6
         if seen.mean() < LEAST_PRESENT:
@@ -422,57 +421,57 @@ def limb_way(poses: Array) -> float:
         cross = a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]
         angle = median_filter(np.degrees(np.arctan2(np.abs(cross), (a * b).sum(axis=1))), 5)
         low, high = np.percentile(angle, [5, 95])
-        longest = max(longest, float(high - low) * float(seen.mean()))
-    return longest
+        largest = max(largest, float(high - low) * float(seen.mean()))
+    return largest
 
 
-def who_moves(ways: list[float]) -> int:
-    """Index of the one who moves a joint: another than the first only if that is clear.
+def who_moves(ranges: list[float]) -> int:
+    """Index of the person who moves a joint: the first, unless another clearly moves more.
 
-    `ways` are of :func:`limb_way`, the most prominent person first. A therapist's arms move too.
+    `ranges` are from :func:`limb_range`, the most prominent person first. Therapists move too.
     """
-    best = int(np.argmax(ways))
-    return best if ways[best] >= max(LEAST_WAY, CLEARLY * ways[0]) else 0
+    best = int(np.argmax(ranges))
+    return best if ranges[best] >= max(LEAST_RANGE_DEG, CLEAR_RATIO * ranges[0]) else 0
 
 
 def others(tracks: list[Track], chosen: int) -> list[int]:
-    """Which tracks are of other people: seen well, and at two looks beside the subject.
+    """List the tracks of other people: seen well, and beside the subject at two looks.
 
     A track that never coexists with the subject's is the subject who left and
-    came back, and one look alone may be a mistake of the detector.
+    came back, and a single look may be a mistake of the detector.
     """
     main = tracks[chosen]
     subject = dict(zip(main.times, zip(main.heads, main.boxes, strict=True), strict=True))
-    found = []
+    indices = []
     for index, track in enumerate(tracks):
         beside = [
             time
             for time, head, box in zip(track.times, track.heads, track.boxes, strict=True)
-            if time in subject and _apart(head, box, *subject[time])
+            if time in subject and _are_apart(head, box, *subject[time])
         ]
         if index != chosen and len(beside) >= 2 and np.mean(track.visibility) > 0.5:
-            found.append(index)
-    return found
+            indices.append(index)
+    return indices
 
 
 def is_another(
     pose: Array, time: float, track: Track, rivals: list[Track], looks: list[float]
 ) -> bool:
-    """Say whether the head of a find is nearer to where another's is than to the subject's.
+    """Whether the head of a pose is nearer to a rival's head than to the subject's.
 
-    `looks` are the times of all looks: a rival counts where one is seen.
+    `looks` are the times of all looks: a rival counts only near looks that show one.
     """
     head = person(pose).head
-    near = _distance(head, track.head_at(time))
+    to_subject = _distance(head, track.head_at(time))
     return any(
-        _distance(head, rival.head_at(time)) < near
+        _distance(head, rival.head_at(time)) < to_subject
         for rival in rivals
         if rival.is_seen_at(time, looks)
     )
 
 
 class PictureChanges:
-    """How much of the picture changes from frame to frame."""
+    """Share of the picture that changes from frame to frame."""
 
     def __init__(self) -> None:
         self.times: list[float] = []
@@ -482,7 +481,7 @@ class PictureChanges:
     def add(self, time: float, grey: npt.NDArray[np.uint8]) -> None:
         """Compare some points of a picture in grey with those of the picture before.
 
-        The share that differs is 0 where the same picture comes once more; noise alone gives more.
+        The share is 0 only if the same picture is repeated, for noise alone gives more.
         """
         points = grey.astype(np.int16)
         last, self._last = self._last, points
@@ -493,22 +492,23 @@ class PictureChanges:
         self.changes.append(change)
 
     def between(self, start: float, stop: float) -> dict[str, list[float]]:
-        """Give times and changes of the pictures with ``start <= time < stop``."""
+        """Return times and changes of the pictures with ``start <= time < stop``."""
         rows = slice(bisect.bisect_left(self.times, start), bisect.bisect_left(self.times, stop))
         return {"times": self.times[rows], "changes": self.changes[rows]}
 
 
 def cuts(times: Array, changes: Array) -> list[float]:
-    """Find the first frames after a cut, in seconds: the picture changes there and not around it.
+    """Find the first frames after cuts, in seconds: the picture changes there but not around it.
+
+    A quick movement goes on for several frames, a flash changes the picture twice, and a gap in the
+    times is no cut. After repeats of a picture the next one shows the movement of all that time.
 
     Parameters
     ----------
     times
-        (n,) of the frames, seconds.
+        Times of the frames, (n,), seconds.
     changes
-        (n,) of :class:`PictureChanges`. A quick movement goes on for several frames, and a flash
-        changes the picture twice; after missing frames that the times show there is no cut. Where
-        the same picture was repeated, the next shows the movement of all that time.
+        Changes from :class:`PictureChanges`, (n,).
     """
     if len(times) < 2:
         return []
@@ -534,10 +534,10 @@ class BackgroundMotion:
         self._mask: npt.NDArray[np.uint8] | None = None
 
     def shift(self, small: npt.NDArray[np.uint8], boxes: list[Box]) -> float | None:
-        """Displacement that the background points have in common (median) since the last call.
+        """Median displacement of the background points since the last call, per picture width.
 
-        `small` is the grey picture, reduced to :data:`MOTION_WIDTH`, with the boxes of people in
-        it. As a fraction of the width; None at the first call, or where too few points tell.
+        `small` is the grey picture, reduced to :data:`MOTION_WIDTH`, `boxes` those of people in it.
+        None at the first call, or with too few points.
         """
         import cv2
 
@@ -558,14 +558,13 @@ class BackgroundMotion:
         flow = partial(cv2.calcOpticalFlowPyrLK, nextPts=None, winSize=(21, 21), maxLevel=3)
         moved, status, _ = flow(last, small, points)
         back, again, _ = flow(small, last, moved)
-        # Points of a plain wall follow its noise, each its own way, and are not found again; a
-        # camera takes all with it.
-        found = (status.ravel() == 1) & (again.ravel() == 1)
-        found &= np.linalg.norm((back - points).reshape(-1, 2), axis=1) < 0.5
-        step = (moved - points).reshape(-1, 2)[found]
-        ends = moved.reshape(-1, 2)[found].astype(int)
+        # Keep points that are found again backwards: those on a plain wall follow its noise.
+        reliable = (status.ravel() == 1) & (again.ravel() == 1)
+        reliable &= np.linalg.norm((back - points).reshape(-1, 2), axis=1) < 0.5
+        step = (moved - points).reshape(-1, 2)[reliable]
+        ends = moved.reshape(-1, 2)[reliable].astype(int)
         inside = ((ends >= 0) & (ends < small.shape[::-1])).all(axis=1)
-        # Points that end on a person were covered, not moved.
+        # A person moved in front of points that end on a person.
         inside[inside] = mask[ends[inside, 1], ends[inside, 0]] > 0
         if inside.sum() < 8:
             return None
@@ -573,12 +572,12 @@ class BackgroundMotion:
 
 
 def camera_motion(looks: list[Look]) -> dict[str, Any]:
-    """Say whether the camera moves, from the shifts of the background between looks.
+    """Motion of the camera, from the shifts of the background between looks.
 
-    Looks are not equally far apart, so each shift is brought to the usual time
+    Looks are not equally far apart, so each shift is scaled to the usual time
     between two, :data:`INTERVAL_S`. The camera moves if the median exceeds
-    :data:`MOVING_CAMERA`, or if a fifth of the looks (at least two) do: one look
-    that differs is a knock. None where nothing could be told; shifts are fractions of the width.
+    :data:`MOVING_CAMERA`, or if a fifth of the looks (at least two) do: a single one
+    is a knock. Values are None without any shift; shifts are fractions of the width.
     """
     shifts = np.array(
         [
@@ -617,8 +616,8 @@ def summary(looks: list[Look], tracks: list[Track], chosen: int) -> dict[str, An
             }
             for index in others(tracks, chosen)
         ],
-        # Also of who was seen once, to hide them: seconds, the point between nose and shoulders,
-        # and the radius within which the whole head is, pixels.
+        # Heads of everybody else, even if seen once, to hide them: seconds, the point between nose
+        # and shoulders, and the radius of the head, pixels.
         "other_heads": [
             [
                 [round(time, 3), *(round(v, 1) for v in (*head, HEAD * _size(box)))]

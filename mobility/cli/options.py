@@ -5,15 +5,17 @@ from __future__ import annotations
 import inspect
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import update_wrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin, get_type_hints
 
 import typer
 
 from mobility import registry, tables
+from mobility.analysis_options import AnalysisOptions, given_options, offered_at
+from mobility.errors import BadInputError
 
 if TYPE_CHECKING:
     from mobility.sessions.store import SessionStore
@@ -45,30 +47,6 @@ def check_workers(given: int | None) -> int | None:
     return given
 
 
-def given_standing(given: str | float) -> str | float:
-    """Refuse what the analysis would refuse, before a session is made for it."""
-    from mobility.options import check_standing
-
-    try:
-        return check_standing(given)
-    except ValueError as error:
-        raise typer.BadParameter(f"{error} (got {given})") from None
-
-
-def given_rate(given: str | float) -> str | float:
-    """Read a rate at which the pose is estimated."""
-    from pydantic import TypeAdapter, ValidationError
-
-    from mobility.options import PoseRate
-
-    try:
-        return TypeAdapter[str | float](PoseRate).validate_python(given)
-    except ValidationError:
-        raise typer.BadParameter(
-            f"{given}: give usual, all, or a number of frames a second from 5 to 1000"
-        ) from None
-
-
 def option(name: str, metavar: str, *, help: str, **more: Any) -> Any:
     """Make an option that takes a value."""
     return typer.Option(name, metavar=metavar, help=help, **more)
@@ -82,6 +60,48 @@ def path_option(name: str, metavar: str, *, help: str, **more: Any) -> Any:
 def path_argument(metavar: str, *, help: str) -> Any:
     """Make an argument that takes a path."""
     return typer.Argument(parser=given_path, metavar=metavar, help=help)
+
+
+def flag(name: str, *, help: str = "") -> Any:
+    """Make the flag of an option of the analysis; `help` in the place of its description."""
+    field = AnalysisOptions.model_fields[name]
+    written, shown = name.replace("_", "-"), ""
+    if isinstance(field.default, bool):
+        shown = written if field.default else f"no-{written}"
+    elif field.default not in (None, "auto"):
+        shown = field.default
+    help = help or f"{field.description}{shown and f'  [default: {shown}]'}"
+    if isinstance(field.default, bool):
+        return typer.Option(f"--{written}/--no-{written}", help=help)
+
+    def parsed(given: str) -> Any:
+        try:
+            return given_options({name: given})[name]
+        except BadInputError as error:
+            raise typer.BadParameter(", ".join(error.fields[name])) from None
+
+    value = next(how.value for each, _, how in offered_at("command line") if each == name)
+    return option(f"--{written}", value, help=help, parser=parsed)
+
+
+def takes_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the flags of the options of an analysis; ``options`` are those given."""
+    flags = [
+        inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=None,
+            annotation=Annotated[bool | None if get_args(kind)[0] is bool else Any, flag(name)],
+        )
+        for name, kind, _ in offered_at("command line")
+    ]
+
+    def run(**given: Any) -> None:
+        options = {each.name: given.pop(each.name) for each in flags}
+        command(**given, options={n: value for n, value in options.items() if value is not None})
+
+    others = [p for p in _parameters(command) if p.name != "options"]
+    return _with_parameters(run, command, [*others, *flags])
 
 
 StoreOption = Annotated[
@@ -105,10 +125,10 @@ JsonOption = Annotated[
 ]
 ClientOption = Annotated[
     bool,
-    typer.Option("--client", help="Take the first page alone, which is a file of its own."),
+    typer.Option("--client", help="Give the first page alone, which is a separate file."),
 ]
 PdfOption = Annotated[
-    bool, typer.Option("--pdf", help="Make a PDF of the page, with an installed browser.")
+    bool, typer.Option("--pdf", help="Make a PDF of the page with an installed browser.")
 ]
 FacesOption = Annotated[
     bool,
@@ -121,9 +141,6 @@ DemoOption = Annotated[bool, typer.Option("--demo", help="Use the demo session i
 IdArgument = Annotated[str | None, typer.Argument(metavar="ID", help="Id of the session.")]
 SessionArgument = Annotated[str, typer.Argument(metavar="ID", help="Id of the session.")]
 ParticipantArgument = Annotated[str, typer.Argument(metavar="ID", help="Id of the participant.")]
-SecondSubjectOption = Annotated[
-    str | None, option("--second-subject", "X,Y", help="The same for the second video.")
-]
 YesOption = Annotated[bool, typer.Option("--yes", help="Delete what is listed.")]
 RenderOption = Annotated[bool, typer.Option("--report/--no-report", help="Render the report.")]
 WorkersOption = Annotated[
@@ -133,35 +150,6 @@ WorkersOption = Annotated[
         "N",
         help="Processes that share the work; default: one for each processor.",
         callback=check_workers,
-    ),
-]
-ModelOption = Annotated[
-    Path | None,
-    option(
-        "--model",
-        "full|heavy|both|FILE",
-        help="The pose model, or a Pose Landmarker .task bundle; default: MOBILITY_POSE_MODEL, "
-        "else full.",
-    ),
-]
-RateOption = Annotated[
-    Any,
-    option(
-        "--rate",
-        "usual|all|N",
-        help="Frames of each second in which the pose is estimated: usually 15, and all where the "
-        "person moves fast; all; or N.",
-        parser=given_rate,
-    ),
-]
-StandingOption = Annotated[
-    Any,
-    option(
-        "--standing",
-        "straight|free|DEG",
-        help="How the person stands between repetitions: straight, free (not known), or with the "
-        "knees bent by this many degrees, if you measured it.",
-        parser=given_standing,
     ),
 ]
 DEFAULT_STORE = Path("data/sessions")
@@ -188,7 +176,6 @@ def check_output(
     """
     import os
 
-    from mobility.errors import BadInputError
     from mobility.server.keys import PRIVATE_FOLDER
     from mobility.sessions.store import PARTICIPANTS
 
@@ -200,7 +187,7 @@ def check_output(
 
     place = Path(os.path.realpath(path))
     above = [place, *place.parents]
-    stores = [] if store is None or store.is_remote else [Path(os.path.realpath(store.path))]
+    stores = [] if store is None or store.in_bucket else [Path(os.path.realpath(store.path))]
     for folder in above:
         if folder in stores or is_of_a_store(folder):
             raise BadInputError(f"{path}: is inside {folder}, part of a store; name another")
@@ -278,8 +265,6 @@ def open_session_or_demo(
     document: str = "report",
 ) -> Session:
     """Open the session that the arguments name: one of the store, or the demo of an exercise."""
-    from mobility.errors import BadInputError
-
     if demo == (session_id is not None):
         raise BadInputError("give the ID of a session, or --demo (not both)")
     opened = open_store(store, reports)
@@ -301,13 +286,19 @@ def takes(
             opened = opener(**{p.name: options.pop(p.name) for p in taken}, **fixed)
             command(opened, **options)
 
-        made: Any = update_wrapper(run, command)
-        given = [*_parameters(command)[1:], *taken]
-        made.__signature__ = inspect.Signature(given)
-        made.__annotations__ = {p.name: p.annotation for p in given}
-        return run
+        return _with_parameters(run, command, [*_parameters(command)[1:], *taken])
 
     return decorate
+
+
+def _with_parameters(
+    run: Callable[..., None], command: Callable[..., None], given: Sequence[inspect.Parameter]
+) -> Callable[..., None]:
+    """Show `run` as the `command` that it calls, with other parameters."""
+    made: Any = update_wrapper(run, command)
+    made.__signature__ = inspect.Signature(given)
+    made.__annotations__ = {p.name: p.annotation for p in given}
+    return run
 
 
 def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
@@ -321,7 +312,6 @@ def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
 
 def read_object(file: Path) -> dict[str, Any]:
     """Read a file that holds one JSON object."""
-    from mobility.errors import BadInputError
     from mobility.sessions.files import read_json
 
     found = read_json(file)

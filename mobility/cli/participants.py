@@ -42,10 +42,10 @@ def participants_set(
         Path, path_option("--file", "FILE", help="JSON object with the participant's fields.")
     ],
 ) -> None:
-    """Set what is known of a participant.
+    """Set the record of a participant.
 
     Fields: display_name, sex, birth_year or age, height_m, weight_kg, email; those left out stay
-    as they are, null takes one away.
+    as they are, and null removes one.
     """
     opened.set_participant(user_id, **read_object(file))
     print_json(opened.participant(user_id))
@@ -54,7 +54,7 @@ def participants_set(
 @participants_app.command("show")
 @takes(open_store)
 def participants_show(opened: Store, user_id: ParticipantArgument) -> None:
-    """Print what is known of a participant (always JSON)."""
+    """Print the record of a participant (always JSON)."""
     print_json(opened.participant(user_id))
 
 
@@ -63,7 +63,7 @@ def participants_show(opened: Store, user_id: ParticipantArgument) -> None:
 def participants_list(opened: Store, *, as_json: JsonOption = False) -> None:
     """List the participants who have a record or a session.
 
-    It warns of sessions whose record does not say whose they are.
+    It warns of sessions whose record does not name a participant.
     """
     from mobility.privacy.retention import unassigned
 
@@ -89,7 +89,7 @@ def participants_export(
 ) -> None:
     """Write everything of a participant to a ZIP file.
 
-    That is record, sessions and reports.
+    The file holds record, sessions and reports.
     """
     from mobility.privacy.takeout import is_takeout, write_takeout
 
@@ -104,19 +104,26 @@ def participants_delete(
 ) -> None:
     """List everything of a participant; --yes deletes it.
 
-    That is record, sessions, reports and keys.
+    Record, sessions, reports and keys belong to it.
     """
     from mobility.errors import StorageError
-    from mobility.privacy.retention import erase, named_in, nothing_of, unassigned, what_is_of
-    from mobility.server.jobs import forget_left
+    from mobility.privacy.retention import (
+        erase,
+        files_of_participant,
+        nothing_stored_error,
+        other_traces,
+        unassigned,
+    )
+    from mobility.server.jobs import remove_participant_files
     from mobility.server.keys import Keys, private_folder
 
-    found = what_is_of(opened, user_id) + [trace.path for trace in named_in(opened, user_id)]
+    found = files_of_participant(opened, user_id)
+    found += [trace.path for trace in other_traces(opened, user_id)]
     keys = Keys(opened)
     of_them = [key.id for key in keys.all() if key.user_id == user_id]
     for place in found:
         inside = place.is_relative_to(opened.path)
-        typer.echo(opened.whereabouts(str(place.relative_to(opened.path))) if inside else place)
+        typer.echo(opened.location_of(str(place.relative_to(opened.path))) if inside else place)
     for key in of_them:
         typer.echo(f"key {key}")
     if yes:
@@ -125,7 +132,7 @@ def participants_delete(
             # What cannot be done, on a full disk say, must not keep the rest from going.
             for act in (
                 partial(keys.revoke_of, user_id),
-                partial(forget_left, private_folder(opened), user_id),
+                partial(remove_participant_files, private_folder(opened), user_id),
                 partial(erase, opened, user_id),
             ):
                 try:
@@ -138,7 +145,7 @@ def participants_delete(
         say_unfinished(opened)
     unknown = unassigned(opened)
     if not (found or of_them or unknown):
-        raise nothing_of(opened, user_id)
+        raise nothing_stored_error(opened, user_id)
     for session_id in unknown:
         say(tables.sentence("command_line.participants.damaged", session=session_id))
     done = "nothing" if not yes else "known" if unknown else "all"

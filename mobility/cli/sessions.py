@@ -37,7 +37,7 @@ config_app = group(help="Choose what the report of single joints shows.")
 def sessions_list(opened: Store, *, as_json: JsonOption = False) -> None:
     """List the sessions, newest last.
 
-    Those whose record is damaged or missing are at the end, with what is wrong.
+    Sessions whose record is damaged or missing come at the end, with what is wrong.
     """
     sessions, damaged = opened.sessions_and_damaged()
     rows = [

@@ -42,7 +42,7 @@ def validate(
         typer.Argument(
             metavar="LAB_FILE",
             help="Markers or angles of the same trial: C3D, TRC, MOT, STO, CSV. With --demo, the "
-            "only argument. Without it, the stored comparisons are listed.",
+            "only argument. Without a file, the stored comparisons are listed.",
         ),
     ] = None,
     *,
@@ -64,17 +64,17 @@ def validate(
     ] = None,
     lag_s: Annotated[
         float | None,
-        option("--lag-s", "S", help="Added to video time to get lab time; default: found."),
+        option("--lag-s", "S", help="Added to video time to get lab time; default: estimated."),
     ] = None,
     max_lag_s: Annotated[
-        float | None, option("--max-lag-s", "S", help="Largest lag that is tried.")
+        float | None, option("--max-lag-s", "S", help="Largest lag to try.")
     ] = None,
     margin_deg: Annotated[
         float | None,
         option(
             "--margin-deg",
             "DEG",
-            help="Largest mean difference that does not matter, chosen before the data were seen; "
+            help="Largest mean difference that does not matter, chosen before you saw the data; "
             "without it equivalence is not tested.",
         ),
     ] = None,
@@ -95,8 +95,8 @@ def validate(
         option(
             "--sample-size",
             "SD",
-            help="Only print how well limits of agreement would be known with different numbers "
-            "of participants, for this standard deviation of the differences.",
+            help="Only print how precise limits of agreement would be with different numbers of "
+            "participants, for this standard deviation of the differences.",
         ),
     ] = None,
     report: RenderOption = True,
@@ -107,7 +107,7 @@ def validate(
 ) -> None:
     """Compare a session with lab data of the same trial.
 
-    The agreement of the angles is reported.
+    The report says how well the angles agree.
     """
     log_to(log_file, store=store)
     if sample_size is not None:
@@ -157,7 +157,7 @@ def validate(
         print_json({**made.document, "report": uris(page)})
         return
     _say_agreement(made.document)
-    remote = session.store.is_remote and not demo
+    remote = session.store.in_bucket and not demo
     inside = made.folder.relative_to(session.folder).as_posix() if remote else ""
     typer.echo(f"data    {f'{session.place}/{inside}' if remote else made.folder}")
     if page:

@@ -49,7 +49,7 @@ def lab_render(
 def lab_sweep(
     grids: Annotated[
         list[Path],
-        path_argument("GRID.yaml", help="The cases; those of several grids are measured together."),
+        path_argument("GRID.yaml", help="The cases; several grids are measured together."),
     ],
     *,
     out: Annotated[Path, path_option("--out", "PATH", help="Folder of the report.")] = Path(
@@ -60,7 +60,7 @@ def lab_sweep(
         path_option(
             "--cache",
             "PATH",
-            help="Folder of poses and truths; what is there is not rendered again.",
+            help="Folder of poses and truths, which are not rendered again.",
         ),
     ] = Path("build/virtual-lab"),
     workers: Annotated[
@@ -68,7 +68,7 @@ def lab_sweep(
         option("--workers", "N", help="Processes that share the cases.", callback=check_workers),
     ] = 1,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Skip cases that are fitted already.")
+        bool, typer.Option("--resume", help="Skip cases that are already fitted.")
     ] = False,
     keep_video: Annotated[bool, typer.Option("--keep-video", help="Keep the videos.")] = False,
     as_json: JsonOption = False,
@@ -76,7 +76,7 @@ def lab_sweep(
 ) -> None:
     """Measure the errors of the angles on rendered cases.
 
-    A report shows them. Status 1 if a case failed.
+    It makes a report of them. Status 1 if a case failed.
     """
     log_to(log_file)
     from mobility.virtual_lab.agreement import agreement

@@ -1,4 +1,4 @@
-"""How far an angle may be off: from the draws of the fit, and what is known of landmarks."""
+"""Expected error of each angle: from the draws of a fit, or from the table for landmarks."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SIDES
 from mobility.provenance import cameras_of
 
 DEFAULT_METHOD = "mediapipe_world"
-"""How the positions of a pose were obtained, where its attrs have no ``method``."""
+"""Method assumed for the positions of a pose whose attrs have no ``method``."""
 
 
 def angle_draws(fitted: xr.Dataset) -> xr.Dataset:
-    """Joint angles of each draw of the posterior of a fitted body, less those of the fit.
+    """Deviations of each joint angle over the posterior draws, scaled to the error of a frame.
 
-    Those of :func:`angle_deviations` times the factors of
-    :func:`~mobility.kinematics.expected_error.spread_factors`, with which the standard deviation
+    They are :func:`angle_deviations` times
+    :func:`~mobility.kinematics.expected_error.spread_factors`, so that their standard deviation
     over the draws is that of the error of a frame.
     """
     draws, factors = angle_deviations(fitted), spread_factors(fitted)
@@ -28,11 +28,11 @@ def angle_draws(fitted: xr.Dataset) -> xr.Dataset:
 
 
 def angle_deviations(fitted: xr.Dataset) -> xr.Dataset:
-    """Joint angles of each draw of the posterior of a fitted body, less those of the fit, as drawn.
+    """Joint angles of each posterior draw of a fitted body minus those of the fit, unscaled.
 
     The angles of ``joint_angles`` over (draw, fit_time, side) or (draw, fit_time): deviations in
-    degrees. How much anything computed from angles (a difference of sides, a mean over repetitions)
-    varies over the draws says how uncertain it is, up to a factor that is measured for each kind of
+    degrees. The uncertainty of anything computed from angles (a difference of sides, a mean over
+    repetitions) is its spread over the draws, times a factor that is measured for each kind of
     number (``tables/trial_errors.yaml``).
     """
     if "position_draws" not in fitted:
@@ -41,27 +41,27 @@ def angle_deviations(fitted: xr.Dataset) -> xr.Dataset:
         )
     draws = fitted["position_draws"].transpose("draw", "fit_time", "fit_keypoint", "fit_space")
     knots = fitted["fit_time"].to_numpy()
-    middle = _angles_at_knots(fitted)
+    fitted_angles = _angles_at_knots(fitted)
     # One draw after the other: all at once would need gigabytes for a trial of minutes.
-    each = [_angles_at_knots(fitted, draw) for draw in draws.to_numpy().astype(np.float64)]
+    drawn_angles = [_angles_at_knots(fitted, draw) for draw in draws.to_numpy().astype(np.float64)]
     definitions = tables.load("angles")
     variables = {}
-    for name, value in middle.items():
-        off = np.stack([drawn[name] for drawn in each]) - value
-        dims = ("draw", "fit_time", "side")[: off.ndim]
+    for name, value in fitted_angles.items():
+        deviation = np.stack([drawn[name] for drawn in drawn_angles]) - value
+        dims = ("draw", "fit_time", "side")[: deviation.ndim]
         variables[name] = (
             dims,
-            (off + 180.0) % 360.0 - 180.0,
+            (deviation + 180.0) % 360.0 - 180.0,
             {"units": "degree", "long_name": f"deviation of {definitions[name]['long_name']}"},
         )
     return xr.Dataset(variables, coords={"fit_time": knots, "side": list(SIDES)})
 
 
-def _angles_at_knots(fitted: xr.Dataset, off: Array | float = 0.0) -> dict[str, Array]:
-    """Angles of a fitted body, moved by `off` (fit_time, fit_keypoint, fit_space), at its knots."""
-    centre = fitted["fit_position"].transpose("fit_time", "fit_keypoint", "fit_space").to_numpy()
-    body = np.full((len(centre), len(KEYPOINTS), 3), np.nan)
-    body[:, [INDEX[str(name)] for name in fitted["fit_keypoint"].to_numpy()]] = centre + off
+def _angles_at_knots(fitted: xr.Dataset, shift: Array | float = 0.0) -> dict[str, Array]:
+    """Angles at the knots of a fitted body moved by `shift` (fit_time, fit_keypoint, fit_space)."""
+    positions = fitted["fit_position"].transpose("fit_time", "fit_keypoint", "fit_space").to_numpy()
+    body = np.full((len(positions), len(KEYPOINTS), 3), np.nan)
+    body[:, [INDEX[str(name)] for name in fitted["fit_keypoint"].to_numpy()]] = positions + shift
     return angles_from_points(body)
 
 
@@ -75,13 +75,13 @@ def angle_sd(fitted: xr.Dataset) -> xr.Dataset:
     time = fitted["time"].to_numpy()
     knots = draws["fit_time"].to_numpy()
     hip = fitted["position"].sel(keypoint=["left_hip", "right_hip"])
-    lost = hip.isnull().any([d for d in hip.dims if d != "time"]).to_numpy()
+    no_hips = hip.isnull().any([d for d in hip.dims if d != "time"]).to_numpy()
     variables = {}
-    for name, off in draws.data_vars.items():
-        values = np.sqrt((off.to_numpy() ** 2).mean(axis=0))
+    for name, deviation in draws.data_vars.items():
+        values = np.sqrt((deviation.to_numpy() ** 2).mean(axis=0))
         columns = values.reshape(knots.size, -1)
         sd = np.stack([np.interp(time, knots, c) for c in columns.T], axis=-1)
-        sd[lost] = np.nan
+        sd[no_hips] = np.nan
         variables[f"{name}_sd"] = (
             ("time", "side")[: values.ndim],
             sd.reshape(time.size, *values.shape[1:]),
@@ -91,18 +91,18 @@ def angle_sd(fitted: xr.Dataset) -> xr.Dataset:
 
 
 def largest_sd(angle: str, *, method: str = DEFAULT_METHOD) -> float:
-    """Largest standard deviation of its error, degrees, with which an angle is reported.
+    """Largest standard deviation of the error, degrees, with which an angle is still reported.
 
-    Some `method` by which the positions of a pose were obtained have limits of their own.
+    The limit of the `method` by which positions were obtained, if it has one, replaces the angle's.
     """
-    of_method = tables.load(TABLE)["landmarks"].get(method, {}).get("refused")
-    return float((of_method or definitions()[angle]["refused"])["largest_sd_deg"])
+    method_limit = tables.load(TABLE)["landmarks"].get(method, {}).get("refused")
+    return float((method_limit or definitions()[angle]["refused"])["largest_sd_deg"])
 
 
 def legs_unseen(pose: xr.Dataset) -> bool:
     """Whether both knees are outside the picture or hidden in most of the frames.
 
-    Of ``confidence`` and ``image_position``, what is missing hides nothing.
+    Without ``confidence`` or ``image_position`` the knees count as not hidden, or as inside.
     """
     limits = tables.load(TABLE)["legs_unseen"]
     knees = pose.sel(keypoint=[f"{side}_knee" for side in SIDES])
@@ -113,13 +113,13 @@ def legs_unseen(pose: xr.Dataset) -> bool:
         unseen |= (knees["confidence"] < limits["visibility"]).transpose("time", ...).to_numpy()
     if "image_position" in knees and {"image_width", "image_height"} <= set(pose.attrs):
         for pixel, size in (("u", "image_width"), ("v", "image_height")):
-            place = knees["image_position"].sel(pixel=pixel).transpose("time", ...)
-            unseen |= ((place < 0) | (place > pose.attrs[size])).to_numpy()
+            coordinate = knees["image_position"].sel(pixel=pixel).transpose("time", ...)
+            unseen |= ((coordinate < 0) | (coordinate > pose.attrs[size])).to_numpy()
     return bool(unseen.size and unseen.all(axis=1).mean() > limits["share"])
 
 
 def legs_unseen_sd(pose: xr.Dataset) -> dict[str, float]:
-    """Degrees to be added to the error of each angle where one camera does not see the legs."""
+    """Degrees to add to the error of each angle where a single camera does not see the legs."""
     if len(cameras_of(pose)) > 1 or not legs_unseen(pose):
         return {}
     entries = tables.load(TABLE)["legs_unseen"]["angles"]

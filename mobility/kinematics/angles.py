@@ -22,7 +22,7 @@ from mobility.kinematics.expected_error import (
     TABLE,
     Z95,
     another_model,
-    of_landmarks,
+    landmark_error,
     spread_factors,
 )
 from mobility.kinematics.geometry import (
@@ -38,8 +38,8 @@ from mobility.provenance import cameras_of, with_history
 from mobility.view import camera_view
 from mobility.wording import capital
 
-_MENTIONED = 0.05
-"""Share of refused values from which the refusal of an angle is a warning."""
+_REFUSED_SHARE = 0.05
+"""Share of refused values above which the refusal of an angle is a warning."""
 
 
 @checked
@@ -77,14 +77,14 @@ def joint_angles(
         is taken to be level). The attribute ``method`` says how the positions were obtained;
         without it they are raw MediaPipe world landmarks.
     limits
-        Largest expected error with which an angle is given, degrees, by angle; of those that are
-        not named, and where it is None, the limits of the table hold.
+        Largest expected error with which an angle is given, degrees, by angle. Angles that are not
+        named keep the limits of the table.
     in_picture
-        Whether the angles of single joints are also measured in the picture, and weighed with
-        those of the body by their errors
+        Whether angles of single joints are also measured in the picture and combined with those of
+        the body, weighted by their errors
         (:func:`~mobility.kinematics.in_picture.measured_angles`). For movements of single joints,
-        which are filmed so that they are seen; only of a body that was fitted to one camera. The
-        Dataset then also has trunk_lateral_flexion and neck_lateral_flexion, over (time, side).
+        which are filmed in their plane, and bodies fitted to one camera. The Dataset then also has
+        trunk_lateral_flexion and neck_lateral_flexion, over (time, side).
 
     Returns
     -------
@@ -93,25 +93,24 @@ def joint_angles(
         hip_abduction, shoulder_flexion, elbow_flexion, tibia_inclination, thigh_elevation; over
         (time,): trunk_lean, trunk_lateral_lean, pelvis_obliquity, arm_fall. Each has ``<name>_sd``,
         the expected error of one value as a standard deviation: of a fitted body from the posterior
-        of the fit, else from ``tables/expected_error.yaml``. Where the legs are not seen, what that
-        table says of the arms is added (in quadrature; attribute ``added_sd_deg`` of the angle).
+        of the fit, else from ``tables/expected_error.yaml``. Where the legs are not seen, that
+        table's error of the arms is added (in quadrature; attribute ``added_sd_deg`` of the angle).
         Values whose expected error exceeds the limit of the angle (``tables/angles.yaml``)
         are refused: NaN, the reason in the attribute ``refused``, the share of the values in
         ``refused_share``, and a warning. An angle is NaN where a landmark that it needs is NaN or
-        two of them coincide.
-        Where the other hip is missing, knee and elbow have no sign. Where the hip line is more than
-        60 degrees from the horizontal (lying on the side) knee, hip abduction, ankle, elbow and
-        shoulder remain.
+        two of them coincide. Knee and elbow have no sign where the other hip is missing. Only
+        knee, hip abduction, ankle, elbow and shoulder are defined where the hip line is more than
+        60 degrees from the horizontal (lying on the side).
 
     References
     ----------
     Wu et al. 2002, J Biomech 35:543; Wu et al. 2005, J Biomech 38:981; Grood & Suntay 1983,
     J Biomech Eng 105:136.
     """
-    known_angles, single = definitions(), tables.load("in_picture")["angles"]
+    angle_table, single = definitions(), tables.load("in_picture")["angles"]
     for name in limits or {}:
-        if name not in known_angles:
-            raise BadInputError(f"joint_angles: no angle {name!r}{likely(name, known_angles)}")
+        if name not in angle_table:
+            raise BadInputError(f"joint_angles: no angle {name!r}{likely(name, angle_table)}")
     points = landmarks(pose)
 
     method = str(pose.attrs.get("method", DEFAULT_METHOD))
@@ -122,9 +121,9 @@ def joint_angles(
     if "position_draws" in pose:
         posterior, factors = angle_sd(pose), spread_factors(pose)
     added = {} if posterior is None else legs_unseen_sd(pose)
-    flat = xr.Dataset()
+    pictured = xr.Dataset()
     if in_picture and posterior is not None and len(cameras) < 2 and "image_position" in pose:
-        flat = measured_angles(pose)
+        pictured = measured_angles(pose)
     warnings: list[dict[str, str]] = []
     if errors is None and posterior is None:
         warnings.append(tables.warning("warnings.unknown_error", method=method))
@@ -136,55 +135,55 @@ def joint_angles(
         measured |= of_single_joints(measured)
     variables: dict[str, xr.DataArray] = {}
     for name, values in measured.items():
-        definition = known_angles[name]
+        definition = angle_table[name]
         dims = ("time", "side") if definition["sided"] else ("time",)
-        if name in flat:
-            values = flat[name].to_numpy()
-        variables[name] = xr.DataArray(values, dims=dims, attrs=_defined(definition))
-        of_body = name if name in tables.load("angles") else single[name].get("body")
+        if name in pictured:
+            values = pictured[name].to_numpy()
+        variables[name] = xr.DataArray(values, dims=dims, attrs=_attributes(definition))
+        body_angle = name if name in tables.load("angles") else single[name].get("body")
         sd, source = np.full(values.shape, np.nan), "unknown"
-        if of_body is None and name not in flat:
+        if body_angle is None and name not in pictured:
             variables[name].attrs["refused"] = tables.sentence("reasons.picture_only")
         elif posterior is not None:
             source = "the picture's own angle"
-            if of_body is not None:
-                sd = posterior[f"{of_body}_sd"].to_numpy()
+            if body_angle is not None:
+                sd = posterior[f"{body_angle}_sd"].to_numpy()
                 if sd.shape != values.shape:  # against the vertical, and no camera is level
                     level = tables.load("in_picture")["vertical"]["sd_deg"]
                     sd = np.hypot(np.stack([sd, sd], axis=-1), level)
-                    if name not in flat:
+                    if name not in pictured:
                         variables[name].attrs["added_sd_deg"] = float(level)
                 source = "spread of the angle over the draws of the fit's posterior"
-                source += f", times {factors[of_body]:g} (table {TABLE})"
-            if name in flat:
-                sd = flat[f"{name}_sd"].to_numpy()
-                if of_body is not None:
+                source += f", times {factors[body_angle]:g} (table {TABLE})"
+            if name in pictured:
+                sd = pictured[f"{name}_sd"].to_numpy()
+                if body_angle is not None:
                     source += ", and the picture's own angle, each weighed by its error"
-                variables[name].attrs |= flat[name].attrs
+                variables[name].attrs |= pictured[name].attrs
             elif name in added:
                 sd = np.hypot(sd, added[name])
                 variables[name].attrs["added_sd_deg"] = added[name]
                 source += f"; {added[name]:g} degrees added, as the legs are not seen"
-        elif errors is not None and (error := of_landmarks(method, of_body)) is not None:
+        elif errors is not None and (error := landmark_error(method, body_angle)) is not None:
             sd = np.full(values.shape, float(error["sd"]))
             source = f"{errors['source']} {error['source']}"
-        known = ~np.isnan(values)
+        present = ~np.isnan(values)
         limit = (limits or {}).get(name, largest_sd(name, method=method))
-        # A draw in which an angle is not even defined leaves its error without a bound.
-        boundless = np.isnan(sd) if posterior is not None else np.zeros(sd.shape, dtype=bool)
-        refused = known & ((sd > limit) | boundless)
+        # An angle that is undefined in some draw has an unbounded error.
+        unbounded = np.isnan(sd) if posterior is not None else np.zeros(sd.shape, dtype=bool)
+        refused = present & ((sd > limit) | unbounded)
         if refused.any():
-            share = float(refused.sum() / known.sum())
+            share = float(refused.sum() / present.sum())
             variables[name] = variables[name].where(~refused)
             variables[name].attrs.update(
                 refused=tables.sentence("reasons.uncertain"), refused_share=share
             )
-            if share > _MENTIONED:
-                told = {"name": name, "angle": capital(definition["long_name"]), "share": share}
-                told["limit"] = f"± {Z95 * limit:.0f}°"
-                warnings.append(tables.warning("warnings.angle_refused", **told))
+            if share > _REFUSED_SHARE:
+                words = {"name": name, "angle": capital(definition["long_name"]), "share": share}
+                words["limit"] = f"± {Z95 * limit:.0f}°"
+                warnings.append(tables.warning("warnings.angle_refused", **words))
         variables[f"{name}_sd"] = xr.DataArray(
-            np.where(known & ~refused, sd, np.nan),
+            np.where(present & ~refused, sd, np.nan),
             dims=dims,
             attrs={
                 "units": "degree",
@@ -214,21 +213,20 @@ IMAGE_ANGLES = (
 
 
 def image_plane_angles(pose: xr.Dataset) -> xr.Dataset:
-    """Angles between the landmarks in the picture: what can be measured without any depth.
+    """Angles between the landmarks in the picture, without any depth, as 2D programs measure them.
 
-    For comparison with what 2D programs measure, whatever the view and the movement;
+    They are computed for any view and movement and have no error.
     :func:`~mobility.kinematics.in_picture.picture_angles` instead finds the plane in which a single
-    joint moves and says how far off it may be, so that one cannot serve for the other.
+    joint moves, and gives an error.
 
-    The definitions are those of :func:`joint_angles` with the picture for the sagittal plane. From
+    The definitions are those of :func:`joint_angles` with the picture as the sagittal plane. From
     the side they agree with the angles in space, as far as the limbs move in that plane; from
-    elsewhere they are those of a projection. Forward is to the right of the picture where the
-    camera is on the subject's right, else to the left: seen from the front or from behind that
-    decides only the sign of angles which are not seen at all.
+    other views they are projections. Forward is to the right of the picture where the camera is on
+    the subject's right, else to the left; from the front or from behind that decides only the sign
+    of angles that cannot be seen.
 
     The `pose` has ``position`` (for the side of the camera) and ``image_position`` in square
-    pixels, v downwards. Given are :data:`IMAGE_ANGLES` in degrees, over (time, side) or (time,); no
-    errors are known.
+    pixels, v downwards. Returns :data:`IMAGE_ANGLES` in degrees, over (time, side) or (time,).
     """
     require_pose(pose, what="image_plane_angles")
     if "image_position" not in pose:
@@ -246,7 +244,7 @@ def image_plane_angles(pose: xr.Dataset) -> xr.Dataset:
         values |= {name: unsigned[name] for name in ("shoulder_flexion", "elbow_flexion")}
     variables = {}
     for name in IMAGE_ANGLES:
-        attrs = _defined(tables.load("angles")[name]) | {"plane": "picture"}
+        attrs = _attributes(tables.load("angles")[name]) | {"plane": "picture"}
         attrs["long_name"] += ", in the plane of the picture"
         variables[name] = (("time", "side")[: values[name].ndim], values[name], attrs)
     result = xr.Dataset(
@@ -259,8 +257,8 @@ def image_plane_angles(pose: xr.Dataset) -> xr.Dataset:
     return with_history(result, "image_plane_angles", {}, azimuth_deg=azimuth)
 
 
-def _defined(definition: Mapping[str, Any]) -> dict[str, str]:
-    """Attributes of an angle by its definition in the table."""
+def _attributes(definition: Mapping[str, Any]) -> dict[str, str]:
+    """Attributes of an angle, from its definition in the table."""
     kept = {
         name: definition[name] for name in ("long_name", "segments", "plane", "zero", "positive")
     }
@@ -272,20 +270,19 @@ def _without(attrs: Mapping[Any, Any], *names: str) -> dict[Any, Any]:
 
 
 def with_raw_angles(angles: xr.Dataset, pose: xr.Dataset) -> xr.Dataset:
-    """Add the angles that were not fitted, for comparison, beside those that were.
+    """Add angles that were not fitted, for comparison with those that were.
 
-    `angles` are of :func:`joint_angles` of the fitted pose, `pose` is of the same frames before the
-    fit. ``<name>_raw`` are computed from the landmarks in space as they are, and ``<name>_image``
-    are of :func:`image_plane_angles`. Neither is refused where it is uncertain, and neither has an
-    ``_sd``: they are for those who compare, and no metric uses them.
+    `angles` come from :func:`joint_angles` of the fitted pose; `pose` has the same frames before
+    the fit. ``<name>_raw`` are computed from the unfitted landmarks in space, ``<name>_image`` by
+    :func:`image_plane_angles`. Neither has an ``_sd`` or is ever refused, and no metric uses them.
     """
     image = image_plane_angles(pose)
     if not np.array_equal(angles["time"].to_numpy(), image["time"].to_numpy()):
         raise BadInputError("with_raw_angles: the angles and the pose have different frames")
     raw = angles_from_points(landmarks(pose))
-    more = {}
+    added = {}
     for name, values in raw.items():
-        more[f"{name}_raw"] = xr.DataArray(
+        added[f"{name}_raw"] = xr.DataArray(
             values,
             dims=("time", "side")[: values.ndim],
             attrs={
@@ -293,6 +290,6 @@ def with_raw_angles(angles: xr.Dataset, pose: xr.Dataset) -> xr.Dataset:
                 "long_name": f"{angles[name].attrs['long_name']}, landmarks without a fit",
             },
         )
-    more |= {f"{name}_image": values for name, values in image.data_vars.items()}
+    added |= {f"{name}_image": values for name, values in image.data_vars.items()}
     method = str(pose.attrs.get("method", DEFAULT_METHOD))
-    return with_history(angles.assign(more), "with_raw_angles", {}, raw_method=method)
+    return with_history(angles.assign(added), "with_raw_angles", {}, raw_method=method)

@@ -1,9 +1,9 @@
-"""Known cameras: what a calibration file says of them, and which of them filmed a video.
+"""Calibrated cameras: reading of calibration files, and which camera filmed which video.
 
-Read are the files of OpenCV (``FileStorage`` as YAML: one camera, or two of ``stereoCalibrate``),
+Supported are files of OpenCV (``FileStorage`` as YAML: one camera, or two of ``stereoCalibrate``),
 of Pose2Sim, Caliscope and anipose (TOML), and of Qualisys (``.qca.txt``). A camera sees a point X
-of the world, in metres, at ``R X + t``: x to the right in the picture, y down, z ahead, as OpenCV
-has it.
+of the world, in metres, at ``R X + t``: x to the right in the picture, y down, z ahead, as in
+OpenCV.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ from mobility.parsing import parse_toml, parse_yaml
 LARGEST_BYTES = 4 << 20
 
 _DISTORTIONS = (0, 4, 5, 8, 12, 14)
-"""Numbers of coefficients of OpenCV's model."""
+"""Possible numbers of coefficients of OpenCV's distortion model."""
 
 _FARTHEST = 50.0
-"""Metres between two cameras; what is more is in millimetres, or in squares of a chessboard."""
+"""Largest plausible distance of two cameras, metres; more means millimetres or other units."""
 
 _BLOCK = 16
-"""Pixels: video codecs code whole blocks, and decoders leave out the rest, or do not."""
+"""Pixels of a video codec's block; decoders may keep or leave out the padding to whole blocks."""
 
 _SAME_ASPECT = 0.002
 _OUTSIDE = 0.1
-"""Of the picture's size, beyond its edge, up to where the lens is taken to be known."""
+"""Margin around the picture, as a share of its size, in which the lens model still holds."""
 
-_TURNED = np.diag([1.0, -1.0, -1.0])
-"""From the axes of OpenCV to those in which the fit sees: x right, y up, z towards the camera."""
+_OPENCV_TO_FIT = np.diag([1.0, -1.0, -1.0])
+"""From the axes of OpenCV to those of the fit: x right, y up, z towards the camera."""
 
 _QUALISYS_PIXEL = 64.0
 """Units of a Qualisys file to a pixel."""
@@ -49,13 +49,12 @@ _QUALISYS_PIXEL = 64.0
 
 @dataclass(frozen=True, eq=False)
 class Camera:
-    """One camera as a file has it.
+    """One camera of a calibration file.
 
     `size` is width and height of the picture, `matrix` focal lengths and principal point, all in
-    pixels; `distortion` has the coefficients of OpenCV's model, k1, k2, p1, p2, k3, ... From the
-    world to the camera lead `rotation` and `translation`, metres, None where the file has the lens
-    only. With an error of `residual_px` the calibration found its own points again, where the file
-    says so.
+    pixels; `distortion` has the coefficients of OpenCV's model, k1, k2, p1, p2, k3, ...
+    `rotation` and `translation` (metres) lead from the world to the camera; they are None where the
+    file has only the lens. `residual_px` is the reprojection error of the calibration, if given.
     """
 
     name: str
@@ -72,58 +71,58 @@ class Camera:
         return float(np.sqrt(self.matrix[0, 0] * self.matrix[1, 1]))
 
     def for_size(self, size: tuple[int, int]) -> tuple[Camera, dict[str, Any] | None]:
-        """Give the same camera for a picture of another size, and warn of what was done.
+        """Return the camera for a picture of another size, and a warning of what was changed.
 
         A picture of another shape is refused.
         """
         if size == self.size:
             return self, None
-        (width, height), (known_width, known_height) = size, self.size
+        (width, height), (own_width, own_height) = size, self.size
         sizes = {"camera": self.name, "known": self.size, "given": size}
-        if abs(width - known_width) < _BLOCK and abs(height - known_height) < _BLOCK:
+        if abs(width - own_width) < _BLOCK and abs(height - own_height) < _BLOCK:
             cut = tables.warning("warnings.calibration_size.cut", **sizes)
             return replace(self, size=size), cut
-        x, y = width / known_width, height / known_height
+        x, y = width / own_width, height / own_height
         if abs(x / y - 1) > _SAME_ASPECT:
             turned = (height, width) == self.size
             raise BadInputError(
-                f"calibration: the calibration of {self.name} is for {known_width} × "
-                f"{known_height} pixels, the video has {width} × {height}, which is "
+                f"calibration: the calibration of {self.name} is for {own_width} × "
+                f"{own_height} pixels, the video has {width} × {height}, which is "
                 f"{'turned by 90 degrees' if turned else 'of another shape'}; calibrate the camera "
                 "as it films"
             )
         # Pixels are counted from the middle of the first one.
         scale = np.array([[x, 0, 0.5 * x - 0.5], [0, y, 0.5 * y - 0.5], [0, 0, 1]])
         residual = None if self.residual_px is None else self.residual_px * x
-        told = tables.warning("warnings.calibration_size.scaled", factor=x, **sizes)
-        return replace(self, size=size, matrix=scale @ self.matrix, residual_px=residual), told
+        scaled = tables.warning("warnings.calibration_size.scaled", factor=x, **sizes)
+        return replace(self, size=size, matrix=scale @ self.matrix, residual_px=residual), scaled
 
-    def straightened(self, points: Array) -> Array:
-        """Where points of the picture (..., 2) were without distortion, the axis in its middle."""
+    def undistorted(self, points: Array) -> Array:
+        """Points of the picture (..., 2) without distortion, the optical axis in its middle."""
         import cv2
 
         middle = np.array(self.size) / 2
         focal = np.diag(self.matrix)[:2]
         edge = _OUTSIDE * np.array(self.size)
-        # Beyond the picture the polynomial of the lens means nothing.
+        # The polynomial of the lens does not hold far outside the picture.
         within = np.clip(points, -edge, self.size + edge)
-        known = np.isfinite(within).all(axis=-1)
-        found = np.full(points.shape, np.nan)
-        if known.any():
+        finite = np.isfinite(within).all(axis=-1)
+        normalised = np.full(points.shape, np.nan)
+        if finite.any():
             straight = cv2.undistortPoints(
-                within[known].reshape(-1, 1, 2), self.matrix, self.distortion
+                within[finite].reshape(-1, 1, 2), self.matrix, self.distortion
             )
-            found[known] = straight.reshape(-1, 2)
-        moved: Array = middle + self.focal * (found + (points - within) / focal)
+            normalised[finite] = straight.reshape(-1, 2)
+        moved: Array = middle + self.focal * (normalised + (points - within) / focal)
         return moved
 
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """Cameras of a file, in its order, or, once they are matched, in that of the videos.
+    """Cameras of a file, in its order, or, once matched, in that of the videos.
 
-    `up` says which way is up in the world, where the file does; `matched` how the cameras were
-    assigned to videos: "by name" or "by order", empty before.
+    `up` is the upward direction of the world, if the file gives it. `matched` says how the cameras
+    were assigned to videos: "by name", "by order", or empty if they were not yet.
     """
 
     cameras: tuple[Camera, ...]
@@ -133,49 +132,48 @@ class Calibration:
     matched: str = ""
 
     def of(self, videos: Sequence[str]) -> Calibration:
-        """Keep the cameras of some videos, by the names of their files, in their order.
+        """Select the cameras of some videos, in their order, by the names of their files.
 
-        A camera is one whose name is in that of the file; where no name is in any, the cameras are
-        those of the videos in their order. Refused where only some can be told by name, or there
-        are not as many cameras as videos.
+        A video belongs to the camera whose name is in its file name. If no file name has a name of
+        a camera, cameras and videos are matched by order. Refused where only some videos name a
+        camera, or where there are not as many cameras as videos.
         """
-        found = [self._named_in(Path(video).stem) for video in videos]
-        told = ", ".join(camera.name for camera in self.cameras)
-        if all(camera is None for camera in found):
+        named = [self._named_in(Path(video).stem) for video in videos]
+        names = ", ".join(camera.name for camera in self.cameras)
+        if all(camera is None for camera in named):
             if len(self.cameras) != len(videos):
                 raise BadInputError(
-                    f"calibration {self.source}: has {len(self.cameras)} cameras ({told}) for "
+                    f"calibration {self.source}: has {len(self.cameras)} cameras ({names}) for "
                     f"{len(videos)} {'video' if len(videos) == 1 else 'videos'}, and none is "
                     "named in the name of a video; put the name of its camera into the file "
                     "name of each video"
                 )
             return replace(self, matched="by order")
         kept: list[Camera] = []
-        for video, camera in zip(videos, found, strict=True):
+        for video, camera in zip(videos, named, strict=True):
             if camera is None or camera in kept:
                 what = "names none" if camera is None else f"names {camera.name} once more"
                 raise BadInputError(
-                    f"calibration {self.source}: has the cameras {told}; the video {video} {what}"
+                    f"calibration {self.source}: has the cameras {names}; the video {video} {what}"
                 )
             kept.append(camera)
         return replace(self, cameras=tuple(kept), matched="by name")
 
     def fitting(self, sizes: Sequence[tuple[int, int]]) -> tuple[Calibration, list[dict[str, Any]]]:
-        """Give the cameras for the pictures that the videos have, and warn of what was changed.
+        """Return the cameras for pictures of these sizes, and warnings of what was changed.
 
-        Refused where a picture has another shape, or it is not told where each of several cameras
-        stood.
+        Refused where a picture has another shape, or where one of several cameras has no position.
         """
         if len(self.cameras) != len(sizes):
             raise BadInputError(
                 f"calibration {self.source}: {len(self.cameras)} cameras were matched to "
                 f"{len(sizes)} videos; match them to these"
             )
-        found = [camera.for_size(size) for camera, size in zip(self.cameras, sizes, strict=True)]
-        cameras = tuple(camera for camera, _ in found)
+        resized = [camera.for_size(size) for camera, size in zip(self.cameras, sizes, strict=True)]
+        cameras = tuple(camera for camera, _ in resized)
         for camera in cameras[1:]:
             _from_first(cameras[0], camera, self.source)
-        return replace(self, cameras=cameras), [warning for _, warning in found if warning]
+        return replace(self, cameras=cameras), [warning for _, warning in resized if warning]
 
     def _named_in(self, stem: str) -> Camera | None:
         named = []
@@ -194,36 +192,36 @@ class Calibration:
 
 
 @dataclass(frozen=True)
-class Known:
-    """What a calibration says to a fit, in its axes: x right, y up, z towards the first camera."""
+class KnownCameras:
+    """Calibrated cameras in the axes of the fit: x right, y up, z towards the first camera."""
 
-    poses: tuple[xr.Dataset, ...]  # without distortion, the axis in the middle of the picture
+    poses: tuple[xr.Dataset, ...]  # undistorted, the optical axis in the middle of the picture
     focal: tuple[float, ...]  # px
     focal_sd: float  # of its logarithm
     tilt: tuple[float, float] | None  # tangents of pitch and roll of the first camera
     tilt_sd: float
-    axes: tuple[tuple[Array, Array], ...]  # of the further cameras, from the first
-    turn_sd: float
-    place_sd: tuple[float, ...]  # m
-    told: Mapping[str, Any] = field(default_factory=dict)
+    axes: tuple[tuple[Array, Array], ...]  # rotation and translation from the first to the others
+    rotation_sd: float
+    translation_sd: tuple[float, ...]  # m
+    history_entry: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[dict[str, Any], ...] = ()
 
 
-_FOCAL_SD, _TURN_SD, _PLACE_SD, _TILT_SD = 0.002, 5e-4, 0.002, np.radians(0.5)
-"""Least errors of a calibration: of the logarithm of the focal length, radians, metres; and of the
-vertical, which is that of a frame laid on the floor."""
+_FOCAL_SD, _ROTATION_SD, _TRANSLATION_SD, _TILT_SD = 0.002, 5e-4, 0.002, np.radians(0.5)
+"""Least errors of a calibration: logarithm of the focal length; rotation, radians; translation,
+metres; and the vertical, radians, which has the error of a frame laid on the floor."""
 
 _USUAL_RESIDUAL = 1.0
-"""Pixels, where the file says nothing."""
+"""Pixels, for files without a residual."""
 
 
 def known_cameras(
     calibration: Calibration | str | os.PathLike[str], poses: Sequence[xr.Dataset]
-) -> Known:
-    """Say to a fit what is known of the cameras of some poses.
+) -> KnownCameras:
+    """Return the calibrated cameras of some poses, for a fit.
 
-    The ``source_file`` of a pose names its video. Cameras that are matched already are taken as
-    they are. Refused is a file that is not of these videos.
+    The ``source_file`` of a pose names its video. Cameras that are already matched to videos stay
+    so. A calibration of other videos is refused.
     """
     if not isinstance(calibration, Calibration):
         calibration = read_calibration(calibration)
@@ -240,7 +238,7 @@ def known_cameras(
     first = cameras[0]
     tilt = None
     if calibration.up is not None and first.rotation is not None:
-        x, y, z = _TURNED @ first.rotation @ calibration.up
+        x, y, z = _OPENCV_TO_FIT @ first.rotation @ calibration.up
         if y < 0.5:
             raise BadInputError(
                 f"calibration {calibration.source}: with it the person is not upright in the "
@@ -251,23 +249,23 @@ def known_cameras(
     angle = max(
         ((_USUAL_RESIDUAL if c.residual_px is None else c.residual_px) / c.focal for c in cameras),
     )
-    axes, place_sd = [], []
+    axes, translation_sd = [], []
     for camera in cameras[1:]:
-        turn, place = _from_first(first, camera, calibration.source)
-        axes.append((turn, place))
-        place_sd.append(max(angle * float(np.linalg.norm(place)), _PLACE_SD))
-    return Known(
+        rotation, translation = _from_first(first, camera, calibration.source)
+        axes.append((rotation, translation))
+        translation_sd.append(max(angle * float(np.linalg.norm(translation)), _TRANSLATION_SD))
+    return KnownCameras(
         poses=tuple(
-            _straightened(pose, camera) for pose, camera in zip(poses, cameras, strict=True)
+            _undistorted(pose, camera) for pose, camera in zip(poses, cameras, strict=True)
         ),
         focal=tuple(camera.focal for camera in cameras),
         focal_sd=max(angle, _FOCAL_SD),
         tilt=tilt,
         tilt_sd=_TILT_SD,
         axes=tuple(axes),
-        turn_sd=max(angle, _TURN_SD),
-        place_sd=tuple(place_sd),
-        told={
+        rotation_sd=max(angle, _ROTATION_SD),
+        translation_sd=tuple(translation_sd),
+        history_entry={
             "file": calibration.source,
             "sha256": calibration.sha256,
             "cameras": [camera.name for camera in cameras],
@@ -278,49 +276,49 @@ def known_cameras(
     )
 
 
-def _straightened(pose: xr.Dataset, camera: Camera) -> xr.Dataset:
+def _undistorted(pose: xr.Dataset, camera: Camera) -> xr.Dataset:
     if "image_position" not in pose:
         raise BadInputError(
             "calibration: the pose has no 'image_position'; make one with estimate_pose"
         )
-    seen = pose["image_position"].sel(pixel=["u", "v"])
-    last = seen.transpose(..., "pixel")
-    found = last.copy(data=camera.straightened(last.to_numpy().astype(np.float64)))
-    return pose.assign(image_position=found.transpose(*seen.dims))
+    distorted = pose["image_position"].sel(pixel=["u", "v"])
+    points = distorted.transpose(..., "pixel")
+    undistorted = points.copy(data=camera.undistorted(points.to_numpy().astype(np.float64)))
+    return pose.assign(image_position=undistorted.transpose(*distorted.dims))
 
 
 def _from_first(first: Camera, camera: Camera, source: str) -> tuple[Array, Array]:
-    """Rotation and translation from the first camera, in the axes of the fit."""
-    places = []
+    """Rotation and translation from the first to another camera, in the axes of the fit."""
+    extrinsics = []
     for each in (first, camera):
         if each.rotation is None or each.translation is None:
             raise BadInputError(
                 f"calibration {source}: has the lens of {each.name} but not its position; two "
                 "videos need the rotation and translation of both cameras"
             )
-        places.append((each.rotation, each.translation))
-    (turn, place), (other_turn, other_place) = places
-    turn = other_turn @ turn.T
-    place = other_place - turn @ place
-    apart = float(np.linalg.norm(place))
-    if not 0.05 < apart < _FARTHEST:
+        extrinsics.append((each.rotation, each.translation))
+    (rotation, translation), (other_rotation, other_translation) = extrinsics
+    rotation = other_rotation @ rotation.T
+    translation = other_translation - rotation @ translation
+    distance = float(np.linalg.norm(translation))
+    if not 0.05 < distance < _FARTHEST:
         raise BadInputError(
-            f"calibration {source}: {first.name} and {camera.name} are {apart:.4g} m apart; "
+            f"calibration {source}: {first.name} and {camera.name} are {distance:.4g} m apart; "
             "translations must be in metres"
         )
-    return _TURNED @ turn @ _TURNED, _TURNED @ place
+    return _OPENCV_TO_FIT @ rotation @ _OPENCV_TO_FIT, _OPENCV_TO_FIT @ translation
 
 
-def rotation(vector: Array) -> Array:
+def rotation_matrix(vector: Array) -> Array:
     """Matrix of a rotation vector, radians (Rodrigues)."""
     angle = float(np.linalg.norm(vector))
     cross = cross_matrix(vector)
     if angle < 1e-8:
         return np.eye(3) + cross
-    turn: Array = (
+    matrix: Array = (
         np.eye(3) + np.sin(angle) / angle * cross + (1 - np.cos(angle)) / angle**2 * cross @ cross
     )
-    return turn
+    return matrix
 
 
 def cross_matrix(v: Array) -> Array:
@@ -366,13 +364,13 @@ def read_calibration(path: str | os.PathLike[str]) -> Calibration:
 
 
 class _FileError(Exception):
-    """What is wrong with a file."""
+    """A calibration file is wrong; the message lacks its name."""
 
 
-_Read = tuple[list[Camera], Array | None]
+_CamerasAndUp = tuple[list[Camera], Array | None]
 
 
-def _reader(text: str, suffix: str) -> Callable[[str], _Read]:
+def _reader(text: str, suffix: str) -> Callable[[str], _CamerasAndUp]:
     if text.lstrip().startswith("<"):
         return _qualisys
     if text.startswith("%YAML") or suffix in (".yml", ".yaml"):
@@ -384,8 +382,8 @@ def _reader(text: str, suffix: str) -> Callable[[str], _Read]:
     )
 
 
-def _qualisys(text: str) -> _Read:
-    if "<!" in text.replace("<!--", ""):  # what a definition of entities expands to has no limit
+def _qualisys(text: str) -> _CamerasAndUp:
+    if "<!" in text.replace("<!--", ""):  # entities could expand without limit
         raise _FileError("has a DOCTYPE, which Qualisys does not write")
     try:
         root = ET.fromstring(text.lstrip().encode())  # noqa: S314 - no entities, see above
@@ -400,10 +398,10 @@ def _qualisys(text: str) -> _Read:
         def values(
             part: str, *names: str, entry: ET.Element = entry, name: str = name
         ) -> list[float]:
-            found = entry.find(part)
-            if found is None:
+            element = entry.find(part)
+            if element is None:
                 raise _FileError(f"{name} has no <{part}>")
-            return [_number(found.get(each), f"{each} of {name}") for each in names]
+            return [_number(element.get(each), f"{each} of {name}") for each in names]
 
         if _number(entry.get("viewrotation", "0"), f"viewrotation of {name}") % 360:
             raise _FileError(f"{name} has a turned view; calibrate it as it films")
@@ -411,39 +409,39 @@ def _qualisys(text: str) -> _Read:
         lens = values("intrinsic", "focalLengthU", "focalLengthV", "centerPointU", "centerPointV")
         across, down, x, y = (each / _QUALISYS_PIXEL for each in lens)
         world = values("transform", *(f"r{row}{column}" for row in "123" for column in "123"))
-        place = np.array(values("transform", "x", "y", "z")) / 1000
+        position = np.array(values("transform", "x", "y", "z")) / 1000
         # y and z of a Qualisys camera are up and backwards.
-        turn = _TURNED @ np.reshape(world, (3, 3))
+        rotation = _OPENCV_TO_FIT @ np.reshape(world, (3, 3))
         bent = values(
             "intrinsic",
             *("radialDistortion1", "radialDistortion2", "tangentalDistortion1"),
             *("tangentalDistortion2", "radialDistortion3"),
         )
         residual = entry.get("avg-residual")
-        away = max(float(np.linalg.norm(place)), 1e-3)
+        distance = max(float(np.linalg.norm(position)), 1e-3)
         cameras.append(
             _camera(
                 name,
                 size=[right - left + 1, bottom - top + 1],
                 matrix=[[across, 0, x - left], [0, down, y - top], [0, 0, 1]],
                 distortion=bent,
-                where=(turn, -turn @ place),
-                # Millimetres, of points about as far away as the origin.
+                extrinsics=(rotation, -rotation @ position),
+                # In millimetres, at points about as far away as the origin.
                 residual=None
                 if residual is None
-                else _number(residual, f"avg-residual of {name}") / 1000 / away * across,
+                else _number(residual, f"avg-residual of {name}") / 1000 / distance * across,
             )
         )
     return cameras, np.array([0.0, 0.0, 1.0])
 
 
-def _toml(text: str) -> _Read:
+def _toml(text: str) -> _CamerasAndUp:
     try:
         document = parse_toml(text)
     except ValueError as error:
         raise _FileError(f"is damaged TOML ({error})") from None
     cameras = []
-    for key, entry in _tables(document):
+    for key, entry in _camera_tables(document):
         name = str(entry.get("name", key))
         if entry.get("ignore"):
             continue
@@ -458,7 +456,7 @@ def _toml(text: str) -> _Read:
                 size=entry["size"],
                 matrix=entry["matrix"],
                 distortion=entry["distortions"],
-                where=(entry.get("rotation"), entry.get("translation")),
+                extrinsics=(entry.get("rotation"), entry.get("translation")),
                 residual=entry.get("error"),
             )
         )
@@ -467,29 +465,29 @@ def _toml(text: str) -> _Read:
     return cameras, _up(axis)
 
 
-def _tables(document: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Tables of cameras, which Caliscope has in a table of their own."""
+def _camera_tables(document: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Find the tables of cameras, which Caliscope nests in another table."""
     for key, value in document.items():
         if isinstance(value, dict):
             if "matrix" in value:
                 yield key, value
             else:
-                yield from _tables(value)
+                yield from _camera_tables(value)
 
 
-_ONE = {
+_NAMES_OF_ONE = {
     "matrix": ("camera_matrix", "cameraMatrix"),
     "distortion": ("distortion_coefficients", "dist_coeffs", "distCoeffs"),
 }
-_TWO = {
+_NAMES_OF_TWO = {
     "matrix": ("M{}", "cameraMatrix{}", "K{}"),
     "distortion": ("D{}", "distCoeffs{}"),
 }
-"""Names that the samples and the documentation of OpenCV use."""
+"""Names in files of one and of two cameras, as samples and documentation of OpenCV have them."""
 
 
-def _opencv(text: str) -> _Read:
-    # OpenCV writes %YAML:1.0, which is no YAML; its matrices are mappings with a tag of its own.
+def _opencv(text: str) -> _CamerasAndUp:
+    # OpenCV's %YAML:1.0 is not valid YAML, and its matrices are mappings with a special tag.
     body = re.sub(r"\A%YAML[^\n]*\n|!!opencv-(nd-)?matrix", "", text)
     try:
         document = parse_yaml(body)
@@ -501,7 +499,7 @@ def _opencv(text: str) -> _Read:
     def named(names: Sequence[str], *at: int) -> Any:
         for name in (each.format(*at) for each in names):
             if name in document:
-                return _dense(document[name], name)
+                return _matrix(document[name], name)
         raise _FileError(f"has no {' or '.join(each.format(*at) for each in names)}")
 
     size = document.get("imageSize", document.get("image_size"))
@@ -509,29 +507,29 @@ def _opencv(text: str) -> _Read:
         _require(document, "the file", "image_width", "image_height")
         size = [document["image_width"], document["image_height"]]
     residual = document.get("avg_reprojection_error")
-    two = any(name.format(1) in document for name in _TWO["matrix"])
+    two = any(name.format(1) in document for name in _NAMES_OF_TWO["matrix"])
     if not two:
         name = str(document.get("camera_name", "camera"))
-        place = [_dense(document.get(each), each) for each in ("R", "T")]
-        lens = {what: named(names) for what, names in _ONE.items()}
-        camera = _camera(name, size=size, where=place, residual=residual, **lens)
+        extrinsics = [_matrix(document.get(each), each) for each in ("R", "T")]
+        lens = {what: named(names) for what, names in _NAMES_OF_ONE.items()}
+        camera = _camera(name, size=size, extrinsics=extrinsics, residual=residual, **lens)
         return [camera], _up(document.get("vertical_axis"))
-    places = ((np.eye(3), np.zeros(3)), (named(["R"]), named(["T"])))
+    both = ((np.eye(3), np.zeros(3)), (named(["R"]), named(["T"])))
     cameras = [
         _camera(
             f"camera {number}",
             size=size,
-            where=place,
+            extrinsics=extrinsics,
             residual=residual,
-            **{what: named(names, number) for what, names in _TWO.items()},
+            **{what: named(names, number) for what, names in _NAMES_OF_TWO.items()},
         )
-        for number, place in enumerate(places, start=1)
+        for number, extrinsics in enumerate(both, start=1)
     ]
     return cameras, _up(document.get("vertical_axis"))
 
 
-def _dense(value: Any, name: str) -> Any:
-    """Take a matrix as OpenCV and ROS write it, or as lists."""
+def _matrix(value: Any, name: str) -> Any:
+    """Convert a matrix as OpenCV and ROS write it; lists stay as they are."""
     if not isinstance(value, dict):
         return value
     shape = value.get("sizes", [value.get("rows"), value.get("cols")])
@@ -587,10 +585,10 @@ def _camera(
     size: Any,
     matrix: Any,
     distortion: Any,
-    where: Sequence[Any],
+    extrinsics: Sequence[Any],
     residual: Any = None,
 ) -> Camera:
-    """Check what a file says of a camera."""
+    """Make a camera from the values of a file, after checking them."""
     width, height = _numbers(size, f"size of {name}", (2,)).tolist()
     if not (width >= _BLOCK and height >= _BLOCK and width % 1 == 0 and height % 1 == 0):
         raise _FileError(f"{name} has a size of {width:g} × {height:g} pixels")
@@ -604,19 +602,20 @@ def _camera(
             "([fx, 0, cx], [0, fy, cy], [0, 0, 1])"
         )
     bent = _numbers(distortion, f"distortion of {name}", *((n,) for n in _DISTORTIONS))
-    turn, place = None, None
-    if all(each is not None for each in where):
-        turn = _numbers(where[0], f"rotation of {name}", (3, 3), (3,))
-        turn = rotation(turn) if turn.ndim == 1 else turn
-        if not np.allclose(turn @ turn.T, np.eye(3), atol=1e-3) or np.linalg.det(turn) < 0:
+    rotation, translation = None, None
+    if all(each is not None for each in extrinsics):
+        rotation = _numbers(extrinsics[0], f"rotation of {name}", (3, 3), (3,))
+        rotation = rotation_matrix(rotation) if rotation.ndim == 1 else rotation
+        orthogonal = np.allclose(rotation @ rotation.T, np.eye(3), atol=1e-3)
+        if not orthogonal or np.linalg.det(rotation) < 0:
             raise _FileError(f"rotation of {name} is not a rotation matrix")
-        place = _numbers(where[1], f"translation of {name}", (3,))
+        translation = _numbers(extrinsics[1], f"translation of {name}", (3,))
     return Camera(
         name,
         (int(width), int(height)),
         lens,
         bent,
-        turn,
-        place,
+        rotation,
+        translation,
         None if residual is None else _number(residual, f"error of {name}"),
     )

@@ -1,4 +1,4 @@
-"""From raw landmarks to smooth ones: gate, swap repair, outliers, short gaps, low-pass filter."""
+"""Cleaning of landmarks: visibility gate, swap repair, outliers, short gaps, low-pass filter."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pydantic import Field
 from mobility import tables
 from mobility.errors import BadInputError
 from mobility.kinematics.datasets import Pose
-from mobility.kinematics.geometry import Array, mean_of_known
+from mobility.kinematics.geometry import Array, nan_mean
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SEGMENTS, other_side
 from mobility.options import checked
 from mobility.provenance import with_history
@@ -35,29 +35,29 @@ _SWAP_GROUPS = {
 }
 
 _LIMB_WINDOW = 1.0
-"""Seconds; a limb is compared with its median length in this time around each frame."""
+"""Seconds around each frame over which a limb's median length is taken."""
 
 _HAMPEL_FRAMES, _HAMPEL_MADS = 7, 3.0
 _HAMPEL_MIN_HZ = 11.0
 """Frame rate below which seven frames last so long that a squat itself would look like a spike."""
 
 _SPIKE_FLOOR = 0.02
-"""Trunk lengths (about 1 cm): less than this is never a spike, however still the body is."""
+"""Trunk lengths (about 1 cm) below which a deviation is never a spike, however still the body."""
 
 _SWAP_RATIO = 0.5
-"""Part of the distance to what was expected that may remain when the sides are exchanged."""
+"""Largest distance from the expected place with sides exchanged, as a share of that without."""
 
 _SWAP_FLOOR = 0.1
-"""Trunk lengths (about 5 cm) by which a point must be off before a swap is considered."""
+"""Trunk lengths (about 5 cm) that a point must be off for a swap to be considered."""
 
 _SWAP_MAX_GAP = 0.25
-"""Seconds without the limb after which nothing tells whether its sides were exchanged."""
+"""Seconds without the limb after which an exchange of its sides cannot be detected."""
 
 _SWAP_NEAR, _SWAP_LASTING = 5, 3
-"""Frames beside a jump that tell its direction; frames that make another direction lasting."""
+"""Frames beside a jump that give its direction; frames for which a new direction must last."""
 
 _SWAP_APART = 0.5
-"""Part of the usual distance between the sides from which they are clearly apart."""
+"""Share of the usual distance between the sides above which they are clearly apart."""
 
 _SWAP_MIN_HZ = 10.0
 """Frame rate below which constant velocity does not predict the next frame."""
@@ -66,7 +66,7 @@ _LOW_PASS_FRACTION = 0.4
 """Largest usable cutoff as a fraction of the frame rate."""
 
 _LOW_PASS_MIN_HZ = 3.0
-"""A filter lower than this would flatten the squat; without room for it, none is used."""
+"""A lower cutoff would flatten the squat; at frame rates that need one, nothing is filtered."""
 
 _BODY = sorted({INDEX[name] for ends in SEGMENTS.values() for name in ends})
 _MANY_REMOVED = 0.05
@@ -86,14 +86,13 @@ def clean_pose(
     max_gap_s: Annotated[float, Field(ge=0)] = 0.2,
     cutoff_hz: Annotated[float, Field(gt=0)] | None = 6.0,
 ) -> xr.Dataset:
-    r"""Remove what is not believable in a pose, fill short gaps and filter it.
+    r"""Remove implausible points from a pose, fill short gaps and filter it.
 
-    What is left is what was seen: points that were hidden, jumped or exchanged with the other side
-    are NaN or put right, gaps of more than `max_gap_s` stay gaps, and what is faster than
-    `cutoff_hz` is smoothed away. Angles of landmarks
-    (:func:`~mobility.kinematics.angles.joint_angles`) are to be made of this. For
-    :func:`~mobility.kinematics.fit.entry.fit_body`, which weighs hidden points itself, use
-    ``visibility_threshold=0.1``. The notes say what is done, step by step.
+    Points that were hidden, jumped or exchanged with the other side become NaN or are put right,
+    gaps of more than `max_gap_s` stay gaps, and movement faster than `cutoff_hz` is smoothed away.
+    Angles of landmarks (:func:`~mobility.kinematics.angles.joint_angles`) need a pose cleaned so.
+    For :func:`~mobility.kinematics.fit.entry.fit_body`, which weighs hidden points itself, use
+    ``visibility_threshold=0.1``. The notes describe the steps.
 
     Parameters
     ----------
@@ -110,7 +109,7 @@ def clean_pose(
     cutoff_hz
         Cutoff frequency in Hz; None does not filter. It is lowered to 0.4 of the frame rate where
         that is less; where that would be below 3 Hz the pose is not filtered. Both are recorded as
-        warnings, the first only where the video has no more frames.
+        warnings, the first only if all frames of the video were used.
 
     Returns
     -------
@@ -118,10 +117,10 @@ def clean_pose(
         The same variables and times. The history entry lists each step with its counts, and has a
         warning ``points_removed`` where steps 1, 3 and 4 took more than 5 % of the points of the
         body (without face and hands), and ``sides_exchanged`` where left and right were. Attributes
-        say where the sides are not told apart: ``lost_share`` of the frames from the first to the
-        last with a pose, which have none, or one that step 1 takes; ``legs_exchanged``, how often
-        the legs change places in the picture after step 2; and ``sides_exchanged``, from when to
-        when step 2 exchanged trunk, legs and arms (JSON, seconds).
+        say how well left and right were told apart: ``lost_share``, the share of the frames from
+        the first to the last with a pose that have none or lose it in step 1; ``legs_exchanged``,
+        how often the legs change places in the picture after step 2; and ``sides_exchanged``, from
+        when to when step 2 exchanged trunk, legs and arms (JSON, seconds).
 
     Notes
     -----
@@ -164,20 +163,20 @@ def clean_pose(
     arrays = _arrays(pose)
     rate = float(1 / np.median(np.diff(time))) if time.size > 1 else 0.0
     steps: list[dict[str, Any]] = []
-    found: dict[str, Any] = {"steps": steps}
+    record: dict[str, Any] = {"steps": steps}
 
     unseen = np.zeros((time.size, len(KEYPOINTS)), bool)
     if "confidence" in arrays:
         unseen = arrays["confidence"] < visibility_threshold
-    had = ~np.isnan(arrays["position"]).any(axis=1)
+    detected = ~np.isnan(arrays["position"]).any(axis=1)
     coordinates = [name for name in _COORDINATES if name in arrays]
     for name in coordinates:
         _blank(arrays[name], unseen)
-    steps.append({"step": "visibility_gate", "removed_points": int((unseen & had).sum())})
-    mixed = _mixed(arrays["position"])
+    steps.append({"step": "visibility_gate", "removed_points": int((unseen & detected).sum())})
+    coincide = _sides_coincide(arrays["position"])
     for name in coordinates:
-        arrays[name][mixed] = np.nan
-    steps.append({"step": "sides_mixed", "removed_frames": int(mixed.sum())})
+        arrays[name][coincide] = np.nan
+    steps.append({"step": "sides_mixed", "removed_frames": int(coincide.sum())})
 
     warnings: list[dict[str, str]] = []
     exchanged: dict[str, Mask] = {}
@@ -187,11 +186,11 @@ def clean_pose(
         exchanged = _repair_swaps(arrays, time)
         swapped = {group: int(rows.sum()) for group, rows in exchanged.items()}
         steps.append({"step": "swap_repair", "swapped_frames": swapped})
-        warnings += _exchanged(swapped)
+        warnings += _exchange_warnings(swapped)
     legs = _legs_exchanged(arrays, time) if rate >= _SWAP_MIN_HZ else 0
 
-    off = _limb_length_gate(arrays["position"], rate, limb_length_tolerance)
-    steps.append({"step": "limb_length_gate", "removed_points": off})
+    gated = _limb_length_gate(arrays["position"], rate, limb_length_tolerance)
+    steps.append({"step": "limb_length_gate", "removed_points": gated})
 
     if time.size < _HAMPEL_FRAMES or rate < _HAMPEL_MIN_HZ:
         steps.append({"step": "hampel", "skipped": "too few frames, or too few in a second"})
@@ -199,35 +198,35 @@ def clean_pose(
         removed = {name: _hampel(arrays, name) for name in coordinates}
         steps.append({"step": "hampel", "removed_points": removed})
 
-    lost = had & np.isnan(arrays["position"]).any(axis=1)
-    share = float(np.sum(lost, axis=0)[_BODY].sum() / max(np.sum(had, axis=0)[_BODY].sum(), 1))
-    found["removed_share_of_body"] = round(share, 4)
+    lost = detected & np.isnan(arrays["position"]).any(axis=1)
+    share = float(np.sum(lost, axis=0)[_BODY].sum() / max(np.sum(detected, axis=0)[_BODY].sum(), 1))
+    record["removed_share_of_body"] = round(share, 4)
     if share > _MANY_REMOVED:
         warnings.append(tables.warning("warnings.points_removed", share=share))
 
     filled = {name: _fill_gaps(arrays[name], time, max_gap_s) for name in coordinates}
     steps.append({"step": "gaps", "filled_values": filled})
 
-    used, limited = _usable_cutoff(cutoff_hz, rate)
-    left_out = 1.5 * rate < float(pose.attrs.get("video_fps", 0))  # frames that the video has
-    if not left_out or rate < _HAMPEL_MIN_HZ:
-        warnings += limited
+    usable, cutoff_warnings = _usable_cutoff(cutoff_hz, rate)
+    skips_frames = 1.5 * rate < float(pose.attrs.get("video_fps", 0))
+    if not skips_frames or rate < _HAMPEL_MIN_HZ:
+        warnings += cutoff_warnings
     if warnings:
-        found["warnings"] = warnings
-    if used is None:
+        record["warnings"] = warnings
+    if usable is None:
         steps.append({"step": "low_pass", "skipped": "no cutoff can be used"})
     else:
         for name in coordinates:
-            arrays[name] = _low_pass_parts(arrays[name], time, used, max_gap_s)
-        steps.append({"step": "low_pass", "cutoff_hz": used, "frame_rate_hz": rate})
+            arrays[name] = _low_pass_parts(arrays[name], time, usable, max_gap_s)
+        steps.append({"step": "low_pass", "cutoff_hz": usable, "frame_rate_hz": rate})
 
     log.debug("clean_pose: %s", steps)
     cleaned = _with_arrays(pose, arrays)
-    found_in = np.any(had, axis=1)
-    seen = np.flatnonzero(found_in)
-    frames = int(np.ptp(seen)) + 1 if seen.size else 0
-    told = int(np.sum(found_in & ~mixed))
-    cleaned.attrs["lost_share"] = (frames - told) / max(frames, 1)
+    has_pose = np.any(detected, axis=1)
+    pose_frames = np.flatnonzero(has_pose)
+    frames = int(np.ptp(pose_frames)) + 1 if pose_frames.size else 0
+    kept = int(np.sum(has_pose & ~coincide))
+    cleaned.attrs["lost_share"] = (frames - kept) / max(frames, 1)
     cleaned.attrs["legs_exchanged"] = legs
     spans = {group: _spans(rows, time) for group, rows in exchanged.items()}
     cleaned.attrs["sides_exchanged"] = json.dumps(spans)
@@ -241,11 +240,11 @@ def clean_pose(
             "max_gap_s": max_gap_s,
             "cutoff_hz": cutoff_hz,
         },
-        **found,
+        **record,
     )
 
 
-def _exchanged(swapped: dict[str, int]) -> list[dict[str, str]]:
+def _exchange_warnings(swapped: dict[str, int]) -> list[dict[str, str]]:
     """Warn of repaired exchanges of left and right, if any."""
     parts = [
         tables.sentence("warnings.exchanged_part", part=group, count=count)
@@ -261,12 +260,13 @@ def _canonical_dims(pose: xr.Dataset, name: str) -> list[str]:
 
 
 def _with_arrays(pose: xr.Dataset, arrays: dict[str, Array]) -> xr.Dataset:
-    """Put :func:`_arrays` in the place of the variables that they were copied from."""
-    found = pose.copy()
+    """Return the pose with the variables that :func:`_arrays` copied replaced by `arrays`."""
+    result = pose.copy()
     for name, values in arrays.items():
-        given = pose[name].transpose(*_canonical_dims(pose, name))
-        found[name] = given.copy(data=values.reshape(given.shape)).transpose(*pose[name].dims)
-    return found
+        original = pose[name].transpose(*_canonical_dims(pose, name))
+        replaced = original.copy(data=values.reshape(original.shape))
+        result[name] = replaced.transpose(*pose[name].dims)
+    return result
 
 
 def _arrays(pose: xr.Dataset) -> dict[str, Array]:
@@ -289,7 +289,7 @@ def _blank(values: Array, mask: Mask) -> None:
 
 
 def _trunk_length(points: Array) -> float:
-    """Median distance from mid-shoulder to mid-hip of (time, coordinate, 33); NaN if never seen."""
+    """Median mid-shoulder to mid-hip distance of (time, coordinate, 33); NaN if never seen."""
     shoulders = points[..., [INDEX["left_shoulder"], INDEX["right_shoulder"]]].mean(axis=-1)
     hips = points[..., [INDEX["left_hip"], INDEX["right_hip"]]].mean(axis=-1)
     length = np.linalg.norm(shoulders - hips, axis=1)
@@ -297,13 +297,13 @@ def _trunk_length(points: Array) -> float:
     return float(np.median(length)) if length.size else np.nan
 
 
-def _mixed(position: Array) -> Mask:
-    """Frames in which left and right of the trunk lie nearer to each other than in any adult."""
-    found: Mask = np.zeros(len(position), dtype=bool)
+def _sides_coincide(position: Array) -> Mask:
+    """Frames in which hips or shoulders are nearer to each other than in any adult."""
+    too_near: Mask = np.zeros(len(position), dtype=bool)
     for name, entry in tables.load("in_picture")["sides_apart_m"].items():
         left, right = (position[..., INDEX[f"{side}_{name}"]] for side in ("left", "right"))
-        found |= np.linalg.norm(left - right, axis=1) < entry["value"]
-    return found
+        too_near |= np.linalg.norm(left - right, axis=1) < entry["value"]
+    return too_near
 
 
 def _legs_exchanged(arrays: dict[str, Array], time: Array) -> int:
@@ -312,20 +312,20 @@ def _legs_exchanged(arrays: dict[str, Array], time: Array) -> int:
         return 0
     names = _SWAP_GROUPS["legs"]
     points = _sides(arrays["image_position"], names)
-    seen = np.flatnonzero(~np.isnan(_across(points)).any(axis=1))
-    if seen.size < 2:
+    frames = np.flatnonzero(~np.isnan(_mean_across(points)).any(axis=1))
+    if frames.size < 2:
         return 0
-    points = points[seen]
+    points = points[frames]
     floor = _SWAP_FLOOR * _trunk_length(arrays["image_position"])
-    jumps, _ = _jumps(points, time[seen], floor)
-    across = _across(points)
+    jumps, _ = _jumps(points, time[frames], floor)
+    across = _mean_across(points)
     return sum(
         bool(
-            across[max(at - _SWAP_NEAR, 0) : at].mean(axis=0)
-            @ across[at : at + _SWAP_NEAR].mean(axis=0)
+            across[max(jump - _SWAP_NEAR, 0) : jump].mean(axis=0)
+            @ across[jump : jump + _SWAP_NEAR].mean(axis=0)
             < 0
         )
-        for at in np.flatnonzero(jumps)
+        for jump in np.flatnonzero(jumps)
     )
 
 
@@ -335,7 +335,7 @@ def _repair_swaps(arrays: dict[str, Array], time: Array) -> dict[str, Mask]:
     for group, names in _SWAP_GROUPS.items():
         both = _in_trunk_lengths(arrays)
         points = _sides(both, names)
-        usual = _usual(points) if group == "trunk" else _trunk_direction(both)
+        usual = _usual_direction(points) if group == "trunk" else _trunk_direction(both)
         exchanged[group] = _swapped_frames(points, time, _SWAP_FLOOR, usual)
         _exchange(arrays, names, exchanged[group])
     return exchanged
@@ -343,10 +343,10 @@ def _repair_swaps(arrays: dict[str, Array], time: Array) -> dict[str, Mask]:
 
 def _exchange(arrays: dict[str, Array], names: Sequence[str], rows: Mask) -> None:
     """Exchange left and right of landmarks in some frames, in place."""
-    own = np.array([INDEX[f"{side}_{name}"] for side in ("left", "right") for name in names])
+    columns = np.array([INDEX[f"{side}_{name}"] for side in ("left", "right") for name in names])
     for values in arrays.values():
         part = values[rows]
-        part[..., own] = part[..., _MIRROR[own]]
+        part[..., columns] = part[..., _MIRROR[columns]]
         values[rows] = part
 
 
@@ -362,11 +362,11 @@ def _spans(rows: Mask, time: Array) -> list[list[float]]:
 def on_own_sides(pose: xr.Dataset, cleaned: xr.Dataset) -> xr.Dataset:
     """Exchange left and right of a detected pose where :func:`clean_pose` did, to draw it.
 
-    `cleaned` is what was made of `pose`, fitted or not.
+    `cleaned` is the cleaned or fitted result of `pose`.
     """
-    known = json.loads(cleaned.attrs.get("sides_exchanged", "{}"))
+    exchanged = json.loads(cleaned.attrs.get("sides_exchanged", "{}"))
     arrays, time = _arrays(pose), pose["time"].to_numpy()
-    for group, spans in known.items():
+    for group, spans in exchanged.items():
         for first, last in spans:
             _exchange(arrays, _SWAP_GROUPS[group], (time >= first) & (time <= last))
     return _with_arrays(pose, arrays)
@@ -375,8 +375,8 @@ def on_own_sides(pose: xr.Dataset, cleaned: xr.Dataset) -> xr.Dataset:
 def _in_trunk_lengths(arrays: dict[str, Array]) -> Array:
     """Landmarks in space and in the picture as one, in trunk lengths, (time, coordinate, 33).
 
-    From the side only depth tells left from right; between two frames the picture does best, for
-    landmarks in space drift from one side to the other over several frames.
+    From the side only depth distinguishes left from right; from frame to frame the picture is more
+    reliable, because landmarks in space drift to the other side over several frames.
     """
     parts = [arrays[name] for name in ("position", "image_position") if name in arrays]
     scaled = [part / _trunk_length(part) for part in parts]
@@ -389,24 +389,24 @@ def _sides(position: Array, names: Sequence[str]) -> Array:
     return position[..., places].transpose(0, 2, 1)
 
 
-def _across(points: Array) -> Array:
-    """Mean line from right to left in each frame, of the pairs that are known."""
+def _mean_across(points: Array) -> Array:
+    """Mean line from right to left in each frame, over the pairs that were seen."""
     n = points.shape[1] // 2
-    return mean_of_known(points[:, :n] - points[:, n:], axis=-2)
+    return nan_mean(points[:, :n] - points[:, n:], axis=-2)
 
 
-def _usual(points: Array) -> Array:
-    """Direction from right to left in the greater part of the trial; NaN where never seen."""
-    across = _across(points)
-    known = across[~np.isnan(across).any(axis=1)]
-    return np.median(known, axis=0) if len(known) else np.full(points.shape[2], np.nan)
+def _usual_direction(points: Array) -> Array:
+    """Direction from right to left in most of the trial; NaN if never seen."""
+    across = _mean_across(points)
+    seen = across[~np.isnan(across).any(axis=1)]
+    return np.median(seen, axis=0) if len(seen) else np.full(points.shape[2], np.nan)
 
 
 def _trunk_direction(position: Array) -> Array:
-    """Direction from right to left of hips and shoulders in each frame, else their usual one."""
+    """Direction from right to left of hips and shoulders in each frame; the usual where unseen."""
     points = _sides(position, _SWAP_GROUPS["trunk"])
-    now = _across(points)
-    direction: Array = np.where(np.isnan(now), _usual(points), now)
+    across = _mean_across(points)
+    direction: Array = np.where(np.isnan(across), _usual_direction(points), across)
     return direction
 
 
@@ -414,8 +414,8 @@ def _swapped_frames(points: Array, time: Array, floor: float, usual: Array) -> M
     """Frames in which the first half of the points holds the second half, and vice versa.
 
     `points` are (time, points, coordinate), left ones, then right ones; they must jump by `floor`
-    on the mean before a swap is considered. `usual` is the direction from right to left that is
-    right, in each frame, or one for all.
+    on average for a swap to be considered. `usual` is the correct direction from right to left, in
+    each frame or one for all.
     """
     n = points.shape[1] // 2
     swapped = np.zeros(len(points), bool)
@@ -424,7 +424,7 @@ def _swapped_frames(points: Array, time: Array, floor: float, usual: Array) -> M
     if rows.size < 2:
         return swapped
     seen = np.where(np.tile(paired, 2)[rows, :, None], points[rows], np.nan)
-    across = _across(seen)
+    across = _mean_across(seen)
     towards = (across * np.broadcast_to(usual, (len(points), points.shape[2]))[rows]).sum(axis=1)
     if not np.isfinite(towards).all():  # one of the trunk's sides was never seen
         return swapped
@@ -433,23 +433,23 @@ def _swapped_frames(points: Array, time: Array, floor: float, usual: Array) -> M
     jumps, gaps = _jumps(seen, time[rows], floor)
     edges = [0, *np.flatnonzero(jumps | gaps).tolist(), rows.size]
     chosen = np.zeros(rows.size, bool)
-    for at in np.flatnonzero(jumps).tolist():
-        first, last = edges[edges.index(at) - 1], edges[edges.index(at) + 1]
-        before, after = np.arange(at - 1, first - 1, -1), np.arange(at, last)
-        near = [towards[side[:_SWAP_NEAR]].mean() for side in (before, after)]
-        if near[0] * near[1] >= 0:
-            continue  # not the sides are exchanged: something else is wrong
-        side = before if near[0] < 0 else after
+    for jump in np.flatnonzero(jumps).tolist():
+        first, last = edges[edges.index(jump) - 1], edges[edges.index(jump) + 1]
+        before, after = np.arange(jump - 1, first - 1, -1), np.arange(jump, last)
+        mean_towards = [towards[side[:_SWAP_NEAR]].mean() for side in (before, after)]
+        if mean_towards[0] * mean_towards[1] >= 0:
+            continue  # the direction does not reverse: no exchange
+        side = before if mean_towards[0] < 0 else after
         chosen[side[: _reversed_frames(towards[side], apart[side])]] = True
     swapped[rows[chosen]] = True
     return swapped
 
 
 def _jumps(seen: Array, time: Array, floor: float) -> tuple[Mask, Mask]:
-    """Where left and right change places from one seen frame to the next, and where time does.
+    """Frames at which left and right change places, and frames that follow a gap in time.
 
-    A frame is compared, as it is and exchanged, with the one before it and with where constant
-    velocity leads; what explains it best counts.
+    Each frame, as it is and exchanged, is compared with the one before and with the prediction of
+    constant velocity; the better of the two counts.
     """
     n = seen.shape[1] // 2
     dt = np.diff(time, prepend=np.nan)
@@ -457,13 +457,13 @@ def _jumps(seen: Array, time: Array, floor: float) -> tuple[Mask, Mask]:
     jumps = np.zeros(len(seen), bool)
     mirrored = np.concatenate([seen[:, n:], seen[:, :n]], axis=1)
 
-    def distances(now: Array, predicted: Array) -> Array:
-        off = np.sqrt(((now - predicted) ** 2).sum(axis=-1))
-        return mean_of_known(off[..., None], axis=-2)[..., 0]
+    def distances(points: Array, predicted: Array) -> Array:
+        off = np.sqrt(((points - predicted) ** 2).sum(axis=-1))
+        return nan_mean(off[..., None], axis=-2)[..., 0]
 
-    # All at once for the place of the frame before; velocity needs to know of an earlier jump.
+    # Vectorised against the frame before; the velocity depends on earlier jumps, hence the loop.
     direct, crossed = (
-        np.concatenate([[np.nan], distances(now[1:], seen[:-1])]) for now in (seen, mirrored)
+        np.concatenate([[np.nan], distances(points[1:], seen[:-1])]) for points in (seen, mirrored)
     )
     for t in np.flatnonzero((direct > floor) & ~gaps).tolist():
         kept, exchanged = direct[t], crossed[t]
@@ -477,11 +477,11 @@ def _jumps(seen: Array, time: Array, floor: float) -> tuple[Mask, Mask]:
 
 
 def _reversed_frames(towards: Array, apart: Mask) -> int:
-    """Frames from a jump on that go against the usual direction; 0 where it was no exchange.
+    """How many frames from a jump on have the sides reversed; 0 if it was no exchange.
 
-    `towards` lies along the usual direction from right to left, frame by frame away from the jump.
-    Labels that come back while the sides are not clearly `apart` may have done so unseen; where
-    they are, the person has turned round.
+    `towards` is the component along the usual direction from right to left, frame by frame away
+    from the jump. If the direction comes back while the sides are clearly `apart`, the person has
+    turned round; if they are not, the labels changed back unseen.
     """
     usual = towards >= 0
     lasting = usual.copy()
@@ -495,7 +495,7 @@ def _reversed_frames(towards: Array, apart: Mask) -> int:
 
 
 def _limb_length_gate(position: Array, rate: float, tolerance: float) -> int:
-    """Blank the far end of limbs of sudden length, in place; number of points."""
+    """Blank the distal end of limbs whose length jumps, in place; return the number of points."""
     from scipy.ndimage import median_filter
 
     if rate == 0:
@@ -509,38 +509,39 @@ def _limb_length_gate(position: Array, rate: float, tolerance: float) -> int:
         seen = ~np.isnan(length)
         if seen.sum() < 3:
             continue
-        # Only the frames that show the limb, in their order: gaps do not dilute the median.
-        known = length[seen]
-        usual = median_filter(known, size=min(frames, 2 * (known.size // 2) + 1), mode="nearest")
-        gated[np.flatnonzero(seen)[np.abs(known - usual) > tolerance * usual], INDEX[distal]] = True
+        # The median runs over frames that show the limb, so that gaps do not dilute it.
+        shown = length[seen]
+        usual = median_filter(shown, size=min(frames, 2 * (shown.size // 2) + 1), mode="nearest")
+        gated[np.flatnonzero(seen)[np.abs(shown - usual) > tolerance * usual], INDEX[distal]] = True
     _blank(position, gated)
     return int(gated.sum())
 
 
 def _hampel(arrays: dict[str, Array], name: str) -> int:
-    """Blank spikes of one variable in place; number of points."""
+    """Blank spikes of one variable in place; return the number of points."""
     values = arrays[name]
-    frame = arrays["position"] if name == "position" else arrays.get("image_position")
-    scale = np.nan if frame is None else _trunk_length(frame)
+    body = arrays["position"] if name == "position" else arrays.get("image_position")
+    scale = np.nan if body is None else _trunk_length(body)
     floor = 0.0 if np.isnan(scale) else _SPIKE_FLOOR * scale
     series = values.reshape(len(values), -1)
-    some = np.flatnonzero(~np.isnan(series).all(axis=0))
-    if not some.size:
+    nonempty = np.flatnonzero(~np.isnan(series).all(axis=0))
+    if not nonempty.size:
         return 0
     half = _HAMPEL_FRAMES // 2
-    padded = np.pad(series[:, some], ((half, half), (0, 0)), mode="reflect")
+    padded = np.pad(series[:, nonempty], ((half, half), (0, 0)), mode="reflect")
     windows = np.lib.stride_tricks.sliding_window_view(padded, _HAMPEL_FRAMES, axis=0)
     middle = _nan_median(windows)
     spread = 1.4826 * _nan_median(np.abs(windows - middle[..., None]))
     spike = np.zeros(series.shape, bool)
-    spike[:, some] = np.abs(series[:, some] - middle) > np.maximum(_HAMPEL_MADS * spread, floor)
+    limit = np.maximum(_HAMPEL_MADS * spread, floor)
+    spike[:, nonempty] = np.abs(series[:, nonempty] - middle) > limit
     points: Mask = np.any(spike.reshape(len(values), -1, len(KEYPOINTS)), axis=1)
     _blank(values, points)
     return int(points.sum())
 
 
 def _nan_median(windows: Array) -> Array:
-    """Median along the last axis without NaN; NaN where all are (no warning, and fast)."""
+    """Median along the last axis ignoring NaN, as np.nanmedian but fast and without a warning."""
     ordered = np.sort(windows, axis=-1)  # NaN last
     count = (~np.isnan(ordered)).sum(axis=-1)
     middle = np.stack([np.maximum(count - 1, 0) // 2, count // 2], axis=-1)
@@ -550,14 +551,14 @@ def _nan_median(windows: Array) -> Array:
 
 
 def _by_pattern(series: Array) -> list[tuple[Mask, NDArray[np.intp]]]:
-    """Group the columns of (time, series) by where they are known."""
-    known = ~np.isnan(series)
-    patterns, which = np.unique(known, axis=1, return_inverse=True)
+    """Group the columns of (time, series) by the frames in which they have values."""
+    present = ~np.isnan(series)
+    patterns, which = np.unique(present, axis=1, return_inverse=True)
     return [(patterns[:, i], np.flatnonzero(which.ravel() == i)) for i in range(patterns.shape[1])]
 
 
 def _fill_gaps(values: Array, time: Array, max_gap: float) -> int:
-    """Fill short gaps by PCHIP in place; number of values filled."""
+    """Fill short gaps by PCHIP in place; return the number of values filled."""
     from scipy.interpolate import PchipInterpolator
 
     if time.size < 3:
@@ -565,14 +566,14 @@ def _fill_gaps(values: Array, time: Array, max_gap: float) -> int:
     series = values.reshape(len(values), -1)
     frame = float(np.median(np.diff(time)))
     count = 0
-    for known, columns in _by_pattern(series):
-        rows = np.flatnonzero(known)
+    for present, columns in _by_pattern(series):
+        rows = np.flatnonzero(present)
         if rows.size < 2:
             continue
         before = rows[np.searchsorted(rows, np.arange(time.size), side="right").clip(1) - 1]
         after = rows[np.searchsorted(rows, np.arange(time.size)).clip(max=rows.size - 1)]
-        inside = ~known & (np.arange(time.size) > rows[0]) & (np.arange(time.size) < rows[-1])
-        # A gap lasts as long as the frames that are missing, so one missing frame is one frame.
+        inside = ~present & (np.arange(time.size) > rows[0]) & (np.arange(time.size) < rows[-1])
+        # The duration of a gap is that of its missing frames: one missing frame is one frame.
         short = inside & (time[after] - time[before] - frame <= max_gap + 1e-6)
         if short.any():
             curve = PchipInterpolator(time[rows], series[np.ix_(rows, columns)], axis=0)
@@ -583,7 +584,7 @@ def _fill_gaps(values: Array, time: Array, max_gap: float) -> int:
 
 
 def _usable_cutoff(cutoff: float | None, rate: float) -> tuple[float | None, list[dict[str, str]]]:
-    """Cutoff that the frame rate allows, or None, and the warnings."""
+    """Cutoff that the frame rate allows, or None, and warnings of the change."""
     if cutoff is None or rate == 0:
         return None, []
     limit = _LOW_PASS_FRACTION * rate
@@ -602,11 +603,11 @@ def _low_pass_parts(values: Array, time: Array, cutoff: float, max_gap: float) -
     frame = float(np.median(np.diff(time)))
     holes = np.diff(time) - frame > max_gap + 1e-6  # frames that the video does not have
     series = values.reshape(len(values), -1).copy()
-    for known, columns in _by_pattern(series):
-        joined = known[1:] & known[:-1] & ~holes
+    for present, columns in _by_pattern(series):
+        joined = present[1:] & present[:-1] & ~holes
         edges = np.flatnonzero(~joined) + 1
         for rows in np.split(np.arange(time.size), edges):
-            if known[rows[0]] and rows.size > 3:
+            if present[rows[0]] and rows.size > 3:
                 block = np.ix_(rows, columns)
                 series[block] = _low_pass_uneven(series[block], time[rows], cutoff, frame)
     return series.reshape(values.shape)
@@ -616,9 +617,9 @@ def _low_pass_uneven(series: Array, time: Array, cutoff: float, frame: float) ->
     from scipy.interpolate import PchipInterpolator
 
     regular = time[0] + (time[-1] - time[0]) * np.arange(time.size) / (time.size - 1)
-    own = (time[-1] - time[0]) / (time.size - 1)
-    if np.abs(time - regular).max() <= _EVEN * own and abs(own / frame - 1) < _EVEN:
-        return low_pass(series, cutoff_hz=cutoff, rate_hz=1 / own)
+    mean_step = (time[-1] - time[0]) / (time.size - 1)
+    if np.abs(time - regular).max() <= _EVEN * mean_step and abs(mean_step / frame - 1) < _EVEN:
+        return low_pass(series, cutoff_hz=cutoff, rate_hz=1 / mean_step)
     count = max(round((time[-1] - time[0]) / frame) + 1, 4)
     grid = np.linspace(time[0], time[-1], count)
     step = (time[-1] - time[0]) / (count - 1)

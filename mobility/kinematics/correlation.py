@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 
-def correlated(a: Array, b: Array) -> Array:
+def cross_correlation(a: Array, b: Array) -> Array:
     """Sum of ``a(t + lag) b(t)`` for each signal and every lag, on grids of the same step.
 
-    Of (signal, n) and (signal, m) it is (signal, n + m - 1): lags from ``-(m - 1)`` to ``n - 1``
-    steps.
+    `a` is (signal, n), `b` (signal, m) and the result (signal, n + m - 1), for lags from
+    ``-(m - 1)`` to ``n - 1`` steps.
     """
     from scipy.signal import correlate
 
@@ -29,7 +29,7 @@ def normalised(dot: Array, power_a: Array, power_b: Array) -> Array:
 
 
 def peak(rho: Array, best: int) -> tuple[float, float]:
-    r"""Place of a maximum to a fraction of a step, and its curvature per step squared.
+    r"""Position of a maximum to a fraction of a step, and its curvature per step squared.
 
     With the values :math:`c_-, c_0, c_+` around the maximum the parabola through them has its top
     at :math:`\frac{1}{2} (c_- - c_+) / (c_- - 2 c_0 + c_+)`.
@@ -43,11 +43,10 @@ def peak(rho: Array, best: int) -> tuple[float, float]:
     return best + float(np.clip(0.5 * (after - before) / curvature, -1, 1)), curvature
 
 
-def other_peaks(height: Array, rho: Array, best: int, *, valley: float) -> Iterator[int]:
-    """Other peaks than the best place of the `height` that is compared at the lags, highest first.
+def rival_peaks(height: Array, rho: Array, best: int, *, valley: float) -> Iterator[int]:
+    """Lags at which `height` has a peak other than the one at `best`, highest first.
 
-    Between the best and another peak the correlation `rho` must fall below `valley`; else it is the
-    shoulder of the same peak.
+    The correlation `rho` must fall to `valley` between the two; otherwise they are one peak.
     """
     inner = np.arange(1, len(height) - 1)
     peaks = inner[(height[inner] >= height[inner - 1]) & (height[inner] >= height[inner + 1])]

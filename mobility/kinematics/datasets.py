@@ -1,8 +1,8 @@
-"""The kinds of Dataset that functions take; each is checked where it comes in.
+"""The kinds of Dataset that functions take, each with its check.
 
-A parameter that is annotated with a kind is checked by :func:`mobility.options.checked`: that it is
-such a Dataset, its dimensions and names, that its times are seconds, and that its values can be
-those of a person. Times in milliseconds, for one, would give numbers that are wrong and look right.
+:func:`mobility.options.checked` checks a parameter that is annotated with a kind: its dimensions
+and names, that its times are seconds, and that its values can be those of a person. Times in
+milliseconds, for one, would give numbers that are wrong and look right.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from mobility.options import quoted
 from mobility.wording import shortened
 
 _DEGREES = ("degree", "degrees", "deg", "°")
-"""How the attribute ``units`` says that an angle is in degrees, in small letters."""
+"""Values of the attribute ``units`` that mean degrees, in small letters."""
 
 MOST_DEGREES = 400.0
-"""No joint angle exceeds it, with a branch at 360 and some noise."""
+"""Largest joint angle, with a branch at 360 and some noise."""
 
 _LARGEST_BODY_M = 5.0
-"""Extent of a body, median over the frames: one in centimetres or pixels is larger."""
+"""Largest extent of a body, median over the frames; in centimetres or pixels it is larger."""
 
 _FARTHEST_M = 1e6
-"""A landmark beyond it was never measured; its square is still a number."""
+"""Largest coordinate of a landmark: beyond any measurement, and its square does not overflow."""
 
 _SLOW = ((1.0, 1800.0), (10.0, 60.0))
-"""Intervals of the frames that are no seconds in a recording that lasts longer than this. In
-milliseconds, frames are 1 apart at 1000 frames/s, 10 at 100, and seconds last thousands."""
+"""Interval between frames, and duration of the recording, that together mean milliseconds: there,
+frames are 1 apart at 1000 frames/s, 10 at 100, and seconds last thousands."""
 
 _POINTS = {"position": ("space", ("x", "y", "z")), "image_position": ("pixel", ("u", "v"))}
 _BESIDE_POINTS = ("image_depth", "confidence", "presence")
@@ -51,9 +51,8 @@ def check_times(given: ArrayLike | xr.DataArray) -> Array:
     Raises
     ------
     BadInputError
-        They are no numbers, not over one dimension, not finite, do not increase strictly, or are
-        as far apart for as long as milliseconds are: 1 or more for over half an hour, 10 or more
-        for over a minute.
+        If they are not finite numbers over one dimension, do not increase strictly, or look like
+        milliseconds: 1 or more apart for over half an hour, 10 or more for over a minute.
     """
     try:
         time = np.asarray(given)
@@ -86,10 +85,9 @@ def _dataset(given: Any, instead: str) -> xr.Dataset:
 
 
 def check_recording(given: Any) -> xr.Dataset:
-    """Return a Dataset over ``time`` as it is, if its times are those of a recording.
+    """Return a Dataset over ``time`` unchanged, if its times are those of a recording.
 
-    What it names as this package names angles must be of a person, and not say that it is in
-    another unit than degrees; nothing else is infinite.
+    Variables with the name of an angle must be plausible and in degrees; no other may be infinite.
     """
     dataset = _dataset(given, "must be a Dataset over time")
     if "time" not in dataset.coords:
@@ -100,9 +98,9 @@ def check_recording(given: Any) -> xr.Dataset:
     if time.dims != ("time",):
         raise BadInputError("its coordinate 'time' must be over the dimension 'time'")
     check_times(time)
-    known = definitions()
+    angle_names = definitions()
     for name, values in dataset.data_vars.items():
-        if str(name).removesuffix("_sd") in known:
+        if str(name).removesuffix("_sd") in angle_names:
             _check_degrees(str(name), values)
         elif "time" in values.dims and values.dtype.kind == "f":
             _check_values(str(name), values)
@@ -110,11 +108,11 @@ def check_recording(given: Any) -> xr.Dataset:
 
 
 def check_angles(given: Any) -> xr.Dataset:
-    """Return a recording as it is, if its angles are over time, or over time and side."""
+    """Return a recording unchanged, if its angles are over time, or over time and side."""
     dataset = check_recording(given)
-    known = definitions()
+    angle_names = definitions()
     for name, values in dataset.data_vars.items():
-        if str(name).removesuffix("_sd") in known:
+        if str(name).removesuffix("_sd") in angle_names:
             _check_dimensions(str(name), values, ("time",), beside=("side",))
     return dataset
 
@@ -133,11 +131,11 @@ def _check_values(name: str, values: xr.DataArray) -> None:
 
 
 def check_pose(given: Any) -> xr.Dataset:
-    """Return a pose as it is, if it is one of one person with the 33 landmarks, in metres."""
-    nothing = "not a pose Dataset, it has no 'position'; make one with estimate_pose"
-    dataset = _dataset(given, nothing)
+    """Return a pose unchanged, if it is of one person with the 33 landmarks, in metres."""
+    no_pose = "not a pose Dataset, it has no 'position'; make one with estimate_pose"
+    dataset = _dataset(given, no_pose)
     if "position" not in dataset:
-        raise BadInputError(nothing)
+        raise BadInputError(no_pose)
     people = dataset["position"].sizes.get("individual", 1)
     if people != 1:
         raise BadInputError(
@@ -162,8 +160,8 @@ def check_pose(given: Any) -> xr.Dataset:
 
 def _check_points(name: str, values: xr.DataArray, axis: str, labels: Sequence[str]) -> None:
     _check_dimensions(name, values, ("time", axis, "keypoint"), beside=("individual",))
-    there = values[axis].to_numpy().tolist()
-    if not set(labels) <= set(there):
+    present = values[axis].to_numpy().tolist()
+    if not set(labels) <= set(present):
         raise BadInputError(f"the coordinate '{axis}' of '{name}' must be {', '.join(labels)}")
     keypoints = set(values["keypoint"].to_numpy().tolist())
     absent = [keypoint for keypoint in KEYPOINTS if keypoint not in keypoints]
@@ -185,14 +183,14 @@ def _check_dimensions(
 
 def _check_metres(position: Array) -> None:
     """Raise where positions, (time, space, keypoint), cannot be those of a body in metres."""
-    there = position[~np.isnan(position).all(axis=(1, 2))]
-    if not there.size:
+    poses = position[~np.isnan(position).all(axis=(1, 2))]
+    if not poses.size:
         return
-    if np.nanmax(np.abs(there)) > _FARTHEST_M:
+    if np.nanmax(np.abs(poses)) > _FARTHEST_M:
         raise BadInputError("'position' must be in metres: a landmark is more than 1000 km away")
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)  # an axis of a frame
-        extent = np.nanmax(np.nanmax(there, axis=2) - np.nanmin(there, axis=2), axis=1)
+        warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)
+        extent = np.nanmax(np.nanmax(poses, axis=2) - np.nanmin(poses, axis=2), axis=1)
     if (large := float(np.median(extent))) > _LARGEST_BODY_M:
         raise BadInputError(
             f"'position' must be in metres: the body is {large:.0f} large; divide millimetres by "
@@ -201,7 +199,7 @@ def _check_metres(position: Array) -> None:
 
 
 def _check_degrees(name: str, values: xr.DataArray) -> None:
-    """Raise where a variable that is called as an angle, or its error, cannot be in degrees."""
+    """Raise where a variable with the name of an angle, or its error, cannot be in degrees."""
     _check_values(name, values)
     if "side" in values.dims and not set(values["side"].to_numpy().tolist()) <= set(SIDES):
         raise BadInputError(f"the sides of '{name}' must be left and right")
@@ -222,14 +220,14 @@ def _check_degrees(name: str, values: xr.DataArray) -> None:
 def require_angles(angles: xr.Dataset, names: Iterable[str], *, what: str) -> None:
     """Raise unless :data:`Angles` have the named angles, of both sides, and their errors.
 
-    `what` is the function that they were given to.
+    `what` is the function that takes them.
     """
-    wanted = [variable for name in names for variable in (name, f"{name}_sd")]
-    if absent := [name for name in wanted if name not in angles]:
+    needed = [variable for name in names for variable in (name, f"{name}_sd")]
+    if absent := [name for name in needed if name not in angles]:
         raise BadInputError(
             f"{what}: the angles have no {shortened(absent, most=5)}; make them with joint_angles"
         )
-    for name in wanted:
+    for name in needed:
         dims = ("time", "side") if definitions()[name.removesuffix("_sd")]["sided"] else ("time",)
         if set(angles[name].dims) != set(dims) or angles.sizes.get("side", 2) != len(SIDES):
             sides = ", left and right" if "side" in dims else ""
@@ -237,7 +235,7 @@ def require_angles(angles: xr.Dataset, names: Iterable[str], *, what: str) -> No
 
 
 def check_repetitions(given: Any) -> xr.Dataset:
-    """Return repetitions as they are, if each begins before it ends, and is accepted or not."""
+    """Return repetitions unchanged, if each begins before it ends, and is accepted or not."""
     dataset = _dataset(given, "must be a Dataset of repetitions, as from find_repetitions")
     lacking = [name for name in ("start", "end") if name not in dataset]
     if lacking:
@@ -264,7 +262,7 @@ def check_repetitions(given: Any) -> xr.Dataset:
 
 
 def require_overlap(repetitions: xr.Dataset, time: Array, *, what: str) -> None:
-    """Raise where no repetition is, in part at least, in a recording of these times."""
+    """Raise where no repetition lies at least partly in a recording of these times."""
     start, end = repetitions["start"].to_numpy(), repetitions["end"].to_numpy()
     if start.size and not ((start <= time[-1]) & (end >= time[0])).any():
         raise BadInputError(
@@ -274,11 +272,11 @@ def require_overlap(repetitions: xr.Dataset, time: Array, *, what: str) -> None:
 
 
 def check_markers(given: Any) -> xr.Dataset:
-    """Return markers as they are, if they are positions over time in metres."""
-    nothing = "not a Dataset of markers; make one with read_lab"
-    dataset = _dataset(given, nothing)
+    """Return markers unchanged, if they are positions over time in metres."""
+    no_markers = "not a Dataset of markers; make one with read_lab"
+    dataset = _dataset(given, no_markers)
     if "marker_position" not in dataset:
-        raise BadInputError(nothing)
+        raise BadInputError(no_markers)
     values = dataset["marker_position"]
     _check_dimensions("marker_position", values, ("time", "space", "marker"))
     if not {"x", "y", "z"} <= set(values["space"].to_numpy().tolist()):
@@ -288,7 +286,7 @@ def check_markers(given: Any) -> xr.Dataset:
 
 
 def check_trial(given: Any) -> xr.Dataset:
-    """Return angles over time, or metrics over repetitions, as they are."""
+    """Return angles over time, or metrics over repetitions, unchanged."""
     dataset = _dataset(given, "must be a Dataset of angles over time, or of metrics over rep")
     return check_angles(dataset) if "time" in dataset.dims else dataset
 
@@ -341,7 +339,7 @@ Times = Annotated[Array, PlainValidator(check_times)]
 
 
 def require_pose(dataset: xr.Dataset, *, what: str) -> None:
-    """Raise unless `dataset` is a :data:`Pose`; `what` is the function that it was given to."""
+    """Raise unless `dataset` is a :data:`Pose`; `what` is the function that takes it."""
     try:
         check_pose(dataset)
     except BadInputError as error:

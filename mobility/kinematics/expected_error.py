@@ -1,4 +1,4 @@
-"""How large the stated errors are: factors on the spread of the draws of a fit."""
+"""Measured factors that turn the spread of a fit's draws into stated errors."""
 
 from __future__ import annotations
 
@@ -23,35 +23,35 @@ MDC95 = Z95 * 2**0.5
 
 
 def spread_factors(fitted: xr.Dataset) -> dict[str, float]:
-    """Give the factor on the spread of the draws of each angle, of the entry of :func:`kind_of`.
+    """Factor on the spread of the draws of each angle, for this kind of fit (:func:`kind_of`).
 
     It is 1 where none was measured.
     """
-    found: dict[str, float] = tables.load(TABLE)["fitted"][kind_of(fitted)]["angles"]
-    return {name: float(found.get(name, 1.0)) for name in tables.load("angles")}
+    measured: dict[str, float] = tables.load(TABLE)["fitted"][kind_of(fitted)]["angles"]
+    return {name: float(measured.get(name, 1.0)) for name in tables.load("angles")}
 
 
 def trial_factors(fitted: xr.Dataset, number: str) -> dict[str, float]:
-    """Give the factor on the spread of the draws of a number of a trial, by angle.
+    """Factor on the spread of the draws of a number of a trial, by angle.
 
-    `number` is "absolute", "from_standing" or "sides", as in the table ``trial_errors``;
-    an angle of which it was not measured has 1. Where no numbers of trials were measured (two
+    `number` is "absolute", "from_standing" or "sides", as in the table ``trial_errors``. The factor
+    is 1 for an angle without a measured one. For kinds of fit whose trials were not measured (two
     cameras, feet that move) it is the larger of the factor of a frame and that of one camera.
     """
     trial, kind = tables.load(TRIAL)["trial"], trial_kind_of(fitted)
     if kind in trial:
         measured: dict[str, float] = trial[kind][number]
         return {name: float(measured.get(name, 1.0)) for name in tables.load("angles")}
-    of_one = trial["one_camera"][number]
-    of_frames = spread_factors(fitted)
-    return {name: max(factor, of_one.get(name, 1.0)) for name, factor in of_frames.items()}
+    of_trial = trial["one_camera"][number]
+    of_frame = spread_factors(fitted)
+    return {name: max(factor, of_trial.get(name, 1.0)) for name, factor in of_frame.items()}
 
 
 def trial_kind_of(fitted: xr.Dataset) -> str:
-    """Name the kind of ``fitted`` by which the numbers of a trial err, as :func:`kind_of`.
+    """Kind of fit whose factors hold for the numbers of a trial.
 
-    Of one camera that sees people whose feet stay from behind, or standing straight from the side,
-    it is a kind of its own.
+    It is :func:`kind_of`, or "from_behind" or "from_the_side" where one camera sees planted feet
+    from there (from the side only if the subject stands straight).
     """
     kind = kind_of(fitted)
     if kind not in ("one_camera", "not_standing"):
@@ -63,41 +63,40 @@ def trial_kind_of(fitted: xr.Dataset) -> str:
 
 
 def retest_sems(fitted: xr.Dataset) -> dict[str, float]:
-    """Give the standard errors of measurement between recordings of the same person, by metric.
+    """Return the standard errors of measurement between recordings of a person, by metric.
 
-    The camera is put up again where it stood. A metric of which it was not measured is absent, and
-    so are all of a kind of fit (:func:`trial_kind_of`) of which it was not: of two cameras, of feet
-    that move.
+    The camera is put up again where it stood. Metrics that were not measured are absent; the result
+    is empty for kinds of fit (:func:`trial_kind_of`) that were not (two cameras, feet that move).
     """
     measured: dict[str, dict[str, float]] = tables.load(TRIAL)["retest"]["sem"]
     return measured.get(trial_kind_of(fitted), {})
 
 
 def kind_of(fitted: xr.Dataset) -> str:
-    """Name the entry of ``fitted`` in the table whose factors are for a fitted body.
+    """Kind of fit, as the table of factors for fitted bodies names it.
 
-    Two cameras count where they are far enough apart to be a view of their own. Where their places
-    were found, and not given, feet that move leave open what is vertical: another entry.
+    Two cameras count as such where they are far enough apart to be the view "two-cameras". Without
+    a calibration, moving feet leave the vertical open, which is a kind of its own.
     """
     fit = of_fit(fitted)
     planted = bool(fit.get("planted"))
     if cameras_of(fitted) and trial_view(fitted) == TWO_CAMERAS:
-        known = planted or fit.get("arguments", {}).get("calibration") is not None
-        return "two_cameras" if known else "two_cameras_moving_feet"
+        vertical_known = planted or fit.get("arguments", {}).get("calibration") is not None
+        return "two_cameras" if vertical_known else "two_cameras_moving_feet"
     if not planted:
         return "moving_feet"
     return "not_standing" if fit.get("standing_seconds") == 0 else "one_camera"
 
 
 def of_fit(fitted: xr.Dataset) -> dict[str, Any]:
-    """Give what the fit says of itself in the history; empty where no body was fitted."""
+    """History entry of the fit; empty where no body was fitted."""
     return last_of(history(fitted), "fit_body")
 
 
 def source_of_standing(fitted: xr.Dataset) -> Literal["assumed", "given", ""]:
-    """Say where the knee flexion of standing comes from, on which the trial was calibrated.
+    """Origin of the knee flexion in standing on which the trial was calibrated.
 
-    "assumed" straight, which nobody measured; "given", as a number; empty where nothing calibrates.
+    "assumed" (straight), "given" (a number), or empty where no standing calibrates the trial.
     """
     fit = of_fit(fitted)
     if float(fit.get("standing_seconds", 0)) <= 0:
@@ -106,33 +105,33 @@ def source_of_standing(fitted: xr.Dataset) -> Literal["assumed", "given", ""]:
 
 
 def unlike_measured(fitted: xr.Dataset) -> list[str]:
-    """Say in a line each how a recording differs from those on which the errors were measured."""
+    """Differences of a recording from those on which the errors were measured, one line each."""
     if not of_fit(fitted):
         return []
-    told = tables.load(TABLE)["fitted"][kind_of(fitted)].get("unlike")
-    lines = [] if told is None else [str(told)]
-    other = another_model(fitted)
-    return lines if other is None else [*lines, other]
+    difference = tables.load(TABLE)["fitted"][kind_of(fitted)].get("unlike")
+    lines = [] if difference is None else [str(difference)]
+    model_difference = another_model(fitted)
+    return lines if model_difference is None else [*lines, model_difference]
 
 
-def of_landmarks(method: str, angle: str) -> dict[str, Any] | None:
-    """Give ``sd`` and ``source`` of an angle of a pose without a fit; None where it is not known.
+def landmark_error(method: str, angle: str) -> dict[str, Any] | None:
+    """``sd`` and ``source`` of an angle of a pose without a fit; None where it was not measured.
 
     `method` is how the positions were obtained.
     """
-    known = tables.load(TABLE)["landmarks"].get(method, {})
-    found: dict[str, Any] | None = known.get("angles", {}).get(angle, known.get("every_angle"))
-    return found
+    errors = tables.load(TABLE)["landmarks"].get(method, {})
+    entry: dict[str, Any] | None = errors.get("angles", {}).get(angle, errors.get("every_angle"))
+    return entry
 
 
 def metric_sd(name: str, drawn: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Give the standard deviation of a metric of positions from that of its draws."""
+    """Return the standard deviation of a metric of positions from that of its draws."""
     factor: float = tables.load(TABLE)["metrics"]["factors"].get(name, 1.0)
     return factor * drawn
 
 
 def another_model(pose: xr.Dataset) -> str | None:
-    """Say so where the factors were found for other pose models than that of a pose; else None."""
+    """Sentence that the factors are of other pose models than this pose; else None."""
     model = pose.attrs.get("model_sha256")
     if model is None or model in tables.load(TABLE)["fitted"]["pose_models"]["sha256"]:
         return None

@@ -1,4 +1,4 @@
-"""What each angle is: functions on points."""
+"""Definition of each angle as a function of points."""
 
 from __future__ import annotations
 
@@ -14,35 +14,35 @@ from mobility.kinematics.skeleton import INDEX, SIDES
 Array = NDArray[np.float64]
 
 _CUT = -90.0
-"""Degrees; signed angles are given in (-90, 270], so that their jump lies where no joint goes."""
+"""Degrees; signed angles are given in (-90, 270], so that they jump where no joint goes."""
 
 _MIN_LENGTH = 1e-9
 """Metres; a shorter vector has no direction."""
 
 _LYING = np.cos(np.radians(60.0))
-"""Horizontal part of the unit hip line; below it (60 degrees) the subject's right is undefined."""
+"""Horizontal part of the unit hip line below which (60 degrees) the right side is undefined."""
 
 _KNEE = (10.0, 30.0)
 _ELBOW = (15.0, 20.0)
-"""Degrees: a straight joint is bent sideways (varus and valgus; the elbow has its carrying angle),
-and any backwards, by no more than this. What is twice as much is flexion."""
+"""Degrees by which a straight joint is bent at most: sideways (varus, valgus; the carrying angle of
+the elbow), and in any direction (hyperextension). Twice as much is flexion."""
 
 _CREASE = (45.0, 90.0)
-"""Elevation of the arm, degrees: below, the crease of the elbow faces forward, above anywhere."""
+"""Elevation of the arm, degrees: the elbow's crease faces forward up to 45, anywhere from 90 on."""
 
 _BEHIND = (110.0, 150.0)
-"""Degrees from straight forward: an arm is beside the body up to the first (20 behind the side, for
-that is how well its plane is known), and extended backwards from the other on."""
+"""Degrees from straight forward: an arm is beside the body up to the first (20 behind the side, as
+its plane is that uncertain), and extended backwards from the second on."""
 
 _EXTENSION = (60.0, 90.0)
-"""Degrees; an arm is extended backwards up to the first, one that is raised more is overhead."""
+"""Degrees; an arm is extended backwards up to the first and overhead above the second."""
 
 
-def mean_of_known(values: Array, *, axis: int) -> Array:
-    """Mean of what is not NaN; NaN where all is, without a warning."""
-    known = ~np.isnan(values)
-    count = known.sum(axis=axis)
-    total = np.where(known, values, 0.0).sum(axis=axis)
+def nan_mean(values: Array, *, axis: int) -> Array:
+    """Mean of the values that are not NaN, as np.nanmean but without a warning where all are."""
+    present = ~np.isnan(values)
+    count = present.sum(axis=axis)
+    total = np.where(present, values, 0.0).sum(axis=axis)
     mean: Array = total / np.where(count, count, np.nan)
     return mean
 
@@ -98,12 +98,12 @@ def sagittal_angle(u: Array, v: Array, frame: Array) -> Array:
 def knee_flexion(thigh: Array, shank: Array, across: Array) -> Array:
     """Angle between thigh and shank, negative when the knee is hyperextended, degrees.
 
-    It is the angle in space, except near straight, where that folds at zero. There it is the part
-    about the hip line: up to 10 degrees of bend sideways are varus or valgus and no flexion. No
-    varus is 20 degrees and no hyperextension 60: what bends by so much is a leg that is turned, or
-    a bent one, and all of it is flexion. Between 10 and 20 degrees sideways, and 30 and 60
-    altogether, the one goes over into the other, so that nothing jumps. Where the line `across`
-    from the left to the right hip has no length, the angle has no sign.
+    It is the angle in space, except near straight, where that folds at zero. There it is the
+    component about the hip line, since up to 10 degrees of bend sideways are varus or valgus. A
+    bend of more than 20 degrees sideways or 60 in any direction is no varus or hyperextension but
+    a turned or bent leg, and counts as flexion in full. Between 10 and 20 degrees sideways, and 30
+    and 60 altogether, one blends into the other, so that the angle does not jump. It has no sign
+    where the line `across` from the left to the right hip has no length.
     """
     size, cosine = _bend(thigh, shank, -across)
     return _signed_flexion(size, cosine, *_KNEE)
@@ -113,10 +113,10 @@ def elbow_flexion(upper_arm: Array, forearm: Array, down: Array, across: Array) 
     """Angle between upper arm and forearm, negative when a hanging elbow is hyperextended, degrees.
 
     As :func:`knee_flexion`, with 15 to 30 degrees sideways for the carrying angle and 20 to 40
-    altogether, but only while the arm hangs (`down` the trunk): then the crease of the elbow faces
-    forward. Where it faces on a raised arm depends on the turn of the upper arm about itself, which
-    shoulder, elbow and wrist in one line do not tell. From 45 to 90 degrees of elevation the sign
-    therefore goes over into none.
+    altogether, but only while the arm hangs (`down` the trunk), when the crease of the elbow faces
+    forward. On a raised arm its direction depends on the axial rotation of the upper arm, which
+    shoulder, elbow and wrist in one line do not show. The sign therefore fades out between 45 and
+    90 degrees of elevation.
     """
     size, cosine = _bend(upper_arm, forearm, across)
     raised = _share(angle_between(down, upper_arm), _CREASE)
@@ -126,10 +126,10 @@ def elbow_flexion(upper_arm: Array, forearm: Array, down: Array, across: Array) 
 def shoulder_flexion(down: Array, upper_arm: Array, across: Array) -> Array:
     """Angle between trunk and upper arm, negative when the arm is behind the trunk, degrees.
 
-    In front of the trunk and beside it, up to a plane of elevation of 110 degrees, the angle counts
-    in full, from 150 on as extension, and between them it goes through zero. No arm is extended by
-    more than some 60 degrees: beyond 90 it is overhead, on whichever side of the head. Where the
-    line `across` from the left to the right hip has no length, the angle has no sign.
+    The angle is positive in front of and beside the trunk, up to a plane of elevation of 110
+    degrees, negative (extension) from 150 on, and goes through zero between them. Nobody extends an
+    arm by more than some 60 degrees: beyond 90 it is overhead, on whichever side of the head. The
+    angle has no sign where the line `across` from the left to the right hip has no length.
     """
     size, cosine = _bend(down, upper_arm, across)
     azimuth = np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0)))
@@ -138,9 +138,9 @@ def shoulder_flexion(down: Array, upper_arm: Array, across: Array) -> Array:
 
 
 def _bend(u: Array, v: Array, hinge: Array) -> tuple[Array, Array]:
-    """Angle from `u` to `v`, and the cosine between the axis of that turn and `hinge` across `u`.
+    """Angle from `u` to `v`, and the cosine between the axis of that turn and `hinge`.
 
-    The cosine is NaN where there is no such axis.
+    Only the part of `hinge` across `u` counts. The cosine is NaN where the turn has no axis.
     """
     u = direction(u)
     hinge = direction(hinge)
@@ -152,7 +152,7 @@ def _bend(u: Array, v: Array, hinge: Array) -> tuple[Array, Array]:
 def _signed_flexion(
     size: Array, cosine: Array, sideways: float, back: float, unsigned: Array | float = 0.0
 ) -> Array:
-    """Part of a bend about a hinge where it is small, all of it where it is not one of a hinge."""
+    """Component of a bend about a hinge where it is small, the whole bend where it is large."""
     along = size * cosine
     aside = size * np.sqrt(np.clip(1.0 - cosine**2, 0.0, None))
     whole = np.maximum(_share(aside, (sideways, 2 * sideways)), _share(size, (back, 2 * back)))
@@ -161,7 +161,7 @@ def _signed_flexion(
 
 
 def _share(value: Array, ends: tuple[float, float]) -> Array:
-    """How far a value is from the first of `ends` to the other, 0 to 1."""
+    """Position of a value between `ends`, from 0 to 1."""
     return np.clip((value - ends[0]) / (ends[1] - ends[0]), 0.0, 1.0)
 
 
@@ -235,27 +235,27 @@ def angles_in(points: Array, frame: Array, across: Array) -> dict[str, Array]:
 
 def called(angle: str) -> str:
     """Name of an angle as people read it, without brackets: "pelvic obliquity"."""
-    known = tables.load("angles").get(angle, {})
-    return str(known.get("long_name", angle.replace("_", " "))).partition(" (")[0]
+    entry = tables.load("angles").get(angle, {})
+    return str(entry.get("long_name", angle.replace("_", " "))).partition(" (")[0]
 
 
 def definitions() -> dict[str, Mapping[str, Any]]:
-    """Definitions of all angles, those that are measured of single joints only included."""
-    own = tables.load("in_picture")["angles"].items()
-    single = {name: entry["definition"] for name, entry in own if "definition" in entry}
+    """Definitions of all angles, including those of single joints only."""
+    pictured = tables.load("in_picture")["angles"].items()
+    single = {name: entry["definition"] for name, entry in pictured if "definition" in entry}
     return {**tables.load("angles"), **single}
 
 
 def of_single_joints(body: Mapping[str, Array]) -> dict[str, Array]:
-    """Angles that are measured of single joints only, (..., side); NaN where no body has them.
+    """Angles that only analyses of single joints have, (..., side).
 
-    `body` are the angles of the whole body, or deviations of them.
+    `body` are the angles of the whole body, or deviations of them; what it lacks is NaN.
     """
-    found = {}
+    angles = {}
     for name, entry in tables.load("in_picture")["angles"].items():
         if "definition" in entry:
             right = (
                 body[entry["body"]] if "body" in entry else np.full_like(body["trunk_lean"], np.nan)
             )
-            found[name] = np.stack([-right, right], axis=-1)
-    return found
+            angles[name] = np.stack([-right, right], axis=-1)
+    return angles

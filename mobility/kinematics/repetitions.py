@@ -22,7 +22,7 @@ from mobility.provenance import cuts_of, with_history
 from mobility.wording import listed
 
 _GRID_HZ = 60.0
-"""Least rate of the grid on which phases are looked for, so that edges fall between frames."""
+"""Least rate of the grid on which phases are searched, so that edges can fall between frames."""
 
 _LOW_PASS_HZ = 3.0
 _RANGE_SHARE = 0.3
@@ -32,14 +32,14 @@ _EDGE_SPEED = 0.05
 """Share of a phase's peak speed at which it begins and ends."""
 
 _BOTTOM_BAND = 0.03
-"""Share of the depth above the lowest point that still is the bottom."""
+"""Share of the depth above the lowest point that still belongs to the bottom."""
 
 _LOWEST = 1 / 3
-"""Share of the height of the bottom whose middle is its time; less would be noise of landmarks."""
+"""Share of the bottom's range of heights whose middle gives its time; less would be noise."""
 
 _STANDING_HEIGHT = 0.97
 _STILL = 0.05
-"""Speeds, in standing heights per second, below which nobody is called moving."""
+"""Speed, in standing heights per second, below which the subject is still."""
 
 _NEAR_TOP = 0.1
 """A phase may begin or end only within this share of the depth from its highest point."""
@@ -48,13 +48,13 @@ _RETURN = 1 / 3
 """Share of the depth by which a repetition may begin or end below standing."""
 
 _CUT_RISE = 1 / 3
-"""Share of the depth that must be seen of a phase that the recording cuts off."""
+"""Share of the depth that a phase cut off by the recording must show."""
 
 _UPRIGHT = 0.85
 """Least ratio of the standing height to thigh plus shank for the subject to have stood."""
 
 _SHORTEST = 0.6
-"""Seconds; a shorter dip is an error of tracking."""
+"""Seconds; a shorter dip is a tracking error."""
 
 _MISSING_SHARE, _MISSING_GAP = 0.2, 0.5
 """Share of frames, and seconds on end, that may be missing within a repetition."""
@@ -69,19 +69,20 @@ _EVENTS = ("start", "bottom_start", "bottom", "bottom_end", "end")
 
 
 @dataclass(frozen=True)
-class _Height:
+class HipHeight:
     """Height of the hips above the ankles, 1 = standing, on the frames and on a regular grid."""
 
     time: Array
-    seen: NDArray[np.bool_]
+    seen: NDArray[np.bool_]  # frames with a height
     grid: Array
     height: Array
     speed: Array
-    difference: Array
-    signal: str
-    upright: bool
+    difference: Array  # between the sides
+    signal: str  # variable of the pose that the height comes from
+    upright: bool  # whether the subject ever stood
 
     def at(self, time: Array | float) -> Array:
+        """Height at any time."""
         return np.asarray(np.interp(time, self.grid, self.height))
 
 
@@ -101,27 +102,27 @@ def _leg_heights(pose: xr.Dataset, variable: str) -> Array:
 
 def _standing_height(rise: Array) -> float:
     """Median of the tallest frames: those within 3 % of the 95th percentile, or above it."""
-    known = rise[~np.isnan(rise)]
-    if not known.size:
+    heights = rise[~np.isnan(rise)]
+    if not heights.size:
         return np.nan
-    tall = known[known >= _STANDING_HEIGHT * np.percentile(known, 95)]
+    tall = heights[heights >= _STANDING_HEIGHT * np.percentile(heights, 95)]
     return float(np.median(tall)) if tall.size else np.nan
 
 
 def _leg_length(pose: xr.Dataset) -> float:
     """Median length of thigh plus shank, metres."""
     hip, knee, ankle = _leg(pose)
-    known = np.linalg.norm(knee - hip, axis=-1) + np.linalg.norm(ankle - knee, axis=-1)
-    known = known[~np.isnan(known)]
-    return float(np.median(known)) if known.size else np.nan
+    length = np.linalg.norm(knee - hip, axis=-1) + np.linalg.norm(ankle - knee, axis=-1)
+    length = length[~np.isnan(length)]
+    return float(np.median(length)) if length.size else np.nan
 
 
-def _hip_height(pose: xr.Dataset) -> _Height | None:
+def hip_height(pose: xr.Dataset) -> HipHeight | None:
     """Height signal of a pose; None where there is too little to see.
 
-    Both sides are scaled by their own standing height before their mean is taken, so that the
-    signal does not jump where one side is hidden. World heights are used, because they do not
-    change when the subject comes nearer; image heights where they show clearly more frames.
+    Each side is scaled by its standing height before the mean is taken, so that the signal does not
+    jump where one side is hidden. World heights are used, because they do not change when the
+    subject comes nearer, or image heights where these exist in clearly more frames.
     """
     from scipy.interpolate import PchipInterpolator
 
@@ -150,18 +151,18 @@ def _hip_height(pose: xr.Dataset) -> _Height | None:
     if signal == "position":
         upright = not (standing[usable].mean() < _UPRIGHT * _leg_length(pose))
 
-    known = time[seen]
+    seen_time = time[seen]
     rate = max(_GRID_HZ, float(1 / np.median(np.diff(time))))
-    count_grid = max(int(np.ceil((known[-1] - known[0]) * rate)) + 1, 8)
-    grid = np.linspace(known[0], known[-1], count_grid)
+    count_grid = max(int(np.ceil((seen_time[-1] - seen_time[0]) * rate)) + 1, 8)
+    grid = np.linspace(seen_time[0], seen_time[-1], count_grid)
     step = float(grid[1] - grid[0])
-    height = PchipInterpolator(known, mean)(grid)
+    height = PchipInterpolator(seen_time, mean)(grid)
     height = low_pass(height, cutoff_hz=min(_LOW_PASS_HZ, 0.4 / step), rate_hz=1 / step)
     both = count == 2
     difference = np.zeros_like(grid)
     if both.sum() > 1:
         difference = np.interp(grid, time[both], np.abs(relative[both, 0] - relative[both, 1]))
-    return _Height(
+    return HipHeight(
         time=time,
         seen=seen,
         grid=grid,
@@ -173,7 +174,7 @@ def _hip_height(pose: xr.Dataset) -> _Height | None:
     )
 
 
-def _bottom_band(h: _Height, bottom: int, first: int, last: int) -> tuple[int, int]:
+def _bottom_band(h: HipHeight, bottom: int, first: int, last: int) -> tuple[int, int]:
     """First and last grid index of the contiguous bottom around `bottom`."""
     limit = h.height[bottom] + _BOTTOM_BAND * (1 - h.height[bottom])
     above = np.flatnonzero(h.height[first : last + 1] > limit) + first
@@ -184,15 +185,15 @@ def _bottom_band(h: _Height, bottom: int, first: int, last: int) -> tuple[int, i
     )
 
 
-def _middle_of_bottom(h: _Height, band: tuple[int, int]) -> int:
-    """Middle of the lowest part of the bottom: where a pause is flat, its minimum is arbitrary."""
+def _middle_of_bottom(h: HipHeight, band: tuple[int, int]) -> int:
+    """Middle of the lowest part of the bottom, because the minimum of a flat pause is arbitrary."""
     height = h.height[band[0] : band[1] + 1]
     low = np.flatnonzero(height <= height.min() + _LOWEST * (height.max() - height.min()))
     return band[0] + int(low[0] + low[-1]) // 2
 
 
-def _edge(h: _Height, bottom: int, top: int) -> tuple[int, bool]:
-    """Where the phase between `bottom` and `top` (either side) begins or ends at the top.
+def _edge(h: HipHeight, bottom: int, top: int) -> tuple[int, bool]:
+    """Top end of the phase between `bottom` and `top`, which lies before or after it.
 
     Returns
     -------
@@ -213,8 +214,10 @@ def _edge(h: _Height, bottom: int, top: int) -> tuple[int, bool]:
     return int(path[-1]), bool(height[-1] >= _STANDING_HEIGHT)
 
 
-def _fault(h: _Height, bottom: int, edges: tuple[int, int], complete: tuple[bool, bool]) -> str:
-    """Why a repetition cannot be used, or ''."""
+def _rejection_reason(
+    h: HipHeight, bottom: int, edges: tuple[int, int], complete: tuple[bool, bool]
+) -> str:
+    """Reason for which a repetition cannot be used, or ''."""
     start, end = h.grid[edges[0]], h.grid[edges[1]]
     lowest = h.height[bottom]
     depth = 1 - lowest
@@ -263,11 +266,11 @@ def find_repetitions(
     Repetitions that cannot be used stay in the result with ``accepted`` false and the reason: cut
     off by the ends of the recording, not from and back to standing (within a third of the depth),
     too many frames missing, only one leg bending, knees that do not bend, shorter than 0.6 s, or
-    the film is cut in them.
+    interrupted by a cut of the film.
 
     A repetition that the recording cuts off after a third of its ascent, or before the last third
-    of its descent, is accepted, because its bottom, where everything is measured, is whole; it has
-    ``complete`` false, its start or end is that of the recording and no duration, and there is a
+    of its descent, is accepted, because its bottom, where everything is measured, is whole. It has
+    ``complete`` false and no duration, its start or end is that of the recording, and there is a
     warning ``repetition_cut_off``.
 
     Parameters
@@ -291,11 +294,11 @@ def find_repetitions(
     """
     from scipy.signal import find_peaks
 
-    h = _hip_height(pose)
-    rows: list[dict[str, Any]] = []
+    h = hip_height(pose)
+    repetitions: list[dict[str, Any]] = []
     if h is not None:
         low, high = np.percentile(h.height, [5, 95])
-        # A standing sample at either end lets a repetition show that the recording cuts off.
+        # A standing sample at either end makes a repetition that is cut off there a minimum too.
         padded = np.concatenate([[1.0], h.height, [1.0]])
         step = h.grid[1] - h.grid[0]
         peaks, _ = find_peaks(
@@ -314,34 +317,34 @@ def find_repetitions(
             end, whole_end = _edge(h, bottom, top_after)
             edges = _bottom_band(h, bottom, start, end)
             lowest = _middle_of_bottom(h, edges)
-            reason = _fault(h, bottom, (start, end), (whole_start, whole_end))
-            across = [time for time in cuts_of(pose) if h.grid[start] < time < h.grid[end]]
-            if not reason and across:
-                reason = tables.sentence("reasons.repetition.film_cut", time=across[0])
-            if not reason and bend(h.grid[start], h.grid[lowest], h.grid[end]) < _LEAST_BEND:
+            reason = _rejection_reason(h, bottom, (start, end), (whole_start, whole_end))
+            cuts = [time for time in cuts_of(pose) if h.grid[start] < time < h.grid[end]]
+            if not reason and cuts:
+                reason = tables.sentence("reasons.repetition.film_cut", time=cuts[0])
+            if not reason and bend(*h.grid[[start, lowest, end]]) < _LEAST_BEND:
                 reason = tables.sentence("reasons.repetition.knees_straight")
             times = h.grid[[start, edges[0], lowest, edges[1], end]]
             depth = 100 * (1 - h.height[bottom])
-            rows.append(_row(times, depth, (whole_start, whole_end), reason))
-    found = {
-        "found": len(rows),
-        "accepted": sum(row["accepted"] for row in rows),
+            repetitions.append(repetition_row(times, depth, (whole_start, whole_end), reason))
+    summary = {
+        "found": len(repetitions),
+        "accepted": sum(each["accepted"] for each in repetitions),
         "signal": None if h is None else h.signal,
     }
-    nothing = tables.sentence(f"reasons.trial.{'few_frames' if h is None else 'not_lowered'}")
+    why_none = tables.sentence(f"reasons.trial.{'few_frames' if h is None else 'not_lowered'}")
     return with_history(
-        _dataset(pose, h, rows),
+        repetitions_dataset(pose, h, repetitions),
         "find_repetitions",
         {"min_depth": min_depth, "min_interval_s": min_interval_s},
-        **found,
-        **warnings_of(rows, nothing),
+        **summary,
+        **repetition_warnings(repetitions, why_none),
     )
 
 
-def _row(
+def repetition_row(
     times: Array | Sequence[float], depth: float, seen: tuple[bool, bool], reason: str = ""
 ) -> dict[str, Any]:
-    """Say all of a repetition; `seen` are its start and its end."""
+    """One repetition by variable name; `seen` says whether start and end are in the recording."""
     return dict(zip(_EVENTS, times, strict=True)) | {
         "depth": depth,
         "accepted": not reason,
@@ -353,12 +356,12 @@ def _row(
 
 
 def _knee_bend(pose: xr.Dataset) -> Callable[[float, float, float], float]:
-    """Return a function from start, bottom and end to how far the knees bend, degrees."""
+    """Return a function of start, bottom and end that gives how far the knees bend, degrees."""
     hip, knee, ankle = _leg(pose)
     flexion = angle_between(knee - hip, ankle - knee)
-    known = np.isfinite(flexion).any(axis=1)
-    mean = np.nanmean(flexion[known], axis=1)
-    time = pose["time"].to_numpy()[known]
+    seen = np.isfinite(flexion).any(axis=1)
+    mean = np.nanmean(flexion[seen], axis=1)
+    time = pose["time"].to_numpy()[seen]
 
     def bend(start: float, bottom: float, end: float) -> float:
         if not time.size:
@@ -370,7 +373,7 @@ def _knee_bend(pose: xr.Dataset) -> Callable[[float, float, float], float]:
 
 
 def _without_rebounds(height: Array, bottoms: Sequence[int]) -> list[int]:
-    """Join neighbouring minima between which nobody stands up; the deepest, else first, stays."""
+    """Join minima between which the subject does not stand up; the deepest (or first) stays."""
     groups: list[list[int]] = []
     for bottom in bottoms:
         if groups:
@@ -381,24 +384,28 @@ def _without_rebounds(height: Array, bottoms: Sequence[int]) -> list[int]:
                 last.append(bottom)
                 continue
         groups.append([bottom])
-    # Minima that differ by rounding only are equal, and the choice must not depend on it.
+    # The tolerance keeps the choice independent of rounding.
     return [
         next(i for i in group if height[i] <= min(height[j] for j in group) + 1e-6)
         for group in groups
     ]
 
 
-def warnings_of(rows: Sequence[Mapping[str, Any]], nothing: str) -> dict[str, Any]:
-    """Warn of repetitions that the recording cuts off, or that there is none, and why."""
-    if not any(row["accepted"] for row in rows):
-        reason = "; ".join(dict.fromkeys(row["reason"] for row in rows)) or nothing
+def repetition_warnings(repetitions: Sequence[Mapping[str, Any]], why_none: str) -> dict[str, Any]:
+    """Warn of repetitions that the recording cuts off, or of the reason why there is none."""
+    if not any(each["accepted"] for each in repetitions):
+        reason = "; ".join(dict.fromkeys(each["reason"] for each in repetitions)) or why_none
         return {"warnings": [tables.warning("warnings.no_repetition", reason=reason)]}
-    cut = [str(i) for i, row in enumerate(rows, 1) if row["accepted"] and not row["complete"]]
-    told = tables.warning("warnings.repetition_cut_off", numbers=listed(cut))
-    return {"warnings": [told]} if cut else {}
+    accepted = [(str(i), each) for i, each in enumerate(repetitions, 1) if each["accepted"]]
+    cut = [number for number, each in accepted if not each["complete"]]
+    warning = tables.warning("warnings.repetition_cut_off", numbers=listed(cut))
+    return {"warnings": [warning]} if cut else {}
 
 
-def _dataset(pose: xr.Dataset, h: _Height | None, rows: Sequence[dict[str, Any]]) -> xr.Dataset:
+def repetitions_dataset(
+    pose: xr.Dataset, h: HipHeight | None, rows: Sequence[dict[str, Any]]
+) -> xr.Dataset:
+    """Make the Dataset of repetitions, with the height of the hips and when the subject stands."""
     time = pose["time"].to_numpy()
     height = np.full(time.size, np.nan)
     standing = np.zeros(time.size, bool)
@@ -407,7 +414,7 @@ def _dataset(pose: xr.Dataset, h: _Height | None, rows: Sequence[dict[str, Any]]
         speed = np.abs(np.interp(time, h.grid, h.speed))
         slow = speed < max(_EDGE_SPEED * np.abs(h.speed).max(), _STILL)
         standing = h.seen & slow & (np.nan_to_num(height) > _STANDING_HEIGHT)
-    described: dict[str, tuple[Any, dict[str, str]]] = {
+    descriptions: dict[str, tuple[Any, dict[str, str]]] = {
         "start": (np.float64, {"units": "s", "long_name": "start of the descent"}),
         "bottom_start": (np.float64, {"units": "s", "long_name": "start of the bottom"}),
         "bottom": (
@@ -428,7 +435,7 @@ def _dataset(pose: xr.Dataset, h: _Height | None, rows: Sequence[dict[str, Any]]
     }
     variables: dict[str, Any] = {
         name: ("rep", np.array([row[name] for row in rows], kind), attrs)
-        for name, (kind, attrs) in described.items()
+        for name, (kind, attrs) in descriptions.items()
     }
     variables["hip_height"] = (
         "time",
@@ -444,18 +451,21 @@ def _dataset(pose: xr.Dataset, h: _Height | None, rows: Sequence[dict[str, Any]]
     )
 
 
-def set_repetitions(pose: xr.Dataset, intervals: Sequence[Mapping[str, float]]) -> xr.Dataset:
-    """Make a repetitions Dataset, as from :func:`find_repetitions`, from times that a person gave.
+def set_repetitions(
+    pose: xr.Dataset, intervals: Sequence[Mapping[str, float]], *, nothing: str = ""
+) -> xr.Dataset:
+    """Make a repetitions Dataset, as from :func:`find_repetitions`, from times set by hand.
 
     `intervals` has for each repetition ``start``, ``bottom`` and ``end`` in seconds, in order,
-    without overlap and within the recording; none says that there is none. All are accepted, the
-    times as given, the extent of the bottom worked out around the given one. A start or end at the
-    edge of the recording, where the subject does not stand, is not seen.
+    without overlap and within the recording; it may be empty. All are accepted with the given
+    times; start and end of the bottom are found around the given one. A start or end at the edge
+    of the recording, where the subject does not stand, counts as not seen. `nothing` is why there
+    is none, where that is no choice of somebody.
     """
     require_pose(pose, what="set_repetitions")
     time = pose["time"].to_numpy()
-    h = _hip_height(pose)
-    rows: list[dict[str, Any]] = []
+    h = hip_height(pose)
+    repetitions: list[dict[str, Any]] = []
     given = check_intervals(intervals, earliest=min([0.0, *time[:1]]))
     for number, interval in enumerate(given, start=1):
         start, bottom, end = interval.values()
@@ -477,14 +487,14 @@ def set_repetitions(pose: xr.Dataset, intervals: Sequence[Mapping[str, float]]) 
                 abs(start - time[0]) > frame or bool(h.at(start) >= _STANDING_HEIGHT),
                 abs(end - time[-1]) > frame or bool(h.at(end) >= _STANDING_HEIGHT),
             )
-        rows.append(_row((start, first, bottom, last, end), depth, seen))
+        repetitions.append(repetition_row((start, first, bottom, last, end), depth, seen))
     return with_history(
-        _dataset(pose, h, rows),
+        repetitions_dataset(pose, h, repetitions),
         "set_repetitions",
         {"intervals": given},
-        accepted=len(rows),
+        accepted=len(repetitions),
         signal=None if h is None else h.signal,
-        **warnings_of(rows, tables.sentence("reasons.trial.by_hand")),
+        **repetition_warnings(repetitions, nothing or tables.sentence("reasons.trial.by_hand")),
     )
 
 
@@ -502,21 +512,21 @@ def normalise_repetitions(
     dataset
         Angles, a pose, or anything else over ``time`` in seconds.
     repetitions
-        Of the same clock, as from :func:`find_repetitions`.
+        With times of the same clock, as from :func:`find_repetitions`.
     points
-        How many points a repetition has, both ends included.
+        Number of points of a repetition, both ends included.
 
     Returns
     -------
     xarray.Dataset
         The numeric variables over time, in their units, over (rep, percent, ...), linearly
-        interpolated: NaN next to frames that are NaN, and all of a repetition that the recording
-        cuts off, which has no percent. ``rep`` keeps the numbers of `repetitions`.
+        interpolated. NaN next to frames that are NaN, and throughout a repetition that the
+        recording cuts off, which has no percent. ``rep`` keeps the numbers of `repetitions`.
 
     Raises
     ------
     BadInputError
-        `dataset` is not over time, `repetitions` are none, or none is in the recording.
+        If `dataset` is not over time, or no repetition is given or in the recording.
     """
     if "accepted" not in repetitions:
         raise BadInputError("normalise_repetitions: the repetitions have no 'accepted'")
@@ -526,11 +536,11 @@ def normalise_repetitions(
     start, end = used["start"].to_numpy()[:, None], used["end"].to_numpy()[:, None]
     moments = start + (end - start) * (percent / 100)
     time = dataset["time"].to_numpy()
-    right = np.searchsorted(time, moments, side="right").clip(1, max(time.size - 1, 1))
-    left = right - 1
-    right = right.clip(max=time.size - 1)
-    span = time[right] - time[left]
-    weight = np.where(span > 0, (moments - time[left]) / np.where(span > 0, span, 1), 0.0)
+    after = np.searchsorted(time, moments, side="right").clip(1, max(time.size - 1, 1))
+    before = after - 1
+    after = after.clip(max=time.size - 1)
+    span = time[after] - time[before]
+    weight = np.where(span > 0, (moments - time[before]) / np.where(span > 0, span, 1), 0.0)
     cut = ~used["complete"].to_numpy()[:, None] if "complete" in used else np.False_
     outside = cut | (moments < time[0] - 1e-9) | (moments > time[-1] + 1e-9)
 
@@ -541,12 +551,11 @@ def normalise_repetitions(
         rest = [d for d in variable.dims if d != "time"]
         values = variable.transpose("time", *rest).to_numpy().astype(np.float64)
         w = weight.reshape(weight.shape + (1,) * len(rest))
-        # A weight of zero must not spread the NaN of the other neighbour.
-        mixed = np.where(w == 0, values[left], np.where(w == 1, values[right], np.nan))
-        between = (w > 0) & (w < 1)
-        mixed = np.where(between, (1 - w) * values[left] + w * values[right], mixed)
-        mixed[outside] = np.nan
-        variables[name] = (("rep", "percent", *rest), mixed, variable.attrs)
+        # A neighbour of weight zero must not spread its NaN.
+        between = np.where((w > 0) & (w < 1), (1 - w) * values[before] + w * values[after], np.nan)
+        moved = np.where(w == 0, values[before], np.where(w == 1, values[after], between))
+        moved[outside] = np.nan
+        variables[name] = (("rep", "percent", *rest), moved, variable.attrs)
     coords = {
         name: coordinate.variable
         for name, coordinate in dataset.coords.items()

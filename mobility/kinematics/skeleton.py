@@ -13,7 +13,7 @@ from mobility import tables
 _TABLE = tables.load("landmarks")
 
 SIDES: tuple[str, str] = ("left", "right")
-"""The subject's own left and right, in the order of every ``side`` coordinate."""
+"""The subject's left and right, in the order of every ``side`` coordinate."""
 
 KEYPOINTS: tuple[str, ...] = tuple(_TABLE["landmarks"]["names"])
 """The 33 landmarks in MediaPipe's order."""
@@ -39,7 +39,7 @@ _AXES = {"space": ["x", "y", "z"], "pixel": ["u", "v"]}
 def landmarks(
     pose: xr.Dataset, name: str = "position", *, keypoints: Sequence[str] = KEYPOINTS
 ) -> NDArray[np.float64]:
-    """Values of a variable of the person of a pose: (time, landmark), with x, y, z or u, v last."""
+    """Values of a variable of a pose: (time, landmark), with x, y, z or u, v last."""
     variable = pose[name].isel(individual=0, drop=True, missing_dims="ignore")
     last = {dim: labels for dim, labels in _AXES.items() if dim in variable.dims}
     chosen = variable.sel({"keypoint": list(keypoints), **last})
@@ -47,7 +47,7 @@ def landmarks(
 
 
 def other_side(name: str) -> str:
-    """Name of the same landmark or segment on the other side; one without a side is its own."""
+    """Name of the same landmark or segment on the other side; unchanged for one without a side."""
     if "left" in name:
         return name.replace("left", "right")
     return name.replace("right", "left")

@@ -14,7 +14,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -25,14 +24,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from mobility import registry
-from mobility.errors import (
-    BadInputError,
-    MobilityError,
-    NobodyFoundError,
-    StorageError,
-)
-from mobility.options import PoseRate, Standing, Workers, check_point, checked
+from mobility.analysis_options import AnalysisOptions, check_movement, given_options
+from mobility.errors import BadInputError, MobilityError, NobodyFoundError, StorageError
+from mobility.options import Workers
 from mobility.provenance import (
     POSE,
     RESULTS,
@@ -83,20 +77,19 @@ STEPS = (
 )
 """The stages in their order; the second pose is there only with a second video."""
 
-DEFAULTS: Mapping[str, Any] = {
-    "subject": "largest",
-    "fit": True,
-    "field_of_view": "auto",
-    "height_m": "auto",
-    "standing": "straight",
-    "movement": "auto",
-    "keep_raw": False,
-    "annotate": True,
-    "blur_face": False,
-    "model": "auto",
-    "rate": "usual",
-}
-"""Options of the first analysis that change a result."""
+
+class _Inputs(AnalysisOptions):
+    """The options, with what corrections and the participant say instead, and of whom it all is.
+
+    None stands for "auto".
+    """
+
+    exercise: str
+    joints: list[str]
+    sex: str | None
+    age: float | None
+    calibration: str | None
+    """SHA-256 of it."""
 
 
 @dataclass
@@ -107,8 +100,7 @@ class _Run:
     record: SessionRecord
     edits: Edits
     workers: int | None
-    options: Mapping[str, Any]
-    """Those of :class:`_Plan` that concern this session; None stands for "auto"."""
+    options: _Inputs
     results: dict[str, xr.Dataset] = field(default_factory=dict)
     pictures: Future[dict[str, Any]] | None = None
     """What the capture quality sees in the video, while the body is fitted."""
@@ -125,37 +117,23 @@ class _Run:
         return Trial(
             exercise=self.record.kind,
             joints=tuple(self.record.joints),
-            fit=self.options["fit"],
-            movement=self.options["movement"],
-            sex=self.options["sex"],
-            age=self.options["age"],
+            fit=self.options.fit,
+            movement=self.options.movement,
+            sex=self.options.sex,
+            age=self.options.age,
             intervals=self.edits.current("repetitions"),
             dataset=self.__getitem__,
         )
 
 
-@checked
-def analyze(
-    session: StoredSession,
-    *,
-    workers: Workers | None = None,
-    subject: tuple[float, float] | Literal["largest"] | None = None,
-    second_subject: tuple[float, float] | Literal["largest"] | None = None,
-    fit: bool | None = None,
-    field_of_view: float | Literal["auto"] | None = None,
-    height_m: float | Literal["auto"] | None = None,
-    standing: Standing | None = None,
-    movement: str | None = None,
-    keep_raw: bool | None = None,
-    annotate: bool | None = None,
-    blur_face: bool | None = None,
-    model: str | os.PathLike[str] | None = None,
-    rate: PoseRate | None = None,
-) -> SessionRecord:
-    """Run what is not done yet of the analysis of a session.
+class _Given(AnalysisOptions):
+    """What may be given to :func:`analyze`."""
 
-    An option that is not given stays as it was in the last analysis of the
-    session, so that a face that was blurred once stays blurred.
+    workers: Workers | None = None
+
+
+def analyze(session: StoredSession, *, workers: int | None = None, **options: Any) -> SessionRecord:
+    """Run what is not done yet of the analysis of a session.
 
     Parameters
     ----------
@@ -163,33 +141,11 @@ def analyze(
         A session of a store.
     workers
         Processes for the pose estimation; it changes no result.
-    subject, second_subject
-        A point on the person to measure, in pixels of the picture of the first and of the second
-        camera, or "largest" (at first; of Joint Angle Mobility that is whoever clearly moves a
-        joint, else the largest). A correction by hand goes before it.
-    fit
-        Whether a body with constant segments is fitted, at first True; without
-        it the angles come from the cleaned landmarks, with larger errors.
-    field_of_view
-        Of the longer side of the picture, in degrees, for the fit; "auto" (at
-        first) lets the fit find it.
-    height_m
-        Stature in metres, which sets the scale of the fit; "auto" (at first) takes that of the
-        participant's record, where it is known.
-    standing
-        As for :func:`~mobility.kinematics.fit.entry.fit_body`, at first "straight".
-    movement
-        Of Joint Angle Mobility, the movement of the table ``movements`` that was asked for
-        ("shoulder_abduction"); at first the one that was said when the session was made, else
-        "auto": the one that is found.
-    keep_raw
-        Whether the angles of :func:`~mobility.kinematics.angles.with_raw_angles` are kept beside
-        the others, at first False. No metric and no report uses them.
-    annotate, blur_face
-        Whether the annotated video is made (at first; without it, an out-of-date one is removed),
-        and whether the head and all around the body are blurred in it (at first not).
-    model, rate
-        As for :func:`~mobility.capture.pose.estimate_pose`, at first "auto" and "usual".
+    options
+        Fields of :class:`~mobility.analysis_options.AnalysisOptions`. One that is not given stays
+        as it was in the last analysis of the session, so that a face that was blurred once stays
+        blurred; at first it is what was given when the session was made, else the default.
+        "auto" goes back to what is found. A correction of a person by hand goes before `subject`.
 
     Returns
     -------
@@ -211,22 +167,10 @@ def analyze(
     """
     store = session.store
     store.require_writable()
-    _check_range("field_of_view", field_of_view, 10, 160, "degrees")
-    _check_range("height_m", height_m, 0.5, 2.6, "metres")
-    given = {
-        "subject": _place(subject, what="subject"),
-        "second_subject": _place(second_subject, what="second subject"),
-        "fit": fit,
-        "field_of_view": field_of_view,
-        "height_m": height_m,
-        "standing": standing,
-        "movement": _movement(session, movement),
-        "keep_raw": keep_raw,
-        "annotate": annotate,
-        "blur_face": blur_face,
-        "model": None if model is None else os.fspath(model),
-        "rate": rate,
-    }
+    given = given_options({"workers": workers, **options}, _Given, what="options of analyze")
+    given.pop("workers", None)
+    if given.get("movement", "auto") != "auto":
+        check_movement(given["movement"], session.record.kind, session.record.joints)
     what = f"session {session.id}"
     with session.unless_deleted(), store.session_locked(session.id, what=what, wait_s=2):
         store.copy.sweep_session(session.id)
@@ -238,28 +182,6 @@ def analyze(
             store.copy.pull(session.id)
             if session.edits() == edits:
                 return record
-
-
-def _movement(session: StoredSession, given: str | None) -> str | None:
-    """Check that the joint of a movement is measured in a session."""
-    if given in (None, "auto"):
-        return given
-    from mobility.assessment.movements import movement
-
-    record, joint = session.record, movement(given)["joint"]
-    if record.kind.noun != "movement" or joint not in record.joints:
-        raise BadInputError(
-            f"movement {given}: moves the {joint}, which this session does not measure; make a "
-            f"session of {registry.of_single_joints().name} with the joint {joint}"
-        )
-    return given
-
-
-def _check_range(
-    name: str, value: float | str | None, least: float, most: float, units: str
-) -> None:
-    if isinstance(value, float) and not least <= value <= most:
-        raise BadInputError(f"{name} {value:g}: must be from {least:g} to {most:g} {units}")
 
 
 def is_current(session: StoredSession) -> bool:
@@ -289,9 +211,8 @@ def bring_up_to_date(session: StoredSession) -> None:
 class _Plan:
     """What an analysis is to do, and with what."""
 
-    options: dict[str, Any]
-    concerned: dict[str, Any]
-    """The options with what corrections and the participant's record say instead."""
+    options: AnalysisOptions
+    inputs: _Inputs
     steps: list[_Step]
     wanted: list[_Step]
     keys: dict[str, str]
@@ -303,53 +224,51 @@ def _plan(
 ) -> _Plan:
     from mobility.capture.models import model_sha256 as identity_of_model
 
-    said = {"movement": record.movement} if record.movement else {}
-    options = {**DEFAULTS, **said, **(record.provenance.options if record.provenance else {})}
+    options = _options(session, record, given)
     steps = _steps(record)
-    if record.second_video is not None:
-        options.setdefault("second_subject", "largest")
-    elif given.get("second_subject") is not None:
-        raise BadInputError(f"session {session.id}: has no second video to find a person in")
-    options.update({name: value for name, value in given.items() if value is not None})
-    if record.second_video is not None and not options["fit"]:
-        raise BadInputError(
-            f"session {session.id}: two videos make one set of angles only with a fitted body; "
-            "give one video, or leave the fit on"
-        )
-    people: dict[str, Any] = {}
-    for name in ("subject", "second_subject"):
-        if name in options:
-            corrected = edits.current(name)
-            people[name] = options[name] if corrected is None else corrected
-    model_sha256 = identity_of_model(options["model"])
-    person = session.participant
-    of_whom = {
-        "sex": person.sex if person else None,
-        "age": person.age_in(record.created_at.year) if person else None,
-        "exercise": record.exercise,
-        "joints": record.joints,
-    }
-    found = {
-        name: None if options[name] == "auto" else options[name]
-        for name in ("height_m", "field_of_view", "movement")
-    }
-    if found["height_m"] is None and person:
-        found["height_m"] = person.height_m
-    known = record.calibration
-    if known is not None and (not options["fit"] or options["field_of_view"] != "auto"):
-        raise BadInputError(
-            f"session {session.id}: its calibration gives the field of view and needs the fit; "
-            "leave out field_of_view, and leave the fit on"
-        )
-    cameras = {"calibration": None if known is None else known.sha256}
-    concerned = {**options, **people, **found, **of_whom, **cameras}
+    inputs = _inputs(session, record, edits, options)
+    model_sha256 = identity_of_model(options.model)
     return _Plan(
         options=options,
-        concerned=concerned,
+        inputs=inputs,
         steps=steps,
-        wanted=[step for step in steps if options["annotate"] or step.name != "annotated"],
-        keys=_keys(record, edits, concerned, model_sha256),
+        wanted=[step for step in steps if options.annotate or step.name != "annotated"],
+        keys=_keys(record, edits, inputs, model_sha256),
         model_sha256=model_sha256,
+    )
+
+
+def _options(
+    session: StoredSession, record: SessionRecord, given: Mapping[str, Any]
+) -> AnalysisOptions:
+    """Options that hold now: those given, of the last analysis, or of when it was made."""
+    before = record.provenance.options if record.provenance else {}
+    values = {"movement": record.movement, **record.options, **before, **given}
+    try:
+        return AnalysisOptions(**given_options(values)).for_videos(
+            second=record.second_video is not None, calibrated=record.calibration is not None
+        )
+    except BadInputError as error:
+        raise BadInputError(f"session {session.id}: {error}", error.fields) from None
+
+
+def _inputs(
+    session: StoredSession, record: SessionRecord, edits: Edits, options: AnalysisOptions
+) -> _Inputs:
+    person, calibration = session.participant, record.calibration
+    values = dict(options)
+    for name in ("subject", "second_subject"):
+        if values[name] is not None and (corrected := edits.current(name)) is not None:
+            values[name] = corrected
+    if values["height_m"] is None and person:
+        values["height_m"] = person.height_m
+    return _Inputs.model_construct(
+        **values,
+        exercise=record.exercise,
+        joints=record.joints,
+        sex=person.sex if person else None,
+        age=person.age_in(record.created_at.year) if person else None,
+        calibration=calibration.sha256 if calibration else None,
     )
 
 
@@ -358,12 +277,12 @@ def _analyze(
 ) -> SessionRecord:
     record = session.record
     plan = _plan(session, record, edits, given)
-    options, keys = plan.options, plan.keys
+    options, keys = plan.options.as_stored(), plan.keys
     provenance = Provenance(
         video_sha256=record.video.sha256,
         model_sha256=plan.model_sha256,
         versions=dict(package_versions()),
-        options=dict(options),
+        options=options,
         options_sha256=_digest(options),
     )
 
@@ -388,7 +307,7 @@ def _analyze(
     ):
         return record
 
-    run = _Run(session, record, edits, workers, plan.concerned)
+    run = _Run(session, record, edits, workers, plan.inputs)
     record.reason = ""
     record.provenance = provenance
     try:
@@ -487,7 +406,7 @@ def _perform(step: _Step, run: _Run) -> None:
                 angles,
                 run["repetitions"],
                 hidden,
-                blur_face=run.options["blur_face"],
+                blur_face=run.options.blur_face,
                 **shown,
             )
     elif step.name == "table":
@@ -538,13 +457,13 @@ def _pose(run: _Run) -> xr.Dataset:
         # They are at work, and this one waits.
         with ThreadPoolExecutor(1) as meanwhile:
             meanwhile.submit(_import_later)
-            return _estimated(run, run.session.video, run.options["subject"])
+            return _estimated(run, run.session.video, run.options.subject)
     except NobodyFoundError:
-        if not run.options["movement"]:
+        if not run.options.movement:
             raise
         from mobility.assessment.movements import refusal_advice
 
-        advice = refusal_advice(run.options["movement"])
+        advice = refusal_advice(run.options.movement)
         name = run.session.video.name
         raise NobodyFoundError(f"{name}: nobody was found in it. {advice}") from None
 
@@ -552,21 +471,26 @@ def _pose(run: _Run) -> xr.Dataset:
 def _second_pose(run: _Run) -> xr.Dataset:
     video = run.session.second_video
     assert video is not None
-    return _estimated(run, video, run.options["second_subject"])
+    return _estimated(run, video, run.options.second_subject)
 
 
 def _estimated(run: _Run, video: Path, place: Any) -> xr.Dataset:
     from mobility.capture.pose import estimate_pose
 
-    options = {name: run.options[name] for name in ("model", "rate")}
-    return estimate_pose(video, workers=run.workers, subject=_of_whom(run, place), **options)
+    return estimate_pose(
+        video,
+        workers=run.workers,
+        subject=_of_whom(run, place),
+        model=run.options.model,
+        rate=run.options.rate,
+    )
 
 
 def _of_whom(run: _Run, place: Any) -> tuple[float, float] | Literal["moving"] | None:
     """Without a click, leave it to the exercise whom of several people it measures."""
     if place != "largest":
         return place[0], place[1]
-    return run.record.kind.analysis.subject(run.record.joints, run.options["movement"])
+    return run.record.kind.analysis.subject(run.record.joints, run.options.movement)
 
 
 def _fitted(run: _Run) -> xr.Dataset:
@@ -578,7 +502,7 @@ def _fitted(run: _Run) -> xr.Dataset:
     aside = ThreadPoolExecutor(1)
     run.pictures = aside.submit(pictures, probe(run.session.video), run["pose"])
     aside.shutdown(wait=False)
-    if not run.options["fit"]:
+    if not run.options.fit:
         return clean_pose(run["pose"])
     from mobility.kinematics.fit.entry import VISIBILITY_THRESHOLD, fit_body
 
@@ -595,14 +519,20 @@ def _fitted(run: _Run) -> xr.Dataset:
         videos = [video for video in (run.record.video, run.record.second_video) if video]
         found = read_calibration(copy).of([video.original_name for video in videos])
         cameras = {"calibration": replace(found, source=known.original_name)}
-    options = {name: run.options[name] for name in ("height_m", "field_of_view", "standing")}
-    fitted: xr.Dataset = fit_body(cleaned, **options, **planted, **cameras)
+    fitted: xr.Dataset = fit_body(
+        cleaned,
+        height_m=run.options.height_m,
+        field_of_view=run.options.field_of_view,
+        standing=run.options.standing,
+        **planted,
+        **cameras,
+    )
     return fitted
 
 
 def _angles(run: _Run) -> xr.Dataset:
     angles = run.record.kind.analysis.joint_angles(run.trial)
-    if not run.options["keep_raw"]:
+    if not run.options.keep_raw:
         return angles
     from mobility.kinematics.angles import with_raw_angles
     from mobility.kinematics.clean import clean_pose
@@ -645,16 +575,8 @@ def _steps(record: SessionRecord) -> list[_Step]:
     ]
 
 
-def _place(
-    subject: tuple[float, float] | Literal["largest"] | None, *, what: str
-) -> list[float] | str | None:
-    if not isinstance(subject, tuple):
-        return subject
-    return list(check_point(subject, what=f"{what} {subject}"))
-
-
 def _keys(
-    record: SessionRecord, edits: Edits, options: Mapping[str, Any], model_sha256: str
+    record: SessionRecord, edits: Edits, inputs: _Inputs, model_sha256: str
 ) -> dict[str, str]:
     """Key of each stage under the present inputs."""
     keys: dict[str, str] = {}
@@ -665,7 +587,7 @@ def _keys(
                 "stage": step.name,
                 "needs": [keys[name] for name in step.needs],
                 "video": [] if step.needs else [(second or record.video).sha256, model_sha256],
-                "options": {name: options[name] for name in step.options},
+                "options": {name: getattr(inputs, name) for name in step.options},
                 "edits": {name: edits.current(name) for name in step.edits},
                 "code": code_digest(RESULTS if step.needs else POSE),
                 "exercise": record.kind.digest() if step.needs else "",

@@ -38,7 +38,7 @@ from mobility.sessions.files import (
     make_folder,
     read_dataset,
     read_json,
-    replaced,
+    replace_folder,
     write_dataset,
     write_json,
     writing,
@@ -192,7 +192,9 @@ def validate(
     def write() -> None:
         with writing(target):
             make_folder(target.parent)
-        with replaced(target, what=f"the comparison {called} of session {session.id}") as hidden:
+        with replace_folder(
+            target, what=f"the comparison {called} of session {session.id}"
+        ) as hidden:
             write_dataset(hidden / _CURVES, trial.curves)
             write_dataset(hidden / _AGREEMENT, trial.agreement)
             write_json(hidden / _DOCUMENT, document)

@@ -1,1 +1,1 @@
-"""What is kept of a participant: how long, where, and how it is given out or deleted."""
+"""Data of participants: retention, export, deletion."""

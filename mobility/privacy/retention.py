@@ -1,4 +1,4 @@
-"""What is kept no longer: sessions by age, number or participant, and summaries of old batches."""
+"""Deletion of sessions by age, number or participant, and of summaries of old batches."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from pathlib import Path
 
 from mobility.batch.summary import read_summary
 from mobility.errors import BadInputError, InUseError, MobilityError, NotFoundError, StorageError
-from mobility.privacy.traces import leave_out, remove_unfinished, traces_of
+from mobility.privacy.traces import remove_rows, remove_unfinished, traces_of
 from mobility.sessions.files import (
     DELETING,
-    begun_with,
     check_id,
+    entries_with_prefix,
     read_json,
     remove_checkpoints,
     sweep,
@@ -33,8 +33,8 @@ _UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 
 
 @dataclass(frozen=True)
-class Doomed:
-    """Something that is to be deleted."""
+class ToDelete:
+    """A session or a batch to be deleted."""
 
     name: str
     """Id of a session, or name of the folder of a batch."""
@@ -47,10 +47,10 @@ class Doomed:
 
 def duration(text: str) -> datetime.timedelta:
     """Length of time from ``12h``, ``90d`` or ``6w``."""
-    found = re.fullmatch(r"(\d{1,6})([hdw])", text.strip())
-    if not found or int(found[1]) == 0:
+    parts = re.fullmatch(r"(\d{1,6})([hdw])", text.strip())
+    if not parts or int(parts[1]) == 0:
         raise BadInputError(f"{text!r}: write a length of time as 12h, 90d or 6w")
-    return datetime.timedelta(**{_UNITS[found[2]]: int(found[1])})
+    return datetime.timedelta(**{_UNITS[parts[2]]: int(parts[1])})
 
 
 def to_prune(
@@ -59,11 +59,11 @@ def to_prune(
     older_than: datetime.timedelta | None = None,
     keep: int | None = None,
     user_id: str | None = None,
-) -> list[Doomed]:
-    """List what a rule of retention would delete, the oldest first; nothing is changed.
+) -> list[ToDelete]:
+    """List what a retention rule would delete, the oldest first; nothing is changed.
 
     Sessions created longer ago than `older_than`, and, without `user_id`, batches that ended longer
-    ago; or all sessions but the newest `keep`. One whose record is damaged is never listed.
+    ago; or all sessions but the newest `keep`. Sessions with a damaged record are never listed.
     """
     if (older_than is None) == (keep is None):
         raise BadInputError("give an age or a number to keep, and not both")
@@ -76,7 +76,7 @@ def to_prune(
         for session in store.sessions()
         if user_id is None or session.record.user_id == user_id
     ]
-    found = []
+    to_delete = []
     if keep is not None:
         sessions = sessions[: max(0, len(sessions) - keep)]
     elif older_than is not None:
@@ -87,79 +87,79 @@ def to_prune(
                 f"an age of {older_than.days} days: is too long, it goes back to before the year 1"
             ) from None
         sessions = [session for session in sessions if session.record.created_at < limit]
-        found = [] if user_id else _old_batches(store.reports, limit)
+        to_delete = [] if user_id else _old_batches(store.reports, limit)
     for session in sessions:
         record = session.record
         size = session.size + _bytes(session.report_folder)
-        found.append(Doomed(session.id, "session", record.user_id, record.created_at, size))
-    return sorted(found, key=lambda each: each.since)
+        to_delete.append(ToDelete(session.id, "session", record.user_id, record.created_at, size))
+    return sorted(to_delete, key=lambda each: each.since)
 
 
-def prune(store: Store, doomed: Doomed) -> None:
-    """Delete one thing of :func:`to_prune` for good."""
-    if doomed.kind == "session":
-        store.delete(doomed.name)
+def prune(store: Store, item: ToDelete) -> None:
+    """Delete one item of :func:`to_prune` for good."""
+    if item.kind == "session":
+        store.delete(item.name)
         return
-    leave_out(store.reports / doomed.name, lambda _: True)
+    remove_rows(store.reports / item.name, lambda _: True)
 
 
-def what_is_of(store: Store, user_id: str) -> list[Path]:
-    """List files and folders that hold what is stored of a participant.
+def files_of_participant(store: Store, user_id: str) -> list[Path]:
+    """List the files and folders of a participant: record, sessions, and reports on these.
 
-    Their record, the folders of their sessions, and of the reports of these; of a store behind a
-    URL those of its working copy. A session with a damaged record counts if that still names them.
+    For a store behind a URL, those of its working copy. A session with a damaged record counts if
+    that still names the participant.
     """
     check_id(user_id, what="user_id")
     store.copy.fetch_document(f"{PARTICIPANTS}/{user_id}.json")
     record = store.path / PARTICIPANTS / f"{user_id}.json"
-    found = [record] if record.is_file() else []
+    paths = [record] if record.is_file() else []
     for session_id in sessions_of(store, user_id):
         folders = (
             store.path / session_id,
             store.reports / session_id,
             store.reports / f"{session_id}{VALIDATION_ENDING}",
         )
-        found += [folder for folder in folders if folder.is_dir()]
-    return found
+        paths += [folder for folder in folders if folder.is_dir()]
+    return paths
 
 
-def named_in(store: Store, user_id: str) -> list[Trace]:
-    """List what else names a participant; see :mod:`mobility.privacy.traces`."""
+def other_traces(store: Store, user_id: str) -> list[Trace]:
+    """List other files that name a participant; see :mod:`mobility.privacy.traces`."""
     return traces_of(store, user_id, sessions_of(store, user_id))
 
 
-def nothing_of(store: Store, user_id: str) -> NotFoundError:
-    """Say that nothing is known to be of a participant, and what may be."""
-    told = f"participant {user_id}: nothing is stored about them in {store.place}"
+def nothing_stored_error(store: Store, user_id: str) -> NotFoundError:
+    """Error: nothing is known to be of a participant; names what may be."""
+    message = f"participant {user_id}: nothing is stored about them in {store.place}"
     if left := [*store.unfinished(), *unassigned(store)]:
-        told = (
+        message = (
             f"participant {user_id}: nothing in {store.place} is known to belong to them; but "
             f"these may: {', '.join(left)}, which are damaged, or only partly created or deleted"
         )
-    return NotFoundError(told)
+    return NotFoundError(message)
 
 
 def erase(store: Store, user_id: str) -> list[str]:
     """Delete everything that is stored of a participant for good.
 
-    First what was left by deletions that were interrupted, of whomever it is; and what names them
-    in logs and in what is of several people, see :mod:`mobility.privacy.traces`. It is done in such
-    an order that, wherever it is interrupted, doing it once more finds the rest. What is in other
-    places (exports, reports written with ``--out``) is not found here. Given are ids of sessions,
-    "participant" where there was a record, and "traces" where something else named them. Where
-    something is in use or cannot be deleted, that is raised when all else is gone.
+    Interrupted deletions, of anybody, are finished first; then traces in logs and in reports on
+    several people are removed, see :mod:`mobility.privacy.traces`. In this order, a deletion that
+    was interrupted anywhere can be repeated and removes the rest. Files in other places (exports,
+    reports written with ``--out``) stay. Returns ids of sessions, "participant" if there was a
+    record, and "traces" if other files named the participant. What is in use or cannot be deleted
+    is raised after everything else is gone.
     """
     check_id(user_id, what="user_id")
     store.require_writable()
     deleted: list[str] = []
-    of_others = _left_of_others(store, user_id)
+    of_others = _unfinished_of_others(store, user_id)
     faults = []
     for name, fault in store.sweep().items():
         if fault is not None and name in of_others:
             log.warning("what is left of another participant is still there: %s", fault)
         elif fault is not None:
             faults.append(fault)
-    traces = named_in(store, user_id)
+    traces = other_traces(store, user_id)
     sweep_scratch()
     acts: list[Callable[[], object]] = [trace.remove for trace in traces]
     acts.append(partial(remove_unfinished, store.reports))
@@ -176,7 +176,7 @@ def erase(store: Store, user_id: str) -> list[str]:
             continue  # gone meanwhile
         except StorageError as error:
             faults.append(error)
-    if not store.is_remote:
+    if not store.in_bucket:
         sweep(store.path / PARTICIPANTS, f"{user_id}.json")
         remove_checkpoints(store.path / PARTICIPANTS, f"{user_id}.json")
     if store.delete_document(f"{PARTICIPANTS}/{user_id}.json"):
@@ -191,34 +191,34 @@ def erase(store: Store, user_id: str) -> list[str]:
     return deleted
 
 
-def _left_of_others(store: Store, user_id: str) -> set[str]:
-    """Ids of half deleted sessions that are of another participant, as their records say."""
-    found = set()
-    for hidden in begun_with(store.path, DELETING):
+def _unfinished_of_others(store: Store, user_id: str) -> set[str]:
+    """Ids of half deleted sessions whose records name another participant."""
+    session_ids = set()
+    for hidden in entries_with_prefix(store.path, DELETING):
         with suppress(MobilityError):
             record = read_json(hidden / "session.json")
             if isinstance(record, dict) and record.get("user_id", user_id) != user_id:
-                found.add(hidden.name.removeprefix(DELETING))
-    return found
+                session_ids.add(hidden.name.removeprefix(DELETING))
+    return session_ids
 
 
 def sessions_of(store: Store, user_id: str) -> list[str]:
-    """Ids of the sessions of a participant, also of those whose record is damaged."""
+    """Ids of the sessions of a participant, those with a damaged record included."""
     return [session for session, owner in store.owners().items() if owner == user_id]
 
 
 def unassigned(store: Store) -> list[str]:
-    """Ids of what may be a session of anybody: its record does not say whose it is."""
+    """Ids of possible sessions whose record names no participant: they may be anybody's."""
     return sorted(store.possible_sessions() - store.owners().keys())
 
 
-def _old_batches(reports: Path, limit: datetime.datetime) -> list[Doomed]:
-    found = []
+def _old_batches(reports: Path, limit: datetime.datetime) -> list[ToDelete]:
+    batches = []
     for folder in sorted(reports.glob("batch-*/")):
         summary = read_summary(folder)
         if summary is not None and summary.ended < limit:
-            found.append(Doomed(folder.name, "batch", "", summary.ended, _bytes(folder)))
-    return found
+            batches.append(ToDelete(folder.name, "batch", "", summary.ended, _bytes(folder)))
+    return batches
 
 
 def _bytes(folder: Path) -> int:

@@ -1,4 +1,4 @@
-"""Everything that is stored of a participant, as one file to hand over."""
+"""All data of a participant, as one file to hand over."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import os
 import zipfile
 from pathlib import Path
 
-from mobility.privacy.retention import nothing_of, what_is_of
+from mobility.privacy.retention import files_of_participant, nothing_stored_error
 from mobility.sessions.files import check_id, sweep
 from mobility.store import Store
-from mobility.writing import nameless
+from mobility.writing import unlinked_until_complete
 
-_STORED = frozenset({".mp4", ".mov", ".m4v", ".webm", ".png", ".nc"})
-"""What does not become smaller."""
+_COMPRESSED = frozenset({".mp4", ".mov", ".m4v", ".webm", ".png", ".nc"})
+"""Endings of files that do not become smaller by compression."""
 
 
 _MARK = b"participant's data, by mobility"
@@ -29,25 +29,28 @@ def is_takeout(file: Path) -> bool:
 
 
 def write_takeout(store: Store, user_id: str, path: str | os.PathLike[str]) -> Path:
-    """Write everything of a participant to a ZIP file: record, sessions as they are, reports."""
+    """Write all data of a participant to a ZIP file: record, sessions as they are, reports."""
     check_id(user_id, what="user_id")
-    found = what_is_of(store, user_id)
-    if not found:
-        raise nothing_of(store, user_id)
-    for place in found:
-        store.copy.fetch_below(place.name, "")
+    sources = files_of_participant(store, user_id)
+    if not sources:
+        raise nothing_stored_error(store, user_id)
+    for source in sources:
+        store.copy.fetch_below(source.name, "")
     target = Path(path)
     sweep(target.parent, target.name)
-    with nameless(target) as whole, zipfile.ZipFile(whole, "w", allowZip64=True) as archive:
+    with (
+        unlinked_until_complete(target) as whole,
+        zipfile.ZipFile(whole, "w", allowZip64=True) as archive,
+    ):
         archive.comment = _MARK
-        for place in found:
-            for file in sorted(place.rglob("*")) if place.is_dir() else [place]:
+        for source in sources:
+            for file in sorted(source.rglob("*")) if source.is_dir() else [source]:
                 if file.is_file() and not file.name.startswith("."):
-                    kept = file.suffix in _STORED
+                    is_compressed = file.suffix in _COMPRESSED
                     archive.write(
                         file,
                         _name_in(store, file),
-                        zipfile.ZIP_STORED if kept else zipfile.ZIP_DEFLATED,
+                        zipfile.ZIP_STORED if is_compressed else zipfile.ZIP_DEFLATED,
                     )
     return target
 

@@ -1,8 +1,8 @@
-"""What names a participant beside their sessions and record: logs, and what is of several people.
+"""Traces of a participant beside sessions and record: in logs, and in reports on several people.
 
-In logs their names are struck out; summaries of batches lose their rows. Reports of a cohort or a
-study have their numbers in every figure: all that was rendered goes, and can be made again without
-them. Files of others that lie beside stay.
+In logs the participant's names are struck out; summaries of batches lose the participant's rows.
+Reports of a cohort or a study have their numbers in every figure: such a report is removed as a
+whole, and can be rendered again without them. Other files in the same folder stay.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ from mobility.sessions.shared_reports import Trace, reports_on
 from mobility.store import Session, Store
 
 _RECORD = re.compile(r"^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} [A-Z]+ [\w.]+: )", re.MULTILINE)
-"""With what a record of a log begins, before its message; a traceback is part of one."""
+"""Beginning of a record of a log, before its message; a traceback belongs to its record."""
 
 _STRUCK = "[deleted]"
 
 
 def traces_of(store: Store, user_id: str, sessions: list[str]) -> list[Trace]:
-    """Find what names a participant in a store and in its reports, beside what is theirs only.
+    """Find traces of a participant in a store and its reports, beside files of only them.
 
-    The ids of their `sessions` are names too, as are those of their videos.
+    Ids of their `sessions` and names of their videos count as their names too.
     """
 
     def is_theirs(row: BatchRow) -> bool:
@@ -47,34 +47,32 @@ def traces_of(store: Store, user_id: str, sessions: list[str]) -> list[Trace]:
 
     videos = set(_videos(store, sessions))
     ids = {user_id, *sessions}
-    found = []
+    batches = []
     for folder in sorted(store.reports.glob("batch-*")):
         rows = [row for row in (*read_journal(folder), *_rows(folder)) if is_theirs(row)]
         videos |= {row.video for row in rows}
         ids |= {row.session_id for row in rows if row.session_id}
         if rows:
-            found.append(Trace(folder, partial(leave_out, folder, is_theirs)))
+            batches.append(Trace(folder, partial(remove_rows, folder, is_theirs)))
     strike = partial(_without, ids=ids, videos=videos)
     logs = [
         *store.reports.glob(f"batch-*/{LOG}"),
         *store.reports.glob("watch-*.log"),
         *(store.path / ".watch").glob(LOG),
     ]
-    # First: the rows of a batch say which lines of its log are theirs.
-    texts = {log: _text(log) for log in logs}
-    found = [
-        Trace(log, partial(_cut, log, strike)) for log in logs if strike(texts[log]) != texts[log]
-    ] + found
-    return found + reports_on(store.reports, sessions, user_id)
+    named = [log for log in logs if (text := _text(log)) != strike(text)]
+    lines = [Trace(log, partial(_strike_out, log, strike)) for log in named]
+    # Logs first: the rows of a batch say which lines of its log are the participant's.
+    return [*lines, *batches, *reports_on(store.reports, sessions, user_id)]
 
 
 def remove_unfinished(reports: Path) -> None:
-    """Remove reports, of whomever, at which a process was at work that was killed."""
-    for left in (*reports.glob(".*.unfinished"), *reports.glob(".*.earlier")):
-        guard = left.with_name(f"{left.stem}.rendering.lock")
+    """Remove unfinished reports, on anybody, whose process was killed."""
+    for leftover in (*reports.glob(".*.unfinished"), *reports.glob(".*.earlier")):
+        guard = leftover.with_name(f"{leftover.stem}.rendering.lock")
         with lock_if_free(guard) as free:
             if free:
-                remove(left)
+                remove(leftover)
                 guard.unlink(missing_ok=True)
 
 
@@ -97,21 +95,21 @@ def _without(text: str, *, ids: set[str], videos: set[str]) -> str:
     """Text of a log without names: ids as whole words, and videos in records that name an id."""
     any_id = "|".join(map(re.escape, sorted(ids, key=len, reverse=True)))
     end = r"(?![\w-]|\.\w)"
-    named = re.compile(rf"{re.escape(_STRUCK)}|(?<![\w-])(?<!\w\.)(?:{any_id}){end}")
-    # Also a video of which nothing else is known any more.
-    said_of = re.compile(rf"\A(row \d+, )?[^:\n]+? of (?:{any_id}){end}")
+    ids_named = re.compile(rf"{re.escape(_STRUCK)}|(?<![\w-])(?<!\w\.)(?:{any_id}){end}")
+    # The video too, whose session may be gone already.
+    row_label = re.compile(rf"\A(row \d+, )?[^:\n]+? of (?:{any_id}){end}")
     any_video = "|".join(map(re.escape, sorted(videos, key=len, reverse=True)))
-    shown = re.compile(rf"(?<![A-Za-z0-9])(?:{any_video})(?![A-Za-z0-9])")
+    videos_named = re.compile(rf"(?<![A-Za-z0-9])(?:{any_video})(?![A-Za-z0-9])")
     parts = _RECORD.split(text)
-    for number in range(0, len(parts), 2):  # between them are the beginnings of records
-        message = said_of.sub(rf"\1{_STRUCK} of {_STRUCK}", parts[number])
-        if (message := named.sub(_STRUCK, message)) != parts[number]:
-            parts[number] = shown.sub(_STRUCK, message) if videos else message
+    for number in range(0, len(parts), 2):  # odd parts are beginnings of records
+        message = row_label.sub(rf"\1{_STRUCK} of {_STRUCK}", parts[number])
+        if (message := ids_named.sub(_STRUCK, message)) != parts[number]:
+            parts[number] = videos_named.sub(_STRUCK, message) if videos else message
     return "".join(parts)
 
 
-def _cut(log: Path, strike: Callable[[str], str]) -> None:
-    with _unused(log.parent):
+def _strike_out(log: Path, strike: Callable[[str], str]) -> None:
+    with _batch_locked(log.parent):
         sweep(log.parent, log.name)
         remove_checkpoints(log.parent, log.name)
         text = strike(_text(log))
@@ -120,8 +118,8 @@ def _cut(log: Path, strike: Callable[[str], str]) -> None:
 
 
 @contextmanager
-def _unused(folder: Path) -> Iterator[None]:
-    """Hold the lock of a batch, which one that is at work holds; other folders have none."""
+def _batch_locked(folder: Path) -> Iterator[None]:
+    """Hold the lock of a batch, which a running one holds; other folders have none."""
     if not folder.name.startswith("batch-"):
         yield
         return
@@ -140,14 +138,14 @@ def _rows(folder: Path) -> list[BatchRow]:
     return [] if document is None else document.rows
 
 
-def leave_out(folder: Path, is_theirs: Callable[[BatchRow], bool]) -> None:
-    """Take rows out of the journal and the summary of a batch; without rows nothing of it stays."""
-    with _unused(folder):
+def remove_rows(folder: Path, is_theirs: Callable[[BatchRow], bool]) -> None:
+    """Remove rows from the journal and the summary of a batch; one without rows is removed."""
+    with _batch_locked(folder):
         sweep(folder, JOURNAL, *FILES)
         remove_checkpoints(folder, LOG, JOURNAL, *FILES)
-        told = read_journal(folder)
-        if all(is_theirs(row) for row in (*told, *_rows(folder))):
-            # Last what names them, by which the rest is found.
+        journal_rows = read_journal(folder)
+        if all(is_theirs(row) for row in (*journal_rows, *_rows(folder))):
+            # Files by which the rest is found go last.
             for name in (LOG, *FILES[::-1], JOURNAL):
                 with writing(folder / name):
                     (folder / name).unlink(missing_ok=True)
@@ -155,7 +153,7 @@ def leave_out(folder: Path, is_theirs: Callable[[BatchRow], bool]) -> None:
         journal = folder / JOURNAL
         if journal.is_file():
             head = _text(journal).splitlines()[0]
-            kept = [row.model_dump_json() for row in told if not is_theirs(row)]
+            kept = [row.model_dump_json() for row in journal_rows if not is_theirs(row)]
             with atomic(journal) as hidden:
                 hidden.write_text("\n".join([head, *kept, ""]), encoding="utf-8")
         document = read_summary(folder)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from mobility import tables
+from mobility import registry, tables
 from mobility.options import likely
 from mobility.pipeline.cohort import (
     by_group,
@@ -99,6 +99,12 @@ def _recording(level: str, exercise: str) -> str:
     if not level:
         return "–"
     return f"<td class='{COLOURS[level]}'>{escape(verdict_in_words(level, exercise))}</td>"
+
+
+def usual_metrics(exercise: str) -> str:
+    """Name the metrics of an exercise that are compared where none are named, with commas."""
+    of = registry.exercise(exercise) if exercise else registry.usual()
+    return ", ".join(of.table["cohort"])
 
 
 def chosen_metrics(frame: pd.DataFrame, metrics: str) -> tuple[list[str], list[str]]:

@@ -9,13 +9,13 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from mobility import tables
-from mobility.assessment.findings import all_rules
+from mobility.assessment.findings import all_rules, threshold_of
 from mobility.assessment.indices import is_current
 from mobility.kinematics.expected_error import Z95
 from mobility.kinematics.skeleton import SIDES
 from mobility.registry import exercise_of
 from mobility.reports.charts import round_step
-from mobility.reports.sections import factor_of, quantity, units_of, value_of
+from mobility.reports.sections import digits_of, factor_of, quantity, units_of, value_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -101,14 +101,14 @@ def of_rules(
         if not values:
             continue
         units = units_of(metrics, metric)
-        goal = factor_of(metrics, metric) * float(rules[rule]["threshold"])
+        goal = factor_of(metrics, metric) * threshold_of(metrics, rules[rule])
         better = {"below": "≥", "above": "≤"}[rules[rule]["direction"]]
         errors = {
             side: Z95 * value_of(metrics, f"{metric}_sem", side or None)
             for side in values
             if f"{metric}_sem" in metrics
         }
-        told = f"{better} {quantity(goal, units)}"
+        told = f"{better} {quantity(goal, units)}" if math.isfinite(goal) else ""
         found.append(Gauge(name, values, units, goal, told, retest=errors))
     return found[:most]
 
@@ -166,10 +166,9 @@ def _values(gauge: Gauge) -> str:
     told = []
     for side, (value, half) in gauge.values.items():
         letter = f"<span class='{side}-text'>{side[0].upper()}</span> " if side else ""
-        units = gauge.units or "1"
-        text = quantity(value, units) if gauge.units else f"{value:.0f}"
-        digits = 2 if units == "1" and gauge.units else 0
-        error = f" ± {half:.{digits}f}" if math.isfinite(half) else ""
+        text = quantity(value, gauge.units) if gauge.units else f"{value:.0f}"
+        digits = digits_of(gauge.units)
+        error = f" ± {half:.{digits}f}" if half > 0 else ""
         if math.isfinite(gauge.interval[0]):
             error = f" ({gauge.interval[0]:.0f} to {gauge.interval[1]:.0f})"
         told.append(f"{letter}{text}<span class='interval'>{error}</span>")

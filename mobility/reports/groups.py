@@ -25,6 +25,7 @@ from mobility.reports.references import References
 from mobility.reports.sections import (
     cell,
     cells_of_sides,
+    moment_of,
     nothing_measured,
     paragraphs,
     quantity,
@@ -163,6 +164,8 @@ def published_ranges(
     references
         Where the studies are numbered.
     """
+    if not angles:
+        return ""
     sex = None if participant is None else participant.sex
     ages = _ages(participant, record)
     rows = []
@@ -285,6 +288,8 @@ def tempo_table(
         "ascent_ldlj": "LDLJ up",
     }
     columns = {n: head for n, head in columns.items() if n in metrics and verdict.keeps(n)}
+    if not columns:
+        return ""
     rows = [
         [
             f"{int(number)}",
@@ -333,7 +338,7 @@ def spread_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> str:
     if not rows or int(counted.sum("rep").max()) < least:
         return f"<p class='missing'>{tables.sentence('report.spread.too_few', least=least)}</p>"
     return table(
-        ["Angle", "At the bottom", "Along the curve"],
+        ["Angle", capital(moment_of(metrics)), "Along the curve"],
         rows,
         caption=tables.sentence("report.spread.caption"),
         numeric=True,
@@ -376,7 +381,7 @@ def symmetry_table(metrics: xr.Dataset, repetitions: xr.Dataset, references: Ref
             *(f"{head}{cites.get(kind, '')}" for kind, head in ratios.items()),
         ],
         rows,
-        caption=tables.sentence("report.symmetry.caption"),
+        caption=tables.sentence("report.symmetry.caption", moment=moment_of(metrics)),
         numeric=True,
     )
 

@@ -25,7 +25,7 @@ from mobility.options import Strict, validate
 from mobility.progress import first_page_listener, progress_bar
 from mobility.reports import warm_kernels
 from mobility.reports.trial import embedded
-from mobility.sessions.files import open_private, replaced, write_json, writing
+from mobility.sessions.files import open_private, replace_folder, write_json, writing
 from mobility.sessions.notebooks import COHORT, VALIDATION, find_notebook
 from mobility.sessions.scratch import scratch
 from mobility.sessions.store import VALIDATION_ENDING
@@ -106,7 +106,7 @@ def render_report(
     # The demo is found by the notebook itself; its folder is not a store.
     which = {"session_id": "", "exercise": exercise.slug} if exercise.has("report") else {}
     if not session.store.read_only:
-        which = {"store": session.store.seen_from(folder), "session_id": session.id}
+        which = {"store": session.store.path_relative_to(folder), "session_id": session.id}
     return render_notebook(
         find_notebook(exercise.table["notebook"]),
         folder,
@@ -140,7 +140,7 @@ def render_cohort(
     """
     folder = Path(folder)
     _check_free(folder, COHORT)
-    given = {"store": store.seen_from(folder), "out": ".", **(parameters or {})}
+    given = {"store": store.path_relative_to(folder), "out": ".", **(parameters or {})}
     made = render_notebook(
         find_notebook(COHORT), folder, name=COHORT, title="Cohort", parameters=given
     )
@@ -174,7 +174,7 @@ def render_validation(
     if session.store.read_only:
         which |= {"folder": _relative(comparison.folder.parent, folder)}
     else:
-        which |= {"store": session.store.seen_from(folder), "session_id": session.id}
+        which |= {"store": session.store.path_relative_to(folder), "session_id": session.id}
     return render_notebook(
         find_notebook("lab_validation"),
         folder,
@@ -279,7 +279,9 @@ def render_notebook(
         # First of all, for its process imports while this one does.
         server = until_done.enter_context(warm_kernels.kernel_server())
         values = check_parameters(notebook, parameters)
-        unfinished = until_done.enter_context(replaced(folder, what=f"the report in {folder}"))
+        unfinished = until_done.enter_context(
+            replace_folder(folder, what=f"the report in {folder}")
+        )
         if begin is not None:
             begin(unfinished)
         with ThreadPoolExecutor(max_workers=2) as beside:  # the kernel is a process of its own
@@ -515,7 +517,7 @@ def _run(
             failed = ReportError(
                 f"{notebook.name}: the kernel did not run it: {_one_line(error)}{last}"
             )
-            failed.may_pass = isinstance(error, DeadKernelError)
+            failed.retryable = isinstance(error, DeadKernelError)
             raise failed from None
     _forget_the_run(node)
     return node

@@ -31,6 +31,7 @@ from mobility.kinematics.expected_error import (
 )
 from mobility.kinematics.geometry import called
 from mobility.provenance import cameras_of, history
+from mobility.registry import exercise_of
 from mobility.reports.figures import png
 from mobility.view import azimuths, view_of
 from mobility.wording import capital, dated, spoken, timed
@@ -64,9 +65,17 @@ PHASES = {
     "mid_ascent": "middle of the ascent",
 }
 
+_DURATIONS = {
+    "head": "Down / low / up, s",
+    "names": ["descent_duration", "bottom_duration", "ascent_duration"],
+}
+
 _TAG = re.compile(r"<span class='cite'>.*?</span>|<[^>]*>")
 _SPAN = re.compile(r"^<td[^>]* colspan='(\d+)'")
-_DIGITS = {"degree": 0, "percent": 0, "%": 0, "s": 1, "second": 1, "1": 2, "m": 2, "degree/s": 0}
+_DIGITS = {
+    **{"degree": 0, "percent": 0, "%": 0, "degree/s": 0, "count": 0, "": 0},
+    **{"s": 1, "second": 1, "1": 2, "m": 2},
+}
 _SUFFIX = {
     "degree": "°",
     "percent": " %",
@@ -76,6 +85,11 @@ _SUFFIX = {
     "m": " m",
     "degree/s": "°/s",
 }
+
+
+def digits_of(units: str) -> int:
+    """Give the decimals that a unit deserves; of an index, which has none, 0."""
+    return _DIGITS.get(units, 1)
 
 
 def quantity(value: float, units: str, *, sd: float = math.nan, signed: bool = False) -> str:
@@ -96,12 +110,12 @@ def quantity(value: float, units: str, *, sd: float = math.nan, signed: bool = F
     """
     if not math.isfinite(value):
         return "–"
-    digits = _DIGITS.get(units, 1)
+    digits = digits_of(units)
     text = f"{round(value, digits) + 0.0:{'+' if signed else ''}.{digits}f}".replace("-", "−")
     if signed and float(text.replace("−", "-")) == 0:
         text = text.lstrip("+")
     suffix = _SUFFIX.get(units, "")
-    if math.isfinite(sd):
+    if math.isfinite(sd) and units != "count":
         half = f"{Z95 * sd:.{digits}f}"
         return f"{text}{suffix} <span class='interval'>± {half}{suffix}</span>"
     return f"{text}{suffix}"
@@ -623,6 +637,7 @@ def verdict(metrics: xr.Dataset, name: str) -> str:
 
 def at_a_glance(metrics: xr.Dataset, repetitions: xr.Dataset) -> str:
     """Make the table of the five groups: left, right and their difference with 95 % intervals."""
+    moving = exercise_of(metrics).table["report"].get("moving", "while squatting")
     rows = []
     for group, heading in GROUPS.items():
         name = "knee_deviation" if group == "knee_movement" else group
@@ -631,14 +646,14 @@ def at_a_glance(metrics: xr.Dataset, repetitions: xr.Dataset) -> str:
         if group == "knee_movement":
             ratio = cell(metrics, "knee_ankle_separation_ratio", repetitions)
             both = f"<td colspan='2' class='both'>{ratio}</td>"
-            rows.append([f"{RATIO}, smallest while squatting", both, "", ""])
-            heading = "Knee deviation, farthest inwards while squatting, of the ankle width"
+            rows.append([f"{RATIO}, smallest {moving}", both, "", ""])
+            heading = f"Knee deviation, farthest inwards {moving}, of the ankle width"
         compared = escape(verdict(metrics, f"{name}_asymmetry"))
         rows.append([escape(heading), *cells_of_sides(metrics, name, repetitions), compared])
     return table(
         ["Measure", "Left", "Right", "Right − left", "Difference is"],
         rows,
-        caption=tables.sentence("report.at_a_glance"),
+        caption=tables.sentence("report.at_a_glance", moment=moment_of(metrics)),
         numeric=True,
     )
 
@@ -669,11 +684,11 @@ def phase_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> str:
         return quantity(value, units_of(metrics, name), sd=sd)
 
     rows = []
-    for phase in metrics["phase"].values:
+    for phase, words in exercise_of(metrics).table["report"].get("phases", PHASES).items():
         here = metrics.sel(phase=phase)
         rows.append(
             [
-                escape(PHASES.get(str(phase), str(phase)).capitalize()),
+                escape(words.capitalize()),
                 median(here, ratio),
                 *(median(here, deviation, side) for side in ("left", "right")),
             ]
@@ -687,11 +702,14 @@ def phase_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> str:
 
 
 def repetition_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> str:
-    """Make the table of repetitions: when, how deep, how long, and the angles at the bottom."""
+    """Make the table of repetitions: when, how deep, how long its parts, and the angles."""
     if repetitions.sizes.get("rep", 0) == 0:
         return f"<p class='missing'>{tables.sentence('report.no_repetition')}</p>"
     short = {"hip_flexion": "Hip", "hip_abduction": "Hip abd.", "knee_flexion": "Knee"}
-    durations = ["descent_duration", "bottom_duration", "ascent_duration"]
+    chosen = exercise_of(metrics).table["report"]
+    durations = chosen.get("durations", _DURATIONS)
+    deep = "depth" in metrics
+    angles = [name for name in ANGLES if name in metrics]
 
     def of_all(names: Iterable[tuple[str, str | None]], units: str, number: int) -> str:
         values = (value_of(metrics, name, side, rep=number) for name, side in names)
@@ -710,13 +728,13 @@ def repetition_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> str:
             [
                 f"{int(number)}",
                 f"{float(here['start']):.1f}–{float(here['end']):.1f}",
-                quantity(float(here["depth"]), "percent").removesuffix(" %"),
-                of_all([(name, None) for name in durations], "s", number),
+                *([quantity(float(here["depth"]), "percent").removesuffix(" %")] if deep else []),
+                of_all([(name, None) for name in durations["names"]], "s", number),
                 *(
                     of_all(
                         [(f"{name}_bottom", side) for side in ("left", "right")], "degree", number
                     )
-                    for name in ANGLES
+                    for name in angles
                 ),
                 f"<td class='text'>{escape(used)}</td>",
             ]
@@ -725,15 +743,20 @@ def repetition_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> str:
         [
             "No.",
             "From–to, s",
-            "Depth, %",
-            "Down / low / up, s",
-            *(f"{short.get(name, 'Ankle')}, °" for name in ANGLES),
+            *(["Depth, %"] if deep else []),
+            durations["head"],
+            *(f"{short.get(name, 'Ankle')}, °" for name in angles),
             "Use",
         ],
         rows,
-        caption=tables.sentence("report.repetitions.caption"),
+        caption=tables.sentence("report.repetitions.caption", moment=moment_of(metrics)),
         numeric=True,
     )
+
+
+def moment_of(metrics: xr.Dataset) -> str:
+    """Say in words at which moment of a repetition angles are measured."""
+    return str(exercise_of(metrics).table["report"].get("moment", "at the bottom"))
 
 
 def uncertainty_in_short(pose: xr.Dataset) -> str:

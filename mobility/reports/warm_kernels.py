@@ -47,7 +47,7 @@ class _Server:
                         return _Kernel(int(answer))
                 self.stop()
         error = ReportError("the kernel server was ended; try again")
-        error.may_pass = True
+        error.retryable = True
         raise error
 
     def _running(self) -> subprocess.Popen[str]:

@@ -1,7 +1,7 @@
 """The documented HTTP interface, as an extension of Jupyter Server.
 
-It is on where the package is installed, and calls the same
-:class:`mobility.store.Store` as notebooks and command line.
+The installed package turns it on. It calls the same :class:`mobility.store.Store` as notebooks and
+command line.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ def _jupyter_server_extension_points() -> list[dict[str, str]]:
 
 
 def _load_jupyter_server_extension(app: Any) -> None:
-    # Imported here: the command line uses the keys, and needs no web server.
+    # Imported late: the command line uses the keys and needs no web server.
     from mobility.server.extension import load
 
     load(app)

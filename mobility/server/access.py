@@ -1,4 +1,4 @@
-"""Who may do what: one table of actions, asked by every handler."""
+"""Permissions: one table of actions, which every handler checks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mobility.sessions.record import SessionRecord
 Action = Literal["read", "annotate", "create", "create for others", "delete", "export", "erase"]
 
 SIGNED = "signed address"
-"""In the place of a role: it was let in by an address that a document holds."""
+"""Role of a caller who comes by a signed address of a document."""
 
 _EVERYBODY = frozenset[str](ROLES)
 _PEOPLE = _EVERYBODY - {PHONE}
@@ -24,19 +24,19 @@ _ADMINISTRATORS = frozenset[str]({"administrator"})
 class Allowed(NamedTuple):
     """Roles that may do something."""
 
-    with_own: frozenset[str]
-    """With what is their own: :meth:`Caller.owns`."""
-    with_others: frozenset[str]
-    """With what is somebody else's."""
+    as_owner: frozenset[str]
+    """With their sessions: :meth:`Caller.owns`."""
+    as_other: frozenset[str]
+    """With sessions of others."""
     in_words: str
 
 
 class Owner(NamedTuple):
-    """Whose something is."""
+    """To whom something belongs."""
 
     user_id: str
     phone_key: str | None = None
-    """Id of the phone's key that added it; None where no phone did."""
+    """Id of the key of the phone that added it; None if no phone did."""
 
 
 _FOR_OTHERS = "create sessions for other participants"
@@ -60,40 +60,40 @@ class Caller:
     role: str
     """One of ``ROLES``, ``SIGNED``, or "none", which has no rights."""
     user_id: str | None
-    """Whose sessions are their own; None where that is nobody."""
+    """Participant whose sessions the caller owns; None for nobody."""
     phone_key: str | None = None
-    """Id of the key of a phone; None where it is none."""
+    """Id of the key, if it is a phone's."""
 
     @property
     def is_phone(self) -> bool:
-        """Whether a phone asks, for which there is nothing but what its key added."""
+        """Whether a phone asks, which sees only what its key added."""
         return self.role == PHONE
 
     def owns(self, owner: Owner) -> bool:
-        """Whether something is their own: of a phone only what its key added."""
+        """Whether something belongs to the caller; to a phone, only what its key added."""
         if self.is_phone and (self.phone_key is None or self.phone_key != owner.phone_key):
             return False
         return self.user_id == owner.user_id
 
     def may(self, action: Action, owner: Owner) -> bool:
-        """Whether they may do it with what belongs to `owner`."""
+        """Whether the caller may do it with what belongs to `owner`."""
         if self.role == SIGNED:
-            return action == "read"  # of that file, which its signature says
+            return action == "read"  # only the file that the signature names
         allowed = ALLOWED[action]
-        return self.role in (allowed.with_own if self.owns(owner) else allowed.with_others)
+        return self.role in (allowed.as_owner if self.owns(owner) else allowed.as_other)
 
 
 STRANGER = Caller("nobody known", "none", None)
-"""Who asks, before it is known."""
+"""Caller until authenticated."""
 
 
 def owner_of(record: SessionRecord) -> Owner:
-    """Whose a session is."""
+    """Owner of a session."""
     return Owner(record.user_id, record.phone_key)
 
 
 def permit(caller: Caller, action: Action, owner: Owner) -> None:
-    """Refuse what the caller may not do with what belongs to `owner`."""
+    """Raise unless the caller may do it with what belongs to `owner`."""
     if not caller.may(action, owner):
         raise NotPermittedError(
             f"the role {caller.role} may not {ALLOWED[action].in_words}; ask an administrator"
@@ -101,12 +101,12 @@ def permit(caller: Caller, action: Action, owner: Owner) -> None:
 
 
 def permit_session(caller: Caller, action: Action, session_id: str, owner: Owner) -> None:
-    """Refuse what the caller may not do with a session; a phone sees no trace of others'."""
+    """Raise unless the caller may do it with a session; to a phone, others' do not exist."""
     if caller.is_phone and not caller.may("read", owner):
         raise absent(session_id)
     permit(caller, action, owner)
 
 
 def absent(session_id: str) -> NotFoundError:
-    """Fault of a session that does not exist; unlike the store's, it names no others."""
+    """Error: a session does not exist; unlike the store's, it suggests no others."""
     return NotFoundError(f"session {session_id}: does not exist")

@@ -1,4 +1,4 @@
-"""Documents of sessions as bytes, kept until what they are made of changes."""
+"""Documents of sessions as bytes, cached until their sources change."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ Mark = tuple[tuple[int, int, int], ...]
 
 
 class Answers:
-    """Reads the sessions of a store for the handlers; its functions are for threads."""
+    """Reads the sessions of a store for the handlers; thread-safe."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self._place = f"mobility-media-{token_hex(16)}:"
-        self._kept: OrderedDict[tuple[str, str], tuple[Mark, bytes]] = OrderedDict()
+        self._placeholder = f"mobility-media-{token_hex(16)}:"
+        self._cache: OrderedDict[tuple[str, str], tuple[Mark, bytes]] = OrderedDict()
         self._size = 0
         self._records: OrderedDict[str, tuple[Mark, SessionRecord]] = OrderedDict()
         self._guard = threading.Lock()
@@ -56,9 +56,9 @@ class Answers:
         mark = _mark(session.folder / "session.json")
         name = str(session.folder)
         with self._guard:
-            kept = self._records.get(name)
-        if kept is not None and kept[0] == mark:
-            return kept[1]
+            cached = self._records.get(name)
+        if cached is not None and cached[0] == mark:
+            return cached[1]
         record = session.record
         with self._guard:
             self._records[name] = (mark, record)
@@ -69,30 +69,30 @@ class Answers:
     def document(
         self, session: Session, name: str, make: Callable[[Session], Mapping[str, Any]]
     ) -> bytes:
-        """Give a document as JSON, with places in it for the addresses of media."""
+        """Document as JSON, with placeholders for the addresses of media."""
         key = (str(session.folder), name)
         mark = self._mark_of(session)
         with self._guard:
-            kept = self._kept.get(key)
-            if kept is not None and kept[0] == mark:
-                self._kept.move_to_end(key)
-                return kept[1]
-        document = self._with_places(dict(make(session)), session)
+            cached = self._cache.get(key)
+            if cached is not None and cached[0] == mark:
+                self._cache.move_to_end(key)
+                return cached[1]
+        document = self._with_placeholders(dict(make(session)), session)
         content = json.dumps(
             document, ensure_ascii=False, allow_nan=False, separators=(",", ":")
         ).encode()
         with self._guard:
-            before = self._kept.pop(key, None)
+            before = self._cache.pop(key, None)
             self._size += len(content) - (len(before[1]) if before else 0)
-            self._kept[key] = (mark, content)
+            self._cache[key] = (mark, content)
             while self._size > _MOST_BYTES:
-                _, (_, dropped) = self._kept.popitem(last=False)
+                _, (_, dropped) = self._cache.popitem(last=False)
                 self._size -= len(dropped)
         return content
 
     def with_addresses(self, content: bytes, address: Callable[[str], str]) -> bytes:
-        """Put the addresses of media, given by name, where :meth:`document` left places."""
-        first, *rest = content.split(self._place.encode())
+        """Replace the placeholders of :meth:`document` by addresses, given by names of media."""
+        first, *rest = content.split(self._placeholder.encode())
         parts = [first]
         for part in rest:
             name, _, after = part.partition(b'"')
@@ -100,38 +100,37 @@ class Answers:
         return b"".join(parts)
 
     def forget(self, session_id: str) -> None:
-        """Drop what is kept of a session that was deleted."""
+        """Drop a deleted session from the cache."""
         folder = str(self.store.path / session_id)
         with self._guard:
             self._records.pop(folder, None)
-            for key in [key for key in self._kept if key[0] == folder]:
-                self._size -= len(self._kept.pop(key)[1])
+            for key in [key for key in self._cache if key[0] == folder]:
+                self._size -= len(self._cache.pop(key)[1])
 
     def media(self, session: Session) -> dict[str, Path]:
         """Files of a session that are served, by their names in addresses."""
         record = self.record(session)
-        found = {record.video.file: session.video}
+        media = {record.video.file: session.video}
         if session.second_video is not None:
-            found[session.second_video.name] = session.second_video
+            media[session.second_video.name] = session.second_video
         if "annotated" in record.stages:
-            found[record.stages["annotated"].file] = session.annotated_video
-        # The whole page, and its first page alone, where that was made.
+            media[record.stages["annotated"].file] = session.annotated_video
         for page in (f"{record.kind.slug}{which}.html" for which in ("", ".client")):
-            found[page] = session.report_folder / page
+            media[page] = session.report_folder / page
         if record.kind.has("report"):
             for view in _VIEWS:
-                found[f"{view}.png"] = session.report_folder / "images" / f"{view}.png"
-        return found
+                media[f"{view}.png"] = session.report_folder / "images" / f"{view}.png"
+        return media
 
-    def _with_places(self, document: dict[str, Any], session: Session) -> dict[str, Any]:
+    def _with_placeholders(self, document: dict[str, Any], session: Session) -> dict[str, Any]:
         record = self.record(session)
         if "video_url" in document:
-            document["video_url"] = f"{self._place}{record.video.file}"
+            document["video_url"] = f"{self._placeholder}{record.video.file}"
         if "analyzed_video_url" in document:
-            document["analyzed_video_url"] = f"{self._place}{record.stages['annotated'].file}"
+            document["analyzed_video_url"] = f"{self._placeholder}{record.stages['annotated'].file}"
         if "knee_movement_phases" in document:
             document["knee_movement_phases"] = {
-                view: None if uri is None else f"{self._place}{view}.png"
+                view: None if uri is None else f"{self._placeholder}{view}.png"
                 for view, uri in document["knee_movement_phases"].items()
             }
         return document
@@ -142,18 +141,18 @@ class Answers:
         keys = sorted(session.report_folder.glob(".*.key"))
         names = ("session.json", "edits.json", "config.json")
         mark = _mark(*(session.folder / name for name in names), participant, *keys)
-        if session.store.is_remote:  # of which no file is here
+        if session.store.in_bucket:  # the participant's record is no local file
             mark = (*mark, (hash(repr(session.participant)), 0, 0))
         return mark
 
 
 def _mark(*files: Path) -> Mark:
-    """Return what changes with the content of files, without reading them."""
-    found = []
+    """Fingerprint of files that changes with their content, without reading them."""
+    states = []
     for file in files:
         try:
             status = file.stat()
-            found.append((status.st_ino, status.st_mtime_ns, status.st_size))
+            states.append((status.st_ino, status.st_mtime_ns, status.st_size))
         except FileNotFoundError:
-            found.append((0, 0, 0))
-    return tuple(found)
+            states.append((0, 0, 0))
+    return tuple(states)

@@ -1,4 +1,4 @@
-"""Who read or changed which session: one line of JSON each, only ever appended."""
+"""Who read or changed which session: one line of JSON each, append-only."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ log = logging.getLogger(__name__)
 class Audit:
     """``.server/audit.jsonl`` in the store, or with the reports where that is behind a URL.
 
-    It names keys by their id and sessions by theirs, and nobody by name: with the keys of a
-    participant, what led from a line to them is gone.
+    Lines hold ids of keys and sessions, and no names: once a participant's keys are deleted,
+    nothing leads from a line to them.
     """
 
     def __init__(self, store: Store) -> None:
         self._file = private_folder(store) / "audit.jsonl"
 
-    def note(self, said: Mapping[str, object]) -> None:
-        """Append one line: the time, and what is `said` of a request."""
+    def note(self, entry: Mapping[str, object]) -> None:
+        """Append one line: the time, and `entry`."""
         when = datetime.datetime.now().astimezone().isoformat(timespec="milliseconds")
-        line = json.dumps({"when": when, **said})
+        line = json.dumps({"when": when, **entry})
         try:
             make_folder(self._file.parent)
-            # Opened for each line, so that the file may be rotated; one write is not torn.
+            # Opened for each line, so that the file may be rotated. A single write is atomic.
             with open_private(self._file, "ab", buffering=0) as file:
                 file.write(f"{line}\n".encode())
         except OSError as error:
-            # A store that is only read may be read-only; the log of the server has it then.
+            # The store may be read-only; the server's log then holds the line.
             log.warning("audit log %s: %s; %s", self._file, error.strerror, line)

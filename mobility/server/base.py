@@ -1,4 +1,4 @@
-"""What every handler does: who asks, whether they may, how faults are told, and the audit."""
+"""Base of all handlers: authentication, permission, error answers, and the audit."""
 
 from __future__ import annotations
 
@@ -53,33 +53,33 @@ log = logging.getLogger(__name__)
 PREFIX = "/mobility-assessment"
 
 KEYS_ONLY = "mobility_keys_only"
-"""Setting of a web application in which Jupyter's own token and login count for nothing."""
+"""Setting of a web application in which Jupyter's token and login do not count."""
 
 _DRAINED_BYTES = 8 << 20
-"""Of a body that is refused, so much of a stranger is still taken, and thrown away, so that a
-client that sends all before it listens hears why; of those who are known, what comes in time."""
+"""Bytes read and discarded from a refused anonymous upload, so that a client that sends everything
+before it reads sees the answer. From a known caller, everything that comes in time is read."""
 _SMALL_BODY_S = 30.0
 _BLOCK = 1 << 18
-_TOLD = 1000
-"""Characters of a line of a fault, which may quote what was sent."""
-_NAME = 100
-_LISTENERS = 4
-"""For one that may be under way, so many that are refused may still send their bodies."""
+_MESSAGE_LENGTH = 1000
+"""Characters of a message of an error, which may quote the request."""
+_NAME_LENGTH = 100
+_REFUSED_PER_RUNNING = 4
+"""Refused requests allowed to finish sending, per request that may run."""
 _EXPORTS = 2
-"""Of everything of a participant, written at the same time."""
+"""Exports of participants written at the same time."""
 
 _PLACE = re.compile(r"(?<![\w.:/-])(?:/[^\s/:;,'\"()<>]+){2,}")
 
-_OWN_FOLDER = re.compile(r"(?<=/uploads|/exports)/[0-9a-f]{32}/")
-"""Folder of one upload or export, whose name is chance."""
+_RANDOM_FOLDER = re.compile(r"(?<=/uploads|/exports)/[0-9a-f]{32}/")
+"""Folder of one upload or export, with a random name."""
 
-_OF_JUPYTER = frozenset({"token", "_xsrf"})
-"""Parameters of queries by which Jupyter itself knows who asks."""
+_JUPYTER_PARAMETERS = frozenset({"token", "_xsrf"})
+"""Query parameters by which Jupyter authenticates."""
 _SCHEMES = ("api-key", "bearer", "token")
 
 
 class Served:
-    """What the handlers of one server share."""
+    """Objects that the handlers of one server share."""
 
     def __init__(self, settings: MobilityServer, store: Store) -> None:
         self.settings = settings
@@ -91,33 +91,33 @@ class Served:
         self.media_keys = MediaKeys(settings.media_seconds)
         self.rates = Rates(settings.requests_per_minute)
         self.refused = Rates(settings.refused_per_minute)
-        # Under way, by the name of who sends them.
+        # Running uploads by caller.
         self.uploads: Counter[str] = Counter()
-        # Requests of which the answer is not taken yet, by who asks.
+        # Requests without a complete answer, by caller.
         self.under_way: Counter[str] = Counter()
-        # Participants of whom everything is being handed over, and a turn for who writes that.
+        # Participants whose data are being exported; the semaphore limits how many are written.
         self.exporting: set[str] = set()
         self.exports = asyncio.Semaphore(_EXPORTS)
-        # Held while a session of theirs is made: one at a time, so that others find a worker, and
-        # who counts their sessions counts right.
-        self.of_user: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        # One creation at a time per participant: others find a free worker, and the count of the
+        # participant's sessions is right.
+        self.creating_for: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def start(self) -> None:
-        """Start the work on the queue, in the loop that runs."""
+        """Start working on the queue, in the running event loop."""
         self._work = asyncio.ensure_future(self.queue.run())
 
     def without_places(self, text: str) -> str:
-        """Take places on the server out of a message: of each only the name is told."""
-        text = _OWN_FOLDER.sub("/", text)
-        own = (self.queue.uploads, self.store.path, self.store.reports, Path.home())
-        places = {str(each) for path in own for each in (path, path.resolve())} - {"/"}
+        """Shorten paths on the server in a message to their last name."""
+        text = _RANDOM_FOLDER.sub("/", text)
+        folders = (self.queue.uploads, self.store.path, self.store.reports, Path.home())
+        places = {str(each) for path in folders for each in (path, path.resolve())} - {"/"}
         # The longest first: one may be in the other.
         for place in sorted(places, key=len, reverse=True):
             text = text.replace(f"{place}/", "").replace(place, "the store")
-        return _PLACE.sub(lambda found: Path(found[0]).name, text)
+        return _PLACE.sub(lambda match: Path(match[0]).name, text)
 
     async def deleted(self, session_id: str) -> None:
-        """Let nothing be left of a session that was deleted, neither in memory."""
+        """Forget a deleted session: its cached documents, and a report that is being made."""
         self.answers.forget(session_id)
         await self.queue.forget_report(session_id)
 
@@ -126,19 +126,19 @@ class Served:
 class Handler(JupyterHandler):
     """Base of all handlers; errors are JSON, and say nothing of the inside of the server.
 
-    Who asks is known before the body is read, of which little is ever in memory.
+    The caller is authenticated before the body is read, and little of a body is ever in memory.
     """
 
     what = ""
-    """What of a session it is about, for the audit log."""
+    """Part of a session that is served, for the audit log."""
     both_errors = False
-    """Whether faults of fields are told as ``error`` too, as the creation's are documented."""
+    """Whether faults of fields are answered as ``error`` too, as documented for the creation."""
     caller = STRANGER
 
     def initialize(
         self, served: Served, template: str, parameters: Mapping[str, frozenset[str]]
     ) -> None:
-        """Take what the handlers share, the pattern of the address, and what a query may have."""
+        """Keep what handlers share, the pattern of the address, and the allowed parameters."""
         self.served = served
         self.template = template
         self.parameters = parameters
@@ -147,11 +147,11 @@ class Handler(JupyterHandler):
         self._body = bytearray()
         self._refused: MobilityError | None = None
         self._when_finished: Callable[[], object] = lambda: None
-        self._place = ""
+        self._slot = ""
         self._sent: Any = None
 
     async def _execute(self, *args: Any, **more: Any) -> None:
-        """Answer, and hold a place until there is no more work and the answer is taken."""
+        """Answer, and hold a slot until the work is done and the answer is sent."""
         try:
             await super()._execute(*args, **more)
         finally:
@@ -161,67 +161,67 @@ class Handler(JupyterHandler):
                 self._sent.add_done_callback(self._end)
 
     def _end(self, *_: Any) -> None:
-        self.give_place_back()
-        # Else who asks once and never again would keep a descriptor of the process.
-        if self.shares():
-            self.let_go()
+        self.release_slot()
+        # Otherwise an idle client keeps a file descriptor.
+        if self.is_limited():
+            self.disconnect()
 
-    def _take_place(self) -> None:
+    def _take_slot(self) -> None:
         who = self.request.remote_ip if self.caller is STRANGER else self.caller.name
-        self._place = f"{self.caller.role} {who}"
-        self.served.under_way[self._place] += 1
+        self._slot = f"{self.caller.role} {who}"
+        self.served.under_way[self._slot] += 1
 
-    def give_place_back(self) -> None:
-        """Count the request no longer as one that is under way."""
-        if self._place:
-            self.served.under_way[self._place] -= 1
-            if not self.served.under_way[self._place]:
-                del self.served.under_way[self._place]
-            self._place = ""
+    def release_slot(self) -> None:
+        """Stop counting the request as running."""
+        if self._slot:
+            self.served.under_way[self._slot] -= 1
+            if not self.served.under_way[self._slot]:
+                del self.served.under_way[self._slot]
+            self._slot = ""
 
     async def prepare(self) -> None:  # type: ignore[override]
-        """Find out who asks, and whether the body may come; nothing is read before that."""
+        """Authenticate the caller and accept or refuse the body, before it is read."""
         connection = cast("Any", self.request.connection)
-        # Of everybody, also of those who are refused; what may take longer undoes it.
+        # For refused callers too; handlers of longer bodies change it.
         connection.set_body_timeout(_SMALL_BODY_S)
-        # What is too large is refused below: tornado would end the connection without a word.
+        # Too large a body is refused below: tornado would close the connection without an answer.
         connection.set_max_body_size(10**20)
         try:
             if not self.check_host():
                 raise NotPermittedError("this server does not answer under this host name")
             self.caller = await self.authenticated()
-            self._take_place()
+            self._take_slot()
             most = self.served.settings.requests_at_once
-            if not self.shares():
+            if not self.is_limited():
                 self.clear_header("Connection")
-            elif self.served.under_way[self._place] > most:
+            elif self.served.under_way[self._slot] > most:
                 raise TooManyRequestsError(
                     f"too many requests at once: at most {most}; send it again", retry_after_s=1
                 )
             self.served.rates.take(self.caller.name)
             if self.request.headers.get("Content-Encoding", "identity").lower() != "identity":
                 raise BadInputError("the body is compressed; send it uncompressed")
-            if self._announced() > self.most_bytes():
+            if self._announced_length() > self.most_bytes():
                 raise self.too_large()
             self.set_cors_headers()
             self.begin_body(connection)
             method = str(self.request.method)
-            known = self.parameters.get("GET" if method == "HEAD" else method)
-            if known is not None:
-                given = set(self.request.query_arguments) - _OF_JUPYTER
-                refuse_unknown(given, known, "query", kind="parameter")
+            allowed = self.parameters.get("GET" if method == "HEAD" else method)
+            if allowed is not None:
+                given = set(self.request.query_arguments) - _JUPYTER_PARAMETERS
+                refuse_unknown(given, allowed, "query", kind="parameter")
         except MobilityError as error:
             self.refuse(error)
 
     def begin_body(self, connection: Any) -> None:
-        """Make ready for a body; it may still be refused."""
+        """Prepare for a body; may still refuse it."""
 
     def most_bytes(self) -> int:
-        """Size of the largest body that is taken."""
+        """Size of the largest body that is accepted."""
         return SMALL_BYTES
 
     def too_large(self) -> TooLargeError:
-        """Fault of a body that is larger."""
+        """Error: the body is larger."""
         return TooLargeError(f"the body is larger than {SMALL_BYTES} bytes")
 
     def data_received(self, chunk: bytes) -> None:
@@ -229,7 +229,7 @@ class Handler(JupyterHandler):
         self.received += len(chunk)
         if self._refused is not None:
             if self.caller is STRANGER and self.received > _DRAINED_BYTES:
-                self.let_go()
+                self.disconnect()
             return
         try:
             self.take(chunk)
@@ -243,52 +243,52 @@ class Handler(JupyterHandler):
             raise self.too_large()
 
     def refuse(self, error: MobilityError) -> None:
-        """Answer with a fault at once, and throw away what is still coming of the body.
+        """Answer with an error at once, and discard the rest of the body.
 
         If the connection were closed at once, its client might never see the answer.
         """
         self._refused = error
-        if not self._place:
-            self._take_place()
+        if not self._slot:
+            self._take_slot()
         self.log_exception(type(error), error, None)
         self.clear()
         self.set_status(error.status)
         content = self.fault(error.status, error)
         self.set_header("Content-Length", str(len(content)))
-        has_body = self._announced() or "Transfer-Encoding" in self.request.headers
+        has_body = self._announced_length() or "Transfer-Encoding" in self.request.headers
         if has_body:
             self.set_header("Connection", "close")
         self.write(content)
-        most = _LISTENERS * self.served.settings.requests_at_once
-        is_crowd = self.shares() and self.served.under_way[self._place] > most
+        most = _REFUSED_PER_RUNNING * self.served.settings.requests_at_once
+        is_crowd = self.is_limited() and self.served.under_way[self._slot] > most
         if is_crowd or self.request.headers.get("Expect", "").lower() == "100-continue":
-            self.finish()  # the client waits, and sends nothing now, or there are very many of it
+            self.finish()  # the client waits to send, or has very many requests
             return
         self.flush()
-        late = asyncio.get_running_loop().call_later(_SMALL_BODY_S, self.let_go)
+        late = asyncio.get_running_loop().call_later(_SMALL_BODY_S, self.disconnect)
         self._when_finished = late.cancel
 
         async def close(*_: Any) -> None:
             self.finish()
             if has_body:
-                self.let_go()
+                self.disconnect()
 
-        # In the place of the method that would answer; tornado calls it after the body.
+        # Replaces the method that would answer; tornado calls it after the body.
         setattr(self, str(self.request.method).lower(), close)
 
-    def let_go(self) -> None:
+    def disconnect(self) -> None:
         """Close the connection."""
         cast("Any", self.request.connection).stream.close()
 
     def on_connection_close(self) -> None:
-        """Note also what was refused and not waited for."""
+        """Audit also a refused request whose client did not wait."""
         super().on_connection_close()
         if self._refused is not None and not self._finished:
             self.finish()
 
-    def _announced(self) -> int:
+    def _announced_length(self) -> int:
         length = self.request.headers.get("Content-Length", "")
-        # What is no number tornado refuses itself.
+        # Tornado refuses what is no number.
         return int(length) if length.isascii() and length.isdigit() and len(length) < 20 else 0
 
     def set_cors_headers(self) -> None:
@@ -301,9 +301,9 @@ class Handler(JupyterHandler):
         super().set_default_headers()
         self.set_header("Cache-Control", "private, no-store")
         self.set_header("Referrer-Policy", "no-referrer")
-        # The name and version of the software are nobody's business.
+        # No name and version of the software, which help attackers.
         self.clear_header("Server")
-        if self.shares():
+        if self.is_limited():
             self.set_header("Connection", "close")
 
     async def head(self, *path: str) -> None:
@@ -311,25 +311,25 @@ class Handler(JupyterHandler):
         await ensure_async(self.get(*path))
 
     def compute_etag(self) -> str | None:
-        """Documents are not cached, so that no hash of them is needed."""
+        """No hash: documents are not cached by clients."""
         return None
 
     async def authenticated(self) -> Caller:
-        """Find out who asks: by a key, else by what Jupyter knows."""
+        """Caller by their key, else by Jupyter's login; raises if neither is valid."""
         header = self.request.headers.get("Authorization", "").strip()
         scheme, _, value = header.rpartition(" ")
         stored = None
         if header and (not scheme or scheme.strip().lower() in _SCHEMES):
             find = self.served.keys.find
-            is_remote = self.served.store.is_remote
-            stored = await asyncio.to_thread(find, value) if is_remote else find(value)
+            in_bucket = self.served.store.in_bucket
+            stored = await asyncio.to_thread(find, value) if in_bucket else find(value)
         if stored is not None:
             phone_key = stored.id if stored.role == PHONE else None
             return Caller(f"key {stored.id}", stored.role, stored.user_id, phone_key)
         if not header or scheme.strip().lower() in ("bearer", "token"):
-            known = await self._of_jupyter()
-            if known is not None:
-                return known
+            caller = await self._jupyter_caller()
+            if caller is not None:
+                return caller
         self.served.refused.take(self.request.remote_ip or "")
         raise NotAuthenticatedError(
             "the key is not valid: it is unknown, expired or revoked"
@@ -337,10 +337,10 @@ class Handler(JupyterHandler):
             else "no key was given; send it as the header Authorization: API-KEY <key>"
         )
 
-    async def _of_jupyter(self) -> Caller | None:
+    async def _jupyter_caller(self) -> Caller | None:
         """Caller who has Jupyter's token or login."""
         role: Role | str = self.served.settings.jupyter_role
-        # A Jupyter Server that asks nobody for a token lets everybody be its user.
+        # A Jupyter Server without a token takes everybody for its user.
         if not role or self.settings.get(KEYS_ONLY) or not self.identity_provider.auth_enabled:
             return None
         user = await ensure_async(self.identity_provider.get_user(self))
@@ -376,20 +376,20 @@ class Handler(JupyterHandler):
         permit_session(self.caller, action, session_id, owner_of(record))
         return session
 
-    def shares(self) -> bool:
-        """Whether the caller has a share only of what there is, as all but administrators."""
+    def is_limited(self) -> bool:
+        """Whether the limits per caller apply: to all but administrators."""
         return self.caller.role != "administrator"
 
     def asks_demo(self) -> bool:
         """Whether the query asks for the demo."""
         given = self.get_query_arguments("demo") or ["false"]
-        found = {"true": True, "1": True, "false": False, "0": False}.get(given[-1].lower())
-        if found is None or len(given) > 1:
+        value = {"true": True, "1": True, "false": False, "0": False}.get(given[-1].lower())
+        if value is None or len(given) > 1:
             raise BadInputError("demo: must be true or false", {"demo": ["must be true or false"]})
-        return found
+        return value
 
     def json_object(self) -> dict[str, Any]:
-        """Body of the request, a JSON object; an empty body is an empty one."""
+        """Body of the request, a JSON object; of an empty body an empty one."""
         body = bytes(self._body)
         if not body.strip():
             return {}
@@ -434,7 +434,7 @@ class Handler(JupyterHandler):
         return self._sent
 
     async def send_file(self, file: Path, start: int, stop: int) -> None:
-        """Send a part of a file, no faster than the client takes it, nor for ever."""
+        """Send a part of a file as fast as the client reads; a stalled client is cut off."""
         stall_s = self.served.settings.upload_stall_seconds
         try:
             with file.open("rb") as source:
@@ -453,14 +453,14 @@ class Handler(JupyterHandler):
             cast("Any", self.request.connection).stream.close()
 
     def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
-        """Give faults of ours the status that they stand for."""
+        """Answer an error of this package with its status."""
         error = (kwargs.get("exc_info") or (None, None))[1]
         if isinstance(error, MobilityError):
             status_code = error.status
         super().send_error(status_code, **kwargs)
 
     def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
-        """Keep the traceback of what is a bug or a broken disk in the log, and nowhere else."""
+        """Log the traceback of a bug or a broken disk; nobody else gets it."""
         if isinstance(value, HTTPError | Finish):
             return
         if isinstance(value, MobilityError) and value.status < HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -472,30 +472,30 @@ class Handler(JupyterHandler):
         log.error("fault %s: %s", self._reference, value, exc_info=(typ, value, tb))
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
-        """Say what was wrong, in one line of JSON."""
+        """Answer with the error, in one line of JSON."""
         self.finish(self.fault(status_code, (kwargs.get("exc_info") or (None, None))[1]))
 
     def fault(self, status: int, error: BaseException | None) -> bytes:
-        """Set the headers of the answer to a fault, and give its body."""
+        """Set the headers of the answer to an error, and return its body."""
         if isinstance(error, TooManyRequestsError):
             self.set_header("Retry-After", str(error.retry_after_s))
         if status == HTTPStatus.UNAUTHORIZED:
             self.set_header("WWW-Authenticate", "API-KEY")
         if status == HTTPStatus.METHOD_NOT_ALLOWED:
             names = ("get", "head", "post", "delete")
-            # Those that are not as tornado made them, which refuses all; HEAD is there with GET.
+            # Overridden methods are answered; tornado's refuse. HEAD is answered with GET.
             kind = type(self)
-            own = [
+            overridden = [
                 name
                 for name in names
                 if getattr(kind, method := "get" if name == "head" else name)
                 is not getattr(JupyterHandler, method)
             ]
-            self.set_header("Allow", ", ".join(own).upper())
+            self.set_header("Allow", ", ".join(overridden).upper())
         self.set_header("Content-Type", "application/json; charset=UTF-8")
-        return _json(self._told(status, error))
+        return _json(self._error_body(status, error))
 
-    def _told(self, status: int, error: BaseException | None) -> dict[str, Any]:
+    def _error_body(self, status: int, error: BaseException | None) -> dict[str, Any]:
         without_places = self.served.without_places
         if isinstance(error, DiskFullError):
             return {"error": DISK_FULL}
@@ -509,18 +509,18 @@ class Handler(JupyterHandler):
             }
         if isinstance(error, BadInputError) and error.fields:
             fields = {
-                name[:_NAME]: [without_places(line[:_TOLD]) for line in lines]
+                name[:_NAME_LENGTH]: [without_places(line[:_MESSAGE_LENGTH]) for line in lines]
                 for name, lines in error.fields.items()
             }
             if not self.both_errors:
                 return {"errors": fields}
-            return {"error": without_places(str(error)[:_TOLD]), "errors": fields}
+            return {"error": without_places(str(error)[:_MESSAGE_LENGTH]), "errors": fields}
         if isinstance(error, MobilityError):
-            return {"error": without_places(str(error)[:_TOLD])}
+            return {"error": without_places(str(error)[:_MESSAGE_LENGTH])}
         return {"error": responses.get(status, "refused").lower()}
 
     def on_finish(self) -> None:
-        """Note in the audit log who read or changed which session, and who was not let in."""
+        """Audit who read or changed which session, and who was not let in."""
         self._when_finished()
         if self.audited or self.get_status() == HTTPStatus.UNAUTHORIZED:
             self.served.audit.note(
@@ -537,21 +537,21 @@ class Handler(JupyterHandler):
 
 
 def signed_name(session_id: str, *, demo: bool) -> str:
-    """Name a session for a signature: that of the demo must not open one of the same id."""
+    """Name a session for a signature, which for a demo must not open a session of the same id."""
     return f"demo:{session_id}" if demo else session_id
 
 
 class Absent(Handler):
-    """Answers what is not there, below the prefix, as everything else: with JSON."""
+    """Answers unknown addresses below the prefix with JSON."""
 
     what = "what is not there"
 
     def begin_body(self, connection: Any) -> None:
-        """Say that it is not there, to those who may know."""
+        """Refuse, after authentication."""
         raise NotFoundError("there is nothing under this address")
 
 
 def _json(content: Mapping[str, Any] | list[Any]) -> bytes:
-    # Faults quote what was sent, also half letters, which have no bytes in UTF-8.
+    # Errors quote requests, whose lone surrogates have no bytes in UTF-8.
     text = json.dumps(content, ensure_ascii=False, allow_nan=False)
     return text.encode(errors="backslashreplace")

@@ -56,9 +56,9 @@ class Creation(Handler):
         settings = self.served.settings
         if self.for_others:
             permit(self.caller, "create for others", Owner(""))
-        self.served.queue.check_room(self.caller.user_id if self.shares() else None)
+        self.served.queue.check_room(self.caller.user_id if self.is_limited() else None)
         uploads, name = self.served.uploads, self.caller.name
-        share = settings.uploads_per_key if self.shares() else 0
+        share = settings.uploads_per_key if self.is_limited() else 0
         if uploads.total() >= settings.uploads_at_once or (share and uploads[name] >= share):
             raise TooManyRequestsError("too many uploads at once; send it again", retry_after_s=5)
         self._upload = Upload(
@@ -69,7 +69,7 @@ class Creation(Handler):
         )
         uploads[name] += 1
         self._counted = True
-        self.give_place_back()  # it has one of the uploads
+        self.release_slot()  # it has one of the uploads
         connection.set_body_timeout(None)
         self._watch.start()
 
@@ -87,17 +87,17 @@ class Creation(Handler):
         """Make the session, and answer at once; its analysis waits in the queue."""
         self._watch.stop()
         assert self._upload is not None
-        fields = self._upload.finish(own_id=self.caller.user_id, for_others=self.for_others)
+        fields = self._upload.finish(default_id=self.caller.user_id, for_others=self.for_others)
         fields["phone_key"] = self.caller.phone_key
         permit(self.caller, "create", Owner(fields["user_id"], fields["phone_key"]))
-        is_counted = self.served.settings.sessions_per_user or self.shares()
-        turn = self.served.of_user.setdefault(fields["user_id"], asyncio.Lock())
+        is_counted = self.served.settings.sessions_per_user or self.is_limited()
+        turn = self.served.creating_for.setdefault(fields["user_id"], asyncio.Lock())
         async with turn if is_counted else nullcontext():
             await asyncio.to_thread(self._check_number, fields["user_id"])
             assert self._upload.video is not None
             # If its key still holds: the video may have taken an hour.
             made = await self.served.queue.create(
-                self._upload.video, confirm=self.authenticated, shared=self.shares(), **fields
+                self._upload.video, confirm=self.authenticated, shared=self.is_limited(), **fields
             )
         self.audited = made["session_id"]
         self.finish_json(made)

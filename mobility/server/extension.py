@@ -15,7 +15,7 @@ from mobility.server.settings import MobilityServer
 from mobility.store import Store
 
 SERVED = "mobility_served"
-"""Setting of the web application that holds what the handlers share."""
+"""Setting of the web application with the :class:`Served` that handlers share."""
 
 
 def load(app: Any) -> None:
@@ -34,26 +34,26 @@ def load(app: Any) -> None:
     app.web_app.add_handlers(".*$", [*pages, *routes(base_url, served)])
 
     def start() -> None:
-        # Jupyter's own is an hour, in which one client has all descriptors of the process.
+        # Jupyter's timeout is an hour: one client could take all file descriptors of the process.
         app.http_server.conn_params.header_timeout = settings.idle_seconds
         served.start()
 
-    # Once the loop runs. The server tells nobody of its end: processes see it by their input.
+    # Once the loop runs. The server announces no end: its processes see it by their closed input.
     app.io_loop.add_callback(start)
     app.log.info("mobility: sessions of %s are served at %s", store.place, PREFIX)
 
 
 def routes(base_url: str, served: Served) -> list[tuple[str, type[Handler], dict[str, Any]]]:
     """Handlers of all paths, with and without the slash at the end."""
-    found: dict[str, tuple[type[Handler], dict[str, Any]]] = {}
+    handlers: dict[str, tuple[type[Handler], dict[str, Any]]] = {}
     for endpoint in ENDPOINTS:
         path = re.sub(r"\\{\w+\\}", "([^/]+)", re.escape(endpoint.path))
-        place = url_path_join(base_url, f"{path.removesuffix('/')}/?")
+        pattern = url_path_join(base_url, f"{path.removesuffix('/')}/?")
         shared = {"served": served, "template": endpoint.path, "parameters": {}}
-        _, more = found.setdefault(place, (endpoint.handler, shared))
+        _, more = handlers.setdefault(pattern, (endpoint.handler, shared))
         more["parameters"][endpoint.method.upper()] = endpoint.parameters
-    found[url_path_join(base_url, f"{PREFIX}(?:/.*)?")] = (
+    handlers[url_path_join(base_url, f"{PREFIX}(?:/.*)?")] = (
         Absent,
         {"served": served, "template": f"{PREFIX}/…", "parameters": {}},
     )
-    return [(path, handler, more) for path, (handler, more) in found.items()]
+    return [(path, handler, more) for path, (handler, more) in handlers.items()]

@@ -1,4 +1,4 @@
-"""What a file may do in the browser that gets it from a server: nothing there is its own."""
+"""Restrictions of served files in a browser: none has the rights of the server's pages."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _FENCE = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 def fence(name: str) -> str:
     """Content-Security-Policy of a file that is served, by its name.
 
-    Whatever the file holds, it is no page of the server: it has an origin of its own, without
-    cookies and storage, and asks nobody for anything. A report plays its trial, by the script of
-    this package alone; no other script runs.
+    Whatever the file holds, it is no page of the server: it gets a separate origin, without cookies
+    and storage, and sends no requests. In a report, only this package's script runs, which plays
+    the trial.
     """
     if PurePath(name).suffix != ".html":
         return f"sandbox; {_FENCE}"

@@ -1,10 +1,10 @@
-"""The queue of analyses: bounded, on the disk, and resumed after whatever happened.
+"""The queue of analyses: bounded, on the disk, and resumed after any interruption.
 
-Each session that is to be analysed has a file in ``.server/queue`` of the store, whose name
-begins with the time. Users take turns: the first of each comes before the second of anybody.
-The file is written before a session is
-made, says "waiting" before the client is told that it was, and is removed at the end. So a
-session that nobody was told of is removed at the next start, and every other one is analysed.
+Each session to be analysed has a file in ``.server/queue`` of the store, whose name begins with the
+time. Users take turns: the first session of each comes before the second of anybody. The file is
+written before the session is made, says "waiting" before the client gets its answer, and is removed
+at the end. So a session whose client got no answer is removed at the next start, and every other
+one is analysed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import logging
 import shutil
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from filelock import FileLock, Timeout
-from pydantic import Field
 
 from mobility.errors import (
     ConflictError,
@@ -37,7 +36,7 @@ from mobility.errors import (
 from mobility.options import validate
 from mobility.provenance import code_digest
 from mobility.server.keys import private_folder
-from mobility.server.processes import EndedError, Limits, Pool, Worker, to_its_end
+from mobility.server.processes import EndedError, Limits, Pool, Worker, run_to_completion
 from mobility.server.settings import MobilityServer
 from mobility.sessions.files import (
     lock_if_free,
@@ -56,12 +55,12 @@ from mobility.writing import FILE_MODE
 log = logging.getLogger(__name__)
 
 ATTEMPTS = 5
-"""How often an analysis is begun before it counts as failed: a video may kill any process."""
+"""How often an analysis is started before it counts as failed: a video may kill any process."""
 
 DISK_FULL = "the disk of the server is full; free some space there"
 
 Place: TypeAlias = tuple[Literal["running", "waiting"], int]
-"""Whether a session of the queue is being analysed, and how many wait before it."""
+"""Whether a queued session is being analysed, and how many wait before it."""
 
 _INTAKES = 2
 _LOOK_S = 1.0
@@ -76,18 +75,17 @@ class Job(Document):
     user_id: str
     state: Literal["taking in", "waiting"] = "taking in"
     attempts: int = 0
-    options: dict[str, Any] = Field(default_factory=dict)
     since: datetime.datetime
 
 
 @dataclass(frozen=True)
 class Pause:
-    """Why an analysis is not begun again yet, and when it will be."""
+    """Why an analysis is not started again yet, and when it will be."""
 
     reason: str
     seconds: float
     until: float
-    """Of the monotonic clock."""
+    """Time of the monotonic clock."""
 
 
 class Queue:
@@ -113,7 +111,7 @@ class Queue:
         self._rendering: dict[str, asyncio.Task[Any]] = {}
 
     async def run(self) -> None:
-        """Work until cancelled; nothing is written before there is a queue."""
+        """Start analyses until cancelled; nothing is written before there is a queue."""
         try:
             while True:
                 try:
@@ -129,7 +127,7 @@ class Queue:
             self.close()
 
     def close(self) -> None:
-        """End all processes; what is in the queue stays there."""
+        """End all processes; the queue stays as it is."""
         for worker, task in self._running.values():
             task.cancel()
             worker.kill()
@@ -139,7 +137,7 @@ class Queue:
             self._lock.release()
 
     def check_room(self, user_id: str | None = None) -> None:
-        """Refuse a session that the queue, or the share of its user, has no room for."""
+        """Refuse another session if the queue is full, or the user's share of it."""
         names = self._names()
         most = self._settings.queue_length
         if len(names) + self._reserved.total() >= most:
@@ -150,8 +148,8 @@ class Queue:
         share = self._settings.queue_per_user
         if user_id is None or not share:
             return
-        own = sum(user == user_id for user in self._users_of(names).values())
-        if own + self._reserved[user_id] >= share:
+        queued = sum(user == user_id for user in self._users_of(names).values())
+        if queued + self._reserved[user_id] >= share:
             raise TooManyRequestsError(
                 f"{share} sessions of this user wait for their analysis already; send it again "
                 "later",
@@ -164,15 +162,14 @@ class Queue:
         *,
         confirm: Callable[[], Awaitable[object]],
         shared: bool = True,
-        options: Mapping[str, Any] | None = None,
         **fields: Any,
     ) -> dict[str, str]:
-        """Add a video as a new session and queue its analysis; give ``session_id`` and ``title``.
+        """Add a video as a new session, queue its analysis, return ``session_id`` and ``title``.
 
-        `confirm` is called when the session is in the queue, where an erasure finds it, and when it
-        is made; what it raises undoes it. An erasure that came before has revoked the key. `shared`
-        says whether the user has only their share of the queue; `options` are of the analysis, and
-        `fields` as for :meth:`mobility.store.Store.create`.
+        `confirm` is called when the session is in the queue, where an erasure finds it, and again
+        when it is made; if it raises, the session is removed: an earlier erasure has revoked the
+        key. `shared` says whether the user is limited to a share of the queue;
+        `fields` are as for :meth:`mobility.store.Store.create`.
         """
         user_id = fields["user_id"]
         self.check_room(user_id if shared else None)
@@ -180,12 +177,7 @@ class Queue:
         self._reserved[user_id] += 1
         try:
             since = now()
-            job = Job(
-                session_id=new_session_id(since),
-                user_id=user_id,
-                options=dict(options or {}),
-                since=since,
-            )
+            job = Job(session_id=new_session_id(since), user_id=user_id, since=since)
             file = self._file_of(job.session_id)
             await asyncio.to_thread(_write, file, job)
         finally:
@@ -215,7 +207,7 @@ class Queue:
         return made
 
     async def render(self, session_id: str, *, demo: str | None = None) -> None:
-        """Render the report of a session in a process of its own."""
+        """Render the report of a session in another process."""
         if session_id not in self._rendering:
             request = self._request("report", session_id=session_id) | {"demo": demo}
             task = asyncio.ensure_future(self._reports.ask(request))
@@ -223,7 +215,7 @@ class Queue:
             task.add_done_callback(lambda _: self._rendering.pop(session_id, None))
         task = self._rendering[session_id]
         try:
-            # One who no longer waits must not take it from the others.
+            # A client that stops waiting must not cancel it for the others.
             await asyncio.shield(task)
         except asyncio.CancelledError:
             if task.cancelled():
@@ -231,28 +223,28 @@ class Queue:
             raise
 
     def position(self, session_id: str) -> Place | None:
-        """Where a session is in the queue; None where it is not."""
+        """Place of a session in the queue; None if it is not queued."""
         return self.positions().get(session_id)
 
     def positions(self) -> dict[str, Place]:
-        """Where each session in the queue is."""
+        """Place of each session in the queue."""
         running = set(self._running)
-        found: dict[str, Place] = {}
+        places: dict[str, Place] = {}
         before = 0
         for name in self._in_turns():
             session_id = _session_of(name)
             if session_id not in running:
-                found.setdefault(session_id, ("waiting", before))
+                places.setdefault(session_id, ("waiting", before))
                 before += 1
-        return found | dict.fromkeys(running, ("running", 0))
+        return places | dict.fromkeys(running, ("running", 0))
 
-    def held(self, session_id: str) -> str:
-        """Why the analysis of a session waits, though it may be its turn; "" where it does not."""
+    def pause_reason(self, session_id: str) -> str:
+        """Reason for which the analysis of a session is paused; "" if it is not."""
         pause = self._pauses.get(session_id)
         return pause.reason if pause else ""
 
     def add(self, session_id: str, user_id: str, *, shared: bool = True) -> None:
-        """Queue the analysis of a session that is there already, unless it waits."""
+        """Queue the analysis of an existing session, unless it is queued."""
         if self.position(session_id) is not None:
             return
         self.check_room(user_id if shared else None)
@@ -262,17 +254,17 @@ class Queue:
         self._wake.set()
 
     async def forget(self, session_id: str) -> None:
-        """Take a session out of the queue, and end its analysis."""
+        """Remove a session from the queue, and end its analysis."""
         self._leaving.add(session_id)
         try:
             self._remove(session_id)
             if session_id in self._running:
                 worker, task = self._running[session_id]
                 worker.kill()
-                # Its process may only be about to start.
+                # Its process may be just starting.
                 task.cancel()
                 await asyncio.wait([task])
-                # If its file was just being written, it is back.
+                # Its file may have been written meanwhile.
                 self._remove(session_id)
         finally:
             self._leaving.discard(session_id)
@@ -280,7 +272,7 @@ class Queue:
         await self._end_rendering(session_id)
 
     def _file_of(self, session_id: str) -> Path:
-        """Give the file of a new job, behind those that there are."""
+        """File of a new job, after all others."""
         return self._folder / f"{time.time_ns():020d}-{session_id}.json"
 
     def _remove(self, session_id: str) -> None:
@@ -289,7 +281,7 @@ class Queue:
                 (self._folder / name).unlink(missing_ok=True)
 
     async def forget_report(self, session_id: str) -> None:
-        """Remove a report that was begun while its session was deleted: it would be nobody's."""
+        """Remove a report that was rendered while its session was deleted."""
         await self._end_rendering(session_id)
         if not self._store.has(session_id):
             await asyncio.to_thread(self._store.remove_reports, session_id)
@@ -301,14 +293,14 @@ class Queue:
             await asyncio.wait([rendering])
 
     async def forget_all(self, user_id: str) -> None:
-        """Take every session of a participant out of the queue, also what is being taken in."""
+        """Remove all sessions of a participant from the queue, those being created too."""
         for name in self._names():
             job = self._job(name)
             if job is not None and job.user_id == user_id:
                 await self.forget(job.session_id)
 
     def require_hold(self) -> None:
-        """Take the queue of the store for this server."""
+        """Raise unless this server works on the queue of the store, or can take it over."""
         if not self._hold():
             raise ConflictError(
                 "another Jupyter server is working on the queue of this store; send it there, "
@@ -330,14 +322,14 @@ class Queue:
         return True
 
     def _recover(self) -> None:
-        """Remove what a server that was killed had not accepted yet."""
+        """Remove sessions that a killed server had not yet accepted."""
         for left in (self.uploads, self.exports):
             shutil.rmtree(left, ignore_errors=True)
         for leftover in self._folder.glob(".*.tmp.json"):
             leftover.unlink(missing_ok=True)
         for name in self._names():
             job = self._job(name)
-            # Of a file that is damaged nobody knows; its session stays, and may be queued again.
+            # The session of a damaged file stays, and may be queued again.
             if job is not None and job.state == "taking in":
                 try:
                     self._undo(self._folder / name, job.session_id)
@@ -370,7 +362,7 @@ class Queue:
             worker = Worker(limits)
             task = asyncio.ensure_future(self._analyze(worker, self._folder / name, job))
             self._running[session_id] = (worker, task)
-            # Not at the end of the analysis itself: cancelled at once, it would never begin.
+            # Not in `_analyze`, which never starts if it is cancelled at once.
             task.add_done_callback(partial(self._ended, session_id))
 
     def _ended(self, session_id: str, _: asyncio.Task[None]) -> None:
@@ -383,10 +375,9 @@ class Queue:
             reason: str | None = f"its analysis was started {job.attempts} times and never finished"
             if job.attempts < ATTEMPTS:
                 job.attempts += 1
-                # A thread cannot be cancelled: it would write after the file was removed.
-                await to_its_end(asyncio.to_thread(_write, file, job))
+                # A cancelled thread goes on: it would write after the file was removed.
+                await run_to_completion(asyncio.to_thread(_write, file, job))
                 request = self._request("analyze", session_id=session_id)
-                request["options"] = job.options
                 reason = await self._attempt(worker, request, last=job.attempts == ATTEMPTS)
             if reason is None:
                 return
@@ -396,35 +387,35 @@ class Queue:
             self._pauses.pop(session_id, None)
         except DiskFullError as error:
             self._put_off(session_id, error)
-            # It was none of the video's doing.
+            # A full disk is not the video's fault.
             job.attempts -= 1
             with suppress(StorageError):
                 if file.is_file():
-                    await to_its_end(asyncio.to_thread(_write, file, job))
+                    await run_to_completion(asyncio.to_thread(_write, file, job))
         except (MobilityError, OSError) as error:
             self._put_off(session_id, error)
         finally:
             worker.kill()
 
     async def _attempt(self, worker: Worker, request: Any, *, last: bool) -> str | None:
-        """Reason why it failed, "" where that is noted or nothing failed, None to try again."""
+        """Reason of a failure to record, "" for nothing to record, None to try again."""
         try:
             await worker.ask(request | {"pose_workers": self._settings.pose_workers or None})
         except EndedError as error:
             log.warning("session %s: its analysis %s", request["session_id"], error)
-            return None if error.may_pass and not last else f"its analysis {error}"
+            return None if error.retryable and not last else f"its analysis {error}"
         except DiskFullError:
             raise
         except StorageError as error:
             self._put_off(request["session_id"], error)
             return None if not last else f"{error}"
         except MobilityError as error:
-            # The analysis itself has noted what was wrong.
+            # The analysis has recorded the error.
             log.info("session %s: %s", request["session_id"], error)
         return ""
 
     def _put_off(self, session_id: str, error: Exception) -> None:
-        """Let a session wait, each time twice as long, and the others go on."""
+        """Pause the analysis of a session, each time twice as long, while others go on."""
         before = self._pauses.get(session_id)
         seconds = min(2 * before.seconds, _LONGEST_PAUSE_S) if before else _LOOK_S
         reason = DISK_FULL if isinstance(error, DiskFullError) else f"{error}"
@@ -432,9 +423,9 @@ class Queue:
         self._pauses[session_id] = Pause(reason, seconds, time.monotonic() + seconds)
 
     async def _note(self, session_id: str, reason: str) -> None:
-        """Note that an analysis failed; where it cannot be noted, it is not tried for ever."""
+        """Record that an analysis failed, if that can be recorded."""
         try:
-            await to_its_end(asyncio.to_thread(self._give_up, session_id, reason))
+            await run_to_completion(asyncio.to_thread(self._give_up, session_id, reason))
         except DiskFullError:
             raise
         except (MobilityError, OSError) as error:
@@ -456,26 +447,26 @@ class Queue:
         }
 
     def _in_turns(self) -> list[str]:
-        """Files of the queue in the order of their analysis: the users take turns."""
+        """Files of the queue in the order of their analysis: users take turns."""
         names = self._names()
         users = self._users_of(names)
-        before: Counter[str] = Counter()
+        earlier: Counter[str] = Counter()
         turns = {}
         for name in names:
-            turns[name] = before[users[name]]
-            before[users[name]] += 1
+            turns[name] = earlier[users[name]]
+            earlier[users[name]] += 1
         return sorted(names, key=lambda name: (turns[name], name))
 
     def _users_of(self, names: Iterable[str]) -> dict[str, str]:
-        """Whose the sessions of files of the queue are; each file is read for it once."""
-        found = {}
+        """Participant of each file of the queue; each file is read only once."""
+        users = {}
         for name in names:
             if (user_id := self._users.get(name)) is None:
                 job = self._job(name)
                 user_id = job.user_id if job else ""
-            found[name] = user_id
-        self._users = found
-        return found
+            users[name] = user_id
+        self._users = users
+        return users
 
     def _names(self) -> list[str]:
         if not self._folder.is_dir():
@@ -487,21 +478,21 @@ class Queue:
         )
 
     def _job(self, name: str) -> Job | None:
-        """Read a file of the queue; None where it is gone or damaged."""
+        """Read a file of the queue; None if it is gone or damaged."""
         try:
             return validate(Job, read_json(self._folder / name), what=name)
         except MobilityError as error:
-            if name not in self._damaged:  # it is looked at every second
+            if name not in self._damaged:  # read every second
                 self._damaged.add(name)
                 log.warning("queue: %s", error)
             return None
 
 
-def forget_left(folder: Path, user_id: str) -> None:
-    """Remove what is of a participant in the private folder of a server that is not at work.
+def remove_participant_files(folder: Path, user_id: str) -> None:
+    """Remove files of a participant from the private folder of a server.
 
-    Of uploads and exports that it left when it was killed nobody knows whose they are: all go.
-    Of a server that is at work only the places in its queue go.
+    Uploads and exports that a killed server left may be anybody's: all are removed. Of a running
+    server, only the participant's files in the queue are removed.
     """
     if not folder.is_dir():
         return
@@ -510,8 +501,8 @@ def forget_left(folder: Path, user_id: str) -> None:
             remove(folder / left)
         for file in (folder / "queue").glob("*.json"):
             with suppress(MobilityError), writing(file):
-                is_left = free and file.name.startswith(".")
-                if is_left or read_json(file).get("user_id") == user_id:
+                is_leftover = free and file.name.startswith(".")
+                if is_leftover or read_json(file).get("user_id") == user_id:
                     file.unlink(missing_ok=True)
 
 

@@ -36,8 +36,8 @@ _KEYS = f"{PRIVATE_FOLDER}/keys.json"
 
 
 def private_folder(store: Store) -> Path:
-    """Folder for what a server keeps; of a store behind a URL it is with the reports."""
-    return (store.reports if store.is_remote else store.path) / PRIVATE_FOLDER
+    """Folder for what a server keeps; for a store behind a URL, beside the reports."""
+    return (store.reports if store.in_bucket else store.path) / PRIVATE_FOLDER
 
 
 _FORM = re.compile(r"mob_([0-9a-f]{12})_([A-Za-z0-9]{43})")
@@ -46,7 +46,7 @@ _LONGEST_DAYS = 36_500
 
 
 class StoredKey(Document):
-    """What is kept of a key."""
+    """A key as it is stored, without its secret."""
 
     id: str
     role: Role
@@ -58,7 +58,7 @@ class StoredKey(Document):
 
     @property
     def is_expired(self) -> bool:
-        """Whether its time is over."""
+        """Whether the key has expired."""
         return self.expires_at is not None and self.expires_at <= _now()
 
 
@@ -70,7 +70,7 @@ class StoredKeys(Document):
 
 
 class Keys:
-    """The keys of a store, kept in it, so that they hold for whoever serves it.
+    """The keys of a store, kept in it, so that every server of the store accepts them.
 
     Nothing is written before the first key is made.
     """
@@ -82,10 +82,10 @@ class Keys:
     def create(
         self, role: str, *, user_id: str | None = None, expires_days: float | None = None
     ) -> tuple[str, StoredKey]:
-        """Make a key, and return it, which is nowhere else, with what is stored of it.
+        """Make a key and return it, which is stored nowhere, with its stored form.
 
-        `user_id` is whose sessions are its own; the key of a participant or a phone needs it. By
-        default it never expires.
+        `user_id` is the owner of the sessions that it may read; the key of a participant or a phone
+        needs one. By default a key never expires.
         """
         if role not in ROLES:
             raise BadInputError(
@@ -113,61 +113,61 @@ class Keys:
             salt=salt,
             hash=_hash(salt, secret),
         )
-        with self._changing():
+        with self._locked():
             self._write([*self._stored().values(), stored])
         return f"mob_{key_id}_{secret}", stored
 
     def all(self) -> list[StoredKey]:
-        """Keys that are not revoked, the oldest first; also those that are expired."""
+        """Keys that are not revoked, expired ones too, the oldest first."""
         return sorted(self._stored().values(), key=lambda key: key.created_at)
 
     def revoke(self, key_id: str) -> None:
-        """Make a key worthless, by its id (of the key itself, the part after ``mob_``)."""
-        # Before the lock is taken, so that what is refused leaves no trace.
+        """Revoke a key by its id, the part after ``mob_``."""
+        # Checked before the lock is taken, so that a refusal leaves no trace.
         if key_id not in self._stored():
-            # What was given may be a whole key: it must not stand in a terminal's history.
-            told = key_id if re.fullmatch(r"[0-9a-f]{1,12}", key_id) else "given"
+            # The argument may be a whole key, which must not stand in a terminal's history.
+            name = key_id if re.fullmatch(r"[0-9a-f]{1,12}", key_id) else "given"
             raise NotFoundError(
-                f"key {told}: does not exist; list the ids with: mobility keys list"
+                f"key {name}: does not exist; list the ids with: mobility keys list"
             )
-        with self._changing():
+        with self._locked():
             self._write([key for key in self._stored().values() if key.id != key_id])
 
     def revoke_of(self, user_id: str) -> list[str]:
         """Revoke all keys of a participant; returns their ids."""
         if not any(key.user_id == user_id for key in self._stored().values()):
             return []
-        with self._changing():
+        with self._locked():
             stored = self._stored().values()
             self._write([key for key in stored if key.user_id != user_id])
             return [key.id for key in stored if key.user_id == user_id]
 
     def find(self, key: str) -> StoredKey | None:
-        """Return what is stored of a key that is valid now, else None."""
-        found = _FORM.fullmatch(key)
-        key_id, secret = (found[1], found[2]) if found else ("", "")
+        """Return the stored form of a key if it is valid now, else None."""
+        parts = _FORM.fullmatch(key)
+        key_id, secret = (parts[1], parts[2]) if parts else ("", "")
         stored = self._stored().get(key_id)
-        # A hash is computed and compared in every case, so that the time tells nothing.
-        salt, kept = (stored.salt, stored.hash) if stored else ("0" * 32, "0" * 64)
-        is_right = hmac.compare_digest(_hash(salt, secret), kept)
+        # A hash is always computed and compared, so that timing reveals nothing.
+        salt, expected = (stored.salt, stored.hash) if stored else ("0" * 32, "0" * 64)
+        is_right = hmac.compare_digest(_hash(salt, secret), expected)
         if stored is None or not is_right or stored.is_expired:
             return None
         return stored
 
     def is_valid_id(self, key_id: str) -> bool:
-        """Whether there is a key of this id that is valid now; of its secret nothing is known."""
+        """Whether the key with this id is valid now; the secret is not checked."""
         stored = self._stored().get(key_id)
         return stored is not None and not stored.is_expired
 
-    def _changing(self) -> AbstractContextManager[None]:
-        if not self._store.is_remote:
+    def _locked(self) -> AbstractContextManager[None]:
+        if not self._store.in_bucket:
             folder = self._store.path / PRIVATE_FOLDER
             with writing(folder):
                 make_folder(folder)
         return self._store.locked(f"{PRIVATE_FOLDER}/keys", what="the keys", wait_s=10)
 
     def _stored(self) -> dict[str, StoredKey]:
-        """Keys by id, read each time: a revocation holds at once."""
+        """Keys by id, read each time, so that a revocation takes effect at once."""
         try:
             document = self._store.document(_KEYS)
             if document != self._read[0]:
@@ -177,7 +177,7 @@ class Keys:
             return {}
         except BadInputError as error:
             raise StorageError(
-                f"the keys in {self._store.whereabouts(_KEYS)} are damaged ({error}); restore "
+                f"the keys in {self._store.location_of(_KEYS)} are damaged ({error}); restore "
                 "the file"
             ) from None
         return self._read[1]

@@ -1,4 +1,4 @@
-"""A Jupyter Server of one's own for one page: ``mobility open``."""
+"""A Jupyter Server for one page: ``mobility open``."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from mobility.server.pages import NOTHING, PAGES, STATIC, Phone
 from mobility.server.phones import PLACE
 from mobility.store import Store
 
-_OF_JUPYTER = ("static_path", "static_handler_class", "static_url_prefix")
+_JUPYTER_STATIC = ("static_path", "static_handler_class", "static_url_prefix")
 
 
 class QuietKernel(ServerKernelManager):
-    """A kernel whose own lines do not mix with what the terminal says; its page shows errors."""
+    """A kernel that prints nothing on the terminal; its page shows errors."""
 
     async def start_kernel(self, **kwargs: Any) -> None:  # type: ignore[override]
-        """Start it without the terminal."""
+        """Start the kernel without the terminal."""
         nowhere = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         await super().start_kernel(**kwargs, **nowhere)
 
@@ -42,11 +42,11 @@ def serve(
 ) -> None:
     """Serve the page on this computer until it is interrupted.
 
-    `port` is tried first, and then the next. Phones are let in at `network`, an address in the
-    local network, if at all. `tell` is given the address of the page, and where phones are let in.
+    `port` is tried first, then the next ones. Phones are let in at `network`, an address in the
+    local network; None for no phones. `tell` gets the address of the page, and that for phones.
     """
     os.environ |= {"MOBILITY_STORE": store.place, "MOBILITY_REPORTS": str(store.reports.absolute())}
-    # The debugger of a kernel else warns of Python's own modules, in the terminal.
+    # Else the debugger of a kernel prints warnings about modules of Python.
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
     app = ServerApp.instance()
     app.update_config(_config(port, browser=browser))
@@ -89,16 +89,16 @@ def _config(port: int, *, browser: bool) -> Any:
             "log_level": "CRITICAL",
         },
         MobilityServer={"store": "", "reports": ""},
-        # Else the landmarks of a long trial count as too much output.
+        # Else Jupyter drops the landmarks of a long trial as too much output.
         ZMQChannelsWebsocketConnection={"limit_rate": False},
         MultiKernelManager={"kernel_manager_class": f"{__name__}.{QuietKernel.__name__}"},
-        # What a kernel says is nobody else's business, on this computer either.
+        # Other users of this computer must not read what a kernel sends.
         KernelManager={"transport_encryption": "auto"} if zmq.has("curve") else {},
     )
 
 
 def _log_to_root(app: ServerApp) -> None:
-    """Keep Jupyter's own lines, the token among them, out of the terminal."""
+    """Keep Jupyter's log, which has the token, out of the terminal."""
     for handler in list(app.log.handlers):
         app.log.removeHandler(handler)
     app.log.addHandler(logging.NullHandler())
@@ -107,15 +107,15 @@ def _log_to_root(app: ServerApp) -> None:
 def _let_phones_in(app: ServerApp, served: Served, network: str) -> str:
     """Serve the interface and the page of a phone in the network, for keys only.
 
-    Nothing of Jupyter itself can be reached there.
+    Nothing of Jupyter can be reached there.
     """
-    of_jupyter = {k: v for k, v in app.web_app.settings.items() if k not in _OF_JUPYTER}
+    inherited = {k: v for k, v in app.web_app.settings.items() if k not in _JUPYTER_STATIC}
     pages = [
         (rf"{PAGES}/phone/([0-9a-f]+)", Phone, {"keys": served.keys}),
         (rf"{PAGES}/static/(.*)", *STATIC),
     ]
-    own = {"base_url": "/", "allow_remote_access": True, KEYS_ONLY: True}
-    settings = {**of_jupyter, **own, **NOTHING}
+    changed = {"base_url": "/", "allow_remote_access": True, KEYS_ONLY: True}
+    settings = {**inherited, **changed, **NOTHING}
     web = Application([*pages, *routes("/", served)], **settings)
     server = HTTPServer(web, idle_connection_timeout=served.settings.idle_seconds)
     for port in range(app.port + 1, app.port + 50):

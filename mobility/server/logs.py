@@ -1,4 +1,4 @@
-"""What the server's log says of requests: nothing that a client sent where a key may stand."""
+"""Keeps API keys, and parts of requests that may hold one, out of the server's log."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from tornado.httputil import HTTPHeaders, HTTPInputError
 from tornado.web import RequestHandler
 
 _BETWEEN = r"[^!-~]*+"
-"""What may stand between the characters of a key, of which none is of these: blanks, controls."""
+"""Blanks and control characters that may stand between the characters of a key."""
 _KEY = re.compile(
     f"{_BETWEEN.join('mob_')}|(?:[0-9a-f]{_BETWEEN}){{12}}_(?:{_BETWEEN}[A-Za-z0-9_-]){{43}}",
     re.IGNORECASE,
 )
 _DEEPEST = 8
-"""How often what is percent-encoded may be encoded once more."""
+"""Most times that a text may be percent-encoded."""
 _REFUSED = "Blocking "
-"""How Jupyter's lines begin that quote Host, Origin and Referer of a request that it refuses."""
+"""Beginning of Jupyter's lines that quote Host, Origin or Referer of a refused request."""
 _LEFT_OUT = "[left out: it may hold a key]"
 
 
 def keep_keys_out(settings: dict[str, Any]) -> None:
-    """Keep keys out of all that this process logs, whoever logs it."""
-    settings["log_function"] = _without_what_was_sent(settings["log_function"])
-    made = logging.getLogRecordFactory()
+    """Keep keys out of everything that this process logs, by any library."""
+    settings["log_function"] = _log_pattern_only(settings["log_function"])
+    make_record = logging.getLogRecordFactory()
 
     def without_keys(*args: Any, **more: Any) -> logging.LogRecord:
-        return _cleaned(made(*args, **more))
+        return _cleaned(make_record(*args, **more))
 
     logging.setLogRecordFactory(without_keys)
 
 
 def scrubbed(text: str) -> str:
-    """Return `text` up to where a key begins, or what may be one: all after it is left out."""
+    """Return `text` up to the first possible key; everything after it is left out."""
     plain = text
     for _ in range(_DEEPEST):
         before, plain = plain, unquote(plain)
@@ -45,33 +45,33 @@ def scrubbed(text: str) -> str:
             break
     else:
         return _LEFT_OUT
-    found = _KEY.search(plain)
-    return f"{plain[: found.start()]}{_LEFT_OUT}" if found else text
+    key = _KEY.search(plain)
+    return f"{plain[: key.start()]}{_LEFT_OUT}" if key else text
 
 
-def _without_what_was_sent(
+def _log_pattern_only(
     log_request: Callable[[RequestHandler], None],
 ) -> Callable[[RequestHandler], None]:
-    """Log a request by the pattern of its address: no id, no query, no header.
+    """Log a request by the pattern of its address, without id, query and headers.
 
-    Of what is Jupyter's own no pattern is known, but which handler answers.
+    Jupyter's handlers have no pattern: their class names stand for it.
     """
 
     def logged(handler: RequestHandler) -> None:
-        asked = handler.request
-        handler.request = copy.copy(asked)
+        request = handler.request
+        handler.request = copy.copy(request)
         handler.request.uri = getattr(handler, "template", "") or type(handler).__name__
         handler.request.headers = HTTPHeaders()
         try:
             log_request(handler)
         finally:
-            handler.request = asked
+            handler.request = request
 
     return logged
 
 
 def _cleaned(record: logging.LogRecord) -> logging.LogRecord:
-    """Leave out of a line what Jupyter and the parser of HTTP quote of a request, and every key."""
+    """Leave out of a line every key, and what Jupyter and the HTTP parser quote of a request."""
     if isinstance(record.args, tuple):
         quotes = str(record.msg).startswith(_REFUSED)
         record.args = tuple(
@@ -81,7 +81,7 @@ def _cleaned(record: logging.LogRecord) -> logging.LogRecord:
     try:
         text = record.getMessage()
     except (TypeError, ValueError):
-        return record  # logging itself tells of it
+        return record  # logging reports it
     if (clean := scrubbed(text)) != text:
         record.msg, record.args = clean, ()
     if record.exc_info and record.exc_info[0] is not None:

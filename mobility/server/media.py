@@ -1,4 +1,4 @@
-"""Files of a session: videos, pictures, reports, in ranges."""
+"""Files of a session: videos, pictures, reports, whole or in ranges."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from mobility.errors import NotFoundError
 from mobility.server.access import SIGNED, Caller
 from mobility.server.base import Handler, signed_name
 from mobility.server.fences import fence
-from mobility.server.ranges import asked_range
+from mobility.server.ranges import requested_range
 
 _KINDS = {
     ".mp4": "video/mp4",
@@ -24,12 +24,12 @@ _KINDS = {
 
 
 class Media(Handler):
-    """Videos and pictures of a session, in ranges."""
+    """Serves the files of a session."""
 
     what = "media"
 
     async def authenticated(self) -> Caller:
-        """Let in who has a key, or an address with a signature."""
+        """Caller by a signed address, else by a key."""
         if media_key := self.get_query_argument("media_key", ""):
             session_id, name = self.path_args
             signed = signed_name(session_id, demo=self.asks_demo())
@@ -39,7 +39,7 @@ class Media(Handler):
         return await super().authenticated()
 
     async def get(self, session_id: str, name: str) -> None:
-        """Answer with the file, or the range of it that is asked for; to HEAD with its headers."""
+        """Answer with the file or the requested range of it; to HEAD with the headers."""
         with_body = self.request.method == "GET"
         session = await self.opened(session_id, "read", demo=self.asks_demo())
         file = self.served.answers.media(session).get(name)
@@ -57,10 +57,10 @@ class Media(Handler):
             self.finish()
             return
         start, stop = 0, status.st_size
-        asked = self.request.headers.get("Range", "") if with_body else ""
-        found = asked_range(asked, status.st_size)
-        if found and self.request.headers.get("If-Range", tag) == tag:
-            start, stop = found
+        header = self.request.headers.get("Range", "") if with_body else ""
+        requested = requested_range(header, status.st_size)
+        if requested and self.request.headers.get("If-Range", tag) == tag:
+            start, stop = requested
             if start >= stop:
                 self.set_header("Content-Range", f"bytes */{status.st_size}")
                 self.set_status(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE)

@@ -1,7 +1,7 @@
 """Addresses of videos and pictures that work for a while without a key.
 
-Players send no Authorization header. So the addresses in documents carry a signature that
-is good for one file and some time. The secret is of the process: a restart ends them all.
+Players send no Authorization header. So the addresses in documents carry a signature, valid for one
+file and a limited time. Each process has another secret: a restart makes all of them invalid.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from tornado.web import create_signed_value, decode_signed_value
 
 _DAY_S = 86_400
 _VERSION = 2
-"""Of tornado's signed values: HMAC-SHA256 of name, value and time."""
+"""Version of tornado's signed values: HMAC-SHA256 of name, value and time."""
 
 
 class MediaKeys:
-    """Signs addresses; each works for some `seconds`, 0: none works without a key."""
+    """Signs addresses, valid for `seconds`; with 0, none works without a key."""
 
     def __init__(self, seconds: int, *, clock: Callable[[], float] = time.time) -> None:
         self._seconds = seconds
@@ -27,7 +27,7 @@ class MediaKeys:
         self._secret = secrets.token_bytes(32)
 
     def query(self, session_id: str, name: str, who: str) -> str:
-        """Query of the address of a file, made for `who`; empty where there is to be none."""
+        """Query of the address of a file, signed for `who`; empty if addresses are not signed."""
         if not self._seconds:
             return ""
         signed = create_signed_value(
@@ -37,7 +37,7 @@ class MediaKeys:
         return urlencode({"media_key": signed})
 
     def signed_for(self, session_id: str, name: str, media_key: str) -> str | None:
-        """For whom the address of a file was signed; None where it was not, or is good no more."""
+        """Caller for whom the address of a file was signed; None if invalid or expired."""
         who = decode_signed_value(
             self._secret,
             f"{session_id}/{name}",

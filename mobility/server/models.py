@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 
 from mobility import tables
+from mobility.analysis_options import options_at
 from mobility.documents.contract import ThreadId
 from mobility.documents.display_settings import COMMENT_LENGTH, angle_keys
-from mobility.options import STANDING_DEG, ModelName
 from mobility.registry import JOINTS, ExerciseName, Joint, Limb, of_single_joints
 from mobility.sessions.files import ID_PATTERN, NAME_LENGTH
 from mobility.sessions.record import Document
@@ -52,20 +52,26 @@ _LEFT_OUT: Any = Field(default_factory=str)
 """Default of what may be left out: it is not null, and none that could be told."""
 
 
-class CreationForm(Document):
-    """Body of a creation; ``exercise`` is taken as another name of ``exercise_name``."""
+def _describe(form: dict[str, Any]) -> None:
+    """Add the options of the analysis to the schema of a creation, and what goes with what."""
+    for name, option in options_at("http").model_json_schema()["properties"].items():
+        form["properties"][name] = {k: v for k, v in option.items() if v is not None}
+    form["anyOf"] = [
+        {
+            "required": ["movement"],
+            "properties": {"exercise_name": {"const": of_single_joints().name}},
+        },
+        {"required": ["exercise_name"], "properties": {"movement": False}},
+    ]
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "anyOf": [
-                {
-                    "required": ["movement"],
-                    "properties": {"exercise_name": {"const": of_single_joints().name}},
-                },
-                {"required": ["exercise_name"], "properties": {"movement": False}},
-            ]
-        }
-    )
+
+class CreationForm(Document):
+    """Body of a creation; ``exercise`` is taken as another name of ``exercise_name``.
+
+    Beside these fields it may have the options of an analysis that are offered over HTTP.
+    """
+
+    model_config = ConfigDict(json_schema_extra=_describe)
 
     video: Annotated[bytes, Field(json_schema_extra={"format": "binary"})]
     user_id: Annotated[
@@ -87,20 +93,6 @@ class CreationForm(Document):
             json_schema_extra={"enum": list(tables.load("movements"))},
             description="of single joints, the one to measure. With "
             "it, exercise_name and body_joint_angles may be left out",
-        ),
-    ] = _LEFT_OUT
-    standing: Annotated[
-        Literal["straight", "free"]
-        | Annotated[float, Field(ge=STANDING_DEG[0], le=STANDING_DEG[1])],
-        Field(description="how the person stands; a number: the flexion of the knees, degrees"),
-    ] = _LEFT_OUT
-    model: Annotated[ModelName, Field(description="the pose model")] = _LEFT_OUT
-    subject: Annotated[
-        str,
-        Field(
-            pattern=r"^\d{1,5}(\.\d{1,3})?,\d{1,5}(\.\d{1,3})?$",
-            description="x,y: a point in the picture on the person to measure, in pixels, where "
-            "that person is first seen",
         ),
     ] = _LEFT_OUT
 

@@ -1,4 +1,4 @@
-"""Everything of a participant: given out, erased."""
+"""Export and deletion of all data of a participant."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mobility.sessions.files import check_id, make_folder, writing
 
 
 class ParticipantExport(Handler):
-    """Everything that is stored of a participant."""
+    """All data of a participant."""
 
     what = "export"
 
@@ -29,7 +29,7 @@ class ParticipantExport(Handler):
         self.audited = "everything of a participant"
         permit(self.caller, "export", Owner(user_id))
         with self._turn(user_id) as file:
-            # It keeps a thread for long, of which there are few for all requests.
+            # Writing occupies one of the few threads for long.
             async with self.served.exports:
                 await asyncio.to_thread(write_takeout, self.served.store, user_id, file)
             self.set_header("Content-Type", "application/zip")
@@ -39,13 +39,13 @@ class ParticipantExport(Handler):
 
     @contextmanager
     def _turn(self, user_id: str) -> Iterator[Path]:
-        """Give a file to write to; refuse a second copy of all their videos while there is one."""
+        """Give a file to write to; refuse a second export of a participant at the same time."""
         if user_id in self.served.exporting:
             raise TooManyRequestsError(
                 "everything of this participant is being exported already; try again later",
                 retry_after_s=30,
             )
-        # In the store, where the next start removes what a killed server left.
+        # In the store, where the next start removes leftovers of a killed server.
         folder = self.served.queue.exports / token_hex(16)
         self.served.exporting.add(user_id)
         try:
@@ -58,16 +58,16 @@ class ParticipantExport(Handler):
 
 
 class Participant(Handler):
-    """A participant, who may be forgotten."""
+    """A participant, whose data can be deleted."""
 
     what = "everything"
 
     async def delete(self, user_id: str) -> None:
-        """Delete everything of a participant: sessions, reports, record, keys."""
+        """Delete all data of a participant: sessions, reports, record, keys."""
         check_id(user_id, what="user_id")
         self.audited = "everything of a participant"
         permit(self.caller, "erase", Owner(user_id))
-        # First the keys, so that nothing comes in again; where that fails the rest goes still.
+        # The keys first, so that nothing new comes in; if that fails, the rest is still deleted.
         keys, fault = list[str](), None
         try:
             keys = await asyncio.to_thread(self.served.keys.revoke_of, user_id)

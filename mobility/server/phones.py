@@ -16,37 +16,37 @@ HOURS = 12
 """How long a code is valid."""
 
 PLACE = "MOBILITY_PHONES"
-"""Environment variable that tells kernels where phones are let in; absent where they are not."""
+"""Environment variable with the address for phones, for kernels; absent if none are let in."""
 
 
 def network_address() -> str:
-    """Address of this computer in its network; nothing is sent to find it."""
+    """Address of this computer in its network, found without sending anything."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             # An address for documentation (RFC 5737): a datagram socket connects without a packet.
             probe.connect(("192.0.2.1", 9))
-            own = str(probe.getsockname()[0])
+            address = str(probe.getsockname()[0])
         except OSError:
-            own = "127.0.0.1"
-    if own.startswith("127."):
+            address = "127.0.0.1"
+    if address.startswith("127."):
         raise ConflictError("this computer is not in a network; join one, or leave out --lan")
-    return own
+    return address
 
 
 def new_code(store: Store, place: str, *, user_id: str | None = None) -> str:
-    """Make a key for one phone, and give the address that its code holds.
+    """Make a key for one phone, and return the address that its code holds.
 
-    `place` is where phones are let in ("http://192.168.1.5:8891"). The key may add videos of
-    `user_id`, by default of somebody new, and see what it added.
+    `place` is the address for phones ("http://192.168.1.5:8891"). The key may add videos of
+    `user_id`, by default a new participant, and see what it added.
     """
     user = user_id or f"phone-{secrets.token_hex(4)}"
     key, stored = Keys(store).create(PHONE, user_id=user, expires_days=HOURS / 24)
-    # What follows # is seen by the page only: it is in no request, and so in no log.
+    # Browsers send nothing after #, so that the key is in no request and no log.
     return f"{place}{PAGES}/phone/{stored.id}#{key}"
 
 
 def picture(address: str) -> str:
-    """Code of an address as a picture (SVG)."""
+    """QR code of an address as SVG."""
     out = io.BytesIO()
     _code(address).save(
         out, kind="svg", scale=5, border=4, dark="#000", light="#fff", xmldecl=False
@@ -55,7 +55,7 @@ def picture(address: str) -> str:
 
 
 def text(address: str) -> str:
-    """Code of an address in the letters of a terminal."""
+    """QR code of an address as text for a terminal."""
     out = io.StringIO()
     _code(address).terminal(out, compact=True)
     return out.getvalue()

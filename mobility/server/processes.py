@@ -1,4 +1,4 @@
-"""Work in processes of its own, with limits of time and memory, that ends with the server."""
+"""Worker processes with limits of time and memory, which end with the server."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from mobility.errors import BadInputError, MobilityError
 log = logging.getLogger(__name__)
 
 COMMAND: Sequence[str] = (sys.executable, "-m", "mobility.server.worker")
-"""How a process is started; what it is to do comes through standard input."""
+"""Command of a worker process; its requests come through standard input."""
 
 T = TypeVar("T")
 
@@ -31,11 +31,11 @@ _DEATH_S = 10.0
 _LINE = 1 << 22
 _MEMORY, _BUG = "memory", "bug"
 _KEPT_BYTES = 512 << 20
-"""A process that keeps more memory than this after its work is not used again."""
+"""A process that holds more memory than this after a request is not used again."""
 
 
-async def to_its_end(work: Coroutine[Any, Any, T]) -> T:
-    """Wait for work that goes on all the same; who is cancelled hears of it when it is over."""
+async def run_to_completion(work: Coroutine[Any, Any, T]) -> T:
+    """Wait for work that cannot be cancelled; a cancellation is raised when it is done."""
     task = asyncio.ensure_future(work)
     is_cancelled = False
     while not task.done():
@@ -45,42 +45,42 @@ async def to_its_end(work: Coroutine[Any, Any, T]) -> T:
             is_cancelled = True
     if is_cancelled:
         if not task.cancelled():
-            task.exception()  # nobody asks for it
+            task.exception()  # marks it as retrieved
         raise asyncio.CancelledError
     return task.result()
 
 
 class EndedError(MobilityError):
-    """A process was ended: by its limits, by the system, or because it was no longer wanted."""
+    """A process was ended: by its limits, by the system, or by the server."""
 
-    def __init__(self, message: str, *, may_pass: bool) -> None:
+    def __init__(self, message: str, *, retryable: bool) -> None:
         super().__init__(message)
-        self.may_pass = may_pass
+        self.retryable = retryable
 
 
 class WorkerError(MobilityError):
-    """Something unexpected happened in a process, which is a bug; the log has more."""
+    """A bug in a worker process; the log has more."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a process may use."""
+    """Limits of a process."""
 
     seconds: float
-    """Of the clock, for one piece of work."""
+    """Wall time of one request."""
     memory_bytes: int
     """Address space of each process; 0 is no limit."""
 
 
 class Worker:
-    """A process that answers one request after the other, and is killed above its limits."""
+    """A process that answers one request after another, and is killed above its limits."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._process: asyncio.subprocess.Process | None = None
 
     async def ask(self, request: Mapping[str, Any]) -> Any:
-        """Have a request done, and return the answer, or raise what was raised in the process.
+        """Send a request, and return the answer or raise the error of the process.
 
         After an EndedError the next request starts another process.
         """
@@ -95,7 +95,7 @@ class Worker:
         except TimeoutError:
             await self._end(process)
             raise EndedError(
-                f"was stopped after {self._limits.seconds:g} s, its time limit", may_pass=False
+                f"was stopped after {self._limits.seconds:g} s, its time limit", retryable=False
             ) from None
         except (ConnectionError, ValueError):
             line = b""
@@ -106,26 +106,26 @@ class Worker:
             await self._end(process)
             code = process.returncode
             code = -signal.SIGKILL if code is None else code
-            raise EndedError(_how_it_ended(code), may_pass=code < 0)
+            raise EndedError(_reason_of_end(code), retryable=code < 0)
         answer = json.loads(line)
         if answer["keeps_bytes"] > _KEPT_BYTES:
             await self._end(process)
         if "error" in answer:
-            raise _raised(answer)
+            raise _error_from(answer)
         return answer["result"]
 
     def kill(self) -> None:
-        """End the process and all that it started; nothing where there is none."""
+        """Kill the process, if any, and all that it started."""
         process, self._process = self._process, None
         if process is not None:
-            # The group is its own; it may have ended by itself.
+            # It leads a process group, and may have ended already.
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, signal.SIGKILL)
 
     async def _end(self, process: asyncio.subprocess.Process) -> None:
-        """Kill the process, and wait until it is dead: what it has locked is free then."""
+        """Kill the process, and wait until it is dead and its locks are free."""
         self.kill()
-        await to_its_end(_dead(process))
+        await run_to_completion(_dead(process))
 
     async def _running(self) -> asyncio.subprocess.Process:
         if self._process is None or self._process.returncode is not None:
@@ -141,7 +141,7 @@ class Worker:
 
 
 class Pool:
-    """A few workers that are kept, for short work."""
+    """A few workers that are reused, for short work."""
 
     def __init__(self, size: int, limits: Limits) -> None:
         self._free = [Worker(limits) for _ in range(size)]
@@ -149,7 +149,7 @@ class Pool:
         self._waiting = asyncio.Semaphore(size)
 
     async def ask(self, request: Mapping[str, Any]) -> Any:
-        """Have a request done by the next worker that is free; see :meth:`Worker.ask`."""
+        """Send a request to the next free worker; see :meth:`Worker.ask`."""
         async with self._waiting:
             worker = self._free.pop()
             try:
@@ -158,15 +158,15 @@ class Pool:
                 self._free.append(worker)
 
     def kill(self) -> None:
-        """End all workers."""
+        """Kill all workers."""
         for worker in self._all:
             worker.kill()
 
 
 def serve(do: Any, memory_bytes: int) -> None:
-    """Answer requests from standard input until it ends; for the process itself.
+    """Answer requests from standard input until it ends; runs in the worker process.
 
-    `do` is called with each request, and returns what can be JSON.
+    `do` is called with each request, and returns JSON values.
     """
     _limit(memory_bytes)
     requests = queue.SimpleQueue[bytes]()
@@ -174,10 +174,10 @@ def serve(do: Any, memory_bytes: int) -> None:
     def listen() -> None:
         for line in sys.stdin.buffer:
             requests.put(line)
-        # The server is gone or wants no more: so do we, and all that we have started.
+        # The server has ended: this process ends too, with all that it started.
         os.killpg(os.getpgid(0), signal.SIGKILL)
 
-    # Answers must not be mixed with what a library says.
+    # Output of libraries must not mix with the answers.
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     threading.Thread(target=listen, daemon=True).start()
@@ -201,26 +201,26 @@ def _answer(do: Any, request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 async def _dead(process: asyncio.subprocess.Process) -> None:
-    # One that hangs in the system cannot be waited for.
+    # A process that hangs in the system never dies.
     with suppress(TimeoutError):
         async with asyncio.timeout(_DEATH_S):
             await process.wait()
 
 
-def _raised(answer: Mapping[str, Any]) -> MobilityError:
-    known = getattr(errors, answer["error"], None)
+def _error_from(answer: Mapping[str, Any]) -> MobilityError:
+    kind = getattr(errors, answer["error"], None)
     message = answer["message"]
     if answer.get("fields"):
         return BadInputError(message, answer["fields"])
-    if isinstance(known, type) and issubclass(known, MobilityError):
-        found: MobilityError = known(message)
-        return found
+    if isinstance(kind, type) and issubclass(kind, MobilityError):
+        error: MobilityError = kind(message)
+        return error
     if answer["error"] == _MEMORY:
-        return EndedError(message, may_pass=False)
+        return EndedError(message, retryable=False)
     return WorkerError(message)
 
 
-def _how_it_ended(code: int) -> str:
+def _reason_of_end(code: int) -> str:
     if code == -signal.SIGKILL:
         return "was killed by the system, which may have too little memory"
     return f"was ended by signal {-code}" if code < 0 else f"ended with status {code}"
@@ -231,10 +231,10 @@ def _limit(memory_bytes: int) -> None:
         import resource
     except ImportError:  # not on Windows
         return
-    # A crash leaves no picture of anybody on the disk.
+    # No core dumps: they would leave pictures of people on the disk.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if memory_bytes:
         resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     with suppress(OSError):
-        # Answers come before analyses.
+        # The server's answers go before analyses.
         os.nice(10)

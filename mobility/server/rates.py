@@ -1,4 +1,4 @@
-"""How often one caller may ask: a bucket that fills again with time."""
+"""Limits the requests of each caller: token buckets that refill with time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _MOST_CALLERS = 10_000
 
 
 class Rates:
-    """A bucket of requests for each caller, as large as what it gets in a minute; 0: no limit."""
+    """A bucket for each caller, which holds the requests of one minute; 0: no limit."""
 
     def __init__(self, per_minute: int, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._size = float(per_minute)
@@ -27,7 +27,7 @@ class Rates:
         left, then = self._buckets.pop(caller, (self._size, now))
         left = min(self._size, left + (now - then) * self._size / 60)
         self._buckets[caller] = (max(0.0, left - 1), now)
-        # Who was not heard for longest has a full bucket, or is one of very many.
+        # The longest silent caller goes first: that bucket is the most likely to be full.
         while len(self._buckets) > _MOST_CALLERS:
             self._buckets.popitem(last=False)
         if left < 1:

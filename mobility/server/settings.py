@@ -1,4 +1,4 @@
-"""What a lab can set, in the configuration of its Jupyter Server: ``c.MobilityServer...``."""
+"""Settings of a lab, in the configuration of its Jupyter Server: ``c.MobilityServer...``."""
 
 from __future__ import annotations
 

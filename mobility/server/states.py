@@ -1,4 +1,4 @@
-"""How far a session is."""
+"""State of a session: its record, and its place in the queue."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from mobility.store import Session
 
 
 def state_of(served: Served, session: Session, place: Place | None) -> dict[str, Any]:
-    """How far a session is: its record, and its place in the queue, where it has one."""
+    """State of a session, from its record and its place in the queue, if it is queued."""
     record = served.answers.record(session)
     state: Any = record.state
     reason = record.reason if state == "failed" else ""
     if place is not None:
-        reason = served.queue.held(session.id)
+        reason = served.queue.pause_reason(session.id)
         state = "analyzing" if place[0] == "running" else "held" if reason else "queued"
     return SessionState(
         session_id=session.id,
-        # Not its title itself, which reads the record thrice.
+        # Not `session.title`, which reads the record three times.
         title=documents.title(record, session.store.stored_participant(record.user_id)),
         user_id=record.user_id,
         exercise=record.exercise,
@@ -38,7 +38,7 @@ def state_of(served: Served, session: Session, place: Place | None) -> dict[str,
 
 
 class State(Handler):
-    """How far a session is."""
+    """Serves the state of a session, and queues its analysis."""
 
     what = "state"
 
@@ -48,12 +48,12 @@ class State(Handler):
         self.finish_json(await self._state(session))
 
     async def post(self, session_id: str) -> None:
-        """Queue the analysis again: of a session that failed, was corrected, or never had one."""
+        """Queue the analysis of a session that failed, was corrected, or is not analysed."""
         session = await self.opened(session_id, "annotate")
         record = self.served.answers.record(session)
         if record.state == "analyzed":
             raise ConflictError(f"session {session.id}: is analysed already")
-        self.served.queue.add(session.id, record.user_id, shared=self.shares())
+        self.served.queue.add(session.id, record.user_id, shared=self.is_limited())
         self.finish_json(await self._state(session))
 
     async def _state(self, session: Session) -> dict[str, Any]:

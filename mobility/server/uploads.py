@@ -1,4 +1,4 @@
-"""Bodies of requests: a video goes to the disk as it comes, everything else is small."""
+"""Bodies of requests: a video is written to the disk as it comes, everything else is small."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from secrets import token_hex
-from typing import Annotated, Any, BinaryIO
+from typing import Any, BinaryIO
 from urllib.parse import parse_qsl
 
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
-from pydantic import BeforeValidator
 
 from mobility import registry
+from mobility.analysis_options import given_options, options_at
 from mobility.errors import BadInputError, FieldError, TooLargeError
-from mobility.options import ModelName, Standing, Strict, likely, point_from, validate
+from mobility.options import likely
 from mobility.parsing import parse_json
 from mobility.sessions.files import check_file_name, make_folder, open_private, writing
 from mobility.sessions.store import check_creation
 
 SMALL_BYTES = 1 << 20
-"""Most bytes of a body without a video."""
+"""Largest body without a video."""
 OVERHEAD_BYTES = 1 << 20
-"""Most bytes of a multipart body beside its video."""
+"""Largest multipart body, its video not counted."""
 
 FIELDS = frozenset(
     {
         *("user_id", "video", "session_name", "exercise_name", "exercise", "body_joint_angles"),
-        *("movement", "standing", "model", "subject"),
+        *("movement", *options_at("http").model_fields),
     }
 )
 SUFFIXES = frozenset(
@@ -38,31 +38,23 @@ SUFFIXES = frozenset(
         *(".mpeg", ".ts", ".mts", ".m2ts", ".wmv", ".flv", ".ogv", ".hevc"),
     }
 )
-"""Endings of names that a video may have; the name is kept, and must not pass for a page."""
+"""Endings that a video's name may have; it is kept, and must not look like a page's."""
 
 _FIELD_BYTES = 1 << 16
 _NAME_BYTES = 240
-"""Of the name of a video; file systems take 255."""
+"""Longest name of a video; file systems take 255."""
 _HEADER_LENGTH = 1000
-"""Of a Content-Type."""
+"""Longest Content-Type."""
 _MOST_PARTS = 32
-"""Of a form, of a list or an object in JSON, and names of which the likely spelling is told."""
+"""Most parts of a form, items of a JSON list or object, and unknown names that are listed."""
 _ANY_EXERCISE = {"exercise_name": registry.usual().name}
-"""In the place of one that is missing, so that the other fields are checked too."""
+"""Replaces a missing exercise, so that the other fields are checked too."""
 _QUOTED = 100
-"""Characters of a name that is refused."""
-
-
-class _Options(Strict):
-    """Options of the analysis that a creation may give, as on the command line."""
-
-    standing: Standing | None = None
-    model: ModelName | None = None
-    subject: Annotated[tuple[float, float] | None, BeforeValidator(point_from)] = None
+"""Characters of a refused name that are quoted."""
 
 
 class Upload:
-    """The body of a creation, taken apart as it comes; its video goes into a `folder` of its own.
+    """The body of a creation, parsed as it comes; its video goes into a new folder in `folder`.
 
     `before_file` is called before anything is written, and may refuse.
     """
@@ -77,7 +69,7 @@ class Upload:
         self._before_file = before_file
         self._small = bytearray()
         self._values: dict[str, list[str]] = {}
-        # The network may cut a text within a letter.
+        # A chunk may end within a character.
         self._decoder = codecs.getincrementaldecoder("utf-8")()
         self._segment: MultipartSegment | None = None
         self._file: BinaryIO | None = None
@@ -111,11 +103,11 @@ class Upload:
         except MultipartError as error:
             raise BadInputError(f"multipart body: {error}") from None
 
-    def finish(self, *, own_id: str | None, for_others: bool) -> dict[str, Any]:
-        """Check the body as a whole, and return the fields of the session, and its ``options``.
+    def finish(self, *, default_id: str | None, for_others: bool) -> dict[str, Any]:
+        """Check the whole body, and return the fields of the session, and its ``options``.
 
-        `own_id` is whose session it is where the body does not say; it must say where that is None,
-        and `for_others` in any case.
+        `default_id` is the participant if the body names none; it has to name one if that is None,
+        or with `for_others`.
         """
         if self._parser is not None:
             try:
@@ -125,10 +117,10 @@ class Upload:
         else:
             self._values = read_form(self._kind, bytes(self._small))
             refuse_unknown(self._values, FIELDS, "the session")
-        return self._checked(None if for_others else own_id)
+        return self._checked(None if for_others else default_id)
 
     def close(self) -> None:
-        """Remove what was written."""
+        """Remove the written files."""
         if self._file is not None:
             self._file.close()
             self._file = None
@@ -178,12 +170,12 @@ class Upload:
         except UnicodeDecodeError:
             raise FieldError("the upload", {name: ["is not UTF-8 text"]}) from None
 
-    def _checked(self, own_id: str | None) -> dict[str, Any]:
+    def _checked(self, default_id: str | None) -> dict[str, Any]:
         faults: dict[str, list[str]] = {}
         given: dict[str, str | None] = {}
         for name in (
             *("user_id", "session_name", "exercise_name", "exercise", "movement"),
-            *_Options.model_fields,
+            *options_at("http").model_fields,
         ):
             values = self._values.get(name, [])
             given[name] = values[0] if values else None
@@ -196,20 +188,19 @@ class Upload:
         if _is_document(given["session_name"] or ""):
             faults["session_name"] = ["is a JSON object or list; send a text"]
         if self.video is None:
-            found = "text" if "video" in self._values else "missing"
-            faults["video"] = [f"is {found}; send it as a file of multipart/form-data"]
+            problem = "text" if "video" in self._values else "missing"
+            faults["video"] = [f"is {problem}; send it as a file of multipart/form-data"]
         elif self.video.stat().st_size == 0:
             faults["video"] = [f"{self.video.name}: is empty"]
         movement = (given["movement"] or "").strip() or None
         if given["exercise_name"] is None and movement is None:
             faults.setdefault("exercise_name", ["is missing"])
-        user_id = given["user_id"] if given["user_id"] is not None else own_id
+        user_id = given["user_id"] if given["user_id"] is not None else default_id
         if user_id is None:
             faults.setdefault("user_id", ["is missing"])
         fields: dict[str, Any] = {
             "user_id": user_id,
             "exercise_name": given["exercise_name"],
-            # An empty field of a form is no name.
             "session_name": (given["session_name"] or "").strip() or None,
             "movement": movement,
         }
@@ -223,12 +214,12 @@ class Upload:
                 )
             )
         except BadInputError as error:
-            for name, told in error.fields.items():
-                faults.setdefault(name, told)
+            for name, lines in error.fields.items():
+                faults.setdefault(name, lines)
         try:
             # An empty field of a form is no option.
-            asked = {name: given[name] or None for name in _Options.model_fields}
-            options = validate(_Options, asked, what="options").model_dump(exclude_none=True)
+            asked = {name: given[name] or None for name in options_at("http").model_fields}
+            options = given_options(asked, options_at("http"))
         except BadInputError as error:
             faults = error.fields | faults
         if faults:
@@ -237,7 +228,7 @@ class Upload:
 
 
 def too_large(most_bytes: int) -> TooLargeError:
-    """Fault of a video that is larger."""
+    """Error: a video is larger than allowed."""
     return TooLargeError(
         f"the video is larger than {most_bytes / 1e6:g} MB, the most that is allowed; cut it"
     )
@@ -252,7 +243,7 @@ def parse_content_type(header: str) -> tuple[str, dict[str, str]]:
 
 
 def read_json_body(body: bytes) -> Any:
-    """Read a JSON body, as :func:`parse_json`, and no longer than serves anything."""
+    """Read a JSON body, as :func:`parse_json`; refuse lists and objects of needless length."""
     try:
         value = parse_json(body)
         _check_lengths(value)
@@ -297,7 +288,6 @@ def read_form(kind: str, body: bytes) -> dict[str, list[str]]:
 
 
 def _is_document(text: str) -> bool:
-    """Whether a client put an object or a list where a form has texts."""
     try:
         return isinstance(json.loads(text), dict | list)
     except (ValueError, RecursionError):
@@ -310,10 +300,10 @@ def _joints(values: list[str]) -> list[str]:
     for value in values:
         text = value.strip()
         if text.startswith("["):
-            found = read_json_body(text.encode())
-            if not (isinstance(found, list) and all(isinstance(item, str) for item in found)):
+            items = read_json_body(text.encode())
+            if not (isinstance(items, list) and all(isinstance(item, str) for item in items)):
                 raise BadInputError("", {"body_joint_angles": ["must be a list of names"]})
-            names += found
+            names += items
         elif text:
             names.append(text)
     return names or ["all"]
@@ -335,15 +325,15 @@ def _video_name(filename: str) -> str:
 
 
 def refuse_unknown(
-    names: Iterable[str], known: frozenset[str], what: str, *, kind: str = "field"
+    names: Iterable[str], allowed: frozenset[str], what: str, *, kind: str = "field"
 ) -> None:
-    """Refuse what nothing asks for, with the likely spelling, or with what there is."""
-    unknown = [name for name in names if name not in known]
+    """Refuse names that are not allowed; suggest the likely spelling, else list the allowed."""
+    unknown = [name for name in names if name not in allowed]
     if len(unknown) > _MOST_PARTS:
         raise BadInputError(f"{what}: has {len(unknown)} unknown {kind}s")
-    there_is = f"; there is {', '.join(sorted(known))}" if known else ""
+    choice = f"; there is {', '.join(sorted(allowed))}" if allowed else ""
     faults = {
-        name[:_QUOTED]: [f"is not a {kind}{likely(name, known) or there_is}"] for name in unknown
+        name[:_QUOTED]: [f"is not a {kind}{likely(name, allowed) or choice}"] for name in unknown
     }
     if faults:
         raise FieldError(what, faults)

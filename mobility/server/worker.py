@@ -1,7 +1,7 @@
-"""The process in which a hostile video may do as it likes.
+"""The process that a hostile video may crash.
 
-Everything that opens a video, analyses it or runs a notebook for a request is done here and
-not in the server; see :mod:`mobility.server.processes`.
+Everything that opens a video, analyses it or runs a notebook for a request runs here and not in the
+server; see :mod:`mobility.server.processes`.
 """
 
 from __future__ import annotations
@@ -35,9 +35,7 @@ def do(request: Mapping[str, Any]) -> Any:
             session = store.demo(demo) if demo else store.session(request["session_id"])
             session.render_report()
             return {}
-        return _analyze(
-            store.session(request["session_id"]), request["pose_workers"], request["options"]
-        )
+        return _analyze(store.session(request["session_id"]), request["pose_workers"])
 
 
 def _take_in(store: Store, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -54,11 +52,9 @@ def _take_in(store: Store, request: Mapping[str, Any]) -> dict[str, Any]:
     return {"session_id": session.id, "title": session.title}
 
 
-def _analyze(
-    session: Session, pose_workers: int | None, options: Mapping[str, Any]
-) -> dict[str, Any]:
-    session.analyze(workers=pose_workers, **options)
-    # What was measured holds without a report, which is tried again when it is asked for.
+def _analyze(session: Session, pose_workers: int | None) -> dict[str, Any]:
+    session.analyze(workers=pose_workers)
+    # The results stand without a report, which is rendered again on request.
     with suppress(MobilityError):
         session.render_report()
     return {}

@@ -45,14 +45,14 @@ NAME_LENGTH = 200
 _JOINERS = "\u200c\u200d"
 """Control characters without which names in some scripts, and emoji, cannot be written."""
 _BYTES_OF_TYPE = {1: 1, 2: 1, 3: 2, 4: 4, 5: 4, 6: 8}
-"""Of the types of NetCDF-3: byte, char, short, int, float, double."""
+"""Sizes of the NetCDF-3 types byte, char, short, int, float, double."""
 
 
 def check_id(value: str, *, what: str) -> str:
     """Return `value` if it can name a folder or file of the store; no path leads out of it.
 
     1 to 64 letters, digits, ``_``, ``.`` and ``-``, the first a letter or digit, without two dots
-    in a row. `what` it identifies is told ("session id").
+    in a row. `what` it identifies ("session id") is for the message.
     """
     if not isinstance(value, str) or not value:
         raise BadInputError(f"{what}: must be a non-empty text (got {value!r})")
@@ -65,7 +65,7 @@ def check_id(value: str, *, what: str) -> str:
 
 
 def check_decodable(value: str, *, what: str) -> None:
-    """Refuse a text that stands for bytes that are no UTF-8, as the system hands them over."""
+    """Refuse text with lone surrogates: Python's form of file names that are not UTF-8."""
     if any(unicodedata.category(character) == "Cs" for character in value):
         raise BadInputError(f"{what} {value!r}: is not decodable text; write it in UTF-8")
 
@@ -83,7 +83,7 @@ def check_name(value: str, *, what: str) -> str:
 
 
 def check_visible(value: str, *, what: str) -> None:
-    """Refuse control characters, also those that turn the direction of text or are not seen."""
+    """Refuse control characters, invisible ones and those that change the text direction too."""
     for character in value:
         is_control = unicodedata.category(character) in ("Cc", "Cf", "Zl", "Zp")
         if is_control and character not in _JOINERS:
@@ -104,10 +104,10 @@ def check_file_name(value: str, *, what: str) -> str:
 
 
 def sweep(folder: Path, *names: str) -> None:
-    """Remove what a dead process left of writing files called `names` in `folder`."""
+    """Remove hidden leftovers of a dead process that was writing `names` in `folder`."""
     for name in names:
         target = Path(name)
-        # A video is written hidden by what is atomic itself: its name is hidden twice.
+        # The video encoder writes atomically itself, which adds a second dot.
         for dots in (".", ".."):
             for leftover in folder.glob(f"{dots}{target.stem}.*.tmp{target.suffix}"):
                 with suppress(OSError):
@@ -116,11 +116,11 @@ def sweep(folder: Path, *names: str) -> None:
 
 
 DELETING = ".deleting-"
-"""What the name of a folder begins with whose deletion was begun."""
+"""Prefix of a folder whose deletion has begun."""
 
 
 def refuse_link(folder: Path) -> None:
-    """Refuse to delete a link in the place of a folder: what it points to would stay."""
+    """Refuse to delete a folder that is a link: its target would stay."""
     if folder.is_symlink():
         raise StorageError(
             f"{folder}: is a link, so that nothing was deleted; put the folder itself there "
@@ -128,17 +128,17 @@ def refuse_link(folder: Path) -> None:
         )
 
 
-def begun_with(folder: Path, prefix: str) -> list[Path]:
-    """List what in a folder has a name that begins so; nothing where there is no such folder."""
+def entries_with_prefix(folder: Path, prefix: str) -> list[Path]:
+    """List the entries of a folder whose names begin with `prefix`; none without the folder."""
     with suppress(FileNotFoundError, NotADirectoryError):
-        # Not glob, which takes thrice as long on thousands of sessions.
+        # glob takes three times as long on thousands of sessions.
         names = os.listdir(folder)  # noqa: PTH208
         return [folder / name for name in sorted(names) if name.startswith(prefix)]
     return []
 
 
 def remove(folder: Path) -> None:
-    """Remove a folder, of which another process may be removing parts too."""
+    """Remove a folder, even while another process removes parts of it."""
     shutil.rmtree(folder, ignore_errors=True)
     if folder.exists():
         with writing(folder):
@@ -146,13 +146,13 @@ def remove(folder: Path) -> None:
 
 
 def remove_if_empty(folder: Path) -> None:
-    """Remove a folder in which nothing is left."""
+    """Remove a folder if it is empty."""
     if folder.is_dir() and not folder.is_symlink() and not any(folder.iterdir()):
         folder.rmdir()
 
 
 def remove_checkpoints(folder: Path, *patterns: str) -> None:
-    """Remove the copies that JupyterLab keeps of files in `folder` that were saved in it."""
+    """Remove JupyterLab's checkpoints of files in `folder`."""
     for pattern in map(Path, patterns):
         copies = folder / pattern.parent / ".ipynb_checkpoints"
         for copy in copies.glob(f"{pattern.stem}-checkpoint{pattern.suffix}"):
@@ -182,9 +182,9 @@ def read_json(path: str | os.PathLike[str]) -> Any:
 def write_dataset(path: str | os.PathLike[str], dataset: xr.Dataset) -> None:
     """Write `dataset` as NetCDF, atomically; equal data give equal bytes.
 
-    It is NetCDF-3, which is read many times as fast as HDF5; compressed NetCDF-4 for what NetCDF-3
-    does not know: long integers, attributes that are lists of text, more than one empty dimension,
-    or one that is not the first of its variables.
+    The format is NetCDF-3, which is read many times as fast as HDF5. What NetCDF-3 cannot hold
+    makes it compressed NetCDF-4: long integers, attributes that are lists of text, more than one
+    empty dimension, or one that is not the first of its variables.
     """
     # xarray takes an empty array of objects for numbers; ours are text.
     texts = {
@@ -193,13 +193,13 @@ def write_dataset(path: str | os.PathLike[str], dataset: xr.Dataset) -> None:
         if variable.dtype.kind == "O" and not variable.size
     }
     plain = dataset.assign(texts).drop_encoding()
-    # In memory first: HDF5 cannot be relied on to close a file that it could not write.
+    # In memory first: HDF5 may leave a file open that it could not write.
     content: bytes | memoryview | None = None
     empty = [name for name, size in plain.sizes.items() if not size]
     if all(set(variable.dims[1:]).isdisjoint(empty) for variable in plain.variables.values()):
         with suppress(ValueError, KeyError):
-            whole = _in_order(plain).to_netcdf(None, engine="scipy", unlimited_dims=empty)
-            content = _settled(bytes(whole)) if empty else whole
+            whole = _in_netcdf3_order(plain).to_netcdf(None, engine="scipy", unlimited_dims=empty)
+            content = _fix_record_offsets(bytes(whole)) if empty else whole
     if content is None:
         encoding = {
             name: {"zlib": True, "complevel": 1}
@@ -211,14 +211,14 @@ def write_dataset(path: str | os.PathLike[str], dataset: xr.Dataset) -> None:
         hidden.write_bytes(content)
 
 
-def _in_order(dataset: xr.Dataset) -> xr.Dataset:
-    """Put variables as NetCDF-3 does, so that what was read is written as it was before."""
+def _in_netcdf3_order(dataset: xr.Dataset) -> xr.Dataset:
+    """Order variables as NetCDF-3 does, so that a Dataset read back gives the same bytes."""
 
     def shape(name: Hashable) -> tuple[int, ...]:
         variable = dataset.variables[name]
         if variable.dtype.kind not in "OUS":
             return variable.shape
-        # Text is written as characters, along a dimension of its own.
+        # Text is written as characters, along one more dimension.
         longest = max((len(str(each).encode()) for each in variable.values.flat), default=0)
         return (*variable.shape, max(longest, 1))
 
@@ -226,13 +226,13 @@ def _in_order(dataset: xr.Dataset) -> xr.Dataset:
     return dataset[sorted(names, key=shape, reverse=True)]
 
 
-def _settled(content: bytes) -> bytes:
-    """Put the variables along an empty dimension one after another, behind all others.
+def _fix_record_offsets(content: bytes) -> bytes:
+    """Give the variables along an empty dimension consecutive offsets, behind all others.
 
     The format asks for that (NetCDF User's Guide, File Format Specifications, 64-bit offsets).
-    scipy gives them all the same place, before the scalars, and netCDF-C refuses such a file.
+    scipy gives them all the same offset, before the scalars, and netCDF-C refuses such a file.
     """
-    settled = bytearray(content)
+    fixed = bytearray(content)
     at, end = 8, len(content)  # behind the magic number and the number of records
 
     def number() -> int:
@@ -256,7 +256,7 @@ def _settled(content: bytes) -> bytes:
         skip(number())
         lengths.append(number())
     skip_attributes()
-    number()  # of the variables
+    number()  # the tag of the variables
     for _ in range(number()):
         skip(number())
         shape = [lengths[number()] for _ in range(number())]
@@ -264,52 +264,52 @@ def _settled(content: bytes) -> bytes:
         size = _BYTES_OF_TYPE[number()] * math.prod(shape[1:])
         if shape and not shape[0]:
             size += -size % 4
-            settled[at : at + 12] = struct.pack(">iq", size, end)
+            fixed[at : at + 12] = struct.pack(">iq", size, end)
             end += size
         at += 12
-    return bytes(settled)
+    return bytes(fixed)
 
 
 def read_dataset(path: str | os.PathLike[str]) -> xr.Dataset:
     """Read a Dataset of :func:`write_dataset` into memory and close its file."""
     if not Path(path).is_file():
         raise NotFoundError(f"{os.fspath(path)}: no such file")
-    # Imported here, so that the pose workers are at work before it loads.
+    # Imported late, so that pose workers start before it loads.
     import xarray as xr
 
     try:
         # Our times are seconds as numbers, which must not become timedeltas.
-        found = xr.load_dataset(path, decode_times=False, decode_timedelta=False)
+        dataset = xr.load_dataset(path, decode_times=False, decode_timedelta=False)
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, IndexError) as error:
         raise BadInputError(f"{os.fspath(path)}: cannot be read as NetCDF ({error})") from None
     texts = {
         name: (variable.dims, variable.values.astype(str), variable.attrs)
-        for name, variable in found.variables.items()
+        for name, variable in dataset.variables.items()
         if variable.dtype.kind in "OT"
     }
-    return found.assign(texts).drop_encoding()
+    return dataset.assign(texts).drop_encoding()
 
 
 @contextmanager
 def lock_if_free(path: str | os.PathLike[str], *, wait_s: float = 0.0) -> Iterator[bool]:
-    """Hold the lock file `path` if nobody else does, and say whether it is held.
+    """Hold the lock file `path` if nobody else does, and give whether it is held.
 
     The system frees it when the process dies; its folder is made if absent.
     """
-    held = FileLock(path, mode=FILE_MODE)
+    file_lock = FileLock(path, mode=FILE_MODE)
     with writing(path):
         make_folder(Path(path).parent)
         with suppress(Timeout):
-            held.acquire(timeout=wait_s)
+            file_lock.acquire(timeout=wait_s)
     try:
-        yield held.is_locked
+        yield file_lock.is_locked
     finally:
-        held.release()
+        file_lock.release()
 
 
 @contextmanager
 def lock(path: str | os.PathLike[str], *, what: str, wait_s: float = 0.0) -> Iterator[None]:
-    """Hold the lock file `path`, as :func:`lock_if_free`, or say that `what` is in use."""
+    """Hold the lock file `path`, as :func:`lock_if_free`, or raise that `what` is in use."""
     with lock_if_free(path, wait_s=wait_s) as held:
         if not held:
             raise in_use(what)
@@ -317,17 +317,16 @@ def lock(path: str | os.PathLike[str], *, what: str, wait_s: float = 0.0) -> Ite
 
 
 def in_use(what: str) -> InUseError:
-    """Say that another process holds the lock of `what`."""
+    """Error: another process holds the lock of `what`."""
     return InUseError(f"{what} is in use by another process; wait until it ends, or stop it")
 
 
 @contextmanager
-def replaced(folder: Path, *, what: str) -> Iterator[Path]:
+def replace_folder(folder: Path, *, what: str) -> Iterator[Path]:
     """Give an empty folder beside `folder` (absolute) that takes its place if all goes well.
 
-    A folder cannot be exchanged for another in one step everywhere: between two renames it can be
-    absent, but never half there. The earlier one is then still beside it, and is put back by the
-    next run.
+    Not every system exchanges two folders in one step: between two renames `folder` can be absent,
+    but never half there. The earlier one is then still beside it, and the next run puts it back.
     """
     unfinished = folder.with_name(f".{folder.name}.unfinished")
     earlier = folder.with_name(f".{folder.name}.earlier")

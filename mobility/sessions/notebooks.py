@@ -1,4 +1,4 @@
-"""Where notebooks, demo and its reports are, which are not in the package itself."""
+"""Where notebooks, demo and its reports are: beside the package, not in it."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ GROUPED_BY = (
     *("sex", "age_band", "age", "height_m", "weight_kg", "user_id", "exercise"),
     *("view", "recording", "cameras", "method", "software"),
 )
-"""What people can be grouped by."""
+"""Columns by which people can be grouped."""
 
 
 def find_notebook(name: str) -> Path:
-    """Find a report notebook: in the checkout, else where the installation put it."""
-    found = beside_package("notebooks") / f"{name}.ipynb"
-    if not found.is_file():
-        raise NotFoundError(f"there is no notebook {name}.ipynb in {found.parent}")
-    return found
+    """Path of a report notebook: in the checkout, else in the installation."""
+    notebook = beside_package("notebooks") / f"{name}.ipynb"
+    if not notebook.is_file():
+        raise NotFoundError(f"there is no notebook {name}.ipynb in {notebook.parent}")
+    return notebook
 
 
 def beside_package(folder: str) -> Path:
     """Folder beside the package: of the checkout, else of the installation."""
     checkout = Path(__file__).resolve().parents[2]
-    if (checkout / "notebooks" / "overhead_squat.ipynb").is_file():
+    if (checkout / "notebooks" / "workbench.ipynb").is_file():
         return checkout / folder
     return Path(sysconfig.get_path("data")) / "share" / "mobility" / folder

@@ -1,8 +1,8 @@
-"""Objects behind a URL of fsspec: whole or absent each, and written under a condition.
+"""Objects behind a URL of fsspec: each whole or absent, and written under a condition.
 
-What a store needs beyond reading and writing is one thing: to write an object only if it is still
-the one that was read. S3 does that (``If-Match``, ``If-None-Match``), and so does memory, which one
-process has for itself. Behind any other URL things can be read here, and are not written.
+Beyond reading and writing, a store needs one thing: to write an object only if it is still the one
+that was read. S3 does that (``If-Match``, ``If-None-Match``), and so does memory, which belongs to
+one process. Behind any other URL objects are only read.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 PATIENCE_S = 60.0
-"""How long a server that answered before may be silent until something fails of it."""
+"""How long to wait for a server that has answered before."""
 
 FIRST_PATIENCE_S = 5.0
-"""How long one may be silent that never answered: its address may be wrong."""
+"""How long to wait for a server that never answered: its address may be wrong."""
 
 _REFUSED = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey"})
-"""What S3 says where the condition of a write does not hold."""
+"""Error codes of S3 where the condition of a write does not hold."""
 
-_OURS_TO_MEND = frozenset({errno.EINVAL, errno.EPERM, errno.ENAMETOOLONG})
-"""Faults of S3 (as s3fs tells them) that waiting does not mend."""
+_NOT_RETRYABLE = frozenset({errno.EINVAL, errno.EPERM, errno.ENAMETOOLONG})
+"""Error numbers, by which s3fs stands for errors of S3, that waiting does not mend."""
 
 _memory = threading.Lock()
 _checked: set[str] = set()
@@ -45,12 +45,12 @@ _reached: set[str] = set()
 
 
 @dataclass(frozen=True)
-class Found:
+class StoredObject:
     """An object as it was read."""
 
     data: bytes
     token: str
-    """Stands for this very content; see :meth:`Objects.put_if`."""
+    """Identifies this content; see :meth:`Objects.put_if`."""
     age_s: float | None
     """Seconds since it was written, by the clock of the server alone."""
 
@@ -70,11 +70,11 @@ class Objects:
             )
         options: dict[str, Any] = {"use_listings_cache": False}
         if self.kind in ("s3", "s3a"):
-            # Tried again here, where it is known for how long.
+            # `_do` retries, and knows for how long.
             options["config_kwargs"] = {"retries": {"total_max_attempts": 1, "mode": "standard"}}
         try:
             backend = fsspec.get_filesystem_class(self.kind)
-            # Asked first: one that is half made says so on the terminal when it goes.
+            # Checked first: a half-initialised backend prints when it is collected.
             inspect.signature(backend.__init__).bind(None, **options)
             self._fs = fsspec.filesystem(self.kind, **options)
             self._root = self._fs._strip_protocol(self.url).rstrip("/")
@@ -83,7 +83,7 @@ class Objects:
             raise BadInputError(f"store {url}: a package is missing{extra}: {error}") from None
         except ValueError as error:
             raise BadInputError(f"store {url}: {error}") from None
-        except Exception as error:  # each backend has its own for what it lacks
+        except Exception as error:  # each backend raises its own kind
             raise BadInputError(
                 f"store {url}: cannot be opened by its URL alone ({one_line(error)})"
             ) from None
@@ -92,12 +92,12 @@ class Objects:
 
     @property
     def can_be_written(self) -> bool:
-        """Whether writes under a condition are known to work there."""
+        """Whether the backend supports writes under a condition."""
         return self.kind in ("s3", "s3a", "memory")
 
     @property
     def is_shared(self) -> bool:
-        """Whether other processes see it."""
+        """Whether other processes see the objects."""
         return self.kind != "memory"
 
     def require_writable(self) -> None:
@@ -108,20 +108,20 @@ class Objects:
                 "s3:// stores"
             )
 
-    def get(self, key: str, *, patience_s: float | None = None) -> Found | None:
+    def get(self, key: str, *, patience_s: float | None = None) -> StoredObject | None:
         """Read a small object; None if there is none."""
         return self._do(f"read {key}", lambda: self._get(key), patience_s, absent=None)
 
     def get_many(self, keys: Iterable[str]) -> dict[str, bytes]:
-        """Read small objects at once; those that are not there are left out."""
+        """Read small objects at once; absent ones are left out."""
         path_of = {self._path(key): key for key in keys}
 
         def read() -> dict[str, bytes]:
-            found = self._fs.cat(list(path_of), on_error="return") if path_of else {}
-            for content in found.values():
+            contents = self._fs.cat(list(path_of), on_error="return") if path_of else {}
+            for content in contents.values():
                 if isinstance(content, Exception) and not isinstance(content, FileNotFoundError):
                     raise content
-            return {path_of[path]: c for path, c in found.items() if isinstance(c, bytes)}
+            return {path_of[path]: c for path, c in contents.items() if isinstance(c, bytes)}
 
         return self._do("read", read, absent={})
 
@@ -130,14 +130,14 @@ class Objects:
     ) -> str | None:
         """Write an object if it is still the one of `token`; with None, if there is none.
 
-        It gives the new token; None where the condition does not hold. After an answer was lost
-        that can also be said of a write that was done: who must know looks again.
+        Returns the new token; None where the condition does not hold. After a lost answer, None can
+        also follow a write that succeeded: read again to be sure.
         """
         self.require_writable()
         return self._do(f"write {key}", lambda: self._put_if(key, data, token), patience_s)
 
     def put(self, key: str, data: bytes) -> None:
-        """Write an object, whatever there was."""
+        """Write an object, whether or not there was one."""
         self.require_writable()
         self._do(f"write {key}", lambda: self._fs.pipe_file(self._path(key), data))
 
@@ -156,26 +156,26 @@ class Objects:
         return self._do(f"read {key}", stream, absent=False)
 
     def delete(self, keys: Iterable[str]) -> None:
-        """Delete objects; one that is not there is no fault."""
+        """Delete objects; an absent one is no error."""
         self.require_writable()
         for path in map(self._path, keys):
             self._do(f"delete {path}", functools.partial(self._fs.rm_file, path), absent=None)
 
     def names(self, folder: str) -> list[str]:
-        """Names of what is directly below a folder, in order."""
+        """Names of the entries directly below a folder, in order."""
         path = self._path(folder)
         nothing: list[str] = []
-        found = self._do(
+        paths = self._do(
             f"list {folder or 'it'}", lambda: self._fs.ls(path, detail=False), absent=nothing
         )
-        return sorted({each.rstrip("/").rpartition("/")[2] for each in found if each != path})
+        return sorted({each.rstrip("/").rpartition("/")[2] for each in paths if each != path})
 
     def address(self, key: str) -> str:
         """URL of an object."""
         return f"{self.url}/{key}"
 
     def check_conditions(self, key: str, data: bytes) -> None:
-        """Make sure, once, that the server heeds conditions; `key` is an object that is there."""
+        """Raise, once per store, unless its server heeds conditions; the object `key` exists."""
         if self.url in _checked:
             return
         for token in (None, '"00000000000000000000000000000000"'):
@@ -190,21 +190,21 @@ class Objects:
     def _path(self, key: str) -> str:
         return f"{self._root}/{key}" if key else self._root
 
-    def _get(self, key: str) -> Found:
+    def _get(self, key: str) -> StoredObject:
         path = self._path(key)
         if self.kind == "memory":
             with _memory:
                 data = self._fs.cat_file(path)
                 written = self._fs.modified(path)
             age = (datetime.datetime.now(datetime.UTC) - written).total_seconds()
-            return Found(data, hashlib.sha256(data).hexdigest(), age)
+            return StoredObject(data, hashlib.sha256(data).hexdigest(), age)
         if not self.can_be_written:
-            return Found(self._fs.cat_file(path), "", None)
+            return StoredObject(self._fs.cat_file(path), "", None)
         from fsspec.asyn import sync
 
         bucket, name, _ = self._fs.split_path(path)
 
-        async def read() -> Found:
+        async def read() -> StoredObject:
             answer = await self._fs._call_s3("get_object", Bucket=bucket, Key=name)
             async with answer["Body"] as body:
                 data = await body.read()
@@ -212,17 +212,17 @@ class Objects:
             age = None
             if now and (written := answer.get("LastModified")):
                 age = (email.utils.parsedate_to_datetime(now) - written).total_seconds()
-            return Found(data, answer["ETag"], age)
+            return StoredObject(data, answer["ETag"], age)
 
-        found: Found = sync(self._fs.loop, read)
-        return found
+        stored: StoredObject = sync(self._fs.loop, read)
+        return stored
 
     def _put_if(self, key: str, data: bytes, token: str | None) -> str | None:
         path = self._path(key)
         if self.kind == "memory":
             with _memory:
-                there = self._fs.cat_file(path) if self._fs.exists(path) else None
-                if (None if there is None else hashlib.sha256(there).hexdigest()) != token:
+                stored = self._fs.cat_file(path) if self._fs.exists(path) else None
+                if (None if stored is None else hashlib.sha256(stored).hexdigest()) != token:
                     return None
                 self._fs.pipe_file(path, data)
             return hashlib.sha256(data).hexdigest()
@@ -239,14 +239,14 @@ class Objects:
         try:
             return str(sync(self._fs.loop, write)["ETag"])
         except OSError as error:
-            if _code(error) in _REFUSED:
+            if _s3_error_code(error) in _REFUSED:
                 return None
             raise
 
     def _do(
         self, what: str, action: Callable[[], T], patience_s: float | None = None, **absent: T
     ) -> T:
-        """Do something, again and again while the server is away; `absent` stands for nothing."""
+        """Run `action`, again while the server is away; no object gives `absent`, if given."""
         if patience_s is None:
             patience_s = PATIENCE_S if self.url in _reached else FIRST_PATIENCE_S
         ends = time.monotonic() + patience_s
@@ -263,19 +263,19 @@ class Objects:
                     "exists"
                 ) from None
             except Exception as error:
-                passes = _passes(error)
-                if passes is None:
+                is_retryable = _is_retryable(error)
+                if is_retryable is None:
                     raise
-                if not passes or time.monotonic() + pause > ends:
+                if not is_retryable or time.monotonic() + pause > ends:
                     advice = (
                         "is its server running? Nothing there is half-written; try again"
-                        if passes
+                        if is_retryable
                         else "check the store, its endpoint and the credentials"
                     )
                     fault = StorageError(
                         f"store {self.url}: cannot {what} ({one_line(error)}); {advice}"
                     )
-                    fault.may_pass = passes
+                    fault.retryable = is_retryable
                     raise fault from None
                 log.info("store %s: cannot %s (%s); trying again", self.url, what, one_line(error))
                 time.sleep(pause)
@@ -285,14 +285,14 @@ class Objects:
                 return result
 
 
-def _passes(error: Exception) -> bool | None:
-    """Whether a fault of a backend may pass by itself; None if it is none of a backend."""
+def _is_retryable(error: Exception) -> bool | None:
+    """Whether waiting may mend an error of a backend; None if the error is not a backend's."""
     if isinstance(error, PermissionError | NotImplementedError):
         return False
     if isinstance(error, TimeoutError):
         return True
     if isinstance(error, OSError):
-        return error.errno not in _OURS_TO_MEND
+        return error.errno not in _NOT_RETRYABLE
     kinds = {f"{kind.__module__.partition('.')[0]}.{kind.__name__}" for kind in type(error).__mro__}
     if kinds & {"botocore.ConnectionError", "botocore.HTTPClientError", "aiohttp.ClientError"}:
         return True
@@ -301,8 +301,7 @@ def _passes(error: Exception) -> bool | None:
     return None
 
 
-def _code(error: OSError) -> str:
-    """Return the word by which S3 names a fault."""
+def _s3_error_code(error: OSError) -> str:
     response = getattr(error.__cause__, "response", None) or {}
     return str(response.get("Error", {}).get("Code", ""))
 

@@ -169,6 +169,9 @@ class SessionRecord(Document):
     movement: Annotated[
         str | None, Field(description="of the table movements, that was said to be filmed")
     ] = None
+    options: Annotated[
+        dict[str, Any], Field(description="of the analysis, given when it was made")
+    ] = Field(default_factory=dict)
     created_at: Annotated[AwareDatetime, Field(description="with offset")]
     phone_key: Annotated[
         str | None, Field(description="id of the phone's key that added it and may see it")

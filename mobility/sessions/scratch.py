@@ -1,4 +1,4 @@
-"""Folders in the temporary folder that do not outlive their process, not even if it is killed."""
+"""Temporary folders that do not outlive their process, even if it is killed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ALIVE = ".alive"
 def scratch_folder(kind: str) -> tuple[Path, Callable[[], object]]:
     """Make a temporary folder for a `kind` of work, and remove those of processes that were killed.
 
-    It comes with what removes it, which is called when the process ends at the latest.
+    Returns the folder and the function that removes it, called when the process ends at the latest.
     """
     place = Path(tempfile.gettempdir())
     sweep_scratch()
@@ -30,7 +30,7 @@ def scratch_folder(kind: str) -> tuple[Path, Callable[[], object]]:
             folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{kind}-"))
             alive = FileLock(folder / _ALIVE, mode=FILE_MODE)
             alive.acquire()
-            # Another process may have taken it for a dead one's before it was locked.
+            # Before it was locked, another process may have removed it as a dead one's.
             if (folder / _ALIVE).is_file():
                 return folder, weakref.finalize(_remove, _remove, folder, alive)
             alive.release()
@@ -60,5 +60,5 @@ def sweep_scratch() -> None:
 def _remove(folder: Path, alive: FileLock) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     alive.release()
-    # Also that of a kernel that was ended when its report was done.
+    # A report's kernel, which was killed, leaves its folder.
     sweep_scratch()

@@ -1,4 +1,4 @@
-"""Reports on several people, which go with a session or a participant that they hold."""
+"""Reports on several people, deleted with any session or participant that they hold."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _RENDERED = {
         *("tables/*.csv", "tables/*.tex"),
     ),
 }
-"""What is written beside the notebook of a report on several people."""
+"""Files written beside the notebook of a report on several people."""
 
 
 @dataclass(frozen=True)
@@ -40,30 +40,30 @@ class Trace:
 
     path: Path
     remove: Callable[[], object]
-    """Takes them out; it may be done again."""
+    """Takes the participant out; safe to repeat."""
 
 
 def reports_on(reports: Path, sessions: list[str], user_id: str | None = None) -> list[Trace]:
     """Find reports of cohorts and studies that hold one of the sessions, or a participant.
 
-    A report of which the deletion was begun is among them, whosever it is.
+    Reports whose deletion was interrupted are included, whomever they hold.
     """
-    found = []
+    traces = []
     for folder in sorted(reports.glob("[!.]*/")):
         for name in _RENDERED:
             begun = folder / f"{DELETING}{name}.ipynb"
             if begun.is_file() or (
                 (folder / f"{name}.ipynb").is_file() and _holds(folder, name, sessions, user_id)
             ):
-                found.append(Trace(folder, partial(_remove_report, folder, name)))
-    return found
+                traces.append(Trace(folder, partial(_remove_report, folder, name)))
+    return traces
 
 
 def _remove_report(folder: Path, name: str) -> None:
-    """Remove what was rendered into a folder; the folder too where nothing else is in it."""
+    """Remove the files of a report; its folder too if nothing else is in it."""
     begun = folder / f"{DELETING}{name}.ipynb"
     with writing(folder):
-        # Last, for it says to whoever finishes this that there is something left.
+        # Removed last: it marks an unfinished deletion.
         with suppress(FileNotFoundError):
             (folder / f"{name}.ipynb").rename(begun)
         for pattern in _RENDERED[name]:

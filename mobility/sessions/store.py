@@ -2,9 +2,9 @@
 
 A session is a folder with a record (``session.json``), a video, and what the
 analysis made of it. Nothing is written until there is something to keep: a
-store that is only read may be read-only or absent. Of a store behind a URL this process has a
-working copy, see :mod:`mobility.sessions.remote`; what differs is in the methods of
-:class:`SessionStore` that ask for it.
+store that is only read may be read-only or absent. A store behind a URL (a bucket) has a
+working copy in this process, see :mod:`mobility.sessions.bucket`; methods of
+:class:`SessionStore` that differ there ask for it.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ import logging
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, cast
 
 from mobility import registry
+from mobility.analysis_options import AnalysisOptions, check_movement, given_options
 from mobility.errors import (
     BadInputError,
     ConflictError,
@@ -37,11 +38,11 @@ from mobility.provenance import SCHEMA_VERSION
 from mobility.registry import JOINTS, MEASURED, Exercise, Joint
 from mobility.sessions.files import (
     DELETING,
-    begun_with,
     check_decodable,
     check_id,
     check_name,
     check_visible,
+    entries_with_prefix,
     in_use,
     lock,
     lock_if_free,
@@ -69,7 +70,7 @@ from mobility.sessions.shared_reports import reports_on
 from mobility.writing import FOLDER_MODE
 
 if TYPE_CHECKING:
-    from mobility.sessions.remote import Remote
+    from mobility.sessions.bucket import Bucket
 from typing import Generic, Self, TypeVar
 
 from mobility.sessions.stored import StoredSession
@@ -79,11 +80,11 @@ log = logging.getLogger(__name__)
 REPORTS_VARIABLE = "MOBILITY_REPORTS"
 
 VALIDATION_ENDING = ".validation"
-"""With the session's id before it, the name of the folder of its reports on lab data."""
+"""Ends the name of the folder of a session's reports on lab data; the session id begins it."""
 
 PARTICIPANTS = "participants"
-"""Folder of the records of participants, which no session can be called: a record of somebody
-whose id is "session" would pass for that of a session, of which all the others are a part."""
+"""Folder of the participants' records. Reserved, not a valid session id: there, the record of a
+participant "session" would pass for that of a session."""
 
 _CREATING = ".creating-"
 
@@ -92,10 +93,9 @@ S = TypeVar("S", bound=StoredSession)
 
 
 class _InPlace:
-    """In the place of a working copy, where the store is a folder: all is there already."""
+    """Stands for the working copy where the store is a folder, whose files are here already."""
 
-    def _nothing(self, *_: str) -> None:
-        """Do nothing."""
+    def _nothing(self, *_: str) -> None: ...
 
     pull = fetch = fetch_below = fetch_document = publish = discard = sweep_session = _nothing
 
@@ -121,21 +121,21 @@ class SessionStore(Generic[S]):
             if given is not None or what == "store":
                 require_path(given, what=what)
         check_decodable(os.fspath(path), what="store")
-        self._remote: Remote | None = None
-        self.copy: Remote | _InPlace = _InPlace()
+        self._bucket: Bucket | None = None
+        self.copy: Bucket | _InPlace = _InPlace()
         if "://" in os.fspath(path):
-            from mobility.sessions.remote import Remote, local_path
+            from mobility.sessions.bucket import Bucket, local_path
 
             if (local := local_path(os.fspath(path))) is not None:
                 path = local
             else:
-                self._remote = self.copy = Remote(os.fspath(path))
-                path = self._remote.folder
+                self._bucket = self.copy = Bucket(os.fspath(path))
+                path = self._bucket.folder
         self.path = Path(path)
-        # What is there of it, for an absent store is an empty one.
-        there = next(p for p in (self.path, *self.path.parents) if os.path.lexists(p))
-        if not there.is_dir():
-            raise BadInputError(f"store {self.path}: {there} is not a folder; name one")
+        # A missing store counts as empty, but a folder can be made there only below a folder.
+        existing = next(p for p in (self.path, *self.path.parents) if os.path.lexists(p))
+        if not existing.is_dir():
+            raise BadInputError(f"store {self.path}: {existing} is not a folder; name one")
         self.reports = Path(reports or os.environ.get(REPORTS_VARIABLE) or "reports")
         if os.path.realpath(self.reports) == os.path.realpath(self.path):
             raise BadInputError(
@@ -145,7 +145,7 @@ class SessionStore(Generic[S]):
         self.read_only = False
 
     def _opened(self, folder: Path) -> S:
-        """Session of a folder of this store, of the class that the store hands out."""
+        """Session in a folder of this store, of the class that the store hands out."""
         return cast("S", StoredSession(folder, self))
 
     def __repr__(self) -> str:
@@ -154,21 +154,21 @@ class SessionStore(Generic[S]):
     @property
     def place(self) -> str:
         """Folder or URL of the store."""
-        return os.fspath(self.path) if self._remote is None else self._remote.objects.url
+        return os.fspath(self.path) if self._bucket is None else self._bucket.objects.url
 
     @property
-    def is_remote(self) -> bool:
-        """Whether it is behind a URL."""
-        return self._remote is not None
+    def in_bucket(self) -> bool:
+        """Whether the store is behind a URL."""
+        return self._bucket is not None
 
     def close(self) -> None:
-        """Remove the working copy of a store behind a URL; else it lasts until the process ends."""
-        if self._remote is not None:
-            self._remote.close()
+        """Remove the working copy of a store behind a URL now, not when the process ends."""
+        if self._bucket is not None:
+            self._bucket.close()
 
     def absolute(self) -> Self:
-        """Open the same store so that it is found from any working folder."""
-        place = self.place if self._remote else self.path.absolute()
+        """Open the same store by absolute paths, valid in any working folder."""
+        place = self.place if self._bucket else self.path.absolute()
         return type(self)(place, reports=self.reports.absolute())
 
     @checked
@@ -184,6 +184,7 @@ class SessionStore(Generic[S]):
         movement: str | None = None,
         session_id: str | None = None,
         calibration: FilePath | None = None,
+        options: Mapping[str, Any] | None = None,
         phone_key: str | None = None,
     ) -> S:
         """Add a video as a new session; everything is checked before anything is written.
@@ -196,9 +197,9 @@ class SessionStore(Generic[S]):
             The same trial as another camera saw it, not necessarily started at
             the same time; it is copied too.
         user_id
-            Whose session it is; they need not be known as a participant.
+            Participant of the session, with or without a record.
         exercise_name
-            Name of an exercise; "overhead-squat" will do for "Overhead Squat".
+            Name of an exercise; capitals, hyphens and underscores make no difference.
         session_name
             Title of the session.
         body_joint_angles
@@ -206,12 +207,15 @@ class SessionStore(Generic[S]):
             joints are measured "trunk" and "neck" too; a list, or one text with commas.
         movement
             Of single joints, the movement of the table ``movements`` that was filmed; with
-            it the exercise need not be said, and "all" joints are the one of it.
+            it the exercise can be left out, and "all" joints are the one that moves.
         session_id
             Id of the session; default: made of the time and chance.
         calibration
             File with the lenses and places of the cameras
             (:func:`~mobility.kinematics.calibration.read_calibration`); it is copied too.
+        options
+            With which its first analysis begins, of
+            :class:`~mobility.analysis_options.AnalysisOptions`.
         phone_key
             Id of the key of the phone that adds it (``mobility open --lan``) and may see it.
 
@@ -221,6 +225,12 @@ class SessionStore(Generic[S]):
             With all faults at once in ``fields``; or the video cannot be decoded (VideoError).
         """
         self.require_writable()
+        given = given_options(options)
+        AnalysisOptions(**given).for_videos(
+            second=second_video is not None, calibrated=calibration is not None
+        )
+        if (chosen := given.pop("movement", "auto")) != "auto":
+            movement = chosen
         exercise, joints, name = check_creation(
             user_id=user_id,
             exercise_name=exercise_name,
@@ -260,10 +270,11 @@ class SessionStore(Generic[S]):
                         f"second video {sources[1]}: is the same as the first; give the video of "
                         "another camera"
                     )
-                known = None
+                calibration_file = None
                 if calibration is not None:
-                    copy = _copied(Path(calibration), hidden, "calibration")
-                    known = CalibrationFile(**copy)
+                    calibration_file = CalibrationFile(
+                        **_copied(Path(calibration), hidden, "calibration")
+                    )
                 record = SessionRecord(
                     schema_version=SCHEMA_VERSION,
                     session_id=session_id,
@@ -272,11 +283,12 @@ class SessionStore(Generic[S]):
                     session_name=name,
                     joints=joints,
                     movement=movement,
+                    options=given,
                     created_at=created,
                     phone_key=phone_key,
                     video=files[0],
                     second_video=files[1] if len(files) > 1 else None,
-                    calibration=known,
+                    calibration=calibration_file,
                 )
                 write_json(hidden / "session.json", record.model_dump(mode="json"))
                 with writing(self.path):
@@ -296,24 +308,24 @@ class SessionStore(Generic[S]):
         return sessions
 
     def sessions_and_damaged(self) -> tuple[list[S], dict[str, str]]:
-        """All sessions, the oldest first; and what is wrong with those without a readable record.
+        """All sessions, the oldest first; and by id, the error of each whose record is unreadable.
 
-        The latter by their ids, also of what only may be a session (:meth:`possible_sessions`).
+        The latter include what only may be a session (:meth:`possible_sessions`).
         """
-        there = {folder.name for folder in self.folders()}
-        return self._read_records(sorted(there | self.possible_sessions()))
+        ids = {folder.name for folder in self.folders()}
+        return self._read_records(sorted(ids | self.possible_sessions()))
 
     def _read_records(self, session_ids: Iterable[str]) -> tuple[list[S], dict[str, str]]:
-        found, damaged = [], {}
+        dated, damaged = [], {}
         for session_id in session_ids:
             session = self._opened(self.path / session_id)
             try:
                 if not session.folder.is_dir():  # the list of its files may be damaged
                     self.copy.pull(session_id)
-                found.append((session.record.created_at, session_id, session))
+                dated.append((session.record.created_at, session_id, session))
             except MobilityError as error:
                 damaged[session_id] = str(error)
-        return [session for *_, session in sorted(found, key=lambda item: item[:2])], damaged
+        return [session for *_, session in sorted(dated, key=lambda item: item[:2])], damaged
 
     def session(self, session_id: str) -> S:
         """Open a session, or raise that there is none."""
@@ -321,7 +333,7 @@ class SessionStore(Generic[S]):
         if not self.has(session_id):
             if session_id in self.unfinished():
                 raise NotFoundError(
-                    f"session {session_id}: it is only partly created or deleted, or that is "
+                    f"session {session_id}: its creation or deletion is unfinished or "
                     "still running; finish deleting it with: mobility sessions delete "
                     f"{session_id}"
                 )
@@ -336,20 +348,20 @@ class SessionStore(Generic[S]):
         """Whether there is such a session."""
         if _is_reserved(session_id):
             return False
-        if self._remote is not None:
-            self._remote.pull(session_id)
+        if self._bucket is not None:
+            self._bucket.pull(session_id)
         return (self.path / session_id / "session.json").is_file()
 
     def possible_sessions(self) -> set[str]:
-        """Ids of all sessions, and of folders that lost their record and hold only what is of one.
+        """Ids of all sessions, and of folders without a record that hold only files of a session.
 
-        A folder in which there is something else is somebody's own.
+        A folder with anything else is not ours.
         """
-        if self._remote is not None:
-            return set(self._remote.possible()) - set(self.unfinished())
+        if self._bucket is not None:
+            return set(self._bucket.possible()) - set(self.unfinished())
         return {
             folder.name
-            for folder in begun_with(self.path, "")
+            for folder in entries_with_prefix(self.path, "")
             if not folder.name.startswith(".")
             and not _is_reserved(folder.name)
             and _may_be_session(folder)
@@ -358,8 +370,7 @@ class SessionStore(Generic[S]):
     def delete(self, session_id: str) -> None:
         """Delete a session with its video, results and reports; nothing is kept.
 
-        What was left by deletions that were interrupted, of whichever session, goes first. One that
-        is in use is not deleted.
+        Interrupted deletions, of any session, are finished first. A session in use is not deleted.
         """
         check_id(session_id, what="session id")
         self.require_writable()
@@ -369,8 +380,8 @@ class SessionStore(Generic[S]):
                 raise fault
             return
         folder = self.path / session_id
-        if self._remote is not None:
-            self._delete_remote(session_id, self._remote)
+        if self._bucket is not None:
+            self._delete_from_bucket(session_id, self._bucket)
             return
         if _is_reserved(session_id) or not _may_be_session(folder):
             self.session(session_id)
@@ -390,58 +401,57 @@ class SessionStore(Generic[S]):
                 hidden.rename(folder)
                 raise
             self.forget_locks(session_id)
-            # Last, for it says to whoever finishes this that there is something left.
+            # Removed last: it marks an unfinished deletion.
             remove(hidden)
 
-    def _delete_remote(self, session_id: str, remote: Remote) -> None:
-        from mobility.sessions.remote import LOCKS
+    def _delete_from_bucket(self, session_id: str, bucket: Bucket) -> None:
+        from mobility.sessions.bucket import LOCKS
 
-        if not remote.holds(session_id):
+        if not bucket.holds(session_id):
             self.session(session_id)
         for place in self._report_places(session_id):
             refuse_link(place)
-        # Not as other work on it: the list of its files may be damaged.
-        with remote.locked(f"{LOCKS}/{session_id}.session", wait_s=2) as lease:
+        # Not by `session_locked`, which reads the list of its files: that may be damaged.
+        with bucket.locked(f"{LOCKS}/{session_id}.session", wait_s=2) as lease:
             if lease is None:
                 raise in_use(f"session {session_id}")
-            if not remote.holds(session_id):
+            if not bucket.holds(session_id):
                 raise NotFoundError(f"session {session_id}: was deleted meanwhile")
             self.remove_reports(session_id)
-            remote.delete(session_id, lease)
+            bucket.delete(session_id, lease)
 
     def sweep(self) -> dict[str, StorageError | None]:
-        """Finish what creations and deletions that were interrupted left.
+        """Finish deletions that were interrupted, and remove what killed creations left.
 
-        By the id of each session of which something was left by a deletion, or by a creation that
-        was killed, it gives why that is still there, else None.
+        Maps the id of each session that left something to the error that kept it, or None.
         """
         swept: dict[str, StorageError | None] = {}
-        if self._remote is not None:
-            for session_id, is_removed in self._remote.sweep():
+        if self._bucket is not None:
+            for session_id, is_removed in self._bucket.sweep():
                 swept[session_id] = None if is_removed else in_use(f"session {session_id}")
                 if is_removed:
                     self.remove_reports(session_id)
         for prefix in (_CREATING, DELETING):
-            for hidden in begun_with(self.path, prefix):
+            for hidden in entries_with_prefix(self.path, prefix):
                 session_id = hidden.name.removeprefix(prefix)
                 with lock_if_free(self._lock(session_id)) as free:
                     if free:
                         swept[session_id] = self._finish(session_id, hidden)
                     elif prefix == DELETING:
                         swept[session_id] = in_use(f"session {session_id}")
-        for hidden in begun_with(self.reports, DELETING):
-            swept[hidden.name.removeprefix(DELETING)] = _fault_of(remove, hidden)
+        for hidden in entries_with_prefix(self.reports, DELETING):
+            swept[hidden.name.removeprefix(DELETING)] = _storage_error_of(remove, hidden)
         return swept
 
     def _finish(self, session_id: str, hidden: Path) -> StorageError | None:
-        """Delete what is left of a session whose lock is held; the fault where that fails."""
-        # A creation that lives may end between our look and our lock.
-        is_there = (self.path / session_id).exists()
-        fault = None if is_there else _fault_of(self.remove_reports, session_id)
+        """Delete what is left of a session, whose lock is held; return the error if that fails."""
+        # A living creation may end between the listing and the lock.
+        exists = (self.path / session_id).exists()
+        fault = None if exists else _storage_error_of(self.remove_reports, session_id)
         if fault is None:
-            if not is_there:
+            if not exists:
                 self.forget_locks(session_id)
-            fault = _fault_of(remove, hidden)
+            fault = _storage_error_of(remove, hidden)
         if fault is None:
             log.info("removed %s, left by an interrupted run", hidden)
         else:
@@ -449,23 +459,23 @@ class SessionStore(Generic[S]):
         return fault
 
     def unfinished(self) -> list[str]:
-        """Ids of sessions that are half made or half deleted, be it by a living process."""
-        if self._remote is not None:
-            return self._remote.unfinished()
+        """Ids of sessions whose creation or deletion is unfinished or still running."""
+        if self._bucket is not None:
+            return self._bucket.unfinished()
         return sorted(
             {
                 hidden.name.removeprefix(prefix)
                 for prefix in (_CREATING, DELETING)
-                for hidden in begun_with(self.path, prefix)
+                for hidden in entries_with_prefix(self.path, prefix)
             }
         )
 
     def set_participant(self, user_id: str, /, **fields: Any) -> dict[str, Any]:
-        """Store what is known of a participant; fields not named stay as they are.
+        """Store data of a participant; fields not named stay as they are.
 
         ``display_name``, ``sex`` ("female", "male"), ``birth_year`` or ``age`` (years),
-        ``height_m``, ``weight_kg``, ``email``; None forgets a field. ``user_id`` may be there too,
-        and is the same. All faults are raised at once, in ``fields``.
+        ``height_m``, ``weight_kg``, ``email``; None forgets a field. ``user_id`` may be repeated.
+        All faults are raised at once, in ``fields``.
         """
         self.require_writable()
         check_id(user_id, what="user_id")
@@ -474,76 +484,75 @@ class SessionStore(Generic[S]):
             raise FieldError(f"participant {user_id}", {"user_id": [fault]})
         if fields.get("display_name") is not None:
             fields["display_name"] = check_name(fields["display_name"], what="display_name")
-        # Checked before the lock is taken, so that what is refused leaves no trace.
+        # Checked before the lock is taken, so that refused data leave no trace.
         checked_fields = validate(
             GivenParticipant, {**fields, "user_id": user_id}, what=f"participant {user_id}"
         ).model_dump(exclude_unset=True)
         with self.locked(".locks/participants", what="the participants", wait_s=10):
             stored = self.stored_participant(user_id)
-            known = stored.model_dump(exclude_none=True) if stored else {}
+            earlier = stored.model_dump(exclude_none=True) if stored else {}
             if fields.get("age") is not None:
-                known.pop("birth_year", None)
+                earlier.pop("birth_year", None)
             if fields.get("birth_year") is not None:
-                known.pop("age", None)
-            participant = Participant.model_validate({**known, **checked_fields})
+                earlier.pop("age", None)
+            participant = Participant.model_validate({**earlier, **checked_fields})
             document = participant.model_dump(mode="json", exclude_none=True)
             self.write_document(f"participants/{user_id}.json", document)
         return document
 
     def participant(self, user_id: str) -> dict[str, Any]:
-        """Return what is known of a participant, or raise that nothing is."""
+        """Return the record of a participant, or raise that there is none."""
         check_id(user_id, what="user_id")
         stored = self.stored_participant(user_id)
         if stored is None:
-            known = self.participants()
-            if user_id in known:
+            others = self.participants()
+            if user_id in others:
                 raise NotFoundError(
                     f"participant {user_id}: has sessions but no record; make one with: mobility "
                     f"participants set {user_id} --file FILE"
                 )
             raise NotFoundError(
-                f"participant {user_id}: not in the store {self.place}{likely(user_id, known)}"
+                f"participant {user_id}: not in the store {self.place}{likely(user_id, others)}"
             )
         return stored.model_dump(mode="json", exclude_none=True)
 
     def participants(self) -> list[str]:
         """Ids of the participants who have a record or a session, in order."""
-        found = {Path(key).stem for key in self.documents(PARTICIPANTS)}
+        user_ids = {Path(key).stem for key in self.documents(PARTICIPANTS)}
         for user_id in self.owners().values():
             with suppress(BadInputError):  # of a damaged record
-                found.add(check_id(user_id, what="user_id"))
-        return sorted(found)
+                user_ids.add(check_id(user_id, what="user_id"))
+        return sorted(user_ids)
 
     def owners(self) -> dict[str, str]:
-        """Whose each session is of which that can be told, also if else its record is damaged."""
-        found = {}
+        """Participant of each session whose record still names one, even if damaged otherwise."""
+        owners = {}
         for folder in self.folders():
             with suppress(MobilityError):
                 record = read_json(folder / "session.json")
                 if isinstance(record, dict) and isinstance(record.get("user_id"), str):
-                    found[folder.name] = record["user_id"]
-        return found
+                    owners[folder.name] = record["user_id"]
+        return owners
 
     def demo(self, exercise_name: str) -> S:
         """Open the pre-generated demo session of an exercise, read-only."""
         folder = _demo_folder(exercise_name)
         if not (folder / "session.json").is_file():
             raise _absent_demo(exercise_name)
-        # The demo's report is rendered beforehand too.
         store = type(self)(folder.parent, reports=beside_package("reports"))
         store.read_only = True
         return store._opened(folder)
 
     def document(self, key: str) -> Any:
-        """JSON document of the store itself, by its path in it."""
-        if self._remote is not None:
-            return self._remote.document(key)
+        """JSON document of the store, by its path in it."""
+        if self._bucket is not None:
+            return self._bucket.document(key)
         return read_json(self.path / key)
 
     def documents(self, folder: str) -> list[str]:
-        """Paths of the documents in a folder of the store itself."""
-        if self._remote is not None:
-            names = self._remote.objects.names(folder)
+        """Paths of the documents in a folder of the store."""
+        if self._bucket is not None:
+            names = self._bucket.objects.names(folder)
         else:
             names = [file.name for file in (self.path / folder).glob("*.json")]
         return [
@@ -553,9 +562,9 @@ class SessionStore(Generic[S]):
         ]
 
     def write_document(self, key: str, document: Any) -> None:
-        """Write a document of the store itself, whose lock is held."""
-        if self._remote is not None:
-            self._remote.write_document(key, document)
+        """Write a document of the store; its lock is held."""
+        if self._bucket is not None:
+            self._bucket.write_document(key, document)
             return
         file = self.path / key
         with writing(file.parent):
@@ -564,31 +573,31 @@ class SessionStore(Generic[S]):
         write_json(file, document)
 
     def delete_document(self, key: str) -> bool:
-        """Delete a document of the store itself; False if there is none."""
+        """Delete a document of the store; False if there is none."""
         self.copy.fetch_document(key)
         file = self.path / key
-        is_there = file.is_file()
-        if self._remote is not None:
-            self._remote.objects.delete([key])
+        existed = file.is_file()
+        if self._bucket is not None:
+            self._bucket.objects.delete([key])
         with writing(file):
             file.unlink(missing_ok=True)
-        return is_there
+        return existed
 
-    def whereabouts(self, key: str) -> str:
-        """Path or URL of a document of the store itself."""
-        return str(self.path / key) if self._remote is None else self._remote.objects.address(key)
+    def location_of(self, key: str) -> str:
+        """Path or URL of a document of the store."""
+        return str(self.path / key) if self._bucket is None else self._bucket.objects.address(key)
 
     def require_shared(self, what: str) -> None:
         """Refuse a store that other processes do not see."""
-        if self._remote is not None and not self._remote.objects.is_shared:
+        if self._bucket is not None and not self._bucket.objects.is_shared:
             raise BadInputError(
                 f"store {self.place}: exists in the memory of this process only, and {what} "
                 "needs other processes; use a folder or an s3:// store"
             )
 
-    def seen_from(self, folder: Path) -> str:
-        """Name the store for a notebook that runs in `folder`, and must be able to open it."""
-        if self._remote is not None:
+    def path_relative_to(self, folder: Path) -> str:
+        """Path or URL by which a notebook that runs in `folder` opens the store."""
+        if self._bucket is not None:
             self.require_shared("a report")
             return self.place
         try:
@@ -598,14 +607,14 @@ class SessionStore(Generic[S]):
 
     def ids(self) -> list[str]:
         """Ids of all sessions, damaged ones too."""
-        if self._remote is not None:
-            return self._remote.ids()
+        if self._bucket is not None:
+            return self._bucket.ids()
         return [folder.name for folder in self.folders()]
 
     def folders(self) -> Iterable[Path]:
         """Folders of all sessions, in order."""
-        if self._remote is not None:
-            return [self.path / session_id for session_id in self._remote.pull_all()]
+        if self._bucket is not None:
+            return [self.path / session_id for session_id in self._bucket.pull_all()]
         if not self.path.is_dir():
             return []
         return sorted(
@@ -617,24 +626,24 @@ class SessionStore(Generic[S]):
         )
 
     def require_writable(self) -> None:
-        """Refuse the demo, and a store behind a URL where nothing can be written."""
+        """Refuse to write the demo, or a store behind a URL that can only be read."""
         if self.read_only:
             raise NotPermittedError("the demo cannot be changed; create a session of your own")
-        if self._remote is not None:
-            self._remote.objects.require_writable()
+        if self._bucket is not None:
+            self._bucket.objects.require_writable()
 
     def _lock(self, session_id: str, part: str = "session") -> Path:
         return self.path / ".locks" / f"{session_id}.{part}.lock"
 
     @contextmanager
     def locked(self, key: str, *, what: str, wait_s: float = 0.0) -> Iterator[None]:
-        """Hold the lock ``<key>.lock`` of the store itself, or say that `what` is in use."""
-        if self._remote is None:
+        """Hold the lock ``<key>.lock`` of the store, or raise that `what` is in use."""
+        if self._bucket is None:
             with lock(self.path / f"{key}.lock", what=what, wait_s=wait_s):
                 yield
             return
         self.require_writable()
-        with self._remote.locked(key, wait_s=wait_s) as lease:
+        with self._bucket.locked(key, wait_s=wait_s) as lease:
             if lease is None:
                 raise in_use(what)
             yield
@@ -643,32 +652,32 @@ class SessionStore(Generic[S]):
     def session_locked_if_free(
         self, session_id: str, part: str = "session", *, wait_s: float = 0.0
     ) -> Iterator[bool]:
-        """Hold a lock of a session if nobody else does, and say whether it is held.
+        """Hold a lock of a session if nobody else does, and give whether it is held.
 
-        Behind a URL the session is brought up to date first, and what was changed published after.
+        Behind a URL the session is brought up to date first, and published after.
         """
-        if self._remote is None:
+        if self._bucket is None:
             with lock_if_free(self._lock(session_id, part), wait_s=wait_s) as free:
                 yield free
             return
         self.require_writable()
-        with self._remote.session_locked(session_id, part, wait_s=wait_s) as free:
+        with self._bucket.session_locked(session_id, part, wait_s=wait_s) as free:
             yield free
 
     @contextmanager
     def session_locked(
         self, session_id: str, part: str = "session", *, what: str, wait_s: float = 0.0
     ) -> Iterator[None]:
-        """As :meth:`session_locked_if_free`, or say that `what` is in use."""
+        """As :meth:`session_locked_if_free`, or raise that `what` is in use."""
         with self.session_locked_if_free(session_id, part, wait_s=wait_s) as free:
             if not free:
                 raise in_use(what)
             yield
 
     def is_in_work(self, session_id: str) -> bool:
-        """Whether somebody works on a session now, here or elsewhere."""
-        if self._remote is not None:
-            return self._remote.is_in_work(session_id)
+        """Whether any process works on a session now."""
+        if self._bucket is not None:
+            return self._bucket.is_in_work(session_id)
         if self.read_only:
             return False
         with lock_if_free(self._lock(session_id)) as free:
@@ -676,14 +685,14 @@ class SessionStore(Generic[S]):
 
     def forget_locks(self, session_id: str) -> None:
         """Remove the files of the locks of a session that is gone."""
-        if self._remote is not None:  # they are gone when they are released
+        if self._bucket is not None:  # a release deletes the lock
             return
         for part in ("session", "edits", "threads", "work"):
             with suppress(OSError):
                 self._lock(session_id, part).unlink()
 
     def remove_reports(self, session_id: str) -> None:
-        """Remove the reports that hold a session, before its folder, so that none is orphaned."""
+        """Remove the reports that hold a session; before its folder, so that none is orphaned."""
         if not self.reports.is_dir():
             return
         places = self._report_places(session_id)
@@ -705,10 +714,10 @@ class SessionStore(Generic[S]):
         return self.reports / session_id, self.reports / f"{session_id}{VALIDATION_ENDING}"
 
     def stored_participant(self, user_id: str) -> Participant | None:
-        """Return what is known of a participant; None where nothing is stored."""
+        """Record of a participant; None where there is none."""
         key = f"{PARTICIPANTS}/{user_id}.json"
         try:
-            return validate(Participant, self.document(key), what=self.whereabouts(key))
+            return validate(Participant, self.document(key), what=self.location_of(key))
         except NotFoundError:
             return None
         except BadInputError as error:
@@ -718,7 +727,7 @@ class SessionStore(Generic[S]):
             ) from None
 
 
-def _fault_of(act: Callable[..., object], *arguments: Any) -> StorageError | None:
+def _storage_error_of(act: Callable[..., object], *arguments: Any) -> StorageError | None:
     try:
         act(*arguments)
     except StorageError as error:
@@ -731,33 +740,33 @@ def new_session_id(created: datetime.datetime) -> str:
     return f"{created:%Y%m%d-%H%M%S}-{token_hex(4)}"
 
 
-_OF_SESSION = re.compile(
+_OTHER_NAMES = re.compile(
     r"session\.json|edits\.json|config\.json|capture_quality\.json|metrics\.parquet|threads"
     r"|validation|calibration\.[a-z0-9]{1,7}|\..*\.tmp(\..*)?|\.ipynb_checkpoints"
 )
-"""Names of what can be in the folder of a session beside videos and results."""
+"""Names in the folder of a session beside videos and results."""
 
 
-_SHOWS_SOMEBODY = re.compile(
+_RESULT_NAMES = re.compile(
     r"video(-2)?\.[a-z0-9]{1,7}|analyzed\.mp4"
     r"|(pose|pose-2|fitted|angles|repetitions|metrics)\.nc"
 )
-"""Names of its videos and results, by which such a folder is told from one that only looks so."""
+"""Names of videos and results: a folder without a record is a session's only if it has one."""
 
 
 def _may_be_session(folder: Path) -> bool:
-    """Whether a folder has a record, or lost it and holds what a session holds and nothing else."""
+    """Whether a folder has a record, or lost it and holds only files of a session."""
     if (folder / "session.json").is_file():
         return True
     names: list[str] = []
     with suppress(PermissionError):
-        names = [file.name for file in begun_with(folder, "")]
-    shown = [name for name in names if _SHOWS_SOMEBODY.fullmatch(name)]
-    return bool(shown) and all(name in shown or _OF_SESSION.fullmatch(name) for name in names)
+        names = [file.name for file in entries_with_prefix(folder, "")]
+    results = [name for name in names if _RESULT_NAMES.fullmatch(name)]
+    return bool(results) and all(name in results or _OTHER_NAMES.fullmatch(name) for name in names)
 
 
 def _is_reserved(session_id: str) -> bool:
-    # Of any case: some disks do not tell them apart.
+    # Some disks do not distinguish case.
     return session_id.lower() == PARTICIPANTS
 
 
@@ -800,18 +809,9 @@ def _joints_of(movement: str, exercise: Exercise, joints: list[Joint] | None) ->
     """Joints of a session in which a movement is measured: its own, where none were chosen."""
     from mobility.assessment.movements import movement as entry_of
 
-    joint = str(entry_of(movement)["joint"])
-    if exercise.noun != "movement":
-        others = " or ".join(each.name for each in registry.exercises() if each.noun == "movement")
-        raise BadInputError(
-            f"movement {movement}: belongs to {others}, not to {exercise.name}; leave out "
-            "one of the two"
-        )
-    if joints is not None and joint not in joints:
-        raise BadInputError(
-            f"movement {movement}: moves the {joint}, which is not among the joints; add it"
-        )
-    return joints or [joint]
+    chosen = joints or [cast("Joint", entry_of(movement)["joint"])]
+    check_movement(movement, exercise, chosen)
+    return chosen
 
 
 def demo_video(exercise_name: str) -> Path:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from mobility.sessions.store import SessionStore
 
 TITLE = "title"
-"""Attribute (CF) by which a Dataset that was read says whose it is; no file of a stage has it."""
+"""Attribute (CF) with stage, participant and exercise, added to a Dataset when it is read."""
 
 
 class StoredSession:
@@ -41,16 +41,16 @@ class StoredSession:
     def __init__(self, folder: Path, store: SessionStore[Any]) -> None:
         self.folder = folder
         self.store = store
-        self._kept: dict[str, xr.Dataset] | None = None
+        self._cache: dict[str, xr.Dataset] | None = None
 
     def read_once(self) -> Self:
-        """Give the same session, of which each result is read from its file only once.
+        """Return this session with cached results: each file is read only once.
 
-        For what looks at them many times, as a report does; later changes are not seen.
+        For a report, which uses each many times; later changes of the files are not seen.
         """
-        keeps = copy.copy(self)
-        keeps._kept = {}
-        return keeps
+        caching = copy.copy(self)
+        caching._cache = {}
+        return caching
 
     def __repr__(self) -> str:
         return f"<Session {self.folder.name}: {self._in_words()}, in {self.store.place}>"
@@ -74,7 +74,7 @@ class StoredSession:
 
     @property
     def record(self) -> SessionRecord:
-        """What ``session.json`` holds now."""
+        """Content of ``session.json`` now."""
         file = self.folder / "session.json"
         try:
             return validate(SessionRecord, read_json(file), what=f"{file}")
@@ -93,7 +93,7 @@ class StoredSession:
 
     @contextmanager
     def unless_deleted(self) -> Iterator[None]:
-        """Say of what fails inside that the session was deleted meanwhile, where it was."""
+        """Turn an error inside into one that says that the session was deleted, if it was."""
         try:
             yield
         except Exception as error:
@@ -107,30 +107,30 @@ class StoredSession:
 
     @property
     def participant(self) -> Participant | None:
-        """What is known of the participant; None where nothing is stored."""
+        """Record of the participant; None where there is none."""
         return self.store.stored_participant(self.record.user_id)
 
     @property
     def video(self) -> Path:
-        """The session's own copy of the video."""
+        """The session's copy of the video."""
         return self._video_file(self.record.video)
 
     @property
     def second_video(self) -> Path | None:
-        """The session's own copy of the video of the second camera; None where there is none."""
+        """The session's copy of the second camera's video; None where there is none."""
         second = self.record.second_video
         return None if second is None else self._video_file(second)
 
     @property
     def calibration(self) -> Path | None:
-        """The session's own copy of the calibration of its cameras; None where there is none."""
-        known = self.record.calibration
-        return None if known is None else self._video_file(known)
+        """The session's copy of the calibration of its cameras; None where there is none."""
+        file = self.record.calibration
+        return None if file is None else self._video_file(file)
 
     def _video_file(self, video: VideoFile) -> Path:
         self.store.copy.fetch(self.id, video.file)
         file = self.folder / video.file
-        if self.store._remote is not None and not file.is_file():
+        if self.store._bucket is not None and not file.is_file():
             raise StorageError(
                 f"session {self.id}: its file {self.place_of(video.file)} is missing or damaged; "
                 "put it back, or delete the session"
@@ -139,33 +139,33 @@ class StoredSession:
 
     @property
     def annotated_video(self) -> Path:
-        """The annotated video; a file that is absent where there is none."""
+        """Path of the annotated video, which may not exist."""
         self.store.copy.fetch(self.id, "analyzed.mp4")
         return self.folder / "analyzed.mp4"
 
     @property
     def place(self) -> str:
         """Folder or URL of the session."""
-        remote = self.store._remote
-        return os.fspath(self.folder) if remote is None else f"{self.store.place}/{self.id}"
+        bucket = self.store._bucket
+        return os.fspath(self.folder) if bucket is None else f"{self.store.place}/{self.id}"
 
     @property
     def size(self) -> int:
         """Bytes of all its files."""
-        if self.store._remote is not None:
-            return self.store._remote.size(self.id)
+        if self.store._bucket is not None:
+            return self.store._bucket.size(self.id)
         return sum(file.stat().st_size for file in self.folder.rglob("*") if file.is_file())
 
     def place_of(self, name: str) -> str:
-        """Address of one of its files: a ``file://`` URI, or the URL of the object that it is."""
-        remote = self.store._remote
-        if remote is None:
+        """Address of one of its files: a ``file://`` URI, or the URL of its object."""
+        bucket = self.store._bucket
+        if bucket is None:
             return (self.folder / name).resolve().as_uri()
-        return remote.address(self.id, name)
+        return bucket.address(self.id, name)
 
     @property
     def report_folder(self) -> Path:
-        """Folder of the session's reports; it is made by the first report."""
+        """Folder of the session's reports; the first report makes it."""
         return self.store.reports / self.id
 
     def pose(self) -> xr.Dataset:
@@ -181,7 +181,7 @@ class StoredSession:
         return self._result("fitted")
 
     def measured_angles(self) -> xr.Dataset:
-        """Joint angles over time as they were measured, degrees: also what the reports refuse."""
+        """Joint angles over time as measured, degrees, those that reports refuse included."""
         return self._result("angles")
 
     def repetitions(self) -> xr.Dataset:
@@ -239,7 +239,7 @@ class StoredSession:
         self.store.delete(self.id)
 
     def analyzed(self) -> SessionRecord:
-        """Record of the session, or a refusal that says why it has no results."""
+        """Record of the session; raises, with the reason, if there are no results."""
         record = self.record
         if record.state == "analyzing" and self.store.is_in_work(self.id):
             raise NotFoundError(
@@ -247,24 +247,24 @@ class StoredSession:
             )
         if record.state != "analyzed":
             again = f"with: mobility edit {self.id}"
-            told = {
+            reasons = {
                 "created": f"is not analysed yet; analyse it first, {again}",
                 "analyzing": f"was being analysed and was interrupted; finish it {again}",
                 "edited": f"was corrected by hand since its analysis; analyse it again, {again}",
                 "failed": f"could not be analysed: {record.reason}",
             }
-            raise NotFoundError(f"session {self.id} {told[record.state]}")
+            raise NotFoundError(f"session {self.id} {reasons[record.state]}")
         return record
 
     def result_file(self, stage: str) -> Path:
         """Path of the file of a stage, whole and up to date with the store."""
         done = self.record.stages.get(stage)
         if done is None:
-            self.analyzed()  # else its state says why
+            self.analyzed()  # raises a better reason, from the state
             raise NotFoundError(f"session {self.id}: has no {stage.replace('_', ' ')}")
-        if self.store.is_remote:
+        if self.store.in_bucket:
             self.store.copy.fetch(self.id, done.file)
-            # Others may have put another in its place meanwhile.
+            # Another process may have replaced it meanwhile.
             done = self.record.stages.get(stage, done)
         if not is_whole(self.folder, done):
             raise StorageError(
@@ -273,18 +273,18 @@ class StoredSession:
         return self.folder / done.file
 
     def _result(self, stage: str) -> xr.Dataset:
-        if self._kept is not None and stage in self._kept:
-            return self._kept[stage].copy()
+        if self._cache is not None and stage in self._cache:
+            return self._cache[stage].copy()
         record = self.record
         whose = f"{stage.replace('_', ' ')} of {record.user_id}, {record.exercise}"
-        found = read_dataset(self.result_file(stage)).assign_attrs({TITLE: whose})
-        if self._kept is None:
-            return found
-        return self._kept.setdefault(stage, found).copy()
+        result = read_dataset(self.result_file(stage)).assign_attrs({TITLE: whose})
+        if self._cache is None:
+            return result
+        return self._cache.setdefault(stage, result).copy()
 
 
 def is_whole(folder: Path, stage: Stage) -> bool:
-    """Whether the file of a stage is there, as it was written."""
+    """Whether the file of a stage exists, unchanged."""
     file = folder / stage.file
     return file.is_file() and sha256(file) == stage.sha256
 

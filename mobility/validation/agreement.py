@@ -17,7 +17,7 @@ from mobility.assessment.metric import merged_history
 from mobility.errors import BadInputError
 from mobility.kinematics.datasets import Datasets, RepetitionsOfTrials, Trials, in_degrees
 from mobility.kinematics.expected_error import Z95
-from mobility.kinematics.geometry import Array, mean_of_known
+from mobility.kinematics.geometry import Array, nan_mean
 from mobility.options import checked
 from mobility.validation.inference import (
     BOOTSTRAP_COVERAGE,
@@ -58,25 +58,25 @@ def agreement(
 
     Frames are never taken as independent: an error of a curve is computed within a repetition, and
     averaged within a participant, before participants are compared; every interval is over
-    participants. With a single participant its repetitions take their place, and all intervals
-    and limits describe this participant only, as the attribute ``scope`` says; ICC and CCC,
-    which weigh differences against the spread of people, are refused then.
+    participants. A single participant's repetitions take the place of participants: intervals
+    and limits then describe this participant only (attribute ``scope``), and ICC and CCC,
+    which relate differences to the spread of people, are refused.
 
     Parameters
     ----------
     video, lab
-        Of one trial, or a list of trials in the same order. Either angles in degrees over
+        One trial, or a list of trials in the same order. Either angles in degrees over
         ``(time,)`` or ``(time, side)`` on the same times, already synchronised, NaN where refused
         or missing; ``<angle>_sd`` of the video is used where it is there. Or metrics over
         ``(rep,)`` or ``(rep, side)`` of the same repetitions, of any unit; a coordinate
-        ``participant`` over ``rep`` may say whose each is. What both have is compared.
+        ``participant`` over ``rep`` may name each participant. What both have is compared.
     repetitions
-        For angles: of each trial, ``start`` and ``end`` in seconds, ``bottom_start`` and
-        ``bottom_end`` where the value at the bottom is wanted, ``accepted``; as from
-        :func:`~mobility.kinematics.repetitions.find_repetitions`. The same times count for both.
-        None for metrics.
+        Repetitions of each trial with angles, as from
+        :func:`~mobility.kinematics.repetitions.find_repetitions`: ``start`` and ``end`` in seconds,
+        ``accepted``, and for the value at the bottom ``bottom_start`` and ``bottom_end``. Video and
+        lab are evaluated at the same times. None for metrics.
     participants
-        Whose trial each is. Needed with several trials.
+        Participant of each trial; needed with several trials.
     margin_deg
         Largest mean difference in degrees that does not matter, chosen before the data were seen,
         for the test of equivalence. Without it there is no such test.
@@ -105,27 +105,27 @@ def agreement(
         `method_error95_agreement`, `method_error95_consistency`, `tost_p`; `value_coverage`;
         `value_reason`.
 
-        Over (rep, ...), from which all this was made: `video_values`, `lab_values`, `video_curves`,
+        Over (rep, ...), the data behind all of these: `video_values`, `lab_values`, `video_curves`,
         `lab_curves`, `repetition_bias` and so on, with the coordinates `participant`, `trial` and
         `repetition`.
 
-        What cannot be told is NaN, with the reason in `waveform_reason` or `value_reason`.
+        A missing statistic is NaN, with the reason in `waveform_reason` or `value_reason`.
 
     Raises
     ------
     BadInputError
-        Trials do not belong together, are not on the same times or not in degrees, share no angle,
-        hold infinite values, or have no accepted repetition; several trials without participants;
-        an option is out of range.
+        If trials do not belong together, are not on the same times or not in degrees, share no
+        angle, hold infinite values, or have no accepted repetition; if there are several trials
+        without participants; or if an option is out of range.
 
     Notes
     -----
-    The value at the bottom, and the peak, are those of
+    The value at the bottom and the peak are defined as in
     :func:`~mobility.overhead_squat`, each from the frames that its
-    system has. The two systems are the two ways to measure of ICC and SEM: they say how well
-    one stands for the other, not how well either repeats itself. 1.96 √2 SEM is therefore an error
-    of method, within which 95 % of the differences lie (about their mean, for consistency), and no
-    detectable change: that needs one system at several times
+    system has. The two systems are the two raters of ICC and SEM, which describe how well one
+    can replace the other, not how well either repeats itself. 1.96 √2 SEM is therefore an error
+    of method, within which 95 % of the differences lie (about their mean, for consistency). A
+    detectable change instead needs one system at several times
     (:func:`~mobility.pipeline.cohort.changes`).
 
     References
@@ -139,7 +139,7 @@ def agreement(
             f"agreement: {len(videos)} trials of the video and {len(labs)} of the lab; give both of"
             " each trial"
         )
-    whose = _participants(participants, len(videos))
+    participant_of_trial = _participants(participants, len(videos))
     warnings: list[dict[str, str]] = []
     if "time" in videos[0].dims:
         if repetitions is None:
@@ -152,22 +152,22 @@ def agreement(
             raise BadInputError(
                 f"agreement: repetitions of {len(windows)} trials for {len(videos)} trials"
             )
-        rows, warnings = paired_angles(videos, labs, windows, whose)
+        rows, warnings = paired_angles(videos, labs, windows, participant_of_trial)
     elif repetitions is not None:
         raise BadInputError(
             "agreement: metrics have their repetitions already; give repetitions with angles over"
             " time only"
         )
     else:
-        rows = paired_metrics(videos, labs, whose)
+        rows = paired_metrics(videos, labs, participant_of_trial)
     single = np.unique(rows["participant"].values).size == 1
     scope = "this participant only" if single else "participants"
-    units_of = _unit_means(rows["participant"].values)
-    found: dict[Any, Any] = dict(rows.data_vars)
+    unit_means = _unit_means(rows["participant"].values)
+    variables: dict[Any, Any] = dict(rows.data_vars)
     if "video_curves" in rows:
-        found |= _waveforms(rows, units_of)
-    found |= _discrete(rows, units_of, margin_deg)
-    result = xr.Dataset(found, coords=rows.coords)
+        variables |= _waveforms(rows, unit_means)
+    variables |= _discrete(rows, unit_means, margin_deg)
+    result = xr.Dataset(variables, coords=rows.coords)
     for name, entry in tables.load("agreement").items():
         for key in (name, f"{name}_sd", f"{name}_low", f"{name}_high"):
             if key in result and "long_name" not in result[key].attrs:
@@ -222,44 +222,44 @@ def _participants(given: str | Sequence[str | int] | None, trials: int) -> list[
 
 
 def _unit_means(participant: NDArray[np.str_]) -> Callable[[Array], Array]:
-    """Return what averages rows (rep, ...) to participants; of only one, rows stay as they are."""
+    """Return a function that averages (rep, ...) to (participant, ...); one participant's stay."""
     names = list(dict.fromkeys(participant.tolist()))
     if len(names) == 1:
         return lambda values: values
     groups = [np.flatnonzero(participant == name) for name in names]
 
     def means(values: Array) -> Array:
-        return np.stack([mean_of_known(values[group], axis=0) for group in groups])
+        return np.stack([nan_mean(values[group], axis=0) for group in groups])
 
     return means
 
 
 def _applicable(rows: xr.Dataset) -> NDArray[np.bool_]:
-    """Say which sides belong to which angle: left and right, or middle."""
+    """Mask (angle, side) of the sides that an angle has: left and right, or middle."""
     return np.asarray(rows["sided"].values[:, None] != (rows["side"].values == "middle"))
 
 
 def _waveforms(rows: xr.Dataset, unit_means: Callable[[Array], Array]) -> dict[str, Any]:
-    """Errors of the curves, averaged over independent units, and the curves themselves."""
+    """Errors of the curves, averaged over independent units, and the mean curves."""
     dims = ("angle", "side")
     shape = (rows.sizes["angle"], rows.sizes["side"])
-    found: dict[str, Any] = {}
+    variables: dict[str, Any] = {}
     reasons = np.full(shape, "", dtype=object)
 
-    def because(at: tuple[int, ...], text: str) -> None:
+    def add_reason(at: tuple[int, ...], text: str) -> None:
         if text not in reasons[at]:
             reasons[at] = f"{reasons[at]}; {text}" if reasons[at] else text
 
     errors = rows["repetition_rmse"].to_numpy()
     compared = np.isfinite(errors).sum(axis=0)
     units = np.isfinite(unit_means(errors)).sum(axis=0)
-    whose = rows["participant"].values
+    participants = rows["participant"].values
     people = np.zeros(shape, dtype=np.int64)
     applicable = _applicable(rows)
     for at in np.ndindex(shape):
-        people[at] = np.unique(whose[np.isfinite(errors[:, *at])]).size
+        people[at] = np.unique(participants[np.isfinite(errors[:, *at])]).size
         if not applicable[at]:
-            because(at, _NO_SIDE)
+            add_reason(at, _NO_SIDE)
         elif compared[at] == 0:
             lacking = [
                 what
@@ -267,61 +267,61 @@ def _waveforms(rows: xr.Dataset, unit_means: Callable[[Array], Array]) -> dict[s
                 if not np.isfinite(rows[f"{what}_curves"].to_numpy()[:, *at]).any()
             ]
             none = f"no curve of the {' and the '.join(lacking)}" if lacking else ""
-            because(at, none or "no repetition with enough of its curve")
+            add_reason(at, none or "no repetition with enough of its curve")
         elif units[at] < LEAST_CLUSTERS:
-            because(at, f"intervals: {units[at]} independent curves, needs {LEAST_CLUSTERS}")
+            add_reason(at, f"intervals: {units[at]} independent curves, needs {LEAST_CLUSTERS}")
     for name in (*CURVE_ERRORS, "coverage"):
         values = unit_means(rows[f"repetition_{name}"].to_numpy())
-        known = np.isfinite(values)
-        mean = mean_of_known(values, axis=0)
+        finite = np.isfinite(values)
+        mean = nan_mean(values, axis=0)
         sd, low, high = (np.full(shape, np.nan) for _ in range(3))
         for at in np.ndindex(shape):
-            column = values[:, *at][known[:, *at]]
+            column = values[:, *at][finite[:, *at]]
             if column.size > 1:
                 sd[at] = column.std(ddof=1)
             low[at], high[at] = cluster_bootstrap(column)
-        found |= {
+        variables |= {
             name: (dims, mean),
             f"{name}_sd": (dims, sd),
             f"{name}_low": (dims, low),
             f"{name}_high": (dims, high),
         }
-    found["cmc"] = (dims, _correlations(rows, because))
+    variables["cmc"] = (dims, _correlations(rows, add_reason))
     for name, count, text in (
         ("repetitions_compared", compared, "repetitions with enough of their curve"),
         ("participants_compared", people, "participants with such a repetition"),
     ):
-        found[name] = (dims, count, {"units": "1", "long_name": text})
+        variables[name] = (dims, count, {"units": "1", "long_name": text})
     for name in ("frames_compared", "frames_refused", "frames_lab_missing"):
-        each = rows[f"repetition_{name}"]
-        found[name] = (dims, each.to_numpy().sum(axis=0), dict(each.attrs))
-    found |= _curves(rows, unit_means, because)
-    found["waveform_reason"] = (
+        counts = rows[f"repetition_{name}"]
+        variables[name] = (dims, counts.to_numpy().sum(axis=0), dict(counts.attrs))
+    variables |= _curves(rows, unit_means, add_reason)
+    variables["waveform_reason"] = (
         dims,
         reasons,
         {"long_name": "why statistics of the curves are missing"},
     )
-    return found
+    return variables
 
 
-def _correlations(rows: xr.Dataset, because: Callable[[tuple[int, ...], str], None]) -> Array:
-    """CMC of the two systems, of each participant over its repetitions, then their mean."""
-    whose = rows["participant"].values
-    both = np.stack([rows[f"{what}_curves"].to_numpy() for what in ("video", "lab")], axis=1)
+def _correlations(rows: xr.Dataset, add_reason: Callable[[tuple[int, ...], str], None]) -> Array:
+    """CMC of the two systems over the repetitions of each participant, averaged."""
+    participants = rows["participant"].values
+    curves = np.stack([rows[f"{what}_curves"].to_numpy() for what in ("video", "lab")], axis=1)
     usable = np.isfinite(rows["repetition_rmse"].to_numpy())
-    shape = both.shape[2:4]
+    shape = curves.shape[2:4]
     result = np.full(shape, np.nan)
     for at in np.ndindex(shape):
         values = [
-            multiple_correlation(both[chosen, :, *at])
-            for name in dict.fromkeys(whose.tolist())
-            if (chosen := (whose == name) & usable[:, *at]).any()
+            multiple_correlation(curves[chosen, :, *at])
+            for name in dict.fromkeys(participants.tolist())
+            if (chosen := (participants == name) & usable[:, *at]).any()
         ]
         if not values:
             continue
         undefined = int(np.isnan(values).sum())
         if undefined:
-            because(
+            add_reason(
                 at,
                 "CMC: the curves differ more than they move"
                 + (f" in {undefined} of {len(values)} participants" if len(values) > 1 else ""),
@@ -333,35 +333,35 @@ def _correlations(rows: xr.Dataset, because: Callable[[tuple[int, ...], str], No
 def _curves(
     rows: xr.Dataset,
     unit_means: Callable[[Array], Array],
-    because: Callable[[tuple[int, ...], str], None],
+    add_reason: Callable[[tuple[int, ...], str], None],
 ) -> dict[str, Any]:
     """Mean curves of the independent units with their sd, and the test at every point."""
     dims = ("angle", "side", "percent")
     usable = np.isfinite(rows["repetition_rmse"].to_numpy())[..., None]
-    unit = {
+    means = {
         what: unit_means(np.where(usable, rows[f"{what}_curves"].to_numpy(), np.nan))
         for what in ("video", "lab")
     }
-    unit["difference"] = unit_means(
+    means["difference"] = unit_means(
         np.where(usable, (rows["video_curves"] - rows["lab_curves"]).to_numpy(), np.nan)
     )
-    found: dict[str, Any] = {}
-    said = {
+    variables: dict[str, Any] = {}
+    long_names = {
         "video": "mean curve of the video",
         "lab": "mean curve of the lab",
         "difference": "mean difference of the curves, video less lab",
     }
     attrs = {"units": "degree", "reference": "Mean of the independent units, point by point"}
-    for what, values in unit.items():
+    for what, values in means.items():
         curves = xr.DataArray(values, dims=("unit", *dims))
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Degrees of freedom", RuntimeWarning)
             sd = curves.std("unit", ddof=1).where(curves.notnull().sum("unit") > 1)
-        mean, text = curves.mean("unit"), said[what]
-        found[f"{what}_curve"] = (dims, mean.to_numpy(), attrs | {"long_name": text})
+        mean, text = curves.mean("unit"), long_names[what]
+        variables[f"{what}_curve"] = (dims, mean.to_numpy(), attrs | {"long_name": text})
         text += ", standard deviation"
-        found[f"{what}_curve_sd"] = (dims, sd.to_numpy(), attrs | {"long_name": text})
-    t = np.full(unit["lab"].shape[1:], np.nan)
+        variables[f"{what}_curve_sd"] = (dims, sd.to_numpy(), attrs | {"long_name": text})
+    t = np.full(means["lab"].shape[1:], np.nan)
     threshold, p = (np.full(t.shape[:2], np.nan) for _ in range(2))
     tested: dict[str, Any] = {
         "units": "1",
@@ -377,9 +377,9 @@ def _curves(
         if "software" not in tested or not usable[:, *at].any():
             continue
         try:
-            test = spm_paired(unit["video"][:, *at], unit["lab"][:, *at], alpha=_SPM_ALPHA)
+            test = spm_paired(means["video"][:, *at], means["lab"][:, *at], alpha=_SPM_ALPHA)
         except BadInputError as error:
-            because(at, str(error))
+            add_reason(at, str(error))
             continue
         t[at], threshold[at], p[at] = test
     for name, values, text in (
@@ -387,8 +387,8 @@ def _curves(
         ("spm_threshold", threshold, "t beyond which the curves differ, two-tailed, SPM"),
         ("spm_p", p, "smallest p of the stretches beyond the threshold, 1 where none"),
     ):
-        found[name] = (dims[: values.ndim], values, tested | {"long_name": text})
-    return found
+        variables[name] = (dims[: values.ndim], values, tested | {"long_name": text})
+    return variables
 
 
 def _discrete(
@@ -401,10 +401,10 @@ def _discrete(
         for name in ("video_values", "lab_values", "video_values_sd")
     )
     shape = ours.shape[1:]
-    whose = rows["participant"].values
-    single = np.unique(whose).size == 1
+    participants = rows["participant"].values
+    single = np.unique(participants).size == 1
     names = [n for n, e in tables.load("agreement").items() if e["over"] == "discrete"]
-    found = {name: np.full(shape, np.nan) for name in names}
+    statistics_of = {name: np.full(shape, np.nan) for name in names}
     reasons = np.full(shape, "", dtype=object)
     applicable = _applicable(rows)
     degrees = [in_degrees(units) for units in rows["units"].values.tolist()]
@@ -414,21 +414,22 @@ def _discrete(
         if not both.any():
             reasons[at] = "no repetition with a value of both" if applicable[at[1:]] else _NO_SIDE
             for name in ("pairs", "targets"):
-                found[name][at] = 0
+                statistics_of[name][at] = 0
             continue
         errors = sd[:, *at][both]
-        if (told := np.isfinite(errors)).any():
+        if (with_sd := np.isfinite(errors)).any():
             inside = np.abs(one[both] - other[both]) <= Z95 * errors
-            found["value_coverage"][at] = inside[told].mean()
-        statistics, why = _of_pairs(
-            one, other, None if single else whose.tolist(), unit_means, margin_deg, degrees[at[1]]
+            statistics_of["value_coverage"][at] = inside[with_sd].mean()
+        owners = None if single else participants.tolist()
+        statistics, missing = _pair_statistics(
+            one, other, owners, unit_means, margin_deg, degrees[at[1]]
         )
         for name, value in statistics.items():
-            found[name][at] = value
-        reasons[at] = "; ".join(dict.fromkeys(text for text in why if text))
-    labelled: dict[str, Any] = {name: (dims, values) for name, values in found.items()}
+            statistics_of[name][at] = value
+        reasons[at] = "; ".join(dict.fromkeys(text for text in missing if text))
+    labelled: dict[str, Any] = {name: (dims, values) for name, values in statistics_of.items()}
     for name in ("pairs", "targets"):
-        labelled[name] = (dims, found[name].astype(np.int64))
+        labelled[name] = (dims, statistics_of[name].astype(np.int64))
     labelled["value_reason"] = (
         dims,
         reasons,
@@ -437,7 +438,7 @@ def _discrete(
     return labelled
 
 
-def _of_pairs(
+def _pair_statistics(
     one: Array,
     other: Array,
     participants: list[str] | None,
@@ -445,14 +446,14 @@ def _of_pairs(
     margin_deg: float | None,
     in_degrees: bool,
 ) -> tuple[dict[str, float], list[str]]:
-    """All statistics of the paired values of the repetitions, and why some are missing."""
+    """All statistics of the repetitions' paired values, and the reasons for missing ones."""
     limits = bland_altman(one, other, participants=participants)
     means = unit_means(one), unit_means(other)
     table = np.stack(means, axis=1)
     line = proportional_bias(*means)
     error = measurement_error(table)
     if participants is None:
-        # They weigh the differences against the spread of people, which one person does not show.
+        # These relate the differences to the spread of people, which one person does not show.
         reason = (
             "ICC, CCC, SEM, error of method and the test of equivalence: one participant, they are"
             " of several"
@@ -487,17 +488,17 @@ def _of_pairs(
         "ccc": concordant[1:4],
     }.items():
         statistics |= {name: value, f"{name}_low": low, f"{name}_high": high}
-    said = (limits, line, absolute, consistent, concordant, error)
-    why = [each.reason for each in said]
+    estimates = (limits, line, absolute, consistent, concordant, error)
+    reasons = [each.reason for each in estimates]
     if margin_deg is not None and participants is None:
         statistics |= dict.fromkeys(("tost_p", "tost_low", "tost_high"), np.nan)
     elif margin_deg is not None and in_degrees:
         test = tost_paired(*means, margin=margin_deg)
         statistics |= {"tost_p": test.p, "tost_low": test.low, "tost_high": test.high}
-        why.append(test.reason)
+        reasons.append(test.reason)
     elif margin_deg is not None:
-        why.append("equivalence: the margin is in degrees")
-    return statistics, why
+        reasons.append("equivalence: the margin is in degrees")
+    return statistics, reasons
 
 
 def _attrs(key: str, name: str, entry: dict[str, Any], rows: xr.Dataset) -> dict[str, str]:
@@ -507,9 +508,9 @@ def _attrs(key: str, name: str, entry: dict[str, Any], rows: xr.Dataset) -> dict
         f"{name}_low": ", lower end of the 95 % interval",
         f"{name}_high": ", upper end of the 95 % interval",
     }.get(key, "")
-    own = common_units(rows["units"].values.tolist())
+    value_units = common_units(rows["units"].values.tolist())
     attrs = {
-        "units": own if entry["units"] == "value" else str(entry["units"]),
+        "units": value_units if entry["units"] == "value" else str(entry["units"]),
         "long_name": f"{entry['long_name']}{suffix}",
         "reference": str(entry["source"]),
     }

@@ -1,7 +1,7 @@
-"""Poses and angles as the lab's programs read them: TRC, MOT, STO, C3D and CSV.
+"""Export of poses and angles for lab programs: TRC, MOT, STO, C3D and CSV.
 
-What is NaN is written as each format says it: empty cells in TRC and CSV, ``nan`` in MOT and STO, a
-residual of -1 in C3D. Every file is whole or absent.
+NaN becomes an empty cell in TRC and CSV, ``nan`` in MOT and STO, and a residual of -1 in C3D. Files
+are written atomically.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from mobility.validation.mappings import OURS, built_in
 from mobility.wording import shortened
 from mobility.writing import atomic, plain_cells
 
-_EARLY = 0.5
-"""Share of a frame by which times may lie off an even clock where a format has no times."""
+_LARGEST_JITTER = 0.5
+"""Frames by which times may differ from an even clock, for a format without times."""
 
 _MOST_C3D_FRAMES = 65535
-"""A C3D counts its frames with 16 bits."""
+"""Largest frame number of a C3D, which has 16 bits."""
 
 
 _CSV_HEADS = ("time,keypoint,x_m,y_m,z_m", "time,angle,side,value_deg,sd_deg")
-"""Of positions and of angles."""
+"""First lines of a CSV of positions and of angles."""
 
 
 @checked
@@ -65,10 +65,10 @@ def write_mot(angles: xr.Dataset, path: FilePath) -> Path:
     """Write angles as an OpenSim motion (MOT or STO), degrees, with OpenSim's names and signs.
 
     ``knee_angle_r``, ``hip_flexion_r``, ``hip_adduction_r`` (negative abduction),
-    ``ankle_angle_r``, ``arm_flex_r``, ``elbow_flex_r`` and their left ones, ``pelvis_list``; angles
-    that no coordinate of OpenSim is keep our names (``trunk_lean``). Ours are angles between
-    segments, not coordinates of a model: hip flexion is of the trunk against the thigh, so that a
-    model that is moved by them leans less than the person did. The header says so.
+    ``ankle_angle_r``, ``arm_flex_r``, ``elbow_flex_r``, those of the left side, ``pelvis_list``;
+    angles without a coordinate in OpenSim keep our names (``trunk_lean``). Ours are angles between
+    segments, not coordinates of a model: hip flexion is between trunk and thigh, so that a model
+    moved by it leans less than the person did. The header says so.
     """
     time = _time(angles, what="write_mot")
     columns: dict[str, Array] = {}
@@ -106,20 +106,20 @@ def write_mot(angles: xr.Dataset, path: FilePath) -> Path:
 def write_c3d(pose: xr.Dataset, path: FilePath) -> Path:
     """Write positions, as for :func:`write_trc`, as C3D, in millimetres, y up.
 
-    A C3D has a rate and no times: frames are as far apart as the median step, and the first has
-    the number that its time gives. Times that lie off an even clock by more than half a frame or
-    are before 0, and more than 65535 frames, are refused. Positions are kept in single precision.
+    A C3D has a rate and no times: its rate comes from the median step, and the first frame number
+    from the first time. Times that differ from an even clock by more than half a frame or are
+    before 0, and more than 65535 frames, are refused. Positions are kept in single precision.
     """
     import ezc3d
 
     names, values, time = _positions(pose, what="write_c3d")
     rate = _rate(time)
     first = round(float(time[0]) * rate)
-    off = np.abs((time - time[0]) * rate - np.arange(time.size))
-    if off.max() > _EARLY:
+    jitter = np.abs((time - time[0]) * rate - np.arange(time.size))
+    if jitter.max() > _LARGEST_JITTER:
         raise BadInputError(
-            f"write_c3d: the times of the frames are uneven (by {off.max():.1f} frames at "
-            f"{time[int(off.argmax())]:.2f} s) and C3D has no times; write TRC or CSV"
+            f"write_c3d: the times of the frames are uneven (by {jitter.max():.1f} frames at "
+            f"{time[int(jitter.argmax())]:.2f} s) and C3D has no times; write TRC or CSV"
         )
     if first < 0 or first + time.size > _MOST_C3D_FRAMES:
         raise BadInputError(
@@ -129,23 +129,23 @@ def write_c3d(pose: xr.Dataset, path: FilePath) -> Path:
     target = Path(path)
     if target.suffix.lower() != ".c3d":  # ezc3d would append it
         raise BadInputError(f"write_c3d: the name of the file must end in .c3d (got {target.name})")
-    made = ezc3d.c3d()
-    points = made["parameters"]["POINT"]
+    file = ezc3d.c3d()
+    points = file["parameters"]["POINT"]
     points["RATE"]["value"] = [rate]
     points["UNITS"]["value"] = ["mm"]
     points["LABELS"]["value"] = names
-    made.add_parameter("POINT", "X_SCREEN", ["+X"])
-    made.add_parameter("POINT", "Y_SCREEN", ["+Y"])
-    made.add_parameter("MANUFACTURER", "SOFTWARE", ["mobility"])
+    file.add_parameter("POINT", "X_SCREEN", ["+X"])
+    file.add_parameter("POINT", "Y_SCREEN", ["+Y"])
+    file.add_parameter("MANUFACTURER", "SOFTWARE", ["mobility"])
     places = np.ones((4, len(names), time.size))
     places[:3] = 1000 * values.transpose(2, 1, 0)
-    lost = np.isnan(places[0])
-    made["data"]["points"] = places
-    made["data"]["meta_points"]["residuals"] = np.where(lost, -1.0, 0.0)[None]
-    made["header"]["points"]["first_frame"] = first
+    missing = np.isnan(places[0])
+    file["data"]["points"] = places
+    file["data"]["meta_points"]["residuals"] = np.where(missing, -1.0, 0.0)[None]
+    file["header"]["points"]["first_frame"] = first
     _require_folder(target)
     with atomic(target) as hidden:
-        made.write(str(hidden))
+        file.write(str(hidden))
         _require_whole(hidden, 4 * len(names) * time.size, target)
     return target
 
@@ -154,27 +154,27 @@ def write_c3d(pose: xr.Dataset, path: FilePath) -> Path:
 def write_csv(dataset: xr.Dataset, path: FilePath) -> Path:
     """Write a pose, markers or angles as a tidy table.
 
-    Of positions a row for each time and keypoint: ``time, keypoint, x_m, y_m, z_m``. Of angles a
-    row for each time, angle and side (empty for those of the whole body): ``time, angle, side,
-    value_deg, sd_deg``. What is NaN is an empty cell. Every digit is kept.
+    Positions have a row for each time and keypoint: ``time, keypoint, x_m, y_m, z_m``. Angles have
+    a row for each time, angle and side (empty for those of the whole body): ``time, angle, side,
+    value_deg, sd_deg``. NaN is an empty cell. Every digit is kept.
     """
     if "position" in dataset or "marker_position" in dataset:
         names, values, time = _positions(dataset, what="write_csv")
-        whose: dict[str, Any] = {
+        labels: dict[str, Any] = {
             "time": np.repeat(time, len(names)),
             "keypoint": np.tile(names, time.size),
         }
         places = {f"{axis}_m": values[..., i].ravel() for i, axis in enumerate("xyz")}
-        return _write_text(Path(path), _csv([{**whose, **places}]))
+        return _write_text(Path(path), _csv([{**labels, **places}]))
     time = _time(dataset, what="write_csv")
-    known = [name for name in tables.load("angles") if name in dataset]
-    if not known:
+    angle_names = [name for name in tables.load("angles") if name in dataset]
+    if not angle_names:
         raise BadInputError(
             f"write_csv: the Dataset has neither positions nor joint angles; it has "
             f"{shortened(map(str, dataset.data_vars))}"
         )
     parts = []
-    for name in known:
+    for name in angle_names:
         values, sd = dataset[name], dataset.get(f"{name}_sd")
         sides = (
             [side for side in SIDES if side in values["side"]] if "side" in values.dims else [""]
@@ -182,13 +182,13 @@ def write_csv(dataset: xr.Dataset, path: FilePath) -> Path:
         for side in sides:
             at = {"side": side} if side else {}
             error = np.nan if sd is None else sd.sel(at).to_numpy()
-            of: dict[str, Any] = {"time": time, "angle": name, "side": side}
-            parts.append({**of, "value_deg": values.sel(at).to_numpy(), "sd_deg": error})
+            row_labels: dict[str, Any] = {"time": time, "angle": name, "side": side}
+            parts.append({**row_labels, "value_deg": values.sel(at).to_numpy(), "sd_deg": error})
     return _write_text(Path(path), _csv(parts))
 
 
 def _rows(time: Array, table: Array, *, missing: str) -> list[str]:
-    """Lines of a table behind their times, with tabs between."""
+    """Lines of a table, each with its time first, separated by tabs."""
     return [
         "\t".join(missing if math.isnan(v) else f"{v:.9g}" for v in (t, *row))
         for t, row in zip(time.tolist(), table.tolist(), strict=True)
@@ -196,7 +196,7 @@ def _rows(time: Array, table: Array, *, missing: str) -> list[str]:
 
 
 def _csv(parts: Sequence[Mapping[str, Any]]) -> str:
-    """Text of the rows of all parts, given by column."""
+    """CSV of all parts one below the other; each part is given by column."""
     import pandas as pd
 
     frame = plain_cells(pd.concat(map(pd.DataFrame, parts), ignore_index=True))
@@ -214,7 +214,7 @@ FORMATS = {
 
 
 def is_export(file: Path) -> bool:
-    """Whether a file is one that was written here, as its head says; a TRC of our landmarks is."""
+    """Whether this module wrote a file, as its head shows; a TRC of our landmarks counts."""
     with file.open("rb") as opened:
         head = opened.read(1 << 14)
     if head[1:2] == b"P":  # as every C3D
@@ -233,11 +233,11 @@ def _require_folder(path: Path) -> None:
 
 
 def _require_whole(written: Path, numbers: int, target: Path) -> None:
-    """Refuse a C3D without all its `numbers`: ezc3d does not tell of what it could not write."""
+    """Refuse a C3D that lacks some of its `numbers`: ezc3d does not report failed writes."""
     with written.open("rb") as file:
         header = file.read(18)
         size = file.seek(0, os.SEEK_END)
-    # It is written last in which block of 512 bytes, counted from 1, the numbers begin.
+    # ezc3d writes the block of 512 bytes (from 1) in which the numbers begin last of all.
     first_block = int.from_bytes(header[16:], "little")
     if first_block < 2 or size < 512 * (first_block - 1) + 4 * numbers:
         raise StorageError(
@@ -269,7 +269,7 @@ def _rate(time: Array) -> float:
 
 
 def _positions(dataset: xr.Dataset, *, what: str) -> tuple[list[str], Array, Array]:
-    """Names, positions (time, name, 3) in metres, and times; those never seen left out."""
+    """Names, positions (time, name, 3) in metres, and times, without points never seen."""
     time = _time(dataset, what=what)
     if "position" in dataset:
         position, names = dataset["position"], "keypoint"

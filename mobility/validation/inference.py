@@ -1,4 +1,4 @@
-"""Equivalence within a margin, and intervals from drawing participants anew."""
+"""Equivalence within a margin, and bootstrap intervals over participants."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from mobility.options import checked
 from mobility.validation.limits import LEAST, numbers, paired
 
 LEAST_CLUSTERS = 5
-"""Fewest participants that are drawn anew: of fewer there are hardly any different draws."""
+"""Fewest participants of a bootstrap: fewer give hardly any different draws."""
 
 BOOTSTRAP_COVERAGE = (
     "holds the mean in 92 % of studies with 5 participants and in 95 % from 8 on where errors are"
     " normal; where they are skewed in about 85 to 90 % with 8 and in 89 to 93 % with 30"
 )
-"""What the 95 % intervals of :func:`cluster_bootstrap` hold, in simulations."""
+"""Coverage of the 95 % intervals of :func:`cluster_bootstrap` in simulations."""
 
 
 class Equivalence(NamedTuple):
@@ -73,25 +73,26 @@ def tost_paired(
 def cluster_bootstrap(
     values: ArrayLike, *, draws: Annotated[int, Field(ge=100)] = 10_000, seed: int = 0
 ) -> tuple[float, float]:
-    """Interval of the mean over participants, by drawing participants anew with replacement.
+    """95 % interval of the mean over participants, by drawing them with replacement.
 
-    Given is one value for each cluster (participant), as the mean over its repetitions. Frames and
-    repetitions of a participant err together; as values of their own they would make the interval
-    too narrow. NaN is left out. The same `seed` gives the same interval.
+    `values` has one for each cluster (participant), such as the mean over its repetitions. The
+    errors of a participant's frames and repetitions are correlated; taken as independent values
+    they would make the interval too narrow. NaN is left out. The same `seed` gives the same
+    interval.
 
-    The 95 % interval is NaN with fewer than five clusters. The percentiles are widened to those
+    The interval is NaN with fewer than five clusters. The percentiles are widened to those
     that give the t interval for a mean of normal values, because few clusters vary too little
-    (Hesterberg 2015, Am Stat 69:371). What it holds is in :data:`BOOTSTRAP_COVERAGE`; Efron's BCa
-    interval held less, the bootstrap-t more, but was 1.6 to 2.3 times as wide.
+    (Hesterberg 2015, Am Stat 69:371). :data:`BOOTSTRAP_COVERAGE` is its coverage; Efron's BCa
+    interval covered less, the bootstrap-t more, but was 1.6 to 2.3 times as wide.
     """
     from scipy import stats
 
-    known = numbers(values, what="cluster_bootstrap")
-    known = known[np.isfinite(known)]
-    n = len(known)
+    means = numbers(values, what="cluster_bootstrap")
+    means = means[np.isfinite(means)]
+    n = len(means)
     if n < LEAST_CLUSTERS:
         return np.nan, np.nan
     chosen = np.random.default_rng(seed).integers(n, size=(draws, n))
     tail = float(stats.norm.cdf(np.sqrt(n / (n - 1)) * stats.t.ppf(0.025, n - 1)))
-    low, high = np.quantile(known[chosen].mean(axis=1), [tail, 1 - tail])
+    low, high = np.quantile(means[chosen].mean(axis=1), [tail, 1 - tail])
     return float(low), float(high)

@@ -1,7 +1,7 @@
-"""Joint centres from the markers of a lab, as a pose on which our own formulas run.
+"""Joint centres from the markers of a lab, as a pose to which our formulas apply.
 
-Comparing like with like: the angles of the lab are computed from its joint centres by the same
-formulas as ours. A centre that the markers cannot give is NaN, with the reason.
+The angles of the lab are computed from its joint centres by the same formulas as ours, so that like
+is compared with like. A centre that the markers cannot give is NaN, with the reason.
 """
 
 from __future__ import annotations
@@ -33,29 +33,29 @@ from mobility.validation.mappings import (
 from mobility.wording import shortened
 
 METHOD = "markers"
-"""The ``method`` of such a pose: how its positions were obtained."""
+"""Value of the attribute ``method`` of such a pose."""
 
 _LEAST_MARKERS = 3
-"""A rigid segment is located by so many markers, not in one line."""
+"""Markers, not in one line, that locate a rigid segment."""
 
 _LEAST_WIDTH = 0.01
 """Metres; markers whose second extent is smaller lie in one line."""
 
 _MOST_RESIDUAL = 0.03
-"""Metres; markers that fit their places in the static trial less well than soft tissue moves
-(Leardini et al. 2005, Gait Posture 21:212: up to 0.03 m on the thigh) are not the same ones."""
+"""Metres that soft tissue moves at most (Leardini et al. 2005, Gait Posture 21:212: up to 0.03 m on
+the thigh); markers with a larger residual are not those of the static trial."""
 
 _STILL = 0.02
-"""Metres; standard deviation of a marker over a static trial, beyond which it is not static."""
+"""Largest standard deviation of a marker over a static trial, metres."""
 
 _STANDING = 0.97
-"""Share of the greatest height of the hips above the ankles from which a person stands."""
+"""Share of the greatest height of the hips above the ankles above which a person stands."""
 
 _LEVEL_FRAMES = 5
-"""Frames of standing below which the feet cannot be turned level."""
+"""Fewest frames of standing for levelling the feet."""
 
 _PITCH = 35.0
-"""Degrees; heel and toe markers of a flat foot do not differ by more in height."""
+"""Degrees; largest pitch of the line between heel and toe markers of a flat foot."""
 
 _LENGTHS: Mapping[tuple[str, str], tuple[float, float]] = {
     # Metres, from a small child to a very tall adult.
@@ -81,46 +81,46 @@ def lab_pose(
     """Joint centres of a marker trial as a pose Dataset.
 
     A centre is the mean of the markers that the mapping names (medial and lateral). A marker that
-    was worn in the static trial only is put where it was on its segment: the segment is found in
-    each frame from its other markers, by the rotation and translation that fit them best in the
-    sense of least squares (Soderkvist & Wedin 1993, J Biomech 26:1473). Hips are the markers or
+    was worn in the static trial only is reconstructed from the other markers of its segment in
+    each frame, by the rotation and translation that fit them best by least squares
+    (Soderkvist & Wedin 1993, J Biomech 26:1473). Hips are the markers or
     functional centres that the mapping names, else come from the iliac spines by
-    :func:`harrington_hips`. The shoulder is where its marker is, on the acromion in most sets, some
+    :func:`harrington_hips`. The shoulder is its marker, on the acromion in most sets, some
     centimetres above the joint.
 
-    Heel and toe markers on shoes are not at one height. The line from heel to toe is therefore
-    turned, by lowering or raising the toe, so that it is level while the person stands: in the
-    static trial where there is one, else in the frames in which the hips are highest. An ankle
-    dorsiflexion of zero then is a shank perpendicular to the sole.
+    Heel and toe markers on shoes differ in height. The toe is therefore lowered or raised so that
+    the line from heel to toe is level while the person stands: in the static trial if there is
+    one, else in the frames in which the hips are highest. An ankle dorsiflexion of zero then is a
+    shank perpendicular to the sole.
 
-    The whole trial is turned about the vertical, once, so that the person faces z, as somebody does
-    who is filmed from the front; a lab sees from all around, and nothing is to be refused because
-    of a view. Angles do not depend on it.
+    The whole trial is turned once about the vertical so that the person faces z, as if filmed from
+    the front: a lab sees from all around, and no angle is to be refused because of the view. Angles
+    do not depend on it.
 
     Parameters
     ----------
     markers
-        What :func:`~mobility.validation.lab_files.read_lab` made of a file of markers.
+        Markers from :func:`~mobility.validation.lab_files.read_lab`.
     mapping
-        What the markers are, as for ``read_lab``; default that with which the file was read.
+        Meaning of the markers, as for ``read_lab``; by default as when the file was read.
     static
         Markers of a trial in which the person stands still, as a Dataset of ``read_lab``.
     level_feet
-        Whether to turn the feet level; default as the mapping says.
+        Whether to level the feet; by default as the mapping says.
 
     Returns
     -------
     xarray.Dataset
-        ``position`` (time, space, keypoint, individual) in metres, y up, with all 33 landmarks,
-        those that cannot be had NaN. The attributes ``joint_centres`` and ``not_available`` are
-        JSON objects: from what each landmark was made, and why others are missing.
+        ``position`` (time, space, keypoint, individual) in metres, y up, with all 33 landmarks, NaN
+        for those that the markers do not give. The attributes ``joint_centres`` and
+        ``not_available`` are JSON objects: the origin of each landmark, and why others are missing.
 
     Raises
     ------
     BadInputError
-        There are no markers, no mapping fits, a marker of one's own mapping is not in the file, the
-        static trial is not of the same markers or moves, a segment has an impossible length, or
-        left and right are exchanged.
+        If there are no markers, no mapping fits, a marker of a given mapping is not in the file,
+        the static trial has other markers or moves, a segment has an impossible length, or left
+        and right are exchanged.
 
     Examples
     --------
@@ -128,22 +128,22 @@ def lab_pose(
     >>> pose = lab_pose(trial, static=read_lab("standing.c3d"))  # doctest: +SKIP
     >>> angles = joint_angles(pose)  # doctest: +SKIP
     """
-    chosen = _mapping_of(markers, mapping)
-    build = _Build(markers, static, chosen)
-    build.joint_centres()
-    build.hip_centres()
-    pitch = build.level(chosen.level_feet if level_feet is None else level_feet)
-    build.check()
-    turned = build.face_z()
+    chosen = _chosen_mapping(markers, mapping)
+    builder = _LandmarkBuilder(markers, static, chosen)
+    builder.joint_centres()
+    builder.hip_centres()
+    pitch = builder.level(chosen.level_feet if level_feet is None else level_feet)
+    builder.check()
+    turned = builder.face_z()
     position = np.full((markers.sizes["time"], 3, len(KEYPOINTS), 1), np.nan)
-    for name, values in build.centres.items():
+    for name, values in builder.centres.items():
         position[:, :, INDEX[name], 0] = values
     for name in KEYPOINTS:
-        if name not in build.centres:
-            build.reasons.setdefault(name, "no marker of the mapping is near it")
+        if name not in builder.centres:
+            builder.reasons.setdefault(name, "no marker of the mapping is near it")
     kept = ("source_file", "source_sha256", "source_format", "rate_hz")
     attrs: dict[str, Any] = {name: markers.attrs[name] for name in kept if name in markers.attrs}
-    made = xr.Dataset(
+    pose = xr.Dataset(
         {
             "position": (
                 ("time", "space", "keypoint", "individual"),
@@ -163,14 +163,14 @@ def lab_pose(
             "source_software": "mobility",
             "time_unit": "seconds",
             "method": METHOD,
-            "joint_centres": json.dumps(build.origins, sort_keys=True),
-            "not_available": json.dumps(build.reasons, sort_keys=True),
+            "joint_centres": json.dumps(builder.origins, sort_keys=True),
+            "not_available": json.dumps(builder.reasons, sort_keys=True),
         },
     )
     if "rate_hz" in attrs:
-        made.attrs["fps"] = attrs["rate_hz"]
+        pose.attrs["fps"] = attrs["rate_hz"]
     return with_history(
-        made,
+        pose,
         "lab_pose",
         {
             "mapping": chosen.name,
@@ -178,12 +178,12 @@ def lab_pose(
             "level_feet": level_feet,
         },
         source=markers,
-        joint_centres=build.origins,
-        not_available=build.reasons,
+        joint_centres=builder.origins,
+        not_available=builder.reasons,
         sole_pitch_deg=pitch,
         turned_deg=turned,
-        **build.results,
-        warnings=build.warnings,
+        **builder.results,
+        warnings=builder.warnings,
     )
 
 
@@ -208,18 +208,18 @@ def harrington_hips(
     their middle to that of the posterior spines (Harrington, Zavatsky, Lawson, Yuan & Theologis
     2007, J Biomech 40:595-602, the equations with one predictor each).
 
-    Of the posterior spines their middle is given, or the sacrum. `width` and `depth` are by default
+    `psis` is the middle of the posterior spines, or the sacrum. `width` and `depth` are by default
     the medians over the frames, so that skin that moves over a bent pelvis does not move the hips.
     """
     front = (left_asis + right_asis) / 2
     across, ahead = right_asis - left_asis, front - psis
     if width is None or depth is None:
         widths, depths = np.linalg.norm(across, axis=-1), np.linalg.norm(ahead, axis=-1)
-        known = ~np.isnan(widths + depths)
-        if not known.any():
+        seen = ~np.isnan(widths + depths)
+        if not seen.any():
             raise BadInputError("harrington_hips: the iliac spines are never seen together")
-        width = float(np.median(widths[known])) if width is None else width
-        depth = float(np.median(depths[known])) if depth is None else depth
+        width = float(np.median(widths[seen])) if width is None else width
+        depth = float(np.median(depths[seen])) if depth is None else depth
     z = direction(across)
     x = direction(ahead - (ahead * z).sum(axis=-1, keepdims=True) * z)
     y = np.cross(z, x)
@@ -228,14 +228,14 @@ def harrington_hips(
     return middle - out, middle + out
 
 
-def carried(static: Array, moving: Array, point: Array) -> tuple[Array, Array]:
-    """Place of a point of a rigid segment, in each frame, from markers of that segment, metres.
+def carry_point(static: Array, moving: Array, point: Array) -> tuple[Array, Array]:
+    """Position of a point of a rigid segment, in each frame, from markers of that segment, metres.
 
-    The rotation and translation that bring the markers from their `static` places (marker, 3) to
-    where they are seen, `moving` (time, marker, 3), with the least sum of squares (Soderkvist &
-    Wedin 1993, J Biomech 26:1473), carry the `point` (3,). Given are the places (time, 3), NaN
-    where fewer than three markers are seen or they lie in one line, and the root mean square of the
-    markers off theirs, (time,).
+    `point` (3,) is moved by the rotation and translation that fit the markers' `static` positions
+    (marker, 3) to their `moving` ones (time, marker, 3) by least squares (Soderkvist & Wedin 1993,
+    J Biomech 26:1473). Returns the positions of the point (time, 3), NaN where fewer than three
+    markers are seen or they lie in one line, and the root mean square residual of the markers
+    (time,).
     """
     seen = ~np.isnan(moving).any(axis=-1)
     places = np.full((len(moving), 3), np.nan)
@@ -243,25 +243,25 @@ def carried(static: Array, moving: Array, point: Array) -> tuple[Array, Array]:
     for visible in np.unique(seen, axis=0):
         if visible.sum() < _LEAST_MARKERS:
             continue
-        at = static[visible]
-        centre = at.mean(axis=0)
-        if np.linalg.svd(at - centre, compute_uv=False)[1] < _LEAST_WIDTH:
+        visible_static = static[visible]
+        centre = visible_static.mean(axis=0)
+        if np.linalg.svd(visible_static - centre, compute_uv=False)[1] < _LEAST_WIDTH:
             continue
         frames = np.flatnonzero((seen == visible).all(axis=1))
-        there = moving[frames][:, visible]
-        middle = there.mean(axis=1)
-        spread = np.einsum("tmi,mj->tij", there - middle[:, None], at - centre)
+        visible_moving = moving[frames][:, visible]
+        middle = visible_moving.mean(axis=1)
+        spread = np.einsum("tmi,mj->tij", visible_moving - middle[:, None], visible_static - centre)
         u, _, v = np.linalg.svd(spread)
         mirror = np.ones((len(frames), 3))
         mirror[:, 2] = np.sign(np.linalg.det(u @ v))
         rotation = (u * mirror[:, None, :]) @ v
         places[frames] = middle + np.einsum("tij,j->ti", rotation, point - centre)
-        fitted = middle[:, None] + np.einsum("tij,mj->tmi", rotation, at - centre)
-        residual[frames] = np.sqrt(((there - fitted) ** 2).sum(axis=-1).mean(axis=-1))
+        fitted = middle[:, None] + np.einsum("tij,mj->tmi", rotation, visible_static - centre)
+        residual[frames] = np.sqrt(((visible_moving - fitted) ** 2).sum(axis=-1).mean(axis=-1))
     return places, residual
 
 
-def _mapping_of(markers: xr.Dataset, mapping: MappingLike | None) -> LabMapping:
+def _chosen_mapping(markers: xr.Dataset, mapping: MappingLike | None) -> LabMapping:
     if mapping is not None:
         return given_mapping(mapping)
     if "mapping_content" in markers.attrs:
@@ -279,8 +279,8 @@ def _mapping_of(markers: xr.Dataset, mapping: MappingLike | None) -> LabMapping:
     return best
 
 
-class _Build:
-    """The landmarks of one trial as they are made, and how."""
+class _LandmarkBuilder:
+    """Landmarks of one trial as they are made: positions, origins, reasons for missing ones."""
 
     def __init__(self, markers: xr.Dataset, static: xr.Dataset | None, mapping: LabMapping) -> None:
         self.mapping = mapping
@@ -289,29 +289,30 @@ class _Build:
         self.reasons: dict[str, str] = {}
         self.warnings: list[dict[str, str]] = []
         self.results: dict[str, Any] = {}
-        self._names, self._values = _of(markers)
-        self._static = None if static is None else self._still(static)
-        self._carried: dict[str, tuple[Array, str] | str] = {}
+        self._names, self._values = _names_and_positions(markers)
+        self._static = None if static is None else self._static_positions(static)
+        # Markers of the static trial only: positions and origin, or why they are missing.
+        self._reconstructed: dict[str, tuple[Array, str] | str] = {}
 
-    def _still(self, static: xr.Dataset) -> tuple[FileNames, dict[str, Array]]:
-        names, values = _of(static)
-        wanted = {names.find(name) for name in self.mapping.markers()} - {None}
-        if not wanted:
+    def _static_positions(self, static: xr.Dataset) -> tuple[FileNames, dict[str, Array]]:
+        names, values = _names_and_positions(static)
+        mapped = {names.find(name) for name in self.mapping.markers()} - {None}
+        if not mapped:
             raise BadInputError(
                 f"lab_pose: the static trial has none of the markers of mapping {self.mapping.name}"
             )
-        for name in wanted:
-            known = values[str(name)]
-            known = known[~np.isnan(known).any(axis=-1)]
-            if len(known) and float(known.std(axis=0).max()) > _STILL:
+        for name in mapped:
+            seen = values[str(name)]
+            seen = seen[~np.isnan(seen).any(axis=-1)]
+            if len(seen) and float(seen.std(axis=0).max()) > _STILL:
                 raise BadInputError(
-                    f"lab_pose: the static trial moves: {name} by {known.std(axis=0).max():.3f} m "
+                    f"lab_pose: the static trial moves: {name} by {seen.std(axis=0).max():.3f} m "
                     "(standard deviation); give one in which the person stands still"
                 )
         return names, {
-            name: np.median(kept, axis=0) if len(kept) else np.full(3, np.nan)
+            name: np.median(seen, axis=0) if len(seen) else np.full(3, np.nan)
             for name, v in values.items()
-            for kept in [v[~np.isnan(v).any(axis=-1)]]
+            for seen in [v[~np.isnan(v).any(axis=-1)]]
         }
 
     def joint_centres(self) -> None:
@@ -323,9 +324,9 @@ class _Build:
             other = self.mapping.instead.get(landmark)
             if other is not None and self._mean(landmark, other):
                 del self.reasons[landmark]
-                told = {"landmark": landmark.replace("_", " "), "other": " and ".join(other)}
+                values = {"landmark": landmark.replace("_", " "), "other": " and ".join(other)}
                 self.warnings.append(
-                    tables.warning("warnings.joint_centre_instead", **told, reason=reason)
+                    tables.warning("warnings.joint_centre_instead", **values, reason=reason)
                 )
                 continue
             absent = [name for name in names if self._names.find(name) is None]
@@ -336,33 +337,33 @@ class _Build:
                 )
 
     def _mean(self, landmark: str, names: tuple[str, ...]) -> bool:
-        """Make `landmark` the mean of markers, if all can be had."""
-        found: list[Array] = []
-        told: list[str] = []
+        """Make `landmark` the mean of markers, if all are available."""
+        positions: list[Array] = []
+        origins: list[str] = []
         for name in names:
             at = self._names.find(name)
             if at is not None:
-                found.append(self._values[at])
-                told.append(at)
+                positions.append(self._values[at])
+                origins.append(at)
                 continue
-            if name not in self._carried:
-                self._carried[name] = self._from_static(name)
-            made = self._carried[name]
-            if isinstance(made, str):
-                self.reasons[landmark] = made
+            if name not in self._reconstructed:
+                self._reconstructed[name] = self._from_static(name)
+            marker = self._reconstructed[name]
+            if isinstance(marker, str):
+                self.reasons[landmark] = marker
                 return False
-            found.append(made[0])
-            told.append(made[1])
-        mean = np.mean(found, axis=0)
+            positions.append(marker[0])
+            origins.append(marker[1])
+        mean = np.mean(positions, axis=0)
         if np.isnan(mean).all():
-            self.reasons[landmark] = f"{' and '.join(told)} are never seen together"
+            self.reasons[landmark] = f"{' and '.join(origins)} are never seen together"
             return False
         self.centres[landmark] = mean
-        self.origins[landmark] = told[0] if len(told) == 1 else f"mean of {', '.join(told)}"
+        self.origins[landmark] = f"mean of {', '.join(origins)}" if origins[1:] else origins[0]
         return True
 
     def _from_static(self, name: str) -> tuple[Array, str] | str:
-        """Give a marker that was worn in the static trial only, or why it cannot be had."""
+        """Reconstruct a marker of the static trial: positions and origin, or why it is missing."""
         if self._static is None:
             return f"marker {name} is not in the file, and there is no static trial"
         names, places = self._static
@@ -392,7 +393,7 @@ class _Build:
             )
         moving = np.stack([self._values[now] for now, _ in both], axis=1)
         standing = np.stack([places[then] for _, then in both])
-        values, residual = carried(standing, moving, places[at])
+        values, residual = carry_point(standing, moving, places[at])
         if np.isnan(values).all():
             return f"marker {name}: the markers of {segment} are never seen together, or in a line"
         typical = float(np.nanmedian(residual))
@@ -427,10 +428,10 @@ class _Build:
             return f"mapping {self.mapping.name} names neither hip markers nor iliac spines"
         fronts = (pelvis.left_asis, pelvis.right_asis)
         backs = (pelvis.left_psis, pelvis.right_psis)
-        found = self._spines(self._names, self._values, fronts, backs, pelvis.sacrum)
-        if isinstance(found, str):
-            return found
-        left, right, back = found
+        spines = self._spines(self._names, self._values, fronts, backs, pelvis.sacrum)
+        if isinstance(spines, str):
+            return spines
+        left, right, back = spines
         if np.isnan(left + right + back).all():
             return "the iliac spines are never seen together"
         size: dict[str, float] = {}
@@ -467,7 +468,7 @@ class _Build:
         return values[str(front[0])], values[str(front[1])], middle
 
     def level(self, wanted: bool) -> dict[str, float]:
-        """Turn the feet level while standing, and return the pitch (degrees) that was taken out."""
+        """Level the feet as they are in standing, and return the removed pitch (degrees)."""
         pitches: dict[str, float] = {}
         if not wanted:
             return pitches
@@ -496,12 +497,12 @@ class _Build:
         """Rise of the toe over the heel, and their distance on the floor, while standing."""
         if self._static is not None:
             names, places = self._static
-            at = [
+            markers = [
                 [names.find(name) for name in self.mapping.joint_centres[landmark]]
                 for landmark in (heel, toe)
             ]
-            if all(name is not None for found in at for name in found):
-                ends = [np.mean([places[str(n)] for n in found], axis=0) for found in at]
+            if all(name is not None for each in markers for name in each):
+                ends = [np.mean([places[str(n)] for n in each], axis=0) for each in markers]
                 foot = ends[1] - ends[0]
                 if not np.isnan(foot).any():
                     return float(foot[1]), float(np.hypot(foot[0], foot[2]))
@@ -514,12 +515,12 @@ class _Build:
         return rise, float(np.median(np.hypot(foot[:, 0], foot[:, 2])))
 
     def _standing_frames(self) -> NDArray[np.bool_]:
-        """Frames in which the hips are as high above the ankles as they ever are."""
+        """Frames in which the hips are nearly as high above the ankles as they ever are."""
         length = len(next(iter(self._values.values())))
-        wanted = [f"{side}_{point}" for point in ("hip", "ankle") for side in SIDES]
-        if not all(name in self.centres for name in wanted):
+        landmarks = [f"{side}_{point}" for point in ("hip", "ankle") for side in SIDES]
+        if not all(name in self.centres for name in landmarks):
             return np.zeros(length, dtype=bool)
-        left, right, *ankles = (self.centres[name][:, 1] for name in wanted)
+        left, right, *ankles = (self.centres[name][:, 1] for name in landmarks)
         height = (left + right) / 2 - (ankles[0] + ankles[1]) / 2
         if np.isnan(height).all():
             return np.zeros(length, dtype=bool)
@@ -549,10 +550,10 @@ class _Build:
 
     def _check_sides(self) -> None:
         """Raise where the toes point backwards: sides exchanged, or left-handed axes."""
-        wanted = [f"{side}_{point}" for side in SIDES for point in ("hip", "heel", "foot_index")]
-        if not all(name in self.centres for name in wanted):
+        landmarks = [f"{side}_{point}" for side in SIDES for point in ("hip", "heel", "foot_index")]
+        if not all(name in self.centres for name in landmarks):
             return
-        lh, lheel, ltoe, rh, rheel, rtoe = (self.centres[name] for name in wanted)
+        lh, lheel, ltoe, rh, rheel, rtoe = (self.centres[name] for name in landmarks)
         forward = np.cross(np.array([0.0, 1.0, 0.0]), rh - lh)
         ahead = (forward * (ltoe - lheel + rtoe - rheel)).sum(axis=-1)
         if not np.isnan(ahead).all() and float(np.nanmedian(np.sign(ahead))) < 0:
@@ -562,7 +563,7 @@ class _Build:
             )
 
     def face_z(self) -> float | None:
-        """Turn the landmarks so that the person faces z; the angle (degrees), None if not known."""
+        """Turn the landmarks so that the person faces z; return the angle (degrees) if possible."""
         for point in ("hip", "shoulder"):
             ends = [f"{side}_{point}" for side in SIDES]
             if not all(name in self.centres for name in ends):
@@ -581,7 +582,7 @@ class _Build:
         return None
 
 
-def _of(markers: xr.Dataset) -> tuple[FileNames, dict[str, Array]]:
+def _names_and_positions(markers: xr.Dataset) -> tuple[FileNames, dict[str, Array]]:
     """Names and positions (time, 3) of the markers."""
     position = markers["marker_position"].sel(space=["x", "y", "z"])
     values = position.transpose("marker", "time", "space").to_numpy().astype(np.float64)

@@ -1,4 +1,4 @@
-"""Taking apart C3D files: markers, modelled angles and pose matrices."""
+"""Parsing of C3D files: markers, modelled angles and pose matrices."""
 
 from __future__ import annotations
 
@@ -16,40 +16,40 @@ import numpy as np
 
 from mobility.errors import BadInputError
 from mobility.kinematics.geometry import Array
-from mobility.validation.lab_datasets import Found, require_unique, unit_of, whole
+from mobility.validation.lab_datasets import LabFile, require_unique, unit_of, whole
 
 MARK = 0x50
 """The second byte of every C3D file."""
 
 _ORDERS = {84: "<", 86: ">"}
-"""Order of the bytes by processor, of those with numbers as ours."""
+"""Byte order by processor, for those with IEEE numbers."""
 
 _LONGEST_S = 300
-"""Seconds after which the reader is taken to be caught in a damaged file."""
+"""Seconds after which the reader counts as stuck in a damaged file."""
 
 _MODELLED = ("ANGLES", "FORCES", "MOMENTS", "POWERS", "SCALARS", "REACTIONS")
 
 
-def c3d(path: Path, content: bytes) -> Found:
-    """Take apart a C3D file."""
+def c3d(path: Path, content: bytes) -> LabFile:
+    """Parse a C3D file."""
     what = path.name
     if len(content) < 512 or content[1] != MARK:
         raise BadInputError(f"{what}: is not a C3D file, or only the beginning of one")
-    arrays, said = _opened(path, content)
-    groups = said["parameters"]
+    arrays, metadata = _opened(path, content)
+    groups = metadata["parameters"]
     points, rotations = arrays["points"], arrays["rotations"]
     rate = float(_value(groups, "POINT", "RATE", [0.0])[0])
-    first = int(said["header"]["first_frame"])
+    first = int(metadata["header"]["first_frame"])
     _require_whole(what, content, groups, max(points.shape[2], rotations.shape[3]))
-    found = Found(what=what, file_format="C3D")
-    # ezc3d gives POINT:RATE for both, so that a contradiction is seen in the bytes only.
-    order = _ORDERS.get(_processor(content))
-    in_header = struct.unpack(f"{order}f", content[20:24])[0] if order else 0.0
-    found.other_rate = in_header if in_header > 0 else None
+    file = LabFile(what=what, file_format="C3D")
+    # ezc3d gives POINT:RATE for both, so that only the bytes show a contradiction.
+    byte_order = _ORDERS.get(_processor(content))
+    in_header = struct.unpack(f"{byte_order}f", content[20:24])[0] if byte_order else 0.0
+    file.other_rate = in_header if in_header > 0 else None
     rate = rate or in_header
     labels = _labels(groups, points.shape[1])
     require_unique(labels, what=what, kind="points")
-    # ezc3d has made NaN of what has a negative residual.
+    # ezc3d has set points with a negative residual to NaN.
     values = points[:3].transpose(2, 1, 0).astype(np.float64)
     modelled = {
         kind: {str(name).strip() for name in _value(groups, "POINT", kind, [])} - {""}
@@ -61,30 +61,30 @@ def c3d(path: Path, content: bytes) -> Found:
         if kind is None and re.search(r"(Force|Moment|Power|GRF)s?$", bare):
             continue
         if kind == "ANGLES" or (kind is None and bare.endswith("Angles")):
-            found.columns |= {f"{label}.{a}": values[:, i, j] for j, a in enumerate("xyz")}
+            file.columns |= {f"{label}.{a}": values[:, i, j] for j, a in enumerate("xyz")}
         elif kind is None:
-            found.markers.append(label)
-    places = [labels.index(name) for name in found.markers]
-    found.marker_values = whole(values[:, places])
+            file.markers.append(label)
+    places = [labels.index(name) for name in file.markers]
+    file.marker_values = whole(values[:, places])
     unit = str(_value(groups, "POINT", "UNITS", [""])[0])
     if rotations.shape[2]:
-        _add_origins(found, groups, rotations)
+        _add_origins(file, groups, rotations)
         unit = str(_value(groups, "ROTATION", "UNITS", [unit])[0])
         rate = rate or float(_value(groups, "ROTATION", "RATE", [0.0])[0])
-    if not found.markers and not found.columns:
+    if not file.markers and not file.columns:
         raise BadInputError(f"{what}: has neither markers nor angles nor pose matrices")
     if not rate > 0:
-        found.notes["rate"] = "not said"
-    found.stated_rate = rate if rate > 0 else None
-    found.frames = first + np.arange(max(len(found.marker_values), points.shape[2]), dtype=float)
-    found.length_unit = unit_of(unit, what=what, kind="length") if found.markers else None
-    if found.columns:
-        told = str(_value(groups, "POINT", "ANGLE_UNITS", [""])[0])
-        found.angle_unit = unit_of(told, what=what, kind="angle")
+        file.notes["rate"] = "not said"
+    file.stated_rate = rate if rate > 0 else None
+    file.frames = first + np.arange(max(len(file.marker_values), points.shape[2]), dtype=float)
+    file.length_unit = unit_of(unit, what=what, kind="length") if file.markers else None
+    if file.columns:
+        angle_unit = str(_value(groups, "POINT", "ANGLE_UNITS", [""])[0])
+        file.angle_unit = unit_of(angle_unit, what=what, kind="angle")
     screen = str(_value(groups, "POINT", "Y_SCREEN", [""])[0]).strip().lower().removeprefix("+")
-    found.vertical_axis = screen if re.fullmatch(r"-?[xyz]", screen) else None
-    found.notes |= {"first_frame": first, "ezc3d": version("ezc3d")}
-    return found
+    file.vertical_axis = screen if re.fullmatch(r"-?[xyz]", screen) else None
+    file.notes |= {"first_frame": first, "ezc3d": version("ezc3d")}
+    return file
 
 
 def _opened(path: Path, content: bytes) -> tuple[dict[str, Array], dict[str, Any]]:
@@ -112,13 +112,13 @@ def _opened(path: Path, content: bytes) -> tuple[dict[str, Array], dict[str, Any
 
 
 def _processor(content: bytes) -> int:
-    """Kind of processor whose bytes the file has: 84 Intel, 85 DEC, 86 MIPS."""
+    """Processor whose number format the file has: 84 Intel, 85 DEC, 86 MIPS."""
     place = 512 * (content[0] - 1) + 3
     return content[place] if place < len(content) else 0
 
 
 def _require_whole(what: str, content: bytes, groups: Any, frames: int) -> None:
-    """Raise if there are fewer frames than the header promises; ezc3d leaves them out silently."""
+    """Raise if there are fewer frames than the header says; ezc3d omits them silently."""
     order = _ORDERS.get(_processor(content), "<")
     first, last = struct.unpack(f"{order}HH", content[6:10])
     promised = last - first + 1
@@ -149,16 +149,16 @@ def _labels(groups: Any, count: int) -> list[str]:
     return [label or f"unlabelled_{i + 1}" for i, label in enumerate(labels)]
 
 
-def _add_origins(found: Found, groups: Any, rotations: Array) -> None:
+def _add_origins(file: LabFile, groups: Any, rotations: Array) -> None:
     """Add the origins of pose matrices as markers."""
     names = [str(x).strip() for x in _value(groups, "ROTATION", "LABELS", [])]
     origins = rotations[:3, 3].transpose(2, 1, 0).astype(np.float64)[:, : len(names)]
-    if found.markers and len(found.marker_values) != len(origins):
+    if file.markers and len(file.marker_values) != len(origins):
         raise BadInputError(
-            f"{found.what}: has {len(found.marker_values)} frames of markers and {len(origins)} of "
+            f"{file.what}: has {len(file.marker_values)} frames of markers and {len(origins)} of "
             "pose matrices; export them at one rate"
         )
-    before = found.marker_values if found.markers else np.empty((len(origins), 0, 3))
-    found.markers = [*found.markers, *names]
-    found.marker_values = np.concatenate([before, whole(origins)], axis=1)
-    require_unique(found.markers, what=found.what, kind="points")
+    before = file.marker_values if file.markers else np.empty((len(origins), 0, 3))
+    file.markers = [*file.markers, *names]
+    file.marker_values = np.concatenate([before, whole(origins)], axis=1)
+    require_unique(file.markers, what=file.what, kind="points")

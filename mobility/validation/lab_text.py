@@ -1,4 +1,4 @@
-"""Taking apart the text formats of labs: TRC, MOT and STO, and tables (CSV)."""
+"""Parsing of the text formats of labs: TRC, MOT and STO, and tables (CSV)."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ import numpy as np
 
 from mobility.errors import BadInputError
 from mobility.kinematics.geometry import Array
-from mobility.validation.lab_datasets import Found, no_angles, require_unique, unit_of, whole
+from mobility.validation.lab_datasets import LabFile, no_angles, require_unique, unit_of, whole
 from mobility.validation.mappings import (
     OURS,
     LabMapping,
     built_in,
-    content_of,
-    content_said,
+    other_content_of_column,
+    other_content_of_header,
 )
 from mobility.wording import shortened
 
 Row = tuple[int, str]
-"""Number of a line, from 1, and its text, which is split only when it is needed."""
+"""Number of a line, from 1, and its text, which is split when it is needed."""
 
 BY_US = "Angles between segments, by mobility."
-"""The line of a header by which a motion that this package wrote is known."""
+"""Line in the header of a motion that this package wrote."""
 
-_ROWS_BEFORE = 4  # that show with how many decimals a file is written
+_ROWS_BEFORE = 4  # rows before the last, to see with how many decimals a file is written
 _MISSING = frozenset(
     {
         *("", "nan", "na", "n/a", "#n/a", "null", "none", "-", "-nan"),
-        # As programs on Windows write NaN, OpenSim among them.
+        # NaN of programs on Windows, such as OpenSim.
         *("1.#qnan", "-1.#qnan", "1.#ind", "-1.#ind", "nan(ind)", "-nan(ind)", "nan(snan)"),
     }
 )
@@ -47,7 +47,7 @@ _TRC_KEYS = ("DataRate", "NumFrames", "NumMarkers", "Units")
 
 
 def text_lines(what: str, content: bytes) -> list[str]:
-    """Split a text file into its lines, with tabs between cells, whichever separator it has."""
+    """Split a text file into its lines, and turn the separator of cells into tabs."""
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # as spreadsheets save text
         content = content.decode("utf-16", errors="replace").encode()
     if b"\0" in content:
@@ -55,13 +55,13 @@ def text_lines(what: str, content: bytes) -> list[str]:
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        # Labels of Windows programs; any byte is a character there, so that noise must show itself.
+        # Windows programs; any byte is a character there, so count unprintable ones to see noise.
         text = content.decode("latin-1")
         if sum(not c.isprintable() and not c.isspace() for c in text[:4096]) > 8:
             raise BadInputError(f"{what}: is not a text file") from None
     lines = text.splitlines()
-    # By the last rows: only numbers are there, while a header may have any sign in it. Commas
-    # beside another separator, which may be blanks, are those of decimals.
+    # Find the separator in the last rows, which have only numbers; a header may have any sign.
+    # Commas beside another separator, which may be blanks, are decimal commas.
     rows = "\n".join([line for line in lines if line.strip()][-_ROWS_BEFORE - 1 :])
     separator = next((sign for sign in "\t;," if sign in rows), None)
     if separator is not None and not (separator == "," and re.search(r"\d +-?\d", rows)):
@@ -74,7 +74,7 @@ def text_lines(what: str, content: bytes) -> list[str]:
 def _with_tabs(what: str, line: str, separator: str) -> str:
     try:
         cells = next(csv.reader([line], delimiter=separator), [])
-    except csv.Error:  # of what one line of text can hold, only a cell without an end
+    except csv.Error:  # the only error possible for one line is a cell without an end
         raise BadInputError(
             f"{what}: the line that begins with '{line[:40]}' has a cell of more than "
             f"{csv.field_size_limit()} characters; a quotation mark may be missing there"
@@ -83,23 +83,23 @@ def _with_tabs(what: str, line: str, separator: str) -> str:
 
 
 def _last_value_is_cut(lines: Sequence[str]) -> bool:
-    """Whether all rows before end in as many decimals, and the last in fewer or in none."""
+    """Whether the last row ends in fewer decimals than the rows before, which agree."""
     ends = [re.search(r"\d*(?:[.,](\d*))?\s*$", line) for line in lines[-_ROWS_BEFORE - 1 :]]
     decimals = [len(end[1] or "") if end else 0 for end in ends]
     before = decimals[:-1]
     if len(before) < _ROWS_BEFORE or len(set(before)) > 1:
         return False
-    # One tab waits for a value; where a marker is missing there are several.
-    waits = [re.search(r"[^\t]\t$", line) is not None for line in lines[-2:]]
-    return decimals[-1] < before[0] or waits == [False, True]
+    # A single tab at the end expects a value; a missing marker leaves several.
+    ends_in_tab = [re.search(r"[^\t]\t$", line) is not None for line in lines[-2:]]
+    return decimals[-1] < before[0] or ends_in_tab == [False, True]
 
 
 def _cells(line: str) -> list[str]:
     return line.split("\t") if "\t" in line else line.split()
 
 
-def trc(what: str, lines: list[str]) -> Found:
-    """Take apart a TRC file, called `what` in messages."""
+def trc(what: str, lines: list[str]) -> LabFile:
+    """Parse a TRC file, called `what` in messages."""
     if len(lines) < 5 or not lines[0].lower().startswith("pathfiletype"):
         raise BadInputError(
             f"{what}: is not a TRC file: it must begin with five lines of header, the first with "
@@ -120,7 +120,7 @@ def trc(what: str, lines: list[str]) -> Found:
         raise BadInputError(
             f"{what}: line 3: DataRate, NumFrames and NumMarkers must be numbers"
         ) from None
-    # In order, each over three columns; programs differ in how many tabs they put between.
+    # Each name stands over three columns; programs differ in the number of tabs between them.
     markers = [name.strip() for name in lines[3].split("\t")[2:] if name.strip()]
     if len(markers) != count:
         raise BadInputError(
@@ -135,7 +135,7 @@ def trc(what: str, lines: list[str]) -> Found:
             "off or its header is wrong"
         )
     positions = table[:, 2:].reshape(len(table), count, 3)
-    return Found(
+    return LabFile(
         what=what,
         file_format="TRC",
         time=table[:, 1],
@@ -146,14 +146,14 @@ def trc(what: str, lines: list[str]) -> Found:
     )
 
 
-def mot(what: str, lines: list[str]) -> Found:
-    """Take apart a MOT or STO file, called `what` in messages."""
+def mot(what: str, lines: list[str]) -> LabFile:
+    """Parse a MOT or STO file, called `what` in messages."""
     ends = [i for i, line in enumerate(lines) if line.strip().lower() == "endheader"]
     if not ends:
         raise BadInputError(f"{what}: is not a MOT or STO file: its header has no line 'endheader'")
-    held = content_said(line.strip() for line in lines[: ends[0]])
-    if held is not None:
-        raise no_angles([held], what=what)
+    other_content = other_content_of_header(line.strip() for line in lines[: ends[0]])
+    if other_content is not None:
+        raise no_angles([other_content], what=what)
     header = {}
     for line in lines[: ends[0]]:
         stated = re.match(r"^\s*(\w+)\s*(?:=|\s)\s*(\S+)\s*$", line)
@@ -179,40 +179,40 @@ def mot(what: str, lines: list[str]) -> Found:
             f"{what}: its header says {stated_rows} rows, it has {len(table)}; the file was cut "
             "off or its header is wrong"
         )
-    said = header.get("indegrees", "").lower()
-    if said not in ("", "yes", "no"):
-        raise BadInputError(f"{what}: inDegrees must be yes or no (got {said})")
-    return Found(
+    in_degrees = header.get("indegrees", "").lower()
+    if in_degrees not in ("", "yes", "no"):
+        raise BadInputError(f"{what}: inDegrees must be yes or no (got {in_degrees})")
+    return LabFile(
         what=what,
         file_format="STO" if what.lower().removesuffix(".gz").endswith(".sto") else "MOT",
         time=table[:, 0],
         columns={name: table[:, i] for i, name in enumerate(names) if i},
-        angle_unit={"yes": "degree", "no": "radian"}.get(said),
+        angle_unit={"yes": "degree", "no": "radian"}.get(in_degrees),
         mapping=OURS if any(line.startswith(BY_US) for line in lines[: ends[0]]) else None,
-        notes={"inDegrees": said or "not said"},
+        notes={"inDegrees": in_degrees or "not said"},
     )
 
 
-def table(what: str, lines: list[str], mapping: LabMapping | None) -> Found:
-    """Take apart a table, called `what` in messages, with what a mapping says of its columns."""
-    kept = [(n, line) for n, line in enumerate(lines, start=1) if line.strip()]
-    if len(kept) > 5 and kept[4][1].split("\t")[0].strip().upper() in ("ITEM", "TIME"):
-        return _visual3d(what, kept)
-    if kept[0][1].strip().lower() in _SECTIONS:
+def table(what: str, lines: list[str], mapping: LabMapping | None) -> LabFile:
+    """Parse a table, called `what` in messages; `mapping` may name its columns."""
+    numbered = [(n, line) for n, line in enumerate(lines, start=1) if line.strip()]
+    if len(numbered) > 5 and numbered[4][1].split("\t")[0].strip().upper() in ("ITEM", "TIME"):
+        return _visual3d(what, numbered)
+    if numbered[0][1].strip().lower() in _SECTIONS:
         return _nexus(what, lines)
-    first = _cells(kept[0][1])
+    first = _cells(numbered[0][1])
     if all(_is_number(cell) for cell in first):
-        return _without_header(what, kept, mapping)
+        return _without_header(what, numbered, mapping)
     header = [name.strip() for name in first]
     while header and not header[-1]:
         header.pop()
-    rows = kept[1:]
+    rows = numbered[1:]
     if not rows:
         raise BadInputError(f"{what}: has a header but no frames")
     if not any(map(_is_number, _cells(rows[0][1]))):
         raise BadInputError(
             f"{what}: is not a table: line {rows[0][0]} has no number under the names of line "
-            f"{kept[0][0]}"
+            f"{numbered[0][0]}"
         )
     lowered = [name.lower() for name in header]
     if lowered[:5] == ["time", "keypoint", "x_m", "y_m", "z_m"]:
@@ -231,30 +231,30 @@ def _is_number(cell: str) -> bool:
     return True
 
 
-def _wide(what: str, header: Sequence[str], table: Array) -> Found:
-    """One row a frame: times, markers in three columns each, and other columns."""
+def _wide(what: str, header: Sequence[str], table: Array) -> LabFile:
+    """Parse a table of one row a frame: times, markers in three columns each, other columns."""
     columns = {name: table[:, i] for i, name in enumerate(header) if name}
-    found = Found(what=what, file_format="CSV")
+    file = LabFile(what=what, file_format="CSV")
     for name in list(columns):
         base, unit = _split_unit(name)
-        if base in _TIME and found.time is None:
-            found.time = columns.pop(name) * (0.001 if unit == "ms" else 1.0)
+        if base in _TIME and file.time is None:
+            file.time = columns.pop(name) * (0.001 if unit == "ms" else 1.0)
         elif base in _FRAME:
             numbers = columns.pop(name)
-            found.frames = numbers - numbers[0]
-    if found.time is None and found.frames is None:
-        found.frames = np.arange(len(table), dtype=np.float64)
-    places: dict[str, dict[str, str]] = {}
+            file.frames = numbers - numbers[0]
+    if file.time is None and file.frames is None:
+        file.frames = np.arange(len(table), dtype=np.float64)
+    axes_of_marker: dict[str, dict[str, str]] = {}
     units: set[str] = set()
     for name in columns:
-        fits = _TRIPLET.match(name)
-        if fits and "angle" not in name.lower() and content_of(name) is None:
-            places.setdefault(fits["name"], {})[fits["axis"].lower()] = name
-            units |= {fits["unit"]} if fits["unit"] else set()
-    complete = {name: axes for name, axes in places.items() if len(axes) == 3}
+        match = _TRIPLET.match(name)
+        if match and "angle" not in name.lower() and other_content_of_column(name) is None:
+            axes_of_marker.setdefault(match["name"], {})[match["axis"].lower()] = name
+            units |= {match["unit"]} if match["unit"] else set()
+    complete = {name: axes for name, axes in axes_of_marker.items() if len(axes) == 3}
     if complete:
-        found.markers = list(complete)
-        found.marker_values = whole(
+        file.markers = list(complete)
+        file.marker_values = whole(
             np.stack(
                 [
                     np.stack([columns[axes[a]] for a in "xyz"], axis=-1)
@@ -265,21 +265,21 @@ def _wide(what: str, header: Sequence[str], table: Array) -> Found:
         )
         if len(units) > 1:
             raise BadInputError(f"{what}: its markers are in {' and '.join(sorted(units))}")
-        found.length_unit = units.pop() if units else None
-    taken = {name for axes in complete.values() for name in axes.values()}
-    found.columns = {name: values for name, values in columns.items() if name not in taken}
-    return found
+        file.length_unit = units.pop() if units else None
+    marker_columns = {name for axes in complete.values() for name in axes.values()}
+    file.columns = {name: values for name, values in columns.items() if name not in marker_columns}
+    return file
 
 
 def _split_unit(name: str) -> tuple[str, str]:
     """Name of a column of times without its unit, and the unit."""
-    stated = re.match(r"^(.*?)[\s_]*(?:\(|\[|(?<=[_\s]))(s|sec|ms)[)\]]?$", name.strip().lower())
-    if stated and stated[1]:
-        return stated[1].replace(" ", ""), stated[2]
+    match = re.match(r"^(.*?)[\s_]*(?:\(|\[|(?<=[_\s]))(s|sec|ms)[)\]]?$", name.strip().lower())
+    if match and match[1]:
+        return match[1].replace(" ", ""), match[2]
     return name.strip().lower().replace(" ", "").replace("_", ""), ""
 
 
-def _without_header(what: str, rows: Sequence[Row], mapping: LabMapping | None) -> Found:
+def _without_header(what: str, rows: Sequence[Row], mapping: LabMapping | None) -> LabFile:
     if mapping is None or mapping.columns is None:
         raise BadInputError(
             f"{what}: has no header; give a mapping that says its columns (built in: "
@@ -288,15 +288,15 @@ def _without_header(what: str, rows: Sequence[Row], mapping: LabMapping | None) 
     width = len(_cells(rows[0][1]))
     table = _numbers(rows, width, what=what)
     frames = np.arange(len(table), dtype=np.float64)
-    found = Found(what=what, file_format="CSV", frames=frames)
+    file = LabFile(what=what, file_format="CSV", frames=frames)
     names = mapping.columns
     if isinstance(names, int):
         if names != width:
             raise BadInputError(f"{what}: has {width} columns, mapping {mapping.name} says {names}")
-        found.columns = {str(i): table[:, i] for i in range(width)}
+        file.columns = {str(i): table[:, i] for i in range(width)}
     elif width == 3 * len(names):
-        found.markers = list(names)
-        found.marker_values = whole(table.reshape(len(table), len(names), 3))
+        file.markers = list(names)
+        file.marker_values = whole(table.reshape(len(table), len(names), 3))
     elif width == len(names):
         return _wide(what, names, table)
     else:
@@ -304,13 +304,13 @@ def _without_header(what: str, rows: Sequence[Row], mapping: LabMapping | None) 
             f"{what}: has {width} columns; mapping {mapping.name} names {len(names)}, or three "
             "times as many for markers"
         )
-    return found
+    return file
 
 
-def _tidy_pose(what: str, rows: Sequence[Row], width: int) -> Found:
-    """Read a row for each time and keypoint, as write_csv makes them."""
-    time, names, values = _by_time(what, rows, width, named_by=1)
-    return Found(
+def _tidy_pose(what: str, rows: Sequence[Row], width: int) -> LabFile:
+    """Parse a table of write_csv with a row for each time and keypoint."""
+    time, names, values = _pivot_by_time(what, rows, width, named_by=1)
+    return LabFile(
         what=what,
         file_format="CSV",
         time=time,
@@ -321,44 +321,44 @@ def _tidy_pose(what: str, rows: Sequence[Row], width: int) -> Found:
     )
 
 
-def _tidy_angles(what: str, rows: Sequence[Row], width: int) -> Found:
-    """Read a row for each time, angle and side, as write_csv makes them."""
-    time, names, values = _by_time(what, rows, width, named_by=2)
-    ours = built_in()[OURS].angles
+def _tidy_angles(what: str, rows: Sequence[Row], width: int) -> LabFile:
+    """Parse a table of write_csv with a row for each time, angle and side."""
+    time, names, values = _pivot_by_time(what, rows, width, named_by=2)
+    our_columns = built_in()[OURS].angles
     columns: dict[str, Array] = {}
     for i, (angle, side) in enumerate(names):
-        entry = ours.get(angle)
-        named = entry.named().get(side or "column") if entry is not None else None
-        if entry is None or named is None:
+        entry = our_columns.get(angle)
+        column = entry.named().get(side or "column") if entry is not None else None
+        if entry is None or column is None:
             raise BadInputError(f"{what}: there is no angle '{angle}' of side '{side}'")
-        columns[named[0]] = entry.scale * values[:, i, 0]  # 1 or -1
-    return Found(
+        columns[column[0]] = entry.scale * values[:, i, 0]  # 1 or -1
+    return LabFile(
         what=what, file_format="CSV", time=time, columns=columns, angle_unit="degree", mapping=OURS
     )
 
 
-def _by_time(
+def _pivot_by_time(
     what: str, rows: Sequence[Row], width: int, *, named_by: int
 ) -> tuple[Array, list[tuple[str, ...]], Array]:
-    """Give times, names and values (time, name, value) of rows of a time, a name and values."""
+    """Pivot rows of a time, a name of `named_by` cells and values to (time, name, value)."""
     end = 1 + named_by
     numbers = _numbers(rows, width, what=what, names=tuple(range(1, end)))
     keys = [tuple(cell.strip() for cell in _cells(line)[1:end]) for _, line in rows]
-    time, where = np.unique(numbers[:, 0], return_inverse=True)
-    at = {key: i for i, key in enumerate(dict.fromkeys(keys))}
-    places = np.array([at[key] for key in keys])
-    _, first = np.unique(where * len(at) + places, return_index=True)
+    time, time_index = np.unique(numbers[:, 0], return_inverse=True)
+    index_of = {key: i for i, key in enumerate(dict.fromkeys(keys))}
+    name_index = np.array([index_of[key] for key in keys])
+    _, first = np.unique(time_index * len(index_of) + name_index, return_index=True)
     if first.size < len(rows):
-        again = min(set(range(len(rows))) - set(first.tolist()))
-        raise BadInputError(f"{what}: line {rows[again][0]} gives a value a second time")
-    values = np.full((len(time), len(at), width - end), np.nan)
-    values[where, places] = numbers[:, end:]
-    return time, list(at), values
+        repeated = min(set(range(len(rows))) - set(first.tolist()))
+        raise BadInputError(f"{what}: line {rows[repeated][0]} gives a value a second time")
+    values = np.full((len(time), len(index_of), width - end), np.nan)
+    values[time_index, name_index] = numbers[:, end:]
+    return time, list(index_of), values
 
 
-def _visual3d(what: str, kept: Sequence[tuple[int, str]]) -> Found:
-    """Visual3D's table: names in the second row, components in the fifth, tabs between."""
-    names, components = kept[1][1].split("\t"), kept[4][1].split("\t")
+def _visual3d(what: str, rows: Sequence[tuple[int, str]]) -> LabFile:
+    """Parse a table of Visual3D: names in the second row, components in the fifth."""
+    names, components = rows[1][1].split("\t"), rows[4][1].split("\t")
     while components and not components[-1].strip():
         components.pop()
     header = [components[0].strip()]
@@ -366,28 +366,28 @@ def _visual3d(what: str, kept: Sequence[tuple[int, str]]) -> Found:
         signal = names[i].strip() if i < len(names) else ""
         header.append(f"{signal}.{component.strip()}" if component.strip() != "0" else signal)
     require_unique(header, what=what, kind="columns")
-    found = _wide(what, header, _numbers(kept[5:], len(header), what=what))
-    found.notes["layout"] = "Visual3D"
-    return found
+    file = _wide(what, header, _numbers(rows[5:], len(header), what=what))
+    file.notes["layout"] = "Visual3D"
+    return file
 
 
-def _nexus(what: str, lines: list[str]) -> Found:
-    """Vicon Nexus' table: sections of a title, a rate, names, components, units and frames."""
+def _nexus(what: str, lines: list[str]) -> LabFile:
+    """Parse a table of Vicon Nexus: sections of title, rate, names, components, units, frames."""
     titles = [line.strip().lower() for line in lines]
     starts = [i for i, title in enumerate(titles) if title in _SECTIONS]
-    found = Found(what=what, file_format="CSV", notes={"layout": "Vicon Nexus"})
+    file = LabFile(what=what, file_format="CSV", notes={"layout": "Vicon Nexus"})
     for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):
         if titles[start] in ("trajectories", "model outputs"):
             rows = [(i + 1, lines[i]) for i in range(start + 1, end) if titles[i]]
-            _add_section(found, titles[start], rows)
-    if found.frames is None:
+            _add_section(file, titles[start], rows)
+    if file.frames is None:
         raise BadInputError(f"{what}: has no section Trajectories or Model Outputs")
-    return found
+    return file
 
 
-def _add_section(found: Found, title: str, rows: Sequence[Row]) -> None:
+def _add_section(file: LabFile, title: str, rows: Sequence[Row]) -> None:
     """Add the markers or the modelled angles of a section of Nexus' table."""
-    what = found.what
+    what = file.what
     if len(rows) < 5:
         raise BadInputError(f"{what}: its section {title} ends before its frames; it was cut off")
     rate, names, components, units = (
@@ -401,17 +401,17 @@ def _add_section(found: Found, title: str, rows: Sequence[Row]) -> None:
     width = len(components)
     table = _numbers(rows[4:], width, what=what)
     frames = table[:, 0] - 1
-    if found.frames is not None and not np.array_equal(found.frames, frames):
+    if file.frames is not None and not np.array_equal(file.frames, frames):
         raise BadInputError(f"{what}: its sections have different frames; export them at one rate")
-    found.frames, found.stated_rate = frames, float(rate[0])
-    places = {name: i for i, name in enumerate(names[:width]) if name}
-    wanted = {
+    file.frames, file.stated_rate = frames, float(rate[0])
+    column_of = {name: i for i, name in enumerate(names[:width]) if name}
+    triplets = {
         name: i
-        for name, i in places.items()
+        for name, i in column_of.items()
         if [c.lower() for c in components[i : i + 3]] == ["x", "y", "z"]
     }
-    angles = {n: i for n, i in wanted.items() if n.rpartition(":")[2].endswith("Angles")}
-    chosen = angles if title == "model outputs" else wanted
+    angles = {n: i for n, i in triplets.items() if n.rpartition(":")[2].endswith("Angles")}
+    chosen = angles if title == "model outputs" else triplets
     if not chosen:
         return
     require_unique(list(chosen), what=what, kind="markers")
@@ -419,17 +419,17 @@ def _add_section(found: Found, title: str, rows: Sequence[Row]) -> None:
     unit = unit_of(units[next(iter(chosen.values()))], what=what, kind=kind)
     if kind == "angle":
         for name, i in angles.items():
-            found.columns |= {f"{name}.{axis}": table[:, i + j] for j, axis in enumerate("xyz")}
-        found.angle_unit = unit
+            file.columns |= {f"{name}.{axis}": table[:, i + j] for j, axis in enumerate("xyz")}
+        file.angle_unit = unit
     else:
-        found.markers = list(wanted)
-        values = np.stack([table[:, i : i + 3] for i in wanted.values()], axis=1)
-        found.marker_values = whole(values)
-        found.length_unit = unit
+        file.markers = list(triplets)
+        values = np.stack([table[:, i : i + 3] for i in triplets.values()], axis=1)
+        file.marker_values = whole(values)
+        file.length_unit = unit
 
 
 def _number(cell: str, *, what: str, line: int) -> float:
-    """Value of a cell; NaN where it says that nothing is there."""
+    """Value of a cell; NaN for a text that means missing."""
     text = cell.strip()
     try:
         return float(text.replace(",", "."))
@@ -460,8 +460,8 @@ def _numbers(rows: Sequence[Row], width: int, *, what: str, names: tuple[int, ..
             cells[column] = ""
         try:
             values[i] = [*map(float, cells[:width])]
-        except ValueError:  # something is missing, or decimals stand behind commas
-            if "," in (all_of_it := "".join(cells)) and "." in all_of_it:
+        except ValueError:  # missing values, or decimal commas
+            if "," in (joined := "".join(cells)) and "." in joined:
                 raise BadInputError(
                     f"{what}: line {line} has points and commas in its numbers; write decimals "
                     "behind points, and thousands without a sign"

@@ -1,4 +1,4 @@
-"""Limits of agreement of two ways to measure, and how many people they need."""
+"""Limits of agreement of two methods, and their precision for planning a study."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from mobility.kinematics.geometry import Array
 from mobility.options import checked
 
 LEAST = 3
-"""Fewest independent units (participants, else repetitions) from which a spread is told."""
+"""Fewest independent units (participants, else repetitions) for a standard deviation."""
 
 _ROUNDING = 1e-12
-"""Differences that are less apart, as a share of the values, differ by rounding only."""
+"""Relative spread below which differences are equal but for rounding."""
 
-# Much larger ones have a fourth power, for the interval, that is no number.
+# The interval takes the fourth power, which overflows for much larger values.
 _ExpectedSd = Annotated[float, Field(gt=0, le=1e12, allow_inf_nan=False)]
 
 
@@ -46,9 +46,9 @@ class Limits(NamedTuple):
 class BlandAltman(NamedTuple):
     """Mean difference and 95 % limits of agreement, each with its 95 % confidence interval.
 
-    All in the unit of the values; NaN where there is too little, `reason` says why. `sd` is that
-    of one difference, `sd_between` and `sd_within` participants are its parts, NaN where every
-    participant has one pair.
+    All are in the unit of the values; with too few pairs they are NaN, and `reason` says why. `sd`
+    is that of one difference; `sd_between` and `sd_within` participants are its components, NaN if
+    every participant has one pair.
     """
 
     pairs: int
@@ -71,17 +71,17 @@ class BlandAltman(NamedTuple):
 def limits_of_agreement(means: Array, variances: Array, counts: Array) -> Limits:
     r"""Bland and Altman's limits where each cluster gives many differences.
 
-    A cluster is a participant with several repetitions, or a clip with many frames. What belongs
-    to one cluster errs together, so that these are no independent differences. With the mean
-    square between clusters :math:`B` and within clusters :math:`W` of a one-way analysis of
-    variance, the variance of one difference is :math:`(B - W) / m_0 + W`, where
-    :math:`m_0 = (N - \sum m_i^2 / N) / (k - 1)`. Given are mean, variance (of the sample) and
-    number of the differences of each cluster. NaN with fewer than two, or where none has two
-    differences. Bland & Altman 2007, J Biopharm Stat 17:571 (true value varies).
+    A cluster is a participant with several repetitions, or a clip with many frames; its differences
+    are correlated. With the mean square between clusters :math:`B` and within clusters :math:`W` of
+    a one-way analysis of variance, the variance of one difference is :math:`(B - W) / m_0 + W`,
+    where :math:`m_0 = (N - \sum m_i^2 / N) / (k - 1)`. `means`, `variances` (of the sample) and
+    `counts` are those of the differences of each cluster. The result is NaN with fewer than two
+    clusters, or if none has two differences. Bland & Altman 2007, J Biopharm Stat 17:571 (true
+    value varies).
     """
-    given = counts > 0
-    m, mean = counts[given].astype(np.float64), means[given]
-    variance = np.where(m > 1, variances[given], 0.0)
+    nonempty = counts > 0
+    m, mean = counts[nonempty].astype(np.float64), means[nonempty]
+    variance = np.where(m > 1, variances[nonempty], 0.0)
     k, total = len(m), float(m.sum())
     if k == 0:
         return Limits(np.nan, np.nan, np.nan)
@@ -100,17 +100,17 @@ def limits_of_agreement(means: Array, variances: Array, counts: Array) -> Limits
 def bland_altman(
     first: ArrayLike, second: ArrayLike, *, participants: Sequence[str | int] | None = None
 ) -> BlandAltman:
-    r"""Limits of agreement of two ways to measure, with their 95 % confidence intervals.
+    r"""Limits of agreement of two methods, with their 95 % confidence intervals.
 
     The limits are :math:`\bar d \pm 1.96 s` of the differences first - second. :math:`\bar d` is
     the mean of the participants' means, so that each counts once. Where participants have several
     pairs, each of another true value (repetitions), s comes from the variances between and within
-    participants (:func:`limits_of_agreement`). The intervals of the limits put those of mean and
-    standard deviation together (MOVER), so that they are wider to the outside; they take the two
+    participants (:func:`limits_of_agreement`). The intervals of the limits combine those of mean
+    and standard deviation (MOVER), so that they are wider to the outside; they take the two
     mean squares as independent, which is exact where all have as many pairs.
 
-    Pairs with NaN are left out; by default every pair is of another participant. Where all
-    differences are the same, which those of two ways to measure never are, only the bias is given.
+    Pairs with NaN are left out; by default every pair is of another participant. If all differences
+    are equal, which does not happen with two real methods, only the bias is given.
     Bland & Altman 1999, Stat Methods Med Res 8:135; 2007, J Biopharm Stat 17:571. Zou 2013, Stat
     Methods Med Res 22:630.
     """
@@ -122,18 +122,18 @@ def bland_altman(
         raise BadInputError(
             f"bland_altman: {len(labels)} participants for {len(one)} pairs; name one for each pair"
         )
-    known = np.isfinite(one - other)
-    difference = (one - other)[known]
-    unique, of = np.unique(labels[known], return_inverse=True)
+    valid = np.isfinite(one - other)
+    difference = (one - other)[valid]
+    unique, participant_index = np.unique(labels[valid], return_inverse=True)
     n, pairs = len(unique), len(difference)
-    m = np.bincount(of).astype(np.float64)
-    means = np.bincount(of, difference) / m
+    m = np.bincount(participant_index).astype(np.float64)
+    means = np.bincount(participant_index, difference) / m
     bias = float(means.mean()) if pairs else np.nan
     reason = ""
     if n < LEAST:
         kind = "pair" if participants is None else "participant"
         reason = f"limits of agreement: {n} {kind}{'' if n == 1 else 's'}, needs {LEAST}"
-    elif np.ptp(difference) <= _ROUNDING * np.abs([one[known], other[known]]).max():
+    elif np.ptp(difference) <= _ROUNDING * np.abs([one[valid], other[valid]]).max():
         reason = "limits of agreement: all differences are the same and have no spread"
     if reason:
         return BlandAltman(pairs, n, bias, *(np.nan,) * 11, reason=reason)
@@ -142,7 +142,8 @@ def bland_altman(
         total, sd_between, sd_within = variance, np.nan, np.nan
         squares, freedom = [variance], [n - 1]
     else:
-        within = np.bincount(of, (difference - means[of]) ** 2) / np.maximum(m - 1, 1)
+        squared = (difference - means[participant_index]) ** 2
+        within = np.bincount(participant_index, squared) / np.maximum(m - 1, 1)
         weighted, sd, sd_between, sd_within = limits_of_agreement(means, within, m)
         total, count = sd**2, _typical_count(m)
         between = float((m * (means - weighted) ** 2).sum() / (n - 1))
@@ -182,15 +183,15 @@ class Regression(NamedTuple):
 def proportional_bias(first: ArrayLike, second: ArrayLike) -> Regression:
     """Regress the difference of two values on their mean.
 
-    Of independent pairs of any unit: the mean of a participant's repetitions is one value. Pairs
-    with NaN are left out. A slope arises too where the two ways differ in spread alone. Bland &
-    Altman 1999, Stat Methods Med Res 8:135, section 3.2.
+    Pairs must be independent, of any unit: the mean of a participant's repetitions is one value.
+    Pairs with NaN are left out. A slope also arises if the two methods differ only in spread. Bland
+    & Altman 1999, Stat Methods Med Res 8:135, section 3.2.
     """
     from scipy import stats
 
     one, other = paired(first, second, what="proportional_bias")
-    known = np.isfinite(one - other)
-    difference, mean = (one - other)[known], ((one + other) / 2)[known]
+    valid = np.isfinite(one - other)
+    difference, mean = (one - other)[valid], ((one + other) / 2)[valid]
     n = len(difference)
     if n < LEAST or np.ptp(mean) <= 0:
         why = f"{n} independent pairs, needs {LEAST}" if n < LEAST else "all means are the same"
@@ -211,9 +212,9 @@ def proportional_bias(first: ArrayLike, second: ArrayLike) -> Regression:
 def limits_interval_width(participants: int, *, sd: _ExpectedSd) -> float:
     r"""Width of the 95 % confidence interval of a limit of agreement, for planning a study.
 
-    In the unit of `sd`, the expected standard deviation of one difference, where each participant
-    has one pair. Half of it is about :math:`1.96 s \sqrt{3 / n}` (Bland & Altman 1986, Lancet
-    1:307).
+    It is in the unit of `sd`, the expected standard deviation of one difference; each participant
+    has one pair. Half of the width is about :math:`1.96 s \sqrt{3 / n}` (Bland & Altman 1986,
+    Lancet 1:307).
     """
     return sum(_margins(sd**2 / participants, sd**2, [sd**2], [participants - 1]))
 
@@ -221,18 +222,18 @@ def limits_interval_width(participants: int, *, sd: _ExpectedSd) -> float:
 def numbers(values: ArrayLike, *, what: str) -> Array:
     """Return values as an array of numbers, NaN where one is missing.
 
-    Infinite ones are refused: they are no missing values but a fault of what computed them.
+    Infinite values are refused: they are not missing, but come from a faulty computation.
     """
     given = np.asarray(values)
     if given.dtype.kind not in "fiub":
         raise BadInputError(f"{what}: must be numbers (got {given.dtype})")
-    found = given.astype(np.float64)
-    if count := int(np.isinf(found).sum()):
+    array = given.astype(np.float64)
+    if count := int(np.isinf(array).sum()):
         raise BadInputError(
-            f"{what}: {count} of {found.size} values are infinite; correct them, or give NaN "
+            f"{what}: {count} of {array.size} values are infinite; correct them, or give NaN "
             "where there is no value"
         )
-    return found
+    return array
 
 
 def paired(first: ArrayLike, second: ArrayLike, *, what: str) -> tuple[Array, Array]:
@@ -253,9 +254,10 @@ def _typical_count(m: Array) -> float:
 def _margins(
     of_mean: float, total: float, squares: Sequence[float], freedom: Sequence[int]
 ) -> tuple[float, float]:
-    """How far the 95 % interval of a limit reaches towards the mean, and away from it.
+    """Half-widths of the 95 % interval of a limit towards the mean, and away from it.
 
-    The variance of one difference, `total`, is the sum of independent mean `squares`.
+    `of_mean` is the variance of the mean; `total`, that of one difference, is the sum of
+    independent mean `squares`.
     """
     from scipy import stats
 

@@ -1,6 +1,6 @@
-"""What the markers and columns of a lab file are: built-in tables, or a YAML file of one's own.
+"""Meaning of the markers and columns of a lab file: built-in mappings, or a YAML file.
 
-A mapping of one's own says only what is needed of::
+A mapping in YAML has those of these entries that it needs::
 
     joint_centres:            # a marker, or a list whose mean is the centre
       left_knee: [LKNE_lat, LKNE_med]
@@ -11,7 +11,7 @@ A mapping of one's own says only what is needed of::
     angles:                   # columns of an angle file
       knee_flexion: {left: knee_angle_l, right: knee_angle_r, scale: 1, offset: 0}
       trunk_lean: {column: torso_tilt}
-    units: mm                 # only where the file does not say
+    units: mm                 # only if the file does not say
     angle_units: radian       # likewise
     vertical_axis: y
     rate_hz: 100
@@ -39,7 +39,7 @@ from mobility.wording import shortened
 TABLE = "lab_mappings"
 CONTENTS = "lab_contents"
 OURS = "mobility"
-"""The built-in mapping that names what this package writes, by which it is read again."""
+"""The built-in mapping for files that this package writes."""
 
 
 def _names(given: Any) -> Any:
@@ -48,7 +48,7 @@ def _names(given: Any) -> Any:
 
 Name = Annotated[str, Field(min_length=1, coerce_numbers_to_str=True)]
 Names = Annotated[tuple[Name, ...], BeforeValidator(_names), Field(min_length=1)]
-"""One name or several; of markers the mean, of columns the sum is meant."""
+"""One name or several, which mean the mean of markers, or the sum of columns."""
 
 VerticalAxis = Literal["x", "y", "z", "-x", "-y", "-z"]
 LengthUnit = Literal["m", "cm", "mm"]
@@ -56,7 +56,7 @@ AngleUnit = Literal["degree", "radian"]
 
 
 class AngleColumns(Strict):
-    """The columns of one angle and how to turn them into our angle, in degrees."""
+    """Columns of one angle and their conversion to our angle, in degrees."""
 
     left: Names | None = None
     right: Names | None = None
@@ -83,7 +83,7 @@ class Pelvis(Strict):
 
 
 class LabMapping(Strict):
-    """What the markers and columns of a lab file are."""
+    """Meaning of the markers and columns of a lab file."""
 
     name: str
     built_in: bool = False
@@ -110,22 +110,22 @@ class LabMapping(Strict):
 
     def angle_columns(self) -> list[str]:
         """Every column of an angle that the mapping names, each once."""
-        found = [
+        columns = [
             name
             for angle in self.angles.values()
             for names in angle.named().values()
             for name in names
         ]
-        return list(dict.fromkeys(found))
+        return list(dict.fromkeys(columns))
 
 
 class FileNames:
-    """The names in a file, found also where subject, case or separators are written otherwise.
+    """Names in a file, which also match if subject, case or separators differ.
 
-    A name fits as it is; else without the subject before a colon and the path of an OpenSim state
-    (``/jointset/hip_l/hip_flexion_l/value``); else in capitals or not, without spaces, dots and
-    underscores, and without the endings ``_study``, ``_Theia`` and the plural of angles, where only
-    one name of the file is then the same.
+    A name matches exactly; else without the subject before a colon and the path of an OpenSim state
+    (``/jointset/hip_l/hip_flexion_l/value``); else regardless of case, spaces, dots, underscores,
+    the endings ``_study`` and ``_Theia`` and the plural of angles, if only one name of the file
+    does so.
     """
 
     def __init__(self, names: Iterable[str]) -> None:
@@ -137,14 +137,14 @@ class FileNames:
                 self._loose[form] = None if form in self._loose else name
 
     def find(self, name: str) -> str | None:
-        """Return the name in the file that is meant by `name`, or None."""
+        """Return the name in the file that matches `name`, or None."""
         if name in self._exact:
             return name
         return self._loose.get(name) or self._loose.get(_plain(name))
 
     def nearest(self, name: str) -> str:
         """Return the names of the file that are most like `name`, for a message."""
-        forms = {_plain(known): known for known in self.names}
+        forms = {_plain(each): each for each in self.names}
         close = difflib.get_close_matches(_plain(name), list(forms), n=3, cutoff=0.4)
         if close:
             return "nearest: " + ", ".join(forms[form] for form in close)
@@ -165,7 +165,7 @@ def _plain(name: str) -> str:
 
 @functools.cache
 def built_in() -> Mapping[str, LabMapping]:
-    """Give the mappings of ``tables/lab_mappings.yaml`` by name."""
+    """Return the mappings of ``tables/lab_mappings.yaml`` by name."""
     return {
         name: from_dict(entry, name=name, what=f"mapping {name}", is_built_in=True)
         for name, entry in tables.load(TABLE).items()
@@ -173,33 +173,32 @@ def built_in() -> Mapping[str, LabMapping]:
 
 
 @functools.cache
-def _contents(told_by: str) -> Mapping[str, re.Pattern[str]]:
+def _content_patterns(place: str) -> Mapping[str, re.Pattern[str]]:
     return {
-        held: re.compile(entry[told_by], re.IGNORECASE)
-        for held, entry in tables.load(CONTENTS).items()
-        if told_by in entry
+        content: re.compile(entry[place], re.IGNORECASE)
+        for content, entry in tables.load(CONTENTS).items()
+        if place in entry
     }
 
 
-def content_of(column: str) -> str | None:
-    """Say what a column holds that is neither an angle nor a marker, as far as its name tells."""
-    return next(
-        (held for held, is_in in _contents("columns").items() if is_in.search(column)), None
-    )
+def other_content_of_column(column: str) -> str | None:
+    """Content of a column that is neither an angle nor a marker, by its name; else None."""
+    patterns = _content_patterns("columns").items()
+    return next((content for content, pattern in patterns if pattern.search(column)), None)
 
 
-def content_said(header: Iterable[str]) -> str | None:
-    """Say what a header declares that is neither angles nor markers."""
-    said = _contents("header").items()
-    return next((held for line in header for held, is_it in said if is_it.fullmatch(line)), None)
+def other_content_of_header(header: Iterable[str]) -> str | None:
+    """Content that a header declares and that is neither angles nor markers; else None."""
+    patterns = _content_patterns("header").items()
+    return next((text for line in header for text, each in patterns if each.fullmatch(line)), None)
 
 
 def from_dict(
     given: Mapping[str, Any], *, name: str, what: str, is_built_in: bool = False
 ) -> LabMapping:
-    """Check a mapping as it stands in YAML.
+    """Check a mapping from YAML.
 
-    `name` is what it is called in the history, `what` what it is in messages ("mapping lab.yaml").
+    `name` is for the history, `what` for messages ("mapping lab.yaml").
     """
     if not isinstance(given, Mapping) or not given:
         raise BadInputError(
@@ -217,23 +216,23 @@ def from_dict(
                     likely(str(landmark), KEYPOINTS) or f"; known: {shortened(KEYPOINTS, most=40)}"
                 )
                 raise BadInputError(f"{what}: {key}: no landmark '{landmark}'{close}")
-    known = tables.load("angles")
+    definitions = tables.load("angles")
     for angle, entry in fields["angles"].items():
-        if angle not in known:
-            close = likely(str(angle), known) or f"; known: {shortened(known)}"
+        if angle not in definitions:
+            close = likely(str(angle), definitions) or f"; known: {shortened(definitions)}"
             raise BadInputError(f"{what}: angles: no angle '{angle}'{close}")
         where = f"{what}: angles: {angle}"
         columns = validate(AngleColumns, entry, what=where)
-        _check_sides(columns, sided=known[angle]["sided"], what=where)
+        _check_sides(columns, sided=definitions[angle]["sided"], what=where)
         fields["angles"][angle] = columns
     if fields.get("pelvis") is not None:
         pelvis = validate(Pelvis, fields["pelvis"], what=f"{what}: pelvis")
         if pelvis.sacrum is None and (pelvis.left_psis is None or pelvis.right_psis is None):
             raise BadInputError(f"{what}: pelvis: needs left_psis and right_psis, or sacrum")
         fields["pelvis"] = pelvis
-    for own in ("name", "built_in"):
-        if own in fields:
-            raise BadInputError(f"{what}: {own}: unknown")
+    for reserved in ("name", "built_in"):
+        if reserved in fields:
+            raise BadInputError(f"{what}: {reserved}: unknown")
     mapping = validate(LabMapping, fields | {"name": name, "built_in": is_built_in}, what=what)
     if not mapping.joint_centres and not mapping.angles and mapping.pelvis is None:
         raise BadInputError(f"{what}: must have joint_centres or angles")
@@ -249,7 +248,7 @@ def _check_sides(columns: AngleColumns, *, sided: bool, what: str) -> None:
 
 
 def given_mapping(mapping: LabMapping | Mapping[str, Any] | str | os.PathLike[str]) -> LabMapping:
-    """Return the mapping that a built-in name, a YAML file, or its content means."""
+    """Return the mapping with a built-in name, of a YAML file, or of its content."""
     if isinstance(mapping, LabMapping):
         return mapping
     if isinstance(mapping, Mapping):
@@ -276,16 +275,15 @@ def given_mapping(mapping: LabMapping | Mapping[str, Any] | str | os.PathLike[st
 
 
 def best_mapping(markers: Iterable[str], columns: Iterable[str]) -> LabMapping | None:
-    """Choose the built-in mapping that gives most landmarks and angles of a file, by its names.
+    """Choose the built-in mapping that gives most landmarks and angles, by the names in a file.
 
-    Of those that give as many, the one of which the file has the larger share of the names; None
-    where nothing fits.
+    Among equals the file must have the larger share of the mapping's names; None if none fits.
     """
     in_markers, in_columns = FileNames(markers), FileNames(columns)
     best: LabMapping | None = None
     best_score = (0, 0.0)
     for mapping in built_in().values():
-        if mapping.columns is not None:  # of files without names
+        if mapping.columns is not None:  # for files without names
             continue
         given = sum(
             any(in_markers.find(name) for name in names) for names in mapping.joint_centres.values()
@@ -295,9 +293,9 @@ def best_mapping(markers: Iterable[str], columns: Iterable[str]) -> LabMapping |
             for names in angle.named().values()
         )
         named = [*mapping.markers(), *mapping.angle_columns()]
-        there = sum(in_markers.find(name) is not None for name in mapping.markers())
-        there += sum(in_columns.find(name) is not None for name in mapping.angle_columns())
-        score = (given, there / len(named))
+        in_file = sum(in_markers.find(name) is not None for name in mapping.markers())
+        in_file += sum(in_columns.find(name) is not None for name in mapping.angle_columns())
+        score = (given, in_file / len(named))
         if given and score > best_score:
             best, best_score = mapping, score
     return best

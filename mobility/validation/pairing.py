@@ -1,4 +1,4 @@
-"""What video and lab measured of each repetition of each trial, side by side in one table."""
+"""One table of what video and lab measured in each repetition of each trial."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _VALUES = {
 
 
 class _Layout(NamedTuple):
-    """Names of all angles (or metrics), whether each has sides, and the sides there are."""
+    """Names of all angles (or metrics), whether each has sides, and all sides."""
 
     names: list[str]
     sided: list[bool]
@@ -59,14 +59,14 @@ def paired_angles(
     repetitions: Sequence[xr.Dataset],
     participants: Sequence[str],
 ) -> tuple[xr.Dataset, list[dict[str, str]]]:
-    """Measure each accepted repetition in the angles of both; see `agreement` for what is given.
+    """Measure each accepted repetition in the angles of both, with the arguments of `agreement`.
 
     The table is over ``rep``, numbered through all trials, with the coordinates ``participant``,
     ``trial``, ``repetition``, and over ``angle`` ``units``, ``sided`` and ``peak_kind``:
     `video_curves`, `lab_curves` (rep, angle, side, percent); `video_values`, `lab_values`,
     `video_values_sd` (rep, metric, angle, side); `repetition_bias` and the other errors,
-    `repetition_coverage` and `repetition_frames_...` (rep, angle, side). Degrees. Warnings come
-    with it.
+    `repetition_coverage` and `repetition_frames_...` (rep, angle, side). Angles are in degrees. The
+    second result is the list of warnings.
     """
     shared = [
         _shared_angles(v, r, t + 1) for t, (v, r) in enumerate(zip(videos, labs, strict=True))
@@ -76,12 +76,12 @@ def paired_angles(
     parts: list[Values] = []
     owners: list[tuple[str, int, Array]] = []
     for t, (video, lab, windows) in enumerate(zip(videos, labs, repetitions, strict=True)):
-        used = _accepted(windows, t + 1)
-        if not used.sizes["rep"]:
+        accepted = _accepted(windows, t + 1)
+        if not accepted.sizes["rep"]:
             warnings.append(tables.warning("warnings.trial_without_repetition", trial=t + 1))
             continue
-        parts.append(_one_trial(video, lab, used, shared[t], layout))
-        owners.append((participants[t], t + 1, used["rep"].to_numpy()))
+        parts.append(_one_trial(video, lab, accepted, shared[t], layout))
+        owners.append((participants[t], t + 1, accepted["rep"].to_numpy()))
     if not parts:
         raise BadInputError("agreement: there is no accepted repetition in any trial")
     table = _table(parts, owners, layout, ["degree"] * len(layout.names), list(DISCRETE))
@@ -102,19 +102,19 @@ def paired_angles(
     table["repetition_coverage"].attrs = {"units": "1", "long_name": text}
     for name, text in _FRAMES.items():
         table[f"repetition_{name}"].attrs = {"units": "1", "long_name": text}
-    apart = abs(table["video_curves"] - table["lab_curves"]).max(["rep", "side", "percent"])
-    far = [str(name) for name in apart["angle"].values[apart.values > _HALF_TURN]]
-    if far:
-        warnings.append(tables.warning("warnings.angle_wraps", angles=", ".join(far)))
+    largest = abs(table["video_curves"] - table["lab_curves"]).max(["rep", "side", "percent"])
+    wrapping = [str(name) for name in largest["angle"].values[largest.values > _HALF_TURN]]
+    if wrapping:
+        warnings.append(tables.warning("warnings.angle_wraps", angles=", ".join(wrapping)))
     return table, warnings
 
 
 def paired_metrics(
     videos: Sequence[xr.Dataset], labs: Sequence[xr.Dataset], participants: Sequence[str]
 ) -> xr.Dataset:
-    """Put the metrics per repetition of both into one table, their names as angles.
+    """Put the metrics per repetition of both into one table, with their names as angles.
 
-    It is as from :func:`paired_angles`, with the one metric ``value``, and without curves.
+    The table is that of :func:`paired_angles` with a single metric ``value``, without curves.
     """
     units: dict[str, str] = {}
     shared = []
@@ -129,11 +129,11 @@ def paired_metrics(
         if not names:
             raise BadInputError(f"{what}: video and lab have no metric per repetition in common")
         for name in names:
-            given = [d[name].attrs.get("units", "not stated") for d in (video, lab)]
-            if given[0] != given[1] or units.setdefault(name, given[0]) != given[0]:
+            unit_pair = [d[name].attrs.get("units", "not stated") for d in (video, lab)]
+            if unit_pair[0] != unit_pair[1] or units.setdefault(name, unit_pair[0]) != unit_pair[0]:
                 raise BadInputError(
-                    f"{what}: {name} is in other units ({given[0]} and {given[1]}, first"
-                    f" {units.get(name, given[0])})"
+                    f"{what}: {name} is in other units ({unit_pair[0]} and {unit_pair[1]}, first"
+                    f" {units.get(name, unit_pair[0])})"
                 )
             _same_sides(video, lab, name, what)
         shared.append(names)
@@ -142,24 +142,24 @@ def paired_metrics(
     parts: list[Values] = []
     owners: list[tuple[str | list[str], int, Array]] = []
     for t, (video, lab) in enumerate(zip(videos, labs, strict=True)):
-        ours, theirs, sd = _of_both(video, lab, shared[t], layout, "rep")
+        ours, theirs, sd = _arrays_of_both(video, lab, shared[t], layout, "rep")
         parts.append(
             {
                 name: (dims, values[:, None])
                 for name, values in zip(_VALUES, (ours, theirs, sd), strict=True)
             }
         )
-        whose: str | list[str] = participants[t]
+        owner: str | list[str] = participants[t]
         if "participant" in video.coords:
-            whose = [str(name) for name in video["participant"].values]
-        owners.append((whose, t + 1, video["rep"].to_numpy()))
+            owner = [str(name) for name in video["participant"].values]
+        owners.append((owner, t + 1, video["rep"].to_numpy()))
     if not sum(len(numbers) for _, _, numbers in owners):
         raise BadInputError("agreement: there is no repetition in any trial")
     return _table(parts, owners, layout, [units[name] for name in layout.names], ["value"])
 
 
 def common_units(units: Sequence[str]) -> str:
-    """Return the one unit of all metrics, or where to find that of each."""
+    """Return the unit that all metrics share, or where to find the unit of each."""
     return units[0] if len(set(units)) == 1 else "as the coordinate units"
 
 
@@ -170,9 +170,9 @@ def _table(
     units: list[str],
     metrics: list[str],
 ) -> xr.Dataset:
-    """Put the repetitions of all trials below one another."""
+    """Concatenate the repetitions of all trials."""
     counts = [len(numbers) for _, _, numbers in owners]
-    whose = [
+    participants = [
         name
         for (names, _, _), n in zip(owners, counts, strict=True)
         for name in ([names] * n if isinstance(names, str) else names)
@@ -184,7 +184,7 @@ def _table(
         },
         coords={
             "rep": np.arange(1, sum(counts) + 1),
-            "participant": ("rep", np.array(whose, dtype=str)),
+            "participant": ("rep", np.array(participants, dtype=str)),
             "trial": ("rep", np.repeat([trial for _, trial, _ in owners], counts)),
             "repetition": ("rep", np.concatenate([numbers for _, _, numbers in owners])),
             "metric": np.array(metrics),
@@ -214,7 +214,7 @@ def _layout(datasets: Sequence[xr.Dataset], shared: Sequence[list[str]]) -> _Lay
 
 
 def _names(dataset: xr.Dataset, dim: str) -> list[str]:
-    """Numbers over `dim`, with or without sides, that are no standard deviations."""
+    """Names of numeric variables over `dim` and maybe side, without standard deviations."""
     return [
         str(name)
         for name, variable in dataset.data_vars.items()
@@ -247,12 +247,12 @@ def _shared_angles(video: xr.Dataset, lab: xr.Dataset, number: int) -> list[str]
             f"{what}: video and lab are not on the same times"
             f" ({len(times[0])} and {len(times[1])}); synchronise them first"
         )
-    own, other = _names(video, "time"), _names(lab, "time")
-    names = [name for name in own if name in other]
+    ours, theirs = _names(video, "time"), _names(lab, "time")
+    names = [name for name in ours if name in theirs]
     if not names:
         raise BadInputError(
-            f"{what}: video and lab have no angle in common (video: {shortened(own, most=5)};"
-            f" lab: {shortened(other, most=5)})"
+            f"{what}: video and lab have no angle in common (video: {shortened(ours, most=5)};"
+            f" lab: {shortened(theirs, most=5)})"
         )
     for name in names:
         for whose, dataset in (("video", video), ("lab", lab)):
@@ -270,14 +270,14 @@ def _peak_kind(angle: str) -> str:
     return str(entry["peak"]) if entry else "maximum"
 
 
-def _of_both(
+def _arrays_of_both(
     video: xr.Dataset, lab: xr.Dataset, shared: Sequence[str], layout: _Layout, dim: str
 ) -> tuple[Array, Array, Array]:
-    """Values of video and lab and sd of the video, (dim, angle, side); NaN where there is none."""
+    """Values of video and lab, and sd of the video, (dim, angle, side); NaN where missing."""
     columns = {side: s for s, side in enumerate(layout.sides)}
     shape = (video.sizes[dim], len(layout.names), len(layout.sides))
-    found = tuple(np.full(shape, np.nan) for _ in range(3))
-    for values, dataset, suffix in zip(found, (video, lab, video), ("", "", "_sd"), strict=True):
+    arrays = tuple(np.full(shape, np.nan) for _ in range(3))
+    for values, dataset, suffix in zip(arrays, (video, lab, video), ("", "", "_sd"), strict=True):
         for a, name in enumerate(layout.names):
             if name not in shared or f"{name}{suffix}" not in dataset:
                 continue
@@ -288,11 +288,11 @@ def _of_both(
                 continue
             for s, side in enumerate(variable["side"].values.tolist()):
                 values[:, a, columns[side]] = variable.transpose(dim, "side").to_numpy()[:, s]
-    return found[0], found[1], found[2]
+    return arrays[0], arrays[1], arrays[2]
 
 
 def _accepted(repetitions: xr.Dataset, number: int) -> xr.Dataset:
-    """Keep the repetitions that count, with their numbers."""
+    """Keep the accepted repetitions, with their numbers."""
     lacking = [name for name in ("start", "end") if name not in repetitions]
     if lacking:
         raise BadInputError(
@@ -308,8 +308,8 @@ def _accepted(repetitions: xr.Dataset, number: int) -> xr.Dataset:
 def _one_trial(
     video: xr.Dataset, lab: xr.Dataset, repetitions: xr.Dataset, shared: list[str], layout: _Layout
 ) -> Values:
-    """Curves, values and counts of each repetition."""
-    ours, theirs, sd = _of_both(video, lab, shared, layout, "time")
+    """Curves, values and counts of frames of each repetition."""
+    ours, theirs, sd = _arrays_of_both(video, lab, shared, layout, "time")
     time = video["time"].to_numpy()
     dims = ("time", "angle", "side")
     curves = normalise_repetitions(
@@ -318,29 +318,29 @@ def _one_trial(
         points=POINTS,
     ).transpose("rep", "angle", "side", "percent")
     inside = _windows(time, repetitions, "start", "end")
-    known, has_lab = np.isfinite(ours - theirs), np.isfinite(theirs)
-    told = known & np.isfinite(sd)
-    hit = told & (np.abs(ours - theirs) <= Z95 * np.where(told, sd, 0))
-    with_sd = _count(told, inside)
+    both, has_lab = np.isfinite(ours - theirs), np.isfinite(theirs)
+    has_sd = both & np.isfinite(sd)
+    hit = has_sd & (np.abs(ours - theirs) <= Z95 * np.where(has_sd, sd, 0))
+    with_sd = _count(has_sd, inside)
     coverage = np.divide(
         _count(hit, inside), with_sd, out=np.full(with_sd.shape, np.nan), where=with_sd > 0
     )
-    found: Values = {
+    measured: Values = {
         f"{what}_curves": (("rep", "angle", "side", "percent"), curves[what].to_numpy())
         for what in ("video", "lab")
     }
     over = ("rep", "angle", "side")
-    found["repetition_coverage"] = (over, coverage)
-    for name, frames in zip(_FRAMES, (known, has_lab & ~known, ~has_lab), strict=True):
-        found[f"repetition_{name}"] = (over, _count(frames, inside))
+    measured["repetition_coverage"] = (over, coverage)
+    for name, frames in zip(_FRAMES, (both, has_lab & ~both, ~has_lab), strict=True):
+        measured[f"repetition_{name}"] = (over, _count(frames, inside))
     bottom = None
     if "bottom_start" in repetitions and "bottom_end" in repetitions:
         bottom = _windows(time, repetitions, "bottom_start", "bottom_end")
     video_values, video_sd = _discrete(ours, sd, inside, bottom, layout.names)
     lab_values, _ = _discrete(theirs, np.full_like(sd, np.nan), inside, bottom, layout.names)
     for name, values in zip(_VALUES, (video_values, lab_values, video_sd), strict=True):
-        found[name] = (("rep", "metric", "angle", "side"), values)
-    return found
+        measured[name] = (("rep", "metric", "angle", "side"), values)
+    return measured
 
 
 def _windows(time: Array, repetitions: xr.Dataset, first: str, last: str) -> NDArray[np.bool_]:
@@ -374,9 +374,9 @@ def _discrete(
         for part in (0, 1)
     )
     spread = extremes["maximum"][0] - extremes["minimum"][0]
-    nothing = np.full_like(spread, np.nan)
-    low, low_sd = nothing, nothing
+    missing = np.full_like(spread, np.nan)
+    low, low_sd = missing, missing
     if bottom is not None:
-        found = median_within(series, errors, xr.DataArray(bottom, dims=("rep", "time")))
-        low, low_sd = (part.to_numpy() for part in found)
-    return np.stack([low, peak, spread], axis=1), np.stack([low_sd, peak_sd, nothing], axis=1)
+        medians = median_within(series, errors, xr.DataArray(bottom, dims=("rep", "time")))
+        low, low_sd = (part.to_numpy() for part in medians)
+    return np.stack([low, peak, spread], axis=1), np.stack([low_sd, peak_sd, missing], axis=1)

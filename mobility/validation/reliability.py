@@ -16,7 +16,7 @@ Form = Literal["A,1", "C,1"]
 
 
 class MeanSquares(NamedTuple):
-    """Two-way analysis of variance of targets (rows) and ways to measure (columns)."""
+    """Two-way analysis of variance of targets (rows) and methods (columns)."""
 
     targets: int
     columns: int
@@ -26,7 +26,7 @@ class MeanSquares(NamedTuple):
 
 
 class Estimate(NamedTuple):
-    """A value with its 95 % confidence interval; NaN where there is too little, `reason` says why.
+    """A value with its 95 % confidence interval; NaN with too little data, as `reason` says.
 
     `n` is the number of independent targets.
     """
@@ -39,9 +39,10 @@ class Estimate(NamedTuple):
 
 
 def mean_squares(values: ArrayLike) -> MeanSquares:
-    """Mean squares of values over (target, way), of any unit; a target with NaN is left out.
+    """Mean squares of values over (target, method), of any unit; targets with NaN are left out.
 
-    Of targets, of columns and of the residual, in squared units; NaN with fewer than two targets.
+    They are those of targets, columns and residual, in squared units; NaN with fewer than two
+    targets.
     """
     table = numbers(values, what="reliability")
     if table.ndim != 2 or table.shape[1] < 2:
@@ -75,18 +76,18 @@ def intraclass_correlation(values: ArrayLike, *, form: Form = "A,1") -> Estimate
     columns,
 
     - ``"A,1"``: :math:`(R - E) / (R + (k-1) E + k (C - E) / n)`, absolute agreement (Shrout and
-      Fleiss's 2,1): a bias counts. That is the form to compare two ways to measure;
+      Fleiss's 2,1): a bias counts. Use this form to compare two methods;
     - ``"C,1"``: :math:`(R - E) / (R + (k-1) E)`, consistency (3,1): a bias does not count.
 
-    `values` are over (target, way), of any unit; a target with NaN is left out. Targets must be
+    `values` are over (target, method), of any unit; targets with NaN are left out. Targets must be
     independent: participants, not frames.
 
-    It is NaN with fewer than three targets, where all values are the same, or where the formula
-    leaves -1 to 1: a variance that it subtracts is then larger than the one between targets. The
-    interval is NaN where there is no error at all, or where Satterthwaite's approximation for
-    absolute agreement breaks down (some negative coefficients). With two ways that are meant
-    themselves, as video and lab, it held the value in 95 to 100 % of simulated studies of 10 to 50
-    targets; with two or three ways that stand for others, in 81 to 93 % only.
+    The coefficient is NaN with fewer than three targets, if all values are the same, or if the
+    formula leaves -1 to 1 because a variance that it subtracts is larger than that between targets.
+    The interval is NaN if there is no error at all, or if Satterthwaite's approximation for
+    absolute agreement breaks down (some negative coefficients). With two fixed methods, as video
+    and lab, it covered the value in 95 to 100 % of simulated studies of 10 to 50 targets; with two
+    or three methods drawn from many, in only 81 to 93 %.
 
     Shrout & Fleiss 1979, Psychol Bull 86:420. McGraw & Wong 1996, Psychol Methods 1:30, with the
     correction in 1:390.
@@ -94,15 +95,15 @@ def intraclass_correlation(values: ArrayLike, *, form: Form = "A,1") -> Estimate
     squares = mean_squares(values)
     n, k = squares.targets, squares.columns
     if n < LEAST:
-        return _nothing(n, f"ICC: {n} independent targets, needs {LEAST}")
-    ways = k * (squares.between_columns - squares.error) / n if form == "A,1" else 0.0
-    below = squares.rows + (k - 1) * squares.error + ways
-    if not below:
-        return _nothing(n, "ICC: all values are the same")
-    value = (squares.rows - squares.error) / below
+        return _missing(n, f"ICC: {n} independent targets, needs {LEAST}")
+    method_part = k * (squares.between_columns - squares.error) / n if form == "A,1" else 0.0
+    denominator = squares.rows + (k - 1) * squares.error + method_part
+    if not denominator:
+        return _missing(n, "ICC: all values are the same")
+    value = (squares.rows - squares.error) / denominator
     if not -1 <= value <= 1:
         why = "the targets differ less than their errors do, and its formula leaves -1 to 1"
-        return _nothing(n, f"ICC({form}): {why}")
+        return _missing(n, f"ICC({form}): {why}")
     low, high = _icc_interval(form, squares, value)
     low, high = np.clip((low, high), -1.0, 1.0).tolist()
     reason = ""
@@ -117,10 +118,9 @@ def intraclass_correlation(values: ArrayLike, *, form: Form = "A,1") -> Estimate
 class MeasurementError(NamedTuple):
     """Standard error of measurement and 1.96 √2 times it, in the unit of the values.
 
-    The latter is the smallest detectable change (:func:`mdc95`) only where the ways to measure are
-    one method at several times. Of two methods it is their error of method: see
-    :func:`~mobility.validation.agreement.agreement`. NaN where there is too little, and `reason`
-    says why.
+    The latter is the smallest detectable change (:func:`mdc95`) only if the columns are one method
+    at several times. For two methods it is their error of method: see
+    :func:`~mobility.validation.agreement.agreement`. NaN with too little data, as `reason` says.
     """
 
     consistency: float
@@ -131,11 +131,11 @@ class MeasurementError(NamedTuple):
 
 
 def measurement_error(values: ArrayLike) -> MeasurementError:
-    r"""Give the standard error of measurement of values over (target, way), and what it detects.
+    r"""Return the standard error of measurement of values over (target, method), and its MDC95.
 
-    Consistency: :math:`\sqrt{E}`; agreement: :math:`\sqrt{\max(0, (C - E) / n) + E}`, which counts
-    the differences between the ways to measure too. :math:`MDC_{95} = 1.96 \sqrt 2\, SEM`. A target
-    with NaN is left out; NaN with fewer than three, or where all of them have the same values.
+    Consistency: :math:`\sqrt{E}`; agreement: :math:`\sqrt{\max(0, (C - E) / n) + E}`, which also
+    counts the differences between the methods. :math:`MDC_{95} = 1.96 \sqrt 2\, SEM`. Targets
+    with NaN are left out; NaN with fewer than three, or if all of them have the same values.
     De Vet, Terwee, Knol, Bouter 2006, J Clin Epidemiol 59:1033; Weir 2005, J Strength Cond Res
     19:231.
     """
@@ -146,9 +146,9 @@ def measurement_error(values: ArrayLike) -> MeasurementError:
     rounding = (1e-9 * np.nanmax(np.abs(values))) ** 2
     if max(squares.rows, squares.error) <= rounding:
         return MeasurementError(*(np.nan,) * 4, reason="SEM: all targets have the same values")
-    ways = max(0.0, (squares.between_columns - squares.error) / squares.targets)
+    method_variance = max(0.0, (squares.between_columns - squares.error) / squares.targets)
     consistency = float(np.sqrt(squares.error))
-    agreement = float(np.sqrt(ways + squares.error))
+    agreement = float(np.sqrt(method_variance + squares.error))
     return MeasurementError(consistency, agreement, mdc95(consistency), mdc95(agreement), reason="")
 
 
@@ -160,29 +160,29 @@ def mdc95(sem: float) -> float:
 def concordance(first: ArrayLike, second: ArrayLike) -> Estimate:
     r"""Lin's concordance correlation coefficient, with its interval by the z-transform.
 
-    :math:`\rho_c = 2 s_{xy} / (s_x^2 + s_y^2 + (\bar x - \bar y)^2)`, with moments divided by n, of
-    independent pairs; those with NaN are left out. NaN with fewer than three, or where one way
-    gives the same value always; the interval is NaN where both agree perfectly. Lin 1989,
-    Biometrics 45:255, with the corrected variance of Lin 2000, Biometrics 56:324.
+    :math:`\rho_c = 2 s_{xy} / (s_x^2 + s_y^2 + (\bar x - \bar y)^2)`, with moments divided by n.
+    Pairs must be independent; those with NaN are left out. It is NaN with fewer than three pairs,
+    or if one method always gives the same value; the interval is NaN if both agree perfectly. Lin
+    1989, Biometrics 45:255, with the corrected variance of Lin 2000, Biometrics 56:324.
     """
     one, other = paired(first, second, what="concordance")
-    known = np.isfinite(one) & np.isfinite(other)
-    one, other = one[known], other[known]
+    valid = np.isfinite(one) & np.isfinite(other)
+    one, other = one[valid], other[valid]
     n = len(one)
     if n < LEAST:
-        return _nothing(n, f"CCC: {n} independent pairs, needs {LEAST}")
+        return _missing(n, f"CCC: {n} independent pairs, needs {LEAST}")
     if np.ptp(one) == 0 or np.ptp(other) == 0:
-        return _nothing(n, "CCC: one of the two gives the same value always")
+        return _missing(n, "CCC: one of the two gives the same value always")
     variances = one.var(), other.var()
-    both = float(((one - one.mean()) * (other - other.mean())).mean())
-    apart = float(one.mean() - other.mean())
-    value = 2 * both / (variances[0] + variances[1] + apart**2)
+    covariance = float(((one - one.mean()) * (other - other.mean())).mean())
+    bias = float(one.mean() - other.mean())
+    value = 2 * covariance / (variances[0] + variances[1] + bias**2)
     scale = float(np.sqrt(variances[0] * variances[1]))
-    r = both / scale
+    r = covariance / scale
     if n < 4 or 1 - value**2 < 1e-12 or abs(r) < 1e-12:
         why = f"{n} independent pairs, needs 4" if n < 4 else "no error, or no correlation at all"
         return Estimate(n, float(value), np.nan, np.nan, f"CCC interval: {why}")
-    u2 = apart**2 / scale
+    u2 = bias**2 / scale
     inner = 1 - value**2
     variance = (
         (1 - r**2) * value**2 / (inner * r**2)
@@ -195,7 +195,7 @@ def concordance(first: ArrayLike, second: ArrayLike) -> Estimate:
     )
 
 
-def _nothing(n: int, reason: str) -> Estimate:
+def _missing(n: int, reason: str) -> Estimate:
     return Estimate(n, np.nan, np.nan, np.nan, reason)
 
 
@@ -219,7 +219,7 @@ def _icc_interval(form: Form, s: MeanSquares, value: float) -> tuple[float, floa
     freedom = (of_columns + of_error) ** 2 / (
         of_columns**2 / (k - 1) + of_error**2 / ((n - 1) * (k - 1))
     )
-    if freedom < 1:  # of a negative coefficient, where the two parts nearly cancel
+    if freedom < 1:  # the two parts of a negative coefficient nearly cancel
         return np.nan, np.nan
     rest = k * s.between_columns + (k * n - k - n) * s.error
     one, other = f(n - 1, freedom), f(freedom, n - 1)

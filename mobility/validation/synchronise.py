@@ -1,4 +1,4 @@
-"""One clock for a video and the lab: the lag between them, and lab values at the video's times.
+"""Lag between a video and a lab recording, and lab values at the video's times.
 
 Both recordings show the same movement, so the lag is where their angles correlate best. One lag
 holds for the whole trial and for all joints: a lag per joint would hide errors of timing.
@@ -15,7 +15,7 @@ import xarray as xr
 from pydantic import Field
 
 from mobility.errors import BadInputError
-from mobility.kinematics.correlation import correlated, other_peaks, peak
+from mobility.kinematics.correlation import cross_correlation, peak, rival_peaks
 from mobility.kinematics.datasets import Angles, Recording, Times
 from mobility.kinematics.geometry import Array
 from mobility.options import checked
@@ -29,30 +29,30 @@ SIGNALS = (
     ("knee_flexion", "hip_flexion", "ankle_dorsiflexion"),
     ("shoulder_flexion", "elbow_flexion"),
 )
-"""Angles that are compared, as far as both recordings have them: of the legs, and of the arms where
-the legs do not move. Arms that only follow a squat err by more than they tell."""
+"""Angles to compare, as far as both recordings have them: those of the legs, or of the arms if the
+legs do not move. Arms that only follow a squat have larger errors than movements."""
 
 RATE_HZ = 100.0
 """Rate of the common grid."""
 
 _LEAST_OVERLAP_S = 2.0
 _LEAST_SHARE = 0.6
-"""Share of the movement of the recording with less of it that must lie in the overlap."""
+"""Share of the movement that must lie in the overlap, for the recording with less movement."""
 
 _LEAST_CORRELATION = 0.9
-"""Correlation of the angles below which the recordings are not of the same movement."""
+"""Correlation of the angles below which the recordings show different movements."""
 
 _RIVAL = 4.0
-"""Another lag must be less likely by a factor of e to this power on its own overlap."""
+"""Log-likelihood, on its overlap, by which another lag must be less likely."""
 
 _INDEPENDENT_S = 0.5
-"""Seconds after which errors of the angles are taken to be new."""
+"""Seconds after which errors of the angles count as independent."""
 
 _LEAST_MOVEMENT = 3.0
 """Root mean square of a signal about its mean, degrees, below which nothing moves."""
 
 _LEAST_OF_LARGEST = 0.25
-"""Movement of a signal as a share of the largest, below which it says little but errs as much."""
+"""Least movement of a signal as a share of the largest; less adds errors but no information."""
 
 _LONGEST_GAP = 1.5
 """Steps between samples, as a multiple of the usual one, beyond which there is a gap."""
@@ -60,15 +60,15 @@ _LONGEST_GAP = 1.5
 _LEAST_SD_S = 0.001
 
 _BLOCK_S = (0.5, 1.0, 2.0, 4.0)
-"""Lengths of the blocks in which errors are taken together."""
+"""Lengths of the blocks within which errors may depend on each other, seconds."""
 
 _SMOOTH_S = 0.03
-"""Standard deviation of the Gaussian that smooths the lab's angles as they are differentiated."""
+"""Standard deviation of the Gaussian with which the lab's angles are differentiated, seconds."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Synchronisation:
-    """How lab time follows from video time; NaN where something is not known or was not asked for.
+    """Relation of lab time to video time; NaN for values that were not computed.
 
     `lag_s` is to be added to video time to get lab time. Its standard deviation is that of random
     errors: a delay that all angles of a recording share, as by smoothing, is part of the lag.
@@ -79,9 +79,9 @@ class Synchronisation:
     correlation: float  # of all signals together at this lag
     second_correlation: float = np.nan  # of the lag that fits second best, if there is one
     second_lag_s: float = np.nan
-    overlap_s: float  # of what both recordings show
+    overlap_s: float  # of the two recordings
     signals: tuple[str, ...]  # the angles that were compared ("knee_flexion left")
-    signal_lags_s: tuple[float, ...] = ()  # of each by itself, to tell how far they agree
+    signal_lags_s: tuple[float, ...] = ()  # of each by itself, to see how far they agree
     given: bool = False  # by hand
 
     def lab_time(self, time: Array) -> Array:
@@ -90,7 +90,7 @@ class Synchronisation:
         return shifted
 
     def document(self) -> dict[str, Any]:
-        """As JSON values; what is not known is None."""
+        """Return JSON values, with None for NaN."""
         plain = asdict(self)
         for name, value in plain.items():
             if isinstance(value, tuple):
@@ -110,18 +110,18 @@ def find_lag(
 ) -> Synchronisation:
     r"""Find what must be added to video time to get lab time.
 
-    Both recordings show the same movement by angles of their own, so neither needs a trigger. Where
-    two lags fit about as well, nothing moves, or too little is in common, there is no answer but an
-    error that says what to do; then give `lag_s`.
+    Both recordings show the same movement, so neither needs a trigger. If two lags fit about as
+    well, nothing moves, or the recordings share too little, an error says what to do; then give
+    `lag_s`.
 
     Parameters
     ----------
     video, lab
         Angles in degrees over (time, side) or (time,), times in seconds of either clock.
     max_lag_s
-        Largest lag that is possible, seconds; by default any that leaves enough in common.
+        Largest possible lag, seconds; by default any that leaves enough in common.
     lag_s
-        The lag, where it is known otherwise; it is used as it is, and only its correlation is
+        The lag, if it is known otherwise; it is used unchanged, and only its correlation is
         computed.
 
     Returns
@@ -132,8 +132,8 @@ def find_lag(
     Raises
     ------
     BadInputError
-        Nothing to compare, nothing moves, too little in common, no lag at which the recordings
-        look alike, the best at the border of what is allowed, or two that fit about as well.
+        If there is no common angle, nothing moves, the recordings share too little, no lag makes
+        them similar, the best lag is at the limit of the allowed ones, or two fit about as well.
 
     Notes
     -----
@@ -148,16 +148,14 @@ def find_lag(
     through the three values around the peak of :math:`\rho`. Offsets between the definitions of
     angles do not matter, and gaps stay gaps.
 
-    Its error is taken from the residuals: with r what is left of the video's angles after the best
-    line through the lab's, and b' their derivative, the lag of a part of the trial differs from
-    that of the whole by :math:`\sum r b' / \sum b'^2`. The variance of the whole is that of sums
-    over blocks of the trial, all joints together, with the length of the blocks that gives the
-    largest (Künsch 1989); where the lags of the joints by themselves differ by more than that,
-    their standard error counts.
+    The error of the lag comes from the residuals: with r the residuals of the video's angles after
+    regression on the lab's, and b' the derivative of the latter, the lag of a part of the trial
+    differs from that of the whole by :math:`\sum r b' / \sum b'^2`. The variance of the whole is
+    that of sums over blocks of the trial, all joints together, with the block length that gives the
+    largest (Künsch 1989), or that of the lags of single joints if these differ by more.
 
-    Repeated movements match one repetition off as well. A second lag is refused as a rival unless
-    it is less likely by a factor of :math:`e^4` on its own overlap; what lies outside of it speaks
-    neither for nor against it.
+    Repeated movements also match with a lag of one repetition. Another lag is a rival, and the
+    recordings are refused, unless it is less likely by a factor of :math:`e^4` on its overlap.
 
     References
     ----------
@@ -181,12 +179,12 @@ def find_lag(
         )
     labels = [_label(name) for name, keep in zip(names, moving, strict=True) if keep]
     a, b = a[moving], b[moving]
-    # Lag of the lab against the video for each place in the correlation.
+    # Lag of the lab against the video for each element of the correlation.
     lags = np.arange(a.shape[1] + b.shape[1] - 1) - (a.shape[1] - 1)
     seconds = lags * step + start_b - start_a
     rho, overlap, shown = _correlation(a, b)
     if lag_s is not None:
-        return _given(lag_s, seconds, rho, overlap, labels)
+        return _given_lag(lag_s, seconds, rho, overlap, labels)
     allowed = (overlap >= _LEAST_OVERLAP_S) & (shown >= _LEAST_SHARE)
     if not allowed.any():
         raise BadInputError(
@@ -202,8 +200,8 @@ def find_lag(
             )
     rho = np.where(allowed, rho, -1.0)
     values = overlap / _INDEPENDENT_S
-    told = np.where(rho > 0, -0.5 * values * np.log1p(-(np.clip(rho, 0, 0.99999) ** 2)), 0.0)
-    best = int(np.argmax(told))
+    evidence = np.where(rho > 0, -0.5 * values * np.log1p(-(np.clip(rho, 0, 0.99999) ** 2)), 0.0)
+    best = int(np.argmax(evidence))
     likeness = float(rho[best])
     if not (0 < best < len(rho) - 1 and allowed[best - 1] and allowed[best + 1]):
         raise BadInputError(
@@ -217,20 +215,20 @@ def find_lag(
             f"their angles is {likeness:.2f}, at least {_LEAST_CORRELATION:g} is needed); check "
             "that the file is of this trial, its rate, units and the names of its angles"
         )
-    second = _second(told, rho, values, seconds, best)
+    second = _second_peak(evidence, rho, values, seconds, best)
     lag = float(seconds[0] + peak(rho, best)[0] * step)
-    rest, slope = _matched((start_a, a), (start_b, b), lag)
+    residual, slope = _residuals((start_a, a), (start_b, b), lag)
     with np.errstate(invalid="ignore", divide="ignore"):
-        apart = (rest * slope).sum(axis=1) / (slope**2).sum(axis=1)
+        lag_differences = (residual * slope).sum(axis=1) / (slope**2).sum(axis=1)
     return Synchronisation(
         lag_s=lag,
-        lag_sd_s=max(_sd_of_lag(rest, slope, labels), _LEAST_SD_S),
+        lag_sd_s=max(_sd_of_lag(residual, slope, labels), _LEAST_SD_S),
         correlation=likeness,
         second_correlation=second[0],
         second_lag_s=second[1],
         overlap_s=float(overlap[best]),
         signals=tuple(labels),
-        signal_lags_s=tuple(float(lag + own) for own in apart),
+        signal_lags_s=tuple(float(lag + each) for each in lag_differences),
     )
 
 
@@ -243,27 +241,27 @@ def align(lab: Recording, sync: Synchronisation, time: Times) -> xr.Dataset:
     lab
         Variables over ``time`` (seconds, lab clock) and any other dimensions.
     sync
-        Of :func:`find_lag`.
+        Synchronisation from :func:`find_lag`.
     time
         Video times, seconds, shape (time,).
 
     Returns
     -------
     xarray.Dataset
-        The same variables at `time`, linearly between neighbouring samples. NaN outside the
-        recording, and where one of the two samples is NaN or they are more than 1.5 usual steps
-        apart: gaps are not bridged.
+        The same variables at `time`, interpolated linearly. NaN outside the recording, and where
+        one of the two neighbouring samples is NaN or they are more than 1.5 usual steps apart: gaps
+        are not bridged.
     """
     target = np.asarray(time, dtype=np.float64)
-    own = _times(lab, what="lab file")
-    at = sync.lab_time(target)
-    after = np.clip(np.searchsorted(own, at), 1, own.size - 1)
+    lab_times = _times(lab, what="lab file")
+    target_lab_time = sync.lab_time(target)
+    after = np.clip(np.searchsorted(lab_times, target_lab_time), 1, lab_times.size - 1)
     before = after - 1
-    length = own[after] - own[before]
-    share = (at - own[before]) / length
-    met = (np.abs(share) <= 1e-6) | (np.abs(share - 1) <= 1e-6)
-    near = length <= _LONGEST_GAP * float(np.median(np.diff(own)))
-    inside = ((share >= 0) & (share <= 1) & near) | met
+    length = lab_times[after] - lab_times[before]
+    share = (target_lab_time - lab_times[before]) / length
+    exact = (np.abs(share) <= 1e-6) | (np.abs(share - 1) <= 1e-6)
+    near = length <= _LONGEST_GAP * float(np.median(np.diff(lab_times)))
+    inside = ((share >= 0) & (share <= 1) & near) | exact
     result = {}
     for name, variable in lab.data_vars.items():
         if "time" not in variable.dims:
@@ -271,13 +269,13 @@ def align(lab: Recording, sync: Synchronisation, time: Times) -> xr.Dataset:
             continue
         values = numbers(variable.transpose("time", ...).to_numpy(), what=f"lab file: {name}")
         weight = share.reshape(-1, *[1] * (values.ndim - 1))
-        # A sample that is met exactly does not need its neighbour.
-        left = np.where(weight >= 1 - 1e-6, 0.0, (1 - weight) * values[before])
-        right = np.where(weight <= 1e-6, 0.0, weight * values[after])
-        mixed = left + right
-        mixed[~inside] = np.nan
+        # At the time of a sample its neighbour, which may be NaN, does not count.
+        from_before = np.where(weight >= 1 - 1e-6, 0.0, (1 - weight) * values[before])
+        from_after = np.where(weight <= 1e-6, 0.0, weight * values[after])
+        interpolated = from_before + from_after
+        interpolated[~inside] = np.nan
         dims = ("time", *(d for d in variable.dims if d != "time"))
-        result[name] = xr.DataArray(mixed, dims=dims, attrs=variable.attrs).transpose(
+        result[name] = xr.DataArray(interpolated, dims=dims, attrs=variable.attrs).transpose(
             *variable.dims
         )
     coords = {name: value for name, value in lab.coords.items() if "time" not in value.dims}
@@ -288,7 +286,7 @@ def align(lab: Recording, sync: Synchronisation, time: Times) -> xr.Dataset:
 
 
 def _signals(video: xr.Dataset, lab: xr.Dataset) -> list[list[tuple[str, str]]]:
-    """Group angles and sides that both recordings have; the side is "" where there is none."""
+    """List the angles and sides that both recordings have, by group; "" for one without sides."""
     both = [str(name) for name in video.data_vars if name in lab.data_vars]
     groups = [[name for name in group if name in both] for group in SIGNALS]
     groups.append([name for name in both if not name.endswith("_sd")])
@@ -297,15 +295,15 @@ def _signals(video: xr.Dataset, lab: xr.Dataset) -> list[list[tuple[str, str]]]:
             "find_lag: video and lab file have no angle in common; name the columns or markers of "
             "the lab file in a mapping (--mapping)"
         )
-    found = [
+    signals = [
         [signal for name in group for signal in _sides(name, video[name], lab[name])]
         for group in groups
     ]
-    found = [group for group in found if group]
-    if not found:
-        told = ", ".join(dict.fromkeys(name for group in groups for name in group))
-        raise BadInputError(f"find_lag: {told} of video and lab file have no side in common")
-    return found
+    signals = [group for group in signals if group]
+    if not signals:
+        names = ", ".join(dict.fromkeys(name for group in groups for name in group))
+        raise BadInputError(f"find_lag: {names} of video and lab file have no side in common")
+    return signals
 
 
 def _sides(name: str, one: xr.DataArray, other: xr.DataArray) -> list[tuple[str, str]]:
@@ -331,46 +329,46 @@ def _times(dataset: xr.Dataset, *, what: str) -> Array:
 def _on_grid(
     dataset: xr.Dataset, signals: Sequence[tuple[str, str]], *, what: str
 ) -> tuple[float, Array]:
-    """Start (s) and values of the signals on the common grid, (signal, n); NaN where unknown."""
+    """Start (s) and values of the signals on the common grid, (signal, n); NaN in gaps."""
     time = _times(dataset, what=what)
     count = int((time[-1] - time[0]) * RATE_HZ + 1e-6) + 1
     if count > 1_000_000:
         raise BadInputError(f"{what}: lasts {time[-1] - time[0]:.0f} s; its times must be seconds")
     grid = time[0] + np.arange(count) / RATE_HZ
     gap = _LONGEST_GAP * float(np.median(np.diff(time)))
-    rows = []
+    gridded = []
     for name, side in signals:
         variable = dataset[name].sel(side=side) if side else dataset[name]
         if variable.dims != ("time",):
             raise BadInputError(f"{what}: '{name}' must be over time and side only")
         values = numbers(variable.to_numpy(), what=f"{what}: {name}")
-        known = np.isfinite(values)
-        if known.sum() < 2:
-            rows.append(np.full(count, np.nan))
+        finite = np.isfinite(values)
+        if finite.sum() < 2:
+            gridded.append(np.full(count, np.nan))
             continue
-        own = time[known]
-        after = np.clip(np.searchsorted(own, grid), 1, own.size - 1)
-        near = own[after] - own[after - 1] <= gap
-        inside = (grid >= own[0] - 1e-9) & (grid <= own[-1] + 1e-9)
-        rows.append(np.where(near & inside, np.interp(grid, own, values[known]), np.nan))
-    return float(time[0]), np.array(rows)
+        times = time[finite]
+        after = np.clip(np.searchsorted(times, grid), 1, times.size - 1)
+        near = times[after] - times[after - 1] <= gap
+        inside = (grid >= times[0] - 1e-9) & (grid <= times[-1] + 1e-9)
+        gridded.append(np.where(near & inside, np.interp(grid, times, values[finite]), np.nan))
+    return float(time[0]), np.array(gridded)
 
 
 def _movement(values: Array) -> float:
-    known = values[np.isfinite(values)]
-    return float(known.std()) if known.size > 1 else 0.0
+    finite = values[np.isfinite(values)]
+    return float(finite.std()) if finite.size > 1 else 0.0
 
 
 def _correlation(a: Array, b: Array) -> tuple[Array, Array, Array]:
     """Correlation, overlap (s) and share of the movement shown, for every lag of the lab."""
-    known_a, known_b = (np.isfinite(x).astype(np.float64) for x in (a, b))
-    # Less the mean of all first, so that sums of squares keep their digits.
+    valid_a, valid_b = (np.isfinite(x).astype(np.float64) for x in (a, b))
+    # Subtracting the overall mean first keeps the digits of the sums of squares.
     x, y = (np.where(np.isfinite(v), v - np.nanmean(v, axis=1)[:, None], 0.0) for v in (a, b))
     sums = [
-        correlated(p, q)
+        cross_correlation(p, q)
         for p, q in (
-            *((y, x), (y, known_a), (known_b, x)),
-            *((y**2, known_a), (known_b, x**2), (known_b, known_a)),
+            *((y, x), (y, valid_a), (valid_b, x)),
+            *((y**2, valid_a), (valid_b, x**2), (valid_b, valid_a)),
         )
     ]
     dot, sum_y, sum_x, square_y, square_x, both = sums
@@ -386,17 +384,17 @@ def _correlation(a: Array, b: Array) -> tuple[Array, Array, Array]:
     return rho, np.round(both).max(axis=0) / RATE_HZ, shown
 
 
-def _second(
-    told: Array, rho: Array, values: Array, seconds: Array, best: int
+def _second_peak(
+    evidence: Array, rho: Array, values: Array, seconds: Array, best: int
 ) -> tuple[float, float]:
     """Correlation and lag of the second peak; raises if it fits about as well on its overlap."""
     valley = 0.8 * float(rho[best])
-    first: tuple[float, float] | None = None
-    for other in other_peaks(told, rho, best, valley=valley):
+    second: tuple[float, float] | None = None
+    for other in rival_peaks(evidence, rho, best, valley=valley):
         if rho[other] <= 0:
             break
-        first = first or (float(rho[other]), float(seconds[other]))
-        # What the other lag leaves out of the overlap speaks neither for nor against it.
+        second = second or (float(rho[other]), float(seconds[other]))
+        # Only frames in the overlap of the other lag count for or against it.
         worse = (1 - rho[other] ** 2) / max(1 - rho[best] ** 2, 1e-9)
         if 0.5 * values[other] * np.log(worse) < _RIVAL:
             raise BadInputError(
@@ -404,10 +402,10 @@ def _second(
                 f"({seconds[best]:+.2f} s or {seconds[other]:+.2f} s); say how large it can be "
                 "(--max-lag-s), or give it by hand (--lag-s)"
             )
-    return first or (float("nan"), float("nan"))
+    return second or (float("nan"), float("nan"))
 
 
-def _given(
+def _given_lag(
     lag_s: float, seconds: Array, rho: Array, overlap: Array, labels: Sequence[str]
 ) -> Synchronisation:
     if not seconds[0] <= lag_s <= seconds[-1] or np.interp(lag_s, seconds, overlap) <= 0:
@@ -430,27 +428,27 @@ def _given(
     )
 
 
-def _sd_of_lag(rest: Array, slope: Array, labels: Sequence[str]) -> float:
-    """Give the standard deviation of the lag of all signals together; see :func:`_matched`."""
+def _sd_of_lag(residual: Array, slope: Array, labels: Sequence[str]) -> float:
+    """Return the standard deviation of the lag of all signals; see :func:`_residuals`."""
     power = slope**2
-    score = (rest * slope).sum(axis=0)
+    score = (residual * slope).sum(axis=0)
     score = score - score.mean()
     whole = float(power.sum())
     variances = [0.0]
-    for blocks, sums in _in_blocks(score):
+    for blocks, sums in _block_sums(score):
         variances.append(blocks**2 / (blocks - 1) * float((sums**2).mean()) / whole**2)
     joints = np.array([label.split()[0] for label in labels])
     names = np.unique(joints)
     if names.size > 1:
-        own = np.array([(rest * slope)[joints == name].sum() / whole for name in names])
+        joint_score = np.array([(residual * slope)[joints == name].sum() / whole for name in names])
         weight = np.array([power[joints == name].sum() / whole for name in names])
-        apart = own - weight * own.sum()
-        variances.append(names.size / (names.size - 1) * float((apart**2).sum()))
+        deviation = joint_score - weight * joint_score.sum()
+        variances.append(names.size / (names.size - 1) * float((deviation**2).sum()))
     return float(np.sqrt(max(variances)))
 
 
-def _in_blocks(score: Array) -> Iterator[tuple[float, Array]]:
-    """Give number and sums of blocks of each length, beginning at every frame."""
+def _block_sums(score: Array) -> Iterator[tuple[float, Array]]:
+    """Yield the number of blocks of each length, and the sums of those that begin at any frame."""
     for length_s in _BLOCK_S:
         length = round(length_s * RATE_HZ)
         if score.size < 2 * length:
@@ -459,37 +457,37 @@ def _in_blocks(score: Array) -> Iterator[tuple[float, Array]]:
         yield score.size / length, running[length:] - running[:-length]
 
 
-def _matched(
+def _residuals(
     video: tuple[float, Array], lab: tuple[float, Array], lag: float
 ) -> tuple[Array, Array]:
-    """Give what is left of the video's angles after the lab's, and degrees per second of the lag.
+    """Residuals of the video's angles after regression on the lab's, and their slope by the lag.
 
-    Over (signal, n), on the frames that both have; 0 where unknown.
+    Both are over (signal, n), on frames with values of both; 0 elsewhere.
     """
     from scipy.ndimage import gaussian_filter1d
 
     (start_a, a), (start_b, b) = video, lab
     time = start_a + np.arange(a.shape[1]) / RATE_HZ
-    place = (time + lag - start_b) * RATE_HZ
+    position = (time + lag - start_b) * RATE_HZ
     grid = np.arange(b.shape[1])
-    rest, slope = np.zeros(a.shape), np.zeros(a.shape)
+    residual, slope = np.zeros(a.shape), np.zeros(a.shape)
     for row, (x, y) in enumerate(zip(a, b, strict=True)):
-        known = np.isfinite(y)
-        if known.sum() < 2:
+        finite = np.isfinite(y)
+        if finite.sum() < 2:
             continue
-        filled = np.interp(grid, grid[known], y[known])
+        filled = np.interp(grid, grid[finite], y[finite])
         speed = gaussian_filter1d(filled, _SMOOTH_S * RATE_HZ, order=1, mode="nearest") * RATE_HZ
-        near = np.interp(place, grid, known.astype(np.float64), left=0, right=0) > 1 - 1e-9
+        near = np.interp(position, grid, finite.astype(np.float64), left=0, right=0) > 1 - 1e-9
         use = near & np.isfinite(x)
         if use.sum() < 3:
             continue
-        lab_here = np.interp(place[use], grid, filled)
+        lab_here = np.interp(position[use], grid, filled)
         line = np.stack([np.ones(lab_here.size), lab_here], axis=1)
         fitted, *_ = np.linalg.lstsq(line, x[use], rcond=None)
-        change = fitted[1] * np.interp(place[use], grid, speed)
-        # What of the derivative lies along the line does not move with the lag.
+        change = fitted[1] * np.interp(position[use], grid, speed)
+        # The part of the derivative that the regression absorbs does not depend on the lag.
         along, *_ = np.linalg.lstsq(line, change, rcond=None)
-        rest[row, use] = x[use] - line @ fitted
+        residual[row, use] = x[use] - line @ fitted
         slope[row, use] = change - line @ along
     both = (slope != 0).any(axis=0)
-    return rest[:, both], slope[:, both]
+    return residual[:, both], slope[:, both]

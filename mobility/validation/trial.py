@@ -1,8 +1,8 @@
-"""One trial, filmed and measured in a lab: what the lab measured, on the clock of the video.
+"""Comparison of one trial that was filmed and measured in a lab, on the clock of the video.
 
-Like is compared with like first: our own formulas, on the joint centres of the lab. The angles
-of the lab's own model come second, for they are defined otherwise; by how much is seen where both
-are computed from the same trial of the lab.
+The primary comparison is like with like: our formulas on the joint centres of the lab. The angles
+of the lab's model come second, because they are defined differently; by how much shows the
+comparison of both from the same lab data.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ ESTIMATORS: Mapping[str, str] = {
     "lab_formulas": "lab, our formulas on its joint centres",
     "lab_model": "lab, angles of its own model",
 }
-"""Ways to an angle, in the order in which they are kept."""
+"""Estimators of angles, in the order in which they are stored."""
 
 
 class Comparison(NamedTuple):
-    """Two ways to the same angles, the second as the reference."""
+    """Two estimators of the same angles, the second as the reference."""
 
     name: str
     measured: str
@@ -61,33 +61,33 @@ COMPARISONS = tuple(
         ("lab_model", "lab_formulas", "The lab's own model against our formulas, both of the lab"),
     )
 )
-"""What can be compared; the first that there is is the primary one."""
+"""All comparisons; the first that a trial has is the primary one."""
 
 DEFINITIONS = "lab_model_lab_formulas"
 
 _CLOCKS_AGREE_S = 0.02
-"""Seconds by which markers and angles of the lab may be apart; two frames at 100 Hz."""
+"""Largest lag between markers and angles of the lab, seconds; two frames at 100 Hz."""
 
-_KNOWN_ANGLES = tuple(tables.load("angles"))
+_ANGLE_NAMES = tuple(tables.load("angles"))
 
 
 @dataclass(frozen=True)
 class Reference:
-    """What a lab measured in a trial, on the lab's clock."""
+    """Measurements of a lab in a trial, on the lab's clock."""
 
-    formulas: xr.Dataset | None  # our angles of the lab's joint centres, where it gave markers
-    model: xr.Dataset | None  # the angles that the lab's own model gave, in our names
+    formulas: xr.Dataset | None  # angles by our formulas, if the lab gave markers
+    model: xr.Dataset | None  # angles of the lab's model, in our names
     pose: xr.Dataset | None  # the joint centres
-    # By angle, how the lab's definition differs from ours, as its mapping says.
+    # Difference of the lab's definition of an angle from ours, as its mapping says.
     differences: Mapping[str, str] = field(default_factory=dict)
-    # Name, SHA-256 and mapping of each file by what it is (lab, angles, static).
+    # Name, SHA-256 and mapping of each file by its role (lab, angles, static).
     files: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     warnings: tuple[dict[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A trial on one clock: the lag, the curves, and how well they agree."""
+    """A trial on one clock: lag, curves, and agreement."""
 
     sync: Synchronisation
     curves: xr.Dataset
@@ -104,31 +104,31 @@ def read_reference(
     units: Any = None,
     vertical_axis: Any = None,
 ) -> Reference:
-    """Read what a lab measured in a trial: markers, angles, or both in one file or in two.
+    """Read the lab's measurements of a trial: markers, angles, or both, in one file or two.
 
     `static` is a trial with the markers that were taken off for the movement. `mapping`, `units`
-    and `vertical_axis` are as :func:`~mobility.validation.lab_files.read_lab` takes them, the
-    latter two of `lab_file`.
+    and `vertical_axis` are those of :func:`~mobility.validation.lab_files.read_lab`, the latter two
+    for `lab_file`.
     """
-    # One mapping may be of the markers, of the angles, or of both.
-    of_markers = of_angles = None
+    # One mapping may describe markers, angles, or both.
+    for_markers = for_angles = None
     if mapping is not None:
         given = given_mapping(mapping)
-        of_markers = given if given.joint_centres or given.pelvis else None
-        of_angles = given if given.angles else None
-    in_one = mapping if lab_angles is None else of_markers
-    main = read_lab(lab_file, mapping=in_one, units=units, vertical_axis=vertical_axis)
-    files = {"lab": _described(main)}
-    found = [main]
+        for_markers = given if given.joint_centres or given.pelvis else None
+        for_angles = given if given.angles else None
+    main_mapping = mapping if lab_angles is None else for_markers
+    main = read_lab(lab_file, mapping=main_mapping, units=units, vertical_axis=vertical_axis)
+    files = {"lab": _source_attrs(main)}
+    read = [main]
     pose = formulas = None
     if "marker_position" in main:
         still = None
         if static is not None:
-            still = read_lab(static, mapping=of_markers, units=units, vertical_axis=vertical_axis)
-            files["static"] = _described(still)
-        pose = lab_pose(main, mapping=of_markers, static=still)
+            still = read_lab(static, mapping=for_markers, units=units, vertical_axis=vertical_axis)
+            files["static"] = _source_attrs(still)
+        pose = lab_pose(main, mapping=for_markers, static=still)
         formulas = joint_angles(pose)
-        found.append(formulas)
+        read.append(formulas)
     elif static is not None:
         raise BadInputError(
             f"{os.fspath(lab_file)}: has no markers, so a static trial does not help; leave it "
@@ -136,10 +136,10 @@ def read_reference(
         )
     source = main
     if lab_angles is not None:
-        source = read_lab(lab_angles, mapping=of_angles)
-        files["angles"] = _described(source)
-        found.append(source)
-    names = [name for name in _KNOWN_ANGLES if name in source]
+        source = read_lab(lab_angles, mapping=for_angles)
+        files["angles"] = _source_attrs(source)
+        read.append(source)
+    names = [name for name in _ANGLE_NAMES if name in source]
     if lab_angles is not None and not names:
         raise BadInputError(f"{os.fspath(lab_angles)}: has no angle that is known; give a mapping")
     return Reference(
@@ -152,8 +152,8 @@ def read_reference(
             if (text := str(source[name].attrs.get("difference", ""))) not in ("", "not stated")
         },
         files=files,
-        # That markers have no stated error is as it should be: they are the reference.
-        warnings=tuple(w for w in warnings_of(*found) if w["code"] != "unknown_error"),
+        # Markers need no stated error, as they are the reference.
+        warnings=tuple(w for w in warnings_of(*read) if w["code"] != "unknown_error"),
     )
 
 
@@ -168,12 +168,12 @@ def compare(
 ) -> Trial:
     """Bring a trial to one clock, and compare its angles.
 
-    Of the `video` ``<angle>_raw`` and ``<angle>_image`` are compared too where they are there; the
-    times of its `repetitions` count for the lab. The lag (see
-    :func:`~mobility.validation.synchronise.find_lag`) is found with the same formulas where the lab
-    gave markers. It contains by what the video's angles come late (``video_delay`` in
-    ``tables/synchronisation.yaml``), and its error the variation of that. `margin_deg` is for the
-    test of equivalence.
+    If the `video` has ``<angle>_raw`` and ``<angle>_image``, they are compared too. The times of
+    its `repetitions` apply to the lab as well. The lag (see
+    :func:`~mobility.validation.synchronise.find_lag`) comes from angles by the same formulas if the
+    lab gave markers. It includes the delay of the video's angles (``video_delay`` in
+    ``tables/synchronisation.yaml``), and its error the variation of that delay. `margin_deg` is for
+    the test of equivalence.
     """
     warnings = list(reference.warnings)
     first = reference.formulas if reference.formulas is not None else reference.model
@@ -182,48 +182,45 @@ def compare(
     sync = find_lag(video, first, max_lag_s=max_lag_s, lag_s=lag_s)
     delay = tables.load("synchronisation")["video_delay"]
     if not sync.given:
-        # From trial to trial the video's angles come late by more or less.
+        # The delay of the video's angles varies from trial to trial.
         sd = float(np.hypot(sync.lag_sd_s, delay["sd_beyond_random_s"]))
         sync = replace(sync, lag_sd_s=sd)
     if reference.formulas is not None and reference.model is not None:
-        warnings += _clocks_of_lab(reference)
+        warnings += _warn_of_lab_clocks(reference)
     curves = _curves(video, repetitions, reference, sync)
-    found = {}
+    agreements = {}
     for comparison in COMPARISONS:
         names = set(curves["estimator"].to_numpy().tolist())
         if not {comparison.measured, comparison.reference} <= names:
             continue
         one, other = (angles_of(curves, e) for e in (comparison.measured, comparison.reference))
         if set(one.data_vars) & set(other.data_vars):
-            found[comparison.name] = agreement(one, other, repetitions, margin_deg=margin_deg)
-    if not found:
+            agreements[comparison.name] = agreement(one, other, repetitions, margin_deg=margin_deg)
+    if not agreements:
         raise BadInputError("compare: video and lab have no angle in common")
-    together = stacked(found)
-    warnings += [w for w in warnings_of(*found.values()) if w not in warnings]
+    together = stacked(agreements)
+    warnings += [w for w in warnings_of(*agreements.values()) if w not in warnings]
     return Trial(sync, curves, together, tuple(warnings))
 
 
 def angles_of(curves: xr.Dataset, estimator: str) -> xr.Dataset:
-    """Angles of one estimator over (time, side) or (time,), those that it has.
-
-    Those of the video bring their ``<angle>_sd``.
-    """
-    found: dict[str, xr.DataArray] = {}
+    """Angles of one estimator over (time, side) or (time,), with ``<angle>_sd`` of the video."""
+    angles: dict[str, xr.DataArray] = {}
     if estimator not in curves["estimator"].values:
         return xr.Dataset(attrs=curves.attrs)
-    for name in _KNOWN_ANGLES:
+    for name in _ANGLE_NAMES:
         if name not in curves:
             continue
-        own = curves[name].sel(estimator=estimator, drop=True)
-        if bool(own.notnull().any()):
-            found[name] = own
+        values = curves[name].sel(estimator=estimator, drop=True)
+        if bool(values.notnull().any()):
+            angles[name] = values
             if estimator in ("fitted", "landmarks") and f"{name}_sd" in curves:
-                found[f"{name}_sd"] = curves[f"{name}_sd"]
-    return xr.Dataset(found, attrs=curves.attrs)
+                angles[f"{name}_sd"] = curves[f"{name}_sd"]
+    return xr.Dataset(angles, attrs=curves.attrs)
 
 
 def repetitions_of(curves: xr.Dataset) -> xr.Dataset:
-    """Repetitions that are kept with the curves of a trial."""
+    """Repetitions that are stored with the curves of a trial."""
     prefix = "repetition_"
     return xr.Dataset(
         {
@@ -234,18 +231,18 @@ def repetitions_of(curves: xr.Dataset) -> xr.Dataset:
     )
 
 
-def stacked(found: Mapping[str, xr.Dataset]) -> xr.Dataset:
-    """Lay agreement Datasets of the same repetitions over each other, along `comparison`.
+def stacked(agreements: Mapping[str, xr.Dataset]) -> xr.Dataset:
+    """Stack agreement Datasets of the same repetitions along `comparison`.
 
-    What one comparison does not have is NaN, 0 for counts, and "not compared" for reasons.
+    Values that a comparison does not have are NaN, counts 0, and reasons "not compared".
     """
-    order = {"angle": _KNOWN_ANGLES, "side": (*SIDES, "middle")}
+    order = {"angle": _ANGLE_NAMES, "side": (*SIDES, "middle")}
     labels = {
-        dim: [each for each in known if any(each in one[dim].values for one in found.values())]
-        for dim, known in order.items()
+        dim: [each for each in names if any(each in one[dim].values for one in agreements.values())]
+        for dim, names in order.items()
     }
     parts = []
-    for name, one in found.items():
+    for name, one in agreements.items():
         plain = one.drop_vars(["units", "peak_kind", "sided"], errors="ignore")
         fill = {
             str(key): {"f": np.nan, "i": 0, "b": False}.get(value.dtype.kind, "not compared")
@@ -265,27 +262,27 @@ def stacked(found: Mapping[str, xr.Dataset]) -> xr.Dataset:
     )
     for key in together.data_vars:
         together[key].attrs = dict(parts[0][key].attrs)
-    return together.assign_attrs(primary=next(iter(found)))
+    return together.assign_attrs(primary=next(iter(agreements)))
 
 
-def _described(dataset: xr.Dataset) -> dict[str, str]:
+def _source_attrs(dataset: xr.Dataset) -> dict[str, str]:
     keys = ("source_file", "source_sha256", "source_format", "mapping")
     return {key: str(dataset.attrs[key]) for key in keys if key in dataset.attrs}
 
 
-def _clocks_of_lab(reference: Reference) -> list[dict[str, str]]:
-    """Warn where markers and angles of the lab are not on the same clock."""
+def _warn_of_lab_clocks(reference: Reference) -> list[dict[str, str]]:
+    """Warn if markers and angles of the lab are not on the same clock."""
     assert reference.formulas is not None
     assert reference.model is not None
     if "angles" not in reference.files:
         return []
     try:
-        apart = find_lag(reference.formulas, reference.model, max_lag_s=2.0)
+        lag = find_lag(reference.formulas, reference.model, max_lag_s=2.0)
     except BadInputError:
         return [tables.warning("warnings.lab_clock_not_checked")]
-    if abs(apart.lag_s) <= max(_CLOCKS_AGREE_S, 3 * apart.lag_sd_s):
+    if abs(lag.lag_s) <= max(_CLOCKS_AGREE_S, 3 * lag.lag_sd_s):
         return []
-    later = f"{apart.lag_s:+.3f}".replace("-", "−")
+    later = f"{lag.lag_s:+.3f}".replace("-", "−")
     return [tables.warning("warnings.lab_clocks_differ", later=later)]
 
 
@@ -293,10 +290,11 @@ def _curves(
     video: xr.Dataset, repetitions: xr.Dataset, reference: Reference, sync: Synchronisation
 ) -> xr.Dataset:
     time = video["time"].to_numpy()
-    own = "fitted" if str(video.attrs.get("method", "")).startswith("fitted") else "landmarks"
-    sources: dict[str, tuple[xr.Dataset, str]] = {own: (video, "")}
+    fitted = str(video.attrs.get("method", "")).startswith("fitted")
+    sources: dict[str, tuple[xr.Dataset, str]]
+    sources = {"fitted" if fitted else "landmarks": (video, "")}
     for name in ("raw", "image"):
-        if any(f"{angle}_{name}" in video for angle in _KNOWN_ANGLES):
+        if any(f"{angle}_{name}" in video for angle in _ANGLE_NAMES):
             sources[name] = (video, f"_{name}")
     if reference.formulas is not None:
         sources["lab_formulas"] = (align(reference.formulas, sync, time), "")
@@ -304,21 +302,21 @@ def _curves(
         sources["lab_model"] = (align(reference.model, sync, time), "")
     estimators = [name for name in ESTIMATORS if name in sources]
     variables: dict[str, Any] = {}
-    for angle in _KNOWN_ANGLES:
+    for angle in _ANGLE_NAMES:
         definition = tables.load("angles")[angle]
         dims = ("time", "side") if definition["sided"] else ("time",)
-        found = [sources[estimator] for estimator in estimators]
-        rows = np.stack([_row(one, f"{angle}{suffix}", dims, time.size) for one, suffix in found])
-        if not np.isnan(rows).all():
+        named = [(sources[each][0], f"{angle}{sources[each][1]}") for each in estimators]
+        values = np.stack([_angle_values(one, name, dims, time.size) for one, name in named])
+        if not np.isnan(values).all():
             attrs = {"units": "degree", "long_name": definition["long_name"]}
-            variables[angle] = (("estimator", *dims), rows, attrs)
+            variables[angle] = (("estimator", *dims), values, attrs)
             sd = f"{angle}_sd"
             if sd in video:
                 variables[sd] = video[sd].transpose(*dims).drop_vars("time").variable
     for name in ("start", "bottom_start", "bottom", "bottom_end", "end", "accepted"):
         if name in repetitions:
             variables[f"repetition_{name}"] = repetitions[name].variable
-    made = xr.Dataset(
+    result = xr.Dataset(
         variables,
         coords={
             "estimator": estimators,
@@ -340,7 +338,7 @@ def _curves(
         },
     )
     return with_history(
-        made,
+        result,
         "compare",
         {"lag_s": sync.lag_s, "given": sync.given},
         source=video,
@@ -348,7 +346,7 @@ def _curves(
     )
 
 
-def _row(
+def _angle_values(
     dataset: xr.Dataset, name: str, dims: tuple[str, ...], frames: int
 ) -> np.ndarray[Any, np.dtype[np.float64]]:
     if name not in dataset:

@@ -1,4 +1,4 @@
-"""Curves over a repetition: their errors, their similarity, their mean, a test at every point."""
+"""Comparison of curves over a repetition: errors, similarity, and a test at every point."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from mobility.kinematics.geometry import Array
 from mobility.validation.limits import numbers
 
 LEAST_CURVES = 5
-"""Fewest curves from which a field is tested: its smoothness comes from their residuals."""
+"""Fewest curves for SPM, which estimates the smoothness from their residuals."""
 
 
 class SpmTest(NamedTuple):
-    """Paired t test at every point of a curve, the error held over the whole of it.
+    """Paired t test at every point of a curve, with the error rate controlled over the whole curve.
 
-    `t` over the points; where it is beyond ± `threshold` the curves differ. `p` is the smallest of
-    the stretches beyond, 1 where there is none.
+    The curves differ where `t`, over the points, is beyond ± `threshold`. `p` is the smallest of
+    the stretches beyond it, 1 if there is none.
     """
 
     t: Array
@@ -35,13 +35,13 @@ def curve_errors(measured: xr.DataArray, reference: xr.DataArray, *, dim: str) -
 
     `bias` (mean of measured - reference), `mae`, `rmse` and `rmse_offset_removed`, with
     :math:`RMSE^2 = bias^2 + RMSE_{offset\,removed}^2`; the latter is the standard deviation of the
-    difference, divided by n. Points that are NaN in one of both are left out; NaN where those are
-    more than half of those that the reference has.
+    difference, divided by n. Points that are NaN in either are left out; errors are NaN if these
+    are more than half of the points of the reference.
     """
     largest = tables.load("measures")["limits"]["largest_gap_share"]["value"]
     difference = measured - reference
-    known = difference.notnull().sum(dim)
-    enough = (known > 0) & (known >= (1 - largest) * reference.notnull().sum(dim))
+    compared = difference.notnull().sum(dim)
+    enough = (compared > 0) & (compared >= (1 - largest) * reference.notnull().sum(dim))
     bias = difference.mean(dim).where(enough)
     units = {key: measured.attrs[key] for key in ("units",) if key in measured.attrs}
     parts: dict[str, tuple[xr.DataArray, str]] = {
@@ -75,9 +75,9 @@ def multiple_correlation(curves: ArrayLike) -> float:
     protocols, and sessions in place of cycles, it is the repeatability of one protocol (Kadaba et
     al. 1989, J Orthop Res 7:849). Frames that are NaN in one protocol are left out.
 
-    It is 1 for equal curves; NaN where the curves differ more than they move, and with fewer than
-    two frames. It hardly falls with errors that are small beside the range of motion, so that it
-    does not stand for agreement by itself.
+    It is 1 for equal curves; NaN if the curves differ more than they move, or with fewer than two
+    frames. It hardly falls with errors that are small compared with the range of motion, so it is
+    no proof of agreement by itself.
     """
     values = numbers(curves, what="multiple_correlation")
     if values.ndim != 3:
@@ -86,34 +86,34 @@ def multiple_correlation(curves: ArrayLike) -> float:
             f"{values.shape}); of a single cycle give [curves]"
         )
     protocols = values.shape[1]
-    apart = moved = 0.0
-    freedom_apart = freedom_moved = 0
+    between_protocols = within_cycle = 0.0
+    freedom_between = freedom_within = 0
     for cycle in values:
-        known = cycle[:, np.isfinite(cycle).all(axis=0)]
-        frames = known.shape[1]
+        complete = cycle[:, np.isfinite(cycle).all(axis=0)]
+        frames = complete.shape[1]
         if frames == 0:
             continue
-        apart += float(((known - known.mean(axis=0)) ** 2).sum())
-        moved += float(((known - known.mean()) ** 2).sum())
-        freedom_apart += frames * (protocols - 1)
-        freedom_moved += protocols * frames - 1
-    if freedom_moved <= freedom_apart or moved <= 0:
+        between_protocols += float(((complete - complete.mean(axis=0)) ** 2).sum())
+        within_cycle += float(((complete - complete.mean()) ** 2).sum())
+        freedom_between += frames * (protocols - 1)
+        freedom_within += protocols * frames - 1
+    if freedom_within <= freedom_between or within_cycle <= 0:
         return np.nan
-    square = 1 - (apart / freedom_apart) / (moved / freedom_moved)
+    square = 1 - (between_protocols / freedom_between) / (within_cycle / freedom_within)
     return float(np.sqrt(square)) if square >= 0 else np.nan
 
 
 def has_spm1d() -> bool:
-    """Say whether spm1d is installed; it is under the GPL and no dependency of this package."""
+    """Whether spm1d is installed, which is no dependency of this package because it is GPL."""
     return importlib.util.find_spec("spm1d") is not None
 
 
 def spm_paired(first: Array, second: Array, *, alpha: float) -> SpmTest:
     """Paired t test of curves by statistical parametric mapping, two-tailed, with spm1d.
 
-    Curves over (curve, point), one of each participant; pairs with NaN are left out, and fewer than
-    five, or such that do not vary somewhere, are refused. The threshold comes from the smoothness
-    of the residuals. Pataky 2012, Comput Methods Biomech Biomed Engin 15:295.
+    Curves are over (curve, point), one of each participant; pairs with NaN are left out. Fewer than
+    five pairs, or differences that do not vary at some point, are refused. The threshold comes from
+    the smoothness of the residuals. Pataky 2012, Comput Methods Biomech Biomed Engin 15:295.
     """
     import spm1d
 
@@ -125,8 +125,8 @@ def spm_paired(first: Array, second: Array, *, alpha: float) -> SpmTest:
         )
     if (difference.std(axis=0) <= 1e-12 * max(1.0, np.abs(difference).max())).any():
         raise BadInputError("SPM: the differences do not vary at some points")
-    # Of the differences: ttest_paired refuses curves that all begin at the same value.
+    # Test the differences, because ttest_paired refuses curves that all begin at the same value.
     field = spm1d.stats.ttest(difference)
-    found = field.inference(alpha, two_tailed=True, interp=True)
-    p = min((float(cluster.P) for cluster in found.clusters), default=1.0)
-    return SpmTest(np.asarray(found.z, np.float64), float(found.zstar), p)
+    inference = field.inference(alpha, two_tailed=True, interp=True)
+    p = min((float(cluster.P) for cluster in inference.clusters), default=1.0)
+    return SpmTest(np.asarray(inference.z, np.float64), float(inference.zstar), p)

@@ -1,4 +1,4 @@
-"""How well measured angles agree with the true ones, over many cases."""
+"""Agreement of measured angles with the true ones, over many cases."""
 
 from __future__ import annotations
 
@@ -19,12 +19,14 @@ from mobility.provenance import with_history
 from mobility.validation.limits import limits_of_agreement
 from mobility.view import VIEWS, view_of_azimuth
 from mobility.virtual_lab.case import Case, case_from
+from mobility.virtual_lab.squat import Squat
+from mobility.virtual_lab.stance import FOLDED
 
 BENT = 30.0
-"""Degrees; a case with an elbow bent by more is apart from the straight ones."""
+"""Degrees; cases with an elbow bent by more are counted separately."""
 
 DEEP = 0.9
-"""Deep: the true knees (mean of the sides) are beyond this share of their largest flexion."""
+"""Share of the largest true knee flexion (mean of the sides) above which a frame is deep."""
 
 PARTS = ("all", "deep")
 """All frames of a clip, and those of its deep part."""
@@ -51,9 +53,8 @@ _TEXTS = {
 def agreement(measured: Mapping[str, xr.Dataset]) -> xr.Dataset:
     """Compare angles with the truth, by case and by view.
 
-    `measured` has, by the name of the case, what
-    :func:`mobility.virtual_lab.sweep.measured_angles` returned, all with the same estimators and
-    model.
+    `measured` has the results of :func:`mobility.virtual_lab.sweep.measured_angles` by name of the
+    case, all with the same estimators and model.
 
     Returns
     -------
@@ -61,11 +62,11 @@ def agreement(measured: Mapping[str, xr.Dataset]) -> xr.Dataset:
         Degrees. By case, over (case, estimator, angle, side, part): `case_bias`, `case_mae`,
         `case_rmse`, `case_n` (frames), `case_given` (share of the frames in which the analysis
         gives the value) and `case_coverage` (share of the errors within 1.96 `_sd`). By view, over
-        (view, clips, estimator, angle, part): `bias`, `mae`, `rmse`, `sd` of one error, its part
-        `sd_between` clips, the 95 % limits of agreement `low` and `high`, `coverage`, `given` and
-        the number of `clips_used`. The errors of the fitted body are those of the values that the
-        analysis gives; those of other estimators include the values that it refuses. The middle of
-        the body stands for angles that have no side.
+        (view, clips, estimator, angle, part): `bias`, `mae`, `rmse`, `sd` of one error, its
+        component `sd_between` clips, the 95 % limits of agreement `low` and `high`, `coverage`,
+        `given` and the number of `clips_used`. The errors of the fitted body are those of the
+        values that the analysis gives; those of other estimators include refused values. Angles
+        without a side have the side "middle".
     """
     if not measured:
         raise BadInputError("agreement: there are no measured cases")
@@ -97,9 +98,9 @@ def agreement(measured: Mapping[str, xr.Dataset]) -> xr.Dataset:
             side = sides[s]
             if (side == "middle") == ("side" in dataset[angles[a]].dims):
                 continue
-            found = _one(dataset, angles[a], estimators[m], side, parts[PARTS[p]])
-            count[c, m, a, s, p] = found.pop("n")
-            for name, value in found.items():
+            errors = _errors(dataset, angles[a], estimators[m], side, parts[PARTS[p]])
+            count[c, m, a, s, p] = errors.pop("n")
+            for name, value in errors.items():
                 sums[name][c, m, a, s, p] = value
     mirrored = np.array([-1.0 if _from_right(case) else 1.0 for case in cases])
     dims = ("case", "estimator", "angle", "side", "part")
@@ -127,7 +128,7 @@ def agreement(measured: Mapping[str, xr.Dataset]) -> xr.Dataset:
             "azimuth": ("case", [case.camera.azimuth for case in cases], degrees),
             "depth": (
                 "case",
-                [float(np.max(case.squat.depth)) for case in cases],
+                [_depth(case) for case in cases],
                 {"units": "percent"},
             ),
         },
@@ -146,16 +147,20 @@ def agreement(measured: Mapping[str, xr.Dataset]) -> xr.Dataset:
 
 
 def view_class(case: Case) -> str:
-    """View of a case, left and right being the same."""
+    """View of a case, without its side."""
     return view_of_azimuth(case.camera.azimuth)
 
 
 def is_bent(case: Case) -> bool:
     """Whether an elbow is bent by more than :data:`BENT` degrees."""
-    bend = case.squat.elbow_bend
-    if case.squat.arms == "crossed":
+    if case.stance.arms in FOLDED:
         return True
+    bend = case.stance.elbow_bend
     return (bend if isinstance(bend, (int, float)) else max(bend.left, bend.right)) > BENT
+
+
+def _depth(case: Case) -> float:
+    return float(np.max(case.motion.depth)) if isinstance(case.motion, Squat) else np.nan
 
 
 def _from_right(case: Case) -> bool:
@@ -163,7 +168,7 @@ def _from_right(case: Case) -> bool:
     return azimuth < 0 and view_class(case) not in ("front", "back")
 
 
-def _one(
+def _errors(
     dataset: xr.Dataset, angle: str, estimator: str, side: str, frames: NDArray[np.bool_]
 ) -> dict[str, Any]:
     """Errors of one angle of one side of one case."""
@@ -179,12 +184,12 @@ def _one(
     true = series(f"{angle}_true")
     error = (series(angle) - true + 180.0) % 360.0 - 180.0
     refused = series(f"{angle}_refused") > 0
-    known = np.isfinite(error)
+    counted = np.isfinite(error)
     if estimator == "fitted":
-        known &= ~refused
-    asked = np.isfinite(true)
-    given = float((np.isfinite(error) & ~refused)[asked].mean()) if asked.any() else np.nan
-    error, sd = error[known], series(f"{angle}_sd")[known]
+        counted &= ~refused
+    has_truth = np.isfinite(true)
+    given = float((np.isfinite(error) & ~refused)[has_truth].mean()) if has_truth.any() else np.nan
+    error, sd = error[counted], series(f"{angle}_sd")[counted]
     with_sd = np.isfinite(sd)
     n = len(error)
     return {
@@ -211,7 +216,7 @@ def _by_view(
     views = np.array([view_class(case) for case in cases])
     bent = np.array([is_bent(case) for case in cases])
     shape = (len(VIEW_CLASSES), len(CLIPS), len(estimators), len(angles), len(PARTS))
-    found = {name: np.full(shape, np.nan) for name in _TEXTS}
+    statistics = {name: np.full(shape, np.nan) for name in _TEXTS}
     used = np.zeros(shape, dtype=np.int64)
     for at in np.ndindex(shape):
         v, k, m, a, p = at
@@ -234,14 +239,14 @@ def _by_view(
             "given": _weighted(sums["given"][part], np.isfinite(sums["given"][part]) * 1.0),
         }
         for name, value in values.items():
-            found[name][at] = value
+            statistics[name][at] = value
         used[at] = int((counts > 0).sum())
     dims = ("view", "clips", "estimator", "angle", "part")
-    of_all = {
+    variables = {
         name: (dims, values, {"units": _units(name), "long_name": _TEXTS[name]})
-        for name, values in found.items()
+        for name, values in statistics.items()
     }
-    return of_all | {
+    return variables | {
         "clips_used": (dims, used, {"units": "1", "long_name": "clips with such errors"})
     }
 
@@ -251,7 +256,7 @@ def _units(name: str) -> str:
 
 
 def _per_clip(means: Array, variances: Array, counts: Array) -> tuple[Array, Array, Array]:
-    """Mean, variance and number of each clip's errors, its sides taken together."""
+    """Mean, variance and number of the errors of each clip, both sides together."""
     total = counts.sum(axis=1)
     means, variances = np.nan_to_num(means), np.nan_to_num(variances)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -262,7 +267,7 @@ def _per_clip(means: Array, variances: Array, counts: Array) -> tuple[Array, Arr
 
 
 def _weighted(values: Array, weights: Array) -> float:
-    known = np.isfinite(values) & (weights > 0)
-    if not known.any():
+    valid = np.isfinite(values) & (weights > 0)
+    if not valid.any():
         return float("nan")
-    return float((values[known] * weights[known]).sum() / weights[known].sum())
+    return float((values[valid] * weights[valid]).sum() / weights[valid].sum())

@@ -17,13 +17,16 @@ from pydantic import Field
 from mobility.capture.video import write_video
 from mobility.errors import BadInputError, NotFoundError
 from mobility.kinematics.skeleton import KEYPOINTS
-from mobility.options import Strict, validate
+from mobility.options import Strict, likely, validate
 from mobility.parsing import parse_yaml
 from mobility.provenance import with_history
 from mobility.virtual_lab.body import Body, parametric_body
 from mobility.virtual_lab.render import Camera, Look, frames
 from mobility.virtual_lab.single_joint import JointMotion, perform_joint
-from mobility.virtual_lab.squat import Squat, Trial, perform
+from mobility.virtual_lab.single_leg_squat import SingleLegSquat, perform_single_leg_squat
+from mobility.virtual_lab.sit_to_stand import SitToStand, perform_sit_to_stand
+from mobility.virtual_lab.squat import Squat, perform
+from mobility.virtual_lab.stance import Stance, Trial
 from mobility.writing import atomic, writing
 
 log = logging.getLogger(__name__)
@@ -61,23 +64,45 @@ class Film(Strict):
 class Case(Strict):
     """One case of the virtual lab, as in a CASE.yaml: who does what, seen from where, how it looks.
 
-    The motion is a squat, or that of a single joint where it names a `movement`.
+    The motion is a squat, that of a single joint where it names a `movement`, or what its `kind`
+    says: "sit-to-stand", "single-leg-squat".
     """
 
     name: str = "case"
     body: Subject = Subject()
-    motion: Squat | JointMotion = Squat()
+    motion: Squat | SitToStand | SingleLegSquat | JointMotion = Squat()
     camera: Camera = Camera()
     look: Look = Look()
     video: Film = Film()
 
     @property
+    def stance(self) -> Stance:
+        """The motion, where the subject stands on its feet."""
+        if not isinstance(self.motion, Stance):
+            raise BadInputError(f"{self.name}: its motion is that of a single joint")
+        return self.motion
+
+    @property
     def squat(self) -> Squat:
         """The motion, where it is a squat."""
         if not isinstance(self.motion, Squat):
-            raise BadInputError(f"{self.name}: its motion is that of a single joint, not a squat")
+            raise BadInputError(f"{self.name}: its motion is no squat on both legs")
         return self.motion
 
+
+_KINDS: Mapping[str, type[Stance]] = {
+    "sit-to-stand": SitToStand,
+    "single-leg-squat": SingleLegSquat,
+}
+
+_MORE: Mapping[str, str] = {
+    "seat_off": "the hips leave the seat",
+    "standing": "the hips have risen",
+    "descent": "the hips begin to go down",
+    "seated": "the hips are on the seat again",
+    "standing_side": "leg that stands",
+}
+"""What more is known of a repetition."""
 
 _SECTIONS: Mapping[str, type[Strict]] = {
     name: type(field.default) for name, field in Case.model_fields.items() if name != "name"
@@ -112,14 +137,28 @@ def case_from(values: Any, *, what: str = "case") -> Case:
         if name not in built:
             continue
         section = built[name]
-        if name == "motion" and isinstance(section, Mapping) and "movement" in section:
-            model = JointMotion
+        if name == "motion" and isinstance(section, Mapping):
+            model = _motion_model(section, what=what)
         if not isinstance(section, Mapping):
             known = ", ".join(model.model_fields)
             raise BadInputError(f"{what}: {name} is a mapping with any of {known}")
         texts = {str(key): value for key, value in section.items()}
         built[name] = validate(model, texts, what=f"{what}, {name}")
     return validate(Case, built, what=what)
+
+
+def _motion_model(section: Mapping[Any, Any], *, what: str) -> type[Strict]:
+    if "movement" in section:
+        return JointMotion
+    kind = section.get("kind")
+    if kind is None:
+        return Squat
+    if kind not in _KINDS:
+        raise BadInputError(
+            f"{what}, motion: kind: {kind!r} is unknown{likely(str(kind), _KINDS)};"
+            f" give {' or '.join(_KINDS)}, or none for a squat"
+        )
+    return _KINDS[kind]
 
 
 def render_case(
@@ -160,6 +199,10 @@ def perform_case(case: Case, time: NDArray[np.float64] | None = None) -> tuple[B
         time = np.arange(round(motion.phases.duration_s * rate)) / rate
     if isinstance(motion, JointMotion):
         return body, perform_joint(body, motion, time)
+    if isinstance(motion, SitToStand):
+        return body, perform_sit_to_stand(body, motion, time)
+    if isinstance(motion, SingleLegSquat):
+        return body, perform_single_leg_squat(body, motion, time)
     return body, perform(body, motion, time)
 
 
@@ -183,7 +226,8 @@ def true_positions(case: Case, body: Body, trial: Trial) -> xr.Dataset:
     `position(time, space, keypoint)`, metres, float32: x to the subject's left, y up against
     gravity, z forwards at the start, the floor at y = 0. `start`, `bottom`, `end` (seconds) and
     `depth` (percent of the standing height of the mid-hip above the ankles; NaN where it is no
-    squat) over `rep`.
+    squat) over `rep`; of who rises from a chair also `seat_off`, `standing`, `descent`, `seated`
+    (seconds), of a squat on one leg `standing_side`.
     """
     position = np.stack([trial.points[name] for name in TRUTH_KEYPOINTS], axis=2)
     seconds = {"units": "second"}
@@ -198,14 +242,22 @@ def true_positions(case: Case, body: Body, trial: Trial) -> xr.Dataset:
                     "reference": "Anny body model, bone heads; x subject's left, y up, z forwards",
                 },
             ),
-            "start": ("rep", trial.start, {**seconds, "long_name": "start of the descent"}),
-            "bottom": ("rep", trial.bottom, {**seconds, "long_name": "middle of the bottom phase"}),
-            "end": ("rep", trial.end, {**seconds, "long_name": "end of the ascent"}),
+            "start": ("rep", trial.start, {**seconds, "long_name": "start of the repetition"}),
+            "bottom": ("rep", trial.bottom, {**seconds, "long_name": "middle of the turn"}),
+            "end": ("rep", trial.end, {**seconds, "long_name": "end of the repetition"}),
             "depth": (
                 "rep",
                 trial.depth,
                 {"units": "percent", "long_name": "descent of the mid-hip, of its standing height"},
             ),
+            **{
+                name: (
+                    "rep",
+                    values,
+                    {"long_name": _MORE[name], **(seconds if values.dtype.kind == "f" else {})},
+                )
+                for name, values in trial.more.items()
+            },
         },
         coords={
             "time": ("time", trial.time, {"units": "second"}),

@@ -1,4 +1,4 @@
-"""Grids of cases: lists, products, and samples drawn from ranges (GRID.yaml)."""
+"""Grids of cases from GRID.yaml: lists, products, and samples drawn from ranges."""
 
 from __future__ import annotations
 
@@ -25,33 +25,33 @@ VIEWS: Mapping[str, tuple[float, float, float]] = {
     "back-oblique-right": (-150.0, -125.0, -135.0),
     "back": (165.0, 195.0, 180.0),
 }
-"""Azimuths of each view a sample is stratified by: from, to, and exactly; see Camera."""
+"""Azimuths of the views by which a sample is stratified: from, to, and exact one; see Camera."""
 
 HANDS_UP = 1.28
 """Height of the raised hands as a multiple of stature."""
 
 HALF_WIDTH = 0.45
-"""Half of the widest extent across the picture (arms spread, or fallen), of the stature."""
+"""Half of the widest extent across the picture (arms spread, or fallen), as a share of stature."""
 
 _MOST = 10_000
 _FARTHEST_M = 8.0
 
 
 class Range(Strict):
-    """What a value is drawn from.
+    """Range or set from which values are drawn.
 
     Attributes
     ----------
     low, high
-        A stretch of numbers, divided into as many parts as there are cases; each gives one value.
+        Interval, divided into as many parts as there are cases; each part gives one value.
     any
-        Or: values, used equally often.
+        Instead of an interval: values that are used equally often.
     share
-        Of the cases that draw from here; the others draw from `otherwise`.
+        Share of the cases that draw from here; the others draw from `otherwise`.
     otherwise
         A value, another range, or nothing (the value of the defaults).
     apart
-        Share of the cases in which left and right are drawn one by one, where the value may be
+        Share of the cases in which left and right are drawn separately, for values that may be
         sided.
     """
 
@@ -78,16 +78,16 @@ class Sample(Strict):
     Attributes
     ----------
     seed
-        Of the draw.
+        Seed of the draws.
     n
-        How many; or `views`, how many of each of :data:`VIEWS`.
+        Number of cases; or `views`, the number of each of :data:`VIEWS`.
     exact
         Whether the first case of each view has its exact azimuth (0, 45, 90, ...).
     ranges
-        What is drawn, by its place in a case (`motion.depth`). Besides what a case has:
-        `body.bmi` (kg/m², gives the weight), `camera.aim` (the height that the middle of the
-        picture shows at the subject, of the stature; gives the tilt) and `camera.framing` (the
-        distance, as a multiple of the least from which raised hands and feet are in the picture).
+        Ranges of drawn values, by place in a case (`motion.depth`). Places that a case does not
+        have: `body.bmi` (kg/m², gives the weight), `camera.aim` (the height at the subject in the
+        middle of the picture, as a share of stature; gives the tilt) and `camera.framing` (the
+        distance, as a multiple of the least that shows raised hands and feet).
     """
 
     seed: Annotated[int, Field(ge=0)] = 0
@@ -114,11 +114,11 @@ class Grid(Strict):
     Attributes
     ----------
     name
-        Of the grid.
+        Name of the grid.
     defaults
-        What all cases share, as in a CASE.yaml.
+        Values that all cases share, as in a CASE.yaml.
     cases
-        Partial cases, laid over the defaults.
+        Partial cases, which override the defaults.
     sample
         Cases drawn at random.
     axes
@@ -145,10 +145,10 @@ def read_grid(path: str | os.PathLike[str]) -> Grid:
 
 
 def grid_cases(grid: Grid) -> list[Case]:
-    """List the cases of a grid, each with a name of its own; always the same ones."""
+    """List the cases of a grid, reproducibly and with unique names."""
     starts = [dict(case) for case in grid.cases]
     if grid.sample is not None:
-        starts += _drawn(grid.sample, _film(grid))
+        starts += _drawn_cases(grid.sample, _film(grid))
     starts = starts or [{}]
     combinations = list(itertools.product(*grid.axes.values()))
     if not grid.cases and grid.sample is None and not grid.axes:
@@ -156,29 +156,29 @@ def grid_cases(grid: Grid) -> list[Case]:
     if len(starts) * len(combinations) > _MOST:
         raise BadInputError(f"{grid.name}: has more than {_MOST} cases; give fewer")
     width = len(str(len(starts) * len(combinations)))
-    found: list[Case] = []
+    cases: list[Case] = []
     for start in starts:
         for values in combinations:
-            number = f"{len(found) + 1:0{width}d}"
-            merged = _laid_over(grid.defaults, start)
+            number = f"{len(cases) + 1:0{width}d}"
+            merged = _merged(grid.defaults, start)
             for place, value in zip(grid.axes, values, strict=True):
-                _put(merged, place, value, what=grid.name)
-            given = start.get("name")
-            if given is None or len(combinations) > 1:
-                merged["name"] = f"{number}-{given}" if given else f"case-{number}"
+                _set_value(merged, place, value, what=grid.name)
+            own_name = start.get("name")
+            if own_name is None or len(combinations) > 1:
+                merged["name"] = f"{number}-{own_name}" if own_name else f"case-{number}"
             case = case_from(
                 _resolved(merged, _film(grid)), what=f"{grid.name}, case {merged['name']}"
             )
-            found.append(case)
-    names = [case.name for case in found]
+            cases.append(case)
+    names = [case.name for case in cases]
     for name in names:
         if names.count(name) > 1:
             raise BadInputError(f"{grid.name}: two cases are called {name!r}; rename one")
-    return found
+    return cases
 
 
 def cases_together(grids: Sequence[Grid]) -> list[Case]:
-    """List the cases of grids; those of several are named after their grid, too."""
+    """List the cases of grids; if there are several, names begin with that of the grid."""
     names = [grid.name for grid in grids]
     for name in names:
         if names.count(name) > 1:
@@ -196,11 +196,11 @@ def cases_together(grids: Sequence[Grid]) -> list[Case]:
 def cases_like(
     case: Case, *, n: Annotated[int, Field(ge=1, le=1000)], seed: Annotated[int, Field(ge=0)] = 0
 ) -> list[Case]:
-    """Draw `n` cases that are like a given one, as another day with another person would be.
+    """Draw `n` cases similar to a given one, as on another day with another person.
 
-    Stature within 4 %, age within 8 years, the camera within 8 degrees of azimuth, 5 % of its
-    distance and 10 cm of its height, the depth within 5; clothes, light, movement of knees and
-    arms, and both sexes as people have them.
+    Stature varies by 4 %, age by 8 years, the camera by 8 degrees of azimuth, 5 % of its distance
+    and 10 cm of its height, the depth by 5; sex, clothes, light, and the movement of knees and arms
+    vary as among people.
     """
     around = {
         "body.age": (case.body.age, 8.0, 16.0, 90.0),
@@ -211,8 +211,8 @@ def cases_like(
         "motion.depth": (float(np.max(case.squat.depth)), 5.0, 6.0, 75.0),
     }
     ranges: dict[str, Any] = {
-        place: {"low": max(low, value - off), "high": min(high, value + off)}
-        for place, (value, off, low, high) in around.items()
+        place: {"low": max(low, value - half), "high": min(high, value + half)}
+        for place, (value, half, low, high) in around.items()
     }
     bmi = case.body.weight_kg / case.body.height_m**2
     ranges |= {
@@ -239,7 +239,7 @@ def cases_like(
 def least_distance_m(
     stature: float, *, height_m: float, tilt: float, field_of_view: float, aspect: float
 ) -> float:
-    """Distance from which raised hands, feet and spread arms are just in the picture.
+    """Distance at which raised hands, feet and spread arms are just in the picture.
 
     `height_m`, `tilt` and `field_of_view` are as in :class:`~mobility.virtual_lab.render.Camera`,
     `aspect` is the width of the picture by its height.
@@ -247,17 +247,17 @@ def least_distance_m(
     half = np.radians(field_of_view) / 2
     tilted = np.radians(tilt)
     above, below = half + tilted, half - tilted
-    needed = [HALF_WIDTH * stature / (np.tan(half) * aspect)]
+    distances = [HALF_WIDTH * stature / (np.tan(half) * aspect)]
     for part, angle in ((HANDS_UP * stature - height_m, above), (height_m, below)):
-        needed.append(0.25 + part / np.tan(angle) if angle > 0.02 else np.inf)
-    return float(max(needed))
+        distances.append(0.25 + part / np.tan(angle) if angle > 0.02 else np.inf)
+    return float(max(distances))
 
 
 def _film(grid: Grid) -> Film:
     return validate(Film, grid.defaults.get("video", {}), what=f"{grid.name}, video")
 
 
-def _laid_over(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
+def _merged(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
     merged = {
         key: dict(value) if isinstance(value, Mapping) else value for key, value in lower.items()
     }
@@ -269,7 +269,7 @@ def _laid_over(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, 
     return merged
 
 
-def _put(case: dict[str, Any], place: str, value: Any, *, what: str) -> None:
+def _set_value(case: dict[str, Any], place: str, value: Any, *, what: str) -> None:
     section, dot, name = place.partition(".")
     if not dot or not isinstance(case.setdefault(section, {}), dict):
         raise BadInputError(f"{what}: {place!r} is no place in a case; write section.name")
@@ -277,7 +277,7 @@ def _put(case: dict[str, Any], place: str, value: Any, *, what: str) -> None:
 
 
 def _resolved(values: dict[str, Any], film: Film) -> dict[str, Any]:
-    """Replace bmi, aim and framing by what they stand for."""
+    """Replace bmi, aim and framing by weight, tilt and distance."""
     body, camera = dict(values.get("body", {})), dict(values.get("camera", {}))
     stature = float(body.get("height_m", 1.70))
     if "bmi" in body:
@@ -300,7 +300,7 @@ def _resolved(values: dict[str, Any], film: Film) -> dict[str, Any]:
     return {**values, **({"body": body} if body else {}), **({"camera": camera} if camera else {})}
 
 
-def _drawn(sample: Sample, film: Film) -> list[dict[str, Any]]:
+def _drawn_cases(sample: Sample, film: Film) -> list[dict[str, Any]]:
     rng = np.random.default_rng(sample.seed)
     views = [view for view, count in sample.views.items() for _ in range(count)]
     n = sample.n or len(views)
@@ -317,8 +317,8 @@ def _drawn(sample: Sample, film: Film) -> list[dict[str, Any]]:
     for place, stretch in sample.ranges.items():
         for case, value in zip(cases, _values(stretch, n, rng), strict=True):
             if value is not None:
-                _put(case, place, value, what="sample")
-    # Views in turn, so that the first cases of a sweep tell of all of them.
+                _set_value(case, place, value, what="sample")
+    # Views in turn, so that the first cases of a sweep cover all of them.
     order = rng.permutation(n)
     if views:
         turn = [views[:i].count(views[i]) for i in range(n)]
@@ -331,16 +331,16 @@ def _drawn(sample: Sample, film: Film) -> list[dict[str, Any]]:
 
 
 def _values(stretch: Range, n: int, rng: np.random.Generator) -> list[Any]:
-    """One value for each case; the cases in the order of the views."""
-    chosen = np.floor((np.arange(1, n + 1) + (u := rng.random())) * stretch.share) > np.floor(
+    """Draw one value for each of `n` cases, in the order of the views."""
+    from_here = np.floor((np.arange(1, n + 1) + (u := rng.random())) * stretch.share) > np.floor(
         (np.arange(n) + u) * stretch.share
     )
-    drawn = iter(_stratified(stretch, int(chosen.sum()), rng))
+    drawn = iter(_stratified(stretch, int(from_here.sum()), rng))
     if isinstance(stretch.otherwise, Range):
-        others = iter(_values(stretch.otherwise, int((~chosen).sum()), rng))
+        others = iter(_values(stretch.otherwise, int((~from_here).sum()), rng))
     else:
         others = itertools.repeat(stretch.otherwise)
-    return [next(drawn) if mine else next(others) for mine in chosen]
+    return [next(drawn) if is_from_here else next(others) for is_from_here in from_here]
 
 
 def _stratified(stretch: Range, n: int, rng: np.random.Generator) -> list[Any]:
@@ -348,10 +348,10 @@ def _stratified(stretch: Range, n: int, rng: np.random.Generator) -> list[Any]:
         return [stretch.any[i % len(stretch.any)] for i in rng.permutation(n)]
     low, high = float(stretch.low or 0.0), float(stretch.high or 0.0)
 
-    def one() -> Any:
+    def draw() -> Any:
         return low + (high - low) * (rng.permutation(n) + rng.random(n)) / max(n, 1)
 
-    left, right = one(), one()
+    left, right = draw(), draw()
     apart = rng.permutation(n) < round(stretch.apart * n)
     return [
         {"left": round(float(x), 3), "right": round(float(y), 3)} if two else round(float(x), 3)

@@ -1,4 +1,4 @@
-"""The report of a sweep: a self-contained page, its figures, and the numbers as NetCDF."""
+"""Report of a sweep: a self-contained page, its figures, and the numbers as NetCDF."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ NAMES = {
     "image_plane": "lines in the picture",
     "fitted": "fitted body",
 }
-"""What estimators are called for people."""
+"""Names of the estimators in the report."""
 
 STYLE = """
 :root { color-scheme: light; }
@@ -63,8 +63,8 @@ def write_report(
 ) -> Path:
     """Write `virtual-lab.html`, `virtual-lab.nc` and `images/` into a folder, made if absent.
 
-    `result` is as from :func:`mobility.virtual_lab.agreement.agreement`; `done` says what became of
-    the cases, also of those that failed; `grid` is what they are called together.
+    `result` comes from :func:`mobility.virtual_lab.agreement.agreement`; `done` lists all cases,
+    including failed ones; `grid` is their common name.
     """
     folder = Path(out)
     pictures = {"views": _png(_view_figure(result)), "azimuth": _png(_azimuth_figure(result))}
@@ -98,7 +98,7 @@ def _page(
     parts = [
         "<h1>Virtual lab: how right the angles are</h1>",
         _paragraph(
-            f"{count} rendered squats of the grid “{grid}”, of people whose joint centres are "
+            f"{count} rendered clips of the grid “{grid}”, of people whose joint centres are "
             f"known. Each clip was analysed like any other; its angles are compared with the true "
             f"ones, frame by frame, in degrees. In {bent} of the clips an elbow is bent by more "
             f"than {BENT:.0f}°."
@@ -222,15 +222,15 @@ _CELLS: Mapping[str, Callable[[xr.Dataset], str]] = {
     "coverage": lambda one: _covered(float(one["coverage"])),
     "given": lambda one: _percent(float(one["given"])),
 }
-"""What is told of the errors of an angle."""
+"""Cells of a table by the name of their column."""
 
 
 def _by_angle(
     groups: Mapping[str, xr.Dataset], names: Sequence[str], *, caption: str, single: bool = False
 ) -> str:
-    """Make a table of a row for each angle, in which each group has the cells of these names.
+    """Make a table with a row for each angle and, for each group, the columns `names`.
 
-    With a `single` cell for each group, the head has its name alone.
+    With a `single` column for each group, the head has only the name of the group.
     """
     rows = [
         [
@@ -305,7 +305,7 @@ def _every_case(result: xr.Dataset) -> str:
             [
                 escape(str(case)),
                 _degrees(float(one["azimuth"]), signed=True),
-                f"{float(one['depth']):.0f} %",
+                f"{float(one['depth']):.0f} %" if np.isfinite(one["depth"]) else "",
                 "bent" if bool(one["case_bent"]) else "",
                 *(
                     _degrees(float(one["case_mae"].sel(angle=angle).mean("side")))
@@ -330,7 +330,7 @@ def _png(figure: Figure) -> bytes:
 
 
 def _panels(result: xr.Dataset) -> tuple[Figure, dict[str, Any]]:
-    """Make a figure with axes for each angle, with its name and a line at zero."""
+    """Make a figure with axes for each angle, which have its name and a line at zero."""
     from matplotlib.figure import Figure
 
     figure, angles = Figure(figsize=(9.5, 7.0), dpi=110, layout="constrained"), _angles(result)

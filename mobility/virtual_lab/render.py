@@ -15,7 +15,7 @@ from mobility.kinematics.geometry import Array
 from mobility.options import Strict
 from mobility.progress import progress_bar
 from mobility.virtual_lab.body import Body, skinned
-from mobility.virtual_lab.squat import Trial
+from mobility.virtual_lab.stance import Trial
 
 Colour = tuple[
     Annotated[int, Field(ge=0, le=255)],

@@ -15,16 +15,15 @@ from pydantic import Field, model_validator
 from mobility.kinematics.geometry import Array, direction
 from mobility.options import Strict
 from mobility.virtual_lab.body import JOINT_BONES, SUFFIX, Body, keypoints, transforms
-from mobility.virtual_lab.squat import (
+from mobility.virtual_lab.squat import Squat, perform
+from mobility.virtual_lab.stance import (
     SIDE_SIGN,
     Corners,
     Phases,
-    Squat,
     Trial,
     arm_chain,
     foot_chain,
     frame_of,
-    perform,
     rest_forward,
     rotated_about,
     segment_length,

@@ -1,4 +1,4 @@
-"""Many cases of the virtual lab: render, estimate the pose, fit, and keep angles beside truth."""
+"""Sweep over cases of the virtual lab: render, estimate the pose, fit, store angles with truth."""
 
 from __future__ import annotations
 
@@ -46,15 +46,15 @@ from mobility.writing import writing
 log = logging.getLogger(__name__)
 
 ESTIMATORS = ("landmarks", "image_plane", "fitted")
-"""What the angles come from: cleaned world landmarks, lines in the picture, the fitted body."""
+"""Sources of the angles: cleaned world landmarks, lines in the picture, the fitted body."""
 
 RENDERING = 2
-"""Raise it when the same case gives other pictures or another truth than before."""
+"""Version, to be raised when the same case gives other pictures or another truth than before."""
 
 
 @dataclass(frozen=True)
 class Done:
-    """What became of one case: its folder, seconds that it took, and why it failed, or None."""
+    """Outcome of one case: its folder, the seconds it took, and why it failed, or None."""
 
     case: Case
     folder: Path
@@ -63,14 +63,14 @@ class Done:
 
 
 def case_digest(case: Case) -> str:
-    """Digest of what a case shows, whatever it is called."""
+    """Digest of the content of a case, without its name."""
     shown = case.model_dump(mode="json", exclude={"name"}, exclude_defaults=True)
     text = json.dumps({"rendering": RENDERING, **shown}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def case_folder(cache: str | os.PathLike[str], case: Case) -> Path:
-    """Folder of a case in a cache: an old one of the same content, whatever its name, or a new."""
+    """Folder of a case in a cache: an old one with the same content, or a new one."""
     digest = case_digest(case)
     old = sorted(Path(cache).glob(f"*-{digest}"))
     return old[0] if old else Path(cache) / f"{_plain(case.name)}-{digest}"
@@ -91,9 +91,9 @@ def sweep(
 ) -> list[Done]:
     """Measure cases in parallel processes; one that fails does not stop the others.
 
-    `cache` has a folder for each case: `case.yaml`, `pose.nc`, `truth.nc` and `angles.nc`. Pose and
-    truth of a case that is there are used again, with `resume` (to go on after an interruption) its
-    angles too; else all bodies are fitted anew. Rendered videos are kept with `keep_video` only.
+    `cache` has a folder for each case: `case.yaml`, `pose.nc`, `truth.nc` and `angles.nc`. Existing
+    poses and truths are used again, and with `resume` (after an interruption) angles too; otherwise
+    all bodies are fitted anew. Rendered videos are kept only with `keep_video`.
     """
     folders = []
     for case in cases:
@@ -104,10 +104,10 @@ def sweep(
                 yaml.safe_dump(case.model_dump(mode="json"), sort_keys=True), encoding="utf-8"
             )
         folders.append(folder)
-    wanted = list(dict.fromkeys(folders))  # the same case under another name is done once
-    crew = [_Worker() for _ in range(min(workers, len(wanted)))]
+    unique = list(dict.fromkeys(folders))  # the same case under another name is done once
+    crew = [_Worker() for _ in range(min(workers, len(unique)))]
     idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
-    bar = progress_bar("measuring the cases", total=len(wanted), unit="case")
+    bar = progress_bar("measuring the cases", total=len(unique), unit="case")
 
     def measured(folder: Path) -> Mapping[str, Any]:
         worker = idle.get()
@@ -120,20 +120,20 @@ def sweep(
         bar.update()
         return answer
 
-    # The threads have ended before the processes are ended.
+    # The pool is left first: threads end before processes.
     with bar, ExitStack() as ending, ThreadPoolExecutor(max_workers=workers) as pool:
         for worker in crew:
             ending.callback(worker.close)
             idle.put(worker)
         try:
-            told: list[Mapping[str, Any]] = list(pool.map(measured, wanted))
+            results: list[Mapping[str, Any]] = list(pool.map(measured, unique))
         except BaseException:
-            # Interrupted: nothing new begins, and no process renders on for nobody.
+            # Interrupted: start nothing new, and stop rendering.
             pool.shutdown(wait=False, cancel_futures=True)
             for worker in crew:
                 worker.stop()
             raise
-    answers = [told[wanted.index(folder)] for folder in folders]
+    answers = [results[unique.index(folder)] for folder in folders]
     return [
         Done(case, folder, answer.get("seconds", np.nan), answer.get("error"))
         for case, folder, answer in zip(cases, folders, answers, strict=True)
@@ -141,7 +141,7 @@ def sweep(
 
 
 def measured_cases(done: Sequence[Done]) -> dict[str, xr.Dataset]:
-    """Read the measured angles of the cases that did not fail, by name."""
+    """Read the measured angles of the successful cases, by name."""
     good = [case for case in done if case.error is None]
     if not good:
         reason = f": {done[0].error}" if done else ""
@@ -206,18 +206,18 @@ class _Worker:
 
 
 def measure_case(folder: Path, *, keep_video: bool, resume: bool) -> None:
-    """Render a case of the cache, find its pose, fit it, and keep its angles beside the truth.
+    """Render a case of the cache, find its pose, fit it, and store its angles with the truth.
 
-    Another sweep that works on the same case is waited for, and its results are used.
+    If another sweep works on the same case, this one waits and uses its results.
     """
     from filelock import FileLock
 
     angles, pose, truth = (folder / f"{name}.nc" for name in ("angles", "pose", "truth"))
     with FileLock(folder / ".case.lock"):
         case = read_case(folder / "case.yaml")
-        known = pose.is_file() and truth.is_file()
-        known = known and read_pose(pose).attrs.get("model_sha256") == model_sha256()
-        if not known or (keep_video and not (folder / "video.mp4").is_file()):
+        measured = pose.is_file() and truth.is_file()
+        measured = measured and read_pose(pose).attrs.get("model_sha256") == model_sha256()
+        if not measured or (keep_video and not (folder / "video.mp4").is_file()):
             angles.unlink(missing_ok=True)
             video, _ = render_case(case, folder)
             write_dataset(estimate_pose(video, workers=1), pose)
@@ -236,18 +236,18 @@ def read_pose(path: str | os.PathLike[str]) -> xr.Dataset:
 
 
 def measured_angles(pose: xr.Dataset, truth: xr.Dataset) -> xr.Dataset:
-    """Angles by every method at the frames of a raw pose, beside the true ones of the same case.
+    """Angles by every estimator at the frames of a raw pose, and the true ones of the same case.
 
-    The time of the video is the time of the truth. Degrees: `<angle>(estimator, time, side)` of
-    :data:`ESTIMATORS` without refusals, `<angle>_sd` (of the fitted body; else NaN),
-    `<angle>_refused` and `<angle>_true`.
+    Video and truth have the same clock. The Dataset has, in degrees, `<angle>(estimator, time,
+    side)` of :data:`ESTIMATORS` without refusals, `<angle>_sd` (of the fitted body; else NaN) and
+    `<angle>_true`, and `<angle>_refused`.
     """
     times = pose["time"].to_numpy()
     if times.min() > float(truth["time"].max()) or times.max() < float(truth["time"].min()):
         raise BadInputError("measured_angles: pose and truth have no time in common")
     cleaned = clean_pose(pose)
     fitted = fit_body(clean_pose(pose, visibility_threshold=VISIBILITY_THRESHOLD))
-    # Without refusals, which are kept beside.
+    # Unrefused values; `<angle>_refused` marks those that the analysis refuses.
     raw: dict[str, Mapping[Any, Any]] = {
         "landmarks": angles_from_points(landmarks(cleaned)),
         "image_plane": {k: v.to_numpy() for k, v in image_plane_angles(cleaned).data_vars.items()},

@@ -1,7 +1,7 @@
-"""The process that works on cases, one after the other: a line of JSON in, a line out.
+"""Worker process of a sweep: for each case a line of JSON in, and a line out.
 
-Started as ``python -m mobility.virtual_lab.sweep_worker`` by :mod:`mobility.virtual_lab.sweep`, so
-that a renderer that crashes takes one case with it and not the sweep.
+:mod:`mobility.virtual_lab.sweep` starts it as ``python -m mobility.virtual_lab.sweep_worker``, so
+that a crash of the renderer loses one case and not the sweep.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from mobility.errors import MobilityError
 
 
 def work(job: dict[str, Any]) -> dict[str, Any]:
-    """Do one case; the answer says how long it took, or what was wrong."""
+    """Measure one case; the answer has the seconds that it took, or the error."""
     from mobility.virtual_lab.sweep import measure_case
 
     began = time.perf_counter()

@@ -1,7 +1,7 @@
-"""What the widgets share: acts that the page asks for, and what is said about them.
+"""Base of the widgets: acts that the page asks for, and their notices and progress.
 
-The page asks by a message ``{"do": name, ...}``. What goes wrong becomes the text of
-``notice`` and, for fields, ``errors``: it stands in the widget, and never as a traceback.
+The page asks by a message ``{"do": name, ...}``. An error becomes the text of ``notice`` and, for
+fields, of ``errors``: the widget shows it, never a traceback.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ import traitlets
 
 from mobility import tables
 from mobility.errors import BadInputError, ConflictError, MobilityError
-from mobility.progress import progress_told_to
+from mobility.progress import report_progress_to
 
 log = logging.getLogger(__name__)
 
 FOLDER = Path(__file__).parent
-_TOLD_EVERY_S = 0.1
+_PROGRESS_EVERY_S = 0.1
 
 Act = Callable[[Mapping[str, Any], Sequence[memoryview]], object]
 
 _WORK: contextvars.ContextVar[_Work] = contextvars.ContextVar("work of a widget")
-"""The work in which this code runs."""
+"""The work to which the running code belongs."""
 
 
 def module(name: str) -> str:
-    """ES module of a widget: what all share, and its own, as one text."""
+    """ES module of a widget, the shared code included, as one text."""
     return "\n".join(
         (FOLDER / file).read_text(encoding="utf-8") for file in ("common.js", f"{name}.js")
     )
@@ -47,7 +47,7 @@ def stylesheet() -> str:
 
 
 class _Work:
-    """What runs beside the notebook, and how far it is."""
+    """Work in the background, with its progress."""
 
     def __init__(self, what: str) -> None:
         self.what = what
@@ -56,29 +56,29 @@ class _Work:
 
 
 class Widget(anywidget.AnyWidget):
-    """A widget whose page asks for acts, and that says what came of them.
+    """A widget whose page asks for acts, and which shows their outcome.
 
     Attributes
     ----------
     notice
-        ``kind`` ("error", "conflict", "done" or "") and ``text``: what was said last.
+        The last notice: ``kind`` ("error", "conflict", "done" or "") and ``text``.
     errors
-        Faults of each field that was refused.
+        Faults of each refused field.
     progress
-        ``text``, and ``part`` from 0 to 1 or null, of what runs, of several things that which
-        began first; empty where nothing runs.
+        ``text`` and ``part`` (0 to 1 or null) of the running work, of several that which began
+        first; empty if nothing runs.
     place
-        Part of the page of ``mobility open`` in which it stands; empty in a notebook.
+        Part of the page of ``mobility open`` that shows the widget; empty in a notebook.
     still
-        Name of the still picture beside it, which is seen where there is no kernel.
+        Name of the still picture beside it, which is seen without a kernel.
     """
 
     _css = stylesheet()
     fields_of_page: frozenset[str] = frozenset()
-    """Fields beside which the page shows their faults."""
+    """Fields whose faults the page shows beside them."""
 
-    asked_by_itself: frozenset[str] = frozenset()
-    """Acts that nobody pressed for: they leave what was said before."""
+    automatic_acts: frozenset[str] = frozenset()
+    """Acts that the page asks for by itself, which keep the earlier notice."""
 
     notice = traitlets.Dict().tag(sync=True)
     errors = traitlets.Dict().tag(sync=True)
@@ -90,10 +90,10 @@ class Widget(anywidget.AnyWidget):
         super().__init__(still=secrets.token_hex(8), **traits)
         self._works: dict[str, _Work] = {}
         self._guard = threading.RLock()
-        self.on_msg(self._asked)
+        self.on_msg(self._on_message)
 
     def acts(self) -> Mapping[str, Act]:
-        """Name what the page may ask for."""
+        """Acts that the page may ask for, by name."""
         return {}
 
     def say(self, kind: str, text: str) -> None:
@@ -101,9 +101,9 @@ class Widget(anywidget.AnyWidget):
         self.notice = {"kind": kind, "text": text}
 
     @contextmanager
-    def telling(self, *, anew: bool = True) -> Iterator[None]:
-        """Show in the widget what goes wrong inside; `anew` takes away what was said before."""
-        if anew:
+    def showing_errors(self, *, clear: bool = True) -> Iterator[None]:
+        """Show errors from inside in the widget; with `clear`, remove earlier ones first."""
+        if clear:
             self.errors = {}
             self.notice = {}
         try:
@@ -118,11 +118,11 @@ class Widget(anywidget.AnyWidget):
             self.say("error", str(error))
         except Exception as error:
             log.exception("%s", type(self).__name__)
-            told = f"{type(error).__name__}: {error}"
-            self.say("error", tables.sentence("widgets.notice.bug", error=told))
+            message = f"{type(error).__name__}: {error}"
+            self.say("error", tables.sentence("widgets.notice.bug", error=message))
 
     def wait(self, timeout_s: float | None = None) -> None:
-        """Wait until what runs has ended."""
+        """Wait until all work in the background has ended."""
         with self._guard:
             threads = [work.thread for work in self._works.values()]
         for thread in threads:
@@ -133,20 +133,20 @@ class Widget(anywidget.AnyWidget):
     ) -> threading.Thread:
         """Run `work` beside the notebook, with its progress in the widget.
 
-        `on` is what is worked on: of several works on different things none waits for another.
+        `on` names the object of the work: works on different objects run at the same time.
 
         Raises
         ------
         BadInputError
-            Something runs already on that.
+            Other work on the same object is running.
         """
         running = _Work(what)
         last = 0.0
 
-        def heard(description: str, done: float, total: float | None) -> None:
+        def on_progress(description: str, done: float, total: float | None) -> None:
             nonlocal last
             now = time.monotonic()
-            if now - last >= _TOLD_EVERY_S or done == total:
+            if now - last >= _PROGRESS_EVERY_S or done == total:
                 last = now
                 part = min(1.0, done / total) if total else None
                 running.progress = {"text": f"{running.what}: {description}", "part": part}
@@ -155,7 +155,7 @@ class Widget(anywidget.AnyWidget):
         def run() -> None:
             _WORK.set(running)
             try:
-                with self.telling(anew=False), progress_told_to(heard):
+                with self.showing_errors(clear=False), report_progress_to(on_progress):
                     work()
             finally:
                 with self._guard:
@@ -174,8 +174,8 @@ class Widget(anywidget.AnyWidget):
             running.thread.start()
         return running.thread
 
-    def now(self, what: str) -> None:
-        """Say what is done now by the work that calls this."""
+    def set_step(self, what: str) -> None:
+        """Describe the present step of the work that calls this."""
         running = _WORK.get()
         running.what = what
         running.progress = {"text": what, "part": None}
@@ -186,12 +186,12 @@ class Widget(anywidget.AnyWidget):
             self.progress = next((work.progress for work in self._works.values()), {})
 
     def static_html(self) -> str:
-        """Return what a notebook shows that is read without a kernel; empty for nothing."""
+        """HTML that a notebook shows without a kernel; empty for nothing."""
         return ""
 
     def _ipython_display_(self, **_: Any) -> None:
-        # Two outputs: without a kernel JupyterLab has an error where the widget was, whatever else
-        # its bundle holds. The widget hides the still picture as long as it is alive.
+        # Two outputs: without a kernel JupyterLab shows an error for the widget, whatever else its
+        # bundle holds. A living widget hides the still picture.
         from IPython.display import display
 
         try:
@@ -200,27 +200,27 @@ class Widget(anywidget.AnyWidget):
             log.info("%s without a still picture: %s", type(self).__name__, error)
             html = ""
         if html:
-            told = f"<p><small>{tables.sentence('widgets.still')}</small></p>"
-            still = f'<div data-mobility-still="{self.still}">{html}{told}</div>'
+            caption = f"<p><small>{tables.sentence('widgets.still')}</small></p>"
+            still = f'<div data-mobility-still="{self.still}">{html}{caption}</div>'
             picture = {"text/html": still, "text/plain": type(self).__name__}
             display(picture, raw=True)  # type: ignore[no-untyped-call]
         bundle = self._repr_mimebundle_()
         if bundle is not None:
             data, metadata = bundle
-            if html:  # stands above already, and nothing else is to be read here
+            if html:  # the still picture above says everything
                 data = {**data, "text/html": "", "text/plain": ""}
             display(data, metadata=metadata, raw=True)  # type: ignore[no-untyped-call]
 
-    def _asked(self, _: Any, content: Any, buffers: Sequence[memoryview]) -> None:
-        acts = {**self.acts(), "trouble": self._trouble}
+    def _on_message(self, _: Any, content: Any, buffers: Sequence[memoryview]) -> None:
+        acts = {**self.acts(), "trouble": self._show_page_error}
         name = content.get("do", "") if isinstance(content, Mapping) else ""
         act = acts.get(name)
         if act is None:
             log.warning("%s was asked for %r", type(self).__name__, content)
             return
-        with self.telling(anew=name not in self.asked_by_itself):
+        with self.showing_errors(clear=name not in self.automatic_acts):
             act(content, buffers)
 
-    def _trouble(self, content: Mapping[str, Any], _: Sequence[memoryview]) -> None:
-        """Say what the page met, so that it does not stand in its console only."""
+    def _show_page_error(self, content: Mapping[str, Any], _: Sequence[memoryview]) -> None:
+        """Show an error of the page, which else stands in the browser's console only."""
         self.say("error", str(content.get("text"))[:500])

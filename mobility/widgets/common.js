@@ -1,19 +1,18 @@
-// Shared by all widgets; each widget's own file follows in the same module.
+// Shared by all widgets; the file of a widget follows in the same module.
 
 // Blue and vermilion of Okabe and Ito, and dashes for the right side, as in the figures.
 const COLOURS = { left: "#0072B2", right: "#D55E00", "": "#333333" };
 const DASHES = { left: [], right: [6, 3], "": [] };
-// The axis of a joint that rests must not make its noise look like a movement.
+// On a finer axis, noise of a resting joint would look like a movement.
 const LEAST_DEGREES = 30;
-let counted = 0;
+let idCount = 0;
 
 const FOCUSABLE = ["a", "button", "input", "select", "summary", "textarea"];
 
 /** Element with attributes, listeners (on...) and children; text is never read as HTML. */
 function h(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
-  // JupyterLab's own keys (arrows, "d d" to delete the cell) look at the element that has the
-  // focus, before what it stands in.
+  // JupyterLab's keys (arrows, "d d" to delete the cell) look at the focused element first.
   if (FOCUSABLE.includes(tag) || "tabindex" in attributes)
     element.setAttribute("data-lm-suppress-shortcuts", "true");
   for (const [name, value] of Object.entries(attributes)) {
@@ -34,15 +33,15 @@ function svg(tag, attributes = {}, ...children) {
 }
 
 /** An id that no other element of the page has. */
-const newId = (name) => `mobility-${name}-${++counted}-${Math.random().toString(36).slice(2, 8)}`;
+const newId = (name) => `mobility-${name}-${++idCount}-${Math.random().toString(36).slice(2, 8)}`;
 
 const ask = (model, what, content = {}, buffers = []) =>
   model.send({ do: what, ...content }, undefined, buffers);
 
-/** The same function; what it throws is said in the widget, and not only in the console. */
-const guarded = (model, act) => (...given) => {
+/** The same function, whose errors the widget shows, not only the console. */
+const guarded = (model, act) => (...values) => {
   try {
-    return act(...given);
+    return act(...values);
   } catch (error) {
     console.error(error);
     ask(model, "trouble", { text: `this is a fault of mobility, please report it: ${error.message}` });
@@ -50,11 +49,11 @@ const guarded = (model, act) => (...given) => {
   }
 };
 
-/** A widget that says so where it cannot be drawn. */
+/** A widget that shows an error if it cannot be drawn. */
 const shown = (draw) => ({
   render: (context) => {
     try {
-      // Where it is alive, its still picture is not needed.
+      // A living widget hides its still picture.
       const still = `[data-mobility-still="${context.model.get("still")}"]`;
       context.el.append(h("style", {}, `${still}, .jp-OutputArea-child:has(${still}) { display: none }`));
       return draw(context);
@@ -67,7 +66,7 @@ const shown = (draw) => ({
   },
 });
 
-/** What the page knows of the Jupyter server that it comes from. */
+/** The Jupyter server that the page comes from. */
 function pageServer() {
   try {
     const config = JSON.parse(document.getElementById("jupyter-config-data").textContent);
@@ -77,7 +76,7 @@ function pageServer() {
   }
 }
 
-/** Root of a widget: JupyterLab's own keys rest inside it. */
+/** Root of a widget, inside which JupyterLab's keys do nothing. */
 function root(el, name, label) {
   el.classList.add("mobility");
   const place = h("section", {
@@ -87,7 +86,7 @@ function root(el, name, label) {
   return place;
 }
 
-/** Line that says what came of the last act, and what runs. */
+/** Notice of the last act, and progress of the running work. */
 function noticeLine(model, actions = () => []) {
   const text = h("span", {});
   const bar = h("progress", { max: 1, "aria-label": "Progress" });
@@ -101,9 +100,9 @@ function noticeLine(model, actions = () => []) {
     line.replaceChildren(...(notice.text ? [text, ...actions(notice)] : []));
   };
   const showWork = () => {
-    const { text: said, part } = model.get("progress");
-    work.hidden = !said;
-    running.textContent = said || "";
+    const { text: step, part } = model.get("progress");
+    work.hidden = !step;
+    running.textContent = step || "";
     if (part === null || part === undefined) bar.removeAttribute("value");
     else bar.value = part;
   };
@@ -114,7 +113,7 @@ function noticeLine(model, actions = () => []) {
   return h("div", {}, work, line);
 }
 
-/** Faults of a field, to stand beside it; `control` is told to be at fault. */
+/** Faults of a field, shown beside it; `control` is marked as invalid. */
 function faultLine(model, field, control = null) {
   const line = h("div", { class: "mobility-fault", role: "alert", id: newId("fault") });
   const show = () => {
@@ -129,12 +128,12 @@ function faultLine(model, field, control = null) {
   return line;
 }
 
-/** Pixels of a metre at which a body of this box fits a canvas, however it is turned about the vertical. */
+/** Pixels per metre at which a body of this box fits a canvas, however it is turned about the vertical. */
 function bodyScale({ low, high }, width, height, pitch) {
   const tall = Math.max(high[1] - low[1], 0.5);
   const broad = Math.max(Math.hypot(high[0] - low[0], high[2] - low[2]), 0.5);
-  const seen = tall * Math.abs(Math.cos(pitch)) + broad * Math.abs(Math.sin(pitch));
-  return 0.82 * Math.min(height / seen, width / broad);
+  const visible = tall * Math.abs(Math.cos(pitch)) + broad * Math.abs(Math.sin(pitch));
+  return 0.82 * Math.min(height / visible, width / broad);
 }
 
 /** Draw on a canvas in CSS pixels, sharp on every screen. */
@@ -154,13 +153,13 @@ function ticks(low, high, most) {
   if (!(raw > 0)) return [];
   const power = 10 ** Math.floor(Math.log10(raw));
   const step = [1, 2, 5, 10].map((f) => f * power).find((s) => s >= raw);
-  const found = [];
+  const values = [];
   for (let k = Math.ceil(low / step - 1e-9); k * step <= high + step * 1e-9; k++)
-    found.push(Number((k * step).toPrecision(12)));
-  return found;
+    values.push(Number((k * step).toPrecision(12)));
+  return values;
 }
 
-/** Least and greatest finite number, with some air; at least `least` apart. */
+/** Least and greatest finite number with a margin, at least `least` apart. */
 function span(least, ...series) {
   let low = Infinity;
   let high = -Infinity;
@@ -171,6 +170,6 @@ function span(least, ...series) {
         if (value > high) high = value;
       }
   if (low > high) return [0, 1];
-  const air = Math.max((high - low) * 0.08, (least - (high - low)) / 2, 2);
-  return [low - air, high + air];
+  const margin = Math.max((high - low) * 0.08, (least - (high - low)) / 2, 2);
+  return [low - margin, high + margin];
 }

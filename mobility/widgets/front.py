@@ -1,4 +1,4 @@
-"""The page of ``mobility open``: the widgets of the workbench, each in its part of the page."""
+"""Widgets of the page of ``mobility open``, each in its part of the page."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import traitlets
 
 from mobility import tables
 from mobility.errors import BadInputError, NotFoundError
-from mobility.progress import first_page_told_to
+from mobility.progress import send_first_page_to
 from mobility.server import phones
 from mobility.store import Session, Store
 from mobility.widgets.base import Act, Widget, module
@@ -21,7 +21,7 @@ from mobility.widgets.upload_form import UploadForm
 
 
 class ReportPage(Widget):
-    """The page of the report that was rendered last."""
+    """Shows the report that was rendered last."""
 
     _esm = module("report_page")
 
@@ -33,19 +33,19 @@ class ReportPage(Widget):
         super().__init__()
 
     def show(self, session: Session) -> None:
-        """Show the report of a session, which is rendered where it is not current."""
-        with first_page_told_to(lambda page: self.show_first(session, page)):
+        """Show the report of a session, rendering it if it is not current."""
+        with send_first_page_to(lambda page: self.show_first(session, page)):
             session.render_report()
         self._session = session
         self.title = session.title
         self.shown += 1
 
     def show_first(self, session: Session, page: str) -> None:
-        """Show the first page of a report, the rest of which is still drawn."""
+        """Show the first page of a report while the rest is being drawn."""
         self.send({"kind": "first page", "title": session.title, "page": page})
 
     def acts(self) -> dict[str, Act]:
-        """Name what the page may ask for."""
+        """Acts that the page may ask for, by name."""
         return {"address": lambda content, _: self._send_address(content)}
 
     def _send_address(self, content: Mapping[str, Any]) -> None:
@@ -56,14 +56,14 @@ class ReportPage(Widget):
 
 
 class PhoneCodes(Widget):
-    """Codes with which phones in the same network film.
+    """Codes by which phones in the same network add videos.
 
     Parameters
     ----------
     store
-        Where their videos go.
+        Store for their videos.
     network
-        Where phones are let in ("http://192.168.1.5:8891").
+        Address for phones ("http://192.168.1.5:8891").
     """
 
     _esm = module("phone_codes")
@@ -77,34 +77,34 @@ class PhoneCodes(Widget):
         super().__init__()
 
     def acts(self) -> dict[str, Act]:
-        """Name what the page may ask for."""
+        """Acts that the page may ask for, by name."""
         return {"code": lambda content, _: self._send_code(content)}
 
     def _send_code(self, content: Mapping[str, Any]) -> None:
         user_id = str(content.get("user_id") or "") or None
         try:
-            made = phones.new_code(self._store, self._network, user_id=user_id)
+            url = phones.new_code(self._store, self._network, user_id=user_id)
         except BadInputError as error:
             raise BadInputError(str(error), {"user_id": [str(error)]}) from None
-        self.send({"kind": "code", "address": made, "picture": phones.picture(made)})
+        self.send({"kind": "code", "address": url, "picture": phones.picture(url)})
 
 
 class Front:
-    """The widgets of the page, and what one tells the other.
+    """The widgets of the page, connected with one another.
 
     Parameters
     ----------
     store
         The store.
     network
-        Where phones are let in; "" where they are not.
+        Address for phones; "" to let none in.
 
     Attributes
     ----------
     form, browser, report
-        A video that is taken in is analysed, and its trial and report are shown.
+        An added video is analysed, and its trial and report are shown.
     trials
-        The trial that is open, and the one beside it, by their place.
+        The open trial, and the one beside it, by their place.
     """
 
     def __init__(self, store: Store, network: str = "") -> None:
@@ -129,12 +129,12 @@ class Front:
                 widget.place = place
 
     def show_trial(self, place: str, session: Session) -> None:
-        """Show the trial of a session in the place of the one that is there.
+        """Show the trial of a session instead of the one in that place.
 
         Raises
         ------
         NotFoundError
-            It is not analysed yet.
+            The session is not analysed yet.
         """
         if place in self.trials:
             self.trials[place].show(session)
@@ -147,7 +147,7 @@ class Front:
 
     def _analyzed(self, session: Session) -> None:
         self.show_trial("trial", session)
-        self.browser.now(tables.sentence("widgets.notice.rendering"))
+        self.browser.set_step(tables.sentence("widgets.notice.rendering"))
         self.report.show(session)
 
 
@@ -155,7 +155,7 @@ _FRONT: list[Front] = []
 
 
 def show() -> None:
-    """Make the widgets of the page, once in a kernel: a page that is loaded anew finds them."""
+    """Make the widgets of the page, once per kernel: a reloaded page shows them again."""
     if not _FRONT:
         store = Store(os.environ["MOBILITY_STORE"], reports=os.environ["MOBILITY_REPORTS"])
         _FRONT.append(Front(store, os.environ.get(phones.PLACE, "")))

@@ -1,10 +1,9 @@
-"""How videos and reports reach the browser: in ranges, from the disk, never through the kernel.
+"""Addresses of videos and reports for the browser: in ranges, never through kernel messages.
 
-Where the file lies below the folder of the Jupyter server, the server's own files route serves
-it: with its login, and wherever the browser is. Else a small server in the kernel does, for
-browsers on the same machine only, under an address that nobody can guess. What is on another
-server is under its own address, which needs no key for a while; else this small server asks for
-it, with the key, which the page never sees.
+The files route of the Jupyter server serves files below its folder, with its login, to any browser.
+A small server in the kernel serves other files, to browsers on the same machine only, under random
+addresses. A file on another server has a signed address, which needs no key for a while; else the
+small server fetches it with the key, which the page never sees.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from urllib.parse import quote
 
 from mobility.errors import MobilityError, NotFoundError
 from mobility.server.fences import fence
-from mobility.server.ranges import asked_range
+from mobility.server.ranges import requested_range
 
 if TYPE_CHECKING:
     from mobility.widgets.remote import RemoteMedia
@@ -40,10 +39,10 @@ def address(file: Path | RemoteMedia, page: Mapping[str, Any]) -> str:
     Parameters
     ----------
     file
-        An existing file, here or on another server.
+        An existing file, on this machine or on another server.
     page
-        What the page knows of its server: ``base`` (path of its address) and ``root`` (its
-        folder); empty where it is no Jupyter server; ``local`` to have it from the kernel.
+        Jupyter server of the page: ``base`` (path of its address) and ``root`` (its folder), empty
+        if there is none; ``local`` to use the server in the kernel.
 
     Raises
     ------
@@ -62,7 +61,7 @@ def address(file: Path | RemoteMedia, page: Mapping[str, Any]) -> str:
 
 
 def _files_route(file: Path, base: str, root: str) -> str:
-    """Address in the files route of the Jupyter server; empty where that does not serve it."""
+    """Address in the files route of the Jupyter server; empty if it does not serve the file."""
     if not (base and root):
         return ""
     folder = Path(root).expanduser().resolve()
@@ -84,7 +83,7 @@ def _server() -> _Server:
 
 
 class _Server(ThreadingHTTPServer):
-    """Serves only the files that were shared, each under a name of its own."""
+    """Serves only shared files, each under a random name."""
 
     daemon_threads = True
 
@@ -93,7 +92,7 @@ class _Server(ThreadingHTTPServer):
         self.shared: dict[str, Path | RemoteMedia] = {}
 
     def share(self, file: Path | RemoteMedia) -> str:
-        name = next((name for name, known in self.shared.items() if known == file), None)
+        name = next((name for name, each in self.shared.items() if each == file), None)
         if name is None:
             name = f"{secrets.token_urlsafe(24)}/{quote(file.name)}"
             self.shared[name] = file
@@ -111,11 +110,11 @@ class _Handler(BaseHTTPRequestHandler):
         self._serve(with_body=False)
 
     def log_message(self, *_: Any) -> None:
-        """Nothing prints from the library."""
+        """Print nothing."""
 
     def _serve(self, *, with_body: bool) -> None:
         file = self.server.shared.get(self.path.lstrip("/"))
-        # A page of another name that is made to point here must not read videos.
+        # Another host name that points here (DNS rebinding) must not read videos.
         host = self.headers.get("Host", "").rpartition(":")[0]
         if file is None or not file.is_file() or host not in ("127.0.0.1", "localhost"):
             self._refuse(HTTPStatus.NOT_FOUND)
@@ -124,29 +123,29 @@ class _Handler(BaseHTTPRequestHandler):
             self._relay(file, with_body=with_body)
             return
         size = file.stat().st_size
-        asked = asked_range(self.headers.get("Range", ""), size)
-        start, stop = asked or (0, size)
-        if asked and start >= stop:
+        requested = requested_range(self.headers.get("Range", ""), size)
+        start, stop = requested or (0, size)
+        if requested and start >= stop:
             self._refuse(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, size)
             return
-        self.send_response(HTTPStatus.OK if asked is None else HTTPStatus.PARTIAL_CONTENT)
+        self.send_response(HTTPStatus.OK if requested is None else HTTPStatus.PARTIAL_CONTENT)
         kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
         self.send_header("Content-Type", kind)
         self.send_header("Content-Security-Policy", fence(file.name))
         self.send_header("Content-Length", str(stop - start))
         self.send_header("Accept-Ranges", "bytes")
         self.send_header("Cache-Control", "private, no-store")
-        if asked is not None:
+        if requested is not None:
             self.send_header("Content-Range", f"bytes {start}-{stop - 1}/{size}")
         self.end_headers()
         if with_body:
             self._send(file, start, stop)
 
     def _relay(self, file: RemoteMedia, *, with_body: bool) -> None:
-        begun = False
+        has_answered = False
         try:
             with file.ranged(self.headers.get("Range")) as answer:
-                begun = True
+                has_answered = True
                 self.send_response(answer.status_code)
                 self.send_header("Content-Security-Policy", fence(file.name))
                 for name in _RELAYED:
@@ -160,11 +159,11 @@ class _Handler(BaseHTTPRequestHandler):
                     for block in answer.iter_raw(_BLOCK):
                         self.wfile.write(block)
         except (BrokenPipeError, ConnectionResetError):
-            self.close_connection = True  # the browser has enough
+            self.close_connection = True  # the browser stopped reading
         except MobilityError as error:
             log.warning("%s: %s", file.name, error)
             self.close_connection = True
-            if not begun:
+            if not has_answered:
                 self._refuse(HTTPStatus.BAD_GATEWAY)
 
     def _send(self, file: Path, start: int, stop: int) -> None:
@@ -178,7 +177,7 @@ class _Handler(BaseHTTPRequestHandler):
                     self.wfile.write(block)
                     start += len(block)
         except (BrokenPipeError, ConnectionResetError):
-            self.close_connection = True  # the browser has enough
+            self.close_connection = True  # the browser stopped reading
 
     def _refuse(self, status: HTTPStatus, size: int | None = None) -> None:
         self.send_response(status)

@@ -73,9 +73,11 @@ class RemoteStore:
         """
         return RemoteSession(self.client.state(session_id), self)
 
-    def create(self, video: str | os.PathLike[str], **fields: Any) -> RemoteSession:
-        """Send a video; see :meth:`mobility.client.Client.create`."""
-        return self.session(self.client.create(video, **fields).session_id)
+    def create(
+        self, video: str | os.PathLike[str], *, options: Mapping[str, Any], **fields: Any
+    ) -> RemoteSession:
+        """Send a video, as a store takes it; see :meth:`mobility.client.Client.create`."""
+        return self.session(self.client.create(video, **fields, **options).session_id)
 
     def delete(self, session_id: str) -> None:
         """Delete a session for good."""

@@ -1,14 +1,14 @@
-const HEADS = [["Session", "title"], ["Participant", "participant"], ["Exercise", "exercise"], ["Date", "when"], ["Recording", "rank"], ["State", "said"]];
+const HEADS = [["Session", "title"], ["Participant", "participant"], ["Exercise", "exercise"], ["Date", "when"], ["Recording", "rank"], ["State", "state_text"]];
 const LIVE = ["running", "queued", "held"];
-const LOOK_MS = 5000;
+const POLL_MS = 5000;
 
 function sessionBrowser({ model, el }) {
   const place = root(el, "sessions", "Sessions");
   const filter = h("input", { type: "search", placeholder: "Filter", "aria-label": "Filter the sessions", oninput: () => showRows() });
   const body = h("tbody", {});
-  const counted = h("span", { class: "mobility-dim", role: "status" });
+  const count = h("span", { class: "mobility-dim", role: "status" });
   const links = h("div", { class: "mobility-row", role: "status" });
-  let asked = null; // id of the session that may be deleted
+  let confirming = null; // id of the session whose deletion is to be confirmed
   let order = { by: "when", down: true };
   const heads = HEADS.map(([text, by]) => {
     const head = h("th", { scope: "col" },
@@ -17,7 +17,7 @@ function sessionBrowser({ model, el }) {
   });
   place.append(
     h("h3", {}, "Sessions"),
-    h("div", { class: "mobility-row" }, filter, counted,
+    h("div", { class: "mobility-row" }, filter, count,
       h("button", { type: "button", class: "mobility-push", onclick: () => ask(model, "refresh") }, "Refresh")),
     h("div", { class: "mobility-table" },
       h("table", {},
@@ -27,22 +27,22 @@ function sessionBrowser({ model, el }) {
     links,
   );
 
-  // Pictures, of what is in sight, one after the other
+  // Pictures of the visible rows, one after another
 
-  const pictures = new Map(); // address of the picture by session; "" while it is awaited, null for none
-  const wanted = [];
-  let awaited = null;
-  const sight = new IntersectionObserver((seen) => {
-    for (const { isIntersecting, target } of seen)
-      if (isIntersecting && !pictures.has(target.dataset.session) && !wanted.includes(target.dataset.session)) wanted.push(target.dataset.session);
+  const pictures = new Map(); // URL by session; null for a session without a picture
+  const queuedPictures = [];
+  let requestedPicture = null;
+  const sight = new IntersectionObserver((entries) => {
+    for (const { isIntersecting, target } of entries)
+      if (isIntersecting && !pictures.has(target.dataset.session) && !queuedPictures.includes(target.dataset.session)) queuedPictures.push(target.dataset.session);
     askPicture();
   });
   function askPicture() {
-    if (awaited || !wanted.length) return;
-    awaited = wanted.shift();
-    ask(model, "thumbnail", { session: awaited });
+    if (requestedPicture || !queuedPictures.length) return;
+    requestedPicture = queuedPictures.shift();
+    ask(model, "thumbnail", { session: requestedPicture });
   }
-  function pictureOf(row) {
+  function pictureCell(row) {
     const cell = h("td", { class: "mobility-thumbnail", "data-session": row.id });
     const url = pictures.get(row.id);
     if (url) cell.append(h("img", { src: url, alt: "" }));
@@ -50,22 +50,22 @@ function sessionBrowser({ model, el }) {
     return cell;
   }
 
-  function rowOf(row) {
+  function rowsOf(row) {
     const live = LIVE.includes(row.state);
-    // While the session is being worked on they do nothing, but keep the focus of who pressed one by keyboard.
-    const act = (text, onclick, { disabled = false, waits = false, label } = {}) =>
+    // Buttons that wait do nothing, but keep the keyboard's focus.
+    const action = (text, onclick, { disabled = false, waits = false, label } = {}) =>
       h("button", { type: "button", class: "mobility-small", "aria-label": `${label || text} ${row.title}`, disabled, "aria-disabled": waits ? "true" : null, onclick: () => waits || onclick() }, text);
-    const button = (text, what, options) => act(text, () => ask(model, what, { session: row.id }), options);
+    const button = (text, what, options) => action(text, () => ask(model, what, { session: row.id }), options);
     const done = row.state === "analyzed";
-    const damaged = row.state === "damaged"; // it can only be deleted
-    const state = h("td", {}, row.said);
+    const damaged = row.state === "damaged"; // can only be deleted
+    const state = h("td", {}, row.state_text);
     if (row.reason) state.append(h("div", { class: "mobility-fault" }, row.reason));
     const warnings = row.warnings || [];
     if (warnings.length)
       state.append(h("details", { "aria-label": `Warnings of ${row.title}` }, h("summary", {}, warnings.length === 1 ? "1 warning" : `${warnings.length} warnings`),
         ...warnings.map((text) => h("p", {}, text))));
     const main = h("tr", { "aria-selected": row.id === model.get("opened") ? "true" : "false" },
-      pictureOf(row),
+      pictureCell(row),
       h("td", {}, row.title, h("div", { class: "mobility-dim" }, row.id)),
       h("td", {}, row.participant), h("td", {}, row.exercise), h("td", {}, ...row.date.split(/(?<=,) /).flatMap((part) => [h("span", { class: "mobility-date" }, part), " "])), h("td", {}, row.verdict), state,
       h("td", {},
@@ -73,17 +73,17 @@ function sessionBrowser({ model, el }) {
         model.get("can_compare") ? [button("Beside", "compare", { label: "Show beside the open one:", disabled: damaged }), " "] : null,
         button("Analyse", "analyze", { disabled: done || damaged || model.get("read_only"), waits: row.busy || live }), " ",
         button("Report", "report", { disabled: !done, waits: row.busy }), " ",
-        act("Delete", () => { asked = row.id; showRows(); body.querySelector(".mobility-confirm button:last-child")?.focus(); }, { disabled: model.get("read_only"), waits: row.busy })));
-    if (asked !== row.id) return [main];
+        action("Delete", () => { confirming = row.id; showRows(); body.querySelector(".mobility-confirm button:last-child")?.focus(); }, { disabled: model.get("read_only"), waits: row.busy })));
+    if (confirming !== row.id) return [main];
     const keep = () => {
-      asked = null;
+      confirming = null;
       showRows();
       focusOn(`Delete ${row.title}`);
     };
     const confirm = h("tr", { class: "mobility-confirm" },
       h("td", { colspan: 8, role: "alertdialog", "aria-label": "Delete the session?" },
         `Delete “${row.title}” with its video, results, corrections and reports? This cannot be undone. `,
-        h("button", { type: "button", class: "mobility-danger", onclick: () => { asked = null; ask(model, "delete", { session: row.id }); showRows(); filter.focus(); } }, "Delete"), " ",
+        h("button", { type: "button", class: "mobility-danger", onclick: () => { confirming = null; ask(model, "delete", { session: row.id }); showRows(); filter.focus(); } }, "Delete"), " ",
         h("button", { type: "button", onclick: keep }, "Keep")));
     confirm.addEventListener("keydown", (event) => {
       if (event.key !== "Escape") return;
@@ -92,29 +92,29 @@ function sessionBrowser({ model, el }) {
     });
     return [main, confirm];
   }
-  /** Focus what has this label; where it is for nothing now, what stands beside it. */
+  /** Focus the element with this label or, if it is disabled, an enabled button of its row. */
   function focusOn(label) {
-    const found = [...body.querySelectorAll("[aria-label]")].find((each) => each.getAttribute("aria-label") === label);
-    (found?.querySelector("summary") || (found?.disabled ? found.closest("tr").querySelector("button:enabled") : found))?.focus();
+    const target = [...body.querySelectorAll("[aria-label]")].find((each) => each.getAttribute("aria-label") === label);
+    (target?.querySelector("summary") || (target?.disabled ? target.closest("tr").querySelector("button:enabled") : target))?.focus();
   }
 
   function showRows() {
     const words = filter.value.toLowerCase().split(/\s+/).filter(Boolean);
     const rows = model.get("rows");
-    const found = rows.filter((row) => {
-      const text = [row.title, row.id, row.participant, row.exercise, row.verdict, row.said, row.date].join(" ").toLowerCase();
+    const matching = rows.filter((row) => {
+      const text = [row.title, row.id, row.participant, row.exercise, row.verdict, row.state_text, row.date].join(" ").toLowerCase();
       return words.every((word) => text.includes(word));
     });
     const { by, down } = order;
     const compare = (a, b) => (typeof a === "number" ? a - b : String(a).localeCompare(String(b), undefined, { numeric: true }));
-    found.sort((a, b) => (down ? -1 : 1) * compare(a[by], b[by]));
+    matching.sort((a, b) => (down ? -1 : 1) * compare(a[by], b[by]));
     for (const each of heads) each.head.setAttribute("aria-sort", each.by !== by ? "none" : down ? "descending" : "ascending");
-    counted.textContent = rows.length ? `${found.length} of ${rows.length}` : "no sessions yet; add a video first";
-    // Where the keyboard was, and what was open, stays.
+    count.textContent = rows.length ? `${matching.length} of ${rows.length}` : "no sessions yet; add a video first";
+    // Keep the focus, and open details open.
     const active = body.contains(document.activeElement) ? document.activeElement.closest("[aria-label]:not(section)")?.getAttribute("aria-label") : null;
     const open = [...body.querySelectorAll("details[open]")].map((each) => each.closest("tr").querySelector("[data-session]").dataset.session);
     sight.disconnect();
-    body.replaceChildren(...found.flatMap(rowOf));
+    body.replaceChildren(...matching.flatMap(rowsOf));
     for (const id of open) {
       const details = [...body.querySelectorAll("[data-session]")].find((each) => each.dataset.session === id)?.closest("tr").querySelector("details");
       if (details) details.open = true;
@@ -128,30 +128,30 @@ function sessionBrowser({ model, el }) {
         h("a", { href: message.url, target: "_blank", rel: "noopener" }, "open it"),
         h("code", {}, message.path));
     else if (message.kind === "rendered") ask(model, "address", { session: message.session, page: pageServer() });
-    else if (message.kind === "looked") looks = false;
+    else if (message.kind === "looked") polling = false;
     else if (message.kind === "thumbnail") {
       const picture = buffers?.[0];
       const url = picture ? URL.createObjectURL(new Blob([picture], { type: "image/jpeg" })) : null;
       pictures.set(message.session, url);
       if (url) for (const cell of body.querySelectorAll(".mobility-thumbnail"))
         if (cell.dataset.session === message.session) cell.replaceChildren(h("img", { src: url, alt: "" }));
-      if (awaited === message.session) awaited = null;
+      if (requestedPicture === message.session) requestedPicture = null;
       askPicture();
     }
   });
-  // What runs elsewhere tells nobody here: somebody has to look. A kernel that is at work answers later.
-  let looks = false;
-  const looking = setInterval(() => {
-    const may = model.get("place") || model.get("rows").some((row) => !["analyzed", "damaged"].includes(row.state));
-    if (!may || document.hidden || asked || looks) return;
-    looks = true;
+  // Work elsewhere sends no news, so the page polls; a busy kernel answers later.
+  let polling = false;
+  const pollTimer = setInterval(() => {
+    const isNeeded = model.get("place") || model.get("rows").some((row) => !["analyzed", "damaged"].includes(row.state));
+    if (!isNeeded || document.hidden || confirming || polling) return;
+    polling = true;
     ask(model, "look");
-  }, LOOK_MS);
+  }, POLL_MS);
   model.on("msg:custom", received);
   model.on("change:rows change:opened change:can_compare", showRows);
   showRows();
   return () => {
-    clearInterval(looking);
+    clearInterval(pollTimer);
     sight.disconnect();
     model.off("msg:custom", received);
     for (const url of pictures.values()) if (url) URL.revokeObjectURL(url);

@@ -15,7 +15,7 @@ from mobility.assessment.verdict import LEVELS
 from mobility.documents.fill import title, user_name
 from mobility.documents.verdicts import in_lines
 from mobility.errors import MobilityError, NotFoundError
-from mobility.progress import first_page_told_to
+from mobility.progress import send_first_page_to
 from mobility.reports.warm_kernels import use_warm_kernels
 from mobility.sessions.record import verdict_in_words
 from mobility.store import Session, Store
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-Here = Literal["queued", "running", "report"]
-"""What a widget does with a session: it waits for its analysis, is analysed, its report is made."""
+Activity = Literal["queued", "running", "report"]
+"""Work of a widget on a session: it waits for its analysis, is analysed, its report is rendered."""
 
 _THUMBNAIL = 112
-"""Height of the picture of a session, pixels: twice what is shown, for sharp screens."""
+"""Height of the picture of a session, pixels: twice the shown height, for sharp screens."""
 
 
 class SessionBrowser(Widget):
@@ -41,23 +41,23 @@ class SessionBrowser(Widget):
     Parameters
     ----------
     store
-        The store, or that of a server (:class:`mobility.widgets.remote.RemoteStore`).
+        A store, or one on a server (:class:`mobility.widgets.remote.RemoteStore`).
     analysis
-        Options of the analysis (:func:`mobility.pipeline.analysis.analyze`) that it starts.
+        Options of the analyses that the widget starts (:func:`mobility.pipeline.analysis.analyze`).
 
     Attributes
     ----------
     rows
-        The sessions, the newest first; at the end those without a readable record, which can only
-        be deleted.
+        Sessions, the newest first; at the end those without a readable record, which can only be
+        deleted.
     opened
-        Id of the session that was opened last; "" for none.
+        Id of the session opened last; "" for none.
     can_compare
-        Whether somebody listens to :meth:`on_compare`.
+        Whether :meth:`on_compare` has a callback.
     """
 
     _esm = module("session_browser")
-    asked_by_itself = frozenset({"refresh", "look", "thumbnail", "address"})
+    automatic_acts = frozenset({"refresh", "look", "thumbnail", "address"})
 
     rows = traitlets.List().tag(sync=True)
     opened = traitlets.Unicode().tag(sync=True)
@@ -70,48 +70,48 @@ class SessionBrowser(Widget):
     ) -> None:
         self.store = store
         self._analysis = dict(analysis or {})
-        self._heard: dict[str, list[Callable[..., Any]]] = {}
-        self._here: dict[str, Here] = {}
+        self._callbacks: dict[str, list[Callable[..., Any]]] = {}
+        self._activities: dict[str, Activity] = {}
         self._last_analysis: threading.Thread | None = None
         super().__init__(read_only=store.read_only)
-        use_warm_kernels()  # from the second report on
+        use_warm_kernels()  # makes reports after the first fast
         self.refresh()
 
     @property
     def session(self) -> Session | RemoteSession | None:
-        """The session that was opened last; None where none was."""
+        """The session opened last; None if none was."""
         return self.store.session(self.opened) if self.opened else None
 
     def on_open(self, callback: Callable[[Any], Any]) -> None:
         """Call `callback` with each session that is opened."""
-        self._hear("open", callback)
+        self._add_callback("open", callback)
 
     def on_compare(self, callback: Callable[[Any], Any]) -> None:
-        """Call `callback` with each session that is to stand beside the one that was opened."""
-        self._hear("compare", callback)
+        """Call `callback` with each session to be shown beside the opened one."""
+        self._add_callback("compare", callback)
         self.can_compare = True
 
     def on_analyzed(self, callback: Callable[[Any], Any]) -> None:
-        """Call `callback` with each session that was analysed here, beside the notebook."""
-        self._hear("analyzed", callback)
+        """Call `callback` with each session that this widget has analysed."""
+        self._add_callback("analyzed", callback)
 
     def on_report(self, callback: Callable[[Any], Any]) -> None:
-        """Call `callback` with each session whose report was rendered here."""
-        self._hear("report", callback)
+        """Call `callback` with each session whose report this widget has rendered."""
+        self._add_callback("report", callback)
 
     def on_first_page(self, callback: Callable[[Any, str], Any]) -> None:
-        """Call `callback` with a session and the first page of its report, which is drawn first."""
-        self._hear("first page", callback)
+        """Call `callback` with a session and the first page of its report, before the rest."""
+        self._add_callback("first page", callback)
 
-    def _hear(self, what: str, callback: Callable[..., Any]) -> None:
-        self._heard.setdefault(what, []).append(callback)
+    def _add_callback(self, what: str, callback: Callable[..., Any]) -> None:
+        self._callbacks.setdefault(what, []).append(callback)
 
-    def _tell(self, what: str, session: Session | RemoteSession, *told: str) -> None:
-        for callback in self._heard.get(what, []):
-            callback(session, *told)
+    def _call_back(self, what: str, session: Session | RemoteSession, *texts: str) -> None:
+        for callback in self._callbacks.get(what, []):
+            callback(session, *texts)
 
     def acts(self) -> dict[str, Act]:
-        """Name what the page may ask for."""
+        """Acts that the page may ask for, by name."""
         return {
             "refresh": lambda *_: self.refresh(),
             "look": lambda *_: self._look(),
@@ -125,30 +125,32 @@ class SessionBrowser(Widget):
         }
 
     def refresh(self) -> None:
-        """Look again at what is stored."""
+        """Read the sessions of the store again."""
         with self._guard:
             sessions, damaged = self._sessions()
-            rows = [_row(each, self._here.get(each.id)) for each in reversed(sessions)]
+            rows = [
+                _session_row(each, self._activities.get(each.id)) for each in reversed(sessions)
+            ]
             self.rows = rows + [_damaged_row(*each) for each in damaged.items()]
 
     def _sessions(self) -> tuple[Sequence[Session | RemoteSession], dict[str, str]]:
         if isinstance(self.store, Store):
             return self.store.sessions_and_damaged()
-        return self.store.sessions(), {}  # a server names only those whose record it can read
+        return self.store.sessions(), {}  # a server lists only readable ones
 
     def _look(self) -> None:
-        """Look again for the page, which asks anew only when it has the answer."""
+        """Refresh for the page, which asks again only after the answer."""
         try:
             self.refresh()
         finally:
             self.send({"kind": "looked"})
 
-    def _mark(self, session_id: str, here: Here | None) -> None:
-        """Show in the row of a session what this widget does with it; None for nothing any more."""
+    def _mark(self, session_id: str, activity: Activity | None) -> None:
+        """Show in the row of a session the work of this widget on it; None when it has ended."""
         with self._guard:
-            self._here.pop(session_id, None)
-            if here is not None:
-                self._here[session_id] = here
+            self._activities.pop(session_id, None)
+            if activity is not None:
+                self._activities[session_id] = activity
             self.refresh()
 
     def open_session(self, session_id: str) -> Session | RemoteSession:
@@ -161,23 +163,23 @@ class SessionBrowser(Widget):
         """
         session = self.store.session(session_id)
         self.opened = session.id
-        self._tell("open", session)
+        self._call_back("open", session)
         return session
 
     def _compare(self, content: Mapping[str, Any]) -> None:
-        self._tell("compare", self.store.session(str(content.get("session"))))
+        self._call_back("compare", self.store.session(str(content.get("session"))))
 
     def analyze(self, session_id: str) -> None:
         """Analyse a session beside the notebook; :meth:`wait` waits for it.
 
-        An analysis uses all processors: it waits for the one that was asked for before it.
+        An analysis uses all processors, so analyses run one after another.
 
         Raises
         ------
         NotFoundError
             There is no such session.
         BadInputError
-            It is being analysed already, or its report is being made.
+            The session is being analysed already, or its report rendered.
         """
         session = self.store.session(session_id)
         before = self._last_analysis if isinstance(session, Session) else None
@@ -187,12 +189,12 @@ class SessionBrowser(Widget):
                 if before is not None:
                     self._mark(session.id, "queued")
                     before.join()
-                self.now(tables.sentence("widgets.notice.analysing"))
+                self.set_step(tables.sentence("widgets.notice.analysing"))
                 self._mark(session.id, "running")
                 session.analyze(**self._analysis)
             finally:
                 self._mark(session.id, None)
-            self._tell("analyzed", session)
+            self._call_back("analyzed", session)
             self.say("done", tables.sentence("widgets.notice.analysed", title=session.title))
 
         waiting = tables.sentence("widgets.browser.state.queued")
@@ -204,22 +206,22 @@ class SessionBrowser(Widget):
         Raises
         ------
         NotFoundError
-            There is no such session, or it was not analysed.
+            There is no such session, or it is not analysed.
         BadInputError
-            It is being analysed, or its report is being made already.
+            The session is being analysed, or its report rendered already.
         """
         session = self.store.session(session_id)
 
         def work() -> None:
             self._mark(session.id, "report")
             try:
-                with first_page_told_to(lambda page: self._tell("first page", session, page)):
+                with send_first_page_to(lambda page: self._call_back("first page", session, page)):
                     session.render_report()
             finally:
                 self._mark(session.id, None)
             self.say("done", tables.sentence("widgets.notice.rendered"))
             self.send({"kind": "rendered", "session": session.id})
-            self._tell("report", session)
+            self._call_back("report", session)
 
         self.in_background(tables.sentence("widgets.notice.rendering"), work, on=session.id)
 
@@ -231,7 +233,7 @@ class SessionBrowser(Widget):
         NotFoundError
             There is no such session.
         StorageError
-            It is in use, or cannot be deleted.
+            The session is in use, or cannot be deleted.
         """
         self.store.delete(session_id)
         if self.opened == session_id:
@@ -243,7 +245,7 @@ class SessionBrowser(Widget):
         """Show the table, without its buttons."""
         import html
 
-        names = ("title", "participant", "exercise", "date", "verdict", "said")
+        names = ("title", "participant", "exercise", "date", "verdict", "state_text")
         heads = ("Session", "Participant", "Exercise", "Date", "Recording", "State")
         head = "".join(f"<th>{text}</th>" for text in heads)
         rows = "".join(
@@ -255,10 +257,11 @@ class SessionBrowser(Widget):
     def _send_thumbnail(self, session_id: str) -> None:
         try:
             session = self.store.session(session_id)
-            found = _thumbnail(session) if isinstance(session, Session) else b""
-        except NotFoundError:  # deleted since the page saw it
-            found = b""
-        self.send({"kind": "thumbnail", "session": session_id}, buffers=[found] if found else [])
+            picture = _thumbnail(session) if isinstance(session, Session) else b""
+        except NotFoundError:  # deleted meanwhile
+            picture = b""
+        buffers = [picture] if picture else []
+        self.send({"kind": "thumbnail", "session": session_id}, buffers=buffers)
 
     def _send_address(self, content: Mapping[str, Any]) -> None:
         session = self.store.session(str(content.get("session")))
@@ -273,7 +276,7 @@ class SessionBrowser(Widget):
         )
 
 
-def _row(session: Session | RemoteSession, here: Here | None) -> dict[str, Any]:
+def _session_row(session: Session | RemoteSession, activity: Activity | None) -> dict[str, Any]:
     record = session.record
     try:
         participant = session.participant
@@ -281,8 +284,8 @@ def _row(session: Session | RemoteSession, here: Here | None) -> dict[str, Any]:
         log.warning("session %s: %s", session.id, error)
         participant = None
     state: str = record.state
-    if here in ("queued", "running") and state not in ("queued", "held", "running"):
-        state = here
+    if activity in ("queued", "running") and state not in ("queued", "held", "running"):
+        state = activity
     elif state == "analyzing" and isinstance(session, Session):
         state = "running" if session.store.is_in_work(session.id) else state
     verdict = record.verdict if state == "analyzed" else ""
@@ -292,8 +295,8 @@ def _row(session: Session | RemoteSession, here: Here | None) -> dict[str, Any]:
         "participant": user_name(record, participant),
         "exercise": record.exercise,
         "state": state,
-        "said": tables.sentence(f"widgets.browser.state.{state}"),
-        "busy": state == "running" or here == "report",
+        "state_text": tables.sentence(f"widgets.browser.state.{state}"),
+        "busy": state == "running" or activity == "report",
         "reason": record.reason,
         "warnings": in_lines(record.warnings),
         "verdict": verdict_in_words(verdict, record.exercise),
@@ -309,7 +312,7 @@ def _damaged_row(session_id: str, fault: str) -> dict[str, Any]:
         "id": session_id,
         "title": session_id,
         "state": "damaged",
-        "said": tables.sentence("widgets.browser.state.damaged"),
+        "state_text": tables.sentence("widgets.browser.state.damaged"),
         "busy": False,
         "reason": fault,
         "warnings": [],
@@ -319,9 +322,9 @@ def _damaged_row(session_id: str, fault: str) -> dict[str, Any]:
 
 
 def _thumbnail(session: Session) -> bytes:
-    """Small picture of the video, JPEG, at the first bottom where one is known; else of its middle.
+    """Small picture of the video, JPEG, at the first bottom, else at the middle.
 
-    Nothing where the video cannot be read: the table is of use without it.
+    Empty if the video cannot be read: the table is of use without it.
     """
     import cv2
 
@@ -330,8 +333,8 @@ def _thumbnail(session: Session) -> bytes:
     try:
         moment = probe(session.video).duration_s / 2
         if "repetitions" in session.record.stages:
-            known = [row["bottom"] for row in session.repetitions_table() if row.get("accepted")]
-            moment = next((float(each) for each in known if np.isfinite(each)), moment)
+            bottoms = [row["bottom"] for row in session.repetitions_table() if row.get("accepted")]
+            moment = next((float(each) for each in bottoms if np.isfinite(each)), moment)
         frame = next(read_frames(session.video, start=max(0.0, moment - 0.1)), None)
     except (MobilityError, KeyError) as error:
         log.info("session %s: no thumbnail: %s", session.id, error)

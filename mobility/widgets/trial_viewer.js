@@ -1,43 +1,43 @@
-// Where the video is looked for: by the server's route, from the kernel, and the annotated one,
-// which every browser can play, in the same places.
+// Sources of the video: the server's route, the kernel, then the annotated video, which every browser
+// can play, from the same two.
 const ATTEMPTS = [false, true].flatMap((annotated) => [false, true].map((local) => ({ local, annotated })));
 const HEAD_M = 0.1; // radius of the ball that stands for the head
-const LONGEST_WAY_S = 0.25; // between two frames of which the skeleton is drawn in between
-const EVERY = 2; // pixels of the curve between drawn points, at least
+const LONGEST_GAP_S = 0.25; // between two frames for the skeleton to be interpolated
+const POINT_PIXELS = 2; // least distance of drawn points of a curve
 
-/** Draws anew where another session is shown; where nobody shows one, this never happens. */
+/** Draws the trial, and draws it anew when another session is shown. */
 function trialViewer({ model, el }) {
   let drop = drawTrial({ model, el });
-  const anew = () => {
+  const redrawAll = () => {
     drop();
     el.querySelector(":scope > section").remove();
     drop = drawTrial({ model, el });
   };
-  model.on("change:drawn", anew);
+  model.on("change:drawn", redrawAll);
   return () => {
-    model.off("change:drawn", anew);
+    model.off("change:drawn", redrawAll);
     drop();
   };
 }
 
 function drawTrial({ model, el }) {
   const place = root(el, "trial", "Trial");
-  place.tabIndex = -1; // so that the keys work after a click anywhere in it
-  const quiet = new AbortController();
-  const listening = [];
+  place.tabIndex = -1; // keys work after a click anywhere in it
+  const closing = new AbortController();
+  const listeners = [];
   const listen = (names, act) => {
-    listening.push([names, act]);
+    listeners.push([names, act]);
     model.on(names, act);
   };
   let trial = null; // what Python sent: time, image, visible, body, curves
-  let frame = 0; // the last one in which the pose was estimated
-  let moment = 0; // seconds; while the video plays, between two such frames
+  let frame = 0; // the last one with a pose
+  let moment = 0; // seconds; between two such frames while the video plays
   let playing = false;
   let hasVideo = false;
   let annotated = false;
   let attempt = 0;
   let drawnFor = "";
-  let bodyKnown = [-1, -1]; // first and last frame in which there is something of the body
+  let bodyFrames = [-1, -1]; // first and last frame with a part of the body
 
   // The screen: the video, and the skeleton over it
 
@@ -78,7 +78,7 @@ function drawTrial({ model, el }) {
 
   const noun = model.get("noun");
   const Noun = noun[0].toUpperCase() + noun.slice(1);
-  const middle = noun === "movement" ? "turn" : "bottom"; // what people call it; the key is "bottom"
+  const middle = noun === "movement" ? "turn" : "bottom"; // shown name of the key "bottom"
   const band = h("div", { class: "mobility-band", role: "group", "aria-label": `${Noun}s; drag the marks of start, ${middle} and end` });
   band.hidden = !model.get("can_correct");
   const cursor = h("div", { class: "mobility-cursor" });
@@ -88,11 +88,11 @@ function drawTrial({ model, el }) {
   let changed = false;
   const table = h("table", { class: "mobility-repetitions" });
   const saveReps = h("button", { type: "button", class: "mobility-main", onclick: save }, `Save ${noun}s`);
-  const dropReps = h("button", { type: "button", onclick: () => { takeReps(); } }, "Undo changes");
+  const dropReps = h("button", { type: "button", onclick: () => { loadReps(); } }, "Undo changes");
   const freeReps = h("button", { type: "button", onclick: () => ask(model, "save", { intervals: null }) }, "Find them again");
   const addRep = h("button", { type: "button", onclick: add }, "Add one here");
 
-  // Other people in the picture: one may be the right one
+  // Other people in the picture, who can be measured instead
 
   const people = h("div", { class: "mobility-row", role: "group", "aria-label": "Whom to measure" });
   const point = h("button", { type: "button", "aria-pressed": "false", onclick: () => setPointing(!pointing) }, "Point at the right person");
@@ -132,7 +132,7 @@ function drawTrial({ model, el }) {
   let from = 0; // seconds from the first frame to the left end of the curves
   const zoomIn = h("button", { type: "button", class: "mobility-small", "aria-label": "Zoom in on the curves", title: "Zoom in (+)", onclick: () => setZoom(zoom * 2) }, "+");
   const zoomOut = h("button", { type: "button", class: "mobility-small", "aria-label": "Zoom out of the curves", title: "Zoom out (-)", onclick: () => setZoom(zoom / 2) }, "−");
-  const zoomed = h("span", { class: "mobility-dim", role: "status" });
+  const zoomText = h("span", { class: "mobility-dim", role: "status" });
 
   place.append(
     h("h3", {}, model.get("title")),
@@ -142,7 +142,7 @@ function drawTrial({ model, el }) {
       h("span", { class: "mobility-dim mobility-push", title: "with shift by ten frames" }, "space plays, ← → step")),
     h("div", { class: "mobility-track mobility-row" }, slider),
     people,
-    h("div", { class: "mobility-row" }, h("span", { class: "mobility-dim" }, "Zoom"), zoomIn, zoomOut, zoomed),
+    h("div", { class: "mobility-row" }, h("span", { class: "mobility-dim" }, "Zoom"), zoomIn, zoomOut, zoomText),
     band,
     panels,
     choice,
@@ -172,20 +172,20 @@ function drawTrial({ model, el }) {
     }
     return low;
   }
-  /** The middle of a picture: a browser that seeks there shows this one and no other. */
+  /** Middle of a picture's time: a browser that seeks there shows this picture and no other. */
   function middleOf(i) {
     const t = time();
     const length = i + 1 < t.length ? t[i + 1] - t[i] : t[i] - t[i - 1] || 0.03;
     return t[i] + Math.min(length, trial.picture_s, 0.1) / 2;
   }
-  /** How far the moment is on the way to the next frame, 0 to 1. */
-  function way() {
+  /** Share of the time to the next frame that has passed at the moment, 0 to 1. */
+  function shareToNext() {
     const [from, to] = [time()[frame], time()[frame + 1]];
-    return to - from < LONGEST_WAY_S ? Math.max(0, Math.min(1, (moment - from) / (to - from))) : 0;
+    return to - from < LONGEST_GAP_S ? Math.max(0, Math.min(1, (moment - from) / (to - from))) : 0;
   }
-  /** Coordinates of a point at the moment; those of the frame where the next has none. */
+  /** Coordinates of a point at the moment; those of the frame if the next has none. */
   function pointAt(values, points, k, size) {
-    const share = way();
+    const share = shareToNext();
     return Array.from({ length: size }, (_, i) => {
       const now = values[(frame * points + k) * size + i];
       const next = share ? values[((frame + 1) * points + k) * size + i] : now;
@@ -223,10 +223,10 @@ function drawTrial({ model, el }) {
       if (frame >= count() - 1) setMoment(first());
       let before = performance.now();
       const tick = (now) => {
-        if (!playing || quiet.signal.aborted) return;
+        if (!playing || closing.signal.aborted) return;
         if (hasVideo) {
           if (!video.requestVideoFrameCallback) setMoment(video.currentTime);
-        } else { // the time goes on by itself
+        } else { // the clock drives the time
           setMoment(Math.min(last(), moment + ((now - before) / 1000) * Number(speed.value)));
           if (moment >= last()) setPlaying(false);
         }
@@ -240,9 +240,9 @@ function drawTrial({ model, el }) {
   function watchFrames() {
     if (!video.requestVideoFrameCallback) return;
     const seen = (_, { mediaTime }) => {
-      if (quiet.signal.aborted) return;
+      if (closing.signal.aborted) return;
       if (trial) {
-        // A seek that is under way must not throw the cursor back.
+        // An unfinished seek must not move the cursor back.
         if (playing) setMoment(mediaTime);
         showFrame();
       }
@@ -268,14 +268,14 @@ function drawTrial({ model, el }) {
 
   // Drawing
 
-  /** Size of the picture in which the landmarks are; what a server does not say, its video does. */
+  /** Size of the picture of the landmarks, from the video if a server does not give it. */
   const pictureSize = () => (trial.width ? [trial.width, trial.height] : [video.videoWidth, video.videoHeight]);
   function fitScreen() {
     if (!trial) return;
     const [wide, tall] = pictureSize();
     const [w, hgt] = [wide || 4, tall || 3];
-    const air = getComputedStyle(place);
-    const room = place.clientWidth - parseFloat(air.paddingLeft) - parseFloat(air.paddingRight);
+    const style = getComputedStyle(place);
+    const room = place.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
     const high = Math.min(420, (Math.min(room > 0 ? room : 600, 620) * hgt) / w);
     screen.style.height = `${high}px`;
     screen.style.width = `${(high * w) / hgt}px`;
@@ -319,16 +319,16 @@ function drawTrial({ model, el }) {
 
   /** A ball between the ears, as wide as heads are, a neck below it, and a dot where the nose is. */
   function drawHead(g, at, project, scale, ink, ground) {
-    const place3 = (name) => {
+    const pointNamed = (name) => {
       const k = trial.body_points.indexOf(name);
       const point = k < 0 ? null : at(k);
       return point && point.every(Number.isFinite) ? point : null;
     };
     const middle = (name) => {
-      const [a, b] = ["left", "right"].map((side) => place3(`${side}_${name}`));
+      const [a, b] = ["left", "right"].map((side) => pointNamed(`${side}_${name}`));
       return a && b ? a.map((value, k) => (value + b[k]) / 2) : a || b;
     };
-    const [nose, shoulders] = [place3("nose"), middle("shoulder")];
+    const [nose, shoulders] = [pointNamed("nose"), middle("shoulder")];
     const centre = middle("ear") || nose;
     if (!centre) return;
     const [x, y] = project(centre);
@@ -362,7 +362,7 @@ function drawTrial({ model, el }) {
       const { low, high } = trial.box;
       const middle = low.map((least, k) => (least + high[k]) / 2);
       const scale = bodyScale(trial.box, width, height, view.pitch) * view.size;
-      /** Metres, seen in parallel from where the view is: x and y on the canvas, and the depth. */
+      /** Parallel projection of a point in metres: x and y on the canvas, and the depth. */
       const project = ([x, y, z]) => {
         const [a, b, c] = [x - middle[0], y - middle[1], z - middle[2]];
         const [u, w] = [a * cy - c * sy, a * sy + c * cy];
@@ -401,21 +401,21 @@ function drawTrial({ model, el }) {
         g.setLineDash([]);
       }
       if (!bones.length) {
-        const [since, until] = bodyKnown;
-        const said = since < 0 ? "the body is not known"
-          : frame < since ? `the body is known from ${time()[since].toFixed(2)} s on`
-          : frame > until ? `the body is known until ${time()[until].toFixed(2)} s` : "no body in this frame";
+        const [since, until] = bodyFrames;
+        const text = since < 0 ? "there is no body to show"
+          : frame < since ? `the body begins at ${time()[since].toFixed(2)} s`
+          : frame > until ? `the body ends at ${time()[until].toFixed(2)} s` : "no body in this frame";
         g.fillStyle = ink;
         g.font = "13px sans-serif";
         g.textAlign = "center";
-        g.fillText(said, width / 2, height / 2);
+        g.fillText(text, width / 2, height / 2);
       }
     });
   }
 
   const LEFT = 52;
   const RIGHT = 12;
-  const length = () => (last() - first()) / zoom || 1; // of the part that is shown, seconds
+  const length = () => (last() - first()) / zoom || 1; // of the shown part, seconds
   const partOf = (t) => (t - first() - from) / length();
   const atPart = (part) => first() + from + part * length();
   const xOf = (t, width) => LEFT + partOf(t) * (width - LEFT - RIGHT);
@@ -431,7 +431,7 @@ function drawTrial({ model, el }) {
     from = Math.max(0, Math.min(last() - first() - length(), seconds));
     zoomIn.disabled = zoom >= 64;
     zoomOut.disabled = zoom <= 1;
-    zoomed.textContent = zoom > 1 ? `${atPart(0).toFixed(1)} to ${atPart(1).toFixed(1)} s` : "the whole trial";
+    zoomText.textContent = zoom > 1 ? `${atPart(0).toFixed(1)} to ${atPart(1).toFixed(1)} s` : "the whole trial";
     showReps();
   }
 
@@ -443,7 +443,7 @@ function drawTrial({ model, el }) {
     const n = count();
     const ink = getComputedStyle(place).color;
     paint(canvas, width, height, (g) => {
-      // With their bands: those that are cut off would look like smaller errors.
+      // With error bands: cut off, they would look smaller.
       const shown = sides.flatMap(({ values }) => [0, 1.96, -1.96].map((z) => values.subarray(0, n).map((value, i) => (z ? value + z * values[n + i] : value))));
       const [low, high] = span(sides[0].units === "°" ? LEAST_DEGREES : 0, ...shown);
       const y = (v) => height - bottom - ((v - low) / (high - low)) * (height - bottom - 4);
@@ -479,7 +479,7 @@ function drawTrial({ model, el }) {
         g.textBaseline = "alphabetic";
         for (const value of ticks(atPart(0), atPart(1), 8)) g.fillText(`${value} s`, xOf(value, width), height - 4);
       }
-      const thin = Math.max(1, Math.floor((n * EVERY) / 4 / width / zoom));
+      const thin = Math.max(1, Math.floor((n * POINT_PIXELS) / 4 / width / zoom));
       g.save();
       g.beginPath();
       g.rect(LEFT, 0, width - LEFT - RIGHT, height - bottom);
@@ -488,7 +488,7 @@ function drawTrial({ model, el }) {
         g.fillStyle = COLOURS[side] === "#333333" ? ink : COLOURS[side];
         g.globalAlpha = 0.13;
         let run = 0;
-        while (run < n) { // a band for each run without gaps
+        while (run < n) { // one band per run without gaps
           while (run < n && !Number.isFinite(values[run] + values[n + run])) run++;
           let to = run;
           while (to < n && Number.isFinite(values[to] + values[n + to])) to++;
@@ -554,19 +554,19 @@ function drawTrial({ model, el }) {
   function showFrame() {
     if (!trial) return;
     drawSkeleton();
-    const key = `${frame} ${way()}`;
+    const key = `${frame} ${shareToNext()}`;
     if (drawnFor !== key) {
       drawnFor = key;
       drawBody();
     }
     const seconds = Math.max(time()[frame], Math.min(moment, last()));
-    // A cursor that leaves what is shown takes it along.
+    // The shown part follows the cursor.
     if (zoom > 1 && (partOf(seconds) < -1e-6 || partOf(seconds) > 1 + 1e-6)) lookAt(seconds - first() - (playing ? 0.05 : 0.5) * length());
     const inRep = reps.filter((rep) => rep.accepted).findIndex((rep) => rep.start <= seconds && seconds <= rep.end);
-    const said = `${seconds.toFixed(2)} s, frame ${frame + 1} of ${count()}${inRep < 0 ? "" : `, ${noun} ${inRep + 1}`}`;
-    readout.textContent = said;
+    const position = `${seconds.toFixed(2)} s, frame ${frame + 1} of ${count()}${inRep < 0 ? "" : `, ${noun} ${inRep + 1}`}`;
+    readout.textContent = position;
     slider.value = frame;
-    slider.setAttribute("aria-valuetext", said);
+    slider.setAttribute("aria-valuetext", position);
     if (shownPanels.length) cursor.style.left = `${xOf(seconds, panels.clientWidth) - 1}px`;
     for (const { sides, values } of shownPanels)
       sides.forEach(({ side, values: series, units }, k) => {
@@ -580,7 +580,7 @@ function drawTrial({ model, el }) {
 
   // Repetitions by hand
 
-  function takeReps() {
+  function loadReps() {
     reps = model.get("repetitions").map((rep) => ({ ...rep }));
     changed = false;
     showReps();
@@ -591,11 +591,11 @@ function drawTrial({ model, el }) {
     changed = true;
   }
   /** Movements of different joints may overlap. */
-  const meets = (a, b) => b.accepted && (!a.joints || !b.joints || a.joints.some((joint) => b.joints.includes(joint)));
+  const mayCollide = (a, b) => b.accepted && (!a.joints || !b.joints || a.joints.some((joint) => b.joints.includes(joint)));
   function limits(rep, which) {
     const order = reps.indexOf(rep);
-    const before = reps.slice(0, order).filter((r) => meets(rep, r)).pop();
-    const after = reps.slice(order + 1).find((r) => meets(rep, r));
+    const before = reps.slice(0, order).filter((r) => mayCollide(rep, r)).pop();
+    const after = reps.slice(order + 1).find((r) => mayCollide(rep, r));
     const gap = 0.05;
     return {
       start: [before ? before.end : first(), rep.bottom - gap],
@@ -686,7 +686,7 @@ function drawTrial({ model, el }) {
         marks.push(handle);
       }
     }
-    // Where the keyboard was, it stays.
+    // Keep the focus.
     const active = band.contains(document.activeElement) ? document.activeElement.getAttribute("aria-label") : null;
     band.replaceChildren(...marks);
     if (active) marks.find((mark) => mark.getAttribute("aria-label") === active)?.focus();
@@ -761,7 +761,7 @@ function drawTrial({ model, el }) {
     drawBody();
   });
 
-  // What Python says
+  // Messages from Python
 
   const received = guarded(model, (message, buffers) => {
     if (message.kind === "trial") {
@@ -778,14 +778,14 @@ function drawTrial({ model, el }) {
       slider.max = count() - 1;
       const has = (i) => trial.body_bones.some(([a, b]) => Number.isFinite(trial.body[(i * trial.body_points.length + a) * 3] + trial.body[(i * trial.body_points.length + b) * 3]));
       const withBody = Array.from(trial.time.keys()).filter(has);
-      bodyKnown = withBody.length ? [withBody[0], withBody.at(-1)] : [-1, -1];
-      // A fit that begins later is shown from there on.
-      frame = Math.max(0, bodyKnown[0], Math.min(frame, count() - 1));
+      bodyFrames = withBody.length ? [withBody[0], withBody.at(-1)] : [-1, -1];
+      // Start no earlier than the fit.
+      frame = Math.max(0, bodyFrames[0], Math.min(frame, count() - 1));
       moment = time()[frame];
       if (hasVideo) video.currentTime = middleOf(frame);
       fitScreen();
       buildPanels();
-      takeReps();
+      loadReps();
       setZoom(1);
       drawnFor = "";
       showFrame();
@@ -799,28 +799,28 @@ function drawTrial({ model, el }) {
   listen("change:others", showPeople);
   listen("change:warnings change:not_served", showWarnings);
   listen("change:shown", () => trial && buildPanels());
-  listen("change:repetitions change:by_hand", takeReps);
+  listen("change:repetitions change:by_hand", loadReps);
   listen("change:progress", () => trial && showTable());
   const resized = new ResizeObserver(() => { fitScreen(); drawnFor = ""; drawPanels(); });
   resized.observe(place);
-  // What is drawn has the colours of the theme, which may be changed.
+  // Canvases have the colours of the theme, which may change.
   const redraw = () => requestAnimationFrame(() => { drawnFor = ""; drawPanels(); });
   const themed = new MutationObserver(redraw);
   for (const element of [document.documentElement, document.body]) themed.observe(element, { attributes: true, attributeFilter: ["data-jp-theme-light"] });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw, { signal: quiet.signal });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw, { signal: closing.signal });
   watchFrames();
   showPeople();
   showWarnings();
   ask(model, "load");
   askVideo();
   return () => {
-    quiet.abort();
+    closing.abort();
     playing = false;
     resized.disconnect();
     themed.disconnect();
     video.removeAttribute("src");
     video.load();
-    for (const [names, act] of listening) model.off(names, act);
+    for (const [names, act] of listeners) model.off(names, act);
   };
 }
 

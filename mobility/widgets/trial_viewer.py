@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 
 class TrialViewer(Widget):
-    """Watch an analysed session: the video, and what was measured in it.
+    """Shows an analysed session: the video, and what was measured in it.
 
     Parameters
     ----------
     session
-        A session that was analysed, of a store or of a server
+        An analysed session of a store or of a server
         (:class:`mobility.widgets.remote.RemoteSession`).
 
     Attributes
@@ -37,22 +37,22 @@ class TrialViewer(Widget):
     shown
         Names of the angles whose curves are shown, in order.
     repetitions
-        Repetitions as they are stored; those of the page are saved by :meth:`save_repetitions`.
+        Repetitions as stored; :meth:`save_repetitions` saves those of the page.
     by_hand
-        Whether they were corrected by hand.
+        Whether the repetitions were corrected by hand.
     noun
-        What they are called: "repetition", of single joints "movement".
+        "repetition", or "movement" for single joints.
     can_correct
         Whether repetitions can be corrected; not on a server.
     not_served
-        What a server does not give, in words; of a session of a store that its sides are in doubt.
+        Data that a server does not give, in words; for a session of a store, doubt about its sides.
     warnings
-        What the analysis warned of, in words.
+        Warnings of the analysis, in words.
     others
         Other people in the picture who can be followed instead: `time` at which each is first
         seen, and `point`, x and y in pixels; empty on a server.
     drawn
-        How often another session was shown; the page draws itself anew.
+        Counts shown sessions, so that the page draws itself anew.
 
     Raises
     ------
@@ -75,10 +75,10 @@ class TrialViewer(Widget):
 
     def __init__(self, session: Session | RemoteSession) -> None:
         super().__init__(**self._traits_of(session))
-        self._take_repetitions()
+        self._load_repetitions()
 
     def show(self, session: Session | RemoteSession) -> None:
-        """Show another session in the place of this one.
+        """Show another session instead of this one.
 
         Raises
         ------
@@ -89,7 +89,7 @@ class TrialViewer(Widget):
         with self.hold_sync():
             for name, value in traits.items():
                 setattr(self, name, value)
-            self._take_repetitions()
+            self._load_repetitions()
             self.notice, self.errors = {}, {}
             self.drawn += 1
 
@@ -97,9 +97,10 @@ class TrialViewer(Widget):
         curves = session.angles()
         self.session = session
         self._local = session if isinstance(session, Session) else None
-        self._known = angle_names(curves)
-        found = self._local is not None and "repetitions" in self._local.record.stages
-        repetitions = self._local.repetitions() if self._local is not None and found else None
+        self._angle_names = angle_names(curves)
+        repetitions = None
+        if self._local is not None and "repetitions" in self._local.record.stages:
+            repetitions = self._local.repetitions()
         return {
             "title": session.title,
             "shown": shown_at_first(session.record, curves, repetitions),
@@ -116,12 +117,12 @@ class TrialViewer(Widget):
     def _check_shown(self, proposal: Any) -> list[str]:
         names = list(proposal["value"])
         for name in names:
-            if name not in self._known:
-                raise BadInputError(f"angle {name!r}: unknown{likely(name, self._known)}")
+            if name not in self._angle_names:
+                raise BadInputError(f"angle {name!r}: unknown{likely(name, self._angle_names)}")
         return names
 
     def acts(self) -> dict[str, Act]:
-        """Name what the page may ask for."""
+        """Acts that the page may ask for, by name."""
         return {
             "load": lambda *_: self._send_trial(),
             "video": lambda content, _: self._send_video(content),
@@ -130,7 +131,7 @@ class TrialViewer(Widget):
         }
 
     def save_repetitions(self, intervals: Sequence[Mapping[str, Any]] | None) -> None:
-        """Keep repetitions or movements as a correction, and analyse again what depends on them.
+        """Save repetitions or movements as a correction, and analyse again what depends on them.
 
         The analysis runs beside the notebook; :meth:`wait` waits for it.
 
@@ -142,7 +143,7 @@ class TrialViewer(Widget):
         Raises
         ------
         BadInputError
-            Something runs already.
+            An analysis is running already.
         NotPermittedError
             The session is a demo.
         NotFoundError
@@ -154,14 +155,14 @@ class TrialViewer(Widget):
             with session.unless_refused():
                 session.set_repetitions(intervals)
                 session.analyze()
-            self._take_repetitions()
+            self._load_repetitions()
             self.warnings = _warnings(session)
             self.say("done", tables.sentence(f"widgets.notice.corrected_{self.noun}"))
 
         self.in_background(tables.sentence("widgets.notice.analysing_again"), work)
 
     def follow(self, point: Any) -> None:
-        """Measure another person in the picture, beside the notebook, from the beginning.
+        """Measure another person in the picture by a new analysis, beside the notebook.
 
         Parameters
         ----------
@@ -172,7 +173,7 @@ class TrialViewer(Widget):
         Raises
         ------
         BadInputError
-            It is no point, or something runs already.
+            `point` is no point, or an analysis is running already.
         NotPermittedError
             The session is a demo.
         NotFoundError
@@ -186,7 +187,7 @@ class TrialViewer(Widget):
                 session.set_subject(place)
                 session.analyze()
             self.others = _others(session)
-            self._take_repetitions()
+            self._load_repetitions()
             self.warnings = _warnings(session)
             self._send_trial()
             self.say("done", tables.sentence("widgets.notice.measured", x=place[0], y=place[1]))
@@ -194,7 +195,7 @@ class TrialViewer(Widget):
         self.in_background(tables.sentence("widgets.notice.analysing_again"), work)
 
     def _correctable(self, what: str) -> Session:
-        """Return the session, if it is here and may be changed."""
+        """Return the session if it is in a store and may be changed."""
         if self._local is None:
             raise NotFoundError(
                 f"session {self.session.id}: is on a server; {what} where its store is"
@@ -216,12 +217,12 @@ class TrialViewer(Widget):
         coded = base64.b64encode(figures.png(figure, dpi=60)).decode()
         return f'{text}<img alt="Curves of the angles" src="data:image/png;base64,{coded}">'
 
-    def _take_repetitions(self) -> None:
+    def _load_repetitions(self) -> None:
         session = self._local
-        found = session is not None and "repetitions" in session.record.stages
-        rows = repetition_rows(session.repetitions()) if session is not None and found else []
-        edited = None if session is None else session.edits().current("repetitions")
-        self.by_hand = edited is not None
+        rows = []
+        if session is not None and "repetitions" in session.record.stages:
+            rows = repetition_rows(session.repetitions())
+        self.by_hand = session is not None and session.edits().current("repetitions") is not None
         self.repetitions = rows
 
     def _send_trial(self) -> None:
@@ -246,7 +247,7 @@ def _warnings(session: Session | RemoteSession) -> list[str]:
 
 
 def _others(session: Session | None) -> list[dict[str, Any]]:
-    """Other people whom the survey of a session of a store saw; none where it is of long ago."""
+    """Other people in the survey of a session of a store; none for a server or an old survey."""
     if session is None:
         return []
     seen = json.loads(session.pose().attrs.get("survey", "{}")).get("other_people", [])

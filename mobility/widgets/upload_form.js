@@ -39,8 +39,8 @@ function uploadForm({ model, el }) {
   const film = h("div", { class: "mobility-dim" });
   const movementBox = h("div", {}, fields.movement, drawing, film);
   fields.exercise_name.addEventListener("change", showMovement);
-  fields.height_m = h("input", { type: "text", id: newId("height"), inputmode: "decimal", placeholder: "optional, metres, for example 1.72" });
-  fields.subject = h("input", { type: "text", id: newId("subject"), placeholder: "only if several people: x,y in pixels" });
+  const options = model.get("options");
+  for (const { name } of options) fields[name] = h("input", { type: "text", id: newId(name), placeholder: "optional" });
   const preview = h("video", { class: "mobility-preview", muted: true, playsinline: true, preload: "auto", controls: true, hidden: true, "aria-label": "The chosen video; click on the person to measure", tabindex: -1 });
   const pointing = h("div", { class: "mobility-dim", hidden: true }, "If several people are in the video, click on the one to measure.");
   preview.addEventListener("loadedmetadata", () => { preview.hidden = pointing.hidden = !preview.videoWidth; });
@@ -67,10 +67,12 @@ function uploadForm({ model, el }) {
     ["Exercise", fields.exercise_name, "exercise_name"],
     ["Movement", movementBox, "movement"],
     ["Joints", jointBox, "body_joint_angles"],
-    ["Height", fields.height_m, "height_m"],
-    ["Person", h("div", {}, fields.subject, pointing, preview), "subject"],
+    ...options.map(({ name, label, help }) => {
+      const more = name === "subject" ? [pointing, preview] : [];
+      return [label, h("div", {}, fields[name], h("div", { class: "mobility-dim" }, help), ...more), name];
+    }),
   ].flatMap(([label, control, field]) => {
-    const input = { video: first.pick, second_video: second.pick, movement: fields.movement, subject: fields.subject }[field] || control;
+    const input = { video: first.pick, second_video: second.pick }[field] || fields[field] || control;
     const faults = faultLine(model, field, input);
     const labelled = control.className === "mobility-drop" ? control : input;
     const head = labelled.id ? h("label", { for: labelled.id }, label) : h("span", { class: "mobility-label" }, label);
@@ -117,7 +119,7 @@ function uploadForm({ model, el }) {
     if (file) preview.src = URL.createObjectURL(file);
     else preview.removeAttribute("src");
   }
-  for (const part of [...rowOf.second_video, ...rowOf.height_m]) part.hidden = !model.get("is_local");
+  for (const part of rowOf.second_video) part.hidden = !model.get("is_local");
 
   const told = (file) => ({ name: file ? file.name : "", size: file ? file.size : 0 });
   function begin() {
@@ -128,8 +130,7 @@ function uploadForm({ model, el }) {
         user_id: fields.user_id.value.trim(),
         session_name: fields.session_name.value.trim() || null,
         exercise_name: fields.exercise_name.value,
-        height_m: fields.height_m.value.trim() || null,
-        subject: fields.subject.value.trim() || null,
+        ...Object.fromEntries(options.map(({ name }) => [name, fields[name].value.trim() || null])),
         movement: (isOfJoints() && fields.movement.value) || null,
         body_joint_angles: rowOf.body_joint_angles[0].hidden ? ["all"] : joints.filter((box) => box.checked).map((box) => box.value),
       },

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import traitlets
 
 from mobility import tables
+from mobility.analysis_options import AnalysisOptions, given_options, offered_at, options_at
 from mobility.assessment.movements import how_to_film
 from mobility.errors import BadInputError, FieldError, MobilityError, TooLargeError
-from mobility.options import check_point
 from mobility.registry import JOINTS, MEASURED, names, of_single_joints
 from mobility.sessions.files import check_file_name, open_private, writing
 from mobility.sessions.scratch import scratch_folder
@@ -27,9 +27,6 @@ log = logging.getLogger(__name__)
 
 MOST_BYTES = 4 * 10**9
 """Largest video that is taken in, unless another limit is given."""
-
-_LEAST_M, _MOST_M = 0.5, 2.6
-"""Stature of whom an analysis takes."""
 
 PART_BYTES = 1 << 20
 """Bytes in a message: well below what a Jupyter server lets through."""
@@ -54,14 +51,14 @@ class UploadForm(Widget):
     created
         Id of the session that was made last; "" for none.
     is_local
-        Whether the store takes a second video and the height, which a server does not.
+        Whether the store takes a second video, which a server does not.
     """
 
     _esm = module("upload_form")
     fields_of_page = frozenset(
         {
             *("video", "second_video", "user_id", "session_name", "exercise_name"),
-            *("body_joint_angles", "movement", "height_m", "subject"),
+            *("body_joint_angles", "movement", *options_at("form").model_fields),
         }
     )
 
@@ -70,6 +67,7 @@ class UploadForm(Widget):
     joints = traitlets.List(list(MEASURED)).tag(sync=True)
     checked_joints = traitlets.List(list(JOINTS)).tag(sync=True)
     movements = traitlets.List().tag(sync=True)
+    options = traitlets.List().tag(sync=True)
     participants = traitlets.List().tag(sync=True)
     most_bytes = traitlets.Float(MOST_BYTES).tag(sync=True)
     created = traitlets.Unicode().tag(sync=True)
@@ -83,6 +81,14 @@ class UploadForm(Widget):
             exercises=list(names()),
             of_single_joints=of_single_joints().name,
             movements=_movements(),
+            options=[
+                {
+                    "name": name,
+                    "label": how.label,
+                    "help": AnalysisOptions.model_fields[name].description,
+                }
+                for name, _, how in offered_at("form")
+            ],
             participants=store.participants(),
             is_local=isinstance(store, Store),
             most_bytes=most_bytes,
@@ -126,8 +132,12 @@ class UploadForm(Widget):
             "movement": None,
             **dict(content.get("fields") or {}),
         }
-        about = _About(fields.pop("height_m", None), fields.pop("subject", None))
-        faults: dict[str, list[str]] = about.faults()
+        options = {name: fields.pop(name, None) or None for name in options_at("form").model_fields}
+        faults: dict[str, list[str]] = {}
+        try:
+            options = given_options(options, options_at("form"))
+        except BadInputError as error:
+            faults.update(error.fields)
         named = [self._file("video", content, faults)]
         if second := content.get("second"):
             named.append(self._file("second_video", second, faults))
@@ -140,7 +150,7 @@ class UploadForm(Widget):
         if faults:
             raise FieldError("not added", faults)
         self._uploads = [_Upload(which, *file) for which, file in enumerate(named)]
-        self._fields, self._about = fields, about
+        self._fields = {**fields, "options": options}
         self._want_next(self._uploads[0])
 
     def _file(
@@ -183,17 +193,18 @@ class UploadForm(Widget):
             self._want_next(waits)
             return
         uploads, self._uploads = self._uploads, []
-        fields, about = self._fields, self._about
+        fields = self._fields
         self.send({"kind": "received"})
         what = tables.sentence("widgets.notice.adding")
-        self.in_background(what, lambda: self._create(uploads, fields, about))
+        self.in_background(what, lambda: self._create(uploads, fields))
 
-    def _create(self, uploads: Sequence[_Upload], fields: Mapping[str, Any], about: _About) -> None:
+    def _create(self, uploads: Sequence[_Upload], fields: dict[str, Any]) -> None:
+        # A height is the participant's, whose next sessions need it too; a server has no such call.
+        height = fields["options"].pop("height_m", None) if isinstance(self.store, Store) else None
         try:
-            asked = {**about.of_creation(self.store), **fields}
             if len(uploads) > 1:
-                asked["second_video"] = uploads[1].file
-            session = self.store.create(uploads[0].file, **asked)
+                fields["second_video"] = uploads[1].file
+            session = self.store.create(uploads[0].file, **fields)
         except BadInputError as error:
             # Of the places where they were for a moment nobody needs to know.
             told = str(error)
@@ -204,7 +215,8 @@ class UploadForm(Widget):
         finally:
             for upload in uploads:
                 upload.remove()
-        about.keep(session)
+        if isinstance(self.store, Store) and isinstance(height, float):
+            self.store.set_participant(session.record.user_id, height_m=height)
         self.created = session.id
         self.participants = sorted({*self.participants, session.record.user_id})
         self.send({"kind": "created", "session": session.id})
@@ -231,60 +243,6 @@ class UploadForm(Widget):
         for upload in self._uploads:
             upload.remove()
         self._uploads = []
-
-
-class _About:
-    """What is said of who is filmed, as the page has it: texts, or None."""
-
-    def __init__(self, height_m: str | None, subject: str | None) -> None:
-        self._height, self._subject = height_m, subject
-        self.height_m: float | None = None
-        self.subject: tuple[float, float] | None = None
-
-    def faults(self) -> dict[str, list[str]]:
-        """Read the texts; what is wrong with them, by field."""
-        faults = {}
-        if self._height:
-            try:
-                self.height_m = check_height(self._height)
-            except BadInputError as error:
-                faults["height_m"] = [str(error)]
-        if self._subject:
-            try:
-                self.subject = check_point(self._subject.split(","), what="the person")
-            except BadInputError as error:
-                faults["subject"] = [str(error)]
-        return faults
-
-    def of_creation(self, store: Store | RemoteStore) -> dict[str, Any]:
-        """Give a server what it has to know at once, as it analyses by itself."""
-        return {} if isinstance(store, Store) or not self.subject else {"subject": self.subject}
-
-    def keep(self, session: Session | RemoteSession) -> None:
-        """Keep it with the participant, and as a correction by hand, before the analysis."""
-        if not isinstance(session, Session):
-            return
-        if self.height_m is not None:
-            session.store.set_participant(session.record.user_id, height_m=self.height_m)
-        if self.subject is not None:
-            session.set_subject(self.subject)
-
-
-def check_height(text: str) -> float:
-    """Stature in metres, from a text.
-
-    Raises
-    ------
-    BadInputError
-        It is no number, or no stature of a person, such as one in centimetres.
-    """
-    try:
-        metres = float(text.strip().replace(",", "."))
-    except ValueError:
-        metres = float("nan")
-    if not _LEAST_M <= metres <= _MOST_M:
-        raise BadInputError(f"must be in metres, from {_LEAST_M} to {_MOST_M}, for example 1.72")
-    return metres
 
 
 def _movements() -> list[dict[str, str]]:

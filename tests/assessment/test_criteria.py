@@ -1,4 +1,4 @@
-"""Criteria and compensations: probabilities by hand, and what cannot be told."""
+"""Criteria and compensations: probabilities by hand, and what stays open."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mobility.provenance import history
 NAN = float("nan")
 ALL = "3"
 NOT_MET = "at most 2; another trial with raised heels is needed"
-OPEN = "cannot be told"
+OPEN = "cannot be judged"
 IF_FEET_FORWARD = "3 if the feet point forward, which is not seen"
 
 
@@ -98,7 +98,7 @@ def test_a_refused_measure_is_never_a_pass(name):
     nothing = (NAN, NAN) if measure in ("trunk_tibia_difference", "dowel_offset") else None
     gone = {measure: nothing or ((NAN, NAN), (NAN, NAN))}
     assert math.isnan(criterion(name, gone))
-    said = IF_FEET_FORWARD if name == "feet" else f"{OPEN}: {name} not told"
+    said = IF_FEET_FORWARD if name == "feet" else f"{OPEN}: {name} uncertain"
     assert verdict(gone) == verdict({measure: None}) == said
     other = next(key for key in FAILS if key != name)
     assert verdict({**gone, **FAILS[other]}) == NOT_MET
@@ -111,15 +111,15 @@ def test_heels_off_the_floor_never_score_3():
         assert criterion("heels", raised, view=view) < 0.001
         assert verdict(raised, view=view) == NOT_MET
     unsure = {"heel_rise": ((3.0, 3.0), (4.0, 4.0))}
-    assert verdict(unsure) == f"{OPEN}: heels not told"
+    assert verdict(unsure) == f"{OPEN}: heels uncertain"
 
 
 def test_close_to_a_threshold_or_of_unknown_error_cannot_be_told():
     close = {"thigh_elevation": ((-1.0, -1.0), (4.0, 4.0))}
     assert 0.25 < criterion("femur", close) < 0.75
-    assert verdict(close) == f"{OPEN}: femur not told"
+    assert verdict(close) == f"{OPEN}: femur uncertain"
     assert math.isnan(compensation("arms_fall", {"arm_fall": (60.0, NAN)}))
-    assert verdict({"thigh_elevation": ((-40.0, -40.0), (NAN, NAN))}) == f"{OPEN}: femur not told"
+    assert verdict({"thigh_elevation": ((-40.0, -40.0), (NAN, NAN))}) == f"{OPEN}: femur uncertain"
     for tilt, met in ((4.9, 1), (5.1, 0)):  # the tolerance of the torso
         assert criterion("torso", {"trunk_tibia_difference": (tilt, 0.0)}) == met
 

@@ -78,7 +78,7 @@ def test_a_rule_fires_where_it_is_true_and_not_where_it_is_not(name):
             assert (finding.metric, finding.group) == (rule["metric"], rule["group"])
             assert finding.source == rule["source"]
             assert bool(finding.reason) == (status == "cannot be told")
-            assert ("cannot be told" in finding.participant) == bool(finding.reason)
+            assert ("It is uncertain whether" in finding.participant) == bool(finding.reason)
             assert (0.25 < finding.probability < 0.75) == bool(finding.reason)
 
 
@@ -112,7 +112,7 @@ def test_the_note_of_a_metric_is_the_reason_and_only_where_the_value_is_missing(
     assert (right.status, right.reason) == ("cannot be told", "the shin was hidden")
     assert "hidden" not in left.participant
     assert right.participant == (
-        "Whether your knees bend far enough for a full squat cannot be told: the shin was hidden."
+        "It is uncertain whether your knees bend far enough for a full squat: the shin was hidden."
     )
 
 

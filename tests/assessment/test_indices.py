@@ -11,11 +11,11 @@ from analytic import fitted, squat_pose
 from hand_made import GOOD, metrics_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mobility.exercises.overhead_squat.analysis import overhead_squat
 
 from mobility import tables
 from mobility.assessment.findings import find
 from mobility.assessment.indices import mobility_index, quality_index, score_of
+from mobility.exercises.overhead_squat.analysis import overhead_squat
 from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.repetitions import find_repetitions
 from mobility.provenance import history
@@ -57,7 +57,7 @@ def test_without_depth_there_is_no_index(name: str) -> None:
     for thigh in (((math.nan,) * 2, (math.nan,) * 2), ((0.5, 0.5), (3.0, 3.0))):
         found = INDICES[name](metrics_of({"thigh_elevation": thigh}))
         assert math.isnan(float(found[name]))
-        assert "depth cannot be told" in found[name].attrs["note"]
+        assert "depth cannot be judged" in found[name].attrs["note"]
         assert found[f"{name}_interval"].isnull().all()
 
 

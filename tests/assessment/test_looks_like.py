@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
-from mobility.exercises.overhead_squat.analysis import overhead_squat, phase_frames
 
 from mobility.assessment.looks_like import falls, place_of_arms, sits
+from mobility.assessment.phases import phase_frames
 from mobility.assessment.verdict import judge
+from mobility.exercises.overhead_squat.analysis import overhead_squat
 from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.repetitions import find_repetitions
 from mobility.provenance import Warned, warnings_of

@@ -56,7 +56,7 @@ def test_all_columns(place):
     )
     assert row.second_video == place / "b.MOV"
     assert (row.joints, row.name) == (("knee", "elbow"), "First")
-    given = {"subject": (1.0, 2.0), "second_subject": "largest", "blur_face": True}
+    given = {"subject": [1.0, 2.0], "second_subject": "largest", "blur_face": True}
     given |= {"field_of_view": 60, "model": "heavy", "standing": 12.0}
     assert {name: row.options[name] for name in given} == given
     assert row.person == {"sex": "female", "birth_year": 1990, "height_m": 1.7}
@@ -92,7 +92,7 @@ def test_every_problem_is_told_with_its_row_and_column(place):
         place,
         "video,participant,exercise,joints,name,options,age,sex,height_m\n"
         "absent.mp4,,,,,,,,\n"
-        "text.mp4,../p,Squat,ancle,a\x07b,kep_raw=1,,,\n"
+        "text.mp4,../p,Sqat,ancle,a\x07b,kep_raw=1,,,\n"
         "a.mp4,,,,,fit,200,man,17\n"
         ",,,,,keep_raw=maybe,,,\n"
         "s3://bucket/a.mp4,,,,,second_subject=1;second_subject=2,,,\n"
@@ -103,7 +103,7 @@ def test_every_problem_is_told_with_its_row_and_column(place):
         (2, "video"): "no such file",
         (3, "video"): "text.mp4",
         (3, "participant"): "../p",
-        (3, "exercise"): "Squat",
+        (3, "exercise"): "did you mean 'Squat'?",
         (3, "joints"): "did you mean 'ankle'?",
         (3, "name"): "control character",
         (3, "options"): "did you mean 'keep_raw'?",
@@ -116,7 +116,7 @@ def test_every_problem_is_told_with_its_row_and_column(place):
         (6, "video"): "is a URL",
         (6, "options"): "is given twice",
         (7, "options"): "'full', 'heavy' or 'both' (got 'haevy')",
-        (8, "options"): "standing: must be straight, free, or the flexion of the knees",
+        (8, "options"): "standing: must be straight, free, or from -20 to 60 degrees",
     }
     assert found.keys() == words.keys()
     for key, word in words.items():
@@ -154,10 +154,19 @@ def test_rows_that_contradict_each_other(place):
     assert "got '2091'" in message
     # Options of two videos.
     assert problems(place, "video,options\na.mp4,second_subject=largest\n") == {
-        (2, "options"): "second_subject: needs a second_video"
+        (2, "options"): "second_subject: there is no second video to find a person in"
     }
     found = problems(place, "video,second_video,options\na.mp4,b.MOV,fit=no\n")
-    assert "two videos need the fit" in found[2, "options"]
+    assert "only with a fitted body" in found[2, "options"]
+    # A movement of a joint that the row does not measure.
+    found = problems(
+        place,
+        "video,exercise,joints,options\n"
+        "a.mp4,,,movement=elbow_flexion\n"
+        "b.MOV,joint-angle-mobility,knee,movement=elbow_flexion\n",
+    )
+    assert "not to Overhead Squat" in found[2, "options"]
+    assert "moves the elbow, which is not among the joints" in found[3, "options"]
 
 
 def test_an_id_is_of_content_and_not_of_places(place):
@@ -208,8 +217,8 @@ def test_what_is_no_table(place):
         (place / "m.csv").write_bytes(content)
         with pytest.raises(BadInputError) as caught:
             read_manifest(place / "m.csv")
-        told = [str(problem) for problem in getattr(caught.value, "problems", [])]
-        assert words in " ".join([str(caught.value), *told])
+        messages = [str(problem) for problem in getattr(caught.value, "problems", [])]
+        assert words in " ".join([str(caught.value), *messages])
 
 
 def test_what_is_no_file_or_folder_of_videos(place):

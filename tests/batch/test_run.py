@@ -152,7 +152,7 @@ def test_a_batch_at_work_holds_its_lock_and_is_not_resumed(tmp_path, monkeypatch
 
 def test_what_cannot_be_run_is_told_in_full_before_anything_runs(place, monkeypatch):
     monkeypatch.chdir(place)
-    (place / "m.csv").write_text("video,exercise\na.mp4,Squat\nabsent.mp4,\n")
+    (place / "m.csv").write_text("video,exercise\na.mp4,Lunge\nabsent.mp4,\n")
     status, out, err = command("batch", "m.csv", "--json")
     assert (status, out) == (2, "")
     first, second, last = err.splitlines()
@@ -293,20 +293,20 @@ def test_a_full_disk(place, undisturbed):
     in_the_end(place, undisturbed)
 
 
-def test_what_is_tried_again_is_what_may_pass():
-    tried = []
+def test_only_retryable_errors_are_tried_again():
+    tries = []
 
-    def work(may_pass):
-        tried.append(may_pass)
+    def work(retryable):
+        tries.append(retryable)
         error = BadInputError("killed")
-        error.may_pass = may_pass
+        error.retryable = retryable
         raise error
 
-    for may_pass, times in ((True, module.TRIES), (False, 1)):
-        tried.clear()
+    for retryable, times in ((True, module.TRIES), (False, 1)):
+        tries.clear()
         with pytest.raises(BadInputError):
-            module._again(lambda may_pass=may_pass: work(may_pass))
-        assert len(tried) == times
+            module._with_retries(lambda retryable=retryable: work(retryable))
+        assert len(tries) == times
 
 
 def test_a_worker_with_other_code_is_refused(place):

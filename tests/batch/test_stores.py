@@ -85,7 +85,12 @@ TABLE = """
 stand for the session and the key that were made first."""
 
 REAL = (
-    *("capture.video", "assessment.joint_mobility", "validation.trial", "validation.export"),
+    *(
+        "capture.video",
+        "exercises.joint_angle_mobility.joint_mobility",
+        "validation.trial",
+        "validation.export",
+    ),
     *("reports.render", "reports.first_page", "reports.cohort_sections"),
     "pipeline.lab_comparison",
 )

@@ -32,15 +32,15 @@ def place(tmp_path, clips):
 
 
 def once(place, **options):
-    told = []
+    outcomes = []
     watch(
         place / "in",
         Store(place / "store", reports=place / "reports"),
-        told=told.append,
+        on_outcome=outcomes.append,
         once=True,
         **{"every_s": 0.01, "settle_s": 0.0, **options},
     )
-    return [(outcome.video, outcome.state) for outcome in told]
+    return [(outcome.video, outcome.state) for outcome in outcomes]
 
 
 def test_each_video_is_processed_once(place, worked, clips):
@@ -81,15 +81,15 @@ def test_a_growing_video_waits(place, worked, monkeypatch, look_s):
 
     monkeypatch.setattr(module, "time", clock)
     monkeypatch.setattr(module, "_look", look)
-    told = once(place, every_s=1.0, settle_s=30.0)
-    assert sorted(told) == [("a.mp4", "done"), ("b.mp4", "done")]
+    outcomes = once(place, every_s=1.0, settle_s=30.0)
+    assert sorted(outcomes) == [("a.mp4", "done"), ("b.mp4", "done")]
 
 
 def test_what_may_pass_is_tried_again_and_given_up(place, worked):
     worked.fail = {"a.mp4": "full", "b.mp4": "nobody"}
-    told = once(place)
-    assert told.count(("a.mp4", "failed")) == module.TRIES
-    assert told.count(("b.mp4", "failed")) == 1
+    outcomes = once(place)
+    assert outcomes.count(("a.mp4", "failed")) == module.TRIES
+    assert outcomes.count(("b.mp4", "failed")) == 1
     assert once(place) == []
 
 
@@ -116,7 +116,7 @@ def test_the_command_ends_with_status_1_if_a_video_failed(place, worked, monkeyp
 
 def test_bad_folder_or_ledger(place, worked, monkeypatch):
     with pytest.raises(NotFoundError, match="no such folder"):
-        watch(place / "absent", Store(place / "store"), told=print, once=True)
+        watch(place / "absent", Store(place / "store"), on_outcome=print, once=True)
     once(place)
     (guard,) = (place / "store" / ".watch").glob("*.lock")
     with lock(guard, what="it"), pytest.raises(StorageError, match="is in use by another"):
@@ -135,18 +135,18 @@ def test_stopped_and_killed_it_goes_on_where_it_was(place):
         *("--workers", "1", "--store", "store", "--reports", "reports"),
     ]
     environment = surroundings(place, "metrics:wait:1")
-    told = {"cwd": place, "env": environment, "stdout": subprocess.PIPE, "text": True}
-    first = subprocess.Popen(command, **told, stderr=subprocess.PIPE)
+    settings = {"cwd": place, "env": environment, "stdout": subprocess.PIPE, "text": True}
+    first = subprocess.Popen(command, **settings, stderr=subprocess.PIPE)
     wait_for((place / "fault-0").exists)
     first.send_signal(signal.SIGKILL)
     first.communicate()
-    second = subprocess.run([*command, "--once"], **told, timeout=300, check=False)
+    second = subprocess.run([*command, "--once"], **settings, timeout=300, check=False)
     assert second.returncode == 0
     assert sorted(line.split()[:2] for line in second.stdout.splitlines()) == [
         ["done", "a.mp4"],
         ["done", "b.mp4"],
     ]
-    third = subprocess.run([*command, "--once"], **told, timeout=300, check=False)
+    third = subprocess.run([*command, "--once"], **settings, timeout=300, check=False)
     assert (third.returncode, third.stdout) == (0, "")
     sessions = Store(place / "store").sessions()
     assert [session.record.state for session in sessions] == ["analyzed", "analyzed"]

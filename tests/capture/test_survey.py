@@ -165,7 +165,7 @@ def test_what_is_left_of_who_is_covered_is_not_another():
     front = person_at((300, 200), (300, 300))
     front[[15, 16], :2] = (200, 240), (400, 240)
     front[[27, 28], :2] = (250, 420), (350, 420)
-    without, mask = survey.covered(image, [front])
+    without, mask = survey.cover_people(image, [front])
     assert (without[mask] == 128).all()
     assert (without[~mask] == 200).all()
     assert mask[300, 300]
@@ -183,10 +183,10 @@ def test_what_is_left_of_who_is_covered_is_not_another():
     edge[12, :2] = 650, 120  # a shoulder outside the picture
     doubtful[:, 6] = 0.3
     guessed[13:, :2] = 300, 300  # all but the face and the shoulders under the cover
-    kept = survey.behind([again, beside, edge, doubtful, guessed], mask)
+    kept = survey.uncovered_poses([again, beside, edge, doubtful, guessed], mask)
     assert [one[0, 0] for one in kept] == [330, 600]
     # The landmarks of a face end at its eyes; in the crown above them the model sees somebody.
-    _, mask = survey.covered(image, [person_at((300, 200), (300, 400))])
+    _, mask = survey.cover_people(image, [person_at((300, 200), (300, 400))])
     crown = 200 - round(0.15 / 0.82 * 200 * 0.9)
     assert mask[crown, 300]
     assert not mask[200 - 60, 300]
@@ -230,18 +230,18 @@ def limbs(angle, visibility=1.0):
 
 def test_the_way_of_a_limb():
     angle = 60 - 60 * np.cos(2 * np.pi * np.arange(300) / 100)
-    assert survey.limb_way(limbs(angle)) == pytest.approx(120, abs=3)
-    assert survey.limb_way(limbs(0 * angle)) == 0
+    assert survey.limb_range(limbs(angle)) == pytest.approx(120, abs=3)
+    assert survey.limb_range(limbs(0 * angle)) == 0
     glitch = 0 * angle
     glitch[[100, 101, 200]] = 130
-    assert survey.limb_way(limbs(glitch)) == 0
-    assert survey.limb_way(limbs(angle, visibility=0.3)) == 0
+    assert survey.limb_range(limbs(glitch)) == 0
+    assert survey.limb_range(limbs(angle, visibility=0.3)) == 0
     gone = limbs(angle)
     gone[:100] = np.nan
-    assert survey.limb_way(gone) == pytest.approx(80, abs=3)
+    assert survey.limb_range(gone) == pytest.approx(80, abs=3)
     gone[:200] = np.nan
-    assert survey.limb_way(gone) == 0  # was there for a third of the time
-    assert survey.limb_way(np.full((10, 33, 8), np.nan)) == 0
+    assert survey.limb_range(gone) == 0  # was there for a third of the time
+    assert survey.limb_range(np.full((10, 33, 8), np.nan)) == 0
 
 
 def test_the_subject_is_who_clearly_moves():

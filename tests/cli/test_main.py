@@ -83,7 +83,7 @@ def test_two_videos(tmp_path, store, clips):
     for arguments, words in (
         ((video, tmp_path / "absent.mp4"), "absent.mp4"),
         ((video, video), "second video"),
-        ((video, other, "--no-fit"), "two videos need"),
+        ((video, other, "--no-fit"), "only with a fitted body"),
         ((video, "--second-subject", "1,2"), "second video"),
     ):
         refused(command("analyze", *arguments, store=store), store, words)
@@ -99,21 +99,24 @@ def test_two_videos(tmp_path, store, clips):
         ),
         (["--user-id", ""], ["--user-id: must be a non-empty text"]),
         (["--name="], ["--name: must be a non-empty text"]),
-        (["--subject", "middle"], ["--subject middle"]),
-        (["--subject=nan,nan"], ["--subject nan,nan", "finite"]),
+        (["--subject", "middle"], ["--subject: ", "x and y in pixels", "(got 'middle')"]),
+        (["--subject=nan,nan"], ["--subject: ", "finite"]),
         (["--store", ""], ["--store", "must not be empty"]),
         (["--store", "a" * 300], ["File name too long"]),
         (["--store", "/proc/store"], ["/proc/store"]),
-        (["--height-m", "17"], ["--height-m 17", "0.5 to 2.6 metres"]),
-        (["--field-of-view", "400"], ["--field-of-view 400", "10 to 160 degrees"]),
+        (["--height-m", "17"], ["--height-m: ", "0.5 to 2.6 metres (got '17')"]),
+        (["--field-of-view", "400"], ["--field-of-view: ", "10 to 160 degrees (got '400')"]),
         (["--workers", "257"], ["workers", "1 to 256"]),
         (["--exercize", "Overhead Squat"], ["--exercize", "--exercise"]),
-        (["--standing", "straigth"], ["--standing", "did you mean 'straight'? (got straigth)"]),
-        (["--standing", "90"], ["-20 to 60 degrees (got 90)"]),
-        (["--standing=nan"], ["--standing", "straight, free, or the flexion of the knees"]),
+        (["--standing", "straigth"], ["--standing", "did you mean 'straight'? (got 'straigth')"]),
+        (["--standing", "90"], ["degrees of flexion of the knees (got '90')"]),
+        (
+            ["--standing=nan"],
+            ["--standing", "straight, free, or from -20 to 60 degrees of flexion"],
+        ),
         (["--model", "absent.task"], ["absent.task", "no such file", "mobility models"]),
         (["--model", "haevy"], ["did you mean 'heavy'?"]),
-        (["--rate", "most"], ["--rate"]),
+        (["--rate", "most"], ["--rate: must be usual, all, or from 5 to 1000 frames a second"]),
     ],
 )
 def test_bad_options(options, words, store, clips, tmp_path):
@@ -121,16 +124,30 @@ def test_bad_options(options, words, store, clips, tmp_path):
     refused(command("analyze", video, *options, store=store), store, *words)
 
 
-def test_standing_and_rate_reach_the_analysis(monkeypatch, clips, here):
+def test_what_is_given_reaches_the_analysis(monkeypatch, clips, here):
     given = []
     monkeypatch.setattr(
-        "mobility.store.Session.analyze", lambda self, **how: given.append(how) or self
+        "mobility.store.Session.analyze",
+        lambda self, **_: given.append(self.record.options) or self,
     )
     clips.make_clip(here / "a.mp4", 3)
-    for options in ("", "--standing free --rate all", "--standing=-2.5 --rate 15", "--rate usual"):
+    typed = (
+        "",
+        "--standing free --rate all",
+        "--standing=-2.5 --rate 15 --height-m 1,72 --no-fit --keep-raw --subject 3,4",
+        "--subject largest --no-annotate --blur-face --field-of-view 60",
+    )
+    for options in typed:
         command("analyze", "a.mp4", "--no-report", "--json", *options.split())
-    assert [how["standing"] for how in given] == ["straight", "free", -2.5, "straight"]
-    assert [how["rate"] for how in given] == ["usual", "all", 15, "usual"]
+    assert given == [
+        {},
+        {"standing": "free", "rate": "all"},
+        {
+            **{"standing": -2.5, "rate": 15, "height_m": 1.72, "fit": False, "keep_raw": True},
+            "subject": [3, 4],
+        },
+        {"subject": "largest", "annotate": False, "blur_face": True, "field_of_view": 60},
+    ]
 
 
 def test_an_analysis_never_fetches_the_heavy_model(store, clips, tmp_path, monkeypatch):
@@ -170,7 +187,7 @@ def test_threads_of_the_demo(store):
         ("validate --demo a.csv --margin-deg=-1", "--margin-deg: input should be greater than 0"),
         ("watch videos --user-id ../x", "--user-id '../x': use 1 to 64"),
         ("keys create --role administrator --expires 0", "--expires 0: must be a number of days"),
-        ("cohort --exercise Squat", "--exercise 'Squat': unknown"),
+        ("cohort --exercise Lunge", "--exercise 'Lunge': unknown"),
         ("participants show ../x", "ID '../x': use 1 to 64"),
         ("export-lab --demo --landmarks --out a.mot", "--landmarks: these are positions"),
         # What was not typed is not called an option.

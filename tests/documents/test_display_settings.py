@@ -21,9 +21,10 @@ from mobility.errors import (
     NotPermittedError,
     StorageError,
 )
+from mobility.registry import JOINTS
 from mobility.reports.stored import report_key
 from mobility.sessions.files import read_json, write_json
-from mobility.sessions.record import JOINTS, DisplayConfig
+from mobility.sessions.record import DisplayConfig
 from mobility.store import Session, Store
 
 KNEE_AND_HIP = {

@@ -8,7 +8,6 @@ import demo_sessions
 import hand_made
 import numpy as np
 import pytest
-import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -240,26 +239,3 @@ def test_rounded_numbers_are_json_and_near(value, digits):
     assert abs(number - value) <= 0.5 * 10.0**-digits + 1e-9 * abs(value)
     assert str(number) != "-0.0"
     json.dumps(number, allow_nan=False)
-
-
-def test_curves_of_joints_stand_under_the_angle_that_was_shown():
-    """The left hip goes out sideways, the right one rests; nothing is known of the elbows."""
-    measured = np.full((4, 2, 2), np.nan)
-    measured[:, 1] = 35.0, 5.0
-    over_time = ("time", "joint", "side")
-    metrics = xr.Dataset(
-        {
-            "angle": (over_time, measured),
-            "angle_sd": (over_time, measured / 10),
-            "shown": (("joint", "side"), [["", ""], ["hip_abduction", ""]]),
-            "note": (("joint", "side"), [["it is hidden", "it is hidden"], ["a bit late", ""]]),
-        },
-        coords={"time": np.arange(4.0), "joint": ["elbow", "hip"], "side": ["left", "right"]},
-        attrs={"ds_type": "joint_mobility", "history": "[1]", "fps": 30.0},
-    )
-    curves = documents.joint_curves(metrics)
-    assert (curves["hip_abduction"].sel(side="left") == 35).all()
-    assert curves["hip_abduction"].sel(side="right").isnull().all()
-    assert (curves["hip_flexion_sd"].sel(side="right") == 0.5).all()
-    assert curves["elbow_flexion"].isnull().all()
-    assert curves["elbow_flexion"].attrs["refused"] == "it is hidden"

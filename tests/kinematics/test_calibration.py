@@ -16,14 +16,14 @@ from mobility.kinematics.calibration import (
     Camera,
     known_cameras,
     read_calibration,
-    rotation,
+    rotation_matrix,
 )
 
 SIZE = (1920, 1080)
 MATRIX = np.array([[1400.0, 0, 950.0], [0, 1410.0, 530.0], [0, 0, 1]])
 BENT = np.array([-0.12, 0.05, 0.001, -0.002, 0.01])
-TURN, PLACE = rotation(np.array([1.4, -0.6, 0.5])), np.array([0.3, 1.1, 3.4])
-OTHER_TURN, OTHER_PLACE = rotation(np.array([1.2, 0.9, -0.8])), np.array([-0.5, 0.9, 3.0])
+TURN, PLACE = rotation_matrix(np.array([1.4, -0.6, 0.5])), np.array([0.3, 1.1, 3.4])
+OTHER_TURN, OTHER_PLACE = rotation_matrix(np.array([1.2, 0.9, -0.8])), np.array([-0.5, 0.9, 3.0])
 CAMERAS = ((TURN, PLACE), (OTHER_TURN, OTHER_PLACE))
 
 
@@ -228,7 +228,7 @@ def test_pictures_of_another_size() -> None:
     np.testing.assert_allclose(half.matrix @ [0, 0, 1], [(950 + 0.5) / 2 - 0.5, 264.75, 1])
     assert half.matrix[0, 0] == pytest.approx(700)
     cut, note = camera.for_size((1920, 1088))
-    assert "taken as cropped" in str(note)
+    assert "assumed to be cropped" in str(note)
     np.testing.assert_array_equal(cut.matrix, MATRIX)
     with pytest.raises(BadInputError, match="turned by 90 degrees"):
         camera.for_size((1080, 1920))
@@ -250,12 +250,12 @@ def test_points_are_freed_from_distortion(tmp_path: Path) -> None:
     points = rng.uniform([-1.2, -0.65, 2], [1.2, 0.65, 4], (200, 3))
     points[:, :2] *= points[:, 2:] / 2
     seen, _ = cv2.projectPoints(points, np.zeros(3), np.zeros(3), MATRIX, BENT)
-    straight = camera.straightened(seen.reshape(-1, 2))
+    straight = camera.undistorted(seen.reshape(-1, 2))
     expected = points[:, :2] / points[:, 2:] * camera.focal + [960, 540]
     np.testing.assert_allclose(straight, expected, atol=0.05)
     assert np.abs(straight - seen.reshape(-1, 2) - [10, 10]).max() > 5
     # Gaps stay, and what lies far outside is moved no more than the edge is.
-    far = camera.straightened(np.array([[np.nan, 1.0], [9000.0, 500.0]]))
+    far = camera.undistorted(np.array([[np.nan, 1.0], [9000.0, 500.0]]))
     assert np.isnan(far[0]).all()
     assert abs(far[1, 0] - 9000) < 400
 
@@ -265,8 +265,8 @@ def test_what_a_fit_is_told(tmp_path: Path) -> None:
     points = np.full((3, 2, 4), 400.0)
     poses = [pose(points, source_file=f"squat_cam_0{number}.mp4") for number in (2, 1)]
     known = known_cameras(calibration, poses)
-    assert known.told["cameras"] == ["cam_02", "cam_01"]
-    assert known.told["matched"] == "by name"
+    assert known.history_entry["cameras"] == ["cam_02", "cam_01"]
+    assert known.history_entry["matched"] == "by name"
     assert known.poses[0]["image_position"].dims == ("time", "pixel", "keypoint")
     # A point of the world as both see it, in axes with y up and z back.
     world = np.array([0.2, -0.1, 0.9])

@@ -13,10 +13,10 @@ from kinematics.test_fit import body, errors, filmed, half_slope, last, last_pro
 
 from mobility.errors import BadInputError
 from mobility.kinematics.angle_errors import angle_sd
-from mobility.kinematics.calibration import Calibration, Camera, rotation
+from mobility.kinematics.calibration import Calibration, Camera, rotation_matrix
 from mobility.kinematics.fit import body as parts
 from mobility.kinematics.fit import cameras, entry, terms, trial
-from mobility.kinematics.fit.cameras import overlaid
+from mobility.kinematics.fit.cameras import aligned
 from mobility.kinematics.fit.time_offset import time_offset
 from mobility.kinematics.skeleton import INDEX
 from mobility.view import camera_view
@@ -285,7 +285,7 @@ def test_a_calibration_of_other_cameras_is_refused() -> None:
     kept, moved = known.cameras
     assert moved.rotation is not None
     assert moved.translation is not None
-    down = rotation(np.array([0.2, 0.0, 0.0]))
+    down = rotation_matrix(np.array([0.2, 0.0, 0.0]))
     turned = replace(moved, rotation=down @ moved.rotation, translation=down @ moved.translation)
     with pytest.raises(BadInputError, match="lines of sight of the calibrated cameras miss"):
         entry.fit_body([first, second], calibration=replace(known, cameras=(kept, turned)))
@@ -298,10 +298,10 @@ def test_a_calibration_of_other_cameras_is_refused() -> None:
 def test_bodies_are_laid_over_each_other_despite_outliers() -> None:
     rng = np.random.default_rng(0)
     points = rng.standard_normal((60, 3))
-    turn, place = rotation(np.array([0.3, -1.2, 0.4])), np.array([1.0, -2.0, 0.5])
+    turn, place = rotation_matrix(np.array([0.3, -1.2, 0.4])), np.array([1.0, -2.0, 0.5])
     others = points @ turn.T + place
     others[:6] += 3.0
-    found, at = overlaid(points, others, np.ones(60))
+    found, at = aligned(points, others, np.ones(60))
     np.testing.assert_allclose(found, turn, atol=0.01)
     np.testing.assert_allclose(at, place, atol=0.01)
 
@@ -339,5 +339,7 @@ def test_refusals() -> None:
 
 def test_rotation_is_its_derivative() -> None:
     vector, change = np.array([0.4, -0.9, 0.3]), np.array([1e-6, -2e-6, 3e-6])
-    turned = rotation(vector + change) @ rotation(vector).T
-    np.testing.assert_allclose(turned, rotation(terms._left_jacobian(vector) @ change), atol=1e-11)
+    turned = rotation_matrix(vector + change) @ rotation_matrix(vector).T
+    np.testing.assert_allclose(
+        turned, rotation_matrix(terms._left_jacobian(vector) @ change), atol=1e-11
+    )

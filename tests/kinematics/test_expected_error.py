@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
-from mobility.exercises.overhead_squat.analysis import overhead_squat
 
 from mobility import tables
 from mobility.assessment.posture import posture
+from mobility.exercises.overhead_squat.analysis import overhead_squat
 from mobility.kinematics.angle_errors import angle_draws
 from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.expected_error import (

@@ -510,6 +510,13 @@ def test_each_term_can_be_left_out(term: str) -> None:
     assert moved < 5.0
 
 
+def test_a_body_that_a_chair_carries_is_not_held_over_its_feet() -> None:
+    carried = short_squat(feet_planted=True, unbalanced=True)
+    assert last(carried)["arguments"]["unbalanced"] is True
+    without = short_squat(feet_planted=True, without=("balance",))
+    assert np.array_equal(points_of(carried), points_of(without), equal_nan=True)
+
+
 def last_problem(
     poses: Any, *, views: bool = False, **how: Any
 ) -> tuple[Any, np.ndarray, np.ndarray]:

@@ -206,6 +206,27 @@ def test_height_and_lens_are_those_given_else_those_known(store, session):
     assert session.fitted().attrs["field_of_view"] == 0.0
 
 
+def test_an_analysis_begins_with_what_was_given_to_the_creation(store, tmp_path, stand_ins, calls):
+    options = {"standing": "free", "subject": (10, 20), "keep_raw": True}
+    video = stand_ins.video(tmp_path)
+    for wrong in ({"standin": "free"}, {"second_subject": "largest"}):
+        with pytest.raises(BadInputError, match=r"did you mean|no second video"):
+            store.create(video, **SQUAT, options=wrong)
+    session = store.create(video, **SQUAT, options=options)
+    session.analyze()
+    assert session.fitted().attrs["standing"] == "free"
+    assert session.pose().attrs["subject"] == "[10.0, 20.0]"
+    calls()
+    # What is given later goes before it, and stays.
+    session.analyze(standing="straight")
+    session.analyze()
+    assert session.fitted().attrs["standing"] == "straight"
+    assert session.record.provenance.options["keep_raw"] is True
+    joints = {"exercise_name": "Joint Angle Mobility", "body_joint_angles": ["all"]}
+    elbow = store.create(video, **SQUAT | joints, options={"movement": "elbow_flexion"})
+    assert (elbow.record.movement, elbow.record.joints) == ("elbow_flexion", ["elbow"])
+
+
 def outdated(session: Session) -> list[str]:
     """Stages that the next analysis redoes."""
     keys = analysis._plan(session, session.record, session.edits(), {}).keys

@@ -8,7 +8,7 @@ import pytest
 from processes import command
 
 from mobility.errors import BadInputError, InUseError, NotFoundError, StorageError
-from mobility.privacy.retention import erase, unassigned, what_is_of
+from mobility.privacy.retention import erase, files_of_participant, unassigned
 from mobility.privacy.takeout import write_takeout
 from mobility.server.keys import Keys
 from mobility.sessions.files import lock
@@ -58,7 +58,7 @@ def test_all_of_one_and_of_no_other_is_deleted(store):
     (store.path / "s2" / "session.json").write_text('{"user_id": "ann", "exercise": 7}')
     assert [session.id for session in store.sessions()] == ["s1", "s3"]
     assert erase(store, "ann") == ["s1", "s2", "participant"]
-    assert what_is_of(store, "ann") == []
+    assert files_of_participant(store, "ann") == []
     assert not copy.exists()
     assert not (store.path / "s2").exists()
     assert [session.id for session in store.sessions()] == ["s3"]
@@ -118,7 +118,7 @@ def test_keys_that_cannot_be_revoked_keep_nothing_else_from_going(store, monkeyp
     typed = ("participants", "delete", "ann", "--yes", "--reports", store.reports)
     done = command(*typed, store=store.path)
     assert (done.returncode, "the disk is full" in done.stderr) == (2, True)
-    assert what_is_of(store, "ann") == []
+    assert files_of_participant(store, "ann") == []
     assert [key.user_id for key in keys.all()] == ["ann"]
 
 

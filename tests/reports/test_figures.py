@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
-from mobility.exercises.overhead_squat.analysis import knee_movement, overhead_squat
 
+from mobility.assessment.knee_movement import knee_movement
 from mobility.errors import BadInputError
+from mobility.exercises.overhead_squat.analysis import overhead_squat
 from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.repetitions import find_repetitions
 from mobility.reports.figures import (

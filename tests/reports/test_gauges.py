@@ -41,27 +41,27 @@ def metrics_of_demo() -> xr.Dataset:
 
 def test_numbers_are_those_of_the_metrics_and_refused_ones_are_left_out() -> None:
     metrics = metrics_of_demo()
-    shown = {gauge.name: gauge for gauge in gauges.of_squat(metrics)}
+    shown = {gauge.name: gauge for gauge in gauges.of_rules(metrics)}
     assert len(shown) == gauges.MOST
     bend = shown["Knee bend"]
     assert bend.values["left"][0] == float(metrics["knee_flexion"].sel(side="left"))
     assert bend.values["left"][1] == 1.96 * float(metrics["knee_flexion_sd"].sel(side="left"))
     assert (bend.goal, bend.told) == (120.0, "≥ 120°")
     refused = metrics.assign(knee_flexion=xr.full_like(metrics["knee_flexion"], np.nan))
-    assert "Knee bend" not in {gauge.name for gauge in gauges.of_squat(refused)}
-    first, *_ = few = gauges.of_squat(metrics, first=["arms_fall_forward"], most=2)
+    assert "Knee bend" not in {gauge.name for gauge in gauges.of_rules(refused)}
+    first, *_ = few = gauges.of_rules(metrics, first=["arms_fall_forward"], most=2)
     assert first.name == "Arms forward of trunk"
     assert len(few) == 2
-    kept = gauges.of_squat(metrics, lambda metric: metric != "hip_flexion")
+    kept = gauges.of_rules(metrics, lambda metric: metric != "hip_flexion")
     assert "Hip bend" not in {gauge.name for gauge in kept}
 
 
 def test_a_recording_that_cannot_be_used_has_no_numbers_on_the_first_page(project: Path) -> None:
     metrics = metrics_of_demo()
     feet = {"framing": {"verdict": "unusable", "advice": None, "outside": {"feet": 0.9}}}
-    assert gauges.of_squat(metrics, judge([], feet).shows) == []
+    assert gauges.of_rules(metrics, judge([], feet).shows) == []
     hanging = judge([Warned("hands_not_overhead", "")]).shows
-    named = {gauge.name for gauge in gauges.of_squat(metrics, hanging, most=20)}
+    named = {gauge.name for gauge in gauges.of_rules(metrics, hanging, most=20)}
     assert "Knee bend" in named
     assert "Arms forward of trunk" not in named
     cells = (project / "notebooks" / "overhead_squat.ipynb").read_text(encoding="utf-8")
@@ -126,7 +126,7 @@ def test_gauges_have_the_retest_errors_of_the_metrics() -> None:
     metrics = Store("absent").demo("Overhead Squat").metrics()
     sem = xr.DataArray([2.0, 3.0], dims="side", attrs=metrics["knee_flexion"].attrs)
     measured = metrics.assign(knee_flexion_sem=sem)
-    shown = {gauge.name: gauge for gauge in gauges.of_squat(measured)}
+    shown = {gauge.name: gauge for gauge in gauges.of_rules(measured)}
     assert shown["Knee bend"].retest == {"left": 1.96 * 2.0, "right": 1.96 * 3.0}
     assert shown["Ankle bend"].retest == {} or "ankle_dorsiflexion_sem" in metrics
 

@@ -9,17 +9,16 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
-import xarray as xr
 
 from mobility.assessment.findings import find
 from mobility.capture.video import presentation_times, write_video
+from mobility.exercises.repeated.page import squat_moments
 from mobility.kinematics.clean import on_own_sides
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS
 from mobility.reports import key_frames as kf
-from mobility.reports.first_page import largest
+from mobility.reports.drawn_angles import draw, turn_of
+from mobility.reports.moments import Moment
 from mobility.store import Store
-
-STANDING = "Standing, assumed straight"
 
 
 @pytest.fixture(scope="module")
@@ -27,10 +26,10 @@ def demo() -> Store:
     return Store("absent").demo("Overhead Squat")
 
 
-def moments_of(demo, main=(), **changed) -> list[kf.Moment]:
+def moments_of(demo, main=(), **changed) -> list[Moment]:
     """The moments of the demo, some of whose results are others."""
     given = {name: getattr(demo, name)() for name in ("pose", "angles", "repetitions", "metrics")}
-    return kf.squat_moments(*(given | changed).values(), main)
+    return squat_moments(*(given | changed).values(), main)
 
 
 def body(**places: tuple[float, float]) -> np.ndarray:
@@ -55,7 +54,7 @@ def leg(knee: float, shank: float = 0.0) -> np.ndarray:
 
 def test_the_arc_in_the_plane_is_the_angle() -> None:
     def arc(points: np.ndarray, angle: str, side: str = "left") -> float:
-        return abs(kf._turn(points, angle, side)[1])
+        return abs(turn_of(points, angle, side)[1])
 
     for degrees in (0, 30, 135):
         assert arc(leg(degrees), "knee_flexion") == pytest.approx(degrees, abs=1e-6)
@@ -71,12 +70,12 @@ def test_the_arc_in_the_plane_is_the_angle() -> None:
 
 
 def test_what_is_not_seen_or_hardly_known_is_not_drawn() -> None:
-    def drawn(points: np.ndarray, moment: kf.Moment) -> np.ndarray:
+    def drawn(points: np.ndarray, moment: Moment) -> np.ndarray:
         picture = np.zeros((560, 360, 3), np.uint8)
-        kf._draw(picture, points, moment)
+        draw(picture, points, moment)
         return picture
 
-    moment = kf.Moment("Bottom", 1.0, "knee_flexion", "left", 90.0)
+    moment = Moment("Bottom", 1.0, "knee_flexion", "left", 90.0)
     points = leg(90)
     points[INDEX["left_ankle"]] = np.nan
     assert not drawn(points, moment).any()
@@ -89,76 +88,6 @@ def test_what_is_not_seen_or_hardly_known_is_not_drawn() -> None:
         assert exact.any()
         assert np.array_equal(exact, drawn(place, unsure)) == written
         assert f"± {half}" in unsure.caption
-
-
-def test_three_moments_of_a_squat_with_what_was_measured(demo) -> None:
-    metrics, repetitions = demo.metrics(), demo.repetitions()
-    moments = moments_of(demo)
-    assert [moment.title for moment in moments] == [STANDING, "Bottom", "On the way up"]
-    standing, bottom, up = moments
-    assert standing.time < bottom.time < up.time
-    assert bottom.time in repetitions["bottom"].values
-    assert standing.value < 15 < 60 < up.value < bottom.value
-    # What the page reports, so that no two numbers stand for one angle.
-    for name, value in (("knee_flexion", bottom.value), ("knee_flexion_sd", bottom.sd)):
-        assert value == float(metrics[name].sel(side=bottom.side))
-    assert bottom.caption.startswith(f"Bottom: {bottom.side} knee flexion {bottom.value:.0f}° ± ")
-    none = repetitions.assign(accepted=("rep", [False] * repetitions.sizes["rep"]))
-    assert moments_of(demo, repetitions=none) == []
-
-
-def test_a_recording_that_begins_on_the_way_down_shows_standing_where_it_is(demo) -> None:
-    angles, repetitions = demo.angles(), demo.repetitions().isel(rep=[0])
-    repetitions["start_seen"] = ("rep", [False])
-    time = repetitions["time"]
-    end = float(repetitions["end"][0])
-    after = repetitions.assign(standing=(time > end) & (angles["knee_flexion"] < 15).all("side"))
-    standing, bottom, _ = moments_of(demo, repetitions=after)
-    assert standing.title == STANDING
-    assert standing.time > end > bottom.time
-    assert standing.value < 15
-    never = after.assign(standing=xr.zeros_like(after["standing"]))
-    assert moments_of(demo, repetitions=never)[0].title == "Start"
-
-
-def test_the_third_picture_is_of_the_main_finding(demo) -> None:
-    metrics = demo.metrics()
-    metrics["trunk_tibia_difference"] = metrics["trunk_tibia_difference"] + 60
-    main = largest(find(metrics))
-    assert {each.rule for each in main} == {"trunk_leans_forward"}
-    *_, third = moments_of(demo, main, metrics=metrics)
-    assert (third.title, third.angle) == ("Main finding", "trunk_tibia_difference")
-    assert third.value == pytest.approx(main[0].value)
-    # One of the knee's bend at the bottom leaves the second picture to the depth.
-    metrics = demo.metrics()
-    metrics["knee_flexion"] = metrics["knee_flexion"] - 50
-    main = [each for each in find(metrics) if each.rule == "knee_flexion_limited"]
-    _, bottom, third = moments_of(demo, main, metrics=metrics)
-    assert (bottom.angle, third.angle) == ("thigh_elevation", "knee_flexion")
-    assert third.side in {each.side for each in main}
-    for finding in find(demo.metrics()):  # every one has a picture
-        drawn = moments_of(demo, [finding])[-1].angle
-        assert drawn in {*kf.DRAWN, "knees", "dowel", ""}, finding.rule
-
-
-@pytest.mark.parametrize(("near", "far"), [("left", "right"), ("right", "left")])
-def test_pictures_are_of_the_leg_that_the_camera_sees_or_that_is_surer(demo, near, far) -> None:
-    """Whatever the main finding is, and though the other leg's angle may fit the picture."""
-    metrics = demo.metrics()
-    sided = {name for name, each in metrics.data_vars.items() if "side" in each.dims}
-    low = metrics.assign(knee_flexion=metrics["knee_flexion"] - 50)
-    hidden = low.assign({name: low[name].where(low["side"] == near) for name in sided})
-    hidden = hidden.assign_attrs(hidden_side=far)
-    main = largest(find(hidden))
-    assert {each.side for each in main} == {near}
-    for findings in ([], main):
-        assert {each.side for each in moments_of(demo, findings, metrics=hidden)} == {near}
-    for name in ("knee_flexion_sd", "thigh_elevation_sd"):
-        low[name] = xr.where(low["side"] == near, 3.0, 6.0)
-    main = [each for each in find(low) if each.rule == "knee_flexion_limited"]
-    assert len(main) == 2
-    for findings in ([], main, main[::-1]):
-        assert {each.side for each in moments_of(demo, findings, metrics=low)} == {near}
 
 
 def test_the_picture_is_that_of_the_moment(demo, tmp_path) -> None:
@@ -206,28 +135,3 @@ def test_pictures_have_the_sides_of_the_numbers(demo, monkeypatch) -> None:
     findings = find(demo.metrics())
     mended, known = (kf.of_session(each, findings) for each in (session, demo))
     assert [frame.jpeg for frame in mended] == [frame.jpeg for frame in known]
-
-
-def test_the_joint_that_went_farthest_is_shown() -> None:
-    demo = Store("absent").demo("Joint Angle Mobility")
-    known = demo.metrics()
-    known["end_of_range_sd"][:] = 17.4  # a half of 34 degrees does not tell how far
-    assert kf.joint_moments(demo.angles(), known) == []
-    metrics = known.assign(end_of_range_sd=known["end_of_range_sd"] / 4)
-    start, turn, other = kf.joint_moments(demo.angles(), metrics)
-    assert start.angle == turn.angle
-    assert {turn.angle, other.angle} == {"shoulder_flexion", "elbow_flexion"}
-    of_shoulder = metrics["movement_joint"] == "shoulder"
-    one = metrics.assign(movement_accepted=metrics["movement_accepted"].astype(bool) & of_shoulder)
-    start, way, turn = kf.joint_moments(demo.angles(), one)
-    assert start.angle == way.angle == turn.angle == "shoulder_flexion"
-    assert start.value < way.value < turn.value
-    # What is no movement that has a name tells nothing of how far it goes.
-    nameless = metrics.assign(
-        end_of_range=metrics["end_of_range"].where(metrics["joint"] != "shoulder")
-    )
-    angles = {each.angle for each in kf.joint_moments(demo.angles(), nameless)}
-    assert angles == {"elbow_flexion"}
-    still = demo.metrics()
-    still["movement_accepted"] = xr.zeros_like(still["movement_accepted"])
-    assert kf.joint_moments(demo.angles(), still) == []

@@ -17,7 +17,9 @@ from mobility.assessment.comments import comments
 from mobility.assessment.findings import Finding, excess, find, label, say
 from mobility.assessment.indices import mobility_index, quality_index
 from mobility.assessment.verdict import judge
+from mobility.exercises.repeated import page
 from mobility.provenance import Warned
+from mobility.registry import exercise
 from mobility.reports import first_page, gauges, groups, scores, sections
 from mobility.reports.references import References
 from mobility.sessions.record import Participant
@@ -25,6 +27,8 @@ from mobility.store import Store
 from mobility.wording import capital
 
 SIDES = ["left", "right"]
+SQUAT = exercise("Overhead Squat")
+EXPECTED = SQUAT.table["expected"]["parts"]
 
 
 def metrics(**changed: object) -> xr.Dataset:
@@ -71,15 +75,15 @@ def test_the_index_shown_is_that_of_the_dataset_with_its_scale_and_parts() -> No
     assert gauge.values[""][0] == pytest.approx(60, abs=0.5)
     parts = table(data, "quality_index")
     assert re.search(r"Depth \[ 1 \] 10° \(10 to 10°\) at most 0° 60", parts)
-    assert "that of the worst part" in parts
+    assert "equals its worst part" in parts
     older = data.assign(mobility_index=data["mobility_index"].assign_attrs(version="0"))
     assert len(gauges.of_indices(older)) == 1
-    assert "its definition is older" in table(older)
+    assert "older code defined it differently" in table(older)
     # One that is refused says why, and shows no number.
     refused = squat(thigh_elevation=((np.nan, np.nan), (np.nan, np.nan)))
     assert not gauges.of_indices(refused)
     told = table(refused)
-    assert "No index is given: depth cannot be told, because it is not seen well enough." in told
+    assert "No index is given: depth cannot be judged, because it is not seen well enough." in told
     assert "nan" not in told.lower()
     assert not gauges.of_indices(xr.Dataset())
 
@@ -121,7 +125,7 @@ def test_the_largest_finding_comes_first() -> None:
         )
         for rule, value, half in (("heel_rise", 4.1, 0.01), ("knee_flexion_limited", 90.0, 40.0))
     )
-    shown = text(first_page.main_findings([trivial, large], judge([])))
+    shown = text(first_page.main_findings([trivial, large], judge([]), SQUAT))
     assert shown.index("knee") < shown.index("heel")
 
 
@@ -144,9 +148,6 @@ def test_the_expected_excess_is_that_of_draws() -> None:
     assert all(np.isfinite(excess(each)) for each in find(hand_made.metrics_of()))
 
 
-EXPECTED = tables.load("findings")["expected"]["parts"]
-
-
 def whole_squat(**changed: str) -> list[Finding]:
     """Findings of a squat without a fault, some with another status: by rule, or rule and side."""
     return [
@@ -156,28 +157,28 @@ def whole_squat(**changed: str) -> list[Finding]:
 
 
 def test_without_findings_the_page_says_whether_all_could_be_judged() -> None:
-    assert first_page.main_findings(whole_squat(), judge([])) == "<p>No fault was found.</p>"
+    assert first_page.main_findings(whole_squat(), judge([]), SQUAT) == "<p>No fault was found.</p>"
     some = whole_squat(hip_flexion_asymmetry="cannot be told")
-    shown = first_page.main_findings(some, judge([]))
+    shown = first_page.main_findings(some, judge([]), SQUAT)
     assert text(shown) == "No fault was found in what could be judged."
 
 
 def test_the_first_page_names_what_could_not_be_judged() -> None:
     """With or without a fault; of one side only that side; what the verdict rules out too."""
     untold = dict.fromkeys(("arms_fall_forward", "heel_rise_left"), "cannot be told")
-    shown = text(first_page.main_findings(whole_squat(**untold), judge([])))
+    shown = text(first_page.main_findings(whole_squat(**untold), judge([]), SQUAT))
     assert shown.endswith("Could not be judged: heels (left), arms.")
     fault = whole_squat(**untold, knee_flexion_limited="found")
-    shown = text(first_page.main_findings(fault, judge([])))
+    shown = text(first_page.main_findings(fault, judge([]), SQUAT))
     assert "Your knee bend is less" in shown
     assert shown.endswith("Could not be judged: heels (left), arms.")
     hanging = judge([Warned(code="hands_not_overhead", message="No overhead squat.")])
-    shown = text(first_page.main_findings(hanging.keep(whole_squat()), hanging))
+    shown = text(first_page.main_findings(hanging.keep(whole_squat()), hanging, SQUAT))
     assert shown.startswith("No fault was found in what could be judged.")
     assert shown.endswith("Could not be judged: arms, hands over the feet.")
-    assert first_page.not_judged(whole_squat()) == []
+    assert first_page.not_judged(whole_squat(), SQUAT) == []
     nothing = whole_squat(**dict.fromkeys(EXPECTED, "cannot be told"))
-    assert first_page.not_judged(nothing) == list(EXPECTED.values())
+    assert first_page.not_judged(nothing, SQUAT) == list(EXPECTED.values())
 
 
 def test_of_a_hidden_side_nothing_is_named_but_that_it_is_hidden() -> None:
@@ -186,7 +187,7 @@ def test_of_a_hidden_side_nothing_is_named_but_that_it_is_hidden() -> None:
     data = data.assign({n: data[n].where(data["side"] == "left") for n in sided})
     findings = find(data)
     assert {f.side for f in findings if f.hidden} == {"right"}
-    assert not [part for part in first_page.not_judged(findings) if "(" in part]
+    assert not [part for part in first_page.not_judged(findings, SQUAT) if "(" in part]
     told = text(first_page.cannot_be_told(findings, data))
     assert told.count("the right side is hidden behind the left one") == 1
     assert "right side is hidden" in sections.cell(
@@ -219,9 +220,9 @@ def test_what_a_verdict_rules_out_is_absent_with_one_sentence_why() -> None:
     assert "Arms fall" in text(scores.compensation_table(metrics, References(), judge([], good)))
     moved = [Warned("no_squat", "", {"joints": "left <joint>"})]
     nothing = judge(moved, good)
-    page = first_page.findings_and_exercises(nothing.keep(findings), nothing, most=2)
-    assert text(page) == "Findings and exercises are not given."  # why stands in the verdict
-    shown = first_page.main_findings(nothing.keep(findings), nothing)
+    shown = first_page.findings_and_exercises(nothing.keep(findings), nothing, SQUAT, most=2)
+    assert text(shown) == "Findings and advice are not given."  # why stands in the verdict
+    shown = first_page.main_findings(nothing.keep(findings), nothing, SQUAT)
     assert text(shown) == "Findings are not given: a joint moves (left &lt;joint&gt;)."
     assert "No overhead squat found." in first_page.trust(nothing)
 
@@ -232,27 +233,27 @@ def test_a_session_in_short_is_what_its_report_says(monkeypatch) -> None:
     )
     found, careful = first_page.in_short(squat)
     faults = dict.fromkeys(label(f) for f in find(squat.metrics()) if f.status == "found")
-    told = "; ".join(faults) or "none that could be told"
+    told = "; ".join(faults) or "none in what could be judged"
     said = re.sub(r" \((?:left|right)\)", "", found)
     assert said == f"repetitions: 3 accepted of 3 found; faults: {told}"
     # Count and reason are those of the page, in one sentence.
     verdict = first_page.verdict_of(squat)
     assert careful == verdict.said
     assert careful in text(first_page.trust(verdict))
-    assert re.match(r"Good recording: \d+ of \d+ checks gave a result", careful)
+    assert re.match(r"Good recording: \d+ of \d+ possible faults could be judged", careful)
     found, careful = first_page.in_short(joints)
     one = joints.metrics().sel(side="left", joint="shoulder")
     end, half = float(one["end_of_range"]), 1.96 * float(one["end_of_range_sd"])
     told = f"left shoulder flexion {end:.0f}° ± {half:.0f}°"
     # The error of the elbow is too large.
-    unknown = "left elbow flexion (how far cannot be told)"
+    unknown = "left elbow flexion (how far is too uncertain)"
     assert found == f"movements: 3 accepted of 3 found; {told}; {unknown}"
     assert careful == "Good recording."
     # A fault of one side is named with it.
     for left, right, side in ((10.0, 40.0, " (left)"), (40.0, 10.0, " (right)"), (10.0, 10.0, "")):
         made = hand_made.metrics_of({"ankle_dorsiflexion": ((left, right), (1.0, 1.0))})
         findings = [f for f in find(made) if f.rule.startswith("ankle_dorsiflexion_")]
-        monkeypatch.setattr(first_page, "find", lambda _, findings=findings: findings)
+        monkeypatch.setattr(page, "find", lambda _, findings=findings: findings)
         found, _ = first_page.in_short(squat)
         assert found.endswith(f"faults: ankle dorsiflexion below 30°{side}")
 
@@ -277,7 +278,7 @@ def test_a_probability_is_never_a_certainty_and_four_repetitions_have_no_spread(
     assert scores.probability(1.0) == "&gt; 0.99"
     assert scores.probability(1e-9) == "&lt; 0.01"
     assert scores.probability(np.nan) == "–"
-    assert "from 5 accepted" in groups.spread_table(metrics(), repetitions(4))
+    assert "at least 5 accepted" in groups.spread_table(metrics(), repetitions(4))
     kinds = ("variability", "curve_variability")
     spread = {f"knee_flexion_{kind}": ("side", [1.5, 2.5]) for kind in kinds}
     assert "1.5/2.5" in groups.spread_table(metrics().assign(spread), repetitions(5))

@@ -28,7 +28,7 @@ from mobility.documents.contract import ReportDocument
 from mobility.documents.fill import group_metrics
 from mobility.errors import BadInputError, NotFoundError, ReportError
 from mobility.pipeline import analysis
-from mobility.progress import first_page_told_to, progress_told_to
+from mobility.progress import report_progress_to, send_first_page_to
 from mobility.provenance import sha256, with_history
 from mobility.reports import render as reports
 from mobility.reports import sections
@@ -313,7 +313,7 @@ def test_recording_without_a_repetition_has_a_whole_report(tmp_path: Path, analy
     assert "none found" in text
     assert "not measured: " not in text  # said once, not of each measure
     assert text.count("Nothing is measured without a repetition that counts.") == 1
-    assert text.count("Findings and exercises are not given.") == 1
+    assert text.count("Findings and advice are not given.") == 1
     assert "No overhead squat found." in text
     assert "nan" not in re.sub(r"[^a-z ]", " ", text.lower()).split()
     document = ReportDocument.model_validate_json(files["json"].read_text(encoding="utf-8"))
@@ -338,8 +338,8 @@ def test_the_first_page_is_told_before_the_rest_is_drawn(tmp_path: Path) -> None
     nbformat.write(written, notebook)
     stages: list[tuple[str, float, float | None]] = []
     with (
-        progress_told_to(lambda *stage: stages.append(stage)),
-        first_page_told_to(lambda page: seen.write_text(page, "utf-8")),
+        report_progress_to(lambda *stage: stages.append(stage)),
+        send_first_page_to(lambda page: seen.write_text(page, "utf-8")),
     ):
         files = render_small(notebook, tmp_path / "out", who=str(seen))
     first = seen.read_text("utf-8")
@@ -463,7 +463,7 @@ def test_the_report_says_what_standing_was_assumed(session: mb.Session) -> None:
     for how, planted, seconds, words in (
         ("straight", True, 3.24, f"Assumed, not measured: in 3.2 s {assumed}"),
         (12.0, True, 2.0, "Given, not measured here: in 2.0 s the person stands with the knees"),
-        ("free", True, 0.0, "nothing is assumed of how the person stands"),
+        ("free", True, 0.0, "Standing was not used for calibration"),
         ("straight", True, 0.0, "Nobody is seen to stand straight"),
         ("straight", False, 0.0, "The feet move or are not seen"),
     ):

@@ -82,10 +82,10 @@ def test_every_role_on_every_endpoint(server, people, record_of, method, path, o
         else:
             answer = server.ask(method, url, people[role])
             expected = {200, 204, 400, 404, 409}
-        told = f"{role}, {whose}: {answer.status_code} {answer.text[:200]}"
-        assert answer.status_code in expected if allowed else answer.status_code == refused, told
+        message = f"{role}, {whose}: {answer.status_code} {answer.text[:200]}"
+        assert answer.status_code in expected if allowed else answer.status_code == refused, message
         if not allowed:
-            assert answer.json().keys() == {"error"}, told
+            assert answer.json().keys() == {"error"}, message
             assert server.state(people["administrator"], session_id)
         if method == "DELETE" and "participants" in path and allowed:
             people[role] = server.key(role, f"matrix-{role}")

@@ -113,5 +113,5 @@ def test_nothing_is_kept_in_memory_of_a_session_that_was_deleted(served, record_
         answers.document(answers.session(session_id), "details", lambda _: {"name": "Ann"})
     answers.forget("a")
     kept = str(served.store.path / "b")
-    assert {key[0] for key in answers._kept} == answers._records.keys() == {kept}
-    assert answers._size == sum(len(content) for _, content in answers._kept.values())
+    assert {key[0] for key in answers._cache} == answers._records.keys() == {kept}
+    assert answers._size == sum(len(content) for _, content in answers._cache.values())

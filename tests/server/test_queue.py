@@ -220,7 +220,7 @@ def test_the_client(folder, tmp_path):
             assert client.summary(made.session_id).date == report.date
             assert [each.session_id for each in client.sessions()] == [made.session_id]
             with pytest.raises(BadInputError) as refused:
-                client.create(video, exercise_name="Squat")
+                client.create(video, exercise_name="Lunge")
             assert refused.value.fields.keys() == {"exercise_name"}
             with pytest.raises(NotFoundError):
                 client.details("none")

@@ -109,15 +109,15 @@ def test_curves_of_the_editor_are_those_of_the_store(remote, elbows):
     ((truth, _),) = asked(ConfigEditor(elbows), "curves")
     assert seen["time"] == pytest.approx(truth["time"], abs=1e-3)
     assert seen["of"].keys() == truth["of"].keys()
-    known = 0
+    numbers_seen = 0
     for joint, sides in truth["of"].items():
         for side, values in sides.items():
             served = seen["of"][joint][side]
             assert [v is None for v in served] == [v is None for v in values]
             numbers = [v for v in values if v is not None]
             assert [v for v in served if v is not None] == pytest.approx(numbers, abs=0.11)
-            known += len(numbers)
-    assert known
+            numbers_seen += len(numbers)
+    assert numbers_seen
 
 
 @pytest.fixture
@@ -181,15 +181,15 @@ def test_the_video_comes_from_the_server_or_through_the_kernel(remote, squat):
     page = {"base": "/lab/", "root": "/"}
     for annotated, file in ((False, squat.video), (True, squat.annotated_video)):
         content = file.read_bytes()
-        ((told, _),) = asked(viewer, "video", page=page, annotated=annotated)
-        assert "media_key=" in told["url"]
+        ((message, _),) = asked(viewer, "video", page=page, annotated=annotated)
+        assert "media_key=" in message["url"]
         local = {**page, "local": True}
         ((near, _),) = asked(viewer, "video", page=local, annotated=annotated)
         assert near["url"].startswith("http://127.0.0.1:")
         assert "media_key" not in near["url"]
         ((again, _),) = asked(viewer, "video", page=local, annotated=annotated)
         assert again["url"] == near["url"]
-        for url in (told["url"], near["url"]):
+        for url in (message["url"], near["url"]):
             status, headers, body = get(url)
             assert (status, body) == (200, content)
             assert headers["Content-Type"] == "video/mp4"
@@ -206,7 +206,7 @@ def test_the_video_comes_from_the_server_or_through_the_kernel(remote, squat):
     assert asked(viewer, "video", page={}) == []
     assert "this client is closed" in viewer.notice["text"]
     with pytest.raises(StorageError, match="make another"):
-        remote.client.download(told["url"], squat.folder / "none.mp4")
+        remote.client.download(message["url"], squat.folder / "none.mp4")
 
 
 def test_without_signed_addresses_the_kernel_is_asked(remote, analysed, server, monkeypatch):
@@ -215,11 +215,11 @@ def test_without_signed_addresses_the_kernel_is_asked(remote, analysed, server, 
     plain = details.model_copy(update={"video_url": details.video_url.partition("?")[0]})
     monkeypatch.setattr(remote.client, "details", lambda _: plain)
     viewer = TrialViewer(remote.session(squat.id))
-    ((told, _),) = asked(viewer, "video", page={"base": "/", "root": "/"})
-    assert told["url"].startswith("http://127.0.0.1:")
-    assert get(told["url"], Range="bytes=0-3")[2] == squat.video.read_bytes()[:4]
+    ((message, _),) = asked(viewer, "video", page={"base": "/", "root": "/"})
+    assert message["url"].startswith("http://127.0.0.1:")
+    assert get(message["url"], Range="bytes=0-3")[2] == squat.video.read_bytes()[:4]
     squat.video.unlink()
-    assert get(told["url"])[0] == 502
+    assert get(message["url"])[0] == 502
 
 
 def test_the_key_never_reaches_the_page(remote, squat, elbows, key, drawn, monkeypatch, caplog):

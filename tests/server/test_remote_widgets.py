@@ -39,7 +39,7 @@ def test_a_video_goes_from_the_form_through_the_server_into_the_table(working, t
         table.analyze(session_id)
         table.wait(120)
         (row,) = [row for row in table.rows if row["id"] == session_id]
-        assert row["said"] == "analysed"
+        assert row["state_text"] == "analysed"
         page = table.open_session(session_id).render_report()["html"]
         report = working.reports / session_id / "overhead-squat.html"
         assert page.read_bytes() == report.read_bytes()

@@ -42,7 +42,7 @@ def take_whole(folder, body, kind=KIND):
     taken = upload(folder, kind)
     try:
         taken.take(body)
-        return taken.finish(own_id="p01", for_others=False)
+        return taken.finish(default_id="p01", for_others=False)
     finally:
         taken.close()
 
@@ -58,7 +58,7 @@ def test_a_body_may_come_in_pieces_of_any_size(tmp_path, size):
     assert not (tmp_path / "made").exists()
     for start in range(before, len(body), size):
         taken.take(body[start : start + size])
-    fields = taken.finish(own_id=None, for_others=True)
+    fields = taken.finish(default_id=None, for_others=True)
     assert fields == {**FIELDS, "session_name": "Übung 深蹲"}
     assert taken.video.read_bytes() == b"video\r\n--edg\r\n--edg"
     assert taken.video.name == "squat.mp4"
@@ -73,6 +73,10 @@ def test_a_body_may_come_in_pieces_of_any_size(tmp_path, size):
         ("standing", "", None),
         ("standing", "fre", "did you mean 'free'"),
         ("subject", "12.5,40", (12.5, 40.0)),
+        ("rate", "all", "all"),
+        ("rate", "3", "must be usual, all, or from 5 to 1000 frames a second"),
+        ("height_m", "1,72", 1.72),
+        ("blur_face", "true", True),
         ("subject", "12", "must be two numbers, x and y in pixels"),
         ("model", "/etc/passwd", "input should be 'auto', 'full', 'heavy' or 'both'"),
         ("movement", "knee_flexion", "not to Overhead Squat"),

@@ -14,7 +14,7 @@ from processes import ended, in_child
 
 from mobility.errors import BadInputError, NotFoundError, StorageError
 from mobility.sessions import files
-from mobility.writing import LogFile, nameless
+from mobility.writing import LogFile, unlinked_until_complete
 
 # These processes have no threads that a copy could miss.
 pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
@@ -107,14 +107,14 @@ def test_json_is_utf8_and_never_nan(tmp_path):
         files.write_json(tmp_path / "a.json", {"x": float("nan")})
     assert not (tmp_path / "a.json").exists()
     # Also what Python alone would take.
-    for text, told in (
+    for text, reason in (
         ("{", ""),
         ("[" * 100_000, ""),
         ('{"a": 1, "b": 2, "a": 3}', "'a' is given twice"),
         ("[NaN]", "NaN is not JSON"),
     ):
         (tmp_path / "b.json").write_text(text)
-        with pytest.raises(BadInputError, match=rf"b\.json: is not a JSON document .*{told}"):
+        with pytest.raises(BadInputError, match=rf"b\.json: is not a JSON document .*{reason}"):
             files.read_json(tmp_path / "b.json")
     with pytest.raises(BadInputError, match="cannot be read"):
         files.read_json(tmp_path)
@@ -176,11 +176,11 @@ def test_a_dead_process_leaves_what_sweep_removes(tmp_path):
 
 
 def test_a_lock_excludes_other_processes_and_dies_with_its_holder(tmp_path):
-    ready, told = os.pipe()
+    ready, ready_end = os.pipe()
     child = os.fork()
     if child == 0:
         with files.lock(tmp_path / "x.lock", what="the thing"):
-            os.write(told, b"1")
+            os.write(ready_end, b"1")
             signal.pause()
     os.read(ready, 1)
     with (
@@ -193,7 +193,7 @@ def test_a_lock_excludes_other_processes_and_dies_with_its_holder(tmp_path):
     with files.lock(tmp_path / "x.lock", what="the thing"):
         pass
     os.close(ready)
-    os.close(told)
+    os.close(ready_end)
 
 
 @pytest.mark.parametrize(
@@ -252,11 +252,11 @@ def test_what_is_written_is_for_the_owner_only(tmp_path):
         with files.atomic(inside / "b.txt") as hidden:
             hidden.unlink()  # an encoder writes a file of its own
             hidden.write_text("b")
-        with nameless(inside / "a.zip") as whole:
+        with unlinked_until_complete(inside / "a.zip") as whole:
             whole.write(b"a")
         with files.lock(inside / "locks" / "a.lock", what="a"):
             pass
-        with files.replaced(inside / "report", what="it") as unfinished:
+        with files.replace_folder(inside / "report", what="it") as unfinished:
             (unfinished / "images").mkdir()
             (unfinished / "images" / "a.png").write_bytes(b"a")
         log = LogFile(inside / "a.log", tell=print)
@@ -275,15 +275,15 @@ def test_a_file_without_a_name_is_whole_or_not_there(tmp_path, monkeypatch):
         if not has_them:
             monkeypatch.delattr(os, "O_TMPFILE")
         for content in (b"first", b"second"):
-            with nameless(tmp_path / "a.zip") as whole:
+            with unlinked_until_complete(tmp_path / "a.zip") as whole:
                 whole.write(content)
             assert (tmp_path / "a.zip").read_bytes() == content
-        with pytest.raises(BadInputError), nameless(tmp_path / "a.zip") as whole:
+        with pytest.raises(BadInputError), unlinked_until_complete(tmp_path / "a.zip") as whole:
             whole.write(files.read_json(tmp_path / "a.zip"))
         assert (tmp_path / "a.zip").read_bytes() == b"second"
         assert [place.name for place in tmp_path.iterdir()] == ["a.zip"]
         (tmp_path / "a.zip").unlink()
-    with pytest.raises(StorageError), nameless(tmp_path / "absent" / "a.zip"):
+    with pytest.raises(StorageError), unlinked_until_complete(tmp_path / "absent" / "a.zip"):
         pass
 
 

@@ -17,7 +17,7 @@ import mobility as mb
 from mobility.errors import BadInputError
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS, SIDES
 from mobility.provenance import history, warnings_of
-from mobility.validation.joint_centres import carried, harrington_hips, lab_pose
+from mobility.validation.joint_centres import carry_point, harrington_hips, lab_pose
 from mobility.validation.lab_files import read_lab
 
 OPENCAP = {  # of a landmark: prefix of its lateral and medial marker, by side
@@ -168,7 +168,7 @@ def test_a_point_is_carried_with_its_segment(shift, seed: int, noise: float) -> 
     point = np.array([0.02, -0.2, 0.05])
     turns = Rotation.random(20, random_state=rng)
     moving = np.stack([turns.apply(marker) for marker in cluster], axis=1) + shift
-    places, residual = carried(cluster, moving + rng.normal(0, noise, moving.shape), point)
+    places, residual = carry_point(cluster, moving + rng.normal(0, noise, moving.shape), point)
     off = np.linalg.norm(places - (turns.apply(point) + shift), axis=-1)
     assert off.max() <= 1e-9 + 10 * noise
     assert residual.max() <= 1e-9 + 4 * noise
@@ -177,10 +177,10 @@ def test_a_point_is_carried_with_its_segment(shift, seed: int, noise: float) -> 
 def test_markers_in_a_line_or_too_few_carry_nothing_and_none_is_reflected() -> None:
     line = np.array([[0, 0, 0], [0.1, 0.2, 0.3], [0.2, 0.4, 0.6]])
     for cluster in (line, line[:2]):
-        places, _ = carried(cluster, cluster[None], np.array([1.0, 0, 0]))
+        places, _ = carry_point(cluster, cluster[None], np.array([1.0, 0, 0]))
         assert np.isnan(places).all()
     cluster = np.array([[0.1, 0, 0], [0, 0.1, 0], [0, 0, 0.1], [0.02, 0.03, -0.05]])
-    _, residual = carried(cluster, cluster[None] * [-1, 1, 1], np.zeros(3))
+    _, residual = carry_point(cluster, cluster[None] * [-1, 1, 1], np.zeros(3))
     assert residual[0] > 0.02
 
 

@@ -5,7 +5,8 @@ import pytest
 from lab_cases import measured
 
 from mobility.errors import BadInputError
-from mobility.virtual_lab.agreement import agreement
+from mobility.virtual_lab.agreement import agreement, is_bent
+from mobility.virtual_lab.case import case_from
 
 
 def test_bias_and_coverage_by_view_and_by_bend() -> None:
@@ -36,6 +37,24 @@ def test_bias_and_coverage_by_view_and_by_bend() -> None:
     assert result["case_mae"].sel(case="c", angle="trunk_lean", side="middle", part="all") == (
         pytest.approx(12)
     )
+
+
+def test_cases_of_any_standing_motion_are_compared_and_only_squats_have_a_depth() -> None:
+    result = agreement(
+        {
+            "squat": measured(depth=40),
+            "bar": measured(arms="bar"),
+            "rise": measured(kind="sit-to-stand", error=2),
+            "one": measured(kind="single-leg-squat", arms="hanging", bend=4),
+        }
+    )
+    np.testing.assert_array_equal(result["depth"], [40, 55, np.nan, np.nan])
+    # Hands at a bar and crossed arms bend the elbows.
+    assert result["case_bent"].values.tolist() == [False, True, True, False]
+    knee = {"angle": "knee_flexion", "side": "left", "part": "all", "estimator": "fitted"}
+    assert result["case_bias"].sel(case="rise", **knee) == pytest.approx(2)
+    with pytest.raises(BadInputError, match="its motion is that of a single joint"):
+        is_bent(case_from({"motion": {"movement": "elbow_flexion", "to": 90}}))
 
 
 def test_refused_values_count_as_not_given() -> None:

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from mobility.errors import BadInputError, NotFoundError
 from mobility.kinematics.datasets import require_pose
@@ -21,6 +23,8 @@ from mobility.virtual_lab.case import (
     truth_pose,
 )
 from mobility.virtual_lab.render import Camera, Look, frames
+from mobility.virtual_lab.squat import Squat
+from mobility.virtual_lab.sweep import case_digest
 
 DEMO = Path("data") / "demo" / "overhead-squat"
 
@@ -43,7 +47,17 @@ SMALL = {
         ({"body": {"height_m": 17}}, "body: height_m: input should be less than"),
         ({"body": {"height_m": float("nan")}}, "body: height_m"),
         ({"video": {"width": 101}}, "multiple of 2"),
-        ({"motion": [1]}, "motion is a mapping with any of repetitions"),
+        ({"motion": [1]}, "motion is a mapping with any of standing_knee_flexion"),
+        (
+            {"motion": {"kind": "sit-to-stnd"}},
+            "kind: 'sit-to-stnd' is unknown; did you mean 'sit-to-stand'",
+        ),
+        (
+            {"motion": {"kind": "jump"}},
+            "give sit-to-stand or single-leg-squat, or none for a squat",
+        ),
+        ({"motion": {"kind": "sit-to-stand", "depth": 40}}, "depth: unknown"),
+        ({"motion": {"kind": "sit-to-stand", "arms": "bar"}}, "arms: "),
         ([], "a case is a mapping with name"),
         (None, "a case is a mapping"),
     ],
@@ -68,6 +82,39 @@ def test_case_file_that_is_absent_or_no_yaml(tmp_path: Path) -> None:
     assert case.motion.knees_in.left == 10
     with pytest.raises(BadInputError, match="right"):
         case_from({"motion": {"knees_in": {"left": 10}}})
+
+
+@pytest.mark.parametrize("kind", [None, "sit-to-stand", "single-leg-squat"])
+def test_a_motion_is_chosen_by_its_kind_and_survives_being_written(tmp_path, kind):
+    case = case_from({"motion": {"repetitions": 4, **({"kind": kind} if kind else {})}})
+    (tmp_path / "case.yaml").write_text(yaml.safe_dump(case.model_dump(mode="json")))
+    assert read_case(tmp_path / "case.yaml") == case
+    assert case.stance.repetitions == 4
+    others = [Case(motion=Squat(repetitions=4)), Case()]
+    assert case_digest(case) not in {case_digest(other) for other in others if other != case}
+
+
+def test_truth_names_the_phases_of_a_rise_and_the_leg_that_stands(body: Body) -> None:
+    who, film = {"body": SMALL["body"]}, {"video": {"frame_rate": 10}}
+    rise = case_from({**who, **film, "motion": {"kind": "sit-to-stand", "ends": "standing"}})
+    truth = true_positions(rise, *perform_case(rise))
+    for name in ("seat_off", "standing", "descent", "seated"):
+        assert truth[name].dims == ("rep",)
+        assert truth[name].attrs["units"] == "second"
+    assert truth["standing"].notnull().all()
+    assert truth["seated"].isnull().values.tolist() == [False, False, True]
+    one = case_from({**who, **film, "motion": {"kind": "single-leg-squat", "side": "both"}})
+    truth = true_positions(one, *perform_case(one))
+    assert truth["standing_side"].values.tolist() == ["left"] * 3 + ["right"] * 3
+    assert 5 < truth["depth"].min() <= truth["depth"].max() < 30
+
+
+@pytest.mark.parametrize("slug", ["squat", "sit-to-stand", "single-leg-squat"])
+def test_cases_of_the_demos_can_be_done(project: Path, extra: None, slug: str) -> None:
+    case = read_case(project / "data" / "demo" / slug / "case.yaml")
+    assert case.name == slug
+    assert case.motion.phases.duration_s < 30
+    perform_case(case, np.linspace(0, case.motion.phases.duration_s, 40))
 
 
 def test_truth_in_the_layout_of_a_pose(body: Body) -> None:
@@ -126,6 +173,21 @@ def test_a_rendered_case_shows_a_person_and_is_the_same_each_time(tmp_path, body
     assert max(rows) - rows[0] > 10
     assert abs(rows[-1] - rows[0]) < 3
     assert not list(tmp_path.glob("**/.*"))
+
+
+@pytest.mark.slow
+def test_a_chair_hides_what_is_behind_it(body: Body) -> None:
+    case = case_from({"body": SMALL["body"], "motion": {"kind": "sit-to-stand"}})
+    _, trial = perform_case(case, np.zeros(1))
+    look = Look(shirt=(0, 255, 0))
+    seen = []
+    for furniture in (trial.furniture, ()):
+        camera = Camera(azimuth=180, height_m=0.8, distance_m=2.5)
+        shown = replace(trial, furniture=furniture)
+        (_, image), *_ = frames(body, shown, camera=camera, look=look, width=192, height=256)
+        red, green, _ = np.moveaxis(image.astype(int), -1, 0)
+        seen.append(int((green - red > 40).sum()))
+    assert 0 < seen[0] < 0.8 * seen[1]
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mobility.errors import BadInputError, NotFoundError
-from mobility.virtual_lab.agreement import is_bent
+from mobility.virtual_lab.agreement import is_bent, view_class
 from mobility.virtual_lab.grid import (
     HANDS_UP,
     VIEWS,
@@ -18,6 +18,9 @@ from mobility.virtual_lab.grid import (
     least_distance_m,
     read_grid,
 )
+from mobility.virtual_lab.single_leg_squat import SingleLegSquat
+from mobility.virtual_lab.sit_to_stand import SitToStand
+from mobility.virtual_lab.squat import Squat
 
 GRIDS = {"people": 48, "reporting": 40}
 """Cases of the committed grids."""
@@ -152,6 +155,29 @@ def test_committed_grids_cover_every_view_and_people_as_they_are(project: Path, 
     assert min(bmi) < 19
     assert max(bmi) > 37
     assert min(c.motion.lead_s for c in cases) >= 0.6
+
+
+EXERCISES = ("exercises", "exercises_reporting")
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+def test_committed_grids_have_each_exercise_in_several_people_from_three_views(project, name):
+    cases = grid_cases(read_grid(project / "benchmarks" / f"{name}.yaml"))
+    for kind in (Squat, SitToStand, SingleLegSquat):
+        mine = [case for case in cases if isinstance(case.motion, kind)]
+        views = {view_class(case) for case in mine}
+        assert views == {"front", "front-oblique", "side"}, kind
+        assert len({str(case.body) for case in mine}) >= 2
+        assert len({case.motion.arms for case in mine}) >= 2
+
+
+def test_exercises_for_reporting_are_those_of_no_other_grid(project: Path) -> None:
+    explored, reported = (
+        grid_cases(read_grid(project / f"benchmarks/{name}.yaml")) for name in EXERCISES
+    )
+    for part in ("body", "camera", "motion"):
+        mine, others = ({str(getattr(c, part)) for c in some} for some in (reported, explored))
+        assert not mine & others
 
 
 def test_cases_of_grids_have_nothing_in_common(project: Path) -> None:

@@ -11,7 +11,7 @@ from mobility.kinematics.angles import joint_angles
 from mobility.virtual_lab.body import Body
 from mobility.virtual_lab.case import Case, case_from, true_positions, truth_pose
 from mobility.virtual_lab.single_joint import JointMotion, perform_joint
-from mobility.virtual_lab.squat import Trial
+from mobility.virtual_lab.stance import Trial
 
 QUICK = {"out_s": 0.6, "hold_s": 0.2, "back_s": 0.6, "pause_s": 0.3, "lead_s": 0.3}
 
@@ -150,6 +150,6 @@ def test_what_cannot_be_asked() -> None:
             case_from({"motion": motion})
     case = case_from({"name": "arm", "motion": bend})
     assert isinstance(case.motion, JointMotion)
-    with pytest.raises(BadInputError, match="arm: its motion is that of a single joint"):
+    with pytest.raises(BadInputError, match="arm: its motion is no squat on both legs"):
         _ = case.squat
     assert case_from({"motion": {"depth": 40}}).squat.depth == 40

@@ -28,7 +28,7 @@ def test_the_newest_session_comes_first_each_with_its_verdict(browser, store):
     assert "because their error is too large" in warning
     assert row == {
         **{"id": "s1", "title": "First", "participant": "demo", "exercise": "Overhead Squat"},
-        **{"state": "analyzed", "said": "analysed", "busy": False, "reason": ""},
+        **{"state": "analyzed", "state_text": "analysed", "busy": False, "reason": ""},
         **{"verdict": "good recording", "rank": 3},
         **{"date": "1 Jan 2025, 10:00", "when": 1735725600.0},
     }
@@ -50,9 +50,9 @@ def test_an_analysis_that_runs_elsewhere_is_no_interruption(analysed, store):
     analysed("s1", state="analyzing")
     with store.session_locked("s1", what="the test"):
         (row,) = SessionBrowser(store).rows
-        assert (row["state"], row["said"], row["busy"]) == ("running", "being analysed", True)
+        assert (row["state"], row["state_text"], row["busy"]) == ("running", "being analysed", True)
     (row,) = SessionBrowser(store).rows
-    assert (row["state"], row["said"], row["busy"]) == ("analyzing", "interrupted", False)
+    assert (row["state"], row["state_text"], row["busy"]) == ("analyzing", "interrupted", False)
 
 
 def test_what_was_said_outlasts_what_the_page_asks_by_itself(browser, ask, sent):
@@ -75,7 +75,7 @@ def test_a_session_without_a_readable_record_is_shown_with_the_fault_and_can_be_
     (store.path / "s1" / "session.json").write_text("{")
     browser.refresh()
     whole, damaged = browser.rows
-    assert (whole["id"], damaged["id"], damaged["said"]) == ("s2", "s1", "damaged")
+    assert (whole["id"], damaged["id"], damaged["state_text"]) == ("s2", "s1", "damaged")
     assert damaged.keys() == whole.keys()
     assert "session.json" in damaged["reason"]
     ask(browser, "thumbnail", session="s1")
@@ -107,7 +107,7 @@ def test_a_session_is_opened_and_deleted_and_one_that_is_not_there_is_said(brows
 
 
 def test_the_analysis_runs_beside_the_notebook_and_tells_its_progress(browser, ask, monkeypatch):
-    here, go, told = threading.current_thread(), threading.Event(), []
+    here, go, shown = threading.current_thread(), threading.Event(), []
 
     def analyze(session, **options):
         assert threading.current_thread() is not here
@@ -118,7 +118,7 @@ def test_the_analysis_runs_beside_the_notebook_and_tells_its_progress(browser, a
 
     browser._analysis = {"workers": 1}
     monkeypatch.setattr(Session, "analyze", analyze)
-    browser.observe(lambda change: told.append(change["new"]), names="progress")
+    browser.observe(lambda change: shown.append(change["new"]), names="progress")
     ask(browser, "analyze", session="s2")
     assert browser.progress
     # One at a time of the same session.
@@ -128,7 +128,7 @@ def test_the_analysis_runs_beside_the_notebook_and_tells_its_progress(browser, a
         browser.analyze("s2")
     go.set()
     browser.wait(20)
-    assert {"text": "analysing: pose", "part": 1.0} in told
+    assert {"text": "analysing: pose", "part": 1.0} in shown
     assert browser.progress == {}
     assert browser.notice["kind"] == "done"
 
@@ -156,7 +156,7 @@ def test_only_the_session_that_is_analysed_is_locked(browser, ask, analysed, mon
     monkeypatch.setattr(Session, "render_report", lambda session: ended.append("report") or {})
 
     def rows():
-        return {row["id"]: (row["said"], row["busy"]) for row in browser.rows}
+        return {row["id"]: (row["state_text"], row["busy"]) for row in browser.rows}
 
     ask(browser, "analyze", session="s2")
     begun.wait(20)

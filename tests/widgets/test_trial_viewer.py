@@ -222,9 +222,9 @@ def test_values_of_single_joints_that_the_report_refuses_are_not_played(elbows, 
     assert [base64.b64encode(each).decode() for each in trial["buffers"]] == held["buffers"]
     which = [(c["name"], c["side"]) for c in trial["curves"]]
     n = len(trial["time"])
-    for side, known in (("left", True), ("right", False)):
+    for side, is_finite in (("left", True), ("right", False)):
         curve = trial["buffers"][3 + which.index(("elbow_flexion", side))]
-        assert np.isfinite(numbers(curve, 2, n)[0]).any() == known
+        assert np.isfinite(numbers(curve, 2, n)[0]).any() == is_finite
 
 
 def test_curves_to_show_are_known_ones_and_a_saved_notebook_shows_them(viewer, still):

@@ -63,7 +63,9 @@ def test_a_second_video_the_height_and_the_person_are_kept(
     assert str(temporary) not in fault
     assert store.sessions() == []
     other = clips.make_clip(tmp_path / "other.mp4", 20).read_bytes()
-    messages = upload(form, ask, sent, clip, other, height_m="1,72", subject="30, 40")
+    messages = upload(
+        form, ask, sent, clip, other, height_m="1,72", subject="30, 40", standing="free"
+    )
     assert form.notice["kind"] == "done", form.notice
     order = [message["which"] for message in messages if message["kind"] == "send"]
     assert order == sorted(order)
@@ -71,7 +73,7 @@ def test_a_second_video_the_height_and_the_person_are_kept(
     (session,) = store.sessions()
     assert (session.video.read_bytes(), session.second_video.read_bytes()) == (clip, other)
     assert session.participant.height_m == 1.72
-    assert list(session.edits().current("subject")) == [30.0, 40.0]
+    assert session.record.options == {"subject": [30.0, 40.0], "standing": "free"}
     assert list(temporary.iterdir()) == []
 
 
@@ -99,9 +101,10 @@ def test_all_faults_before_a_byte_is_sent(form, store, ask, sent):
     assert form.errors["video"] == ["choose a video file"]
     assert "did you mean 'Overhead Squat'?" in form.errors["exercise_name"][0]
     for field, given, words in (
-        ("height_m", "172", "must be in metres, from 0.5 to 2.6"),
-        ("height_m", "tall", "for example 1.72"),
-        ("height_m", "nan", "must be in metres,"),
+        ("height_m", "172", "must be from 0.5 to 2.6 metres"),
+        ("height_m", "tall", "0.5 to 2.6 metres"),
+        ("height_m", "nan", "0.5 to 2.6 metres"),
+        ("standing", "fre", "did you mean 'free'?"),
         ("subject", "30", "must be two numbers"),
         ("subject", "30,-4", "not negative"),
         ("body_joint_angles", [], ""),

@@ -15,7 +15,8 @@ from mobility.documents.verdicts import marked
 from mobility.exercises.joint_angle_mobility.sections import places, reached, shown
 from mobility.exercises.joint_angle_mobility.values import is_told
 from mobility.registry import ANGLE_OF_JOINT
-from mobility.reports.key_frames import Moment, points_in_picture, turn_of
+from mobility.reports.drawn_angles import points_in_picture, turn_of
+from mobility.reports.moments import Moment
 from mobility.wording import spoken
 
 if TYPE_CHECKING:

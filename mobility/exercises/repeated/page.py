@@ -18,8 +18,10 @@ from mobility.assessment.phases import phase_frames
 from mobility.exercises.repeated.documents import VIEWS
 from mobility.kinematics.expected_error import Z95, source_of_standing
 from mobility.registry import ANGLE_OF_JOINT
+from mobility.reports.drawn_angles import DRAWN, clearer_side
 from mobility.reports.first_page import faults_in_words
-from mobility.reports.key_frames import DRAWN, Moment, clearer_side, of_angle
+from mobility.reports.moments import Moment, of_angle
+from mobility.reports.sections import value_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -131,7 +133,7 @@ def squat_moments(
     up = middle("mid_ascent", float(one["end"]))
     chosen = [
         of_angle(first, standing, angles, "knee_flexion", side),
-        _reported(of_angle("Bottom", bottom, angles, "knee_flexion", side), metrics),
+        reported(of_angle("Bottom", bottom, angles, "knee_flexion", side), metrics),
     ]
     if not findings:
         return [*chosen, of_angle("On the way up", up, angles, "knee_flexion", side)]
@@ -147,7 +149,7 @@ def squat_moments(
     )
     if drawn == "knee_flexion" and when == bottom:
         deep = of_angle("Bottom", bottom, angles, "thigh_elevation", side)
-        chosen[1] = _reported(deep, metrics)
+        chosen[1] = reported(deep, metrics)
     of_sides = drawn in angles and "side" in angles[drawn].dims
     on = finding.side
     if of_sides and (len(findings) > 1 or not on):
@@ -168,12 +170,12 @@ def squat_moments(
     return [*chosen, Moment("Main finding", when, drawn, on, value, sd, units, label)]
 
 
-def _reported(moment: Moment, metrics: xr.Dataset) -> Moment:
+def reported(moment: Moment, metrics: xr.Dataset) -> Moment:
     """Give a moment the value that the page reports, so that no two numbers stand for one angle."""
     if moment.angle not in metrics:
         return moment
     value, sd = (
-        float(metrics[name].sel(side=moment.side)) if name in metrics else math.nan
+        value_of(metrics, name, moment.side or None)
         for name in (moment.angle, f"{moment.angle}_sd")
     )
     return replace(moment, value=value, sd=sd) if math.isfinite(value) else moment

@@ -26,7 +26,7 @@ from mobility.exercises.single_leg_squat.stance import (
     on_one_foot,
     stances,
 )
-from mobility.kinematics.repetitions import find_repetitions, set_repetitions, warnings_of
+from mobility.kinematics.repetitions import find_repetitions, repetition_warnings, set_repetitions
 from mobility.kinematics.skeleton import SIDES, other_side
 from mobility.provenance import Warned, history, with_history
 from mobility.registry import Exercise, Trial
@@ -114,7 +114,7 @@ def _in_order(trial: Trial, parts: list[xr.Dataset], down: Mask) -> xr.Dataset:
         {"intervals": list(trial.intervals)} if trial.intervals is not None else {},
         found=len(rows),
         accepted=sum(row["accepted"] for row in rows),
-        **warnings_of(rows, nothing),
+        **repetition_warnings(rows, nothing),
     )
 
 

@@ -15,7 +15,7 @@ from mobility.exercises.repeated.page import squat_moments
 from mobility.exercises.single_leg_squat.criteria import criteria, rated_good
 from mobility.kinematics.skeleton import SIDES
 from mobility.registry import exercise_of
-from mobility.reports.key_frames import Moment
+from mobility.reports.moments import Moment
 from mobility.reports.sections import paragraphs, table
 from mobility.wording import capital
 

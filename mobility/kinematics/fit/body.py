@@ -36,13 +36,13 @@ BAND = 3 * N_COORDINATES
 
 SETTINGS: Mapping[str, Any] = tables.load("fit")
 TERMS: Mapping[str, Any] = SETTINGS["terms"]
-"""What each term assumes: table fit."""
+"""Assumptions of each term, from the table fit."""
 
 LANDMARK_SD = tuple(
     TERMS["picture"]["sd_m"][joint.replace("foot_index", "toe")]
     for joint in (name.partition("_")[2] for name in FITTED)
 )
-"""Metres, by joint as in FITTED: error of a landmark in the picture, at the body's distance."""
+"""Error of a landmark in the picture, metres at the body's distance, by joint as in FITTED."""
 
 
 class _Segment(NamedTuple):
@@ -63,7 +63,7 @@ SEGMENTS: Mapping[str, _Segment] = {
     name: _Segment(_ends(entry), entry["ratio"], entry["ratio_sd"], entry["sd_m"])
     for name, entry in tables.load("body_segments")["segments"].items()
 }
-"""Table body_segments; the trunk joins the middles of shoulders and hips."""
+"""Segments of the table body_segments; the trunk joins the middles of shoulders and hips."""
 
 _ALONG = {
     "thigh": (LH, LK),
@@ -72,10 +72,10 @@ _ALONG = {
     "forearm": (LE, LW),
     "foot": (LC, LT),
 }
-"""Left ends of the segment along which an offset lies."""
+"""Left ends of the segments along which offsets lie."""
 
 SCALE: Sequence[str] = TERMS["scale"]["of"]
-"""Segments whose mean fraction of stature fixes the scale, which a picture does not contain."""
+"""Segments whose mean fraction of stature fixes the scale, which a picture does not show."""
 
 
 class _Offset(NamedTuple):
@@ -94,28 +94,28 @@ OFFSETS: Mapping[str, _Offset] = {
     )
     for name, entry in tables.load("landmark_offsets")["offsets"].items()
 }
-"""Metres by which MediaPipe's landmark lies off the joint centre, or off the line of the sole for
-heel and toe: table landmark_offsets."""
+"""Metres between MediaPipe's landmark and the joint centre, or the line of the sole for heel and
+toe, from the table landmark_offsets."""
 
 
 class _Depth(NamedTuple):
     near: int
     far: int
     sd: float  # metres
-    behind: float  # fraction by which it is larger seen from behind
+    behind: float  # fraction by which sd is larger seen from behind
 
 
 DEPTHS: Mapping[str, _Depth] = {
     name: _Depth(FITTED.index(near), FITTED.index(far), sd, behind)
     for name, (near, far, sd, behind) in TERMS["depths"]["of"].items()
 }
-"""Depths between joints that MediaPipe's world landmarks tell."""
+"""Depths between joints that MediaPipe's world landmarks give."""
 
 SHARE_OF_SEVERAL: float = TERMS["depths"]["share_of_several_cameras"]
-"""Weight of these depths where several cameras show the depth: they err alike in every view."""
+"""Weight of these depths with several cameras; low, because their errors are alike in all views."""
 
 DEPTH_ERRORS: Mapping[str, Mapping[str, Any]] = TERMS["depth_errors"]["of"]
-"""What they get wrong all through a trial; unknowns of the fit."""
+"""Errors of these depths that last through a trial; unknowns of the fit."""
 
 _COM_SHARES = (
     (LS, LE, 0.0263, 0.577),
@@ -125,10 +125,10 @@ _COM_SHARES = (
     (LK, LA, 0.0457, 0.443),
     (LC, LT, 0.0133, 0.42),
 )
-"""From, to, mass of one side and place of its centre: de Leva 1996, J Biomech 29:1223."""
+"""From, to, mass of one side, position of its centre: de Leva 1996, J Biomech 29:1223."""
 
 _TRUNK_MASS, _TRUNK_CENTRE, _HEAD_MASS, _HEAD_ABOVE = 0.432, 0.55, 0.068, 0.5
-"""The head's centre lies half a trunk above the shoulders."""
+"""Fractions of body mass; centres as fractions of the trunk, above the hips and the shoulders."""
 
 USUAL_STATURE = TERMS["stature"]["usual_m"]
 
@@ -144,14 +144,14 @@ LIMBS = (
     *((*ends, "arms") for ends in ((LS, LE, LW), (LH, LS, LE), (RS, RE, RW), (RH, RS, RE))),
     *((*ends, "knees") for ends in LEGS),
 )
-"""Elbows, shoulders and knees, as three joints each, and which width is theirs."""
+"""Elbows, shoulders and knees, as three joints each, and the name of their width in the table."""
 
 SEGMENT_NAMES = tuple(SEGMENTS)
 USUAL_RATIOS = np.log([s.ratio for s in SEGMENTS.values()])
 USUAL_RATIO_SDS = np.array([s.ratio_sd for s in SEGMENTS.values()])
 FEET = (LC, LT, RC, RT)
 
-# Places among what is shared.
+# Indices into the shared numbers.
 FOCAL_FACTOR, PITCH, ROLL, FLOOR, HEIGHT, KNEE_BEND, TRUNK_LEAN = range(7)
 FIRST_LENGTH = 7
 FIRST_OFFSET = FIRST_LENGTH + len(SEGMENTS)
@@ -176,64 +176,65 @@ def up_of(shared: Array) -> Array:
 
 
 def camera_rotation(shared: Array) -> Array:
-    """Rows: right, up and horizontally towards the camera, in camera axes."""
+    """Matrix with the rows right, up and horizontally towards the camera, in camera axes."""
     up = up_of(shared)
     towards = unit_vectors(np.array([0.0, 0.0, 1.0]) - up * up[2])
     return np.stack([np.cross(up, towards), up, towards])
 
 
 def hip_line(joints: Array) -> Array:
-    """From the left hip to the right one, (n, 3)."""
+    """Vector from the left hip to the right one, (n, 3)."""
     return joints[:, RH] - joints[:, LH]
 
 
 def trunk_line(joints: Array) -> Array:
-    """From the middle of the hips to that of the shoulders, (n, 3)."""
+    """Vector from the middle of the hips to that of the shoulders, (n, 3)."""
     middle: Array = joints[:, SHOULDERS].mean(axis=1) - joints[:, HIPS].mean(axis=1)
     return middle
 
 
 def segment_lengths(joints: Array, name: str) -> Array:
-    """Mean lengths of a segment at each knot, of both sides where there are two."""
+    """Lengths of a segment at each knot, those of both sides one after the other."""
     ends = SEGMENTS[name].ends
     return np.concatenate([np.linalg.norm(joints[:, b] - joints[:, a], axis=-1) for a, b in ends])
 
 
 def offset_directions(joints: Array, up: Array) -> Array:
-    """Return the direction of each offset at each joint, (n, offset, joint, 3); else zero."""
-    found = np.zeros((len(joints), len(OFFSETS), N_JOINTS, 3))
+    """Return the direction of each offset at its joints, zero elsewhere, (n, offset, joint, 3)."""
+    directions = np.zeros((len(joints), len(OFFSETS), N_JOINTS, 3))
     hips = unit_vectors(hip_line(joints))
     shoulders = unit_vectors(joints[:, RS] - joints[:, LS])
     upwards = np.broadcast_to(up, hips.shape)
-    whole = {
+    of_body = {
         "up": upwards,
         "forward": unit_vectors(np.cross(upwards, hips)),
         "trunk": unit_vectors(trunk_line(joints)),
     }
     for i, offset in enumerate(OFFSETS.values()):
         for j in offset.joints:
-            if offset.direction in whole:
-                found[:, i, j] = whole[offset.direction]
+            if offset.direction in of_body:
+                directions[:, i, j] = of_body[offset.direction]
             elif offset.direction in ("hips", "shoulders"):
                 outwards = hips if offset.direction == "hips" else shoulders
-                found[:, i, j] = outwards if j % 2 else -outwards
+                directions[:, i, j] = outwards if j % 2 else -outwards
             else:
                 start, end = _ALONG[offset.direction]
-                found[:, i, j] = unit_vectors(joints[:, end + j % 2] - joints[:, start + j % 2])
-    return found
+                along = joints[:, end + j % 2] - joints[:, start + j % 2]
+                directions[:, i, j] = unit_vectors(along)
+    return directions
 
 
 def _mass_shares() -> Array:
-    """Weights of the joints in the centre of mass."""
+    """Weights of the joints in the centre of mass, which sum to 1."""
     share = np.zeros(N_JOINTS)
     shoulders, hips = np.zeros(N_JOINTS), np.zeros(N_JOINTS)
     shoulders[SHOULDERS] = hips[HIPS] = 0.5
     share += _TRUNK_MASS * ((1 - _TRUNK_CENTRE) * hips + _TRUNK_CENTRE * shoulders)
     share += _HEAD_MASS * (shoulders + _HEAD_ABOVE * (shoulders - hips))
-    for a, b, mass, place in _COM_SHARES:
+    for a, b, mass, centre in _COM_SHARES:
         for side in (0, 1):
-            share[a + side] += mass * (1 - place)
-            share[b + side] += mass * place
+            share[a + side] += mass * (1 - centre)
+            share[b + side] += mass * centre
     total: Array = share / share.sum()
     return total
 
@@ -246,8 +247,8 @@ def in_radians(angle: Mapping[str, float]) -> tuple[float, float]:
     return float(np.radians(angle["mean"])), float(np.radians(angle["sd"]))
 
 
-def turned_about(v: Array, axis: Array) -> Array:
-    """Slope of the part along `axis` of the unit vector along `v`."""
+def component_slope(v: Array, axis: Array) -> Array:
+    """Slope by `v` of the component along `axis` of the unit vector along `v`."""
     along = unit_vectors(v)
     slope: Array = axis - (axis * along).sum(axis=-1)[:, None] * along
     slope /= np.linalg.norm(v, axis=-1)[:, None]

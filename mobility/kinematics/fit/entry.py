@@ -22,7 +22,7 @@ from threadpoolctl import threadpool_limits
 
 from mobility import tables
 from mobility.errors import BadInputError
-from mobility.kinematics.calibration import Calibration, Known, known_cameras
+from mobility.kinematics.calibration import Calibration, KnownCameras, known_cameras
 from mobility.kinematics.datasets import Poses
 from mobility.kinematics.fit.body import (
     FEET,
@@ -47,12 +47,12 @@ from mobility.kinematics.fit.body import (
     unit_vectors,
     up_of,
 )
-from mobility.kinematics.fit.cameras import described, warnings_of_cameras, with_cameras
+from mobility.kinematics.fit.cameras import camera_entries, warnings_of_cameras, with_cameras
 from mobility.kinematics.fit.observed import (
     LEAST_WEIGHT,
     Planted,
     detections_of,
-    of_each,
+    per_camera,
     problem_of,
     seen_at,
     seen_span,
@@ -69,24 +69,24 @@ from mobility.provenance import history, with_history
 log = logging.getLogger(__name__)
 
 VISIBILITY_THRESHOLD = 0.1
-"""Gate of clean_pose before a fit, which weighs landmarks by their visibility itself."""
+"""Gate of clean_pose before a fit; low, because the fit weights landmarks by their visibility."""
 
 METHOD = "fitted_body"
 """Value of the attribute ``method`` of a fitted pose."""
 
 _BEHIND, _FEET_SEEN = 0.5, 0.15
-"""Part of the forward direction that points away from the camera; mean weight of heels and toes."""
+"""Limits of warnings: forward component away from the camera; mean weight of heels and toes."""
 
 _LONGEST_UNSEEN_S = 0.25
-"""Seconds from the nearest frame with a person beyond which nothing is reported."""
+"""Seconds from the nearest frame with a person beyond which positions are NaN."""
 
 _FieldOfView = Annotated[float, Field(gt=5, lt=170)]
 _FocalLength = Annotated[float, Field(gt=0)]
 
 
 @checked
-# The matrices are small: with several BLAS threads, which wait for each other, a fit takes up to a
-# hundred times as long, and its last digits depend on their number.
+# With several BLAS threads a fit of these small matrices takes up to a hundred times as long, and
+# its last digits depend on their number.
 @threadpool_limits.wrap(limits=1, user_api="blas")  # type: ignore[untyped-decorator]
 def fit_body(
     pose: Poses,
@@ -96,6 +96,7 @@ def fit_body(
     calibration: InstanceOf[Calibration] | FilePath | None = None,
     height_m: Annotated[float, Field(ge=0.5, le=2.6)] | None = None,
     feet_planted: Planted = None,
+    unbalanced: bool = False,
     standing: Standing = "straight",
     without: Sequence[str] = (),
     rate_hz: Annotated[float, Field(ge=5, le=30)] = 7.5,
@@ -104,10 +105,10 @@ def fit_body(
     r"""Fit a body with constant segment lengths to all frames of a trial.
 
     The result is a pose of a body whose segments keep their lengths, whose feet stay on the floor
-    where they stand, and that looks as the landmarks in the pictures of one or more cameras do;
-    with draws that say how far off it may be. :func:`~mobility.kinematics.angles.joint_angles`
-    takes it as any pose, and gives each angle its error. Give `height_m` where lengths matter
-    (angles do not depend on it), and a `calibration` where there is one.
+    where they stand, and that matches the landmarks in the pictures of one or more cameras. Draws
+    of its posterior give the uncertainty. :func:`~mobility.kinematics.angles.joint_angles` takes it
+    like any pose, and gives each angle its error. Give `height_m` if lengths matter (angles do not
+    depend on it), and a `calibration` if there is one.
 
     Parameters
     ----------
@@ -121,36 +122,39 @@ def fit_body(
         (:mod:`mobility.kinematics.fit.time_offset`), places and focal lengths are found.
         The first camera defines the times and the axes.
     field_of_view
-        Of the longer side of the picture, degrees; one number holds for all cameras, a tuple
-        gives each its own.
+        Field of view of the longer side of the picture, degrees; one number for all cameras, or a
+        tuple with one for each.
     focal_length
-        In pixels, instead of `field_of_view`. Without either it is fitted (0.86 of the longer side,
-        sd 15 %).
+        Focal length in pixels, instead of `field_of_view`. Without either it is fitted (0.86 of the
+        longer side, sd 15 %).
     calibration
         File with the lenses of the cameras, and where they stood
-        (:func:`~mobility.kinematics.calibration.read_calibration`): focal lengths, places and scale
-        are then known, landmarks are freed from distortion, and so is the vertical where the file
-        says which way is up. Cameras are those whose name is in the name of the video
-        (``source_file``), else in their order. Of several, only the time offset is found. Of one
-        camera, its lens and the vertical are taken.
+        (:func:`~mobility.kinematics.calibration.read_calibration`). Focal lengths, places and scale
+        are then known, and the vertical if the file says which way is up; the landmarks are
+        undistorted. A video belongs to the camera whose name is in its file name
+        (``source_file``), else cameras and videos are matched by order. With several cameras only
+        the time offsets are found; with one, its lens and the vertical are used.
     height_m
-        Stature in metres. Without it 1.70 is taken: angles do not depend on it, lengths do. Several
-        calibrated cameras show it.
+        Stature in metres, by default 1.70; only lengths depend on it. Several calibrated cameras
+        measure it.
     feet_planted
-        Whether the feet stay where they are; None finds out. Of feet that are lifted, the times
-        (s) in which each stays at one place, ``{"left": [(0, 12)], "right": [(0, 3), (14, 25)]}``:
-        each time has a place of its own, the centre of mass is over the feet that stay, and a foot
-        that is lifted is nowhere held, however still it is.
+        Whether the feet stay where they are; None lets the function decide. Of feet that are
+        lifted, the times (s) in which each stays at one place, ``{"left": [(0, 12)], "right":
+        [(0, 3), (14, 25)]}``: each time has a place of its own, the centre of mass is over the feet
+        that stay, and a foot that is lifted is held nowhere, however still it is.
+    unbalanced
+        Whether something besides the feet carries the body at times, as a chair does: its centre of
+        mass is then held over the feet in no frame.
     standing
-        "straight": where feet stay, whoever is tallest is assumed to stand straight, as in the
-        static trial of a laboratory, and what the world landmarks get wrong there, they get wrong
-        all through. A number is the flexion (degrees) in which the knees were measured to stand.
-        "free": nothing is known of how the subject stands; from the front, knees and trunk are
+        "straight": where the feet stay, the subject is assumed to stand straight when tallest, as
+        in the static trial of a laboratory, and the errors of the world landmarks there to last
+        through the trial. A number is the measured flexion of the knees in standing, degrees.
+        "free": nothing is assumed of how the subject stands; from the front, knees and trunk are
         then less certain.
     without
         Terms of the table ``fit`` to leave out, for benchmarks.
     rate_hz
-        Knots per second, at most; the frame rate if that is less. The default follows movements
+        Most knots per second; the frame rate if that is less. The default follows movements
         of up to about 3 Hz; on squats 15 gave the same lower-body errors within 0.1 degrees.
     draws
         Number of draws of the posterior.
@@ -163,9 +167,8 @@ def fit_body(
         and the camera at x = z = 0. Face and hands are carried along at their place in the picture.
         NaN where nobody was seen for 0.25 s, and for a joint that was never seen.
         ``position_draws`` (draw, fit_time, fit_space, fit_keypoint): deviations from the fit at the
-        knots. The history entry tells camera, lengths as a fraction of stature, offsets,
-        whether the feet were planted, and the flexion of the knees in standing that was assumed or
-        given.
+        knots. The history entry has the camera, lengths as a fraction of stature, offsets, whether
+        the feet were planted, and the assumed or given flexion of the knees in standing.
 
     Raises
     ------
@@ -176,13 +179,13 @@ def fit_body(
     Notes
     -----
     The page `The fit` has the terms and equations of what is minimised, the table ``fit`` their
-    numbers and sources. But for standing, weak terms on bends, and the lean of who walks, no term
-    concerns the posture of a joint that is measured. MediaPipe smooths its landmarks, by which they
-    come late; the usual delay (table ``synchronisation``) is taken off.
+    numbers and sources. No term concerns the posture of a measured joint, except those of standing,
+    weak ones on bends, and the trunk lean of a subject who walks. MediaPipe's smoothing delays its
+    landmarks; the usual delay (table ``synchronisation``) is subtracted.
 
-    The draws are of the posterior, from the Hessian and from solutions with single limbs mirrored
-    in depth that explain the picture nearly as well. Any quantity is propagated by computing it
-    from each; see :func:`~mobility.kinematics.angle_errors.angle_draws`.
+    The draws of the posterior come from the Hessian and from solutions with single limbs mirrored
+    in depth that explain the picture nearly as well. Compute any quantity from each of them to
+    propagate its uncertainty; see :func:`~mobility.kinematics.angle_errors.angle_draws`.
 
     References
     ----------
@@ -198,33 +201,34 @@ def fit_body(
             raise BadInputError(f"fit_body: without: no term {name!r}{likely(name, TERMS)}")
     if field_of_view is not None and focal_length is not None:
         raise BadInputError("fit_body: give field_of_view or focal_length, not both")
-    given: Known | None = None
+    known: KnownCameras | None = None
     if calibration is not None:
         if field_of_view is not None or focal_length is not None:
             raise BadInputError(
                 "fit_body: the calibration gives the lens; leave out field_of_view and focal_length"
             )
-        given = known_cameras(calibration, poses)
+        known = known_cameras(calibration, poses)
     sights = [
         detections_of(each, fov, px)
         for each, fov, px in zip(
-            poses if given is None else given.poses,
-            of_each(field_of_view, poses, "field_of_view"),
-            of_each(focal_length if given is None else given.focal, poses, "focal_length"),
+            poses if known is None else known.poses,
+            per_camera(field_of_view, poses, "field_of_view"),
+            per_camera(focal_length if known is None else known.focal, poses, "focal_length"),
             strict=True,
         )
     ]
     time = pose["time"].to_numpy().astype(np.float64)
-    _, centred, world, weight, focal, known = sights[0]
+    _, centred, world, weight, focal, focal_given = sights[0]
     span, present = seen_span(sights[0])
 
-    coarse = problem_of(sights[0], span, min(COARSE_HZ, rate_hz), height_m, given)
-    coarse, joints = starting_point(replace(coarse, without=frozenset(without)), feet_planted)
-    fine = problem_of(sights[0], span, rate_hz, height_m, given)
+    coarse = problem_of(sights[0], span, min(COARSE_HZ, rate_hz), height_m, known)
+    left_out = frozenset(without) | ({"balance"} if unbalanced else set())
+    coarse, joints = starting_point(replace(coarse, without=left_out), feet_planted)
+    fine = problem_of(sights[0], span, rate_hz, height_m, known)
     fine = replace(
         fine,
         planted=coarse.planted,
-        feet_said=coarse.feet_said,
+        feet_given=coarse.feet_given,
         stances=coarse.stances,
         without=coarse.without,
         scale=coarse.scale,
@@ -233,7 +237,7 @@ def fit_body(
     fine = with_depths(fine)
     if len(poses) > 1:
         coarse, fine, joints = with_cameras(
-            coarse, fine, joints, poses, sights, feet_planted, given
+            coarse, fine, joints, poses, sights, feet_planted, known
         )
     coarse, fine = with_standing(coarse, fine, joints, standing)
     rng = np.random.default_rng(0)
@@ -249,12 +253,12 @@ def fit_body(
     position[span] = _at_frames(
         solved, fine, time[span], centred[span], world[span], weight[span]
     ) @ rotation.T - np.array([0.0, floor, 0.0])
-    never = [
+    never_seen = [
         INDEX[FITTED[j]]
         for j in range(N_JOINTS)
         if not any((one.weight[:, j] > LEAST_WEIGHT).any() for one in fine.each)
     ]
-    position[:, never] = np.nan
+    position[:, never_seen] = np.nan
     seen, after = time[present], np.searchsorted(time[present], time)
     near = [np.abs(seen[np.clip(at, 0, seen.size - 1)] - time) for at in (after, after - 1)]
     position[np.minimum(*near) > _LONGEST_UNSEEN_S] = np.nan
@@ -268,15 +272,15 @@ def fit_body(
     warnings = _warnings(solved, fine, standing)
     several: dict[str, Any] = {}
     if len(poses) > 1:
-        depths = described(fine, solved.joints, solved.shared, solved.shared_draws, sights)
-        several = {"cameras": depths, "further_histories": [history(each) for each in poses[1:]]}
-        warnings += warnings_of_cameras(poses, depths, calibrated=given is not None)
-    if given is not None:
-        several["calibrated"] = given.told
-        warnings += given.warnings
-    centre = gravity - np.array([0.0, floor, 0.0])
+        cameras = camera_entries(fine, solved.joints, solved.shared, solved.shared_draws, sights)
+        several = {"cameras": cameras, "further_histories": [history(each) for each in poses[1:]]}
+        warnings += warnings_of_cameras(poses, cameras, calibrated=known is not None)
+    if known is not None:
+        several["calibrated"] = known.history_entry
+        warnings += known.warnings
+    joint_positions = gravity - np.array([0.0, floor, 0.0])
     stood = np.zeros(1) if fine.standing is None else fine.standing
-    result = _fitted_dataset(pose, position, fine.knots, centre, deviation)
+    result = _fitted_dataset(pose, position, fine.knots, joint_positions, deviation)
     lengths = np.exp(solved.shared[FIRST_LENGTH:FIRST_OFFSET] - solved.shared[HEIGHT])
     stretch = float(np.exp(solved.shared[FOCAL_FACTOR]))
     return with_history(
@@ -285,9 +289,10 @@ def fit_body(
         {
             "field_of_view": field_of_view,
             "focal_length": focal_length,
-            "calibration": None if given is None else given.told["file"],
+            "calibration": None if known is None else known.history_entry["file"],
             "height_m": height_m,
             "feet_planted": feet_planted,
+            "unbalanced": unbalanced,
             "standing": standing,
             "without": list(without),
             "rate_hz": rate_hz,
@@ -300,9 +305,9 @@ def fit_body(
         focal_length_px=round(focal * stretch, 1),
         camera_pitch_deg=round(float(np.degrees(np.arctan(solved.shared[PITCH]))), 2),
         camera_roll_deg=round(float(np.degrees(np.arctan(solved.shared[ROLL]))), 2),
-        length_fractions=_told(SEGMENT_NAMES, lengths),
-        landmark_offsets_m=_told(OFFSETS, solved.shared[FIRST_OFFSET:FIRST_DEPTH_ERROR]),
-        focal_length_given=known,
+        length_fractions=_rounded(SEGMENT_NAMES, lengths),
+        landmark_offsets_m=_rounded(OFFSETS, solved.shared[FIRST_OFFSET:FIRST_DEPTH_ERROR]),
+        focal_length_given=focal_given,
         mirrored=solved.mirrored,
         steps=solved.steps,
         warnings=warnings,
@@ -311,43 +316,43 @@ def fit_body(
 
 
 def _knee_of_standing(fine: Problem, standing: Standing) -> dict[str, float] | None:
-    """Flexion in which the knees were taken to stand, and its sd; None where nobody stands."""
+    """Flexion of the knees in standing that the fit took, and its sd; None if nobody stands."""
     if fine.standing is None:
         return None
     mean, sd = fine.standing_knee
     return {"assumed" if isinstance(standing, str) else "given": mean, "sd": sd}
 
 
-def _told(names: Iterable[str], values: Array) -> dict[str, float]:
+def _rounded(names: Iterable[str], values: Array) -> dict[str, float]:
     return {name: round(float(value), 4) for name, value in zip(names, values, strict=True)}
 
 
 def _warnings(solved: SolvedTrial, fine: Problem, standing: Standing) -> list[dict[str, str]]:
-    """List what makes the result less certain than it looks."""
+    """Warn of what makes the result less certain than it looks."""
     forward = np.cross(up_of(solved.shared), unit_vectors(hip_line(solved.joints)))
     backs = [np.array([0.0, 0.0, 1.0]), *(view.back(solved.shared) for view in fine.views)]
     facing = max(float(np.median(forward @ back)) for back in backs)
     feet = max(float(one.weight[:, FEET].mean()) for one in fine.each)
-    found = []
+    warnings = []
     if facing < -_BEHIND:
-        found.append(tables.warning("warnings.seen_from_behind"))
+        warnings.append(tables.warning("warnings.seen_from_behind"))
     if feet < _FEET_SEEN:
-        found.append(tables.warning("warnings.feet_not_seen"))
-    asked = fine.planted or not isinstance(standing, str)
-    if asked and fine.standing is None and standing != "free":
-        found.append(tables.warning("warnings.nobody_stands"))
-    return found
+        warnings.append(tables.warning("warnings.feet_not_seen"))
+    standing_expected = fine.planted or not isinstance(standing, str)
+    if standing_expected and fine.standing is None and standing != "free":
+        warnings.append(tables.warning("warnings.nobody_stands"))
+    return warnings
 
 
 def _at_frames(
     solved: SolvedTrial, fine: Problem, time: Array, image: Array, world: Array, weight: Array
 ) -> Array:
-    """All 33 landmarks at the frames, camera axes; segment lengths made exactly constant."""
+    """All 33 landmarks at the frames, in camera axes, with exactly constant segment lengths."""
     from scipy.interpolate import CubicSpline
 
     joints = CubicSpline(fine.knots, solved.joints)(time)
     length = dict(zip(SEGMENT_NAMES, np.exp(solved.shared[FIRST_LENGTH:FIRST_OFFSET]), strict=True))
-    # Directions, and so all joint angles, are kept; ankles stay where they are.
+    # Segments keep their directions, so that no joint angle changes; ankles stay in place.
     for name, far in (("shank", 0), ("thigh", 0), ("upper_arm", 1), ("forearm", 1)):
         for ends in SEGMENTS[name].ends:
             moved, fixed = ends[far], ends[1 - far]
@@ -366,11 +371,11 @@ def _at_frames(
         if name in FITTED:
             continue
         side = "left" if "left" in name else "right"
-        anchor, from_ = shoulders, depths
+        anchor, anchor_depth = shoulders, depths
         if name.rsplit("_", 1)[-1] in ("pinky", "index", "thumb"):
             anchor = points[:, INDEX[f"{side}_wrist"]]
-            from_ = world[:, INDEX[f"{side}_wrist"]]
-        depth = -anchor[:, 2] - fine.scale * (world[:, i, 2] - from_[:, 2])
+            anchor_depth = world[:, INDEX[f"{side}_wrist"]]
+        depth = -anchor[:, 2] - fine.scale * (world[:, i, 2] - anchor_depth[:, 2])
         points[:, i] = seen_at(image[:, i] / stretch, depth)
         points[weight[:, i] <= LEAST_WEIGHT, i] = np.nan
     return points
@@ -406,7 +411,7 @@ def _fitted_dataset(
     )
     result["position_draws"] = (
         ("draw", "fit_time", "fit_space", "fit_keypoint"),
-        # Eleven bits, a tenth of a millimetre, are more than a draw is worth, and files compress.
+        # Eleven bits, a tenth of a millimetre, are enough for a draw, and the file compresses well.
         deviation.transpose(0, 1, 3, 2).astype(np.float16).astype(np.float32),
         {
             "units": "m",

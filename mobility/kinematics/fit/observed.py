@@ -1,4 +1,4 @@
-"""What the cameras detected, brought to the knots of the fit, and where the fit starts."""
+"""Detections of the cameras, averaged at the knots of the fit, and the fit's starting point."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import xarray as xr
 
 from mobility import tables
 from mobility.errors import BadInputError
-from mobility.kinematics.calibration import Known
+from mobility.kinematics.calibration import KnownCameras
 from mobility.kinematics.datasets import require_pose
 from mobility.kinematics.fit.body import (
     DEPTHS,
@@ -42,13 +42,13 @@ HELD_RAD = 1e-3
 """Radians within which the fit holds the angles of standing."""
 
 LEFT_OUT = 100.0
-"""By how much a prior of what is shared is widened to leave it out."""
+"""Factor on the standard deviation of a prior of shared numbers that is left out."""
 
 LEAST_WEIGHT = 0.05
-"""Weight (squared visibility) below which a landmark says nothing."""
+"""Weight (squared visibility) below which a landmark is not used."""
 
 _WEIGHT_IF_HIDDEN = 0.01
-"""Weight of a foot that is hidden; enough to tell whether it stays."""
+"""Least weight of a foot, which may be hidden, to decide whether it stays."""
 
 _FOOT = ((LA, LT), (RA, RT))
 
@@ -56,24 +56,24 @@ Planted = bool | Mapping[Literal["left", "right"], Sequence[tuple[float, float]]
 """Whether the feet stay where they are, or the times (s) in which each does; None: not known."""
 
 _LEAST_SHAPES = (0.0, 0.1, 0.1)
-"""Weights of no slope and of no curvature under a triangle, so that few frames give their mean."""
+"""Ridge on value, slope and curvature under a triangle, with which few frames give their mean."""
 
 
 class Detections(NamedTuple):
-    """What one camera saw."""
+    """Detections of one camera."""
 
-    time: Array  # (time,), s, at which the body was where the landmarks are
+    time: Array  # (time,), s, corrected for the delay of the landmarks
     image: Array  # (time, 33, 2), right and up of the centre, in focal lengths
     world: Array  # (time, 33, 3), m
     weight: Array  # (time, 33)
     focal: float  # pixels
-    known: bool  # whether the focal length was given
+    focal_given: bool
 
 
 def detections_of(
     pose: xr.Dataset, field_of_view: float | None, focal_length: float | None
 ) -> Detections:
-    """Take out what a pose holds of one camera, in focal lengths and metres."""
+    """Extract the detections of one camera from its pose, in focal lengths and metres."""
     require_pose(pose, what="fit_body")
     for name in ("image_position", "confidence"):
         if name not in pose:
@@ -89,7 +89,7 @@ def detections_of(
         focal = focal_length
     elif field_of_view is not None:
         focal = longer / 2 / np.tan(np.radians(field_of_view) / 2)
-    known = field_of_view is not None or focal_length is not None
+    focal_given = field_of_view is not None or focal_length is not None
     centred = np.stack([image[..., 0] - size[0] / 2, size[1] / 2 - image[..., 1]], axis=-1) / focal
     usable = np.isfinite(world).all(axis=-1) & np.isfinite(centred).all(axis=-1)
     visibility = np.clip(np.nan_to_num(landmarks(pose, "confidence")), 0, 1)
@@ -97,16 +97,16 @@ def detections_of(
     time = pose["time"].to_numpy().astype(np.float64)
     if pose.attrs.get("source_software") == "MediaPipe":
         time = time - tables.load("synchronisation")["landmark_delay"]["mean_s"]
-    return Detections(time, centred, world, weight, focal, known)
+    return Detections(time, centred, world, weight, focal, focal_given)
 
 
 def sd_of_focal(sight: Detections) -> float:
     """Return the standard deviation of the logarithm of the focal length."""
-    return float(TERMS["focal"]["sd_if_given" if sight.known else "sd"])
+    return float(TERMS["focal"]["sd_if_given" if sight.focal_given else "sd"])
 
 
 def seen_span(sight: Detections) -> tuple[slice, Mask]:
-    """Frames from the first to the last with a person, and which frames show one."""
+    """Span from the first to the last frame with a person, and a mask of the frames with one."""
     present = (sight.weight[:, [INDEX[name] for name in FITTED]] > LEAST_WEIGHT).sum(axis=1) >= 6
     if present.sum() < 5:
         raise BadInputError(
@@ -117,9 +117,9 @@ def seen_span(sight: Detections) -> tuple[slice, Mask]:
 
 
 def problem_of(
-    sight: Detections, span: slice, rate: float, height_m: float | None, given: Known | None
+    sight: Detections, span: slice, rate: float, height_m: float | None, given: KnownCameras | None
 ) -> Problem:
-    """Pose the problem at the knots of a rate, from the frames of one camera."""
+    """Set up the problem at knots of a given rate, from the frames of one camera."""
     fitted = [INDEX[name] for name in FITTED]
     knots, values, share = at_knots(
         sight.time[span],
@@ -145,10 +145,10 @@ def problem_of(
     return problem
 
 
-def of_each(
+def per_camera(
     option: float | tuple[float | None, ...] | None, poses: Sequence[xr.Dataset], name: str
 ) -> tuple[float | None, ...]:
-    """Give an option of the cameras for each of them."""
+    """Expand an option of the cameras to one value for each."""
     if not isinstance(option, tuple):
         return (option,) * len(poses)
     if len(option) != len(poses):
@@ -160,55 +160,55 @@ def of_each(
 
 
 def at_knots(time: Array, values: Array, weight: Array, rate: float) -> tuple[Array, Array, Array]:
-    """Weighted means under triangles around regular knots, and their weights."""
+    """Regular knots, local means of the values there (:func:`local_means`), and their weights."""
     usual = float(np.median(np.diff(time)))
     span = float(time[-1] - time[0])
     count = max(int(np.ceil(span / max(1 / rate, usual))) + 1, 4)
     step = span / (count - 1)
     knots = time[0] + step * np.arange(count)
-    place = (time - time[0]) / step
-    mean, mass = local_means(place, values, weight, count, step / usual)
+    position = (time - time[0]) / step
+    mean, mass = local_means(position, values, weight, count, step / usual)
     return knots, mean, mass
 
 
 def local_means(
-    place: Array, values: Array, weight: Array, count: int, frames_per_knot: float
+    position: Array, values: Array, weight: Array, count: int, frames_per_knot: float
 ) -> tuple[Array, Array]:
-    """Values at the knots of what lies at `place` (0 to count - 1) between them, and their weights.
+    """Values at the knots of samples at a `position` (0 to count - 1), and their weights.
 
-    Parabolas under triangles: a mean would lag where a movement begins, and at both ends of it.
+    A parabola is fitted around each knot: a mean would lag where movements begin and end.
     """
-    left = np.minimum(place.astype(np.intp), count - 2)
-    share = place - left
+    left = np.minimum(position.astype(np.intp), count - 2)
+    share = position - left
     total = np.zeros((3, count, *values.shape[1:]))
     moments, frames = np.zeros((5, count, weight.shape[1])), np.zeros(count)
-    known = np.where((weight > 0)[..., None], values, 0.0)
+    usable = np.where((weight > 0)[..., None], values, 0.0)
     for knot, part, away in ((left, 1 - share, share), (left + 1, share, share - 1)):
-        own = weight * part[:, None]
+        knot_weight = weight * part[:, None]
         for power in range(5):
-            grown = own * away[:, None] ** power
-            np.add.at(moments[power], knot, grown)
+            weighted = knot_weight * away[:, None] ** power
+            np.add.at(moments[power], knot, weighted)
             if power < 3:
-                np.add.at(total[power], knot, known * grown[..., None])
+                np.add.at(total[power], knot, usable * weighted[..., None])
         np.add.at(frames, knot, part)
     mass: Array = moments[0]
     normal = moments[np.add.outer(range(3), range(3))].transpose(2, 3, 0, 1)
     normal += np.diag(_LEAST_SHAPES) * mass[..., None, None]
     normal[mass == 0] = np.eye(3)
     solved = np.linalg.solve(normal, total.transpose(1, 2, 0, 3))
-    found: Array = solved[..., 0, :].astype(np.float64)
+    at_knot: Array = solved[..., 0, :].astype(np.float64)
     expected = 0.5 * min(1.0, frames_per_knot)  # frames at a knot without gaps, halved at the ends
     trust = np.minimum(1.0, frames / expected) / np.maximum(frames, 1e-9)
-    return found, mass * trust[:, None]
+    return at_knot, mass * trust[:, None]
 
 
 def seen_at(image: Array, depth: Array) -> Array:
-    """Place across the line of sight of what is seen at a depth, metres."""
+    """Positions, metres, of points of the picture at a given depth."""
     return np.concatenate([image * depth[..., None], -depth[..., None]], axis=-1)
 
 
 def is_planted(problem: Problem, distance: Array, joints: tuple[int, int]) -> bool:
-    """Whether joints (of one foot) stay where they are in the picture."""
+    """Whether the joints of a foot stay where they are in the picture."""
     spreads = []
     for j in joints:
         rows = problem.weight[:, j] > _WEIGHT_IF_HIDDEN
@@ -230,9 +230,9 @@ def _stays(problem: Problem, distance: Array, stance: Stance) -> bool:
 
 
 def starting_point(problem: Problem, feet_planted: Planted) -> tuple[Problem, Array]:
-    """World landmarks moved to where they cover the picture; also finds planted feet.
+    """Move the world landmarks to where they match the picture, and find out if feet are planted.
 
-    Nothing is assumed about the posture in which the trial begins.
+    It assumes nothing about the posture in which the trial begins.
     """
     from scipy.ndimage import median_filter, uniform_filter1d
 
@@ -262,11 +262,11 @@ def starting_point(problem: Problem, feet_planted: Planted) -> tuple[Problem, Ar
             z[:, j] = np.interp(at, at[rows], world[rows, j, 2])
             for a in (0, 1):
                 u[:, j, a] = np.interp(at, at[rows], image[rows, j, a])
-        elif j in PARENTS:  # never seen: anywhere but on its neighbour
+        elif j in PARENTS:  # never seen: near its neighbour, but not on it
             u[:, j] = u[:, PARENTS[j]] + np.array([0.003 * (-1) ** j, -0.08])
             z[:, j] = z[:, PARENTS[j]] + 0.02
     joints = seen_at(u, distance[:, None] - z)
-    # The world landmarks often turn the feet towards the camera; they point along the pelvis.
+    # Point the feet along the pelvis: the world landmarks often turn them towards the camera.
     across = hip_line(joints) * np.array([1.0, 0.0, 1.0])
     forward = np.cross([0.0, 1.0, 0.0], unit_vectors(np.median(unit_vectors(across), axis=0)))[2]
     for ankle, heel, toe in ((LA, LC, LT), (RA, RC, RT)):
@@ -281,7 +281,7 @@ def starting_point(problem: Problem, feet_planted: Planted) -> tuple[Problem, Ar
     scale = float(np.exp(np.mean(legs)))
     joints, distance = joints * scale, distance * scale
     stances: tuple[Stance, ...] = ()
-    planted, said = feet_planted, isinstance(feet_planted, bool)
+    planted, given = feet_planted, isinstance(feet_planted, bool)
     if isinstance(planted, Mapping):
         every = [Stance(SIDES.index(side), *each) for side in planted for each in planted[side]]
         stances = tuple(each for each in every if _stays(problem, distance, each))
@@ -289,13 +289,13 @@ def starting_point(problem: Problem, feet_planted: Planted) -> tuple[Problem, Ar
     elif planted is None:
         planted = all(is_planted(problem, distance, pair) for pair in _FOOT)
     problem = replace(
-        problem, planted=planted, distance=distance, scale=scale, feet_said=said, stances=stances
+        problem, planted=planted, distance=distance, scale=scale, feet_given=given, stances=stances
     )
     return with_depths(problem), joints
 
 
 def with_depths(problem: Problem) -> Problem:
-    """Depths along the segments as the world landmarks tell them, and how far to trust all."""
+    """Add the depths along the segments by the world landmarks, and their standard deviations."""
     z = problem.scale * problem.world[..., 2]
     across = unit_vectors(hip_line(problem.world) * np.array([1.0, 0.0, 1.0]))
     behind = max(-float(np.cross([0.0, 1.0, 0.0], unit_vectors(np.median(across, axis=0)))[2]), 0.0)

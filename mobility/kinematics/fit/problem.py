@@ -1,4 +1,4 @@
-"""What the fit is given, its linearised form, and what it found."""
+"""Data classes of the fit: the problem, further views, its normal equations and its solution."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mobility.kinematics.calibration import rotation
+from mobility.kinematics.calibration import rotation_matrix
 from mobility.kinematics.fit.body import (
     DEPTH_ERRORS,
     FIRST_DEPTH_ERROR,
@@ -44,7 +44,7 @@ BOTH_FEET = (Stance(0, -np.inf, np.inf), Stance(1, -np.inf, np.inf))
 
 @dataclass(frozen=True)
 class Problem:
-    """What is observed at the knots."""
+    """Observations at the knots, and the assumptions of the fit."""
 
     knots: Array  # (n,), s
     image: Array  # (n, joint, 2), right and up of the centre, in focal lengths
@@ -67,19 +67,19 @@ class Problem:
     tilt: tuple[float, float] = (0.0, 0.0)  # of the camera, tangents of pitch and roll
     tilt_sd: tuple[float, float] = TILT_SD
     calibrated: bool = False
-    feet_said: bool = False  # whether the feet stay was said, and not seen
+    feet_given: bool = False  # whether `planted` was given instead of seen
 
     @property
     def terms(self) -> frozenset[str]:
         """Terms that apply."""
-        apart = {"upright"} if self.planted else {"bends", "feet", "balance"}
+        absent = {"upright"} if self.planted else {"bends", "feet", "balance"}
         if self.calibrated:
-            apart |= {"bends", "standing"}  # several cameras measure the depth
+            absent |= {"bends", "standing"}  # several cameras measure the depth
         elif self.standing is None:
-            apart |= {"standing", "depth_errors"}
+            absent |= {"standing", "depth_errors"}
         if "feet" in self.without:
-            apart |= {"balance"}  # over feet whose places nothing tells
-        return (frozenset(TERMS) | {"views", "places"}) - apart - self.without
+            absent |= {"balance"}  # the places of the feet are undetermined
+        return (frozenset(TERMS) | {"views", "places"}) - absent - self.without
 
     @property
     def footholds(self) -> tuple[Stance, ...]:
@@ -93,7 +93,7 @@ class Problem:
 
     @property
     def each(self) -> list[Problem]:
-        """What each of the cameras observed."""
+        """Observations of each camera."""
         return [self, *(view.problem for view in self.views)]
 
     @property
@@ -115,7 +115,7 @@ class Normal(NamedTuple):
 
 
 class Solution(NamedTuple):
-    """Where Gauss-Newton ended."""
+    """Result of Gauss-Newton."""
 
     joints: Array  # (n, joint, 3), camera axes
     shared: Array
@@ -126,9 +126,9 @@ class Solution(NamedTuple):
 def with_gravity(
     v: Array, across: Array, shared: Array, sd: float
 ) -> list[tuple[int, Array | float]]:
-    """Slopes by the tilt of the camera of the part of `v` forwards, which turns with gravity."""
-    turn = up_slopes(shared)
-    tilted = [(v * np.cross(turn[:, k], across)).sum(axis=-1) / sd for k in (0, 1)]
+    """Slopes, by the camera's tilt, of the forward component of `v`, which turns with gravity."""
+    by_tilt = up_slopes(shared)
+    tilted = [(v * np.cross(by_tilt[:, k], across)).sum(axis=-1) / sd for k in (0, 1)]
     return [(PITCH, tilted[0]), (ROLL, tilted[1])]
 
 
@@ -139,21 +139,21 @@ def usual_angles(problem: Problem) -> tuple[Array, Array]:
     return mean, sd
 
 
-PLACE_SD = 10.0
-"""Metres, of a camera; it only keeps the equations solvable."""
+TRANSLATION_SD = 10.0
+"""Metres; so wide a prior of a camera's translation only keeps the equations solvable."""
+
+ROTATION_SD = 2.0
+"""Radians, likewise."""
 
 OFFSETS_AT = 8
 OFFSET_SD = 0.012
-"""Metres, between the offsets of a landmark in two cameras, apart from what goes with the view."""
-
-TURN_SD = 2.0
-"""Radians, likewise."""
+"""Metres, between the offsets of a landmark in two cameras, beyond effects of the view."""
 
 
 class TimeOffset(NamedTuple):
-    """When a second video was started: seconds to be added to its times to get those of the first.
+    """Start of a second video: seconds to add to its times to get those of the first.
 
-    `likeness` is the correlation of the movements, at most 1; None where lines of sight told it.
+    `likeness` is the correlation of the movements, at most 1; None if lines of sight were used.
     """
 
     seconds: float
@@ -163,59 +163,59 @@ class TimeOffset(NamedTuple):
 
 @dataclass(frozen=True)
 class View:
-    """A further camera: what it saw at the knots, and its numbers among what is shared.
+    """A further camera: its observations at the knots, and its part of the shared numbers.
 
     A point x in the axes of the first camera is at ``R x + t`` in those of this one, with
-    ``R = exp(w) turn`` and ``t = place + shift``. In the border are w, shift, the logarithm of the
-    focal length, what is to be added to the time offset, by how much the landmarks' offsets from
-    the joints differ from those in the first camera, and the errors of the depths that it tells.
+    ``R = exp(w) rotation`` and ``t = translation + shift``. Its shared numbers are w, shift, the
+    logarithm of the focal length, a correction of the time offset, the differences of the
+    landmarks' offsets from those in the first camera, and the errors of its depths.
     """
 
     problem: Problem
     velocity: Array  # (n, joint, 2), of the landmarks in the picture, focal lengths per s
-    turn: Array  # (3, 3)
-    place: Array  # (3,), m
+    rotation: Array  # (3, 3)
+    translation: Array  # (3,), m
     offset: TimeOffset
-    first: int  # place among what is shared
-    turn_sd: float = TURN_SD
-    place_sd: float = PLACE_SD
-    upright: bool = True  # held about upright, for all that is known
+    first: int  # index of its first shared number
+    rotation_sd: float = ROTATION_SD
+    translation_sd: float = TRANSLATION_SD
+    upright: bool = True  # whether the camera is assumed to be about level
 
     size = OFFSETS_AT + len(OFFSETS) + len(DEPTH_ERRORS)
 
     @property
-    def own(self) -> slice:
-        """Its places among what is shared."""
+    def numbers(self) -> slice:
+        """Indices of its shared numbers."""
         return slice(self.first, self.first + self.size)
 
     @property
     def offsets(self) -> slice:
-        """Places of how its landmarks lie off the joints otherwise than in the first camera."""
+        """Indices of the differences of its landmarks' offsets from those in the first camera."""
         return slice(self.first + OFFSETS_AT, self.errors.start)
 
     @property
     def errors(self) -> slice:
-        """Places of the errors of its depths."""
+        """Indices of the errors of its depths."""
         end = self.first + self.size
         return slice(end - len(DEPTH_ERRORS), end)
 
     def axes(self, shared: Array) -> tuple[Array, Array]:
         """Rotation and translation from the axes of the first camera."""
-        own = shared[self.own]
-        return rotation(own[:3]) @ self.turn, self.place + own[3:6]
+        numbers = shared[self.numbers]
+        return rotation_matrix(numbers[:3]) @ self.rotation, self.translation + numbers[3:6]
 
     def back(self, shared: Array) -> Array:
         """Direction horizontally towards this camera, in the axes of the first."""
-        turn, _ = self.axes(shared)
-        towards: Array = turn.T @ camera_rotation(self.local(shared))[2]
+        rotation, _ = self.axes(shared)
+        towards: Array = rotation.T @ camera_rotation(self.local(shared))[2]
         return towards
 
-    def late(self, shared: Array) -> float:
-        """Seconds to be added to the time offset."""
+    def time_correction(self, shared: Array) -> float:
+        """Seconds to add to the time offset."""
         return float(shared[self.first + 7])
 
     def local(self, shared: Array) -> Array:
-        """Shared numbers as they are in the axes of this camera."""
+        """Shared numbers in the axes of this camera, with those of its lens, offsets and depths."""
         up = self.axes(shared)[0] @ up_of(shared)
         local = shared.copy()
         local[FOCAL_FACTOR] = shared[self.first + 6]
@@ -226,7 +226,7 @@ class View:
 
 
 def part_of(problem: Problem, rows: slice) -> Problem:
-    """Only some of the knots."""
+    """Restrict a problem to some of its knots."""
     return replace(
         problem,
         knots=problem.knots[rows],

@@ -11,8 +11,8 @@ from mobility.kinematics.fit.terms import normal_equations
 _FIRST_DAMPING = 3e-2
 
 FRAME_SHARE = 0.45
-"""Share of the error of one knot that is not smoothed away because errors last; from the
-agreement of errors and standard deviations on rendered clips."""
+"""Share of the error of one knot that smoothing leaves because errors last; chosen so that errors
+and standard deviations agree on rendered clips."""
 
 
 def banded(normal: Normal, damping: float) -> Array:
@@ -24,7 +24,7 @@ def banded(normal: Normal, damping: float) -> Array:
     main, next_ = np.full(n, 6.0), np.full(n - 1, -4.0)
     main[[0, -1]], next_[[0, -1]] = 1.0, -2.0
     main[[1, -2]] = 5.0
-    # The tiny addition keeps positions defined through gaps without observations.
+    # The small constant keeps the matrix regular through gaps without observations.
     band[:, :, 0] += normal.smooth * main[:, None] + 1e-6
     band[:, :, 0] *= 1 + damping
     band[:-1, :, N_COORDINATES] += normal.smooth * next_[:, None]
@@ -35,7 +35,7 @@ def banded(normal: Normal, damping: float) -> Array:
 def _forward(factor: Array, right: Array) -> Array:
     """Solve L x = right with a banded Cholesky factor for many right sides, block by block.
 
-    LAPACK's dtbtrs takes one right side after the other; with the border there are 37.
+    LAPACK's dtbtrs would take the right sides one by one.
     """
     from numpy.lib.stride_tricks import as_strided
     from scipy.linalg import blas
@@ -43,10 +43,10 @@ def _forward(factor: Array, right: Array) -> Array:
     columns = np.ascontiguousarray(factor.T)
     size, word = len(columns), columns.itemsize
     flat = columns.reshape(-1)
-    # Row i, column j of a block lies at j * (_BAND - 1) + i from the block's first entry.
+    # Row i, column j of a block lies at j * (BAND - 1) + i from the block's first entry.
     strides = (word, (BAND - 1) * word)
     upper = np.triu(np.ones((BAND, BAND)), 1)
-    found = np.empty_like(right)
+    solution = np.empty_like(right)
     carried: Array = np.zeros((0, right.shape[1]))
     for a in range(0, size, BAND):
         m = min(BAND, size - a)
@@ -56,8 +56,8 @@ def _forward(factor: Array, right: Array) -> Array:
             part = part - (as_strided(start, (m, BAND), strides) * upper[:m]) @ carried
         main = as_strided(flat[a * BAND :], (m, m), strides)
         carried = blas.dtrsm(1.0, main, part, lower=1)
-        found[a : a + m] = carried
-    return found
+        solution[a : a + m] = carried
+    return solution
 
 
 def solve(
@@ -75,7 +75,7 @@ def solve(
     """
     from scipy.linalg import lapack
 
-    damping, growth, done = _FIRST_DAMPING, 2.0, 0
+    damping, growth, accepted = _FIRST_DAMPING, 2.0, 0
     here = normal_equations(problem, joints, shared)
     for _ in range(steps):
         band = banded(here, damping)
@@ -107,7 +107,7 @@ def solve(
             joints, shared, here = tried, numbers, there
             damping = max(damping * max(0.2, 1 - (2 * gain / expected - 1) ** 3), 1e-7)
             growth = 2.0
-            done += 1
+            accepted += 1
             if small:
                 break
         else:
@@ -115,7 +115,7 @@ def solve(
             growth *= 2
             if damping > 1e4:
                 break
-    return Solution(joints, shared, here, done)
+    return Solution(joints, shared, here, accepted)
 
 
 def schur_complement(normal: Normal) -> Array:
@@ -129,30 +129,30 @@ def schur_complement(normal: Normal) -> Array:
 
 
 def shifts(problem: Problem, precision: Array, rng: np.random.Generator, draws: int) -> Array:
-    """Deviations of what is shared, (border, draw).
+    """Draws of the deviations of the shared numbers, (number, draw).
 
-    How a person stands is held by the fit, for what else would tell it is wrong by more. So it is
-    a parameter that is considered: drawn as people differ, and all else follows it.
+    The fit holds the posture of standing, because the data would give it with a larger error. It is
+    therefore a considered parameter: drawn as people differ, and the other numbers follow it.
     """
     held = np.isin(np.arange(len(precision)), (KNEE_BEND, TRUNK_LEAN))
-    free = precision[np.ix_(~held, ~held)]
+    free_precision = precision[np.ix_(~held, ~held)]
     shift = np.empty((len(precision), draws))
     shift[held] = usual_angles(problem)[1][:, None] * rng.standard_normal((2, draws))
-    follow = np.linalg.solve(free, precision[np.ix_(~held, held)] @ shift[held])
-    noise = rng.standard_normal((len(free), draws))
-    shift[~held] = np.linalg.solve(np.linalg.cholesky(free).T, noise) - follow
+    follow = np.linalg.solve(free_precision, precision[np.ix_(~held, held)] @ shift[held])
+    noise = rng.standard_normal((len(free_precision), draws))
+    shift[~held] = np.linalg.solve(np.linalg.cholesky(free_precision).T, noise) - follow
     return shift
 
 
 def sampled(normal: Normal, shift: Array, rng: np.random.Generator) -> Array:
-    """Deviations of the positions, (draw, n, joint, 3), for given deviations of what is shared."""
+    """Draws of the positions' deviations, (draw, n, joint, 3), for those of the shared numbers."""
     from scipy.linalg import lapack
 
     size = len(normal.gradient)
     factor, _info = lapack.dpbtrf(banded(normal, 0.0), lower=1, overwrite_ab=1)
     follow, _info = lapack.dpbtrs(factor, normal.cross @ shift, lower=1)
     noise = rng.standard_normal((size, shift.shape[1]))
-    own, _info = lapack.dtbtrs(factor, noise, uplo="L", trans="T")
-    moved = FRAME_SHARE * own - follow
+    independent, _info = lapack.dtbtrs(factor, noise, uplo="L", trans="T")
+    moved = FRAME_SHARE * independent - follow
     sample: Array = moved.T.reshape(shift.shape[1], size // N_COORDINATES, N_JOINTS, 3)
     return sample

@@ -1,4 +1,4 @@
-"""In which frames the subject stands, and how straight: an assumption that the fit makes."""
+"""Knots at which the fit assumes that the subject stands, and how straight."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ from mobility.options import Standing
 _GATE_DRAWS = 256
 
 
-def _standing(problem: Problem, *, measured: bool = False) -> Array | None:
-    """Weight of each knot as one at which the subject stands straight; None without any.
+def _standing_weights(problem: Problem, *, measured: bool = False) -> Array | None:
+    """Weight of each knot as one at which the subject stands straight; None if there is none.
 
-    Tall are hips that stand high above the ankles in the picture; raised arms do not change that.
-    Knees bent by 25 degrees lower them by a fortieth only, but nobody stays there: one of the tall
-    knots has to be still or a top, and each counts the less, the less tall and still it is. Knees
-    that were `measured` may be bent.
+    A knot is tall if the hips are high above the ankles in the picture, whatever the arms do. Knees
+    bent by 25 degrees lower the hips by only a fortieth, but nobody stays there: one of the tall
+    knots must be still or a maximum, and the weight of a knot grows with its height and stillness.
+    Knees whose flexion was `measured` may be bent.
     """
     from scipy.ndimage import maximum_filter1d
 
@@ -67,14 +67,15 @@ def _standing(problem: Problem, *, measured: bool = False) -> Array | None:
     bends = np.median(_bends(problem.world[near], *LEGS, (LS, LH, LK), (RS, RH, RK)), axis=0)
     if bends.max() > term["most_bent_deg"] and not measured:
         return None
-    less, moves = np.maximum(1 - tall, 0) / term["tall_sd"], change / term["still_sd"]
-    weight: Array = np.where(seen & (tall > term["tall"]), np.exp(-(less**2 + moves**2) / 2), 0.0)
+    below_top, movement = np.maximum(1 - tall, 0) / term["tall_sd"], change / term["still_sd"]
+    likely = np.exp(-(below_top**2 + movement**2) / 2)
+    weight: Array = np.where(seen & (tall > term["tall"]), likely, 0.0)
     weight *= term["weight"] / weight.sum()
     return weight
 
 
 def _bends(points: Array, *limbs: tuple[int, int, int]) -> Array:
-    """How far limbs of three joints each are bent, degrees, (..., limb)."""
+    """Bends of limbs of three joints each, degrees, (..., limb)."""
     ends = [[points[..., joint, :] for joint in limb] for limb in limbs]
     return np.stack([angle_between(b - a, c - b) for a, b, c in ends], axis=-1)
 
@@ -82,31 +83,31 @@ def _bends(points: Array, *limbs: tuple[int, int, int]) -> Array:
 def with_standing(
     coarse: Problem, fine: Problem, joints: Array, standing: Standing
 ) -> tuple[Problem, Problem]:
-    """Give both the frames in which the subject stands straight, where it is said and seen so."""
+    """Add the weights of standing to both problems, if the subject is assumed and seen to stand."""
     measured = not isinstance(standing, str)
-    at = None if standing == "free" else _standing(fine, measured=measured)
-    if at is None:
+    weights = None if standing == "free" else _standing_weights(fine, measured=measured)
+    if weights is None:
         return coarse, fine
     knee = (
         STANDING_KNEE
         if isinstance(standing, str)
         else (standing, KNEE_OF_STANDING["sd_if_measured"])
     )
-    here = at[np.abs(coarse.knots[:, None] - fine.knots).argmin(axis=1)]
-    if not here.any():  # they are shorter than the coarse knots are apart
-        here[np.abs(coarse.knots - fine.knots[at.argmax()]).argmin()] = 1.0
-    if not measured and _seen_bent(coarse, joints, here > 0):
+    coarse_weights = weights[np.abs(coarse.knots[:, None] - fine.knots).argmin(axis=1)]
+    if not coarse_weights.any():  # standing is shorter than the step of the coarse knots
+        coarse_weights[np.abs(coarse.knots - fine.knots[weights.argmax()]).argmin()] = 1.0
+    if not measured and _seen_bent(coarse, joints, coarse_weights > 0):
         return coarse, fine
     return (
-        _standing_at(coarse, here * (at.sum() / here.sum()), knee),
-        _standing_at(fine, at, knee),
+        _with_weights(coarse, coarse_weights * (weights.sum() / coarse_weights.sum()), knee),
+        _with_weights(fine, weights, knee),
     )
 
 
 def _seen_bent(problem: Problem, joints: Array, standing: Mask) -> bool:
-    """Whether knees are seen to be bent at these knots by a fit that assumes no standing.
+    """Whether a fit that assumes no standing sees bent knees at these knots.
 
-    From the front and from behind nothing shows it, whatever such a fit says.
+    False if all views are from the front or from behind, which do not show the bend.
     """
     flat = np.array([1.0, 0.0, 1.0])
     across = [unit_vectors(hip_line(each.world[standing]) * flat) for each in problem.each]
@@ -115,19 +116,19 @@ def _seen_bent(problem: Problem, joints: Array, standing: Mask) -> bool:
     rows = windows_of(len(problem.knots))
     part = max(rows, key=lambda each: int(standing[each].sum()))
     free, start, standing = part_of(problem, part), joints[part], standing[part]
-    found = solve(free, start, first_shared(free, start), steps=28, tolerance=1e-3)
+    solved = solve(free, start, first_shared(free, start), steps=28, tolerance=1e-3)
     rng = np.random.default_rng(0)
-    shift = shifts(free, schur_complement(found.normal), rng, _GATE_DRAWS)
-    drawn = found.joints[standing] + sampled(found.normal, shift, rng)[:, standing]
+    shift = shifts(free, schur_complement(solved.normal), rng, _GATE_DRAWS)
+    drawn = solved.joints[standing] + sampled(solved.normal, shift, rng)[:, standing]
 
-    off = float(_bends(found.joints[standing], *LEGS).mean()) - KNEE_OF_STANDING["mean"]
+    excess = float(_bends(solved.joints[standing], *LEGS).mean()) - KNEE_OF_STANDING["mean"]
     sd = float(np.sqrt(_bends(drawn, *LEGS).var(axis=0).mean()))
-    return bool(off > TERMS["standing"]["contradicted"] * sd)
+    return bool(excess > TERMS["standing"]["contradicted"] * sd)
 
 
-def _standing_at(problem: Problem, weights: Array, knee: tuple[float, float]) -> Problem:
-    def here(one: Problem) -> Problem:
+def _with_weights(problem: Problem, weights: Array, knee: tuple[float, float]) -> Problem:
+    def with_weights(one: Problem) -> Problem:
         return replace(one, standing=weights, standing_knee=knee, without=problem.without)
 
-    views = tuple(replace(view, problem=here(view.problem)) for view in problem.views)
-    return replace(here(problem), views=views)
+    views = tuple(replace(view, problem=with_weights(view.problem)) for view in problem.views)
+    return replace(with_weights(problem), views=views)

@@ -49,11 +49,11 @@ from mobility.kinematics.fit.body import (
     USUAL_RATIO_SDS,
     USUAL_RATIOS,
     Array,
+    component_slope,
     hip_line,
     in_radians,
     offset_directions,
     trunk_line,
-    turned_about,
     unit_vectors,
     up_of,
     up_slopes,
@@ -70,7 +70,7 @@ from mobility.kinematics.fit.problem import (
 
 
 class Rows:
-    """Residuals of all knots, row by row, with what they depend on."""
+    """Residuals of all knots, row by row, with their slopes by joints and shared numbers."""
 
     def __init__(self, n: int, shared: int, most: int = 120) -> None:
         self.count = 0
@@ -95,14 +95,14 @@ class Rows:
         self.weight[:, i] = weight
         for j, slope in joints:
             self.joints[:, i, j] += slope
-        for place, change in shared:
-            self.shared[:, i, place] += change
+        for index, change in shared:
+            self.shared[:, i, index] += change
         self.cost += float((weight * residual**2).sum()) if cost is None else cost
         self.count += 1
 
 
 def _cauchy(square: Array, width: float) -> tuple[Array, Array]:
-    """Factor on the weight, and the cost, of residuals with Cauchy's tails."""
+    """Factor on the weight, and cost, of residuals with the tails of a Cauchy distribution."""
     return 1 / (1 + square / width**2), width**2 * np.log1p(square / width**2)
 
 
@@ -161,8 +161,8 @@ def picture_rows(rows: Rows, problem: Problem, joints: Array, shared: Array, sha
     depth = np.maximum(-landmark[..., 2], 0.1)
     stretch = np.exp(shared[FOCAL_FACTOR])
     per_metre = problem.distance[:, None] / np.array(LANDMARK_SD)
-    place = stretch * landmark[..., :2] / depth[..., None]
-    off = (place - problem.image) * per_metre[..., None]
+    projected = stretch * landmark[..., :2] / depth[..., None]
+    off = (projected - problem.image) * per_metre[..., None]
     huber = TERMS["picture"]["huber"]
     size = np.sqrt((off**2).sum(axis=-1))
     weight = problem.weight * share
@@ -173,14 +173,14 @@ def picture_rows(rows: Rows, problem: Problem, joints: Array, shared: Array, sha
         for a in (0, 1):
             slope = np.zeros((len(joints), 3))
             slope[:, a] = stretch / depth[:, j] * per_metre[:, j]
-            slope[:, 2] = place[:, j, a] / depth[:, j] * per_metre[:, j]
+            slope[:, 2] = projected[:, j, a] / depth[:, j] * per_metre[:, j]
             through = (directions[:, :, j] * slope[:, None]).sum(axis=-1)
             rows.add(
                 off[:, j, a],
                 weight[:, j] * factor[:, j],
                 [(j, slope)],
                 [
-                    (FOCAL_FACTOR, place[:, j, a] * per_metre[:, j]),
+                    (FOCAL_FACTOR, projected[:, j, a] * per_metre[:, j]),
                     (slice(FIRST_OFFSET, FIRST_DEPTH_ERROR), through),
                 ],
                 cost=float(loss[:, j].sum()) if a == 0 else 0.0,
@@ -203,15 +203,15 @@ def _length_rows(rows: Rows, problem: Problem, joints: Array, shared: Array, sha
             along, across = unit_vectors(v), unit_vectors(thigh)
             shorter = TERMS["lengths"]["trunk_shorter"]
             left = 1 - shorter * (1 + (along * across).sum(axis=-1))
-            by_trunk = (along + shorter * length * turned_about(v, across)) / segment.sd
-            by_thigh = shorter * length * turned_about(thigh, along) / segment.sd
-            slopes = _of_line(by_trunk, HIPS, SHOULDERS) + _of_line(by_thigh, HIPS, KNEES)
+            by_trunk = (along + shorter * length * component_slope(v, across)) / segment.sd
+            by_thigh = shorter * length * component_slope(thigh, along) / segment.sd
+            slopes = _line_slopes(by_trunk, HIPS, SHOULDERS) + _line_slopes(by_thigh, HIPS, KNEES)
             off = (np.linalg.norm(v, axis=-1) - length * left) / segment.sd
             rows.add(off, share, slopes, [(FIRST_LENGTH + i, -length * left / segment.sd)])
 
 
-def _of_line(slope: Array, low: Sequence[int], high: Sequence[int]) -> list[tuple[int, Array]]:
-    """Slopes by the joints of a line between the middles of two pairs, of that by its vector."""
+def _line_slopes(slope: Array, low: Sequence[int], high: Sequence[int]) -> list[tuple[int, Array]]:
+    """Slopes by the joints of a line between two pairs' middles, from the slope by the line."""
     return [*((j, 0.5 * slope) for j in high), *((j, -0.5 * slope) for j in low)]
 
 
@@ -222,12 +222,12 @@ def depth_rows(rows: Rows, problem: Problem, joints: Array, shared: Array, share
     calibrated = "depth_errors" in problem.terms
     for i, (name, (a, b, _, _)) in enumerate(DEPTHS.items()):
         sd = problem.depth_sds[:, i]
-        wrong = [
+        error_slopes = [
             (FIRST_DEPTH_ERROR + k, error["in"][name])
             for k, error in enumerate(DEPTH_ERRORS.values())
             if calibrated and name in error["in"]
         ]
-        error = sum(sign * shared[place] for place, sign in wrong)
+        error = sum(sign * shared[index] for index, sign in error_slopes)
         off = (joints[:, b, 2] - joints[:, a, 2] + error - problem.depths[:, i]) / sd
         weight = np.minimum(problem.weight[:, a], problem.weight[:, b]) * share
         factor, loss = _cauchy(off**2, TERMS["depths"]["cauchy"])
@@ -236,7 +236,7 @@ def depth_rows(rows: Rows, problem: Problem, joints: Array, shared: Array, share
             off,
             weight * factor,
             [(b, slope), (a, -slope)],
-            [(place, sign / sd) for place, sign in wrong],
+            [(index, sign / sd) for index, sign in error_slopes],
             cost=float((loss * weight).sum()),
         )
 
@@ -279,7 +279,7 @@ def bend_rows(rows: Rows, problem: Problem, joints: Array, shared: Array, share:
 
 def _foot_rows(rows: Rows, problem: Problem, joints: Array, shared: Array, share: float) -> None:
     feet = _places(problem, shared)
-    up, turn = up_of(shared), up_slopes(shared)
+    up, by_tilt = up_of(shared), up_slopes(shared)
     term = TERMS["feet"]
     fixed = term["sd_m"]
     stiff = 1 / fixed
@@ -296,11 +296,11 @@ def _foot_rows(rows: Rows, problem: Problem, joints: Array, shared: Array, share
         loose = np.zeros(len(joints))
         if j in (LC, RC):
             seen = np.interp(problem.weight[:, j], term["heel_seen"], (0.0, 1.0))
-            rising = np.where(away @ up > 0, seen, 0.0)  # into the floor it does not go
+            rising = np.where(away @ up > 0, seen, 0.0)  # heels rise, but do not sink
             loose = 1 / (fixed + rising * (term["heel_rise_sd_m"] - fixed)) - stiff
         whitened = stiff * np.eye(3) + loose[:, None, None] * np.outer(up, up)
         off = np.einsum("nx,nxy->ny", away, whitened)
-        tilt = (away @ turn)[:, None] * up[:, None] + (away @ up)[:, None, None] * turn
+        tilt = (away @ by_tilt)[:, None] * up[:, None] + (away @ up)[:, None, None] * by_tilt
         tilt *= loose[:, None, None]
         factor, loss = _cauchy((off**2).sum(axis=-1), term["cauchy"])
         for x in range(3):
@@ -330,7 +330,7 @@ def _place(i: int) -> slice:
 
 def _balance_rows(rows: Rows, problem: Problem, joints: Array, shared: Array, share: float) -> None:
     feet = _places(problem, shared)
-    up, turn = up_of(shared), up_slopes(shared)
+    up, by_tilt = up_of(shared), up_slopes(shared)
     term = TERMS["balance"]
     sd, fraction = term["sd_m"], term["foot_fraction"]
     holds = np.stack([stance.holds(problem.knots) for stance in problem.footholds], axis=-1)
@@ -346,7 +346,7 @@ def _balance_rows(rows: Rows, problem: Problem, joints: Array, shared: Array, sh
     factor, loss = _cauchy((off**2).sum(axis=-1), term["cauchy"])
     for x, axis in enumerate(axes):
         slope = axis / sd
-        tilt = -(axis @ turn) * (over @ up)[:, None] / sd
+        tilt = -(axis @ by_tilt) * (over @ up)[:, None] / sd
         rows.add(
             off[:, x],
             share * factor * held,
@@ -381,7 +381,7 @@ def _standing_rows(
             (forward, shared[KNEE_BEND], knee_sd, turned),
             (across, *in_radians(term["knee_across_deg"]), []),
         ):
-            upper, lower = turned_about(thigh, axis) / sd, turned_about(shank, axis) / sd
+            upper, lower = component_slope(thigh, axis) / sd, component_slope(shank, axis) / sd
             slopes = [(end, -lower), (middle, lower + upper), (top, -upper)]
             off = ((bend * axis).sum(axis=-1) - mean) / sd
             _add_robust(rows, off, weight, term["cauchy"], slopes, by_shared)
@@ -392,17 +392,16 @@ def _standing_rows(
     mean, sd = in_radians(term["trunk_across_deg"])
     line = trunk_line(joints)
     off = ((unit_vectors(line) * across).sum(axis=-1) - mean) / sd
-    _add_robust(
-        rows, off, weight, term["cauchy"], _of_line(turned_about(line, across) / sd, *trunk), ()
-    )
+    slopes = _line_slopes(component_slope(line, across) / sd, *trunk)
+    _add_robust(rows, off, weight, term["cauchy"], slopes, ())
 
 
 class _Lean(NamedTuple):
-    """How far forwards a line leans, radians, and the place of that among what is shared."""
+    """Prior of how far forwards a line leans, radians, and the index of its shared number."""
 
     mean: float
     sd: float
-    place: int | None = None
+    number: int | None = None
 
 
 def _lean_rows(
@@ -414,17 +413,17 @@ def _lean_rows(
     weight: Array,
     cauchy: float,
 ) -> None:
-    """How far forwards the line between the middles of two pairs of joints leans."""
+    """Forward lean of the line between the middles of two pairs of joints."""
     low, high = ends
     line = joints[:, high].mean(axis=1) - joints[:, low].mean(axis=1)
     across = unit_vectors(hip_line(joints))
     forward = unit_vectors(np.cross(up_of(shared), across))
     off = ((unit_vectors(line) * forward).sum(axis=-1) - lean.mean) / lean.sd
-    turned = with_gravity(unit_vectors(line), across, shared, lean.sd)
-    if lean.place is not None:
-        turned.append((lean.place, -1 / lean.sd))
-    slopes = _of_line(turned_about(line, forward) / lean.sd, low, high)
-    _add_robust(rows, off, weight, cauchy, slopes, turned)
+    by_shared = with_gravity(unit_vectors(line), across, shared, lean.sd)
+    if lean.number is not None:
+        by_shared.append((lean.number, -1 / lean.sd))
+    slopes = _line_slopes(component_slope(line, forward) / lean.sd, low, high)
+    _add_robust(rows, off, weight, cauchy, slopes, by_shared)
 
 
 def _add_robust(
@@ -440,7 +439,7 @@ def _add_robust(
 
 
 def _upright_rows(rows: Rows, problem: Problem, joints: Array, shared: Array, share: float) -> None:
-    up, turn, term = up_of(shared), up_slopes(shared), TERMS["upright"]
+    up, by_tilt, term = up_of(shared), up_slopes(shared), TERMS["upright"]
     sd = term["sd_m"]
     part = MASS_SHARES.copy()
     part[ANKLES] -= 0.5
@@ -450,7 +449,7 @@ def _upright_rows(rows: Rows, problem: Problem, joints: Array, shared: Array, sh
     off = over @ axes.T / sd
     factor, loss = _cauchy((off**2).sum(axis=-1), term["cauchy"])
     for x, axis in enumerate(axes):
-        tilt = -(axis @ turn) * (over @ up)[:, None] / sd
+        tilt = -(axis @ by_tilt) * (over @ up)[:, None] / sd
         slopes = [
             (j, np.broadcast_to(part[j] * axis / sd, over.shape))
             for j in np.flatnonzero(part).tolist()
@@ -462,8 +461,8 @@ def _upright_rows(rows: Rows, problem: Problem, joints: Array, shared: Array, sh
             [(PITCH, tilt[:, 0]), (ROLL, tilt[:, 1])],
             cost=float(loss.sum()) * share if x == 0 else 0.0,
         )
-    if problem.calibrated or problem.feet_said:
-        return  # several cameras see how the trunk leans; who sits or lies does not walk
+    if problem.calibrated or problem.feet_given:
+        return  # several cameras see the trunk's lean; given feet may be of somebody who sits
     weight = np.full(len(joints), term["trunk_weight"] / len(joints))
     lean = _Lean(shared[TRUNK_LEAN], usual_angles(problem)[1][1], TRUNK_LEAN)
     _lean_rows(rows, joints, shared, (HIPS, SHOULDERS), lean, weight, term["trunk_cauchy"])
@@ -480,7 +479,7 @@ _KNOT_TERMS: Mapping[str, Callable[[Rows, Problem, Array, Array, float], None]] 
     "upright": _upright_rows,
     "standing": _standing_rows,
 }
-"""Terms with residuals at each knot; `smooth` couples knots, all others are of what is shared."""
+"""Terms with residuals at each knot; `smooth` couples knots, all others are of shared numbers."""
 
 
 def _shared_rows(problem: Problem, shared: Array) -> tuple[Array, Array]:
@@ -489,20 +488,20 @@ def _shared_rows(problem: Problem, shared: Array) -> tuple[Array, Array]:
     residual: list[float] = []
     slopes: list[Array] = []
 
-    def add(term: str, off: float, sd: float, *of: tuple[int | slice, Array | float]) -> None:
-        # A term that is left out keeps the equations solvable.
+    def add(term: str, off: float, sd: float, *by: tuple[int | slice, Array | float]) -> None:
+        # A term that is left out stays in with a wide prior, to keep the equations solvable.
         sd = sd if term in problem.terms else LEFT_OUT * sd
         slope = np.zeros(p)
-        for place, change in of:
-            slope[place] += change
+        for number, change in by:
+            slope[number] += change
         residual.append(off / sd)
         slopes.append(slope / sd)
 
     add("focal", shared[FOCAL_FACTOR], problem.focal_sd, (FOCAL_FACTOR, 1.0))
-    for at, usual, sd in zip((PITCH, ROLL), problem.tilt, problem.tilt_sd, strict=True):
-        add("tilt", shared[at] - usual, sd, (at, 1.0))
-    for at, usual in zip((KNEE_BEND, TRUNK_LEAN), usual_angles(problem)[0], strict=True):
-        add("places", shared[at] - usual, HELD_RAD, (at, 1.0))
+    for index, usual, sd in zip((PITCH, ROLL), problem.tilt, problem.tilt_sd, strict=True):
+        add("tilt", shared[index] - usual, sd, (index, 1.0))
+    for index, usual in zip((KNEE_BEND, TRUNK_LEAN), usual_angles(problem)[0], strict=True):
+        add("places", shared[index] - usual, HELD_RAD, (index, 1.0))
     add("stature", shared[HEIGHT] - problem.stature, problem.stature_sd, (HEIGHT, 1.0))
     excess = shared[FIRST_LENGTH:FIRST_OFFSET] - shared[HEIGHT] - USUAL_RATIOS
     for i, off in enumerate(excess):
@@ -513,87 +512,88 @@ def _shared_rows(problem: Problem, shared: Array) -> tuple[Array, Array]:
     for i, offset in enumerate(OFFSETS.values()):
         add("offsets", shared[FIRST_OFFSET + i] - offset.mean, offset.sd, (FIRST_OFFSET + i, 1.0))
     for i, error in enumerate(DEPTH_ERRORS.values()):
-        at = FIRST_DEPTH_ERROR + i
-        add("depth_errors", shared[at], error["sd_m"], (at, 1.0))
+        index = FIRST_DEPTH_ERROR + i
+        add("depth_errors", shared[index], error["sd_m"], (index, 1.0))
     add("places", shared[FLOOR], 100.0, (FLOOR, 1.0))
     if problem.planted:
-        up, turn = up_of(shared), up_slopes(shared)
+        up, by_tilt = up_of(shared), up_slopes(shared)
         for i in range(FIRST_FOOT, FIRST_FOOT + 6 * len(problem.footholds)):
             add("places", shared[i], 100.0, (i, 1.0))
         for i in range(2 * len(problem.footholds)):
-            place = _place(i)
-            point = shared[place]
-            tilted = point @ turn
+            foot = _place(i)
+            point = shared[foot]
+            tilted = point @ by_tilt
             slope: list[tuple[int | slice, Array | float]]
-            slope = [(place, up), (FLOOR, -1.0), (PITCH, tilted[0]), (ROLL, tilted[1])]
+            slope = [(foot, up), (FLOOR, -1.0), (PITCH, tilted[0]), (ROLL, tilted[1])]
             add("feet", float(up @ point) - shared[FLOOR], TERMS["feet"]["flat_sd_m"], *slope)
     for view in problem.views:
-        for off, sd, *of in _usual_of_camera(view, shared):
-            add("views", off, sd, *of)
+        for off, sd, *slopes_of_numbers in _camera_priors(view, shared):
+            add("views", off, sd, *slopes_of_numbers)
     return np.array(residual), np.stack(slopes)
 
 
 def _camera_rows(rows: Rows, view: View, joints: Array, shared: Array, share: float) -> None:
-    """Add the rows of picture and depth of this camera."""
-    turn, place = view.axes(shared)
-    seen = joints @ turn.T + place
-    problem = replace(view.problem, image=view.problem.image - view.late(shared) * view.velocity)
-    own = Rows(len(joints), len(shared))
+    """Add the rows of picture and depth of a further camera."""
+    rotation, translation = view.axes(shared)
+    joints_in_view = joints @ rotation.T + translation
+    late = view.time_correction(shared)
+    problem = replace(view.problem, image=view.problem.image - late * view.velocity)
+    view_rows = Rows(len(joints), len(shared))
     local = view.local(shared)
-    picture_rows(own, problem, seen, local, share)
-    pictures = own.count
-    depth_rows(own, problem, seen, local, share * SHARE_OF_SEVERAL)
+    picture_rows(view_rows, problem, joints_in_view, local, share)
+    pictures = view_rows.count
+    depth_rows(view_rows, problem, joints_in_view, local, share * SHARE_OF_SEVERAL)
 
-    count = own.count
+    count = view_rows.count
     new = slice(rows.count, rows.count + count)
-    slope = own.joints[:, :count]
-    through = own.shared[:, :count]
-    rows.residual[:, new] = own.residual[:, :count]
-    rows.weight[:, new] = own.weight[:, :count]
-    rows.joints[:, new] = slope @ turn
+    slope = view_rows.joints[:, :count]
+    through = view_rows.shared[:, :count]
+    rows.residual[:, new] = view_rows.residual[:, :count]
+    rows.weight[:, new] = view_rows.weight[:, :count]
+    rows.joints[:, new] = slope @ rotation
     rows.shared[:, new] = through
     rows.shared[:, new, FOCAL_FACTOR] = 0.0
     rows.shared[:, new, view.offsets] = through[..., FIRST_OFFSET:FIRST_DEPTH_ERROR]
     rows.shared[:, new, FIRST_DEPTH_ERROR:FIRST_FOOT] = 0.0
     rows.shared[:, new, view.errors] = through[..., FIRST_DEPTH_ERROR:FIRST_FOOT]
-    moved = np.cross((seen - place)[:, None], slope).sum(axis=2)
+    moved = np.cross((joints_in_view - translation)[:, None], slope).sum(axis=2)
     rows.shared[:, new, view.first : view.first + 3] = moved @ _left_jacobian(
         shared[view.first : view.first + 3]
     )
     rows.shared[:, new, view.first + 3 : view.first + 6] = slope.sum(axis=2)
     rows.shared[:, new, view.first + 6] = through[..., FOCAL_FACTOR]
     # A landmark's slope across the line of sight, times its depth, is its scale in the picture.
-    depth = np.maximum(-seen[..., 2], 0.1) / np.exp(shared[view.first + 6])
+    depth = np.maximum(-joints_in_view[..., 2], 0.1) / np.exp(shared[view.first + 6])
     for i in range(pictures):
         j, axis = divmod(i, 2)
         per_metre = slope[:, i, j, axis] * depth[:, j]
         rows.shared[:, rows.count + i, view.first + 7] = per_metre * view.velocity[:, j, axis]
-    rows.cost += own.cost
+    rows.cost += view_rows.cost
     rows.count += count
 
 
-def _usual_of_camera(view: View, shared: Array) -> Iterator[tuple[Any, ...]]:
-    """Give what is usual for a camera: difference from it, standard deviation, slopes."""
-    own = shared[view.own]
+def _camera_priors(view: View, shared: Array) -> Iterator[tuple[Any, ...]]:
+    """Priors of a further camera: residual, standard deviation, slopes."""
+    numbers = shared[view.numbers]
     for i in range(3):
-        yield own[i], view.turn_sd, (view.first + i, 1.0)
-        yield own[3 + i], view.place_sd, (view.first + 3 + i, 1.0)
-    yield own[6], view.problem.focal_sd, (view.first + 6, 1.0)
-    yield own[7], view.offset.sd, (view.first + 7, 1.0)
+        yield numbers[i], view.rotation_sd, (view.first + i, 1.0)
+        yield numbers[3 + i], view.translation_sd, (view.first + 3 + i, 1.0)
+    yield numbers[6], view.problem.focal_sd, (view.first + 6, 1.0)
+    yield numbers[7], view.offset.sd, (view.first + 7, 1.0)
     for i in range(view.offsets.start, view.offsets.stop):
         yield shared[i], OFFSET_SD, (i, 1.0)
     for i, error in enumerate(DEPTH_ERRORS.values(), view.errors.start):
         yield shared[i], error["sd_m"], (i, 1.0)
     if not view.upright:
         return
-    turn, _ = view.axes(shared)
-    x, y, z = up = turn @ up_of(shared)
+    rotation, _ = view.axes(shared)
+    x, y, z = up = rotation @ up_of(shared)
     pitch_sd, roll_sd = TILT_SD
     tilts = ((z / y, pitch_sd, [0, -z / y**2, 1 / y]), (x / y, roll_sd, None))
-    for tilt, sd, given in tilts:
-        slope = np.array(given if given is not None else [1 / y, -x / y**2, 0])
-        by_turn = np.cross(up, slope) @ _left_jacobian(own[:3])
-        by_up = slope @ turn @ up_slopes(shared)
+    for tilt, sd, slopes in tilts:
+        slope = np.array(slopes if slopes is not None else [1 / y, -x / y**2, 0])
+        by_turn = np.cross(up, slope) @ _left_jacobian(numbers[:3])
+        by_up = slope @ rotation @ up_slopes(shared)
         yield (
             *(tilt, sd, (slice(view.first, view.first + 3), by_turn)),
             *((PITCH, by_up[0]), (ROLL, by_up[1])),
@@ -601,14 +601,14 @@ def _usual_of_camera(view: View, shared: Array) -> Iterator[tuple[Any, ...]]:
 
 
 def _left_jacobian(vector: Array) -> Array:
-    """How a small change of a rotation vector turns what it has turned."""
+    """Left Jacobian of a rotation vector: the rotation that follows a small change of it."""
     angle = float(np.linalg.norm(vector))
     cross = cross_matrix(vector)
     if angle < 1e-6:
         return np.eye(3) + 0.5 * cross
-    found: Array = (
+    jacobian: Array = (
         np.eye(3)
         + (1 - np.cos(angle)) / angle**2 * cross
         + (angle - np.sin(angle)) / angle**3 * cross @ cross
     )
-    return found
+    return jacobian

@@ -1,4 +1,4 @@
-"""How much later one camera saw the same than another: from speeds, from lines of sight."""
+"""Time offset of two videos of the same trial: from speeds, or from lines of sight."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import xarray as xr
 
 from mobility.errors import BadInputError
 from mobility.kinematics.calibration import cross_matrix
-from mobility.kinematics.correlation import correlated, normalised, other_peaks, peak
+from mobility.kinematics.correlation import cross_correlation, normalised, peak, rival_peaks
 from mobility.kinematics.datasets import require_pose
 from mobility.kinematics.fit.body import FITTED
 from mobility.kinematics.fit.observed import Detections
@@ -26,36 +26,36 @@ _SIGNALS: tuple[tuple[str, ...], ...] = (
     ("left_wrist", "right_wrist"),
     ("left_knee", "right_knee"),
 )
-"""Landmarks whose mean height in the picture is a signal that hardly depends on the view, nor on
-left and right being told apart."""
+"""Landmarks whose mean height in the picture is a signal; it hardly depends on the view or on
+confusions of left and right."""
 
 _SHOULDERS_ABOVE_ANKLES = 0.78
-"""Of stature, standing: Drillis & Contini 1966, Body segment parameters."""
+"""Share of stature, in standing: Drillis & Contini 1966, Body segment parameters."""
 
 _GRID_HZ = 60.0
 _SMOOTH_S = 0.08
 """Standard deviation of the Gaussian that smooths the heights before they are differentiated."""
 
 _EDGE_S = 0.16
-"""At the ends of a video the smoothed speed is not known."""
+"""Seconds at both ends of a video for which the smoothed speed is not used."""
 
 _LEAST_SEEN = 0.2
 """Visibility below which a landmark's height is not used."""
 
 LEAST_OVERLAP = 1.0
-"""Seconds that both cameras must show the person."""
+"""Seconds for which both cameras must show the person."""
 
 _LEAST_SHARE = 0.5
-"""Share of the movement of the video with less of it that must lie in the overlap."""
+"""Share of the movement that must lie in the overlap, for the video with less movement."""
 
 _LEAST_LIKENESS = 0.8
-"""Correlation of the speeds below which the videos are not of the same movement."""
+"""Correlation of the speeds below which the videos show different movements."""
 
 _RIVAL = 4.0
-"""A second peak must be less likely by a factor of e to this power."""
+"""Log-likelihood by which a second peak must be less likely."""
 
 _INDEPENDENT_S = 0.5
-"""Seconds after which errors of the speeds are taken to be new."""
+"""Seconds after which errors of the speeds count as independent."""
 
 _LEAST_SPEED = 0.03
 """Root mean square of the speeds, body heights per second, below which nothing moves."""
@@ -75,14 +75,15 @@ def time_offset(pose_a: xr.Dataset, pose_b: xr.Dataset) -> TimeOffset:
     the single signals where that is larger.
 
     Frame rate, length, size of the picture and view may differ; the cameras must have stood still.
-    Refused are videos in which nothing moves, that do not show the same movement or too little of
-    it, or that another offset suits about as well.
+    Videos are refused if nothing moves, if they show different movements or too little of the same,
+    or if another offset fits about as well.
     """
     speeds = [_speeds(pose, what=name) for pose, name in ((pose_a, "first"), (pose_b, "second"))]
-    (start_a, a, known_a), (start_b, b, known_b) = speeds
+    (start_a, a, valid_a), (start_b, b, valid_b) = speeds
     step = 1 / _GRID_HZ
     dot, power_a, power_b, both = (
-        correlated(x, y) for x, y in ((a, b), (a**2, known_b), (known_a, b**2), (known_a, known_b))
+        cross_correlation(x, y)
+        for x, y in ((a, b), (a**2, valid_b), (valid_a, b**2), (valid_a, valid_b))
     )
     whole = min(float((a**2).sum()), float((b**2).sum()))
     # Every lag of the second video against the first, from the last to the first possible one.
@@ -98,8 +99,8 @@ def time_offset(pose_a: xr.Dataset, pose_b: xr.Dataset) -> TimeOffset:
         )
     rho = np.where(allowed, normalised(*total[:3]), -1.0)
     values = total[3] * step / _INDEPENDENT_S
-    depths = np.where(rho > 0, -0.5 * values * np.log1p(-(np.clip(rho, 0, 0.9999) ** 2)), 0.0)
-    best = int(np.argmax(depths))
+    evidence = np.where(rho > 0, -0.5 * values * np.log1p(-(np.clip(rho, 0, 0.9999) ** 2)), 0.0)
+    best = int(np.argmax(evidence))
     likeness = float(rho[best])
     if likeness < _LEAST_LIKENESS:
         raise BadInputError(
@@ -107,7 +108,7 @@ def time_offset(pose_a: xr.Dataset, pose_b: xr.Dataset) -> TimeOffset:
             f"the speeds of the body is {likeness:.2f}, at least {_LEAST_LIKENESS:g} is needed); "
             "give two videos of the same trial"
         )
-    _refuse_rivals(depths, rho, lags * step + start_a - start_b, best)
+    _refuse_rivals(evidence, rho, lags * step + start_a - start_b, best)
     at, curvature = peak(rho, best)
     offset = (lags[0] + at) * step + start_a - start_b
     # Cramér-Rao: (1 - rho^2) / (N rho |rho''|), with rho'' per second squared.
@@ -120,9 +121,9 @@ def time_offset(pose_a: xr.Dataset, pose_b: xr.Dataset) -> TimeOffset:
 
 
 def _speeds(pose: xr.Dataset, *, what: str) -> tuple[float, Array, Array]:
-    """Start (s), speeds of the heights on a regular grid, (signal, n), and where they are known.
+    """Start (s), speeds of the heights on a regular grid, (signal, n), and 1 where they are valid.
 
-    Body heights per second, upwards; zero where unknown.
+    Speeds are upwards, in body heights per second, and zero where not valid.
     """
     from scipy.ndimage import gaussian_filter1d
 
@@ -149,13 +150,13 @@ def _speeds(pose: xr.Dataset, *, what: str) -> tuple[float, Array, Array]:
     body = float(np.percentile(tall, 90))
     grid = time[0] + np.arange(int((time[-1] - time[0]) * _GRID_HZ) + 1) / _GRID_HZ
     longest_gap = 3 * float(np.median(np.diff(time)))
-    speeds, known = [], []
+    speeds, valid = [], []
     for names in _SIGNALS:
         values = height[:, [INDEX[name] for name in names]].mean(axis=1)
         seen = np.isfinite(values)
         if seen.sum() < 5:
             speeds.append(np.zeros(grid.size))
-            known.append(np.zeros(grid.size))
+            valid.append(np.zeros(grid.size))
             continue
         filled = np.interp(grid, time[seen], values[seen]) / body
         after = np.minimum(np.searchsorted(time[seen], grid), seen.sum() - 1)
@@ -165,20 +166,20 @@ def _speeds(pose: xr.Dataset, *, what: str) -> tuple[float, Array, Array]:
         )
         speed = gaussian_filter1d(filled, _SMOOTH_S * _GRID_HZ, order=1, mode="nearest")
         speeds.append(np.where(near, speed * _GRID_HZ, 0.0))
-        known.append(near.astype(np.float64))
+        valid.append(near.astype(np.float64))
     if np.sqrt(np.mean(np.square(speeds))) < _LEAST_SPEED:
         raise BadInputError(
             f"time_offset: the person hardly moves in the {what} video, so that the two cannot "
             "be aligned; film a movement"
         )
-    return float(time[0]), np.array(speeds), np.array(known)
+    return float(time[0]), np.array(speeds), np.array(valid)
 
 
-def _refuse_rivals(depths: Array, rho: Array, offsets: Array, best: int) -> None:
+def _refuse_rivals(evidence: Array, rho: Array, offsets: Array, best: int) -> None:
     """Raise if another peak explains the movement about as well."""
-    # Speeds turn once in between if it is another peak and not the shoulder of this one.
-    for other in other_peaks(depths, rho, best, valley=0.5 * float(rho[best])):
-        if depths[best] - depths[other] < _RIVAL:
+    # Between two peaks, other than at the shoulder of one, the correlation falls.
+    for other in rival_peaks(evidence, rho, best, valley=0.5 * float(rho[best])):
+        if evidence[best] - evidence[other] < _RIVAL:
             raise BadInputError(
                 "time_offset: the movement repeats itself so evenly that the offset of the second "
                 f"video is ambiguous ({offsets[best]:+.2f} s or {offsets[other]:+.2f} s); start "
@@ -188,46 +189,48 @@ def _refuse_rivals(depths: Array, rho: Array, offsets: Array, best: int) -> None
 
 
 def _single_offsets(sums: list[Array], best: int) -> list[float]:
-    """Offsets, in steps from the best, of the signals that by themselves have a peak near it."""
+    """Offsets, in steps from the best, of single signals that have a peak near it."""
     reach = round(0.3 * _GRID_HZ)
-    found = []
+    single_offsets = []
     for dot, power_a, power_b in zip(*sums, strict=True):
         near = slice(max(best - reach, 0), best + reach + 1)
         rho = normalised(dot[near], power_a[near], power_b[near])
         top = int(np.argmax(rho))
         if rho[top] > _LEAST_LIKENESS and 0 < top < len(rho) - 1:
-            found.append(near.start + peak(rho, top)[0] - best)
-    return found
+            single_offsets.append(near.start + peak(rho, top)[0] - best)
+    return single_offsets
 
 
 _SIGHT_SD = 0.005
 """Radians by which lines of sight to the same landmark usually miss each other: 1.5 cm at 3 m."""
 
-_TOLD_BY = 4.0
-"""Of the 16 landmarks, as many as err by themselves."""
+_INDEPENDENT_LANDMARKS = 4.0
+"""How many of the 16 landmarks have independent errors."""
 
 _COARSE_STEP_S, _FINE_STEP_S, _PARABOLA, _MOST_TIMES = 0.1, 1 / 60, 3, 400
 _RIVAL_AWAY_S = 0.3
 _LARGEST_MISS = 0.04
-"""Radians, 12 cm at 3 m: lines of sight that miss each other by more are not those of the cameras.
-Views from opposite sides, in which landmarks lie on other sides of the joint, have 0.016."""
+"""Radians, 12 cm at 3 m: lines of sight that miss each other by more belong to other cameras. Views
+from opposite sides, in which landmarks lie on different sides of the joint, have 0.016."""
 
 _NEVER = 20.0
-"""Mean logarithm of where they do not meet at all, or nobody is seen by both."""
+"""Cost (mean logarithm of the miss) where lines never meet or the cameras share no landmark."""
 
 _LARGEST_OFFSET_SD_S = 0.1
 
 
-def sight_offset(first: Detections, second: Detections, turn: Array, place: Array) -> TimeOffset:
+def sight_offset(
+    first: Detections, second: Detections, rotation: Array, translation: Array
+) -> TimeOffset:
     """Find by how much the second of two calibrated cameras was started later.
 
-    The lines of sight to a landmark meet if they are of the same instant. Of all offsets, the one
-    is taken that explains most: at which, over the part that both videos show, they miss each other
-    (mean logarithm, Cauchy) by most less than usual. A point x in the axes of the first is at
-    ``turn x + place`` in those of the second. Refused is what never meets, so that the calibration
-    is of other cameras, or meets as well at another offset.
+    Lines of sight to a landmark at the same instant meet. The offset is the one with the strongest
+    evidence: that at which, over the part that both videos show, the lines miss each other by least
+    against the median over all offsets (mean logarithm, Cauchy). A point x in the axes of the first
+    camera is at ``rotation x + translation`` in those of the second. Videos are refused if the
+    lines never meet, because the calibration is of other cameras, or meet at another offset too.
     """
-    essential = cross_matrix(place) @ turn
+    essential = cross_matrix(translation) @ rotation
     one, other = _filled(first), _filled(second)
     lasts = [float(track.time[-1] - track.time[0]) for track in (one, other)]
     least = max(LEAST_OVERLAP, 0.5 * min(lasts))
@@ -247,10 +250,10 @@ def sight_offset(first: Detections, second: Detections, turn: Array, place: Arra
     cost = misses(offsets)
     overlap = np.minimum(one.time[-1], other.time[-1] + offsets)
     overlap -= np.maximum(one.time[0], other.time[0] + offsets)
-    values = _TOLD_BY * np.maximum(overlap / _INDEPENDENT_S, 1.0)
+    values = _INDEPENDENT_LANDMARKS * np.maximum(overlap / _INDEPENDENT_S, 1.0)
     cost = np.minimum(cost, _NEVER)
-    depths = np.where(cost < _NEVER, values * (np.median(cost) - cost), -np.inf)
-    coarse = int(np.argmax(depths))
+    evidence = np.where(cost < _NEVER, values * (np.median(cost) - cost), -np.inf)
+    coarse = int(np.argmax(evidence))
     near = offsets[coarse]
     around = near + np.arange(-12, 13) * _FINE_STEP_S
     fine = misses(around)
@@ -263,14 +266,14 @@ def sight_offset(first: Detections, second: Detections, turn: Array, place: Arra
             "cameras or lists them in another order, or a camera was moved"
         )
     away = np.abs(offsets - near) > _RIVAL_AWAY_S
-    if away.any() and depths[coarse] - depths[away].max() < _RIVAL:
-        rival = offsets[away][int(np.argmax(depths[away]))]
+    if away.any() and evidence[coarse] - evidence[away].max() < _RIVAL:
+        rival = offsets[away][int(np.argmax(evidence[away]))]
         raise BadInputError(
             "fit_body: the movement does not show how much later the second video was started "
             f"({around[best]:+.2f} s or {rival:+.2f} s); start both videos before the first "
             "repetition and stop them after the last"
         )
-    # Over a tenth of a second, for the cost has nearly a corner where the lines meet.
+    # Over a tenth of a second, because the cost almost has a corner where the lines meet.
     rows = (np.abs(np.arange(fine.size) - best) <= _PARABOLA) & np.isfinite(fine)
     bend, slope, _ = np.polyfit(around[rows] - around[best], fine[rows], 2)
     shift = float(np.clip(-slope / (2 * max(bend, 1e-9)), -_FINE_STEP_S, _FINE_STEP_S))
@@ -284,7 +287,7 @@ def sight_offset(first: Detections, second: Detections, turn: Array, place: Arra
 
 
 def _filled(sight: Detections) -> Detections:
-    """Only the joints of the body as a camera saw them, gaps filled."""
+    """Keep the detections of the body's joints, with gaps filled."""
     fitted = [INDEX[name] for name in FITTED]
     image, weight = sight.image[:, fitted], sight.weight[:, fitted]
     filled = np.zeros_like(image)
@@ -297,7 +300,7 @@ def _filled(sight: Detections) -> Detections:
 
 
 def _miss(one: Detections, other: Detections, essential: Array, least: float) -> float:
-    """Mean of the logarithm by which lines of sight miss each other; infinite without overlap."""
+    """Mean logarithm of how far lines of sight miss each other; infinite without overlap."""
     start = max(one.time[0], other.time[0])
     end = min(one.time[-1], other.time[-1])
     if end - start < least - 1e-6:
@@ -313,7 +316,7 @@ def _miss(one: Detections, other: Detections, essential: Array, least: float) ->
         rays.append(np.concatenate([seen, -np.ones((*seen.shape[:-1], 1))], axis=-1))
         weights.append(track.weight[left] * (1 - share) + track.weight[left + 1] * share)
     lines = rays[0] @ essential.T, rays[1] @ essential
-    # Sampson's distance: how far the points must be moved for the lines to meet.
+    # Sampson's distance: how far the points must move for the lines to meet.
     length = sum((line[..., :2] ** 2).sum(axis=-1) for line in lines)
     off = (rays[1] * lines[0]).sum(axis=-1) / np.sqrt(np.maximum(length, 1e-12))
     weight = np.minimum(*weights)

@@ -1,4 +1,4 @@
-"""A whole trial: coarse to fine, in windows, both ways of what depth leaves open."""
+"""Fit of a whole trial: coarse to fine, in windows, with limbs mirrored in depth as rivals."""
 
 from __future__ import annotations
 
@@ -41,29 +41,29 @@ COARSE_HZ = 2.5
 
 WINDOW_KNOTS, _OVERLAP_KNOTS = 450, 30
 _SWITCH = 2.0
-"""A mirrored limb must be better by so much (twice the log-likelihood) to be preferred."""
+"""Cost (twice the log-likelihood) by which a mirrored limb must be better to be preferred."""
 
-_DOUBT, _SAME_MODE, _NO_RIVAL = 6.0, 0.10, 40.0
-"""A mirrored solution that costs so much more is e times less probable. Two would be right if the
-terms were independent and their errors normal; they are not."""
+_COST_SCALE, _SAME_MODE, _NO_RIVAL = 6.0, 0.10, 40.0
+"""Additional cost at which a mirrored solution is e times less probable (2, if the terms were
+independent and normal); metres within which solutions are the same; cost of those left out."""
 
-_TELLING_S = 4.0
-"""A longer trial costs no mirrored solution more than one of so many seconds: a depth is wrong in
-all frames of a posture alike. Rendered trials last so long, and the intervals of their elbows hold;
-of trials five times as long (there and back) those of crossed arms held in 82 % without this, and
-in 100 % with it."""
+_LONGEST_EVIDENCE_S = 4.0
+"""Seconds of a trial that count as evidence against a mirrored solution, because a wrong depth is
+alike in all frames of a posture. Rendered trials last so long, and the intervals of their elbows
+hold; in trials five times as long (there and back) those of crossed arms held in 82 % without this
+limit, and in 100 % with it."""
 
 
 def mirrored_limbs(joints: Array, *, planted: bool) -> dict[str, Array]:
-    """Other starting points with (nearly) the same picture: limbs mirrored in depth."""
+    """Other starting points with nearly the same picture: limbs mirrored in depth."""
     z = joints[..., 2]
-    found: dict[str, Array] = {}
+    mirrored: dict[str, Array] = {}
 
     def keep(name: str, moved: Mapping[int, Array]) -> None:
         depth = z.copy()
-        for joint, place in moved.items():
-            depth[:, joint] = place
-        found[name] = joints * (np.minimum(depth, -0.3) / z)[..., None]
+        for joint, new in moved.items():
+            depth[:, joint] = new
+        mirrored[name] = joints * (np.minimum(depth, -0.3) / z)[..., None]
 
     if not planted:
         hips, shoulders, knees, ankles = (
@@ -84,23 +84,23 @@ def mirrored_limbs(joints: Array, *, planted: bool) -> dict[str, Array]:
         keep(f"{side}_elbow", {LE + k: shoulder + wrist - elbow})
         keep(f"{side}_arm", {LE + k: 2 * shoulder - elbow, LW + k: 2 * shoulder - wrist})
         keep(f"{side}_forearm", {LW + k: 2 * elbow - wrist})
-    return found
+    return mirrored
 
 
 @dataclass(frozen=True)
 class SolvedTrial:
-    """A whole trial, as it was solved."""
+    """Solution of a whole trial."""
 
     joints: Array
     shared: Array
     draws: Array  # (draw, n, joint, 3)
     shared_draws: Array
-    mirrored: dict[str, float]
+    mirrored: dict[str, float]  # limbs found mirrored, and the cost that turning them saved
     steps: int
 
 
 def windows_of(n: int) -> list[slice]:
-    """Parts of a long trial that overlap."""
+    """Overlapping parts of a long trial."""
     if n <= WINDOW_KNOTS + _OVERLAP_KNOTS:
         return [slice(0, n)]
     count = int(np.ceil((n - _OVERLAP_KNOTS) / (WINDOW_KNOTS - _OVERLAP_KNOTS)))
@@ -109,7 +109,7 @@ def windows_of(n: int) -> list[slice]:
 
 
 def first_shared(problem: Problem, joints: Array) -> Array:
-    """Guess what all frames share, before anything is known."""
+    """Shared numbers to start from: the means of their priors."""
     shared = np.zeros(problem.n_shared)
     shared[PITCH], shared[ROLL] = problem.tilt
     shared[HEIGHT] = problem.stature
@@ -134,8 +134,8 @@ def solve_trial(
 ) -> SolvedTrial:
     """Solve window after window, so that memory does not grow with the trial.
 
-    What one window says about the shared numbers is the prior of the next; then all windows are
-    solved once more with the numbers that all of them together found.
+    The posterior of the shared numbers from one window is the prior of the next; then all windows
+    are solved once more with the final shared numbers.
     """
     from scipy.interpolate import CubicSpline
 
@@ -144,7 +144,7 @@ def solve_trial(
     prior: tuple[Array, Array] | None = None
     starts: list[Array] = []
     solvable: list[Problem] = []
-    others: list[tuple[slice, float, Array]] = []
+    mirrored_modes: list[tuple[slice, float, Array]] = []
     mirrored: dict[str, float] = {}
     steps = 0
     precision = np.zeros((coarse.n_shared, coarse.n_shared))
@@ -155,8 +155,8 @@ def solve_trial(
         near = slice(at[0], at[-1] + 1)
         part = replace(part_of(coarse, near), prior=prior)
         best = solve(part, joints[near], shared, steps=28, tolerance=1e-3)
-        best, modes, found = try_mirrored(part, best)
-        for name, gain in found.items():
+        best, modes, gains = try_mirrored(part, best)
+        for name, gain in gains.items():
             mirrored[name] = max(gain, mirrored.get(name, -np.inf))
         window = replace(part_of(fine, rows), prior=prior)
         solvable.append(replace(window, prior=None))
@@ -164,7 +164,7 @@ def solve_trial(
         solved = solve(window, smooth, best.shared, steps=12, tolerance=1e-3)
         steps += solved.steps
         starts.append(solved.joints)
-        others += [(rows, p, CubicSpline(part.knots, d)(window.knots)) for p, d in modes]
+        mirrored_modes += [(rows, p, CubicSpline(part.knots, d)(window.knots)) for p, d in modes]
         shared = solved.shared
         precision = schur_complement(solved.normal)
         prior = (shared, precision)
@@ -192,18 +192,18 @@ def solve_trial(
         bar.update()
     bar.close()
     mean, spread = mean / total, spread / total
-    for rows, chance, change in others:
-        spread[rng.random(draws) < chance, rows] += change
+    for rows, probability, change in mirrored_modes:
+        spread[rng.random(draws) < probability, rows] += change
     return SolvedTrial(mean, shared, spread, shift.T, mirrored, steps)
 
 
 def try_mirrored(
     problem: Problem, best: Solution
 ) -> tuple[Solution, list[tuple[float, Array]], dict[str, float]]:
-    """Solve from mirrored limbs; the best solution, and the others with their probabilities."""
+    """Solve from mirrored limbs; return the best, its rivals with probabilities, and gains."""
     kept: list[Solution] = []
     gains = {}
-    share = min(1.0, _TELLING_S / float(problem.knots[-1] - problem.knots[0]))
+    share = min(1.0, _LONGEST_EVIDENCE_S / float(problem.knots[-1] - problem.knots[0]))
     for name in mirrored_limbs(best.joints, planted=problem.planted):
         begin = mirrored_limbs(best.joints, planted=problem.planted)[name]  # of the best so far
         other = solve(problem, begin, best.shared, steps=3, tolerance=5e-3, free=False)
@@ -222,10 +222,10 @@ def try_mirrored(
     modes: list[tuple[float, Array]] = []
     for other in sorted(kept, key=lambda solution: solution.normal.cost):
         change = other.joints - best.joints
-        if any(np.abs(change - known).max() < _SAME_MODE for _, known in modes):
+        if any(np.abs(change - kept_change).max() < _SAME_MODE for _, kept_change in modes):
             continue
         worse = share * (other.normal.cost - best.normal.cost)
-        chance = float(1 / (1 + np.exp(np.clip(worse, 0.0, 100.0) / _DOUBT)))
-        if chance > 0.02 and np.abs(change).max() > 0.03:
-            modes.append((chance, change))
+        probability = float(1 / (1 + np.exp(np.clip(worse, 0.0, 100.0) / _COST_SCALE)))
+        if probability > 0.02 and np.abs(change).max() > 0.03:
+            modes.append((probability, change))
     return best, modes, gains

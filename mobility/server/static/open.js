@@ -1,26 +1,26 @@
-// Draws the widgets of mobility.widgets.front outside of JupyterLab: it talks to a kernel of this
-// Jupyter server, keeps their traits, and shows each in the part of the page that it names.
+// Draws the widgets of mobility.widgets.front outside of JupyterLab: talks to a kernel of this Jupyter
+// server, keeps their traits, and shows each in the part of the page that its `place` names.
 const config = JSON.parse(document.getElementById("jupyter-config-data").textContent);
 const at = (path) => `${config.baseUrl}${path}`;
-const said = document.getElementById("state");
+const stateLine = document.getElementById("state");
 const SETTLED_MS = 3000;
 const client = crypto.randomUUID();
 const models = new Map(); // by the id of their comm
 let socket = null;
-let begun = false; // what there was when the page was loaded is known
+let settled = false; // the widgets from before the page was loaded are shown
 
-// Dark where the system is: to the widgets it is JupyterLab's theme.
+// Dark like the system; widgets read it as JupyterLab's theme.
 const dark = matchMedia("(prefers-color-scheme: dark)");
-const wear = () => { document.documentElement.dataset.jpThemeLight = String(!dark.matches); };
-dark.addEventListener("change", wear);
-wear();
+const applyTheme = () => { document.documentElement.dataset.jpThemeLight = String(!dark.matches); };
+dark.addEventListener("change", applyTheme);
+applyTheme();
 
 const say = (text) => {
-  said.textContent = text;
-  said.hidden = !text;
+  stateLine.textContent = text;
+  stateLine.hidden = !text;
 };
 
-async function ask(path, body) {
+async function post(path, body) {
   const cookie = document.cookie.match(/(?:^|; )_xsrf=([^;]+)/);
   const answer = await fetch(at(path), {
     method: "POST",
@@ -31,7 +31,7 @@ async function ask(path, body) {
   return answer.json();
 }
 
-// Messages: JSON, or with buffers the number of parts, where each begins, and the parts
+// Messages: JSON; with buffers the number of parts, their offsets, and the parts
 
 function send(kind, content, buffers = []) {
   const id = crypto.randomUUID();
@@ -46,10 +46,10 @@ function send(kind, content, buffers = []) {
   const parts = [new TextEncoder().encode(JSON.stringify(message)), ...buffers.map((b) => new Uint8Array(b.buffer || b, b.byteOffset || 0, b.byteLength))];
   const head = new DataView(new ArrayBuffer(4 * (parts.length + 1)));
   head.setUint32(0, parts.length);
-  let begins = head.byteLength;
+  let offset = head.byteLength;
   parts.forEach((part, k) => {
-    head.setUint32(4 * (k + 1), begins);
-    begins += part.byteLength;
+    head.setUint32(4 * (k + 1), offset);
+    offset += part.byteLength;
   });
   socket.send(new Blob([head, ...parts]));
   return id;
@@ -58,16 +58,16 @@ function send(kind, content, buffers = []) {
 function read(data) {
   if (typeof data === "string") return { ...JSON.parse(data), buffers: [] };
   const view = new DataView(data);
-  const begins = Array.from({ length: view.getUint32(0) }, (_, k) => view.getUint32(4 * (k + 1)));
-  const parts = begins.map((from, k) => new DataView(data, from, (begins[k + 1] ?? data.byteLength) - from));
+  const offsets = Array.from({ length: view.getUint32(0) }, (_, k) => view.getUint32(4 * (k + 1)));
+  const parts = offsets.map((from, k) => new DataView(data, from, (offsets[k + 1] ?? data.byteLength) - from));
   return { ...JSON.parse(new TextDecoder().decode(parts[0])), buffers: parts.slice(1) };
 }
 
-// What a widget's module is given
+// The model that a widget's module gets
 
 class Model {
   constructor(id) {
-    Object.assign(this, { id, state: {}, heard: [], changed: new Set(), shownAt: null });
+    Object.assign(this, { id, state: {}, listeners: [], changed: new Set(), shownAt: null });
   }
   get(name) {
     return this.state[name];
@@ -86,21 +86,21 @@ class Model {
     send("comm_msg", { comm_id: this.id, data: { method: "custom", content } }, buffers);
   }
   on(names, act) {
-    this.heard.push({ names: names.split(" "), act });
+    this.listeners.push({ names: names.split(" "), act });
   }
   off(names, act) {
-    this.heard = this.heard.filter((each) => (names && !names.split(" ").some((name) => each.names.includes(name))) || (act && each.act !== act));
+    this.listeners = this.listeners.filter((each) => (names && !names.split(" ").some((name) => each.names.includes(name))) || (act && each.act !== act));
   }
   tell(name, ...what) {
-    for (const { names, act } of [...this.heard]) if (names.includes(name)) act(...what);
+    for (const { names, act } of [...this.listeners]) if (names.includes(name)) act(...what);
   }
-  take(state) {
+  update(state) {
     Object.assign(this.state, state);
     for (const name of Object.keys(state)) this.tell(`change:${name}`, state[name]);
     if (this.shownAt) this.bringIntoView(...Object.keys(state));
     this.show();
   }
-  /** Draw it where it says, once; what was there before goes. */
+  /** Draw the widget in its place, once, instead of another that is there. */
   async show() {
     const place = this.state.place && document.querySelector(`[data-place="${this.state.place}"]`);
     if (!place || this.shownAt === place || !this.state._esm) return;
@@ -117,10 +117,10 @@ class Model {
     this.drop = await module.default.render({ model: this, el });
     this.bringIntoView("drawn");
   }
-  /** Bring what was asked for, or has come, into view; not what is there when the page begins. */
+  /** Scroll new content into view, but not what is there when the page is loaded. */
   bringIntoView(...changed) {
     const news = { trial: "drawn", beside: "drawn", report: "shown" }[this.state.place];
-    if (begun && changed.includes(news)) this.shownAt?.scrollIntoView({ behavior: "smooth", block: "start" });
+    if (settled && changed.includes(news)) this.shownAt?.scrollIntoView({ behavior: "smooth", block: "start" });
   }
   leave() {
     this.drop?.();
@@ -129,28 +129,28 @@ class Model {
   }
 }
 
-function heard(message) {
+function receive(message) {
   const { msg_type: kind } = message.header;
   const { comm_id: id, data, target_name: target } = message.content;
   if (kind === "comm_open" && target === "jupyter.widget") {
     const model = new Model(id);
     models.set(id, model);
-    model.take(data.state);
+    model.update(data.state);
   } else if (kind === "comm_msg" && models.has(id)) {
-    if (data.method === "update") models.get(id).take(data.state);
+    if (data.method === "update") models.get(id).update(data.state);
     else if (data.method === "custom") models.get(id).tell("msg:custom", data.content, message.buffers);
   } else if (kind === "comm_close" && models.has(id)) {
     models.get(id).leave();
     models.delete(id);
   } else if (kind === "comm_info_reply") {
-    // Those that were there before this page was.
-    for (const known of Object.keys(message.content.comms))
-      if (!models.has(known)) {
-        models.set(known, new Model(known));
-        send("comm_msg", { comm_id: known, data: { method: "request_state" } });
+    // Widgets from before this page was loaded.
+    for (const commId of Object.keys(message.content.comms))
+      if (!models.has(commId)) {
+        models.set(commId, new Model(commId));
+        send("comm_msg", { comm_id: commId, data: { method: "request_state" } });
       }
     say("");
-    setTimeout(() => { begun = true; }, SETTLED_MS);
+    setTimeout(() => { settled = true; }, SETTLED_MS);
   } else if (kind === "error") {
     say(`The page cannot be shown: ${message.content.ename}: ${message.content.evalue}`);
   }
@@ -158,8 +158,8 @@ function heard(message) {
 
 async function start() {
   say("Starting: this takes some seconds.");
-  // The same kernel for every page, so that what runs goes on when the page is loaded anew.
-  const { kernel } = await ask("api/sessions", { path: "open", name: "open", type: "mobility", kernel: { name: "python3" } });
+  // The same kernel for every page, so that work goes on when the page is reloaded.
+  const { kernel } = await post("api/sessions", { path: "open", name: "open", type: "mobility", kernel: { name: "python3" } });
   const address = new URL(at(`api/kernels/${kernel.id}/channels`), location.href);
   address.protocol = address.protocol.replace("http", "ws");
   address.searchParams.set("session_id", client);
@@ -170,7 +170,7 @@ async function start() {
     send("execute_request", { code, silent: false, store_history: false, user_expressions: {}, allow_stdin: false, stop_on_error: true });
     send("comm_info_request", { target_name: "jupyter.widget" });
   };
-  socket.onmessage = ({ data }) => heard(read(data));
+  socket.onmessage = ({ data }) => receive(read(data));
   socket.onclose = () => say("The connection is lost. If mobility has ended, start it again, then reload this page.");
 }
 

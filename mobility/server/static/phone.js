@@ -1,5 +1,5 @@
-// The page of a phone: how to film, the camera, and the report; by the documented HTTP interface,
-// with the key that came with the code. The key stands behind the #, which no browser sends.
+// The page of a phone: how to film, the camera, and the report. It uses the documented HTTP interface
+// with the key of the scanned code, which stands after #, where no browser sends it.
 const { api, movements, exercises } = JSON.parse(document.getElementById("known").textContent);
 const key = location.hash.slice(1);
 const [wrong, movement, drawing, how, filming, working, doing, bar, reading, report] = [
@@ -20,13 +20,13 @@ function fail(text) {
   wrong.hidden = false;
   show(filming);
 }
-const told = (body) => Object.values(body.errors || {}).flat().join("; ") || body.error || "it failed; try again";
+const messageOf = (body) => Object.values(body.errors || {}).flat().join("; ") || body.error || "it failed; try again";
 
 async function ask(path, method = "GET") {
   const answer = await fetch(`${api}${path}`, { method, headers: { Authorization: `API-KEY ${key}` } });
   if (answer.ok) return answer;
   const body = await answer.json().catch(() => ({}));
-  throw new Error(answer.status === 401 ? "this code is no longer valid; scan a new one" : told(body));
+  throw new Error(answer.status === 401 ? "this code is no longer valid; scan a new one" : messageOf(body));
 }
 
 movement.append(...movements.map(({ label }, index) => new Option(label, index)));
@@ -39,29 +39,29 @@ function showHow() {
 movement.addEventListener("change", showHow);
 showHow();
 
-/** Send the video; XMLHttpRequest, as only it tells how far it is. */
+/** Send the video, by XMLHttpRequest: fetch has no progress. */
 function upload(file) {
   return new Promise((done, refused) => {
     const form = new FormData();
-    // A camera's own name may be none that the server takes.
+    // The server may refuse the name that a camera gives.
     form.append("video", file, /\.\w+$/.test(file.name) ? file.name : "video.mp4");
     const chosen = movements[movement.value];
     form.append("exercise_name", chosen.exercise);
     if (chosen.movement) form.append("movement", chosen.movement);
-    const asked = new XMLHttpRequest();
-    asked.open("POST", `${api}/sessions/`);
-    asked.setRequestHeader("Authorization", `API-KEY ${key}`);
-    asked.upload.onprogress = ({ loaded, total }) => say("Sending the video", loaded / total);
-    asked.onerror = () => refused(new Error("the computer cannot be reached; check that the phone is in its network"));
-    asked.onload = () => {
+    const request = new XMLHttpRequest();
+    request.open("POST", `${api}/sessions/`);
+    request.setRequestHeader("Authorization", `API-KEY ${key}`);
+    request.upload.onprogress = ({ loaded, total }) => say("Sending the video", loaded / total);
+    request.onerror = () => refused(new Error("the computer cannot be reached; check that the phone is in its network"));
+    request.onload = () => {
       let body = {};
       try {
-        body = JSON.parse(asked.responseText);
-      } catch { /* said below */ }
-      if (asked.status === 200) done(body.session_id);
-      else refused(new Error(told(body)));
+        body = JSON.parse(request.responseText);
+      } catch { /* refused below */ }
+      if (request.status === 200) done(body.session_id);
+      else refused(new Error(messageOf(body)));
     };
-    asked.send(form);
+    request.send(form);
   });
 }
 
@@ -76,7 +76,7 @@ async function analysed(id) {
   }
 }
 
-async function take(file) {
+async function submit(file) {
   if (!file) return;
   wrong.hidden = true;
   show(working);
@@ -102,7 +102,7 @@ async function read(id) {
 for (const id of ["video", "stored"]) {
   const input = document.getElementById(id);
   input.addEventListener("change", () => {
-    take(input.files[0]);
+    submit(input.files[0]);
     input.value = "";
   });
 }
@@ -110,8 +110,8 @@ document.getElementById("again").addEventListener("click", () => {
   history.replaceState(null, "", `${location.pathname}${location.hash}`);
   show(filming);
 });
-// A page that was loaded again goes on with its session.
-const begun = new URLSearchParams(location.search).get("session");
+// A reloaded page goes on with its session.
+const earlier = new URLSearchParams(location.search).get("session");
 if (!key) fail("this address has no key; scan the code again");
-else if (begun) read(begun).catch((error) => fail(error.message));
+else if (earlier) read(earlier).catch((error) => fail(error.message));
 else ask("/sessions/").catch((error) => fail(error.message));

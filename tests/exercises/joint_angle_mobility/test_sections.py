@@ -15,17 +15,17 @@ from mobility import tables
 from mobility.assessment.movements import refusal_advice
 from mobility.assessment.verdict import judge
 from mobility.documents.verdicts import marked
+from mobility.exercises.joint_angle_mobility import sections as report
 from mobility.exercises.joint_angle_mobility.joint_mobility import joint_mobility
+from mobility.exercises.joint_angle_mobility.page import joint_moments
+from mobility.exercises.joint_angle_mobility.sections import trust_in_joints
 from mobility.exercises.joint_angle_mobility.values import as_told
 from mobility.exercises.joint_angle_mobility.verdict import judged, relevant, unmeasured
 from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.skeleton import INDEX
 from mobility.pipeline.metrics_table import metrics_table
 from mobility.provenance import Warned
-from mobility.reports import joint_mobility as report
 from mobility.reports import key_frames
-from mobility.reports.first_page import trust_in_joints
-from mobility.reports.key_frames import joint_moments
 from mobility.sessions.record import StoredConfig
 from tests.limbs import limb_pose, there_and_back
 
@@ -222,7 +222,7 @@ def test_the_hand_that_counts_is_that_of_the_arm_that_bends(metrics: xr.Dataset)
         seen["image_position"].loc[{"keypoint": f"{side}_wrist"}] = -5.0
         found = judged(outside, metrics, seen)["framing"]
         assert found["verdict"] == verdict
-        told = "Keep the left wrist in the picture, with some room around."
+        told = "Keep the left wrist in the picture, with some room around them."
         assert found["advice"] == (told if side == "left" else None)
         assert ("left wrist" in {k for k, v in found["outside"].items() if v}) == (side == "left")
 
@@ -305,7 +305,7 @@ def test_one_sentence_says_how_far_a_joint_goes() -> None:
         (112, 34, RANGE, "uncertain", "men reach 132 to 154: too uncertain to compare."),
         (60, 34, RANGE, "less", "The right elbow bends to 60 ± 34 degrees, less far than usual"),
         (110, 8, mean, "below", "less than men reach on average (143)."),
-        (142, 8, mean, "near", "143 on average: no difference can be told."),
+        (142, 8, mean, "near", "143 on average: no clear difference."),
         (160, 8, mean, "above", "more than men reach on average (143)."),
         (110, np.nan, RANGE, "unsure", "bends to 110 degrees. Its error is not known"),
         (110, 8, (np.nan,) * 3, "none", "There is no norm: no published range is of the same"),
@@ -318,7 +318,7 @@ def test_one_sentence_says_how_far_a_joint_goes() -> None:
             other = dataclasses.replace(one, note="the study measured males only")
             assert (other.compared, other.said.count(".")) == ("others", 1)
             assert "usual" not in other.said
-    unclear = "Whether the left knee stretches beyond straight cannot be told "
+    unclear = "It is uncertain whether the left knee stretches beyond straight "
     for value, words in (
         (-25.2, "The left knee stays 25 ± 6 degrees short of straight"),
         (8.0, "The left knee stretches 8 ± 6 degrees beyond straight"),
@@ -349,12 +349,12 @@ def test_how_far_is_not_told_with_an_error_of_more_than_thirty_degrees(
     assert "±" in report.reached(known)[0]
     known["end_of_range_sd"][:] = 17.4
     said = report.in_words(known)
-    assert "Left elbow flexion: how far it goes cannot be told (± 34 degrees)." in said
+    assert "Left elbow flexion: how far it goes is too uncertain (± 34 degrees)." in said
     assert "130" not in said
     assert report.gauges_of(known) == []
     elbow = [report.Shown("left_elbow_angle", "elbow", ("left",))]
     table = report.overview(known, elbow)
-    assert "how far cannot be told (± 34°)" in table
+    assert "how far is too uncertain (± 34°)" in table
     assert "130" not in table
     assert "10°" in table  # where it begins is told
     # As the document and the table of the metrics have it.
@@ -363,11 +363,11 @@ def test_how_far_is_not_told_with_an_error_of_more_than_thirty_degrees(
     assert values["minimum"] == pytest.approx(10, abs=0.5)
     for name in ("maximum", "range_of_motion", "end_of_range"):
         assert np.isnan(values[name])
-        assert reasons[name].startswith("how far cannot be told (± 34°)")
+        assert reasons[name].startswith("how far is too uncertain (± 34°)")
     assert np.isnan(as_told(known)["movement_extreme"]).sum() == 2
-    assert report.reached(known) == ["left elbow flexion (how far cannot be told)"]
+    assert report.reached(known) == ["left elbow flexion (how far is too uncertain)"]
     # Nor is a turn, how fast it went there, or by how much such turns change.
-    assert report.movement_table(known, elbow).count("cannot be told") == 4
+    assert report.movement_table(known, elbow).count("too uncertain") == 4
     assert "130°" not in report.movement_table(known, elbow)
     many = known.assign(detectable_change=xr.full_like(known["maximum"], 9.0))
     change = "<td data-head='Least change'>9°</td>"
@@ -386,9 +386,9 @@ def test_of_a_movement_without_a_name_no_angle_is_told(metrics: xr.Dataset) -> N
     unnamed["shown"].loc[place] = ""
     for name in ("end_of_range", "end_of_range_sd"):
         unnamed[name].loc[place] = np.nan
-    assert "which movement it is cannot be told" in report.overview(unnamed, elbow)
-    assert "Which movement it is cannot be told: left elbow." in report.in_words(unnamed, elbow)
-    assert report.reached(unnamed)[0] == "left elbow (which movement it is cannot be told)"
+    assert "the movement was not recognised" in report.overview(unnamed, elbow)
+    assert "Movement not recognised: left elbow." in report.in_words(unnamed, elbow)
+    assert report.reached(unnamed)[0] == "left elbow (movement not recognised)"
     assert report.speeds(unnamed, elbow) == ""
     told = [report.overview(unnamed, elbow), report.movement_table(unnamed, elbow)]
     assert not any("130" in text or "10°" in text for text in told)
@@ -412,7 +412,7 @@ def test_what_is_hardly_seen_is_not_said_to_rest(metrics: xr.Dataset) -> None:
     )
     for share, said in (
         (0.2, "Did not move"),
-        (0.6, "Whether it moved cannot be told"),
+        (0.6, "Uncertain whether it moved"),
         (1.0, "Not measured"),
     ):
         rests["refused_share"].loc[place] = share
@@ -476,7 +476,7 @@ def test_left_against_right_comes_first_with_its_error(monkeypatch) -> None:
     text = report.in_words(found)
     told = "<li>Elbow flexion: the left side goes 16 ± 8 degrees farther than the right.</li>"
     assert text.startswith(f"<ul>{told}")
-    assert "No difference between left and right can be told: knee flexion (0 ± 6°)." in text
+    assert "No clear difference between left and right: knee flexion (0 ± 6°)." in text
     chosen = report.shown(record(joints=["elbow", "knee"]), None)
     assert "Right − left elbow flexion" in report.overview(found, chosen)
     assert "−16°" in report.overview(found, chosen)
@@ -494,9 +494,9 @@ def test_left_against_right_comes_first_with_its_error(monkeypatch) -> None:
     assert not report.differences(marked(found, exchanged))
     # It is told where it is shown to exceed its error.
     for value, words in (
-        (5.4, "can be told: elbow flexion (5 ± 5°)."),
-        (-0.3, "can be told: elbow flexion (0 ± 5°)."),
-        (-5.4, "can be told: elbow flexion (−5 ± 5°)."),
+        (5.4, "between left and right: elbow flexion (5 ± 5°)."),
+        (-0.3, "between left and right: elbow flexion (0 ± 5°)."),
+        (-5.4, "between left and right: elbow flexion (−5 ± 5°)."),
         (-5.6, "Elbow flexion: the left side goes 6 ± 5 degrees farther than the right."),
     ):
         one = report.Difference("elbow flexion", value, 5.3)
@@ -553,5 +553,5 @@ def test_a_neck_is_drawn_between_the_squares_to_shoulders_and_ears() -> None:
     ear = 8 * np.array([np.cos(np.radians(20)), np.sin(np.radians(20))])
     middle = np.array([100, 70])
     points[INDEX["left_ear"]], points[INDEX["right_ear"]] = middle + ear, middle - ear
-    first, turn = key_frames._turn(points, "neck_lateral_flexion", "left")
+    first, turn = key_frames.turn_of(points, "neck_lateral_flexion", "left")
     assert (first, turn) == pytest.approx((-90, 20))  # from straight up

@@ -14,6 +14,7 @@ from mobility.assessment.verdict import judge
 from mobility.documents.contract import JointMobilityDocument
 from mobility.documents.verdicts import verdict_of
 from mobility.errors import BadInputError, NobodyFoundError, NotFoundError, VideoError
+from mobility.exercises.joint_angle_mobility.documents import joint_curves
 from mobility.exercises.joint_angle_mobility.joint_mobility import joint_mobility
 from mobility.kinematics.angles import joint_angles
 from mobility.provenance import history
@@ -319,3 +320,26 @@ def test_the_demo_agrees_with_its_truth(project, demo):
         assert off < within, joint
         assert off < 1.96 * float(one["range_of_motion_sd"]), joint
         assert int(one["movements"]) == int(right["movements"]) == 3
+
+
+def test_curves_of_joints_stand_under_the_angle_that_was_shown():
+    """The left hip goes out sideways, the right one rests; nothing is known of the elbows."""
+    measured = np.full((4, 2, 2), np.nan)
+    measured[:, 1] = 35.0, 5.0
+    over_time = ("time", "joint", "side")
+    metrics = xr.Dataset(
+        {
+            "angle": (over_time, measured),
+            "angle_sd": (over_time, measured / 10),
+            "shown": (("joint", "side"), [["", ""], ["hip_abduction", ""]]),
+            "note": (("joint", "side"), [["it is hidden", "it is hidden"], ["a bit late", ""]]),
+        },
+        coords={"time": np.arange(4.0), "joint": ["elbow", "hip"], "side": ["left", "right"]},
+        attrs={"ds_type": "joint_mobility", "history": "[1]", "fps": 30.0},
+    )
+    curves = joint_curves(metrics)
+    assert (curves["hip_abduction"].sel(side="left") == 35).all()
+    assert curves["hip_abduction"].sel(side="right").isnull().all()
+    assert (curves["hip_flexion_sd"].sel(side="right") == 0.5).all()
+    assert curves["elbow_flexion"].isnull().all()
+    assert curves["elbow_flexion"].attrs["refused"] == "it is hidden"

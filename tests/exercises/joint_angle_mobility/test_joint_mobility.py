@@ -17,6 +17,7 @@ from mobility.exercises.joint_angle_mobility.values import _detectable, with_ref
 from mobility.kinematics.angle_errors import legs_unseen
 from mobility.kinematics.angles import joint_angles
 from mobility.provenance import history, warnings_of
+from mobility.registry import exercise
 from mobility.sessions.files import read_dataset, write_dataset
 from tests.analytic import FOREARM, minimum_jerk, squat_pose
 from tests.limbs import FPS, limb_pose, there_and_back
@@ -733,7 +734,7 @@ def test_the_spread_of_the_turns_says_what_change_it_can_hide() -> None:
     assert float(one["repeatability"]) == pytest.approx(4, abs=0.3)
     t_of_2 = 4.303  # Student's t with 2 degrees of freedom
     medians = t_of_2 * 1.25 * np.sqrt(2 / 3) * 4
-    again = tables.load("joint_mobility")["filmed_again"]["sem_deg"]
+    again = exercise("Joint Angle Mobility").own_table("constants")["filmed_again"]["sem_deg"]
     expected = np.hypot(medians, 1.96 * np.sqrt(2) * again)
     assert float(one["detectable_change"]) == pytest.approx(expected, abs=1.2)
     assert one["shown"].item() == "elbow_flexion"
@@ -743,7 +744,7 @@ def test_the_spread_of_the_turns_says_what_change_it_can_hide() -> None:
     found = measured(limb_pose(time, joints={"elbow": (10.0, curve)}), "elbow", limits=LIMITS)
     one = left(found, "elbow", "right")
     assert np.isnan([one["repeatability"], one["detectable_change"]]).all()
-    why = "no smallest detectable change is given, which takes 3 movements (counted: 2)"
+    why = "a smallest detectable change needs 3 movements (counted: 2)"
     assert why in note(found, "elbow", "right")
     assert "detectable" not in note(found, "elbow")
 
@@ -845,7 +846,7 @@ def test_the_movement_that_was_asked_for_is_checked() -> None:
     pose = limb_pose(time, joints={"shoulder": arm})
     asked = partial(measured, pose, "shoulder", limits=LIMITS)
     found = asked(movement="shoulder_abduction")
-    assert "shoulder flexion was shown, not shoulder abduction" in note(found, "shoulder")
+    assert "the video shows shoulder flexion, not shoulder abduction" in note(found, "shoulder")
     assert "other_movement" in codes(found)
     assert "other_movement" not in codes(asked())
     assert left(found, "shoulder")["advice"].item() == ""

@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 import xarray as xr
 from analytic import fitted
-from mobility.exercises.overhead_squat.analysis import overhead_squat
 
 from mobility import tables
 from mobility.assessment.body import lean_at_rest
 from mobility.assessment.findings import find
 from mobility.assessment.kinds import owners
+from mobility.assessment.knee_movement import knee_movement
+from mobility.assessment.phases import phase_frames
 from mobility.errors import BadInputError
+from mobility.exercises.overhead_squat.analysis import overhead_squat
 from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.expected_error import trial_factors
 from mobility.kinematics.repetitions import find_repetitions
@@ -650,7 +652,7 @@ def test_no_repetition_and_nobody(squat_pose: Any, measure: Any) -> None:
         assert metrics[f"{name}_sd"].isnull().all(), name
     for name in ("mobility_index", "quality_index", "fms_probability", "compensation_probability"):
         assert metrics[name].isnull().all(), name
-    assert metrics["fms_probability"].attrs["verdict"] == "cannot be told"
+    assert metrics["fms_probability"].attrs["verdict"] == "cannot be judged"
     assert metrics["tempo_ratio"].shape == (0,)
     assert metrics["knee_flexion_curve_variability"].isnull().all()
     metrics = measure(squat_pose(reps=1, absent=[(0.0, 60.0)]))
@@ -771,7 +773,7 @@ def test_a_trunk_that_leans_at_rest_is_refused_from_45_degrees_on(squat_pose, re
     assert [w["code"] for w in warnings_of(metrics)] == ["not_standing"]
     for name in ("knee_flexion", "heel_rise", "smoothness_sparc", "quality_index"):
         assert not metrics[name].notnull().any()
-        assert "no squat from standing" in metrics[name].attrs["note"]
+        assert "not a squat from standing" in metrics[name].attrs["note"]
     assert int(metrics["accepted_repetitions"]) == 1
     assert metrics["descent_duration"].notnull().all()
     assert {finding.status for finding in find(metrics)} == {"cannot be told"}

@@ -1,0 +1,1 @@
+"""Rising from a chair and sitting down again."""

@@ -1,0 +1,109 @@
+"""Stages of the Sit-to-Stand: rises from a seat in place of what lowers the hips from standing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from mobility.assessment.kinds import BESIDE, RETEST_ERROR
+from mobility.assessment.measures import measure
+from mobility.exercises.repeated.analysis import warned_of_joints
+from mobility.exercises.sit_to_stand.chair_rises import find_chair_rises, set_chair_rises
+from mobility.exercises.sit_to_stand.of_rises import add_of_rises
+from mobility.exercises.sit_to_stand.times import add_times
+
+if TYPE_CHECKING:
+    from mobility.registry import Trial
+
+DEPENDS: Mapping[str, Any] = {
+    "fitted": (("pose", "second_pose"), ("exercise",), ()),
+    "metrics": (("fitted", "angles", "repetitions"), ("sex", "age"), ()),
+}
+
+_OF_SQUATS = ("depth", "descent_duration", "bottom_duration", "ascent_duration", "tempo_ratio")
+_WORDS = {
+    "at the bottom": "when leaving the seat",
+    "within the bottom": "when leaving the seat",
+    "over mid-descent, bottom and mid-ascent": "from leaving the seat to the middle of the rise",
+}
+"""What is measured at the bottom of a squat is measured of a rise when the hips leave the seat."""
+
+
+def fit_options(cleaned: xr.Dataset) -> dict[str, Any]:
+    """Let the centre of mass be behind the feet, where a chair carries the body."""
+    return {"unbalanced": True}
+
+
+def repetitions(trial: Trial) -> xr.Dataset:
+    """Find the chair rises, or take the times that were set by hand."""
+    if trial.intervals is None:
+        return find_chair_rises(trial.fitted)
+    return set_chair_rises(trial.fitted, trial.intervals)
+
+
+def metrics(trial: Trial) -> xr.Dataset:
+    """Measure legs and trunk when the hips leave the seat and while they rise, and the times."""
+    rises = leaving_the_seat(trial.repetitions)
+    measured = measure(
+        trial.fitted,
+        trial.angles,
+        rises,
+        exercise=trial.exercise,
+        operation="sit_to_stand",
+        other_exercise=_nothing_else,
+    )
+    measured = _in_words_of_rises(measured)
+    measured = add_of_rises(measured, trial.fitted, trial.angles, trial.repetitions)
+    measured = add_times(
+        measured, trial.fitted, trial.angles, trial.repetitions, sex=trial.sex, age=trial.age
+    )
+    return warned_of_joints(measured, trial)
+
+
+def leaving_the_seat(repetitions: xr.Dataset) -> xr.Dataset:
+    """Give the rises in the form of squats, at whose bottom, a frame long, the seat is left.
+
+    They begin with the lean and end standing; nothing is said of a descent.
+    """
+    times = repetitions["time"].to_numpy()
+    frame = float(np.median(np.diff(times))) if times.size > 1 else 0.0
+    start = repetitions["start"]
+    off = repetitions["seat_off"].fillna(start)
+    return repetitions.assign(
+        bottom=off,
+        bottom_start=(off - frame).clip(min=start),
+        bottom_end=off + frame,
+        end=repetitions["bottom_start"],
+        complete=repetitions["start_seen"],
+        start_seen=xr.zeros_like(repetitions["start_seen"]),
+        end_seen=xr.ones_like(repetitions["end_seen"]),
+    )
+
+
+def _nothing_else(
+    pose: xr.Dataset, frames: xr.DataArray, accepted: NDArray[np.bool_]
+) -> list[dict[str, Any]]:
+    return []
+
+
+def _in_words_of_rises(metrics: xr.Dataset) -> xr.Dataset:
+    """Leave out what only squats have, and name the moment that takes the place of the bottom."""
+    left_out = {*_OF_SQUATS}
+    for name, variable in metrics.data_vars.items():
+        if variable.attrs["kind"] == "from_standing":
+            left_out |= {str(name), *variable.attrs[BESIDE].split()}
+        if variable.attrs["kind"] == RETEST_ERROR:  # nobody measured it of chair rises
+            left_out.add(str(name))
+    kept = metrics.drop_vars(left_out)
+    for variable in kept.data_vars.values():
+        beside = [name for name in variable.attrs.get(BESIDE, "").split() if name in kept]
+        if beside:
+            variable.attrs[BESIDE] = " ".join(beside)
+        for key in ("statistic", "long_name"):
+            for words, instead in _WORDS.items():
+                variable.attrs[key] = variable.attrs[key].replace(words, instead)
+    return kept

@@ -1,0 +1,98 @@
+"""What is measured of a rise as a whole: its largest angles and how fast they change."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from mobility import tables
+from mobility.assessment.metric import add
+from mobility.assessment.phases import between
+from mobility.assessment.summaries import nanmedian, over_repetitions, peak_within
+from mobility.registry import exercise_of
+from mobility.view import TWO_CAMERAS, UNKNOWN, hides_frontal_plane, trial_view, view_kind
+
+Array = NDArray[np.float64]
+
+_WINDOW_S, _ORDER = 0.3, 3
+"""Of the Savitzky-Golay filter whose slope is a speed."""
+
+
+def add_of_rises(
+    metrics: xr.Dataset, pose: xr.Dataset, angles: xr.Dataset, repetitions: xr.Dataset
+) -> xr.Dataset:
+    """Add the largest angles, the lean to the side, and the speeds of extension of the rises.
+
+    Parameters
+    ----------
+    metrics
+        What was measured of them so far.
+    pose, angles, repetitions
+        Of the same frames; the repetitions as of
+        :func:`~mobility.exercises.sit_to_stand.chair_rises.find_chair_rises`.
+    """
+    time = repetitions["time"]
+    accepted = repetitions["accepted"].to_numpy().astype(bool)
+    off, up, end = (repetitions[name] for name in ("seat_off", "bottom_start", "end"))
+    added: dict[str, xr.DataArray] = {}
+
+    def over(name: str, value: xr.DataArray, sd: xr.DataArray, statistic: str) -> None:
+        known = value.notnull()
+        medians = over_repetitions(value, sd.where(known), accepted)
+        add(added, name, "median", *medians, f"{statistic}, median", name=name)
+
+    whole = between(time, repetitions["start"], end)
+    rises = between(time, repetitions["start"], up)
+    for name, frames in (("trunk_lean", rises), ("knee_flexion", whole), ("hip_flexion", whole)):
+        largest = peak_within(angles[name], angles[f"{name}_sd"], frames, "maximum")
+        over(f"largest_{name}", *largest, "largest of each repetition")
+
+    lean, sd = angles["trunk_lateral_lean"], angles["trunk_lateral_lean_sd"]
+    standing = repetitions["standing"].astype(bool)
+    at_rest = nanmedian(lean.where(standing), "time")
+    aside = peak_within(lean - at_rest, sd, between(time, off, (off + up) / 2), "magnitude")
+    over("trunk_lateral_lean", *aside, "farthest from 0 in the first half of the rise")
+    if note := _lean_unseen(pose):
+        for name in ("trunk_lateral_lean", "trunk_lateral_lean_sd"):
+            added[name] = xr.full_like(added[name], np.nan).assign_attrs(note=note)
+
+    share = exercise_of(metrics).own_table("measures")["speed_error"]["share"]
+    frames = between(time, off, up)
+    for name in ("knee_flexion", "hip_flexion", "trunk_lean"):
+        speed = -slope(angles[name])
+        fastest, _ = peak_within(speed, xr.zeros_like(speed), frames, "maximum")
+        over(
+            f"{name.split('_')[0]}_extension_speed",
+            fastest,
+            share * fastest,
+            "largest of each rise",
+        )
+    return metrics.assign(added)
+
+
+def _lean_unseen(pose: xr.Dataset) -> str:
+    """Why a lean to the side is refused: obliquely, rendered rises without any have 12 degrees."""
+    if hidden_from := hides_frontal_plane(pose):
+        return tables.sentence(f"reasons.{hidden_from.replace('-', '_')}_view")
+    view = trial_view(pose)
+    oblique = view not in (UNKNOWN, TWO_CAMERAS) and "oblique" in view_kind(view)
+    return tables.sentence("reasons.chair.oblique") if oblique else ""
+
+
+def slope(angle: xr.DataArray) -> xr.DataArray:
+    """Give how fast an angle changes, degrees per second, at the times of its frames."""
+    from scipy.signal import savgol_filter
+
+    time = angle["time"].to_numpy()
+    if time.size < 2:
+        return angle * np.nan
+    step = float(np.median(np.diff(time)))
+    window = 2 * max(round(_WINDOW_S / step / 2), _ORDER // 2 + 1) + 1
+    if time.size < window:
+        return angle * np.nan
+    grid = np.arange(time[0], time[-1] + step / 2, step)
+    even = angle.interp(time=grid).transpose("time", ...)
+    how = {"deriv": 1, "delta": step, "axis": 0, "mode": "constant", "cval": np.nan}
+    rate = even.copy(data=savgol_filter(even, window, _ORDER, **how))
+    return rate.interp(time=time).assign_coords(time=time)

@@ -1,0 +1,46 @@
+"""Report of chair rises: its key moments."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mobility.assessment.estimates import side_shown
+from mobility.exercises.repeated.page import reported
+from mobility.reports.drawn_angles import clearer_side
+from mobility.reports.moments import Moment, of_angle
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import xarray as xr
+
+    from mobility.assessment.findings import Finding
+    from mobility.sessions.record import SessionRecord
+    from mobility.sessions.stored import StoredSession
+
+
+def moments(session: StoredSession, pose: xr.Dataset, findings: Sequence[Finding]) -> list[Moment]:
+    """Choose sitting, leaving the seat, and standing, of the chair rise in the middle."""
+    angles, repetitions = session.measured_angles(), session.repetitions()
+    metrics = session.metrics()
+    accepted = np.flatnonzero(repetitions["accepted"].values.astype(bool))
+    if not accepted.size:
+        return []
+    one = repetitions.isel(rep=int(accepted[(accepted.size - 1) // 2]))
+    seated, off, standing = (float(one[name]) for name in ("start", "seat_off", "bottom"))
+    off = off if np.isfinite(off) else seated
+    clearer = partial(clearer_side, pose, angles, "knee_flexion", off)
+    side = side_shown(metrics, "knee_flexion", otherwise=clearer)
+    return [
+        of_angle("Seated", seated, angles, "knee_flexion", side),
+        reported(of_angle("Leaving the seat", off, angles, "trunk_lean", ""), metrics),
+        of_angle("Standing", standing, angles, "knee_flexion", side),
+    ]
+
+
+def curves_first(record: SessionRecord) -> tuple[str, ...]:
+    """Show legs and trunk: the arms are not measured."""
+    return tuple(record.kind.table["report"]["trial"])

@@ -1,0 +1,84 @@
+"""Moments of a trial of which a report has a picture, and what was measured in each."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mobility import tables
+from mobility.kinematics.expected_error import Z95
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+@dataclass(frozen=True)
+class Moment:
+    """One picture to take.
+
+    Attributes
+    ----------
+    title
+        What the moment is.
+    time
+        Seconds.
+    angle, side
+        What is drawn: a name of :data:`DRAWN`, "" for nothing; "left", "right" or "".
+    value, sd
+        What was measured there, in `units`; NaN where it is not known.
+    units
+        What stands behind the number.
+    label
+        What the value is of, in words.
+    doubt
+        Whether `side` may be the other one.
+    """
+
+    title: str
+    time: float
+    angle: str = ""
+    side: str = ""
+    value: float = math.nan
+    sd: float = math.nan
+    units: str = "°"
+    label: str = ""
+    doubt: bool = False
+
+    @property
+    def measured(self) -> str:
+        """Value as text, without its error; empty where it is not known."""
+        if not math.isfinite(self.value):
+            return ""
+        digits = 2 if self.units in ("", " foot lengths") else 0
+        return f"{round(self.value, digits) + 0.0:.{digits}f}{self.units}".replace("-", "−")
+
+    @property
+    def caption(self) -> str:
+        """Moment, and what was measured in it with half of its 95 % interval."""
+        side = self.side
+        if side and self.doubt:
+            side = tables.sentence("joints.side_in_doubt", side=side)
+        of = " ".join(part for part in (side, self.label) if part)
+        if not self.measured:
+            return self.title
+        digits = 2 if self.units in ("", " foot lengths") else 0
+        error = f" ± {Z95 * self.sd:.{digits}f}" if math.isfinite(self.sd) else ""
+        return f"{self.title}: {of} {self.measured}{error}"
+
+
+def of_angle(title: str, time: float, angles: xr.Dataset, name: str, side: str) -> Moment:
+    """Take a moment with what an angle is in it."""
+    row = int(np.argmin(np.abs(angles["time"].values - time)))
+
+    def at(variable: str) -> float:
+        if variable not in angles:
+            return math.nan
+        values = angles[variable].isel(time=row)
+        return float(values.sel(side=side) if "side" in values.dims else values)
+
+    label = str(angles[name].attrs.get("long_name", name)).partition(" (")[0]
+    sided = "side" in angles[name].dims
+    return Moment(title, time, name, side if sided else "", at(name), at(f"{name}_sd"), "°", label)

@@ -1,0 +1,96 @@
+"""Which moments of repetitions have a picture, and of which leg."""
+
+from __future__ import annotations
+
+import pytest
+import xarray as xr
+
+from mobility.assessment.findings import find
+from mobility.exercises.repeated.page import squat_moments
+from mobility.reports.drawn_angles import DRAWN
+from mobility.reports.first_page import largest
+from mobility.reports.moments import Moment
+from mobility.store import Store
+
+STANDING = "Standing, assumed straight"
+
+
+@pytest.fixture(scope="module")
+def demo() -> Store:
+    return Store("absent").demo("Overhead Squat")
+
+
+def moments_of(demo, main=(), **changed) -> list[Moment]:
+    """The moments of the demo, some of whose results are others."""
+    given = {name: getattr(demo, name)() for name in ("pose", "angles", "repetitions", "metrics")}
+    return squat_moments(*(given | changed).values(), main)
+
+
+def test_three_moments_of_a_squat_with_what_was_measured(demo) -> None:
+    metrics, repetitions = demo.metrics(), demo.repetitions()
+    moments = moments_of(demo)
+    assert [moment.title for moment in moments] == [STANDING, "Bottom", "On the way up"]
+    standing, bottom, up = moments
+    assert standing.time < bottom.time < up.time
+    assert bottom.time in repetitions["bottom"].values
+    assert standing.value < 15 < 60 < up.value < bottom.value
+    # What the page reports, so that no two numbers stand for one angle.
+    for name, value in (("knee_flexion", bottom.value), ("knee_flexion_sd", bottom.sd)):
+        assert value == float(metrics[name].sel(side=bottom.side))
+    assert bottom.caption.startswith(f"Bottom: {bottom.side} knee flexion {bottom.value:.0f}° ± ")
+    none = repetitions.assign(accepted=("rep", [False] * repetitions.sizes["rep"]))
+    assert moments_of(demo, repetitions=none) == []
+
+
+def test_a_recording_that_begins_on_the_way_down_shows_standing_where_it_is(demo) -> None:
+    angles, repetitions = demo.angles(), demo.repetitions().isel(rep=[0])
+    repetitions["start_seen"] = ("rep", [False])
+    time = repetitions["time"]
+    end = float(repetitions["end"][0])
+    after = repetitions.assign(standing=(time > end) & (angles["knee_flexion"] < 15).all("side"))
+    standing, bottom, _ = moments_of(demo, repetitions=after)
+    assert standing.title == STANDING
+    assert standing.time > end > bottom.time
+    assert standing.value < 15
+    never = after.assign(standing=xr.zeros_like(after["standing"]))
+    assert moments_of(demo, repetitions=never)[0].title == "Start"
+
+
+def test_the_third_picture_is_of_the_main_finding(demo) -> None:
+    metrics = demo.metrics()
+    metrics["trunk_tibia_difference"] = metrics["trunk_tibia_difference"] + 60
+    main = largest(find(metrics))
+    assert {each.rule for each in main} == {"trunk_leans_forward"}
+    *_, third = moments_of(demo, main, metrics=metrics)
+    assert (third.title, third.angle) == ("Main finding", "trunk_tibia_difference")
+    assert third.value == pytest.approx(main[0].value)
+    # One of the knee's bend at the bottom leaves the second picture to the depth.
+    metrics = demo.metrics()
+    metrics["knee_flexion"] = metrics["knee_flexion"] - 50
+    main = [each for each in find(metrics) if each.rule == "knee_flexion_limited"]
+    _, bottom, third = moments_of(demo, main, metrics=metrics)
+    assert (bottom.angle, third.angle) == ("thigh_elevation", "knee_flexion")
+    assert third.side in {each.side for each in main}
+    for finding in find(demo.metrics()):  # every one has a picture
+        drawn = moments_of(demo, [finding])[-1].angle
+        assert drawn in {*DRAWN, "knees", "dowel", ""}, finding.rule
+
+
+@pytest.mark.parametrize(("near", "far"), [("left", "right"), ("right", "left")])
+def test_pictures_are_of_the_leg_that_the_camera_sees_or_that_is_surer(demo, near, far) -> None:
+    """Whatever the main finding is, and though the other leg's angle may fit the picture."""
+    metrics = demo.metrics()
+    sided = {name for name, each in metrics.data_vars.items() if "side" in each.dims}
+    low = metrics.assign(knee_flexion=metrics["knee_flexion"] - 50)
+    hidden = low.assign({name: low[name].where(low["side"] == near) for name in sided})
+    hidden = hidden.assign_attrs(hidden_side=far)
+    main = largest(find(hidden))
+    assert {each.side for each in main} == {near}
+    for findings in ([], main):
+        assert {each.side for each in moments_of(demo, findings, metrics=hidden)} == {near}
+    for name in ("knee_flexion_sd", "thigh_elevation_sd"):
+        low[name] = xr.where(low["side"] == near, 3.0, 6.0)
+    main = [each for each in find(low) if each.rule == "knee_flexion_limited"]
+    assert len(main) == 2
+    for findings in ([], main, main[::-1]):
+        assert {each.side for each in moments_of(demo, findings, metrics=low)} == {near}

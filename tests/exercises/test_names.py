@@ -1,0 +1,151 @@
+"""Exercises are named in their folders only, and what a folder names is there."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+from mobility import registry, tables
+from mobility.assessment.advice import all_work
+from mobility.assessment.findings import all_rules
+from mobility.assessment.kinds import entry_of
+from mobility.assessment.verdict import Part
+from mobility.registry import Exercise
+from mobility.sessions.notebooks import find_notebook
+
+READ = (".py", ".yaml", ".js", ".html", ".css")
+
+ALLOWED = {
+    r"mobility[.:`~]+overhead_squat\b": "the public function, named in documentation",
+    r"overhead squat assessment": "title of the assessment of the NASM, in literature",
+}
+"""What is taken for no exercise's name, and why."""
+
+PLACES = {
+    "__init__.py": (10, "the public functions, and where they are"),
+    "assessment/criteria.py": (1, "long name of a metric in stored results"),
+    "tables/advice.yaml": (1, "name of a physical exercise, facing a wall"),
+    "virtual_lab/case.py": (5, "movements that are rendered"),
+    "virtual_lab/sit_to_stand.py": (5, "a movement that is rendered"),
+    "tables/sentences_warnings.yaml": (1, "the warning that only that exercise gives"),
+}
+"""How many times a file may name exercises, and why."""
+
+
+def pattern_of(name: str) -> str:
+    """Of several words anywhere, with any space between; one word where it is a whole string."""
+    words = re.split(r"[\s_-]+", name)
+    return r"[\s_-]+".join(words) if len(words) > 1 else rf"""(?<=["']){name}(?=["'])"""
+
+
+def named_in(package: Path) -> Counter[str]:
+    """How often each file outside the folders of exercises names one."""
+    names = {name for each in registry.exercises() for name in (each.name, each.slug)}
+    patterns = "|".join(sorted({pattern_of(name) for name in names}))
+    found: Counter[str] = Counter()
+    for file in sorted(package.rglob("*")):
+        place = file.relative_to(package)
+        if file.suffix in READ and place.parts[0] != "exercises":
+            text = file.read_text(encoding="utf-8")
+            if file.suffix == ".yaml":
+                text = _without_sources(text)
+            for allowed in ALLOWED:
+                text = re.sub(allowed, "", text, flags=re.IGNORECASE)
+            found[str(place)] += len(re.findall(patterns, text, re.IGNORECASE))
+    return +found
+
+
+def _without_sources(text: str) -> str:
+    """Leave out what entries say of their literature, also over several lines."""
+    return re.sub(
+        r"^( *)(?:[\w-]+: \{.*)?(?:source|reference): .*\n(?:\1 +.*\n)*", "", text, flags=re.M
+    )
+
+
+def test_no_exercise_is_named_outside_its_folder(project: Path) -> None:
+    assert named_in(project / "mobility") == {place: times for place, (times, _) in PLACES.items()}
+    folder = {each.package.rpartition(".")[2] for each in registry.exercises()}
+    assert folder <= {path.name for path in (project / "mobility" / "exercises").iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("written", "times"),
+    [
+        ("if record.exercise == 'Overhead Squat':", 1),
+        ("NAMES = {'joint-angle-mobility': 1, \"OVERHEAD_SQUAT\": 2}", 2),
+        ("kind === 'squat'", 1),
+        ("a squat whose arms are overhead; squat_pose(1)", 0),
+    ],
+)
+def test_a_name_is_seen_however_it_is_written(tmp_path: Path, written: str, times: int) -> None:
+    (tmp_path / "exercises").mkdir()
+    for place in ("a.py", "b.js", "exercises/c.py"):
+        (tmp_path / place).write_text(written, encoding="utf-8")
+    assert named_in(tmp_path) == +Counter({"a.py": times, "b.js": times})
+
+
+EVERY = pytest.mark.parametrize("exercise", registry.exercises(), ids=lambda each: each.slug)
+
+
+@EVERY
+@pytest.mark.parametrize("part", ["analysis", "documents", "page"])
+def test_an_exercise_has_every_function_with_the_parameters_by_which_it_is_called(
+    exercise: Exercise, part: str
+) -> None:
+    protocol = getattr(registry, part.capitalize())
+    given = getattr(exercise, part)
+    for name in protocol.__annotations__:
+        assert hasattr(given, name), name
+    functions = {name: f for name, f in vars(protocol).items() if name[0] != "_" and callable(f)}
+    assert functions
+    for name, described in functions.items():
+        _, *wanted = inspect.signature(described).parameters
+        assert list(inspect.signature(getattr(given, name)).parameters) == wanted, name
+
+
+@EVERY
+def test_the_folder_of_an_exercise_names_what_there_is(exercise: Exercise) -> None:
+    table = exercise.table
+    assert find_notebook(table["notebook"]).is_file()
+    assert table["joints"] in ("all", "named")
+    assert table["noun"] in ("repetition", "movement")
+    assert set(table.get("parts", ())) <= set(get_args(Part))
+    assert len({each.table["order"] for each in registry.exercises()}) == len(registry.exercises())
+    if "film" in table:
+        assert exercise.file("film.svg").is_file()
+        assert table["film"]["lines"]
+        assert table["film"]["source"]
+    rules = all_rules()
+    for rule in (*table.get("rules", ()), *table.get("gauges", {})):
+        assert rule in rules, rule
+    expected = table.get("expected", {"parts": {}})["parts"]
+    assert set(expected) | set(table.get("gauges", {})) <= set(table.get("rules", ()))
+    picked = set(_picked(exercise))
+    for name in picked:
+        assert entry_of(name), name
+    report = table.get("report", {})
+    in_tables = [name for each in report.get("tables", ()) for name in each["names"]]
+    of_report = (report.get(part, ()) for part in ("trial", "ranges", "curves"))
+    for name in (*in_tables, *(name for names in of_report for name in names)):
+        assert name in picked, name
+    for rule in table.get("rules", ()):
+        metric = rules[rule]["metric"]
+        assert any(metric.startswith(name) for name in (*picked, "smoothness_sparc")), metric
+        assert any(rule in each["for"] for each in all_work().values()), rule
+
+
+def _picked(exercise: Exercise) -> Iterator[str]:
+    """Quantities that an exercise measures, each described in the part where it is picked."""
+    described: dict[str, Any] = tables.load("measures")
+    for part, names in exercise.table.get("measures", {}).items():
+        entries = described[part] | exercise.own_table("measures").get(part, {})
+        # `smoothness` is no part of tables: each measure of it is one of its own.
+        for name in names:
+            assert name in entries, f"{part}: {name}"
+            yield name

@@ -1,0 +1,338 @@
+"""Chair rises whose course is commanded: found, timed, measured, compared or refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from mobility import registry
+from mobility.assessment.findings import find
+from mobility.assessment.verdict import judge
+from mobility.documents.fill import group_metrics
+from mobility.exercises.sit_to_stand.chair_rises import find_chair_rises, set_chair_rises
+from mobility.exercises.sit_to_stand.of_rises import slope
+from mobility.kinematics.angles import joint_angles
+from mobility.registry import Trial
+
+UPPER = ("shoulder", "elbow", "wrist", "ear", "nose", "eye", "mouth", "pinky", "thumb")
+TIBIA, THIGH = 15.0, 5.0
+LEAN_S, RISE_S, STAND_S, SIT_S, SEATED_S = 0.5, 0.9, 0.4, 1.0, 0.6
+CROSSES = 0.19
+"""Of a movement of least jerk, the share of its time in which it goes the first 5 % of its way."""
+
+Made = Callable[..., xr.Dataset]
+
+
+class Course:
+    """Heights between 1 (seated) and 0 (standing), and leans, one after another."""
+
+    def __init__(self, at: float) -> None:
+        self.parts: list[tuple[float, float, float]] = []
+        self.at = at
+        self.lasts = 0.0
+
+    def go(self, seconds: float, to: float | None = None, lean: float = 0.0) -> Course:
+        self.parts.append((seconds, self.at if to is None else to, lean))
+        self.at = self.parts[-1][1]
+        self.lasts += seconds
+        return self
+
+    def rises(self, count: int, *, top: float = 0.0, seated: float = SEATED_S) -> Course:
+        for _ in range(count):
+            self.go(LEAN_S, lean=35.0).go(RISE_S, top).go(STAND_S).go(SIT_S, 1.0).go(seated)
+        return self
+
+
+def five(at: str = "seated") -> Course:
+    course = Course(1.0).go(1.0) if at == "seated" else Course(0.0).go(1.5).go(SIT_S, 1.0).go(1.0)
+    return course.rises(5)
+
+
+@pytest.fixture
+def pose_of(squat_pose: Callable[..., Any], analytic: Any) -> Made:
+    def make(course: Course, *, fps: float = 30.0, arm_forward: float = 60.0) -> xr.Dataset:
+        postures = squat_pose(
+            reps=1, descent=10.0, thigh=THIGH, tibia=TIBIA, trunk=0.0, arm_forward=arm_forward
+        )
+        time = np.arange(round(course.lasts * fps) + 1) / fps
+        crouch, lean = np.zeros(time.size), np.zeros(time.size)
+        begins, height, bent = 0.0, course.parts[0][1], 0.0
+        for seconds, to, leans in course.parts:
+            here = time >= begins - 1e-9
+            share = analytic.minimum_jerk((time[here] - begins) / seconds)
+            crouch[here] = height + (to - height) * share
+            lean[here] = bent + (leans - bent) * share
+            begins, height, bent = begins + seconds, to, leans
+        goes_down = slice(0, int(np.argmax(postures.truth["crouch"].values >= 1 - 1e-9)) + 1)
+        rows = np.searchsorted(postures.truth["crouch"].values[goes_down], crouch - 1e-9)
+        pose = postures.pose.isel(time=rows).assign_coords(time=time)
+        return leaning(pose, lean)
+
+    return make
+
+
+def leaning(pose: xr.Dataset, degrees: np.ndarray) -> xr.Dataset:
+    names = [
+        str(name)
+        for name in pose["keypoint"].values
+        if any(part in name for part in UPPER) or name in ("left_index", "right_index")
+    ]
+    hips = pose["position"].sel(keypoint=["left_hip", "right_hip"]).mean("keypoint")
+    turn = xr.DataArray(np.radians(degrees), dims="time")
+    away = pose["position"].sel(keypoint=names) - hips
+    y, z = (away.sel(space=axis, drop=True) for axis in ("y", "z"))
+    cos, sin = np.cos(turn), np.sin(turn)
+    turned = {"y": cos * y - sin * z, "z": sin * y + cos * z}
+    moved = pose.copy(deep=True)
+    for axis, value in turned.items():
+        at = {"space": axis, "keypoint": names}
+        placed = value + hips.sel(space=axis, drop=True)
+        moved["position"].loc[at] = placed.transpose(*moved["position"].loc[at].dims)
+    return moved
+
+
+def measured(
+    pose: xr.Dataset,
+    *,
+    sex: str | None = "male",
+    age: float | None = 67,
+    intervals: Sequence[dict[str, float]] | None = None,
+) -> xr.Dataset:
+    exercise = registry.exercise("sit-to-stand")
+    stages: dict[str, xr.Dataset] = {"fitted": pose, "angles": joint_angles(pose)}
+    trial = Trial(exercise, (), True, None, sex, age, intervals, stages.__getitem__)
+    stages["repetitions"] = exercise.analysis.repetitions(trial)
+    return exercise.analysis.metrics(trial)
+
+
+@pytest.mark.parametrize("start", ["seated", "standing"])
+@pytest.mark.parametrize("fps", [15.0, 30.0, 60.0])
+def test_chair_rises_are_found_from_either_start(pose_of: Made, start: str, fps: float) -> None:
+    course = five(start)
+    rises = find_chair_rises(pose_of(course, fps=fps))
+    assert rises["accepted"].values.tolist() == [True] * 5
+    assert rises["complete"].all()
+    cycle = LEAN_S + RISE_S + STAND_S + SIT_S + SEATED_S
+    first = course.lasts - 5 * cycle + np.arange(5) * cycle
+    begins = first + LEAN_S
+    commanded = {
+        "start": first + 0.08 * LEAN_S,
+        "seat_off": begins + CROSSES * RISE_S,
+        # Straight knees hardly raise the hips any more.
+        "bottom_start": begins + 0.85 * RISE_S,
+        "bottom_end": begins + RISE_S + STAND_S + 0.15 * SIT_S,
+        "end": begins + RISE_S + STAND_S + (1 - CROSSES) * SIT_S,
+    }
+    for name, truth in commanded.items():
+        assert rises[name].values == pytest.approx(truth, abs=0.12), name
+    assert (np.diff(np.stack([rises[name] for name in commanded]), axis=0) >= 0).all()
+
+
+def test_the_last_rise_may_end_upright(pose_of: Made) -> None:
+    rises = find_chair_rises(
+        pose_of(Course(1.0).go(1.0).rises(1).go(0.5, lean=35).go(0.9, 0).go(1))
+    )
+    assert rises["accepted"].values.tolist() == [True, True]
+    assert rises["end_seen"].values.tolist() == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("course", "why"),
+    [
+        (Course(1.0).go(1.0).rises(1).rises(1, top=0.5).rises(1), "does not come to full standing"),
+        (
+            Course(1.0).go(1.0).rises(1).go(0.5, 0).go(0.8, 0.8).go(0.8, 0).go(0.8, 1).go(1),
+            "sit down",
+        ),
+        (Course(0.9).go(0.2, 0.8).go(0.7, 0).go(0.5).go(1, 1).go(0.5), "begins too late"),
+    ],
+)
+def test_what_is_no_chair_rise_stays_with_its_reason(
+    pose_of: Made, course: Course, why: str
+) -> None:
+    rises = find_chair_rises(pose_of(course))
+    rejected = rises["reason"].values[~rises["accepted"].values]
+    assert rejected.size
+    assert all(why in reason for reason in rejected)
+
+
+@pytest.mark.parametrize(
+    "course", [Course(0.0).go(5.0), Course(0.0).go(1).go(1, 0.3).go(1, 0).go(1)]
+)
+def test_without_a_seat_there_is_no_chair_rise(pose_of: Made, course: Course) -> None:
+    metrics = measured(pose_of(course))
+    assert metrics.sizes["rep"] == 0
+    verdict = judge([], None, metrics)
+    assert verdict.headline.startswith("No chair rise found")
+    assert "sitting" in verdict.what_to_do
+    assert all(finding.status == "cannot be told" for finding in find(metrics))
+
+
+def test_what_is_hidden_or_missing_is_refused(pose_of: Made) -> None:
+    hidden = pose_of(five())
+    hidden["confidence"].loc[{"keypoint": ["left_hip", "right_hip"]}] = 0.2
+    assert set(find_chair_rises(hidden)["reason"].values) == {
+        "the hips are hidden while the person sits"
+    }
+    absent = pose_of(five())
+    absent["position"].loc[{"time": slice(4.5, 5.5)}] = np.nan
+    absent["image_position"].loc[{"time": slice(4.5, 5.5)}] = np.nan
+    rises = find_chair_rises(absent)
+    assert rises["accepted"].values.tolist() == [True, False, True, True, True]
+    metrics = measured(absent)
+    assert "chair rise 2 does not count" in metrics["five_times"].attrs["note"]
+    assert np.isfinite(metrics["knee_flexion"]).all()
+    nothing = absent.assign(position=absent["position"] * np.nan)
+    nothing["image_position"] = nothing["image_position"] * np.nan
+    assert find_chair_rises(nothing).sizes["rep"] == 0
+
+
+def test_posture_is_that_of_leaving_the_seat(pose_of: Made, analytic: Any) -> None:
+    metrics = measured(analytic.fitted(pose_of(five()), sd=0.003))
+    assert metrics["knee_flexion"].values == pytest.approx(90 + TIBIA - THIGH, abs=7)
+    assert metrics["largest_knee_flexion"].values == pytest.approx(90 + TIBIA - THIGH, abs=1)
+    assert float(metrics["largest_trunk_lean"]) == pytest.approx(35, abs=1)
+    assert float(metrics["seated_thigh"]) == pytest.approx(THIGH, abs=1)
+    # The largest slope of a movement of least jerk is 1.875 times its mean.
+    fastest = 1.875 * (90 + TIBIA - THIGH) / RISE_S
+    assert metrics["knee_extension_speed"].values == pytest.approx(fastest, rel=0.12)
+    assert abs(float(metrics["trunk_lateral_lean"])) < 1
+    assert "depth" not in metrics
+    assert not [name for name in metrics if name.endswith(("_sem", "_from_standing"))]
+    for metric in metrics.data_vars.values():
+        assert "bottom" not in metric.attrs["long_name"] + metric.attrs["statistic"]
+    groups = group_metrics(metrics)
+    assert groups["knee_flexion"]["left_knee_flexion"] == pytest.approx(97, abs=5)
+
+
+def test_a_slope_is_that_of_the_angle_at_every_rate() -> None:
+    for fps in (15, 30, 60):
+        time = np.arange(0, 3, 1 / fps)
+        ramp = xr.DataArray(40 * time, dims="time", coords={"time": time})
+        known = slope(ramp).dropna("time")
+        assert known.size > time.size / 2
+        assert known.values == pytest.approx(40)
+
+
+def test_five_are_timed_from_the_first_lean_to_the_seat(pose_of: Made) -> None:
+    metrics = measured(pose_of(five()))
+    lasts = 5 * (LEAN_S + RISE_S + STAND_S + SIT_S) + 4 * SEATED_S
+    ends = (1 - CROSSES) * SIT_S - SIT_S - 0.08 * LEAN_S
+    assert float(metrics["five_times"]) == pytest.approx(lasts + ends, abs=0.15)
+    assert float(metrics["five_rises"]) == pytest.approx(
+        lasts - SIT_S - STAND_S - 0.15 * RISE_S - 0.08 * LEAN_S, abs=0.15
+    )
+    assert 0.1 < float(metrics["five_times_sd"]) < 0.3
+    assert metrics["rise_duration"].values == pytest.approx(RISE_S * (0.85 - CROSSES), abs=0.08)
+    assert float(metrics["attempts"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("course", "fps", "why"),
+    [
+        (Course(1.0).go(1.0).rises(4), 30, "4 were found"),
+        (
+            Course(1.0).go(1.0).rises(2).rises(1, top=0.5).rises(3),
+            30,
+            "chair rise 3 does not count",
+        ),
+        (Course(0.0).go(1.0).go(SIT_S, 1.0).rises(5), 30, "does not begin with the person sitting"),
+        (five(), 8, "too few frames per second"),
+    ],
+)
+def test_a_time_of_five_is_refused(pose_of: Made, course: Course, fps: float, why: str) -> None:
+    metrics = measured(pose_of(course, fps=fps))
+    for name in ("five_times", "five_rises"):
+        assert np.isnan(metrics[name])
+        assert np.isnan(metrics[f"{name}_sd"])
+        assert why in metrics[name].attrs["note"]
+
+
+def test_a_film_that_ends_with_the_fifth_stand_has_the_time_of_rising(pose_of: Made) -> None:
+    metrics = measured(pose_of(Course(1.0).go(1.0).rises(4).go(0.5, lean=35).go(0.9, 0).go(0.5)))
+    assert "end is not seen" in metrics["five_times"].attrs["note"]
+    assert np.isfinite(metrics["five_rises"])
+
+
+def test_stands_of_thirty_seconds_are_counted(pose_of: Made) -> None:
+    cycle = LEAN_S + RISE_S + STAND_S + SIT_S + SEATED_S
+    whole = int((30 - LEAN_S - RISE_S) / cycle) + 1
+    metrics = measured(pose_of(Course(1.0).go(1.0).rises(whole + 2)), age=72)
+    assert float(metrics["thirty_seconds"]) == whole
+    finding = {each.rule: each for each in find(metrics)}
+    assert finding["thirty_seconds_low"].status == "found"
+    assert finding["thirty_seconds_low"].threshold == 12
+    assert finding["five_times_slow"].status == "cannot be told"
+    assert np.isnan(measured(pose_of(five()))["thirty_seconds"])
+
+
+@pytest.mark.parametrize(("share", "counted"), [(0.3, 5), (0.7, 6)])
+def test_a_stand_over_halfway_counts(pose_of: Made, share: float, counted: int) -> None:
+    course = five()
+    rest = 31 - course.lasts - LEAN_S - share * RISE_S
+    metrics = measured(pose_of(course.go(rest).rises(1)))
+    assert float(metrics["thirty_seconds"]) == counted
+
+
+@pytest.mark.parametrize(
+    ("age", "threshold", "status", "words"),
+    [
+        (35, 12.4, "found", "longer than nearly all healthy adults need"),
+        (67, 11.4, "found", "longer than the average at this age"),
+        (85, 14.8, "found", "longer than the average at this age"),
+        (12, None, "cannot be told", "no published value"),
+        (None, None, "cannot be told", "age is not known"),
+    ],
+)
+def test_a_time_is_compared_with_people_of_the_age(
+    pose_of: Made, age: float | None, threshold: float | None, status: str, words: str
+) -> None:
+    finding = {each.rule: each for each in find(measured(pose_of(five()), age=age))}
+    slow = finding["five_times_slow"]
+    assert (slow.status, slow.threshold) == (status, threshold)
+    assert words in slow.participant
+    assert (finding["five_rises_weak"].threshold == 15) == (age is not None and age >= 60)
+
+
+def test_what_is_no_test_is_timed_but_not_compared(pose_of: Made) -> None:
+    pushed = measured(pose_of(five(), arm_forward=180.0))
+    paused = measured(pose_of(Course(1.0).go(1.0).rises(5, seated=3.0)))
+    free = measured(pose_of(Course(1.0).go(1.0).rises(7)))
+    for metrics, why in ((pushed, "hands"), (paused, "pauses"), (free, "no more")):
+        assert np.isfinite(metrics["five_times"])
+        slow = next(each for each in find(metrics) if each.rule == "five_times_slow")
+        assert slow.status == "cannot be told"
+        assert why in slow.reason
+
+
+def test_times_that_were_set_by_hand_are_kept(pose_of: Made) -> None:
+    pose = pose_of(five())
+    given = [{"start": 1.0, "bottom": 2.6, "end": 3.7}, {"start": 4.4, "bottom": 6.0, "end": 7.1}]
+    rises = set_chair_rises(pose, given)
+    assert rises["accepted"].values.tolist() == [True, True]
+    for name in ("start", "bottom", "end"):
+        assert rises[name].values.tolist() == [each[name] for each in given]
+    assert rises["seat_off"].values == pytest.approx([1.67, 5.07], abs=0.12)
+    assert "set_chair_rises" in rises.attrs["history"]
+    assert np.isfinite(measured(pose, intervals=given)["knee_flexion"]).all()
+    assert set_chair_rises(pose, []).sizes["rep"] == 0
+
+
+@pytest.mark.parametrize(
+    ("subject", "sits", "leaves", "rise"),
+    [("s01", 1.32, 2.44, 0.71), ("s02", 0.66, 1.00, 0.54), ("s03", 1.20, 2.03, 0.78)],
+)
+def test_rises_of_a_lab_are_those_of_its_markers(
+    shared_data: Any, program: Any, subject: str, sits: float, leaves: float, rise: float
+) -> None:
+    """Times worked out from the pelvis markers by hand; one of the three only touches the seat."""
+    file = shared_data / "lab" / "uiprmd" / f"m05_{subject}_e01_positions_vicon.txt.gz"
+    rises = find_chair_rises(program("uiprmd").pose(file))
+    assert rises["accepted"].values.tolist() == [True]
+    assert float(rises["seated_since"][0]) == pytest.approx(sits, abs=0.08)
+    assert float(rises["seat_off"][0]) == pytest.approx(leaves, abs=0.05)
+    assert float((rises["bottom_start"] - rises["seat_off"])[0]) == pytest.approx(rise, abs=0.05)
