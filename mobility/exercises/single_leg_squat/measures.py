@@ -28,7 +28,7 @@ Array = NDArray[np.float64]
 
 _JOINTS = ("shoulder", "hip", "knee", "ankle", "heel", "foot_index")
 _SHOULDER, _HIP, _KNEE, _ANKLE, _HEEL, _TOE = range(len(_JOINTS))
-_FPPA = "frontal_plane_projection_angle_at_60"
+_FPPA, _ADDUCTION = "frontal_plane_projection_angle_at_60", "hip_adduction"
 
 
 def of_one_leg(
@@ -67,7 +67,9 @@ def of_one_leg(
     window, at_angle = _near_angle(angles["knee_flexion"].sel(side=leg), repetitions, bottom, table)
     hidden = _why_not_frontal(pose, leg, exercise)
     result: Metrics = {}
-    for name, entry in (table["posture"] | table["frontal_plane"]).items():
+    for name, entry in table["tempo"].items():
+        if name == _ADDUCTION:
+            continue
         frames = window if name == _FPPA else bottom
         value, sd = median_within(
             _over_time(values[name], pose), _over_time(sds[name], pose), frames
@@ -89,15 +91,14 @@ def of_one_leg(
             note = exercise.own_table("sentences")["not_at_60"]
         if note:
             result[name].attrs["note"] = note
-    for name in table["angles"]:  # hip adduction
-        outwards = metrics["hip_abduction"].sel(side=leg, drop=True)
-        sd = metrics["hip_abduction_sd"].sel(side=leg, drop=True)
-        statistic = str(outwards.attrs["statistic"])
-        if hidden:
-            outwards, sd = outwards.where(False), sd.where(False)
-        add(result, name, "median", -outwards, sd, statistic, name=name)
-        if reason := hidden or outwards.attrs.get("note"):
-            result[name].attrs["note"] = reason
+    outwards = metrics["hip_abduction"].sel(side=leg, drop=True)
+    error = metrics["hip_abduction_sd"].sel(side=leg, drop=True)
+    if hidden:
+        outwards, error = outwards.where(False), error.where(False)
+    statistic = str(metrics["hip_abduction"].attrs["statistic"])
+    add(result, _ADDUCTION, "median", -outwards, error, statistic, name=_ADDUCTION)
+    if reason := hidden or metrics["hip_abduction"].attrs.get("note"):
+        result[_ADDUCTION].attrs["note"] = reason
     return result
 
 
@@ -154,7 +155,7 @@ def _of_points(points: Array, standing: Array, side: int) -> dict[str, Array]:
         return {
             "pelvic_drop": s * np.degrees(np.arctan2(hips_y, hips_z)),
             "pelvic_shift": s * (z[:, _HIP].mean(axis=-1) - z[:, _ANKLE, side]) / leg,
-            "trunk_lateral_lean": s * np.degrees(np.arctan2(across, up)),
+            "trunk_lean_over_leg": s * np.degrees(np.arctan2(across, up)),
             "trunk_forward_lean": np.degrees(np.arctan2(ahead, up)),
         }
 
