@@ -11,6 +11,7 @@ import numpy as np
 
 from mobility.assessment.estimates import HIDDEN_SIDE
 from mobility.assessment.findings import Finding
+from mobility.exercises.repeated.page import curves_first as usual_curves
 from mobility.exercises.repeated.page import squat_moments
 from mobility.exercises.single_leg_squat.criteria import criteria, rated_good
 from mobility.kinematics.skeleton import SIDES
@@ -22,6 +23,7 @@ from mobility.wording import capital
 if TYPE_CHECKING:
     import xarray as xr
 
+    from mobility.sessions.record import SessionRecord
     from mobility.sessions.stored import StoredSession
 
 MOST_PICTURES = 3
@@ -54,6 +56,12 @@ def moments(session: StoredSession, pose: xr.Dataset, findings: Sequence[Finding
         if leg == about or len(legs) == 1:
             chosen += more
     return chosen[-MOST_PICTURES:]
+
+
+def curves_first(record: SessionRecord) -> tuple[str, ...]:
+    """Show those angles of the joints that were chosen that are measured: not the arms'."""
+    measured = record.kind.table["measures"]["angles"]
+    return tuple(angle for angle in usual_curves(record) if angle in measured)
 
 
 def scores(findings: Sequence[Finding], metrics: xr.Dataset, cite: Callable[[str], str]) -> str:
