@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,7 +25,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 import yaml
 
 from mobility import tables
-from mobility.errors import BadInputError
+from mobility.errors import BadInputError, MobilityError
+from mobility.exercise_table import checked_table
 from mobility.options import likely
 from mobility.parsing import YAML_LOADER
 
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
     from mobility.reports.moments import Moment
     from mobility.sessions.record import SessionRecord, Side
     from mobility.sessions.stored import StoredSession
+
+log = logging.getLogger(__name__)
 
 ENTRY_POINTS = "mobility.exercises"
 _PACKAGE = "mobility.exercises"
@@ -276,9 +280,9 @@ class _Part:
 
 
 @functools.cache
-def _read(package: str) -> Any:
-    text = (files(package) / "exercise.yaml").read_text(encoding="utf-8")
-    return yaml.load(text, Loader=YAML_LOADER)  # noqa: S506, one of the two safe loaders
+def _read(package: str) -> dict[str, Any]:
+    table = _own_table(package, "exercise")
+    return checked_table(table, what=f"exercise.yaml of {package}")
 
 
 @functools.cache
@@ -321,11 +325,17 @@ def exercises() -> tuple[Exercise, ...]:
         if (folder / "exercise.yaml").is_file()
     )
     others = sorted(point.value for point in entry_points(group=ENTRY_POINTS))
-    made = [
-        Exercise(name=table["name"], slug=table["slug"], package=package, table=table)
-        for package in (*here, *others)
-        for table in [_read(package)]
-    ]
+    made = []
+    for package in (*here, *others):
+        try:
+            table = _read(package)
+        except (MobilityError, ImportError, yaml.YAMLError) as error:
+            if package in here:
+                raise
+            # It is not ours: whatever is wrong with it, the others go on.
+            log.warning("exercise %s is left out: %s", package, " ".join(str(error).split()))
+            continue
+        made.append(Exercise(table["name"], table["slug"], package, table))
     return tuple(sorted(made, key=lambda each: each.table["order"]))
 
 

@@ -34,6 +34,9 @@ class Demo(NamedTuple):
 DEMOS = {
     "Overhead Squat": Demo("all", "demo", "Demo"),
     "Joint Angle Mobility": Demo("shoulder,elbow", "demo-2", "Demo 2"),
+    "Squat": Demo("all", "demo-3", "Demo 3"),
+    "Sit-to-Stand": Demo("all", "demo-4", "Demo 4"),
+    "Single-Leg Squat": Demo("all", "demo-5", "Demo 5"),
 }
 
 

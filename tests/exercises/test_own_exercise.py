@@ -24,25 +24,21 @@ def package_of_the_page(project: Path, folder: Path) -> None:
         (folder / name).write_text(text, encoding="utf-8")
     points = tomllib.loads(files["pyproject.toml"])["project"]["entry-points"]
     lines = [f"{name} = {value}" for name, value in points["mobility.exercises"].items()]
-    installed = folder / "heel_raise-0.1.dist-info"
+    installed = folder / "arm_raise-0.1.dist-info"
     installed.mkdir()
-    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: heel-raise\nVersion: 0.1\n")
+    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: arm-raise\nVersion: 0.1\n")
     (installed / "entry_points.txt").write_text("\n".join(["[mobility.exercises]", *lines]))
 
 
 @pytest.mark.slow
-def test_a_heel_raise_is_analysed_and_reported(project: Path, tmp_path: Path) -> None:
-    from mobility.virtual_lab.case import case_from, render_case
-
+def test_an_arm_raise_is_analysed_and_reported(project: Path, tmp_path: Path) -> None:
     package_of_the_page(project, tmp_path / "site")
-    raised = {"left": 30.0, "right": 30.0}
-    motion = {"repetitions": 3, "depth": 8, "heel_rise": raised, "bottom_s": 0.6, "lead_s": 1.5}
-    case = case_from({"motion": motion, "camera": {"azimuth": 45}})
-    video, _ = render_case(case, tmp_path / "video")
+    # Rendered: the left arm is raised to 155 degrees three times, seen from the left.
+    video = project / "data" / "demo" / "joint-angle-mobility" / "video.mp4"
     paths = [str(tmp_path / "site"), str(project), os.environ.get("PYTHONPATH", "")]
     made = ended(
         [
-            *(sys.executable, "-m", "mobility.cli", "analyze", video, "--exercise", "heel-raise"),
+            *(sys.executable, "-m", "mobility.cli", "analyze", video, "--exercise", "arm-raise"),
             *("--report", "--json", "--store", tmp_path / "store", "--no-annotate"),
             *("--reports", tmp_path / "reports"),
         ],
@@ -51,12 +47,13 @@ def test_a_heel_raise_is_analysed_and_reported(project: Path, tmp_path: Path) ->
     assert made.returncode == 0, made.stderr
     session = json.loads(made.stdout)["session_id"]
     metrics = read_dataset(tmp_path / "store" / session / "metrics.nc")
-    assert metrics.attrs["exercise"] == "Heel Raise"
+    assert metrics.attrs["exercise"] == "Arm Raise"
     assert int(metrics["accepted_repetitions"]) == 3
-    error = metrics["heel_rise"] - 30
-    assert (abs(error) < 1.96 * metrics["heel_rise_sd"]).all()
-    assert "trunk_lean" not in metrics
-    page = (tmp_path / "reports" / session / "heel-raise.html").read_text(encoding="utf-8")
-    assert "<h1>Heel raise</h1>" in page
-    assert "Your heels rise" in page
-    assert "Scores</h2>" not in page
+    arm = metrics["shoulder_flexion"].sel(side="left")
+    sd = metrics["shoulder_flexion_sd"].sel(side="left")
+    assert abs(arm - 155) < 1.96 * sd < 30
+    assert "knee_flexion" not in metrics
+    page = (tmp_path / "reports" / session / "arm-raise.html").read_text(encoding="utf-8")
+    assert "<h1>Arm raise</h1>" in page
+    assert "Shoulder elevation of at least 120" in page
+    assert "<summary><h2>Scores</h2>" not in page
