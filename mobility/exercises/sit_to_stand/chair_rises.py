@@ -124,7 +124,7 @@ def set_chair_rises(pose: xr.Dataset, intervals: Sequence[Mapping[str, float]]) 
         start, middle, end = (float(given[name][number]) for name in ("start", "bottom", "end"))
         times = [start, middle, middle, middle, end]
         seen = (bool(given["start_seen"][number]), bool(given["end_seen"][number]))
-        # Whoever sits down stays seated until the next rise; before the first nobody said since when.
+        # Seated until the next rise; of the first nobody said since when.
         since = float(given["end"][number - 1]) if number else np.nan
         added = {"seat_off": np.nan, "seated_since": since, "stands": True}
         if signals is not None:
