@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 import yaml
 
 from mobility import tables
-from mobility.errors import BadInputError, MobilityError
+from mobility.errors import BadInputError
 from mobility.exercise_table import checked_table
 from mobility.options import likely
 from mobility.parsing import YAML_LOADER
@@ -331,19 +331,32 @@ def exercises() -> tuple[Exercise, ...]:
         for folder in files(_PACKAGE).iterdir()
         if (folder / "exercise.yaml").is_file()
     )
-    others = sorted(point.value for point in entry_points(group=ENTRY_POINTS))
-    made = []
+    others = sorted({point.value for point in entry_points(group=ENTRY_POINTS)} - {*here})
+    made: list[Exercise] = []
     for package in (*here, *others):
         try:
-            table = _read(package)
-        except (MobilityError, ImportError, yaml.YAMLError) as error:
+            made.append(_made(package, beside=made))
+        except Exception as error:
             if package in here:
                 raise
             # It is not ours: whatever is wrong with it, the others go on.
             log.warning("exercise %s is left out: %s", package, " ".join(str(error).split()))
-            continue
-        made.append(Exercise(table["name"], table["slug"], package, table))
-    return tuple(sorted(made, key=lambda each: each.table["order"]))
+    # An exercise of another package never becomes the usual one.
+    return tuple(sorted(made, key=lambda each: (each.package in others, each.table["order"])))
+
+
+def _made(package: str, *, beside: Sequence[Exercise]) -> Exercise:
+    table = _read(package)
+    made = Exercise(table["name"], table["slug"], package, table)
+    for each in beside:
+        if {_plain(each.name), _plain(each.slug)} & {_plain(made.name), _plain(made.slug)}:
+            raise BadInputError(f"exercise.yaml of {package}: {each.package} is called that, too")
+    for part in _line(package)[1:]:
+        if find_spec(part) is None:
+            raise BadInputError(f"exercise.yaml of {package}: like: there is no {part}")
+    for name in ("measures", "findings", "advice"):  # of which all exercises together are read
+        made.own_table(name)
+    return made
 
 
 def names() -> tuple[str, ...]:

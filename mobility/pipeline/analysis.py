@@ -599,7 +599,7 @@ def _keys(
 def _forget(record: SessionRecord, name: str) -> None:
     """Drop the stage and all that depends on it from the record."""
     record.stages.pop(name, None)
-    for step in STEPS:
+    for step in _steps(record):
         if name in step.needs:
             _forget(record, step.name)
 
@@ -609,11 +609,11 @@ def forget_edited(session: StoredSession, kind: str) -> None:
 
     An analysis that is at work heeds the correction itself, before it ends.
     """
-    steps = [step for step in STEPS if kind in step.edits]
     # The wait is for an analysis that is just ending and has looked at the edits already.
     with session.store.session_locked_if_free(session.id, wait_s=1) as free:
         record = session.record
-        outdated = [step.name for step in steps if step.name in record.stages]
+        edited = [step.name for step in _steps(record) if kind in step.edits]
+        outdated = [name for name in edited if name in record.stages]
         if free and outdated:
             for name in outdated:
                 _forget(record, name)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 from mobility.errors import BadInputError, NotFoundError, StorageError
 from mobility.options import validate
 from mobility.provenance import sha256
-from mobility.registry import MEASURED, Joint
+from mobility.registry import MEASURED, Joint, names
 from mobility.sessions.files import check_name, read_dataset, read_json, write_json
 from mobility.sessions.record import (
     Edits,
@@ -77,7 +77,14 @@ class StoredSession:
         """Content of ``session.json`` now."""
         file = self.folder / "session.json"
         try:
-            return validate(SessionRecord, read_json(file), what=f"{file}")
+            document = read_json(file)
+            exercise = document.get("exercise") if isinstance(document, dict) else None
+            if isinstance(exercise, str) and exercise not in names():
+                raise StorageError(
+                    f"session {self.folder.name}: is of the exercise {exercise!r}, which is not "
+                    "installed here; install the package that has it"
+                )
+            return validate(SessionRecord, document, what=f"{file}")
         except NotFoundError:
             if not self.folder.is_dir():
                 raise self._deleted() from None

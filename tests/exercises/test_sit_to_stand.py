@@ -305,6 +305,29 @@ def test_stands_of_thirty_seconds_are_counted(pose_of: Made) -> None:
     assert np.isnan(measured(pose_of(five()))["thirty_seconds"])
 
 
+@pytest.mark.parametrize(
+    ("unseen", "why"),
+    [((12.0, 13.2), "chair rise 4 does not count"), ((11.2, 14.4), "not seen for more than 0.5 s")],
+)
+def test_no_count_is_given_where_a_rise_may_have_been_missed(
+    pose_of: Made, unseen: tuple[float, float], why: str
+) -> None:
+    pose = pose_of(Course(1.0).go(1.0).rises(10))
+    hidden = (pose["time"] > unseen[0]) & (pose["time"] < unseen[1])
+    metrics = measured(pose.assign(position=pose["position"].where(~hidden)), age=62)
+    for name in ("five_times", "five_rises", "thirty_seconds"):
+        assert np.isnan(metrics[name])
+        assert why in metrics[name].attrs["note"]
+
+
+def test_who_rises_less_than_five_times_in_thirty_seconds_is_compared(pose_of: Made) -> None:
+    course = Course(1.0).go(1.0)
+    for _ in range(4):
+        course.go(LEAN_S, lean=35.0).go(3.5, 0.0).go(0.5).go(2.5, 1.0).go(0.5)
+    low = {each.rule: each for each in find(measured(pose_of(course.go(2.0)), age=72))}
+    assert (low["thirty_seconds_low"].status, low["thirty_seconds_low"].value) == ("found", 4)
+
+
 @pytest.mark.parametrize(("share", "counted"), [(0.3, 5), (0.7, 6)])
 def test_a_stand_over_halfway_counts(pose_of: Made, share: float, counted: int) -> None:
     course = five()
@@ -353,7 +376,10 @@ def test_times_that_were_set_by_hand_are_kept(pose_of: Made) -> None:
         assert rises[name].values.tolist() == [each[name] for each in given]
     assert rises["seat_off"].values == pytest.approx([1.67, 5.07], abs=0.12)
     assert "set_chair_rises" in rises.attrs["history"]
-    assert np.isfinite(measured(pose, intervals=given)["knee_flexion"]).all()
+    metrics = measured(pose, intervals=given)
+    assert np.isfinite(metrics["knee_flexion"]).all()
+    # Who sits between the rises has a seat, whose height decides whether times are compared.
+    assert float(metrics["seated_thigh"]) == pytest.approx(THIGH, abs=1.0)
     assert set_chair_rises(pose, []).sizes["rep"] == 0
 
 

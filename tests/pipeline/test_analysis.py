@@ -441,6 +441,15 @@ def test_repetitions_by_hand_redo_what_depends_on_them_and_survive(session, call
     assert len(read_json(session.folder / "edits.json")["edits"]) == 2
 
 
+def test_a_correction_puts_out_of_date_what_the_exercise_says(session, monkeypatch):
+    from mobility.exercises.repeated import analysis as repeated
+
+    session.analyze()
+    monkeypatch.setattr(repeated, "DEPENDS", {"angles": (("fitted",), (), ("repetitions",))})
+    session.set_repetitions(by_hand((0.0, 0.02)))
+    assert {"pose", "fitted", "capture_quality"} == session.record.stages.keys()
+
+
 def test_of_single_joints_the_subject_is_who_moves_where_nobody_was_pointed_at(
     store, tmp_path, stand_ins, monkeypatch
 ):

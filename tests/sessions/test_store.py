@@ -348,6 +348,16 @@ def test_an_absent_demo_is_not_found(store, tmp_path, monkeypatch):
 # Finding and deleting
 
 
+def test_a_session_of_an_exercise_that_is_not_installed_is_not_called_damaged(store, video):
+    session = store.create(video, **SQUAT)
+    record = json.loads((session.folder / "session.json").read_text())
+    (session.folder / "session.json").write_text(json.dumps(record | {"exercise": "Heel Raise"}))
+    assert store.sessions() == []
+    _, unread = store.sessions_and_damaged()
+    assert "'Heel Raise', which is not installed here; install the package" in unread[session.id]
+    assert "delete" not in unread[session.id]
+
+
 def test_sessions_come_oldest_first_and_a_damaged_one_is_left_out(store, video, caplog):
     ids = []
     for day in (3, 1, 2):

@@ -124,7 +124,9 @@ def set_chair_rises(pose: xr.Dataset, intervals: Sequence[Mapping[str, float]]) 
         start, middle, end = (float(given[name][number]) for name in ("start", "bottom", "end"))
         times = [start, middle, middle, middle, end]
         seen = (bool(given["start_seen"][number]), bool(given["end_seen"][number]))
-        added = {"seat_off": np.nan, "seated_since": np.nan, "stands": True}
+        # Seated until the next rise; of the first nobody said since when.
+        since = float(given["end"][number - 1]) if number else np.nan
+        added = {"seat_off": np.nan, "seated_since": since, "stands": True}
         if signals is not None:
             grid = signals.h.grid
             first, top, last = (int(np.argmin(abs(grid - t))) for t in (start, middle, end))

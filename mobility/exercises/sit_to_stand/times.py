@@ -148,16 +148,25 @@ class _Rises:
         if self.accepted.size < _FIVE:
             return tables.sentence("reasons.chair.few", count=int(self.accepted.sum()))
         faulty = np.flatnonzero(~self.accepted[:_FIVE])
-        if faulty.size:
-            number = int(faulty[0])
-            why = str(self["reason"][number])
-            return tables.sentence("reasons.chair.not_counted", number=number + 1, why=why)
+        if why := self._why_unsure(faulty, float(self[until][_FIVE - 1])):
+            return why
         if why := self._why_not_begun():
             return why
         last = _FIVE - 1
         if until == "end" and not self["end_seen"][last]:
             return tables.sentence("reasons.chair.end_unseen")
         return "" if self._seen(self[until][last]) else tables.sentence("reasons.chair.end_unseen")
+
+    def _why_unsure(self, faulty: Any, last: float) -> str:
+        """Why a chair rise may be missing until a time: of the `faulty` ones, or unseen."""
+        if faulty.size:
+            number = int(faulty[0])
+            why = str(self["reason"][number])
+            return tables.sentence("reasons.chair.not_counted", number=number + 1, why=why)
+        first, longest = float(self["start"][0]), self.limits["longest_gap_s"]
+        inside = self.frames[(self.frames > first) & (self.frames < last)]
+        gap = np.diff(inside, prepend=first, append=last).max()
+        return tables.sentence("reasons.chair.unseen", longest=longest) if gap > longest else ""
 
     def _why_not_begun(self) -> str:
         rest = self["start"][0] - self["seated_since"][0]
@@ -180,6 +189,10 @@ class _Rises:
         over = float(self["start"][0]) + _COUNTED_S
         if over > self.ends:
             return math.nan, tables.sentence("reasons.chair.short_film")
+        # Who falls back has not risen; of what else is no repetition, nobody knows.
+        unclear = ~self.accepted & self["stands"] & (self["seat_off"] < over)
+        if why := self._why_unsure(np.flatnonzero(unclear), over):
+            return math.nan, why
         stood = self.accepted & (self["bottom_start"] <= over)
         rising = self.accepted & (self["seat_off"] < over) & (self["bottom_start"] > over)
         height = self.of["hip_height"].to_numpy()
@@ -192,9 +205,11 @@ class _Rises:
         """Why a time or count is not that of its test, or ''."""
         count = self.accepted.size
         timed = count == _FIVE
-        lasts = count > 0 and self["start"][-1] - self["start"][0] > _COUNTED_S - 3
         if name == "thirty_seconds":
-            return "" if count > _FIVE and lasts else tables.sentence("reasons.chair.not_30_s")
+            # The weakest rise less than five times in it; who stays up at the end has stopped.
+            ends = np.where(self["end_seen"], self["end"], self["bottom_start"])
+            lasts = count > 0 and ends[-1] - self["start"][0] > _COUNTED_S - 3
+            return "" if lasts else tables.sentence("reasons.chair.not_30_s")
         return "" if timed else tables.sentence("reasons.chair.not_five")
 
     def pauses(self) -> list[str]:
