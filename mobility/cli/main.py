@@ -93,9 +93,9 @@ def options(
 
 
 def _warn(session: Session) -> None:
-    from mobility.documents.verdicts import in_lines
+    from mobility.documents.verdicts import warning_lines
 
-    for line in in_lines(session.record.warnings):
+    for line in warning_lines(session.record.warnings):
         warn(line)
 
 
@@ -378,7 +378,7 @@ def repetitions(
     if set_file is not None:
         from mobility.sessions.files import read_json
 
-        with session.unless_refused():
+        with session.rollback_if_refused():
             session.set_repetitions(read_json(set_file))
             session.analyze()
         say(tables.sentence("command_line.analysis.renewed", session=session.id))
@@ -418,7 +418,7 @@ def edit(
     interrupted analysis. The camera side is the side reported as `knee_angle`; no measurement
     depends on it.
     """
-    with session.unless_refused():
+    with session.rollback_if_refused():
         for point, second in ((subject, False), (second_subject, True)):
             if point is not None:
                 session.set_subject(None if point == "largest" else point, second_camera=second)

@@ -29,9 +29,9 @@ def set_repetitions(
     ----------
     intervals
         ``start``, ``bottom`` (of a movement its turn) and ``end`` of each, in seconds of the video,
-        in order and without overlap; of a movement also ``joints``. What they must be, and is
-        refused else (BadInputError): :func:`mobility.kinematics.repetitions.set_repetitions`,
-        ``checked_movements`` of single joints. None goes back to what the analysis finds.
+        in order and without overlap; of a movement also ``joints``. They are checked as by
+        :func:`mobility.kinematics.repetitions.set_repetitions`, or ``checked_movements`` of single
+        joints (BadInputError). None goes back to what the analysis finds.
     by
         Who says so; by default the user of this computer.
     """
@@ -106,10 +106,10 @@ def set_camera_side(session: StoredSession, side: Side | None, *, by: str | None
 
 
 @contextmanager
-def unless_refused(session: StoredSession) -> Iterator[None]:
-    """Take back what was corrected inside, where it or its analysis is refused.
+def rollback_if_refused(session: StoredSession) -> Iterator[None]:
+    """Undo the corrections made inside where they or their analysis raise BadInputError.
 
-    The results from before hold again, as far as they were not replaced; the refusal is passed on.
+    The earlier results hold again, as far as they were not replaced; the error is passed on.
     """
     edits, record = session.edits(), session.record
     try:
@@ -152,7 +152,7 @@ def _edit(session: StoredSession, kind: str, after: Any, by: str | None) -> None
 
 
 def _before(session: StoredSession, kind: str, edits: Edits) -> Any:
-    """Return what held until now: by hand, else what the analysis found, else None."""
+    """Value before the edit: by hand, else of the analysis, else None."""
     corrected = edits.current(kind)
     record = session.record
     if corrected is not None:
