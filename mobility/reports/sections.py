@@ -21,7 +21,7 @@ import xarray as xr
 from mobility import tables
 from mobility.assessment.estimates import reason_of_side
 from mobility.assessment.kinds import entry_of, kind_of
-from mobility.documents.verdicts import in_lines
+from mobility.documents.verdicts import warning_lines
 from mobility.kinematics.expected_error import (
     Z95,
     another_model,
@@ -306,7 +306,7 @@ def distrust(warnings: Sequence[Warned], pose: xr.Dataset, *, standing: str = ""
     if not standing:
         depth = tables.sentence("report.depth.fitted" if _fitted(pose) else "report.depth.inferred")
         standing = f"{_cameras_in_words(pose)} {depth}"
-    found = "".join(f"<li>{escape(line)}</li>" for line in in_lines(warnings))
+    found = "".join(f"<li>{escape(line)}</li>" for line in warning_lines(warnings))
     listed = f"<ul>{found}</ul>" if found else paragraphs(tables.sentence("report.no_warnings"))
     return (
         "<aside class='distrust' aria-label='How sure this is'>"

@@ -110,7 +110,7 @@ def warnings_kept(
     metrics: xr.Dataset,
     warnings: Sequence[Warned],
 ) -> list[Warned]:
-    """Leave out the angles that are not measured; where no finding is given, keep what says why."""
+    """Drop warnings of unmeasured angles; without findings, keep those that decide the verdict."""
     angles = exercise.table["measures"]["angles"]
     kept = [
         each
@@ -126,7 +126,7 @@ def warnings_kept(
 def verdict_from_counts(
     exercise: Exercise, session: StoredSession, quality: Mapping[str, Any], accepted: float | None
 ) -> Verdict | None:
-    """Say what the recording is good for without its metrics, which are slow to read."""
+    """Verdict on the recording without its metrics, which are slow to read."""
     if accepted is None and not quality:
         return None
     metrics = None if accepted is None else xr.Dataset({"accepted_repetitions": accepted})

@@ -46,7 +46,7 @@ ANGLE_OF_METRIC = {
 
 
 def in_short(session: StoredSession, counted: str, verdict: Verdict) -> str:
-    """Say in one line which faults were found."""
+    """Name the faults in one line."""
     if "findings" in verdict.rules_out:
         return tables.sentence("report.in_short.squat", counted=counted)
     found = [f for f in verdict.keep(find(session.metrics())) if f.status == "found"]
@@ -80,7 +80,7 @@ def pictures(folder: Path) -> dict[str, Any]:
 
 
 def scores(findings: Sequence[Finding], metrics: xr.Dataset, references: References) -> str:
-    """Show no test of its own."""
+    """Add no scores: this exercise has no published test."""
     return ""
 
 
@@ -172,7 +172,7 @@ def squat_moments(
 
 
 def reported(moment: Moment, metrics: xr.Dataset) -> Moment:
-    """Give a moment the value that the page reports, so that no two numbers stand for one angle."""
+    """Give a moment the value that the page reports, so that one angle has one number."""
     if moment.angle not in metrics:
         return moment
     value, sd = (
@@ -183,7 +183,7 @@ def reported(moment: Moment, metrics: xr.Dataset) -> Moment:
 
 
 def _of_extreme(metrics: xr.Dataset, name: str, rep: int, moments: Mapping[str, float]) -> float:
-    """Find when in a repetition a metric of several phases is at the extreme that is reported."""
+    """Time in a repetition at which a metric of several phases has the reported extreme."""
     by_phase = f"{name}_phase"
     if name not in metrics or ": " in (phase := str(metrics[name].attrs.get("phase", ""))):
         return moments["bottom"]
