@@ -89,7 +89,7 @@ def comments(
     texts[SUMMARY] = "\n".join(
         [
             _opening(WHOLE, name, level, metrics),
-            judged.said,
+            judged.text,
             *_person(level, system, height_m, weight_kg),
             *_counted(metrics),
             *([] if "indices" in out else _indices(metrics, level)),
@@ -133,7 +133,7 @@ def recommendations(
         own = [f for f in findings if f.group == key] if key != SUMMARY else list(findings)
         works = advise(own, system=system)
         opening = _opening(WHOLE if key == SUMMARY else key, name, level, metrics)
-        lines = [opening, *([] if judged.level == "good" else [judged.said])]
+        lines = [opening, *([] if judged.level == "good" else [judged.text])]
         if ruled_out := judged.absent("exercises"):
             texts[key] = "\n".join([*lines, ruled_out])
             continue

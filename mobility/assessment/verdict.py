@@ -93,7 +93,7 @@ class Verdict:
     reasons: tuple[Reason, ...] = ()
 
     @property
-    def said(self) -> str:
+    def text(self) -> str:
         """Headline, why and what to do, as one text."""
         return " ".join(filter(None, [self.headline, self.why, self.what_to_do]))
 

@@ -77,7 +77,7 @@ def absent(verdict: Verdict, *parts: Part) -> str:
 def in_short(session: StoredSession) -> tuple[str, str]:
     """Say in one line each what was found in a session, and what to distrust."""
     counted, verdict = count_repetitions(session.repetitions()), verdict_of(session)
-    return session.record.kind.page.in_short(session, counted, verdict), verdict.said
+    return session.record.kind.page.in_short(session, counted, verdict), verdict.text
 
 
 def faults_in_words(found: Sequence[Finding]) -> str:

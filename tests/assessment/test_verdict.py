@@ -53,7 +53,7 @@ def test_a_page_is_good_or_says_what_is_wrong_never_both() -> None:
     assert good == Verdict("good", "Good recording.", "")
     dark = GOOD | {"light": {"verdict": "poor", "advice": "Film in more light."}}
     found = judge([Warned("moving_camera", "")], dark)
-    assert found.said == (
+    assert found.text == (
         "Recording with limits. The camera moved and the light is poor. "
         "Put the camera on a stand. Film in more light."
     )
@@ -66,7 +66,7 @@ def test_a_page_is_good_or_says_what_is_wrong_never_both() -> None:
     # The worst says why, but all that is ruled out stays so.
     worse = dark | {"rate": {"verdict": "unusable", "advice": "Film faster."}}
     found = judge([Warned("hands_not_overhead", "")], worse)
-    assert found.said == (
+    assert found.text == (
         "Unusable recording. The video has too few frames per second. Film faster."
     )
     assert found.rules_out == ALL
@@ -74,10 +74,10 @@ def test_a_page_is_good_or_says_what_is_wrong_never_both() -> None:
 
 
 def test_without_a_check_nothing_is_called_good() -> None:
-    assert judge([], {}).said == "Recording with limits. The recording was not checked."
+    assert judge([], {}).text == "Recording with limits. The recording was not checked."
     assert judge([]).level == "good"
-    assert judge([]).said == ""
-    said = judge([], None, metrics_of()).said
+    assert judge([]).text == ""
+    said = judge([], None, metrics_of()).text
     assert re.match(r"\d+ of \d+ possible faults could be judged", said)
 
 

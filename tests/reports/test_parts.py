@@ -238,7 +238,7 @@ def test_a_session_in_short_is_what_its_report_says(monkeypatch) -> None:
     assert said == f"repetitions: 3 accepted of 3 found; faults: {told}"
     # Count and reason are those of the page, in one sentence.
     verdict = first_page.verdict_of(squat)
-    assert careful == verdict.said
+    assert careful == verdict.text
     assert careful in text(first_page.trust(verdict))
     assert re.match(r"Good recording: \d+ of \d+ possible faults could be judged", careful)
     found, careful = first_page.in_short(joints)
