@@ -1,4 +1,4 @@
-"""Reports that are kept: rendered once, and served until what they were made of changes."""
+"""Stored reports: rendered once, and served until their inputs change."""
 
 from __future__ import annotations
 
@@ -40,18 +40,17 @@ def report_document(session: StoredSession) -> dict[str, Any]:
 
 
 def current_report(session: StoredSession, *, faces: bool | None = None) -> dict[str, Path]:
-    """Render the report unless it is there and its inputs are the same.
+    """Render the report unless it exists with the same inputs.
 
-    What was analysed by other code, or before the participant's record was changed, is
-    analysed again first, so that old numbers never stand in a new report.
+    An outdated session is analysed again first, so that a new report never has old numbers.
 
     Parameters
     ----------
     session
         An analysed session.
     faces
-        Whether faces and surroundings are shown rather than blurred; None takes a report that is
-        there as it is, and blurs in a new one.
+        Whether faces and surroundings are shown rather than blurred; None accepts an existing
+        report either way, and blurs in a new one.
 
     Returns
     -------
@@ -87,7 +86,7 @@ def current_report(session: StoredSession, *, faces: bool | None = None) -> dict
 
 
 def report_is_current(session: StoredSession) -> bool:
-    """Whether the report is there and was made of what holds now."""
+    """Whether the report exists with the present inputs."""
     paths, key_file = report_files(session)
     return _is_current(key_file, _keys(session, None), paths.values())
 
@@ -113,12 +112,12 @@ def _note_rendering(session: StoredSession, seconds: float) -> None:
                 )
                 write_json(session.folder / "session.json", record.model_dump(mode="json"))
     except (StorageError, NotPermittedError) as error:
-        # The report is made, and a store may be there to be read only.
+        # The report is complete, and a store may be read-only.
         log.debug("session %s: how long its report took is not kept (%s)", session.id, error)
 
 
 def report_key(session: StoredSession, *, faces: bool = False) -> str:
-    """Digest of what a report is made of; another one where faces are shown."""
+    """Digest of the inputs of a report; another one where faces are shown."""
     record = session.record
     participant = session.participant
     absent = {name for name in ("second_video", "calibration") if not getattr(record, name)}
@@ -136,7 +135,7 @@ def report_key(session: StoredSession, *, faces: bool = False) -> str:
 
 
 def _made_with(session: StoredSession) -> list[str]:
-    """Digests of what makes the report; nothing for the demo, whose report is shipped."""
+    """Digests of code and notebook; nothing for the demo, whose report is shipped."""
     if session.store.read_only:
         return []
     notebook = find_notebook(session.record.kind.table["notebook"])

@@ -30,6 +30,7 @@ from mobility.kinematics.skeleton import INDEX
 from mobility.pipeline.metrics_table import metrics_table
 from mobility.provenance import Warned
 from mobility.reports import drawn_angles
+from mobility.reports.moments import Moment
 from mobility.sessions.record import StoredConfig
 from tests.limbs import limb_pose, there_and_back
 
@@ -442,7 +443,7 @@ def test_a_side_in_doubt_has_a_question_mark_wherever_it_is_named(metrics: xr.Da
             report.reference_table(doubted, chosen),
             report.Shown("", "", ("left",)).heading(doubted),
         ),
-        key_frames.Moment("Start", 0.0, side="left", value=5.0, label="knee", doubt=True).caption,
+        Moment("Start", 0.0, side="left", value=5.0, label="knee", doubt=True).caption,
     ]
     for text in texts:
         named = re.findall(r"\b(?:[Ll]eft|[Rr]ight)\b(?! and)(.{4})", text)
