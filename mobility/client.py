@@ -142,7 +142,7 @@ class Client:
         except OSError as error:
             raise NotFoundError(f"video {path}: cannot be read ({error.strerror})") from None
         with source:
-            return self._request_as(
+            return self._ask(
                 Creation,
                 "POST",
                 where,
@@ -152,15 +152,15 @@ class Client:
 
     def sessions(self) -> list[SessionState]:
         """Sessions that the key may see, the oldest first."""
-        return self._request_as(list[SessionState], "GET", f"{_PREFIX}/sessions/")
+        return self._ask(list[SessionState], "GET", f"{_PREFIX}/sessions/")
 
     def state(self, session_id: str) -> SessionState:
         """How far a session is."""
-        return self._request_as(SessionState, "GET", self._session_path(session_id, "state/"))
+        return self._ask(SessionState, "GET", self._path(session_id, "state/"))
 
     def analyze(self, session_id: str) -> SessionState:
         """Queue the analysis of a session again."""
-        return self._request_as(SessionState, "POST", self._session_path(session_id, "state/"))
+        return self._ask(SessionState, "POST", self._path(session_id, "state/"))
 
     def wait(
         self, session_id: str, *, timeout_s: float = 3600.0, every_s: float = 1.0
@@ -189,40 +189,32 @@ class Client:
 
     def details(self, session_id: str, *, demo: bool = False) -> SessionDocument:
         """Details of a session."""
-        return self._request_as(SessionDocument, "GET", self._session_path(session_id), demo=demo)
+        return self._ask(SessionDocument, "GET", self._path(session_id), demo=demo)
 
     def export(self, session_id: str, *, demo: bool = False) -> ExportDocument:
         """Landmarks and angles of a session."""
-        return self._request_as(
-            ExportDocument, "GET", self._session_path(session_id, "export/"), demo=demo
-        )
+        return self._ask(ExportDocument, "GET", self._path(session_id, "export/"), demo=demo)
 
     def report(self, session_id: str, *, demo: bool = False) -> ReportDocument:
         """Report of an exercise with repetitions."""
-        return self._request_as(
-            ReportDocument, "POST", self._session_path(session_id, "report/"), demo=demo
-        )
+        return self._ask(ReportDocument, "POST", self._path(session_id, "report/"), demo=demo)
 
     def summary(self, session_id: str, *, demo: bool = False) -> SummaryDocument:
         """Summary of an exercise with repetitions."""
-        return self._request_as(
-            SummaryDocument, "GET", self._session_path(session_id, "summary/"), demo=demo
-        )
+        return self._ask(SummaryDocument, "GET", self._path(session_id, "summary/"), demo=demo)
 
     def joint_mobility(self, session_id: str, *, demo: bool = False) -> JointMobilityDocument:
         """Report of single joints."""
-        where = self._session_path(session_id, "joint-mobility/")
-        return self._request_as(JointMobilityDocument, "POST", where, demo=demo)
+        where = self._path(session_id, "joint-mobility/")
+        return self._ask(JointMobilityDocument, "POST", where, demo=demo)
 
     def config(self, session_id: str) -> DisplayConfig:
         """Display settings of a session of single joints."""
-        return self._request_as(
-            DisplayConfig, "GET", self._session_path(session_id, "joint-mobility-config/")
-        )
+        return self._ask(DisplayConfig, "GET", self._path(session_id, "joint-mobility-config/"))
 
     def stored_config(self, session_id: str) -> StoredConfig:
         """Display settings of a session of single joints, with how often they were saved."""
-        answer = self._request("GET", self._session_path(session_id, "joint-mobility-config/"))
+        answer = self._send("GET", self._path(session_id, "joint-mobility-config/"))
         tag = re.fullmatch(ETAG, answer.headers.get("ETag", ""))
         if tag is None:
             raise StorageError(
@@ -246,26 +238,26 @@ class Client:
         if comments is not None:
             given["comments"] = dict(comments)
         matched = {} if revision is None else {"If-Match": f'"{revision}"'}
-        where = self._session_path(session_id, "joint-mobility-config/")
-        return self._request_as(DisplayConfig, "POST", where, json=given, headers=matched)
+        where = self._path(session_id, "joint-mobility-config/")
+        return self._ask(DisplayConfig, "POST", where, json=given, headers=matched)
 
     def create_summary_threads(
         self, session_id: str, *, system: MeasurementSystem = "metric"
     ) -> ThreadIds:
         """Threads on what was found."""
-        where = self._session_path(session_id, "summary/")
-        return self._request_as(ThreadIds, "POST", where, params={"system": system})
+        where = self._path(session_id, "summary/")
+        return self._ask(ThreadIds, "POST", where, params={"system": system})
 
     def create_recommendation_threads(
         self, session_id: str, *, system: MeasurementSystem = "metric"
     ) -> ThreadIds:
         """Threads on what to do."""
-        where = self._session_path(session_id, "recommendation/")
-        return self._request_as(ThreadIds, "POST", where, params={"system": system})
+        where = self._path(session_id, "recommendation/")
+        return self._ask(ThreadIds, "POST", where, params={"system": system})
 
     def delete(self, session_id: str) -> None:
         """Delete a session for good."""
-        self._request("DELETE", self._session_path(session_id))
+        self._send("DELETE", self._path(session_id))
 
     def export_participant(self, user_id: str, path: str | os.PathLike[str]) -> Path:
         """Save everything that is stored of a participant as a ZIP file."""
@@ -273,11 +265,11 @@ class Client:
 
     def erase_participant(self, user_id: str) -> None:
         """Delete everything of a participant for good."""
-        self._request("DELETE", f"{_PREFIX}/participants/{quote(user_id, safe='')}/")
+        self._send("DELETE", f"{_PREFIX}/participants/{quote(user_id, safe='')}/")
 
     def media(self, session_id: str, name: str, path: str | os.PathLike[str]) -> Path:
         """Save a video, a picture or the page of the report of a session, by its name."""
-        return self.download(self._session_path(session_id, f"media/{quote(name, safe='')}"), path)
+        return self.download(self._path(session_id, f"media/{quote(name, safe='')}"), path)
 
     @contextmanager
     def ranged(
@@ -288,10 +280,10 @@ class Client:
         `asked` is the value of a header ``Range``; without it all is sent. A range that the file
         does not have is the server's answer 416.
         """
-        where = self._session_path(session_id, f"media/{quote(name, safe='')}")
+        where = self._path(session_id, f"media/{quote(name, safe='')}")
         headers = {"Accept-Encoding": "identity"} | ({"Range": asked} if asked else {})
         try:
-            with self._open_http().stream("GET", where, headers=headers) as answer:
+            with self._open().stream("GET", where, headers=headers) as answer:
                 if (
                     answer.is_error
                     and answer.status_code != HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
@@ -305,7 +297,7 @@ class Client:
     def download(self, url: str, path: str | os.PathLike[str]) -> Path:
         """Save the file at an address of a document; the key is not sent to another host."""
         target = Path(path)
-        http = self._open_http()
+        http = self._open()
         try:
             request = http.build_request("GET", url)
             if _origin(request.url) != _origin(http.base_url):
@@ -324,24 +316,24 @@ class Client:
             raise StorageError(f"{url}: {error or type(error).__name__}") from None
         return target
 
-    def _open_http(self) -> httpx.Client:
+    def _open(self) -> httpx.Client:
         if self._http.is_closed:
             raise StorageError(f"{self._http.base_url}: this client is closed; make another one")
         return self._http
 
-    def _session_path(self, session_id: str, what: str = "") -> str:
+    def _path(self, session_id: str, what: str = "") -> str:
         return f"{_PREFIX}/sessions/{quote(session_id, safe='')}/{what}"
 
-    def _request_as(
+    def _ask(
         self, kind: type[T], method: str, path: str, *, demo: bool = False, **request: Any
     ) -> T:
         if demo:
             request["params"] = {"demo": "true"}
-        return _as(kind, _json_of(self._request(method, path, **request)))
+        return _as(kind, _json_of(self._send(method, path, **request)))
 
-    def _request(self, method: str, path: str, **request: Any) -> httpx.Response:
+    def _send(self, method: str, path: str, **request: Any) -> httpx.Response:
         try:
-            answer = self._open_http().request(method, path, **request)
+            answer = self._open().request(method, path, **request)
         except httpx.HTTPError as error:
             raise StorageError(f"{self._http.base_url}: {error or type(error).__name__}") from None
         _check(answer)

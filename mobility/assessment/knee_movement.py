@@ -88,13 +88,11 @@ def knee_movement(pose: xr.Dataset, repetitions: xr.Dataset) -> xr.Dataset:
     inside = watched(repetitions)
     result, uncertain = xr.Dataset(), []
     for part in ("knee_movement", "frontal_plane"):
-        selected = {name: values[name] for name in table[part]}
-        variables, refused_warnings = frame_variables(
-            pose, inside, selected, sd, table[part], note=note
-        )
+        some = {name: values[name] for name in table[part]}
+        variables, refused = frame_variables(pose, inside, some, sd, table[part], note=note)
         result = result.assign(variables)
         # The projection angle has values in so few frames that a refusal is no warning.
-        uncertain += refused_warnings if part == "knee_movement" else []
+        uncertain += refused if part == "knee_movement" else []
     if unknown:
         result["knee_deviation"].attrs["note"] = unknown
     result["frontal_plane_projection_angle"].attrs.setdefault(

@@ -131,13 +131,13 @@ def frame_variables(
             value, refused, share = refuse_uncertain(value, sd[name], watched, entry)
             reason = tables.sentence("reasons.uncertain") if refused else ""
             if share > largest:
-                quantity_name = entry["long_name"].split(",")[0].capitalize()
-                values_in_words = {
+                title = entry["long_name"].split(",")[0].capitalize()
+                words = {
                     "quantity": name,
-                    "name": quantity_name,
+                    "name": title,
                     "limit": _largest_error(entry),
                 }
-                warnings.append(tables.warning("warnings.uncertain", **values_in_words))
+                warnings.append(tables.warning("warnings.uncertain", **words))
         dims = ("time", "side")[: value.ndim]
         coords = {"time": pose["time"].variable, "side": list(SIDES)}
         labelled, labelled_sd = (

@@ -103,10 +103,8 @@ def _errors_of_landmarks(
 ) -> dict[str, Array]:
     """Errors from draws of independent errors of all landmarks."""
     method = str(pose.attrs.get("method", DEFAULT_METHOD))
-    by_method = tables.load("measures")["landmark_position"]
-    error = {
-        name: v["value"] for name, v in by_method.get(method, by_method[DEFAULT_METHOD]).items()
-    }
+    errors = tables.load("measures")["landmark_position"]
+    error = {name: v["value"] for name, v in errors.get(method, errors[DEFAULT_METHOD]).items()}
     shape = points.shape[1:]
     size = int(np.prod(shape))
     draws = _DRAWS

@@ -180,8 +180,8 @@ def _answer(
     notes = []
     if not one:
         unknown = [name for name, value in (("sex", sex), ("age", years)) if value is None]
-        group_values = {"unknown": listed(unknown), "count": len(rows)}
-        notes.append(tables.sentence("reasons.reference.groups", **group_values))
+        words = {"unknown": listed(unknown), "count": len(rows)}
+        notes.append(tables.sentence("reasons.reference.groups", **words))
     if not _measured(study, sex, years):
         only = study["only"]
         unknown = [name for name in only if {"sex": sex, "age": years}[name] is None]
@@ -191,11 +191,9 @@ def _answer(
         people = tables.sentence(
             f"reasons.reference.people.{of_ages}", **people_of_sex, first=first, last=last
         )
-        group_values = {"unknown": listed(unknown), "people": people}
+        words = {"unknown": listed(unknown), "people": people}
         notes.append(
-            tables.sentence(
-                f"reasons.reference.{'only_unknown' if unknown else 'only'}", **group_values
-            )
+            tables.sentence(f"reasons.reference.{'only_unknown' if unknown else 'only'}", **words)
         )
     return ReferenceRange(
         angle=row["angle"],

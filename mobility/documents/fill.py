@@ -138,17 +138,17 @@ def angle_series(
 
     ``<joint>_angle`` is that of `side`, one for all or one for each joint.
     """
-    series_by_key = {}
+    curves = {}
     for joint in joints:
         angle = angles[ANGLE_OF_JOINT[joint]]
-        reported = side if isinstance(side, str) else side[joint]
+        shown = side if isinstance(side, str) else side[joint]
         for key, which in (
             (f"left_{joint}", "left"),
             (f"right_{joint}", "right"),
-            (joint, reported),
+            (joint, shown),
         ):
-            series_by_key[f"{key}_angle"] = series(angle.sel(side=which).values, 2)
-    return series_by_key
+            curves[f"{key}_angle"] = series(angle.sel(side=which).values, 2)
+    return curves
 
 
 def landmark_names() -> dict[str, str]:
@@ -164,14 +164,14 @@ def landmark_names() -> dict[str, str]:
 def keypoint_series(pose: xr.Dataset) -> dict[str, list[float | None]]:
     """Landmarks in the picture: x, y and depth in pixels (0.01), visibility (0.001)."""
     person = pose.isel(individual=0)
-    series_by_name = {}
+    curves = {}
     for name, keypoint in landmark_names().items():
         point = person.sel(keypoint=keypoint)
-        series_by_name[f"{name}x"] = series(point["image_position"].sel(pixel="u").values, 2)
-        series_by_name[f"{name}y"] = series(point["image_position"].sel(pixel="v").values, 2)
-        series_by_name[f"{name}z"] = series(point["image_depth"].values, 2)
-        series_by_name[f"{name}v"] = series(point["confidence"].values, 3)
-    return series_by_name
+        curves[f"{name}x"] = series(point["image_position"].sel(pixel="u").values, 2)
+        curves[f"{name}y"] = series(point["image_position"].sel(pixel="v").values, 2)
+        curves[f"{name}z"] = series(point["image_depth"].values, 2)
+        curves[f"{name}v"] = series(point["confidence"].values, 3)
+    return curves
 
 
 def session_document(

@@ -26,13 +26,11 @@ def verdict_of(session: StoredSession, metrics: xr.Dataset | None = None) -> Ver
 def warning_lines(warnings: Sequence[Warned]) -> list[str]:
     """Write each warning in a line; refused angles share one line."""
     # Older code kept no values.
-    refused_angles = [
-        each for each in warnings if each.code == "angle_refused" and "limit" in each.values
-    ]
-    if len(refused_angles) < 2:
+    refused = [each for each in warnings if each.code == "angle_refused" and "limit" in each.values]
+    if len(refused) < 2:
         return [each.message for each in warnings]
     by_limit: dict[str, list[str]] = {}
-    for each in refused_angles:
+    for each in refused:
         angle, share = str(each.values["angle"]), each.values["share"]
         part = tables.sentence(
             "warnings.angles_refused.part", angle=angle[0].lower() + angle[1:], share=share
@@ -44,9 +42,9 @@ def warning_lines(warnings: Sequence[Warned]) -> list[str]:
     )
     together = tables.sentence("warnings.angles_refused.all", parts=parts)
     return [
-        together if each is refused_angles[0] else each.message
+        together if each is refused[0] else each.message
         for each in warnings
-        if each is refused_angles[0] or each not in refused_angles
+        if each is refused[0] or each not in refused
     ]
 
 

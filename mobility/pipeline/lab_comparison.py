@@ -173,7 +173,7 @@ def validate(
         "session_id": session.id,
         "validation": comparison,
         "made": now().isoformat(),
-        "of": _results_digest(session),
+        "of": _digests(session),
         "user_id": record.user_id,
         "files": {kind: dict(described) for kind, described in reference.files.items()},
         "joint_centres": {}
@@ -385,10 +385,10 @@ def read_study(path: str | os.PathLike[str]) -> list[StudyRow]:
         raise BadInputError(f"study {file.name}, line {reader.line_num + 1}: {error}") from None
     if twice := [name for name in columns if columns.count(name) > 1]:
         raise BadInputError(f"study {file.name}: has the column '{twice[0]}' twice")
-    columns_allowed = list(StudyRow.model_fields)
+    allowed = list(StudyRow.model_fields)
     for name in columns:
-        if name not in columns_allowed:
-            close = likely(name, columns_allowed) or f"; known: {', '.join(columns_allowed)}"
+        if name not in allowed:
+            close = likely(name, allowed) or f"; known: {', '.join(allowed)}"
             raise BadInputError(f"study {file.name}: unknown column '{name}'{close}")
     for name in ("session", "lab_file"):
         if name not in columns:
@@ -588,9 +588,7 @@ def _filled(angles: xr.Dataset, names: Sequence[str], curves: xr.Dataset) -> xr.
 
 def is_stale(session: StoredSession, comparison: Validation) -> bool:
     """Whether the session was analysed anew or corrected since, or the code changed."""
-    return session.record.state != "analyzed" or comparison.document["of"] != _results_digest(
-        session
-    )
+    return session.record.state != "analyzed" or comparison.document["of"] != _digests(session)
 
 
 def _all_statistics(agreement: xr.Dataset) -> dict[str, Any]:
@@ -647,7 +645,7 @@ def _name_for(lab_file: str | os.PathLike[str]) -> str:
     return stem or "lab"
 
 
-def _results_digest(session: StoredSession) -> dict[str, str]:
+def _digests(session: StoredSession) -> dict[str, str]:
     """Hashes of the results that a comparison uses, and of its code."""
     stages = session.record.stages
     results = {n: s.sha256 for n, s in stages.items() if n in ("angles", "repetitions")}

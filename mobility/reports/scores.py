@@ -131,10 +131,8 @@ def fms_table(metrics: xr.Dataset, references: References) -> str:
     """Show measure, threshold and probability of each criterion of the FMS deep squat."""
     if "fms_probability" not in metrics:
         return f"<p class='missing'>{tables.sentence('report.fms.not_part')}</p>"
-    given, entries = (
-        metrics["fms_probability"],
-        tables.load("criteria")["fms_deep_squat"]["criteria"],
-    )
+    given = metrics["fms_probability"]
+    entries = tables.load("criteria")["fms_deep_squat"]["criteria"]
     return _criteria(
         metrics, given, entries, references, "fms",
         joint=probability(float(metrics["fms_joint_probability"])),

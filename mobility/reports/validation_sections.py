@@ -132,7 +132,7 @@ def condition_table(document: Mapping[str, Any]) -> str:
             by_condition = [one.get(angle, {}).get(side) for one in conditions.values()]
             if angle in TABLED and any(each is not None for each in by_condition):
                 cells = [_condition_cell(each) for each in by_condition]
-                rows.append([_angle_label(angle, side), *cells])
+                rows.append([_name_with_side(angle, side), *cells])
     return table(
         ["Angle", *(escape(name) for name in conditions)],
         rows,
@@ -141,15 +141,14 @@ def condition_table(document: Mapping[str, Any]) -> str:
     )
 
 
-def _condition_cell(statistics: Mapping[str, Any] | None) -> str:
-    if statistics is None or statistics["rmse"] is None:
+def _condition_cell(errors: Mapping[str, Any] | None) -> str:
+    if errors is None or errors["rmse"] is None:
         return "–"
     row = {
-        k: math.nan if statistics[k] is None else statistics[k]
-        for k in ("bias", "bias_low", "bias_high")
+        k: math.nan if errors[k] is None else errors[k] for k in ("bias", "bias_low", "bias_high")
     }
     bias = _with_interval(row, "bias", signed=True)
-    return f"{_one(statistics['rmse'])}<br><span class='interval'>{bias}</span>"
+    return f"{_one(errors['rmse'])}<br><span class='interval'>{bias}</span>"
 
 
 def definition_part(agreement: xr.Dataset, document: Mapping[str, Any]) -> str:
@@ -260,7 +259,7 @@ def waveform_frame(agreement: xr.Dataset) -> pd.DataFrame:
 
     rows = []
     names = ("rmse", "mae", "bias", "rmse_offset_removed", "coverage")
-    for comparison, angle, side, here in _compared_parts(agreement):
+    for comparison, angle, side, here in _compared(agreement):
         row: dict[str, Any] = {"comparison": comparison, "angle": angle, "side": side}
         for name in names:
             row |= {key: float(here[key]) for key in (name, f"{name}_low", f"{name}_high")}
@@ -300,14 +299,11 @@ def _rows_of(
     """Rows of the variables `names` over the dimensions `over`, for all that was compared."""
     import pandas as pd
 
-    frames = [
-        here[names].to_dataframe(dim_order=over).reset_index()
-        for *_, here in _compared_parts(agreement)
+    parts = [
+        here[names].to_dataframe(dim_order=over).reset_index() for *_, here in _compared(agreement)
     ]
     columns = [*key, *names]
-    return (
-        pd.concat(frames, ignore_index=True)[columns] if frames else pd.DataFrame(columns=columns)
-    )
+    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
 
 
 def waveform_table(agreement: xr.Dataset, comparison: str) -> str:
@@ -354,7 +350,7 @@ def estimator_table(agreement: xr.Dataset) -> str:
             here = agreement["mae"].sel(angle=angle, side=side)
             values = [float(here.sel(comparison=name)) for name in ways_compared]
             if np.isfinite(values).any():
-                rows.append([_angle_label(angle, side), *(_one(v) for v in values)])
+                rows.append([_name_with_side(angle, side), *(_one(v) for v in values)])
     return table(
         ["Angle", *(tables.sentence(f"validation.ways.{ways[name]}") for name in ways_compared)],
         rows,
@@ -424,7 +420,9 @@ def size_table(agreement: xr.Dataset, comparison: str, *, metric: str = "bottom"
             if not math.isfinite(sd) or sd <= 0:
                 continue
             widths = [limits_interval_width(n, sd=sd) for n in SIZES]
-            rows.append([_angle_label(angle, side), _one(sd), *(f"± {w / 2:.1f}" for w in widths)])
+            rows.append(
+                [_name_with_side(angle, side), _one(sd), *(f"± {w / 2:.1f}" for w in widths)]
+            )
     if not rows:
         return ""
     return table(
@@ -640,7 +638,7 @@ def _tex(text: str) -> str:
     return "".join(_TEX.get(character, character) for character in text)
 
 
-def _compared_parts(agreement: xr.Dataset) -> list[tuple[str, str, str, xr.Dataset]]:
+def _compared(agreement: xr.Dataset) -> list[tuple[str, str, str, xr.Dataset]]:
     """Comparison, angle, side and statistics of all that was compared."""
     compared = []
     for comparison in agreement["comparison"].values.tolist():
@@ -659,7 +657,7 @@ def _waveform_cells(frame: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
         whole = row["frames_compared"] + row["frames_refused"]
         rows.append(
             [
-                _angle_label(row["angle"], row["side"]),
+                _name_with_side(row["angle"], row["side"]),
                 *(_with_interval(row, name) for name in ("rmse", "mae")),
                 _with_interval(row, "bias", signed=True),
                 _one(row["rmse_offset_removed"]),
@@ -678,7 +676,7 @@ def _value_cells(frame: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     ]
     rows = [
         [
-            _angle_label(row["angle"], row["side"]),
+            _name_with_side(row["angle"], row["side"]),
             str(int(row["pairs"])),
             *(
                 _with_interval(row, name, signed=True)
@@ -748,6 +746,6 @@ def _p(value: float) -> str:
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def _angle_label(angle: str, side: str) -> str:
+def _name_with_side(angle: str, side: str) -> str:
     words = capital(called(angle))
     return words if side == "middle" else f"{words}, {side}"

@@ -146,7 +146,7 @@ def checked_movements(given: Movements, *, joints: Sequence[str] = JOINTS) -> li
     """
     if isinstance(given, str | Mapping) or not isinstance(given, Sequence):
         raise BadInputError("movements: must be a list of start, bottom and end, in seconds")
-    names_allowed = [f"{side} {joint}" for joint in joints for side in SIDES]
+    allowed = [f"{side} {joint}" for joint in joints for side in SIDES]
     checked: list[dict[str, Any]] = []
     for number, movement in enumerate(given, start=1):
         what = f"movement {number}"
@@ -156,15 +156,15 @@ def checked_movements(given: Movements, *, joints: Sequence[str] = JOINTS) -> li
                 f"{what} from {start:g} over {bottom:g} to {end:g} s: the start must not be "
                 "negative, the turn must follow the start, and the end must follow the turn"
             )
-        named_joints = movement.get("joints") or []
-        named_joints = named_joints.split(",") if isinstance(named_joints, str) else named_joints
-        if not isinstance(named_joints, Sequence):
-            raise BadInputError(f"{what}: joints must be a list of names (got {named_joints!r})")
-        names = [str(part).strip() for part in named_joints]
+        given_joints = movement.get("joints") or []
+        given_joints = given_joints.split(",") if isinstance(given_joints, str) else given_joints
+        if not isinstance(given_joints, Sequence):
+            raise BadInputError(f"{what}: joints must be a list of names (got {given_joints!r})")
+        names = [str(part).strip() for part in given_joints]
         for name in names:
-            if name not in names_allowed:
+            if name not in allowed:
                 raise BadInputError(
-                    f"{what}: joint {name!r} is not measured{likely(name, names_allowed)}"
+                    f"{what}: joint {name!r} is not measured{likely(name, allowed)}"
                 )
         for before, other in enumerate(checked, start=1):
             if start < other["start"]:
@@ -545,8 +545,8 @@ def by_hand(
     excursions: list[Excursion] = []
     rests: dict[float, float] = {}
     missing: list[str] = []
-    of_this_course = [k for k, mark in enumerate(marks) if mark.is_of(course.joint, course.side)]
-    for place, k in enumerate(of_this_course):
+    indices = [k for k, mark in enumerate(marks) if mark.is_of(course.joint, course.side)]
+    for place, k in enumerate(indices):
         mark = marks[k]
         same = _same_marks(mark, groups, frame / 2)
         automatic = [e for e in same if (e.joint, e.side) == (course.joint, course.side)]
@@ -557,10 +557,8 @@ def by_hand(
             if mark.joints and seen.any():
                 missing.append(f"{mark.turn:.2f} s")
             continue
-        before = marks[of_this_course[place - 1]].end if place else -np.inf
-        after = (
-            marks[of_this_course[place + 1]].start if place + 1 < len(of_this_course) else np.inf
-        )
+        before = marks[indices[place - 1]].end if place else -np.inf
+        after = marks[indices[place + 1]].start if place + 1 < len(indices) else np.inf
         each, beside = _excursion_at_marks(course, curve, mark, (before, after), frame, rules)
         if automatic:
             each = replace(automatic[0], accepted=True, reason="")
@@ -578,8 +576,8 @@ def by_hand(
     lows = [(each.turn, each.extreme) for each in turns if each.extreme < each.rest]
     note = course.note
     if missing:
-        missing_note = tables.sentence("reasons.movement.nothing_at_marks", times=listed(missing))
-        note = f"{note}; {missing_note}" if note else missing_note
+        lost = tables.sentence("reasons.movement.nothing_at_marks", times=listed(missing))
+        note = f"{note}; {lost}" if note else lost
     return replace(
         course,
         threshold=least,

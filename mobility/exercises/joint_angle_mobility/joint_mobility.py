@@ -297,16 +297,16 @@ def joint_mobility(
         if shown:
             values |= end_of_range_of(shown, values)
         if np.isnan(course.values).all():
-            movements_of_joint = movement_table.movements_of(course.joint)
-            wanted = movement if movement in movements_of_joint else movements_of_joint[0]
+            possible = movement_table.movements_of(course.joint)
+            wanted = movement if movement in possible else possible[0]
             advice[place] = movement_table.refusal_advice(wanted, course.plane)
         entry = joint_table()[course.joint]
         differs = entry.get("not_compared", "") if course.angle == entry["angle"] else ""
         reference = None if differs else reference_of(course, shown, sex, age)
         remarks = [course.note] if course.note else []
         if shown and movement in movement_table.movements_of(course.joint) and shown != movement:
-            names_in_words = {"shown": spoken(shown), "wanted": spoken(str(movement))}
-            remarks.append(tables.sentence("reasons.movement.other", **names_in_words))
+            spoken_names = {"shown": spoken(shown), "wanted": spoken(str(movement))}
+            remarks.append(tables.sentence("reasons.movement.other", **spoken_names))
         if not np.isnan(course.values).all():
             if not course.accepted:
                 cut = [each.reason for each in course.excursions]
@@ -379,20 +379,16 @@ def joint_mobility(
         | given_movements(movements, joints),
         movements=int(counts.sum()),
         posture=posture,
-        warnings=_warnings(courses)
-        + upper_body_only(pose)
-        + _warn_of_other_movement(movement, names),
+        warnings=_warnings(courses) + upper_body_only(pose) + _other_movement(movement, names),
     )
 
 
-def _warn_of_other_movement(movement: str | None, shown: NDArray[Any]) -> list[dict[str, str]]:
+def _other_movement(movement: str | None, shown: NDArray[Any]) -> list[dict[str, str]]:
     """Warn where the joint showed other movements than the one that was asked for."""
     if movement is None:
         return []
-    movements_of_joint = set(
-        movement_table.movements_of(movement_table.movement(movement)["joint"])
-    )
-    others = sorted(movements_of_joint & set(shown.ravel()) - {movement})
+    possible = set(movement_table.movements_of(movement_table.movement(movement)["joint"]))
+    others = sorted(possible & set(shown.ravel()) - {movement})
     if not others or movement in shown:
         return []
     instead = listed([spoken(name) for name in others])

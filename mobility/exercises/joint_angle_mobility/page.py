@@ -90,7 +90,7 @@ def joint_moments(
         if end_is_certain(metrics, joint, side)
         and np.isfinite(metrics["end_of_range"].sel(joint=joint, side=side))
     ]
-    chosen = [_moments_of_joint(angles, metrics, joint, side) for joint, side in certain]
+    chosen = [_of_joint(angles, metrics, joint, side) for joint, side in certain]
 
     def last(moments: list[Moment]) -> tuple[bool, float]:
         turn = moments[-1]
@@ -110,9 +110,7 @@ def _in_plane(pose: xr.Dataset, moment: Moment) -> bool:
     return abs(abs(turn) - abs(moment.value)) <= _IN_PLANE_DEG
 
 
-def _moments_of_joint(
-    angles: xr.Dataset, metrics: xr.Dataset, joint: str, side: str
-) -> list[Moment]:
+def _of_joint(angles: xr.Dataset, metrics: xr.Dataset, joint: str, side: str) -> list[Moment]:
     """Start, middle and turn of the movement of a joint and side nearest to the reported end."""
     one = metrics.sel(joint=joint, side=side)
     shown = str(one["shown"].item())
@@ -121,14 +119,12 @@ def _moments_of_joint(
     label = spoken(shown)
     if not label:
         label = str(angles[name].attrs.get("long_name", name)).partition(" (")[0]
-    of_this_joint = (metrics["movement_joint"].values == joint) & (
-        metrics["movement_side"].values == side
-    )
-    of_this_joint &= metrics["movement_accepted"].values.astype(bool)
-    turns = sign * metrics["movement_extreme"].values[of_this_joint].astype(float)
+    moved = (metrics["movement_joint"].values == joint) & (metrics["movement_side"].values == side)
+    moved &= metrics["movement_accepted"].values.astype(bool)
+    turns = sign * metrics["movement_extreme"].values[moved].astype(float)
     reported = float(one["end_of_range"])
     middle = reported if math.isfinite(reported) else float(np.nanmedian(turns))
-    which = int(np.flatnonzero(of_this_joint)[int(np.nanargmin(np.abs(turns - middle)))])
+    which = int(np.flatnonzero(moved)[int(np.nanargmin(np.abs(turns - middle)))])
     start, turn = (float(metrics[f"movement_{part}"].values[which]) for part in ("start", "turn"))
     time = metrics["time"].values
     moments = []

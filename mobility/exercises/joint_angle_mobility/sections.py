@@ -373,7 +373,7 @@ def differences(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> list[Diffe
     """
     if "side_difference" not in metrics or metrics.attrs.get("sides_in_doubt"):
         return []
-    certain_differences = []
+    compared = []
     wanted = dict.fromkeys(joint for joint, _ in places(metrics, angles))
     for joint in wanted:
         one = metrics.sel(joint=joint)
@@ -383,8 +383,8 @@ def differences(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> list[Diffe
             for side in SIDES
         )
         if certain and math.isfinite(value) and math.isfinite(half):
-            certain_differences.append(Difference(spoken(str(one["shown"].values[0])), value, half))
-    return sorted(certain_differences, key=lambda each: -abs(each.value) / max(each.half, 1e-6))
+            compared.append(Difference(spoken(str(one["shown"].values[0])), value, half))
+    return sorted(compared, key=lambda each: -abs(each.value) / max(each.half, 1e-6))
 
 
 def _compared(metrics: xr.Dataset, angles: Sequence[Shown]) -> list[str]:
@@ -396,10 +396,8 @@ def _compared(metrics: xr.Dataset, angles: Sequence[Shown]) -> list[str]:
         for each in of_sides
         if not each.exceeds_error
     ]
-    no_difference = (
-        [tables.sentence("joints.difference.none", names=listed(alike))] if alike else []
-    )
-    return apart + no_difference
+    others = [tables.sentence("joints.difference.none", names=listed(alike))] if alike else []
+    return apart + others
 
 
 def _drawn(metrics: xr.Dataset, angles: Sequence[Shown]) -> list[Reach]:
@@ -486,7 +484,7 @@ def in_words(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> str:
         )
         if why != rests
     }
-    with_sentence = {(each.joint, each.side) for each in in_sentences}
+    covered = {(each.joint, each.side) for each in in_sentences}
     for joint, side in places(metrics, angles):
         one = metrics.sel(joint=joint, side=side)
         kind, name = "more", spoken(str(one["shown"].item())) or joint
@@ -497,16 +495,14 @@ def in_words(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> str:
                 kind = "uncounted"
         elif reason_withheld(one):
             kind = "untold" if one["shown"].item() else "unnamed"
-        if (joint, side) not in with_sentence:
+        if (joint, side) not in covered:
             rest[kind].append(f"{side_label(metrics, side)} {name}")
     notes += [
         tables.sentence(f"joints.rest.{kind}", names=both_sides(names))
         for kind, names in rest.items()
         if names
     ]
-    items = "".join(
-        f"<li>{escape(with_sentence)}</li>" for with_sentence in _compared(metrics, angles)
-    )
+    items = "".join(f"<li>{escape(line)}</li>" for line in _compared(metrics, angles))
     items += "".join(f"<li>{escape(each.sentence)}</li>" for each in in_sentences)
     body = f"<ul>{items}</ul>" if items else paragraphs(tables.sentence("joints.nothing"))
     return body + "".join(f"<p class='note'>{escape(note)}</p>" for note in notes)
@@ -539,12 +535,12 @@ def _references(metrics: xr.Dataset) -> Mapping[str, Mapping[str, Any]]:
 
 
 def _reference(metrics: xr.Dataset, joint: str, side: str) -> str:
-    reference = _references(metrics).get(f"{side}_{joint}")
-    if reference is None or reference["note"]:  # of people with whom this one is not compared
+    entry = _references(metrics).get(f"{side}_{joint}")
+    if entry is None or entry["note"]:  # of people with whom this one is not compared
         return "–"
-    if reference["mean"] is None:
-        return f"{reference['lowest']:.0f} to {reference['highest']:.0f}°"
-    return f"{reference['mean']:.0f}°"
+    if entry["mean"] is None:
+        return f"{entry['lowest']:.0f} to {entry['highest']:.0f}°"
+    return f"{entry['mean']:.0f}°"
 
 
 def speeds(metrics: xr.Dataset, angles: Sequence[Shown]) -> str:
@@ -600,37 +596,35 @@ def reference_table(metrics: xr.Dataset, angles: Sequence[Shown]) -> str:
     rows = []
     studies: dict[tuple[str, str], list[str]] = {}
     alike: dict[str, list[str]] = {}
-    for key, reference in _references(metrics).items():
+    for key, entry in _references(metrics).items():
         if key in wanted:
             # Both sides of a joint have one row, unless they showed different movements.
             joint = key.partition("_")[2]
-            same = json.dumps([joint, reference], sort_keys=True)
+            same = json.dumps([joint, entry], sort_keys=True)
             alike.setdefault(same, []).append(f"{wanted[key]} {joint}")
     for same, names in alike.items():
-        reference = json.loads(same)[1]
-        if reference["mean"] is None:
-            value = f"{reference['lowest']:g} to {reference['highest']:g}°"
+        entry = json.loads(same)[1]
+        if entry["mean"] is None:
+            value = f"{entry['lowest']:g} to {entry['highest']:g}°"
         else:
-            value = f"{reference['mean']:g}°"
-        spread = "" if reference["sd"] is None else f", SD {reference['sd']:g}°"
+            value = f"{entry['mean']:g}°"
+        spread = "" if entry["sd"] is None else f", SD {entry['sd']:g}°"
         group = ", ".join(
             part
             for part in (
-                reference["sex"],
-                None
-                if reference["age"] is None
-                else f"{reference['age'][0]} to {reference['age'][1]} years",
+                entry["sex"],
+                None if entry["age"] is None else f"{entry['age'][0]} to {entry['age'][1]} years",
             )
             if part
         )
-        studies.setdefault((reference["sample"], reference["source"]), []).extend(names)
+        studies.setdefault((entry["sample"], entry["source"]), []).extend(names)
         rows.append(
             [
                 escape(capital(both_sides(names))),
-                f"{value} ({escape(reference['statistic'])}{spread})",
-                escape(tables.sentence(f"joints.kinds.{reference['kind']}")),
+                f"{value} ({escape(entry['statistic'])}{spread})",
+                escape(tables.sentence(f"joints.kinds.{entry['kind']}")),
                 escape(group or tables.sentence("joints.whole_group")),
-                escape(reference["note"] or "–"),
+                escape(entry["note"] or "–"),
             ]
         )
     if not rows:

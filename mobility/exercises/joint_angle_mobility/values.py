@@ -160,16 +160,16 @@ def measured_values(course: Course, draws: xr.Dataset | None) -> dict[str, float
         return _values_without_movement(course)
     off = None if draws is None else _deviations(course, draws)
     knots = None if draws is None else draws["fit_time"].to_numpy()
-    values_by_name: dict[str, float] = {}
+    numbers: dict[str, float] = {}
     shared: dict[str, Array | float] = {}
     for name, turns in (("maximum", course.highs), ("minimum", course.lows)):
         if not turns:
-            shared[name] = values_by_name[name] = values_by_name[f"{name}_sd"] = np.nan
+            shared[name] = numbers[name] = numbers[f"{name}_sd"] = np.nan
             continue
         values = np.array([value for _, value in turns])
         shared[name] = _shared_error(course, turns, draws)
-        values_by_name[name] = float(np.median(values))
-        values_by_name[f"{name}_sd"] = _combined(shared[name], values, added=course.added_sd)
+        numbers[name] = float(np.median(values))
+        numbers[f"{name}_sd"] = _combined(shared[name], values, added=course.added_sd)
     high, low = shared["maximum"], shared["minimum"]
     difference: Array | float
     if isinstance(high, float) or isinstance(low, float):
@@ -177,31 +177,29 @@ def measured_values(course: Course, draws: xr.Dataset | None) -> dict[str, float
     else:
         difference = high - low
     sizes = np.array([each.excursion for each in accepted])
-    values_by_name["range_of_motion"] = values_by_name["maximum"] - values_by_name["minimum"]
+    numbers["range_of_motion"] = numbers["maximum"] - numbers["minimum"]
     both = np.sqrt(2) * course.added_sd
-    values_by_name["range_of_motion_sd"] = _combined(difference, sizes, added=both)
+    numbers["range_of_motion_sd"] = _combined(difference, sizes, added=both)
     # Both speeds are of the same movements, or a mean could be above the peak.
     whole = [each for each in accepted if np.isfinite(each.mean_velocity)]
     timed = whole or accepted
     peaks = np.array([each.peak_velocity for each in timed])
-    values_by_name["peak_velocity"] = float(np.median(peaks))
+    numbers["peak_velocity"] = float(np.median(peaks))
     if off is not None and knots is not None:
         slopes = np.gradient(off, knots, axis=1)
         times = [each.peak_time for each in timed]
         at = np.stack([np.array([np.interp(t, knots, row) for t in times]) for row in slopes])
         # As the range: an uncertainty of both ends is one of the way between.
-        less = both / float(np.median(sizes)) * values_by_name["peak_velocity"]
-        values_by_name["peak_velocity_sd"] = _combined(np.nanmedian(at, axis=1), peaks, added=less)
+        less = both / float(np.median(sizes)) * numbers["peak_velocity"]
+        numbers["peak_velocity_sd"] = _combined(np.nanmedian(at, axis=1), peaks, added=less)
     elif len(peaks) > 1:
-        values_by_name["peak_velocity_sd"] = float(peaks.std(ddof=1) / np.sqrt(len(peaks)))
+        numbers["peak_velocity_sd"] = float(peaks.std(ddof=1) / np.sqrt(len(peaks)))
     if whole:
         means = np.array([each.mean_velocity for each in whole])
-        values_by_name["mean_velocity"] = float(np.median(means))
+        numbers["mean_velocity"] = float(np.median(means))
         relative = float(np.hypot(root_mean_square(difference), both)) / float(np.median(sizes))
-        values_by_name["mean_velocity_sd"] = _combined(
-            relative * values_by_name["mean_velocity"], means
-        )
-    return values_by_name
+        numbers["mean_velocity_sd"] = _combined(relative * numbers["mean_velocity"], means)
+    return numbers
 
 
 def difference_of_sides(
@@ -289,12 +287,8 @@ def reference_of(
 ) -> ReferenceRange | None:
     """Look up the range of the movement that was shown, in whose direction more is farther."""
     if not shown:
-        has_reference = not course.accepted and course.angle == ANGLE_OF_JOINT[course.joint]
-        return (
-            reference_range(course.angle, sex=sex, age=age, kind="active")
-            if has_reference
-            else None
-        )
+        given = not course.accepted and course.angle == ANGLE_OF_JOINT[course.joint]
+        return reference_range(course.angle, sex=sex, age=age, kind="active") if given else None
     wanted = movement_table.movement(shown)["range"]
     return reference_range(wanted["angle"], sex=sex, age=age, kind=wanted["kind"])
 
