@@ -79,7 +79,7 @@ POSE = Code(
 
 RESULTS = Code(
     modules=(
-        *("assessment", "registry", "kinematics", *POSE.modules),
+        *("assessment", "exercise_table", "registry", "kinematics", *POSE.modules),
         *("pipeline.analysis", "pipeline.metrics_table", "pipeline.overlay"),
     ),
     sentences=("capture", "comments", "joints", "reasons", "warnings"),

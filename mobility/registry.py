@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from mobility.assessment.verdict import Verdict
     from mobility.provenance import Warned
     from mobility.reports.moments import Moment
-    from mobility.reports.references import References
     from mobility.sessions.record import SessionRecord, Side
     from mobility.sessions.stored import StoredSession
 
@@ -256,9 +255,9 @@ class Page(Protocol):
         """Choose the moments of which the first page has pictures."""
 
     def scores(
-        self, findings: Sequence[Finding], metrics: xr.Dataset, references: References
+        self, findings: Sequence[Finding], metrics: xr.Dataset, cite: Callable[[str], str]
     ) -> str:
-        """Show the published tests that only this exercise has, as HTML."""
+        """Show as HTML the published tests that only this exercise has; `cite` names a source."""
 
     def curves_first(self, record: SessionRecord) -> tuple[str, ...]:
         """Give beginnings of the names of the curves that are shown at first."""

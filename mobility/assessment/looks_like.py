@@ -96,6 +96,22 @@ def sits(pose: xr.Dataset, bottoms: NDArray[np.bool_]) -> bool:
     return 2 * sum(map(bool, seated)) > len(seated)
 
 
+def on_feet(pose: xr.Dataset, seated: NDArray[np.bool_]) -> bool:
+    """Whether the feet carry the body where a seat should: in most postures its mass is over them.
+
+    Parameters
+    ----------
+    pose
+        Pose Dataset in metres, y up.
+    seated
+        Over (repetition, time): the frames in which the person is to sit.
+    """
+    points = points_of(pose, _JOINTS)
+    forward = _ahead_of_feet(pose, points, in_body_axes(points, _HIP)[0])
+    over = [median_of(forward[frames]) >= -_limits("chair")["behind_feet"] for frames in seated]
+    return 2 * sum(map(bool, over)) > len(over)
+
+
 def falls(pose: xr.Dataset, bottoms: NDArray[np.bool_]) -> bool:
     """Whether the body would fall forward where it is lowest: the pose is then wrong.
 

@@ -293,15 +293,14 @@ def _reasons_of_warnings(warnings: Iterable[Warned], exercise: Exercise) -> Iter
 
 def _reason_of_warning(warning: Warned, exercise: Exercise) -> Reason:
     entry = tables.load("verdict")["warnings"][warning.code]
-    advice = exercise.table.get("advice_on", {}).get(warning.code, entry.get("do", ""))
+    # Older code named no other exercise.
+    chosen = "do_instead" if "exercise" in warning.values and "do_instead" in entry else "do"
+    advice = exercise.table.get("advice_on", {}).get(warning.code, entry.get(chosen, ""))
     try:
         why = entry["is"].format(**warning.values)
     except KeyError:  # of older code, which kept the message only
         why = warning.message.strip(" .")
-    try:
-        do = advice.format(**warning.values)
-    except KeyError:  # of older code
-        do = ""
+    do = advice.format(**warning.values)
     second = warning.values.get("seen_by", 1) > 1
     reason = _reason(entry, entry["level"], why, second=second, do=do)
     looks = entry.get("looks_like", {}).get(warning.values.get("looks", ""), "")

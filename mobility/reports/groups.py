@@ -381,7 +381,7 @@ def symmetry_table(metrics: xr.Dataset, repetitions: xr.Dataset, references: Ref
             *(f"{head}{cites.get(kind, '')}" for kind, head in ratios.items()),
         ],
         rows,
-        caption=tables.sentence("report.symmetry.caption", moment=moment_of(metrics)),
+        caption=tables.sentence("report.symmetry.apart", moment=moment_of(metrics)),
         numeric=True,
     )
 

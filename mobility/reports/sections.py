@@ -749,7 +749,7 @@ def repetition_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> str:
             "Use",
         ],
         rows,
-        caption=tables.sentence("report.repetitions.caption", moment=moment_of(metrics)),
+        caption=tables.sentence("report.repetitions.every", moment=moment_of(metrics)),
         numeric=True,
     )
 

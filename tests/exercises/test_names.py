@@ -14,7 +14,7 @@ import pytest
 from mobility import registry, tables
 from mobility.assessment.advice import all_work
 from mobility.assessment.findings import all_rules
-from mobility.assessment.kinds import entry_of
+from mobility.assessment.kinds import PARTS, entry_of
 from mobility.assessment.verdict import Part
 from mobility.registry import Exercise
 from mobility.sessions.notebooks import find_notebook
@@ -140,6 +140,15 @@ def test_the_folder_of_an_exercise_names_what_there_is(exercise: Exercise) -> No
         metric = rules[rule]["metric"]
         assert any(metric.startswith(name) for name in (*picked, *own, "smoothness_sparc")), metric
         assert any(rule in each["for"] for each in all_work().values()), rule
+
+
+@pytest.mark.parametrize(
+    ("table", "parts"), [("findings", ["rules"]), ("advice", ["exercises"]), ("measures", PARTS)]
+)
+def test_no_two_exercises_give_different_things_one_name(table: str, parts: list[str]) -> None:
+    every = [tables.load(table), *(each.own_table(table) for each in registry.exercises())]
+    named = Counter(name for one in every for part in parts for name in one.get(part, {}))
+    assert [name for name, times in named.items() if times > 1] == []
 
 
 def _picked(exercise: Exercise) -> Iterator[str]:

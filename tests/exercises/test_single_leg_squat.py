@@ -109,7 +109,7 @@ def test_what_is_commanded_of_either_leg_is_measured_with_the_same_sign(leg: str
     assert repetitions["leg"].values.tolist() == [leg] * 3
     assert repetitions["accepted"].all()
     of = metrics.sel(side=leg)
-    expected = {"pelvic_drop": DROP, "trunk_lateral_lean": LEAN, "trunk_forward_lean": FORWARD}
+    expected = {"pelvic_drop": DROP, "trunk_lean_over_leg": LEAN, "trunk_forward_lean": FORWARD}
     for name, value in expected.items():
         assert float(of[name]) == pytest.approx(value, abs=0.5), name
     assert float(of["knee_flexion"]) == pytest.approx(65.0, abs=2.0)

@@ -16,6 +16,7 @@ from mobility.documents.fill import group_metrics
 from mobility.exercises.sit_to_stand.chair_rises import find_chair_rises, set_chair_rises
 from mobility.exercises.sit_to_stand.of_rises import slope
 from mobility.kinematics.angles import joint_angles
+from mobility.provenance import Warned, warnings_of
 from mobility.registry import Trial
 
 UPPER = ("shoulder", "elbow", "wrist", "ear", "nose", "eye", "mouth", "pinky", "thumb")
@@ -132,6 +133,12 @@ def test_chair_rises_are_found_from_either_start(pose_of: Made, start: str, fps:
     assert (np.diff(np.stack([rises[name] for name in commanded]), axis=0) >= 0).all()
 
 
+def test_who_shifts_on_the_seat_does_not_try_to_rise(pose_of: Made) -> None:
+    course = Course(1.0).go(1.0).go(0.5, 0.9).go(0.5, 1.0).go(0.5, 0.75).go(0.5, 1.0).go(0.5)
+    rises = find_chair_rises(pose_of(course.rises(1)))
+    assert rises["stands"].values.tolist() == [False, True]
+
+
 def test_the_last_rise_may_end_upright(pose_of: Made) -> None:
     rises = find_chair_rises(
         pose_of(Course(1.0).go(1.0).rises(1).go(0.5, lean=35).go(0.9, 0).go(1))
@@ -172,6 +179,16 @@ def test_without_a_seat_there_is_no_chair_rise(pose_of: Made, course: Course) ->
     assert all(finding.status == "cannot be told" for finding in find(metrics))
 
 
+def test_squats_are_called_no_chair_rises(pose_of: Made, squat_pose: Callable[..., Any]) -> None:
+    squats = measured(squat_pose(reps=3, hold=0.6).pose)
+    assert "no_seat" in {warning["code"] for warning in warnings_of(squats)}
+    verdict = judge([Warned(**each) for each in warnings_of(squats)], metrics=squats)
+    assert verdict.level == "limited"
+    assert "--exercise squat" in verdict.what_to_do
+    rises = measured(pose_of(five(), arm_forward=150.0))
+    assert "no_seat" not in {warning["code"] for warning in warnings_of(rises)}
+
+
 def test_what_is_hidden_or_missing_is_refused(pose_of: Made) -> None:
     hidden = pose_of(five())
     hidden["confidence"].loc[{"keypoint": ["left_hip", "right_hip"]}] = 0.2
@@ -200,13 +217,31 @@ def test_posture_is_that_of_leaving_the_seat(pose_of: Made, analytic: Any) -> No
     # The largest slope of a movement of least jerk is 1.875 times its mean.
     fastest = 1.875 * (90 + TIBIA - THIGH) / RISE_S
     assert metrics["knee_extension_speed"].values == pytest.approx(fastest, rel=0.12)
-    assert abs(float(metrics["trunk_lateral_lean"])) < 1
+    assert abs(float(metrics["lateral_lean_rising"])) < 1
     assert "depth" not in metrics
     assert not [name for name in metrics if name.endswith(("_sem", "_from_standing"))]
     for metric in metrics.data_vars.values():
         assert "bottom" not in metric.attrs["long_name"] + metric.attrs["statistic"]
     groups = group_metrics(metrics)
     assert groups["knee_flexion"]["left_knee_flexion"] == pytest.approx(97, abs=5)
+
+
+def test_the_side_that_the_camera_hides_and_speeds_of_landmarks_are_refused(
+    pose_of: Made, analytic: Any
+) -> None:
+    pose = pose_of(five())
+    bare = measured(pose)
+    assert np.isnan(bare["knee_extension_speed"]).all()
+    assert "no body was fitted" in bare["knee_extension_speed"].attrs["note"]
+    turned = pose.copy(deep=True)
+    x, z = (pose["position"].sel(space=axis).values for axis in ("x", "z"))
+    turned["position"].loc[{"space": "x"}], turned["position"].loc[{"space": "z"}] = z, -x
+    side = measured(analytic.fitted(turned, sd=0.003))
+    hidden = side.attrs["hidden_side"]
+    for name in ("knee_flexion", "largest_knee_flexion", "knee_extension_speed"):
+        assert np.isfinite(side[name]).sum() == 1
+        assert np.isnan(side[name].sel(side=hidden))
+    assert "side" in side["lateral_lean_rising"].attrs["note"]
 
 
 def test_a_slope_is_that_of_the_angle_at_every_rate() -> None:

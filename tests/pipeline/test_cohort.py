@@ -166,7 +166,7 @@ def test_what_is_asked_for_is_there(store, demo) -> None:
     assert cohort.choose_sessions(store, exercise="Joint Angle Mobility") == []
     for given, words in (
         ({"participants": ["anne"]}, r"'anne'.*ann"),
-        ({"exercise": "overhead squat"}, r"'overhead squat': unknown; did you mean 'Overhead"),
+        ({"exercise": "overhead squt"}, r"'overhead squt': unknown; did you mean 'Overhead"),
         ({"exercise": "foo"}, r"'foo': unknown; choose one of 'Overhead Squat', "),
     ):
         with pytest.raises(BadInputError, match=words):

@@ -330,7 +330,7 @@ def check_at(step, kind, number, made, tmp_path) -> bool:
         assert "interrupted; not everything is deleted" in said
     # What is only read must not say that all is well.
     if any(VIDEO % n in file.read_bytes() for n in (1, 2) for file in store.path.glob(".del*/v*")):
-        assert "is only partly created or deleted" in typed("sessions", "list")[1]
+        assert "is unfinished or still running" in typed("sessions", "list")[1]
         assert "nothing is stored" not in typed("participants", "delete", ANN)[1]
     again, said = typed(*words)
     gone = "not in the store" in said or "nothing is stored about them" in said

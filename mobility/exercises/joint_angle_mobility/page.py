@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from mobility.assessment.findings import Finding
     from mobility.assessment.verdict import Verdict
-    from mobility.reports.references import References
     from mobility.sessions.record import SessionRecord
     from mobility.sessions.stored import StoredSession
 
@@ -48,6 +47,11 @@ def moments(session: StoredSession, pose: xr.Dataset, findings: Sequence[Finding
     return joint_moments(session.measured_angles(), metrics.isel(movement=rows), pose)
 
 
+def scores(findings: Sequence[Finding], metrics: xr.Dataset, cite: Callable[[str], str]) -> str:
+    """Show no test: there is none of single movements."""
+    return ""
+
+
 def curves_first(record: SessionRecord) -> tuple[str, ...]:
     """Show every angle of the joints: a hip that moves sideways has a curve of its own."""
     return tuple(f"{joint}_" for joint in record.joints)
@@ -56,11 +60,6 @@ def curves_first(record: SessionRecord) -> tuple[str, ...]:
 def pictures(folder: Path) -> dict[str, Any]:
     """Name no pictures."""
     return {}
-
-
-def scores(findings: Sequence[Finding], metrics: xr.Dataset, references: References) -> str:
-    """Add no scores to those of the notebook."""
-    return ""
 
 
 def joint_moments(

@@ -19,13 +19,17 @@ VIEWS = ("left", "right", "front")
 
 def report(session: StoredSession) -> dict[str, Any]:
     """Make the report document without pictures, which the notebook draws meanwhile."""
+    metrics = session.metrics()
+    movement = knee_movement(session.fitted(), session.repetitions())
+    if "knee_deviation" not in metrics:  # the exercise does not measure it
+        movement = movement.where(False)
     return report_document(
         session.record,
         session.participant,
         angles=shown_angles(session),
-        metrics=session.metrics(),
+        metrics=metrics,
         quality=session.capture_quality(),
-        movement=knee_movement(session.fitted(), session.repetitions()),
+        movement=movement,
         images=dict.fromkeys(VIEWS),
     )
 

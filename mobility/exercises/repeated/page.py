@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     from mobility.assessment.findings import Finding
     from mobility.assessment.verdict import Verdict
-    from mobility.reports.references import References
     from mobility.sessions.record import SessionRecord
     from mobility.sessions.stored import StoredSession
 
@@ -79,7 +78,7 @@ def pictures(folder: Path) -> dict[str, Any]:
     }
 
 
-def scores(findings: Sequence[Finding], metrics: xr.Dataset, references: References) -> str:
+def scores(findings: Sequence[Finding], metrics: xr.Dataset, cite: Callable[[str], str]) -> str:
     """Add no scores: this exercise has no published test."""
     return ""
 

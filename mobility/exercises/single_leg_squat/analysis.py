@@ -139,6 +139,9 @@ def metrics(trial: Trial) -> xr.Dataset:
         further = of_one_leg(measured, pose, trial.angles, mine, leg=leg, exercise=trial.exercise)
         warned = history(measured)[-1]["warnings"]
         warnings += [each for each in warned if each not in warnings]
+        for name, factor in trial.exercise.own_table("measures")["factors"].items():
+            sd = measured[f"{name}_sd"]
+            further[f"{name}_sd"] = sd.copy(data=factor["value"] * sd.to_numpy())
         parts[leg] = measured.assign(further)
     merged = _of_both(parts, every, trial)
     if len(shown) == 1:

@@ -22,13 +22,13 @@ from mobility.assessment.trial_errors import knots_within, means_within
 from mobility.kinematics.geometry import body_frame
 from mobility.kinematics.skeleton import SIDES
 from mobility.registry import Exercise
-from mobility.view import hides_frontal_plane
+from mobility.view import TWO_CAMERAS, hides_frontal_plane, trial_view, view_kind
 
 Array = NDArray[np.float64]
 
 _JOINTS = ("shoulder", "hip", "knee", "ankle", "heel", "foot_index")
 _SHOULDER, _HIP, _KNEE, _ANKLE, _HEEL, _TOE = range(len(_JOINTS))
-_FPPA = "frontal_plane_projection_angle_at_60"
+_FPPA, _ADDUCTION = "frontal_plane_projection_angle_at_60", "hip_adduction"
 
 
 def of_one_leg(
@@ -65,9 +65,11 @@ def of_one_leg(
     values, sds = values_and_sd(pose, _JOINTS, standing, kernel)
     bottom = phase_frames(repetitions).sel(phase="bottom", drop=True)
     window, at_angle = _near_angle(angles["knee_flexion"].sel(side=leg), repetitions, bottom, table)
-    hidden = hides_frontal_plane(pose)
+    hidden = _why_not_frontal(pose, leg, exercise)
     result: Metrics = {}
-    for name, entry in (table["posture"] | table["frontal_plane"]).items():
+    for name, entry in table["tempo"].items():
+        if name == _ADDUCTION:
+            continue
         frames = window if name == _FPPA else bottom
         value, sd = median_within(
             _over_time(values[name], pose), _over_time(sds[name], pose), frames
@@ -80,8 +82,7 @@ def of_one_leg(
         if not standing.any():
             kept, note = kept * np.nan, tables.sentence("reasons.never_standing")
         if entry.get("frontal") and hidden:
-            kept = kept * np.nan
-            note = tables.sentence(f"reasons.{hidden.replace('-', '_')}_view")
+            kept, note = kept * np.nan, hidden
         value = value.copy(data=kept)
         over = over_repetitions(value, sd.where(value.notnull()), accepted)
         statistic = f"{entry['statistic']}, median over accepted repetitions"
@@ -90,14 +91,24 @@ def of_one_leg(
             note = exercise.own_table("sentences")["not_at_60"]
         if note:
             result[name].attrs["note"] = note
-    for name in table["angles"]:  # hip adduction
-        outwards = metrics["hip_abduction"].sel(side=leg, drop=True)
-        sd = metrics["hip_abduction_sd"].sel(side=leg, drop=True)
-        statistic = str(outwards.attrs["statistic"])
-        add(result, name, "median", -outwards, sd, statistic, name=name)
-        if reason := outwards.attrs.get("note"):
-            result[name].attrs["note"] = reason
+    outwards = metrics["hip_abduction"].sel(side=leg, drop=True)
+    error = metrics["hip_abduction_sd"].sel(side=leg, drop=True)
+    if hidden:
+        outwards, error = outwards.where(False), error.where(False)
+    statistic = str(metrics["hip_abduction"].attrs["statistic"])
+    add(result, _ADDUCTION, "median", -outwards, error, statistic, name=_ADDUCTION)
+    if reason := hidden or metrics["hip_abduction"].attrs.get("note"):
+        result[_ADDUCTION].attrs["note"] = reason
     return result
+
+
+def _why_not_frontal(pose: xr.Dataset, leg: str, exercise: Exercise) -> str:
+    """Say why the frontal plane of a leg is not measured; empty where it is."""
+    if hidden := hides_frontal_plane(pose):
+        return tables.sentence(f"reasons.{hidden.replace('-', '_')}_view")
+    view = trial_view(pose)
+    oblique = view_kind(view) not in ("front", "back", TWO_CAMERAS) and leg not in view
+    return str(exercise.own_table("sentences")["far_leg"]) if oblique else ""
 
 
 def _over_time(values: Array, pose: xr.Dataset) -> xr.DataArray:
@@ -144,7 +155,7 @@ def _of_points(points: Array, standing: Array, side: int) -> dict[str, Array]:
         return {
             "pelvic_drop": s * np.degrees(np.arctan2(hips_y, hips_z)),
             "pelvic_shift": s * (z[:, _HIP].mean(axis=-1) - z[:, _ANKLE, side]) / leg,
-            "trunk_lateral_lean": s * np.degrees(np.arctan2(across, up)),
+            "trunk_lean_over_leg": s * np.degrees(np.arctan2(across, up)),
             "trunk_forward_lean": np.degrees(np.arctan2(ahead, up)),
         }
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from mobility import tables
+from mobility.assessment.estimates import without_hidden_side
 from mobility.assessment.kinds import BESIDE, RETEST_ERROR
+from mobility.assessment.looks_like import on_feet
 from mobility.assessment.measures import measure
+from mobility.assessment.phases import between
 from mobility.exercises.repeated.analysis import warned_of_joints
 from mobility.exercises.sit_to_stand.chair_rises import find_chair_rises, set_chair_rises
 from mobility.exercises.sit_to_stand.of_rises import add_of_rises
@@ -54,12 +59,13 @@ def metrics(trial: Trial) -> xr.Dataset:
         rises,
         exercise=trial.exercise,
         operation="sit_to_stand",
-        other_exercise=_nothing_else,
+        other_exercise=partial(_no_seat, trial.repetitions),
     )
     measured = _in_words_of_rises(measured)
-    measured = add_of_rises(measured, trial.fitted, trial.angles, trial.repetitions)
+    angles = without_hidden_side(trial.angles, measured)
+    measured = add_of_rises(measured, trial.fitted, angles, trial.repetitions)
     measured = add_times(
-        measured, trial.fitted, trial.angles, trial.repetitions, sex=trial.sex, age=trial.age
+        measured, trial.fitted, angles, trial.repetitions, sex=trial.sex, age=trial.age
     )
     return warned_of_joints(measured, trial)
 
@@ -84,10 +90,15 @@ def leaving_the_seat(repetitions: xr.Dataset) -> xr.Dataset:
     )
 
 
-def _nothing_else(
-    pose: xr.Dataset, frames: xr.DataArray, accepted: NDArray[np.bool_]
+def _no_seat(
+    repetitions: xr.Dataset, pose: xr.Dataset, frames: xr.DataArray, accepted: NDArray[np.bool_]
 ) -> list[dict[str, Any]]:
-    return []
+    """Warn where the feet carry the body all the time, as in a squat."""
+    since, until = repetitions["seated_since"], repetitions["seat_off"]
+    seated = between(repetitions["time"], since, until).transpose("rep", "time").to_numpy()
+    if not on_feet(pose, seated[accepted]):
+        return []
+    return [tables.warning("warnings.no_seat", exercise="squat")]
 
 
 def _in_words_of_rises(metrics: xr.Dataset) -> xr.Dataset:

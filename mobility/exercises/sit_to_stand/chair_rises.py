@@ -31,6 +31,9 @@ ON_SEAT, OFF_SEAT = 0.05, 0.10
 """Shares of the way from the seat to standing: below the one the hips are on the seat; above the
 other they have left it."""
 
+_ATTEMPT = 0.25
+"""Share of the way from the seat to standing below which somebody only shifts on the seat."""
+
 _LEAST_RISE = 0.25
 """Least way from the seat to standing, of the standing height; else nobody sits on a chair."""
 
@@ -215,7 +218,7 @@ def _rows(pose: xr.Dataset, s: _Signals) -> list[dict[str, Any]]:
     hidden = _seated_unseen(pose, s)
     rows, since = [], 0
     for first, last, seated in _rises(s):
-        back, sits = _sits_down(s, last) if seated else (last, False)
+        back, sits = _sits_down(s, first, last) if seated else (last, False)
         if first == 0 and s.above(0.5)[0]:  # stands at the start, and sits down first
             since = back
             continue
@@ -223,6 +226,8 @@ def _rows(pose: xr.Dataset, s: _Signals) -> list[dict[str, Any]]:
         off = since + int(before[-1]) if before.size else first
         top = first + int(np.argmax(h.height[first : last + 1]))
         stands = bool(h.height[top] > _STANDING)
+        if not s.above(_ATTEMPT)[top]:
+            continue
         up, down = _standing(s, off, top, back)
         start = _lean_begins(s, since, off)
         start_seen = start is not None or since > 0
@@ -238,10 +243,10 @@ def _rows(pose: xr.Dataset, s: _Signals) -> list[dict[str, Any]]:
     return rows
 
 
-def _sits_down(s: _Signals, near: int) -> tuple[int, bool]:
-    """Where the hips come to rest on the seat, from where they are near it; whether it is seen."""
-    falls = -s.h.speed[: near + 1]
-    fastest = falls[max(np.flatnonzero(s.above(0.5)[: near + 1])[-1], 0) :].max()
+def _sits_down(s: _Signals, first: int, near: int) -> tuple[int, bool]:
+    """Where hips that are off the seat from `first` to `near` rest on it; whether it is seen."""
+    highest = first + int(np.argmax(s.h.height[first : near + 1]))
+    fastest = -s.h.speed[highest : near + 1].min()
     rests = ~s.above(ON_SEAT)[near:]
     rests[1:] |= -s.h.speed[near + 1 :] <= _EDGE_SPEED * fastest
     found = np.flatnonzero(rests)

@@ -52,9 +52,9 @@ def add_of_rises(
     standing = repetitions["standing"].astype(bool)
     at_rest = nanmedian(lean.where(standing), "time")
     aside = peak_within(lean - at_rest, sd, between(time, off, (off + up) / 2), "magnitude")
-    over("trunk_lateral_lean", *aside, "farthest from 0 in the first half of the rise")
+    over("lateral_lean_rising", *aside, "farthest from 0 in the first half of the rise")
     if note := _lean_unseen(pose):
-        for name in ("trunk_lateral_lean", "trunk_lateral_lean_sd"):
+        for name in ("lateral_lean_rising", "lateral_lean_rising_sd"):
             added[name] = xr.full_like(added[name], np.nan).assign_attrs(note=note)
 
     share = exercise_of(metrics).own_table("measures")["speed_error"]["share"]
@@ -62,12 +62,11 @@ def add_of_rises(
     for name in ("knee_flexion", "hip_flexion", "trunk_lean"):
         speed = -slope(angles[name])
         fastest, _ = peak_within(speed, xr.zeros_like(speed), frames, "maximum")
-        over(
-            f"{name.split('_')[0]}_extension_speed",
-            fastest,
-            share * fastest,
-            "largest of each rise",
-        )
+        called = f"{name.split('_')[0]}_extension_speed"
+        fitted = "position_draws" in pose  # of which the error was measured
+        over(called, fastest.where(fitted), share * fastest, "largest of each rise")
+        if not fitted:
+            added[called].attrs["note"] = tables.sentence("reasons.chair.not_fitted")
     return metrics.assign(added)
 
 

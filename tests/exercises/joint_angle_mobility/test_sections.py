@@ -29,8 +29,8 @@ from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.skeleton import INDEX
 from mobility.pipeline.metrics_table import metrics_table
 from mobility.provenance import Warned
-from mobility.reports import drawn_angles
-from mobility.reports.moments import Moment
+from mobility.reports import key_frames
+from mobility.reports.drawn_angles import DRAWN, turn_of
 from mobility.sessions.record import StoredConfig
 from tests.limbs import limb_pose, there_and_back
 
@@ -342,7 +342,7 @@ def test_every_movement_and_every_comparison_has_its_sentence() -> None:
     words = tables.load("sentences_joints")
     assert set(words["reaches"]) == {"other", *tables.load("movements")}
     assert set(words["compared"]) == set(report._COMPARED)
-    assert {each["angle"] for each in tables.load("movements").values()} <= set(drawn_angles.DRAWN)
+    assert {each["angle"] for each in tables.load("movements").values()} <= set(DRAWN)
     studies = tables.load("reference_ranges")["studies"].values()
     assert all("people" in each for each in studies if each["kind"] in ("active", "weight_bearing"))
 
@@ -443,7 +443,7 @@ def test_a_side_in_doubt_has_a_question_mark_wherever_it_is_named(metrics: xr.Da
             report.reference_table(doubted, chosen),
             report.Shown("", "", ("left",)).heading(doubted),
         ),
-        Moment("Start", 0.0, side="left", value=5.0, label="knee", doubt=True).caption,
+        key_frames.Moment("Start", 0.0, side="left", value=5.0, label="knee", doubt=True).caption,
     ]
     for text in texts:
         named = re.findall(r"\b(?:[Ll]eft|[Rr]ight)\b(?! and)(.{4})", text)
@@ -562,5 +562,5 @@ def test_a_neck_is_drawn_between_the_squares_to_shoulders_and_ears() -> None:
     ear = 8 * np.array([np.cos(np.radians(20)), np.sin(np.radians(20))])
     middle = np.array([100, 70])
     points[INDEX["left_ear"]], points[INDEX["right_ear"]] = middle + ear, middle - ear
-    first, turn = drawn_angles.turn_of(points, "neck_lateral_flexion", "left")
+    first, turn = turn_of(points, "neck_lateral_flexion", "left")
     assert (first, turn) == pytest.approx((-90, 20))  # from straight up
