@@ -1,8 +1,8 @@
 """Criteria of the FMS deep squat and compensations of the overhead squat assessment.
 
-A criterion is a metric against a threshold, and what is given is the probability that it is so,
-from the value and its expected error. What is refused, or too close to the threshold, cannot be
-told; it is never a pass. A landing error score is not given: it belongs to landings.
+A criterion compares a metric with a threshold; its probability follows from the value and its
+expected error. A value that is refused or too close to the threshold cannot be judged, and is never
+a pass. A landing error score is not given: it belongs to landings.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def probability_of(
     Parameters
     ----------
     value, sd
-        Of any shape; NaN where a value or its error is not known. An error of 0 makes it certain.
+        Of any shape; NaN where a value or its error is unknown. An error of 0 makes it certain.
     threshold
         t, in the same units.
     side
@@ -113,7 +113,7 @@ def fms_deep_squat(metrics: xr.Dataset, *, view: str | None = None) -> xr.Datase
     -------
     xarray.Dataset
         ``fms_probability(fms_criterion)`` of ``torso``, ``femur``, ``knees``, ``dowel``, ``heels``
-        and ``feet``, NaN where it cannot be told, and ``fms_joint_probability`` that all are met.
+        and ``feet``, NaN where it is unknown, and ``fms_joint_probability`` that all are met.
         The attribute ``verdict`` of both is "3" where that is at least the probability of the
         table, "at most 2; another trial with raised heels is needed" where a criterion
         fails with it, else "cannot be judged", with the criteria that are uncertain ("heels
@@ -202,7 +202,7 @@ def compensations(metrics: xr.Dataset, *, view: str | None = None) -> xr.Dataset
     Returns
     -------
     xarray.Dataset
-        ``compensation_probability(compensation)``, NaN where it cannot be told. Its attribute
+        ``compensation_probability(compensation)``, NaN where it is unknown. Its attribute
         ``stated`` is the probability from which on a compensation is stated (and, of the opposite,
         its absence), ``not_assessed`` (JSON) names those that are not assessed and why, ``notes``
         (JSON) what is missing.

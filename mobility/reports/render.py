@@ -103,7 +103,7 @@ def render_report(
         write_json(folder / f"{exercise.slug}.json", document | exercise.page.pictures(folder))
 
     folder = session.report_folder
-    # The demo is found by the notebook itself; its folder is not a store.
+    # The notebook opens the demo itself, whose folder is not a store.
     which = {"session_id": "", "exercise": exercise.slug} if exercise.has("report") else {}
     if not session.store.read_only:
         which = {"store": session.store.path_relative_to(folder), "session_id": session.id}

@@ -234,7 +234,7 @@ def joint_mobility(
 
     In a marked movement a joint is read where the person marked its turn: the median of the
     smoothed curve within 3 % of the excursion around there; it rests at the extremes between the
-    marked movements. A movement whose marks are those that were found keeps what was found. A
+    marked movements. A movement whose marks are those that were detected is not changed. A
     joint that moves less than its least excursion, or than the error (one standard deviation) of a
     value, did not move.
 

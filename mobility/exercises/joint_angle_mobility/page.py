@@ -53,7 +53,7 @@ def scores(findings: Sequence[Finding], metrics: xr.Dataset, cite: Callable[[str
 
 
 def curves_first(record: SessionRecord) -> tuple[str, ...]:
-    """Show every angle of the joints: a hip that moves sideways has a curve of its own."""
+    """Show every angle of the joints: a hip that moves sideways has another curve."""
     return tuple(f"{joint}_" for joint in record.joints)
 
 

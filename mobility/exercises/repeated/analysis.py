@@ -43,8 +43,8 @@ def joint_angles(trial: Trial) -> xr.Dataset:
 def repetitions(trial: Trial) -> xr.Dataset:
     """Find where the hips are lowered, or take the times that were set by hand."""
     if trial.intervals is None:
-        found: xr.Dataset = find_repetitions(trial.fitted)
-        return found
+        detected: xr.Dataset = find_repetitions(trial.fitted)
+        return detected
     return set_repetitions(trial.fitted, trial.intervals)
 
 

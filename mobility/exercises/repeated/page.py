@@ -48,8 +48,8 @@ def in_short(session: StoredSession, counted: str, verdict: Verdict) -> str:
     """Name the faults in one line."""
     if "findings" in verdict.rules_out:
         return tables.sentence("report.in_short.squat", counted=counted)
-    found = [f for f in verdict.keep(find(session.metrics())) if f.status == "found"]
-    faults = faults_in_words(found)
+    findings = [f for f in verdict.keep(find(session.metrics())) if f.status == "found"]
+    faults = faults_in_words(findings)
     return tables.sentence(
         "report.in_short.faults" if faults else "report.in_short.no_faults",
         counted=counted,
@@ -116,8 +116,8 @@ def squat_moments(
     frames = phase_frames(repetitions).isel(rep=rep)
 
     def middle(phase: str, otherwise: float) -> float:
-        found = np.flatnonzero(frames.sel(phase=phase).values)
-        return float(time[found[len(found) // 2]]) if found.size else otherwise
+        within = np.flatnonzero(frames.sel(phase=phase).values)
+        return float(time[within[len(within) // 2]]) if within.size else otherwise
 
     standing, first = middle("standing", math.nan), "Standing"
     if math.isnan(standing):  # the recording cuts it off; perhaps not at the other end
