@@ -1,0 +1,168 @@
+"""Exercises with repetitions against rendered truth: repetitions found, errors, what is refused.
+
+usage: python benchmarks/exercises.py [--grid GRID.yaml] [--cache FOLDER] [--write]
+
+Needs the extra virtual-lab. Each clip of exercises_reporting.yaml, or of another grid, is rendered
+into the cache, and analysed there as a session of its exercise. True is what the same functions
+give of the true joint centres. ``--write`` writes exercises.md beside this file.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+import mobility as mb
+from mobility import registry
+from mobility.kinematics.expected_error import Z95
+from mobility.registry import Trial
+from mobility.sessions.files import atomic
+from mobility.virtual_lab.case import Case, render_case, truth_pose
+from mobility.virtual_lab.grid import grid_cases, read_grid
+from mobility.virtual_lab.sweep import case_digest
+
+ROOT = Path(__file__).resolve().parents[1]
+TABLE = ROOT / "benchmarks" / "exercises.md"
+VIEWS = {4: "front", -42: "oblique", 88: "side"}
+
+
+def exercise_of(case: Case) -> registry.Exercise:
+    """Exercise that a case shows; squats with the arms down are no overhead squats."""
+    return registry.exercise(getattr(case.motion, "kind", "squat"))
+
+
+def true_results(exercise: registry.Exercise, truth: xr.Dataset) -> tuple[xr.Dataset, xr.Dataset]:
+    """Repetitions and metrics of the true joint centres."""
+    stages: dict[str, xr.Dataset] = {"fitted": truth_pose(truth)}
+    trial = Trial(
+        exercise=exercise,
+        joints=exercise.joints,
+        fit=True,
+        movement=None,
+        sex=None,
+        age=None,
+        intervals=None,
+        dataset=stages.__getitem__,
+    )
+    stages["angles"] = exercise.analysis.joint_angles(trial)
+    stages["repetitions"] = exercise.analysis.repetitions(trial)
+    return stages["repetitions"], exercise.analysis.metrics(trial)
+
+
+def compared(case: Case, cache: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Say of a clip how many repetitions were found, and of each number how far off it is."""
+    exercise, folder = exercise_of(case), cache / f"{case.name}-{case_digest(case)[:12]}"
+    video = folder / "video.mp4"
+    if not video.is_file():
+        render_case(case, folder)
+    store = mb.Store(folder / "store", reports=folder / "reports")
+    made = list(store.sessions()) or [
+        store.create(video, user_id="rendered", exercise_name=exercise.name)
+    ]
+    session = made[0]
+    session.analyze(annotate=False)
+    truth = xr.load_dataset(folder / "truth.nc")
+    repetitions, metrics = session.repetitions(), session.metrics()
+    _, true = true_results(exercise, truth)
+    about = {"exercise": exercise.name, "view": VIEWS.get(case.camera.azimuth, "other")}
+    accepted = int(repetitions["accepted"].sum())
+    found = about | {"case": case.name, "true": truth.sizes["rep"], "accepted": accepted}
+    found["verdict"] = session.record.verdict
+    return found, [about | row for row in errors(metrics, true)]
+
+
+def errors(metrics: xr.Dataset, true: xr.Dataset) -> Iterator[dict[str, Any]]:
+    """Give each number over the repetitions that truth has, and is reported with an error."""
+    for name, values in metrics.data_vars.items():
+        wanted = values.attrs.get("kind") in ("median", "time", "asymmetry", "from_standing")
+        if not wanted or f"{name}_sd" not in metrics or name not in true:
+            continue
+        sides = values["side"].to_numpy() if "side" in values.dims else [None]
+        for side in sides:
+            value, sd, truth = (
+                float(one if side is None else one.sel(side=side))
+                for one in (values, metrics[f"{name}_sd"], true[name])
+            )
+            if np.isfinite(truth):
+                yield {"metric": str(name), "error": value - truth, "half": Z95 * sd}
+
+
+def table(rows: pd.DataFrame) -> pd.DataFrame:
+    """Errors by exercise, view and metric."""
+
+    def of_group(group: pd.DataFrame) -> pd.Series:
+        given = group.dropna(subset=["error"])
+        inside = (given["error"].abs() <= given["half"]).mean() if len(given) else np.nan
+        return pd.Series(
+            {
+                "given": f"{len(given)} of {len(group)}",
+                "mean error": given["error"].mean(),
+                "RMS error": (given["error"] ** 2).mean() ** 0.5,
+                "half-width": given["half"].median(),
+                "inside": inside,
+            }
+        )
+
+    keys = ["exercise", "metric", "view"]
+    return rows.groupby(keys, sort=False).apply(of_group, include_groups=False).reset_index()
+
+
+def markdown(clips: pd.DataFrame, rows: pd.DataFrame, grid: str) -> str:
+    """Write the page."""
+    whole = rows[~rows["metric"].str.endswith("_asymmetry")]
+    shares = whole.dropna(subset=["error"])
+    inside = (shares["error"].abs() <= shares["half"]).groupby(shares["exercise"]).mean()
+    counts = clips.groupby(["exercise", "view"], sort=False)[["true", "accepted"]].sum()
+    return (
+        "# Exercises against rendered truth\n\n"
+        f"`python benchmarks/exercises.py --write`, {len(clips)} clips of `{grid}`, which nothing\n"
+        "was chosen on. Errors in the unit of the metric (degrees, s, shares); half-width is the\n"
+        "median half of the 95 % interval; inside, the share of the errors within it.\n\n"
+        f"## Repetitions\n\n{_written(counts.reset_index())}\n\n"
+        f"## Clips\n\n{_written(clips[['case', 'true', 'accepted', 'verdict']])}\n\n"
+        f"## Intervals that hold\n\n{_written(inside.rename('inside').reset_index())}\n\n"
+        f"## Errors\n\n{_written(table(rows))}\n"
+    )
+
+
+def _written(frame: pd.DataFrame) -> str:
+    lines = [list(map(str, frame.columns)), ["---"] * len(frame.columns)]
+    lines += [[_cell(value) for value in row] for row in frame.itertuples(index=False)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return "–" if np.isnan(value) else f"{value:.2f}"
+    return str(value)
+
+
+def main() -> None:
+    """Print the page, or write it."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n\n")[0])
+    default = ROOT / "benchmarks" / "exercises_reporting.yaml"
+    parser.add_argument("--grid", type=Path, default=default)
+    parser.add_argument("--cache", type=Path, default=ROOT / "build" / "exercises")
+    parser.add_argument("--write", action="store_true", help=TABLE.name)
+    given = parser.parse_args()
+    clips, rows = [], []
+    for case in grid_cases(read_grid(given.grid)):
+        clip, numbers = compared(case, given.cache)
+        clips.append(clip)
+        rows += numbers
+    text = markdown(pd.DataFrame(clips), pd.DataFrame(rows), given.grid.name)
+    if not given.write:
+        print(text)
+        return
+    with atomic(TABLE) as hidden:
+        hidden.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
