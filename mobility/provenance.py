@@ -183,8 +183,8 @@ def with_history(
 
 
 @dataclass(frozen=True)
-class Warned:
-    """A warning about results: ``Warned(**warning)`` of a history.
+class AnalysisWarning:
+    """A warning about results: ``AnalysisWarning(**warning)`` of a history.
 
     Attributes
     ----------
@@ -203,7 +203,7 @@ def warnings_of(*datasets: xr.Dataset) -> list[dict[str, Any]]:
     """Collect the warnings that the operations recorded, each once, in order.
 
     An operation records a warning as ``warnings=[tables.warning(...)]`` in its history entry:
-    code and values are for programs, the message for people; see :class:`Warned`.
+    code and values are for programs, the message for people; see :class:`AnalysisWarning`.
     """
     warnings: list[dict[str, Any]] = []
     for dataset in datasets:

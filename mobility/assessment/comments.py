@@ -14,7 +14,7 @@ from mobility.assessment.findings import Finding, Level, Status, find, label, sa
 from mobility.assessment.verdict import Part, Verdict, judge
 from mobility.kinematics.expected_error import Z95
 from mobility.options import checked
-from mobility.provenance import Warned, warnings_of
+from mobility.provenance import AnalysisWarning, warnings_of
 from mobility.registry import exercise_of
 from mobility.wording import capital, listed, spoken
 
@@ -181,7 +181,7 @@ def _opening(group: str, name: str | None, level: Level, metrics: xr.Dataset) ->
 def _verdict(metrics: xr.Dataset, verdict: Verdict | None) -> Verdict:
     if verdict is not None:
         return verdict
-    return judge([Warned(**each) for each in warnings_of(metrics)], metrics=metrics)
+    return judge([AnalysisWarning(**each) for each in warnings_of(metrics)], metrics=metrics)
 
 
 def _absent(verdict: Verdict, *parts: Part) -> list[str]:

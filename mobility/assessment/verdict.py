@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from mobility import tables
 from mobility.assessment.findings import Finding, find
-from mobility.provenance import Warned
+from mobility.provenance import AnalysisWarning
 from mobility.registry import Exercise, exercise_of
 from mobility.view import UNKNOWN, view_kind
 from mobility.wording import capital, listed
@@ -153,7 +153,7 @@ def _parts_with(metric: str) -> set[str]:
 
 
 def judge(
-    warnings: Iterable[Warned],
+    warnings: Iterable[AnalysisWarning],
     quality: Mapping[str, Any] | None = None,
     metrics: xr.Dataset | None = None,
     *,
@@ -187,7 +187,9 @@ def judge(
     nothing = metrics is not None and not joints and _without_repetition(metrics)
     if nothing and not _rule_out_all(reasons):
         why = tables.sentence("reasons.no_repetition")
-        reasons.append(_reason_of_warning(Warned("no_repetition", "", {"reason": why}), exercise))
+        reasons.append(
+            _reason_of_warning(AnalysisWarning("no_repetition", "", {"reason": why}), exercise)
+        )
     checked = quality is not None and any(_checks_made(quality))
     if quality is not None:
         # A check replaces a warning about the same topic, as it has a level.
@@ -282,7 +284,9 @@ def _reason(
     )
 
 
-def _reasons_of_warnings(warnings: Iterable[Warned], exercise: Exercise) -> Iterator[Reason]:
+def _reasons_of_warnings(
+    warnings: Iterable[AnalysisWarning], exercise: Exercise
+) -> Iterator[Reason]:
     """Reasons in the order of the table, which lists the most telling warnings first."""
     given = list(warnings)
     for code, entry in tables.load("verdict")["warnings"].items():
@@ -291,7 +295,7 @@ def _reasons_of_warnings(warnings: Iterable[Warned], exercise: Exercise) -> Iter
         )
 
 
-def _reason_of_warning(warning: Warned, exercise: Exercise) -> Reason:
+def _reason_of_warning(warning: AnalysisWarning, exercise: Exercise) -> Reason:
     entry = tables.load("verdict")["warnings"][warning.code]
     # Older code named no other exercise.
     chosen = "do_instead" if "exercise" in warning.values and "do_instead" in entry else "do"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mobility import tables
 from mobility.assessment.verdict import Verdict
-from mobility.provenance import Warned
+from mobility.provenance import AnalysisWarning
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -23,7 +23,7 @@ def verdict_of(session: StoredSession, metrics: xr.Dataset | None = None) -> Ver
     return exercise.analysis.verdict(exercise, quality, metrics, session.fitted, record.warnings)
 
 
-def warning_lines(warnings: Sequence[Warned]) -> list[str]:
+def warning_lines(warnings: Sequence[AnalysisWarning]) -> list[str]:
     """Write each warning in a line; refused angles share one line."""
     # Older code kept no values.
     refused = [each for each in warnings if each.code == "angle_refused" and "limit" in each.values]

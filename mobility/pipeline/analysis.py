@@ -28,7 +28,7 @@ from mobility.options import Workers
 from mobility.provenance import (
     POSE,
     RESULTS,
-    Warned,
+    AnalysisWarning,
     code_digest,
     package_versions,
     sha256,
@@ -335,7 +335,7 @@ def _analyze(
             return _with_original_names(value, session, record) if isinstance(value, str) else value
 
         record.warnings = [
-            Warned(
+            AnalysisWarning(
                 warning["code"],
                 with_original_names(warning["message"]),
                 {
@@ -364,7 +364,7 @@ def _analyze(
     return record
 
 
-def _warnings_and_verdict(run: _Run) -> tuple[list[Warned], Level]:
+def _warnings_and_verdict(run: _Run) -> tuple[list[AnalysisWarning], Level]:
     """Give the warnings that concern the exercise, and the verdict on the recording."""
     exercise, quality, metrics = run.record.kind, run.session.capture_quality(), run["metrics"]
     warnings = exercise.analysis.warnings_kept(

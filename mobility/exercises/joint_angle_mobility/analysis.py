@@ -22,7 +22,7 @@ from mobility.exercises.joint_angle_mobility.values import (
 )
 from mobility.exercises.joint_angle_mobility.verdict import applicable_warnings, verdict_in_joints
 from mobility.kinematics import angles as kinematic_angles
-from mobility.provenance import Warned
+from mobility.provenance import AnalysisWarning
 from mobility.registry import ANGLE_OF_JOINT, joints_that
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def verdict(
     quality: Mapping[str, Any],
     metrics: xr.Dataset,
     fitted: Callable[[], xr.Dataset],
-    warnings: Sequence[Warned],
+    warnings: Sequence[AnalysisWarning],
 ) -> Verdict:
     """Say what the recording is good for, by the joints that it shows."""
     return verdict_in_joints(quality, metrics, fitted(), warnings)
@@ -109,8 +109,8 @@ def warnings_kept(
     joints: Sequence[str],
     quality: Mapping[str, Any],
     metrics: xr.Dataset,
-    warnings: Sequence[Warned],
-) -> list[Warned]:
+    warnings: Sequence[AnalysisWarning],
+) -> list[AnalysisWarning]:
     """Keep the warnings that concern the joints."""
     return applicable_warnings(
         warnings, [ANGLE_OF_JOINT[joint] for joint in joints], quality, metrics

@@ -44,7 +44,7 @@ from mobility.reports.sections import facts, paragraphs, quantity, table
 from mobility.wording import both_sides, capital, listed, spoken
 
 if TYPE_CHECKING:
-    from mobility.provenance import Warned
+    from mobility.provenance import AnalysisWarning
     from mobility.sessions.record import SessionRecord, StoredConfig
 
 _MOST_SENTENCES = 3
@@ -82,7 +82,7 @@ def trust_in_joints(
     quality: Mapping[str, Any],
     metrics: xr.Dataset,
     pose: xr.Dataset,
-    warnings: Sequence[Warned] = (),
+    warnings: Sequence[AnalysisWarning] = (),
 ) -> str:
     """Show the verdict; where nothing was measured, with a drawing of how to film it."""
     verdict = verdict_in_joints(quality, metrics, pose, warnings)
@@ -680,7 +680,7 @@ def _counts(one: Mapping[str, Any]) -> str:
     return tables.sentence("joints.not_counted", why=why)
 
 
-def sureness(warnings: Sequence[Warned], pose: xr.Dataset, names: Sequence[str]) -> str:
+def sureness(warnings: Sequence[AnalysisWarning], pose: xr.Dataset, names: Sequence[str]) -> str:
     """Say what limits the trust in the angles `names` of single joints."""
     one = "position_draws" in pose and len(cameras_of(pose)) < 2
     standing = tables.sentence("joints.one_camera") if one else ""

@@ -14,7 +14,7 @@ from mobility.assessment.verdict import PARTS, Verdict, headline, judge
 from mobility.kinematics.expected_error import Z95
 from mobility.kinematics.in_picture import guessed_landmarks
 from mobility.kinematics.skeleton import SIDES
-from mobility.provenance import Warned, history
+from mobility.provenance import AnalysisWarning, history
 from mobility.registry import ANGLE_OF_JOINT, joint_table, of_single_joints
 from mobility.wording import both_sides, capital, listed, spoken
 
@@ -23,7 +23,7 @@ def verdict_in_joints(
     quality: Mapping[str, Any],
     metrics: xr.Dataset,
     pose: xr.Dataset,
-    warnings: Sequence[Warned] = (),
+    warnings: Sequence[AnalysisWarning] = (),
 ) -> Verdict:
     """Say what a recording of single joints is good for: nothing, where none was measured."""
     what, why, name = unmeasured(metrics)
@@ -47,11 +47,11 @@ _NOT_OF_CLOSE_UPS = ("moving_camera", "points_removed")
 
 
 def applicable_warnings(
-    warnings: Sequence[Warned],
+    warnings: Sequence[AnalysisWarning],
     names: Sequence[str],
     quality: Mapping[str, Any] | None = None,
     metrics: xr.Dataset | None = None,
-) -> list[Warned]:
+) -> list[AnalysisWarning]:
     """Keep the warnings that concern the angles `names`.
 
     Warnings about the whole body are left out of a close-up, which `quality` shows; with `metrics`
@@ -81,7 +81,7 @@ def _arms_in_picture(metrics: xr.Dataset | None) -> bool:
     return bool(arms) and all(_in_picture(metrics, each, None) for each in arms)
 
 
-def _refused_angle(warning: Warned) -> str | None:
+def _refused_angle(warning: AnalysisWarning) -> str | None:
     """Name the single angle that a warning refuses; None where it does not."""
     if warning.code == "angle_refused":
         return warning.values.get("name")

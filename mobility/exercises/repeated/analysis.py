@@ -16,7 +16,7 @@ from mobility.exercises.joint_angle_mobility.joint_mobility import joint_movemen
 from mobility.kinematics import angles as kinematic_angles
 from mobility.kinematics.repetitions import find_repetitions, set_repetitions
 from mobility.options import check_intervals
-from mobility.provenance import Warned, with_history
+from mobility.provenance import AnalysisWarning, with_history
 from mobility.wording import capital
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def verdict(
     quality: Mapping[str, Any] | None,
     metrics: xr.Dataset | None,
     fitted: Callable[[], xr.Dataset],
-    warnings: Sequence[Warned],
+    warnings: Sequence[AnalysisWarning],
 ) -> Verdict:
     """Say what the recording is good for."""
     return judge(warnings, quality, metrics, exercise=exercise)
@@ -108,8 +108,8 @@ def warnings_kept(
     joints: Sequence[str],
     quality: Mapping[str, Any],
     metrics: xr.Dataset,
-    warnings: Sequence[Warned],
-) -> list[Warned]:
+    warnings: Sequence[AnalysisWarning],
+) -> list[AnalysisWarning]:
     """Drop warnings of unmeasured angles; without findings, keep those that decide the verdict."""
     angles = exercise.table["measures"]["angles"]
     kept = [

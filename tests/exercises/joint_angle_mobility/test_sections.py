@@ -28,7 +28,7 @@ from mobility.exercises.joint_angle_mobility.verdict import (
 from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.skeleton import INDEX
 from mobility.pipeline.metrics_table import metrics_table
-from mobility.provenance import Warned
+from mobility.provenance import AnalysisWarning
 from mobility.reports import key_frames
 from mobility.reports.drawn_angles import DRAWN, turn_of
 from mobility.sessions.record import StoredConfig
@@ -192,7 +192,7 @@ def test_a_recording_is_judged_from_the_view_of_the_movement(metrics: xr.Dataset
 
 
 def test_the_upper_body_is_enough_for_arms_that_move_in_the_picture(metrics: xr.Dataset) -> None:
-    warned = [Warned("upper_body_only", "Only the upper body is in the picture.")]
+    warned = [AnalysisWarning("upper_body_only", "Only the upper body is in the picture.")]
     for off, told in ((8.0, []), (60.0, warned), (np.nan, warned)):
         moved = metrics.assign(off_picture=xr.full_like(metrics["score"], off))
         assert applicable_warnings(warned, ["elbow_flexion"], {}, moved) == told
@@ -256,8 +256,8 @@ def test_nothing_measured_comes_first_with_how_to_film_it(metrics: xr.Dataset) -
 def test_what_concerns_no_joint_that_moved_is_not_said(metrics: xr.Dataset) -> None:
     """The left elbow moves, the knees rest: feet and legs are nobody's business."""
     warnings = [
-        Warned(code="feet_not_seen", message="The feet are hardly seen."),
-        Warned(code="hands_out_of_picture", message="The hands are out of the picture."),
+        AnalysisWarning(code="feet_not_seen", message="The feet are hardly seen."),
+        AnalysisWarning(code="hands_out_of_picture", message="The hands are out of the picture."),
     ]
     names = ["knee_flexion", "elbow_flexion"]
     kept = applicable_warnings(warnings, names, None, metrics)
@@ -471,7 +471,9 @@ def test_whom_no_study_measured_is_not_compared(metrics: xr.Dataset) -> None:
     ):
         shoulders = joint_mobility(pose, angles, joints=("shoulder",), sex=sex, age=age)
         text = report.in_words(shoulders)
-        assert {each.told for each in report.gauges_of(shoulders)} == {"not compared with a norm"}
+        assert {each.goal_text for each in report.gauges_of(shoulders)} == {
+            "not compared with a norm"
+        }
         assert "arm rises to 130 ± " in text
         assert told in text
         assert "usual" not in text
@@ -495,7 +497,7 @@ def test_left_against_right_comes_first_with_its_error(monkeypatch) -> None:
     untold = found.copy(deep=True)
     untold["end_of_range_sd"].loc[{"side": "left"}] = 20.0
     assert np.isnan(without_uncertain_ends(untold)["side_difference"]).all()
-    exchanged = judge([Warned("models_contradict", "Maybe exchanged.")], metrics=found)
+    exchanged = judge([AnalysisWarning("models_contradict", "Maybe exchanged.")], metrics=found)
     assert not report.differences(untold)
     one_side = report.shown(record(joints=["elbow"]), config(["left_elbow_angle"]))
     assert not report.differences(found, one_side)
@@ -544,7 +546,7 @@ def test_what_the_picture_shows_comes_first() -> None:
 
 def test_gauges_have_the_range_of_such_people(metrics: xr.Dataset) -> None:
     (gauge,) = report.gauges_of(metrics)
-    assert (gauge.name, gauge.told) == ("Elbow flexion", "132 to 154°")
+    assert (gauge.name, gauge.goal_text) == ("Elbow flexion", "132 to 154°")
     sd = float(metrics["end_of_range_sd"].sel(joint="elbow", side="left"))
     assert {side: interval for side, (_, interval) in gauge.values.items()} == {
         "left": pytest.approx(1.96 * sd)
