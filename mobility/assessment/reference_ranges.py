@@ -122,31 +122,31 @@ def reference_range(
         if row["angle"] == angle
         and studies[row["study"]]["kind"] == kind
         and study in (None, row["study"])
-        and _may_be(row, sex, years)
+        and _may_belong(row, sex, years)
     ]
     if not rows:
         return None
-    certain = [row for row in rows if _is_known(row, sex, years)]
+    certain = [row for row in rows if _belongs(row, sex, years)]
     if certain:
         closest = max(
             certain,
             key=lambda row: (
-                _measured(studies[row["study"]], sex, years),
+                _study_covers(studies[row["study"]], sex, years),
                 sum(row[name] is not None for name in ("sex", "age")),
             ),
         )
-        return _answer([closest], studies, sex, years)
+        return _range_of([closest], studies, sex, years)
     first = rows[0]["study"]
-    return _answer([row for row in rows if row["study"] == first], studies, sex, years)
+    return _range_of([row for row in rows if row["study"] == first], studies, sex, years)
 
 
-def _may_be(row: Mapping[str, Any], sex: Sex | None, years: int | None) -> bool:
+def _may_belong(row: Mapping[str, Any], sex: Sex | None, years: int | None) -> bool:
     """Whether a person with these known fields may belong to the group."""
     fits_sex = sex is None or row["sex"] in (None, sex)
     return fits_sex and (years is None or _of_age(row["age"], years))
 
 
-def _is_known(row: Mapping[str, Any], sex: Sex | None, years: int | None) -> bool:
+def _belongs(row: Mapping[str, Any], sex: Sex | None, years: int | None) -> bool:
     """Whether all fields that define the group are known of the person."""
     return not (
         (row["sex"] is not None and sex is None) or (row["age"] is not None and years is None)
@@ -160,7 +160,7 @@ def _of_age(ages: Sequence[int | None] | None, years: int) -> bool:
     return (first is None or first <= years) and (last is None or years <= last)
 
 
-def _measured(study: Mapping[str, Any], sex: Sex | None, years: int | None) -> bool:
+def _study_covers(study: Mapping[str, Any], sex: Sex | None, years: int | None) -> bool:
     """Whether the study certainly measured such people."""
     only = study.get("only", {})
     return sex == only.get("sex", sex) and (
@@ -168,7 +168,7 @@ def _measured(study: Mapping[str, Any], sex: Sex | None, years: int | None) -> b
     )
 
 
-def _answer(
+def _range_of(
     rows: Sequence[Mapping[str, Any]],
     studies: Mapping[str, Any],
     sex: Sex | None,
@@ -182,7 +182,7 @@ def _answer(
         unknown = [name for name, value in (("sex", sex), ("age", years)) if value is None]
         words = {"unknown": listed(unknown), "count": len(rows)}
         notes.append(tables.sentence("reasons.reference.groups", **words))
-    if not _measured(study, sex, years):
+    if not _study_covers(study, sex, years):
         only = study["only"]
         unknown = [name for name in only if {"sex": sex, "age": years}[name] is None]
         first, last = only.get("age", (None, None))

@@ -55,7 +55,7 @@ def check_settings(
 
 def _faults_of_shown(shown: Any, keys: Sequence[str]) -> list[str]:
     if isinstance(shown, str) or not isinstance(shown, Sequence):
-        return [f"must be a list of angles (got {_short(shown)})"]
+        return [f"must be a list of angles (got {_shortened(shown)})"]
     faults = []
     for number, key in enumerate(shown):
         fault = _fault_of_key(key, keys)
@@ -68,12 +68,12 @@ def _faults_of_shown(shown: Any, keys: Sequence[str]) -> list[str]:
 
 def _faults_of_comments(comments: Any, keys: Sequence[str]) -> list[str]:
     if not isinstance(comments, Mapping):
-        return [f"must be an object of one text for each angle (got {_short(comments)})"]
+        return [f"must be an object of one text for each angle (got {_shortened(comments)})"]
     faults = []
     for key, text in comments.items():
         fault = _fault_of_key(key, keys)
         if fault is None and not isinstance(text, str):
-            fault = f"{key!r}: must be a text (got {_short(text)})"
+            fault = f"{key!r}: must be a text (got {_shortened(text)})"
         elif fault is None and len(text) > COMMENT_LENGTH:
             fault = f"{key!r}: at most {COMMENT_LENGTH} characters (got {len(text)})"
         elif fault is None:
@@ -87,21 +87,21 @@ def _faults_of_comments(comments: Any, keys: Sequence[str]) -> list[str]:
 
 def _fault_of_key(key: Any, keys: Sequence[str]) -> str | None:
     if not isinstance(key, str):
-        return f"must name angles as text (got {_short(key)})"
+        return f"must name angles as text (got {_shortened(key)})"
     if key in keys:
         return None
     if key in angle_keys(MEASURED):
         joints = ", ".join(name.removesuffix("_angle") for name in keys[::3])
-        return f"{_short(key)}: the session has only the joints {joints}"
+        return f"{_shortened(key)}: the session has only the joints {joints}"
     choice = likely(key, keys) or f"; choose from {', '.join(keys)}"
-    return f"{_short(key)}: unknown{choice}"
+    return f"{_shortened(key)}: unknown{choice}"
 
 
 def _cannot_be_shown(character: str) -> bool:
     return unicodedata.category(character) in ("Cc", "Cs") and character not in "\n\t"
 
 
-def _short(value: Any) -> str:
+def _shortened(value: Any) -> str:
     text = ascii(value) if isinstance(value, str) and not value.isprintable() else repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 

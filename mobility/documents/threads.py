@@ -52,7 +52,7 @@ def create_threads(session: StoredSession, kind: str, *, system: str = "metric")
     is on the whole.
     """
     chosen, units = check_threads(session, kind, system=system)
-    made = list(_made(session, chosen, units))
+    made = list(_threads_now(session, chosen, units))
     ids: dict[str, str] = {thread.metric: thread.id for thread in made}
     if session.store.read_only or _is_current(session, made):
         return ids
@@ -76,8 +76,8 @@ def check_threads(
     session: StoredSession, kind: str, *, system: str
 ) -> tuple[ThreadKind, MeasurementSystem]:
     """Refuse, before any analysis, what :func:`create_threads` would refuse."""
-    chosen: ThreadKind = _one_of(KINDS, kind, "kind")
-    units: MeasurementSystem = _one_of(SYSTEMS, system, "system")
+    chosen: ThreadKind = _checked_choice(KINDS, kind, "kind")
+    units: MeasurementSystem = _checked_choice(SYSTEMS, system, "system")
     session.record.require("threads", f"{kind} threads")
     session.analyzed()
     return chosen, units
@@ -93,13 +93,13 @@ def threads(session: StoredSession, kind: str | None = None) -> list[dict[str, A
 
     The demo has those on its data, in both systems.
     """
-    wanted = KINDS if kind is None else (_one_of(KINDS, kind, "kind"),)
+    wanted = KINDS if kind is None else (_checked_choice(KINDS, kind, "kind"),)
     if session.store.read_only:
         listed = [
             thread
             for each in wanted
             for system in SYSTEMS
-            for thread in _made(session, each, system)
+            for thread in _threads_now(session, each, system)
         ]
     else:
         listed = [thread for thread in _stored(session) if thread.kind in wanted]
@@ -129,7 +129,9 @@ def append_message(
     return changed.model_dump(mode="json")
 
 
-def _made(session: StoredSession, kind: ThreadKind, system: MeasurementSystem) -> Iterator[Thread]:
+def _threads_now(
+    session: StoredSession, kind: ThreadKind, system: MeasurementSystem
+) -> Iterator[Thread]:
     """Make the threads on the present data, in memory."""
     record = session.record
     record.require("threads", f"{kind} threads")
@@ -242,7 +244,9 @@ def _thread(session: StoredSession, thread_id: str) -> Thread:
             f"thread id {thread_id!r}: must be 'thread_' followed by {_LENGTH} letters or digits"
         )
     if session.store.read_only:
-        existing = (t for kind in KINDS for system in SYSTEMS for t in _made(session, kind, system))
+        existing = (
+            t for kind in KINDS for system in SYSTEMS for t in _threads_now(session, kind, system)
+        )
         match = next((each for each in existing if each.id == thread_id), None)
         if match is not None:
             return match
@@ -280,7 +284,7 @@ def _writing(session: StoredSession) -> Iterator[Path]:
         yield folder
 
 
-def _one_of(choices: tuple[Any, ...], given: str, what: str) -> Any:
+def _checked_choice(choices: tuple[Any, ...], given: str, what: str) -> Any:
     if given not in choices:
         choice = likely(given, choices) or f"; choose {' or '.join(map(repr, choices))}"
         raise BadInputError(f"{what} {given!r}: unknown{choice}")

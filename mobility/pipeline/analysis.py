@@ -312,12 +312,12 @@ def _analyze(
             if is_done(step):
                 continue
             # Drop the old key first: a half-written file must not look current.
-            _forget(record, step.name)
+            _drop_stage(record, step.name)
             record.state = "analyzing"
             _save(session, record)
             log.info("session %s: %s", session.id, step.name)
             started = time.perf_counter()
-            _perform(step, run)
+            _run_stage(step, run)
             record.stages[step.name] = Stage(
                 key=keys[step.name],
                 file=step.file,
@@ -327,7 +327,7 @@ def _analyze(
             )
             _save(session, record)
         for step in outdated:
-            _forget(record, step.name)
+            _drop_stage(record, step.name)
         # The fit's history already holds the second pose's warnings, with its camera.
         warnings = warnings_of(*(run[name] for name in _MAKE if name != "second_pose"))
 
@@ -385,7 +385,7 @@ def _with_original_names(message: str, session: StoredSession, record: SessionRe
     )
 
 
-def _perform(step: _Step, run: _Run) -> None:
+def _run_stage(step: _Step, run: _Run) -> None:
     """Run one stage and put its result in its place."""
     target = run.session.folder / step.file
     if step.name == "annotated":
@@ -454,7 +454,7 @@ def _pose(run: _Run) -> xr.Dataset:
     try:
         with ThreadPoolExecutor(1) as meanwhile:
             meanwhile.submit(_import_ahead)
-            return _estimated(run, run.session.video, run.options.subject)
+            return _estimated_pose(run, run.session.video, run.options.subject)
     except NobodyFoundError:
         if not run.options.movement:
             raise
@@ -468,10 +468,10 @@ def _pose(run: _Run) -> xr.Dataset:
 def _second_pose(run: _Run) -> xr.Dataset:
     video = run.session.second_video
     assert video is not None
-    return _estimated(run, video, run.options.second_subject)
+    return _estimated_pose(run, video, run.options.second_subject)
 
 
-def _estimated(run: _Run, video: Path, place: Any) -> xr.Dataset:
+def _estimated_pose(run: _Run, video: Path, place: Any) -> xr.Dataset:
     from mobility.capture.pose import estimate_pose
 
     return estimate_pose(
@@ -593,12 +593,12 @@ def _keys(
     return keys
 
 
-def _forget(record: SessionRecord, name: str) -> None:
+def _drop_stage(record: SessionRecord, name: str) -> None:
     """Drop the stage and all that depends on it from the record."""
     record.stages.pop(name, None)
     for step in STEPS:
         if name in step.needs:
-            _forget(record, step.name)
+            _drop_stage(record, step.name)
 
 
 def forget_edited(session: StoredSession, kind: str) -> None:
@@ -613,7 +613,7 @@ def forget_edited(session: StoredSession, kind: str) -> None:
         outdated = [step.name for step in steps if step.name in record.stages]
         if free and outdated:
             for name in outdated:
-                _forget(record, name)
+                _drop_stage(record, name)
             record.state = "edited"
             _save(session, record)
 

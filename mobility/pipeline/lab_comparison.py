@@ -265,7 +265,7 @@ def open_comparison(
     opened: SessionStore[StoredSession] = SessionStore(store)
     if not session_id and not folder:
         return demo_validation(opened)
-    session = opened.session(session_id) if session_id else opened.demo(_compared())
+    session = opened.session(session_id) if session_id else opened.demo(_compared_exercise())
     place = folder or None
     if comparison:
         return _warned_if_stale(session, validation(session, comparison, folder=place))
@@ -283,7 +283,7 @@ def _warned_if_stale(session: StoredSession, comparison: Validation) -> Validati
     return replace(comparison, document={**comparison.document, "warnings": warnings})
 
 
-def _compared() -> str:
+def _compared_exercise() -> str:
     """Name the exercise whose demo is compared."""
     return registry.that_have("lab comparison")[0].name
 
@@ -292,7 +292,7 @@ def demo_validation(store: SessionStore[Any]) -> Validation:
     """Compare the demo with its truth, whose clock is set 0.25 s late; nothing is kept."""
     from mobility.validation.export import write_trc
 
-    session = store.demo(_compared())
+    session = store.demo(_compared_exercise())
     with scratch("demo") as place:
         truth = read_dataset(session.folder / "truth.nc")
         late = truth.assign_coords(time=truth["time"] + 0.25)
@@ -561,7 +561,7 @@ def _pooled(
         if not common:
             continue
         video, lab = (
-            [_filled(each, common, one) for each, one in zip(side, curves, strict=True)]
+            [_completed(each, common, one) for each, one in zip(side, curves, strict=True)]
             for side in zip(*pairs, strict=True)
         )
         pooled[comparison.name] = agreement(
@@ -574,7 +574,7 @@ def _pooled(
     return stacked(pooled)
 
 
-def _filled(angles: xr.Dataset, names: Sequence[str], curves: xr.Dataset) -> xr.Dataset:
+def _completed(angles: xr.Dataset, names: Sequence[str], curves: xr.Dataset) -> xr.Dataset:
     """Angles of one estimator, NaN for those that this trial does not have."""
     missing = {
         name: (curves[name].isel(estimator=0, drop=True) * float("nan")).assign_attrs(

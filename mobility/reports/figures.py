@@ -150,7 +150,7 @@ def knee_movement_image(
     frames = accepted.any("rep").transpose("phase", "time").to_numpy()
     horizontal, up = projected(pose, view)
     captions = _captions(metrics, repetitions, view)
-    level_known = view != "front" or _is_known(metrics, "pelvis_obliquity")
+    level_known = view != "front" or _has_all_values(metrics, "pelvis_obliquity")
 
     bodies = [
         {name: (_median(horizontal[name][rows]), _median(up[name][rows])) for name in horizontal}
@@ -240,7 +240,7 @@ def _median(values: Array) -> float:
     return float(np.median(seen)) if seen.size and 2 * seen.size >= values.size else float("nan")
 
 
-def _is_known(metrics: xr.Dataset, name: str) -> bool:
+def _has_all_values(metrics: xr.Dataset, name: str) -> bool:
     return name not in metrics or bool(metrics[name].notnull().all())
 
 

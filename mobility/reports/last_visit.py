@@ -93,7 +93,7 @@ def changes(
     return compared
 
 
-def _filmed_alike(before: StoredSession, session: StoredSession) -> bool:
+def _same_conditions(before: StoredSession, session: StoredSession) -> bool:
     """Whether camera position and assumption on standing were the same."""
     try:
         bodies = [each.fitted() for each in (before, session)]
@@ -124,7 +124,7 @@ def since_last_visit(
     if before is None:
         return ""
     try:
-        compared = changes(measure(before), now, same_view=_filmed_alike(before, session))
+        compared = changes(measure(before), now, same_view=_same_conditions(before, session))
     except MobilityError as error:
         log.warning("not compared with session %s: %s", before.id, error)
         return ""

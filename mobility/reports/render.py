@@ -290,9 +290,9 @@ def render_notebook(
             tell = first_page_listener()
 
             def show(first: Any) -> None:
-                beside.submit(_tell, tell, first, title)
+                beside.submit(_show_first_page, tell, first, title)
 
-            node = _run(notebook, unfinished, values, server, show if tell else None)
+            node = _run_notebook(notebook, unfinished, values, server, show if tell else None)
         parts = None if made is None else made.result()
         with writing(folder):
             import nbformat
@@ -330,7 +330,7 @@ class _Parameters(Strict):
     model_config = ConfigDict(strict=True)
 
 
-def _tell(listener: Callable[[str], None] | None, first: Any, title: str) -> None:
+def _show_first_page(listener: Callable[[str], None] | None, first: Any, title: str) -> None:
     """Show a first page; a failure to show it does not fail the report."""
     if listener is not None:
         try:
@@ -429,12 +429,12 @@ def _without_empty_sections(cells: list[Any]) -> list[Any]:
     starts = [k for k, cell in enumerate(cells) if _heading(cell)]
     kept = cells[: starts[0]] if starts else list(cells)
     for first, end in itertools.pairwise([*starts, len(cells)]):
-        if any(map(_shows, cells[first:end])):
+        if any(map(_has_output, cells[first:end])):
             kept += cells[first:end]
     return kept
 
 
-def _shows(cell: Any) -> bool:
+def _has_output(cell: Any) -> bool:
     """Whether a cell shows something besides the heading with which it begins."""
     if cell.cell_type == "markdown":
         return bool(cell.source.partition("\n")[2].strip() if _heading(cell) else cell.source)
@@ -458,7 +458,7 @@ def _stated_parameters(notebook: str) -> dict[str, str]:
     }
 
 
-def _run(
+def _run_notebook(
     notebook: Path,
     folder: Path,
     parameters: Mapping[str, Any],

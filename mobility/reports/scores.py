@@ -62,7 +62,7 @@ def index_table(metrics: xr.Dataset, name: str, references: References) -> str:
             continue
         rule = rules[described["rule"]]
         value, sd, score = (
-            _part(metrics, f"{name}_{kind}", dim, part)
+            _part_value(metrics, f"{name}_{kind}", dim, part)
             for kind in ("part", "part_sd", "part_score")
         )
         scored = f"{score:.0f}"
@@ -176,8 +176,8 @@ def _criteria(
         rows.append(
             [
                 escape(str(entry["long_name"]).capitalize()) + references.cite(entry["source"]),
-                _measured(metrics, entry["measure"]),
-                _threshold(metrics, entry, beyond),
+                _measured_in_words(metrics, entry["measure"]),
+                _threshold_in_words(metrics, entry, beyond),
                 shown,
             ]
         )
@@ -190,14 +190,14 @@ def _criteria(
     return f"{made}<p>{explained} {references.cite(str(given.attrs.get('reference', '')))}</p>"
 
 
-def _threshold(metrics: xr.Dataset, entry: Mapping[str, Any], kind: str) -> str:
+def _threshold_in_words(metrics: xr.Dataset, entry: Mapping[str, Any], kind: str) -> str:
     share = factor_of(metrics, entry["measure"])
     unit = "percent" if share != 1 else str(entry["units"])
     words = {"above": "above", "below": "below", "outside": "beyond ±"}[entry[kind]]
     return f"{words} {quantity(share * float(entry['threshold']), unit)}"
 
 
-def _measured(metrics: xr.Dataset, name: str) -> str:
+def _measured_in_words(metrics: xr.Dataset, name: str) -> str:
     words = str(metrics[name].attrs.get("long_name", name)) if name in metrics else name
     words = escape(words.split(",")[0].replace("_", " "))
     if name not in metrics:
@@ -212,5 +212,5 @@ def _measured(metrics: xr.Dataset, name: str) -> str:
     return f"{words}: left {shown('left')}, right {shown('right')}"
 
 
-def _part(metrics: xr.Dataset, name: str, dim: str, part: str) -> float:
+def _part_value(metrics: xr.Dataset, name: str, dim: str, part: str) -> float:
     return float(metrics[name].sel({dim: part})) if name in metrics else math.nan

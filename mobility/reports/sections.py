@@ -433,7 +433,7 @@ def capture_quality(quality: Mapping[str, Any]) -> str:
         rows,
         caption=tables.sentence("report.checks.caption"),
     )
-    return overview + (checks if rows else "") + _supported(quality.get("view", {}))
+    return overview + (checks if rows else "") + _unsupported_angles(quality.get("view", {}))
 
 
 def _shares(document: Mapping[str, float | None]) -> str | None:
@@ -467,7 +467,7 @@ def _view_in_words(name: str) -> str:
     return tables.sentence(f"report.views.{name.replace('-', '_').replace(' ', '_')}")
 
 
-def _near_border(framing: Mapping[str, Any]) -> str:
+def _framing_in_words(framing: Mapping[str, Any]) -> str:
     outside = _shares({part: share for part, share in framing["outside"].items() if share})
     if outside:
         return tables.sentence("report.checks.outside", parts=outside)
@@ -475,7 +475,7 @@ def _near_border(framing: Mapping[str, Any]) -> str:
     return tables.sentence("report.checks.all_needed" if of_joints else "report.checks.whole")
 
 
-def _away(distance: Mapping[str, Any]) -> str:
+def _distance_in_words(distance: Mapping[str, Any]) -> str:
     half = Z95 * (distance["distance_sd_m"] or 0)
     return tables.sentence(
         "report.checks.away",
@@ -485,16 +485,16 @@ def _away(distance: Mapping[str, Any]) -> str:
     )
 
 
-def _lit(light: Mapping[str, Any]) -> str:
+def _light_in_words(light: Mapping[str, Any]) -> str:
     clipped = light["clipped_share"] or 0
     return tables.sentence("report.checks.light", brightness=light["brightness"], clipped=clipped)
 
 
-def _stands(camera: Mapping[str, Any]) -> str:
+def _camera_in_words(camera: Mapping[str, Any]) -> str:
     return tables.sentence("report.checks.moving" if camera["moving"] else "report.checks.at_rest")
 
 
-def _exchanged(swaps: Mapping[str, Any]) -> str:
+def _swaps_in_words(swaps: Mapping[str, Any]) -> str:
     if swaps["mended_frames"] is None:
         return tables.sentence("report.checks.not_looked_for")
     exchanged = [
@@ -509,16 +509,16 @@ def _exchanged(swaps: Mapping[str, Any]) -> str:
 
 _CHECKS: Mapping[str, tuple[str, str, Callable[[Mapping[str, Any]], str] | str]] = {
     "view": ("View", "", seen_from),
-    "framing": ("In the picture", "", _near_border),
+    "framing": ("In the picture", "", _framing_in_words),
     "frames": ("Frames with the person", "", "frames"),
     "rate": ("Frame rate", "frame_rate", "rate"),
-    "camera": ("Camera", "moving", _stands),
-    "distance": ("Distance of the camera", "distance_m", _away),
+    "camera": ("Camera", "moving", _camera_in_words),
+    "distance": ("Distance of the camera", "distance_m", _distance_in_words),
     "size": ("Size of the person", "body_height_px", "size"),
     "landmarks": ("Skeleton on the limbs", "offset_share", "landmarks"),
-    "light": ("Light", "brightness", _lit),
+    "light": ("Light", "brightness", _light_in_words),
     "sharpness": ("Sharpness", "edge_width", "sharpness"),
-    "swaps": ("Left and right exchanged", "", _exchanged),
+    "swaps": ("Left and right exchanged", "", _swaps_in_words),
 }
 """Checks of the capture quality in their order: heading, key that is None if unknown, and the
 result in words, or the name of its sentence."""
@@ -533,7 +533,7 @@ def _result_in_words(name: str, check: Mapping[str, Any]) -> str:
     return in_words(check)
 
 
-def _supported(view: Mapping[str, Any]) -> str:
+def _unsupported_angles(view: Mapping[str, Any]) -> str:
     """Say which angles the view does not support, and why."""
     if not view.get("supports"):
         return ""

@@ -65,7 +65,7 @@ def current_report(session: StoredSession, *, faces: bool | None = None) -> dict
         The analysis that has to come first fails: :func:`mobility.pipeline.analysis.analyze`.
     """
     paths, key_file = report_files(session)
-    if _is_current(key_file, _keys(session, faces), paths.values()):
+    if _is_current(key_file, _accepted_keys(session, faces), paths.values()):
         return paths
     from mobility.reports.render import render_report
 
@@ -73,7 +73,7 @@ def current_report(session: StoredSession, *, faces: bool | None = None) -> dict
     guard = session.store.reports / f".{session.id}.asked.lock"
     with lock(guard, what=f"the report of session {session.id}", wait_s=600):
         bring_up_to_date(session)
-        if not _is_current(key_file, _keys(session, faces), paths.values()):
+        if not _is_current(key_file, _accepted_keys(session, faces), paths.values()):
             started = time.perf_counter()
             key = report_key(session, faces=bool(faces))
             key_file.unlink(missing_ok=True)
@@ -88,7 +88,7 @@ def current_report(session: StoredSession, *, faces: bool | None = None) -> dict
 def report_is_current(session: StoredSession) -> bool:
     """Whether the report exists with the present inputs."""
     paths, key_file = report_files(session)
-    return _is_current(key_file, _keys(session, None), paths.values())
+    return _is_current(key_file, _accepted_keys(session, None), paths.values())
 
 
 def report_files(session: StoredSession) -> tuple[dict[str, Path], Path]:
@@ -124,17 +124,17 @@ def report_key(session: StoredSession, *, faces: bool = False) -> str:
     left_out = {"state", "reason", "report"} | absent
     inputs = (
         mobility.__version__,
-        *_made_with(session),
+        *_code_digests(session),
         record.model_dump_json(exclude=left_out),
         participant.model_dump_json() if participant else "",
         session.edits().model_dump_json(),
-        *_shown(session),
+        *_shown_settings(session),
         *(["faces"] if faces else []),
     )
     return hashlib.sha256("\n".join(inputs).encode()).hexdigest()
 
 
-def _made_with(session: StoredSession) -> list[str]:
+def _code_digests(session: StoredSession) -> list[str]:
     """Digests of code and notebook; nothing for the demo, whose report is shipped."""
     if session.store.read_only:
         return []
@@ -142,7 +142,7 @@ def _made_with(session: StoredSession) -> list[str]:
     return [code_digest(), sha256(notebook)]
 
 
-def _shown(session: StoredSession) -> list[str]:
+def _shown_settings(session: StoredSession) -> list[str]:
     """Display settings, where the exercise has them and some were saved."""
     if not session.record.kind.has("display settings"):
         return []
@@ -150,7 +150,7 @@ def _shown(session: StoredSession) -> list[str]:
     return [stored.model_dump_json(include={"shown_angles", "comments"})] if stored else []
 
 
-def _keys(session: StoredSession, faces: bool | None) -> set[str]:
+def _accepted_keys(session: StoredSession, faces: bool | None) -> set[str]:
     return {report_key(session, faces=each) for each in (True, False) if faces in (each, None)}
 
 

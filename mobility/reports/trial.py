@@ -79,7 +79,7 @@ def trial_data(
     image = person["image_position"].transpose("time", "keypoint", "pixel").values
     confidence = person["confidence"].transpose("time", "keypoint").values
     seen = (confidence >= VISIBLE) & np.isfinite(image).all(axis=-1)
-    body_points, body = ([], np.empty((0, 3))) if fitted is None else _body(fitted)
+    body_points, body = ([], np.empty((0, 3))) if fitted is None else _body_points(fitted)
     head = {
         "kind": "trial",
         # A server's session does not have it: assume the shortest.
@@ -262,7 +262,7 @@ def _too_long(session: StoredSession) -> str:
     return tables.sentence("report.no_video.too_long", megabytes=MOST_BYTES / 1e6)
 
 
-def _body(fitted: xr.Dataset) -> tuple[list[str], Any]:
+def _body_points(fitted: xr.Dataset) -> tuple[list[str], Any]:
     """Points of the fitted body with any value, and their positions (time, point, xyz), metres."""
     person = fitted.isel(individual=0) if "individual" in fitted.dims else fitted
     places = person["position"].transpose("time", "keypoint", "space").values

@@ -244,18 +244,18 @@ def excursions_of(
         if curve is None:
             continue
         turns = _turning_points(curve.smooth, threshold)
-        spans = [_turn(curve, turns, i, rules["turn_share"]) for i in range(len(turns))]
+        spans = [_span_of_turn(curve, turns, i, rules["turn_share"]) for i in range(len(turns))]
         rising = len(turns) > 1 and curve.smooth[turns[1]] > curve.smooth[turns[0]]
         for i, span in enumerate(spans):
             is_high = (i % 2 == 1) == rising
             if is_high == rests_high:
                 # Where values were refused next to it, the joint may have gone on to its rest.
                 at = float(curve.time[turns[i]])
-                cut = _near(at, curve.time[0], time[0]) or _near(at, curve.time[-1], time[-1])
-                if not (cut or _passing(span, curve, at)):
+                cut = _at_gap(at, curve.time[0], time[0]) or _at_gap(at, curve.time[-1], time[-1])
+                if not (cut or _on_its_way(span, curve, at)):
                     (highs if is_high else lows).append((at, span.value))
                 continue
-            each = _possible(_excursion(course, curve, spans, i, rules), rules)
+            each = _refuse_impossible(_excursion_at_turn(course, curve, spans, i, rules), rules)
             excursions.append(each)
             if each.accepted:
                 (highs if is_high else lows).append((each.turn, each.extreme))
@@ -275,18 +275,18 @@ def _values_searched(course: Course, table: dict[str, Any]) -> Array:
     return course.values
 
 
-def _near(at: float, end: float, end_of_all: float) -> bool:
+def _at_gap(at: float, end: float, end_of_all: float) -> bool:
     """Whether a time is at the end of a piece, but not at the end of the recording."""
     return abs(at - end) < _EDGE_S and abs(end - end_of_all) > _EDGE_S
 
 
-def _passing(span: _Span, curve: _Curve, at: float) -> bool:
+def _on_its_way(span: _Span, curve: _Curve, at: float) -> bool:
     """Whether a joint was moving, not at rest, where the recording begins or ends."""
     edge = min(at - curve.time[0], curve.time[-1] - at) < _EDGE_S
     return bool(edge and curve.time[span.last] - curve.time[span.first] < _EDGE_S)
 
 
-def _possible(each: Excursion, rules: Mapping[str, Any]) -> Excursion:
+def _refuse_impossible(each: Excursion, rules: Mapping[str, Any]) -> Excursion:
     """Refuse a movement too fast or too brief for a limb: a glitch of the landmarks."""
     reason = ""
     if each.peak_velocity > rules["fastest_deg_s"]:
@@ -405,7 +405,7 @@ class _Span:
     place: int
 
 
-def _turn(curve: _Curve, turns: Sequence[int], i: int, share: float) -> _Span:
+def _span_of_turn(curve: _Curve, turns: Sequence[int], i: int, share: float) -> _Span:
     """Frames around a turn that are within a share of the smaller neighbouring excursion."""
     place = turns[i]
     beside = [turns[k] for k in (i - 1, i + 1) if 0 <= k < len(turns)]
@@ -429,7 +429,7 @@ def _rests(curve: _Curve, spans: Sequence[_Span], i: int, share: float) -> dict[
     return values
 
 
-def _excursion(
+def _excursion_at_turn(
     course: Course, curve: _Curve, spans: Sequence[_Span], i: int, rules: dict[str, Any]
 ) -> Excursion:
     span = spans[i]
@@ -570,7 +570,7 @@ def by_hand(
         excursions.append(replace(each, mark=k))
         # Where values were refused next to it, the joint may have gone on to its rest.
         ends = ((curve.time[0], time[0]), (curve.time[-1], time[-1]))
-        rests |= {t: value for t, value in beside if not any(_near(t, *end) for end in ends)}
+        rests |= {t: value for t, value in beside if not any(_at_gap(t, *end) for end in ends)}
     turns = [each for each in excursions if each.accepted]
     highs = [(each.turn, each.extreme) for each in turns if each.extreme > each.rest]
     lows = [(each.turn, each.extreme) for each in turns if each.extreme < each.rest]

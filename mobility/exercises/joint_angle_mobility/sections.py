@@ -122,14 +122,14 @@ def places(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> list[tuple[str,
 
 def overview(metrics: xr.Dataset, angles: Sequence[Shown]) -> str:
     """Make the table of what was measured of each joint and side, with 95 % intervals."""
-    averaged = any(_reference(metrics, *place) != "–" for place in places(metrics, angles))
+    averaged = any(_average_cell(metrics, *place) != "–" for place in places(metrics, angles))
     head = ["Movement", "From", "To", "Range", *(["Average"] if averaged else [])]
     scored = bool(np.isfinite(metrics["score"].values).any())
     rows = []
     for each in angles:
         for side in each.sides:
             one = metrics.sel(joint=each.joint, side=side)
-            row = [f"{_side(metrics, side)} {_named(one, each.joint)}"]
+            row = [f"{_side_head(metrics, side)} {_movement_name(one, each.joint)}"]
             if not np.isfinite([float(one["maximum"]), float(one["minimum"])]).any():
                 why = str(one["note"].item()) or tables.sentence("joints.not_seen")
                 explanation = escape(tables.sentence("joints.not_measured", why=why))
@@ -145,7 +145,7 @@ def overview(metrics: xr.Dataset, angles: Sequence[Shown]) -> str:
                     begun = [first] if one["shown"].item() else []
                     width = len(reach) - len(begun)
                     reach = [*begun, f"<td class='missing words' colspan='{width}'>{why}</td>"]
-                row += [*reach, *([_reference(metrics, each.joint, side)] if averaged else [])]
+                row += [*reach, *([_average_cell(metrics, each.joint, side)] if averaged else [])]
                 row += ["–" if why else _cell(one, "score")] if scored else []
             rows.append(row)
         for difference in differences(metrics, [each]):
@@ -159,7 +159,7 @@ def overview(metrics: xr.Dataset, angles: Sequence[Shown]) -> str:
     return table(head, rows, caption=caption, numeric=True)
 
 
-def _side(metrics: xr.Dataset, side: str) -> str:
+def _side_head(metrics: xr.Dataset, side: str) -> str:
     """Begin a cell or a line with a side."""
     return capital(side_label(metrics, side))
 
@@ -172,7 +172,7 @@ def _ends(one: xr.Dataset) -> tuple[tuple[str, int], tuple[str, int]]:
     return ("minimum", 1), ("maximum", 1)
 
 
-def _named(one: xr.Dataset, joint: str) -> str:
+def _movement_name(one: xr.Dataset, joint: str) -> str:
     """Movement that was shown, or the joint where it was none."""
     return escape(spoken(str(one["shown"].item())) or joint)
 
@@ -400,7 +400,7 @@ def _compared(metrics: xr.Dataset, angles: Sequence[Shown]) -> list[str]:
     return apart + others
 
 
-def _drawn(metrics: xr.Dataset, angles: Sequence[Shown]) -> list[Reach]:
+def _with_gauge(metrics: xr.Dataset, angles: Sequence[Shown]) -> list[Reach]:
     """Give the values with a gauge, without a range of people who are not comparable."""
     return [
         replace(each, people="", low=math.nan, mean=math.nan, high=math.nan)
@@ -413,7 +413,7 @@ def _drawn(metrics: xr.Dataset, angles: Sequence[Shown]) -> list[Reach]:
 
 def gauges_of(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> list[Gauge]:
     """Make the gauges of a first page: how far each movement went, beside what people reach."""
-    drawn = _drawn(metrics, angles)
+    drawn = _with_gauge(metrics, angles)
     alone = len(_people(drawn)) == 1
     grouped: dict[tuple[str, str], list[Reach]] = {}
     for each in drawn:
@@ -433,7 +433,7 @@ def gauges_of(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> list[Gauge]:
 
 def show_gauges(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> str:
     """Show the gauges; the caption says what they are compared with."""
-    people = _people(_drawn(metrics, angles))
+    people = _people(_with_gauge(metrics, angles))
     kind = "none" if not people else "one" if len(people) == 1 else "several"
     caption = tables.sentence(f"joints.gauges.{kind}", people=listed(people))
     doubt = metrics.attrs.get("sides_in_doubt")
@@ -534,7 +534,7 @@ def _references(metrics: xr.Dataset) -> Mapping[str, Mapping[str, Any]]:
     return cast("Mapping[str, Mapping[str, Any]]", json.loads(metrics.attrs["references"]))
 
 
-def _reference(metrics: xr.Dataset, joint: str, side: str) -> str:
+def _average_cell(metrics: xr.Dataset, joint: str, side: str) -> str:
     entry = _references(metrics).get(f"{side}_{joint}")
     if entry is None or entry["note"]:  # of people with whom this one is not compared
         return "–"
@@ -556,7 +556,8 @@ def speeds(metrics: xr.Dataset, angles: Sequence[Shown]) -> str:
             if math.isfinite(change):
                 repeats = [f"{spread:.1f}°", f"{change:.0f}°"]
             fast = [_cell(one, "peak_velocity"), _cell(one, "mean_velocity")]
-            rows.append([f"{_side(metrics, side)} {_named(one, each.joint)}", *fast, *repeats])
+            name = f"{_side_head(metrics, side)} {_movement_name(one, each.joint)}"
+            rows.append([name, *fast, *repeats])
     if not rows:
         return ""
     head = ["Movement", "Peak speed", "Mean speed", "SD of the turns", "Least change"]
@@ -656,14 +657,14 @@ def movement_table(metrics: xr.Dataset, angles: Sequence[Shown]) -> str:
         rows.append(
             [
                 str(one.get("movement_number", "–")),
-                f"{_side(metrics, place[1])} {place[0]}",
+                f"{_side_head(metrics, place[1])} {place[0]}",
                 f"{one['movement_start']:.1f} s",
                 f"{one['movement_turn']:.1f} s",
                 f"{one['movement_end']:.1f} s",
                 quantity(float(one["movement_rest"]), "degree") if certain or named else withheld,
                 quantity(float(one["movement_extreme"]), "degree") if certain else withheld,
                 quantity(float(one["movement_peak_velocity"]), "degree/s") if certain else withheld,
-                f"<td class='text'>{escape(_counts(one))}</td>",
+                f"<td class='text'>{escape(_counts_in_words(one))}</td>",
             ]
         )
     if not rows:
@@ -673,7 +674,7 @@ def movement_table(metrics: xr.Dataset, angles: Sequence[Shown]) -> str:
     return table(head, rows, caption=tables.sentence("joints.movements"), numeric=True)
 
 
-def _counts(one: Mapping[str, Any]) -> str:
+def _counts_in_words(one: Mapping[str, Any]) -> str:
     if one["movement_accepted"]:
         return "yes"
     why = one.get("movement_reason", tables.sentence("joints.cut_off"))
