@@ -31,7 +31,9 @@ from mobility.options import likely
 from mobility.parsing import YAML_LOADER
 
 if TYPE_CHECKING:
+    import numpy as np
     import xarray as xr
+    from numpy.typing import NDArray
 
     from mobility.assessment.findings import Finding
     from mobility.assessment.verdict import Verdict
@@ -188,6 +190,11 @@ class Analysis(Protocol):
 
     def metrics(self, trial: Trial) -> xr.Dataset:
         """Measure."""
+
+    def other_exercise(
+        self, pose: xr.Dataset, frames: xr.DataArray, accepted: NDArray[np.bool_]
+    ) -> list[dict[str, Any]]:
+        """Warn where another exercise is shown; as for ``assessment.measures.measure``."""
 
     def verdict(
         self,

@@ -159,7 +159,7 @@ def overhead_squat(pose: Pose, angles: Angles, repetitions: Repetitions) -> xr.D
         repetitions,
         exercise=registry.exercise(SLUG),
         operation="overhead_squat",
-        other_exercise=_other_exercise,
+        other_exercise=other_exercise,
         scores=(
             mobility_index,
             quality_index,
@@ -169,9 +169,10 @@ def overhead_squat(pose: Pose, angles: Angles, repetitions: Repetitions) -> xr.D
     )
 
 
-def _other_exercise(
+def other_exercise(
     pose: xr.Dataset, frames: xr.DataArray, accepted: NDArray[np.bool_]
 ) -> list[dict[str, Any]]:
+    """Warn of a chair rise, and of hands that are not overhead."""
     if sits(pose, frames.sel(phase="bottom").to_numpy()):
         return [tables.warning("warnings.chair_rise", exercise="sit-to-stand")]
     return _hands_not_overhead(pose, frames, accepted)

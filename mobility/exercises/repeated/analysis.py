@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from mobility import registry, tables
 from mobility.assessment.estimates import without_hidden_side
@@ -62,10 +64,17 @@ def metrics(trial: Trial) -> xr.Dataset:
         trial.angles,
         trial.repetitions,
         exercise=trial.exercise,
-        operation="measure",
-        other_exercise=lambda *_: [],
+        operation=trial.exercise.slug,
+        other_exercise=trial.exercise.analysis.other_exercise,
     )
     return warned_of_joints(measured, trial)
+
+
+def other_exercise(
+    pose: xr.Dataset, frames: xr.DataArray, accepted: NDArray[np.bool_]
+) -> list[dict[str, Any]]:
+    """Warn of nothing."""
+    return []
 
 
 def warned_of_joints(metrics: xr.Dataset, trial: Trial) -> xr.Dataset:

@@ -134,7 +134,7 @@ def metrics(trial: Trial) -> xr.Dataset:
             mine,
             exercise=trial.exercise,
             operation="measure",
-            other_exercise=_other_exercise,
+            other_exercise=other_exercise,
         )
         further = of_one_leg(measured, pose, trial.angles, mine, leg=leg, exercise=trial.exercise)
         warned = history(measured)[-1]["warnings"]
@@ -164,7 +164,7 @@ def _of_this_leg(every: xr.Dataset, leg: str, down: Mask) -> xr.Dataset:
     return every.isel(rep=np.flatnonzero(every["leg"] == leg)).assign(standing=standing)
 
 
-def _other_exercise(pose: xr.Dataset, frames: xr.DataArray, accepted: Mask) -> list[dict[str, Any]]:
+def other_exercise(pose: xr.Dataset, frames: xr.DataArray, accepted: Mask) -> list[dict[str, Any]]:
     seated = sits(pose, frames.sel(phase="bottom").to_numpy())
     return [tables.warning("warnings.chair_rise", exercise="sit-to-stand")] if seated else []
 
