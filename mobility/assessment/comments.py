@@ -271,7 +271,6 @@ def _criteria(metrics: xr.Dataset, level: Level) -> list[str]:
 
 
 def _stance(metrics: xr.Dataset, level: Level, system: System) -> list[str]:
-    """Say how wide the stance is, in the units of the system."""
     width = _value(metrics, "stance_width_m")
     if not math.isfinite(width):
         return []

@@ -147,7 +147,6 @@ class Verdict:
 
 
 def _parts_with(metric: str) -> set[str]:
-    """Parts that a metric belongs to."""
     metrics_of_parts = tables.load("verdict")["metrics_of"]
     return {part for part, names in metrics_of_parts.items() if metric.startswith(tuple(names))}
 
@@ -321,7 +320,6 @@ def _rule_out_all(reasons: Iterable[Reason]) -> bool:
 
 
 def _checks_made(quality: Mapping[str, Any]) -> Iterator[bool]:
-    """Whether each check of each camera was made."""
     for seen in (quality, quality.get("second_camera") or {}):
         for name in tables.load("verdict")["checks"]:
             check = seen.get(name)

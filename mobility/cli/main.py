@@ -131,7 +131,6 @@ def _run(session: Session, *, report: bool, as_json: bool, workers: int | None) 
 
 
 def _say_in_short(session: Session) -> None:
-    """Print the findings and the verdict."""
     from mobility.reports.first_page import in_short
 
     findings, trust = in_short(session)

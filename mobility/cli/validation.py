@@ -191,7 +191,6 @@ def _validate_study(
 
 
 def _say_agreement(document: dict[str, Any]) -> None:
-    """Print the lag, and the errors of each angle."""
     from mobility.kinematics.expected_error import Z95
 
     if "lag_s" in document:

@@ -180,7 +180,6 @@ def _threads_now(
 
 
 def _id(*parts: str) -> str:
-    """Derive an id of 24 letters and digits."""
     number = int.from_bytes(hashlib.sha256("\n".join(parts).encode()).digest(), "big")
     letters = []
     for _ in range(_LENGTH):

@@ -527,7 +527,7 @@ def _with_plain_texts(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _groups(frame: pd.DataFrame, group_by: str) -> pd.Series:
-    """Group of each session, as an ordered category indexed by session."""
+    """Ordered category of each session, indexed by session."""
     import pandas as pd
 
     check_group(group_by)

@@ -284,7 +284,6 @@ def _warned_if_stale(session: StoredSession, comparison: Validation) -> Validati
 
 
 def _compared_exercise() -> str:
-    """Name the exercise whose demo is compared."""
     return registry.that_have("lab comparison")[0].name
 
 
@@ -592,7 +591,6 @@ def is_stale(session: StoredSession, comparison: Validation) -> bool:
 
 
 def _all_statistics(agreement: xr.Dataset) -> dict[str, Any]:
-    """Statistics of the primary comparison, and of all others."""
     primary = str(agreement.attrs["primary"])
     by_comparison = {
         str(name): statistics(agreement, str(name)) for name in agreement["comparison"].values

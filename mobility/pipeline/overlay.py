@@ -328,7 +328,6 @@ class _Panel:
         self.base = self._base()
 
     def _base(self) -> Image:
-        """Make the panel without its numbers."""
         h, pad = self.height, self.height // 2
         width = self.label_width + 2 * self.column_width + 3 * pad
         width = max(width, _text("Rep 00 / 00", h).shape[1] + 2 * pad)

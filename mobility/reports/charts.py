@@ -182,7 +182,6 @@ class Chart:
         )
 
     def _axes(self) -> str:
-        """Draw both axes, with their ticks and numbers."""
         ticks, numbers = f"M{_LEFT} {_TOP}V{_BOTTOM}H{_RIGHT}", ""
         for value, text in _ticks(*self._x, most=8):
             x = self._across([value])[0]

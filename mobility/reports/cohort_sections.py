@@ -95,7 +95,6 @@ def session_table(sessions: pd.DataFrame) -> str:
 
 
 def _recording(level: str, exercise: str) -> str:
-    """Cell of the verdict on a recording."""
     if not level:
         return "–"
     return f"<td class='{COLOURS[level]}'>{escape(verdict_in_words(level, exercise))}</td>"

@@ -225,7 +225,7 @@ def _range_for(
 
 
 def _ages(participant: Participant | None, record: SessionRecord) -> tuple[float | None, ...]:
-    """Possible ages: both that a birth year allows."""
+    """Possible ages: a birth year allows two."""
     if participant is None:
         return (None,)
     oldest = participant.age_reached(record.created_at.year)

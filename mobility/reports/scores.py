@@ -103,7 +103,6 @@ def index_table(metrics: xr.Dataset, name: str, references: References) -> str:
 
 
 def _why_none(metrics: xr.Dataset, name: str) -> str:
-    """Say why an index has no value."""
     if not is_current(metrics, name):
         return tables.sentence("report.scores.older")
     return metrics[name].attrs.get("note") or tables.sentence("report.scores.nothing")

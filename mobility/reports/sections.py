@@ -875,7 +875,6 @@ def value_of(
 
 
 def _fitted(pose: xr.Dataset) -> bool:
-    """Whether the pose is a fitted body."""
     return bool(pose.attrs.get("method") == "fitted_body")
 
 

@@ -135,8 +135,7 @@ def report_key(session: StoredSession, *, faces: bool = False) -> str:
 
 
 def _code_digests(session: StoredSession) -> list[str]:
-    """Digests of code and notebook; nothing for the demo, whose report is shipped."""
-    if session.store.read_only:
+    if session.store.read_only:  # the report of the demo is shipped
         return []
     notebook = find_notebook(session.record.kind.table["notebook"])
     return [code_digest(), sha256(notebook)]

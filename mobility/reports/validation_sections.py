@@ -482,7 +482,6 @@ def methods_text(document: Mapping[str, Any], agreement: xr.Dataset) -> str:
 
 
 def _clocks_text(document: Mapping[str, Any]) -> str:
-    """Say how the clocks of video and lab were brought together."""
     sync = document.get("synchronisation")
     if sync is None:
         return tables.sentence("validation.methods.clocks.study")
@@ -499,7 +498,6 @@ def _clocks_text(document: Mapping[str, Any]) -> str:
 
 
 def _signals_in_words(signals: Sequence[str]) -> str:
-    """Name angles, each once, without their sides."""
     names = list(dict.fromkeys(spoken(signal.split()[0]) for signal in signals))
     return listed(names)
 

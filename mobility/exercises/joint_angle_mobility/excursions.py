@@ -679,7 +679,7 @@ def _plateau(curve: _Curve, place: int, near: float, least: int, most: int) -> _
 
 
 def in_order(excursions: Sequence[Excursion]) -> list[Excursion]:
-    """Excursions in the order of time."""
+    """Sort excursions by time."""
     return sorted(excursions, key=lambda each: (each.start, each.joint, each.side))
 
 

@@ -160,7 +160,6 @@ def overview(metrics: xr.Dataset, angles: Sequence[Shown]) -> str:
 
 
 def _side_head(metrics: xr.Dataset, side: str) -> str:
-    """Begin a cell or a line with a side."""
     return capital(side_label(metrics, side))
 
 
