@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mobility import registry, tables
 from mobility.assessment.estimates import without_hidden_side
+from mobility.assessment.looks_like import sits
 from mobility.assessment.measures import measure
 from mobility.assessment.verdict import Verdict, judge
 from mobility.exercises.joint_angle_mobility.courses import single_joint_limits
@@ -73,8 +74,9 @@ def metrics(trial: Trial) -> xr.Dataset:
 def other_exercise(
     pose: xr.Dataset, frames: xr.DataArray, accepted: NDArray[np.bool_]
 ) -> list[dict[str, Any]]:
-    """Warn of nothing."""
-    return []
+    """Warn of standing up from a chair."""
+    seated = sits(pose, frames.sel(phase="bottom").to_numpy())
+    return [tables.warning("warnings.chair_rise", exercise="sit-to-stand")] if seated else []
 
 
 def warned_of_joints(metrics: xr.Dataset, trial: Trial) -> xr.Dataset:
