@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from mobility.assessment.findings import Finding
     from mobility.assessment.verdict import Verdict
-    from mobility.provenance import Warned
+    from mobility.provenance import AnalysisWarning
     from mobility.reports.moments import Moment
     from mobility.sessions.record import SessionRecord, Side
     from mobility.sessions.stored import StoredSession
@@ -202,7 +202,7 @@ class Analysis(Protocol):
         quality: Mapping[str, Any] | None,
         metrics: xr.Dataset | None,
         fitted: Callable[[], xr.Dataset],
-        warnings: Sequence[Warned],
+        warnings: Sequence[AnalysisWarning],
     ) -> Verdict:
         """Say what the recording is good for."""
 
@@ -224,8 +224,8 @@ class Analysis(Protocol):
         joints: Sequence[str],
         quality: Mapping[str, Any],
         metrics: xr.Dataset,
-        warnings: Sequence[Warned],
-    ) -> list[Warned]:
+        warnings: Sequence[AnalysisWarning],
+    ) -> list[AnalysisWarning]:
         """Leave out the warnings that say nothing about what is reported."""
 
     def angles_in_video(

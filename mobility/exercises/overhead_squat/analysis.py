@@ -100,7 +100,7 @@ def overhead_squat(pose: Pose, angles: Angles, repetitions: Repetitions) -> xr.D
     Notes
     -----
     A value of which more than half of the frames are NaN is NaN. Rejected repetitions have
-    their own values, but enter none of those over repetitions. Where the recording cuts a
+    values, but enter none of those over repetitions. Where the recording cuts a
     repetition off, the phases at that end are NaN.
 
     Where the camera does not see the frontal plane (:func:`mobility.view.hides_frontal_plane`),

@@ -19,7 +19,7 @@ from mobility.exercises.joint_angle_mobility.joint_mobility import joint_movemen
 from mobility.kinematics import angles as kinematic_angles
 from mobility.kinematics.repetitions import find_repetitions, set_repetitions
 from mobility.options import check_intervals
-from mobility.provenance import Warned, with_history
+from mobility.provenance import AnalysisWarning, with_history
 from mobility.wording import capital
 
 if TYPE_CHECKING:
@@ -46,8 +46,8 @@ def joint_angles(trial: Trial) -> xr.Dataset:
 def repetitions(trial: Trial) -> xr.Dataset:
     """Find where the hips are lowered, or take the times that were set by hand."""
     if trial.intervals is None:
-        found: xr.Dataset = find_repetitions(trial.fitted)
-        return found
+        detected: xr.Dataset = find_repetitions(trial.fitted)
+        return detected
     return set_repetitions(trial.fitted, trial.intervals)
 
 
@@ -108,7 +108,7 @@ def verdict(
     quality: Mapping[str, Any] | None,
     metrics: xr.Dataset | None,
     fitted: Callable[[], xr.Dataset],
-    warnings: Sequence[Warned],
+    warnings: Sequence[AnalysisWarning],
 ) -> Verdict:
     """Say what the recording is good for."""
     return judge(warnings, quality, metrics, exercise=exercise)
@@ -119,9 +119,9 @@ def warnings_kept(
     joints: Sequence[str],
     quality: Mapping[str, Any],
     metrics: xr.Dataset,
-    warnings: Sequence[Warned],
-) -> list[Warned]:
-    """Leave out the angles that are not measured; where no finding is given, keep what says why."""
+    warnings: Sequence[AnalysisWarning],
+) -> list[AnalysisWarning]:
+    """Drop warnings of unmeasured angles; without findings, keep those that decide the verdict."""
     angles = exercise.table["measures"]["angles"]
     kept = [
         each
@@ -137,7 +137,7 @@ def warnings_kept(
 def verdict_from_counts(
     exercise: Exercise, session: StoredSession, quality: Mapping[str, Any], accepted: float | None
 ) -> Verdict | None:
-    """Say what the recording is good for without its metrics, which are slow to read."""
+    """Verdict on the recording without its metrics, which are slow to read."""
     if accepted is None and not quality:
         return None
     metrics = None if accepted is None else xr.Dataset({"accepted_repetitions": accepted})

@@ -27,7 +27,7 @@ from mobility.exercises.single_leg_squat.stance import (
 )
 from mobility.kinematics.repetitions import find_repetitions, repetition_warnings, set_repetitions
 from mobility.kinematics.skeleton import SIDES, other_side
-from mobility.provenance import Warned, history, with_history
+from mobility.provenance import AnalysisWarning, history, with_history
 from mobility.registry import Exercise, Trial
 
 SLUG = "single-leg-squat"
@@ -229,8 +229,8 @@ def warnings_kept(
     joints: Sequence[str],
     quality: Mapping[str, Any],
     metrics: xr.Dataset,
-    warnings: Sequence[Warned],
-) -> list[Warned]:
+    warnings: Sequence[AnalysisWarning],
+) -> list[AnalysisWarning]:
     """Leave out how many angles are refused: those of the leg that hangs count in it."""
     kept = repeated.warnings_kept(exercise, joints, quality, metrics, warnings)
     return [each for each in kept if each.code != "angle_refused"]
