@@ -290,7 +290,7 @@ def _own_table(package: str, name: str) -> Any:
     file = files(package) / f"{name}.yaml"
     if not file.is_file():
         return {}
-    return yaml.load(file.read_text(encoding="utf-8"), Loader=YAML_LOADER)  # noqa: S506
+    return yaml.load(file.read_text(encoding="utf-8"), Loader=YAML_LOADER) or {}  # noqa: S506
 
 
 def _line(package: str) -> list[str]:
@@ -347,8 +347,12 @@ def _made(package: str, *, beside: Sequence[Exercise]) -> Exercise:
     for part in _line(package)[1:]:
         if find_spec(part) is None:
             raise BadInputError(f"exercise.yaml of {package}: like: there is no {part}")
-    for name in ("measures", "findings", "advice"):  # of which all exercises together are read
-        made.own_table(name)
+    made.own_table("measures")
+    for name, part in (("findings", "rules"), ("advice", "exercises")):  # one list for all
+        others = [tables.load(name), *(each.own_table(name) for each in beside)]
+        taken = {each for table in others for each in table.get(part, {})}
+        if twice := sorted(taken & set(made.own_table(name).get(part, {}))):
+            raise BadInputError(f"{name}.yaml of {package}: {twice[0]} is the name of another")
     return made
 
 
