@@ -110,9 +110,9 @@ class Exercise:
         """Table ``<name>.yaml`` of its folder; empty where it has none."""
         return _own_table(self.package, name)
 
-    def digest(self) -> str:
-        """SHA-256 of the folders of exercises on which its results depend."""
-        return _digest(self.package)
+    def digest(self, *, pages: bool = False) -> str:
+        """SHA-256 of the folders of exercises on which its results depend; or its `pages`, too."""
+        return _digest(self.package, pages=pages)
 
 
 @dataclass(frozen=True)
@@ -306,12 +306,12 @@ def _part(package: str, name: str) -> _Part:
 
 
 @functools.cache
-def _digest(package: str) -> str:
+def _digest(package: str, *, pages: bool) -> str:
     # Exercises share functions, so those of this package count as one.
     folders = {Path(str(files(_PACKAGE))), Path(str(files(package)))}
     digest = hashlib.sha256()
     for file in sorted(file for folder in folders for file in folder.rglob("*.*")):
-        if file.suffix in (".py", ".yaml") and file.name not in _NO_RESULTS:
+        if file.suffix in (".py", ".yaml") and (pages or file.name not in _NO_RESULTS):
             digest.update(file.name.encode() + file.read_bytes())
     return digest.hexdigest()
 

@@ -145,7 +145,8 @@ def _made(session: StoredSession, kind: ThreadKind, system: MeasurementSystem) -
     verdict = verdict_of(session, metrics)
     # The bytes of the file follow from the data; all that the texts name belongs to the key, and
     # the rules and words, but those of the demo stay: what links to them is to be found.
-    words = () if session.store.read_only else (code_digest(), verdict.said)
+    code = (code_digest(), record.kind.digest(pages=True))
+    words = () if session.store.read_only else (*code, verdict.said)
     data = (record.stages["metrics"].sha256, name, *person.values(), *words)
     data_key = hashlib.sha256(repr(data).encode()).hexdigest()
     say = _TEXTS[kind]

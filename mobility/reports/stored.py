@@ -139,8 +139,13 @@ def _made_with(session: StoredSession) -> list[str]:
     """Digests of what makes the report; nothing for the demo, whose report is shipped."""
     if session.store.read_only:
         return []
-    notebook = find_notebook(session.record.kind.table["notebook"])
-    return [code_digest(), sha256(notebook)]
+    exercise = session.record.kind
+    # That of another package is none of this package's code.
+    return [
+        code_digest(),
+        exercise.digest(pages=True),
+        sha256(find_notebook(exercise.table["notebook"])),
+    ]
 
 
 def _shown(session: StoredSession) -> list[str]:
