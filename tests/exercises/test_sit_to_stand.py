@@ -383,6 +383,8 @@ def test_times_that_were_set_by_hand_are_kept(pose_of: Made) -> None:
     # Who sits between the rises has a seat, whose height decides whether times are compared.
     assert float(metrics["seated_thigh"]) == pytest.approx(THIGH, abs=1.0)
     assert set_chair_rises(pose, []).sizes["rep"] == 0
+    # Of who never leaves a seat, nothing is measured at that moment.
+    assert measured(pose_of(Course(0.0).go(8.0)), intervals=given)["knee_flexion"].isnull().all()
 
 
 @pytest.mark.parametrize(
