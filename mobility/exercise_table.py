@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from mobility.options import Strict, validate
+from mobility import tables
+from mobility.errors import BadInputError
+from mobility.options import Strict, likely, validate
 
 
 class _Film(Strict):
@@ -80,3 +83,60 @@ class ExerciseTable(Strict):
 def checked_table(table: Any, *, what: str) -> dict[str, Any]:
     """Check what an ``exercise.yaml`` says, and give it without what is left out."""
     return validate(ExerciseTable, table, what=what).model_dump(exclude_none=True)
+
+
+_DOCUMENTS = (
+    *("report", "summary", "threads", "lab comparison"),
+    *("joint-mobility", "display settings"),
+)
+
+
+def check_names(
+    table: dict[str, Any], own_table: Callable[[str], Any], *, functions: Iterable[str], what: str
+) -> None:
+    """Refuse names in an ``exercise.yaml`` that are in no table.
+
+    Parameters
+    ----------
+    table
+        What :func:`checked_table` gave.
+    own_table
+        Gives the tables of the exercise's folder by their names.
+    functions
+        Public functions of its modules that an exercise cannot have, but that look like one.
+    what
+        For the message.
+    """
+    measures, own = tables.load("measures"), own_table("measures")
+    rules = tables.load("findings")["rules"] | own_table("findings").get("rules", {})
+    parts = tables.load("verdict")["parts"]
+
+    def check(names: Iterable[str], allowed: Iterable[str], where: str) -> None:
+        allowed = list(allowed)
+        for name in names:
+            if name not in allowed:
+                choice = likely(name, allowed) or "; it is in no table"
+                raise BadInputError(f"{what}: {where} {name!r}: unknown{choice}")
+
+    kinds = ("angles", "posture", "stance", "knee_movement", "frontal_plane", "tempo", "smoothness")
+    check(table.get("measures", {}), kinds, "measures:")
+    picked: list[str] = []
+    for part, names in table.get("measures", {}).items():
+        check(names, [*measures[part], *own.get(part, {})], f"measures: {part}:")
+        picked += names
+    described = [*picked, *(name for part in kinds for name in own.get(part, {}))]
+    check(table.get("rules", ()), rules, "rules:")
+    check(table.get("gauges", {}), table.get("rules", ()), "gauges:")
+    check(table.get("expected", {}).get("parts", {}), table.get("rules", ()), "expected:")
+    check(table["documents"], _DOCUMENTS, "documents:")
+    check(table["parts"], parts, "parts:")
+    report = table.get("report", {})
+    for values in report.get("tables", ()):
+        check(values["names"], described, "report: tables:")
+    for part in ("trial", "ranges", "curves"):
+        check(report.get(part, ()), measures["angles"], f"report: {part}:")
+    for rule in table.get("rules", ()):
+        metric = rules[rule]["metric"]
+        if not any(metric.startswith(name) for name in (*described, "smoothness_sparc")):
+            check([metric], described, f"findings.yaml: {rule}: metric")
+    check(functions, (), "function")

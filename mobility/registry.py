@@ -12,7 +12,7 @@ import functools
 import hashlib
 import logging
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -112,9 +112,9 @@ class Exercise:
         """Table ``<name>.yaml`` of its folder; empty where it has none."""
         return _own_table(self.package, name)
 
-    def digest(self) -> str:
-        """SHA-256 of the folders of exercises on which its results depend."""
-        return _digest(self.package)
+    def digest(self, *, pages: bool = False) -> str:
+        """SHA-256 of the folders of exercises on which its results depend; or its `pages`, too."""
+        return _digest(self.package, pages=pages)
 
 
 @dataclass(frozen=True)
@@ -297,7 +297,7 @@ def _own_table(package: str, name: str) -> Any:
     file = files(package) / f"{name}.yaml"
     if not file.is_file():
         return {}
-    return yaml.load(file.read_text(encoding="utf-8"), Loader=YAML_LOADER)  # noqa: S506
+    return yaml.load(file.read_text(encoding="utf-8"), Loader=YAML_LOADER) or {}  # noqa: S506
 
 
 def _line(package: str) -> list[str]:
@@ -313,12 +313,12 @@ def _part(package: str, name: str) -> _Part:
 
 
 @functools.cache
-def _digest(package: str) -> str:
+def _digest(package: str, *, pages: bool) -> str:
     # Exercises share functions, so those of this package count as one.
     folders = {Path(str(files(_PACKAGE))), Path(str(files(package)))}
     digest = hashlib.sha256()
     for file in sorted(file for folder in folders for file in folder.rglob("*.*")):
-        if file.suffix in (".py", ".yaml") and file.name not in _NO_RESULTS:
+        if file.suffix in (".py", ".yaml") and (pages or file.name not in _NO_RESULTS):
             digest.update(file.name.encode() + file.read_bytes())
     return digest.hexdigest()
 
@@ -354,9 +354,27 @@ def _made(package: str, *, beside: Sequence[Exercise]) -> Exercise:
     for part in _line(package)[1:]:
         if find_spec(part) is None:
             raise BadInputError(f"exercise.yaml of {package}: like: there is no {part}")
-    for name in ("measures", "findings", "advice"):  # of which all exercises together are read
-        made.own_table(name)
+    if not package.startswith(f"{_PACKAGE}."):  # those of this package are tested
+        what = f"exercise.yaml of {package}"
+        check_names(table, made.own_table, functions=_misspelt(package), what=what)
+    for name, part in (("findings", "rules"), ("advice", "exercises")):  # one list for all
+        others = [tables.load(name), *(each.own_table(name) for each in beside)]
+        taken = {each for table in others for each in table.get(part, {})}
+        if twice := sorted(taken & set(made.own_table(name).get(part, {}))):
+            raise BadInputError(f"{name}.yaml of {package}: {twice[0]} is the name of another")
     return made
+
+
+def _misspelt(package: str) -> Iterator[str]:
+    """Name the functions of an exercise's modules that are nearly those that it may have."""
+    for name, protocol in (("analysis", Analysis), ("documents", Documents), ("page", Page)):
+        if find_spec(f"{package}.{name}") is None:
+            continue
+        allowed = [each for each in vars(protocol) if not each.startswith("_")]
+        for function, value in vars(import_module(f"{package}.{name}")).items():
+            ours = getattr(value, "__module__", "") == f"{package}.{name}"
+            if ours and function not in allowed and likely(function, allowed):
+                yield function
 
 
 def names() -> tuple[str, ...]:

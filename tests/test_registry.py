@@ -57,6 +57,7 @@ def test_another_package_adds_an_exercise_that_is_never_the_usual_one(installed:
         ({"table": "name: h\xe9"}, "codec"),
         ({"table": "name: ["}, "while parsing"),
         ({"findings": "rules: ["}, "while parsing"),
+        ({"findings": "rules: {heel_rise: {threshold: 9}}"}, "heel_rise is the name of another"),
         ({"like": "nothing"}, "there is no mobility.exercises.nothing"),
         ({"name": "Squat"}, "is called that, too"),
         ({"slug": "overhead-squat"}, "is called that, too"),
@@ -70,3 +71,18 @@ def test_one_that_is_wrong_is_left_out_with_a_warning(
     assert tuple(each.name for each in exercises) == registry.names()
     assert "is left out" in caplog.text
     assert why in caplog.text
+
+
+def test_what_only_a_page_shows_changes_the_report_and_no_result(installed: Installed) -> None:
+    exercise = installed()[-1]
+
+    def digests() -> tuple[str, str]:
+        registry._digest.cache_clear()
+        return exercise.digest(), exercise.digest(pages=True)
+
+    before = digests()
+    exercise.file("page.py").write_text("FIRST = 1", encoding="utf-8")
+    after_page = digests()
+    assert (after_page[0] == before[0], after_page[1] == before[1]) == (True, False)
+    exercise.file("analysis.py").write_text("FIRST = 1", encoding="utf-8")
+    assert not {*after_page} & {*digests()}

@@ -146,7 +146,8 @@ def _threads_now(
     verdict = verdict_of(session, metrics)
     # The key covers everything that the texts name, and the rules and words. Threads of the demo
     # keep their ids, so that links to them stay valid.
-    words = () if session.store.read_only else (code_digest(), verdict.text)
+    code = (code_digest(), record.kind.digest(pages=True))
+    words = () if session.store.read_only else (*code, verdict.text)
     data = (record.stages["metrics"].sha256, name, *person.values(), *words)
     data_key = hashlib.sha256(repr(data).encode()).hexdigest()
     say = _TEXTS[kind]

@@ -137,8 +137,13 @@ def report_key(session: StoredSession, *, faces: bool = False) -> str:
 def _code_digests(session: StoredSession) -> list[str]:
     if session.store.read_only:  # the report of the demo is shipped
         return []
-    notebook = find_notebook(session.record.kind.table["notebook"])
-    return [code_digest(), sha256(notebook)]
+    exercise = session.record.kind
+    # That of another package is none of this package's code.
+    return [
+        code_digest(),
+        exercise.digest(pages=True),
+        sha256(find_notebook(exercise.table["notebook"])),
+    ]
 
 
 def _shown_settings(session: StoredSession) -> list[str]:

@@ -213,6 +213,15 @@ def test_what_is_not_seen_is_not_measured() -> None:
     assert float(metrics["pelvic_drop"].sel(side="left")) == pytest.approx(DROP, abs=0.5)
 
 
+def test_of_a_foot_that_is_never_seen_nothing_is_said() -> None:
+    pose = both_legs()
+    foot = ["right_ankle", "right_heel", "right_foot_index"]
+    pose["position"].loc[{"keypoint": foot}] = np.nan
+    found, _ = measured(pose)
+    assert not found["accepted"].any()
+    assert all("one of the feet is never seen" in str(reason) for reason in found["reason"].values)
+
+
 def test_a_shallow_squat_is_a_repetition_whose_angle_is_that_of_the_bottom() -> None:
     _, metrics = measured(pose_of(one_leg("right", knee=40.0, medial=0.03)[0]))
     angle = metrics["frontal_plane_projection_angle_at_60"]

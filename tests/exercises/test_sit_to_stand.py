@@ -180,11 +180,13 @@ def test_without_a_seat_there_is_no_chair_rise(pose_of: Made, course: Course) ->
 
 
 def test_squats_are_called_no_chair_rises(pose_of: Made, squat_pose: Callable[..., Any]) -> None:
-    squats = measured(squat_pose(reps=3, hold=0.6).pose)
+    squats = measured(squat_pose(reps=5, hold=0.6).pose)
     assert "no_seat" in {warning["code"] for warning in warnings_of(squats)}
     verdict = judge([AnalysisWarning(**each) for each in warnings_of(squats)], metrics=squats)
     assert verdict.level == "limited"
     assert "--exercise squat" in verdict.what_to_do
+    # Five squats are no test of rising from a chair.
+    assert "does not rest on a seat" in squats["five_times"].attrs["no_norm"]
     rises = measured(pose_of(five(), arm_forward=150.0))
     assert "no_seat" not in {warning["code"] for warning in warnings_of(rises)}
 
@@ -381,6 +383,8 @@ def test_times_that_were_set_by_hand_are_kept(pose_of: Made) -> None:
     # Who sits between the rises has a seat, whose height decides whether times are compared.
     assert float(metrics["seated_thigh"]) == pytest.approx(THIGH, abs=1.0)
     assert set_chair_rises(pose, []).sizes["rep"] == 0
+    # Of who never leaves a seat, nothing is measured at that moment.
+    assert measured(pose_of(Course(0.0).go(8.0)), intervals=given)["knee_flexion"].isnull().all()
 
 
 @pytest.mark.parametrize(

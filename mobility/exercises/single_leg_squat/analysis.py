@@ -48,7 +48,8 @@ def repetitions(trial: Trial) -> xr.Dataset:
     """
     pose, own = trial.fitted, trial.exercise.own_table
     down = feet_down(pose, trial.exercise)
-    time, lower = pose["time"].to_numpy(), np.nan_to_num(lifts(pose)).argmin(axis=1)
+    lift = lifts(pose)
+    time, lower = pose["time"].to_numpy(), np.nan_to_num(lift).argmin(axis=1)
     alone = alone_on(down, time, trial.exercise)
     parts = []
     for side, leg in enumerate(SIDES):
@@ -67,14 +68,14 @@ def repetitions(trial: Trial) -> xr.Dataset:
             found = found.isel(rep=np.flatnonzero(kept))
             legs = [name for name, keep in zip(legs, kept, strict=True) if keep]
         parts.append(found.assign(leg=("rep", np.array(legs, object))))
-    return _in_order(trial, parts, down)
+    return _in_order(trial, parts, down, unseen=bool(np.isnan(lift).all()))
 
 
 def _at(time: Any, moment: float) -> int:
     return int(np.abs(time - moment).argmin())
 
 
-def _in_order(trial: Trial, parts: list[xr.Dataset], down: Mask) -> xr.Dataset:
+def _in_order(trial: Trial, parts: list[xr.Dataset], down: Mask, *, unseen: bool) -> xr.Dataset:
     """Put the repetitions of both legs in the order in which they were made."""
     words = trial.exercise.own_table("sentences")
     left, right = parts
@@ -83,7 +84,7 @@ def _in_order(trial: Trial, parts: list[xr.Dataset], down: Mask) -> xr.Dataset:
     found = found.assign_coords(rep=np.arange(1, found.sizes["rep"] + 1))
     both = found["leg"] == ""
     found["accepted"] = found["accepted"] & ~both
-    found["reason"] = found["reason"].where(~both, words["both_feet"])
+    found["reason"] = found["reason"].where(~both, words["unseen" if unseen else "both_feet"])
     # The recording goes on, but the free foot is near the floor.
     time = found["time"].to_numpy()
     cut = ~found["start_seen"] & (found["start"] > time[0] + 0.1)
@@ -106,7 +107,7 @@ def _in_order(trial: Trial, parts: list[xr.Dataset], down: Mask) -> xr.Dataset:
     by_hand = trial.intervals is not None
     nothing = tables.sentence("reasons.trial.by_hand" if by_hand else "reasons.trial.not_lowered")
     if not by_hand and down.all():
-        nothing = words["never_lifted"]
+        nothing = words["unseen" if unseen else "never_lifted"]
     return with_history(
         found,
         "set_repetitions" if by_hand else "find_repetitions",

@@ -78,7 +78,7 @@ def leaving_the_seat(repetitions: xr.Dataset) -> xr.Dataset:
     times = repetitions["time"].to_numpy()
     frame = float(np.median(np.diff(times))) if times.size > 1 else 0.0
     start = repetitions["start"]
-    off = repetitions["seat_off"].fillna(start)
+    off = repetitions["seat_off"]  # missing where times were set by hand and no seat is seen
     return repetitions.assign(
         bottom=off,
         bottom_start=(off - frame).clip(min=start),

@@ -14,6 +14,7 @@ from mobility.assessment.body import in_body_axes, points_of
 from mobility.assessment.metric import add
 from mobility.assessment.phases import between
 from mobility.assessment.summaries import nanmedian, over_repetitions
+from mobility.provenance import warnings_of
 from mobility.registry import exercise_of
 from mobility.wording import listed
 
@@ -90,7 +91,9 @@ def add_times(
         "median while seated",
         name="seated_thigh",
     )
+    no_seat = any(warning["code"] == "no_seat" for warning in warnings_of(metrics))
     obstacles = [
+        *([tables.sentence("reasons.chair.no_seat")] if no_seat else []),
         *_hands(pose, repetitions, accepted, limits),
         *rises.pauses(),
         *_seat(float(seated), float(seated_sd), limits),
