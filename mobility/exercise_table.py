@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
@@ -92,7 +92,11 @@ _DOCUMENTS = (
 
 
 def check_names(
-    table: dict[str, Any], own_table: Callable[[str], Any], *, functions: Iterable[str], what: str
+    table: dict[str, Any],
+    own_tables: Sequence[Callable[[str], Any]],
+    *,
+    functions: Iterable[str],
+    what: str,
 ) -> None:
     """Refuse names in an ``exercise.yaml`` that are in no table.
 
@@ -100,15 +104,20 @@ def check_names(
     ----------
     table
         What :func:`checked_table` gave.
-    own_table
-        Gives the tables of the exercise's folder by their names.
+    own_tables
+        What gives the tables of a folder by their names, of this exercise and of the others.
     functions
         Public functions of its modules that an exercise cannot have, but that look like one.
     what
         For the message.
     """
-    measures, own = tables.load("measures"), own_table("measures")
-    rules = tables.load("findings")["rules"] | own_table("findings").get("rules", {})
+    measures = tables.load("measures")
+    rules = dict(tables.load("findings")["rules"])
+    own: dict[str, dict[str, Any]] = {}
+    for own_table in own_tables:
+        rules |= own_table("findings").get("rules", {})
+        for part, entries in own_table("measures").items():
+            own[part] = own.get(part, {}) | entries
     parts = tables.load("verdict")["parts"]
 
     def check(names: Iterable[str], allowed: Iterable[str], where: str) -> None:

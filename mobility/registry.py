@@ -26,7 +26,7 @@ import yaml
 
 from mobility import tables
 from mobility.errors import BadInputError
-from mobility.exercise_table import checked_table
+from mobility.exercise_table import check_names, checked_table
 from mobility.options import likely
 from mobility.parsing import YAML_LOADER
 
@@ -354,14 +354,18 @@ def _made(package: str, *, beside: Sequence[Exercise]) -> Exercise:
     for part in _line(package)[1:]:
         if find_spec(part) is None:
             raise BadInputError(f"exercise.yaml of {package}: like: there is no {part}")
-    if not package.startswith(f"{_PACKAGE}."):  # those of this package are tested
-        what = f"exercise.yaml of {package}"
-        check_names(table, made.own_table, functions=_misspelt(package), what=what)
     for name, part in (("findings", "rules"), ("advice", "exercises")):  # one list for all
         others = [tables.load(name), *(each.own_table(name) for each in beside)]
         taken = {each for table in others for each in table.get(part, {})}
         if twice := sorted(taken & set(made.own_table(name).get(part, {}))):
             raise BadInputError(f"{name}.yaml of {package}: {twice[0]} is the name of another")
+    if not package.startswith(f"{_PACKAGE}."):  # those of this package are tested
+        check_names(
+            table,
+            [each.own_table for each in (*beside, made)],
+            functions=_misspelt(package),
+            what=f"exercise.yaml of {package}",
+        )
     return made
 
 

@@ -314,7 +314,7 @@ def report(
 
 @takes(open_session_or_demo)
 def summary(session: Session, *, as_json: JsonOption = False) -> None:
-    """Print the summary of a squat (always JSON)."""
+    """Print the summary of an exercise with repetitions (always JSON)."""
     print_json(session.summary())
 
 
