@@ -1,1 +1,136 @@
-FIRST = 1
+"""Report of single joints that move."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mobility import tables
+from mobility.assessment.movements import movement
+from mobility.documents.verdicts import with_side_doubt
+from mobility.exercises.joint_angle_mobility.sections import places, reached, shown
+from mobility.exercises.joint_angle_mobility.values import end_is_certain
+from mobility.registry import ANGLE_OF_JOINT
+from mobility.reports.drawn_angles import points_in_picture, turn_of
+from mobility.reports.moments import Moment
+from mobility.wording import spoken
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from mobility.assessment.findings import Finding
+    from mobility.assessment.verdict import Verdict
+    from mobility.sessions.record import SessionRecord
+    from mobility.sessions.stored import StoredSession
+
+_IN_PLANE_DEG = 35.0
+"""Difference between the angle in the picture and that of the body up to which a movement counts as
+seen in the plane of the picture."""
+
+
+def in_short(session: StoredSession, counted: str, verdict: Verdict) -> str:
+    """Say in one line how far the joints go."""
+    parts = "; ".join([counted, *reached(with_side_doubt(session.metrics(), verdict))])
+    return tables.sentence("report.in_short.joints", counted=parts)
+
+
+def moments(session: StoredSession, pose: xr.Dataset, findings: Sequence[Finding]) -> list[Moment]:
+    """Choose a start, and the farthest turns of the shown joints that are seen best."""
+    metrics = session.metrics()
+    chosen = places(metrics, shown(session.record, session.stored_config()))
+    moved = zip(metrics["movement_joint"].values, metrics["movement_side"].values, strict=True)
+    rows = [row for row, place in enumerate(moved) if place in chosen]
+    return joint_moments(session.measured_angles(), metrics.isel(movement=rows), pose)
+
+
+def scores(findings: Sequence[Finding], metrics: xr.Dataset, cite: Callable[[str], str]) -> str:
+    """Show no test: there is none of single movements."""
+    return ""
+
+
+def curves_first(record: SessionRecord) -> tuple[str, ...]:
+    """Show every angle of the joints: a hip that moves sideways has another curve."""
+    return tuple(f"{joint}_" for joint in record.joints)
+
+
+def pictures(folder: Path) -> dict[str, Any]:
+    """Name no pictures."""
+    return {}
+
+
+def joint_moments(
+    angles: xr.Dataset, metrics: xr.Dataset, pose: xr.Dataset | None = None
+) -> list[Moment]:
+    """Choose three moments of joints that move: a start, and the farthest turns seen best.
+
+    Where one joint and side moved, the second is on its way. The farthest of several turns is that
+    which is nearest to their median, the value that is reported. Empty where none moved, or where
+    all ends are too uncertain.
+
+    Parameters
+    ----------
+    angles, metrics
+        Of the session.
+    pose
+        With it, what moves in the plane of the picture comes before what does not.
+    """
+    joints = metrics["movement_joint"].values, metrics["movement_side"].values
+    accepted = metrics["movement_accepted"].values.astype(bool)
+    places = dict.fromkeys(
+        (str(joint), str(side)) for joint, side in np.transpose(joints)[accepted]
+    )
+    certain = [
+        (joint, side)
+        for joint, side in places
+        if end_is_certain(metrics, joint, side)
+        and np.isfinite(metrics["end_of_range"].sel(joint=joint, side=side))
+    ]
+    chosen = [_of_joint(angles, metrics, joint, side) for joint, side in certain]
+
+    def last(moments: list[Moment]) -> tuple[bool, float]:
+        turn = moments[-1]
+        beside = pose is not None and not _in_plane(pose, turn)
+        size = abs(turn.value - moments[0].value) / turn.sd if turn.sd > 0 else 0.0
+        return beside, -float(np.nan_to_num(size))
+
+    chosen.sort(key=last)
+    first = {1: 2, 2: 1}.get(len(chosen), 0)
+    return [*(chosen[0][:first] if chosen else []), *(each[-1] for each in chosen[:3])]
+
+
+def _in_plane(pose: xr.Dataset, moment: Moment) -> bool:
+    """Whether the picture of a moment shows the angle about as it was measured."""
+    row = int(np.argmin(np.abs(pose["time"].values - moment.time)))
+    turn = turn_of(points_in_picture(pose)[row], moment.angle, moment.side)[1]
+    return abs(abs(turn) - abs(moment.value)) <= _IN_PLANE_DEG
+
+
+def _of_joint(angles: xr.Dataset, metrics: xr.Dataset, joint: str, side: str) -> list[Moment]:
+    """Start, middle and turn of the movement of a joint and side nearest to the reported end."""
+    one = metrics.sel(joint=joint, side=side)
+    shown = str(one["shown"].item())
+    name = str(movement(shown)["angle"]) if shown else ANGLE_OF_JOINT[joint]
+    sign = -1.0 if shown and movement(shown)["end"] == "smallest" else 1.0
+    label = spoken(shown)
+    if not label:
+        label = str(angles[name].attrs.get("long_name", name)).partition(" (")[0]
+    moved = (metrics["movement_joint"].values == joint) & (metrics["movement_side"].values == side)
+    moved &= metrics["movement_accepted"].values.astype(bool)
+    turns = sign * metrics["movement_extreme"].values[moved].astype(float)
+    reported = float(one["end_of_range"])
+    middle = reported if math.isfinite(reported) else float(np.nanmedian(turns))
+    which = int(np.flatnonzero(moved)[int(np.nanargmin(np.abs(turns - middle)))])
+    start, turn = (float(metrics[f"movement_{part}"].values[which]) for part in ("start", "turn"))
+    time = metrics["time"].values
+    moments = []
+    for title, when in (("Start", start), ("On the way", (start + turn) / 2), ("Farthest", turn)):
+        row = int(np.argmin(np.abs(time - when)))
+        value, sd = sign * float(one["angle"].values[row]), float(one["angle_sd"].values[row])
+        if title == "Farthest" and math.isfinite(reported):
+            value, sd = reported, float(one["end_of_range_sd"])
+        moments.append(Moment(title, float(time[row]), name, side, value, sd, "°", label))
+    return moments
