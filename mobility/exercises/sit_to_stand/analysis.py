@@ -11,7 +11,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from mobility import tables
-from mobility.assessment.estimates import without_hidden_side
+from mobility.assessment.estimates import HIDDEN_SIDE, without_hidden_side
 from mobility.assessment.kinds import BESIDE, RETEST_ERROR
 from mobility.assessment.looks_like import on_feet
 from mobility.assessment.measures import measure
@@ -61,13 +61,30 @@ def metrics(trial: Trial) -> xr.Dataset:
         operation="sit_to_stand",
         other_exercise=partial(_no_seat, trial.repetitions),
     )
-    measured = _in_words_of_rises(measured)
+    measured = _without_fast_angles(_in_words_of_rises(measured))
     angles = without_hidden_side(trial.angles, measured)
     measured = add_of_rises(measured, trial.fitted, angles, trial.repetitions)
     measured = add_times(
         measured, trial.fitted, angles, trial.repetitions, sex=trial.sex, age=trial.age
     )
     return warned_of_joints(measured, trial)
+
+
+_FAST = ("hip_flexion", "trunk_lean")
+"""Angles that change fast when the hips leave the seat."""
+
+
+def _without_fast_angles(metrics: xr.Dataset) -> xr.Dataset:
+    """Refuse what changes fast where, from the side, the moment is not certain enough for it."""
+    if HIDDEN_SIDE not in metrics.attrs:
+        return metrics
+    note = tables.sentence("reasons.chair.side")
+    refused = {
+        name: (variable * np.nan).assign_attrs(variable.attrs | {"note": note})
+        for name, variable in metrics.data_vars.items()
+        if variable.attrs["quantity"] in _FAST
+    }
+    return metrics.assign(refused)
 
 
 def leaving_the_seat(repetitions: xr.Dataset) -> xr.Dataset:

@@ -11,6 +11,7 @@ import xarray as xr
 
 from mobility import tables
 from mobility.assessment.body import in_body_axes, points_of
+from mobility.assessment.estimates import HIDDEN_SIDE
 from mobility.assessment.metric import add
 from mobility.assessment.phases import between
 from mobility.assessment.summaries import nanmedian, over_repetitions
@@ -50,7 +51,8 @@ def add_times(
     added: dict[str, xr.DataArray] = {}
     accepted = repetitions["accepted"].to_numpy().astype(bool)
     frame = float(np.median(np.diff(repetitions["time"]))) if repetitions.sizes["time"] > 1 else 0.0
-    sd = math.sqrt(2) * math.hypot(frame / math.sqrt(12), limits["event_sd_s"])
+    event_sd = limits["event_sd_side_s" if HIDDEN_SIDE in metrics.attrs else "event_sd_s"]
+    sd = math.sqrt(2) * math.hypot(frame / math.sqrt(12), event_sd)
 
     for name, (first, last) in _DURATIONS.items():
         seen = repetitions["stands"] | True
