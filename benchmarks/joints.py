@@ -34,7 +34,10 @@ from numpy.typing import NDArray
 import mobility as mb
 from mobility.assessment import movements as known_movements
 from mobility.errors import BadInputError, VideoError
-from mobility.exercises.joint_angle_mobility.courses import feet_may_stay, single_joint_limits
+from mobility.exercises.joint_angle_mobility.courses import (
+    feet_could_be_planted,
+    single_joint_limits,
+)
 from mobility.kinematics.expected_error import Z95
 from mobility.kinematics.fit.entry import VISIBILITY_THRESHOLD
 from mobility.kinematics.geometry import angle_between, direction
@@ -189,7 +192,7 @@ def measured(
 ) -> tuple[xr.Dataset, xr.Dataset]:
     """Fitted body of a pose, and what is measured of a joint, where a movement is asked for."""
     cleaned = mb.clean_pose(pose, visibility_threshold=VISIBILITY_THRESHOLD)
-    planted = {} if feet_may_stay(cleaned) else {"feet_planted": False}
+    planted = {} if feet_could_be_planted(cleaned) else {"feet_planted": False}
     fitted = mb.fit_body(cleaned, **planted)
     angles = mb.joint_angles(fitted, limits=single_joint_limits(), in_picture=True)
     return fitted, mb.joint_mobility(fitted, angles, joints=(joint,), movement=movement)

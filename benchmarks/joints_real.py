@@ -28,7 +28,10 @@ from real import clips
 
 import mobility as mb
 from mobility.assessment.movements import movement
-from mobility.exercises.joint_angle_mobility.courses import feet_may_stay, single_joint_limits
+from mobility.exercises.joint_angle_mobility.courses import (
+    feet_could_be_planted,
+    single_joint_limits,
+)
 from mobility.kinematics.expected_error import Z95
 from mobility.kinematics.fit.entry import VISIBILITY_THRESHOLD
 
@@ -79,7 +82,7 @@ def spread(turns: Sequence[float]) -> float:
 def measured(name: str, pose: xr.Dataset) -> Iterator[dict[str, Any]]:
     """Rows of a clip: each end of each joint and side that is told."""
     cleaned = mb.clean_pose(pose, visibility_threshold=VISIBILITY_THRESHOLD)
-    planted = {} if feet_may_stay(cleaned) else {"feet_planted": False}
+    planted = {} if feet_could_be_planted(cleaned) else {"feet_planted": False}
     fitted = mb.fit_body(cleaned, **planted)
     angles = mb.joint_angles(fitted, limits=single_joint_limits(), in_picture=True)
     found = mb.joint_mobility(fitted, angles, joints=SEEN[name])

@@ -66,8 +66,8 @@ class Client:
     Raises
     ------
     MobilityError
-        Of every function: the fault that the server tells, of the class of its status;
-        StorageError where it cannot be reached, or what it answers is no such document.
+        In every function: the error that the server reports, of the class of its status;
+        StorageError where it cannot be reached, or the answer is not the expected document.
     """
 
     def __init__(self, url: str, key: str, *, timeout_s: float = 300.0) -> None:
@@ -142,7 +142,7 @@ class Client:
         except OSError as error:
             raise NotFoundError(f"video {path}: cannot be read ({error.strerror})") from None
         with source:
-            return self._asked(
+            return self._ask(
                 Creation,
                 "POST",
                 where,
@@ -152,15 +152,15 @@ class Client:
 
     def sessions(self) -> list[SessionState]:
         """Sessions that the key may see, the oldest first."""
-        return self._asked(list[SessionState], "GET", f"{_PREFIX}/sessions/")
+        return self._ask(list[SessionState], "GET", f"{_PREFIX}/sessions/")
 
     def state(self, session_id: str) -> SessionState:
         """How far a session is."""
-        return self._asked(SessionState, "GET", self._of(session_id, "state/"))
+        return self._ask(SessionState, "GET", self._path(session_id, "state/"))
 
     def analyze(self, session_id: str) -> SessionState:
         """Queue the analysis of a session again."""
-        return self._asked(SessionState, "POST", self._of(session_id, "state/"))
+        return self._ask(SessionState, "POST", self._path(session_id, "state/"))
 
     def wait(
         self, session_id: str, *, timeout_s: float = 3600.0, every_s: float = 1.0
@@ -189,32 +189,32 @@ class Client:
 
     def details(self, session_id: str, *, demo: bool = False) -> SessionDocument:
         """Details of a session."""
-        return self._asked(SessionDocument, "GET", self._of(session_id), demo=demo)
+        return self._ask(SessionDocument, "GET", self._path(session_id), demo=demo)
 
     def export(self, session_id: str, *, demo: bool = False) -> ExportDocument:
         """Landmarks and angles of a session."""
-        return self._asked(ExportDocument, "GET", self._of(session_id, "export/"), demo=demo)
+        return self._ask(ExportDocument, "GET", self._path(session_id, "export/"), demo=demo)
 
     def report(self, session_id: str, *, demo: bool = False) -> ReportDocument:
         """Report of an exercise with repetitions."""
-        return self._asked(ReportDocument, "POST", self._of(session_id, "report/"), demo=demo)
+        return self._ask(ReportDocument, "POST", self._path(session_id, "report/"), demo=demo)
 
     def summary(self, session_id: str, *, demo: bool = False) -> SummaryDocument:
         """Summary of an exercise with repetitions."""
-        return self._asked(SummaryDocument, "GET", self._of(session_id, "summary/"), demo=demo)
+        return self._ask(SummaryDocument, "GET", self._path(session_id, "summary/"), demo=demo)
 
     def joint_mobility(self, session_id: str, *, demo: bool = False) -> JointMobilityDocument:
         """Report of single joints."""
-        where = self._of(session_id, "joint-mobility/")
-        return self._asked(JointMobilityDocument, "POST", where, demo=demo)
+        where = self._path(session_id, "joint-mobility/")
+        return self._ask(JointMobilityDocument, "POST", where, demo=demo)
 
     def config(self, session_id: str) -> DisplayConfig:
         """Display settings of a session of single joints."""
-        return self._asked(DisplayConfig, "GET", self._of(session_id, "joint-mobility-config/"))
+        return self._ask(DisplayConfig, "GET", self._path(session_id, "joint-mobility-config/"))
 
     def stored_config(self, session_id: str) -> StoredConfig:
         """Display settings of a session of single joints, with how often they were saved."""
-        answer = self._answer("GET", self._of(session_id, "joint-mobility-config/"))
+        answer = self._send("GET", self._path(session_id, "joint-mobility-config/"))
         tag = re.fullmatch(ETAG, answer.headers.get("ETag", ""))
         if tag is None:
             raise StorageError(
@@ -238,26 +238,26 @@ class Client:
         if comments is not None:
             given["comments"] = dict(comments)
         matched = {} if revision is None else {"If-Match": f'"{revision}"'}
-        where = self._of(session_id, "joint-mobility-config/")
-        return self._asked(DisplayConfig, "POST", where, json=given, headers=matched)
+        where = self._path(session_id, "joint-mobility-config/")
+        return self._ask(DisplayConfig, "POST", where, json=given, headers=matched)
 
     def create_summary_threads(
         self, session_id: str, *, system: MeasurementSystem = "metric"
     ) -> ThreadIds:
         """Threads on what was found."""
-        where = self._of(session_id, "summary/")
-        return self._asked(ThreadIds, "POST", where, params={"system": system})
+        where = self._path(session_id, "summary/")
+        return self._ask(ThreadIds, "POST", where, params={"system": system})
 
     def create_recommendation_threads(
         self, session_id: str, *, system: MeasurementSystem = "metric"
     ) -> ThreadIds:
         """Threads on what to do."""
-        where = self._of(session_id, "recommendation/")
-        return self._asked(ThreadIds, "POST", where, params={"system": system})
+        where = self._path(session_id, "recommendation/")
+        return self._ask(ThreadIds, "POST", where, params={"system": system})
 
     def delete(self, session_id: str) -> None:
         """Delete a session for good."""
-        self._answer("DELETE", self._of(session_id))
+        self._send("DELETE", self._path(session_id))
 
     def export_participant(self, user_id: str, path: str | os.PathLike[str]) -> Path:
         """Save everything that is stored of a participant as a ZIP file."""
@@ -265,11 +265,11 @@ class Client:
 
     def erase_participant(self, user_id: str) -> None:
         """Delete everything of a participant for good."""
-        self._answer("DELETE", f"{_PREFIX}/participants/{quote(user_id, safe='')}/")
+        self._send("DELETE", f"{_PREFIX}/participants/{quote(user_id, safe='')}/")
 
     def media(self, session_id: str, name: str, path: str | os.PathLike[str]) -> Path:
         """Save a video, a picture or the page of the report of a session, by its name."""
-        return self.download(self._of(session_id, f"media/{quote(name, safe='')}"), path)
+        return self.download(self._path(session_id, f"media/{quote(name, safe='')}"), path)
 
     @contextmanager
     def ranged(
@@ -280,10 +280,10 @@ class Client:
         `asked` is the value of a header ``Range``; without it all is sent. A range that the file
         does not have is the server's answer 416.
         """
-        where = self._of(session_id, f"media/{quote(name, safe='')}")
+        where = self._path(session_id, f"media/{quote(name, safe='')}")
         headers = {"Accept-Encoding": "identity"} | ({"Range": asked} if asked else {})
         try:
-            with self._opened().stream("GET", where, headers=headers) as answer:
+            with self._open().stream("GET", where, headers=headers) as answer:
                 if (
                     answer.is_error
                     and answer.status_code != HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
@@ -295,9 +295,9 @@ class Client:
             raise StorageError(f"{where}: {error or type(error).__name__}") from None
 
     def download(self, url: str, path: str | os.PathLike[str]) -> Path:
-        """Save what an address in a document leads to; another host is not told the key."""
+        """Save the file at an address of a document; the key is not sent to another host."""
         target = Path(path)
-        http = self._opened()
+        http = self._open()
         try:
             request = http.build_request("GET", url)
             if _origin(request.url) != _origin(http.base_url):
@@ -316,24 +316,24 @@ class Client:
             raise StorageError(f"{url}: {error or type(error).__name__}") from None
         return target
 
-    def _opened(self) -> httpx.Client:
+    def _open(self) -> httpx.Client:
         if self._http.is_closed:
             raise StorageError(f"{self._http.base_url}: this client is closed; make another one")
         return self._http
 
-    def _of(self, session_id: str, what: str = "") -> str:
+    def _path(self, session_id: str, what: str = "") -> str:
         return f"{_PREFIX}/sessions/{quote(session_id, safe='')}/{what}"
 
-    def _asked(
+    def _ask(
         self, kind: type[T], method: str, path: str, *, demo: bool = False, **request: Any
     ) -> T:
         if demo:
             request["params"] = {"demo": "true"}
-        return _as(kind, _json_of(self._answer(method, path, **request)))
+        return _as(kind, _json_of(self._send(method, path, **request)))
 
-    def _answer(self, method: str, path: str, **request: Any) -> httpx.Response:
+    def _send(self, method: str, path: str, **request: Any) -> httpx.Response:
         try:
-            answer = self._opened().request(method, path, **request)
+            answer = self._open().request(method, path, **request)
         except httpx.HTTPError as error:
             raise StorageError(f"{self._http.base_url}: {error or type(error).__name__}") from None
         _check(answer)
@@ -354,16 +354,16 @@ def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
 
 
 def _check(answer: httpx.Response) -> None:
-    """Raise the fault that a server tells."""
+    """Raise the error that a server reports."""
     if answer.is_success:
         return
     try:
-        told = answer.json()
+        body = answer.json()
     except ValueError:
-        told = {}
-    fields = told.get("errors") or {} if isinstance(told, dict) else {}
+        body = {}
+    fields = body.get("errors") or {} if isinstance(body, dict) else {}
     lines = [f"{name}: {', '.join(faults)}" for name, faults in fields.items()]
-    message = told.get("error") if isinstance(told, dict) else None
+    message = body.get("error") if isinstance(body, dict) else None
     message = message or "; ".join(lines) or f"the server answered {answer.status_code}"
     fault = _BY_STATUS.get(answer.status_code)
     if fault is BadInputError:

@@ -53,9 +53,9 @@ class Code:
     Attributes
     ----------
     modules
-        Rooms and single modules on which the result may depend, by the import contracts.
+        Rooms and modules on which the result may depend, by the import contracts.
     sentences
-        Tables of sentences that these load: results keep warnings and reasons as texts.
+        Tables of sentences whose texts results store as warnings and reasons.
     tables
         Tables of numbers that these load; None: all.
     """
@@ -99,7 +99,7 @@ def code_digest(code: Code | None = None) -> str:
     ConflictError
         A file was changed since this process began, which may run the earlier code.
     """
-    # The files of this package say more than its version.
+    # The files of this package are more specific than its version.
     versions = {name: each for name, each in package_versions().items() if name != "mobility"}
     digest = hashlib.sha256(json.dumps(versions, sort_keys=True).encode())
     for file in package_files(_HERE, code):
@@ -132,7 +132,7 @@ def _is_of(code: Code, file: Path) -> bool:
 def history(dataset: xr.Dataset) -> list[dict[str, Any]]:
     """List the operations that made `dataset`, oldest first.
 
-    The history of another program is kept as text, as one operation.
+    The history of another program becomes one operation, with its text.
     """
     text = dataset.attrs.get("history", "[]")
     try:
@@ -183,8 +183,8 @@ def with_history(
 
 
 @dataclass(frozen=True)
-class Warned:
-    """A warning about results: ``Warned(**warning)`` of a history.
+class AnalysisWarning:
+    """A warning about results: ``AnalysisWarning(**warning)`` of a history.
 
     Attributes
     ----------
@@ -203,7 +203,7 @@ def warnings_of(*datasets: xr.Dataset) -> list[dict[str, Any]]:
     """Collect the warnings that the operations recorded, each once, in order.
 
     An operation records a warning as ``warnings=[tables.warning(...)]`` in its history entry:
-    code and values are for programs, the message for people; see :class:`Warned`.
+    code and values are for programs, the message for people; see :class:`AnalysisWarning`.
     """
     warnings: list[dict[str, Any]] = []
     for dataset in datasets:

@@ -31,11 +31,13 @@ from mobility.options import likely
 from mobility.parsing import YAML_LOADER
 
 if TYPE_CHECKING:
+    import numpy as np
     import xarray as xr
+    from numpy.typing import NDArray
 
     from mobility.assessment.findings import Finding
     from mobility.assessment.verdict import Verdict
-    from mobility.provenance import Warned
+    from mobility.provenance import AnalysisWarning
     from mobility.reports.moments import Moment
     from mobility.sessions.record import SessionRecord, Side
     from mobility.sessions.stored import StoredSession
@@ -189,13 +191,18 @@ class Analysis(Protocol):
     def metrics(self, trial: Trial) -> xr.Dataset:
         """Measure."""
 
+    def other_exercise(
+        self, pose: xr.Dataset, frames: xr.DataArray, accepted: NDArray[np.bool_]
+    ) -> list[dict[str, Any]]:
+        """Warn where another exercise is shown; as for ``assessment.measures.measure``."""
+
     def verdict(
         self,
         exercise: Exercise,
         quality: Mapping[str, Any] | None,
         metrics: xr.Dataset | None,
         fitted: Callable[[], xr.Dataset],
-        warnings: Sequence[Warned],
+        warnings: Sequence[AnalysisWarning],
     ) -> Verdict:
         """Say what the recording is good for."""
 
@@ -217,8 +224,8 @@ class Analysis(Protocol):
         joints: Sequence[str],
         quality: Mapping[str, Any],
         metrics: xr.Dataset,
-        warnings: Sequence[Warned],
-    ) -> list[Warned]:
+        warnings: Sequence[AnalysisWarning],
+    ) -> list[AnalysisWarning]:
         """Leave out the warnings that say nothing about what is reported."""
 
     def angles_in_video(

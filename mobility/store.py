@@ -1,7 +1,7 @@
 """Stores and sessions as a researcher and the commands use them.
 
-Nothing is done here: what keeps files is in :mod:`mobility.sessions`, what makes documents, results
-and reports of them in the rooms above it, and each method names the function that does it.
+Each method only calls the function that it names: :mod:`mobility.sessions` keeps the files, the
+rooms above it make results, documents and reports of them.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Session(StoredSession):
 
     @checked
     def angles(self, *, refused: bool = False) -> xr.Dataset:
-        """Joint angles over time, degrees, as the report stands for them.
+        """Joint angles over time, degrees, as in the report.
 
         Parameters
         ----------
@@ -142,14 +142,14 @@ class Session(StoredSession):
 
         set_camera_side(self, side, by=by)
 
-    def unless_refused(self) -> AbstractContextManager[None]:
-        """Take back what was corrected inside, where it or its analysis is refused.
+    def rollback_if_refused(self) -> AbstractContextManager[None]:
+        """Undo the corrections made inside where they or their analysis raise BadInputError.
 
-        See :func:`mobility.pipeline.corrections.unless_refused`.
+        See :func:`mobility.pipeline.corrections.rollback_if_refused`.
         """
-        from mobility.pipeline.corrections import unless_refused
+        from mobility.pipeline.corrections import rollback_if_refused
 
-        return unless_refused(self)
+        return rollback_if_refused(self)
 
     def details(self) -> dict[str, Any]:
         """Session document; before the analysis without angles.

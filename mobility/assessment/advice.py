@@ -1,4 +1,4 @@
-"""What to do about what was found: exercises with dose, purpose and source, from a table."""
+"""Advice on findings: exercises with dose, purpose and source, from a table."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def all_work() -> Mapping[str, Mapping[str, Any]]:
 
 
 def advise(findings: Iterable[Finding], *, system: System = "metric") -> tuple[Work, ...]:
-    """Choose the exercises for what was found.
+    """Choose the exercises for the faults that were found.
 
     Parameters
     ----------
@@ -73,10 +73,10 @@ def advise(findings: Iterable[Finding], *, system: System = "metric") -> tuple[W
     tuple of Work
         Each once, what is for the largest finding (:func:`excess`) first.
     """
-    found = [finding for finding in findings if finding.status == "found"]
+    faults = [finding for finding in findings if finding.status == "found"]
     works = []
     for name, entry in all_work().items():
-        because = tuple(finding for finding in found if finding.rule in entry["for"])
+        because = tuple(finding for finding in faults if finding.rule in entry["for"])
         if not because:
             continue
         quantities = {

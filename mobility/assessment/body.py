@@ -80,13 +80,13 @@ def lean_at_rest(pose: xr.Dataset, repetitions: xr.Dataset) -> float:
         )
         time = pose["time"].to_numpy()
         at_rest = np.isin(np.arange(time.size), [int(np.argmin(abs(time - e))) for e in edges])
-    known = lean[at_rest]
-    known = known[np.isfinite(known)]
-    return float(np.median(known)) if known.size else float("nan")
+    seen = lean[at_rest]
+    seen = seen[np.isfinite(seen)]
+    return float(np.median(seen)) if seen.size else float("nan")
 
 
 def median_of(values: Array) -> Array:
-    """Median over the first axis, of those that are not NaN; NaN where there are none."""
+    """Median over the first axis of the values that are not NaN; NaN where there are none."""
     if not len(values):
         return np.full(values.shape[1:], np.nan)
     # Thrice as fast as nanmedian, and without its warning.

@@ -14,12 +14,12 @@ from mobility.assessment.findings import Finding, Level, Status, find, label, sa
 from mobility.assessment.verdict import Part, Verdict, judge
 from mobility.kinematics.expected_error import Z95
 from mobility.options import checked
-from mobility.provenance import Warned, warnings_of
+from mobility.provenance import AnalysisWarning, warnings_of
 from mobility.registry import exercise_of
 from mobility.wording import capital, listed, spoken
 
 GROUPS = ("hip_flexion", "hip_abduction", "knee_flexion", "knee_movement", "ankle_dorsiflexion")
-"""Groups that have a comment of their own."""
+"""Groups with a comment."""
 
 WHOLE = "whole_movement"
 SUMMARY = "final_summary"
@@ -43,9 +43,8 @@ def comments(
 ) -> dict[str, str]:
     """Comment on each group of metrics and on the whole.
 
-    Every statement is one of :func:`mobility.assessment.findings.find`: nothing is said
-    to be there, or not to be there, that its status does not say. Equal metrics give
-    equal texts.
+    Every statement is one of :func:`mobility.assessment.findings.find`, with its status. Equal
+    metrics give equal texts.
 
     Parameters
     ----------
@@ -60,8 +59,7 @@ def comments(
     height_m, weight_kg
         Of the participant, where they are known; named to the professional.
     verdict
-        What the recording is good for, which says what is not commented on; by default what the
-        warnings of the metrics make of it.
+        On the recording, which rules out comments; by default from the warnings of the metrics.
 
     Returns
     -------
@@ -73,15 +71,15 @@ def comments(
     BadInputError
         Where a metric has another unit than its rule.
     """
-    judged = _verdict(metrics, verdict)
-    out = judged.rules_out
-    findings = judged.keep(find(metrics))
+    verdict = _verdict(metrics, verdict)
+    out = verdict.rules_out
+    findings = verdict.keep(find(metrics))
     advised = () if "exercises" in out else findings
     texts = {}
     for group in GROUPS:
-        own = [finding for finding in findings if finding.group == group]
-        lines = [_opening(group, name, level, metrics), *_absent(judged, "findings")]
-        lines += statements(own, level)
+        of_group = [finding for finding in findings if finding.group == group]
+        lines = [_opening(group, name, level, metrics), *_absent(verdict, "findings")]
+        lines += statements(of_group, level)
         if group == "knee_movement":
             lines += _stance(metrics, level, system)
         lines += _work(advise([f for f in advised if f.group == group], system=system))
@@ -89,12 +87,12 @@ def comments(
     texts[SUMMARY] = "\n".join(
         [
             _opening(WHOLE, name, level, metrics),
-            judged.said,
+            verdict.text,
             *_person(level, system, height_m, weight_kg),
             *_counted(metrics),
             *([] if "indices" in out else _indices(metrics, level)),
             *([] if "fms" in out else _criteria(metrics, level)),
-            *_absent(judged, "indices", "fms", "smoothness", "findings", "exercises"),
+            *_absent(verdict, "indices", "fms", "smoothness", "findings", "exercises"),
             *statements([f for f in findings if f.group == WHOLE], level),
             *_elsewhere([f for f in findings if f.group != WHOLE], level),
             *_work(advise(advised, system=system)),
@@ -118,28 +116,28 @@ def recommendations(
     Parameters
     ----------
     metrics, name, level, system, verdict
-        As for :func:`comments`. The professional is told the sources too.
+        As for :func:`comments`. The professional gets the sources too.
 
     Returns
     -------
     dict
-        Texts by group, and ``final_summary``. What cannot be told gets no exercise but
-        advice on how to record it.
+        Texts by group, and ``final_summary``. Faults that cannot be judged get no exercise but
+        advice on how to record them.
     """
-    judged = _verdict(metrics, verdict)
-    findings = judged.keep(find(metrics))
+    verdict = _verdict(metrics, verdict)
+    findings = verdict.keep(find(metrics))
     texts = {}
     for key in KEYS:
-        own = [f for f in findings if f.group == key] if key != SUMMARY else list(findings)
-        works = advise(own, system=system)
+        of_group = [f for f in findings if f.group == key] if key != SUMMARY else list(findings)
+        works = advise(of_group, system=system)
         opening = _opening(WHOLE if key == SUMMARY else key, name, level, metrics)
-        lines = [opening, *([] if judged.level == "good" else [judged.said])]
-        if ruled_out := judged.absent("exercises"):
+        lines = [opening, *([] if verdict.level == "good" else [verdict.text])]
+        if ruled_out := verdict.absent("exercises"):
             texts[key] = "\n".join([*lines, ruled_out])
             continue
         lines += [_exercise(n, work, level) for n, work in enumerate(works, start=1)]
         advice = tables.load("advice")
-        is_open = any(finding.status == "cannot be told" for finding in own)
+        is_open = any(finding.status == "cannot be told" for finding in of_group)
         if not works:
             lines.append(advice["nothing" if is_open else "keep"]["text"])
         if is_open:
@@ -149,10 +147,9 @@ def recommendations(
 
 
 def statements(findings: Sequence[Finding], level: Level) -> list[str]:
-    """Say what was found, what not, and what cannot be told: one line for each of them.
+    """Write one line for each status: faults, absent faults, and those that cannot be judged.
 
-    Sides of which one rule says the same are told together, and so is all that was refused for one
-    reason.
+    Equal findings of both sides are put together, and so are those refused for one reason.
     """
     lines = []
     for status in _STATUSES:
@@ -163,8 +160,8 @@ def statements(findings: Sequence[Finding], level: Level) -> list[str]:
                 rule = "" if refused else finding.rule
                 alike.setdefault((rule, finding.reason), []).append(finding)
         if alike:
-            said = " ".join(say(each, level) for each in alike.values())
-            lines.append(f"{_heading(status, level)}: {said}")
+            sentences = " ".join(say(each, level) for each in alike.values())
+            lines.append(f"{_heading(status, level)}: {sentences}")
     return lines
 
 
@@ -184,27 +181,27 @@ def _opening(group: str, name: str | None, level: Level, metrics: xr.Dataset) ->
 def _verdict(metrics: xr.Dataset, verdict: Verdict | None) -> Verdict:
     if verdict is not None:
         return verdict
-    return judge([Warned(**each) for each in warnings_of(metrics)], metrics=metrics)
+    return judge([AnalysisWarning(**each) for each in warnings_of(metrics)], metrics=metrics)
 
 
 def _absent(verdict: Verdict, *parts: Part) -> list[str]:
-    told = verdict.absent(*parts)
-    return [told] if told else []
+    sentence = verdict.absent(*parts)
+    return [sentence] if sentence else []
 
 
 def _person(
     level: Level, system: System, height_m: float | None, weight_kg: float | None
 ) -> list[str]:
-    known = []
+    personal = []
     if height_m is not None:
         height = stature(height_m, system=system)
-        known.append(tables.sentence("comments.height", height=height))
+        personal.append(tables.sentence("comments.height", height=height))
     if weight_kg is not None:
         mass = quantity(weight_kg, "kg", system=system, digits=0)
-        known.append(tables.sentence("comments.mass", mass=mass))
-    if level == "participant" or not known:
+        personal.append(tables.sentence("comments.mass", mass=mass))
+    if level == "participant" or not personal:
         return []
-    return [tables.sentence("comments.person", known=", ".join(known))]
+    return [tables.sentence("comments.person", known=", ".join(personal))]
 
 
 def _counted(metrics: xr.Dataset) -> list[str]:
@@ -216,7 +213,7 @@ def _counted(metrics: xr.Dataset) -> list[str]:
 
 
 def _indices(metrics: xr.Dataset, level: Level) -> list[str]:
-    said = []
+    sentences = []
     for name in ("mobility_index", "quality_index"):
         if name not in metrics:
             continue
@@ -226,14 +223,14 @@ def _indices(metrics: xr.Dataset, level: Level) -> list[str]:
             reason = metrics[name].attrs.get("note", "")
             if level == "participant" or not reason:
                 reason = tables.sentence("comments.index.too_little")
-            said.append(tables.sentence("comments.index.none", index=words, reason=reason))
+            sentences.append(tables.sentence("comments.index.none", index=words, reason=reason))
             continue
         shown = tables.sentence("comments.index.value", value=value)
         if f"{name}_interval" in metrics:
             low, high = (float(bound) for bound in metrics[f"{name}_interval"])
             shown = tables.sentence("comments.index.between", value=value, low=low, high=high)
         absent = parts_left_out(metrics, name)[1]
-        said.append(
+        sentences.append(
             tables.sentence(
                 "comments.index.part" if absent else "comments.index.whole",
                 index=words,
@@ -241,11 +238,11 @@ def _indices(metrics: xr.Dataset, level: Level) -> list[str]:
                 absent=listed(absent),
             )
         )
-    return [" ".join(said)] if said else []
+    return [" ".join(sentences)] if sentences else []
 
 
 def parts_left_out(metrics: xr.Dataset, name: str) -> tuple[float, list[str]]:
-    """Give the share of the parts that is in an index, and those that are not, in words."""
+    """Give the share of the parts in an index, and the names of the others."""
     given = metrics.get(f"{name}_part_score")
     if given is None or f"{name}_coverage" not in metrics:
         return 1.0, []
@@ -256,7 +253,7 @@ def parts_left_out(metrics: xr.Dataset, name: str) -> tuple[float, list[str]]:
 
 
 def _criteria(metrics: xr.Dataset, level: Level) -> list[str]:
-    """Give the score that the criteria of the FMS deep squat allow, and what it rests on."""
+    """Give the possible score of the FMS deep squat with its criteria, and what is not assessed."""
     lines = []
     if "fms_probability" in metrics:
         criteria = metrics["fms_probability"]
@@ -274,7 +271,6 @@ def _criteria(metrics: xr.Dataset, level: Level) -> list[str]:
 
 
 def _stance(metrics: xr.Dataset, level: Level, system: System) -> list[str]:
-    """Say how wide the stance is, in the units of the system."""
     width = _value(metrics, "stance_width_m")
     if not math.isfinite(width):
         return []
@@ -286,22 +282,22 @@ def _stance(metrics: xr.Dataset, level: Level, system: System) -> list[str]:
         )
         text += f" ({low.split()[0]} to {high})"
     ratio = _value(metrics, "stance_width")
-    told = "compared" if math.isfinite(ratio) else "alone"
-    return [tables.sentence(f"comments.stance.{level}.{told}", width=text, ratio=ratio)]
+    kind = "compared" if math.isfinite(ratio) else "alone"
+    return [tables.sentence(f"comments.stance.{level}.{kind}", width=text, ratio=ratio)]
 
 
 def _elsewhere(findings: Sequence[Finding], level: Level) -> list[str]:
-    """List in a few words what the comments on the groups say."""
+    """List the findings of the groups in a few words."""
     lines = []
     for status in _STATUSES:
-        named: dict[str, list[str]] = {}
+        by_label: dict[str, list[str]] = {}
         for finding in findings:
             if finding.status == status:
-                named.setdefault(label(finding), []).append(finding.side)
-        if named:
+                by_label.setdefault(label(finding), []).append(finding.side)
+        if by_label:
             names = "; ".join(
                 f"{words} ({' and '.join(sides)})" if any(sides) else words
-                for words, sides in named.items()
+                for words, sides in by_label.items()
             )
             heading = _heading(status, level)
             lines.append(tables.sentence("comments.elsewhere", heading=heading, names=names))
@@ -311,8 +307,8 @@ def _elsewhere(findings: Sequence[Finding], level: Level) -> list[str]:
 def _work(works: Sequence[Work]) -> list[str]:
     if not works:
         return []
-    named = ". ".join(f"{capital(work.name)}, {work.dose}" for work in works)
-    return [tables.sentence("comments.work", exercises=named)]
+    exercises = ". ".join(f"{capital(work.name)}, {work.dose}" for work in works)
+    return [tables.sentence("comments.work", exercises=exercises)]
 
 
 def _exercise(number: int, work: Work, level: Level) -> str:

@@ -1,8 +1,8 @@
 """Criteria of the FMS deep squat and compensations of the overhead squat assessment.
 
-A criterion is a metric against a threshold, and what is given is the probability that it is so,
-from the value and its expected error. What is refused, or too close to the threshold, cannot be
-told; it is never a pass. A landing error score is not given: it belongs to landings.
+A criterion compares a metric with a threshold; its probability follows from the value and its
+expected error. A value that is refused or too close to the threshold cannot be judged, and is never
+a pass. A landing error score is not given: it belongs to landings.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Array = NDArray[np.float64]
 _ROUNDING = 1e-12
 
 
-class _Said(NamedTuple):
+class _Fault(NamedTuple):
     probability: float
     note: str
 
@@ -42,14 +42,14 @@ def probability_of(
     The true value is normal about the measured one: with
     :math:`z = (\hat x - t) / \sigma` it is above t with probability :math:`\Phi(z)`.
 
-    Outside is of one tail where that is likelier than not, :math:`q = \max(P(x > t), P(x < -t))`,
-    else both, but no more than one half: of a value of which nothing is known but a large error,
-    both tails together would be nearly certain, although not even its sign is.
+    ``outside`` is the likelier tail where that exceeds one half,
+    :math:`q = \max(P(x > t), P(x < -t))`, else both tails, at most one half: with a large error
+    both tails together would be nearly certain, although not even the sign is.
 
     Parameters
     ----------
     value, sd
-        Of any shape; NaN where a value or its error is not known. An error of 0 makes it certain.
+        Of any shape; NaN where a value or its error is unknown. An error of 0 makes it certain.
     threshold
         t, in the same units.
     side
@@ -58,7 +58,7 @@ def probability_of(
     Returns
     -------
     ndarray
-        Between 0 and 1; NaN where it cannot be told.
+        Between 0 and 1; NaN where it is unknown.
     """
     from scipy.special import ndtr
 
@@ -113,7 +113,7 @@ def fms_deep_squat(metrics: xr.Dataset, *, view: str | None = None) -> xr.Datase
     -------
     xarray.Dataset
         ``fms_probability(fms_criterion)`` of ``torso``, ``femur``, ``knees``, ``dowel``, ``heels``
-        and ``feet``, NaN where it cannot be told, and ``fms_joint_probability`` that all are met.
+        and ``feet``, NaN where it is unknown, and ``fms_joint_probability`` that all are met.
         The attribute ``verdict`` of both is "3" where that is at least the probability of the
         table, "at most 2; another trial with raised heels is needed" where a criterion
         fails with it, else "cannot be judged", with the criteria that are uncertain ("heels
@@ -137,16 +137,17 @@ def fms_deep_squat(metrics: xr.Dataset, *, view: str | None = None) -> xr.Datase
     """
     table = tables.load("criteria")
     entry = table["fms_deep_squat"]
-    said = {
+    faults = {
         name: _fault(metrics, criterion, criterion["fails"], view)
         for name, criterion in entry["criteria"].items()
     }
-    probability = np.array([1.0 - one.probability for one in said.values()])
-    score, untold = _verdict(entry, probability)
+    probability = np.array([1.0 - one.probability for one in faults.values()])
+    score, uncertain = _verdict(entry, probability)
     joint = float(np.prod(probability))
     about = {
-        **_about(entry, said, quantity="fms"),
-        "verdict": entry["verdicts"][score] + (f": {listed(untold)} uncertain" if untold else ""),
+        **_about(entry, faults, quantity="fms"),
+        "verdict": entry["verdicts"][score]
+        + (f": {listed(uncertain)} uncertain" if uncertain else ""),
         "score": score,
         "pain": entry["verdicts"]["pain"],
         "thresholds": _thresholds(entry["criteria"], "fails"),
@@ -174,17 +175,17 @@ def fms_deep_squat(metrics: xr.Dataset, *, view: str | None = None) -> xr.Datase
 
 
 def _verdict(entry: Mapping[str, Any], probability: Array) -> tuple[str, list[str]]:
-    """Choose one of the verdicts, and name the criteria that leave it open."""
+    """Choose the entry of ``verdicts``, and name the criteria that leave it open."""
     met = [is_stated(each) for each in probability]
     if False in met:
         return "not_met", []
-    untold = [name for name, each in zip(entry["criteria"], met, strict=True) if each is None]
-    if all(entry["criteria"][name].get("start") for name in untold):
+    uncertain = [name for name, each in zip(entry["criteria"], met, strict=True) if each is None]
+    if all(entry["criteria"][name].get("start") for name in uncertain):
         together = np.prod([p for p, each in zip(probability, met, strict=True) if each])
         if not is_stated(together):
             return "open", []
-        return "all_but_start" if untold else "all_met", []
-    return "open", untold if any(met) else []
+        return "all_but_start" if uncertain else "all_met", []
+    return "open", uncertain if any(met) else []
 
 
 @checked
@@ -201,7 +202,7 @@ def compensations(metrics: xr.Dataset, *, view: str | None = None) -> xr.Dataset
     Returns
     -------
     xarray.Dataset
-        ``compensation_probability(compensation)``, NaN where it cannot be told. Its attribute
+        ``compensation_probability(compensation)``, NaN where it is unknown. Its attribute
         ``stated`` is the probability from which on a compensation is stated (and, of the opposite,
         its absence), ``not_assessed`` (JSON) names those that are not assessed and why, ``notes``
         (JSON) what is missing.
@@ -217,12 +218,12 @@ def compensations(metrics: xr.Dataset, *, view: str | None = None) -> xr.Dataset
     """
     table = tables.load("criteria")
     entry = table["compensations"]
-    said = {
+    faults = {
         name: _fault(metrics, one, one["found"], view) for name, one in entry["assessed"].items()
     }
     unseen = {name: why for name, why in entry["not_assessed"].items() if name != "source"}
     about = {
-        **_about(entry, said, quantity="compensation"),
+        **_about(entry, faults, quantity="compensation"),
         "not_assessed": json.dumps(unseen),
         "thresholds": _thresholds(entry["assessed"], "found"),
         "long_name": "overhead squat, probability of a compensation",
@@ -231,28 +232,28 @@ def compensations(metrics: xr.Dataset, *, view: str | None = None) -> xr.Dataset
         {
             "compensation_probability": (
                 "compensation",
-                np.array([one.probability for one in said.values()]),
+                np.array([one.probability for one in faults.values()]),
                 about,
             )
         },
-        coords={"compensation": list(said)},
+        coords={"compensation": list(faults)},
     )
     return provenance.with_history(result, "compensations", {"view": view}, source=metrics)
 
 
-def _fault(metrics: xr.Dataset, entry: Mapping[str, Any], side: str, view: str | None) -> _Said:
+def _fault(metrics: xr.Dataset, entry: Mapping[str, Any], side: str, view: str | None) -> _Fault:
     """Probability that a metric, on any side of the body, is beyond its threshold."""
     given = estimate(metrics, entry["measure"])
     each = np.atleast_1d(probability_of(given.value, given.sd, entry["threshold"], side=side))
     chosen, note = seen_sides(given, view)
     if chosen:
         if np.isnan(each[chosen]).any():
-            return _Said(np.nan, tables.sentence("reasons.no_error"))
-        return _Said(float(each[chosen].max()), note)
-    known = each[np.isfinite(each)]
-    if known.size and is_stated(float(known.max())):  # one side is enough for a fault
-        return _Said(float(known.max()), note)
-    return _Said(np.nan, note)
+            return _Fault(np.nan, tables.sentence("reasons.no_error"))
+        return _Fault(float(each[chosen].max()), note)
+    seen = each[np.isfinite(each)]
+    if seen.size and is_stated(float(seen.max())):  # one side is enough for a fault
+        return _Fault(float(seen.max()), note)
+    return _Fault(np.nan, note)
 
 
 def _thresholds(entries: Mapping[str, Any], side: str) -> str:
@@ -264,8 +265,10 @@ def _thresholds(entries: Mapping[str, Any], side: str) -> str:
     )
 
 
-def _about(entry: Mapping[str, Any], said: Mapping[str, _Said], *, quantity: str) -> dict[str, Any]:
-    notes = {name: one.note for name, one in said.items() if one.note}
+def _about(
+    entry: Mapping[str, Any], faults: Mapping[str, _Fault], *, quantity: str
+) -> dict[str, Any]:
+    notes = {name: one.note for name, one in faults.items() if one.note}
     about: dict[str, Any] = {
         "units": "1",
         "group": "",

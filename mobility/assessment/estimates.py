@@ -1,4 +1,4 @@
-"""Metrics with the error that is expected of them, as indices and criteria need them."""
+"""Metrics with their expected errors, as indices and criteria need them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mobility.kinematics.skeleton import SIDES, other_side
 Array = NDArray[np.float64]
 
 HIDDEN_SIDE = "hidden_side"
-"""Attribute of metrics: the side that a camera at the other one does not show; without values."""
+"""Attribute of metrics: the side without values, as the camera stands at the other one."""
 
 ABSENT_SIDE = "absent_side"
 """Attribute of metrics: the leg on which nobody stood, where each stands in turn."""
@@ -42,7 +42,7 @@ class Estimate(NamedTuple):
 
 
 def estimate(metrics: xr.Dataset, name: str) -> Estimate:
-    """Give a metric over the accepted repetitions with its expected error, its own ``_sd``.
+    """Give a metric over the accepted repetitions with its expected error, its ``_sd``.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def estimate(metrics: xr.Dataset, name: str) -> Estimate:
 
 
 def reason_of_side(metrics: xr.Dataset, side: str | None) -> str:
-    """Say why nothing is stated of a side; empty where it was shown."""
+    """Say why a side has no values; empty where it was shown."""
     return _hidden_side(metrics.attrs, side)
 
 
@@ -100,12 +100,12 @@ def reason_missing(
     side
         Side of the value; "" where it has none.
     """
-    there = variables.get("accepted_repetitions")
-    count = np.nan if there is None else float(there.values)
+    accepted = variables.get("accepted_repetitions")
+    count = np.nan if accepted is None else float(accepted.values)
     if count == 0:
         return tables.sentence("reasons.no_repetition")
     variable = variables[name]
-    # Comes first: with too few repetitions no view of the camera would give a spread.
+    # First, as with too few repetitions no view would give a spread.
     spread = variable.attrs.get("kind") == "variability"
     if spread and count < least_for_spread():
         return too_few_for_spread()
@@ -145,17 +145,16 @@ def side_shown(metrics: xr.Dataset, name: str, *, otherwise: Callable[[], str]) 
     Returns
     -------
     str
-        The near side, where the camera hides the other. Else the one that was measured, of both
-        the one whose error is clearly smaller (``measures.yaml``), and `otherwise` where
-        neither is.
+        The near side, where the camera hides the other. Else the only measured one, or that with a
+        clearly smaller error (``measures.yaml``), or `otherwise`.
     """
     if hidden := metrics.attrs.get(HIDDEN_SIDE):
         return other_side(str(hidden))
     given = estimate(metrics, name)
-    known = np.flatnonzero(np.isfinite(np.atleast_1d(given.value)))
-    if given.value.ndim and len(known) == 1:
-        return SIDES[int(known[0])]
-    if len(known) == len(SIDES) and np.isfinite(given.sd).all():
+    measured = np.flatnonzero(np.isfinite(np.atleast_1d(given.value)))
+    if given.value.ndim and len(measured) == 1:
+        return SIDES[int(measured[0])]
+    if len(measured) == len(SIDES) and np.isfinite(given.sd).all():
         surer = tables.load("measures")["limits"]["surer_side"]["value"]
         if given.sd.max() > surer * given.sd.min():
             return SIDES[int(np.argmin(given.sd))]
@@ -170,23 +169,23 @@ def seen_sides(given: Estimate, view: str | None) -> tuple[list[int], str]:
     given
         Of a metric over sides, or over nothing.
     view
-        Name of the view (:func:`mobility.view.trial_view`); None where it is not known.
+        Name of the view (:func:`mobility.view.trial_view`); None where it is unknown.
 
     Returns
     -------
     indices, note
-        Of both sides where both are known. Of one that is known alone only where a camera at the
-        side of the subject sees that one, which `note` says. None else, and `note` is the reason.
+        Both sides where both have values. A single one only if the camera stands at that side,
+        which `note` says. Else none, and `note` is the reason.
     """
     values = np.atleast_1d(given.value)
-    known = np.flatnonzero(np.isfinite(values))
-    if len(known) == len(values):
-        return [int(i) for i in known], ""
-    if not len(known) or len(values) == 1:
+    measured = np.flatnonzero(np.isfinite(values))
+    if len(measured) == len(values):
+        return [int(i) for i in measured], ""
+    if not len(measured) or len(values) == 1:
         return [], given.reason
-    side = SIDES[int(known[0])]
+    side = SIDES[int(measured[0])]
     if view in SIDES and view == side:
-        return [int(known[0])], tables.sentence("reasons.near_side_only", side=side)
-    other = SIDES[1 - int(known[0])]
+        return [int(measured[0])], tables.sentence("reasons.near_side_only", side=side)
+    other = SIDES[1 - int(measured[0])]
     missing = tables.sentence("reasons.other_side_missing", side=other, reason=given.reason)
     return [], missing

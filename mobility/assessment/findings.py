@@ -1,4 +1,4 @@
-"""What is said about a squat: statements that its metrics support, from a table of rules."""
+"""Findings: statements about a participant that the metrics support, from a table of rules."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _SHOWN: Mapping[str, Mapping[str, Any]] = {
 
 @dataclass(frozen=True)
 class Finding:
-    """What one rule says of one side, or of the whole body.
+    """Result of one rule on one side, or on the whole body.
 
     Attributes
     ----------
@@ -59,19 +59,19 @@ class Finding:
     units
         Unit of value, interval and threshold.
     threshold
-        What the value was compared with; None where it is not known.
+        What the value was compared with; None where it is unknown.
     probability
         That the fault is there; None where it cannot be computed.
     status
         "found", "not found" or "cannot be told".
     reason
-        Why it cannot be told, else "".
+        Why the fault cannot be judged, else "".
     rule, source
         Name of the rule, and where its threshold comes from.
     participant, professional
-        What is said, for each reader.
+        The sentence for each reader.
     hidden
-        Whether the camera stands at the other side and does not see this one.
+        Whether the camera stands at the other side and cannot see this one.
     norm
         Whose the threshold is, where it depends on age or sex.
     """
@@ -96,7 +96,7 @@ class Finding:
 
 
 def find(metrics: xr.Dataset) -> tuple[Finding, ...]:
-    """Say what the metrics of a squat show, and what they cannot.
+    """Judge the metrics of an exercise by its rules.
 
     The probability that a value is below, above or outside of a threshold is that of
     :func:`mobility.assessment.criteria.probability_of`, from whatever view: the error is that of
@@ -113,8 +113,8 @@ def find(metrics: xr.Dataset) -> tuple[Finding, ...]:
     Returns
     -------
     tuple of Finding
-        In the order of the table; of a metric with sides, one for each. A metric that
-        is absent or NaN, or of which the error is unknown, cannot be told.
+        In the order of the table; one for each side of a metric with sides. The status is "cannot
+        be told" where the metric is absent or NaN, or its error is unknown.
 
     Raises
     ------
@@ -123,7 +123,9 @@ def find(metrics: xr.Dataset) -> tuple[Finding, ...]:
     """
     rules = all_rules()
     names = exercise_of(metrics).table["rules"]
-    return tuple(finding for name in names for finding in _judge(metrics, name, rules[name]))
+    return tuple(
+        finding for name in names for finding in _findings_of_rule(metrics, name, rules[name])
+    )
 
 
 @functools.cache
@@ -136,13 +138,13 @@ def all_rules() -> Mapping[str, Mapping[str, Any]]:
 
 
 def say(findings: Sequence[Finding], level: Level) -> str:
-    """Say in one sentence what one rule found, alike, on the sides of `findings`.
+    """Say in one sentence what `findings` of one rule and status have in common.
 
     Parameters
     ----------
     findings
-        One finding, or those of both sides: of one rule and status. Where values were refused for
-        one reason, those of several rules.
+        One finding, or those of both sides, of one rule and status. Findings refused for one reason
+        may be of several rules.
     level
         Who reads it: "participant" or "professional".
     """
@@ -207,8 +209,8 @@ def label(finding: Finding) -> str:
     """Name the fault that a rule looks for, in a few words."""
     rule = all_rules()[finding.rule]
     limit = "" if finding.threshold is None else number(finding.threshold, rule)
-    named: str = rule["label"].format(threshold=limit)
-    return named
+    text: str = rule["label"].format(threshold=limit)
+    return text
 
 
 def number(value: float, rule: Mapping[str, Any]) -> str:
@@ -233,7 +235,7 @@ def _shown(rule: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**_SHOWN[rule["unit"]], **rule.get("shown", {})}
 
 
-def _judge(metrics: xr.Dataset, name: str, rule: Mapping[str, Any]) -> list[Finding]:
+def _findings_of_rule(metrics: xr.Dataset, name: str, rule: Mapping[str, Any]) -> list[Finding]:
     metric = rule["metric"]
     if metric not in metrics:
         return [_refused(name, rule, "", tables.sentence("reasons.not_measured"))]
@@ -249,34 +251,36 @@ def _judge(metrics: xr.Dataset, name: str, rule: Mapping[str, Any]) -> list[Find
             "give it in that unit"
         )
     if not variable.dims:
-        return [_judged(metrics, name, rule, "")]
+        return [_finding_of_side(metrics, name, rule, "")]
     # The hidden side comes last, so that the first reason is that of the near one.
     sides = sorted(map(str, variable["side"].values), key=metrics.attrs.get(HIDDEN_SIDE, "").__eq__)
     sides = [side for side in sides if side != metrics.attrs.get(ABSENT_SIDE)]
     return [
-        replace(_judged(metrics, name, rule, side), hidden=bool(reason_of_side(metrics, side)))
+        replace(
+            _finding_of_side(metrics, name, rule, side), hidden=bool(reason_of_side(metrics, side))
+        )
         for side in sides
     ]
 
 
 def threshold_of(metrics: xr.Dataset, rule: Mapping[str, Any]) -> float:
-    """Give the threshold of a rule, of a ``norm`` that of the participant; NaN if none is known."""
+    """Give the threshold of a rule, for a ``norm`` that of the participant; NaN without one."""
     if isinstance(rule["threshold"], Mapping):
         return float(metrics[rule["metric"]].attrs.get("norm_limit", math.nan))
     return float(rule["threshold"])
 
 
 def _with_norm(metrics: xr.Dataset, rule: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Give a rule its threshold and the words for it, where they are those of a norm."""
+    """Put the participant's threshold and words into a rule with a norm."""
     if not isinstance(rule["threshold"], Mapping):
         return rule
     attrs = metrics[rule["metric"]].attrs
     limit = threshold_of(metrics, rule)
-    known = {"threshold": limit if math.isfinite(limit) else None}
-    return {**rule, **known, "words": attrs.get("norm", ""), "no_norm": attrs.get("no_norm", "")}
+    limits = {"threshold": limit if math.isfinite(limit) else None}
+    return {**rule, **limits, "words": attrs.get("norm", ""), "no_norm": attrs.get("no_norm", "")}
 
 
-def _judged(metrics: xr.Dataset, name: str, rule: Mapping[str, Any], side: str) -> Finding:
+def _finding_of_side(metrics: xr.Dataset, name: str, rule: Mapping[str, Any], side: str) -> Finding:
     metric = rule["metric"]
     rule = _with_norm(metrics, rule)
     value = _number_of(metrics, metric, side)
@@ -287,7 +291,7 @@ def _judged(metrics: xr.Dataset, name: str, rule: Mapping[str, Any], side: str) 
         reason = rule["no_norm"] or tables.sentence("reasons.no_norm")
         return _refused(name, rule, side, reason, value)
     if rule.get("spread"):
-        return _judged_spread(metrics, name, rule, side, value)
+        return _finding_of_spread(metrics, name, rule, side, value)
     sd = _number_of(metrics, f"{metric}_sd", side)
     if not (math.isfinite(sd) and sd >= 0):
         return _refused(name, rule, side, tables.sentence("reasons.no_error"), value)
@@ -296,7 +300,7 @@ def _judged(metrics: xr.Dataset, name: str, rule: Mapping[str, Any], side: str) 
     return _decided(name, rule, side, value, interval, probability)
 
 
-def _judged_spread(
+def _finding_of_spread(
     metrics: xr.Dataset, name: str, rule: Mapping[str, Any], side: str, value: float
 ) -> Finding:
     """Judge a standard deviation over repetitions by its chi-square distribution."""
@@ -368,7 +372,7 @@ def _finding(
 
 
 def _number_of(metrics: xr.Dataset, name: str, side: str) -> float:
-    """Value of a variable, of the side where it has sides; NaN where it is absent."""
+    """Value of a variable, at a side if it has sides; NaN if it is absent."""
     if name not in metrics:
         return math.nan
     variable = metrics[name]
@@ -378,7 +382,7 @@ def _number_of(metrics: xr.Dataset, name: str, side: str) -> float:
 
 
 def _oriented(finding: Finding, rule: Mapping[str, Any]) -> Finding:
-    """Turn a negative value round where the sign is said in words."""
+    """Make a negative value positive where words give the sign."""
     if "signs" not in rule or finding.value is None or finding.value >= 0:
         return finding
     turned = finding.interval and (-finding.interval[1], -finding.interval[0])
@@ -393,7 +397,7 @@ def _sign(finding: Finding, rule: Mapping[str, Any]) -> str:
 
 
 def _measured(finding: Finding, rule: Mapping[str, Any]) -> str:
-    """Write side, value and interval: "left 98° (88 to 108°)"; a unit in words once, at the end."""
+    """Write side, value and interval: "left 98° (88 to 108°)"; a unit in words only at the end."""
     if finding.value is None:
         return finding.side
     text = number(finding.value, rule)

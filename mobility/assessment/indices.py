@@ -1,7 +1,8 @@
 r"""Mobility and quality of a squat as one number each, with its error.
 
-An index is made of what the findings tell (:func:`mobility.assessment.findings.find`): of the same
-values, errors and limits. It is as good as its worst part, so that nothing makes up for a fault.
+An index uses the values, errors and limits of the findings
+(:func:`mobility.assessment.findings.find`). It is as good as its worst part: nothing compensates
+for a fault.
 """
 
 from __future__ import annotations
@@ -38,19 +39,19 @@ class _Part(NamedTuple):
 
 
 def score_of(excess: Array | float, large: float) -> Array:
-    r"""Score of what lies beyond its limit by so much.
+    r"""Score of a value by its excess over the limit.
 
     .. math:: s(e) = 90 \max(0, 1 - e / L) \;(e \ge 0), \quad 90 + 10 \min(1, -e / (0.12 L))
 
-    It falls faster beyond the limit than it rises inside of it, so that whoever is likely to have a
-    fault has a mean below 90, whatever the error.
+    It falls faster beyond the limit than it rises inside: a likely fault gives a mean below 90,
+    whatever the error.
 
     Parameters
     ----------
     excess
         e, negative inside of the limit.
     large
-        L, at which everything is lost.
+        L, at which the score is 0.
     """
     scale = tables.load("indices")["scale"]
     limit, over = float(scale["at_limit"]), np.asarray(excess, dtype=float) / large
@@ -60,8 +61,8 @@ def score_of(excess: Array | float, large: float) -> Array:
 
 def is_current(metrics: xr.Dataset, name: str) -> bool:
     """Whether an index is there, of the version that ``tables/indices.yaml`` defines."""
-    found, defined = metrics.get(name), tables.load("indices")[name]["version"]
-    return found is not None and found.attrs.get("version") == defined
+    index, defined = metrics.get(name), tables.load("indices")[name]["version"]
+    return index is not None and index.attrs.get("version") == defined
 
 
 @checked
@@ -78,14 +79,14 @@ def mobility_index(metrics: xr.Dataset) -> xr.Dataset:
     xarray.Dataset
         ``mobility_index`` (0 to 100, the mean over the draws), ``mobility_index_sd``,
         ``mobility_index_interval(bound)`` (95 %), ``mobility_index_coverage`` (share of the parts
-        that are told) and, over ``mobility_part``, ``mobility_index_part`` (the value, of the worse
-        side), ``mobility_index_part_sd`` and ``mobility_index_part_score`` (its mean score; NaN of
-        a part that is not told). The attributes ``version``, ``note`` and ``notes`` (JSON, why a
-        part is not in it) are those of every variable.
+        that could be judged) and, over ``mobility_part``, ``mobility_index_part`` (value of the
+        worse side), ``mobility_index_part_sd`` and ``mobility_index_part_score`` (its mean score;
+        NaN of a part that could not be judged). Every variable has the attributes ``version``,
+        ``note`` and ``notes`` (JSON, why a part is missing).
 
     Notes
     -----
-    It is NaN where the depth is not told, or less of the parts than ``tables/indices.yaml`` asks.
+    It is NaN without the depth, or with fewer parts than ``tables/indices.yaml`` requires.
     """
     return _index(metrics, "mobility_index", "mobility_part")
 
@@ -111,24 +112,24 @@ def _index(metrics: xr.Dataset, name: str, dim: str) -> xr.Dataset:
     table = tables.load("indices")
     entries = table[name]["parts"]
     rng = np.random.default_rng(0)
-    found: dict[str, list[Finding]] = {}
+    by_rule: dict[str, list[Finding]] = {}
     for finding in find(metrics):
-        found.setdefault(finding.rule, []).append(finding)
+        by_rule.setdefault(finding.rule, []).append(finding)
     nothing = _Part(np.array([np.nan]), np.nan, np.nan)
     each: list[_Part] = []
     parts: dict[str, _Part] = {}
     notes: dict[str, str] = {}
     for key, entry in entries.items():
-        sides = found[entry["rule"]]
-        told = [side for side in sides if side.status != "cannot be told"]
+        sides = by_rule[entry["rule"]]
+        certain = [side for side in sides if side.status != "cannot be told"]
         measured = [side for side in sides if side.interval is not None]
-        if told:
-            parts[key] = part = _drawn(told, float(entry["large"]), rng)
+        if certain:
+            parts[key] = part = _drawn(certain, float(entry["large"]), rng)
         else:
             notes[key] = sides[0].reason
-            # A score of its own, so that what is told has the same draws with it and without.
-            own = np.random.default_rng(0)
-            part = _drawn(measured, float(entry["large"]), own) if measured else nothing
+            # A separate generator: the other parts have the same draws with this part and without.
+            separate_rng = np.random.default_rng(0)
+            part = _drawn(measured, float(entry["large"]), separate_rng) if measured else nothing
             part = part._replace(score=nothing.score)
         each.append(part)
     coverage = len(parts) / len(entries)
@@ -150,7 +151,7 @@ def _index(metrics: xr.Dataset, name: str, dim: str) -> xr.Dataset:
     }
     if notes:
         about["notes"] = json.dumps(notes)
-        about["note"] = "; ".join(f"{key}: {said}" for key, said in notes.items())
+        about["note"] = "; ".join(f"{key}: {reason_part}" for key, reason_part in notes.items())
     if why:
         about["note"] = why
     lower, upper = np.percentile(total, _INTERVAL)
@@ -170,7 +171,7 @@ def _index(metrics: xr.Dataset, name: str, dim: str) -> xr.Dataset:
 
 
 def _drawn(measured: Sequence[Finding], large: float, rng: np.random.Generator) -> _Part:
-    """Draws of the score of the worst side, from the value and error that the findings have."""
+    """Draws of the score of the worst side, from values and errors of the findings."""
     rules = tables.load("findings")["rules"]
     sides = []
     for finding in measured:

@@ -1,4 +1,4 @@
-"""Of which quantity a metric is, which number of it, and what stands beside it."""
+"""Quantity and kind of a metric, and the variables of its errors."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def kind_of(metrics: xr.Dataset, name: str) -> str:
 
 
 def owners(metrics: Mapping[Any, xr.DataArray] | Mapping[Any, xr.Variable]) -> dict[str, str]:
-    """Name the metric of each variable that stands beside one: of its errors, of its interval."""
+    """Map each variable of an error or interval to its metric."""
     return {
         each: str(name)
         for name, variable in metrics.items()

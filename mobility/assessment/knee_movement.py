@@ -77,22 +77,22 @@ def knee_movement(pose: xr.Dataset, repetitions: xr.Dataset) -> xr.Dataset:
     values, sd = values_and_sd(pose, _JOINTS, repetitions["standing"].values.astype(bool), kernel)
     width = float(values.pop("standing_ankle_width"))
 
-    found: list[dict[str, str]] = []
+    warnings: list[dict[str, str]] = []
     note = unknown = ""
     if hidden_from := hides_frontal_plane(pose):
         note = tables.sentence(f"reasons.{hidden_from.replace('-', '_')}_view")
-        found.append(tables.warning("warnings.frontal_plane_not_visible", reason=note))
+        warnings.append(tables.warning("warnings.frontal_plane_not_visible", reason=note))
     elif np.isnan(width) and np.isfinite(values["knee_ankle_separation_ratio"]).any():
         unknown = tables.sentence("reasons.never_apart")
-        found.append(tables.warning("warnings.standing_ankle_width_unknown", reason=unknown))
+        warnings.append(tables.warning("warnings.standing_ankle_width_unknown", reason=unknown))
     inside = watched(repetitions)
     result, uncertain = xr.Dataset(), []
     for part in ("knee_movement", "frontal_plane"):
-        own = {name: values[name] for name in table[part]}
-        variables, said = frame_variables(pose, inside, own, sd, table[part], note=note)
+        some = {name: values[name] for name in table[part]}
+        variables, refused = frame_variables(pose, inside, some, sd, table[part], note=note)
         result = result.assign(variables)
-        # The angle is told of so few frames that its refusal is no warning.
-        uncertain += said if part == "knee_movement" else []
+        # The projection angle has values in so few frames that a refusal is no warning.
+        uncertain += refused if part == "knee_movement" else []
     if unknown:
         result["knee_deviation"].attrs["note"] = unknown
     result["frontal_plane_projection_angle"].attrs.setdefault(
@@ -105,7 +105,7 @@ def knee_movement(pose: xr.Dataset, repetitions: xr.Dataset) -> xr.Dataset:
         "knee_movement",
         {},
         standing_ankle_width_m=None if np.isnan(width) else width,
-        warnings=found + uncertain,
+        warnings=warnings + uncertain,
     )
 
 

@@ -1,4 +1,4 @@
-"""What a trial looks like that is another exercise; nothing is said where that is not clear."""
+"""Recognise trials of another exercise, as far as that is clear."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SHOULDER, _ELBOW, _WRIST, _HIP, _KNEE, _, _HEEL, _TOE = range(len(_JOINTS))
 
 
 def place_of_arms(pose: xr.Dataset, bottoms: NDArray[np.bool_]) -> str:
-    """Say where the arms are at the bottom of a squat, if both are clearly there.
+    """Name the place of the arms at the bottom of a squat, if it is clear for both.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def place_of_arms(pose: xr.Dataset, bottoms: NDArray[np.bool_]) -> str:
 
 
 def sits(pose: xr.Dataset, bottoms: NDArray[np.bool_]) -> bool:
-    """Whether the body sits on something where it is lowest, as nobody can who squats.
+    """Whether the body sits on something where it is lowest.
 
     In most of the low postures the centre of mass is behind the feet, and the trunk leans forward
     while the hips rest, as it does before rising from a chair.
@@ -85,11 +85,11 @@ def sits(pose: xr.Dataset, bottoms: NDArray[np.bool_]) -> bool:
     thigh = _angle(height[:, _HIP] - height[:, _KNEE], ahead[:, _KNEE] - ahead[:, _HIP])
     seated = []
     for frames in bottoms:
-        known = lean[frames][np.isfinite(lean[frames])]
+        seen = lean[frames][np.isfinite(lean[frames])]
         seated.append(
-            bool(known.size)
-            and np.ptp(known) >= limits["trunk_moves_deg"]
-            and np.median(known) <= limits["largest_lean_deg"]
+            bool(seen.size)
+            and np.ptp(seen) >= limits["trunk_moves_deg"]
+            and np.median(seen) <= limits["largest_lean_deg"]
             and median_of(forward[frames]) < -limits["behind_feet"]
             and abs(median_of(thigh[frames])) <= limits["thigh_off_level_deg"]
         )
@@ -113,7 +113,7 @@ def on_feet(pose: xr.Dataset, seated: NDArray[np.bool_]) -> bool:
 
 
 def falls(pose: xr.Dataset, bottoms: NDArray[np.bool_]) -> bool:
-    """Whether the body would fall on its face where it is lowest: so it was not there.
+    """Whether the body would fall forward where it is lowest: the pose is then wrong.
 
     The centre of mass is ahead of the toes in most of the low postures. The pose model then put the
     hips wrongly, in the dark or before clothes of one colour, and no angle of the legs is right.

@@ -50,7 +50,7 @@ HistoryWarning = dict[str, Any]
 
 _WITHIN = "median within the bottom"
 _IN_PHASE, _AT_BOTTOM = ", in each phase", ", at the bottom of each repetition"
-"""What a long name ends with, so that each metric has its own."""
+"""Endings of long names, so that these are unique."""
 
 _COMPARES_SIDES = ("asymmetry", "bottom_asymmetry", *SYMMETRY)
 """Kinds of metrics that compare left and right."""
@@ -243,9 +243,9 @@ def _add_angles(
 def _errors_of_frames(
     name: str, bottom: xr.DataArray, standing: xr.DataArray
 ) -> Mapping[Hashable, xr.DataArray]:
-    """Give what :func:`trial_errors` gives where there are no draws, from the errors of frames.
+    """Errors as of :func:`trial_errors`, from those of frames, where there are no draws.
 
-    Those of both sides, and of both phases, count as independent.
+    The errors of the sides, and of the phases, count as independent.
     """
     errors: dict[Hashable, xr.DataArray] = {
         f"{name}_absolute": bottom,
@@ -257,13 +257,13 @@ def _errors_of_frames(
 
 
 def _retest_error(
-    known: float | None, value: xr.DataArray, accepted: NDArray[np.bool_]
+    trial_sem: float | None, value: xr.DataArray, accepted: NDArray[np.bool_]
 ) -> xr.DataArray | None:
-    """Give the standard error of measurement between recordings; None where it is not known."""
-    if known is None:
+    """Give the standard error of measurement between recordings; None where it is unknown."""
+    if trial_sem is None:
         return None
     median = nanmedian(value.isel(rep=accepted), "rep")
-    return with_sampling(xr.full_like(median, known).where(median.notnull()), value, accepted)
+    return with_sampling(xr.full_like(median, trial_sem).where(median.notnull()), value, accepted)
 
 
 def _add_symmetry(metrics: Metrics, name: str) -> None:
@@ -330,14 +330,14 @@ def _add_knee_movement(
             over = over_repetitions(bottom, bottom_sd, accepted)
             add(metrics, name, "at_bottom", *over, statistic, suffix=" at the bottom")
         if name == "knee_ankle_separation_ratio":
-            # Of the trial, as all that refers to standing: a first repetition may have none before.
+            # Of the trial, as before the first repetition there may be no standing.
             rest = median_within(value, sd, standing)
             add(metrics, name, "standing", *rest, "median in standing", suffix=" in standing")
     _add_notes(metrics, movement)
 
 
 def _add_notes(metrics: Metrics, measured: xr.Dataset) -> None:
-    """Say of the metrics of quantities why those are missing."""
+    """Copy the notes of measured quantities to their metrics."""
     for name, variable in measured.data_vars.items():
         if note := variable.attrs.get("note"):
             add_note(metrics, str(name), note)
@@ -366,7 +366,7 @@ def _add_posture(
 
 
 def _add_tempo(metrics: Metrics, repetitions: xr.Dataset) -> None:
-    # The recording may cut a repetition off, and its start or end is then not its own.
+    # A repetition that the recording cuts off has no true start or end.
     whole = repetitions["complete"]
     descent = (repetitions["bottom_start"] - repetitions["start"]).where(whole)
     ascent = (repetitions["end"] - repetitions["bottom_end"]).where(whole)
@@ -400,14 +400,14 @@ def _add_smoothness(
             statistic, suffix = "value of the repetition", f" in the {phase}"
             add(metrics, kind, phase, labelled[name], None, statistic, name=name, suffix=suffix)
     both = (labelled["descent_sparc"] + labelled["ascent_sparc"]) / 2
-    # No draw tells how uncertain a speed is: see the notes of mobility.overhead_squat.
+    # Draws do not give the error of a speed: see the notes of mobility.overhead_squat.
     fit_error = table["sparc"]["fit_error_sd"]["value"] if "position_draws" in pose else 0.0
     value, value_sd = over_repetitions(both, xr.full_like(both, fit_error), accepted)
     statistic = "mean of descent and ascent, median over accepted repetitions"
     sem = _retest_error(sems.get("smoothness_sparc"), both, accepted)
     add(metrics, "sparc", "median", value, value_sd, statistic, sem=sem, name="smoothness_sparc")
     method = str(pose.attrs.get("method", DEFAULT_METHOD))
-    # So few frames that each one that is missing is too long a gap.
+    # At such a low frame rate a single missing frame is too long a gap.
     slow = float(np.median(np.diff(pose["time"]))) > LONGEST_GAP / 2
     for name in (*labelled, "smoothness_sparc", "smoothness_sparc_sd"):
         kind = metrics[name].attrs["quantity"]
@@ -443,7 +443,7 @@ def _add_over_repetitions(
     add(metrics, name, "median", over, over_sd, statistic, sem=sem, name=name)
     if "side" not in value.dims:
         return
-    # The difference of the two reported medians, so that the reader can check it.
+    # The difference of the two reported medians, which a reader can check.
     if apart_sd is None:
         apart_sd = independent(sd)
     difference, metric = right_minus_left(value), f"{name}_asymmetry"
@@ -451,12 +451,12 @@ def _add_over_repetitions(
     apart = right_minus_left(over).where(difference_error <= largest)
     known_sd = difference_error.where(apart.notnull())
     sem = _retest_error(sems.get(metric), difference, accepted)
-    told = f"right minus left: {statistic}"
-    add(metrics, name, "asymmetry", apart, known_sd, told, sem=sem, suffix=", asymmetry")
+    of_sides = f"right minus left: {statistic}"
+    add(metrics, name, "asymmetry", apart, known_sd, of_sides, sem=sem, suffix=", asymmetry")
 
 
 def _frontal(exercise: Exercise) -> list[str]:
-    """Name the quantities that lie in the frontal plane, but for the knee movement."""
+    """Name the quantities in the frontal plane, except the knee movement."""
     return [
         name
         for part in ("angles", "posture", "stance")
@@ -466,7 +466,7 @@ def _frontal(exercise: Exercise) -> list[str]:
 
 
 def _refuse_frontal_plane(metrics: Metrics, view: str, frontal: Sequence[str]) -> HistoryWarning:
-    """Blank, in place, what a camera with such a view does not show; give the warning."""
+    """Blank, in place, the metrics that the view does not show; give the warning."""
     note = tables.sentence(f"reasons.{view.replace('-', '_')}_view")
     metric_of = owners(metrics)
     for name, variable in metrics.items():
@@ -479,7 +479,7 @@ def _refuse_frontal_plane(metrics: Metrics, view: str, frontal: Sequence[str]) -
 
 
 def _refuse_far_side(metrics: Metrics, near: str) -> None:
-    """Blank, in place, the side that the near one hides, so that nothing can speak of it."""
+    """Blank, in place, the side that the near one hides."""
     for name, variable in metrics.items():
         if "side" in variable.dims:
             metrics[name] = variable.where(variable["side"] == near)

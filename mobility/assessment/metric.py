@@ -1,4 +1,4 @@
-"""A metric and its error as variables of a Dataset, and when a value is too uncertain for one."""
+"""Metrics with their errors as variables of a Dataset; uncertain values are refused."""
 
 from __future__ import annotations
 
@@ -41,9 +41,8 @@ def add(
     `sd` is the standard deviation of its error, `sem` the standard error of measurement between
     two recordings of the same person; None where there is none.
 
-    Of what it is measured is its `quantity`, and `kind` which number of it: both are those of
-    ``tables/measures.yaml``. It is called by both, or `name`; `other` are attributes in place
-    of those of the quantity.
+    `quantity` and `kind` (which number of the quantity) are those of ``tables/measures.yaml``, and
+    make the default of `name`. `other` are attributes that replace those of the quantity.
     """
     name = name or f"{quantity}_{kind}"
     entry = {"units": "degree"} | entry_of(quantity) | other
@@ -51,12 +50,12 @@ def add(
     attrs = {key: entry[key] for key in ("units", "group", "reference")} | {"quantity": quantity}
     long_name = f"{entry['long_name']}{suffix}"
 
-    def described(array: xr.DataArray, **told: str) -> xr.DataArray:
+    def described(array: xr.DataArray, **more: str) -> xr.DataArray:
         bare = array.transpose(*dims)
         if beside := [name for name in bare.coords if name not in bare.dims]:
             bare = bare.drop_vars(beside)
-        # Without what names the error of what this was made of.
-        bare.attrs = {k: v for k, v in array.attrs.items() if k != BESIDE} | attrs | told
+        # Without the attribute that names the errors of the source.
+        bare.attrs = {k: v for k, v in array.attrs.items() if k != BESIDE} | attrs | more
         return bare
 
     metrics[name] = described(value, kind=kind, long_name=long_name, statistic=statistic)
@@ -64,16 +63,16 @@ def add(
         f"{name}_sd": (sd, ERROR, "standard deviation of the error"),
         f"{name}_sem": (sem, RETEST_ERROR, "standard error of measurement between recordings"),
     }
-    for called, (error, of_kind, words) in errors.items():
+    for error_name, (error, of_kind, words) in errors.items():
         if error is None:
             continue
-        metrics[called] = described(
+        metrics[error_name] = described(
             error,
             kind=of_kind,
             long_name=f"{long_name}, {words}",
             statistic=f"error of: {statistic}",
         )
-        metrics[name].attrs[BESIDE] = f"{metrics[name].attrs.get(BESIDE, '')} {called}".strip()
+        metrics[name].attrs[BESIDE] = f"{metrics[name].attrs.get(BESIDE, '')} {error_name}".strip()
 
 
 def add_note(metrics: dict[str, xr.DataArray], quantity: str, note: str) -> None:
@@ -86,18 +85,18 @@ def add_note(metrics: dict[str, xr.DataArray], quantity: str, note: str) -> None
 def refuse_uncertain(
     value: Array, sd: Array, watched: NDArray[np.bool_], entry: dict[str, Any]
 ) -> tuple[Array, bool, float]:
-    """Blank what is too uncertain: values, whether any was, share of the watched frames."""
-    known = np.isfinite(value)
-    refused = known & ~(Z95 * sd <= entry["largest_interval"]["value"])
-    inside = known
+    """Blank uncertain values; give values, whether any was blanked, and the share of frames."""
+    seen = np.isfinite(value)
+    refused = seen & ~(Z95 * sd <= entry["largest_interval"]["value"])
+    inside = seen
     if value.ndim:
-        inside = watched.reshape(watched.shape + (1,) * (value.ndim - 1)) & known
+        inside = watched.reshape(watched.shape + (1,) * (value.ndim - 1)) & seen
     share = float((refused & inside).sum() / max(inside.sum(), 1))
     return np.where(refused, np.nan, value), bool(refused.any()), share
 
 
 def _largest_error(entry: dict[str, Any]) -> str:
-    """Give the largest error of a quantity that is reported, in words."""
+    """Give the largest accepted error of a quantity, in words."""
     limit = entry["largest_interval"]["value"]
     unit = {"degree": "°", "m": " m"}.get(entry["units"], "")
     size = f"± {100 * limit:.0f} %" if entry["percent"] else f"± {limit:.2g}{unit}"
@@ -113,7 +112,7 @@ def frame_variables(
     *,
     note: str = "",
 ) -> tuple[dict[str, xr.DataArray], list[dict[str, str]]]:
-    """Label quantities of the frames, refusing what is too uncertain, or with a `note` everything.
+    """Label quantities of the frames; refuse uncertain values, or with a `note` all of them.
 
     Returns
     -------
@@ -122,7 +121,7 @@ def frame_variables(
         is NaN, with the reason in ``note``, and a warning where that is most of a movement.
     """
     largest = tables.load("measures")["limits"]["largest_gap_share"]["value"]
-    found: list[dict[str, str]] = []
+    warnings: list[dict[str, str]] = []
     variables: dict[str, xr.DataArray] = {}
     for name, value in values.items():
         entry, reason = entries[name], note
@@ -132,9 +131,13 @@ def frame_variables(
             value, refused, share = refuse_uncertain(value, sd[name], watched, entry)
             reason = tables.sentence("reasons.uncertain") if refused else ""
             if share > largest:
-                called = entry["long_name"].split(",")[0].capitalize()
-                told = {"quantity": name, "name": called, "limit": _largest_error(entry)}
-                found.append(tables.warning("warnings.uncertain", **told))
+                title = entry["long_name"].split(",")[0].capitalize()
+                words = {
+                    "quantity": name,
+                    "name": title,
+                    "limit": _largest_error(entry),
+                }
+                warnings.append(tables.warning("warnings.uncertain", **words))
         dims = ("time", "side")[: value.ndim]
         coords = {"time": pose["time"].variable, "side": list(SIDES)}
         labelled, labelled_sd = (
@@ -144,7 +147,7 @@ def frame_variables(
         add(variables, name, "frame", labelled, labelled_sd, "frame", name=name)
         if reason:
             variables[name].attrs["note"] = reason
-    return variables, found
+    return variables, warnings
 
 
 def merged_history(first: xr.Dataset, second: xr.Dataset) -> str:

@@ -36,17 +36,17 @@ def movement(name: str) -> Mapping[str, Any]:
     Raises
     ------
     BadInputError
-        There is no such movement; of a joint, its movements are told.
+        There is no such movement; the message for a joint names its movements.
     """
-    known = tables.load(TABLE)
-    if name in known:
-        return dict(known[name])
-    own = [key for key, entry in known.items() if entry["joint"] == name]
-    if own:
+    entries = tables.load(TABLE)
+    if name in entries:
+        return dict(entries[name])
+    of_joint = [key for key, entry in entries.items() if entry["joint"] == name]
+    if of_joint:
         raise BadInputError(
-            f"movement {name!r}: is a joint; name one of its movements: {', '.join(own)}"
+            f"movement {name!r}: is a joint; name one of its movements: {', '.join(of_joint)}"
         )
-    choice = likely(name, known) or f"; choose from {', '.join(known)}"
+    choice = likely(name, entries) or f"; choose from {', '.join(entries)}"
     raise BadInputError(f"movement {quoted(name)}: is unknown{choice}")
 
 
@@ -58,13 +58,13 @@ def movements_of(joint: str) -> list[str]:
     BadInputError
         There is no such joint.
     """
-    known = tables.load(TABLE)
-    own = [name for name, entry in known.items() if entry["joint"] == joint]
-    if not own:
-        joints = dict.fromkeys(entry["joint"] for entry in known.values())
+    entries = tables.load(TABLE)
+    names = [name for name, entry in entries.items() if entry["joint"] == joint]
+    if not names:
+        joints = dict.fromkeys(entry["joint"] for entry in entries.values())
         choice = likely(joint, joints) or f"; choose from {', '.join(joints)}"
         raise BadInputError(f"joint {joint!r}: is unknown{choice}")
-    return own
+    return names
 
 
 @checked
@@ -88,26 +88,26 @@ def movement_of(joint: str, *, plane: Plane, direction: str, weight_bearing: boo
     BadInputError
         There is no such joint, or it has no such movement.
     """
-    own = {name: movement(name) for name in movements_of(joint)}
-    found = [
+    entries = {name: movement(name) for name in movements_of(joint)}
+    matching = [
         name
-        for name, entry in own.items()
+        for name, entry in entries.items()
         if entry["plane"] == plane and direction in (entry["direction"], entry["end"])
     ]
-    borne = [name for name in found if own[name]["range"]["kind"] == "weight_bearing"]
-    free = [name for name in found if name not in borne]
+    borne = [name for name in matching if entries[name]["range"]["kind"] == "weight_bearing"]
+    free = [name for name in matching if name not in borne]
     for name in (*borne, *free) if weight_bearing else free:
         return name
-    directions = {*(entry["direction"] for entry in own.values()), "largest", "smallest"}
+    directions = {*(entry["direction"] for entry in entries.values()), "largest", "smallest"}
     choice = "" if direction in directions else likely(direction, directions)
-    choice = choice or f"; choose from {', '.join(own)}"
+    choice = choice or f"; choose from {', '.join(entries)}"
     raise BadInputError(
         f"movement of the {joint} in the {plane} plane: {direction!r} is unknown{choice}"
     )
 
 
 def in_own_direction(name: str, angle_deg: float) -> float:
-    """Return an angle as it is told of a movement: extension beyond straight is positive.
+    """Return an angle in the direction of a movement: extension beyond straight is positive.
 
     Parameters
     ----------

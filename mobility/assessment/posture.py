@@ -93,7 +93,7 @@ def posture(pose: xr.Dataset, repetitions: xr.Dataset) -> xr.Dataset:
     hidden = _hidden_heels(pose, watched(repetitions))
     for side in hidden:
         values["heel_rise"][:, SIDES.index(side)] = np.nan
-    variables, found = frame_variables(pose, watched(repetitions), values, sd, entries)
+    variables, warnings = frame_variables(pose, watched(repetitions), values, sd, entries)
     for name in () if standing.any() else ("heel_rise", "lateral_shift", *table["stance"]):
         variables[name].attrs["note"] = tables.sentence("reasons.never_standing")
     if hidden:
@@ -107,7 +107,7 @@ def posture(pose: xr.Dataset, repetitions: xr.Dataset) -> xr.Dataset:
         result.assign_attrs(history=merged_history(pose, repetitions)),
         "posture",
         {},
-        warnings=found,
+        warnings=warnings,
     )
 
 

@@ -1,4 +1,4 @@
-"""Errors of quantities that are computed from landmarks, by computing them from moved landmarks."""
+"""Errors of quantities of landmarks, by computing the quantities from displaced landmarks."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def values_and_sd(
     values = dict(kernel(points, points[standing]))
     if "position_draws" in pose:
         return values, _of_draws(pose, joints, standing, kernel)
-    return values, _of_landmarks(pose, joints, points, standing, kernel)
+    return values, _errors_of_landmarks(pose, joints, points, standing, kernel)
 
 
 def _of_draws(
@@ -94,7 +94,7 @@ def at_frames(values: Array, knots: Array, time: Array) -> Array:
     return between.reshape(time.size, *values.shape[1:])
 
 
-def _of_landmarks(
+def _errors_of_landmarks(
     pose: xr.Dataset,
     joints: Sequence[str],
     points: Array,
@@ -103,8 +103,8 @@ def _of_landmarks(
 ) -> dict[str, Array]:
     """Errors from draws of independent errors of all landmarks."""
     method = str(pose.attrs.get("method", DEFAULT_METHOD))
-    known = tables.load("measures")["landmark_position"]
-    error = {name: v["value"] for name, v in known.get(method, known[DEFAULT_METHOD]).items()}
+    errors = tables.load("measures")["landmark_position"]
+    error = {name: v["value"] for name, v in errors.get(method, errors[DEFAULT_METHOD]).items()}
     shape = points.shape[1:]
     size = int(np.prod(shape))
     draws = _DRAWS
@@ -128,20 +128,20 @@ def _of_landmarks(
 def _root_mean_square(
     value: Mapping[str, Array], drawn: Iterable[Mapping[str, Array]]
 ) -> dict[str, Array]:
-    """Of what the draws are off the value; NaN where most of them are."""
-    # One draw after the other: all at once would need a gigabyte for a trial of minutes.
+    """Root mean square of the deviations of draws from the value; NaN if most of them are NaN."""
+    # Draw by draw, to save memory: all at once need a gigabyte for a trial of minutes.
     total = {name: np.zeros(np.shape(each)) for name, each in value.items()}
-    known = {name: np.zeros(np.shape(each)) for name, each in value.items()}
+    counts = {name: np.zeros(np.shape(each)) for name, each in value.items()}
     count = 0
     for one in drawn:
         count += 1
         for name, each in value.items():
             off = np.asarray(one[name]) - each
-            known[name] += np.isfinite(off)
+            counts[name] += np.isfinite(off)
             total[name] += np.nan_to_num(off) ** 2
     return {
         name: np.where(
-            2 * known[name] > count, np.sqrt(total[name] / np.maximum(known[name], 1)), np.nan
+            2 * counts[name] > count, np.sqrt(total[name] / np.maximum(counts[name], 1)), np.nan
         )
         for name in value
     }

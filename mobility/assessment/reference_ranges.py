@@ -22,7 +22,7 @@ Sex = Literal["female", "male"]
 
 @dataclass(frozen=True)
 class ReferenceRange:
-    """What one study says of the largest angle of a joint, in degrees.
+    """Published values of the largest angle of a joint in one study, in degrees.
 
     Attributes
     ----------
@@ -40,12 +40,12 @@ class ReferenceRange:
     statistic
         "mean", or what else `mean` is.
     sex, age
-        Of the group: None where the study does not tell them apart, or several come into question.
+        Of the group: None where the study pools them, or several groups come into question.
     sample, n, instrument, source
         Whom the study measured, how many, with what, and where it is published.
     note
-        What a reader must know: that the sex or age is not known, or that the study measured other
-        people than this one. Empty where the person is one of those measured.
+        Why the value may not apply: sex or age is unknown, or the study measured other people.
+        Empty where the person belongs to the group.
     units
         "degree".
     """
@@ -83,7 +83,7 @@ def reference_range(
     ----------
     angle
         As in :func:`~mobility.kinematics.angles.joint_angles`, or a movement of the table
-        ``movements``, told in its own direction: an extension beyond straight is positive.
+        ``movements``, in its direction: an extension beyond straight is positive.
     sex
         "female" or "male"; None where it is not known.
     age
@@ -109,9 +109,9 @@ def reference_range(
     """
     table = tables.load(TABLE)
     published = (row["angle"] for row in table["values"])
-    known = dict.fromkeys((*tables.load("angles"), *tables.load("movements"), *published))
-    if angle not in known:
-        raise BadInputError(f"reference_range: no angle {quoted(angle)}{likely(angle, known)}")
+    angles = dict.fromkeys((*tables.load("angles"), *tables.load("movements"), *published))
+    if angle not in angles:
+        raise BadInputError(f"reference_range: no angle {quoted(angle)}{likely(angle, angles)}")
     studies = table["studies"]
     if study is not None and study not in studies:
         raise BadInputError(f"reference_range: no study {quoted(study)}{likely(study, studies)}")
@@ -122,32 +122,32 @@ def reference_range(
         if row["angle"] == angle
         and studies[row["study"]]["kind"] == kind
         and study in (None, row["study"])
-        and _may_be(row, sex, years)
+        and _may_belong(row, sex, years)
     ]
     if not rows:
         return None
-    certain = [row for row in rows if _is_known(row, sex, years)]
+    certain = [row for row in rows if _belongs(row, sex, years)]
     if certain:
         closest = max(
             certain,
             key=lambda row: (
-                _measured(studies[row["study"]], sex, years),
+                _study_covers(studies[row["study"]], sex, years),
                 sum(row[name] is not None for name in ("sex", "age")),
             ),
         )
-        return _answer([closest], studies, sex, years)
+        return _range_of([closest], studies, sex, years)
     first = rows[0]["study"]
-    return _answer([row for row in rows if row["study"] == first], studies, sex, years)
+    return _range_of([row for row in rows if row["study"] == first], studies, sex, years)
 
 
-def _may_be(row: Mapping[str, Any], sex: Sex | None, years: int | None) -> bool:
-    """Whether a person of whom this is known may belong to the group."""
+def _may_belong(row: Mapping[str, Any], sex: Sex | None, years: int | None) -> bool:
+    """Whether a person with these known fields may belong to the group."""
     fits_sex = sex is None or row["sex"] in (None, sex)
     return fits_sex and (years is None or _of_age(row["age"], years))
 
 
-def _is_known(row: Mapping[str, Any], sex: Sex | None, years: int | None) -> bool:
-    """Whether all that defines the group is known of the person."""
+def _belongs(row: Mapping[str, Any], sex: Sex | None, years: int | None) -> bool:
+    """Whether all fields that define the group are known of the person."""
     return not (
         (row["sex"] is not None and sex is None) or (row["age"] is not None and years is None)
     )
@@ -160,15 +160,15 @@ def _of_age(ages: Sequence[int | None] | None, years: int) -> bool:
     return (first is None or first <= years) and (last is None or years <= last)
 
 
-def _measured(study: Mapping[str, Any], sex: Sex | None, years: int | None) -> bool:
-    """Whether the study is known to have measured such people."""
+def _study_covers(study: Mapping[str, Any], sex: Sex | None, years: int | None) -> bool:
+    """Whether the study certainly measured such people."""
     only = study.get("only", {})
     return sex == only.get("sex", sex) and (
         "age" not in only or (years is not None and _of_age(only["age"], years))
     )
 
 
-def _answer(
+def _range_of(
     rows: Sequence[Mapping[str, Any]],
     studies: Mapping[str, Any],
     sex: Sex | None,
@@ -180,20 +180,20 @@ def _answer(
     notes = []
     if not one:
         unknown = [name for name, value in (("sex", sex), ("age", years)) if value is None]
-        told = {"unknown": listed(unknown), "count": len(rows)}
-        notes.append(tables.sentence("reasons.reference.groups", **told))
-    if not _measured(study, sex, years):
+        words = {"unknown": listed(unknown), "count": len(rows)}
+        notes.append(tables.sentence("reasons.reference.groups", **words))
+    if not _study_covers(study, sex, years):
         only = study["only"]
         unknown = [name for name in only if {"sex": sex, "age": years}[name] is None]
         first, last = only.get("age", (None, None))
         of_ages = "all" if first is None else "from" if last is None else "between"
-        whom = {"whom": f"{only['sex']}s" if "sex" in only else "people"}
+        people_of_sex = {"whom": f"{only['sex']}s" if "sex" in only else "people"}
         people = tables.sentence(
-            f"reasons.reference.people.{of_ages}", **whom, first=first, last=last
+            f"reasons.reference.people.{of_ages}", **people_of_sex, first=first, last=last
         )
-        told = {"unknown": listed(unknown), "people": people}
+        words = {"unknown": listed(unknown), "people": people}
         notes.append(
-            tables.sentence(f"reasons.reference.{'only_unknown' if unknown else 'only'}", **told)
+            tables.sentence(f"reasons.reference.{'only_unknown' if unknown else 'only'}", **words)
         )
     return ReferenceRange(
         angle=row["angle"],

@@ -201,8 +201,8 @@ def _window(one: xr.Dataset, phase: str, time: Array, height: Array) -> tuple[fl
         float(one[name]) for name in ("start", "bottom_start", "bottom", "bottom_end", "end")
     )
     first, last = (start, bottom) if phase == "descent" else (bottom, end)
-    known = time[np.isfinite(height)]
-    inside = known[(known >= first - 1e-9) & (known <= last + 1e-9)]
+    times = time[np.isfinite(height)]
+    inside = times[(times >= first - 1e-9) & (times <= last + 1e-9)]
     gaps = np.diff(inside, prepend=first, append=last)
     if inside.size < 4 or gaps.max() > LONGEST_GAP:
         return None
@@ -217,7 +217,7 @@ def _window(one: xr.Dataset, phase: str, time: Array, height: Array) -> tuple[fl
 
 
 def _speed(time: Array, height: Array, window: tuple[float, float]) -> Array:
-    """Speed within the window, at regular times; NaN where too little of it is known."""
+    """Speed within the window, at regular times; NaN where too much of it is missing."""
     from scipy.interpolate import CubicSpline
 
     first, last = window

@@ -20,7 +20,7 @@ _PHASE_WORDS = {"mid_descent": "mid-descent", "mid_ascent": "mid-ascent"}
 
 
 def nanmedian(values: xr.DataArray, dim: str) -> xr.DataArray:
-    """Median of those that are not NaN."""
+    """Median of the values that are not NaN."""
     median: xr.DataArray = values.reduce(_median, dim)
     return median
 
@@ -32,11 +32,11 @@ def _median(values: Array, axis: int) -> Array:
 def median_within(
     value: xr.DataArray, sd: xr.DataArray, frames: xr.DataArray
 ) -> tuple[xr.DataArray, xr.DataArray]:
-    """Median over the frames of each window, NaN if most of them are; and that of the sd."""
+    """Medians of value and sd over the frames of each window; NaN if most values are NaN."""
 
     def medians(values: Array, errors: Array) -> tuple[Array, Array]:
-        known = ~np.isnan(values)
-        return median_of(values), median_of(np.where(known, errors, np.nan))
+        seen = ~np.isnan(values)
+        return median_of(values), median_of(np.where(seen, errors, np.nan))
 
     return _each_window(value, sd, frames, medians)
 
@@ -64,11 +64,11 @@ def _each_window(
     reduce: Callable[[Array, Array], tuple[Array, Array]],
 ) -> tuple[xr.DataArray, xr.DataArray]:
     """Reduce value and sd over the frames of each window; NaN where most of the values are NaN."""
-    # Window by window: all at once would need a gigabyte for hundreds of repetitions.
+    # Window by window, to save memory: all at once need a gigabyte for hundreds of repetitions.
     largest = tables.load("measures")["limits"]["largest_gap_share"]["value"]
     values, errors = (v.transpose("time", ...).to_numpy() for v in (value, sd))
     inside = frames.transpose(..., "time").to_numpy()
-    found = np.full((2, *inside.shape[:-1], *values.shape[1:]), np.nan)
+    reduced_values = np.full((2, *inside.shape[:-1], *values.shape[1:]), np.nan)
     for window in np.ndindex(inside.shape[:-1]):
         rows = np.flatnonzero(inside[window])
         if not rows.size:
@@ -76,14 +76,14 @@ def _each_window(
         seen = (~np.isnan(values[rows])).sum(axis=0)
         supported = (seen > 0) & (seen >= (1 - largest) * rows.size)
         for kind, reduced in enumerate(reduce(values[rows], errors[rows])):
-            found[(kind, *window)] = np.where(supported, reduced, np.nan)
+            reduced_values[(kind, *window)] = np.where(supported, reduced, np.nan)
     over = [dim for dim in frames.dims if dim != "time"]
     rest = [dim for dim in value.dims if dim != "time"]
     coords = {dim: frames[dim] for dim in over if dim in frames.coords}
     coords |= {dim: value[dim] for dim in rest if dim in value.coords}
     reduced_value, reduced_sd = (
         xr.DataArray(part, dims=[*over, *rest], coords=coords, attrs=of.attrs)
-        for part, of in zip(found, (value, sd), strict=True)
+        for part, of in zip(reduced_values, (value, sd), strict=True)
     )
     return reduced_value, reduced_sd
 
@@ -91,7 +91,7 @@ def _each_window(
 def extreme_of_phases(
     value: xr.DataArray, sd: xr.DataArray, kind: str, phases: Sequence[str] = MOVING_PHASES
 ) -> tuple[xr.DataArray, xr.DataArray, xr.DataArray]:
-    """Extreme over the moving phases, and its phase; NaN where one is that might have been it."""
+    """Extreme over the moving phases, and its phase; NaN where any of them is NaN."""
     value, sd = (v.sel(phase=list(phases)) for v in (value, sd))
     complete = value.notnull().all("phase")
     rank = (value if kind == "maximum" else -value).fillna(-np.inf)
@@ -162,16 +162,16 @@ def over_repetitions(
 def with_sampling(
     bias: xr.DataArray, value: xr.DataArray, accepted: NDArray[np.bool_]
 ) -> xr.DataArray:
-    """Put a bias together with what the accepted repetitions add: sqrt(bias² + s²/n).
+    """Combine a bias with the sampling error of the accepted repetitions: sqrt(bias² + s²/n).
 
-    s is their standard deviation, from two on; one says nothing of it. `bias` is over the same
-    dimensions without ``rep``.
+    s is their standard deviation, 0 for a single one. `bias` has the same dimensions without
+    ``rep``.
     """
     chosen = value.isel(rep=accepted)
-    # As arrays: this is done for every metric, and DataArrays of three numbers take their time.
+    # As arrays: DataArrays of three numbers are slow, and every metric comes here.
     values = np.moveaxis(chosen.to_numpy(), chosen.get_axis_num("rep"), 0)
-    known = ~np.isnan(values)
-    count = np.maximum(known.sum(axis=0), 1)
-    deviations = np.where(known, values - np.where(known, values, 0.0).sum(axis=0) / count, 0.0)
+    seen = ~np.isnan(values)
+    count = np.maximum(seen.sum(axis=0), 1)
+    deviations = np.where(seen, values - np.where(seen, values, 0.0).sum(axis=0) / count, 0.0)
     variance = (deviations**2).sum(axis=0) / np.maximum(count - 1, 1)
     return bias.copy(data=np.sqrt(bias.to_numpy() ** 2 + variance / count))

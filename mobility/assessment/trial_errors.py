@@ -22,7 +22,7 @@ Array = NDArray[np.float64]
 
 
 def trial_errors(fitted: xr.Dataset, repetitions: xr.Dataset) -> xr.Dataset:
-    """Give the standard deviations of the errors of what a trial says of each repetition, degrees.
+    """Give the standard deviations of the errors of the values of each repetition, degrees.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def trial_errors(fitted: xr.Dataset, repetitions: xr.Dataset) -> xr.Dataset:
         errors[f"{name}_absolute"] = _error(bottom, absolute[name], added)
         errors[f"{name}_from_standing"] = _error(bottom - standing, change[name], added)
         if "side" in dims:
-            # Nobody measured how much of what is added both sides have alike.
+            # How much of the added error both sides share was never measured.
             apart = right_minus_left(bottom)
             errors[f"{name}_sides"] = _error(apart, sides[name], added * 2**0.5)
     return xr.Dataset({name: error.assign_attrs(units="degree") for name, error in errors.items()})
@@ -90,11 +90,11 @@ def knots_within(frames: NDArray[np.bool_], time: Array, knots: Array) -> NDArra
 
 
 def means_within(off: Array, inside: NDArray[np.bool_]) -> Array:
-    """Mean over the knots of each repetition, (draw, rep, ...), of those that are not NaN."""
-    known = np.isfinite(off)
+    """Mean over the knots of each repetition, (draw, rep, ...), without NaN."""
+    seen = np.isfinite(off)
     total, count = (
         np.einsum("rk,dk...->dr...", inside.astype(np.float64), each)
-        for each in (np.where(known, off, 0.0), known.astype(np.float64))
+        for each in (np.where(seen, off, 0.0), seen.astype(np.float64))
     )
     return np.where(count > 0, total / np.maximum(count, 1.0), np.nan)
 

@@ -1,7 +1,7 @@
-"""What a recording is good for: one verdict from all that was warned of and checked.
+"""The verdict: what a recording is good for, by all its warnings and checks.
 
-It decides the page. What it rules out is not given at all, by report, documents and command line
-alike, and a page says that a recording is good or what is wrong with it, never both.
+Report, documents and command line leave out what the verdict rules out. A page says that a
+recording is good or what is wrong with it, never both.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from mobility import tables
 from mobility.assessment.findings import Finding, find
-from mobility.provenance import Warned
+from mobility.provenance import AnalysisWarning
 from mobility.registry import Exercise, exercise_of
 from mobility.view import UNKNOWN, view_kind
 from mobility.wording import capital, listed
@@ -26,8 +26,8 @@ LEVELS: tuple[Level, ...] = get_args(Level)
 """From good to bad."""
 
 Part = Literal["indices", "fms", "arms", "smoothness", "exercises", "findings"]
-"""What a verdict may rule out: indices, score of the FMS deep squat, all that is said of the arms
-or of smoothness, exercises, findings altogether."""
+"""What a verdict may rule out: indices, score of the FMS deep squat, findings of the arms or of
+smoothness, exercises, all findings."""
 
 PARTS: tuple[Part, ...] = get_args(Part)
 
@@ -41,17 +41,17 @@ class Reason:
     Attributes
     ----------
     level
-        What it makes of the recording.
+        Level of the verdict because of it.
     why
         As a clause, without a capital and a full stop.
     about
-        Of what it speaks: a recording has one reason about each.
+        Its topic: a recording has one reason about each.
     what_to_do
         In a sentence; empty where there is nothing to do.
     rules_out
         What is not given because of it.
     sides_in_doubt
-        Whether one side may have been taken for the other.
+        Whether the sides may have been exchanged.
     looks_like
         What was shown instead of the exercise; empty where that is not clear.
     """
@@ -93,13 +93,13 @@ class Verdict:
     reasons: tuple[Reason, ...] = ()
 
     @property
-    def said(self) -> str:
+    def text(self) -> str:
         """Headline, why and what to do, as one text."""
         return " ".join(filter(None, [self.headline, self.why, self.what_to_do]))
 
     @property
     def sides_in_doubt(self) -> bool:
-        """Whether one side may have been taken for the other, so that none is to be relied on."""
+        """Whether the sides may have been exchanged."""
         return any(each.sides_in_doubt for each in self.reasons)
 
     def absent(self, *parts: Part) -> str:
@@ -108,11 +108,11 @@ class Verdict:
         if not out:
             return ""
         names = tables.load("verdict")["parts"]
-        told = {"parts": capital(listed([names[part] for part in out]))}
+        names_of_parts = {"parts": capital(listed([names[part] for part in out]))}
         because = [each.why for each in self.reasons if each.rules_out.issuperset(out)]
         if not because:
-            return tables.sentence("comments.verdict.absent", **told)
-        return tables.sentence("comments.verdict.absent_because", **told, why=because[0])
+            return tables.sentence("comments.verdict.absent", **names_of_parts)
+        return tables.sentence("comments.verdict.absent_because", **names_of_parts, why=because[0])
 
     def keep(self, findings: Iterable[Finding]) -> tuple[Finding, ...]:
         """Leave out the findings that are ruled out."""
@@ -121,13 +121,13 @@ class Verdict:
         return tuple(each for each in findings if self.keeps(each.metric))
 
     def keeps(self, metric: str) -> bool:
-        """Whether something may be said of a metric: it is of no part that is ruled out."""
+        """Whether a metric belongs to no part that is ruled out."""
         return not self.rules_out & _parts_with(metric)
 
     def why_without(self, quantity: str, item: str = "") -> str:
         """Say in a clause why a quantity, or an item of it, is not given; empty where it is.
 
-        What was counted stays: it says that there was nothing to measure.
+        Counts are always given: they show that there was nothing to measure.
         """
         table = tables.load("verdict")["parts_of"]
         parts = [part for part, names in table.items() if quantity in names]
@@ -142,18 +142,17 @@ class Verdict:
         return ""
 
     def shows(self, metric: str) -> bool:
-        """Whether a metric stands on the first page: a recording that cannot be used has none."""
+        """Whether a metric is shown on the first page."""
         return "findings" not in self.rules_out and self.keeps(metric)
 
 
 def _parts_with(metric: str) -> set[str]:
-    """Name the parts of which a metric is."""
-    known = tables.load("verdict")["metrics_of"]
-    return {part for part, names in known.items() if metric.startswith(tuple(names))}
+    metrics_of_parts = tables.load("verdict")["metrics_of"]
+    return {part for part, names in metrics_of_parts.items() if metric.startswith(tuple(names))}
 
 
 def judge(
-    warnings: Iterable[Warned],
+    warnings: Iterable[AnalysisWarning],
     quality: Mapping[str, Any] | None = None,
     metrics: xr.Dataset | None = None,
     *,
@@ -178,55 +177,57 @@ def judge(
     Returns
     -------
     Verdict
-        Good only where nothing was warned of and no check found a fault. What was never checked
-        has limits.
+        "good" only without warnings and faults of the checks. A recording without checks is
+        "limited".
     """
     exercise = exercise or exercise_of(metrics)
     joints = exercise.noun == "movement"
-    found = list(_warned(warnings, exercise))
-    if metrics is not None and not joints and _without_repetition(metrics) and not _whole(found):
+    reasons = list(_reasons_of_warnings(warnings, exercise))
+    nothing = metrics is not None and not joints and _without_repetition(metrics)
+    if nothing and not _rule_out_all(reasons):
         why = tables.sentence("reasons.no_repetition")
-        found.append(_of_warning(Warned("no_repetition", "", {"reason": why}), exercise))
-    checked = quality is not None and any(_verdicts(quality))
+        reasons.append(
+            _reason_of_warning(AnalysisWarning("no_repetition", "", {"reason": why}), exercise)
+        )
+    checked = quality is not None and any(_checks_made(quality))
     if quality is not None:
-        # A check says how bad what was warned of is.
-        faults = {each.about: each for each in _checked(quality, joints=joints)}
-        found = [faults.pop(each.about, each) for each in found]
-        found += faults.values()
+        # A check replaces a warning about the same topic, as it has a level.
+        faults = {each.about: each for each in _reasons_of_checks(quality, joints=joints)}
+        reasons = [faults.pop(each.about, each) for each in reasons]
+        reasons += faults.values()
     if quality is not None and not checked:
         why = tables.sentence("comments.verdict.not_checked")
-        found.append(Reason("limited", why, about="checks"))
-    # Without its checks nothing is called good.
+        reasons.append(Reason("limited", why, about="checks"))
     good = Verdict("good", headline("good", exercise) if checked else "")
-    verdict = _of(found, exercise) if found else good
+    verdict = _verdict_from(reasons, exercise) if reasons else good
     if metrics is None or joints or "findings" in verdict.rules_out:
         return verdict
     return _with_checks(verdict, find(metrics))
 
 
 def _with_checks(verdict: Verdict, findings: Sequence[Finding]) -> Verdict:
-    """Add how many of the checks of a squat gave a result, and what kept most others from one."""
+    """Add how many possible faults could be judged, and the main reason why others could not."""
     kept = [each for each in verdict.keep(findings) if each.status != "cannot be told"]
     count = {"given": len(kept), "count": len(findings)}
     some = "all" if len(kept) == len(findings) else "some" if kept else "none"
-    said = tables.sentence(f"comments.verdict.checks.{some}", **count)
+    text = tables.sentence(f"comments.verdict.checks.{some}", **count)
     others = [each for each in findings if each not in kept]
     close = [each for each in others if each.probability is not None]
     reasons = Counter(each.reason for each in others if each.probability is None)
     reason, times = reasons.most_common(1)[0] if reasons else ("", 0)
     if 2 * len(close) > len(others):
-        said = tables.sentence("comments.verdict.checks.too_close", checks=said)
+        text = tables.sentence("comments.verdict.checks.too_close", checks=text)
     elif 2 * times > len(others) and all(each.why != reason for each in verdict.reasons):
-        said = tables.sentence("comments.verdict.checks.because", checks=said, reason=reason)
+        text = tables.sentence("comments.verdict.checks.because", checks=text, reason=reason)
     if verdict.level == "not_this_exercise":
-        return replace(verdict, why=f"{verdict.why} {capital(said)}.")
+        return replace(verdict, why=f"{verdict.why} {capital(text)}.")
     what = verdict.headline.removesuffix(".")
-    return replace(verdict, headline=f"{what}: {said}." if what else f"{capital(said)}.")
+    return replace(verdict, headline=f"{what}: {text}." if what else f"{capital(text)}.")
 
 
-def _of(found: Sequence[Reason], exercise: Exercise) -> Verdict:
-    """One verdict from all reasons: the worst say why, all say what is ruled out."""
-    worst_first = sorted(found, key=lambda each: -LEVELS.index(each.level))
+def _verdict_from(reasons_given: Sequence[Reason], exercise: Exercise) -> Verdict:
+    """Make a verdict: the worst reasons explain it, all of them rule out parts."""
+    worst_first = sorted(reasons_given, key=lambda each: -LEVELS.index(each.level))
     once: dict[str, Reason] = {}
     for each in worst_first:
         once.setdefault(each.about, each)
@@ -236,7 +237,7 @@ def _of(found: Sequence[Reason], exercise: Exercise) -> Verdict:
     if level == "not_this_exercise":  # what is no squat at all explains the rest
         worst = [each for each in worst if "findings" in each.rules_out][:1] or worst
     rules_out = frozenset(exercise.table["parts"]).intersection(
-        *[frozenset().union(*(each.rules_out for each in found))]
+        *[frozenset().union(*(each.rules_out for each in reasons_given))]
     )
     why = listed([each.why for each in worst])
     looks = [each.looks_like for each in worst if each.looks_like][:1]
@@ -247,7 +248,7 @@ def _of(found: Sequence[Reason], exercise: Exercise) -> Verdict:
     )
     limits = [each for each in reasons if each.level == "limited"]
     if level == "not_this_exercise" and limits and "findings" not in rules_out:
-        # What is still told has the limits of its recording.
+        # The findings that remain have the limits of the recording.
         besides = listed([each.why for each in limits])
         why += " " + tables.sentence("comments.verdict.besides", limits=besides)
         worst += limits
@@ -282,14 +283,18 @@ def _reason(
     )
 
 
-def _warned(warnings: Iterable[Warned], exercise: Exercise) -> Iterator[Reason]:
-    """Reasons in the order of the table, so that what explains most comes first."""
-    known = list(warnings)
+def _reasons_of_warnings(
+    warnings: Iterable[AnalysisWarning], exercise: Exercise
+) -> Iterator[Reason]:
+    """Reasons in the order of the table, which lists the most telling warnings first."""
+    given = list(warnings)
     for code, entry in tables.load("verdict")["warnings"].items():
-        yield from (_of_warning(w, exercise) for w in known if w.code == code and "level" in entry)
+        yield from (
+            _reason_of_warning(w, exercise) for w in given if w.code == code and "level" in entry
+        )
 
 
-def _of_warning(warning: Warned, exercise: Exercise) -> Reason:
+def _reason_of_warning(warning: AnalysisWarning, exercise: Exercise) -> Reason:
     entry = tables.load("verdict")["warnings"][warning.code]
     # Older code named no other exercise.
     chosen = "do_instead" if "exercise" in warning.values and "do_instead" in entry else "do"
@@ -309,20 +314,19 @@ def _without_repetition(metrics: xr.Dataset) -> bool:
     return "accepted_repetitions" in metrics and int(metrics["accepted_repetitions"]) == 0
 
 
-def _whole(found: Iterable[Reason]) -> bool:
-    """Whether something already says that this is another exercise as a whole."""
-    return any("findings" in each.rules_out for each in found)
+def _rule_out_all(reasons: Iterable[Reason]) -> bool:
+    """Whether some reason rules out all findings."""
+    return any("findings" in each.rules_out for each in reasons)
 
 
-def _verdicts(quality: Mapping[str, Any]) -> Iterator[bool]:
-    """Of each check of each camera, whether it was made."""
+def _checks_made(quality: Mapping[str, Any]) -> Iterator[bool]:
     for seen in (quality, quality.get("second_camera") or {}):
         for name in tables.load("verdict")["checks"]:
             check = seen.get(name)
             yield isinstance(check, Mapping) and check.get("verdict") is not None
 
 
-def _checked(quality: Mapping[str, Any], *, joints: bool) -> Iterator[Reason]:
+def _reasons_of_checks(quality: Mapping[str, Any], *, joints: bool) -> Iterator[Reason]:
     second = quality.get("second_camera") or {}
     for seen in (quality, second):
         for name, entry in tables.load("verdict")["checks"].items():
@@ -346,25 +350,25 @@ def _faults(
         kind = seen if seen == UNKNOWN else view_kind(seen)
         yield entry["joints" if joints else kind], level, do
     elif name == "framing":
-        yield from _out_of_picture(entry, check, level, do, joints=joints)
+        yield from _faults_of_framing(entry, check, level, do, joints=joints)
     else:
         yield {**entry, **entry.get(str(check["verdict"]), {})}, level, do
 
 
-def _out_of_picture(
+def _faults_of_framing(
     entry: Mapping[str, Any], check: Mapping[str, Any], level: Level, do: str, *, joints: bool
 ) -> Iterator[tuple[Mapping[str, Any], Level, str]]:
-    """Of a squat each part of the body by itself, for the hands are not needed for the legs."""
+    """Faults of the framing, separately for each part of the body except of single joints."""
     framing = tables.load("capture_quality")["framing"]
     limits = framing["share"]["above"]
     outside = {} if joints else check.get("outside") or {}
-    told = False
+    any_part = False
     for part, share in outside.items():
         if share is None or part not in entry or not share > limits["poor"]:
             continue
-        told = True
+        any_part = True
         its: Level = "unusable" if share > limits["unusable"] else "limited"
         one = {**entry[part], **entry[part].get(its, {})}
         yield one, one.get("level", its), framing["advice"][part]
-    if not told:
+    if not any_part:
         yield entry["joints"], level, do

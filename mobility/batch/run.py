@@ -273,7 +273,7 @@ def _up_to_date(row: Row, task: Mapping[str, Any]) -> dict[str, Any]:
 def _verdict(session: Session) -> str:
     from mobility.documents.verdicts import verdict_of
 
-    return verdict_of(session).said
+    return verdict_of(session).text
 
 
 def _open_or_create(row: Row, store: Store) -> Session:

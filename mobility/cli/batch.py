@@ -12,6 +12,7 @@ from mobility.cli.options import (
     JsonOption,
     WorkersOption,
     YesOption,
+    interruption_explained,
     open_store,
     option,
     path_argument,
@@ -19,7 +20,6 @@ from mobility.cli.options import (
     say,
     say_unfinished,
     takes,
-    told_if_interrupted,
     warn,
 )
 
@@ -121,8 +121,8 @@ def batch(
     else:
         for row in summary.rows:
             if row.state == "failed":
-                told = {"row": row.row, "video": row.video, "reason": row.reason}
-                say(tables.sentence("command_line.batch.failed_row", **told))
+                failure = {"row": row.row, "video": row.video, "reason": row.reason}
+                say(tables.sentence("command_line.batch.failed_row", **failure))
         typer.echo(", ".join(f"{number} {state}" for state, number in summary.counts.items()))
         typer.echo(f"summary  {summary.html}\ntable    {summary.csv}")
     if failed:
@@ -175,16 +175,16 @@ def watch_folder(
 
     state_of = {}
 
-    def told(outcome: BatchRow) -> None:
+    def print_outcome(outcome: BatchRow) -> None:
         state_of[outcome.video, outcome.session_id] = outcome.state
-        said = outcome.reason or (f"{opened.reports / outcome.report}" if outcome.report else "")
-        line = f"{outcome.state:<8} {outcome.video}  {outcome.session_id}  {said}"
+        details = outcome.reason or (f"{opened.reports / outcome.report}" if outcome.report else "")
+        line = f"{outcome.state:<8} {outcome.video}  {outcome.session_id}  {details}"
         typer.echo("".join(c if c.isprintable() else "?" for c in line))
 
     watch(
         folder,
         opened,
-        on_outcome=told,
+        on_outcome=print_outcome,
         participant=user_id,
         exercise=exercise,
         workers=workers,
@@ -227,7 +227,7 @@ def prune(
     if (age is None) == (keep is None):
         raise typer.BadParameter("give --older-than or --keep, and not both")
     if yes:
-        with told_if_interrupted():
+        with interruption_explained():
             swept = opened.sweep()
         for name, left in swept.items():
             if left:
@@ -244,7 +244,7 @@ def prune(
         fault = ""
         if yes:
             try:
-                with told_if_interrupted():
+                with interruption_explained():
                     retention.prune(opened, each)
             except MobilityError as error:
                 fault = str(error)
@@ -271,7 +271,7 @@ def prune(
     elif not doomed:
         say(tables.sentence("command_line.prune.nothing"))
     elif not yes:
-        told = {"number": len(doomed), "size": sum(each.bytes for each in doomed) / 1e6}
-        say(tables.sentence("command_line.prune.would_go", **told))
+        sizes = {"number": len(doomed), "size": sum(each.bytes for each in doomed) / 1e6}
+        say(tables.sentence("command_line.prune.would_go", **sizes))
     if failed:
         raise typer.Exit(1)

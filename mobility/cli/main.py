@@ -93,17 +93,17 @@ def options(
 
 
 def _warn(session: Session) -> None:
-    from mobility.documents.verdicts import in_lines
+    from mobility.documents.verdicts import warning_lines
 
-    for line in in_lines(session.record.warnings):
+    for line in warning_lines(session.record.warnings):
         warn(line)
 
 
 def _run(session: Session, *, report: bool, as_json: bool, workers: int | None) -> None:
-    """Analyse a session made just now, and say what was found, what to distrust, and where it is.
+    """Analyse a new session; print its warnings, findings, verdict and place.
 
-    What cannot be analysed leaves nothing behind; an interruption, or a report
-    that fails, leaves what was done, so that nothing is lost.
+    A session that cannot be analysed is deleted; after an interruption, or where the report fails,
+    it is kept.
     """
     from mobility.errors import MobilityError
 
@@ -118,8 +118,8 @@ def _run(session: Session, *, report: bool, as_json: bool, workers: int | None) 
             session.delete()
         raise
     except KeyboardInterrupt:
-        told = tables.sentence("command_line.analysis.interrupted", session=session.id)
-        raise KeyboardInterrupt(told) from None
+        interrupted = tables.sentence("command_line.analysis.interrupted", session=session.id)
+        raise KeyboardInterrupt(interrupted) from None
     if as_json or session.record.verdict != "unusable":  # else its one sentence says why
         _warn(session)
     made = session.render_report() if report else None
@@ -131,12 +131,11 @@ def _run(session: Session, *, report: bool, as_json: bool, workers: int | None) 
 
 
 def _say_in_short(session: Session) -> None:
-    """Say what was found, and what to distrust."""
     from mobility.reports.first_page import in_short
 
-    found, careful = in_short(session)
-    typer.echo(f"session {session.id}: {found}")
-    typer.echo(careful)
+    findings, trust = in_short(session)
+    typer.echo(f"session {session.id}: {findings}")
+    typer.echo(trust)
 
 
 def demo(
@@ -378,7 +377,7 @@ def repetitions(
     if set_file is not None:
         from mobility.sessions.files import read_json
 
-        with session.unless_refused():
+        with session.rollback_if_refused():
             session.set_repetitions(read_json(set_file))
             session.analyze()
         say(tables.sentence("command_line.analysis.renewed", session=session.id))
@@ -391,10 +390,10 @@ def repetitions(
         what = f"of {row['joints'] or 'no joint'}" if "joints" in row else f"depth {depth}"
         turn = "turn" if "joints" in row else "bottom"
         state = "rejected" if not row["accepted"] else "accepted" if row["complete"] else "cut_off"
-        told = tables.sentence(f"command_line.repetitions.{state}", reason=row["reason"])
+        state_in_words = tables.sentence(f"command_line.repetitions.{state}", reason=row["reason"])
         typer.echo(
             f"{row['rep']:>3}  start {row['start']:7.3f} s  {turn} {row['bottom']:7.3f} s  "
-            f"end {row['end']:7.3f} s  {what}  {told}"
+            f"end {row['end']:7.3f} s  {what}  {state_in_words}"
         )
 
 
@@ -418,7 +417,7 @@ def edit(
     interrupted analysis. The camera side is the side reported as `knee_angle`; no measurement
     depends on it.
     """
-    with session.unless_refused():
+    with session.rollback_if_refused():
         for point, second in ((subject, False), (second_subject, True)):
             if point is not None:
                 session.set_subject(None if point == "largest" else point, second_camera=second)
@@ -499,8 +498,8 @@ def cohort(
     sessions = cohort.overview(pd.read_parquet(made["parquet"]))
     without = sessions[sessions["reason"].ne("")]
     if as_json:
-        told = without[["session_id", "reason"]].to_dict("records")
-        print_json({**(uris(made) or {}), "left_out": told})
+        left_out = without[["session_id", "reason"]].to_dict("records")
+        print_json({**(uris(made) or {}), "left_out": left_out})
         return
     if len(without):
         compared = {"compared": len(sessions) - len(without), "count": len(sessions)}
@@ -518,14 +517,14 @@ def models(*, model: Annotated[Any, flag("model")] = None, as_json: JsonOption =
     from mobility.capture.models import pose_models
     from mobility.provenance import sha256
 
-    found = [
+    described = [
         {"path": str(path), "sha256": sha256(path)}
         for path in pose_models(model, fetch=True).values()
     ]
     if as_json:
-        print_json(found[0] if len(found) == 1 else found)
+        print_json(described[0] if len(described) == 1 else described)
         return
-    for each in found:
+    for each in described:
         typer.echo(f"{each['path']}\nsha256 {each['sha256']}")
 
 
@@ -561,7 +560,7 @@ for _name, _group in _GROUPS.items():
     app.add_typer(_group, name=_name)
 
 
-_CALLED = {
+_OPTION_NAMES = {
     "exercise_name": "exercise",
     "session_name": "name",
     "body_joint_angles": "joints",
@@ -569,7 +568,7 @@ _CALLED = {
     "settle_s": "settle",
     "sd": "sample_size",
 }
-"""What is called otherwise on the command line than in Python."""
+"""Names of options on the command line that differ from those in Python."""
 
 
 def _as_typed(text: str) -> str:
@@ -578,31 +577,31 @@ def _as_typed(text: str) -> str:
     command: Any = typer.main.get_command(app)
     for word in sys.argv[1:]:
         command = getattr(command, "commands", {}).get(word, command)
-    known = {each.name: each for each in command.params}
+    parameters = {each.name: each for each in command.params}
 
-    def called(found: re.Match[str]) -> str:
-        each = known.get(_CALLED.get(found[0], found[0]))
-        if each is None or ("_" not in found[0] and given.isdisjoint(each.opts)):
-            return found[0]
+    def as_on_command_line(match: re.Match[str]) -> str:
+        each = parameters.get(_OPTION_NAMES.get(match[0], match[0]))
+        if each is None or ("_" not in match[0] and given.isdisjoint(each.opts)):
+            return match[0]
         if each.param_type_name == "argument":
-            return found[0] if found.start() else str(each.metavar)
+            return match[0] if match.start() else str(each.metavar)
         return str(each.opts[0])
 
     head, _, rest = text.partition(": ")
     if head.startswith("options of ") or ("_" in head and _is_ours(head)):
         text = rest
-    # At its head any name of an option; within it one that is no word.
+    # At the head of a message any option; within it only names with underscores.
     names = r"(?:^|(?<=; ))\w+(?=:| \S+:| ')|(?<![\w/.'-])[a-z]+(?:_[a-z]+)+(?![\w/.'-])"
-    return re.sub(names, called, text)
+    return re.sub(names, as_on_command_line, text)
 
 
 def _is_ours(name: str) -> bool:
-    """Whether a function of this package is called so."""
+    """Whether a function of this package has this name."""
     ours = [module for key, module in sys.modules.items() if key.startswith("mobility.")]
     return any(callable(getattr(module, name, None)) for module in ours)
 
 
-def _of_usage(error: Any) -> str:
+def _usage_message(error: Any) -> str:
     """Message of a usage error; a file whose name looks like an option is a likely cause."""
     option: str = getattr(error, "option_name", "")
     for word in sys.argv[1:]:
@@ -612,7 +611,7 @@ def _of_usage(error: Any) -> str:
             and (os.path.lexists(word) or (word[1] != "-" and len(word) > 2))
         ):
             return tables.sentence("command_line.fault.like_an_option", file=word)
-    # As all other errors begin: with what is at fault.
+    # Begin with the option at fault, as all other errors do.
     text = re.sub(r"^Invalid value for '([^']+)': ", r"\1: ", error.format_message())
     text = text.removeprefix("Invalid value: ").replace(": Value error, ", ": ")
     return " ".join(text.split())
@@ -627,9 +626,9 @@ def main() -> None:
     """Run the command line: errors are one line on standard error, status 2."""
     from mobility.errors import MobilityError
 
-    # All that is there ends with the process: looking through it for cycles takes half a second.
+    # A last collection of garbage would take half a second.
     atexit.register(gc.freeze)
-    # Ended from outside is as ended at the keyboard; what is ignored (nohup) stays ignored.
+    # Handle these signals as Ctrl-C; an ignored one (nohup) stays ignored.
     for name in ("SIGTERM", "SIGHUP"):
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) == signal.SIG_DFL:
@@ -645,13 +644,13 @@ def main() -> None:
         if error.ctx is not None and error.message == error.ctx.get_help():
             typer.echo(error.message, err=True)
             sys.exit(error.exit_code)
-        _fail(_of_usage(error))
+        _fail(_usage_message(error))
     except MobilityError as error:
         _fail(_as_typed(str(error)))
     except (KeyboardInterrupt, typer.Abort) as error:
         _fail(str(error) or tables.sentence("command_line.fault.interrupted"), 130)
     except OSError as error:
-        # What could not be written must not be tried again when Python ends.
+        # Python must not flush the same output again when it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if isinstance(error, BrokenPipeError):
             sys.exit(0)

@@ -39,7 +39,7 @@ def given_store(given: str | Path) -> str | Path:
 
 
 def check_workers(given: int | None) -> int | None:
-    """Refuse here what the analysis would refuse, before a session is made for it."""
+    """Refuse a number of workers before a session is made."""
     from mobility.options import MOST_WORKERS
 
     if given is not None and not 1 <= given <= MOST_WORKERS:
@@ -162,15 +162,15 @@ def check_output(
     store: SessionStore[Any] | None = None,
     is_ours: Callable[[Path], bool] | None = None,
 ) -> None:
-    """Refuse to write into a store or a session, or over a file that this program did not make.
+    """Refuse to write into a store or session, or over a file of another program.
 
     Parameters
     ----------
     path
         The file or folder that is to be written.
     store
-        A store whose folder it must not be in. Of other stores a session and what stands beside
-        sessions, the folder of participants or of the server, are refused.
+        A store whose folder is refused. In other stores the sessions and the folders of
+        participants and of the server are refused.
     is_ours
         Whether an existing file is one that the same command made.
     """
@@ -278,7 +278,7 @@ def open_session_or_demo(
 def takes(
     opener: Callable[..., Store | Session], **fixed: Any
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command the options of `opener`, and as its first argument what that opens."""
+    """Give a command the options of `opener`, and the opened store or session as first argument."""
     taken = [p for p in _parameters(opener) if get_origin(p.annotation) is Annotated]
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
@@ -302,7 +302,7 @@ def _with_parameters(
 
 
 def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
-    # What is opened is imported later.
+    # Store and Session are imported later.
     hints = get_type_hints(function, None, {"Store": Any, "Session": Any}, include_extras=True)
     return [
         p.replace(annotation=hints[p.name], kind=inspect.Parameter.KEYWORD_ONLY)
@@ -314,26 +314,26 @@ def read_object(file: Path) -> dict[str, Any]:
     """Read a file that holds one JSON object."""
     from mobility.sessions.files import read_json
 
-    found = read_json(file)
-    if not isinstance(found, dict):
+    content = read_json(file)
+    if not isinstance(content, dict):
         raise BadInputError(f"{file}: not a JSON object")
-    return found
+    return content
 
 
 def say_unfinished(opened: Store) -> None:
-    """Warn of what is in a store though no session is shown of it."""
+    """Warn of sessions whose creation or deletion is unfinished."""
     for session_id in opened.unfinished():
         warn(tables.sentence("command_line.sessions.unfinished", session=session_id))
 
 
 @contextmanager
-def told_if_interrupted() -> Iterator[None]:
-    """Let nobody think that a deletion that was interrupted has deleted all."""
+def interruption_explained() -> Iterator[None]:
+    """Say on an interruption that the deletion is incomplete."""
     try:
         yield
     except KeyboardInterrupt:
-        told = tables.sentence("command_line.sessions.interrupted")
-        raise KeyboardInterrupt(told) from None
+        message = tables.sentence("command_line.sessions.interrupted")
+        raise KeyboardInterrupt(message) from None
 
 
 def print_json(document: Any) -> None:
@@ -347,7 +347,7 @@ def uris(made: Mapping[str, Path] | None) -> dict[str, str] | None:
 
 
 def say(text: str) -> None:
-    """Print one line on standard error; what would break or hide the line is escaped."""
+    """Print one line on standard error, with unprintable characters escaped."""
     line = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
     typer.echo(line, err=True)
 

@@ -15,6 +15,7 @@ from mobility.cli.options import (
     YesOption,
     check_output,
     group,
+    interruption_explained,
     open_store,
     path_option,
     print_json,
@@ -22,7 +23,6 @@ from mobility.cli.options import (
     say,
     say_unfinished,
     takes,
-    told_if_interrupted,
     warn,
 )
 
@@ -67,15 +67,15 @@ def participants_list(opened: Store, *, as_json: JsonOption = False) -> None:
     """
     from mobility.privacy.retention import unassigned
 
-    found = opened.participants()
+    user_ids = opened.participants()
     for session_id in unassigned(opened):
         warn(tables.sentence("command_line.participants.damaged", session=session_id))
     if as_json:
-        print_json(found)
+        print_json(user_ids)
         return
-    if not found:
+    if not user_ids:
         say(tables.sentence("command_line.participants.none", store=opened.place))
-    for user_id in found:
+    for user_id in user_ids:
         typer.echo(user_id)
 
 
@@ -117,19 +117,19 @@ def participants_delete(
     from mobility.server.jobs import remove_participant_files
     from mobility.server.keys import Keys, private_folder
 
-    found = files_of_participant(opened, user_id)
-    found += [trace.path for trace in other_traces(opened, user_id)]
+    places = files_of_participant(opened, user_id)
+    places += [trace.path for trace in other_traces(opened, user_id)]
     keys = Keys(opened)
-    of_them = [key.id for key in keys.all() if key.user_id == user_id]
-    for place in found:
+    key_ids = [key.id for key in keys.all() if key.user_id == user_id]
+    for place in places:
         inside = place.is_relative_to(opened.path)
         typer.echo(opened.location_of(str(place.relative_to(opened.path))) if inside else place)
-    for key in of_them:
+    for key in key_ids:
         typer.echo(f"key {key}")
     if yes:
         fault: StorageError | None = None
-        with told_if_interrupted():
-            # What cannot be done, on a full disk say, must not keep the rest from going.
+        with interruption_explained():
+            # A failed step, on a full disk say, must not prevent the others.
             for act in (
                 partial(keys.revoke_of, user_id),
                 partial(remove_participant_files, private_folder(opened), user_id),
@@ -144,7 +144,7 @@ def participants_delete(
     else:
         say_unfinished(opened)
     unknown = unassigned(opened)
-    if not (found or of_them or unknown):
+    if not (places or key_ids or unknown):
         raise nothing_stored_error(opened, user_id)
     for session_id in unknown:
         say(tables.sentence("command_line.participants.damaged", session=session_id))

@@ -12,6 +12,7 @@ from mobility.cli.options import (
     JsonOption,
     SessionArgument,
     group,
+    interruption_explained,
     open_session,
     open_session_or_demo,
     open_store,
@@ -21,7 +22,6 @@ from mobility.cli.options import (
     say,
     say_unfinished,
     takes,
-    told_if_interrupted,
     warn,
 )
 
@@ -96,7 +96,7 @@ def sessions_export(session: Session, *, as_json: JsonOption = False) -> None:
 @takes(open_store)
 def sessions_delete(opened: Store, session_id: SessionArgument) -> None:
     """Delete a session: video, data, edits and reports."""
-    with told_if_interrupted():
+    with interruption_explained():
         opened.delete(session_id)
     say(tables.sentence("command_line.sessions.deleted", session=session_id))
 

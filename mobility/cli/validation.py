@@ -180,8 +180,8 @@ def _validate_study(
     if as_json:
         print_json({**result.document, "report": uris(page)})
     else:
-        told = {"compared": len(result.document["trials"]), "failed": len(failed)}
-        typer.echo(tables.sentence("command_line.validation.trials", **told))
+        counts = {"compared": len(result.document["trials"]), "failed": len(failed)}
+        typer.echo(tables.sentence("command_line.validation.trials", **counts))
         if result.agreement is not None:
             _say_agreement(result.document)
         if page:
@@ -191,19 +191,18 @@ def _validate_study(
 
 
 def _say_agreement(document: dict[str, Any]) -> None:
-    """Print the lag, and the errors of each angle."""
     from mobility.kinematics.expected_error import Z95
 
     if "lag_s" in document:
         sd = document["lag_sd_s"]
-        known = "lag_given" if sd is None else "lag"
-        told = {"lag": document["lag_s"], "error": Z95 * (sd or 0)}
-        typer.echo(tables.sentence(f"command_line.validation.{known}", **told))
+        kind = "lag_given" if sd is None else "lag"
+        lag = {"lag": document["lag_s"], "error": Z95 * (sd or 0)}
+        typer.echo(tables.sentence(f"command_line.validation.{kind}", **lag))
     typer.echo(tables.sentence("command_line.validation.columns"))
     for angle, sides in document["angles"].items():
-        for side, found in sides.items():
-            if found["rmse"] is not None:
-                typer.echo(f"{angle} {side}: {found['rmse']:.1f}, {found['bias']:+.1f}")
+        for side, statistics in sides.items():
+            if statistics["rmse"] is not None:
+                typer.echo(f"{angle} {side}: {statistics['rmse']:.1f}, {statistics['bias']:+.1f}")
 
 
 def _list_validations(session: Session, *, as_json: bool) -> None:

@@ -86,10 +86,10 @@ def lab_sweep(
 
     check_output(out)
     check_output(cache)
-    known = [read_grid(grid) for grid in grids]
-    name = " + ".join(grid.name for grid in known)
+    read_grids = [read_grid(grid) for grid in grids]
+    name = " + ".join(grid.name for grid in read_grids)
     done = sweep(
-        cases_together(known), cache, workers=workers, resume=resume, keep_video=keep_video
+        cases_together(read_grids), cache, workers=workers, resume=resume, keep_video=keep_video
     )
     for case in done:
         if case.error is not None:
@@ -111,8 +111,8 @@ def lab_sweep(
             }
         )
     else:
-        told = {"measured": len(measured), "all": len(done)}
-        typer.echo(tables.sentence("command_line.virtual_lab.cases", **told))
+        counts = {"measured": len(measured), "all": len(done)}
+        typer.echo(tables.sentence("command_line.virtual_lab.cases", **counts))
         typer.echo(f"report  {page}")
         typer.echo(f"data    {page.with_suffix('.nc')}")
     if len(measured) < len(done):

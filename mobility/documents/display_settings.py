@@ -30,7 +30,7 @@ def angle_keys(joints: Sequence[str]) -> list[str]:
 def check_settings(
     given: Mapping[str, Any], *, joints: Sequence[str], what: str = "display settings"
 ) -> dict[str, Any]:
-    """Return the settings that were given, if they can be stored; `what` they belong to is told."""
+    """Return the given settings if they are valid; errors name `what` they belong to."""
     faults: dict[str, list[str]] = {}
     for field in given:
         if field not in FIELDS:
@@ -38,14 +38,14 @@ def check_settings(
             faults[field] = [f"unknown{choice}"]
     if not given:
         faults = {field: ["is missing; give this field, the other, or both"] for field in FIELDS}
-    known = angle_keys(joints)
+    keys = angle_keys(joints)
     settings: dict[str, Any] = {}
     for field, faults_of, kept_as in (
         ("shown_angles", _faults_of_shown, list),
         ("comments", _faults_of_comments, dict),
     ):
-        if field in given and (found := faults_of(given[field], known)):
-            faults[field] = found
+        if field in given and (field_faults := faults_of(given[field], keys)):
+            faults[field] = field_faults
         elif field in given:
             settings[field] = kept_as(given[field])
     if faults:
@@ -53,12 +53,12 @@ def check_settings(
     return settings
 
 
-def _faults_of_shown(shown: Any, known: Sequence[str]) -> list[str]:
+def _faults_of_shown(shown: Any, keys: Sequence[str]) -> list[str]:
     if isinstance(shown, str) or not isinstance(shown, Sequence):
-        return [f"must be a list of angles (got {_short(shown)})"]
+        return [f"must be a list of angles (got {_shortened(shown)})"]
     faults = []
     for number, key in enumerate(shown):
-        fault = _fault_of_key(key, known)
+        fault = _fault_of_key(key, keys)
         if fault is None and key in shown[:number]:
             fault = f"{key!r}: is given twice; leave one out"
         if fault is not None and fault not in faults:
@@ -66,14 +66,14 @@ def _faults_of_shown(shown: Any, known: Sequence[str]) -> list[str]:
     return faults
 
 
-def _faults_of_comments(comments: Any, known: Sequence[str]) -> list[str]:
+def _faults_of_comments(comments: Any, keys: Sequence[str]) -> list[str]:
     if not isinstance(comments, Mapping):
-        return [f"must be an object of one text for each angle (got {_short(comments)})"]
+        return [f"must be an object of one text for each angle (got {_shortened(comments)})"]
     faults = []
     for key, text in comments.items():
-        fault = _fault_of_key(key, known)
+        fault = _fault_of_key(key, keys)
         if fault is None and not isinstance(text, str):
-            fault = f"{key!r}: must be a text (got {_short(text)})"
+            fault = f"{key!r}: must be a text (got {_shortened(text)})"
         elif fault is None and len(text) > COMMENT_LENGTH:
             fault = f"{key!r}: at most {COMMENT_LENGTH} characters (got {len(text)})"
         elif fault is None:
@@ -85,23 +85,23 @@ def _faults_of_comments(comments: Any, known: Sequence[str]) -> list[str]:
     return faults
 
 
-def _fault_of_key(key: Any, known: Sequence[str]) -> str | None:
+def _fault_of_key(key: Any, keys: Sequence[str]) -> str | None:
     if not isinstance(key, str):
-        return f"must name angles as text (got {_short(key)})"
-    if key in known:
+        return f"must name angles as text (got {_shortened(key)})"
+    if key in keys:
         return None
     if key in angle_keys(MEASURED):
-        joints = ", ".join(name.removesuffix("_angle") for name in known[::3])
-        return f"{_short(key)}: the session has only the joints {joints}"
-    choice = likely(key, known) or f"; choose from {', '.join(known)}"
-    return f"{_short(key)}: unknown{choice}"
+        joints = ", ".join(name.removesuffix("_angle") for name in keys[::3])
+        return f"{_shortened(key)}: the session has only the joints {joints}"
+    choice = likely(key, keys) or f"; choose from {', '.join(keys)}"
+    return f"{_shortened(key)}: unknown{choice}"
 
 
 def _cannot_be_shown(character: str) -> bool:
     return unicodedata.category(character) in ("Cc", "Cs") and character not in "\n\t"
 
 
-def _short(value: Any) -> str:
+def _shortened(value: Any) -> str:
     text = ascii(value) if isinstance(value, str) and not value.isprintable() else repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 

@@ -109,23 +109,20 @@ def title(record: SessionRecord, participant: Participant | None) -> str:
 
 
 def user_info(record: SessionRecord, participant: Participant | None) -> UserInfo:
-    """Say what is known of the participant: height_m in metres, weight in kilograms.
+    """Give the stored fields of the participant: height_m in metres, weight in kilograms.
 
-    Without the e-mail address where a phone added the session, whose report it may read.
+    The e-mail address is left out where a phone added the session, as it may read the report.
     """
-    known: UserInfo = {"user_id": record.user_id}
+    info: UserInfo = {"user_id": record.user_id}
     if participant:
         hidden = set() if record.phone_key is None else {"email"}
         stored = participant.model_dump(exclude_none=True, exclude=hidden)
-        known.update({"weight" if key == "weight_kg" else key: stored[key] for key in stored})
-    return known
+        info.update({"weight" if key == "weight_kg" else key: stored[key] for key in stored})
+    return info
 
 
 def camera_side(pose: xr.Dataset) -> Side:
-    """Side of the body that the camera sees best over the whole recording.
-
-    That whose landmarks of the `pose` have the higher mean visibility; "left" where they are equal.
-    """
+    """Side of the body whose landmarks have the higher mean visibility; "left" if equal."""
     seen = {}
     for side in SIDES:
         names = [str(name) for name in pose.keypoint.values if str(name).startswith(f"{side}_")]
@@ -139,15 +136,19 @@ def angle_series(
 ) -> dict[str, list[float | None]]:
     """Series of the selected joints, in degrees rounded to 0.01.
 
-    `side`, of all or of each joint, is the one that stands under ``<joint>_angle``.
+    ``<joint>_angle`` is that of `side`, one for all or one for each joint.
     """
-    found = {}
+    curves = {}
     for joint in joints:
         angle = angles[ANGLE_OF_JOINT[joint]]
-        own = side if isinstance(side, str) else side[joint]
-        for key, which in ((f"left_{joint}", "left"), (f"right_{joint}", "right"), (joint, own)):
-            found[f"{key}_angle"] = series(angle.sel(side=which).values, 2)
-    return found
+        shown = side if isinstance(side, str) else side[joint]
+        for key, which in (
+            (f"left_{joint}", "left"),
+            (f"right_{joint}", "right"),
+            (joint, shown),
+        ):
+            curves[f"{key}_angle"] = series(angle.sel(side=which).values, 2)
+    return curves
 
 
 def landmark_names() -> dict[str, str]:
@@ -163,14 +164,14 @@ def landmark_names() -> dict[str, str]:
 def keypoint_series(pose: xr.Dataset) -> dict[str, list[float | None]]:
     """Landmarks in the picture: x, y and depth in pixels (0.01), visibility (0.001)."""
     person = pose.isel(individual=0)
-    found = {}
+    curves = {}
     for name, keypoint in landmark_names().items():
         point = person.sel(keypoint=keypoint)
-        found[f"{name}x"] = series(point["image_position"].sel(pixel="u").values, 2)
-        found[f"{name}y"] = series(point["image_position"].sel(pixel="v").values, 2)
-        found[f"{name}z"] = series(point["image_depth"].values, 2)
-        found[f"{name}v"] = series(point["confidence"].values, 3)
-    return found
+        curves[f"{name}x"] = series(point["image_position"].sel(pixel="u").values, 2)
+        curves[f"{name}y"] = series(point["image_position"].sel(pixel="v").values, 2)
+        curves[f"{name}z"] = series(point["image_depth"].values, 2)
+        curves[f"{name}v"] = series(point["confidence"].values, 3)
+    return curves
 
 
 def session_document(
@@ -236,10 +237,9 @@ def export_document(
 def group_metrics(metrics: xr.Dataset) -> dict[str, dict[str, float | None]]:
     """Metrics of each group: medians of the accepted repetitions, asymmetries absolute.
 
-    An asymmetry of which the 95 % interval reaches farther to each side than what matters is null.
-
-    Angles in degrees (0.01); separation ratio and knee deviations without unit (0.001). Null is
-    what the exercise does not measure.
+    An asymmetry with a 95 % interval wider than a relevant difference is null, and so is what the
+    exercise does not measure. Angles in degrees (0.01); separation ratio and knee deviations
+    without unit (0.001).
     """
 
     def of_side(name: str, side: str, digits: int) -> float | None:
@@ -286,23 +286,23 @@ def output_quality(metrics: xr.Dataset, verdict: Verdict) -> dict[str, float | N
 
     None where the verdict on the recording rules them out.
 
-    Beside each stands how much is in it, ``<index>_coverage`` (share of the parts, 0.001), and
-    what is not: ``<index>_<part>``, null.
+    With each come ``<index>_coverage`` (share of its parts, 0.001) and, for each missing part,
+    ``<index>_<part>``, null.
     """
     if "indices" in verdict.rules_out:
         return None
-    found: dict[str, float | None] = {}
+    values: dict[str, float | None] = {}
     for name in ("mobility_index", "quality_index"):
         if name not in metrics:
             continue
         coverage, absent = parts_left_out(metrics, name)
-        found[name] = rounded(metrics[name], 1)
-        found[f"{name}_coverage"] = rounded(coverage, 3)
-        found |= {f"{name}_{part.replace(' ', '_')}": None for part in absent}
-    return found or None
+        values[name] = rounded(metrics[name], 1)
+        values[f"{name}_coverage"] = rounded(coverage, 3)
+        values |= {f"{name}_{part.replace(' ', '_')}": None for part in absent}
+    return values or None
 
 
-def _of_squat(
+def _shared_fields(
     record: SessionRecord,
     participant: Participant | None,
     metrics: xr.Dataset,
@@ -317,8 +317,8 @@ def _of_squat(
         "exercise": record.exercise,
         "date": day(record.created_at),
     }
-    if told := output_quality(metrics, verdict):
-        shared["output_quality"] = told
+    if indices := output_quality(metrics, verdict):
+        shared["output_quality"] = indices
     name = participant.display_name if participant else None
     return shared, ReportComments(**comments(metrics, name=name, verdict=verdict))
 
@@ -338,7 +338,7 @@ def report_document(
     `movement` is ``knee_movement(pose, repetitions)`` at the times of `angles`; `images` are the
     places of the pictures of each view; without `quality` the warnings alone decide on the verdict.
     """
-    shared, said = _of_squat(record, participant, metrics, images, quality)
+    shared, texts = _shared_fields(record, participant, metrics, images, quality)
     graphs = group_graphs(angles, movement)
     return ReportDocument(
         grouped_data={
@@ -346,7 +346,7 @@ def report_document(
             for group, values in group_metrics(metrics).items()
         },
         graph_timestamps=milliseconds(angles["time"]),
-        report_comments=said,
+        report_comments=texts,
         **shared,
     ).json_values()
 
@@ -360,13 +360,13 @@ def summary_document(
     quality: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Summary of an exercise that has repetitions: the report without curves."""
-    shared, said = _of_squat(record, participant, metrics, images, quality)
+    shared, texts = _shared_fields(record, participant, metrics, images, quality)
     return SummaryDocument(
         grouped_data={
             SUMMARY_GROUP.get(group, group): values
             for group, values in group_metrics(metrics).items()
         },
-        summary=said,
+        summary=texts,
         **shared,
     ).json_values()
 

@@ -1,4 +1,4 @@
-"""Documents of a session, from what is stored of it now; URLs are ``file://`` URIs."""
+"""Documents of a session, from its stored results; URLs are ``file://`` URIs."""
 
 from __future__ import annotations
 
@@ -59,18 +59,15 @@ def shown_angles(session: StoredSession) -> xr.Dataset:
 
 
 def angles(session: StoredSession) -> xr.Dataset:
-    """Angles over time as the reports stand for them: NaN where they refuse them.
-
-    The reason is the attribute ``refused`` of the angle.
-    """
+    """Angles over time as in the reports: NaN where refused, with the reason in ``refused``."""
     return session.record.kind.documents.angles(session)
 
 
 def camera_side(session: StoredSession) -> Side:
     """Side that stands for a joint in the documents: by hand, else the best seen one.
 
-    That is the one at which the camera stands (:func:`mobility.view.near_side`); of a camera that
-    sees both sides, the one whose landmarks are seen better.
+    That is the side of the camera (:func:`mobility.view.near_side`), or, if it sees both sides, the
+    one with the more visible landmarks.
     """
     corrected = session.edits().current("camera_side")
     return corrected or near_side(session.fitted()) or fill.camera_side(session.pose())
@@ -89,7 +86,7 @@ def repetitions_table(session: StoredSession) -> list[dict[str, Any]]:
     Raises
     ------
     StorageError
-        The corrections by hand are damaged, so that it is not known which repetitions hold.
+        The corrections by hand are damaged, so that the repetitions may not be current.
     """
     session.edits()
     return fill.repetition_rows(session.repetitions())

@@ -1,8 +1,7 @@
-"""Threads of a session: what is said of each metric, what it rests on, what people add.
+"""Threads of a session: the texts on each metric, their evidence, and messages of people.
 
-The id of a thread follows from its session, kind, metric and system and from
-the data. Asking again is thus asking for the same threads, also for the demo,
-whose threads are made when they are asked for and never written.
+The id of a thread follows from its session, kind, metric and system and from the data: the same
+data give the same threads. Those of the demo are made on demand and never written.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ _TEXTS = {"summary": comments, "recommendation": recommendations}
 
 
 def create_threads(session: StoredSession, kind: str, *, system: str = "metric") -> dict[str, str]:
-    """Give the threads of a session on its present data, making those that are not there.
+    """Give the threads of a session on its present data; missing ones are made.
 
     Older threads of the same kind and system are kept, and marked as superseded. The `kind` is
     "summary" (what was found) or "recommendation" (what to do about it); the `system` "metric" (cm,
@@ -53,7 +52,7 @@ def create_threads(session: StoredSession, kind: str, *, system: str = "metric")
     is on the whole.
     """
     chosen, units = check_threads(session, kind, system=system)
-    made = list(_made(session, chosen, units))
+    made = list(_threads_now(session, chosen, units))
     ids: dict[str, str] = {thread.metric: thread.id for thread in made}
     if session.store.read_only or _is_current(session, made):
         return ids
@@ -76,9 +75,9 @@ def create_threads(session: StoredSession, kind: str, *, system: str = "metric")
 def check_threads(
     session: StoredSession, kind: str, *, system: str
 ) -> tuple[ThreadKind, MeasurementSystem]:
-    """Refuse what has no threads, as :func:`create_threads`, before anything is analysed."""
-    chosen: ThreadKind = _one_of(KINDS, kind, "kind")
-    units: MeasurementSystem = _one_of(SYSTEMS, system, "system")
+    """Refuse, before any analysis, what :func:`create_threads` would refuse."""
+    chosen: ThreadKind = _checked_choice(KINDS, kind, "kind")
+    units: MeasurementSystem = _checked_choice(SYSTEMS, system, "system")
     session.record.require("threads", f"{kind} threads")
     session.analyzed()
     return chosen, units
@@ -94,26 +93,26 @@ def threads(session: StoredSession, kind: str | None = None) -> list[dict[str, A
 
     The demo has those on its data, in both systems.
     """
-    wanted = KINDS if kind is None else (_one_of(KINDS, kind, "kind"),)
+    wanted = KINDS if kind is None else (_checked_choice(KINDS, kind, "kind"),)
     if session.store.read_only:
-        found = [
+        listed = [
             thread
             for each in wanted
             for system in SYSTEMS
-            for thread in _made(session, each, system)
+            for thread in _threads_now(session, each, system)
         ]
     else:
-        found = [thread for thread in _stored(session) if thread.kind in wanted]
-        found.sort(key=lambda thread: (thread.created_at, KEYS.index(thread.metric), thread.id))
-    return [thread.model_dump(mode="json") for thread in found]
+        listed = [thread for thread in _stored(session) if thread.kind in wanted]
+        listed.sort(key=lambda thread: (thread.created_at, KEYS.index(thread.metric), thread.id))
+    return [thread.model_dump(mode="json") for thread in listed]
 
 
 def append_message(
     session: StoredSession, thread_id: str, text: str, *, by: str | None = None
 ) -> dict[str, Any]:
-    """Add what someone says, 1 to 10 000 characters in any lines, to a thread; give the thread.
+    """Add a message of 1 to 10 000 characters to a thread; give the thread.
 
-    `by` is who says it, by default the user of this computer. Nobody says anything to the demo.
+    `by` is its author, by default the user of this computer. The demo takes no messages.
     """
     session.store.require_writable()
     message = Message(
@@ -124,13 +123,15 @@ def append_message(
     )
     _thread(session, thread_id)
     with _writing(session) as folder:
-        known = _thread(session, thread_id)
-        changed = known.model_copy(update={"messages": [*known.messages, message]})
-        write_json(folder / f"{known.id}.json", changed.model_dump(mode="json"))
+        current = _thread(session, thread_id)
+        changed = current.model_copy(update={"messages": [*current.messages, message]})
+        write_json(folder / f"{current.id}.json", changed.model_dump(mode="json"))
     return changed.model_dump(mode="json")
 
 
-def _made(session: StoredSession, kind: ThreadKind, system: MeasurementSystem) -> Iterator[Thread]:
+def _threads_now(
+    session: StoredSession, kind: ThreadKind, system: MeasurementSystem
+) -> Iterator[Thread]:
     """Make the threads on the present data, in memory."""
     record = session.record
     record.require("threads", f"{kind} threads")
@@ -143,10 +144,10 @@ def _made(session: StoredSession, kind: ThreadKind, system: MeasurementSystem) -
     if kind == "summary" and participant:
         person = {"height_m": participant.height_m, "weight_kg": participant.weight_kg}
     verdict = verdict_of(session, metrics)
-    # The bytes of the file follow from the data; all that the texts name belongs to the key, and
-    # the rules and words, but those of the demo stay: what links to them is to be found.
+    # The key covers everything that the texts name, and the rules and words. Threads of the demo
+    # keep their ids, so that links to them stay valid.
     code = (code_digest(), record.kind.digest(pages=True))
-    words = () if session.store.read_only else (*code, verdict.said)
+    words = () if session.store.read_only else (*code, verdict.text)
     data = (record.stages["metrics"].sha256, name, *person.values(), *words)
     data_key = hashlib.sha256(repr(data).encode()).hexdigest()
     say = _TEXTS[kind]
@@ -154,7 +155,6 @@ def _made(session: StoredSession, kind: ThreadKind, system: MeasurementSystem) -
     plain = say(metrics, name=name, level="participant", **person)
     expert = say(metrics, name=name or record.user_id, level="professional", **person)
     findings = verdict.keep(find(metrics))
-    # The demo's threads are the same whenever they are asked for.
     when = record.stages["metrics"].finished if session.store.read_only else now()
     for metric in KEYS:
         yield Thread(
@@ -181,7 +181,6 @@ def _made(session: StoredSession, kind: ThreadKind, system: MeasurementSystem) -
 
 
 def _id(*parts: str) -> str:
-    """Derive an id of 24 letters and digits from what names the thread."""
     number = int.from_bytes(hashlib.sha256("\n".join(parts).encode()).digest(), "big")
     letters = []
     for _ in range(_LENGTH):
@@ -245,10 +244,12 @@ def _thread(session: StoredSession, thread_id: str) -> Thread:
             f"thread id {thread_id!r}: must be 'thread_' followed by {_LENGTH} letters or digits"
         )
     if session.store.read_only:
-        known = (t for kind in KINDS for system in SYSTEMS for t in _made(session, kind, system))
-        found = next((each for each in known if each.id == thread_id), None)
-        if found is not None:
-            return found
+        existing = (
+            t for kind in KINDS for system in SYSTEMS for t in _threads_now(session, kind, system)
+        )
+        match = next((each for each in existing if each.id == thread_id), None)
+        if match is not None:
+            return match
     elif (file := _folder(session) / f"{thread_id}.json").is_file():
         return _read(file)
     raise NotFoundError(f"thread {thread_id}: not in session {session.id}")
@@ -269,9 +270,9 @@ def _is_current(session: StoredSession, made: list[Thread]) -> bool:
 
 @contextmanager
 def _writing(session: StoredSession) -> Iterator[Path]:
-    """Hold the lock of a session's threads and give their folder, which is made."""
+    """Hold the lock of a session's threads, and make and give their folder."""
     folder = _folder(session)
-    # A lock of their own: a message need not wait for an analysis.
+    # A separate lock: a message need not wait for an analysis.
     what = f"the threads of session {session.id}"
     with (
         session.unless_deleted(),
@@ -283,9 +284,9 @@ def _writing(session: StoredSession) -> Iterator[Path]:
         yield folder
 
 
-def _one_of(known: tuple[Any, ...], given: str, what: str) -> Any:
-    if given not in known:
-        choice = likely(given, known) or f"; choose {' or '.join(map(repr, known))}"
+def _checked_choice(choices: tuple[Any, ...], given: str, what: str) -> Any:
+    if given not in choices:
+        choice = likely(given, choices) or f"; choose {' or '.join(map(repr, choices))}"
         raise BadInputError(f"{what} {given!r}: unknown{choice}")
     return given
 

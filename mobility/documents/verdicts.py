@@ -1,4 +1,4 @@
-"""What the recording of a session is good for, and its warnings, as pages have them."""
+"""The verdict on the recording of a session, and its warnings, as pages show them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mobility import tables
 from mobility.assessment.verdict import Verdict
-from mobility.provenance import Warned
+from mobility.provenance import AnalysisWarning
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -23,37 +23,37 @@ def verdict_of(session: StoredSession, metrics: xr.Dataset | None = None) -> Ver
     return exercise.analysis.verdict(exercise, quality, metrics, session.fitted, record.warnings)
 
 
-def in_lines(warnings: Sequence[Warned]) -> list[str]:
-    """Say each warning in a line; values of which the error is too large in one for all angles."""
+def warning_lines(warnings: Sequence[AnalysisWarning]) -> list[str]:
+    """Write each warning in a line; refused angles share one line."""
     # Older code kept no values.
-    alike = [each for each in warnings if each.code == "angle_refused" and "limit" in each.values]
-    if len(alike) < 2:
+    refused = [each for each in warnings if each.code == "angle_refused" and "limit" in each.values]
+    if len(refused) < 2:
         return [each.message for each in warnings]
     by_limit: dict[str, list[str]] = {}
-    for each in alike:
+    for each in refused:
         angle, share = str(each.values["angle"]), each.values["share"]
-        said = tables.sentence(
+        part = tables.sentence(
             "warnings.angles_refused.part", angle=angle[0].lower() + angle[1:], share=share
         )
-        by_limit.setdefault(str(each.values["limit"]), []).append(said)
+        by_limit.setdefault(str(each.values["limit"]), []).append(part)
     parts = "; ".join(
-        tables.sentence("warnings.angles_refused.limit", limit=limit, parts=", ".join(said))
-        for limit, said in by_limit.items()
+        tables.sentence("warnings.angles_refused.limit", limit=limit, parts=", ".join(part))
+        for limit, part in by_limit.items()
     )
     together = tables.sentence("warnings.angles_refused.all", parts=parts)
     return [
-        together if each is alike[0] else each.message
+        together if each is refused[0] else each.message
         for each in warnings
-        if each is alike[0] or each not in alike
+        if each is refused[0] or each not in refused
     ]
 
 
-def marked(metrics: xr.Dataset, verdict: Verdict) -> xr.Dataset:
-    """Note in the metrics of single joints whether their sides are in doubt."""
+def with_side_doubt(metrics: xr.Dataset, verdict: Verdict) -> xr.Dataset:
+    """Mark in the metrics of single joints whether the sides may have been exchanged."""
     return metrics.assign_attrs(sides_in_doubt=int(verdict.sides_in_doubt))
 
 
-def side_told(metrics: xr.Dataset, side: str) -> str:
-    """Name a side of :func:`marked` metrics: one in doubt with a question mark."""
+def side_label(metrics: xr.Dataset, side: str) -> str:
+    """Name a side, with a question mark where the sides are in doubt."""
     doubt = metrics.attrs.get("sides_in_doubt")
     return tables.sentence("joints.side_in_doubt", side=side) if doubt else side

@@ -1,12 +1,10 @@
 """The analysis of a session: stages in the order in which data flows, each done once.
 
-A stage has a key, the SHA-256 of all that its result depends on: the keys of
-the stages that it needs, the options and corrections that concern it, the
-video and the model, and the code: for a pose that of the capture, which takes
-minutes to redo, for all else every room that computes, with its tables, however
-little of it a stage uses (``POSE`` and ``RESULTS`` of :mod:`mobility.provenance`). A
-stage whose key is the stored one, and whose file is there and whole, is not repeated. So
-an analysis that was interrupted resumes, and a changed option redoes only what depends on it.
+A stage has a key, the SHA-256 of all that its result depends on: the keys of the stages that it
+needs, its options and corrections, the video, the model, and the code (``POSE`` and ``RESULTS`` of
+:mod:`mobility.provenance`: a pose takes minutes, all else seconds). A stage with the stored key and
+an intact file is not repeated: an interrupted analysis resumes, and a changed option redoes only
+what depends on it.
 """
 
 from __future__ import annotations
@@ -30,7 +28,7 @@ from mobility.options import Workers
 from mobility.provenance import (
     POSE,
     RESULTS,
-    Warned,
+    AnalysisWarning,
     code_digest,
     package_versions,
     sha256,
@@ -51,7 +49,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class _Step:
-    """What is fixed about a stage."""
+    """A stage: its file, and what it depends on."""
 
     name: str
     file: str
@@ -79,22 +77,19 @@ STEPS = (
 
 
 class _Inputs(AnalysisOptions):
-    """The options, with what corrections and the participant say instead, and of whom it all is.
-
-    None stands for "auto".
-    """
+    """The options after corrections and the participant's record; None stands for "auto"."""
 
     exercise: str
     joints: list[str]
     sex: str | None
     age: float | None
     calibration: str | None
-    """SHA-256 of it."""
+    """SHA-256 of the calibration."""
 
 
 @dataclass
 class _Run:
-    """What the stages of one run share: read from files only where it is asked for."""
+    """What the stages of one run share; Datasets are read from files on demand."""
 
     session: StoredSession
     record: SessionRecord
@@ -103,7 +98,7 @@ class _Run:
     options: _Inputs
     results: dict[str, xr.Dataset] = field(default_factory=dict)
     pictures: Future[dict[str, Any]] | None = None
-    """What the capture quality sees in the video, while the body is fitted."""
+    """Checks of the video for the capture quality, made while the body is fitted."""
 
     def __getitem__(self, stage: str) -> xr.Dataset:
         if stage not in self.results:
@@ -113,7 +108,7 @@ class _Run:
 
     @property
     def trial(self) -> Trial:
-        """What the exercise has at hand."""
+        """What the stages of an exercise take."""
         return Trial(
             exercise=self.record.kind,
             joints=tuple(self.record.joints),
@@ -126,7 +121,7 @@ class _Run:
         )
 
 
-class _Given(AnalysisOptions):
+class _AnalyzeOptions(AnalysisOptions):
     """What may be given to :func:`analyze`."""
 
     workers: Workers | None = None
@@ -167,7 +162,9 @@ def analyze(session: StoredSession, *, workers: int | None = None, **options: An
     """
     store = session.store
     store.require_writable()
-    given = given_options({"workers": workers, **options}, _Given, what="options of analyze")
+    given = given_options(
+        {"workers": workers, **options}, _AnalyzeOptions, what="options of analyze"
+    )
     given.pop("workers", None)
     if given.get("movement", "auto") != "auto":
         check_movement(given["movement"], session.record.kind, session.record.joints)
@@ -178,7 +175,7 @@ def analyze(session: StoredSession, *, workers: int | None = None, **options: An
         while True:
             edits = session.edits()
             record = _analyze(session, edits, given, workers)
-            # A correction made meanwhile found the session in use: it is ours to heed.
+            # A correction made during the analysis could not start another one: repeat here.
             store.copy.pull(session.id)
             if session.edits() == edits:
                 return record
@@ -197,9 +194,9 @@ def is_current(session: StoredSession) -> bool:
 
 
 def bring_up_to_date(session: StoredSession) -> None:
-    """Analyse again what other code analysed, or what is of a participant who was changed.
+    """Analyse again where code, options, corrections or the participant changed.
 
-    The demo is served as it is. It fails as :func:`analyze` does.
+    The demo is served as it is. Errors are those of :func:`analyze`.
     """
     if is_current(session):
         return
@@ -209,7 +206,7 @@ def bring_up_to_date(session: StoredSession) -> None:
 
 @dataclass(frozen=True)
 class _Plan:
-    """What an analysis is to do, and with what."""
+    """The stages of an analysis, with their inputs and keys."""
 
     options: AnalysisOptions
     inputs: _Inputs
@@ -241,7 +238,7 @@ def _plan(
 def _options(
     session: StoredSession, record: SessionRecord, given: Mapping[str, Any]
 ) -> AnalysisOptions:
-    """Options that hold now: those given, of the last analysis, or of when it was made."""
+    """Present options: those given, else of the last analysis, else of the creation."""
     before = record.provenance.options if record.provenance else {}
     values = {"movement": record.movement, **record.options, **before, **given}
     try:
@@ -314,14 +311,13 @@ def _analyze(
         for step in plan.wanted:
             if is_done(step):
                 continue
-            # Forgotten before it is redone: a file that dies half-way to a new
-            # key must not pass for the old one.
-            _forget(record, step.name)
+            # Drop the old key first: a half-written file must not look current.
+            _drop_stage(record, step.name)
             record.state = "analyzing"
             _save(session, record)
             log.info("session %s: %s", session.id, step.name)
             started = time.perf_counter()
-            _perform(step, run)
+            _run_stage(step, run)
             record.stages[step.name] = Stage(
                 key=keys[step.name],
                 file=step.file,
@@ -331,22 +327,25 @@ def _analyze(
             )
             _save(session, record)
         for step in outdated:
-            _forget(record, step.name)
-        # Of the second pose the fit tells itself, and says of which camera it is.
-        told = warnings_of(*(run[name] for name in _MAKE if name != "second_pose"))
+            _drop_stage(record, step.name)
+        # The fit's history already holds the second pose's warnings, with its camera.
+        warnings = warnings_of(*(run[name] for name in _MAKE if name != "second_pose"))
 
-        def named(value: Any) -> Any:
-            return _by_its_name(value, session, record) if isinstance(value, str) else value
+        def with_original_names(value: Any) -> Any:
+            return _with_original_names(value, session, record) if isinstance(value, str) else value
 
         record.warnings = [
-            Warned(
-                found["code"],
-                named(found["message"]),
-                {name: named(value) for name, value in found.get("values", {}).items()},
+            AnalysisWarning(
+                warning["code"],
+                with_original_names(warning["message"]),
+                {
+                    name: with_original_names(value)
+                    for name, value in warning.get("values", {}).items()
+                },
             )
-            for found in told
+            for warning in warnings
         ]
-        record.warnings, record.verdict = _judged(run)
+        record.warnings, record.verdict = _warnings_and_verdict(run)
         record.state = "analyzed"
         _save(session, record)
         for step in STEPS:
@@ -355,7 +354,7 @@ def _analyze(
                 session.store.copy.discard(session.id, step.file)
     except Exception as error:
         if isinstance(error, MobilityError):
-            error.args = (_by_its_name(str(error), session, record), *error.args[1:])
+            error.args = (_with_original_names(str(error), session, record), *error.args[1:])
         if not isinstance(error, StorageError):
             record.state = "failed"
             record.reason = f"{error}" or type(error).__name__
@@ -365,8 +364,8 @@ def _analyze(
     return record
 
 
-def _judged(run: _Run) -> tuple[list[Warned], Level]:
-    """Keep the warnings that concern the report, and say what the recording is good for."""
+def _warnings_and_verdict(run: _Run) -> tuple[list[AnalysisWarning], Level]:
+    """Give the warnings that concern the exercise, and the verdict on the recording."""
     exercise, quality, metrics = run.record.kind, run.session.capture_quality(), run["metrics"]
     warnings = exercise.analysis.warnings_kept(
         exercise, run.record.joints, quality, metrics, run.record.warnings
@@ -375,18 +374,18 @@ def _judged(run: _Run) -> tuple[list[Warned], Level]:
     return warnings, verdict.level
 
 
-def _by_its_name(message: str, session: StoredSession, record: SessionRecord) -> str:
-    """Call the videos as their owner does: the stages know the session's copies only."""
+def _with_original_names(message: str, session: StoredSession, record: SessionRecord) -> str:
+    """Put the original names of the videos into a message about the session's copies."""
     videos = (record.video, record.second_video)
     names = {video.file: video.original_name for video in videos if video is not None}
     copies = "|".join(re.escape(file) for file in names)
     folder = re.escape(str(session.folder))
     return re.sub(
-        f"(?:{folder}.)?(?<![-.a-z0-9])({copies})", lambda found: names[found[1]], message
+        f"(?:{folder}.)?(?<![-.a-z0-9])({copies})", lambda match: names[match[1]], message
     )
 
 
-def _perform(step: _Step, run: _Run) -> None:
+def _run_stage(step: _Step, run: _Run) -> None:
     """Run one stage and put its result in its place."""
     target = run.session.folder / step.file
     if step.name == "annotated":
@@ -398,8 +397,7 @@ def _perform(step: _Step, run: _Run) -> None:
         )
         shown: dict[str, Any] = {} if names is None else {"shown_angles": names}
         with atomic(target) as hidden:
-            # The face is to be blurred wherever it was detected, so the pose
-            # as it was detected, not the cleaned one.
+            # As detected, not cleaned, so that the face is blurred in every frame that shows it.
             annotate_video(
                 run.session.video,
                 on_own_sides(run["pose"], run["fitted"]),
@@ -432,32 +430,31 @@ def _perform(step: _Step, run: _Run) -> None:
         run.results[step.name] = result
 
 
-_LATER = (
+_IMPORTS_OF_LATER_STAGES = (
     *("xarray", "dask.array", "scipy.interpolate", "scipy.signal", "scipy.ndimage"),
     *("cv2", "pyarrow.parquet"),
     *("mobility.kinematics.fit.entry", "mobility.capture.quality"),
     *("mobility.assessment.measures", "mobility.assessment.verdict"),
     *("mobility.pipeline.metrics_table", "mobility.pipeline.overlay"),
 )
-"""What the stages after the pose import, in all in two seconds; its processes need none of it."""
+"""What the stages after the pose import, which takes two seconds."""
 
 
-def _import_later() -> None:
-    for name in _LATER:
+def _import_ahead() -> None:
+    for name in _IMPORTS_OF_LATER_STAGES:
         with suppress(ImportError):  # the stage that needs it says so
             import_module(name)
-    # What writes is imported by the first that is written.
+    # Writing imports the engine.
     import_module("xarray").Dataset().to_netcdf(None, engine="scipy")
 
 
 def _pose(run: _Run) -> xr.Dataset:
-    # First, and alone: the processes that were started ahead wait for their job.
+    # First: processes that were started ahead wait for their job.
     import_module("mobility.capture.pose")
     try:
-        # They are at work, and this one waits.
         with ThreadPoolExecutor(1) as meanwhile:
-            meanwhile.submit(_import_later)
-            return _estimated(run, run.session.video, run.options.subject)
+            meanwhile.submit(_import_ahead)
+            return _estimated_pose(run, run.session.video, run.options.subject)
     except NobodyFoundError:
         if not run.options.movement:
             raise
@@ -471,23 +468,23 @@ def _pose(run: _Run) -> xr.Dataset:
 def _second_pose(run: _Run) -> xr.Dataset:
     video = run.session.second_video
     assert video is not None
-    return _estimated(run, video, run.options.second_subject)
+    return _estimated_pose(run, video, run.options.second_subject)
 
 
-def _estimated(run: _Run, video: Path, place: Any) -> xr.Dataset:
+def _estimated_pose(run: _Run, video: Path, place: Any) -> xr.Dataset:
     from mobility.capture.pose import estimate_pose
 
     return estimate_pose(
         video,
         workers=run.workers,
-        subject=_of_whom(run, place),
+        subject=_subject_to_track(run, place),
         model=run.options.model,
         rate=run.options.rate,
     )
 
 
-def _of_whom(run: _Run, place: Any) -> tuple[float, float] | Literal["moving"] | None:
-    """Without a click, leave it to the exercise whom of several people it measures."""
+def _subject_to_track(run: _Run, place: Any) -> tuple[float, float] | Literal["moving"] | None:
+    """Without a click, the exercise decides whom of several people to follow."""
     if place != "largest":
         return place[0], place[1]
     return run.record.kind.analysis.subject(run.record.joints, run.options.movement)
@@ -498,10 +495,10 @@ def _fitted(run: _Run) -> xr.Dataset:
     from mobility.capture.video import probe
     from mobility.kinematics.clean import clean_pose
 
-    # A decoder leaves Python to others.
-    aside = ThreadPoolExecutor(1)
-    run.pictures = aside.submit(pictures, probe(run.session.video), run["pose"])
-    aside.shutdown(wait=False)
+    # Decoding releases the GIL.
+    in_background = ThreadPoolExecutor(1)
+    run.pictures = in_background.submit(pictures, probe(run.session.video), run["pose"])
+    in_background.shutdown(wait=False)
     if not run.options.fit:
         return clean_pose(run["pose"])
     from mobility.kinematics.fit.entry import VISIBILITY_THRESHOLD, fit_body
@@ -511,14 +508,14 @@ def _fitted(run: _Run) -> xr.Dataset:
     cleaned = [clean_pose(run[name], visibility_threshold=VISIBILITY_THRESHOLD) for name in names]
     planted = run.record.kind.analysis.fit_options(cleaned[0])
     cameras: dict[str, Any] = {}
-    if (known := run.record.calibration) is not None:
+    if (stored := run.record.calibration) is not None:
         from mobility.kinematics.calibration import read_calibration
 
         copy = run.session.calibration
         assert copy is not None
         videos = [video for video in (run.record.video, run.record.second_video) if video]
-        found = read_calibration(copy).of([video.original_name for video in videos])
-        cameras = {"calibration": replace(found, source=known.original_name)}
+        cameras_of_videos = read_calibration(copy).of([video.original_name for video in videos])
+        cameras = {"calibration": replace(cameras_of_videos, source=stored.original_name)}
     fitted: xr.Dataset = fit_body(
         cleaned,
         height_m=run.options.height_m,
@@ -559,7 +556,7 @@ _MAKE: Mapping[str, Callable[[_Run], xr.Dataset]] = {
 
 
 def _steps(record: SessionRecord) -> list[_Step]:
-    """Stages of a session; with one video none is of the second."""
+    """Stages of a session, without those of an absent second video."""
     differs = record.kind.analysis.DEPENDS
     steps = [
         replace(step, needs=needs, options=step.options + options, edits=step.edits + edits)
@@ -596,27 +593,27 @@ def _keys(
     return keys
 
 
-def _forget(record: SessionRecord, name: str) -> None:
+def _drop_stage(record: SessionRecord, name: str) -> None:
     """Drop the stage and all that depends on it from the record."""
     record.stages.pop(name, None)
     for step in _steps(record):
         if name in step.needs:
-            _forget(record, step.name)
+            _drop_stage(record, step.name)
 
 
 def forget_edited(session: StoredSession, kind: str) -> None:
-    """Take from the record what a correction of this `kind` put out of date.
+    """Drop from the record what a correction of this `kind` makes outdated.
 
-    An analysis that is at work heeds the correction itself, before it ends.
+    A running analysis notices the correction itself before it ends.
     """
-    # The wait is for an analysis that is just ending and has looked at the edits already.
+    # An analysis that is just ending may have read the edits already: wait for it.
     with session.store.session_locked_if_free(session.id, wait_s=1) as free:
         record = session.record
         edited = [step.name for step in _steps(record) if kind in step.edits]
         outdated = [name for name in edited if name in record.stages]
         if free and outdated:
             for name in outdated:
-                _forget(record, name)
+                _drop_stage(record, name)
             record.state = "edited"
             _save(session, record)
 

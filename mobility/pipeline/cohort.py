@@ -1,7 +1,7 @@
 """Many sessions as one table: a row for each session, metric, side and level.
 
-The table is a :class:`pandas.DataFrame`, for that is what statistics packages take; everything
-else here reads that table, so that it can be filtered, joined or loaded from a file before.
+The table is a :class:`pandas.DataFrame`, as statistics packages take it. All other functions here
+read that table, which may have been filtered, joined or loaded from a file.
 """
 
 from __future__ import annotations
@@ -113,29 +113,29 @@ def to_dataframe(
     import pyarrow as pa
 
     compared = check_recordings(recordings)
-    told, measured = [], [as_table([])]
+    per_session, parts = [], [as_table([])]
     for session in sessions:
         record = session.record
-        found = _measured(session, record)
+        measured = _measured(session, record)
         quality: Mapping[str, Any] = {}
         with suppress(MobilityError):  # absent or damaged
             quality = session.capture_quality()
-        verdict = _verdict_on(session, record, quality, found)
-        told.append(_of_session(session, record, quality, verdict))
-        if not found["metric"][0].as_py():  # it says already why there is nothing
-            measured.append(found)
+        verdict = _verdict_on(session, record, quality, measured)
+        per_session.append(_session_columns(session, record, quality, verdict))
+        if not measured["metric"][0].as_py():  # the row has its reason
+            parts.append(measured)
         elif why := _why_not_compared(verdict, compared, record):
-            measured.append(as_table([{"reason": why}]))
+            parts.append(as_table([{"reason": why}]))
         else:
-            measured.append(found if verdict is None else _without_ruled_out(found, verdict))
-    rows = [table.num_rows for table in measured[1:]]
-    # A code for each text: millions of rows fit into memory, and are found quickly.
-    whole = pa.concat_tables(measured, promote_options="default").unify_dictionaries()
-    del measured
-    # Column by column, each given back at once: else all would be there twice.
+            parts.append(measured if verdict is None else _without_ruled_out(measured, verdict))
+    rows = [table.num_rows for table in parts[1:]]
+    # Texts as codes: millions of rows fit into memory.
+    whole = pa.concat_tables(parts, promote_options="default").unify_dictionaries()
+    del parts
+    # Column by column, each freed at once: else memory holds all twice.
     frame = whole.to_pandas(split_blocks=True, self_destruct=True)
     for name in set(COLUMNS) - set(frame.columns):
-        column = [each.get(name) for each in told]
+        column = [values_of.get(name) for values_of in per_session]
         if name == "date":
             values = pd.to_datetime(pd.Series(column, dtype="object"), utc=True)
         elif name in _NUMBERS:
@@ -186,11 +186,12 @@ def choose_sessions(
     check_exercise(exercise)
     name = registry.exercise(exercise).name if exercise else ""
     sessions = store.sessions()
-    known = {session.record.user_id for session in sessions}
+    user_ids = {session.record.user_id for session in sessions}
     for user_id in participants:
-        if user_id not in known:
+        if user_id not in user_ids:
             raise BadInputError(
-                f"participant {user_id!r}: has no session in {store.place}{likely(user_id, known)}"
+                f"participant {user_id!r}: has no session in {store.place}"
+                f"{likely(user_id, user_ids)}"
             )
     return [
         session
@@ -201,9 +202,9 @@ def choose_sessions(
 
 
 def overview(frame: pd.DataFrame) -> pd.DataFrame:
-    """Say of each session whether it is part of what follows: one row each, oldest first."""
+    """List the sessions, oldest first, with the reason why one is left out."""
     columns = ["session_id", "user_id", "date", "exercise", "state", "view", "recording"]
-    listed = _in_words(frame.drop_duplicates("session_id"))
+    listed = _with_plain_texts(frame.drop_duplicates("session_id"))
     counted = of_metric(frame, "accepted_repetitions").set_index("session_id")["value"]
     without = listed.set_index("session_id")["reason"].where(listed["metric"].eq("").to_numpy())
     table = listed[columns].assign(
@@ -214,7 +215,7 @@ def overview(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def left_out(sessions: pd.DataFrame) -> dict[str, int]:
-    """Count the sessions of :func:`overview` that are not part of what follows, by the reason."""
+    """Count the sessions of :func:`overview` that are left out, by the reason."""
     without = sessions[sessions["reason"].ne("")]
     failed = tables.sentence("cohort.without.failed")
     reasons = without["reason"].where(without["state"].ne("failed"), failed)
@@ -232,7 +233,7 @@ def of_metric(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
     Values of a repetition, a phase or a part of an index are left out.
     """
     rows = frame[frame["metric"].eq(metric) & frame["level"].eq("session") & frame["item"].eq("")]
-    return _in_words(rows).sort_values(["date", "session_id", "side"], ignore_index=True)
+    return _with_plain_texts(rows).sort_values(["date", "session_id", "side"], ignore_index=True)
 
 
 def changes(frame: pd.DataFrame, metric: str, *, sem: float | None = None) -> pd.DataFrame:
@@ -279,27 +280,27 @@ def changes(frame: pd.DataFrame, metric: str, *, sem: float | None = None) -> pd
     rows = rows[rows["value"].notna() & rows["user_id"].ne(ANONYMOUS)]
     rows = rows.sort_values(["user_id", "side"], kind="stable", ignore_index=True)
     person = [rows["user_id"], rows["side"]]
-    own = rows["value"].groupby(person)
+    value = rows["value"].groupby(person)
     if sem is None:
         again = (~rows["view"].isin(["", NO_VIEW])).groupby(person).transform("all")
         for how in ("view", "method", "cameras"):
             again &= rows[how].astype(str).fillna("").groupby(person).transform("nunique").eq(1)
         retest = rows.get("sem", rows["sd"] * np.nan)
         squares = (retest.where(again).fillna(rows["sd"]) ** 2).groupby(person)
-        # One that is not known leaves the whole unknown.
-        known = squares.transform("count") == squares.transform("size")
-        error = np.sqrt(squares.transform("mean").where(known))
+        # The error is known only if that of each session is.
+        complete = squares.transform("count") == squares.transform("size")
+        error = np.sqrt(squares.transform("mean").where(complete))
     else:
         error = pd.Series(sem, index=rows.index)
     columns = ["user_id", "side", "session_id", "date", "view", "value", "sd", "sem", "units"]
     table = rows.reindex(columns=columns).assign(
-        mdc95=MDC95 * error, change=rows["value"] - own.transform("first")
+        mdc95=MDC95 * error, change=rows["value"] - value.transform("first")
     )
     change, mdc = table["change"], table["mdc95"]
-    rules = [own.cumcount() == 0, ~np.isfinite(mdc), change.abs() <= mdc, change > 0]
+    rules = [value.cumcount() == 0, ~np.isfinite(mdc), change.abs() <= mdc, change > 0]
     verdicts = np.select(rules, ["first", "error unknown", "within error", "larger"], "smaller")
     table = table.assign(verdict=pd.Series(verdicts, dtype="object"))
-    return table[own.transform("size") >= 2].reset_index(drop=True)
+    return table[value.transform("size") >= 2].reset_index(drop=True)
 
 
 def by_group(frame: pd.DataFrame, metric: str, group_by: str) -> pd.DataFrame:
@@ -347,7 +348,7 @@ def by_group(frame: pd.DataFrame, metric: str, group_by: str) -> pd.DataFrame:
 
 
 def check_exercise(exercise: str) -> None:
-    """Refuse what :func:`choose_sessions` cannot choose by; an empty text stands for all."""
+    """Refuse an unknown exercise; an empty text stands for all."""
     if exercise:
         registry.exercise(exercise)
 
@@ -371,7 +372,7 @@ def check_recordings(recordings: Sequence[str]) -> tuple[Level, ...]:
 
 
 def check_group(group_by: str) -> None:
-    """Refuse what :func:`by_group` cannot group by."""
+    """Refuse a column that :func:`by_group` cannot group by."""
     if group_by not in GROUPED_BY:
         raise BadInputError(
             f"group_by {group_by!r}: not one of {', '.join(GROUPED_BY)}"
@@ -381,17 +382,17 @@ def check_group(group_by: str) -> None:
 
 def check_metrics(sessions: Iterable[StoredSession], metrics: Sequence[str]) -> None:
     """Refuse metrics that no session has."""
-    known: dict[str, None] = {}
+    available: dict[str, None] = {}
     for session in sessions:
         with suppress(MobilityError):
-            known |= dict.fromkeys(map(str, session.metrics().data_vars))
-        if set(metrics) <= known.keys():
+            available |= dict.fromkeys(map(str, session.metrics().data_vars))
+        if set(metrics) <= available.keys():
             return
     for name in metrics:
-        if not known:
+        if not available:
             raise BadInputError(f"metrics {name!r}: no session has metrics yet; analyse one first")
-        if name not in known:
-            raise BadInputError(f"metrics {name!r}: no session has it{likely(name, known)}")
+        if name not in available:
+            raise BadInputError(f"metrics {name!r}: no session has it{likely(name, available)}")
 
 
 def describe_groups(values: pd.DataFrame) -> pd.DataFrame:
@@ -402,10 +403,10 @@ def describe_groups(values: pd.DataFrame) -> pd.DataFrame:
     import pandas as pd
 
     rows = []
-    for (group, side), own in values.groupby(["group", "side"], observed=True):
-        value = own["value"].to_numpy()
+    for (group, side), members in values.groupby(["group", "side"], observed=True):
+        value = members["value"].to_numpy()
         quartiles = np.quantile(value, [0.25, 0.75]) if value.size >= 4 else (math.nan, math.nan)
-        row = [group, side, value.size, int(own["sessions"].sum()), np.median(value)]
+        row = [group, side, value.size, int(members["sessions"].sum()), np.median(value)]
         rows.append([*row, *quartiles, value.min(), value.max()])
     columns = ["group", "side", "people", "sessions", "median"]
     columns += ["lower quartile", "upper quartile", "least", "greatest"]
@@ -413,35 +414,35 @@ def describe_groups(values: pd.DataFrame) -> pd.DataFrame:
 
 
 def _measured(session: StoredSession, record: SessionRecord) -> pa.Table:
-    """Rows of the metrics of a session, or the one that says why there are none."""
+    """Rows of the metrics of a session, or one row with the reason why there are none."""
     if why := _why_without_results(session, record):
         return as_table([{"reason": why}])
     try:
-        session.edits()  # else it is not known whether the results are those that hold
+        session.edits()  # raises if damaged: the results may not be current
         if "table" in record.stages:
-            found = read_metrics_table(session.result_file("table"))
+            table = read_metrics_table(session.result_file("table"))
         else:  # analysed before there were tables
-            found = metrics_table(session.metrics())
+            table = metrics_table(session.metrics())
     except MobilityError as error:
         return as_table([{"reason": str(error)}])
-    return found if found.num_rows else as_table([{"reason": "its metrics are empty"}])
+    return table if table.num_rows else as_table([{"reason": "its metrics are empty"}])
 
 
 def _why_without_results(session: StoredSession, record: SessionRecord) -> str:
-    """Say in which state a session is that has no results that hold; empty where it has."""
+    """Say why a session has no results; empty where it has."""
     if record.state == "analyzed":
         return ""
     state: str = record.state
     if state == "analyzing" and not session.store.is_in_work(session.id):
         state = "interrupted"
-    said = tables.sentence(f"cohort.without.{state}")
-    return f"{said}: {record.reason}" if record.reason else said
+    why = tables.sentence(f"cohort.without.{state}")
+    return f"{why}: {record.reason}" if record.reason else why
 
 
 def _why_not_compared(
     verdict: Verdict | None, compared: Sequence[Level], record: SessionRecord
 ) -> str:
-    """Say which verdict on its recording keeps a session out; empty where none does."""
+    """Say which verdict excludes a session from comparison; empty where none does."""
     if verdict is None:
         return "" if set(compared) == set(LEVELS) else tables.sentence("cohort.not_judged")
     if verdict.level in compared:
@@ -451,49 +452,51 @@ def _why_not_compared(
 
 
 def _verdict_on(
-    session: StoredSession, record: SessionRecord, quality: Mapping[str, Any], found: pa.Table
+    session: StoredSession, record: SessionRecord, quality: Mapping[str, Any], measured: pa.Table
 ) -> Verdict | None:
-    """Say what a recording is good for, as its page does; None where nothing is known of it."""
+    """Verdict on the recording of a session, as on its page; None where there is none."""
     import pyarrow.compute as pc
 
-    counts = found.filter(pc.equal(found["metric"], "accepted_repetitions"))["value"].to_pylist()
+    counts = measured.filter(pc.equal(measured["metric"], "accepted_repetitions"))[
+        "value"
+    ].to_pylist()
     accepted = counts[0] if counts else None
     return record.kind.analysis.verdict_from_counts(record.kind, session, quality, accepted)
 
 
-def _without_ruled_out(found: pa.Table, verdict: Verdict) -> pa.Table:
-    """Leave out what the verdict rules out, and say why."""
+def _without_ruled_out(measured: pa.Table, verdict: Verdict) -> pa.Table:
+    """Blank the values that the verdict rules out, with the reason."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     if not verdict.rules_out:
-        return found
-    quantity = "quantity" if "quantity" in found.column_names else "metric"  # of older code
-    items = list(zip(found[quantity].to_pylist(), found["item"].to_pylist(), strict=True))
+        return measured
+    quantity = "quantity" if "quantity" in measured.column_names else "metric"  # of older code
+    items = list(zip(measured[quantity].to_pylist(), measured["item"].to_pylist(), strict=True))
     # A row without a name says that there are no metrics at all.
     why = {each: verdict.why_without(*each) if each[0] else "" for each in set(items)}
     reasons = [why[each] for each in items]
     out = pa.array([bool(reason) for reason in reasons])
-    kept = zip(reasons, found["reason"].to_pylist(), strict=True)
-    numbers = [name for name in NUMBERS if name in found.column_names]
-    changed = {name: pc.if_else(out, math.nan, found[name]) for name in numbers}
-    changed["reason"] = as_texts([reason or own for reason, own in kept])
+    kept = zip(reasons, measured["reason"].to_pylist(), strict=True)
+    numbers = [name for name in NUMBERS if name in measured.column_names]
+    changed = {name: pc.if_else(out, math.nan, measured[name]) for name in numbers}
+    changed["reason"] = as_texts([reason or reason_before for reason, reason_before in kept])
     for name, column in changed.items():
-        found = found.set_column(found.schema.get_field_index(name), name, column)
-    return found
+        measured = measured.set_column(measured.schema.get_field_index(name), name, column)
+    return measured
 
 
-def _of_session(
+def _session_columns(
     session: StoredSession,
     record: SessionRecord,
     quality: Mapping[str, Any],
     verdict: Verdict | None,
 ) -> dict[str, Any]:
-    """Collect what is the same for every row of a session."""
+    """Values of the columns that are the same in every row of a session."""
     software, current = None, False
     if record.provenance is not None:
         software = record.provenance.versions.get("mobility", "")
-        with suppress(MobilityError):  # what it depends on is damaged
+        with suppress(MobilityError):  # an input is damaged
             current = is_current(session)
         software += "" if current else ", outdated"
     row: dict[str, Any] = {
@@ -517,18 +520,18 @@ def _of_session(
     return row
 
 
-def _in_words(rows: pd.DataFrame) -> pd.DataFrame:
-    """Few rows of the table with their texts as such, not as categories of the whole."""
+def _with_plain_texts(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of the table with plain texts instead of categories."""
     coded = rows.select_dtypes("category").columns
     return rows.astype(dict.fromkeys(coded, "str"))
 
 
 def _groups(frame: pd.DataFrame, group_by: str) -> pd.Series:
-    """Group of each session, as an ordered category indexed by session."""
+    """Ordered category of each session, indexed by session."""
     import pandas as pd
 
     check_group(group_by)
-    sessions = _in_words(frame.drop_duplicates("session_id")).set_index("session_id")
+    sessions = _with_plain_texts(frame.drop_duplicates("session_id")).set_index("session_id")
     if group_by == "age_band":
         edges = [*AGE_BANDS, math.inf]
         groups = pd.cut(sessions["age"], edges, right=False, labels=list(AGE_BANDS.values()))
@@ -543,12 +546,12 @@ def _groups(frame: pd.DataFrame, group_by: str) -> pd.Series:
 
 
 def _bands(values: pd.Series) -> pd.Series:
-    """Cut numbers into bands with about as many of them in each, named by their ends."""
+    """Cut numbers into bands of about equal counts, named by their ends."""
     import pandas as pd
 
-    known = values.dropna()
-    if known.nunique() <= _BANDS_OF_NUMBERS:
-        names = [f"{v:g}" for v in sorted(known.unique())]
+    present = values.dropna()
+    if present.nunique() <= _BANDS_OF_NUMBERS:
+        names = [f"{v:g}" for v in sorted(present.unique())]
         texts = values.map("{:g}".format, na_action="ignore")
         return texts.astype(pd.CategoricalDtype(names, ordered=True))
     cut = pd.qcut(values, _BANDS_OF_NUMBERS, duplicates="drop")

@@ -29,9 +29,9 @@ def set_repetitions(
     ----------
     intervals
         ``start``, ``bottom`` (of a movement its turn) and ``end`` of each, in seconds of the video,
-        in order and without overlap; of a movement also ``joints``. What they must be, and is
-        refused else (BadInputError): :func:`mobility.kinematics.repetitions.set_repetitions`,
-        ``checked_movements`` of single joints. None goes back to what the analysis finds.
+        in order and without overlap; of a movement also ``joints``. They are checked as by
+        :func:`mobility.kinematics.repetitions.set_repetitions`, or ``checked_movements`` of single
+        joints (BadInputError). None goes back to what the analysis finds.
     by
         Who says so; by default the user of this computer.
     """
@@ -54,7 +54,7 @@ def set_repetitions(
                     dataset=lambda stage: stored[stage](),
                 )
             )
-    _edit(session, "repetitions", after, by)
+    _store_edit(session, "repetitions", after, by)
 
 
 def set_subject(
@@ -85,7 +85,7 @@ def set_subject(
                 f"{size.height} pixels"
             )
         after = [x, y]
-    _edit(session, "second_subject" if second_camera else "subject", after, by)
+    _store_edit(session, "second_subject" if second_camera else "subject", after, by)
 
 
 def set_camera_side(session: StoredSession, side: Side | None, *, by: str | None = None) -> None:
@@ -102,14 +102,14 @@ def set_camera_side(session: StoredSession, side: Side | None, *, by: str | None
                 f"camera side {side}: is hidden from the camera, which stands at the "
                 f"{other_side(side)}; nothing is measured of it"
             )
-    _edit(session, "camera_side", side, by)
+    _store_edit(session, "camera_side", side, by)
 
 
 @contextmanager
-def unless_refused(session: StoredSession) -> Iterator[None]:
-    """Take back what was corrected inside, where it or its analysis is refused.
+def rollback_if_refused(session: StoredSession) -> Iterator[None]:
+    """Undo the corrections made inside where they or their analysis raise BadInputError.
 
-    The results from before hold again, as far as they were not replaced; the refusal is passed on.
+    The earlier results hold again, as far as they were not replaced; the error is passed on.
     """
     edits, record = session.edits(), session.record
     try:
@@ -126,7 +126,7 @@ def unless_refused(session: StoredSession) -> Iterator[None]:
         raise
 
 
-def _edit(session: StoredSession, kind: str, after: Any, by: str | None) -> None:
+def _store_edit(session: StoredSession, kind: str, after: Any, by: str | None) -> None:
     session.store.require_writable()
     who = check_name(by if by is not None else current_user(), what="by")
     with (
@@ -139,7 +139,7 @@ def _edit(session: StoredSession, kind: str, after: Any, by: str | None) -> None
                 "kind": kind,
                 "who": who,
                 "when": now(),
-                "before": _before(session, kind, edits),
+                "before": _value_before(session, kind, edits),
                 "after": after,
             }
         )
@@ -151,8 +151,8 @@ def _edit(session: StoredSession, kind: str, after: Any, by: str | None) -> None
     forget_edited(session, kind)
 
 
-def _before(session: StoredSession, kind: str, edits: Edits) -> Any:
-    """Return what held until now: by hand, else what the analysis found, else None."""
+def _value_before(session: StoredSession, kind: str, edits: Edits) -> Any:
+    """Value before the edit: by hand, else of the analysis, else None."""
     corrected = edits.current(kind)
     record = session.record
     if corrected is not None:

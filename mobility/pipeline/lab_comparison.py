@@ -1,9 +1,8 @@
 """Agreement of a session with lab data of the same trial, and of many sessions together.
 
-What was compared is kept in the session, in ``validation/<name>/``: the curves on one clock
-(``curves.nc``), the statistics (``agreement.nc``), and what they were made of
-(``validation.json``). It is replaced as a whole by the next comparison with the same lab file, and
-it is old as soon as the session was analysed anew.
+A comparison is kept in the session, in ``validation/<name>/``: the curves on one clock
+(``curves.nc``), the statistics (``agreement.nc``), and their inputs (``validation.json``). The next
+comparison with the same lab file replaces it as a whole; a new analysis makes it stale.
 """
 
 from __future__ import annotations
@@ -71,11 +70,11 @@ class Validation:
     folder: Path
     document: dict[str, Any]
     held: tuple[xr.Dataset, xr.Dataset] | None = None
-    """Curves and agreement, where their files are gone."""
+    """Curves and agreement in memory, where there are no files."""
 
     @property
     def name(self) -> str:
-        """Its name: that of the lab file."""
+        """Name of the comparison, by default that of the lab file."""
         return str(self.document["validation"])
 
     def curves(self) -> dict[str, xr.Dataset]:
@@ -116,14 +115,14 @@ def validate(
     static
         A static trial with the markers that were taken off for the movement.
     mapping
-        Which marker and column is what, for names that no built-in mapping knows.
+        Meaning of markers and columns that no built-in mapping has.
     units, vertical_axis
         Of `lab_file`, where it does not say.
     margin_deg
         Largest mean difference that does not matter, degrees, chosen before the data were seen;
         without it equivalence is not tested.
     lag_s
-        To be added to video time to get lab time, where it is known otherwise.
+        To be added to video time to get lab time, where it need not be estimated.
     max_lag_s
         Largest lag that is possible.
     name
@@ -146,7 +145,9 @@ def validate(
     record.require("lab comparison", "a comparison with lab data")
     if folder is None:
         session.store.require_writable()
-    called = _name_for(lab_file) if name is None else check_id(name, what="name of the comparison")
+    comparison = (
+        _name_for(lab_file) if name is None else check_id(name, what="name of the comparison")
+    )
     reference = read_reference(
         lab_file,
         lab_angles=lab_angles,
@@ -170,16 +171,16 @@ def validate(
     document = {
         "schema_version": SCHEMA_VERSION,
         "session_id": session.id,
-        "validation": called,
+        "validation": comparison,
         "made": now().isoformat(),
-        "of": _state(session),
+        "of": _digests(session),
         "user_id": record.user_id,
-        "files": {kind: dict(told) for kind, told in reference.files.items()},
+        "files": {kind: dict(described) for kind, described in reference.files.items()},
         "joint_centres": {}
         if reference.pose is None
         else json.loads(reference.pose.attrs["joint_centres"]),
         "lag_s": trial.sync.lag_s,
-        "lag_sd_s": _json(trial.sync.lag_sd_s),
+        "lag_sd_s": _json_value(trial.sync.lag_sd_s),
         "synchronisation": trial.sync.document(),
         "margin_deg": margin_deg,
         "definition_differences": dict(reference.differences),
@@ -187,13 +188,13 @@ def validate(
         "warnings": [dict(warning) for warning in trial.warnings],
         "versions": dict(package_versions()),
     }
-    target = Path(folder or session.folder / "validation").absolute() / called
+    target = Path(folder or session.folder / "validation").absolute() / comparison
 
     def write() -> None:
         with writing(target):
             make_folder(target.parent)
         with replace_folder(
-            target, what=f"the comparison {called} of session {session.id}"
+            target, what=f"the comparison {comparison} of session {session.id}"
         ) as hidden:
             write_dataset(hidden / _CURVES, trial.curves)
             write_dataset(hidden / _AGREEMENT, trial.agreement)
@@ -202,7 +203,7 @@ def validate(
     if folder is not None:
         write()
     else:
-        # An analysis or a deletion that is at work must not meet a half of this.
+        # A running analysis or deletion must not see half of this.
         with session.store.session_locked(session.id, what=f"session {session.id}", wait_s=10):
             if not (session.folder / "session.json").is_file():
                 raise NotFoundError(f"session {session.id}: was deleted meanwhile")
@@ -213,25 +214,25 @@ def validate(
 def validations(
     session: StoredSession, *, folder: str | os.PathLike[str] | None = None
 ) -> list[Validation]:
-    """Comparisons with lab data that are stored of a session, by name."""
+    """List the stored comparisons of a session with lab data, by name."""
     if folder is None:
         session.store.copy.fetch_below(session.id, "validation")
     place = Path(folder or session.folder / "validation")
-    found = sorted(place.glob(f"[!.]*/{_DOCUMENT}"))
-    return [Validation(file.parent, read_json(file)) for file in found]
+    documents = sorted(place.glob(f"[!.]*/{_DOCUMENT}"))
+    return [Validation(file.parent, read_json(file)) for file in documents]
 
 
 def validation(
     session: StoredSession, name: str, *, folder: str | os.PathLike[str] | None = None
 ) -> Validation:
     """One stored comparison."""
-    known = {one.name: one for one in validations(session, folder=folder)}
-    if name not in known:
+    by_name = {one.name: one for one in validations(session, folder=folder)}
+    if name not in by_name:
         raise NotFoundError(
             f"session {session.id}: no comparison '{name}' with lab data"
-            f"{likely(name, known) or '; make it with: mobility validate'}"
+            f"{likely(name, by_name) or '; make it with: mobility validate'}"
         )
-    return known[name]
+    return by_name[name]
 
 
 def open_comparison(
@@ -242,10 +243,10 @@ def open_comparison(
     folder: str = "",
     study: str = "",
 ) -> Validation | Study:
-    """Find what a report is on: a comparison of a session, a study, or the demo.
+    """Open the subject of a report: a comparison of a session, a study, or the demo.
 
     Without `session_id` it is the demo; `comparison` may be empty where there is only one; `folder`
-    is where its comparisons are, if not in the session. With the folder of a `study` there is no
+    holds the comparisons, if the session does not. With the folder of a `study` there is no
     session.
 
     Raises
@@ -264,37 +265,36 @@ def open_comparison(
     opened: SessionStore[StoredSession] = SessionStore(store)
     if not session_id and not folder:
         return demo_validation(opened)
-    session = opened.session(session_id) if session_id else opened.demo(_compared())
+    session = opened.session(session_id) if session_id else opened.demo(_compared_exercise())
     place = folder or None
     if comparison:
         return _warned_if_stale(session, validation(session, comparison, folder=place))
-    known = validations(session, folder=place)
-    if len(known) != 1:
-        names = ", ".join(one.name for one in known) or "none"
+    stored = validations(session, folder=place)
+    if len(stored) != 1:
+        names = ", ".join(one.name for one in stored) or "none"
         raise BadInputError(f"session {session.id}: name one of its comparisons ({names})")
-    return _warned_if_stale(session, known[0])
+    return _warned_if_stale(session, stored[0])
 
 
-def _warned_if_stale(session: StoredSession, known: Validation) -> Validation:
-    if not is_stale(session, known):
-        return known
-    warnings = [tables.warning("warnings.stale"), *known.document["warnings"]]
-    return replace(known, document={**known.document, "warnings": warnings})
+def _warned_if_stale(session: StoredSession, comparison: Validation) -> Validation:
+    if not is_stale(session, comparison):
+        return comparison
+    warnings = [tables.warning("warnings.stale"), *comparison.document["warnings"]]
+    return replace(comparison, document={**comparison.document, "warnings": warnings})
 
 
-def _compared() -> str:
-    """Name the exercise whose demo is compared."""
+def _compared_exercise() -> str:
     return registry.that_have("lab comparison")[0].name
 
 
 def demo_validation(store: SessionStore[Any]) -> Validation:
-    """Compare the demo with its own truth, whose clock is set 0.25 s late; nothing is kept."""
+    """Compare the demo with its truth, whose clock is set 0.25 s late; nothing is kept."""
     from mobility.validation.export import write_trc
 
-    session = store.demo(_compared())
+    session = store.demo(_compared_exercise())
     with scratch("demo") as place:
-        known = read_dataset(session.folder / "truth.nc")
-        late = known.assign_coords(time=known["time"] + 0.25)
+        truth = read_dataset(session.folder / "truth.nc")
+        late = truth.assign_coords(time=truth["time"] + 0.25)
         write_trc(late, place / "truth.trc")
         made = validate(session, place / "truth.trc", folder=place / "kept")
         return replace(made, held=(made.curves()[made.name], made.agreement()))
@@ -334,7 +334,7 @@ class Study:
 
 @dataclass(frozen=True)
 class StudyResult:
-    """A study as it was computed, before it is written."""
+    """Results of a study, before they are written."""
 
     document: dict[str, Any]
     agreement: xr.Dataset | None
@@ -342,7 +342,7 @@ class StudyResult:
     curves: Mapping[str, xr.Dataset]
 
     def write(self, folder: Path) -> None:
-        """Write all its files into a folder that is there."""
+        """Write all files into an existing folder."""
         write_json(folder / _STUDY, self.document)
         if self.agreement is None:
             return
@@ -384,10 +384,10 @@ def read_study(path: str | os.PathLike[str]) -> list[StudyRow]:
         raise BadInputError(f"study {file.name}, line {reader.line_num + 1}: {error}") from None
     if twice := [name for name in columns if columns.count(name) > 1]:
         raise BadInputError(f"study {file.name}: has the column '{twice[0]}' twice")
-    known = list(StudyRow.model_fields)
+    allowed = list(StudyRow.model_fields)
     for name in columns:
-        if name not in known:
-            close = likely(name, known) or f"; known: {', '.join(known)}"
+        if name not in allowed:
+            close = likely(name, allowed) or f"; known: {', '.join(allowed)}"
             raise BadInputError(f"study {file.name}: unknown column '{name}'{close}")
     for name in ("session", "lab_file"):
         if name not in columns:
@@ -428,7 +428,7 @@ def run_study(
     """
     file = Path(study)
     rows = read_study(file)
-    _people_are_told_apart(store, rows, file)
+    _check_participants(store, rows, file)
     done: list[tuple[StudyRow, str, Validation]] = []
     failed: list[dict[str, Any]] = []
     with progress_bar("comparing with lab data", total=len(rows), unit="trial") as bar:
@@ -447,8 +447,8 @@ def run_study(
                 )
                 done.append((row, row.participant or session.record.user_id, made))
             except MobilityError as error:
-                told = {"row": number, "session": row.session, "lab_file": row.lab_file}
-                failed.append({**told, "error": _without_places(str(error), store, file)})
+                trial = {"row": number, "session": row.session, "lab_file": row.lab_file}
+                failed.append({**trial, "error": _without_places(str(error), store, file)})
             bar.update()
     document: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
@@ -479,9 +479,9 @@ def run_study(
     conditions = {}
     named = list(dict.fromkeys(row.condition for row, _, _ in done))
     for condition in named if len(named) > 1 else []:
-        of = [i for i, (row, _, _) in enumerate(done) if row.condition == condition]
+        chosen = [i for i, (row, _, _) in enumerate(done) if row.condition == condition]
         conditions[condition or "none"] = _pooled(
-            [curves[i] for i in of], [people[i] for i in of], margin_deg
+            [curves[i] for i in chosen], [people[i] for i in chosen], margin_deg
         ).assign_attrs(condition=condition or "none")
     document |= {
         **_all_statistics(whole),
@@ -508,8 +508,8 @@ def run_study(
     return StudyResult(document, whole, conditions, shown)
 
 
-def _people_are_told_apart(store: SessionStore[Any], rows: Sequence[StudyRow], file: Path) -> None:
-    """Refuse a list in which trials of several people could count as those of one, or the reverse.
+def _check_participants(store: SessionStore[Any], rows: Sequence[StudyRow], file: Path) -> None:
+    """Refuse a list that could mix up participants.
 
     Rows of sessions that are not in the store are left to the run, which lists them as failed.
     """
@@ -536,7 +536,7 @@ def _people_are_told_apart(store: SessionStore[Any], rows: Sequence[StudyRow], f
 
 
 def _without_places(message: str, store: SessionStore[Any], study: Path) -> str:
-    """Message without the paths of this machine: reports are passed on."""
+    """Message without paths of this machine, as reports are passed on."""
     for place in (store.path.absolute(), study.parent.absolute(), store.path):
         message = message.replace(f"{place}{os.sep}", "").replace(f"{place}", place.name)
     return message
@@ -549,31 +549,31 @@ def _pooled(
     from mobility.validation.agreement import agreement
     from mobility.validation.trial import COMPARISONS, angles_of, repetitions_of, stacked
 
-    found = {}
+    pooled = {}
     for comparison in COMPARISONS:
         pairs = []
         for one in curves:
-            there = [str(e) for e in one["estimator"].values]
+            estimators = [str(e) for e in one["estimator"].values]
             wanted = (comparison.measured, comparison.reference)
-            pairs.append([angles_of(one, each if each in there else "") for each in wanted])
+            pairs.append([angles_of(one, each if each in estimators else "") for each in wanted])
         common = sorted({str(name) for v, r in pairs for name in v.data_vars if name in r})
         if not common:
             continue
         video, lab = (
-            [_filled(each, common, one) for each, one in zip(side, curves, strict=True)]
+            [_completed(each, common, one) for each, one in zip(side, curves, strict=True)]
             for side in zip(*pairs, strict=True)
         )
-        found[comparison.name] = agreement(
+        pooled[comparison.name] = agreement(
             video,
             lab,
             [repetitions_of(one) for one in curves],
             participants=list(participants),
             margin_deg=margin_deg,
         )
-    return stacked(found)
+    return stacked(pooled)
 
 
-def _filled(angles: xr.Dataset, names: Sequence[str], curves: xr.Dataset) -> xr.Dataset:
+def _completed(angles: xr.Dataset, names: Sequence[str], curves: xr.Dataset) -> xr.Dataset:
     """Angles of one estimator, NaN for those that this trial does not have."""
     missing = {
         name: (curves[name].isel(estimator=0, drop=True) * float("nan")).assign_attrs(
@@ -585,70 +585,73 @@ def _filled(angles: xr.Dataset, names: Sequence[str], curves: xr.Dataset) -> xr.
     return angles.assign(missing).assign_coords(time=curves["time"])
 
 
-def is_stale(session: StoredSession, known: Validation) -> bool:
+def is_stale(session: StoredSession, comparison: Validation) -> bool:
     """Whether the session was analysed anew or corrected since, or the code changed."""
-    return session.record.state != "analyzed" or known.document["of"] != _state(session)
+    return session.record.state != "analyzed" or comparison.document["of"] != _digests(session)
 
 
 def _all_statistics(agreement: xr.Dataset) -> dict[str, Any]:
-    """Statistics of the primary comparison, and of all others."""
     primary = str(agreement.attrs["primary"])
-    of = {str(name): statistics(agreement, str(name)) for name in agreement["comparison"].values}
-    return {"primary": primary, "angles": of.pop(primary), "comparisons": of}
+    by_comparison = {
+        str(name): statistics(agreement, str(name)) for name in agreement["comparison"].values
+    }
+    return {"primary": primary, "angles": by_comparison.pop(primary), "comparisons": by_comparison}
 
 
 def statistics(agreement: xr.Dataset, comparison: str) -> dict[str, Any]:
     """Statistics of a comparison as JSON values, by angle and side.
 
-    Those of the curves stand by their names; those of the values of repetitions under ``bottom``,
-    ``peak`` and ``range``. What cannot be told is None, and the reason is among them.
+    Statistics of curves have their names; those of values of repetitions are under ``bottom``,
+    ``peak`` and ``range``. A refused value is None, with its reason among them.
     """
-    own = agreement.sel(comparison=comparison)
-    # As plain arrays: looking each number up by its labels would take seconds.
+    selected = agreement.sel(comparison=comparison)
+    # As plain arrays: selecting each number by labels takes seconds.
     waveform, discrete = (
         {
             str(n): v.transpose(*dims).to_numpy()
-            for n, v in own.data_vars.items()
+            for n, v in selected.data_vars.items()
             if set(v.dims) == set(dims)
         }
         for dims in (("angle", "side"), ("metric", "angle", "side"))
     )
-    found: dict[str, Any] = {}
-    for a, angle in enumerate(own["angle"].values.tolist()):
-        for s, side in enumerate(own["side"].values.tolist()):
+    by_angle: dict[str, Any] = {}
+    for a, angle in enumerate(selected["angle"].values.tolist()):
+        for s, side in enumerate(selected["side"].values.tolist()):
             if not (waveform["repetitions_compared"][a, s] or waveform["frames_compared"][a, s]):
                 continue
             entry: dict[str, Any] = {
-                n: _json(values[a, s].item()) for n, values in waveform.items()
+                n: _json_value(values[a, s].item()) for n, values in waveform.items()
             }
-            for m, metric in enumerate(own["metric"].values.tolist()):
-                entry[metric] = {n: _json(values[m, a, s].item()) for n, values in discrete.items()}
-            found.setdefault(angle, {})[side] = entry
-    return found
+            for m, metric in enumerate(selected["metric"].values.tolist()):
+                entry[metric] = {
+                    n: _json_value(values[m, a, s].item()) for n, values in discrete.items()
+                }
+            by_angle.setdefault(angle, {})[side] = entry
+    return by_angle
 
 
-def _json(value: Any) -> Any:
+def _json_value(value: Any) -> Any:
     if not isinstance(value, float):
         return value
     return round(value, 6) if math.isfinite(value) else None
 
 
 def _name_for(lab_file: str | os.PathLike[str]) -> str:
-    """Name of a comparison: the lab file's, as far as it can name a folder."""
+    """Name of a comparison: that of the lab file, made fit for a folder."""
     stem = re.sub(r"[^A-Za-z0-9_.-]+", "-", Path(lab_file).stem)
     stem = re.sub(r"\.{2,}", ".", stem).strip("-._")[:64]
     return stem or "lab"
 
 
-def _state(session: StoredSession) -> dict[str, str]:
-    """Hash of each result of the analysis of which a comparison is made, and of what makes it."""
+def _digests(session: StoredSession) -> dict[str, str]:
+    """Hashes of the results that a comparison uses, and of its code."""
     stages = session.record.stages
     results = {n: s.sha256 for n, s in stages.items() if n in ("angles", "repetitions")}
     return {**results, "code": code_digest(COMPARISON)}
 
 
 def _with_raw(session: StoredSession, angles: xr.Dataset) -> xr.Dataset:
-    """Angles with those of the landmarks without a fit, and in the picture."""
+    """Angles with those of unfitted landmarks, in space and in the picture."""
     from mobility.kinematics.angles import with_raw_angles
     from mobility.kinematics.clean import clean_pose
 

@@ -1,6 +1,6 @@
-"""The metrics of a session as a table, kept beside them: a cohort reads it in milliseconds.
+"""The metrics of a session as a table, stored beside them.
 
-Reading a Dataset of hundreds of variables, each with its attributes, takes half a second.
+A cohort reads the table in milliseconds; the Dataset of hundreds of variables takes half a second.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def read_metrics_table(path: str | os.PathLike[str]) -> pa.Table:
 
 
 def as_texts(values: list[str]) -> pa.DictionaryArray:
-    """Put texts into a column, each once."""
+    """Encode texts as a column in which each distinct text is stored once."""
     import pyarrow as pa
 
     numbers = {text: number for number, text in enumerate(dict.fromkeys(values))}
@@ -80,9 +80,8 @@ def as_texts(values: list[str]) -> pa.DictionaryArray:
 
 
 def _rows(metrics: xr.Dataset) -> list[dict[str, Any]]:
-    """Rows of all metrics of one session."""
     rows = []
-    # As plain variables: a Dataset that is asked for an absent one looks for likely spellings.
+    # Plain variables: a Dataset searches likely spellings of an absent name.
     variables = metrics.variables
     beside = owners(variables)
     for name in map(str, metrics.data_vars):
@@ -114,7 +113,7 @@ def _rows(metrics: xr.Dataset) -> list[dict[str, Any]]:
                 str(dim): labels[axis][i]
                 for axis, (dim, i) in enumerate(zip(variable.dims, index, strict=True))
             }
-            row = {**described, **_place(where)}
+            row = {**described, **_labels_of(where)}
             if values.dtype.kind not in "biuf":
                 rows.append({**row, "text": str(values[index])})
                 continue
@@ -127,13 +126,13 @@ def _rows(metrics: xr.Dataset) -> list[dict[str, Any]]:
             row |= {"value": value, "sd": error, "lower": lower, "upper": upper}
             row["sem"] = math.nan if retest is None else float(retest[index])
             if not math.isfinite(value):
-                row["reason"] = _reason(metrics, name, where)
+                row["reason"] = _reason_missing(metrics, name, where)
             rows.append(row)
     return rows
 
 
-def _place(where: Mapping[str, Any]) -> dict[str, Any]:
-    """Say which side, repetition, phase or part a value is of."""
+def _labels_of(where: Mapping[str, Any]) -> dict[str, Any]:
+    """Side, repetition, phase or part that a value belongs to."""
     others = [str(v) for dim, v in where.items() if dim not in ("rep", "phase", "side")]
     return {
         "side": str(where.get("side", "")),
@@ -144,16 +143,16 @@ def _place(where: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-_NOTED = (
+_WITH_NOTE = (
     *("maximum", "minimum", "end_of_range", "range_of_motion"),
     *("score", "repeatability", "detectable_change"),
 )
-"""What the note of a joint and side is about."""
+"""Values that the note of a joint and side explains."""
 
 
-def _reason(metrics: xr.Dataset, name: str, where: Mapping[str, Any]) -> str:
+def _reason_missing(metrics: xr.Dataset, name: str, where: Mapping[str, Any]) -> str:
     variables = metrics.variables
-    if where.keys() == {"joint", "side"} and name in _NOTED:
+    if where.keys() == {"joint", "side"} and name in _WITH_NOTE:
         places = [variables[dim].values.tolist().index(where[dim]) for dim in ("joint", "side")]
         if note := variables["note"].values[tuple(places)]:
             return str(note)

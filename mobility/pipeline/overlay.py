@@ -28,7 +28,7 @@ Colour = tuple[int, int, int]
 LEFT: Colour = (0x00, 0x72, 0xB2)
 RIGHT: Colour = (0xD5, 0x5E, 0x00)
 MIDLINE: Colour = (0xDD, 0xDD, 0xDD)
-"""Blue, vermilion and light grey: told apart by the colour-blind (Okabe and Ito 2008)."""
+"""Blue, vermilion and light grey, which the colour-blind can distinguish (Okabe and Ito 2008)."""
 
 OUTLINE: Colour = (20, 20, 20)
 WHITE: Colour = (255, 255, 255)
@@ -43,7 +43,7 @@ TALL = 1.25
 """Height of a head as a share of its width."""
 
 BLOCKS = 12
-"""Blocks along the longer side that are left of what is blurred: too few for any face."""
+"""Blocks along the longer side of a blurred picture: too few for any face."""
 
 GRID = 12 * BLOCKS
 """Pixels along the longer side of the mask by which the body is kept sharp."""
@@ -56,13 +56,13 @@ EDGE = 0.04
 """Width of the edge of what stays sharp, as a share of the longest bones."""
 
 STEADY_S = 0.035
-"""What is the body's so many seconds before and after stays sharp, so that nothing flickers."""
+"""Seconds before and after a picture whose body stays sharp too, so that nothing flickers."""
 
 THREADS = 2
-"""Threads that decode, and that encode; their number is fixed, as the pictures depend on it."""
+"""Threads of the decoder and of the encoder; fixed, as the pictures depend on their number."""
 
 LONGEST_WAY_S = 0.25
-"""Seconds between two rows of a pose that are too long for a straight way from one to the other."""
+"""Largest gap between rows of a pose across which positions are interpolated."""
 
 SUBPIXEL = 4
 """Bits of a pixel's fraction in which OpenCV takes coordinates."""
@@ -96,10 +96,9 @@ def annotate_video(
 ) -> int:
     """Draw the skeleton, the angles and the repetitions on a video; the number of frames written.
 
-    The frames keep their times. Between two frames in which the pose was estimated, the skeleton
-    goes straight from one to the other. A landmark that was not found, or is hardly
-    visible, is not drawn, and frames without a pose have no skeleton. The counter
-    goes up when the bottom of an accepted repetition is reached.
+    The frames keep their times. Between frames with a pose the skeleton is interpolated. A landmark
+    that is missing or hardly visible is not drawn, and frames without a pose have no skeleton. The
+    counter goes up when an accepted repetition begins.
 
     Parameters
     ----------
@@ -141,7 +140,6 @@ def annotate_video(
     scale = min(1.0, most_height / info.height)
     size = min(info.width, info.height) * scale
     draw_bones = skeleton(pose, scale=scale, thickness=max(2, round(size / 180)))
-    # Legible from the smallest to the largest picture.
     text_height = int(np.clip(round(size / 45), 8, 28))
     panel = _Panel(angles, repetitions, shown_angles, text_height=text_height)
     hide = only_the_body(pose, scale=scale) if blur_face else None
@@ -163,12 +161,11 @@ def annotate_video(
 
 
 def only_the_body(pose: xr.Dataset, *, scale: float = 1.0) -> Callable[[Image, float], None]:
-    """Return what blurs all but the subject's body in a picture of a time, in place.
+    """Return a function that blurs all but the subject's body in the picture of a time, in place.
 
-    Trunk and limbs stay sharp, with what is a hand's breadth around them. The heads are blurred,
-    the subject's and those of others that the survey saw, and so is the whole picture where the
-    subject, or the head, was not found. `scale` is the size of the pictures as a share of the
-    video's.
+    Trunk and limbs stay sharp, with a hand's breadth around them. All heads are blurred, also those
+    of others that the survey saw. The whole picture is blurred where the subject, or the head, is
+    missing. `scale` is the size of the pictures as a share of the video's.
     """
     points = landmarks(pose, "image_position") * scale
     point_at = _between(pose["time"].to_numpy(), points)
@@ -186,7 +183,7 @@ def only_the_body(pose: xr.Dataset, *, scale: float = 1.0) -> Callable[[Image, f
         if head is not None:
             around = (point_at(time + lag) for lag in (-STEADY_S, 0.0, STEADY_S))
             rows = np.stack([points for points in around if points is not None])
-            # Of each of these rows: in the one before the pose may be that of somebody else.
+            # The head of each row: in an earlier one the pose may be of somebody else.
             for each in map(_head, rows):
                 if each is not None:
                     _blur_head(image, each)
@@ -204,7 +201,7 @@ def only_the_body(pose: xr.Dataset, *, scale: float = 1.0) -> Callable[[Image, f
 def skeleton(
     pose: xr.Dataset, *, scale: float = 1.0, thickness: int = 3
 ) -> Callable[[Image, float], None]:
-    """Return what draws the skeleton of a time into a picture, in place.
+    """Return a function that draws the skeleton of a time into a picture, in place.
 
     `scale` is the size of the pictures as a share of the video's, `thickness` that of the bones in
     pixels.
@@ -248,7 +245,7 @@ def skeleton(
 
 
 def _row_finder(times: NDArray[np.float64]) -> Callable[[float], int | None]:
-    """Return a function from a time to the row nearest to it, None where there is none near."""
+    """Return a function from a time to the nearest row; None where none is near."""
     usual = float(np.median(np.diff(times))) if len(times) > 1 else 2e-3
     near = 0.5 * min(usual, LONGEST_WAY_S) + 1e-6
 
@@ -262,10 +259,10 @@ def _row_finder(times: NDArray[np.float64]) -> Callable[[float], int | None]:
 def _between(
     times: NDArray[np.float64], values: NDArray[np.float64]
 ) -> Callable[[float], NDArray[np.float64] | None]:
-    """Return a function from a time to the values on the straight way between two rows.
+    """Return a function from a time to values interpolated between two rows.
 
-    Where one of both has no value, or they are far apart, those of the nearest row; None where
-    there is none near. What is in the first and in the last row stays for almost a row.
+    Where one of them is NaN, or they are far apart, it gives the nearest row, and None where none
+    is near. The first and the last row extend by almost a row.
     """
     nearest = _row_finder(times)
     usual = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
@@ -331,7 +328,6 @@ class _Panel:
         self.base = self._base()
 
     def _base(self) -> Image:
-        """Make the panel without its numbers."""
         h, pad = self.height, self.height // 2
         width = self.label_width + 2 * self.column_width + 3 * pad
         width = max(width, _text("Rep 00 / 00", h).shape[1] + 2 * pad)
@@ -374,7 +370,6 @@ class _Panel:
         part = image[margin : margin + panel.shape[0], margin : margin + panel.shape[1]]
         panel = panel[: part.shape[0], : part.shape[1]]
         if part.size:
-            # Darkened behind the text, so that white stays legible on a bright picture.
             shade = cv2.convertScaleAbs(part, alpha=0.3)
             np.maximum(shade, panel, out=part)
 
@@ -428,7 +423,7 @@ class _Region:
 
 
 def _passing(track: NDArray[np.float64], time: float) -> _Region | None:
-    """Head of somebody else, moving straight from look to look; None long before and after."""
+    """Head of a bystander, interpolated between looks; None long before and after them."""
     times, *places = track.T
     if not times[0] - INTERVAL_S <= time <= times[-1] + INTERVAL_S:
         return None
@@ -436,7 +431,7 @@ def _passing(track: NDArray[np.float64], time: float) -> _Region | None:
 
 
 def _fill(mask: Image, region: _Region, value: int, scale: Any = (1.0, 1.0)) -> None:
-    """Set an upright ellipse to a value in a mask, of another size than the picture by `scale`."""
+    """Set an upright ellipse in a mask to a value; `scale` is mask size over picture size."""
     import cv2
 
     centre, axes = np.round(
@@ -446,18 +441,18 @@ def _fill(mask: Image, region: _Region, value: int, scale: Any = (1.0, 1.0)) -> 
 
 
 def _blurred(image: Image) -> Image:
-    """Reduce a picture to a few blocks, which cannot be undone, blended on a finer grid."""
+    """Reduce a picture irreversibly to a few blocks, blended on a finer grid."""
     import cv2
 
     few = np.maximum(1, np.round(np.divide(image.shape[1::-1], max(image.shape)) * BLOCKS))
     few, fine = few.astype(int), (few * (GRID // BLOCKS)).astype(int)
-    # A sample of the pixels first, as to take all into account takes longer than all the rest.
+    # Subsample first: averaging all pixels takes longer than everything else.
     blocks = cv2.resize(cv2.resize(image, fine), few, interpolation=cv2.INTER_AREA)
     return np.asarray(cv2.blur(cv2.resize(blocks, fine), (GRID // BLOCKS + 1,) * 2), np.uint8)
 
 
 def _box_of(mask: Image, size: NDArray[np.int_]) -> tuple[slice, slice]:
-    """Rows and columns of a picture of `size` in which a smaller mask, enlarged, is not 0."""
+    """Rows and columns of a picture of `size` where the enlarged mask is not 0."""
     import cv2
 
     x, y, width, height = cv2.boundingRect(mask)
@@ -474,10 +469,10 @@ def _keep_body(
     others: list[_Region],
     scale: NDArray[np.float64],
 ) -> None:
-    """Set a mask to 255 on the body as it is in any of `rows`, with a soft edge, but for `others`.
+    """Set a mask to 255 on the body in any of `rows`, with a soft edge, except on `others`.
 
-    The mask is of another size than the picture by `scale`, as it needs no more pixels. `rows` are
-    pixels (time, keypoint, 2) in the picture, `head` and `others` heads in it.
+    `scale` is mask size over picture size. `rows` are pixels (time, keypoint, 2) in the picture,
+    `head` and `others` heads in it.
     """
     import cv2
 
@@ -485,7 +480,7 @@ def _keep_body(
     left, right = (rows[:, [INDEX[f"{side}_shoulder"], INDEX[f"{side}_hip"]]] for side in SIDES)
     lines = {"trunk": ((left + right) / 2)[:, None]}
     lines |= {name: rows[:, pairs] for name, pairs in _LINES.items()}
-    # Not the very longest: a point that is far off is to count little.
+    # Not the very longest, which may end in an outlier.
     lengths = np.hypot(*np.diff(lines["bone"], axis=2)[:, :, 0].T)
     lengths = np.sort(lengths[np.isfinite(lengths)])
     longest = float(lengths[int(0.85 * len(lengths))]) if len(lengths) else 0.0
@@ -493,7 +488,7 @@ def _keep_body(
         some = lines[name][np.isfinite(lines[name]).all(axis=(2, 3))]
         drawn = [*np.round(some * (1 << SUBPIXEL)).astype(np.int32)]
         cv2.polylines(mask, drawn, False, 255, max(1, round(2 * reach * longest)), shift=SUBPIXEL)
-    # Its rim is blurred with what is behind.
+    # The rim of the head is blurred with the background.
     _fill(mask, replace(head, radius=0.85 * head.radius), 255, scale)
     for other in others:
         _fill(mask, other, 0, scale)
@@ -524,7 +519,7 @@ def _head(points: NDArray[np.float64]) -> _Region | None:
 
 
 def _blur_head(image: Image, region: _Region) -> None:
-    """Replace an upright ellipse by a handful of blended blocks, which cannot be undone."""
+    """Replace an upright ellipse irreversibly by a handful of blended blocks."""
     import cv2
 
     height, width = image.shape[:2]

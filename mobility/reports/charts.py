@@ -14,10 +14,10 @@ from numpy.typing import ArrayLike, NDArray
 from mobility.plot import GREY, NORMAL, SMALL
 
 _WIDE, _HIGH = 324.0, 194.4
-"""Size in points: its words are read at the width of a phone."""
+"""Size in points, so that the text is legible at the width of a phone."""
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 45.0, 311.0, 20.0, 160.0
-"""The panel, the same in all charts, so that they are in line."""
+"""Edges of the panel, equal in all charts so that they align."""
 
 _DASHES: dict[Any, tuple[float, ...]] = {"-": (), ":": (1.0, 1.65)}
 _MARGIN = 0.05
@@ -33,19 +33,19 @@ def charts(*shown: tuple[Callable[..., Any], str]) -> str:
     Parameters
     ----------
     *shown
-        What draws each of them on an Axes `ax`, and its description.
+        For each a function that draws on an Axes `ax`, and a description.
     """
-    told = ""
+    figures = ""
     for draw, alt in shown:
         chart = Chart()
         draw(ax=chart)
         coded = base64.b64encode(chart.svg().encode()).decode()
-        told += (
+        figures += (
             f"<figure><img class='chart' src='data:image/svg+xml;base64,{coded}' "
             f"alt='{escape(alt, quote=True)}' width='{4 * _WIDE / 3:.0f}' "
             f"height='{4 * _HIGH / 3:.0f}'></figure>"
         )
-    return f"<div class='charts'>{told}</div>{_KEY}" if told else ""
+    return f"<div class='charts'>{figures}</div>{_KEY}" if figures else ""
 
 
 _KEY = (
@@ -61,7 +61,7 @@ def round_step(least: float) -> float:
 
 
 class Chart:
-    """What the plots of :mod:`mobility.plot` need of matplotlib's Axes, written as SVG."""
+    """The part of matplotlib's Axes that :mod:`mobility.plot` needs, written as SVG."""
 
     transAxes = None  # noqa: N815 - matplotlib's name
 
@@ -80,8 +80,8 @@ class Chart:
         """Give the ends of the y axis: around all that is drawn, unless they were set."""
         if self._y is not None:
             return self._y
-        known = [values[np.isfinite(values)] for values in self._values]
-        values = np.concatenate([*known, np.empty(0)])
+        drawn = [values[np.isfinite(values)] for values in self._values]
+        values = np.concatenate([*drawn, np.empty(0)])
         if not values.size:
             return 0.0, 1.0
         low, high = float(values.min()), float(values.max())
@@ -182,7 +182,6 @@ class Chart:
         )
 
     def _axes(self) -> str:
-        """Draw both axes, with their ticks and numbers."""
         ticks, numbers = f"M{_LEFT} {_TOP}V{_BOTTOM}H{_RIGHT}", ""
         for value, text in _ticks(*self._x, most=8):
             x = self._across([value])[0]

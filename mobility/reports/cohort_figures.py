@@ -25,7 +25,7 @@ SMALLEST_MEDIAN = 5
 """Smallest group of which the median is drawn."""
 
 SMALLEST_BOX = 10
-"""Smallest group of which quartiles are drawn; below it the points say all there is."""
+"""Smallest group of which quartiles are drawn."""
 
 MOST_PANELS = 24
 """Most participants in one figure."""
@@ -34,7 +34,7 @@ _UNITS = {"degree": "Degrees", "percent": "Percent", "1": "", "s": "Seconds"}
 
 
 def over_time(changes: pd.DataFrame, *, title: str) -> Figure:
-    """Draw the repeated sessions of each participant, one panel each, with what is within error.
+    """Draw the repeated sessions of each participant, one panel each, with the band of the error.
 
     Values with their 95 % intervals over the days since the first session. The band is the
     first value ± the minimal detectable change: hollow marks lie in it, filled ones beyond.
@@ -53,11 +53,13 @@ def over_time(changes: pd.DataFrame, *, title: str) -> Figure:
     figure, axes = panels(rows, columns, height=1.1 + 2.3 * rows, sharey=True)
     sides = [side for side in ("left", "right", "") if side in set(changes["side"])]
     for axis, user_id in zip(axes, people, strict=False):
-        own = changes[changes["user_id"].eq(user_id)]
-        first = own["date"].min()
-        span = max((own["date"].max() - first).total_seconds() / 86400, 1e-6)
+        of_person = changes[changes["user_id"].eq(user_id)]
+        first = of_person["date"].min()
+        span = max((of_person["date"].max() - first).total_seconds() / 86400, 1e-6)
         for i, side in enumerate(sides):
-            _one_course(axis, own[own["side"].eq(side)], first, side, 0.012 * span * (2 * i - 1))
+            _one_course(
+                axis, of_person[of_person["side"].eq(side)], first, side, 0.012 * span * (2 * i - 1)
+            )
         axis.set_title(str(user_id), fontsize=NORMAL, loc="left")
         axis.set_xlabel(tables.sentence("cohort.days"), fontsize=SMALL)
         axis.margins(x=0.12)
@@ -92,11 +94,11 @@ def group_distribution(values: pd.DataFrame, *, title: str, group_title: str) ->
     width = 0.8 / len(sides)
     for position, group in enumerate(groups):
         for i, side in enumerate(sides):
-            own = values[(values["group"] == group) & values["side"].eq(side)]
-            if own.empty:
+            members = values[(values["group"] == group) & values["side"].eq(side)]
+            if members.empty:
                 continue
             centre = position + (i - (len(sides) - 1) / 2) * width
-            _one_group(axis, own["value"].to_numpy(), centre, width, side)
+            _one_group(axis, members["value"].to_numpy(), centre, width, side)
     people = [values.loc[values["group"] == g, ["user_id", "side"]] for g in groups]
     counts = [int(p.groupby("side").size().max()) for p in people]
     axis.set_xticks(
@@ -120,19 +122,19 @@ def group_distribution(values: pd.DataFrame, *, title: str, group_title: str) ->
     return figure
 
 
-def _one_course(axis: Axes, own: pd.DataFrame, first: Any, side: str, offset: float) -> None:
-    if own.empty:
+def _one_course(axis: Axes, sessions: pd.DataFrame, first: Any, side: str, offset: float) -> None:
+    if sessions.empty:
         return
-    days = (own["date"] - first).dt.total_seconds().to_numpy() / 86400
-    value, sd = own["value"].to_numpy(), own["sd"].to_numpy()
-    mdc = float(own["mdc95"].iloc[0])
+    days = (sessions["date"] - first).dt.total_seconds().to_numpy() / 86400
+    value, sd = sessions["value"].to_numpy(), sessions["sd"].to_numpy()
+    mdc = float(sessions["mdc95"].iloc[0])
     colour = COLOURS[side]
     if math.isfinite(mdc):
         axis.axhspan(value[0] - mdc, value[0] + mdc, facecolor=colour, alpha=0.10, lw=0, zorder=0)
         for edge in (value[0] - mdc, value[0] + mdc):
             axis.axhline(edge, color=colour, lw=0.7, ls=":" if side == "right" else "--", zorder=1)
     axis.plot(days + offset, value, color=colour, lw=1.0, alpha=0.6, zorder=2)
-    for day, v, s, verdict in zip(days, value, sd, own["verdict"], strict=True):
+    for day, v, s, verdict in zip(days, value, sd, sessions["verdict"], strict=True):
         axis.errorbar(
             day + offset,
             v,
@@ -164,7 +166,7 @@ def _one_group(axis: Axes, value: Any, centre: float, width: float, side: str) -
     if value.size >= SMALLEST_MEDIAN:
         half = 0.35 * width
         axis.hlines(np.median(value), centre - half, centre + half, color="black", lw=2, zorder=4)
-    # Spread in the order of the values, the same every time.
+    # A deterministic jitter, by the order of the values.
     spread = np.zeros(value.size)
     if value.size > 1:
         spread[np.argsort(value, kind="stable")] = (np.arange(value.size) * 0.381966) % 1 - 0.5

@@ -1,6 +1,6 @@
-"""The parts of the cohort report as HTML; words instead of an empty table where there is nothing.
+"""The parts of the cohort report as HTML, with a sentence in place of an empty table.
 
-They take tables of :mod:`mobility.pipeline.cohort`; what came from a person is escaped.
+They take tables of :mod:`mobility.pipeline.cohort`; texts of people are escaped.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def names(text: str) -> list[str]:
 
 
 def summary(sessions: pd.DataFrame, store: str) -> str:
-    """Say how many sessions of how many people there are, which are left out, over which time.
+    """Give the numbers of sessions and people, the period, and the sessions left out.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ def summary(sessions: pd.DataFrame, store: str) -> str:
 
 
 def session_table(sessions: pd.DataFrame) -> str:
-    """List every session with what it is worth, or why it is not part of the rest."""
+    """List every session with its verdict, or the reason why it is left out."""
     if sessions.empty:
         return ""
     rows = [
@@ -95,42 +95,41 @@ def session_table(sessions: pd.DataFrame) -> str:
 
 
 def _recording(level: str, exercise: str) -> str:
-    """Cell of the verdict on a recording."""
     if not level:
         return "–"
     return f"<td class='{COLOURS[level]}'>{escape(verdict_in_words(level, exercise))}</td>"
 
 
 def usual_metrics(exercise: str) -> str:
-    """Name the metrics of an exercise that are compared where none are named, with commas."""
-    of = registry.exercise(exercise) if exercise else registry.usual()
-    return ", ".join(of.table["cohort"])
+    """Names of the metrics of an exercise that are compared by default, with commas."""
+    compared = registry.exercise(exercise) if exercise else registry.usual()
+    return ", ".join(compared.table["cohort"])
 
 
 def chosen_metrics(frame: pd.DataFrame, metrics: str) -> tuple[list[str], list[str]]:
-    """Split the metrics asked for into those that some session has, and the others."""
-    known = metrics_of(frame)
+    """Split the requested metrics into those that some session has, and the others."""
+    available = metrics_of(frame)
     asked = list(dict.fromkeys(names(metrics)))
-    return [m for m in asked if m in known], [m for m in asked if m not in known]
+    return [m for m in asked if m in available], [m for m in asked if m not in available]
 
 
 def of_the_table(frame: pd.DataFrame, chosen: Sequence[str], unknown: Sequence[str]) -> str:
-    """Say how large the table is, and which of the metrics asked for it does not have."""
+    """Give the size of the table, and the requested metrics that it lacks."""
     if frame.empty:
         return paragraphs(tables.sentence("cohort.empty"))
-    known = metrics_of(frame)
+    available = metrics_of(frame)
     shown = ", ".join(title_of(frame, metric).lower() for metric in chosen)
-    said = tables.sentence(
+    size = tables.sentence(
         "cohort.table",
         rows=len(frame),
-        metrics=len(known),
+        metrics=len(available),
         names=shown or tables.sentence("cohort.none_shown"),
     )
     absent = [
-        tables.sentence("cohort.unknown_metric", name=name, likely=likely(name, known) or ".")
+        tables.sentence("cohort.unknown_metric", name=name, likely=likely(name, available) or ".")
         for name in unknown
     ]
-    return paragraphs(said, *absent)
+    return paragraphs(size, *absent)
 
 
 def title_of(frame: pd.DataFrame, metric: str) -> str:
@@ -151,10 +150,10 @@ def changes_table(frame: pd.DataFrame, metrics: Sequence[str]) -> str:
     rows = []
     people: set[str] = set()
     for metric in metrics:
-        found = changes(frame, metric)
+        compared = changes(frame, metric)
         title = title_of(frame, metric)
-        people |= set(found["user_id"])
-        for row in found.itertuples():
+        people |= set(compared["user_id"])
+        for row in compared.itertuples():
             units, verdict = str(row.units), row.verdict.replace(" ", "_")
             rows.append(
                 [
@@ -169,19 +168,19 @@ def changes_table(frame: pd.DataFrame, metrics: Sequence[str]) -> str:
             )
     if not rows:
         return paragraphs(tables.sentence("cohort.no_change"))
-    told = table(
+    html = table(
         ["Measure", "Side", "Date", "Value", "Change", "MDC₉₅", "The change is"],
         rows,
         caption=tables.sentence("cohort.changes"),
         numeric=True,
     )
     if len(people) > MOST_PANELS:
-        told += paragraphs(tables.sentence("cohort.first_panels", count=MOST_PANELS))
-    return told
+        html += paragraphs(tables.sentence("cohort.first_panels", count=MOST_PANELS))
+    return html
 
 
 def groups_table(frame: pd.DataFrame, metrics: Sequence[str], group_by: str) -> str:
-    """Describe each group: people, median, quartiles where they mean something, range."""
+    """Describe each group: people, median, quartiles if there are enough people, range."""
     rows = []
     for metric in metrics:
         values = by_group(frame, metric, group_by)
@@ -212,17 +211,17 @@ def groups_table(frame: pd.DataFrame, metrics: Sequence[str], group_by: str) -> 
 
 
 def refused_table(frame: pd.DataFrame, metrics: Sequence[str]) -> str:
-    """Count for each metric the values that there are, and the reasons for those there are not."""
+    """Count for each metric the values, and the reasons for missing ones."""
     rows = []
     for metric in metrics:
-        own = of_metric(frame, metric)
-        missing = own[own["value"].isna()]
+        rows_of_metric = of_metric(frame, metric)
+        missing = rows_of_metric[rows_of_metric["value"].isna()]
         reasons = missing["reason"].value_counts()
         why = "; ".join(f"{reason} ({count})" for reason, count in reasons.items())
         rows.append(
             [
                 escape(title_of(frame, metric)),
-                f"{len(own) - len(missing)} of {len(own)}",
+                f"{len(rows_of_metric) - len(missing)} of {len(rows_of_metric)}",
                 f"<td class='text'>{escape(why) or '–'}</td>",
             ]
         )

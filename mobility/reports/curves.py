@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 BESIDE = ("_sd", "_raw", "_image")
-"""Endings of variables that stand beside an angle."""
+"""Endings of variables that belong to an angle."""
 
 
 def angle_names(angles: xr.Dataset) -> list[str]:
-    """Names of the angles over time, without what stands beside them or is refused as a whole."""
+    """Names of the angles over time that are not refused as a whole."""
     return [
         str(name)
         for name, values in angles.data_vars.items()

@@ -1,4 +1,4 @@
-"""Angles drawn into a picture: which lines each lies between, and how they are drawn."""
+"""Angles drawn into a picture."""
 
 from __future__ import annotations
 
@@ -18,11 +18,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _IN_PLANE_DEG = 35.0
-"""An arc is drawn where the angle in the picture is that of the body, within so much; it shows
-which angle is meant, the number how large it is."""
+"""Difference between the angle in the picture and that of the body up to which an arc is drawn."""
 
 _SURE_DEG = 15.0
-"""On a picture stands an angle whose ± is at most so much, or half of it; else only below it."""
+"""Largest ± of a number in a picture, unless it is less than half of the value."""
 
 _ARC = (255, 209, 71)
 
@@ -31,15 +30,15 @@ _Rays = tuple[_Point, _Point, _Point]
 
 
 class _Body:
-    """Landmarks of one picture by their names; left and right as `side` says."""
+    """Landmarks of one picture by name, by default those of `side`."""
 
     def __init__(self, points: NDArray[np.float64], side: str) -> None:
         self.points = points
         self.side = side or "left"
 
     def of(self, part: str, side: str = "") -> NDArray[np.float64]:
-        found: NDArray[np.float64] = self.points[INDEX[f"{side or self.side}_{part}"]]
-        return found
+        point: NDArray[np.float64] = self.points[INDEX[f"{side or self.side}_{part}"]]
+        return point
 
     def mid(self, part: str) -> NDArray[np.float64]:
         return (self.of(part, "left") + self.of(part, "right")) / 2
@@ -164,7 +163,7 @@ def draw(image: NDArray[np.uint8], points: NDArray[np.float64], moment: Moment) 
     at, one, other = (np.asarray(point, float) for point in DRAWN[moment.angle](body))
     room = 0.45 * min(float(np.hypot(*(one - at))), float(np.hypot(*(other - at))))
     radius = float(np.clip(room, 0.045 * image.shape[0], 0.11 * image.shape[0]))
-    # Of what happens towards the camera or away from it the picture shows something else.
+    # A movement towards the camera or away from it has another angle in the picture.
     in_plane = abs(abs(turn) - abs(moment.value)) <= _IN_PLANE_DEG
     if in_plane:
         _dashed(image, at, at + (one - at) * min(1.0, 2.4 * radius / max(np.hypot(*(one - at)), 1)))
@@ -253,10 +252,10 @@ def _text(text: str, size: int) -> NDArray[np.uint8]:
 
 
 def clearer_side(pose: xr.Dataset, angles: xr.Dataset, name: str, time: float) -> str:
-    """Say on which side the picture of a moment shows an angle as it was measured.
+    """Choose the side whose angle in the picture is nearer to the measured one.
 
-    Of legs that are measured equally well, one may bend towards the camera and the other across
-    its view; which of others is shown says :func:`mobility.assessment.estimates.side_shown`.
+    Of equally certain legs, one may bend towards the camera and the other across its view. It is
+    the last resort of :func:`mobility.assessment.estimates.side_shown`.
     """
     points = points_in_picture(pose)[int(np.argmin(np.abs(pose["time"].values - time)))]
     here = angles[name].isel(time=int(np.argmin(np.abs(angles["time"].values - time))))

@@ -51,7 +51,7 @@ _PHASE_TITLES = {
     "mid_ascent": "Mid-ascent",
 }
 _SEEN_DIRECTLY_DEG = 20.0
-"""Up to where a picture shows what a camera saw: as far as "front" reaches in views.yaml."""
+"""Angle to the nearest camera up to which a picture counts as seen: "front" in views.yaml."""
 
 
 def png(figure: Figure, *, dpi: int = 150) -> bytes:
@@ -69,7 +69,7 @@ def png(figure: Figure, *, dpi: int = 150) -> bytes:
 
     buffer = io.BytesIO()
     shown, figure.dpi = figure.dpi, dpi
-    # Not `savefig`, which draws twice what has a layout, and writes what is transparent.
+    # Not `savefig`, which draws figures with a layout twice, and writes transparency.
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     picture = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
@@ -123,10 +123,10 @@ def knee_movement_image(
 ) -> Figure:
     """Draw the body in the phases of the squat, from one side or from the front.
 
-    One panel for each phase. Below: from the front the knee-ankle separation ratio and the
-    knee deviations; from a side the angles of that side. A note says how far off that
-    direction the nearest camera stood, from 20 degrees on: so much of the picture rests on
-    estimated depth. The line of the hips is dashed where its tilt was refused.
+    One panel for each phase. Below: from the front the knee-ankle separation ratio and the knee
+    deviations; from a side the angles of that side. A note says where the picture rests on
+    estimated depth, as the nearest camera stood 20 degrees or more off that direction. The line of
+    the hips is dashed where its tilt was refused.
 
     The positions are the medians of the frames of each phase over the accepted repetitions, in
     the axes of the body (ISB: X forward, Y up, Z to the right), with the ankles in the middle.
@@ -141,7 +141,7 @@ def knee_movement_image(
         Metrics of :func:`mobility.overhead_squat`, whose medians over the accepted repetitions
         are the captions.
     view
-        Where the viewer stands, as the subject says it: ``"left"``, ``"right"`` or ``"front"``.
+        Position of the viewer from the subject: ``"left"``, ``"right"`` or ``"front"``.
     """
     require_pose(pose, what="knee_movement_image")
     if view not in VIEWS:
@@ -150,7 +150,7 @@ def knee_movement_image(
     frames = accepted.any("rep").transpose("phase", "time").to_numpy()
     horizontal, up = projected(pose, view)
     captions = _captions(metrics, repetitions, view)
-    level_known = view != "front" or _is_known(metrics, "pelvis_obliquity")
+    level_known = view != "front" or _has_all_values(metrics, "pelvis_obliquity")
 
     bodies = [
         {name: (_median(horizontal[name][rows]), _median(up[name][rows])) for name in horizontal}
@@ -235,17 +235,17 @@ def patch(label: str, **style: Any) -> Any:
 
 
 def _median(values: Array) -> float:
-    known = values[np.isfinite(values)]
-    # As for the metrics: half of the frames must have been seen.
-    return float(np.median(known)) if known.size and 2 * known.size >= values.size else float("nan")
+    seen = values[np.isfinite(values)]
+    # As for the metrics, half of the frames must have a value.
+    return float(np.median(seen)) if seen.size and 2 * seen.size >= values.size else float("nan")
 
 
-def _is_known(metrics: xr.Dataset, name: str) -> bool:
+def _has_all_values(metrics: xr.Dataset, name: str) -> bool:
     return name not in metrics or bool(metrics[name].notnull().all())
 
 
 def _panels_of(bodies: Sequence[dict[str, tuple[float, float]]]) -> tuple[Figure, list[Axes]]:
-    """Make a figure with a panel for each body, of one scale and as high as they need."""
+    """Make a figure with a panel for each body, of one scale."""
     from matplotlib.figure import Figure
 
     points = np.array([xy for body in bodies for xy in body.values()])
@@ -268,7 +268,7 @@ def _panels_of(bodies: Sequence[dict[str, tuple[float, float]]]) -> tuple[Figure
 
 
 def _captions(metrics: xr.Dataset, repetitions: xr.Dataset, view: View) -> list[str]:
-    """Write what stands below each phase: medians over the accepted repetitions."""
+    """Captions of the phases: medians over the accepted repetitions."""
     used = metrics.isel(rep=np.flatnonzero(repetitions["accepted"].values))
 
     def by_phase(name: str, side: str | None = None) -> list[float]:
@@ -276,8 +276,8 @@ def _captions(metrics: xr.Dataset, repetitions: xr.Dataset, view: View) -> list[
         if side is not None:
             values = values.sel(side=side)
         rows = values.sel(phase=list(PHASES)).transpose("phase", "rep").values
-        known = [row[np.isfinite(row)] for row in rows]
-        return [float(np.median(row)) if row.size else float("nan") for row in known]
+        values_seen = [row[np.isfinite(row)] for row in rows]
+        return [float(np.median(row)) if row.size else float("nan") for row in values_seen]
 
     if view == "front":
         ratio = by_phase("knee_ankle_separation_ratio")
@@ -309,7 +309,7 @@ def _percent(value: float) -> str:
 
 
 def _seen_from(pose: xr.Dataset, view: View) -> str:
-    """Say from where the picture is, and where it is not what a camera saw."""
+    """Name the view of the picture, and say where it rests on estimated depth."""
     seen = tables.sentence(f"report.seen_from.{view}")
     azimuth = np.radians(azimuths(pose))
     towards = np.abs(np.cos(azimuth) if view == "front" else np.sin(azimuth))

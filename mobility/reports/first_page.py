@@ -1,4 +1,4 @@
-"""The first page of a report: what a reader with one minute should know, and how sure it is."""
+"""The first page of a report, for a reader with one minute."""
 
 from __future__ import annotations
 
@@ -44,49 +44,48 @@ def trust(verdict: Verdict) -> str:
 
 
 def what_the_view_hides(pose: xr.Dataset, verdict: Verdict) -> str:
-    """Say in a line what of a squat the camera hides or shows less well from where it stands.
+    """Say in a line what the view of the camera hides or shows less well.
 
-    Empty where nothing is stated of the squat, where two cameras see all of it, and where the view
-    is not known.
+    Empty where the verdict rules out findings, with two cameras, and where the view is unknown.
     """
     view = best_view(pose)
     if "findings" in verdict.rules_out or trial_view(pose) in (TWO_CAMERAS, UNKNOWN):
         return ""
     side = "right" if view.azimuth_deg > 0 else "left"
-    told = tables.sentence(
+    sentence = tables.sentence(
         f"report.view_hides.{view.kind.replace('-', '_')}",
         azimuth=abs(view.azimuth_deg),
         side=side,
         other=other_side(side),
     )
-    return f"<p class='note'>{escape(told)}</p>"
+    return f"<p class='note'>{escape(sentence)}</p>"
 
 
 def doubt(verdict: Verdict) -> str:
-    """Say in a line that one side may be the other; empty where they are told apart."""
-    told = tables.sentence("report.sides_in_doubt")
-    return f"<p class='note'>{told}.</p>" if verdict.sides_in_doubt else ""
+    """Say in a line that the sides may have been exchanged; empty where that is not in doubt."""
+    sentence = tables.sentence("report.sides_in_doubt")
+    return f"<p class='note'>{sentence}.</p>" if verdict.sides_in_doubt else ""
 
 
 def absent(verdict: Verdict, *parts: Part) -> str:
     """Say in a paragraph which parts are not given, and why; empty where all are."""
-    told = verdict.absent(*parts)
-    return f"<p class='missing'>{escape(told)}</p>" if told else ""
+    sentence = verdict.absent(*parts)
+    return f"<p class='missing'>{escape(sentence)}</p>" if sentence else ""
 
 
 def in_short(session: StoredSession) -> tuple[str, str]:
-    """Say in one line each what was found in a session, and what to distrust."""
+    """Give the findings of a session in one line, and the verdict in another."""
     counted, verdict = count_repetitions(session.repetitions()), verdict_of(session)
-    return session.record.kind.page.in_short(session, counted, verdict), verdict.said
+    return session.record.kind.page.in_short(session, counted, verdict), verdict.text
 
 
-def faults_in_words(found: Sequence[Finding]) -> str:
+def faults_in_words(findings: Sequence[Finding]) -> str:
     """Name the faults of findings, each once."""
-    return "; ".join(dict.fromkeys(map(_label, _alike(found))))
+    return "; ".join(dict.fromkeys(map(_label, _by_rule_and_reason(findings))))
 
 
 def fms_in_short(metrics: xr.Dataset) -> str:
-    """Say the score of the FMS deep squat in a line; nothing where none can be told."""
+    """Give the score of the FMS deep squat in a line; empty where it is open."""
     given = metrics.get("fms_probability")
     if given is None or given.attrs.get("score") == "open":
         return ""
@@ -96,7 +95,7 @@ def fms_in_short(metrics: xr.Dataset) -> str:
 def findings_and_exercises(
     findings: Sequence[Finding], verdict: Verdict, exercise: Exercise, *, most: int
 ) -> str:
-    """Say what stands out and what to do; of what is ruled out only that, as the verdict says why.
+    """Show the main findings and exercises, or that the verdict rules them out.
 
     Parameters
     ----------
@@ -111,46 +110,46 @@ def findings_and_exercises(
     """
     if {"findings", "exercises"} <= verdict.rules_out:
         return f"<p class='missing'>{tables.sentence('report.first_page.nothing_given')}</p>"
-    found = main_findings(findings, verdict, exercise) + doubt(verdict)
+    stands_out = main_findings(findings, verdict, exercise) + doubt(verdict)
     work = absent(verdict, "exercises") or exercises_in_short(findings, most=most)
-    return f"<h2>What stands out</h2>{found}<h2>What to do</h2>{work}"
+    return f"<h2>What stands out</h2>{stands_out}<h2>What to do</h2>{work}"
 
 
 def main_findings(findings: Sequence[Finding], verdict: Verdict, exercise: Exercise) -> str:
     """State the largest findings in words, one for each rule, and name what could not be judged.
 
-    They stand in the order of :func:`excess`, of sides the larger.
+    They are in the order of :func:`excess`, that of the larger side.
     """
     if ruled_out := absent(verdict, "findings"):
         return ruled_out
-    found = _alike([f for f in findings if f.status == "found"])
-    found.sort(key=lambda each: -max(map(excess, each)))
+    faults = _by_rule_and_reason([f for f in findings if f.status == "found"])
+    faults.sort(key=lambda each: -max(map(excess, each)))
     items = "".join(
-        f"<li>{escape(say(each, 'participant'))}</li>" for each in found[:MOST_FINDINGS]
+        f"<li>{escape(say(each, 'participant'))}</li>" for each in faults[:MOST_FINDINGS]
     )
     parts = not_judged(findings, exercise)
-    told = f"<ol>{items}</ol>"
-    if more := len(found[MOST_FINDINGS:]):
-        told += paragraphs(tables.sentence("report.first_page.more_found", count=more))
-    if not found and (parts or any(f.status == "cannot be told" for f in findings)):
-        told = paragraphs(tables.sentence("report.first_page.no_fault_in_part"))
-    elif not found:
-        told = paragraphs(tables.sentence("report.first_page.no_fault"))
+    html = f"<ol>{items}</ol>"
+    if more := len(faults[MOST_FINDINGS:]):
+        html += paragraphs(tables.sentence("report.first_page.more_found", count=more))
+    if not faults and (parts or any(f.status == "cannot be told" for f in findings)):
+        html = paragraphs(tables.sentence("report.first_page.no_fault_in_part"))
+    elif not faults:
+        html = paragraphs(tables.sentence("report.first_page.no_fault"))
     if parts:
-        told += paragraphs(tables.sentence("report.first_page.not_judged", parts=", ".join(parts)))
-    return told
+        html += paragraphs(tables.sentence("report.first_page.not_judged", parts=", ".join(parts)))
+    return html
 
 
 def not_judged(findings: Sequence[Finding], exercise: Exercise) -> list[str]:
-    """Name what a reader of an exercise expects to be judged and is not, with its side if only one.
+    """Name the expected parts of an exercise that were not judged, with the side if only one.
 
-    Of a side that the camera hides nothing is named: the page says once that it is hidden.
+    A hidden side is not named: the page says once that it is hidden.
     """
     parts = []
     for rule, part in exercise.table["expected"]["parts"].items():
-        own = [f for f in findings if f.rule == rule and not f.hidden]
-        open_sides = [f.side for f in own if f.status == "cannot be told"]
-        if len(open_sides) == len(own):  # also of one that the verdict rules out
+        of_rule = [f for f in findings if f.rule == rule and not f.hidden]
+        open_sides = [f.side for f in of_rule if f.status == "cannot be told"]
+        if len(open_sides) == len(of_rule):  # also of one that the verdict rules out
             parts.append(part)
         elif open_sides:
             parts.append(f"{part} ({', '.join(open_sides)})")
@@ -159,21 +158,21 @@ def not_judged(findings: Sequence[Finding], exercise: Exercise) -> list[str]:
 
 def largest(findings: Sequence[Finding]) -> list[Finding]:
     """Choose the main finding: the largest by :func:`excess`, and the other side of its rule."""
-    found = [finding for finding in findings if finding.status == "found"]
-    rule = max(found, key=excess).rule if found else ""
-    return sorted((each for each in found if each.rule == rule), key=lambda each: -excess(each))
+    faults = [finding for finding in findings if finding.status == "found"]
+    rule = max(faults, key=excess).rule if faults else ""
+    return sorted((each for each in faults if each.rule == rule), key=lambda each: -excess(each))
 
 
 def cannot_be_told(findings: Sequence[Finding], metrics: xr.Dataset) -> str:
-    """Say what cannot be told: by reason, what one reason keeps from most first."""
+    """List the faults that cannot be judged by reason, the most frequent reason first."""
     refused: dict[str, list[str]] = {}
     close: list[str] = []
-    for each in _alike([f for f in findings if f.status == "cannot be told"]):
+    for each in _by_rule_and_reason([f for f in findings if f.status == "cannot be told"]):
         first = each[0]
-        named = _label(each)  # the sides of one rule may be refused for reasons of their own
+        name = _label(each)  # the sides of one rule may be refused for reasons of their own
         names = close if first.probability is not None else refused.setdefault(first.reason, [])
-        if named not in names:
-            names.append(named)
+        if name not in names:
+            names.append(name)
     criteria = metrics.get("compensation_probability")
     unseen = {} if criteria is None else json.loads(criteria.attrs.get("not_assessed", "{}"))
     items = [
@@ -190,15 +189,15 @@ def cannot_be_told(findings: Sequence[Finding], metrics: xr.Dataset) -> str:
     return "<ul>" + "".join(f"<li>{escape(item)}</li>" for item in items) + "</ul>"
 
 
-def _label(alike: Sequence[Finding]) -> str:
-    """Name the fault of findings of one rule, with the side where it is of one only."""
-    sides = {f.side for f in alike} - {""}
-    return label(alike[0]) + (f" ({sides.pop()})" if len(sides) == 1 else "")
+def _label(findings: Sequence[Finding]) -> str:
+    """Name the fault of findings of one rule, with the side if there is only one."""
+    sides = {f.side for f in findings} - {""}
+    return label(findings[0]) + (f" ({sides.pop()})" if len(sides) == 1 else "")
 
 
-def _alike(findings: Sequence[Finding]) -> list[list[Finding]]:
-    """Put the sides together of which one rule says the same."""
-    alike: dict[tuple[str, str], list[Finding]] = {}
+def _by_rule_and_reason(findings: Sequence[Finding]) -> list[list[Finding]]:
+    """Group findings by rule and reason."""
+    groups: dict[tuple[str, str], list[Finding]] = {}
     for finding in findings:
-        alike.setdefault((finding.rule, finding.reason), []).append(finding)
-    return list(alike.values())
+        groups.setdefault((finding.rule, finding.reason), []).append(finding)
+    return list(groups.values())

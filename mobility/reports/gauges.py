@@ -1,4 +1,4 @@
-"""The numbers that matter on a first page: each with its error, beside what it is compared with."""
+"""The main numbers of a first page, each with its error and what it is compared with."""
 
 from __future__ import annotations
 
@@ -40,15 +40,15 @@ class Gauge:
         As of :func:`mobility.reports.sections.quantity`.
     goal
         What it is compared with, in `units`; NaN for nothing.
-    told
+    goal_text
         The same in words.
     usual
-        From where to where most people reach; NaN where that is not known.
+        Range that most people reach; NaN where it is unknown.
     interval
-        95 % interval that does not lie about the value alike, as of an index, which ends at 0 and
-        100; NaN where it does.
+        95 % interval that is not symmetrical about the value, as of an index, which ends at 0 and
+        100; NaN where it is symmetrical.
     retest
-        1.96 times the standard error of measurement with the camera put up again where it stood,
+        1.96 times the standard error of measurement with the camera put up again at the same place,
         by side; absent where that was not measured.
     """
 
@@ -56,13 +56,13 @@ class Gauge:
     values: dict[str, tuple[float, float]]
     units: str
     goal: float
-    told: str
+    goal_text: str
     usual: tuple[float, float] = (math.nan, math.nan)
     interval: tuple[float, float] = (math.nan, math.nan)
     retest: dict[str, float] = field(default_factory=dict)
 
     def ends(self, value: float, half: float) -> tuple[float, float]:
-        """Give the ends of the interval of a value; both are it where its error is unknown."""
+        """Give the ends of the interval of a value; both are the value if its error is unknown."""
         if math.isfinite(self.interval[0]):
             return self.interval
         half = half if math.isfinite(half) else 0.0
@@ -83,14 +83,14 @@ def of_rules(
     metrics
         Of an exercise with repetitions; its ``exercise.yaml`` names the rules (``gauges``).
     keeps
-        Whether something may be said of a metric.
+        Whether the verdict keeps a metric.
     first
-        Rules that found something: their numbers come before the others.
+        Rules of faults that were found: their numbers come before the others.
     most
         Number of gauges at most; None: all.
     """
     rules, names = all_rules(), exercise_of(metrics).table["gauges"]
-    found = []
+    gauges = []
     stands_out = set(first)
     for rule in sorted(names, key=lambda rule: rule not in stands_out):
         name = names[rule]
@@ -108,25 +108,25 @@ def of_rules(
             for side in values
             if f"{metric}_sem" in metrics
         }
-        told = f"{better} {quantity(goal, units)}" if math.isfinite(goal) else ""
-        found.append(Gauge(name, values, units, goal, told, retest=errors))
-    return found[:most]
+        goal_text = f"{better} {quantity(goal, units)}" if math.isfinite(goal) else ""
+        gauges.append(Gauge(name, values, units, goal, goal_text, retest=errors))
+    return gauges[:most]
 
 
 def of_indices(metrics: xr.Dataset) -> list[Gauge]:
     """Give the indices, from 0 to 100."""
-    found = []
+    gauges = []
     for name, words in INDICES.items():
         value = value_of(metrics, name)
         if math.isfinite(value) and is_current(metrics, name):
             half = Z95 * value_of(metrics, f"{name}_sd")
             share = value_of(metrics, f"{name}_coverage")
-            told = tables.sentence(
+            goal = tables.sentence(
                 "report.index.in_part" if share < 1 else "report.index.whole", share=share
             )
             bounds = interval(metrics, name)
-            found.append(Gauge(words, {"": (value, half)}, "", math.nan, told, interval=bounds))
-    return found
+            gauges.append(Gauge(words, {"": (value, half)}, "", math.nan, goal, interval=bounds))
+    return gauges
 
 
 def interval(metrics: xr.Dataset, name: str) -> tuple[float, float]:
@@ -138,20 +138,20 @@ def interval(metrics: xr.Dataset, name: str) -> tuple[float, float]:
 
 
 def values_of(metrics: xr.Dataset, metric: str) -> dict[str, tuple[float, float]]:
-    """Give value and half of the 95 % interval of a metric for each side that was measured."""
+    """Give value and half of the 95 % interval of a metric for each measured side."""
     sides: Iterable[str] = SIDES if "side" in metrics[metric].dims else ("",)
-    found = {}
+    values = {}
     for side in sides:
         value = value_of(metrics, metric, side or None)
         if math.isfinite(value):
-            found[side] = (value, Z95 * value_of(metrics, f"{metric}_sd", side or None))
-    return found
+            values[side] = (value, Z95 * value_of(metrics, f"{metric}_sd", side or None))
+    return values
 
 
 def show(gauges: Sequence[Gauge], *, caption: str) -> str:
     """Make the table of gauges: name, bar with interval and goal, and the value as text."""
     rows = "".join(
-        f"<tr><th scope='row'>{escape(g.name)}<small>{escape(g.told)}</small></th>"
+        f"<tr><th scope='row'>{escape(g.name)}<small>{escape(g.goal_text)}</small></th>"
         f"<td>{_bar(g)}</td><td>{_values(g)}</td></tr>"
         for g in gauges
     )
@@ -163,7 +163,7 @@ def show(gauges: Sequence[Gauge], *, caption: str) -> str:
 
 
 def _values(gauge: Gauge) -> str:
-    told = []
+    texts = []
     for side, (value, half) in gauge.values.items():
         letter = f"<span class='{side}-text'>{side[0].upper()}</span> " if side else ""
         text = quantity(value, gauge.units) if gauge.units else f"{value:.0f}"
@@ -171,12 +171,12 @@ def _values(gauge: Gauge) -> str:
         error = f" ± {half:.{digits}f}" if half > 0 else ""
         if math.isfinite(gauge.interval[0]):
             error = f" ({gauge.interval[0]:.0f} to {gauge.interval[1]:.0f})"
-        told.append(f"{letter}{text}<span class='interval'>{error}</span>")
-    return "<br>".join(told)
+        texts.append(f"{letter}{text}<span class='interval'>{error}</span>")
+    return "<br>".join(texts)
 
 
 _NEAR = 0.22
-"""Share of a bar nearer than which two numbers below it would touch."""
+"""Least distance of two numbers below a bar, as a share of it."""
 
 
 def _bar(gauge: Gauge) -> str:
@@ -225,7 +225,7 @@ def _scale(gauge: Gauge) -> tuple[float, float]:
     if not gauge.units:
         return 0.0, 100.0
     ends = [end for measured in gauge.values.values() for end in gauge.ends(*measured)]
-    # With nothing to compare it with, beside the neutral position: else each would fill its bar.
+    # Without a comparison from the neutral position on: else the value would fill its bar.
     ends += [each for each in (gauge.goal, *gauge.usual) if math.isfinite(each)] or [0.0]
     low, high = min(ends), max(ends)
     step = round_step(max(high - low, 1e-3) / 4)

@@ -47,20 +47,20 @@ SYMMETRY = (
 _SPREAD = ("hip_flexion", "knee_flexion", "ankle_dorsiflexion", "hip_abduction", "trunk_lean")
 _NEAREST: tuple[Kind, ...] = ("weight_bearing", "active", "passive", "unstated")
 _FARTHER_UNDER_WEIGHT = ("ankle_dorsiflexion",)
-"""Angles that go so much farther under the body's weight that no other range is the same."""
+"""Angles whose range under the body's weight is not comparable with others."""
 
 
 def curves(
     angles: xr.Dataset, repetitions: xr.Dataset, metrics: xr.Dataset, names: Sequence[str]
 ) -> str:
-    """Draw the accepted repetitions of those angles that could be measured on some side.
+    """Draw the accepted repetitions of the angles that could be measured.
 
     Parameters
     ----------
     angles, repetitions, metrics
         Datasets of the session.
     names
-        Angles; one whose metric was refused is not drawn, since its curve is no more certain.
+        Angles; one whose metric was refused is not drawn, as its curve is equally uncertain.
     """
     if "leg" in repetitions:
         angles = _of_standing_leg(angles, repetitions)
@@ -103,21 +103,21 @@ def whole_recording(angles: xr.Dataset, repetitions: xr.Dataset, names: Sequence
 
 
 def in_detail(findings: Sequence[Finding], references: References) -> str:
-    """List what was found and what was not, each with its numbers, and cite the thresholds."""
+    """List the faults found and not found with their numbers, and cite the thresholds."""
     parts = []
     for status in ("found", "not found"):
-        own = [f for f in findings if f.status == status]
-        if own:
-            rules = dict.fromkeys(f.rule for f in own)
-            told = (say([f for f in own if f.rule == rule], "professional") for rule in rules)
-            items = "".join(f"<li>{escape(text)}</li>" for text in told)
-            cite = references.cite(*(f.source for f in own))
+        chosen = [f for f in findings if f.status == status]
+        if chosen:
+            rules = dict.fromkeys(f.rule for f in chosen)
+            texts = (say([f for f in chosen if f.rule == rule], "professional") for rule in rules)
+            items = "".join(f"<li>{escape(text)}</li>" for text in texts)
+            cite = references.cite(*(f.source for f in chosen))
             parts.append(f"<h3>{capital(status)} {cite}</h3><ul>{items}</ul>")
     return "".join(parts)
 
 
 def exercises_in_short(findings: Sequence[Finding], *, most: int = 2) -> str:
-    """Name the first exercises for what was found with their doses."""
+    """Name the first exercises for the findings with their doses."""
     works = advise(findings)
     items = "".join(
         f"<li>{escape(capital(work.name))}: {escape(work.dose.partition(';')[0])}.</li>"
@@ -129,7 +129,7 @@ def exercises_in_short(findings: Sequence[Finding], *, most: int = 2) -> str:
 
 
 def what_to_do(findings: Sequence[Finding], references: References) -> str:
-    """List the exercises for what was found, each with dose and source."""
+    """List the exercises for the findings, each with dose and source."""
     rows = [
         [
             escape(capital(work.name)) + references.cite(work.source),
@@ -160,7 +160,7 @@ def published_ranges(
     angles
         Names of the angles.
     participant, record
-        Sex and age at the session; of an unknown one all groups that come into question are told.
+        Sex and age at the session; of an unknown one all possible groups are given.
     references
         Where the studies are numbered.
     """
@@ -172,30 +172,30 @@ def published_ranges(
     for angle in angles:
         kinds = _NEAREST[:1] if angle in _FARTHER_UNDER_WEIGHT else _NEAREST
         each = [(kind, _range_for(angle, sex, ages, kind)) for kind in kinds]
-        known = [(kind, one) for kind, one in each if one is not None]
-        if not known:
+        candidates = [(kind, one) for kind, one in each if one is not None]
+        if not candidates:
             continue
-        # Of people of this sex and age before others; then what is nearest to a squat.
-        kind, found = min(known, key=lambda pair: not pair[1].sex)
-        if math.isfinite(found.mean):
-            largest = quantity(found.mean, found.units)
+        # First ranges of people of this sex and age, then those nearest to a squat.
+        kind, chosen = min(candidates, key=lambda pair: not pair[1].sex)
+        if math.isfinite(chosen.mean):
+            largest = quantity(chosen.mean, chosen.units)
         else:
-            low, high = (quantity(end, found.units) for end in (found.lowest, found.highest))
+            low, high = (quantity(end, chosen.units) for end in (chosen.lowest, chosen.highest))
             largest = tables.sentence("report.ranges.between", low=low, high=high)
-        if math.isfinite(found.sd):
-            sd = quantity(found.sd, found.units)
+        if math.isfinite(chosen.sd):
+            sd = quantity(chosen.sd, chosen.units)
             largest = tables.sentence("report.ranges.sd", mean=largest, sd=sd)
-        whom = found.sex or found.sample
-        if found.sex and found.age is not None:
-            youngest, oldest = found.age
+        whom = chosen.sex or chosen.sample
+        if chosen.sex and chosen.age is not None:
+            youngest, oldest = chosen.age
             whom = tables.sentence(
-                "report.ranges.people", sex=found.sex, youngest=youngest, oldest=oldest
+                "report.ranges.people", sex=chosen.sex, youngest=youngest, oldest=oldest
             )
         rows.append(
             [
-                escape(capital(spoken(angle))) + references.cite(found.source),
+                escape(capital(spoken(angle))) + references.cite(chosen.source),
                 f"{largest}, {escape(tables.sentence(f'report.kinds.{kind}'))}",
-                escape("; ".join(filter(None, [whom, found.note]))),
+                escape("; ".join(filter(None, [whom, chosen.note]))),
             ]
         )
     if not rows:
@@ -207,9 +207,9 @@ def published_ranges(
 def _range_for(
     angle: str, sex: str | None, ages: tuple[float | None, ...], kind: Kind
 ) -> ReferenceRange | None:
-    found = [reference_range(angle, sex=sex, age=age, kind=kind) for age in ages]  # type: ignore[arg-type]
-    each = [one for one in found if one is not None]
-    if len({one.study for one in each}) != 1 or len(each) < len(found):
+    ranges = [reference_range(angle, sex=sex, age=age, kind=kind) for age in ages]  # type: ignore[arg-type]
+    each = [one for one in ranges if one is not None]
+    if len({one.study for one in each}) != 1 or len(each) < len(ranges):
         return None if not each else reference_range(angle, sex=sex, age=None, kind=kind)  # type: ignore[arg-type]
     if len({(one.lowest, one.highest) for one in each}) == 1:
         return max(each, key=lambda one: len(one.note))
@@ -225,7 +225,7 @@ def _range_for(
 
 
 def _ages(participant: Participant | None, record: SessionRecord) -> tuple[float | None, ...]:
-    """Ages that come into question: both that a birth year allows."""
+    """Possible ages: a birth year allows two."""
     if participant is None:
         return (None,)
     oldest = participant.age_reached(record.created_at.year)
@@ -303,15 +303,15 @@ def tempo_table(
     ]
     alone = len(columns) == 1
     caption = tables.sentence("report.tempo.ratio" if alone else "report.tempo.caption")
-    told = table(["No.", *heads], rows, caption=caption, numeric=True)
+    html = table(["No.", *heads], rows, caption=caption, numeric=True)
     if out := verdict.absent("smoothness"):
-        told += f"<p class='missing'>{escape(out)}</p>"
+        html += f"<p class='missing'>{escape(out)}</p>"
     elif "smoothness_sparc" in metrics:
         sides = SIDES if "side" in metrics["smoothness_sparc"].dims else (None,)
         each = (cell(metrics, "smoothness_sparc", repetitions, side=side) for side in sides)
         smooth = " / ".join(each)
-        told += f"<p>{tables.sentence('report.tempo.smoothness', value=smooth)}</p>"
-    return told
+        html += f"<p>{tables.sentence('report.tempo.smoothness', value=smooth)}</p>"
+    return html
 
 
 def _cited(metrics: xr.Dataset, name: str, references: References) -> str:
@@ -356,19 +356,19 @@ def symmetry_table(metrics: xr.Dataset, repetitions: xr.Dataset, references: Ref
     cites: dict[str, str] = {}
     for name in SYMMETRY:
         difference = f"{name}_asymmetry"
-        found, sd = (value_of(metrics, each) for each in (difference, f"{difference}_sd"))
-        if not math.isfinite(found) or abs(found) <= Z95 * sd:  # without an error, all are told
+        value, sd = (value_of(metrics, each) for each in (difference, f"{difference}_sd"))
+        if not math.isfinite(value) or abs(value) <= Z95 * sd:  # without an error, all are shown
             continue
-        own = {kind: f"{name}_{kind}" for kind in ratios}
+        kinds = {kind: f"{name}_{kind}" for kind in ratios}
         cites |= {
-            k: _cited(metrics, each, references) for k, each in own.items() if each in metrics
+            k: _cited(metrics, each, references) for k, each in kinds.items() if each in metrics
         }
         rows.append(
             [
                 escape(capital(spoken(name))),
                 cell(metrics, difference, repetitions, signed=True),
                 f"<td class='text'>{escape(verdict(metrics, difference))}</td>",
-                *(_tenths(value_of(metrics, each), " %") for each in own.values()),
+                *(_tenths(value_of(metrics, each), " %") for each in kinds.values()),
             ]
         )
     if not rows:

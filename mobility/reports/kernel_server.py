@@ -1,8 +1,8 @@
-"""A process that has imported what reports need, and forks a kernel for each of them.
+"""A process that has imported the modules of reports, and forks a kernel for each report.
 
-It reads requests as JSON lines from standard input and answers each with the number of the kernel's
-process. A kernel is thus a process of its own, which nothing but imports preceded, and starts at
-once. Without its parent the server ends, and with it its kernels. Run as
+It reads requests as JSON lines from standard input and answers each with the process id of the
+kernel. A kernel is thus a separate process, preceded by nothing but imports, and starts at once.
+Without its parent the server ends, and with it its kernels. Run as
 ``python -m mobility.reports.kernel_server``.
 """
 
@@ -29,22 +29,22 @@ IMPORTS = (
     *("mobility.reports.last_visit", "mobility.reports.scores"),
     *("mobility.reports.references", "mobility.reports.sections", "mobility.store"),
 )
-"""Modules of the reports of sessions, with what these import only when it is needed."""
+"""Modules of the reports of sessions, with those that these import late."""
 
 
 def main() -> int:
     """Entry point of the server."""
-    # Answers must not be mixed with what a library says.
+    # Answers must not be mixed with the output of libraries.
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
-    # Nobody debugs a report; each kernel would import it, which takes longer than all else of it.
+    # Each kernel would import the debugger, which takes longer than everything else.
     sys.modules["debugpy"] = None  # type: ignore[assignment]
     for name in IMPORTS:
         with suppress(ImportError):
             importlib.import_module(name)
     for exercise in exercises():
         exercise.analysis.metrics, exercise.documents.report, exercise.page.moments  # noqa: B018
-    # What is imported is never garbage: no kernel is to look through it, and to copy it thereby.
+    # Imported objects are never garbage: a collection in a kernel would copy their pages.
     gc.collect()
     gc.freeze()
     # Kernels that have ended vanish by themselves.
@@ -81,8 +81,8 @@ def _kernel(request: dict[str, Any], server: int) -> NoReturn:
         _shuffle()
         from ipykernel.kernelapp import IPKernelApp
 
-        # Its default was read from the environment of the server, before the fork: without it a
-        # kernel outlives a report that is killed.
+        # The default was read before the fork: without `parent_handle` a kernel outlives a report
+        # that is killed.
         IPKernelApp.launch_instance(sys.argv[1:], parent_handle=server)
         status = 0
     except SystemExit as end:
@@ -99,7 +99,7 @@ def _kernel(request: dict[str, Any], server: int) -> NoReturn:
 
 
 def _shuffle() -> None:
-    """Seed what was seeded before the fork, or all kernels would draw the same numbers."""
+    """Seed random generators anew, or all kernels would draw the same numbers."""
     import random
 
     import numpy as np

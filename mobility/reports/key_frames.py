@@ -1,4 +1,4 @@
-"""Pictures of the video at the moments that matter, with the angle that is meant drawn in."""
+"""Pictures of the video at the main moments, with the measured angle drawn in."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mobility.sessions.stored import StoredSession
 
 NEAR_S = 0.02
-"""Seconds by which the picture of a moment may be off, where that of the moment cannot be read."""
+"""Seconds by which a picture may be off, where that of the moment cannot be read."""
 
 HEIGHT = 560
 """Pixels of a picture from top to bottom."""
@@ -38,7 +38,7 @@ _QUALITY = 82
 
 @dataclass(frozen=True)
 class KeyFrame:
-    """A picture: what it is of, JPEG, and its size in pixels."""
+    """A picture: its moment, the JPEG, and its size in pixels."""
 
     moment: Moment
     jpeg: bytes
@@ -81,7 +81,7 @@ def key_frames(
     wanted = {float(times[row]) for row in rows.values()}
     images: dict[float, NDArray[np.uint8]] = {}
     off: dict[float, float] = {}
-    for start, stop in _stretches(wanted, NEAR_S, keyframe_times(video_path)):
+    for start, stop in _time_ranges(wanted, NEAR_S, keyframe_times(video_path)):
         for frame in read_frames(
             video_path,
             start=start,
@@ -123,18 +123,18 @@ def key_frames(
     return made
 
 
-def _stretches(
+def _time_ranges(
     wanted: Iterable[float], near: float, whole: NDArray[np.float64]
 ) -> list[tuple[float, float]]:
-    """Choose from where to where a video is read: anew where a picture is stored whole before."""
-    found: list[tuple[float, float]] = []
+    """Time ranges to decode; a new one starts where a keyframe (`whole`) lies in a gap."""
+    ranges: list[tuple[float, float]] = []
     for want in sorted(wanted):
         first, last = want - near, want + near
-        if found and not ((whole > found[-1][1]) & (whole <= first)).any():
-            found[-1] = found[-1][0], last
+        if ranges and not ((whole > ranges[-1][1]) & (whole <= first)).any():
+            ranges[-1] = ranges[-1][0], last
         else:
-            found.append((first, last))
-    return found
+            ranges.append((first, last))
+    return ranges
 
 
 def as_html(frames: Sequence[KeyFrame]) -> str:

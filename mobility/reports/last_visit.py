@@ -1,6 +1,6 @@
 """What changed since the last visit: only what exceeds the errors of both recordings.
 
-Where the camera stood as before these are the errors of measuring again, else those of each value.
+If the camera stood as before these are the retest errors, else the errors of each value.
 """
 
 from __future__ import annotations
@@ -26,75 +26,75 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MOST = 2
-"""Changes that are told."""
+"""Most changes on the page."""
 
 AGAIN_DEG = 10.0
-"""Between the directions of cameras that stand at the same place, at most: the errors of measuring
-again were measured within 4 degrees, and a direction is found to some degrees only."""
+"""Largest angle between cameras that count as being at the same place: retest errors were measured
+within 4 degrees, and a direction has an error of some degrees."""
 
 
 def last_visit(session: StoredSession) -> StoredSession | None:
     """Find the analysed session before this one, of the same named participant and exercise.
 
-    None for a session that a phone added: whoever has its key sees the report, and no other visit.
+    None for a session that a phone added, whose key gives access to no other visit.
     """
     record = session.record
     if session.store.read_only or record.user_id == ANONYMOUS or record.phone_key is not None:
         return None
-    found = None
+    latest = None
     for other in session.store.sessions():
         earlier = other.record
         if earlier.created_at >= record.created_at or other.id == session.id:
             continue
         same = earlier.user_id == record.user_id and earlier.exercise == record.exercise
         if same and "metrics" in earlier.stages:
-            found = other
-    return found
+            latest = other
+    return latest
 
 
 def changes(
     before: list[Gauge], now: list[Gauge], *, same_view: bool
 ) -> list[tuple[str, float, float, str]]:
-    """Compare what both visits measured.
+    """Compare the numbers of two visits.
 
     Parameters
     ----------
     before, now
         The numbers of both.
     same_view
-        Whether both were filmed from the same view, so that the errors of measuring again hold.
+        Whether both were filmed from the same view, so that the retest errors hold.
 
     Returns
     -------
     list
-        Of each number its name with the side, the change, the smallest change that can be told
-        from the errors of both (95 %), and the unit.
+        For each number its name with the side, the change, the smallest change that exceeds the
+        errors of both (95 %), and the unit.
     """
 
     def error(gauge: Gauge, side: str) -> float:
         half = gauge.values[side][1]
         return gauge.retest.get(side, half) if same_view else half
 
-    known: Mapping[tuple[str, str], tuple[float, float]] = {
+    earlier: Mapping[tuple[str, str], tuple[float, float]] = {
         (gauge.name, side): (value, error(gauge, side))
         for gauge in before
         for side, (value, _) in gauge.values.items()
     }
-    found = []
+    compared = []
     for gauge in now:
         for side, (value, _) in gauge.values.items():
-            old = known.get((gauge.name, side))
+            old = earlier.get((gauge.name, side))
             if old is None:
                 continue
             least = math.hypot(error(gauge, side), old[1])
             if math.isfinite(least):
                 name = f"{gauge.name}, {side}" if side else gauge.name
-                found.append((name, value - old[0], least, gauge.units))
-    return found
+                compared.append((name, value - old[0], least, gauge.units))
+    return compared
 
 
-def _filmed_alike(before: StoredSession, session: StoredSession) -> bool:
-    """Whether the camera stood where it had stood, and the same was assumed of standing."""
+def _same_conditions(before: StoredSession, session: StoredSession) -> bool:
+    """Whether camera position and assumption on standing were the same."""
     try:
         bodies = [each.fitted() for each in (before, session)]
     except MobilityError:  # the body of one is deleted or damaged
@@ -118,13 +118,13 @@ def since_last_visit(
     now
         Its numbers; without any nothing is compared.
     measure
-        What makes the same numbers of another session.
+        Computes the same numbers of another session.
     """
     before = last_visit(session) if now else None
     if before is None:
         return ""
     try:
-        compared = changes(measure(before), now, same_view=_filmed_alike(before, session))
+        compared = changes(measure(before), now, same_view=_same_conditions(before, session))
     except MobilityError as error:
         log.warning("not compared with session %s: %s", before.id, error)
         return ""
@@ -136,11 +136,11 @@ def since_last_visit(
     if not beyond:
         return head + paragraphs(tables.sentence("report.last_visit.no_change"))
     beyond.sort(key=lambda each: -abs(each[1]) / each[2])
-    told = ""
+    items = ""
     for name, change, least, units in beyond[:MOST]:
         within = tables.sentence("report.last_visit.error", least=quantity(least, units or "1"))
-        told += (
+        items += (
             f"<li>{escape(name)}: {quantity(change, units or '1', signed=True)} "
             f"<span class='interval'>{within}</span></li>"
         )
-    return f"{head}<ul>{told}</ul>"
+    return f"{head}<ul>{items}</ul>"

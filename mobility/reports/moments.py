@@ -1,4 +1,4 @@
-"""Moments of a trial of which a report has a picture, and what was measured in each."""
+"""Moments of a trial that a report shows in a picture, with the value measured in each."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Moment:
 
 
 def of_angle(title: str, time: float, angles: xr.Dataset, name: str, side: str) -> Moment:
-    """Take a moment with what an angle is in it."""
+    """Make a moment with the value of an angle."""
     row = int(np.argmin(np.abs(angles["time"].values - time)))
 
     def at(variable: str) -> float:

@@ -60,8 +60,8 @@ def to_pdf(page: Path) -> Path:
         except (OSError, subprocess.TimeoutExpired) as error:
             raise ReportError(f"PDF: {browser} did not print {page}: {error}") from None
         if done.returncode or not hidden.is_file() or not hidden.stat().st_size:
-            said = done.stderr.decode(errors="replace").strip().splitlines()
+            output = done.stderr.decode(errors="replace").strip().splitlines()
             raise ReportError(
-                f"PDF: {browser} did not print {page}: {said[-1] if said else done.returncode}"
+                f"PDF: {browser} did not print {page}: {output[-1] if output else done.returncode}"
             )
     return target

@@ -1,4 +1,4 @@
-"""Numbers and the list of what a report cites: literature, and choices of this package."""
+"""Numbered list of the literature that a report cites."""
 
 from __future__ import annotations
 
@@ -19,9 +19,8 @@ _NASM = "Clark, Lucett, Sutton, NASM Essentials of Corrective Exercise Training"
 class References:
     """The sources that a report has cited so far, in the order of their numbers.
 
-    Sections of a report cite while they are written, so that the list holds all that was used and
-    nothing else. A paper that stands in many sources has one number; what is not literature, and
-    how it was come by, is in the documentation.
+    Sections cite while they are written, so that the list holds exactly what was used. A paper in
+    several sources has one number; sources other than literature are in the documentation.
     """
 
     def __init__(self) -> None:
@@ -39,7 +38,7 @@ class References:
         return f"<span class='cite'>[{', '.join(links)}]</span>" if numbers else ""
 
     def _number(self, text: str) -> int:
-        # Authors are written in several ways, a journal with its page is one.
+        # Authors are spelt in several ways; journal and page identify a paper.
         key = re.sub(r"^.*? (?=\d{4}, )", "", text).casefold()
         if key not in self._numbers:
             self._texts.append(text)
@@ -48,14 +47,14 @@ class References:
 
     def listed(self) -> str:
         """List all sources that were cited, numbered."""
-        own = f"<p>{tables.sentence('report.references')}</p>"
+        ours = f"<p>{tables.sentence('report.references')}</p>"
         if not self._texts:
-            return own
+            return ours
         items = "".join(
             f"<li id='ref-{number}'>{escape(text)}</li>"
             for number, text in enumerate(self._texts, start=1)
         )
-        return f"<ol class='references'>{items}</ol>{own}"
+        return f"<ol class='references'>{items}</ol>{ours}"
 
 
 def papers(source: str) -> list[str]:
@@ -66,9 +65,9 @@ def papers(source: str) -> list[str]:
     source
         Source of a table or definition: literature among words on how it is used.
     """
-    found = [f"{who} {year}, {where}" for who, year, where in _PAPER.findall(source)]
+    cited = [f"{who} {year}, {where}" for who, year, where in _PAPER.findall(source)]
     if _BOOK.search(source):
-        found.append(_NASM)
-    if not found and re.search(r"\b(1[89]|20)\d\d\b", source):
-        found = [source]
-    return list(dict.fromkeys(found))
+        cited.append(_NASM)
+    if not cited and re.search(r"\b(1[89]|20)\d\d\b", source):
+        cited = [source]
+    return list(dict.fromkeys(cited))

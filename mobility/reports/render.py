@@ -40,10 +40,10 @@ logger = logging.getLogger(__name__)
 IMAGES = "images"
 
 CLIENT = "client"
-"""What stands before the ending of the first page alone."""
+"""Part of the file name of the first page alone."""
 
 TRIAL = "trial"
-"""Tag of the cell in whose place a page plays the trial."""
+"""Tag of the cell that a page replaces by the player of the trial."""
 
 KERNEL_LOG = "kernel.log"
 
@@ -91,11 +91,11 @@ def render_report(
     """
     session = session.read_once()
     exercise = session.record.kind
-    own = {"images": IMAGES} if exercise.has("report") else {}
+    extra = {"images": IMAGES} if exercise.has("report") else {}
 
     document: dict[str, Any] = {}
 
-    def made_beside() -> Mapping[str, str]:
+    def embedded_trial() -> Mapping[str, str]:
         document.update(exercise.documents.report(session))
         return embedded(session, faces=faces)
 
@@ -103,7 +103,7 @@ def render_report(
         write_json(folder / f"{exercise.slug}.json", document | exercise.page.pictures(folder))
 
     folder = session.report_folder
-    # The demo is found by the notebook itself; its folder is not a store.
+    # The notebook opens the demo itself, whose folder is not a store.
     which = {"session_id": "", "exercise": exercise.slug} if exercise.has("report") else {}
     if not session.store.read_only:
         which = {"store": session.store.path_relative_to(folder), "session_id": session.id}
@@ -112,9 +112,9 @@ def render_report(
         folder,
         name=exercise.slug,
         title=of_session.title(session),
-        parameters={**which, **own, **({"faces": True} if faces else {}), **(parameters or {})},
+        parameters={**which, **extra, **({"faces": True} if faces else {}), **(parameters or {})},
         finish=write_document,
-        trial=made_beside,
+        trial=embedded_trial,
     )
 
 
@@ -238,7 +238,7 @@ def render_notebook(
     finish: Callable[[Path], None] | None = None,
     trial: Callable[[], Mapping[str, str]] | None = None,
 ) -> dict[str, Path]:
-    """Run a notebook and keep what it shows in a folder that appears whole.
+    """Run a notebook and keep its output in a folder that appears whole.
 
     Parameters
     ----------
@@ -276,7 +276,7 @@ def render_notebook(
     """
     folder = Path(folder).absolute()
     with contextlib.ExitStack() as until_done:
-        # First of all, for its process imports while this one does.
+        # First, as its process imports while this one does.
         server = until_done.enter_context(warm_kernels.kernel_server())
         values = check_parameters(notebook, parameters)
         unfinished = until_done.enter_context(
@@ -290,9 +290,9 @@ def render_notebook(
             tell = first_page_listener()
 
             def show(first: Any) -> None:
-                beside.submit(_tell, tell, first, title)
+                beside.submit(_show_first_page, tell, first, title)
 
-            node = _run(notebook, unfinished, values, server, show if tell else None)
+            node = _run_notebook(notebook, unfinished, values, server, show if tell else None)
         parts = None if made is None else made.result()
         with writing(folder):
             import nbformat
@@ -330,8 +330,8 @@ class _Parameters(Strict):
     model_config = ConfigDict(strict=True)
 
 
-def _tell(listener: Callable[[str], None] | None, first: Any, title: str) -> None:
-    """Show a first page; that it cannot be shown is no fault of the report."""
+def _show_first_page(listener: Callable[[str], None] | None, first: Any, title: str) -> None:
+    """Show a first page; a failure to show it does not fail the report."""
     if listener is not None:
         try:
             listener(to_html(first, title=title))
@@ -349,8 +349,8 @@ def to_html(node: Any, *, title: str, trial: Mapping[str, str] | None = None) ->
     title
         Title of the page.
     trial
-        Parts of :func:`mobility.reports.trial.embedded`: then all from the first second-level
-        heading on stands under headings that open, and the trial plays in its cell.
+        Parts of :func:`mobility.reports.trial.embedded`: the trial then plays in its cell, and
+        sections below second-level headings can be folded.
     """
     html: str
     resources = {"metadata": {"name": title}, "trial": trial, "end": ""}
@@ -391,7 +391,7 @@ def _first_page(node: Any) -> Any:
 
 
 def _first_page_shown(notebook: Any, show: Callable[[Any], None]) -> Callable[..., None]:
-    """Return what nbclient calls after each cell: it shows the first page when that is complete."""
+    """Return a callback for nbclient that shows the first page once its cells have run."""
     page = _first_page(notebook)
     awaited = {cell.id: cell for cell in page.cells if cell.cell_type == "code"}
 
@@ -405,7 +405,7 @@ def _first_page_shown(notebook: Any, show: Callable[[Any], None]) -> Callable[..
 
 
 def _folded(node: Any) -> tuple[Any, str]:
-    """Put what stands below each second-level heading under one that opens; also give the end."""
+    """Make the sections below second-level headings foldable; also give the closing HTML."""
     folded = copy.deepcopy(node)
     folded.cells = _without_empty_sections(folded.cells)
     end = "</section>"
@@ -425,16 +425,16 @@ def _folded(node: Any) -> tuple[Any, str]:
 
 
 def _without_empty_sections(cells: list[Any]) -> list[Any]:
-    """Leave out the sections below a second-level heading in which no cell shows anything."""
+    """Leave out sections without output."""
     starts = [k for k, cell in enumerate(cells) if _heading(cell)]
     kept = cells[: starts[0]] if starts else list(cells)
     for first, end in itertools.pairwise([*starts, len(cells)]):
-        if any(map(_shows, cells[first:end])):
+        if any(map(_has_output, cells[first:end])):
             kept += cells[first:end]
     return kept
 
 
-def _shows(cell: Any) -> bool:
+def _has_output(cell: Any) -> bool:
     """Whether a cell shows something besides the heading with which it begins."""
     if cell.cell_type == "markdown":
         return bool(cell.source.partition("\n")[2].strip() if _heading(cell) else cell.source)
@@ -458,7 +458,7 @@ def _stated_parameters(notebook: str) -> dict[str, str]:
     }
 
 
-def _run(
+def _run_notebook(
     notebook: Path,
     folder: Path,
     parameters: Mapping[str, Any],
@@ -476,7 +476,7 @@ def _run(
         from papermill.exceptions import PapermillExecutionError
 
     read = nbformat.read(notebook, as_version=4)
-    # The cell with the parameters that are given is added.
+    # Papermill adds a cell with the given parameters.
     cells = sum(cell.cell_type == "code" for cell in read.cells) + bool(parameters)
     page_shown = None if show is None else _first_page_shown(read, show)
     with (
@@ -501,7 +501,7 @@ def _run(
                 kernel_manager_class=_kernel_manager(str(place), server),
                 resources={"metadata": {"path": str(folder)}},
                 on_cell_executed=executed,
-                # It holds nothing that is to be saved.
+                # The kernel has nothing to save.
                 shutdown_kernel="immediate",
             )
         except PapermillExecutionError as error:
@@ -512,8 +512,8 @@ def _run(
             ) from None
         except (DeadKernelError, CellExecutionError, RuntimeError) as error:
             log = place / KERNEL_LOG
-            said = log.read_text(errors="replace").strip() if log.is_file() else ""
-            last = f" ({said.splitlines()[-1]})" if said else ""
+            output = log.read_text(errors="replace").strip() if log.is_file() else ""
+            last = f" ({output.splitlines()[-1]})" if output else ""
             failed = ReportError(
                 f"{notebook.name}: the kernel did not run it: {_one_line(error)}{last}"
             )
@@ -524,11 +524,11 @@ def _run(
 
 
 def _cell_error(notebook: Path, name: str, message: str) -> MobilityError:
-    """Turn the error of a cell into ours: the same class where it was one of ours."""
-    known = getattr(errors, name, None)
-    if isinstance(known, type) and issubclass(known, MobilityError):
-        found: MobilityError = known(_one_line(message))
-        return found
+    """Turn the error of a cell into one of this package, of the same class if it was one."""
+    error_class = getattr(errors, name, None)
+    if isinstance(error_class, type) and issubclass(error_class, MobilityError):
+        cell_error: MobilityError = error_class(_one_line(message))
+        return cell_error
     return ReportError(f"{notebook.name}: a cell failed with {name}: {_one_line(message)}")
 
 
@@ -537,7 +537,7 @@ def _one_line(text: object) -> str:
 
 
 def _forget_the_run(node: Any) -> None:
-    """Drop what papermill notes about the run: times, and paths of this machine."""
+    """Drop papermill's notes about the run: times, and paths of this machine."""
     noted = node.metadata.pop("papermill", {})
     node.metadata["papermill"] = {"parameters": noted.get("parameters", {})}
     for index, cell in enumerate(node.cells):
@@ -573,7 +573,7 @@ def _kernel_manager(scratch: str, server: Any) -> type:
     spec_manager, base = _manager_classes()
 
     class Manager(base):  # type: ignore[misc, valid-type]
-        """Starts the kernel of `spec_manager`; all that belongs to it is in the scratch folder."""
+        """Starts the kernel of `spec_manager`, with all its files in the scratch folder."""
 
         def __init__(self, **kwargs: Any) -> None:
             kernels = spec_manager()
@@ -582,7 +582,7 @@ def _kernel_manager(scratch: str, server: Any) -> type:
             self._place = Path(scratch)
             self.connection_file = str(self._place / "kernel.json")
             if sys.platform != "win32":
-                # Sockets in the file system: no port that others could listen to or take.
+                # Sockets in the file system, as others could take or listen to a port.
                 self.transport = "ipc"
 
         async def start_kernel(self, **kwargs: Any) -> None:
@@ -610,10 +610,10 @@ _NEEDLESS = ("rfc3987_syntax", "papermill.abs", "papermill.adl", "papermill.s3")
 
 @contextlib.contextmanager
 def _quick_import() -> Iterator[None]:
-    """Import notebook libraries without what takes a second, and no notebook of ours needs.
+    """Import notebook libraries without slow optional modules.
 
-    `jsonschema` looks once for `rfc3987_syntax`, which builds a grammar for the formats ``iri`` and
-    ``iri-reference``; `papermill` looks once for what reads notebooks from clouds (boto3, azure).
+    `rfc3987_syntax` builds a grammar for formats of `jsonschema`; the modules of `papermill` read
+    notebooks from clouds.
     """
     left_out = [name for name in _NEEDLESS if name not in sys.modules]
     sys.modules.update(dict.fromkeys(left_out))  # type: ignore[arg-type]
@@ -625,7 +625,7 @@ def _quick_import() -> Iterator[None]:
 
 
 def _relative(path: Path, start: Path) -> str:
-    """`path` as seen from `start`, so that a report can be moved with what it is on."""
+    """`path` relative to `start`, so that a report can be moved with its data."""
     try:
         return Path(os.path.relpath(path.absolute(), start.absolute())).as_posix()
     except ValueError:  # on another drive

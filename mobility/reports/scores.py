@@ -1,4 +1,4 @@
-"""How the indices and probabilities of a report come about, so that a reader can redo them."""
+"""Parts of the indices and probabilities of a report, so that a reader can recompute them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def index_tables(metrics: xr.Dataset, references: References) -> str:
 
 
 def index_table(metrics: xr.Dataset, name: str, references: References) -> str:
-    """Show every part of an index with value, limit and score, and what its scale means.
+    """Show every part of an index with value, limit and score, and the meaning of its scale.
 
     Parameters
     ----------
@@ -50,19 +50,19 @@ def index_table(metrics: xr.Dataset, name: str, references: References) -> str:
         Where the sources of the parts are numbered.
     """
     if name not in metrics:
-        told = tables.sentence("report.scores.not_part", index=INDICES[name])
-        return f"<p class='missing'>{told}</p>"
+        explanation = tables.sentence("report.scores.not_part", index=INDICES[name])
+        return f"<p class='missing'>{explanation}</p>"
     index, dim = metrics[name], _DIM[name]
     entry, rules = tables.load("indices")[name], tables.load("findings")["rules"]
     notes = json.loads(index.attrs.get("notes", "{}"))
     rows = []
     for part in map(str, metrics[dim].values):
-        known = entry["parts"].get(part)
-        if known is None:  # of an older version
+        described = entry["parts"].get(part)
+        if described is None:  # of an older version
             continue
-        rule = rules[known["rule"]]
+        rule = rules[described["rule"]]
         value, sd, score = (
-            _part(metrics, f"{name}_{kind}", dim, part)
+            _part_value(metrics, f"{name}_{kind}", dim, part)
             for kind in ("part", "part_sd", "part_score")
         )
         scored = f"{score:.0f}"
@@ -72,13 +72,13 @@ def index_table(metrics: xr.Dataset, name: str, references: References) -> str:
         limit = {"below": "at least", "above": "at most", "outside": "within ±"}[rule["direction"]]
         rows.append(
             [
-                escape(part.capitalize()) + references.cite(rule["source"], known["source"]),
+                escape(part.capitalize()) + references.cite(rule["source"], described["source"]),
                 interval_of(value, sd, rule),
                 f"{limit} {number(float(rule['threshold']), rule)}",
                 scored,
             ]
         )
-    told = table(
+    shown = table(
         ["Part", "Value", "Limit", "Score"],
         rows,
         caption=tables.sentence(
@@ -88,7 +88,7 @@ def index_table(metrics: xr.Dataset, name: str, references: References) -> str:
     )
     value = float(index)
     if not math.isfinite(value) or not is_current(metrics, name):
-        return told + paragraphs(
+        return shown + paragraphs(
             tables.sentence("report.scores.not_given", why=_why_none(metrics, name))
         )
     scale = tables.load("indices")["scale"]
@@ -96,14 +96,13 @@ def index_table(metrics: xr.Dataset, name: str, references: References) -> str:
     between = tables.sentence("report.scores.interval", low=low, high=high)
     lines = "".join(f"<li>{escape(line)}</li>" for line in scale["lines"])
     return (
-        f"{told}<p>{tables.sentence('report.scores.worst_part')} <strong>{value:.0f}</strong>, "
+        f"{shown}<p>{tables.sentence('report.scores.worst_part')} <strong>{value:.0f}</strong>, "
         f"{between} {references.cite(str(index.attrs.get('reference', '')), scale['source'])}</p>"
         f"<ul>{lines}</ul>"
     )
 
 
 def _why_none(metrics: xr.Dataset, name: str) -> str:
-    """Say why an index has no value."""
     if not is_current(metrics, name):
         return tables.sentence("report.scores.older")
     return metrics[name].attrs.get("note") or tables.sentence("report.scores.nothing")
@@ -131,9 +130,10 @@ def fms_table(metrics: xr.Dataset, references: References) -> str:
     """Show measure, threshold and probability of each criterion of the FMS deep squat."""
     if "fms_probability" not in metrics:
         return f"<p class='missing'>{tables.sentence('report.fms.not_part')}</p>"
-    given, known = metrics["fms_probability"], tables.load("criteria")["fms_deep_squat"]["criteria"]
+    given = metrics["fms_probability"]
+    entries = tables.load("criteria")["fms_deep_squat"]["criteria"]
     return _criteria(
-        metrics, given, known, references, "fms",
+        metrics, given, entries, references, "fms",
         joint=probability(float(metrics["fms_joint_probability"])),
         pain=capital(str(given.attrs.get("pain", ""))),
     )  # fmt: skip
@@ -144,26 +144,26 @@ def compensation_table(metrics: xr.Dataset, references: References, verdict: Ver
     if "compensation_probability" not in metrics:
         return f"<p class='missing'>{tables.sentence('report.compensations.not_part')}</p>"
     given = metrics["compensation_probability"]
-    known = tables.load("criteria")["compensations"]["assessed"]
-    # Sessions of older code have others too.
-    names = [str(name) for name in given["compensation"].values if str(name) in known]
-    seen = [name for name in names if verdict.keeps(known[name]["measure"])]
-    return _criteria(metrics, given.sel(compensation=seen), known, references, "compensations")
+    entries = tables.load("criteria")["compensations"]["assessed"]
+    # Sessions of older code have further ones.
+    names = [str(name) for name in given["compensation"].values if str(name) in entries]
+    seen = [name for name in names if verdict.keeps(entries[name]["measure"])]
+    return _criteria(metrics, given.sel(compensation=seen), entries, references, "compensations")
 
 
 def _criteria(
     metrics: xr.Dataset,
     given: xr.DataArray,
-    known: Mapping[str, Any],
+    entries: Mapping[str, Any],
     references: References,
     kind: str,
-    **told: str,
+    **more: str,
 ) -> str:
     (dim,), beyond = given.dims, "fails" if kind == "fms" else "found"
     notes = json.loads(given.attrs.get("notes", "{}"))
     rows = []
     for name in map(str, given[dim].values):
-        entry = known[name]
+        entry = entries[name]
         p = float(given.sel({dim: name}))
         shown = probability(p)
         if not math.isfinite(p):
@@ -175,13 +175,13 @@ def _criteria(
         rows.append(
             [
                 escape(str(entry["long_name"]).capitalize()) + references.cite(entry["source"]),
-                _measured(metrics, entry["measure"]),
-                _threshold(metrics, entry, beyond),
+                _measured_in_words(metrics, entry["measure"]),
+                _threshold_in_words(metrics, entry, beyond),
                 shown,
             ]
         )
     stated = float(given.attrs["stated"])
-    about = {"stated": stated, "opposite": 1 - stated, **told}
+    about = {"stated": stated, "opposite": 1 - stated, **more}
     explained = tables.sentence(f"report.{kind}.explained", **about)
     what, when = (tables.sentence(f"report.{kind}.what"), tables.sentence(f"report.{kind}.when"))
     head = [what, "Measured", when, tables.sentence(f"report.{kind}.probability")]
@@ -189,14 +189,14 @@ def _criteria(
     return f"{made}<p>{explained} {references.cite(str(given.attrs.get('reference', '')))}</p>"
 
 
-def _threshold(metrics: xr.Dataset, entry: Mapping[str, Any], kind: str) -> str:
+def _threshold_in_words(metrics: xr.Dataset, entry: Mapping[str, Any], kind: str) -> str:
     share = factor_of(metrics, entry["measure"])
     unit = "percent" if share != 1 else str(entry["units"])
     words = {"above": "above", "below": "below", "outside": "beyond ±"}[entry[kind]]
     return f"{words} {quantity(share * float(entry['threshold']), unit)}"
 
 
-def _measured(metrics: xr.Dataset, name: str) -> str:
+def _measured_in_words(metrics: xr.Dataset, name: str) -> str:
     words = str(metrics[name].attrs.get("long_name", name)) if name in metrics else name
     words = escape(words.split(",")[0].replace("_", " "))
     if name not in metrics:
@@ -211,5 +211,5 @@ def _measured(metrics: xr.Dataset, name: str) -> str:
     return f"{words}: left {shown('left')}, right {shown('right')}"
 
 
-def _part(metrics: xr.Dataset, name: str, dim: str, part: str) -> float:
+def _part_value(metrics: xr.Dataset, name: str, dim: str, part: str) -> float:
     return float(metrics[name].sel({dim: part})) if name in metrics else math.nan

@@ -1,8 +1,7 @@
-"""The parts of a report as HTML: tables and lines of text, no science of their own.
+"""The parts of a report as HTML: tables and lines of text, without any science.
 
-Every function takes plain values or Datasets and returns a string of HTML, so
-that a notebook shows it with ``HTML(...)`` and a test reads it. Whatever came
-from a person (names, file names, reasons) is escaped.
+Every function takes plain values or Datasets and returns a string of HTML. Texts of people (names,
+file names, reasons) are escaped.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ import xarray as xr
 from mobility import tables
 from mobility.assessment.estimates import reason_of_side
 from mobility.assessment.kinds import entry_of, kind_of
-from mobility.documents.verdicts import in_lines
+from mobility.documents.verdicts import warning_lines
 from mobility.kinematics.expected_error import (
     Z95,
     another_model,
@@ -39,7 +38,7 @@ from mobility.wording import capital, dated, spoken, timed
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from mobility.provenance import Warned
+    from mobility.provenance import AnalysisWarning
     from mobility.reports.references import References
     from mobility.sessions.record import Edits, Participant, SessionRecord
 
@@ -138,19 +137,19 @@ def table(
         Whether all columns after the first are numbers, set to the right.
     """
     columns = "".join(f"<th scope='col'>{cell}</th>" for cell in head)
-    # On a narrow page each row stands as lines of its own, with the heads beside the values.
+    # On a narrow page each cell is a line, with its head beside it.
     names = [escape(_TAG.sub("", cell), quote=True) for cell in head]
 
     def cells(row: Sequence[str]) -> str:
-        told, left = "", names[1:]
+        html, left = "", names[1:]
         for cell in row[1:]:
             whole = cell if cell.startswith("<td") else f"<td>{cell}</td>"
             span = int((_SPAN.search(whole) or ("", 1))[1])
-            own, left = left[:span], left[span:]
-            # What is empty, or stands for several columns, has no head.
-            headed = cell and len(own) == 1
-            told += whole.replace("<td", f"<td data-head='{own[0]}'", 1) if headed else whole
-        return told
+            heads, left = left[:span], left[span:]
+            # Empty cells, and those over several columns, have no head.
+            headed = cell and len(heads) == 1
+            html += whole.replace("<td", f"<td data-head='{heads[0]}'", 1) if headed else whole
+        return html
 
     body = "".join(f"<tr><th scope='row'>{row[0]}</th>{cells(row)}</tr>" for row in rows)
     kind = " class='numeric'" if numeric else ""
@@ -178,21 +177,21 @@ def paragraphs(*texts: str) -> str:
 def person(participant: Participant | None, record: SessionRecord) -> str:
     """Say who was filmed: name, sex, age, height and mass, as far as they are known.
 
-    An age that follows from a birth year is uncertain by one year and said so.
+    An age from a birth year is given as one of two years.
     """
     if participant is None:
         return tables.sentence("report.person.nothing_known", name=record.user_id)
     age = participant.age
     oldest = participant.age_reached(record.created_at.year)
     if oldest:
-        told = tables.sentence("report.person.age_of_two", younger=oldest - 1, older=oldest)
+        age_in_words = tables.sentence("report.person.age_of_two", younger=oldest - 1, older=oldest)
     else:
         age = age if oldest is None else 0.0
-        told = "" if age is None else tables.sentence("report.person.age", age=age)
+        age_in_words = "" if age is None else tables.sentence("report.person.age", age=age)
     parts = [
         participant.display_name or participant.user_id,
         participant.sex,
-        told,
+        age_in_words,
         None if participant.height_m is None else f"{participant.height_m:.2f} m",
         None if participant.weight_kg is None else f"{participant.weight_kg:.0f} kg",
     ]
@@ -206,7 +205,7 @@ def who_and_what(
     repetitions: xr.Dataset,
     edits: Edits,
 ) -> str:
-    """Say whose report this is, of which day, video and exercise, and how much was measured."""
+    """List participant, day, video, exercise and the number of repetitions."""
     time = pose["time"].values
     attrs = pose.attrs
     size = f"{attrs['image_width']} × {attrs['image_height']}" if "image_width" in attrs else None
@@ -244,7 +243,7 @@ def in_a_line(
     parts = [
         record.user_id if participant is None else person(participant, record),
         tables.sentence("report.added", day=dated(record.created_at)),
-        _of_view(view["name"]) if view.get("azimuth_deg") is not None else "",
+        _view_in_words(view["name"]) if view.get("azimuth_deg") is not None else "",
         f"{count} {noun}{'' if count == 1 else 's'}",
         tables.sentence("report.corrected") if edits.edits else "",
     ]
@@ -252,13 +251,13 @@ def in_a_line(
 
 
 def corrections(edits: Edits, *, repetitions: str = "repetitions") -> str | None:
-    """Say what of the analysis was corrected by hand, by whom and when; None where nothing was.
+    """Say what was corrected by hand, by whom and when; None where nothing was.
 
-    `repetitions` is what those are called: movements, where single joints move.
+    `repetitions` is their name: movements, where single joints move.
     """
     last = {edit.kind: edit for edit in edits.edits}
     names = {"repetitions": repetitions}
-    told = [
+    texts = [
         tables.sentence(
             "report.corrected_by",
             what=spoken(names.get(edit.kind, edit.kind)),
@@ -268,7 +267,7 @@ def corrections(edits: Edits, *, repetitions: str = "repetitions") -> str | None
         for edit in last.values()
         if edit.after is not None
     ]
-    return "; ".join(told) or None
+    return "; ".join(texts) or None
 
 
 def count_repetitions(repetitions: xr.Dataset) -> str:
@@ -291,7 +290,7 @@ def count_repetitions(repetitions: xr.Dataset) -> str:
     )
 
 
-def distrust(warnings: Sequence[Warned], pose: xr.Dataset, *, standing: str = "") -> str:
+def distrust(warnings: Sequence[AnalysisWarning], pose: xr.Dataset, *, standing: str = "") -> str:
     """List what limits the trust in this report.
 
     Parameters
@@ -301,13 +300,13 @@ def distrust(warnings: Sequence[Warned], pose: xr.Dataset, *, standing: str = ""
     pose
         The fitted pose.
     standing
-        What holds whatever was recorded, where it is not what follows from the pose.
+        A sentence that always holds; by default it follows from the pose.
     """
     if not standing:
         depth = tables.sentence("report.depth.fitted" if _fitted(pose) else "report.depth.inferred")
         standing = f"{_cameras_in_words(pose)} {depth}"
-    found = "".join(f"<li>{escape(line)}</li>" for line in in_lines(warnings))
-    listed = f"<ul>{found}</ul>" if found else paragraphs(tables.sentence("report.no_warnings"))
+    items = "".join(f"<li>{escape(line)}</li>" for line in warning_lines(warnings))
+    listed = f"<ul>{items}</ul>" if items else paragraphs(tables.sentence("report.no_warnings"))
     return (
         "<aside class='distrust' aria-label='How sure this is'>"
         f"{paragraphs(standing)}{listed}</aside>"
@@ -315,17 +314,17 @@ def distrust(warnings: Sequence[Warned], pose: xr.Dataset, *, standing: str = ""
 
 
 def _cameras_in_words(pose: xr.Dataset) -> str:
-    """Say how many cameras there were, and what of them is known from a calibration."""
+    """Say how many cameras there were, and what a calibration gives of them."""
     given = of_fit(pose).get("calibrated")
     number = "two" if cameras_of(pose) else "one"
     if given is None:
         return tables.sentence(f"report.cameras.{number}")
-    known = "vertical" if given["vertical"] else "lens"
-    return tables.sentence(f"report.calibrated.{number}.{known}", file=given["file"])
+    kind = "vertical" if given["vertical"] else "lens"
+    return tables.sentence(f"report.calibrated.{number}.{kind}", file=given["file"])
 
 
 def cameras(pose: xr.Dataset) -> str:
-    """Make the table of the cameras; empty for a body that was seen by one only.
+    """Make the table of the cameras; empty for a single camera.
 
     Parameters
     ----------
@@ -339,7 +338,7 @@ def cameras(pose: xr.Dataset) -> str:
         if "time_offset_s" in camera:
             half = Z95 * camera["time_offset_sd_s"]
             offset = f"{camera['time_offset_s']:+.3f} s ± {half:.3f} s".replace("-", "−")
-        view = _of_view(view_of(azimuth).name)
+        view = _view_in_words(view_of(azimuth).name)
         rows.append(
             [
                 tables.sentence("report.camera_table.camera", number=number),
@@ -359,35 +358,39 @@ def cameras(pose: xr.Dataset) -> str:
 
 
 def calibration(pose: xr.Dataset) -> str:
-    """Say what standing was assumed or given, and how the trial differs from what was measured.
+    """Say what standing was assumed or given, and how the trial differs from those measured.
 
     Parameters
     ----------
     pose
-        The fitted pose; of one without a fit nothing is said.
+        The fitted pose; empty for one without a fit.
     """
     fit = of_fit(pose)
-    told = []
+    sentences = []
     if (seconds := fit.get("standing_seconds")) is not None:
         how = fit["arguments"]["standing"]
         if source_of_standing(pose) == "assumed":
             knee = tables.load("fit")["terms"]["standing"]["knee_deg"]
             assumed = {"knees": knee["mean"], "half": Z95 * knee["sd"]}
-            told.append(tables.sentence("report.calibration.straight", seconds=seconds, **assumed))
+            sentences.append(
+                tables.sentence("report.calibration.straight", seconds=seconds, **assumed)
+            )
         elif seconds > 0:
-            told.append(tables.sentence("report.calibration.bent", seconds=seconds, knees=how))
+            sentences.append(tables.sentence("report.calibration.bent", seconds=seconds, knees=how))
         elif how == "free":
-            told.append(tables.sentence("report.calibration.free"))
+            sentences.append(tables.sentence("report.calibration.free"))
         elif fit.get("planted"):
-            told.append(tables.sentence("report.calibration.nobody"))
+            sentences.append(tables.sentence("report.calibration.nobody"))
         else:
-            told.append(tables.sentence("report.calibration.feet"))
-    # Another pose model is among the warnings of the angles, which the report lists already.
+            sentences.append(tables.sentence("report.calibration.feet"))
+    # The warnings of the angles, which the report lists, include another pose model.
     lines = [line for line in unlike_measured(pose) if line != another_model(pose)]
     unlike = "".join(f"<li>{escape(line)}</li>" for line in lines)
     if not unlike:
-        return paragraphs(*told)
-    return f"{paragraphs(*told, tables.sentence('report.calibration.unlike'))}<ul>{unlike}</ul>"
+        return paragraphs(*sentences)
+    return (
+        f"{paragraphs(*sentences, tables.sentence('report.calibration.unlike'))}<ul>{unlike}</ul>"
+    )
 
 
 def capture_quality(quality: Mapping[str, Any]) -> str:
@@ -403,47 +406,47 @@ def capture_quality(quality: Mapping[str, Any]) -> str:
         first = {name: value for name, value in quality.items() if name != "second_camera"}
         shown = {"First camera": first, "Second camera": second}
         for head, seen in shown.items():
-            # What one view does not support may be seen by the other.
+            # The other camera may see angles that a view does not support.
             view = {k: v for k, v in seen.get("view", {}).items() if k != "supports"}
             shown[head] = {**seen, "view": view}
         return "".join(f"<h3>{head}</h3>{capture_quality(seen)}" for head, seen in shown.items())
     others = quality.get("other_people")
     nobody = tables.sentence("report.checks.no_others")
-    told = facts(
+    overview = facts(
         {
             "Visibility": _shares(quality.get("visibility", {})),
             "Other people": None if others is None else str(others or nobody),
         }
     )
-    # Documents of before the checks have parts of the same name without a verdict.
+    # Older documents have parts of these names without a verdict.
     done = {name: quality[name] for name in _CHECKS if "verdict" in quality.get(name, {})}
     advised = any(check["advice"] for check in done.values())
     rows = []
     for name, check in done.items():
-        judged = check["verdict"]
-        row = [escape(_CHECKS[name][0]), escape(_found(name, check))]
-        said = judged or tables.sentence("report.checks.not_known")
-        row.append(f"<td class='{judged or 'missing'}'>{said}</td>")
+        level = check["verdict"]
+        row = [escape(_CHECKS[name][0]), escape(_result_in_words(name, check))]
+        level_in_words = level or tables.sentence("report.checks.not_known")
+        row.append(f"<td class='{level or 'missing'}'>{level_in_words}</td>")
         rows.append([*row, escape(check["advice"] or "")] if advised else row)
     checks = table(
         ["Check", "Found", "Verdict", *(["What to do"] if advised else [])],
         rows,
         caption=tables.sentence("report.checks.caption"),
     )
-    return told + (checks if rows else "") + _supported(quality.get("view", {}))
+    return overview + (checks if rows else "") + _unsupported_angles(quality.get("view", {}))
 
 
 def _shares(document: Mapping[str, float | None]) -> str | None:
-    known = [
+    shares = [
         tables.sentence("report.checks.share", part=part, share=share)
         for part, share in document.items()
         if share is not None
     ]
-    return ", ".join(known) or None
+    return ", ".join(shares) or None
 
 
 _NO_DIRECTION_DEG = 45.0
-"""Half of a 95 % interval from which on a direction of the camera is none."""
+"""Half of a 95 % interval from which on the direction of a camera is unknown."""
 
 
 def seen_from(view: Mapping[str, Any]) -> str:
@@ -453,18 +456,18 @@ def seen_from(view: Mapping[str, Any]) -> str:
         return tables.sentence("report.views.unknown")
     return tables.sentence(
         "report.checks.view",
-        view=_of_view(view["name"]),
+        view=_view_in_words(view["name"]),
         azimuth=abs(azimuth),
         interval="" if sd is None else f" ± {Z95 * sd:.0f}°",
         side="right" if azimuth > 0 else "left",
     )
 
 
-def _of_view(name: str) -> str:
+def _view_in_words(name: str) -> str:
     return tables.sentence(f"report.views.{name.replace('-', '_').replace(' ', '_')}")
 
 
-def _near_border(framing: Mapping[str, Any]) -> str:
+def _framing_in_words(framing: Mapping[str, Any]) -> str:
     outside = _shares({part: share for part, share in framing["outside"].items() if share})
     if outside:
         return tables.sentence("report.checks.outside", parts=outside)
@@ -472,7 +475,7 @@ def _near_border(framing: Mapping[str, Any]) -> str:
     return tables.sentence("report.checks.all_needed" if of_joints else "report.checks.whole")
 
 
-def _away(distance: Mapping[str, Any]) -> str:
+def _distance_in_words(distance: Mapping[str, Any]) -> str:
     half = Z95 * (distance["distance_sd_m"] or 0)
     return tables.sentence(
         "report.checks.away",
@@ -482,56 +485,56 @@ def _away(distance: Mapping[str, Any]) -> str:
     )
 
 
-def _lit(light: Mapping[str, Any]) -> str:
+def _light_in_words(light: Mapping[str, Any]) -> str:
     clipped = light["clipped_share"] or 0
     return tables.sentence("report.checks.light", brightness=light["brightness"], clipped=clipped)
 
 
-def _stands(camera: Mapping[str, Any]) -> str:
+def _camera_in_words(camera: Mapping[str, Any]) -> str:
     return tables.sentence("report.checks.moving" if camera["moving"] else "report.checks.at_rest")
 
 
-def _exchanged(swaps: Mapping[str, Any]) -> str:
+def _swaps_in_words(swaps: Mapping[str, Any]) -> str:
     if swaps["mended_frames"] is None:
         return tables.sentence("report.checks.not_looked_for")
-    told = [
+    exchanged = [
         tables.sentence("report.checks.exchanged_part", part=part, count=count)
         for part, count in swaps["mended_frames"].items()
         if count
     ]
-    if not told:
+    if not exchanged:
         return tables.sentence("report.checks.not_exchanged")
-    return tables.sentence("report.checks.exchanged", parts=", ".join(told))
+    return tables.sentence("report.checks.exchanged", parts=", ".join(exchanged))
 
 
 _CHECKS: Mapping[str, tuple[str, str, Callable[[Mapping[str, Any]], str] | str]] = {
     "view": ("View", "", seen_from),
-    "framing": ("In the picture", "", _near_border),
+    "framing": ("In the picture", "", _framing_in_words),
     "frames": ("Frames with the person", "", "frames"),
     "rate": ("Frame rate", "frame_rate", "rate"),
-    "camera": ("Camera", "moving", _stands),
-    "distance": ("Distance of the camera", "distance_m", _away),
+    "camera": ("Camera", "moving", _camera_in_words),
+    "distance": ("Distance of the camera", "distance_m", _distance_in_words),
     "size": ("Size of the person", "body_height_px", "size"),
     "landmarks": ("Skeleton on the limbs", "offset_share", "landmarks"),
-    "light": ("Light", "brightness", _lit),
+    "light": ("Light", "brightness", _light_in_words),
     "sharpness": ("Sharpness", "edge_width", "sharpness"),
-    "swaps": ("Left and right exchanged", "", _exchanged),
+    "swaps": ("Left and right exchanged", "", _swaps_in_words),
 }
-"""Checks of the capture quality in their order: heading, what is None of an unknown one, and what
-was found in words, or the sentence that says it."""
+"""Checks of the capture quality in their order: heading, key that is None if unknown, and the
+result in words, or the name of its sentence."""
 
 
-def _found(name: str, check: Mapping[str, Any]) -> str:
-    _, key, told = _CHECKS[name]
+def _result_in_words(name: str, check: Mapping[str, Any]) -> str:
+    _, key, in_words = _CHECKS[name]
     if key and check[key] is None:
         return tables.sentence("report.checks.unknown")
-    if isinstance(told, str):
-        return tables.sentence(f"report.checks.{told}", **check)
-    return told(check)
+    if isinstance(in_words, str):
+        return tables.sentence(f"report.checks.{in_words}", **check)
+    return in_words(check)
 
 
-def _supported(view: Mapping[str, Any]) -> str:
-    """Say which angles the view is declared not to support, and why."""
+def _unsupported_angles(view: Mapping[str, Any]) -> str:
+    """Say which angles the view does not support, and why."""
     if not view.get("supports"):
         return ""
     declared = tables.load("angles")
@@ -591,26 +594,26 @@ def cell(
 
 
 def _missing(why: str) -> str:
-    told = tables.sentence("report.not_measured", why=why)
-    return f"<span class='missing'>{escape(told)}</span>"
+    sentence = tables.sentence("report.not_measured", why=why)
+    return f"<span class='missing'>{escape(sentence)}</span>"
 
 
 def cells_of_sides(metrics: xr.Dataset, name: str, repetitions: xr.Dataset) -> list[str]:
-    """Write left, right and their difference; one cell with the reason where neither is known."""
+    """Write left, right and their difference; one cell with the reason if neither was measured."""
     if why := nothing_measured(metrics, name, repetitions):
         return [f"<td colspan='3' class='both'>{_missing(why)}</td>"]
     sides, difference = ("left", "right"), f"{name}_asymmetry"
-    # Why a side is missing stands in its own cell.
-    known = all(math.isfinite(value_of(metrics, name, side)) for side in sides)
-    told = known and difference in metrics
+    # The cell of a missing side has its reason.
+    both_measured = all(math.isfinite(value_of(metrics, name, side)) for side in sides)
+    compared = both_measured and difference in metrics
     return [
         *(cell(metrics, name, repetitions, side=side) for side in sides),
-        cell(metrics, difference, repetitions, signed=True) if told else "–",
+        cell(metrics, difference, repetitions, signed=True) if compared else "–",
     ]
 
 
 def verdict(metrics: xr.Dataset, name: str) -> str:
-    """Say whether a signed asymmetry (right minus left) exceeds what error alone may make.
+    """Say whether a signed asymmetry (right minus left) exceeds its error.
 
     It does where the 95 % interval, ± 1.96 times its ``_sd``, excludes 0.
 
@@ -618,9 +621,8 @@ def verdict(metrics: xr.Dataset, name: str) -> str:
     -------
     str
         Text: ``"within error"``, ``"right larger"``, ``"left larger"``, or empty
-        where there is no value; ``"error unknown"`` where the error is not known;
-        ``"between different phases"`` where the sides have their extremes at different times,
-        so that a difference of the sides cannot be told from one of the phases.
+        where there is no value; ``"error unknown"``; ``"between different phases"`` where the sides
+        have their extremes at different times, so that the phases may make the difference.
     """
     value, sd = value_of(metrics, name), value_of(metrics, f"{name}_sd")
     if not math.isfinite(value):
@@ -702,7 +704,7 @@ def phase_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> str:
 
 
 def repetition_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> str:
-    """Make the table of repetitions: when, how deep, how long its parts, and the angles."""
+    """Make the table of repetitions: times, depth, durations and angles."""
     if repetitions.sizes.get("rep", 0) == 0:
         return f"<p class='missing'>{tables.sentence('report.no_repetition')}</p>"
     short = {"hip_flexion": "Hip", "hip_abduction": "Hip abd.", "knee_flexion": "Knee"}
@@ -755,12 +757,12 @@ def repetition_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> str:
 
 
 def moment_of(metrics: xr.Dataset) -> str:
-    """Say in words at which moment of a repetition angles are measured."""
+    """Name the moment of a repetition at which angles are measured."""
     return str(exercise_of(metrics).table["report"].get("moment", "at the bottom"))
 
 
 def uncertainty_in_short(pose: xr.Dataset) -> str:
-    """Say in few lines where the errors come from, and what they leave out."""
+    """Say in a few lines where the errors come from, and what they leave out."""
     errors = tables.sentence("report.errors.table")
     if "position_draws" in pose:
         errors = tables.sentence("report.errors.drawn", count=pose.sizes["draw"])
@@ -770,7 +772,7 @@ def uncertainty_in_short(pose: xr.Dataset) -> str:
 def definitions_in_short(
     angles: xr.Dataset, references: References, names: Sequence[str] = ANGLES
 ) -> str:
-    """Say of each angle where it is zero and where positive."""
+    """List for each angle where it is zero and where positive."""
     rows = []
     for name in names:
         attrs = {key: str(value) for key, value in angles[name].attrs.items()}
@@ -787,18 +789,18 @@ def definitions_in_short(
 
 def gravity(pose: xr.Dataset) -> str:
     """Say what is known about the tilt of the camera."""
-    known = "fitted" if _fitted(pose) else "level"
+    kind = "fitted" if _fitted(pose) else "level"
     if (of_fit(pose).get("calibrated") or {}).get("vertical"):
-        known = "calibrated"
-    return paragraphs(tables.sentence(f"report.gravity.{known}"))
+        kind = "calibrated"
+    return paragraphs(tables.sentence(f"report.gravity.{kind}"))
 
 
 def provenance(
     record: SessionRecord, pose: xr.Dataset, metrics: xr.Dataset, *, made_on: datetime.date
 ) -> str:
-    """Say from which video, model, software and options the numbers come, and when."""
+    """List the video, model, software and options behind the numbers, and the date."""
     made = record.provenance
-    second, known = record.second_video, record.calibration
+    second, calibrated = record.second_video, record.calibration
     attrs = pose.attrs
     model = (made and made.model_sha256) or attrs.get("model_sha256")
     versions = made.versions if made else _versions(metrics)
@@ -810,8 +812,8 @@ def provenance(
             "SHA-256 of the video": record.video.sha256,
             "Second video": None if second is None else second.original_name,
             "SHA-256 of the second video": None if second is None else second.sha256,
-            "Calibration of the cameras": known.original_name if known else None,
-            "SHA-256 of the calibration": known.sha256 if known else None,
+            "Calibration of the cameras": calibrated.original_name if calibrated else None,
+            "SHA-256 of the calibration": calibrated.sha256 if calibrated else None,
             "SHA-256 of the model": model,
             "Software": ", ".join(f"{name} {version}" for name, version in versions.items()),
             "Options": ", ".join(f"{name}={_short(value)}" for name, value in options.items())
@@ -827,7 +829,7 @@ def provenance(
 def show(
     figure: Figure, *, alt: str, caption: str = "", width: int = 860, file: Path | None = None
 ) -> None:
-    """Display a figure in a notebook with a description for those who cannot see it.
+    """Display a figure in a notebook with a description.
 
     Parameters
     ----------
@@ -840,7 +842,7 @@ def show(
     width
         Width on the page in pixels; more are drawn, for print.
     file
-        Where the picture is kept too, as PNG; the folder is made if absent.
+        PNG file to keep the picture in; its folder is made if absent.
     """
     from IPython.display import display
 
@@ -859,7 +861,7 @@ def show(
 def value_of(
     metrics: xr.Dataset, name: str, side: str | None = None, rep: int | None = None
 ) -> float:
-    """Look one number up, as it is shown; NaN where the analysis does not have it."""
+    """Look up a number as it is shown; NaN where the analysis does not have it."""
     if name not in metrics:
         return math.nan
     array = metrics[name]
@@ -873,7 +875,6 @@ def value_of(
 
 
 def _fitted(pose: xr.Dataset) -> bool:
-    """Whether the pose is a fitted body."""
     return bool(pose.attrs.get("method") == "fitted_body")
 
 
@@ -884,7 +885,7 @@ def _median(array: xr.DataArray) -> float:
 
 
 def units_of(metrics: xr.Dataset, name: str) -> str:
-    """Look the unit of :func:`value_of` up."""
+    """Look up the unit of :func:`value_of`."""
     if factor_of(metrics, name) != 1:
         return "percent"
     return str(metrics[name].attrs.get("units", "1")) if name in metrics else "1"

@@ -1,4 +1,4 @@
-"""Reports that are kept: rendered once, and served until what they were made of changes."""
+"""Stored reports: rendered once, and served until their inputs change."""
 
 from __future__ import annotations
 
@@ -40,18 +40,17 @@ def report_document(session: StoredSession) -> dict[str, Any]:
 
 
 def current_report(session: StoredSession, *, faces: bool | None = None) -> dict[str, Path]:
-    """Render the report unless it is there and its inputs are the same.
+    """Render the report unless it exists with the same inputs.
 
-    What was analysed by other code, or before the participant's record was changed, is
-    analysed again first, so that old numbers never stand in a new report.
+    An outdated session is analysed again first, so that a new report never has old numbers.
 
     Parameters
     ----------
     session
         An analysed session.
     faces
-        Whether faces and surroundings are shown rather than blurred; None takes a report that is
-        there as it is, and blurs in a new one.
+        Whether faces and surroundings are shown rather than blurred; None accepts an existing
+        report either way, and blurs in a new one.
 
     Returns
     -------
@@ -66,7 +65,7 @@ def current_report(session: StoredSession, *, faces: bool | None = None) -> dict
         The analysis that has to come first fails: :func:`mobility.pipeline.analysis.analyze`.
     """
     paths, key_file = report_files(session)
-    if _is_current(key_file, _keys(session, faces), paths.values()):
+    if _is_current(key_file, _accepted_keys(session, faces), paths.values()):
         return paths
     from mobility.reports.render import render_report
 
@@ -74,7 +73,7 @@ def current_report(session: StoredSession, *, faces: bool | None = None) -> dict
     guard = session.store.reports / f".{session.id}.asked.lock"
     with lock(guard, what=f"the report of session {session.id}", wait_s=600):
         bring_up_to_date(session)
-        if not _is_current(key_file, _keys(session, faces), paths.values()):
+        if not _is_current(key_file, _accepted_keys(session, faces), paths.values()):
             started = time.perf_counter()
             key = report_key(session, faces=bool(faces))
             key_file.unlink(missing_ok=True)
@@ -87,9 +86,9 @@ def current_report(session: StoredSession, *, faces: bool | None = None) -> dict
 
 
 def report_is_current(session: StoredSession) -> bool:
-    """Whether the report is there and was made of what holds now."""
+    """Whether the report exists with the present inputs."""
     paths, key_file = report_files(session)
-    return _is_current(key_file, _keys(session, None), paths.values())
+    return _is_current(key_file, _accepted_keys(session, None), paths.values())
 
 
 def report_files(session: StoredSession) -> tuple[dict[str, Path], Path]:
@@ -113,31 +112,30 @@ def _note_rendering(session: StoredSession, seconds: float) -> None:
                 )
                 write_json(session.folder / "session.json", record.model_dump(mode="json"))
     except (StorageError, NotPermittedError) as error:
-        # The report is made, and a store may be there to be read only.
+        # The report is complete, and a store may be read-only.
         log.debug("session %s: how long its report took is not kept (%s)", session.id, error)
 
 
 def report_key(session: StoredSession, *, faces: bool = False) -> str:
-    """Digest of what a report is made of; another one where faces are shown."""
+    """Digest of the inputs of a report; another one where faces are shown."""
     record = session.record
     participant = session.participant
     absent = {name for name in ("second_video", "calibration") if not getattr(record, name)}
     left_out = {"state", "reason", "report"} | absent
     inputs = (
         mobility.__version__,
-        *_made_with(session),
+        *_code_digests(session),
         record.model_dump_json(exclude=left_out),
         participant.model_dump_json() if participant else "",
         session.edits().model_dump_json(),
-        *_shown(session),
+        *_shown_settings(session),
         *(["faces"] if faces else []),
     )
     return hashlib.sha256("\n".join(inputs).encode()).hexdigest()
 
 
-def _made_with(session: StoredSession) -> list[str]:
-    """Digests of what makes the report; nothing for the demo, whose report is shipped."""
-    if session.store.read_only:
+def _code_digests(session: StoredSession) -> list[str]:
+    if session.store.read_only:  # the report of the demo is shipped
         return []
     exercise = session.record.kind
     # That of another package is none of this package's code.
@@ -148,7 +146,7 @@ def _made_with(session: StoredSession) -> list[str]:
     ]
 
 
-def _shown(session: StoredSession) -> list[str]:
+def _shown_settings(session: StoredSession) -> list[str]:
     """Display settings, where the exercise has them and some were saved."""
     if not session.record.kind.has("display settings"):
         return []
@@ -156,7 +154,7 @@ def _shown(session: StoredSession) -> list[str]:
     return [stored.model_dump_json(include={"shown_angles", "comments"})] if stored else []
 
 
-def _keys(session: StoredSession, faces: bool | None) -> set[str]:
+def _accepted_keys(session: StoredSession, faces: bool | None) -> set[str]:
     return {report_key(session, faces=each) for each in (True, False) if faces in (each, None)}
 
 

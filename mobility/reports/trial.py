@@ -1,4 +1,4 @@
-"""The trial itself in a page: what the trial viewer shows, from data that the page holds."""
+"""The player of a trial in a page: the trial viewer, with its data in the page."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ HEIGHT = 480
 """Most pixels that the video in a page has from top to bottom."""
 
 MOST_BYTES = 6_000_000
-"""Size of a video beyond which a page does not hold it."""
+"""Largest video in a page."""
 
 MOST_HZ = 30.0
 """Frames of each second that the video in a page has, at most."""
@@ -61,12 +61,12 @@ def trial_data(
     angles
         Variables over time, as :func:`mobility.reports.curves.angle_names` finds them.
     fitted
-        The fitted body; None where it is not known.
+        The fitted body, or None.
 
     Returns
     -------
     description
-        What the viewer's message "trial" says.
+        Content of the viewer's message "trial".
     buffers
         Landmarks in pixels (float32), whether each is seen (uint8), places of the fitted body
         (float32), then the curves.
@@ -79,10 +79,10 @@ def trial_data(
     image = person["image_position"].transpose("time", "keypoint", "pixel").values
     confidence = person["confidence"].transpose("time", "keypoint").values
     seen = (confidence >= VISIBLE) & np.isfinite(image).all(axis=-1)
-    body_points, body = ([], np.empty((0, 3))) if fitted is None else _body(fitted)
+    body_points, body = ([], np.empty((0, 3))) if fitted is None else _body_points(fitted)
     head = {
         "kind": "trial",
-        # Of a server's session it is not known: as short as it may be.
+        # A server's session does not have it: assume the shortest.
         "picture_s": 1 / float(pose.attrs.get("video_fps", 120.0)),
         "time": np.round(angles["time"].values.astype(float), 6).tolist(),
         "width": int(pose.attrs.get("image_width", 0)),
@@ -103,15 +103,15 @@ def trial_data(
 
 
 def doubts(session: StoredSession) -> list[str]:
-    """Say of a trial that one side may be the other, where that is so."""
-    known = {"fitted", "metrics", "capture_quality"} <= session.record.stages.keys()
-    if not known or not verdict_of(session).sides_in_doubt:
+    """Say of a trial that the sides may have been exchanged; empty where that is not in doubt."""
+    has_results = {"fitted", "metrics", "capture_quality"} <= session.record.stages.keys()
+    if not has_results or not verdict_of(session).sides_in_doubt:
         return []
     return [f"{tables.sentence('report.sides_in_doubt')}."]
 
 
 def shown_at_first(record: SessionRecord, curves: xr.Dataset, repetitions: Any = None) -> list[str]:
-    """Choose the curves that are shown at first: those that move before the others.
+    """Choose the curves that are shown at first: those of moving joints before the others.
 
     Parameters
     ----------
@@ -126,8 +126,8 @@ def shown_at_first(record: SessionRecord, curves: xr.Dataset, repetitions: Any =
     preferred = ["knee_flexion", "hip_flexion", "ankle_dorsiflexion"]
     wanted = [name for name in wanted if name.startswith(record.kind.page.curves_first(record))]
     if repetitions is not None and "joints" in repetitions:
-        named = ", ".join(map(str, repetitions["joints"].values))
-        moved = [f"{joint}_" for joint in ANGLE_OF_JOINT if f" {joint}" in named]
+        joints = ", ".join(map(str, repetitions["joints"].values))
+        moved = [f"{joint}_" for joint in ANGLE_OF_JOINT if f" {joint}" in joints]
         preferred = [*(n for n in wanted if n.startswith(tuple(moved))), *preferred]
     wanted.sort(key=lambda name: preferred.index(name) if name in preferred else len(preferred))
     return wanted[:MOST_CURVES]
@@ -172,10 +172,10 @@ def embedded(session: StoredSession, *, faces: bool = False) -> dict[str, str]:
     angles = of_session.angles(session)
     head, buffers = trial_data(session.pose(), angles, session.fitted())
     video = small_video(session, faces=faces)
-    told = [tables.sentence("report.blurred")] if video and not faces else []
+    notes = [tables.sentence("report.blurred")] if video and not faces else []
     if not video:
-        told = [_too_long(session)]
-    told += doubts(session)
+        notes = [_too_long(session)]
+    notes += doubts(session)
     state = {
         "title": "",
         "shown": shown_at_first(session.record, angles, repetitions),
@@ -183,7 +183,7 @@ def embedded(session: StoredSession, *, faces: bool = False) -> dict[str, str]:
         "by_hand": False,
         "noun": session.record.kind.noun,
         "can_correct": False,
-        "not_served": told,
+        "not_served": notes,
         "warnings": [],
         "others": [],
         "notice": {},
@@ -204,7 +204,7 @@ def page_parts(data: Mapping[str, Any]) -> dict[str, str]:
     )
     digest = base64.b64encode(hashlib.sha256(module.encode()).digest()).decode()
     return {
-        # No text of it may end the element that it stands in.
+        # "</script>" in a text must not end the element.
         "data": json.dumps(data, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c"),
         "script": module,
         "script_hash": f"sha256-{digest}",
@@ -215,8 +215,8 @@ def page_parts(data: Mapping[str, Any]) -> dict[str, str]:
 def small_video(session: StoredSession, *, faces: bool = False) -> bytes:
     """Make a video small enough for a page; empty where there is none, or it is too long.
 
-    At most :data:`HEIGHT` pixels from top to bottom, 30 frames/s and :data:`MOST_BYTES`; all but
-    the body of the person measured is blurred unless `faces`.
+    At most :data:`HEIGHT` pixels high, 30 frames/s and :data:`MOST_BYTES`; all but the subject's
+    body is blurred unless `faces`.
     """
     path = session.video
     if not path.is_file():
@@ -225,7 +225,6 @@ def small_video(session: StoredSession, *, faces: bool = False) -> bytes:
         for crf in _QUALITIES:
             film = place / f"{crf}.mp4"
             frames = _small_frames(path, session.pose(), faces=faces)
-            # Beside the kernel, and with both processors once it has ended.
             write_video(film, frames, crf=crf, preset="superfast", threads=2)
             if film.stat().st_size <= MOST_BYTES:
                 return film.read_bytes()
@@ -234,7 +233,7 @@ def small_video(session: StoredSession, *, faces: bool = False) -> bytes:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Let OpenCV work without threads of its own, which cost more than such small pictures."""
+    """Let OpenCV work without threads, which cost more than they save on small pictures."""
     import cv2
 
     before = cv2.getNumThreads()
@@ -263,28 +262,28 @@ def _too_long(session: StoredSession) -> str:
     return tables.sentence("report.no_video.too_long", megabytes=MOST_BYTES / 1e6)
 
 
-def _body(fitted: xr.Dataset) -> tuple[list[str], Any]:
-    """Points of the fitted body that are ever known; their places (time, point, xyz), metres."""
+def _body_points(fitted: xr.Dataset) -> tuple[list[str], Any]:
+    """Points of the fitted body with any value, and their positions (time, point, xyz), metres."""
     person = fitted.isel(individual=0) if "individual" in fitted.dims else fitted
     places = person["position"].transpose("time", "keypoint", "space").values
-    known = np.isfinite(places).all(axis=-1).any(axis=0)
-    points = [str(name) for name in person["keypoint"].values[known]]
-    return points, places[:, known]
+    seen = np.isfinite(places).all(axis=-1).any(axis=0)
+    points = [str(name) for name in person["keypoint"].values[seen]]
+    return points, places[:, seen]
 
 
 def _bones(points: Sequence[str]) -> list[list[Any]]:
-    """Bones between `points`, as two indices and the side ("" for what joins both)."""
-    found: list[list[Any]] = []
+    """Bones between `points`, as two indices and the side ("" between the sides)."""
+    bones: list[list[Any]] = []
     for a, b in BONES:
         if a in points and b in points:
             side = a.partition("_")[0]
             same = b.startswith(f"{side}_")
-            found.append([points.index(a), points.index(b), side if same else ""])
-    return found
+            bones.append([points.index(a), points.index(b), side if same else ""])
+    return bones
 
 
 def _box(body: Any) -> dict[str, list[float]]:
-    """Lowest and highest place of the body over the trial, robust against single frames."""
+    """Bounding box of the body over the trial, robust against single frames."""
     if not body.size or not np.isfinite(body).any():
         return {"low": [-1, -1, -1], "high": [1, 1, 1]}
     low, high = np.nanpercentile(body.reshape(-1, 3), [0.5, 99.5], axis=0)

@@ -42,7 +42,7 @@ def overlays(curves: xr.Dataset, *, names: Sequence[str]) -> Figure:
     time = curves["time"].to_numpy()
     estimators = [str(e) for e in curves["estimator"].values]
     for row, name in enumerate(names):
-        limits = _view_of(curves, name)
+        limits = _axis_limits(curves, name)
         for column, side in enumerate(("left", "right")):
             axis = axes[2 * row + column]
             _shade(axis, curves)
@@ -50,8 +50,8 @@ def overlays(curves: xr.Dataset, *, names: Sequence[str]) -> Figure:
             for estimator in estimators:
                 axis.plot(time, values.sel(estimator=estimator), **_STYLES[estimator])
             if f"{name}_sd" in curves:
-                own = "fitted" if "fitted" in estimators else "landmarks"
-                middle = values.sel(estimator=own).to_numpy()
+                estimator_with_sd = "fitted" if "fitted" in estimators else "landmarks"
+                middle = values.sel(estimator=estimator_with_sd).to_numpy()
                 half = Z95 * curves[f"{name}_sd"].sel(side=side).to_numpy()
                 axis.fill_between(
                     time, middle - half, middle + half, color=COLOURS["left"], alpha=0.13, lw=0
@@ -90,19 +90,19 @@ def difference_curves(
     title
         Of the axis: what is subtracted from what.
     """
-    own = agreement.sel(comparison=comparison)
+    selected = agreement.sel(comparison=comparison)
     figure, axes = _panels(names, height=2.4, across="Repetition (%)", up="Degrees")
-    percent = own["percent"].to_numpy()
+    percent = selected["percent"].to_numpy()
     seen: dict[str, None] = {}
     for axis, name in zip(axes, names, strict=True):
         axis.axhline(0, color=GREY, lw=0.8)
-        for side in own["side"].values.tolist():
-            curve = own["difference_curve"].sel(angle=name, side=side).to_numpy()
+        for side in selected["side"].values.tolist():
+            curve = selected["difference_curve"].sel(angle=name, side=side).to_numpy()
             if not np.isfinite(curve).any():
                 continue
             seen[side] = None
             key = "" if side == "middle" else side
-            spread = own["difference_curve_sd"].sel(angle=name, side=side).to_numpy()
+            spread = selected["difference_curve_sd"].sel(angle=name, side=side).to_numpy()
             axis.plot(percent, curve, color=COLOURS[key], ls=LINES[key], lw=1.8)
             axis.fill_between(
                 percent, curve - spread, curve + spread, color=COLOURS[key], alpha=0.15, lw=0
@@ -133,14 +133,14 @@ def bland_altman(
     names
         Angles, one row for each; a column for each side.
     """
-    own = agreement.sel(comparison=comparison)
+    selected = agreement.sel(comparison=comparison)
     figure, axes = panels(len(names), 2, height=1.1 + 2.0 * len(names))
-    colours = _colours_of_people(own)
+    colours = _colours_of_people(selected)
     for row, name in enumerate(names):
         for column, side in enumerate(("left", "right")):
             axis = axes[2 * row + column]
-            marks = [colours[person] or COLOURS[side] for person in own["participant"].values]
-            plot.bland_altman(own, name, side=side, metric=metric, ax=axis, colours=marks)
+            marks = [colours[person] or COLOURS[side] for person in selected["participant"].values]
+            plot.bland_altman(selected, name, side=side, metric=metric, ax=axis, colours=marks)
             axis.set_xlabel("")
             axis.set_title(f"{capital(spoken(name))}, {side}", fontsize=NORMAL, loc="left", pad=4)
             if column:
@@ -170,22 +170,22 @@ def scatter(agreement: xr.Dataset, *, comparison: str, metric: str, names: Seque
     agreement, comparison, metric, names
         As for :func:`bland_altman`; a panel for each angle.
     """
-    own = agreement.sel(comparison=comparison, metric=metric)
+    selected = agreement.sel(comparison=comparison, metric=metric)
     figure, axes = _panels(names, height=2.9, across="Lab (°)", up="Video (°)")
-    colours = _colours_of_people(own)
+    colours = _colours_of_people(selected)
     for axis, name in zip(axes, names, strict=True):
         everything = []
-        for side in own["side"].values.tolist():
-            here = own.sel(angle=name, side=side)
+        for side in selected["side"].values.tolist():
+            here = selected.sel(angle=name, side=side)
             ours, theirs = here["video_values"].to_numpy(), here["lab_values"].to_numpy()
             both = np.isfinite(ours) & np.isfinite(theirs)
             everything += [ours[both], theirs[both]]
             for person, colour in colours.items():
-                of = both & (own["participant"].values == person)
+                of_person = both & (selected["participant"].values == person)
                 key = "" if side == "middle" else side
                 axis.plot(
-                    theirs[of],
-                    ours[of],
+                    theirs[of_person],
+                    ours[of_person],
                     ls="",
                     marker=MARKERS.get(side, "D"),
                     mfc="white",
@@ -239,7 +239,7 @@ def _panels(
 
 
 def _colours_of_people(agreement: xr.Dataset) -> dict[str, str]:
-    """Colour of each participant; "" (that of the side) where there is only one."""
+    """Colour of each participant; "" (the colour of the side) if there is only one."""
     people = list(dict.fromkeys(agreement["participant"].values.tolist()))
     if len(people) == 1:
         return {people[0]: ""}
@@ -250,14 +250,14 @@ def _colours_of_people(agreement: xr.Dataset) -> dict[str, str]:
     return {person: to_hex(shade) for person, shade in zip(people, shades, strict=True)}
 
 
-def _view_of(curves: xr.Dataset, name: str) -> tuple[float, float]:
-    """Limits of the axis: all of video and lab, and what of the raw ones is not far off."""
+def _axis_limits(curves: xr.Dataset, name: str) -> tuple[float, float]:
+    """Limits of the y axis, by all estimators except the raw ones, whose outliers are cut off."""
     shown = [e for e in curves["estimator"].values if e not in ("raw", "image")]
     values = curves[name].sel(estimator=shown).to_numpy()
-    known = values[np.isfinite(values)]
-    if not known.size:
+    seen = values[np.isfinite(values)]
+    if not seen.size:
         return (0.0, 1.0)
-    low, high = float(known.min()), float(known.max())
+    low, high = float(seen.min()), float(seen.max())
     pad = max(5.0, 0.12 * (high - low))
     return (low - pad, high + pad)
 

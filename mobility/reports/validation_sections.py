@@ -1,7 +1,7 @@
 """The parts of the report on agreement with a lab: as HTML, and as tables for a paper.
 
 They take agreement Datasets with the dimension `comparison`, and documents of
-:mod:`mobility.pipeline.lab_comparison`. What came from a person is escaped.
+:mod:`mobility.pipeline.lab_comparison`. Texts of people are escaped.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SHOWN = ("knee_flexion", "hip_flexion", "ankle_dorsiflexion")
-"""Angles of the figures, as far as they were compared: those of a squat."""
+"""Angles of the figures, as far as they were compared."""
 
 TABLED = (*SHOWN, "trunk_lean")
 """Angles of the tables of values, likewise."""
@@ -46,14 +46,14 @@ _TITLES = {comparison.name: comparison.title for comparison in COMPARISONS}
 
 
 def shown(agreement: xr.Dataset, comparison: str, names: Sequence[str] = SHOWN) -> list[str]:
-    """Those of `names` of which a comparison has something; else all that it has."""
-    own = agreement.sel(comparison=comparison)
-    there = [
+    """Those of `names` that a comparison has; if it has none of them, all of its angles."""
+    selected = agreement.sel(comparison=comparison)
+    compared = [
         str(a)
-        for a in own["angle"].values
-        if int(own["repetitions_compared"].sel(angle=a).sum()) > 0
+        for a in selected["angle"].values
+        if int(selected["repetitions_compared"].sel(angle=a).sum()) > 0
     ]
-    return [name for name in names if name in there] or there
+    return [name for name in names if name in compared] or compared
 
 
 def header(document: Mapping[str, Any]) -> str:
@@ -63,7 +63,7 @@ def header(document: Mapping[str, Any]) -> str:
     trials, failed = document["trials"], document["failed"]
     people = len({trial["participant"] for trial in trials})
     conditions = list(dict.fromkeys(t["condition"] for t in trials if t["condition"]))
-    told = facts(
+    overview = facts(
         {
             "Study": document["study"],
             "Trials": tables.sentence(
@@ -86,7 +86,7 @@ def header(document: Mapping[str, Any]) -> str:
         ]
         for trial in trials
     ]
-    return told + table(
+    return overview + table(
         ["Session", "Participant", "Condition", "Lab file", "Lag, s", "Correlation"],
         rows,
         caption=tables.sentence("validation.trials"),
@@ -100,16 +100,16 @@ def _margin(document: Mapping[str, Any]) -> str | None:
 
 
 def about_the_lag(document: Mapping[str, Any]) -> str:
-    """Say what the lag holds besides the difference of the clocks."""
+    """Say that the lag also includes the delay of the video."""
     delay = tables.load("synchronisation")["video_delay"]
     sync = document.get("synchronisation")
     given = sync is not None and sync["given"]
-    told = tables.sentence(
+    sentence = tables.sentence(
         f"validation.about_the_lag.{'given' if given else 'found'}",
         late=1000 * delay["mean_s"],
         half=1000 * Z95 * delay["sd_s"],
     )
-    return paragraphs(told)
+    return paragraphs(sentence)
 
 
 def about_the_curves(curves: Mapping[str, xr.Dataset]) -> str:
@@ -117,22 +117,22 @@ def about_the_curves(curves: Mapping[str, xr.Dataset]) -> str:
     if not curves:
         return ""
     modelled = any("lab_model" in one["estimator"].values for one in curves.values())
-    told = [tables.sentence("validation.curves_of_model")] if modelled else []
-    return paragraphs(" ".join([tables.sentence("validation.curves"), *told]))
+    sentences = [tables.sentence("validation.curves_of_model")] if modelled else []
+    return paragraphs(" ".join([tables.sentence("validation.curves"), *sentences]))
 
 
 def condition_table(document: Mapping[str, Any]) -> str:
-    """Set the errors of the curves of each condition of a study beside each other."""
+    """Show the errors of the curves of a study, one column for each condition."""
     conditions: Mapping[str, Any] = document.get("conditions", {})
     if not conditions:
         return ""
     rows = []
     for angle, sides in document["angles"].items():
         for side in sides:
-            found = [one.get(angle, {}).get(side) for one in conditions.values()]
-            if angle in TABLED and any(each is not None for each in found):
-                cells = [_of_condition(each) for each in found]
-                rows.append([_called(angle, side), *cells])
+            by_condition = [one.get(angle, {}).get(side) for one in conditions.values()]
+            if angle in TABLED and any(each is not None for each in by_condition):
+                cells = [_condition_cell(each) for each in by_condition]
+                rows.append([_name_with_side(angle, side), *cells])
     return table(
         ["Angle", *(escape(name) for name in conditions)],
         rows,
@@ -141,27 +141,29 @@ def condition_table(document: Mapping[str, Any]) -> str:
     )
 
 
-def _of_condition(found: Mapping[str, Any] | None) -> str:
-    if found is None or found["rmse"] is None:
+def _condition_cell(errors: Mapping[str, Any] | None) -> str:
+    if errors is None or errors["rmse"] is None:
         return "–"
-    row = {k: math.nan if found[k] is None else found[k] for k in ("bias", "bias_low", "bias_high")}
+    row = {
+        k: math.nan if errors[k] is None else errors[k] for k in ("bias", "bias_low", "bias_high")
+    }
     bias = _with_interval(row, "bias", signed=True)
-    return f"{_one(found['rmse'])}<br><span class='interval'>{bias}</span>"
+    return f"{_one(errors['rmse'])}<br><span class='interval'>{bias}</span>"
 
 
 def definition_part(agreement: xr.Dataset, document: Mapping[str, Any]) -> str:
     """Tables of the comparison with the lab's own model, where there is one."""
     models = [n for n in agreement["comparison"].values.tolist() if n.endswith("_lab_model")]
     differences = document.get("definition_differences", {})
-    told = definition_table(agreement, differences)
-    told += "".join(
+    html = definition_table(agreement, differences)
+    html += "".join(
         waveform_table(agreement, name) for name in models if name != document["primary"]
     )
-    return told or paragraphs(tables.sentence("validation.no_model"))
+    return html or paragraphs(tables.sentence("validation.no_model"))
 
 
 def methods_part(document: Mapping[str, Any], agreement: xr.Dataset) -> str:
-    """Set the paragraph for the methods section, apart from the rest."""
+    """Set the paragraph for the methods section as a quotation."""
     return f"<blockquote>{paragraphs(methods_text(document, agreement))}</blockquote>"
 
 
@@ -178,7 +180,7 @@ def files_of(files: Sequence[Path], folder: str) -> str:
 def trial_facts(document: Mapping[str, Any]) -> str:
     """Say what was compared with what, and how the clocks were brought together."""
     sync = document["synchronisation"]
-    files = {kind: told["source_file"] for kind, told in document["files"].items()}
+    files = {kind: file["source_file"] for kind, file in document["files"].items()}
     return facts(
         {
             "Session": document["session_id"],
@@ -237,14 +239,14 @@ def warning_list(document: Mapping[str, Any]) -> str:
 
 
 def counts(agreement: xr.Dataset) -> str:
-    """Say how many participants and repetitions were compared, and how the intervals are meant."""
+    """Give the numbers of participants and repetitions, and the meaning of the intervals."""
     people = _people(agreement)
-    told = tables.sentence(
+    sentence = tables.sentence(
         f"validation.counts.{'one' if people == 1 else 'several'}",
         repetitions=agreement.sizes["rep"],
         people=people,
     )
-    return paragraphs(told)
+    return paragraphs(sentence)
 
 
 def _people(agreement: xr.Dataset) -> int:
@@ -257,7 +259,7 @@ def waveform_frame(agreement: xr.Dataset) -> pd.DataFrame:
 
     rows = []
     names = ("rmse", "mae", "bias", "rmse_offset_removed", "coverage")
-    for comparison, angle, side, here in _each(agreement):
+    for comparison, angle, side, here in _compared(agreement):
         row: dict[str, Any] = {"comparison": comparison, "angle": angle, "side": side}
         for name in names:
             row |= {key: float(here[key]) for key in (name, f"{name}_low", f"{name}_high")}
@@ -285,7 +287,7 @@ def value_frame(agreement: xr.Dataset) -> pd.DataFrame:
 
 
 def repetition_frame(agreement: xr.Dataset) -> pd.DataFrame:
-    """Values of every repetition of both, from which anyone can compute the statistics again."""
+    """Values of video and lab of every repetition, to recompute the statistics."""
     names = {"video_values": "measured", "lab_values": "reference"}
     key = ["comparison", "participant", "trial", "repetition", "angle", "side", "metric"]
     return _rows_of(agreement, list(names), key, over=["metric", "rep"]).rename(columns=names)
@@ -294,14 +296,14 @@ def repetition_frame(agreement: xr.Dataset) -> pd.DataFrame:
 def _rows_of(
     agreement: xr.Dataset, names: list[str], key: list[str], *, over: list[str]
 ) -> pd.DataFrame:
-    """Rows of all that was compared, of what has a value for each of the dimensions `over`."""
+    """Rows of the variables `names` over the dimensions `over`, for all that was compared."""
     import pandas as pd
 
-    found = [
-        here[names].to_dataframe(dim_order=over).reset_index() for *_, here in _each(agreement)
+    parts = [
+        here[names].to_dataframe(dim_order=over).reset_index() for *_, here in _compared(agreement)
     ]
     columns = [*key, *names]
-    return pd.concat(found, ignore_index=True)[columns] if found else pd.DataFrame(columns=columns)
+    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
 
 
 def waveform_table(agreement: xr.Dataset, comparison: str) -> str:
@@ -332,25 +334,25 @@ def _agreement_table(
 
 
 def estimator_table(agreement: xr.Dataset) -> str:
-    """Set the ways to measure in the video beside each other, against the same formulas."""
+    """Compare the estimators of the video, against the same formulas."""
     ways = {
         "fitted_lab_formulas": "fitted",
         "landmarks_lab_formulas": "raw",
         "raw_lab_formulas": "raw",
         "image_lab_formulas": "image",
     }
-    there = [name for name in ways if name in agreement["comparison"].values]
-    if len(there) < 2:
+    ways_compared = [name for name in ways if name in agreement["comparison"].values]
+    if len(ways_compared) < 2:
         return ""
     rows = []
     for angle in agreement["angle"].values.tolist():
         for side in agreement["side"].values.tolist():
             here = agreement["mae"].sel(angle=angle, side=side)
-            values = [float(here.sel(comparison=name)) for name in there]
+            values = [float(here.sel(comparison=name)) for name in ways_compared]
             if np.isfinite(values).any():
-                rows.append([_called(angle, side), *(_one(v) for v in values)])
+                rows.append([_name_with_side(angle, side), *(_one(v) for v in values)])
     return table(
-        ["Angle", *(tables.sentence(f"validation.ways.{ways[name]}") for name in there)],
+        ["Angle", *(tables.sentence(f"validation.ways.{ways[name]}") for name in ways_compared)],
         rows,
         caption=tables.sentence("validation.ways_compared"),
         numeric=True,
@@ -370,12 +372,12 @@ def definition_table(agreement: xr.Dataset, differences: Mapping[str, str]) -> s
     measured = DEFINITIONS in agreement["comparison"].values
     rows = []
     for angle in agreement["angle"].values.tolist():
-        said = differences.get(angle)
-        if said is None and not measured:
+        difference = differences.get(angle)
+        if difference is None and not measured:
             continue
         row = [
             escape(capital(called(angle))),
-            f"<td class='words'>{escape(said or '–')}</td>",
+            f"<td class='words'>{escape(difference or '–')}</td>",
         ]
         if measured:
             curve = agreement["difference_curve"].sel(comparison=DEFINITIONS, angle=angle)
@@ -401,25 +403,26 @@ def definition_table(agreement: xr.Dataset, differences: Mapping[str, str]) -> s
 
 
 def size_table(agreement: xr.Dataset, comparison: str, *, metric: str = "bottom") -> str:
-    """Say how wide the intervals of the limits would be with more participants.
+    """Show how wide the intervals of the limits would be with more participants.
 
-    The standard deviation of one difference is that of this study; with one participant there is
-    none between people, so that nothing is said.
+    The standard deviation of a difference is that of this study; it needs several participants.
     """
-    own = agreement.sel(comparison=comparison, metric=metric)
+    selected = agreement.sel(comparison=comparison, metric=metric)
     if _people(agreement) < LEAST:
         command = "<code>mobility validate --sample-size SD</code>"
-        told = tables.sentence("validation.few_people", least=LEAST, command=command)
-        return f"<p>{told}</p>"
+        explanation = tables.sentence("validation.few_people", least=LEAST, command=command)
+        return f"<p>{explanation}</p>"
     rows = []
     for angle in shown(agreement, comparison):
-        for side in own["side"].values.tolist():
-            here = own.sel(angle=angle, side=side)
+        for side in selected["side"].values.tolist():
+            here = selected.sel(angle=angle, side=side)
             sd = float(here["sd_difference"])
             if not math.isfinite(sd) or sd <= 0:
                 continue
             widths = [limits_interval_width(n, sd=sd) for n in SIZES]
-            rows.append([_called(angle, side), _one(sd), *(f"± {w / 2:.1f}" for w in widths)])
+            rows.append(
+                [_name_with_side(angle, side), _one(sd), *(f"± {w / 2:.1f}" for w in widths)]
+            )
     if not rows:
         return ""
     return table(
@@ -479,7 +482,6 @@ def methods_text(document: Mapping[str, Any], agreement: xr.Dataset) -> str:
 
 
 def _clocks_text(document: Mapping[str, Any]) -> str:
-    """Say how the clocks of video and lab were brought together."""
     sync = document.get("synchronisation")
     if sync is None:
         return tables.sentence("validation.methods.clocks.study")
@@ -488,21 +490,20 @@ def _clocks_text(document: Mapping[str, Any]) -> str:
         return tables.sentence("validation.methods.clocks.given", lag=lag, correlation=correlation)
     return tables.sentence(
         "validation.methods.clocks.found",
-        names=_named(sync["signals"]),
+        names=_signals_in_words(sync["signals"]),
         lag=lag,
         sd=sync["lag_sd_s"],
         correlation=correlation,
     )
 
 
-def _named(signals: Sequence[str]) -> str:
-    """Name angles, each once, without their sides."""
+def _signals_in_words(signals: Sequence[str]) -> str:
     names = list(dict.fromkeys(spoken(signal.split()[0]) for signal in signals))
     return listed(names)
 
 
 def grras_table(agreement: xr.Dataset) -> str:
-    """Make the list of reporting items, with what this report tells and what is left to write."""
+    """Make the list of reporting items: those in this report, and those left to write."""
     one = _people(agreement) == 1
     items = [
         {**item, "done": item["done"] and not (one and item.get("of_several", False))}
@@ -526,10 +527,10 @@ def grras_table(agreement: xr.Dataset) -> str:
 
 
 def provenance(document: Mapping[str, Any]) -> str:
-    """Say which files and software the numbers come from."""
+    """List the files and software behind the numbers."""
     entries: dict[str, str | None] = {}
-    for kind, told in document.get("files", {}).items():
-        entries[f"SHA-256 of {told['source_file']} ({kind})"] = told["source_sha256"]
+    for kind, file in document.get("files", {}).items():
+        entries[f"SHA-256 of {file['source_file']} ({kind})"] = file["source_sha256"]
     versions = ", ".join(f"{name} {v}" for name, v in document["versions"].items())
     return facts({**entries, "Software": versions, "Made": document["made"]})
 
@@ -567,9 +568,9 @@ def write_tables(agreement: xr.Dataset, document: Mapping[str, Any], folder: Pat
         ),
     }
     for metric in METRICS:
-        own = values[values["comparison"].eq(primary) & values["metric"].eq(metric)]
+        of_metric = values[values["comparison"].eq(primary) & values["metric"].eq(metric)]
         texts[f"values-{metric}.tex"] = latex(
-            *_value_cells(own),
+            *_value_cells(of_metric),
             caption=tables.sentence(
                 "validation.n_of_repetitions", caption=_of_values(primary, metric), people=people
             ),
@@ -635,16 +636,16 @@ def _tex(text: str) -> str:
     return "".join(_TEX.get(character, character) for character in text)
 
 
-def _each(agreement: xr.Dataset) -> list[tuple[str, str, str, xr.Dataset]]:
+def _compared(agreement: xr.Dataset) -> list[tuple[str, str, str, xr.Dataset]]:
     """Comparison, angle, side and statistics of all that was compared."""
-    found = []
+    compared = []
     for comparison in agreement["comparison"].values.tolist():
         for angle in agreement["angle"].values.tolist():
             for side in agreement["side"].values.tolist():
                 here = agreement.sel(comparison=comparison, angle=angle, side=side)
                 if int(here["frames_compared"]):
-                    found.append((comparison, angle, side, here))
-    return found
+                    compared.append((comparison, angle, side, here))
+    return compared
 
 
 def _waveform_cells(frame: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
@@ -654,7 +655,7 @@ def _waveform_cells(frame: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
         whole = row["frames_compared"] + row["frames_refused"]
         rows.append(
             [
-                _called(row["angle"], row["side"]),
+                _name_with_side(row["angle"], row["side"]),
                 *(_with_interval(row, name) for name in ("rmse", "mae")),
                 _with_interval(row, "bias", signed=True),
                 _one(row["rmse_offset_removed"]),
@@ -673,7 +674,7 @@ def _value_cells(frame: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     ]
     rows = [
         [
-            _called(row["angle"], row["side"]),
+            _name_with_side(row["angle"], row["side"]),
             str(int(row["pairs"])),
             *(
                 _with_interval(row, name, signed=True)
@@ -686,11 +687,13 @@ def _value_cells(frame: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
         ]
         for row in frame.to_dict("records")
     ]
-    return _told(head, rows)
+    return _without_empty_columns(head, rows)
 
 
-def _told(head: list[str], rows: list[list[str]]) -> tuple[list[str], list[list[str]]]:
-    """Leave out columns in which there is nothing, as those of one participant."""
+def _without_empty_columns(
+    head: list[str], rows: list[list[str]]
+) -> tuple[list[str], list[list[str]]]:
+    """Leave out empty columns, such as those that need several participants."""
     kept = [i for i in range(len(head)) if not rows or any(row[i] != "–" for row in rows)]
     return [head[i] for i in kept], [[row[i] for i in kept] for row in rows]
 
@@ -741,6 +744,6 @@ def _p(value: float) -> str:
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def _called(angle: str, side: str) -> str:
+def _name_with_side(angle: str, side: str) -> str:
     words = capital(called(angle))
     return words if side == "middle" else f"{words}, {side}"

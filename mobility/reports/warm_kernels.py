@@ -1,8 +1,8 @@
 """Kernels that start at once: forked, where that is possible.
 
 A fresh kernel spends most of its time on starting and importing. Here each kernel is forked from a
-:mod:`mobility.reports.kernel_server` that has done both: it is still a process of its own, so no
-report sees what another has left. The server of a single report imports while this process does.
+:mod:`mobility.reports.kernel_server` that has done both. It is still a separate process, so that
+reports do not affect each other. The server of a single report imports while this process does.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from mobility.errors import ReportError
 
 
 class _Server:
-    """The process that forks, started when it is first needed, and again if it was killed."""
+    """The process that forks kernels, started on demand, and again if it was killed."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[str] | None = None
@@ -94,7 +94,7 @@ def use_warm_kernels() -> None:
 
 
 def start_early() -> None:
-    """Start what forks the kernels of this process, which imports while this process does."""
+    """Start the kernel server of this process, which imports while this process does."""
     use_warm_kernels()
     if _server is not None:
         _server.start()
@@ -115,7 +115,7 @@ def warm_kernels() -> Iterator[None]:
 
 @contextlib.contextmanager
 def kernel_server() -> Iterator[_Server | None]:
-    """Give what forks the kernel of a report: that of this process, else one for this report.
+    """Give the kernel server of a report: that of this process, else one for this report.
 
     None where kernels cannot be forked.
     """
@@ -126,12 +126,12 @@ def kernel_server() -> Iterator[_Server | None]:
         _server.start()
         yield _server
         return
-    own = _Server()
-    own.start()
+    server = _Server()
+    server.start()
     try:
-        yield own
+        yield server
     finally:
-        own.stop()
+        server.stop()
 
 
 def provisioner(manager: Any, server: _Server | None) -> Any:
@@ -184,7 +184,7 @@ class _Kernel:
             self._handle, self.returncode = -1, 1
 
     def poll(self) -> int | None:
-        """Return None while the process lives; how it ended is known to the server only."""
+        """Return None while the process lives, else 0: only the server has its exit status."""
         if self.returncode is None and select.select([self._handle], [], [], 0)[0]:
             self._end()
         return self.returncode

@@ -17,7 +17,7 @@ from pydantic import (
 
 from mobility import registry, tables
 from mobility.errors import BadInputError
-from mobility.provenance import Warned
+from mobility.provenance import AnalysisWarning
 from mobility.registry import Exercise, ExerciseName, Joint
 
 Side = Literal["left", "right"]
@@ -188,7 +188,7 @@ class SessionRecord(Document):
     stages: dict[str, Stage] = Field(default_factory=dict)
     provenance: Provenance | None = None
     warnings: Annotated[
-        list[Warned], Field(description="those that concern what is told of it")
+        list[AnalysisWarning], Field(description="those that concern what is told of it")
     ] = Field(default_factory=list)
     verdict: Annotated[
         Literal["", "good", "limited", "not_this_exercise", "unusable"],

@@ -28,7 +28,7 @@ from mobility.client import Client
 from mobility.documents.contract import ExportDocument
 from mobility.documents.fill import SIDES, landmark_names
 from mobility.errors import ConflictError, NotFoundError
-from mobility.provenance import Warned
+from mobility.provenance import AnalysisWarning
 from mobility.registry import ANGLE_OF_JOINT
 from mobility.server.models import SessionState
 from mobility.sessions.record import SessionRecord, StoredConfig
@@ -114,7 +114,7 @@ class RemoteSession:
             # Those of which the documents hold results.
             stages={name: None for name in state.stages if name in ("pose", "angles")},
             reason=state.reason,
-            warnings=[Warned(code="", message=message) for message in state.warnings],
+            warnings=[AnalysisWarning(code="", message=message) for message in state.warnings],
         )
 
     def analyze(self, **_: Any) -> RemoteSession:

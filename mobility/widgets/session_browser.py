@@ -13,7 +13,7 @@ import traitlets
 from mobility import tables
 from mobility.assessment.verdict import LEVELS
 from mobility.documents.fill import title, user_name
-from mobility.documents.verdicts import in_lines
+from mobility.documents.verdicts import warning_lines
 from mobility.errors import MobilityError, NotFoundError
 from mobility.progress import send_first_page_to
 from mobility.reports.warm_kernels import use_warm_kernels
@@ -298,7 +298,7 @@ def _session_row(session: Session | RemoteSession, activity: Activity | None) ->
         "state_text": tables.sentence(f"widgets.browser.state.{state}"),
         "busy": state == "running" or activity == "report",
         "reason": record.reason,
-        "warnings": in_lines(record.warnings),
+        "warnings": warning_lines(record.warnings),
         "verdict": verdict_in_words(verdict, record.exercise),
         "rank": [*reversed(LEVELS), ""].index(verdict),
         "date": timed(record.created_at),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import traitlets
 
 from mobility import tables
-from mobility.documents.verdicts import in_lines
+from mobility.documents.verdicts import warning_lines
 from mobility.errors import BadInputError, NotFoundError
 from mobility.options import check_point, likely
 from mobility.reports.curves import angle_names
@@ -152,7 +152,7 @@ class TrialViewer(Widget):
         session = self._correctable(f"correct its {self.noun}s")
 
         def work() -> None:
-            with session.unless_refused():
+            with session.rollback_if_refused():
                 session.set_repetitions(intervals)
                 session.analyze()
             self._load_repetitions()
@@ -183,7 +183,7 @@ class TrialViewer(Widget):
         place = check_point(point, what=f"subject {point}")
 
         def work() -> None:
-            with session.unless_refused():
+            with session.rollback_if_refused():
                 session.set_subject(place)
                 session.analyze()
             self.others = _others(session)
@@ -243,7 +243,7 @@ class TrialViewer(Widget):
 
 
 def _warnings(session: Session | RemoteSession) -> list[str]:
-    return in_lines(session.record.warnings)
+    return warning_lines(session.record.warnings)
 
 
 def _others(session: Session | None) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from mobility.assessment.verdict import judge
 from mobility.exercises.overhead_squat.analysis import overhead_squat
 from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.repetitions import find_repetitions
-from mobility.provenance import Warned, warnings_of
+from mobility.provenance import AnalysisWarning, warnings_of
 
 UPPER = ("shoulder", "elbow", "wrist", "ear", "nose", "eye", "mouth", "pinky", "index", "thumb")
 
@@ -127,5 +127,5 @@ def of(pose: xr.Dataset) -> Any:
     """Verdict on a pose whose recording is good."""
     repetitions = find_repetitions(pose)
     metrics = overhead_squat(pose, joint_angles(pose), repetitions)
-    warned = [Warned(**each) for each in warnings_of(metrics)]
+    warned = [AnalysisWarning(**each) for each in warnings_of(metrics)]
     return judge(warned, {"light": {"verdict": "ok", "advice": None}}, metrics)

@@ -12,7 +12,7 @@ import mobility
 from mobility import Store, tables
 from mobility.assessment.findings import find
 from mobility.assessment.verdict import PARTS, Verdict, judge
-from mobility.provenance import Warned
+from mobility.provenance import AnalysisWarning
 
 GOOD = {"light": {"verdict": "ok", "advice": None}, "view": {"verdict": "ok", "name": "front"}}
 ALL = frozenset(PARTS)
@@ -36,7 +36,7 @@ def framing(**outside: float) -> dict:
     ],
 )
 def test_a_warning_decides_the_page(code: str, level: str, out: set[str]) -> None:
-    found = judge([Warned(code, "Something was seen.")], GOOD)
+    found = judge([AnalysisWarning(code, "Something was seen.")], GOOD)
     assert (found.level, found.rules_out) == (level, frozenset(out))
     assert (found.headline == "Good recording.") == (level == "good")
     assert bool(found.reasons) == (level != "good")
@@ -44,7 +44,7 @@ def test_a_warning_decides_the_page(code: str, level: str, out: set[str]) -> Non
         assert bool(found.absent(part)) == (part in out)
     if code == "moving_camera":  # a check of the same rules out the same
         moved = GOOD | {"camera": {"verdict": "poor", "advice": "Put the camera on a stand."}}
-        for warned in ([Warned(code, "")], []):
+        for warned in ([AnalysisWarning(code, "")], []):
             assert judge(warned, moved).rules_out == out
 
 
@@ -52,21 +52,21 @@ def test_a_page_is_good_or_says_what_is_wrong_never_both() -> None:
     good = judge([], GOOD)
     assert good == Verdict("good", "Good recording.", "")
     dark = GOOD | {"light": {"verdict": "poor", "advice": "Film in more light."}}
-    found = judge([Warned("moving_camera", "")], dark)
-    assert found.said == (
+    found = judge([AnalysisWarning("moving_camera", "")], dark)
+    assert found.text == (
         "Recording with limits. The camera moved and the light is poor. "
         "Put the camera on a stand. Film in more light."
     )
     # Of another exercise what is told has the limits of its recording, and what to do about them.
-    found = judge([Warned("hands_not_overhead", "")], dark)
+    found = judge([AnalysisWarning("hands_not_overhead", "")], dark)
     assert found.why == "The hands are not held above the head. Besides, the light is poor."
     assert found.what_to_do == (
         "Keep both arms straight overhead for the whole squat. Film in more light."
     )
     # The worst says why, but all that is ruled out stays so.
     worse = dark | {"rate": {"verdict": "unusable", "advice": "Film faster."}}
-    found = judge([Warned("hands_not_overhead", "")], worse)
-    assert found.said == (
+    found = judge([AnalysisWarning("hands_not_overhead", "")], worse)
+    assert found.text == (
         "Unusable recording. The video has too few frames per second. Film faster."
     )
     assert found.rules_out == ALL
@@ -74,10 +74,10 @@ def test_a_page_is_good_or_says_what_is_wrong_never_both() -> None:
 
 
 def test_without_a_check_nothing_is_called_good() -> None:
-    assert judge([], {}).said == "Recording with limits. The recording was not checked."
+    assert judge([], {}).text == "Recording with limits. The recording was not checked."
     assert judge([]).level == "good"
-    assert judge([]).said == ""
-    said = judge([], None, metrics_of()).said
+    assert judge([]).text == ""
+    said = judge([], None, metrics_of()).text
     assert re.match(r"\d+ of \d+ possible faults could be judged", said)
 
 
@@ -93,7 +93,7 @@ def test_without_a_check_nothing_is_called_good() -> None:
 )
 def test_what_is_outside_of_the_picture_rules_out_what_needs_it(part, share, level, out) -> None:
     quality = GOOD if share < 0.05 else framing(**{part: share})
-    warned = [] if share < 0.05 else [Warned(f"{part}_out_of_picture", "")]
+    warned = [] if share < 0.05 else [AnalysisWarning(f"{part}_out_of_picture", "")]
     found = judge(warned, quality)
     assert (found.level, found.rules_out) == (level, out)
     assert found.why.count("out of the picture") == (level != "good")
@@ -101,11 +101,11 @@ def test_what_is_outside_of_the_picture_rules_out_what_needs_it(part, share, lev
 
 def test_arms_that_hang_are_not_judged_and_the_legs_are() -> None:
     findings = find(Store("absent").demo("Overhead Squat").metrics())
-    kept = judge([Warned("hands_not_overhead", "")], GOOD).keep(findings)
+    kept = judge([AnalysisWarning("hands_not_overhead", "")], GOOD).keep(findings)
     gone = {each.rule for each in findings} - {each.rule for each in kept}
     assert gone == {"arms_fall_forward", "dowel_not_over_feet"}
     assert judge([], GOOD).keep(findings) == findings
-    assert judge([Warned("no_squat", "")], GOOD).keep(findings) == ()
+    assert judge([AnalysisWarning("no_squat", "")], GOOD).keep(findings) == ()
 
 
 def test_every_warning_that_an_analysis_can_record_is_in_the_table() -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from mobility.assessment.indices import quality_index
 from mobility.documents import contract
 from mobility.documents import fill as documents
-from mobility.provenance import Warned
+from mobility.provenance import AnalysisWarning
 from mobility.reports import gauges
 from mobility.sessions.record import Participant
 
@@ -196,13 +196,13 @@ def test_an_index_over_some_of_its_parts_names_the_others(stand_in_data):
     assert told["quality_index"] == pytest.approx(float(index["quality_index"]), abs=0.05)
     # The texts and the page of the report say the same.
     assert "without heels" in document["summary"]["final_summary"]
-    assert "of 100, from 83 % of its parts" in [g.told for g in gauges.of_indices(metrics)]
+    assert "of 100, from 83 % of its parts" in [g.goal_text for g in gauges.of_indices(metrics)]
 
 
 def test_what_the_verdict_rules_out_is_in_no_document(stand_in_data):
     index = quality_index(hand_made.metrics_of())
     metrics = stand_in_data.metrics().merge(index, combine_attrs="override")
-    hanging = [Warned(code="hands_not_overhead", message="Low hands.")]
+    hanging = [AnalysisWarning(code="hands_not_overhead", message="Low hands.")]
     unusable = {"rate": {"verdict": "unusable", "advice": "Film faster."}}
     for warnings, quality, metric, words in (
         (hanging, None, "final_summary", "No overhead squat found."),

@@ -10,7 +10,7 @@ import xarray as xr
 from analytic import fitted, squat_pose
 
 from mobility.documents import of_session
-from mobility.provenance import Warned
+from mobility.provenance import AnalysisWarning
 from mobility.store import Store
 
 
@@ -26,7 +26,7 @@ def seen_from(heading: float, corrected: str | None = None) -> Any:
     )
 
 
-def demo_with(warnings: list[Warned] | None = None, **attributes: str) -> Any:
+def demo_with(warnings: list[AnalysisWarning] | None = None, **attributes: str) -> Any:
     """The demo with other warnings, or other attributes of its metrics."""
     demo = Store("absent").demo("Overhead Squat")
     metrics = demo.metrics().assign_attrs(attributes)
@@ -61,7 +61,7 @@ def test_no_angles_are_given_of_a_hidden_side() -> None:
 
 def test_what_cannot_be_used_has_no_angle_and_another_movement_has() -> None:
     for code, kept in (("would_fall", False), ("chair_rise", True), ("no_squat", True)):
-        session = demo_with([Warned(code, "", {"joints": "left knee"})])
+        session = demo_with([AnalysisWarning(code, "", {"joints": "left knee"})])
         knee = of_session.angles(session)["knee_flexion"]
         assert bool(knee.notnull().any()) is kept
         assert ("refused" in knee.attrs) is not kept

@@ -16,7 +16,7 @@ from mobility.documents.fill import group_metrics
 from mobility.exercises.sit_to_stand.chair_rises import find_chair_rises, set_chair_rises
 from mobility.exercises.sit_to_stand.of_rises import slope
 from mobility.kinematics.angles import joint_angles
-from mobility.provenance import Warned, warnings_of
+from mobility.provenance import AnalysisWarning, warnings_of
 from mobility.registry import Trial
 
 UPPER = ("shoulder", "elbow", "wrist", "ear", "nose", "eye", "mouth", "pinky", "thumb")
@@ -182,7 +182,7 @@ def test_without_a_seat_there_is_no_chair_rise(pose_of: Made, course: Course) ->
 def test_squats_are_called_no_chair_rises(pose_of: Made, squat_pose: Callable[..., Any]) -> None:
     squats = measured(squat_pose(reps=5, hold=0.6).pose)
     assert "no_seat" in {warning["code"] for warning in warnings_of(squats)}
-    verdict = judge([Warned(**each) for each in warnings_of(squats)], metrics=squats)
+    verdict = judge([AnalysisWarning(**each) for each in warnings_of(squats)], metrics=squats)
     assert verdict.level == "limited"
     assert "--exercise squat" in verdict.what_to_do
     # Five squats are no test of rising from a chair.

@@ -299,7 +299,7 @@ def test_a_session_that_is_deleted_meanwhile_does_not_come_back(session, monkeyp
         return real(*args)
 
     def correct() -> None:
-        with session.unless_refused():
+        with session.rollback_if_refused():
             session.set_camera_side("left")
 
     monkeypatch.setattr(sys.modules["mobility.kinematics.angles"], "joint_angles", remove_first)
@@ -535,7 +535,7 @@ def test_a_correction_that_the_analysis_refuses_is_taken_back(session, calls, mo
     monkeypatch.setattr(sys.modules["mobility.capture.pose"], "estimate_pose", refuse)
 
     def correct() -> None:
-        with session.unless_refused():
+        with session.rollback_if_refused():
             session.set_subject((3, 4))
             session.analyze()
 
@@ -551,7 +551,7 @@ def test_a_correction_that_the_analysis_refuses_is_taken_back(session, calls, mo
 def test_a_correction_that_is_refused_leaves_no_trace(session):
     session.analyze()
     before = {file: file.stat().st_mtime_ns for file in session.folder.rglob("*")}
-    with pytest.raises(BadInputError), session.unless_refused():
+    with pytest.raises(BadInputError), session.rollback_if_refused():
         session.set_repetitions(by_hand((0.1, 0.0)))
     assert {file: file.stat().st_mtime_ns for file in session.folder.rglob("*")} == before
 

@@ -167,7 +167,7 @@ def test_what_is_asked_for_is_there(store, demo) -> None:
     for given, words in (
         ({"participants": ["anne"]}, r"'anne'.*ann"),
         ({"exercise": "overhead squt"}, r"'overhead squt': unknown; did you mean 'Overhead"),
-        ({"exercise": "foo"}, r"'foo': unknown; choose one of 'Overhead Squat', "),
+        ({"exercise": "foo"}, r"'foo': unknown; choose one of 'Overhead Squat' "),
     ):
         with pytest.raises(BadInputError, match=words):
             cohort.choose_sessions(store, **given)

@@ -13,7 +13,7 @@ import xarray as xr
 from mobility import tables
 from mobility.assessment.verdict import judge
 from mobility.errors import NotFoundError
-from mobility.provenance import Warned
+from mobility.provenance import AnalysisWarning
 from mobility.reports import gauges, last_visit, pdf
 from mobility.reports.gauges import Gauge
 from mobility.sessions.files import read_json, write_json
@@ -46,7 +46,7 @@ def test_numbers_are_those_of_the_metrics_and_refused_ones_are_left_out() -> Non
     bend = shown["Knee bend"]
     assert bend.values["left"][0] == float(metrics["knee_flexion"].sel(side="left"))
     assert bend.values["left"][1] == 1.96 * float(metrics["knee_flexion_sd"].sel(side="left"))
-    assert (bend.goal, bend.told) == (120.0, "≥ 120°")
+    assert (bend.goal, bend.goal_text) == (120.0, "≥ 120°")
     refused = metrics.assign(knee_flexion=xr.full_like(metrics["knee_flexion"], np.nan))
     assert "Knee bend" not in {gauge.name for gauge in gauges.of_rules(refused)}
     first, *_ = few = gauges.of_rules(metrics, first=["arms_fall_forward"], most=2)
@@ -60,7 +60,7 @@ def test_a_recording_that_cannot_be_used_has_no_numbers_on_the_first_page(projec
     metrics = metrics_of_demo()
     feet = {"framing": {"verdict": "unusable", "advice": None, "outside": {"feet": 0.9}}}
     assert gauges.of_rules(metrics, judge([], feet).shows) == []
-    hanging = judge([Warned("hands_not_overhead", "")]).shows
+    hanging = judge([AnalysisWarning("hands_not_overhead", "")]).shows
     named = {gauge.name for gauge in gauges.of_rules(metrics, hanging, most=20)}
     assert "Knee bend" in named
     assert "Arms forward of trunk" not in named
@@ -76,7 +76,7 @@ def test_an_index_says_of_how_many_parts_it_is_and_has_the_interval_of_its_draws
     version = {"version": tables.load("indices")["mobility_index"]["version"]}
     data["mobility_index"].attrs = version
     (index,) = gauges.of_indices(data)
-    assert index.told == "of 100, from 40 % of its parts"
+    assert index.goal_text == "of 100, from 40 % of its parts"
     assert index.values[""] == (90.0, pytest.approx(3.92))
     # Near 0 it is not symmetrical: 3 ± 10 would be less than nothing.
     low = data.assign(

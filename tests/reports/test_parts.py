@@ -18,7 +18,7 @@ from mobility.assessment.findings import Finding, excess, find, label, say
 from mobility.assessment.indices import mobility_index, quality_index
 from mobility.assessment.verdict import judge
 from mobility.exercises.repeated import page
-from mobility.provenance import Warned
+from mobility.provenance import AnalysisWarning
 from mobility.registry import exercise
 from mobility.reports import first_page, gauges, groups, scores, sections
 from mobility.reports.references import References
@@ -172,7 +172,7 @@ def test_the_first_page_names_what_could_not_be_judged() -> None:
     shown = text(first_page.main_findings(fault, judge([]), SQUAT))
     assert "Your knee bend is less" in shown
     assert shown.endswith("Could not be judged: heels (left), arms.")
-    hanging = judge([Warned(code="hands_not_overhead", message="No overhead squat.")])
+    hanging = judge([AnalysisWarning(code="hands_not_overhead", message="No overhead squat.")])
     shown = text(first_page.main_findings(hanging.keep(whole_squat()), hanging, SQUAT))
     assert shown.startswith("No fault was found in what could be judged.")
     assert shown.endswith("Could not be judged: arms, hands over the feet.")
@@ -211,14 +211,16 @@ def test_what_a_verdict_rules_out_is_absent_with_one_sentence_why() -> None:
     demo = Store("absent").demo("Overhead Squat")
     metrics, findings = demo.metrics(), find(demo.metrics())
     good = {"light": {"verdict": "ok", "advice": None}}
-    hanging = judge([Warned(code="hands_not_overhead", message="No <overhead> squat.")], good)
+    hanging = judge(
+        [AnalysisWarning(code="hands_not_overhead", message="No <overhead> squat.")], good
+    )
     assert text(first_page.absent(hanging, "indices", "fms")) == (
         "Indices and the score of the deep squat are not given: the hands are not held "
         "above the head."
     )
     assert "Arms fall" not in text(scores.compensation_table(metrics, References(), hanging))
     assert "Arms fall" in text(scores.compensation_table(metrics, References(), judge([], good)))
-    moved = [Warned("no_squat", "", {"joints": "left <joint>"})]
+    moved = [AnalysisWarning("no_squat", "", {"joints": "left <joint>"})]
     nothing = judge(moved, good)
     shown = first_page.findings_and_exercises(nothing.keep(findings), nothing, SQUAT, most=2)
     assert text(shown) == "Findings and advice are not given."  # why stands in the verdict
@@ -238,7 +240,7 @@ def test_a_session_in_short_is_what_its_report_says(monkeypatch) -> None:
     assert said == f"repetitions: 3 accepted of 3 found; faults: {told}"
     # Count and reason are those of the page, in one sentence.
     verdict = first_page.verdict_of(squat)
-    assert careful == verdict.said
+    assert careful == verdict.text
     assert careful in text(first_page.trust(verdict))
     assert re.match(r"Good recording: \d+ of \d+ possible faults could be judged", careful)
     found, careful = first_page.in_short(joints)

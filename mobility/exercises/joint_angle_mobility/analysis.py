@@ -10,17 +10,25 @@ from mobility.assessment.estimates import without_hidden_side
 from mobility.assessment.movements import movement as movement_entry
 from mobility.assessment.verdict import Verdict
 from mobility.errors import MobilityError
-from mobility.exercises.joint_angle_mobility.courses import feet_may_stay, single_joint_limits
+from mobility.exercises.joint_angle_mobility.courses import (
+    feet_could_be_planted,
+    single_joint_limits,
+)
 from mobility.exercises.joint_angle_mobility.excursions import checked_movements
 from mobility.exercises.joint_angle_mobility.joint_mobility import joint_mobility, joint_movements
-from mobility.exercises.joint_angle_mobility.values import as_told, with_refused_joints
-from mobility.exercises.joint_angle_mobility.verdict import relevant, verdict_in_joints
+from mobility.exercises.joint_angle_mobility.values import (
+    with_refused_joints,
+    without_uncertain_ends,
+)
+from mobility.exercises.joint_angle_mobility.verdict import applicable_warnings, verdict_in_joints
 from mobility.kinematics import angles as kinematic_angles
-from mobility.provenance import Warned
+from mobility.provenance import AnalysisWarning
 from mobility.registry import ANGLE_OF_JOINT, joints_that
 
 if TYPE_CHECKING:
+    import numpy as np
     import xarray as xr
+    from numpy.typing import NDArray
 
     from mobility.registry import Exercise, Trial
     from mobility.sessions.stored import StoredSession
@@ -39,9 +47,9 @@ DEPENDS: Mapping[str, Any] = {
 
 
 def subject(joints: Sequence[str], movement: str | None) -> Literal["moving"] | None:
-    """Without a click, measure whoever moves the joint.
+    """Without a click, follow whoever moves the joint.
 
-    Nobody is followed by ankle, trunk and neck: somebody else's arm would decide.
+    Not for ankle, trunk and neck, where somebody else's arm would decide.
     """
     asked = [movement_entry(movement)["joint"]] if movement else joints
     return None if set(joints_that("followed")).isdisjoint(asked) else "moving"
@@ -49,7 +57,7 @@ def subject(joints: Sequence[str], movement: str | None) -> Literal["moving"] | 
 
 def fit_options(cleaned: xr.Dataset) -> dict[str, Any]:
     """Let the feet move, unless they could have stayed."""
-    return {} if feet_may_stay(cleaned) else {"feet_planted": False}
+    return {} if feet_could_be_planted(cleaned) else {"feet_planted": False}
 
 
 def joint_angles(trial: Trial) -> xr.Dataset:
@@ -60,10 +68,10 @@ def joint_angles(trial: Trial) -> xr.Dataset:
 
 def repetitions(trial: Trial) -> xr.Dataset:
     """Find the movements of the joints, or take those that were set by hand."""
-    found: xr.Dataset = joint_movements(
+    movements: xr.Dataset = joint_movements(
         trial.fitted, trial.angles, joints=trial.joints, movements=trial.intervals
     )
-    return found
+    return movements
 
 
 def checked_repetitions(
@@ -87,12 +95,19 @@ def metrics(trial: Trial) -> xr.Dataset:
     return measured
 
 
+def other_exercise(
+    pose: xr.Dataset, frames: xr.DataArray, accepted: NDArray[np.bool_]
+) -> list[dict[str, Any]]:
+    """Leave it to the metrics, which name the movement that was shown."""
+    return []
+
+
 def verdict(
     exercise: Exercise,
     quality: Mapping[str, Any],
     metrics: xr.Dataset,
     fitted: Callable[[], xr.Dataset],
-    warnings: Sequence[Warned],
+    warnings: Sequence[AnalysisWarning],
 ) -> Verdict:
     """Say what the recording is good for, by the joints that it shows."""
     return verdict_in_joints(quality, metrics, fitted(), warnings)
@@ -103,10 +118,12 @@ def warnings_kept(
     joints: Sequence[str],
     quality: Mapping[str, Any],
     metrics: xr.Dataset,
-    warnings: Sequence[Warned],
-) -> list[Warned]:
+    warnings: Sequence[AnalysisWarning],
+) -> list[AnalysisWarning]:
     """Keep the warnings that concern the joints."""
-    return relevant(warnings, [ANGLE_OF_JOINT[joint] for joint in joints], quality, metrics)
+    return applicable_warnings(
+        warnings, [ANGLE_OF_JOINT[joint] for joint in joints], quality, metrics
+    )
 
 
 def verdict_from_counts(
@@ -121,8 +138,8 @@ def verdict_from_counts(
 
 
 def reported(metrics: xr.Dataset) -> xr.Dataset:
-    """Leave out the ends that the recording does not tell."""
-    return as_told(metrics)
+    """Leave out the ends that are too uncertain."""
+    return without_uncertain_ends(metrics)
 
 
 def angles_in_video(

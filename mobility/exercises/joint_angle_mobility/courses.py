@@ -1,4 +1,4 @@
-"""Angles of single joints over time: what was seen of them, in which posture, what is refused."""
+"""Angles of single joints over time: which frames are refused and why, and the posture."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from mobility import tables
-from mobility.assessment import movements as known_movements
+from mobility.assessment import movements as movement_table
 from mobility.errors import BadInputError
 from mobility.exercises.joint_angle_mobility.excursions import (
     ALONG,
@@ -49,8 +49,8 @@ def single_joint_limits() -> dict[str, float]:
     }
 
 
-def feet_may_stay(pose: xr.Dataset) -> bool:
-    """Whether a fit should look whether the feet stay: only of someone who stands.
+def feet_could_be_planted(pose: xr.Dataset) -> bool:
+    """Whether the fit should test for planted feet: only where the subject stands.
 
     Parameters
     ----------
@@ -60,10 +60,10 @@ def feet_may_stay(pose: xr.Dataset) -> bool:
     Returns
     -------
     bool
-        False (seated, lying, or not to be told): the body is to be fitted without planted feet,
-        which would also say that the centre of mass is over them.
+        False where the subject sits, lies or the posture is uncertain: planted feet would also
+        imply that the centre of mass is over them.
     """
-    require_pose(pose, what="feet_may_stay")
+    require_pose(pose, what="feet_could_be_planted")
     return postures_of(landmarks(pose))[1] == "standing"
 
 
@@ -98,9 +98,9 @@ def courses_of(
     at_cut = np.zeros(time.size, dtype=bool)
     for moment in cuts_of(pose):
         at_cut |= np.abs(time - moment) < table["movement"]["beside_cut_s"]
-    exchanged = _exchanged(pose, points, hidden)
+    exchanged = _why_legs_exchanged(pose, points, hidden)
     azimuth = camera_view(pose).azimuth_deg if len(cameras_of(pose)) < 2 else np.nan
-    found = []
+    courses = []
     for joint in joints:
         entry = joint_table()[joint]
         for k, side in enumerate(SIDES):
@@ -110,7 +110,7 @@ def courses_of(
             values = angle.to_numpy().astype(np.float64)
             sd = angles[f"{name}_sd"].sel(side=side).to_numpy().astype(np.float64)
             reasons = []
-            other, beside = entry.get("other_side", []), _beside(entry, azimuth)
+            other, beside = entry.get("other_side", []), _why_camera_beside(entry, azimuth)
             marks_seen = [*entry["landmarks"], *other]
             columns = [INDEX[f"{side}_{name}"] for name in entry["landmarks"]]
             columns += [INDEX[f"{SIDES[1 - k]}_{name}"] for name in other]
@@ -176,7 +176,7 @@ def courses_of(
                 reasons.append(str(why))
             refuse = refuse | at_cut
             values, sd = np.where(refuse, np.nan, values), np.where(refuse, np.nan, sd)
-            if entry.get("upright") and (level := _stood(values, time, table["stood"])):
+            if entry.get("upright") and (level := _level_at_rest(values, time, table["stood"])):
                 values = values - level
                 reasons.append(
                     tables.sentence("reasons.joint.tilted", joint=joint, degrees=abs(level))
@@ -196,35 +196,35 @@ def courses_of(
                 off_picture=float(angles[entry["angle"]].attrs.get(f"off_picture_{side}", np.nan)),
                 added_sd=float(angle.attrs.get("added_sd_deg", 0.0)),
             )
-            found.append(excursions_of(course, time, table, _end_wanted(joint, movement)))
-    found = rests_of(found, table["movement"])
+            courses.append(excursions_of(course, time, table, _end_wanted(joint, movement)))
+    courses = rests_of(courses, table["movement"])
     if marks is None:
-        return found
-    groups = at_the_same_time([each for course in found for each in course.excursions])
-    return [by_hand(course, time, marks, groups, table) for course in found]
+        return courses
+    groups = at_the_same_time([each for course in courses for each in course.excursions])
+    return [by_hand(course, time, marks, groups, table) for course in courses]
 
 
-def _stood(values: Array, time: Array, rules: Mapping[str, Any]) -> float:
-    """Angle against the vertical at rest, where a recording begins and ends with the same one.
+def _level_at_rest(values: Array, time: Array, rules: Mapping[str, Any]) -> float:
+    """Angle against the vertical at rest, where the recording begins and ends at the same one.
 
-    No camera is level, and who bends to the side starts upright. Zero where rest is not known: it
-    is then the vertical of the picture.
+    No camera is level, and a side bend starts upright. Zero where the rest is unknown: the vertical
+    is then that of the picture.
     """
     first = time <= time[0] + rules["seconds"]
     last = time >= time[-1] - rules["seconds"]
     ends = []
     for part in (values[first], values[last]):
-        known = part[np.isfinite(part)]
-        if 2 * known.size < part.size or np.ptp(known) > rules["apart_deg"]:
+        seen = part[np.isfinite(part)]
+        if 2 * seen.size < part.size or np.ptp(seen) > rules["apart_deg"]:
             return 0.0
-        ends.append(float(np.median(known)))
+        ends.append(float(np.median(seen)))
     level = float(np.mean(ends))
     rests = abs(ends[1] - ends[0]) <= rules["apart_deg"] and abs(level) <= rules["most_deg"]
     return level if rests else 0.0
 
 
-def _beside(entry: Mapping[str, Any], azimuth: float) -> str:
-    """Say how far the camera stands beside the view that a joint needs; empty where it is near."""
+def _why_camera_beside(entry: Mapping[str, Any], azimuth: float) -> str:
+    """Say how far the camera is off the view that a joint needs; empty where it is near."""
     wanted = entry.get("camera")
     if wanted is None or not np.isfinite(azimuth):
         return ""
@@ -240,13 +240,13 @@ def _beside(entry: Mapping[str, Any], azimuth: float) -> str:
 
 def _end_wanted(joint: str, movement: str | None) -> str | None:
     """End of the angle of a joint at which a movement that was asked for turns."""
-    if movement is None or movement not in known_movements.movements_of(joint):
+    if movement is None or movement not in movement_table.movements_of(joint):
         return None
-    return str(known_movements.movement(movement)["end"])
+    return str(movement_table.movement(movement)["end"])
 
 
 def _frames(share: float) -> str:
-    """Say in which part of the frames something is so."""
+    """Word a share of the frames."""
     if share > 0.995:
         return tables.sentence("reasons.joint.all_frames")
     return tables.sentence("reasons.joint.some_frames", share=share)
@@ -270,22 +270,22 @@ def _unseen(pose: xr.Dataset) -> tuple[Mask, Mask]:
 
 
 def _guessed(pose: xr.Dataset, angle: xr.DataArray, entry: Mapping[str, Any], side: str) -> Mask:
-    """Tell which landmarks may be outside the picture, since the pose model is sure of them."""
-    found: Mask = np.zeros((pose.sizes["time"], len(entry["landmarks"])), dtype=bool)
+    """Mask of the landmarks that may be outside the picture, as the pose model is sure of them."""
+    guessed: Mask = np.zeros((pose.sizes["time"], len(entry["landmarks"])), dtype=bool)
     if f"in_picture_{side}" not in angle.attrs or "confidence" not in pose:
-        return found
+        return guessed
     for name, least in guessed_landmarks(entry["angle"]).items():
         sure = landmarks(pose, "confidence", keypoints=[f"{side}_{name}"])[:, 0]
-        found[:, entry["landmarks"].index(name)] = sure >= least
-    return found
+        guessed[:, entry["landmarks"].index(name)] = sure >= least
+    return guessed
 
 
-def _exchanged(pose: xr.Dataset, points: Array, hidden: Mask) -> str:
-    """Say why one leg may be taken for the other; empty where it is not to be feared.
+def _why_legs_exchanged(pose: xr.Dataset, points: Array, hidden: Mask) -> str:
+    """Say why the legs may have been exchanged; empty where that is unlikely.
 
     From the side the far leg is behind the near one. Where the far leg seems to move more than the
-    near one, and comes into sight in a part of the frames only, the pose model cannot tell which
-    leg moves: it was seen to call the raised near leg the far one.
+    near one, and is visible in a part of the frames only, the pose model cannot tell which leg
+    moves: it sometimes labels the raised near leg as the far one.
     """
     limits = constants()["legs_told_apart"]
     lost = float(pose.attrs.get("lost_share", 0.0))
@@ -309,23 +309,23 @@ def _exchanged(pose: xr.Dataset, points: Array, hidden: Mask) -> str:
 
 
 def _toes_ahead(points: Array) -> float:
-    """Cosine between feet and the front of the subject, while the shank goes on from the trunk.
+    """Median cosine between a foot and the front of the subject, of the foot that is more forward.
 
-    The median over such frames, of the foot that points more to the front; NaN without any.
+    Frames count in which the shank is in line with the trunk; NaN without any.
     """
     trunk = np.zeros_like(points[:, 0])
     for side in SIDES:
         trunk += points[:, INDEX[f"{side}_shoulder"]] - points[:, INDEX[f"{side}_hip"]]
     ahead = np.cross(trunk, points[:, INDEX["right_hip"]] - points[:, INDEX["left_hip"]])
-    found = []
+    cosines = []
     for side in SIDES:
         shank = points[:, INDEX[f"{side}_ankle"]] - points[:, INDEX[f"{side}_knee"]]
         foot = points[:, INDEX[f"{side}_foot_index"]] - points[:, INDEX[f"{side}_heel"]]
         size = np.linalg.norm(foot, axis=-1) * np.linalg.norm(ahead, axis=-1)
         cosine = (foot * ahead).sum(axis=-1) / np.where(size > 0, size, np.nan)
         along = angle_between(-trunk, shank) < ALONG
-        found.append(cosine[along & np.isfinite(cosine)])
-    return max(float(np.median(each)) if each.size else np.nan for each in found)
+        cosines.append(cosine[along & np.isfinite(cosine)])
+    return max(float(np.median(each)) if each.size else np.nan for each in cosines)
 
 
 def _leg_range(points: Array, side: str) -> float:
@@ -335,8 +335,8 @@ def _leg_range(points: Array, side: str) -> float:
     shank = points[:, INDEX[f"{side}_ankle"]] - points[:, INDEX[f"{side}_knee"]]
     ranges = []
     for turned in (angle_between(thigh, down), angle_between(thigh, shank)):
-        known = turned[np.isfinite(turned)]
-        ranges.append(float(np.ptp(np.percentile(known, [5, 95]))) if known.size else 0.0)
+        seen = turned[np.isfinite(turned)]
+        ranges.append(float(np.ptp(np.percentile(seen, [5, 95]))) if seen.size else 0.0)
     return max(ranges)
 
 
@@ -350,7 +350,7 @@ def _hip_line(points: Array) -> Array:
 
 
 def postures_of(points: Array) -> tuple[NDArray[np.str_], str]:
-    """Posture of each frame, and the most frequent one; "other" where it cannot be told."""
+    """Posture of each frame, and the most frequent one; "other" where it is uncertain."""
     limits = constants()["posture"]
     up = np.array([0.0, 1.0, 0.0])
 
@@ -367,17 +367,17 @@ def postures_of(points: Array) -> tuple[NDArray[np.str_], str]:
     )
     with np.errstate(invalid="ignore"):
         hangs = np.where(np.isnan(thighs), np.inf, thighs).min(axis=0)
-        known = np.isfinite(hangs)
+        seen = np.isfinite(hangs)
         upright = trunk < limits["upright_deg"]
-        found = np.full(len(points), "other", dtype="<U8")
-        found[upright & (hangs < limits["thigh_deg"])] = "standing"
-        found[upright & known & (hangs >= limits["thigh_deg"])] = "seated"
-        found[(trunk > limits["lying_deg"]) & ~(hangs < limits["thigh_deg"])] = "lying"
-    names, counts = np.unique(found, return_counts=True)
-    return found, str(names[counts.argmax()]) if names.size else "other"
+        postures = np.full(len(points), "other", dtype="<U8")
+        postures[upright & (hangs < limits["thigh_deg"])] = "standing"
+        postures[upright & seen & (hangs >= limits["thigh_deg"])] = "seated"
+        postures[(trunk > limits["lying_deg"]) & ~(hangs < limits["thigh_deg"])] = "lying"
+    names, counts = np.unique(postures, return_counts=True)
+    return postures, str(names[counts.argmax()]) if names.size else "other"
 
 
 def planes_of(joint: str) -> set[str]:
     """Planes of the body in which the movements of a joint lie."""
-    own = known_movements.movements_of(joint)
-    return {str(known_movements.movement(name)["plane"]) for name in own}
+    names = movement_table.movements_of(joint)
+    return {str(movement_table.movement(name)["plane"]) for name in names}

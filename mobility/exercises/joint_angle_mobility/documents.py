@@ -11,7 +11,10 @@ from mobility.assessment.movements import movement
 from mobility.documents import fill
 from mobility.documents.contract import JointAngle, JointMobilityDocument
 from mobility.documents.of_session import side_of_joints
-from mobility.exercises.joint_angle_mobility.values import as_told, with_refused_joints
+from mobility.exercises.joint_angle_mobility.values import (
+    with_refused_joints,
+    without_uncertain_ends,
+)
 from mobility.registry import ANGLE_OF_JOINT, SIDEWAYS
 from mobility.sessions.record import Participant, SessionRecord, Side
 from mobility.sessions.stored import StoredSession
@@ -52,7 +55,7 @@ def shown_angles(session: StoredSession) -> xr.Dataset:
 
 
 def sides(session: StoredSession, side: Side) -> dict[str, Side]:
-    """Let the side to which they moved stand for trunk and neck, of which both are seen alike."""
+    """Report trunk and neck by the side they moved to, as a camera sees both sides alike."""
     record = session.record
     chosen = dict.fromkeys(map(str, record.joints), side)
     if "metrics" in record.stages:
@@ -62,9 +65,9 @@ def sides(session: StoredSession, side: Side) -> dict[str, Side]:
 
 
 def side_that_moved(metrics: xr.Dataset, joint: str, *, otherwise: Side) -> Side:
-    """Side to which a joint of trunk or neck moved more often, and of both the farther.
+    """Side to which trunk or neck moved more often, or farther if equally often.
 
-    `otherwise` stands for a joint that did not move. Of these no camera sees one side better.
+    `otherwise` stands for a joint that did not move.
     """
     one = metrics.sel(joint=joint)
     moved = {
@@ -79,19 +82,18 @@ def side_that_moved(metrics: xr.Dataset, joint: str, *, otherwise: Side) -> Side
     return max(SIDES, key=lambda side: moved[side])
 
 
-_OF_JOINTS_ONLY = {"posture", "references", "title"}
+_NOT_CARRIED = {"posture", "references", "title"}
 """Attributes of the metrics of joints that their curves do not have."""
 
 
 def joint_curves(metrics: xr.Dataset) -> xr.Dataset:
     """Curves of single joints with their errors, without what was refused.
 
-    Each side's stands under the angle of the movement that it showed: a hip that moves sideways
-    under ``hip_abduction``. Those of which there is something come first; of the others the
-    attribute ``refused`` says why. What the metrics say of the recording, and their history, are
-    carried over.
+    Each side stands under the angle of the movement that it showed: a hip that moves sideways under
+    ``hip_abduction``. Curves with values come first; the attribute ``refused`` of the others says
+    why. The attributes of the recording and the history are carried over.
     """
-    found: dict[str, xr.DataArray] = {}
+    curves: dict[str, xr.DataArray] = {}
     notes: dict[str, dict[str, str]] = {}
     empty = metrics[["angle", "angle_sd"]].isel(joint=0, drop=True) * np.nan
     for joint in map(str, metrics["joint"].to_numpy()):
@@ -101,21 +103,21 @@ def joint_curves(metrics: xr.Dataset) -> xr.Dataset:
             name = str(movement(shown)["angle"]) if shown else ANGLE_OF_JOINT[joint]
             notes.setdefault(name, {})[one_side] = str(one["note"].item())
             for ending, what in (("", ""), ("_sd", "standard deviation of the error of ")):
-                curve = found.setdefault(f"{name}{ending}", empty[f"angle{ending}"].copy())
+                curve = curves.setdefault(f"{name}{ending}", empty[f"angle{ending}"].copy())
                 curve.attrs = {"units": "degree", "long_name": f"{what}{spoken(name)}"}
                 curve.loc[{"side": one_side}] = one[f"angle{ending}"]
     for name, of_sides in notes.items():
-        if not found[name].notnull().any() and any(of_sides.values()):
-            found[name].attrs["refused"] = _of_both(of_sides)
-    known = sorted(found, key=lambda name: not found[name].notnull().any())
-    carried = {key: value for key, value in metrics.attrs.items() if key not in _OF_JOINTS_ONLY}
+        if not curves[name].notnull().any() and any(of_sides.values()):
+            curves[name].attrs["refused"] = _joined_notes(of_sides)
+    ordered = sorted(curves, key=lambda name: not curves[name].notnull().any())
+    carried = {key: value for key, value in metrics.attrs.items() if key not in _NOT_CARRIED}
     return type(metrics)(
-        {name: found[name] for name in known}, attrs=carried | {"ds_type": "angles"}
+        {name: curves[name] for name in ordered}, attrs=carried | {"ds_type": "angles"}
     )
 
 
-def _of_both(notes: Mapping[str, str]) -> str:
-    """Put the notes of the sides into one, once where they are the same."""
+def _joined_notes(notes: Mapping[str, str]) -> str:
+    """Join the notes of the sides, once where they are the same."""
     if len(set(notes.values())) == 1:
         return next(iter(notes.values()))
     return "; ".join(f"{side}: {note}" for side, note in notes.items() if note)
@@ -135,19 +137,21 @@ def joint_mobility_document(
 
     The extremes are those of `metrics`. Without a choice `<joint>_angle` of all joints is shown.
     """
-    found = {}
+    angles_by_key = {}
     # A joint that was chosen after the analysis has a curve and no turns yet.
-    ends = as_told(metrics)[["maximum", "minimum"]].reindex(joint=list(record.joints))
+    ends = without_uncertain_ends(metrics)[["maximum", "minimum"]].reindex(
+        joint=list(record.joints)
+    )
     for key, values in fill.angle_series(angles, joints=record.joints, side=side).items():
         which, _, joint = key.removesuffix("_angle").rpartition("_")
         which = which or (side if isinstance(side, str) else side[joint])
         one = ends.sel(joint=joint, side=which)
-        found[key] = JointAngle(
+        angles_by_key[key] = JointAngle(
             max=fill.rounded(one["maximum"], 2), min=fill.rounded(one["minimum"], 2), values=values
         )
     return JointMobilityDocument(
         title=fill.title(record, participant),
-        angles=found,
+        angles=angles_by_key,
         exercise=record.exercise,
         user_info=fill.user_info(record, participant),
         date=fill.day(record.created_at),

@@ -1,4 +1,4 @@
-"""Movements of single joints: where one begins, turns and ends, and what is none."""
+"""Movements of single joints: where one begins, turns and ends, and what does not count as one."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class Course:
     angle: str = ""  # of kinematics.angles
     plane: str = ""  # of the body, in which the joint moves
     off_picture: float = np.nan  # degrees between the plane in which it moves and the picture's
-    added_sd: float = 0.0  # what a fit does not know of its error, degrees
+    added_sd: float = 0.0  # part of the error that the draws of a fit lack, degrees
 
     @property
     def accepted(self) -> list[Excursion]:
@@ -146,8 +146,8 @@ def checked_movements(given: Movements, *, joints: Sequence[str] = JOINTS) -> li
     """
     if isinstance(given, str | Mapping) or not isinstance(given, Sequence):
         raise BadInputError("movements: must be a list of start, bottom and end, in seconds")
-    known = [f"{side} {joint}" for joint in joints for side in SIDES]
-    found: list[dict[str, Any]] = []
+    allowed = [f"{side} {joint}" for joint in joints for side in SIDES]
+    checked: list[dict[str, Any]] = []
     for number, movement in enumerate(given, start=1):
         what = f"movement {number}"
         start, bottom, end = check_times(movement, others=["joints"], what=what)
@@ -156,15 +156,17 @@ def checked_movements(given: Movements, *, joints: Sequence[str] = JOINTS) -> li
                 f"{what} from {start:g} over {bottom:g} to {end:g} s: the start must not be "
                 "negative, the turn must follow the start, and the end must follow the turn"
             )
-        of = movement.get("joints") or []
-        of = of.split(",") if isinstance(of, str) else of
-        if not isinstance(of, Sequence):
-            raise BadInputError(f"{what}: joints must be a list of names (got {of!r})")
-        names = [str(part).strip() for part in of]
+        given_joints = movement.get("joints") or []
+        given_joints = given_joints.split(",") if isinstance(given_joints, str) else given_joints
+        if not isinstance(given_joints, Sequence):
+            raise BadInputError(f"{what}: joints must be a list of names (got {given_joints!r})")
+        names = [str(part).strip() for part in given_joints]
         for name in names:
-            if name not in known:
-                raise BadInputError(f"{what}: joint {name!r} is not measured{likely(name, known)}")
-        for before, other in enumerate(found, start=1):
+            if name not in allowed:
+                raise BadInputError(
+                    f"{what}: joint {name!r} is not measured{likely(name, allowed)}"
+                )
+        for before, other in enumerate(checked, start=1):
             if start < other["start"]:
                 raise BadInputError(f"{what}: begins before movement {before}; put them in order")
             others = other.get("joints", [])
@@ -173,10 +175,10 @@ def checked_movements(given: Movements, *, joints: Sequence[str] = JOINTS) -> li
                 raise BadInputError(
                     f"{what}: begins before movement {before} of the same joint ends"
                 )
-        found.append(
+        checked.append(
             {"start": start, "bottom": bottom, "end": end} | ({"joints": names} if names else {})
         )
-    return found
+    return checked
 
 
 def given_movements(movements: Movements | None, joints: Sequence[str]) -> dict[str, Any]:
@@ -213,18 +215,18 @@ def _least_excursion(course: Course, table: dict[str, Any]) -> float:
 def excursions_of(
     course: Course, time: Array, table: dict[str, Any], wanted: str | None = None
 ) -> Course:
-    """Find the turns and the movements of a curve, to the end of it that was asked for."""
+    """Find the turns and the movements of a curve; `wanted` is the end that movements go to."""
     rules = table["movement"]
-    values = _one_way(course, table)
-    known = np.isfinite(values)
+    values = _values_searched(course, table)
+    seen = np.isfinite(values)
     least = _least_excursion(course, table)
-    if known.sum() < 2:
+    if seen.sum() < 2:
         return replace(course, threshold=least)
-    low, high = np.percentile(values[known], [5, 95])
+    low, high = np.percentile(values[seen], [5, 95])
     threshold = max(least, rules["range_share"] * (high - low))
     near = _NEAR * (high - low)
     # What was refused within the recording lies between its neighbours.
-    bridged = np.interp(time, time[known], values[known])
+    bridged = np.interp(time, time[seen], values[seen])
     at_low = int((bridged <= low + near).sum())
     at_high = int((bridged >= high - near).sum())
     ends = bridged[[0, -1]]
@@ -237,23 +239,23 @@ def excursions_of(
     excursions: list[Excursion] = []
     highs: list[tuple[float, float]] = []
     lows: list[tuple[float, float]] = []
-    for piece in _pieces(time, known, rules["longest_gap_s"]):
+    for piece in _pieces(time, seen, rules["longest_gap_s"]):
         curve = _Curve.of(time[piece], values[piece], rules)
         if curve is None:
             continue
         turns = _turning_points(curve.smooth, threshold)
-        spans = [_turn(curve, turns, i, rules["turn_share"]) for i in range(len(turns))]
+        spans = [_span_of_turn(curve, turns, i, rules["turn_share"]) for i in range(len(turns))]
         rising = len(turns) > 1 and curve.smooth[turns[1]] > curve.smooth[turns[0]]
         for i, span in enumerate(spans):
             is_high = (i % 2 == 1) == rising
             if is_high == rests_high:
                 # Where values were refused next to it, the joint may have gone on to its rest.
                 at = float(curve.time[turns[i]])
-                cut = _near(at, curve.time[0], time[0]) or _near(at, curve.time[-1], time[-1])
-                if not (cut or _passing(span, curve, at)):
+                cut = _at_gap(at, curve.time[0], time[0]) or _at_gap(at, curve.time[-1], time[-1])
+                if not (cut or _on_its_way(span, curve, at)):
                     (highs if is_high else lows).append((at, span.value))
                 continue
-            each = _possible(_excursion(course, curve, spans, i, rules), rules)
+            each = _refuse_impossible(_excursion_at_turn(course, curve, spans, i, rules), rules)
             excursions.append(each)
             if each.accepted:
                 (highs if is_high else lows).append((each.turn, each.extreme))
@@ -266,26 +268,26 @@ def excursions_of(
     )
 
 
-def _one_way(course: Course, table: dict[str, Any]) -> Array:
-    """Values in which movements are looked for: those to the other side are the other side's."""
+def _values_searched(course: Course, table: dict[str, Any]) -> Array:
+    """Values that are searched for movements; negative ones of the trunk are of the other side."""
     if joint_table()[course.joint].get("from_zero"):
         return np.maximum(course.values, 0.0)
     return course.values
 
 
-def _near(at: float, end: float, end_of_all: float) -> bool:
-    """Whether a place is at the end of a piece that is not that of the recording."""
+def _at_gap(at: float, end: float, end_of_all: float) -> bool:
+    """Whether a time is at the end of a piece, but not at the end of the recording."""
     return abs(at - end) < _EDGE_S and abs(end - end_of_all) > _EDGE_S
 
 
-def _passing(span: _Span, curve: _Curve, at: float) -> bool:
-    """Whether a joint was on its way where the recording begins or ends, and not at rest."""
+def _on_its_way(span: _Span, curve: _Curve, at: float) -> bool:
+    """Whether a joint was moving, not at rest, where the recording begins or ends."""
     edge = min(at - curve.time[0], curve.time[-1] - at) < _EDGE_S
     return bool(edge and curve.time[span.last] - curve.time[span.first] < _EDGE_S)
 
 
-def _possible(each: Excursion, rules: Mapping[str, Any]) -> Excursion:
-    """Refuse what no limb does that shows how far it moves: a glitch of the landmarks."""
+def _refuse_impossible(each: Excursion, rules: Mapping[str, Any]) -> Excursion:
+    """Refuse a movement too fast or too brief for a limb: a glitch of the landmarks."""
     reason = ""
     if each.peak_velocity > rules["fastest_deg_s"]:
         reason = tables.sentence("reasons.movement.too_fast", speed=each.peak_velocity)
@@ -296,8 +298,8 @@ def _possible(each: Excursion, rules: Mapping[str, Any]) -> Excursion:
 
 
 def rests_of(courses: Sequence[Course], rules: Mapping[str, Any]) -> list[Course]:
-    """Refuse what a side seems to do while the other one moves much farther: it rests."""
-    found = []
+    """Refuse small movements of a side while the other one moves much farther: it rests."""
+    without_rests = []
     for course in courses:
         others = [
             each
@@ -323,7 +325,7 @@ def rests_of(courses: Sequence[Course], rules: Mapping[str, Any]) -> list[Course
             for each in course.excursions
         )
         turned = {each.turn for each in excursions if each.reason == why}
-        found.append(
+        without_rests.append(
             replace(
                 course,
                 excursions=excursions,
@@ -331,16 +333,16 @@ def rests_of(courses: Sequence[Course], rules: Mapping[str, Any]) -> list[Course
                 lows=tuple(pair for pair in course.lows if pair[0] not in turned),
             )
         )
-    return found
+    return without_rests
 
 
-def _pieces(time: Array, known: Mask, longest_gap: float) -> list[Mask]:
-    """Known frames, apart where a gap is longer than can be bridged."""
-    rows = np.flatnonzero(known)
+def _pieces(time: Array, seen: Mask, longest_gap: float) -> list[Mask]:
+    """Split the frames with a value where a gap is too long to be bridged."""
+    rows = np.flatnonzero(seen)
     breaks = np.flatnonzero(np.diff(time[rows]) > longest_gap + np.median(np.diff(time))) + 1
     pieces = []
     for part in np.split(rows, breaks):
-        mask = np.zeros(len(known), dtype=bool)
+        mask = np.zeros(len(seen), dtype=bool)
         mask[part] = True
         pieces.append(mask)
     return pieces
@@ -403,7 +405,7 @@ class _Span:
     place: int
 
 
-def _turn(curve: _Curve, turns: Sequence[int], i: int, share: float) -> _Span:
+def _span_of_turn(curve: _Curve, turns: Sequence[int], i: int, share: float) -> _Span:
     """Frames around a turn that are within a share of the smaller neighbouring excursion."""
     place = turns[i]
     beside = [turns[k] for k in (i - 1, i + 1) if 0 <= k < len(turns)]
@@ -412,22 +414,22 @@ def _turn(curve: _Curve, turns: Sequence[int], i: int, share: float) -> _Span:
 
 
 def _rests(curve: _Curve, spans: Sequence[_Span], i: int, share: float) -> dict[int, float]:
-    """Values of the turns beside one, by number; where the recording cuts off a way is no rest."""
-    found = {k: spans[k].value for k in (i - 1, i + 1) if 0 <= k < len(spans)}
-    if len(found) < 2:
-        return found
-    # What is nearer to the extreme may be on its way only.
-    near, far = sorted(found, key=lambda k: abs(spans[i].value - found[k]))
+    """Values of the neighbouring turns, by number, without one where the recording cuts it off."""
+    values = {k: spans[k].value for k in (i - 1, i + 1) if 0 <= k < len(spans)}
+    if len(values) < 2:
+        return values
+    # The turn nearer to the extreme may be one that the recording cuts off.
+    near, far = sorted(values, key=lambda k: abs(spans[i].value - values[k]))
     end, step = len(curve.smooth) - 1, float(curve.time[1] - curve.time[0])
     border = (near == 0 and spans[near].place < _EDGE_S / step) or (
         near == len(spans) - 1 and end - spans[near].place < _EDGE_S / step
     )
-    if border and abs(found[near] - found[far]) > share * abs(spans[i].value - found[far]):
-        del found[near]
-    return found
+    if border and abs(values[near] - values[far]) > share * abs(spans[i].value - values[far]):
+        del values[near]
+    return values
 
 
-def _excursion(
+def _excursion_at_turn(
     course: Course, curve: _Curve, spans: Sequence[_Span], i: int, rules: dict[str, Any]
 ) -> Excursion:
     span = spans[i]
@@ -448,13 +450,13 @@ def _excursion(
         not before and span.place < _EDGE_S / step
     )
     return replace(
-        _read(course, curve, span, rest, (start, end), (before, after), rules),
+        _excursion_between(course, curve, span, rest, (start, end), (before, after), rules),
         accepted=not going,
         reason=tables.sentence("reasons.movement.cut_off") if going else "",
     )
 
 
-def _read(
+def _excursion_between(
     course: Course,
     curve: _Curve,
     span: _Span,
@@ -499,12 +501,12 @@ def _read(
 
 
 def leading_excursion(group: Sequence[Excursion]) -> Excursion:
-    """Of what moves at the same time, the one that moves most."""
+    """Largest of the movements that happen at the same time."""
     return max(group, key=lambda each: (each.accepted, each.excursion))
 
 
 def as_marked(mark: Mark, group: Sequence[Excursion]) -> Excursion:
-    """Give what moves most in a marked movement the times of the marks."""
+    """Give the largest movement of a mark the times of that mark."""
     if not group:
         return Excursion(
             *("", "", mark.start, mark.turn, mark.turn, mark.turn, mark.end),
@@ -529,37 +531,37 @@ def by_hand(
     groups: Sequence[Sequence[Excursion]],
     table: dict[str, Any],
 ) -> Course:
-    """Take the movements of a curve from the marks of a person, in the place of what was found."""
+    """Replace the detected movements of a curve by those that a person marked."""
     rules = table["movement"]
     least = _least_excursion(course, table)
-    known = np.isfinite(course.values)
+    seen = np.isfinite(course.values)
     curves: list[_Curve] = []
-    if known.sum() > 1:
-        pieces = _pieces(time, known, rules["longest_gap_s"])
-        values = _one_way(course, table)
+    if seen.sum() > 1:
+        pieces = _pieces(time, seen, rules["longest_gap_s"])
+        values = _values_searched(course, table)
         made = (_Curve.of(time[piece], values[piece], rules) for piece in pieces)
         curves = [curve for curve in made if curve is not None]
     frame = float(np.median(np.diff(time))) if time.size > 1 else 0.0
     excursions: list[Excursion] = []
     rests: dict[float, float] = {}
     missing: list[str] = []
-    own = [k for k, mark in enumerate(marks) if mark.is_of(course.joint, course.side)]
-    for place, k in enumerate(own):
+    indices = [k for k, mark in enumerate(marks) if mark.is_of(course.joint, course.side)]
+    for place, k in enumerate(indices):
         mark = marks[k]
         same = _same_marks(mark, groups, frame / 2)
-        found = [e for e in same if (e.joint, e.side) == (course.joint, course.side)]
-        if same and not found and not mark.joints:
+        automatic = [e for e in same if (e.joint, e.side) == (course.joint, course.side)]
+        if same and not automatic and not mark.joints:
             continue
         curve = next((c for c in curves if c.time[0] <= mark.turn <= c.time[-1]), None)
         if curve is None:
-            if mark.joints and known.any():
+            if mark.joints and seen.any():
                 missing.append(f"{mark.turn:.2f} s")
             continue
-        before = marks[own[place - 1]].end if place else -np.inf
-        after = marks[own[place + 1]].start if place + 1 < len(own) else np.inf
-        each, beside = _read_at(course, curve, mark, (before, after), frame, rules)
-        if found:
-            each = replace(found[0], accepted=True, reason="")
+        before = marks[indices[place - 1]].end if place else -np.inf
+        after = marks[indices[place + 1]].start if place + 1 < len(indices) else np.inf
+        each, beside = _excursion_at_marks(course, curve, mark, (before, after), frame, rules)
+        if automatic:
+            each = replace(automatic[0], accepted=True, reason="")
         elif each is None or each.excursion < least:
             if mark.joints and each is not None:
                 why = tables.sentence("reasons.movement.small_at_marks", least=least)
@@ -568,14 +570,14 @@ def by_hand(
         excursions.append(replace(each, mark=k))
         # Where values were refused next to it, the joint may have gone on to its rest.
         ends = ((curve.time[0], time[0]), (curve.time[-1], time[-1]))
-        rests |= {t: value for t, value in beside if not any(_near(t, *end) for end in ends)}
+        rests |= {t: value for t, value in beside if not any(_at_gap(t, *end) for end in ends)}
     turns = [each for each in excursions if each.accepted]
     highs = [(each.turn, each.extreme) for each in turns if each.extreme > each.rest]
     lows = [(each.turn, each.extreme) for each in turns if each.extreme < each.rest]
     note = course.note
     if missing:
-        told = tables.sentence("reasons.movement.nothing_at_marks", times=listed(missing))
-        note = f"{note}; {told}" if note else told
+        lost = tables.sentence("reasons.movement.nothing_at_marks", times=listed(missing))
+        note = f"{note}; {lost}" if note else lost
     return replace(
         course,
         threshold=least,
@@ -589,16 +591,16 @@ def by_hand(
 def _same_marks(
     mark: Mark, groups: Sequence[Sequence[Excursion]], tolerance: float
 ) -> Sequence[Excursion]:
-    """Movements that were found where a person marked one; empty where the marks are others."""
+    """Movements that were detected at the times of a mark; empty where there are none."""
     for group in groups:
         each = leading_excursion(group)
         pairs = ((each.start, mark.start), (each.turn, mark.turn), (each.end, mark.end))
-        if all(abs(found - marked) <= tolerance for found, marked in pairs):
+        if all(abs(automatic - marked) <= tolerance for automatic, marked in pairs):
             return group
     return ()
 
 
-def _read_at(
+def _excursion_at_marks(
     course: Course,
     curve: _Curve,
     mark: Mark,
@@ -633,7 +635,7 @@ def _read_at(
         return None, []
     sign = float(np.sign(out + back))
     size = max(sign * out, sign * back)
-    # What ends at the edge of the curve, away from rest, was cut off there.
+    # An end at the edge of the curve, away from rest, was cut off there.
     seen = (
         curve.time[start] - curve.time[0] > 1.5 * frame or sign * out > (1 - _NEAR) * size,
         curve.time[-1] - curve.time[end] > 1.5 * frame or sign * back > (1 - _NEAR) * size,
@@ -662,7 +664,7 @@ def _read_at(
     span = _plateau(curve, turn, rules["turn_share"] * abs(smooth[turn] - level), start, end)
     if span.value == level:
         return None, []
-    return _read(course, curve, span, level, (start, end), seen, rules), rests
+    return _excursion_between(course, curve, span, level, (start, end), seen, rules), rests
 
 
 def _plateau(curve: _Curve, place: int, near: float, least: int, most: int) -> _Span:
@@ -677,7 +679,7 @@ def _plateau(curve: _Curve, place: int, near: float, least: int, most: int) -> _
 
 
 def in_order(excursions: Sequence[Excursion]) -> list[Excursion]:
-    """Excursions in the order of time."""
+    """Sort excursions by time."""
     return sorted(excursions, key=lambda each: (each.start, each.joint, each.side))
 
 
@@ -699,7 +701,7 @@ def at_the_same_time(excursions: Sequence[Excursion]) -> list[list[Excursion]]:
 
 
 def local_sd(course: Course) -> float:
-    """Give the standard deviation of what differs from frame to frame, degrees."""
+    """Median standard deviation of the error of a frame, degrees."""
     sd = course.sd[np.isfinite(course.sd)]
     return float(np.median(sd)) if sd.size else float("nan")
 

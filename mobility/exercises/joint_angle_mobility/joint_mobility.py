@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from mobility import provenance, tables
-from mobility.assessment import movements as known_movements
+from mobility.assessment import movements as movement_table
 from mobility.assessment.kinds import BESIDE
 from mobility.assessment.reference_ranges import Sex
 from mobility.errors import BadInputError
@@ -115,7 +115,7 @@ def joint_movements(
     def over(values: Sequence[Any], kind: type, **attrs: str) -> Any:
         return ("rep", np.array(values, dtype=kind), attrs)
 
-    def named(number: int) -> str:
+    def joints_in_words(number: int) -> str:
         if marks is not None and not groups[number]:
             return ", ".join(marks[number].joints)
         return ", ".join(f"{each.side} {each.joint}" for each in groups[number])
@@ -134,7 +134,7 @@ def joint_movements(
             "start_seen": over([each.start_seen for each in leading], bool),
             "end_seen": over([each.end_seen for each in leading], bool),
             "reason": over([each.reason for each in leading], str),
-            "joints": over([named(number) for number in range(len(groups))], str),
+            "joints": over([joints_in_words(number) for number in range(len(groups))], str),
             "standing": ("time", at_rest),
         },
         coords={"rep": np.arange(1, len(leading) + 1), "time": angles["time"].variable},
@@ -175,10 +175,10 @@ def joint_mobility(
     sex, age
         Of the participant (years), for the reference; None where they are not known.
     movement
-        Which movement of the table ``movements`` was asked for; None: the one that is found. It
-        names how to film what is refused, and where another one is found the note says so.
+        Movement of the table ``movements`` that was asked for; None: any. It decides how to film
+        what is refused; where another one is shown the note says so.
     movements
-        Movements that a person marked, in the place of those that are found in the curves, as for
+        Movements that a person marked, instead of those detected in the curves, as for
         :func:`~mobility.exercises.joint_angle_mobility.excursions.checked_movements`.
 
     Returns
@@ -234,7 +234,7 @@ def joint_mobility(
 
     In a marked movement a joint is read where the person marked its turn: the median of the
     smoothed curve within 3 % of the excursion around there; it rests at the extremes between the
-    marked movements. A movement whose marks are those that were found keeps what was found. A
+    marked movements. A movement whose marks are those that were detected is not changed. A
     joint that moves less than its least excursion, or than the error (one standard deviation) of a
     value, did not move.
 
@@ -260,7 +260,7 @@ def joint_mobility(
     """
     table = constants()
     if movement is not None:
-        wanted = known_movements.movement(movement)["joint"]
+        wanted = movement_table.movement(movement)["joint"]
         if wanted not in joints:
             raise BadInputError(
                 f"joint_mobility: {movement} moves the {wanted}, which is not among the joints"
@@ -288,25 +288,25 @@ def joint_mobility(
         numbers["refused_share"][place] = float(np.isnan(course.values).mean())
         numbers["off_picture"][place], planes[place] = course.off_picture, course.plane
         counts[place] = len(course.accepted)
-        found = measured_values(course, draws)
+        values = measured_values(course, draws)
         borne = course.joint == "ankle" and bears_weight(course, points, angles["time"].to_numpy())
         shown = shown_movement(course, borne=borne)
         names[place] = shown
         repeated, why_not = repeatability_of(course)
-        found |= repeated
+        values |= repeated
         if shown:
-            found |= end_of_range_of(shown, found)
+            values |= end_of_range_of(shown, values)
         if np.isnan(course.values).all():
-            own = known_movements.movements_of(course.joint)
-            wanted = movement if movement in own else own[0]
-            advice[place] = known_movements.refusal_advice(wanted, course.plane)
+            possible = movement_table.movements_of(course.joint)
+            wanted = movement if movement in possible else possible[0]
+            advice[place] = movement_table.refusal_advice(wanted, course.plane)
         entry = joint_table()[course.joint]
         differs = entry.get("not_compared", "") if course.angle == entry["angle"] else ""
         reference = None if differs else reference_of(course, shown, sex, age)
         remarks = [course.note] if course.note else []
-        if shown and movement in known_movements.movements_of(course.joint) and shown != movement:
-            told = {"shown": spoken(shown), "wanted": spoken(str(movement))}
-            remarks.append(tables.sentence("reasons.movement.other", **told))
+        if shown and movement in movement_table.movements_of(course.joint) and shown != movement:
+            spoken_names = {"shown": spoken(shown), "wanted": spoken(str(movement))}
+            remarks.append(tables.sentence("reasons.movement.other", **spoken_names))
         if not np.isnan(course.values).all():
             if not course.accepted:
                 cut = [each.reason for each in course.excursions]
@@ -322,13 +322,13 @@ def joint_mobility(
                 kinds[place] = reference.kind
                 numbers["reference"][place] = reference.mean
                 references[f"{course.side}_{course.joint}"] = described_reference(reference)
-                score, score_sd, why = score_of(found, reference, moved=bool(course.accepted))
-                found |= {"score": score, "score_sd": score_sd}
+                score, score_sd, why = score_of(values, reference, moved=bool(course.accepted))
+                values |= {"score": score, "score_sd": score_sd}
                 remarks += [why] if why else []
             elif course.accepted:
                 remarks.append(differs or tables.sentence("reasons.reference.unknown"))
         remarks += [why_not] if why_not else []
-        for name, value in found.items():
+        for name, value in values.items():
             numbers[name][place] = value
         notes[place] = "; ".join(remarks)
     postures, posture = postures_of(points)
@@ -379,16 +379,16 @@ def joint_mobility(
         | given_movements(movements, joints),
         movements=int(counts.sum()),
         posture=posture,
-        warnings=_warnings(courses) + upper_body_only(pose) + _others(movement, names),
+        warnings=_warnings(courses) + upper_body_only(pose) + _other_movement(movement, names),
     )
 
 
-def _others(movement: str | None, shown: NDArray[Any]) -> list[dict[str, str]]:
-    """Warn where other movements of the joint were shown than the one that was asked for."""
+def _other_movement(movement: str | None, shown: NDArray[Any]) -> list[dict[str, str]]:
+    """Warn where the joint showed other movements than the one that was asked for."""
     if movement is None:
         return []
-    own = set(known_movements.movements_of(known_movements.movement(movement)["joint"]))
-    others = sorted(own & set(shown.ravel()) - {movement})
+    possible = set(movement_table.movements_of(movement_table.movement(movement)["joint"]))
+    others = sorted(possible & set(shown.ravel()) - {movement})
     if not others or movement in shown:
         return []
     instead = listed([spoken(name) for name in others])
@@ -396,7 +396,7 @@ def _others(movement: str | None, shown: NDArray[Any]) -> list[dict[str, str]]:
 
 
 def _draws(pose: xr.Dataset, angles: xr.Dataset) -> xr.Dataset | None:
-    """Deviations of the draws of a fit, made as the angles were; None without a fit."""
+    """Deviations of the draws of a fit, for the same angles; None without a fit."""
     if "position_draws" not in pose:
         return None
     draws = angle_draws(pose)
@@ -406,8 +406,8 @@ def _draws(pose: xr.Dataset, angles: xr.Dataset) -> xr.Dataset | None:
         if any(f"in_picture_{side}" in values.attrs for side in SIDES)
     ]
     if flat:
-        found = measured_angles(pose)
-        draws = draws.assign({name: found[f"{name}_draws"] for name in flat})
+        flat_angles = measured_angles(pose)
+        draws = draws.assign({name: flat_angles[f"{name}_draws"] for name in flat})
     whole = {
         str(name): values.to_numpy() for name, values in draws.items() if "side" not in values.dims
     }
@@ -423,7 +423,7 @@ def _variables(numbers: dict[str, Array], table: dict[str, Any]) -> dict[str, An
     """Give the numbers over (joint, side) their units and names."""
     units = {"peak_velocity": "degree/s", "mean_velocity": "degree/s", "score": "percent"}
     units |= {"refused_share": "1"}
-    found = {}
+    variables = {}
     errors = {f"{name}_sd": name for name in numbers}
     for name, values in numbers.items():
         base = errors.get(name, name)
@@ -439,14 +439,14 @@ def _variables(numbers: dict[str, Array], table: dict[str, Any]) -> dict[str, An
                 attrs["statistic"] = _STATISTIC[base]
         if name == "score":
             attrs["reference"] = table["score"]["source"]
-        found[name] = (("joint", "side"), values, attrs)
-    return found
+        variables[name] = (("joint", "side"), values, attrs)
+    return variables
 
 
 def _differences(
     courses: Sequence[Course], joints: Sequence[str], shown: NDArray[Any], draws: xr.Dataset | None
 ) -> dict[str, Any]:
-    """Differences of the sides over (joint): of those of which both show the same movement."""
+    """Differences of the sides over (joint), where both show the same movement."""
     of_place = {(course.joint, course.side): course for course in courses}
     numbers = {
         name: np.full(len(joints), np.nan) for name in ("side_difference", "side_difference_sd")
@@ -461,7 +461,7 @@ def _differences(
 
 
 def _groups(courses: Sequence[Course], marks: Sequence[Mark] | None) -> list[list[Excursion]]:
-    """Movements of joints that are one: at the same time, or marked as one."""
+    """Group movements of joints that happen at the same time, or were marked as one."""
     excursions = in_order([each for course in courses for each in course.excursions])
     if marks is None:
         return at_the_same_time(excursions)

@@ -11,9 +11,9 @@ import numpy as np
 
 from mobility import tables
 from mobility.assessment.movements import movement
-from mobility.documents.verdicts import marked
+from mobility.documents.verdicts import with_side_doubt
 from mobility.exercises.joint_angle_mobility.sections import places, reached, shown
-from mobility.exercises.joint_angle_mobility.values import is_told
+from mobility.exercises.joint_angle_mobility.values import end_is_certain
 from mobility.registry import ANGLE_OF_JOINT
 from mobility.reports.drawn_angles import points_in_picture, turn_of
 from mobility.reports.moments import Moment
@@ -28,18 +28,18 @@ if TYPE_CHECKING:
     from mobility.sessions.stored import StoredSession
 
 _IN_PLANE_DEG = 35.0
-"""A movement counts as seen in the plane of the picture where the angle in the picture is that of
-the body within so much."""
+"""Difference between the angle in the picture and that of the body up to which a movement counts as
+seen in the plane of the picture."""
 
 
 def in_short(session: StoredSession, counted: str, verdict: Verdict) -> str:
     """Say in one line how far the joints go."""
-    told = "; ".join([counted, *reached(marked(session.metrics(), verdict))])
-    return tables.sentence("report.in_short.joints", counted=told)
+    parts = "; ".join([counted, *reached(with_side_doubt(session.metrics(), verdict))])
+    return tables.sentence("report.in_short.joints", counted=parts)
 
 
 def moments(session: StoredSession, pose: xr.Dataset, findings: Sequence[Finding]) -> list[Moment]:
-    """Choose a start, and the farthest of what is seen best, of the joints that are shown."""
+    """Choose a start, and the farthest turns of the shown joints that are seen best."""
     metrics = session.metrics()
     chosen = places(metrics, shown(session.record, session.stored_config()))
     moved = zip(metrics["movement_joint"].values, metrics["movement_side"].values, strict=True)
@@ -53,7 +53,7 @@ def scores(findings: Sequence[Finding], metrics: xr.Dataset, cite: Callable[[str
 
 
 def curves_first(record: SessionRecord) -> tuple[str, ...]:
-    """Show every angle of the joints: a hip that moves sideways has a curve of its own."""
+    """Show every angle of the joints: a hip that moves sideways has another curve."""
     return tuple(f"{joint}_" for joint in record.joints)
 
 
@@ -65,11 +65,11 @@ def pictures(folder: Path) -> dict[str, Any]:
 def joint_moments(
     angles: xr.Dataset, metrics: xr.Dataset, pose: xr.Dataset | None = None
 ) -> list[Moment]:
-    """Choose three moments of joints that move: a start, and the farthest of what is seen best.
+    """Choose three moments of joints that move: a start, and the farthest turns seen best.
 
     Where one joint and side moved, the second is on its way. The farthest of several turns is that
     which is nearest to their median, the value that is reported. Empty where none moved, or where
-    it cannot be told how far.
+    all ends are too uncertain.
 
     Parameters
     ----------
@@ -83,13 +83,13 @@ def joint_moments(
     places = dict.fromkeys(
         (str(joint), str(side)) for joint, side in np.transpose(joints)[accepted]
     )
-    told = [
+    certain = [
         (joint, side)
         for joint, side in places
-        if is_told(metrics, joint, side)
+        if end_is_certain(metrics, joint, side)
         and np.isfinite(metrics["end_of_range"].sel(joint=joint, side=side))
     ]
-    chosen = [_of_joint(angles, metrics, joint, side) for joint, side in told]
+    chosen = [_of_joint(angles, metrics, joint, side) for joint, side in certain]
 
     def last(moments: list[Moment]) -> tuple[bool, float]:
         turn = moments[-1]
@@ -110,7 +110,7 @@ def _in_plane(pose: xr.Dataset, moment: Moment) -> bool:
 
 
 def _of_joint(angles: xr.Dataset, metrics: xr.Dataset, joint: str, side: str) -> list[Moment]:
-    """Take the movement of a joint and side that stands for all: start, on the way, farthest."""
+    """Start, middle and turn of the movement of a joint and side nearest to the reported end."""
     one = metrics.sel(joint=joint, side=side)
     shown = str(one["shown"].item())
     name = str(movement(shown)["angle"]) if shown else ANGLE_OF_JOINT[joint]
@@ -118,19 +118,19 @@ def _of_joint(angles: xr.Dataset, metrics: xr.Dataset, joint: str, side: str) ->
     label = spoken(shown)
     if not label:
         label = str(angles[name].attrs.get("long_name", name)).partition(" (")[0]
-    own = (metrics["movement_joint"].values == joint) & (metrics["movement_side"].values == side)
-    own &= metrics["movement_accepted"].values.astype(bool)
-    turns = sign * metrics["movement_extreme"].values[own].astype(float)
+    moved = (metrics["movement_joint"].values == joint) & (metrics["movement_side"].values == side)
+    moved &= metrics["movement_accepted"].values.astype(bool)
+    turns = sign * metrics["movement_extreme"].values[moved].astype(float)
     reported = float(one["end_of_range"])
     middle = reported if math.isfinite(reported) else float(np.nanmedian(turns))
-    which = int(np.flatnonzero(own)[int(np.nanargmin(np.abs(turns - middle)))])
+    which = int(np.flatnonzero(moved)[int(np.nanargmin(np.abs(turns - middle)))])
     start, turn = (float(metrics[f"movement_{part}"].values[which]) for part in ("start", "turn"))
     time = metrics["time"].values
-    found = []
+    moments = []
     for title, when in (("Start", start), ("On the way", (start + turn) / 2), ("Farthest", turn)):
         row = int(np.argmin(np.abs(time - when)))
         value, sd = sign * float(one["angle"].values[row]), float(one["angle_sd"].values[row])
         if title == "Farthest" and math.isfinite(reported):
             value, sd = reported, float(one["end_of_range_sd"])
-        found.append(Moment(title, float(time[row]), name, side, value, sd, "°", label))
-    return found
+        moments.append(Moment(title, float(time[row]), name, side, value, sd, "°", label))
+    return moments

@@ -1,4 +1,4 @@
-"""The parts of the Joint Angle Mobility report as HTML and figures, no science of their own.
+"""The parts of the Joint Angle Mobility report as HTML and figures, without any science.
 
 Every function takes plain values or Datasets; whatever came from a person (comments, names) is
 escaped.
@@ -20,13 +20,13 @@ import xarray as xr
 from mobility import plot, tables
 from mobility.assessment.movements import how_to_film, movement
 from mobility.documents.fill import SIDES, joint_angles_shown
-from mobility.documents.verdicts import side_told
+from mobility.documents.verdicts import side_label
 from mobility.exercises.joint_angle_mobility.documents import joint_curves
-from mobility.exercises.joint_angle_mobility.values import is_told, why_untold
+from mobility.exercises.joint_angle_mobility.values import end_is_certain, reason_withheld
 from mobility.exercises.joint_angle_mobility.verdict import (
-    judged,
+    applicable_warnings,
     moved_in,
-    relevant,
+    quality_for_joints,
     unmeasured,
     verdict_in_joints,
 )
@@ -44,7 +44,7 @@ from mobility.reports.sections import facts, paragraphs, quantity, table
 from mobility.wording import both_sides, capital, listed, spoken
 
 if TYPE_CHECKING:
-    from mobility.provenance import Warned
+    from mobility.provenance import AnalysisWarning
     from mobility.sessions.record import SessionRecord, StoredConfig
 
 _MOST_SENTENCES = 3
@@ -54,13 +54,13 @@ _MOST_DIFFERENCES = 2
 """Differences between left and right that have a sentence of their own there."""
 
 _MOST_GAUGES = 3
-"""Movements with a gauge there: each names whom it is compared with, and the page has 250 words."""
+"""Movements with a gauge there: each names its reference group, and the page has 250 words."""
 
 _COMPARED = (
     *("less", "below", "farther", "above", "close", "near", "uncertain", "usual"),
     *("others", "unsure", "none", "untold"),
 )
-"""How a value is compared, what stands out first; sentences ``joints.compared``."""
+"""Outcomes of a comparison, the most notable first; sentences ``joints.compared``."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Shown:
 
     def heading(self, metrics: xr.Dataset) -> str:
         """Name the joint, and the side where only one is shown."""
-        side = f"{side_told(metrics, self.sides[0])} " if len(self.sides) == 1 else ""
+        side = f"{side_label(metrics, self.sides[0])} " if len(self.sides) == 1 else ""
         return capital(f"{side}{self.joint}")
 
 
@@ -82,17 +82,17 @@ def trust_in_joints(
     quality: Mapping[str, Any],
     metrics: xr.Dataset,
     pose: xr.Dataset,
-    warnings: Sequence[Warned] = (),
+    warnings: Sequence[AnalysisWarning] = (),
 ) -> str:
-    """Say the same of single joints; where none was measured, with a drawing of how to film it."""
+    """Show the verdict; where nothing was measured, with a drawing of how to film it."""
     verdict = verdict_in_joints(quality, metrics, pose, warnings)
     name = unmeasured(metrics)[2]
     if not name:
         return trust(verdict)
     drawing = how_to_film(name).drawing.read_text(encoding="utf-8")
-    said = trust(replace(verdict, what_to_do=""))
+    sentences = trust(replace(verdict, what_to_do=""))
     return (
-        f"{said}<figure class='film'>{drawing}"
+        f"{sentences}<figure class='film'>{drawing}"
         f"<figcaption>{escape(verdict.what_to_do)}</figcaption></figure>"
     )
 
@@ -105,12 +105,12 @@ def shown(record: SessionRecord, config: StoredConfig | None) -> list[Shown]:
     """
     keys = joint_angles_shown(record.joints, config.shown_angles if config else ())
     comments = config.comments if config else {}
-    found = []
+    listed_angles = []
     for key in keys:
         name = key.removesuffix("_angle")
         side, _, joint = name.rpartition("_")
-        found.append(Shown(key, joint, (side,) if side else SIDES, comments.get(key, "")))
-    return found
+        listed_angles.append(Shown(key, joint, (side,) if side else SIDES, comments.get(key, "")))
+    return listed_angles
 
 
 def places(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> list[tuple[str, str]]:
@@ -122,30 +122,30 @@ def places(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> list[tuple[str,
 
 def overview(metrics: xr.Dataset, angles: Sequence[Shown]) -> str:
     """Make the table of what was measured of each joint and side, with 95 % intervals."""
-    averaged = any(_reference(metrics, *place) != "–" for place in places(metrics, angles))
+    averaged = any(_average_cell(metrics, *place) != "–" for place in places(metrics, angles))
     head = ["Movement", "From", "To", "Range", *(["Average"] if averaged else [])]
     scored = bool(np.isfinite(metrics["score"].values).any())
     rows = []
     for each in angles:
         for side in each.sides:
             one = metrics.sel(joint=each.joint, side=side)
-            row = [f"{_side(metrics, side)} {_named(one, each.joint)}"]
+            row = [f"{_side_head(metrics, side)} {_movement_name(one, each.joint)}"]
             if not np.isfinite([float(one["maximum"]), float(one["minimum"])]).any():
                 why = str(one["note"].item()) or tables.sentence("joints.not_seen")
-                told = escape(tables.sentence("joints.not_measured", why=why))
+                explanation = escape(tables.sentence("joints.not_measured", why=why))
                 columns = len(head) - 1 + scored
-                row.append(f"<td class='missing words' colspan='{columns}'>{told}</td>")
+                row.append(f"<td class='missing words' colspan='{columns}'>{explanation}</td>")
             else:
                 if times := int(one["movements"]):
                     row[0] += f" <span class='interval'>× {times}</span>"
-                why = why_untold(one)
+                why = reason_withheld(one)
                 first, last = (_cell(one, name, sign=sign) for name, sign in _ends(one))
                 reach = [first, last, _cell(one, "range_of_motion")]
                 if why:
                     begun = [first] if one["shown"].item() else []
                     width = len(reach) - len(begun)
                     reach = [*begun, f"<td class='missing words' colspan='{width}'>{why}</td>"]
-                row += [*reach, *([_reference(metrics, each.joint, side)] if averaged else [])]
+                row += [*reach, *([_average_cell(metrics, each.joint, side)] if averaged else [])]
                 row += ["–" if why else _cell(one, "score")] if scored else []
             rows.append(row)
         for difference in differences(metrics, [each]):
@@ -159,9 +159,8 @@ def overview(metrics: xr.Dataset, angles: Sequence[Shown]) -> str:
     return table(head, rows, caption=caption, numeric=True)
 
 
-def _side(metrics: xr.Dataset, side: str) -> str:
-    """Begin a cell or a line with a side."""
-    return capital(side_told(metrics, side))
+def _side_head(metrics: xr.Dataset, side: str) -> str:
+    return capital(side_label(metrics, side))
 
 
 def _ends(one: xr.Dataset) -> tuple[tuple[str, int], tuple[str, int]]:
@@ -172,25 +171,25 @@ def _ends(one: xr.Dataset) -> tuple[tuple[str, int], tuple[str, int]]:
     return ("minimum", 1), ("maximum", 1)
 
 
-def _named(one: xr.Dataset, joint: str) -> str:
+def _movement_name(one: xr.Dataset, joint: str) -> str:
     """Movement that was shown, or the joint where it was none."""
     return escape(spoken(str(one["shown"].item())) or joint)
 
 
 def reached(metrics: xr.Dataset) -> list[str]:
     """Say of each joint and side that moved how far it went: "left elbow flexion 112° ± 14°"."""
-    known = {(each.joint, each.side): each for each in reaches(metrics)}
-    found = []
+    by_place = {(each.joint, each.side): each for each in reaches(metrics)}
+    phrases = []
     for joint, side, movement_name in moved_in(metrics):
-        each = known.get((joint, side))
-        name = f"{side_told(metrics, side)} {spoken(movement_name) or joint}"
+        each = by_place.get((joint, side))
+        name = f"{side_label(metrics, side)} {spoken(movement_name) or joint}"
         if each is None:
-            found.append(tables.sentence("joints.reached_other", name=name))
-        elif not each.told:
-            found.append(tables.sentence("joints.reached_untold", name=name))
+            phrases.append(tables.sentence("joints.reached_other", name=name))
+        elif not each.certain:
+            phrases.append(tables.sentence("joints.reached_untold", name=name))
         else:
-            found.append(f"{name} {_whole(each.value)}° ± {each.half:.0f}°")
-    return found
+            phrases.append(f"{name} {_whole(each.value)}° ± {each.half:.0f}°")
+    return phrases
 
 
 @dataclass(frozen=True)
@@ -209,8 +208,8 @@ class Reach:
         What they reach: from where to where 95 of 100, and on average; NaN where not known.
     note
         Why this person is not known to be one of them; "" for who is.
-    told
-        Whether the error is so small that a recording tells how far it goes.
+    certain
+        Whether the error is small enough for the value to be reported.
     named
         The side as a sentence has it.
     """
@@ -225,7 +224,7 @@ class Reach:
     mean: float = math.nan
     high: float = math.nan
     note: str = ""
-    told: bool = True
+    certain: bool = True
     named: str = ""
 
     @property
@@ -236,7 +235,7 @@ class Reach:
     @property
     def compared(self) -> str:
         """How the value is beside the range, one of those of ``joints.compared``."""
-        if not self.told:
+        if not self.certain:
             return "untold"
         if not math.isfinite(self.mean):
             return "none"
@@ -257,7 +256,7 @@ class Reach:
         return "uncertain" if 2 * self.half > high - low else "close"
 
     @property
-    def said(self) -> str:
+    def sentence(self) -> str:
         """The comparison in one sentence."""
         size = _whole(self.value)
         half = f"{self.half:.0f}"
@@ -268,7 +267,7 @@ class Reach:
         elif self.from_straight:
             kind += ".short" if round(self.value) < 0 else ".beyond"
             size = f"{abs(self.value):.0f}"
-        told = tables.sentence(
+        reached = tables.sentence(
             f"joints.reaches.{kind}",
             side=self.named or self.side,
             joint=self.joint,
@@ -276,7 +275,7 @@ class Reach:
         )
         return tables.sentence(
             f"joints.compared.{self.compared}",
-            reaches=told,
+            reaches=reached,
             name=capital(f"{self.named or self.side} {self.name}"),
             half=half,
             **self._range,
@@ -296,12 +295,12 @@ class Reach:
     @property
     def _range(self) -> dict[str, str]:
         ends = {"low": self.low, "mean": self.mean, "high": self.high}
-        known = {name: _whole(value) for name, value in ends.items() if math.isfinite(value)}
-        if not known:
+        in_words = {name: _whole(value) for name, value in ends.items() if math.isfinite(value)}
+        if not in_words:
             return {}
-        kind = "spread" if "low" in known else "average"
-        told = tables.sentence(f"joints.ranges.{kind}", **known)
-        return {"people": self.people, "range": told, **known}
+        kind = "spread" if "low" in in_words else "average"
+        range_in_words = tables.sentence(f"joints.ranges.{kind}", **in_words)
+        return {"people": self.people, "range": range_in_words, **in_words}
 
 
 def _whole(value: float) -> str:
@@ -309,8 +308,8 @@ def _whole(value: float) -> str:
 
 
 def reaches(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> list[Reach]:
-    """Compare how far each joint and side of `angles` (without any: of all) went that moved."""
-    found = []
+    """Compare the ends of range of the joints and sides that moved, of `angles` or of all."""
+    compared = []
     ranges = tables.load("reference_ranges")
     deviations = float(ranges["usual"]["standard_deviations"])
     moved = {(joint, side): name for joint, side, name in moved_in(metrics)}
@@ -322,21 +321,21 @@ def reaches(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> list[Reach]:
         value, half = float(one["end_of_range"]), Z95 * float(one["end_of_range_sd"])
         if not math.isfinite(value):
             continue
-        reach = Reach(joint, side, name, value, half, told=is_told(metrics, joint, side))
-        reach = replace(reach, named=side_told(metrics, side))
-        known = _references(metrics).get(f"{side}_{joint}")
-        if known is not None and known["mean"] is not None:
-            mean, spread = float(known["mean"]), deviations * float(known["sd"] or math.nan)
+        reach = Reach(joint, side, name, value, half, certain=end_is_certain(metrics, joint, side))
+        reach = replace(reach, named=side_label(metrics, side))
+        reference = _references(metrics).get(f"{side}_{joint}")
+        if reference is not None and reference["mean"] is not None:
+            mean, spread = float(reference["mean"]), deviations * float(reference["sd"] or math.nan)
             reach = replace(
                 reach,
-                people=str(ranges["studies"][known["study"]]["people"]),
+                people=str(ranges["studies"][reference["study"]]["people"]),
                 low=mean - spread,
                 mean=mean,
                 high=mean + spread,
-                note=known["note"],
+                note=reference["note"],
             )
-        found.append(reach)
-    return found
+        compared.append(reach)
+    return compared
 
 
 @dataclass(frozen=True)
@@ -348,7 +347,7 @@ class Difference:
     half: float
 
     @property
-    def is_told(self) -> bool:
+    def exceeds_error(self) -> bool:
         """Whether it is more than its error, both in whole degrees as they are shown."""
         return abs(round(self.value)) > round(self.half, 0)
 
@@ -358,82 +357,82 @@ class Difference:
         return quantity(self.value, "degree", sd=self.half / Z95, signed=True)
 
     @property
-    def said(self) -> str:
-        """The difference in a sentence, where it is told."""
+    def sentence(self) -> str:
+        """The difference in a sentence."""
         kind = "right" if self.value > 0 else "left"
         size = {"value": f"{abs(self.value):.0f}", "half": f"{self.half:.0f}"}
         return tables.sentence(f"joints.difference.{kind}", name=capital(self.name), **size)
 
 
 def differences(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> list[Difference]:
-    """Compare the sides of each joint of `angles` (without any: of all) that both went alike.
+    """Compare the sides of each joint, of `angles` or of all, that show the same movement.
 
-    The surest difference comes first. Of a side of which it cannot be told how far it goes there is
-    none, nor where one side may be the other.
+    The surest difference comes first. There is none where the end of a side is too uncertain, or
+    where the sides may have been exchanged.
     """
     if "side_difference" not in metrics or metrics.attrs.get("sides_in_doubt"):
         return []
-    found = []
+    compared = []
     wanted = dict.fromkeys(joint for joint, _ in places(metrics, angles))
     for joint in wanted:
         one = metrics.sel(joint=joint)
         value, half = float(one["side_difference"]), Z95 * float(one["side_difference_sd"])
-        told = all(
-            (joint, side) in places(metrics, angles) and is_told(metrics, joint, side)
+        certain = all(
+            (joint, side) in places(metrics, angles) and end_is_certain(metrics, joint, side)
             for side in SIDES
         )
-        if told and math.isfinite(value) and math.isfinite(half):
-            found.append(Difference(spoken(str(one["shown"].values[0])), value, half))
-    return sorted(found, key=lambda each: -abs(each.value) / max(each.half, 1e-6))
+        if certain and math.isfinite(value) and math.isfinite(half):
+            compared.append(Difference(spoken(str(one["shown"].values[0])), value, half))
+    return sorted(compared, key=lambda each: -abs(each.value) / max(each.half, 1e-6))
 
 
 def _compared(metrics: xr.Dataset, angles: Sequence[Shown]) -> list[str]:
-    """Say which sides differ, a sentence each, and in one of which no difference can be told."""
-    known = differences(metrics, angles)
-    apart = [each.said for each in known if each.is_told][:_MOST_DIFFERENCES]
+    """Give a sentence for each difference that exceeds its error, and one for all others."""
+    of_sides = differences(metrics, angles)
+    apart = [each.sentence for each in of_sides if each.exceeds_error][:_MOST_DIFFERENCES]
     alike = [
         f"{each.name} ({_whole(each.value)} ± {each.half:.0f}°)"
-        for each in known
-        if not each.is_told
+        for each in of_sides
+        if not each.exceeds_error
     ]
-    told = [tables.sentence("joints.difference.none", names=listed(alike))] if alike else []
-    return apart + told
+    others = [tables.sentence("joints.difference.none", names=listed(alike))] if alike else []
+    return apart + others
 
 
-def _drawn(metrics: xr.Dataset, angles: Sequence[Shown]) -> list[Reach]:
-    """Give what has a gauge, without the range of people with whom this one is not compared."""
+def _with_gauge(metrics: xr.Dataset, angles: Sequence[Shown]) -> list[Reach]:
+    """Give the values with a gauge, without a range of people who are not comparable."""
     return [
         replace(each, people="", low=math.nan, mean=math.nan, high=math.nan)
         if each.compared == "others"
         else each
         for each in reaches(metrics, angles)
-        if each.told
+        if each.certain
     ]
 
 
 def gauges_of(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> list[Gauge]:
     """Make the gauges of a first page: how far each movement went, beside what people reach."""
-    known = _drawn(metrics, angles)
-    alone = len(_people(known)) == 1
-    found: dict[tuple[str, str], list[Reach]] = {}
-    for each in known:
-        found.setdefault((capital(each.name), each.beside(alone=alone)), []).append(each)
+    drawn = _with_gauge(metrics, angles)
+    alone = len(_people(drawn)) == 1
+    grouped: dict[tuple[str, str], list[Reach]] = {}
+    for each in drawn:
+        grouped.setdefault((capital(each.name), each.beside(alone=alone)), []).append(each)
     return [
         Gauge(
             name,
             {each.side: (each.value, each.half) for each in alike},
             "degree",
             alike[0].mean,
-            told,
+            beside,
             (alike[0].low, alike[0].high),
         )
-        for (name, told), alike in list(found.items())[:_MOST_GAUGES]
+        for (name, beside), alike in list(grouped.items())[:_MOST_GAUGES]
     ]
 
 
 def show_gauges(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> str:
     """Show the gauges; the caption says what they are compared with."""
-    people = _people(_drawn(metrics, angles))
+    people = _people(_with_gauge(metrics, angles))
     kind = "none" if not people else "one" if len(people) == 1 else "several"
     caption = tables.sentence(f"joints.gauges.{kind}", people=listed(people))
     doubt = metrics.attrs.get("sides_in_doubt")
@@ -441,8 +440,8 @@ def show_gauges(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> str:
     return show(gauges_of(metrics, angles), caption=". ".join([caption, *added]))
 
 
-def _people(found: Sequence[Reach]) -> list[str]:
-    return list(dict.fromkeys(each.people for each in found if each.people))
+def _people(reaches: Sequence[Reach]) -> list[str]:
+    return list(dict.fromkeys(each.people for each in reaches if each.people))
 
 
 def commented(metrics: xr.Dataset, chosen: Sequence[Shown]) -> str:
@@ -456,10 +455,10 @@ def commented(metrics: xr.Dataset, chosen: Sequence[Shown]) -> str:
 
 
 def in_words(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> str:
-    """Say by how much the sides differ and how far the joints go, and name what is not known."""
-    found = sorted(reaches(metrics, angles), key=lambda each: _COMPARED.index(each.compared))
-    told = found[:_MOST_SENTENCES]
-    others = [each for each in found if each.compared == "others"]
+    """Say by how much the sides differ and how far the joints go, and name what is missing."""
+    ordered = sorted(reaches(metrics, angles), key=lambda each: _COMPARED.index(each.compared))
+    in_sentences = ordered[:_MOST_SENTENCES]
+    others = [each for each in ordered if each.compared == "others"]
     notes = []
     for people in _people(others):
         these = [each for each in others if each.people == people]
@@ -484,7 +483,7 @@ def in_words(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> str:
         )
         if why != rests
     }
-    said = {(each.joint, each.side) for each in told}
+    covered = {(each.joint, each.side) for each in in_sentences}
     for joint, side in places(metrics, angles):
         one = metrics.sel(joint=joint, side=side)
         kind, name = "more", spoken(str(one["shown"].item())) or joint
@@ -493,29 +492,29 @@ def in_words(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> str:
             kind = "unmeasured" if missing == 1 else "unseen" if missing > 0.5 else "still"
             if missing < 1 and (joint, side) in moved:
                 kind = "uncounted"
-        elif why_untold(one):
+        elif reason_withheld(one):
             kind = "untold" if one["shown"].item() else "unnamed"
-        if (joint, side) not in said:
-            rest[kind].append(f"{side_told(metrics, side)} {name}")
+        if (joint, side) not in covered:
+            rest[kind].append(f"{side_label(metrics, side)} {name}")
     notes += [
         tables.sentence(f"joints.rest.{kind}", names=both_sides(names))
         for kind, names in rest.items()
         if names
     ]
-    items = "".join(f"<li>{escape(said)}</li>" for said in _compared(metrics, angles))
-    items += "".join(f"<li>{escape(each.said)}</li>" for each in told)
+    items = "".join(f"<li>{escape(line)}</li>" for line in _compared(metrics, angles))
+    items += "".join(f"<li>{escape(each.sentence)}</li>" for each in in_sentences)
     body = f"<ul>{items}</ul>" if items else paragraphs(tables.sentence("joints.nothing"))
     return body + "".join(f"<p class='note'>{escape(note)}</p>" for note in notes)
 
 
 def measured_angles(metrics: xr.Dataset, angles: Sequence[Shown]) -> list[str]:
     """Names of the angles that were measured: of a hip that moves sideways its abduction."""
-    found: dict[str, None] = {}
+    names_in_order: dict[str, None] = {}
     for each in angles:
         shown = metrics["shown"].sel(joint=each.joint, side=list(each.sides)).values
         names = [str(name) for name in shown if name] or [""]
-        found |= dict.fromkeys(_angle_of(each.joint, name) for name in names)
-    return list(found)
+        names_in_order |= dict.fromkeys(_angle_of(each.joint, name) for name in names)
+    return list(names_in_order)
 
 
 def _angle_of(joint: str, name: str) -> str:
@@ -534,13 +533,13 @@ def _references(metrics: xr.Dataset) -> Mapping[str, Mapping[str, Any]]:
     return cast("Mapping[str, Mapping[str, Any]]", json.loads(metrics.attrs["references"]))
 
 
-def _reference(metrics: xr.Dataset, joint: str, side: str) -> str:
-    found = _references(metrics).get(f"{side}_{joint}")
-    if found is None or found["note"]:  # of people with whom this one is not compared
+def _average_cell(metrics: xr.Dataset, joint: str, side: str) -> str:
+    entry = _references(metrics).get(f"{side}_{joint}")
+    if entry is None or entry["note"]:  # of people with whom this one is not compared
         return "–"
-    if found["mean"] is None:
-        return f"{found['lowest']:.0f} to {found['highest']:.0f}°"
-    return f"{found['mean']:.0f}°"
+    if entry["mean"] is None:
+        return f"{entry['lowest']:.0f} to {entry['highest']:.0f}°"
+    return f"{entry['mean']:.0f}°"
 
 
 def speeds(metrics: xr.Dataset, angles: Sequence[Shown]) -> str:
@@ -549,14 +548,15 @@ def speeds(metrics: xr.Dataset, angles: Sequence[Shown]) -> str:
     for each in angles:
         for side in each.sides:
             one = metrics.sel(joint=each.joint, side=side)
-            if not int(one["movements"]) or why_untold(one):
+            if not int(one["movements"]) or reason_withheld(one):
                 continue
             repeats = ["–", "–"]
             spread, change = float(one["repeatability"]), float(one["detectable_change"])
             if math.isfinite(change):
                 repeats = [f"{spread:.1f}°", f"{change:.0f}°"]
             fast = [_cell(one, "peak_velocity"), _cell(one, "mean_velocity")]
-            rows.append([f"{_side(metrics, side)} {_named(one, each.joint)}", *fast, *repeats])
+            name = f"{_side_head(metrics, side)} {_movement_name(one, each.joint)}"
+            rows.append([name, *fast, *repeats])
     if not rows:
         return ""
     head = ["Movement", "Peak speed", "Mean speed", "SD of the turns", "Least change"]
@@ -564,67 +564,67 @@ def speeds(metrics: xr.Dataset, angles: Sequence[Shown]) -> str:
 
 
 def details(metrics: xr.Dataset, angle: Shown) -> str:
-    """Say under its name what must be known of a joint; empty where that is nothing."""
+    """Give the remarks on a joint under its name; empty where there are none."""
     moved = bool((metrics["movements"].sel(joint=angle.joint) > 0).any())
-    told: dict[str, list[str]] = {}
+    by_text: dict[str, list[str]] = {}
     for side in angle.sides:
-        known = _references(metrics).get(f"{side}_{angle.joint}") or {}
+        reference = _references(metrics).get(f"{side}_{angle.joint}") or {}
         one = metrics.sel(joint=angle.joint, side=side)
-        # The table of the references says it.
-        less = tables.sentence("reasons.reference.no_score", reason=known.get("note"))
+        # The table of the references has it.
+        less = tables.sentence("reasons.reference.no_score", reason=reference.get("note"))
         if text := _remarks(one, moved=moved, less=less):
-            told.setdefault(text, []).append(side_told(metrics, side))
-    lines = (f"{capital(listed(sides))}: {text}" for text, sides in told.items())
-    return f"<h3>{escape(angle.heading(metrics))}</h3>{paragraphs(*lines)}" if told else ""
+            by_text.setdefault(text, []).append(side_label(metrics, side))
+    lines = (f"{capital(listed(sides))}: {text}" for text, sides in by_text.items())
+    return f"<h3>{escape(angle.heading(metrics))}</h3>{paragraphs(*lines)}" if by_text else ""
 
 
 def _remarks(one: xr.Dataset, *, moved: bool, less: str = "") -> str:
-    """Say what must be known of one side, `less` that; `moved`: whether one of both did."""
+    """Give the remarks on one side without the sentence `less`; `moved`: whether a side moved."""
     parts = str(one["note"].item()).replace(less, "").split("; ")
     note, refused = "; ".join(filter(None, parts)), float(one["refused_share"])
-    told = [f"{note}."] if note else []
+    remarks = [f"{note}."] if note else []
     if advice := str(one["advice"].item()):
-        told.append(tables.sentence("joints.film_too") if moved else advice)
+        remarks.append(tables.sentence("joints.film_too") if moved else advice)
     if 0.005 <= refused < 1:
-        told.append(tables.sentence("joints.refused_share", share=refused))
-    return " ".join(told)
+        remarks.append(tables.sentence("joints.refused_share", share=refused))
+    return " ".join(remarks)
 
 
 def reference_table(metrics: xr.Dataset, angles: Sequence[Shown]) -> str:
     """Say with what each shown joint was compared, and whom those studies measured."""
-    wanted = {f"{s}_{each.joint}": side_told(metrics, s) for each in angles for s in each.sides}
+    wanted = {f"{s}_{each.joint}": side_label(metrics, s) for each in angles for s in each.sides}
     rows = []
     studies: dict[tuple[str, str], list[str]] = {}
     alike: dict[str, list[str]] = {}
-    for key, found in _references(metrics).items():
+    for key, entry in _references(metrics).items():
         if key in wanted:
             # Both sides of a joint have one row, unless they showed different movements.
             joint = key.partition("_")[2]
-            same = json.dumps([joint, found], sort_keys=True)
+            same = json.dumps([joint, entry], sort_keys=True)
             alike.setdefault(same, []).append(f"{wanted[key]} {joint}")
     for same, names in alike.items():
-        found = json.loads(same)[1]
-        if found["mean"] is None:
-            value = f"{found['lowest']:g} to {found['highest']:g}°"
+        entry = json.loads(same)[1]
+        if entry["mean"] is None:
+            value = f"{entry['lowest']:g} to {entry['highest']:g}°"
         else:
-            value = f"{found['mean']:g}°"
-        spread = "" if found["sd"] is None else f", SD {found['sd']:g}°"
+            value = f"{entry['mean']:g}°"
+        spread = "" if entry["sd"] is None else f", SD {entry['sd']:g}°"
         group = ", ".join(
             part
             for part in (
-                found["sex"],
-                None if found["age"] is None else f"{found['age'][0]} to {found['age'][1]} years",
+                entry["sex"],
+                None if entry["age"] is None else f"{entry['age'][0]} to {entry['age'][1]} years",
             )
             if part
         )
-        studies.setdefault((found["sample"], found["source"]), []).extend(names)
+        studies.setdefault((entry["sample"], entry["source"]), []).extend(names)
         rows.append(
             [
                 escape(capital(both_sides(names))),
-                f"{value} ({escape(found['statistic'])}{spread})",
-                escape(tables.sentence(f"joints.kinds.{found['kind']}")),
+                f"{value} ({escape(entry['statistic'])}{spread})",
+                escape(tables.sentence(f"joints.kinds.{entry['kind']}")),
                 escape(group or tables.sentence("joints.whole_group")),
-                escape(found["note"] or "–"),
+                escape(entry["note"] or "–"),
             ]
         )
     if not rows:
@@ -633,12 +633,12 @@ def reference_table(metrics: xr.Dataset, angles: Sequence[Shown]) -> str:
         f"{escape(capital(both_sides(names)))}: {escape(sample)}. {escape(source)}."
         for (sample, source), names in studies.items()
     ]
-    told = paragraphs(tables.sentence("joints.ranges_of")) + table(
+    introduction = paragraphs(tables.sentence("joints.ranges_of")) + table(
         ["Joint", "Value", "Motion", "Group", "Note"],
         rows,
         caption=tables.sentence("joints.ranges_compared"),
     )
-    return told + "".join(f"<p>{source}</p>" for source in sources)
+    return introduction + "".join(f"<p>{source}</p>" for source in sources)
 
 
 def movement_table(metrics: xr.Dataset, angles: Sequence[Shown]) -> str:
@@ -650,20 +650,20 @@ def movement_table(metrics: xr.Dataset, angles: Sequence[Shown]) -> str:
         place = str(one["movement_joint"]), str(one["movement_side"])
         if place not in wanted:
             continue
-        untold = f"<td class='missing words'>{tables.sentence('joints.not_told')}</td>"
-        known = is_told(metrics, *place)
+        withheld = f"<td class='missing words'>{tables.sentence('joints.not_told')}</td>"
+        certain = end_is_certain(metrics, *place)
         named = bool(metrics["shown"].sel(joint=place[0], side=place[1]).item())
         rows.append(
             [
                 str(one.get("movement_number", "–")),
-                f"{_side(metrics, place[1])} {place[0]}",
+                f"{_side_head(metrics, place[1])} {place[0]}",
                 f"{one['movement_start']:.1f} s",
                 f"{one['movement_turn']:.1f} s",
                 f"{one['movement_end']:.1f} s",
-                quantity(float(one["movement_rest"]), "degree") if known or named else untold,
-                quantity(float(one["movement_extreme"]), "degree") if known else untold,
-                quantity(float(one["movement_peak_velocity"]), "degree/s") if known else untold,
-                f"<td class='text'>{escape(_counts(one))}</td>",
+                quantity(float(one["movement_rest"]), "degree") if certain or named else withheld,
+                quantity(float(one["movement_extreme"]), "degree") if certain else withheld,
+                quantity(float(one["movement_peak_velocity"]), "degree/s") if certain else withheld,
+                f"<td class='text'>{escape(_counts_in_words(one))}</td>",
             ]
         )
     if not rows:
@@ -673,42 +673,42 @@ def movement_table(metrics: xr.Dataset, angles: Sequence[Shown]) -> str:
     return table(head, rows, caption=tables.sentence("joints.movements"), numeric=True)
 
 
-def _counts(one: Mapping[str, Any]) -> str:
+def _counts_in_words(one: Mapping[str, Any]) -> str:
     if one["movement_accepted"]:
         return "yes"
     why = one.get("movement_reason", tables.sentence("joints.cut_off"))
     return tables.sentence("joints.not_counted", why=why)
 
 
-def sureness(warnings: Sequence[Warned], pose: xr.Dataset, names: Sequence[str]) -> str:
+def sureness(warnings: Sequence[AnalysisWarning], pose: xr.Dataset, names: Sequence[str]) -> str:
     """Say what limits the trust in the angles `names` of single joints."""
     one = "position_draws" in pose and len(cameras_of(pose)) < 2
     standing = tables.sentence("joints.one_camera") if one else ""
-    return sections.distrust(relevant(warnings, names), pose, standing=standing)
+    return sections.distrust(applicable_warnings(warnings, names), pose, standing=standing)
 
 
 def uncertainty(pose: xr.Dataset) -> str:
     """Say where the standard deviations come from."""
-    told = [tables.sentence("joints.errors.of_landmarks")]
+    sentences = [tables.sentence("joints.errors.of_landmarks")]
     if "position_draws" in pose:
-        told = [tables.sentence("joints.errors.of_fit", count=pose.sizes["draw"])]
+        sentences = [tables.sentence("joints.errors.of_fit", count=pose.sizes["draw"])]
         if legs_unseen(pose) and len(cameras_of(pose)) < 2:
             added = tables.load("expected_error")["legs_unseen"]["angles"].items()
             angles = ", ".join(f"{spoken(name)} {entry['sd']}°" for name, entry in added)
-            told.append(tables.sentence("joints.errors.legs_unseen", angles=angles))
-    return paragraphs(" ".join([*told, tables.sentence("joints.errors.of_movements")]))
+            sentences.append(tables.sentence("joints.errors.legs_unseen", angles=angles))
+    return paragraphs(" ".join([*sentences, tables.sentence("joints.errors.of_movements")]))
 
 
 def capture_quality(
     quality: Mapping[str, Any], metrics: xr.Dataset, pose: xr.Dataset | None = None
 ) -> str:
-    """Say how well the video can be measured, judged by :func:`judged`.
+    """Show the checks of the recording, judged by :func:`quality_for_joints`.
 
-    Empty where nothing was measured: no check would say more than that, and some the opposite.
+    Empty where nothing was measured: no check would add to that, and some would contradict it.
     """
     if unmeasured(metrics)[0]:
         return ""
-    return sections.capture_quality(judged(quality, metrics, pose))
+    return sections.capture_quality(quality_for_joints(quality, metrics, pose))
 
 
 def posture(metrics: xr.Dataset) -> str:
@@ -718,8 +718,8 @@ def posture(metrics: xr.Dataset) -> str:
     if set(many) <= {"other"}:
         return facts({"Posture": tables.sentence("joints.posture_unknown")})
     words = {name: tables.sentence(f"joints.postures.{name}") for name in many}
-    told = [tables.sentence("joints.posture", name=words[n], share=s) for n, s in many.items()]
-    return facts({"Posture": ", ".join(told if len(many) > 1 else words.values())})
+    phrases = [tables.sentence("joints.posture", name=words[n], share=s) for n, s in many.items()]
+    return facts({"Posture": ", ".join(phrases if len(many) > 1 else words.values())})
 
 
 def stills(metrics: xr.Dataset, angles: Sequence[Shown]) -> str:
@@ -731,6 +731,6 @@ def stills(metrics: xr.Dataset, angles: Sequence[Shown]) -> str:
         curves = curves.where(curves["side"].isin(each.sides))
         for name in angle_names(curves):
             if curves[name].notnull().any():
-                said = tables.sentence("report.curves.recording", angle=capital(spoken(name)))
-                made.append((partial(plot.curves, curves, name, legend=False), said))
+                caption = tables.sentence("report.curves.recording", angle=capital(spoken(name)))
+                made.append((partial(plot.curves, curves, name, legend=False), caption))
     return charts(*made)

@@ -1,4 +1,4 @@
-"""What is told of a joint: its ends, their errors, what repeats, how it compares."""
+"""Values of a joint: its ends, their errors, repeatability, comparison with a reference."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import xarray as xr
 from scipy.special import stdtrit
 
 from mobility import tables
-from mobility.assessment import movements as known_movements
+from mobility.assessment import movements as movement_table
 from mobility.assessment.reference_ranges import ReferenceRange, Sex, reference_range
 from mobility.errors import BadInputError
 from mobility.exercises.joint_angle_mobility.courses import planes_of, postures_of
@@ -32,7 +32,7 @@ _LEAST_SCORED = 20.0
 """Degrees of a published range from which on a share of it says something."""
 
 _LEAST_REPEATED = 3
-"""Movements from which on their spread is told."""
+"""Movements from which on their spread is given."""
 
 
 def shown_movement(course: Course, *, borne: bool) -> str:
@@ -50,7 +50,7 @@ def shown_movement(course: Course, *, borne: bool) -> str:
         # Nor is it abduction to come back from across the body.
         larger = np.median([each.extreme + each.rest for each in accepted]) > 0
     try:
-        return known_movements.movement_of(
+        return movement_table.movement_of(
             course.joint,
             plane="frontal" if sideways else "sagittal",
             direction="largest" if larger else "smallest",
@@ -94,22 +94,22 @@ def _detectable(spread: Array | float, turns: int, *, again: float) -> Array | f
     return change
 
 
-def end_of_range_of(shown: str, found: Mapping[str, float]) -> dict[str, float]:
+def end_of_range_of(shown: str, values: Mapping[str, float]) -> dict[str, float]:
     """How far a movement goes, in its own direction."""
-    end = known_movements.movement(shown)["end"]
+    end = movement_table.movement(shown)["end"]
     name = "maximum" if end == "largest" else "minimum"
     return {
-        "end_of_range": known_movements.in_own_direction(shown, found.get(name, np.nan)),
-        "end_of_range_sd": found.get(f"{name}_sd", np.nan),
+        "end_of_range": movement_table.in_own_direction(shown, values.get(name, np.nan)),
+        "end_of_range_sd": values.get(f"{name}_sd", np.nan),
     }
 
 
-def why_untold(one: xr.Dataset) -> str:
-    """Say why a recording does not tell how far one joint and side goes; empty where it does.
+def reason_withheld(one: xr.Dataset) -> str:
+    """Say why the end of range of one joint and side is withheld; empty where it is reported.
 
     Curves and movements take values with larger errors (``largest_sd_deg`` of a joint). Metrics
-    of older code have no error of the end, and tell it. Of a movement that has no name nobody
-    knows in which plane it goes, and so not by which angle.
+    of older code have no error of the end, which is reported. The plane of a movement without a
+    name is unknown, and so is the angle that measures it.
     """
     if int(one["movements"]) and not one["shown"].item():
         return tables.sentence("joints.unnamed")
@@ -119,57 +119,57 @@ def why_untold(one: xr.Dataset) -> str:
     return ""
 
 
-def is_told(metrics: xr.Dataset, joint: str, side: str) -> bool:
-    """Whether a recording tells how far a joint goes, see :func:`why_untold`."""
-    return not why_untold(metrics.sel(joint=joint, side=side))
+def end_is_certain(metrics: xr.Dataset, joint: str, side: str) -> bool:
+    """Whether the end of range of a joint is reported, see :func:`reason_withheld`."""
+    return not reason_withheld(metrics.sel(joint=joint, side=side))
 
 
-def as_told(metrics: xr.Dataset) -> xr.Dataset:
-    """Leave out the ends that :func:`why_untold` names, and what follows from them."""
-    found = metrics.copy(deep=True)
+def without_uncertain_ends(metrics: xr.Dataset) -> xr.Dataset:
+    """Blank the ends that :func:`reason_withheld` withholds, and what follows from them."""
+    kept = metrics.copy(deep=True)
     for joint, side in itertools.product(map(str, metrics["joint"].values), SIDES):
         place = {"joint": joint, "side": side}
         one = metrics.sel(place)
         shown = str(one["shown"].item())
-        why = why_untold(one)
+        why = reason_withheld(one)
         if not why:
             continue
         ends, of_each = ["maximum", "minimum"], ["extreme", "rest"]
         if shown:
             del of_each[1]
-            ends = ["minimum" if known_movements.movement(shown)["end"] == "smallest" else ends[0]]
+            ends = ["minimum" if movement_table.movement(shown)["end"] == "smallest" else ends[0]]
         left_out = (*ends, "end_of_range", "range_of_motion", "peak_velocity", "mean_velocity")
         for name in (*left_out, "score", "repeatability", "detectable_change"):
-            found[name].loc[place] = np.nan
-        if "side_difference" in found:
-            found["side_difference"].loc[{"joint": joint}] = np.nan
-        found["note"] = found["note"].astype(object)
-        found["note"].loc[place] = "; ".join(filter(None, [why, str(one["note"].item())]))
+            kept[name].loc[place] = np.nan
+        if "side_difference" in kept:
+            kept["side_difference"].loc[{"joint": joint}] = np.nan
+        kept["note"] = kept["note"].astype(object)
+        kept["note"].loc[place] = "; ".join(filter(None, [why, str(one["note"].item())]))
         of = (metrics["movement_joint"] == joint) & (metrics["movement_side"] == side)
         for name in (*of_each, "peak_velocity", "mean_velocity"):
-            found[f"movement_{name}"] = found[f"movement_{name}"].where(~of)
-    return found
+            kept[f"movement_{name}"] = kept[f"movement_{name}"].where(~of)
+    return kept
 
 
 def measured_values(course: Course, draws: xr.Dataset | None) -> dict[str, float]:
-    """Numbers of one joint and side, without those that need a reference."""
+    """Metrics of one joint and side, without those that need a reference."""
     if np.isnan(course.values).all():
         return {}
     accepted = course.accepted
     if not accepted:
-        return _still(course)
+        return _values_without_movement(course)
     off = None if draws is None else _deviations(course, draws)
     knots = None if draws is None else draws["fit_time"].to_numpy()
-    found: dict[str, float] = {}
+    numbers: dict[str, float] = {}
     shared: dict[str, Array | float] = {}
     for name, turns in (("maximum", course.highs), ("minimum", course.lows)):
         if not turns:
-            shared[name] = found[name] = found[f"{name}_sd"] = np.nan
+            shared[name] = numbers[name] = numbers[f"{name}_sd"] = np.nan
             continue
         values = np.array([value for _, value in turns])
-        shared[name] = _shared(course, turns, draws)
-        found[name] = float(np.median(values))
-        found[f"{name}_sd"] = _combined(shared[name], values, added=course.added_sd)
+        shared[name] = _shared_error(course, turns, draws)
+        numbers[name] = float(np.median(values))
+        numbers[f"{name}_sd"] = _combined(shared[name], values, added=course.added_sd)
     high, low = shared["maximum"], shared["minimum"]
     difference: Array | float
     if isinstance(high, float) or isinstance(low, float):
@@ -177,29 +177,29 @@ def measured_values(course: Course, draws: xr.Dataset | None) -> dict[str, float
     else:
         difference = high - low
     sizes = np.array([each.excursion for each in accepted])
-    found["range_of_motion"] = found["maximum"] - found["minimum"]
+    numbers["range_of_motion"] = numbers["maximum"] - numbers["minimum"]
     both = np.sqrt(2) * course.added_sd
-    found["range_of_motion_sd"] = _combined(difference, sizes, added=both)
+    numbers["range_of_motion_sd"] = _combined(difference, sizes, added=both)
     # Both speeds are of the same movements, or a mean could be above the peak.
     whole = [each for each in accepted if np.isfinite(each.mean_velocity)]
     timed = whole or accepted
     peaks = np.array([each.peak_velocity for each in timed])
-    found["peak_velocity"] = float(np.median(peaks))
+    numbers["peak_velocity"] = float(np.median(peaks))
     if off is not None and knots is not None:
         slopes = np.gradient(off, knots, axis=1)
         times = [each.peak_time for each in timed]
         at = np.stack([np.array([np.interp(t, knots, row) for t in times]) for row in slopes])
-        # As the range: what is not known of both ends is not known of the way between.
-        less = both / float(np.median(sizes)) * found["peak_velocity"]
-        found["peak_velocity_sd"] = _combined(np.nanmedian(at, axis=1), peaks, added=less)
+        # As the range: an uncertainty of both ends is one of the way between.
+        less = both / float(np.median(sizes)) * numbers["peak_velocity"]
+        numbers["peak_velocity_sd"] = _combined(np.nanmedian(at, axis=1), peaks, added=less)
     elif len(peaks) > 1:
-        found["peak_velocity_sd"] = float(peaks.std(ddof=1) / np.sqrt(len(peaks)))
+        numbers["peak_velocity_sd"] = float(peaks.std(ddof=1) / np.sqrt(len(peaks)))
     if whole:
         means = np.array([each.mean_velocity for each in whole])
-        found["mean_velocity"] = float(np.median(means))
+        numbers["mean_velocity"] = float(np.median(means))
         relative = float(np.hypot(root_mean_square(difference), both)) / float(np.median(sizes))
-        found["mean_velocity_sd"] = _combined(relative * found["mean_velocity"], means)
-    return found
+        numbers["mean_velocity_sd"] = _combined(relative * numbers["mean_velocity"], means)
+    return numbers
 
 
 def difference_of_sides(
@@ -207,16 +207,16 @@ def difference_of_sides(
 ) -> dict[str, float]:
     """By how much farther the right side goes than the left one, in the movement that both show.
 
-    The error that a recording makes is mostly one for all that is in it: what both sides share
-    cancels, as the difference is taken within each draw.
+    Most of the error is common to both sides of a recording. It cancels, as the difference is
+    taken within each draw.
     """
-    end = known_movements.movement(shown)["end"]
+    end = movement_table.movement(shown)["end"]
     turns = [each.highs if end == "largest" else each.lows for each in (left, right)]
     if not all(turns):
         return {}
     values = [np.array([value for _, value in each]) for each in turns]
-    ends = [known_movements.in_own_direction(shown, float(np.median(each))) for each in values]
-    shared = [_shared(*pair, draws) for pair in zip((left, right), turns, strict=True)]
+    ends = [movement_table.in_own_direction(shown, float(np.median(each))) for each in values]
+    shared = [_shared_error(*pair, draws) for pair in zip((left, right), turns, strict=True)]
     if draws is None:
         apart: Array | float = math.hypot(*map(root_mean_square, shared))
     else:
@@ -231,7 +231,7 @@ def difference_of_sides(
     }
 
 
-def _shared(
+def _shared_error(
     course: Course, turns: Sequence[tuple[float, float]], draws: xr.Dataset | None
 ) -> Array | float:
     """Error that all turns share: of each draw its median deviation over them, else one value."""
@@ -249,10 +249,10 @@ def _deviations(course: Course, draws: xr.Dataset) -> Array:
     return off.to_numpy()
 
 
-def _still(course: Course) -> dict[str, float]:
-    """Extremes of a curve without a movement: of its running median, that noise does not widen."""
-    known = course.values[np.isfinite(course.values)]
-    low, high = np.percentile(known, [2.5, 97.5])
+def _values_without_movement(course: Course) -> dict[str, float]:
+    """Extremes of a curve without a movement, as percentiles, which noise widens less."""
+    seen = course.values[np.isfinite(course.values)]
+    low, high = np.percentile(seen, [2.5, 97.5])
     sd = local_sd(course)
     return {"maximum": float(high), "maximum_sd": sd, "minimum": float(low), "minimum_sd": sd}
 
@@ -269,10 +269,10 @@ def bears_weight(course: Course, points: Array, time: Array) -> bool:
     if not course.accepted or postures_of(points)[1] != "standing":
         return False
     # Against the other foot: the origin of world landmarks moves with the hips.
-    own, other = course.side, SIDES[1 - SIDES.index(course.side)]
-    toe = points[:, INDEX[f"{own}_foot_index"]] - points[:, INDEX[f"{other}_foot_index"]]
+    this, other = course.side, SIDES[1 - SIDES.index(course.side)]
+    toe = points[:, INDEX[f"{this}_foot_index"]] - points[:, INDEX[f"{other}_foot_index"]]
     feet = [INDEX[f"{side}_{name}"] for side in SIDES for name in ("heel", "foot_index")]
-    above = points[:, INDEX[f"{own}_foot_index"], 1] - points[:, feet, 1].min(axis=1)
+    above = points[:, INDEX[f"{this}_foot_index"], 1] - points[:, feet, 1].min(axis=1)
     moved, raised = [], []
     for each in course.accepted:
         first, last = (int(np.argmin(np.abs(time - t))) for t in (each.start, each.turn))
@@ -287,27 +287,27 @@ def reference_of(
 ) -> ReferenceRange | None:
     """Look up the range of the movement that was shown, in whose direction more is farther."""
     if not shown:
-        known = not course.accepted and course.angle == ANGLE_OF_JOINT[course.joint]
-        return reference_range(course.angle, sex=sex, age=age, kind="active") if known else None
-    wanted = known_movements.movement(shown)["range"]
+        given = not course.accepted and course.angle == ANGLE_OF_JOINT[course.joint]
+        return reference_range(course.angle, sex=sex, age=age, kind="active") if given else None
+    wanted = movement_table.movement(shown)["range"]
     return reference_range(wanted["angle"], sex=sex, age=age, kind=wanted["kind"])
 
 
 def described_reference(reference: ReferenceRange) -> dict[str, Any]:
     """JSON values of a reference; null for what it does not have."""
     names = ("kind", "study", "statistic", "sex", "age", "sample", "n", "source", "note")
-    found = {name: getattr(reference, name) for name in names}
+    described = {name: getattr(reference, name) for name in names}
     for name in ("mean", "sd", "lowest", "highest"):
         value = getattr(reference, name)
-        found[name] = value if np.isfinite(value) else None
-    return found
+        described[name] = value if np.isfinite(value) else None
+    return described
 
 
 def score_of(
-    found: dict[str, float], reference: ReferenceRange, *, moved: bool
+    values: dict[str, float], reference: ReferenceRange, *, moved: bool
 ) -> tuple[float, float, str]:
     """Score, its error, and a remark."""
-    reached = found.get("end_of_range", found["maximum"])
+    reached = values.get("end_of_range", values["maximum"])
     if not moved or not np.isfinite(reached):
         return np.nan, np.nan, ""
     if reference.mean < _LEAST_SCORED:
@@ -317,13 +317,13 @@ def score_of(
         other = tables.sentence("reasons.reference.no_score", reason=reference.note)
         return np.nan, np.nan, other
     score = 100 * float(np.clip(reached / reference.mean, 0, 1))
-    return score, 100 * found.get("end_of_range_sd", found["maximum_sd"]) / reference.mean, ""
+    return score, 100 * values.get("end_of_range_sd", values["maximum_sd"]) / reference.mean, ""
 
 
 def with_refused_joints(angles: xr.Dataset, metrics: xr.Dataset) -> xr.Dataset:
     """Angles of the joints as the joint mobility measured them, without what it refused.
 
-    That of a hip which moves sideways is its abduction.
+    A hip that moves sideways has its abduction.
     """
     measured = metrics["angle"]
     shown = {}

@@ -14,7 +14,7 @@ from mobility.assessment.verdict import PARTS, Verdict, headline, judge
 from mobility.kinematics.expected_error import Z95
 from mobility.kinematics.in_picture import guessed_landmarks
 from mobility.kinematics.skeleton import SIDES
-from mobility.provenance import Warned, history
+from mobility.provenance import AnalysisWarning, history
 from mobility.registry import ANGLE_OF_JOINT, joint_table, of_single_joints
 from mobility.wording import both_sides, capital, listed, spoken
 
@@ -23,7 +23,7 @@ def verdict_in_joints(
     quality: Mapping[str, Any],
     metrics: xr.Dataset,
     pose: xr.Dataset,
-    warnings: Sequence[Warned] = (),
+    warnings: Sequence[AnalysisWarning] = (),
 ) -> Verdict:
     """Say what a recording of single joints is good for: nothing, where none was measured."""
     what, why, name = unmeasured(metrics)
@@ -34,38 +34,38 @@ def verdict_in_joints(
             "unusable", headline("unusable", of_single_joints()), why, do, frozenset(PARTS)
         )
     names = [ANGLE_OF_JOINT[str(joint)] for joint in metrics["joint"].values]
-    told = relevant(warnings, names, quality, metrics)
-    return judge(told, judged(quality, metrics, pose), metrics)
+    applicable = applicable_warnings(warnings, names, quality, metrics)
+    return judge(applicable, quality_for_joints(quality, metrics, pose), metrics)
 
 
 def _angles_warned_by(code: str) -> set[str]:
-    """Name the angles of which a warning says something; empty where it concerns all."""
+    """Name the angles that a warning concerns; empty where it concerns all."""
     return {entry["angle"] for entry in joint_table().values() if code in entry["warned_by"]}
 
 
 _NOT_OF_CLOSE_UPS = ("moving_camera", "points_removed")
 
 
-def relevant(
-    warnings: Sequence[Warned],
+def applicable_warnings(
+    warnings: Sequence[AnalysisWarning],
     names: Sequence[str],
     quality: Mapping[str, Any] | None = None,
     metrics: xr.Dataset | None = None,
-) -> list[Warned]:
-    """Leave out what does not concern the angles `names`.
+) -> list[AnalysisWarning]:
+    """Keep the warnings that concern the angles `names`.
 
-    Of a close-up, as its `quality` says, what only the whole picture tells is left out too; and
-    with the `metrics` of the joints what concerns none of those that moved.
+    Warnings about the whole body are left out of a close-up, which `quality` shows; with `metrics`
+    also those that concern none of the joints that moved.
     """
     moved = [] if metrics is None else [ANGLE_OF_JOINT[joint] for joint, _, _ in moved_in(metrics)]
     needed = set(moved or names)
     near = _is_close_up(quality or {})
-    # The check of the framing says the same of the very landmarks that the joints need.
+    # The check of the framing covers the landmarks that the joints need.
     checked = metrics is not None and "verdict" in (quality or {}).get("framing", {})
     return [
         warning
         for warning in warnings
-        if _refused(warning) in {None, *names}
+        if _refused_angle(warning) in {None, *names}
         and needed & (_angles_warned_by(warning.code) or needed)
         and not (near and warning.code in _NOT_OF_CLOSE_UPS)
         and not (warning.code == "upper_body_only" and _arms_in_picture(metrics))
@@ -74,35 +74,35 @@ def relevant(
 
 
 def _arms_in_picture(metrics: xr.Dataset | None) -> bool:
-    """Whether all arms that moved did so in the plane of the picture, where no size is needed."""
+    """Whether all arms that moved did so in the plane of the picture, which needs no body size."""
     if metrics is None:
         return False
     arms = [each for each in moved_in(metrics) if each[0] in ("shoulder", "elbow") and each[2]]
     return bool(arms) and all(_in_picture(metrics, each, None) for each in arms)
 
 
-def _refused(warning: Warned) -> str | None:
-    """Name the angle that it says is left out; None where it says nothing of one alone."""
+def _refused_angle(warning: AnalysisWarning) -> str | None:
+    """Name the single angle that a warning refuses; None where it does not."""
     if warning.code == "angle_refused":
         return warning.values.get("name")
     return ANGLE_OF_JOINT.get(warning.values.get("joint", ""))
 
 
 def asked_for(metrics: xr.Dataset) -> str:
-    """Movement that was asked for; empty where it was to be found."""
+    """Movement that was asked for; empty where none was."""
     arguments = history(metrics)[-1]["arguments"] if history(metrics) else {}
     return str(arguments.get("movement") or "")
 
 
 def unmeasured(metrics: xr.Dataset) -> tuple[str, str, str]:
-    """Say that nothing of what was to be measured was, and why; empty where something was.
+    """Say that nothing was measured, and why; empty where something was.
 
-    With the two sentences comes the movement whose film advice helps; empty where it may be one of
+    The third value is the movement whose filming advice helps; empty where it may be one of
     several.
     """
     asked = asked_for(metrics)
-    known = [str(joint) for joint in metrics["joint"].values]
-    joints = [str(movement(asked)["joint"])] if asked else known
+    measured = [str(joint) for joint in metrics["joint"].values]
+    joints = [str(movement(asked)["joint"])] if asked else measured
     wanted = metrics.sel(joint=joints)
     if asked and (wanted["shown"] == asked).any():
         return "", "", ""
@@ -130,41 +130,41 @@ def unmeasured(metrics: xr.Dataset) -> tuple[str, str, str]:
     )
 
 
-def judged(
+def quality_for_joints(
     quality: Mapping[str, Any], metrics: xr.Dataset, pose: xr.Dataset | None = None
 ) -> dict[str, Any]:
-    """Judge a recording by what the joints need that moved in it, or were to.
+    """Judge a recording by the needs of the joints that moved, or were to.
 
     `quality` is judged for squats. With the `pose` of the same recording the framing is that of the
-    landmarks of these joints, else of the hands, feet or head of which they need one.
+    landmarks of these joints, else of the hands, feet or head that they need.
     """
     limits = tables.load("filming")
-    found = dict(quality)
+    judged = dict(quality)
     if _is_close_up(quality):
-        found = {k: v for k, v in found.items() if k not in ("camera", "distance", "size")}
-    if "verdict" in found.get("view", {}):
-        found["view"] = _judged_view(found["view"], metrics)
-    if "verdict" in found.get("framing", {}):
-        framing = _judged_framing(found.pop("framing"), metrics, pose)
-        found |= {"framing": framing} if framing["outside"] else {}
+        judged = {k: v for k, v in judged.items() if k not in ("camera", "distance", "size")}
+    if "verdict" in judged.get("view", {}):
+        judged["view"] = _view_for_joints(judged["view"], metrics)
+    if "verdict" in judged.get("framing", {}):
+        framing = _framing_for_joints(judged.pop("framing"), metrics, pose)
+        judged |= {"framing": framing} if framing["outside"] else {}
     parts = _parts_needed(metrics)
-    if "visibility" in found:
-        found["visibility"] = {k: v for k, v in found["visibility"].items() if k in parts}
-    if mended := found.get("swaps", {}).get("mended_frames"):
+    if "visibility" in judged:
+        judged["visibility"] = {k: v for k, v in judged["visibility"].items() if k in parts}
+    if mended := judged.get("swaps", {}).get("mended_frames"):
         kept = {part: count for part, count in mended.items() if part in parts}
         good = {} if any(kept.values()) else {"verdict": "ok", "advice": None}
-        found["swaps"] = found["swaps"] | {"mended_frames": kept} | good
-    if "verdict" in found.get("distance", {}):
-        away = found["distance"]["distance_m"]
+        judged["swaps"] = judged["swaps"] | {"mended_frames": kept} | good
+    if "verdict" in judged.get("distance", {}):
+        away = judged["distance"]["distance_m"]
         near = away is not None and away < limits["distance_m"]["below"]["poor"]
         fault = {"verdict": "poor", "advice": limits["distance_m"]["advice"]}
         good = {"verdict": None if away is None else "ok", "advice": None}
-        found["distance"] = found["distance"] | (fault if near else good)
-    if found.get("frames", {}).get("advice"):
-        found["frames"] = found["frames"] | {"advice": limits["frames"]["advice"]}
-    if second := found.get("second_camera"):
-        found["second_camera"] = judged(second, metrics)
-    return found
+        judged["distance"] = judged["distance"] | (fault if near else good)
+    if judged.get("frames", {}).get("advice"):
+        judged["frames"] = judged["frames"] | {"advice": limits["frames"]["advice"]}
+    if second := judged.get("second_camera"):
+        judged["second_camera"] = quality_for_joints(second, metrics)
+    return judged
 
 
 def _is_close_up(quality: Mapping[str, Any]) -> bool:
@@ -175,12 +175,12 @@ def _is_close_up(quality: Mapping[str, Any]) -> bool:
 
 
 def _parts_needed(metrics: xr.Dataset) -> set[str]:
-    """Parts of the body, as the capture quality has them, that the joints need which moved."""
+    """Parts of the body, named as in the capture quality, that the moved joints need."""
     from mobility.capture.quality import GROUPS
 
-    known = joint_table()
+    by_joint = joint_table()
     joints = [joint for joint, _, _ in moved_in(metrics)] or list(map(str, metrics["joint"].values))
-    needed = {name for joint in joints for name in known[joint]["landmarks"]}
+    needed = {name for joint in joints for name in by_joint[joint]["landmarks"]}
     return {
         part
         for part, names in GROUPS.items()
@@ -189,7 +189,7 @@ def _parts_needed(metrics: xr.Dataset) -> set[str]:
 
 
 def moved_in(metrics: xr.Dataset) -> list[tuple[str, str, str]]:
-    """Joints and sides that moved, and which movement of the table that was; "" for none."""
+    """Joints and sides that moved, and their movement in the table; "" for none."""
     return [
         (str(joint), side, str(metrics["shown"].sel(joint=joint, side=side).item()))
         for joint in metrics["joint"].values
@@ -198,8 +198,8 @@ def moved_in(metrics: xr.Dataset) -> list[tuple[str, str, str]]:
     ]
 
 
-def _judged_view(view: Mapping[str, Any], metrics: xr.Dataset) -> dict[str, Any]:
-    """Judge a view by the movements: in the plane of the picture, or measured well all the same."""
+def _view_for_joints(view: Mapping[str, Any], metrics: xr.Dataset) -> dict[str, Any]:
+    """Judge the view: good where the movements lie in the picture's plane or are precise anyway."""
     limits = tables.load("filming")
     seen = {k: v for k, v in view.items() if k not in ("supports", "does_not_support")}
     azimuth = seen["azimuth_deg"]
@@ -227,8 +227,8 @@ def _in_picture(
 ) -> bool:
     """Whether a joint moved about in the plane of the picture, whatever the camera's side.
 
-    Where the picture does not tell (an ankle, metrics of older code), whether the camera stands
-    where that movement is usually filmed from.
+    Where that is unknown (an ankle, metrics of older code), whether the camera stands where that
+    movement is usually filmed from.
     """
     joint, side, name = moved
     if "off_picture" in metrics:
@@ -247,21 +247,21 @@ def _filmed_from_its_view(name: str, azimuth_deg: float | None) -> bool:
 
 
 def _beside(view: str, azimuth_deg: float) -> float:
-    """How far a camera stands beside the view from which a movement is to be filmed, degrees."""
+    """Angle between a camera and the view from which a movement is to be filmed, degrees."""
     from_side = abs(abs(azimuth_deg) - 90)
     return from_side if view == "side" else 90 - from_side
 
 
-def _judged_framing(
+def _framing_for_joints(
     framing: Mapping[str, Any], metrics: xr.Dataset, pose: xr.Dataset | None
 ) -> dict[str, Any]:
-    """Judge by the parts that the joints need which moved, or which were to be measured."""
-    known = joint_table()
+    """Judge the framing by the landmarks that the joints need which moved, or were to."""
+    by_joint = joint_table()
     needed = [
         (f"{side}_{name}", joint)
         for joint, side, _ in moved_in(metrics)
-        for name in known[joint]["landmarks"]
-        if name not in guessed_landmarks(known[joint]["angle"])
+        for name in by_joint[joint]["landmarks"]
+        if name not in guessed_landmarks(by_joint[joint]["angle"])
     ]
     limits = tables.load("capture_quality")["framing"]
     if pose is not None and needed and "image_width" in pose.attrs:

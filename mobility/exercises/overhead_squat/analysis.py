@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from mobility import registry, tables
 from mobility.assessment.criteria import compensations, fms_deep_squat
 from mobility.assessment.indices import mobility_index, quality_index
-from mobility.assessment.looks_like import place_of_arms, sits
+from mobility.assessment.looks_like import place_of_arms
 from mobility.assessment.measures import measure
 from mobility.assessment.summaries import nanmedian
-from mobility.exercises.repeated.analysis import warned_of_joints
+from mobility.exercises.repeated import analysis as repeated
 from mobility.kinematics.datasets import Angles, Pose, Repetitions
 from mobility.kinematics.skeleton import SIDES
 from mobility.options import checked
@@ -28,7 +28,7 @@ SLUG = "overhead-squat"
 def metrics(trial: Trial) -> xr.Dataset:
     """Measure the squats of a trial."""
     measured: xr.Dataset = overhead_squat(trial.fitted, trial.angles, trial.repetitions)
-    return warned_of_joints(measured, trial)
+    return repeated.warned_of_joints(measured, trial)
 
 
 @checked
@@ -100,7 +100,7 @@ def overhead_squat(pose: Pose, angles: Angles, repetitions: Repetitions) -> xr.D
     Notes
     -----
     A value of which more than half of the frames are NaN is NaN. Rejected repetitions have
-    their own values, but enter none of those over repetitions. Where the recording cuts a
+    values, but enter none of those over repetitions. Where the recording cuts a
     repetition off, the phases at that end are NaN.
 
     Where the camera does not see the frontal plane (:func:`mobility.view.hides_frontal_plane`),
@@ -159,7 +159,7 @@ def overhead_squat(pose: Pose, angles: Angles, repetitions: Repetitions) -> xr.D
         repetitions,
         exercise=registry.exercise(SLUG),
         operation="overhead_squat",
-        other_exercise=_other_exercise,
+        other_exercise=other_exercise,
         scores=(
             mobility_index,
             quality_index,
@@ -169,12 +169,13 @@ def overhead_squat(pose: Pose, angles: Angles, repetitions: Repetitions) -> xr.D
     )
 
 
-def _other_exercise(
+def other_exercise(
     pose: xr.Dataset, frames: xr.DataArray, accepted: NDArray[np.bool_]
 ) -> list[dict[str, Any]]:
-    if sits(pose, frames.sel(phase="bottom").to_numpy()):
-        return [tables.warning("warnings.chair_rise", exercise="sit-to-stand")]
-    return _hands_not_overhead(pose, frames, accepted)
+    """Warn of a chair rise, or of hands that are not overhead."""
+    return repeated.other_exercise(pose, frames, accepted) or _hands_not_overhead(
+        pose, frames, accepted
+    )
 
 
 def _hands_not_overhead(

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from mobility import registry, tables
 from mobility.assessment.estimates import without_hidden_side
+from mobility.assessment.looks_like import sits
 from mobility.assessment.measures import measure
 from mobility.assessment.verdict import Verdict, judge
 from mobility.exercises.joint_angle_mobility.courses import single_joint_limits
@@ -16,7 +19,7 @@ from mobility.exercises.joint_angle_mobility.joint_mobility import joint_movemen
 from mobility.kinematics import angles as kinematic_angles
 from mobility.kinematics.repetitions import find_repetitions, set_repetitions
 from mobility.options import check_intervals
-from mobility.provenance import Warned, with_history
+from mobility.provenance import AnalysisWarning, with_history
 from mobility.wording import capital
 
 if TYPE_CHECKING:
@@ -43,8 +46,8 @@ def joint_angles(trial: Trial) -> xr.Dataset:
 def repetitions(trial: Trial) -> xr.Dataset:
     """Find where the hips are lowered, or take the times that were set by hand."""
     if trial.intervals is None:
-        found: xr.Dataset = find_repetitions(trial.fitted)
-        return found
+        detected: xr.Dataset = find_repetitions(trial.fitted)
+        return detected
     return set_repetitions(trial.fitted, trial.intervals)
 
 
@@ -62,10 +65,18 @@ def metrics(trial: Trial) -> xr.Dataset:
         trial.angles,
         trial.repetitions,
         exercise=trial.exercise,
-        operation="measure",
-        other_exercise=lambda *_: [],
+        operation=trial.exercise.slug,
+        other_exercise=trial.exercise.analysis.other_exercise,
     )
     return warned_of_joints(measured, trial)
+
+
+def other_exercise(
+    pose: xr.Dataset, frames: xr.DataArray, accepted: NDArray[np.bool_]
+) -> list[dict[str, Any]]:
+    """Warn of standing up from a chair."""
+    seated = sits(pose, frames.sel(phase="bottom").to_numpy())
+    return [tables.warning("warnings.chair_rise", exercise="sit-to-stand")] if seated else []
 
 
 def warned_of_joints(metrics: xr.Dataset, trial: Trial) -> xr.Dataset:
@@ -97,7 +108,7 @@ def verdict(
     quality: Mapping[str, Any] | None,
     metrics: xr.Dataset | None,
     fitted: Callable[[], xr.Dataset],
-    warnings: Sequence[Warned],
+    warnings: Sequence[AnalysisWarning],
 ) -> Verdict:
     """Say what the recording is good for."""
     return judge(warnings, quality, metrics, exercise=exercise)
@@ -108,9 +119,9 @@ def warnings_kept(
     joints: Sequence[str],
     quality: Mapping[str, Any],
     metrics: xr.Dataset,
-    warnings: Sequence[Warned],
-) -> list[Warned]:
-    """Leave out the angles that are not measured; where no finding is given, keep what says why."""
+    warnings: Sequence[AnalysisWarning],
+) -> list[AnalysisWarning]:
+    """Drop warnings of unmeasured angles; without findings, keep those that decide the verdict."""
     angles = exercise.table["measures"]["angles"]
     kept = [
         each
@@ -126,7 +137,7 @@ def warnings_kept(
 def verdict_from_counts(
     exercise: Exercise, session: StoredSession, quality: Mapping[str, Any], accepted: float | None
 ) -> Verdict | None:
-    """Say what the recording is good for without its metrics, which are slow to read."""
+    """Verdict on the recording without its metrics, which are slow to read."""
     if accepted is None and not quality:
         return None
     metrics = None if accepted is None else xr.Dataset({"accepted_repetitions": accepted})

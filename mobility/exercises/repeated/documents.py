@@ -35,7 +35,7 @@ def report(session: StoredSession) -> dict[str, Any]:
 
 
 def angles(session: StoredSession) -> xr.Dataset:
-    """Give the angles that the verdict keeps; another movement is measured as well as this one."""
+    """Give the angles that the verdict keeps."""
     record = session.record
     measured = session.measured_angles()
     if not {"metrics", "capture_quality"} <= record.stages.keys():  # interrupted before its verdict
@@ -52,7 +52,7 @@ def angles(session: StoredSession) -> xr.Dataset:
 
 
 def shown_angles(session: StoredSession) -> xr.Dataset:
-    """Give the same."""
+    """Angles as documents show them, which are the same."""
     return angles(session)
 
 

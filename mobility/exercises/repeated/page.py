@@ -45,11 +45,11 @@ ANGLE_OF_METRIC = {
 
 
 def in_short(session: StoredSession, counted: str, verdict: Verdict) -> str:
-    """Say in one line which faults were found."""
+    """Name the faults in one line."""
     if "findings" in verdict.rules_out:
         return tables.sentence("report.in_short.squat", counted=counted)
-    found = [f for f in verdict.keep(find(session.metrics())) if f.status == "found"]
-    faults = faults_in_words(found)
+    findings = [f for f in verdict.keep(find(session.metrics())) if f.status == "found"]
+    faults = faults_in_words(findings)
     return tables.sentence(
         "report.in_short.faults" if faults else "report.in_short.no_faults",
         counted=counted,
@@ -79,7 +79,7 @@ def pictures(folder: Path) -> dict[str, Any]:
 
 
 def scores(findings: Sequence[Finding], metrics: xr.Dataset, cite: Callable[[str], str]) -> str:
-    """Show no test of its own."""
+    """Add no scores: this exercise has no published test."""
     return ""
 
 
@@ -116,8 +116,8 @@ def squat_moments(
     frames = phase_frames(repetitions).isel(rep=rep)
 
     def middle(phase: str, otherwise: float) -> float:
-        found = np.flatnonzero(frames.sel(phase=phase).values)
-        return float(time[found[len(found) // 2]]) if found.size else otherwise
+        within = np.flatnonzero(frames.sel(phase=phase).values)
+        return float(time[within[len(within) // 2]]) if within.size else otherwise
 
     standing, first = middle("standing", math.nan), "Standing"
     if math.isnan(standing):  # the recording cuts it off; perhaps not at the other end
@@ -171,7 +171,7 @@ def squat_moments(
 
 
 def reported(moment: Moment, metrics: xr.Dataset) -> Moment:
-    """Give a moment the value that the page reports, so that no two numbers stand for one angle."""
+    """Give a moment the value that the page reports, so that one angle has one number."""
     if moment.angle not in metrics:
         return moment
     value, sd = (
@@ -182,7 +182,7 @@ def reported(moment: Moment, metrics: xr.Dataset) -> Moment:
 
 
 def _of_extreme(metrics: xr.Dataset, name: str, rep: int, moments: Mapping[str, float]) -> float:
-    """Find when in a repetition a metric of several phases is at the extreme that is reported."""
+    """Time in a repetition at which a metric of several phases has the reported extreme."""
     by_phase = f"{name}_phase"
     if name not in metrics or ": " in (phase := str(metrics[name].attrs.get("phase", ""))):
         return moments["bottom"]

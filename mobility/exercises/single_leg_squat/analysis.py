@@ -11,7 +11,6 @@ import xarray as xr
 from mobility import registry, tables
 from mobility.assessment.estimates import ABSENT_SIDE, HIDDEN_SIDE
 from mobility.assessment.kinds import owners
-from mobility.assessment.looks_like import sits
 from mobility.assessment.measures import measure
 from mobility.assessment.metric import add, merged_history
 from mobility.assessment.summaries import independent, right_minus_left
@@ -28,7 +27,7 @@ from mobility.exercises.single_leg_squat.stance import (
 )
 from mobility.kinematics.repetitions import find_repetitions, repetition_warnings, set_repetitions
 from mobility.kinematics.skeleton import SIDES, other_side
-from mobility.provenance import Warned, history, with_history
+from mobility.provenance import AnalysisWarning, history, with_history
 from mobility.registry import Exercise, Trial
 
 SLUG = "single-leg-squat"
@@ -135,7 +134,7 @@ def metrics(trial: Trial) -> xr.Dataset:
             mine,
             exercise=trial.exercise,
             operation="measure",
-            other_exercise=_other_exercise,
+            other_exercise=repeated.other_exercise,
         )
         further = of_one_leg(measured, pose, trial.angles, mine, leg=leg, exercise=trial.exercise)
         warned = history(measured)[-1]["warnings"]
@@ -163,11 +162,6 @@ def _of_this_leg(every: xr.Dataset, leg: str, down: Mask) -> xr.Dataset:
     stands = every["standing"].to_numpy().astype(bool) & down[:, SIDES.index(leg)]
     standing = every["standing"].copy(data=stands)
     return every.isel(rep=np.flatnonzero(every["leg"] == leg)).assign(standing=standing)
-
-
-def _other_exercise(pose: xr.Dataset, frames: xr.DataArray, accepted: Mask) -> list[dict[str, Any]]:
-    seated = sits(pose, frames.sel(phase="bottom").to_numpy())
-    return [tables.warning("warnings.chair_rise", exercise="sit-to-stand")] if seated else []
 
 
 def _of_both(parts: dict[str, xr.Dataset], every: xr.Dataset, trial: Trial) -> xr.Dataset:
@@ -236,8 +230,8 @@ def warnings_kept(
     joints: Sequence[str],
     quality: Mapping[str, Any],
     metrics: xr.Dataset,
-    warnings: Sequence[Warned],
-) -> list[Warned]:
+    warnings: Sequence[AnalysisWarning],
+) -> list[AnalysisWarning]:
     """Leave out how many angles are refused: those of the leg that hangs count in it."""
     kept = repeated.warnings_kept(exercise, joints, quality, metrics, warnings)
     return [each for each in kept if each.code != "angle_refused"]

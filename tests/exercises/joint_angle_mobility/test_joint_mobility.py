@@ -11,7 +11,10 @@ import xarray as xr
 
 from mobility import tables
 from mobility.errors import BadInputError
-from mobility.exercises.joint_angle_mobility.courses import feet_may_stay, single_joint_limits
+from mobility.exercises.joint_angle_mobility.courses import (
+    feet_could_be_planted,
+    single_joint_limits,
+)
 from mobility.exercises.joint_angle_mobility.joint_mobility import joint_mobility, joint_movements
 from mobility.exercises.joint_angle_mobility.values import _detectable, with_refused_joints
 from mobility.kinematics.angle_errors import legs_unseen
@@ -218,7 +221,7 @@ def test_each_posture_gives_what_it_can(posture: str) -> None:
         assert np.isnan(left(result, joint, "right")["range_of_motion"]), joint
     # Only of those who stand the feet may be planted.
     still = limb_pose(time[:n], posture=posture, joints={"elbow": 10 + 110 * one})
-    assert feet_may_stay(still) is (posture == "standing")
+    assert feet_could_be_planted(still) is (posture == "standing")
     shares = measured(still)
     assert shares.attrs["posture"] == posture
     assert float(shares["posture_share"].sel(posture=posture)) == 1.0

@@ -14,17 +14,21 @@ from demo_sessions import record
 from mobility import tables
 from mobility.assessment.movements import refusal_advice
 from mobility.assessment.verdict import judge
-from mobility.documents.verdicts import marked
+from mobility.documents.verdicts import with_side_doubt
 from mobility.exercises.joint_angle_mobility import sections as report
 from mobility.exercises.joint_angle_mobility.joint_mobility import joint_mobility
 from mobility.exercises.joint_angle_mobility.page import joint_moments
 from mobility.exercises.joint_angle_mobility.sections import trust_in_joints
-from mobility.exercises.joint_angle_mobility.values import as_told
-from mobility.exercises.joint_angle_mobility.verdict import judged, relevant, unmeasured
+from mobility.exercises.joint_angle_mobility.values import without_uncertain_ends
+from mobility.exercises.joint_angle_mobility.verdict import (
+    applicable_warnings,
+    quality_for_joints,
+    unmeasured,
+)
 from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.skeleton import INDEX
 from mobility.pipeline.metrics_table import metrics_table
-from mobility.provenance import Warned
+from mobility.provenance import AnalysisWarning
 from mobility.reports import key_frames
 from mobility.reports.drawn_angles import DRAWN, turn_of
 from mobility.sessions.record import StoredConfig
@@ -166,7 +170,7 @@ def test_a_recording_is_judged_from_the_view_of_the_movement(metrics: xr.Dataset
         seen = metrics.assign(changed)
         if sd is not None:
             seen = seen.assign(end_of_range_sd=metrics["end_of_range_sd"] * 0 + sd)
-        return judged(document(azimuth, **WHOLE), seen)["view"]
+        return quality_for_joints(document(azimuth, **WHOLE), seen)["view"]
 
     seen = view(-88.0)
     assert (seen["verdict"], seen["advice"]) == ("ok", None)
@@ -188,10 +192,10 @@ def test_a_recording_is_judged_from_the_view_of_the_movement(metrics: xr.Dataset
 
 
 def test_the_upper_body_is_enough_for_arms_that_move_in_the_picture(metrics: xr.Dataset) -> None:
-    warned = [Warned("upper_body_only", "Only the upper body is in the picture.")]
+    warned = [AnalysisWarning("upper_body_only", "Only the upper body is in the picture.")]
     for off, told in ((8.0, []), (60.0, warned), (np.nan, warned)):
         moved = metrics.assign(off_picture=xr.full_like(metrics["score"], off))
-        assert relevant(warned, ["elbow_flexion"], {}, moved) == told
+        assert applicable_warnings(warned, ["elbow_flexion"], {}, moved) == told
     advice = judge(warned, metrics=metrics).what_to_do
     assert "head, hips and hand" in advice
     assert "whole body" not in advice
@@ -199,17 +203,19 @@ def test_the_upper_body_is_enough_for_arms_that_move_in_the_picture(metrics: xr.
 
 def test_what_the_joint_does_not_need_does_not_count(metrics: xr.Dataset) -> None:
     close = document(-88.0, head=0.0, hands=0.0, feet=1.0)
-    found = judged(close, metrics)
+    found = quality_for_joints(close, metrics)
     assert not {"camera", "distance", "size"} & set(found)
     elbow = metrics.sel(joint=["elbow"])
-    assert judged(close, elbow)["framing"]["verdict"] == "ok"
+    assert quality_for_joints(close, elbow)["framing"]["verdict"] == "ok"
     assert "all that the joints need" in report.capture_quality(close, elbow)
-    assert judged(close, metrics.sel(joint=["knee"]))["framing"]["verdict"] == "unusable"
-    far = judged(document(-88.0, **WHOLE), elbow)
+    assert (
+        quality_for_joints(close, metrics.sel(joint=["knee"]))["framing"]["verdict"] == "unusable"
+    )
+    far = quality_for_joints(document(-88.0, **WHOLE), elbow)
     assert far["distance"]["verdict"] == "ok"  # nearer than for a squat, and near enough
     near = document(-88.0, **WHOLE)
     near["distance"]["distance_m"] = 0.5
-    advice = judged(near, elbow)["distance"]["advice"]
+    advice = quality_for_joints(near, elbow)["distance"]["advice"]
     assert advice == "Put the camera two to three metres away."
     assert far["camera"]["verdict"] == "poor"
 
@@ -221,7 +227,7 @@ def test_the_hand_that_counts_is_that_of_the_arm_that_bends(metrics: xr.Dataset)
     for side, verdict in (("right", "ok"), ("left", "unusable")):
         seen = pose.copy(deep=True)
         seen["image_position"].loc[{"keypoint": f"{side}_wrist"}] = -5.0
-        found = judged(outside, metrics, seen)["framing"]
+        found = quality_for_joints(outside, metrics, seen)["framing"]
         assert found["verdict"] == verdict
         told = "Keep the left wrist in the picture, with some room around them."
         assert found["advice"] == (told if side == "left" else None)
@@ -250,28 +256,28 @@ def test_nothing_measured_comes_first_with_how_to_film_it(metrics: xr.Dataset) -
 def test_what_concerns_no_joint_that_moved_is_not_said(metrics: xr.Dataset) -> None:
     """The left elbow moves, the knees rest: feet and legs are nobody's business."""
     warnings = [
-        Warned(code="feet_not_seen", message="The feet are hardly seen."),
-        Warned(code="hands_out_of_picture", message="The hands are out of the picture."),
+        AnalysisWarning(code="feet_not_seen", message="The feet are hardly seen."),
+        AnalysisWarning(code="hands_out_of_picture", message="The hands are out of the picture."),
     ]
     names = ["knee_flexion", "elbow_flexion"]
-    kept = relevant(warnings, names, None, metrics)
+    kept = applicable_warnings(warnings, names, None, metrics)
     assert [warning.code for warning in kept] == ["hands_out_of_picture"]
     still = metrics.assign(movements=metrics["movements"] * 0)
-    assert len(relevant(warnings, names, None, still)) == 2
+    assert len(applicable_warnings(warnings, names, None, still)) == 2
     # Where the landmarks of the elbow were checked, that says whether they are in the picture.
-    assert relevant(warnings, names, document(-88.0, **WHOLE), metrics) == []
+    assert applicable_warnings(warnings, names, document(-88.0, **WHOLE), metrics) == []
     seen = document(-88.0, head=0.0, hands=0.0, feet=0.0)
     seen["visibility"] = {"head": 1.0, "arms": 0.5, "trunk": 1.0, "legs": 0.1, "feet": 0.1}
     mended = {"arms": 0, "trunk": 0, "legs": 90}
     advice = "Check in the annotated video."
     seen["swaps"] = {"mended_frames": mended, "verdict": "unusable", "advice": advice}
-    found = judged(seen, metrics)
+    found = quality_for_joints(seen, metrics)
     assert found["visibility"] == {"arms": 0.5, "trunk": 1.0}
     assert found["swaps"] == {
         "mended_frames": {"arms": 0, "trunk": 0}, "verdict": "ok", "advice": None
     }  # fmt: skip
     seen["swaps"]["mended_frames"] = mended | {"arms": 80}
-    assert judged(seen, metrics)["swaps"]["verdict"] == "unusable"
+    assert quality_for_joints(seen, metrics)["swaps"]["verdict"] == "unusable"
     assert seen["visibility"]["legs"] == 0.1  # the document stays
 
 
@@ -289,7 +295,9 @@ def test_postures_that_are_hardly_seen_are_left_out(metrics: xr.Dataset) -> None
 
 def test_a_check_of_nothing_that_moved_is_absent() -> None:
     *_, metrics = moved({"shoulder": left_only}, high=100)
-    assert "framing" not in judged(document(-88.0, head=0.0, hands=0.0, feet=1.0), metrics)
+    assert "framing" not in quality_for_joints(
+        document(-88.0, head=0.0, hands=0.0, feet=1.0), metrics
+    )
 
 
 RANGE = (132.0, 143.0, 154.0)
@@ -313,12 +321,12 @@ def test_one_sentence_says_how_far_a_joint_goes() -> None:
     ):
         one = report.Reach("elbow", "right", "elbow_flexion", value, half_, "men", *ends)
         assert one.compared == compared
-        assert words in one.said
+        assert words in one.sentence
         # Of whom the study did not measure nothing is said but the value.
         if compared != "none":
             other = dataclasses.replace(one, note="the study measured males only")
-            assert (other.compared, other.said.count(".")) == ("others", 1)
-            assert "usual" not in other.said
+            assert (other.compared, other.sentence.count(".")) == ("others", 1)
+            assert "usual" not in other.sentence
     unclear = "It is uncertain whether the left knee stretches beyond straight "
     for value, words in (
         (-25.2, "The left knee stays 25 ± 6 degrees short of straight"),
@@ -327,7 +335,7 @@ def test_one_sentence_says_how_far_a_joint_goes() -> None:
         (-5.2, f"{unclear}(−5 ± 6 degrees)"),
     ):
         knee = report.Reach("knee", "left", "knee_extension", value, 6.0)
-        assert knee.said.startswith(words)
+        assert knee.sentence.startswith(words)
 
 
 def test_every_movement_and_every_comparison_has_its_sentence() -> None:
@@ -365,7 +373,7 @@ def test_how_far_is_not_told_with_an_error_of_more_than_thirty_degrees(
     for name in ("maximum", "range_of_motion", "end_of_range"):
         assert np.isnan(values[name])
         assert reasons[name].startswith("how far is too uncertain (± 34°)")
-    assert np.isnan(as_told(known)["movement_extreme"]).sum() == 2
+    assert np.isnan(without_uncertain_ends(known)["movement_extreme"]).sum() == 2
     assert report.reached(known) == ["left elbow flexion (how far is too uncertain)"]
     # Nor is a turn, how fast it went there, or by how much such turns change.
     assert report.movement_table(known, elbow).count("too uncertain") == 4
@@ -393,7 +401,7 @@ def test_of_a_movement_without_a_name_no_angle_is_told(metrics: xr.Dataset) -> N
     assert report.speeds(unnamed, elbow) == ""
     told = [report.overview(unnamed, elbow), report.movement_table(unnamed, elbow)]
     assert not any("130" in text or "10°" in text for text in told)
-    found = as_told(unnamed)
+    found = without_uncertain_ends(unnamed)
     assert found["maximum"].sel(place).isnull()
     assert found["minimum"].sel(place).isnull()
     of = (found["movement_joint"] == "elbow") & (found["movement_side"] == "left")
@@ -425,7 +433,7 @@ def test_a_side_in_doubt_has_a_question_mark_wherever_it_is_named(metrics: xr.Da
     verdict = judge([], swaps, metrics)
     assert verdict.sides_in_doubt
     assert not judge([], {"swaps": {"verdict": "ok", "advice": None}}, metrics).sides_in_doubt
-    doubted = marked(metrics, verdict)
+    doubted = with_side_doubt(metrics, verdict)
     chosen = report.shown(record(joints=["elbow", "knee"]), None)
     texts = [
         *(report.overview(doubted, chosen), report.in_words(doubted), *report.reached(doubted)),
@@ -442,7 +450,7 @@ def test_a_side_in_doubt_has_a_question_mark_wherever_it_is_named(metrics: xr.Da
         assert named
         assert set(named) == {" (?)"}
     assert "Left and right may be exchanged" in report.show_gauges(doubted)
-    assert "(?)" not in report.overview(marked(metrics, judge([])), chosen)
+    assert "(?)" not in report.overview(with_side_doubt(metrics, judge([])), chosen)
 
 
 def test_whom_no_study_measured_is_not_compared(metrics: xr.Dataset) -> None:
@@ -463,7 +471,9 @@ def test_whom_no_study_measured_is_not_compared(metrics: xr.Dataset) -> None:
     ):
         shoulders = joint_mobility(pose, angles, joints=("shoulder",), sex=sex, age=age)
         text = report.in_words(shoulders)
-        assert {each.told for each in report.gauges_of(shoulders)} == {"not compared with a norm"}
+        assert {each.goal_text for each in report.gauges_of(shoulders)} == {
+            "not compared with a norm"
+        }
         assert "arm rises to 130 ± " in text
         assert told in text
         assert "usual" not in text
@@ -486,13 +496,13 @@ def test_left_against_right_comes_first_with_its_error(monkeypatch) -> None:
     # Of a side that is not told, not chosen, or in doubt, and in metrics of older code.
     untold = found.copy(deep=True)
     untold["end_of_range_sd"].loc[{"side": "left"}] = 20.0
-    assert np.isnan(as_told(untold)["side_difference"]).all()
-    exchanged = judge([Warned("models_contradict", "Maybe exchanged.")], metrics=found)
+    assert np.isnan(without_uncertain_ends(untold)["side_difference"]).all()
+    exchanged = judge([AnalysisWarning("models_contradict", "Maybe exchanged.")], metrics=found)
     assert not report.differences(untold)
     one_side = report.shown(record(joints=["elbow"]), config(["left_elbow_angle"]))
     assert not report.differences(found, one_side)
     assert not report.differences(found.drop_vars(["side_difference", "side_difference_sd"]))
-    assert not report.differences(marked(found, exchanged))
+    assert not report.differences(with_side_doubt(found, exchanged))
     # It is told where it is shown to exceed its error.
     for value, words in (
         (5.4, "between left and right: elbow flexion (5 ± 5°)."),
@@ -536,7 +546,7 @@ def test_what_the_picture_shows_comes_first() -> None:
 
 def test_gauges_have_the_range_of_such_people(metrics: xr.Dataset) -> None:
     (gauge,) = report.gauges_of(metrics)
-    assert (gauge.name, gauge.told) == ("Elbow flexion", "132 to 154°")
+    assert (gauge.name, gauge.goal_text) == ("Elbow flexion", "132 to 154°")
     sd = float(metrics["end_of_range_sd"].sel(joint="elbow", side="left"))
     assert {side: interval for side, (_, interval) in gauge.values.items()} == {
         "left": pytest.approx(1.96 * sd)
