@@ -315,11 +315,12 @@ def _part(package: str, name: str) -> _Part:
 @functools.cache
 def _digest(package: str, *, pages: bool) -> str:
     # Exercises share functions, so those of this package count as one.
-    folders = {Path(str(files(_PACKAGE))), Path(str(files(package)))}
+    folders = dict.fromkeys(Path(str(files(each))) for each in (_PACKAGE, package))
     digest = hashlib.sha256()
-    for file in sorted(file for folder in folders for file in folder.rglob("*.*")):
-        if file.suffix in (".py", ".yaml") and (pages or file.name not in _NO_RESULTS):
-            digest.update(file.name.encode() + file.read_bytes())
+    for folder in folders:  # wherever they are installed
+        for file in sorted(folder.rglob("*.*")):
+            if file.suffix in (".py", ".yaml") and (pages or file.name not in _NO_RESULTS):
+                digest.update(file.relative_to(folder).as_posix().encode() + file.read_bytes())
     return digest.hexdigest()
 
 
