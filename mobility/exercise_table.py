@@ -52,7 +52,9 @@ class ExerciseTable(Strict):
     name: str
     slug: Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
     order: Annotated[float, Field(description="place in lists; the first is the usual exercise")]
-    like: Annotated[str | None, Field(description="folder whose functions it has, too")] = None
+    like: Annotated[
+        Literal["repeated"] | None, Field(description="folder whose functions it has, too")
+    ] = None
     noun: Literal["repetition", "movement"]
     joints: Annotated[Literal["all", "named"], Field(description="that may be chosen")]
     documents: Annotated[list[str], Field(description="of the interface, that its sessions have")]
