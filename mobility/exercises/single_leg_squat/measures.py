@@ -84,6 +84,8 @@ def of_one_leg(
         if entry.get("frontal") and hidden:
             kept, note = kept * np.nan, hidden
         value = value.copy(data=kept)
+        if name == _FPPA:
+            value = value.where(xr.DataArray(at_angle, dims="rep"))
         over = over_repetitions(value, sd.where(value.notnull()), accepted)
         statistic = f"{entry['statistic']}, median over accepted repetitions"
         add(result, name, "median", *over, statistic, name=name)
