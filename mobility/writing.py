@@ -86,7 +86,7 @@ def make_private(folder: Path) -> None:
 class LogFile(logging.handlers.WatchedFileHandler):
     """A log file that reports once, not for each line, that it cannot be written.
 
-    Another process may replace the file by one without some of its lines.
+    Another process may replace the file, to delete the lines that name a participant.
 
     Parameters
     ----------
@@ -128,7 +128,7 @@ class LogFile(logging.handlers.WatchedFileHandler):
 
 
 def plain_cell(text: str) -> str:
-    """Return `text` as a cell of a CSV file that no spreadsheet computes, unlike "=1+1".
+    """Return `text` for a CSV cell, so that no spreadsheet evaluates it as a formula ("=1+1").
 
     An apostrophe goes before what looks like a formula. A number stays as it is.
     """
@@ -195,7 +195,7 @@ def unlinked_until_complete(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """Give a file that is linked as `path` only when complete, and nameless until then.
 
     So a killed process leaves nothing, where the system has such files (Linux); elsewhere it leaves
-    what :func:`atomic` does. An existing file `path` is removed just before.
+    what :func:`atomic` does. An existing file `path` is removed just before the new one is linked.
 
     Raises
     ------

@@ -49,13 +49,13 @@ def open_page(
 
     network = None
     if lan:
-        phones.picture("mobility")  # says now that the extra is missing
+        phones.picture("mobility")  # raises now, before anything is served, if the extra is missing
         network = phones.network_address()
 
-    def tell(address: str, place: str | None) -> None:
+    def tell(address: str, phone_address: str | None) -> None:
         typer.echo(address)
-        if place is not None:
-            code = phones.new_code(opened, place)
+        if phone_address is not None:
+            code = phones.new_code(opened, phone_address)
             typer.echo(f"{phones.text(code)}\n{code}")
             say(tables.sentence("command_line.open.phones", hours=phones.HOURS))
 

@@ -21,7 +21,7 @@ from mobility.pipeline.cohort import (
     of_metric,
 )
 from mobility.reports.cohort_figures import MOST_PANELS
-from mobility.reports.first_page import COLOURS
+from mobility.reports.first_page import CLASS_OF_LEVEL
 from mobility.reports.sections import facts, paragraphs, quantity, table
 from mobility.sessions.record import ANONYMOUS, verdict_in_words
 from mobility.wording import dated
@@ -97,7 +97,7 @@ def session_table(sessions: pd.DataFrame) -> str:
 def _recording(level: str, exercise: str) -> str:
     if not level:
         return "–"
-    return f"<td class='{COLOURS[level]}'>{escape(verdict_in_words(level, exercise))}</td>"
+    return f"<td class='{CLASS_OF_LEVEL[level]}'>{escape(verdict_in_words(level, exercise))}</td>"
 
 
 def usual_metrics(exercise: str) -> str:

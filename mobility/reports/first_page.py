@@ -26,19 +26,20 @@ if TYPE_CHECKING:
 MOST_FINDINGS = 3
 """Findings on the first page."""
 
-COLOURS = {
+CLASS_OF_LEVEL = {
     "good": "ok",
     "limited": "poor",
     "not_this_exercise": "unusable",
     "unusable": "unusable",
 }
-"""Classes of the style sheet."""
+"""Class of the style sheet for each level of a verdict."""
 
 
 def trust(verdict: Verdict) -> str:
     """Say what the recording is good for, why, and what to do about it."""
     return (
-        f"<p class='trust {COLOURS[verdict.level]}'><strong>{escape(verdict.headline)}</strong> "
+        f"<p class='trust {CLASS_OF_LEVEL[verdict.level]}'>"
+        f"<strong>{escape(verdict.headline)}</strong> "
         f"{escape(' '.join(filter(None, [verdict.why, verdict.what_to_do])))}</p>"
     )
 
@@ -85,17 +86,17 @@ def faults_in_words(findings: Sequence[Finding]) -> str:
 
 
 def fms_in_short(metrics: xr.Dataset) -> str:
-    """Give the score of the FMS deep squat in a line; empty where it is open."""
+    """Give the score of the FMS deep squat in a line; empty where the score is undecided."""
     given = metrics.get("fms_probability")
     if given is None or given.attrs.get("score") == "open":
         return ""
     return paragraphs(tables.sentence("report.fms_score", score=given.attrs["verdict"]))
 
 
-def findings_and_exercises(
+def findings_and_advice(
     findings: Sequence[Finding], verdict: Verdict, exercise: Exercise, *, most: int
 ) -> str:
-    """Show the main findings and exercises, or that the verdict rules them out.
+    """Show the main findings and advice, or that the verdict rules them out.
 
     Parameters
     ----------
@@ -106,7 +107,7 @@ def findings_and_exercises(
     exercise
         What was to be shown.
     most
-        Exercises to name.
+        Most pieces of advice to name.
     """
     if {"findings", "exercises"} <= verdict.rules_out:
         return f"<p class='missing'>{tables.sentence('report.first_page.nothing_given')}</p>"
@@ -118,7 +119,7 @@ def findings_and_exercises(
 def main_findings(findings: Sequence[Finding], verdict: Verdict, exercise: Exercise) -> str:
     """State the largest findings in words, one for each rule, and name what could not be judged.
 
-    They are in the order of :func:`excess`, that of the larger side.
+    Sorted by :func:`excess`, largest first; of two sides the larger counts.
     """
     if ruled_out := absent(verdict, "findings"):
         return ruled_out
@@ -141,7 +142,9 @@ def main_findings(findings: Sequence[Finding], verdict: Verdict, exercise: Exerc
 
 
 def not_judged(findings: Sequence[Finding], exercise: Exercise) -> list[str]:
-    """Name the expected parts of an exercise that were not judged, with the side if only one.
+    """Name what a reader expects to be judged and was not.
+
+    The side is named where the other was judged.
 
     A hidden side is not named: the page says once that it is hidden.
     """
@@ -149,14 +152,16 @@ def not_judged(findings: Sequence[Finding], exercise: Exercise) -> list[str]:
     for rule, part in exercise.table["expected"]["parts"].items():
         of_rule = [f for f in findings if f.rule == rule and not f.hidden]
         open_sides = [f.side for f in of_rule if f.status == "cannot be told"]
-        if len(open_sides) == len(of_rule):  # also of one that the verdict rules out
-            parts.append(part)
+        without_norm = [f.reason for f in of_rule if f.value is not None and f.threshold is None]
+        # Also 0 == 0: the verdict ruled out all findings of the rule.
+        if len(open_sides) == len(of_rule):
+            parts.append(f"{part} ({without_norm[0]})" if without_norm else part)
         elif open_sides:
             parts.append(f"{part} ({', '.join(open_sides)})")
     return parts
 
 
-def largest(findings: Sequence[Finding]) -> list[Finding]:
+def main_fault(findings: Sequence[Finding]) -> list[Finding]:
     """Choose the main finding: the largest by :func:`excess`, and the other side of its rule."""
     faults = [finding for finding in findings if finding.status == "found"]
     rule = max(faults, key=excess).rule if faults else ""
@@ -164,7 +169,7 @@ def largest(findings: Sequence[Finding]) -> list[Finding]:
 
 
 def cannot_be_told(findings: Sequence[Finding], metrics: xr.Dataset) -> str:
-    """List the faults that cannot be judged by reason, the most frequent reason first."""
+    """List, grouped by reason, the faults that could not be judged; most frequent reason first."""
     refused: dict[str, list[str]] = {}
     close: list[str] = []
     for each in _by_rule_and_reason([f for f in findings if f.status == "cannot be told"]):

@@ -31,6 +31,10 @@ _STYLES: dict[str, dict[str, Any]] = {
     "lab_formulas": {"color": "black", "lw": 1.4, "ls": "-", "zorder": 5},
     "lab_model": {"color": "#009E73", "lw": 1.5, "ls": (0, (5, 2)), "zorder": 6},
 }
+"""Style of each estimator.
+
+`lab_formulas`: our formulas on the lab's joint centres, `lab_model`: the lab's own angles.
+"""
 
 
 def overlays(curves: xr.Dataset, *, names: Sequence[str]) -> Figure:
@@ -88,10 +92,10 @@ def difference_curves(
     names
         Angles.
     title
-        Of the axis: what is subtracted from what.
+        Title of the legend: what is subtracted from what.
     """
     selected = agreement.sel(comparison=comparison)
-    figure, axes = _panels(names, height=2.4, across="Repetition (%)", up="Degrees")
+    figure, axes = _panels(names, height=2.4, xlabel="Repetition (%)", ylabel="Degrees")
     percent = selected["percent"].to_numpy()
     seen: dict[str, None] = {}
     for axis, name in zip(axes, names, strict=True):
@@ -171,7 +175,7 @@ def scatter(agreement: xr.Dataset, *, comparison: str, metric: str, names: Seque
         As for :func:`bland_altman`; a panel for each angle.
     """
     selected = agreement.sel(comparison=comparison, metric=metric)
-    figure, axes = _panels(names, height=2.9, across="Lab (°)", up="Video (°)")
+    figure, axes = _panels(names, height=2.9, xlabel="Lab (°)", ylabel="Video (°)")
     colours = _colours_of_people(selected)
     for axis, name in zip(axes, names, strict=True):
         everything = []
@@ -221,7 +225,7 @@ def scatter(agreement: xr.Dataset, *, comparison: str, metric: str, names: Seque
 
 
 def _panels(
-    names: Sequence[str], *, height: float, across: str, up: str
+    names: Sequence[str], *, height: float, xlabel: str, ylabel: str
 ) -> tuple[Figure, list[Axes]]:
     """Axes for each angle, up to three in a row, of this height (inches), labelled."""
     columns = min(3, len(names))
@@ -232,9 +236,9 @@ def _panels(
     shown = list(axes[: len(names)])
     for i, (axis, name) in enumerate(zip(shown, names, strict=True)):
         axis.set_title(capital(spoken(name)), fontsize=NORMAL, loc="left", pad=4)
-        axis.set_xlabel(across, fontsize=NORMAL)
+        axis.set_xlabel(xlabel, fontsize=NORMAL)
         if i % columns == 0:
-            axis.set_ylabel(up, fontsize=NORMAL)
+            axis.set_ylabel(ylabel, fontsize=NORMAL)
     return figure, shown
 
 

@@ -1,4 +1,4 @@
-"""Restrictions of served files in a browser: none has the rights of the server's pages."""
+"""Restrictions on served files in a browser: no file has the rights of the server's pages."""
 
 from __future__ import annotations
 
@@ -17,11 +17,13 @@ def fence(name: str) -> str:
     """
     if PurePath(name).suffix != ".html":
         return f"sandbox; {_FENCE}"
-    return f"sandbox allow-scripts; {_FENCE}; media-src blob:; script-src '{viewer_script()}'"
+    return (
+        f"sandbox allow-scripts; {_FENCE}; media-src blob:; script-src '{viewer_script_digest()}'"
+    )
 
 
 @functools.cache
-def viewer_script() -> str:
+def viewer_script_digest() -> str:
     """Digest of the script of reports, as a Content-Security-Policy names it."""
     from mobility.reports.trial import page_parts
 

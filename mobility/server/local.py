@@ -62,12 +62,12 @@ def serve(
             "Jupyter's configuration turns its token off, so that anybody on this computer "
             "could get in; remove IdentityProvider.token from it"
         )
-    place = None if network is None else _let_phones_in(app, served, network)
-    if place is not None:
-        os.environ[PLACE] = place
+    phone_address = None if network is None else _let_phones_in(app, served, network)
+    if phone_address is not None:
+        os.environ[PLACE] = phone_address
     token = app.identity_provider.token  # empty where there is a password instead
     address = f"http://127.0.0.1:{app.port}{PAGES}/open{'?token=' if token else ''}{token}"
-    app.io_loop.add_callback(tell, address, place)
+    app.io_loop.add_callback(tell, address, phone_address)
     app.start()
 
 

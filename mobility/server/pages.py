@@ -20,7 +20,7 @@ from tornado.web import (
 from mobility import registry, tables
 from mobility.assessment.movements import how_to_film
 from mobility.server.base import PREFIX
-from mobility.server.fences import viewer_script
+from mobility.server.fences import viewer_script_digest
 from mobility.server.keys import Keys
 
 PAGES = "/mobility"
@@ -82,7 +82,7 @@ class Phone(_Unsigned):
         """Set the headers of all answers."""
         super().set_default_headers()
         self.set_header("Content-Type", "text/html; charset=UTF-8")
-        self.set_header("Content-Security-Policy", _FENCE.format(script=viewer_script()))
+        self.set_header("Content-Security-Policy", _FENCE.format(script=viewer_script_digest()))
         self.set_header("Cache-Control", "private, no-store")
         self.set_header("Referrer-Policy", "no-referrer")
 

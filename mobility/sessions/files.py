@@ -49,10 +49,12 @@ _BYTES_OF_TYPE = {1: 1, 2: 1, 3: 2, 4: 4, 5: 4, 6: 8}
 
 
 def check_id(value: str, *, what: str) -> str:
-    """Return `value` if it can name a folder or file of the store; no path leads out of it.
+    """Return `value` if it is safe as the name of a folder or file of the store.
+
+    It then cannot lead outside the store.
 
     1 to 64 letters, digits, ``_``, ``.`` and ``-``, the first a letter or digit, without two dots
-    in a row. `what` it identifies ("session id") is for the message.
+    in a row. `what` ("session id") names the value in the message.
     """
     if not isinstance(value, str) or not value:
         raise BadInputError(f"{what}: must be a non-empty text (got {value!r})")
@@ -184,7 +186,7 @@ def write_dataset(path: str | os.PathLike[str], dataset: xr.Dataset) -> None:
 
     The format is NetCDF-3, which is read many times as fast as HDF5. What NetCDF-3 cannot hold
     makes it compressed NetCDF-4: long integers, attributes that are lists of text, more than one
-    empty dimension, or one that is not the first of its variables.
+    empty dimension, or an empty dimension that is not the first of each variable that has it.
     """
     # xarray takes an empty array of objects for numbers; ours are text.
     texts = {

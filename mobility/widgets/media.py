@@ -1,4 +1,6 @@
-"""Addresses of videos and reports for the browser: in ranges, never through kernel messages.
+"""Addresses from which the browser fetches videos and reports, not through kernel messages.
+
+The browser gets them in ranges of bytes.
 
 The files route of the Jupyter server serves files below its folder, with its login, to any browser.
 A small server in the kernel serves other files, to browsers on the same machine only, under random
@@ -65,7 +67,8 @@ def _files_route(file: Path, base: str, root: str) -> str:
     if not (base and root):
         return ""
     folder = Path(root).expanduser().resolve()
-    # Not resolved: the server follows links below its folder, and hides dot files.
+    # Unresolved first: the server follows links below its folder. Then the target. The server hides
+    # dot files.
     place = file.absolute()
     for candidate in (place, place.resolve()):
         if candidate.is_relative_to(folder):

@@ -15,7 +15,7 @@ from mobility.assessment.findings import Finding, find
 from mobility.errors import BadInputError
 from mobility.exercises.single_leg_squat import analysis
 from mobility.exercises.single_leg_squat.criteria import criteria, rated_good
-from mobility.exercises.single_leg_squat.stance import feet_down, lifts, stances
+from mobility.exercises.single_leg_squat.stance import feet_down, height_above_other_foot, stances
 from mobility.kinematics.skeleton import INDEX, SIDES
 from mobility.registry import JOINTS, Trial, exercise
 
@@ -204,7 +204,7 @@ def test_what_is_not_seen_is_not_measured() -> None:
     hidden[:, INDEX["left_ankle"]] = np.nan
     assert not measured(pose_of(hidden))[0]["accepted"].any()
     nothing = np.full_like(points, np.nan)
-    assert np.isnan(lifts(pose_of(nothing))).all()
+    assert np.isnan(height_above_other_foot(pose_of(nothing))).all()
     assert feet_down(pose_of(nothing), EXERCISE).all()
     without = points.copy()
     without[:, INDEX["left_foot_index"]] = np.nan

@@ -222,7 +222,7 @@ def test_what_a_verdict_rules_out_is_absent_with_one_sentence_why() -> None:
     assert "Arms fall" in text(scores.compensation_table(metrics, References(), judge([], good)))
     moved = [AnalysisWarning("no_squat", "", {"joints": "left <joint>"})]
     nothing = judge(moved, good)
-    shown = first_page.findings_and_exercises(nothing.keep(findings), nothing, SQUAT, most=2)
+    shown = first_page.findings_and_advice(nothing.keep(findings), nothing, SQUAT, most=2)
     assert text(shown) == "Findings and advice are not given."  # why stands in the verdict
     shown = first_page.main_findings(nothing.keep(findings), nothing, SQUAT)
     assert text(shown) == "Findings are not given: a joint moves (left &lt;joint&gt;)."

@@ -41,21 +41,27 @@ def report(session: StoredSession) -> dict[str, Any]:
 
 
 def angles(session: StoredSession) -> xr.Dataset:
-    """Give the joints that were chosen, each under the angle of the movement that it showed."""
+    """Angle curves of the chosen joints, each named after the movement made (`hip_abduction`)."""
     if "metrics" not in session.record.stages:
         return session.measured_angles()
     return joint_curves(session.metrics())
 
 
 def shown_angles(session: StoredSession) -> xr.Dataset:
-    """Give the angles of the joints under their flexions, NaN where refused."""
+    """Angle curves of the joints, NaN where refused.
+
+    Whatever the movement, the names are those of :data:`ANGLE_OF_JOINT` (`hip_flexion`).
+    """
     if "metrics" not in session.record.stages:
         return session.measured_angles()
     return with_refused_joints(session.measured_angles(), session.metrics())
 
 
 def sides(session: StoredSession, side: Side) -> dict[str, Side]:
-    """Report trunk and neck by the side they moved to, as a camera sees both sides alike."""
+    """Side to report of each joint.
+
+    Of trunk and neck it is the one they moved to, because a camera sees both equally well.
+    """
     record = session.record
     chosen = dict.fromkeys(map(str, record.joints), side)
     if "metrics" in record.stages:
@@ -67,7 +73,7 @@ def sides(session: StoredSession, side: Side) -> dict[str, Side]:
 def side_that_moved(metrics: xr.Dataset, joint: str, *, otherwise: Side) -> Side:
     """Side to which trunk or neck moved more often, or farther if equally often.
 
-    `otherwise` stands for a joint that did not move.
+    `otherwise` is returned if the joint did not move.
     """
     one = metrics.sel(joint=joint)
     moved = {
@@ -99,8 +105,8 @@ def joint_curves(metrics: xr.Dataset) -> xr.Dataset:
     for joint in map(str, metrics["joint"].to_numpy()):
         for one_side in SIDES:
             one = metrics.sel(joint=joint, side=one_side)
-            shown = str(one["shown"].item())
-            name = str(movement(shown)["angle"]) if shown else ANGLE_OF_JOINT[joint]
+            movement_made = str(one["shown"].item())
+            name = str(movement(movement_made)["angle"]) if movement_made else ANGLE_OF_JOINT[joint]
             notes.setdefault(name, {})[one_side] = str(one["note"].item())
             for ending, what in (("", ""), ("_sd", "standard deviation of the error of ")):
                 curve = curves.setdefault(f"{name}{ending}", empty[f"angle{ending}"].copy())
@@ -135,17 +141,18 @@ def joint_mobility_document(
 ) -> dict[str, Any]:
     """Report of single joints; `angles` are NaN where they were refused.
 
-    The extremes are those of `metrics`. Without a choice `<joint>_angle` of all joints is shown.
+    The extremes are those of `metrics`. If `shown_angles` is empty, `<joint>_angle` of every
+    joint is shown.
     """
     angles_by_key = {}
-    # A joint that was chosen after the analysis has a curve and no turns yet.
+    # A joint that was chosen after the analysis has a curve, but no maximum and minimum yet.
     ends = without_uncertain_ends(metrics)[["maximum", "minimum"]].reindex(
         joint=list(record.joints)
     )
     for key, values in fill.angle_series(angles, joints=record.joints, side=side).items():
-        which, _, joint = key.removesuffix("_angle").rpartition("_")
-        which = which or (side if isinstance(side, str) else side[joint])
-        one = ends.sel(joint=joint, side=which)
+        joint_side, _, joint = key.removesuffix("_angle").rpartition("_")
+        joint_side = joint_side or (side if isinstance(side, str) else side[joint])
+        one = ends.sel(joint=joint, side=joint_side)
         angles_by_key[key] = JointAngle(
             max=fill.rounded(one["maximum"], 2), min=fill.rounded(one["minimum"], 2), values=values
         )

@@ -12,7 +12,7 @@ Status = Literal["met", "failed", "not_told"]
 
 
 class Criterion(NamedTuple):
-    """One criterion of one leg: whether it is met, and by which labels of rules it is not."""
+    """One criterion of one leg; `labels` name the faults, or else what could not be judged."""
 
     name: str
     status: Status
@@ -22,21 +22,21 @@ class Criterion(NamedTuple):
 def criteria(findings: Sequence[Finding], leg: str, exercise: Exercise) -> list[Criterion]:
     """Judge the criteria of a leg by the findings about it.
 
-    One is met where no part of it is a fault, and not met where one is; where a part cannot be told
-    and none is a fault, nor can the criterion.
+    A criterion has one or several rules. It has failed if one of them found a fault; else it is
+    "not_told" if one could not be judged, or none has a finding; else it is met.
     """
-    of = {each.rule: each for each in findings if each.side == leg}
+    finding_of_rule = {finding.rule: finding for finding in findings if finding.side == leg}
     judged = []
     for entry in exercise.own_table("crossley")["criteria"].values():
-        parts = [of[rule] for rule in entry["rules"] if rule in of]
-        faults = [label(each) for each in parts if each.status == "found"]
-        unknown = [label(each) for each in parts if each.status == "cannot be told"]
-        status: Status = "failed" if faults else "not_told" if unknown or not parts else "met"
-        judged.append(Criterion(entry["long_name"], status, tuple(faults or unknown)))
+        parts = [finding_of_rule[rule] for rule in entry["rules"] if rule in finding_of_rule]
+        faults = [label(part) for part in parts if part.status == "found"]
+        undecided = [label(part) for part in parts if part.status == "cannot be told"]
+        status: Status = "failed" if faults else "not_told" if undecided or not parts else "met"
+        judged.append(Criterion(entry["long_name"], status, tuple(faults or undecided)))
     return judged
 
 
 def rated_good(judged: Sequence[Criterion], exercise: Exercise) -> bool:
-    """Whether enough criteria are met for the rating that is published as good."""
-    met = sum(each.status == "met" for each in judged)
+    """Whether enough criteria are met for the published rating "good"."""
+    met = sum(criterion.status == "met" for criterion in judged)
     return met >= int(exercise.own_table("crossley")["good_at_least"])

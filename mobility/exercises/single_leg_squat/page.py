@@ -1,11 +1,11 @@
-"""What the report of a single-leg squat shows in its own way: pictures of each leg, criteria."""
+"""Report of a single-leg squat: the pictures of each leg, and the criteria of Crossley et al."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from mobility.assessment.estimates import HIDDEN_SIDE
 from mobility.assessment.findings import Finding
 from mobility.exercises.repeated.page import curves_first as usual_curves
 from mobility.exercises.repeated.page import squat_moments
-from mobility.exercises.single_leg_squat.criteria import criteria, rated_good
+from mobility.exercises.single_leg_squat.criteria import Status, criteria, rated_good
 from mobility.kinematics.skeleton import SIDES
 from mobility.registry import exercise_of
 from mobility.reports.moments import Moment
@@ -30,7 +30,7 @@ MOST_PICTURES = 3
 
 
 def moments(session: StoredSession, pose: xr.Dataset, findings: Sequence[Finding]) -> list[Moment]:
-    """Choose the bottom of each leg that the camera shows, and what the main finding is about."""
+    """Choose the bottom of each leg that the camera shows, and the moment of the main finding."""
     angles, repetitions, metrics = (
         session.measured_angles(),
         session.repetitions(),
@@ -39,27 +39,31 @@ def moments(session: StoredSession, pose: xr.Dataset, findings: Sequence[Finding
     counted = repetitions["leg"].where(repetitions["accepted"], "")
     hidden = metrics.attrs.get(HIDDEN_SIDE)
     legs = [leg for leg in SIDES if leg != hidden and (counted == leg).any()]
-    about = next((each.side for each in findings if each.side in legs), "")
+    main_side = next((finding.side for finding in findings if finding.side in legs), "")
     chosen: list[Moment] = []
     # The main finding comes last, after the bottom of its leg.
-    for leg in sorted(legs, key=about.__eq__):
-        mine = repetitions.isel(rep=np.flatnonzero(counted == leg))
-        of_leg = metrics.map(
-            lambda each, leg=leg: each.where(each["side"] == leg) if "side" in each.dims else each,
+    for leg in sorted(legs, key=main_side.__eq__):
+        leg_repetitions = repetitions.isel(rep=np.flatnonzero(counted == leg))
+        leg_metrics = metrics.map(
+            lambda value, leg=leg: (
+                value.where(value["side"] == leg) if "side" in value.dims else value
+            ),
             keep_attrs=True,
         )
-        found = [each for each in findings if each.side == leg]
-        first, bottom, *more = squat_moments(pose, angles, mine, of_leg, found)
+        leg_findings = [finding for finding in findings if finding.side == leg]
+        first, bottom, *more = squat_moments(
+            pose, angles, leg_repetitions, leg_metrics, leg_findings
+        )
         if not chosen:
             chosen.append(replace(first, title=f"Standing on the {leg} leg"))
         chosen.append(replace(bottom, title=f"Bottom, {leg} leg"))
-        if leg == about or len(legs) == 1:
+        if leg == main_side or len(legs) == 1:
             chosen += more
     return chosen[-MOST_PICTURES:]
 
 
 def curves_first(record: SessionRecord) -> tuple[str, ...]:
-    """Show those angles of the joints that were chosen that are measured: not the arms'."""
+    """Show the measured angles of the chosen joints, which are not those of the arms."""
     measured = record.kind.table["measures"]["angles"]
     return tuple(angle for angle in usual_curves(record) if angle in measured)
 
@@ -69,37 +73,40 @@ def scores(findings: Sequence[Finding], metrics: xr.Dataset, cite: Callable[[str
     exercise = exercise_of(metrics)
     entry = exercise.own_table("crossley")
     words = entry["wording"]
-    legs = {leg: criteria(findings, leg, exercise) for leg in SIDES}
-    legs = {
-        leg: own
-        for leg, own in legs.items()
-        if any(each.labels or each.status == "met" for each in own)
+    judged = {leg: criteria(findings, leg, exercise) for leg in SIDES}
+    judged = {
+        leg: of_leg
+        for leg, of_leg in judged.items()
+        if any(criterion.labels or criterion.status == "met" for criterion in of_leg)
     }
-    if not legs:
+    if not judged:
         return ""
-    count, said = len(entry["criteria"]), []
-    for leg, own in legs.items():
-        tally = {s: sum(each.status == s for each in own) for s in ("met", "failed", "not_told")}
-        said.append(
-            words["good" if rated_good(own, exercise) else "counted"].format(
+    count, sentences = len(entry["criteria"]), []
+    for leg, of_leg in judged.items():
+        statuses = [criterion.status for criterion in of_leg]
+        tally = {status: statuses.count(status) for status in get_args(Status)}
+        sentences.append(
+            words["good" if rated_good(of_leg, exercise) else "counted"].format(
                 leg=capital(leg), count=count, open=tally["not_told"], **tally
             )
         )
     rows = [
         [
-            escape(each[0].name),
+            escape(of_legs[0].name),
             *(
                 escape(
-                    words[one.status].format(
-                        faults="; ".join(one.labels), parts="; ".join(one.labels)
+                    words[criterion.status].format(
+                        faults="; ".join(criterion.labels), parts="; ".join(criterion.labels)
                     )
                 )
-                for one in each
+                for criterion in of_legs
             ),
         ]
-        for each in zip(*legs.values(), strict=True)
+        for of_legs in zip(*judged.values(), strict=True)
     ]
-    heads = ["Criterion", *(capital(leg) for leg in legs)]
+    heads = ["Criterion", *(capital(leg) for leg in judged)]
     heads[0] += cite(entry["source"])
     caption = words["caption"].format(least=entry["good_at_least"], count=count)
-    return paragraphs(*said) + table(heads, rows, caption=caption) + paragraphs(words["unseen"])
+    return (
+        paragraphs(*sentences) + table(heads, rows, caption=caption) + paragraphs(words["unseen"])
+    )

@@ -1,4 +1,4 @@
-"""Stages of the Sit-to-Stand: rises from a seat in place of what lowers the hips from standing."""
+"""Stages of the Sit-to-Stand, whose repetitions are rises from a seat."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from mobility.assessment.looks_like import on_feet
 from mobility.assessment.measures import measure
 from mobility.assessment.phases import between
 from mobility.exercises.repeated.analysis import warned_of_joints
+from mobility.exercises.sit_to_stand.angles_of_rises import add_angles_of_rises
 from mobility.exercises.sit_to_stand.chair_rises import find_chair_rises, set_chair_rises
-from mobility.exercises.sit_to_stand.of_rises import add_of_rises
 from mobility.exercises.sit_to_stand.times import add_times
 
 if TYPE_CHECKING:
@@ -29,13 +29,13 @@ DEPENDS: Mapping[str, Any] = {
     "metrics": (("fitted", "angles", "repetitions"), ("sex", "age"), ()),
 }
 
-_OF_SQUATS = ("depth", "descent_duration", "bottom_duration", "ascent_duration", "tempo_ratio")
-_WORDS = {
+_ONLY_OF_SQUATS = ("depth", "descent_duration", "bottom_duration", "ascent_duration", "tempo_ratio")
+_WORDS_OF_RISES = {
     "at the bottom": "when leaving the seat",
     "within the bottom": "when leaving the seat",
     "over mid-descent, bottom and mid-ascent": "from leaving the seat to the middle of the rise",
 }
-"""What is measured at the bottom of a squat is measured of a rise when the hips leave the seat."""
+"""What is measured at the bottom of a squat is measured when the hips of a rise leave the seat."""
 
 
 def fit_options(cleaned: xr.Dataset) -> dict[str, Any]:
@@ -59,11 +59,11 @@ def metrics(trial: Trial) -> xr.Dataset:
         rises,
         exercise=trial.exercise,
         operation="sit_to_stand",
-        other_exercise=partial(_no_seat, trial.repetitions),
+        other_exercise=partial(_no_seat_warning, trial.repetitions),
     )
-    measured = _without_fast_angles(_in_words_of_rises(measured))
+    measured = _without_fast_angles(_described_as_rises(measured))
     angles = without_hidden_side(trial.angles, measured)
-    measured = add_of_rises(measured, trial.fitted, angles, trial.repetitions)
+    measured = add_angles_of_rises(measured, trial.fitted, angles, trial.repetitions)
     measured = add_times(
         measured, trial.fitted, angles, trial.repetitions, sex=trial.sex, age=trial.age
     )
@@ -88,18 +88,18 @@ def _without_fast_angles(metrics: xr.Dataset) -> xr.Dataset:
 
 
 def leaving_the_seat(repetitions: xr.Dataset) -> xr.Dataset:
-    """Give the rises in the form of squats, at whose bottom, a frame long, the seat is left.
+    """Describe the rises as squats whose bottom is the frame in which the hips leave the seat.
 
-    They begin with the lean and end standing; nothing is said of a descent.
+    They begin with the lean of the trunk and end when the person stands, and have no descent.
     """
     times = repetitions["time"].to_numpy()
     frame = float(np.median(np.diff(times))) if times.size > 1 else 0.0
     start = repetitions["start"]
-    off = repetitions["seat_off"]  # missing where times were set by hand and no seat is seen
+    seat_off = repetitions["seat_off"]  # missing where times were set by hand and no seat is seen
     return repetitions.assign(
-        bottom=off,
-        bottom_start=(off - frame).clip(min=start),
-        bottom_end=off + frame,
+        bottom=seat_off,
+        bottom_start=(seat_off - frame).clip(min=start),
+        bottom_end=seat_off + frame,
         end=repetitions["bottom_start"],
         complete=repetitions["start_seen"],
         start_seen=xr.zeros_like(repetitions["start_seen"]),
@@ -107,7 +107,7 @@ def leaving_the_seat(repetitions: xr.Dataset) -> xr.Dataset:
     )
 
 
-def _no_seat(
+def _no_seat_warning(
     repetitions: xr.Dataset, pose: xr.Dataset, frames: xr.DataArray, accepted: NDArray[np.bool_]
 ) -> list[dict[str, Any]]:
     """Warn where the feet carry the body all the time, as in a squat."""
@@ -118,13 +118,13 @@ def _no_seat(
     return [tables.warning("warnings.no_seat", exercise="squat")]
 
 
-def _in_words_of_rises(metrics: xr.Dataset) -> xr.Dataset:
-    """Leave out what only squats have, and name the moment that takes the place of the bottom."""
-    left_out = {*_OF_SQUATS}
+def _described_as_rises(metrics: xr.Dataset) -> xr.Dataset:
+    """Leave out what only squats have; in descriptions, leaving the seat replaces the bottom."""
+    left_out = {*_ONLY_OF_SQUATS}
     for name, variable in metrics.data_vars.items():
         if variable.attrs["kind"] == "from_standing":
             left_out |= {str(name), *variable.attrs[BESIDE].split()}
-        if variable.attrs["kind"] == RETEST_ERROR:  # nobody measured it of chair rises
+        if variable.attrs["kind"] == RETEST_ERROR:  # was not measured for chair rises
             left_out.add(str(name))
     kept = metrics.drop_vars(left_out)
     for variable in kept.data_vars.values():
@@ -132,6 +132,6 @@ def _in_words_of_rises(metrics: xr.Dataset) -> xr.Dataset:
         if beside:
             variable.attrs[BESIDE] = " ".join(beside)
         for key in ("statistic", "long_name"):
-            for words, instead in _WORDS.items():
-                variable.attrs[key] = variable.attrs[key].replace(words, instead)
+            for squat_words, rise_words in _WORDS_OF_RISES.items():
+                variable.attrs[key] = variable.attrs[key].replace(squat_words, rise_words)
     return kept

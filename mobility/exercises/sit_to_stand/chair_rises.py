@@ -1,4 +1,4 @@
-"""Where somebody leaves a seat, stands, and sits down again: the repetitions of a chair rise."""
+"""Find chair rises: the person leaves the seat, stands, and sits down again."""
 
 from __future__ import annotations
 
@@ -28,24 +28,29 @@ from mobility.provenance import cuts_of, with_history
 Array = NDArray[np.float64]
 
 ON_SEAT, OFF_SEAT = 0.05, 0.10
-"""Shares of the way from the seat to standing: below the one the hips are on the seat; above the
-other they have left it."""
+"""Shares of the way from the seat to standing: below the first the hips are on the seat; above the
+second they have left it."""
 
 _ATTEMPT = 0.25
-"""Share of the way from the seat to standing below which somebody only shifts on the seat."""
+"""Share of the way from the seat to standing; who rises less only shifts on the seat."""
 
 _LEAST_RISE = 0.25
-"""Least way from the seat to standing, of the standing height; else nobody sits on a chair."""
+"""Least way from the seat to standing, as a share of the standing height; else there is no seat."""
 
 _STANDING, _EDGE_SPEED = 0.97, 0.05
-"""Height from which somebody stands; share of a phase's peak speed at which it begins and ends."""
+"""Height of the hips from which a person stands; share of the peak speed of a phase at which the
+phase begins and ends."""
 
 _LOW_PASS_HZ = 3.0
 _LEAST_LEAN_RATE = 10.0
-"""Degrees per second; who bends forward more slowly before rising is not seen to begin to."""
+"""Degrees per second; of a slower lean of the trunk no beginning is found."""
 
 _SHORTEST = 0.6
+"""Seconds; a shorter repetition is refused."""
+
 _MISSING_GAP, _MISSING_SHARE = 0.5, 0.2
+"""Longest gap (s) and largest share of frames without hips in a repetition."""
+
 _HIDDEN = 0.5
 """Visibility of the better seen hip below which it counts as hidden."""
 
@@ -62,19 +67,20 @@ _TIMES = {
 
 @dataclass(frozen=True)
 class _Signals:
-    """Height of the hips on the seat, and how fast the trunk leans forward, on the grid of `h`."""
+    """Height of the hips on the seat, and rate of the lean of the trunk on the grid of `hips`."""
 
-    h: HipHeight
+    hips: HipHeight
     seat: float
     lean_rate: Array
 
     @property
     def way(self) -> float:
+        """Way of the hips from the seat to standing, whose height is 1."""
         return 1 - self.seat
 
     def above(self, share: float) -> NDArray[np.bool_]:
         """Where the hips are above a share of the way from the seat to standing."""
-        return np.asarray(self.h.height > self.seat + share * self.way)
+        return np.asarray(self.hips.height > self.seat + share * self.way)
 
 
 def find_chair_rises(pose: xr.Dataset) -> xr.Dataset:
@@ -85,8 +91,8 @@ def find_chair_rises(pose: xr.Dataset) -> xr.Dataset:
     (``end``) where they first are. The repetition starts where the trunk begins to lean forward, at
     5 % of the peak of its speed before the hips leave the seat; without a rest on the seat where
     they touched it. Standing (``bottom_start`` to ``bottom_end``, ``bottom`` its middle) begins and
-    ends at 5 % of the peak speed of the hips. A film may begin standing: that sitting down belongs
-    to no repetition. The last repetition may end upright, with ``end_seen`` false.
+    ends at 5 % of the peak speed of the hips. If a film begins standing, the first sitting down
+    belongs to no repetition. The last repetition may end upright, with ``end_seen`` false.
 
     Parameters
     ----------
@@ -96,48 +102,53 @@ def find_chair_rises(pose: xr.Dataset) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        As of :func:`mobility.find_repetitions`, with ``seat_off`` and ``seated_since`` (when the
-        hips came on the seat; the start of the recording) and ``stands`` (false for an attempt: the
-        hips leave the seat and fall back) over ``rep``; ``depth`` is NaN, since the chair ends the
+        That of :func:`mobility.find_repetitions`, and over ``rep`` ``seat_off``, ``seated_since``
+        (when the hips came on the seat, or the start of the recording) and ``stands`` (false for an
+        attempt: the hips leave the seat and fall back); ``depth`` is NaN, since the chair ends the
         movement.
     """
-    h = hip_height(pose)
-    signals = None if h is None else _signals(pose, h)
+    hips = hip_height(pose)
+    signals = None if hips is None else _signals(pose, hips)
     rows = [] if signals is None else _rows(pose, signals)
-    reason = "few_frames" if h is None else "no_seat"
+    why_none = "few_frames" if hips is None else "no_seat"
     return _described(
-        repetitions_dataset(pose, h, rows),
+        repetitions_dataset(pose, hips, rows),
         rows,
         "find_chair_rises",
         {},
-        tables.sentence(f"reasons.trial.{reason}"),
+        tables.sentence(f"reasons.trial.{why_none}"),
     )
 
 
 def set_chair_rises(pose: xr.Dataset, intervals: Sequence[Mapping[str, float]]) -> xr.Dataset:
-    """Make the same from times that a person gave: ``start``, ``bottom`` (standing), ``end``."""
-    given = set_repetitions(pose, intervals)
-    h = hip_height(pose)
-    signals = None if h is None else _signals(pose, h)
+    """Make the Dataset of :func:`find_chair_rises` from times that were set by hand.
+
+    Each interval has ``start``, ``bottom`` (standing) and ``end``.
+    """
+    set_by_hand = set_repetitions(pose, intervals)
+    hips = hip_height(pose)
+    signals = None if hips is None else _signals(pose, hips)
     rows = []
-    for number in range(given.sizes["rep"]):
-        start, middle, end = (float(given[name][number]) for name in ("start", "bottom", "end"))
+    for number in range(set_by_hand.sizes["rep"]):
+        start, middle, end = (
+            float(set_by_hand[name][number]) for name in ("start", "bottom", "end")
+        )
         times = [start, middle, middle, middle, end]
-        seen = (bool(given["start_seen"][number]), bool(given["end_seen"][number]))
-        # Seated until the next rise; of the first nobody said since when.
-        since = float(given["end"][number - 1]) if number else np.nan
-        added = {"seat_off": np.nan, "seated_since": since, "stands": True}
+        seen = (bool(set_by_hand["start_seen"][number]), bool(set_by_hand["end_seen"][number]))
+        # Seated from the end of one rise to the next; before the first it is unknown since when.
+        seated_since = float(set_by_hand["end"][number - 1]) if number else np.nan
+        added = {"seat_off": np.nan, "seated_since": seated_since, "stands": True}
         if signals is not None:
-            grid = signals.h.grid
+            grid = signals.hips.grid
             first, top, last = (int(np.argmin(abs(grid - t))) for t in (start, middle, end))
-            off = first + int(np.argmax(signals.above(ON_SEAT)[first : top + 1]))
-            up, down = _standing(signals, off, top, last)
-            times[1], times[3] = min(grid[up], middle), max(grid[down], middle)
-            added["seat_off"] = min(max(float(grid[off]), start), times[1])
+            seat_off = first + int(np.argmax(signals.above(ON_SEAT)[first : top + 1]))
+            stand_start, stand_end = _standing(signals, seat_off, top, last)
+            times[1], times[3] = min(grid[stand_start], middle), max(grid[stand_end], middle)
+            added["seat_off"] = min(max(float(grid[seat_off]), start), times[1])
         rows.append(repetition_row(times, np.nan, seen) | added)
-    nothing = tables.sentence("reasons.trial.by_hand")
+    no_repetition_reason = tables.sentence("reasons.trial.by_hand")
     arguments = {"intervals": list(intervals)}
-    return _described(given, rows, "set_chair_rises", arguments, nothing)
+    return _described(set_by_hand, rows, "set_chair_rises", arguments, no_repetition_reason)
 
 
 def _described(
@@ -145,18 +156,18 @@ def _described(
     rows: Sequence[Mapping[str, Any]],
     operation: str,
     arguments: Mapping[str, Any],
-    nothing: str,
+    no_repetition_reason: str,
 ) -> xr.Dataset:
-    """Give the Dataset what only chair rises have, their names, and its history."""
-    described: dict[str, tuple[Any, dict[str, str]]] = {
+    """Add the variables that only chair rises have, what describes them, and the history."""
+    descriptions: dict[str, tuple[Any, dict[str, str]]] = {
         **{n: (float, {"units": "s", "long_name": words}) for n, words in _TIMES.items()},
         "depth": (float, {"units": "percent", "long_name": "not measured: the chair ends it"}),
         "stands": (bool, {"long_name": "whether the person comes to full standing"}),
     }
     dataset = dataset.assign(
         {
-            name: ("rep", np.array([row[name] for row in rows], kind), attrs)
-            for name, (kind, attrs) in described.items()
+            name: ("rep", np.array([row[name] for row in rows], dtype), attrs)
+            for name, (dtype, attrs) in descriptions.items()
         }
     )
     return with_history(
@@ -165,16 +176,17 @@ def _described(
         arguments,
         found=len(rows),
         accepted=sum(row["accepted"] for row in rows),
-        **repetition_warnings(rows, nothing),
+        **repetition_warnings(rows, no_repetition_reason),
     )
 
 
-def _signals(pose: xr.Dataset, h: HipHeight) -> _Signals | None:
-    low, high = np.percentile(h.height, [5, 95])
-    rests = np.abs(h.speed) <= _EDGE_SPEED * np.abs(h.speed).max()
-    seated = rests & (h.height < (low + high) / 2)
-    # Who leans forward may seem to sink, so that the lowest frames are not the seat.
-    seat = float(np.median(h.height[seated])) if seated.any() else float(low)
+def _signals(pose: xr.Dataset, hips: HipHeight) -> _Signals | None:
+    """Seat and lean of a trial; None without a seat, or without a trunk."""
+    low, high = np.percentile(hips.height, [5, 95])
+    rests = np.abs(hips.speed) <= _EDGE_SPEED * np.abs(hips.speed).max()
+    seated = rests & (hips.height < (low + high) / 2)
+    # Leaning forward may seem to lower the hips, so that the lowest frames are not the seat.
+    seat = float(np.median(hips.height[seated])) if seated.any() else float(low)
     if 1 - seat < _LEAST_RISE:
         return None
     points = points_of(pose, ["hip", "shoulder"])
@@ -182,16 +194,16 @@ def _signals(pose: xr.Dataset, h: HipHeight) -> _Signals | None:
     ahead = (x[:, 1] - x[:, 0]).mean(axis=1)
     up = (points[:, 1, :, 1] - points[:, 0, :, 1]).mean(axis=1)
     lean = np.degrees(np.arctan2(ahead, up))
-    known = np.isfinite(lean)
-    if not known.any():
+    seen = np.isfinite(lean)
+    if not seen.any():
         return None
-    step = float(h.grid[1] - h.grid[0])
+    step = float(hips.grid[1] - hips.grid[0])
     smooth = low_pass(
-        np.interp(h.grid, h.time[known], lean[known]),
+        np.interp(hips.grid, hips.time[seen], lean[seen]),
         cutoff_hz=min(_LOW_PASS_HZ, 0.4 / step),
         rate_hz=1 / step,
     )
-    return _Signals(h, seat, np.gradient(smooth, step))
+    return _Signals(hips, seat, np.gradient(smooth, step))
 
 
 def _runs(where: NDArray[np.bool_]) -> list[tuple[int, int]]:
@@ -200,101 +212,132 @@ def _runs(where: NDArray[np.bool_]) -> list[tuple[int, int]]:
     return [(int(first), int(last) - 1) for first, last in edges.reshape(-1, 2)]
 
 
-def _rises(s: _Signals) -> list[tuple[int, int, bool]]:
-    """Stretches off the seat, parted where somebody goes half way down and does not sit."""
-    found = []
-    for first, last in _runs(s.above(OFF_SEAT)):
-        tops = _runs(s.h.height[first : last + 1] > _STANDING)
+def _rises(signals: _Signals) -> list[tuple[int, int, bool]]:
+    """First and last frame of each stretch off the seat, and whether the person sits around it.
+
+    A stretch is cut where the person goes half way down without sitting, and rises again.
+    """
+    rises = []
+    for first, last in _runs(signals.above(OFF_SEAT)):
+        tops = _runs(signals.hips.height[first : last + 1] > _STANDING)
         parts = [first]
         for (_, end), (begin, _) in pairwise(tops):
-            dip = first + end + int(np.argmin(s.h.height[first + end : first + begin + 1]))
-            if not s.above(0.5)[dip]:
+            dip = first + end + int(np.argmin(signals.hips.height[first + end : first + begin + 1]))
+            if not signals.above(0.5)[dip]:
                 parts.append(dip)
         ends = [*parts[1:], last]
-        found += [(a, b, len(parts) == 1) for a, b in zip(parts, ends, strict=True)]
-    return found
+        rises += [(a, b, len(parts) == 1) for a, b in zip(parts, ends, strict=True)]
+    return rises
 
 
-def _rows(pose: xr.Dataset, s: _Signals) -> list[dict[str, Any]]:
-    h, on_seat = s.h, ~s.above(ON_SEAT)
-    hidden = _seated_unseen(pose, s)
-    rows, since = [], 0
-    for first, last, seated in _rises(s):
-        back, sits = _sits_down(s, first, last) if seated else (last, False)
-        if first == 0 and s.above(0.5)[0]:  # stands at the start, and sits down first
-            since = back
+def _rows(pose: xr.Dataset, signals: _Signals) -> list[dict[str, Any]]:
+    """Give the times of each rise, and why it does not count."""
+    hips, on_seat = signals.hips, ~signals.above(ON_SEAT)
+    why_hidden = _seated_unseen(pose, signals)
+    rows, seated_since = [], 0
+    for first, last, seated in _rises(signals):
+        seat_again, sits_down = _sits_down(signals, first, last) if seated else (last, False)
+        if first == 0 and signals.above(0.5)[0]:  # the film begins standing
+            seated_since = seat_again
             continue
-        before = np.flatnonzero(on_seat[since:first]) if seated else np.array([], int)
-        off = since + int(before[-1]) if before.size else first
-        top = first + int(np.argmax(h.height[first : last + 1]))
-        stands = bool(h.height[top] > _STANDING)
-        if not s.above(_ATTEMPT)[top]:
+        seated_before = np.flatnonzero(on_seat[seated_since:first]) if seated else np.array([], int)
+        seat_off = seated_since + int(seated_before[-1]) if seated_before.size else first
+        top = first + int(np.argmax(hips.height[first : last + 1]))
+        stands = bool(hips.height[top] > _STANDING)
+        if not signals.above(_ATTEMPT)[top]:
             continue
-        up, down = _standing(s, off, top, back)
-        start = _lean_begins(s, since, off)
-        start_seen = start is not None or since > 0
-        start = since if start is None else start
-        times = h.grid[[start, up, (up + down) // 2, down, back]]
-        seen = (start_seen and bool(before.size), sits)
-        reason = _fault(pose, s, times, stands=stands, seated=seated, begins=bool(before.size))
-        row = repetition_row(times, np.nan, seen, reason or hidden)
-        rows.append(
-            row | {"seat_off": h.grid[off], "seated_since": h.grid[since], "stands": stands}
+        stand_start, stand_end = _standing(signals, seat_off, top, seat_again)
+        start = _lean_begins(signals, seated_since, seat_off)
+        start_seen = start is not None or seated_since > 0
+        start = seated_since if start is None else start
+        times = hips.grid[
+            [start, stand_start, (stand_start + stand_end) // 2, stand_end, seat_again]
+        ]
+        seen = (start_seen and bool(seated_before.size), sits_down)
+        reason = _fault(
+            pose,
+            signals,
+            times,
+            stands=stands,
+            seated=seated,
+            begins_seated=bool(seated_before.size),
         )
-        since = back
+        row = repetition_row(times, np.nan, seen, reason or why_hidden)
+        rows.append(
+            row
+            | {
+                "seat_off": hips.grid[seat_off],
+                "seated_since": hips.grid[seated_since],
+                "stands": stands,
+            }
+        )
+        seated_since = seat_again
     return rows
 
 
-def _sits_down(s: _Signals, first: int, near: int) -> tuple[int, bool]:
-    """Where hips that are off the seat from `first` to `near` rest on it; whether it is seen."""
-    highest = first + int(np.argmax(s.h.height[first : near + 1]))
-    fastest = -s.h.speed[highest : near + 1].min()
-    rests = ~s.above(ON_SEAT)[near:]
-    rests[1:] |= -s.h.speed[near + 1 :] <= _EDGE_SPEED * fastest
-    found = np.flatnonzero(rests)
-    return (near + int(found[0]), True) if found.size else (len(s.h.grid) - 1, False)
+def _sits_down(signals: _Signals, first: int, near: int) -> tuple[int, bool]:
+    """Frame in which hips that are off the seat from `first` to `near` rest on it again.
+
+    Also returned: whether they do so within the recording.
+    """
+    highest = first + int(np.argmax(signals.hips.height[first : near + 1]))
+    fastest = -signals.hips.speed[highest : near + 1].min()
+    rests = ~signals.above(ON_SEAT)[near:]
+    rests[1:] |= -signals.hips.speed[near + 1 :] <= _EDGE_SPEED * fastest
+    resting = np.flatnonzero(rests)
+    return (near + int(resting[0]), True) if resting.size else (len(signals.hips.grid) - 1, False)
 
 
-def _lean_begins(s: _Signals, since: int, off: int) -> int | None:
-    """Where the trunk begins to lean forward, while the hips are on the seat; None: not seen."""
-    rate = s.lean_rate[since : off + 1]
+def _lean_begins(signals: _Signals, seated_since: int, seat_off: int) -> int | None:
+    """Frame in which the trunk begins to lean forward, hips on the seat; None if not found."""
+    rate = signals.lean_rate[seated_since : seat_off + 1]
     fastest = int(np.argmax(rate))
     if rate[fastest] < _LEAST_LEAN_RATE:
         return None
     slow = np.flatnonzero(rate[:fastest] <= _EDGE_SPEED * rate[fastest])
-    return since + int(slow[-1]) if slow.size else None
+    return seated_since + int(slow[-1]) if slow.size else None
 
 
-def _standing(s: _Signals, off: int, top: int, back: int) -> tuple[int, int]:
-    """Where standing begins and ends; the highest place where nobody comes to it."""
-    height, speed = s.h.height, s.h.speed
-    tall = np.flatnonzero(height[off : back + 1] > _STANDING) + off
-    if not tall.size:
+def _standing(signals: _Signals, seat_off: int, top: int, seat_again: int) -> tuple[int, int]:
+    """Frames in which standing begins and ends; both are `top` if the person never stands."""
+    height, speed = signals.hips.height, signals.hips.speed
+    upright = np.flatnonzero(height[seat_off : seat_again + 1] > _STANDING) + seat_off
+    if not upright.size:
         return top, top
-    fastest = off + int(np.argmax(speed[off : tall[0] + 1]))
-    slow = (tall > fastest) & (speed[tall] <= _EDGE_SPEED * speed[fastest])
-    up = int(tall[slow][0]) if slow.any() else top
-    if height[back] > _STANDING:  # the recording ends
-        return up, back
-    falls = up + int(np.argmin(speed[up : back + 1]))
-    still = np.flatnonzero(speed[up:falls] >= _EDGE_SPEED * speed[falls])
-    return up, up + int(still[-1]) if still.size else back
+    fastest_up = seat_off + int(np.argmax(speed[seat_off : upright[0] + 1]))
+    slow = (upright > fastest_up) & (speed[upright] <= _EDGE_SPEED * speed[fastest_up])
+    stand_start = int(upright[slow][0]) if slow.any() else top
+    if height[seat_again] > _STANDING:  # the recording ends
+        return stand_start, seat_again
+    fastest_down = stand_start + int(np.argmin(speed[stand_start : seat_again + 1]))
+    not_yet_sinking = np.flatnonzero(
+        speed[stand_start:fastest_down] >= _EDGE_SPEED * speed[fastest_down]
+    )
+    return stand_start, stand_start + int(
+        not_yet_sinking[-1]
+    ) if not_yet_sinking.size else seat_again
 
 
 def _fault(
-    pose: xr.Dataset, s: _Signals, times: Array, *, stands: bool, seated: bool, begins: bool
+    pose: xr.Dataset,
+    signals: _Signals,
+    times: Array,
+    *,
+    stands: bool,
+    seated: bool,
+    begins_seated: bool,
 ) -> str:
-    """Why a chair rise does not count, or ''."""
-    h, (start, end) = s.h, (times[0], times[-1])
-    inside = (h.time >= start) & (h.time <= end)
-    gaps = np.diff(h.time[inside & h.seen], prepend=start, append=end)
-    frame = float(np.median(np.diff(h.time)))
+    """Why a chair rise does not count; empty if it does."""
+    hips, (start, end) = signals.hips, (times[0], times[-1])
+    inside = (hips.time >= start) & (hips.time <= end)
+    gaps = np.diff(hips.time[inside & hips.seen], prepend=start, append=end)
+    frame = float(np.median(np.diff(hips.time)))
     cuts = [time for time in cuts_of(pose) if start < time < end]
     faults = {
-        "never_upright": not h.upright,
-        "often_unseen": not inside.any() or float(np.mean(~h.seen[inside])) > _MISSING_SHARE,
+        "never_upright": not hips.upright,
+        "often_unseen": not inside.any() or float(np.mean(~hips.seen[inside])) > _MISSING_SHARE,
         "long_unseen": gaps.max() - frame > _MISSING_GAP,
-        "start_cut_off": seated and not begins,
+        "start_cut_off": seated and not begins_seated,
         "not_seated": not seated,
         "not_standing": not stands,
         "film_cut": bool(cuts),
@@ -304,20 +347,23 @@ def _fault(
     return next(
         (
             tables.sentence(f"reasons.repetition.{name}", **fields)
-            for name, is_so in faults.items()
-            if is_so
+            for name, is_fault in faults.items()
+            if is_fault
         ),
         "",
     )
 
 
-def _seated_unseen(pose: xr.Dataset, s: _Signals) -> str:
-    """Say that both hips are hidden in most of the seated frames; else ''."""
+def _seated_unseen(pose: xr.Dataset, signals: _Signals) -> str:
+    """Sentence that both hips are hidden in most of the seated frames; empty if they are not."""
     if "confidence" not in pose:  # of a lab
         return ""
     hips = pose["confidence"].sel(keypoint=[f"{side}_hip" for side in SIDES])
     better = hips.max("keypoint").isel(individual=0).to_numpy()
-    seated = np.interp(s.h.time, s.h.grid, s.h.height) <= s.seat + OFF_SEAT * s.way
+    seated = (
+        np.interp(signals.hips.time, signals.hips.grid, signals.hips.height)
+        <= signals.seat + OFF_SEAT * signals.way
+    )
     unseen = ~(better[seated] >= _HIDDEN)
-    hides = unseen.size and float(unseen.mean()) > 0.5
-    return tables.sentence("reasons.repetition.hips_hidden") if hides else ""
+    mostly_unseen = unseen.size and float(unseen.mean()) > 0.5
+    return tables.sentence("reasons.repetition.hips_hidden") if mostly_unseen else ""

@@ -1,4 +1,4 @@
-"""Report of chair rises: its key moments."""
+"""Report of chair rises: pictures of key moments, and the curves shown first."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ def moments(session: StoredSession, pose: xr.Dataset, findings: Sequence[Finding
     accepted = np.flatnonzero(repetitions["accepted"].values.astype(bool))
     if not accepted.size:
         return []
-    one = repetitions.isel(rep=int(accepted[(accepted.size - 1) // 2]))
-    seated, off, standing = (float(one[name]) for name in ("start", "seat_off", "bottom"))
-    off = off if np.isfinite(off) else seated
-    clearer = partial(clearer_side, pose, angles, "knee_flexion", off)
+    middle = repetitions.isel(rep=int(accepted[(accepted.size - 1) // 2]))
+    seated, seat_off, standing = (float(middle[name]) for name in ("start", "seat_off", "bottom"))
+    seat_off = seat_off if np.isfinite(seat_off) else seated
+    clearer = partial(clearer_side, pose, angles, "knee_flexion", seat_off)
     side = side_shown(metrics, "knee_flexion", otherwise=clearer)
     return [
         of_angle("Seated", seated, angles, "knee_flexion", side),
-        reported(of_angle("Leaving the seat", off, angles, "trunk_lean", ""), metrics),
+        reported(of_angle("Leaving the seat", seat_off, angles, "trunk_lean", ""), metrics),
         of_angle("Standing", standing, angles, "knee_flexion", side),
     ]
 
 
 def curves_first(record: SessionRecord) -> tuple[str, ...]:
-    """Show legs and trunk: the arms are not measured."""
+    """Show legs and trunk, because the arms are not measured."""
     return tuple(record.kind.table["report"]["trial"])

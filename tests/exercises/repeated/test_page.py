@@ -8,7 +8,7 @@ import xarray as xr
 from mobility.assessment.findings import find
 from mobility.exercises.repeated.page import squat_moments
 from mobility.reports.drawn_angles import DRAWN
-from mobility.reports.first_page import largest
+from mobility.reports.first_page import main_fault
 from mobility.reports.moments import Moment
 from mobility.store import Store
 
@@ -59,7 +59,7 @@ def test_a_recording_that_begins_on_the_way_down_shows_standing_where_it_is(demo
 def test_the_third_picture_is_of_the_main_finding(demo) -> None:
     metrics = demo.metrics()
     metrics["trunk_tibia_difference"] = metrics["trunk_tibia_difference"] + 60
-    main = largest(find(metrics))
+    main = main_fault(find(metrics))
     assert {each.rule for each in main} == {"trunk_leans_forward"}
     *_, third = moments_of(demo, main, metrics=metrics)
     assert (third.title, third.angle) == ("Main finding", "trunk_tibia_difference")
@@ -84,7 +84,7 @@ def test_pictures_are_of_the_leg_that_the_camera_sees_or_that_is_surer(demo, nea
     low = metrics.assign(knee_flexion=metrics["knee_flexion"] - 50)
     hidden = low.assign({name: low[name].where(low["side"] == near) for name in sided})
     hidden = hidden.assign_attrs(hidden_side=far)
-    main = largest(find(hidden))
+    main = main_fault(find(hidden))
     assert {each.side for each in main} == {near}
     for findings in ([], main):
         assert {each.side for each in moments_of(demo, findings, metrics=hidden)} == {near}

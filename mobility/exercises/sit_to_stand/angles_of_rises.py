@@ -1,4 +1,4 @@
-"""What is measured of a rise as a whole: its largest angles and how fast they change."""
+"""The largest angles of a rise, and how fast its joints extend."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from mobility.view import TWO_CAMERAS, UNKNOWN, hides_frontal_plane, trial_view,
 Array = NDArray[np.float64]
 
 _WINDOW_S, _ORDER = 0.3, 3
-"""Of the Savitzky-Golay filter whose slope is a speed."""
+"""Window and order of the Savitzky-Golay filter whose slope is the speed."""
 
 
-def add_of_rises(
+def add_angles_of_rises(
     metrics: xr.Dataset, pose: xr.Dataset, angles: xr.Dataset, repetitions: xr.Dataset
 ) -> xr.Dataset:
     """Add the largest angles, the lean to the side, and the speeds of extension of the rises.
@@ -27,53 +27,57 @@ def add_of_rises(
     Parameters
     ----------
     metrics
-        What was measured of them so far.
+        Those of the rises so far, to which these are added.
     pose, angles, repetitions
-        Of the same frames; the repetitions as of
+        All of the same frames; the repetitions are those of
         :func:`~mobility.exercises.sit_to_stand.chair_rises.find_chair_rises`.
     """
     time = repetitions["time"]
     accepted = repetitions["accepted"].to_numpy().astype(bool)
-    off, up, end = (repetitions[name] for name in ("seat_off", "bottom_start", "end"))
+    seat_off, stands, end = (repetitions[name] for name in ("seat_off", "bottom_start", "end"))
     added: dict[str, xr.DataArray] = {}
 
-    def over(name: str, value: xr.DataArray, sd: xr.DataArray, statistic: str) -> None:
-        known = value.notnull()
-        medians = over_repetitions(value, sd.where(known), accepted)
-        add(added, name, "median", *medians, f"{statistic}, median", name=name)
+    def add_median(name: str, value: xr.DataArray, sd: xr.DataArray, statistic: str) -> None:
+        median, median_sd = over_repetitions(value, sd.where(value.notnull()), accepted)
+        add(added, name, "median", median, median_sd, f"{statistic}, median", name=name)
 
     whole = between(time, repetitions["start"], end)
-    rises = between(time, repetitions["start"], up)
+    rises = between(time, repetitions["start"], stands)
     for name, frames in (("trunk_lean", rises), ("knee_flexion", whole), ("hip_flexion", whole)):
         largest = peak_within(angles[name], angles[f"{name}_sd"], frames, "maximum")
-        over(f"largest_{name}", *largest, "largest of each repetition")
+        add_median(f"largest_{name}", *largest, "largest of each repetition")
 
     lean, sd = angles["trunk_lateral_lean"], angles["trunk_lateral_lean_sd"]
     standing = repetitions["standing"].astype(bool)
     at_rest = nanmedian(lean.where(standing), "time")
-    aside = peak_within(lean - at_rest, sd, between(time, off, (off + up) / 2), "magnitude")
-    over("lateral_lean_rising", *aside, "farthest from 0 in the first half of the rise")
+    sideways = peak_within(
+        lean - at_rest, sd, between(time, seat_off, (seat_off + stands) / 2), "magnitude"
+    )
+    add_median("lateral_lean_rising", *sideways, "farthest from 0 in the first half of the rise")
     if note := _lean_unseen(pose):
         for name in ("lateral_lean_rising", "lateral_lean_rising_sd"):
             added[name] = xr.full_like(added[name], np.nan).assign_attrs(note=note)
 
     share = exercise_of(metrics).own_table("measures")["speed_error"]["share"]
-    frames = between(time, off, up)
+    frames = between(time, seat_off, stands)
     for name in ("knee_flexion", "hip_flexion", "trunk_lean"):
         speed = -slope(angles[name])
         fastest, _ = peak_within(speed, xr.zeros_like(speed), frames, "maximum")
-        called = f"{name.split('_')[0]}_extension_speed"
-        fitted = "position_draws" in pose  # of which the error was measured
-        over(called, fastest.where(fitted), share * fastest, "largest of each rise")
+        speed_name = f"{name.split('_')[0]}_extension_speed"
+        fitted = "position_draws" in pose  # the error of speeds was measured for fitted poses only
+        add_median(speed_name, fastest.where(fitted), share * fastest, "largest of each rise")
         if not fitted:
-            added[called].attrs["note"] = tables.sentence("reasons.chair.not_fitted")
+            added[speed_name].attrs["note"] = tables.sentence("reasons.chair.not_fitted")
     return metrics.assign(added)
 
 
 def _lean_unseen(pose: xr.Dataset) -> str:
-    """Why a lean to the side is refused: obliquely, rendered rises without any have 12 degrees."""
-    if hidden_from := hides_frontal_plane(pose):
-        return tables.sentence(f"reasons.{hidden_from.replace('-', '_')}_view")
+    """Why a lean to the side is refused; empty where it is not.
+
+    In oblique views, rendered rises without any lean are measured with 12 degrees.
+    """
+    if hiding_view := hides_frontal_plane(pose):
+        return tables.sentence(f"reasons.{hiding_view.replace('-', '_')}_view")
     view = trial_view(pose)
     oblique = view not in (UNKNOWN, TWO_CAMERAS) and "oblique" in view_kind(view)
     return tables.sentence("reasons.chair.oblique") if oblique else ""
@@ -91,7 +95,7 @@ def slope(angle: xr.DataArray) -> xr.DataArray:
     if time.size < window:
         return angle * np.nan
     grid = np.arange(time[0], time[-1] + step / 2, step)
-    even = angle.interp(time=grid).transpose("time", ...)
-    how = {"deriv": 1, "delta": step, "axis": 0, "mode": "constant", "cval": np.nan}
-    rate = even.copy(data=savgol_filter(even, window, _ORDER, **how))
+    evenly_spaced = angle.interp(time=grid).transpose("time", ...)
+    filter_options = {"deriv": 1, "delta": step, "axis": 0, "mode": "constant", "cval": np.nan}
+    rate = evenly_spaced.copy(data=savgol_filter(evenly_spaced, window, _ORDER, **filter_options))
     return rate.interp(time=time).assign_coords(time=time)
