@@ -39,6 +39,7 @@ SEEN_AS = {
     "benchmarks/real.md": "measured-real",
     "benchmarks/reported.md": "measured-reported",
     "benchmarks/findings.md": "measured-findings",
+    "benchmarks/exercises.md": "measured-exercises",
 }
 """The pages here are made of these files, to which pages link so that links work in a copy too."""
 
@@ -59,6 +60,7 @@ def write(folder: Path) -> None:
         "measured-real": measured("real", ""),
         "measured-reported": measured("reported", ""),
         "measured-findings": measured("findings", "# Findings counted\n"),
+        "measured-exercises": measured("exercises", ""),
     }
     for name, lines in pages.items():
         path, text = folder / f"{name}.md", "\n".join(lines) + "\n"
