@@ -36,7 +36,7 @@ from mobility import tables
 from mobility.assessment.body import points_of
 from mobility.assessment.knee_movement import _JOINTS as LEG
 from mobility.assessment.knee_movement import _movement
-from mobility.assessment.phases import watched
+from mobility.assessment.phases import within_repetitions
 from mobility.assessment.posture import _JOINTS as BODY
 from mobility.assessment.posture import _posture
 from mobility.assessment.propagation import values_and_sd
@@ -535,7 +535,10 @@ def of_metrics(clip: Clip, body: xr.Dataset) -> dict[tuple[str, str], Needed]:
     if kind_of(body) not in (ONE, NOT_STANDING):
         return {}
     repetitions = mb.find_repetitions(body)
-    inside, stands = watched(repetitions), repetitions["standing"].to_numpy().astype(bool)
+    inside, stands = (
+        within_repetitions(repetitions),
+        repetitions["standing"].to_numpy().astype(bool),
+    )
     if not inside.any() or not stands.any():
         return {}
     found, table = stated(body), tables.load("measures")

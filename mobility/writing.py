@@ -1,4 +1,4 @@
-"""Files that are whole or absent, and readable only by their owner: they show people.
+"""Private files, because they show people; each is written whole or not at all.
 
 Everything is written under a hidden name, flushed to the disk, and renamed. A process that dies
 leaves at most that hidden file. Whatever the umask, files have the mode 0600, folders 0700.

@@ -149,7 +149,7 @@ def clean_pose(raw: xr.Dataset, *, visibility_threshold: float = 0.5) -> xr.Data
     return raw.assign_attrs(cleaned=visibility_threshold)
 
 
-def on_own_sides(pose: xr.Dataset, cleaned: xr.Dataset) -> xr.Dataset:
+def with_sides_exchanged_as_in(pose: xr.Dataset, cleaned: xr.Dataset) -> xr.Dataset:
     assert "cleaned" in cleaned.attrs
     return pose.assign_attrs(sides="own")
 
@@ -290,7 +290,7 @@ def modules() -> dict[str, ModuleType]:
         "mobility.capture.video": [probe],
         "mobility.capture.pose": [estimate_pose],
         "mobility.capture.quality": [capture_quality, pictures],
-        "mobility.kinematics.clean": [clean_pose, on_own_sides],
+        "mobility.kinematics.clean": [clean_pose, with_sides_exchanged_as_in],
         "mobility.kinematics.fit.entry": [fit_body],
         "mobility.kinematics.angles": [joint_angles, with_raw_angles],
         "mobility.kinematics.repetitions": [find_repetitions, set_repetitions],

@@ -73,7 +73,7 @@ class Finding:
     hidden
         Whether the camera stands at the other side and cannot see this one.
     norm
-        Whose the threshold is, where it depends on age or sex.
+        The group (age, sex) whose norm the threshold is, else empty.
     """
 
     id: str
@@ -99,8 +99,8 @@ def find(metrics: xr.Dataset) -> tuple[Finding, ...]:
     """Judge the metrics of an exercise by its rules.
 
     The probability that a value is below, above or outside of a threshold is that of
-    :func:`mobility.assessment.criteria.probability_of`, from whatever view: the error is that of
-    the view. Of a standard deviation x over n repetitions, (n - 1) x² / σ² is distributed as χ²
+    :func:`mobility.assessment.criteria.probability_of`, whatever the view: its error is in the
+    ``_sd``. Of a standard deviation x over n repetitions, (n - 1) x² / σ² is distributed as χ²
     with n - 1 degrees of freedom. The error s is the metric's ``_sd``. A fault is "found" or
     "not found" as :func:`mobility.assessment.criteria.is_stated` says, and else "cannot be told".
 
@@ -177,7 +177,7 @@ def say(findings: Sequence[Finding], level: Level) -> str:
 
 
 def excess(finding: Finding) -> float:
-    r"""Compute the expected excess over the threshold, as a share of a large one (``order``).
+    r"""Compute the expected excess over the threshold, divided by a large one (``order: large``).
 
     With d the excess of the value and s the standard deviation of its error,
     :math:`E[\max(0, N(d, s))] = d \Phi(d/s) + s \varphi(d/s)`: a small excess that is certain
@@ -397,7 +397,7 @@ def _sign(finding: Finding, rule: Mapping[str, Any]) -> str:
 
 
 def _measured(finding: Finding, rule: Mapping[str, Any]) -> str:
-    """Write side, value and interval: "left 98° (88 to 108°)"; a unit in words only at the end."""
+    """Write side, value and interval: "left 98° (88 to 108°)"; a word as unit only once."""
     if finding.value is None:
         return finding.side
     text = number(finding.value, rule)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mobility import provenance, tables
 from mobility.assessment.body import OUTWARD, in_body_axes, median_of
 from mobility.assessment.metric import CARRIED, frame_variables, merged_history
-from mobility.assessment.phases import REPETITION, require, same_frames, watched
+from mobility.assessment.phases import REPETITION, require, same_frames, within_repetitions
 from mobility.assessment.propagation import values_and_sd
 from mobility.kinematics.datasets import require_pose
 from mobility.view import hides_frontal_plane
@@ -85,7 +85,7 @@ def knee_movement(pose: xr.Dataset, repetitions: xr.Dataset) -> xr.Dataset:
     elif np.isnan(width) and np.isfinite(values["knee_ankle_separation_ratio"]).any():
         unknown = tables.sentence("reasons.never_apart")
         warnings.append(tables.warning("warnings.standing_ankle_width_unknown", reason=unknown))
-    inside = watched(repetitions)
+    inside = within_repetitions(repetitions)
     result, uncertain = xr.Dataset(), []
     for part in ("knee_movement", "frontal_plane"):
         some = {name: values[name] for name in table[part]}

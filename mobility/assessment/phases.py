@@ -117,7 +117,7 @@ def between(time: xr.DataArray, first: xr.DataArray, last: xr.DataArray) -> xr.D
     return inside
 
 
-def watched(repetitions: xr.Dataset) -> NDArray[np.bool_]:
+def within_repetitions(repetitions: xr.Dataset) -> NDArray[np.bool_]:
     """Frames within a repetition."""
     inside = between(repetitions["time"], repetitions["start"], repetitions["end"])
     return inside.any("rep").to_numpy()

@@ -12,7 +12,7 @@ from mobility import provenance, tables
 from mobility.assessment.body import OUTWARD, in_body_axes, median_of
 from mobility.assessment.knee_movement import ankle_distance, standing_ankle_width
 from mobility.assessment.metric import CARRIED, frame_variables, merged_history
-from mobility.assessment.phases import REPETITION, require, same_frames, watched
+from mobility.assessment.phases import REPETITION, require, same_frames, within_repetitions
 from mobility.assessment.propagation import values_and_sd
 from mobility.kinematics.datasets import require_pose
 from mobility.kinematics.skeleton import SIDES, landmarks
@@ -26,9 +26,8 @@ def posture(pose: xr.Dataset, repetitions: xr.Dataset) -> xr.Dataset:
     r"""Posture of the body at every frame, and the stance.
 
     With eY up, eZ the horizontal direction from the left to the right hip, eX that to the front;
-    S, Wr, H, K, A, He, T the shoulder, wrist, hip, knee, ankle, heel and toe; a bar for the mean of
-    left and right; s = +1 on the right, -1 on the left; W the median distance of the ankles along
-    eZ over the standing frames:
+    S, Wr, H, K, A, He, T the shoulder, wrist, hip, knee, ankle, heel and toe; s = +1 on the right,
+    -1 on the left; W the median distance of the ankles along eZ over the standing frames:
 
     - ``heel_rise`` = atan2((He - T)·eY, horizontal length of He - T), less its median over the
       standing frames;
@@ -57,7 +56,7 @@ def posture(pose: xr.Dataset, repetitions: xr.Dataset) -> xr.Dataset:
         ``trunk_tibia_difference(time)`` in degrees, ``dowel_offset(time)`` in lengths of the foot,
         ``lateral_shift(time)`` in standing distances of the ankles, ``stance_width`` and
         ``stance_width_m``, each with its ``_sd``. NaN where landmarks are missing, where nobody
-        stood (of what refers to standing), where the hip line is steep, and where the interval is
+        stood (for what refers to standing), where the hip line is steep, and where the interval is
         wider than the limit in ``tables/measures.yaml``, with the attribute ``note``.
 
     Raises
@@ -68,9 +67,9 @@ def posture(pose: xr.Dataset, repetitions: xr.Dataset) -> xr.Dataset:
     Notes
     -----
     The ``_sd`` is computed by moving the landmarks, see
-    :func:`~mobility.assessment.propagation.values_and_sd`; so what errors of trunk and shanks, or
-    of both hips and both ankles, have in common cancels as it does in the quantity. For the stance
-    of a fitted body a share of it is added, since its draws know nothing of stature. What the
+    :func:`~mobility.assessment.propagation.values_and_sd`; so an error common to trunk and shanks,
+    or to both hips and both ankles, cancels in the ``_sd`` too. For a fitted body a share of the
+    stance is added to its sd, since the draws of the fit leave out the error of stature. What the
     camera cannot see from the side is not refused here, but by :func:`mobility.overhead_squat`.
 
     References
@@ -90,10 +89,12 @@ def posture(pose: xr.Dataset, repetitions: xr.Dataset) -> xr.Dataset:
         for name, entry in table["stance"].items():
             sd[name] = np.hypot(sd[name], entry["fit_error_share"]["value"] * values[name])
     entries = {**table["posture"], **table["stance"]}
-    hidden = _hidden_heels(pose, watched(repetitions))
+    hidden = _hidden_heels(pose, within_repetitions(repetitions))
     for side in hidden:
         values["heel_rise"][:, SIDES.index(side)] = np.nan
-    variables, warnings = frame_variables(pose, watched(repetitions), values, sd, entries)
+    variables, warnings = frame_variables(
+        pose, within_repetitions(repetitions), values, sd, entries
+    )
     for name in () if standing.any() else ("heel_rise", "lateral_shift", *table["stance"]):
         variables[name].attrs["note"] = tables.sentence("reasons.never_standing")
     if hidden:
@@ -111,13 +112,13 @@ def posture(pose: xr.Dataset, repetitions: xr.Dataset) -> xr.Dataset:
     )
 
 
-def _hidden_heels(pose: xr.Dataset, watched: NDArray[np.bool_]) -> list[str]:
+def _hidden_heels(pose: xr.Dataset, within_repetitions: NDArray[np.bool_]) -> list[str]:
     """Sides whose heel the camera hardly sees: the fit lets it stay on the floor."""
     least = tables.load("measures")["limits"]["least_visibility_of_heels"]["value"]
     if "position_draws" not in pose or "confidence" not in pose:
         return []
     seen = landmarks(pose, "confidence", keypoints=[f"{side}_heel" for side in SIDES])
-    usual = zip(SIDES, median_of(seen[watched]), strict=True)
+    usual = zip(SIDES, median_of(seen[within_repetitions]), strict=True)
     return [side for side, visibility in usual if visibility < least]
 
 

@@ -359,7 +359,7 @@ def _spans(rows: Mask, time: Array) -> list[list[float]]:
     ]
 
 
-def on_own_sides(pose: xr.Dataset, cleaned: xr.Dataset) -> xr.Dataset:
+def with_sides_exchanged_as_in(pose: xr.Dataset, cleaned: xr.Dataset) -> xr.Dataset:
     """Exchange left and right of a detected pose where :func:`clean_pose` did, to draw it.
 
     `cleaned` is the cleaned or fitted result of `pose`.

@@ -35,7 +35,7 @@ _BOTTOM_BAND = 0.03
 """Share of the depth above the lowest point that still belongs to the bottom."""
 
 _LOWEST = 1 / 3
-"""Share of the bottom's range of heights whose middle gives its time; less would be noise."""
+"""The bottom's time is the middle of this lowest share of its heights; less would follow noise."""
 
 _STANDING_HEIGHT = 0.97
 _STILL = 0.05
@@ -63,7 +63,7 @@ _ONE_LEG = 0.5
 """Share of the depth by which the two sides may differ at the bottom."""
 
 _LEAST_BEND = 20.0
-"""Degrees that the knees bend in a squat of the least depth (geometry: more than 35)."""
+"""Least bend of the knees, degrees; that of the least depth is more than 35 by geometry."""
 
 _EVENTS = ("start", "bottom_start", "bottom", "bottom_end", "end")
 
@@ -193,7 +193,7 @@ def _middle_of_bottom(h: HipHeight, band: tuple[int, int]) -> int:
 
 
 def _edge(h: HipHeight, bottom: int, top: int) -> tuple[int, bool]:
-    """Top end of the phase between `bottom` and `top`, which lies before or after it.
+    """Upper end of a descent (`top` before `bottom`) or of an ascent (after it).
 
     Returns
     -------
@@ -268,9 +268,9 @@ def find_repetitions(
     too many frames missing, only one leg bending, knees that do not bend, shorter than 0.6 s, or
     interrupted by a cut of the film.
 
-    A repetition that the recording cuts off after a third of its ascent, or before the last third
-    of its descent, is accepted, because its bottom, where everything is measured, is whole. It has
-    ``complete`` false and no duration, its start or end is that of the recording, and there is a
+    A repetition of which the recording has only a third of the descent or ascent is accepted,
+    because its bottom, where everything is measured, is whole. It has ``complete`` false and no
+    duration, its start or end is that of the recording, and there is a
     warning ``repetition_cut_off``.
 
     Parameters
@@ -315,15 +315,15 @@ def find_repetitions(
             top_after = bottom + int(np.argmax(h.height[bottom : last + 1]))
             start, whole_start = _edge(h, bottom, top_before)
             end, whole_end = _edge(h, bottom, top_after)
-            edges = _bottom_band(h, bottom, start, end)
-            lowest = _middle_of_bottom(h, edges)
+            band = _bottom_band(h, bottom, start, end)
+            middle = _middle_of_bottom(h, band)
             reason = _rejection_reason(h, bottom, (start, end), (whole_start, whole_end))
             cuts = [time for time in cuts_of(pose) if h.grid[start] < time < h.grid[end]]
             if not reason and cuts:
                 reason = tables.sentence("reasons.repetition.film_cut", time=cuts[0])
-            if not reason and bend(*h.grid[[start, lowest, end]]) < _LEAST_BEND:
+            if not reason and bend(*h.grid[[start, middle, end]]) < _LEAST_BEND:
                 reason = tables.sentence("reasons.repetition.knees_straight")
-            times = h.grid[[start, edges[0], lowest, edges[1], end]]
+            times = h.grid[[start, band[0], middle, band[1], end]]
             depth = 100 * (1 - h.height[bottom])
             repetitions.append(repetition_row(times, depth, (whole_start, whole_end), reason))
     summary = {
@@ -452,15 +452,15 @@ def repetitions_dataset(
 
 
 def set_repetitions(
-    pose: xr.Dataset, intervals: Sequence[Mapping[str, float]], *, nothing: str = ""
+    pose: xr.Dataset, intervals: Sequence[Mapping[str, float]], *, why_none: str = ""
 ) -> xr.Dataset:
     """Make a repetitions Dataset, as from :func:`find_repetitions`, from times set by hand.
 
     `intervals` has for each repetition ``start``, ``bottom`` and ``end`` in seconds, in order,
     without overlap and within the recording; it may be empty. All are accepted with the given
     times; start and end of the bottom are found around the given one. A start or end at the edge
-    of the recording, where the subject does not stand, counts as not seen. `nothing` is why there
-    is none, where that is no choice of somebody.
+    of the recording, where the subject does not stand, counts as not seen. `why_none` is the
+    reason for an empty list that nobody chose.
     """
     require_pose(pose, what="set_repetitions")
     time = pose["time"].to_numpy()
@@ -494,7 +494,7 @@ def set_repetitions(
         {"intervals": given},
         accepted=len(repetitions),
         signal=None if h is None else h.signal,
-        **repetition_warnings(repetitions, nothing or tables.sentence("reasons.trial.by_hand")),
+        **repetition_warnings(repetitions, why_none or tables.sentence("reasons.trial.by_hand")),
     )
 
 

@@ -389,7 +389,7 @@ def _run_stage(step: _Step, run: _Run) -> None:
     """Run one stage and put its result in its place."""
     target = run.session.folder / step.file
     if step.name == "annotated":
-        from mobility.kinematics.clean import on_own_sides
+        from mobility.kinematics.clean import with_sides_exchanged_as_in
         from mobility.pipeline.overlay import annotate_video
 
         angles, names = run.record.kind.analysis.angles_in_video(
@@ -400,7 +400,7 @@ def _run_stage(step: _Step, run: _Run) -> None:
             # As detected, not cleaned, so that the face is blurred in every frame that shows it.
             annotate_video(
                 run.session.video,
-                on_own_sides(run["pose"], run["fitted"]),
+                with_sides_exchanged_as_in(run["pose"], run["fitted"]),
                 angles,
                 run["repetitions"],
                 hidden,

@@ -49,19 +49,19 @@ GRID = 12 * BLOCKS
 """Pixels along the longer side of the mask by which the body is kept sharp."""
 
 REACH = {"trunk": 0.36, "limb": 0.28, "bone": 0.17, "dowel": 0.08}
-"""How far the body reaches from the middle of the trunk, from lines of thighs, hands and feet,
-from all bones, and a dowel from the line between the wrists, as shares of the longest bones."""
+"""Half-width that stays sharp around the middle of the trunk, the lines of thighs, hands and feet,
+all bones, and the line between the wrists (dowel), as shares of the longest bones."""
 
 EDGE = 0.04
 """Width of the edge of what stays sharp, as a share of the longest bones."""
 
 STEADY_S = 0.035
-"""Seconds before and after a picture whose body stays sharp too, so that nothing flickers."""
+"""Where the body is this long before and after a picture stays sharp too: nothing flickers."""
 
 THREADS = 2
 """Threads of the decoder and of the encoder; fixed, as the pictures depend on their number."""
 
-LONGEST_WAY_S = 0.25
+LONGEST_GAP_S = 0.25
 """Largest gap between rows of a pose across which positions are interpolated."""
 
 SUBPIXEL = 4
@@ -94,7 +94,7 @@ def annotate_video(
     most_height: Annotated[int, Field(ge=64)] = 720,
     most_hz: Annotated[float, Field(ge=1)] = 30.0,
 ) -> int:
-    """Draw the skeleton, the angles and the repetitions on a video; the number of frames written.
+    """Draw the skeleton, the angles and the repetitions on a video; return the number of frames.
 
     The frames keep their times. Between frames with a pose the skeleton is interpolated. A landmark
     that is missing or hardly visible is not drawn, and frames without a pose have no skeleton. The
@@ -183,11 +183,11 @@ def only_the_body(pose: xr.Dataset, *, scale: float = 1.0) -> Callable[[Image, f
         if head is not None:
             around = (point_at(time + lag) for lag in (-STEADY_S, 0.0, STEADY_S))
             rows = np.stack([points for points in around if points is not None])
-            # The head of each row: in an earlier one the pose may be of somebody else.
+            # Each row has its head: between them the pose may jump to another person.
             for each in map(_head, rows):
                 if each is not None:
                     _blur_head(image, each)
-            passing = [other for track in tracks if (other := _passing(track, time))]
+            passing = [other for track in tracks if (other := _bystander_head(track, time))]
             _keep_body(keep, rows, head, passing, keep.shape[::-1] / size)
         body = _box_of(keep, size)
         share = cv2.merge([cv2.resize(keep, size)[body]] * 3)
@@ -247,7 +247,7 @@ def skeleton(
 def _row_finder(times: NDArray[np.float64]) -> Callable[[float], int | None]:
     """Return a function from a time to the nearest row; None where none is near."""
     usual = float(np.median(np.diff(times))) if len(times) > 1 else 2e-3
-    near = 0.5 * min(usual, LONGEST_WAY_S) + 1e-6
+    near = 0.5 * min(usual, LONGEST_GAP_S) + 1e-6
 
     def row(time: float) -> int | None:
         best = int(np.abs(times - time).argmin()) if len(times) else -1
@@ -271,9 +271,9 @@ def _between(
         after = int(np.searchsorted(times, time))
         if not 0 < after < len(times):
             end = 0 if after == 0 else -1
-            near = len(times) and abs(time - times[end]) <= 0.9 * min(usual, LONGEST_WAY_S) + 1e-6
+            near = len(times) and abs(time - times[end]) <= 0.9 * min(usual, LONGEST_GAP_S) + 1e-6
             return values[end] if near else None
-        if times[after] - times[after - 1] > min(1.6 * usual, LONGEST_WAY_S):
+        if times[after] - times[after - 1] > min(1.6 * usual, LONGEST_GAP_S):
             row = nearest(time)
             return None if row is None else values[row]
         share = (time - times[after - 1]) / (times[after] - times[after - 1])
@@ -422,8 +422,8 @@ class _Region:
     radius: float
 
 
-def _passing(track: NDArray[np.float64], time: float) -> _Region | None:
-    """Head of a bystander, interpolated between looks; None long before and after them."""
+def _bystander_head(track: NDArray[np.float64], time: float) -> _Region | None:
+    """Head of a bystander, interpolated between pictures of the survey; None long outside it."""
     times, *places = track.T
     if not times[0] - INTERVAL_S <= time <= times[-1] + INTERVAL_S:
         return None
@@ -500,8 +500,7 @@ def _head(points: NDArray[np.float64]) -> _Region | None:
     """Region of the head from the landmarks of one frame, generously.
 
     The landmarks cover the middle of the face only, and may be off by half a head.
-    The trunk, about four times as long as half a head, and the shoulders set a
-    least size where the face is seen edge-on.
+    The trunk and the shoulders set a least size where the face is seen edge-on.
     """
     face = points[[INDEX[name] for name in HEAD]]
     face = face[np.isfinite(face).all(axis=-1)]

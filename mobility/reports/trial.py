@@ -19,7 +19,7 @@ from mobility.capture.sampling import choose_frames, chooser
 from mobility.capture.video import presentation_times, probe, read_frames, write_video
 from mobility.documents import of_session
 from mobility.documents.verdicts import verdict_of
-from mobility.kinematics.clean import on_own_sides
+from mobility.kinematics.clean import with_sides_exchanged_as_in
 from mobility.kinematics.skeleton import BONES
 from mobility.pipeline.overlay import VISIBLE, only_the_body
 from mobility.registry import ANGLE_OF_JOINT
@@ -73,7 +73,7 @@ def trial_data(
     """
     described, curves = curve_buffers(angles, angle_names(angles))
     if fitted is not None:
-        pose = on_own_sides(pose, fitted)
+        pose = with_sides_exchanged_as_in(pose, fitted)
     person = pose.isel(individual=0)
     points = [str(name) for name in person["keypoint"].values]
     image = person["image_position"].transpose("time", "keypoint", "pixel").values
@@ -82,7 +82,7 @@ def trial_data(
     body_points, body = ([], np.empty((0, 3))) if fitted is None else _body_points(fitted)
     head = {
         "kind": "trial",
-        # A server's session does not have it: assume the shortest.
+        # Sessions from a server lack `video_fps`: assume 120 frames/s, the shortest frame.
         "picture_s": 1 / float(pose.attrs.get("video_fps", 120.0)),
         "time": np.round(angles["time"].values.astype(float), 6).tolist(),
         "width": int(pose.attrs.get("image_width", 0)),
@@ -165,7 +165,7 @@ def embedded(session: StoredSession, *, faces: bool = False) -> dict[str, str]:
     Returns
     -------
     dict
-        ``"data"`` (JSON), ``"script"`` (the widget's own module, and what it asks for),
+        ``"data"`` (JSON), ``"script"`` (the widget's module, common.js and the host),
         ``"script_hash"`` for the page's Content-Security-Policy, and ``"style"``.
     """
     repetitions = session.repetitions()

@@ -16,8 +16,8 @@ from tornado.web import Application
 from mobility.errors import ConflictError, StorageError
 from mobility.server.base import KEYS_ONLY, Served
 from mobility.server.extension import SERVED, routes
-from mobility.server.pages import NOTHING, PAGES, STATIC, Phone
-from mobility.server.phones import PLACE
+from mobility.server.pages import NOT_FOUND_ELSEWHERE, PAGES, STATIC, Phone
+from mobility.server.phones import PHONES_VARIABLE
 from mobility.store import Store
 
 _JUPYTER_STATIC = ("static_path", "static_handler_class", "static_url_prefix")
@@ -51,7 +51,7 @@ def serve(
     app = ServerApp.instance()
     app.update_config(_config(port, browser=browser))
     app.initialize(argv=[], find_extensions=False)
-    _log_to_root(app)
+    _silence_log(app)
     served = app.web_app.settings.get(SERVED)
     if served is None:
         raise StorageError(
@@ -64,7 +64,7 @@ def serve(
         )
     phone_address = None if network is None else _let_phones_in(app, served, network)
     if phone_address is not None:
-        os.environ[PLACE] = phone_address
+        os.environ[PHONES_VARIABLE] = phone_address
     token = app.identity_provider.token  # empty where there is a password instead
     address = f"http://127.0.0.1:{app.port}{PAGES}/open{'?token=' if token else ''}{token}"
     app.io_loop.add_callback(tell, address, phone_address)
@@ -97,7 +97,7 @@ def _config(port: int, *, browser: bool) -> Any:
     )
 
 
-def _log_to_root(app: ServerApp) -> None:
+def _silence_log(app: ServerApp) -> None:
     """Keep Jupyter's log, which has the token, out of the terminal."""
     for handler in list(app.log.handlers):
         app.log.removeHandler(handler)
@@ -105,9 +105,9 @@ def _log_to_root(app: ServerApp) -> None:
 
 
 def _let_phones_in(app: ServerApp, served: Served, network: str) -> str:
-    """Serve the interface and the page of a phone in the network, for keys only.
+    """Serve the interface and the page of a phone in the network.
 
-    Nothing of Jupyter can be reached there.
+    The token of a phone is the only way in; nothing of Jupyter can be reached there.
     """
     inherited = {k: v for k, v in app.web_app.settings.items() if k not in _JUPYTER_STATIC}
     pages = [
@@ -115,7 +115,7 @@ def _let_phones_in(app: ServerApp, served: Served, network: str) -> str:
         (rf"{PAGES}/static/(.*)", *STATIC),
     ]
     changed = {"base_url": "/", "allow_remote_access": True, KEYS_ONLY: True}
-    settings = {**inherited, **changed, **NOTHING}
+    settings = {**inherited, **changed, **NOT_FOUND_ELSEWHERE}
     web = Application([*pages, *routes("/", served)], **settings)
     server = HTTPServer(web, idle_connection_timeout=served.settings.idle_seconds)
     for port in range(app.port + 1, app.port + 50):

@@ -116,7 +116,7 @@ class Static(_Unsigned, StaticFileHandler):
 
 
 STATIC: tuple[type[Static], dict[str, Any]] = (Static, {"path": str(_FOLDER)})
-NOTHING: dict[str, Any] = {
+NOT_FOUND_ELSEWHERE: dict[str, Any] = {
     "default_handler_class": Nothing,
     "default_handler_args": {"status_code": HTTPStatus.NOT_FOUND},
 }

@@ -15,7 +15,7 @@ from mobility.store import Store
 HOURS = 12
 """How long a code is valid."""
 
-PLACE = "MOBILITY_PHONES"
+PHONES_VARIABLE = "MOBILITY_PHONES"
 """Environment variable with the address for phones, for kernels; absent if none are let in."""
 
 

@@ -158,4 +158,4 @@ def show() -> None:
     """Make the widgets of the page, once per kernel: a reloaded page shows them again."""
     if not _FRONT:
         store = Store(os.environ["MOBILITY_STORE"], reports=os.environ["MOBILITY_REPORTS"])
-        _FRONT.append(Front(store, os.environ.get(phones.PLACE, "")))
+        _FRONT.append(Front(store, os.environ.get(phones.PHONES_VARIABLE, "")))

@@ -8,7 +8,7 @@ import xarray as xr
 
 from mobility.errors import BadInputError
 from mobility.kinematics.angles import joint_angles
-from mobility.kinematics.clean import clean_pose, low_pass, on_own_sides
+from mobility.kinematics.clean import clean_pose, low_pass, with_sides_exchanged_as_in
 from mobility.kinematics.skeleton import INDEX
 from mobility.provenance import history, warnings_of
 from mobility.sessions.files import read_dataset
@@ -253,12 +253,12 @@ def test_pictures_have_the_sides_that_cleaning_gave(demo_pose, parts):
     rows = np.r_[20:24, 80:110]
     swapped = exchange(demo_pose, parts, rows)
     cleaned = clean_pose(swapped)
-    drawn = on_own_sides(swapped, cleaned)
+    drawn = with_sides_exchanged_as_in(swapped, cleaned)
     assert steps(cleaned)["swap_repair"]["swapped_frames"][parts[0]] == rows.size
     xr.testing.assert_identical(drawn, demo_pose)
     assert not swapped["image_position"].equals(drawn["image_position"])
     # A pose that was never cleaned, or by older code, is drawn as it was detected.
-    xr.testing.assert_identical(on_own_sides(swapped, swapped), swapped)
+    xr.testing.assert_identical(with_sides_exchanged_as_in(swapped, swapped), swapped)
 
 
 @pytest.fixture(scope="module")

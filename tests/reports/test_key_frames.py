@@ -13,7 +13,7 @@ import pytest
 from mobility.assessment.findings import find
 from mobility.capture.video import presentation_times, write_video
 from mobility.exercises.repeated.page import squat_moments
-from mobility.kinematics.clean import on_own_sides
+from mobility.kinematics.clean import with_sides_exchanged_as_in
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS
 from mobility.reports import key_frames as kf
 from mobility.reports.drawn_angles import draw, turn_of
@@ -128,7 +128,7 @@ def test_pictures_have_the_sides_of_the_numbers(demo, monkeypatch) -> None:
     session = Store("absent").demo("Overhead Squat")
     whole = json.dumps({group: [[0.0, 1e3]] for group in ("trunk", "legs", "arms")})
     fitted = demo.fitted().assign_attrs(sides_exchanged=whole)
-    detected = on_own_sides(demo.pose(), fitted)
+    detected = with_sides_exchanged_as_in(demo.pose(), fitted)
     assert not detected["image_position"].equals(demo.pose()["image_position"])
     monkeypatch.setattr(session, "pose", lambda: detected)
     monkeypatch.setattr(session, "fitted", lambda: fitted)

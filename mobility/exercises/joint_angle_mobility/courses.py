@@ -22,7 +22,7 @@ from mobility.exercises.joint_angle_mobility.excursions import (
     by_hand,
     constants,
     excursions_of,
-    rests_of,
+    without_movements_at_rest,
 )
 from mobility.kinematics.angle_errors import legs_unseen
 from mobility.kinematics.datasets import require_angles, require_pose
@@ -110,12 +110,12 @@ def courses_of(
             values = angle.to_numpy().astype(np.float64)
             sd = angles[f"{name}_sd"].sel(side=side).to_numpy().astype(np.float64)
             reasons = []
-            other, beside = entry.get("other_side", []), _why_camera_beside(entry, azimuth)
-            marks_seen = [*entry["landmarks"], *other]
+            other, beside = entry.get("other_side", []), _why_camera_off_view(entry, azimuth)
+            needed_landmarks = [*entry["landmarks"], *other]
             columns = [INDEX[f"{side}_{name}"] for name in entry["landmarks"]]
             columns += [INDEX[f"{SIDES[1 - k]}_{name}"] for name in other]
             beyond = outside[:, columns]
-            beyond[:, : len(entry["landmarks"])] &= ~_guessed(pose, angle, entry, side)
+            beyond[:, : len(entry["landmarks"])] &= ~_confident_outside(pose, angle, entry, side)
             refuse: Mask = np.any(beyond, axis=1)
             if beside:
                 reasons.append(beside)
@@ -123,9 +123,9 @@ def courses_of(
             elif refuse.mean() > table["seen"]["outside_share"]:
                 names = [
                     mark
-                    for mark, share in zip(marks_seen, beyond.mean(axis=0), strict=True)
+                    for mark, share in zip(needed_landmarks, beyond.mean(axis=0), strict=True)
                     if share > table["seen"]["outside_share"]
-                ] or marks_seen
+                ] or needed_landmarks
                 names = list(dict.fromkeys(names))
                 called = [name.replace("foot_index", "toe") for name in names]
                 many = "several" if len(called) > 1 else "one"
@@ -136,7 +136,7 @@ def courses_of(
                 refuse = np.ones_like(refuse)
             elif hidden[:, columns].mean(axis=0).max() > table["seen"]["hidden_share"]:
                 share = hidden[:, columns].mean(axis=0)
-                mark = marks_seen[int(share.argmax())].replace("foot_index", "toe")
+                mark = needed_landmarks[int(share.argmax())].replace("foot_index", "toe")
                 frames = _frames(share.max())
                 reasons.append(
                     tables.sentence("reasons.joint.hidden", landmark=mark, frames=frames)
@@ -145,8 +145,8 @@ def courses_of(
             if exchanged and joint in joints_that("leg") and not refuse.all():
                 reasons.append(exchanged)
                 refuse = np.ones_like(refuse)
-            in_the_picture = f"in_picture_{side}" in angle.attrs and not entry.get("upright")
-            if entry["needs_frame"] and not in_the_picture:
+            in_plane = f"in_picture_{side}" in angle.attrs and not entry.get("upright")
+            if entry["needs_frame"] and not in_plane:
                 lying = postures == "lying"
                 if lying.any():
                     frames = _frames(lying.mean())
@@ -164,10 +164,11 @@ def courses_of(
                     tables.sentence("reasons.joint.impossible", joint=joint, frames=frames)
                 )
                 refuse = np.ones_like(refuse)
-            if (apart := angle.attrs.get(f"disagree_{side}", 0.0)) > table["seen"][
-                "disagree_share"
-            ]:
-                reasons.append(tables.sentence("reasons.joint.disagree", frames=_frames(apart)))
+            disagreeing = angle.attrs.get(f"disagree_{side}", 0.0)
+            if disagreeing > table["seen"]["disagree_share"]:
+                reasons.append(
+                    tables.sentence("reasons.joint.disagree", frames=_frames(disagreeing))
+                )
             unsure = np.isnan(values).any() and not refuse.all()
             if unsure and (why := angle.attrs.get("refused")):
                 if not np.isnan(values).all():
@@ -176,7 +177,7 @@ def courses_of(
                 reasons.append(str(why))
             refuse = refuse | at_cut
             values, sd = np.where(refuse, np.nan, values), np.where(refuse, np.nan, sd)
-            if entry.get("upright") and (level := _level_at_rest(values, time, table["stood"])):
+            if entry.get("upright") and (level := _tilt_at_rest(values, time, table["stood"])):
                 values = values - level
                 reasons.append(
                     tables.sentence("reasons.joint.tilted", joint=joint, degrees=abs(level))
@@ -197,15 +198,15 @@ def courses_of(
                 added_sd=float(angle.attrs.get("added_sd_deg", 0.0)),
             )
             courses.append(excursions_of(course, time, table, _end_wanted(joint, movement)))
-    courses = rests_of(courses, table["movement"])
+    courses = without_movements_at_rest(courses, table["movement"])
     if marks is None:
         return courses
     groups = at_the_same_time([each for course in courses for each in course.excursions])
     return [by_hand(course, time, marks, groups, table) for course in courses]
 
 
-def _level_at_rest(values: Array, time: Array, rules: Mapping[str, Any]) -> float:
-    """Angle against the vertical at rest, where the recording begins and ends at the same one.
+def _tilt_at_rest(values: Array, time: Array, rules: Mapping[str, Any]) -> float:
+    """Angle against the vertical at rest, if it is the same at both ends of the recording.
 
     No camera is level, and a side bend starts upright. Zero where the rest is unknown: the vertical
     is then that of the picture.
@@ -223,7 +224,7 @@ def _level_at_rest(values: Array, time: Array, rules: Mapping[str, Any]) -> floa
     return level if rests else 0.0
 
 
-def _why_camera_beside(entry: Mapping[str, Any], azimuth: float) -> str:
+def _why_camera_off_view(entry: Mapping[str, Any], azimuth: float) -> str:
     """Say how far the camera is off the view that a joint needs; empty where it is near."""
     wanted = entry.get("camera")
     if wanted is None or not np.isfinite(azimuth):
@@ -239,7 +240,7 @@ def _why_camera_beside(entry: Mapping[str, Any], azimuth: float) -> str:
 
 
 def _end_wanted(joint: str, movement: str | None) -> str | None:
-    """End of the angle of a joint at which a movement that was asked for turns."""
+    """Whether the requested movement turns at the low or high end of its joint; None if none is."""
     if movement is None or movement not in movement_table.movements_of(joint):
         return None
     return str(movement_table.movement(movement)["end"])
@@ -259,25 +260,27 @@ def _unseen(pose: xr.Dataset) -> tuple[Mask, Mask]:
     outside: Mask = np.zeros(shape, dtype=bool)
     hidden: Mask = np.zeros(shape, dtype=bool)
     if "image_position" in pose and {"image_width", "image_height"} <= set(pose.attrs):
-        marks = landmarks(pose, "image_position")
+        points = landmarks(pose, "image_position")
         size = np.array([pose.attrs["image_width"], pose.attrs["image_height"]], dtype=float)
         with np.errstate(invalid="ignore"):
-            outside = np.asarray(((marks < 0) | (marks > size)).any(axis=-1))
+            outside = np.asarray(((points < 0) | (points > size)).any(axis=-1))
     if "confidence" in pose:
         with np.errstate(invalid="ignore"):
             hidden = landmarks(pose, "confidence") < table["visibility"]
     return outside, hidden
 
 
-def _guessed(pose: xr.Dataset, angle: xr.DataArray, entry: Mapping[str, Any], side: str) -> Mask:
-    """Mask of the landmarks that may be outside the picture, as the pose model is sure of them."""
-    guessed: Mask = np.zeros((pose.sizes["time"], len(entry["landmarks"])), dtype=bool)
+def _confident_outside(
+    pose: xr.Dataset, angle: xr.DataArray, entry: Mapping[str, Any], side: str
+) -> Mask:
+    """Landmarks accepted outside the picture, as the pose model is confident of them."""
+    accepted: Mask = np.zeros((pose.sizes["time"], len(entry["landmarks"])), dtype=bool)
     if f"in_picture_{side}" not in angle.attrs or "confidence" not in pose:
-        return guessed
+        return accepted
     for name, least in guessed_landmarks(entry["angle"]).items():
         sure = landmarks(pose, "confidence", keypoints=[f"{side}_{name}"])[:, 0]
-        guessed[:, entry["landmarks"].index(name)] = sure >= least
-    return guessed
+        accepted[:, entry["landmarks"].index(name)] = sure >= least
+    return accepted
 
 
 def _why_legs_exchanged(pose: xr.Dataset, points: Array, hidden: Mask) -> str:

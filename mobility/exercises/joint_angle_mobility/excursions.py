@@ -297,7 +297,7 @@ def _refuse_impossible(each: Excursion, rules: Mapping[str, Any]) -> Excursion:
     return replace(each, accepted=False, reason=reason) if each.accepted and reason else each
 
 
-def rests_of(courses: Sequence[Course], rules: Mapping[str, Any]) -> list[Course]:
+def without_movements_at_rest(courses: Sequence[Course], rules: Mapping[str, Any]) -> list[Course]:
     """Refuse small movements of a side while the other one moves much farther: it rests."""
     without_rests = []
     for course in courses:

@@ -330,7 +330,10 @@ def _rounded(names: Iterable[str], values: Array) -> dict[str, float]:
 def _warnings(solved: SolvedTrial, fine: Problem, standing: Standing) -> list[dict[str, str]]:
     """Warn of what makes the result less certain than it looks."""
     forward = np.cross(up_of(solved.shared), unit_vectors(hip_line(solved.joints)))
-    backs = [np.array([0.0, 0.0, 1.0]), *(view.back(solved.shared) for view in fine.views)]
+    backs = [
+        np.array([0.0, 0.0, 1.0]),
+        *(view.towards_camera(solved.shared) for view in fine.views),
+    ]
     facing = max(float(np.median(forward @ back)) for back in backs)
     feet = max(float(one.weight[:, FEET].mean()) for one in fine.each)
     warnings = []

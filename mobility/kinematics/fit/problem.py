@@ -35,7 +35,7 @@ class Stance(NamedTuple):
     last: float
 
     def holds(self, knots: Array) -> Array:
-        """Which knots it holds, as numbers."""
+        """1.0 at knots within the stance, else 0.0."""
         return ((knots >= self.first) & (knots <= self.last)).astype(np.float64)
 
 
@@ -56,7 +56,7 @@ class Problem:
     stances: tuple[Stance, ...] = ()  # of planted feet; none: both stay all the time
     distance: Array = field(default_factory=lambda: np.zeros(0))  # (n,), m
     scale: float = 1.0  # of the world landmarks
-    depths: Array = field(default_factory=lambda: np.zeros((0, 0)))  # (n, depth), m
+    depths: Array = field(default_factory=lambda: np.zeros((0, 0)))  # (n, depth), m, see DEPTHS
     depth_sds: Array = field(default_factory=lambda: np.zeros((0, 0)))
     standing: Array | None = None  # (n,), weight of standing straight
     standing_knee: tuple[float, float] = STANDING_KNEE  # degrees, mean and standard deviation
@@ -83,7 +83,7 @@ class Problem:
 
     @property
     def footholds(self) -> tuple[Stance, ...]:
-        """Stances whose places are among what is shared, heel and toe of each in turn."""
+        """Stances whose heel and toe positions, in this order, are unknowns of all frames."""
         return (self.stances or BOTH_FEET) if self.planted else ()
 
     @property
@@ -111,7 +111,7 @@ class Normal(NamedTuple):
     cross: Array  # (n * 48, shared)
     shared_hessian: Array  # (shared, shared)
     shared_gradient: Array
-    smooth: float
+    smooth: float  # weight of the smoothness term
 
 
 class Solution(NamedTuple):
@@ -126,7 +126,7 @@ class Solution(NamedTuple):
 def with_gravity(
     v: Array, across: Array, shared: Array, sd: float
 ) -> list[tuple[int, Array | float]]:
-    """Slopes, by the camera's tilt, of the forward component of `v`, which turns with gravity."""
+    """Compute derivatives by pitch and roll of the forward component of `v`."""
     by_tilt = up_slopes(shared)
     tilted = [(v * np.cross(by_tilt[:, k], across)).sum(axis=-1) / sd for k in (0, 1)]
     return [(PITCH, tilted[0]), (ROLL, tilted[1])]
@@ -145,7 +145,9 @@ TRANSLATION_SD = 10.0
 ROTATION_SD = 2.0
 """Radians, likewise."""
 
-OFFSETS_AT = 8
+FIRST_LANDMARK_OFFSET = 8
+"""Index within the numbers of a view."""
+
 OFFSET_SD = 0.012
 """Metres, between the offsets of a landmark in two cameras, beyond effects of the view."""
 
@@ -181,7 +183,7 @@ class View:
     translation_sd: float = TRANSLATION_SD
     upright: bool = True  # whether the camera is assumed to be about level
 
-    size = OFFSETS_AT + len(OFFSETS) + len(DEPTH_ERRORS)
+    size = FIRST_LANDMARK_OFFSET + len(OFFSETS) + len(DEPTH_ERRORS)
 
     @property
     def numbers(self) -> slice:
@@ -191,7 +193,7 @@ class View:
     @property
     def offsets(self) -> slice:
         """Indices of the differences of its landmarks' offsets from those in the first camera."""
-        return slice(self.first + OFFSETS_AT, self.errors.start)
+        return slice(self.first + FIRST_LANDMARK_OFFSET, self.errors.start)
 
     @property
     def errors(self) -> slice:
@@ -204,7 +206,7 @@ class View:
         numbers = shared[self.numbers]
         return rotation_matrix(numbers[:3]) @ self.rotation, self.translation + numbers[3:6]
 
-    def back(self, shared: Array) -> Array:
+    def towards_camera(self, shared: Array) -> Array:
         """Direction horizontally towards this camera, in the axes of the first."""
         rotation, _ = self.axes(shared)
         towards: Array = rotation.T @ camera_rotation(self.local(shared))[2]

@@ -33,15 +33,16 @@ from mobility.kinematics.fit.trial import first_shared, windows_of
 from mobility.kinematics.geometry import angle_between
 from mobility.options import Standing
 
-_GATE_DRAWS = 256
+_DRAWS_OF_SEEN_BENT = 256
 
 
 def _standing_weights(problem: Problem, *, measured: bool = False) -> Array | None:
     """Weight of each knot as one at which the subject stands straight; None if there is none.
 
-    A knot is tall if the hips are high above the ankles in the picture, whatever the arms do. Knees
-    bent by 25 degrees lower the hips by only a fortieth, but nobody stays there: one of the tall
-    knots must be still or a maximum, and the weight of a knot grows with its height and stillness.
+    A knot is tall if the hips are high above the ankles in the picture, whatever the arms do.
+    Height alone cannot exclude knees bent by 25 degrees, which lower the hips by a fortieth. But
+    nobody pauses there, so at least one tall knot must also be still or a maximum. The weight of a
+    knot grows with its height and stillness.
     Knees whose flexion was `measured` may be bent.
     """
     from scipy.ndimage import maximum_filter1d
@@ -61,10 +62,10 @@ def _standing_weights(problem: Problem, *, measured: bool = False) -> Array | No
     change = np.interp(t + around, t, tall) - np.interp(t - around, t, tall)
     apart = 2 * round(term["tops_apart_s"] / problem.step) + 1
     top = tall == maximum_filter1d(tall, apart, mode="nearest")
-    near = seen & (tall > term["tall"]) & (top | (np.abs(change) < term["still"]))
-    if not near.any():
+    stands = seen & (tall > term["tall"]) & (top | (np.abs(change) < term["still"]))
+    if not stands.any():
         return None
-    bends = np.median(_bends(problem.world[near], *LEGS, (LS, LH, LK), (RS, RH, RK)), axis=0)
+    bends = np.median(_bends(problem.world[stands], *LEGS, (LS, LH, LK), (RS, RH, RK)), axis=0)
     if bends.max() > term["most_bent_deg"] and not measured:
         return None
     below_top, movement = np.maximum(1 - tall, 0) / term["tall_sd"], change / term["still_sd"]
@@ -118,7 +119,7 @@ def _seen_bent(problem: Problem, joints: Array, standing: Mask) -> bool:
     free, start, standing = part_of(problem, part), joints[part], standing[part]
     solved = solve(free, start, first_shared(free, start), steps=28, tolerance=1e-3)
     rng = np.random.default_rng(0)
-    shift = shifts(free, schur_complement(solved.normal), rng, _GATE_DRAWS)
+    shift = shifts(free, schur_complement(solved.normal), rng, _DRAWS_OF_SEEN_BENT)
     drawn = solved.joints[standing] + sampled(solved.normal, shift, rng)[:, standing]
 
     excess = float(_bends(solved.joints[standing], *LEGS).mean()) - KNEE_OF_STANDING["mean"]
