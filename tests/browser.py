@@ -789,7 +789,7 @@ def see_open(page: Page, url: str, folder: Path | None) -> Seen:
     phone.get_by_label("What do you film?").select_option("Elbow flexion")
     seen["how of the elbow"] = phone.locator("#how").inner_text()
     seen["drawing"] = phone.locator("#drawing").evaluate("image => image.naturalWidth")
-    phone.get_by_label("What do you film?").select_option("Overhead squat")
+    phone.get_by_label("What do you film?").select_option("Overhead Squat")
     camera.set_input_files(folder / "phone.mp4")
     phone.locator("#doing").filter(has_text="Measuring the movement").wait_for()
     # That is another process, and the page says so too.

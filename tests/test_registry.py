@@ -58,7 +58,7 @@ def test_another_package_adds_an_exercise_that_is_never_the_usual_one(installed:
         ({"table": "name: ["}, "while parsing"),
         ({"findings": "rules: ["}, "while parsing"),
         ({"findings": "rules: {heel_rise: {threshold: 9}}"}, "heel_rise is the name of another"),
-        ({"like": "nothing"}, "there is no mobility.exercises.nothing"),
+        ({"like": "nothing"}, "like: input should be 'repeated'"),
         ({"name": "Squat"}, "is called that, too"),
         ({"slug": "overhead-squat"}, "is called that, too"),
     ],

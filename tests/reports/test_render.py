@@ -193,7 +193,9 @@ def render_small(notebook: Path, folder: Path, **parameters: Any) -> dict[str, P
 def test_a_wrong_parameter_is_an_error_before_any_kernel_and_an_absent_notebook_is_named(
     session: mb.Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reports, "_run", lambda *_, **__: pytest.fail("a kernel was started"))
+    monkeypatch.setattr(
+        reports, "_run_notebook", lambda *_, **__: pytest.fail("a kernel was started")
+    )
     with pytest.raises(BadInputError, match=r"imagse: unknown; did you mean 'images'\?") as caught:
         reports.render_report(session, parameters={"imagse": "elsewhere"})
     assert list(caught.value.fields) == ["imagse"]

@@ -86,7 +86,7 @@ def warned_of_joints(metrics: xr.Dataset, trial: Trial) -> xr.Dataset:
     warning = tables.warning(
         "warnings.no_squat",
         joints=", ".join(moved),
-        why_none=capital(trial.exercise.verdict_words("not_this_exercise")),
+        nothing=capital(trial.exercise.verdict_words("not_this_exercise")),
         exercise=registry.of_single_joints().slug,
     )
     return with_history(metrics, "no_squat", {"joints": moved}, warnings=[warning])
