@@ -7,6 +7,7 @@ variance components, which is here.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -175,27 +176,26 @@ def _state(
             for j in range(i + 1):
                 traces[i, j] += float((both[i] * both[j].T).sum())
                 qq[i, j] += wide[i].T @ inverse @ wide[j]
-    covariance = np.linalg.inv(xvx)
+    covariance = np.asarray(np.linalg.inv(xvx), float)
     beta = covariance @ xvy
-    lower = np.tril_indices(k)
     information, score = np.zeros((k, k)), np.zeros(k)
     cq = [covariance @ each for each in q]
-    for i, j in zip(*lower, strict=True):
+    for i, j in itertools.combinations_with_replacement(range(k), 2):
         information[i, j] = information[j, i] = 0.5 * (
-            traces[i, j] - 2 * float((covariance * qq[i, j].T).sum()) + float((cq[i] * cq[j].T).sum())
+            traces[j, i]
+            - 2 * float((covariance * qq[j, i].T).sum())
+            + float((cq[i] * cq[j].T).sum())
         )
     for i in range(k):
         fitted = yqy[i] - 2 * float(qy[i] @ beta) + float(beta @ q[i] @ beta)
         score[i] = 0.5 * (fitted - trace[i] + cq[i].trace())
-    likelihood = -0.5 * (
-        determinant + float(np.linalg.slogdet(xvx)[1]) + yvy - float(xvy @ beta)
-    )
+    likelihood = -0.5 * (determinant + float(np.linalg.slogdet(xvx)[1]) + yvy - float(xvy @ beta))
     slopes = np.array([covariance @ each @ covariance for each in q])
     return _State(likelihood, score, information, beta, covariance, slopes)
 
 
 def _distinct(groupings: Mapping[str, ArrayLike], n: int) -> dict[str, NDArray[np.intp]]:
-    """Groups as numbers, without a grouping that says nothing beside the others."""
+    """Give the groups numbers, and leave out groupings that say nothing beside the others."""
     codes: dict[str, NDArray[np.intp]] = {}
     for name, groups in groupings.items():
         _, number = np.unique(np.asarray(groups).astype(str), return_inverse=True)
@@ -210,7 +210,7 @@ def _distinct(groupings: Mapping[str, ArrayLike], n: int) -> dict[str, NDArray[n
 
 
 def _blocks(codes: Mapping[str, NDArray[np.intp]], n: int) -> list[NDArray[np.intp]]:
-    """Values that no grouping connects with others, so that their covariances are inverted alone."""
+    """Find the values that no grouping connects, whose covariances are inverted alone."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 

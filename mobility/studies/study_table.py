@@ -72,6 +72,15 @@ class Study:
         ]
 
 
+_RESERVED = frozenset(
+    {
+        *("line", "session_id", "metric", "side", "value", "sd", "sem", "text", "reason", "level"),
+        *OF_MEASURE,
+    }
+)
+"""Columns of the table that a list cannot have."""
+
+
 @checked
 def read_list(path: FilePath) -> pd.DataFrame:
     """Read the list of a study: a CSV file with a row for each session.
@@ -87,8 +96,8 @@ def read_list(path: FilePath) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        A row for each row of the file, with ``line``, its number there. A column of the study's
-        own is a number where all its values are.
+        A row for each row of the file, with ``line``, its number there. A factor or a column of the
+        study's own is a number where all its values are.
 
     Raises
     ------
@@ -124,19 +133,11 @@ def read_list(path: FilePath) -> pd.DataFrame:
         empty = listed.loc[listed[name].eq(""), "line"]
         if len(empty):
             raise BadInputError(f"{file}, line {empty.iloc[0]}: has no {name}")
-    for name in set(names) - set(NAMED):
+    for name in _of_study(listed):
         numbers = pd.to_numeric(listed[name].where(listed[name].ne("")), errors="coerce")
         if numbers.notna().eq(listed[name].ne("")).all() and numbers.notna().any():
             listed[name] = numbers
     return listed
-
-
-_RESERVED = frozenset(
-    {
-        *("line", "session_id", "metric", "side", "value", "sd", "sem", "text", "reason", "level"),
-        *OF_MEASURE,
-    }
-)
 
 
 def study_table(
@@ -195,7 +196,7 @@ def study_table(
     about = design.join(of_session[taken], on="session_id")
     table = about.drop(columns="line").merge(measured, on="session_id", how="right")
     reasons = measured.groupby("session_id")["left_out"].first()
-    sessions_of_study = about.assign(reason=about["session_id"].map(reasons).fillna(""))
+    sessions_of_study = about.assign(reason=about["session_id"].map(reasons))
     return Study(table.drop(columns="left_out"), sessions_of_study, columns)
 
 
@@ -239,7 +240,7 @@ def _measured(frame: pd.DataFrame, level: str) -> pd.DataFrame:
     every = pd.DataFrame({"session_id": names}).merge(described, how="cross")
     numbers = rows[["session_id", "metric", "side", "rep", "value", "sd", "sem", "text", "reason"]]
     every = every.merge(numbers, on=["session_id", "metric", "side"], how="left")
-    every["left_out"] = every["session_id"].map(reasons).fillna("")
+    every["left_out"] = [reasons.get(session, "") for session in every["session_id"]]
     absent = every["reason"].isna()
     other = tables.sentence("studies.not_measured")
     every["reason"] = every["reason"].where(
