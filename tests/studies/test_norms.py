@@ -97,9 +97,6 @@ def test_other_views_and_versions_stay_apart() -> None:
     made = [one for one in make_norms(frame, name="ours").norms if one.sex is None and not one.age]
     of = [(one.conditions.view, one.version) for one in made]
     assert of == [("side left", ""), ("front", "")]
-        ("side left", ""),
-        ("front", ""),
-    ]
 
 
 @pytest.mark.parametrize(
