@@ -18,6 +18,7 @@ from mobility.pipeline.metrics_table import write_metrics_table
 from mobility.provenance import sha256
 from mobility.reports import cohort_figures, cohort_sections
 from mobility.sessions.files import read_dataset, read_json, write_json
+from mobility.sessions.references import RetestErrors
 from mobility.store import Store
 
 KNEES = {"left": (100.0, 112.0, 130.0), "right": (104.0, 106.0, 101.0)}
@@ -77,6 +78,25 @@ def made_up(values: dict[str, list[float]], **columns: object) -> pd.DataFrame:
         for i, value in enumerate(series)
     ]
     return pd.DataFrame(rows).reindex(columns=list(cohort.COLUMNS))
+
+
+def test_the_error_of_a_study_of_the_lab_goes_before_that_of_the_package() -> None:
+    conditions = {
+        **{"exercise": "Overhead Squat", "view": "side left", "method": "fitted_body"},
+        **{"cameras": 1, "software": "0.1.0"},
+    }
+    error = {"metric": "m", "side": "", "sem": 2.0, "low": None, "high": None}
+    error |= {"participants": 12, "units": "degree", "conditions": conditions}
+    made = {"made": "2026-01-01T00:00:00Z"}
+    newer = RetestErrors.model_validate({"name": "newer", "errors": [error], **made})
+    older = RetestErrors.model_validate({"name": "older", "errors": [error | {"sem": 9}], **made})
+    frame = made_up({"ann": [10.0, 14.0]}, version="", **conditions)
+    one = cohort.changes(frame, "m", studies=[newer, older])
+    assert one["error_of"].tolist() == ["newer", "newer"]
+    assert one["mdc95"].tolist() == pytest.approx([1.96 * math.sqrt(2) * 2.0] * 2)
+    other = frame.assign(view=["side left", "front"])
+    assert set(cohort.changes(other, "m", studies=[newer])["error_of"]) == {"package"}
+    assert set(cohort.changes(frame, "m", sem=1.0, studies=[newer])["error_of"]) == {"given"}
 
 
 def test_every_value_of_the_datasets_is_in_the_table(store, frame) -> None:
