@@ -24,7 +24,7 @@ PEOPLE, VIEWS = 12, ("front-oblique-left", "front-oblique-right", "front")
 
 
 def pairs() -> list[tuple[Case, Case]]:
-    """The people's first and second film."""
+    """Return the first and second film of each person."""
     chosen = [pair for pair in again_cases(GRID) if pair[0].name.partition("-")[2] in VIEWS]
     return chosen[:PEOPLE]
 
