@@ -29,9 +29,9 @@ from mobility.options import likely, validate
 from mobility.parsing import read_csv
 from mobility.progress import progress_bar
 from mobility.provenance import sha256
+from mobility.sessions.creation import check_calibration, check_creation
 from mobility.sessions.files import check_decodable
 from mobility.sessions.record import GivenParticipant
-from mobility.sessions.store import check_calibration, check_creation
 
 PERSON = ("display_name", "sex", "birth_year", "age", "height_m", "weight_kg", "email")
 """Columns that are kept as fields of the participant."""

@@ -161,7 +161,7 @@ def watch_folder(
     from mobility.batch.record import BatchRow
     from mobility.batch.watch import watch
     from mobility.errors import BadInputError
-    from mobility.sessions.store import check_creation
+    from mobility.sessions.creation import check_creation
 
     for place, what in ((folder, "folder"), (opened.reports, "reports")):
         refuse_url(place, what=what)
@@ -170,7 +170,8 @@ def watch_folder(
     exercise, _, _ = check_creation(
         user_id=user_id, exercise_name=exercise, session_name=None, body_joint_angles="all"
     )
-    if not opened.in_bucket and opened.path.resolve().is_relative_to(folder.resolve()):
+    local = opened.local_path
+    if local is not None and local.resolve().is_relative_to(folder.resolve()):
         raise BadInputError(f"{folder}: holds the store; watch another folder")
 
     state_of = {}

@@ -105,12 +105,12 @@ def _run(session: Session, *, report: bool, as_json: bool, workers: int | None) 
     A session that cannot be analysed is deleted; after an interruption, or where the report fails,
     it is kept.
     """
-    from mobility.errors import MobilityError
+    from mobility.errors import MobilityError, StorageError
 
     try:
         session.analyze(workers=workers)
     except Exception as error:
-        if session.store.in_bucket and getattr(error, "retryable", False):
+        if isinstance(error, StorageError) and error.retryable:
             kept = tables.sentence("command_line.analysis.kept", session=session.id)
             error.args = (f"{error}; {kept}",)
             raise
@@ -151,7 +151,7 @@ def demo(
     from mobility.capture.pose_process import started_ahead
 
     with started_ahead(workers):
-        from mobility.sessions.store import demo_video
+        from mobility.sessions.notebooks import demo_video
 
         usual, opened = registry.usual(), open_store(store, reports)
         session = opened.create(

@@ -177,7 +177,7 @@ def check_output(
     import os
 
     from mobility.server.keys import PRIVATE_FOLDER
-    from mobility.sessions.store import PARTICIPANTS
+    from mobility.sessions.files import PARTICIPANTS
 
     def is_of_a_store(folder: Path) -> bool:
         beside = folder.name in (PARTICIPANTS, PRIVATE_FOLDER)
@@ -187,7 +187,8 @@ def check_output(
 
     place = Path(os.path.realpath(path))
     above = [place, *place.parents]
-    stores = [] if store is None or store.in_bucket else [Path(os.path.realpath(store.path))]
+    local = None if store is None else store.local_path
+    stores = [] if local is None else [Path(os.path.realpath(local))]
     for folder in above:
         if folder in stores or is_of_a_store(folder):
             raise BadInputError(f"{path}: is inside {folder}, part of a store; name another")

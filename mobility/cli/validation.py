@@ -146,7 +146,7 @@ def validate(
         return
     from mobility.pipeline.lab_comparison import validate as compare
     from mobility.reports.render import render_validation
-    from mobility.sessions.store import VALIDATION_ENDING
+    from mobility.sessions.reports import VALIDATION_ENDING
 
     kept = reports / f"{session.id}{VALIDATION_ENDING}-data" if demo else None
     made = compare(session, given_path(lab_file), **of_one, **settings, folder=kept)
@@ -157,9 +157,7 @@ def validate(
         print_json({**made.document, "report": uris(page)})
         return
     _say_agreement(made.document)
-    remote = session.store.in_bucket and not demo
-    inside = made.folder.relative_to(session.folder).as_posix() if remote else ""
-    typer.echo(f"data    {f'{session.place}/{inside}' if remote else made.folder}")
+    typer.echo(f"data    {session.store.location_of(made.folder)}")
     if page:
         typer.echo(f"report  {page['html']}")
 

@@ -216,7 +216,7 @@ def validations(
 ) -> list[Validation]:
     """List the stored comparisons of a session with lab data, by name."""
     if folder is None:
-        session.store.copy.fetch_below(session.id, "validation")
+        session.store.backend.fetch_below(session.id, "validation")
     place = Path(folder or session.folder / "validation")
     documents = sorted(place.glob(f"[!.]*/{_DOCUMENT}"))
     return [Validation(file.parent, read_json(file)) for file in documents]

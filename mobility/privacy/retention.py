@@ -16,15 +16,13 @@ from mobility.errors import BadInputError, InUseError, MobilityError, NotFoundEr
 from mobility.privacy.traces import remove_rows, remove_unfinished, traces_of
 from mobility.sessions.files import (
     DELETING,
+    PARTICIPANTS,
     check_id,
     entries_with_prefix,
     read_json,
-    remove_checkpoints,
-    sweep,
 )
+from mobility.sessions.reports import VALIDATION_ENDING, Trace
 from mobility.sessions.scratch import sweep_scratch
-from mobility.sessions.shared_reports import Trace
-from mobility.sessions.store import PARTICIPANTS, VALIDATION_ENDING
 from mobility.store import Store
 
 log = logging.getLogger(__name__)
@@ -110,7 +108,7 @@ def files_of_participant(store: Store, user_id: str) -> list[Path]:
     that still names the participant.
     """
     check_id(user_id, what="user_id")
-    store.copy.fetch_document(f"{PARTICIPANTS}/{user_id}.json")
+    store.backend.fetch_document(f"{PARTICIPANTS}/{user_id}.json")
     record = store.path / PARTICIPANTS / f"{user_id}.json"
     paths = [record] if record.is_file() else []
     for session_id in sessions_of(store, user_id):
@@ -176,10 +174,7 @@ def erase(store: Store, user_id: str) -> list[str]:
             continue  # gone meanwhile
         except StorageError as error:
             faults.append(error)
-    if not store.in_bucket:
-        sweep(store.path / PARTICIPANTS, f"{user_id}.json")
-        remove_checkpoints(store.path / PARTICIPANTS, f"{user_id}.json")
-    if store.delete_document(f"{PARTICIPANTS}/{user_id}.json"):
+    if store.backend.delete_document(f"{PARTICIPANTS}/{user_id}.json"):
         deleted.append("participant")
     if traces:
         deleted.append("traces")

@@ -27,8 +27,8 @@ from mobility.reports import warm_kernels
 from mobility.reports.trial import embedded
 from mobility.sessions.files import open_private, replace_folder, write_json, writing
 from mobility.sessions.notebooks import COHORT, VALIDATION, find_notebook
+from mobility.sessions.reports import VALIDATION_ENDING
 from mobility.sessions.scratch import scratch
-from mobility.sessions.store import VALIDATION_ENDING
 
 if TYPE_CHECKING:
     from mobility.pipeline.lab_comparison import StudyResult, Validation
@@ -106,7 +106,7 @@ def render_report(
     # The notebook opens the demo itself, whose folder is not a store.
     which = {"session_id": "", "exercise": exercise.slug} if exercise.has("report") else {}
     if not session.store.read_only:
-        which = {"store": session.store.path_relative_to(folder), "session_id": session.id}
+        which = {"store": session.store.path_from(folder), "session_id": session.id}
     return render_notebook(
         find_notebook(exercise.table["notebook"]),
         folder,
@@ -140,7 +140,7 @@ def render_cohort(
     """
     folder = Path(folder)
     _check_free(folder, COHORT)
-    given = {"store": store.path_relative_to(folder), "out": ".", **(parameters or {})}
+    given = {"store": store.path_from(folder), "out": ".", **(parameters or {})}
     made = render_notebook(
         find_notebook(COHORT), folder, name=COHORT, title="Cohort", parameters=given
     )
@@ -174,7 +174,7 @@ def render_validation(
     if session.store.read_only:
         which |= {"folder": _relative(comparison.folder.parent, folder)}
     else:
-        which |= {"store": session.store.path_relative_to(folder), "session_id": session.id}
+        which |= {"store": session.store.path_from(folder), "session_id": session.id}
     return render_notebook(
         find_notebook("lab_validation"),
         folder,

@@ -321,8 +321,8 @@ class Handler(JupyterHandler):
         stored = None
         if header and (not scheme or scheme.strip().lower() in _SCHEMES):
             find = self.served.keys.find
-            in_bucket = self.served.store.in_bucket
-            stored = await asyncio.to_thread(find, value) if in_bucket else find(value)
+            is_quick = self.served.store.local_path is not None
+            stored = find(value) if is_quick else await asyncio.to_thread(find, value)
         if stored is not None:
             phone_key = stored.id if stored.role == PHONE else None
             return Caller(f"key {stored.id}", stored.role, stored.user_id, phone_key)

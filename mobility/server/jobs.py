@@ -38,6 +38,7 @@ from mobility.provenance import code_digest
 from mobility.server.keys import private_folder
 from mobility.server.processes import EndedError, Limits, Pool, Worker, run_to_completion
 from mobility.server.settings import MobilityServer
+from mobility.sessions.creation import new_session_id
 from mobility.sessions.files import (
     lock_if_free,
     make_folder,
@@ -48,7 +49,6 @@ from mobility.sessions.files import (
     writing,
 )
 from mobility.sessions.record import Document, now
-from mobility.sessions.store import new_session_id
 from mobility.store import Store
 from mobility.writing import FILE_MODE
 

@@ -18,8 +18,8 @@ from mobility.analysis_options import given_options, options_at
 from mobility.errors import BadInputError, FieldError, TooLargeError
 from mobility.options import likely
 from mobility.parsing import parse_json
+from mobility.sessions.creation import check_creation
 from mobility.sessions.files import check_file_name, make_folder, open_private, writing
-from mobility.sessions.store import check_creation
 
 SMALL_BYTES = 1 << 20
 """Largest body without a video."""

@@ -18,7 +18,7 @@ import re
 import shutil
 import struct
 import unicodedata
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,6 +42,17 @@ log = logging.getLogger(__name__)
 
 ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 NAME_LENGTH = 200
+
+PARTICIPANTS = "participants"
+"""Folder of the participants' records. Reserved, not a valid session id: there, the record of a
+participant "session" would pass for that of a session."""
+
+LOCKS = ".locks"
+"""Folder of the locks of a store."""
+
+PARTS = ("session", "edits", "threads")
+"""Parts of a session; each has a lock, which guards its files."""
+
 _JOINERS = "\u200c\u200d"
 """Control characters without which names in some scripts, and emoji, cannot be written."""
 _BYTES_OF_TYPE = {1: 1, 2: 1, 3: 2, 4: 4, 5: 4, 6: 8}
@@ -64,6 +75,12 @@ def check_id(value: str, *, what: str) -> str:
             "letter or digit, without '..'"
         )
     return value
+
+
+def is_reserved(session_id: str) -> bool:
+    """Whether a session id is the name of a folder of the store."""
+    # Some disks do not distinguish case.
+    return session_id.lower() == PARTICIPANTS
 
 
 def check_decodable(value: str, *, what: str) -> None:
@@ -117,8 +134,8 @@ def sweep(folder: Path, *names: str) -> None:
                     log.info("removed %s, left by an interrupted run", leftover)
 
 
-DELETING = ".deleting-"
-"""Prefix of a folder whose deletion has begun."""
+CREATING, DELETING = ".creating-", ".deleting-"
+"""Prefixes of a folder that is being made, and of one whose deletion has begun."""
 
 
 def refuse_link(folder: Path) -> None:
@@ -147,6 +164,15 @@ def remove(folder: Path) -> None:
             shutil.rmtree(folder)
 
 
+def fault_of(act: Callable[..., object], *arguments: Any) -> StorageError | None:
+    """Error that keeps an act from being done; None once it is done."""
+    try:
+        act(*arguments)
+    except StorageError as error:
+        return error
+    return None
+
+
 def remove_if_empty(folder: Path) -> None:
     """Remove a folder if it is empty."""
     if folder.is_dir() and not folder.is_symlink() and not any(folder.iterdir()):
@@ -164,9 +190,14 @@ def remove_checkpoints(folder: Path, *patterns: str) -> None:
 
 def write_json(path: str | os.PathLike[str], document: Any) -> None:
     """Write `document` as UTF-8 JSON, atomically; NaN and infinity are refused."""
-    text = json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
+    content = json_bytes(document)
     with atomic(path) as hidden:
-        hidden.write_text(text, encoding="utf-8")
+        hidden.write_bytes(content)
+
+
+def json_bytes(document: Any) -> bytes:
+    """Content of a JSON file; NaN and infinity are refused."""
+    return f"{json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False)}\n".encode()
 
 
 def read_json(path: str | os.PathLike[str]) -> Any:

@@ -14,9 +14,9 @@ from mobility.analysis_options import AnalysisOptions, given_options, offered_at
 from mobility.assessment.movements import how_to_film
 from mobility.errors import BadInputError, FieldError, MobilityError, TooLargeError
 from mobility.registry import JOINTS, MEASURED, names, of_single_joints
+from mobility.sessions.creation import check_creation
 from mobility.sessions.files import check_file_name, open_private, writing
 from mobility.sessions.scratch import scratch_folder
-from mobility.sessions.store import check_creation
 from mobility.store import Session, Store
 from mobility.widgets.base import Act, Widget, module
 

@@ -10,7 +10,7 @@ from processes import command
 
 from mobility.errors import BadInputError
 from mobility.privacy.retention import duration, prune, to_prune
-from mobility.sessions.files import lock, write_json
+from mobility.sessions.files import write_json
 from mobility.store import Store
 
 DAY = datetime.timedelta(days=1)
@@ -111,7 +111,7 @@ def test_nothing_goes_without_yes(store):
     assert "nothing was deleted yet: give --yes" in dry.stderr
     assert len(store.sessions()) == 5
     # One that is in use stays, and the others go.
-    with lock(store._lock("s4"), what="s4"):
+    with store.session_locked("s4", what="s4"):
         done = pruned("--yes", "--json")
     assert done.returncode == 1
     assert "s4 is in use" in done.stderr

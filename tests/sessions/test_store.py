@@ -26,7 +26,7 @@ from mobility.reports import stored
 from mobility.reports.stored import report_key
 from mobility.reports.trial import doubts
 from mobility.sessions.files import read_dataset
-from mobility.sessions.store import demo_video
+from mobility.sessions.notebooks import demo_video
 from mobility.store import Store
 from mobility.wording import dated
 
@@ -337,7 +337,7 @@ def test_a_report_is_rendered_once_and_again_when_its_inputs_change(store, video
 
 
 def test_an_absent_demo_is_not_found(store, tmp_path, monkeypatch):
-    monkeypatch.setattr("mobility.sessions.store.beside_package", lambda folder: tmp_path / folder)
+    monkeypatch.setattr("mobility.sessions.notebooks.beside_package", tmp_path.joinpath)
     for act in (store.demo, demo_video):
         with pytest.raises(NotFoundError, match="demo of Overhead Squat: is not part"):
             act("Overhead Squat")
@@ -552,7 +552,7 @@ def test_the_demo_is_read_only(store, video, tmp_path, monkeypatch):
     session = store.create(video, **SQUAT).analyze()
     checkout = tmp_path / "checkout"
     shutil.copytree(session.folder, checkout / "data" / "demo" / "overhead-squat")
-    monkeypatch.setattr("mobility.sessions.store.beside_package", lambda name: checkout / name)
+    monkeypatch.setattr("mobility.sessions.notebooks.beside_package", checkout.joinpath)
     demo = store.demo("Overhead Squat")
     assert demo.id == session.id
     assert demo_video("Overhead Squat").read_bytes() == video.read_bytes()
