@@ -158,3 +158,15 @@ class ReportError(MobilityError):
     """A report could not be rendered; the message says in which step and why."""
 
     status = 500
+
+
+class EndedError(MobilityError):
+    """A process that did the work was ended: by its limits, by the system, or by who started it."""
+
+    status = 500
+
+
+class WorkerError(MobilityError):
+    """A bug in a process that did the work."""
+
+    status = 500

@@ -23,6 +23,7 @@ from tornado.web import Finish, HTTPError, stream_request_body
 from mobility.errors import (
     BadInputError,
     DiskFullError,
+    EndedError,
     MobilityError,
     NotAuthenticatedError,
     NotFoundError,
@@ -36,7 +37,6 @@ from mobility.server.audit import Audit
 from mobility.server.jobs import DISK_FULL, Queue
 from mobility.server.keys import PHONE, Keys, Role
 from mobility.server.media_keys import MediaKeys
-from mobility.server.processes import EndedError
 from mobility.server.rates import Rates
 from mobility.server.settings import MobilityServer
 from mobility.server.uploads import (

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
 import struct
-import subprocess
-import sys
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
@@ -14,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from mobility.errors import BadInputError
+from mobility.errors import BadInputError, EndedError, MobilityError
 from mobility.kinematics.geometry import Array
+from mobility.processes import Process
 from mobility.validation.lab_datasets import LabFile, require_unique, unit_of, whole
 
 MARK = 0x50
@@ -23,6 +21,8 @@ MARK = 0x50
 
 _ORDERS = {84: "<", 86: ">"}
 """Byte order by processor, for those with IEEE numbers."""
+
+_READER = "mobility.validation.c3d_worker"
 
 _LONGEST_S = 300
 """Seconds after which the reader counts as stuck in a damaged file."""
@@ -89,26 +89,20 @@ def c3d(path: Path, content: bytes) -> LabFile:
 
 def _opened(path: Path, content: bytes) -> tuple[dict[str, Array], dict[str, Any]]:
     """Arrays of the file, and its parameters and header, read in a process of its own."""
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, Process(_READER) as reader:
         source, out = path, Path(folder) / "out.npz"
         if content[:2] != path.read_bytes()[:2]:  # it was gzipped
             source = Path(folder) / "unpacked.c3d"
             source.write_bytes(content)
-        command = [sys.executable, "-m", "mobility.validation.c3d_worker", str(source), str(out)]
         try:
-            done = subprocess.run(  # noqa: S603 - our own module
-                command, capture_output=True, text=True, timeout=_LONGEST_S, check=False
-            )
-            reason = done.stderr.strip() if done.returncode == 3 else "the reader died of it"
-        except subprocess.TimeoutExpired:
-            done, reason = None, f"the reader did not end within {_LONGEST_S} s"
-        if done is None or done.returncode != 0:
+            metadata = reader.ask({"source": str(source), "out": str(out)}, seconds=_LONGEST_S)
+        except MobilityError as error:
+            reason = f"the reader {error}" if isinstance(error, EndedError) else error
             raise BadInputError(
                 f"{path.name}: cannot be read as C3D, it is damaged or cut off ({reason})"
-            )
+            ) from None
         with np.load(out) as saved:
-            arrays = {name: saved[name] for name in ("points", "rotations")}
-            return arrays, json.loads(str(saved["said"]))
+            return {name: saved[name] for name in ("points", "rotations")}, metadata
 
 
 def _processor(content: bytes) -> int:
