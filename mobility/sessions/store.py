@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import datetime
 import hashlib
-import itertools
 import logging
 import os
 import re
@@ -27,7 +26,6 @@ from mobility.analysis_options import AnalysisOptions, check_movement, given_opt
 from mobility.errors import (
     BadInputError,
     ConflictError,
-    FieldError,
     MobilityError,
     NotFoundError,
     NotPermittedError,
@@ -245,12 +243,10 @@ class SessionStore(Generic[S]):
         created = now()
         if session_id is None:
             session_id = new_session_id(created)
-        check_id(session_id, what="session id")
+        check_id(session_id, what="session_id")
         if _is_reserved(session_id):
-            raise BadInputError(
-                f"session id {session_id!r}: is the name of a folder of the store; choose "
-                "another id"
-            )
+            fault = f"{session_id!r} is the name of a folder of the store; choose another id"
+            raise BadInputError.of({"session_id": fault})
         self.copy.pull(session_id)
         self.sweep()
         with self.session_locked(session_id, what=f"session {session_id}"):
@@ -266,10 +262,8 @@ class SessionStore(Generic[S]):
                     for source, name in zip(sources, ("video", "video-2"), strict=False)
                 ]
                 if len({file.sha256 for file in files}) < len(files):
-                    raise BadInputError(
-                        f"second video {sources[1]}: is the same as the first; give the video of "
-                        "another camera"
-                    )
+                    fault = "is the same as the first; give the video of another camera"
+                    raise BadInputError.of({"second_video": f"{sources[1].name} {fault}"})
                 calibration_file = None
                 if calibration is not None:
                     calibration_file = CalibrationFile(
@@ -329,7 +323,7 @@ class SessionStore(Generic[S]):
 
     def session(self, session_id: str) -> S:
         """Open a session, or raise that there is none."""
-        check_id(session_id, what="session id")
+        check_id(session_id, what="session_id")
         if not self.has(session_id):
             if session_id in self.unfinished():
                 raise NotFoundError(
@@ -372,7 +366,7 @@ class SessionStore(Generic[S]):
 
         Interrupted deletions, of any session, are finished first. A session in use is not deleted.
         """
-        check_id(session_id, what="session id")
+        check_id(session_id, what="session_id")
         self.require_writable()
         swept = self.sweep()
         if session_id in swept and not self.has(session_id):
@@ -480,8 +474,8 @@ class SessionStore(Generic[S]):
         self.require_writable()
         check_id(user_id, what="user_id")
         if fields.get("user_id", user_id) != user_id:
-            fault = f"is not the participant's own id (got {fields['user_id']!r}); leave it out"
-            raise FieldError(f"participant {user_id}", {"user_id": [fault]})
+            fault = f"is {fields['user_id']!r} in the data; leave it out there"
+            raise BadInputError.of({"user_id": fault}, what=f"participant {user_id}")
         if fields.get("display_name") is not None:
             fields["display_name"] = check_name(fields["display_name"], what="display_name")
         # Checked before the lock is taken, so that refused data leave no trace.
@@ -781,27 +775,25 @@ def check_creation(
     """Exercise, joints and name of a session that :meth:`SessionStore.create` is to make."""
     faults: dict[str, list[str]] = {}
 
-    def tried(field: str, check: Callable[[], Any]) -> Any:
+    def tried(check: Callable[[], Any]) -> Any:
         try:
             return check()
         except BadInputError as error:
-            faults[field] = [str(error)]
+            faults.update(error.fields)
 
-    tried("user_id", lambda: check_id(user_id, what="user_id"))
+    tried(lambda: check_id(user_id, what="user_id"))
     exercise = registry.of_single_joints()
     if exercise_name is not None or movement is None:
-        exercise = tried("exercise_name", lambda: registry.exercise(exercise_name))
-    joints = tried("body_joint_angles", lambda: _joints(body_joint_angles, exercise))
+        exercise = tried(lambda: registry.exercise(exercise_name))
+    joints = tried(lambda: _joints(body_joint_angles, exercise))
     if movement is not None and exercise and joints:
         every = body_joint_angles == "all" or list(body_joint_angles) == ["all"]
-        joints = tried(
-            "movement", lambda: _joints_of(movement, exercise, None if every else joints)
-        )
+        joints = tried(lambda: _joints_of(movement, exercise, None if every else joints))
     name = session_name
     if session_name is not None:
-        name = tried("session_name", lambda: check_name(session_name, what="session_name"))
+        name = tried(lambda: check_name(session_name, what="session_name"))
     if faults:
-        raise BadInputError("; ".join(itertools.chain(*faults.values())), faults)
+        raise BadInputError.of(faults)
     return exercise.name, joints, name
 
 
@@ -840,10 +832,11 @@ def _joints(given: str | Sequence[str], exercise: Exercise | None) -> list[Joint
     for name in names or [""]:
         if name not in known:
             choice = likely(name, known) or f"; choose from {', '.join(known)}"
-            raise BadInputError(f"body_joint_angles {name!r}: unknown{choice}")
+            raise BadInputError.of({"body_joint_angles": f"there is no {name!r}{choice}"})
     if exercise is not None and (other := [j for j in names if j not in (*exercise.joints, "all")]):
         others = " or ".join(e.name for e in registry.exercises() if other[0] in e.joints)
-        raise BadInputError(f"body_joint_angles {other[0]!r}: is measured only in {others}")
+        fault = f"{other[0]!r} is measured only in {others}"
+        raise BadInputError.of({"body_joint_angles": fault})
     chosen = {*names, *(JOINTS if "all" in names else ())}
     return [joint for joint in MEASURED if joint in chosen]
 
@@ -851,8 +844,8 @@ def _joints(given: str | Sequence[str], exercise: Exercise | None) -> list[Joint
 def _source(video: str | os.PathLike[str]) -> Path:
     """Path of a video that can be decoded."""
     source = Path(video)
-    check_decodable(source.name, what="name of the video file")
-    check_visible(source.name, what="name of the video file")
+    check_decodable(source.name, what="video")
+    check_visible(source.name, what="video")
     from mobility.capture.video import probe
 
     probe(source)
