@@ -143,10 +143,10 @@ def refuse_url(path: str | os.PathLike[str], *, what: str) -> None:
     text = os.fspath(path)
     scheme, separator, _ = text.replace(":/", "://", 1).partition("://")
     if separator and scheme.isalnum() and len(scheme) > 1:
-        raise BadInputError(
-            f"{what} {text}: is a URL; only files and folders can be used here, so mount or "
-            "synchronise it first"
+        fault = (
+            "is a URL; only files and folders can be used here, so mount or synchronise it first"
         )
+        raise BadInputError.of({what: f"{text} {fault}"})
 
 
 def check_rows(

@@ -179,7 +179,7 @@ def estimate_pose(
     """
     path = Path(video)
     if isinstance(subject, tuple):
-        check_point(subject, what=f"subject {subject}")
+        check_point(subject, name="subject")
     info = probe(path)
     if min(info.width, info.height) < LEAST_SIZE:
         raise VideoError(

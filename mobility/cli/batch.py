@@ -61,7 +61,7 @@ def batch(
         bool, typer.Option("--resume", help="Continue the last batch that was interrupted.")
     ] = False,
     user_id: ParticipantOption = "anonymous",
-    exercise: ExerciseOption = registry.USUAL,
+    exercise_name: ExerciseOption = registry.USUAL,
     on_end: OnEndOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -82,7 +82,7 @@ def batch(
     if on_end is not None:
         split_command(on_end)
     try:
-        rows = read_manifest(manifest, participant=user_id, exercise=exercise)
+        rows = read_manifest(manifest, participant=user_id, exercise=exercise_name)
     except ManifestError as error:
         for problem in error.problems:
             say(f"{manifest}: {problem}")
@@ -134,10 +134,10 @@ def watch_folder(
     opened: Store,
     folder: Annotated[Path, path_argument("FOLDER", help="Where videos arrive.")],
     *,
-    every: Annotated[
+    every_s: Annotated[
         float, option("--every", "S", help="Seconds between two looks at the folder.")
     ] = 10.0,
-    settle: Annotated[
+    settle_s: Annotated[
         float,
         option(
             "--settle", "S", help="Seconds without a change after which a video counts as complete."
@@ -149,7 +149,7 @@ def watch_folder(
     workers: WorkersOption = None,
     scheduler: SchedulerOption = None,
     user_id: ParticipantOption = "anonymous",
-    exercise: ExerciseOption = registry.USUAL,
+    exercise_name: ExerciseOption = registry.USUAL,
 ) -> None:
     """Analyse each video that arrives in a folder.
 
@@ -168,7 +168,7 @@ def watch_folder(
     if scheduler is not None and workers is not None:
         raise typer.BadParameter("give --workers or --scheduler, not both")
     exercise, _, _ = check_creation(
-        user_id=user_id, exercise_name=exercise, session_name=None, body_joint_angles="all"
+        user_id=user_id, exercise_name=exercise_name, session_name=None, body_joint_angles="all"
     )
     local = opened.local_path
     if local is not None and local.resolve().is_relative_to(folder.resolve()):
@@ -190,8 +190,8 @@ def watch_folder(
         exercise=exercise,
         workers=workers,
         scheduler=scheduler,
-        every_s=every,
-        settle_s=settle,
+        every_s=every_s,
+        settle_s=settle_s,
         once=once,
     )
     if "failed" in state_of.values():

@@ -34,7 +34,7 @@ def keys_create(
             help="Participant whose sessions the key may use; required for participant and phone.",
         ),
     ] = None,
-    expires: Annotated[
+    expires_days: Annotated[
         float | None,
         option("--expires", "DAYS", help="Days for which the key is valid; default: for ever."),
     ] = None,
@@ -46,7 +46,7 @@ def keys_create(
     """
     from mobility.server.keys import Keys
 
-    key, stored = Keys(opened).create(role, user_id=user_id, expires_days=expires)
+    key, stored = Keys(opened).create(role, user_id=user_id, expires_days=expires_days)
     if as_json:
         print_json({"key": key, **_described(stored)})
         return

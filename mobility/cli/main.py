@@ -9,7 +9,6 @@ from __future__ import annotations
 import atexit
 import gc
 import os
-import re
 import signal
 import sys
 from contextlib import suppress
@@ -27,6 +26,7 @@ from mobility.cli.options import (
     DEFAULT_REPORTS,
     DEFAULT_STORE,
     ClientOption,
+    Command,
     FacesOption,
     JsonOption,
     LogOption,
@@ -35,6 +35,7 @@ from mobility.cli.options import (
     ReportsOption,
     StoreOption,
     WorkersOption,
+    called,
     check_output,
     flag,
     log_to,
@@ -174,7 +175,7 @@ def analyze(
         ),
     ] = None,
     *,
-    exercise: Annotated[
+    exercise_name: Annotated[
         str | None,
         option(
             "--exercise",
@@ -183,8 +184,10 @@ def analyze(
         ),
     ] = None,
     user_id: Annotated[str, option("--user-id", "ID", help="Id of the participant.")] = "anonymous",
-    name: Annotated[str | None, option("--name", "TEXT", help="Title of the session.")] = None,
-    joints: Annotated[
+    session_name: Annotated[
+        str | None, option("--name", "TEXT", help="Title of the session.")
+    ] = None,
+    body_joint_angles: Annotated[
         str,
         option(
             "--joints",
@@ -213,8 +216,8 @@ def analyze(
     It gives pose, angles, repetitions, metrics and a report.
     """
     log_to(log_file, store=store)
-    if exercise is None and "movement" not in options:
-        exercise = registry.USUAL
+    if exercise_name is None and "movement" not in options:
+        exercise_name = registry.USUAL
     from mobility.capture.pose_process import started_ahead
 
     with started_ahead(workers):
@@ -222,9 +225,9 @@ def analyze(
             video,
             second_video,
             user_id=user_id,
-            exercise_name=exercise,
-            session_name=name,
-            body_joint_angles=joints,
+            exercise_name=exercise_name,
+            session_name=session_name,
+            body_joint_angles=body_joint_angles,
             calibration=calibration,
             options=options,
         )
@@ -262,11 +265,10 @@ def export_lab(
             f"{out}: no format '{kind}'{likely(kind, FORMATS)}; give --format {'|'.join(FORMATS)}"
         )
     if positions and kind in ("mot", "sto"):
-        raise BadInputError(f"--positions: {kind} holds angles only; write trc, c3d or csv")
+        raise BadInputError.of({"positions": f"{kind} holds angles only; write trc, c3d or csv"})
     if landmarks and not (positions or kind in ("trc", "c3d")):
-        raise BadInputError(
-            "--landmarks: these are positions; write trc or c3d, or csv with --positions"
-        )
+        fault = "these are positions; write trc or c3d, or csv with --positions"
+        raise BadInputError.of({"landmarks": fault})
     if positions or kind in ("trc", "c3d"):
         dataset = session.pose() if landmarks else session.fitted()
     else:
@@ -440,7 +442,7 @@ def cohort(
             help="Folder of report and table; default: cohort, in the folder of the reports.",
         ),
     ] = None,
-    exercise: Annotated[
+    exercise_name: Annotated[
         str, option("--exercise", "NAME", help="Name of the exercise; '' for all.")
     ] = registry.USUAL,
     metrics: Annotated[
@@ -476,14 +478,16 @@ def cohort(
     from mobility.reports.cohort_sections import names
     from mobility.reports.render import render_cohort
 
-    cohort.check_exercise(exercise)
+    cohort.check_exercise(exercise_name)
     cohort.check_group(group_by)
     cohort.check_recordings(names(recordings))
     if out is not None:
         check_output(out, store=opened)
-    chosen = cohort.choose_sessions(opened, exercise=exercise, participants=names(participants))
+    chosen = cohort.choose_sessions(
+        opened, exercise=exercise_name, participants=names(participants)
+    )
     parameters = {
-        **{"exercise": exercise, "group_by": group_by, "participants": participants},
+        **{"exercise": exercise_name, "group_by": group_by, "participants": participants},
         "recordings": recordings,
     }
     if metrics is not None:
@@ -558,47 +562,9 @@ for _name, _command in _COMMANDS.items():
     app.command(_name)(_command)
 for _name, _group in _GROUPS.items():
     app.add_typer(_group, name=_name)
-
-
-_OPTION_NAMES = {
-    "exercise_name": "exercise",
-    "session_name": "name",
-    "body_joint_angles": "joints",
-    "every_s": "every",
-    "settle_s": "settle",
-    "sd": "sample_size",
-}
-"""Names of options on the command line that differ from those in Python."""
-
-
-def _as_typed(text: str) -> str:
-    """Call options in a message as on the command line, and leave out names of functions."""
-    given = {word.partition("=")[0] for word in sys.argv[1:]}
-    command: Any = typer.main.get_command(app)
-    for word in sys.argv[1:]:
-        command = getattr(command, "commands", {}).get(word, command)
-    parameters = {each.name: each for each in command.params}
-
-    def as_on_command_line(match: re.Match[str]) -> str:
-        each = parameters.get(_OPTION_NAMES.get(match[0], match[0]))
-        if each is None or ("_" not in match[0] and given.isdisjoint(each.opts)):
-            return match[0]
-        if each.param_type_name == "argument":
-            return match[0] if match.start() else str(each.metavar)
-        return str(each.opts[0])
-
-    head, _, rest = text.partition(": ")
-    if head.startswith("options of ") or ("_" in head and _is_ours(head)):
-        text = rest
-    # At the head of a message any option; within it only names with underscores.
-    names = r"(?:^|(?<=; ))\w+(?=:| \S+:| ')|(?<![\w/.'-])[a-z]+(?:_[a-z]+)+(?![\w/.'-])"
-    return re.sub(names, as_on_command_line, text)
-
-
-def _is_ours(name: str) -> bool:
-    """Whether a function of this package has this name."""
-    ours = [module for key, module in sys.modules.items() if key.startswith("mobility.")]
-    return any(callable(getattr(module, name, None)) for module in ours)
+for _app in (app, *_GROUPS.values()):
+    for _info in _app.registered_commands:
+        _info.cls = Command
 
 
 def _usage_message(error: Any) -> str:
@@ -612,8 +578,10 @@ def _usage_message(error: Any) -> str:
         ):
             return tables.sentence("command_line.fault.like_an_option", file=word)
     # Begin with the option at fault, as all other errors do.
-    text = re.sub(r"^Invalid value for '([^']+)': ", r"\1: ", error.format_message())
-    text = text.removeprefix("Invalid value: ").replace(": Value error, ", ": ")
+    text = error.format_message()
+    if isinstance(error, typer.BadParameter) and error.message:  # else it is missing
+        text = error.message.removeprefix("Value error, ")
+        text = f"{called(error.param)}: {text}" if error.param else text
     return " ".join(text.split())
 
 
@@ -646,7 +614,7 @@ def main() -> None:
             sys.exit(error.exit_code)
         _fail(_usage_message(error))
     except MobilityError as error:
-        _fail(_as_typed(str(error)))
+        _fail(str(error))
     except (KeyboardInterrupt, typer.Abort) as error:
         _fail(str(error) or tables.sentence("command_line.fault.interrupted"), 130)
     except OSError as error:

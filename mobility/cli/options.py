@@ -47,6 +47,27 @@ def check_workers(given: int | None) -> int | None:
     return given
 
 
+class Command(typer.core.TyperCommand):
+    """A command whose errors call parameters by their flags."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run it."""
+        try:
+            return super().invoke(ctx)
+        except BadInputError as error:
+            flags = {each.name: called(each) for each in self.params}
+            if not error.fields or not error.fields.keys() <= flags.keys():
+                raise
+            fields = {flags[name]: faults for name, faults in error.fields.items()}
+            raise BadInputError.of(fields) from error
+
+
+def called(parameter: Any) -> str:
+    """Flag of an option, or name of an argument in the help."""
+    is_argument = parameter.param_type_name == "argument"
+    return str(parameter.metavar if is_argument else parameter.opts[0])
+
+
 def option(name: str, metavar: str, *, help: str, **more: Any) -> Any:
     """Make an option that takes a value."""
     return typer.Option(name, metavar=metavar, help=help, **more)

@@ -135,12 +135,12 @@ def config_set(
 
     What the file leaves out stays as it is.
     """
-    from mobility.errors import FieldError
+    from mobility.errors import BadInputError
 
     fields = read_object(file)
     absent = {name: ["is null; leave it out"] for name, value in fields.items() if value is None}
     if absent:
-        raise FieldError(f"{file}", absent)
+        raise BadInputError.of(absent, what=f"{file}")
     config = session.save_config(**fields)
     if as_json:
         print_json(config)

@@ -30,6 +30,7 @@ from mobility.cli.options import (
     uris,
     warn,
 )
+from mobility.errors import BadInputError
 
 if TYPE_CHECKING:
     from mobility.store import Session, Store
@@ -90,7 +91,7 @@ def validate(
     out: Annotated[
         Path | None, path_option("--out", "PATH", help="Folder of the report of a study.")
     ] = None,
-    sample_size: Annotated[
+    sd: Annotated[
         float | None,
         option(
             "--sample-size",
@@ -110,12 +111,11 @@ def validate(
     The report says how well the angles agree.
     """
     log_to(log_file, store=store)
-    if sample_size is not None:
+    if sd is not None:
         if any(given is not None for given in (session_id, lab_file, study)) or demo:
-            raise typer.BadParameter(
-                "--sample-size: leave out the session, the lab file, --study and --demo"
-            )
-        _say_sample_size(sample_size, as_json=as_json)
+            fault = "leave out the session, the lab file, --study and --demo"
+            raise BadInputError.of({"sd": fault})
+        _say_sample_size(sd, as_json=as_json)
         return
     settings: dict[str, Any] = {"max_lag_s": max_lag_s, "margin_deg": margin_deg}
     of_one: dict[str, Any] = {
@@ -124,10 +124,8 @@ def validate(
     }
     if study is not None:
         if session_id is not None or demo or any(v is not None for v in of_one.values()):
-            raise typer.BadParameter(
-                "--study: the file names the sessions and lab files; leave out ID, LAB_FILE and "
-                "the options of one trial"
-            )
+            fault = "the file names the sessions and lab files; leave out ID, LAB_FILE and the"
+            raise BadInputError.of({"study": f"{fault} options of one trial"})
         folder = out or reports / f"study-{study.stem}"
         opened = open_store(store, reports)
         if out is not None:
@@ -135,13 +133,13 @@ def validate(
         _validate_study(opened, study, folder, settings, report=report, as_json=as_json)
         return
     if out is not None:
-        raise typer.BadParameter("--out: is only for --study")
+        raise BadInputError.of({"out": "is only for --study"})
     if demo and session_id is not None and lab_file is None:
         session_id, lab_file = None, session_id
     session = open_session_or_demo(session_id, demo, store, reports)
     if lab_file is None:
         if demo:
-            raise typer.BadParameter("give the lab file after --demo")
+            raise BadInputError("give the lab file after --demo")
         _list_validations(session, as_json=as_json)
         return
     from mobility.pipeline.lab_comparison import validate as compare

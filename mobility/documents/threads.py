@@ -287,20 +287,21 @@ def _writing(session: StoredSession) -> Iterator[Path]:
 def _checked_choice(choices: tuple[Any, ...], given: str, what: str) -> Any:
     if given not in choices:
         choice = likely(given, choices) or f"; choose {' or '.join(map(repr, choices))}"
-        raise BadInputError(f"{what} {given!r}: unknown{choice}")
+        raise BadInputError.of({what: f"there is no {given!r}{choice}"})
     return given
 
 
 def _checked_text(text: str) -> str:
     if not isinstance(text, str) or not text.strip():
-        raise BadInputError(f"text: must be a non-empty text (got {text!r})")
+        raise BadInputError.of({"text": f"must be a non-empty text (got {text!r})"})
     cleaned = text.strip()
     if len(cleaned) > MESSAGE_LENGTH:
-        raise BadInputError(f"text: at most {MESSAGE_LENGTH} characters (got {len(cleaned)})")
+        raise BadInputError.of(
+            {"text": f"at most {MESSAGE_LENGTH} characters (got {len(cleaned)})"}
+        )
     check_decodable(cleaned, what="text")
     for character in cleaned:
         if unicodedata.category(character) == "Cc" and character not in "\n\t\r":
-            raise BadInputError(
-                f"text: holds the control character U+{ord(character):04X}; remove it"
-            )
+            fault = f"holds the control character U+{ord(character):04X}; remove it"
+            raise BadInputError.of({"text": fault})
     return cleaned

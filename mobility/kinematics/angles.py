@@ -110,7 +110,7 @@ def joint_angles(
     angle_table, single = definitions(), tables.load("in_picture")["angles"]
     for name in limits or {}:
         if name not in angle_table:
-            raise BadInputError(f"joint_angles: no angle {name!r}{likely(name, angle_table)}")
+            raise BadInputError.of({"limits": f"there is no {name!r}{likely(name, angle_table)}"})
     points = landmarks(pose)
 
     method = str(pose.attrs.get("method", DEFAULT_METHOD))

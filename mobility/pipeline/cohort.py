@@ -190,10 +190,8 @@ def choose_sessions(
     user_ids = {session.record.user_id for session in sessions}
     for user_id in participants:
         if user_id not in user_ids:
-            raise BadInputError(
-                f"participant {user_id!r}: has no session in {store.place}"
-                f"{likely(user_id, user_ids)}"
-            )
+            fault = f"{user_id!r} has no session in {store.place}{likely(user_id, user_ids)}"
+            raise BadInputError.of({"participants": fault})
     return [
         session
         for session in sessions
@@ -288,7 +286,7 @@ def changes(
     import pandas as pd
 
     if sem is not None and not (math.isfinite(sem) and sem > 0):
-        raise BadInputError(f"sem {sem}: a standard error of measurement must be positive")
+        raise BadInputError.of({"sem": f"must be positive (got {sem})"})
     rows = of_metric(frame, metric)
     rows = rows[rows["value"].notna() & rows["user_id"].ne(ANONYMOUS)]
     rows = rows.sort_values(["user_id", "side"], kind="stable", ignore_index=True)
@@ -410,17 +408,15 @@ def check_recordings(recordings: Sequence[str]) -> tuple[Level, ...]:
     for name in named or [""]:
         if name not in LEVELS:
             choice = likely(name, LEVELS) or f"; choose from {', '.join(LEVELS)}, or all"
-            raise BadInputError(f"recordings {name!r}: no such verdict on a recording{choice}")
+            raise BadInputError.of({"recordings": f"there is no verdict {name!r}{choice}"})
     return tuple(level for level in LEVELS if level in named)
 
 
 def check_group(group_by: str) -> None:
     """Refuse a column that :func:`by_group` cannot group by."""
     if group_by not in GROUPED_BY:
-        raise BadInputError(
-            f"group_by {group_by!r}: not one of {', '.join(GROUPED_BY)}"
-            f"{likely(group_by, GROUPED_BY)}"
-        )
+        choice = likely(group_by, GROUPED_BY) or f"; choose from {', '.join(GROUPED_BY)}"
+        raise BadInputError.of({"group_by": f"there is no {group_by!r}{choice}"})
 
 
 def check_metrics(sessions: Iterable[StoredSession], metrics: Sequence[str]) -> None:
@@ -433,9 +429,9 @@ def check_metrics(sessions: Iterable[StoredSession], metrics: Sequence[str]) -> 
             return
     for name in metrics:
         if not available:
-            raise BadInputError(f"metrics {name!r}: no session has metrics yet; analyse one first")
+            raise BadInputError("no session has metrics yet; analyse one first")
         if name not in available:
-            raise BadInputError(f"metrics {name!r}: no session has it{likely(name, available)}")
+            raise BadInputError.of({"metrics": f"no session has {name!r}{likely(name, available)}"})
 
 
 def describe_groups(values: pd.DataFrame) -> pd.DataFrame:

@@ -47,7 +47,8 @@ def duration(text: str) -> datetime.timedelta:
     """Length of time from ``12h``, ``90d`` or ``6w``."""
     parts = re.fullmatch(r"(\d{1,6})([hdw])", text.strip())
     if not parts or int(parts[1]) == 0:
-        raise BadInputError(f"{text!r}: write a length of time as 12h, 90d or 6w")
+        fault = f"write a length of time as 12h, 90d or 6w (got {text!r})"
+        raise BadInputError.of({"older_than": fault})
     return datetime.timedelta(**{_UNITS[parts[2]]: int(parts[1])})
 
 
@@ -66,7 +67,7 @@ def to_prune(
     if (older_than is None) == (keep is None):
         raise BadInputError("give an age or a number to keep, and not both")
     if keep is not None and keep < 0:
-        raise BadInputError(f"keep {keep}: must be 0 or more")
+        raise BadInputError.of({"keep": f"must be 0 or more (got {keep})"})
     if user_id is not None:
         check_id(user_id, what="user_id")
     sessions = [
@@ -81,9 +82,8 @@ def to_prune(
         try:
             limit = datetime.datetime.now().astimezone() - older_than
         except OverflowError:
-            raise BadInputError(
-                f"an age of {older_than.days} days: is too long, it goes back to before the year 1"
-            ) from None
+            fault = f"{older_than.days} days go back to before the year 1; give a shorter time"
+            raise BadInputError.of({"older_than": fault}) from None
         sessions = [session for session in sessions if session.record.created_at < limit]
         to_delete = [] if user_id else _old_batches(store.reports, limit)
     for session in sessions:

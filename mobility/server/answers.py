@@ -37,7 +37,7 @@ class Answers:
 
     def session(self, session_id: str) -> Session:
         """Open a session."""
-        check_id(session_id, what="session id")
+        check_id(session_id, what="session_id")
         with suppress(NotFoundError):  # deleted since
             if self.store.has(session_id):
                 return self.store.session(session_id)

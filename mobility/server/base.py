@@ -385,7 +385,7 @@ class Handler(JupyterHandler):
         given = self.get_query_arguments("demo") or ["false"]
         value = {"true": True, "1": True, "false": False, "0": False}.get(given[-1].lower())
         if value is None or len(given) > 1:
-            raise BadInputError("demo: must be true or false", {"demo": ["must be true or false"]})
+            raise BadInputError.of({"demo": "must be true or false"})
         return value
 
     def json_object(self) -> dict[str, Any]:

@@ -88,18 +88,15 @@ class Keys:
         needs one. By default a key never expires.
         """
         if role not in ROLES:
-            raise BadInputError(
-                f"role {role!r}: unknown{likely(role, ROLES) or '; use ' + ', '.join(ROLES)}"
-            )
+            choice = likely(role, ROLES) or f"; choose from {', '.join(ROLES)}"
+            raise BadInputError.of({"role": f"there is no {role!r}{choice}"})
         if user_id is not None:
             check_id(user_id, what="user_id")
         elif role in ("participant", PHONE):
-            raise BadInputError(f"role {role}: say whose key it is with --user-id")
+            raise BadInputError.of({"user_id": f"is missing; say whose key of a {role} it is"})
         if expires_days is not None and not 0 < expires_days <= _LONGEST_DAYS:
-            raise BadInputError(
-                f"expires {expires_days:g}: must be a number of days above 0, at most "
-                f"{_LONGEST_DAYS}"
-            )
+            fault = f"must be a number of days above 0, at most {_LONGEST_DAYS}"
+            raise BadInputError.of({"expires_days": f"{fault} (got {expires_days:g})"})
         now = _now()
         key_id = secrets.token_hex(6)
         secret = "".join(secrets.choice(_ALPHABET) for _ in range(43))

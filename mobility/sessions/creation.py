@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import hashlib
-import itertools
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -45,27 +44,25 @@ def check_creation(
     """Exercise, joints and name of a session that is to be made."""
     faults: dict[str, list[str]] = {}
 
-    def tried(field: str, check: Callable[[], Any]) -> Any:
+    def tried(check: Callable[[], Any]) -> Any:
         try:
             return check()
         except BadInputError as error:
-            faults[field] = [str(error)]
+            faults.update(error.fields)
 
-    tried("user_id", lambda: check_id(user_id, what="user_id"))
+    tried(lambda: check_id(user_id, what="user_id"))
     exercise = registry.of_single_joints()
     if exercise_name is not None or movement is None:
-        exercise = tried("exercise_name", lambda: registry.exercise(exercise_name))
-    joints = tried("body_joint_angles", lambda: _joints(body_joint_angles, exercise))
+        exercise = tried(lambda: registry.exercise(exercise_name))
+    joints = tried(lambda: _joints(body_joint_angles, exercise))
     if movement is not None and exercise and joints:
         every = body_joint_angles == "all" or list(body_joint_angles) == ["all"]
-        joints = tried(
-            "movement", lambda: _joints_of(movement, exercise, None if every else joints)
-        )
+        joints = tried(lambda: _joints_of(movement, exercise, None if every else joints))
     name = session_name
     if session_name is not None:
-        name = tried("session_name", lambda: check_name(session_name, what="session_name"))
+        name = tried(lambda: check_name(session_name, what="session_name"))
     if faults:
-        raise BadInputError("; ".join(itertools.chain(*faults.values())), faults)
+        raise BadInputError.of(faults)
     return exercise.name, joints, name
 
 
@@ -85,10 +82,11 @@ def _joints(given: str | Sequence[str], exercise: Exercise | None) -> list[Joint
     for name in names or [""]:
         if name not in known:
             choice = likely(name, known) or f"; choose from {', '.join(known)}"
-            raise BadInputError(f"body_joint_angles {name!r}: unknown{choice}")
+            raise BadInputError.of({"body_joint_angles": f"there is no {name!r}{choice}"})
     if exercise is not None and (other := [j for j in names if j not in (*exercise.joints, "all")]):
         others = " or ".join(e.name for e in registry.exercises() if other[0] in e.joints)
-        raise BadInputError(f"body_joint_angles {other[0]!r}: is measured only in {others}")
+        fault = f"{other[0]!r} is measured only in {others}"
+        raise BadInputError.of({"body_joint_angles": fault})
     chosen = {*names, *(JOINTS if "all" in names else ())}
     return [joint for joint in MEASURED if joint in chosen]
 
@@ -96,8 +94,8 @@ def _joints(given: str | Sequence[str], exercise: Exercise | None) -> list[Joint
 def checked_video(video: str | os.PathLike[str]) -> Path:
     """Path of a video that can be decoded."""
     source = Path(video)
-    check_decodable(source.name, what="name of the video file")
-    check_visible(source.name, what="name of the video file")
+    check_decodable(source.name, what="video")
+    check_visible(source.name, what="video")
     from mobility.capture.video import probe
 
     probe(source)
@@ -123,9 +121,8 @@ def copied_files(
     for (field, name), source in zip(names.items(), videos, strict=False):
         copies[field] = VideoFile(**_copied(source, folder, name))
     if len(videos) > 1 and copies["video"].sha256 == copies["second_video"].sha256:
-        raise BadInputError(
-            f"second video {videos[1]}: is the same as the first; give the video of another camera"
-        )
+        fault = "is the same as the first; give the video of another camera"
+        raise BadInputError.of({"second_video": f"{videos[1].name} {fault}"})
     if calibration is not None:
         copied = _copied(Path(calibration), folder, "calibration")
         copies["calibration"] = CalibrationFile(**copied)

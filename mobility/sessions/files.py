@@ -65,15 +65,13 @@ def check_id(value: str, *, what: str) -> str:
     It then cannot lead outside the store.
 
     1 to 64 letters, digits, ``_``, ``.`` and ``-``, the first a letter or digit, without two dots
-    in a row. `what` ("session id") names the value in the message.
+    in a row. `what` is the parameter ("session_id").
     """
     if not isinstance(value, str) or not value:
-        raise BadInputError(f"{what}: must be a non-empty text (got {value!r})")
+        raise BadInputError.of({what: f"must be a non-empty text (got {value!r})"})
     if not ID_PATTERN.fullmatch(value) or ".." in value:
-        raise BadInputError(
-            f"{what} {value!r}: use 1 to 64 letters, digits, '_', '.' or '-', beginning with a "
-            "letter or digit, without '..'"
-        )
+        fault = "use 1 to 64 letters, digits, '_', '.' or '-', beginning with a letter or digit"
+        raise BadInputError.of({what: f"{fault}, without '..' (got {value!r})"})
     return value
 
 
@@ -86,16 +84,16 @@ def is_reserved(session_id: str) -> bool:
 def check_decodable(value: str, *, what: str) -> None:
     """Refuse text with lone surrogates: Python's form of file names that are not UTF-8."""
     if any(unicodedata.category(character) == "Cs" for character in value):
-        raise BadInputError(f"{what} {value!r}: is not decodable text; write it in UTF-8")
+        raise BadInputError.of({what: f"{value!r} is not decodable text; write it in UTF-8"})
 
 
 def check_name(value: str, *, what: str) -> str:
     """Return `value` without surrounding white space if it can be shown as a name."""
     if not isinstance(value, str) or not value.strip():
-        raise BadInputError(f"{what}: must be a non-empty text (got {value!r})")
+        raise BadInputError.of({what: f"must be a non-empty text (got {value!r})"})
     name = value.strip()
     if len(name) > NAME_LENGTH:
-        raise BadInputError(f"{what}: at most {NAME_LENGTH} characters (got {len(name)})")
+        raise BadInputError.of({what: f"at most {NAME_LENGTH} characters (got {len(name)})"})
     check_decodable(name, what=what)
     check_visible(name, what=what)
     return name
@@ -106,9 +104,8 @@ def check_visible(value: str, *, what: str) -> None:
     for character in value:
         is_control = unicodedata.category(character) in ("Cc", "Cf", "Zl", "Zp")
         if is_control and character not in _JOINERS:
-            raise BadInputError(
-                f"{what} {value!r}: holds the control character U+{ord(character):04X}; remove it"
-            )
+            fault = f"holds the control character U+{ord(character):04X}; remove it"
+            raise BadInputError.of({what: f"{fault} (got {value!r})"})
 
 
 def check_file_name(value: str, *, what: str) -> str:
@@ -116,9 +113,8 @@ def check_file_name(value: str, *, what: str) -> str:
     name = check_name(value, what=what)
     for separator in "/\\":
         if separator in name:
-            raise BadInputError(
-                f"{what} {name!r}: holds the path separator '{separator}'; remove it"
-            )
+            fault = f"holds the path separator '{separator}'; remove it (got {name!r})"
+            raise BadInputError.of({what: fault})
     return name
 
 

@@ -21,7 +21,6 @@ from mobility.analysis_options import AnalysisOptions, given_options
 from mobility.errors import (
     BadInputError,
     ConflictError,
-    FieldError,
     MobilityError,
     NotFoundError,
     NotPermittedError,
@@ -211,12 +210,10 @@ class SessionStore(Generic[S]):
         created = now()
         if session_id is None:
             session_id = new_session_id(created)
-        check_id(session_id, what="session id")
+        check_id(session_id, what="session_id")
         if is_reserved(session_id):
-            raise BadInputError(
-                f"session id {session_id!r}: is the name of a folder of the store; choose "
-                "another id"
-            )
+            fault = f"{session_id!r} is the name of a folder of the store; choose another id"
+            raise BadInputError.of({"session_id": fault})
         self.backend.pull(session_id)
         self.sweep()
         with self.session_locked(session_id, what=f"session {session_id}"):
@@ -279,7 +276,7 @@ class SessionStore(Generic[S]):
 
     def session(self, session_id: str) -> S:
         """Open a session, or raise that there is none."""
-        check_id(session_id, what="session id")
+        check_id(session_id, what="session_id")
         if not self.has(session_id):
             if session_id in self.unfinished():
                 raise NotFoundError(
@@ -313,7 +310,7 @@ class SessionStore(Generic[S]):
 
         Interrupted deletions, of any session, are finished first. A session in use is not deleted.
         """
-        check_id(session_id, what="session id")
+        check_id(session_id, what="session_id")
         self.require_writable()
         swept = self.sweep()
         if session_id in swept and not self.has(session_id):
@@ -347,8 +344,8 @@ class SessionStore(Generic[S]):
         self.require_writable()
         check_id(user_id, what="user_id")
         if fields.get("user_id", user_id) != user_id:
-            fault = f"is not the participant's own id (got {fields['user_id']!r}); leave it out"
-            raise FieldError(f"participant {user_id}", {"user_id": [fault]})
+            fault = f"is {fields['user_id']!r} in the data; leave it out there"
+            raise BadInputError.of({"user_id": fault}, what=f"participant {user_id}")
         if fields.get("display_name") is not None:
             fields["display_name"] = check_name(fields["display_name"], what="display_name")
         # Checked before the lock is taken, so that refused data leave no trace.

@@ -103,7 +103,7 @@ class ConfigEditor(Widget):
 
         Raises
         ------
-        FieldError
+        BadInputError
             Something cannot be stored.
         ConflictError
             Somebody else saved meanwhile.

@@ -180,7 +180,7 @@ class TrialViewer(Widget):
             The session is on a server.
         """
         session = self._correctable("choose another person")
-        place = check_point(point, what=f"subject {point}")
+        place = check_point(point, name="subject")
 
         def work() -> None:
             with session.rollback_if_refused():

@@ -12,7 +12,7 @@ import traitlets
 from mobility import tables
 from mobility.analysis_options import AnalysisOptions, given_options, offered_at, options_at
 from mobility.assessment.movements import how_to_film
-from mobility.errors import BadInputError, FieldError, MobilityError, TooLargeError
+from mobility.errors import BadInputError, MobilityError, TooLargeError
 from mobility.registry import JOINTS, MEASURED, names, of_single_joints
 from mobility.sessions.creation import check_creation
 from mobility.sessions.files import check_file_name, open_private, writing
@@ -148,7 +148,7 @@ class UploadForm(Widget):
         if not fields["user_id"]:
             faults["user_id"] = [tables.sentence("widgets.field.who")]
         if faults:
-            raise FieldError("not added", faults)
+            raise BadInputError.of(faults, what="not added")
         self._uploads = [_Upload(which, *file) for which, file in enumerate(named)]
         self._fields = {**fields, "options": options}
         self._want_next(self._uploads[0])
@@ -168,13 +168,13 @@ class UploadForm(Widget):
                 "allowed; cut it, or give its path to store.create(...)"
             )
             faults[field] = [str(limit)]
+        elif name in (".", ".."):
+            faults[field] = [f"{name!r} is not a file name"]
         else:
             try:
-                name = check_file_name(name, what="video")
-                if name in (".", ".."):
-                    raise BadInputError(f"video {name!r}: is not a file name")
+                name = check_file_name(name, what=field)
             except BadInputError as error:
-                faults[field] = [str(error)]
+                faults.update(error.fields)
         return name, size
 
     def _take_part(self, content: Mapping[str, Any], buffers: Sequence[memoryview]) -> None:
@@ -207,11 +207,10 @@ class UploadForm(Widget):
             session = self.store.create(uploads[0].file, **fields)
         except BadInputError as error:
             # Of the places where they were for a moment nobody needs to know.
-            told = str(error)
+            message = str(error)
             for upload in uploads:
-                told = told.replace(f"{upload.file.parent}/", "")
-            field = "second_video" if told.startswith("second video") else "video"
-            raise FieldError("not added", error.fields or {field: [told]}) from None
+                message = message.replace(f"{upload.file.parent}/", "")
+            raise BadInputError.of(error.fields or {"video": message}, what="not added") from None
         finally:
             for upload in uploads:
                 upload.remove()

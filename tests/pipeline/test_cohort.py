@@ -160,7 +160,7 @@ def test_sessions_with_another_verdict_are_compared_only_when_asked_for(store, d
     assert "n0" not in set(cohort.changes(frame, "accepted_repetitions")["session_id"])
     more = cohort.to_dataframe(sessions, recordings=["good", "not-this-exercise"])
     assert "n0" in set(cohort.changes(more, "accepted_repetitions")["session_id"])
-    with pytest.raises(BadInputError, match=r"'goood': .*did you mean 'good'"):
+    with pytest.raises(BadInputError, match=r"recordings: .*'goood'; did you mean 'good'"):
         cohort.to_dataframe([], recordings=["goood"])
 
 
@@ -176,7 +176,9 @@ def test_what_is_asked_for_is_there(store, demo) -> None:
     assert hips.loc["right", "reason"] == ""
     assert math.isnan(hips.loc["left", "value"])
     cohort.check_metrics([session], ["knee_flexion"])
-    with pytest.raises(BadInputError, match=r"'kne_flexion': .*did you mean 'knee_flexion'\?"):
+    with pytest.raises(
+        BadInputError, match=r"metrics: .* 'kne_flexion'; did you mean 'knee_flexion'\?"
+    ):
         cohort.check_metrics([session], ["knee_flexion", "kne_flexion"])
     cohort.check_metrics([], [])
     with pytest.raises(BadInputError, match="no session has metrics yet"):
@@ -186,8 +188,8 @@ def test_what_is_asked_for_is_there(store, demo) -> None:
     assert cohort.choose_sessions(store, exercise="Joint Angle Mobility") == []
     for given, words in (
         ({"participants": ["anne"]}, r"'anne'.*ann"),
-        ({"exercise": "overhead squt"}, r"'overhead squt': unknown; did you mean 'Overhead"),
-        ({"exercise": "foo"}, r"'foo': unknown; choose one of 'Overhead Squat' "),
+        ({"exercise": "overhead squt"}, r"no 'overhead squt'; did you mean 'Overhead"),
+        ({"exercise": "foo"}, r"no 'foo'; choose one of 'Overhead Squat' "),
     ):
         with pytest.raises(BadInputError, match=words):
             cohort.choose_sessions(store, **given)

@@ -57,7 +57,7 @@ def test_by_age_and_by_number(store):
 
 def test_exactly_one_rule(store):
     for text in ("999999d", "999999w"):
-        with pytest.raises(BadInputError, match="days: is too long, it goes back to before the y"):
+        with pytest.raises(BadInputError, match=r"older_than: .* go back to before the year 1"):
             to_prune(store, older_than=duration(text))
     for rule in ({}, {"keep": 1, "older_than": DAY}, {"keep": -1}, {"keep": 1, "user_id": "../p"}):
         with pytest.raises(BadInputError):

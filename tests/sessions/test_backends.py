@@ -180,7 +180,7 @@ def test_sessions_are_listed_and_deleted(place, video, stand_ins):
         assert made(store, video, session_id=name).id == name
     with pytest.raises(ConflictError, match="one: exists already"):
         made(place.open(), video)
-    with pytest.raises(BadInputError, match="session id"):
+    with pytest.raises(BadInputError, match="session_id"):
         made(store, video, session_id="../up")
     assert [session.id for session in place.open().sessions()] == ["one", "two"]
     with pytest.raises(NotFoundError, match=f"session three: not in the store {place.url}"):
