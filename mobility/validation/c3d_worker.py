@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-GROUPS = ("POINT", "ROTATION")
+GROUPS = ("POINT", "ROTATION", "EVENT", "TRIAL", "MANUFACTURER")
 """The groups of parameters that are read."""
 
 
