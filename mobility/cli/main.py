@@ -244,16 +244,23 @@ def export_lab(
         typer.Option("--format", help="Format; default: the ending of the file."),
     ] = None,
     positions: Annotated[
-        bool, typer.Option("--positions", help="Positions instead of angles, in CSV.")
+        bool,
+        typer.Option("--positions", help="Positions alone: not angles in CSV, nor both in C3D."),
     ] = False,
     landmarks: Annotated[
         bool, typer.Option("--landmarks", help="Landmarks as detected, not the fitted body.")
     ] = False,
+    fill: Annotated[
+        Literal["interpolate"] | None,
+        typer.Option(
+            "--fill", help="Fill gaps in TRC, MOT and STO, at which OpenSim stops; default: no."
+        ),
+    ] = None,
 ) -> None:
-    """Write positions or angles for OpenSim and labs.
+    """Write positions, angles and events for OpenSim and labs.
 
-    Positions as TRC or C3D and angles as MOT, STO or CSV, as OpenSim, Pose2Sim and labs read them.
-    The angles are those of the report.
+    Positions as TRC, angles as MOT, STO or CSV, both as C3D with start, bottom and end of each
+    repetition as events. The angles are those of the report.
     """
     from mobility.errors import BadInputError
     from mobility.options import likely
@@ -269,12 +276,17 @@ def export_lab(
     if landmarks and not (positions or kind in ("trc", "c3d")):
         fault = "these are positions; write trc or c3d, or csv with --positions"
         raise BadInputError.of({"landmarks": fault})
+    if fill and kind in ("c3d", "csv"):
+        raise BadInputError.of({"fill": f"{kind} has gaps; only trc, mot and sto can be filled"})
     if positions or kind in ("trc", "c3d"):
         dataset = session.pose() if landmarks else session.fitted()
     else:
         dataset = session.angles()
+    more: dict[str, Any] = {"fill": fill} if fill else {}
+    if kind == "c3d" and not positions:
+        more = {"angles": session.angles(), "repetitions": session.repetitions()}
     check_output(out, store=session.store, is_ours=is_export)
-    FORMATS[kind](dataset, out)
+    FORMATS[kind](dataset, out, **more)
     typer.echo(str(out))
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from mobility.errors import BadInputError
 from mobility.processes import Send, serve
 
-GROUPS = ("POINT", "ROTATION")
+GROUPS = ("POINT", "ROTATION", "EVENT", "TRIAL", "MANUFACTURER")
 """The groups of parameters that are read."""
 
 

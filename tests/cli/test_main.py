@@ -198,6 +198,7 @@ def test_threads_of_the_demo(store):
             "analyze a.mp4 --name= --joints kne",
             "--joints: there is no 'kne'; did you mean 'knee'?; --name",
         ),
+        ("export-lab --demo --fill interpolate --out a.c3d", "--fill: c3d has gaps"),
         # What was not typed is not called an option.
         ("participants show p01", "participant p01: not in the store"),
     ],
@@ -244,6 +245,8 @@ def test_what_a_command_wrote_it_writes_again(here):
         "participants export p01 --out p01.zip",
         *(f"export-lab --demo --out a.{ending}" for ending in ("csv", "mot", "trc", "c3d")),
         "export-lab --demo --positions --out b.csv",
+        "export-lab --demo --positions --out b.c3d",
+        "export-lab --demo --fill interpolate --out b.mot",
     ):
         for _ in range(2):
             assert command(*typed.split()).returncode == 0, typed
