@@ -1,0 +1,1 @@
+"""Studies: how reliable measures are, and how many participants a study needs."""
