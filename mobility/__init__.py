@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mobility import plot as plot
     from mobility.assessment.reference_ranges import reference_range as reference_range
+    from mobility.batch.study import read_study as read_study
     from mobility.capture.pose import estimate_pose as estimate_pose
     from mobility.exercises.joint_angle_mobility.joint_mobility import (
         joint_mobility as joint_mobility,
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from mobility.kinematics.repetitions import normalise_repetitions as normalise_repetitions
     from mobility.store import Session as Session
     from mobility.store import Store as Store
+    from mobility.studies.groups import groups as groups
+    from mobility.studies.norms import make_norms as make_norms
     from mobility.validation.agreement import agreement as agreement
     from mobility.validation.joint_centres import lab_pose as lab_pose
     from mobility.validation.lab_files import read_lab as read_lab
@@ -51,6 +54,9 @@ _PUBLIC = {
     "find_lag": "mobility.validation.synchronise",
     "align": "mobility.validation.synchronise",
     "agreement": "mobility.validation.agreement",
+    "read_study": "mobility.batch.study",
+    "groups": "mobility.studies.groups",
+    "make_norms": "mobility.studies.norms",
     "Store": "mobility.store",
     "Session": "mobility.store",
 }
@@ -65,14 +71,17 @@ __all__ = [
     "find_lag",
     "find_repetitions",
     "fit_body",
+    "groups",
     "joint_angles",
     "joint_mobility",
     "joint_movements",
     "lab_pose",
+    "make_norms",
     "normalise_repetitions",
     "overhead_squat",
     "plot",
     "read_lab",
+    "read_study",
     "reference_range",
 ]
 

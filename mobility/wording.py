@@ -29,6 +29,11 @@ def spoken(name: str) -> str:
     return name.replace("_weight_bearing", " under the body's weight").replace("_", " ")
 
 
+def split_names(text: str) -> list[str]:
+    """Split a text at its commas."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
 def listed(names: Sequence[str]) -> str:
     """Names with commas and "and"."""
     *before, last = names or [""]

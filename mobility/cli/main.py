@@ -54,6 +54,7 @@ from mobility.cli.options import (
 )
 from mobility.cli.participants import participants_app
 from mobility.cli.sessions import config_app, sessions_app
+from mobility.cli.studies import groups
 from mobility.cli.validation import validate
 from mobility.cli.virtual_lab import lab_app
 
@@ -487,23 +488,23 @@ def cohort(
 
     from mobility.errors import MobilityError
     from mobility.pipeline import cohort
-    from mobility.reports.cohort_sections import names
     from mobility.reports.render import render_cohort
+    from mobility.wording import split_names
 
     cohort.check_exercise(exercise_name)
     cohort.check_group(group_by)
-    cohort.check_recordings(names(recordings))
+    cohort.check_recordings(split_names(recordings))
     if out is not None:
         check_output(out, store=opened)
     chosen = cohort.choose_sessions(
-        opened, exercise=exercise_name, participants=names(participants)
+        opened, exercise=exercise_name, participants=split_names(participants)
     )
     parameters = {
         **{"exercise": exercise_name, "group_by": group_by, "participants": participants},
         "recordings": recordings,
     }
     if metrics is not None:
-        cohort.check_metrics(chosen, names(metrics))
+        cohort.check_metrics(chosen, split_names(metrics))
         parameters["metrics"] = metrics
     for user_id in sorted({session.record.user_id for session in chosen}):
         try:
@@ -557,6 +558,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "batch": batch,
     "watch": watch_folder,
     "cohort": cohort,
+    "groups": groups,
     "validate": validate,
     "export-lab": export_lab,
     "prune": prune,

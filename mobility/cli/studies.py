@@ -76,21 +76,22 @@ def groups(
     the measures. Videos that are not analysed yet are analysed first.
     """
     from mobility.batch.study import read_study
-    from mobility.reports.study_pages import render_groups
+    from mobility.reports.render import render_groups
+    from mobility.studies.groups import check_groups
     from mobility.wording import split_names
 
     folder = out or opened.reports / f"groups-{study.stem}"
     check_output(folder, store=opened)
     of_study = read_study(study, store=opened, recordings=split_names(recordings), workers=workers)
-    made = render_groups(
-        of_study,
-        folder,
-        title=study.stem,
+    check_groups(
+        of_study.table,
         by=by,
         within=split_names(within),
         adjust=split_names(adjust),
         metrics=None if metrics is None else split_names(metrics),
     )
+    parameters = {"by": by, "within": within, "adjust": adjust, "metrics": metrics or ""}
+    made = render_groups(of_study, folder, title=study.stem, parameters=parameters)
     _print_made(made, as_json=as_json)
 
 

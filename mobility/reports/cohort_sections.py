@@ -24,15 +24,10 @@ from mobility.reports.cohort_figures import MOST_PANELS
 from mobility.reports.first_page import CLASS_OF_LEVEL
 from mobility.reports.sections import facts, paragraphs, quantity, table
 from mobility.sessions.record import ANONYMOUS, verdict_in_words
-from mobility.wording import dated
+from mobility.wording import dated, split_names
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-def names(text: str) -> list[str]:
-    """Split a text at its commas."""
-    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def summary(sessions: pd.DataFrame, store: str) -> str:
@@ -109,7 +104,7 @@ def usual_metrics(exercise: str) -> str:
 def chosen_metrics(frame: pd.DataFrame, metrics: str) -> tuple[list[str], list[str]]:
     """Split the requested metrics into those that some session has, and the others."""
     available = metrics_of(frame)
-    asked = list(dict.fromkeys(names(metrics)))
+    asked = list(dict.fromkeys(split_names(metrics)))
     return [m for m in asked if m in available], [m for m in asked if m not in available]
 
 

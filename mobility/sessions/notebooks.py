@@ -10,6 +10,8 @@ from mobility.errors import NotFoundError
 
 COHORT = "cohort"
 VALIDATION = "lab-validation"
+GROUPS = "groups"
+RELIABILITY = "reliability"
 """Names of the files of reports on several people, without their endings."""
 
 GROUPED_BY = (

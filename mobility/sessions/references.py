@@ -137,7 +137,7 @@ def delete_reference(store: SessionStore[Any], name: str) -> None:
     """Delete the reference of this name; it raises as :func:`reference`."""
     with store.locked(f".locks/{FOLDER}", what="the references", wait_s=10):
         reference(store, name)
-        store.delete_document(f"{FOLDER}/{name}.json")
+        store.backend.delete_document(f"{FOLDER}/{name}.json")
 
 
 def retest_error(

@@ -129,13 +129,11 @@ def groups(
     """
     import pandas as pd
 
-    _check_columns(table, by, within, adjust)
-    chosen = table[table["metric"].isin(choose_metrics(table, metrics))]
+    chosen = check_groups(table, by=by, within=within, adjust=adjust, metrics=metrics)
     if "side" not in (by, *within):
         sides = chosen["side"].astype(str)
     else:
         sides = pd.Series("both", index=chosen.index)
-        chosen = chosen[chosen["side"].ne("")]
     levels = {name: _levels(chosen, name) for name in (by, *within)}
     rows: list[dict[str, Any]] = []
     described: list[dict[str, Any]] = []
@@ -174,19 +172,48 @@ def holm(p: pd.Series) -> pd.Series:
     return p * np.nan if present.empty else present.mask(present.notna(), adjusted).reindex(p.index)
 
 
-def _check_columns(table: Any, by: str, within: Sequence[str], adjust: Sequence[str]) -> None:
+def check_groups(
+    table: Any,
+    *,
+    by: str,
+    within: Sequence[str] = (),
+    adjust: Sequence[str] = (),
+    metrics: Sequence[str] | None = None,
+) -> pd.DataFrame:
+    """Return the rows that :func:`groups` compares; it raises what that does."""
     columns = [str(name) for name in getattr(table, "columns", [])]
     for name in ("participant", "metric", "side", "value"):
         if name not in columns:
-            raise BadInputError(f"table: has no column '{name}'; it is made by study_table")
+            raise BadInputError.of({"table": f"has no column '{name}'; study_table makes one"})
     for option, names in (("by", [by]), ("within", within), ("adjust", adjust)):
         for name in names:
             if name not in columns:
-                raise BadInputError(
-                    f"{option} {name!r}: the study has no such column{likely(name, columns)}"
-                )
+                close = likely(name, columns)
+                raise BadInputError.of({option: f"the study has no column {name!r}{close}"})
     if twice := [name for name in (*within, *adjust) if [by, *within, *adjust].count(name) > 1]:
-        raise BadInputError(f"{twice[0]!r}: is given twice; give it once")
+        option = "within" if twice[0] in within else "adjust"
+        raise BadInputError.of({option: f"{twice[0]!r} is given twice; give it once"})
+    chosen: pd.DataFrame = table[table["metric"].isin(choose_metrics(table, metrics))]
+    if "side" in (by, *within):
+        chosen = chosen[chosen["side"].ne("")]
+    for name in (by, *within):
+        _levels(chosen, name)
+    return chosen
+
+
+def values_by_group(table: pd.DataFrame, metric: str, by: str) -> pd.DataFrame:
+    """Give one value for each participant, group and side, for a picture: the mean.
+
+    Its columns are those of :func:`mobility.pipeline.cohort.by_group`: ``group`` (ordered),
+    ``user_id``, ``side``, ``value``, ``units``.
+    """
+    import pandas as pd
+
+    rows = table[table["metric"].eq(metric) & table["value"].notna()]
+    means = rows.groupby([by, "participant", "side"], sort=True)["value"].mean().reset_index()
+    named = means.rename(columns={by: "group", "participant": "user_id"})
+    named["group"] = pd.Categorical(named["group"], ordered=True)
+    return named.assign(units=_unit(rows))
 
 
 def _levels(chosen: pd.DataFrame, name: str) -> list[Any]:
@@ -199,7 +226,7 @@ def _levels(chosen: pd.DataFrame, name: str) -> list[Any]:
     levels = [level for level in levels if level != ""]
     if not 2 <= len(levels) <= _MOST_GROUPS:
         raise BadInputError(
-            f"{name}: has {len(levels)} different values; compare 2 to {_MOST_GROUPS} groups"
+            f"column {name}: has {len(levels)} different values; compare 2 to {_MOST_GROUPS} groups"
         )
     return levels
 

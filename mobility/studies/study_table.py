@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Self
 
 from mobility import tables
 from mobility.errors import BadInputError
 from mobility.options import FilePath, checked, likely
 from mobility.parsing import read_csv
-from mobility.pipeline.cohort import COMPARED, to_dataframe
+from mobility.pipeline.cohort import COMPARED, to_dataframe, write_table
 from mobility.sessions.record import ANONYMOUS
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ OF_SESSION = (
     *("sex", "age", "height_m", "weight_kg"),
 )
 OF_MEASURE = ("quantity", "kind", "units", "long_name", "version")
+TABLE, SESSIONS = "study.parquet", "sessions.csv"
 _NEAR = 0.8
 """Likeness from which on a column is taken for a misspelt one."""
 
@@ -55,6 +57,23 @@ class Study:
     table: pd.DataFrame
     sessions: pd.DataFrame
     columns: tuple[str, ...]
+
+    def write(self, folder: Path) -> None:
+        """Keep the study in a folder, for :meth:`read`: two tables, as Parquet and CSV."""
+        write_table(self.table, folder / TABLE)
+        write_table(self.sessions, folder / SESSIONS)
+
+    @classmethod
+    def read(cls, folder: str | os.PathLike[str]) -> Self:
+        """Read what :meth:`write` kept."""
+        import pandas as pd
+
+        table = pd.read_parquet(Path(folder) / TABLE)
+        texts = {"session_id": "str", "participant": "str", "reason": "str"}
+        sessions = pd.read_csv(Path(folder) / SESSIONS, dtype=texts, keep_default_na=False)
+        columns = list(sessions.columns)
+        of_study = columns[columns.index("participant") + 1 : columns.index("exercise")]
+        return cls(table, sessions, tuple(of_study))
 
     def flow(self) -> list[tuple[str, int]]:
         """Count sessions and participants from the list to the statistics, in words and numbers."""
@@ -266,5 +285,5 @@ def choose_metrics(table: pd.DataFrame, metrics: Sequence[str] | None) -> list[s
     for name in metrics:
         if name not in available:
             close = likely(name, available)
-            raise BadInputError(f"metrics {name!r}: the study has no such measure{close}")
+            raise BadInputError.of({"metrics": f"the study has no measure {name!r}{close}"})
     return list(dict.fromkeys(metrics))
