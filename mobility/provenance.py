@@ -66,8 +66,8 @@ class Code:
 
 
 _LOWEST = (
-    *("errors", "options", "parsing", "progress", "provenance", "tables", "view", "wording"),
-    "writing",
+    *("errors", "formatting", "options", "parsing", "progress", "provenance", "tables", "view"),
+    *("wording", "writing"),
 )
 
 POSE = Code(
