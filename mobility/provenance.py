@@ -66,7 +66,8 @@ class Code:
 
 
 _LOWEST = (
-    *("errors", "options", "parsing", "processes", "progress", "provenance", "tables", "view"),
+    *("errors", "formatting", "options", "parsing", "processes", "progress", "provenance"),
+    *("tables", "view"),
     *("wording", "writing"),
 )
 

@@ -221,8 +221,8 @@ def prune(
     Status 1 if something could not be deleted.
     """
     from mobility.errors import MobilityError
+    from mobility.formatting import dated
     from mobility.privacy import retention
-    from mobility.wording import dated
 
     age = None if older_than is None else retention.duration(older_than)
     if (age is None) == (keep is None):

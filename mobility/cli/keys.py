@@ -9,7 +9,7 @@ import typer
 
 from mobility import tables
 from mobility.cli.options import JsonOption, group, open_store, option, print_json, say, takes
-from mobility.wording import timed
+from mobility.formatting import MISSING, timed
 
 if TYPE_CHECKING:
     from mobility.server.keys import StoredKey
@@ -70,7 +70,9 @@ def keys_list(opened: Store, *, as_json: JsonOption = False) -> None:
         end = row["expires_at"]
         until = f"until {timed(datetime.fromisoformat(str(end)))}" if end else "no end"
         state = "  expired" if row["expired"] else ""
-        typer.echo(f"{row['id']}  {row['role']:<13}  {row['user_id'] or '–':<16}  {until}{state}")
+        typer.echo(
+            f"{row['id']}  {row['role']:<13}  {row['user_id'] or MISSING:<16}  {until}{state}"
+        )
 
 
 @keys_app.command("revoke")

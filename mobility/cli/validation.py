@@ -31,6 +31,7 @@ from mobility.cli.options import (
     warn,
 )
 from mobility.errors import BadInputError
+from mobility.formatting import plus_minus
 
 if TYPE_CHECKING:
     from mobility.store import Session, Store
@@ -187,12 +188,12 @@ def _validate_study(
 
 
 def _say_agreement(document: dict[str, Any]) -> None:
-    from mobility.kinematics.expected_error import Z95
+    from mobility.kinematics.expected_error import half_width
 
     if "lag_s" in document:
         sd = document["lag_sd_s"]
         kind = "lag_given" if sd is None else "lag"
-        lag = {"lag": document["lag_s"], "error": Z95 * (sd or 0)}
+        lag = {"lag": document["lag_s"], "error": half_width(sd or 0.0)}
         typer.echo(tables.sentence(f"command_line.validation.{kind}", **lag))
     typer.echo(tables.sentence("command_line.validation.columns"))
     for angle, sides in document["angles"].items():
@@ -237,4 +238,4 @@ def _say_sample_size(sd: float, *, as_json: bool) -> None:
         return
     typer.echo(tables.sentence("command_line.validation.sample_sizes"))
     for row in rows:
-        typer.echo(f"{row['participants']:>4}: ± {row['limit_half_interval']:.1f}")
+        typer.echo(f"{row['participants']:>4}: {plus_minus(row['limit_half_interval'], digits=1)}")

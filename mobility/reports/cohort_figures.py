@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mobility import tables
-from mobility.kinematics.expected_error import Z95
+from mobility.kinematics.expected_error import half_width
 from mobility.plot import COLOURS, GREY, MARKERS, NORMAL, SMALL
 from mobility.reports.figures import legend, line, panels, patch
 
@@ -138,7 +138,7 @@ def _one_course(axis: Axes, sessions: pd.DataFrame, first: Any, side: str, offse
         axis.errorbar(
             day + offset,
             v,
-            yerr=Z95 * s if math.isfinite(s) else None,
+            yerr=half_width(s) if math.isfinite(s) else None,
             fmt=MARKERS.get(side, "D"),
             color=colour,
             markerfacecolor=colour if verdict in ("larger", "smaller") else "white",

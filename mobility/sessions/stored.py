@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from mobility.errors import BadInputError, NotFoundError, StorageError
+from mobility.formatting import dated
 from mobility.options import validate
 from mobility.provenance import sha256
 from mobility.registry import MEASURED, Joint, names
@@ -23,7 +24,6 @@ from mobility.sessions.record import (
     VideoFile,
     verdict_in_words,
 )
-from mobility.wording import dated
 
 if TYPE_CHECKING:
     import xarray as xr

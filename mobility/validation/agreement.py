@@ -16,7 +16,7 @@ from mobility import provenance, tables
 from mobility.assessment.metric import merged_history
 from mobility.errors import BadInputError
 from mobility.kinematics.datasets import Datasets, RepetitionsOfTrials, Trials, in_degrees
-from mobility.kinematics.expected_error import Z95
+from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.geometry import Array, nan_mean
 from mobility.options import checked
 from mobility.validation.inference import (
@@ -418,7 +418,7 @@ def _discrete(
             continue
         errors = sd[:, *at][both]
         if (with_sd := np.isfinite(errors)).any():
-            inside = np.abs(one[both] - other[both]) <= Z95 * errors
+            inside = np.abs(one[both] - other[both]) <= half_width(errors)
             statistics_of["value_coverage"][at] = inside[with_sd].mean()
         owners = None if single else participants.tolist()
         statistics, missing = _pair_statistics(

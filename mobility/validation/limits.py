@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from pydantic import Field
 
 from mobility.errors import BadInputError
-from mobility.kinematics.expected_error import Z95
+from mobility.kinematics.expected_error import Z95, half_width
 from mobility.kinematics.geometry import Array
 from mobility.options import checked
 
@@ -35,12 +35,12 @@ class Limits(NamedTuple):
     @property
     def low(self) -> float:
         """Lower 95 % limit of agreement."""
-        return self.bias - Z95 * self.sd
+        return self.bias - half_width(self.sd)
 
     @property
     def high(self) -> float:
         """Upper 95 % limit of agreement."""
-        return self.bias + Z95 * self.sd
+        return self.bias + half_width(self.sd)
 
 
 class BlandAltman(NamedTuple):
@@ -150,7 +150,7 @@ def bland_altman(
         squares, freedom = [between / count, (1 - 1 / count) * sd_within**2], [n - 1, pairs - n]
     half = float(stats.t.ppf(0.975, n - 1) * np.sqrt(variance / n))
     sd = float(np.sqrt(total))
-    lower, upper = bias - Z95 * sd, bias + Z95 * sd
+    lower, upper = bias - half_width(sd), bias + half_width(sd)
     inside, outside = _margins(variance / n, total, squares, freedom)
     return BlandAltman(
         pairs,

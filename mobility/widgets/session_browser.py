@@ -15,13 +15,13 @@ from mobility.assessment.verdict import LEVELS
 from mobility.documents.fill import title, user_name
 from mobility.documents.verdicts import warning_lines
 from mobility.errors import MobilityError, NotFoundError
+from mobility.formatting import timed
 from mobility.progress import send_first_page_to
 from mobility.reports.warm_kernels import use_warm_kernels
 from mobility.sessions.record import verdict_in_words
 from mobility.store import Session, Store
 from mobility.widgets.base import Act, Widget, module
 from mobility.widgets.media import address
-from mobility.wording import timed
 
 if TYPE_CHECKING:
     from mobility.widgets.remote import RemoteSession, RemoteStore

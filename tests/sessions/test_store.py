@@ -22,13 +22,13 @@ from mobility.errors import (
     StorageError,
     VideoError,
 )
+from mobility.formatting import dated
 from mobility.reports import stored
 from mobility.reports.stored import report_key
 from mobility.reports.trial import doubts
 from mobility.sessions.files import read_dataset
 from mobility.sessions.notebooks import demo_video
 from mobility.store import Store
-from mobility.wording import dated
 
 # These processes have no threads that a copy could miss.
 pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")

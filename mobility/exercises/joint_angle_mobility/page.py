@@ -132,5 +132,5 @@ def _of_joint(angles: xr.Dataset, metrics: xr.Dataset, joint: str, side: str) ->
         value, sd = sign * float(one["angle"].values[row]), float(one["angle_sd"].values[row])
         if title == "Farthest" and math.isfinite(reported):
             value, sd = reported, float(one["end_of_range_sd"])
-        moments.append(Moment(title, float(time[row]), name, side, value, sd, "°", label))
+        moments.append(Moment(title, float(time[row]), name, side, value, sd, "degree", label))
     return moments
