@@ -265,15 +265,9 @@ def _up_to_date(row: Row, task: Mapping[str, Any]) -> dict[str, Any]:
             "report": Path(os.path.relpath(paths["html"], task["folder"])).as_posix(),
             "redone": redone,
             "seconds": seconds,
-            "verdict": _verdict(session),
+            "verdict": session.verdict().text,
             "warnings": [warning.message for warning in record.warnings],
         }
-
-
-def _verdict(session: Session) -> str:
-    from mobility.documents.verdicts import verdict_of
-
-    return verdict_of(session).text
 
 
 def _open_or_create(row: Row, store: Store) -> Session:

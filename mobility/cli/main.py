@@ -95,7 +95,7 @@ def options(
 
 
 def _warn(session: Session) -> None:
-    from mobility.documents.verdicts import warning_lines
+    from mobility.assessment.verdict import warning_lines
 
     for line in warning_lines(session.record.warnings):
         warn(line)

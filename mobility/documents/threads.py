@@ -18,7 +18,6 @@ from mobility.assessment.comments import KEYS, SUMMARY, comments, recommendation
 from mobility.assessment.findings import Finding, find
 from mobility.documents.contract import Evidence, MeasurementSystem, Message, Thread, ThreadKind
 from mobility.documents.fill import rounded
-from mobility.documents.verdicts import verdict_of
 from mobility.errors import BadInputError, NotFoundError, StorageError
 from mobility.options import likely, validate
 from mobility.provenance import code_digest
@@ -143,7 +142,7 @@ def _threads_now(
     person: dict[str, Any] = {}
     if kind == "summary" and participant:
         person = {"height_m": participant.height_m, "weight_kg": participant.weight_kg}
-    verdict = verdict_of(session, metrics)
+    verdict = session.verdict(metrics)
     # The key covers everything that the texts name, and the rules and words. Threads of the demo
     # keep their ids, so that links to them stay valid.
     code = (code_digest(), record.kind.digest(pages=True))

@@ -20,7 +20,7 @@ import xarray as xr
 from mobility import tables
 from mobility.assessment.estimates import reason_of_side
 from mobility.assessment.kinds import entry_of, kind_of
-from mobility.documents.verdicts import warning_lines
+from mobility.assessment.verdict import warning_lines
 from mobility.formatting import MISSING, dated, plus_minus, quantity, rounded, timed
 from mobility.kinematics.expected_error import (
     another_model,

@@ -18,7 +18,6 @@ from mobility import tables
 from mobility.capture.sampling import choose_frames, chooser
 from mobility.capture.video import presentation_times, probe, read_frames, write_video
 from mobility.documents import of_session
-from mobility.documents.verdicts import verdict_of
 from mobility.kinematics.clean import with_sides_exchanged_as_in
 from mobility.kinematics.skeleton import BONES
 from mobility.pipeline.overlay import VISIBLE, only_the_body
@@ -105,7 +104,7 @@ def trial_data(
 def doubts(session: StoredSession) -> list[str]:
     """Say of a trial that the sides may have been exchanged; empty where that is not in doubt."""
     has_results = {"fitted", "metrics", "capture_quality"} <= session.record.stages.keys()
-    if not has_results or not verdict_of(session).sides_in_doubt:
+    if not has_results or not session.verdict().sides_in_doubt:
         return []
     return [f"{tables.sentence('report.sides_in_doubt')}."]
 

@@ -28,6 +28,7 @@ from mobility.sessions.record import (
 if TYPE_CHECKING:
     import xarray as xr
 
+    from mobility.assessment.verdict import Verdict
     from mobility.sessions.store import SessionStore
 
 TITLE = "title"
@@ -189,6 +190,13 @@ class StoredSession:
     def capture_quality(self) -> dict[str, Any]:
         """How well the video can be measured."""
         return cast("dict[str, Any]", read_json(self.result_file("capture_quality")))
+
+    def verdict(self, metrics: xr.Dataset | None = None) -> Verdict:
+        """Say what the recording is good for; of its `metrics`, where they are at hand."""
+        record, quality = self.record, self.capture_quality()
+        metrics = self.metrics() if metrics is None else metrics
+        judge = record.kind.analysis.verdict
+        return judge(record.kind, quality, metrics, self.fitted, record.warnings)
 
     def edits(self) -> Edits:
         """Corrections by hand, oldest first."""

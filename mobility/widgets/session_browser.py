@@ -11,9 +11,8 @@ import numpy as np
 import traitlets
 
 from mobility import tables
-from mobility.assessment.verdict import LEVELS
+from mobility.assessment.verdict import LEVELS, warning_lines
 from mobility.documents.fill import title, user_name
-from mobility.documents.verdicts import warning_lines
 from mobility.errors import MobilityError, NotFoundError
 from mobility.formatting import timed
 from mobility.progress import send_first_page_to

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import traitlets
 
 from mobility import tables
-from mobility.documents.verdicts import warning_lines
+from mobility.assessment.verdict import warning_lines
 from mobility.errors import BadInputError, NotFoundError
 from mobility.options import check_point, likely
 from mobility.reports.curves import angle_names

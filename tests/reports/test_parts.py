@@ -239,7 +239,7 @@ def test_a_session_in_short_is_what_its_report_says(monkeypatch) -> None:
     said = re.sub(r" \((?:left|right)\)", "", found)
     assert said == f"repetitions: 3 accepted of 3 found; faults: {told}"
     # Count and reason are those of the page, in one sentence.
-    verdict = first_page.verdict_of(squat)
+    verdict = squat.verdict()
     assert careful == verdict.text
     assert careful in text(first_page.trust(verdict))
     assert re.match(r"Good recording: \d+ of \d+ possible faults could be judged", careful)

@@ -20,13 +20,13 @@ import xarray as xr
 from mobility import plot, tables
 from mobility.assessment.movements import how_to_film, movement
 from mobility.documents.fill import SIDES, joint_angles_shown
-from mobility.documents.verdicts import side_label
 from mobility.exercises.joint_angle_mobility.documents import joint_curves
 from mobility.exercises.joint_angle_mobility.values import end_is_certain, reason_withheld
 from mobility.exercises.joint_angle_mobility.verdict import (
     applicable_warnings,
     moved_in,
     quality_for_joints,
+    side_label,
     unmeasured,
     verdict_in_joints,
 )

@@ -291,3 +291,14 @@ def _framing_for_joints(
     advice = tables.load("filming")["framing"]["advice"].format(parts=listed(lost))
     advice = None if verdict == "ok" else advice
     return {"outside": outside, "verdict": verdict, "advice": advice, "of_joints": True}
+
+
+def with_side_doubt(metrics: xr.Dataset, verdict: Verdict) -> xr.Dataset:
+    """Mark in the metrics of single joints whether the sides may have been exchanged."""
+    return metrics.assign_attrs(sides_in_doubt=int(verdict.sides_in_doubt))
+
+
+def side_label(metrics: xr.Dataset, side: str) -> str:
+    """Name a side, with a question mark where the sides are in doubt."""
+    doubt = metrics.attrs.get("sides_in_doubt")
+    return tables.sentence("joints.side_in_doubt", side=side) if doubt else side

@@ -14,7 +14,6 @@ from demo_sessions import record
 from mobility import tables
 from mobility.assessment.movements import refusal_advice
 from mobility.assessment.verdict import judge
-from mobility.documents.verdicts import with_side_doubt
 from mobility.exercises.joint_angle_mobility import sections as report
 from mobility.exercises.joint_angle_mobility.joint_mobility import joint_mobility
 from mobility.exercises.joint_angle_mobility.page import joint_moments
@@ -24,6 +23,7 @@ from mobility.exercises.joint_angle_mobility.verdict import (
     applicable_warnings,
     quality_for_joints,
     unmeasured,
+    with_side_doubt,
 )
 from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.skeleton import INDEX
