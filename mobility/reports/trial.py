@@ -23,6 +23,7 @@ from mobility.kinematics.skeleton import BONES
 from mobility.pipeline.overlay import VISIBLE, only_the_body
 from mobility.registry import ANGLE_OF_JOINT
 from mobility.reports.curves import angle_names, curve_buffers
+from mobility.reports.es_module import joined
 from mobility.sessions.scratch import scratch
 
 if TYPE_CHECKING:
@@ -164,7 +165,7 @@ def embedded(session: StoredSession, *, faces: bool = False) -> dict[str, str]:
     Returns
     -------
     dict
-        ``"data"`` (JSON), ``"script"`` (the widget's module, common.js and the host),
+        ``"data"`` (JSON), ``"script"`` (the host, with the widget's modules),
         ``"script_hash"`` for the page's Content-Security-Policy, and ``"style"``.
     """
     repetitions = session.repetitions()
@@ -197,10 +198,7 @@ def embedded(session: StoredSession, *, faces: bool = False) -> dict[str, str]:
 
 def page_parts(data: Mapping[str, Any]) -> dict[str, str]:
     """Give script, style and data of a page that holds `data`."""
-    module = "\n".join(
-        file.read_text(encoding="utf-8")
-        for file in (_WIDGETS / "common.js", _WIDGETS / "trial_viewer.js", _HOST)
-    )
+    module = joined(_HOST)
     digest = base64.b64encode(hashlib.sha256(module.encode()).digest()).decode()
     return {
         # "</script>" in a text must not end the element.
