@@ -24,9 +24,11 @@ if TYPE_CHECKING:
     from mobility.kinematics.clean import clean_pose as clean_pose
     from mobility.kinematics.fit.entry import fit_body as fit_body
     from mobility.kinematics.repetitions import find_repetitions as find_repetitions
-    from mobility.kinematics.repetitions import normalise_repetitions as normalise_repetitions
     from mobility.store import Session as Session
     from mobility.store import Store as Store
+    from mobility.studies.curves import compare_curves as compare_curves
+    from mobility.studies.curves import mean_curves as mean_curves
+    from mobility.studies.curves import normalise as normalise
     from mobility.validation.agreement import agreement as agreement
     from mobility.validation.joint_centres import lab_pose as lab_pose
     from mobility.validation.lab_files import read_lab as read_lab
@@ -41,7 +43,6 @@ _PUBLIC = {
     "fit_body": "mobility.kinematics.fit.entry",
     "joint_angles": "mobility.kinematics.angles",
     "find_repetitions": "mobility.kinematics.repetitions",
-    "normalise_repetitions": "mobility.kinematics.repetitions",
     "joint_mobility": "mobility.exercises.joint_angle_mobility.joint_mobility",
     "joint_movements": "mobility.exercises.joint_angle_mobility.joint_mobility",
     "overhead_squat": "mobility.exercises.overhead_squat.analysis",
@@ -51,6 +52,9 @@ _PUBLIC = {
     "find_lag": "mobility.validation.synchronise",
     "align": "mobility.validation.synchronise",
     "agreement": "mobility.validation.agreement",
+    "normalise": "mobility.studies.curves",
+    "mean_curves": "mobility.studies.curves",
+    "compare_curves": "mobility.studies.curves",
     "Store": "mobility.store",
     "Session": "mobility.store",
 }
@@ -61,6 +65,7 @@ __all__ = [
     "agreement",
     "align",
     "clean_pose",
+    "compare_curves",
     "estimate_pose",
     "find_lag",
     "find_repetitions",
@@ -69,7 +74,8 @@ __all__ = [
     "joint_mobility",
     "joint_movements",
     "lab_pose",
-    "normalise_repetitions",
+    "mean_curves",
+    "normalise",
     "overhead_squat",
     "plot",
     "read_lab",
