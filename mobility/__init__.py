@@ -25,9 +25,11 @@ if TYPE_CHECKING:
     from mobility.kinematics.clean import clean_pose as clean_pose
     from mobility.kinematics.fit.entry import fit_body as fit_body
     from mobility.kinematics.repetitions import find_repetitions as find_repetitions
-    from mobility.kinematics.repetitions import normalise_repetitions as normalise_repetitions
     from mobility.store import Session as Session
     from mobility.store import Store as Store
+    from mobility.studies.curves import compare_curves as compare_curves
+    from mobility.studies.curves import mean_curves as mean_curves
+    from mobility.studies.curves import normalise as normalise
     from mobility.studies.groups import groups as groups
     from mobility.studies.norms import make_norms as make_norms
     from mobility.validation.agreement import agreement as agreement
@@ -44,7 +46,6 @@ _PUBLIC = {
     "fit_body": "mobility.kinematics.fit.entry",
     "joint_angles": "mobility.kinematics.angles",
     "find_repetitions": "mobility.kinematics.repetitions",
-    "normalise_repetitions": "mobility.kinematics.repetitions",
     "joint_mobility": "mobility.exercises.joint_angle_mobility.joint_mobility",
     "joint_movements": "mobility.exercises.joint_angle_mobility.joint_mobility",
     "overhead_squat": "mobility.exercises.overhead_squat.analysis",
@@ -57,6 +58,9 @@ _PUBLIC = {
     "read_study": "mobility.batch.study",
     "groups": "mobility.studies.groups",
     "make_norms": "mobility.studies.norms",
+    "normalise": "mobility.studies.curves",
+    "mean_curves": "mobility.studies.curves",
+    "compare_curves": "mobility.studies.curves",
     "Store": "mobility.store",
     "Session": "mobility.store",
 }
@@ -67,6 +71,7 @@ __all__ = [
     "agreement",
     "align",
     "clean_pose",
+    "compare_curves",
     "estimate_pose",
     "find_lag",
     "find_repetitions",
@@ -77,7 +82,8 @@ __all__ = [
     "joint_movements",
     "lab_pose",
     "make_norms",
-    "normalise_repetitions",
+    "mean_curves",
+    "normalise",
     "overhead_squat",
     "plot",
     "read_lab",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from importlib.metadata import version
 from typing import Annotated, Any
 
 import numpy as np
@@ -39,9 +38,8 @@ from mobility.validation.reliability import (
     mdc95,
     measurement_error,
 )
-from mobility.validation.waveforms import LEAST_CURVES, has_spm1d, multiple_correlation, spm_paired
+from mobility.validation.waveforms import ALPHA, multiple_correlation, paired_curve_test
 
-_SPM_ALPHA = 0.05
 _NO_SIDE = "not a side of this angle"
 
 
@@ -93,8 +91,8 @@ def agreement(
         over participants); `cmc`; `repetitions_compared`, `participants_compared`,
         `frames_compared`, `frames_refused` (the lab has a value and the video has none),
         `frames_lab_missing`; `waveform_reason`. Over (angle, side, percent): `video_curve`,
-        `lab_curve`, `difference_curve`, each with ``_sd``, and `spm_t`, with `spm_threshold` and
-        `spm_p` (the smallest of its clusters, 1 where there is none) over (angle, side).
+        `lab_curve`, `difference_curve`, each with ``_sd``, and the paired `curve_t`; with
+        `curve_threshold` and `curve_p` of the whole curve over (angle, side).
 
         Over (metric, angle, side), with metric `bottom`, `peak`, `range` (or `value`, where metrics
         were given): Bland and Altman's `sd_difference`, `sd_between`, `sd_within`, `lower_limit`,
@@ -363,29 +361,24 @@ def _curves(
         variables[f"{what}_curve_sd"] = (dims, sd.to_numpy(), attrs | {"long_name": text})
     t = np.full(means["lab"].shape[1:], np.nan)
     threshold, p = (np.full(t.shape[:2], np.nan) for _ in range(2))
-    tested: dict[str, Any] = {
+    tested = {
         "units": "1",
-        "reference": "Pataky 2012, Comput Methods Biomech Biomed Engin 15:295 (spm1d)",
-        "alpha": _SPM_ALPHA,
-        "least_curves": LEAST_CURVES,
+        "reference": "Nichols & Holmes 2002, Hum Brain Mapp 15:1 (sign flips, max-t)",
+        "alpha": ALPHA,
     }
-    if has_spm1d():
-        tested["software"] = f"spm1d {version('spm1d')}"
-    else:
-        tested["note"] = "spm1d is not installed (optional, GPL): pip install spm1d"
     for at in np.ndindex(t.shape[:2]):
-        if "software" not in tested or not usable[:, *at].any():
+        if not usable[:, *at].any():
             continue
         try:
-            test = spm_paired(means["video"][:, *at], means["lab"][:, *at], alpha=_SPM_ALPHA)
+            test = paired_curve_test(means["video"][:, *at] - means["lab"][:, *at])
         except BadInputError as error:
             add_reason(at, str(error))
             continue
-        t[at], threshold[at], p[at] = test
+        t[at], threshold[at], p[at] = test.t, test.threshold, test.p.min()
     for name, values, text in (
-        ("spm_t", t, "paired t at every point, SPM"),
-        ("spm_threshold", threshold, "t beyond which the curves differ, two-tailed, SPM"),
-        ("spm_p", p, "smallest p of the stretches beyond the threshold, 1 where none"),
+        ("curve_t", t, "paired t at every point"),
+        ("curve_threshold", threshold, "t beyond which the curves differ, two-tailed"),
+        ("curve_p", p, "p of the largest t of the whole curve"),
     ):
         variables[name] = (dims[: values.ndim], values, tested | {"long_name": text})
     return variables

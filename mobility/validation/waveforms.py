@@ -1,8 +1,9 @@
-"""Comparison of curves over a repetition: errors, similarity, and a test at every point."""
+"""Comparison of curves over a repetition: errors, similarity, and tests over the whole curve."""
 
 from __future__ import annotations
 
-import importlib.util
+import itertools
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -15,18 +16,45 @@ from mobility.kinematics.geometry import Array
 from mobility.validation.limits import numbers
 
 LEAST_CURVES = 5
-"""Fewest curves for SPM, which estimates the smoothness from their residuals."""
+"""Fewest curves of a band."""
+
+ARRANGEMENTS = 10_000
+"""Arrangements (sign flips, relabellings) of a test: all where there are no more, else drawn."""
+
+ALPHA = 0.05
+
+BAND_COVERAGE = (
+    "holds the whole mean curve in 94 to 96 % of simulated studies of 5 to 40 people whose curves"
+    " are normal; of people whose values are strongly skewed (log-normal) in 70 to 80 %"
+)
+"""Coverage of the 95 % band of :func:`band_factor`."""
+
+_EQUAL = 1e-9
+"""Relative difference below which two statistics are equal but for rounding."""
 
 
-class SpmTest(NamedTuple):
-    """Paired t test at every point of a curve, with the error rate controlled over the whole curve.
+class CurveTest(NamedTuple):
+    """Permutation test of curves, with the error rate controlled over the whole curve.
 
-    The curves differ where `t`, over the points, is beyond ± `threshold`. `p` is the smallest of
-    the stretches beyond it, 1 if there is none.
+    `t` and `p` are over the points: the statistic, and the share of arrangements whose largest
+    |t| of all points is at least as large (Westfall and Young). |t| is beyond `threshold`
+    where p is at most the level of the test. `arrangements` were tried: all that there are where
+    `exact`.
     """
 
     t: Array
+    p: Array
     threshold: float
+    arrangements: int
+    exact: bool
+
+
+class Cluster(NamedTuple):
+    """Neighbouring points that are all beyond the threshold: first, last, peak, and its p."""
+
+    first: int
+    last: int
+    peak: int
     p: float
 
 
@@ -103,30 +131,183 @@ def multiple_correlation(curves: ArrayLike) -> float:
     return float(np.sqrt(square)) if square >= 0 else np.nan
 
 
-def has_spm1d() -> bool:
-    """Whether spm1d is installed, which is no dependency of this package because it is GPL."""
-    return importlib.util.find_spec("spm1d") is not None
+def paired_curve_test(
+    differences: ArrayLike, *, alpha: float = ALPHA, most: int = ARRANGEMENTS, seed: int = 0
+) -> CurveTest:
+    """Test whether a mean difference curve is zero everywhere, by flipping signs, two-tailed.
 
+    Parameters
+    ----------
+    differences
+        Over (pair, point), one curve of each participant; curves with NaN are left out.
+    alpha
+        Level of the test.
+    most, seed
+        If there are more sign flips than `most`, so many are drawn, always the same for a `seed`.
 
-def spm_paired(first: Array, second: Array, *, alpha: float) -> SpmTest:
-    """Paired t test of curves by statistical parametric mapping, two-tailed, with spm1d.
+    Raises
+    ------
+    BadInputError
+        There are too few pairs for any p to reach `alpha`, or the differences are all alike.
 
-    Curves are over (curve, point), one of each participant; pairs with NaN are left out. Fewer than
-    five pairs, or differences that do not vary at some point, are refused. The threshold comes from
-    the smoothness of the residuals. Pataky 2012, Comput Methods Biomech Biomed Engin 15:295.
+    Notes
+    -----
+    Under the hypothesis each difference is as likely with the other sign. The largest |t| of a
+    curve is compared with those of all flips (max-t; Nichols and Holmes 2002, Hum Brain Mapp 15:1),
+    so that each point beyond the threshold differs, with one error rate for all.
     """
-    import spm1d
+    curves = _without_gaps(differences)
+    count = len(curves)
+    _require_arrangements(2.0 ** max(count - 1, 0), alpha, f"{count} pairs")
+    _require_spread(curves, curves.std(axis=0), curves.mean(axis=0))
+    signs, exact = _signs(count, most, seed)
+    return _tested(_t_of_flips(signs, curves), alpha, exact=exact)
 
-    difference = first - second
-    difference = difference[np.isfinite(difference).all(axis=1)]
-    if len(difference) < LEAST_CURVES:
+
+def independent_curve_test(
+    first: ArrayLike,
+    second: ArrayLike,
+    *,
+    alpha: float = ALPHA,
+    most: int = ARRANGEMENTS,
+    seed: int = 0,
+) -> CurveTest:
+    """Test whether two groups have the same mean curve (second less first), by relabelling.
+
+    As :func:`paired_curve_test`, of curves of different participants. The statistic is Welch's t:
+    the test is exact where groups differ in nothing, and nearly so where they differ in spread
+    only (Janssen 1997, Stat Probab Lett 36:9): it found a difference in 6 % of simulated studies of
+    20 people in each group, of which one varied twice as much.
+    """
+    groups = [_without_gaps(curves) for curves in (first, second)]
+    counts = [len(curves) for curves in groups]
+    whose = f"groups of {counts[0]} and {counts[1]}"
+    if min(counts) < 2:
+        raise BadInputError(f"test of curves: {whose}, needs 2 in each")
+    # Groups of one size exchanged give the same |t|.
+    different = math.comb(sum(counts), counts[0]) / (2 if counts[0] == counts[1] else 1)
+    _require_arrangements(different, alpha, whose)
+    spread = np.sqrt(sum(curves.var(axis=0) for curves in groups))
+    _require_spread(np.concatenate(groups), spread, groups[1].mean(axis=0) - groups[0].mean(axis=0))
+    labels, exact = _labels(counts[0], counts[1], most, seed)
+    return _tested(_t_of_labels(labels, np.concatenate(groups)), alpha, exact=exact)
+
+
+def clusters_beyond(test: CurveTest) -> list[Cluster]:
+    """Stretches of points beyond the threshold of a test, each of one sign."""
+    beyond = np.where(np.abs(test.t) > test.threshold, np.sign(test.t), 0.0)
+    edges = np.flatnonzero(np.diff(beyond, prepend=0.0, append=0.0))
+    found = []
+    for first, after in itertools.pairwise(edges.tolist()):
+        if beyond[first]:
+            peak = first + int(np.abs(test.t[first:after]).argmax())
+            found.append(Cluster(first, after - 1, peak, float(test.p[peak])))
+    return found
+
+
+def band_factor(
+    curves: ArrayLike, *, coverage: float = 0.95, most: int = ARRANGEMENTS, seed: int = 0
+) -> float:
+    """Return the standard errors on either side of a mean curve that hold all of it at once.
+
+    `curves` are over (participant, point). The factor is the quantile of the largest |t| when the
+    signs of the residuals are flipped (wild bootstrap-t; Mammen 1993, Ann Stat 21:255).
+    :data:`BAND_COVERAGE` is its coverage. NaN with fewer than five curves without gaps.
+    """
+    complete = _without_gaps(curves)
+    if len(complete) < LEAST_CURVES:
+        return math.nan
+    signs, _ = _signs(len(complete), most, seed)
+    largest = _largest(_t_of_flips(signs, complete - complete.mean(axis=0)))
+    return float(np.sort(largest)[math.ceil(coverage * len(largest)) - 1])
+
+
+def _without_gaps(curves: ArrayLike) -> Array:
+    values = numbers(curves, what="test of curves")
+    if values.ndim != 2:
+        raise BadInputError(f"test of curves: must be over (curve, point) (got {values.shape})")
+    return values[np.isfinite(values).all(axis=1)]
+
+
+def _require_arrangements(different: float, alpha: float, whose: str) -> None:
+    if alpha * different < 1:
         raise BadInputError(
-            f"SPM: {len(difference)} pairs of curves without gaps, needs {LEAST_CURVES}"
+            f"test of curves: {whose} without gaps allow no p below {1 / different:.2g}, the level "
+            f"is {alpha:g}; give more participants"
         )
-    if (difference.std(axis=0) <= 1e-12 * max(1.0, np.abs(difference).max())).any():
-        raise BadInputError("SPM: the differences do not vary at some points")
-    # Test the differences, because ttest_paired refuses curves that all begin at the same value.
-    field = spm1d.stats.ttest(difference)
-    inference = field.inference(alpha, two_tailed=True, interp=True)
-    p = min((float(cluster.P) for cluster in inference.clusters), default=1.0)
-    return SpmTest(np.asarray(inference.z, np.float64), float(inference.zstar), p)
+
+
+def _require_spread(curves: Array, spread: Array, difference: Array) -> None:
+    rounding = _EQUAL * max(1.0, float(np.abs(curves).max()))
+    if ((spread <= rounding) & (np.abs(difference) > rounding)).any():
+        raise BadInputError("test of curves: the curves do not vary at some points")
+
+
+def _signs(count: int, most: int, seed: int) -> tuple[Array, bool]:
+    """Sign flips over (arrangement, curve), the first as given.
+
+    With all signs exchanged |t| is the same, so that the last curve keeps its sign.
+    """
+    if 2 ** (count - 1) <= most:
+        bits = np.arange(2 ** (count - 1))[:, None] >> np.arange(count) & 1
+        return np.where(bits, -1.0, 1.0), True
+    drawn: Array = np.random.default_rng(seed).choice([-1.0, 1.0], size=(most, count))
+    drawn[0] = 1.0
+    return drawn, False
+
+
+def _labels(first: int, second: int, most: int, seed: int) -> tuple[Array, bool]:
+    """Members of the second group (1, else 0) over (arrangement, curve), the first as given."""
+    count = first + second
+    if math.comb(count, second) <= most:
+        members = np.array(list(itertools.combinations(range(count - 1, -1, -1), second)))
+        exact = True
+    else:
+        draws = np.random.default_rng(seed).random((most, count))
+        draws[0] = np.arange(count, 0, -1)
+        members, exact = np.argsort(draws, axis=1)[:, :second], False
+    labels = np.zeros((len(members), count))
+    np.put_along_axis(labels, members, 1.0, axis=1)
+    return labels, exact
+
+
+def _t_of_flips(signs: Array, curves: Array) -> Array:
+    """Return t of the mean of the curves, over (arrangement, point)."""
+    count = len(curves)
+    mean = signs @ curves / count
+    variance = ((curves**2).sum(axis=0) - count * mean**2) / (count - 1)
+    return _ratio(mean, variance / count)
+
+
+def _t_of_labels(labels: Array, curves: Array) -> Array:
+    """Welch's t of the two groups, over (arrangement, point)."""
+    curves = curves - curves.mean(axis=0)  # their sum is zero
+    squares = curves**2
+    number = labels[0].sum()
+    counts = number, len(curves) - number
+    sums = labels @ curves
+    of_squares = labels @ squares
+    error = (of_squares - sums**2 / counts[0]) / (counts[0] * (counts[0] - 1))
+    rest = squares.sum(axis=0) - of_squares
+    error += (rest - sums**2 / counts[1]) / (counts[1] * (counts[1] - 1))
+    return _ratio(sums / counts[0] + sums / counts[1], error)
+
+
+def _ratio(difference: Array, variance: Array) -> Array:
+    """Return t, 0 where nothing differs and nothing varies."""
+    error = np.sqrt(np.maximum(variance, 0.0))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.nan_to_num(difference / error, nan=0.0, posinf=np.inf, neginf=-np.inf)
+
+
+def _largest(t: Array) -> Array:
+    largest: Array = np.abs(t).max(axis=1)
+    return largest
+
+
+def _tested(t: Array, alpha: float, *, exact: bool) -> CurveTest:
+    largest = np.sort(_largest(t))
+    count = len(largest)
+    smaller = np.searchsorted(largest, np.abs(t[0]) * (1 - _EQUAL))
+    threshold = largest[count - 1 - math.floor(alpha * count + _EQUAL)] * (1 + _EQUAL)
+    return CurveTest(t[0], (count - smaller) / count, float(threshold), count, exact)

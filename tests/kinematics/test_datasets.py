@@ -68,7 +68,7 @@ def test_the_descent_of_a_trial_in_milliseconds_is_not_measured(pose, angles):
     with pytest.raises(BadInputError, match="overhead_squat: no repetition is in the recording"):
         mb.overhead_squat(pose, angles, repetitions)
     with pytest.raises(BadInputError, match="no repetition is in the recording"):
-        mb.normalise_repetitions(angles, repetitions.drop_dims("time"))
+        mb.normalise(angles, repetitions.drop_dims("time"))
 
 
 def test_infinite_values_and_other_units_are_refused_by_name(pose, angles):

@@ -11,7 +11,6 @@ from paired_trials import paired_trial
 
 from mobility.errors import BadInputError
 from mobility.provenance import history, warnings_of
-from mobility.validation import agreement as module
 from mobility.validation.agreement import agreement
 from mobility.validation.limits import bland_altman
 from mobility.validation.reliability import concordance, intraclass_correlation
@@ -378,19 +377,11 @@ def test_exchanging_video_and_lab_turns_the_signs_only(offset, seed):
     np.testing.assert_allclose(one["upper_limit"], -other["lower_limit"], atol=1e-9)
 
 
-def test_spm_tests_the_curves_of_participants(study, cross_checks):
+def test_the_curves_of_participants_are_tested():
     trials, _ = several(between=0.5, within=0.1, noise=0.5)
     result = agreement(*lists(trials), participants=list("abcdefgh")).sel(KNEE)
-    assert result["spm_p"] < 0.01  # 2 degrees, with 0.5 between participants
-    assert (result["spm_t"] > result["spm_threshold"]).mean() > 0.9
+    assert result["curve_p"] == 2 / 2**8  # 2 degrees, with 0.5 between participants
+    assert (result["curve_t"] > result["curve_threshold"]).mean() > 0.9
     few = agreement(*lists(trials[:4]), participants=list("abcd")).sel(KNEE)
-    assert np.isnan(few["spm_p"])
-    assert "SPM: 4 pairs of curves without gaps, needs 5" in str(few["waveform_reason"].item())
-
-
-def test_without_spm1d_the_result_says_so(monkeypatch):
-    monkeypatch.setattr(module, "has_spm1d", lambda: False)
-    result = agreement(*paired_trial(depths=(100, 98, 102, 99, 101), noise=1))
-    assert result["spm_t"].isnull().all()
-    assert "spm1d is not installed" in result["spm_t"].attrs["note"]
-    assert np.isfinite(result.sel(KNEE)["rmse"])
+    assert np.isnan(few["curve_p"])
+    assert "4 pairs without gaps allow no p below 0.12" in str(few["waveform_reason"].item())

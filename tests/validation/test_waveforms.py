@@ -6,9 +6,17 @@ import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy.signal import fftconvolve
 
 from mobility.errors import BadInputError
-from mobility.validation.waveforms import curve_errors, multiple_correlation, spm_paired
+from mobility.validation.waveforms import (
+    band_factor,
+    clusters_beyond,
+    curve_errors,
+    independent_curve_test,
+    multiple_correlation,
+    paired_curve_test,
+)
 
 F = np.linspace(0, 1, 101)
 SQUAT = 50 * (1 - np.cos(2 * np.pi * F))
@@ -100,38 +108,143 @@ def test_multiple_correlation_leaves_frames_with_gaps_out():
     )
 
 
-def test_spm_of_the_arch_angle_is_that_of_spm1d(cross_checks):
-    import spm1d
-
-    first, second = spm1d.data.uv1d.tpaired.PlantarArchAngle().get_data()
-    found = spm_paired(first, second, alpha=0.05)
-    theirs = spm1d.stats.ttest_paired(first, second)
-    np.testing.assert_allclose(found.t, theirs.z, rtol=1e-9)
-    assert found.threshold == pytest.approx(theirs.inference(0.05, two_tailed=True).zstar)
-    # One-tailed it is 3.4059, as published.
-    one_tailed = spm_paired(first, second, alpha=0.1)
-    assert one_tailed.threshold == pytest.approx(3.4059, abs=5e-5)
-    with_gap = np.vstack([first, first[:1] * np.nan]), np.vstack([second, second[:1]])
-    assert spm_paired(*with_gap, alpha=0.05).threshold == found.threshold
+def smooth(rng, count, *, points=101, width=20.0):
+    """Curves of unit variance whose autocorrelation is that of a Gaussian of this width (FWHM)."""
+    kernel = np.exp(-0.5 * (np.arange(-60, 61) / (width / 2.355)) ** 2)
+    kernel /= np.sqrt((kernel**2).sum())
+    noise = rng.normal(size=(count, points + 120))
+    return fftconvolve(noise, kernel[None], mode="valid", axes=1)
 
 
-def test_spm_finds_where_curves_differ_and_nothing_elsewhere(cross_checks):
+@pytest.mark.parametrize(("people", "exact"), [(8, True), (15, False)])
+def test_the_paired_test_is_that_of_spm1d(people, exact, cross_checks):
+    from spm1d.stats import nonparam
+
+    rng = np.random.default_rng(3)
+    first = smooth(rng, people)
+    second = smooth(rng, people) + 3 * np.exp(-0.5 * ((np.arange(101) - 40) / 12) ** 2)
+    test = paired_curve_test(second - first)
+    theirs = nonparam.ttest_paired(second, first)
+    np.testing.assert_allclose(test.t, theirs.z, rtol=1e-9)
+    assert test.exact == exact
+    # Theirs enumerates all 32,768 flips of 15, and interpolates between the two nearest values.
+    result = theirs.inference(0.05, two_tailed=True, iterations=-1, force_iterations=True)
+    assert test.threshold == pytest.approx(result.zstar, rel=0.01 if exact else 0.03)
+    found = clusters_beyond(test)
+    assert len(found) == len(result.clusters) == 1
+    assert np.allclose(found[0][:2], result.clusters[0].endpoints, atol=1.01)
+    assert found[0].p <= 0.05
+    assert result.clusters[0].P <= 0.05
+
+
+def test_the_test_of_two_groups_is_that_of_spm1d(cross_checks):
+    from spm1d.stats import nonparam
+
+    rng = np.random.default_rng(4)
+    first = smooth(rng, 6)
+    second = smooth(rng, 6) + 4 * np.exp(-0.5 * ((np.arange(101) - 60) / 12) ** 2)
+    test = independent_curve_test(first, second)
+    theirs = nonparam.ttest2(second, first)
+    np.testing.assert_allclose(test.t, theirs.z, rtol=1e-9)  # Welch's, for groups of one size
+    result = theirs.inference(0.05, two_tailed=True, iterations=-1)
+    assert (test.arrangements, test.exact) == (924, True)
+    assert test.threshold == pytest.approx(result.zstar, rel=0.01)
+    (cluster,) = clusters_beyond(test)
+    assert np.allclose(cluster[:2], result.clusters[0].endpoints, atol=1.01)
+
+
+def test_one_point_has_the_p_values_of_scipy():
+    from scipy import stats
+
+    rng = np.random.default_rng(5)
+    one, other = rng.normal(size=7), rng.normal(1, 3, size=5)
+    flips = stats.permutation_test(
+        (one,),
+        lambda x, axis: np.abs(x.mean(axis)),
+        permutation_type="samples",
+        alternative="greater",
+        vectorized=True,
+    )
+    assert paired_curve_test(one[:, None]).p[0] == pytest.approx(flips.pvalue)
+    labels = stats.permutation_test(
+        (one, other),
+        lambda x, y, axis: np.abs(stats.ttest_ind(y, x, axis=axis, equal_var=False).statistic),
+        alternative="greater",
+        vectorized=True,
+    )
+    test = independent_curve_test(one[:, None], other[:, None])
+    assert test.p[0] == pytest.approx(labels.pvalue)
+    welch = stats.ttest_ind(other, one, equal_var=False).statistic
+    assert test.t[0] == pytest.approx(welch)
+    assert independent_curve_test(other[:, None], one[:, None]).t[0] == pytest.approx(-welch)
+
+
+def test_p_threshold_and_clusters_say_the_same():
+    hump = 3 * np.exp(-0.5 * ((np.arange(101) - 50) / 5) ** 2)
+    for test in (
+        paired_curve_test(smooth(np.random.default_rng(1), 12) + hump),
+        paired_curve_test(smooth(np.random.default_rng(1), 20) + hump, seed=1),
+        independent_curve_test(
+            smooth(np.random.default_rng(8), 9), smooth(np.random.default_rng(2), 7) + hump
+        ),
+    ):
+        np.testing.assert_array_equal(test.p <= 0.05, np.abs(test.t) > test.threshold)
+        assert test.p.min() >= 1 / test.arrangements
+        cluster = min(clusters_beyond(test), key=lambda cluster: cluster.p)
+        assert 30 < cluster.first < cluster.peak < cluster.last < 70
+        assert cluster.p == test.p.min()
+    # Two humps of different signs are two clusters; the drawn flips are always the same.
+    both = smooth(np.random.default_rng(1), 20) + 4 * np.sin(2 * np.pi * F)
+    test = paired_curve_test(both)
+    assert [np.sign(test.t[c.peak]) for c in clusters_beyond(test)] == [1, -1]
+    np.testing.assert_array_equal(test.p, paired_curve_test(both).p)
+
+
+def test_curves_with_gaps_or_nothing_to_tell_are_left_out_or_refused():
     rng = np.random.default_rng(1)
-    kernel = np.exp(-0.5 * (np.arange(-30, 31) / 10) ** 2)
-    smooth = np.stack([np.convolve(rng.normal(0, 1, 161), kernel, "valid") for _ in range(12)])
-    hump = 40 * np.exp(-0.5 * ((np.arange(101) - 50) / 5) ** 2)
-    found = spm_paired(SQUAT + smooth + hump, SQUAT + np.zeros((12, 1)), alpha=0.05)
-    beyond = np.flatnonzero(np.abs(found.t) > found.threshold)
-    assert 50 in beyond
-    assert 30 < beyond.min() < beyond.max() < 70
-    assert found.p < 0.001
-    same = spm_paired(SQUAT + smooth, SQUAT + np.zeros((12, 1)), alpha=0.05)
-    assert same.p == 1
-
-
-def test_spm_refuses_too_few_curves(cross_checks):
-    rng = np.random.default_rng(1)
-    with pytest.raises(BadInputError, match="4 pairs of curves without gaps, needs 5"):
-        spm_paired(rng.normal(size=(4, 101)), rng.normal(size=(4, 101)), alpha=0.05)
+    curves = smooth(rng, 7)
+    gap = np.vstack([curves, curves[:1] * np.where(F == 0.5, np.nan, 1)])
+    assert paired_curve_test(gap).threshold == paired_curve_test(curves).threshold
+    assert band_factor(gap) == band_factor(curves)
+    with pytest.raises(BadInputError, match=r"5 pairs .* no p below 0.062,"):
+        paired_curve_test(curves[:5])
+    with pytest.raises(BadInputError, match=r"groups of 3 and 3 .* no p below 0.1,"):
+        independent_curve_test(curves[:3], curves[3:6])
     with pytest.raises(BadInputError, match="do not vary"):
-        spm_paired(np.ones((6, 101)), np.zeros((6, 101)), alpha=0.05)
+        paired_curve_test(np.ones((7, 101)))
+    with pytest.raises(BadInputError, match="over"):
+        paired_curve_test(np.ones(101))
+    # Where all curves begin at zero nothing differs.
+    assert paired_curve_test(curves * F).p[0] == 1
+    assert np.isnan(band_factor(curves[:4]))
+
+
+@pytest.mark.slow
+def test_no_difference_is_found_in_one_study_of_twenty():
+    """2,000 studies of smooth noise each: 4 to 6 % of them."""
+    rng = np.random.default_rng(7)
+    studies = 2000
+
+    def share(test, *sizes):
+        p = [test(*(smooth(rng, n) for n in sizes), most=500).p.min() for _ in range(studies)]
+        return np.mean(np.array(p) <= 0.05)
+
+    rates = {
+        "10 pairs": share(paired_curve_test, 10),
+        "20 pairs": share(paired_curve_test, 20),
+        "10 and 10": share(independent_curve_test, 10, 10),
+        "12 and 25": share(independent_curve_test, 12, 25),
+    }
+    assert all(0.04 <= rate <= 0.06 for rate in rates.values()), rates
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("people", [5, 10, 20])
+def test_the_band_holds_the_whole_mean_curve(people):
+    rng = np.random.default_rng(people)
+    held = 0
+    for _ in range(1000):
+        curves = smooth(rng, people)
+        t = curves.mean(axis=0) / (curves.std(axis=0, ddof=1) / np.sqrt(people))
+        held += np.abs(t).max() <= band_factor(curves, most=1000)
+    assert 0.93 <= held / 1000 <= 0.97

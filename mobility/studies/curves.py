@@ -1,0 +1,684 @@
+"""Curves over 0 to 100 % of a repetition: of a recording, of people, of groups, and their tests.
+
+A participant is the unit: repetitions are averaged within a session, and sessions within a
+participant, before anything is said of a group.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+from pydantic import Field, PlainValidator
+
+from mobility import tables
+from mobility.assessment.estimates import reason_of_side
+from mobility.documents import of_session
+from mobility.errors import BadInputError, MobilityError
+from mobility.kinematics.angle_errors import angle_deviations, legs_unseen_sd
+from mobility.kinematics.datasets import Repetitions, check_recording
+from mobility.kinematics.expected_error import trial_factors
+from mobility.kinematics.repetitions import normalise_repetitions
+from mobility.kinematics.skeleton import SIDES
+from mobility.options import checked, likely, quoted
+from mobility.pipeline.cohort import COMPARED, check_recordings
+from mobility.provenance import with_history
+from mobility.sessions.record import ANONYMOUS, verdict_in_words
+from mobility.sessions.stored import StoredSession
+from mobility.validation.limits import LEAST
+from mobility.validation.waveforms import (
+    ALPHA,
+    ARRANGEMENTS,
+    BAND_COVERAGE,
+    CurveTest,
+    band_factor,
+    clusters_beyond,
+    independent_curve_test,
+    paired_curve_test,
+)
+from mobility.wording import listed
+
+Array = NDArray[np.float64]
+Phase = Literal["repetition", "descent", "bottom", "ascent"]
+Of = Literal["value", "from_start", "right_minus_left"]
+
+POINTS = 101
+NO_SIDE = ""
+"""Side of what has none, as in the tables of cohorts."""
+
+_PARTS: dict[Phase, tuple[str, str, tuple[str, ...]]] = {
+    "repetition": ("start", "end", ("complete",)),
+    "descent": ("start", "bottom_start", ("start_seen",)),
+    "bottom": ("bottom_start", "bottom_end", ()),
+    "ascent": ("bottom_end", "end", ("end_seen",)),
+}
+"""First and last time of each phase, and which flags say that the recording has all of it."""
+
+_FACTOR = {"from_start": "from_standing", "right_minus_left": "sides"}
+"""Number of the table ``trial_errors`` whose factor holds for a difference."""
+
+_ERROR = {
+    "value": "mostly one bias of each recording, which more repetitions do not average away",
+    "from_start": "what is the same at 0 % has cancelled, which may be little",
+    "right_minus_left": "what both sides have alike has cancelled, which may be little",
+}
+
+_SUFFIX = {
+    "value": "",
+    "from_start": ", less that at 0 %",
+    "right_minus_left": ", right minus left",
+}
+
+
+def _check_recorded(given: Any) -> Any:
+    return given if isinstance(given, StoredSession) else check_recording(given)
+
+
+def _check_trials(given: Any) -> list[Any]:
+    if isinstance(given, StoredSession | xr.Dataset | str) or not isinstance(given, Iterable):
+        raise BadInputError("must be a list of sessions, or of Datasets of mobility.normalise")
+    trials = list(given)
+    for number, trial in enumerate(trials, start=1):
+        normalised = isinstance(trial, xr.Dataset) and {"rep", "percent"} <= set(trial.dims)
+        if not (normalised or isinstance(trial, StoredSession)):
+            raise BadInputError(
+                f"number {number}: must be a session, or a Dataset of mobility.normalise (got "
+                f"{quoted(trial)})"
+            )
+    if not trials:
+        raise BadInputError("there is no session; give at least one")
+    return trials
+
+
+def _check_curves(given: Any) -> xr.Dataset:
+    if not (isinstance(given, xr.Dataset) and "curve" in given and "group" in given.dims):
+        raise BadInputError(f"must be a Dataset of mobility.mean_curves (got {quoted(given)})")
+    return given
+
+
+if TYPE_CHECKING:
+    Recorded = xr.Dataset | StoredSession
+    TrialsOfPeople = Sequence[xr.Dataset | StoredSession]
+    Curves = xr.Dataset
+else:
+    Recorded = Annotated[Any, PlainValidator(_check_recorded)]
+    TrialsOfPeople = Annotated[Any, PlainValidator(_check_trials)]
+    Curves = Annotated[Any, PlainValidator(_check_curves)]
+
+
+@checked
+def normalise(
+    recording: Recorded,
+    repetitions: Repetitions | None = None,
+    *,
+    phase: Phase = "repetition",
+    points: Annotated[int, Field(ge=2, le=100_001)] = POINTS,
+) -> xr.Dataset:
+    """Bring every accepted repetition, or a phase of it, to 0 to 100 % of its duration.
+
+    Parameters
+    ----------
+    recording
+        A session, whose angles are taken as its report has them (NaN where refused); or angles, a
+        pose, anything over ``time`` in seconds.
+    repetitions
+        With times of the same clock, as from :func:`find_repetitions`; None takes those of the
+        session.
+    phase
+        ``"repetition"``, or ``"descent"`` (to the start of the bottom), ``"bottom"`` or
+        ``"ascent"`` (from the end of the bottom).
+    points
+        Number of points, both ends included.
+
+    Returns
+    -------
+    xarray.Dataset
+        The numeric variables over time, in their units, over (rep, percent, ...), linearly
+        interpolated. NaN next to frames that are NaN, throughout what the recording cuts off,
+        which has no percent, and for the leg that hangs in a squat on the other. ``rep`` keeps the
+        numbers of the repetitions; one without that phase is left out.
+
+    Raises
+    ------
+    BadInputError
+        If `recording` is not over time, no repetitions are given or none is in the recording.
+    """
+    if isinstance(recording, StoredSession):
+        chosen = recording.repetitions() if repetitions is None else repetitions
+        recording = of_session.angles(recording)
+    elif repetitions is None:
+        raise BadInputError(
+            "normalise: give the repetitions of the recording too, as from find_repetitions"
+        )
+    else:
+        chosen = repetitions
+    first, last, flags = _PARTS[phase]
+    if lacking := [name for name in (first, last, "accepted") if name not in chosen]:
+        raise BadInputError(f"normalise: the repetitions have no {listed(lacking)}")
+    lasts = chosen["accepted"].astype(bool) & (chosen[last] > chosen[first])
+    used = chosen.isel(rep=np.flatnonzero(lasts.to_numpy()))
+    whole = xr.ones_like(used["accepted"], dtype=bool)
+    for flag in flags:
+        whole &= used[flag].astype(bool) if flag in used else True
+    part = used.assign(start=used[first], end=used[last], complete=whole)
+    result = normalise_repetitions(recording, part, points=points)
+    if "leg" in used:
+        stands = used["leg"] == xr.DataArray(list(SIDES), dims="side", coords={"side": list(SIDES)})
+        result = result.map(
+            lambda values: values.where(stands) if "side" in values.dims else values,
+            keep_attrs=True,
+        )
+    result["percent"].attrs.update(long_name=f"of the {phase}", phase=phase)
+    return with_history(result, "normalise", {"phase": phase, "points": points})
+
+
+class _Trial(NamedTuple):
+    """Mean curve of one recording over (side, percent), with its error, counts and reasons."""
+
+    name: str
+    participant: str
+    view: str
+    curve: Array
+    error: Array
+    repetitions: NDArray[np.int64]
+    reasons: list[str]
+
+
+@checked
+def mean_curves(
+    trials: TrialsOfPeople,
+    name: str = "knee_flexion",
+    *,
+    groups: Sequence[str] | None = None,
+    participants: Sequence[str] | None = None,
+    phase: Phase = "repetition",
+    of: Of = "value",
+    points: Annotated[int, Field(ge=2, le=10_001)] = POINTS,
+    recordings: Sequence[str] = COMPARED,
+) -> xr.Dataset:
+    """Average curves over 0 to 100 %: repetitions within a person, then people within a group.
+
+    Parameters
+    ----------
+    trials
+        Sessions; or Datasets of :func:`mobility.normalise`, of that phase.
+    name
+        An angle.
+    groups, participants
+        Of each trial, in the same order. None: all are one group; of sessions the participants are
+        those of their records, and each of "anonymous" is another person.
+    phase, points
+        As of :func:`mobility.normalise`.
+    of
+        ``"value"``; ``"from_start"``, less the value at 0 %; or ``"right_minus_left"``.
+    recordings
+        Verdicts on a recording with which a session counts: of "good", "limited",
+        "not_this_exercise", "unusable".
+
+    Returns
+    -------
+    xarray.Dataset
+        ``side`` is left and right, or "" of what has no side.
+
+        Over (group, participant, side, percent): `curve`, the mean of the person's sessions, each
+        the mean of its repetitions without gaps; `error_sd` of the model's error. With
+        `repetitions` and `sessions`, their numbers.
+
+        Over (group, side, percent): `mean`, `sd` between people, `lower` and `upper` limits of the
+        95 % confidence interval of each point (t; from three people on), `lower_whole` and
+        `upper_whole` of a band for the whole curve at once (from five on; sign flips, the largest
+        t, :func:`mobility.validation.waveforms.band_factor`), and `mean_error_sd`. `n` people
+        over (group, side).
+
+        Over (trial, side): `reason` why a trial is left out, empty where it is not.
+
+    Raises
+    ------
+    BadInputError
+        No trial has that angle, exercises differ, or groups and participants are not one for each
+        trial.
+
+    Notes
+    -----
+    An interval says how far the mean of other people of this kind may be from this one. It does
+    not hold what is wrong for all: the error of a curve is mostly one bias of the recording, alike
+    for people who are filmed alike. `mean_error_sd` is its standard deviation for the mean curve if
+    they share it; divide by √n if not. It cancels between groups that are filmed alike, and in part
+    in `from_start` and `right_minus_left`: how much, the draws of the fit say, times factors that
+    were measured at the bottom of squats (``tables/trial_errors.yaml``). Without a fit the errors
+    of two values count as independent.
+    """
+    labels = _one_each(groups, len(trials), "groups") or [NO_GROUP] * len(trials)
+    people = _one_each(participants, len(trials), "participants")
+    if people is None and any(isinstance(trial, xr.Dataset) for trial in trials):
+        raise BadInputError("mean_curves: name the participants of the Datasets")
+    compared = check_recordings(recordings)
+    _require_one_exercise(trials)
+    angle = _first_of(trials, name)
+    sided = "side" in angle.dims
+    if of == "right_minus_left" and not sided:
+        raise BadInputError(f"mean_curves: {quoted(name)} has no sides to subtract")
+    sides = list(SIDES) if sided and of != "right_minus_left" else [NO_SIDE]
+    measured = [
+        _curve_of(trial, number, name, sides, phase=phase, of=of, points=points, compared=compared)
+        for number, trial in enumerate(trials, start=1)
+    ]
+    if people is not None:
+        measured = [t._replace(participant=p) for t, p in zip(measured, people, strict=True)]
+    result = _with_means(_of_people(measured, labels, sides, angle, of))
+    views = sorted({t.view for t in measured if t.view and not all(t.reasons)})
+    noted: dict[str, Any] = {"views": views, "trials": len(trials), "band": BAND_COVERAGE}
+    if len(views) > 1:
+        noted["warnings"] = [tables.warning("curves.several_views", views=", ".join(views))]
+    arguments = {"name": name, "phase": phase, "of": of, "points": points}
+    result["percent"].attrs.update(units="percent", long_name=f"of the {phase}", phase=phase)
+    return with_history(result, "mean_curves", arguments, **noted)
+
+
+NO_GROUP = "all"
+"""Name of the group where none is given."""
+
+
+@checked
+def compare_curves(
+    curves: Curves,
+    first: str,
+    second: str,
+    *,
+    paired: bool,
+    alpha: Annotated[float, Field(gt=0, lt=1)] = ALPHA,
+    arrangements: Annotated[int, Field(ge=100, le=1_000_000)] = ARRANGEMENTS,
+    seed: int = 0,
+) -> xr.Dataset:
+    """Test where along 0 to 100 % the mean curves of two groups differ, by permutation.
+
+    Parameters
+    ----------
+    curves
+        Of :func:`mobility.mean_curves`, with groups.
+    first, second
+        Two of its groups; the difference is second less first.
+    paired
+        Whether the same people are in both (two visits, with and without): signs of their
+        differences are flipped. Otherwise people are exchanged between the groups.
+    alpha
+        Error rate over the whole curve of a side, two-tailed. Each side is a test of its own.
+    arrangements, seed
+        All arrangements are tried if there are no more than so many; else so many are drawn, always
+        the same for a `seed`.
+
+    Returns
+    -------
+    xarray.Dataset
+        Over (side, percent): `difference`, `t`, `p` (adjusted for the whole curve: the share of
+        arrangements whose largest |t| anywhere is as large) and `error_sd`, the model's error of
+        the difference if nothing of it cancels. Over (side): `threshold` of |t|, `n_first`,
+        `n_second` (of pairs both are their number), `left_out` (people without a pair, or without
+        a curve), and `reason` where there is no test.
+
+        Over (cluster): `cluster_side`, `cluster_start` and `cluster_end` in percent, `cluster_peak`
+        (percent), `cluster_difference` there, `cluster_p`. Every point of a cluster differs.
+
+    Raises
+    ------
+    BadInputError
+        There is no such group, a person is in both groups that are not paired, or the people are
+        too few for any p to reach `alpha` on any side.
+    """
+    groups = [str(group) for group in curves["group"].values]
+    for group in (first, second):
+        if group not in groups:
+            raise BadInputError(f"compare_curves: no group {quoted(group)}{likely(group, groups)}")
+    if first == second:
+        raise BadInputError(f"compare_curves: {quoted(first)} is given twice; name two groups")
+    members = [set(curves["trial_participant"].values[curves["trial_group"] == g]) for g in groups]
+    of_first, of_second = (members[groups.index(group)] for group in (first, second))
+    if not paired and (both := sorted(of_first & of_second)):
+        raise BadInputError(
+            f"compare_curves: {listed(both[:3])} {'is' if len(both) == 1 else 'are'} in both "
+            "groups; give paired=True, or each person one group"
+        )
+    pair = [curves.sel(group=group, drop=True) for group in (first, second)]
+    tests, rows = [], []
+    for side in curves["side"].values:
+        one, other = (
+            part["curve"].sel(side=side).transpose("participant", "percent").to_numpy()
+            for part in pair
+        )
+        has = [np.isfinite(values).all(axis=1) for values in (one, other)]
+        if paired:
+            has = [has[0] & has[1]] * 2
+        one, other = one[has[0]], other[has[1]]
+        left_out = len(of_first | of_second) - int((has[0] | has[1]).sum())
+        difference = np.full(one.shape[1], np.nan)
+        if len(one) and len(other):
+            difference = other.mean(axis=0) - one.mean(axis=0)
+        how: dict[str, Any] = {"alpha": alpha, "most": arrangements, "seed": seed}
+        reason = ""
+        try:
+            test = (
+                paired_curve_test(other - one, **how)
+                if paired
+                else independent_curve_test(one, other, **how)
+            )
+        except BadInputError as error:
+            reason = str(error)
+            test = CurveTest(difference * np.nan, difference * np.nan, np.nan, 0, exact=False)
+        tests.append((difference, test, len(one), len(other), left_out, reason))
+        rows += [(side, difference, cluster) for cluster in clusters_beyond(test)]
+    differences, done, n_first, n_second, left, reasons = zip(*tests, strict=True)
+    if all(reasons):
+        raise BadInputError(f"compare_curves: {listed(list(dict.fromkeys(reasons)))}")
+    units, words = {"units": curves["curve"].attrs["units"]}, f"{second} less {first}"
+    over = ("side", "percent")
+    errors = [part["mean_error_sd"].transpose(*over).to_numpy() for part in pair]
+    percent = curves["percent"].to_numpy()
+    result = xr.Dataset(
+        {
+            "difference": (over, np.array(differences), units | {"long_name": words}),
+            "t": (over, np.array([each.t for each in done]), {"long_name": f"t of {words}"}),
+            "p": (
+                over,
+                np.array([each.p for each in done]),
+                {"long_name": "p, adjusted for the whole curve"},
+            ),
+            "error_sd": (
+                over,
+                np.hypot(*errors),
+                units | {"long_name": "model's error of the difference, if nothing of it cancels"},
+            ),
+            "threshold": (
+                "side",
+                np.array([each.threshold for each in done]),
+                {"long_name": f"|t| beyond which p is at most {alpha:g}"},
+            ),
+            "n_first": ("side", np.array(n_first), {"long_name": f"people, {first}"}),
+            "n_second": ("side", np.array(n_second), {"long_name": f"people, {second}"}),
+            "left_out": (
+                "side",
+                np.array(left),
+                {"long_name": f"people without a {'pair' if paired else 'curve'}"},
+            ),
+            "reason": ("side", np.array(reasons, dtype=object)),
+            "cluster_side": ("cluster", np.array([side for side, *_ in rows], dtype=object)),
+            **{
+                f"cluster_{name}": ("cluster", np.array(values, dtype=np.float64))
+                for name, values in {
+                    "start": [percent[cluster.first] for *_, cluster in rows],
+                    "end": [percent[cluster.last] for *_, cluster in rows],
+                    "peak": [percent[cluster.peak] for *_, cluster in rows],
+                    "difference": [values[cluster.peak] for _, values, cluster in rows],
+                    "p": [cluster.p for *_, cluster in rows],
+                }.items()
+            },
+        },
+        coords={"side": curves["side"], "percent": curves["percent"]},
+        attrs=curves.attrs | {"first": first, "second": second, "paired": int(paired)},
+    )
+    views = [_views_of(curves, group) for group in (first, second)]
+    noted: dict[str, Any] = {}
+    if all(views) and views[0] != views[1]:
+        first_views, second_views = map(listed, views)
+        values = {"first": first, "second": second}
+        values |= {"first_views": first_views, "second_views": second_views}
+        noted["warnings"] = [tables.warning("curves.other_views", **values)]
+    return with_history(
+        result,
+        "compare_curves",
+        {"first": first, "second": second, "paired": paired, "alpha": alpha, "seed": seed},
+        arrangements=[each.arrangements for each in done],
+        exact=[each.exact for each in done],
+        **noted,
+    )
+
+
+def _views_of(curves: xr.Dataset, group: str) -> list[str]:
+    """List the views from which the trials of a group were filmed."""
+    used = (curves["trial_group"] == group) & (curves["reason"] == "").any("side")
+    return sorted({str(view) for view in curves["trial_view"].values[used.to_numpy()] if view})
+
+
+def _one_each(given: Sequence[str] | None, count: int, what: str) -> list[str] | None:
+    if given is None:
+        return None
+    if len(given) != count:
+        raise BadInputError(f"mean_curves: {len(given)} {what} for {count} trials; give one each")
+    return [str(each) for each in given]
+
+
+def _require_one_exercise(trials: Sequence[xr.Dataset | StoredSession]) -> None:
+    done = {trial.record.exercise for trial in trials if isinstance(trial, StoredSession)}
+    if len(done) > 1:
+        raise BadInputError(
+            f"mean_curves: the sessions are of {listed(sorted(done))}; give those of one exercise"
+        )
+
+
+def _first_of(trials: Sequence[xr.Dataset | StoredSession], name: str) -> xr.DataArray:
+    """Angle of the first trial that has it: all have its dimensions and units."""
+    present: dict[str, None] = {}
+    for trial in trials:
+        with suppress(MobilityError):  # why it has no results is said of each
+            dataset = trial.measured_angles() if isinstance(trial, StoredSession) else trial
+            if name in dataset:
+                return dataset[name]
+            present |= dict.fromkeys(map(str, dataset.data_vars))
+    if not present:
+        raise BadInputError("mean_curves: no session has angles; analyse one first")
+    raise BadInputError(f"mean_curves: no angle {quoted(name)}{likely(name, present)}")
+
+
+def _curve_of(
+    trial: xr.Dataset | StoredSession,
+    number: int,
+    name: str,
+    sides: Sequence[str],
+    *,
+    phase: Phase,
+    of: Of,
+    points: int,
+    compared: Sequence[str],
+) -> _Trial:
+    """Mean curve of one recording, or the reason why there is none."""
+    nothing = np.full((len(sides), points), np.nan)
+    empty = _Trial(str(number), "", "", nothing, nothing, np.zeros(len(sides), np.int64), [])
+    fitted = repetitions = None
+    if isinstance(trial, StoredSession):
+        record = trial.record
+        nameless = record.user_id == ANONYMOUS
+        empty = empty._replace(name=trial.id, participant=trial.id if nameless else record.user_id)
+        try:
+            trial.analyzed()
+            why = _why_left_out(trial, compared)
+            if not why:
+                quality = trial.capture_quality()
+                empty = empty._replace(view=str((quality.get("view") or {}).get("name") or ""))
+                angles, repetitions = of_session.angles(trial), trial.repetitions()
+                fitted = trial.fitted()
+                why = "" if name in angles else tables.sentence("curves.not_measured", name=name)
+                why = why or str(angles[name].attrs.get("refused", ""))
+        except MobilityError as error:
+            why = str(error)
+        if why:
+            return empty._replace(reasons=[why] * len(sides))
+        parts = [each for each in (name, f"{name}_sd") if each in angles]
+        normalised = normalise(angles[parts], repetitions, phase=phase, points=points)
+    else:
+        if name not in trial:
+            why = tables.sentence("curves.not_measured", name=name)
+            return empty._replace(reasons=[why] * len(sides))
+        normalised = trial
+        its_phase = trial["percent"].attrs.get("phase", phase)
+        if its_phase != phase or trial.sizes["percent"] != points:
+            raise BadInputError(
+                f"mean_curves: trial {number} is {trial.sizes['percent']} points of the "
+                f"{its_phase}, not {points} of the {phase}"
+            )
+    values = _of(normalised[name], of, sides)
+    used = np.asarray(np.isfinite(values).all(axis=2))  # (rep, side)
+    draws = None
+    if of in _FACTOR and fitted is not None and "position_draws" in fitted:
+        off = angle_deviations(fitted)[[name]].rename(fit_time="time")
+        draws = normalise(off, repetitions, phase=phase, points=points)[name]
+    sd = normalised.get(f"{name}_sd", normalised[name] * np.nan)
+    errors = (
+        _frame_error(sd, of, sides)
+        if draws is None or fitted is None
+        else _draw_error(draws, fitted, name, of, sides)
+    )
+    none = "gaps" if normalised.sizes["rep"] else "no_repetition"
+    whys = [_why_no_side(trial, side) or tables.sentence(f"curves.{none}") for side in sides]
+    counted = used.sum(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        chosen = used[..., None]
+        curve = np.where(chosen, values, 0.0).sum(axis=0) / counted[:, None]
+        rms = np.sqrt(np.where(chosen, errors**2, 0.0).sum(axis=0) / counted[:, None])
+    reasons = ["" if count else why for count, why in zip(counted, whys, strict=True)]
+    return empty._replace(curve=curve, error=rms, repetitions=counted, reasons=reasons)
+
+
+def _why_no_side(trial: xr.Dataset | StoredSession, side: str) -> str:
+    return reason_of_side(trial.metrics(), side) if isinstance(trial, StoredSession) else ""
+
+
+def _why_left_out(session: StoredSession, compared: Sequence[str]) -> str:
+    """Say why a session does not count whatever its angles; empty where it does."""
+    record = session.record
+    if not record.verdict:
+        return tables.sentence("cohort.not_judged")
+    if record.verdict not in compared:
+        level = verdict_in_words(record.verdict, record.exercise)
+        return tables.sentence("cohort.other_verdict", level=level)
+    if record.kind.noun == "movement":
+        return tables.sentence("curves.single_joints")
+    return ""
+
+
+def _of(values: xr.DataArray, of: Of, sides: Sequence[str]) -> Array:
+    """Curves of a kind, over (rep, side, percent) and what else the values are over."""
+    if of == "from_start":
+        values = values - values.isel(percent=0, drop=True)
+    elif of == "right_minus_left":
+        values = values.sel(side="right", drop=True) - values.sel(side="left", drop=True)
+    if "side" not in values.dims:
+        values = values.expand_dims(side=list(sides))
+    return values.sel(side=list(sides)).transpose("rep", "side", "percent", ...).to_numpy()
+
+
+def _draw_error(
+    draws: xr.DataArray, fitted: xr.Dataset, name: str, of: Of, sides: Sequence[str]
+) -> Array:
+    """Return the sd of the error over (rep, side, percent), from the draws of a fit."""
+    factor = trial_factors(fitted, _FACTOR[of])[name]
+    added = legs_unseen_sd(fitted).get(name, 0.0) * (2**0.5 if of == "right_minus_left" else 1.0)
+    spread: Array = np.sqrt(factor**2 * (_of(draws, of, sides) ** 2).mean(axis=-1) + added**2)
+    return spread
+
+
+def _frame_error(sd: xr.DataArray, of: Of, sides: Sequence[str]) -> Array:
+    """Return the sd of the error over (rep, side, percent), two values being independent."""
+    variance = sd**2
+    if of == "from_start":
+        variance = variance + variance.isel(percent=0, drop=True)
+    elif of == "right_minus_left":
+        variance = variance.sum("side", skipna=False)
+    return np.sqrt(_of(variance, "value", sides))
+
+
+def _of_people(
+    measured: Sequence[_Trial],
+    labels: Sequence[str],
+    sides: Sequence[str],
+    angle: xr.DataArray,
+    of: Of,
+) -> xr.Dataset:
+    """Put the curves of people together, each the mean of the person's trials."""
+    groups = list(dict.fromkeys(labels))
+    people = list(dict.fromkeys(trial.participant for trial in measured))
+    points = measured[0].curve.shape[1]
+    shape = (len(groups), len(people), len(sides))
+    total, squares = np.zeros((*shape, points)), np.zeros((*shape, points))
+    sessions, repetitions = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+    for trial, label in zip(measured, labels, strict=True):
+        at = groups.index(label), people.index(trial.participant)
+        used = trial.repetitions > 0
+        total[at] += np.where(used[:, None], trial.curve, 0.0)
+        squares[at] += np.where(used[:, None], trial.error**2, 0.0)
+        sessions[at] += used
+        repetitions[at] += trial.repetitions
+    with np.errstate(invalid="ignore", divide="ignore"):
+        curve = total / sessions[..., None]
+        error = np.sqrt(squares / sessions[..., None])
+    label = f"{angle.attrs.get('long_name', angle.name)}{_SUFFIX[of]}"
+    over = ("group", "participant", "side")
+    units = {"units": str(angle.attrs.get("units", "degree"))}
+    return xr.Dataset(
+        {
+            "curve": ((*over, "percent"), curve, units | {"long_name": label}),
+            "error_sd": (
+                (*over, "percent"),
+                error,
+                units | {"long_name": f"standard deviation of the model's error: {_ERROR[of]}"},
+            ),
+            "repetitions": (over, repetitions, {"long_name": "repetitions without gaps"}),
+            "sessions": (over, sessions, {"long_name": "sessions with such a repetition"}),
+            "trial_participant": ("trial", [trial.participant for trial in measured]),
+            "trial_group": ("trial", list(labels)),
+            "trial_view": ("trial", np.array([trial.view for trial in measured], dtype=object)),
+            "reason": (
+                ("trial", "side"),
+                np.array([trial.reasons for trial in measured], dtype=object),
+                {"long_name": "why a trial is left out"},
+            ),
+        },
+        coords={
+            "group": groups,
+            "participant": people,
+            "side": list(sides),
+            "percent": np.linspace(0, 100, points),
+            "trial": [trial.name for trial in measured],
+        },
+        attrs={"angle": str(angle.name)},
+    )
+
+
+def _with_means(people: xr.Dataset) -> xr.Dataset:
+    """Add mean, spread and bands of each group."""
+    from scipy import stats
+
+    curve, units = people["curve"], {"units": people["curve"].attrs["units"]}
+    label = people["curve"].attrs["long_name"]
+    n = curve.notnull().all("percent").sum("participant")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Degrees of freedom|Mean of empty", RuntimeWarning)
+        mean = curve.mean("participant")
+        sd = curve.std("participant", ddof=1).where(n > 1)
+        error = people["error_sd"].mean("participant")
+    standard_error = sd / n.where(n > 0) ** 0.5
+    factor = xr.zeros_like(n, dtype=float)
+    for at in np.ndindex(factor.shape):
+        chosen = dict(zip(factor.dims, at, strict=True))
+        factor[chosen] = band_factor(curve[chosen].transpose("participant", "percent").to_numpy())
+    t = xr.apply_ufunc(lambda count: stats.t.ppf(0.975, np.maximum(count - 1, 1)), n)
+    bands = {
+        "": (t.where(n >= LEAST), "95 % confidence interval of each point"),
+        "_whole": (factor, "95 % confidence band of the whole curve"),
+    }
+    means = {
+        "n": n.assign_attrs(long_name="people"),
+        "mean": mean.assign_attrs(units, long_name=f"mean of {label}"),
+        "sd": sd.assign_attrs(units, long_name="standard deviation between people"),
+        "mean_error_sd": error.assign_attrs(
+            units, long_name="standard deviation of the model's error of the mean, if all share it"
+        ),
+    }
+    for ending, (width, words) in bands.items():
+        half = width * standard_error
+        means[f"lower{ending}"] = (mean - half).assign_attrs(units, long_name=f"{words}, lower")
+        means[f"upper{ending}"] = (mean + half).assign_attrs(units, long_name=f"{words}, upper")
+    return people.assign(means)
