@@ -8,7 +8,8 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from mobility import tables
-from mobility.reports.sections import paragraphs, quantity, table
+from mobility.formatting import MISSING, quantity
+from mobility.reports.sections import paragraphs, table
 from mobility.wording import capital, listed
 
 if TYPE_CHECKING:
@@ -39,7 +40,8 @@ def sessions(study: Study) -> str:
         ).itertuples()
     ]
     head = ["Session", "Participant", "Why it is left out"]
-    return table(head, rows, caption=tables.sentence("studies.sessions"))
+    listing = table(head, rows, caption="")
+    return f"<details><summary>{tables.sentence('studies.sessions')}</summary>{listing}</details>"
 
 
 def name_of(rows: pd.DataFrame, metric: str, side: str = "") -> str:
@@ -72,7 +74,7 @@ def differences_in_short(study: Study, made: Groups) -> str:
                 difference=quantity(row.difference, row.units, signed=True),
                 low=quantity(row.low, row.units, signed=True),
                 high=quantity(row.high, row.units, signed=True),
-                p=p_value(row.p_holm),
+                p=p_value(row.p_holm, name="p"),
             )
             for row in beyond.head(MOST_NAMED).itertuples()
         ]
@@ -87,11 +89,12 @@ def interval(low: float, high: float, units: str) -> str:
     return f"{quantity(low, units, signed=True)} to {quantity(high, units, signed=True)}"
 
 
-def p_value(p: float) -> str:
-    """Give a p value as papers do: "p = 0.032", "p < 0.001"; nothing where there is none."""
+def p_value(p: float, *, name: str = "") -> str:
+    """Give a p value as papers do: "0.032", "< 0.001"; with its name "p = 0.032"."""
     if math.isnan(p):
-        return "–"
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+        return MISSING
+    text = "< 0.001" if p < 0.001 else f"{p:.3f}"
+    return f"{name} {'' if text[0] == '<' else '= '}{text}" if name else text
 
 
 def differences(study: Study, made: Groups) -> str:

@@ -105,7 +105,7 @@ def fit_mixed_model(
     residual = y - x @ np.linalg.lstsq(x, y, rcond=None)[0]
     scale = float(residual @ residual) / (len(y) - x.shape[1])
     if scale <= (1e-12 * np.abs(y).max()) ** 2:
-        raise BadInputError("mixed model: all values are what the effects say; nothing is random")
+        raise BadInputError("mixed model: all values of a group are the same")
     theta = np.full(len(codes) + 1, 0.5 / max(len(codes), 1))
     theta[-1] = 1.0 if not codes else 0.5
     state = _state(y / np.sqrt(scale), x, blocks, parts, theta)
