@@ -22,6 +22,7 @@ from mobility.cli.options import (
     takes,
     warn,
 )
+from mobility.errors import BadInputError, MobilityError
 
 if TYPE_CHECKING:
     from mobility.store import Store
@@ -100,8 +101,6 @@ def batch(
         raise KeyboardInterrupt(tables.sentence("command_line.batch.interrupted")) from None
     failed = summary.counts["failed"] > 0
     if on_end is not None:
-        from mobility.errors import BadInputError
-
         try:
             run_at_end(on_end, summary.json)
         except BadInputError as error:
@@ -160,7 +159,6 @@ def watch_folder(
     from mobility.batch.manifest import refuse_url
     from mobility.batch.record import BatchRow
     from mobility.batch.watch import watch
-    from mobility.errors import BadInputError
     from mobility.sessions.creation import check_creation
 
     for place, what in ((folder, "folder"), (opened.reports, "reports")):
@@ -220,7 +218,6 @@ def prune(
     Video, data, edits and reports go with a session; --older-than deletes summaries of batches too.
     Status 1 if something could not be deleted.
     """
-    from mobility.errors import MobilityError
     from mobility.formatting import dated
     from mobility.privacy import retention
 

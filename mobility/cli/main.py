@@ -57,6 +57,7 @@ from mobility.cli.sessions import config_app, sessions_app
 from mobility.cli.studies import groups
 from mobility.cli.validation import validate
 from mobility.cli.virtual_lab import lab_app
+from mobility.errors import BadInputError, MobilityError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,7 +108,7 @@ def _run(session: Session, *, report: bool, as_json: bool, workers: int | None) 
     A session that cannot be analysed is deleted; after an interruption, or where the report fails,
     it is kept.
     """
-    from mobility.errors import MobilityError, StorageError
+    from mobility.errors import StorageError
 
     try:
         session.analyze(workers=workers)
@@ -263,7 +264,6 @@ def export_lab(
     Positions as TRC, angles as MOT, STO or CSV, both as C3D with start, bottom and end of each
     repetition as events. The angles are those of the report.
     """
-    from mobility.errors import BadInputError
     from mobility.options import likely
     from mobility.validation.export import FORMATS, is_export
 
@@ -486,12 +486,10 @@ def cohort(
     """
     import pandas as pd
 
-    from mobility.errors import MobilityError
     from mobility.pipeline import cohort
     from mobility.reports.render import render_cohort
     from mobility.wording import split_names
 
-    cohort.check_exercise(exercise_name)
     cohort.check_group(group_by)
     cohort.check_recordings(split_names(recordings))
     if out is not None:
@@ -606,8 +604,6 @@ def _fail(text: str, status: int = 2) -> NoReturn:
 
 def main() -> None:
     """Run the command line: errors are one line on standard error, status 2."""
-    from mobility.errors import MobilityError
-
     # A last collection of garbage would take half a second.
     atexit.register(gc.freeze)
     # Handle these signals as Ctrl-C; an ignored one (nohup) stays ignored.

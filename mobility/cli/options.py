@@ -15,7 +15,8 @@ import typer
 
 from mobility import registry, tables
 from mobility.analysis_options import AnalysisOptions, given_options, offered_at
-from mobility.errors import BadInputError
+from mobility.errors import BadInputError, StorageError
+from mobility.options import MOST_WORKERS
 
 if TYPE_CHECKING:
     from mobility.sessions.store import SessionStore
@@ -36,15 +37,6 @@ def given_path(given: str | Path) -> Path:
 def given_store(given: str | Path) -> str | Path:
     """Take a folder, or a URL as it is written."""
     return str(given) if "://" in str(given) else given_path(given)
-
-
-def check_workers(given: int | None) -> int | None:
-    """Refuse a number of workers before a session is made."""
-    from mobility.options import MOST_WORKERS
-
-    if given is not None and not 1 <= given <= MOST_WORKERS:
-        raise typer.BadParameter(f"must be from 1 to {MOST_WORKERS} (got {given})")
-    return given
 
 
 class Command(typer.core.TyperCommand):
@@ -170,7 +162,8 @@ WorkersOption = Annotated[
         "--workers",
         "N",
         help="Processes that share the work; default: one for each processor.",
-        callback=check_workers,
+        min=1,
+        max=MOST_WORKERS,
     ),
 ]
 DEFAULT_STORE = Path("data/sessions")
@@ -228,7 +221,6 @@ def group(*, help: str) -> typer.Typer:
 def log_to(file: Path | None, *, store: str | Path | None = None) -> None:
     """Keep the log in `file`, where one was named, which must not be in the `store`."""
     if file is not None:
-        from mobility.errors import StorageError
         from mobility.sessions.store import SessionStore
         from mobility.writing import LogFile, make_folder
 

@@ -25,6 +25,7 @@ from mobility.cli.options import (
     takes,
     warn,
 )
+from mobility.errors import StorageError
 
 if TYPE_CHECKING:
     from mobility.store import Store
@@ -106,7 +107,6 @@ def participants_delete(
 
     Record, sessions, reports and keys belong to it.
     """
-    from mobility.errors import StorageError
     from mobility.privacy.retention import (
         erase,
         files_of_participant,

@@ -184,7 +184,6 @@ def choose_sessions(
     BadInputError
         There is no such exercise, or a participant has no session in the store.
     """
-    check_exercise(exercise)
     name = registry.exercise(exercise).name if exercise else ""
     sessions = store.sessions()
     user_ids = {session.record.user_id for session in sessions}
@@ -386,12 +385,6 @@ def by_group(frame: pd.DataFrame, metric: str, group_by: str) -> pd.DataFrame:
     values["group"] = pd.Categorical(values["group"].astype("str"), categories=order, ordered=True)
     values = values.sort_values(["group", "person", "side"], ignore_index=True)
     return values[["group", "user_id", "side", "value", "sessions", "units"]]
-
-
-def check_exercise(exercise: str) -> None:
-    """Refuse an unknown exercise; an empty text stands for all."""
-    if exercise:
-        registry.exercise(exercise)
 
 
 def check_recordings(recordings: Sequence[str]) -> tuple[Level, ...]:

@@ -102,14 +102,6 @@ def trial_data(
     return head, [*numbers, *curves]
 
 
-def doubts(session: StoredSession) -> list[str]:
-    """Say of a trial that the sides may have been exchanged; empty where that is not in doubt."""
-    has_results = {"fitted", "metrics", "capture_quality"} <= session.record.stages.keys()
-    if not has_results or not session.verdict().sides_in_doubt:
-        return []
-    return [f"{tables.sentence('report.sides_in_doubt')}."]
-
-
 def shown_at_first(record: SessionRecord, curves: xr.Dataset, repetitions: Any = None) -> list[str]:
     """Choose the curves that are shown at first: those of moving joints before the others.
 
@@ -175,7 +167,7 @@ def embedded(session: StoredSession, *, faces: bool = False) -> dict[str, str]:
     notes = [tables.sentence("report.blurred")] if video and not faces else []
     if not video:
         notes = [_too_long(session)]
-    notes += doubts(session)
+    notes += session.notes()
     state = {
         "title": "",
         "shown": shown_at_first(session.record, angles, repetitions),

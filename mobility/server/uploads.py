@@ -214,8 +214,7 @@ class Upload:
                 )
             )
         except BadInputError as error:
-            for name, lines in error.fields.items():
-                faults.setdefault(name, lines)
+            faults = error.fields | faults
         try:
             # An empty field of a form is no option.
             asked = {name: given[name] or None for name in options_at("http").model_fields}

@@ -86,6 +86,8 @@ class SessionStore(Generic[S]):
         ``MOBILITY_REPORTS``, else ``reports``.
     """
 
+    on_server = False
+
     def __init__(
         self, path: str | os.PathLike[str], *, reports: str | os.PathLike[str] | None = None
     ) -> None:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
 
+from mobility import tables
 from mobility.errors import BadInputError, NotFoundError, StorageError
 from mobility.formatting import dated
 from mobility.options import validate
@@ -197,6 +198,13 @@ class StoredSession:
         metrics = self.metrics() if metrics is None else metrics
         judge = record.kind.analysis.verdict
         return judge(record.kind, quality, metrics, self.fitted, record.warnings)
+
+    def notes(self) -> list[str]:
+        """Say that the sides may have been exchanged; nothing where that is not in doubt."""
+        has_results = {"fitted", "metrics", "capture_quality"} <= self.record.stages.keys()
+        if not has_results or not self.verdict().sides_in_doubt:
+            return []
+        return [f"{tables.sentence('report.sides_in_doubt')}."]
 
     def edits(self) -> Edits:
         """Corrections by hand, oldest first."""

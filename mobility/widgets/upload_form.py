@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import traitlets
 
@@ -17,11 +17,8 @@ from mobility.registry import JOINTS, MEASURED, names, of_single_joints
 from mobility.sessions.creation import check_creation
 from mobility.sessions.files import check_file_name, open_private, writing
 from mobility.sessions.scratch import scratch_folder
-from mobility.store import Session, Store
 from mobility.widgets.base import Act, Widget, module
-
-if TYPE_CHECKING:
-    from mobility.widgets.remote import RemoteSession, RemoteStore
+from mobility.widgets.sessions import AnySession, AnyStore
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +70,7 @@ class UploadForm(Widget):
     created = traitlets.Unicode().tag(sync=True)
     is_local = traitlets.Bool().tag(sync=True)
 
-    def __init__(self, store: Store | RemoteStore, *, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(self, store: AnyStore, *, most_bytes: int = MOST_BYTES) -> None:
         self.store = store
         self._uploads: list[_Upload] = []
         self._heard: list[Callable[[Any], Any]] = []
@@ -90,12 +87,12 @@ class UploadForm(Widget):
                 for name, _, how in offered_at("form")
             ],
             participants=store.participants(),
-            is_local=isinstance(store, Store),
+            is_local=not store.on_server,
             most_bytes=most_bytes,
         )
 
     @property
-    def session(self) -> Session | RemoteSession | None:
+    def session(self) -> AnySession | None:
         """The session that was made last; None where none was."""
         return self.store.session(self.created) if self.created else None
 
@@ -200,7 +197,7 @@ class UploadForm(Widget):
 
     def _create(self, uploads: Sequence[_Upload], fields: dict[str, Any]) -> None:
         # A height is the participant's, whose next sessions need it too; a server has no such call.
-        height = fields["options"].pop("height_m", None) if isinstance(self.store, Store) else None
+        height = None if self.store.on_server else fields["options"].pop("height_m", None)
         try:
             if len(uploads) > 1:
                 fields["second_video"] = uploads[1].file
@@ -214,7 +211,7 @@ class UploadForm(Widget):
         finally:
             for upload in uploads:
                 upload.remove()
-        if isinstance(self.store, Store) and isinstance(height, float):
+        if height is not None:
             self.store.set_participant(session.record.user_id, height_m=height)
         self.created = session.id
         self.participants = sorted({*self.participants, session.record.user_id})

@@ -167,7 +167,7 @@ def test_what_cannot_be_run_is_told_in_full_before_anything_runs(place, monkeypa
         ("--reports s3://bucket/reports", "is a URL"),
         ("--store nonsense://a", "store nonsense://a: Protocol not known"),
         ("--store memory://a", "store memory://a: exists in the memory of this process"),
-        ("--workers 0", "from 1 to 256"),
+        ("--workers 0", "--workers: Input should be greater than or equal to 1"),
     ):
         refused(command("batch", "m.csv", "--json", *typed.split()), words)
     assert not (place / "data").exists()

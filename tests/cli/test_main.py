@@ -106,7 +106,7 @@ def test_two_videos(tmp_path, store, clips):
         (["--store", "/proc/store"], ["/proc/store"]),
         (["--height-m", "17"], ["--height-m: ", "0.5 to 2.6 metres (got '17')"]),
         (["--field-of-view", "400"], ["--field-of-view: ", "10 to 160 degrees (got '400')"]),
-        (["--workers", "257"], ["workers", "1 to 256"]),
+        (["--workers", "257"], ["--workers: ", "less than or equal to 256"]),
         (["--exercize", "Overhead Squat"], ["--exercize", "--exercise"]),
         (["--standing", "straigth"], ["--standing", "did you mean 'straight'? (got 'straigth')"]),
         (["--standing", "90"], ["degrees of flexion of the knees (got '90')"]),

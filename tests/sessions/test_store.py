@@ -25,7 +25,6 @@ from mobility.errors import (
 from mobility.formatting import dated
 from mobility.reports import stored
 from mobility.reports.stored import report_key
-from mobility.reports.trial import doubts
 from mobility.sessions.files import read_dataset
 from mobility.sessions.notebooks import demo_video
 from mobility.store import Store
@@ -389,7 +388,7 @@ def test_angles_are_those_that_the_report_stands_for_and_the_others_on_request(s
     early = record | {"stages": stages, "state": "analyzing"}
     (session.folder / "session.json").write_text(json.dumps(early))
     assert session.angles().identical(session.angles(refused=True))
-    assert doubts(session) == []
+    assert session.notes() == []
     record["warnings"].append({"code": "hands_not_overhead", "message": "hands low", "values": {}})
     (session.folder / "session.json").write_text(json.dumps(record))
     angles, measured = session.angles(), session.angles(refused=True)
