@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -286,7 +287,7 @@ class SessionStore(Generic[S]):
                     "still running; finish deleting it with: mobility sessions delete "
                     f"{session_id}"
                 )
-            others = [each for each in self.ids() if each != session_id]
+            others = [each for each in self.backend.ids() if each != session_id]
             raise NotFoundError(
                 f"session {session_id}: not in the store {self.place}"
                 f"{likely(session_id, others) or '; list them with: mobility sessions list'}"
@@ -384,7 +385,8 @@ class SessionStore(Generic[S]):
 
     def participants(self) -> list[str]:
         """Ids of the participants who have a record or a session, in order."""
-        user_ids = {Path(key).stem for key in self.documents(PARTICIPANTS)}
+        names = self.backend.names(PARTICIPANTS)
+        user_ids = {Path(name).stem for name in names if re.fullmatch(r"[^.].*\.json", name)}
         for user_id in self.owners().values():
             with suppress(BadInputError):  # of a damaged record
                 user_ids.add(check_id(user_id, what="user_id"))
@@ -418,14 +420,6 @@ class SessionStore(Generic[S]):
         except ValueError as error:
             raise BadInputError(f"{place}: is not a JSON document ({error})") from None
 
-    def documents(self, folder: str) -> list[str]:
-        """Paths of the documents in a folder of the store."""
-        return [
-            f"{folder}/{name}"
-            for name in sorted(self.backend.names(folder))
-            if name.endswith(".json") and not name.startswith(".")
-        ]
-
     def write_document(self, key: str, document: Any) -> None:
         """Write a document of the store; its lock is held."""
         self.backend.write(key, json_bytes(document))
@@ -442,10 +436,6 @@ class SessionStore(Generic[S]):
         """Path or URL by which a notebook that runs in `folder` opens the store."""
         self.require_shared("a report")
         return self.backend.path_from(folder)
-
-    def ids(self) -> list[str]:
-        """Ids of all sessions, damaged ones too."""
-        return self.backend.ids()
 
     def require_writable(self) -> None:
         """Refuse to write the demo, or a store behind a URL that can only be read."""

@@ -25,7 +25,7 @@ from mobility.errors import (
     VideoError,
 )
 from mobility.privacy.retention import unassigned
-from mobility.sessions import leases, objects
+from mobility.sessions import creation, leases, objects
 from mobility.store import Store
 from mobility.widgets import SessionBrowser
 
@@ -198,6 +198,42 @@ def test_sessions_are_listed_and_deleted(place, video, stand_ins):
         store.delete("one")
     assert all(name.startswith("two/") for name in place.names())
     assert "://" in place.url or not [p for p in store.path.rglob("*") if "one" in p.name]
+
+
+def test_nobody_sweeps_away_what_is_being_created(place, video, stand_ins, monkeypatch):
+    """As threads of a server create sessions at once, in one working copy."""
+    store = place.open()
+    real = creation._copied
+    swept = []
+
+    def copied(*arguments):
+        swept.append(store.sweep())
+        return real(*arguments)
+
+    monkeypatch.setattr(creation, "_copied", copied)
+    assert made(store, video).video.read_bytes() == video.read_bytes()
+    assert swept == [{}]
+
+
+def test_a_deletion_is_unfinished_until_the_reports_are_gone(place, video, stand_ins, monkeypatch):
+    store = place.open()
+    made(store, video)
+    if store.local_path is None:
+        store.backend.objects.put(".deleting/one", b"")
+        store.backend.objects.delete(["one/files.json"])
+    else:
+        (store.path / "one").rename(store.path / ".deleting-one")
+    fault = StorageError("cannot write: the disk is full")
+
+    def refuse(*_):
+        raise fault
+
+    with monkeypatch.context() as patched:
+        patched.setattr("mobility.sessions.store.remove_reports", refuse)
+        assert store.sweep() == {"one": fault}
+        assert store.unfinished() == ["one"]
+    assert store.sweep() == {"one": None}
+    assert store.unfinished() == place.names() == []
 
 
 def test_a_stage_that_fails_is_told_to_all(place, tmp_path, stand_ins):

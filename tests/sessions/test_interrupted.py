@@ -139,7 +139,7 @@ def test_killed_at_any_point_it_resumes_to_the_same_results(
         points += 1
         live()
         store = Store(place)
-        assert set(store.ids()) <= {"one"}, number
+        assert set(store.backend.ids()) <= {"one"}, number
         for session in store.sessions():
             # Whatever its record names can be read, and is whole.
             assert session.video.read_bytes() == video.read_bytes(), number
