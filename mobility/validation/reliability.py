@@ -17,7 +17,7 @@ from mobility.errors import BadInputError
 from mobility.kinematics.expected_error import MDC95, Z95
 from mobility.kinematics.geometry import Array
 from mobility.options import checked
-from mobility.validation.limits import LEAST, numbers, paired
+from mobility.validation.limits import LEAST, numbers, paired, variance_interval
 
 Form = Literal["A,1", "C,1", "A,k", "C,k"]
 """Intraclass correlation: absolute agreement or consistency, of one value or the mean of k."""
@@ -172,7 +172,7 @@ def measurement_error(values: ArrayLike, *, kind: Kind = "agreement") -> Estimat
         return _missing(n, "SEM: all targets have the same values")
     freedom = float((n - 1) * (squares.columns - 1))
     if kind == "consistency":
-        low, high = variance_interval(squares.error, freedom)
+        low, high = variance_interval([squares.error], [freedom])
         variance = squares.error
     else:
         variance = max(0.0, (squares.between_columns - squares.error) / n) + squares.error
@@ -199,10 +199,14 @@ def coefficient_of_variation(values: ArrayLike, *, kind: Kind = "agreement") -> 
     table = numbers(values, what="coefficient of variation")
     if np.nanmin(table, initial=np.inf) <= 0:
         return _missing(len(table), "CV: a value is zero or negative")
-    error = measurement_error(np.log(table), kind=kind)
+    return share_of_error(measurement_error(np.log(table), kind=kind))
+
+
+def share_of_error(of_logarithms: Estimate) -> Estimate:
+    """Give the coefficient of variation from the error of measurement of the logarithms."""
     with np.errstate(over="ignore"):
-        value, low, high = np.sqrt(np.expm1(np.square(error[1:4]))).tolist()
-    return Estimate(error.n, value, low, high, error.reason.replace("SEM", "CV"))
+        value, low, high = np.sqrt(np.expm1(np.square(of_logarithms[1:4]))).tolist()
+    return Estimate(of_logarithms.n, value, low, high, of_logarithms.reason.replace("SEM", "CV"))
 
 
 @checked
@@ -310,18 +314,25 @@ def _missing(n: int, reason: str) -> Estimate:
 
 
 @functools.lru_cache(maxsize=16)
-def chi_square_draws(freedom: tuple[float, ...]) -> Array:
-    """Points of freedom over chi-square, over (mean square, draw): of a generalised interval.
-
-    A mean square times them is the fiducial distribution of its expectation (Weerahandi 1993, J Am
-    Stat Assoc 88:899). They are of a Sobol sequence: the same values give the same interval.
-    """
-    from scipy import stats
+def even_points(dimensions: int) -> Array:
+    """Points that fill the unit cube evenly, over (dimension, draw), of a Sobol sequence."""
     from scipy.stats import qmc
 
-    uniform = qmc.Sobol(len(freedom), scramble=False).random(_DRAWS) + 0.5 / _DRAWS
-    chi_square = np.asarray(stats.chi2.ppf(uniform, freedom), np.float64)
-    draws: Array = (np.asarray(freedom, np.float64) / chi_square).T
+    points: Array = (qmc.Sobol(dimensions, scramble=False).random(_DRAWS) + 0.5 / _DRAWS).T
+    return points
+
+
+@functools.lru_cache(maxsize=16)
+def chi_square_draws(freedom: tuple[float, ...]) -> Array:
+    """Draws of freedom over chi-square, over (mean square, draw): of a generalised interval.
+
+    A mean square times them is the fiducial distribution of its expectation (Weerahandi 1993, J Am
+    Stat Assoc 88:899). They are the same in each call, and so is an interval of the same values.
+    """
+    from scipy import stats
+
+    degrees = np.asarray(freedom, np.float64)[:, None]
+    draws: Array = degrees / stats.chi2.ppf(even_points(len(freedom)), degrees)
     draws.flags.writeable = False
     return draws
 
@@ -329,14 +340,6 @@ def chi_square_draws(freedom: tuple[float, ...]) -> Array:
 def interval(draws: Array) -> tuple[float, float]:
     """95 % interval of draws: their 2.5 and 97.5 percentiles."""
     low, high = np.quantile(draws, [0.025, 0.975])
-    return float(low), float(high)
-
-
-def variance_interval(mean_square: float, freedom: float) -> tuple[float, float]:
-    """Exact 95 % interval of the expectation of a mean square of normal values."""
-    from scipy import stats
-
-    low, high = mean_square * freedom / stats.chi2.ppf([0.975, 0.025], freedom)
     return float(low), float(high)
 
 
