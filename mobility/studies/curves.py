@@ -532,7 +532,9 @@ def _curve_of(
         else _draw_error(draws, fitted, name, of, sides)
     )
     none = "gaps" if normalised.sizes["rep"] else "no_repetition"
-    whys = [_why_no_side(trial, side) or tables.sentence(f"curves.{none}") for side in sides]
+    whys = [
+        _why_no_side(trial, side) or tables.sentence(f"curves.no_curve.{none}") for side in sides
+    ]
     counted = used.sum(axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):
         chosen = used[..., None]
