@@ -271,6 +271,8 @@ def test_bad_input_is_one_line(trial: Any) -> None:
         (lambda: plot.change(table), "DataFrame of cohort.changes; it has no user_id"),
         (lambda: plot.change(changes_of(2, 2), participant="p9"), "no participant 'p9'"),
         (lambda: plot.change(3), "must be a DataFrame"),
+        (lambda: plot.change(changes_of(2, 2).astype({"date": str})), "'date' must be dates"),
+        (lambda: plot.reliability(table.astype({"value": str})), "'value' must be numbers"),
         (lambda: plot.change(changes_of(2, 2)[:0]), "the table is empty"),
         (lambda: plot.reliability(table, "hip_flexion"), "no metric 'hip_flexion'"),
         (lambda: plot.reliability(table[table["visit"].eq(0)]), "one visit only"),

@@ -52,6 +52,11 @@ _BANDS = {
 }
 _CHANGES = ("user_id", "side", "date", "value", "sd", "mdc95", "change", "verdict", "units")
 _LONG = ("participant", "visit", "metric", "side", "value", "units")
+_KINDS = dict.fromkeys(("value", "sd", "mdc95", "change"), ("fiu", "numbers")) | {
+    "date": ("M", "dates, as of pandas.to_datetime")
+}
+"""Kinds of dtype of some columns, and what they are."""
+
 _SIDE_ORDER = ("left", "right", "")
 
 
@@ -65,9 +70,25 @@ def _with_columns(columns: Sequence[str], origin: str) -> PlainValidator:
             raise BadInputError(f"must be a DataFrame {origin}; it has no {', '.join(lacking)}")
         if not len(given):
             raise BadInputError("the table is empty")
+        for name in columns:
+            kinds, words = _KINDS.get(name, ("", ""))
+            if kinds and given[name].dtype.kind not in kinds:
+                raise BadInputError(f"its column '{name}' must be {words}")
         return given
 
     return PlainValidator(check)
+
+
+def _check_pair(given: Any) -> Any:
+    if given is None:
+        return None
+    try:
+        pair = list(given)
+    except TypeError:
+        pair = []
+    if len(pair) != 2 or not all(callable(getattr(each, "set_ylim", None)) for each in pair):
+        raise BadInputError("must be two Axes of matplotlib, as from pyplot.subplots(1, 2)[1]")
+    return pair
 
 
 def _check_test(given: Any) -> Any:
@@ -80,10 +101,12 @@ if TYPE_CHECKING:
     Changes: TypeAlias = pd.DataFrame
     LongTable: TypeAlias = pd.DataFrame
     CurveTests: TypeAlias = xr.Dataset | None
+    Pair: TypeAlias = Sequence[Axes] | None
 else:
     Changes = Annotated[Any, _with_columns(_CHANGES, "of cohort.changes")]
     LongTable = Annotated[Any, _with_columns(_LONG, f"with the columns {', '.join(_LONG)}")]
     CurveTests = Annotated[Any, PlainValidator(_check_test)]
+    Pair = Annotated[Any, PlainValidator(_check_pair)]
 
 
 @checked
@@ -224,7 +247,7 @@ def reliability(
     metric: str | None = None,
     *,
     side: Literal["left", "right"] | None = None,
-    axes: Annotated[Any, PlainValidator(lambda given: _check_pair(given))] = None,
+    axes: Pair = None,
 ) -> list[Axes]:
     """Draw how a measure repeats: differences of visits over their means, and everybody's lines.
 
@@ -270,7 +293,7 @@ def reliability(
     values = rows.pivot_table(
         index=["participant", "side"], columns="visit", values="value", observed=True, sort=False
     ).reindex(columns=visits)
-    differences, lines = axes or _row_of_axes(2)
+    differences, lines = _row_of_axes(2) if axes is None else axes
     title = capital(name.replace("_", " "))
     _draw_differences(differences, values, title)
     differences.set_xlabel(f"Mean of both visits ({units.lower()})", fontsize=NORMAL)
@@ -278,18 +301,6 @@ def reliability(
     _draw_lines(lines, values, visits)
     lines.set_ylabel(units, fontsize=NORMAL)
     return [differences, lines]
-
-
-def _check_pair(given: Any) -> Any:
-    if given is None:
-        return None
-    try:
-        pair = list(given)
-    except TypeError:
-        pair = []
-    if len(pair) != 2 or not all(callable(getattr(each, "set_ylim", None)) for each in pair):
-        raise BadInputError("must be two Axes of matplotlib, as from pyplot.subplots(1, 2)[1]")
-    return pair
 
 
 def _row_of_axes(count: int, *, share_x: bool = False) -> list[Axes]:
