@@ -13,6 +13,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 from analytic import squat_pose
@@ -41,7 +42,24 @@ def good() -> dict[str, Any]:
     angles, repetitions = mb.joint_angles(pose), mb.find_repetitions(pose)
     assert int(repetitions["accepted"].sum()) == 1
     agreement = mb.agreement(angles, angles + 0 * angles + 1, repetitions)
+    trials = [mb.normalise(angles + i, repetitions) for i in (0, 1, 3, 0, 1, 2, 8, 9)]
+    groups = {"groups": list("aaaabbbb"), "participants": list("abcdefgh")}
+    row = {"user_id": "p1", "side": "", "value": 1.0, "sd": 1.0, "mdc95": 1.0, "change": 0.0}
     return {
+        "recording": angles,
+        "trials": trials,
+        **{f"mean_curves.{name}": given for name, given in groups.items()},
+        "curves": mb.mean_curves(trials, **groups),
+        **{"compare_curves.first": "a", "compare_curves.second": "b", "paired": False},
+        "changes": pd.DataFrame(
+            [row | {"date": pd.Timestamp("2026-01-01"), "verdict": "first", "units": "degree"}] * 2
+        ),
+        "table": pd.DataFrame(
+            {
+                **{"participant": list("aabb"), "visit": [1, 2, 1, 2], "metric": "knee_flexion"},
+                **{"side": "", "value": [1.0, 2.0, 3.0, 5.0], "units": "degree"},
+            }
+        ),
         "pose": pose,
         # Too short to be fitted: a fit takes seconds, and what is wrong is to be refused before.
         "fit_body.pose": pose.isel(time=slice(4)),
@@ -151,7 +169,7 @@ def test_a_bad_argument_gives_one_line_or_a_valid_result(name, good, bad, tmp_pa
         # Of a parameter that nobody thought of: angles, which it may refuse.
         keys = [key for key in (f"{short}.{each.name}", each.name) if key in good] or ["angles"]
         arguments.append(each.name)
-        if each.default is each.empty or (keys[0] != "angles" and each.name in good):
+        if each.default is each.empty or keys[0] != "angles":
             well[each.name] = good[keys[0]]
     faults = []
     for parameter in arguments:

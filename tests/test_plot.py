@@ -6,6 +6,7 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 
@@ -13,7 +14,7 @@ import mobility as mb
 from mobility.errors import BadInputError
 from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.repetitions import find_repetitions, normalise_repetitions
-from mobility.plot import COLOURS
+from mobility.plot.axes import COLOURS
 
 mpl.use("agg")
 
@@ -119,9 +120,144 @@ def test_bland_altman_shows_bias_and_limits_of_the_agreement(trial: Any) -> None
     assert "+4.0" in {text.get_text() for text in ax.texts}
 
 
+def squats_of(people: int, *, deeper: float = 0.0) -> list[xr.Dataset]:
+    """A recording of each, as of normalise, with an error of 4 degrees; the right is 10 less."""
+    percent = np.linspace(0, 100, 101)
+    shape = (100 + deeper) * np.sin(np.pi * percent / 100)
+    rng = np.random.default_rng(1)
+    both = [shape[:, None] + rng.normal(0, 3) - [0, 10] for _ in range(people)]
+    over = ("rep", "percent", "side")
+    return [
+        xr.Dataset(
+            {
+                "knee_flexion": (over, each[None], {"units": "degree"}),
+                "knee_flexion_sd": (over, each[None] * 0 + 4),
+            },
+            {"rep": [1], "percent": percent, "side": ["left", "right"]},
+        )
+        for each in both
+    ]
+
+
+def values_of(people: int, visits: int) -> pd.DataFrame:
+    """Long table: the left of each person rises by 2 degrees from visit to visit."""
+    rng = np.random.default_rng(2)
+    base = dict(zip(range(people), rng.normal(100, 8, people), strict=True))
+    rows = [
+        {
+            "participant": f"p{i}",
+            "visit": v,
+            "side": side,
+            "value": base[i] + 2 * v * (side == "left"),
+        }
+        for i in base
+        for v in range(visits)
+        for side in ("left", "right")
+    ]
+    return pd.DataFrame(rows).assign(metric="knee_flexion", units="degree")
+
+
+def changes_of(people: int, visits: int) -> pd.DataFrame:
+    """The same as a table of changes, of which 5 degrees can be detected."""
+    rows = values_of(people, visits).rename(columns={"participant": "user_id"})
+    first = rows.groupby(["user_id", "side"])["value"].transform("first")
+    rows = rows.assign(sd=3.0, mdc95=5.0, change=rows["value"] - first)
+    rows["date"] = pd.Timestamp("2026-01-01", tz="UTC") + pd.to_timedelta(7 * rows["visit"], "D")
+    rows["verdict"] = np.where(rows["change"].abs() > 5, "larger", "within error")
+    return rows
+
+
+def labels(axis: Any) -> list[str]:
+    return [text.get_text() for text in axis.get_legend().get_texts()]
+
+
+def test_a_group_has_its_mean_with_the_band_and_the_number_of_people() -> None:
+    curves = mb.mean_curves(squats_of(6), participants=list("abcdef"))
+    (ax,) = mb.plot.group_curves(curves)
+    assert labels(ax) == ["Left, n = 6", "Right, n = 6", "95 % band, whole curve"]
+    one = curves.sel(group="all", side="left")
+    np.testing.assert_allclose(drawn(ax, "left")[0], one["mean"])
+    band = ax.collections[0].get_paths()[0].vertices[:, 1]
+    assert band.max() == pytest.approx(one["upper_whole"].max().item())
+    # The model's error is beside the band, which does not hold it.
+    (bar,) = (line.get_ydata() for line in ax.lines if len(line.get_ydata()) == 2)
+    assert np.ptp(bar) == pytest.approx(2 * 1.96 * 4)
+    (few,) = mb.plot.group_curves(mb.mean_curves(squats_of(3), participants=list("abc")))
+    assert "95 % interval, each point" in labels(few)
+    (two,) = mb.plot.group_curves(mb.mean_curves(squats_of(2), participants=list("ab")))
+    assert labels(two) == ["Left, n = 2", "Right, n = 2"]
+    (spread,) = mb.plot.group_curves(curves, side="right", band="sd")
+    assert labels(spread) == ["Right, n = 6", "± 1 SD between people"]
+    assert spread.get_title(loc="left") == "Knee_flexion, right"
+
+
+def test_groups_have_a_panel_for_each_side_with_what_differs_below() -> None:
+    trials = squats_of(6) + squats_of(6, deeper=30)
+    who = [f"p{i}" for i in range(12)]
+    curves = mb.mean_curves(trials, groups=["a"] * 6 + ["b"] * 6, participants=who)
+    test = mb.compare_curves(curves, "a", "b", paired=False)
+    left, right = mb.plot.group_curves(curves, test=test)
+    for ax, side in ((left, "left"), (right, "right")):
+        assert ax.get_title(loc="left").endswith(side)
+        assert labels(ax)[:2] == ["a, n = 6", "b, n = 6"]
+        (marked,) = (line.get_xdata() for line in ax.lines if line.get_linewidth() == 4)
+        of_side = test["cluster_side"].values == side
+        np.testing.assert_array_equal(
+            marked, [test["cluster_start"][of_side].item(), test["cluster_end"][of_side].item()]
+        )
+        assert f"p = {test['cluster_p'][of_side].item():.3f}" in {t.get_text() for t in ax.texts}
+    assert left.get_ylim() == right.get_ylim()
+    same = mb.plot.group_curves(curves, test=test.isel(cluster=[]), side="left")[0]
+    assert "no difference found" in {text.get_text() for text in same.texts}
+    none = curves.sel(group=["a"]).assign(n=curves["n"] * 0, reason=curves["reason"] + "too dark")
+    assert "too dark" in {text.get_text() for text in mb.plot.group_curves(none)[0].texts}
+
+
+def test_changes_are_filled_beyond_what_can_be_detected() -> None:
+    changes = changes_of(4, 4)
+    ax = mb.plot.change(changes)
+    filled = [
+        value
+        for line in ax.lines
+        if line.get_marker() == "o" and line.get_markerfacecolor() == COLOURS["left"]
+        for value in line.get_ydata()
+    ]
+    assert filled == pytest.approx([6.0] * 4)
+    assert max(ax.patches[0].get_corners()[:, 1]) == 5
+    assert [t.get_text() for t in ax.get_xticklabels()] == [f"{v}\nn = 4" for v in range(1, 5)]
+    (left,) = (line for line in ax.lines if line.get_linewidth() == 2.4 and line.get_ls() == "-")
+    np.testing.assert_allclose(left.get_ydata(), [0, 2, 4, 6])
+    person = mb.plot.change(changes, participant="p2", side="right")
+    of_person = changes[changes["user_id"].eq("p2") & changes["side"].eq("right")]
+    np.testing.assert_allclose(person.lines[2].get_ydata(), of_person["value"])
+    middle = np.mean([edge.get_ydata()[0] for edge in person.lines[:2]])
+    assert middle == pytest.approx(of_person["value"].iloc[0])
+    assert person.get_xlabel() == "Days since the first session"
+
+
+def test_reliability_shows_differences_of_visits_and_everybody() -> None:
+    table = values_of(8, 2)
+    table.loc[3, "value"] = np.nan  # the right of the first person, second visit
+    noise = np.random.default_rng(3).normal(0, 1, len(table))
+    table["value"] += noise
+    again = pd.concat([table, table.iloc[:1].assign(value=table["value"].iloc[0] + 2)])
+    differences, lines = mb.plot.reliability(again)
+    assert differences.get_title(loc="left") == "Knee flexion: 8 people, 15 pairs, 1 incomplete"
+    (left,) = (line for line in differences.lines if line.get_marker() == "o")
+    wide = table[table["side"].eq("left")].pivot(
+        index="participant", columns="visit", values="value"
+    )
+    expected = (wide[1] - wide[0]).to_numpy(copy=True)
+    expected[0] -= 1  # two values of one visit are averaged
+    np.testing.assert_allclose(left.get_ydata(), expected)
+    assert [t.get_text() for t in lines.get_xticklabels()] == ["0\nn = 8", "1\nn = 8"]
+    assert len([line for line in lines.lines if line.get_linewidth() == 0.8]) == 16
+
+
 def test_bad_input_is_one_line(trial: Any) -> None:
     pose, angles, reps = trial
     plot, agreement = mb.plot, mb.agreement(angles, angles, reps)
+    group, table = mb.mean_curves(squats_of(2), participants=["a", "b"]), values_of(3, 2)
     for draw, says in (
         (lambda: plot.curves(angles, "knee_flexon"), "knee_flexion"),
         (lambda: plot.repetitions(angles, reps, "knees"), "no angle 'knees'"),
@@ -130,6 +266,17 @@ def test_bad_input_is_one_line(trial: Any) -> None:
         (lambda: plot.body(angles), "body: pose: not a pose Dataset"),
         (lambda: plot.body(pose * np.nan), "not seen in any frame"),
         (lambda: plot.bland_altman(agreement, metric="peek"), "peak"),
+        (lambda: plot.group_curves(angles), "Dataset of mobility.mean_curves"),
+        (lambda: plot.group_curves(group, test=angles), "Dataset of mobility.compare_curves"),
+        (lambda: plot.change(table), "DataFrame of cohort.changes; it has no user_id"),
+        (lambda: plot.change(changes_of(2, 2), participant="p9"), "no participant 'p9'"),
+        (lambda: plot.change(3), "must be a DataFrame"),
+        (lambda: plot.change(changes_of(2, 2).astype({"date": str})), "'date' must be dates"),
+        (lambda: plot.reliability(table.astype({"value": str})), "'value' must be numbers"),
+        (lambda: plot.change(changes_of(2, 2)[:0]), "the table is empty"),
+        (lambda: plot.reliability(table, "hip_flexion"), "no metric 'hip_flexion'"),
+        (lambda: plot.reliability(table[table["visit"].eq(0)]), "one visit only"),
+        (lambda: plot.reliability(table, axes=plot), "two Axes"),
     ):
         with pytest.raises(BadInputError, match=says) as error:
             draw()

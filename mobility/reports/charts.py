@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mobility.plot import GREY, NORMAL, SMALL
+from mobility.plot.axes import GREY, NORMAL, SMALL
 
 _WIDE, _HIGH = 324.0, 194.4
 """Size in points, so that the text is legible at the width of a phone."""

@@ -6,14 +6,12 @@ that belongs to no window; the colours and marks of the sides are those of the r
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mobility import tables
-from mobility.kinematics.expected_error import half_width
-from mobility.plot import COLOURS, GREY, MARKERS, NORMAL, SMALL
+from mobility import plot, tables
+from mobility.plot.axes import COLOURS, GREY, MARKERS, NORMAL, SMALL, in_words
 from mobility.reports.figures import legend, line, panels, patch
 
 if TYPE_CHECKING:
@@ -29,8 +27,6 @@ SMALLEST_BOX = 10
 
 MOST_PANELS = 24
 """Most participants in one figure."""
-
-_UNITS = {"degree": "Degrees", "percent": "Percent", "1": "", "s": "Seconds"}
 
 
 def over_time(changes: pd.DataFrame, *, title: str) -> Figure:
@@ -54,19 +50,13 @@ def over_time(changes: pd.DataFrame, *, title: str) -> Figure:
     sides = [side for side in ("left", "right", "") if side in set(changes["side"])]
     for axis, user_id in zip(axes, people, strict=False):
         of_person = changes[changes["user_id"].eq(user_id)]
-        first = of_person["date"].min()
-        span = max((of_person["date"].max() - first).total_seconds() / 86400, 1e-6)
-        for i, side in enumerate(sides):
-            _one_course(
-                axis, of_person[of_person["side"].eq(side)], first, side, 0.012 * span * (2 * i - 1)
-            )
-        axis.set_title(str(user_id), fontsize=NORMAL, loc="left")
+        plot.change(of_person, ax=axis, legend=False)
         axis.set_xlabel(tables.sentence("cohort.days"), fontsize=SMALL)
-        axis.margins(x=0.12)
+        axis.set_ylabel("")
     for axis in axes[len(people) :]:
         axis.remove()
     for axis in axes[: len(people) : columns]:
-        axis.set_ylabel(_unit(changes), fontsize=NORMAL)
+        axis.set_ylabel(in_words(str(changes["units"].iloc[0])), fontsize=NORMAL)
     band = patch(tables.sentence("cohort.band"), fc="#DDDDDD", ec=GREY)
     beyond = line(tables.sentence("cohort.beyond"), color=GREY, marker="o", ls="")
     _legend(figure, sides, title, [band, beyond])
@@ -110,7 +100,7 @@ def group_distribution(values: pd.DataFrame, *, title: str, group_title: str) ->
         fontsize=NORMAL,
     )
     axis.set_xlim(-0.6, len(groups) - 0.4)
-    axis.set_ylabel(_unit(values), fontsize=NORMAL)
+    axis.set_ylabel(in_words(str(values["units"].iloc[0])), fontsize=NORMAL)
     axis.set_xlabel(group_title, fontsize=NORMAL)
     marks = []
     sizes = values.groupby(["group", "side"], observed=True).size()
@@ -120,33 +110,6 @@ def group_distribution(values: pd.DataFrame, *, title: str, group_title: str) ->
         marks.append(patch("quartiles", fc="#DDDDDD", ec=GREY))
     _legend(figure, sides, title, marks)
     return figure
-
-
-def _one_course(axis: Axes, sessions: pd.DataFrame, first: Any, side: str, offset: float) -> None:
-    if sessions.empty:
-        return
-    days = (sessions["date"] - first).dt.total_seconds().to_numpy() / 86400
-    value, sd = sessions["value"].to_numpy(), sessions["sd"].to_numpy()
-    mdc = float(sessions["mdc95"].iloc[0])
-    colour = COLOURS[side]
-    if math.isfinite(mdc):
-        axis.axhspan(value[0] - mdc, value[0] + mdc, facecolor=colour, alpha=0.10, lw=0, zorder=0)
-        for edge in (value[0] - mdc, value[0] + mdc):
-            axis.axhline(edge, color=colour, lw=0.7, ls=":" if side == "right" else "--", zorder=1)
-    axis.plot(days + offset, value, color=colour, lw=1.0, alpha=0.6, zorder=2)
-    for day, v, s, verdict in zip(days, value, sd, sessions["verdict"], strict=True):
-        axis.errorbar(
-            day + offset,
-            v,
-            yerr=half_width(s) if math.isfinite(s) else None,
-            fmt=MARKERS.get(side, "D"),
-            color=colour,
-            markerfacecolor=colour if verdict in ("larger", "smaller") else "white",
-            markersize=6,
-            elinewidth=1.2,
-            capsize=3,
-            zorder=3,
-        )
 
 
 def _one_group(axis: Axes, value: Any, centre: float, width: float, side: str) -> None:
@@ -180,11 +143,6 @@ def _one_group(axis: Axes, value: Any, centre: float, width: float, side: str) -
         markersize=5.5,
         zorder=3,
     )
-
-
-def _unit(table: pd.DataFrame) -> str:
-    units = str(table["units"].iloc[0])
-    return _UNITS.get(units, units)
 
 
 def _legend(figure: Figure, sides: list[str], title: str, marks: list[Any]) -> None:

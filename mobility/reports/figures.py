@@ -20,7 +20,7 @@ from mobility.errors import BadInputError
 from mobility.formatting import quantity, rounded
 from mobility.kinematics.datasets import require_pose
 from mobility.kinematics.skeleton import SIDES
-from mobility.plot import (
+from mobility.plot.axes import (
     COLOURS,
     GREY,
     LINES,
@@ -28,14 +28,10 @@ from mobility.plot import (
     NORMAL,
     SMALL,
     UNKNOWN_TILT,
-    VIEWS,
-    View,
     bare,
-    draw_body,
-    projected,
-    require_angles,
     say_empty,
 )
+from mobility.plot.trials import VIEWS, View, draw_body, projected, require_angles
 from mobility.view import azimuths
 from mobility.wording import capital
 

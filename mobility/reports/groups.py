@@ -15,7 +15,6 @@ from mobility import plot, tables
 from mobility.assessment.advice import advise
 from mobility.assessment.findings import Finding, say
 from mobility.assessment.kinds import entry_of
-from mobility.assessment.phases import between
 from mobility.assessment.reference_ranges import Kind, ReferenceRange, reference_range
 from mobility.assessment.summaries import least_for_spread
 from mobility.formatting import quantity, rounded
@@ -62,8 +61,6 @@ def curves(
     names
         Angles; one whose metric was refused is not drawn, as its curve is equally uncertain.
     """
-    if "leg" in repetitions:
-        angles = _of_standing_leg(angles, repetitions)
     drawn = [
         name
         for name in names
@@ -79,15 +76,6 @@ def curves(
         for name in drawn
     ]
     return charts(*made) + f"<p class='note'>{tables.sentence('report.curves.repetitions')}</p>"
-
-
-def _of_standing_leg(angles: xr.Dataset, repetitions: xr.Dataset) -> xr.Dataset:
-    """Blank the leg that hangs in the repetitions of the other."""
-    inside = between(angles["time"], repetitions["start"], repetitions["end"])
-    hangs = (inside & (repetitions["leg"] != angles["side"])).any("rep")
-    return angles.map(
-        lambda angle: angle.where(~hangs) if "side" in angle.dims else angle, keep_attrs=True
-    )
 
 
 def whole_recording(angles: xr.Dataset, repetitions: xr.Dataset, names: Sequence[str]) -> str:

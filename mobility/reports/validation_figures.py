@@ -15,7 +15,7 @@ import xarray as xr
 
 from mobility import plot, tables
 from mobility.kinematics.expected_error import half_width
-from mobility.plot import COLOURS, GREY, LINES, MARKERS, NORMAL
+from mobility.plot.axes import COLOURS, GREY, LINES, MARKERS, NORMAL
 from mobility.reports.figures import legend, line, panels, patch
 from mobility.wording import capital, spoken
 

@@ -258,7 +258,7 @@ def mean_curves(
     if people is None and any(isinstance(trial, xr.Dataset) for trial in trials):
         raise BadInputError("mean_curves: name the participants of the Datasets")
     compared = check_recordings(recordings)
-    _require_one_exercise(trials)
+    _require_alike(trials, phase, points)
     angle = _first_of(trials, name)
     sided = "side" in angle.dims
     if of == "right_minus_left" and not sided:
@@ -316,10 +316,10 @@ def compare_curves(
     -------
     xarray.Dataset
         Over (side, percent): `difference`, `t`, `p` (adjusted for the whole curve: the share of
-        arrangements whose largest |t| anywhere is as large) and `error_sd`, the model's error of
-        the difference if nothing of it cancels. Over (side): `threshold` of |t|, `n_first`,
-        `n_second` (of pairs both are their number), `left_out` (people without a pair, or without
-        a curve), and `reason` where there is no test.
+        arrangements whose largest t anywhere, of either sign, is as large) and `error_sd`, the
+        model's error of the difference if nothing of it cancels. Over (side): `threshold` of ±t,
+        `n_first`, `n_second` (of pairs both are their number), `people` (of both), `left_out`
+        (people without a pair, or without a curve), and `reason` where there is no test.
 
         Over (cluster): `cluster_side`, `cluster_start` and `cluster_end` in percent, `cluster_peak`
         (percent), `cluster_difference` there, `cluster_p`. Every point of a cluster differs.
@@ -344,82 +344,17 @@ def compare_curves(
             "groups; give paired=True, or each person one group"
         )
     pair = [curves.sel(group=group, drop=True) for group in (first, second)]
-    tests, rows = [], []
-    for side in curves["side"].values:
-        one, other = (
-            part["curve"].sel(side=side).transpose("participant", "percent").to_numpy()
-            for part in pair
-        )
-        has = [np.isfinite(values).all(axis=1) for values in (one, other)]
-        if paired:
-            has = [has[0] & has[1]] * 2
-        one, other = one[has[0]], other[has[1]]
-        left_out = len(of_first | of_second) - int((has[0] | has[1]).sum())
-        difference = np.full(one.shape[1], np.nan)
-        if len(one) and len(other):
-            difference = other.mean(axis=0) - one.mean(axis=0)
-        how: dict[str, Any] = {"alpha": alpha, "most": arrangements, "seed": seed}
-        reason = ""
-        try:
-            test = (
-                paired_curve_test(other - one, **how)
-                if paired
-                else independent_curve_test(one, other, **how)
-            )
-        except BadInputError as error:
-            reason = str(error)
-            test = CurveTest(difference * np.nan, difference * np.nan, np.nan, 0, exact=False)
-        tests.append((difference, test, len(one), len(other), left_out, reason))
-        rows += [(side, difference, cluster) for cluster in clusters_beyond(test)]
-    differences, done, n_first, n_second, left, reasons = zip(*tests, strict=True)
-    if all(reasons):
-        raise BadInputError(f"compare_curves: {listed(list(dict.fromkeys(reasons)))}")
-    units, words = {"units": curves["curve"].attrs["units"]}, f"{second} less {first}"
-    over = ("side", "percent")
-    errors = [part["mean_error_sd"].transpose(*over).to_numpy() for part in pair]
-    percent = curves["percent"].to_numpy()
-    result = xr.Dataset(
-        {
-            "difference": (over, np.array(differences), units | {"long_name": words}),
-            "t": (over, np.array([each.t for each in done]), {"long_name": f"t of {words}"}),
-            "p": (
-                over,
-                np.array([each.p for each in done]),
-                {"long_name": "p, adjusted for the whole curve"},
-            ),
-            "error_sd": (
-                over,
-                np.hypot(*errors),
-                units | {"long_name": "model's error of the difference, if nothing of it cancels"},
-            ),
-            "threshold": (
-                "side",
-                np.array([each.threshold for each in done]),
-                {"long_name": f"|t| beyond which p is at most {alpha:g}"},
-            ),
-            "n_first": ("side", np.array(n_first), {"long_name": f"people, {first}"}),
-            "n_second": ("side", np.array(n_second), {"long_name": f"people, {second}"}),
-            "left_out": (
-                "side",
-                np.array(left),
-                {"long_name": f"people without a {'pair' if paired else 'curve'}"},
-            ),
-            "reason": ("side", np.array(reasons, dtype=object)),
-            "cluster_side": ("cluster", np.array([side for side, *_ in rows], dtype=object)),
-            **{
-                f"cluster_{name}": ("cluster", np.array(values, dtype=np.float64))
-                for name, values in {
-                    "start": [percent[cluster.first] for *_, cluster in rows],
-                    "end": [percent[cluster.last] for *_, cluster in rows],
-                    "peak": [percent[cluster.peak] for *_, cluster in rows],
-                    "difference": [values[cluster.peak] for _, values, cluster in rows],
-                    "p": [cluster.p for *_, cluster in rows],
-                }.items()
-            },
-        },
-        coords={"side": curves["side"], "percent": curves["percent"]},
-        attrs=curves.attrs | {"first": first, "second": second, "paired": int(paired)},
-    )
+    how: dict[str, Any] = {"alpha": alpha, "most": arrangements, "seed": seed}
+    tests = [
+        _test_of_side(*(part["curve"].sel(side=side) for part in pair), paired=paired, **how)
+        for side in curves["side"].values
+    ]
+    if all(each.reason for each in tests):
+        raise BadInputError(f"compare_curves: {listed([*dict.fromkeys(t.reason for t in tests)])}")
+    result = _tested_curves(pair, tests, words=f"{second} less {first}")
+    result["left_out"] = len(of_first | of_second) - result["people"]
+    result["left_out"].attrs["long_name"] = f"people without a {'pair' if paired else 'curve'}"
+    result.attrs = curves.attrs | {"first": first, "second": second, "paired": int(paired)}
     views = [_views_of(curves, group) for group in (first, second)]
     noted: dict[str, Any] = {}
     if all(views) and views[0] != views[1]:
@@ -431,10 +366,95 @@ def compare_curves(
         result,
         "compare_curves",
         {"first": first, "second": second, "paired": paired, "alpha": alpha, "seed": seed},
-        arrangements=[each.arrangements for each in done],
-        exact=[each.exact for each in done],
+        arrangements=[each.test.arrangements for each in tests],
+        exact=[each.test.exact for each in tests],
         **noted,
     )
+
+
+class _SideTest(NamedTuple):
+    """Test of one side: difference of the means, numbers of people, and why there is no test."""
+
+    difference: Array
+    test: CurveTest
+    counts: tuple[int, int, int]
+    reason: str
+
+
+def _test_of_side(
+    first: xr.DataArray, second: xr.DataArray, *, paired: bool, **how: Any
+) -> _SideTest:
+    one, other = (
+        curves.transpose("participant", "percent").to_numpy() for curves in (first, second)
+    )
+    has = [np.isfinite(values).all(axis=1) for values in (one, other)]
+    if paired:
+        has = [has[0] & has[1]] * 2
+    counts = int(has[0].sum()), int(has[1].sum()), int((has[0] | has[1]).sum())
+    one, other = one[has[0]], other[has[1]]
+    nothing = np.full(one.shape[1], np.nan)
+    difference = nothing
+    if len(one) and len(other):
+        difference = other.mean(axis=0) - one.mean(axis=0)
+    try:
+        if paired:
+            test = paired_curve_test(other - one, **how)
+        else:
+            test = independent_curve_test(one, other, **how)
+    except BadInputError as error:
+        none = CurveTest(nothing, nothing, np.nan, 0, exact=False)
+        return _SideTest(difference, none, counts, str(error))
+    return _SideTest(difference, test, counts, "")
+
+
+def _tested_curves(
+    pair: Sequence[xr.Dataset], tests: Sequence[_SideTest], *, words: str
+) -> xr.Dataset:
+    """Put the tests of the sides together, with their clusters."""
+    percent, sides = pair[0]["percent"], pair[0]["side"]
+    units = {"units": pair[0]["curve"].attrs["units"]}
+    errors = [part["mean_error_sd"].transpose("side", "percent").to_numpy() for part in pair]
+    over: dict[str, tuple[Any, str]] = {
+        "difference": ([each.difference for each in tests], words),
+        "error_sd": (np.hypot(*errors), "model's error of the difference, if nothing cancels"),
+        "t": ([each.test.t for each in tests], f"t of {words}"),
+        "p": ([each.test.p for each in tests], "p, adjusted for the whole curve"),
+    }
+    of_side: dict[str, tuple[Any, str]] = {
+        "threshold": ([each.test.threshold for each in tests], "t of either sign that p allows"),
+        "n_first": ([each.counts[0] for each in tests], "people of the first group"),
+        "n_second": ([each.counts[1] for each in tests], "people of the second group"),
+        "people": ([each.counts[2] for each in tests], "people of both"),
+        "reason": (np.array([each.reason for each in tests], object), "why there is no test"),
+    }
+    found = [
+        (side, each.difference, cluster)
+        for side, each in zip(sides.values, tests, strict=True)
+        for cluster in clusters_beyond(each.test)
+    ]
+    at = percent.to_numpy()
+    clusters = {
+        "start": [at[cluster.first] for *_, cluster in found],
+        "end": [at[cluster.last] for *_, cluster in found],
+        "peak": [at[cluster.peak] for *_, cluster in found],
+        "difference": [difference[cluster.peak] for _, difference, cluster in found],
+        "p": [cluster.p for *_, cluster in found],
+    }
+    result = xr.Dataset(
+        {
+            **{
+                name: (("side", "percent"), np.array(v), {"long_name": w})
+                for name, (v, w) in over.items()
+            },
+            **{name: ("side", np.array(v), {"long_name": w}) for name, (v, w) in of_side.items()},
+            "cluster_side": ("cluster", np.array([side for side, *_ in found], dtype=object)),
+            **{f"cluster_{name}": ("cluster", np.array(v, float)) for name, v in clusters.items()},
+        },
+        coords={"side": sides, "percent": percent},
+    )
+    for name in ("difference", "error_sd", "cluster_difference"):
+        result[name].attrs |= units
+    return result
 
 
 def _views_of(curves: xr.Dataset, group: str) -> list[str]:
@@ -451,12 +471,21 @@ def _one_each(given: Sequence[str] | None, count: int, what: str) -> list[str] |
     return [str(each) for each in given]
 
 
-def _require_one_exercise(trials: Sequence[xr.Dataset | StoredSession]) -> None:
+def _require_alike(trials: Sequence[xr.Dataset | StoredSession], phase: Phase, points: int) -> None:
+    """Raise unless the sessions are of one exercise, and the Datasets of that phase."""
     done = {trial.record.exercise for trial in trials if isinstance(trial, StoredSession)}
     if len(done) > 1:
         raise BadInputError(
             f"mean_curves: the sessions are of {listed(sorted(done))}; give those of one exercise"
         )
+    for number, trial in enumerate(trials, start=1):
+        if isinstance(trial, xr.Dataset):
+            its_phase = trial["percent"].attrs.get("phase", phase)
+            if its_phase != phase or trial.sizes["percent"] != points:
+                raise BadInputError(
+                    f"mean_curves: trial {number} is {trial.sizes['percent']} points of the "
+                    f"{its_phase}, not {points} of the {phase}"
+                )
 
 
 def _first_of(trials: Sequence[xr.Dataset | StoredSession], name: str) -> xr.DataArray:
@@ -486,77 +515,70 @@ def _curve_of(
 ) -> _Trial:
     """Mean curve of one recording, or the reason why there is none."""
     nothing = np.full((len(sides), points), np.nan)
-    empty = _Trial(str(number), "", "", nothing, nothing, np.zeros(len(sides), np.int64), [])
-    fitted = repetitions = None
-    if isinstance(trial, StoredSession):
-        record = trial.record
-        nameless = record.user_id == ANONYMOUS
-        empty = empty._replace(name=trial.id, participant=trial.id if nameless else record.user_id)
-        try:
-            trial.analyzed()
-            why = _why_left_out(trial, compared)
-            if not why:
-                quality = trial.capture_quality()
-                empty = empty._replace(view=str((quality.get("view") or {}).get("name") or ""))
-                angles, repetitions = of_session.angles(trial), trial.repetitions()
-                fitted = trial.fitted()
-                why = "" if name in angles else tables.sentence("curves.not_measured", name=name)
-                why = why or str(angles[name].attrs.get("refused", ""))
-        except MobilityError as error:
-            why = str(error)
-        if why:
-            return empty._replace(reasons=[why] * len(sides))
-        parts = [each for each in (name, f"{name}_sd") if each in angles]
-        normalised = normalise(angles[parts], repetitions, phase=phase, points=points)
-    else:
-        if name not in trial:
-            why = tables.sentence("curves.not_measured", name=name)
-            return empty._replace(reasons=[why] * len(sides))
-        normalised = trial
-        its_phase = trial["percent"].attrs.get("phase", phase)
-        if its_phase != phase or trial.sizes["percent"] != points:
-            raise BadInputError(
-                f"mean_curves: trial {number} is {trial.sizes['percent']} points of the "
-                f"{its_phase}, not {points} of the {phase}"
-            )
+    made = _Trial(str(number), "", "", nothing, nothing, np.zeros(len(sides), np.int64), [])
+    try:
+        if isinstance(trial, StoredSession):
+            who = trial.record.user_id
+            made = made._replace(name=trial.id, participant=trial.id if who == ANONYMOUS else who)
+            view = _require_counted(trial, compared)
+            made = made._replace(view=view)
+            normalised, errors = _of_session(trial, name, phase, of, points, sides)
+        else:
+            normalised, errors = trial, None
+        if name not in normalised:
+            raise BadInputError(tables.sentence("curves.not_measured", name=name))
+    except MobilityError as error:
+        return made._replace(reasons=[str(error)] * len(sides))
+    if errors is None:
+        sd = normalised.get(f"{name}_sd", normalised[name] * np.nan)
+        errors = _frame_error(sd, of, sides)
     values = _of(normalised[name], of, sides)
     used = np.asarray(np.isfinite(values).all(axis=2))  # (rep, side)
-    draws = None
-    if of in _FACTOR and fitted is not None and "position_draws" in fitted:
-        off = angle_deviations(fitted)[[name]].rename(fit_time="time")
-        draws = normalise(off, repetitions, phase=phase, points=points)[name]
-    sd = normalised.get(f"{name}_sd", normalised[name] * np.nan)
-    errors = (
-        _frame_error(sd, of, sides)
-        if draws is None or fitted is None
-        else _draw_error(draws, fitted, name, of, sides)
-    )
-    none = "gaps" if normalised.sizes["rep"] else "no_repetition"
-    whys = [_why_no_side(trial, side) or tables.sentence(f"curves.{none}") for side in sides]
     counted = used.sum(axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):
         chosen = used[..., None]
         curve = np.where(chosen, values, 0.0).sum(axis=0) / counted[:, None]
-        rms = np.sqrt(np.where(chosen, errors**2, 0.0).sum(axis=0) / counted[:, None])
-    reasons = ["" if count else why for count, why in zip(counted, whys, strict=True)]
-    return empty._replace(curve=curve, error=rms, repetitions=counted, reasons=reasons)
+        error_sd = np.sqrt(np.where(chosen, errors**2, 0.0).sum(axis=0) / counted[:, None])
+    none = "gaps" if normalised.sizes["rep"] else "no_repetition"
+    why = tables.sentence(f"curves.no_curve.{none}")
+    metrics = trial.metrics() if isinstance(trial, StoredSession) and not counted.all() else None
+    reasons = [
+        "" if count else (metrics is not None and reason_of_side(metrics, side)) or why
+        for count, side in zip(counted, sides, strict=True)
+    ]
+    return made._replace(curve=curve, error=error_sd, repetitions=counted, reasons=reasons)
 
 
-def _why_no_side(trial: xr.Dataset | StoredSession, side: str) -> str:
-    return reason_of_side(trial.metrics(), side) if isinstance(trial, StoredSession) else ""
-
-
-def _why_left_out(session: StoredSession, compared: Sequence[str]) -> str:
-    """Say why a session does not count whatever its angles; empty where it does."""
-    record = session.record
+def _require_counted(session: StoredSession, compared: Sequence[str]) -> str:
+    """Return the view of a session; raise if it does not count, whatever its angles."""
+    record = session.analyzed()
     if not record.verdict:
-        return tables.sentence("cohort.not_judged")
+        raise BadInputError(tables.sentence("cohort.not_judged"))
     if record.verdict not in compared:
         level = verdict_in_words(record.verdict, record.exercise)
-        return tables.sentence("cohort.other_verdict", level=level)
+        raise BadInputError(tables.sentence("cohort.other_verdict", level=level))
     if record.kind.noun == "movement":
-        return tables.sentence("curves.single_joints")
-    return ""
+        raise BadInputError(tables.sentence("curves.single_joints"))
+    return str((session.capture_quality().get("view") or {}).get("name") or "")
+
+
+def _of_session(
+    session: StoredSession, name: str, phase: Phase, of: Of, points: int, sides: Sequence[str]
+) -> tuple[xr.Dataset, Array | None]:
+    """Normalised angle of a session, and the error of a difference if draws say it."""
+    angles, repetitions = of_session.angles(session), session.repetitions()
+    parts = [each for each in (name, f"{name}_sd") if each in angles]
+    if parts and (why := angles[name].attrs.get("refused")):
+        raise BadInputError(str(why))
+    normalised = normalise(angles[parts], repetitions, phase=phase, points=points)
+    if of == "value":
+        return normalised, None
+    fitted = session.fitted()
+    if "position_draws" not in fitted or not parts:
+        return normalised, None
+    off = angle_deviations(fitted)[[name]].rename(fit_time="time")
+    draws = normalise(off, repetitions, phase=phase, points=points)[name]
+    return normalised, _draw_error(draws, fitted, name, of, sides)
 
 
 def _of(values: xr.DataArray, of: Of, sides: Sequence[str]) -> Array:

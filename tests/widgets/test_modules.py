@@ -12,7 +12,7 @@ import pytest
 from processes import ended
 
 from mobility import widgets
-from mobility.plot import COLOURS
+from mobility.plot.axes import COLOURS
 from mobility.widgets.base import FOLDER, module, stylesheet
 
 WIDGETS = ("config_editor", "session_browser", "trial_viewer", "upload_form")

@@ -1,8 +1,4 @@
-"""Plots for a notebook: curves, repetitions, the body, two trials, agreement with a lab.
-
-Each draws one angle, or one body, on one matplotlib Axes: on `ax`, or on a new figure. It returns
-the Axes, so that titles, limits and colours can be changed afterwards.
-"""
+"""Plots of one trial or two: curves, repetitions, the body, agreement with a lab."""
 
 from __future__ import annotations
 
@@ -17,51 +13,37 @@ from pydantic import Field, PlainValidator
 from mobility import tables
 from mobility.assessment.body import body_axes
 from mobility.errors import BadInputError
-from mobility.formatting import quantity, rounded
+from mobility.formatting import quantity
 from mobility.kinematics.datasets import Angles, Pose, Repetitions
 from mobility.kinematics.expected_error import half_width
-from mobility.kinematics.repetitions import normalise_repetitions
 from mobility.kinematics.skeleton import BONES, SIDES, landmarks
 from mobility.options import checked, likely, quoted
+from mobility.plot.axes import (
+    COLOURS,
+    GREY,
+    LIMITS,
+    MARKERS,
+    NORMAL,
+    SECOND,
+    UNKNOWN_TILT,
+    Where,
+    axes_or_new,
+    labelled,
+    line_with_interval,
+    panel_title,
+    say_empty,
+    side_style,
+)
+from mobility.studies.curves import normalise
 from mobility.view import camera_view
 from mobility.wording import capital
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["bland_altman", "body", "compare", "curves", "repetitions"]
-
 Array = NDArray[np.float64]
 View = Literal["left", "right", "front"]
 VIEWS: tuple[View, ...] = ("left", "right", "front")
-
-COLOURS = {"left": "#0072B2", "right": "#D55E00", "": "#333333"}
-"""Blue and vermilion of Okabe and Ito (2008), distinct for every kind of colour vision."""
-
-LINES = {"left": "-", "right": (0, (5, 2)), "": "-"}
-"""Line styles, which distinguish the sides in grey too."""
-
-MARKERS = {"left": "o", "right": "s"}
-"""Marks, which distinguish the sides in grey too."""
-
-SMALL, NORMAL = 9, 10
-"""Sizes of the text, points."""
-
-GREY = "#555555"
-UNKNOWN_TILT = (0, (2, 2))
-"""Line style of hips whose tilt is unknown."""
-
-_SECOND = "#009E73"
-_LIMITS = ("lower_limit", "mean_difference", "upper_limit")
-_INTERVALS_AT = {"lower_limit": 0.97, "mean_difference": 0.98, "upper_limit": 0.99}
-"""Places of the bars of the intervals, as shares of the width."""
-
-
-def _check_axes(given: Any) -> Any:
-    # Checked by a method: importing matplotlib would slow pages that draw no figure.
-    if given is not None and not callable(getattr(given, "set_ylim", None)):
-        raise BadInputError("must be the Axes of matplotlib, as from pyplot.subplots()[1]")
-    return given
 
 
 def _check_agreement(given: Any) -> xr.Dataset:
@@ -70,7 +52,7 @@ def _check_agreement(given: Any) -> xr.Dataset:
     over = {name: {"rep", "metric", "angle", "side"} for name in ("video_values", "lab_values")}
     over |= {
         name: {"metric", "angle", "side"}
-        for line in _LIMITS
+        for line in LIMITS
         for name in (line, f"{line}_low", f"{line}_high")
     }
     for name, dims in over.items():
@@ -82,19 +64,13 @@ def _check_agreement(given: Any) -> xr.Dataset:
     return given
 
 
-if TYPE_CHECKING:
-    _Where = Axes | None
-else:  # matplotlib is imported when something is drawn
-    _Where = Annotated[Any, PlainValidator(_check_axes)]
-
-
 @checked
 def curves(
     angles: Angles,
     name: str = "knee_flexion",
     *,
     repetitions: Repetitions | None = None,
-    ax: _Where = None,
+    ax: Where = None,
     legend: bool = True,
 ) -> Axes:
     """Draw an angle over time with the 95 % band of its error.
@@ -124,14 +100,14 @@ def curves(
         When `name` is not in `angles`.
     """
     require_angles(angles, [name])
-    ax = _axes(ax)
+    ax = axes_or_new(ax)
     time = angles["time"].values
     sides = _sides_of(angles, name)
     for side, value, sd in sides:
         band: dict[str, Any] = {"color": COLOURS[side], "alpha": 0.13, "linewidth": 0, "zorder": 2}
         half = half_width(sd)
         ax.fill_between(time, value - half, value + half, **band)
-        ax.plot(time, value, label=capital(side), linewidth=1.5, zorder=3, **_side_style(side))
+        ax.plot(time, value, label=capital(side), linewidth=1.5, zorder=3, **side_style(side))
     if not angles[name].notnull().any():
         say_empty(ax, angles[name].attrs.get("refused", tables.sentence("reasons.not_seen")))
     _keep_curves_readable(ax, sides)
@@ -140,7 +116,7 @@ def curves(
     if time.size > 1:
         ax.set_xlim(time[0], time[-1])
     ax.set_xlabel("Time (s)", fontsize=NORMAL)
-    return _labelled(ax, angles[name], legend=legend)
+    return labelled(ax, angles[name], legend=legend)
 
 
 @checked
@@ -149,7 +125,7 @@ def repetitions(
     repetitions: Repetitions,
     name: str = "knee_flexion",
     *,
-    ax: _Where = None,
+    ax: Where = None,
     legend: bool = True,
 ) -> Axes:
     """Draw the accepted, complete repetitions of an angle on one scale, 0 to 100 %.
@@ -177,19 +153,20 @@ def repetitions(
         When `name` is not in `angles`.
     """
     require_angles(angles, [name])
-    ax = _axes(ax)
-    normalised = _complete(angles, repetitions, name)
-    if not normalised.sizes["rep"]:
+    ax = axes_or_new(ax)
+    normalised = normalise(angles[[name]], repetitions)[name]
+    if not (repetitions["accepted"] & repetitions.get("complete", True)).any():
         say_empty(ax, "no accepted repetition")
-    else:
-        for side, values in _by_side(normalised):
-            style = _side_style(side)
-            for one in values:
-                ax.plot(normalised["percent"], one, linewidth=0.6, alpha=0.45, **style)
-            _mean_and_spread(ax, normalised["percent"].values, values, capital(side), style)
+    elif not normalised.notnull().any():
+        say_empty(ax, angles[name].attrs.get("refused", tables.sentence("reasons.not_seen")))
+    for side, values in _by_side(normalised):
+        style = side_style(side)
+        for one in values:
+            ax.plot(normalised["percent"], one, linewidth=0.6, alpha=0.45, **style)
+        _mean_and_spread(ax, normalised["percent"].values, values, capital(side), style)
     ax.set_xlim(0, 100)
     ax.set_xlabel("Repetition (%)", fontsize=NORMAL)
-    return _labelled(ax, angles[name], legend=legend)
+    return labelled(ax, angles[name], legend=legend)
 
 
 @checked
@@ -198,7 +175,7 @@ def body(
     time: Annotated[float, Field(allow_inf_nan=False)] | None = None,
     *,
     view: View | None = None,
-    ax: _Where = None,
+    ax: Where = None,
 ) -> Axes:
     """Draw the body at one time, in metres above the floor.
 
@@ -234,7 +211,7 @@ def body(
     frame = int(np.nanargmin(hips) if time is None else np.abs(times - time).argmin())
     if not np.isfinite(hips[frame]):
         raise BadInputError(f"plot.body: nobody is seen at {times[frame]:.2f} s")
-    ax = _axes(ax)
+    ax = axes_or_new(ax)
     ax.axhline(0, color=GREY, linewidth=1.0, zorder=0)
     draw_body(ax, {n: (float(horizontal[n][frame]), float(up[n][frame])) for n in up}, view)
     ax.set_aspect("equal")
@@ -253,7 +230,7 @@ def compare(
     side: Literal["left", "right"] | None = None,
     repetitions: tuple[Repetitions, Repetitions] | None = None,
     labels: tuple[str, str] = ("first", "second"),
-    ax: _Where = None,
+    ax: Where = None,
 ) -> Axes:
     """Draw one angle of two trials, or of video and lab, on one Axes.
 
@@ -283,23 +260,25 @@ def compare(
     BadInputError
         When `name` is not in both.
     """
-    ax = _axes(ax)
+    ax = axes_or_new(ax)
     for which, (angles, label) in enumerate(zip((first, second), labels, strict=True)):
         require_angles(angles, [name])
-        angle = _complete(angles, repetitions[which], name) if repetitions else angles[name]
+        angle = angles[name]
+        if repetitions:
+            angle = normalise(angles[[name]], repetitions[which])[name]
         for drawn_side, values in _by_side(angle):
             if side and drawn_side not in (side, ""):
                 continue
-            style = _side_style(drawn_side)
+            style = side_style(drawn_side)
             if which:
-                style["color"] = _SECOND
+                style["color"] = SECOND
             text = f"{label}, {drawn_side}" if drawn_side else label
             if repetitions:
                 _mean_and_spread(ax, angle["percent"].values, values, text, style)
             else:
                 ax.plot(angle["time"], values, label=text, linewidth=1.5, **style)
     ax.set_xlabel("Repetition (%)" if repetitions else "Time (s)", fontsize=NORMAL)
-    return _labelled(ax, first[name], legend=True)
+    return labelled(ax, first[name], legend=True)
 
 
 @checked
@@ -310,7 +289,7 @@ def bland_altman(
     side: str | None = None,
     metric: str = "peak",
     comparison: str | None = None,
-    ax: _Where = None,
+    ax: Where = None,
     colours: Sequence[str] | None = None,
 ) -> Axes:
     """Draw differences of video and lab over their means, with bias and limits of agreement.
@@ -354,10 +333,12 @@ def bland_altman(
     selected = _select(selected, "side", which_side)
     video, lab = selected["video_values"].to_numpy(), selected["lab_values"].to_numpy()
     means, differences = (video + lab) / 2, video - lab
-    ax = _axes(ax)
+    ax = axes_or_new(ax)
     ax.axhline(0, color=GREY, lw=0.7)
-    for line in _LIMITS:
-        _line_with_interval(ax, selected, line)
+    for line in LIMITS:
+        line_with_interval(
+            ax, line, *(float(selected[f"{line}{end}"]) for end in ("", "_low", "_high"))
+        )
     key = "" if which_side == "middle" else which_side
     marks = list(colours or [COLOURS[key]] * means.size)
     _check_colours(marks, means.size)
@@ -394,24 +375,6 @@ def require_angles(angles: xr.Dataset, names: Sequence[str]) -> None:
         values = angles[name]
         if set(values.dims) - {"side"} != {"time"} or values.dtype.kind not in "fiu":
             raise BadInputError(f"figure: '{name}' must be numbers over time, or time and side")
-
-
-def bare(axis: Axes) -> None:
-    """Remove frame and ticks."""
-    axis.spines[:].set_visible(False)
-    axis.set_xticks([])
-    axis.set_yticks([])
-
-
-def panel_title(axis: Axes, text: str) -> None:
-    """Write the title of a panel at its left."""
-    axis.set_title(text, fontsize=NORMAL, loc="left", color="black", pad=4, y=1.0)
-
-
-def say_empty(axis: Axes, text: str) -> None:
-    """Write in the middle of a panel why it is empty."""
-    style: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": SMALL, "color": GREY}
-    axis.text(0.5, 0.5, text, transform=axis.transAxes, **style)
 
 
 def show_repetitions(axis: Axes, repetitions: xr.Dataset) -> None:
@@ -512,41 +475,17 @@ def _bone_style(side: str, near: str, view: View) -> dict[str, Any]:
     }
 
 
-def _axes(ax: Axes | None) -> Axes:
-    if ax is not None:
-        return ax
-    from matplotlib import pyplot
-
-    made: Axes = pyplot.subplots(layout="constrained")[1]
-    made.spines[["top", "right"]].set_visible(False)
-    return made
-
-
-def _side_style(side: str) -> dict[str, Any]:
-    return {"color": COLOURS[side], "linestyle": LINES[side]}
-
-
-def _labelled(ax: Axes, variable: xr.DataArray, *, legend: bool) -> Axes:
-    units = str(variable.attrs.get("units", "degree"))
-    ax.set_ylabel({"degree": "Degrees", "1": "Ratio"}.get(units, units), fontsize=NORMAL)
-    panel_title(ax, capital(str(variable.attrs.get("long_name", variable.name)).replace("_", " ")))
-    if legend and any(ax.get_legend_handles_labels()[1]):
-        ax.legend(frameon=False, fontsize=SMALL)
-    return ax
-
-
-def _complete(angles: xr.Dataset, repetitions: xr.Dataset, name: str) -> xr.DataArray:
-    # Repetitions that the recording cuts off have no 0 or no 100 %.
-    complete = repetitions.assign(accepted=repetitions["accepted"] & repetitions["complete"])
-    return normalise_repetitions(angles[[name]], complete)[name]
-
-
 def _by_side(values: xr.DataArray) -> list[tuple[str, Array]]:
+    """Give the curves of each side: over time, or those of repetitions that have any value."""
     over = [dim for dim in ("rep", "percent", "time") if dim in values.dims]
     if "side" not in values.dims:
-        return [("", values.transpose(*over).values)]
-    sides = [side for side in SIDES if side in values["side"].values]
-    return [(side, values.sel(side=side).transpose(*over).values) for side in sides]
+        curves = [("", values.transpose(*over).values)]
+    else:
+        sides = [side for side in SIDES if side in values["side"].values]
+        curves = [(side, values.sel(side=side).transpose(*over).values) for side in sides]
+    if "rep" not in over:
+        return curves
+    return [(side, each[np.isfinite(each).any(axis=1)]) for side, each in curves]
 
 
 def _mean_and_spread(
@@ -593,31 +532,3 @@ def _select(agreement: xr.Dataset, dim: str, value: str) -> xr.Dataset:
     if value not in compared:
         raise BadInputError(f"plot.bland_altman: no {dim} {quoted(value)}{likely(value, compared)}")
     return agreement.sel({dim: value})
-
-
-def _line_with_interval(ax: Axes, agreement: xr.Dataset, line: str) -> None:
-    value = float(agreement[line])
-    if not np.isfinite(value):
-        return
-    ax.axhline(value, color="black", lw=1.1, ls="-" if line == "mean_difference" else (0, (4, 2)))
-    interval = [float(agreement[f"{line}_low"]), float(agreement[f"{line}_high"])]
-    if np.isfinite(interval).all():
-        ax.plot(
-            [_INTERVALS_AT[line]] * 2,
-            interval,
-            color="black",
-            lw=3,
-            alpha=0.35,
-            solid_capstyle="butt",
-            transform=ax.get_yaxis_transform(),
-        )
-    ax.annotate(
-        rounded(value, 1, signed=True),
-        (1.0, value),
-        xycoords=("axes fraction", "data"),
-        xytext=(3, 0),
-        textcoords="offset points",
-        fontsize=SMALL,
-        # Away from the mean, near which the limits may lie.
-        va={"lower_limit": "top", "upper_limit": "bottom"}.get(line, "center"),
-    )

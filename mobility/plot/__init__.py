@@ -1,0 +1,19 @@
+"""Plots for a notebook: of a trial, of two, of people and groups.
+
+Each draws on the matplotlib Axes of `ax`, or on a new figure, and returns the Axes, so that titles,
+limits and colours can be changed afterwards.
+"""
+
+from mobility.plot.people import change, group_curves, reliability
+from mobility.plot.trials import bland_altman, body, compare, curves, repetitions
+
+__all__ = [
+    "bland_altman",
+    "body",
+    "change",
+    "compare",
+    "curves",
+    "group_curves",
+    "reliability",
+    "repetitions",
+]

@@ -1,0 +1,562 @@
+"""Plots of people and groups: mean curves, change over visits, reliability."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
+
+import numpy as np
+import xarray as xr
+from pydantic import PlainValidator
+
+from mobility import tables
+from mobility.errors import BadInputError
+from mobility.kinematics.expected_error import half_width
+from mobility.options import checked, likely, quoted
+from mobility.plot.axes import (
+    COLOURS,
+    GREY,
+    LIMITS,
+    LINES,
+    MARKERS,
+    NORMAL,
+    SECOND,
+    SMALL,
+    Where,
+    axes_or_new,
+    in_words,
+    line_with_interval,
+    panel_title,
+    say_empty,
+)
+from mobility.studies.curves import Curves
+from mobility.validation.limits import bland_altman
+from mobility.wording import capital
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+_OF_GROUPS = (
+    ("#333333", "-"),
+    (SECOND, (0, (5, 2))),
+    ("#CC79A7", (0, (1, 1.5))),
+    ("#E69F00", "-."),
+)
+"""Colour and line style of each group, distinct in grey too."""
+
+_BANDS = {
+    "whole": ("lower_whole", "upper_whole"),
+    "points": ("lower", "upper"),
+}
+_CHANGES = ("user_id", "side", "date", "value", "sd", "mdc95", "change", "verdict", "units")
+_LONG = ("participant", "visit", "metric", "side", "value", "units")
+_KINDS = dict.fromkeys(("value", "sd", "mdc95", "change"), ("fiu", "numbers")) | {
+    "date": ("M", "dates, as of pandas.to_datetime")
+}
+"""Kinds of dtype of some columns, and what they are."""
+
+_SIDE_ORDER = ("left", "right", "")
+
+
+def _with_columns(columns: Sequence[str], origin: str) -> PlainValidator:
+    def check(given: Any) -> Any:
+        # Checked by what it has: importing pandas would slow pages that draw no table.
+        present = getattr(given, "columns", None)
+        if present is None or not callable(getattr(given, "groupby", None)):
+            raise BadInputError(f"must be a DataFrame {origin} (got {quoted(given)})")
+        if lacking := [name for name in columns if name not in present]:
+            raise BadInputError(f"must be a DataFrame {origin}; it has no {', '.join(lacking)}")
+        if not len(given):
+            raise BadInputError("the table is empty")
+        for name in columns:
+            kinds, words = _KINDS.get(name, ("", ""))
+            if kinds and given[name].dtype.kind not in kinds:
+                raise BadInputError(f"its column '{name}' must be {words}")
+        return given
+
+    return PlainValidator(check)
+
+
+def _check_pair(given: Any) -> Any:
+    if given is None:
+        return None
+    try:
+        pair = list(given)
+    except TypeError:
+        pair = []
+    if len(pair) != 2 or not all(callable(getattr(each, "set_ylim", None)) for each in pair):
+        raise BadInputError("must be two Axes of matplotlib, as from pyplot.subplots(1, 2)[1]")
+    return pair
+
+
+def _check_test(given: Any) -> Any:
+    if given is not None and not (isinstance(given, xr.Dataset) and "cluster_start" in given):
+        raise BadInputError(f"must be a Dataset of mobility.compare_curves (got {quoted(given)})")
+    return given
+
+
+if TYPE_CHECKING:
+    Changes: TypeAlias = pd.DataFrame
+    LongTable: TypeAlias = pd.DataFrame
+    CurveTests: TypeAlias = xr.Dataset | None
+    Pair: TypeAlias = Sequence[Axes] | None
+else:
+    Changes = Annotated[Any, _with_columns(_CHANGES, "of cohort.changes")]
+    LongTable = Annotated[Any, _with_columns(_LONG, f"with the columns {', '.join(_LONG)}")]
+    CurveTests = Annotated[Any, PlainValidator(_check_test)]
+    Pair = Annotated[Any, PlainValidator(_check_pair)]
+
+
+@checked
+def group_curves(
+    curves: Curves,
+    *,
+    test: CurveTests = None,
+    side: Literal["left", "right"] | None = None,
+    band: Literal["whole", "points", "sd"] = "whole",
+    ax: Where = None,
+) -> list[Axes]:
+    """Draw the mean curves of groups with their bands, and where they differ.
+
+    Parameters
+    ----------
+    curves
+        Of :func:`mobility.mean_curves`. The two sides of a single group are drawn together, those
+        of several groups each on Axes of its own.
+    test
+        Of :func:`mobility.compare_curves`: its clusters are marked below, with their p.
+    side
+        Side to draw; None draws both.
+    band
+        95 % confidence band of the ``"whole"`` curve at once (from five people on, else of the
+        points), or of its ``"points"`` (from three on); or one ``"sd"`` between people.
+    ax
+        Where to draw; None makes a figure.
+
+    Returns
+    -------
+    list of matplotlib.axes.Axes
+        The Axes drawn on. The grey bar at the right is the 95 % interval of the model's error of a
+        mean (largest of the groups, median over the curve) if all people share it: the bands do not
+        hold it.
+
+    Raises
+    ------
+    BadInputError
+        When `curves` has not that side, or two sides of several groups are to be drawn on one `ax`.
+    """
+    sides = [str(each) for each in curves["side"].values]
+    if side is not None and side not in sides:
+        raise BadInputError(f"plot.group_curves: the curves have no side {quoted(side)}")
+    shown = sides if side is None else [side]
+    one_group = curves.sizes["group"] == 1
+    panels = [shown] if one_group else [[each] for each in shown]
+    if ax is not None and len(panels) > 1:
+        raise BadInputError(
+            "plot.group_curves: two sides need two Axes; name the side for this one"
+        )
+    axes = [axes_or_new(ax)] if len(panels) == 1 else _row_of_axes(len(panels), share_x=True)
+    label = capital(str(curves["curve"].attrs["long_name"]))
+    for axis, of_panel in zip(axes, panels, strict=True):
+        _draw_means(axis, curves, of_panel, band)
+        alone = of_panel[0] if len(of_panel) == 1 else ""
+        panel_title(axis, f"{label}{f', {alone}' if alone else ''}")
+        axis.set_xlim(0, 100)
+        phase = str(curves["percent"].attrs.get("phase", "repetition"))
+        axis.set_xlabel(f"{capital(phase)} (%)", fontsize=NORMAL)
+    axes[0].set_ylabel(in_words(str(curves["curve"].attrs.get("units", ""))), fontsize=NORMAL)
+    limits = np.array([axis.get_ylim() for axis in axes])
+    low, high = float(limits[:, 0].min()), float(limits[:, 1].max())
+    below = 0.12 * (high - low) if test is not None else 0.0
+    for axis, of_panel in zip(axes, panels, strict=True):
+        axis.set_ylim(low - below, high)
+        _draw_error(axis, curves.sel(side=of_panel))
+        if test is not None:
+            _draw_clusters(axis, test, of_panel)
+        if any(axis.get_legend_handles_labels()[1]):
+            place: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.13)}
+            axis.legend(frameon=False, fontsize=SMALL, ncols=4 - len(panels), **place)
+    return axes
+
+
+@checked
+def change(
+    changes: Changes,
+    *,
+    participant: str | None = None,
+    side: Literal["left", "right"] | None = None,
+    ax: Where = None,
+    legend: bool = True,
+) -> Axes:
+    """Draw a measure over visits, with its error and the smallest detectable change as a band.
+
+    Parameters
+    ----------
+    changes
+        Of :func:`mobility.pipeline.cohort.changes`.
+    participant
+        Whose values to draw over the days since the first session, with their 95 % intervals. None:
+        of a single participant the same; of several the changes of each from the first visit, with
+        their mean from three people on.
+    side
+        Side to draw; None draws both.
+    ax
+        Where to draw; None makes a figure.
+    legend
+        Whether sides and marks are named.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The Axes drawn on. A filled mark is beyond the person's smallest detectable change, a hollow
+        one within; of several people the band is the root mean square of theirs.
+
+    Raises
+    ------
+    BadInputError
+        When there is no such participant or side.
+    """
+    rows = _of_side(changes, side, "plot.change")
+    if participant is not None:
+        people = [str(each) for each in rows["user_id"].unique()]
+        if participant not in people:
+            raise BadInputError(
+                f"plot.change: no participant {quoted(participant)} with two sessions"
+                f"{likely(participant, people)}"
+            )
+        rows = rows[rows["user_id"].astype(str).eq(participant)]
+    ax = axes_or_new(ax)
+    sides = [each for each in _SIDE_ORDER if each in set(rows["side"])]
+    handles = [_mark(each, capital(each)) for each in sides if each]
+    handles.append(_mark("", tables.sentence("cohort.beyond"), color=GREY, mfc=GREY))
+    if rows["user_id"].nunique() == 1:
+        _draw_one_person(ax, rows, sides)
+        handles.append(_patch(tables.sentence("cohort.band")))
+    else:
+        _draw_everybody(ax, rows, sides)
+    if legend:
+        ax.legend(handles=handles, frameon=False, fontsize=SMALL)
+    return ax
+
+
+@checked
+def reliability(
+    table: LongTable,
+    metric: str | None = None,
+    *,
+    side: Literal["left", "right"] | None = None,
+    axes: Pair = None,
+) -> list[Axes]:
+    """Draw how a measure repeats: differences of visits over their means, and everybody's lines.
+
+    Parameters
+    ----------
+    table
+        A row for each value, with the columns ``participant``, ``visit``, ``metric``, ``side``
+        ("left", "right" or ""), ``value`` and ``units``. Several values of a person, visit and side
+        are averaged. Visits are in the order of the table.
+    metric
+        Metric to draw; None: the only one.
+    side
+        Side to draw; None draws both.
+    axes
+        Two Axes; None makes a figure.
+
+    Returns
+    -------
+    list of matplotlib.axes.Axes
+        Left, the difference of each later visit from the first over the mean of both, with the mean
+        difference, the 95 % limits of agreement and their confidence intervals (Bland and Altman;
+        a person's values are not independent, :func:`mobility.validation.limits.bland_altman`).
+        Right, a line for each person and side from visit to visit, and the mean of those who have
+        all visits.
+
+    Raises
+    ------
+    BadInputError
+        There is no such metric or side, or there is one visit only.
+    """
+    rows = _of_side(table, side, "plot.reliability")
+    names = [str(each) for each in rows["metric"].unique()]
+    if metric is None and len(names) > 1:
+        raise BadInputError(f"plot.reliability: name one of the metrics {', '.join(names[:5])}")
+    name = names[0] if metric is None else metric
+    if name not in names:
+        raise BadInputError(f"plot.reliability: no metric {quoted(name)}{likely(name, names)}")
+    rows = rows[rows["metric"].eq(name)]
+    visits = list(dict.fromkeys(rows["visit"]))
+    if len(visits) < 2:
+        raise BadInputError("plot.reliability: there is one visit only; give two of each person")
+    units = in_words(str(rows["units"].iloc[0]))
+    values = rows.pivot_table(
+        index=["participant", "side"], columns="visit", values="value", observed=True, sort=False
+    ).reindex(columns=visits)
+    differences, lines = _row_of_axes(2) if axes is None else axes
+    title = capital(name.replace("_", " "))
+    _draw_differences(differences, values, title)
+    differences.set_xlabel(f"Mean of both visits ({units.lower()})", fontsize=NORMAL)
+    differences.set_ylabel(f"Later less first visit ({units.lower()})", fontsize=NORMAL)
+    _draw_lines(lines, values, visits)
+    lines.set_ylabel(units, fontsize=NORMAL)
+    return [differences, lines]
+
+
+def _row_of_axes(count: int, *, share_x: bool = False) -> list[Axes]:
+    from matplotlib import pyplot
+
+    _, axes = pyplot.subplots(1, count, figsize=(9.2, 4), sharey=share_x, layout="constrained")
+    for axis in axes:
+        axis.spines[["top", "right"]].set_visible(False)
+    return list(axes)
+
+
+def _of_side(rows: pd.DataFrame, side: str | None, what: str) -> pd.DataFrame:
+    if side is None:
+        return rows
+    chosen = rows[rows["side"].eq(side)]
+    if chosen.empty:
+        raise BadInputError(f"{what}: the table has no side {quoted(side)}")
+    return chosen
+
+
+def _people(count: int) -> str:
+    return f"{count} {'person' if count == 1 else 'people'}"
+
+
+def _draw_means(axis: Axes, curves: xr.Dataset, sides: Sequence[str], band: str) -> None:
+    """Draw the mean of each group and side, with n and what the band is in the legend."""
+    percent = curves["percent"].to_numpy()
+    groups = [str(group) for group in curves["group"].values]
+    shown: dict[str, None] = {}
+    for g, group in enumerate(groups):
+        for side in sides:
+            one = curves.sel(group=group, side=side)
+            n = int(one["n"])
+            if not n:
+                continue
+            (colour, style), label = _OF_GROUPS[g % len(_OF_GROUPS)], group
+            if len(groups) == 1:
+                colour, style, label = COLOURS[side], LINES[side], capital(side) or "Mean"
+            mean = one["mean"].to_numpy()
+            low, high, words = _band_of(one, band)
+            if words:
+                shown[words] = None
+                axis.fill_between(percent, low, high, color=colour, alpha=0.15, lw=0)
+            axis.plot(percent, mean, color=colour, ls=style, lw=2, label=f"{label}, n = {n}")
+    for words in shown:
+        axis.fill_between([], [], [], color=GREY, alpha=0.15, lw=0, label=words)
+    if not axis.lines:
+        reasons = [str(each) for each in np.ravel(curves["reason"].values) if each]
+        say_empty(axis, max(dict.fromkeys(reasons), key=reasons.count, default=""))
+
+
+def _band_of(one: xr.Dataset, band: str) -> tuple[Any, Any, str]:
+    """Limits of the band of a mean, and what it is; no words where there is none."""
+    mean, sd = one["mean"].to_numpy(), one["sd"].to_numpy()
+    if band == "sd":
+        return mean - sd, mean + sd, "± 1 SD between people" if np.isfinite(sd).all() else ""
+    words = {"whole": "95 % band, whole curve", "points": "95 % interval, each point"}
+    for kind in ("whole", "points")[band == "points" :]:
+        low, high = (one[each].to_numpy() for each in _BANDS[kind])
+        if np.isfinite(low).all():
+            return low, high, words[kind]
+    return mean, mean, ""
+
+
+def _draw_error(axis: Axes, curves: xr.Dataset) -> None:
+    """Draw the model's error of a mean as a bar at the right, about the middle of the panel."""
+    if not curves["mean_error_sd"].notnull().any():
+        return
+    half = half_width(float(curves["mean_error_sd"].median("percent").max()))
+    middle = float(np.mean(axis.get_ylim()))
+    at: dict[str, Any] = {"transform": axis.get_yaxis_transform(), "clip_on": False}
+    axis.plot([1.03, 1.03], [middle - half, middle + half], color=GREY, lw=2, **at)
+    style: dict[str, Any] = {"va": "center", "fontsize": SMALL, "color": GREY}
+    axis.text(1.045, middle, "model's error", rotation=90, **style, **at)
+
+
+def _draw_clusters(axis: Axes, test: xr.Dataset, sides: Sequence[str]) -> None:
+    """Mark the clusters of the sides below the curves, with their p."""
+    at = axis.get_xaxis_transform()
+    rows = [str(each) for each in test["cluster_side"].values]
+    chosen = [i for i, side in enumerate(rows) if side in sides]
+    style: dict[str, Any] = {"color": "black", "lw": 4, "solid_capstyle": "butt"}
+    for i in chosen:
+        start, end, p = (float(test[f"cluster_{name}"][i]) for name in ("start", "end", "p"))
+        axis.axvspan(start, end, color="#F2F2F2", lw=0, zorder=0)
+        axis.plot([start, max(end, start + 0.5)], [0.025, 0.025], transform=at, **style)
+        text = "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+        middle = min(max((start + end) / 2, 8), 92)
+        axis.text(middle, 0.045, text, transform=at, ha="center", va="bottom", fontsize=SMALL)
+    if not chosen:
+        missing = [str(test["reason"].sel(side=side).item()) for side in sides]
+        text = next(filter(None, missing), "no difference found")
+        axis.text(
+            50, 0.02, text, transform=at, ha="center", va="bottom", fontsize=SMALL, color=GREY
+        )
+
+
+def _mark(side: str, label: str, **style: Any) -> Any:
+    from matplotlib.lines import Line2D
+
+    given = {"color": COLOURS[side], "marker": MARKERS.get(side, "o"), "mfc": "white", "ms": 6}
+    return Line2D([], [], ls="", label=label, **{**given, **style})
+
+
+def _patch(label: str) -> Any:
+    from matplotlib.patches import Patch
+
+    return Patch(label=label, fc="#DDDDDD", ec=GREY)
+
+
+def _draw_one_person(ax: Axes, rows: pd.DataFrame, sides: Sequence[str]) -> None:
+    first = rows["date"].min()
+    days = (rows["date"] - first).dt.total_seconds() / 86400
+    span = max(float(days.max()), 1e-6)
+    for i, side in enumerate(sides):
+        chosen = rows["side"].eq(side).to_numpy()
+        of_side, at = rows[chosen], days[chosen].to_numpy() + 0.012 * span * (2 * i - 1)
+        value, colour = of_side["value"].to_numpy(), COLOURS[side]
+        _draw_band(ax, value[0], float(of_side["mdc95"].iloc[0]), side)
+        ax.plot(at, value, color=colour, lw=1.0, alpha=0.6, zorder=2)
+        marked = zip(at, value, of_side["sd"], of_side["verdict"], strict=True)
+        for day, one, sd, verdict in marked:
+            ax.errorbar(
+                *(day, one),
+                yerr=half_width(sd) if math.isfinite(sd) else None,
+                fmt=MARKERS.get(side, "D"),
+                color=colour,
+                markerfacecolor=colour if verdict in ("larger", "smaller") else "white",
+                markersize=6,
+                elinewidth=1.2,
+                capsize=3,
+                zorder=3,
+            )
+    panel_title(ax, str(rows["user_id"].iloc[0]))
+    ax.set_xlabel(tables.sentence("cohort.days"), fontsize=NORMAL)
+    ax.set_ylabel(in_words(str(rows["units"].iloc[0])), fontsize=NORMAL)
+    ax.margins(x=0.12)
+
+
+def _draw_band(ax: Axes, middle: float, half: float, side: str) -> None:
+    if math.isfinite(half):
+        colour = COLOURS[side]
+        ax.axhspan(middle - half, middle + half, facecolor=colour, alpha=0.10, lw=0, zorder=0)
+        for edge in (middle - half, middle + half):
+            ax.axhline(edge, color=colour, lw=0.7, ls=":" if side == "right" else "--", zorder=1)
+
+
+def _draw_everybody(ax: Axes, rows: pd.DataFrame, sides: Sequence[str]) -> None:
+    """Draw the changes of each person from the first visit, over the number of the visit."""
+    rows = rows.sort_values("date", kind="stable")
+    rows = rows.assign(visit=rows.groupby(["user_id", "side"], observed=True).cumcount() + 1)
+    half = float(np.sqrt((rows["mdc95"] ** 2).mean()))
+    if math.isfinite(half):
+        ax.axhspan(-half, half, facecolor=GREY, alpha=0.12, lw=0, zorder=0)
+        ax.annotate(
+            "smallest detectable change",
+            (0.01, -half),
+            xycoords=("axes fraction", "data"),
+            ha="left",
+            va="top",
+            fontsize=SMALL,
+            color=GREY,
+        )
+    ax.axhline(0, color=GREY, lw=0.7, zorder=1)
+    for i, side in enumerate(sides):
+        of_side, offset = rows[rows["side"].eq(side)], 0.03 * (2 * i - 1) * (len(sides) > 1)
+        for _, person in of_side.groupby("user_id", sort=False, observed=True):
+            at = person["visit"].to_numpy() + offset
+            ax.plot(at, person["change"], color=COLOURS[side], lw=0.8, alpha=0.4, zorder=2)
+            beyond = person["verdict"].isin(["larger", "smaller"]).to_numpy()
+            for chosen, face in ((~beyond, "white"), (beyond, COLOURS[side])):
+                style: dict[str, Any] = {
+                    "ls": "",
+                    "marker": MARKERS.get(side, "D"),
+                    "ms": 5,
+                    "zorder": 3,
+                }
+                kept = chosen & (person["visit"].to_numpy() > 1)
+                ax.plot(at[kept], person["change"][kept], color=COLOURS[side], mfc=face, **style)
+        means = of_side.groupby("visit")["change"].agg(["mean", "size"])
+        means = means[means["size"] >= 3]
+        if len(means) > 1:
+            ax.plot(
+                means.index + offset, means["mean"], color=COLOURS[side], ls=LINES[side], lw=2.4
+            )
+    visits = range(1, int(rows["visit"].max()) + 1)
+    counted = rows[rows["side"].eq(sides[0])]["visit"].value_counts()
+    ax.set_xticks(list(visits), [f"{visit}\nn = {counted.get(visit, 0)}" for visit in visits])
+    panel_title(ax, _people(rows["user_id"].nunique()))
+    ax.set_xlabel("Visit", fontsize=NORMAL)
+    units = in_words(str(rows["units"].iloc[0])).lower()
+    ax.set_ylabel(f"Change from the first visit ({units})", fontsize=NORMAL)
+    ax.margins(x=0.15)
+
+
+def _draw_differences(ax: Axes, values: pd.DataFrame, title: str) -> None:
+    first = values.iloc[:, 0].to_numpy()
+    pairs = [(first, values[visit].to_numpy()) for visit in values.columns[1:]]
+    one, other = (np.concatenate(part) for part in zip(*pairs, strict=True))
+    index = list(values.index) * len(pairs)
+    people, sides = ([str(each[k]) for each in index] for k in (0, 1))
+    complete = np.isfinite(one - other)
+    limits = bland_altman(other, one, participants=people)
+    ax.axhline(0, color=GREY, lw=0.7)
+    for line, lowest, highest in zip(
+        LIMITS,
+        ("lower_low", "bias_low", "upper_low"),
+        ("lower_high", "bias_high", "upper_high"),
+        strict=True,
+    ):
+        value = {"lower_limit": "lower", "mean_difference": "bias", "upper_limit": "upper"}[line]
+        line_with_interval(
+            ax, line, *(float(getattr(limits, each)) for each in (value, lowest, highest))
+        )
+    for side in [each for each in _SIDE_ORDER if each in sides]:
+        chosen = complete & (np.array(sides) == side)
+        style: dict[str, Any] = {
+            "ls": "",
+            "marker": MARKERS.get(side, "D"),
+            "mfc": "white",
+            "ms": 5.5,
+        }
+        label: dict[str, Any] = {"label": capital(side)} if side else {}
+        ax.plot(
+            ((one + other) / 2)[chosen], (other - one)[chosen], mec=COLOURS[side], **style, **label
+        )
+    ax.margins(x=0.12, y=0.15)
+    without = int((~complete).sum())
+    counted = f"{_people(limits.participants)}, {limits.pairs} pairs"
+    panel_title(ax, f"{title}: {counted}{f', {without} incomplete' if without else ''}")
+    if ax.get_legend_handles_labels()[1]:
+        ax.legend(frameon=False, fontsize=SMALL)
+
+
+def _draw_lines(ax: Axes, values: pd.DataFrame, visits: Sequence[Any]) -> None:
+    sides = values.index.get_level_values("side").astype(str)
+    shown = [each for each in _SIDE_ORDER if each in set(sides)]
+    at = np.arange(len(visits))
+    for i, side in enumerate(shown):
+        of_side = values[sides == side].to_numpy()
+        offset = 0.03 * (2 * i - 1) * (len(shown) > 1)
+        style: dict[str, Any] = {
+            "color": COLOURS[side],
+            "marker": MARKERS.get(side, "D"),
+            "mfc": "white",
+        }
+        ax.plot(at + offset, of_side.T, lw=0.8, alpha=0.45, ms=4, **style)
+        complete = of_side[np.isfinite(of_side).all(axis=1)]
+        if len(complete) > 2:
+            mean = complete.mean(axis=0)
+            ax.plot(at + offset, mean, color=COLOURS[side], ls=LINES[side], lw=2.6, zorder=4)
+    counts = [
+        int(np.isfinite(values[visit]).groupby(level="participant").any().sum()) for visit in visits
+    ]
+    ticks = [f"{visit}\nn = {n}" for visit, n in zip(visits, counts, strict=True)]
+    ax.set_xticks(at, ticks, fontsize=NORMAL)
+    ax.set_xlabel("Visit", fontsize=NORMAL)
+    panel_title(ax, "Each person, and the mean")
+    ax.margins(x=0.15)
