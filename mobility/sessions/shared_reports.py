@@ -21,7 +21,7 @@ from mobility.sessions.notebooks import COHORT, GROUPED_BY, VALIDATION
 
 _RENDERED = {
     COHORT: (
-        *(f"{COHORT}.{ending}" for ending in ("html", "csv", "parquet")),
+        *(f"{COHORT}.{ending}" for ending in ("html", "csv", "parquet", "datapackage.json")),
         "*-over-time.png",
         *(f"*-by-{group}.png" for group in GROUPED_BY),
     ),
