@@ -44,8 +44,8 @@ ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 NAME_LENGTH = 200
 
 PARTICIPANTS, REFERENCES = "participants", "references"
-"""Folder of the participants' records. Reserved, not a valid session id: there, the record of a
-participant "session" would pass for that of a session."""
+"""Folders of the participants' records and of what the lab's studies found. No valid session ids:
+there, the record of a participant "session" would pass for that of a session."""
 
 LOCKS = ".locks"
 """Folder of the locks of a store."""
