@@ -183,11 +183,11 @@ def left_out(errors: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def again_cases() -> list[tuple[Case, Case]]:
-    """Cases of people.yaml, and the same people filmed again."""
+def again_cases(grid: Path = PEOPLE) -> list[tuple[Case, Case]]:
+    """Cases of a grid, and the same people filmed again."""
     differs = yaml.safe_load(AGAIN.read_text(encoding="utf-8"))
     pairs = []
-    for number, case in enumerate(grid_cases(read_grid(PEOPLE))):
+    for number, case in enumerate(grid_cases(read_grid(grid))):
         rng = np.random.default_rng([differs["seed"], number])
         values = case.model_dump(mode="json")
         for section in ("camera", "look"):

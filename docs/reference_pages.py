@@ -24,6 +24,7 @@ API: Mapping[str, tuple[str, ...]] = {
     "Single joints": ("joint_movements", "joint_mobility", "reference_range"),
     "Lab data": ("read_lab", "lab_pose", "find_lag", "align", "agreement"),
     "Sessions": ("Store", "Session"),
+    "Studies": ("read_study", "groups", "make_norms"),
     "Plots": ("plot",),
 }
 

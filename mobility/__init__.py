@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mobility import plot as plot
     from mobility.assessment.reference_ranges import reference_range as reference_range
+    from mobility.batch.study import read_study as read_study
     from mobility.capture.pose import estimate_pose as estimate_pose
     from mobility.exercises.joint_angle_mobility.joint_mobility import (
         joint_mobility as joint_mobility,
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from mobility.studies.curves import compare_curves as compare_curves
     from mobility.studies.curves import mean_curves as mean_curves
     from mobility.studies.curves import normalise as normalise
+    from mobility.studies.groups import groups as groups
+    from mobility.studies.norms import make_norms as make_norms
     from mobility.validation.agreement import agreement as agreement
     from mobility.validation.joint_centres import lab_pose as lab_pose
     from mobility.validation.lab_files import read_lab as read_lab
@@ -52,6 +55,9 @@ _PUBLIC = {
     "find_lag": "mobility.validation.synchronise",
     "align": "mobility.validation.synchronise",
     "agreement": "mobility.validation.agreement",
+    "read_study": "mobility.batch.study",
+    "groups": "mobility.studies.groups",
+    "make_norms": "mobility.studies.norms",
     "normalise": "mobility.studies.curves",
     "mean_curves": "mobility.studies.curves",
     "compare_curves": "mobility.studies.curves",
@@ -70,15 +76,18 @@ __all__ = [
     "find_lag",
     "find_repetitions",
     "fit_body",
+    "groups",
     "joint_angles",
     "joint_mobility",
     "joint_movements",
     "lab_pose",
+    "make_norms",
     "mean_curves",
     "normalise",
     "overhead_squat",
     "plot",
     "read_lab",
+    "read_study",
     "reference_range",
 ]
 

@@ -122,19 +122,14 @@ class AnalysisOptions(Strict):
         A `second` video has a person to be measured too; `calibrated` cameras have a field of view.
         """
         if self.second_subject is not None and not second:
-            raise _fault("second_subject", "there is no second video to find a person in")
+            fault = "there is no second video to find a person in"
+            raise BadInputError.of({"second_subject": fault})
         if second and not self.fit:
-            raise _fault(
-                "fit",
-                "two videos make one set of angles only with a fitted body; give one video, or "
-                "leave the fit on",
-            )
+            fault = "two videos make one set of angles only with a fitted body; give one video, or"
+            raise BadInputError.of({"fit": f"{fault} leave the fit on"})
         if calibrated and not (self.fit and self.field_of_view is None):
-            raise _fault(
-                "calibration",
-                "the calibration gives the field of view and needs the fit; give no other field "
-                "of view, and leave the fit on",
-            )
+            fault = "gives the field of view and needs the fit; give no other field of view, and"
+            raise BadInputError.of({"calibration": f"{fault} leave the fit on"})
         if not second:
             return self
         return self.model_copy(update={"second_subject": self.second_subject or "largest"})
@@ -152,16 +147,12 @@ def check_movement(name: str, exercise: Exercise, joints: Sequence[str]) -> None
     joint = movement(name)["joint"]
     if exercise.noun != "movement":
         others = " or ".join(each.name for each in exercises() if each.noun == "movement")
-        fault = f"belongs to {others}, not to {exercise.name}; leave out one of the two"
+        fault = f"{name} belongs to {others}, not to {exercise.name}; leave out one of the two"
     elif joint not in joints:
-        fault = f"moves the {joint}, which is not among the joints; add it"
+        fault = f"{name} moves the {joint}, which is not among the joints; add it"
     else:
         return
-    raise BadInputError(f"movement {name}: {fault}", {"movement": [fault]})
-
-
-def _fault(name: str, message: str) -> BadInputError:
-    return BadInputError(f"{name}: {message}", {name: [message]})
+    raise BadInputError.of({"movement": fault})
 
 
 def offered_at(place: Place) -> Iterator[tuple[str, Any, Offered]]:

@@ -8,6 +8,7 @@ Any other exception that is raised is a bug.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Self
 
 
 class MobilityError(Exception):
@@ -37,7 +38,8 @@ class BadInputError(MobilityError, ValueError):
     message
         One line: what is wrong, where, and what to do.
     fields
-        For input with named fields, the faults of each field.
+        Of input with named fields or parameters, the faults of each, which do not repeat its name.
+        The command line shows them under the flag of the parameter.
     """
 
     status = 400
@@ -46,26 +48,12 @@ class BadInputError(MobilityError, ValueError):
         super().__init__(message)
         self.fields = {name: list(faults) for name, faults in (fields or {}).items()}
 
-
-class FieldError(BadInputError):
-    """Named fields of the input are wrong (HTTP 400).
-
-    Parameters
-    ----------
-    what
-        Name of the input, for the message ("display settings").
-    errors
-        The faults of each field, one line each.
-    """
-
-    def __init__(self, what: str, errors: Mapping[str, Sequence[str]]) -> None:
-        faults = "; ".join(f"{name}: {', '.join(lines)}" for name, lines in errors.items())
-        super().__init__(f"{what}: {faults}", errors)
-
-    @property
-    def errors(self) -> dict[str, list[str]]:
-        """The faults of each field."""
-        return self.fields
+    @classmethod
+    def of(cls, fields: Mapping[str, str | Sequence[str]], *, what: str = "") -> Self:
+        """Make the error of `fields`, with a fault or several each, of an input called `what`."""
+        faults = {name: [each] if isinstance(each, str) else each for name, each in fields.items()}
+        text = "; ".join(f"{name}: {', '.join(lines)}" for name, lines in faults.items())
+        return cls(f"{what}: {text}" if what else text, faults)
 
 
 class VideoError(BadInputError):
@@ -156,5 +144,17 @@ class InUseError(StorageError):
 
 class ReportError(MobilityError):
     """A report could not be rendered; the message says in which step and why."""
+
+    status = 500
+
+
+class EndedError(MobilityError):
+    """A process that did the work was ended: by its limits, by the system, or by who started it."""
+
+    status = 500
+
+
+class WorkerError(MobilityError):
+    """A bug in a process that did the work."""
 
     status = 500

@@ -95,22 +95,22 @@ def require_path(given: Any, *, what: str) -> None:
     try:
         check_path(given)
     except BadInputError as error:
-        raise BadInputError(f"{what} {quoted(given)}: {error}") from None
+        raise BadInputError.of({what: f"{error} (got {quoted(given)})"}) from None
 
 
 FilePath = Annotated[str | os.PathLike[str], PlainValidator(check_path)]
 """Path of a file or folder, which need not be there."""
 
 
-def check_point(point: Iterable[Any], *, what: str = "") -> tuple[float, float]:
+def check_point(point: Iterable[Any], *, name: str = "") -> tuple[float, float]:
     """Return `point` as x and y in pixels, if they can be a place in a picture.
 
     Parameters
     ----------
     point
         Two numbers, finite and not negative.
-    what
-        What was given, for the message ("subject (1, nan)"); "" where it says so by itself.
+    name
+        The parameter ("subject"); "" inside a check that names it.
 
     Raises
     ------
@@ -123,7 +123,8 @@ def check_point(point: Iterable[Any], *, what: str = "") -> tuple[float, float]:
         x = y = math.nan
     if not all(math.isfinite(part) and part >= 0 for part in (x, y)):
         fault = "must be two numbers, x and y in pixels, finite and not negative"
-        raise BadInputError(f"{what}: {fault}" if what else fault)
+        got = f"{fault} (got {quoted(point)})"
+        raise BadInputError.of({name: got}) if name else BadInputError(fault)
     return x, y
 
 

@@ -1,19 +1,28 @@
-"""Strict reading of JSON, YAML and TOML from users, with errors of one line."""
+"""Strict reading of JSON, YAML, TOML and CSV from users, with errors of one line."""
 
 from __future__ import annotations
 
+import csv
 import json
+import os
+import stat
 import tomllib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import yaml
+
+from mobility.errors import BadInputError, NotFoundError
 
 # libyaml's loader is ten times as fast, but not in every build of PyYAML.
 YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 DEEPEST = 32
 """Deepest nesting of objects and lists; what this package reads has at most ten levels."""
+
+
+LARGEST_CSV_BYTES = 64 << 20
 
 
 class _UniqueKeyLoader(YAML_LOADER):  # type: ignore[misc, valid-type]
@@ -83,6 +92,69 @@ def parse_json(text: str | bytes) -> Any:
 
     text = text.decode("utf-8") if isinstance(text, bytes) else text
     return _not_too_deep(lambda: json.loads(text, parse_constant=refuse, object_pairs_hook=unique))
+
+
+def read_csv(
+    path: str | os.PathLike[str], *, what: str
+) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """Read a table with a header from a CSV file, as spreadsheets write it.
+
+    Commas or semicolons separate its values. Rows without any value are left out.
+
+    Parameters
+    ----------
+    path
+        The file, in UTF-8 with or without its mark.
+    what
+        Name of the table, for the messages ("manifest").
+
+    Returns
+    -------
+    list of str
+        Names of the columns, in small letters.
+    list of tuple
+        For each row the number of its line in the file, and its values without blanks around
+        them.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such file.
+    BadInputError
+        It is no CSV file, has no rows, or has a column twice.
+    """
+    file = Path(path)
+    try:
+        # Not what gives its bytes only once, or waits for somebody to write them.
+        if not stat.S_ISREG(file.stat().st_mode):
+            raise BadInputError(f"{file}: is neither a file nor a folder; save it as a file")
+        if file.stat().st_size > LARGEST_CSV_BYTES:
+            raise BadInputError(
+                f"{file}: is larger than {LARGEST_CSV_BYTES >> 20} MB, too large for a {what}; "
+                "split it"
+            )
+        text = file.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise NotFoundError(f"{file}: no such file or folder") from None
+    except OSError as error:
+        raise BadInputError(f"{file}: cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError:
+        raise BadInputError(f"{file}: is not UTF-8; save it as 'CSV UTF-8'") from None
+    if "\0" in text:
+        raise BadInputError(f"{file}: holds NUL characters; save it as 'CSV UTF-8'")
+    lines = text.splitlines(keepends=True)
+    head = lines[0] if lines else ""
+    delimiter = ";" if head.count(";") > head.count(",") else ","
+    try:
+        reader = csv.reader(lines, delimiter=delimiter, strict=True)
+        names = [name.strip().lower() for name in next(reader, [])]
+        rows = [(reader.line_num, [value.strip() for value in values]) for values in reader]
+    except csv.Error as error:
+        raise BadInputError(f"{file}: is not a CSV file ({error})") from None
+    rows = [(number, values) for number, values in rows if any(values)]
+    if not rows:
+        raise BadInputError(f"{file}: has no rows below its header")
+    return names, rows
 
 
 def _not_too_deep(read: Callable[[], Any]) -> Any:

@@ -66,8 +66,9 @@ class Code:
 
 
 _LOWEST = (
-    *("errors", "options", "parsing", "progress", "provenance", "tables", "view", "wording"),
-    "writing",
+    *("errors", "formatting", "options", "parsing", "processes", "progress", "provenance"),
+    *("tables", "view"),
+    *("wording", "writing"),
 )
 
 POSE = Code(

@@ -404,7 +404,7 @@ def exercise(name: str | None) -> Exercise:
     if _plain(name) not in known:
         every = ", ".join(f"{each.name!r} ({each.slug})" for each in exercises())
         choice = likely(str(name), names()) or f"; choose one of {every}"
-        raise BadInputError(f"exercise_name {name!r}: unknown{choice}")
+        raise BadInputError.of({"exercise_name": f"there is no {name!r}{choice}"})
     return known[_plain(name)]
 
 

@@ -1,22 +1,8 @@
-"""Names, lists and dates for sentences."""
+"""Names and lists for sentences."""
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Iterable, Sequence
-
-# Not %b, which other locales translate.
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-
-
-def dated(when: datetime.date) -> str:
-    """Date as people read it: "28 Nov 2026"."""
-    return f"{when.day} {_MONTHS[when.month - 1]} {when.year}"
-
-
-def timed(when: datetime.datetime) -> str:
-    """Date and time as people read them: "28 Nov 2026, 10:31"."""
-    return f"{dated(when)}, {when:%H:%M}"
 
 
 def capital(text: str) -> str:
@@ -27,6 +13,11 @@ def capital(text: str) -> str:
 def spoken(name: str) -> str:
     """Name of a variable in words: ``knee_flexion`` is "knee flexion"."""
     return name.replace("_weight_bearing", " under the body's weight").replace("_", " ")
+
+
+def split_names(text: str) -> list[str]:
+    """Split a text at its commas."""
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def listed(names: Sequence[str]) -> str:

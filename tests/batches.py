@@ -114,12 +114,8 @@ def results(store):
     opened = Store(store)
     for session in opened.sessions():
         assert session.record.state == "analyzed"
-        if opened.in_bucket:
-            names = set(opened._bucket._base[session.id])
-            for name in RESULTS:
-                opened.copy.fetch(session.id, name)
-        else:
-            names = {file.name for file in session.folder.iterdir()}
+        opened.backend.fetch_below(session.id, "")
+        names = {file.name for file in session.folder.iterdir()}
         assert names - {"session.json"} == set(RESULTS)
         found |= contents(session)
     opened.close()

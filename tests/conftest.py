@@ -298,8 +298,14 @@ def cross_checks() -> None:
     require("cross-checks", "pingouin", "spm1d", "statsmodels")
 
 
+@pytest.fixture(scope="session")
+def other_readers() -> None:
+    """Need what reads our files, of the extra `cross-checks`."""
+    require("cross-checks", "c3d", "frictionless", "opensim")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put what needs the extra into the slow tier, before which it is installed."""
     for item in items:
-        if "cross_checks" in getattr(item, "fixturenames", ()):
+        if {"cross_checks", "other_readers"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.slow)

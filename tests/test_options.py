@@ -47,11 +47,11 @@ def test_errors_are_one_family_with_a_status_each():
 
 
 def test_a_point_is_two_finite_numbers():
-    assert check_point(["1", "2.5"], what="subject") == (1.0, 2.5)
+    assert check_point(["1", "2.5"]) == (1.0, 2.5)
     nan, inf = float("nan"), float("inf")
     for point in ([1], [1, 2, 3], ["a", 1], [nan, 1], [1, inf], [-1, 1], [None, 1]):
         with pytest.raises(BadInputError, match="subject: must be two numbers"):
-            check_point(point, what="subject")
+            check_point(point, name="subject")
 
 
 TIMES = {"start": 0.5, "bottom": "1.4", "end": 2}

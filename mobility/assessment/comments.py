@@ -12,7 +12,8 @@ from mobility import tables
 from mobility.assessment.advice import System, Work, advise, quantity, stature
 from mobility.assessment.findings import Finding, Level, Status, find, label, say
 from mobility.assessment.verdict import Part, Verdict, judge
-from mobility.kinematics.expected_error import Z95
+from mobility.formatting import probability
+from mobility.kinematics.expected_error import half_width
 from mobility.options import checked
 from mobility.provenance import AnalysisWarning, warnings_of
 from mobility.registry import exercise_of
@@ -259,7 +260,7 @@ def _criteria(metrics: xr.Dataset, level: Level) -> list[str]:
         criteria = metrics["fms_probability"]
         verdict = criteria.attrs["verdict"]
         met = zip(criteria["fms_criterion"].values, criteria.values, strict=True)
-        each = (f"{name} {p:.2f}" if math.isfinite(p) else f"{name} unknown" for name, p in met)
+        each = (f"{name} {probability(p) if math.isfinite(p) else 'unknown'}" for name, p in met)
         lines.append(
             tables.sentence(f"comments.fms.{level}", verdict=verdict, criteria=", ".join(each))
         )
@@ -278,7 +279,8 @@ def _stance(metrics: xr.Dataset, level: Level, system: System) -> list[str]:
     sd = _value(metrics, "stance_width_m_sd")
     if math.isfinite(sd):
         low, high = (
-            quantity(width + sign * Z95 * sd, "m", system=system, digits=0) for sign in (-1, 1)
+            quantity(width + sign * half_width(sd), "m", system=system, digits=0)
+            for sign in (-1, 1)
         )
         text += f" ({low.split()[0]} to {high})"
     ratio = _value(metrics, "stance_width")

@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from mobility import tables
+from mobility import formatting, tables
 from mobility.assessment.criteria import is_stated, probability_of
 from mobility.assessment.estimates import ABSENT_SIDE, HIDDEN_SIDE, reason_missing, reason_of_side
 from mobility.assessment.summaries import least_for_spread, too_few_for_spread
 from mobility.errors import BadInputError
-from mobility.kinematics.expected_error import Z95
+from mobility.kinematics.expected_error import half_width, sd_of
 from mobility.registry import exercise_of, exercises
 
 if TYPE_CHECKING:
@@ -30,14 +30,6 @@ _STATUS: Mapping[bool | None, Status] = {
     True: "found",
     False: "not found",
     None: "cannot be told",
-}
-_MINUS = "−"
-_SHOWN: Mapping[str, Mapping[str, Any]] = {
-    "degree": {"digits": 0, "suffix": "°"},
-    "percent": {"digits": 0, "suffix": " %"},
-    "s": {"digits": 1, "suffix": " s"},
-    "1": {"digits": 2, "suffix": ""},
-    "count": {"digits": 0, "suffix": ""},
 }
 
 
@@ -153,7 +145,7 @@ def say(findings: Sequence[Finding], level: Level) -> str:
     rule = rules[first.rule]
     names = list(dict.fromkeys(finding.rule for finding in findings))
     oriented = [_oriented(finding, rule) for finding in findings]
-    limit = number(first.threshold, rule) if first.threshold is not None else "unknown"
+    limit = in_units(first.threshold, rule) if first.threshold is not None else "unknown"
     probabilities = [f.probability for f in findings if f.probability is not None]
     fields = {
         "measured": " and ".join(_measured(finding, rule) for finding in oriented),
@@ -164,7 +156,7 @@ def say(findings: Sequence[Finding], level: Level) -> str:
         "reason": first.reason.rstrip("."),
         "question": "; whether ".join(rules[name]["question"] for name in names),
         "label": "; ".join(dict.fromkeys(label(finding) for finding in findings)),
-        "probability": " and ".join(f"{p:.2f}" for p in probabilities),
+        "probability": " and ".join(map(formatting.probability, probabilities)),
     }
     words = tables.load("findings")["wording"]
     if first.status == "cannot be told":
@@ -189,7 +181,7 @@ def excess(finding: Finding) -> float:
     rule = all_rules()[finding.rule]
     large = table["order"]["large"]
     low, high = finding.interval
-    centre, sd = (low + high) / 2, (high - low) / (2 * Z95)
+    centre, sd = (low + high) / 2, sd_of(low, high)
     if rule.get("spread"):  # its interval is not symmetrical
         centre, sd = finding.value, 0.0
     beyond = {
@@ -208,12 +200,12 @@ def excess(finding: Finding) -> float:
 def label(finding: Finding) -> str:
     """Name the fault that a rule looks for, in a few words."""
     rule = all_rules()[finding.rule]
-    limit = "" if finding.threshold is None else number(finding.threshold, rule)
+    limit = "" if finding.threshold is None else in_units(finding.threshold, rule)
     text: str = rule["label"].format(threshold=limit)
     return text
 
 
-def number(value: float, rule: Mapping[str, Any]) -> str:
+def in_units(value: float, rule: Mapping[str, Any]) -> str:
     """Write a value in the unit of a rule, as the rule shows it."""
     return f"{_digits(value, rule)}{_shown(rule)['suffix']}"
 
@@ -221,18 +213,18 @@ def number(value: float, rule: Mapping[str, Any]) -> str:
 def interval_text(interval: tuple[float, float], rule: Mapping[str, Any]) -> str:
     """Write a 95 % interval, the unit once: "88 to 108°"."""
     low, high = interval
-    return f"{_digits(low, rule)} to {number(high, rule)}"
+    return f"{_digits(low, rule)} to {in_units(high, rule)}"
 
 
 def _digits(value: float, rule: Mapping[str, Any]) -> str:
     """Write a value in the unit of a rule, without that unit."""
     shown = _shown(rule)
-    scaled = round(value * shown.get("scale", 1), shown["digits"]) + 0.0
-    return f"{scaled:.{shown['digits']}f}".replace("-", _MINUS)
+    return formatting.rounded(value * shown.get("scale", 1), shown["digits"])
 
 
 def _shown(rule: Mapping[str, Any]) -> Mapping[str, Any]:
-    return {**_SHOWN[rule["unit"]], **rule.get("shown", {})}
+    digits, suffix = formatting.digits_and_suffix(rule["unit"])
+    return {"digits": digits, "suffix": suffix, **rule.get("shown", {})}
 
 
 def _findings_of_rule(metrics: xr.Dataset, name: str, rule: Mapping[str, Any]) -> list[Finding]:
@@ -296,7 +288,7 @@ def _finding_of_side(metrics: xr.Dataset, name: str, rule: Mapping[str, Any], si
     if not (math.isfinite(sd) and sd >= 0):
         return _refused(name, rule, side, tables.sentence("reasons.no_error"), value)
     probability = float(probability_of(value, sd, rule["threshold"], side=rule["direction"]))
-    interval = (value - Z95 * sd, value + Z95 * sd)
+    interval = (value - half_width(sd), value + half_width(sd))
     return _decided(name, rule, side, value, interval, probability)
 
 
@@ -400,7 +392,7 @@ def _measured(finding: Finding, rule: Mapping[str, Any]) -> str:
     """Write side, value and interval: "left 98° (88 to 108°)"; a word as unit only once."""
     if finding.value is None:
         return finding.side
-    text = number(finding.value, rule)
+    text = in_units(finding.value, rule)
     if finding.interval is not None and finding.units != "count":
         text = f"{text} ({interval_text(finding.interval, rule)})"
     suffix = str(_shown(rule)["suffix"])

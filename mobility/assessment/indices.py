@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from mobility import provenance, tables
 from mobility.assessment.findings import Finding, find
 from mobility.assessment.kinds import BESIDE, ERROR
-from mobility.kinematics.expected_error import Z95
+from mobility.kinematics.expected_error import sd_of
 from mobility.options import checked
 from mobility.wording import listed
 
@@ -177,7 +177,7 @@ def _drawn(measured: Sequence[Finding], large: float, rng: np.random.Generator) 
     for finding in measured:
         assert finding.value is not None
         assert finding.interval is not None
-        sd = (finding.interval[1] - finding.interval[0]) / (2 * Z95)
+        sd = sd_of(*finding.interval)
         drawn = finding.value + sd * rng.normal(size=DRAWS)
         excess = _excess(drawn, float(finding.threshold or 0.0), rules[finding.rule]["direction"])
         sides.append((float(excess.mean()), _Part(score_of(excess, large), finding.value, sd)))

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from mobility import provenance, tables
 from mobility.assessment.kinds import BESIDE, ERROR, RETEST_ERROR, entry_of
-from mobility.kinematics.expected_error import Z95
+from mobility.formatting import digits_and_suffix, plus_minus
+from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.skeleton import SIDES
 
 Array = NDArray[np.float64]
@@ -87,7 +88,7 @@ def refuse_uncertain(
 ) -> tuple[Array, bool, float]:
     """Blank uncertain values; give values, whether any was blanked, and the share of frames."""
     seen = np.isfinite(value)
-    refused = seen & ~(Z95 * sd <= entry["largest_interval"]["value"])
+    refused = seen & ~(half_width(sd) <= entry["largest_interval"]["value"])
     inside = seen
     if value.ndim:
         inside = watched.reshape(watched.shape + (1,) * (value.ndim - 1)) & seen
@@ -98,8 +99,8 @@ def refuse_uncertain(
 def _largest_error(entry: dict[str, Any]) -> str:
     """Give the largest accepted error of a quantity, in words."""
     limit = entry["largest_interval"]["value"]
-    unit = {"degree": "°", "m": " m"}.get(entry["units"], "")
-    size = f"± {100 * limit:.0f} %" if entry["percent"] else f"± {limit:.2g}{unit}"
+    _, suffix = digits_and_suffix(entry["units"])
+    size = plus_minus(100 * limit, "percent") if entry["percent"] else f"± {limit:.2g}{suffix}"
     return f"{size}{entry['of']}"
 
 

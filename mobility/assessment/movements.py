@@ -43,11 +43,10 @@ def movement(name: str) -> Mapping[str, Any]:
         return dict(entries[name])
     of_joint = [key for key, entry in entries.items() if entry["joint"] == name]
     if of_joint:
-        raise BadInputError(
-            f"movement {name!r}: is a joint; name one of its movements: {', '.join(of_joint)}"
-        )
+        fault = f"{name!r} is a joint; name one of its movements: {', '.join(of_joint)}"
+        raise BadInputError.of({"movement": fault})
     choice = likely(name, entries) or f"; choose from {', '.join(entries)}"
-    raise BadInputError(f"movement {quoted(name)}: is unknown{choice}")
+    raise BadInputError.of({"movement": f"there is no {quoted(name)}{choice}"})
 
 
 def movements_of(joint: str) -> list[str]:
@@ -63,7 +62,7 @@ def movements_of(joint: str) -> list[str]:
     if not names:
         joints = dict.fromkeys(entry["joint"] for entry in entries.values())
         choice = likely(joint, joints) or f"; choose from {', '.join(joints)}"
-        raise BadInputError(f"joint {joint!r}: is unknown{choice}")
+        raise BadInputError.of({"joint": f"there is no {joint!r}{choice}"})
     return names
 
 

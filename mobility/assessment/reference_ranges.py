@@ -111,10 +111,10 @@ def reference_range(
     published = (row["angle"] for row in table["values"])
     angles = dict.fromkeys((*tables.load("angles"), *tables.load("movements"), *published))
     if angle not in angles:
-        raise BadInputError(f"reference_range: no angle {quoted(angle)}{likely(angle, angles)}")
+        raise BadInputError.of({"angle": f"there is no {quoted(angle)}{likely(angle, angles)}"})
     studies = table["studies"]
     if study is not None and study not in studies:
-        raise BadInputError(f"reference_range: no study {quoted(study)}{likely(study, studies)}")
+        raise BadInputError.of({"study": f"there is no {quoted(study)}{likely(study, studies)}"})
     years = None if age is None else math.floor(age)
     rows = [
         row

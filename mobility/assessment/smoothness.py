@@ -56,7 +56,7 @@ def sparc(speed: ArrayLike, *, rate_hz: float, cutoff_hz: float = CUTOFF_HZ) -> 
     """
     values = _series(speed, rate_hz, "sparc")
     if cutoff_hz <= 0:
-        raise BadInputError("sparc: cutoff_hz must be positive")
+        raise BadInputError.of({"cutoff_hz": "must be positive"})
     if values.size < 2 or np.isnan(values).any() or not values.any():
         return float("nan")
     points = 2 ** (int(np.ceil(np.log2(values.size))) + _PADDING)
@@ -116,7 +116,7 @@ def _series(speed: ArrayLike, rate_hz: float, what: str) -> Array:
     if values.ndim != 1:
         raise BadInputError(f"{what}: the speed must be one series, not of shape {values.shape}")
     if not rate_hz > 0:
-        raise BadInputError(f"{what}: rate_hz must be positive, not {rate_hz:g}")
+        raise BadInputError.of({"rate_hz": f"must be positive (got {rate_hz:g})"}, what=what)
     return values
 
 

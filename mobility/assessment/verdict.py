@@ -372,3 +372,28 @@ def _faults_of_framing(
         yield one, one.get("level", its), framing["advice"][part]
     if not any_part:
         yield entry["joints"], level, do
+
+
+def warning_lines(warnings: Sequence[AnalysisWarning]) -> list[str]:
+    """Write each warning in a line; refused angles share one line."""
+    # Older code kept no values.
+    refused = [each for each in warnings if each.code == "angle_refused" and "limit" in each.values]
+    if len(refused) < 2:
+        return [each.message for each in warnings]
+    by_limit: dict[str, list[str]] = {}
+    for each in refused:
+        angle, share = str(each.values["angle"]), each.values["share"]
+        part = tables.sentence(
+            "warnings.angles_refused.part", angle=angle[0].lower() + angle[1:], share=share
+        )
+        by_limit.setdefault(str(each.values["limit"]), []).append(part)
+    parts = "; ".join(
+        tables.sentence("warnings.angles_refused.limit", limit=limit, parts=", ".join(part))
+        for limit, part in by_limit.items()
+    )
+    together = tables.sentence("warnings.angles_refused.all", parts=parts)
+    return [
+        together if each is refused[0] else each.message
+        for each in warnings
+        if each is refused[0] or each not in refused
+    ]

@@ -7,12 +7,10 @@ checked needs no decoding of the whole video, only its hash.
 
 from __future__ import annotations
 
-import csv
 import functools
 import hashlib
 import json
 import os
-import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -26,13 +24,14 @@ from mobility.analysis_options import (
     given_options,
     options_at,
 )
-from mobility.errors import BadInputError, MobilityError, NotFoundError
+from mobility.errors import BadInputError, MobilityError
 from mobility.options import likely, validate
+from mobility.parsing import read_csv
 from mobility.progress import progress_bar
 from mobility.provenance import sha256
+from mobility.sessions.creation import check_calibration, check_creation
 from mobility.sessions.files import check_decodable
 from mobility.sessions.record import GivenParticipant
-from mobility.sessions.store import check_calibration, check_creation
 
 PERSON = ("display_name", "sex", "birth_year", "age", "height_m", "weight_kg", "email")
 """Columns that are kept as fields of the participant."""
@@ -45,7 +44,6 @@ COLUMNS = (
 SUFFIXES = frozenset({".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".3gp"})
 """What a file of a folder must end with to be taken for a video."""
 
-LARGEST_BYTES = 64 << 20
 _MOST_NAMED, _LONGEST_NAMED = 5, 40
 """Unknown columns that a message names, and characters of each name."""
 
@@ -145,10 +143,10 @@ def refuse_url(path: str | os.PathLike[str], *, what: str) -> None:
     text = os.fspath(path)
     scheme, separator, _ = text.replace(":/", "://", 1).partition("://")
     if separator and scheme.isalnum() and len(scheme) > 1:
-        raise BadInputError(
-            f"{what} {text}: is a URL; only files and folders can be used here, so mount or "
-            "synchronise it first"
+        fault = (
+            "is a URL; only files and folders can be used here, so mount or synchronise it first"
         )
+        raise BadInputError.of({what: f"{text} {fault}"})
 
 
 def check_rows(
@@ -239,36 +237,8 @@ def _of_folder(folder: Path, participant: str, exercise: str) -> list[Row | Refu
 
 
 def _of_csv(manifest: Path) -> list[tuple[int, dict[str, str]]]:
-    try:
-        # Not what gives its bytes only once, or waits for somebody to write them.
-        if not stat.S_ISREG(manifest.stat().st_mode):
-            raise BadInputError(f"{manifest}: is neither a file nor a folder; save it as a file")
-        if manifest.stat().st_size > LARGEST_BYTES:
-            raise BadInputError(
-                f"{manifest}: is larger than {LARGEST_BYTES >> 20} MB, too large for a manifest; "
-                "split it"
-            )
-        text = manifest.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise NotFoundError(f"{manifest}: no such file or folder") from None
-    except OSError as error:
-        raise BadInputError(f"{manifest}: cannot be read ({error.strerror})") from None
-    except UnicodeDecodeError:
-        raise BadInputError(f"{manifest}: is not UTF-8; save it as 'CSV UTF-8'") from None
-    if "\0" in text:
-        raise BadInputError(f"{manifest}: holds NUL characters; save it as 'CSV UTF-8'")
-    lines = text.splitlines()
-    head = lines[0] if lines else ""
-    delimiter = ";" if head.count(";") > head.count(",") else ","
-    try:
-        reader = csv.reader(text.splitlines(keepends=True), delimiter=delimiter, strict=True)
-        names = [name.strip().lower() for name in next(reader, [])]
-        table = [(reader.line_num, values) for values in reader if any(v.strip() for v in values)]
-    except csv.Error as error:
-        raise BadInputError(f"{manifest}: is not a CSV file ({error})") from None
+    names, table = read_csv(manifest, what="manifest")
     _check_header(manifest, names)
-    if not table:
-        raise BadInputError(f"{manifest}: has no rows below its header")
     problems = [
         Problem(number, names[-1], f"{len(values)} values for {len(names)} columns; quote commas")
         for number, values in table
@@ -277,7 +247,7 @@ def _of_csv(manifest: Path) -> list[tuple[int, dict[str, str]]]:
     if problems:
         raise ManifestError(manifest, problems)
     return [
-        (number, {n: v.strip() for n, v in zip(names, values, strict=False) if v.strip()})
+        (number, {name: value for name, value in zip(names, values, strict=False) if value})
         for number, values in table
     ]
 

@@ -144,9 +144,9 @@ def run_at_end(command: str, summary: Path) -> None:
             [*words, str(summary)], check=False, stdout=sys.stderr, stdin=subprocess.DEVNULL
         ).returncode
     except OSError as error:
-        raise BadInputError(f"--on-end {words[0]}: cannot be run ({error.strerror})") from None
+        raise BadInputError(f"{words[0]}: cannot be run ({error.strerror})") from None
     if status:
-        raise BadInputError(f"--on-end {words[0]}: ended with status {status}")
+        raise BadInputError(f"{words[0]}: ended with status {status}")
 
 
 def split_command(command: str) -> list[str]:
@@ -154,9 +154,9 @@ def split_command(command: str) -> list[str]:
     try:
         words = shlex.split(command)
     except ValueError as error:
-        raise BadInputError(f"--on-end {command!r}: {error}") from None
+        raise BadInputError.of({"on_end": f"{error} (got {command!r})"}) from None
     if not words:
-        raise BadInputError("--on-end: must not be empty")
+        raise BadInputError.of({"on_end": "must not be empty"})
     return words
 
 
@@ -265,15 +265,9 @@ def _up_to_date(row: Row, task: Mapping[str, Any]) -> dict[str, Any]:
             "report": Path(os.path.relpath(paths["html"], task["folder"])).as_posix(),
             "redone": redone,
             "seconds": seconds,
-            "verdict": _verdict(session),
+            "verdict": session.verdict().text,
             "warnings": [warning.message for warning in record.warnings],
         }
-
-
-def _verdict(session: Session) -> str:
-    from mobility.documents.verdicts import verdict_of
-
-    return verdict_of(session).text
 
 
 def _open_or_create(row: Row, store: Store) -> Session:
@@ -443,13 +437,13 @@ def cluster_client(workers: int | None, scheduler: str | None) -> Iterator[Any]:
     with dask.config.set(settings):
         if scheduler is not None:
             if not re.fullmatch(r"(tcp|tls)://\S+:\d+", scheduler):
-                raise BadInputError(f"scheduler {scheduler}: write it as tcp://host:8786")
+                fault = f"write it as tcp://host:8786 (got {scheduler})"
+                raise BadInputError.of({"scheduler": fault})
             try:
                 client = Client(scheduler, timeout=SCHEDULER_WAIT_S, set_as_default=False)
             except (OSError, TimeoutError, ValueError) as error:
-                raise BadInputError(
-                    f"scheduler {scheduler}: cannot be reached ({one_line(error)})"
-                ) from None
+                fault = f"{scheduler} cannot be reached ({one_line(error)})"
+                raise BadInputError.of({"scheduler": fault}) from None
             # The rows report a lost scheduler.
             with _dask_silenced(), client:
                 yield client

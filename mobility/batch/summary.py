@@ -12,8 +12,8 @@ from pathlib import Path
 
 from mobility import tables
 from mobility.batch.record import BatchRow, BatchSummary
+from mobility.formatting import quantity, rounded, timed
 from mobility.sessions.files import atomic, write_json
-from mobility.wording import timed
 from mobility.writing import plain_cell
 
 FILES = ("summary.json", "summary.csv", "index.html")
@@ -169,8 +169,8 @@ def _table_row(row: BatchRow) -> str:
         result += f"<div>{escape(row.verdict)}</div>"
     if row.warnings:
         result += "".join(f'<div class="small">{escape(warning)}</div>' for warning in row.warnings)
-    seconds = f"{row.took_s:.1f}" if row.took_s is not None else ""
-    detail = ", ".join(f"{name} {value:.1f} s" for name, value in row.seconds.items())
+    seconds = rounded(row.took_s, 1) if row.took_s is not None else ""
+    detail = ", ".join(f"{name} {quantity(value, 's')}" for name, value in row.seconds.items())
     return (
         f'<tr class="{row.state}"><td class="number">{row.row}</td><td>{escape(row.video)}</td>'
         f"<td>{escape(row.participant)}</td><td>{escape(row.exercise)}</td>"

@@ -199,21 +199,22 @@ def _process(
 
 def _log_file(store: Store, digest: str) -> Path:
     """Path of the log: in the store, or with the reports if the store is behind a URL."""
-    if not store.in_bucket:
-        return store.path / ".watch" / LOG
+    if store.local_path is not None:
+        return store.local_path / ".watch" / LOG
     with writing(store.reports):
         make_folder(store.reports)
     return store.reports / f"watch-{digest}.log"
 
 
 def _read(store: Store, ledger: str) -> Watched:
+    place = store.location_of(store.path / ledger)
     try:
-        return validate(Watched, store.document(ledger), what=store.location_of(ledger))
+        return validate(Watched, store.document(ledger), what=place)
     except NotFoundError:
         return Watched()
     except BadInputError as error:
         raise StorageError(
-            f"{store.location_of(ledger)}: is damaged ({error}); delete the file: finished videos "
+            f"{place}: is damaged ({error}); delete the file: finished videos "
             "are recognised and not analysed again"
         ) from None
 

@@ -42,7 +42,7 @@ PINNED = ("full", "heavy")
 NAMES = (*PINNED, BOTH)
 
 _PARTS = ("pose_detector.tflite", "pose_landmarks_detector.tflite")
-_NAME_ONE = f"name a .task bundle with --model PATH or {ENVIRONMENT_VARIABLE}"
+_NAME_ONE = f"name a .task bundle as the model, or in {ENVIRONMENT_VARIABLE}"
 _ADVICE = f"connect to the package index once and run 'mobility models', or {_NAME_ONE}"
 
 

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-import logging
-import os
 import queue
-import subprocess
-import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from mobility import errors, tables
+from mobility import tables
 from mobility.capture import survey
 from mobility.capture.landmarker import COLUMNS, KEYPOINTS, Array, bounding_box, overlap
 from mobility.capture.models import PINNED, digest_of, pose_models
@@ -23,8 +21,9 @@ from mobility.capture.pose_process import processors, start
 from mobility.capture.pose_worker import Job
 from mobility.capture.sampling import choose_frames, is_fast
 from mobility.capture.video import VideoInfo, presentation_times, probe
-from mobility.errors import MobilityError, NobodyFoundError, VideoError
+from mobility.errors import EndedError, NobodyFoundError, VideoError
 from mobility.options import FilePath, PoseRate, Workers, check_point, checked
+from mobility.processes import Process, Send
 from mobility.progress import progress_bar
 from mobility.provenance import sha256, with_history
 from mobility.wording import listed
@@ -32,8 +31,6 @@ from mobility.wording import listed
 if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import NDArray
-
-log = logging.getLogger(__name__)
 
 LONGEST_CHUNK_S = 12.0
 """Greatest length of a chunk."""
@@ -182,7 +179,7 @@ def estimate_pose(
     """
     path = Path(video)
     if isinstance(subject, tuple):
-        check_point(subject, what=f"subject {subject}")
+        check_point(subject, name="subject")
     info = probe(path)
     if min(info.width, info.height) < LEAST_SIZE:
         raise VideoError(
@@ -387,15 +384,16 @@ def _run(
 
     `looks` are those of the survey that saw `others`.
     """
-    messages: queue.Queue[tuple[int, dict[str, Any] | None, bytes]] = queue.Queue()
-    processes = []
+    messages: queue.SimpleQueue[tuple[Mapping[str, Any] | Future[None], bytes]]
+    messages = queue.SimpleQueue()
     # Contiguous runs of chunks, so that each worker decodes its part only once.
     runs = np.array_split(np.arange(len(work.chunks)), min(work.workers, len(work.chunks)))
     parts: dict[int, tuple[list[float], Array, int, list[survey.Look]]] = {}
     pictures: dict[int, dict[str, list[float]]] = {}
     faults: dict[str, dict[str, Any]] = {}
-    try:
-        for index, run in enumerate(runs):
+    # The processes are left first: threads end when these do.
+    with ThreadPoolExecutor(len(runs)) as threads, ExitStack() as processes:
+        for run in runs:
             begin, end = work.chunks[run[0]][1], work.chunks[run[-1]][2]
             from_, to = np.searchsorted(
                 work.frames,
@@ -410,24 +408,20 @@ def _run(
                 chunks=[work.chunks[i] for i in run],
                 warm_up_s=WARM_UP_S,
                 frames=work.frames[from_:to].tolist(),
-                parent=os.getpid(),
                 track=track,
                 others=list(others),
                 looks=[look.time for look in looks],
             )
-            processes.append(_start(job))
-            threading.Thread(
-                target=_listen, args=(index, processes[-1], messages), daemon=True
-            ).start()
-        running = len(processes)
+            process = processes.enter_context(start())
+            done = threads.submit(_do, process, job, lambda *message: messages.put(message))
+            done.add_done_callback(lambda done: messages.put((done, b"")))
+        running = len(runs)
         with progress_bar(work.what, total=len(work.frames)) as bar:
             while running:
-                index, message, data = messages.get()
-                if message is None:
+                message, data = messages.get()
+                if isinstance(message, Future):
                     running -= 1
-                    _check_exit(processes[index], work.path)
-                elif "error" in message:
-                    raise getattr(errors, message["error"], MobilityError)(message["message"])
+                    message.result()
                 elif "frames" in message:
                     bar.update(message["frames"])
                 elif "fault" in message:
@@ -438,13 +432,6 @@ def _run(
                     number = message["chunk"]
                     parts[number] = (message["times"], poses, message["retried"], looks)
                     pictures[number] = message["pictures"]
-    finally:
-        for process in processes:
-            if process.poll() is None:
-                process.kill()
-            process.wait()
-            if process.stdout:
-                process.stdout.close()
     ordered = [parts[n] for n in sorted(parts)]
     times = np.concatenate([np.asarray(part[0], dtype=np.float64) for part in ordered])
     if not len(times):
@@ -468,40 +455,18 @@ def _run(
     )
 
 
-def _start(job: Job) -> subprocess.Popen[bytes]:
-    process = start()
-    assert process.stdin is not None
-    process.stdin.write(job.model_dump_json().encode())
-    process.stdin.close()
-    return process
-
-
-def _listen(
-    index: int,
-    process: subprocess.Popen[bytes],
-    messages: queue.Queue[tuple[int, dict[str, Any] | None, bytes]],
-) -> None:
-    """Read the messages of one worker until it ends; None marks the end."""
-    assert process.stdout is not None
+def _do(process: Process, job: Job, on_message: Send) -> None:
+    """Do a job in a process that ends with it."""
     try:
-        for line in process.stdout:
-            message = json.loads(line)
-            messages.put((index, message, process.stdout.read(message.pop("bytes"))))
-    except ValueError:
-        log.debug("worker %d: output ended in the middle of a message", index)
-    messages.put((index, None, b""))
-
-
-def _check_exit(process: subprocess.Popen[bytes], path: Path) -> None:
-    code = process.wait()
-    if code != 0:
-        how = f"was ended by signal {-code}" if code < 0 else f"ended with status {code}"
+        with process:
+            process.ask(job.model_dump(mode="json"), on_message=on_message)
+    except EndedError as ended:
         error = VideoError(
-            f"{path.name}: a pose process {how}; run it again with fewer workers, or export the "
-            "video again"
+            f"{Path(job.video).name}: a pose process {ended}; run it again with fewer workers, or "
+            "export the video again"
         )
-        error.retryable = code < 0
-        raise error
+        error.retryable = ended.retryable
+        raise error from None
 
 
 def _dense_track(done: _Pass) -> survey.Track:

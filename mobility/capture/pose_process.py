@@ -7,15 +7,16 @@ imports, so that both happen at once.
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from mobility.processes import Process
 
 AT_ONCE = 2
 """Processes that any video but a very short one keeps busy."""
 
-_waiting: list[subprocess.Popen[bytes]] = []
+_MODULE = "mobility.capture.pose_worker"
+_waiting: list[Process] = []
 
 
 @contextmanager
@@ -27,33 +28,22 @@ def started_ahead(count: int | None) -> Iterator[None]:
     count
         Processes that will be needed; by default one for each processor.
     """
-    _waiting.extend(_new() for _ in range(min(count or processors(), AT_ONCE)))
+    _waiting.extend(Process(_MODULE) for _ in range(min(count or processors(), AT_ONCE)))
     try:
         yield
     finally:
         while _waiting:
-            unused = _waiting.pop()
-            unused.kill()
-            unused.communicate()
+            _waiting.pop().close()
 
 
-def start() -> subprocess.Popen[bytes]:
+def start() -> Process:
     """Return a pose process that waits for its job, or a new one."""
     while _waiting:
         process = _waiting.pop(0)
-        if process.poll() is None:
+        if not process.ended:
             return process
-        process.communicate()
-    return _new()
-
-
-def _new() -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "mobility.capture.pose_worker"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    )
+        process.close()
+    return Process(_MODULE)
 
 
 def processors() -> int:

@@ -1,25 +1,16 @@
-"""One worker process of :func:`mobility.capture.pose.estimate_pose`.
+"""One pose process of :func:`mobility.capture.pose.estimate_pose`, without network.
 
-It reads its job as JSON from standard input and answers on standard output with
-one JSON line per message, followed by the arrays of a chunk as raw bytes.
-MediaPipe runs in separate processes so that any number of them can share the
-work, its native messages stay out of the user's terminal, its memory is given
-back and it has no network. Run as ``python -m mobility.capture.pose_worker``.
+Any number of them can share the work; see :mod:`mobility.processes`. It sends its progress, and
+each chunk with its poses as bytes.
 """
 
 from __future__ import annotations
 
-import gc
-import json
-import os
 import sys
-import threading
-import time
 import types
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from pydantic import BaseModel
@@ -42,6 +33,7 @@ from mobility.capture.landmarker import (
 from mobility.capture.sampling import chooser
 from mobility.capture.video import read_frames
 from mobility.errors import MobilityError, VideoError
+from mobility.processes import Send, serve
 
 SURVEY_PEOPLE = 4
 """Most people that a look searches for."""
@@ -51,9 +43,6 @@ PROGRESS_FRAMES = 16
 
 SEARCH_INTERVAL_S = 0.2
 """Least time between two searches of all parts of the picture, while nobody is found."""
-
-PARENT_INTERVAL_S = 0.5
-"""Time between two checks that the parent process is still there."""
 
 
 class Job(BaseModel):
@@ -66,8 +55,6 @@ class Job(BaseModel):
     warm_up_s: float
     frames: list[float]
     """Times of the frames in which the pose is estimated, seconds."""
-    parent: int
-    """Process that gave the job; the worker ends when it does."""
     track: survey.Track | None = None
     """The subject, if others are in the picture."""
     others: list[survey.Track] = []
@@ -94,9 +81,6 @@ class _Chunk:
     looks: list[survey.Look] = field(default_factory=list)
     motion: survey.BackgroundMotion = field(default_factory=survey.BackgroundMotion)
     last_look: int = -1
-
-
-Send = Callable[[dict[str, Any], bytes], None]
 
 
 def run(job: Job, send: Send) -> None:
@@ -262,54 +246,35 @@ def _look(chunk: _Chunk, many: Landmarker, image: Image, time: float, pose: Arra
     )
 
 
-def main() -> int:
-    """Entry point of the worker process."""
+def main() -> None:
+    """Entry point of the process."""
     offline.cut_off()
-    # Native libraries write to descriptors 1 and 2; ours must stay clean.
-    out: BinaryIO = os.fdopen(os.dup(1), "wb")
-    quiet = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(quiet, 1)
+    serve(do, prepare=_import_mediapipe)
 
-    def send(message: dict[str, Any], data: bytes) -> None:
-        line = json.dumps({**message, "bytes": len(data)})
-        out.write(line.encode() + b"\n" + data)
-        out.flush()
 
+def do(request: dict[str, Any], send: Send) -> None:
+    """Do a :class:`Job`."""
+    job = Job.model_validate(request)
+    try:
+        run(job, send)
+    except MobilityError:
+        raise
+    except (RuntimeError, ValueError, MemoryError) as error:
+        # What MediaPipe and NumPy raise; where it was raised is of no use to the user.
+        why = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise VideoError(
+            f"{Path(job.video).name}: the pose search failed ({why}); export the video again"
+        ) from None
+
+
+def _import_mediapipe() -> None:
     # MediaPipe imports a recorder of sound, which runs gcc and ldconfig to look for a library, and
     # Matplotlib, in a third of a second, for drawings that are not made here.
     sys.modules["sounddevice"] = None  # type: ignore[assignment]
     for name in ("matplotlib", "matplotlib.pyplot"):
         sys.modules[name] = types.ModuleType(name)
-    # Before there is a job, for which it may wait.
     import mediapipe.tasks.python  # noqa: F401
-
-    given = sys.stdin.read()
-    if not given:
-        return 0
-    job = Job.model_validate_json(given)
-    if os.name == "posix":  # elsewhere a launcher may stand between the two processes
-        threading.Thread(target=_end_with, args=(job.parent,), daemon=True).start()
-    try:
-        run(job, send)
-        gc.freeze()  # to look for garbage once more at the end takes 0.15 s
-    except MobilityError as error:
-        send({"error": type(error).__name__, "message": str(error)}, b"")
-        return 2
-    except (RuntimeError, ValueError, MemoryError) as error:
-        # What MediaPipe and NumPy raise; where it was raised is of no use to the user.
-        why = (str(error).strip() or type(error).__name__).splitlines()[0]
-        message = f"{Path(job.video).name}: the pose search failed ({why}); export the video again"
-        send({"error": VideoError.__name__, "message": message}, b"")
-        return 2
-    return 0
-
-
-def _end_with(parent: int) -> None:
-    """End this process when its parent has ended, however that was."""
-    while os.getppid() == parent:
-        time.sleep(PARENT_INTERVAL_S)
-    os._exit(3)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

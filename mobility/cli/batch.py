@@ -22,6 +22,7 @@ from mobility.cli.options import (
     takes,
     warn,
 )
+from mobility.errors import BadInputError, MobilityError
 
 if TYPE_CHECKING:
     from mobility.store import Store
@@ -61,7 +62,7 @@ def batch(
         bool, typer.Option("--resume", help="Continue the last batch that was interrupted.")
     ] = False,
     user_id: ParticipantOption = "anonymous",
-    exercise: ExerciseOption = registry.USUAL,
+    exercise_name: ExerciseOption = registry.USUAL,
     on_end: OnEndOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -82,7 +83,7 @@ def batch(
     if on_end is not None:
         split_command(on_end)
     try:
-        rows = read_manifest(manifest, participant=user_id, exercise=exercise)
+        rows = read_manifest(manifest, participant=user_id, exercise=exercise_name)
     except ManifestError as error:
         for problem in error.problems:
             say(f"{manifest}: {problem}")
@@ -100,8 +101,6 @@ def batch(
         raise KeyboardInterrupt(tables.sentence("command_line.batch.interrupted")) from None
     failed = summary.counts["failed"] > 0
     if on_end is not None:
-        from mobility.errors import BadInputError
-
         try:
             run_at_end(on_end, summary.json)
         except BadInputError as error:
@@ -134,10 +133,10 @@ def watch_folder(
     opened: Store,
     folder: Annotated[Path, path_argument("FOLDER", help="Where videos arrive.")],
     *,
-    every: Annotated[
+    every_s: Annotated[
         float, option("--every", "S", help="Seconds between two looks at the folder.")
     ] = 10.0,
-    settle: Annotated[
+    settle_s: Annotated[
         float,
         option(
             "--settle", "S", help="Seconds without a change after which a video counts as complete."
@@ -149,7 +148,7 @@ def watch_folder(
     workers: WorkersOption = None,
     scheduler: SchedulerOption = None,
     user_id: ParticipantOption = "anonymous",
-    exercise: ExerciseOption = registry.USUAL,
+    exercise_name: ExerciseOption = registry.USUAL,
 ) -> None:
     """Analyse each video that arrives in a folder.
 
@@ -160,17 +159,17 @@ def watch_folder(
     from mobility.batch.manifest import refuse_url
     from mobility.batch.record import BatchRow
     from mobility.batch.watch import watch
-    from mobility.errors import BadInputError
-    from mobility.sessions.store import check_creation
+    from mobility.sessions.creation import check_creation
 
     for place, what in ((folder, "folder"), (opened.reports, "reports")):
         refuse_url(place, what=what)
     if scheduler is not None and workers is not None:
         raise typer.BadParameter("give --workers or --scheduler, not both")
     exercise, _, _ = check_creation(
-        user_id=user_id, exercise_name=exercise, session_name=None, body_joint_angles="all"
+        user_id=user_id, exercise_name=exercise_name, session_name=None, body_joint_angles="all"
     )
-    if not opened.in_bucket and opened.path.resolve().is_relative_to(folder.resolve()):
+    local = opened.local_path
+    if local is not None and local.resolve().is_relative_to(folder.resolve()):
         raise BadInputError(f"{folder}: holds the store; watch another folder")
 
     state_of = {}
@@ -189,8 +188,8 @@ def watch_folder(
         exercise=exercise,
         workers=workers,
         scheduler=scheduler,
-        every_s=every,
-        settle_s=settle,
+        every_s=every_s,
+        settle_s=settle_s,
         once=once,
     )
     if "failed" in state_of.values():
@@ -219,9 +218,8 @@ def prune(
     Video, data, edits and reports go with a session; --older-than deletes summaries of batches too.
     Status 1 if something could not be deleted.
     """
-    from mobility.errors import MobilityError
+    from mobility.formatting import dated
     from mobility.privacy import retention
-    from mobility.wording import dated
 
     age = None if older_than is None else retention.duration(older_than)
     if (age is None) == (keep is None):

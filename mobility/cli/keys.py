@@ -9,7 +9,7 @@ import typer
 
 from mobility import tables
 from mobility.cli.options import JsonOption, group, open_store, option, print_json, say, takes
-from mobility.wording import timed
+from mobility.formatting import MISSING, timed
 
 if TYPE_CHECKING:
     from mobility.server.keys import StoredKey
@@ -34,7 +34,7 @@ def keys_create(
             help="Participant whose sessions the key may use; required for participant and phone.",
         ),
     ] = None,
-    expires: Annotated[
+    expires_days: Annotated[
         float | None,
         option("--expires", "DAYS", help="Days for which the key is valid; default: for ever."),
     ] = None,
@@ -46,7 +46,7 @@ def keys_create(
     """
     from mobility.server.keys import Keys
 
-    key, stored = Keys(opened).create(role, user_id=user_id, expires_days=expires)
+    key, stored = Keys(opened).create(role, user_id=user_id, expires_days=expires_days)
     if as_json:
         print_json({"key": key, **_described(stored)})
         return
@@ -70,7 +70,9 @@ def keys_list(opened: Store, *, as_json: JsonOption = False) -> None:
         end = row["expires_at"]
         until = f"until {timed(datetime.fromisoformat(str(end)))}" if end else "no end"
         state = "  expired" if row["expired"] else ""
-        typer.echo(f"{row['id']}  {row['role']:<13}  {row['user_id'] or '–':<16}  {until}{state}")
+        typer.echo(
+            f"{row['id']}  {row['role']:<13}  {row['user_id'] or MISSING:<16}  {until}{state}"
+        )
 
 
 @keys_app.command("revoke")

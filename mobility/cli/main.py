@@ -9,7 +9,6 @@ from __future__ import annotations
 import atexit
 import gc
 import os
-import re
 import signal
 import sys
 from contextlib import suppress
@@ -27,6 +26,7 @@ from mobility.cli.options import (
     DEFAULT_REPORTS,
     DEFAULT_STORE,
     ClientOption,
+    Command,
     FacesOption,
     JsonOption,
     LogOption,
@@ -35,6 +35,7 @@ from mobility.cli.options import (
     ReportsOption,
     StoreOption,
     WorkersOption,
+    called,
     check_output,
     flag,
     log_to,
@@ -53,8 +54,10 @@ from mobility.cli.options import (
 )
 from mobility.cli.participants import participants_app
 from mobility.cli.sessions import config_app, sessions_app
+from mobility.cli.studies import groups
 from mobility.cli.validation import validate
 from mobility.cli.virtual_lab import lab_app
+from mobility.errors import BadInputError, MobilityError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -93,7 +96,7 @@ def options(
 
 
 def _warn(session: Session) -> None:
-    from mobility.documents.verdicts import warning_lines
+    from mobility.assessment.verdict import warning_lines
 
     for line in warning_lines(session.record.warnings):
         warn(line)
@@ -105,12 +108,12 @@ def _run(session: Session, *, report: bool, as_json: bool, workers: int | None) 
     A session that cannot be analysed is deleted; after an interruption, or where the report fails,
     it is kept.
     """
-    from mobility.errors import MobilityError
+    from mobility.errors import StorageError
 
     try:
         session.analyze(workers=workers)
     except Exception as error:
-        if session.store.in_bucket and getattr(error, "retryable", False):
+        if isinstance(error, StorageError) and error.retryable:
             kept = tables.sentence("command_line.analysis.kept", session=session.id)
             error.args = (f"{error}; {kept}",)
             raise
@@ -151,7 +154,7 @@ def demo(
     from mobility.capture.pose_process import started_ahead
 
     with started_ahead(workers):
-        from mobility.sessions.store import demo_video
+        from mobility.sessions.notebooks import demo_video
 
         usual, opened = registry.usual(), open_store(store, reports)
         session = opened.create(
@@ -174,7 +177,7 @@ def analyze(
         ),
     ] = None,
     *,
-    exercise: Annotated[
+    exercise_name: Annotated[
         str | None,
         option(
             "--exercise",
@@ -183,8 +186,10 @@ def analyze(
         ),
     ] = None,
     user_id: Annotated[str, option("--user-id", "ID", help="Id of the participant.")] = "anonymous",
-    name: Annotated[str | None, option("--name", "TEXT", help="Title of the session.")] = None,
-    joints: Annotated[
+    session_name: Annotated[
+        str | None, option("--name", "TEXT", help="Title of the session.")
+    ] = None,
+    body_joint_angles: Annotated[
         str,
         option(
             "--joints",
@@ -213,8 +218,8 @@ def analyze(
     It gives pose, angles, repetitions, metrics and a report.
     """
     log_to(log_file, store=store)
-    if exercise is None and "movement" not in options:
-        exercise = registry.USUAL
+    if exercise_name is None and "movement" not in options:
+        exercise_name = registry.USUAL
     from mobility.capture.pose_process import started_ahead
 
     with started_ahead(workers):
@@ -222,9 +227,9 @@ def analyze(
             video,
             second_video,
             user_id=user_id,
-            exercise_name=exercise,
-            session_name=name,
-            body_joint_angles=joints,
+            exercise_name=exercise_name,
+            session_name=session_name,
+            body_joint_angles=body_joint_angles,
             calibration=calibration,
             options=options,
         )
@@ -241,18 +246,24 @@ def export_lab(
         typer.Option("--format", help="Format; default: the ending of the file."),
     ] = None,
     positions: Annotated[
-        bool, typer.Option("--positions", help="Positions instead of angles, in CSV.")
+        bool,
+        typer.Option("--positions", help="Positions alone: not angles in CSV, nor both in C3D."),
     ] = False,
     landmarks: Annotated[
         bool, typer.Option("--landmarks", help="Landmarks as detected, not the fitted body.")
     ] = False,
+    fill: Annotated[
+        Literal["interpolate"] | None,
+        typer.Option(
+            "--fill", help="Fill gaps in TRC, MOT and STO, at which OpenSim stops; default: no."
+        ),
+    ] = None,
 ) -> None:
-    """Write positions or angles for OpenSim and labs.
+    """Write positions, angles and events for OpenSim and labs.
 
-    Positions as TRC or C3D and angles as MOT, STO or CSV, as OpenSim, Pose2Sim and labs read them.
-    The angles are those of the report.
+    Positions as TRC, angles as MOT, STO or CSV, both as C3D with start, bottom and end of each
+    repetition as events. The angles are those of the report.
     """
-    from mobility.errors import BadInputError
     from mobility.options import likely
     from mobility.validation.export import FORMATS, is_export
 
@@ -262,17 +273,21 @@ def export_lab(
             f"{out}: no format '{kind}'{likely(kind, FORMATS)}; give --format {'|'.join(FORMATS)}"
         )
     if positions and kind in ("mot", "sto"):
-        raise BadInputError(f"--positions: {kind} holds angles only; write trc, c3d or csv")
+        raise BadInputError.of({"positions": f"{kind} holds angles only; write trc, c3d or csv"})
     if landmarks and not (positions or kind in ("trc", "c3d")):
-        raise BadInputError(
-            "--landmarks: these are positions; write trc or c3d, or csv with --positions"
-        )
+        fault = "these are positions; write trc or c3d, or csv with --positions"
+        raise BadInputError.of({"landmarks": fault})
+    if fill and kind in ("c3d", "csv"):
+        raise BadInputError.of({"fill": f"{kind} has gaps; only trc, mot and sto can be filled"})
     if positions or kind in ("trc", "c3d"):
         dataset = session.pose() if landmarks else session.fitted()
     else:
         dataset = session.angles()
+    more: dict[str, Any] = {"fill": fill} if fill else {}
+    if kind == "c3d" and not positions:
+        more = {"angles": session.angles(), "repetitions": session.repetitions()}
     check_output(out, store=session.store, is_ours=is_export)
-    FORMATS[kind](dataset, out)
+    FORMATS[kind](dataset, out, **more)
     typer.echo(str(out))
 
 
@@ -440,7 +455,7 @@ def cohort(
             help="Folder of report and table; default: cohort, in the folder of the reports.",
         ),
     ] = None,
-    exercise: Annotated[
+    exercise_name: Annotated[
         str, option("--exercise", "NAME", help="Name of the exercise; '' for all.")
     ] = registry.USUAL,
     metrics: Annotated[
@@ -471,23 +486,23 @@ def cohort(
     """
     import pandas as pd
 
-    from mobility.errors import MobilityError
     from mobility.pipeline import cohort
-    from mobility.reports.cohort_sections import names
     from mobility.reports.render import render_cohort
+    from mobility.wording import split_names
 
-    cohort.check_exercise(exercise)
     cohort.check_group(group_by)
-    cohort.check_recordings(names(recordings))
+    cohort.check_recordings(split_names(recordings))
     if out is not None:
         check_output(out, store=opened)
-    chosen = cohort.choose_sessions(opened, exercise=exercise, participants=names(participants))
+    chosen = cohort.choose_sessions(
+        opened, exercise=exercise_name, participants=split_names(participants)
+    )
     parameters = {
-        **{"exercise": exercise, "group_by": group_by, "participants": participants},
+        **{"exercise": exercise_name, "group_by": group_by, "participants": participants},
         "recordings": recordings,
     }
     if metrics is not None:
-        cohort.check_metrics(chosen, names(metrics))
+        cohort.check_metrics(chosen, split_names(metrics))
         parameters["metrics"] = metrics
     for user_id in sorted({session.record.user_id for session in chosen}):
         try:
@@ -541,6 +556,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "batch": batch,
     "watch": watch_folder,
     "cohort": cohort,
+    "groups": groups,
     "validate": validate,
     "export-lab": export_lab,
     "prune": prune,
@@ -558,47 +574,9 @@ for _name, _command in _COMMANDS.items():
     app.command(_name)(_command)
 for _name, _group in _GROUPS.items():
     app.add_typer(_group, name=_name)
-
-
-_OPTION_NAMES = {
-    "exercise_name": "exercise",
-    "session_name": "name",
-    "body_joint_angles": "joints",
-    "every_s": "every",
-    "settle_s": "settle",
-    "sd": "sample_size",
-}
-"""Names of options on the command line that differ from those in Python."""
-
-
-def _as_typed(text: str) -> str:
-    """Call options in a message as on the command line, and leave out names of functions."""
-    given = {word.partition("=")[0] for word in sys.argv[1:]}
-    command: Any = typer.main.get_command(app)
-    for word in sys.argv[1:]:
-        command = getattr(command, "commands", {}).get(word, command)
-    parameters = {each.name: each for each in command.params}
-
-    def as_on_command_line(match: re.Match[str]) -> str:
-        each = parameters.get(_OPTION_NAMES.get(match[0], match[0]))
-        if each is None or ("_" not in match[0] and given.isdisjoint(each.opts)):
-            return match[0]
-        if each.param_type_name == "argument":
-            return match[0] if match.start() else str(each.metavar)
-        return str(each.opts[0])
-
-    head, _, rest = text.partition(": ")
-    if head.startswith("options of ") or ("_" in head and _is_ours(head)):
-        text = rest
-    # At the head of a message any option; within it only names with underscores.
-    names = r"(?:^|(?<=; ))\w+(?=:| \S+:| ')|(?<![\w/.'-])[a-z]+(?:_[a-z]+)+(?![\w/.'-])"
-    return re.sub(names, as_on_command_line, text)
-
-
-def _is_ours(name: str) -> bool:
-    """Whether a function of this package has this name."""
-    ours = [module for key, module in sys.modules.items() if key.startswith("mobility.")]
-    return any(callable(getattr(module, name, None)) for module in ours)
+for _app in (app, *_GROUPS.values()):
+    for _info in _app.registered_commands:
+        _info.cls = Command
 
 
 def _usage_message(error: Any) -> str:
@@ -612,8 +590,10 @@ def _usage_message(error: Any) -> str:
         ):
             return tables.sentence("command_line.fault.like_an_option", file=word)
     # Begin with the option at fault, as all other errors do.
-    text = re.sub(r"^Invalid value for '([^']+)': ", r"\1: ", error.format_message())
-    text = text.removeprefix("Invalid value: ").replace(": Value error, ", ": ")
+    text = error.format_message()
+    if isinstance(error, typer.BadParameter) and error.message:  # else it is missing
+        text = error.message.removeprefix("Value error, ")
+        text = f"{called(error.param)}: {text}" if error.param else text
     return " ".join(text.split())
 
 
@@ -624,8 +604,6 @@ def _fail(text: str, status: int = 2) -> NoReturn:
 
 def main() -> None:
     """Run the command line: errors are one line on standard error, status 2."""
-    from mobility.errors import MobilityError
-
     # A last collection of garbage would take half a second.
     atexit.register(gc.freeze)
     # Handle these signals as Ctrl-C; an ignored one (nohup) stays ignored.
@@ -646,7 +624,7 @@ def main() -> None:
             sys.exit(error.exit_code)
         _fail(_usage_message(error))
     except MobilityError as error:
-        _fail(_as_typed(str(error)))
+        _fail(str(error))
     except (KeyboardInterrupt, typer.Abort) as error:
         _fail(str(error) or tables.sentence("command_line.fault.interrupted"), 130)
     except OSError as error:

@@ -15,7 +15,8 @@ import typer
 
 from mobility import registry, tables
 from mobility.analysis_options import AnalysisOptions, given_options, offered_at
-from mobility.errors import BadInputError
+from mobility.errors import BadInputError, StorageError
+from mobility.options import MOST_WORKERS
 
 if TYPE_CHECKING:
     from mobility.sessions.store import SessionStore
@@ -38,13 +39,25 @@ def given_store(given: str | Path) -> str | Path:
     return str(given) if "://" in str(given) else given_path(given)
 
 
-def check_workers(given: int | None) -> int | None:
-    """Refuse a number of workers before a session is made."""
-    from mobility.options import MOST_WORKERS
+class Command(typer.core.TyperCommand):
+    """A command whose errors call parameters by their flags."""
 
-    if given is not None and not 1 <= given <= MOST_WORKERS:
-        raise typer.BadParameter(f"must be from 1 to {MOST_WORKERS} (got {given})")
-    return given
+    def invoke(self, ctx: Any) -> Any:
+        """Run it."""
+        try:
+            return super().invoke(ctx)
+        except BadInputError as error:
+            flags = {each.name: called(each) for each in self.params}
+            if not error.fields or not error.fields.keys() <= flags.keys():
+                raise
+            fields = {flags[name]: faults for name, faults in error.fields.items()}
+            raise BadInputError.of(fields) from error
+
+
+def called(parameter: Any) -> str:
+    """Flag of an option, or name of an argument in the help."""
+    is_argument = parameter.param_type_name == "argument"
+    return str(parameter.metavar if is_argument else parameter.opts[0])
 
 
 def option(name: str, metavar: str, *, help: str, **more: Any) -> Any:
@@ -149,7 +162,8 @@ WorkersOption = Annotated[
         "--workers",
         "N",
         help="Processes that share the work; default: one for each processor.",
-        callback=check_workers,
+        min=1,
+        max=MOST_WORKERS,
     ),
 ]
 DEFAULT_STORE = Path("data/sessions")
@@ -177,7 +191,7 @@ def check_output(
     import os
 
     from mobility.server.keys import PRIVATE_FOLDER
-    from mobility.sessions.store import PARTICIPANTS
+    from mobility.sessions.files import PARTICIPANTS
 
     def is_of_a_store(folder: Path) -> bool:
         beside = folder.name in (PARTICIPANTS, PRIVATE_FOLDER)
@@ -187,7 +201,8 @@ def check_output(
 
     place = Path(os.path.realpath(path))
     above = [place, *place.parents]
-    stores = [] if store is None or store.in_bucket else [Path(os.path.realpath(store.path))]
+    local = None if store is None else store.local_path
+    stores = [] if local is None else [Path(os.path.realpath(local))]
     for folder in above:
         if folder in stores or is_of_a_store(folder):
             raise BadInputError(f"{path}: is inside {folder}, part of a store; name another")
@@ -206,7 +221,6 @@ def group(*, help: str) -> typer.Typer:
 def log_to(file: Path | None, *, store: str | Path | None = None) -> None:
     """Keep the log in `file`, where one was named, which must not be in the `store`."""
     if file is not None:
-        from mobility.errors import StorageError
         from mobility.sessions.store import SessionStore
         from mobility.writing import LogFile, make_folder
 

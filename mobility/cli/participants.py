@@ -25,6 +25,7 @@ from mobility.cli.options import (
     takes,
     warn,
 )
+from mobility.errors import StorageError
 
 if TYPE_CHECKING:
     from mobility.store import Store
@@ -106,7 +107,6 @@ def participants_delete(
 
     Record, sessions, reports and keys belong to it.
     """
-    from mobility.errors import StorageError
     from mobility.privacy.retention import (
         erase,
         files_of_participant,
@@ -122,8 +122,7 @@ def participants_delete(
     keys = Keys(opened)
     key_ids = [key.id for key in keys.all() if key.user_id == user_id]
     for place in places:
-        inside = place.is_relative_to(opened.path)
-        typer.echo(opened.location_of(str(place.relative_to(opened.path))) if inside else place)
+        typer.echo(opened.location_of(place))
     for key in key_ids:
         typer.echo(f"key {key}")
     if yes:

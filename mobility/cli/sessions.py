@@ -24,6 +24,7 @@ from mobility.cli.options import (
     takes,
     warn,
 )
+from mobility.errors import BadInputError, MobilityError
 
 if TYPE_CHECKING:
     from mobility.store import Session, Store
@@ -69,7 +70,6 @@ def sessions_list(opened: Store, *, as_json: JsonOption = False) -> None:
 def _title(session: Session) -> str:
     """Title of a session, also where the record of its participant is damaged."""
     from mobility.documents.fill import title
-    from mobility.errors import MobilityError
 
     try:
         return session.title
@@ -135,12 +135,10 @@ def config_set(
 
     What the file leaves out stays as it is.
     """
-    from mobility.errors import FieldError
-
     fields = read_object(file)
     absent = {name: ["is null; leave it out"] for name, value in fields.items() if value is None}
     if absent:
-        raise FieldError(f"{file}", absent)
+        raise BadInputError.of(absent, what=f"{file}")
     config = session.save_config(**fields)
     if as_json:
         print_json(config)

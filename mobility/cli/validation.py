@@ -30,6 +30,8 @@ from mobility.cli.options import (
     uris,
     warn,
 )
+from mobility.errors import BadInputError
+from mobility.formatting import plus_minus
 
 if TYPE_CHECKING:
     from mobility.store import Session, Store
@@ -90,7 +92,7 @@ def validate(
     out: Annotated[
         Path | None, path_option("--out", "PATH", help="Folder of the report of a study.")
     ] = None,
-    sample_size: Annotated[
+    sd: Annotated[
         float | None,
         option(
             "--sample-size",
@@ -110,12 +112,11 @@ def validate(
     The report says how well the angles agree.
     """
     log_to(log_file, store=store)
-    if sample_size is not None:
+    if sd is not None:
         if any(given is not None for given in (session_id, lab_file, study)) or demo:
-            raise typer.BadParameter(
-                "--sample-size: leave out the session, the lab file, --study and --demo"
-            )
-        _say_sample_size(sample_size, as_json=as_json)
+            fault = "leave out the session, the lab file, --study and --demo"
+            raise BadInputError.of({"sd": fault})
+        _say_sample_size(sd, as_json=as_json)
         return
     settings: dict[str, Any] = {"max_lag_s": max_lag_s, "margin_deg": margin_deg}
     of_one: dict[str, Any] = {
@@ -124,10 +125,8 @@ def validate(
     }
     if study is not None:
         if session_id is not None or demo or any(v is not None for v in of_one.values()):
-            raise typer.BadParameter(
-                "--study: the file names the sessions and lab files; leave out ID, LAB_FILE and "
-                "the options of one trial"
-            )
+            fault = "the file names the sessions and lab files; leave out ID, LAB_FILE and the"
+            raise BadInputError.of({"study": f"{fault} options of one trial"})
         folder = out or reports / f"study-{study.stem}"
         opened = open_store(store, reports)
         if out is not None:
@@ -135,18 +134,18 @@ def validate(
         _validate_study(opened, study, folder, settings, report=report, as_json=as_json)
         return
     if out is not None:
-        raise typer.BadParameter("--out: is only for --study")
+        raise BadInputError.of({"out": "is only for --study"})
     if demo and session_id is not None and lab_file is None:
         session_id, lab_file = None, session_id
     session = open_session_or_demo(session_id, demo, store, reports)
     if lab_file is None:
         if demo:
-            raise typer.BadParameter("give the lab file after --demo")
+            raise BadInputError("give the lab file after --demo")
         _list_validations(session, as_json=as_json)
         return
     from mobility.pipeline.lab_comparison import validate as compare
     from mobility.reports.render import render_validation
-    from mobility.sessions.store import VALIDATION_ENDING
+    from mobility.sessions.reports import VALIDATION_ENDING
 
     kept = reports / f"{session.id}{VALIDATION_ENDING}-data" if demo else None
     made = compare(session, given_path(lab_file), **of_one, **settings, folder=kept)
@@ -157,9 +156,7 @@ def validate(
         print_json({**made.document, "report": uris(page)})
         return
     _say_agreement(made.document)
-    remote = session.store.in_bucket and not demo
-    inside = made.folder.relative_to(session.folder).as_posix() if remote else ""
-    typer.echo(f"data    {f'{session.place}/{inside}' if remote else made.folder}")
+    typer.echo(f"data    {session.store.location_of(made.folder)}")
     if page:
         typer.echo(f"report  {page['html']}")
 
@@ -191,12 +188,12 @@ def _validate_study(
 
 
 def _say_agreement(document: dict[str, Any]) -> None:
-    from mobility.kinematics.expected_error import Z95
+    from mobility.kinematics.expected_error import half_width
 
     if "lag_s" in document:
         sd = document["lag_sd_s"]
         kind = "lag_given" if sd is None else "lag"
-        lag = {"lag": document["lag_s"], "error": Z95 * (sd or 0)}
+        lag = {"lag": document["lag_s"], "error": half_width(sd or 0.0)}
         typer.echo(tables.sentence(f"command_line.validation.{kind}", **lag))
     typer.echo(tables.sentence("command_line.validation.columns"))
     for angle, sides in document["angles"].items():
@@ -241,4 +238,4 @@ def _say_sample_size(sd: float, *, as_json: bool) -> None:
         return
     typer.echo(tables.sentence("command_line.validation.sample_sizes"))
     for row in rows:
-        typer.echo(f"{row['participants']:>4}: ± {row['limit_half_interval']:.1f}")
+        typer.echo(f"{row['participants']:>4}: {plus_minus(row['limit_half_interval'], digits=1)}")

@@ -12,7 +12,6 @@ from mobility.cli.options import (
     JsonOption,
     LogOption,
     check_output,
-    check_workers,
     group,
     log_to,
     option,
@@ -21,6 +20,7 @@ from mobility.cli.options import (
     print_json,
     say,
 )
+from mobility.options import MOST_WORKERS
 
 lab_app = group(help="Render people with known angles (extra virtual-lab).")
 
@@ -65,7 +65,7 @@ def lab_sweep(
     ] = Path("build/virtual-lab"),
     workers: Annotated[
         int,
-        option("--workers", "N", help="Processes that share the cases.", callback=check_workers),
+        option("--workers", "N", help="Processes that share the cases.", min=1, max=MOST_WORKERS),
     ] = 1,
     resume: Annotated[
         bool, typer.Option("--resume", help="Skip cases that are already fitted.")

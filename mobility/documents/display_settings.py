@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mobility.errors import ConflictError, FieldError, NotFoundError
+from mobility.errors import BadInputError, ConflictError, NotFoundError
 from mobility.options import likely
 from mobility.registry import MEASURED
 from mobility.sessions.files import sweep, write_json
@@ -49,7 +49,7 @@ def check_settings(
         elif field in given:
             settings[field] = kept_as(given[field])
     if faults:
-        raise FieldError(what, faults)
+        raise BadInputError.of(faults, what=what)
     return settings
 
 
@@ -137,7 +137,7 @@ def save_config(
     fields = {name: value for name, value in given.items() if value is not None} | unknown
     what = f"display settings of session {session.id}"
     if revision is not None and (type(revision) is not int or revision < 0):
-        raise FieldError(what, {"revision": [f"must be a count (got {revision!r})"]})
+        raise BadInputError.of({"revision": f"must be a count (got {revision!r})"}, what=what)
     settings = check_settings(fields, joints=session.record.joints, what=what)
     with session.store.session_locked(session.id, "edits", what="the display settings", wait_s=10):
         stored = session.stored_config()

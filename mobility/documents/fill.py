@@ -27,10 +27,10 @@ from mobility.documents.contract import (
     SummaryDocument,
     UserInfo,
 )
-from mobility.kinematics.expected_error import Z95
+from mobility.formatting import dated
+from mobility.kinematics.expected_error import half_width
 from mobility.registry import ANGLE_OF_JOINT
 from mobility.sessions.record import Participant, SessionRecord, Side
-from mobility.wording import dated
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -250,7 +250,7 @@ def group_metrics(metrics: xr.Dataset) -> dict[str, dict[str, float | None]]:
     def asymmetry(name: str, digits: int) -> float | None:
         difference = f"{name}_asymmetry"
         most = largest["1" if name == "knee_deviation" else "degree"]
-        if f"{difference}_sd" in metrics and Z95 * metrics[f"{difference}_sd"] > most:
+        if f"{difference}_sd" in metrics and half_width(metrics[f"{difference}_sd"]) > most:
             return None
         return rounded(abs(metrics[difference]), digits) if difference in metrics else None
 

@@ -18,7 +18,6 @@ from mobility.assessment.comments import KEYS, SUMMARY, comments, recommendation
 from mobility.assessment.findings import Finding, find
 from mobility.documents.contract import Evidence, MeasurementSystem, Message, Thread, ThreadKind
 from mobility.documents.fill import rounded
-from mobility.documents.verdicts import verdict_of
 from mobility.errors import BadInputError, NotFoundError, StorageError
 from mobility.options import likely, validate
 from mobility.provenance import code_digest
@@ -143,7 +142,7 @@ def _threads_now(
     person: dict[str, Any] = {}
     if kind == "summary" and participant:
         person = {"height_m": participant.height_m, "weight_kg": participant.weight_kg}
-    verdict = verdict_of(session, metrics)
+    verdict = session.verdict(metrics)
     # The key covers everything that the texts name, and the rules and words. Threads of the demo
     # keep their ids, so that links to them stay valid.
     code = (code_digest(), record.kind.digest(pages=True))
@@ -287,20 +286,21 @@ def _writing(session: StoredSession) -> Iterator[Path]:
 def _checked_choice(choices: tuple[Any, ...], given: str, what: str) -> Any:
     if given not in choices:
         choice = likely(given, choices) or f"; choose {' or '.join(map(repr, choices))}"
-        raise BadInputError(f"{what} {given!r}: unknown{choice}")
+        raise BadInputError.of({what: f"there is no {given!r}{choice}"})
     return given
 
 
 def _checked_text(text: str) -> str:
     if not isinstance(text, str) or not text.strip():
-        raise BadInputError(f"text: must be a non-empty text (got {text!r})")
+        raise BadInputError.of({"text": f"must be a non-empty text (got {text!r})"})
     cleaned = text.strip()
     if len(cleaned) > MESSAGE_LENGTH:
-        raise BadInputError(f"text: at most {MESSAGE_LENGTH} characters (got {len(cleaned)})")
+        raise BadInputError.of(
+            {"text": f"at most {MESSAGE_LENGTH} characters (got {len(cleaned)})"}
+        )
     check_decodable(cleaned, what="text")
     for character in cleaned:
         if unicodedata.category(character) == "Cc" and character not in "\n\t\r":
-            raise BadInputError(
-                f"text: holds the control character U+{ord(character):04X}; remove it"
-            )
+            fault = f"holds the control character U+{ord(character):04X}; remove it"
+            raise BadInputError.of({"text": fault})
     return cleaned

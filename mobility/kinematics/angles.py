@@ -16,12 +16,13 @@ from pydantic import Field
 
 from mobility import tables
 from mobility.errors import BadInputError
+from mobility.formatting import plus_minus
 from mobility.kinematics.angle_errors import DEFAULT_METHOD, angle_sd, largest_sd, legs_unseen_sd
 from mobility.kinematics.datasets import Pose, require_pose
 from mobility.kinematics.expected_error import (
     TABLE,
-    Z95,
     another_model,
+    half_width,
     landmark_error,
     spread_factors,
 )
@@ -110,7 +111,7 @@ def joint_angles(
     angle_table, single = definitions(), tables.load("in_picture")["angles"]
     for name in limits or {}:
         if name not in angle_table:
-            raise BadInputError(f"joint_angles: no angle {name!r}{likely(name, angle_table)}")
+            raise BadInputError.of({"limits": f"there is no {name!r}{likely(name, angle_table)}"})
     points = landmarks(pose)
 
     method = str(pose.attrs.get("method", DEFAULT_METHOD))
@@ -180,7 +181,7 @@ def joint_angles(
             )
             if share > _REFUSED_SHARE:
                 words = {"name": name, "angle": capital(definition["long_name"]), "share": share}
-                words["limit"] = f"± {Z95 * limit:.0f}°"
+                words["limit"] = plus_minus(half_width(limit), "degree")
                 warnings.append(tables.warning("warnings.angle_refused", **words))
         variables[f"{name}_sd"] = xr.DataArray(
             np.where(present & ~refused, sd, np.nan),

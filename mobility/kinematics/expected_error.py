@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import xarray as xr
@@ -20,6 +20,18 @@ Z95 = 1.96
 
 MDC95 = Z95 * 2**0.5
 """Smallest change of two measurements that exceeds their error, in standard deviations of one."""
+
+_Number = TypeVar("_Number", float, NDArray[np.float64], xr.DataArray)
+
+
+def half_width(sd: _Number) -> _Number:
+    """Half of the 95 % interval of an error with the standard deviation `sd`."""
+    return Z95 * sd
+
+
+def sd_of(low: float, high: float) -> float:
+    """Give the standard deviation of an error with the 95 % interval from `low` to `high`."""
+    return (high - low) / (2 * Z95)
 
 
 def spread_factors(fitted: xr.Dataset) -> dict[str, float]:

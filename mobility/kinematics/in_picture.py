@@ -19,7 +19,7 @@ from mobility import tables
 from mobility.errors import BadInputError
 from mobility.kinematics.angle_errors import angle_sd, legs_unseen_sd
 from mobility.kinematics.datasets import Pose
-from mobility.kinematics.expected_error import Z95
+from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.geometry import Array, angles_from_points, of_single_joints
 from mobility.kinematics.skeleton import INDEX, SIDES, landmarks
 from mobility.options import checked
@@ -194,7 +194,7 @@ def measured_angles(fitted: Pose) -> xr.Dataset:
             aside = [pictured[name].attrs[f"plane_{side}"] == "frontal" for side in SIDES]
             in_body = np.where(aside & (in_picture < 0), -np.abs(in_body), in_body)
         difference = np.nan_to_num(in_picture - in_body)
-        disagree = np.abs(difference) > Z95 * np.hypot(fit_sd, picture_sd)
+        disagree = np.abs(difference) > half_width(np.hypot(fit_sd, picture_sd))
         # Zero where only one of the two exists.
         excess = np.nan_to_num(np.maximum(difference**2 - fit_sd**2 - picture_sd**2, 0.0))
         # In the plane of the picture only the body can be wrong; elsewhere either can.

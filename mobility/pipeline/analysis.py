@@ -170,13 +170,13 @@ def analyze(session: StoredSession, *, workers: int | None = None, **options: An
         check_movement(given["movement"], session.record.kind, session.record.joints)
     what = f"session {session.id}"
     with session.unless_deleted(), store.session_locked(session.id, what=what, wait_s=2):
-        store.copy.sweep_session(session.id)
+        store.backend.sweep_session(session.id)
         sweep(session.folder, "session.json", *(step.file for step in STEPS))
         while True:
             edits = session.edits()
             record = _analyze(session, edits, given, workers)
             # A correction made during the analysis could not start another one: repeat here.
-            store.copy.pull(session.id)
+            store.backend.pull(session.id)
             if session.edits() == edits:
                 return record
 
@@ -287,7 +287,7 @@ def _analyze(
         done = record.stages.get(step.name)
         if done is None or done.key != keys[step.name]:
             return False
-        session.store.copy.fetch(session.id, done.file)
+        session.store.backend.fetch(session.id, done.file)
         return is_whole(session.folder, done)
 
     outdated = [
@@ -351,7 +351,7 @@ def _analyze(
         for step in STEPS:
             if step.name not in record.stages:
                 (session.folder / step.file).unlink(missing_ok=True)
-                session.store.copy.discard(session.id, step.file)
+                session.store.backend.discard(session.id, step.file)
     except Exception as error:
         if isinstance(error, MobilityError):
             error.args = (_with_original_names(str(error), session, record), *error.args[1:])
@@ -607,7 +607,7 @@ def forget_edited(session: StoredSession, kind: str) -> None:
     A running analysis notices the correction itself before it ends.
     """
     # An analysis that is just ending may have read the edits already: wait for it.
-    with session.store.session_locked_if_free(session.id, wait_s=1) as free:
+    with session.store.backend.session_locked(session.id, wait_s=1) as free:
         record = session.record
         edited = [step.name for step in _steps(record) if kind in step.edits]
         outdated = [name for name in edited if name in record.stages]
@@ -635,7 +635,7 @@ def give_up(session: StoredSession, reason: str) -> None:
 
 def _save(session: StoredSession, record: SessionRecord) -> None:
     write_json(session.folder / "session.json", record.model_dump(mode="json"))
-    session.store.copy.publish(session.id)
+    session.store.backend.publish(session.id)
 
 
 def _digest(value: Any) -> str:

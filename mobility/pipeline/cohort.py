@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from mobility.sessions.record import SessionRecord
+    from mobility.sessions.references import RetestErrors
     from mobility.sessions.store import SessionStore
     from mobility.sessions.stored import StoredSession
 
@@ -183,16 +184,13 @@ def choose_sessions(
     BadInputError
         There is no such exercise, or a participant has no session in the store.
     """
-    check_exercise(exercise)
     name = registry.exercise(exercise).name if exercise else ""
     sessions = store.sessions()
     user_ids = {session.record.user_id for session in sessions}
     for user_id in participants:
         if user_id not in user_ids:
-            raise BadInputError(
-                f"participant {user_id!r}: has no session in {store.place}"
-                f"{likely(user_id, user_ids)}"
-            )
+            fault = f"{user_id!r} has no session in {store.place}{likely(user_id, user_ids)}"
+            raise BadInputError.of({"participants": fault})
     return [
         session
         for session in sessions
@@ -236,13 +234,21 @@ def of_metric(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
     return _with_plain_texts(rows).sort_values(["date", "session_id", "side"], ignore_index=True)
 
 
-def changes(frame: pd.DataFrame, metric: str, *, sem: float | None = None) -> pd.DataFrame:
+def changes(
+    frame: pd.DataFrame,
+    metric: str,
+    *,
+    sem: float | None = None,
+    studies: Sequence[RetestErrors] = (),
+) -> pd.DataFrame:
     r"""Compare repeated sessions of each participant with their first one.
 
     A change shows something only where it exceeds the minimal detectable change,
     MDC95 = 1.96 √2 SEM. The SEM is the root mean square of the standard errors of measurement
-    (``sem``) of the participant's sessions, unless it is given. Where a session has none, or these
-    were not filmed from one view, the standard deviation of the error (``sd``) takes its place.
+    (``sem``) of the participant's sessions, unless it is given. Where the lab itself has measured
+    it under the conditions of all these sessions, that one counts. Where a session has none, or
+    these were not filmed from one view, the standard deviation of the error (``sd``) takes its
+    place.
 
     Parameters
     ----------
@@ -253,13 +259,17 @@ def changes(frame: pd.DataFrame, metric: str, *, sem: float | None = None) -> pd
     sem
         Standard error of measurement in the unit of the metric, for instance of a study of
         repeated measurements.
+    studies
+        Of the lab itself, the newest first, as
+        :func:`mobility.sessions.references.references` reads them.
 
     Returns
     -------
     pandas.DataFrame
         A row for each session, side and participant with at least two measured sessions:
         ``user_id``, ``side``, ``session_id``, ``date``, ``view``, ``value``, ``sd``, ``sem``,
-        ``units``, ``mdc95``, ``change`` from the first measured session, and ``verdict``: "first",
+        ``units``, ``mdc95``, ``error_of`` (whose error that is of: "package", "given", or the name
+        of a study), ``change`` from the first measured session, and ``verdict``: "first",
         "within error", "larger", "smaller", "error unknown". Sessions of "anonymous" are left out,
         for they may be of different people.
 
@@ -275,7 +285,7 @@ def changes(frame: pd.DataFrame, metric: str, *, sem: float | None = None) -> pd
     import pandas as pd
 
     if sem is not None and not (math.isfinite(sem) and sem > 0):
-        raise BadInputError(f"sem {sem}: a standard error of measurement must be positive")
+        raise BadInputError.of({"sem": f"must be positive (got {sem})"})
     rows = of_metric(frame, metric)
     rows = rows[rows["value"].notna() & rows["user_id"].ne(ANONYMOUS)]
     rows = rows.sort_values(["user_id", "side"], kind="stable", ignore_index=True)
@@ -290,17 +300,47 @@ def changes(frame: pd.DataFrame, metric: str, *, sem: float | None = None) -> pd
         # The error is known only if that of each session is.
         complete = squares.transform("count") == squares.transform("size")
         error = np.sqrt(squares.transform("mean").where(complete))
+        source = pd.Series("package", index=rows.index)
+        own, study = _errors_of_studies(rows, studies)
+        # Of one study, for all of a person's sessions.
+        same = study.groupby(person).transform("nunique").eq(1) & own.notna().groupby(
+            person
+        ).transform("all")
+        error, source = error.mask(same, own), source.mask(same, study)
     else:
-        error = pd.Series(sem, index=rows.index)
+        error, source = (pd.Series(each, index=rows.index) for each in (sem, "given"))
     columns = ["user_id", "side", "session_id", "date", "view", "value", "sd", "sem", "units"]
     table = rows.reindex(columns=columns).assign(
-        mdc95=MDC95 * error, change=rows["value"] - value.transform("first")
+        mdc95=MDC95 * error,
+        error_of=source,
+        change=rows["value"] - value.transform("first"),
     )
     change, mdc = table["change"], table["mdc95"]
     rules = [value.cumcount() == 0, ~np.isfinite(mdc), change.abs() <= mdc, change > 0]
     verdicts = np.select(rules, ["first", "error unknown", "within error", "larger"], "smaller")
     table = table.assign(verdict=pd.Series(verdicts, dtype="object"))
     return table[value.transform("size") >= 2].reset_index(drop=True)
+
+
+def _errors_of_studies(
+    rows: pd.DataFrame, studies: Sequence[RetestErrors]
+) -> tuple[pd.Series, pd.Series]:
+    """Error that the newest fitting study of the lab found for each row, and the study's name."""
+    import pandas as pd
+
+    errors: dict[tuple[Any, ...], tuple[float, str]] = {}
+    for each in reversed(studies):
+        for one in each.errors:
+            key = (*one.conditions.model_dump().values(), one.metric, one.side, one.version)
+            errors[key] = (one.sem, each.name)
+    named = ("exercise", "view", "method", "cameras", "software", "metric", "side", "version")
+    keys = rows.reindex(columns=list(named)).itertuples(index=False, name=None)
+    matching = [errors.get(tuple(key), (math.nan, "")) for key in keys]
+    sems, names = zip(*matching, strict=True) if matching else ((), ())
+    return (
+        pd.Series(sems, index=rows.index, dtype="float64"),
+        pd.Series(names, index=rows.index, dtype="str"),
+    )
 
 
 def by_group(frame: pd.DataFrame, metric: str, group_by: str) -> pd.DataFrame:
@@ -347,12 +387,6 @@ def by_group(frame: pd.DataFrame, metric: str, group_by: str) -> pd.DataFrame:
     return values[["group", "user_id", "side", "value", "sessions", "units"]]
 
 
-def check_exercise(exercise: str) -> None:
-    """Refuse an unknown exercise; an empty text stands for all."""
-    if exercise:
-        registry.exercise(exercise)
-
-
 def check_recordings(recordings: Sequence[str]) -> tuple[Level, ...]:
     """Return the verdicts by these names, "all" for all; hyphens and spaces make no difference.
 
@@ -367,17 +401,15 @@ def check_recordings(recordings: Sequence[str]) -> tuple[Level, ...]:
     for name in named or [""]:
         if name not in LEVELS:
             choice = likely(name, LEVELS) or f"; choose from {', '.join(LEVELS)}, or all"
-            raise BadInputError(f"recordings {name!r}: no such verdict on a recording{choice}")
+            raise BadInputError.of({"recordings": f"there is no verdict {name!r}{choice}"})
     return tuple(level for level in LEVELS if level in named)
 
 
 def check_group(group_by: str) -> None:
     """Refuse a column that :func:`by_group` cannot group by."""
     if group_by not in GROUPED_BY:
-        raise BadInputError(
-            f"group_by {group_by!r}: not one of {', '.join(GROUPED_BY)}"
-            f"{likely(group_by, GROUPED_BY)}"
-        )
+        choice = likely(group_by, GROUPED_BY) or f"; choose from {', '.join(GROUPED_BY)}"
+        raise BadInputError.of({"group_by": f"there is no {group_by!r}{choice}"})
 
 
 def check_metrics(sessions: Iterable[StoredSession], metrics: Sequence[str]) -> None:
@@ -390,9 +422,9 @@ def check_metrics(sessions: Iterable[StoredSession], metrics: Sequence[str]) -> 
             return
     for name in metrics:
         if not available:
-            raise BadInputError(f"metrics {name!r}: no session has metrics yet; analyse one first")
+            raise BadInputError("no session has metrics yet; analyse one first")
         if name not in available:
-            raise BadInputError(f"metrics {name!r}: no session has it{likely(name, available)}")
+            raise BadInputError.of({"metrics": f"no session has {name!r}{likely(name, available)}"})
 
 
 def describe_groups(values: pd.DataFrame) -> pd.DataFrame:

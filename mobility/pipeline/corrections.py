@@ -72,20 +72,18 @@ def set_subject(
     from mobility.capture.video import probe
 
     after = None
+    name = "second_subject" if second_camera else "subject"
     video = session.second_video if second_camera else session.video
     if video is None:
-        raise BadInputError(f"session {session.id}: has no second video")
+        raise BadInputError.of({name: "the session has no second video"})
     if point is not None:
-        x, y = check_point(point, what=f"subject {point}")
-
+        x, y = check_point(point, name=name)
         size = probe(video)
         if x >= size.width or y >= size.height:
-            raise BadInputError(
-                f"subject {x:g},{y:g}: is outside the picture, which has {size.width} x "
-                f"{size.height} pixels"
-            )
+            picture = f"the picture, which has {size.width} x {size.height} pixels"
+            raise BadInputError.of({name: f"{x:g},{y:g} is outside {picture}"})
         after = [x, y]
-    _store_edit(session, "second_subject" if second_camera else "subject", after, by)
+    _store_edit(session, name, after, by)
 
 
 def set_camera_side(session: StoredSession, side: Side | None, *, by: str | None = None) -> None:
@@ -94,14 +92,12 @@ def set_camera_side(session: StoredSession, side: Side | None, *, by: str | None
     A side that the camera hides has no values, and is refused.
     """
     if side not in ("left", "right", None):
-        raise BadInputError(f"camera side {side!r}: must be 'left' or 'right'")
+        raise BadInputError.of({"camera_side": f"must be 'left' or 'right' (got {side!r})"})
     if side and "metrics" in session.record.stages:
         hidden = session.metrics().attrs.get(HIDDEN_SIDE)
         if side == hidden:
-            raise BadInputError(
-                f"camera side {side}: is hidden from the camera, which stands at the "
-                f"{other_side(side)}; nothing is measured of it"
-            )
+            seen = f"the camera, which stands at the {other_side(side)}; nothing is measured of it"
+            raise BadInputError.of({"camera_side": f"{side} is hidden from {seen}"})
     _store_edit(session, "camera_side", side, by)
 
 
@@ -122,7 +118,7 @@ def rollback_if_refused(session: StoredSession) -> Iterator[None]:
                 else:
                     (session.folder / "edits.json").unlink(missing_ok=True)
                 write_json(session.folder / "session.json", record.model_dump(mode="json"))
-                session.store.copy.publish(session.id)
+                session.store.backend.publish(session.id)
         raise
 
 

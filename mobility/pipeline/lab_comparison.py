@@ -7,7 +7,6 @@ comparison with the same lab file replaces it as a whole; a new analysis makes i
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 import os
@@ -23,6 +22,7 @@ from mobility import registry, tables
 from mobility.errors import BadInputError, MobilityError, NotFoundError
 from mobility.options import FilePath, Strict, checked, likely
 from mobility.options import validate as checked_model
+from mobility.parsing import read_csv
 from mobility.pipeline.analysis import bring_up_to_date
 from mobility.progress import progress_bar
 from mobility.provenance import (
@@ -216,7 +216,7 @@ def validations(
 ) -> list[Validation]:
     """List the stored comparisons of a session with lab data, by name."""
     if folder is None:
-        session.store.copy.fetch_below(session.id, "validation")
+        session.store.backend.fetch_below(session.id, "validation")
     place = Path(folder or session.folder / "validation")
     documents = sorted(place.glob(f"[!.]*/{_DOCUMENT}"))
     return [Validation(file.parent, read_json(file)) for file in documents]
@@ -369,19 +369,7 @@ def read_study(path: str | os.PathLike[str]) -> list[StudyRow]:
         It has no rows, an unknown or missing column, or an empty field that is needed.
     """
     file = Path(path)
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise NotFoundError(f"study {file}: no such file") from None
-    except (OSError, UnicodeError) as error:
-        raise BadInputError(f"study {file}: cannot be read as text in UTF-8 ({error})") from None
-    reader = csv.DictReader(text.splitlines(), skipinitialspace=True)
-    try:
-        columns = [str(name).strip() for name in reader.fieldnames or []]
-        reader.fieldnames = columns
-        lines = list(enumerate(reader, start=2))
-    except csv.Error as error:
-        raise BadInputError(f"study {file.name}, line {reader.line_num + 1}: {error}") from None
+    columns, table = read_csv(file, what="study")
     if twice := [name for name in columns if columns.count(name) > 1]:
         raise BadInputError(f"study {file.name}: has the column '{twice[0]}' twice")
     allowed = list(StudyRow.model_fields)
@@ -393,17 +381,11 @@ def read_study(path: str | os.PathLike[str]) -> list[StudyRow]:
         if name not in columns:
             raise BadInputError(f"study {file.name}: has no column '{name}'")
     rows = []
-    for number, values in lines:
-        if None in values or None in values.values():
-            raise BadInputError(
-                f"study {file.name}, line {number}: does not have {len(columns)} fields"
-            )
-        if not any(value.strip() for value in values.values()):
-            continue
-        given = {name: value.strip() for name, value in values.items()}
-        rows.append(checked_model(StudyRow, given, what=f"study {file.name}, line {number}"))
-    if not rows:
-        raise BadInputError(f"study {file.name}: lists no trial")
+    for number, values in table:
+        where = f"study {file.name}, line {number}"
+        if len(values) != len(columns):
+            raise BadInputError(f"{where}: does not have {len(columns)} fields")
+        rows.append(checked_model(StudyRow, dict(zip(columns, values, strict=True)), what=where))
     return rows
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from mobility.assessment.estimates import reason_missing
 from mobility.assessment.kinds import owners
-from mobility.kinematics.expected_error import Z95
+from mobility.kinematics.expected_error import half_width
 from mobility.registry import exercise_of
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def _rows(metrics: xr.Dataset) -> list[dict[str, Any]]:
                 continue
             value = float(values[index])
             error = math.nan if errors is None else float(errors[index])
-            lower, upper = value - Z95 * error, value + Z95 * error
+            lower, upper = value - half_width(error), value + half_width(error)
             if interval is not None and interval.dims == ("bound",) and not where:
                 bounds = dict(zip(variables["bound"].values, interval.values, strict=True))
                 lower, upper = float(bounds["lower"]), float(bounds["upper"])

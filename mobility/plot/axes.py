@@ -9,6 +9,7 @@ import xarray as xr
 from pydantic import PlainValidator
 
 from mobility.errors import BadInputError
+from mobility.formatting import rounded
 from mobility.wording import capital
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ def line_with_interval(ax: Axes, line: str, value: float, low: float, high: floa
             transform=ax.get_yaxis_transform(),
         )
     ax.annotate(
-        f"{value:+.1f}".replace("-", "−"),
+        rounded(value, 1, signed=True),
         (1.0, value),
         xycoords=("axes fraction", "data"),
         xytext=(3, 0),

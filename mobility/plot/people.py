@@ -12,7 +12,7 @@ from pydantic import PlainValidator
 
 from mobility import tables
 from mobility.errors import BadInputError
-from mobility.kinematics.expected_error import Z95
+from mobility.kinematics.expected_error import half_width
 from mobility.options import checked, likely, quoted
 from mobility.plot.axes import (
     COLOURS,
@@ -374,7 +374,7 @@ def _draw_error(axis: Axes, curves: xr.Dataset) -> None:
     """Draw the model's error of a mean as a bar at the right, about the middle of the panel."""
     if not curves["mean_error_sd"].notnull().any():
         return
-    half = Z95 * float(curves["mean_error_sd"].median("percent").max())
+    half = half_width(float(curves["mean_error_sd"].median("percent").max()))
     middle = float(np.mean(axis.get_ylim()))
     at: dict[str, Any] = {"transform": axis.get_yaxis_transform(), "clip_on": False}
     axis.plot([1.03, 1.03], [middle - half, middle + half], color=GREY, lw=2, **at)
@@ -430,7 +430,7 @@ def _draw_one_person(ax: Axes, rows: pd.DataFrame, sides: Sequence[str]) -> None
         for day, one, sd, verdict in marked:
             ax.errorbar(
                 *(day, one),
-                yerr=Z95 * sd if math.isfinite(sd) else None,
+                yerr=half_width(sd) if math.isfinite(sd) else None,
                 fmt=MARKERS.get(side, "D"),
                 color=colour,
                 markerfacecolor=colour if verdict in ("larger", "smaller") else "white",

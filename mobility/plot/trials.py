@@ -13,8 +13,9 @@ from pydantic import Field, PlainValidator
 from mobility import tables
 from mobility.assessment.body import body_axes
 from mobility.errors import BadInputError
+from mobility.formatting import quantity
 from mobility.kinematics.datasets import Angles, Pose, Repetitions
-from mobility.kinematics.expected_error import Z95
+from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.skeleton import BONES, SIDES, landmarks
 from mobility.options import checked, likely, quoted
 from mobility.plot.axes import (
@@ -104,7 +105,8 @@ def curves(
     sides = _sides_of(angles, name)
     for side, value, sd in sides:
         band: dict[str, Any] = {"color": COLOURS[side], "alpha": 0.13, "linewidth": 0, "zorder": 2}
-        ax.fill_between(time, value - Z95 * sd, value + Z95 * sd, **band)
+        half = half_width(sd)
+        ax.fill_between(time, value - half, value + half, **band)
         ax.plot(time, value, label=capital(side), linewidth=1.5, zorder=3, **side_style(side))
     if not angles[name].notnull().any():
         say_empty(ax, angles[name].attrs.get("refused", tables.sentence("reasons.not_seen")))
@@ -215,7 +217,7 @@ def body(
     ax.set_aspect("equal")
     ax.set_ylabel("Height (m)", fontsize=NORMAL)
     seen = "the front" if view == "front" else f"the subject's {view}"
-    panel_title(ax, f"{times[frame]:.2f} s, from {seen}")
+    panel_title(ax, f"{quantity(times[frame], 's', digits=2)}, from {seen}")
     return ax
 
 
@@ -512,7 +514,7 @@ def _keep_curves_readable(axis: Axes, sides: Sequence[tuple[str, Array, Array]])
     errors = np.concatenate([sd[np.isfinite(sd)] for _, _, sd in sides])
     if not values.size or not errors.size:
         return
-    span = max(float(np.ptp(values)), Z95 * float(np.median(errors)))
+    span = max(float(np.ptp(values)), half_width(float(np.median(errors))))
     if span > 0:
         low, high = axis.get_ylim()
         axis.set_ylim(max(low, values.min() - span), min(high, values.max() + span))

@@ -16,15 +16,13 @@ from mobility.errors import BadInputError, InUseError, MobilityError, NotFoundEr
 from mobility.privacy.traces import remove_rows, remove_unfinished, traces_of
 from mobility.sessions.files import (
     DELETING,
+    PARTICIPANTS,
     check_id,
     entries_with_prefix,
     read_json,
-    remove_checkpoints,
-    sweep,
 )
+from mobility.sessions.reports import VALIDATION_ENDING, Trace
 from mobility.sessions.scratch import sweep_scratch
-from mobility.sessions.shared_reports import Trace
-from mobility.sessions.store import PARTICIPANTS, VALIDATION_ENDING
 from mobility.store import Store
 
 log = logging.getLogger(__name__)
@@ -49,7 +47,8 @@ def duration(text: str) -> datetime.timedelta:
     """Length of time from ``12h``, ``90d`` or ``6w``."""
     parts = re.fullmatch(r"(\d{1,6})([hdw])", text.strip())
     if not parts or int(parts[1]) == 0:
-        raise BadInputError(f"{text!r}: write a length of time as 12h, 90d or 6w")
+        fault = f"write a length of time as 12h, 90d or 6w (got {text!r})"
+        raise BadInputError.of({"older_than": fault})
     return datetime.timedelta(**{_UNITS[parts[2]]: int(parts[1])})
 
 
@@ -68,7 +67,7 @@ def to_prune(
     if (older_than is None) == (keep is None):
         raise BadInputError("give an age or a number to keep, and not both")
     if keep is not None and keep < 0:
-        raise BadInputError(f"keep {keep}: must be 0 or more")
+        raise BadInputError.of({"keep": f"must be 0 or more (got {keep})"})
     if user_id is not None:
         check_id(user_id, what="user_id")
     sessions = [
@@ -83,9 +82,8 @@ def to_prune(
         try:
             limit = datetime.datetime.now().astimezone() - older_than
         except OverflowError:
-            raise BadInputError(
-                f"an age of {older_than.days} days: is too long, it goes back to before the year 1"
-            ) from None
+            fault = f"{older_than.days} days go back to before the year 1; give a shorter time"
+            raise BadInputError.of({"older_than": fault}) from None
         sessions = [session for session in sessions if session.record.created_at < limit]
         to_delete = [] if user_id else _old_batches(store.reports, limit)
     for session in sessions:
@@ -110,7 +108,7 @@ def files_of_participant(store: Store, user_id: str) -> list[Path]:
     that still names the participant.
     """
     check_id(user_id, what="user_id")
-    store.copy.fetch_document(f"{PARTICIPANTS}/{user_id}.json")
+    store.backend.fetch_document(f"{PARTICIPANTS}/{user_id}.json")
     record = store.path / PARTICIPANTS / f"{user_id}.json"
     paths = [record] if record.is_file() else []
     for session_id in sessions_of(store, user_id):
@@ -176,10 +174,7 @@ def erase(store: Store, user_id: str) -> list[str]:
             continue  # gone meanwhile
         except StorageError as error:
             faults.append(error)
-    if not store.in_bucket:
-        sweep(store.path / PARTICIPANTS, f"{user_id}.json")
-        remove_checkpoints(store.path / PARTICIPANTS, f"{user_id}.json")
-    if store.delete_document(f"{PARTICIPANTS}/{user_id}.json"):
+    if store.backend.delete_document(f"{PARTICIPANTS}/{user_id}.json"):
         deleted.append("participant")
     if traces:
         deleted.append("traces")

@@ -35,7 +35,7 @@ def write_takeout(store: Store, user_id: str, path: str | os.PathLike[str]) -> P
     if not sources:
         raise nothing_stored_error(store, user_id)
     for source in sources:
-        store.copy.fetch_below(source.name, "")
+        store.backend.fetch_below(source.name, "")
     target = Path(path)
     sweep(target.parent, target.name)
     with (

@@ -27,7 +27,7 @@ from mobility.sessions.files import (
     sweep,
     writing,
 )
-from mobility.sessions.shared_reports import Trace, reports_on
+from mobility.sessions.reports import Trace, reports_on
 from mobility.store import Session, Store
 
 _RECORD = re.compile(r"^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} [A-Z]+ [\w.]+: )", re.MULTILINE)

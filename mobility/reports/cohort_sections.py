@@ -11,6 +11,8 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from mobility import registry, tables
+from mobility.formatting import MISSING, dated, quantity
+from mobility.kinematics.expected_error import half_width
 from mobility.options import likely
 from mobility.pipeline.cohort import (
     by_group,
@@ -22,17 +24,12 @@ from mobility.pipeline.cohort import (
 )
 from mobility.reports.cohort_figures import MOST_PANELS
 from mobility.reports.first_page import CLASS_OF_LEVEL
-from mobility.reports.sections import facts, paragraphs, quantity, table
+from mobility.reports.sections import facts, measured, paragraphs, table
 from mobility.sessions.record import ANONYMOUS, verdict_in_words
-from mobility.wording import dated
+from mobility.wording import split_names
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-def names(text: str) -> list[str]:
-    """Split a text at its commas."""
-    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def summary(sessions: pd.DataFrame, store: str) -> str:
@@ -80,9 +77,9 @@ def session_table(sessions: pd.DataFrame) -> str:
             escape(row.session_id),
             escape(row.user_id),
             f"<td class='date'>{dated(row.date)}</td>",
-            escape(row.view or "–"),
+            escape(row.view or MISSING),
             _recording(row.recording, row.exercise),
-            "–" if row.reason else f"{row.repetitions}",
+            MISSING if row.reason else f"{row.repetitions}",
             escape(row.reason or tables.sentence("cohort.state")),
         ]
         for row in sessions.itertuples()
@@ -96,7 +93,7 @@ def session_table(sessions: pd.DataFrame) -> str:
 
 def _recording(level: str, exercise: str) -> str:
     if not level:
-        return "–"
+        return MISSING
     return f"<td class='{CLASS_OF_LEVEL[level]}'>{escape(verdict_in_words(level, exercise))}</td>"
 
 
@@ -109,7 +106,7 @@ def usual_metrics(exercise: str) -> str:
 def chosen_metrics(frame: pd.DataFrame, metrics: str) -> tuple[list[str], list[str]]:
     """Split the requested metrics into those that some session has, and the others."""
     available = metrics_of(frame)
-    asked = list(dict.fromkeys(names(metrics)))
+    asked = list(dict.fromkeys(split_names(metrics)))
     return [m for m in asked if m in available], [m for m in asked if m not in available]
 
 
@@ -158,9 +155,9 @@ def changes_table(frame: pd.DataFrame, metrics: Sequence[str]) -> str:
             rows.append(
                 [
                     escape(f"{row.user_id}: {title}"),
-                    escape(row.side or "–"),
+                    escape(row.side or MISSING),
                     dated(row.date),
-                    quantity(row.value, units, sd=row.sd),
+                    measured(row.value, units, half=half_width(row.sd)),
                     "" if row.verdict == "first" else quantity(row.change, units, signed=True),
                     quantity(row.mdc95, units),
                     f"<td class='text'>{tables.sentence(f'cohort.change.{verdict}')}</td>",
@@ -193,10 +190,10 @@ def groups_table(frame: pd.DataFrame, metrics: Sequence[str], group_by: str) -> 
             rows.append(
                 [
                     escape(f"{title}, {row['group']}"),
-                    escape(row["side"] or "–"),
+                    escape(row["side"] or MISSING),
                     f"{row['people']}",
                     median,
-                    "–" if math.isnan(row["lower quartile"]) else f"{low} – {high}",
+                    MISSING if math.isnan(row["lower quartile"]) else f"{low} – {high}",
                     f"{quantity(row['least'], units)} – {quantity(row['greatest'], units)}",
                 ]
             )
@@ -222,7 +219,7 @@ def refused_table(frame: pd.DataFrame, metrics: Sequence[str]) -> str:
             [
                 escape(title_of(frame, metric)),
                 f"{len(rows_of_metric) - len(missing)} of {len(rows_of_metric)}",
-                f"<td class='text'>{escape(why) or '–'}</td>",
+                f"<td class='text'>{escape(why) or MISSING}</td>",
             ]
         )
     if not rows:

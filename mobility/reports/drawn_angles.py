@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mobility.kinematics.expected_error import Z95
+from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS
 from mobility.pipeline.overlay import VISIBLE
 from mobility.reports.moments import Moment
@@ -173,7 +173,7 @@ def draw(image: NDArray[np.uint8], points: NDArray[np.float64], moment: Moment) 
     else:
         _arc(image, at, 0.03 * image.shape[0], 0, 360)
         towards = math.radians(first)
-    if Z95 * moment.sd > max(_SURE_DEG, abs(moment.value) / 2):
+    if half_width(moment.sd) > max(_SURE_DEG, abs(moment.value) / 2):
         return
     away = radius + 0.075 * image.shape[0]
     _write(image, moment.measured, at + away * np.array([math.cos(towards), math.sin(towards)]))

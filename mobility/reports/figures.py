@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from mobility import plot, tables
 from mobility.assessment.phases import PHASES, phase_frames
 from mobility.errors import BadInputError
+from mobility.formatting import quantity, rounded
 from mobility.kinematics.datasets import require_pose
 from mobility.kinematics.skeleton import SIDES
 from mobility.plot.axes import (
@@ -201,11 +202,6 @@ def panels(
     return figure, axes
 
 
-def _signed(value: float, digits: int = 0) -> str:
-    rounded = round(value, digits) + 0.0
-    return f"{rounded:+.{digits}f}".replace("-", "−") if rounded else f"{0:.{digits}f}"
-
-
 def legend(figure: Figure, handles: Sequence[Any], **options: Any) -> None:
     """Set one legend above all panels; none without handles."""
     about: dict[str, Any] = {"loc": "outside upper left", "ncols": len(handles)} | options
@@ -277,10 +273,15 @@ def _captions(metrics: xr.Dataset, repetitions: xr.Dataset, view: View) -> list[
 
     if view == "front":
         ratio = by_phase("knee_ankle_separation_ratio")
-        right, left = (by_phase("knee_deviation", side) for side in ("right", "left"))
+        right, left = (
+            [
+                quantity(100 * share, "percent", signed=True)
+                for share in by_phase("knee_deviation", side)
+            ]
+            for side in ("right", "left")
+        )
         return [
-            f"Knee-ankle ratio {_number(ratio[i], 2)}\n"
-            f"Knee inwards R {_percent(right[i])}, L {_percent(left[i])}"
+            f"Knee-ankle ratio {rounded(ratio[i], 2)}\nKnee inwards R {right[i]}, L {left[i]}"
             for i in range(len(PHASES))
         ]
     columns = {
@@ -291,17 +292,9 @@ def _captions(metrics: xr.Dataset, repetitions: xr.Dataset, view: View) -> list[
     }
     texts = []
     for i in range(len(PHASES)):
-        words = [f"{name} {_number(values[i])}°" for name, values in columns.items()]
+        words = [f"{name} {quantity(values[i], 'degree')}" for name, values in columns.items()]
         texts.append(f"{words[0]}, {words[1].lower()}\n{words[2]}, {words[3].lower()}")
     return texts
-
-
-def _number(value: float, digits: int = 0) -> str:
-    return "–" if np.isnan(value) else _signed(value, digits).lstrip("+")
-
-
-def _percent(value: float) -> str:
-    return "–" if np.isnan(value) else f"{_signed(100 * value)} %"
 
 
 def _seen_from(pose: xr.Dataset, view: View) -> str:

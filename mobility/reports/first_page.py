@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from mobility import tables
 from mobility.assessment.findings import Finding, excess, label, say
 from mobility.assessment.verdict import Part, Verdict
-from mobility.documents.verdicts import verdict_of
 from mobility.kinematics.skeleton import other_side
 from mobility.reports.groups import exercises_in_short
 from mobility.reports.sections import count_repetitions, paragraphs
@@ -76,7 +75,7 @@ def absent(verdict: Verdict, *parts: Part) -> str:
 
 def in_short(session: StoredSession) -> tuple[str, str]:
     """Give the findings of a session in one line, and the verdict in another."""
-    counted, verdict = count_repetitions(session.repetitions()), verdict_of(session)
+    counted, verdict = count_repetitions(session.repetitions()), session.verdict()
     return session.record.kind.page.in_short(session, counted, verdict), verdict.text
 
 

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 from mobility import tables
 from mobility.assessment.findings import all_rules, threshold_of
 from mobility.assessment.indices import is_current
-from mobility.kinematics.expected_error import Z95
+from mobility.formatting import between, digits_and_suffix, plus_minus, quantity
+from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.skeleton import SIDES
 from mobility.registry import exercise_of
 from mobility.reports.charts import round_step
-from mobility.reports.sections import digits_of, factor_of, quantity, units_of, value_of
+from mobility.reports.sections import factor_of, units_of, value_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -37,7 +38,7 @@ class Gauge:
     values
         Value and half of the 95 % interval (NaN where unknown), by side: "left", "right", "".
     units
-        As of :func:`mobility.reports.sections.quantity`.
+        As of :func:`mobility.formatting.quantity`.
     goal
         What it is compared with, in `units`; NaN for nothing.
     goal_text
@@ -104,7 +105,7 @@ def of_rules(
         goal = factor_of(metrics, metric) * threshold_of(metrics, rules[rule])
         better = {"below": "≥", "above": "≤"}[rules[rule]["direction"]]
         errors = {
-            side: Z95 * value_of(metrics, f"{metric}_sem", side or None)
+            side: half_width(value_of(metrics, f"{metric}_sem", side or None))
             for side in values
             if f"{metric}_sem" in metrics
         }
@@ -119,7 +120,7 @@ def of_indices(metrics: xr.Dataset) -> list[Gauge]:
     for name, words in INDICES.items():
         value = value_of(metrics, name)
         if math.isfinite(value) and is_current(metrics, name):
-            half = Z95 * value_of(metrics, f"{name}_sd")
+            half = half_width(value_of(metrics, f"{name}_sd"))
             share = value_of(metrics, f"{name}_coverage")
             goal = tables.sentence(
                 "report.index.in_part" if share < 1 else "report.index.whole", share=share
@@ -144,7 +145,7 @@ def values_of(metrics: xr.Dataset, metric: str) -> dict[str, tuple[float, float]
     for side in sides:
         value = value_of(metrics, metric, side or None)
         if math.isfinite(value):
-            values[side] = (value, Z95 * value_of(metrics, f"{metric}_sd", side or None))
+            values[side] = (value, half_width(value_of(metrics, f"{metric}_sd", side or None)))
     return values
 
 
@@ -166,11 +167,11 @@ def _values(gauge: Gauge) -> str:
     texts = []
     for side, (value, half) in gauge.values.items():
         letter = f"<span class='{side}-text'>{side[0].upper()}</span> " if side else ""
-        text = quantity(value, gauge.units) if gauge.units else f"{value:.0f}"
-        digits = digits_of(gauge.units)
-        error = f" ± {half:.{digits}f}" if half > 0 else ""
+        text = quantity(value, gauge.units)
+        digits, _ = digits_and_suffix(gauge.units)
+        error = f" {plus_minus(half, digits=digits)}" if half > 0 else ""
         if math.isfinite(gauge.interval[0]):
-            error = f" ({gauge.interval[0]:.0f} to {gauge.interval[1]:.0f})"
+            error = f" ({between(*gauge.interval)})"
         texts.append(f"{letter}{text}<span class='interval'>{error}</span>")
     return "<br>".join(texts)
 
@@ -207,7 +208,7 @@ def _bar(gauge: Gauge) -> str:
             if share(number) > 1 - _NEAR / 2
             else "middle"
         )
-        text = quantity(number, gauge.units) if gauge.units else f"{number:.0f}"
+        text = quantity(number, gauge.units)
         parts.append(f"<text x='{at(number)}' y='28' text-anchor='{anchor}'>{text}</text>")
     for number, (side, (value, half)) in enumerate(gauge.values.items()):
         y = 9 if len(gauge.values) == 1 else 5 + 8 * number

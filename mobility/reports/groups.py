@@ -17,7 +17,8 @@ from mobility.assessment.findings import Finding, say
 from mobility.assessment.kinds import entry_of
 from mobility.assessment.reference_ranges import Kind, ReferenceRange, reference_range
 from mobility.assessment.summaries import least_for_spread
-from mobility.kinematics.expected_error import Z95
+from mobility.formatting import quantity, rounded
+from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.skeleton import SIDES
 from mobility.reports.charts import charts
 from mobility.reports.references import References
@@ -27,7 +28,6 @@ from mobility.reports.sections import (
     moment_of,
     nothing_measured,
     paragraphs,
-    quantity,
     table,
     units_of,
     value_of,
@@ -317,7 +317,10 @@ def spread_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> str:
         rows.append(
             [
                 escape(capital(spoken(name))),
-                *("/".join(_tenths(value_of(metrics, kind, s)) for s in sides) for kind in kinds),
+                *(
+                    "/".join(rounded(value_of(metrics, kind, s), 1) for s in sides)
+                    for kind in kinds
+                ),
             ]
         )
     least, counted = least_for_spread(), repetitions["accepted"]
@@ -345,7 +348,9 @@ def symmetry_table(metrics: xr.Dataset, repetitions: xr.Dataset, references: Ref
     for name in SYMMETRY:
         difference = f"{name}_asymmetry"
         value, sd = (value_of(metrics, each) for each in (difference, f"{difference}_sd"))
-        if not math.isfinite(value) or abs(value) <= Z95 * sd:  # without an error, all are shown
+        if not math.isfinite(value) or abs(value) <= half_width(
+            sd
+        ):  # without an error, all are shown
             continue
         kinds = {kind: f"{name}_{kind}" for kind in ratios}
         cites |= {
@@ -356,7 +361,10 @@ def symmetry_table(metrics: xr.Dataset, repetitions: xr.Dataset, references: Ref
                 escape(capital(spoken(name))),
                 cell(metrics, difference, repetitions, signed=True),
                 f"<td class='text'>{escape(verdict(metrics, difference))}</td>",
-                *(_tenths(value_of(metrics, each), " %") for each in kinds.values()),
+                *(
+                    quantity(value_of(metrics, each), "percent", digits=1)
+                    for each in kinds.values()
+                ),
             ]
         )
     if not rows:
@@ -372,7 +380,3 @@ def symmetry_table(metrics: xr.Dataset, repetitions: xr.Dataset, references: Ref
         caption=tables.sentence("report.symmetry.apart", moment=moment_of(metrics)),
         numeric=True,
     )
-
-
-def _tenths(value: float, suffix: str = "") -> str:
-    return f"{value:.1f}{suffix}".replace("-", "−") if math.isfinite(value) else "–"

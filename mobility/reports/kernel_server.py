@@ -1,9 +1,9 @@
 """A process that has imported the modules of reports, and forks a kernel for each report.
 
-It reads requests as JSON lines from standard input and answers each with the process id of the
-kernel. A kernel is thus a separate process, preceded by nothing but imports, and starts at once.
-Without its parent the server ends, and with it its kernels. Run as
-``python -m mobility.reports.kernel_server``.
+It answers each request with the process id of the kernel. A kernel is thus a separate process,
+preceded by nothing but imports, and starts at once. Without its parent the server ends, and with it
+its kernels. It does not call :func:`mobility.processes.serve`, because a process that forks should
+have no second thread.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def main() -> int:
         if child == 0:
             answers.close()
             _kernel(request, server)
-        answers.write(f"{child}\n")
+        answers.write(json.dumps({"result": child}) + "\n")
     return 0
 
 

@@ -13,7 +13,6 @@ import numpy as np
 
 from mobility import tables
 from mobility.capture.video import keyframe_times, read_frames
-from mobility.documents.verdicts import verdict_of
 from mobility.kinematics.clean import with_sides_exchanged_as_in
 from mobility.pipeline.overlay import only_the_body, skeleton
 from mobility.reports.drawn_angles import draw, points_in_picture
@@ -169,7 +168,7 @@ def of_session(
         return []
     pose = with_sides_exchanged_as_in(session.pose(), session.fitted())
     moments = session.record.kind.page.moments(session, pose, findings)
-    doubt = verdict_of(session).sides_in_doubt
+    doubt = session.verdict().sides_in_doubt
     moments = [replace(each, doubt=doubt) for each in moments]
     return key_frames(session.video, pose, moments, faces=faces)
 

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 from mobility import tables
 from mobility.errors import MobilityError
+from mobility.formatting import dated, quantity
 from mobility.kinematics.expected_error import of_fit
 from mobility.reports.gauges import Gauge
-from mobility.reports.sections import paragraphs, quantity
+from mobility.reports.sections import paragraphs
 from mobility.sessions.record import ANONYMOUS
 from mobility.view import UNKNOWN, best_view, trial_view
-from mobility.wording import dated
 
 if TYPE_CHECKING:
     from mobility.sessions.stored import StoredSession
@@ -138,9 +138,9 @@ def since_last_visit(
     beyond.sort(key=lambda each: -abs(each[1]) / each[2])
     items = ""
     for name, change, least, units in beyond[:MOST]:
-        within = tables.sentence("report.last_visit.error", least=quantity(least, units or "1"))
+        within = tables.sentence("report.last_visit.error", least=quantity(least, units))
         items += (
-            f"<li>{escape(name)}: {quantity(change, units or '1', signed=True)} "
+            f"<li>{escape(name)}: {quantity(change, units, signed=True)} "
             f"<span class='interval'>{within}</span></li>"
         )
     return f"{head}<ul>{items}</ul>"

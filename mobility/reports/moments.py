@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mobility import tables
-from mobility.kinematics.expected_error import Z95
+from mobility.formatting import quantity
+from mobility.kinematics.expected_error import half_width
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -30,7 +31,7 @@ class Moment:
     value, sd
         What was measured there, in `units`; NaN where it is not known.
     units
-        What stands behind the number.
+        As of :func:`mobility.formatting.quantity`.
     label
         What the value is of, in words.
     doubt
@@ -43,17 +44,14 @@ class Moment:
     side: str = ""
     value: float = math.nan
     sd: float = math.nan
-    units: str = "°"
+    units: str = "degree"
     label: str = ""
     doubt: bool = False
 
     @property
     def measured(self) -> str:
         """Value as text, without its error; empty where it is not known."""
-        if not math.isfinite(self.value):
-            return ""
-        digits = 2 if self.units in ("", " foot lengths") else 0
-        return f"{round(self.value, digits) + 0.0:.{digits}f}{self.units}".replace("-", "−")
+        return quantity(self.value, self.units) if math.isfinite(self.value) else ""
 
     @property
     def caption(self) -> str:
@@ -64,9 +62,8 @@ class Moment:
         of = " ".join(part for part in (side, self.label) if part)
         if not self.measured:
             return self.title
-        digits = 2 if self.units in ("", " foot lengths") else 0
-        error = f" ± {Z95 * self.sd:.{digits}f}" if math.isfinite(self.sd) else ""
-        return f"{self.title}: {of} {self.measured}{error}"
+        shown = quantity(self.value, self.units, half=half_width(self.sd))
+        return f"{self.title}: {of} {shown}"
 
 
 def of_angle(title: str, time: float, angles: xr.Dataset, name: str, side: str) -> Moment:
@@ -81,4 +78,6 @@ def of_angle(title: str, time: float, angles: xr.Dataset, name: str, side: str) 
 
     label = str(angles[name].attrs.get("long_name", name)).partition(" (")[0]
     sided = "side" in angles[name].dims
-    return Moment(title, time, name, side if sided else "", at(name), at(f"{name}_sd"), "°", label)
+    return Moment(
+        title, time, name, side if sided else "", at(name), at(f"{name}_sd"), "degree", label
+    )

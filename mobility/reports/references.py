@@ -6,6 +6,7 @@ import re
 from html import escape
 
 from mobility import tables
+from mobility.formatting import MISSING
 
 _NAME = r"[A-Z][\w'’-]+"
 _PAPER = re.compile(
@@ -32,7 +33,7 @@ class References:
         numbers: set[int] = set()
         for source in sources:
             text = " ".join(str(source).split())
-            if text and text != "–":
+            if text and text != MISSING:
                 numbers.update(self._number(paper) for paper in papers(text))
         links = (f"<a href='#ref-{n}'>{n}</a>" for n in sorted(numbers))
         return f"<span class='cite'>[{', '.join(links)}]</span>" if numbers else ""

@@ -26,14 +26,16 @@ from mobility.progress import first_page_listener, progress_bar
 from mobility.reports import warm_kernels
 from mobility.reports.trial import embedded
 from mobility.sessions.files import open_private, replace_folder, write_json, writing
-from mobility.sessions.notebooks import COHORT, VALIDATION, find_notebook
+from mobility.sessions.notebooks import COHORT, GROUPS, VALIDATION, find_notebook
+from mobility.sessions.reports import VALIDATION_ENDING
 from mobility.sessions.scratch import scratch
-from mobility.sessions.store import VALIDATION_ENDING
+from mobility.wording import capital
 
 if TYPE_CHECKING:
     from mobility.pipeline.lab_comparison import StudyResult, Validation
     from mobility.sessions.store import SessionStore
     from mobility.sessions.stored import StoredSession
+    from mobility.studies.study_table import Study
 
 logger = logging.getLogger(__name__)
 
@@ -106,7 +108,7 @@ def render_report(
     # The notebook opens the demo itself, whose folder is not a store.
     which = {"session_id": "", "exercise": exercise.slug} if exercise.has("report") else {}
     if not session.store.read_only:
-        which = {"store": session.store.path_relative_to(folder), "session_id": session.id}
+        which = {"store": session.store.path_from(folder), "session_id": session.id}
     return render_notebook(
         find_notebook(exercise.table["notebook"]),
         folder,
@@ -140,7 +142,7 @@ def render_cohort(
     """
     folder = Path(folder)
     _check_free(folder, COHORT)
-    given = {"store": store.path_relative_to(folder), "out": ".", **(parameters or {})}
+    given = {"store": store.path_from(folder), "out": ".", **(parameters or {})}
     made = render_notebook(
         find_notebook(COHORT), folder, name=COHORT, title="Cohort", parameters=given
     )
@@ -174,7 +176,7 @@ def render_validation(
     if session.store.read_only:
         which |= {"folder": _relative(comparison.folder.parent, folder)}
     else:
-        which |= {"store": session.store.path_relative_to(folder), "session_id": session.id}
+        which |= {"store": session.store.path_from(folder), "session_id": session.id}
     return render_notebook(
         find_notebook("lab_validation"),
         folder,
@@ -213,6 +215,48 @@ def render_study(result: StudyResult, folder: Path) -> dict[str, Path]:
         begin=result.write,
         finish=lambda made: write_json(made / f"{VALIDATION}.json", result.document),
     )
+
+
+def render_groups(
+    study: Study, folder: Path, *, title: str, parameters: Mapping[str, str]
+) -> dict[str, Path]:
+    """Render the comparison of the groups of a study.
+
+    Parameters
+    ----------
+    study
+        Of :func:`mobility.studies.study_table.study_table`.
+    folder
+        Where the report goes: a folder that is absent, empty, or an earlier such report,
+        which is replaced.
+    title
+        Name of the study.
+    parameters
+        Of the notebook ``groups.ipynb``: names of columns, with commas.
+
+    Returns
+    -------
+    dict
+        ``"html"``, ``"notebook"``, ``"differences"`` and ``"description"``: paths in `folder`,
+        beside the tables of the study.
+    """
+    return _render_study(study, Path(folder), GROUPS, title, parameters)
+
+
+def _render_study(
+    study: Study, folder: Path, name: str, title: str, parameters: Mapping[str, str]
+) -> dict[str, Path]:
+    _check_free(folder, name)
+    made = render_notebook(
+        find_notebook(name),
+        folder,
+        name=name,
+        title=f"{capital(name)}: {title}",
+        parameters={"study": ".", "out": ".", **parameters},
+        begin=study.write,
+    )
+    tables = {path.stem: path for path in sorted(folder.glob("*.csv"))}
+    return {"html": made["html"], "notebook": made["notebook"], **tables}
 
 
 def check_study_folder(folder: Path) -> None:

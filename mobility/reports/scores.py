@@ -9,15 +9,16 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from mobility import tables
-from mobility.assessment.findings import interval_text, number
+from mobility.assessment.findings import in_units, interval_text
 from mobility.assessment.indices import is_current
-from mobility.kinematics.expected_error import Z95
+from mobility.formatting import MISSING, probability, quantity, rounded
+from mobility.kinematics.expected_error import half_width
 from mobility.reports.gauges import INDICES, interval
 from mobility.reports.references import References
 from mobility.reports.sections import (
     factor_of,
+    measured,
     paragraphs,
-    quantity,
     table,
     units_of,
     value_of,
@@ -65,7 +66,7 @@ def index_table(metrics: xr.Dataset, name: str, references: References) -> str:
             _part_value(metrics, f"{name}_{kind}", dim, part)
             for kind in ("part", "part_sd", "part_score")
         )
-        scored = f"{score:.0f}"
+        scored = rounded(score)
         if not math.isfinite(score):
             why = notes.get(part, "") or tables.sentence("report.scores.part_not_told")
             scored = f"<td class='text missing'>{escape(why)}</td>"
@@ -74,7 +75,7 @@ def index_table(metrics: xr.Dataset, name: str, references: References) -> str:
             [
                 escape(part.capitalize()) + references.cite(rule["source"], described["source"]),
                 interval_of(value, sd, rule),
-                f"{limit} {number(float(rule['threshold']), rule)}",
+                f"{limit} {in_units(float(rule['threshold']), rule)}",
                 scored,
             ]
         )
@@ -95,9 +96,10 @@ def index_table(metrics: xr.Dataset, name: str, references: References) -> str:
     low, high = interval(metrics, name)
     between = tables.sentence("report.scores.interval", low=low, high=high)
     lines = "".join(f"<li>{escape(line)}</li>" for line in scale["lines"])
+    cited = references.cite(str(index.attrs.get("reference", "")), scale["source"])
     return (
-        f"{shown}<p>{tables.sentence('report.scores.worst_part')} <strong>{value:.0f}</strong>, "
-        f"{between} {references.cite(str(index.attrs.get('reference', '')), scale['source'])}</p>"
+        f"{shown}<p>{tables.sentence('report.scores.worst_part')} "
+        f"<strong>{rounded(value)}</strong>, {between} {cited}</p>"
         f"<ul>{lines}</ul>"
     )
 
@@ -108,22 +110,13 @@ def _why_none(metrics: xr.Dataset, name: str) -> str:
     return metrics[name].attrs.get("note") or tables.sentence("report.scores.nothing")
 
 
-def probability(p: float) -> str:
-    """Write a probability, never as a certainty: "< 0.01", "0.67", "> 0.99"."""
-    if not math.isfinite(p):
-        return "–"
-    if p < 0.01:
-        return "&lt; 0.01"
-    return "&gt; 0.99" if p > 0.99 else f"{p:.2f}"
-
-
 def interval_of(value: float, sd: float, rule: Mapping[str, Any]) -> str:
     """Write a value in the unit of a rule with its 95 % interval."""
     if not math.isfinite(value):
-        return "–"
-    low, high = value - Z95 * sd, value + Z95 * sd
-    between = interval_text((low, high), rule)
-    return f"{number(value, rule)} <span class='interval'>({between})</span>"
+        return MISSING
+    half = half_width(sd)
+    between = interval_text((value - half, value + half), rule)
+    return f"{in_units(value, rule)} <span class='interval'>({between})</span>"
 
 
 def fms_table(metrics: xr.Dataset, references: References) -> str:
@@ -134,7 +127,7 @@ def fms_table(metrics: xr.Dataset, references: References) -> str:
     entries = tables.load("criteria")["fms_deep_squat"]["criteria"]
     return _criteria(
         metrics, given, entries, references, "fms",
-        joint=probability(float(metrics["fms_joint_probability"])),
+        joint=escape(probability(float(metrics["fms_joint_probability"]))),
         pain=capital(str(given.attrs.get("pain", ""))),
     )  # fmt: skip
 
@@ -165,7 +158,7 @@ def _criteria(
     for name in map(str, given[dim].values):
         entry = entries[name]
         p = float(given.sel({dim: name}))
-        shown = probability(p)
+        shown = escape(probability(p))
         if not math.isfinite(p):
             why = notes.get(name, "") or tables.sentence("report.scores.nothing")
             why = tables.sentence("report.scores.cannot_be_told", why=why)
@@ -200,11 +193,11 @@ def _measured_in_words(metrics: xr.Dataset, name: str) -> str:
     words = str(metrics[name].attrs.get("long_name", name)) if name in metrics else name
     words = escape(words.split(",")[0].replace("_", " "))
     if name not in metrics:
-        return f"{words}: –"
+        return f"{words}: {MISSING}"
 
     def shown(side: str | None = None) -> str:
-        sd = value_of(metrics, f"{name}_sd", side)
-        return quantity(value_of(metrics, name, side), units_of(metrics, name), sd=sd)
+        half = half_width(value_of(metrics, f"{name}_sd", side))
+        return measured(value_of(metrics, name, side), units_of(metrics, name), half=half)
 
     if "side" not in metrics[name].dims:
         return f"{words}: {shown()}"

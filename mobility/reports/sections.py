@@ -20,10 +20,11 @@ import xarray as xr
 from mobility import tables
 from mobility.assessment.estimates import reason_of_side
 from mobility.assessment.kinds import entry_of, kind_of
-from mobility.documents.verdicts import warning_lines
+from mobility.assessment.verdict import warning_lines
+from mobility.formatting import MISSING, dated, plus_minus, quantity, rounded, timed
 from mobility.kinematics.expected_error import (
-    Z95,
     another_model,
+    half_width,
     of_fit,
     source_of_standing,
     unlike_measured,
@@ -33,7 +34,7 @@ from mobility.provenance import cameras_of, history
 from mobility.registry import exercise_of
 from mobility.reports.figures import png
 from mobility.view import azimuths, view_of
-from mobility.wording import capital, dated, spoken, timed
+from mobility.wording import capital, spoken
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -71,53 +72,14 @@ _DURATIONS = {
 
 _TAG = re.compile(r"<span class='cite'>.*?</span>|<[^>]*>")
 _SPAN = re.compile(r"^<td[^>]* colspan='(\d+)'")
-_DIGITS = {
-    **{"degree": 0, "percent": 0, "%": 0, "degree/s": 0, "count": 0, "": 0},
-    **{"s": 1, "second": 1, "1": 2, "m": 2},
-}
-_SUFFIX = {
-    "degree": "°",
-    "percent": " %",
-    "%": " %",
-    "s": " s",
-    "second": " s",
-    "m": " m",
-    "degree/s": "°/s",
-}
 
 
-def digits_of(units: str) -> int:
-    """Give the decimals that a unit deserves; of an index, which has none, 0."""
-    return _DIGITS.get(units, 1)
-
-
-def quantity(value: float, units: str, *, sd: float = math.nan, signed: bool = False) -> str:
-    """Write a value with the digits that its unit deserves, and its 95 % interval.
-
-    Degrees and percent are whole, seconds have one decimal, ratios two.
-
-    Parameters
-    ----------
-    value
-        The value; NaN gives an en dash.
-    units
-        Its unit, as in the attribute ``units`` of a Dataset variable.
-    sd
-        Standard deviation of its error, in the same unit; NaN where unknown.
-    signed
-        Whether a positive value carries a plus sign.
-    """
-    if not math.isfinite(value):
-        return "–"
-    digits = digits_of(units)
-    text = f"{round(value, digits) + 0.0:{'+' if signed else ''}.{digits}f}".replace("-", "−")
-    if signed and float(text.replace("−", "-")) == 0:
-        text = text.lstrip("+")
-    suffix = _SUFFIX.get(units, "")
-    if math.isfinite(sd) and units != "count":
-        half = f"{Z95 * sd:.{digits}f}"
-        return f"{text}{suffix} <span class='interval'>± {half}{suffix}</span>"
-    return f"{text}{suffix}"
+def measured(value: float, units: str, *, half: float, signed: bool = False) -> str:
+    """Write a value as :func:`mobility.formatting.quantity` does, its interval as a span."""
+    text = quantity(value, units, signed=signed)
+    if text == MISSING or units == "count" or not math.isfinite(half):
+        return text
+    return f"{text} <span class='interval'>{plus_minus(half, units)}</span>"
 
 
 def table(
@@ -192,8 +154,8 @@ def person(participant: Participant | None, record: SessionRecord) -> str:
         participant.display_name or participant.user_id,
         participant.sex,
         age_in_words,
-        None if participant.height_m is None else f"{participant.height_m:.2f} m",
-        None if participant.weight_kg is None else f"{participant.weight_kg:.0f} kg",
+        None if participant.height_m is None else quantity(participant.height_m, "m"),
+        None if participant.weight_kg is None else quantity(participant.weight_kg, "kg"),
     ]
     return ", ".join(part for part in parts if part)
 
@@ -210,7 +172,7 @@ def who_and_what(
     attrs = pose.attrs
     size = f"{attrs['image_width']} × {attrs['image_height']}" if "image_width" in attrs else None
     rate = f"{float(attrs['video_fps']):.4g} frames/s" if "video_fps" in attrs else None
-    length = f"{time[-1] - time[0]:.1f} s" if time.size else None
+    length = quantity(time[-1] - time[0], "s") if time.size else None
     video = ", ".join(part for part in (record.video.original_name, size, rate, length) if part)
     second = record.second_video
     noun = f"{capital(record.kind.noun)}s"
@@ -336,16 +298,17 @@ def cameras(pose: xr.Dataset) -> str:
     for number, (camera, azimuth) in enumerate(seen, start=1):
         offset = tables.sentence("report.camera_table.first")
         if "time_offset_s" in camera:
-            half = Z95 * camera["time_offset_sd_s"]
-            offset = f"{camera['time_offset_s']:+.3f} s ± {half:.3f} s".replace("-", "−")
+            half = half_width(camera["time_offset_sd_s"])
+            offset = quantity(camera["time_offset_s"], "s", half=half, digits=3, signed=True)
         view = _view_in_words(view_of(azimuth).name)
         rows.append(
             [
                 tables.sentence("report.camera_table.camera", number=number),
                 tables.sentence("report.camera_table.place", view=view, azimuth=abs(azimuth)),
                 offset,
-                f"{camera['focal_length_px']:.0f} pixels",
-                f"{100 * camera['residual_m']:.1f} cm ({camera['residual_px']:.1f} pixels)",
+                f"{rounded(camera['focal_length_px'])} pixels",
+                f"{rounded(100 * camera['residual_m'], 1)} cm "
+                f"({rounded(camera['residual_px'], 1)} pixels)",
             ]
         )
     if not rows:
@@ -371,7 +334,7 @@ def calibration(pose: xr.Dataset) -> str:
         how = fit["arguments"]["standing"]
         if source_of_standing(pose) == "assumed":
             knee = tables.load("fit")["terms"]["standing"]["knee_deg"]
-            assumed = {"knees": knee["mean"], "half": Z95 * knee["sd"]}
+            assumed = {"knees": knee["mean"], "half": half_width(knee["sd"])}
             sentences.append(
                 tables.sentence("report.calibration.straight", seconds=seconds, **assumed)
             )
@@ -452,13 +415,13 @@ _NO_DIRECTION_DEG = 45.0
 def seen_from(view: Mapping[str, Any]) -> str:
     """Say where the camera stood, from the part "view" of the capture quality."""
     azimuth, sd = view["azimuth_deg"], view["azimuth_sd_deg"]
-    if azimuth is None or Z95 * (sd or 0.0) > _NO_DIRECTION_DEG:
+    if azimuth is None or half_width(sd or 0.0) > _NO_DIRECTION_DEG:
         return tables.sentence("report.views.unknown")
     return tables.sentence(
         "report.checks.view",
         view=_view_in_words(view["name"]),
         azimuth=abs(azimuth),
-        interval="" if sd is None else f" ± {Z95 * sd:.0f}°",
+        interval="" if sd is None else f" {plus_minus(half_width(sd), 'degree')}",
         side="right" if azimuth > 0 else "left",
     )
 
@@ -476,11 +439,11 @@ def _framing_in_words(framing: Mapping[str, Any]) -> str:
 
 
 def _distance_in_words(distance: Mapping[str, Any]) -> str:
-    half = Z95 * (distance["distance_sd_m"] or 0)
+    half = half_width(distance["distance_sd_m"] or 0.0)
     return tables.sentence(
         "report.checks.away",
         metres=distance["distance_m"],
-        error=f" ± {half:.1f} m" if half >= 0.05 else "",
+        error=f" {plus_minus(half, 'm', digits=1)}" if half >= 0.05 else "",
         known_from=distance["known_from"],
     )
 
@@ -590,7 +553,7 @@ def cell(
     value, sd = value_of(metrics, name, side), value_of(metrics, f"{name}_sd", side)
     if not math.isfinite(value):
         return _missing(reason_missing(metrics, name, repetitions, side))
-    return quantity(value, units_of(metrics, name), sd=sd, signed=signed)
+    return measured(value, units_of(metrics, name), half=half_width(sd), signed=signed)
 
 
 def _missing(why: str) -> str:
@@ -608,7 +571,7 @@ def cells_of_sides(metrics: xr.Dataset, name: str, repetitions: xr.Dataset) -> l
     compared = both_measured and difference in metrics
     return [
         *(cell(metrics, name, repetitions, side=side) for side in sides),
-        cell(metrics, difference, repetitions, signed=True) if compared else "–",
+        cell(metrics, difference, repetitions, signed=True) if compared else MISSING,
     ]
 
 
@@ -629,7 +592,7 @@ def verdict(metrics: xr.Dataset, name: str) -> str:
         return ""
     if not math.isfinite(sd):
         return tables.sentence("report.difference.unknown")
-    if abs(value) <= Z95 * sd:
+    if abs(value) <= half_width(sd):
         return tables.sentence("report.difference.within")
     measured = metrics.get(metrics[name].attrs.get("quantity"))
     if measured is not None and ": " in measured.attrs.get("phase", ""):
@@ -683,7 +646,7 @@ def phase_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> str:
             * _median(here[each] if side is None else here[each].sel(side=side))
             for each in (name, f"{name}_sd")
         )
-        return quantity(value, units_of(metrics, name), sd=sd)
+        return measured(value, units_of(metrics, name), half=half_width(sd))
 
     rows = []
     for phase, words in exercise_of(metrics).table["report"].get("phases", PHASES).items():
@@ -729,7 +692,7 @@ def repetition_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> str:
         rows.append(
             [
                 f"{int(number)}",
-                f"{float(here['start']):.1f}–{float(here['end']):.1f}",
+                "–".join(rounded(float(here[end]), 1) for end in ("start", "end")),
                 *([quantity(float(here["depth"]), "percent").removesuffix(" %")] if deep else []),
                 of_all([(name, None) for name in durations["names"]], "s", number),
                 *(
@@ -780,8 +743,8 @@ def definitions_in_short(
         rows.append(
             [
                 head + references.cite(attrs.get("reference", "")),
-                escape(attrs.get("zero", "–")),
-                escape(attrs.get("positive", "–")),
+                escape(attrs.get("zero", MISSING)),
+                escape(attrs.get("positive", MISSING)),
             ]
         )
     return table(["Angle", "Zero", "Positive"], rows, caption=tables.sentence("report.definitions"))

@@ -103,7 +103,7 @@ def _note_rendering(session: StoredSession, seconds: float) -> None:
     if session.store.read_only:
         return
     try:
-        with session.store.session_locked_if_free(session.id, wait_s=1) as free:
+        with session.store.backend.session_locked(session.id, wait_s=1) as free:
             if free:
                 record = session.record
                 record.report = Rendering(

@@ -18,12 +18,12 @@ from mobility import tables
 from mobility.capture.sampling import choose_frames, chooser
 from mobility.capture.video import presentation_times, probe, read_frames, write_video
 from mobility.documents import of_session
-from mobility.documents.verdicts import verdict_of
 from mobility.kinematics.clean import with_sides_exchanged_as_in
 from mobility.kinematics.skeleton import BONES
 from mobility.pipeline.overlay import VISIBLE, only_the_body
 from mobility.registry import ANGLE_OF_JOINT
 from mobility.reports.curves import angle_names, curve_buffers
+from mobility.reports.es_module import joined
 from mobility.sessions.scratch import scratch
 
 if TYPE_CHECKING:
@@ -102,14 +102,6 @@ def trial_data(
     return head, [*numbers, *curves]
 
 
-def doubts(session: StoredSession) -> list[str]:
-    """Say of a trial that the sides may have been exchanged; empty where that is not in doubt."""
-    has_results = {"fitted", "metrics", "capture_quality"} <= session.record.stages.keys()
-    if not has_results or not verdict_of(session).sides_in_doubt:
-        return []
-    return [f"{tables.sentence('report.sides_in_doubt')}."]
-
-
 def shown_at_first(record: SessionRecord, curves: xr.Dataset, repetitions: Any = None) -> list[str]:
     """Choose the curves that are shown at first: those of moving joints before the others.
 
@@ -165,7 +157,7 @@ def embedded(session: StoredSession, *, faces: bool = False) -> dict[str, str]:
     Returns
     -------
     dict
-        ``"data"`` (JSON), ``"script"`` (the widget's module, common.js and the host),
+        ``"data"`` (JSON), ``"script"`` (the host, with the widget's modules),
         ``"script_hash"`` for the page's Content-Security-Policy, and ``"style"``.
     """
     repetitions = session.repetitions()
@@ -175,7 +167,7 @@ def embedded(session: StoredSession, *, faces: bool = False) -> dict[str, str]:
     notes = [tables.sentence("report.blurred")] if video and not faces else []
     if not video:
         notes = [_too_long(session)]
-    notes += doubts(session)
+    notes += session.notes()
     state = {
         "title": "",
         "shown": shown_at_first(session.record, angles, repetitions),
@@ -198,10 +190,7 @@ def embedded(session: StoredSession, *, faces: bool = False) -> dict[str, str]:
 
 def page_parts(data: Mapping[str, Any]) -> dict[str, str]:
     """Give script, style and data of a page that holds `data`."""
-    module = "\n".join(
-        file.read_text(encoding="utf-8")
-        for file in (_WIDGETS / "common.js", _WIDGETS / "trial_viewer.js", _HOST)
-    )
+    module = joined(_HOST)
     digest = base64.b64encode(hashlib.sha256(module.encode()).digest()).decode()
     return {
         # "</script>" in a text must not end the element.

@@ -1,3 +1,5 @@
+import widget from "../widgets/trial_viewer.js";
+
 // Where a page has no kernel, it answers what the trial viewer asks for, from its own data.
 const held = JSON.parse(document.getElementById("mobility-trial-data").textContent);
 

@@ -14,7 +14,7 @@ import numpy as np
 import xarray as xr
 
 from mobility import plot, tables
-from mobility.kinematics.expected_error import Z95
+from mobility.kinematics.expected_error import half_width
 from mobility.plot.axes import COLOURS, GREY, LINES, MARKERS, NORMAL
 from mobility.reports.figures import legend, line, panels, patch
 from mobility.wording import capital, spoken
@@ -56,7 +56,7 @@ def overlays(curves: xr.Dataset, *, names: Sequence[str]) -> Figure:
             if f"{name}_sd" in curves:
                 estimator_with_sd = "fitted" if "fitted" in estimators else "landmarks"
                 middle = values.sel(estimator=estimator_with_sd).to_numpy()
-                half = Z95 * curves[f"{name}_sd"].sel(side=side).to_numpy()
+                half = half_width(curves[f"{name}_sd"].sel(side=side).to_numpy())
                 axis.fill_between(
                     time, middle - half, middle + half, color=COLOURS["left"], alpha=0.13, lw=0
                 )

@@ -17,7 +17,8 @@ import numpy as np
 import xarray as xr
 
 from mobility import tables
-from mobility.kinematics.expected_error import Z95
+from mobility.formatting import MISSING, between, percent, plus_minus, probability, rounded
+from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.geometry import called
 from mobility.reports.sections import facts, paragraphs, table
 from mobility.sessions.files import atomic, make_folder, writing
@@ -78,11 +79,11 @@ def header(document: Mapping[str, Any]) -> str:
         [
             escape(trial["session_id"]),
             f"<td class='text'>{escape(trial['participant'])}</td>",
-            f"<td class='text'>{escape(trial['condition'] or '–')}</td>",
+            f"<td class='text'>{escape(trial['condition'] or MISSING)}</td>",
             f"<td class='text'>{escape(trial['lab_file'])}</td>",
-            _number(trial["lag_s"], 3, signed=True)
-            + ("" if trial["lag_sd_s"] is None else f" ± {Z95 * trial['lag_sd_s']:.3f}"),
-            f"{trial['correlation']:.3f}",
+            rounded(trial["lag_s"], 3, signed=True)
+            + (f" {plus_minus(half_width(sd), digits=3)}" if (sd := trial["lag_sd_s"]) else ""),
+            rounded(trial["correlation"], 3),
         ]
         for trial in trials
     ]
@@ -107,7 +108,7 @@ def about_the_lag(document: Mapping[str, Any]) -> str:
     sentence = tables.sentence(
         f"validation.about_the_lag.{'given' if given else 'found'}",
         late=1000 * delay["mean_s"],
-        half=1000 * Z95 * delay["sd_s"],
+        half=1000 * half_width(delay["sd_s"]),
     )
     return paragraphs(sentence)
 
@@ -143,7 +144,7 @@ def condition_table(document: Mapping[str, Any]) -> str:
 
 def _condition_cell(errors: Mapping[str, Any] | None) -> str:
     if errors is None or errors["rmse"] is None:
-        return "–"
+        return MISSING
     row = {
         k: math.nan if errors[k] is None else errors[k] for k in ("bias", "bias_low", "bias_high")
     }
@@ -205,10 +206,10 @@ def _with_mapping(file: Mapping[str, str]) -> str:
 
 def lag_text(sync: Mapping[str, Any]) -> str:
     """Say the lag with its interval: lab time = video time + lag."""
-    lag = _number(sync["lag_s"], 3, signed=True)
+    lag = rounded(sync["lag_s"], 3, signed=True)
     if sync["given"]:
         return tables.sentence("validation.lag.given", lag=lag)
-    return tables.sentence("validation.lag.found", lag=lag, half=Z95 * sync["lag_sd_s"])
+    return tables.sentence("validation.lag.found", lag=lag, half=half_width(sync["lag_sd_s"]))
 
 
 def match_text(sync: Mapping[str, Any]) -> str:
@@ -219,7 +220,7 @@ def match_text(sync: Mapping[str, Any]) -> str:
         correlation=sync["correlation"],
         overlap=sync["overlap_s"],
         second=sync["second_correlation"],
-        lag="" if alone else _number(sync["second_lag_s"], 2, signed=True),
+        lag="" if alone else rounded(sync["second_lag_s"], 2, signed=True),
     )
     if not sync["signals"]:
         return match
@@ -377,7 +378,7 @@ def definition_table(agreement: xr.Dataset, differences: Mapping[str, str]) -> s
             continue
         row = [
             escape(capital(called(angle))),
-            f"<td class='words'>{escape(difference or '–')}</td>",
+            f"<td class='words'>{escape(difference or MISSING)}</td>",
         ]
         if measured:
             curve = agreement["difference_curve"].sel(comparison=DEFINITIONS, angle=angle)
@@ -421,7 +422,11 @@ def size_table(agreement: xr.Dataset, comparison: str, *, metric: str = "bottom"
                 continue
             widths = [limits_interval_width(n, sd=sd) for n in SIZES]
             rows.append(
-                [_name_with_side(angle, side), _one(sd), *(f"± {w / 2:.1f}" for w in widths)]
+                [
+                    _name_with_side(angle, side),
+                    _one(sd),
+                    *(plus_minus(w / 2, digits=1) for w in widths),
+                ]
             )
     if not rows:
         return ""
@@ -659,9 +664,9 @@ def _waveform_cells(frame: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
                 *(_with_interval(row, name) for name in ("rmse", "mae")),
                 _with_interval(row, "bias", signed=True),
                 _one(row["rmse_offset_removed"]),
-                _number(row["cmc"], 2),
-                _percent(row["coverage"]),
-                _percent(row["frames_refused"] / whole if whole else math.nan),
+                rounded(row["cmc"], 2),
+                percent(row["coverage"]),
+                percent(row["frames_refused"] / whole if whole else math.nan),
             ]
         )
     return head, rows
@@ -683,7 +688,7 @@ def _value_cells(frame: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
             _with_interval(row, "icc", digits=2),
             _one(row["sem_agreement"]),
             _one(row["method_error95_agreement"]),
-            _p(row.get("tost_p", math.nan)),
+            probability(row.get("tost_p", math.nan), 3),
         ]
         for row in frame.to_dict("records")
     ]
@@ -694,7 +699,7 @@ def _without_empty_columns(
     head: list[str], rows: list[list[str]]
 ) -> tuple[list[str], list[list[str]]]:
     """Leave out empty columns, such as those that need several participants."""
-    kept = [i for i in range(len(head)) if not rows or any(row[i] != "–" for row in rows)]
+    kept = [i for i in range(len(head)) if not rows or any(row[i] != MISSING for row in rows)]
     return [head[i] for i in kept], [[row[i] for i in kept] for row in rows]
 
 
@@ -712,36 +717,18 @@ def _with_interval(
     row: Mapping[str, Any], name: str, *, signed: bool = False, digits: int = 1
 ) -> str:
     value, low, high = (float(row[key]) for key in (name, f"{name}_low", f"{name}_high"))
-    text = _number(value, digits, signed=signed)
+    text = rounded(value, digits, signed=signed)
     if not (math.isfinite(low) and math.isfinite(high)):
         return text
-    return (
-        f"{text} ({_number(low, digits, signed=signed)} to {_number(high, digits, signed=signed)})"
-    )
+    return f"{text} ({between(low, high, digits=digits, signed=signed)})"
 
 
-def _number(value: float, digits: int, *, signed: bool = False) -> str:
-    if not math.isfinite(value):
-        return "–"
-    return f"{round(value, digits) + 0.0:{'+' if signed else ''}.{digits}f}".replace("-", "−")
-
-
-_one = partial(_number, digits=1)
-_signed = partial(_number, digits=1, signed=True)
+_one = partial(rounded, digits=1)
+_signed = partial(rounded, digits=1, signed=True)
 
 
 def _span(values: Any) -> str:
     return f"{_signed(float(np.nanmin(values)))} … {_signed(float(np.nanmax(values)))}"
-
-
-def _percent(value: float) -> str:
-    return f"{100 * value:.0f} %" if math.isfinite(value) else "–"
-
-
-def _p(value: float) -> str:
-    if not math.isfinite(value):
-        return "–"
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def _name_with_side(angle: str, side: str) -> str:

@@ -9,24 +9,23 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import json
 import os
 import select
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
 
-from mobility.errors import ReportError
+from mobility.errors import EndedError, ReportError
+from mobility.processes import Process
 
 
 class _Server:
     """The process that forks kernels, started on demand, and again if it was killed."""
 
     def __init__(self) -> None:
-        self._process: subprocess.Popen[str] | None = None
+        self._process: Process | None = None
         self._guard = threading.Lock()
 
     def start(self) -> None:
@@ -37,44 +36,26 @@ class _Server:
     def kernel(self, request: dict[str, Any]) -> _Kernel:
         with self._guard:
             for _ in range(2):
-                process = self._running()
-                assert process.stdin is not None
-                assert process.stdout is not None
-                with contextlib.suppress(OSError):
-                    process.stdin.write(json.dumps(request) + "\n")
-                    process.stdin.flush()
-                    if answer := process.stdout.readline():
-                        return _Kernel(int(answer))
-                self.stop()
+                with contextlib.suppress(EndedError):
+                    return _Kernel(self._running().ask(request))
         error = ReportError("the kernel server was ended; try again")
         error.retryable = True
         raise error
 
-    def _running(self) -> subprocess.Popen[str]:
-        if self._process is None or self._process.poll() is not None:
+    def _running(self) -> Process:
+        if self._process is None or self._process.ended:
             self.stop()
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "mobility.reports.kernel_server"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                text=True,
-                # As a fresh kernel has it, from its first import on.
-                env={**os.environ, "PYTHONSAFEPATH": "1", "MPLBACKEND": _BACKEND},
-                start_new_session=True,
+            # As a fresh kernel has it, from its first import on.
+            environment = {**os.environ, "PYTHONSAFEPATH": "1", "MPLBACKEND": _BACKEND}
+            self._process = Process(
+                "mobility.reports.kernel_server", env=environment, start_new_session=True
             )
         return self._process
 
     def stop(self) -> None:
         process, self._process = self._process, None
-        if process is None:
-            return
-        process.kill()
-        for pipe in (process.stdin, process.stdout):
-            with contextlib.suppress(OSError):
-                if pipe:
-                    pipe.close()
-        process.wait()
+        if process is not None:
+            process.close()
 
 
 _BACKEND = "module://matplotlib_inline.backend_inline"

@@ -14,7 +14,7 @@ from typing import Any
 from mobility import registry
 from mobility.errors import NotFoundError
 from mobility.server.access import absent
-from mobility.sessions.files import check_id
+from mobility.sessions.files import PARTICIPANTS, check_id
 from mobility.sessions.record import SessionRecord
 from mobility.store import Session, Store
 
@@ -37,7 +37,7 @@ class Answers:
 
     def session(self, session_id: str) -> Session:
         """Open a session."""
-        check_id(session_id, what="session id")
+        check_id(session_id, what="session_id")
         with suppress(NotFoundError):  # deleted since
             if self.store.has(session_id):
                 return self.store.session(session_id)
@@ -138,13 +138,11 @@ class Answers:
 
     def _mark_of(self, session: Session) -> Mark:
         user_id = self.record(session).user_id
-        participant = session.store.path / "participants" / f"{user_id}.json"
         keys = sorted(session.report_folder.glob(".*.key"))
         names = ("session.json", "edits.json", "config.json")
-        mark = _mark(*(session.folder / name for name in names), participant, *keys)
-        if session.store.in_bucket:  # the participant's record is no local file
-            mark = (*mark, (hash(repr(session.participant)), 0, 0))
-        return mark
+        participant = session.store.backend.read(f"{PARTICIPANTS}/{user_id}.json")
+        files = (*(session.folder / name for name in names), *keys)
+        return (*_mark(*files), (hash(participant), 0, 0))
 
 
 def _mark(*files: Path) -> Mark:

@@ -23,6 +23,7 @@ from tornado.web import Finish, HTTPError, stream_request_body
 from mobility.errors import (
     BadInputError,
     DiskFullError,
+    EndedError,
     MobilityError,
     NotAuthenticatedError,
     NotFoundError,
@@ -36,7 +37,6 @@ from mobility.server.audit import Audit
 from mobility.server.jobs import DISK_FULL, Queue
 from mobility.server.keys import PHONE, Keys, Role
 from mobility.server.media_keys import MediaKeys
-from mobility.server.processes import EndedError
 from mobility.server.rates import Rates
 from mobility.server.settings import MobilityServer
 from mobility.server.uploads import (
@@ -321,8 +321,8 @@ class Handler(JupyterHandler):
         stored = None
         if header and (not scheme or scheme.strip().lower() in _SCHEMES):
             find = self.served.keys.find
-            in_bucket = self.served.store.in_bucket
-            stored = await asyncio.to_thread(find, value) if in_bucket else find(value)
+            is_quick = self.served.store.local_path is not None
+            stored = find(value) if is_quick else await asyncio.to_thread(find, value)
         if stored is not None:
             phone_key = stored.id if stored.role == PHONE else None
             return Caller(f"key {stored.id}", stored.role, stored.user_id, phone_key)
@@ -385,7 +385,7 @@ class Handler(JupyterHandler):
         given = self.get_query_arguments("demo") or ["false"]
         value = {"true": True, "1": True, "false": False, "0": False}.get(given[-1].lower())
         if value is None or len(given) > 1:
-            raise BadInputError("demo: must be true or false", {"demo": ["must be true or false"]})
+            raise BadInputError.of({"demo": "must be true or false"})
         return value
 
     def json_object(self) -> dict[str, Any]:

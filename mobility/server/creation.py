@@ -164,7 +164,7 @@ class Sessions(Creation):
         # Looked up once: a look at the queue for each of them takes the square of their number.
         places = self.served.queue.positions()
         found = []
-        for session_id in self.served.store.ids():
+        for session_id in self.served.store.backend.ids():
             # Records are kept, and not read again for everybody who asks.
             try:
                 session = answers.session(session_id)

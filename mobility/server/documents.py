@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import ClassVar
 
 from mobility import registry
-from mobility.errors import BadInputError, ConflictError, FieldError, NotFoundError
+from mobility.errors import BadInputError, ConflictError, NotFoundError
 from mobility.server.base import Handler
 from mobility.server.models import ETAG
 from mobility.server.uploads import refuse_unknown
@@ -27,7 +27,7 @@ class SessionHandler(Handler):
     async def served_session(self, session_id: str) -> Session:
         """Open the session that is asked for, to read it."""
         if self.asks_demo():
-            check_id(session_id, what="session id")
+            check_id(session_id, what="session_id")
             return await asyncio.to_thread(self.served.store.demo, self.demo_of())
         return await self.opened(session_id, "read")
 
@@ -123,7 +123,9 @@ class Threads(SessionHandler):
         refuse_unknown(fields, frozenset({"system"}), "the body")
         systems = [*self.get_query_arguments("system"), *fields.get("system", [])] or ["metric"]
         if len(set(systems)) > 1:
-            raise FieldError("the threads", {"system": ["is given more than once; give it once"]})
+            raise BadInputError.of(
+                {"system": "is given more than once; give it once"}, what="the threads"
+            )
         self.finish_json(await asyncio.to_thread(partial(make, session, system=systems[0])))
 
 
@@ -192,9 +194,11 @@ class Config(SessionHandler):
             name: ["is null; leave it out"] for name, given in fields.items() if given is None
         }
         if absent:
-            raise FieldError("the display settings", absent)
+            raise BadInputError.of(absent, what="the display settings")
         if "revision" in fields:
-            raise FieldError("the display settings", {"revision": ["is not one of their fields"]})
+            raise BadInputError.of(
+                {"revision": "is not one of their fields"}, what="the display settings"
+            )
         matched = self.request.headers.get("If-Match")
         if matched is not None:
             fields["revision"] = _revision(matched)

@@ -27,6 +27,7 @@ from filelock import FileLock, Timeout
 from mobility.errors import (
     ConflictError,
     DiskFullError,
+    EndedError,
     MobilityError,
     NotFoundError,
     StorageError,
@@ -36,8 +37,9 @@ from mobility.errors import (
 from mobility.options import validate
 from mobility.provenance import code_digest
 from mobility.server.keys import private_folder
-from mobility.server.processes import EndedError, Limits, Pool, Worker, run_to_completion
+from mobility.server.processes import Limits, Pool, Worker, run_to_completion
 from mobility.server.settings import MobilityServer
+from mobility.sessions.creation import new_session_id
 from mobility.sessions.files import (
     lock_if_free,
     make_folder,
@@ -48,7 +50,6 @@ from mobility.sessions.files import (
     writing,
 )
 from mobility.sessions.record import Document, now
-from mobility.sessions.store import new_session_id
 from mobility.store import Store
 from mobility.writing import FILE_MODE
 

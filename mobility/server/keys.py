@@ -20,7 +20,7 @@ from pydantic import Field
 
 from mobility.errors import BadInputError, NotFoundError, StorageError
 from mobility.options import likely, validate
-from mobility.sessions.files import check_id, make_folder, writing
+from mobility.sessions.files import check_id
 from mobility.sessions.record import Document, Sha256
 from mobility.store import Store
 
@@ -37,7 +37,7 @@ _KEYS = f"{PRIVATE_FOLDER}/keys.json"
 
 def private_folder(store: Store) -> Path:
     """Folder for what a server keeps; for a store behind a URL, beside the reports."""
-    return (store.reports if store.in_bucket else store.path) / PRIVATE_FOLDER
+    return (store.local_path or store.reports) / PRIVATE_FOLDER
 
 
 _FORM = re.compile(r"mob_([0-9a-f]{12})_([A-Za-z0-9]{43})")
@@ -88,18 +88,15 @@ class Keys:
         needs one. By default a key never expires.
         """
         if role not in ROLES:
-            raise BadInputError(
-                f"role {role!r}: unknown{likely(role, ROLES) or '; use ' + ', '.join(ROLES)}"
-            )
+            choice = likely(role, ROLES) or f"; choose from {', '.join(ROLES)}"
+            raise BadInputError.of({"role": f"there is no {role!r}{choice}"})
         if user_id is not None:
             check_id(user_id, what="user_id")
         elif role in ("participant", PHONE):
-            raise BadInputError(f"role {role}: say whose key it is with --user-id")
+            raise BadInputError.of({"user_id": f"is missing; say whose key of a {role} it is"})
         if expires_days is not None and not 0 < expires_days <= _LONGEST_DAYS:
-            raise BadInputError(
-                f"expires {expires_days:g}: must be a number of days above 0, at most "
-                f"{_LONGEST_DAYS}"
-            )
+            fault = f"must be a number of days above 0, at most {_LONGEST_DAYS}"
+            raise BadInputError.of({"expires_days": f"{fault} (got {expires_days:g})"})
         now = _now()
         key_id = secrets.token_hex(6)
         secret = "".join(secrets.choice(_ALPHABET) for _ in range(43))
@@ -160,14 +157,11 @@ class Keys:
         return stored is not None and not stored.is_expired
 
     def _locked(self) -> AbstractContextManager[None]:
-        if not self._store.in_bucket:
-            folder = self._store.path / PRIVATE_FOLDER
-            with writing(folder):
-                make_folder(folder)
         return self._store.locked(f"{PRIVATE_FOLDER}/keys", what="the keys", wait_s=10)
 
     def _stored(self) -> dict[str, StoredKey]:
         """Keys by id, read each time, so that a revocation takes effect at once."""
+        place = self._store.location_of(self._store.path / _KEYS)
         try:
             document = self._store.document(_KEYS)
             if document != self._read[0]:
@@ -177,8 +171,7 @@ class Keys:
             return {}
         except BadInputError as error:
             raise StorageError(
-                f"the keys in {self._store.location_of(_KEYS)} are damaged ({error}); restore "
-                "the file"
+                f"the keys in {place} are damaged ({error}); restore the file"
             ) from None
         return self._read[1]
 

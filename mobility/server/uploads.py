@@ -15,11 +15,11 @@ from multipart import MultipartError, MultipartSegment, PushMultipartParser, par
 
 from mobility import registry
 from mobility.analysis_options import given_options, options_at
-from mobility.errors import BadInputError, FieldError, TooLargeError
+from mobility.errors import BadInputError, TooLargeError
 from mobility.options import likely
 from mobility.parsing import parse_json
+from mobility.sessions.creation import check_creation
 from mobility.sessions.files import check_file_name, make_folder, open_private, writing
-from mobility.sessions.store import check_creation
 
 SMALL_BYTES = 1 << 20
 """Largest body without a video."""
@@ -135,7 +135,7 @@ class Upload:
             self._decoder.reset()
             return
         if self.video is not None:
-            raise FieldError("the upload", {"video": ["is given twice; send one"]})
+            raise BadInputError.of({"video": "is given twice; send one"}, what="the upload")
         name = _video_name(segment.filename)
         self._before_file()
         self.video = self._folder / name
@@ -168,7 +168,7 @@ class Upload:
         try:
             self._values[name][-1] += self._decoder.decode(data, final)
         except UnicodeDecodeError:
-            raise FieldError("the upload", {name: ["is not UTF-8 text"]}) from None
+            raise BadInputError.of({name: "is not UTF-8 text"}, what="the upload") from None
 
     def _checked(self, default_id: str | None) -> dict[str, Any]:
         faults: dict[str, list[str]] = {}
@@ -214,8 +214,7 @@ class Upload:
                 )
             )
         except BadInputError as error:
-            for name, lines in error.fields.items():
-                faults.setdefault(name, lines)
+            faults = error.fields | faults
         try:
             # An empty field of a form is no option.
             asked = {name: given[name] or None for name in options_at("http").model_fields}
@@ -223,7 +222,7 @@ class Upload:
         except BadInputError as error:
             faults = error.fields | faults
         if faults:
-            raise FieldError("the session", faults)
+            raise BadInputError.of(faults, what="the session")
         return {**fields, "options": options}
 
 
@@ -273,7 +272,7 @@ def read_form(kind: str, body: bytes) -> dict[str, list[str]]:
         for name, value in document.items():
             items = value if isinstance(value, list) else [value]
             if not all(isinstance(item, str) for item in items):
-                raise FieldError("the body", {name: ["must be text, or a list of texts"]})
+                raise BadInputError.of({name: "must be text, or a list of texts"}, what="the body")
             values[name] = items
     else:
         try:
@@ -302,7 +301,7 @@ def _joints(values: list[str]) -> list[str]:
         if text.startswith("["):
             items = read_json_body(text.encode())
             if not (isinstance(items, list) and all(isinstance(item, str) for item in items)):
-                raise BadInputError("", {"body_joint_angles": ["must be a list of names"]})
+                raise BadInputError.of({"body_joint_angles": "must be a list of names"})
             names += items
         elif text:
             names.append(text)
@@ -310,18 +309,14 @@ def _joints(values: list[str]) -> list[str]:
 
 
 def _video_name(filename: str) -> str:
-    fault = ""
-    try:
-        name = check_file_name(filename, what="video")
-        if len(name.encode()) > _NAME_BYTES:
-            fault = f"its name has more than {_NAME_BYTES} bytes; shorten it"
-        elif name.startswith(".") or Path(name).suffix.lower() not in SUFFIXES:
-            fault = f"{name}: is not a file name of a video; use one such as squat.mp4"
-    except BadInputError as error:
-        fault = str(error)
-    if fault:
-        raise FieldError("the upload", {"video": [fault]})
-    return name
+    name = check_file_name(filename, what="video")
+    if len(name.encode()) > _NAME_BYTES:
+        fault = f"its name has more than {_NAME_BYTES} bytes; shorten it"
+    elif name.startswith(".") or Path(name).suffix.lower() not in SUFFIXES:
+        fault = f"{name}: is not a file name of a video; use one such as squat.mp4"
+    else:
+        return name
+    raise BadInputError.of({"video": fault}, what="the upload")
 
 
 def refuse_unknown(
@@ -336,4 +331,4 @@ def refuse_unknown(
         name[:_QUOTED]: [f"is not a {kind}{likely(name, allowed) or choice}"] for name in unknown
     }
     if faults:
-        raise FieldError(what, faults)
+        raise BadInputError.of(faults, what=what)

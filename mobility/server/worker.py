@@ -13,17 +13,19 @@ from pathlib import Path
 from typing import Any
 
 from mobility.errors import ConflictError, MobilityError, TooLargeError
+from mobility.processes import Send, serve
 from mobility.provenance import code_digest
-from mobility.server.processes import serve
+from mobility.server.processes import limit
 from mobility.store import Session, Store
 
 
 def main() -> None:
     """Entry point of the process."""
-    serve(do, int(sys.argv[1]))
+    limit(int(sys.argv[1]))
+    serve(do)
 
 
-def do(request: Mapping[str, Any]) -> Any:
+def do(request: Mapping[str, Any], _: Send) -> Any:
     """Do one request: ``do`` ("take in", "analyze" or "report") in a ``store``."""
     if request.get("code", code_digest()) != code_digest():
         raise ConflictError("mobility was updated; ask whoever runs the server to start it again")

@@ -9,6 +9,7 @@ Programs that decode videos and read NetCDF need files. So each file is fetched 
 folder of this process, checked against its SHA-256, and removed with the process.
 """
 
+# ruff: noqa: D102 - `Backend` says what the methods do
 from __future__ import annotations
 
 import hashlib
@@ -18,19 +19,19 @@ import os
 import re
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from mobility.errors import BadInputError, ConflictError, NotFoundError, StorageError
+from mobility.errors import ConflictError, NotFoundError, StorageError
 from mobility.options import validate
 from mobility.parsing import parse_json
 from mobility.provenance import sha256
-from mobility.sessions.files import writing
+from mobility.sessions.files import LOCKS, PARTICIPANTS, PARTS, fault_of, in_use, writing
 from mobility.sessions.leases import Lease, is_held
 from mobility.sessions.objects import Objects
 from mobility.sessions.record import Document, Sha256
@@ -39,19 +40,8 @@ from mobility.sessions.scratch import scratch_folder
 log = logging.getLogger(__name__)
 
 FILES = "files.json"
-PARTS = ("session", "edits", "threads")
-"""Parts of a session; each has a lock."""
-
-
-LOCKS = ".locks"
 _CREATING, _DELETING = ".creating", ".deleting"
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)*$"
-
-
-def local_path(url: str) -> Path | None:
-    """Path of a ``file://`` URL; None for any other."""
-    scheme, _, path = url.partition("://")
-    return Path(path) if scheme in ("file", "local") and path else None
 
 
 class StoredFile(Document):
@@ -71,10 +61,17 @@ class SessionFiles(Document):
 
 
 class Bucket:
-    """Sessions behind a URL, with a working copy that lasts until ``close()`` or the end."""
+    """Sessions behind a URL, with a working copy that lasts until ``close()`` or the end.
+
+    See :class:`mobility.sessions.backend.Backend`.
+    """
+
+    local_path: Path | None = None
 
     def __init__(self, url: str) -> None:
         self.objects = Objects(url)
+        self.is_shared = self.objects.is_shared
+        self.require_writable = self.objects.require_writable
         self.folder, self.close = scratch_folder("store")
         self._guard = threading.RLock()
         self._base: dict[str, dict[str, StoredFile]] = {}
@@ -88,6 +85,7 @@ class Bucket:
     @contextmanager
     def locked(self, key: str, *, wait_s: float = 0.0) -> Iterator[Lease | None]:
         """Hold the lock ``<key>.lock`` and give its lease; None if somebody else holds it."""
+        self.require_writable()
         lease = Lease(self.objects, f"{key}.lock")
         if not lease.acquire(wait_s):
             yield None
@@ -98,11 +96,9 @@ class Bucket:
             lease.release()
 
     @contextmanager
-    def session_locked(self, session_id: str, part: str, *, wait_s: float = 0.0) -> Iterator[bool]:
-        """Hold a lock of a session, which is brought up to date before and published after.
-
-        Where the block raises, nothing is published.
-        """
+    def session_locked(
+        self, session_id: str, part: str = "session", *, wait_s: float = 0.0
+    ) -> Iterator[bool]:
         with self.locked(f"{LOCKS}/{session_id}.{part}", wait_s=wait_s) as lease:
             if lease is None:
                 yield False
@@ -122,28 +118,36 @@ class Bucket:
                     del self._held[session_id][part]
 
     def is_in_work(self, session_id: str) -> bool:
-        """Whether a living process holds the lock of a session."""
         return is_held(self.objects, f"{LOCKS}/{session_id}.session.lock")
+
+    def forget_locks(self, session_id: str) -> None:
+        """Do nothing: a release deletes the lock."""
+
+    def location_of(self, path: Path) -> str:
+        if not path.is_relative_to(self.folder):
+            return os.fspath(path)
+        key = path.relative_to(self.folder).as_posix()
+        return self.objects.url if key == "." else self.objects.address(key)
+
+    def path_from(self, folder: Path) -> str:
+        return self.objects.url
 
     def ids(self) -> list[str]:
         """Ids of what may be sessions, those being created or deleted included."""
         names = self.objects.names("")
-        return [name for name in names if not name.startswith(".") and name != "participants"]
+        return [name for name in names if not name.startswith(".") and name != PARTICIPANTS]
 
     def possible(self) -> list[str]:
-        """Ids with something of a session below them."""
-        ids = self.ids()
+        ids = sorted({*self.ids()} - {*self.unfinished()})
         listed = self.objects.get_many(f"{each}/{FILES}" for each in ids)
         return [e for e in ids if f"{e}/{FILES}" in listed or self.objects.names(f"{e}/objects")]
 
     def holds(self, session_id: str) -> bool:
-        """Whether a session exists, even if damaged."""
         return self.objects.get(f"{session_id}/{FILES}") is not None or bool(
             self.objects.names(f"{session_id}/objects")
         )
 
     def pull_all(self) -> list[str]:
-        """Bring all sessions up to date; return the ids of those that exist."""
         ids = self.ids()
         lists = self.objects.get_many(f"{each}/{FILES}" for each in ids)
         existing = []
@@ -163,9 +167,16 @@ class Bucket:
         stored = self.objects.get(f"{session_id}/{FILES}")
         return self._update_copy(session_id, None if stored is None else stored.data)
 
-    def fetch(self, session_id: str, name: str) -> None:
-        """Fetch a file of a session; one that is damaged or missing stays absent."""
+    def fetch(self, session_id: str, name: str, *, required: bool = False) -> None:
         target = self.folder / session_id / name
+        self._fetch(session_id, name, target)
+        if required and not target.is_file():
+            raise StorageError(
+                f"session {session_id}: its file {self.uri_of(session_id, name)} is missing or "
+                "damaged; put it back, or delete the session"
+            )
+
+    def _fetch(self, session_id: str, name: str, target: Path) -> None:
         for _ in range(2):
             entry = self._base.get(session_id, {}).get(name)
             if target.is_file() or entry is None:
@@ -194,13 +205,11 @@ class Bucket:
                 return
 
     def fetch_below(self, session_id: str, folder: str) -> None:
-        """Fetch the files of a session in one of its folders; with ``""`` all files."""
         for name in list(self._base.get(session_id, {})):
             if not folder or name.startswith(f"{folder}/"):
                 self.fetch(session_id, name)
 
     def fetch_document(self, key: str) -> None:
-        """Bring a document of the store into the working copy; remove it there if it is gone."""
         stored = self.objects.get(key)
         target = self.folder / key
         with writing(target):
@@ -210,7 +219,6 @@ class Bucket:
                 self._write(target, stored.data)
 
     def discard(self, session_id: str, name: str) -> None:
-        """Let the next publishing remove a file, even if it was never fetched."""
         with self._guard:
             self._local.setdefault(session_id, set()).add(name)
 
@@ -251,9 +259,14 @@ class Bucket:
             old = {_key(session_id, n, entry) for n, entry in before.items() if entry.text is None}
             self.objects.delete(sorted(old - kept))
 
-    def delete(self, session_id: str, lease: Lease) -> None:
-        """Delete a session for good, even if damaged; its lock is held."""
-        with self._guard:
+    def delete(self, session_id: str, remove_reports: Callable[[str], object]) -> None:
+        # Not by `session_locked`, which reads the list of its files: that may be damaged.
+        with self.locked(f"{LOCKS}/{session_id}.session", wait_s=2) as lease, self._guard:
+            if lease is None:
+                raise in_use(f"session {session_id}")
+            if not self.holds(session_id):
+                raise NotFoundError(f"session {session_id}: was deleted meanwhile")
+            remove_reports(session_id)
             lease.check()
             self.objects.put(f"{_DELETING}/{session_id}", b"")
             self.objects.delete([f"{session_id}/{FILES}"])
@@ -262,30 +275,28 @@ class Bucket:
             self._forget(session_id)
 
     def unfinished(self) -> list[str]:
-        """Ids of sessions whose creation or deletion is unfinished or still running."""
         return sorted({*self.objects.names(_CREATING), *self.objects.names(_DELETING)})
 
-    def sweep(self) -> Iterator[tuple[str, bool]]:
-        """Remove what dead creations and deletions left; yields session id and whether removed.
-
-        Not removed is only a session whose deletion is still running.
-        """
+    def sweep(self, remove_reports: Callable[[str], object]) -> dict[str, StorageError | None]:
+        swept: dict[str, StorageError | None] = {}
         for mark in (_CREATING, _DELETING):
             for session_id in self.objects.names(mark):
                 with self.locked(f"{LOCKS}/{session_id}.session") as lease:
                     if lease is None:
                         if mark == _DELETING:
-                            yield session_id, False
+                            swept[session_id] = in_use(f"session {session_id}")
                         continue
                     if self.objects.get(f"{session_id}/{FILES}") is None:
                         lease.check()
                         self._remove_objects(session_id)
+                        swept[session_id] = fault_of(remove_reports, session_id)
+                        if swept[session_id] is not None:  # its mark stays, for the next sweep
+                            continue
                         log.info("removed session %s, left by an interrupted run", session_id)
-                        yield session_id, True
                     self.objects.delete([f"{mark}/{session_id}"])
+        return swept
 
     def sweep_session(self, session_id: str) -> None:
-        """Remove unused objects of a session that a dead process left; its lock is held."""
         used = {_key(session_id, n, e) for n, e in self._base.get(session_id, {}).items()}
         stored = {
             f"{session_id}/objects/{name}" for name in self.objects.names(f"{session_id}/objects")
@@ -297,29 +308,26 @@ class Bucket:
                 "session %s: removed %d objects of an interrupted run", session_id, len(unused)
             )
 
-    def document(self, key: str) -> Any:
-        """JSON document of the store."""
+    def read(self, key: str) -> bytes | None:
         stored = self.objects.get(key)
-        if stored is None:
-            raise NotFoundError(f"{self.objects.address(key)}: no such object")
-        try:
-            return parse_json(stored.data)
-        except ValueError as error:
-            raise BadInputError(
-                f"{self.objects.address(key)}: is not a JSON document ({error})"
-            ) from None
+        return None if stored is None else stored.data
 
-    def write_document(self, key: str, document: Any) -> None:
-        """Write a JSON document of the store."""
-        text = json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
-        self.objects.put(key, text.encode())
+    def write(self, key: str, content: bytes) -> None:
+        self.objects.put(key, content)
+
+    def delete_document(self, key: str) -> bool:
+        existed = self.objects.get(key) is not None
+        self.objects.delete([key])
+        (self.folder / key).unlink(missing_ok=True)
+        return existed
+
+    def names(self, folder: str) -> list[str]:
+        return self.objects.names(folder)
 
     def size(self, session_id: str) -> int:
-        """Bytes of a session."""
         return sum(entry.size for entry in self._base.get(session_id, {}).values())
 
-    def address(self, session_id: str, name: str) -> str:
-        """URL of a file of a session that is no JSON document."""
+    def uri_of(self, session_id: str, name: str) -> str:
         entry = self._base.get(session_id, {}).get(name)
         if entry is None:
             return self.objects.address(f"{session_id}/{name}")

@@ -18,7 +18,7 @@ import re
 import shutil
 import struct
 import unicodedata
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,6 +42,17 @@ log = logging.getLogger(__name__)
 
 ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 NAME_LENGTH = 200
+
+PARTICIPANTS = "participants"
+"""Folder of the participants' records. Reserved, not a valid session id: there, the record of a
+participant "session" would pass for that of a session."""
+
+LOCKS = ".locks"
+"""Folder of the locks of a store."""
+
+PARTS = ("session", "edits", "threads")
+"""Parts of a session; each has a lock, which guards its files."""
+
 _JOINERS = "\u200c\u200d"
 """Control characters without which names in some scripts, and emoji, cannot be written."""
 _BYTES_OF_TYPE = {1: 1, 2: 1, 3: 2, 4: 4, 5: 4, 6: 8}
@@ -54,31 +65,35 @@ def check_id(value: str, *, what: str) -> str:
     It then cannot lead outside the store.
 
     1 to 64 letters, digits, ``_``, ``.`` and ``-``, the first a letter or digit, without two dots
-    in a row. `what` ("session id") names the value in the message.
+    in a row. `what` is the parameter ("session_id").
     """
     if not isinstance(value, str) or not value:
-        raise BadInputError(f"{what}: must be a non-empty text (got {value!r})")
+        raise BadInputError.of({what: f"must be a non-empty text (got {value!r})"})
     if not ID_PATTERN.fullmatch(value) or ".." in value:
-        raise BadInputError(
-            f"{what} {value!r}: use 1 to 64 letters, digits, '_', '.' or '-', beginning with a "
-            "letter or digit, without '..'"
-        )
+        fault = "use 1 to 64 letters, digits, '_', '.' or '-', beginning with a letter or digit"
+        raise BadInputError.of({what: f"{fault}, without '..' (got {value!r})"})
     return value
+
+
+def is_reserved(session_id: str) -> bool:
+    """Whether a session id is the name of a folder of the store."""
+    # Some disks do not distinguish case.
+    return session_id.lower() == PARTICIPANTS
 
 
 def check_decodable(value: str, *, what: str) -> None:
     """Refuse text with lone surrogates: Python's form of file names that are not UTF-8."""
     if any(unicodedata.category(character) == "Cs" for character in value):
-        raise BadInputError(f"{what} {value!r}: is not decodable text; write it in UTF-8")
+        raise BadInputError.of({what: f"{value!r} is not decodable text; write it in UTF-8"})
 
 
 def check_name(value: str, *, what: str) -> str:
     """Return `value` without surrounding white space if it can be shown as a name."""
     if not isinstance(value, str) or not value.strip():
-        raise BadInputError(f"{what}: must be a non-empty text (got {value!r})")
+        raise BadInputError.of({what: f"must be a non-empty text (got {value!r})"})
     name = value.strip()
     if len(name) > NAME_LENGTH:
-        raise BadInputError(f"{what}: at most {NAME_LENGTH} characters (got {len(name)})")
+        raise BadInputError.of({what: f"at most {NAME_LENGTH} characters (got {len(name)})"})
     check_decodable(name, what=what)
     check_visible(name, what=what)
     return name
@@ -89,9 +104,8 @@ def check_visible(value: str, *, what: str) -> None:
     for character in value:
         is_control = unicodedata.category(character) in ("Cc", "Cf", "Zl", "Zp")
         if is_control and character not in _JOINERS:
-            raise BadInputError(
-                f"{what} {value!r}: holds the control character U+{ord(character):04X}; remove it"
-            )
+            fault = f"holds the control character U+{ord(character):04X}; remove it"
+            raise BadInputError.of({what: f"{fault} (got {value!r})"})
 
 
 def check_file_name(value: str, *, what: str) -> str:
@@ -99,9 +113,8 @@ def check_file_name(value: str, *, what: str) -> str:
     name = check_name(value, what=what)
     for separator in "/\\":
         if separator in name:
-            raise BadInputError(
-                f"{what} {name!r}: holds the path separator '{separator}'; remove it"
-            )
+            fault = f"holds the path separator '{separator}'; remove it (got {name!r})"
+            raise BadInputError.of({what: fault})
     return name
 
 
@@ -117,8 +130,8 @@ def sweep(folder: Path, *names: str) -> None:
                     log.info("removed %s, left by an interrupted run", leftover)
 
 
-DELETING = ".deleting-"
-"""Prefix of a folder whose deletion has begun."""
+CREATING, DELETING = ".creating-", ".deleting-"
+"""Prefixes of a folder that is being made, and of one whose deletion has begun."""
 
 
 def refuse_link(folder: Path) -> None:
@@ -147,6 +160,15 @@ def remove(folder: Path) -> None:
             shutil.rmtree(folder)
 
 
+def fault_of(act: Callable[..., object], *arguments: Any) -> StorageError | None:
+    """Error that keeps an act from being done; None once it is done."""
+    try:
+        act(*arguments)
+    except StorageError as error:
+        return error
+    return None
+
+
 def remove_if_empty(folder: Path) -> None:
     """Remove a folder if it is empty."""
     if folder.is_dir() and not folder.is_symlink() and not any(folder.iterdir()):
@@ -164,9 +186,14 @@ def remove_checkpoints(folder: Path, *patterns: str) -> None:
 
 def write_json(path: str | os.PathLike[str], document: Any) -> None:
     """Write `document` as UTF-8 JSON, atomically; NaN and infinity are refused."""
-    text = json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
+    content = json_bytes(document)
     with atomic(path) as hidden:
-        hidden.write_text(text, encoding="utf-8")
+        hidden.write_bytes(content)
+
+
+def json_bytes(document: Any) -> bytes:
+    """Content of a JSON file; NaN and infinity are refused."""
+    return f"{json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False)}\n".encode()
 
 
 def read_json(path: str | os.PathLike[str]) -> Any:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import sysconfig
 from pathlib import Path
 
+from mobility import registry
 from mobility.errors import NotFoundError
 
 COHORT = "cohort"
 VALIDATION = "lab-validation"
+GROUPS = "groups"
+RELIABILITY = "reliability"
 """Names of the files of reports on several people, without their endings."""
 
 GROUPED_BY = (
@@ -24,6 +27,23 @@ def find_notebook(name: str) -> Path:
     if not notebook.is_file():
         raise NotFoundError(f"there is no notebook {name}.ipynb in {notebook.parent}")
     return notebook
+
+
+def demo_places(exercise_name: str) -> tuple[Path, Path]:
+    """Folder of the demo session of an exercise, and that of the reports of demos."""
+    demos = beside_package("data/demo")
+    folder = demos / registry.exercise(exercise_name).slug
+    if not (folder / "session.json").is_file():
+        raise NotFoundError(
+            f"demo of {exercise_name}: is not part of this installation, there is none in {demos}"
+        )
+    return folder, beside_package("reports")
+
+
+def demo_video(exercise_name: str) -> Path:
+    """Path of the video of the demo session of an exercise."""
+    folder, _ = demo_places(exercise_name)
+    return next(folder.glob("video.*"))
 
 
 def beside_package(folder: str) -> Path:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import copy
 import getpass
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
 
+from mobility import tables
 from mobility.errors import BadInputError, NotFoundError, StorageError
+from mobility.formatting import dated
 from mobility.options import validate
 from mobility.provenance import sha256
 from mobility.registry import MEASURED, Joint, names
@@ -24,11 +25,11 @@ from mobility.sessions.record import (
     VideoFile,
     verdict_in_words,
 )
-from mobility.wording import dated
 
 if TYPE_CHECKING:
     import xarray as xr
 
+    from mobility.assessment.verdict import Verdict
     from mobility.sessions.store import SessionStore
 
 TITLE = "title"
@@ -106,7 +107,7 @@ class StoredSession:
         except Exception as error:
             if self.folder.is_dir():
                 raise
-            self.store.forget_locks(self.folder.name)
+            self.store.backend.forget_locks(self.folder.name)
             raise self._deleted() from error
 
     def _deleted(self) -> NotFoundError:
@@ -135,40 +136,28 @@ class StoredSession:
         return None if file is None else self._video_file(file)
 
     def _video_file(self, video: VideoFile) -> Path:
-        self.store.copy.fetch(self.id, video.file)
-        file = self.folder / video.file
-        if self.store._bucket is not None and not file.is_file():
-            raise StorageError(
-                f"session {self.id}: its file {self.place_of(video.file)} is missing or damaged; "
-                "put it back, or delete the session"
-            )
-        return file
+        self.store.backend.fetch(self.folder.name, video.file, required=True)
+        return self.folder / video.file
 
     @property
     def annotated_video(self) -> Path:
         """Path of the annotated video, which may not exist."""
-        self.store.copy.fetch(self.id, "analyzed.mp4")
+        self.store.backend.fetch(self.folder.name, "analyzed.mp4")
         return self.folder / "analyzed.mp4"
 
     @property
     def place(self) -> str:
         """Folder or URL of the session."""
-        bucket = self.store._bucket
-        return os.fspath(self.folder) if bucket is None else f"{self.store.place}/{self.id}"
+        return self.store.location_of(self.folder)
 
     @property
     def size(self) -> int:
         """Bytes of all its files."""
-        if self.store._bucket is not None:
-            return self.store._bucket.size(self.id)
-        return sum(file.stat().st_size for file in self.folder.rglob("*") if file.is_file())
+        return self.store.backend.size(self.folder.name)
 
     def place_of(self, name: str) -> str:
         """Address of one of its files: a ``file://`` URI, or the URL of its object."""
-        bucket = self.store._bucket
-        if bucket is None:
-            return (self.folder / name).resolve().as_uri()
-        return bucket.address(self.id, name)
+        return self.store.backend.uri_of(self.folder.name, name)
 
     @property
     def report_folder(self) -> Path:
@@ -202,6 +191,20 @@ class StoredSession:
     def capture_quality(self) -> dict[str, Any]:
         """How well the video can be measured."""
         return cast("dict[str, Any]", read_json(self.result_file("capture_quality")))
+
+    def verdict(self, metrics: xr.Dataset | None = None) -> Verdict:
+        """Say what the recording is good for; of its `metrics`, where they are at hand."""
+        record, quality = self.record, self.capture_quality()
+        metrics = self.metrics() if metrics is None else metrics
+        judge = record.kind.analysis.verdict
+        return judge(record.kind, quality, metrics, self.fitted, record.warnings)
+
+    def notes(self) -> list[str]:
+        """Say that the sides may have been exchanged; nothing where that is not in doubt."""
+        has_results = {"fitted", "metrics", "capture_quality"} <= self.record.stages.keys()
+        if not has_results or not self.verdict().sides_in_doubt:
+            return []
+        return [f"{tables.sentence('report.sides_in_doubt')}."]
 
     def edits(self) -> Edits:
         """Corrections by hand, oldest first."""
@@ -265,19 +268,23 @@ class StoredSession:
 
     def result_file(self, stage: str) -> Path:
         """Path of the file of a stage, whole and up to date with the store."""
+        before = None
+        while (done := self._done(stage)) != before:  # another process may replace it meanwhile
+            self.store.backend.fetch(self.folder.name, done.file)
+            if is_whole(self.folder, done):
+                return self.folder / done.file
+            before = done
+        raise StorageError(
+            f"session {self.id}: its file {done.file} is missing or damaged; analyse it again"
+        )
+
+    def _done(self, stage: str) -> Stage:
+        """Entry of a stage in the record."""
         done = self.record.stages.get(stage)
         if done is None:
             self.analyzed()  # raises a better reason, from the state
             raise NotFoundError(f"session {self.id}: has no {stage.replace('_', ' ')}")
-        if self.store.in_bucket:
-            self.store.copy.fetch(self.id, done.file)
-            # Another process may have replaced it meanwhile.
-            done = self.record.stages.get(stage, done)
-        if not is_whole(self.folder, done):
-            raise StorageError(
-                f"session {self.id}: its file {done.file} is missing or damaged; analyse it again"
-            )
-        return self.folder / done.file
+        return done
 
     def _result(self, stage: str) -> xr.Dataset:
         if self._cache is not None and stage in self._cache:

@@ -15,7 +15,7 @@ from mobility import provenance, tables
 from mobility.assessment.metric import merged_history
 from mobility.errors import BadInputError
 from mobility.kinematics.datasets import Datasets, RepetitionsOfTrials, Trials, in_degrees
-from mobility.kinematics.expected_error import Z95
+from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.geometry import Array, nan_mean
 from mobility.options import checked
 from mobility.validation.inference import (
@@ -33,9 +33,9 @@ from mobility.validation.pairing import (
 )
 from mobility.validation.reliability import (
     Estimate,
-    MeasurementError,
     concordance,
     intraclass_correlation,
+    mdc95,
     measurement_error,
 )
 from mobility.validation.waveforms import ALPHA, multiple_correlation, paired_curve_test
@@ -411,7 +411,7 @@ def _discrete(
             continue
         errors = sd[:, *at][both]
         if (with_sd := np.isfinite(errors)).any():
-            inside = np.abs(one[both] - other[both]) <= Z95 * errors
+            inside = np.abs(one[both] - other[both]) <= half_width(errors)
             statistics_of["value_coverage"][at] = inside[with_sd].mean()
         owners = None if single else participants.tolist()
         statistics, missing = _pair_statistics(
@@ -444,19 +444,21 @@ def _pair_statistics(
     means = unit_means(one), unit_means(other)
     table = np.stack(means, axis=1)
     line = proportional_bias(*means)
-    error = measurement_error(table)
     if participants is None:
         # These relate the differences to the spread of people, which one person does not show.
         reason = (
             "ICC, CCC, SEM, error of method and the test of equivalence: one participant, they are"
             " of several"
         )
-        error = MeasurementError(*(np.nan,) * 4, reason=reason)
-        absolute = consistent = concordant = Estimate(len(table), *(np.nan,) * 3, reason=reason)
+        missing = Estimate(len(table), *(np.nan,) * 3, reason=reason)
+        absolute = consistent = concordant = sem_agreement = sem_consistency = missing
     else:
-        absolute = intraclass_correlation(table, form="A,1")
-        consistent = intraclass_correlation(table, form="C,1")
+        # Video and lab are the two methods that there are, not a draw from many.
+        absolute = intraclass_correlation(table, form="A,1", columns="fixed")
+        consistent = intraclass_correlation(table, form="C,1", columns="fixed")
         concordant = concordance(*means)
+        sem_agreement = measurement_error(table, kind="agreement")
+        sem_consistency = measurement_error(table, kind="consistency")
     statistics = {
         "pairs": limits.pairs,
         "targets": int(np.isfinite(table).all(axis=1).sum()),
@@ -466,10 +468,10 @@ def _pair_statistics(
         "slope_p": line.p,
         "slope_intercept": line.intercept,
         "slope_residual_sd": line.residual_sd,
-        "sem_agreement": error.agreement,
-        "sem_consistency": error.consistency,
-        "method_error95_agreement": error.mdc95_agreement,
-        "method_error95_consistency": error.mdc95_consistency,
+        "sem_agreement": sem_agreement.value,
+        "sem_consistency": sem_consistency.value,
+        "method_error95_agreement": mdc95(sem_agreement.value),
+        "method_error95_consistency": mdc95(sem_consistency.value),
     }
     for name, (value, low, high) in {
         "mean_difference": (limits.bias, limits.bias_low, limits.bias_high),
@@ -481,8 +483,9 @@ def _pair_statistics(
         "ccc": concordant[1:4],
     }.items():
         statistics |= {name: value, f"{name}_low": low, f"{name}_high": high}
-    estimates = (limits, line, absolute, consistent, concordant, error)
-    reasons = [each.reason for each in estimates]
+    reasons = [each.reason for each in (limits, line, absolute, consistent, concordant)]
+    # Without an error no value is missing, only the interval, which is not given here.
+    reasons += [each.reason for each in (sem_agreement,) if np.isnan(each.value)]
     if margin_deg is not None and participants is None:
         statistics |= dict.fromkeys(("tost_p", "tost_low", "tost_high"), np.nan)
     elif margin_deg is not None and in_degrees:

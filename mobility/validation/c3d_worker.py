@@ -1,4 +1,4 @@
-"""Read one C3D file with ezc3d, in a process of its own: ``python -m ... FILE OUT``.
+"""Read one C3D file with ezc3d, in a process of its own.
 
 ezc3d is native code and dies of some damaged files (a rate of 0, a group that points outside the
 file). Here that ends this process and not the notebook of the one who reads.
@@ -6,29 +6,26 @@ file). Here that ends this process and not the notebook of the one who reads.
 
 from __future__ import annotations
 
-import json
-import sys
 from typing import Any
 
 import numpy as np
 
-GROUPS = ("POINT", "ROTATION")
+from mobility.errors import BadInputError
+from mobility.processes import Send, serve
+
+GROUPS = ("POINT", "ROTATION", "EVENT", "TRIAL", "MANUFACTURER")
 """The groups of parameters that are read."""
 
 
-def main(source: str, out: str) -> int:
-    """Write points, pose matrices and parameters of `source` to `out` (NumPy's npz).
-
-    Return 0; or 3, with the reason on standard error.
-    """
+def do(request: dict[str, Any], _: Send) -> dict[str, Any]:
+    """Write points and pose matrices of `source` to `out` (NumPy's npz), return its parameters."""
     import ezc3d
 
     try:
-        file = ezc3d.c3d(source)
+        file = ezc3d.c3d(request["source"])
     except (OSError, RuntimeError, ValueError, IndexError, KeyError, MemoryError) as error:
         reason = str(error).removesuffix(": iostream error").partition("\n")[0]
-        sys.stderr.write(reason or type(error).__name__)
-        return 3
+        raise BadInputError(reason or type(error).__name__) from None
     groups = file["parameters"]
     parameters = {
         group: {
@@ -40,13 +37,9 @@ def main(source: str, out: str) -> int:
         if group in groups
     }
     header = {k: _plain(v) for k, v in file["header"]["points"].items()}
-    np.savez(
-        out,
-        points=file["data"]["points"],
-        rotations=file["data"]["rotations"],
-        said=json.dumps({"parameters": parameters, "header": header}),
-    )
-    return 0
+    data = file["data"]
+    np.savez(request["out"], points=data["points"], rotations=data["rotations"])
+    return {"parameters": parameters, "header": header}
 
 
 def _plain(value: Any) -> Any:
@@ -57,4 +50,4 @@ def _plain(value: Any) -> Any:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    serve(do)

@@ -217,7 +217,7 @@ def harrington_hips(
         widths, depths = np.linalg.norm(across, axis=-1), np.linalg.norm(ahead, axis=-1)
         seen = ~np.isnan(widths + depths)
         if not seen.any():
-            raise BadInputError("harrington_hips: the iliac spines are never seen together")
+            raise BadInputError("the iliac spines are never seen together")
         width = float(np.median(widths[seen])) if width is None else width
         depth = float(np.median(depths[seen])) if depth is None else depth
     z = direction(across)
@@ -273,7 +273,7 @@ def _chosen_mapping(markers: xr.Dataset, mapping: MappingLike | None) -> LabMapp
     best = best_mapping(names, [])
     if best is None:
         raise BadInputError(
-            f"lab_pose: no built-in mapping knows these markers ({shortened(names)}); give a "
+            f"no built-in mapping knows these markers ({shortened(names)}); give a "
             "mapping with the joint_centres"
         )
     return best
@@ -299,14 +299,14 @@ class _LandmarkBuilder:
         mapped = {names.find(name) for name in self.mapping.markers()} - {None}
         if not mapped:
             raise BadInputError(
-                f"lab_pose: the static trial has none of the markers of mapping {self.mapping.name}"
+                f"the static trial has none of the markers of mapping {self.mapping.name}"
             )
         for name in mapped:
             seen = values[str(name)]
             seen = seen[~np.isnan(seen).any(axis=-1)]
             if len(seen) and float(seen.std(axis=0).max()) > _STILL:
                 raise BadInputError(
-                    f"lab_pose: the static trial moves: {name} by {seen.std(axis=0).max():.3f} m "
+                    f"the static trial moves: {name} by {seen.std(axis=0).max():.3f} m "
                     "(standard deviation); give one in which the person stands still"
                 )
         return names, {
@@ -332,7 +332,7 @@ class _LandmarkBuilder:
             absent = [name for name in names if self._names.find(name) is None]
             if absent and not self.mapping.built_in:
                 raise BadInputError(
-                    f"lab_pose: mapping {self.mapping.name}: {landmark}: {reason}; "
+                    f"mapping {self.mapping.name}: {landmark}: {reason}; "
                     f"{self._names.nearest(absent[0])}"
                 )
 
@@ -399,7 +399,7 @@ class _LandmarkBuilder:
         typical = float(np.nanmedian(residual))
         if typical > _MOST_RESIDUAL:
             raise BadInputError(
-                f"lab_pose: the markers of {segment.replace('_', ' ')} lie {1000 * typical:.0f} mm "
+                f"the markers of {segment.replace('_', ' ')} lie {1000 * typical:.0f} mm "
                 "off their places in the static trial; is it of the same person, with the same "
                 "markers?"
             )
@@ -484,7 +484,7 @@ class _LandmarkBuilder:
             pitch = float(np.degrees(np.arctan2(rise, length)))
             if abs(pitch) > _PITCH:
                 raise BadInputError(
-                    f"lab_pose: the {side} foot points {abs(pitch):.0f} degrees "
+                    f"the {side} foot points {abs(pitch):.0f} degrees "
                     f"{'up' if pitch > 0 else 'down'} while standing; check which markers are "
                     "heel and toe, or give level_feet=False"
                 )
@@ -531,7 +531,7 @@ class _LandmarkBuilder:
         """Raise where the landmarks cannot be those of a person."""
         if not self.centres:
             reason = next(iter(self.reasons.values()), "none is named")
-            raise BadInputError(f"lab_pose: no joint centre can be computed: {reason}")
+            raise BadInputError(f"no joint centre can be computed: {reason}")
         for (a, b), (least, most) in _LENGTHS.items():
             for side in SIDES:
                 ends = (f"{side}_{a}", f"{side}_{b}")
@@ -543,7 +543,7 @@ class _LandmarkBuilder:
                 length = float(np.nanmedian(apart))
                 if not least <= length <= most:
                     raise BadInputError(
-                        f"lab_pose: {side} {a} and {b} are {length:.2f} m apart "
+                        f"{side} {a} and {b} are {length:.2f} m apart "
                         f"({self.origins[ends[0]]}; {self.origins[ends[1]]}); check the mapping"
                     )
         self._check_sides()
@@ -558,7 +558,7 @@ class _LandmarkBuilder:
         ahead = (forward * (ltoe - lheel + rtoe - rheel)).sum(axis=-1)
         if not np.isnan(ahead).all() and float(np.nanmedian(np.sign(ahead))) < 0:
             raise BadInputError(
-                "lab_pose: the toes point backwards: left and right are exchanged in the names, or "
+                "the toes point backwards: left and right are exchanged in the names, or "
                 "the axes of the file are left-handed"
             )
 

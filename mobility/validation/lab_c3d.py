@@ -1,12 +1,9 @@
-"""Parsing of C3D files: markers, modelled angles and pose matrices."""
+"""Parsing of C3D files: markers, modelled angles, pose matrices and events."""
 
 from __future__ import annotations
 
-import json
 import re
 import struct
-import subprocess
-import sys
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
@@ -14,15 +11,21 @@ from typing import Any
 
 import numpy as np
 
-from mobility.errors import BadInputError
+from mobility.errors import BadInputError, EndedError, MobilityError
 from mobility.kinematics.geometry import Array
-from mobility.validation.lab_datasets import LabFile, require_unique, unit_of, whole
+from mobility.processes import Process
+from mobility.validation.lab_datasets import Event, LabFile, require_unique, unit_of, whole
+from mobility.validation.mappings import OURS_C3D
 
 MARK = 0x50
 """The second byte of every C3D file."""
 
 _ORDERS = {84: "<", 86: ">"}
 """Byte order by processor, for those with IEEE numbers."""
+
+_READER = "mobility.validation.c3d_worker"
+_MOST_FRAMES = 65535
+"""Largest number of the 16 bits of a header."""
 
 _LONGEST_S = 300
 """Seconds after which the reader counts as stuck in a damaged file."""
@@ -81,6 +84,14 @@ def c3d(path: Path, content: bytes) -> LabFile:
     if file.columns:
         angle_unit = str(_value(groups, "POINT", "ANGLE_UNITS", [""])[0])
         file.angle_unit = unit_of(angle_unit, what=what, kind="angle")
+    if file.columns and _value(groups, "MANUFACTURER", "SOFTWARE", []) == ["mobility"]:
+        file.mapping = OURS_C3D
+        described = dict(zip(labels, _value(groups, "POINT", "DESCRIPTIONS", []), strict=False))
+        for column in list(file.columns):
+            label, axis = column.rsplit(".", 1)
+            if f"{axis}:" not in described.get(label, ""):
+                del file.columns[column]  # 0, for it was not measured
+    file.events = _events(groups)
     screen = str(_value(groups, "POINT", "Y_SCREEN", [""])[0]).strip().lower().removeprefix("+")
     file.vertical_axis = screen if re.fullmatch(r"-?[xyz]", screen) else None
     file.notes |= {"first_frame": first, "ezc3d": version("ezc3d")}
@@ -89,26 +100,20 @@ def c3d(path: Path, content: bytes) -> LabFile:
 
 def _opened(path: Path, content: bytes) -> tuple[dict[str, Array], dict[str, Any]]:
     """Arrays of the file, and its parameters and header, read in a process of its own."""
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, Process(_READER) as reader:
         source, out = path, Path(folder) / "out.npz"
         if content[:2] != path.read_bytes()[:2]:  # it was gzipped
             source = Path(folder) / "unpacked.c3d"
             source.write_bytes(content)
-        command = [sys.executable, "-m", "mobility.validation.c3d_worker", str(source), str(out)]
         try:
-            done = subprocess.run(  # noqa: S603 - our own module
-                command, capture_output=True, text=True, timeout=_LONGEST_S, check=False
-            )
-            reason = done.stderr.strip() if done.returncode == 3 else "the reader died of it"
-        except subprocess.TimeoutExpired:
-            done, reason = None, f"the reader did not end within {_LONGEST_S} s"
-        if done is None or done.returncode != 0:
+            metadata = reader.ask({"source": str(source), "out": str(out)}, seconds=_LONGEST_S)
+        except MobilityError as error:
+            reason = f"the reader {error}" if isinstance(error, EndedError) else error
             raise BadInputError(
                 f"{path.name}: cannot be read as C3D, it is damaged or cut off ({reason})"
-            )
+            ) from None
         with np.load(out) as saved:
-            arrays = {name: saved[name] for name in ("points", "rotations")}
-            return arrays, json.loads(str(saved["said"]))
+            return {name: saved[name] for name in ("points", "rotations")}, metadata
 
 
 def _processor(content: bytes) -> int:
@@ -122,10 +127,21 @@ def _require_whole(what: str, content: bytes, groups: Any, frames: int) -> None:
     order = _ORDERS.get(_processor(content), "<")
     first, last = struct.unpack(f"{order}HH", content[6:10])
     promised = last - first + 1
-    if last >= 65535:  # more frames than the header can count
-        promised = int(float(_value(groups, "POINT", "FRAMES", [frames])[0])) % 65536
-        if promised in (0, 65535):
-            return
+    if last >= _MOST_FRAMES:  # a larger number than the header can hold
+        actual = [
+            _value(groups, "TRIAL", f"ACTUAL_{which}_FIELD", None) for which in ("START", "END")
+        ]
+        if all(actual):
+            first, last = (int(low) % 2**16 + int(high) % 2**16 * 2**16 for low, high in actual)
+            promised = last - first + 1
+        else:
+            promised = int(float(_value(groups, "POINT", "FRAMES", [frames])[0])) % 2**16
+            if promised in (0, _MOST_FRAMES):
+                return
+    if frames == _MOST_FRAMES < promised:
+        raise BadInputError(
+            f"{what}: has {promised} frames, of which C3D counts {frames}; export it in parts"
+        )
     if frames < promised:
         raise BadInputError(
             f"{what}: its header says {promised} frames, it has {frames}; the file was cut off"
@@ -136,6 +152,19 @@ def _value(groups: Any, group: str, name: str, default: Any) -> Any:
     """Value of a parameter of a C3D, `default` where it is absent or empty."""
     value = groups.get(group, {}).get(name)
     return value or default
+
+
+def _events(groups: Any) -> list[Event]:
+    """Events of the group ``EVENT``, in the order of time."""
+    times = np.array(_value(groups, "EVENT", "TIMES", [[], []]), float).reshape(2, -1)
+    words = {
+        name: [str(each).strip() for each in _value(groups, "EVENT", name, [])]
+        for name in ("LABELS", "CONTEXTS", "DESCRIPTIONS")
+    }
+    count = int(_value(groups, "EVENT", "USED", [0])[0])
+    seconds = [60.0 * minutes + rest for minutes, rest in times.T[:count].tolist()]
+    padded = ([*each, *[""] * len(seconds)][: len(seconds)] for each in words.values())
+    return sorted(map(Event, seconds, *padded))
 
 
 def _labels(groups: Any, count: int) -> list[str]:

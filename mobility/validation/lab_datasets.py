@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -59,6 +59,9 @@ _LEAST_SWING = 0.3
 _ONE_WAY_DEG = 15.0
 """Degrees below zero, and three times as far as above, at which a flexion's sign is reversed."""
 
+EVENTS = {"start": "Start", "bottom": "Bottom", "end": "End"}
+"""Labels of the events of a repetition, by its variables, in files of this package."""
+
 _UPPER = ("shoulder", "hip")
 _LOWER = ("ankle", "heel", "foot_index")
 
@@ -71,6 +74,15 @@ _TURNS: Mapping[str, tuple[tuple[int, int], tuple[int, int], tuple[int, int]]] =
     "x": ((1, -1), (0, 1), (2, 1)),
     "-x": ((1, 1), (0, -1), (2, 1)),
 }
+
+
+class Event(NamedTuple):
+    """Something that happened at a time (s)."""
+
+    time: float
+    label: str
+    context: str  # Left, Right or General
+    description: str
 
 
 @dataclass
@@ -90,6 +102,7 @@ class LabFile:
     length_unit: str | None = None
     angle_unit: str | None = None
     vertical_axis: str | None = None
+    events: Sequence[Event] = ()
     mapping: str | None = None  # the built-in one of the program that wrote the file
     notes: dict[str, Any] = field(default_factory=dict)  # for the history
     warnings: list[dict[str, str]] = field(default_factory=list)
@@ -165,6 +178,7 @@ def dataset(file: LabFile, options: ReadOptions, *, source: Mapping[str, str]) -
         attrs["mapping_content"] = mapping.model_dump_json(exclude_defaults=True)
     result = xr.Dataset(variables, coords={"time": time}, attrs=attrs)
     result["time"].attrs.update(units="s", long_name="time of the lab file")
+    result = result.assign(_of_events(file.events))
     return with_history(
         result,
         "read_lab",
@@ -179,6 +193,28 @@ def dataset(file: LabFile, options: ReadOptions, *, source: Mapping[str, str]) -
         },
         warnings=file.warnings,
     )
+
+
+def _of_events(events: Sequence[Event]) -> dict[str, Any]:
+    """Variables of the events, and, where each repetition has its own, of the repetitions."""
+    if not events:
+        return {}
+    second = {"units": "s"}
+    variables: dict[str, Any] = {
+        f"event_{name}": ("event", [getattr(event, name) for event in events])
+        for name in ("label", "context", "description")
+    }
+    variables["event_time"] = ("event", [event.time for event in events], second)
+    times = {
+        name: [event.time for event in events if event.label == label]
+        for name, label in EVENTS.items()
+    }
+    count = len(times["start"])
+    if count and all(len(each) == count for each in times.values()):
+        variables |= {name: ("rep", each, second) for name, each in times.items()}
+        variables["accepted"] = ("rep", np.ones(count, bool))
+        variables["rep"] = ("rep", np.arange(count) + 1)
+    return variables
 
 
 def whole(positions: Array) -> Array:

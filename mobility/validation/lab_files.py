@@ -109,7 +109,7 @@ def read_lab(
     chosen = given_mapping(mapping) if mapping is not None else None
     file = _parsed(source_path, chosen)
     if rate_hz is not None and not (math.isfinite(rate_hz) and rate_hz > 0):
-        raise BadInputError(f"{source_path.name}: rate_hz must be above 0 (got {rate_hz:g})")
+        raise BadInputError.of({"rate_hz": f"must be above 0 (got {rate_hz:g})"})
     options = ReadOptions(
         mapping=chosen, units=units, vertical_axis=vertical_axis, rate_hz=rate_hz, subject=subject
     )

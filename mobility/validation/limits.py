@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from pydantic import Field
 
 from mobility.errors import BadInputError
-from mobility.kinematics.expected_error import Z95
+from mobility.kinematics.expected_error import Z95, half_width
 from mobility.kinematics.geometry import Array
 from mobility.options import checked
 
@@ -35,12 +35,12 @@ class Limits(NamedTuple):
     @property
     def low(self) -> float:
         """Lower 95 % limit of agreement."""
-        return self.bias - Z95 * self.sd
+        return self.bias - half_width(self.sd)
 
     @property
     def high(self) -> float:
         """Upper 95 % limit of agreement."""
-        return self.bias + Z95 * self.sd
+        return self.bias + half_width(self.sd)
 
 
 class BlandAltman(NamedTuple):
@@ -150,7 +150,7 @@ def bland_altman(
         squares, freedom = [between / count, (1 - 1 / count) * sd_within**2], [n - 1, pairs - n]
     half = float(stats.t.ppf(0.975, n - 1) * np.sqrt(variance / n))
     sd = float(np.sqrt(total))
-    lower, upper = bias - Z95 * sd, bias + Z95 * sd
+    lower, upper = bias - half_width(sd), bias + half_width(sd)
     inside, outside = _margins(variance / n, total, squares, freedom)
     return BlandAltman(
         pairs,
@@ -219,6 +219,24 @@ def limits_interval_width(participants: int, *, sd: _ExpectedSd) -> float:
     return sum(_margins(sd**2 / participants, sd**2, [sd**2], [participants - 1]))
 
 
+def variance_interval(parts: ArrayLike, freedom: ArrayLike) -> tuple[float, float]:
+    """95 % interval of the expectation of a sum of independent mean squares of normal values.
+
+    `parts` are the mean squares, each times its coefficient, which may be negative. Of one part it
+    is exact. Graybill & Wang 1980, J Am Stat Assoc 75:869 (modified large samples); Zou & Donner
+    2008, Stat Med 27:1693 (MOVER).
+    """
+    from scipy import stats
+
+    terms, degrees = np.asarray(parts, np.float64), np.asarray(freedom, np.float64)
+    down = terms * (1 - degrees / stats.chi2.ppf(0.975, degrees))
+    up = terms * (degrees / stats.chi2.ppf(0.025, degrees) - 1)
+    total, positive = terms.sum(), terms > 0
+    low = total - np.sqrt((np.where(positive, down, up) ** 2).sum())
+    high = total + np.sqrt((np.where(positive, up, down) ** 2).sum())
+    return max(float(low), 0.0), max(float(high), 0.0)
+
+
 def numbers(values: ArrayLike, *, what: str) -> Array:
     """Return values as an array of numbers, NaN where one is missing.
 
@@ -262,11 +280,7 @@ def _margins(
     from scipy import stats
 
     sd = float(np.sqrt(total))
-    terms, degrees = np.asarray(squares), np.asarray(freedom, np.float64)
-    down = terms * (1 - degrees / stats.chi2.ppf(0.975, degrees))
-    up = terms * (degrees / stats.chi2.ppf(0.025, degrees) - 1)
-    least = max(total - float(np.sqrt((down**2).sum())), 0.0)
-    most = total + float(np.sqrt((up**2).sum()))
+    least, most = variance_interval(squares, freedom)
     mean = stats.norm.ppf(0.975) ** 2 * of_mean
     return (
         float(np.sqrt(mean + Z95**2 * (sd - np.sqrt(least)) ** 2)),

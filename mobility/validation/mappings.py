@@ -40,6 +40,8 @@ TABLE = "lab_mappings"
 CONTENTS = "lab_contents"
 OURS = "mobility"
 """The built-in mapping for files that this package writes."""
+OURS_C3D = "mobility_c3d"
+"""That for its C3D files, whose angles have the names of Vicon."""
 
 
 def _names(given: Any) -> Any:
@@ -283,7 +285,8 @@ def best_mapping(markers: Iterable[str], columns: Iterable[str]) -> LabMapping |
     best: LabMapping | None = None
     best_score = (0, 0.0)
     for mapping in built_in().values():
-        if mapping.columns is not None:  # for files without names
+        # For files without names; for C3D of this package, which say so.
+        if mapping.columns is not None or mapping.name == OURS_C3D:
             continue
         given = sum(
             any(in_markers.find(name) for name in names) for names in mapping.joint_centres.values()

@@ -14,7 +14,7 @@ from mobility.assessment.phases import within
 from mobility.assessment.summaries import median_within, peak_within
 from mobility.errors import BadInputError
 from mobility.kinematics.datasets import in_degrees
-from mobility.kinematics.expected_error import Z95
+from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.geometry import Array
 from mobility.kinematics.repetitions import normalise_repetitions
 from mobility.kinematics.skeleton import SIDES
@@ -320,7 +320,7 @@ def _one_trial(
     inside = _windows(time, repetitions, "start", "end")
     both, has_lab = np.isfinite(ours - theirs), np.isfinite(theirs)
     has_sd = both & np.isfinite(sd)
-    hit = has_sd & (np.abs(ours - theirs) <= Z95 * np.where(has_sd, sd, 0))
+    hit = has_sd & (np.abs(ours - theirs) <= half_width(np.where(has_sd, sd, 0)))
     with_sd = _count(has_sd, inside)
     coverage = np.divide(
         _count(hit, inside), with_sd, out=np.full(with_sd.shape, np.nan), where=with_sd > 0

@@ -174,8 +174,8 @@ def find_lag(
     else:
         tried = ", ".join(dict.fromkeys(name for names in groups for name, _ in names))
         raise BadInputError(
-            f"find_lag: none of {tried} moves in both recordings; give the lab file of this trial, "
-            "or the lag by hand (--lag-s)"
+            f"none of {tried} moves in both recordings; give the lab file of this trial, or the "
+            "lag by hand"
         )
     labels = [_label(name) for name, keep in zip(names, moving, strict=True) if keep]
     a, b = a[moving], b[moving]
@@ -188,16 +188,14 @@ def find_lag(
     allowed = (overlap >= _LEAST_OVERLAP_S) & (shown >= _LEAST_SHARE)
     if not allowed.any():
         raise BadInputError(
-            f"find_lag: video and lab file have less than {_LEAST_OVERLAP_S:g} s of movement in "
+            f"video and lab file have less than {_LEAST_OVERLAP_S:g} s of movement in "
             "common; give the lab file of the whole trial"
         )
     if max_lag_s is not None:
         allowed &= np.abs(seconds) <= max_lag_s
         if not allowed.any():
-            raise BadInputError(
-                f"find_lag: no lag of at most {max_lag_s:g} s leaves enough of both recordings in "
-                "common; the clocks differ by more (raise --max-lag-s, or leave it out)"
-            )
+            fault = f"no lag of at most {max_lag_s:g} s leaves enough of both recordings in common"
+            raise BadInputError.of({"max_lag_s": f"{fault}; give a larger one, or leave it out"})
     rho = np.where(allowed, rho, -1.0)
     values = overlap / _INDEPENDENT_S
     evidence = np.where(rho > 0, -0.5 * values * np.log1p(-(np.clip(rho, 0, 0.99999) ** 2)), 0.0)
@@ -205,13 +203,12 @@ def find_lag(
     likeness = float(rho[best])
     if not (0 < best < len(rho) - 1 and allowed[best - 1] and allowed[best + 1]):
         raise BadInputError(
-            f"find_lag: the best lag ({seconds[best]:+.2f} s) is at the limit of what is "
-            "allowed; allow a larger one (--max-lag-s), give the lab file of the whole trial, "
-            "or the lag by hand (--lag-s)"
+            f"the best lag ({seconds[best]:+.2f} s) is at the limit of what is allowed; allow a "
+            "larger one, give the lab file of the whole trial, or the lag by hand"
         )
     if likeness < _LEAST_CORRELATION:
         raise BadInputError(
-            "find_lag: video and lab file do not show the same movement (the best correlation of "
+            "video and lab file do not show the same movement (the best correlation of "
             f"their angles is {likeness:.2f}, at least {_LEAST_CORRELATION:g} is needed); check "
             "that the file is of this trial, its rate, units and the names of its angles"
         )
@@ -292,8 +289,8 @@ def _signals(video: xr.Dataset, lab: xr.Dataset) -> list[list[tuple[str, str]]]:
     groups.append([name for name in both if not name.endswith("_sd")])
     if not any(groups):
         raise BadInputError(
-            "find_lag: video and lab file have no angle in common; name the columns or markers of "
-            "the lab file in a mapping (--mapping)"
+            "video and lab file have no angle in common; name the columns or markers of the lab "
+            "file in a mapping"
         )
     signals = [
         [signal for name in group for signal in _sides(name, video[name], lab[name])]
@@ -302,7 +299,7 @@ def _signals(video: xr.Dataset, lab: xr.Dataset) -> list[list[tuple[str, str]]]:
     signals = [group for group in signals if group]
     if not signals:
         names = ", ".join(dict.fromkeys(name for group in groups for name in group))
-        raise BadInputError(f"find_lag: {names} of video and lab file have no side in common")
+        raise BadInputError(f"{names} of video and lab file have no side in common")
     return signals
 
 
@@ -397,11 +394,9 @@ def _second_peak(
         # Only frames in the overlap of the other lag count for or against it.
         worse = (1 - rho[other] ** 2) / max(1 - rho[best] ** 2, 1e-9)
         if 0.5 * values[other] * np.log(worse) < _RIVAL:
-            raise BadInputError(
-                "find_lag: the movement repeats itself so evenly that the lag is ambiguous "
-                f"({seconds[best]:+.2f} s or {seconds[other]:+.2f} s); say how large it can be "
-                "(--max-lag-s), or give it by hand (--lag-s)"
-            )
+            lags = f"{seconds[best]:+.2f} s or {seconds[other]:+.2f} s"
+            fault = f"the movement repeats itself so evenly that it is ambiguous ({lags}); give it"
+            raise BadInputError.of({"lag_s": fault, "max_lag_s": "or say how large it can be"})
     return second or (float("nan"), float("nan"))
 
 
@@ -409,16 +404,16 @@ def _given_lag(
     lag_s: float, seconds: Array, rho: Array, overlap: Array, labels: Sequence[str]
 ) -> Synchronisation:
     if not seconds[0] <= lag_s <= seconds[-1] or np.interp(lag_s, seconds, overlap) <= 0:
-        raise BadInputError(
-            f"find_lag: with a lag of {lag_s:g} s video and lab file have no time in common"
-        )
+        fault = f"with {lag_s:g} s video and lab file have no time in common"
+        raise BadInputError.of({"lag_s": fault})
     likeness = float(np.interp(lag_s, seconds, rho))
     if not likeness >= _LEAST_CORRELATION:
-        raise BadInputError(
-            f"find_lag: with a lag of {lag_s:g} s video and lab file do not match (correlation of "
-            f"their angles {likeness:.2f}, at least {_LEAST_CORRELATION:g} is needed); check the "
-            "lag (it is added to video time), or leave it out to have it found"
+        fault = (
+            f"with {lag_s:g} s video and lab file do not match (correlation of their angles "
+            f"{likeness:.2f}, at least {_LEAST_CORRELATION:g} is needed); check the lag (it is "
+            "added to video time), or leave it out to have it found"
         )
+        raise BadInputError.of({"lag_s": fault})
     return Synchronisation(
         lag_s=float(lag_s),
         correlation=likeness,

@@ -18,6 +18,7 @@ import xarray as xr
 
 from mobility import tables
 from mobility.errors import BadInputError
+from mobility.formatting import rounded
 from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.skeleton import SIDES
 from mobility.provenance import warnings_of, with_history
@@ -282,7 +283,7 @@ def _warn_of_lab_clocks(reference: Reference) -> list[dict[str, str]]:
         return [tables.warning("warnings.lab_clock_not_checked")]
     if abs(lag.lag_s) <= max(_CLOCKS_AGREE_S, 3 * lag.lag_sd_s):
         return []
-    later = f"{lag.lag_s:+.3f}".replace("-", "−")
+    later = rounded(lag.lag_s, 3, signed=True)
     return [tables.warning("warnings.lab_clocks_differ", later=later)]
 
 

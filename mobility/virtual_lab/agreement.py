@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mobility import tables
 from mobility.errors import BadInputError
-from mobility.kinematics.expected_error import Z95
+from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.geometry import Array
 from mobility.kinematics.skeleton import SIDES
 from mobility.provenance import with_history
@@ -200,7 +200,7 @@ def _errors(
         "rmse": np.sqrt((error**2).mean()) if n else np.nan,
         "var": error.var(ddof=1) if n > 1 else np.nan,
         "coverage": (
-            (np.abs(error) <= Z95 * sd)[with_sd].mean() if n and with_sd.any() else np.nan
+            (np.abs(error) <= half_width(sd))[with_sd].mean() if n and with_sd.any() else np.nan
         ),
     }
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from mobility.kinematics.expected_error import Z95
+from mobility.formatting import between, percent, quantity, rounded
+from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.geometry import called
 from mobility.view import VIEWS
 from mobility.virtual_lab.agreement import BENT
@@ -101,7 +102,7 @@ def _page(
             f"{count} rendered clips of the grid “{grid}”, of people whose joint centres are "
             f"known. Each clip was analysed like any other; its angles are compared with the true "
             f"ones, frame by frame, in degrees. In {bent} of the clips an elbow is bent by more "
-            f"than {BENT:.0f}°."
+            f"than {quantity(BENT, 'degree')}."
         ),
         _failures(failed),
         "<h2>The fitted body, all views</h2>",
@@ -197,30 +198,20 @@ def _label(angle: str) -> str:
     return capital(called(angle))
 
 
-def _degrees(value: float, *, signed: bool = False) -> str:
-    if not np.isfinite(value):
-        return "–"
-    return f"{round(value, 1) or 0.0:{'+' if signed else ''}.1f}".replace("-", "−")
-
-
-def _percent(value: float) -> str:
-    return f"{100 * value:.0f} %" if np.isfinite(value) else "–"
-
-
 def _covered(value: float) -> str:
     kind = " class='bad'" if value < 0.80 else " class='fair'" if value < 0.90 else ""
-    return f"<td{kind}>{_percent(value)}</td>"
+    return f"<td{kind}>{percent(value)}</td>"
 
 
 _CELLS: Mapping[str, Callable[[xr.Dataset], str]] = {
-    "bias": lambda one: _degrees(float(one["bias"]), signed=True),
-    "mean abs.": lambda one: _degrees(float(one["mae"])),
-    "RMS": lambda one: _degrees(float(one["rmse"])),
-    "95 % limits": lambda one: (
-        f"{_degrees(float(one['low']), signed=True)} to {_degrees(float(one['high']), signed=True)}"
+    "bias": lambda one: rounded(float(one["bias"]), 1, signed=True),
+    "mean abs.": lambda one: rounded(float(one["mae"]), 1),
+    "RMS": lambda one: rounded(float(one["rmse"]), 1),
+    "95 % limits": lambda one: between(
+        float(one["low"]), float(one["high"]), digits=1, signed=True
     ),
     "coverage": lambda one: _covered(float(one["coverage"])),
-    "given": lambda one: _percent(float(one["given"])),
+    "given": lambda one: percent(float(one["given"])),
 }
 """Cells of a table by the name of their column."""
 
@@ -304,11 +295,11 @@ def _every_case(result: xr.Dataset) -> str:
         rows.append(
             [
                 escape(str(case)),
-                _degrees(float(one["azimuth"]), signed=True),
-                f"{float(one['depth']):.0f} %" if np.isfinite(one["depth"]) else "",
+                rounded(float(one["azimuth"]), 1, signed=True),
+                quantity(float(one["depth"]), "percent") if np.isfinite(one["depth"]) else "",
                 "bent" if bool(one["case_bent"]) else "",
                 *(
-                    _degrees(float(one["case_mae"].sel(angle=angle).mean("side")))
+                    rounded(float(one["case_mae"].sel(angle=angle).mean("side")), 1)
                     for angle in shown
                 ),
             ]
@@ -352,7 +343,7 @@ def _view_figure(result: xr.Dataset) -> Figure:
     figure, panels = _panels(result)
     for i, (angle, axes) in enumerate(panels.items()):
         one = chosen.sel(angle=angle)
-        half = Z95 * np.nan_to_num(one["sd"].to_numpy())
+        half = half_width(np.nan_to_num(one["sd"].to_numpy()))
         axes.errorbar(
             range(len(labels)), one["bias"].to_numpy(), half, fmt="o", color="#1d5fa8",
             capsize=3, markersize=5,

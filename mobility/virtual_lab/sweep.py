@@ -7,15 +7,13 @@ import json
 import logging
 import os
 import queue
-import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import xarray as xr
@@ -24,13 +22,14 @@ import yaml
 from mobility import tables
 from mobility.capture.models import model_sha256
 from mobility.capture.pose import estimate_pose
-from mobility.errors import BadInputError, NotFoundError
+from mobility.errors import BadInputError, EndedError, MobilityError, NotFoundError
 from mobility.kinematics.angles import image_plane_angles, joint_angles
 from mobility.kinematics.clean import clean_pose
 from mobility.kinematics.fit.entry import VISIBILITY_THRESHOLD, fit_body
 from mobility.kinematics.geometry import angles_from_points
 from mobility.kinematics.skeleton import SIDES, landmarks
 from mobility.options import FilePath, Workers, checked
+from mobility.processes import Process
 from mobility.progress import progress_bar
 from mobility.provenance import package_versions, with_history
 from mobility.virtual_lab.case import (
@@ -105,33 +104,44 @@ def sweep(
             )
         folders.append(folder)
     unique = list(dict.fromkeys(folders))  # the same case under another name is done once
-    crew = [_Worker() for _ in range(min(workers, len(unique)))]
-    idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
+    idle: queue.SimpleQueue[tuple[Process, IO[str]]] = queue.SimpleQueue()
     bar = progress_bar("measuring the cases", total=len(unique), unit="case")
 
-    def measured(folder: Path) -> Mapping[str, Any]:
-        worker = idle.get()
+    def start() -> None:
+        stderr = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115
+        process = Process("mobility.virtual_lab.sweep_worker", stderr=ending.enter_context(stderr))
+        idle.put((ending.enter_context(process), stderr))
+
+    def measured(folder: Path) -> dict[str, Any]:
+        process, stderr = idle.get()
         job = {"folder": str(folder), "keep_video": keep_video, "resume": resume}
+        answer: dict[str, Any]
         try:
-            answer = worker.do(job)
-        finally:
-            idle.put(worker)
+            answer = {"seconds": process.ask(job)}
+        except EndedError as error:
+            stderr.seek(0)
+            last = ["", *stderr.read().strip().splitlines()][-1]
+            answer = {"error": f"the process of this case {error}: {last}"}
+        except MobilityError as error:
+            answer = {"error": f"{error}"}
+        if process.ended:
+            start()
+        else:
+            idle.put((process, stderr))
         log.info("case %s: %s", folder.name, answer)
         bar.update()
         return answer
 
-    # The pool is left first: threads end before processes.
-    with bar, ExitStack() as ending, ThreadPoolExecutor(max_workers=workers) as pool:
-        for worker in crew:
-            ending.callback(worker.close)
-            idle.put(worker)
+    # The threads are left first: they end before processes.
+    with bar, ExitStack() as ending, ThreadPoolExecutor(max_workers=workers) as threads:
+        for _ in range(min(workers, len(unique))):
+            start()
         try:
-            results: list[Mapping[str, Any]] = list(pool.map(measured, unique))
+            results = list(threads.map(measured, unique))
         except BaseException:
             # Interrupted: start nothing new, and stop rendering.
-            pool.shutdown(wait=False, cancel_futures=True)
-            for worker in crew:
-                worker.stop()
+            threads.shutdown(wait=False, cancel_futures=True)
+            ending.close()
             raise
     answers = [results[unique.index(folder)] for folder in folders]
     return [
@@ -147,62 +157,6 @@ def measured_cases(done: Sequence[Done]) -> dict[str, xr.Dataset]:
         reason = f": {done[0].error}" if done else ""
         raise BadInputError(f"the sweep: no case could be measured{reason}")
     return {case.case.name: read_pose(case.folder / "angles.nc") for case in good}
-
-
-class _Worker:
-    """A process of :mod:`mobility.virtual_lab.sweep_worker`, started again when it dies."""
-
-    def __init__(self) -> None:
-        self._process: subprocess.Popen[str] | None = None
-        # For as long as the process lives, which is longer than a block.
-        self._said = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115
-
-    def close(self) -> None:
-        """End the process, when it has nothing more to do."""
-        self._end()
-        self._said.close()
-
-    def _end(self) -> int:
-        """Let the process end, as it does when nothing more can come, and give its status."""
-        if self._process is None:
-            return 0
-        with self._process as process, suppress(BrokenPipeError):
-            process.communicate()
-        self._process = None
-        return int(process.returncode)
-
-    def stop(self) -> None:
-        """End the process, whatever it does; called from another thread."""
-        process = self._process
-        if process is not None:
-            process.terminate()
-
-    def do(self, job: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Answer of the process to a job; an error where it died of it."""
-        if self._process is None:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "mobility.virtual_lab.sweep_worker"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=self._said,
-                text=True,
-                encoding="utf-8",
-            )
-        pipe, answer = self._process.stdin, self._process.stdout
-        assert pipe is not None
-        assert answer is not None
-        try:
-            pipe.write(json.dumps(dict(job)) + "\n")
-            pipe.flush()
-            line = answer.readline()
-        except BrokenPipeError:
-            line = ""
-        if line:
-            return dict(json.loads(line))
-        status = self._end()
-        self._said.seek(0)
-        last = ["", *self._said.read().strip().splitlines()][-1]
-        return {"error": f"the process of this case ended with status {status}: {last}"}
 
 
 def measure_case(folder: Path, *, keep_video: bool, resume: bool) -> None:

@@ -22,6 +22,7 @@ import traitlets
 from mobility import tables
 from mobility.errors import BadInputError, ConflictError, MobilityError
 from mobility.progress import report_progress_to
+from mobility.reports.es_module import joined
 
 log = logging.getLogger(__name__)
 
@@ -35,10 +36,8 @@ _WORK: contextvars.ContextVar[_Work] = contextvars.ContextVar("work of a widget"
 
 
 def module(name: str) -> str:
-    """ES module of a widget, the shared code included, as one text."""
-    return "\n".join(
-        (FOLDER / file).read_text(encoding="utf-8") for file in ("common.js", f"{name}.js")
-    )
+    """ES module of a widget, with what it imports, as one text."""
+    return joined(FOLDER / f"{name}.js")
 
 
 def stylesheet() -> str:

@@ -1,16 +1,16 @@
-// Shared by all widgets; the file of a widget follows in the same module.
+// Shared by all widgets.
 
 // Blue and vermilion of Okabe and Ito, and dashes for the right side, as in the figures.
-const COLOURS = { left: "#0072B2", right: "#D55E00", "": "#333333" };
-const DASHES = { left: [], right: [6, 3], "": [] };
+export const COLOURS = { left: "#0072B2", right: "#D55E00", "": "#333333" };
+export const DASHES = { left: [], right: [6, 3], "": [] };
 // On a finer axis, noise of a resting joint would look like a movement.
-const LEAST_DEGREES = 30;
+export const LEAST_DEGREES = 30;
 let idCount = 0;
 
 const FOCUSABLE = ["a", "button", "input", "select", "summary", "textarea"];
 
 /** Element with attributes, listeners (on...) and children; text is never read as HTML. */
-function h(tag, attributes = {}, ...children) {
+export function h(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
   // JupyterLab's keys (arrows, "d d" to delete the cell) look at the focused element first.
   if (FOCUSABLE.includes(tag) || "tabindex" in attributes)
@@ -25,7 +25,7 @@ function h(tag, attributes = {}, ...children) {
   return element;
 }
 
-function svg(tag, attributes = {}, ...children) {
+export function svg(tag, attributes = {}, ...children) {
   const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
   for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
   element.append(...children);
@@ -33,13 +33,13 @@ function svg(tag, attributes = {}, ...children) {
 }
 
 /** An id that no other element of the page has. */
-const newId = (name) => `mobility-${name}-${++idCount}-${Math.random().toString(36).slice(2, 8)}`;
+export const newId = (name) => `mobility-${name}-${++idCount}-${Math.random().toString(36).slice(2, 8)}`;
 
-const ask = (model, what, content = {}, buffers = []) =>
+export const ask = (model, what, content = {}, buffers = []) =>
   model.send({ do: what, ...content }, undefined, buffers);
 
 /** The same function, whose errors the widget shows, not only the console. */
-const guarded = (model, act) => (...values) => {
+export const guarded = (model, act) => (...values) => {
   try {
     return act(...values);
   } catch (error) {
@@ -50,7 +50,7 @@ const guarded = (model, act) => (...values) => {
 };
 
 /** A widget that shows an error if it cannot be drawn. */
-const shown = (draw) => ({
+export const shown = (draw) => ({
   render: (context) => {
     try {
       // A living widget hides its still picture.
@@ -67,7 +67,7 @@ const shown = (draw) => ({
 });
 
 /** The Jupyter server that the page comes from. */
-function pageServer() {
+export function pageServer() {
   try {
     const config = JSON.parse(document.getElementById("jupyter-config-data").textContent);
     return { base: config.baseUrl || "", root: config.serverRoot || "" };
@@ -77,7 +77,7 @@ function pageServer() {
 }
 
 /** Root of a widget, inside which JupyterLab's keys do nothing. */
-function root(el, name, label) {
+export function root(el, name, label) {
   el.classList.add("mobility");
   const place = h("section", {
     class: `mobility-${name}`, "aria-label": label, "data-lm-suppress-shortcuts": "true",
@@ -87,7 +87,7 @@ function root(el, name, label) {
 }
 
 /** Notice of the last act, and progress of the running work. */
-function noticeLine(model, actions = () => []) {
+export function noticeLine(model, actions = () => []) {
   const text = h("span", {});
   const bar = h("progress", { max: 1, "aria-label": "Progress" });
   const running = h("span", {});
@@ -114,7 +114,7 @@ function noticeLine(model, actions = () => []) {
 }
 
 /** Faults of a field, shown beside it; `control` is marked as invalid. */
-function faultLine(model, field, control = null) {
+export function faultLine(model, field, control = null) {
   const line = h("div", { class: "mobility-fault", role: "alert", id: newId("fault") });
   const show = () => {
     const faults = model.get("errors")[field] || [];
@@ -128,16 +128,8 @@ function faultLine(model, field, control = null) {
   return line;
 }
 
-/** Pixels per metre at which a body of this box fits a canvas, however it is turned about the vertical. */
-function bodyScale({ low, high }, width, height, pitch) {
-  const tall = Math.max(high[1] - low[1], 0.5);
-  const broad = Math.max(Math.hypot(high[0] - low[0], high[2] - low[2]), 0.5);
-  const visible = tall * Math.abs(Math.cos(pitch)) + broad * Math.abs(Math.sin(pitch));
-  return 0.82 * Math.min(height / visible, width / broad);
-}
-
 /** Draw on a canvas in CSS pixels, sharp on every screen. */
-function paint(canvas, width, height, draw) {
+export function paint(canvas, width, height, draw) {
   const ratio = window.devicePixelRatio || 1;
   const size = [Math.round(width * ratio), Math.round(height * ratio)];
   if (canvas.width !== size[0] || canvas.height !== size[1]) [canvas.width, canvas.height] = size;
@@ -148,7 +140,7 @@ function paint(canvas, width, height, draw) {
 }
 
 /** Round steps that cut the range from low to high into at most `most` parts. */
-function ticks(low, high, most) {
+export function ticks(low, high, most) {
   const raw = (high - low) / most;
   if (!(raw > 0)) return [];
   const power = 10 ** Math.floor(Math.log10(raw));
@@ -160,7 +152,7 @@ function ticks(low, high, most) {
 }
 
 /** Least and greatest finite number with a margin, at least `least` apart. */
-function span(least, ...series) {
+export function span(least, ...series) {
   let low = Infinity;
   let high = -Infinity;
   for (const values of series)

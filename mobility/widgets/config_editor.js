@@ -1,3 +1,5 @@
+import { ask, COLOURS, DASHES, faultLine, guarded, h, LEAST_DEGREES, newId, noticeLine, root, shown, span, svg, ticks } from "./common.js";
+
 function configEditor({ model, el }) {
   const place = root(el, "config", "Display settings");
   let curves = null; // {time: [...], of: {joint: {left, right}}}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import traitlets
@@ -14,11 +14,8 @@ from mobility.documents.display_settings import COMMENT_LENGTH, angle_keys
 from mobility.documents.fill import SIDES, series
 from mobility.errors import NotFoundError
 from mobility.registry import ANGLE_OF_JOINT
-from mobility.store import Session
 from mobility.widgets.base import Act, Widget, module
-
-if TYPE_CHECKING:
-    from mobility.widgets.remote import RemoteSession
+from mobility.widgets.sessions import AnySession, repetitions_of
 
 MOST_POINTS = 1200
 """Points of a curve that the page gets; a longer one is thinned."""
@@ -64,7 +61,7 @@ class ConfigEditor(Widget):
     can_undo = traitlets.Bool().tag(sync=True)
     answered = traitlets.Unicode().tag(sync=True)
 
-    def __init__(self, session: Session | RemoteSession) -> None:
+    def __init__(self, session: AnySession) -> None:
         self.session = session
         stored = session.stored_config()
         self._past: list[tuple[list[str], dict[str, str]]] = []
@@ -103,7 +100,7 @@ class ConfigEditor(Widget):
 
         Raises
         ------
-        FieldError
+        BadInputError
             Something cannot be stored.
         ConflictError
             Somebody else saved meanwhile.
@@ -150,15 +147,14 @@ class ConfigEditor(Widget):
             for key in self.shown or [angle["key"] for angle in self.angles[::3]]
         ]
         text = f"<p><b>{html.escape(self.title)}</b></p><ul>{''.join(rows)}</ul>"
-        record = self.session.record
-        is_local = isinstance(self.session, Session)
-        if not ({"angles", "repetitions"} if is_local else {"angles"}) <= record.stages.keys():
+        try:
+            angles = self.session.shown_angles()
+        except NotFoundError:
             return text
-        joints = [key.split("_")[-2] for key in self.shown] or list(record.joints)
+        joints = [key.split("_")[-2] for key in self.shown] or list(self.session.record.joints)
         names = list(dict.fromkeys(ANGLE_OF_JOINT[joint] for joint in joints))
-        angles = self.session.shown_angles()
-        repetitions = self.session.repetitions() if isinstance(self.session, Session) else None
-        picture = figures.png(figures.angle_curves(angles, repetitions, names=names), dpi=60)
+        figure = figures.angle_curves(angles, repetitions_of(self.session), names=names)
+        picture = figures.png(figure, dpi=60)
         coded = base64.b64encode(picture).decode()
         return f'{text}<img alt="Curves of the angles" src="data:image/png;base64,{coded}">'
 

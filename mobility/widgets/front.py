@@ -9,7 +9,7 @@ from typing import Any
 import traitlets
 
 from mobility import tables
-from mobility.errors import BadInputError, NotFoundError
+from mobility.errors import NotFoundError
 from mobility.progress import send_first_page_to
 from mobility.server import phones
 from mobility.store import Session, Store
@@ -82,10 +82,7 @@ class PhoneCodes(Widget):
 
     def _send_code(self, content: Mapping[str, Any]) -> None:
         user_id = str(content.get("user_id") or "") or None
-        try:
-            url = phones.new_code(self._store, self._network, user_id=user_id)
-        except BadInputError as error:
-            raise BadInputError(str(error), {"user_id": [str(error)]}) from None
+        url = phones.new_code(self._store, self._network, user_id=user_id)
         self.send({"kind": "code", "address": url, "picture": phones.picture(url)})
 
 

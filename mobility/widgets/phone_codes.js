@@ -1,3 +1,5 @@
+import { ask, faultLine, guarded, h, newId, noticeLine, root, shown } from "./common.js";
+
 function phoneCodes({ model, el }) {
   const place = root(el, "phones", "Film with a phone");
   const user = h("input", { type: "text", id: newId("user"), placeholder: "for example p01", maxlength: 64 });

@@ -7,7 +7,7 @@
 >>> TrialViewer(store.session("20260311-090500-1a2b3c4d"))  # doctest: +SKIP
 
 The server analyses by itself. Of the data of a session there is what its documents hold:
-``RemoteSession.not_served`` says what they do not.
+:meth:`RemoteSession.notes` says what they do not.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import httpx
@@ -31,7 +31,7 @@ from mobility.errors import ConflictError, NotFoundError
 from mobility.provenance import AnalysisWarning
 from mobility.registry import ANGLE_OF_JOINT
 from mobility.server.models import SessionState
-from mobility.sessions.record import SessionRecord, StoredConfig
+from mobility.sessions.record import Edits, SessionRecord, StoredConfig
 from mobility.sessions.scratch import scratch_folder
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ class RemoteStore:
     """
 
     read_only = False
+    on_server = True
 
     def __init__(self, client: Client) -> None:
         self.client = client
@@ -59,9 +60,13 @@ class RemoteStore:
         """Ids of the participants who have sessions."""
         return sorted({state.user_id for state in self.client.sessions()})
 
-    def sessions(self) -> list[RemoteSession]:
-        """All sessions, the oldest first."""
-        return [RemoteSession(state, self) for state in self.client.sessions()]
+    def sessions_and_damaged(self) -> tuple[list[RemoteSession], dict[str, str]]:
+        """All sessions, the oldest first; a server lists no damaged ones."""
+        return [RemoteSession(state, self) for state in self.client.sessions()], {}
+
+    def is_in_work(self, _: str) -> bool:
+        """Whether a session that is being analysed still is: the server ends what it begins."""
+        return True
 
     def session(self, session_id: str) -> RemoteSession:
         """Open a session.
@@ -79,6 +84,12 @@ class RemoteStore:
         """Send a video, as a store takes it; see :meth:`mobility.client.Client.create`."""
         return self.session(self.client.create(video, **fields, **options).session_id)
 
+    def set_participant(self, user_id: str, /, **_: Any) -> NoReturn:
+        """Refuse it: the interface of a server does not change participants."""
+        raise NotFoundError(
+            f"participant {user_id}: is on a server; change them where its store is"
+        )
+
     def delete(self, session_id: str) -> None:
         """Delete a session for good."""
         self.client.delete(session_id)
@@ -88,11 +99,6 @@ class RemoteSession:
     """One session of a :class:`RemoteStore`."""
 
     participant = None
-    not_served: ClassVar[tuple[str, ...]] = (
-        tables.sentence("widgets.viewer.not_served_body"),
-        tables.sentence("widgets.viewer.not_served_repetitions"),
-    )
-    """What the documents of the interface do not hold, in words."""
 
     def __init__(self, state: SessionState, store: RemoteStore) -> None:
         self.id = state.session_id
@@ -110,12 +116,32 @@ class RemoteSession:
             exercise=state.exercise,
             joints=state.joints,
             created_at=state.created_at,
-            state="running" if state.state == "analyzing" else state.state,
+            state=state.state,
             # Those of which the documents hold results.
             stages={name: None for name in state.stages if name in ("pose", "angles")},
             reason=state.reason,
             warnings=[AnalysisWarning(code="", message=message) for message in state.warnings],
         )
+
+    def notes(self) -> list[str]:
+        """Say what the documents of the interface do not hold."""
+        return [
+            tables.sentence(f"widgets.viewer.not_served_{what}") for what in ("body", "repetitions")
+        ]
+
+    def correctable(self, what: str) -> NoReturn:
+        """Refuse corrections."""
+        raise NotFoundError(f"session {self.id}: is on a server; {what} where its store is")
+
+    def fitted(self) -> NoReturn:
+        """Refuse what the documents do not hold."""
+        raise NotFoundError(f"session {self.id}: is on a server, which does not give this")
+
+    repetitions = fitted
+
+    def edits(self) -> Edits:
+        """Give no corrections."""
+        return Edits()
 
     def analyze(self, **_: Any) -> RemoteSession:
         """Have the server analyse it where it does not already, and wait until it has."""

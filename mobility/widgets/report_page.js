@@ -1,3 +1,5 @@
+import { ask, guarded, h, noticeLine, pageServer, root, shown } from "./common.js";
+
 function reportPage({ model, el }) {
   const place = root(el, "report", "Report");
   const name = h("h3", {});

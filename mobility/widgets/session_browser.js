@@ -1,3 +1,5 @@
+import { ask, guarded, h, noticeLine, pageServer, root, shown } from "./common.js";
+
 const HEADS = [["Session", "title"], ["Participant", "participant"], ["Exercise", "exercise"], ["Date", "when"], ["Recording", "rank"], ["State", "state_text"]];
 const LIVE = ["running", "queued", "held"];
 const POLL_MS = 5000;

@@ -4,27 +4,24 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal, cast
 
-import numpy as np
 import traitlets
 
 from mobility import tables
-from mobility.assessment.verdict import LEVELS
+from mobility.assessment.verdict import LEVELS, warning_lines
 from mobility.documents.fill import title, user_name
-from mobility.documents.verdicts import warning_lines
 from mobility.errors import MobilityError, NotFoundError
+from mobility.formatting import timed
 from mobility.progress import send_first_page_to
+from mobility.reports.trial import repetition_rows
 from mobility.reports.warm_kernels import use_warm_kernels
 from mobility.sessions.record import verdict_in_words
-from mobility.store import Session, Store
 from mobility.widgets.base import Act, Widget, module
 from mobility.widgets.media import address
-from mobility.wording import timed
-
-if TYPE_CHECKING:
-    from mobility.widgets.remote import RemoteSession, RemoteStore
+from mobility.widgets.sessions import AnySession, AnyStore, repetitions_of
 
 log = logging.getLogger(__name__)
 
@@ -65,9 +62,7 @@ class SessionBrowser(Widget):
 
     can_compare = traitlets.Bool().tag(sync=True)
 
-    def __init__(
-        self, store: Store | RemoteStore, *, analysis: Mapping[str, Any] | None = None
-    ) -> None:
+    def __init__(self, store: AnyStore, *, analysis: Mapping[str, Any] | None = None) -> None:
         self.store = store
         self._analysis = dict(analysis or {})
         self._callbacks: dict[str, list[Callable[..., Any]]] = {}
@@ -78,7 +73,7 @@ class SessionBrowser(Widget):
         self.refresh()
 
     @property
-    def session(self) -> Session | RemoteSession | None:
+    def session(self) -> AnySession | None:
         """The session opened last; None if none was."""
         return self.store.session(self.opened) if self.opened else None
 
@@ -106,7 +101,7 @@ class SessionBrowser(Widget):
     def _add_callback(self, what: str, callback: Callable[..., Any]) -> None:
         self._callbacks.setdefault(what, []).append(callback)
 
-    def _call_back(self, what: str, session: Session | RemoteSession, *texts: str) -> None:
+    def _call_back(self, what: str, session: AnySession, *texts: str) -> None:
         for callback in self._callbacks.get(what, []):
             callback(session, *texts)
 
@@ -127,16 +122,11 @@ class SessionBrowser(Widget):
     def refresh(self) -> None:
         """Read the sessions of the store again."""
         with self._guard:
-            sessions, damaged = self._sessions()
+            sessions, damaged = self.store.sessions_and_damaged()
             rows = [
                 _session_row(each, self._activities.get(each.id)) for each in reversed(sessions)
             ]
             self.rows = rows + [_damaged_row(*each) for each in damaged.items()]
-
-    def _sessions(self) -> tuple[Sequence[Session | RemoteSession], dict[str, str]]:
-        if isinstance(self.store, Store):
-            return self.store.sessions_and_damaged()
-        return self.store.sessions(), {}  # a server lists only readable ones
 
     def _look(self) -> None:
         """Refresh for the page, which asks again only after the answer."""
@@ -153,7 +143,7 @@ class SessionBrowser(Widget):
                 self._activities[session_id] = activity
             self.refresh()
 
-    def open_session(self, session_id: str) -> Session | RemoteSession:
+    def open_session(self, session_id: str) -> AnySession:
         """Choose a session.
 
         Raises
@@ -182,7 +172,7 @@ class SessionBrowser(Widget):
             The session is being analysed already, or its report rendered.
         """
         session = self.store.session(session_id)
-        before = self._last_analysis if isinstance(session, Session) else None
+        before = None if self.store.on_server else self._last_analysis
 
         def work() -> None:
             try:
@@ -257,7 +247,7 @@ class SessionBrowser(Widget):
     def _send_thumbnail(self, session_id: str) -> None:
         try:
             session = self.store.session(session_id)
-            picture = _thumbnail(session) if isinstance(session, Session) else b""
+            picture = b"" if self.store.on_server else _thumbnail(session)
         except NotFoundError:  # deleted meanwhile
             picture = b""
         buffers = [picture] if picture else []
@@ -276,7 +266,7 @@ class SessionBrowser(Widget):
         )
 
 
-def _session_row(session: Session | RemoteSession, activity: Activity | None) -> dict[str, Any]:
+def _session_row(session: AnySession, activity: Activity | None) -> dict[str, Any]:
     record = session.record
     try:
         participant = session.participant
@@ -286,8 +276,8 @@ def _session_row(session: Session | RemoteSession, activity: Activity | None) ->
     state: str = record.state
     if activity in ("queued", "running") and state not in ("queued", "held", "running"):
         state = activity
-    elif state == "analyzing" and isinstance(session, Session):
-        state = "running" if session.store.is_in_work(session.id) else state
+    elif state == "analyzing" and session.store.is_in_work(session.id):
+        state = "running"
     verdict = record.verdict if state == "analyzed" else ""
     return {
         "id": session.id,
@@ -321,7 +311,7 @@ def _damaged_row(session_id: str, fault: str) -> dict[str, Any]:
     }
 
 
-def _thumbnail(session: Session) -> bytes:
+def _thumbnail(session: AnySession) -> bytes:
     """Small picture of the video, JPEG, at the first bottom, else at the middle.
 
     Empty if the video cannot be read: the table is of use without it.
@@ -331,11 +321,12 @@ def _thumbnail(session: Session) -> bytes:
     from mobility.capture.video import probe, read_frames
 
     try:
-        moment = probe(session.video).duration_s / 2
-        if "repetitions" in session.record.stages:
-            bottoms = [row["bottom"] for row in session.repetitions_table() if row.get("accepted")]
-            moment = next((float(each) for each in bottoms if np.isfinite(each)), moment)
-        frame = next(read_frames(session.video, start=max(0.0, moment - 0.1)), None)
+        video = cast("Path", session.video)
+        moment = probe(video).duration_s / 2
+        if (repetitions := repetitions_of(session)) is not None:
+            rows = repetition_rows(repetitions)
+            moment = next((row["bottom"] for row in rows if row["accepted"]), moment)
+        frame = next(read_frames(video, start=max(0.0, moment - 0.1)), None)
     except (MobilityError, KeyError) as error:
         log.info("session %s: no thumbnail: %s", session.id, error)
         return b""

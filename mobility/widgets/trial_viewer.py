@@ -5,22 +5,19 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import traitlets
 
 from mobility import tables
-from mobility.documents.verdicts import warning_lines
+from mobility.assessment.verdict import warning_lines
 from mobility.errors import BadInputError, NotFoundError
 from mobility.options import check_point, likely
 from mobility.reports.curves import angle_names
-from mobility.reports.trial import doubts, repetition_rows, shown_at_first, trial_data
-from mobility.store import Session
+from mobility.reports.trial import repetition_rows, shown_at_first, trial_data
 from mobility.widgets.base import Act, Widget, module
 from mobility.widgets.media import address
-
-if TYPE_CHECKING:
-    from mobility.widgets.remote import RemoteSession
+from mobility.widgets.sessions import AnySession, repetitions_of
 
 
 class TrialViewer(Widget):
@@ -73,11 +70,11 @@ class TrialViewer(Widget):
     others = traitlets.List().tag(sync=True)
     drawn = traitlets.Int().tag(sync=True)
 
-    def __init__(self, session: Session | RemoteSession) -> None:
+    def __init__(self, session: AnySession) -> None:
         super().__init__(**self._traits_of(session))
         self._load_repetitions()
 
-    def show(self, session: Session | RemoteSession) -> None:
+    def show(self, session: AnySession) -> None:
         """Show another session instead of this one.
 
         Raises
@@ -93,24 +90,18 @@ class TrialViewer(Widget):
             self.notice, self.errors = {}, {}
             self.drawn += 1
 
-    def _traits_of(self, session: Session | RemoteSession) -> dict[str, Any]:
+    def _traits_of(self, session: AnySession) -> dict[str, Any]:
         curves = session.angles()
         self.session = session
-        self._local = session if isinstance(session, Session) else None
         self._angle_names = angle_names(curves)
-        repetitions = None
-        if self._local is not None and "repetitions" in self._local.record.stages:
-            repetitions = self._local.repetitions()
         return {
             "title": session.title,
-            "shown": shown_at_first(session.record, curves, repetitions),
+            "shown": shown_at_first(session.record, curves, repetitions_of(session)),
             "noun": session.record.kind.noun,
-            "can_correct": self._local is not None,
-            "not_served": doubts(session)
-            if isinstance(session, Session)
-            else list(session.not_served),
-            "warnings": _warnings(session),
-            "others": _others(self._local),
+            "can_correct": not session.store.on_server,
+            "not_served": session.notes(),
+            "warnings": warning_lines(session.record.warnings),
+            "others": _others(session),
         }
 
     @traitlets.validate("shown")  # type: ignore[untyped-decorator]
@@ -149,14 +140,14 @@ class TrialViewer(Widget):
         NotFoundError
             The session is on a server.
         """
-        session = self._correctable(f"correct its {self.noun}s")
+        session = self.session.correctable(f"correct its {self.noun}s")
 
         def work() -> None:
             with session.rollback_if_refused():
                 session.set_repetitions(intervals)
                 session.analyze()
             self._load_repetitions()
-            self.warnings = _warnings(session)
+            self.warnings = warning_lines(session.record.warnings)
             self.say("done", tables.sentence(f"widgets.notice.corrected_{self.noun}"))
 
         self.in_background(tables.sentence("widgets.notice.analysing_again"), work)
@@ -179,8 +170,8 @@ class TrialViewer(Widget):
         NotFoundError
             The session is on a server.
         """
-        session = self._correctable("choose another person")
-        place = check_point(point, what=f"subject {point}")
+        session = self.session.correctable("choose another person")
+        place = check_point(point, name="subject")
 
         def work() -> None:
             with session.rollback_if_refused():
@@ -188,20 +179,11 @@ class TrialViewer(Widget):
                 session.analyze()
             self.others = _others(session)
             self._load_repetitions()
-            self.warnings = _warnings(session)
+            self.warnings = warning_lines(session.record.warnings)
             self._send_trial()
             self.say("done", tables.sentence("widgets.notice.measured", x=place[0], y=place[1]))
 
         self.in_background(tables.sentence("widgets.notice.analysing_again"), work)
-
-    def _correctable(self, what: str) -> Session:
-        """Return the session if it is in a store and may be changed."""
-        if self._local is None:
-            raise NotFoundError(
-                f"session {self.session.id}: is on a server; {what} where its store is"
-            )
-        self._local.store.require_writable()
-        return self._local
 
     def static_html(self) -> str:
         """Show the curves, with the repetitions."""
@@ -210,23 +192,20 @@ class TrialViewer(Widget):
         from mobility.reports import figures
 
         text = f"<p><b>{html.escape(self.title)}</b></p>"
-        if not self.shown or (self._local and "repetitions" not in self._local.record.stages):
+        if not self.shown:
             return text
-        repetitions = self._local.repetitions() if self._local else None
+        repetitions = repetitions_of(self.session)
         figure = figures.angle_curves(self.session.angles(), repetitions, names=self.shown)
         coded = base64.b64encode(figures.png(figure, dpi=60)).decode()
         return f'{text}<img alt="Curves of the angles" src="data:image/png;base64,{coded}">'
 
     def _load_repetitions(self) -> None:
-        session = self._local
-        rows = []
-        if session is not None and "repetitions" in session.record.stages:
-            rows = repetition_rows(session.repetitions())
-        self.by_hand = session is not None and session.edits().current("repetitions") is not None
-        self.repetitions = rows
+        repetitions = repetitions_of(self.session)
+        self.by_hand = self.session.edits().current("repetitions") is not None
+        self.repetitions = [] if repetitions is None else repetition_rows(repetitions)
 
     def _send_trial(self) -> None:
-        fitted = None if self._local is None else self._local.fitted()
+        fitted = self.session.fitted() if "fitted" in self.session.record.stages else None
         head, buffers = trial_data(self.session.pose(), self.session.angles(), fitted)
         self.send(head, buffers=buffers)
 
@@ -242,14 +221,8 @@ class TrialViewer(Widget):
         self.send({"kind": "video", "url": address(file, page), "annotated": annotated})
 
 
-def _warnings(session: Session | RemoteSession) -> list[str]:
-    return warning_lines(session.record.warnings)
-
-
-def _others(session: Session | None) -> list[dict[str, Any]]:
-    """Other people in the survey of a session of a store; none for a server or an old survey."""
-    if session is None:
-        return []
+def _others(session: AnySession) -> list[dict[str, Any]]:
+    """Other people in the survey of a session; none for a server or an old survey."""
     seen = json.loads(session.pose().attrs.get("survey", "{}")).get("other_people", [])
     return [
         {"time": other["first_seen_s"], "point": other["subject"]}

@@ -1,3 +1,5 @@
+import { ask, faultLine, guarded, h, newId, noticeLine, root, shown } from "./common.js";
+
 function uploadForm({ model, el }) {
   const place = root(el, "upload", "Add a video");
   const size = (bytes) =>

@@ -5,23 +5,20 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import traitlets
 
 from mobility import tables
 from mobility.analysis_options import AnalysisOptions, given_options, offered_at, options_at
 from mobility.assessment.movements import how_to_film
-from mobility.errors import BadInputError, FieldError, MobilityError, TooLargeError
+from mobility.errors import BadInputError, MobilityError, TooLargeError
 from mobility.registry import JOINTS, MEASURED, names, of_single_joints
+from mobility.sessions.creation import check_creation
 from mobility.sessions.files import check_file_name, open_private, writing
 from mobility.sessions.scratch import scratch_folder
-from mobility.sessions.store import check_creation
-from mobility.store import Session, Store
 from mobility.widgets.base import Act, Widget, module
-
-if TYPE_CHECKING:
-    from mobility.widgets.remote import RemoteSession, RemoteStore
+from mobility.widgets.sessions import AnySession, AnyStore
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +70,7 @@ class UploadForm(Widget):
     created = traitlets.Unicode().tag(sync=True)
     is_local = traitlets.Bool().tag(sync=True)
 
-    def __init__(self, store: Store | RemoteStore, *, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(self, store: AnyStore, *, most_bytes: int = MOST_BYTES) -> None:
         self.store = store
         self._uploads: list[_Upload] = []
         self._heard: list[Callable[[Any], Any]] = []
@@ -90,12 +87,12 @@ class UploadForm(Widget):
                 for name, _, how in offered_at("form")
             ],
             participants=store.participants(),
-            is_local=isinstance(store, Store),
+            is_local=not store.on_server,
             most_bytes=most_bytes,
         )
 
     @property
-    def session(self) -> Session | RemoteSession | None:
+    def session(self) -> AnySession | None:
         """The session that was made last; None where none was."""
         return self.store.session(self.created) if self.created else None
 
@@ -148,7 +145,7 @@ class UploadForm(Widget):
         if not fields["user_id"]:
             faults["user_id"] = [tables.sentence("widgets.field.who")]
         if faults:
-            raise FieldError("not added", faults)
+            raise BadInputError.of(faults, what="not added")
         self._uploads = [_Upload(which, *file) for which, file in enumerate(named)]
         self._fields = {**fields, "options": options}
         self._want_next(self._uploads[0])
@@ -168,13 +165,13 @@ class UploadForm(Widget):
                 "allowed; cut it, or give its path to store.create(...)"
             )
             faults[field] = [str(limit)]
+        elif name in (".", ".."):
+            faults[field] = [f"{name!r} is not a file name"]
         else:
             try:
-                name = check_file_name(name, what="video")
-                if name in (".", ".."):
-                    raise BadInputError(f"video {name!r}: is not a file name")
+                name = check_file_name(name, what=field)
             except BadInputError as error:
-                faults[field] = [str(error)]
+                faults.update(error.fields)
         return name, size
 
     def _take_part(self, content: Mapping[str, Any], buffers: Sequence[memoryview]) -> None:
@@ -200,22 +197,21 @@ class UploadForm(Widget):
 
     def _create(self, uploads: Sequence[_Upload], fields: dict[str, Any]) -> None:
         # A height is the participant's, whose next sessions need it too; a server has no such call.
-        height = fields["options"].pop("height_m", None) if isinstance(self.store, Store) else None
+        height = None if self.store.on_server else fields["options"].pop("height_m", None)
         try:
             if len(uploads) > 1:
                 fields["second_video"] = uploads[1].file
             session = self.store.create(uploads[0].file, **fields)
         except BadInputError as error:
             # Of the places where they were for a moment nobody needs to know.
-            told = str(error)
+            message = str(error)
             for upload in uploads:
-                told = told.replace(f"{upload.file.parent}/", "")
-            field = "second_video" if told.startswith("second video") else "video"
-            raise FieldError("not added", error.fields or {field: [told]}) from None
+                message = message.replace(f"{upload.file.parent}/", "")
+            raise BadInputError.of(error.fields or {"video": message}, what="not added") from None
         finally:
             for upload in uploads:
                 upload.remove()
-        if isinstance(self.store, Store) and isinstance(height, float):
+        if height is not None:
             self.store.set_participant(session.record.user_id, height_m=height)
         self.created = session.id
         self.participants = sorted({*self.participants, session.record.user_id})

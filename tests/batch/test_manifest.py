@@ -207,7 +207,7 @@ def test_a_bad_file_of_a_folder_is_refused_alone(place):
 
 def test_what_is_no_table(place):
     for content, words in (
-        (b"", "is missing"),
+        (b"", "has no rows"),
         (b"video\n", "has no rows"),
         (b'video\n"a.mp4\n', "is not a CSV file"),
         (b"video\na.mp4,b,c\n", "3 values for 1 columns"),

@@ -161,13 +161,13 @@ def test_what_cannot_be_run_is_told_in_full_before_anything_runs(place, monkeypa
     assert "row 3, column video" in second
     (place / "m.csv").write_text("video\na.mp4\n")
     for typed, words in (
-        ("--scheduler nonsense", "scheduler nonsense: write it as tcp://host:8786"),
+        ("--scheduler nonsense", "--scheduler: write it as tcp://host:8786 (got nonsense)"),
         ("--scheduler tcp://a:1 --workers 2", "not both"),
         ("--on-end=", "--on-end: must not be empty"),
         ("--reports s3://bucket/reports", "is a URL"),
         ("--store nonsense://a", "store nonsense://a: Protocol not known"),
-        ("--store memory://a", "--store memory://a: exists in the memory of this process"),
-        ("--workers 0", "from 1 to 256"),
+        ("--store memory://a", "store memory://a: exists in the memory of this process"),
+        ("--workers 0", "--workers: Input should be greater than or equal to 1"),
     ):
         refused(command("batch", "m.csv", "--json", *typed.split()), words)
     assert not (place / "data").exists()

@@ -64,7 +64,7 @@ def test_offline_without_a_cache_says_what_to_do_in_one_line(empty_cache, monkey
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(empty_cache))
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
-    with pytest.raises(ModelError, match=r"^.*mobility models.*--model PATH.*$"):
+    with pytest.raises(ModelError, match=r"^.*mobility models.*as the model.*$"):
         models.pose_model()
     assert not list(empty_cache.glob("*.task"))
     assert not list(empty_cache.glob(".assembling-*"))
@@ -83,7 +83,7 @@ def test_offline_without_a_cache_says_what_to_do_in_one_line(empty_cache, monkey
 
 def test_a_cache_that_cannot_be_written_says_what_to_do(empty_cache):
     empty_cache.write_text("a file where the folder should be")
-    with pytest.raises(ModelError, match=r"make it writable, or name a \.task bundle with --model"):
+    with pytest.raises(ModelError, match=r"make it writable, or name a \.task bundle as the model"):
         models.pose_model()
 
 

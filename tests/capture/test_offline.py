@@ -45,16 +45,16 @@ def test_whoever_asks_for_a_proxy_is_sent_nowhere(monkeypatch: pytest.MonkeyPatc
     assert said(code) == "http://127.0.0.1:9 False"
 
 
-def test_a_pose_worker_is_cut_off_before_it_reads_its_job() -> None:
+def test_a_pose_worker_is_cut_off_before_it_imports_or_is_asked() -> None:
     code = (
-        "import io, socket, sys\n"
+        "import socket, sys\n"
         "from mobility.capture import pose_worker\n"
-        "class Job(io.StringIO):\n"
-        "    def read(self, *size):\n"
-        "        try: socket.socket()\n"
-        "        except PermissionError: sys.exit(7)\n"
-        "sys.stdin = Job()\n"
-        "pose_worker.main()"
+        "def serve(*_, **__):\n"
+        "    try: socket.socket()\n"
+        "    except PermissionError: sys.exit(7)\n"
+        "pose_worker.serve = serve\n"
+        "pose_worker.main()\n"
+        "sys.exit(1)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
     assert done.returncode == (7 if sys.platform == "linux" else 1)

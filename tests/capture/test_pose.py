@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -18,8 +16,10 @@ from mobility import tables
 from mobility.capture import landmarker, pose_worker
 from mobility.capture import pose as pose_module
 from mobility.capture.pose import plan_chunks
+from mobility.capture.pose_process import start
 from mobility.capture.video import presentation_times, read_frames, write_video
 from mobility.errors import BadInputError, NotFoundError, VideoError
+from mobility.processes import Process
 from mobility.provenance import cuts_of, history, sha256, warnings_of
 
 
@@ -361,16 +361,15 @@ def test_what_cannot_be_measured_is_refused(opencap_video, clips, tmp_path):
 
 
 def test_a_worker_that_is_killed_is_an_error_of_one_line(opencap_video, monkeypatch, pose_model):
-    start = pose_module._start
-
-    def start_and_kill(job):
-        process = start(job)
+    def start_and_kill():
+        process = start()
         process.kill()
         return process
 
-    monkeypatch.setattr(pose_module, "_start", start_and_kill)
-    with pytest.raises(VideoError, match="was ended by signal 9"):
+    monkeypatch.setattr(pose_module, "start", start_and_kill)
+    with pytest.raises(VideoError, match="a pose process was killed by the system") as caught:
         mb.estimate_pose(opencap_video, workers=1)
+    assert caught.value.retryable
 
 
 def test_a_subject_who_is_lost_on_the_crop_is_nobody(clips, tmp_path, monkeypatch, pose_model):
@@ -388,15 +387,15 @@ def test_a_subject_who_is_lost_on_the_crop_is_nobody(clips, tmp_path, monkeypatc
     assert passes == []
 
 
-def job(video, model, parent):
-    return pose_worker.Job(
+def job(video, model):
+    job = pose_worker.Job(
         video=str(video),
         model=str(model),
         chunks=[(0, None, None)],
         frames=presentation_times(video).tolist(),
         warm_up_s=0.5,
-        parent=parent,
     )
+    return job.model_dump(mode="json")
 
 
 def test_a_worker_starts_no_other_program(clips, tmp_path, pose_model):
@@ -405,42 +404,33 @@ def test_a_worker_starts_no_other_program(clips, tmp_path, pose_model):
         "import runpy, sys\n"
         "def tell(event, args):\n"
         "    if event in ('subprocess.Popen', 'os.posix_spawn', 'os.exec', 'os.fork'):\n"
-        "        print('started:', args[:2], file=sys.stderr)\n"
+        "        print('started:', args[:2], file=sys.stderr, flush=True)\n"
         "sys.addaudithook(tell)\n"
         "runpy.run_module('mobility.capture.pose_worker', run_name='__main__', alter_sys=True)"
     )
+    (tmp_path / "watched.py").write_text(tell)
     video = clips.make_clip(tmp_path / "a.mp4", 3)
-    done = subprocess.run(
-        [sys.executable, "-c", tell],
-        input=job(video, pose_model, os.getpid()).model_dump_json(),
-        capture_output=True,
-        encoding="latin-1",
-        check=True,
-    )
-    assert '"chunk": 0' in done.stdout
-    assert "started:" not in done.stderr, done.stderr
+    chunks = []
+    path = [str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
+    with (
+        (tmp_path / "stderr").open("w+b") as stderr,
+        Process("watched", stderr=stderr, env=environment) as process,
+    ):
+        process.ask(job(video, pose_model), on_message=lambda *message: chunks.append(message))
+        stderr.seek(0)
+        assert b"started:" not in stderr.read()
+    assert [message["chunk"] for message, _ in chunks] == [0]
 
 
 def test_what_stops_a_worker_is_passed_on_in_one_line(clips, tmp_path):
     model = tmp_path / "no_model.task"
     model.write_bytes(b"not a model")
     video = clips.make_clip(tmp_path / "a.mp4", 5)
-    process = pose_module._start(job(video, model, os.getpid()))
-    message = json.loads(process.stdout.read().splitlines()[0])
-    process.wait()
-    process.stdout.close()
-    assert message["error"] == "VideoError"
-    assert message["message"].startswith("a.mp4: the pose search failed (")
-    assert "\n" not in message["message"]
-
-
-def test_a_worker_ends_with_its_parent(opencap_video, pose_model):
-    absent = subprocess.Popen(["true"])
-    absent.wait()
-    process = pose_module._start(job(opencap_video, pose_model, absent.pid))
-    process.stdout.read()
-    assert process.wait(timeout=300) == 3
-    process.stdout.close()
+    with start() as process, pytest.raises(VideoError) as caught:
+        process.ask(job(video, model))
+    assert str(caught.value).startswith("a.mp4: the pose search failed (")
+    assert "\\n" not in str(caught.value)
 
 
 def body(*, at=(100.0, 100.0), visibility=1.0):

@@ -1,23 +1,22 @@
 """Pose processes that wait for a job."""
 
-import subprocess
-
 import pytest
 
 from mobility.capture import pose_process
+from mobility.processes import Process
 
 
 @pytest.fixture
-def made(monkeypatch) -> list[subprocess.Popen[bytes]]:
+def made(monkeypatch) -> list[Process]:
     """Processes in their order; they do nothing but read."""
-    processes: list[subprocess.Popen[bytes]] = []
+    processes: list[Process] = []
 
-    def new() -> subprocess.Popen[bytes]:
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-        processes.append(subprocess.Popen(["cat"], **pipes))
-        return processes[-1]
+    class Reads(Process):
+        def __init__(self, _: str) -> None:
+            super().__init__("timeit", "-s", "input()")
+            processes.append(self)
 
-    monkeypatch.setattr(pose_process, "_new", new)
+    monkeypatch.setattr(pose_process, "Process", Reads)
     return processes
 
 
@@ -29,8 +28,8 @@ def test_those_that_wait_are_taken_before_others_are_started(made):
         assert taken[:2] == ahead
         assert len(made) == 3
     for process in taken:
-        assert process.poll() is None  # whoever took it ends it
-        process.communicate()
+        assert not process.ended  # whoever took it ends it
+        process.close()
 
 
 def test_no_more_are_started_than_are_asked_for(made):
@@ -41,14 +40,14 @@ def test_no_more_are_started_than_are_asked_for(made):
 def test_those_without_a_job_are_ended_whatever_happened(made):
     with pytest.raises(KeyError), pose_process.started_ahead(2):
         raise KeyError
-    assert all(process.poll() is not None for process in made)
-    pose_process.start().communicate()
+    assert all(process.ended for process in made)
+    pose_process.start().close()
     assert len(made) == 3
 
 
 def test_one_that_ended_while_it_waited_gets_no_job(made):
     with pose_process.started_ahead(1):
         made[0].kill()
-        made[0].wait()
-        pose_process.start().communicate()
+        made[0]._process.wait()
+        pose_process.start().close()
         assert len(made) == 2

@@ -82,8 +82,8 @@ def test_two_videos(tmp_path, store, clips):
     video, other = (clips.make_clip(tmp_path / f"{name}.mp4", 3) for name in ("front", "side"))
     for arguments, words in (
         ((video, tmp_path / "absent.mp4"), "absent.mp4"),
-        ((video, video), "second video"),
-        ((video, other, "--no-fit"), "only with a fitted body"),
+        ((video, video), "VIDEO2: front.mp4 is the same"),
+        ((video, other, "--no-fit"), "--fit: two videos make one set of angles only with a fit"),
         ((video, "--second-subject", "1,2"), "second video"),
     ):
         refused(command("analyze", *arguments, store=store), store, words)
@@ -95,7 +95,7 @@ def test_two_videos(tmp_path, store, clips):
         (["--exercise", "Overhead Sqat"], ["Overhead Sqat", "did you mean 'Overhead Squat'?"]),
         (
             ["--movement", "elbow_flexion", "--exercise", "overhead-squat"],
-            ["--movement elbow_flexion", "not to Overhead Squat"],
+            ["--movement: elbow_flexion", "not to Overhead Squat"],
         ),
         (["--user-id", ""], ["--user-id: must be a non-empty text"]),
         (["--name="], ["--name: must be a non-empty text"]),
@@ -106,7 +106,7 @@ def test_two_videos(tmp_path, store, clips):
         (["--store", "/proc/store"], ["/proc/store"]),
         (["--height-m", "17"], ["--height-m: ", "0.5 to 2.6 metres (got '17')"]),
         (["--field-of-view", "400"], ["--field-of-view: ", "10 to 160 degrees (got '400')"]),
-        (["--workers", "257"], ["workers", "1 to 256"]),
+        (["--workers", "257"], ["--workers: ", "less than or equal to 256"]),
         (["--exercize", "Overhead Squat"], ["--exercize", "--exercise"]),
         (["--standing", "straigth"], ["--standing", "did you mean 'straight'? (got 'straigth')"]),
         (["--standing", "90"], ["degrees of flexion of the knees (got '90')"]),
@@ -185,11 +185,20 @@ def test_threads_of_the_demo(store):
     [
         ("validate --sample-size -1", "--sample-size: input should be greater than 0"),
         ("validate --demo a.csv --margin-deg=-1", "--margin-deg: input should be greater than 0"),
-        ("watch videos --user-id ../x", "--user-id '../x': use 1 to 64"),
-        ("keys create --role administrator --expires 0", "--expires 0: must be a number of days"),
-        ("cohort --exercise Lunge", "--exercise 'Lunge': unknown"),
-        ("participants show ../x", "ID '../x': use 1 to 64"),
+        ("watch videos --user-id ../x", "--user-id: use 1 to 64"),
+        ("keys create --role administrator --expires 0", "--expires: must be a number of days"),
+        ("cohort --exercise Lunge", "--exercise: there is no 'Lunge'"),
+        ("participants show ../x", "ID: use 1 to 64"),
         ("export-lab --demo --landmarks --out a.mot", "--landmarks: these are positions"),
+        ("export-lab --demo --format c3 --out a.mot", "--format: 'c3' is not one of"),
+        ("watch videos --settle -1", "--settle: input should be greater than or equal to 0"),
+        ("prune --older-than 3y", "--older-than: write a length of time as"),
+        ("keys create --role participant", "--user-id: is missing; say whose key"),
+        (
+            "analyze a.mp4 --name= --joints kne",
+            "--joints: there is no 'kne'; did you mean 'knee'?; --name",
+        ),
+        ("export-lab --demo --fill interpolate --out a.c3d", "--fill: c3d has gaps"),
         # What was not typed is not called an option.
         ("participants show p01", "participant p01: not in the store"),
     ],
@@ -236,6 +245,8 @@ def test_what_a_command_wrote_it_writes_again(here):
         "participants export p01 --out p01.zip",
         *(f"export-lab --demo --out a.{ending}" for ending in ("csv", "mot", "trc", "c3d")),
         "export-lab --demo --positions --out b.csv",
+        "export-lab --demo --positions --out b.c3d",
+        "export-lab --demo --fill interpolate --out b.mot",
     ):
         for _ in range(2):
             assert command(*typed.split()).returncode == 0, typed
@@ -245,8 +256,8 @@ def test_a_store_that_is_a_file(here):
     (here / "file").touch()
     for typed in ("sessions list", "participants list", "keys list", "prune --keep 1", "cohort"):
         for place in ("file", "file/below"):
-            told = f"mobility: --store {place}: file is not a folder; name one\n"
-            assert command(*typed.split(), "--store", place) == (2, "", told)
+            message = f"mobility: store {place}: file is not a folder; name one\n"
+            assert command(*typed.split(), "--store", place) == (2, "", message)
 
 
 def test_documents_and_reports_of_the_demo(here):

@@ -16,7 +16,6 @@ from mobility.documents.display_settings import COMMENT_LENGTH, angle_keys
 from mobility.errors import (
     BadInputError,
     ConflictError,
-    FieldError,
     NotFoundError,
     NotPermittedError,
     StorageError,
@@ -51,14 +50,14 @@ def session(store, stand_ins) -> Session:
 
 def faults(session: Session, **given) -> dict[str, list[str]]:
     before = sorted(file.name for file in session.folder.iterdir())
-    with pytest.raises(FieldError) as refused:
+    with pytest.raises(BadInputError) as refused:
         session.save_config(**given)
     assert refused.value.status == 400
     assert "\n" not in str(refused.value)
     # Refused as a whole: nothing is stored of the fields that were right.
     assert sorted(file.name for file in session.folder.iterdir()) == before
-    FieldErrors(errors=refused.value.errors)
-    return refused.value.errors
+    FieldErrors(errors=refused.value.fields)
+    return refused.value.fields
 
 
 # What is stored

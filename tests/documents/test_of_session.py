@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,7 +12,7 @@ from analytic import fitted, squat_pose
 
 from mobility.documents import of_session
 from mobility.provenance import AnalysisWarning
-from mobility.store import Store
+from mobility.store import Session, Store
 
 
 def seen_from(heading: float, corrected: str | None = None) -> Any:
@@ -31,13 +32,15 @@ def demo_with(warnings: list[AnalysisWarning] | None = None, **attributes: str) 
     demo = Store("absent").demo("Overhead Squat")
     metrics = demo.metrics().assign_attrs(attributes)
     changed = {} if warnings is None else {"warnings": warnings}
-    return SimpleNamespace(
+    session = SimpleNamespace(
         record=demo.record.model_copy(update=changed),
         measured_angles=demo.measured_angles,
         metrics=lambda: metrics,
         capture_quality=demo.capture_quality,
         fitted=demo.fitted,
     )
+    session.verdict = partial(Session.verdict, session)
+    return session
 
 
 @pytest.mark.parametrize(

@@ -183,11 +183,13 @@ def test_killed_at_any_write_the_next_ask_completes_the_threads(session, stand_i
 
 
 def test_bad_input_is_refused_with_the_likely_spelling(session):
-    with pytest.raises(BadInputError, match=r"system 'imperal': unknown; did you mean 'imperial'"):
+    with pytest.raises(
+        BadInputError, match=r"system: there is no 'imperal'; did you mean 'imperial'"
+    ):
         session.create_summary_threads(system="imperal")
     with pytest.raises(BadInputError, match="choose 'metric' or 'imperial'"):
         session.create_recommendation_threads(system="")
-    with pytest.raises(BadInputError, match=r"kind 'sumary': unknown; did you mean 'summary'"):
+    with pytest.raises(BadInputError, match=r"kind: there is no 'sumary'; did you mean 'summary'"):
         session.threads("sumary")
     for bad in ("../session", "thread_", "thread_" + "a" * 23 + "/", "", None):
         with pytest.raises(BadInputError, match="thread id"):
@@ -229,7 +231,7 @@ def test_what_is_not_analysed_and_other_exercises_have_no_threads(store, stand_i
 
 def test_a_session_out_of_date_is_analysed_before_its_threads(session, store):
     store.set_participant(session.record.user_id, height_m=1.9)
-    with pytest.raises(BadInputError, match="system 'bogus': unknown"):
+    with pytest.raises(BadInputError, match="system: there is no 'bogus'"):
         session.create_summary_threads(system="bogus")
     assert not session.is_current()
     session.create_summary_threads()

@@ -168,7 +168,7 @@ def test_the_calibration_of_a_session_is_its_own(store, tmp_path, stand_ins, cal
     assert calls()[:2] == ["fitted", "fitted"]
     assert json.loads(session.fitted().attrs["known"]) == ["Calib.toml", "left", "right"]
     for options in ({"field_of_view": 60.0}, {"fit": False}):
-        with pytest.raises(BadInputError, match=r"calibration gives the field of view|fitted body"):
+        with pytest.raises(BadInputError, match=r"calibration: gives the field|fitted body"):
             session.analyze(**options)
     assert calls() == []
 
@@ -501,7 +501,9 @@ def test_the_camera_side_by_hand_concerns_the_documents_only(session, calls, mon
     metrics = session.metrics().assign_attrs(hidden_side="left")
     monkeypatch.setattr(type(session), "metrics", lambda *_: metrics)
     session.set_camera_side("right")
-    with pytest.raises(BadInputError, match="left: is hidden from the camera, which stands at the"):
+    with pytest.raises(
+        BadInputError, match="camera_side: left is hidden from the camera, which stands at the"
+    ):
         session.set_camera_side("left")
     assert session.camera_side() == "right"
 

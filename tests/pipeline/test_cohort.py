@@ -18,6 +18,7 @@ from mobility.pipeline.metrics_table import write_metrics_table
 from mobility.provenance import sha256
 from mobility.reports import cohort_figures, cohort_sections
 from mobility.sessions.files import read_dataset, read_json, write_json
+from mobility.sessions.references import RetestErrors
 from mobility.store import Store
 
 KNEES = {"left": (100.0, 112.0, 130.0), "right": (104.0, 106.0, 101.0)}
@@ -77,6 +78,25 @@ def made_up(values: dict[str, list[float]], **columns: object) -> pd.DataFrame:
         for i, value in enumerate(series)
     ]
     return pd.DataFrame(rows).reindex(columns=list(cohort.COLUMNS))
+
+
+def test_the_error_of_a_study_of_the_lab_goes_before_that_of_the_package() -> None:
+    conditions = {
+        **{"exercise": "Overhead Squat", "view": "side left", "method": "fitted_body"},
+        **{"cameras": 1, "software": "0.1.0"},
+    }
+    error = {"metric": "m", "side": "", "sem": 2.0, "low": None, "high": None}
+    error |= {"participants": 12, "units": "degree", "conditions": conditions}
+    made = {"made": "2026-01-01T00:00:00Z"}
+    newer = RetestErrors.model_validate({"name": "newer", "errors": [error], **made})
+    older = RetestErrors.model_validate({"name": "older", "errors": [error | {"sem": 9}], **made})
+    frame = made_up({"ann": [10.0, 14.0]}, version="", **conditions)
+    one = cohort.changes(frame, "m", studies=[newer, older])
+    assert one["error_of"].tolist() == ["newer", "newer"]
+    assert one["mdc95"].tolist() == pytest.approx([1.96 * math.sqrt(2) * 2.0] * 2)
+    other = frame.assign(view=["side left", "front"])
+    assert set(cohort.changes(other, "m", studies=[newer])["error_of"]) == {"package"}
+    assert set(cohort.changes(frame, "m", sem=1.0, studies=[newer])["error_of"]) == {"given"}
 
 
 def test_every_value_of_the_datasets_is_in_the_table(store, frame) -> None:
@@ -140,7 +160,7 @@ def test_sessions_with_another_verdict_are_compared_only_when_asked_for(store, d
     assert "n0" not in set(cohort.changes(frame, "accepted_repetitions")["session_id"])
     more = cohort.to_dataframe(sessions, recordings=["good", "not-this-exercise"])
     assert "n0" in set(cohort.changes(more, "accepted_repetitions")["session_id"])
-    with pytest.raises(BadInputError, match=r"'goood': .*did you mean 'good'"):
+    with pytest.raises(BadInputError, match=r"recordings: .*'goood'; did you mean 'good'"):
         cohort.to_dataframe([], recordings=["goood"])
 
 
@@ -156,7 +176,9 @@ def test_what_is_asked_for_is_there(store, demo) -> None:
     assert hips.loc["right", "reason"] == ""
     assert math.isnan(hips.loc["left", "value"])
     cohort.check_metrics([session], ["knee_flexion"])
-    with pytest.raises(BadInputError, match=r"'kne_flexion': .*did you mean 'knee_flexion'\?"):
+    with pytest.raises(
+        BadInputError, match=r"metrics: .* 'kne_flexion'; did you mean 'knee_flexion'\?"
+    ):
         cohort.check_metrics([session], ["knee_flexion", "kne_flexion"])
     cohort.check_metrics([], [])
     with pytest.raises(BadInputError, match="no session has metrics yet"):
@@ -166,8 +188,8 @@ def test_what_is_asked_for_is_there(store, demo) -> None:
     assert cohort.choose_sessions(store, exercise="Joint Angle Mobility") == []
     for given, words in (
         ({"participants": ["anne"]}, r"'anne'.*ann"),
-        ({"exercise": "overhead squt"}, r"'overhead squt': unknown; did you mean 'Overhead"),
-        ({"exercise": "foo"}, r"'foo': unknown; choose one of 'Overhead Squat' "),
+        ({"exercise": "overhead squt"}, r"no 'overhead squt'; did you mean 'Overhead"),
+        ({"exercise": "foo"}, r"no 'foo'; choose one of 'Overhead Squat' "),
     ):
         with pytest.raises(BadInputError, match=words):
             cohort.choose_sessions(store, **given)

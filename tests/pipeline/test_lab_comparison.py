@@ -207,7 +207,7 @@ def test_lists_that_cannot_be_used(tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match=r"none\.csv"):
         read_study(tmp_path / "none.csv")
     for rows, head, words in (
-        ((), "session,lab_file", "lists no trial"),
+        ((), "session,lab_file", "has no rows below its header"),
         (("a,b",), "session,lab_fil", "did you mean 'lab_file'"),
         (("a,",), "session,lab_file", "line 2"),
         (("a,b", "c"), "session,lab_file", "line 3"),

@@ -11,7 +11,6 @@ from mobility.errors import BadInputError, InUseError, NotFoundError, StorageErr
 from mobility.privacy.retention import erase, files_of_participant, unassigned
 from mobility.privacy.takeout import write_takeout
 from mobility.server.keys import Keys
-from mobility.sessions.files import lock
 from mobility.store import Store
 
 
@@ -90,7 +89,7 @@ def test_a_session_of_nobody_knows_whom_is_told(store, damage):
 
 def test_what_is_in_use_is_told_and_the_rest_is_gone(store):
     with (
-        lock(store._lock("s1"), what="s1"),
+        store.session_locked("s1", what="s1"),
         pytest.raises(StorageError, match="not everything was deleted"),
     ):
         erase(store, "ann")
@@ -100,7 +99,7 @@ def test_what_is_in_use_is_told_and_the_rest_is_gone(store):
 
 def test_what_is_left_of_another_does_not_count_against_one(store, caplog):
     (store.path / "s3").rename(store.path / ".deleting-s3")
-    with lock(store._lock("s3"), what="s3"):
+    with store.session_locked("s3", what="s3"):
         assert erase(store, "ann") == ["s1", "s2", "participant"]
         assert "another participant is still there: session s3" in caplog.text
         with pytest.raises(InUseError, match=r"participant bob: not everything.*session s3"):

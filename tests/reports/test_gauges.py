@@ -66,7 +66,7 @@ def test_a_recording_that_cannot_be_used_has_no_numbers_on_the_first_page(projec
     assert "Arms forward of trunk" not in named
     cells = (project / "notebooks" / "overhead_squat.ipynb").read_text(encoding="utf-8")
     assert cells.count("verdict.shows") == 1
-    assert "verdict_of(other).shows" in cells
+    assert "other.verdict().shows" in cells
 
 
 def test_an_index_says_of_how_many_parts_it_is_and_has_the_interval_of_its_draws() -> None:

@@ -511,23 +511,6 @@ def test_a_difference_counts_where_its_interval_excludes_0() -> None:
     assert sections.verdict(metrics, "a_asymmetry") == "right larger"
 
 
-def test_quantities_have_sensible_digits_and_an_interval_of_196_sd() -> None:
-    for value, units, signed, expected in (
-        (12.5001, "degree", False, "13°"),
-        (-0.2, "degree", True, "0°"),
-        (-3.2, "degree", True, "−3°"),
-        (3.2, "degree", True, "+3°"),
-        (0.918, "1", False, "0.92"),
-        (47.6, "percent", False, "48 %"),
-        (1.04, "s", False, "1.0 s"),
-        (np.nan, "degree", False, "–"),
-    ):
-        assert sections.quantity(value, units, signed=signed) == expected
-    # 1.96 * 5.2 = 10.19, 1.96 * 0.1 = 0.196
-    assert "± 10°" in sections.quantity(90, "degree", sd=5.2)
-    assert "± 0.20" in sections.quantity(1, "1", sd=0.1)
-
-
 @pytest.mark.slow
 def test_chromium_shows_the_page_without_asking_for_anything_and_prints_the_first_on_one_of_paper(
     report: dict[str, Path], tmp_path: Path, browse: Callable[..., Any]

@@ -14,7 +14,6 @@ import psutil
 import pytest
 import serving
 
-from mobility.sessions.files import lock
 from mobility.store import Store
 
 
@@ -73,7 +72,7 @@ def test_what_is_in_the_way_of_a_deletion_is_told_and_the_rest_goes(server, admi
     finally:
         shutil.rmtree(record.parent)
     record_of("of-known", "p-held")
-    with lock(Store(server.store)._lock("of-known"), what="the test"):
+    with Store(server.store).session_locked("of-known", what="the test"):
         for path in ("/sessions/of-known/", "/participants/p-held/"):
             refused(path, "session of-known is in use")
     assert server.ask("DELETE", "/participants/p-held/", admin).status_code == 204

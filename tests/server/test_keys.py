@@ -82,9 +82,9 @@ def test_all_keys_of_a_participant_are_revoked(tmp_path):
 
 def test_what_is_refused_leaves_no_file(tmp_path):
     for role, more, words in (
-        ("admin", {}, "unknown"),
+        ("admin", {}, "role: there is no 'admin'"),
         ("administrato", {}, "did you mean 'administrator'"),
-        ("participant", {}, "--user-id"),
+        ("participant", {}, "user_id: is missing"),
         ("participant", {"user_id": "../x"}, "user_id"),
         ("professional", {"expires_days": 0}, "above 0"),
         ("professional", {"expires_days": float("nan")}, "above 0"),

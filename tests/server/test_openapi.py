@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 
 from mobility.errors import BadInputError
 from mobility.server.openapi import description
-from mobility.sessions.store import check_creation
+from mobility.sessions.creation import check_creation
 
 
 @pytest.fixture(scope="module")

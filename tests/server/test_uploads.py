@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from mobility.errors import BadInputError, FieldError, TooLargeError
+from mobility.errors import BadInputError, TooLargeError
 from mobility.server.uploads import Upload, read_form, read_json_body
 
 KIND = "multipart/form-data; boundary=edge"
@@ -85,7 +85,7 @@ def test_a_body_may_come_in_pieces_of_any_size(tmp_path, size):
 def test_options_of_the_analysis_are_those_of_the_command(tmp_path, name, given, taken):
     body = part(name, given.encode()) + BODY
     if isinstance(taken, str) and taken != given:
-        with pytest.raises(FieldError) as refused:
+        with pytest.raises(BadInputError) as refused:
             take_whole(tmp_path, body)
         assert taken in refused.value.fields[name][0]
     else:
@@ -119,11 +119,11 @@ def test_a_video_is_no_larger_than_it_may_be(tmp_path):
         (BODY[:-10], KIND, BadInputError),
         (b"", KIND, BadInputError),
         (b"nonsense", KIND, BadInputError),
-        (part("video", b"v", "a.mp4") * 2, KIND, FieldError),
-        (part("user_id", b"\xff\xfe"), KIND, FieldError),
-        (part("session_name", b"\xc3") + BODY, KIND, FieldError),
+        (part("video", b"v", "a.mp4") * 2, KIND, BadInputError),
+        (part("user_id", b"\xff\xfe"), KIND, BadInputError),
+        (part("session_name", b"\xc3") + BODY, KIND, BadInputError),
         # No disk takes such a name.
-        (part("video", b"video", f"{'ä' * 150}.mp4") + b"--edge--\r\n", KIND, FieldError),
+        (part("video", b"video", f"{'ä' * 150}.mp4") + b"--edge--\r\n", KIND, BadInputError),
         (part("user_id", b"u" * 70_000), KIND, TooLargeError),
         (part("user_id", b"p", head=b"X: " + b"h" * 9000 + b"\r\n"), KIND, BadInputError),
         (part("user_id", b"p", head=b"X: y\r\n" * 20), KIND, BadInputError),
@@ -133,7 +133,7 @@ def test_a_video_is_no_larger_than_it_may_be(tmp_path):
         (BODY, "multipart/form-data; boundary*=utf-8''edge", BadInputError),
         (b"a" * (2 << 20), FORM, TooLargeError),
         (b"a=1&" * 1000, FORM, BadInputError),
-        (b'{"user_id": 1}', "application/json", FieldError),
+        (b'{"user_id": 1}', "application/json", BadInputError),
         (b"[1]", "application/json", BadInputError),
     ],
 )

@@ -25,7 +25,7 @@ from mobility.errors import (
     VideoError,
 )
 from mobility.privacy.retention import unassigned
-from mobility.sessions import leases, objects
+from mobility.sessions import creation, leases, objects
 from mobility.store import Store
 from mobility.widgets import SessionBrowser
 
@@ -55,7 +55,7 @@ class Place:
             root = Path(self.url)
             found = [path.relative_to(root).as_posix() for path in root.rglob("*.*")]
             return sorted(name for name in found if not name.startswith(".locks"))
-        remote = self.open()._bucket.objects
+        remote = self.open().backend.objects
         return sorted(p.removeprefix(f"{remote._root}/") for p in remote._fs.find(remote._root))
 
     def spoil(self, session, name: str, data: bytes | None) -> None:
@@ -67,7 +67,7 @@ class Place:
         record = session.record
         digests = {stage.file: stage.sha256 for stage in record.stages.values()}
         digest = (digests | {record.video.file: record.video.sha256})[name]
-        remote = session.store._bucket.objects
+        remote = session.store.backend.objects
         path = f"{remote._root}/{session.id}/objects/{digest}{Path(name).suffix}"
         remote._fs.rm_file(path) if data is None else remote._fs.pipe_file(path, data)
 
@@ -101,9 +101,8 @@ def made(store, video, **options):
 
 def content(session):
     """Bytes of all results, in whatever store."""
-    if session.store.in_bucket:
-        for name in RESULTS:
-            session.store.copy.fetch(session.id, name)
+    for name in RESULTS:
+        session.store.backend.fetch(session.id, name)
     return {name: (session.folder / name).read_bytes() for name in RESULTS}
 
 
@@ -181,7 +180,7 @@ def test_sessions_are_listed_and_deleted(place, video, stand_ins):
         assert made(store, video, session_id=name).id == name
     with pytest.raises(ConflictError, match="one: exists already"):
         made(place.open(), video)
-    with pytest.raises(BadInputError, match="session id"):
+    with pytest.raises(BadInputError, match="session_id"):
         made(store, video, session_id="../up")
     assert [session.id for session in place.open().sessions()] == ["one", "two"]
     with pytest.raises(NotFoundError, match=f"session three: not in the store {place.url}"):
@@ -199,6 +198,42 @@ def test_sessions_are_listed_and_deleted(place, video, stand_ins):
         store.delete("one")
     assert all(name.startswith("two/") for name in place.names())
     assert "://" in place.url or not [p for p in store.path.rglob("*") if "one" in p.name]
+
+
+def test_nobody_sweeps_away_what_is_being_created(place, video, stand_ins, monkeypatch):
+    """As threads of a server create sessions at once, in one working copy."""
+    store = place.open()
+    real = creation._copied
+    swept = []
+
+    def copied(*arguments):
+        swept.append(store.sweep())
+        return real(*arguments)
+
+    monkeypatch.setattr(creation, "_copied", copied)
+    assert made(store, video).video.read_bytes() == video.read_bytes()
+    assert swept == [{}]
+
+
+def test_a_deletion_is_unfinished_until_the_reports_are_gone(place, video, stand_ins, monkeypatch):
+    store = place.open()
+    made(store, video)
+    if store.local_path is None:
+        store.backend.objects.put(".deleting/one", b"")
+        store.backend.objects.delete(["one/files.json"])
+    else:
+        (store.path / "one").rename(store.path / ".deleting-one")
+    fault = StorageError("cannot write: the disk is full")
+
+    def refuse(*_):
+        raise fault
+
+    with monkeypatch.context() as patched:
+        patched.setattr("mobility.sessions.store.remove_reports", refuse)
+        assert store.sweep() == {"one": fault}
+        assert store.unfinished() == ["one"]
+    assert store.sweep() == {"one": None}
+    assert store.unfinished() == place.names() == []
 
 
 def test_a_stage_that_fails_is_told_to_all(place, tmp_path, stand_ins):
@@ -260,11 +295,11 @@ def test_a_damaged_list_of_files_is_refused_and_its_session_can_be_deleted(
         json.dumps({"published": "x", "files": {"session.json": {**NOTHING, "text": "{}"}}}),
         "{damaged",
     ):
-        store._bucket.objects.put("one/files.json", document.encode())
+        store.backend.objects.put("one/files.json", document.encode())
         with pytest.raises(StorageError, match=f"restore {remote.url}"):
             store.session("one")
         assert [session.id for session in store.sessions()] == ["two"]
-    store._bucket.objects.put("backup/notes.txt", b"somebody's own")
+    store.backend.objects.put("backup/notes.txt", b"somebody's own")
     store = remote.open()
     assert unassigned(store) == ["one"]
     with pytest.raises(NotFoundError, match=r"not in the store .*; list them with"):
@@ -384,7 +419,7 @@ def test_a_lease_is_renewed_and_a_silent_one_is_taken(remote, monkeypatch):
 
 def test_a_writer_whose_lock_was_taken_publishes_nothing(remote, video, stand_ins):
     session = made(remote.open(), video)
-    taken = session.store._bucket.objects
+    taken = session.store.backend.objects
     before = taken.get("one/files.json").data
 
     def write():

@@ -200,8 +200,8 @@ def test_a_lock_excludes_other_processes_and_dies_with_its_holder(tmp_path):
     "value", ["", ".", "..", "a/b", "../a", "a..b", "/etc", "a\n", "-a", ".a", "a" * 65, "é", None]
 )
 def test_ids_that_could_leave_the_store_are_refused(value):
-    with pytest.raises(BadInputError, match="session id"):
-        files.check_id(value, what="session id")
+    with pytest.raises(BadInputError, match="session_id"):
+        files.check_id(value, what="session_id")
 
 
 def test_names_can_be_shown_and_lead_nowhere():

@@ -98,15 +98,14 @@ def worked(store, video, subject=(10, 20)):
 def content(session):
     """Bytes of all that was made, wherever it is; each is there that the record names."""
     stages = session.record.stages.values()
-    if session.store.in_bucket:
-        for stage in stages:
-            session.store.copy.fetch(session.id, stage.file)
+    for stage in stages:
+        session.store.backend.fetch(session.id, stage.file)
     return {stage.file: (session.folder / stage.file).read_bytes() for stage in stages}
 
 
 def names(store):
     """Names of all objects of a store in memory, but of locks."""
-    remote = store._bucket.objects
+    remote = store.backend.objects
     found = [path.removeprefix(f"{remote._root}/") for path in remote._fs.find(remote._root)]
     return [name for name in found if not name.startswith(".locks/")]
 
@@ -140,7 +139,7 @@ def test_killed_at_any_point_it_resumes_to_the_same_results(
         points += 1
         live()
         store = Store(place)
-        assert set(store.ids()) <= {"one"}, number
+        assert set(store.backend.ids()) <= {"one"}, number
         for session in store.sessions():
             # Whatever its record names can be read, and is whole.
             assert session.video.read_bytes() == video.read_bytes(), number

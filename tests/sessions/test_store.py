@@ -22,13 +22,12 @@ from mobility.errors import (
     StorageError,
     VideoError,
 )
+from mobility.formatting import dated
 from mobility.reports import stored
 from mobility.reports.stored import report_key
-from mobility.reports.trial import doubts
 from mobility.sessions.files import read_dataset
-from mobility.sessions.store import demo_video
+from mobility.sessions.notebooks import demo_video
 from mobility.store import Store
-from mobility.wording import dated
 
 # These processes have no threads that a copy could miss.
 pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
@@ -337,7 +336,7 @@ def test_a_report_is_rendered_once_and_again_when_its_inputs_change(store, video
 
 
 def test_an_absent_demo_is_not_found(store, tmp_path, monkeypatch):
-    monkeypatch.setattr("mobility.sessions.store.beside_package", lambda folder: tmp_path / folder)
+    monkeypatch.setattr("mobility.sessions.notebooks.beside_package", tmp_path.joinpath)
     for act in (store.demo, demo_video):
         with pytest.raises(NotFoundError, match="demo of Overhead Squat: is not part"):
             act("Overhead Squat")
@@ -389,7 +388,7 @@ def test_angles_are_those_that_the_report_stands_for_and_the_others_on_request(s
     early = record | {"stages": stages, "state": "analyzing"}
     (session.folder / "session.json").write_text(json.dumps(early))
     assert session.angles().identical(session.angles(refused=True))
-    assert doubts(session) == []
+    assert session.notes() == []
     record["warnings"].append({"code": "hands_not_overhead", "message": "hands low", "values": {}})
     (session.folder / "session.json").write_text(json.dumps(record))
     angles, measured = session.angles(), session.angles(refused=True)
@@ -491,8 +490,8 @@ def test_participant_fields_are_checked(store):
         ({"age": 30, "birth_year": 1990}, "not both"),
         ({"display_name": "a\x00"}, "control character"),
         ({"age": True}, r"age: must be a number \(got True"),
-        ({"user_id": "p02", "age": 9}, "p01: user_id: is not the participant's own id .*'p02'"),
-        ({"user_id": None}, "user_id: is not the participant's own id"),
+        ({"user_id": "p02", "age": 9}, "p01: user_id: is 'p02' in the data; leave it out"),
+        ({"user_id": None}, "user_id: is None in the data"),
         ({"birth_year": 2091}, r"birth_year: must be from \d+ to \d+ \(got 2091\)"),
     ):
         with pytest.raises(BadInputError, match=message):
@@ -552,7 +551,7 @@ def test_the_demo_is_read_only(store, video, tmp_path, monkeypatch):
     session = store.create(video, **SQUAT).analyze()
     checkout = tmp_path / "checkout"
     shutil.copytree(session.folder, checkout / "data" / "demo" / "overhead-squat")
-    monkeypatch.setattr("mobility.sessions.store.beside_package", lambda name: checkout / name)
+    monkeypatch.setattr("mobility.sessions.notebooks.beside_package", checkout.joinpath)
     demo = store.demo("Overhead Squat")
     assert demo.id == session.id
     assert demo_video("Overhead Squat").read_bytes() == video.read_bytes()

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import os
+import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from processes import ended
 
 import mobility as mb
 from mobility.errors import BadInputError, NotFoundError, StorageError
@@ -159,6 +164,239 @@ def test_c3d_as_ezc3d_reads_it(squat, tmp_path: Path) -> None:
     np.testing.assert_allclose(read_lab(path)["time"], late["time"], atol=1e-6)
 
 
+@pytest.fixture(scope="module")
+def repetitions() -> xr.Dataset:
+    """Two accepted repetitions, one of each leg, and a rejected one between them."""
+    second = {"units": "s", "long_name": "lowest"}
+    return xr.Dataset(
+        {
+            "start": ("rep", [0.5, 1.5, 2.5]),
+            "bottom": ("rep", [0.9, 1.9, 2.9], second),
+            "end": ("rep", [1.3, 2.3, 3.3]),
+            "leg": ("rep", ["left", "left", "right"]),
+            "accepted": ("rep", [True, False, True]),
+        },
+        coords={"rep": [1, 2, 3]},
+    )
+
+
+def test_angles_and_events_of_a_c3d_as_ezc3d_reads_them(
+    squat, angles, repetitions, tmp_path: Path
+) -> None:
+    unseen = angles.assign(hip_abduction=angles["hip_abduction"] * np.nan)
+    path = write_c3d(squat, tmp_path / "a.c3d", angles=unseen, repetitions=repetitions)
+    file = ezc3d.c3d(str(path))
+    points, events = (file["parameters"][group] for group in ("POINT", "EVENT"))
+    labels = points["LABELS"]["value"]
+    assert {"LKneeAngles", "RHipAngles", "TrunkLeanAngles"} < set(points["ANGLES"]["value"])
+    assert "left_knee" not in points["ANGLES"]["value"]
+    assert points["ANGLE_UNITS"]["value"] == ["deg"]
+    assert points["USED"]["value"][0] == len(labels) == len(points["DESCRIPTIONS"]["value"])
+    assert file["parameters"]["ANALOG"]["USED"]["value"][0] == 0
+    at = labels.index("LKneeAngles")
+    knee, residual = file["data"]["points"][:3, at], file["data"]["meta_points"]["residuals"][0, at]
+    np.testing.assert_array_equal(residual == -1, angles["knee_flexion"].isnull().sel(side="left"))
+    np.testing.assert_allclose(knee[0], angles["knee_flexion"].sel(side="left"), atol=1e-4)
+    assert set(knee[1:, residual == 0].ravel()) == {0}
+    assert points["DESCRIPTIONS"]["value"][at] == "x: knee flexion; else 0, not measured"
+    assert set(file["data"]["points"][1, labels.index("RHipAngles")]) == {0}  # the abduction
+    assert events["USED"]["value"].tolist() == [6]
+    assert events["LABELS"]["value"] == ["Start", "Bottom", "End"] * 2
+    assert events["CONTEXTS"]["value"] == ["Left"] * 3 + ["Right"] * 3
+    assert events["DESCRIPTIONS"]["value"][1] == "repetition 1: lowest"
+    np.testing.assert_allclose(
+        events["TIMES"]["value"], [[0] * 6, [0.5, 0.9, 1.3, 2.5, 2.9, 3.3]], atol=1e-6
+    )
+
+
+def test_angles_and_repetitions_come_back_from_a_c3d(
+    squat, angles, repetitions, tmp_path: Path
+) -> None:
+    abduction = angles["hip_abduction"].copy()
+    abduction[20:24] = np.nan  # where the flexion beside it in the file is given
+    given = angles.assign(hip_abduction=abduction)
+    path = write_c3d(squat, tmp_path / "a.c3d", angles=given, repetitions=repetitions)
+    back = read_lab(path)
+    assert json.loads(back.attrs["unmapped_columns"]) == []
+    for name in (name for name in given.data_vars if not str(name).endswith("_sd")):
+        np.testing.assert_allclose(back[name], given[name], atol=1e-4, err_msg=str(name))
+    assert back["event_context"].values.tolist() == ["Left"] * 3 + ["Right"] * 3
+    accepted = repetitions.isel(rep=[0, 2])
+    for name in ("start", "bottom", "end"):
+        np.testing.assert_allclose(back[name], accepted[name], atol=1e-6)
+        of_label = back["event_label"] == name.title()
+        np.testing.assert_allclose(back["event_time"][of_label], accepted[name], atol=1e-6)
+    curves = mb.normalise_repetitions(back, back)["knee_flexion"].sel(side="right")
+    np.testing.assert_allclose(
+        curves,
+        mb.normalise_repetitions(angles, accepted)["knee_flexion"].sel(side="right"),
+        atol=1e-4,
+    )
+    # A file of positions alone has no angle, and one with angles that are never given neither.
+    write_c3d(squat, path, angles=given * np.nan, repetitions=repetitions.isel(rep=[1]))
+    assert not {"knee_flexion", "start", "event_time"} & set(read_lab(path).data_vars)
+
+
+def test_the_last_frame_of_a_c3d_may_have_a_number_beyond_16_bits(squat, tmp_path: Path) -> None:
+    late = squat.assign_coords(time=squat["time"] + 65500 / 30)
+    path = write_c3d(late, tmp_path / "a.c3d")
+    frames = squat.sizes["time"]
+    trial = ezc3d.c3d(str(path))["parameters"]["TRIAL"]
+    last = np.array(trial["ACTUAL_END_FIELD"]["value"]) % 2**16
+    assert last[0] + 2**16 * last[1] == 65500 + frames
+    np.testing.assert_allclose(read_lab(path)["time"], late["time"], atol=1e-3)
+    # A frame less than the parameters promise is found missing, too.
+    cut = path.read_bytes()[: -512 * (1 + 16 * squat.sizes["keypoint"] // 512)]
+    path.write_bytes(cut)
+    with pytest.raises(BadInputError, match="cut off"):
+        read_lab(path)
+
+
+def test_gaps_are_filled_only_where_that_is_asked_for(
+    squat, angles, tmp_path: Path, caplog
+) -> None:
+    time = angles["time"].to_numpy()
+    ramp = angles.assign(knee_flexion=angles["knee_flexion"].copy(data=np.stack([time] * 2, 1)))
+    ramp["knee_flexion"][[0, 1, 7, 8, -1]] = np.nan
+    with caplog.at_level(logging.WARNING):
+        write_mot(ramp, tmp_path / "a.mot")
+    assert "OpenSim stops at the first value that is missing" in caplog.text
+    assert f"(of {time.size}: knee_angle_l 5, knee_angle_r 5" in caplog.text
+    assert int(read_lab(tmp_path / "a.mot")["knee_flexion"].isnull().sum()) == 10
+    caplog.clear()
+    path = write_mot(ramp, tmp_path / "b.mot", fill="interpolate")
+    assert not caplog.text
+    assert "nan" not in path.read_text()
+    assert "knee_angle_l 5" in path.read_text().partition("endheader")[0]
+    filled = read_lab(path)["knee_flexion"].sel(side="left")
+    # Linear within, the nearest value at the ends.
+    np.testing.assert_allclose(filled, time.clip(time[2], time[-2]), atol=1e-6)
+    assert "nan" in write_trc(squat, tmp_path / "a.trc").read_text()
+    trc = write_trc(squat, tmp_path / "b.trc", fill="interpolate")
+    marker = read_lab(trc)["marker_position"]
+    assert not marker.isnull().any()
+    given = squat["position"].isel(individual=0).sel(keypoint=marker["marker"].values)
+    np.testing.assert_allclose(marker.where(given.notnull().values), given, atol=1e-6)
+    blank = squat.assign(position=squat["position"].where(squat["time"] > 0.5))
+    with caplog.at_level(logging.WARNING):
+        write_trc(blank, tmp_path / "c.trc")
+    assert "stops at 16 frames without any landmark" in caplog.text
+    with pytest.raises(BadInputError, match="fill"):
+        write_mot(angles, tmp_path / "c.mot", fill="spline")
+
+
+_C3D_READS = """
+import c3d, json, sys
+with open(sys.argv[1], "rb") as file:
+    reader = c3d.Reader(file)
+    frames = [points for _, points, _ in reader.read_frames()]
+    texts = {
+        name: [str(each).strip() for each in reader.get(name).string_array]
+        for name in ("POINT:LABELS", "POINT:ANGLES", "EVENT:LABELS", "EVENT:CONTEXTS")
+    }
+    print(json.dumps({
+        **texts, "rate": reader.point_rate, "scale": reader.point_scale,
+        "first": reader.first_frame, "last": reader.last_frame, "analog": reader.analog_used,
+        "times": reader.get("EVENT:TIMES").float_array.ravel().tolist(),
+        "knee": [p[texts["POINT:LABELS"].index("LKneeAngles"), [0, 3]].tolist() for p in frames],
+    }, default=float))
+"""
+
+
+def test_c3d_reads_a_c3d(other_readers, squat, angles, repetitions, tmp_path: Path) -> None:
+    """The reader in Python alone, which takes the file apart by the standard."""
+    late = squat.assign_coords(time=squat["time"] + 65500 / 30)
+    angles = angles.assign_coords(time=late["time"])
+    path = write_c3d(late, tmp_path / "a.c3d", angles=angles, repetitions=repetitions)
+    done = ended([sys.executable, "-W", "ignore", "-c", _C3D_READS, path])
+    assert done.returncode == 0, done.stderr
+    read = json.loads(done.stdout)
+    assert (read["rate"], read["scale"], read["analog"]) == (30, -1, 0)
+    assert (read["first"], read["last"]) == (65501, 65500 + squat.sizes["time"])
+    assert read["EVENT:LABELS"] == ["Start", "Bottom", "End"] * 2
+    assert read["EVENT:CONTEXTS"] == ["Left"] * 3 + ["Right"] * 3
+    assert set(read["POINT:ANGLES"]) < set(read["POINT:LABELS"])
+    assert sorted(read["times"])[6:] == pytest.approx([0.5, 0.9, 1.3, 2.5, 2.9, 3.3])
+    values, residuals = np.array(read["knee"]).T
+    knee = angles["knee_flexion"].sel(side="left")
+    np.testing.assert_array_equal(residuals == -1, knee.isnull())
+    np.testing.assert_allclose(values, knee.fillna(0), atol=1e-4)
+
+
+_OPENSIM_READS = """
+import json, math, sys
+import opensim
+mot, trc = sys.argv[1:]
+table = opensim.TimeSeriesTable(mot)
+names = list(table.getColumnLabels())
+model, parent = opensim.Model(), None
+for name in names:  # a chain of hinges with the coordinates of the file
+    body = opensim.Body(f"body_{name}", 1, opensim.Vec3(0), opensim.Inertia(1))
+    model.addBody(body)
+    zero = opensim.Vec3(0)
+    frame = parent or model.getGround()
+    joint = opensim.PinJoint(f"joint_{name}", frame, zero, zero, body, opensim.Vec3(0, 1, 0), zero)
+    joint.updCoordinate().setName(name)
+    model.addJoint(joint)
+    parent = body
+model.finalizeConnections()
+state = model.initSystem()
+motion, states = opensim.Storage(mot), opensim.Storage()
+in_degrees = motion.isInDegrees()
+model.getSimbodyEngine().convertDegreesToRadians(motion)
+model.formStateStorage(motion, states, False)  # as the application does to play a motion
+played = []
+for row in range(states.getSize()):
+    vector = states.getStateVector(row).getData()
+    for place, name in enumerate(names):
+        value = vector.get(states.getStateIndex(f"/jointset/joint_{name}/{name}/value"))
+        model.getCoordinateSet().get(name).setValue(state, value, False)
+    model.realizePosition(state)
+    place = parent.getTransformInGround(state).p()
+    knee = model.getCoordinateSet().get("knee_angle_l").getValue(state)
+    played.append([math.degrees(knee), place.get(0)])
+markers, vectors = opensim.MarkerData(trc), opensim.TimeSeriesTableVec3(trc)
+column = vectors.getDependentColumn("left_knee")
+print(json.dumps({
+    "names": names, "in_degrees": in_degrees, "played": played,
+    "units": markers.getUnits().getLabel(), "rate": markers.getDataRate(),
+    "frames": markers.getNumFrames(), "markers": list(vectors.getColumnLabels()),
+    "knee": [[column.getElt(i, 0).get(j) for j in range(3)] for i in range(column.nrow())],
+}))
+"""
+
+
+def test_opensim_opens_and_plays_what_was_filled(
+    other_readers, squat, angles, tmp_path: Path
+) -> None:
+    def read(fill: str | None) -> dict[str, Any]:
+        mot = write_mot(angles, tmp_path / "a.mot", fill=fill)
+        trc = write_trc(squat, tmp_path / "a.trc", fill=fill)
+        done = ended([sys.executable, "-W", "ignore", "-c", _OPENSIM_READS, mot, trc])
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout.splitlines()[-1])
+
+    filled = read("interpolate")
+    assert filled["in_degrees"]
+    assert {"knee_angle_l", "hip_flexion_r", "hip_adduction_l"} < set(filled["names"])
+    played, place = np.array(filled["played"]).T
+    assert np.isfinite(place).all()
+    knee = angles["knee_flexion"].sel(side="left").to_numpy()
+    given = np.isfinite(knee)
+    np.testing.assert_allclose(played[given], knee[given], atol=1e-5)
+    assert (filled["units"], filled["rate"], filled["frames"]) == ("meters", 30, knee.size)
+    assert set(filled["markers"]) == set(KEYPOINTS[11:])
+    position = squat["position"].isel(individual=0).sel(keypoint="left_knee")
+    position = position.transpose("time", "space").to_numpy()
+    there = np.isfinite(position)
+    np.testing.assert_allclose(np.array(filled["knee"])[there], position[there], atol=1e-6)
+    assert np.isfinite(filled["knee"]).all()
+    # Without it OpenSim plays what is before the first gap, and knows the marker as missing.
+    gaps = read(None)
+    assert len(gaps["played"]) <= np.flatnonzero(~given)[0] + 1
+    np.testing.assert_array_equal(np.isnan(gaps["knee"]), np.isnan(position))
+
+
 # What cannot be written.
 
 
@@ -170,7 +408,7 @@ def test_uneven_times_have_no_place_in_a_c3d(squat, tmp_path: Path) -> None:
         write_c3d(uneven, tmp_path / "a.c3d")
     back = read_lab(write_trc(uneven, tmp_path / "a.trc"))
     np.testing.assert_allclose(back["time"], time, atol=1e-6)
-    with pytest.raises(BadInputError, match="C3D counts from 0"):
+    with pytest.raises(BadInputError, match="the first is number -90; C3D counts 65535"):
         write_c3d(squat.assign_coords(time=squat["time"] - 3), tmp_path / "a.c3d")
     with pytest.raises(BadInputError, match="times do not increase"):
         write_trc(squat.isel(time=[3, 2, 1]), tmp_path / "b.trc")
@@ -178,9 +416,11 @@ def test_uneven_times_have_no_place_in_a_c3d(squat, tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["a.trc"]
 
 
-def test_what_is_not_fit_to_write(squat, angles, tmp_path: Path) -> None:
+def test_what_is_not_fit_to_write(squat, angles, repetitions, tmp_path: Path) -> None:
     path = tmp_path / "a"
     other = xr.Dataset({"a": ("time", [1.0, 2.0])}, coords={"time": [0.0, 1.0]})
+    many = repetitions.isel(rep=[0] * 100).assign_coords(rep=range(100))
+    c3d = tmp_path / "a.c3d"
     two = xr.concat([squat, squat.assign_coords(individual=["other"])], dim="individual")
     for writer, dataset, where, message in (
         (write_trc, angles, path, "has no positions"),
@@ -191,6 +431,8 @@ def test_what_is_not_fit_to_write(squat, angles, tmp_path: Path) -> None:
         (write_trc, squat.assign(position=squat["position"] * np.nan), path, "every position is m"),
         (write_mot, angles.isel(time=[0]), path, "at least 2 are needed"),
         (write_c3d, squat, path, r"must end in \.c3d"),
+        (partial(write_c3d, angles=angles.isel(time=slice(9))), squat, c3d, "of different frames"),
+        (partial(write_c3d, repetitions=many), squat, c3d, "have 300 events, and a C3D holds 255"),
         (write_csv, angles, tmp_path, "is a folder"),
     ):
         with pytest.raises(BadInputError, match=message):

@@ -121,7 +121,7 @@ def test_a_process_that_dies_is_an_error_of_its_case_only(tmp_path, monkeypatch)
     worker.write_text(
         "#!/bin/sh\nread line || exit 0\n"
         "case $line in *second*) echo 'no display' >&2; exit 7;; esac\n"
-        'echo \'{"seconds": 1.5}\'; exec "$0"\n'
+        'echo \'{"result": 1.5}\'; exec "$0"\n'
     )
     worker.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(worker))

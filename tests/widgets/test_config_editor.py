@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mobility.errors import BadInputError, FieldError
+from mobility.errors import BadInputError
 from mobility.widgets import ConfigEditor
 
 
@@ -80,7 +80,7 @@ def test_faults_stand_at_their_field_and_nothing_is_stored(editor, session, ask)
     assert "did you mean 'knee_angle'" in editor.errors["shown_angles"][0]
     assert editor.errors["comments"] == ["'hip_angle': at most 2000 characters (got 2001)"]
     assert session.stored_config() is None
-    with pytest.raises(FieldError):
+    with pytest.raises(BadInputError):
         editor.save()
     # A new change takes the faults away.
     editor.shown = ["knee_angle"]

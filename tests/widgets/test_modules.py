@@ -55,3 +55,25 @@ def test_a_page_is_whole_needs_no_network_and_reads_no_text_as_html(name, node, 
     file.write_text(source, encoding="utf-8")
     done = ended([node, "--check", file])
     assert done.returncode == 0, done.stderr
+
+
+def test_each_module_links_by_itself_and_imports_exactly_what_it_uses(node, tmp_path: Path):
+    """In the joined text all share one scope, where a missing import would go unseen."""
+    texts = {file.name: file.read_text(encoding="utf-8") for file in FOLDER.glob("*.js")}
+    (tmp_path / "package.json").write_text('{"type": "module"}')
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    shared = {
+        name
+        for text in texts.values()
+        for name in re.findall(r"^export (?:const|function|class) (\w+)", text, re.MULTILINE)
+    }
+    for file, text in texts.items():
+        done = ended([node, tmp_path / file])
+        assert done.returncode == 0, done.stderr
+        imports = re.findall(r"^import \{ (.+) \} from .*$", text, re.MULTILINE)
+        imported = {name for names in imports for name in names.split(", ")}
+        code = re.sub(r'^import .*$|"[^"\n]*"|//.*$|/\*[^/]*\*/', "", text, flags=re.MULTILINE)
+        declared = set(re.findall(r"(?:const|let|function|class) (\w+)", code))
+        used = set(re.findall(r"(?<![\w-])(?<!\w\.)(\w+)(?=[\[(.;,) ])", code))
+        assert (used - declared) & shared <= imported <= used, file

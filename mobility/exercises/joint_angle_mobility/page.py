@@ -11,9 +11,9 @@ import numpy as np
 
 from mobility import tables
 from mobility.assessment.movements import movement
-from mobility.documents.verdicts import with_side_doubt
 from mobility.exercises.joint_angle_mobility.sections import places, reached, shown
 from mobility.exercises.joint_angle_mobility.values import end_is_certain
+from mobility.exercises.joint_angle_mobility.verdict import with_side_doubt
 from mobility.registry import ANGLE_OF_JOINT
 from mobility.reports.drawn_angles import points_in_picture, turn_of
 from mobility.reports.moments import Moment
@@ -132,5 +132,5 @@ def _of_joint(angles: xr.Dataset, metrics: xr.Dataset, joint: str, side: str) ->
         value, sd = sign * float(one["angle"].values[row]), float(one["angle_sd"].values[row])
         if title == "Farthest" and math.isfinite(reported):
             value, sd = reported, float(one["end_of_range_sd"])
-        moments.append(Moment(title, float(time[row]), name, side, value, sd, "°", label))
+        moments.append(Moment(title, float(time[row]), name, side, value, sd, "degree", label))
     return moments

@@ -20,18 +20,19 @@ import xarray as xr
 from mobility import plot, tables
 from mobility.assessment.movements import how_to_film, movement
 from mobility.documents.fill import SIDES, joint_angles_shown
-from mobility.documents.verdicts import side_label
 from mobility.exercises.joint_angle_mobility.documents import joint_curves
 from mobility.exercises.joint_angle_mobility.values import end_is_certain, reason_withheld
 from mobility.exercises.joint_angle_mobility.verdict import (
     applicable_warnings,
     moved_in,
     quality_for_joints,
+    side_label,
     unmeasured,
     verdict_in_joints,
 )
+from mobility.formatting import MISSING, between, plus_minus, quantity, rounded
 from mobility.kinematics.angle_errors import legs_unseen
-from mobility.kinematics.expected_error import Z95
+from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.geometry import definitions
 from mobility.provenance import cameras_of
 from mobility.registry import ANGLE_OF_JOINT
@@ -40,7 +41,7 @@ from mobility.reports.charts import charts
 from mobility.reports.curves import angle_names
 from mobility.reports.first_page import trust
 from mobility.reports.gauges import Gauge, show
-from mobility.reports.sections import facts, paragraphs, quantity, table
+from mobility.reports.sections import facts, measured, paragraphs, table
 from mobility.wording import both_sides, capital, listed, spoken
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ def places(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> list[tuple[str,
 
 def overview(metrics: xr.Dataset, angles: Sequence[Shown]) -> str:
     """Make the table of what was measured of each joint and side, with 95 % intervals."""
-    averaged = any(_average_cell(metrics, *place) != "–" for place in places(metrics, angles))
+    averaged = any(_average_cell(metrics, *place) != MISSING for place in places(metrics, angles))
     head = ["Movement", "From", "To", "Range", *(["Average"] if averaged else [])]
     scored = bool(np.isfinite(metrics["score"].values).any())
     rows = []
@@ -146,7 +147,7 @@ def overview(metrics: xr.Dataset, angles: Sequence[Shown]) -> str:
                     width = len(reach) - len(begun)
                     reach = [*begun, f"<td class='missing words' colspan='{width}'>{why}</td>"]
                 row += [*reach, *([_average_cell(metrics, each.joint, side)] if averaged else [])]
-                row += ["–" if why else _cell(one, "score")] if scored else []
+                row += [MISSING if why else _cell(one, "score")] if scored else []
             rows.append(row)
         for difference in differences(metrics, [each]):
             name = tables.sentence("joints.difference.row", name=difference.name)
@@ -188,7 +189,7 @@ def reached(metrics: xr.Dataset) -> list[str]:
         elif not each.certain:
             phrases.append(tables.sentence("joints.reached_untold", name=name))
         else:
-            phrases.append(f"{name} {_whole(each.value)}° ± {each.half:.0f}°")
+            phrases.append(f"{name} {quantity(each.value, 'degree', half=each.half)}")
     return phrases
 
 
@@ -258,15 +259,14 @@ class Reach:
     @property
     def sentence(self) -> str:
         """The comparison in one sentence."""
-        size = _whole(self.value)
-        half = f"{self.half:.0f}"
-        error = f" ± {half}" if math.isfinite(self.half) else ""
+        size = rounded(self.value)
+        error = f" {plus_minus(self.half)}" if math.isfinite(self.half) else ""
         kind = self.movement or "other"
         if self.from_straight and abs(round(self.value)) <= round(self.half, 0):  # as shown
             kind += ".about"
         elif self.from_straight:
             kind += ".short" if round(self.value) < 0 else ".beyond"
-            size = f"{abs(self.value):.0f}"
+            size = rounded(abs(self.value))
         reached = tables.sentence(
             f"joints.reaches.{kind}",
             side=self.named or self.side,
@@ -277,7 +277,7 @@ class Reach:
             f"joints.compared.{self.compared}",
             reaches=reached,
             name=capital(f"{self.named or self.side} {self.name}"),
-            half=half,
+            half=rounded(self.half),
             **self._range,
         )
 
@@ -295,16 +295,12 @@ class Reach:
     @property
     def _range(self) -> dict[str, str]:
         ends = {"low": self.low, "mean": self.mean, "high": self.high}
-        in_words = {name: _whole(value) for name, value in ends.items() if math.isfinite(value)}
+        in_words = {name: rounded(value) for name, value in ends.items() if math.isfinite(value)}
         if not in_words:
             return {}
         kind = "spread" if "low" in in_words else "average"
         range_in_words = tables.sentence(f"joints.ranges.{kind}", **in_words)
         return {"people": self.people, "range": range_in_words, **in_words}
-
-
-def _whole(value: float) -> str:
-    return f"{round(value) + 0:d}".replace("-", "−")
 
 
 def reaches(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> list[Reach]:
@@ -318,7 +314,7 @@ def reaches(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> list[Reach]:
             continue
         name = moved[joint, side]
         one = metrics.sel(joint=joint, side=side)
-        value, half = float(one["end_of_range"]), Z95 * float(one["end_of_range_sd"])
+        value, half = float(one["end_of_range"]), half_width(float(one["end_of_range_sd"]))
         if not math.isfinite(value):
             continue
         reach = Reach(joint, side, name, value, half, certain=end_is_certain(metrics, joint, side))
@@ -354,13 +350,13 @@ class Difference:
     @property
     def measured(self) -> str:
         """The difference, right less left, with its error."""
-        return quantity(self.value, "degree", sd=self.half / Z95, signed=True)
+        return measured(self.value, "degree", half=self.half, signed=True)
 
     @property
     def sentence(self) -> str:
         """The difference in a sentence."""
         kind = "right" if self.value > 0 else "left"
-        size = {"value": f"{abs(self.value):.0f}", "half": f"{self.half:.0f}"}
+        size = {"value": rounded(abs(self.value)), "half": rounded(self.half)}
         return tables.sentence(f"joints.difference.{kind}", name=capital(self.name), **size)
 
 
@@ -376,7 +372,7 @@ def differences(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> list[Diffe
     wanted = dict.fromkeys(joint for joint, _ in places(metrics, angles))
     for joint in wanted:
         one = metrics.sel(joint=joint)
-        value, half = float(one["side_difference"]), Z95 * float(one["side_difference_sd"])
+        value, half = float(one["side_difference"]), half_width(float(one["side_difference_sd"]))
         certain = all(
             (joint, side) in places(metrics, angles) and end_is_certain(metrics, joint, side)
             for side in SIDES
@@ -391,7 +387,7 @@ def _compared(metrics: xr.Dataset, angles: Sequence[Shown]) -> list[str]:
     of_sides = differences(metrics, angles)
     apart = [each.sentence for each in of_sides if each.exceeds_error][:_MOST_DIFFERENCES]
     alike = [
-        f"{each.name} ({_whole(each.value)} ± {each.half:.0f}°)"
+        f"{each.name} ({quantity(each.value, 'degree', half=each.half)})"
         for each in of_sides
         if not each.exceeds_error
     ]
@@ -526,7 +522,8 @@ def _angle_of(joint: str, name: str) -> str:
 
 def _cell(one: xr.Dataset, name: str, *, sign: int = 1) -> str:
     units = str(one[name].attrs["units"])
-    return quantity(sign * float(one[name]), units, sd=float(one[f"{name}_sd"]))
+    half = half_width(float(one[f"{name}_sd"]))
+    return measured(sign * float(one[name]), units, half=half)
 
 
 def _references(metrics: xr.Dataset) -> Mapping[str, Mapping[str, Any]]:
@@ -536,10 +533,10 @@ def _references(metrics: xr.Dataset) -> Mapping[str, Mapping[str, Any]]:
 def _average_cell(metrics: xr.Dataset, joint: str, side: str) -> str:
     entry = _references(metrics).get(f"{side}_{joint}")
     if entry is None or entry["note"]:  # of people with whom this one is not compared
-        return "–"
+        return MISSING
     if entry["mean"] is None:
-        return f"{entry['lowest']:.0f} to {entry['highest']:.0f}°"
-    return f"{entry['mean']:.0f}°"
+        return between(entry["lowest"], entry["highest"], "degree")
+    return quantity(entry["mean"], "degree")
 
 
 def speeds(metrics: xr.Dataset, angles: Sequence[Shown]) -> str:
@@ -550,10 +547,10 @@ def speeds(metrics: xr.Dataset, angles: Sequence[Shown]) -> str:
             one = metrics.sel(joint=each.joint, side=side)
             if not int(one["movements"]) or reason_withheld(one):
                 continue
-            repeats = ["–", "–"]
+            repeats = [MISSING, MISSING]
             spread, change = float(one["repeatability"]), float(one["detectable_change"])
             if math.isfinite(change):
-                repeats = [f"{spread:.1f}°", f"{change:.0f}°"]
+                repeats = [quantity(spread, "degree", digits=1), quantity(change, "degree")]
             fast = [_cell(one, "peak_velocity"), _cell(one, "mean_velocity")]
             name = f"{_side_head(metrics, side)} {_movement_name(one, each.joint)}"
             rows.append([name, *fast, *repeats])
@@ -624,7 +621,7 @@ def reference_table(metrics: xr.Dataset, angles: Sequence[Shown]) -> str:
                 f"{value} ({escape(entry['statistic'])}{spread})",
                 escape(tables.sentence(f"joints.kinds.{entry['kind']}")),
                 escape(group or tables.sentence("joints.whole_group")),
-                escape(entry["note"] or "–"),
+                escape(entry["note"] or MISSING),
             ]
         )
     if not rows:
@@ -655,11 +652,9 @@ def movement_table(metrics: xr.Dataset, angles: Sequence[Shown]) -> str:
         named = bool(metrics["shown"].sel(joint=place[0], side=place[1]).item())
         rows.append(
             [
-                str(one.get("movement_number", "–")),
+                str(one.get("movement_number", MISSING)),
                 f"{_side_head(metrics, place[1])} {place[0]}",
-                f"{one['movement_start']:.1f} s",
-                f"{one['movement_turn']:.1f} s",
-                f"{one['movement_end']:.1f} s",
+                *(quantity(one[f"movement_{each}"], "s") for each in ("start", "turn", "end")),
                 quantity(float(one["movement_rest"]), "degree") if certain or named else withheld,
                 quantity(float(one["movement_extreme"]), "degree") if certain else withheld,
                 quantity(float(one["movement_peak_velocity"]), "degree/s") if certain else withheld,

@@ -24,7 +24,7 @@ from mobility.exercises.joint_angle_mobility.excursions import (
     local_sd,
     root_mean_square,
 )
-from mobility.kinematics.expected_error import MDC95, Z95
+from mobility.kinematics.expected_error import MDC95, half_width
 from mobility.kinematics.skeleton import INDEX, SIDES
 from mobility.registry import ANGLE_OF_JOINT
 
@@ -115,7 +115,7 @@ def reason_withheld(one: xr.Dataset) -> str:
         return tables.sentence("joints.unnamed")
     sd = float(one["end_of_range_sd"]) if "end_of_range_sd" in one else math.nan
     if sd > constants()["told"]["largest_sd_deg"]:
-        return tables.sentence("joints.untold", half=Z95 * sd)
+        return tables.sentence("joints.untold", half=half_width(sd))
     return ""
 
 

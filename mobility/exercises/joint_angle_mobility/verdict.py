@@ -11,7 +11,7 @@ import xarray as xr
 from mobility import tables
 from mobility.assessment.movements import movement, movements_of, refusal_advice
 from mobility.assessment.verdict import PARTS, Verdict, headline, judge
-from mobility.kinematics.expected_error import Z95
+from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.in_picture import guessed_landmarks
 from mobility.kinematics.skeleton import SIDES
 from mobility.provenance import AnalysisWarning, history
@@ -213,7 +213,7 @@ def _view_for_joints(view: Mapping[str, Any], metrics: xr.Dataset) -> dict[str, 
     elif not moved and asked and not _filmed_from_its_view(asked, azimuth):
         advice = refusal_advice(asked)
     halves = [
-        Z95 * float(metrics["end_of_range_sd"].sel(joint=joint, side=side))
+        half_width(float(metrics["end_of_range_sd"].sel(joint=joint, side=side)))
         for joint, side, _ in beside
     ]
     well = bool(halves) and max(halves) <= limits["narrow_deg"]["value"]
@@ -291,3 +291,14 @@ def _framing_for_joints(
     advice = tables.load("filming")["framing"]["advice"].format(parts=listed(lost))
     advice = None if verdict == "ok" else advice
     return {"outside": outside, "verdict": verdict, "advice": advice, "of_joints": True}
+
+
+def with_side_doubt(metrics: xr.Dataset, verdict: Verdict) -> xr.Dataset:
+    """Mark in the metrics of single joints whether the sides may have been exchanged."""
+    return metrics.assign_attrs(sides_in_doubt=int(verdict.sides_in_doubt))
+
+
+def side_label(metrics: xr.Dataset, side: str) -> str:
+    """Name a side, with a question mark where the sides are in doubt."""
+    doubt = metrics.attrs.get("sides_in_doubt")
+    return tables.sentence("joints.side_in_doubt", side=side) if doubt else side

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from mobility.assessment.estimates import without_hidden_side
 from mobility.assessment.knee_movement import knee_movement
 from mobility.documents.fill import report_document
-from mobility.documents.verdicts import verdict_of
 from mobility.sessions.record import Side
 from mobility.sessions.stored import StoredSession
 
@@ -41,7 +40,7 @@ def angles(session: StoredSession) -> xr.Dataset:
     if not {"metrics", "capture_quality"} <= record.stages.keys():  # interrupted before its verdict
         return measured
     metrics = session.metrics()
-    verdict = verdict_of(session, metrics)
+    verdict = session.verdict(metrics)
     refused = {}
     for name, values in measured.data_vars.items():
         # Another movement is measured as well as a squat; what cannot be used has no angle.

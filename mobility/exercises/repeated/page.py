@@ -16,7 +16,7 @@ from mobility.assessment.estimates import side_shown
 from mobility.assessment.findings import find
 from mobility.assessment.phases import phase_frames
 from mobility.exercises.repeated.documents import VIEWS
-from mobility.kinematics.expected_error import Z95, source_of_standing
+from mobility.kinematics.expected_error import sd_of, source_of_standing
 from mobility.registry import ANGLE_OF_JOINT
 from mobility.reports.drawn_angles import DRAWN, clearer_side
 from mobility.reports.first_page import faults_in_words
@@ -160,13 +160,13 @@ def squat_moments(
     if finding.rule.endswith("asymmetry") and finding.value is not None:
         on = "right" if finding.value > 0 else "left"
     value, sd = _value(finding)
-    units = {"degree": "°"}.get(finding.units, "")
+    units = finding.units
     label = str(metrics[finding.metric].attrs.get("long_name", finding.metric.replace("_", " ")))
     label = label.partition(" (")[0]
     if base.startswith(("knee_deviation", "lateral_shift")):
-        value, sd, units = 100 * value, 100 * sd, " %"
+        value, sd, units = 100 * value, 100 * sd, "percent"
     elif base == "dowel_offset":
-        units = " foot lengths"
+        units = "foot length"
     return [*chosen, Moment("Main finding", when, drawn, on, value, sd, units, label)]
 
 
@@ -196,5 +196,4 @@ def _value(finding: Finding) -> tuple[float, float]:
         return math.nan, math.nan
     if finding.interval is None:
         return finding.value, math.nan
-    low, high = finding.interval
-    return finding.value, (high - low) / (2 * Z95)
+    return finding.value, sd_of(*finding.interval)

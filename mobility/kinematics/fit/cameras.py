@@ -106,7 +106,7 @@ def with_cameras(
         covered = (observed.weight > LEAST_WEIGHT).sum(axis=1) >= 6
         if covered.sum() < 4:
             raise BadInputError(
-                "fit_body: the cameras have less than "
+                "the cameras have less than "
                 f"{LEAST_OVERLAP:g} s of the person in common; give videos of the same trial"
             )
         observed, start = starting_point(observed, feet_planted)

@@ -194,18 +194,18 @@ def fit_body(
     """
     poses = [pose] if isinstance(pose, xr.Dataset) else list(pose)
     if not poses:
-        raise BadInputError("fit_body: no pose was given")
+        raise BadInputError("no pose was given")
     pose = poses[0]
     for name in without:
         if name not in TERMS:
-            raise BadInputError(f"fit_body: without: no term {name!r}{likely(name, TERMS)}")
+            raise BadInputError.of({"without": f"there is no term {name!r}{likely(name, TERMS)}"})
     if field_of_view is not None and focal_length is not None:
-        raise BadInputError("fit_body: give field_of_view or focal_length, not both")
+        raise BadInputError("give field_of_view or focal_length, not both")
     known: KnownCameras | None = None
     if calibration is not None:
         if field_of_view is not None or focal_length is not None:
             raise BadInputError(
-                "fit_body: the calibration gives the lens; leave out field_of_view and focal_length"
+                "the calibration gives the lens; leave out field_of_view and focal_length"
             )
         known = known_cameras(calibration, poses)
     sights = [

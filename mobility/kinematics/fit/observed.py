@@ -77,11 +77,11 @@ def detections_of(
     require_pose(pose, what="fit_body")
     for name in ("image_position", "confidence"):
         if name not in pose:
-            raise BadInputError(f"fit_body: the pose has no '{name}'; make one with estimate_pose")
+            raise BadInputError(f"the pose has no '{name}'; make one with estimate_pose")
     try:
         size = float(pose.attrs["image_width"]), float(pose.attrs["image_height"])
     except KeyError as absent:
-        raise BadInputError(f"fit_body: the pose has no attribute {absent}") from None
+        raise BadInputError(f"the pose has no attribute {absent}") from None
     world, image = landmarks(pose), landmarks(pose, "image_position")
     longer = max(size)
     focal = TERMS["focal"]["usual"] * longer
@@ -109,9 +109,7 @@ def seen_span(sight: Detections) -> tuple[slice, Mask]:
     """Span from the first to the last frame with a person, and a mask of the frames with one."""
     present = (sight.weight[:, [INDEX[name] for name in FITTED]] > LEAST_WEIGHT).sum(axis=1) >= 6
     if present.sum() < 5:
-        raise BadInputError(
-            f"fit_body: {int(present.sum())} frames show a person; at least 5 are needed"
-        )
+        raise BadInputError(f"{int(present.sum())} frames show a person; at least 5 are needed")
     first, last = np.flatnonzero(present)[[0, -1]]
     return slice(int(first), int(last) + 1), present
 
@@ -153,7 +151,7 @@ def per_camera(
         return (option,) * len(poses)
     if len(option) != len(poses):
         raise BadInputError(
-            f"fit_body: {name} has {len(option)} values for {len(poses)} cameras; give one for all "
+            f"{name} has {len(option)} values for {len(poses)} cameras; give one for all "
             "or one for each"
         )
     return option

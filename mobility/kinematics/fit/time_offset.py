@@ -94,7 +94,7 @@ def time_offset(pose_a: xr.Dataset, pose_b: xr.Dataset) -> TimeOffset:
     allowed = (overlap >= LEAST_OVERLAP) & (shown >= _LEAST_SHARE)
     if not allowed.any():
         raise BadInputError(
-            "time_offset: the two videos have less than "
+            "the two videos have less than "
             f"{LEAST_OVERLAP:g} s of the person in common; give two videos of the same trial"
         )
     rho = np.where(allowed, normalised(*total[:3]), -1.0)
@@ -104,7 +104,7 @@ def time_offset(pose_a: xr.Dataset, pose_b: xr.Dataset) -> TimeOffset:
     likeness = float(rho[best])
     if likeness < _LEAST_LIKENESS:
         raise BadInputError(
-            "time_offset: the two videos do not show the same movement (the best correlation of "
+            "the two videos do not show the same movement (the best correlation of "
             f"the speeds of the body is {likeness:.2f}, at least {_LEAST_LIKENESS:g} is needed); "
             "give two videos of the same trial"
         )
@@ -129,9 +129,7 @@ def _speeds(pose: xr.Dataset, *, what: str) -> tuple[float, Array, Array]:
 
     require_pose(pose, what="time_offset")
     if "image_position" not in pose:
-        raise BadInputError(
-            f"time_offset: the {what} pose has no 'image_position'; make it with estimate_pose"
-        )
+        raise BadInputError(f"the {what} pose has no 'image_position'; make it with estimate_pose")
     height = -landmarks(pose, "image_position")[..., 1]
     if "confidence" in pose:
         height[landmarks(pose, "confidence") < _LEAST_SEEN] = np.nan
@@ -144,8 +142,7 @@ def _speeds(pose: xr.Dataset, *, what: str) -> tuple[float, Array, Array]:
     tall = tall[np.isfinite(tall)]
     if tall.size < 5 or np.percentile(tall, 90) <= 0:
         raise BadInputError(
-            f"time_offset: the {what} video hardly shows the person from shoulders to feet; film "
-            "the whole body"
+            f"the {what} video hardly shows the person from shoulders to feet; film the whole body"
         )
     body = float(np.percentile(tall, 90))
     grid = time[0] + np.arange(int((time[-1] - time[0]) * _GRID_HZ) + 1) / _GRID_HZ
@@ -169,7 +166,7 @@ def _speeds(pose: xr.Dataset, *, what: str) -> tuple[float, Array, Array]:
         valid.append(near.astype(np.float64))
     if np.sqrt(np.mean(np.square(speeds))) < _LEAST_SPEED:
         raise BadInputError(
-            f"time_offset: the person hardly moves in the {what} video, so that the two cannot "
+            f"the person hardly moves in the {what} video, so that the two cannot "
             "be aligned; film a movement"
         )
     return float(time[0]), np.array(speeds), np.array(valid)
@@ -181,7 +178,7 @@ def _refuse_rivals(evidence: Array, rho: Array, offsets: Array, best: int) -> No
     for other in rival_peaks(evidence, rho, best, valley=0.5 * float(rho[best])):
         if evidence[best] - evidence[other] < _RIVAL:
             raise BadInputError(
-                "time_offset: the movement repeats itself so evenly that the offset of the second "
+                "the movement repeats itself so evenly that the offset of the second "
                 f"video is ambiguous ({offsets[best]:+.2f} s or {offsets[other]:+.2f} s); start "
                 "both videos before the first repetition and stop them after the last"
             )
@@ -243,7 +240,7 @@ def sight_offset(
     late = first.time[-1] - second.time[0] - least
     if late < early:
         raise BadInputError(
-            f"fit_body: the cameras have less than {LEAST_OVERLAP:g} s in common; give videos of "
+            f"the cameras have less than {LEAST_OVERLAP:g} s in common; give videos of "
             "the same trial"
         )
     offsets = np.arange(early, late + _COARSE_STEP_S, _COARSE_STEP_S)
@@ -261,7 +258,7 @@ def sight_offset(
     miss = _SIGHT_SD * float(np.sqrt(np.expm1(min(fine[best], _NEVER))))
     if miss > _LARGEST_MISS:
         raise BadInputError(
-            "fit_body: the lines of sight of the calibrated cameras miss each other by "
+            "the lines of sight of the calibrated cameras miss each other by "
             f"{np.degrees(min(miss, np.pi)):.1f} degrees; the calibration belongs to other "
             "cameras or lists them in another order, or a camera was moved"
         )
@@ -269,7 +266,7 @@ def sight_offset(
     if away.any() and evidence[coarse] - evidence[away].max() < _RIVAL:
         rival = offsets[away][int(np.argmax(evidence[away]))]
         raise BadInputError(
-            "fit_body: the movement does not show how much later the second video was started "
+            "the movement does not show how much later the second video was started "
             f"({around[best]:+.2f} s or {rival:+.2f} s); start both videos before the first "
             "repetition and stop them after the last"
         )
@@ -280,7 +277,7 @@ def sight_offset(
     sd = float(1 / np.sqrt(values[coarse] * 2 * max(bend, 1e-9)))
     if not sd < _LARGEST_OFFSET_SD_S:
         raise BadInputError(
-            "fit_body: the person hardly moves in the two videos, so that they cannot be "
+            "the person hardly moves in the two videos, so that they cannot be "
             "aligned; film a movement"
         )
     return TimeOffset(float(around[best]) + shift, max(sd, _LEAST_SD_S), None)

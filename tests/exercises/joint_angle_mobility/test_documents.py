@@ -12,7 +12,6 @@ import xarray as xr
 from mobility import tables
 from mobility.assessment.verdict import judge
 from mobility.documents.contract import JointMobilityDocument
-from mobility.documents.verdicts import verdict_of
 from mobility.errors import BadInputError, NobodyFoundError, NotFoundError, VideoError
 from mobility.exercises.joint_angle_mobility.documents import joint_curves
 from mobility.exercises.joint_angle_mobility.joint_mobility import joint_mobility
@@ -88,7 +87,7 @@ def test_stages_and_document_are_those_of_the_exercise_and_its_joints(session, s
     assert metrics["joint"].values.tolist() == ["knee", "elbow"]
     assert metrics["maximum"].sel(joint="elbow", side="left") == pytest.approx(130, abs=0.5)
     assert shown == [("knee_flexion", "elbow_flexion")]
-    assert session.record.verdict == verdict_of(session).level
+    assert session.record.verdict == session.verdict().level
     np.testing.assert_array_equal(
         session.angles()["elbow_flexion"].transpose("time", "side"),
         metrics["angle"].sel(joint="elbow").transpose("time", "side"),
@@ -197,7 +196,7 @@ def test_a_squat_without_a_squat_says_which_joint_moves(create):
     # Of what is not told, such as an angle of a squat, nothing is said either.
     known = tables.load("verdict")["warnings"]
     assert all("level" in known[each.code] for each in squat.record.warnings)
-    assert squat.record.verdict == verdict_of(squat).level == "not_this_exercise"
+    assert squat.record.verdict == squat.verdict().level == "not_this_exercise"
     rows = squat.to_dataframe().query("metric == 'knee_flexion'")
     assert rows["value"].isna().all()
     assert rows["reason"].str.contains("a joint moves").all()

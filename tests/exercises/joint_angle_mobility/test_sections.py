@@ -14,7 +14,6 @@ from demo_sessions import record
 from mobility import tables
 from mobility.assessment.movements import refusal_advice
 from mobility.assessment.verdict import judge
-from mobility.documents.verdicts import with_side_doubt
 from mobility.exercises.joint_angle_mobility import sections as report
 from mobility.exercises.joint_angle_mobility.joint_mobility import joint_mobility
 from mobility.exercises.joint_angle_mobility.page import joint_moments
@@ -24,6 +23,7 @@ from mobility.exercises.joint_angle_mobility.verdict import (
     applicable_warnings,
     quality_for_joints,
     unmeasured,
+    with_side_doubt,
 )
 from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.skeleton import INDEX
@@ -487,7 +487,7 @@ def test_left_against_right_comes_first_with_its_error(monkeypatch) -> None:
     text = report.in_words(found)
     told = "<li>Elbow flexion: the left side goes 16 ± 8 degrees farther than the right.</li>"
     assert text.startswith(f"<ul>{told}")
-    assert "No clear difference between left and right: knee flexion (0 ± 6°)." in text
+    assert "No clear difference between left and right: knee flexion (0° ± 6°)." in text
     chosen = report.shown(record(joints=["elbow", "knee"]), None)
     assert "Right − left elbow flexion" in report.overview(found, chosen)
     assert "−16°" in report.overview(found, chosen)
@@ -505,9 +505,9 @@ def test_left_against_right_comes_first_with_its_error(monkeypatch) -> None:
     assert not report.differences(with_side_doubt(found, exchanged))
     # It is told where it is shown to exceed its error.
     for value, words in (
-        (5.4, "between left and right: elbow flexion (5 ± 5°)."),
-        (-0.3, "between left and right: elbow flexion (0 ± 5°)."),
-        (-5.4, "between left and right: elbow flexion (−5 ± 5°)."),
+        (5.4, "between left and right: elbow flexion (5° ± 5°)."),
+        (-0.3, "between left and right: elbow flexion (0° ± 5°)."),
+        (-5.4, "between left and right: elbow flexion (−5° ± 5°)."),
         (-5.6, "Elbow flexion: the left side goes 6 ± 5 degrees farther than the right."),
     ):
         one = report.Difference("elbow flexion", value, 5.3)

@@ -1,4 +1,4 @@
-"""Reports on several people, deleted with any session or participant that they hold."""
+"""Reports, deleted with any session or participant that they hold."""
 
 from __future__ import annotations
 
@@ -13,11 +13,15 @@ from mobility.errors import MobilityError
 from mobility.sessions.files import (
     DELETING,
     read_json,
+    remove,
     remove_checkpoints,
     remove_if_empty,
     writing,
 )
 from mobility.sessions.notebooks import COHORT, GROUPED_BY, VALIDATION
+
+VALIDATION_ENDING = ".validation"
+"""Ends the name of the folder of a session's reports on lab data; the session id begins it."""
 
 _RENDERED = {
     COHORT: (
@@ -41,6 +45,31 @@ class Trace:
     path: Path
     remove: Callable[[], object]
     """Takes the participant out; safe to repeat."""
+
+
+def report_places(reports: Path, session_id: str) -> tuple[Path, Path]:
+    """Folders of the reports on a session, and on its comparisons with lab data."""
+    return reports / session_id, reports / f"{session_id}{VALIDATION_ENDING}"
+
+
+def remove_reports(reports: Path, session_id: str) -> None:
+    """Remove the reports that hold a session."""
+    if not reports.is_dir():
+        return
+    places = report_places(reports, session_id)
+    hidden = [
+        reports / f".{place.name}.{what}"
+        for place in places
+        for what in ("unfinished", "earlier", "rendering.lock", "asked.lock")
+    ]
+    for place in (*hidden, *places):
+        with writing(place):
+            if place.is_dir():
+                remove(place)
+            else:
+                place.unlink(missing_ok=True)
+    for report in reports_on(reports, [session_id]):
+        report.remove()
 
 
 def reports_on(reports: Path, sessions: list[str], user_id: str | None = None) -> list[Trace]:

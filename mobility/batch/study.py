@@ -1,0 +1,89 @@
+"""The sessions of a study's list; videos among them are analysed first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from mobility import registry
+from mobility.batch.manifest import check_rows
+from mobility.batch.run import run_batch
+from mobility.errors import BadInputError, NotFoundError
+from mobility.options import FilePath, Workers, checked
+from mobility.pipeline.cohort import COMPARED
+from mobility.store import Session, Store
+from mobility.studies.study_table import OF_VIDEO, Study, read_list, study_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@checked
+def read_study(
+    path: FilePath,
+    *,
+    store: Store,
+    recordings: Sequence[str] = COMPARED,
+    level: Literal["session", "repetition"] = "session",
+    workers: Workers | None = None,
+) -> Study:
+    """Read the list of a study, and the measures of its sessions.
+
+    Videos that are not analysed yet are analysed first, as by ``mobility batch``.
+
+    Parameters
+    ----------
+    path
+        A CSV file, as :func:`mobility.studies.study_table.read_list` describes it.
+    store
+        Where the sessions are, and where those of videos are put.
+    recordings, level
+        As of :func:`mobility.studies.study_table.study_table`.
+    workers
+        Processes that share the analysis of videos; default: one for each processor.
+
+    Returns
+    -------
+    Study
+        ``table`` goes into :func:`mobility.reliability` and :func:`mobility.groups`.
+
+    Raises
+    ------
+    NotFoundError
+        The file or a session is not there.
+    BadInputError
+        The list, or a row of it, cannot be used.
+    """
+    listed = read_list(path)
+    if "video" in listed:
+        listed = listed.assign(session=_analysed(Path(path), listed, store, workers))
+    return study_table(listed, _sessions(path, listed, store), recordings=recordings, level=level)
+
+
+def _analysed(file: Path, listed: pd.DataFrame, store: Store, workers: int | None) -> list[str]:
+    """Ids of the sessions of videos, in the order of the list."""
+    if "participant" not in listed:
+        raise BadInputError(f"{file}: needs the column 'participant', for videos name none")
+    taken = [name for name in ("video", "participant", *OF_VIDEO) if name in listed]
+    entries = [
+        (row["line"], {name: row[name] for name in taken if row[name]})
+        for row in listed.to_dict("records")
+    ]
+    rows = check_rows(file, entries, participant="anonymous", exercise=registry.USUAL)
+    done = {session.id for session in store.sessions() if session.record.state == "analyzed"}
+    waiting = [row for row in rows if row.session_id not in done]
+    if waiting:
+        run_batch(waiting, store, manifest=file.name, workers=workers)
+    id_of = {row.number: row.session_id for row in rows}
+    return [id_of[line] for line in listed["line"]]
+
+
+def _sessions(path: FilePath, listed: pd.DataFrame, store: Store) -> list[Session]:
+    sessions = []
+    for line, session_id in zip(listed["line"], listed["session"], strict=True):
+        try:
+            sessions.append(store.session(session_id))
+        except NotFoundError as error:
+            raise NotFoundError(f"{path}, line {line}: {error}") from None
+    return sessions

@@ -1,0 +1,107 @@
+"""Numbers and dates as people read them."""
+
+from __future__ import annotations
+
+import datetime
+import math
+
+MISSING = "–"
+"""Shown in place of a value that there is not."""
+
+# Not %b, which other locales translate.
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+_SHOWN = {
+    **{"": (0, ""), "count": (0, ""), "1": (2, "")},
+    **{"degree": (0, "°"), "degree/s": (0, "°/s"), "percent": (0, " %"), "%": (0, " %")},
+    **{"s": (1, " s"), "second": (1, " s"), "m": (2, " m"), "kg": (0, " kg")},
+    "foot length": (2, " foot lengths"),
+}
+_SHORT = 3
+"""Longest suffix that stands behind each number of several."""
+
+
+def digits_and_suffix(units: str) -> tuple[int, str]:
+    """Decimals that a unit deserves, and what stands behind the number; of an index 0 and ""."""
+    return _SHOWN.get(units, (1, ""))
+
+
+def rounded(value: float, digits: int = 0, *, signed: bool = False) -> str:
+    """Write a number with its decimals: "1.5", "−3", "+2" if `signed`; zero has no sign."""
+    if not math.isfinite(value):
+        return MISSING
+    text = f"{value:{'+' if signed else ''}z.{digits}f}".replace("-", "−")
+    return text if text.strip("+0.") else text.lstrip("+")
+
+
+def quantity(
+    value: float,
+    units: str,
+    *,
+    half: float = math.nan,
+    digits: int | None = None,
+    signed: bool = False,
+) -> str:
+    """Write a value with its unit, and half of its 95 % interval: "98° ± 4°"; words only once.
+
+    Degrees and percent are whole, seconds have one decimal, ratios two.
+
+    Parameters
+    ----------
+    value
+        The value; NaN gives an en dash.
+    units
+        Its unit, as in the attribute ``units`` of a Dataset variable.
+    half
+        Half of its 95 % interval, in the same unit; NaN where unknown. A count has none.
+    digits
+        Decimals, where they are not those of the unit.
+    signed
+        Whether a positive value carries a plus sign.
+    """
+    usual, suffix = digits_and_suffix(units)
+    text = rounded(value, usual if digits is None else digits, signed=signed)
+    if text == MISSING:
+        return text
+    if units == "count" or not math.isfinite(half):
+        return f"{text}{suffix}"
+    behind = suffix if len(suffix) <= _SHORT else ""
+    return f"{text}{behind} {plus_minus(half, units, digits=digits)}"
+
+
+def plus_minus(half: float, units: str = "", *, digits: int | None = None) -> str:
+    """Half of an interval: "± 4°"."""
+    return f"± {quantity(half, units, digits=digits)}"
+
+
+def between(
+    low: float, high: float, units: str = "", *, digits: int | None = None, signed: bool = False
+) -> str:
+    """Interval or range with its unit once: "88 to 108°"."""
+    usual = digits_and_suffix(units)[0] if digits is None else digits
+    return f"{rounded(low, usual, signed=signed)} to " + quantity(
+        high, units, digits=digits, signed=signed
+    )
+
+
+def percent(share: float) -> str:
+    """Share in whole percent: "45 %"."""
+    return quantity(100 * share, "percent")
+
+
+def probability(p: float, digits: int = 2) -> str:
+    """Probability, never as a certainty: "< 0.01", "0.67", "> 0.99"."""
+    least = 10.0**-digits
+    if p < least:
+        return f"< {rounded(least, digits)}"
+    return f"> {rounded(1 - least, digits)}" if p > 1 - least else rounded(p, digits)
+
+
+def dated(when: datetime.date) -> str:
+    """Date as people read it: "28 Nov 2026"."""
+    return f"{when.day} {_MONTHS[when.month - 1]} {when.year}"
+
+
+def timed(when: datetime.datetime) -> str:
+    """Date and time as people read them: "28 Nov 2026, 10:31"."""
+    return f"{dated(when)}, {when:%H:%M}"

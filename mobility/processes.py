@@ -1,0 +1,206 @@
+"""Python processes that are asked and answer, over their standard input and output.
+
+Each has an address space of its own: what kills it is an error of one line for whoever asked, its
+memory is given back, and nothing that libraries print reaches the terminal. A script that starts
+one needs no ``if __name__ == "__main__"``. It ends with the process that started it, however that
+one ended, because then its input ends.
+
+A pool of loky starts six times as slowly, outlives a parent that is killed, and loses the requests
+of all its processes when one of them dies.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import IO, Any, NoReturn, Self
+
+from mobility import errors
+from mobility.errors import BadInputError, EndedError, MobilityError, WorkerError
+
+log = logging.getLogger(__name__)
+
+Send = Callable[[Mapping[str, Any], bytes], None]
+"""Sends a message, JSON values and bytes, to whoever asked."""
+
+Do = Callable[[dict[str, Any], Send], Any]
+"""Does a request, and returns JSON values; it may send messages before."""
+
+_DEATH_S = 10.0
+
+
+class Process:
+    """A process that runs ``python -m module arguments``, which calls :func:`serve`.
+
+    `stderr`, `env` and `start_new_session` are as for :class:`subprocess.Popen`; what leads a
+    session is killed with all that it started.
+    """
+
+    def __init__(
+        self,
+        module: str,
+        *arguments: str,
+        stderr: int | IO[Any] | None = subprocess.DEVNULL,
+        env: Mapping[str, str] | None = None,
+        start_new_session: bool = False,
+    ) -> None:
+        self._leads_session = start_new_session
+        self._process = subprocess.Popen(  # noqa: S603 - our own modules
+            [sys.executable, "-m", module, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            env=env,
+            start_new_session=start_new_session,
+        )
+        self.pid = self._process.pid
+
+    @property
+    def ended(self) -> bool:
+        """Whether it can no longer be asked."""
+        return self._process.poll() is not None
+
+    def ask(
+        self,
+        request: Mapping[str, Any],
+        *,
+        seconds: float | None = None,
+        on_message: Send = lambda *_: None,
+    ) -> Any:
+        """Send a request, and return the answer or raise the error of the process.
+
+        Messages that come before the answer go to `on_message`. After `seconds` it is killed. If
+        it ended, it is dead, and its locks are free, before the EndedError is raised.
+        """
+        is_late = threading.Event()
+
+        def stop() -> None:
+            is_late.set()
+            self.kill()
+
+        timer = threading.Timer(seconds or threading.TIMEOUT_MAX, stop)
+        timer.daemon = True
+        timer.start()
+        try:
+            with suppress(OSError, ValueError):
+                assert self._process.stdin is not None
+                self._process.stdin.write(json.dumps(request).encode() + b"\n")
+                self._process.stdin.flush()
+            while received := self._receive():
+                message, data = received
+                if "result" in message:
+                    return message["result"]
+                if "error" in message:
+                    raise _error_from(message)
+                on_message(message, data)
+        finally:
+            timer.cancel()
+        self.close()
+        code = self._process.returncode
+        if is_late.is_set():
+            ended = EndedError(f"was stopped after {seconds:g} s, its time limit")
+        elif code is None or code == -signal.SIGKILL:
+            ended = EndedError("was killed by the system, which may have too little memory")
+        else:
+            how = f"was ended by signal {-code}" if code < 0 else f"ended with status {code}"
+            ended = EndedError(how)
+        ended.retryable = not is_late.is_set() and (code is None or code < 0)
+        raise ended
+
+    def kill(self) -> None:
+        """Kill it; called from any thread."""
+        if self._leads_session and self._process.returncode is None:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signal.SIGKILL)
+        self._process.kill()
+
+    def close(self) -> None:
+        """Kill it, and wait until it is dead."""
+        self.kill()
+        # One that hangs in the system never dies.
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(_DEATH_S)
+        for pipe in (self._process.stdin, self._process.stdout):
+            with suppress(OSError):
+                if pipe is not None:
+                    pipe.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _receive(self) -> tuple[dict[str, Any], bytes] | None:
+        """Receive the next message; None if the process ended, maybe in the middle of one."""
+        assert self._process.stdout is not None
+        with suppress(OSError, ValueError):
+            message: dict[str, Any] = json.loads(self._process.stdout.readline())
+            length = message.pop("bytes", 0)
+            data = self._process.stdout.read(length)
+            if len(data) == length:
+                return message, data
+        return None
+
+
+def _error_from(answer: Mapping[str, Any]) -> MobilityError:
+    kind: type[MobilityError] = getattr(errors, answer["error"])
+    message, fields = answer["message"], answer["fields"]
+    error = BadInputError(message, fields) if fields else kind(message)
+    error.retryable = answer["retryable"]
+    return error
+
+
+def serve(do: Do, *, prepare: Callable[[], None] = lambda: None) -> NoReturn:
+    """Answer requests from standard input until it ends; runs in the process that is asked.
+
+    `prepare` is called before there is a request, for which the process may wait.
+    """
+    # What libraries print must not come between the answers.
+    out = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    # Ctrl-C is for whoever asks, who ends this process.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    prepare()
+    requests = queue.SimpleQueue[bytes]()
+    threading.Thread(target=_listen, args=(requests,), daemon=True).start()
+
+    def send(message: Mapping[str, Any], data: bytes = b"") -> None:
+        out.write(json.dumps({**message, "bytes": len(data)}).encode() + b"\n" + data)
+        out.flush()
+
+    while True:
+        send(_answer(do, json.loads(requests.get()), send))
+
+
+def _listen(requests: queue.SimpleQueue[bytes]) -> None:
+    for line in sys.stdin.buffer:
+        requests.put(line)
+    # Whoever asked has ended: this process ends too, with all that it started.
+    if hasattr(os, "killpg") and os.getpgrp() == os.getpid():
+        os.killpg(0, signal.SIGKILL)
+    os._exit(0)
+
+
+def _answer(do: Do, request: dict[str, Any], send: Send) -> dict[str, Any]:
+    error: MobilityError
+    try:
+        return {"result": do(request, send)}
+    except MobilityError as raised:
+        error = raised
+    except MemoryError:
+        error = EndedError("needed more memory than its limit")
+    except Exception as bug:
+        log.exception("failed")
+        error = WorkerError(f"{type(bug).__name__}: {bug}")
+    fields = error.fields if isinstance(error, BadInputError) else {}
+    kind, retryable = type(error).__name__, error.retryable
+    return {"error": kind, "message": str(error), "fields": fields, "retryable": retryable}

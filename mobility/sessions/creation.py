@@ -1,0 +1,156 @@
+"""What is checked before a session is made, and the copying of its files."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from secrets import token_hex
+from typing import Any, cast
+
+from mobility import registry
+from mobility.analysis_options import check_movement
+from mobility.errors import BadInputError
+from mobility.options import likely
+from mobility.registry import JOINTS, MEASURED, Exercise, Joint
+from mobility.sessions.files import (
+    check_decodable,
+    check_id,
+    check_name,
+    check_visible,
+    open_private,
+    writing,
+)
+from mobility.sessions.record import CalibrationFile, VideoFile
+
+_BLOCK = 1 << 20
+
+
+def new_session_id(created: datetime.datetime) -> str:
+    """Id of a session that is created now, made of the time and chance."""
+    return f"{created:%Y%m%d-%H%M%S}-{token_hex(4)}"
+
+
+def check_creation(
+    *,
+    user_id: str,
+    exercise_name: str | None,
+    session_name: str | None,
+    body_joint_angles: str | Sequence[str],
+    movement: str | None = None,
+) -> tuple[str, list[Joint], str | None]:
+    """Exercise, joints and name of a session that is to be made."""
+    faults: dict[str, list[str]] = {}
+
+    def tried(check: Callable[[], Any]) -> Any:
+        try:
+            return check()
+        except BadInputError as error:
+            faults.update(error.fields)
+
+    tried(lambda: check_id(user_id, what="user_id"))
+    exercise = registry.of_single_joints()
+    if exercise_name is not None or movement is None:
+        exercise = tried(lambda: registry.exercise(exercise_name))
+    joints = tried(lambda: _joints(body_joint_angles, exercise))
+    if movement is not None and exercise and joints:
+        every = body_joint_angles == "all" or list(body_joint_angles) == ["all"]
+        joints = tried(lambda: _joints_of(movement, exercise, None if every else joints))
+    name = session_name
+    if session_name is not None:
+        name = tried(lambda: check_name(session_name, what="session_name"))
+    if faults:
+        raise BadInputError.of(faults)
+    return exercise.name, joints, name
+
+
+def _joints_of(movement: str, exercise: Exercise, joints: list[Joint] | None) -> list[Joint]:
+    """Joints of a session in which a movement is measured: its own, where none were chosen."""
+    from mobility.assessment.movements import movement as entry_of
+
+    chosen = joints or [cast("Joint", entry_of(movement)["joint"])]
+    check_movement(movement, exercise, chosen)
+    return chosen
+
+
+def _joints(given: str | Sequence[str], exercise: Exercise | None) -> list[Joint]:
+    parts = given.split(",") if isinstance(given, str) else given
+    names = [name.strip() for part in parts for name in part.split(",")]
+    known = (*MEASURED, "all")
+    for name in names or [""]:
+        if name not in known:
+            choice = likely(name, known) or f"; choose from {', '.join(known)}"
+            raise BadInputError.of({"body_joint_angles": f"there is no {name!r}{choice}"})
+    if exercise is not None and (other := [j for j in names if j not in (*exercise.joints, "all")]):
+        others = " or ".join(e.name for e in registry.exercises() if other[0] in e.joints)
+        fault = f"{other[0]!r} is measured only in {others}"
+        raise BadInputError.of({"body_joint_angles": fault})
+    chosen = {*names, *(JOINTS if "all" in names else ())}
+    return [joint for joint in MEASURED if joint in chosen]
+
+
+def checked_video(video: str | os.PathLike[str]) -> Path:
+    """Path of a video that can be decoded."""
+    source = Path(video)
+    check_decodable(source.name, what="video")
+    check_visible(source.name, what="video")
+    from mobility.capture.video import probe
+
+    probe(source)
+    return source
+
+
+def check_calibration(calibration: str | os.PathLike[str], videos: Sequence[Path]) -> None:
+    """Raise unless a calibration is that of the cameras of some videos."""
+    from mobility.capture.video import probe
+    from mobility.kinematics.calibration import read_calibration
+
+    cameras = read_calibration(calibration).of([video.name for video in videos])
+    infos = [probe(video) for video in videos]
+    cameras.fitting([(info.width, info.height) for info in infos])
+
+
+def copied_files(
+    videos: Sequence[Path], calibration: str | os.PathLike[str] | None, folder: Path
+) -> dict[str, Any]:
+    """Copy the files of a session into its folder; gives their fields of its record."""
+    copies: dict[str, Any] = {}
+    names = {"video": "video", "second_video": "video-2"}
+    for (field, name), source in zip(names.items(), videos, strict=False):
+        copies[field] = VideoFile(**_copied(source, folder, name))
+    if len(videos) > 1 and copies["video"].sha256 == copies["second_video"].sha256:
+        fault = "is the same as the first; give the video of another camera"
+        raise BadInputError.of({"second_video": f"{videos[1].name} {fault}"})
+    if calibration is not None:
+        copied = _copied(Path(calibration), folder, "calibration")
+        copies["calibration"] = CalibrationFile(**copied)
+    return copies
+
+
+def _copied(source: Path, folder: Path, name: str) -> dict[str, Any]:
+    """Copy a file in blocks, and take its hash on the way."""
+    suffix = source.suffix.lower()
+    if not (suffix[1:].isascii() and suffix[1:].isalnum() and len(suffix) <= 8):
+        suffix = ".video"
+    target = folder / f"{name}{suffix}"
+    digest = hashlib.sha256()
+    size = 0
+    try:
+        original = source.open("rb")
+    except OSError as error:
+        raise BadInputError(f"{source}: cannot be read ({error.strerror})") from error
+    with original, writing(target), open_private(target, "xb") as copy:
+        while block := original.read(_BLOCK):
+            digest.update(block)
+            size += len(block)
+            copy.write(block)
+        copy.flush()
+        os.fsync(copy.fileno())
+    return {
+        "file": target.name,
+        "original_name": source.name,
+        "sha256": digest.hexdigest(),
+        "size": size,
+    }

@@ -1,0 +1,466 @@
+"""Whether groups differ, or people change: differences with intervals, from mixed models."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mobility import tables
+from mobility.errors import BadInputError
+from mobility.options import checked, likely
+from mobility.studies.mixed_model import MixedModel, fit_mixed_model
+from mobility.studies.study_table import choose_metrics
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Array = NDArray[np.float64]
+LEAST = 3
+"""Fewest participants of a group."""
+
+POWER = 0.8
+ERROR_OF = {"visit": "sem"}
+"""Error of a value that counts in a difference within people; between them it is the sd."""
+
+
+@dataclass(frozen=True)
+class Groups:
+    """What :func:`groups` gives.
+
+    Parameters
+    ----------
+    differences
+        A row for each measure, side and comparison; :func:`groups` says what it holds.
+    description
+        A row for each measure, side and cell of the design: ``participants``, ``values``,
+        ``refused``, ``mean``, ``sd``, ``median``, ``lower_quartile``, ``upper_quartile`` and
+        ``units``, of participants' means.
+    reasons
+        Why values are missing: ``metric``, ``side``, the group, ``reason``, ``count``.
+    """
+
+    differences: pd.DataFrame
+    description: pd.DataFrame
+    reasons: pd.DataFrame
+
+    def paper_table(self) -> pd.DataFrame:
+        """Put the description as papers print it: a column for each group, with n: mean (SD).
+
+        ``.to_latex()`` and ``.to_csv()`` of pandas write it.
+        """
+        rows = self.description
+        texts = [
+            f"{n}: {mean:.1f} ({sd:.1f})" if n > 1 else f"{n}: –"
+            for n, mean, sd in zip(rows["participants"], rows["mean"], rows["sd"], strict=True)
+        ]
+        cells = [c for c in rows.columns if c not in {*_DESCRIBED, "metric", "side", "units"}]
+        named = rows.assign(cell=rows[cells].astype(str).agg(", ".join, axis=1), text=texts)
+        names = {"metric": "Measure", "side": "Side", "units": "Unit"}
+        named = named.rename(columns=names)
+        table = named.pivot_table(
+            index=list(names.values()), columns="cell", values="text", aggfunc="first", sort=False
+        )
+        table.columns.name = None
+        return table.fillna("0: –").reset_index()
+
+
+@checked
+def groups(
+    table: Any,
+    *,
+    by: str,
+    within: Sequence[str] = (),
+    adjust: Sequence[str] = (),
+    metrics: Sequence[str] | None = None,
+) -> Groups:
+    r"""Compare groups of people, and what differs within people, by linear mixed models.
+
+    Each measure has a model with fixed effects of `by`, of each of `within`, of both together, and
+    of `adjust`; participants are random, and so are their differences in each of `within`, for
+    values of one person are alike. Differences are of means over the other factors. Their tests and
+    intervals have Satterthwaite's degrees of freedom; p values are adjusted over the measures by
+    Holm's method.
+
+    Parameters
+    ----------
+    table
+        Of :func:`mobility.studies.study_table.study_table`, or a DataFrame with its columns
+        ``participant``, ``metric``, ``side``, ``value``, and ``units``, ``sd``, ``sem``,
+        ``reason`` where there are any. A row is a session, or a repetition.
+    by
+        Column of the groups; each participant is in one of them. A column that differs within
+        participants, like ``visit``, is compared within them.
+    within
+        Columns that differ within participants, such as ``visit`` or ``side``. Without ``side``,
+        each side has its own model.
+    adjust
+        Columns of numbers or of words that the difference is adjusted for: ``age``, ``sex``.
+    metrics
+        Measures; default: all that have values.
+
+    Returns
+    -------
+    Groups
+        Its differences have the columns ``metric``, ``side``, ``effect`` ("group",
+        "visit", "group × visit"), ``comparison`` ("patients − controls"), ``difference``, ``low``,
+        ``high`` (95 %), ``units``, ``freedom``, ``p``, ``p_holm``, ``effect_size`` (Hedges' g,
+        the difference over the SD of single values within groups) with ``effect_size_low`` and
+        ``effect_size_high``, ``participants``, ``values``, ``missing``, ``error_share`` (part of
+        the variance that is error of measurement), ``detectable`` (difference that
+        this study finds with a power of 80 %), ``detectable_without_error``, and ``reason`` where
+        there is no result.
+
+    Raises
+    ------
+    BadInputError
+        The table lacks a column, `by` has one group, or more than 8.
+
+    References
+    ----------
+    Satterthwaite 1946, Biometrics Bull 2:110. Holm 1979, Scand J Stat 6:65. Hedges 1981, J Educ
+    Stat 6:107. Error in the outcome and power: Fleiss 1986, The Design and Analysis of Clinical
+    Experiments, chapter 1.
+    """
+    import pandas as pd
+
+    chosen = check_groups(table, by=by, within=within, adjust=adjust, metrics=metrics)
+    if "side" not in (by, *within):
+        sides = chosen["side"].astype(str)
+    else:
+        sides = pd.Series("both", index=chosen.index)
+    levels = {name: _levels(chosen, name) for name in (by, *within)}
+    rows: list[dict[str, Any]] = []
+    described: list[dict[str, Any]] = []
+    reasons: list[dict[str, Any]] = []
+    for (metric, side), values in chosen.groupby(["metric", sides], sort=False):
+        about = {"metric": metric, "side": side, "units": _unit(values)}
+        described += _description(values, about, levels)
+        reasons += _missing_reasons(values, about, by)
+        rows += [{**about, **row} for row in _differences(values, by, within, adjust, levels)]
+    differences = pd.DataFrame(rows, columns=["metric", "side", *_COLUMNS])
+    differences["p_holm"] = differences.groupby("effect")["p"].transform(holm)
+    return Groups(
+        differences,
+        pd.DataFrame(described),
+        pd.DataFrame(reasons, columns=["metric", "side", by, "reason", "count"]),
+    )
+
+
+_COLUMNS = (
+    *("effect", "comparison", "difference", "low", "high", "units", "freedom", "p", "p_holm"),
+    *("effect_size", "effect_size_low", "effect_size_high", "participants", "values", "missing"),
+    *("error_share", "detectable", "detectable_without_error", "reason"),
+)
+_DESCRIBED = (
+    *("participants", "values", "refused", "mean", "sd", "median"),
+    *("lower_quartile", "upper_quartile"),
+)
+_MOST_GROUPS = 8
+
+
+def holm(p: pd.Series) -> pd.Series:
+    """Adjust p values of several tests by Holm's method; NaN stay, and do not count."""
+    present = p.dropna().sort_values()
+    factors = np.arange(len(present), 0, -1)
+    adjusted = np.minimum(np.maximum.accumulate(present.to_numpy() * factors), 1.0)
+    return p * np.nan if present.empty else present.mask(present.notna(), adjusted).reindex(p.index)
+
+
+def check_groups(
+    table: Any,
+    *,
+    by: str,
+    within: Sequence[str] = (),
+    adjust: Sequence[str] = (),
+    metrics: Sequence[str] | None = None,
+) -> pd.DataFrame:
+    """Return the rows that :func:`groups` compares; it raises what that does."""
+    columns = [str(name) for name in getattr(table, "columns", [])]
+    for name in ("participant", "metric", "side", "value"):
+        if name not in columns:
+            raise BadInputError.of({"table": f"has no column '{name}'; study_table makes one"})
+    for option, names in (("by", [by]), ("within", within), ("adjust", adjust)):
+        for name in names:
+            if name not in columns:
+                close = likely(name, columns)
+                raise BadInputError.of({option: f"the study has no column {name!r}{close}"})
+    if twice := [name for name in (*within, *adjust) if [by, *within, *adjust].count(name) > 1]:
+        option = "within" if twice[0] in within else "adjust"
+        raise BadInputError.of({option: f"{twice[0]!r} is given twice; give it once"})
+    chosen: pd.DataFrame = table[table["metric"].isin(choose_metrics(table, metrics))]
+    if "side" in (by, *within):
+        chosen = chosen[chosen["side"].ne("")]
+    for name in (by, *within):
+        _levels(chosen, name)
+    return chosen
+
+
+def values_by_group(table: pd.DataFrame, metric: str, by: str) -> pd.DataFrame:
+    """Give one value for each participant, group and side, for a picture: the mean.
+
+    Its columns are those of :func:`mobility.pipeline.cohort.by_group`: ``group`` (ordered),
+    ``user_id``, ``side``, ``value``, ``units``.
+    """
+    import pandas as pd
+
+    rows = table[table["metric"].eq(metric) & table["value"].notna()]
+    means = rows.groupby([by, "participant", "side"], sort=True)["value"].mean().reset_index()
+    named = means.rename(columns={by: "group", "participant": "user_id"})
+    named["group"] = pd.Categorical(named["group"], ordered=True)
+    return named.assign(units=_unit(rows))
+
+
+def _levels(chosen: pd.DataFrame, name: str) -> list[Any]:
+    """List the groups as a categorical column orders them, else as numbers and letters do."""
+    if hasattr(chosen[name], "cat"):
+        order = list(chosen[name].cat.categories)
+        levels = [level for level in order if chosen[name].eq(level).any()]
+    else:
+        levels = sorted(set(chosen[name].dropna()), key=lambda v: (isinstance(v, str), v))
+    levels = [level for level in levels if level != ""]
+    if not 2 <= len(levels) <= _MOST_GROUPS:
+        raise BadInputError(
+            f"column {name}: has {len(levels)} different values; compare 2 to {_MOST_GROUPS} groups"
+        )
+    return levels
+
+
+def _unit(values: pd.DataFrame) -> str:
+    return str(values["units"].iloc[0]) if "units" in values else ""
+
+
+def _description(
+    values: pd.DataFrame, about: Mapping[str, Any], levels: Mapping[str, Sequence[Any]]
+) -> list[dict[str, Any]]:
+    rows = []
+    for cell in itertools.product(*levels.values()):
+        inside = values
+        for name, level in zip(levels, cell, strict=True):
+            inside = inside[inside[name].eq(level)]
+        means = inside.groupby("participant")["value"].mean().dropna().to_numpy()
+        n = len(means)
+        quartiles = np.quantile(means, [0.25, 0.5, 0.75]) if n else np.full(3, math.nan)
+        rows.append(
+            {
+                **about,
+                **dict(zip(levels, cell, strict=True)),
+                "participants": n,
+                "values": int(inside["value"].notna().sum()),
+                "refused": int(inside["value"].isna().sum()),
+                "mean": means.mean() if n else math.nan,
+                "sd": means.std(ddof=1) if n > 1 else math.nan,
+                "median": quartiles[1],
+                "lower_quartile": quartiles[0] if n >= 4 else math.nan,
+                "upper_quartile": quartiles[2] if n >= 4 else math.nan,
+            }
+        )
+    return rows
+
+
+def _missing_reasons(
+    values: pd.DataFrame, about: Mapping[str, Any], by: str
+) -> list[dict[str, Any]]:
+    missing = values[values["value"].isna()]
+    if missing.empty:
+        return []
+    if "reason" in missing:
+        why = missing["reason"].replace("", tables.sentence("studies.no_reason"))
+    else:
+        why = missing["value"].map(lambda _: tables.sentence("studies.no_reason"))
+    counted = missing.groupby([by, why.rename("why")], sort=False).size()
+    return [
+        {"metric": about["metric"], "side": about["side"], by: group, "reason": reason, "count": n}
+        for (group, reason), n in counted.items()
+    ]
+
+
+def _differences(
+    values: pd.DataFrame,
+    by: str,
+    within: Sequence[str],
+    adjust: Sequence[str],
+    levels: Mapping[str, Sequence[Any]],
+) -> list[dict[str, Any]]:
+    """Rows of one measure: each comparison of each effect, or why there is none."""
+    comparisons = _comparisons(by, within, levels)
+    whole = values["value"].notna()
+    for name in (*levels, *adjust):
+        whole &= values[name].notna() & values[name].ne("")
+    used = values[whole]
+    counts = {
+        "participants": used["participant"].nunique(),
+        "values": len(used),
+        "missing": len(values) - len(used),
+    }
+    why = _too_few(used, levels)
+    model = None
+    if not why:
+        try:
+            model = _fit(used, by, within, adjust, levels)
+        except BadInputError as error:
+            why = str(error)
+    rows = []
+    for effect, comparison, weights in comparisons:
+        row: dict[str, Any] = {"effect": effect, "comparison": comparison, **counts}
+        if model is None:
+            rows.append({**row, "reason": why})
+        else:
+            rows.append({**row, **_compared(model, weights, effect, used), "reason": ""})
+    return rows
+
+
+def _too_few(used: pd.DataFrame, levels: Mapping[str, Sequence[Any]]) -> str:
+    for name, names in levels.items():
+        for level in names:
+            people = used.loc[used[name].eq(level), "participant"].nunique()
+            if people < LEAST:
+                return tables.sentence(
+                    "studies.too_few", factor=name, level=level, people=people, least=LEAST
+                )
+    return ""
+
+
+def _cells(levels: Mapping[str, Sequence[Any]]) -> list[tuple[Any, ...]]:
+    return list(itertools.product(*levels.values()))
+
+
+def _codes(level: Any, names: Sequence[Any]) -> Array:
+    """Effect coding of a level: deviations from the mean of all."""
+    code: Array = np.eye(len(names))[:, :-1]
+    code[-1] = -1.0
+    row: Array = code[list(names).index(level)]
+    return row
+
+
+def _design_row(cell: Sequence[Any], levels: Mapping[str, Sequence[Any]]) -> Array:
+    """Effects of a cell: the mean, each factor, and the first factor with each of the others."""
+    by, *others = (_codes(level, names) for level, names in zip(cell, levels.values(), strict=True))
+    together = [np.outer(by, other).ravel() for other in others]
+    return np.concatenate([[1.0], by, *others, *together])
+
+
+def _fit(
+    used: pd.DataFrame,
+    by: str,
+    within: Sequence[str],
+    adjust: Sequence[str],
+    levels: Mapping[str, Sequence[Any]],
+) -> MixedModel:
+    cells = {cell: _design_row(cell, levels) for cell in _cells(levels)}
+    keys = used[list(levels)].itertuples(index=False, name=None)
+    fixed = np.array([cells[key] for key in keys])
+    for name in adjust:
+        fixed = np.column_stack([fixed, _covariate(used[name])])
+    person = used["participant"].astype(str)
+    groupings = {"participant": person}
+    kinds = used.groupby("participant")[[by, *within]].nunique()
+    varying = [name for name in (by, *within) if kinds[name].gt(1).any()]
+    for name in varying:
+        groupings[f"participant, {name}"] = person + "\n" + used[name].astype(str)
+    if len(varying) > 1:
+        parts = used[varying].astype(str).agg("\n".join, axis=1)
+        groupings["participant, all"] = person + "\n" + parts
+    if "session_id" in used:
+        groupings["session"] = used["session_id"].astype(str)
+    return fit_mixed_model(used["value"], fixed, groupings)
+
+
+def _covariate(column: pd.Series) -> Array:
+    """Columns of a covariate that do not move the mean: a number less its mean, or classes."""
+    import pandas as pd
+
+    numbers = pd.api.types.is_numeric_dtype(column)
+    classes = column.to_frame() if numbers else pd.get_dummies(column.astype(str), drop_first=True)
+    values: Array = classes.to_numpy(float)
+    return np.asarray(values - values.mean(axis=0))
+
+
+def _comparisons(
+    by: str, within: Sequence[str], levels: Mapping[str, Sequence[Any]]
+) -> list[tuple[str, str, Array]]:
+    """Effect, name and weights of each comparison: pairs of levels, and differences of these."""
+    cells = _cells(levels)
+    designs = np.array([_design_row(cell, levels) for cell in cells])
+
+    def mean(**where: Any) -> Array:
+        names = list(levels)
+        inside = [all(cell[names.index(n)] == v for n, v in where.items()) for cell in cells]
+        average: Array = designs[inside].mean(axis=0)
+        return average
+
+    found = []
+    for name in (by, *within):
+        for one, other in itertools.combinations(levels[name], 2):
+            weights = mean(**{name: other}) - mean(**{name: one})
+            found.append((name, f"{other} − {one}", weights))
+    for name in within:
+        for one, other in itertools.combinations(levels[by], 2):
+            for first, second in itertools.combinations(levels[name], 2):
+                changes = [
+                    mean(**{by: group, name: second}) - mean(**{by: group, name: first})
+                    for group in (one, other)
+                ]
+                words = f"({other} − {one}) of ({second} − {first})"
+                found.append((f"{by} × {name}", words, changes[1] - changes[0]))
+    return found
+
+
+def _compared(model: MixedModel, weights: Array, effect: str, used: pd.DataFrame) -> dict[str, Any]:
+    from scipy import stats
+
+    padded = np.zeros(len(model.estimate))
+    padded[: len(weights)] = weights
+    difference, error, freedom = model.contrast(padded)
+    freedom = max(freedom, 1.0)
+    half = float(stats.t.ppf(0.975, freedom)) * error
+    total = max(sum(model.variances.values()), 0.0)
+    size = _effect_size(difference, error, freedom, math.sqrt(total))
+    needed = float(stats.t.ppf(0.975, freedom) + stats.t.ppf(POWER, freedom))
+    share = _error_share(used, effect, model)
+    return {
+        "difference": difference,
+        "low": difference - half,
+        "high": difference + half,
+        "freedom": freedom,
+        "p": float(2 * stats.t.sf(abs(difference / error), freedom)),
+        **dict(zip(("effect_size", "effect_size_low", "effect_size_high"), size, strict=True)),
+        "error_share": share,
+        "detectable": needed * error,
+        "detectable_without_error": needed * error * math.sqrt(1 - share),
+    }
+
+
+def _effect_size(
+    difference: float, error: float, freedom: float, sd: float
+) -> tuple[float, float, float]:
+    """Hedges' g with the 95 % interval of the noncentral t distribution."""
+    from scipy import special
+
+    if not sd > 0:
+        return (math.nan,) * 3
+    t = difference / error
+    scale = (1 - 3 / (4 * freedom - 1)) * error / sd
+    low, high = (float(special.nctdtrinc(freedom, p, t)) for p in (0.975, 0.025))
+    return t * scale, low * scale, high * scale
+
+
+def _error_share(used: pd.DataFrame, effect: str, model: MixedModel) -> float:
+    """Part of the variance of a difference that is error of the video; NaN where none is known."""
+    column = ERROR_OF.get(effect, "sd")
+    if effect == "side" or " × " in effect or column not in used:
+        return math.nan
+    errors = used[column].to_numpy(float)
+    if not np.isfinite(errors).all():
+        return math.nan
+    if column == "sem":
+        people = model.variances.get("participant", 0.0)
+        total = sum(model.variances.values()) - max(people, 0.0)
+    else:
+        total = sum(model.variances.values())
+    return float(min((errors**2).mean() / total, 1.0)) if total > 0 else math.nan

@@ -1,0 +1,555 @@
+"""How reliable measures are: from a table of measured values to the statistics of a paper."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from mobility import tables
+from mobility.errors import BadInputError
+from mobility.kinematics.geometry import Array
+from mobility.options import checked, likely
+from mobility.studies.components import (
+    PARTICIPANT,
+    RESIDUAL,
+    Components,
+    Parts,
+    parts,
+    variance_components,
+)
+from mobility.validation.limits import bland_altman
+from mobility.validation.reliability import (
+    Estimate,
+    Form,
+    Kind,
+    interval,
+    intraclass_correlation,
+    mdc95,
+    measurement_error,
+    share_of_error,
+    weighted_kappa,
+)
+
+TRIAL = "trial"
+FACTORS = ("visit", "operator", "device", "camera", TRIAL)
+"""Columns of a study that say what differs between values of a participant."""
+
+COLUMNS = (
+    *("metric", "side", "statistic", "form", "over", "of"),
+    *("value", "low", "high", "p", "units"),
+    *("participants", "values", "refused", "missing", "method", "reason", "note"),
+)
+"""Columns of the statistics, in order; :func:`reliability` says what they hold."""
+
+ANOVA, REML = "analysis of variance", "REML"
+FORMS: tuple[Form, ...] = ("A,1", "C,1", "A,k", "C,k")
+KINDS: tuple[Kind, ...] = ("agreement", "consistency")
+
+
+class Reliability(NamedTuple):
+    """What :func:`reliability` gives: statistics, values without a number, flow of participants."""
+
+    statistics: pd.DataFrame
+    without_value: pd.DataFrame
+    flow: pd.DataFrame
+
+
+class _Row(NamedTuple):
+    """A statistic of one metric and side."""
+
+    statistic: str
+    estimate: Estimate
+    form: str = ""
+    over: str = ""
+    of: str = ""
+    p: float = np.nan
+    units: str | None = None
+    """None where they are those of the values."""
+    values: int = 0
+    method: str = ""
+    note: str = ""
+
+
+@checked
+def reliability(
+    table: pd.DataFrame,
+    *,
+    metrics: Sequence[str] | None = None,
+    ordinal: Sequence[str] = (),
+    ratio: Sequence[str] | None = None,
+) -> Reliability:
+    """Say how reliable measures are, from values of participants who were measured repeatedly.
+
+    One value is that of a trial (a recording) of a participant; where it has repetitions, it is
+    their median or extreme already, so that repetitions are not counted as measurements. What
+    differs between the values of a participant is said by the columns `visit`, `operator`,
+    `device`, `camera` and `trial`. Beside another of these, `trial` numbers the repeated trials
+    within a visit (or of an operator), which have no order of their own; alone it is what `visit`
+    is.
+
+    With one value of each participant at each level of one column, all is that of a two-way
+    analysis of variance. With several columns, repeated trials or missing values it is
+    that of :func:`~mobility.studies.components.variance_components`, with all values that there are
+    (REML).
+
+    Parameters
+    ----------
+    table
+        A row for each value: `participant`, `metric`, `value` (NaN where refused or missing), one
+        or more of `visit`, `operator`, `device`, `camera`, `trial`; and, where they are there,
+        `side`, `units`, `sd` (stated of the error) and `reason` (why there is no value).
+    metrics
+        Names of the metrics, all by default.
+    ordinal
+        Metrics whose values are ordered categories in whole numbers (scores): kappa is given.
+    ratio
+        Metrics of which zero means none, so that they have a coefficient of variation; by
+        default those whose unit says so (durations, lengths, speeds).
+
+    Returns
+    -------
+    Reliability
+        ``statistics``: a row for each metric, side and statistic, with the columns `COLUMNS`.
+
+        - `icc`, intraclass correlation, by its `form` after McGraw and Wong: ICC(A,1) and ICC(C,1),
+          absolute agreement and consistency of one value, ICC(A,k) and ICC(C,k) of the mean of one
+          value at each of the levels; ICC(1) and ICC(k) where what differs has no effect of its
+          own (repeated trials).
+        - `sem`, standard error of measurement, and `mdc95`, 1.96 √2 of it: smallest change of two
+          values that exceeds their error. Its `form` is agreement, consistency, or within.
+        - `cv`, within-participant coefficient of variation, as a share.
+        - `change`, mean change from the first level to another, with the interval and `p` of the
+          paired t test; `sd_change`, `limit_low` and `limit_high`, 95 % limits of agreement.
+        - `component`, standard deviation of each term of the design.
+        - `kappa`, linear and quadratic, of ordinal metrics.
+        - `stated_sd`, root mean square of the `sd` of the values.
+
+        ``over`` is what differs between two values ("visit": all else is the same; "visit,
+        operator": both). ``of`` is the term of a component, or the two levels of a change.
+        ``value``, ``low`` and ``high`` (95 %) are NaN where ``reason`` says why. ``participants``
+        and ``values`` are those that were used; ``refused`` (with a reason) and ``missing``
+        (without) count those that were not. ``method`` is "analysis of variance" or "REML";
+        ``note`` says what to know of a value that there is.
+
+        ``without_value``: how many values of which metric and side have none, by ``reason``.
+
+        ``flow``: participants and trials in the study, without any value by reason, with a value,
+        at each level, at every level.
+
+    Raises
+    ------
+    BadInputError
+        A column lacks, nothing differs within participants, a value is there twice, or a name is
+        not in the table.
+
+    Notes
+    -----
+    Operators, visits and devices count as drawn from many: that is what a later measurement meets.
+    With two levels the intervals of agreement are therefore wide. Of the intervals,
+    ``benchmarks/reliability.md`` has what they cover. Tests are not corrected for the number of
+    metrics.
+
+    References
+    ----------
+    McGraw & Wong 1996, Psychol Methods 1:30. Weir 2005, J Strength Cond Res 19:231. Brennan 2001,
+    Generalizability Theory, Springer. Bland & Altman 1999, Stat Methods Med Res 8:135.
+    """
+    rows = _checked(table, metrics)
+    names = rows["metric"].unique().tolist()
+    for what, given in (("ordinal", ordinal), ("ratio", ratio or ())):
+        _check_names(what, given, names)
+    varying = [name for name in FACTORS if name in rows and rows[name].nunique() > 1]
+    if not varying or rows.groupby([PARTICIPANT, "metric", "side"], observed=True).size().max() < 2:
+        raise BadInputError(
+            "reliability: no participant was measured repeatedly; say in a column what differs"
+            f" between measurements ({', '.join(FACTORS)})"
+        )
+    cells = [PARTICIPANT, *varying]
+    _check_unique(rows, cells)
+    ways = [name for name in varying if name != TRIAL] or [TRIAL]
+    zero_is_none = tables.load("studies")["ratio_units"]["values"]
+    statistics: list[dict[str, Any]] = []
+    for (metric, side), each in rows.groupby(["metric", "side"], sort=False):
+        used, without = each[each["value"].notna()], each[each["value"].isna()]
+        units = _units(metric, each["units"])
+        if metric in ordinal:
+            of_metric = _kappas(used, ways)
+        else:
+            of_metric = _of_values(used, ways)
+            if units in zero_is_none if ratio is None else metric in ratio:
+                of_metric += _variations(used, ways)
+            for way in ways:
+                of_metric += _changes(used, way, [name for name in cells if name != way])
+        of_metric += _stated(used)
+        for row in of_metric:
+            n, value, low, high, reason = row.estimate
+            statistics.append(
+                {
+                    **row._asdict(),
+                    **{"metric": metric, "side": side, "participants": n},
+                    **{"value": value, "low": low, "high": high, "reason": reason},
+                    "units": units if row.units is None else row.units,
+                    "values": row.values or len(used),
+                    "refused": int(without["reason"].ne("").sum()),
+                    "missing": int(without["reason"].eq("").sum()),
+                }
+            )
+    return Reliability(
+        pd.DataFrame(statistics, columns=list(COLUMNS)),
+        _without_value(rows),
+        _flow(rows, ways, cells),
+    )
+
+
+def _checked(table: pd.DataFrame, metrics: Sequence[str] | None) -> pd.DataFrame:
+    """Rows of the metrics, with plain columns; levels are texts in order of their categories."""
+    for name in ("participant", "metric", "value"):
+        if name not in table:
+            raise BadInputError(
+                f"reliability: the table has no column {name}{likely(name, map(str, table))}"
+            )
+    rows = table.reset_index(drop=True)
+    names = rows["metric"].astype(str).unique().tolist()
+    if metrics is not None:
+        _check_names("metrics", metrics, names)
+        rows = rows[rows["metric"].astype(str).isin(list(metrics))].reset_index(drop=True)
+    if not len(rows):
+        raise BadInputError("reliability: the table has no row")
+    given = [name for name in FACTORS if name in rows]
+    for name in ("participant", "metric", *given):
+        if (empty := rows[name].isna() | rows[name].astype(str).eq("")).any():
+            raise BadInputError(
+                f"reliability: row {int(empty.argmax()) + 1} has no {name}; name it, or leave the"
+                " row out"
+            )
+    value = pd.to_numeric(rows["value"], errors="coerce").astype("float64")
+    faulty = (value.isna() & rows["value"].notna()) | np.isinf(value)
+    if faulty.any():
+        raise BadInputError(
+            f"reliability: row {int(faulty.argmax()) + 1}: value must be a number, or NaN where"
+            " there is none"
+        )
+    plain = pd.DataFrame({"value": value})
+    for name in ("participant", "metric", *given):
+        plain[name] = pd.Categorical(rows[name].astype(str), _levels(rows[name]), ordered=True)
+    for name in ("side", "units", "reason"):
+        plain[name] = rows[name].astype(object).fillna("").astype(str) if name in rows else ""
+    sd = pd.to_numeric(rows["sd"], errors="coerce") if "sd" in rows else np.nan
+    plain["sd"] = pd.Series(sd, index=plain.index, dtype="float64")
+    plain["metric"] = plain["metric"].astype(str)
+    return plain
+
+
+def _check_names(what: str, given: Sequence[str], names: Sequence[str]) -> None:
+    for name in given:
+        if name not in names:
+            raise BadInputError(
+                f"{what} {name!r}: no such metric in the table{likely(name, names)}"
+            )
+
+
+def _levels(column: pd.Series) -> list[str]:
+    """Levels in order: of categories theirs, of numbers by size, else as they come."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return [str(each) for each in column.cat.categories if (column == each).any()]
+    present = list(dict.fromkeys(column.astype(str)))
+    try:
+        return sorted(present, key=float)
+    except ValueError:
+        return present
+
+
+def _check_unique(rows: pd.DataFrame, cells: Sequence[str]) -> None:
+    twice = rows.duplicated([*cells, "metric", "side"])
+    if twice.any():
+        row = rows.loc[twice.idxmax()]
+        where = ", ".join(f"{name} {row[name]}" for name in cells)
+        raise BadInputError(
+            f"reliability: {row['metric']} {row['side']} of {where} is there twice; number"
+            " repeated measurements in a column trial"
+        )
+
+
+def _units(metric: str, column: pd.Series) -> str:
+    different = [text for text in column.unique() if text]
+    if len(different) > 1:
+        raise BadInputError(
+            f"reliability: {metric} is in different units ({', '.join(different)}); give one"
+        )
+    return different[0] if different else ""
+
+
+def _of_values(used: pd.DataFrame, ways: Sequence[str]) -> list[_Row]:
+    """Correlations, errors of measurement and components."""
+    components = _components(used, ways)
+    rows = _correlations(used, ways, components) + _errors(used, ways, components)
+    rows += [
+        row._replace(statistic="mdc95", estimate=_mapped(row.estimate, mdc95))
+        for row in rows
+        if row.statistic == "sem"
+    ]
+    for term in components.terms:
+        low, high = components.interval({term: 1.0})
+        variance = Estimate(components.participants, components.sum({term: 1.0}), low, high, "")
+        rows.append(
+            _Row(
+                "component",
+                _mapped(variance, math.sqrt),
+                of=TRIAL if term == RESIDUAL and _repeated(used, ways) else term,
+                method=REML,
+                note="" if variance.value else tables.sentence("studies.note.zero"),
+            )
+        )
+    if components.reason:
+        rows.append(_Row("component", _without(used, components.reason), method=REML))
+    return rows
+
+
+def _correlations(used: pd.DataFrame, ways: Sequence[str], components: Components) -> list[_Row]:
+    """Intraclass correlations over each way, over all of them, and over repeated trials."""
+    table = _wide(used, ways)
+    if table is not None and not np.isnan(table).any():
+        return [
+            _Row(
+                "icc",
+                intraclass_correlation(table, form=form),
+                *(f"ICC({form})", ways[0]),
+                units="1",
+                method=ANOVA,
+                note=_few_levels(used, ways) if form in ("A,1", "A,k") else "",
+            )
+            for form in FORMS
+        ]
+    if components.reason:
+        return [_Row("icc", _without(used, components.reason), units="1", method=REML)]
+    rows = []
+    for over in _differing(used, ways):
+        levels = {way: used[way].nunique() for way in over}
+        for count in ("1", "k") if over else ("1",):
+            several = levels if count == "k" else dict.fromkeys(over, 1)
+            each = parts(components.terms, several)
+            for kind, letter in _kinds(each).items():
+                error = each.relative | (each.systematic if letter == "A" else {})
+                true, wrong = components.sum(each.true), components.sum(error)
+                share = components.draws(each.relative)
+                if letter == "A":
+                    share = share + components.draws(each.systematic)
+                of_true = components.draws(each.true)
+                low, high = interval(of_true / (of_true + share))
+                rows.append(
+                    _Row(
+                        "icc",
+                        Estimate(components.participants, true / (true + wrong), low, high, ""),
+                        f"ICC({letter}{',' * bool(letter)}{count})",
+                        ", ".join(over or [TRIAL]),
+                        units="1",
+                        method=REML,
+                        note=_few_levels(used, over) if kind == "agreement" else "",
+                    )
+                )
+    return rows
+
+
+def _errors(used: pd.DataFrame, ways: Sequence[str], components: Components) -> list[_Row]:
+    """Give the errors of measurement over each way, over all of them, over repeated trials."""
+    table = _wide(used, ways)
+    if table is not None and not np.isnan(table).any():
+        return [
+            _Row(
+                "sem",
+                measurement_error(table, kind=kind),
+                *(kind, ways[0]),
+                method=ANOVA,
+                note=_few_levels(used, ways) if kind == "agreement" else "",
+            )
+            for kind in KINDS
+        ]
+    if components.reason:
+        return [_Row("sem", _without(used, components.reason), method=REML)]
+    rows = []
+    for over in _differing(used, ways):
+        each = parts(components.terms, dict.fromkeys(over, 1))
+        for kind in _kinds(each):
+            error = each.relative | (each.systematic if kind == "agreement" else {})
+            low, high = components.interval(error)
+            variance = Estimate(components.participants, components.sum(error), low, high, "")
+            rows.append(
+                _Row(
+                    "sem",
+                    _mapped(variance, math.sqrt),
+                    *(kind, ", ".join(over or [TRIAL])),
+                    method=REML,
+                    note=_few_levels(used, over) if kind == "agreement" else "",
+                )
+            )
+    return rows
+
+
+def _variations(used: pd.DataFrame, ways: Sequence[str]) -> list[_Row]:
+    """Coefficients of variation, from the errors of the logarithms."""
+    if len(used) and used["value"].min() <= 0:
+        reason = tables.sentence("studies.reason.not_positive")
+        return [_Row("cv", _without(used, reason), units="1")]
+    logarithms = used.assign(value=np.log(used["value"]))
+    errors = _errors(logarithms, ways, _components(logarithms, ways))
+    return [
+        row._replace(statistic="cv", estimate=share_of_error(row.estimate), units="1")
+        for row in errors
+    ]
+
+
+def _changes(used: pd.DataFrame, way: str, others: Sequence[str]) -> list[_Row]:
+    """Change from the first level to each other one, in values alike in all else."""
+    levels = [level for level in used[way].cat.categories if (used[way] == level).any()]
+    if len(levels) < 2:
+        reason = tables.sentence("studies.reason.one_level", way=way)
+        return [_Row("change", _without(used, reason), over=way)]
+    first, *later = levels
+    plain = used.astype(dict.fromkeys([way, *others], str))
+    wide = plain.pivot(index=list(others), columns=way, values="value")
+    participants = wide.index.get_level_values(PARTICIPANT).tolist()
+    rows = []
+    for level in later:
+        found = bland_altman(
+            wide[level].to_numpy(),
+            wide[first].to_numpy(),
+            participants=None if len(set(participants)) == len(participants) else participants,
+        )
+        n, p = found.participants, math.nan
+        if not found.reason:
+            half = found.bias_high - found.bias
+            p = float(2 * stats.t.sf(abs(found.bias) * stats.t.ppf(0.975, n - 1) / half, n - 1))
+        for statistic, value, low, high in (
+            ("change", found.bias, found.bias_low, found.bias_high),
+            ("sd_change", found.sd, math.nan, math.nan),
+            ("limit_low", found.lower, found.lower_low, found.lower_high),
+            ("limit_high", found.upper, found.upper_low, found.upper_high),
+        ):
+            estimate = Estimate(n, value, low, high, found.reason)
+            row = _Row(
+                statistic, estimate, over=way, of=f"{level} − {first}", values=2 * found.pairs
+            )
+            rows.append(row._replace(p=p) if statistic == "change" else row)
+    return rows
+
+
+def _kappas(used: pd.DataFrame, ways: Sequence[str]) -> list[_Row]:
+    table = _wide(used, ways)
+    rows = []
+    for weights in ("linear", "quadratic"):
+        if table is None:
+            found = _without(used, tables.sentence("studies.reason.kappa"))
+        else:
+            found = weighted_kappa(table, weights=weights)
+        values = 0 if table is None else found.n * table.shape[1]
+        rows.append(_Row("kappa", found, weights, ", ".join(ways), units="1", values=values))
+    return rows
+
+
+def _stated(used: pd.DataFrame) -> list[_Row]:
+    """Root mean square of what the values state as the sd of their error."""
+    stated = used["sd"].dropna()
+    if not len(stated):
+        return []
+    people = used.loc[stated.index, PARTICIPANT].nunique()
+    value = float(np.sqrt((stated**2).mean()))
+    return [_Row("stated_sd", Estimate(people, value, np.nan, np.nan, ""), values=len(stated))]
+
+
+def _components(used: pd.DataFrame, ways: Sequence[str]) -> Components:
+    labels = {name: used[name].astype(str).tolist() for name in (PARTICIPANT, *ways)}
+    found: Components = variance_components(used["value"].to_numpy(np.float64), labels)
+    return found
+
+
+def _wide(used: pd.DataFrame, ways: Sequence[str]) -> Array | None:
+    """Values over (participant, level), NaN where there is none; None if there may be several."""
+    if len(ways) > 1 or _repeated(used, ways) or used[ways[0]].nunique() < 2:
+        return None
+    plain = used.astype({PARTICIPANT: str, ways[0]: str})
+    wide = plain.pivot(index=PARTICIPANT, columns=ways[0], values="value")
+    table: Array = wide.to_numpy(np.float64)
+    return table
+
+
+def _repeated(used: pd.DataFrame, ways: Sequence[str]) -> bool:
+    return bool(used.duplicated([PARTICIPANT, *ways]).any())
+
+
+def _differing(used: pd.DataFrame, ways: Sequence[str]) -> list[list[str]]:
+    """List what may differ between two values: each way, all, none (between repeated trials)."""
+    present = [way for way in ways if used[way].nunique() > 1]
+    sets = [[way] for way in present]
+    sets += [present] if len(present) > 1 else []
+    return [*sets, []] if _repeated(used, ways) else sets
+
+
+def _kinds(each: Parts) -> dict[str, str]:
+    """Kinds of error, with their letters; one where nothing is systematic."""
+    return {"agreement": "A", "consistency": "C"} if each.systematic else {"within": ""}
+
+
+def _few_levels(used: pd.DataFrame, over: Sequence[str]) -> str:
+    few = [name for name in over if used[name].nunique() == 2]
+    return tables.sentence("studies.note.few", names=", ".join(few)) if few else ""
+
+
+def _mapped(estimate: Estimate, function: Callable[[float], float]) -> Estimate:
+    value, low, high = (function(each) for each in estimate[1:4])
+    return Estimate(estimate.n, value, low, high, estimate.reason)
+
+
+def _without(used: pd.DataFrame, reason: str) -> Estimate:
+    return Estimate(used[PARTICIPANT].nunique(), np.nan, np.nan, np.nan, reason)
+
+
+def _without_value(rows: pd.DataFrame) -> pd.DataFrame:
+    """Count the values that there are not, by metric, side and reason."""
+    missing = tables.sentence("studies.values.no_reason")
+    without = rows[rows["value"].isna()].assign(
+        reason=lambda each: each["reason"].where(each["reason"].ne(""), missing),
+        participant=lambda each: each[PARTICIPANT].astype(str),
+    )
+    return without.groupby(["metric", "side", "reason"], sort=False, as_index=False).agg(
+        values=("reason", "size"), participants=(PARTICIPANT, "nunique")
+    )
+
+
+def _flow(rows: pd.DataFrame, ways: Sequence[str], cells: Sequence[str]) -> pd.DataFrame:
+    """Count participants and trials from the study to what was measured."""
+    plain = rows.astype(dict.fromkeys(cells, str))
+    trials = plain.groupby(list(cells), sort=False, as_index=False).agg(
+        values=("value", "count"), reason=("reason", _commonest)
+    )
+    measured = trials[trials["values"] > 0]
+    flow: list[tuple[str, pd.DataFrame]] = [
+        (tables.sentence("studies.values.all"), trials),
+        *(
+            (tables.sentence("studies.values.without", reason=reason), some)
+            for reason, some in trials[trials["values"] == 0].groupby("reason", sort=False)
+        ),
+        (tables.sentence("studies.values.measured"), measured),
+    ]
+    for way in ways:
+        for level in rows[way].cat.categories:
+            step = tables.sentence("studies.values.level", way=way, level=level)
+            flow.append((step, measured[measured[way] == level]))
+    counted = measured.drop_duplicates([PARTICIPANT, *ways]).groupby(PARTICIPANT).size()
+    everywhere = counted.index[counted == len(measured.drop_duplicates(list(ways)))]
+    complete = measured[measured[PARTICIPANT].isin(everywhere)]
+    flow.append((tables.sentence("studies.values.everywhere"), complete))
+    return pd.DataFrame(
+        [(step, some[PARTICIPANT].nunique(), len(some)) for step, some in flow],
+        columns=["step", "participants", "trials"],
+    )
+
+
+def _commonest(reasons: pd.Series) -> str:
+    """Most frequent reason; that none is given where there is none."""
+    given = reasons[reasons.ne("")]
+    return str(given.mode()[0]) if len(given) else tables.sentence("studies.values.no_reason")

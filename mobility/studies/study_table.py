@@ -1,0 +1,289 @@
+"""A study: sessions with what the study says of each, as one table for all its statistics."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Self
+
+from mobility import tables
+from mobility.errors import BadInputError
+from mobility.options import FilePath, checked, likely
+from mobility.parsing import read_csv
+from mobility.pipeline.cohort import COMPARED, to_dataframe, write_table
+from mobility.sessions.record import ANONYMOUS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mobility.sessions.stored import StoredSession
+
+FACTORS = ("visit", "operator", "device", "camera", "trial")
+"""Columns that say what differs between the sessions of a participant."""
+
+OF_VIDEO = ("second_video", "calibration", "exercise", "joints", "options")
+"""Columns that say how a video is analysed, as those of a batch do."""
+
+NAMED = ("session", "video", "participant", *FACTORS, *OF_VIDEO)
+
+OF_SESSION = (
+    *("exercise", "date", "view", "recording", "cameras", "method", "software"),
+    *("sex", "age", "height_m", "weight_kg"),
+)
+OF_MEASURE = ("quantity", "kind", "units", "long_name", "version")
+TABLE, SESSIONS = "study.parquet", "sessions.csv"
+_NEAR = 0.8
+"""Likeness from which on a column is taken for a misspelt one."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study's sessions and their measures.
+
+    Parameters
+    ----------
+    table
+        A row for each session, measure and side; :func:`study_table` says what it holds.
+    sessions
+        A row for each line of the study: ``line``, ``session_id``, ``participant``, the study's
+        columns, and ``reason`` where the session is left out, else empty.
+    columns
+        Names of the columns that the study itself has beside session and participant.
+    """
+
+    table: pd.DataFrame
+    sessions: pd.DataFrame
+    columns: tuple[str, ...]
+
+    def write(self, folder: Path) -> None:
+        """Keep the study in a folder, for :meth:`read`: two tables, as Parquet and CSV."""
+        write_table(self.table, folder / TABLE)
+        write_table(self.sessions, folder / SESSIONS)
+
+    @classmethod
+    def read(cls, folder: str | os.PathLike[str]) -> Self:
+        """Read what :meth:`write` kept."""
+        import pandas as pd
+
+        table = pd.read_parquet(Path(folder) / TABLE)
+        texts = {"session_id": "str", "participant": "str", "reason": "str"}
+        sessions = pd.read_csv(Path(folder) / SESSIONS, dtype=texts, keep_default_na=False)
+        columns = list(sessions.columns)
+        of_study = columns[columns.index("participant") + 1 : columns.index("exercise")]
+        return cls(table, sessions, tuple(of_study))
+
+    def flow(self) -> list[tuple[str, int]]:
+        """Count sessions and participants from the list to the statistics, in words and numbers."""
+        used = self.sessions[self.sessions["reason"].eq("")]
+        without = self.sessions.loc[self.sessions["reason"].ne(""), "reason"]
+        return [
+            (tables.sentence("studies.flow.listed"), len(self.sessions)),
+            *(
+                (tables.sentence("studies.flow.left_out", reason=reason), int(count))
+                for reason, count in without.value_counts().items()
+            ),
+            (tables.sentence("studies.flow.measured"), len(used)),
+            (tables.sentence("studies.flow.people"), self.sessions["participant"].nunique()),
+            (tables.sentence("studies.flow.people_measured"), used["participant"].nunique()),
+        ]
+
+
+_RESERVED = frozenset(
+    {
+        *("line", "session_id", "metric", "side", "value", "sd", "sem", "text", "reason", "level"),
+        *OF_MEASURE,
+    }
+)
+"""Columns of the table that a list cannot have."""
+
+
+@checked
+def read_list(path: FilePath) -> pd.DataFrame:
+    """Read the list of a study: a CSV file with a row for each session.
+
+    Parameters
+    ----------
+    path
+        Its columns are ``session`` (an id) or ``video`` (a file, as seen from the folder of the
+        list), ``participant``, any of ``visit``, ``operator``, ``device``, ``camera``, ``trial``
+        and, with ``video``, of ``second_video``, ``calibration``, ``exercise``, ``joints``,
+        ``options`` (as in a batch). Further columns are the study's own: a group, a weight.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row for each row of the file, with ``line``, its number there. A factor or a column of the
+        study's own is a number where all its values are.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such file.
+    BadInputError
+        A column is misspelt, or there twice; both or none of ``session`` and ``video`` are there;
+        a row lacks what it needs.
+    """
+    import pandas as pd
+
+    file = Path(path)
+    names, rows = read_csv(file, what="study")
+    for name in names:
+        if not name:
+            raise BadInputError(f"{file}: has a column without a name; name it or delete it")
+        if names.count(name) > 1:
+            raise BadInputError(f"{file}: has the column '{name}' twice")
+        if name not in NAMED and (near := difflib.get_close_matches(name, NAMED, 1, _NEAR)):
+            raise BadInputError(f"{file}: unknown column '{name}'; did you mean '{near[0]}'?")
+        if name in _RESERVED:
+            raise BadInputError(f"{file}: the column '{name}' is measured; give it another name")
+    if ("session" in names) == ("video" in names):
+        raise BadInputError(f"{file}: needs one of the columns 'session' and 'video'")
+    for number, values in rows:
+        if len(values) != len(names):
+            raise BadInputError(
+                f"{file}, line {number}: {len(values)} values for {len(names)} columns"
+            )
+    listed = pd.DataFrame([values for _, values in rows], columns=names)
+    listed.insert(0, "line", [number for number, _ in rows])
+    for name in {"session", "video", "participant", *FACTORS} & set(names):
+        empty = listed.loc[listed[name].eq(""), "line"]
+        if len(empty):
+            raise BadInputError(f"{file}, line {empty.iloc[0]}: has no {name}")
+    for name in _of_study(listed):
+        numbers = pd.to_numeric(listed[name].where(listed[name].ne("")), errors="coerce")
+        if numbers.notna().eq(listed[name].ne("")).all() and numbers.notna().any():
+            listed[name] = numbers
+    return listed
+
+
+def study_table(
+    listed: pd.DataFrame,
+    sessions: Iterable[StoredSession],
+    *,
+    recordings: Sequence[str] = COMPARED,
+    level: Literal["session", "repetition"] = "session",
+) -> Study:
+    """Put the measures of a study's sessions into one table.
+
+    Parameters
+    ----------
+    listed
+        Of :func:`read_list`, with the column ``session``.
+    sessions
+        The sessions that it names.
+    recordings
+        Verdicts on a recording with which a session is used, as of
+        :func:`mobility.pipeline.cohort.to_dataframe`.
+    level
+        Whether a row is the value of a session (over its accepted repetitions) or of one
+        repetition.
+
+    Returns
+    -------
+    Study
+        Its table has a row for each session, measure and side, or for each of its repetitions, also
+        where there is no value, with the columns ``session_id``, ``participant``, those of the
+        study, `OF_SESSION`, ``metric`` (with what else it is of in brackets), `OF_MEASURE`,
+        ``side``, ``rep``, ``value``, ``sd`` of its error, ``sem``, ``text`` and ``reason``.
+
+    Raises
+    ------
+    BadInputError
+        A session is listed twice, is another participant's than the list says, or of a participant
+        without a name; or the sessions are of several exercises.
+    """
+    frame = to_dataframe(sessions, recordings=recordings)
+    columns = tuple(_of_study(listed))
+    twice = listed.loc[listed["session"].duplicated(), "session"]
+    if len(twice):
+        lines = listed.loc[listed["session"].eq(twice.iloc[0]), "line"]
+        raise BadInputError(
+            f"study: lines {', '.join(map(str, lines))} are the same session, {twice.iloc[0]}"
+        )
+    of_session = frame.drop_duplicates("session_id").set_index("session_id")
+    design = _with_participants(listed, of_session)
+    exercises = sorted(set(of_session["exercise"].astype(str)))
+    if len(exercises) > 1:
+        raise BadInputError(
+            f"study: has sessions of {', '.join(exercises)}; compare those of one exercise"
+        )
+    measured = _measured(frame, level)
+    taken = [name for name in OF_SESSION if name not in columns]
+    about = design.join(of_session[taken], on="session_id")
+    table = about.drop(columns="line").merge(measured, on="session_id", how="right")
+    reasons = measured.groupby("session_id")["left_out"].first()
+    sessions_of_study = about.assign(reason=about["session_id"].map(reasons))
+    return Study(table.drop(columns="left_out"), sessions_of_study, columns)
+
+
+def _with_participants(listed: pd.DataFrame, of_session: pd.DataFrame) -> pd.DataFrame:
+    """Rows of the list with the participant of each, who is the same in list and session."""
+    whose = listed["session"].map(of_session["user_id"].astype(str))
+    given = listed.get("participant", whose)
+    wrong = given.ne(whose) & whose.ne(ANONYMOUS)
+    if wrong.any():
+        row = listed[wrong].iloc[0]
+        raise BadInputError(
+            f"study, line {row['line']}: session {row['session']} is of participant "
+            f"{whose[row.name]}, not of {given[row.name]}"
+        )
+    if given.eq(ANONYMOUS).any():
+        raise BadInputError(
+            f"study, line {listed.loc[given.eq(ANONYMOUS), 'line'].iloc[0]}: its session names no "
+            "participant; add the column 'participant'"
+        )
+    design = listed.assign(session_id=listed["session"], participant=given)
+    return design[["line", "session_id", "participant", *_of_study(listed)]]
+
+
+def _of_study(listed: pd.DataFrame) -> list[str]:
+    """Columns in which sessions may differ, and the study's own ones."""
+    return [name for name in listed.columns if name not in {"line", *NAMED} or name in FACTORS]
+
+
+def _measured(frame: pd.DataFrame, level: str) -> pd.DataFrame:
+    """Give each session a row for each measure that any of them has, with the reason of a gap."""
+    import pandas as pd
+
+    reasons = frame[frame["metric"].eq("")].set_index("session_id")["reason"].astype(str)
+    rows = frame[frame["level"].eq(level) & frame["metric"].ne("")]
+    texts = ("session_id", "metric", "item", "side", "text", "reason", *OF_MEASURE)
+    rows = rows.astype(dict.fromkeys(texts, "str"))
+    inside = rows["item"].ne("")
+    rows["metric"] = rows["metric"].where(~inside, rows["metric"] + "[" + rows["item"] + "]")
+    described = rows.drop_duplicates(["metric", "side"])[["metric", "side", *OF_MEASURE]]
+    names = frame["session_id"].astype(str).unique()
+    every = pd.DataFrame({"session_id": names}).merge(described, how="cross")
+    numbers = rows[["session_id", "metric", "side", "rep", "value", "sd", "sem", "text", "reason"]]
+    every = every.merge(numbers, on=["session_id", "metric", "side"], how="left")
+    every["left_out"] = [reasons.get(session, "") for session in every["session_id"]]
+    absent = every["reason"].isna()
+    other = tables.sentence("studies.not_measured")
+    every["reason"] = every["reason"].where(
+        ~absent, every["left_out"].where(every["left_out"].ne(""), other)
+    )
+    every["text"] = every["text"].fillna("")
+    return every
+
+
+def choose_metrics(table: pd.DataFrame, metrics: Sequence[str] | None) -> list[str]:
+    """Names of the measures to compare, in the order of the table; of none given, all numbers.
+
+    Raises
+    ------
+    BadInputError
+        The table has no such measure.
+    """
+    numeric = table.loc[table["value"].notna(), "metric"]
+    available = list(dict.fromkeys(table["metric"]))
+    if metrics is None:
+        with_values = set(numeric)
+        return [name for name in available if name in with_values]
+    for name in metrics:
+        if name not in available:
+            close = likely(name, available)
+            raise BadInputError.of({"metrics": f"the study has no measure {name!r}{close}"})
+    return list(dict.fromkeys(metrics))

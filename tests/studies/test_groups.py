@@ -1,0 +1,167 @@
+"""Differences between groups: against t tests, with refused values, rates of errors."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from mobility.errors import BadInputError
+from mobility.studies.groups import groups, holm
+
+
+def study(values: dict[str, list[Any]], **columns: list[Any]) -> pd.DataFrame:
+    """A table of one measure on one side: a row for each value of each participant."""
+    rows = [
+        {"participant": who, "metric": "angle", "side": "left", "value": value, "units": "degree"}
+        for who, each in values.items()
+        for value in each
+    ]
+    return pd.DataFrame(rows).assign(**columns)
+
+
+def of_two_groups(rng: np.random.Generator, n: int = 8) -> tuple[pd.DataFrame, np.ndarray]:
+    values = rng.normal(0, 3, 2 * n) + np.repeat([0.0, 4.0], n)
+    table = study({f"P{i}": [v] for i, v in enumerate(values)}, group=["a"] * n + ["b"] * n)
+    return table, values
+
+
+def test_one_value_a_person_is_a_t_test() -> None:
+    table, values = of_two_groups(np.random.default_rng(1))
+    row = groups(table, by="group").differences.iloc[0]
+    t = stats.ttest_ind(values[8:], values[:8])
+    low, high = t.confidence_interval()
+    assert row["comparison"] == "b − a"
+    assert (row["p"], row["low"], row["high"]) == pytest.approx((t.pvalue, low, high))
+    assert row["freedom"] == pytest.approx(14)
+    # Hedges 1981: the difference over the pooled SD, less its bias.
+    pooled = math.sqrt((values[:8].var(ddof=1) + values[8:].var(ddof=1)) / 2)
+    g = (values[8:].mean() - values[:8].mean()) / pooled * (1 - 3 / (4 * 14 - 1))
+    assert row["effect_size"] == pytest.approx(g)
+    assert row["effect_size_low"] < g < row["effect_size_high"]
+
+
+def test_visits_of_the_same_people_are_a_paired_t_test() -> None:
+    rng = np.random.default_rng(2)
+    pairs = rng.normal(0, 5, (10, 1)) + rng.normal(0, 1, (10, 2)) + [0.0, 2.0]
+    table = study({f"P{i}": list(pair) for i, pair in enumerate(pairs)}, visit=[1, 2] * 10)
+    row = groups(table, by="visit").differences.iloc[0]
+    assert row["p"] == pytest.approx(stats.ttest_rel(pairs[:, 1], pairs[:, 0]).pvalue, rel=1e-4)
+    assert row["difference"] == pytest.approx((pairs[:, 1] - pairs[:, 0]).mean())
+
+
+def test_whether_one_group_changes_more_is_a_t_test_of_changes() -> None:
+    rng = np.random.default_rng(3)
+    pairs = rng.normal(0, 5, (12, 1)) + rng.normal(0, 1, (12, 2))
+    pairs[6:, 1] += 3.0
+    names = {f"P{i}": list(pair) for i, pair in enumerate(pairs)}
+    table = study(names, visit=[1, 2] * 12, group=["a"] * 12 + ["b"] * 12)
+    rows = groups(table, by="group", within=["visit"]).differences.set_index("effect")
+    change = pairs[:, 1] - pairs[:, 0]
+    t = stats.ttest_ind(change[6:], change[:6])
+    row = rows.loc["group × visit"]
+    assert row["p"] == pytest.approx(t.pvalue, rel=1e-4)
+    assert row["difference"] == pytest.approx(change[6:].mean() - change[:6].mean())
+    assert rows.loc["visit", "difference"] == pytest.approx(
+        (change[6:].mean() + change[:6].mean()) / 2
+    )
+
+
+def test_a_covariate_is_adjusted_for() -> None:
+    rng = np.random.default_rng(4)
+    age = rng.uniform(20, 60, 20)
+    value = 0.5 * age + np.repeat([0.0, 2.0], 10) + rng.normal(0, 0.1, 20)
+    table = study({f"P{i}": [v] for i, v in enumerate(value)}, group=["a"] * 10 + ["b"] * 10)
+    plain, adjusted = (
+        groups(
+            table.assign(age=age, sex=["m", "f"] * 10), by="group", adjust=adjust
+        ).differences.iloc[0]
+        for adjust in ([], ["age", "sex"])
+    )
+    assert adjusted["difference"] == pytest.approx(2.0, abs=0.15)
+    assert adjusted["high"] - adjusted["low"] < 0.1 * (plain["high"] - plain["low"])
+
+
+def test_refused_values_are_counted_with_their_reasons() -> None:
+    table, _ = of_two_groups(np.random.default_rng(5))
+    table["reason"] = ""
+    table.loc[[0, 9], ["value", "reason"]] = [math.nan, "it is not seen well enough"]
+    made = groups(table, by="group")
+    assert made.differences["missing"].tolist() == [2]
+    assert made.differences["values"].tolist() == [14]
+    assert made.description["refused"].tolist() == [1, 1]
+    assert made.reasons[["group", "reason", "count"]].to_numpy().tolist() == [
+        ["a", "it is not seen well enough", 1],
+        ["b", "it is not seen well enough", 1],
+    ]
+
+
+def test_too_few_people_have_a_reason_and_no_number() -> None:
+    table = study({f"P{i}": [float(i)] for i in range(5)}, group=["a", "a", "b", "b", "b"])
+    row = groups(table, by="group").differences.iloc[0]
+    assert "a: 2 participants, needs 3" in row["reason"]
+    assert math.isnan(row["difference"])
+    assert math.isnan(row["p_holm"])
+
+
+def test_holm_over_the_measures() -> None:
+    """Holm 1979: 0.01, 0.04, 0.03 become 0.03, 0.06, 0.06; a missing test does not count."""
+    adjusted = holm(pd.Series([0.01, 0.04, math.nan, 0.03]))
+    assert adjusted.tolist() == pytest.approx([0.03, 0.06, math.nan, 0.06], nan_ok=True)
+    assert holm(pd.Series([math.nan])).isna().all()
+
+
+def test_error_of_measurement_costs_power() -> None:
+    table, _ = of_two_groups(np.random.default_rng(6), n=20)
+    row = groups(table.assign(sd=2.0), by="group").differences.iloc[0]
+    total = (row["detectable"] / (row["high"] - row["difference"])) ** 2
+    assert 0.2 < row["error_share"] < 0.9
+    assert row["detectable_without_error"] == pytest.approx(
+        row["detectable"] * math.sqrt(1 - row["error_share"])
+    )
+    assert total > 1
+    missing = groups(table.assign(sd=math.nan), by="group").differences.iloc[0]
+    assert math.isnan(missing["error_share"])
+
+
+def test_the_table_of_a_paper() -> None:
+    table = study({f"P{i}": [10.0 + i] for i in range(6)}, group=["a", "b"] * 3)
+    paper = groups(table, by="group").paper_table()
+    assert paper.to_numpy().tolist() == [
+        ["angle", "left", "degree", "3: 12.0 (2.0)", "3: 13.0 (2.0)"]
+    ]
+    assert "12.0 (2.0)" in paper.to_latex(index=False)
+
+
+def test_groups_have_the_order_of_a_categorical_column() -> None:
+    table, _ = of_two_groups(np.random.default_rng(7))
+    table["group"] = pd.Categorical(table["group"], ["b", "a"])
+    assert groups(table, by="group").differences["comparison"].tolist() == ["a − b"]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"by": "grup"}, "did you mean 'group'"),
+        ({"by": "group", "within": ["visit"]}, "no column 'visit'"),
+        ({"by": "group", "adjust": ["group"]}, "given twice"),
+        ({"by": "units"}, "1 different values"),
+        ({"by": "group", "metrics": ["angel"]}, "did you mean 'angle'"),
+    ],
+)
+def test_bad_options(options: dict[str, Any], words: str) -> None:
+    table, _ = of_two_groups(np.random.default_rng(8))
+    with pytest.raises(BadInputError, match=words):
+        groups(table, **options)
+
+
+@pytest.mark.slow
+def test_no_difference_is_found_in_5_of_100_studies(program: Any) -> None:
+    """The benchmark has 2,000 studies a row; 600 have a standard error of 0.9 in 100."""
+    one = program("groups").rates(8, difference=0.0, studies=600)
+    assert 0.025 <= one["found"] <= 0.08
+    assert 0.92 <= one["inside"] <= 0.975

@@ -1,0 +1,164 @@
+"""Norms of a lab: people counted once, enough of them, and never of other conditions."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mobility.errors import BadInputError, NotFoundError
+from mobility.pipeline.cohort import COLUMNS
+from mobility.sessions.record import now
+from mobility.sessions.references import (
+    Conditions,
+    RetestError,
+    RetestErrors,
+    delete_reference,
+    norm,
+    reference,
+    references,
+    retest_error,
+    save_reference,
+)
+from mobility.store import Store
+from mobility.studies.norms import make_norms, z_score
+
+SIDE = Conditions(
+    exercise="Overhead Squat", view="side left", method="fitted_body", cameras=1, software="0.1.0"
+)
+
+
+def cohort(people: int, *, view: str = "side left", **columns: object) -> pd.DataFrame:
+    """The i-th person's knees bend by i degrees on the left, i + 0.5 on the right."""
+    rows = [
+        {
+            **SIDE.model_dump(),
+            "view": view,
+            "session_id": f"s{i}",
+            "user_id": f"p{i}",
+            "sex": ("female", "male")[i % 2],
+            "age": 15.0 + 10 * (i % 2),
+            "metric": "knee_flexion",
+            "kind": "median",
+            "side": side,
+            "level": "session",
+            "item": "",
+            "value": i + (0.5 if side == "right" else 0.0),
+            "units": "degree",
+            "version": "",
+            **columns,
+        }
+        for i in range(people)
+        for side in ("left", "right")
+    ]
+    return pd.DataFrame(rows).reindex(columns=list(COLUMNS))
+
+
+def test_mean_sd_and_percentiles() -> None:
+    everybody = make_norms(cohort(40), name="ours").norms[0]
+    values = np.concatenate([np.arange(40.0), np.arange(40.0) + 0.5])
+    assert (everybody.people, everybody.sex, everybody.age) == (40, None, None)
+    assert everybody.mean == pytest.approx(values.mean())
+    assert everybody.sd == pytest.approx(values.std(ddof=1))
+    percentiles = dict(everybody.percentiles)
+    assert percentiles[50] == pytest.approx(np.median(values))
+    assert sorted(percentiles) == [5, 25, 50, 75, 95]
+    assert z_score(everybody.mean + 2 * everybody.sd, everybody) == pytest.approx(2)
+
+
+def test_groups_that_are_large_enough() -> None:
+    made = make_norms(cohort(40), name="ours").norms
+    assert {(one.sex, one.age) for one in made} == {
+        *((sex, None) for sex in (None, "female", "male")),
+        *((sex, (9, 19)) for sex in (None, "female")),
+        *((sex, (20, 44)) for sex in (None, "male")),
+    }
+    of_twenty = next(one for one in made if one.sex == "female")
+    assert of_twenty.people == 20
+    assert [share for share, _ in of_twenty.percentiles] == [25, 50, 75]
+
+
+def test_repeated_sessions_count_once() -> None:
+    frame = cohort(20)
+    again = frame.assign(session_id=frame["session_id"] + "b", value=frame["value"] + 2)
+    made = make_norms(pd.concat([frame, again], ignore_index=True), name="ours").norms[0]
+    assert made.people == 20
+    assert made.mean == pytest.approx(frame["value"].mean() + 1)
+
+
+def test_other_views_and_versions_stay_apart() -> None:
+    frame = pd.concat(
+        [cohort(20), cohort(20, view="front"), cohort(19, view="front", version="2")],
+        ignore_index=True,
+    )
+    made = [one for one in make_norms(frame, name="ours").norms if one.sex is None and not one.age]
+    of = [(one.conditions.view, one.version) for one in made]
+    assert of == [("side left", ""), ("front", "")]
+
+
+@pytest.mark.parametrize(
+    "left_out",
+    [
+        {"user_id": "anonymous"},
+        {"view": "unknown"},
+        {"software": "0.1.0, outdated"},
+        {"value": math.nan},
+        {"value": 1.0},
+    ],
+)
+def test_what_makes_no_norm(left_out: dict[str, object]) -> None:
+    with pytest.raises(BadInputError, match="no measure has 20 named people"):
+        make_norms(cohort(30, **left_out), name="ours")
+
+
+def test_bad_names() -> None:
+    with pytest.raises(BadInputError, match="name"):
+        make_norms(cohort(20), name="../ours")
+    with pytest.raises(BadInputError, match="did you mean 'knee_flexion'"):
+        make_norms(cohort(20), name="ours", metrics=["knee_flexio"])
+
+
+def test_the_norm_of_a_person_is_of_their_conditions_sex_and_age(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    assert norm(store, SIDE, "knee_flexion", sex="male", age=30) is None
+    save_reference(store, make_norms(cohort(40), name="ours"))
+    found = norm(store, SIDE, "knee_flexion", sex="male", age=30)
+    assert found is not None
+    assert (found[0].sex, found[0].age, found[1]) == ("male", (20, 44), "ours")
+    unknown = norm(store, SIDE, "knee_flexion", sex=None, age=None)
+    assert unknown is not None
+    assert (unknown[0].sex, unknown[0].age) == (None, None)
+    for other in ({"view": "front"}, {"exercise": "Squat"}, {"software": "9"}, {"cameras": 2}):
+        changed = SIDE.model_copy(update=other)
+        assert norm(store, changed, "knee_flexion", sex="male", age=30) is None
+    assert norm(store, SIDE, "knee_flexion", sex="male", age=30, version="2") is None
+
+
+def test_the_newest_error_of_measuring_again_counts(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for name, sem in (("old", 2.0), ("new", 3.0)):
+        error = RetestError(
+            **{"conditions": SIDE, "metric": "knee_flexion", "side": "left", "sem": sem},
+            **{"low": None, "high": None, "participants": 12, "units": "degree"},
+        )
+        made = now().replace(year=2020 if name == "old" else 2021)
+        save_reference(store, RetestErrors(name=name, made=made, errors=[error]))
+    found = retest_error(store, SIDE, "knee_flexion", "left")
+    assert found is not None
+    assert (found[0].sem, found[1]) == (3.0, "new")
+    assert retest_error(store, SIDE, "knee_flexion", "right") is None
+    delete_reference(store, "new")
+    assert [each.name for each in references(store)] == ["old"]
+    assert reference(store, "old").name == "old"
+    with pytest.raises(NotFoundError, match="did you mean 'old'"):
+        delete_reference(store, "ol")
+
+
+def test_a_damaged_reference_is_named(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.write_document("references/ours.json", {"kind": "norms", "name": "ours"})
+    with pytest.raises(BadInputError, match=r"references/ours\.json: is damaged"):
+        references(store)

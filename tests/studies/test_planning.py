@@ -1,0 +1,93 @@
+"""Plans keep what they promise, and are those of published examples."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mobility.errors import BadInputError
+from mobility.studies import planning as plan
+from mobility.validation.limits import limits_interval_width
+from mobility.validation.reliability import intraclass_correlation, measurement_error
+
+
+def test_participants_for_a_correlation_as_bonett_published():
+    # An expected 0.85 of four raters, and a width of 0.2: 19.2.
+    found = plan.icc(0.2, icc=0.85, trials=4)
+    assert found.participants == 20
+    assert found.trials == 4
+    assert 0.19 < found.reached <= 0.2
+    # 50 participants and three trials: 0.3233102.
+    assert plan.icc(0.32332, icc=0.5, trials=3).participants == 50
+    assert plan.icc(0.32330, icc=0.5, trials=3).participants == 51
+    # Two trials of a high coefficient, 5 times it more: 1 + 4 (1.96 0.36 / 0.2)^2 + 4 = 54.8.
+    assert plan.icc(0.2, icc=0.8).participants == 55
+
+
+def test_assurance_is_kept():
+    found = plan.icc(0.25, icc=0.7, trials=3, assurance=0.8)
+    assert found.participants > plan.icc(0.25, icc=0.7, trials=3).participants
+    assert "80 % of such studies" in found.assumption
+    rng = np.random.default_rng(1)
+    narrow = 0
+    for _ in range(500):
+        people = rng.normal(0, 0.7**0.5, (found.participants, 1))
+        values = people + rng.normal(0, 0.3**0.5, (found.participants, 3))
+        interval = intraclass_correlation(values, form="C,1")
+        narrow += interval.high - interval.low <= 0.25
+    assert narrow / 500 == pytest.approx(0.8, abs=0.06)
+
+
+def test_participants_for_an_error_of_measurement():
+    # 49 degrees of freedom: chi-square 70.222 and 31.555, half of the width 0.2054.
+    assert plan.sem(0.2055).participants == 50
+    assert plan.sem(0.2053).participants == 51
+    found = plan.sem(0.15, trials=3)
+    rng = np.random.default_rng(2)
+    error = measurement_error(rng.normal(size=(found.participants, 3)), kind="consistency")
+    assert (error.high - error.low) / 2 / error.value == pytest.approx(found.reached)
+
+
+def test_participants_for_limits_of_agreement_by_blands_advice():
+    assert plan.limits(0.34, sd=1).participants == pytest.approx(100, abs=3)
+    found = plan.limits(2, sd=5)
+    assert limits_interval_width(found.participants, sd=5) <= 4
+    assert limits_interval_width(found.participants - 1, sd=5) > 4
+
+
+def test_two_groups_need_what_cohens_tables_have_and_error_costs():
+    # Cohen 1988, table 2.4.1: 64 for 0.5, 26 for 0.8 standard deviations.
+    assert plan.groups(5, sd=10).participants == 64
+    assert plan.groups(8, sd=10).participants == 26
+    with_error = plan.groups(5, sd=10, sem=6)
+    # Variance 136 in place of 100.
+    assert with_error.participants == plan.groups(5, sd=136**0.5).participants
+    assert with_error.cost == with_error.participants - 64
+    assert "Without that error 64 in each group would do" in with_error.assumption
+    assert "reliability 0.74" in with_error.assumption
+    twice = plan.groups(5, sd=10, sem=6, trials=2)
+    assert 64 < twice.participants < with_error.participants
+    assert 0.8 <= twice.reached < 0.81
+
+
+def test_statsmodels_has_the_same_power(cross_checks):
+    from statsmodels.stats.power import TTestIndPower
+
+    found = plan.groups(3, sd=4, sem=3, power=0.9, alpha=0.01)
+    theirs = TTestIndPower().power(3 / 5, found.participants, 0.01)
+    assert found.reached == pytest.approx(theirs, abs=1e-6)
+
+
+def test_what_cannot_be_planned_says_why():
+    for call, message in (
+        (lambda: plan.icc(1.5, icc=0.8), "width"),
+        (lambda: plan.icc(0.2, icc=1), "icc"),
+        (lambda: plan.icc(1e-5, icc=0.5), "more than 1,000,000"),
+        (lambda: plan.groups(1e-5, sd=10), "more than 1,000,000"),
+        (lambda: plan.sem(1e-5), "more than 1,000,000"),
+        (lambda: plan.groups(5, sd=10, power=0.01), "above the level"),
+        (lambda: plan.limits(float("nan"), sd=1), "half_width"),
+        (lambda: plan.icc(0.9, icc=0.9, trials=2, assurance=0.001), "assurance"),
+    ):
+        with pytest.raises(BadInputError, match=message):
+            call()

@@ -1,0 +1,113 @@
+"""The list of a study, and its table: every session and every measure has its row."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from cohort_cases import add_failed, add_session
+
+from mobility.batch.study import read_study
+from mobility.errors import BadInputError, NotFoundError
+from mobility.store import Store
+from mobility.studies.study_table import choose_metrics, read_list
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory, demo: Path) -> Store:
+    """Ann twice, Bob once, Cid failed, and one of nobody."""
+    made = Store(tmp_path_factory.mktemp("study"))
+    add_session(
+        made, demo, "a1", user_id="ann", date="2026-03-01", values={"knee_flexion": [100, 104]}
+    )
+    add_session(
+        made, demo, "a2", user_id="ann", date="2026-04-01", values={"knee_flexion": [110, 106]}
+    )
+    add_session(made, demo, "b1", user_id="bob", date="2026-03-02")
+    add_failed(made, demo, "c1", user_id="cid", date="2026-03-03")
+    add_session(made, demo, "x1", user_id="anonymous", date="2026-03-04")
+    return made
+
+
+def listed(folder: Path, text: str) -> Path:
+    (folder / "study.csv").write_text(text)
+    return folder / "study.csv"
+
+
+def test_a_row_for_each_session_measure_and_side(store: Store, tmp_path: Path) -> None:
+    file = listed(tmp_path, "session,visit,Group\na1,1,x\na2,2,x\nb1,1,y\nc1,1,y\n")
+    study = read_study(file, store=store)
+    knee = study.table[study.table["metric"] == "knee_flexion"].set_index(["session_id", "side"])
+    assert knee["value"]["a1", "left"] == 100
+    assert knee["value"]["a2", "right"] == 106
+    assert knee["visit"]["a2", "left"] == 2
+    assert knee["group"]["b1", "left"] == "y"
+    assert knee["participant"]["a2", "left"] == "ann"
+    assert "analysis failed" in knee["reason"]["c1", "left"]
+    assert study.table.groupby("session_id").size().nunique() == 1
+    assert study.columns == ("visit", "group")
+    counts = dict(study.flow())
+    assert counts["sessions listed"] == 4
+    assert counts["sessions measured"] == 3
+    assert counts["participants"] == 3
+    assert counts["participants with a measured session"] == 2
+    assert sum(n for words, n in counts.items() if words.startswith("left out")) == 1
+
+
+def test_repetitions_of_a_session(store: Store, tmp_path: Path) -> None:
+    study = read_study(listed(tmp_path, "session\na1\n"), store=store, level="repetition")
+    knee = study.table.query("metric == 'knee_flexion_bottom' and side == 'left'")
+    assert knee["rep"].tolist() == [1, 2, 3]
+
+
+def test_measures_are_chosen_by_name(store: Store, tmp_path: Path) -> None:
+    table = read_study(listed(tmp_path, "session\na1\n"), store=store).table
+    assert choose_metrics(table, ["knee_flexion", "knee_flexion"]) == ["knee_flexion"]
+    assert "fms_probability[torso]" in choose_metrics(table, None)
+    assert "knee_flexion_variability" not in choose_metrics(table, None)  # it has no value
+    with pytest.raises(BadInputError, match="did you mean 'knee_flexion'"):
+        choose_metrics(table, ["knee_flexio"])
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("session,visitt\na1,1\n", "did you mean 'visit'"),
+        ("session,session\na1,a1\n", "the column 'session' twice"),
+        ("session,value\na1,1\n", "give it another name"),
+        ("session,\na1,1\n", "a column without a name"),
+        ("participant,visit\nann,1\n", "needs one of the columns"),
+        ("session,visit\na1\n", "line 2: 1 values for 2 columns"),
+        ("session,visit\na1,\n", "line 2: has no visit"),
+        ("session\na1\na1\n", "lines 2, 3 are the same session"),
+        ("session,participant\na1,bob\n", "is of participant ann, not of bob"),
+        ("session\nx1\n", "names no participant"),
+        ("video\nv.mp4\n", "needs the column 'participant'"),
+        ("video,participant\nv.mp4,ann\n", "nothing was run"),
+    ],
+)
+def test_what_cannot_be_used(store: Store, tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(BadInputError, match=words):
+        read_study(listed(tmp_path, text), store=store)
+
+
+def test_sessions_that_are_not_there(store: Store, tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match=r"line 3: .*a9"):
+        read_study(listed(tmp_path, "session\na1\na9\n"), store=store)
+    with pytest.raises(NotFoundError, match="no such file"):
+        read_list(tmp_path / "absent.csv")
+
+
+def test_the_list_names_the_participant_of_a_nameless_session(store: Store, tmp_path: Path) -> None:
+    study = read_study(listed(tmp_path, "session,participant\nx1,dan\n"), store=store)
+    assert set(study.table["participant"]) == {"dan"}
+
+
+def test_numbers_of_the_study_are_numbers(tmp_path: Path) -> None:
+    table = read_list(listed(tmp_path, "session;mass;team;shoe\na;70,5;1a;\nb;;2b;42\n"))
+    assert table["mass"].tolist() == ["70,5", ""]  # a comma of the decimals is a text here
+    table = read_list(listed(tmp_path, "session,mass,team\na,70.5,1a\nb,,2b\n"))
+    assert table["mass"][0] == 70.5
+    assert table["mass"].isna().tolist() == [False, True]
+    assert table["team"].tolist() == ["1a", "2b"]
+    assert table["line"].tolist() == [2, 3]
