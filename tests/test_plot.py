@@ -207,6 +207,11 @@ def test_groups_have_a_panel_for_each_side_with_what_differs_below() -> None:
         )
         assert f"p = {test['cluster_p'][of_side].item():.3f}" in {t.get_text() for t in ax.texts}
     assert left.get_ylim() == right.get_ylim()
+    views = np.array(["front"] * 6 + ["left"] * 6, dtype=object)
+    filmed = mb.compare_curves(curves.assign(trial_view=("trial", views)), "a", "b", paired=False)
+    (warned,) = mb.plot.group_curves(curves, test=filmed, side="left")
+    assert any("filmed from different views" in text.get_text() for text in warned.texts)
+    assert not any("filmed from different views" in text.get_text() for text in left.texts)
     same = mb.plot.group_curves(curves, test=test.isel(cluster=[]), side="left")[0]
     assert "no difference found" in {text.get_text() for text in same.texts}
     none = curves.sel(group=["a"]).assign(n=curves["n"] * 0, reason=curves["reason"] + "too dark")

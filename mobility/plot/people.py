@@ -30,6 +30,7 @@ from mobility.plot.axes import (
     panel_title,
     say_empty,
 )
+from mobility.provenance import warnings_of
 from mobility.studies.curves import Curves
 from mobility.validation.limits import bland_altman
 from mobility.wording import capital
@@ -175,6 +176,10 @@ def group_curves(
         _draw_error(axis, curves.sel(side=of_panel))
         if test is not None:
             _draw_clusters(axis, test, of_panel)
+        if test is not None and any(w["code"] == "other_views" for w in warnings_of(test)):
+            note: dict[str, Any] = {"ha": "center", "va": "top", "fontsize": SMALL, "color": GREY}
+            text = tables.sentence("curves.in_picture")
+            axis.text(0.5, 0.99, text, transform=axis.transAxes, **note)
         if any(axis.get_legend_handles_labels()[1]):
             place: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.13)}
             axis.legend(frameon=False, fontsize=SMALL, ncols=4 - len(panels), **place)

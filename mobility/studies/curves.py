@@ -178,12 +178,16 @@ def normalise(
 
 
 class _Trial(NamedTuple):
-    """Mean curve of one recording over (side, percent), with its error, counts and reasons."""
+    """Mean curve of one recording over (side, percent), with its error, counts and reasons.
+
+    `squares` are the sums of squares of the repetitions about their mean.
+    """
 
     name: str
     participant: str
     view: str
     curve: Array
+    squares: Array
     error: Array
     repetitions: NDArray[np.int64]
     reasons: list[str]
@@ -226,7 +230,9 @@ def mean_curves(
         ``side`` is left and right, or "" of what has no side.
 
         Over (group, participant, side, percent): `curve`, the mean of the person's sessions, each
-        the mean of its repetitions without gaps; `error_sd` of the model's error. With
+        the mean of its repetitions without gaps; `repetition_sd` between the repetitions of a
+        session, `person_lower` and `person_upper` of the 95 % confidence interval of each point of
+        the person's mean (t, from three repetitions on); `error_sd` of the model's error. With
         `repetitions` and `sessions`, their numbers.
 
         Over (group, side, percent): `mean`, `sd` between people, `lower` and `upper` limits of the
@@ -515,7 +521,9 @@ def _curve_of(
 ) -> _Trial:
     """Mean curve of one recording, or the reason why there is none."""
     nothing = np.full((len(sides), points), np.nan)
-    made = _Trial(str(number), "", "", nothing, nothing, np.zeros(len(sides), np.int64), [])
+    made = _Trial(
+        str(number), "", "", nothing, nothing, nothing, np.zeros(len(sides), np.int64), []
+    )
     try:
         if isinstance(trial, StoredSession):
             who = trial.record.user_id
@@ -539,6 +547,7 @@ def _curve_of(
         chosen = used[..., None]
         curve = np.where(chosen, values, 0.0).sum(axis=0) / counted[:, None]
         error_sd = np.sqrt(np.where(chosen, errors**2, 0.0).sum(axis=0) / counted[:, None])
+        squares = np.where(chosen, (values - curve) ** 2, 0.0).sum(axis=0)
     none = "gaps" if normalised.sizes["rep"] else "no_repetition"
     why = tables.sentence(f"curves.no_curve.{none}")
     metrics = trial.metrics() if isinstance(trial, StoredSession) and not counted.all() else None
@@ -546,7 +555,9 @@ def _curve_of(
         "" if count else (metrics is not None and reason_of_side(metrics, side)) or why
         for count, side in zip(counted, sides, strict=True)
     ]
-    return made._replace(curve=curve, error=error_sd, repetitions=counted, reasons=reasons)
+    return made._replace(
+        curve=curve, squares=squares, error=error_sd, repetitions=counted, reasons=reasons
+    )
 
 
 def _require_counted(session: StoredSession, compared: Sequence[str]) -> str:
@@ -620,22 +631,32 @@ def _of_people(
     of: Of,
 ) -> xr.Dataset:
     """Put the curves of people together, each the mean of the person's trials."""
+    from scipy import stats
+
     groups = list(dict.fromkeys(labels))
     people = list(dict.fromkeys(trial.participant for trial in measured))
     points = measured[0].curve.shape[1]
     shape = (len(groups), len(people), len(sides))
-    total, squares = np.zeros((*shape, points)), np.zeros((*shape, points))
+    total, errors, squares = (np.zeros((*shape, points)) for _ in range(3))
     sessions, repetitions = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+    shares = np.zeros(shape)  # sum of 1 / repetitions of the sessions
     for trial, label in zip(measured, labels, strict=True):
         at = groups.index(label), people.index(trial.participant)
         used = trial.repetitions > 0
         total[at] += np.where(used[:, None], trial.curve, 0.0)
-        squares[at] += np.where(used[:, None], trial.error**2, 0.0)
+        errors[at] += np.where(used[:, None], trial.error**2, 0.0)
+        squares[at] += np.where(used[:, None], trial.squares, 0.0)
         sessions[at] += used
         repetitions[at] += trial.repetitions
+        shares[at] += np.where(used, 1 / np.maximum(trial.repetitions, 1), 0.0)
+    freedom = repetitions - sessions
     with np.errstate(invalid="ignore", divide="ignore"):
         curve = total / sessions[..., None]
-        error = np.sqrt(squares / sessions[..., None])
+        error = np.sqrt(errors / sessions[..., None])
+        spread = np.sqrt(squares / freedom[..., None])
+        standard_error = spread * (np.sqrt(shares) / sessions)[..., None]
+    enough = freedom + 1 >= LEAST
+    t = np.where(enough, stats.t.ppf(0.975, np.maximum(freedom, 1)), np.nan)[..., None]
     label = f"{angle.attrs.get('long_name', angle.name)}{_SUFFIX[of]}"
     over = ("group", "participant", "side")
     units = {"units": str(angle.attrs.get("units", "degree"))}
@@ -647,6 +668,19 @@ def _of_people(
                 error,
                 units | {"long_name": f"standard deviation of the model's error: {_ERROR[of]}"},
             ),
+            "repetition_sd": (
+                (*over, "percent"),
+                spread,
+                units | {"long_name": "standard deviation of the repetitions of a session"},
+            ),
+            **{
+                f"person_{name}": (
+                    (*over, "percent"),
+                    curve + sign * t * standard_error,
+                    units | {"long_name": f"95 % confidence interval of a person's mean, {name}"},
+                )
+                for name, sign in (("lower", -1), ("upper", 1))
+            },
             "repetitions": (over, repetitions, {"long_name": "repetitions without gaps"}),
             "sessions": (over, sessions, {"long_name": "sessions with such a repetition"}),
             "trial_participant": ("trial", [trial.participant for trial in measured]),

@@ -124,6 +124,25 @@ def test_each_person_counts_once_however_many_the_repetitions() -> None:
     assert found["upper_whole"].isnull().all()  # of five people and more
 
 
+def test_a_person_has_the_spread_and_interval_of_the_repetitions() -> None:
+    rng = np.random.default_rng(4)
+    one, other = rng.normal(0, 3, (4, 1)), rng.normal(20, 3, (2, 1))
+    trials = [curves(SHAPE + one), curves(SHAPE + other)]
+    alone = mb.mean_curves(trials[:1], participants=["a"]).sel(participant="a", group="all")
+    np.testing.assert_allclose(alone["repetition_sd"], one.std(ddof=1))
+    interval = stats.t.interval(0.95, 3, one.mean(), one.std(ddof=1) / 2)
+    at = {"side": "left", "percent": 30.0}
+    found = [alone[f"person_{end}"].sel(at).item() - SHAPE[30] for end in ("lower", "upper")]
+    assert found == pytest.approx(interval)
+    # Over two sessions: about their own means, which count alike.
+    both = mb.mean_curves(trials, participants=["a", "a"]).sel(participant="a", group="all")
+    pooled = np.sqrt((3 * one.var(ddof=1) + other.var(ddof=1)) / 4)
+    np.testing.assert_allclose(both["repetition_sd"], pooled)
+    half = stats.t.ppf(0.975, 4) * pooled * np.sqrt(1 / 4 + 1 / 2) / 2
+    np.testing.assert_allclose(both["person_upper"] - both["curve"], half)
+    assert mb.mean_curves(trials[1:], participants=["a"])["person_upper"].isnull().all()
+
+
 def test_the_band_of_the_whole_curve_is_wider_than_those_of_its_points() -> None:
     trials = people(9)
     found = mb.mean_curves(trials, participants=names(9)).sel(group="all", side="right")
