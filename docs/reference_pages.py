@@ -25,7 +25,7 @@ API: Mapping[str, tuple[str, ...]] = {
     "Lab data": ("read_lab", "lab_pose", "find_lag", "align", "agreement"),
     "Other pose models": ("from_movement", "to_movement"),
     "Sessions": ("Store", "Session"),
-    "Studies": ("read_study", "groups", "make_norms"),
+    "Studies": ("read_study", "reliability", "groups", "make_norms", "plan"),
     "Plots": ("plot",),
 }
 
@@ -81,7 +81,8 @@ def api() -> Iterator[str]:
         yield f"\n## {title}"
         for name in names:
             if inspect.ismodule(getattr(mobility, name)):
-                yield f"\n```{{eval-rst}}\n.. automodule:: mobility.{name}\n   :members:\n```"
+                place = getattr(mobility, name).__name__
+                yield f"\n```{{eval-rst}}\n.. automodule:: {place}\n   :members:\n```"
             elif inspect.isclass(getattr(mobility, name)):
                 yield f"\n```{{eval-rst}}\n.. autoclass:: mobility.{name}\n   :members:\n```"
             else:

@@ -28,11 +28,13 @@ if TYPE_CHECKING:
     from mobility.kinematics.repetitions import find_repetitions as find_repetitions
     from mobility.store import Session as Session
     from mobility.store import Store as Store
+    from mobility.studies import planning as plan
     from mobility.studies.curves import compare_curves as compare_curves
     from mobility.studies.curves import mean_curves as mean_curves
     from mobility.studies.curves import normalise as normalise
     from mobility.studies.groups import groups as groups
     from mobility.studies.norms import make_norms as make_norms
+    from mobility.studies.reliability import reliability as reliability
     from mobility.validation.agreement import agreement as agreement
     from mobility.validation.joint_centres import lab_pose as lab_pose
     from mobility.validation.lab_files import read_lab as read_lab
@@ -64,12 +66,15 @@ _PUBLIC = {
     "read_study": "mobility.batch.study",
     "groups": "mobility.studies.groups",
     "make_norms": "mobility.studies.norms",
+    "reliability": "mobility.studies.reliability",
     "normalise": "mobility.studies.curves",
     "mean_curves": "mobility.studies.curves",
     "compare_curves": "mobility.studies.curves",
     "Store": "mobility.store",
     "Session": "mobility.store",
 }
+
+_MODULES = {"plot": "mobility.plot", "plan": "mobility.studies.planning"}
 
 __all__ = [
     "Session",
@@ -93,17 +98,19 @@ __all__ = [
     "normalise",
     "overhead_squat",
     "picture_angles",
+    "plan",
     "plot",
     "read_lab",
     "read_study",
     "reference_range",
+    "reliability",
     "to_movement",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "plot":
-        return importlib.import_module("mobility.plot")
+    if name in _MODULES:
+        return importlib.import_module(_MODULES[name])
     if name in _PUBLIC:
         return getattr(importlib.import_module(_PUBLIC[name]), name)
     raise AttributeError(f"module 'mobility' has no attribute {name!r}")

@@ -54,7 +54,7 @@ from mobility.cli.options import (
 )
 from mobility.cli.participants import participants_app
 from mobility.cli.sessions import config_app, sessions_app
-from mobility.cli.studies import groups
+from mobility.cli.studies import groups, reliability
 from mobility.cli.validation import validate
 from mobility.cli.virtual_lab import lab_app
 from mobility.errors import BadInputError, MobilityError
@@ -576,6 +576,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "batch": batch,
     "watch": watch_folder,
     "cohort": cohort,
+    "reliability": reliability,
     "groups": groups,
     "validate": validate,
     "export-lab": export_lab,

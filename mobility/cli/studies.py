@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mobility import tables
 from mobility.cli.options import (
     JsonOption,
+    RenderOption,
     WorkersOption,
     check_output,
     open_store,
@@ -67,6 +69,7 @@ def groups(
     metrics: MetricsOption = None,
     recordings: RecordingsOption = "good,limited",
     out: OutOption = None,
+    report: RenderOption = True,
     workers: WorkersOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -78,27 +81,103 @@ def groups(
     from mobility.batch.study import read_study
     from mobility.reports.render import render_groups
     from mobility.studies.groups import check_groups
+    from mobility.studies.groups import groups as compare
+    from mobility.studies.study_table import records
     from mobility.wording import split_names
 
     folder = out or opened.reports / f"groups-{study.stem}"
     check_output(folder, store=opened)
     of_study = read_study(study, store=opened, recordings=split_names(recordings), workers=workers)
-    check_groups(
-        of_study.table,
-        by=by,
-        within=split_names(within),
-        adjust=split_names(adjust),
-        metrics=None if metrics is None else split_names(metrics),
-    )
-    parameters = {"by": by, "within": within, "adjust": adjust, "metrics": metrics or ""}
-    made = render_groups(of_study, folder, title=study.stem, parameters=parameters)
-    _print_made(made, as_json=as_json)
-
-
-def _print_made(made: dict[str, Path], *, as_json: bool) -> None:
+    options: dict[str, Any] = {
+        "by": by,
+        "within": split_names(within),
+        "adjust": split_names(adjust),
+        "metrics": None if metrics is None else split_names(metrics),
+    }
+    check_groups(of_study.table, **options)
+    made = None
+    if report:
+        parameters = {"by": by, "within": within, "adjust": adjust, "metrics": metrics or ""}
+        made = render_groups(of_study, folder, title=study.stem, parameters=parameters)
     if as_json:
-        print_json(uris(made))
+        compared = compare(of_study.table, **options)
+        flow = [{"step": step, "count": count} for step, count in of_study.flow()]
+        print_json(
+            {
+                "differences": records(compared.differences),
+                "description": records(compared.description),
+                "without_value": records(compared.reasons),
+                **{"flow": flow, "report": uris(made)},
+            }
+        )
+    elif made:
+        _say_made(made)
+
+
+@takes(open_store)
+def reliability(
+    opened: Store,
+    study: StudyArgument,
+    *,
+    metrics: MetricsOption = None,
+    save: Annotated[
+        str | None,
+        option(
+            "--save",
+            "NAME",
+            help="Keep the errors in the store under this name; changes are held against them.",
+        ),
+    ] = None,
+    recordings: RecordingsOption = "good,limited",
+    report: RenderOption = True,
+    out: OutOption = None,
+    workers: WorkersOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say how reliable measures are, between visits, operators, phones or trials.
+
+    ICC by its forms, standard error of measurement, smallest detectable change, systematic change,
+    variance components, with their intervals. Videos that are not analysed yet are analysed first.
+    """
+    from mobility.batch.study import read_study
+    from mobility.reports.render import render_reliability
+    from mobility.sessions.references import check_name, save_reference
+    from mobility.studies.reliability import document
+    from mobility.studies.reliability import reliability as compute
+    from mobility.studies.retest import retest_errors
+    from mobility.studies.study_table import choose_metrics, records
+    from mobility.wording import split_names
+
+    folder = out or opened.reports / f"reliability-{study.stem}"
+    check_output(folder, store=opened)
+    if save is not None:
+        check_name(save)
+    of_study = read_study(study, store=opened, recordings=split_names(recordings), workers=workers)
+    names = choose_metrics(of_study.table, None if metrics is None else split_names(metrics))
+    found = compute(of_study.table, metrics=names)
+    made = None
+    if report:
+        parameters = {"metrics": metrics or ""}
+        made = render_reliability(of_study, folder, title=study.stem, parameters=parameters)
+    if save is not None:
+        save_reference(opened, retest_errors(of_study, save, metrics=names))
+    if as_json:
+        flow = records(found.flow)
+        print_json(
+            {
+                "measures": document(found),
+                "without_value": records(found.without_value),
+                **{"flow": flow, "report": uris(made), "saved": save},
+            }
+        )
         return
+    if made:
+        _say_made(made)
+    if save is not None:
+        typer.echo(tables.sentence("studies.reliability.saved", name=save))
+
+
+def _say_made(made: dict[str, Path]) -> None:
     width = max(map(len, made))
     for name, path in made.items():
         typer.echo(f"{name:<{width}}  {path}")

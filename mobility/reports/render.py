@@ -26,7 +26,7 @@ from mobility.progress import first_page_listener, progress_bar
 from mobility.reports import warm_kernels
 from mobility.reports.trial import embedded
 from mobility.sessions.files import open_private, replace_folder, write_json, writing
-from mobility.sessions.notebooks import COHORT, GROUPS, VALIDATION, find_notebook
+from mobility.sessions.notebooks import COHORT, GROUPS, RELIABILITY, VALIDATION, find_notebook
 from mobility.sessions.reports import VALIDATION_ENDING
 from mobility.sessions.scratch import scratch
 from mobility.wording import capital
@@ -241,6 +241,17 @@ def render_groups(
         beside the tables of the study.
     """
     return _render_study(study, Path(folder), GROUPS, title, parameters)
+
+
+def render_reliability(
+    study: Study, folder: Path, *, title: str, parameters: Mapping[str, str]
+) -> dict[str, Path]:
+    """Render the report of a study of reliability.
+
+    The parameters are those of :func:`render_groups`, for the notebook ``reliability.ipynb``; the
+    files ``"statistics"`` and ``"without_value"``.
+    """
+    return _render_study(study, Path(folder), RELIABILITY, title, parameters)
 
 
 def _render_study(

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from mobility import tables
-from mobility.formatting import MISSING, quantity
+from mobility import registry, tables
+from mobility.errors import BadInputError
+from mobility.formatting import MISSING, between, quantity, rounded
 from mobility.reports.sections import paragraphs, table
+from mobility.studies.retest import main_error
 from mobility.wording import capital, listed
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from mobility.studies.groups import Groups
+    from mobility.studies.reliability import Reliability
     from mobility.studies.study_table import Study
 
 MOST_NAMED = 6
@@ -182,3 +185,247 @@ def methods(study: Study, by: str, within: Sequence[str], adjust: Sequence[str])
             adjust=covariates,
         )
     )
+
+
+MOST_DRAWN = 2
+"""Measures of which a picture is drawn."""
+
+
+def flow(steps: pd.DataFrame) -> str:
+    """Give the flow of a study of reliability: participants and trials at each step."""
+    rows = [
+        [escape(capital(each.step)), f"{each.participants}", f"{each.trials}"]
+        for each in steps.itertuples()
+    ]
+    head = [tables.sentence("studies.flow.head"), "Participants", "Trials"]
+    return table(head, rows, caption=tables.sentence("studies.flow.caption"), numeric=True)
+
+
+def usual_measures(study: Study, names: Sequence[str]) -> list[str]:
+    """Choose the measures that come first: the usual ones of the exercise, else the first ones."""
+    exercise = registry.exercise(str(study.table["exercise"].iloc[0]))
+    return [n for n in exercise.table["cohort"] if n in names] or list(names[:MOST_NAMED])
+
+
+def _statistic(found: Reliability, statistic: str) -> pd.DataFrame:
+    rows = found.statistics
+    return rows[rows["statistic"].eq(statistic)]
+
+
+def _of_one(found: Reliability, metric: str, side: str, statistic: str) -> Any:
+    try:
+        return main_error(found, metric, side, statistic)
+    except BadInputError:
+        return None
+
+
+def _measures(found: Reliability) -> list[tuple[str, str]]:
+    pairs = found.statistics[["metric", "side"]].drop_duplicates()
+    return list(pairs.itertuples(index=False, name=None))
+
+
+def reliability_in_short(study: Study, found: Reliability, usual: Sequence[str]) -> str:
+    """Say of the usual measures what a change must exceed."""
+    items = []
+    for metric, side in _measures(found):
+        sem, mdc, icc = (_of_one(found, metric, side, name) for name in ("sem", "mdc95", "icc"))
+        if metric not in usual or sem is None or not math.isfinite(sem["value"]):
+            continue
+        units = sem["units"]
+        items.append(
+            tables.sentence(
+                "studies.reliability.item",
+                name=name_of(study.table, metric, side),
+                mdc=quantity(mdc["value"], units, digits=_digits(units)),
+                sem=quantity(sem["value"], units, digits=_digits(units)),
+                low=quantity(sem["low"], units, digits=_digits(units)),
+                high=quantity(sem["high"], units, digits=_digits(units)),
+                icc=rounded(icc["value"], 2),
+            )
+        )
+    if not items:
+        return paragraphs(tables.sentence("studies.reliability.none"))
+    return "<ul>" + "".join(f"<li>{escape(item)}</li>" for item in items) + "</ul>"
+
+
+def _digits(units: str) -> int | None:
+    """Decimals of an error: one more than of a value in degrees or percent."""
+    return 1 if units in ("degree", "percent") else None
+
+
+def drawn(found: Reliability, usual: Sequence[str]) -> list[tuple[str, str]]:
+    """Choose the measures and sides of the pictures."""
+    pairs = [(m, s) for m, s in _measures(found) if m in usual and s != "right"]
+    return pairs[:MOST_DRAWN]
+
+
+def reliability_table(study: Study, found: Reliability) -> str:
+    """List ICC, SEM and MDC of all measures, by what differs, with their intervals."""
+    html = ""
+    errors = found.statistics[found.statistics["statistic"].isin(["icc", "sem", "mdc95"])]
+    for over, of_over in errors[errors["reason"].eq("")].groupby("over", sort=False):
+        rows = []
+        for (metric, side), one in of_over.groupby(["metric", "side"], sort=False):
+            sem = one[one["statistic"].eq("sem")].iloc[:1]
+            if sem.empty:
+                continue
+            units = str(sem["units"].iloc[0])
+            mdc = one[one["statistic"].eq("mdc95") & one["form"].isin(sem["form"])]
+            icc = one[one["statistic"].eq("icc")].set_index("form")
+            rows.append(
+                [
+                    escape(name_of(study.table, metric, side)),
+                    f"{sem['participants'].iloc[0]}",
+                    *(
+                        _with_interval(icc.loc[form], "1") if form in icc.index else MISSING
+                        for form in _shown_forms(icc.index)
+                    ),
+                    _with_interval(sem.iloc[0], units),
+                    _with_interval(mdc.iloc[0], units) if len(mdc) else MISSING,
+                ]
+            )
+        forms = _shown_forms(of_over.loc[of_over["statistic"].eq("icc"), "form"])
+        head = ["Measure", "People", *map(escape, forms), "SEM", "MDC₉₅"]
+        caption = tables.sentence("studies.reliability.caption", over=over)
+        html += table(head, rows, caption=caption, numeric=True)
+    return html + _without_result(study, found, "sem")
+
+
+def _shown_forms(forms: Iterable[str]) -> list[str]:
+    """Forms of one measurement; those of means are in the file."""
+    return [form for form in dict.fromkeys(forms) if not form.endswith("k)")]
+
+
+def _with_interval(row: pd.Series, units: str) -> str:
+    digits = 2 if units == "1" else _digits(units)
+    value = quantity(row["value"], units, digits=digits)
+    if not math.isfinite(row["low"]):
+        return value
+    ends = between(row["low"], row["high"], digits=digits)
+    return f"{value} <span class='interval'>({ends})</span>"
+
+
+def _without_result(study: Study, found: Reliability, statistic: str) -> str:
+    rows = _statistic(found, statistic)
+    rows = rows[rows["reason"].ne("")]
+    if rows.empty:
+        return ""
+    items = "".join(
+        f"<li>{escape(str(reason))}: "
+        + escape(listed([name_of(study.table, m) for m in dict.fromkeys(of["metric"])]))
+        + "</li>"
+        for reason, of in rows.groupby("reason", sort=False)
+    )
+    return paragraphs(tables.sentence("studies.groups.without")) + f"<ul>{items}</ul>"
+
+
+def changes_of_levels(study: Study, found: Reliability) -> str:
+    """List the systematic changes between measurements, with limits of agreement."""
+    rows = []
+    limits = {
+        name: _statistic(found, name).set_index(["metric", "side", "over", "of"])["value"]
+        for name in ("limit_low", "limit_high")
+    }
+    changed = _statistic(found, "change")
+    for row in changed[changed["reason"].eq("")].itertuples():
+        key, digits = (row.metric, row.side, row.over, row.of), _digits(row.units)
+        signed: dict[str, Any] = {"digits": digits, "signed": True}
+        low, high = (limits[name].get(key, math.nan) for name in ("limit_low", "limit_high"))
+        rows.append(
+            [
+                escape(name_of(study.table, row.metric, row.side)),
+                f"<td class='text'>{escape(f'{row.over} {row.of}')}</td>",
+                quantity(row.value, row.units, **signed),
+                between(row.low, row.high, row.units, **signed),
+                p_value(row.p),
+                between(low, high, row.units, **signed),
+            ]
+        )
+    head = ["Measure", "Of", "Mean change", "95 % interval", "p", "Limits of agreement"]
+    caption = tables.sentence("studies.reliability.change_caption")
+    html = table(head, rows, caption=caption, numeric=True)
+    return html + _kappas(study, found) + _without_result(study, found, "change")
+
+
+def _kappas(study: Study, found: Reliability) -> str:
+    kappas = _statistic(found, "kappa")
+    rows = [
+        [
+            escape(name_of(study.table, row["metric"], row["side"])),
+            escape(row["form"]),
+            _with_interval(row, "1"),
+        ]
+        for _, row in kappas[kappas["reason"].eq("")].iterrows()
+    ]
+    if not rows:
+        return ""
+    caption = tables.sentence("studies.reliability.kappa_caption")
+    return table(["Score", "Weights", "Kappa"], rows, caption=caption, numeric=True)
+
+
+def components(study: Study, found: Reliability) -> str:
+    """List the standard deviation of each part of the variance, a column for each part."""
+    parts = _statistic(found, "component")
+    given = parts[parts["reason"].eq("")]
+    terms = list(dict.fromkeys(given["of"]))
+    rows = []
+    for (metric, side), one in given.groupby(["metric", "side"], sort=False):
+        by_term = one.set_index("of")
+        rows.append(
+            [
+                escape(name_of(study.table, metric, side)),
+                *(
+                    _with_interval(by_term.loc[term], one["units"].iloc[0])
+                    if term in by_term.index
+                    else MISSING
+                    for term in terms
+                ),
+            ]
+        )
+    head = ["Measure", *(escape(capital(term)) for term in terms)]
+    caption = tables.sentence("studies.reliability.components_caption")
+    html = table(head, rows, caption=caption, numeric=True)
+    return html + _without_result(study, found, "component")
+
+
+def reliability_methods(study: Study, found: Reliability) -> str:
+    """Write the paragraph of a paper that says what was done."""
+    first = study.table.iloc[0]
+    errors = _statistic(found, "sem")
+    factors = listed(list(dict.fromkeys(", ".join(filter(None, errors["over"])).split(", "))))
+    methods_of = set(errors["method"])
+    how = "balanced" if methods_of == {"analysis of variance"} else "components"
+    return paragraphs(
+        tables.sentence(
+            "studies.reliability.methods",
+            exercise=first["exercise"],
+            software=listed(sorted(set(study.sessions["software"]) - {""})),
+            anova=tables.sentence(f"studies.reliability.{how}", factors=factors),
+            factors=factors,
+        )
+    )
+
+
+def guidelines(study: Study, found: Reliability) -> str:
+    """List what guidelines ask for: what the report says, and what is left to write."""
+    html = ""
+    for name, guide in tables.load("reliability_items").items():
+        has = set(found.statistics["statistic"])
+        rows = []
+        for item in guide["items"]:
+            if item.get("where") and item["where"] not in has:
+                continue
+            done = "done" in item
+            rows.append(
+                [
+                    f"{item['number']}",
+                    f"<td>{escape(item['part'])}</td>",
+                    f"<td>{escape(item['text'])}</td>",
+                    f"<td>{'☑' if done else '☐'}</td>",
+                    f"<td>{escape(item['done'] if done else item['todo'])}</td>",
+                ]
+            )
+        caption = f"{name.upper()}: {guide['source']}"
+        head = ["Item", "Part", "To report", "Done", "Where, or what to add"]
+        html += table(head, rows, caption=caption)
+    return html

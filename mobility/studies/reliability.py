@@ -22,6 +22,7 @@ from mobility.studies.components import (
     parts,
     variance_components,
 )
+from mobility.studies.study_table import FACTORS, records
 from mobility.validation.limits import bland_altman
 from mobility.validation.reliability import (
     Estimate,
@@ -36,8 +37,6 @@ from mobility.validation.reliability import (
 )
 
 TRIAL = "trial"
-FACTORS = ("visit", "operator", "device", "camera", TRIAL)
-"""Columns of a study that say what differs between values of a participant."""
 
 COLUMNS = (
     *("metric", "side", "statistic", "form", "over", "of"),
@@ -57,6 +56,45 @@ class Reliability(NamedTuple):
     statistics: pd.DataFrame
     without_value: pd.DataFrame
     flow: pd.DataFrame
+
+
+def document(found: Reliability) -> list[dict[str, Any]]:
+    """Statistics of each metric and side as JSON values; NaN is null.
+
+    ``icc`` by its form, ``sem`` and ``mdc95`` (those of agreement, over all that differs between
+    two measurements), each with ``value``, ``lower`` and ``upper``; ``n`` (participants),
+    ``values``, ``refused``, ``missing``, ``units``; and ``statistics``, all rows.
+    """
+    documents = []
+    for (metric, side), rows in found.statistics.groupby(["metric", "side"], sort=False):
+        one: dict[str, Any] = {"metric": metric, "side": side}
+        widest = max(rows["over"], key=lambda over: over.count(","))
+        over = rows[rows["over"].eq(widest)]
+        icc = over[over["statistic"].eq("icc") & over["form"].ne("")]
+        one["icc"] = {row["form"]: _interval_of(row) for _, row in icc.iterrows()}
+        for statistic in ("sem", "mdc95"):
+            of = over[over["statistic"].eq(statistic)].sort_values("form")  # agreement first
+            one[statistic] = _interval_of(of.iloc[0]) if len(of) else None
+        first = rows.iloc[0]
+        one |= {"n": int(first["participants"]), "values": int(first["values"])}
+        one |= {"refused": int(first["refused"]), "missing": int(first["missing"])}
+        one |= {"units": str(first["units"]), "over": widest}
+        one["statistics"] = records(rows.drop(columns=["metric", "side"]))
+        documents.append(one)
+    return documents
+
+
+def _interval_of(row: pd.Series) -> dict[str, Any]:
+    value, low, high = (
+        None if np.isnan(row[k]) else float(row[k]) for k in ("value", "low", "high")
+    )
+    return {
+        "value": value,
+        "lower": low,
+        "upper": high,
+        "form": row["form"],
+        "reason": row["reason"],
+    }
 
 
 class _Row(NamedTuple):
@@ -100,8 +138,8 @@ def reliability(
     Parameters
     ----------
     table
-        A row for each value: `participant`, `metric`, `value` (NaN where refused or missing), one
-        or more of `visit`, `operator`, `device`, `camera`, `trial`; and, where they are there,
+        A row for each value: `participant`, `value` (NaN where refused or missing), one or more of
+        `visit`, `operator`, `device`, `camera`, `trial`; and, where they are there, `metric`,
         `side`, `units`, `sd` (stated of the error) and `reason` (why there is no value).
     metrics
         Names of the metrics, all by default.
@@ -208,12 +246,14 @@ def reliability(
 
 def _checked(table: pd.DataFrame, metrics: Sequence[str] | None) -> pd.DataFrame:
     """Rows of the metrics, with plain columns; levels are texts in order of their categories."""
-    for name in ("participant", "metric", "value"):
+    for name in ("participant", "value"):
         if name not in table:
             raise BadInputError(
                 f"reliability: the table has no column {name}{likely(name, map(str, table))}"
             )
     rows = table.reset_index(drop=True)
+    if "metric" not in rows:
+        rows["metric"] = "value"
     names = rows["metric"].astype(str).unique().tolist()
     if metrics is not None:
         _check_names("metrics", metrics, names)

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from mobility import tables
 from mobility.errors import BadInputError
@@ -287,3 +287,12 @@ def choose_metrics(table: pd.DataFrame, metrics: Sequence[str] | None) -> list[s
             close = likely(name, available)
             raise BadInputError.of({"metrics": f"the study has no measure {name!r}{close}"})
     return list(dict.fromkeys(metrics))
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows of a table as JSON values; NaN is null."""
+    plain = frame.astype(object)
+    return [
+        {name: getattr(value, "item", lambda value=value: value)() for name, value in row.items()}
+        for row in plain.where(plain.notna(), None).to_dict("records")
+    ]

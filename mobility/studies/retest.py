@@ -1,0 +1,112 @@
+"""What a study of reliability found, as errors that later changes are held against."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from mobility import tables
+from mobility.errors import BadInputError
+from mobility.sessions.record import now
+from mobility.sessions.references import Conditions, RetestError, RetestErrors, check_name
+from mobility.studies.reliability import FACTORS, Reliability, reliability
+from mobility.view import UNKNOWN as NO_VIEW
+
+if TYPE_CHECKING:
+    from mobility.studies.study_table import Study
+
+LEAST = 10
+"""Fewest participants of whom an error is kept: with two visits its 95 % interval goes from 0.70 to
+1.75 of it. A choice of this package."""
+
+KIND = "agreement"
+"""The error that a later visit meets counts what differs between visits in all people, too."""
+
+
+def main_error(found: Reliability, metric: str, side: str, statistic: str = "sem") -> pd.Series:
+    """Row of the statistics that is meant where one error is: of agreement, over all that differs.
+
+    Raises
+    ------
+    BadInputError
+        There is no such row.
+    """
+    rows = found.statistics
+    rows = rows[rows["metric"].eq(metric) & rows["side"].eq(side) & rows["statistic"].eq(statistic)]
+    if rows.empty:
+        raise BadInputError(f"reliability: there is no {statistic} of {metric} {side}")
+    order = pd.Series(
+        [
+            (over.count(","), form.startswith(("agreement", "ICC(A,1)")))
+            for over, form in zip(rows["over"], rows["form"], strict=True)
+        ],
+        index=rows.index,
+    )
+    return rows.loc[max(order.index, key=lambda each: order[each])]
+
+
+def retest_errors(study: Study, name: str, *, metrics: Sequence[str] | None = None) -> RetestErrors:
+    """Make of a study the errors of measuring again that the lab's changes are held against.
+
+    Parameters
+    ----------
+    study
+        Of :func:`mobility.read_study`. Sessions of different views, cameras, ways to the angles and
+        versions are taken apart.
+    name
+        Name under which they are kept.
+    metrics
+        Measures; default: all with values.
+
+    Returns
+    -------
+    RetestErrors
+        Standard error of measurement (agreement, over all that differs between the sessions of a
+        participant) of each measure and side of which at least 10 participants have one.
+
+    Raises
+    ------
+    BadInputError
+        No measure has so many.
+    """
+    check_name(name)
+    errors = []
+    names = ["exercise", "view", "method", "cameras", "software"]
+    table = study.table
+    measured = table[table["view"].notna() & ~table["view"].isin(["", NO_VIEW])]
+    for of, rows in measured.groupby(names, sort=False, observed=True):
+        people = rows[rows["value"].notna()].groupby(["metric", "side"])["participant"].nunique()
+        enough = people[people >= LEAST].index
+        rows = rows[pd.MultiIndex.from_frame(rows[["metric", "side"]]).isin(enough)]
+        named = rows["value"].notna() if metrics is None else rows["metric"].isin(list(metrics))
+        repeated = rows[named].groupby(["participant", "metric", "side"]).size().ge(2)
+        varying = any(rows[factor].nunique() > 1 for factor in FACTORS if factor in rows)
+        if not (varying and repeated.any()):
+            continue
+        conditions = Conditions(**dict(zip(names, of, strict=True)))
+        versions = rows.drop_duplicates("metric").set_index("metric")["version"]
+        found = reliability(rows[named])
+        for metric, side in found.statistics[["metric", "side"]].drop_duplicates().to_numpy():
+            row = main_error(found, metric, side)
+            if not row["value"] > 0 or row["participants"] < LEAST:
+                continue
+            low, high = (None if np.isnan(row[end]) else float(row[end]) for end in ("low", "high"))
+            errors.append(
+                RetestError(
+                    conditions=conditions,
+                    metric=metric,
+                    side=side,
+                    sem=float(row["value"]),
+                    low=low,
+                    high=high,
+                    participants=int(row["participants"]),
+                    units=str(row["units"]),
+                    version=str(versions[metric]),
+                )
+            )
+    if not errors:
+        raise BadInputError(tables.sentence("studies.retest.too_few", least=LEAST))
+    return RetestErrors(name=name, made=now(), errors=errors)
