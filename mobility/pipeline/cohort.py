@@ -176,12 +176,22 @@ def _add_sd_beside(frame: pd.DataFrame) -> None:
 
 
 def write_table(frame: pd.DataFrame, path: str | os.PathLike[str]) -> Path:
+    """Write a table of sessions as CSV or Parquet, with its data dictionary beside it.
+
+    The dictionary is ``NAME.datapackage.json``
+    (:func:`mobility.pipeline.data_dictionary.data_dictionary`), which also describes a table of
+    this name in the other format. It raises as :func:`write_rows`.
+    """
+    target = write_rows(frame, path)
+    files = [each for each in map(target.with_suffix, FORMATS) if each.is_file()]
+    write_json(dictionary_of(target), data_dictionary(frame, files))
+    return target
+
+
+def write_rows(frame: pd.DataFrame, path: str | os.PathLike[str]) -> Path:
     """Write a table as CSV or Parquet, by the ending of `path`; whole or not at all.
 
-    Beside it its data dictionary is written, ``NAME.datapackage.json``
-    (:func:`mobility.pipeline.data_dictionary.data_dictionary`), which also describes a table of
-    this name in the other format. In CSV a text that a spreadsheet would compute ("=1+1") has an
-    apostrophe before it.
+    In CSV a text that a spreadsheet would compute ("=1+1") has an apostrophe before it.
 
     Raises
     ------
@@ -200,8 +210,6 @@ def write_table(frame: pd.DataFrame, path: str | os.PathLike[str]) -> Path:
             plain_cells(frame).to_csv(hidden, index=False, encoding="utf-8", lineterminator="\n")
         else:
             frame.to_parquet(hidden, engine="pyarrow", index=False)
-    files = [each for each in map(target.with_suffix, FORMATS) if each.is_file()]
-    write_json(dictionary_of(target), data_dictionary(frame, files))
     return target
 
 

@@ -12,7 +12,8 @@ from mobility import tables
 from mobility.errors import BadInputError
 from mobility.sessions.record import now
 from mobility.sessions.references import Conditions, RetestError, RetestErrors, check_name
-from mobility.studies.reliability import FACTORS, Reliability, reliability
+from mobility.studies.reliability import Reliability, reliability
+from mobility.studies.study_table import FACTORS
 from mobility.view import UNKNOWN as NO_VIEW
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from mobility import tables
 from mobility.errors import BadInputError
 from mobility.options import FilePath, checked, likely
 from mobility.parsing import read_csv
-from mobility.pipeline.cohort import COMPARED, to_dataframe, write_table
+from mobility.pipeline.cohort import COMPARED, to_dataframe, write_rows, write_table
 from mobility.sessions.record import ANONYMOUS
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Study:
     def write(self, folder: Path) -> None:
         """Keep the study in a folder, for :meth:`read`: two tables, as Parquet and CSV."""
         write_table(self.table, folder / TABLE)
-        write_table(self.sessions, folder / SESSIONS)
+        write_rows(self.sessions, folder / SESSIONS)
 
     @classmethod
     def read(cls, folder: str | os.PathLike[str]) -> Self:
