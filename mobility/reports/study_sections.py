@@ -255,8 +255,10 @@ def _digits(units: str) -> int | None:
 
 def drawn(found: Reliability, usual: Sequence[str]) -> list[tuple[str, str]]:
     """Choose the measures and sides of the pictures."""
-    pairs = [(m, s) for m, s in _measures(found) if m in usual and s != "right"]
-    return pairs[:MOST_DRAWN]
+    errors = _statistic(found, "sem")
+    given = errors[errors["value"].notna() & errors["metric"].isin(list(usual))]
+    pairs = given.loc[given["side"].ne("right"), ["metric", "side"]].drop_duplicates()
+    return list(pairs.itertuples(index=False, name=None))[:MOST_DRAWN]
 
 
 def reliability_table(study: Study, found: Reliability) -> str:

@@ -56,7 +56,7 @@ def retest_errors(study: Study, name: str, *, metrics: Sequence[str] | None = No
     ----------
     study
         Of :func:`mobility.read_study`. Sessions of different views, cameras, ways to the angles and
-        versions are taken apart.
+        versions are taken apart; those of older code are left out.
     name
         Name under which they are kept.
     metrics
@@ -77,7 +77,9 @@ def retest_errors(study: Study, name: str, *, metrics: Sequence[str] | None = No
     errors = []
     names = ["exercise", "view", "method", "cameras", "software"]
     table = study.table
-    measured = table[table["view"].notna() & ~table["view"].isin(["", NO_VIEW])]
+    software = table["software"].fillna("").astype(str)
+    current = software.ne("") & ~software.str.endswith("outdated")
+    measured = table[current & table["view"].notna() & ~table["view"].isin(["", NO_VIEW])]
     for of, rows in measured.groupby(names, sort=False, observed=True):
         people = rows[rows["value"].notna()].groupby(["metric", "side"])["participant"].nunique()
         enough = people[people >= LEAST].index
