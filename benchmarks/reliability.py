@@ -231,11 +231,11 @@ def report(studies: int, unbalanced: int) -> str:
         f"Made by `python benchmarks/reliability.py {command}`.",
         "",
         f"Percent of {studies:,} simulated studies ({unbalanced:,} where values are lost) whose",
-        "95 % interval held the truth: lowest to highest of the scenarios, which differ in the true",
-        "ICC and in how the error is shared among visits, operators and the rest. Bold is what leaves",
-        "93 to 97 %. By chance a share has a standard error of",
-        f"{chance[0]:.1f} ({chance[1]:.1f} where values are lost). The interval of a component that",
-        "is truly 0 begins at 0 in 97.5 % and more, and holds it there.",
+        "95 % interval held the truth: lowest to highest of the scenarios, which differ in the",
+        "true ICC and in how the error is shared among visits, operators and the rest. Bold is",
+        "what leaves 93 to 97 %. By chance a share has a standard error of",
+        f"{chance[0]:.1f} ({chance[1]:.1f} where values are lost). The interval of a component",
+        "that is truly 0 begins at 0 in 97.5 % and more, and holds it there.",
     ]
     for part in (
         two_way(studies),

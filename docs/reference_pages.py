@@ -22,6 +22,7 @@ API: Mapping[str, tuple[str, ...]] = {
     "Squats": ("find_repetitions", "normalise_repetitions", "overhead_squat"),
     "Single joints": ("joint_movements", "joint_mobility", "reference_range"),
     "Lab data": ("read_lab", "lab_pose", "find_lag", "align", "agreement"),
+    "Studies": ("reliability", "plan"),
     "Sessions": ("Store", "Session"),
     "Plots": ("plot",),
 }
@@ -77,9 +78,10 @@ def api() -> Iterator[str]:
     for title, names in API.items():
         yield f"\n## {title}"
         for name in names:
-            if inspect.ismodule(getattr(mobility, name)):
-                yield f"\n```{{eval-rst}}\n.. automodule:: mobility.{name}\n   :members:\n```"
-            elif inspect.isclass(getattr(mobility, name)):
+            public = getattr(mobility, name)
+            if inspect.ismodule(public):
+                yield f"\n```{{eval-rst}}\n.. automodule:: {public.__name__}\n   :members:\n```"
+            elif inspect.isclass(public):
                 yield f"\n```{{eval-rst}}\n.. autoclass:: mobility.{name}\n   :members:\n```"
             else:
                 yield f"\n```{{eval-rst}}\n.. autofunction:: mobility.{name}\n```"

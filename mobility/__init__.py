@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from mobility.kinematics.repetitions import normalise_repetitions as normalise_repetitions
     from mobility.store import Session as Session
     from mobility.store import Store as Store
+    from mobility.studies import planning as plan
+    from mobility.studies.reliability import reliability as reliability
     from mobility.validation.agreement import agreement as agreement
     from mobility.validation.joint_centres import lab_pose as lab_pose
     from mobility.validation.lab_files import read_lab as read_lab
@@ -51,9 +53,12 @@ _PUBLIC = {
     "find_lag": "mobility.validation.synchronise",
     "align": "mobility.validation.synchronise",
     "agreement": "mobility.validation.agreement",
+    "reliability": "mobility.studies.reliability",
     "Store": "mobility.store",
     "Session": "mobility.store",
 }
+
+_MODULES = {"plan": "mobility.studies.planning", "plot": "mobility.plot"}
 
 __all__ = [
     "Session",
@@ -71,15 +76,17 @@ __all__ = [
     "lab_pose",
     "normalise_repetitions",
     "overhead_squat",
+    "plan",
     "plot",
     "read_lab",
     "reference_range",
+    "reliability",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "plot":
-        return importlib.import_module("mobility.plot")
+    if name in _MODULES:
+        return importlib.import_module(_MODULES[name])
     if name in _PUBLIC:
         return getattr(importlib.import_module(_PUBLIC[name]), name)
     raise AttributeError(f"module 'mobility' has no attribute {name!r}")
