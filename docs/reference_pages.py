@@ -80,10 +80,10 @@ def api() -> Iterator[str]:
     for title, names in API.items():
         yield f"\n## {title}"
         for name in names:
-            if inspect.ismodule(getattr(mobility, name)):
-                place = getattr(mobility, name).__name__
-                yield f"\n```{{eval-rst}}\n.. automodule:: {place}\n   :members:\n```"
-            elif inspect.isclass(getattr(mobility, name)):
+            public = getattr(mobility, name)
+            if inspect.ismodule(public):
+                yield f"\n```{{eval-rst}}\n.. automodule:: {public.__name__}\n   :members:\n```"
+            elif inspect.isclass(public):
                 yield f"\n```{{eval-rst}}\n.. autoclass:: mobility.{name}\n   :members:\n```"
             else:
                 yield f"\n```{{eval-rst}}\n.. autofunction:: mobility.{name}\n```"

@@ -17,7 +17,7 @@ PARTS = sorted(path.stem for path in (PACKAGE / "tables").glob("sentences_*.yaml
 # Rooms whose sentences have all moved to the tables; errors and the log stay where they are raised.
 ROOMS = [
     *("assessment", "batch", "capture", "cli", "documents", "kinematics", "pipeline", "privacy"),
-    *("reports", "server", "sessions", "widgets"),
+    *("reports", "server", "sessions", "studies", "widgets"),
 ]
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import cho_factor, cho_solve, qr
 from scipy.optimize import minimize
 from threadpoolctl import threadpool_limits
 
@@ -228,7 +228,11 @@ def variance_components(values: ArrayLike, factors: Mapping[str, Sequence[Hashab
     mean_squares, solution = squares / ranks, np.linalg.inv(expected)
     variances = solution @ mean_squares
     if not (design.balanced and variances.min() >= 0):
-        variances = _restricted_likelihood(y / scale, design, variances)
+        if design.balanced:
+            deviance = _of_mean_squares(expected, mean_squares, ranks)
+        else:
+            deviance = _of_values(y / scale, design)
+        variances = _most_likely(deviance, variances)
     variances = np.where(variances < _ZERO, 0.0, variances)
     return Components(
         people,
@@ -285,7 +289,7 @@ def _design(factors: tuple[tuple[str, tuple[int, ...]], ...]) -> _Design:
         loads,
         np.array(ranks, np.float64),
         np.array([*shared, False]),
-        all(_is_multiple_of_identity(load @ load.T) for row in loads for load in row),
+        _is_balanced([*bases.values()], loads, sum(ranks) == count - 1),
         "",
     )
 
@@ -345,12 +349,19 @@ def _added(before: Array, more: Array) -> Array:
 
 
 def _span(columns: Array) -> Array:
-    basis, sizes, _ = np.linalg.svd(columns, full_matrices=False)
-    return np.ascontiguousarray(basis[:, sizes > 1e-8 * max(1.0, float(sizes.max(initial=0.0)))])
+    basis, triangle, _ = qr(columns, mode="economic", pivoting=True, check_finite=False)
+    sizes = np.abs(np.diag(triangle))
+    rank = int((sizes > 1e-8 * max(1.0, float(sizes.max(initial=0.0)))).sum())
+    return np.ascontiguousarray(basis[:, :rank])
 
 
-def _is_multiple_of_identity(square: Array) -> bool:
-    return bool(np.allclose(square, square[0, 0] * np.eye(len(square)), atol=1e-6))
+def _is_balanced(bases: Sequence[Array], loads: Sequence[Sequence[Array]], complete: bool) -> bool:
+    """Whether the mean squares are independent, chi-square, and say all that the values do."""
+    if not complete:
+        return False
+    together = np.hstack(bases)
+    squares = [together.T @ together, *(load @ load.T for row in loads for load in row)]
+    return all(np.allclose(each, each[0, 0] * np.eye(len(each)), atol=1e-6) for each in squares)
 
 
 def _freedom(design: _Design, variances: Array) -> Array:
@@ -364,14 +375,28 @@ def _freedom(design: _Design, variances: Array) -> Array:
     return np.array([*freedom, design.ranks[-1]])
 
 
-def _restricted_likelihood(y: Array, design: _Design, start: Array) -> Array:
-    """Variances of the largest restricted likelihood; `y` has mean 0 and variance 1."""
+_Deviance = Callable[[Array], tuple[float, Array]]
+"""-2 log restricted likelihood of variances, and its slopes."""
+
+
+def _of_mean_squares(expected: Array, mean_squares: Array, ranks: Array) -> _Deviance:
+    """Deviance in a balanced design, where mean squares say all that the values do."""
+
+    def deviance(variances: Array) -> tuple[float, Array]:
+        means = expected @ variances
+        ratio = mean_squares / means
+        return float(ranks @ (np.log(means) + ratio)), (ranks * (1 - ratio) / means) @ expected
+
+    return deviance
+
+
+def _of_values(y: Array, design: _Design) -> _Deviance:
+    """Deviance in any design; `y` has the mean 0."""
     identity, ones = np.eye(len(y)), np.ones(len(y))
     squared = [each @ each.T for each in design.incidence]
-    scales = np.clip(start, 0.01, None)
 
-    def deviance(x: Array) -> tuple[float, Array]:
-        *of_terms, residual = x * scales
+    def deviance(variances: Array) -> tuple[float, Array]:
+        *of_terms, residual = variances
         covariance = residual * identity
         for variance, each in zip(of_terms, squared, strict=True):
             covariance = covariance + variance * each
@@ -380,18 +405,28 @@ def _restricted_likelihood(y: Array, design: _Design, start: Array) -> Array:
         of_mean = inverse @ ones
         information = of_mean.sum()
         projected = inverse - np.outer(of_mean, of_mean) / information
-        residuals = projected @ y
-        value = 2 * np.log(np.diag(factor[0])).sum() + np.log(information) + y @ residuals
-        slopes = [(projected * each).sum() - ((each @ residuals) @ residuals) for each in squared]
-        slopes.append(np.trace(projected) - residuals @ residuals)
-        return float(value), np.array(slopes) * scales
+        rest = projected @ y
+        value = 2 * np.log(np.diag(factor[0])).sum() + np.log(information) + y @ rest
+        slopes = [(projected * each).sum() - ((each @ rest) @ rest) for each in squared]
+        return float(value), np.array([*slopes, np.trace(projected) - rest @ rest])
+
+    return deviance
+
+
+def _most_likely(deviance: _Deviance, start: Array) -> Array:
+    """Variances of the least deviance, none negative, of values with variance 1."""
+    scales = np.clip(start, 0.01, None)
+
+    def scaled(x: Array) -> tuple[float, Array]:
+        value, slopes = deviance(x * scales)
+        return value, slopes * scales
 
     best = minimize(
-        deviance,
-        np.clip(start, 0.01, None) / scales,
+        scaled,
+        np.ones(len(start)),
         jac=True,
         method="L-BFGS-B",
-        bounds=[(0.0, None)] * len(squared) + [(1e-8, None)],
+        bounds=[(0.0, None)] * (len(start) - 1) + [(1e-8, None)],
         options={"ftol": 1e-14, "gtol": 1e-7, "maxiter": 500},
     )
     return np.asarray(best.x * scales, np.float64)

@@ -1,0 +1,242 @@
+"""A long table of a study gives published statistics, and loses no value silently."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import published
+import pytest
+
+from mobility.errors import BadInputError
+from mobility.studies.reliability import COLUMNS, reliability
+from mobility.validation.limits import bland_altman
+from mobility.validation.reliability import (
+    coefficient_of_variation,
+    intraclass_correlation,
+    mdc95,
+    measurement_error,
+    weighted_kappa,
+)
+
+
+def long(table, *, way="visit", metric="knee_flexion", units="degree", **more):
+    """Rows of values over (participant, level)."""
+    who, level = (each.ravel() for each in np.indices(np.shape(table)))
+    names = {"participant": [f"P{i + 1}" for i in who], way: level + 1}
+    values = {"metric": metric, "side": "left", "value": np.ravel(table), "units": units}
+    return pd.DataFrame(names | values | more)
+
+
+def rows(found, statistic, **where):
+    table = found.statistics[found.statistics["statistic"] == statistic]
+    for name, value in where.items():
+        table = table[table[name] == value]
+    return table
+
+
+def one(found, statistic, **where):
+    chosen = rows(found, statistic, **where)
+    assert len(chosen) == 1, (statistic, where, len(chosen))
+    return chosen.iloc[0]
+
+
+def ends(row):
+    return [row["value"], row["low"], row["high"]]
+
+
+def test_shrout_and_fleiss_from_a_long_table():
+    table = published.SHROUT_FLEISS
+    found = reliability(long(table, way="operator").sample(frac=1, random_state=1))
+    assert tuple(found.statistics.columns) == COLUMNS
+    for form in ("A,1", "C,1", "A,k", "C,k"):
+        row = one(found, "icc", form=f"ICC({form})")
+        assert ends(row) == pytest.approx(intraclass_correlation(table, form=form)[1:4])
+        assert (row["participants"], row["values"], row["units"]) == (6, 24, "1")
+        assert row["over"] == "operator"
+        assert row["method"] == "analysis of variance"
+    for kind in ("agreement", "consistency"):
+        expected = measurement_error(table, kind=kind)[1:4]
+        assert ends(one(found, "sem", form=kind)) == pytest.approx(expected)
+        change = one(found, "mdc95", form=kind)
+        assert ends(change) == pytest.approx([mdc95(x) for x in expected])
+        assert change["units"] == "degree"
+    parts = rows(found, "component").set_index("of")["value"]
+    assert parts.round(2).to_dict() == {"participant": 1.60, "operator": 2.29, "residual": 1.01}
+    # An angle has a zero by convention.
+    assert rows(found, "cv").empty
+
+
+def test_peak_flow_changes_as_bland_and_altman_printed():
+    wright = published.PEFR[:, :2]
+    found = reliability(long(wright, units="l/min"))
+    change = one(found, "change")
+    expected = bland_altman(wright[:, 1], wright[:, 0])
+    assert change["of"] == "2 − 1"
+    assert ends(change) == pytest.approx([expected.bias, expected.bias_low, expected.bias_high])
+    limit = ends(one(found, "limit_high"))
+    assert limit == pytest.approx([expected.upper, expected.upper_low, expected.upper_high])
+    # "The coefficient of repeatability is 43.2 l/min", twice the root mean square difference.
+    within = one(found, "sem", form="consistency")["value"]
+    assert 2 * np.sqrt(2 * within**2 + 0) == pytest.approx(43.2, abs=0.5)
+    from scipy import stats
+
+    assert change["p"] == pytest.approx(stats.ttest_rel(*wright.T).pvalue)
+
+
+def test_each_value_without_a_number_is_counted_with_its_reason():
+    table = long(published.SHROUT_FLEISS[:, :2], sd=2.0, reason="")
+    table.loc[[3, 4], "value"] = np.nan
+    table.loc[3, "reason"] = "seen from the side"
+    table = pd.concat([table, table.assign(metric="hip_flexion", value=np.arange(12.0) ** 2)])
+    found = reliability(table)
+    row = one(found, "icc", form="ICC(C,1)", metric="knee_flexion")
+    assert (row["participants"], row["values"]) == (6, 10)
+    assert (row["refused"], row["missing"]) == (1, 1)
+    assert row["method"] == "REML"
+    whole = one(found, "icc", form="ICC(C,1)", metric="hip_flexion")
+    assert (whole["values"], whole["refused"], whole["missing"]) == (12, 0, 0)
+    assert found.without_value.to_dict("records") == [
+        {
+            "metric": "knee_flexion",
+            "side": "left",
+            "reason": reason,
+            "values": 1,
+            "participants": 1,
+        }
+        for reason in ("seen from the side", "no reason given")
+    ]
+    assert one(found, "stated_sd", metric="knee_flexion")["value"] == pytest.approx(2)
+    assert one(found, "change", metric="knee_flexion")["participants"] == 4
+    # All are measured: the other metric has a value where this one has none.
+    assert found.flow["step"].tolist() == [
+        *("in the study", "with a value", "visit 1", "visit 2", "measured at every level")
+    ]
+    assert found.flow["participants"].tolist() == [6, 6, 6, 6, 6]
+    alone = reliability(table, metrics=["knee_flexion"]).flow.set_index("step")
+    assert alone.loc["in the study"].tolist() == [6, 12]
+    assert alone.loc["without any value: seen from the side"].tolist() == [1, 1]
+    assert alone.loc["without any value: no reason given"].tolist() == [1, 1]
+    assert alone.loc["measured at every level"].tolist() == [4, 8]
+
+
+def study(seed=0, people=12, **variances):
+    """Two operators, two visits, two trials; variances of the terms, 0 if not named."""
+    rng = np.random.default_rng(seed)
+    shape = (people, 2, 2, 2)
+    sizes = {
+        "participant": (people, 1, 1, 1),
+        "operator": (1, 2, 1, 1),
+        "visit": (1, 1, 2, 1),
+        "between_visits": (people, 1, 2, 1),
+        "trial": shape,
+    }
+    y = sum(
+        (rng.normal(0, variances.get(name, 0.0) ** 0.5, size) for name, size in sizes.items()),
+        np.zeros(shape),
+    )
+    labels = ("participant", "operator", "visit", "trial")
+    table = pd.DataFrame(dict(zip(labels, (i.ravel() for i in np.indices(shape)), strict=True)))
+    return table.assign(metric="depth", value=y.ravel() + 100.0)
+
+
+def test_errors_of_visits_operators_and_trials_are_told_apart():
+    found = reliability(study(3, people=200, participant=64, between_visits=9, trial=4))
+    sem = {(row["over"], row["form"]): row["value"] for _, row in rows(found, "sem").iterrows()}
+    assert sem[("trial", "within")] == pytest.approx(2, rel=0.07)
+    assert sem[("operator", "consistency")] == pytest.approx(2, rel=0.07)
+    assert sem[("visit", "consistency")] == pytest.approx(13**0.5, rel=0.07)
+    assert sem[("visit, operator", "consistency")] == pytest.approx(13**0.5, rel=0.07)
+    icc = one(found, "icc", over="trial", form="ICC(1)")
+    assert icc["value"] == pytest.approx(73 / 77, abs=0.02)
+    between = one(found, "icc", over="visit", form="ICC(C,1)")
+    assert between["value"] == pytest.approx(64 / 77, abs=0.04)
+    mean = one(found, "icc", over="visit", form="ICC(C,k)")
+    assert mean["value"] == pytest.approx(64 / (64 + 13 / 2), abs=0.04)
+    zero = one(found, "component", of="operator")
+    assert zero["low"] == 0
+    assert (zero["note"] != "") == (zero["value"] == 0)
+    assert set(rows(found, "change")["over"]) == {"visit", "operator"}
+    # Trials are paired with those of the same number.
+    assert (rows(found, "change")["values"] == 1600).all()
+
+
+def test_trials_alone_are_what_visits_are():
+    table = long(published.PEFR[:, :2], way="trial")
+    by_trial, by_visit = reliability(table), reliability(table.rename(columns={"trial": "visit"}))
+    values = by_trial.statistics["value"]
+    assert values.tolist() == pytest.approx(by_visit.statistics["value"].tolist(), nan_ok=True)
+
+
+def test_durations_have_a_coefficient_of_variation_and_angles_have_none():
+    durations = np.exp(published.SHROUT_FLEISS / 10)
+    found = reliability(long(durations, units="s"))
+    for kind in ("agreement", "consistency"):
+        expected = coefficient_of_variation(durations, kind=kind)[1:4]
+        assert ends(one(found, "cv", form=kind)) == pytest.approx(expected)
+    assert rows(reliability(long(durations, units="s"), ratio=[]), "cv").empty
+    chosen = reliability(long(durations), ratio=["knee_flexion"])
+    assert len(rows(chosen, "cv")) == 2
+    negative = one(reliability(long(durations - 3, units="s")), "cv")
+    assert np.isnan(negative["value"])
+    assert "zero or negative" in negative["reason"]
+
+
+def test_scores_have_a_kappa_in_place_of_a_correlation():
+    scores = np.array([[0, 0], [1, 1], [2, 1], [3, 3], [1, 0], [2, 2], [3, 1], [2, 2]])
+    found = reliability(long(scores, metric="fms", units="1"), ordinal=["fms"])
+    assert set(found.statistics["statistic"]) == {"kappa"}
+    for weights in ("linear", "quadratic"):
+        row = one(found, "kappa", form=weights)
+        assert ends(row) == pytest.approx(weighted_kappa(scores, weights=weights)[1:4])
+        assert (row["participants"], row["values"]) == (8, 16)
+    several = reliability(study(participant=4).assign(value=1), ordinal=["depth"]).statistics
+    assert several["value"].isna().all()
+    assert several["reason"].str.contains("choose one trial").all()
+
+
+def test_levels_have_an_order_and_a_change_names_them():
+    table = long(published.PEFR[:, :3])
+    named = table.assign(visit=table["visit"].map({1: "before", 2: "after", 3: "later"}))
+    assert rows(reliability(named), "change")["of"].tolist() == ["after − before", "later − before"]
+    categories = pd.Categorical(named["visit"], ["later", "before", "after"])
+    ordered = reliability(named.assign(visit=categories))
+    assert rows(ordered, "change")["of"].tolist() == ["before − later", "after − later"]
+    tens = table.assign(visit=table["visit"].map({1: 2, 2: 10, 3: 1}))
+    assert rows(reliability(tens), "change")["of"].tolist() == ["2 − 1", "10 − 1"]
+
+
+def test_too_little_is_refused_with_its_reason():
+    found = reliability(long(published.SHROUT_FLEISS[:2]))
+    assert (
+        found.statistics["value"]
+        .drop(found.statistics.index[found.statistics["statistic"] == "change"])
+        .isna()
+        .all()
+    )
+    assert (found.statistics["reason"] != "").all()
+    nothing = long(published.SHROUT_FLEISS).assign(value=np.nan)
+    both = reliability(pd.concat([nothing, long(published.SHROUT_FLEISS, metric="other")]))
+    refused = both.statistics[both.statistics["metric"] == "knee_flexion"]
+    assert refused["value"].isna().all()
+    assert (refused["reason"] != "").all()
+    assert (refused["missing"] == 24).all()
+
+
+def test_bad_tables_say_what_to_do():
+    table = long(published.SHROUT_FLEISS)
+    for given, options, message in (
+        (table.rename(columns={"participant": "participants"}), {}, "no column participant; did"),
+        (table.drop(columns="visit"), {}, "measured repeatedly"),
+        (table.assign(visit=1), {}, "measured repeatedly"),
+        (table.iloc[:0], {}, "has no row"),
+        (pd.concat([table, table.iloc[:1]]), {}, "of participant P1, visit 1 is there twice"),
+        (table.assign(value="many"), {}, "row 1: value must be a number"),
+        (table.assign(value=np.inf), {}, "row 1: value must be a number"),
+        (table.assign(participant=[""] + ["P"] * 23), {}, "row 1 has no participant"),
+        (table.assign(units=["m"] + ["s"] * 23), {}, "different units"),
+        (table, {"metrics": ["knee_flexio"]}, "did you mean 'knee_flexion'"),
+        (table, {"ordinal": ["fms"]}, "ordinal 'fms'"),
+        (published.SHROUT_FLEISS, {}, "DataFrame"),
+    ):
+        with pytest.raises(BadInputError, match=message):
+            reliability(given, **options)
