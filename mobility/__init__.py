@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mobility.kinematics.angles import joint_angles as joint_angles
     from mobility.kinematics.clean import clean_pose as clean_pose
     from mobility.kinematics.fit.entry import fit_body as fit_body
+    from mobility.kinematics.in_picture import picture_angles as picture_angles
     from mobility.kinematics.repetitions import find_repetitions as find_repetitions
     from mobility.store import Session as Session
     from mobility.store import Store as Store
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from mobility.validation.agreement import agreement as agreement
     from mobility.validation.joint_centres import lab_pose as lab_pose
     from mobility.validation.lab_files import read_lab as read_lab
+    from mobility.validation.movement_poses import from_movement as from_movement
+    from mobility.validation.movement_poses import to_movement as to_movement
     from mobility.validation.synchronise import align as align
     from mobility.validation.synchronise import find_lag as find_lag
 
@@ -45,6 +48,7 @@ _PUBLIC = {
     "clean_pose": "mobility.kinematics.clean",
     "fit_body": "mobility.kinematics.fit.entry",
     "joint_angles": "mobility.kinematics.angles",
+    "picture_angles": "mobility.kinematics.in_picture",
     "find_repetitions": "mobility.kinematics.repetitions",
     "joint_mobility": "mobility.exercises.joint_angle_mobility.joint_mobility",
     "joint_movements": "mobility.exercises.joint_angle_mobility.joint_mobility",
@@ -52,6 +56,8 @@ _PUBLIC = {
     "reference_range": "mobility.assessment.reference_ranges",
     "read_lab": "mobility.validation.lab_files",
     "lab_pose": "mobility.validation.joint_centres",
+    "from_movement": "mobility.validation.movement_poses",
+    "to_movement": "mobility.validation.movement_poses",
     "find_lag": "mobility.validation.synchronise",
     "align": "mobility.validation.synchronise",
     "agreement": "mobility.validation.agreement",
@@ -76,6 +82,7 @@ __all__ = [
     "find_lag",
     "find_repetitions",
     "fit_body",
+    "from_movement",
     "groups",
     "joint_angles",
     "joint_mobility",
@@ -85,10 +92,12 @@ __all__ = [
     "mean_curves",
     "normalise",
     "overhead_squat",
+    "picture_angles",
     "plot",
     "read_lab",
     "read_study",
     "reference_range",
+    "to_movement",
 ]
 
 

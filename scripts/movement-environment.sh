@@ -1,5 +1,5 @@
 #!/bin/sh
-# A small environment with movement's validator, which needs Python 3.12: for one test.
+# A small environment with the validator of movement, which needs Python 3.12: for two tests.
 # usage: movement-environment.sh FOLDER
 set -eu
 for python in python3 python3.14 python3.13 python3.12 /usr/bin/python3; do

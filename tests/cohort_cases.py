@@ -22,6 +22,7 @@ def add_session(
     *,
     user_id: str,
     date: str,
+    time: str = "10:00:00",
     values: Mapping[str, Any] | None = None,
     sd: float | None = None,
     warnings: Sequence[str] = (),
@@ -41,7 +42,8 @@ def add_session(
             metrics[f"{metric}_sd"] = metrics[f"{metric}_sd"] * 0 + sd
     write_dataset(folder / "metrics.nc", metrics)
     record = json.loads((folder / "session.json").read_text())
-    record |= {"session_id": name, "user_id": user_id, "created_at": f"{date}T10:00:00+02:00"}
+    created_at = f"{date}T{time}+02:00"
+    record |= {"session_id": name, "user_id": user_id, "created_at": created_at}
     record["warnings"] += [{"code": code, "message": "Something was seen."} for code in warnings]
     del record["stages"]["table"]  # of other numbers
     stage = record["stages"]["metrics"]

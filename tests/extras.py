@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from pathlib import Path
 
 import pytest
 
@@ -16,3 +17,13 @@ def require(extra: str, *packages: str) -> None:
         if os.environ.get("CI"):
             pytest.fail(f"CI {reason}")
         pytest.skip(reason)
+
+
+def movement_python(project: Path) -> Path:
+    """Python of the environment with movement, which needs 3.12 or newer; skip without it."""
+    python = project / ".venv-movement" / "bin" / "python"
+    if not python.exists():
+        if os.environ.get("CI"):
+            pytest.fail("CI must have .venv-movement (make test-all)")
+        pytest.skip("needs .venv-movement, with Python 3.12 or newer (make test-all)")
+    return python

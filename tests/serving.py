@@ -263,7 +263,9 @@ def main() -> None:
     from mobility.server import processes
 
     if sys.argv[1] != "real":
-        processes.COMMAND = (sys.executable, __file__, sys.argv[1], "worker")
+        processes.PROGRAM = (Path(__file__).stem, sys.argv[1], "worker")
+        path = [str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+        os.environ["PYTHONPATH"] = os.pathsep.join(path)
     sys.argv = [sys.argv[0], *sys.argv[3:]]
     serverapp.main()
 

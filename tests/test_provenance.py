@@ -128,7 +128,14 @@ def test_a_change_of_what_computes_changes_the_key(copied):
     stages = {f"pipeline.{file.stem}": file for file in (copied / "pipeline").glob("*.py")}
     assert {name for name in rooms if changed([rooms[name]], by=POSE)} == {
         *("capture", "tables", "view.py", "wording.py", "writing.py", "options.py"),
-        *("errors.py", "formatting.py", "parsing.py", "progress.py", "provenance.py"),
+        *(
+            "errors.py",
+            "formatting.py",
+            "parsing.py",
+            "processes.py",
+            "progress.py",
+            "provenance.py",
+        ),
     }
     at_work = {name for name in rooms if changed([rooms[name]], by=RESULTS)}
     assert at_work >= {"assessment", "kinematics", "capture", "tables", "view.py", "errors.py"}

@@ -476,13 +476,19 @@ def cohort(
             "not-this-exercise, unusable; or all.",
         ),
     ] = "good,limited",
+    table: Annotated[
+        Path | None,
+        path_option(
+            "--table", "FILE", help="Write the table alone, .csv or .parquet, without a report."
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Put all sessions into one table, and report on it.
 
-    The table is written as CSV and as Parquet; the report compares people and groups. It lists
-    sessions with another verdict than those of --recordings with the reason, and does not compare
-    them.
+    The table is written as CSV and as Parquet, with its data dictionary (Frictionless Data) beside
+    it; the report compares people and groups. It lists sessions with another verdict than those of
+    --recordings with the reason, and does not compare them.
     """
     import pandas as pd
 
@@ -494,6 +500,10 @@ def cohort(
     cohort.check_recordings(split_names(recordings))
     if out is not None:
         check_output(out, store=opened)
+    if table is not None:
+        if out is not None:
+            raise BadInputError.of({"table": "makes no report; leave out --out"})
+        check_output(table, store=opened, is_ours=cohort.is_table)
     chosen = cohort.choose_sessions(
         opened, exercise=exercise_name, participants=split_names(participants)
     )
@@ -509,6 +519,16 @@ def cohort(
             opened.stored_participant(user_id)
         except MobilityError as error:
             warn(str(error))
+    if table is not None:
+        frame = cohort.to_dataframe(chosen, recordings=split_names(recordings))
+        if metrics is not None:
+            frame = frame[frame["metric"].isin(["", *split_names(metrics)])]
+        written = cohort.write_table(frame, table)
+        if as_json:
+            print_json(uris({"table": written, "dictionary": cohort.dictionary_of(written)}))
+        else:
+            typer.echo(f"table   {written}\n        {cohort.dictionary_of(written)}")
+        return
     made = render_cohort(opened, out or opened.reports / "cohort", parameters=parameters)
     sessions = cohort.overview(pd.read_parquet(made["parquet"]))
     without = sessions[sessions["reason"].ne("")]

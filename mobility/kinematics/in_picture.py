@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
@@ -49,8 +49,14 @@ class _Elevation:
     towards: Array  # probability that it points towards the camera
 
 
+_AXES_OF_VIEW = {"front": (-1.0, 0.0), "back": (1.0, 0.0), "left": (0.0, -1.0), "right": (0.0, 1.0)}
+"""Line from the left to the right of a subject, to the right and towards the camera, by view."""
+
+
 @checked
-def picture_angles(pose: Pose) -> xr.Dataset:
+def picture_angles(
+    pose: Pose, *, view: Literal["front", "back", "left", "right"] | None = None
+) -> xr.Dataset:
     r"""Angles of single joints from their landmarks in the picture.
 
     The angle is measured in the plane in which the distal segment moves. That is the plane of the
@@ -59,7 +65,9 @@ def picture_angles(pose: Pose) -> xr.Dataset:
     long as it is, give or take the error of c; only what exceeds the elevation that a segment in
     the plane would show counts. Its sign comes from the depth of the landmarks.
 
-    The `pose` is of one camera, with ``image_position``, fitted or not.
+    The `pose` is of one camera, with ``image_position``, fitted or not. One without ``position``,
+    as of other pose models (:func:`~mobility.validation.movement_poses.from_movement`), needs the
+    `view`: the side of the subject that the camera sees.
 
     Returns
     -------
@@ -85,6 +93,12 @@ def picture_angles(pose: Pose) -> xr.Dataset:
         raise BadInputError("picture_angles: the pose has no 'image_position'")
     table = tables.load(TABLE)
     pixels, positions = _pixels(pose), landmarks(pose)
+    if view is None and np.isnan(positions).all() and np.isfinite(pixels).any():
+        raise BadInputError(
+            "picture_angles: the pose has no positions in space, so that the side from which the "
+            "subject is seen is not known; give view ('front', 'back', 'left' or 'right')"
+        )
+    axes = _axes(positions) if view is None else _axes_of_view(pixels, view)
     segments = {
         (name, part, side): _segment(pixels, positions, entry[part], side)
         for name, entry in table["angles"].items()
@@ -110,20 +124,20 @@ def picture_angles(pose: Pose) -> xr.Dataset:
             # A segment to a landmark that the model only guesses may look short for that reason.
             betas[0] = replace(betas[0], size=np.where(guess_sd > 0, 0.0, betas[0].size))
             normal = _normal(pair[1], betas[1], table["plane"]["prior"])
-            plane_attrs[f"plane_{side}"] = plane = _body_plane(normal, positions)
+            plane_attrs[f"plane_{side}"] = plane = _body_plane(normal, axes)
             plane_attrs[f"off_picture_{side}"] = round(
                 float(np.degrees(np.arccos(min(normal[2], 1.0)))), 1
             )
             if sideways:
-                sign = _lateral_sign(positions, side)
+                sign = _lateral_sign(axes, side)
             elif signed:
                 seen = normal[2] > beside
-                sign = _forward_sign(pixels, positions, side, plane) if seen else np.nan
+                sign = _forward_sign(pixels, axes, side, plane) if seen else np.nan
             else:
                 sign = _bend_sign(pair)
                 if sign == 0 and plane == "sagittal":
                     bends = {"front": 1.0, "back": -1.0}[entry["bends"]]
-                    sign = np.nan_to_num(bends * _forward_sign(pixels, positions, side, plane))
+                    sign = np.nan_to_num(bends * _forward_sign(pixels, axes, side, plane))
             if normal[2] < table["seen"]["edge_on"]:
                 sign *= 0.0
             value, spread = _in_plane(pair, betas, normal, sign, tilt=tilt, wraps=signed)
@@ -402,32 +416,45 @@ def _bend_sign(pair: Sequence[_Segment]) -> float:
     return float(np.sign(high + low)) if max(high, -low) > limits["bent_deg"] else 0.0
 
 
-def _axes(positions: Array) -> tuple[Array, Array, Array]:
-    """Up along the trunk, to the right and to the front of the subject, (time, 3) each."""
+_Axes = tuple[Array, Array, Array]
+"""Up along the trunk, to the right and to the front of the subject, (time, 3) each."""
+
+
+def _axes(positions: Array) -> _Axes:
+    """Axes of a subject from positions in space."""
     trunk = _landmark(positions, "mid_shoulder", "") - _landmark(positions, "mid_hip", "")
     across = positions[:, INDEX["right_hip"]] - positions[:, INDEX["left_hip"]]
     across = across + positions[:, INDEX["right_shoulder"]] - positions[:, INDEX["left_shoulder"]]
     return trunk, across, np.cross(trunk, across)
 
 
-def _body_plane(normal: Array, positions: Array) -> str:
+def _axes_of_view(pixels: Array, view: str) -> _Axes:
+    """Axes of a subject who is upright, by the side that the camera sees."""
+    right, near = _AXES_OF_VIEW[view]
+    trunk, across = (
+        np.broadcast_to(axis, (len(pixels), 3)) for axis in ((0.0, 1.0, 0.0), (right, 0.0, near))
+    )
+    return trunk, across, np.cross(trunk, across)
+
+
+def _body_plane(normal: Array, axes: _Axes) -> str:
     """Plane of the body whose normal is nearest to that of a movement; empty if undefined."""
-    trunk, across, ahead = _axes(positions)
-    axes = {"sagittal": across, "frontal": ahead, "transverse": trunk}
+    trunk, across, ahead = axes
+    normals = {"sagittal": across, "frontal": ahead, "transverse": trunk}
     near = {}
-    for name, axis in axes.items():
+    for name, axis in normals.items():
         cosine = np.abs(axis @ normal) / np.linalg.norm(axis, axis=-1)
         if np.isfinite(cosine).any():
             near[name] = float(np.nanmedian(cosine))
     return max(near, key=lambda name: near[name]) if near else ""
 
 
-def _forward_sign(pixels: Array, positions: Array, side: str, plane: str) -> float:
+def _forward_sign(pixels: Array, axes: _Axes, side: str, plane: str) -> float:
     """Sign, in the picture, of a limb's turn from hanging to forwards (frontal plane: outwards).
 
     NaN where it cannot be determined, or where the subject turns round.
     """
-    _, across, ahead = _axes(positions)
+    _, across, ahead = axes
     toward = ahead if plane != "frontal" else across if side == "right" else -across
     down = -(_landmark(pixels, "mid_shoulder", side) - _landmark(pixels, "mid_hip", side))
 
@@ -439,9 +466,9 @@ def _forward_sign(pixels: Array, positions: Array, side: str, plane: str) -> flo
     return sign if same and sign else np.nan
 
 
-def _lateral_sign(positions: Array, side: str) -> float:
+def _lateral_sign(axes: _Axes, side: str) -> float:
     """Sign, in the picture, of a turn of an upright segment towards a side."""
-    _, across, _ = _axes(positions)
+    _, across, _ = axes
     lines = across[np.isfinite(across[:, 0]), 0]
     rightwards = float(np.median(lines)) if lines.size else 0.0
     return float(-np.sign(rightwards if side == "right" else -rightwards))

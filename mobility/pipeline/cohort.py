@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from datetime import UTC, date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from mobility.errors import BadInputError, MobilityError
 from mobility.kinematics.expected_error import MDC95
 from mobility.options import likely
 from mobility.pipeline.analysis import is_current
+from mobility.pipeline.data_dictionary import ENDING, FORMATS, data_dictionary
 from mobility.pipeline.metrics_table import (
     NUMBERS,
     as_table,
@@ -28,7 +30,7 @@ from mobility.pipeline.metrics_table import (
     metrics_table,
     read_metrics_table,
 )
-from mobility.sessions.files import atomic, make_folder, writing
+from mobility.sessions.files import atomic, make_folder, write_json, writing
 from mobility.sessions.notebooks import GROUPED_BY
 from mobility.sessions.record import ANONYMOUS, verdict_in_words
 from mobility.view import UNKNOWN as NO_VIEW
@@ -45,14 +47,11 @@ if TYPE_CHECKING:
     from mobility.sessions.store import SessionStore
     from mobility.sessions.stored import StoredSession
 
-COLUMNS = (
-    *("session_id", "user_id", "date", "exercise", "state", "sex", "age", "height_m", "weight_kg"),
-    *("view", "recording", "cameras", "method", "software"),
-    *("metric", "quantity", "kind", "side", "level", "rep", "phase", "item"),
-    *("value", "sd", "sem", "lower", "upper"),
-    *("units", "text", "reason", "long_name", "group", "version"),
-)
-"""Columns of the table, in order; :func:`to_dataframe` says what they hold."""
+COLUMNS = tuple(tables.load("cohort_columns")["columns"])
+"""Columns of the table, in order; the table ``cohort_columns`` says what they hold."""
+
+SD_BESIDE = {"sd_from_standing": "from_standing", "sd_of_sides": "asymmetry"}
+"""Column of a further error of a value, and the kind of the metric whose error it is."""
 
 AGE_BANDS = {0: "under 9", 9: "9–19", 20: "20–44", 45: "45–69", 70: "70 and over"}
 """First year of each age band: those of the reference values of Soucie et al. (2011)."""
@@ -61,7 +60,10 @@ COMPARED: tuple[Level, ...] = ("good", "limited")
 """Verdicts on a recording with which a session is compared, unless others are asked for."""
 
 UNKNOWN = "not known"
-_NUMBERS = {**dict.fromkeys(("age", "height_m", "weight_kg"), "float64"), "cameras": "Int64"}
+_NUMBERS = {
+    **dict.fromkeys(("age", "height_m", "weight_kg"), "float64"),
+    **dict.fromkeys(("cameras", "visit", "trial"), "Int64"),
+}
 """Columns of a session that are no texts."""
 _BANDS_OF_NUMBERS = 3
 
@@ -82,25 +84,11 @@ def to_dataframe(
     Returns
     -------
     pandas.DataFrame
-        One row for each session, metric, side and level, with the columns `COLUMNS`:
-
-        ``session_id``, ``user_id``, ``date`` (UTC), ``exercise``, ``state``; of the participant
-        ``sex``, ``age`` (years; from a birth year, that in which it is completed), ``height_m``,
-        ``weight_kg``, but neither name nor e-mail address; ``view`` of the camera, ``recording``
-        (level of the verdict on it: "good", "limited", "not_this_exercise", "unusable"),
-        ``cameras`` (their number), ``method`` of the pose, ``software``
-        (version, and "outdated" where other code or another record of the participant was used).
-
-        ``metric``, of what it is (``quantity``) and which number of it (``kind``, as in
-        ``tables/measures.yaml``; empty for joint mobility), ``side`` ("left",
-        "right", or empty), ``level`` ("session", "repetition" or "phase"), ``rep``, ``phase``,
-        ``item`` (what else the value is of, such as a part of an index, or empty); ``value``,
-        ``sd`` of its error, ``sem`` (standard error of measurement with the camera put up again
-        where it stood; NaN where it was not measured), ``lower`` and ``upper`` limit of its 95 %
-        interval, ``units``,
-        ``text`` where the metric is a text, ``reason`` where there is no value, ``long_name``,
-        ``group`` of the report, ``version`` of an index. What the verdict on the recording rules
-        out has no value, as on its page, and why in ``reason``.
+        One row for each session, metric, side and level, with the columns of the table
+        ``cohort_columns``: whose it is, from which visit, and how it was recorded; ``metric``,
+        ``value``, its four errors (``sd``, ``sd_from_standing``, ``sd_of_sides``, ``sem``), its
+        unit. What the verdict on the recording rules out has no value, as on its page, and why in
+        ``reason``.
 
         A session without results, or with another verdict than those of `recordings`, has one row,
         without metric, that says why in ``reason``. Texts are categories.
@@ -129,13 +117,14 @@ def to_dataframe(
             parts.append(as_table([{"reason": why}]))
         else:
             parts.append(measured if verdict is None else _without_ruled_out(measured, verdict))
+    _number_visits(per_session)
     rows = [table.num_rows for table in parts[1:]]
     # Texts as codes: millions of rows fit into memory.
     whole = pa.concat_tables(parts, promote_options="default").unify_dictionaries()
     del parts
     # Column by column, each freed at once: else memory holds all twice.
     frame = whole.to_pandas(split_blocks=True, self_destruct=True)
-    for name in set(COLUMNS) - set(frame.columns):
+    for name in set(COLUMNS) - set(frame.columns) - set(SD_BESIDE):
         column = [values_of.get(name) for values_of in per_session]
         if name == "date":
             values = pd.to_datetime(pd.Series(column, dtype="object"), utc=True)
@@ -146,13 +135,53 @@ def to_dataframe(
             values = pd.Series(texts, dtype="str").astype("category")
         frame[name] = values.repeat(rows).reset_index(drop=True)
     frame["rep"] = frame["rep"].astype("Int64")
+    _add_sd_beside(frame)
     return frame[list(COLUMNS)]
+
+
+def _number_visits(sessions: Iterable[dict[str, Any]]) -> None:
+    """Give each session the number of its visit, and its own within that, in place."""
+    days: dict[str, list[date]] = {}
+    for row in sorted(sessions, key=lambda row: row["date"]):
+        if row["user_id"] == ANONYMOUS:
+            continue
+        so_far = days.setdefault(row["user_id"], [])
+        so_far.append(row["date"].astimezone(UTC).date())
+        row |= {"visit": len(set(so_far)), "trial": so_far.count(so_far[-1])}
+
+
+def _add_sd_beside(frame: pd.DataFrame) -> None:
+    """Put the further errors beside the values over the accepted repetitions, in place."""
+    import pandas as pd
+
+    of_session = frame[frame["level"].eq("session")]
+    for column, kind in SD_BESIDE.items():
+        frame[column] = math.nan
+        keys = ["session_id", "quantity", *(["side"] if kind == "from_standing" else [])]
+        values = of_session[of_session["kind"].isin(["median", "at_bottom"])]
+        if (
+            kind == "from_standing"
+        ):  # of the value at the bottom, which may have a metric of its own
+            at_bottom = values["kind"].eq("at_bottom")
+            values = values.assign(at_bottom=at_bottom).sort_values("at_bottom", kind="stable")
+            values = values.drop_duplicates(keys, keep="last")
+        else:
+            values = values[values["kind"].eq("median")]
+        others = of_session[of_session["kind"].eq(kind)].drop_duplicates(keys, keep=False)
+        sd = pd.Series(
+            others["sd"].to_numpy(), index=pd.MultiIndex.from_frame(others[keys].astype("str"))
+        )
+        wanted = pd.MultiIndex.from_frame(values[keys].astype("str"))
+        frame.loc[values.index, column] = sd.reindex(wanted).to_numpy()
 
 
 def write_table(frame: pd.DataFrame, path: str | os.PathLike[str]) -> Path:
     """Write a table as CSV or Parquet, by the ending of `path`; whole or not at all.
 
-    In CSV a text that a spreadsheet would compute ("=1+1") has an apostrophe before it.
+    Beside it its data dictionary is written, ``NAME.datapackage.json``
+    (:func:`mobility.pipeline.data_dictionary.data_dictionary`), which also describes a table of
+    this name in the other format. In CSV a text that a spreadsheet would compute ("=1+1") has an
+    apostrophe before it.
 
     Raises
     ------
@@ -162,7 +191,7 @@ def write_table(frame: pd.DataFrame, path: str | os.PathLike[str]) -> Path:
         The place cannot be written.
     """
     target = Path(path)
-    if target.suffix not in (".csv", ".parquet"):
+    if target.suffix not in FORMATS:
         raise BadInputError(f"{target}: name a file that ends in .csv or .parquet")
     with writing(target.parent):
         make_folder(target.parent)
@@ -171,7 +200,31 @@ def write_table(frame: pd.DataFrame, path: str | os.PathLike[str]) -> Path:
             plain_cells(frame).to_csv(hidden, index=False, encoding="utf-8", lineterminator="\n")
         else:
             frame.to_parquet(hidden, engine="pyarrow", index=False)
+    files = [each for each in map(target.with_suffix, FORMATS) if each.is_file()]
+    write_json(dictionary_of(target), data_dictionary(frame, files))
     return target
+
+
+def dictionary_of(table: Path) -> Path:
+    """Where the data dictionary of a written table is."""
+    return table.with_suffix(ENDING)
+
+
+def is_table(file: Path) -> bool:
+    """Whether a file is a table that :func:`write_table` wrote, as its first columns show."""
+    import pyarrow.parquet as pq
+
+    with file.open("rb") as opened:
+        head = opened.read(4096)
+    try:
+        names = (
+            pq.read_schema(file).names
+            if head.startswith(b"PAR1")
+            else head.decode("utf-8", errors="replace").partition("\n")[0].split(",")
+        )
+    except (OSError, ValueError):  # of pyarrow
+        return False
+    return tuple(names[:3]) == COLUMNS[:3]
 
 
 def choose_sessions(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ import psutil
 from mobility.errors import MobilityError
 from mobility.processes import Process
 
-MODULE = "mobility.server.worker"
-"""Module of a worker process."""
+PROGRAM: Sequence[str] = ("mobility.server.worker",)
+"""Module of a worker process, and its arguments before the limit of memory."""
 
 T = TypeVar("T")
 
@@ -64,8 +64,8 @@ class Worker:
         After an EndedError the next request starts another process.
         """
         if self._process is None or self._process.ended:
-            memory = str(self._limits.memory_bytes)
-            self._process = Process(MODULE, memory, stderr=None, start_new_session=True)
+            program = (*PROGRAM, str(self._limits.memory_bytes))
+            self._process = Process(*program, stderr=None, start_new_session=True)
         process = self._process
         asking = _in_thread(lambda: self._ask(process, request))
         try:

@@ -31,7 +31,7 @@ from mobility.errors import ConflictError, NotFoundError, StorageError
 from mobility.options import validate
 from mobility.parsing import parse_json
 from mobility.provenance import sha256
-from mobility.sessions.files import LOCKS, PARTICIPANTS, PARTS, fault_of, in_use, writing
+from mobility.sessions.files import LOCKS, PARTS, fault_of, in_use, is_reserved, writing
 from mobility.sessions.leases import Lease, is_held
 from mobility.sessions.objects import Objects
 from mobility.sessions.record import Document, Sha256
@@ -135,7 +135,7 @@ class Bucket:
     def ids(self) -> list[str]:
         """Ids of what may be sessions, those being created or deleted included."""
         names = self.objects.names("")
-        return [name for name in names if not name.startswith(".") and name != PARTICIPANTS]
+        return [name for name in names if not name.startswith(".") and not is_reserved(name)]
 
     def possible(self) -> list[str]:
         ids = sorted({*self.ids()} - {*self.unfinished()})

@@ -43,9 +43,9 @@ log = logging.getLogger(__name__)
 ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 NAME_LENGTH = 200
 
-PARTICIPANTS = "participants"
-"""Folder of the participants' records. Reserved, not a valid session id: there, the record of a
-participant "session" would pass for that of a session."""
+PARTICIPANTS, REFERENCES = "participants", "references"
+"""Folders of the participants' records and of what the lab's studies found. No valid session ids:
+there, the record of a participant "session" would pass for that of a session."""
 
 LOCKS = ".locks"
 """Folder of the locks of a store."""
@@ -78,7 +78,7 @@ def check_id(value: str, *, what: str) -> str:
 def is_reserved(session_id: str) -> bool:
     """Whether a session id is the name of a folder of the store."""
     # Some disks do not distinguish case.
-    return session_id.lower() == PARTICIPANTS
+    return session_id.lower() in (PARTICIPANTS, REFERENCES)
 
 
 def check_decodable(value: str, *, what: str) -> None:

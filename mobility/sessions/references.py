@@ -13,11 +13,9 @@ from pydantic import AwareDatetime, Field, StringConstraints, TypeAdapter
 from mobility.errors import BadInputError, NotFoundError
 from mobility.options import likely, validate
 from mobility.registry import ExerciseName
+from mobility.sessions.files import REFERENCES
 from mobility.sessions.record import Document, Finite, Number
 from mobility.sessions.store import SessionStore
-
-FOLDER = "references"
-"""Folder of the store."""
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -93,8 +91,10 @@ _ANY: TypeAdapter[Reference] = TypeAdapter(Annotated[Reference, Field(discrimina
 
 def save_reference(store: SessionStore[Any], reference: Reference) -> None:
     """Keep a reference in the store; one of the same name is replaced."""
-    with store.locked(f".locks/{FOLDER}", what="the references", wait_s=10):
-        store.write_document(f"{FOLDER}/{reference.name}.json", reference.model_dump(mode="json"))
+    with store.locked(f".locks/{REFERENCES}", what="the references", wait_s=10):
+        store.write_document(
+            f"{REFERENCES}/{reference.name}.json", reference.model_dump(mode="json")
+        )
 
 
 def references(store: SessionStore[Any]) -> list[Reference]:
@@ -106,7 +106,8 @@ def references(store: SessionStore[Any]) -> list[Reference]:
         One is damaged.
     """
     read = []
-    for key in store.documents(FOLDER):
+    names = store.backend.names(REFERENCES)
+    for key in sorted(f"{REFERENCES}/{name}" for name in names if name.endswith(".json")):
         try:
             read.append(_ANY.validate_python(store.document(key)))
         except ValueError as error:
@@ -135,9 +136,9 @@ def reference(store: SessionStore[Any], name: str) -> Reference:
 
 def delete_reference(store: SessionStore[Any], name: str) -> None:
     """Delete the reference of this name; it raises as :func:`reference`."""
-    with store.locked(f".locks/{FOLDER}", what="the references", wait_s=10):
+    with store.locked(f".locks/{REFERENCES}", what="the references", wait_s=10):
         reference(store, name)
-        store.backend.delete_document(f"{FOLDER}/{name}.json")
+        store.backend.delete_document(f"{REFERENCES}/{name}.json")
 
 
 def retest_error(

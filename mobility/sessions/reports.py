@@ -25,7 +25,7 @@ VALIDATION_ENDING = ".validation"
 
 _RENDERED = {
     COHORT: (
-        *(f"{COHORT}.{ending}" for ending in ("html", "csv", "parquet")),
+        *(f"{COHORT}.{ending}" for ending in ("html", "csv", "parquet", "datapackage.json")),
         "*-over-time.png",
         *(f"*-by-{group}.png" for group in GROUPED_BY),
     ),

@@ -56,7 +56,7 @@ def write_trc(pose: xr.Dataset, path: FilePath, *, fill: Fill | None = None) -> 
     if fill:
         values = _filled(time, values.reshape(time.size, -1)).reshape(values.shape)
     elif empty := int(np.isnan(values).all(axis=(1, 2)).sum()):
-        log.warning("%s", tables.sentence("validation.export.empty_frames", count=empty, path=path))
+        log.warning("%s", tables.sentence("warnings.export.empty_frames", count=empty, path=path))
     rate = _rate(time)
     target = Path(path)
     head = [
@@ -100,9 +100,9 @@ def write_mot(angles: xr.Dataset, path: FilePath, *, fill: Fill | None = None) -
     note = []
     if gaps and fill:
         table = _filled(time, table)
-        note = [tables.sentence("validation.export.filled", **words)]
+        note = [tables.sentence("warnings.export.filled", **words)]
     elif gaps:
-        log.warning("%s", tables.sentence("validation.export.gaps", **words))
+        log.warning("%s", tables.sentence("warnings.export.gaps", **words))
     head = [
         target.stem,
         "version=1",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from extras import movement_python
 from processes import ended
 
 import mobility as mb
@@ -129,12 +130,7 @@ def test_axes_a_standing_person_is_upright_and_faces_the_camera(opencap_pose):
 
 @pytest.mark.slow
 def test_the_pose_file_is_accepted_by_movement(opencap_pose, tmp_path, project):
-    """Its validator runs in an environment of its own: it needs Python 3.12 or newer."""
-    python = project / ".venv-movement" / "bin" / "python"
-    if not python.exists():
-        if os.environ.get("CI"):
-            pytest.fail("CI must have .venv-movement (make test-all)")
-        pytest.skip("needs .venv-movement, with Python 3.12 or newer (make test-all)")
+    python = movement_python(project)
     opencap_pose.to_netcdf(tmp_path / "pose.nc", engine="h5netcdf")
     code = (
         "import sys, xarray\n"

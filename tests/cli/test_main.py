@@ -188,6 +188,8 @@ def test_threads_of_the_demo(store):
         ("watch videos --user-id ../x", "--user-id: use 1 to 64"),
         ("keys create --role administrator --expires 0", "--expires: must be a number of days"),
         ("cohort --exercise Lunge", "--exercise: there is no 'Lunge'"),
+        ("cohort --table a.xlsx", "a.xlsx: name a file that ends in .csv or .parquet"),
+        ("cohort --table b.csv --out c", "--table: makes no report"),
         ("participants show ../x", "ID: use 1 to 64"),
         ("export-lab --demo --landmarks --out a.mot", "--landmarks: these are positions"),
         ("export-lab --demo --format c3 --out a.mot", "--format: 'c3' is not one of"),
@@ -230,6 +232,7 @@ def test_nothing_is_written_into_a_store_or_over_a_file_of_others(clips, here):
     of_others = (
         "participants export p01 --out thesis.docx",
         "export-lab --demo --out lab.trc",
+        "cohort --table lab.trc",
         "virtual-lab render a.yaml data/a.mp4",
         "demo --log-file thesis.docx",
     )
@@ -247,6 +250,8 @@ def test_what_a_command_wrote_it_writes_again(here):
         "export-lab --demo --positions --out b.csv",
         "export-lab --demo --positions --out b.c3d",
         "export-lab --demo --fill interpolate --out b.mot",
+        "cohort --table table.csv",
+        "cohort --table table.parquet",
     ):
         for _ in range(2):
             assert command(*typed.split()).returncode == 0, typed

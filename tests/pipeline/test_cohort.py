@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import math
 import shutil
+import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from cohort_cases import add_failed, add_session
+from processes import ended
 
+from mobility import tables
 from mobility.assessment.verdict import judge
 from mobility.errors import BadInputError, StorageError
 from mobility.pipeline import cohort
@@ -23,6 +28,7 @@ from mobility.store import Store
 
 KNEES = {"left": (100.0, 112.0, 130.0), "right": (104.0, 106.0, 101.0)}
 SD = 5.0
+DICTIONARY = "cohort.datapackage.json"
 MDC = 1.96 * math.sqrt(2) * SD  # 13.86
 
 
@@ -274,7 +280,8 @@ def test_no_session_gives_an_empty_table_with_all_columns(tmp_path) -> None:
 def test_written_tables_hold_the_same_values(frame, tmp_path, monkeypatch) -> None:
     for suffix, read_back in (("csv", pd.read_csv), ("parquet", pd.read_parquet)):
         path = cohort.write_table(frame, tmp_path / suffix / f"cohort.{suffix}")
-        assert [file.name for file in path.parent.iterdir()] == [path.name]
+        assert {file.name for file in path.parent.iterdir()} == {path.name, DICTIONARY}
+        assert cohort.is_table(path)
         read = read_back(path)
         assert list(read.columns) == list(cohort.COLUMNS)
         np.testing.assert_array_equal(read["value"], frame["value"])
@@ -291,7 +298,92 @@ def test_written_tables_hold_the_same_values(frame, tmp_path, monkeypatch) -> No
     with pytest.raises(StorageError, match=r"cohort\.parquet"):
         cohort.write_table(frame.head(3), path)
     assert path.read_bytes() == before
-    assert [file.name for file in path.parent.iterdir()] == [path.name]
+    assert {file.name for file in path.parent.iterdir()} == {path.name, DICTIONARY}
+
+
+def dictionary_beside(table: Path) -> dict[str, Any]:
+    return json.loads(cohort.dictionary_of(table).read_text())
+
+
+def test_the_data_dictionary_says_what_columns_and_metrics_are(frame, tmp_path) -> None:
+    written = cohort.write_table(frame, tmp_path / "study.csv")
+    cohort.write_table(frame, tmp_path / "study.parquet")
+    package = dictionary_beside(written)
+    table, other, measures = package["resources"]
+    assert (table["path"], other["path"]) == ("study.csv", "study.parquet")
+    fields = {field["name"]: field for field in table["schema"]["fields"]}
+    assert list(fields) == list(cohort.COLUMNS) == written.read_text().split("\n")[0].split(",")
+    assert all(field["description"] for field in fields.values())
+    kinds = {"float64": "number", "Int64": "integer", "category": "string"}
+    for name, kind in frame.dtypes.astype(str).items():
+        assert fields[name]["type"] == kinds.get(kind, "datetime"), name
+        if values := fields[name].get("constraints", {}).get("enum"):
+            assert set(frame[name]) <= {"", *values}, name
+    assert not frame.duplicated(table["schema"]["primaryKey"]).any()
+    described = {(row["exercise"], row["metric"]): row for row in measures["data"]}
+    named = frame[frame["metric"].ne("")]
+    assert set(described) == set(zip(named["exercise"], named["metric"], strict=True))
+    knee = described["Overhead Squat", "knee_flexion"]
+    entry = tables.load("measures")["angles"]["knee_flexion"]
+    assert (knee["reference"], knee["source"]) == (entry["reference"], entry["source"])
+    assert knee["which"] == "over the accepted repetitions, their median"
+    # Columns of a user stand in it too.
+    own = frame.assign(shoes="bare").drop(columns=["long_name", "rep"])
+    schema = dictionary_beside(cohort.write_table(own, tmp_path / "own.csv"))["resources"][0][
+        "schema"
+    ]
+    assert schema["fields"][-1] == {"name": "shoes", "type": "any"}
+    assert "rep" not in schema["primaryKey"]
+    # Of no session there are no metrics.
+    empty = dictionary_beside(cohort.write_table(frame.head(0), tmp_path / "none.csv"))
+    assert [each["name"] for each in empty["resources"]] == ["table-csv"]
+
+
+def test_frictionless_finds_a_written_table_as_its_dictionary_says(
+    other_readers, frame, tmp_path
+) -> None:
+    written = cohort.write_table(frame, tmp_path / "study.csv")
+    cohort.write_table(frame, tmp_path / "study.parquet")
+    run = "import json, sys, frictionless; "
+    run += "print(json.dumps(frictionless.validate(sys.argv[1]).to_dict()))"
+
+    def report() -> dict[str, Any]:
+        done = ended([sys.executable, "-W", "ignore", "-c", run, cohort.dictionary_of(written)])
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    assert report()["valid"], report()
+    written.write_text(written.read_text().replace(",session,", ",sessions,", 1))
+    assert not report()["valid"]
+
+
+def test_the_four_errors_stand_beside_a_value(store, frame) -> None:
+    metrics = store.session("a1").metrics()
+    own = frame[frame["session_id"].eq("a1")]
+    row = own[own["metric"].eq("knee_flexion") & own["side"].eq("left")].iloc[0]
+    assert row["sd"] == float(metrics["knee_flexion_sd"].sel(side="left"))
+    assert row["sem"] == float(metrics["knee_flexion_sem"].sel(side="left"))
+    from_standing = metrics["knee_flexion_from_standing_sd"].sel(side="left")
+    assert row["sd_from_standing"] == float(from_standing)
+    assert row["sd_of_sides"] == float(metrics["knee_flexion_asymmetry_sd"])
+    # Only of values over the repetitions: not of a phase, nor of the errors' own metrics.
+    having = own[own["sd_from_standing"].notna() | own["sd_of_sides"].notna()]
+    assert set(having["kind"]) <= {"median", "at_bottom"}
+    assert set(having["level"]) == {"session"}
+    trunk = having[having["metric"].eq("trunk_lean")]
+    assert trunk["sd_from_standing"].notna().all()
+    assert trunk["sd_of_sides"].isna().all()
+
+
+def test_visits_are_days_and_trials_their_sessions(store, demo) -> None:
+    for name, time in (("a4", "09:00:00"), ("a5", "23:30:00")):
+        add_session(store, demo, name, user_id="ann", date="2026-04-01", time=time)
+    frame = cohort.to_dataframe(store.sessions()).drop_duplicates("session_id")
+    numbers = frame.set_index("session_id")[["visit", "trial"]]
+    ann = {"a0": (1, 1), "a4": (2, 1), "a1": (2, 2), "a5": (2, 3), "a2": (3, 1)}
+    for session_id, visit_and_trial in {**ann, "b0": (1, 1), "c0": (1, 1)}.items():
+        assert tuple(numbers.loc[session_id]) == visit_and_trial
+    assert numbers.loc[["x0", "x1"]].isna().all(axis=None), "nobody knows whose they are"
 
 
 def test_a_csv_table_has_no_formula_and_its_numbers_are_read_again(tmp_path) -> None:

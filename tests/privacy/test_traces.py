@@ -37,7 +37,9 @@ def report(folder, name):
     folder.mkdir()
     (folder / "manuscript.docx").write_text(OWN)
     if name == "cohort":
-        rendered = ("cohort.csv", "cohort.parquet", "knee-over-time.png", "knee-by-sex.png")
+        written = ("csv", "parquet", "datapackage.json")
+        pictures = ("knee-over-time.png", "knee-by-sex.png")
+        rendered = (*(f"cohort.{ending}" for ending in written), *pictures)
         (folder / "cohort.csv").write_text("session_id,user_id\ns1,01\ns2,bob\ns3,eve\n")
     else:
         rendered = ("study.json", "study.nc", "curves/01-s1.nc", "tables/a.tex", "images/a.png")

@@ -18,7 +18,7 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """File of the module that workers run."""
     path = [str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path))
-    monkeypatch.setattr(processes, "MODULE", "answers")
+    monkeypatch.setattr(processes, "PROGRAM", ("answers",))
     return tmp_path / "answers.py"
 
 

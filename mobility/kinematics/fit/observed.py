@@ -37,6 +37,7 @@ from mobility.kinematics.fit.body import (
 )
 from mobility.kinematics.fit.problem import Problem, Stance
 from mobility.kinematics.skeleton import INDEX, SIDES, landmarks
+from mobility.wording import listed
 
 HELD_RAD = 1e-3
 """Radians within which the fit holds the angles of standing."""
@@ -75,13 +76,12 @@ def detections_of(
 ) -> Detections:
     """Extract the detections of one camera from its pose, in focal lengths and metres."""
     require_pose(pose, what="fit_body")
-    for name in ("image_position", "confidence"):
-        if name not in pose:
-            raise BadInputError(f"the pose has no '{name}'; make one with estimate_pose")
-    try:
-        size = float(pose.attrs["image_width"]), float(pose.attrs["image_height"])
-    except KeyError as absent:
-        raise BadInputError(f"the pose has no attribute {absent}") from None
+    if lacking := _lacking(pose):
+        raise BadInputError(
+            f"the pose has no {listed(lacking)}; make one with estimate_pose, or take "
+            "angles in the picture, which need image_position alone (picture_angles)"
+        )
+    size = float(pose.attrs["image_width"]), float(pose.attrs["image_height"])
     world, image = landmarks(pose), landmarks(pose, "image_position")
     longer = max(size)
     focal = TERMS["focal"]["usual"] * longer
@@ -98,6 +98,25 @@ def detections_of(
     if pose.attrs.get("source_software") == "MediaPipe":
         time = time - tables.load("synchronisation")["landmark_delay"]["mean_s"]
     return Detections(time, centred, world, weight, focal, focal_given)
+
+
+def _lacking(pose: xr.Dataset) -> list[str]:
+    """List what a pose lacks for a fit; that nobody was seen in it is not among that."""
+    if "image_position" not in pose:
+        return ["'image_position'"]
+    seen = np.isfinite(landmarks(pose, "image_position")).any()
+    lacking = []
+    if seen and not np.isfinite(landmarks(pose)).any():
+        lacking.append("depth ('position' in metres)")
+    if "confidence" not in pose or (seen and not np.isfinite(landmarks(pose, "confidence")).any()):
+        lacking.append("visibility ('confidence')")
+    if absent := [name for name in ("image_width", "image_height") if name not in pose.attrs]:
+        lacking.append(f"size of the picture (attributes {', '.join(absent)})")
+    if lacking:
+        points = landmarks(pose, "image_position", keypoints=FITTED)
+        unseen = np.flatnonzero(np.isnan(points).all(axis=(0, 2)) & seen)
+        lacking += [FITTED[place] for place in unseen]
+    return lacking
 
 
 def sd_of_focal(sight: Detections) -> float:

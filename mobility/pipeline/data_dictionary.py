@@ -1,0 +1,97 @@
+"""The data dictionary of a written table, as Frictionless Data (Data Package, Table Schema)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mobility import __version__, tables
+from mobility.assessment.kinds import entry_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ENDING = ".datapackage.json"
+"""What stands behind the name of a table in the name of its dictionary."""
+
+FORMATS = {".csv": "text/csv", ".parquet": "application/vnd.apache.parquet"}
+"""Kinds of file of a table, and their media types."""
+
+_OF_MEASURE = ("exercise", "metric", "quantity", "kind", "units", "long_name", "group", "version")
+
+
+def data_dictionary(frame: pd.DataFrame, files: list[Path]) -> dict[str, Any]:
+    """Describe a table of many sessions that is in `files`, and its measures.
+
+    Returns
+    -------
+    dict
+        A Data Package: a resource for each file, with the Table Schema of the columns (table
+        ``cohort_columns``), and ``measures``, which has for each metric its definition and the
+        source of it (tables ``measures``).
+    """
+    columns = tables.load("cohort_columns")["columns"]
+    schema = {
+        "fields": [_field(name, columns.get(name)) for name in map(str, frame.columns)],
+        "primaryKey": [n for n, entry in columns.items() if entry.get("is_key") and n in frame],
+        "missingValues": [""],
+    }
+    resources: list[dict[str, Any]] = [
+        {
+            "name": f"table-{file.suffix[1:]}",
+            # A validator reads Parquet only with a plugin.
+            "type": "table" if file.suffix == ".csv" else "file",
+            "path": file.name,
+            "format": file.suffix[1:],
+            "mediatype": FORMATS[file.suffix],
+            "encoding": "utf-8",
+            "schema": schema,
+        }
+        for file in files
+    ]
+    if rows := _measures(frame):
+        schema_of_measures = {"fields": _fields_of_measures()}
+        resources.append({"name": "measures", "data": rows, "schema": schema_of_measures})
+    return {
+        "name": files[0].stem.lower(),
+        "title": tables.sentence("cohort.dictionary.title"),
+        "description": tables.sentence("cohort.dictionary.about"),
+        "version": __version__,
+        "resources": resources,
+    }
+
+
+def _field(name: str, entry: dict[str, Any] | None) -> dict[str, Any]:
+    if entry is None:  # a column that a user has added
+        return {"name": name, "type": "any"}
+    field = {"name": name, "type": entry["type"], "description": entry["what"]}
+    if entry["type"] == "datetime":
+        field["format"] = "any"
+    if "unit" in entry:
+        field["unit"] = entry["unit"]
+    if "values" in entry:
+        field["constraints"] = {"enum": entry["values"]}
+    return field
+
+
+def _fields_of_measures() -> list[dict[str, Any]]:
+    columns = tables.load("cohort_columns")["columns"]
+    texts = {name: columns[name]["what"] for name in _OF_MEASURE}
+    texts |= tables.load("sentences_cohort")["dictionary"]["measures"]
+    return [{"name": name, "type": "string", "description": what} for name, what in texts.items()]
+
+
+def _measures(frame: pd.DataFrame) -> list[dict[str, str]]:
+    """List each metric of each exercise once, with what it is and where that comes from."""
+    kinds = tables.load("measures")["kinds"]["words"]
+    named = frame.loc[frame["metric"].ne(""), [name for name in _OF_MEASURE if name in frame]]
+    once = named.drop_duplicates([name for name in ("exercise", "metric") if name in frame])
+    rows = []
+    for row in once.astype("str").fillna("").to_dict("records"):
+        entry = entry_of(row["quantity"])
+        rows.append(
+            row
+            | {"which": str(kinds.get(row["kind"], ""))}
+            | {name: str(entry.get(name, "")) for name in ("reference", "source")}
+        )
+    return rows

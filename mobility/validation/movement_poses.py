@@ -1,0 +1,206 @@
+"""Poses of movement (neuroinformatics-unit), and through it of DeepLabCut, SLEAP, LightningPose."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import xarray as xr
+from pydantic import Field
+
+from mobility import tables
+from mobility.errors import BadInputError
+from mobility.kinematics.datasets import Pose
+from mobility.kinematics.skeleton import KEYPOINTS
+from mobility.options import checked, likely
+from mobility.provenance import with_history
+from mobility.wording import listed, shortened
+
+_DIMS = ("time", "space", "keypoint", "individual")
+_FORMERLY = {"keypoints": "keypoint", "individuals": "individual"}
+"""Dimensions of movement before its version 0.16."""
+
+_Pixels = Annotated[int, Field(gt=0)]
+
+
+@checked
+def from_movement(
+    poses: xr.Dataset,
+    *,
+    individual: str | None = None,
+    keypoints: Mapping[str, str | None] | None = None,
+    image_size: tuple[_Pixels, _Pixels] | None = None,
+) -> xr.Dataset:
+    """Make a pose of one person from a poses Dataset of movement, whose loaders read many models.
+
+    The pose has no positions in space. :func:`~mobility.kinematics.clean.clean_pose` takes it, and
+    so does :func:`~mobility.kinematics.in_picture.picture_angles`, which needs the view;
+    ``fit_body`` does not, for it needs the depth.
+
+    Parameters
+    ----------
+    poses
+        ``position`` (time, space, keypoint, individual) in pixels, x to the right and y downwards;
+        ``confidence``, if it has it. It must have been loaded with ``fps``.
+    individual
+        Name of the person, where there are several.
+    keypoints
+        Our landmark by the name of a keypoint, for those whose name no model of the table
+        ``keypoint_names`` has (COCO, Halpe, OpenPose's BODY_25, MediaPipe); None leaves one out.
+    image_size
+        Width and height of the picture, pixels.
+
+    Returns
+    -------
+    xarray.Dataset
+        A pose: ``image_position`` in pixels, ``confidence`` as the model gave it, ``position`` NaN;
+        NaN for landmarks that there are none of.
+
+    Raises
+    ------
+    BadInputError
+        If it is no such Dataset, is in frames or in space, or has unknown keypoints.
+    """
+    given = poses.rename({old: new for old, new in _FORMERLY.items() if old in poses.dims})
+    if "position" not in given or not {"time", "space", "keypoint"} <= set(given["position"].dims):
+        raise BadInputError(
+            "from_movement: not a poses Dataset of movement; it has no 'position' over time, space "
+            "and keypoint"
+        )
+    if given.attrs.get("time_unit", "seconds") != "seconds":
+        raise BadInputError(
+            "from_movement: its times are frames; load it with fps=, the frame rate of the video"
+        )
+    if "z" in given["space"].values:
+        raise BadInputError(
+            "from_movement: its positions are in space, of which movement keeps neither unit nor "
+            "vertical; write them as CSV and read that with mb.read_lab"
+        )
+    person = _one_individual(given, individual)
+    landmark_of = _landmarks(list(map(str, person["keypoint"].values)), keypoints or {})
+    names = [name for name, landmark in landmark_of.items() if landmark]
+    seen = person.sel(keypoint=names).assign_coords(keypoint=[landmark_of[n] for n in names])
+    seen = seen.reindex(keypoint=list(KEYPOINTS)).expand_dims(individual=np.array(["subject"]))
+    pixels = seen["position"].sel(space=["x", "y"]).transpose(*_DIMS).astype(np.float64)
+    pixels = pixels.rename(space="pixel").assign_coords(pixel=["u", "v"])
+    variables = {
+        "image_position": pixels.assign_attrs(units="pixel"),
+        "position": xr.DataArray(
+            np.full((pixels.sizes["time"], 3, len(KEYPOINTS), 1), np.nan),
+            dims=_DIMS,
+            coords={"space": ["x", "y", "z"]},
+            attrs={"units": "m"},
+        ),
+    }
+    if "confidence" in seen:
+        # Of a whole person where the model gives no more.
+        each = seen["confidence"].broadcast_like(seen["position"].isel(space=0, drop=True))
+        variables["confidence"] = each.transpose("time", "keypoint", "individual").astype(float)
+    software = str(given.attrs.get("source_software") or "unknown")
+    attrs: dict[str, Any] = {
+        **{name: given.attrs[name] for name in ("fps",) if name in given.attrs},
+        "source_file": Path(str(given.attrs.get("source_file") or "")).name,
+        "source_software": software,
+        "ds_type": "poses",
+        "time_unit": "seconds",
+        "method": "picture",
+    }
+    if image_size is not None:
+        attrs |= dict(zip(("image_width", "image_height"), image_size, strict=True))
+    return with_history(
+        xr.Dataset(variables, attrs=attrs),
+        "from_movement",
+        {"individual": individual, "keypoints": keypoints and dict(keypoints)},
+        landmarks={landmark_of[name]: name for name in names},
+        warnings=[tables.warning("warnings.errors_of_other_landmarks", software=software)],
+    )
+
+
+@checked
+def to_movement(pose: Pose, *, of: Literal["space", "picture"] = "space") -> xr.Dataset:
+    """Make a poses Dataset of movement, with which its functions filter, plot and save.
+
+    ``position`` is that in space, metres, y up, or that in the picture, pixels, y downwards. A pose
+    of ``estimate_pose`` is such a Dataset already, with more variables; this has no others.
+    """
+    if of == "picture":
+        if "image_position" not in pose:
+            raise BadInputError("to_movement: the pose has no 'image_position'")
+        position = pose["image_position"].sel(pixel=["u", "v"]).rename(pixel="space")
+        position = position.assign_coords(space=["x", "y"])
+    else:
+        position = pose["position"].sel(space=["x", "y", "z"])
+    nowhere = xr.full_like(position.isel(space=0, drop=True), np.nan)
+    variables = {"position": position, "confidence": pose.get("confidence", nowhere)}
+    dataset = xr.Dataset({name: values.drop_attrs() for name, values in variables.items()})
+    if "individual" not in dataset.dims:
+        dataset = dataset.expand_dims(individual=["subject"])
+    kept = ("fps", "source_software", "source_file")
+    return dataset.transpose(*_DIMS).assign_attrs(
+        {name: pose.attrs[name] for name in kept if name in pose.attrs},
+        ds_type="poses",
+        time_unit="seconds",
+    )
+
+
+def _one_individual(poses: xr.Dataset, individual: str | None) -> xr.Dataset:
+    if "individual" not in poses.dims:
+        return poses
+    names = list(map(str, poses["individual"].values))
+    if individual is None and len(names) > 1:
+        raise BadInputError(
+            f"from_movement: it has {len(names)} individuals ({shortened(names)}); name one with "
+            "individual"
+        )
+    if individual is not None and individual not in names:
+        raise BadInputError(
+            f"from_movement: no individual '{individual}'{likely(individual, names)}"
+        )
+    place = 0 if individual is None else names.index(individual)
+    return poses.isel(individual=place, drop=True)
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\s._-]+", "", name).casefold()
+
+
+@functools.cache
+def _known() -> Mapping[str, str | None]:
+    """Landmark by the plain name of a keypoint; None for a keypoint that is no landmark."""
+    named = [entry["names"] for entry in tables.load("keypoint_names").values()]
+    same = dict(zip(KEYPOINTS, KEYPOINTS, strict=True))
+    return {_plain(name): landmark for each in (*named, same) for name, landmark in each.items()}
+
+
+def _landmarks(names: list[str], given: Mapping[str, str | None]) -> dict[str, str | None]:
+    """Landmark of each keypoint; None where it is left out."""
+    for name, landmark in given.items():
+        if name not in names:
+            raise BadInputError(
+                f"from_movement: keypoints: no keypoint '{name}'{likely(name, names)}"
+            )
+        if landmark is not None and landmark not in KEYPOINTS:
+            raise BadInputError(
+                f"from_movement: keypoints: no landmark '{landmark}'{likely(landmark, KEYPOINTS)}"
+            )
+    known = _known()
+    unknown = [name for name in names if name not in given and _plain(name) not in known]
+    if unknown:
+        close = likely(unknown[0], KEYPOINTS)
+        raise BadInputError(
+            f"from_movement: no landmark is known by the name of {shortened(unknown)}{close}"
+            f"{'' if close else ';'} say with keypoints which it is, or None"
+        )
+    landmark_of = {name: given[name] if name in given else known[_plain(name)] for name in names}
+    found = [landmark for landmark in landmark_of.values() if landmark]
+    if not found:
+        raise BadInputError("from_movement: none of its keypoints is a landmark")
+    if twice := sorted({landmark for landmark in found if found.count(landmark) > 1}):
+        raise BadInputError(
+            f"from_movement: several keypoints are {listed(twice)}; leave out one with keypoints"
+        )
+    return landmark_of
