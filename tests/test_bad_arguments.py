@@ -54,7 +54,7 @@ def good() -> dict[str, Any]:
         "changes": pd.DataFrame(
             [row | {"date": pd.Timestamp("2026-01-01"), "verdict": "first", "units": "degree"}] * 2
         ),
-        "table": pd.DataFrame(
+        "reliability.table": pd.DataFrame(
             {
                 **{"participant": list("aabb"), "visit": [1, 2, 1, 2], "metric": "knee_flexion"},
                 **{"side": "", "value": [1.0, 2.0, 3.0, 5.0], "units": "degree"},

@@ -257,6 +257,17 @@ def test_reliability_shows_differences_of_visits_and_everybody() -> None:
     np.testing.assert_allclose(left.get_ydata(), expected)
     assert [t.get_text() for t in lines.get_xticklabels()] == ["0\nn = 8", "1\nn = 8"]
     assert len([line for line in lines.lines if line.get_linewidth() == 0.8]) == 16
+    # A person without any value is counted; operators may take the place of visits.
+    none = table.assign(value=table["value"].where(table["participant"].ne("p7")))
+    by = none.drop(columns=["side", "units"])[none["side"].eq("left")]
+    differences, lines = mb.plot.reliability(
+        by.rename(columns={"visit": "operator"}), over="operator"
+    )
+    assert differences.get_title(loc="left") == "Knee flexion: 7 people, 7 pairs, 1 incomplete"
+    assert (differences.get_ylabel(), lines.get_xlabel()) == (
+        "Later less first operator",
+        "Operator",
+    )
 
 
 def test_bad_input_is_one_line(trial: Any) -> None:
@@ -281,6 +292,7 @@ def test_bad_input_is_one_line(trial: Any) -> None:
         (lambda: plot.change(changes_of(2, 2)[:0]), "the table is empty"),
         (lambda: plot.reliability(table, "hip_flexion"), "no metric 'hip_flexion'"),
         (lambda: plot.reliability(table[table["visit"].eq(0)]), "one visit only"),
+        (lambda: plot.reliability(table, over="operator"), "no column 'operator'"),
         (lambda: plot.reliability(table, axes=plot), "two Axes"),
     ):
         with pytest.raises(BadInputError, match=says) as error:

@@ -52,7 +52,7 @@ _BANDS = {
     "points": ("lower", "upper"),
 }
 _CHANGES = ("user_id", "side", "date", "value", "sd", "mdc95", "change", "verdict", "units")
-_LONG = ("participant", "visit", "metric", "side", "value", "units")
+_LONG = ("participant", "metric", "value")
 _KINDS = dict.fromkeys(("value", "sd", "mdc95", "change"), ("fiu", "numbers")) | {
     "date": ("M", "dates, as of pandas.to_datetime")
 }
@@ -252,6 +252,7 @@ def reliability(
     metric: str | None = None,
     *,
     side: Literal["left", "right"] | None = None,
+    over: str = "visit",
     axes: Pair = None,
 ) -> list[Axes]:
     """Draw how a measure repeats: differences of visits over their means, and everybody's lines.
@@ -259,13 +260,16 @@ def reliability(
     Parameters
     ----------
     table
-        A row for each value, with the columns ``participant``, ``visit``, ``metric``, ``side``
-        ("left", "right" or ""), ``value`` and ``units``. Several values of a person, visit and side
-        are averaged. Visits are in the order of the table.
+        A row for each value, with the columns ``participant``, ``visit`` (or another, `over`),
+        ``metric``, ``value`` (NaN where there is none) and, where they are there, ``side`` ("left",
+        "right" or "") and ``units``. Several values of a person, visit and side are averaged.
     metric
         Metric to draw; None: the only one.
     side
         Side to draw; None draws both.
+    over
+        Column that says what differs between the values of a person: ``"visit"``, ``"operator"``,
+        ``"device"``. Numbers are put in order, else the order is that of the table.
     axes
         Two Axes; None makes a figure.
 
@@ -283,7 +287,10 @@ def reliability(
     BadInputError
         There is no such metric or side, or there is one visit only.
     """
-    rows = _of_side(table, side, "plot.reliability")
+    if over not in table:
+        raise BadInputError(f"plot.reliability: the table has no column {quoted(over)}")
+    plain = {name: "" for name in ("side", "units") if name not in table}
+    rows = _of_side(table.assign(**plain), side, "plot.reliability")
     names = [str(each) for each in rows["metric"].unique()]
     if metric is None and len(names) > 1:
         raise BadInputError(f"plot.reliability: name one of the metrics {', '.join(names[:5])}")
@@ -291,19 +298,23 @@ def reliability(
     if name not in names:
         raise BadInputError(f"plot.reliability: no metric {quoted(name)}{likely(name, names)}")
     rows = rows[rows["metric"].eq(name)]
-    visits = list(dict.fromkeys(rows["visit"]))
-    if len(visits) < 2:
-        raise BadInputError("plot.reliability: there is one visit only; give two of each person")
+    levels = list(dict.fromkeys(rows[over].dropna()))
+    if rows[over].dtype.kind in "iuf":
+        levels.sort()
+    if len(levels) < 2:
+        raise BadInputError(
+            f"plot.reliability: there is one {quoted(over)[1:-1]} only; give two of each person"
+        )
     units = in_words(str(rows["units"].iloc[0]))
-    values = rows.pivot_table(
-        index=["participant", "side"], columns="visit", values="value", observed=True, sort=False
-    ).reindex(columns=visits)
+    cells = rows.groupby(["participant", "side", over], sort=False, observed=True)["value"].mean()
+    values = cells.unstack(over).reindex(columns=levels)
     differences, lines = _row_of_axes(2) if axes is None else axes
-    title = capital(name.replace("_", " "))
-    _draw_differences(differences, values, title)
-    differences.set_xlabel(f"Mean of both visits ({units.lower()})", fontsize=NORMAL)
-    differences.set_ylabel(f"Later less first visit ({units.lower()})", fontsize=NORMAL)
-    _draw_lines(lines, values, visits)
+    _draw_differences(differences, values, capital(name.replace("_", " ")))
+    in_units = f" ({units.lower()})" if units else ""
+    differences.set_xlabel(f"Mean of the two{in_units}", fontsize=NORMAL)
+    differences.set_ylabel(f"Later less first {over}{in_units}", fontsize=NORMAL)
+    _draw_lines(lines, values, levels)
+    lines.set_xlabel(capital(over), fontsize=NORMAL)
     lines.set_ylabel(units, fontsize=NORMAL)
     return [differences, lines]
 
@@ -562,6 +573,5 @@ def _draw_lines(ax: Axes, values: pd.DataFrame, visits: Sequence[Any]) -> None:
     ]
     ticks = [f"{visit}\nn = {n}" for visit, n in zip(visits, counts, strict=True)]
     ax.set_xticks(at, ticks, fontsize=NORMAL)
-    ax.set_xlabel("Visit", fontsize=NORMAL)
     panel_title(ax, "Each person, and the mean")
     ax.margins(x=0.15)

@@ -51,6 +51,9 @@ POINTS = 101
 NO_SIDE = ""
 """Side of what has none, as in the tables of cohorts."""
 
+NO_GROUP = "all"
+"""Name of the group where none is given."""
+
 _PARTS: dict[Phase, tuple[str, str, tuple[str, ...]]] = {
     "repetition": ("start", "end", ("complete",)),
     "descent": ("start", "bottom_start", ("start_seen",)),
@@ -95,6 +98,19 @@ def _check_trials(given: Any) -> list[Any]:
     return trials
 
 
+def _check_labels(given: Any) -> list[str] | None:
+    """Return a list, or a column of a table, as texts."""
+    if given is None:
+        return None
+    if isinstance(given, str | bytes) or not isinstance(given, Iterable):
+        raise BadInputError("must be a list, one for each trial")
+    labels = list(given)
+    for number, label in enumerate(labels, start=1):
+        if not isinstance(label, str | int | float | np.generic) or label != label or label == "":
+            raise BadInputError(f"number {number} must be a name (got {quoted(label)})")
+    return [str(label) for label in labels]
+
+
 def _check_curves(given: Any) -> xr.Dataset:
     if not (isinstance(given, xr.Dataset) and "curve" in given and "group" in given.dims):
         raise BadInputError(f"must be a Dataset of mobility.mean_curves (got {quoted(given)})")
@@ -104,10 +120,12 @@ def _check_curves(given: Any) -> xr.Dataset:
 if TYPE_CHECKING:
     Recorded = xr.Dataset | StoredSession
     TrialsOfPeople = Sequence[xr.Dataset | StoredSession]
+    Labels = Sequence[str] | None
     Curves = xr.Dataset
 else:
     Recorded = Annotated[Any, PlainValidator(_check_recorded)]
     TrialsOfPeople = Annotated[Any, PlainValidator(_check_trials)]
+    Labels = Annotated[Any, PlainValidator(_check_labels)]
     Curves = Annotated[Any, PlainValidator(_check_curves)]
 
 
@@ -198,8 +216,8 @@ def mean_curves(
     trials: TrialsOfPeople,
     name: str = "knee_flexion",
     *,
-    groups: Sequence[str] | None = None,
-    participants: Sequence[str] | None = None,
+    groups: Labels = None,
+    participants: Labels = None,
     phase: Phase = "repetition",
     of: Of = "value",
     points: Annotated[int, Field(ge=2, le=10_001)] = POINTS,
@@ -214,8 +232,9 @@ def mean_curves(
     name
         An angle.
     groups, participants
-        Of each trial, in the same order. None: all are one group; of sessions the participants are
-        those of their records, and each of "anonymous" is another person.
+        Of each trial, in the same order; a list or a column of a table. None: all are one group; of
+        sessions the participants are those of their records, and each of "anonymous" is another
+        person.
     phase, points
         As of :func:`mobility.normalise`.
     of
@@ -259,9 +278,10 @@ def mean_curves(
     were measured at the bottom of squats (``tables/trial_errors.yaml``). Without a fit the errors
     of two values count as independent.
     """
-    labels = _one_each(groups, len(trials), "groups") or [NO_GROUP] * len(trials)
-    people = _one_each(participants, len(trials), "participants")
-    if people is None and any(isinstance(trial, xr.Dataset) for trial in trials):
+    _require_each(groups, len(trials), "groups")
+    _require_each(participants, len(trials), "participants")
+    labels = [NO_GROUP] * len(trials) if groups is None else groups
+    if participants is None and any(isinstance(trial, xr.Dataset) for trial in trials):
         raise BadInputError("mean_curves: name the participants of the Datasets")
     compared = check_recordings(recordings)
     _require_alike(trials, phase, points)
@@ -274,8 +294,9 @@ def mean_curves(
         _curve_of(trial, number, name, sides, phase=phase, of=of, points=points, compared=compared)
         for number, trial in enumerate(trials, start=1)
     ]
-    if people is not None:
-        measured = [t._replace(participant=p) for t, p in zip(measured, people, strict=True)]
+    if participants is not None:
+        named = zip(measured, participants, strict=True)
+        measured = [one._replace(participant=person) for one, person in named]
     result = _with_means(_of_people(measured, labels, sides, angle, of))
     views = sorted({t.view for t in measured if t.view and not all(t.reasons)})
     noted: dict[str, Any] = {"views": views, "trials": len(trials), "band": BAND_COVERAGE}
@@ -284,10 +305,6 @@ def mean_curves(
     arguments = {"name": name, "phase": phase, "of": of, "points": points}
     result["percent"].attrs.update(units="percent", long_name=f"of the {phase}", phase=phase)
     return with_history(result, "mean_curves", arguments, **noted)
-
-
-NO_GROUP = "all"
-"""Name of the group where none is given."""
 
 
 @checked
@@ -469,12 +486,9 @@ def _views_of(curves: xr.Dataset, group: str) -> list[str]:
     return sorted({str(view) for view in curves["trial_view"].values[used.to_numpy()] if view})
 
 
-def _one_each(given: Sequence[str] | None, count: int, what: str) -> list[str] | None:
-    if given is None:
-        return None
-    if len(given) != count:
-        raise BadInputError(f"mean_curves: {len(given)} {what} for {count} trials; give one each")
-    return [str(each) for each in given]
+def _require_each(labels: Labels, count: int, what: str) -> None:
+    if labels is not None and len(labels) != count:
+        raise BadInputError(f"mean_curves: {len(labels)} {what} for {count} trials; give one each")
 
 
 def _require_alike(trials: Sequence[xr.Dataset | StoredSession], phase: Phase, points: int) -> None:

@@ -11,6 +11,7 @@ import pytest
 import xarray as xr
 
 from mobility import plot
+from mobility.plot.axes import COLOURS
 from mobility.reports.charts import Chart
 
 BOX = "{http://www.w3.org/2000/svg}"
@@ -45,13 +46,13 @@ def paths(chart: Chart, **wanted: str) -> list[np.ndarray]:
 def test_a_curve_runs_through_its_values_and_breaks_where_there_is_none(angles: Any) -> None:
     chart = Chart()
     plot.curves(angles, "knee_flexion", ax=chart, legend=False)
-    (right,) = paths(chart, stroke=plot.COLOURS["right"])
+    (right,) = paths(chart, stroke=COLOURS["right"])
     assert len(right) == 101
     slopes = np.diff(right[:, 1]) / np.diff(right[:, 0])
     np.testing.assert_allclose(slopes, slopes.mean(), atol=0.05)
     assert right[-1, 1] < right[0, 1]  # up
-    assert chart.svg().count(f"stroke='{plot.COLOURS['left']}'") == 1
-    (left,) = paths(chart, stroke=plot.COLOURS["left"])
+    assert chart.svg().count(f"stroke='{COLOURS['left']}'") == 1
+    (left,) = paths(chart, stroke=COLOURS["left"])
     assert np.diff(left[:, 0]).max() == pytest.approx(11 * np.diff(right[:, 0]).mean(), abs=0.2)
     assert "stroke-dasharray" in chart.svg()  # told apart in grey too
 
@@ -59,8 +60,8 @@ def test_a_curve_runs_through_its_values_and_breaks_where_there_is_none(angles: 
 def test_a_band_reaches_1_96_standard_deviations_to_both_sides(angles: Any) -> None:
     chart = Chart()
     plot.curves(angles, "knee_flexion", ax=chart, legend=False)
-    (curve,) = paths(chart, stroke=plot.COLOURS["right"])
-    (band,) = paths(chart, fill=plot.COLOURS["right"])
+    (curve,) = paths(chart, stroke=COLOURS["right"])
+    (band,) = paths(chart, fill=COLOURS["right"])
     degrees = 100 / (curve[0, 1] - curve[-1, 1])
     at_start = band[band[:, 0] == band[0, 0], 1]
     assert np.ptp(at_start) * degrees == pytest.approx(2 * 1.96 * 2.0, abs=0.1)
@@ -72,4 +73,4 @@ def test_an_empty_chart_says_why(angles: Any) -> None:
     refused = angles.assign(knee_flexion=none.assign_attrs(refused="too <uncertain>"))
     plot.curves(refused, "knee_flexion", ax=chart, legend=False)
     assert "too &lt;uncertain&gt;" in chart.svg()
-    assert not paths(chart, stroke=plot.COLOURS["left"])
+    assert not paths(chart, stroke=COLOURS["left"])

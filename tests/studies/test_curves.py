@@ -6,6 +6,7 @@ import shutil
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 from demo_sessions import put_result
@@ -245,7 +246,7 @@ def test_two_groups_differ_where_they_were_made_to() -> None:
     hump = 15 * np.exp(-0.5 * ((PERCENT - 50) / 6) ** 2)
     trials = people(10) + people(10, seed=1, effect=hump)
     who, groups = names(10) + names(10, "q"), ["a"] * 10 + ["b"] * 10
-    found = mb.mean_curves(trials, groups=groups, participants=who)
+    found = mb.mean_curves(trials, groups=pd.Series(groups), participants=who)
     test = mb.compare_curves(found, "a", "b", paired=False)
     apart = found["mean"].sel(group="b") - found["mean"].sel(group="a")
     np.testing.assert_allclose(test["difference"], apart)
@@ -328,6 +329,8 @@ def test_bad_input_is_one_line(squats: Any) -> None:
         (lambda: mb.mean_curves([angles]), "number 1: must be a session, or a Dataset of"),
         (lambda: mb.mean_curves(two), "name the participants"),
         (lambda: mb.mean_curves(two, participants=["a"]), "1 participants for 2 trials"),
+        (lambda: mb.mean_curves(two, participants="ab"), "must be a list, one for each trial"),
+        (lambda: mb.mean_curves(two, participants=["a", np.nan]), "number 2 must be a name"),
         (lambda: mb.mean_curves(two, "knee_flexoin", participants=names(2)), "'knee_flexion'"),
         (
             lambda: mb.mean_curves(two, participants=names(2), phase="bottom"),
