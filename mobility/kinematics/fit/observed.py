@@ -12,7 +12,7 @@ import xarray as xr
 from mobility import tables
 from mobility.errors import BadInputError
 from mobility.kinematics.calibration import KnownCameras
-from mobility.kinematics.datasets import require_pose
+from mobility.kinematics.datasets import is_picture_alone, require_pose
 from mobility.kinematics.fit.body import (
     DEPTHS,
     FITTED,
@@ -78,7 +78,7 @@ def detections_of(
     require_pose(pose, what="fit_body")
     if lacking := _lacking(pose):
         raise BadInputError(
-            f"fit_body: the pose has no {listed(lacking)}; make one with estimate_pose, or take "
+            f"the pose has no {listed(lacking)}; make one with estimate_pose, or take "
             "angles in the picture, which need image_position alone (picture_angles)"
         )
     size = float(pose.attrs["image_width"]), float(pose.attrs["image_height"])
@@ -106,7 +106,7 @@ def _lacking(pose: xr.Dataset) -> list[str]:
         return ["'image_position'"]
     seen = np.isfinite(landmarks(pose, "image_position")).any()
     lacking = []
-    if seen and not np.isfinite(landmarks(pose)).any():
+    if is_picture_alone(pose):
         lacking.append("depth ('position' in metres)")
     if "confidence" not in pose or (seen and not np.isfinite(landmarks(pose, "confidence")).any()):
         lacking.append("visibility ('confidence')")
