@@ -301,6 +301,15 @@ class Session(StoredSession):
 
         return append_message(self, thread_id, text, by=by)
 
+    def export_lab(self, path: str | os.PathLike[str], **options: Any) -> Path:
+        """Write positions, angles and events for OpenSim and labs: C3D, TRC, MOT, STO or CSV.
+
+        The options are those of :func:`mobility.pipeline.lab_export.export_lab`.
+        """
+        from mobility.pipeline.lab_export import export_lab
+
+        return export_lab(self, Path(path), **options)
+
     def validate(self, lab_file: str | os.PathLike[str], **options: Any) -> Validation:
         """Compare the angles with what a lab measured in the same trial, and keep it.
 

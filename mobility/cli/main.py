@@ -264,31 +264,13 @@ def export_lab(
     Positions as TRC, angles as MOT, STO or CSV, both as C3D with start, bottom and end of each
     repetition as events. The angles are those of the report.
     """
-    from mobility.options import likely
-    from mobility.validation.export import FORMATS, is_export
+    from mobility.validation.export import is_export
 
-    kind = file_format or out.suffix.lower().removeprefix(".")
-    if kind not in FORMATS:
-        raise BadInputError(
-            f"{out}: no format '{kind}'{likely(kind, FORMATS)}; give --format {'|'.join(FORMATS)}"
-        )
-    if positions and kind in ("mot", "sto"):
-        raise BadInputError.of({"positions": f"{kind} holds angles only; write trc, c3d or csv"})
-    if landmarks and not (positions or kind in ("trc", "c3d")):
-        fault = "these are positions; write trc or c3d, or csv with --positions"
-        raise BadInputError.of({"landmarks": fault})
-    if fill and kind in ("c3d", "csv"):
-        raise BadInputError.of({"fill": f"{kind} has gaps; only trc, mot and sto can be filled"})
-    if positions or kind in ("trc", "c3d"):
-        dataset = session.pose() if landmarks else session.fitted()
-    else:
-        dataset = session.angles()
-    more: dict[str, Any] = {"fill": fill} if fill else {}
-    if kind == "c3d" and not positions:
-        more = {"angles": session.angles(), "repetitions": session.repetitions()}
     check_output(out, store=session.store, is_ours=is_export)
-    FORMATS[kind](dataset, out, **more)
-    typer.echo(str(out))
+    made = session.export_lab(
+        out, file_format=file_format, positions=positions, landmarks=landmarks, fill=fill
+    )
+    typer.echo(str(made))
 
 
 @wraps(open_session_or_demo)

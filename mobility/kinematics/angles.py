@@ -18,7 +18,7 @@ from mobility import tables
 from mobility.errors import BadInputError
 from mobility.formatting import plus_minus
 from mobility.kinematics.angle_errors import DEFAULT_METHOD, angle_sd, largest_sd, legs_unseen_sd
-from mobility.kinematics.datasets import Pose, require_pose
+from mobility.kinematics.datasets import Pose, is_picture_alone, require_pose
 from mobility.kinematics.expected_error import (
     TABLE,
     another_model,
@@ -112,6 +112,11 @@ def joint_angles(
     for name in limits or {}:
         if name not in angle_table:
             raise BadInputError.of({"limits": f"there is no {name!r}{likely(name, angle_table)}"})
+    if is_picture_alone(pose):
+        raise BadInputError(
+            "the pose has no positions in space, from which joint_angles computes; take angles in "
+            "the picture (picture_angles)"
+        )
     points = landmarks(pose)
 
     method = str(pose.attrs.get("method", DEFAULT_METHOD))

@@ -158,6 +158,15 @@ def check_pose(given: Any) -> xr.Dataset:
     return dataset
 
 
+def is_picture_alone(pose: xr.Dataset) -> bool:
+    """Whether a pose has landmarks in the picture and none in space, as other pose models give."""
+    return bool(
+        "image_position" in pose
+        and pose["image_position"].notnull().any()
+        and not pose["position"].notnull().any()
+    )
+
+
 def _check_points(name: str, values: xr.DataArray, axis: str, labels: Sequence[str]) -> None:
     _check_dimensions(name, values, ("time", axis, "keypoint"), beside=("individual",))
     present = values[axis].to_numpy().tolist()

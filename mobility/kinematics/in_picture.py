@@ -18,7 +18,7 @@ import xarray as xr
 from mobility import tables
 from mobility.errors import BadInputError
 from mobility.kinematics.angle_errors import angle_sd, legs_unseen_sd
-from mobility.kinematics.datasets import Pose
+from mobility.kinematics.datasets import Pose, is_picture_alone
 from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.geometry import Array, angles_from_points, of_single_joints
 from mobility.kinematics.skeleton import INDEX, SIDES, landmarks
@@ -93,7 +93,7 @@ def picture_angles(
         raise BadInputError("picture_angles: the pose has no 'image_position'")
     table = tables.load(TABLE)
     pixels, positions = _pixels(pose), landmarks(pose)
-    if view is None and np.isnan(positions).all() and np.isfinite(pixels).any():
+    if view is None and is_picture_alone(pose):
         raise BadInputError(
             "picture_angles: the pose has no positions in space, so that the side from which the "
             "subject is seen is not known; give view ('front', 'back', 'left' or 'right')"

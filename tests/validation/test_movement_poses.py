@@ -84,15 +84,26 @@ def test_what_cannot_be_known_is_refused_in_one_line() -> None:
         mb.picture_angles(pose)
     assert "\n" not in str(error.value)
     lacks = (
-        "fit_body: the pose has no depth ('position' in metres), size of the picture (attributes "
+        "the pose has no depth ('position' in metres), size of the picture (attributes "
         "image_width, image_height), left_heel, right_heel, left_foot_index and right_foot_index;"
     )
     with pytest.raises(BadInputError, match=re.escape(lacks)) as error:
         mb.fit_body(pose)
     assert "\n" not in str(error.value)
+    with pytest.raises(BadInputError, match="no positions in space, from which joint_angles"):
+        mb.joint_angles(pose)
     silent = pose.assign(confidence=pose["confidence"] * np.nan)
     with pytest.raises(BadInputError, match="visibility"):
         mb.fit_body(silent)
+
+
+def test_repetitions_are_found_in_the_picture(squat_pose) -> None:
+    squat = squat_pose(fps=30, reps=2).pose
+    other = mb.clean_pose(mb.from_movement(mb.to_movement(squat, of="picture")))
+    truth = mb.find_repetitions(squat)
+    repetitions = mb.find_repetitions(other)
+    assert repetitions["accepted"].values.tolist() == [True, True]
+    np.testing.assert_allclose(repetitions["bottom"], truth["bottom"], atol=0.1)
 
 
 def test_names_of_other_models() -> None:

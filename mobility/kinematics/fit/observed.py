@@ -12,7 +12,7 @@ import xarray as xr
 from mobility import tables
 from mobility.errors import BadInputError
 from mobility.kinematics.calibration import KnownCameras
-from mobility.kinematics.datasets import require_pose
+from mobility.kinematics.datasets import is_picture_alone, require_pose
 from mobility.kinematics.fit.body import (
     DEPTHS,
     FITTED,
@@ -106,7 +106,7 @@ def _lacking(pose: xr.Dataset) -> list[str]:
         return ["'image_position'"]
     seen = np.isfinite(landmarks(pose, "image_position")).any()
     lacking = []
-    if seen and not np.isfinite(landmarks(pose)).any():
+    if is_picture_alone(pose):
         lacking.append("depth ('position' in metres)")
     if "confidence" not in pose or (seen and not np.isfinite(landmarks(pose, "confidence")).any()):
         lacking.append("visibility ('confidence')")

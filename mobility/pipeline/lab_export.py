@@ -1,0 +1,72 @@
+"""A session as a file for OpenSim and labs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from mobility.documents import of_session
+from mobility.errors import BadInputError
+from mobility.options import likely
+from mobility.sessions.stored import StoredSession
+from mobility.validation.export import FORMATS, Fill
+
+Format = Literal["trc", "c3d", "mot", "sto", "csv"]
+
+
+def export_lab(
+    session: StoredSession,
+    path: Path,
+    *,
+    file_format: Format | None = None,
+    positions: bool = False,
+    landmarks: bool = False,
+    fill: Fill | None = None,
+) -> Path:
+    """Write positions, angles and events of a session for OpenSim and labs.
+
+    Parameters
+    ----------
+    session
+        The session, analysed.
+    path
+        The file. C3D has positions, angles, and start, bottom and end of each repetition; TRC
+        positions; MOT, STO and CSV the angles of the report.
+    file_format
+        By default the ending of `path`.
+    positions
+        Positions alone: instead of angles in CSV, without them in C3D.
+    landmarks
+        Positions of the landmarks as detected, not of the fitted body.
+    fill
+        "interpolate" fills gaps in TRC, MOT and STO, at which OpenSim stops.
+
+    Raises
+    ------
+    BadInputError
+        There is no such format, or an option does not fit it.
+    """
+    kind = file_format or path.suffix.lower().removeprefix(".")
+    if kind not in FORMATS:
+        raise BadInputError(
+            f"{path}: no format '{kind}'{likely(kind, FORMATS)}; choose from {', '.join(FORMATS)}"
+        )
+    if positions and kind in ("mot", "sto"):
+        raise _refused("positions", f"{kind} holds angles only; write trc, c3d or csv")
+    of_angles = kind in ("mot", "sto", "csv") and not positions
+    if landmarks and of_angles:
+        raise _refused("landmarks", "these are positions; write trc, c3d, or csv with positions")
+    if fill and kind in ("c3d", "csv"):
+        raise _refused("fill", f"{kind} has gaps; only trc, mot and sto can be filled")
+    if of_angles:
+        dataset = of_session.angles(session)
+    else:
+        dataset = session.pose() if landmarks else session.fitted()
+    more: dict[str, Any] = {"fill": fill} if fill else {}
+    if kind == "c3d" and not positions:
+        more = {"angles": of_session.angles(session), "repetitions": session.repetitions()}
+    return FORMATS[kind](dataset, path, **more)
+
+
+def _refused(option: str, fault: str) -> BadInputError:
+    return BadInputError(f"{option}: {fault}", {option: [fault]})
