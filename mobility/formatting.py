@@ -44,20 +44,8 @@ def quantity(
 ) -> str:
     """Write a value with its unit, and half of its 95 % interval: "98° ± 4°"; words only once.
 
-    Degrees and percent are whole, seconds have one decimal, ratios two.
-
-    Parameters
-    ----------
-    value
-        The value; NaN gives an en dash.
-    units
-        Its unit, as in the attribute ``units`` of a Dataset variable.
-    half
-        Half of its 95 % interval, in the same unit; NaN where unknown. A count has none.
-    digits
-        Decimals, where they are not those of the unit.
-    signed
-        Whether a positive value carries a plus sign.
+    Degrees and percent are whole, seconds have one decimal, ratios two, unless `digits` are given.
+    NaN is a dash; a `half` that is NaN is left out, and so is that of a count.
     """
     usual, suffix = digits_and_suffix(units)
     text = rounded(value, usual if digits is None else digits, signed=signed)

@@ -39,14 +39,9 @@ def charts(*shown: tuple[Callable[..., Any], str]) -> Markup:
         chart = Chart()
         draw(ax=chart)
         coded = base64.b64encode(chart.svg().encode()).decode()
-        picture = h.img(
-            ".chart",
-            src=f"data:image/svg+xml;base64,{coded}",
-            alt=alt,
-            width=round(4 * _WIDE / 3),
-            height=round(4 * _HIGH / 3),
-        )
-        figures.append(h.figure[picture])
+        size = {"width": round(4 * _WIDE / 3), "height": round(4 * _HIGH / 3)}
+        source = f"data:image/svg+xml;base64,{coded}"
+        figures.append(h.figure[h.img(".chart", size, src=source, alt=alt)])
     return h.fragment[h.div(".charts")[figures], _KEY].__html__() if figures else Markup()
 
 
@@ -174,19 +169,10 @@ class Chart:
         """Write the chart."""
         drawn = [mark() for _, mark in sorted(self._marks, key=lambda each: each[0])]
         panel = _path(f"M{_LEFT} {_TOP}H{_RIGHT}V{_BOTTOM}H{_LEFT}Z")
-        return str(
-            h.svg(
-                {"viewBox": f"0 0 {_WIDE} {_HIGH}"},
-                xmlns="http://www.w3.org/2000/svg",
-                text_anchor="middle",
-                font_family="system-ui,sans-serif",
-            )[
-                h.Element("clipPath")(id="panel")[panel],
-                h.g(clip_path="url(#panel)")[drawn],
-                self._axes(),
-                self._words,
-            ]
-        )
+        about = {"xmlns": "http://www.w3.org/2000/svg", "viewBox": f"0 0 {_WIDE} {_HIGH}"}
+        whole = h.svg(about, text_anchor="middle", font_family="system-ui,sans-serif")
+        clip = h.Element("clipPath")(id="panel")[panel]
+        return str(whole[clip, h.g(clip_path="url(#panel)")[drawn], self._axes(), self._words])
 
     def _axes(self) -> h.Node:
         ticks, numbers = f"M{_LEFT} {_TOP}V{_BOTTOM}H{_RIGHT}", []

@@ -75,8 +75,6 @@ def summary(sessions: pd.DataFrame, store: str) -> Markup:
 
 def session_table(sessions: pd.DataFrame) -> Markup:
     """List every session with its verdict, or the reason why it is left out."""
-    if sessions.empty:
-        return Markup()
     rows = [
         [
             row.session_id,
@@ -166,8 +164,6 @@ def changes_table(frame: pd.DataFrame, metrics: Sequence[str]) -> Markup:
                     Cell(tables.sentence(f"cohort.change.{verdict}"), "text"),
                 ]
             )
-    if not rows:
-        return paragraphs(tables.sentence("cohort.no_change"))
     made = table(
         ["Measure", "Side", "Date", "Value", "Change", "MDC₉₅", "The change is"],
         rows,
@@ -176,7 +172,7 @@ def changes_table(frame: pd.DataFrame, metrics: Sequence[str]) -> Markup:
     )
     if len(people) > MOST_PANELS:
         made += paragraphs(tables.sentence("cohort.first_panels", count=MOST_PANELS))
-    return made
+    return made or paragraphs(tables.sentence("cohort.no_change"))
 
 
 def groups_table(frame: pd.DataFrame, metrics: Sequence[str], group_by: str) -> Markup:
@@ -200,14 +196,12 @@ def groups_table(frame: pd.DataFrame, metrics: Sequence[str], group_by: str) -> 
                     f"{quantity(row['least'], units)} – {quantity(row['greatest'], units)}",
                 ]
             )
-    if not rows:
-        return paragraphs(tables.sentence("cohort.no_group"))
     return table(
         ["Measure and group", "Side", "People", "Median", "Quartiles", "Range"],
         rows,
         caption=tables.sentence("cohort.groups", group=group_title(group_by).lower()),
         numeric=True,
-    )
+    ) or paragraphs(tables.sentence("cohort.no_group"))
 
 
 def refused_table(frame: pd.DataFrame, metrics: Sequence[str]) -> Markup:
@@ -225,8 +219,6 @@ def refused_table(frame: pd.DataFrame, metrics: Sequence[str]) -> Markup:
                 Cell(why or MISSING, "text"),
             ]
         )
-    if not rows:
-        return Markup()
     return table(
         ["Measure", "Values", "Why one is missing"],
         rows,

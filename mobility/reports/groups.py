@@ -136,9 +136,8 @@ def what_to_do(findings: Sequence[Finding], references: References) -> Markup:
         [(capital(work.name), references.cite(work.source)), work.dose, work.how]
         for work in advise(findings)
     ]
-    if not rows:
-        return _nothing_to_do()
-    return table(["Exercise", "Dose", "How"], rows, caption=tables.sentence("report.exercises"))
+    shown = table(["Exercise", "Dose", "How"], rows, caption=tables.sentence("report.exercises"))
+    return shown or _nothing_to_do()
 
 
 def _nothing_to_do() -> Markup:
@@ -196,10 +195,9 @@ def published_ranges(
                 "; ".join(filter(None, [whom, chosen.note])),
             ]
         )
-    if not rows:
-        return paragraphs(tables.sentence("report.ranges.none"), kind="note")
     caption = tables.sentence("report.ranges.caption")
-    return table(["Angle", "Largest", "Of whom"], rows, caption=caption)
+    shown = table(["Angle", "Largest", "Of whom"], rows, caption=caption)
+    return shown or paragraphs(tables.sentence("report.ranges.none"), kind="note")
 
 
 def _range_for(
@@ -267,9 +265,9 @@ def value_table(
             shown = cell(metrics, name, repetitions, signed=entry_of(name).get("signed", False))
             cells = [Cell(shown, "both", columns=3)]
         rows.append([(head, _cited(metrics, name, references)), *cells])
-    if not rows:
-        return paragraphs(tables.sentence("report.not_part"), kind="missing")
-    return table(["Measure", "Left", "Right", "Right − left"], rows, caption=caption, numeric=True)
+    columns = ["Measure", "Left", "Right", "Right − left"]
+    shown = table(columns, rows, caption=caption, numeric=True)
+    return shown or paragraphs(tables.sentence("report.not_part"), kind="missing")
 
 
 def tempo_table(
@@ -376,8 +374,6 @@ def symmetry_table(metrics: xr.Dataset, repetitions: xr.Dataset, references: Ref
                 ),
             ]
         )
-    if not rows:
-        return paragraphs(tables.sentence("report.symmetry.none"))
     return table(
         [
             "Angle",
@@ -388,4 +384,4 @@ def symmetry_table(metrics: xr.Dataset, repetitions: xr.Dataset, references: Ref
         rows,
         caption=tables.sentence("report.symmetry.apart", moment=moment_of(metrics)),
         numeric=True,
-    )
+    ) or paragraphs(tables.sentence("report.symmetry.none"))

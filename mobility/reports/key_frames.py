@@ -142,18 +142,12 @@ def as_html(frames: Sequence[KeyFrame]) -> Markup:
     """Set pictures side by side with what was measured in each; empty without pictures."""
     if not frames:
         return Markup()
-    figures = [
-        h.figure[
-            h.img(
-                src=f"data:image/jpeg;base64,{base64.b64encode(frame.jpeg).decode()}",
-                width=frame.width,
-                height=frame.height,
-                alt=tables.sentence("report.picture", caption=frame.moment.caption),
-            ),
-            h.figcaption[frame.moment.caption],
-        ]
-        for frame in frames
-    ]
+    figures = []
+    for frame in frames:
+        source = f"data:image/jpeg;base64,{base64.b64encode(frame.jpeg).decode()}"
+        alt = tables.sentence("report.picture", caption=frame.moment.caption)
+        picture = h.img(src=source, width=frame.width, height=frame.height, alt=alt)
+        figures.append(h.figure[picture, h.figcaption[frame.moment.caption]])
     return h.div(".frames")[figures].__html__()
 
 

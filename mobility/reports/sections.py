@@ -105,12 +105,12 @@ def sentence(key: str, /, **values: object) -> Markup:
 
 def table(
     head: Sequence[str | tuple[str, Markup]],
-    rows: Iterable[Row],
+    rows: Sequence[Row],
     *,
     caption: str,
     numeric: bool = False,
 ) -> Markup:
-    """Make an accessible table whose first column names the row.
+    """Make an accessible table whose first column names the row; empty without rows.
 
     Parameters
     ----------
@@ -123,6 +123,8 @@ def table(
     numeric
         Whether all columns after the first are numbers, set to the right.
     """
+    if not rows:
+        return html()
     # On a narrow page each cell is a line, with its head beside it.
     names = [cell if isinstance(cell, str) else cell[0] for cell in head]
 
@@ -301,12 +303,8 @@ def distrust(
         depth = tables.sentence("report.depth.fitted" if _fitted(pose) else "report.depth.inferred")
         standing = f"{_cameras_in_words(pose)} {depth}"
     listed = bullets(warning_lines(warnings)) or paragraphs(tables.sentence("report.no_warnings"))
-    return how_sure(paragraphs(standing), listed)
-
-
-def how_sure(*parts: Markup) -> Markup:
-    """Set apart what limits the trust in a report."""
-    return html(h.aside(".distrust", aria_label="How sure this is")[parts])
+    shown = paragraphs(standing), listed
+    return html(h.aside(".distrust", aria_label="How sure this is")[shown])
 
 
 def _cameras_in_words(pose: xr.Dataset) -> str:
@@ -345,8 +343,6 @@ def cameras(pose: xr.Dataset) -> Markup:
                 f"({rounded(camera['residual_px'], 1)} pixels)",
             ]
         )
-    if not rows:
-        return html()
     return table(
         ["Camera", "View", "Started later by", "Focal length", "Distance of landmarks from body"],
         rows,
@@ -417,18 +413,16 @@ def capture_quality(quality: Mapping[str, Any]) -> Markup:
     advised = any(check["advice"] for check in done.values())
     rows: list[Row] = []
     for name, check in done.items():
-        level = check["verdict"]
-        level_in_words = Cell(
-            level or tables.sentence("report.checks.not_known"), level or "missing"
-        )
+        not_known = Cell(tables.sentence("report.checks.not_known"), "missing")
+        level = Cell(check["verdict"], check["verdict"]) if check["verdict"] else not_known
         advice = [check["advice"]] if advised else []
-        rows.append([_CHECKS[name][0], _result_in_words(name, check), level_in_words, *advice])
+        rows.append([_CHECKS[name][0], _result_in_words(name, check), level, *advice])
     checks = table(
         ["Check", "Found", "Verdict", *(["What to do"] if advised else [])],
         rows,
         caption=tables.sentence("report.checks.caption"),
     )
-    return overview + (checks if rows else "") + _unsupported_angles(quality.get("view", {}))
+    return overview + checks + _unsupported_angles(quality.get("view", {}))
 
 
 def _shares(document: Mapping[str, float | None]) -> str | None:

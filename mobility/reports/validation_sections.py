@@ -21,17 +21,7 @@ from mobility import tables
 from mobility.formatting import MISSING, between, percent, plus_minus, probability, rounded
 from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.geometry import called
-from mobility.reports.sections import (
-    Cell,
-    Row,
-    bullets,
-    facts,
-    how_sure,
-    html,
-    paragraphs,
-    sentence,
-    table,
-)
+from mobility.reports.sections import Cell, Row, bullets, facts, html, paragraphs, sentence, table
 from mobility.sessions.files import atomic, make_folder, writing
 from mobility.validation.inference import BOOTSTRAP_COVERAGE
 from mobility.validation.limits import LEAST, limits_interval_width
@@ -136,8 +126,6 @@ def about_the_curves(curves: Mapping[str, xr.Dataset]) -> Markup:
 def condition_table(document: Mapping[str, Any]) -> Markup:
     """Show the errors of the curves of a study, one column for each condition."""
     conditions: Mapping[str, Any] = document.get("conditions", {})
-    if not conditions:
-        return html()
     rows: list[Row] = []
     for angle, sides in document["angles"].items():
         for side in sides:
@@ -240,7 +228,9 @@ def match_text(sync: Mapping[str, Any]) -> str:
 def warning_list(document: Mapping[str, Any]) -> Markup:
     """List what limits the trust in this comparison."""
     messages = list(dict.fromkeys(w["message"] for w in document["warnings"]))
-    return how_sure(bullets(messages)) if messages else html()
+    if not messages:
+        return html()
+    return html(h.aside(".distrust", aria_label="How sure this is")[bullets(messages)])
 
 
 def counts(agreement: xr.Dataset) -> Markup:
@@ -333,9 +323,8 @@ def value_table(agreement: xr.Dataset, comparison: str, metric: str) -> Markup:
 def _agreement_table(
     head: Sequence[str], rows: Sequence[Sequence[str]], caption: str, without: str
 ) -> Markup:
-    if not rows:
-        return paragraphs(without)
-    return table(head, [[*map(_two_lines, row)] for row in rows], caption=caption, numeric=True)
+    lines = [[*map(_two_lines, row)] for row in rows]
+    return table(head, lines, caption=caption, numeric=True) or paragraphs(without)
 
 
 def estimator_table(agreement: xr.Dataset) -> Markup:
@@ -392,8 +381,6 @@ def definition_table(agreement: xr.Dataset, differences: Mapping[str, str]) -> M
             half = len(middle) // 2
             row += [_signed(middle[0]), _signed(middle[half]), _span(middle)]
         rows.append(row)
-    if not rows:
-        return html()
     head = ["Angle", tables.sentence("validation.definition")]
     if measured:
         head += ["At the start", "Half-way", "Least … largest"]
@@ -424,15 +411,8 @@ def size_table(agreement: xr.Dataset, comparison: str, *, metric: str = "bottom"
             if not math.isfinite(sd) or sd <= 0:
                 continue
             widths = [limits_interval_width(n, sd=sd) for n in SIZES]
-            rows.append(
-                [
-                    _name_with_side(angle, side),
-                    _one(sd),
-                    *(plus_minus(w / 2, digits=1) for w in widths),
-                ]
-            )
-    if not rows:
-        return html()
+            halves = (plus_minus(width / 2, digits=1) for width in widths)
+            rows.append([_name_with_side(angle, side), _one(sd), *halves])
     return table(
         ["Angle", "SD of a difference", *(f"n = {n}" for n in SIZES)],
         rows,

@@ -545,8 +545,6 @@ def speeds(metrics: xr.Dataset, angles: Sequence[Shown]) -> Markup:
             fast = [_cell(one, "peak_velocity"), _cell(one, "mean_velocity")]
             name = f"{_side_head(metrics, side)} {_movement_name(one, each.joint)}"
             rows.append([name, *fast, *repeats])
-    if not rows:
-        return html()
     head = ["Movement", "Peak speed", "Mean speed", "SD of the turns", "Least change"]
     return table(head, rows, caption=tables.sentence("joints.speeds"), numeric=True)
 
@@ -652,11 +650,10 @@ def movement_table(metrics: xr.Dataset, angles: Sequence[Shown]) -> Markup:
                 Cell(_counts_in_words(one), "text"),
             ]
         )
-    if not rows:
-        return paragraphs(tables.sentence("joints.no_movement"))
     head = ["No.", "Joint", "Start", "Turn", "End"]
     head += ["At rest", "At the turn", "Peak speed", "Counts"]
-    return table(head, rows, caption=tables.sentence("joints.movements"), numeric=True)
+    shown = table(head, rows, caption=tables.sentence("joints.movements"), numeric=True)
+    return shown or paragraphs(tables.sentence("joints.no_movement"))
 
 
 def _counts_in_words(one: Mapping[str, Any]) -> str:
