@@ -355,9 +355,8 @@ def symmetry_table(metrics: xr.Dataset, repetitions: xr.Dataset, references: Ref
     for name in SYMMETRY:
         difference = f"{name}_asymmetry"
         value, sd = (value_of(metrics, each) for each in (difference, f"{difference}_sd"))
-        if not math.isfinite(value) or abs(value) <= half_width(
-            sd
-        ):  # without an error, all are shown
+        # Without an error, all are shown.
+        if not math.isfinite(value) or abs(value) <= half_width(sd):
             continue
         kinds = {kind: f"{name}_{kind}" for kind in ratios}
         cites |= {

@@ -18,7 +18,15 @@ import xarray as xr
 from markupsafe import Markup
 
 from mobility import tables
-from mobility.formatting import MISSING, between, percent, plus_minus, probability, rounded
+from mobility.formatting import (
+    MISSING,
+    between,
+    percent,
+    plus_minus,
+    probability,
+    quantity,
+    rounded,
+)
 from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.geometry import called
 from mobility.reports.sections import Cell, Row, bullets, facts, html, paragraphs, sentence, table
@@ -82,8 +90,13 @@ def header(document: Mapping[str, Any]) -> Markup:
             Cell(trial["participant"], "text"),
             Cell(trial["condition"] or MISSING, "text"),
             Cell(trial["lab_file"], "text"),
-            rounded(trial["lag_s"], 3, signed=True)
-            + (f" {plus_minus(half_width(sd), digits=3)}" if (sd := trial["lag_sd_s"]) else ""),
+            quantity(
+                trial["lag_s"],
+                "",
+                half=half_width(math.nan if trial["lag_sd_s"] is None else trial["lag_sd_s"]),
+                digits=3,
+                signed=True,
+            ),
             rounded(trial["correlation"], 3),
         ]
         for trial in trials
