@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime
 import math
+from collections.abc import Mapping
+from typing import Literal
 
 MISSING = "–"
 """Shown in place of a value that there is not."""
@@ -17,6 +19,14 @@ _SHOWN = {
     **{"s": (1, " s"), "second": (1, " s"), "m": (2, " m"), "kg": (0, " kg")},
     "foot length": (2, " foot lengths"),
 }
+System = Literal["metric", "imperial"]
+
+_SYSTEMS: Mapping[str, Mapping[System, tuple[float, int, str]]] = {
+    # Per metre and per kilogram, digits, and the symbol.
+    "m": {"metric": (100.0, 1, "cm"), "imperial": (1 / 0.0254, 0, "in")},
+    "kg": {"metric": (1.0, 1, "kg"), "imperial": (1 / 0.45359237, 0, "lb")},
+}
+
 _SHORT = 3
 """Longest suffix that stands behind each number of several."""
 
@@ -44,20 +54,8 @@ def quantity(
 ) -> str:
     """Write a value with its unit, and half of its 95 % interval: "98° ± 4°"; words only once.
 
-    Degrees and percent are whole, seconds have one decimal, ratios two.
-
-    Parameters
-    ----------
-    value
-        The value; NaN gives an en dash.
-    units
-        Its unit, as in the attribute ``units`` of a Dataset variable.
-    half
-        Half of its 95 % interval, in the same unit; NaN where unknown. A count has none.
-    digits
-        Decimals, where they are not those of the unit.
-    signed
-        Whether a positive value carries a plus sign.
+    Degrees and percent are whole, seconds have one decimal, ratios two, unless `digits` are given.
+    NaN is a dash; a `half` that is NaN is left out, and so is that of a count.
     """
     usual, suffix = digits_and_suffix(units)
     text = rounded(value, usual if digits is None else digits, signed=signed)
@@ -67,6 +65,20 @@ def quantity(
         return f"{text}{suffix}"
     behind = suffix if len(suffix) <= _SHORT else ""
     return f"{text}{behind} {plus_minus(half, units, digits=digits)}"
+
+
+def in_system(value: float, units: str, *, system: System, digits: int | None = None) -> str:
+    """Write metres or kilograms in the units of a system, as short as they go: "2.5 cm", "1 in"."""
+    factor, most, symbol = _SYSTEMS[units][system]
+    return f"{round(value * factor, most if digits is None else digits):g} {symbol}"
+
+
+def stature(height_m: float, *, system: System) -> str:
+    """Write the height of a person: "175 cm", or in whole feet and inches, "5 ft 9 in"."""
+    if system == "metric":
+        return in_system(height_m, "m", system=system, digits=0)
+    feet, inches = divmod(round(height_m / 0.0254), 12)
+    return f"{feet} ft {inches} in"
 
 
 def plus_minus(half: float, units: str = "", *, digits: int | None = None) -> str:

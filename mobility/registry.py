@@ -33,6 +33,7 @@ from mobility.parsing import YAML_LOADER
 if TYPE_CHECKING:
     import numpy as np
     import xarray as xr
+    from markupsafe import Markup
     from numpy.typing import NDArray
 
     from mobility.assessment.findings import Finding
@@ -262,7 +263,7 @@ class Page(Protocol):
         """Choose the moments of which the first page has pictures."""
 
     def scores(
-        self, findings: Sequence[Finding], metrics: xr.Dataset, cite: Callable[[str], str]
+        self, findings: Sequence[Finding], metrics: xr.Dataset, cite: Callable[[str], Markup]
     ) -> str:
         """Show as HTML the published tests that only this exercise has; `cite` names a source."""
 

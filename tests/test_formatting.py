@@ -11,11 +11,13 @@ from mobility.formatting import (
     MISSING,
     between,
     dated,
+    in_system,
     percent,
     plus_minus,
     probability,
     quantity,
     rounded,
+    stature,
     timed,
 )
 
@@ -81,6 +83,34 @@ def test_intervals_and_shares() -> None:
 )
 def test_no_probability_is_shown_as_a_certainty(p, digits, text) -> None:
     assert probability(p, digits) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "units", "system", "text"),
+    # One inch is 2.54 cm and one pound 0.45359237 kg, exactly.
+    [
+        (0.025, "m", "metric", "2.5 cm"),
+        (0.0254, "m", "imperial", "1 in"),
+        (0.3, "m", "imperial", "12 in"),
+        (5, "kg", "metric", "5 kg"),
+        (5, "kg", "imperial", "11 lb"),
+    ],
+)
+def test_lengths_and_masses(value, units, system, text):
+    assert in_system(value, units, system=system) == text
+
+
+@pytest.mark.parametrize(
+    ("height", "system", "text"),
+    # 1.752 m are 68.98 inches; 1.829 m are 72.0: six feet, not five and twelve inches.
+    [
+        (1.752, "imperial", "5 ft 9 in"),
+        (1.829, "imperial", "6 ft 0 in"),
+        (1.752, "metric", "175 cm"),
+    ],
+)
+def test_the_height_of_a_person(height, system, text):
+    assert stature(height, system=system) == text
 
 
 def test_dates_are_those_of_no_locale() -> None:

@@ -5,20 +5,12 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any
 
 from mobility import tables
 from mobility.assessment.findings import Finding, excess
+from mobility.formatting import System, in_system
 from mobility.registry import exercises
-
-System = Literal["metric", "imperial"]
-SYSTEMS: tuple[System, ...] = get_args(System)
-
-_UNITS: Mapping[str, Mapping[System, tuple[float, int, str]]] = {
-    # Per metre and per kilogram, digits, and the symbol.
-    "m": {"metric": (100.0, 1, "cm"), "imperial": (1 / 0.0254, 0, "in")},
-    "kg": {"metric": (1.0, 1, "kg"), "imperial": (1 / 0.45359237, 0, "lb")},
-}
 
 
 @dataclass(frozen=True)
@@ -80,7 +72,7 @@ def advise(findings: Iterable[Finding], *, system: System = "metric") -> tuple[W
         if not because:
             continue
         quantities = {
-            key: quantity(given["value"], given["units"], system=system)
+            key: in_system(given["value"], given["units"], system=system)
             for key, given in entry.get("quantities", {}).items()
         }
         works.append(
@@ -96,33 +88,6 @@ def advise(findings: Iterable[Finding], *, system: System = "metric") -> tuple[W
             )
         )
     return tuple(sorted(works, key=lambda work: -max(map(excess, work.because))))
-
-
-def quantity(value: float, units: str, *, system: System, digits: int | None = None) -> str:
-    """Write a length or a mass in the units of a system: "2.5 cm", "1 in".
-
-    Parameters
-    ----------
-    value
-        In metres or kilograms.
-    units
-        "m" or "kg".
-    system
-        "metric" (cm, kg) or "imperial" (inches of 2.54 cm, pounds of 0.45359237 kg).
-    digits
-        Decimals at most; by default one, of inches and pounds none.
-    """
-    factor, most, symbol = _UNITS[units][system]
-    number = round(value * factor, most if digits is None else digits)
-    return f"{number:g} {symbol}"
-
-
-def stature(height_m: float, *, system: System) -> str:
-    """Write the height of a person: "175 cm", or in whole feet and inches, "5 ft 9 in"."""
-    if system == "metric":
-        return quantity(height_m, "m", system=system, digits=0)
-    feet, inches = divmod(round(height_m / 0.0254), 12)
-    return f"{feet} ft {inches} in"
 
 
 def _dose(entry: Mapping[str, Any]) -> str:

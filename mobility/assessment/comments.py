@@ -9,10 +9,10 @@ from collections.abc import Sequence
 import xarray as xr
 
 from mobility import tables
-from mobility.assessment.advice import System, Work, advise, quantity, stature
+from mobility.assessment.advice import Work, advise
 from mobility.assessment.findings import Finding, Level, Status, find, label, say
 from mobility.assessment.verdict import Part, Verdict, judge
-from mobility.formatting import probability
+from mobility.formatting import System, in_system, probability, stature
 from mobility.kinematics.expected_error import half_width
 from mobility.options import checked
 from mobility.provenance import AnalysisWarning, warnings_of
@@ -198,7 +198,7 @@ def _person(
         height = stature(height_m, system=system)
         personal.append(tables.sentence("comments.height", height=height))
     if weight_kg is not None:
-        mass = quantity(weight_kg, "kg", system=system, digits=0)
+        mass = in_system(weight_kg, "kg", system=system, digits=0)
         personal.append(tables.sentence("comments.mass", mass=mass))
     if level == "participant" or not personal:
         return []
@@ -275,11 +275,11 @@ def _stance(metrics: xr.Dataset, level: Level, system: System) -> list[str]:
     width = _value(metrics, "stance_width_m")
     if not math.isfinite(width):
         return []
-    text = quantity(width, "m", system=system, digits=0)
+    text = in_system(width, "m", system=system, digits=0)
     sd = _value(metrics, "stance_width_m_sd")
     if math.isfinite(sd):
         low, high = (
-            quantity(width + sign * half_width(sd), "m", system=system, digits=0)
+            in_system(width + sign * half_width(sd), "m", system=system, digits=0)
             for sign in (-1, 1)
         )
         text += f" ({low.split()[0]} to {high})"

@@ -7,8 +7,9 @@ import datetime
 import io
 from contextlib import suppress
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
+
+import htpy as h
 
 from mobility import tables
 from mobility.batch.record import BatchRow, BatchSummary
@@ -117,7 +118,6 @@ def _table(summary: BatchSummary) -> str:
 
 def _page(summary: BatchSummary) -> str:
     counts = ", ".join(f"{n} {state}" for state, n in summary.counts.items() if n)
-    rows = "\n".join(_table_row(row) for row in summary.rows)
     began_and_ended = (summary.ended - summary.started).total_seconds()
     took = datetime.timedelta(seconds=round(summary.took_s or began_and_ended))
     counts_line = tables.sentence(
@@ -128,52 +128,53 @@ def _page(summary: BatchSummary) -> str:
         ended=timed(summary.ended),
         took=took,
     )
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<title>Batch {escape(summary.manifest)}</title>
-<style>{_STYLE}</style>
-</head>
-<body>
-<main>
-<h1>Batch {escape(summary.manifest)}</h1>
-<p>{counts_line}
-The same as <a href="summary.csv">CSV</a> and <a href="summary.json">JSON</a>;
-<a href="batch.log">log</a>.</p>
-<div class="table">
-<table>
-<caption>{tables.sentence("pages.batch.caption")}</caption>
-<thead><tr><th scope="col" class="number">Row</th><th scope="col">Video</th>
-<th scope="col">Participant</th><th scope="col">Exercise</th><th scope="col">State</th>
-<th scope="col">Report, or why there is none</th><th scope="col" class="number">Seconds</th></tr>
-</thead>
-<tbody>
-{rows}
-</tbody>
-</table>
-</div>
-</main>
-</body>
-</html>
-"""
+    csp = {"http-equiv": "Content-Security-Policy"}
+    heads = ("Video", "Participant", "Exercise", "State", "Report, or why there is none")
+    page = h.html(lang="en")[
+        h.head[
+            h.meta(charset="utf-8"),
+            h.meta(name="viewport", content="width=device-width, initial-scale=1"),
+            h.meta(csp, content="default-src 'none'; style-src 'unsafe-inline'"),
+            h.title[f"Batch {summary.manifest}"],
+            h.style[_STYLE],
+        ],
+        h.body[
+            h.main[
+                h.h1[f"Batch {summary.manifest}"],
+                h.p[
+                    *(counts_line, " The same as ", h.a(href="summary.csv")["CSV"], " and "),
+                    *(h.a(href="summary.json")["JSON"], "; ", h.a(href="batch.log")["log"], "."),
+                ],
+                h.div(".table")[
+                    h.table[
+                        h.caption[tables.sentence("pages.batch.caption")],
+                        h.thead[
+                            h.tr[
+                                h.th(".number", scope="col")["Row"],
+                                (h.th(scope="col")[head] for head in heads),
+                                h.th(".number", scope="col")["Seconds"],
+                            ]
+                        ],
+                        h.tbody[map(_table_row, summary.rows)],
+                    ]
+                ],
+            ]
+        ],
+    ]
+    return f"{page}\n"
 
 
-def _table_row(row: BatchRow) -> str:
-    result = escape(row.reason)
+def _table_row(row: BatchRow) -> h.Node:
+    result: h.Node = row.reason
     if row.report is not None:
-        result = f'<a href="{escape(row.report, quote=True)}">report</a>'
-    if row.verdict:
-        result += f"<div>{escape(row.verdict)}</div>"
-    if row.warnings:
-        result += "".join(f'<div class="small">{escape(warning)}</div>' for warning in row.warnings)
-    seconds = rounded(row.took_s, 1) if row.took_s is not None else ""
+        result = h.a(href=row.report)["report"]
+    verdict = h.div[row.verdict] if row.verdict else None
+    warnings = (h.div(".small")[warning] for warning in row.warnings)
     detail = ", ".join(f"{name} {quantity(value, 's')}" for name, value in row.seconds.items())
-    return (
-        f'<tr class="{row.state}"><td class="number">{row.row}</td><td>{escape(row.video)}</td>'
-        f"<td>{escape(row.participant)}</td><td>{escape(row.exercise)}</td>"
-        f'<td class="state">{row.state}</td><td>{result}</td>'
-        f'<td class="number" title="{escape(detail, quote=True)}">{seconds}</td></tr>'
-    )
+    return h.tr(class_=row.state)[
+        h.td(".number")[row.row],
+        (h.td[text] for text in (row.video, row.participant, row.exercise)),
+        h.td(".state")[row.state],
+        h.td[result, verdict, warnings],
+        h.td(".number", title=detail)["" if row.took_s is None else rounded(row.took_s, 1)],
+    ]

@@ -52,12 +52,13 @@ def export_lab(
             f"{path}: no format '{kind}'{likely(kind, FORMATS)}; choose from {', '.join(FORMATS)}"
         )
     if positions and kind in ("mot", "sto"):
-        raise _refused("positions", f"{kind} holds angles only; write trc, c3d or csv")
+        raise BadInputError.of({"positions": f"{kind} holds angles only; write trc, c3d or csv"})
     of_angles = kind in ("mot", "sto", "csv") and not positions
     if landmarks and of_angles:
-        raise _refused("landmarks", "these are positions; write trc, c3d, or csv with positions")
+        fault = "these are positions; write trc, c3d, or csv with positions"
+        raise BadInputError.of({"landmarks": fault})
     if fill and kind in ("c3d", "csv"):
-        raise _refused("fill", f"{kind} has gaps; only trc, mot and sto can be filled")
+        raise BadInputError.of({"fill": f"{kind} has gaps; only trc, mot and sto can be filled"})
     if of_angles:
         dataset = of_session.angles(session)
     else:
@@ -66,7 +67,3 @@ def export_lab(
     if kind == "c3d" and not positions:
         more = {"angles": of_session.angles(session), "repetitions": session.repetitions()}
     return FORMATS[kind](dataset, path, **more)
-
-
-def _refused(option: str, fault: str) -> BadInputError:
-    return BadInputError(f"{option}: {fault}", {option: [fault]})

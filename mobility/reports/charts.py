@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Callable, Iterator, Sequence
-from html import escape
 from typing import Any
 
+import htpy as h
 import numpy as np
+from markupsafe import Markup
 from numpy.typing import ArrayLike, NDArray
 
+from mobility.formatting import rounded
 from mobility.plot.axes import GREY, NORMAL, SMALL
 
 _WIDE, _HIGH = 324.0, 194.4
@@ -21,13 +23,10 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 45.0, 311.0, 20.0, 160.0
 
 _DASHES: dict[Any, tuple[float, ...]] = {"-": (), ":": (1.0, 1.65)}
 _MARGIN = 0.05
-_HATCH = (
-    "<pattern id='hatch' width='4' height='4' patternUnits='userSpaceOnUse' "
-    "patternTransform='rotate(45)'><path d='M2 0v4' stroke='{}'/></pattern>"
-)
+_KEY = h.p(".note")[h.span(".left-text")["━━ left"], " ", h.span(".right-text")["╌╌ right"]]
 
 
-def charts(*shown: tuple[Callable[..., Any], str]) -> str:
+def charts(*shown: tuple[Callable[..., Any], str]) -> Markup:
     """Set charts side by side, and one below the other on a narrow page.
 
     Parameters
@@ -35,23 +34,15 @@ def charts(*shown: tuple[Callable[..., Any], str]) -> str:
     *shown
         For each a function that draws on an Axes `ax`, and a description.
     """
-    figures = ""
+    figures = []
     for draw, alt in shown:
         chart = Chart()
         draw(ax=chart)
         coded = base64.b64encode(chart.svg().encode()).decode()
-        figures += (
-            f"<figure><img class='chart' src='data:image/svg+xml;base64,{coded}' "
-            f"alt='{escape(alt, quote=True)}' width='{4 * _WIDE / 3:.0f}' "
-            f"height='{4 * _HIGH / 3:.0f}'></figure>"
-        )
-    return f"<div class='charts'>{figures}</div>{_KEY}" if figures else ""
-
-
-_KEY = (
-    "<p class='note'><span class='left-text'>━━ left</span> "
-    "<span class='right-text'>╌╌ right</span></p>"
-)
+        size = {"width": round(4 * _WIDE / 3), "height": round(4 * _HIGH / 3)}
+        source = f"data:image/svg+xml;base64,{coded}"
+        figures.append(h.figure[h.img(".chart", size, src=source, alt=alt)])
+    return h.fragment[h.div(".charts")[figures], _KEY].__html__() if figures else Markup()
 
 
 def round_step(least: float) -> float:
@@ -66,11 +57,11 @@ class Chart:
     transAxes = None  # noqa: N815 - matplotlib's name
 
     def __init__(self) -> None:
-        self._marks: list[tuple[float, Callable[[], str]]] = []
+        self._marks: list[tuple[float, Callable[[], h.Node]]] = []
         self._values: list[NDArray[np.float64]] = []
         self._x: tuple[float, float] = (0.0, 1.0)
         self._y: tuple[float, float] | None = None
-        self._words = ""
+        self._words: list[h.Node] = []
 
     def set_xlim(self, low: float, high: float) -> None:
         """Set the ends of the x axis."""
@@ -102,13 +93,13 @@ class Chart:
 
     def set_ylabel(self, label: str, **_: Any) -> None:
         """Write what the y axis is of."""
-        turn = f" transform='rotate(-90 13 {(_TOP + _BOTTOM) / 2:g})'"
-        self._write(13, (_TOP + _BOTTOM) / 2, label, NORMAL, more=turn)
+        turn = f"rotate(-90 13 {(_TOP + _BOTTOM) / 2:g})"
+        self._write(13, (_TOP + _BOTTOM) / 2, label, NORMAL, transform=turn)
 
     def text(self, x: float, y: float, text: str, *, color: str = "#000", **_: Any) -> None:
         """Write in the panel, at shares of its width and height."""
         place = _LEFT + x * (_RIGHT - _LEFT), _BOTTOM - y * (_BOTTOM - _TOP)
-        self._write(*place, text, SMALL, more=f" fill='{color}'")
+        self._write(*place, text, SMALL, fill=color)
 
     def plot(
         self,
@@ -127,9 +118,9 @@ class Chart:
         values = np.asarray(y, float)
         self._values.append(values)
 
-        def mark() -> str:
+        def mark() -> h.Node:
             path = "".join(f"M{_joined(run)}" for run in self._runs(x, values))
-            return _path(path, _stroke(color, linewidth, linestyle) + f" opacity='{alpha:g}'")
+            return _path(path, opacity=f"{alpha:g}", **_stroke(color, linewidth, linestyle))
 
         self._marks.append((zorder, mark))
 
@@ -142,10 +133,10 @@ class Chart:
         ends[:, np.isnan(ends).any(axis=0)] = np.nan
         self._values.append(ends)
 
-        def mark() -> str:
+        def mark() -> h.Node:
             sides = zip(self._runs(x, ends[0]), self._runs(x, ends[1]), strict=True)
             path = "".join(f"M{_joined([*one, *other[::-1]])}Z" for one, other in sides)
-            return _path(path, f"fill='{color}' opacity='{alpha:g}'")
+            return _path(path, fill=color, opacity=f"{alpha:g}")
 
         self._marks.append((zorder, mark))
 
@@ -155,51 +146,52 @@ class Chart:
     ) -> None:  # fmt: skip
         """Shade or hatch from one x to another, from top to bottom."""
 
-        def mark() -> str:
+        def mark() -> h.Node:
             a, b = self._across([start, end])
-            fill = "url(#hatch)" if hatch else facecolor
-            pattern = _HATCH.format(edgecolor) if hatch else ""
-            return pattern + _path(f"M{a:.1f} {_TOP}H{b:.1f}V{_BOTTOM}H{a:.1f}Z", f"fill='{fill}'")
+            shape = f"M{a:.1f} {_TOP}H{b:.1f}V{_BOTTOM}H{a:.1f}Z"
+            if not hatch:
+                return _path(shape, fill=facecolor)
+            about = {"patternUnits": "userSpaceOnUse", "patternTransform": "rotate(45)"}
+            pattern = h.pattern(about, id="hatch", width=4, height=4)
+            return pattern[_path("M2 0v4", stroke=edgecolor)], _path(shape, fill="url(#hatch)")
 
         self._marks.append((zorder, mark))
 
     def axvline(self, x: float, *, zorder: float = 2, **style: Any) -> None:
         """Draw a line from top to bottom."""
 
-        def mark() -> str:
-            return _path(f"M{self._across([x])[0]:.1f} {_BOTTOM}V{_TOP}", _stroke(**style))
+        def mark() -> h.Node:
+            return _path(f"M{self._across([x])[0]:.1f} {_BOTTOM}V{_TOP}", **_stroke(**style))
 
         self._marks.append((zorder, mark))
 
     def svg(self) -> str:
         """Write the chart."""
-        drawn = "".join(mark() for _, mark in sorted(self._marks, key=lambda each: each[0]))
-        return (
-            f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {_WIDE} {_HIGH}' "
-            "text-anchor='middle' font-family='system-ui,sans-serif'>"
-            f"<clipPath id='panel'><path d='M{_LEFT} {_TOP}H{_RIGHT}V{_BOTTOM}H{_LEFT}Z'/>"
-            f"</clipPath><g clip-path='url(#panel)'>{drawn}</g>{self._axes()}{self._words}</svg>"
-        )
+        drawn = [mark() for _, mark in sorted(self._marks, key=lambda each: each[0])]
+        panel = _path(f"M{_LEFT} {_TOP}H{_RIGHT}V{_BOTTOM}H{_LEFT}Z")
+        about = {"xmlns": "http://www.w3.org/2000/svg", "viewBox": f"0 0 {_WIDE} {_HIGH}"}
+        whole = h.svg(about, text_anchor="middle", font_family="system-ui,sans-serif")
+        clip = h.Element("clipPath")(id="panel")[panel]
+        return str(whole[clip, h.g(clip_path="url(#panel)")[drawn], self._axes(), self._words])
 
-    def _axes(self) -> str:
-        ticks, numbers = f"M{_LEFT} {_TOP}V{_BOTTOM}H{_RIGHT}", ""
+    def _axes(self) -> h.Node:
+        ticks, numbers = f"M{_LEFT} {_TOP}V{_BOTTOM}H{_RIGHT}", []
         for value, text in _ticks(*self._x, most=8):
             x = self._across([value])[0]
             ticks += f"M{x:.1f} {_BOTTOM}v3.5"
-            numbers += f"<text x='{x:.1f}' y='{_BOTTOM + 13}'>{text}</text>"
+            numbers.append(h.text(x=f"{x:.1f}", y=str(_BOTTOM + 13))[text])
         for value, text in _ticks(*self.get_ylim(), most=8):
             y = self._up([value])[0]
             ticks += f"M{_LEFT} {y:.1f}h-3.5"
-            numbers += f"<text x='{_LEFT - 6}' y='{y + 3:.1f}' text-anchor='end'>{text}</text>"
-        return f"{_path(ticks, _stroke(GREY, 0.8))}<g font-size='{SMALL}'>{numbers}</g>"
+            place = {"x": str(_LEFT - 6), "y": f"{y + 3:.1f}"}
+            numbers.append(h.text(place, text_anchor="end")[text])
+        return _path(ticks, **_stroke(GREY, 0.8)), h.g(font_size=str(SMALL))[numbers]
 
     def _write(
-        self, x: float, y: float, text: str, size: float, anchor: str = "middle", more: str = ""
+        self, x: float, y: float, text: str, size: float, anchor: str = "middle", **more: str
     ) -> None:
-        self._words += (
-            f"<text x='{x:g}' y='{y:g}' font-size='{size}' text-anchor='{anchor}'{more}>"
-            f"{escape(text)}</text>"
-        )
+        about = {"x": f"{x:g}", "y": f"{y:g}", "font-size": str(size), "text-anchor": anchor}
+        self._words.append(h.text(about, **more)[text])
 
     def _across(self, x: ArrayLike) -> NDArray[np.float64]:
         low, high = self._x
@@ -228,20 +220,23 @@ def _ticks(low: float, high: float, *, most: int) -> list[tuple[float, str]]:
     step = round_step((high - low) / most)
     digits = max(0, -math.floor(math.log10(step)))
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-    return [(k * step, f"{k * step:.{digits}f}".replace("-", "−")) for k in range(first, last + 1)]
+    return [(k * step, rounded(k * step, digits)) for k in range(first, last + 1)]
 
 
 def _joined(points: Sequence[tuple[float, float]]) -> str:
     return " ".join(f"{x:g},{y:g}" for x, y in points)
 
 
-def _path(path: str, style: str) -> str:
-    return f"<path d='{path}' {style}/>" if path else ""
+def _path(path: str, **style: str | None) -> h.Node:
+    return h.path(d=path, **style) if path else None
 
 
-def _stroke(color: str, linewidth: float, linestyle: Any = "-") -> str:
+def _stroke(color: str, linewidth: float, linestyle: Any = "-") -> dict[str, str | None]:
     dashes = _DASHES[linestyle] if isinstance(linestyle, str) else linestyle[1]
-    dashed = " ".join(f"{linewidth * each:g}" for each in dashes)
-    return f"fill='none' stroke='{color}' stroke-width='{linewidth:g}' stroke-linejoin='round'" + (
-        f" stroke-dasharray='{dashed}'" if dashed else ""
-    )
+    return {
+        "fill": "none",
+        "stroke": color,
+        "stroke_width": f"{linewidth:g}",
+        "stroke_linejoin": "round",
+        "stroke_dasharray": " ".join(f"{linewidth * each:g}" for each in dashes) or None,
+    }

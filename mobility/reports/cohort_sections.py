@@ -1,14 +1,15 @@
 """The parts of the cohort report as HTML, with a sentence in place of an empty table.
 
-They take tables of :mod:`mobility.pipeline.cohort`; texts of people are escaped.
+They take tables of :mod:`mobility.pipeline.cohort`.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from html import escape
 from typing import TYPE_CHECKING
+
+from markupsafe import Markup
 
 from mobility import registry, tables
 from mobility.formatting import MISSING, dated, quantity
@@ -24,7 +25,7 @@ from mobility.pipeline.cohort import (
 )
 from mobility.reports.cohort_figures import MOST_PANELS
 from mobility.reports.first_page import CLASS_OF_LEVEL
-from mobility.reports.sections import facts, measured, paragraphs, table
+from mobility.reports.sections import Cell, Row, facts, measured, paragraphs, table
 from mobility.sessions.record import ANONYMOUS, verdict_in_words
 from mobility.wording import split_names
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def summary(sessions: pd.DataFrame, store: str) -> str:
+def summary(sessions: pd.DataFrame, store: str) -> Markup:
     """Give the numbers of sessions and people, the period, and the sessions left out.
 
     Parameters
@@ -49,7 +50,7 @@ def summary(sessions: pd.DataFrame, store: str) -> str:
     nameless = int(sessions["user_id"].eq(ANONYMOUS).sum())
     people = sessions.loc[sessions["user_id"].ne(ANONYMOUS), "user_id"].nunique()
     without = [
-        escape(tables.sentence("cohort.left_out", reason=reason, count=count))
+        tables.sentence("cohort.left_out", reason=reason, count=count)
         for reason, count in left_out(sessions).items()
     ]
     return facts(
@@ -68,19 +69,17 @@ def summary(sessions: pd.DataFrame, store: str) -> str:
     )
 
 
-def session_table(sessions: pd.DataFrame) -> str:
+def session_table(sessions: pd.DataFrame) -> Markup:
     """List every session with its verdict, or the reason why it is left out."""
-    if sessions.empty:
-        return ""
     rows = [
         [
-            escape(row.session_id),
-            escape(row.user_id),
-            f"<td class='date'>{dated(row.date)}</td>",
-            escape(row.view or MISSING),
+            row.session_id,
+            row.user_id,
+            Cell(dated(row.date), "date"),
+            row.view or MISSING,
             _recording(row.recording, row.exercise),
             MISSING if row.reason else f"{row.repetitions}",
-            escape(row.reason or tables.sentence("cohort.state")),
+            row.reason or tables.sentence("cohort.state"),
         ]
         for row in sessions.itertuples()
     ]
@@ -91,10 +90,8 @@ def session_table(sessions: pd.DataFrame) -> str:
     )
 
 
-def _recording(level: str, exercise: str) -> str:
-    if not level:
-        return MISSING
-    return f"<td class='{CLASS_OF_LEVEL[level]}'>{escape(verdict_in_words(level, exercise))}</td>"
+def _recording(level: str, exercise: str) -> str | Cell:
+    return Cell(verdict_in_words(level, exercise), CLASS_OF_LEVEL[level]) if level else MISSING
 
 
 def usual_metrics(exercise: str) -> str:
@@ -110,7 +107,7 @@ def chosen_metrics(frame: pd.DataFrame, metrics: str) -> tuple[list[str], list[s
     return [m for m in asked if m in available], [m for m in asked if m not in available]
 
 
-def of_the_table(frame: pd.DataFrame, chosen: Sequence[str], unknown: Sequence[str]) -> str:
+def of_the_table(frame: pd.DataFrame, chosen: Sequence[str], unknown: Sequence[str]) -> Markup:
     """Give the size of the table, and the requested metrics that it lacks."""
     if frame.empty:
         return paragraphs(tables.sentence("cohort.empty"))
@@ -142,9 +139,9 @@ def group_title(group_by: str) -> str:
     return words.get(group_by, group_by.replace("_", " ").capitalize())
 
 
-def changes_table(frame: pd.DataFrame, metrics: Sequence[str]) -> str:
+def changes_table(frame: pd.DataFrame, metrics: Sequence[str]) -> Markup:
     """List the changes of all repeated sessions, and whether they are within error."""
-    rows = []
+    rows: list[Row] = []
     people: set[str] = set()
     for metric in metrics:
         compared = changes(frame, metric)
@@ -154,31 +151,29 @@ def changes_table(frame: pd.DataFrame, metrics: Sequence[str]) -> str:
             units, verdict = str(row.units), row.verdict.replace(" ", "_")
             rows.append(
                 [
-                    escape(f"{row.user_id}: {title}"),
-                    escape(row.side or MISSING),
+                    f"{row.user_id}: {title}",
+                    row.side or MISSING,
                     dated(row.date),
                     measured(row.value, units, half=half_width(row.sd)),
                     "" if row.verdict == "first" else quantity(row.change, units, signed=True),
                     quantity(row.mdc95, units),
-                    f"<td class='text'>{tables.sentence(f'cohort.change.{verdict}')}</td>",
+                    Cell(tables.sentence(f"cohort.change.{verdict}"), "text"),
                 ]
             )
-    if not rows:
-        return paragraphs(tables.sentence("cohort.no_change"))
-    html = table(
+    made = table(
         ["Measure", "Side", "Date", "Value", "Change", "MDC₉₅", "The change is"],
         rows,
         caption=tables.sentence("cohort.changes"),
         numeric=True,
     )
     if len(people) > MOST_PANELS:
-        html += paragraphs(tables.sentence("cohort.first_panels", count=MOST_PANELS))
-    return html
+        made += paragraphs(tables.sentence("cohort.first_panels", count=MOST_PANELS))
+    return made or paragraphs(tables.sentence("cohort.no_change"))
 
 
-def groups_table(frame: pd.DataFrame, metrics: Sequence[str], group_by: str) -> str:
+def groups_table(frame: pd.DataFrame, metrics: Sequence[str], group_by: str) -> Markup:
     """Describe each group: people, median, quartiles if there are enough people, range."""
-    rows = []
+    rows: list[Row] = []
     for metric in metrics:
         values = by_group(frame, metric, group_by)
         title = title_of(frame, metric)
@@ -189,27 +184,25 @@ def groups_table(frame: pd.DataFrame, metrics: Sequence[str], group_by: str) -> 
             )
             rows.append(
                 [
-                    escape(f"{title}, {row['group']}"),
-                    escape(row["side"] or MISSING),
+                    f"{title}, {row['group']}",
+                    row["side"] or MISSING,
                     f"{row['people']}",
                     median,
                     MISSING if math.isnan(row["lower quartile"]) else f"{low} – {high}",
                     f"{quantity(row['least'], units)} – {quantity(row['greatest'], units)}",
                 ]
             )
-    if not rows:
-        return paragraphs(tables.sentence("cohort.no_group"))
     return table(
         ["Measure and group", "Side", "People", "Median", "Quartiles", "Range"],
         rows,
         caption=tables.sentence("cohort.groups", group=group_title(group_by).lower()),
         numeric=True,
-    )
+    ) or paragraphs(tables.sentence("cohort.no_group"))
 
 
-def refused_table(frame: pd.DataFrame, metrics: Sequence[str]) -> str:
+def refused_table(frame: pd.DataFrame, metrics: Sequence[str]) -> Markup:
     """Count for each metric the values, and the reasons for missing ones."""
-    rows = []
+    rows: list[Row] = []
     for metric in metrics:
         rows_of_metric = of_metric(frame, metric)
         missing = rows_of_metric[rows_of_metric["value"].isna()]
@@ -217,13 +210,11 @@ def refused_table(frame: pd.DataFrame, metrics: Sequence[str]) -> str:
         why = "; ".join(f"{reason} ({count})" for reason, count in reasons.items())
         rows.append(
             [
-                escape(title_of(frame, metric)),
+                title_of(frame, metric),
                 f"{len(rows_of_metric) - len(missing)} of {len(rows_of_metric)}",
-                f"<td class='text'>{escape(why) or MISSING}</td>",
+                Cell(why or MISSING, "text"),
             ]
         )
-    if not rows:
-        return ""
     return table(
         ["Measure", "Values", "Why one is missing"],
         rows,

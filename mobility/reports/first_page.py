@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from html import escape
 from typing import TYPE_CHECKING
+
+import htpy as h
+from markupsafe import Markup
 
 from mobility import tables
 from mobility.assessment.findings import Finding, excess, label, say
 from mobility.assessment.verdict import Part, Verdict
 from mobility.kinematics.skeleton import other_side
 from mobility.reports.groups import exercises_in_short
-from mobility.reports.sections import count_repetitions, paragraphs
+from mobility.reports.sections import bullets, count_repetitions, html, paragraphs
 from mobility.view import TWO_CAMERAS, UNKNOWN, best_view, trial_view
 from mobility.wording import spoken
 
@@ -34,23 +36,21 @@ CLASS_OF_LEVEL = {
 """Class of the style sheet for each level of a verdict."""
 
 
-def trust(verdict: Verdict) -> str:
+def trust(verdict: Verdict) -> Markup:
     """Say what the recording is good for, why, and what to do about it."""
-    return (
-        f"<p class='trust {CLASS_OF_LEVEL[verdict.level]}'>"
-        f"<strong>{escape(verdict.headline)}</strong> "
-        f"{escape(' '.join(filter(None, [verdict.why, verdict.what_to_do])))}</p>"
-    )
+    why = " ".join(filter(None, [verdict.why, verdict.what_to_do]))
+    kind = f"trust {CLASS_OF_LEVEL[verdict.level]}"
+    return paragraphs((h.strong[verdict.headline], " ", why), kind=kind)
 
 
-def what_the_view_hides(pose: xr.Dataset, verdict: Verdict) -> str:
+def what_the_view_hides(pose: xr.Dataset, verdict: Verdict) -> Markup:
     """Say in a line what the view of the camera hides or shows less well.
 
     Empty where the verdict rules out findings, with two cameras, and where the view is unknown.
     """
     view = best_view(pose)
     if "findings" in verdict.rules_out or trial_view(pose) in (TWO_CAMERAS, UNKNOWN):
-        return ""
+        return Markup()
     side = "right" if view.azimuth_deg > 0 else "left"
     sentence = tables.sentence(
         f"report.view_hides.{view.kind.replace('-', '_')}",
@@ -58,19 +58,19 @@ def what_the_view_hides(pose: xr.Dataset, verdict: Verdict) -> str:
         side=side,
         other=other_side(side),
     )
-    return f"<p class='note'>{escape(sentence)}</p>"
+    return paragraphs(sentence, kind="note")
 
 
-def doubt(verdict: Verdict) -> str:
+def doubt(verdict: Verdict) -> Markup:
     """Say in a line that the sides may have been exchanged; empty where that is not in doubt."""
-    sentence = tables.sentence("report.sides_in_doubt")
-    return f"<p class='note'>{sentence}.</p>" if verdict.sides_in_doubt else ""
+    sentence = f"{tables.sentence('report.sides_in_doubt')}."
+    return paragraphs(sentence, kind="note") if verdict.sides_in_doubt else Markup()
 
 
-def absent(verdict: Verdict, *parts: Part) -> str:
+def absent(verdict: Verdict, *parts: Part) -> Markup:
     """Say in a paragraph which parts are not given, and why; empty where all are."""
     sentence = verdict.absent(*parts)
-    return f"<p class='missing'>{escape(sentence)}</p>" if sentence else ""
+    return paragraphs(sentence, kind="missing") if sentence else Markup()
 
 
 def in_short(session: StoredSession) -> tuple[str, str]:
@@ -84,17 +84,17 @@ def faults_in_words(findings: Sequence[Finding]) -> str:
     return "; ".join(dict.fromkeys(map(_label, _by_rule_and_reason(findings))))
 
 
-def fms_in_short(metrics: xr.Dataset) -> str:
+def fms_in_short(metrics: xr.Dataset) -> Markup:
     """Give the score of the FMS deep squat in a line; empty where the score is undecided."""
     given = metrics.get("fms_probability")
     if given is None or given.attrs.get("score") == "open":
-        return ""
+        return Markup()
     return paragraphs(tables.sentence("report.fms_score", score=given.attrs["verdict"]))
 
 
 def findings_and_advice(
     findings: Sequence[Finding], verdict: Verdict, exercise: Exercise, *, most: int
-) -> str:
+) -> Markup:
     """Show the main findings and advice, or that the verdict rules them out.
 
     Parameters
@@ -109,13 +109,13 @@ def findings_and_advice(
         Most pieces of advice to name.
     """
     if {"findings", "exercises"} <= verdict.rules_out:
-        return f"<p class='missing'>{tables.sentence('report.first_page.nothing_given')}</p>"
+        return paragraphs(tables.sentence("report.first_page.nothing_given"), kind="missing")
     stands_out = main_findings(findings, verdict, exercise) + doubt(verdict)
     work = absent(verdict, "exercises") or exercises_in_short(findings, most=most)
-    return f"<h2>What stands out</h2>{stands_out}<h2>What to do</h2>{work}"
+    return html(h.h2["What stands out"], stands_out, h.h2["What to do"], work)
 
 
-def main_findings(findings: Sequence[Finding], verdict: Verdict, exercise: Exercise) -> str:
+def main_findings(findings: Sequence[Finding], verdict: Verdict, exercise: Exercise) -> Markup:
     """State the largest findings in words, one for each rule, and name what could not be judged.
 
     Sorted by :func:`excess`, largest first; of two sides the larger counts.
@@ -124,20 +124,18 @@ def main_findings(findings: Sequence[Finding], verdict: Verdict, exercise: Exerc
         return ruled_out
     faults = _by_rule_and_reason([f for f in findings if f.status == "found"])
     faults.sort(key=lambda each: -max(map(excess, each)))
-    items = "".join(
-        f"<li>{escape(say(each, 'participant'))}</li>" for each in faults[:MOST_FINDINGS]
-    )
+    items = (h.li[say(each, "participant")] for each in faults[:MOST_FINDINGS])
     parts = not_judged(findings, exercise)
-    html = f"<ol>{items}</ol>"
+    shown = html(h.ol[items])
     if more := len(faults[MOST_FINDINGS:]):
-        html += paragraphs(tables.sentence("report.first_page.more_found", count=more))
+        shown += paragraphs(tables.sentence("report.first_page.more_found", count=more))
     if not faults and (parts or any(f.status == "cannot be told" for f in findings)):
-        html = paragraphs(tables.sentence("report.first_page.no_fault_in_part"))
+        shown = paragraphs(tables.sentence("report.first_page.no_fault_in_part"))
     elif not faults:
-        html = paragraphs(tables.sentence("report.first_page.no_fault"))
+        shown = paragraphs(tables.sentence("report.first_page.no_fault"))
     if parts:
-        html += paragraphs(tables.sentence("report.first_page.not_judged", parts=", ".join(parts)))
-    return html
+        shown += paragraphs(tables.sentence("report.first_page.not_judged", parts=", ".join(parts)))
+    return shown
 
 
 def not_judged(findings: Sequence[Finding], exercise: Exercise) -> list[str]:
@@ -167,7 +165,7 @@ def main_fault(findings: Sequence[Finding]) -> list[Finding]:
     return sorted((each for each in faults if each.rule == rule), key=lambda each: -excess(each))
 
 
-def cannot_be_told(findings: Sequence[Finding], metrics: xr.Dataset) -> str:
+def cannot_be_told(findings: Sequence[Finding], metrics: xr.Dataset) -> Markup:
     """List, grouped by reason, the faults that could not be judged; most frequent reason first."""
     refused: dict[str, list[str]] = {}
     close: list[str] = []
@@ -188,9 +186,7 @@ def cannot_be_told(findings: Sequence[Finding], metrics: xr.Dataset) -> str:
         ]
         if names
     ]
-    if not items:
-        return paragraphs(tables.sentence("report.all_told"))
-    return "<ul>" + "".join(f"<li>{escape(item)}</li>" for item in items) + "</ul>"
+    return bullets(items) or paragraphs(tables.sentence("report.all_told"))
 
 
 def _label(findings: Sequence[Finding]) -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from html import escape
 from typing import TYPE_CHECKING
+
+import htpy as h
+from markupsafe import Markup
 
 from mobility import tables
 from mobility.assessment.findings import all_rules, threshold_of
@@ -149,38 +151,35 @@ def values_of(metrics: xr.Dataset, metric: str) -> dict[str, tuple[float, float]
     return values
 
 
-def show(gauges: Sequence[Gauge], *, caption: str) -> str:
+def show(gauges: Sequence[Gauge], *, caption: str) -> Markup:
     """Make the table of gauges: name, bar with interval and goal, and the value as text."""
-    rows = "".join(
-        f"<tr><th scope='row'>{escape(g.name)}<small>{escape(g.goal_text)}</small></th>"
-        f"<td>{_bar(g)}</td><td>{_values(g)}</td></tr>"
+    if not gauges:
+        return Markup()
+    rows = (
+        h.tr[h.th(scope="row")[g.name, h.small[g.goal_text]], h.td[_bar(g)], h.td[_values(g)]]
         for g in gauges
     )
-    if not rows:
-        return ""
-    return (
-        f"<table class='gauges'><caption>{escape(caption)}</caption><tbody>{rows}</tbody></table>"
-    )
+    return h.table(".gauges")[h.caption[caption], h.tbody[rows]].__html__()
 
 
-def _values(gauge: Gauge) -> str:
-    texts = []
+def _values(gauge: Gauge) -> h.Node:
+    parts: list[h.Node] = []
     for side, (value, half) in gauge.values.items():
-        letter = f"<span class='{side}-text'>{side[0].upper()}</span> " if side else ""
-        text = quantity(value, gauge.units)
+        letter = (h.span(class_=f"{side}-text")[side[0].upper()], " ") if side else None
         digits, _ = digits_and_suffix(gauge.units)
         error = f" {plus_minus(half, digits=digits)}" if half > 0 else ""
         if math.isfinite(gauge.interval[0]):
             error = f" ({between(*gauge.interval)})"
-        texts.append(f"{letter}{text}<span class='interval'>{error}</span>")
-    return "<br>".join(texts)
+        below = h.br if parts else None
+        parts.append((below, letter, quantity(value, gauge.units), h.span(".interval")[error]))
+    return parts
 
 
 _NEAR = 0.22
 """Least distance of two numbers below a bar, as a share of it."""
 
 
-def _bar(gauge: Gauge) -> str:
+def _bar(gauge: Gauge) -> h.Node:
     low, high = _scale(gauge)
 
     def share(value: float) -> float:
@@ -189,15 +188,15 @@ def _bar(gauge: Gauge) -> str:
     def at(value: float) -> str:
         return f"{100 * share(value):.1f}%"
 
-    parts = ["<rect class='track' x='0' y='1' width='100%' height='16' rx='3'/>"]
+    parts: list[h.Node] = [h.rect(".track", x=0, y=1, width="100%", height=16, rx=3)]
     if all(map(math.isfinite, gauge.usual)):
         first, last = gauge.usual
         width = f"{100 * (last - first) / (high - low):.1f}%"
-        parts.append(f"<rect class='usual' x='{at(first)}' y='0' width='{width}' height='18'/>")
+        parts.append(h.rect(".usual", x=at(first), y=0, width=width, height=18))
     numbers = [low, high]
     if math.isfinite(gauge.goal):
         x = at(gauge.goal)
-        parts.append(f"<line class='goal' x1='{x}' x2='{x}' y1='0' y2='18'/>")
+        parts.append(h.line(".goal", x1=x, x2=x, y1=0, y2=18))
         numbers = [end for end in numbers if abs(share(end) - share(gauge.goal)) > _NEAR]
         numbers.append(gauge.goal)
     for number in numbers:
@@ -208,17 +207,16 @@ def _bar(gauge: Gauge) -> str:
             if share(number) > 1 - _NEAR / 2
             else "middle"
         )
-        text = quantity(number, gauge.units)
-        parts.append(f"<text x='{at(number)}' y='28' text-anchor='{anchor}'>{text}</text>")
+        text = h.text(x=at(number), y=28, text_anchor=anchor)
+        parts.append(text[quantity(number, gauge.units)])
     for number, (side, (value, half)) in enumerate(gauge.values.items()):
         y = 9 if len(gauge.values) == 1 else 5 + 8 * number
         kind = side or "both"
         if math.isfinite(half):
             first, last = gauge.ends(value, half)
-            span = f"x1='{at(first)}' x2='{at(last)}'"
-            parts.append(f"<line class='{kind}' {span} y1='{y}' y2='{y}'/>")
-        parts.append(f"<circle class='{kind}' cx='{at(value)}' cy='{y}' r='3.5'/>")
-    return f"<svg aria-hidden='true' focusable='false'>{''.join(parts)}</svg>"
+            parts.append(h.line(class_=kind, x1=at(first), x2=at(last), y1=y, y2=y))
+        parts.append(h.circle(class_=kind, cx=at(value), cy=y, r="3.5"))
+    return h.svg(aria_hidden="true", focusable="false")[parts]
 
 
 def _scale(gauge: Gauge) -> tuple[float, float]:

@@ -6,10 +6,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from html import escape
 from typing import TYPE_CHECKING
 
+import htpy as h
 import xarray as xr
+from markupsafe import Markup
 
 from mobility import plot, tables
 from mobility.assessment.advice import advise
@@ -23,11 +24,16 @@ from mobility.kinematics.skeleton import SIDES
 from mobility.reports.charts import charts
 from mobility.reports.references import References
 from mobility.reports.sections import (
+    Cell,
+    Row,
+    bullets,
     cell,
     cells_of_sides,
+    html,
     moment_of,
     nothing_measured,
     paragraphs,
+    sentence,
     table,
     units_of,
     value_of,
@@ -51,7 +57,7 @@ _FARTHER_UNDER_WEIGHT = ("ankle_dorsiflexion",)
 
 def curves(
     angles: xr.Dataset, repetitions: xr.Dataset, metrics: xr.Dataset, names: Sequence[str]
-) -> str:
+) -> Markup:
     """Draw the accepted repetitions of the angles that could be measured.
 
     Parameters
@@ -67,7 +73,7 @@ def curves(
         if name in angles and not nothing_measured(metrics, name, repetitions)
     ]
     if not drawn or not int((repetitions["accepted"] & repetitions["complete"]).sum()):
-        return ""
+        return html()
     made = [
         (
             partial(plot.repetitions, angles, repetitions, name, legend=False),
@@ -75,10 +81,10 @@ def curves(
         )
         for name in drawn
     ]
-    return charts(*made) + f"<p class='note'>{tables.sentence('report.curves.repetitions')}</p>"
+    return charts(*made) + paragraphs(tables.sentence("report.curves.repetitions"), kind="note")
 
 
-def whole_recording(angles: xr.Dataset, repetitions: xr.Dataset, names: Sequence[str]) -> str:
+def whole_recording(angles: xr.Dataset, repetitions: xr.Dataset, names: Sequence[str]) -> Markup:
     """Draw angles over the whole recording, with their errors and the repetitions."""
     made = [
         (
@@ -87,10 +93,10 @@ def whole_recording(angles: xr.Dataset, repetitions: xr.Dataset, names: Sequence
         )
         for name in names
     ]
-    return charts(*made) + f"<p class='note'>{tables.sentence('report.curves.band')}</p>"
+    return charts(*made) + paragraphs(tables.sentence("report.curves.band"), kind="note")
 
 
-def in_detail(findings: Sequence[Finding], references: References) -> str:
+def in_detail(findings: Sequence[Finding], references: References) -> Markup:
     """List the faults found and not found with their numbers, and cite the thresholds."""
     parts = []
     for status in ("found", "not found"):
@@ -98,40 +104,31 @@ def in_detail(findings: Sequence[Finding], references: References) -> str:
         if chosen:
             rules = dict.fromkeys(f.rule for f in chosen)
             texts = (say([f for f in chosen if f.rule == rule], "professional") for rule in rules)
-            items = "".join(f"<li>{escape(text)}</li>" for text in texts)
             cite = references.cite(*(f.source for f in chosen))
-            parts.append(f"<h3>{capital(status)} {cite}</h3><ul>{items}</ul>")
-    return "".join(parts)
+            parts.append((h.h3[capital(status), " ", cite], bullets(texts)))
+    return html(parts)
 
 
-def exercises_in_short(findings: Sequence[Finding], *, most: int = 2) -> str:
+def exercises_in_short(findings: Sequence[Finding], *, most: int = 2) -> Markup:
     """Name the first exercises for the findings with their doses."""
     works = advise(findings)
-    items = "".join(
-        f"<li>{escape(capital(work.name))}: {escape(work.dose.partition(';')[0])}.</li>"
-        for work in works[:most]
-    )
+    items = [f"{capital(work.name)}: {work.dose.partition(';')[0]}." for work in works[:most]]
     if more := len(works[most:]):
-        items += f"<li>{tables.sentence('report.first_page.more_to_do', count=more)}</li>"
-    return f"<ul>{items}</ul>" if items else _nothing_to_do()
+        items.append(tables.sentence("report.first_page.more_to_do", count=more))
+    return bullets(items) or _nothing_to_do()
 
 
-def what_to_do(findings: Sequence[Finding], references: References) -> str:
+def what_to_do(findings: Sequence[Finding], references: References) -> Markup:
     """List the exercises for the findings, each with dose and source."""
     rows = [
-        [
-            escape(capital(work.name)) + references.cite(work.source),
-            escape(work.dose),
-            escape(work.how),
-        ]
+        [(capital(work.name), references.cite(work.source)), work.dose, work.how]
         for work in advise(findings)
     ]
-    if not rows:
-        return _nothing_to_do()
-    return table(["Exercise", "Dose", "How"], rows, caption=tables.sentence("report.exercises"))
+    shown = table(["Exercise", "Dose", "How"], rows, caption=tables.sentence("report.exercises"))
+    return shown or _nothing_to_do()
 
 
-def _nothing_to_do() -> str:
+def _nothing_to_do() -> Markup:
     return paragraphs(tables.sentence("report.first_page.nothing_to_do"))
 
 
@@ -140,7 +137,7 @@ def published_ranges(
     participant: Participant | None,
     record: SessionRecord,
     references: References,
-) -> str:
+) -> Markup:
     """List published largest angles of people like this one, where there are any.
 
     Parameters
@@ -153,7 +150,7 @@ def published_ranges(
         Where the studies are numbered.
     """
     if not angles:
-        return ""
+        return html()
     sex = None if participant is None else participant.sex
     ages = _ages(participant, record)
     rows = []
@@ -181,15 +178,14 @@ def published_ranges(
             )
         rows.append(
             [
-                escape(capital(spoken(angle))) + references.cite(chosen.source),
-                f"{largest}, {escape(tables.sentence(f'report.kinds.{kind}'))}",
-                escape("; ".join(filter(None, [whom, chosen.note]))),
+                (capital(spoken(angle)), references.cite(chosen.source)),
+                f"{largest}, {tables.sentence(f'report.kinds.{kind}')}",
+                "; ".join(filter(None, [whom, chosen.note])),
             ]
         )
-    if not rows:
-        return f"<p class='note'>{tables.sentence('report.ranges.none')}</p>"
     caption = tables.sentence("report.ranges.caption")
-    return table(["Angle", "Largest", "Of whom"], rows, caption=caption)
+    shown = table(["Angle", "Largest", "Of whom"], rows, caption=caption)
+    return shown or paragraphs(tables.sentence("report.ranges.none"), kind="note")
 
 
 def _range_for(
@@ -229,7 +225,7 @@ def value_table(
     references: References,
     *,
     caption: str,
-) -> str:
+) -> Markup:
     """Show some metrics over the accepted repetitions: left and right, or one value for both.
 
     Parameters
@@ -251,23 +247,23 @@ def value_table(
         head = capital(str(attrs.get("long_name", spoken(name))))
         if meaning := entry_of(name).get("plus"):
             head = tables.sentence("report.plus", measure=head, meaning=meaning)
-        head = escape(head) + references.cite(str(attrs.get("reference", "")))
         if "side" in metrics[name].dims:
-            rows.append([head, *cells_of_sides(metrics, name, repetitions)])
+            cells = cells_of_sides(metrics, name, repetitions)
         else:
             shown = cell(metrics, name, repetitions, signed=entry_of(name).get("signed", False))
-            rows.append([head, f"<td colspan='3' class='both'>{shown}</td>"])
-    if not rows:
-        return f"<p class='missing'>{tables.sentence('report.not_part')}</p>"
-    return table(["Measure", "Left", "Right", "Right − left"], rows, caption=caption, numeric=True)
+            cells = [Cell(shown, "both", columns=3)]
+        rows.append([(head, _cited(metrics, name, references)), *cells])
+    columns = ["Measure", "Left", "Right", "Right − left"]
+    shown = table(columns, rows, caption=caption, numeric=True)
+    return shown or paragraphs(tables.sentence("report.not_part"), kind="missing")
 
 
 def tempo_table(
     metrics: xr.Dataset, repetitions: xr.Dataset, references: References, verdict: Verdict
-) -> str:
+) -> Markup:
     """Show tempo and smoothness of each repetition, without what the verdict rules out."""
     if repetitions.sizes.get("rep", 0) == 0:
-        return f"<p class='missing'>{tables.sentence('report.no_repetition')}</p>"
+        return paragraphs(tables.sentence("report.no_repetition"), kind="missing")
     columns = {
         "tempo_ratio": "Down / up",
         "descent_sparc": "SPARC down",
@@ -277,7 +273,7 @@ def tempo_table(
     }
     columns = {n: head for n, head in columns.items() if n in metrics and verdict.keeps(n)}
     if not columns:
-        return ""
+        return html()
     rows = [
         [
             f"{int(number)}",
@@ -286,27 +282,26 @@ def tempo_table(
         for number in repetitions["rep"].values
     ]
     heads = [
-        head + ("" if name == "tempo_ratio" else _cited(metrics, name, references))
+        head if name == "tempo_ratio" else (head, _cited(metrics, name, references))
         for name, head in columns.items()
     ]
     alone = len(columns) == 1
     caption = tables.sentence("report.tempo.ratio" if alone else "report.tempo.caption")
-    html = table(["No.", *heads], rows, caption=caption, numeric=True)
+    made = table(["No.", *heads], rows, caption=caption, numeric=True)
     if out := verdict.absent("smoothness"):
-        html += f"<p class='missing'>{escape(out)}</p>"
+        made += paragraphs(out, kind="missing")
     elif "smoothness_sparc" in metrics:
         sides = SIDES if "side" in metrics["smoothness_sparc"].dims else (None,)
         each = (cell(metrics, "smoothness_sparc", repetitions, side=side) for side in sides)
-        smooth = " / ".join(each)
-        html += f"<p>{tables.sentence('report.tempo.smoothness', value=smooth)}</p>"
-    return html
+        made += paragraphs(sentence("report.tempo.smoothness", value=Markup(" / ").join(each)))
+    return made
 
 
-def _cited(metrics: xr.Dataset, name: str, references: References) -> str:
+def _cited(metrics: xr.Dataset, name: str, references: References) -> Markup:
     return references.cite(str(metrics[name].attrs.get("reference", "")))
 
 
-def spread_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> str:
+def spread_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> Markup:
     """Show how much the accepted repetitions differ: at the bottom, and along their curves."""
     rows = []
     for name in _SPREAD:
@@ -316,7 +311,7 @@ def spread_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> str:
         sides = ("left", "right") if "side" in metrics[kinds[0]].dims else (None,)
         rows.append(
             [
-                escape(capital(spoken(name))),
+                capital(spoken(name)),
                 *(
                     "/".join(rounded(value_of(metrics, kind, s), 1) for s in sides)
                     for kind in kinds
@@ -327,7 +322,7 @@ def spread_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> str:
     if "leg" in repetitions:
         counted = counted & (repetitions["leg"] == xr.DataArray(list(SIDES), dims="side"))
     if not rows or int(counted.sum("rep").max()) < least:
-        return f"<p class='missing'>{tables.sentence('report.spread.too_few', least=least)}</p>"
+        return paragraphs(tables.sentence("report.spread.too_few", least=least), kind="missing")
     return table(
         ["Angle", capital(moment_of(metrics)), "Along the curve"],
         rows,
@@ -336,21 +331,20 @@ def spread_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> str:
     )
 
 
-def symmetry_table(metrics: xr.Dataset, repetitions: xr.Dataset, references: References) -> str:
+def symmetry_table(metrics: xr.Dataset, repetitions: xr.Dataset, references: References) -> Markup:
     """Show the differences of the sides of which the 95 % interval excludes 0."""
-    rows = []
+    rows: list[Row] = []
     ratios = {
         "asymmetry_index": "Asymmetry index",
         "limb_symmetry_index": "Limb symmetry index",
         "symmetry_angle": "Symmetry angle",
     }
-    cites: dict[str, str] = {}
+    cites: dict[str, Markup] = {}
     for name in SYMMETRY:
         difference = f"{name}_asymmetry"
         value, sd = (value_of(metrics, each) for each in (difference, f"{difference}_sd"))
-        if not math.isfinite(value) or abs(value) <= half_width(
-            sd
-        ):  # without an error, all are shown
+        # Without an error, all are shown.
+        if not math.isfinite(value) or abs(value) <= half_width(sd):
             continue
         kinds = {kind: f"{name}_{kind}" for kind in ratios}
         cites |= {
@@ -358,25 +352,23 @@ def symmetry_table(metrics: xr.Dataset, repetitions: xr.Dataset, references: Ref
         }
         rows.append(
             [
-                escape(capital(spoken(name))),
+                capital(spoken(name)),
                 cell(metrics, difference, repetitions, signed=True),
-                f"<td class='text'>{escape(verdict(metrics, difference))}</td>",
+                Cell(verdict(metrics, difference), "text"),
                 *(
                     quantity(value_of(metrics, each), "percent", digits=1)
                     for each in kinds.values()
                 ),
             ]
         )
-    if not rows:
-        return paragraphs(tables.sentence("report.symmetry.none"))
     return table(
         [
             "Angle",
             "Right − left",
             "The difference is",
-            *(f"{head}{cites.get(kind, '')}" for kind, head in ratios.items()),
+            *((head, cites.get(kind, Markup())) for kind, head in ratios.items()),
         ],
         rows,
         caption=tables.sentence("report.symmetry.apart", moment=moment_of(metrics)),
         numeric=True,
-    )
+    ) or paragraphs(tables.sentence("report.symmetry.none"))

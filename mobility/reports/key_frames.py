@@ -6,10 +6,11 @@ import base64
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from html import escape
 from typing import TYPE_CHECKING, Any
 
+import htpy as h
 import numpy as np
+from markupsafe import Markup
 
 from mobility import tables
 from mobility.capture.video import keyframe_times, read_frames
@@ -136,18 +137,17 @@ def _time_ranges(
     return ranges
 
 
-def as_html(frames: Sequence[KeyFrame]) -> str:
+def as_html(frames: Sequence[KeyFrame]) -> Markup:
     """Set pictures side by side with what was measured in each; empty without pictures."""
     if not frames:
-        return ""
-    figures = "".join(
-        f"<figure><img src='data:image/jpeg;base64,{base64.b64encode(frame.jpeg).decode()}' "
-        f"width='{frame.width}' height='{frame.height}' "
-        f"alt='{escape(tables.sentence('report.picture', caption=frame.moment.caption))}'>"
-        f"<figcaption>{escape(frame.moment.caption)}</figcaption></figure>"
-        for frame in frames
-    )
-    return f"<div class='frames'>{figures}</div>"
+        return Markup()
+    figures = []
+    for frame in frames:
+        source = f"data:image/jpeg;base64,{base64.b64encode(frame.jpeg).decode()}"
+        alt = tables.sentence("report.picture", caption=frame.moment.caption)
+        picture = h.img(src=source, width=frame.width, height=frame.height, alt=alt)
+        figures.append(h.figure[picture, h.figcaption[frame.moment.caption]])
+    return h.div(".frames")[figures].__html__()
 
 
 def of_session(

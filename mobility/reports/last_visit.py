@@ -8,15 +8,17 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Mapping
-from html import escape
 from typing import TYPE_CHECKING
+
+import htpy as h
+from markupsafe import Markup
 
 from mobility import tables
 from mobility.errors import MobilityError
 from mobility.formatting import dated, quantity
 from mobility.kinematics.expected_error import of_fit
 from mobility.reports.gauges import Gauge
-from mobility.reports.sections import paragraphs
+from mobility.reports.sections import bullets, html, paragraphs
 from mobility.sessions.record import ANONYMOUS
 from mobility.view import UNKNOWN, best_view, trial_view
 
@@ -108,7 +110,7 @@ def _same_conditions(before: StoredSession, session: StoredSession) -> bool:
 
 def since_last_visit(
     session: StoredSession, now: list[Gauge], measure: Callable[[StoredSession], list[Gauge]]
-) -> str:
+) -> Markup:
     """Say what changed beyond the errors; empty without an earlier visit that measured the same.
 
     Parameters
@@ -122,25 +124,23 @@ def since_last_visit(
     """
     before = last_visit(session) if now else None
     if before is None:
-        return ""
+        return Markup()
     try:
         compared = changes(measure(before), now, same_view=_same_conditions(before, session))
     except MobilityError as error:
         log.warning("not compared with session %s: %s", before.id, error)
-        return ""
+        return Markup()
     if not compared:
-        return ""
+        return Markup()
     day = dated(before.record.created_at)
-    head = f"<h2>{tables.sentence('report.last_visit.since', day=day)}</h2>"
+    head = html(h.h2[tables.sentence("report.last_visit.since", day=day)])
     beyond = [each for each in compared if abs(each[1]) > each[2]]
     if not beyond:
         return head + paragraphs(tables.sentence("report.last_visit.no_change"))
     beyond.sort(key=lambda each: -abs(each[1]) / each[2])
-    items = ""
+    items = []
     for name, change, least, units in beyond[:MOST]:
         within = tables.sentence("report.last_visit.error", least=quantity(least, units))
-        items += (
-            f"<li>{escape(name)}: {quantity(change, units, signed=True)} "
-            f"<span class='interval'>{within}</span></li>"
-        )
-    return f"{head}<ul>{items}</ul>"
+        changed = f"{name}: {quantity(change, units, signed=True)} "
+        items.append((changed, h.span(".interval")[within]))
+    return head + bullets(items)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from html import escape
+
+import htpy as h
+from markupsafe import Markup
 
 from mobility import tables
 from mobility.formatting import MISSING
@@ -28,15 +30,17 @@ class References:
         self._numbers: dict[str, int] = {}
         self._texts: list[str] = []
 
-    def cite(self, *sources: str) -> str:
+    def cite(self, *sources: str) -> Markup:
         """Give the literature of each source its numbers, as links; empty for none."""
         numbers: set[int] = set()
         for source in sources:
             text = " ".join(str(source).split())
             if text and text != MISSING:
                 numbers.update(self._number(paper) for paper in papers(text))
-        links = (f"<a href='#ref-{n}'>{n}</a>" for n in sorted(numbers))
-        return f"<span class='cite'>[{', '.join(links)}]</span>" if numbers else ""
+        if not numbers:
+            return Markup()
+        links = [h.a(href=f"#ref-{n}")[n] for n in sorted(numbers)]
+        return h.span(".cite")["[", Markup(", ").join(links), "]"].__html__()
 
     def _number(self, text: str) -> int:
         # Authors are spelt in several ways; journal and page identify a paper.
@@ -46,16 +50,11 @@ class References:
             self._numbers[key] = len(self._texts)
         return self._numbers[key]
 
-    def listed(self) -> str:
+    def listed(self) -> Markup:
         """List all sources that were cited, numbered."""
-        ours = f"<p>{tables.sentence('report.references')}</p>"
-        if not self._texts:
-            return ours
-        items = "".join(
-            f"<li id='ref-{number}'>{escape(text)}</li>"
-            for number, text in enumerate(self._texts, start=1)
-        )
-        return f"<ol class='references'>{items}</ol>{ours}"
+        items = [h.li(id=f"ref-{n}")[text] for n, text in enumerate(self._texts, start=1)]
+        cited = h.ol(".references")[items] if items else None
+        return h.fragment[cited, h.p[tables.sentence("report.references")]].__html__()
 
 
 def papers(source: str) -> list[str]:

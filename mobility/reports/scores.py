@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from html import escape
 from typing import TYPE_CHECKING, Any
+
+import htpy as h
+from markupsafe import Markup
 
 from mobility import tables
 from mobility.assessment.findings import in_units, interval_text
@@ -16,7 +18,10 @@ from mobility.kinematics.expected_error import half_width
 from mobility.reports.gauges import INDICES, interval
 from mobility.reports.references import References
 from mobility.reports.sections import (
+    Cell,
+    bullets,
     factor_of,
+    html,
     measured,
     paragraphs,
     table,
@@ -33,12 +38,12 @@ if TYPE_CHECKING:
 _DIM = {"mobility_index": "mobility_part", "quality_index": "quality_part"}
 
 
-def index_tables(metrics: xr.Dataset, references: References) -> str:
+def index_tables(metrics: xr.Dataset, references: References) -> Markup:
     """Show both indices with every part of them."""
-    return "".join(index_table(metrics, name, references) for name in INDICES)
+    return html(index_table(metrics, name, references) for name in INDICES)
 
 
-def index_table(metrics: xr.Dataset, name: str, references: References) -> str:
+def index_table(metrics: xr.Dataset, name: str, references: References) -> Markup:
     """Show every part of an index with value, limit and score, and the meaning of its scale.
 
     Parameters
@@ -52,7 +57,7 @@ def index_table(metrics: xr.Dataset, name: str, references: References) -> str:
     """
     if name not in metrics:
         explanation = tables.sentence("report.scores.not_part", index=INDICES[name])
-        return f"<p class='missing'>{explanation}</p>"
+        return paragraphs(explanation, kind="missing")
     index, dim = metrics[name], _DIM[name]
     entry, rules = tables.load("indices")[name], tables.load("findings")["rules"]
     notes = json.loads(index.attrs.get("notes", "{}"))
@@ -66,14 +71,14 @@ def index_table(metrics: xr.Dataset, name: str, references: References) -> str:
             _part_value(metrics, f"{name}_{kind}", dim, part)
             for kind in ("part", "part_sd", "part_score")
         )
-        scored = rounded(score)
+        scored: str | Cell = rounded(score)
         if not math.isfinite(score):
             why = notes.get(part, "") or tables.sentence("report.scores.part_not_told")
-            scored = f"<td class='text missing'>{escape(why)}</td>"
+            scored = Cell(why, "text missing")
         limit = {"below": "at least", "above": "at most", "outside": "within ±"}[rule["direction"]]
         rows.append(
             [
-                escape(part.capitalize()) + references.cite(rule["source"], described["source"]),
+                (part.capitalize(), references.cite(rule["source"], described["source"])),
                 interval_of(value, sd, rule),
                 f"{limit} {in_units(float(rule['threshold']), rule)}",
                 scored,
@@ -95,13 +100,10 @@ def index_table(metrics: xr.Dataset, name: str, references: References) -> str:
     scale = tables.load("indices")["scale"]
     low, high = interval(metrics, name)
     between = tables.sentence("report.scores.interval", low=low, high=high)
-    lines = "".join(f"<li>{escape(line)}</li>" for line in scale["lines"])
+    worst = tables.sentence("report.scores.worst_part")
     cited = references.cite(str(index.attrs.get("reference", "")), scale["source"])
-    return (
-        f"{shown}<p>{tables.sentence('report.scores.worst_part')} "
-        f"<strong>{rounded(value)}</strong>, {between} {cited}</p>"
-        f"<ul>{lines}</ul>"
-    )
+    about = h.p[worst, " ", h.strong[rounded(value)], f", {between} ", cited]
+    return html(shown, about, bullets(scale["lines"]))
 
 
 def _why_none(metrics: xr.Dataset, name: str) -> str:
@@ -110,32 +112,32 @@ def _why_none(metrics: xr.Dataset, name: str) -> str:
     return metrics[name].attrs.get("note") or tables.sentence("report.scores.nothing")
 
 
-def interval_of(value: float, sd: float, rule: Mapping[str, Any]) -> str:
+def interval_of(value: float, sd: float, rule: Mapping[str, Any]) -> h.Node:
     """Write a value in the unit of a rule with its 95 % interval."""
     if not math.isfinite(value):
         return MISSING
     half = half_width(sd)
     between = interval_text((value - half, value + half), rule)
-    return f"{in_units(value, rule)} <span class='interval'>({between})</span>"
+    return in_units(value, rule), " ", h.span(".interval")[f"({between})"]
 
 
-def fms_table(metrics: xr.Dataset, references: References) -> str:
+def fms_table(metrics: xr.Dataset, references: References) -> Markup:
     """Show measure, threshold and probability of each criterion of the FMS deep squat."""
     if "fms_probability" not in metrics:
-        return f"<p class='missing'>{tables.sentence('report.fms.not_part')}</p>"
+        return paragraphs(tables.sentence("report.fms.not_part"), kind="missing")
     given = metrics["fms_probability"]
     entries = tables.load("criteria")["fms_deep_squat"]["criteria"]
     return _criteria(
         metrics, given, entries, references, "fms",
-        joint=escape(probability(float(metrics["fms_joint_probability"]))),
+        joint=probability(float(metrics["fms_joint_probability"])),
         pain=capital(str(given.attrs.get("pain", ""))),
     )  # fmt: skip
 
 
-def compensation_table(metrics: xr.Dataset, references: References, verdict: Verdict) -> str:
+def compensation_table(metrics: xr.Dataset, references: References, verdict: Verdict) -> Markup:
     """Show the probability of each compensation that a camera sees."""
     if "compensation_probability" not in metrics:
-        return f"<p class='missing'>{tables.sentence('report.compensations.not_part')}</p>"
+        return paragraphs(tables.sentence("report.compensations.not_part"), kind="missing")
     given = metrics["compensation_probability"]
     entries = tables.load("criteria")["compensations"]["assessed"]
     # Sessions of older code have further ones.
@@ -151,23 +153,23 @@ def _criteria(
     references: References,
     kind: str,
     **more: str,
-) -> str:
+) -> Markup:
     (dim,), beyond = given.dims, "fails" if kind == "fms" else "found"
     notes = json.loads(given.attrs.get("notes", "{}"))
     rows = []
     for name in map(str, given[dim].values):
         entry = entries[name]
         p = float(given.sel({dim: name}))
-        shown = escape(probability(p))
+        shown: h.Node = probability(p)
         if not math.isfinite(p):
             why = notes.get(name, "") or tables.sentence("report.scores.nothing")
             why = tables.sentence("report.scores.cannot_be_told", why=why)
-            shown = f"<span class='missing'>{escape(why)}</span>"
+            shown = h.span(".missing")[why]
         elif name in notes:
-            shown += f" <span class='note'>({escape(notes[name])})</span>"
+            shown = shown, " ", h.span(".note")[f"({notes[name]})"]
         rows.append(
             [
-                escape(str(entry["long_name"]).capitalize()) + references.cite(entry["source"]),
+                (str(entry["long_name"]).capitalize(), references.cite(entry["source"])),
                 _measured_in_words(metrics, entry["measure"]),
                 _threshold_in_words(metrics, entry, beyond),
                 shown,
@@ -179,7 +181,8 @@ def _criteria(
     what, when = (tables.sentence(f"report.{kind}.what"), tables.sentence(f"report.{kind}.when"))
     head = [what, "Measured", when, tables.sentence(f"report.{kind}.probability")]
     made = table(head, rows, caption=tables.sentence(f"report.{kind}.caption"))
-    return f"{made}<p>{explained} {references.cite(str(given.attrs.get('reference', '')))}</p>"
+    cited = references.cite(str(given.attrs.get("reference", "")))
+    return html(made, h.p[explained, " ", cited])
 
 
 def _threshold_in_words(metrics: xr.Dataset, entry: Mapping[str, Any], kind: str) -> str:
@@ -189,19 +192,19 @@ def _threshold_in_words(metrics: xr.Dataset, entry: Mapping[str, Any], kind: str
     return f"{words} {quantity(share * float(entry['threshold']), unit)}"
 
 
-def _measured_in_words(metrics: xr.Dataset, name: str) -> str:
+def _measured_in_words(metrics: xr.Dataset, name: str) -> h.Node:
     words = str(metrics[name].attrs.get("long_name", name)) if name in metrics else name
-    words = escape(words.split(",")[0].replace("_", " "))
+    words = words.split(",")[0].replace("_", " ")
     if name not in metrics:
         return f"{words}: {MISSING}"
 
-    def shown(side: str | None = None) -> str:
+    def shown(side: str | None = None) -> Markup:
         half = half_width(value_of(metrics, f"{name}_sd", side))
         return measured(value_of(metrics, name, side), units_of(metrics, name), half=half)
 
     if "side" not in metrics[name].dims:
-        return f"{words}: {shown()}"
-    return f"{words}: left {shown('left')}, right {shown('right')}"
+        return f"{words}: ", shown()
+    return f"{words}: left ", shown("left"), ", right ", shown("right")
 
 
 def _part_value(metrics: xr.Dataset, name: str, dim: str, part: str) -> float:

@@ -1,21 +1,22 @@
 """The parts of a report as HTML: tables and lines of text, without any science.
 
-Every function takes plain values or Datasets and returns a string of HTML. Texts of people (names,
-file names, reasons) are escaped.
+Every function takes plain values or Datasets and returns HTML as Markup, which may be added up and
+stand in elements of htpy; all other text is escaped there.
 """
 
 from __future__ import annotations
 
 import datetime
 import math
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from html import escape
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+import htpy as h
 import numpy as np
 import xarray as xr
+from markupsafe import Markup, escape
 
 from mobility import tables
 from mobility.assessment.estimates import reason_of_side
@@ -70,70 +71,102 @@ _DURATIONS = {
     "names": ["descent_duration", "bottom_duration", "ascent_duration"],
 }
 
-_TAG = re.compile(r"<span class='cite'>.*?</span>|<[^>]*>")
-_SPAN = re.compile(r"^<td[^>]* colspan='(\d+)'")
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell with a class of the style sheet, or over several columns."""
+
+    content: h.Node
+    kind: str | None = None
+    columns: int = 1
 
 
-def measured(value: float, units: str, *, half: float, signed: bool = False) -> str:
+Row: TypeAlias = Sequence[h.Node | Cell]
+
+
+def html(*nodes: h.Node) -> Markup:
+    """Write elements and texts one after the other."""
+    return h.fragment[nodes].__html__()
+
+
+def measured(value: float, units: str, *, half: float, signed: bool = False) -> Markup:
     """Write a value as :func:`mobility.formatting.quantity` does, its interval as a span."""
-    text = quantity(value, units, signed=signed)
+    text = escape(quantity(value, units, signed=signed))
     if text == MISSING or units == "count" or not math.isfinite(half):
         return text
-    return f"{text} <span class='interval'>{plus_minus(half, units)}</span>"
+    return html(text, " ", h.span(".interval")[plus_minus(half, units)])
+
+
+def sentence(key: str, /, **values: object) -> Markup:
+    """Fill in a sentence of the tables, the one place where values may be HTML."""
+    safe = {name: escape(v) if isinstance(v, str) else v for name, v in values.items()}
+    return Markup(tables.sentence(key, **safe))  # noqa: S704, values are escaped
 
 
 def table(
-    head: Sequence[str], rows: Iterable[Sequence[str]], *, caption: str, numeric: bool = False
-) -> str:
-    """Make an accessible table whose first column names the row.
+    head: Sequence[str | tuple[str, Markup]],
+    rows: Sequence[Row],
+    *,
+    caption: str,
+    numeric: bool = False,
+) -> Markup:
+    """Make an accessible table whose first column names the row; empty without rows.
 
     Parameters
     ----------
     head
-        Headings of the columns, as HTML.
+        Headings of the columns, some with a citation.
     rows
-        Cells of each row, as HTML; one that begins with ``<td`` is taken as it is.
+        Cells of each row.
     caption
-        What the table shows, as text.
+        What the table shows.
     numeric
         Whether all columns after the first are numbers, set to the right.
     """
-    columns = "".join(f"<th scope='col'>{cell}</th>" for cell in head)
+    if not rows:
+        return html()
     # On a narrow page each cell is a line, with its head beside it.
-    names = [escape(_TAG.sub("", cell), quote=True) for cell in head]
+    names = [cell if isinstance(cell, str) else cell[0] for cell in head]
 
-    def cells(row: Sequence[str]) -> str:
-        html, left = "", names[1:]
-        for cell in row[1:]:
-            whole = cell if cell.startswith("<td") else f"<td>{cell}</td>"
-            span = int((_SPAN.search(whole) or ("", 1))[1])
-            heads, left = left[:span], left[span:]
+    def shown(row: Row) -> Iterator[h.Node]:
+        first, *cells = (cell if isinstance(cell, Cell) else Cell(cell) for cell in row)
+        yield h.th(scope="row")[first.content]
+        left = names[1:]
+        for cell in cells:
+            heads, left = left[: cell.columns], left[cell.columns :]
             # Empty cells, and those over several columns, have no head.
-            headed = cell and len(heads) == 1
-            html += whole.replace("<td", f"<td data-head='{heads[0]}'", 1) if headed else whole
-        return html
+            yield h.td(
+                class_=cell.kind,
+                colspan=cell.columns if cell.columns > 1 else None,
+                data_head=heads[0] if cell.content and len(heads) == 1 else None,
+            )[cell.content]
 
-    body = "".join(f"<tr><th scope='row'>{row[0]}</th>{cells(row)}</tr>" for row in rows)
-    kind = " class='numeric'" if numeric else ""
-    return (
-        f"<div class='table'><table{kind}><caption>{escape(caption)}</caption>"
-        f"<thead><tr>{columns}</tr></thead><tbody>{body}</tbody></table></div>"
+    return html(
+        h.div(".table")[
+            h.table(class_="numeric" if numeric else None)[
+                h.caption[caption],
+                h.thead[h.tr[(h.th(scope="col")[cell] for cell in head)]],
+                h.tbody[(h.tr[shown(row)] for row in rows)],
+            ]
+        ]
     )
 
 
-def facts(entries: Mapping[str, str | None]) -> str:
-    """List named facts (text, which is escaped); those that are None are left out."""
-    rows = "".join(
-        f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>"
-        for name, value in entries.items()
-        if value is not None
-    )
-    return f"<dl class='facts'>{rows}</dl>"
+def facts(entries: Mapping[str, str | None]) -> Markup:
+    """List named facts; those that are None are left out."""
+    rows = ((h.dt[name], h.dd[value]) for name, value in entries.items() if value is not None)
+    return html(h.dl(".facts")[(h.div[row] for row in rows)])
 
 
-def paragraphs(*texts: str) -> str:
-    """Set plain texts as paragraphs."""
-    return "".join(f"<p>{escape(text)}</p>" for text in texts)
+def paragraphs(*texts: h.Node, kind: str | None = None) -> Markup:
+    """Set texts as paragraphs, of a class of the style sheet where they have one."""
+    return html(h.p(class_=kind)[text] for text in texts)
+
+
+def bullets(texts: Iterable[h.Node]) -> Markup:
+    """Set texts as a list; empty without any."""
+    items = [h.li[text] for text in texts]
+    return html(h.ul[items] if items else None)
 
 
 def person(participant: Participant | None, record: SessionRecord) -> str:
@@ -166,7 +199,7 @@ def who_and_what(
     pose: xr.Dataset,
     repetitions: xr.Dataset,
     edits: Edits,
-) -> str:
+) -> Markup:
     """List participant, day, video, exercise and the number of repetitions."""
     time = pose["time"].values
     attrs = pose.attrs
@@ -197,7 +230,7 @@ def in_a_line(
     repetitions: xr.Dataset,
     quality: Mapping[str, Any],
     edits: Edits,
-) -> str:
+) -> Markup:
     """Say in one line who was filmed, when, from where, and how often the movement was seen."""
     view = quality.get("view") or {}
     noun = record.kind.noun
@@ -209,7 +242,7 @@ def in_a_line(
         f"{count} {noun}{'' if count == 1 else 's'}",
         tables.sentence("report.corrected") if edits.edits else "",
     ]
-    return f"<p class='who'>{escape(' · '.join(filter(None, parts)))}</p>"
+    return paragraphs(" · ".join(filter(None, parts)), kind="who")
 
 
 def corrections(edits: Edits, *, repetitions: str = "repetitions") -> str | None:
@@ -252,7 +285,9 @@ def count_repetitions(repetitions: xr.Dataset) -> str:
     )
 
 
-def distrust(warnings: Sequence[AnalysisWarning], pose: xr.Dataset, *, standing: str = "") -> str:
+def distrust(
+    warnings: Sequence[AnalysisWarning], pose: xr.Dataset, *, standing: str = ""
+) -> Markup:
     """List what limits the trust in this report.
 
     Parameters
@@ -267,12 +302,9 @@ def distrust(warnings: Sequence[AnalysisWarning], pose: xr.Dataset, *, standing:
     if not standing:
         depth = tables.sentence("report.depth.fitted" if _fitted(pose) else "report.depth.inferred")
         standing = f"{_cameras_in_words(pose)} {depth}"
-    items = "".join(f"<li>{escape(line)}</li>" for line in warning_lines(warnings))
-    listed = f"<ul>{items}</ul>" if items else paragraphs(tables.sentence("report.no_warnings"))
-    return (
-        "<aside class='distrust' aria-label='How sure this is'>"
-        f"{paragraphs(standing)}{listed}</aside>"
-    )
+    listed = bullets(warning_lines(warnings)) or paragraphs(tables.sentence("report.no_warnings"))
+    shown = paragraphs(standing), listed
+    return html(h.aside(".distrust", aria_label="How sure this is")[shown])
 
 
 def _cameras_in_words(pose: xr.Dataset) -> str:
@@ -285,7 +317,7 @@ def _cameras_in_words(pose: xr.Dataset) -> str:
     return tables.sentence(f"report.calibrated.{number}.{kind}", file=given["file"])
 
 
-def cameras(pose: xr.Dataset) -> str:
+def cameras(pose: xr.Dataset) -> Markup:
     """Make the table of the cameras; empty for a single camera.
 
     Parameters
@@ -293,7 +325,7 @@ def cameras(pose: xr.Dataset) -> str:
     pose
         The fitted pose.
     """
-    rows = []
+    rows: list[Row] = []
     seen = zip(cameras_of(pose), azimuths(pose), strict=False)
     for number, (camera, azimuth) in enumerate(seen, start=1):
         offset = tables.sentence("report.camera_table.first")
@@ -311,8 +343,6 @@ def cameras(pose: xr.Dataset) -> str:
                 f"({rounded(camera['residual_px'], 1)} pixels)",
             ]
         )
-    if not rows:
-        return ""
     return table(
         ["Camera", "View", "Started later by", "Focal length", "Distance of landmarks from body"],
         rows,
@@ -320,7 +350,7 @@ def cameras(pose: xr.Dataset) -> str:
     )
 
 
-def calibration(pose: xr.Dataset) -> str:
+def calibration(pose: xr.Dataset) -> Markup:
     """Say what standing was assumed or given, and how the trial differs from those measured.
 
     Parameters
@@ -348,15 +378,12 @@ def calibration(pose: xr.Dataset) -> str:
             sentences.append(tables.sentence("report.calibration.feet"))
     # The warnings of the angles, which the report lists, include another pose model.
     lines = [line for line in unlike_measured(pose) if line != another_model(pose)]
-    unlike = "".join(f"<li>{escape(line)}</li>" for line in lines)
-    if not unlike:
-        return paragraphs(*sentences)
-    return (
-        f"{paragraphs(*sentences, tables.sentence('report.calibration.unlike'))}<ul>{unlike}</ul>"
-    )
+    if lines:
+        sentences.append(tables.sentence("report.calibration.unlike"))
+    return paragraphs(*sentences) + bullets(lines)
 
 
-def capture_quality(quality: Mapping[str, Any]) -> str:
+def capture_quality(quality: Mapping[str, Any]) -> Markup:
     """Say how well the video can be measured.
 
     Parameters
@@ -372,7 +399,7 @@ def capture_quality(quality: Mapping[str, Any]) -> str:
             # The other camera may see angles that a view does not support.
             view = {k: v for k, v in seen.get("view", {}).items() if k != "supports"}
             shown[head] = {**seen, "view": view}
-        return "".join(f"<h3>{head}</h3>{capture_quality(seen)}" for head, seen in shown.items())
+        return html((h.h3[head], capture_quality(seen)) for head, seen in shown.items())
     others = quality.get("other_people")
     nobody = tables.sentence("report.checks.no_others")
     overview = facts(
@@ -384,19 +411,18 @@ def capture_quality(quality: Mapping[str, Any]) -> str:
     # Older documents have parts of these names without a verdict.
     done = {name: quality[name] for name in _CHECKS if "verdict" in quality.get(name, {})}
     advised = any(check["advice"] for check in done.values())
-    rows = []
+    rows: list[Row] = []
     for name, check in done.items():
-        level = check["verdict"]
-        row = [escape(_CHECKS[name][0]), escape(_result_in_words(name, check))]
-        level_in_words = level or tables.sentence("report.checks.not_known")
-        row.append(f"<td class='{level or 'missing'}'>{level_in_words}</td>")
-        rows.append([*row, escape(check["advice"] or "")] if advised else row)
+        not_known = Cell(tables.sentence("report.checks.not_known"), "missing")
+        level = Cell(check["verdict"], check["verdict"]) if check["verdict"] else not_known
+        advice = [check["advice"]] if advised else []
+        rows.append([_CHECKS[name][0], _result_in_words(name, check), level, *advice])
     checks = table(
         ["Check", "Found", "Verdict", *(["What to do"] if advised else [])],
         rows,
         caption=tables.sentence("report.checks.caption"),
     )
-    return overview + (checks if rows else "") + _unsupported_angles(quality.get("view", {}))
+    return overview + checks + _unsupported_angles(quality.get("view", {}))
 
 
 def _shares(document: Mapping[str, float | None]) -> str | None:
@@ -496,10 +522,10 @@ def _result_in_words(name: str, check: Mapping[str, Any]) -> str:
     return in_words(check)
 
 
-def _unsupported_angles(view: Mapping[str, Any]) -> str:
+def _unsupported_angles(view: Mapping[str, Any]) -> Markup:
     """Say which angles the view does not support, and why."""
     if not view.get("supports"):
-        return ""
+        return html()
     declared = tables.load("angles")
     texts = []
     for name in view["does_not_support"]:
@@ -548,7 +574,7 @@ def cell(
     *,
     side: str | None = None,
     signed: bool = False,
-) -> str:
+) -> Markup:
     """Write one metric with its 95 % interval, or why it could not be measured."""
     value, sd = value_of(metrics, name, side), value_of(metrics, f"{name}_sd", side)
     if not math.isfinite(value):
@@ -556,15 +582,14 @@ def cell(
     return measured(value, units_of(metrics, name), half=half_width(sd), signed=signed)
 
 
-def _missing(why: str) -> str:
-    sentence = tables.sentence("report.not_measured", why=why)
-    return f"<span class='missing'>{escape(sentence)}</span>"
+def _missing(why: str) -> Markup:
+    return html(h.span(".missing")[tables.sentence("report.not_measured", why=why)])
 
 
-def cells_of_sides(metrics: xr.Dataset, name: str, repetitions: xr.Dataset) -> list[str]:
+def cells_of_sides(metrics: xr.Dataset, name: str, repetitions: xr.Dataset) -> Row:
     """Write left, right and their difference; one cell with the reason if neither was measured."""
     if why := nothing_measured(metrics, name, repetitions):
-        return [f"<td colspan='3' class='both'>{_missing(why)}</td>"]
+        return [Cell(_missing(why), "both", columns=3)]
     sides, difference = ("left", "right"), f"{name}_asymmetry"
     # The cell of a missing side has its reason.
     both_measured = all(math.isfinite(value_of(metrics, name, side)) for side in sides)
@@ -600,21 +625,20 @@ def verdict(metrics: xr.Dataset, name: str) -> str:
     return tables.sentence("report.difference.right" if value > 0 else "report.difference.left")
 
 
-def at_a_glance(metrics: xr.Dataset, repetitions: xr.Dataset) -> str:
+def at_a_glance(metrics: xr.Dataset, repetitions: xr.Dataset) -> Markup:
     """Make the table of the five groups: left, right and their difference with 95 % intervals."""
     moving = exercise_of(metrics).table["report"].get("moving", "while squatting")
-    rows = []
+    rows: list[Row] = []
     for group, heading in GROUPS.items():
         name = "knee_deviation" if group == "knee_movement" else group
         if name not in metrics:  # the exercise does not measure it
             continue
         if group == "knee_movement":
             ratio = cell(metrics, "knee_ankle_separation_ratio", repetitions)
-            both = f"<td colspan='2' class='both'>{ratio}</td>"
-            rows.append([f"{RATIO}, smallest {moving}", both, "", ""])
+            rows.append([f"{RATIO}, smallest {moving}", Cell(ratio, "both", columns=2), "", ""])
             heading = f"Knee deviation, farthest inwards {moving}, of the ankle width"
-        compared = escape(verdict(metrics, f"{name}_asymmetry"))
-        rows.append([escape(heading), *cells_of_sides(metrics, name, repetitions), compared])
+        compared = verdict(metrics, f"{name}_asymmetry")
+        rows.append([heading, *cells_of_sides(metrics, name, repetitions), compared])
     return table(
         ["Measure", "Left", "Right", "Right − left", "Difference is"],
         rows,
@@ -630,7 +654,7 @@ def nothing_measured(metrics: xr.Dataset, name: str, repetitions: xr.Dataset) ->
     return reason_missing(metrics, name, repetitions)
 
 
-def phase_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> str:
+def phase_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> Markup:
     """Make the table of knee movement by phase over accepted repetitions; empty without values.
 
     Medians, ± half of the 95 % interval: the median error of a repetition.
@@ -638,7 +662,7 @@ def phase_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> str:
     metrics = metrics.isel(rep=np.flatnonzero(repetitions["accepted"].values))
     ratio, deviation = "knee_ankle_separation_ratio_phase", "knee_deviation_phase"
     if not any(name in metrics and metrics[name].notnull().any() for name in (ratio, deviation)):
-        return ""
+        return html()
 
     def median(here: xr.Dataset, name: str, side: str | None = None) -> str:
         value, sd = (
@@ -648,12 +672,12 @@ def phase_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> str:
         )
         return measured(value, units_of(metrics, name), half=half_width(sd))
 
-    rows = []
+    rows: list[Row] = []
     for phase, words in exercise_of(metrics).table["report"].get("phases", PHASES).items():
         here = metrics.sel(phase=phase)
         rows.append(
             [
-                escape(words.capitalize()),
+                words.capitalize(),
                 median(here, ratio),
                 *(median(here, deviation, side) for side in ("left", "right")),
             ]
@@ -666,10 +690,10 @@ def phase_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> str:
     )
 
 
-def repetition_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> str:
+def repetition_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> Markup:
     """Make the table of repetitions: times, depth, durations and angles."""
     if repetitions.sizes.get("rep", 0) == 0:
-        return f"<p class='missing'>{tables.sentence('report.no_repetition')}</p>"
+        return paragraphs(tables.sentence("report.no_repetition"), kind="missing")
     short = {"hip_flexion": "Hip", "hip_abduction": "Hip abd.", "knee_flexion": "Knee"}
     chosen = exercise_of(metrics).table["report"]
     durations = chosen.get("durations", _DURATIONS)
@@ -680,7 +704,7 @@ def repetition_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> str:
         values = (value_of(metrics, name, side, rep=number) for name, side in names)
         return "/".join(quantity(value, units).rstrip(" °%s") for value in values)
 
-    rows = []
+    rows: list[Row] = []
     for number in repetitions["rep"].values:
         here = repetitions.sel(rep=number)
         whole = bool(here["complete"])
@@ -701,7 +725,7 @@ def repetition_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> str:
                     )
                     for name in angles
                 ),
-                f"<td class='text'>{escape(used)}</td>",
+                Cell(used, "text"),
             ]
         )
     return table(
@@ -724,7 +748,7 @@ def moment_of(metrics: xr.Dataset) -> str:
     return str(exercise_of(metrics).table["report"].get("moment", "at the bottom"))
 
 
-def uncertainty_in_short(pose: xr.Dataset) -> str:
+def uncertainty_in_short(pose: xr.Dataset) -> Markup:
     """Say in a few lines where the errors come from, and what they leave out."""
     errors = tables.sentence("report.errors.table")
     if "position_draws" in pose:
@@ -734,23 +758,18 @@ def uncertainty_in_short(pose: xr.Dataset) -> str:
 
 def definitions_in_short(
     angles: xr.Dataset, references: References, names: Sequence[str] = ANGLES
-) -> str:
+) -> Markup:
     """List for each angle where it is zero and where positive."""
-    rows = []
+    rows: list[Row] = []
     for name in names:
         attrs = {key: str(value) for key, value in angles[name].attrs.items()}
-        head = escape(capital(attrs.get("long_name", name)))
-        rows.append(
-            [
-                head + references.cite(attrs.get("reference", "")),
-                escape(attrs.get("zero", MISSING)),
-                escape(attrs.get("positive", MISSING)),
-            ]
-        )
+        head = capital(attrs.get("long_name", name))
+        cited = references.cite(attrs.get("reference", ""))
+        rows.append([(head, cited), attrs.get("zero", MISSING), attrs.get("positive", MISSING)])
     return table(["Angle", "Zero", "Positive"], rows, caption=tables.sentence("report.definitions"))
 
 
-def gravity(pose: xr.Dataset) -> str:
+def gravity(pose: xr.Dataset) -> Markup:
     """Say what is known about the tilt of the camera."""
     kind = "fitted" if _fitted(pose) else "level"
     if (of_fit(pose).get("calibrated") or {}).get("vertical"):
@@ -760,7 +779,7 @@ def gravity(pose: xr.Dataset) -> str:
 
 def provenance(
     record: SessionRecord, pose: xr.Dataset, metrics: xr.Dataset, *, made_on: datetime.date
-) -> str:
+) -> Markup:
     """List the video, model, software and options behind the numbers, and the date."""
     made = record.provenance
     second, calibrated = record.second_video, record.calibration

@@ -1,16 +1,18 @@
-"""The parts of the reports on studies as HTML; texts of people are escaped."""
+"""The parts of the reports on studies as HTML."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from html import escape
 from typing import TYPE_CHECKING, Any
+
+import htpy as h
+from markupsafe import Markup
 
 from mobility import registry, tables
 from mobility.errors import BadInputError
 from mobility.formatting import MISSING, between, quantity, rounded
-from mobility.reports.sections import paragraphs, table
+from mobility.reports.sections import Cell, bullets, html, paragraphs, table
 from mobility.studies.retest import main_error
 from mobility.wording import capital, listed
 
@@ -27,24 +29,24 @@ MOST_NAMED = 6
 CERTAIN = 0.05
 
 
-def participants(study: Study) -> str:
+def participants(study: Study) -> Markup:
     """Give the flow of sessions and participants, from the list to the statistics."""
-    rows = [[escape(capital(words)), f"{count}"] for words, count in study.flow()]
+    rows = [[capital(words), f"{count}"] for words, count in study.flow()]
     head = [tables.sentence("studies.flow.head"), tables.sentence("studies.flow.count")]
     return table(head, rows, caption=tables.sentence("studies.flow.caption"), numeric=True)
 
 
-def sessions(study: Study) -> str:
+def sessions(study: Study) -> Markup:
     """List the sessions, those that are left out first, with the reason."""
     rows = [
-        [escape(each.session_id), escape(each.participant), escape(each.reason or "–")]
+        [each.session_id, each.participant, each.reason or "–"]
         for each in study.sessions.sort_values(
             "reason", key=lambda reason: reason.eq(""), kind="stable"
         ).itertuples()
     ]
     head = ["Session", "Participant", "Why it is left out"]
     listing = table(head, rows, caption="")
-    return f"<details><summary>{tables.sentence('studies.sessions')}</summary>{listing}</details>"
+    return html(h.details[h.summary[tables.sentence("studies.sessions")], listing])
 
 
 def name_of(rows: pd.DataFrame, metric: str, side: str = "") -> str:
@@ -56,35 +58,31 @@ def name_of(rows: pd.DataFrame, metric: str, side: str = "") -> str:
     return f"{name}, {side}" if side not in ("", "both") else name
 
 
-def differences_in_short(study: Study, made: Groups) -> str:
+def differences_in_short(study: Study, made: Groups) -> Markup:
     """Say in words which measures differ, and how much the study could have missed."""
     compared = made.differences[made.differences["reason"].eq("")]
-    html = ""
+    parts = []
     for effect, rows in compared.groupby("effect", sort=False):
-        beyond = rows[rows["p_holm"].lt(CERTAIN)].copy()
+        beyond = rows[rows["p_holm"].lt(CERTAIN)]
         beyond = beyond.sort_values("effect_size", key=abs, ascending=False)
         about = {"effect": effect, "count": len(rows), "beyond": len(beyond)}
-        html += f"<h3>{escape(capital(str(effect)))}</h3>"
-        if beyond.empty:
-            html += paragraphs(tables.sentence("studies.groups.none", **about))
-            continue
-        html += paragraphs(tables.sentence("studies.groups.some", **about))
-        items = [
-            tables.sentence(
-                "studies.groups.difference",
-                name=name_of(study.table, row.metric, row.side),
-                comparison=row.comparison,
-                difference=quantity(row.difference, row.units, signed=True),
-                low=quantity(row.low, row.units, signed=True),
-                high=quantity(row.high, row.units, signed=True),
-                p=p_value(row.p_holm, name="p"),
+        sentence = f"studies.groups.{'none' if beyond.empty else 'some'}"
+        parts += [h.h3[capital(str(effect))], paragraphs(tables.sentence(sentence, **about))]
+        parts.append(
+            bullets(
+                tables.sentence(
+                    "studies.groups.difference",
+                    name=name_of(study.table, row.metric, row.side),
+                    comparison=row.comparison,
+                    difference=quantity(row.difference, row.units, signed=True),
+                    low=quantity(row.low, row.units, signed=True),
+                    high=quantity(row.high, row.units, signed=True),
+                    p=p_value(row.p_holm, name="p"),
+                )
+                for row in beyond.head(MOST_NAMED).itertuples()
             )
-            for row in beyond.head(MOST_NAMED).itertuples()
-        ]
-        html += "<ul>" + "".join(f"<li>{escape(item)}</li>" for item in items) + "</ul>"
-    if compared.empty:
-        html = paragraphs(tables.sentence("studies.groups.nothing"))
-    return html
+        )
+    return html(*(parts or [paragraphs(tables.sentence("studies.groups.nothing"))]))
 
 
 def interval(low: float, high: float, units: str) -> str:
@@ -100,15 +98,15 @@ def p_value(p: float, *, name: str = "") -> str:
     return f"{name} {'' if text[0] == '<' else '= '}{text}" if name else text
 
 
-def differences(study: Study, made: Groups) -> str:
+def differences(study: Study, made: Groups) -> Markup:
     """List all differences, with what the error of measurement costs; then why some are missing."""
     rows = []
     for row in made.differences[made.differences["reason"].eq("")].itertuples():
         units = row.units
         rows.append(
             [
-                escape(name_of(study.table, row.metric, row.side)),
-                f"<td class='text'>{escape(row.comparison)}</td>",
+                name_of(study.table, row.metric, row.side),
+                Cell(row.comparison, "text"),
                 quantity(row.difference, units, signed=True),
                 interval(row.low, row.high, units),
                 f"{row.effect_size:+.2f}",
@@ -123,39 +121,43 @@ def differences(study: Study, made: Groups) -> str:
         *("Measure", "Comparison", "Difference", "95 % interval", "g", "p", "p, Holm"),
         *("People (values missing)", "Detectable", "… without error"),
     ]
-    html = table(head, rows, caption=tables.sentence("studies.groups.caption"), numeric=True)
-    without = made.differences[made.differences["reason"].ne("")]
-    if len(without):
-        reasons = without.groupby("reason", sort=False)["metric"].unique()
-        items = "".join(
-            f"<li>{escape(reason)}: {escape(listed([name_of(study.table, m) for m in names]))}</li>"
-            for reason, names in reasons.items()
-        )
-        html += paragraphs(tables.sentence("studies.groups.without")) + f"<ul>{items}</ul>"
-    return html
+    made_table = table(head, rows, caption=tables.sentence("studies.groups.caption"), numeric=True)
+    return html(made_table, without_result(study, made.differences))
 
 
-def description(study: Study, made: Groups) -> str:
+def without_result(study: Study, statistics: pd.DataFrame) -> Markup:
+    """Name the measures without a result, by the reason; empty where all have one."""
+    without = statistics[statistics["reason"].ne("")]
+    if without.empty:
+        return html()
+    items = (
+        f"{reason}: {listed([name_of(study.table, m) for m in dict.fromkeys(of['metric'])])}"
+        for reason, of in without.groupby("reason", sort=False)
+    )
+    return html(paragraphs(tables.sentence("studies.groups.without")), bullets(items))
+
+
+def description(study: Study, made: Groups) -> Markup:
     """Describe each group as a paper does: people: mean (SD)."""
     paper = made.paper_table()
     rows = [
-        [escape(name_of(study.table, row[0], row[1])), *map(escape, row[2:])]
+        [name_of(study.table, row[0], row[1]), *row[2:]]
         for row in paper.itertuples(index=False, name=None)
     ]
-    head = ["Measure", *map(escape, paper.columns[2:])]
+    head = ["Measure", *paper.columns[2:]]
     return table(head, rows, caption=tables.sentence("studies.groups.description"), numeric=True)
 
 
-def missing(study: Study, reasons: pd.DataFrame) -> str:
+def missing(study: Study, reasons: pd.DataFrame) -> Markup:
     """Count the values that are missing, by reason; the most frequent first."""
     if reasons.empty:
         return paragraphs(tables.sentence("studies.none_missing"))
     counted = reasons.groupby(["metric", "side", "reason"], sort=False)["count"].sum()
     rows = [
         [
-            escape(name_of(study.table, metric, side)),
+            name_of(study.table, metric, side),
             f"{count}",
-            f"<td class='text'>{escape(why)}</td>",
+            Cell(why, "text"),
         ]
         for (metric, side, why), count in counted.sort_values(ascending=False).items()
     ]
@@ -170,7 +172,7 @@ def largest(made: Groups, count: int) -> list[str]:
     return list(dict.fromkeys(order))[:count]
 
 
-def methods(study: Study, by: str, within: Sequence[str], adjust: Sequence[str]) -> str:
+def methods(study: Study, by: str, within: Sequence[str], adjust: Sequence[str]) -> Markup:
     """Write the paragraph of a paper that says what was done."""
     first = study.table.iloc[0]
     factors = tables.sentence("studies.groups.within", names=listed(within)) if within else ""
@@ -191,10 +193,10 @@ MOST_DRAWN = 2
 """Measures of which a picture is drawn."""
 
 
-def flow(steps: pd.DataFrame) -> str:
+def flow(steps: pd.DataFrame) -> Markup:
     """Give the flow of a study of reliability: participants and trials at each step."""
     rows = [
-        [escape(capital(each.step)), f"{each.participants}", f"{each.trials}"]
+        [capital(each.step), f"{each.participants}", f"{each.trials}"]
         for each in steps.itertuples()
     ]
     head = [tables.sentence("studies.flow.head"), "Participants", "Trials"]
@@ -224,7 +226,7 @@ def _measures(found: Reliability) -> list[tuple[str, str]]:
     return list(pairs.itertuples(index=False, name=None))
 
 
-def reliability_in_short(study: Study, found: Reliability, usual: Sequence[str]) -> str:
+def reliability_in_short(study: Study, found: Reliability, usual: Sequence[str]) -> Markup:
     """Say of the usual measures what a change must exceed."""
     items = []
     for metric, side in _measures(found):
@@ -245,7 +247,7 @@ def reliability_in_short(study: Study, found: Reliability, usual: Sequence[str])
         )
     if not items:
         return paragraphs(tables.sentence("studies.reliability.none"))
-    return "<ul>" + "".join(f"<li>{escape(item)}</li>" for item in items) + "</ul>"
+    return bullets(items)
 
 
 def _digits(units: str) -> int | None:
@@ -261,9 +263,9 @@ def drawn(found: Reliability, usual: Sequence[str]) -> list[tuple[str, str]]:
     return list(pairs.itertuples(index=False, name=None))[:MOST_DRAWN]
 
 
-def reliability_table(study: Study, found: Reliability) -> str:
+def reliability_table(study: Study, found: Reliability) -> Markup:
     """List ICC, SEM and MDC of all measures, by what differs, with their intervals."""
-    html = ""
+    made = []
     errors = found.statistics[found.statistics["statistic"].isin(["icc", "sem", "mdc95"])]
     for over, of_over in errors[errors["reason"].eq("")].groupby("over", sort=False):
         rows = []
@@ -276,7 +278,7 @@ def reliability_table(study: Study, found: Reliability) -> str:
             icc = one[one["statistic"].eq("icc")].set_index("form")
             rows.append(
                 [
-                    escape(name_of(study.table, metric, side)),
+                    name_of(study.table, metric, side),
                     f"{sem['participants'].iloc[0]}",
                     *(
                         _with_interval(icc.loc[form], "1") if form in icc.index else MISSING
@@ -287,10 +289,10 @@ def reliability_table(study: Study, found: Reliability) -> str:
                 ]
             )
         forms = _shown_forms(of_over.loc[of_over["statistic"].eq("icc"), "form"])
-        head = ["Measure", "People", *map(escape, forms), "SEM", "MDC₉₅"]
+        head = ["Measure", "People", *forms, "SEM", "MDC₉₅"]
         caption = tables.sentence("studies.reliability.caption", over=over)
-        html += table(head, rows, caption=caption, numeric=True)
-    return html + _without_result(study, found, "sem")
+        made.append(table(head, rows, caption=caption, numeric=True))
+    return html(*made, without_result(study, _statistic(found, "sem")))
 
 
 def _shown_forms(forms: Iterable[str]) -> list[str]:
@@ -298,30 +300,16 @@ def _shown_forms(forms: Iterable[str]) -> list[str]:
     return [form for form in dict.fromkeys(forms) if not form.endswith("k)")]
 
 
-def _with_interval(row: pd.Series, units: str) -> str:
+def _with_interval(row: pd.Series, units: str) -> h.Node:
     digits = 2 if units == "1" else _digits(units)
     value = quantity(row["value"], units, digits=digits)
     if not math.isfinite(row["low"]):
         return value
     ends = between(row["low"], row["high"], digits=digits)
-    return f"{value} <span class='interval'>({ends})</span>"
+    return html(value, " ", h.span(".interval")[f"({ends})"])
 
 
-def _without_result(study: Study, found: Reliability, statistic: str) -> str:
-    rows = _statistic(found, statistic)
-    rows = rows[rows["reason"].ne("")]
-    if rows.empty:
-        return ""
-    items = "".join(
-        f"<li>{escape(str(reason))}: "
-        + escape(listed([name_of(study.table, m) for m in dict.fromkeys(of["metric"])]))
-        + "</li>"
-        for reason, of in rows.groupby("reason", sort=False)
-    )
-    return paragraphs(tables.sentence("studies.groups.without")) + f"<ul>{items}</ul>"
-
-
-def changes_of_levels(study: Study, found: Reliability) -> str:
+def changes_of_levels(study: Study, found: Reliability) -> Markup:
     """List the systematic changes between measurements, with limits of agreement."""
     rows = []
     limits = {
@@ -335,8 +323,8 @@ def changes_of_levels(study: Study, found: Reliability) -> str:
         low, high = (limits[name].get(key, math.nan) for name in ("limit_low", "limit_high"))
         rows.append(
             [
-                escape(name_of(study.table, row.metric, row.side)),
-                f"<td class='text'>{escape(f'{row.over} {row.of}')}</td>",
+                name_of(study.table, row.metric, row.side),
+                Cell(f"{row.over} {row.of}", "text"),
                 quantity(row.value, row.units, **signed),
                 between(row.low, row.high, row.units, **signed),
                 p_value(row.p),
@@ -345,27 +333,25 @@ def changes_of_levels(study: Study, found: Reliability) -> str:
         )
     head = ["Measure", "Of", "Mean change", "95 % interval", "p", "Limits of agreement"]
     caption = tables.sentence("studies.reliability.change_caption")
-    html = table(head, rows, caption=caption, numeric=True)
-    return html + _kappas(study, found) + _without_result(study, found, "change")
+    made = table(head, rows, caption=caption, numeric=True)
+    return html(made, _kappas(study, found), without_result(study, changed))
 
 
-def _kappas(study: Study, found: Reliability) -> str:
+def _kappas(study: Study, found: Reliability) -> Markup:
     kappas = _statistic(found, "kappa")
     rows = [
         [
-            escape(name_of(study.table, row["metric"], row["side"])),
-            escape(row["form"]),
+            name_of(study.table, row["metric"], row["side"]),
+            row["form"],
             _with_interval(row, "1"),
         ]
         for _, row in kappas[kappas["reason"].eq("")].iterrows()
     ]
-    if not rows:
-        return ""
     caption = tables.sentence("studies.reliability.kappa_caption")
     return table(["Score", "Weights", "Kappa"], rows, caption=caption, numeric=True)
 
 
-def components(study: Study, found: Reliability) -> str:
+def components(study: Study, found: Reliability) -> Markup:
     """List the standard deviation of each part of the variance, a column for each part."""
     parts = _statistic(found, "component")
     given = parts[parts["reason"].eq("")]
@@ -375,7 +361,7 @@ def components(study: Study, found: Reliability) -> str:
         by_term = one.set_index("of")
         rows.append(
             [
-                escape(name_of(study.table, metric, side)),
+                name_of(study.table, metric, side),
                 *(
                     _with_interval(by_term.loc[term], one["units"].iloc[0])
                     if term in by_term.index
@@ -384,13 +370,13 @@ def components(study: Study, found: Reliability) -> str:
                 ),
             ]
         )
-    head = ["Measure", *(escape(capital(term)) for term in terms)]
+    head = ["Measure", *(capital(term) for term in terms)]
     caption = tables.sentence("studies.reliability.components_caption")
-    html = table(head, rows, caption=caption, numeric=True)
-    return html + _without_result(study, found, "component")
+    made = table(head, rows, caption=caption, numeric=True)
+    return html(made, without_result(study, parts))
 
 
-def reliability_methods(study: Study, found: Reliability) -> str:
+def reliability_methods(study: Study, found: Reliability) -> Markup:
     """Write the paragraph of a paper that says what was done."""
     first = study.table.iloc[0]
     errors = _statistic(found, "sem")
@@ -408,9 +394,9 @@ def reliability_methods(study: Study, found: Reliability) -> str:
     )
 
 
-def guidelines(study: Study, found: Reliability) -> str:
+def guidelines(study: Study, found: Reliability) -> Markup:
     """List what guidelines ask for: what the report says, and what is left to write."""
-    html = ""
+    made = []
     for name, guide in tables.load("reliability_items").items():
         has = set(found.statistics["statistic"])
         rows = []
@@ -421,13 +407,13 @@ def guidelines(study: Study, found: Reliability) -> str:
             rows.append(
                 [
                     f"{item['number']}",
-                    f"<td>{escape(item['part'])}</td>",
-                    f"<td>{escape(item['text'])}</td>",
-                    f"<td>{'☑' if done else '☐'}</td>",
-                    f"<td>{escape(item['done'] if done else item['todo'])}</td>",
+                    item["part"],
+                    item["text"],
+                    "☑" if done else "☐",
+                    item["done"] if done else item["todo"],
                 ]
             )
         caption = f"{name.upper()}: {guide['source']}"
         head = ["Item", "Part", "To report", "Done", "Where, or what to add"]
-        html += table(head, rows, caption=caption)
-    return html
+        made.append(table(head, rows, caption=caption))
+    return html(*made)

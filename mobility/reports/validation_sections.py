@@ -1,7 +1,7 @@
 """The parts of the report on agreement with a lab: as HTML, and as tables for a paper.
 
 They take agreement Datasets with the dimension `comparison`, and documents of
-:mod:`mobility.pipeline.lab_comparison`. Texts of people are escaped.
+:mod:`mobility.pipeline.lab_comparison`.
 """
 
 from __future__ import annotations
@@ -9,18 +9,27 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from functools import partial
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import htpy as h
 import numpy as np
 import xarray as xr
+from markupsafe import Markup
 
 from mobility import tables
-from mobility.formatting import MISSING, between, percent, plus_minus, probability, rounded
+from mobility.formatting import (
+    MISSING,
+    between,
+    percent,
+    plus_minus,
+    probability,
+    quantity,
+    rounded,
+)
 from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.geometry import called
-from mobility.reports.sections import facts, paragraphs, table
+from mobility.reports.sections import Cell, Row, bullets, facts, html, paragraphs, sentence, table
 from mobility.sessions.files import atomic, make_folder, writing
 from mobility.validation.inference import BOOTSTRAP_COVERAGE
 from mobility.validation.limits import LEAST, limits_interval_width
@@ -57,7 +66,7 @@ def shown(agreement: xr.Dataset, comparison: str, names: Sequence[str] = SHOWN) 
     return [name for name in names if name in compared] or compared
 
 
-def header(document: Mapping[str, Any]) -> str:
+def header(document: Mapping[str, Any]) -> Markup:
     """Say what was compared with what: a trial, or a study with its trials and failures."""
     if "study" not in document:
         return trial_facts(document)
@@ -77,12 +86,17 @@ def header(document: Mapping[str, Any]) -> str:
     )
     rows = [
         [
-            escape(trial["session_id"]),
-            f"<td class='text'>{escape(trial['participant'])}</td>",
-            f"<td class='text'>{escape(trial['condition'] or MISSING)}</td>",
-            f"<td class='text'>{escape(trial['lab_file'])}</td>",
-            rounded(trial["lag_s"], 3, signed=True)
-            + (f" {plus_minus(half_width(sd), digits=3)}" if (sd := trial["lag_sd_s"]) else ""),
+            trial["session_id"],
+            Cell(trial["participant"], "text"),
+            Cell(trial["condition"] or MISSING, "text"),
+            Cell(trial["lab_file"], "text"),
+            quantity(
+                trial["lag_s"],
+                "",
+                half=half_width(math.nan if trial["lag_sd_s"] is None else trial["lag_sd_s"]),
+                digits=3,
+                signed=True,
+            ),
             rounded(trial["correlation"], 3),
         ]
         for trial in trials
@@ -100,34 +114,32 @@ def _margin(document: Mapping[str, Any]) -> str | None:
     return None if margin is None else f"{margin:g}°"
 
 
-def about_the_lag(document: Mapping[str, Any]) -> str:
+def about_the_lag(document: Mapping[str, Any]) -> Markup:
     """Say that the lag also includes the delay of the video."""
     delay = tables.load("synchronisation")["video_delay"]
     sync = document.get("synchronisation")
     given = sync is not None and sync["given"]
-    sentence = tables.sentence(
+    about = tables.sentence(
         f"validation.about_the_lag.{'given' if given else 'found'}",
         late=1000 * delay["mean_s"],
         half=1000 * half_width(delay["sd_s"]),
     )
-    return paragraphs(sentence)
+    return paragraphs(about)
 
 
-def about_the_curves(curves: Mapping[str, xr.Dataset]) -> str:
+def about_the_curves(curves: Mapping[str, xr.Dataset]) -> Markup:
     """Say how to read the curves over time; empty where none are shown."""
     if not curves:
-        return ""
+        return html()
     modelled = any("lab_model" in one["estimator"].values for one in curves.values())
     sentences = [tables.sentence("validation.curves_of_model")] if modelled else []
     return paragraphs(" ".join([tables.sentence("validation.curves"), *sentences]))
 
 
-def condition_table(document: Mapping[str, Any]) -> str:
+def condition_table(document: Mapping[str, Any]) -> Markup:
     """Show the errors of the curves of a study, one column for each condition."""
     conditions: Mapping[str, Any] = document.get("conditions", {})
-    if not conditions:
-        return ""
-    rows = []
+    rows: list[Row] = []
     for angle, sides in document["angles"].items():
         for side in sides:
             by_condition = [one.get(angle, {}).get(side) for one in conditions.values()]
@@ -135,50 +147,46 @@ def condition_table(document: Mapping[str, Any]) -> str:
                 cells = [_condition_cell(each) for each in by_condition]
                 rows.append([_name_with_side(angle, side), *cells])
     return table(
-        ["Angle", *(escape(name) for name in conditions)],
+        ["Angle", *conditions],
         rows,
         caption=tables.sentence("validation.conditions"),
         numeric=True,
     )
 
 
-def _condition_cell(errors: Mapping[str, Any] | None) -> str:
+def _condition_cell(errors: Mapping[str, Any] | None) -> h.Node:
     if errors is None or errors["rmse"] is None:
         return MISSING
     row = {
         k: math.nan if errors[k] is None else errors[k] for k in ("bias", "bias_low", "bias_high")
     }
     bias = _with_interval(row, "bias", signed=True)
-    return f"{_one(errors['rmse'])}<br><span class='interval'>{bias}</span>"
+    return _one(errors["rmse"]), h.br, h.span(".interval")[bias]
 
 
-def definition_part(agreement: xr.Dataset, document: Mapping[str, Any]) -> str:
+def definition_part(agreement: xr.Dataset, document: Mapping[str, Any]) -> Markup:
     """Tables of the comparison with the lab's own model, where there is one."""
     models = [n for n in agreement["comparison"].values.tolist() if n.endswith("_lab_model")]
     differences = document.get("definition_differences", {})
-    html = definition_table(agreement, differences)
-    html += "".join(
-        waveform_table(agreement, name) for name in models if name != document["primary"]
-    )
-    return html or paragraphs(tables.sentence("validation.no_model"))
+    others = (waveform_table(agreement, name) for name in models if name != document["primary"])
+    made = html(definition_table(agreement, differences), others)
+    return made or paragraphs(tables.sentence("validation.no_model"))
 
 
-def methods_part(document: Mapping[str, Any], agreement: xr.Dataset) -> str:
+def methods_part(document: Mapping[str, Any], agreement: xr.Dataset) -> Markup:
     """Set the paragraph for the methods section as a quotation."""
-    return f"<blockquote>{paragraphs(methods_text(document, agreement))}</blockquote>"
+    return html(h.blockquote[paragraphs(methods_text(document, agreement))])
 
 
-def files_of(files: Sequence[Path], folder: str) -> str:
+def files_of(files: Sequence[Path], folder: str) -> Markup:
     """Name the tables that were written."""
     if not files:
-        return ""
-    names = ", ".join(
-        f"<code>{escape(file.relative_to(folder).as_posix())}</code>" for file in files
-    )
-    return f"<p>{tables.sentence('validation.files', names=names)}</p>"
+        return html()
+    names = [h.code[file.relative_to(folder).as_posix()] for file in files]
+    return paragraphs(sentence("validation.files", names=Markup(", ").join(names)))
 
 
-def trial_facts(document: Mapping[str, Any]) -> str:
+def trial_facts(document: Mapping[str, Any]) -> Markup:
     """Say what was compared with what, and how the clocks were brought together."""
     sync = document["synchronisation"]
     files = {kind: file["source_file"] for kind, file in document["files"].items()}
@@ -230,24 +238,23 @@ def match_text(sync: Mapping[str, Any]) -> str:
     )
 
 
-def warning_list(document: Mapping[str, Any]) -> str:
+def warning_list(document: Mapping[str, Any]) -> Markup:
     """List what limits the trust in this comparison."""
     messages = list(dict.fromkeys(w["message"] for w in document["warnings"]))
     if not messages:
-        return ""
-    items = "".join(f"<li>{escape(message)}</li>" for message in messages)
-    return f"<aside class='distrust' aria-label='How sure this is'><ul>{items}</ul></aside>"
+        return html()
+    return html(h.aside(".distrust", aria_label="How sure this is")[bullets(messages)])
 
 
-def counts(agreement: xr.Dataset) -> str:
+def counts(agreement: xr.Dataset) -> Markup:
     """Give the numbers of participants and repetitions, and the meaning of the intervals."""
     people = _people(agreement)
-    sentence = tables.sentence(
+    about = tables.sentence(
         f"validation.counts.{'one' if people == 1 else 'several'}",
         repetitions=agreement.sizes["rep"],
         people=people,
     )
-    return paragraphs(sentence)
+    return paragraphs(about)
 
 
 def _people(agreement: xr.Dataset) -> int:
@@ -307,13 +314,13 @@ def _rows_of(
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
 
 
-def waveform_table(agreement: xr.Dataset, comparison: str) -> str:
+def waveform_table(agreement: xr.Dataset, comparison: str) -> Markup:
     """Make the table of errors of the curves of one comparison."""
     cells = _waveform_cells(waveform_frame(agreement.sel(comparison=[comparison])))
     return _agreement_table(*cells, _of_curves(comparison), tables.sentence("validation.no_angle"))
 
 
-def value_table(agreement: xr.Dataset, comparison: str, metric: str) -> str:
+def value_table(agreement: xr.Dataset, comparison: str, metric: str) -> Markup:
     """Make the table of agreement of values of the repetitions, of the angles of a squat.
 
     All angles are in the files of :func:`write_tables`.
@@ -328,13 +335,12 @@ def value_table(agreement: xr.Dataset, comparison: str, metric: str) -> str:
 
 def _agreement_table(
     head: Sequence[str], rows: Sequence[Sequence[str]], caption: str, without: str
-) -> str:
-    if not rows:
-        return paragraphs(without)
-    return table(head, [_two_lines(row) for row in rows], caption=caption, numeric=True)
+) -> Markup:
+    lines = [[*map(_two_lines, row)] for row in rows]
+    return table(head, lines, caption=caption, numeric=True) or paragraphs(without)
 
 
-def estimator_table(agreement: xr.Dataset) -> str:
+def estimator_table(agreement: xr.Dataset) -> Markup:
     """Compare the estimators of the video, against the same formulas."""
     ways = {
         "fitted_lab_formulas": "fitted",
@@ -344,7 +350,7 @@ def estimator_table(agreement: xr.Dataset) -> str:
     }
     ways_compared = [name for name in ways if name in agreement["comparison"].values]
     if len(ways_compared) < 2:
-        return ""
+        return html()
     rows = []
     for angle in agreement["angle"].values.tolist():
         for side in agreement["side"].values.tolist():
@@ -360,7 +366,7 @@ def estimator_table(agreement: xr.Dataset) -> str:
     )
 
 
-def definition_table(agreement: xr.Dataset, differences: Mapping[str, str]) -> str:
+def definition_table(agreement: xr.Dataset, differences: Mapping[str, str]) -> Markup:
     """Say how the lab's definitions differ from ours: in words, and measured on the same trial.
 
     Parameters
@@ -376,9 +382,9 @@ def definition_table(agreement: xr.Dataset, differences: Mapping[str, str]) -> s
         difference = differences.get(angle)
         if difference is None and not measured:
             continue
-        row = [
-            escape(capital(called(angle))),
-            f"<td class='words'>{escape(difference or MISSING)}</td>",
+        row: list[h.Node | Cell] = [
+            capital(called(angle)),
+            Cell(difference or MISSING, "words"),
         ]
         if measured:
             curve = agreement["difference_curve"].sel(comparison=DEFINITIONS, angle=angle)
@@ -388,8 +394,6 @@ def definition_table(agreement: xr.Dataset, differences: Mapping[str, str]) -> s
             half = len(middle) // 2
             row += [_signed(middle[0]), _signed(middle[half]), _span(middle)]
         rows.append(row)
-    if not rows:
-        return ""
     head = ["Angle", tables.sentence("validation.definition")]
     if measured:
         head += ["At the start", "Half-way", "Least … largest"]
@@ -403,16 +407,15 @@ def definition_table(agreement: xr.Dataset, differences: Mapping[str, str]) -> s
     )
 
 
-def size_table(agreement: xr.Dataset, comparison: str, *, metric: str = "bottom") -> str:
+def size_table(agreement: xr.Dataset, comparison: str, *, metric: str = "bottom") -> Markup:
     """Show how wide the intervals of the limits would be with more participants.
 
     The standard deviation of a difference is that of this study; it needs several participants.
     """
     selected = agreement.sel(comparison=comparison, metric=metric)
     if _people(agreement) < LEAST:
-        command = "<code>mobility validate --sample-size SD</code>"
-        explanation = tables.sentence("validation.few_people", least=LEAST, command=command)
-        return f"<p>{explanation}</p>"
+        command = html(h.code["mobility validate --sample-size SD"])
+        return paragraphs(sentence("validation.few_people", least=LEAST, command=command))
     rows = []
     for angle in shown(agreement, comparison):
         for side in selected["side"].values.tolist():
@@ -421,15 +424,8 @@ def size_table(agreement: xr.Dataset, comparison: str, *, metric: str = "bottom"
             if not math.isfinite(sd) or sd <= 0:
                 continue
             widths = [limits_interval_width(n, sd=sd) for n in SIZES]
-            rows.append(
-                [
-                    _name_with_side(angle, side),
-                    _one(sd),
-                    *(plus_minus(w / 2, digits=1) for w in widths),
-                ]
-            )
-    if not rows:
-        return ""
+            halves = (plus_minus(width / 2, digits=1) for width in widths)
+            rows.append([_name_with_side(angle, side), _one(sd), *halves])
     return table(
         ["Angle", "SD of a difference", *(f"n = {n}" for n in SIZES)],
         rows,
@@ -507,7 +503,7 @@ def _signals_in_words(signals: Sequence[str]) -> str:
     return listed(names)
 
 
-def grras_table(agreement: xr.Dataset) -> str:
+def grras_table(agreement: xr.Dataset) -> Markup:
     """Make the list of reporting items: those in this report, and those left to write."""
     one = _people(agreement) == 1
     items = [
@@ -517,10 +513,10 @@ def grras_table(agreement: xr.Dataset) -> str:
     rows = [
         [
             str(item["number"]),
-            f"<td>{escape(item['part'])}</td>",
-            f"<td>{escape(item['text'])}</td>",
-            f"<td>{'☑' if item['done'] else '☐'}</td>",
-            f"<td>{escape(item['where'] if item['done'] else item['todo'])}</td>",
+            item["part"],
+            item["text"],
+            "☑" if item["done"] else "☐",
+            item["where"] if item["done"] else item["todo"],
         ]
         for item in items
     ]
@@ -531,7 +527,7 @@ def grras_table(agreement: xr.Dataset) -> str:
     )
 
 
-def provenance(document: Mapping[str, Any]) -> str:
+def provenance(document: Mapping[str, Any]) -> Markup:
     """List the files and software behind the numbers."""
     entries: dict[str, str | None] = {}
     for kind, file in document.get("files", {}).items():
@@ -703,14 +699,12 @@ def _without_empty_columns(
     return [head[i] for i in kept], [[row[i] for i in kept] for row in rows]
 
 
-def _two_lines(cells: Sequence[str]) -> list[str]:
-    """Cells as HTML, an interval below its value."""
-    return [
-        escape(cell).replace(" (", "<br><span class='interval'>(", 1) + "</span>"
-        if cell.endswith(")") and " to " in cell
-        else escape(cell)
-        for cell in cells
-    ]
+def _two_lines(cell: str) -> h.Node:
+    """Set an interval below its value."""
+    value, begins, interval = cell.partition(" (")
+    if not (begins and interval.endswith(")") and " to " in interval):
+        return cell
+    return value, h.br, h.span(".interval")[f"({interval}"]
 
 
 def _with_interval(

@@ -7,10 +7,10 @@ import io
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import htpy as h
 import numpy as np
 import xarray as xr
 
@@ -89,39 +89,37 @@ def _page(
     bent = int(result["case_bent"].sum())
     count = result.sizes["case"]
 
-    def figure(name: str, alt: str, caption: str) -> str:
+    def figure(name: str, alt: str, caption: str) -> h.Node:
         data = base64.b64encode(pictures[name]).decode()
-        return (
-            f"<figure><img src='data:image/png;base64,{data}' alt='{escape(alt, quote=True)}'>"
-            f"<figcaption>{escape(caption)}</figcaption></figure>"
-        )
+        picture = h.img(src=f"data:image/png;base64,{data}", alt=alt)
+        return h.figure[picture, h.figcaption[caption]]
 
     parts = [
-        "<h1>Virtual lab: how right the angles are</h1>",
-        _paragraph(
+        h.h1["Virtual lab: how right the angles are"],
+        h.p[
             f"{count} rendered clips of the grid “{grid}”, of people whose joint centres are "
             f"known. Each clip was analysed like any other; its angles are compared with the true "
             f"ones, frame by frame, in degrees. In {bent} of the clips an elbow is bent by more "
             f"than {quantity(BENT, 'degree')}."
-        ),
+        ],
         _failures(failed),
-        "<h2>The fitted body, all views</h2>",
+        h.h2["The fitted body, all views"],
         _overall(result),
-        _paragraph(
+        h.p[
             "Limits: where 95 % of the errors of single values are expected, for people and views "
             "like these (Bland and Altman, for repeated measurements: the frames of a clip err "
             "together). Coverage: how many errors the fit's own 95 % interval held. Given: share "
             "of the values that the analysis gives; the others it refuses or does not see. Deep: "
             "while the true knees are beyond nine tenths of their largest flexion."
-        ),
-        "<h2>Three ways to get the angles</h2>",
+        ],
+        h.h2["Three ways to get the angles"],
         _side_by_side(result),
-        _paragraph(
+        h.p[
             "Mean absolute error. The landmarks in space and the lines in the picture are taken "
             "from the cleaned pose, also where the analysis would refuse them. Lines in the "
             "picture are angles only where the movement is in the plane of the picture."
-        ),
-        "<h2>By view</h2>",
+        ],
+        h.h2["By view"],
         _by_view(result),
         figure(
             "views",
@@ -136,74 +134,74 @@ def _page(
             "(0: from the front, 90: from the subject's left). Blue: left side; orange: right "
             "side; grey: angles without side. Open: an elbow is bent.",
         ),
-        "<h2>Straight and bent elbows</h2>",
+        h.h2["Straight and bent elbows"],
         _by_elbows(result),
-        "<h2>Every clip</h2>",
+        h.h2["Every clip"],
         _every_case(result),
-        "<h2>Where the numbers come from</h2>",
+        h.h2["Where the numbers come from"],
         _table(
             ["", ""],
             [
-                ["Grid", escape(grid)],
+                ["Grid", grid],
                 ["Clips", str(count)],
-                ["Fit", escape(str(result.attrs["fit_method"]))],
-                ["Pose model, SHA-256", f"<code>{escape(result.attrs['model_sha256'])}</code>"],
-                *[[escape(name), escape(version)] for name, version in versions.items()],
+                ["Fit", str(result.attrs["fit_method"])],
+                ["Pose model, SHA-256", h.td[h.code[result.attrs["model_sha256"]]]],
+                *([name, version] for name, version in versions.items()),
             ],
             caption="What was measured, and with what.",
         ),
-        _paragraph(
+        h.p[
             "The people, their clothes and their light are simulated. Real recordings differ in "
             "ways that are not simulated, so that their errors are larger rather than smaller."
-        ),
+        ],
     ]
-    return (
-        "<!doctype html><html lang='en'><head><meta charset='utf-8'>"
-        "<meta name='viewport' content='width=device-width, initial-scale=1'>"
-        f"<title>Virtual lab: {escape(grid)}</title><style>{STYLE}</style></head><body><main>"
-        + "\n".join(part for part in parts if part)
-        + "</main></body></html>\n"
-    )
+    page = h.html(lang="en")[
+        h.head[
+            h.meta(charset="utf-8"),
+            h.meta(name="viewport", content="width=device-width, initial-scale=1"),
+            h.title[f"Virtual lab: {grid}"],
+            h.style[STYLE],
+        ],
+        h.body[h.main[parts]],
+    ]
+    return f"{page}\n"
 
 
-def _paragraph(text: str) -> str:
-    return f"<p>{escape(text)}</p>"
-
-
-def _failures(failed: Sequence[Done]) -> str:
+def _failures(failed: Sequence[Done]) -> h.Node:
     if not failed:
-        return ""
-    lines = "".join(
-        f"<li>{escape(case.case.name)}: {escape(str(case.error))}</li>" for case in failed
-    )
-    return f"<div class='warning'><p>{len(failed)} cases failed:</p><ul>{lines}</ul></div>"
+        return None
+    lines = (h.li[f"{case.case.name}: {case.error}"] for case in failed)
+    return h.div(".warning")[h.p[f"{len(failed)} cases failed:"], h.ul[lines]]
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]], *, caption: str) -> str:
-    columns = "".join(f"<th scope='col'>{cell}</th>" for cell in head)
-    body = "".join(
-        f"<tr><th scope='row'>{row[0]}</th>"
-        + "".join(cell if cell.startswith("<td") else f"<td>{cell}</td>" for cell in row[1:])
-        + "</tr>"
+def _table(head: Sequence[h.Node], rows: Iterable[Sequence[h.Node]], *, caption: str) -> h.Node:
+    """Make a table whose first column names the row; an element among the cells is a ``td``."""
+    body = (
+        h.tr[
+            h.th(scope="row")[row[0]],
+            (cell if isinstance(cell, h.Element) else h.td[cell] for cell in row[1:]),
+        ]
         for row in rows
     )
-    header = f"<thead><tr>{columns}</tr></thead>" if any(head) else ""
-    return (
-        f"<div class='table'><table><caption>{escape(caption)}</caption>"
-        f"{header}<tbody>{body}</tbody></table></div>"
-    )
+    header = h.thead[h.tr[(h.th(scope="col")[cell] for cell in head)]] if any(head) else None
+    return h.div(".table")[h.table[h.caption[caption], header, h.tbody[body]]]
+
+
+def _lines(text: str) -> h.Node:
+    first, *others = text.strip("\n").split("\n")
+    return first, *((h.br, other) for other in others)
 
 
 def _label(angle: str) -> str:
     return capital(called(angle))
 
 
-def _covered(value: float) -> str:
-    kind = " class='bad'" if value < 0.80 else " class='fair'" if value < 0.90 else ""
-    return f"<td{kind}>{percent(value)}</td>"
+def _covered(value: float) -> h.Element:
+    kind = "bad" if value < 0.80 else "fair" if value < 0.90 else None
+    return h.td(class_=kind)[percent(value)]
 
 
-_CELLS: Mapping[str, Callable[[xr.Dataset], str]] = {
+_CELLS: Mapping[str, Callable[[xr.Dataset], h.Node]] = {
     "bias": lambda one: rounded(float(one["bias"]), 1, signed=True),
     "mean abs.": lambda one: rounded(float(one["mae"]), 1),
     "RMS": lambda one: rounded(float(one["rmse"]), 1),
@@ -218,27 +216,23 @@ _CELLS: Mapping[str, Callable[[xr.Dataset], str]] = {
 
 def _by_angle(
     groups: Mapping[str, xr.Dataset], names: Sequence[str], *, caption: str, single: bool = False
-) -> str:
+) -> h.Node:
     """Make a table with a row for each angle and, for each group, the columns `names`.
 
     With a `single` column for each group, the head has only the name of the group.
     """
     rows = [
         [
-            escape(_label(angle)),
+            _label(angle),
             *(_CELLS[name](one.sel(angle=angle)) for one in groups.values() for name in names),
         ]
         for angle in _angles(next(iter(groups.values())))
     ]
-    head = [
-        group if single else f"{name}<br>{group}".removesuffix("<br>")
-        for group in groups
-        for name in names
-    ]
+    head = [_lines(group if single else f"{name}\n{group}") for group in groups for name in names]
     return _table(["Angle", *head], rows, caption=caption)
 
 
-def _overall(result: xr.Dataset) -> str:
+def _overall(result: xr.Dataset) -> h.Node:
     chosen = result.sel(estimator="fitted", view="all", clips="all")
     groups = {"": chosen.sel(part="all"), "deep": chosen.sel(part="deep")}
     names = ["bias", "mean abs.", "95 % limits", "coverage", "given"]
@@ -246,18 +240,18 @@ def _overall(result: xr.Dataset) -> str:
     return _by_angle(groups, names, caption=caption)
 
 
-def _side_by_side(result: xr.Dataset) -> str:
+def _side_by_side(result: xr.Dataset) -> h.Node:
     chosen = result.sel(view="all", clips="all")
     groups = {
-        escape(NAMES.get(name, name)) + after: chosen.sel(part=part, estimator=name)
-        for part, after in (("all", ""), ("deep", "<br>deep"))
+        NAMES.get(name, name) + after: chosen.sel(part=part, estimator=name)
+        for part, after in (("all", ""), ("deep", "\ndeep"))
         for name in map(str, result["estimator"].values)
     }
     caption = "Mean absolute error in degrees, all views."
     return _by_angle(groups, ["mean abs."], caption=caption, single=True)
 
 
-def _by_view(result: xr.Dataset) -> str:
+def _by_view(result: xr.Dataset) -> h.Node:
     chosen = result.sel(estimator="fitted", clips="all", part="all")
     groups = {
         f"{view}, {int((result['case_view'] == view).sum())} clips": chosen.sel(view=view)
@@ -271,7 +265,7 @@ def _by_view(result: xr.Dataset) -> str:
     return _by_angle(groups, ["bias", "mean abs.", "95 % limits", "coverage"], caption=caption)
 
 
-def _by_elbows(result: xr.Dataset) -> str:
+def _by_elbows(result: xr.Dataset) -> h.Node:
     chosen = result.sel(estimator="fitted", view="all", part="all")
     groups = {
         name: chosen.sel(clips=name)
@@ -283,7 +277,7 @@ def _by_elbows(result: xr.Dataset) -> str:
     return _by_angle(groups, names, caption=caption)
 
 
-def _every_case(result: xr.Dataset) -> str:
+def _every_case(result: xr.Dataset) -> h.Node:
     shown = (
         *("knee_flexion", "hip_flexion", "ankle_dorsiflexion", "hip_abduction"),
         *("shoulder_flexion", "elbow_flexion", "trunk_lean"),
@@ -294,7 +288,7 @@ def _every_case(result: xr.Dataset) -> str:
         one = chosen.sel(case=case)
         rows.append(
             [
-                escape(str(case)),
+                str(case),
                 rounded(float(one["azimuth"]), 1, signed=True),
                 quantity(float(one["depth"]), "percent") if np.isfinite(one["depth"]) else "",
                 "bent" if bool(one["case_bent"]) else "",
@@ -304,7 +298,7 @@ def _every_case(result: xr.Dataset) -> str:
                 ),
             ]
         )
-    head = ["Clip", "azimuth", "depth", "elbow", *(escape(_label(angle)) for angle in shown)]
+    head = ["Clip", "azimuth", "depth", "elbow", *map(_label, shown)]
     return _table(
         head, rows, caption="Fitted body: mean absolute error of each clip in degrees, all frames."
     )

@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import anywidget
+import htpy as h
 import traitlets
+from markupsafe import Markup
 
 from mobility import tables
 from mobility.errors import BadInputError, ConflictError, MobilityError
@@ -184,9 +186,9 @@ class Widget(anywidget.AnyWidget):
         with self._guard:
             self.progress = next((work.progress for work in self._works.values()), {})
 
-    def static_html(self) -> str:
+    def static_html(self) -> Markup:
         """HTML that a notebook shows without a kernel; empty for nothing."""
-        return ""
+        return Markup()
 
     def _ipython_display_(self, **_: Any) -> None:
         # Two outputs: without a kernel JupyterLab shows an error for the widget, whatever else its
@@ -194,19 +196,19 @@ class Widget(anywidget.AnyWidget):
         from IPython.display import display
 
         try:
-            html = self.static_html()
+            shown = self.static_html()
         except MobilityError as error:
             log.info("%s without a still picture: %s", type(self).__name__, error)
-            html = ""
-        if html:
-            caption = f"<p><small>{tables.sentence('widgets.still')}</small></p>"
-            still = f'<div data-mobility-still="{self.still}">{html}{caption}</div>'
-            picture = {"text/html": still, "text/plain": type(self).__name__}
+            shown = Markup()
+        if shown:
+            caption = h.p[h.small[tables.sentence("widgets.still")]]
+            still = h.div(data_mobility_still=self.still)[shown, caption]
+            picture = {"text/html": str(still), "text/plain": type(self).__name__}
             display(picture, raw=True)  # type: ignore[no-untyped-call]
         bundle = self._repr_mimebundle_()
         if bundle is not None:
             data, metadata = bundle
-            if html:  # the still picture above says everything
+            if shown:  # the still picture above says everything
                 data = {**data, "text/html": "", "text/plain": ""}
             display(data, metadata=metadata, raw=True)  # type: ignore[no-untyped-call]
 

@@ -6,8 +6,10 @@ import base64
 from collections.abc import Mapping
 from typing import Any
 
+import htpy as h
 import numpy as np
 import traitlets
+from markupsafe import Markup
 
 from mobility import tables
 from mobility.documents.display_settings import COMMENT_LENGTH, angle_keys
@@ -134,19 +136,15 @@ class ConfigEditor(Widget):
             raise NotFoundError(f"session {self.session.id}: has no display settings to load")
         self._take(list(stored.shown_angles), dict(stored.comments), stored.revision)
 
-    def static_html(self) -> str:
+    def static_html(self) -> Markup:
         """Show the chosen curves and their comments."""
-        import html
-
         from mobility.reports import figures
 
-        rows = [
-            f"<li>{html.escape(_label(key))}"
-            + (f": {html.escape(self.comments[key])}" if key in self.comments else "")
-            + "</li>"
+        rows = (
+            h.li[_label(key), f": {self.comments[key]}" if key in self.comments else ""]
             for key in self.shown or [angle["key"] for angle in self.angles[::3]]
-        ]
-        text = f"<p><b>{html.escape(self.title)}</b></p><ul>{''.join(rows)}</ul>"
+        )
+        text = h.fragment[h.p[h.b[self.title]], h.ul[rows]].__html__()
         try:
             angles = self.session.shown_angles()
         except NotFoundError:
@@ -156,7 +154,8 @@ class ConfigEditor(Widget):
         figure = figures.angle_curves(angles, repetitions_of(self.session), names=names)
         picture = figures.png(figure, dpi=60)
         coded = base64.b64encode(picture).decode()
-        return f'{text}<img alt="Curves of the angles" src="data:image/png;base64,{coded}">'
+        source = f"data:image/png;base64,{coded}"
+        return text + h.img(alt="Curves of the angles", src=source).__html__()
 
     # The page asks for changes by messages, which keep their order, and not by traits, of which
     # late ones overtake what was asked meanwhile. It believes the traits again when the last thing

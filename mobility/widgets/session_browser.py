@@ -8,7 +8,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, cast
 
+import htpy as h
 import traitlets
+from markupsafe import Markup
 
 from mobility import tables
 from mobility.assessment.verdict import LEVELS, warning_lines
@@ -231,18 +233,13 @@ class SessionBrowser(Widget):
         self.refresh()
         self.say("done", tables.sentence("widgets.notice.deleted", session=session_id))
 
-    def static_html(self) -> str:
+    def static_html(self) -> Markup:
         """Show the table, without its buttons."""
-        import html
-
         names = ("title", "participant", "exercise", "date", "verdict", "state_text")
         heads = ("Session", "Participant", "Exercise", "Date", "Recording", "State")
-        head = "".join(f"<th>{text}</th>" for text in heads)
-        rows = "".join(
-            f"<tr>{''.join(f'<td>{html.escape(row[name])}</td>' for name in names)}</tr>"
-            for row in self.rows
-        )
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        rows = (h.tr[(h.td[row[name]] for name in names)] for row in self.rows)
+        head = h.thead[h.tr[(h.th[text] for text in heads)]]
+        return h.table[head, h.tbody[rows]].__html__()
 
     def _send_thumbnail(self, session_id: str) -> None:
         try:

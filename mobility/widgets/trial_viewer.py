@@ -7,7 +7,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import htpy as h
 import traitlets
+from markupsafe import Markup
 
 from mobility import tables
 from mobility.assessment.verdict import warning_lines
@@ -185,19 +187,18 @@ class TrialViewer(Widget):
 
         self.in_background(tables.sentence("widgets.notice.analysing_again"), work)
 
-    def static_html(self) -> str:
+    def static_html(self) -> Markup:
         """Show the curves, with the repetitions."""
-        import html
-
         from mobility.reports import figures
 
-        text = f"<p><b>{html.escape(self.title)}</b></p>"
+        text = h.p[h.b[self.title]].__html__()
         if not self.shown:
             return text
         repetitions = repetitions_of(self.session)
         figure = figures.angle_curves(self.session.angles(), repetitions, names=self.shown)
         coded = base64.b64encode(figures.png(figure, dpi=60)).decode()
-        return f'{text}<img alt="Curves of the angles" src="data:image/png;base64,{coded}">'
+        source = f"data:image/png;base64,{coded}"
+        return text + h.img(alt="Curves of the angles", src=source).__html__()
 
     def _load_repetitions(self) -> None:
         repetitions = repetitions_of(self.session)

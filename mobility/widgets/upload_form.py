@@ -7,7 +7,9 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import htpy as h
 import traitlets
+from markupsafe import Markup
 
 from mobility import tables
 from mobility.analysis_options import AnalysisOptions, given_options, offered_at, options_at
@@ -113,9 +115,9 @@ class UploadForm(Widget):
         self._drop()
         super().close()
 
-    def static_html(self) -> str:
+    def static_html(self) -> Markup:
         """Say what is here when a kernel runs."""
-        return f"<p>{tables.sentence('widgets.upload.still')}</p>"
+        return h.p[tables.sentence("widgets.upload.still")].__html__()
 
     def _begin(self, content: Mapping[str, Any]) -> None:
         self.store.require_writable()

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from mobility import tables
-from mobility.assessment.advice import advise, quantity, stature
+from mobility.assessment.advice import advise
 from mobility.assessment.findings import Finding
 
 TABLE = tables.load("advice")
@@ -66,31 +66,3 @@ def test_an_exercise_is_advised_once_for_all_that_needs_it():
     assert [work.id for work in works].count("calf_stretch") == 1
     assert works[0].dose == "4 sets of 30 s on each side, 5 days a week"
     assert len(works[0].because) == 2
-
-
-@pytest.mark.parametrize(
-    ("value", "units", "system", "text"),
-    # One inch is 2.54 cm and one pound 0.45359237 kg, exactly.
-    [
-        (0.025, "m", "metric", "2.5 cm"),
-        (0.0254, "m", "imperial", "1 in"),
-        (0.3, "m", "imperial", "12 in"),
-        (5, "kg", "metric", "5 kg"),
-        (5, "kg", "imperial", "11 lb"),
-    ],
-)
-def test_lengths_and_masses(value, units, system, text):
-    assert quantity(value, units, system=system) == text
-
-
-@pytest.mark.parametrize(
-    ("height", "system", "text"),
-    # 1.752 m are 68.98 inches; 1.829 m are 72.0: six feet, not five and twelve inches.
-    [
-        (1.752, "imperial", "5 ft 9 in"),
-        (1.829, "imperial", "6 ft 0 in"),
-        (1.752, "metric", "175 cm"),
-    ],
-)
-def test_the_height_of_a_person(height, system, text):
-    assert stature(height, system=system) == text

@@ -51,7 +51,7 @@ def test_a_curve_runs_through_its_values_and_breaks_where_there_is_none(angles: 
     slopes = np.diff(right[:, 1]) / np.diff(right[:, 0])
     np.testing.assert_allclose(slopes, slopes.mean(), atol=0.05)
     assert right[-1, 1] < right[0, 1]  # up
-    assert chart.svg().count(f"stroke='{COLOURS['left']}'") == 1
+    assert chart.svg().count(f'stroke="{COLOURS["left"]}"') == 1
     (left,) = paths(chart, stroke=COLOURS["left"])
     assert np.diff(left[:, 0]).max() == pytest.approx(11 * np.diff(right[:, 0]).mean(), abs=0.2)
     assert "stroke-dasharray" in chart.svg()  # told apart in grey too

@@ -87,15 +87,15 @@ def test_an_index_says_of_how_many_parts_it_is_and_has_the_interval_of_its_draws
     shown = gauges.show(gauges.of_indices(low), caption="Numbers")
     assert " (0 to 17)" in shown
     assert "±" not in shown
-    assert "x1='0.0%' x2='17.0%'" in shown
+    assert 'x1="0.0%" x2="17.0%"' in shown
 
 
 def test_a_bar_has_the_value_its_interval_and_the_goal_where_they_belong() -> None:
     shown = gauges.show([knee(100.0, 20.0)], caption="Numbers")
     # From 80 to 120: 100 is in the middle.
-    assert "cx='50.0%'" in shown
-    assert "x1='0.0%' x2='100.0%'" in shown
-    assert "<line class='goal' x1='100.0%'" in shown  # at the end of the interval
+    assert 'cx="50.0%"' in shown
+    assert 'x1="0.0%" x2="100.0%"' in shown
+    assert '<line class="goal" x1="100.0%"' in shown  # at the end of the interval
     assert "100° " in shown.replace("<span", " <span")
     assert "± 20" in shown
     unknown = gauges.show([knee(100.0, math.nan)], caption="Numbers")

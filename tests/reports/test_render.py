@@ -450,7 +450,7 @@ def test_tables_are_of_accepted_repetitions_with_intervals(session: mb.Session) 
     metrics[name][0] = 0.2
     metrics[f"{name}_sd"] = xr.full_like(metrics[name], 0.1)
     text = sections.phase_table(metrics, first("accepted", False))
-    assert text.count("0.90 <span class='interval'>± 0.20</span>") == 4
+    assert text.count('0.90 <span class="interval">± 0.20</span>') == 4
     assert "0.20 <span" in sections.phase_table(metrics, first("accepted", True))
     # One that is cut off is accepted, and said to be so.
     text = sections.repetition_table(session.metrics(), first("complete", False))
@@ -542,7 +542,7 @@ def test_refused_angle_has_its_reason_in_place_of_the_number(demo: Path) -> None
     assert metrics["hip_abduction"].isnull().all()
     for side in ("left", "right"):
         shown = sections.cell(metrics, "hip_abduction", repetitions, side=side)
-        assert shown == f"<span class='missing'>not measured: {reason}</span>"
+        assert shown == f'<span class="missing">not measured: {reason}</span>'
     group = group_metrics(metrics)["hip_abduction"]
     assert group["left_hip_abduction"] is None
     assert json.dumps(group["right_hip_abduction"]) == "null"

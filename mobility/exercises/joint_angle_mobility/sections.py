@@ -1,8 +1,4 @@
-"""The parts of the Joint Angle Mobility report as HTML and figures, without any science.
-
-Every function takes plain values or Datasets; whatever came from a person (comments, names) is
-escaped.
-"""
+"""The parts of the Joint Angle Mobility report as HTML and figures, without any science."""
 
 from __future__ import annotations
 
@@ -11,11 +7,12 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from html import escape
 from typing import TYPE_CHECKING, Any, cast
 
+import htpy as h
 import numpy as np
 import xarray as xr
+from markupsafe import Markup
 
 from mobility import plot, tables
 from mobility.assessment.movements import how_to_film, movement
@@ -41,7 +38,7 @@ from mobility.reports.charts import charts
 from mobility.reports.curves import angle_names
 from mobility.reports.first_page import trust
 from mobility.reports.gauges import Gauge, show
-from mobility.reports.sections import facts, measured, paragraphs, table
+from mobility.reports.sections import Cell, Row, bullets, facts, html, measured, paragraphs, table
 from mobility.wording import both_sides, capital, listed, spoken
 
 if TYPE_CHECKING:
@@ -84,18 +81,15 @@ def trust_in_joints(
     metrics: xr.Dataset,
     pose: xr.Dataset,
     warnings: Sequence[AnalysisWarning] = (),
-) -> str:
+) -> Markup:
     """Show the verdict; where nothing was measured, with a drawing of how to film it."""
     verdict = verdict_in_joints(quality, metrics, pose, warnings)
     name = unmeasured(metrics)[2]
     if not name:
         return trust(verdict)
     drawing = how_to_film(name).drawing.read_text(encoding="utf-8")
-    sentences = trust(replace(verdict, what_to_do=""))
-    return (
-        f"{sentences}<figure class='film'>{drawing}"
-        f"<figcaption>{escape(verdict.what_to_do)}</figcaption></figure>"
-    )
+    shown = Markup(drawing), h.figcaption[verdict.what_to_do]  # noqa: S704, a file of this package
+    return html(trust(replace(verdict, what_to_do="")), h.figure(".film")[shown])
 
 
 def shown(record: SessionRecord, config: StoredConfig | None) -> list[Shown]:
@@ -121,38 +115,37 @@ def places(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> list[tuple[str,
     return [(str(joint), side) for joint in metrics["joint"].values for side in SIDES]
 
 
-def overview(metrics: xr.Dataset, angles: Sequence[Shown]) -> str:
+def overview(metrics: xr.Dataset, angles: Sequence[Shown]) -> Markup:
     """Make the table of what was measured of each joint and side, with 95 % intervals."""
     averaged = any(_average_cell(metrics, *place) != MISSING for place in places(metrics, angles))
     head = ["Movement", "From", "To", "Range", *(["Average"] if averaged else [])]
     scored = bool(np.isfinite(metrics["score"].values).any())
-    rows = []
+    rows: list[Row] = []
     for each in angles:
         for side in each.sides:
             one = metrics.sel(joint=each.joint, side=side)
-            row = [f"{_side_head(metrics, side)} {_movement_name(one, each.joint)}"]
+            name = f"{_side_head(metrics, side)} {_movement_name(one, each.joint)}"
+            row: list[h.Node | Cell] = [name]
             if not np.isfinite([float(one["maximum"]), float(one["minimum"])]).any():
                 why = str(one["note"].item()) or tables.sentence("joints.not_seen")
-                explanation = escape(tables.sentence("joints.not_measured", why=why))
-                columns = len(head) - 1 + scored
-                row.append(f"<td class='missing words' colspan='{columns}'>{explanation}</td>")
+                explanation = tables.sentence("joints.not_measured", why=why)
+                row.append(Cell(explanation, "missing words", columns=len(head) - 1 + scored))
             else:
                 if times := int(one["movements"]):
-                    row[0] += f" <span class='interval'>× {times}</span>"
+                    row = [(name, " ", h.span(".interval")[f"× {times}"])]
                 why = reason_withheld(one)
                 first, last = (_cell(one, name, sign=sign) for name, sign in _ends(one))
-                reach = [first, last, _cell(one, "range_of_motion")]
+                reach: Row = [first, last, _cell(one, "range_of_motion")]
                 if why:
                     begun = [first] if one["shown"].item() else []
                     width = len(reach) - len(begun)
-                    reach = [*begun, f"<td class='missing words' colspan='{width}'>{why}</td>"]
+                    reach = [*begun, Cell(why, "missing words", columns=width)]
                 row += [*reach, *([_average_cell(metrics, each.joint, side)] if averaged else [])]
                 row += [MISSING if why else _cell(one, "score")] if scored else []
             rows.append(row)
         for difference in differences(metrics, [each]):
             name = tables.sentence("joints.difference.row", name=difference.name)
-            rest = ["<td></td>"] * (len(head) - 3 + scored)
-            rows.append([escape(name), "<td></td>", difference.measured, *rest])
+            rows.append([name, "", difference.measured, *[""] * (len(head) - 3 + scored)])
     caption = tables.sentence("joints.measures")
     if averaged:
         caption = tables.sentence("joints.average", measures=caption)
@@ -174,7 +167,7 @@ def _ends(one: xr.Dataset) -> tuple[tuple[str, int], tuple[str, int]]:
 
 def _movement_name(one: xr.Dataset, joint: str) -> str:
     """Movement that was shown, or the joint where it was none."""
-    return escape(spoken(str(one["shown"].item())) or joint)
+    return spoken(str(one["shown"].item())) or joint
 
 
 def reached(metrics: xr.Dataset) -> list[str]:
@@ -348,7 +341,7 @@ class Difference:
         return abs(round(self.value)) > round(self.half, 0)
 
     @property
-    def measured(self) -> str:
+    def measured(self) -> Markup:
         """The difference, right less left, with its error."""
         return measured(self.value, "degree", half=self.half, signed=True)
 
@@ -426,7 +419,7 @@ def gauges_of(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> list[Gauge]:
     ]
 
 
-def show_gauges(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> str:
+def show_gauges(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> Markup:
     """Show the gauges; the caption says what they are compared with."""
     people = _people(_with_gauge(metrics, angles))
     kind = "none" if not people else "one" if len(people) == 1 else "several"
@@ -440,17 +433,16 @@ def _people(reaches: Sequence[Reach]) -> list[str]:
     return list(dict.fromkeys(each.people for each in reaches if each.people))
 
 
-def commented(metrics: xr.Dataset, chosen: Sequence[Shown]) -> str:
+def commented(metrics: xr.Dataset, chosen: Sequence[Shown]) -> Markup:
     """Show what was written beside the angles, each with its angle."""
-    return "".join(
-        f"<blockquote class='comment'><strong>{escape(each.heading(metrics))}:</strong> "
-        f"{escape(each.comment)}</blockquote>"
+    return html(
+        h.blockquote(".comment")[h.strong[f"{each.heading(metrics)}:"], f" {each.comment}"]
         for each in chosen
         if each.comment
     )
 
 
-def in_words(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> str:
+def in_words(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> Markup:
     """Say by how much the sides differ and how far the joints go, and name what is missing."""
     ordered = sorted(reaches(metrics, angles), key=lambda each: _COMPARED.index(each.compared))
     in_sentences = ordered[:_MOST_SENTENCES]
@@ -497,10 +489,9 @@ def in_words(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> str:
         for kind, names in rest.items()
         if names
     ]
-    items = "".join(f"<li>{escape(line)}</li>" for line in _compared(metrics, angles))
-    items += "".join(f"<li>{escape(each.sentence)}</li>" for each in in_sentences)
-    body = f"<ul>{items}</ul>" if items else paragraphs(tables.sentence("joints.nothing"))
-    return body + "".join(f"<p class='note'>{escape(note)}</p>" for note in notes)
+    lines = _compared(metrics, angles) + [each.sentence for each in in_sentences]
+    body = bullets(lines) or paragraphs(tables.sentence("joints.nothing"))
+    return body + paragraphs(*notes, kind="note")
 
 
 def measured_angles(metrics: xr.Dataset, angles: Sequence[Shown]) -> list[str]:
@@ -520,7 +511,7 @@ def _angle_of(joint: str, name: str) -> str:
     return angle if angle in definitions() else ANGLE_OF_JOINT["shoulder"]
 
 
-def _cell(one: xr.Dataset, name: str, *, sign: int = 1) -> str:
+def _cell(one: xr.Dataset, name: str, *, sign: int = 1) -> Markup:
     units = str(one[name].attrs["units"])
     half = half_width(float(one[f"{name}_sd"]))
     return measured(sign * float(one[name]), units, half=half)
@@ -539,9 +530,9 @@ def _average_cell(metrics: xr.Dataset, joint: str, side: str) -> str:
     return quantity(entry["mean"], "degree")
 
 
-def speeds(metrics: xr.Dataset, angles: Sequence[Shown]) -> str:
+def speeds(metrics: xr.Dataset, angles: Sequence[Shown]) -> Markup:
     """Make the table of how fast each joint and side moved, and how well that repeats."""
-    rows = []
+    rows: list[Row] = []
     for each in angles:
         for side in each.sides:
             one = metrics.sel(joint=each.joint, side=side)
@@ -554,13 +545,11 @@ def speeds(metrics: xr.Dataset, angles: Sequence[Shown]) -> str:
             fast = [_cell(one, "peak_velocity"), _cell(one, "mean_velocity")]
             name = f"{_side_head(metrics, side)} {_movement_name(one, each.joint)}"
             rows.append([name, *fast, *repeats])
-    if not rows:
-        return ""
     head = ["Movement", "Peak speed", "Mean speed", "SD of the turns", "Least change"]
     return table(head, rows, caption=tables.sentence("joints.speeds"), numeric=True)
 
 
-def details(metrics: xr.Dataset, angle: Shown) -> str:
+def details(metrics: xr.Dataset, angle: Shown) -> Markup:
     """Give the remarks on a joint under its name; empty where there are none."""
     moved = bool((metrics["movements"].sel(joint=angle.joint) > 0).any())
     by_text: dict[str, list[str]] = {}
@@ -572,7 +561,7 @@ def details(metrics: xr.Dataset, angle: Shown) -> str:
         if text := _remarks(one, moved=moved, less=less):
             by_text.setdefault(text, []).append(side_label(metrics, side))
     lines = (f"{capital(listed(sides))}: {text}" for text, sides in by_text.items())
-    return f"<h3>{escape(angle.heading(metrics))}</h3>{paragraphs(*lines)}" if by_text else ""
+    return html(h.h3[angle.heading(metrics)], paragraphs(*lines)) if by_text else html()
 
 
 def _remarks(one: xr.Dataset, *, moved: bool, less: str = "") -> str:
@@ -587,10 +576,10 @@ def _remarks(one: xr.Dataset, *, moved: bool, less: str = "") -> str:
     return " ".join(remarks)
 
 
-def reference_table(metrics: xr.Dataset, angles: Sequence[Shown]) -> str:
+def reference_table(metrics: xr.Dataset, angles: Sequence[Shown]) -> Markup:
     """Say with what each shown joint was compared, and whom those studies measured."""
     wanted = {f"{s}_{each.joint}": side_label(metrics, s) for each in angles for s in each.sides}
-    rows = []
+    rows: list[Row] = []
     studies: dict[tuple[str, str], list[str]] = {}
     alike: dict[str, list[str]] = {}
     for key, entry in _references(metrics).items():
@@ -617,17 +606,17 @@ def reference_table(metrics: xr.Dataset, angles: Sequence[Shown]) -> str:
         studies.setdefault((entry["sample"], entry["source"]), []).extend(names)
         rows.append(
             [
-                escape(capital(both_sides(names))),
-                f"{value} ({escape(entry['statistic'])}{spread})",
-                escape(tables.sentence(f"joints.kinds.{entry['kind']}")),
-                escape(group or tables.sentence("joints.whole_group")),
-                escape(entry["note"] or MISSING),
+                capital(both_sides(names)),
+                f"{value} ({entry['statistic']}{spread})",
+                tables.sentence(f"joints.kinds.{entry['kind']}"),
+                group or tables.sentence("joints.whole_group"),
+                entry["note"] or MISSING,
             ]
         )
     if not rows:
         return paragraphs(tables.sentence("joints.no_range"))
     sources = [
-        f"{escape(capital(both_sides(names)))}: {escape(sample)}. {escape(source)}."
+        f"{capital(both_sides(names))}: {sample}. {source}."
         for (sample, source), names in studies.items()
     ]
     introduction = paragraphs(tables.sentence("joints.ranges_of")) + table(
@@ -635,19 +624,19 @@ def reference_table(metrics: xr.Dataset, angles: Sequence[Shown]) -> str:
         rows,
         caption=tables.sentence("joints.ranges_compared"),
     )
-    return introduction + "".join(f"<p>{source}</p>" for source in sources)
+    return introduction + paragraphs(*sources)
 
 
-def movement_table(metrics: xr.Dataset, angles: Sequence[Shown]) -> str:
+def movement_table(metrics: xr.Dataset, angles: Sequence[Shown]) -> Markup:
     """Make the table of the movements of the shown joints, in the order of time."""
     wanted = {(each.joint, side) for each in angles for side in each.sides}
-    rows = []
+    rows: list[Row] = []
     for i in range(metrics.sizes["movement"]):
         one = {str(name): metrics[name].values[i] for name in metrics if "movement_" in str(name)}
         place = str(one["movement_joint"]), str(one["movement_side"])
         if place not in wanted:
             continue
-        withheld = f"<td class='missing words'>{tables.sentence('joints.not_told')}</td>"
+        withheld = Cell(tables.sentence("joints.not_told"), "missing words")
         certain = end_is_certain(metrics, *place)
         named = bool(metrics["shown"].sel(joint=place[0], side=place[1]).item())
         rows.append(
@@ -658,14 +647,13 @@ def movement_table(metrics: xr.Dataset, angles: Sequence[Shown]) -> str:
                 quantity(float(one["movement_rest"]), "degree") if certain or named else withheld,
                 quantity(float(one["movement_extreme"]), "degree") if certain else withheld,
                 quantity(float(one["movement_peak_velocity"]), "degree/s") if certain else withheld,
-                f"<td class='text'>{escape(_counts_in_words(one))}</td>",
+                Cell(_counts_in_words(one), "text"),
             ]
         )
-    if not rows:
-        return paragraphs(tables.sentence("joints.no_movement"))
     head = ["No.", "Joint", "Start", "Turn", "End"]
     head += ["At rest", "At the turn", "Peak speed", "Counts"]
-    return table(head, rows, caption=tables.sentence("joints.movements"), numeric=True)
+    shown = table(head, rows, caption=tables.sentence("joints.movements"), numeric=True)
+    return shown or paragraphs(tables.sentence("joints.no_movement"))
 
 
 def _counts_in_words(one: Mapping[str, Any]) -> str:
@@ -675,14 +663,14 @@ def _counts_in_words(one: Mapping[str, Any]) -> str:
     return tables.sentence("joints.not_counted", why=why)
 
 
-def sureness(warnings: Sequence[AnalysisWarning], pose: xr.Dataset, names: Sequence[str]) -> str:
+def sureness(warnings: Sequence[AnalysisWarning], pose: xr.Dataset, names: Sequence[str]) -> Markup:
     """Say what limits the trust in the angles `names` of single joints."""
     one = "position_draws" in pose and len(cameras_of(pose)) < 2
     standing = tables.sentence("joints.one_camera") if one else ""
     return sections.distrust(applicable_warnings(warnings, names), pose, standing=standing)
 
 
-def uncertainty(pose: xr.Dataset) -> str:
+def uncertainty(pose: xr.Dataset) -> Markup:
     """Say where the standard deviations come from."""
     sentences = [tables.sentence("joints.errors.of_landmarks")]
     if "position_draws" in pose:
@@ -696,17 +684,17 @@ def uncertainty(pose: xr.Dataset) -> str:
 
 def capture_quality(
     quality: Mapping[str, Any], metrics: xr.Dataset, pose: xr.Dataset | None = None
-) -> str:
+) -> Markup:
     """Show the checks of the recording, judged by :func:`quality_for_joints`.
 
     Empty where nothing was measured: no check would add to that, and some would contradict it.
     """
     if unmeasured(metrics)[0]:
-        return ""
+        return html()
     return sections.capture_quality(quality_for_joints(quality, metrics, pose))
 
 
-def posture(metrics: xr.Dataset) -> str:
+def posture(metrics: xr.Dataset) -> Markup:
     """Say in which posture the joints were moved."""
     shares = zip(metrics["posture"].values, metrics["posture_share"].values, strict=True)
     many = {str(name): float(share) for name, share in shares if share >= 0.05}
@@ -717,7 +705,7 @@ def posture(metrics: xr.Dataset) -> str:
     return facts({"Posture": ", ".join(phrases if len(many) > 1 else words.values())})
 
 
-def stills(metrics: xr.Dataset, angles: Sequence[Shown]) -> str:
+def stills(metrics: xr.Dataset, angles: Sequence[Shown]) -> Markup:
     """Draw every shown angle that has values, over time."""
     made = []
     for each in angles:

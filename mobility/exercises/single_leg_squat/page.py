@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from html import escape
 from typing import TYPE_CHECKING, get_args
 
 import numpy as np
+from markupsafe import Markup
 
 from mobility.assessment.estimates import HIDDEN_SIDE
 from mobility.assessment.findings import Finding
@@ -68,7 +68,9 @@ def curves_first(record: SessionRecord) -> tuple[str, ...]:
     return tuple(angle for angle in usual_curves(record) if angle in measured)
 
 
-def scores(findings: Sequence[Finding], metrics: xr.Dataset, cite: Callable[[str], str]) -> str:
+def scores(
+    findings: Sequence[Finding], metrics: xr.Dataset, cite: Callable[[str], Markup]
+) -> Markup:
     """Show the criteria of Crossley et al. by leg, and how many are met."""
     exercise = exercise_of(metrics)
     entry = exercise.own_table("crossley")
@@ -80,7 +82,7 @@ def scores(findings: Sequence[Finding], metrics: xr.Dataset, cite: Callable[[str
         if any(criterion.labels or criterion.status == "met" for criterion in of_leg)
     }
     if not judged:
-        return ""
+        return Markup()
     count, sentences = len(entry["criteria"]), []
     for leg, of_leg in judged.items():
         statuses = [criterion.status for criterion in of_leg]
@@ -92,20 +94,20 @@ def scores(findings: Sequence[Finding], metrics: xr.Dataset, cite: Callable[[str
         )
     rows = [
         [
-            escape(of_legs[0].name),
+            of_legs[0].name,
             *(
-                escape(
-                    words[criterion.status].format(
-                        faults="; ".join(criterion.labels), parts="; ".join(criterion.labels)
-                    )
+                words[criterion.status].format(
+                    faults="; ".join(criterion.labels), parts="; ".join(criterion.labels)
                 )
                 for criterion in of_legs
             ),
         ]
         for of_legs in zip(*judged.values(), strict=True)
     ]
-    heads = ["Criterion", *(capital(leg) for leg in judged)]
-    heads[0] += cite(entry["source"])
+    heads: list[str | tuple[str, Markup]] = [
+        ("Criterion", cite(entry["source"])),
+        *map(capital, judged),
+    ]
     caption = words["caption"].format(least=entry["good_at_least"], count=count)
     return (
         paragraphs(*sentences) + table(heads, rows, caption=caption) + paragraphs(words["unseen"])

@@ -96,11 +96,11 @@ def test_overview_has_range_reference_and_score(metrics: xr.Dataset) -> None:
     assert "143°" in html  # the reference
     assert "91 %" in html  # 100 * 130 / 142.9
     # Each number once, and of the hidden side why it has none.
-    heads = re.findall(r"scope='col'>([^<]*)<", html)
+    heads = re.findall(r'scope="col">([^<]*)<', html)
     assert heads == ["Movement", "From", "To", "Range", "Average", "Score"]
     assert re.search(r"10° <span.*130° <span.*120° <span", html)
     assert html.count("130°") == 1
-    assert "Left elbow flexion <span class='interval'>× 2</span>" in html
+    assert 'Left elbow flexion <span class="interval">× 2</span>' in html
     assert "not measured: elbow is hidden from the camera in all frames" in html
     unknown = report.overview(metrics.assign(score=metrics["score"] * np.nan), [ELBOW])
     assert "Score" not in unknown
@@ -242,7 +242,7 @@ def test_nothing_measured_comes_first_with_how_to_film_it(metrics: xr.Dataset) -
     assert (what, name) == ("Elbow flexion was not measured.", "elbow_flexion")
     assert "oved by less than" in why
     html = trust_in_joints(document(0.0, **WHOLE), resting, pose)
-    assert html.startswith("<p class='trust unusable'><strong>Unusable recording.</strong> Elbow")
+    assert html.startswith('<p class="trust unusable"><strong>Unusable recording.</strong> Elbow')
     assert what in html
     assert "<svg" in html
     assert escape(refusal_advice("elbow_flexion")) in html
@@ -379,7 +379,7 @@ def test_how_far_is_not_told_with_an_error_of_more_than_thirty_degrees(
     assert report.movement_table(known, elbow).count("too uncertain") == 4
     assert "130°" not in report.movement_table(known, elbow)
     many = known.assign(detectable_change=xr.full_like(known["maximum"], 9.0))
-    change = "<td data-head='Least change'>9°</td>"
+    change = '<td data-head="Least change">9°</td>'
     assert change not in report.speeds(many, elbow)
     many["end_of_range_sd"][:] = 5.0
     assert "130°" in report.movement_table(many, elbow)
@@ -553,7 +553,7 @@ def test_gauges_have_the_range_of_such_people(metrics: xr.Dataset) -> None:
     }
     html = report.show_gauges(metrics)
     assert "Shaded: 95 of 100 boys and men up to 54 years" in html
-    assert html.count("class='usual'") == 1
+    assert html.count('class="usual"') == 1
     assert report.show_gauges(metrics.assign(movements=metrics["movements"] * 0)) == ""
 
 
