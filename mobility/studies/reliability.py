@@ -45,7 +45,7 @@ COLUMNS = (
 )
 """Columns of the statistics, in order; :func:`reliability` says what they hold."""
 
-ANOVA, REML = "analysis of variance", "REML"
+ANOVA, REML, PAIRED = "analysis of variance", "REML", "paired differences"
 FORMS: tuple[Form, ...] = ("A,1", "C,1", "A,k", "C,k")
 KINDS: tuple[Kind, ...] = ("agreement", "consistency")
 
@@ -108,7 +108,8 @@ class _Row(NamedTuple):
     p: float = np.nan
     units: str | None = None
     """None where they are those of the values."""
-    values: int = 0
+    values: int | None = None
+    """Number that was used; None where all were."""
     method: str = ""
     note: str = ""
 
@@ -171,8 +172,8 @@ def reliability(
         operator": both). ``of`` is the term of a component, or the two levels of a change.
         ``value``, ``low`` and ``high`` (95 %) are NaN where ``reason`` says why. ``participants``
         and ``values`` are those that were used; ``refused`` (with a reason) and ``missing``
-        (without) count those that were not. ``method`` is "analysis of variance" or "REML";
-        ``note`` says what to know of a value that there is.
+        (without) count those that were not. ``method`` is "analysis of variance", "REML" or
+        "paired differences"; ``note`` says what to know of a value that there is.
 
         ``without_value``: how many values of which metric and side have none, by ``reason``.
 
@@ -219,10 +220,10 @@ def reliability(
             of_metric = _kappas(used, ways)
         else:
             of_metric = _of_values(used, ways)
-            if units in zero_is_none if ratio is None else metric in ratio:
+            if (units in zero_is_none) if ratio is None else (metric in ratio):
                 of_metric += _variations(used, ways)
             for way in ways:
-                of_metric += _changes(used, way, [name for name in cells if name != way])
+                of_metric += _changes(used, way, ways)
         of_metric += _stated(used)
         for row in of_metric:
             n, value, low, high, reason = row.estimate
@@ -232,7 +233,7 @@ def reliability(
                     **{"metric": metric, "side": side, "participants": n},
                     **{"value": value, "low": low, "high": high, "reason": reason},
                     "units": units if row.units is None else row.units,
-                    "values": row.values or len(used),
+                    "values": len(used) if row.values is None else row.values,
                     "refused": int(without["reason"].ne("").sum()),
                     "missing": int(without["reason"].eq("").sum()),
                 }
@@ -369,7 +370,8 @@ def _correlations(used: pd.DataFrame, ways: Sequence[str], components: Component
         return [_Row("icc", _without(used, components.reason), units="1", method=REML)]
     rows = []
     for over in _differing(used, ways):
-        levels = {way: used[way].nunique() for way in over}
+        each_has = used.groupby(PARTICIPANT, observed=True)
+        levels = {way: int(each_has[way].nunique().max()) for way in over}
         for count in ("1", "k") if over else ("1",):
             several = levels if count == "k" else dict.fromkeys(over, 1)
             each = parts(components.terms, several)
@@ -443,15 +445,22 @@ def _variations(used: pd.DataFrame, ways: Sequence[str]) -> list[_Row]:
     ]
 
 
-def _changes(used: pd.DataFrame, way: str, others: Sequence[str]) -> list[_Row]:
-    """Change from the first level to each other one, in values alike in all else."""
-    levels = [level for level in used[way].cat.categories if (used[way] == level).any()]
-    if len(levels) < 2:
-        reason = tables.sentence("studies.reason.one_level", way=way)
+def _changes(used: pd.DataFrame, way: str, ways: Sequence[str]) -> list[_Row]:
+    """Change from the first level to each other one, in values alike in all else.
+
+    Repeated trials are paired in their order.
+    """
+    people = used.groupby(way, observed=True)[PARTICIPANT].nunique()
+    if len(people) < 2 or (people > 1).sum() < 2:
+        key = "one_level" if len(people) < 2 else "of_one"
+        reason = tables.sentence(f"studies.reason.{key}", way=way)
         return [_Row("change", _without(used, reason), over=way)]
-    first, *later = levels
-    plain = used.astype(dict.fromkeys([way, *others], str))
-    wide = plain.pivot(index=list(others), columns=way, values="value")
+    first, *later = map(str, people.index)
+    ordered = used.sort_values([TRIAL], kind="stable") if TRIAL in used else used
+    number = ordered.groupby([PARTICIPANT, *ways], observed=True).cumcount()
+    plain = ordered.astype(dict.fromkeys([PARTICIPANT, *ways], str)).assign(number=number)
+    alike = [PARTICIPANT, *(name for name in ways if name != way), "number"]
+    wide = plain.pivot(index=alike, columns=way, values="value")
     participants = wide.index.get_level_values(PARTICIPANT).tolist()
     rows = []
     for level in later:
@@ -471,10 +480,17 @@ def _changes(used: pd.DataFrame, way: str, others: Sequence[str]) -> list[_Row]:
             ("limit_high", found.upper, found.upper_low, found.upper_high),
         ):
             estimate = Estimate(n, value, low, high, found.reason)
-            row = _Row(
-                statistic, estimate, over=way, of=f"{level} − {first}", values=2 * found.pairs
+            rows.append(
+                _Row(
+                    statistic,
+                    estimate,
+                    over=way,
+                    of=f"{level} − {first}",
+                    p=p if statistic == "change" else math.nan,
+                    values=2 * found.pairs,
+                    method=PAIRED,
+                )
             )
-            rows.append(row._replace(p=p) if statistic == "change" else row)
     return rows
 
 
@@ -486,7 +502,7 @@ def _kappas(used: pd.DataFrame, ways: Sequence[str]) -> list[_Row]:
             found = _without(used, tables.sentence("studies.reason.kappa"))
         else:
             found = weighted_kappa(table, weights=weights)
-        values = 0 if table is None else found.n * table.shape[1]
+        values = None if table is None else found.n * table.shape[1]
         rows.append(_Row("kappa", found, weights, ", ".join(ways), units="1", values=values))
     return rows
 

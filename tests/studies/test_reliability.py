@@ -160,6 +160,26 @@ def test_errors_of_visits_operators_and_trials_are_told_apart():
     assert (rows(found, "change")["values"] == 1600).all()
 
 
+def test_dates_of_visits_are_within_participants_and_trials_are_paired_in_their_order():
+    table = long(published.PEFR[:, :2])
+    dates = table.assign(visit=[f"2026-{1 + i // 28}-{1 + i % 28}" for i in range(len(table))])
+    found = reliability(dates)
+    row = one(found, "icc", form="ICC(1)")
+    # One way, Shrout and Fleiss's 1,1: mean squares between and within.
+    values = published.PEFR[:, :2]
+    between, within = 2 * values.mean(axis=1).var(ddof=1), (np.diff(values) ** 2).mean() / 2
+    assert row["value"] == pytest.approx((between - within) / (between + within), rel=1e-4)
+    mean = one(found, "icc", form="ICC(k)")
+    assert mean["value"] == pytest.approx((between - within) / between, rel=1e-4)
+    assert one(found, "sem", form="within")["value"] == pytest.approx(within**0.5, rel=1e-4)
+    assert "each visit is of one participant alone" in one(found, "change")["reason"]
+    plain = study(5, participant=4, trial=1)
+    later = plain.assign(trial=plain["trial"] + 2 * plain["visit"])
+    for way in ("visit", "operator"):
+        expected = ends(one(reliability(plain), "change", over=way))
+        assert ends(one(reliability(later), "change", over=way)) == pytest.approx(expected)
+
+
 def test_trials_alone_are_what_visits_are():
     table = long(published.PEFR[:, :2], way="trial")
     by_trial, by_visit = reliability(table), reliability(table.rename(columns={"trial": "visit"}))
