@@ -62,6 +62,9 @@ _ONE_WAY_DEG = 15.0
 EVENTS = {"start": "Start", "bottom": "Bottom", "end": "End"}
 """Labels of the events of a repetition, by its variables, in files of this package."""
 
+MOMENTS = ("event_time", *EVENTS)
+"""Variables that hold times of the clock of a lab file."""
+
 _UPPER = ("shoulder", "hip")
 _LOWER = ("ankle", "heel", "foot_index")
 

@@ -75,7 +75,11 @@ def read_lab(
         Markers: ``marker_position`` (time, space, marker) in metres, right-handed, y up, NaN in
         gaps. Angles: a variable for each, (time, side) or (time,), in degrees, with our name and
         sign; attributes ``lab_name``, ``scale``, ``offset`` and ``difference`` (how the lab's
-        definition differs from ours). A file may hold both. ``time`` is in seconds, as in the file;
+        definition differs from ours). A file may hold both. Events of a C3D: ``event_time`` (s),
+        ``event_label``, ``event_context`` ("Left", "Right", "General") and ``event_description``
+        over ``event``; of repetitions that this package wrote also ``start``, ``bottom``, ``end``
+        over ``rep``, as :func:`mobility.kinematics.repetitions.normalise_repetitions` takes them.
+        ``time`` is in seconds, as in the file;
         for a C3D it is the number of the frame over the rate, the first frame being 0. Attributes:
         ``source_file``, ``source_sha256``, ``rate_hz``, ``units_read``, ``angle_units_read``,
         ``vertical_axis`` and, ending in ``_found``, how each was found; ``mapping``;
@@ -93,10 +97,11 @@ def read_lab(
     Notes
     -----
     From C3D files markers (those with a negative residual are gaps), modelled angles
-    (``LKneeAngles`` become the columns ``LKneeAngles.x``, ``.y``, ``.z``) and the origins of the
-    pose matrices of Theia3D are read; no forces, moments, powers or analog channels. The unit of
-    MOT and STO comes from ``inDegrees``, or from the range of the values if that is missing. States
-    (``/jointset/hip_l/hip_flexion_l/value``, also those of Moco) are read by their values.
+    (``LKneeAngles`` become the columns ``LKneeAngles.x``, ``.y``, ``.z``), events and the origins
+    of the pose matrices of Theia3D are read; no forces, moments, powers or analog channels. The
+    unit of MOT and STO comes from ``inDegrees``, or from the range of the values if that is
+    missing. States (``/jointset/hip_l/hip_flexion_l/value``, also those of Moco) are read by their
+    values.
 
     A table is separated by commas, semicolons, tabs or blanks, one row a frame, with a header.
     Decimal commas are possible with another separator, or in quotes. A marker is three columns

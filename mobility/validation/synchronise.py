@@ -20,6 +20,7 @@ from mobility.kinematics.datasets import Angles, Recording, Times
 from mobility.kinematics.geometry import Array
 from mobility.options import checked
 from mobility.provenance import with_history
+from mobility.validation.lab_datasets import MOMENTS
 from mobility.validation.limits import numbers
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -247,7 +248,7 @@ def align(lab: Recording, sync: Synchronisation, time: Times) -> xr.Dataset:
     xarray.Dataset
         The same variables at `time`, interpolated linearly. NaN outside the recording, and where
         one of the two neighbouring samples is NaN or they are more than 1.5 usual steps apart: gaps
-        are not bridged.
+        are not bridged. Events and repetitions of a lab file are at times of the video, too.
     """
     target = np.asarray(time, dtype=np.float64)
     lab_times = _times(lab, what="lab file")
@@ -262,7 +263,8 @@ def align(lab: Recording, sync: Synchronisation, time: Times) -> xr.Dataset:
     result = {}
     for name, variable in lab.data_vars.items():
         if "time" not in variable.dims:
-            result[name] = variable
+            at_moments = name in MOMENTS
+            result[name] = variable.copy(data=variable - sync.lag_s) if at_moments else variable
             continue
         values = numbers(variable.transpose("time", ...).to_numpy(), what=f"lab file: {name}")
         weight = share.reshape(-1, *[1] * (values.ndim - 1))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import struct
 import sys
 from functools import partial
 from pathlib import Path
@@ -193,6 +194,19 @@ def test_angles_and_events_of_a_c3d_as_ezc3d_reads_them(
     assert points["ANGLE_UNITS"]["value"] == ["deg"]
     assert points["USED"]["value"][0] == len(labels) == len(points["DESCRIPTIONS"]["value"])
     assert file["parameters"]["ANALOG"]["USED"]["value"][0] == 0
+    # The header and the numbers as the standard has them.
+    raw = path.read_bytes()
+    points_of, analogs, first, last, _, scale, block, _, rate = struct.unpack_from(
+        "<5HfHHf", raw, 2
+    )
+    assert (raw[0], raw[1], points_of, analogs) == (2, 0x50, len(labels), 0)
+    assert (first, last, scale, rate) == (1, squat.sizes["time"], -1, 30)
+    assert points["DATA_START"]["value"].tolist() == [block]
+    stored = np.frombuffer(raw, "<f4", 4 * last * points_of, 512 * (block - 1))
+    stored = stored.reshape(last, points_of, 4).transpose(2, 1, 0)
+    missing = file["data"]["meta_points"]["residuals"][0] == -1
+    np.testing.assert_array_equal(stored[3], np.where(missing, -1, 0))
+    np.testing.assert_array_equal(stored[:3], np.where(missing, 0, file["data"]["points"][:3]))
     at = labels.index("LKneeAngles")
     knee, residual = file["data"]["points"][:3, at], file["data"]["meta_points"]["residuals"][0, at]
     np.testing.assert_array_equal(residual == -1, angles["knee_flexion"].isnull().sel(side="left"))

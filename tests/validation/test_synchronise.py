@@ -216,6 +216,7 @@ def test_what_does_not_match_is_refused() -> None:
 def test_aligned_values_are_those_of_the_lab_at_the_times_of_the_video() -> None:
     video, lab = pair(0.1234)
     lab = lab.assign(trunk_lean=("time", 3 * lab["time"].to_numpy(), {"units": "degree"}))
+    lab = lab.assign(start=("rep", [1.0, 2.0], {"units": "s"}), event_label=("event", ["Start"]))
     before = lab.copy(deep=True)
     aligned = align(lab, find_lag(video, lab, lag_s=0.1234), video["time"].to_numpy())
     xr.testing.assert_identical(lab, before)
@@ -226,6 +227,9 @@ def test_aligned_values_are_those_of_the_lab_at_the_times_of_the_video() -> None
     assert float(abs(error).max()) < 0.1
     np.testing.assert_allclose(aligned["trunk_lean"], 3 * (video["time"] + 0.1234))
     assert aligned["trunk_lean"].attrs["units"] == "degree"
+    np.testing.assert_allclose(aligned["start"], [1.0 - 0.1234, 2.0 - 0.1234])
+    assert aligned["start"].attrs["units"] == "s"
+    assert aligned["event_label"].values.tolist() == ["Start"]
     assert '"align"' in aligned.attrs["history"]
 
 
