@@ -12,7 +12,7 @@ from markupsafe import Markup
 from mobility import registry, tables
 from mobility.errors import BadInputError
 from mobility.formatting import MISSING, between, quantity, rounded
-from mobility.reports.sections import Cell, bullets, html, paragraphs, table
+from mobility.reports.sections import Cell, Row, bullets, html, paragraphs, table
 from mobility.studies.retest import main_error
 from mobility.wording import capital, listed
 
@@ -61,7 +61,7 @@ def name_of(rows: pd.DataFrame, metric: str, side: str = "") -> str:
 def differences_in_short(study: Study, made: Groups) -> Markup:
     """Say in words which measures differ, and how much the study could have missed."""
     compared = made.differences[made.differences["reason"].eq("")]
-    parts = []
+    parts: list[h.Node] = []
     for effect, rows in compared.groupby("effect", sort=False):
         beyond = rows[rows["p_holm"].lt(CERTAIN)]
         beyond = beyond.sort_values("effect_size", key=abs, ascending=False)
@@ -100,7 +100,7 @@ def p_value(p: float, *, name: str = "") -> str:
 
 def differences(study: Study, made: Groups) -> Markup:
     """List all differences, with what the error of measurement costs; then why some are missing."""
-    rows = []
+    rows: list[Row] = []
     for row in made.differences[made.differences["reason"].eq("")].itertuples():
         units = row.units
         rows.append(
@@ -153,7 +153,7 @@ def missing(study: Study, reasons: pd.DataFrame) -> Markup:
     if reasons.empty:
         return paragraphs(tables.sentence("studies.none_missing"))
     counted = reasons.groupby(["metric", "side", "reason"], sort=False)["count"].sum()
-    rows = [
+    rows: list[Row] = [
         [
             name_of(study.table, metric, side),
             f"{count}",
@@ -311,7 +311,7 @@ def _with_interval(row: pd.Series, units: str) -> h.Node:
 
 def changes_of_levels(study: Study, found: Reliability) -> Markup:
     """List the systematic changes between measurements, with limits of agreement."""
-    rows = []
+    rows: list[Row] = []
     limits = {
         name: _statistic(found, name).set_index(["metric", "side", "over", "of"])["value"]
         for name in ("limit_low", "limit_high")
@@ -356,7 +356,7 @@ def components(study: Study, found: Reliability) -> Markup:
     parts = _statistic(found, "component")
     given = parts[parts["reason"].eq("")]
     terms = list(dict.fromkeys(given["of"]))
-    rows = []
+    rows: list[Row] = []
     for (metric, side), one in given.groupby(["metric", "side"], sort=False):
         by_term = one.set_index("of")
         rows.append(
