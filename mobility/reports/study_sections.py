@@ -109,7 +109,7 @@ def differences(study: Study, made: Groups) -> Markup:
                 Cell(row.comparison, "text"),
                 quantity(row.difference, units, signed=True),
                 interval(row.low, row.high, units),
-                f"{row.effect_size:+.2f}",
+                rounded(row.effect_size, 2, signed=True),
                 p_value(row.p),
                 p_value(row.p_holm),
                 f"{row.participants} ({row.missing})",
@@ -292,7 +292,8 @@ def reliability_table(study: Study, found: Reliability) -> Markup:
         head = ["Measure", "People", *forms, "SEM", "MDC₉₅"]
         caption = tables.sentence("studies.reliability.caption", over=over)
         made.append(table(head, rows, caption=caption, numeric=True))
-    return html(*made, without_result(study, _statistic(found, "sem")))
+    notes = dict.fromkeys(errors.loc[errors["note"].ne(""), "note"])
+    return html(*made, bullets(notes), without_result(study, _statistic(found, "sem")))
 
 
 def _shown_forms(forms: Iterable[str]) -> list[str]:

@@ -463,4 +463,6 @@ def _error_share(used: pd.DataFrame, effect: str, model: MixedModel) -> float:
         total = sum(model.variances.values()) - max(people, 0.0)
     else:
         total = sum(model.variances.values())
-    return float(min((errors**2).mean() / total, 1.0)) if total > 0 else math.nan
+    share = float((errors**2).mean()) / total if total > 0 else math.nan
+    # Errors as large as all that differs: the stated ones are too large, or too few people.
+    return share if share < 1 else math.nan
