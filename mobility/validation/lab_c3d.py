@@ -91,7 +91,7 @@ def c3d(path: Path, content: bytes) -> LabFile:
             label, axis = column.rsplit(".", 1)
             if f"{axis}:" not in described.get(label, ""):
                 del file.columns[column]  # 0, for it was not measured
-    file.events = _events(groups)
+    file.events = _events(what, groups)
     screen = str(_value(groups, "POINT", "Y_SCREEN", [""])[0]).strip().lower().removeprefix("+")
     file.vertical_axis = screen if re.fullmatch(r"-?[xyz]", screen) else None
     file.notes |= {"first_frame": first, "ezc3d": version("ezc3d")}
@@ -154,14 +154,16 @@ def _value(groups: Any, group: str, name: str, default: Any) -> Any:
     return value or default
 
 
-def _events(groups: Any) -> list[Event]:
+def _events(what: str, groups: Any) -> list[Event]:
     """Events of the group ``EVENT``, in the order of time."""
-    times = np.array(_value(groups, "EVENT", "TIMES", [[], []]), float).reshape(2, -1)
+    times = np.array(_value(groups, "EVENT", "TIMES", [[], []]), dtype=np.float64)
+    if times.ndim != 2 or len(times) != 2:  # minutes and seconds, one below the other
+        raise BadInputError(f"{what}: its events have no times of minutes and seconds")
     words = {
         name: [str(each).strip() for each in _value(groups, "EVENT", name, [])]
         for name in ("LABELS", "CONTEXTS", "DESCRIPTIONS")
     }
-    count = int(_value(groups, "EVENT", "USED", [0])[0])
+    count = int(_value(groups, "EVENT", "USED", [times.shape[1]])[0])
     seconds = [60.0 * minutes + rest for minutes, rest in times.T[:count].tolist()]
     padded = ([*each, *[""] * len(seconds)][: len(seconds)] for each in words.values())
     return sorted(map(Event, seconds, *padded))

@@ -625,6 +625,27 @@ def test_c3d_of_plug_in_gait_with_modelled_angles(tmp_path: Path) -> None:
     assert "Ann:LKneeAngles.y" in json.loads(trial.attrs["unmapped_columns"])
 
 
+def test_events_of_a_gait_laboratory(tmp_path: Path) -> None:
+    given = {
+        ("EVENT", "LABELS"): ["Foot Off", "Foot Strike"],
+        ("EVENT", "CONTEXTS"): ["Left", "Right"],
+        ("EVENT", "TIMES"): [[1, 0], [2.5, 7.25]],
+    }
+    trial = read_lab(c3d_file(tmp_path / "gait.c3d", trajectories(), parameters=given))
+    assert trial["event_time"].values.tolist() == [7.25, 62.5]
+    assert trial["event_time"].attrs["units"] == "s"
+    assert trial["event_label"].values.tolist() == ["Foot Strike", "Foot Off"]
+    assert trial["event_context"].values.tolist() == ["Right", "Left"]
+    assert trial["event_description"].values.tolist() == ["", ""]
+    assert not {"start", "rep"} & set(trial.variables)
+    used = given | {("EVENT", "USED"): [1]}
+    trial = read_lab(c3d_file(tmp_path / "used.c3d", trajectories(), parameters=used))
+    assert trial["event_time"].values.tolist() == [62.5]
+    without = given | {("EVENT", "TIMES"): [1.0, 2.0, 3.0]}
+    path = c3d_file(tmp_path / "without.c3d", trajectories(), parameters=without)
+    refused(path, match="its events have no times of minutes and seconds")
+
+
 def test_c3d_of_theia(tmp_path: Path) -> None:
     places = {
         **{f"{s}_uarm_4X4": (0, y, 1.4) for s, y in (("l", 0.18), ("r", -0.18))},
