@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +54,7 @@ def data_dictionary(frame: pd.DataFrame, files: list[Path]) -> dict[str, Any]:
         schema_of_measures = {"fields": _fields_of_measures()}
         resources.append({"name": "measures", "data": rows, "schema": schema_of_measures})
     return {
-        "name": files[0].stem.lower(),
+        "name": re.sub(r"[^a-z0-9._-]+", "-", files[0].stem.lower()),
         "title": tables.sentence("cohort.dictionary.title"),
         "description": tables.sentence("cohort.dictionary.about"),
         "version": __version__,
