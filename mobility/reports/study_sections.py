@@ -66,8 +66,9 @@ def differences_in_short(study: Study, made: Groups) -> Markup:
         beyond = rows[rows["p_holm"].lt(CERTAIN)]
         beyond = beyond.sort_values("effect_size", key=abs, ascending=False)
         about = {"effect": effect, "count": len(rows), "beyond": len(beyond)}
-        sentence = f"studies.groups.{'none' if beyond.empty else 'some'}"
-        parts += [h.h3[capital(str(effect))], paragraphs(tables.sentence(sentence, **about))]
+        which = "none" if beyond.empty else "some"
+        text = tables.sentence(f"studies.groups.{which}", **about)
+        parts += [h.h3[capital(str(effect))], paragraphs(text)]
         parts.append(
             bullets(
                 tables.sentence(
