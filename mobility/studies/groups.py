@@ -90,9 +90,9 @@ def groups(
     Parameters
     ----------
     table
-        Of :func:`mobility.studies.study_table.study_table`, or a DataFrame with its columns
-        ``participant``, ``metric``, ``side``, ``value``, and ``units``, ``sd``, ``sem``,
-        ``reason`` where there are any. A row is a session, or a repetition.
+        Of :func:`mobility.read_study`, or a DataFrame with its columns ``participant`` and
+        ``value``, and ``metric``, ``side``, ``units``, ``sd``, ``sem``, ``reason`` where there are
+        any. A row is a session, or a repetition.
     by
         Column of the groups; each participant is in one of them. A column that differs within
         participants, like ``visit``, is compared within them.
@@ -182,9 +182,12 @@ def check_groups(
 ) -> pd.DataFrame:
     """Return the rows that :func:`groups` compares; it raises what that does."""
     columns = [str(name) for name in getattr(table, "columns", [])]
-    for name in ("participant", "metric", "side", "value"):
+    for name in ("participant", "value"):
         if name not in columns:
-            raise BadInputError.of({"table": f"has no column '{name}'; study_table makes one"})
+            fault = f"has no column '{name}'; mobility.read_study gives it"
+            raise BadInputError.of({"table": fault})
+    plain = {"metric": "value", "side": ""}
+    table = table.assign(**{name: plain[name] for name in plain.keys() - set(columns)})
     for option, names in (("by", [by]), ("within", within), ("adjust", adjust)):
         for name in names:
             if name not in columns:

@@ -137,6 +137,14 @@ def test_the_table_of_a_paper() -> None:
     assert "12.0 (2.0)" in paper.to_latex(index=False)
 
 
+def test_one_measure_without_sides_needs_no_name() -> None:
+    table = study({f"P{i}": [10.0 + i] for i in range(8)}, group=["a", "b"] * 4)
+    bare = groups(table[["participant", "value", "group"]], by="group").differences.iloc[0]
+    named = groups(table, by="group").differences.iloc[0]
+    assert (bare["metric"], bare["side"]) == ("value", "")
+    assert bare["p"] == named["p"]
+
+
 def test_groups_have_the_order_of_a_categorical_column() -> None:
     table, _ = of_two_groups(np.random.default_rng(7))
     table["group"] = pd.Categorical(table["group"], ["b", "a"])
