@@ -106,7 +106,7 @@ def groups(
             {
                 "differences": records(compared.differences),
                 "description": records(compared.description),
-                "without_value": records(compared.reasons),
+                "without_value": records(compared.without_value),
                 **{"flow": flow, "report": uris(made)},
             }
         )

@@ -94,7 +94,7 @@ def test_refused_values_are_counted_with_their_reasons() -> None:
     assert made.differences["missing"].tolist() == [2]
     assert made.differences["values"].tolist() == [14]
     assert made.description["refused"].tolist() == [1, 1]
-    assert made.reasons[["group", "reason", "count"]].to_numpy().tolist() == [
+    assert made.without_value[["group", "reason", "values"]].to_numpy().tolist() == [
         ["a", "it is not seen well enough", 1],
         ["b", "it is not seen well enough", 1],
     ]
