@@ -84,12 +84,22 @@ class RetestErrors(_Reference):
     kind: Literal["retest errors"] = "retest errors"
     errors: list[RetestError]
 
+    @property
+    def exercises(self) -> list[str]:
+        """Exercises of which it says something."""
+        return sorted({each.conditions.exercise for each in self.errors})
+
 
 class Norms(_Reference):
     """Norms made of a cohort."""
 
     kind: Literal["norms"] = "norms"
     norms: list[Norm]
+
+    @property
+    def exercises(self) -> list[str]:
+        """Exercises of which it says something."""
+        return sorted({each.conditions.exercise for each in self.norms})
 
 
 Reference = RetestErrors | Norms
