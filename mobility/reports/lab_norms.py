@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def error_of(error: RetestError, name: str) -> str:
-    """Say whose error it is: "this lab's 24 people (NAME)"."""
+    """Say whose error it is: "of this lab's 24 people, NAME"."""
     return tables.sentence("report.lab.error", people=error.participants, name=name)
 
 

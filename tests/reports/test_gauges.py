@@ -129,7 +129,7 @@ def test_a_change_counts_beyond_the_errors_of_both() -> None:
     (one,) = last_visit.changes(*pair, same_view=True)
     assert (one.name, one.change, one.units) == ("Knee bend, left", 6.0, "degree")
     assert one.least == 5.0  # the root of 3² + 4²
-    assert one.whose == "the package's"
+    assert one.whose == "of the package"
     unknown = last_visit.changes([knee(100.0, math.nan)], [knee(106.0)], same_view=True)
     assert unknown == []
     assert last_visit.changes([], [knee(106.0)], same_view=True) == []
@@ -144,16 +144,16 @@ def test_from_the_same_view_the_errors_are_those_of_measuring_again() -> None:
 
 
 def test_the_error_of_the_lab_goes_before_that_of_the_package() -> None:
-    ours, others = "this lab's 24 people (ours)", "this lab's 12 people (older)"
+    ours, others = "of this lab's 24 people, ours", "of this lab's 12 people, older"
     before, now = knee(100.0, 30.0, 3.0, (6.0, ours)), knee(106.0, 40.0, 4.0, (8.0, ours))
     (one,) = last_visit.changes([before], [now], same_view=True)
     assert (one.least, one.whose) == (10.0, ours)
     # From another place neither holds, and errors of two studies do not go together.
     (elsewhere,) = last_visit.changes([before], [now], same_view=False)
-    assert (elsewhere.least, elsewhere.whose) == (50.0, "the package's")
+    assert (elsewhere.least, elsewhere.whose) == (50.0, "of the package")
     for other in (knee(100.0, 30.0, 3.0, (6.0, others)), knee(100.0, 30.0, 3.0)):
         (mixed,) = last_visit.changes([other], [now], same_view=True)
-        assert (mixed.least, mixed.whose) == (5.0, "the package's")
+        assert (mixed.least, mixed.whose) == (5.0, "of the package")
 
 
 CONDITIONS = Conditions(
@@ -217,7 +217,7 @@ def test_shares_are_compared_in_percent() -> None:
     assert knee_inside.usual == pytest.approx((0.09 * factor, 0.11 * factor))
     half, whose = knee_inside.lab_retest["left"]
     assert half == pytest.approx(1.96 * 0.01 * factor)
-    assert whose == "this lab's 24 people (ours)"
+    assert whose == "of this lab's 24 people, ours"
 
 
 def test_the_detailed_part_has_z_scores_and_percentiles() -> None:
@@ -272,7 +272,7 @@ def test_the_last_visit_is_the_one_before_of_the_same_person(tmp_path: Path, dem
     assert "Since 2 Mar 2026" in told
     assert "Knee bend, left: +20°" in told
     assert "Knee bend, left: −20°" in since([knee(100.0)], [knee(120.0)])
-    unchanged = "No change is larger than its error (the package&#39;s)."
+    unchanged = "No change is larger than its error (of the package)."
     assert unchanged in since([knee(104.0)], [knee(100.0)])
     assert since([knee(1.0)], [], of="a") == ""
     # Where that visit measured nothing of it there is nothing to say.
@@ -280,9 +280,9 @@ def test_the_last_visit_is_the_one_before_of_the_same_person(tmp_path: Path, dem
     # Of two visits with the same camera, and where the body of one is gone.
     again = [knee(104.0, 5.0, 1.0)], [knee(100.0, 5.0, 1.0)]
     assert "Knee bend, left: +4°" in since(*again)
-    ours = 1.0, "this lab's 24 people (ours)"
+    ours = 1.0, "of this lab's 24 people, ours"
     of_lab = since([knee(104.0, 5.0, 9.0, ours)], [knee(100.0, 5.0, 9.0, ours)])
-    assert "(error ±1°, this lab&#39;s 24 people (ours))" in of_lab
+    assert "(error ±1°, of this lab&#39;s 24 people, ours)" in of_lab
     (store.path / "b" / "fitted.nc").unlink()
     assert unchanged in since(*again)
 
