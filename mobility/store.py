@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from mobility.pipeline.lab_comparison import Validation
+    from mobility.sessions.references import LabReferences, Reference
 
 
 class Session(StoredSession):
@@ -319,6 +320,16 @@ class Session(StoredSession):
 
         return validate(self, lab_file, **options)
 
+    def references(self) -> LabReferences:
+        """Find norms and errors of the lab's own studies that hold for this session.
+
+        Nothing holds for results of older code; see
+        :meth:`mobility.sessions.references.LabReferences.of_session`.
+        """
+        from mobility.sessions.references import LabReferences
+
+        return LabReferences.of_session(self) if self.is_current() else LabReferences()
+
     def validations(self) -> list[Validation]:
         """Comparisons with lab data that are stored, by name."""
         from mobility.pipeline.lab_comparison import validations
@@ -331,6 +342,33 @@ class Store(SessionStore[Session]):
 
     def _opened(self, folder: Path) -> Session:
         return Session(folder, self)
+
+    def references(self) -> list[Reference]:
+        """Read what the lab's own studies found: norms, errors of measuring again; newest first.
+
+        See :func:`mobility.sessions.references.references`.
+        """
+        from mobility.sessions.references import references
+
+        return references(self)
+
+    def reference(self, name: str) -> Reference:
+        """Return one of these; see :func:`mobility.sessions.references.reference`."""
+        from mobility.sessions.references import reference
+
+        return reference(self, name)
+
+    def save_reference(self, reference: Reference) -> None:
+        """Keep norms (:func:`mobility.make_norms`) or errors; one of the same name is replaced."""
+        from mobility.sessions.references import save_reference
+
+        save_reference(self, reference)
+
+    def delete_reference(self, name: str) -> None:
+        """Delete the one of this name."""
+        from mobility.sessions.references import delete_reference
+
+        delete_reference(self, name)
 
     def demo(self, exercise_name: str) -> Session:
         """Open the pre-generated demo session of an exercise, read-only.

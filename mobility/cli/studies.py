@@ -106,7 +106,7 @@ def groups(
             {
                 "differences": records(compared.differences),
                 "description": records(compared.description),
-                "without_value": records(compared.reasons),
+                "without_value": records(compared.without_value),
                 **{"flow": flow, "report": uris(made)},
             }
         )
@@ -141,7 +141,7 @@ def reliability(
     """
     from mobility.batch.study import read_study
     from mobility.reports.render import render_reliability
-    from mobility.sessions.references import check_name, save_reference
+    from mobility.sessions.references import check_name
     from mobility.studies.reliability import document
     from mobility.studies.reliability import reliability as compute
     from mobility.studies.retest import retest_errors
@@ -160,7 +160,7 @@ def reliability(
         parameters = {"metrics": metrics or ""}
         made = render_reliability(of_study, folder, title=study.stem, parameters=parameters)
     if save is not None:
-        save_reference(opened, retest_errors(of_study, save, metrics=names))
+        opened.save_reference(retest_errors(of_study, save, metrics=names))
     if as_json:
         flow = records(found.flow)
         print_json(

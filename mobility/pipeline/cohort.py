@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from mobility.sessions.record import SessionRecord
-    from mobility.sessions.references import RetestErrors
+    from mobility.sessions.references import Reference
     from mobility.sessions.store import SessionStore
     from mobility.sessions.stored import StoredSession
 
@@ -298,7 +298,7 @@ def changes(
     metric: str,
     *,
     sem: float | None = None,
-    studies: Sequence[RetestErrors] = (),
+    studies: Sequence[Reference] = (),
 ) -> pd.DataFrame:
     r"""Compare repeated sessions of each participant with their first one.
 
@@ -320,7 +320,7 @@ def changes(
         repeated measurements.
     studies
         Of the lab itself, the newest first, as
-        :func:`mobility.sessions.references.references` reads them.
+        :func:`mobility.sessions.references.references` reads them; norms among them do not count.
 
     Returns
     -------
@@ -382,14 +382,14 @@ def changes(
 
 
 def _errors_of_studies(
-    rows: pd.DataFrame, studies: Sequence[RetestErrors]
+    rows: pd.DataFrame, studies: Sequence[Reference]
 ) -> tuple[pd.Series, pd.Series]:
     """Error that the newest fitting study of the lab found for each row, and the study's name."""
     import pandas as pd
 
     errors: dict[tuple[Any, ...], tuple[float, str]] = {}
     for each in reversed(studies):
-        for one in each.errors:
+        for one in each.errors if each.kind == "retest errors" else ():
             key = (*one.conditions.model_dump().values(), one.metric, one.side, one.version)
             errors[key] = (one.sem, each.name)
     named = ("exercise", "view", "method", "cameras", "software", "metric", "side", "version")

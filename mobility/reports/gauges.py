@@ -17,16 +17,23 @@ from mobility.formatting import between, digits_and_suffix, plus_minus, quantity
 from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.skeleton import SIDES
 from mobility.registry import exercise_of
+from mobility.reports import lab_norms
 from mobility.reports.charts import round_step
 from mobility.reports.sections import factor_of, units_of, value_of
+from mobility.sessions.references import LabReferences
 
 if TYPE_CHECKING:
     import xarray as xr
+
+    from mobility.sessions.references import Norm
 
 MOST = 6
 """Gauges on a first page."""
 
 INDICES = {"mobility_index": "Mobility index", "quality_index": "Quality index"}
+
+
+_UNKNOWN = (math.nan, math.nan)
 
 
 @dataclass(frozen=True)
@@ -53,6 +60,11 @@ class Gauge:
     retest
         1.96 times the standard error of measurement with the camera put up again at the same place,
         by side; absent where that was not measured.
+    lab_retest
+        The same where the lab itself measured it under the conditions of the session, and whose
+        error it is in words.
+    norm
+        Norm of the lab itself, in `units`, and the name of its reference.
     """
 
     name: str
@@ -60,9 +72,11 @@ class Gauge:
     units: str
     goal: float
     goal_text: str
-    usual: tuple[float, float] = (math.nan, math.nan)
-    interval: tuple[float, float] = (math.nan, math.nan)
+    usual: tuple[float, float] = _UNKNOWN
+    interval: tuple[float, float] = _UNKNOWN
     retest: dict[str, float] = field(default_factory=dict)
+    lab_retest: dict[str, tuple[float, str]] = field(default_factory=dict)
+    norm: tuple[Norm, str] | None = None
 
     def ends(self, value: float, half: float) -> tuple[float, float]:
         """Give the ends of the interval of a value; both are the value if its error is unknown."""
@@ -78,6 +92,7 @@ def of_rules(
     *,
     first: Iterable[str] = (),
     most: int | None = MOST,
+    lab: LabReferences | None = None,
 ) -> list[Gauge]:
     """Choose the numbers of the first page among those that were measured.
 
@@ -91,7 +106,10 @@ def of_rules(
         Rules of faults that were found: their numbers come before the others.
     most
         Number of gauges at most; None: all.
+    lab
+        Norms and errors of the lab itself that hold for the session.
     """
+    lab = lab or LabReferences()
     rules, names = all_rules(), exercise_of(metrics).table["gauges"]
     gauges = []
     stands_out = set(first)
@@ -103,8 +121,8 @@ def of_rules(
         values = values_of(metrics, metric)
         if not values:
             continue
-        units = units_of(metrics, metric)
-        goal = factor_of(metrics, metric) * threshold_of(metrics, rules[rule])
+        units, factor = units_of(metrics, metric), factor_of(metrics, metric)
+        goal = factor * threshold_of(metrics, rules[rule])
         better = {"below": "≥", "above": "≤"}[rules[rule]["direction"]]
         errors = {
             side: half_width(value_of(metrics, f"{metric}_sem", side or None))
@@ -112,7 +130,23 @@ def of_rules(
             if f"{metric}_sem" in metrics
         }
         goal_text = f"{better} {quantity(goal, units)}" if math.isfinite(goal) else ""
-        gauges.append(Gauge(name, values, units, goal, goal_text, retest=errors))
+        own = {
+            side: (factor * half_width(error.sem), lab_norms.error_of(error, name_of_study))
+            for side in values
+            for error, name_of_study in filter(None, [lab.retest_error(metric, side)])
+        }
+        norm = None
+        if found := lab.norm(metric):
+            norm = lab_norms.scaled(found[0], factor), found[1]
+        usual = lab_norms.band(norm[0]) if norm else _UNKNOWN
+        gauges.append(
+            Gauge(
+                *(name, values, units, goal, goal_text, usual),
+                retest=errors,
+                lab_retest=own,
+                norm=norm,
+            )
+        )
     return gauges[:most]
 
 
@@ -136,7 +170,7 @@ def interval(metrics: xr.Dataset, name: str) -> tuple[float, float]:
     """Give lower and upper limit of the 95 % interval of an index; NaN where unknown."""
     bounds = metrics.get(f"{name}_interval")
     if bounds is None:
-        return math.nan, math.nan
+        return _UNKNOWN
     return float(bounds.sel(bound="lower")), float(bounds.sel(bound="upper"))
 
 
@@ -152,14 +186,18 @@ def values_of(metrics: xr.Dataset, metric: str) -> dict[str, tuple[float, float]
 
 
 def show(gauges: Sequence[Gauge], *, caption: str) -> Markup:
-    """Make the table of gauges: name, bar with interval and goal, and the value as text."""
+    """Make the table of gauges: name, bar with interval and goal, and the value as text.
+
+    After the caption it says of whom the norms of the lab are that are drawn.
+    """
     if not gauges:
         return Markup()
+    norms = lab_norms.drawn(gauge.norm for gauge in gauges if gauge.norm)
     rows = (
         h.tr[h.th(scope="row")[g.name, h.small[g.goal_text]], h.td[_bar(g)], h.td[_values(g)]]
         for g in gauges
     )
-    return h.table(".gauges")[h.caption[caption], h.tbody[rows]].__html__()
+    return h.table(".gauges")[h.caption["; ".join([caption, *norms])], h.tbody[rows]].__html__()
 
 
 def _values(gauge: Gauge) -> h.Node:

@@ -1,14 +1,15 @@
 """What changed since the last visit: only what exceeds the errors of both recordings.
 
-If the camera stood as before these are the retest errors, else the errors of each value.
+If the camera stood as before these are the retest errors, of the lab itself where it measured them
+under the conditions of both, else the errors of each value.
 """
 
 from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
 
 import htpy as h
 from markupsafe import Markup
@@ -21,6 +22,7 @@ from mobility.reports.gauges import Gauge
 from mobility.reports.sections import bullets, html, paragraphs
 from mobility.sessions.record import ANONYMOUS
 from mobility.view import UNKNOWN, best_view, trial_view
+from mobility.wording import listed
 
 if TYPE_CHECKING:
     from mobility.sessions.stored import StoredSession
@@ -54,9 +56,31 @@ def last_visit(session: StoredSession) -> StoredSession | None:
     return latest
 
 
-def changes(
-    before: list[Gauge], now: list[Gauge], *, same_view: bool
-) -> list[tuple[str, float, float, str]]:
+class Change(NamedTuple):
+    """What changed between two visits.
+
+    Attributes
+    ----------
+    name
+        What was measured, with the side.
+    change
+        By how much.
+    least
+        The smallest change that exceeds the errors of both (95 %).
+    units
+        Of both.
+    whose
+        Whose errors these are, in words.
+    """
+
+    name: str
+    change: float
+    least: float
+    units: str
+    whose: str
+
+
+def changes(before: list[Gauge], now: list[Gauge], *, same_view: bool) -> list[Change]:
     """Compare the numbers of two visits.
 
     Parameters
@@ -69,30 +93,36 @@ def changes(
     Returns
     -------
     list
-        For each number its name with the side, the change, the smallest change that exceeds the
-        errors of both (95 %), and the unit.
+        For each number and side that both have, what changed.
     """
-
-    def error(gauge: Gauge, side: str) -> float:
-        half = gauge.values[side][1]
-        return gauge.retest.get(side, half) if same_view else half
-
-    earlier: Mapping[tuple[str, str], tuple[float, float]] = {
-        (gauge.name, side): (value, error(gauge, side))
-        for gauge in before
-        for side, (value, _) in gauge.values.items()
-    }
+    earlier = {(gauge.name, side): gauge for gauge in before for side in gauge.values}
     compared = []
     for gauge in now:
         for side, (value, _) in gauge.values.items():
             old = earlier.get((gauge.name, side))
             if old is None:
                 continue
-            least = math.hypot(error(gauge, side), old[1])
+            errors, whose = _errors(old, gauge, side, same_view=same_view)
+            least = math.hypot(*errors)
             if math.isfinite(least):
                 name = f"{gauge.name}, {side}" if side else gauge.name
-                compared.append((name, value - old[0], least, gauge.units))
+                change = value - old.values[side][0]
+                compared.append(Change(name, change, least, gauge.units, whose))
     return compared
+
+
+def _errors(
+    before: Gauge, now: Gauge, side: str, *, same_view: bool
+) -> tuple[tuple[float, float], str]:
+    """Errors of both visits, and whose they are: of one study of the lab for both, or of none."""
+    package = tables.sentence("report.lab.package")
+    if not same_view:
+        return (before.values[side][1], now.values[side][1]), package
+    one, other = (gauge.lab_retest.get(side, (math.nan, "")) for gauge in (before, now))
+    if one[1] and one[1] == other[1]:
+        return (one[0], other[0]), one[1]
+    first, second = (gauge.retest.get(side, gauge.values[side][1]) for gauge in (before, now))
+    return (first, second), package
 
 
 def _same_conditions(before: StoredSession, session: StoredSession) -> bool:
@@ -134,13 +164,16 @@ def since_last_visit(
         return Markup()
     day = dated(before.record.created_at)
     head = html(h.h2[tables.sentence("report.last_visit.since", day=day)])
-    beyond = [each for each in compared if abs(each[1]) > each[2]]
+    beyond = [each for each in compared if abs(each.change) > each.least]
     if not beyond:
-        return head + paragraphs(tables.sentence("report.last_visit.no_change"))
-    beyond.sort(key=lambda each: -abs(each[1]) / each[2])
+        whose = listed(list(dict.fromkeys(each.whose for each in compared)))
+        return head + paragraphs(tables.sentence("report.last_visit.no_change", whose=whose))
+    beyond.sort(key=lambda each: -abs(each.change) / each.least)
     items = []
-    for name, change, least, units in beyond[:MOST]:
-        within = tables.sentence("report.last_visit.error", least=quantity(least, units))
+    for name, change, least, units, whose in beyond[:MOST]:
+        within = tables.sentence(
+            "report.last_visit.error", least=quantity(least, units), whose=whose
+        )
         changed = f"{name}: {quantity(change, units, signed=True)} "
         items.append((changed, h.span(".interval")[within]))
     return head + bullets(items)

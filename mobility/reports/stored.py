@@ -19,6 +19,7 @@ from mobility.provenance import code_digest, sha256
 from mobility.sessions.files import atomic, lock, read_json, write_json
 from mobility.sessions.notebooks import find_notebook
 from mobility.sessions.record import Rendering
+from mobility.sessions.references import references
 from mobility.sessions.stored import StoredSession
 
 log = logging.getLogger(__name__)
@@ -129,6 +130,7 @@ def report_key(session: StoredSession, *, faces: bool = False) -> str:
         participant.model_dump_json() if participant else "",
         session.edits().model_dump_json(),
         *_shown_settings(session),
+        *_lab_references(session),
         *(["faces"] if faces else []),
     )
     return hashlib.sha256("\n".join(inputs).encode()).hexdigest()
@@ -152,6 +154,18 @@ def _shown_settings(session: StoredSession) -> list[str]:
         return []
     stored = session.stored_config()
     return [stored.model_dump_json(include={"shown_angles", "comments"})] if stored else []
+
+
+def _lab_references(session: StoredSession) -> list[str]:
+    """Give what the lab's own studies found of the exercise; demo and phones are shown none."""
+    record = session.record
+    if session.store.read_only or record.phone_key is not None:
+        return []
+    return [
+        each.model_dump_json()
+        for each in references(session.store)
+        if record.exercise in each.exercises
+    ]
 
 
 def _accepted_keys(session: StoredSession, faces: bool | None) -> set[str]:

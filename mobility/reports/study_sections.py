@@ -149,11 +149,12 @@ def description(study: Study, made: Groups) -> Markup:
     return table(head, rows, caption=tables.sentence("studies.groups.description"), numeric=True)
 
 
-def missing(study: Study, reasons: pd.DataFrame) -> Markup:
+def missing(study: Study, without_value: pd.DataFrame) -> Markup:
     """Count the values that are missing, by reason; the most frequent first."""
-    if reasons.empty:
+    if without_value.empty:
         return paragraphs(tables.sentence("studies.none_missing"))
-    counted = reasons.groupby(["metric", "side", "reason"], sort=False)["count"].sum()
+    by_reason = without_value.groupby(["metric", "side", "reason"], sort=False)
+    counted = by_reason["values"].sum()
     rows: list[Row] = [
         [
             name_of(study.table, metric, side),

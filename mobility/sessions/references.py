@@ -6,16 +6,23 @@ version of the package.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import AwareDatetime, Field, StringConstraints, TypeAdapter
 
-from mobility.errors import BadInputError, NotFoundError
+from mobility.errors import MobilityError, NotFoundError, StorageError
 from mobility.options import likely, validate
 from mobility.registry import ExerciseName
 from mobility.sessions.files import REFERENCES
 from mobility.sessions.record import Document, Finite, Number
 from mobility.sessions.store import SessionStore
+from mobility.view import UNKNOWN
+
+if TYPE_CHECKING:
+    from mobility.sessions.stored import StoredSession
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -77,12 +84,22 @@ class RetestErrors(_Reference):
     kind: Literal["retest errors"] = "retest errors"
     errors: list[RetestError]
 
+    @property
+    def exercises(self) -> list[str]:
+        """Exercises of which it says something."""
+        return sorted({each.conditions.exercise for each in self.errors})
+
 
 class Norms(_Reference):
     """Norms made of a cohort."""
 
     kind: Literal["norms"] = "norms"
     norms: list[Norm]
+
+    @property
+    def exercises(self) -> list[str]:
+        """Exercises of which it says something."""
+        return sorted({each.conditions.exercise for each in self.norms})
 
 
 Reference = RetestErrors | Norms
@@ -91,10 +108,9 @@ _ANY: TypeAdapter[Reference] = TypeAdapter(Annotated[Reference, Field(discrimina
 
 def save_reference(store: SessionStore[Any], reference: Reference) -> None:
     """Keep a reference in the store; one of the same name is replaced."""
+    store.require_writable()
     with store.locked(f".locks/{REFERENCES}", what="the references", wait_s=10):
-        store.write_document(
-            f"{REFERENCES}/{reference.name}.json", reference.model_dump(mode="json")
-        )
+        store.write_document(_key(reference.name), reference.model_dump(mode="json"))
 
 
 def references(store: SessionStore[Any]) -> list[Reference]:
@@ -102,18 +118,18 @@ def references(store: SessionStore[Any]) -> list[Reference]:
 
     Raises
     ------
-    BadInputError
+    StorageError
         One is damaged.
     """
     read = []
-    names = store.backend.names(REFERENCES)
-    for key in sorted(f"{REFERENCES}/{name}" for name in names if name.endswith(".json")):
+    for name in _names(store):
         try:
-            read.append(_ANY.validate_python(store.document(key)))
+            read.append(_ANY.validate_python(store.document(_key(name))))
         except ValueError as error:
             reason = str(error).splitlines()[0]
-            raise BadInputError(
-                f"{key}: is damaged ({reason}); delete it and save it again"
+            raise StorageError(
+                f"{_key(name)}: is damaged ({reason}); delete it with: "
+                f"mobility references delete {name}"
             ) from None
     return sorted(read, key=lambda each: each.made, reverse=True)
 
@@ -126,59 +142,122 @@ def reference(store: SessionStore[Any], name: str) -> Reference:
     NotFoundError
         There is none.
     """
-    each = {one.name: one for one in references(store)}
-    if name not in each:
-        raise NotFoundError(
-            f"reference {name}: the store has none of this name{likely(name, each)}"
-        )
-    return each[name]
+    for each in references(store):
+        if each.name == name:
+            return each
+    raise _not_found(store, name)
 
 
 def delete_reference(store: SessionStore[Any], name: str) -> None:
-    """Delete the reference of this name; it raises as :func:`reference`."""
+    """Delete the reference of this name, also a damaged one; it raises as :func:`reference`."""
+    store.require_writable()
+    check_name(name)
     with store.locked(f".locks/{REFERENCES}", what="the references", wait_s=10):
-        reference(store, name)
-        store.backend.delete_document(f"{REFERENCES}/{name}.json")
+        if not store.backend.delete_document(_key(name)):
+            raise _not_found(store, name)
 
 
-def retest_error(
-    store: SessionStore[Any], conditions: Conditions, metric: str, side: str, *, version: str = ""
-) -> tuple[RetestError, str] | None:
-    """Find the lab's own error of measuring again, and the name of its reference; the newest."""
-    for each in references(store):
-        for error in each.errors if isinstance(each, RetestErrors) else ():
-            of = (error.conditions, error.metric, error.side, error.version)
-            if of == (conditions, metric, side, version):
-                return error, each.name
-    return None
+def _key(name: str) -> str:
+    return f"{REFERENCES}/{name}.json"
 
 
-def norm(
-    store: SessionStore[Any],
-    conditions: Conditions,
-    metric: str,
-    *,
-    sex: str | None,
-    age: float | None,
-    version: str = "",
-) -> tuple[Norm, str] | None:
-    """Find the lab's own norm of people like this one, and the name of its reference.
+def _names(store: SessionStore[Any]) -> list[str]:
+    files = store.backend.names(REFERENCES)
+    return sorted(file.removesuffix(".json") for file in files if file.endswith(".json"))
 
-    The newest reference that has one decides; in it the norm of the person's sex and age goes
-    before one of both sexes or all ages.
+
+def _not_found(store: SessionStore[Any], name: str) -> NotFoundError:
+    return NotFoundError(
+        f"reference {name}: the store has none of this name{likely(name, _names(store))}"
+    )
+
+
+@dataclass(frozen=True)
+class LabReferences:
+    """What a lab's own studies found that holds for one session.
+
+    Parameters
+    ----------
+    conditions
+        Under what the session was measured; None: nothing holds.
+    references
+        Of the store, the newest first.
+    versions
+        Version of each metric that has one.
+    sex, age
+        Of the participant, in the year of the session.
     """
-    for each in references(store):
-        fitting = [
-            one
-            for one in (each.norms if isinstance(each, Norms) else ())
-            if (one.conditions, one.metric, one.version) == (conditions, metric, version)
-            and one.sex in (None, sex)
-            and _of_age(one, age)
-        ]
-        if fitting:
-            closest = max(fitting, key=lambda one: (one.age is not None, one.sex is not None))
-            return closest, each.name
-    return None
+
+    conditions: Conditions | None = None
+    references: Sequence[Reference] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)
+    sex: str | None = None
+    age: float | None = None
+
+    @classmethod
+    def of_session(cls, session: StoredSession) -> Self:
+        """Find what holds for an analysed session.
+
+        Nothing does for a demo, for a session that a phone added, or if the view is unknown.
+        """
+        record = session.record
+        if session.store.read_only or record.phone_key is not None or record.provenance is None:
+            return cls()
+        found = references(session.store)
+        view = (session.capture_quality().get("view") or {}).get("name", UNKNOWN)
+        if not found or view == UNKNOWN:
+            return cls()
+        metrics = session.metrics()
+        conditions = Conditions(
+            exercise=record.exercise,
+            view=view,
+            method=str(metrics.attrs.get("method", "")),
+            cameras=1 if record.second_video is None else 2,
+            software=record.provenance.versions.get("mobility", ""),
+        )
+        versions = {
+            str(name): str(metric.attrs["version"])
+            for name, metric in metrics.variables.items()
+            if "version" in metric.attrs
+        }
+        participant = None
+        with suppress(MobilityError):  # a damaged record of a person: their sex and age are unknown
+            participant = session.participant
+        if participant is None:
+            return cls(conditions, found, versions)
+        age = participant.age_in(record.created_at.year)
+        return cls(conditions, found, versions, participant.sex, age)
+
+    def retest_error(self, metric: str, side: str) -> tuple[RetestError, str] | None:
+        """Find the newest error of measuring again, and the name of its reference."""
+        for each in self.references:
+            for error in each.errors if isinstance(each, RetestErrors) else ():
+                if error.side == side and self._holds(error, metric):
+                    return error, each.name
+        return None
+
+    def norm(self, metric: str) -> tuple[Norm, str] | None:
+        """Find the norm of people like the participant, and the name of its reference.
+
+        The newest reference that has one decides; in it the norm of the person's sex and age goes
+        before one of both sexes or all ages.
+        """
+        for each in self.references:
+            fitting = [
+                one
+                for one in (each.norms if isinstance(each, Norms) else ())
+                if self._holds(one, metric)
+                and one.sex in (None, self.sex)
+                and _of_age(one, self.age)
+            ]
+            if fitting:
+                closest = max(fitting, key=lambda one: (one.age is not None, one.sex is not None))
+                return closest, each.name
+        return None
+
+    def _holds(self, one: RetestError | Norm, metric: str) -> bool:
+        of = (one.conditions, one.metric, one.version)
+        return of == (self.conditions, metric, self.versions.get(metric, ""))
 
 
 def _of_age(one: Norm, age: float | None) -> bool:

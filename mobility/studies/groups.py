@@ -41,13 +41,13 @@ class Groups:
         A row for each measure, side and cell of the design: ``participants``, ``values``,
         ``refused``, ``mean``, ``sd``, ``median``, ``lower_quartile``, ``upper_quartile`` and
         ``units``, of participants' means.
-    reasons
-        Why values are missing: ``metric``, ``side``, the group, ``reason``, ``count``.
+    without_value
+        How many ``values`` are missing: ``metric``, ``side``, the group, ``reason``, ``values``.
     """
 
     differences: pd.DataFrame
     description: pd.DataFrame
-    reasons: pd.DataFrame
+    without_value: pd.DataFrame
 
     def paper_table(self) -> pd.DataFrame:
         """Put the description as papers print it: a column for each group, with n: mean (SD).
@@ -90,9 +90,9 @@ def groups(
     Parameters
     ----------
     table
-        Of :func:`mobility.studies.study_table.study_table`, or a DataFrame with its columns
-        ``participant``, ``metric``, ``side``, ``value``, and ``units``, ``sd``, ``sem``,
-        ``reason`` where there are any. A row is a session, or a repetition.
+        Of :func:`mobility.read_study`, or a DataFrame with its columns ``participant`` and
+        ``value``, and ``metric``, ``side``, ``units``, ``sd``, ``sem``, ``reason`` where there are
+        any. A row is a session, or a repetition.
     by
         Column of the groups; each participant is in one of them. A column that differs within
         participants, like ``visit``, is compared within them.
@@ -137,18 +137,18 @@ def groups(
     levels = {name: _levels(chosen, name) for name in (by, *within)}
     rows: list[dict[str, Any]] = []
     described: list[dict[str, Any]] = []
-    reasons: list[dict[str, Any]] = []
+    without_value: list[dict[str, Any]] = []
     for (metric, side), values in chosen.groupby(["metric", sides], sort=False):
         about = {"metric": metric, "side": side, "units": _unit(values)}
         described += _description(values, about, levels)
-        reasons += _missing_reasons(values, about, by)
+        without_value += _missing_reasons(values, about, by)
         rows += [{**about, **row} for row in _differences(values, by, within, adjust, levels)]
     differences = pd.DataFrame(rows, columns=["metric", "side", *_COLUMNS])
     differences["p_holm"] = differences.groupby("effect")["p"].transform(holm)
     return Groups(
         differences,
         pd.DataFrame(described),
-        pd.DataFrame(reasons, columns=["metric", "side", by, "reason", "count"]),
+        pd.DataFrame(without_value, columns=["metric", "side", by, "reason", "values"]),
     )
 
 
@@ -182,9 +182,12 @@ def check_groups(
 ) -> pd.DataFrame:
     """Return the rows that :func:`groups` compares; it raises what that does."""
     columns = [str(name) for name in getattr(table, "columns", [])]
-    for name in ("participant", "metric", "side", "value"):
+    for name in ("participant", "value"):
         if name not in columns:
-            raise BadInputError.of({"table": f"has no column '{name}'; study_table makes one"})
+            fault = f"has no column '{name}'; mobility.read_study gives it"
+            raise BadInputError.of({"table": fault})
+    plain = {"metric": "value", "side": ""}
+    table = table.assign(**{name: plain[name] for name in plain.keys() - set(columns)})
     for option, names in (("by", [by]), ("within", within), ("adjust", adjust)):
         for name in names:
             if name not in columns:
@@ -275,7 +278,7 @@ def _missing_reasons(
         why = missing["value"].map(lambda _: tables.sentence("studies.no_reason"))
     counted = missing.groupby([by, why.rename("why")], sort=False).size()
     return [
-        {"metric": about["metric"], "side": about["side"], by: group, "reason": reason, "count": n}
+        {"metric": about["metric"], "side": about["side"], by: group, "reason": reason, "values": n}
         for (group, reason), n in counted.items()
     ]
 

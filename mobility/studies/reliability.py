@@ -12,6 +12,7 @@ from scipy import stats
 
 from mobility import tables
 from mobility.errors import BadInputError
+from mobility.formatting import MISSING, between, digits_and_suffix, rounded
 from mobility.kinematics.geometry import Array
 from mobility.options import checked, likely
 from mobility.studies.components import (
@@ -49,6 +50,10 @@ ANOVA, REML, PAIRED = "analysis of variance", "REML", "paired differences"
 FORMS: tuple[Form, ...] = ("A,1", "C,1", "A,k", "C,k")
 KINDS: tuple[Kind, ...] = ("agreement", "consistency")
 
+_KEY = ["metric", "side", "over"]
+_OF_ONE_VALUE = ("ICC(A,1)", "ICC(1)", "agreement", "within", "")
+"""Forms of a paper's table; "" where there is no estimate."""
+
 
 class Reliability(NamedTuple):
     """What :func:`reliability` gives: statistics, values without a number, flow of participants."""
@@ -56,6 +61,24 @@ class Reliability(NamedTuple):
     statistics: pd.DataFrame
     without_value: pd.DataFrame
     flow: pd.DataFrame
+
+    def paper_table(self) -> pd.DataFrame:
+        """Put the errors of one value as papers print them, with 95 % intervals.
+
+        A row for each metric, side and what differs between two values ("Over"): participants, ICC
+        and SEM of absolute agreement (of repeated trials, within participants), and MDC95.
+        ``.to_latex()`` and ``.to_csv()`` of pandas write it.
+        """
+        rows = self.statistics
+        chosen = rows["statistic"].isin(["icc", "sem", "mdc95"]) & rows["form"].isin(_OF_ONE_VALUE)
+        made = []
+        for (metric, side, over), one in rows[chosen].groupby(_KEY, sort=False):
+            texts = {row["statistic"]: _with_interval(row) for _, row in one.iterrows()}
+            of = one[one["statistic"].eq("sem")].iloc[0]
+            errors = [texts.get(each, MISSING) for each in ("icc", "sem", "mdc95")]
+            made.append([metric, side, over, of["units"], of["participants"], *errors])
+        head = ["Measure", "Side", "Over", "Unit", "n", "ICC", "SEM", "MDC95"]
+        return pd.DataFrame(made, columns=head)
 
 
 def document(found: Reliability) -> list[dict[str, Any]]:
@@ -82,6 +105,15 @@ def document(found: Reliability) -> list[dict[str, Any]]:
         one["statistics"] = records(rows.drop(columns=["metric", "side"]))
         documents.append(one)
     return documents
+
+
+def _with_interval(row: pd.Series) -> str:
+    """Value and interval of an error, with a decimal more than a value has."""
+    digits = digits_and_suffix(row["units"])[0] + (row["statistic"] != "icc")
+    text = rounded(row["value"], digits)
+    if not np.isfinite(row["low"]):
+        return text
+    return f"{text} ({between(row['low'], row['high'], digits=digits)})"
 
 
 def _interval_of(row: pd.Series) -> dict[str, Any]:

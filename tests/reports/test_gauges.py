@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,25 +12,44 @@ import pytest
 import xarray as xr
 
 from mobility import tables
+from mobility.assessment.findings import all_rules
 from mobility.assessment.verdict import judge
 from mobility.errors import NotFoundError
 from mobility.provenance import AnalysisWarning
-from mobility.reports import gauges, last_visit, pdf
+from mobility.registry import exercise_of
+from mobility.reports import gauges, lab_norms, last_visit, pdf
 from mobility.reports.gauges import Gauge
 from mobility.sessions.files import read_json, write_json
+from mobility.sessions.record import now
+from mobility.sessions.references import (
+    Conditions,
+    LabReferences,
+    Norm,
+    Norms,
+    RetestError,
+    RetestErrors,
+)
 from mobility.store import Store
 
 
-def knee(left: float, half: float = 5.0, again: float | None = None) -> Gauge:
-    errors = {} if again is None else {"left": again}
+def knee(
+    left: float,
+    half: float = 5.0,
+    again: float | None = None,
+    lab: tuple[float, str] | None = None,
+) -> Gauge:
     values = {"left": (left, half)}
-    return Gauge("Knee bend", values, "degree", 120.0, "aim ≥ 120°", retest=errors)
+    return Gauge(
+        *("Knee bend", values, "degree", 120.0, "aim ≥ 120°"),
+        retest={} if again is None else {"left": again},
+        lab_retest={} if lab is None else {"left": lab},
+    )
 
 
 def told_least(before: Gauge, now: Gauge, *, same_view: bool) -> float:
     """The smallest change that is told."""
-    ((_, _, least, _),) = last_visit.changes([before], [now], same_view=same_view)
-    return least
+    (change,) = last_visit.changes([before], [now], same_view=same_view)
+    return change.least
 
 
 def metrics_of_demo() -> xr.Dataset:
@@ -106,9 +126,10 @@ def test_a_bar_has_the_value_its_interval_and_the_goal_where_they_belong() -> No
 
 def test_a_change_counts_beyond_the_errors_of_both() -> None:
     pair = [knee(100.0, 3.0)], [knee(106.0, 4.0)]
-    ((name, change, least, units),) = last_visit.changes(*pair, same_view=True)
-    assert (name, change, units) == ("Knee bend, left", 6.0, "degree")
-    assert least == 5.0  # the root of 3² + 4²
+    (one,) = last_visit.changes(*pair, same_view=True)
+    assert (one.name, one.change, one.units) == ("Knee bend, left", 6.0, "degree")
+    assert one.least == 5.0  # the root of 3² + 4²
+    assert one.whose == "of the package"
     unknown = last_visit.changes([knee(100.0, math.nan)], [knee(106.0)], same_view=True)
     assert unknown == []
     assert last_visit.changes([], [knee(106.0)], same_view=True) == []
@@ -120,6 +141,99 @@ def test_from_the_same_view_the_errors_are_those_of_measuring_again() -> None:
     assert told_least(before, now, same_view=False) == 50.0
     # Where it was not measured the error of the value takes its place.
     assert told_least(knee(100.0, 3.0), now, same_view=True) == 5.0
+
+
+def test_the_error_of_the_lab_goes_before_that_of_the_package() -> None:
+    ours, others = "of this lab's 24 people, ours", "of this lab's 12 people, older"
+    before, now = knee(100.0, 30.0, 3.0, (6.0, ours)), knee(106.0, 40.0, 4.0, (8.0, ours))
+    (one,) = last_visit.changes([before], [now], same_view=True)
+    assert (one.least, one.whose) == (10.0, ours)
+    # From another place neither holds, and errors of two studies do not go together.
+    (elsewhere,) = last_visit.changes([before], [now], same_view=False)
+    assert (elsewhere.least, elsewhere.whose) == (50.0, "of the package")
+    for other in (knee(100.0, 30.0, 3.0, (6.0, others)), knee(100.0, 30.0, 3.0)):
+        (mixed,) = last_visit.changes([other], [now], same_view=True)
+        assert (mixed.least, mixed.whose) == (5.0, "of the package")
+
+
+CONDITIONS = Conditions(
+    exercise="Overhead Squat", view="side left", method="fitted_body", cameras=1, software="0.1.0"
+)
+
+
+def norm_of(metric: str, people: int = 45, **about: object) -> Norm:
+    return Norm.model_validate(
+        {
+            **{"conditions": CONDITIONS, "metric": metric, "sex": "female", "age": (20, 44)},
+            **{"people": people, "mean": 100.0, "sd": 10.0, "units": "degree"},
+            "percentiles": [(5, 84.0), (25, 93.0), (50, 100.0), (75, 107.0), (95, 116.0)],
+            **about,
+        }
+    )
+
+
+def of_lab(*found: Norm | RetestError) -> LabReferences:
+    """References of a lab that hold for a woman of 30 years."""
+    about = {"name": "ours", "made": now()}
+    norms = [each for each in found if isinstance(each, Norm)]
+    errors = [each for each in found if isinstance(each, RetestError)]
+    kept = [Norms(norms=norms, **about), RetestErrors(errors=errors, **about)]
+    return LabReferences(CONDITIONS, kept, sex="female", age=30.0)
+
+
+def test_norms_of_the_lab_are_drawn_and_named() -> None:
+    metrics = metrics_of_demo()
+    lab = of_lab(norm_of("knee_flexion"), norm_of("ankle_dorsiflexion", 44))
+    numbers = gauges.of_rules(metrics, lab=lab, most=None)
+    shown = {gauge.name: gauge for gauge in numbers}
+    assert shown["Knee bend"].usual == (84.0, 116.0)
+    assert math.isnan(shown["Thigh above level"].usual[0])
+    page = gauges.show(numbers, caption="Numbers")
+    of_whom = "90 of 100 of this lab&#39;s 44 to 45 people, female, 20 to 44 years (ours)"
+    assert f"Numbers; shaded: {of_whom}" in page
+    assert page.count('class="usual"') == 2
+    few = norm_of("knee_flexion", 24, sex=None, age=None, percentiles=[(25, 93), (75, 107)])
+    page = gauges.show(gauges.of_rules(metrics, lab=of_lab(few)), caption="Numbers")
+    assert "shaded: 50 of 100 of this lab&#39;s 24 people (ours)" in page
+    assert "shaded" not in gauges.show(gauges.of_rules(metrics), caption="Numbers")
+
+
+def test_shares_are_compared_in_percent() -> None:
+    metrics = metrics_of_demo()
+    (name,) = [
+        name
+        for name, words in exercise_of(metrics).table["gauges"].items()
+        if words == "Knee inside foot"
+    ]
+    metric = all_rules()[name]["metric"]
+    error = RetestError(
+        **{"conditions": CONDITIONS, "metric": metric, "side": "left", "sem": 0.01},
+        **{"low": None, "high": None, "participants": 24, "units": "1"},
+    )
+    share = norm_of(metric, mean=0.1, sd=0.02, percentiles=[(25, 0.09), (75, 0.11)])
+    shown = {g.name: g for g in gauges.of_rules(metrics, lab=of_lab(share, error), most=None)}
+    knee_inside = shown["Knee inside foot"]
+    factor = {"percent": 100.0}.get(knee_inside.units, 1.0)
+    assert knee_inside.usual == pytest.approx((0.09 * factor, 0.11 * factor))
+    half, whose = knee_inside.lab_retest["left"]
+    assert half == pytest.approx(1.96 * 0.01 * factor)
+    assert whose == "of this lab's 24 people, ours"
+
+
+def test_the_detailed_part_has_z_scores_and_percentiles() -> None:
+    number = knee(115.0, 5.0)
+    page = lab_norms.own_norms([replace(number, norm=(norm_of("knee_flexion"), "ours"))])
+    assert "+1.5" in page
+    assert "± 0.5" in page  # of the value's own error
+    assert "75th to 95th" in page
+    assert "84 to 116°" in page
+    assert "45 people, female, 20 to 44 years (ours)" in page
+    for value, words in ((120.0, "above the 95th"), (80.0, "below the 5th")):
+        beyond = replace(knee(value), norm=(norm_of("knee_flexion", age=(70, None)), "ours"))
+        page = lab_norms.own_norms([beyond])
+        assert words in page
+        assert "70 years and over" in page
+    assert lab_norms.own_norms([number]) == ""
 
 
 def test_gauges_have_the_retest_errors_of_the_metrics() -> None:
@@ -158,15 +272,19 @@ def test_the_last_visit_is_the_one_before_of_the_same_person(tmp_path: Path, dem
     assert "Since 2 Mar 2026" in told
     assert "Knee bend, left: +20°" in told
     assert "Knee bend, left: −20°" in since([knee(100.0)], [knee(120.0)])
-    assert "No change is larger than its error." in since([knee(104.0)], [knee(100.0)])
+    unchanged = "No change is larger than its error (of the package)."
+    assert unchanged in since([knee(104.0)], [knee(100.0)])
     assert since([knee(1.0)], [], of="a") == ""
     # Where that visit measured nothing of it there is nothing to say.
     assert since([knee(1.0)], []) == ""
     # Of two visits with the same camera, and where the body of one is gone.
     again = [knee(104.0, 5.0, 1.0)], [knee(100.0, 5.0, 1.0)]
     assert "Knee bend, left: +4°" in since(*again)
+    ours = 1.0, "of this lab's 24 people, ours"
+    of_lab = since([knee(104.0, 5.0, 9.0, ours)], [knee(100.0, 5.0, 9.0, ours)])
+    assert "(error ±1°, of this lab&#39;s 24 people, ours)" in of_lab
     (store.path / "b" / "fitted.nc").unlink()
-    assert "No change is larger than its error." in since(*again)
+    assert unchanged in since(*again)
 
 
 def test_without_a_browser_a_pdf_is_one_line_of_what_to_do(

@@ -27,6 +27,7 @@ from mobility.reports import stored
 from mobility.reports.stored import report_key
 from mobility.sessions.files import read_dataset
 from mobility.sessions.notebooks import demo_video
+from mobility.sessions.references import RetestErrors
 from mobility.store import Store
 
 # These processes have no threads that a copy could miss.
@@ -142,7 +143,18 @@ def test_what_a_report_is_made_of(store, video, tmp_path, monkeypatch):
     keys.append(report_key(session))
     monkeypatch.setattr(stored, "code_digest", lambda: "of other code")
     keys.append(report_key(session))
-    assert [keys.index(key) for key in keys] == [0, 0, 2, 3]
+    # What the lab's own studies found of the exercise, and of no other.
+    conditions = {"view": "front", "method": "fitted_body", "cameras": 1, "software": "0.1.0"}
+    error = {"metric": "knee_flexion", "side": "left", "sem": 2.0, "low": None, "high": None}
+    error |= {"participants": 12, "units": "degree"}
+    for name, exercise in (("other", "Squat"), ("ours", "Overhead Squat")):
+        of_study = [{**error, "conditions": {**conditions, "exercise": exercise}}]
+        found = {"name": name, "made": "2026-01-01T00:00:00Z", "errors": of_study}
+        store.save_reference(RetestErrors.model_validate(found))
+        keys.append(report_key(session))
+    store.delete_reference("ours")
+    keys.append(report_key(session))
+    assert [keys.index(key) for key in keys] == [0, 0, 2, 3, 3, 5, 3]
     store.read_only = True
     shipped = report_key(session)
     notebook.write_text("again")

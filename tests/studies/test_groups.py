@@ -94,7 +94,7 @@ def test_refused_values_are_counted_with_their_reasons() -> None:
     assert made.differences["missing"].tolist() == [2]
     assert made.differences["values"].tolist() == [14]
     assert made.description["refused"].tolist() == [1, 1]
-    assert made.reasons[["group", "reason", "count"]].to_numpy().tolist() == [
+    assert made.without_value[["group", "reason", "values"]].to_numpy().tolist() == [
         ["a", "it is not seen well enough", 1],
         ["b", "it is not seen well enough", 1],
     ]
@@ -135,6 +135,14 @@ def test_the_table_of_a_paper() -> None:
         ["angle", "left", "degree", "3: 12.0 (2.0)", "3: 13.0 (2.0)"]
     ]
     assert "12.0 (2.0)" in paper.to_latex(index=False)
+
+
+def test_one_measure_without_sides_needs_no_name() -> None:
+    table = study({f"P{i}": [10.0 + i] for i in range(8)}, group=["a", "b"] * 4)
+    bare = groups(table[["participant", "value", "group"]], by="group").differences.iloc[0]
+    named = groups(table, by="group").differences.iloc[0]
+    assert (bare["metric"], bare["side"]) == ("value", "")
+    assert bare["p"] == named["p"]
 
 
 def test_groups_have_the_order_of_a_categorical_column() -> None:

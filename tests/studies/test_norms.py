@@ -8,20 +8,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from cohort_cases import add_session
 
-from mobility.errors import BadInputError, NotFoundError
+from mobility.errors import BadInputError, NotFoundError, StorageError
 from mobility.pipeline.cohort import COLUMNS
+from mobility.sessions.files import read_json, write_json
 from mobility.sessions.record import now
 from mobility.sessions.references import (
     Conditions,
+    LabReferences,
     RetestError,
     RetestErrors,
-    delete_reference,
-    norm,
-    reference,
-    references,
-    retest_error,
-    save_reference,
 )
 from mobility.store import Store
 from mobility.studies.norms import make_norms, z_score
@@ -123,18 +120,22 @@ def test_bad_names() -> None:
 
 def test_the_norm_of_a_person_is_of_their_conditions_sex_and_age(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    assert norm(store, SIDE, "knee_flexion", sex="male", age=30) is None
-    save_reference(store, make_norms(cohort(40), name="ours"))
-    found = norm(store, SIDE, "knee_flexion", sex="male", age=30)
+    assert LabReferences(SIDE, store.references()).norm("knee_flexion") is None
+    store.save_reference(make_norms(cohort(40), name="ours"))
+    of_man = {"references": store.references(), "sex": "male", "age": 30.0}
+    found = LabReferences(SIDE, **of_man).norm("knee_flexion")
     assert found is not None
     assert (found[0].sex, found[0].age, found[1]) == ("male", (20, 44), "ours")
-    unknown = norm(store, SIDE, "knee_flexion", sex=None, age=None)
+    unknown = LabReferences(SIDE, store.references()).norm("knee_flexion")
     assert unknown is not None
     assert (unknown[0].sex, unknown[0].age) == (None, None)
     for other in ({"view": "front"}, {"exercise": "Squat"}, {"software": "9"}, {"cameras": 2}):
         changed = SIDE.model_copy(update=other)
-        assert norm(store, changed, "knee_flexion", sex="male", age=30) is None
-    assert norm(store, SIDE, "knee_flexion", sex="male", age=30, version="2") is None
+        assert LabReferences(changed, **of_man).norm("knee_flexion") is None
+    assert (
+        LabReferences(SIDE, versions={"knee_flexion": "2"}, **of_man).norm("knee_flexion") is None
+    )
+    assert LabReferences(None, **of_man).norm("knee_flexion") is None
 
 
 def test_the_newest_error_of_measuring_again_counts(tmp_path: Path) -> None:
@@ -145,20 +146,54 @@ def test_the_newest_error_of_measuring_again_counts(tmp_path: Path) -> None:
             **{"low": None, "high": None, "participants": 12, "units": "degree"},
         )
         made = now().replace(year=2020 if name == "old" else 2021)
-        save_reference(store, RetestErrors(name=name, made=made, errors=[error]))
-    found = retest_error(store, SIDE, "knee_flexion", "left")
+        store.save_reference(RetestErrors(name=name, made=made, errors=[error]))
+    lab = LabReferences(SIDE, store.references())
+    found = lab.retest_error("knee_flexion", "left")
     assert found is not None
     assert (found[0].sem, found[1]) == (3.0, "new")
-    assert retest_error(store, SIDE, "knee_flexion", "right") is None
-    delete_reference(store, "new")
-    assert [each.name for each in references(store)] == ["old"]
-    assert reference(store, "old").name == "old"
-    with pytest.raises(NotFoundError, match="did you mean 'old'"):
-        delete_reference(store, "ol")
+    assert lab.retest_error("knee_flexion", "right") is None
+    store.delete_reference("new")
+    assert [each.name for each in store.references()] == ["old"]
+    assert store.reference("old").name == "old"
+    for fault in (store.reference, store.delete_reference):
+        with pytest.raises(NotFoundError, match="did you mean 'old'"):
+            fault("ol")
+    with pytest.raises(BadInputError, match="name"):
+        store.delete_reference("../participants/p01")
 
 
-def test_a_damaged_reference_is_named(tmp_path: Path) -> None:
+def test_a_damaged_reference_is_named_and_can_be_deleted(tmp_path: Path) -> None:
     store = Store(tmp_path)
     store.write_document("references/ours.json", {"kind": "norms", "name": "ours"})
-    with pytest.raises(BadInputError, match=r"references/ours\.json: is damaged"):
-        references(store)
+    with pytest.raises(StorageError, match=r"references/ours\.json: is damaged.* delete ours"):
+        store.references()
+    (tmp_path / "references" / "ours.json").write_text("{")
+    with pytest.raises(StorageError, match=r"references/ours\.json: is damaged.* delete ours"):
+        store.references()
+    store.delete_reference("ours")
+    assert store.references() == []
+
+
+def test_what_holds_for_a_session(tmp_path: Path, demo: Path) -> None:
+    store = Store(tmp_path / "store")
+    add_session(store, demo, "one", user_id="ann", date="2026-01-01")
+    session = store.session("one")
+    store.set_participant("ann", sex="female", age=30)
+    store.save_reference(make_norms(cohort(20), name="ours"))
+    lab = LabReferences.of_session(session)
+    assert lab.conditions == Conditions(
+        exercise="Overhead Squat",
+        view=session.capture_quality()["view"]["name"],
+        method=str(session.metrics().attrs["method"]),
+        cameras=1,
+        software=str(session.record.provenance.versions["mobility"]),
+    )
+    assert (lab.sex, lab.age) == ("female", pytest.approx(30, abs=1))
+    version = lab.versions["mobility_index"]
+    assert version == session.metrics()["mobility_index"].attrs["version"]
+    assert not session.is_current()  # nothing is compared with results of older code
+    assert session.references().conditions is None
+    assert LabReferences.of_session(store.demo("Overhead Squat")).conditions is None
+    file = session.folder / "session.json"
+    write_json(file, read_json(file) | {"phone_key": "0123456789ab"})
+    assert LabReferences.of_session(store.session("one")).conditions is None

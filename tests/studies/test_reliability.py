@@ -242,6 +242,21 @@ def test_too_little_is_refused_with_its_reason():
     assert (refused["missing"] == 24).all()
 
 
+def test_the_table_of_a_paper():
+    table = long(published.SHROUT_FLEISS)
+    again = long(published.SHROUT_FLEISS[:2], metric="other")
+    paper = reliability(pd.concat([table, again])).paper_table()
+    given, refused = paper.to_numpy().tolist()
+    assert given[:5] == ["knee_flexion", "left", "visit", "degree", 6]
+    # Of the mean squares that Shrout and Fleiss print: √(1.02 + (32.49 - 1.02) / 6) = 2.503.
+    values = [text.partition(" (")[0] for text in given[5:]]
+    assert values == ["0.29", "2.5", "6.9"]
+    assert refused[5:] == ["–", "–", "–"]
+    trials = reliability(study(3, people=30, participant=64, trial=4)).paper_table()
+    assert trials.set_index("Over").loc["trial", "SEM"].startswith("2.")
+    assert not paper.duplicated(["Measure", "Side", "Over"]).any()
+
+
 def test_bad_tables_say_what_to_do():
     table = long(published.SHROUT_FLEISS)
     for given, options, message in (

@@ -1,0 +1,96 @@
+"""What a lab's own studies found, in the words and numbers of a report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from markupsafe import Markup
+
+from mobility import tables
+from mobility.formatting import between
+from mobility.reports.sections import Row, measured, table
+from mobility.studies.norms import z_score
+
+if TYPE_CHECKING:
+    from mobility.reports.gauges import Gauge
+    from mobility.sessions.references import Norm, RetestError
+
+
+def error_of(error: RetestError, name: str) -> str:
+    """Say whose error it is: "of this lab's 24 people, NAME"."""
+    return tables.sentence("report.lab.error", people=error.participants, name=name)
+
+
+def band(norm: Norm) -> tuple[float, float]:
+    """Range of most people of a norm, between its outermost percentiles."""
+    return norm.percentiles[0][1], norm.percentiles[-1][1]
+
+
+def scaled(norm: Norm, factor: float) -> Norm:
+    """Give a norm in units that are `factor` times smaller."""
+    values = {"mean": factor * norm.mean, "sd": factor * norm.sd}
+    percentiles = [(share, factor * value) for share, value in norm.percentiles]
+    return norm.model_copy(update={**values, "percentiles": percentiles})
+
+
+def drawn(norms: Iterable[tuple[Norm, str]]) -> list[str]:
+    """Say once for all norms of the same people whose they are, and how many of them lie within."""
+    counts: dict[tuple[int, str, str], list[int]] = {}
+    for norm, name in norms:
+        share = round(norm.percentiles[-1][0] - norm.percentiles[0][0])
+        counts.setdefault((share, _who(norm), name), []).append(norm.people)
+    return [
+        tables.sentence(
+            "report.lab.drawn", share=share, people=_people(min(each), max(each), who), name=name
+        )
+        for (share, who, name), each in counts.items()
+    ]
+
+
+def _people(least: int, most: int, who: str) -> str:
+    count = f"{least}" if least == most else between(least, most)
+    return tables.sentence(f"report.lab.people.{'some' if who else 'all'}", count=count, who=who)
+
+
+def _who(norm: Norm) -> str:
+    """Name sex and age of the people of a norm; empty for everybody."""
+    ages = ""
+    if norm.age is not None:
+        youngest, oldest = norm.age
+        kind = "from" if oldest is None else "between"
+        ages = tables.sentence(f"report.lab.age.{kind}", youngest=youngest, oldest=oldest)
+    return ", ".join(filter(None, [norm.sex, ages]))
+
+
+def own_norms(gauges: Sequence[Gauge]) -> Markup:
+    """List how far each number lies from the mean of the lab's own norm; empty without norms."""
+    rows: list[Row] = []
+    for gauge in gauges:
+        if gauge.norm is None:
+            continue
+        norm, name = gauge.norm
+        for side, (value, half) in gauge.values.items():
+            z, error = z_score(value, norm), half / norm.sd
+            rows.append(
+                [
+                    f"{gauge.name}, {side}" if side else gauge.name,
+                    measured(value, gauge.units, half=half),
+                    measured(z, "z", half=error, signed=True),
+                    _percentile(value, norm),
+                    between(*band(norm), gauge.units),
+                    f"{_people(norm.people, norm.people, _who(norm))} ({name})",
+                ]
+            )
+    head = ["Measure", "Value", "z score", "Percentile", "Most people", "Of whom"]
+    return table(head, rows, caption=tables.sentence("report.lab.caption"))
+
+
+def _percentile(value: float, norm: Norm) -> str:
+    """Say between which percentiles of the norm a value lies."""
+    below = [share for share, limit in norm.percentiles if limit <= value]
+    above = [share for share, limit in norm.percentiles if limit > value]
+    if not below or not above:
+        kind, share = ("below", above[0]) if above else ("above", below[-1])
+        return tables.sentence(f"report.lab.beyond.{kind}", share=share)
+    return tables.sentence("report.lab.percentile", low=below[-1], high=above[0])
