@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mobility.pipeline.metrics_table import write_metrics_table
 from mobility.sessions.files import read_dataset, write_dataset
 from mobility.store import Store
 
@@ -45,9 +46,10 @@ def add_session(
     created_at = f"{date}T{time}+02:00"
     record |= {"session_id": name, "user_id": user_id, "created_at": created_at}
     record["warnings"] += [{"code": code, "message": "Something was seen."} for code in warnings]
-    del record["stages"]["table"]  # of other numbers
-    stage = record["stages"]["metrics"]
-    stage["sha256"] = hashlib.sha256((folder / "metrics.nc").read_bytes()).hexdigest()
+    write_metrics_table(folder / "metrics.parquet", metrics)
+    for stage, file in (("metrics", "metrics.nc"), ("table", "metrics.parquet")):
+        digest = hashlib.sha256((folder / file).read_bytes()).hexdigest()
+        record["stages"][stage]["sha256"] = digest
     (folder / "session.json").write_text(json.dumps(record))
 
 
