@@ -9,9 +9,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import numpy as np
 import pytest
-from cohort_cases import add_failed, add_session
+from cohort_cases import add_session, add_study
 from processes import command, refused
 
 from mobility.batch import study
@@ -25,23 +24,10 @@ HEAD = "session,participant,visit,group"
 
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory: pytest.TempPathFactory, demo: Path) -> Store:
-    """Twelve people twice, six of them patients; one visit failed, one left knee is refused."""
+    """Twelve people who were filmed twice."""
     folder = tmp_path_factory.mktemp("studies")
     store = Store(folder / "sessions", reports=folder / "reports")
-    rng = np.random.default_rng(1)
-    for person in range(PEOPLE):
-        usual = 100 + rng.normal(0, 8) - 25 * (person % 2)
-        for visit in (1, 2):
-            name, user, date = f"s{person}v{visit}", f"p{person}", f"2026-0{visit}-01"
-            if (person, visit) == (3, 2):
-                add_failed(store, demo, name, user_id=user, date=date)
-                continue
-            knee = usual + rng.normal(0, 2, 2)
-            if (person, visit) == (5, 1):
-                knee[0] = math.nan
-            values = {"knee_flexion": knee}
-            add_session(store, demo, name, user_id=user, date=date, values=values, sd=5.0)
-    (folder / "study.csv").write_text("\n".join([HEAD, *rows(range(PEOPLE))]) + "\n")
+    add_study(store, demo, PEOPLE)
     return store
 
 
