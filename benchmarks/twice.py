@@ -99,7 +99,7 @@ def lines(rows: pd.DataFrame, beyond: str) -> list[str]:
         "# Twelve rendered people, filmed twice",
         "",
         "Written by `python benchmarks/twice.py --cache CACHE --write`; its head says who was",
-        "filmed and how. SEM (agreement, with its 95 % interval) and MDC95 are what the study finds;",
+        "filmed and how. SEM (agreement, 95 % interval) and MDC95 are what the study finds;",
         "the stated errors are root mean squares over its values: of measuring again (`sem`) and",
         "of the value itself (`sd`), which is that of a change from standing or of right minus",
         "left where the measure is one.",
