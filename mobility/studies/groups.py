@@ -199,8 +199,15 @@ def check_groups(
     chosen: pd.DataFrame = table[table["metric"].isin(choose_metrics(table, metrics))]
     if "side" in (by, *within):
         chosen = chosen[chosen["side"].ne("")]
-    for name in (by, *within):
-        _levels(chosen, name)
+    for option, names in (("by", [by]), ("within", within)):
+        for name in names:
+            if not 2 <= (count := len(_levels(chosen, name))) <= _MOST_GROUPS:
+                raise BadInputError.of(
+                    {
+                        option: f"column {name!r} has {count} different value"
+                        f"{'' if count == 1 else 's'}; compare 2 to {_MOST_GROUPS} groups"
+                    }
+                )
     return chosen
 
 
@@ -226,12 +233,7 @@ def _levels(chosen: pd.DataFrame, name: str) -> list[Any]:
         levels = [level for level in order if chosen[name].eq(level).any()]
     else:
         levels = sorted(set(chosen[name].dropna()), key=lambda v: (isinstance(v, str), v))
-    levels = [level for level in levels if level != ""]
-    if not 2 <= len(levels) <= _MOST_GROUPS:
-        raise BadInputError(
-            f"column {name}: has {len(levels)} different values; compare 2 to {_MOST_GROUPS} groups"
-        )
-    return levels
+    return [level for level in levels if level != ""]
 
 
 def _unit(values: pd.DataFrame) -> str:

@@ -282,6 +282,8 @@ def choose_metrics(table: pd.DataFrame, metrics: Sequence[str] | None) -> list[s
     if metrics is None:
         with_values = set(numeric)
         return [name for name in available if name in with_values]
+    if not metrics:
+        raise BadInputError.of({"metrics": "names no measure; leave it out for all"})
     for name in metrics:
         if name not in available:
             close = likely(name, available)

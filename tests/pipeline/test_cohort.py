@@ -135,7 +135,7 @@ def test_who_and_how_stand_in_each_row_but_no_name(frame) -> None:
 
 
 def test_failed_and_damaged_sessions_stop_no_cohort_and_say_their_reason(store) -> None:
-    (store.path / "b0" / "metrics.nc").write_bytes(b"broken")
+    (store.path / "b0" / "metrics.parquet").write_bytes(b"broken")
     (store.path / "a1" / "edits.json").write_text("{")
     (store.path / "participants" / "bob.json").write_text("{")
     store.write_document("participants/ann.json", {"user_id": "ann", "birth_year": 2091})

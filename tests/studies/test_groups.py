@@ -157,7 +157,7 @@ def test_groups_have_the_order_of_a_categorical_column() -> None:
         ({"by": "grup"}, "did you mean 'group'"),
         ({"by": "group", "within": ["visit"]}, "no column 'visit'"),
         ({"by": "group", "adjust": ["group"]}, "given twice"),
-        ({"by": "units"}, "1 different values"),
+        ({"by": "units"}, "1 different value;"),
         ({"by": "group", "metrics": ["angel"]}, "did you mean 'angle'"),
     ],
 )
