@@ -33,6 +33,7 @@ from mobility.pipeline.metrics_table import (
 from mobility.sessions.files import atomic, make_folder, write_json, writing
 from mobility.sessions.notebooks import GROUPED_BY
 from mobility.sessions.record import ANONYMOUS, verdict_in_words
+from mobility.sessions.references import RetestErrors
 from mobility.view import UNKNOWN as NO_VIEW
 from mobility.writing import plain_cells
 
@@ -319,8 +320,7 @@ def changes(
         Standard error of measurement in the unit of the metric, for instance of a study of
         repeated measurements.
     studies
-        Of the lab itself, the newest first, as
-        :func:`mobility.sessions.references.references` reads them; norms among them do not count.
+        What the lab's own studies found, as :meth:`mobility.Store.references` gives it.
 
     Returns
     -------
@@ -328,7 +328,8 @@ def changes(
         A row for each session, side and participant with at least two measured sessions:
         ``user_id``, ``side``, ``session_id``, ``date``, ``view``, ``value``, ``sd``, ``sem``,
         ``units``, ``mdc95``, ``error_of`` (whose error that is of: "package", "given", or the name
-        of a study), ``change`` from the first measured session, and ``verdict``: "first",
+        of a study), ``error_people`` (how many people that study measured, else 0),
+        ``change`` from the first measured session, and ``verdict``: "first",
         "within error", "larger", "smaller", "error unknown". Sessions of "anonymous" are left out,
         for they may be of different people.
 
@@ -359,19 +360,21 @@ def changes(
         # The error is known only if that of each session is.
         complete = squares.transform("count") == squares.transform("size")
         error = np.sqrt(squares.transform("mean").where(complete))
-        source = pd.Series("package", index=rows.index)
-        own, study = _errors_of_studies(rows, studies)
+        source, people = pd.Series("package", index=rows.index), pd.Series(0, index=rows.index)
+        own, study, count = _errors_of_studies(rows, studies)
         # Of one study, for all of a person's sessions.
         same = study.groupby(person).transform("nunique").eq(1) & own.notna().groupby(
             person
         ).transform("all")
         error, source = error.mask(same, own), source.mask(same, study)
+        people = people.mask(same, count)
     else:
-        error, source = (pd.Series(each, index=rows.index) for each in (sem, "given"))
+        error, source, people = (pd.Series(each, index=rows.index) for each in (sem, "given", 0))
     columns = ["user_id", "side", "session_id", "date", "view", "value", "sd", "sem", "units"]
     table = rows.reindex(columns=columns).assign(
         mdc95=MDC95 * error,
         error_of=source,
+        error_people=people,
         change=rows["value"] - value.transform("first"),
     )
     change, mdc = table["change"], table["mdc95"]
@@ -383,22 +386,23 @@ def changes(
 
 def _errors_of_studies(
     rows: pd.DataFrame, studies: Sequence[Reference]
-) -> tuple[pd.Series, pd.Series]:
-    """Error that the newest fitting study of the lab found for each row, and the study's name."""
+) -> tuple[pd.Series, pd.Series, pd.Series]:
+    """Error that the newest fitting study of the lab found for each row, its name and people."""
     import pandas as pd
 
-    errors: dict[tuple[Any, ...], tuple[float, str]] = {}
+    errors: dict[tuple[Any, ...], tuple[float, str, int]] = {}
     for each in reversed(studies):
-        for one in each.errors if each.kind == "retest errors" else ():
+        for one in each.errors if isinstance(each, RetestErrors) else ():
             key = (*one.conditions.model_dump().values(), one.metric, one.side, one.version)
-            errors[key] = (one.sem, each.name)
+            errors[key] = (one.sem, each.name, one.participants)
     named = ("exercise", "view", "method", "cameras", "software", "metric", "side", "version")
     keys = rows.reindex(columns=list(named)).itertuples(index=False, name=None)
-    matching = [errors.get(tuple(key), (math.nan, "")) for key in keys]
-    sems, names = zip(*matching, strict=True) if matching else ((), ())
+    matching = [errors.get(tuple(key), (math.nan, "", 0)) for key in keys]
+    sems, names, people = zip(*matching, strict=True) if matching else ((), (), ())
     return (
         pd.Series(sems, index=rows.index, dtype="float64"),
         pd.Series(names, index=rows.index, dtype="str"),
+        pd.Series(people, index=rows.index, dtype="int64"),
     )
 
 
@@ -418,9 +422,9 @@ def by_group(frame: pd.DataFrame, metric: str, group_by: str) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        ``group`` (ordered), ``user_id``, ``side``, ``value``, ``sessions`` (their number),
-        ``units``. Whoever lacks the field is in the group "not known". Each session of
-        "anonymous" counts as another person.
+        ``group`` (ordered), ``user_id``, ``person``, ``side``, ``value``, ``sessions`` (their
+        number), ``units``. Whoever lacks the field is in the group "not known". Each session of
+        "anonymous" counts as another ``person``.
     """
     import pandas as pd
 
@@ -443,7 +447,7 @@ def by_group(frame: pd.DataFrame, metric: str, group_by: str) -> pd.DataFrame:
     )
     values["group"] = pd.Categorical(values["group"].astype("str"), categories=order, ordered=True)
     values = values.sort_values(["group", "person", "side"], ignore_index=True)
-    return values[["group", "user_id", "side", "value", "sessions", "units"]]
+    return values[["group", "user_id", "person", "side", "value", "sessions", "units"]]
 
 
 def check_recordings(recordings: Sequence[str]) -> tuple[Level, ...]:

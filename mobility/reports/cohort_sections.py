@@ -6,35 +6,36 @@ They take tables of :mod:`mobility.pipeline.cohort`.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
+import htpy as h
 from markupsafe import Markup
 
 from mobility import registry, tables
-from mobility.formatting import MISSING, dated, quantity
+from mobility.formatting import MISSING, dated, quantity, rounded
 from mobility.kinematics.expected_error import half_width
 from mobility.options import likely
 from mobility.pipeline.cohort import (
-    by_group,
-    changes,
     describe_groups,
     left_out,
     metrics_of,
     of_metric,
 )
+from mobility.reports import lab_norms
 from mobility.reports.cohort_figures import MOST_PANELS
 from mobility.reports.first_page import CLASS_OF_LEVEL
-from mobility.reports.sections import Cell, Row, facts, measured, paragraphs, table
+from mobility.reports.sections import Cell, Row, bullets, html, measured, paragraphs, table
+from mobility.reports.study_sections import MOST_NAMED, counted
 from mobility.sessions.record import ANONYMOUS, verdict_in_words
-from mobility.wording import split_names
+from mobility.wording import listed, shortened, split_names
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def summary(sessions: pd.DataFrame, store: str) -> Markup:
-    """Give the numbers of sessions and people, the period, and the sessions left out.
+def participants(sessions: pd.DataFrame, store: str) -> Markup:
+    """Give the flow of sessions and participants, and from when to when they were recorded.
 
     Parameters
     ----------
@@ -45,32 +46,129 @@ def summary(sessions: pd.DataFrame, store: str) -> Markup:
     """
     if sessions.empty:
         return paragraphs(tables.sentence("cohort.no_session", store=store))
-    measured = sessions["reason"].eq("")
-    days = [dated(day) for day in (sessions["date"].min(), sessions["date"].max())]
+    compared = sessions[sessions["reason"].eq("")]
     nameless = int(sessions["user_id"].eq(ANONYMOUS).sum())
-    people = sessions.loc[sessions["user_id"].ne(ANONYMOUS), "user_id"].nunique()
-    without = [
-        tables.sentence("cohort.left_out", reason=reason, count=count)
-        for reason, count in left_out(sessions).items()
+    steps = [
+        (tables.sentence("studies.flow.listed"), len(sessions)),
+        *(
+            (tables.sentence("studies.flow.left_out", reason=reason), count)
+            for reason, count in left_out(sessions).items()
+        ),
+        (tables.sentence("cohort.flow.compared"), len(compared)),
+        (tables.sentence("studies.flow.people"), _people(sessions)),
+        (tables.sentence("cohort.flow.people_compared"), _people(compared)),
     ]
-    return facts(
-        {
-            "Sessions": tables.sentence(
-                "cohort.compared", compared=int(measured.sum()), count=len(sessions)
-            ),
-            **({"Left out": "; ".join(without)} if without else {}),
-            "Participants": tables.sentence(
-                "cohort.people_and_others" if nameless else "cohort.people",
-                people=people,
-                nameless=nameless,
-            ),
-            "From–to": days[0] if days[0] == days[1] else f"{days[0]} – {days[1]}",
-        }
+    if nameless:
+        steps.append((tables.sentence("cohort.flow.nameless"), nameless))
+    first, last = (dated(day) for day in (sessions["date"].min(), sessions["date"].max()))
+    days = "day" if first == last else "days"
+    recorded = tables.sentence(f"cohort.recorded.{days}", first=first, last=last)
+    return counted(steps) + paragraphs(recorded)
+
+
+def _people(sessions: pd.DataFrame) -> int:
+    return int(sessions.loc[sessions["user_id"].ne(ANONYMOUS), "user_id"].nunique())
+
+
+def changes_in_short(frame: pd.DataFrame, changed: Mapping[str, pd.DataFrame]) -> Markup:
+    """Say of each metric how many people changed beyond error, and who.
+
+    Parameters
+    ----------
+    frame
+        Of :func:`mobility.pipeline.cohort.to_dataframe`.
+    changed
+        Of :func:`mobility.pipeline.cohort.changes`, by metric. The last session of a person counts.
+    """
+    items, sources, count, beyond = [], {}, 0, 0
+    for metric, rows in changed.items():
+        last = rows.drop_duplicates(["user_id", "side"], keep="last")
+        last = last[~last["verdict"].isin(["first", "error unknown"])]
+        if last.empty:
+            continue
+        larger = last[last["verdict"].ne("within error")]
+        count, beyond = count + len(last), beyond + len(larger)
+        sources |= dict.fromkeys(_whose(row) for row in last.itertuples())
+        order = (larger["change"].abs() / larger["mdc95"]).sort_values(ascending=False).index
+        named = larger.loc[order].groupby("user_id", sort=False)
+        items.append(
+            tables.sentence(
+                "cohort.short.changed" if len(larger) else "cohort.short.unchanged",
+                name=title_of(frame, metric),
+                changed=named.ngroups,
+                people=last["user_id"].nunique(),
+                who=shortened((_of_person(who, of) for who, of in named), most=MOST_NAMED),
+            )
+        )
+    if not items:
+        return paragraphs(tables.sentence("cohort.no_change"))
+    sentence = tables.sentence(
+        "cohort.short.changes",
+        people=len(set().union(*(set(rows["user_id"]) for rows in changed.values()))),
+        count=count,
+        beyond=beyond,
+        chance=rounded(0.05 * count, 0 if count >= 20 else 1),
+        whose=listed(list(sources)),
     )
+    return paragraphs(sentence) + bullets(items)
+
+
+def _of_person(who: str, rows: pd.DataFrame) -> str:
+    each = [
+        f"{row.side} {quantity(row.change, str(row.units), signed=True)}".strip()
+        for row in rows.itertuples()
+    ]
+    return f"{who} ({', '.join(each)})"
+
+
+def _whose(row: Any) -> str:
+    """Say whose error a change is held against."""
+    if row.error_people:
+        return lab_norms.error_of(row.error_people, row.error_of)
+    return lab_norms.package()
+
+
+def groups_in_short(
+    frame: pd.DataFrame, grouped: Mapping[str, pd.DataFrame], group_by: str
+) -> Markup:
+    """Say of each metric the median of each group; a person counts with the mean of the sides.
+
+    Parameters
+    ----------
+    frame
+        Of :func:`mobility.pipeline.cohort.to_dataframe`.
+    grouped
+        Of :func:`mobility.pipeline.cohort.by_group`, by metric.
+    group_by
+        What the groups are of.
+    """
+    items = []
+    for metric, values in grouped.items():
+        if values.empty:
+            name = title_of(frame, metric)
+            items.append(tables.sentence("cohort.short.no_value", name=name))
+            continue
+        units = str(values["units"].iloc[0])
+        of_people = values.groupby(["group", "person"], observed=True)["value"].mean()
+        medians = of_people.groupby("group", observed=True).agg(["median", "size"])
+        shown = [
+            tables.sentence(
+                "cohort.short.group",
+                group=row.Index,
+                median=quantity(row.median, units),
+                people=row.size,
+            )
+            for row in medians.itertuples()
+        ]
+        items.append(f"{title_of(frame, metric)}: {shortened(shown, most=MOST_NAMED)}")
+    if not items:
+        return paragraphs(tables.sentence("cohort.no_group"))
+    words = tables.sentence("cohort.short.groups", group=group_title(group_by).lower())
+    return paragraphs(words) + bullets(items)
 
 
 def session_table(sessions: pd.DataFrame) -> Markup:
-    """List every session with its verdict, or the reason why it is left out."""
+    """List every session with its verdict, those that are left out first, with the reason."""
     rows = [
         [
             row.session_id,
@@ -81,13 +179,17 @@ def session_table(sessions: pd.DataFrame) -> Markup:
             MISSING if row.reason else f"{row.repetitions}",
             row.reason or tables.sentence("cohort.state"),
         ]
-        for row in sessions.itertuples()
+        for row in sessions.sort_values(
+            "reason", key=lambda reason: reason.eq(""), kind="stable"
+        ).itertuples()
     ]
-    return table(
-        ["Session", "Participant", "Date", "View", "Recording", "Repetitions", "State"],
-        rows,
-        caption=tables.sentence("cohort.sessions"),
-    )
+    head = ["Session", "Participant", "Date", "View", "Recording", "Repetitions", "State"]
+    return _opening(tables.sentence("cohort.sessions"), table(head, rows, caption=""))
+
+
+def _opening(summary: str, content: Markup) -> Markup:
+    """Put a long list into a part that opens; empty without any."""
+    return html(h.details[h.summary[summary], content]) if content else content
 
 
 def _recording(level: str, exercise: str) -> str | Cell:
@@ -139,12 +241,11 @@ def group_title(group_by: str) -> str:
     return words.get(group_by, group_by.replace("_", " ").capitalize())
 
 
-def changes_table(frame: pd.DataFrame, metrics: Sequence[str]) -> Markup:
-    """List the changes of all repeated sessions, and whether they are within error."""
+def changes_table(frame: pd.DataFrame, changed: Mapping[str, pd.DataFrame]) -> Markup:
+    """List the changes of all repeated sessions, whether they are within error, and whose."""
     rows: list[Row] = []
     people: set[str] = set()
-    for metric in metrics:
-        compared = changes(frame, metric)
+    for metric, compared in changed.items():
         title = title_of(frame, metric)
         people |= set(compared["user_id"])
         for row in compared.itertuples():
@@ -157,25 +258,22 @@ def changes_table(frame: pd.DataFrame, metrics: Sequence[str]) -> Markup:
                     measured(row.value, units, half=half_width(row.sd)),
                     "" if row.verdict == "first" else quantity(row.change, units, signed=True),
                     quantity(row.mdc95, units),
+                    Cell(_whose(row), "text"),
                     Cell(tables.sentence(f"cohort.change.{verdict}"), "text"),
                 ]
             )
-    made = table(
-        ["Measure", "Side", "Date", "Value", "Change", "MDC₉₅", "The change is"],
-        rows,
-        caption=tables.sentence("cohort.changes"),
-        numeric=True,
-    )
+    head = ["Measure", "Side", "Date", "Value", "Change", "MDC₉₅", "Error", "The change is"]
+    listing = table(head, rows, caption=tables.sentence("cohort.changes"), numeric=True)
+    made = _opening(tables.sentence("cohort.all_changes"), listing)
     if len(people) > MOST_PANELS:
-        made += paragraphs(tables.sentence("cohort.first_panels", count=MOST_PANELS))
-    return made or paragraphs(tables.sentence("cohort.no_change"))
+        return paragraphs(tables.sentence("cohort.first_panels", count=MOST_PANELS)) + made
+    return made
 
 
-def groups_table(frame: pd.DataFrame, metrics: Sequence[str], group_by: str) -> Markup:
+def groups_table(frame: pd.DataFrame, grouped: Mapping[str, pd.DataFrame], group_by: str) -> Markup:
     """Describe each group: people, median, quartiles if there are enough people, range."""
     rows: list[Row] = []
-    for metric in metrics:
-        values = by_group(frame, metric, group_by)
+    for metric, values in grouped.items():
         title = title_of(frame, metric)
         for row in describe_groups(values).to_dict("records"):
             units = str(values["units"].iloc[0])
@@ -197,7 +295,7 @@ def groups_table(frame: pd.DataFrame, metrics: Sequence[str], group_by: str) -> 
         rows,
         caption=tables.sentence("cohort.groups", group=group_title(group_by).lower()),
         numeric=True,
-    ) or paragraphs(tables.sentence("cohort.no_group"))
+    )
 
 
 def refused_table(frame: pd.DataFrame, metrics: Sequence[str]) -> Markup:

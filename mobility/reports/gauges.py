@@ -19,8 +19,9 @@ from mobility.kinematics.skeleton import SIDES
 from mobility.registry import exercise_of
 from mobility.reports import lab_norms
 from mobility.reports.charts import round_step
-from mobility.reports.sections import factor_of, units_of, value_of
+from mobility.reports.sections import Row, factor_of, measured, table, units_of, value_of
 from mobility.sessions.references import LabReferences
+from mobility.studies.norms import z_score
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -131,9 +132,9 @@ def of_rules(
         }
         goal_text = f"{better} {quantity(goal, units)}" if math.isfinite(goal) else ""
         own = {
-            side: (factor * half_width(error.sem), lab_norms.error_of(error, name_of_study))
+            side: (factor * half_width(error.sem), lab_norms.error_of(error.participants, of))
             for side in values
-            for error, name_of_study in filter(None, [lab.retest_error(metric, side)])
+            for error, of in filter(None, [lab.retest_error(metric, side)])
         }
         norm = None
         if found := lab.norm(metric):
@@ -198,6 +199,28 @@ def show(gauges: Sequence[Gauge], *, caption: str) -> Markup:
         for g in gauges
     )
     return h.table(".gauges")[h.caption["; ".join([caption, *norms])], h.tbody[rows]].__html__()
+
+
+def own_norms(gauges: Sequence[Gauge]) -> Markup:
+    """List how far each number lies from the mean of the lab's own norm; empty without norms."""
+    rows: list[Row] = []
+    for gauge in gauges:
+        if gauge.norm is None:
+            continue
+        norm, name = gauge.norm
+        for side, (value, half) in gauge.values.items():
+            rows.append(
+                [
+                    f"{gauge.name}, {side}" if side else gauge.name,
+                    measured(value, gauge.units, half=half),
+                    measured(z_score(value, norm), "z", half=half / norm.sd, signed=True),
+                    lab_norms.percentile(value, norm),
+                    between(*lab_norms.band(norm), gauge.units),
+                    lab_norms.of_whom(norm, name),
+                ]
+            )
+    head = ["Measure", "Value", "z score", "Percentile", "Most people", "Of whom"]
+    return table(head, rows, caption=tables.sentence("report.lab.caption"))
 
 
 def _values(gauge: Gauge) -> h.Node:

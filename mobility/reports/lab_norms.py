@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
-
-from markupsafe import Markup
 
 from mobility import tables
 from mobility.formatting import between
-from mobility.reports.sections import Row, measured, table
-from mobility.studies.norms import z_score
 
 if TYPE_CHECKING:
-    from mobility.reports.gauges import Gauge
-    from mobility.sessions.references import Norm, RetestError
+    from mobility.sessions.references import Norm
 
 
-def error_of(error: RetestError, name: str) -> str:
+def error_of(people: int, name: str) -> str:
     """Say whose error it is: "of this lab's 24 people, NAME"."""
-    return tables.sentence("report.lab.error", people=error.participants, name=name)
+    return tables.sentence("report.lab.error", people=people, name=name)
+
+
+def package() -> str:
+    """Say that an error is the one that this package states."""
+    return tables.sentence("report.lab.package")
 
 
 def band(norm: Norm) -> tuple[float, float]:
@@ -63,30 +63,12 @@ def _who(norm: Norm) -> str:
     return ", ".join(filter(None, [norm.sex, ages]))
 
 
-def own_norms(gauges: Sequence[Gauge]) -> Markup:
-    """List how far each number lies from the mean of the lab's own norm; empty without norms."""
-    rows: list[Row] = []
-    for gauge in gauges:
-        if gauge.norm is None:
-            continue
-        norm, name = gauge.norm
-        for side, (value, half) in gauge.values.items():
-            z, error = z_score(value, norm), half / norm.sd
-            rows.append(
-                [
-                    f"{gauge.name}, {side}" if side else gauge.name,
-                    measured(value, gauge.units, half=half),
-                    measured(z, "z", half=error, signed=True),
-                    _percentile(value, norm),
-                    between(*band(norm), gauge.units),
-                    f"{_people(norm.people, norm.people, _who(norm))} ({name})",
-                ]
-            )
-    head = ["Measure", "Value", "z score", "Percentile", "Most people", "Of whom"]
-    return table(head, rows, caption=tables.sentence("report.lab.caption"))
+def of_whom(norm: Norm, name: str) -> str:
+    """Say of whom a norm is: "45 people, female, 20 to 44 years (NAME)"."""
+    return f"{_people(norm.people, norm.people, _who(norm))} ({name})"
 
 
-def _percentile(value: float, norm: Norm) -> str:
+def percentile(value: float, norm: Norm) -> str:
     """Say between which percentiles of the norm a value lies."""
     below = [share for share, limit in norm.percentiles if limit <= value]
     above = [share for share, limit in norm.percentiles if limit > value]

@@ -18,6 +18,7 @@ from mobility import tables
 from mobility.errors import MobilityError
 from mobility.formatting import dated, quantity
 from mobility.kinematics.expected_error import of_fit
+from mobility.reports import lab_norms
 from mobility.reports.gauges import Gauge
 from mobility.reports.sections import bullets, html, paragraphs
 from mobility.sessions.record import ANONYMOUS
@@ -115,7 +116,7 @@ def _errors(
     before: Gauge, now: Gauge, side: str, *, same_view: bool
 ) -> tuple[tuple[float, float], str]:
     """Errors of both visits, and whose they are: of one study of the lab for both, or of none."""
-    package = tables.sentence("report.lab.package")
+    package = lab_norms.package()
     if not same_view:
         return (before.values[side][1], now.values[side][1]), package
     one, other = (gauge.lab_retest.get(side, (math.nan, "")) for gauge in (before, now))

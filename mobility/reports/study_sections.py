@@ -31,7 +31,12 @@ CERTAIN = 0.05
 
 def participants(study: Study) -> Markup:
     """Give the flow of sessions and participants, from the list to the statistics."""
-    rows = [[capital(words), f"{count}"] for words, count in study.flow()]
+    return counted(study.flow())
+
+
+def counted(steps: Iterable[tuple[str, int]]) -> Markup:
+    """Make the table of who was measured, of what is counted and the number."""
+    rows = [[capital(words), f"{count}"] for words, count in steps]
     head = [tables.sentence("studies.flow.head"), tables.sentence("studies.flow.count")]
     return table(head, rows, caption=tables.sentence("studies.flow.caption"), numeric=True)
 

@@ -100,6 +100,7 @@ def test_the_error_of_a_study_of_the_lab_goes_before_that_of_the_package() -> No
     norms = Norms.model_validate({"name": "norms", "norms": [], **made})
     one = cohort.changes(frame, "m", studies=[norms, newer, older])
     assert one["error_of"].tolist() == ["newer", "newer"]
+    assert one["error_people"].tolist() == [12, 12]
     assert one["mdc95"].tolist() == pytest.approx([1.96 * math.sqrt(2) * 2.0] * 2)
     other = frame.assign(view=["side left", "front"])
     assert set(cohort.changes(other, "m", studies=[newer])["error_of"]) == {"package"}
@@ -503,14 +504,70 @@ def test_the_sections_say_what_is_there_and_escape_ids(frame) -> None:
     frame["user_id"] = frame["user_id"].cat.rename_categories({"cid": "<cid>"})
     page = cohort_sections.session_table(cohort.overview(frame))
     assert "&lt;cid&gt;" in page
-    assert "the analysis failed: nobody was found in it" in page
-    assert "6 of 7 are compared" in cohort_sections.summary(cohort.overview(frame), "here")
+    failed, measured = page.index("the analysis failed: nobody was found in it"), page.index("a1")
+    assert page.index("<details>") < failed < measured, "failures come first"
+    flow = cohort_sections.participants(cohort.overview(frame), "here")
+    for words, count in (
+        ("Sessions listed", 7),
+        ("Left out: the analysis failed", 1),
+        ("Sessions compared", 6),
+        ("Participants with a compared session", 2),
+        ("Sessions of people without an id", 2),
+    ):
+        assert f'<th scope="row">{words}</th><td data-head="Number">{count}</td>' in flow
     assert cohort_sections.chosen_metrics(frame, "knee_flexion, kne") == (["knee_flexion"], ["kne"])
-    changed = cohort_sections.changes_table(frame, ["knee_flexion"])
-    assert changed.count("within error") == 2
-    assert changed.count("larger, beyond error") == 2
-    groups = cohort_sections.groups_table(frame, ["knee_flexion"], "age_band")
+    changed = {"knee_flexion": cohort.changes(frame, "knee_flexion")}
+    listing = cohort_sections.changes_table(frame, changed)
+    assert listing.count("within error") == 2
+    assert listing.count("larger, beyond error") == 2
+    grouped = {"knee_flexion": cohort.by_group(frame, "knee_flexion", "age_band")}
+    groups = cohort_sections.groups_table(frame, grouped, "age_band")
     assert "Knee flexion, 20–44" in groups
+
+
+def test_what_was_found_comes_first_who_changed_and_the_groups() -> None:
+    people = {"ann": [10.0, 30.0], "bob": [10.0, 11.0], "cid": [10.0, 0.0], "dan": [1.0]}
+    frame = made_up(
+        people,
+        long_name="knee flexion",
+        side=lambda who, _: "left" if who == "ann" else "right",
+        sex=lambda who, _: "female" if who in ("ann", "dan") else "male",
+    )
+    changed = {"m": cohort.changes(frame, "m")}
+    words = cohort_sections.changes_in_short(frame, changed)
+    assert "Participants measured at least twice: 3." in words
+    assert "Of 3 comparisons of a last session with the first, 2 exceed" in words
+    assert "by error alone about 0.2 would" in words  # 5 of 100
+    assert "2 of 3 people changed beyond error: ann (left +20°), cid (right −10°)" in words
+    same = made_up({"ann": [10.0, 10.5]}, long_name="knee flexion")
+    words = cohort_sections.changes_in_short(same, {"m": cohort.changes(same, "m")})
+    assert "Knee flexion: nobody of 1 people changed beyond error" in words
+    assert "of the package" in words
+    once = made_up({"ann": [10.0]})
+    words = cohort_sections.changes_in_short(once, {"m": cohort.changes(once, "m")})
+    assert "Nobody was measured twice" in words
+    groups = cohort_sections.groups_in_short(
+        frame, {"m": cohort.by_group(frame, "m", "sex")}, "sex"
+    )
+    assert "Knee flexion: female 10° (2), male 8° (2)" in groups
+
+
+def test_a_person_is_the_mean_of_both_sides_and_nobody_is_one_person() -> None:
+    both = [
+        made_up({who: [value]}, side=side, sex="female")
+        for who, value, side in (("ann", 10.0, "left"), ("ann", 20.0, "right"))
+    ]
+    nameless = made_up({"x": [30.0, 40.0]}, side="left", sex="female").assign(user_id="anonymous")
+    frame = pd.concat([both[0], both[1], nameless], ignore_index=True)
+    words = cohort_sections.groups_in_short(frame, {"m": cohort.by_group(frame, "m", "sex")}, "sex")
+    assert "female 30° (3)" in words  # of 15, 30 and 40
+
+
+def test_changes_say_whose_error_they_are_held_against() -> None:
+    frame = made_up({"ann": [10.0, 14.0]}).assign(long_name="knee flexion")
+    compared = cohort.changes(frame, "m").assign(error_of="ours", error_people=24)
+    words = cohort_sections.changes_table(frame, {"m": compared})
+    assert words.count("of this lab&#39;s 24 people, ours") == 2
 
 
 def test_a_folder_with_something_else_is_not_replaced(store, tmp_path) -> None:

@@ -17,7 +17,7 @@ from mobility.assessment.verdict import judge
 from mobility.errors import NotFoundError
 from mobility.provenance import AnalysisWarning
 from mobility.registry import exercise_of
-from mobility.reports import gauges, lab_norms, last_visit, pdf
+from mobility.reports import gauges, last_visit, pdf
 from mobility.reports.gauges import Gauge
 from mobility.sessions.files import read_json, write_json
 from mobility.sessions.record import now
@@ -222,7 +222,7 @@ def test_shares_are_compared_in_percent() -> None:
 
 def test_the_detailed_part_has_z_scores_and_percentiles() -> None:
     number = knee(115.0, 5.0)
-    page = lab_norms.own_norms([replace(number, norm=(norm_of("knee_flexion"), "ours"))])
+    page = gauges.own_norms([replace(number, norm=(norm_of("knee_flexion"), "ours"))])
     assert "+1.5" in page
     assert "± 0.5" in page  # of the value's own error
     assert "75th to 95th" in page
@@ -230,10 +230,10 @@ def test_the_detailed_part_has_z_scores_and_percentiles() -> None:
     assert "45 people, female, 20 to 44 years (ours)" in page
     for value, words in ((120.0, "above the 95th"), (80.0, "below the 5th")):
         beyond = replace(knee(value), norm=(norm_of("knee_flexion", age=(70, None)), "ours"))
-        page = lab_norms.own_norms([beyond])
+        page = gauges.own_norms([beyond])
         assert words in page
         assert "70 years and over" in page
-    assert lab_norms.own_norms([number]) == ""
+    assert gauges.own_norms([number]) == ""
 
 
 def test_gauges_have_the_retest_errors_of_the_metrics() -> None:

@@ -71,11 +71,13 @@ def test_the_difference_between_groups_comes_first(study: Study, compared: Group
 
 
 def test_words_of_a_study_without_a_difference(study: Study, compared: Groups) -> None:
-    none = Groups(compared.differences.assign(p_holm=0.6), compared.description, compared.reasons)
+    none = Groups(
+        compared.differences.assign(p_holm=0.6), compared.description, compared.without_value
+    )
     page = in_words(sections.differences_in_short(study, none))
     assert "Knee flexion" not in page
     refused = Groups(
-        compared.differences.assign(reason="too few"), compared.description, compared.reasons
+        compared.differences.assign(reason="too few"), compared.description, compared.without_value
     )
     assert in_words(sections.differences_in_short(study, refused))
     assert "too few" in in_words(sections.differences(study, refused))
@@ -134,7 +136,7 @@ def test_names_of_people_and_groups_are_text(study: Study) -> None:
         sections.differences_in_short(named, made),
         sections.differences(named, made),
         sections.description(named, made),
-        sections.missing(named, made.reasons),
+        sections.missing(named, made.without_value),
         sections.sessions(named),
         sections.methods(named, bad, [bad], [bad]),
     ):
