@@ -396,7 +396,7 @@ def reliability_methods(study: Study, found: Reliability) -> Markup:
             "studies.reliability.methods",
             exercise=first["exercise"],
             software=listed(sorted(set(study.sessions["software"]) - {""})),
-            anova=tables.sentence(f"studies.reliability.{how}", factors=factors),
+            anova=tables.sentence(f"studies.reliability.by.{how}", factors=factors),
             factors=factors,
         )
     )
