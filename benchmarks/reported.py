@@ -350,7 +350,8 @@ def document(table: pd.DataFrame, again: pd.DataFrame, stood: pd.DataFrame) -> s
         "## Measured again",
         "Rendered people who squat alike before a camera that is put up again: standard error of"
         " measurement (SEM, the upper end of its one-sided 95 % interval) and smallest detectable"
-        " change (MDC95 = 1.96 √2 SEM), in units of the metric. How people vary from day to day comes on top.",
+        " change (MDC95 = 1.96 √2 SEM), in units of the metric. How people vary from day to day"
+        " comes on top.",
         markdown(changes),
         "## Knees of who stands",
         "Rendered people of stances.yaml: the true and the reported knee flexion of their standing"

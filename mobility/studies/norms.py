@@ -56,6 +56,11 @@ def make_norms(frame: pd.DataFrame, *, name: str, metrics: Sequence[str] | None 
         No group is large enough, or there is no such measure.
     """
     check_name(name)
+    needed = ("level", "item", "value", "units", "kind", "metric", "side", "user_id", "age", "sex")
+    columns = getattr(frame, "columns", ())
+    if lacking := [each for each in (*needed, *_CONDITIONS) if each not in columns]:
+        fault = f"has no column {lacking[0]!r}; make it with cohort.to_dataframe"
+        raise BadInputError.of({"frame": fault})
     rows = frame[frame["level"].eq("session") & frame["item"].eq("") & frame["value"].notna()]
     rows = rows[rows["units"].ne("") & rows["kind"].ne("count")]
     available = list(dict.fromkeys(rows["metric"].astype(str)))
