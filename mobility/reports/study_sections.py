@@ -63,19 +63,18 @@ def name_of(rows: pd.DataFrame, metric: str, side: str = "") -> str:
     return f"{name}, {side}" if side not in ("", "both") else name
 
 
-def differences_in_short(study: Study, made: Groups) -> Markup:
-    """Say in words which measures differ, and how much the study could have missed."""
+def differences_in_words(study: Study, made: Groups) -> dict[str, list[str]]:
+    """Say of each effect how many measures differ, and then which."""
     compared = made.differences[made.differences["reason"].eq("")]
-    parts: list[h.Node] = []
+    words = {}
     for effect, rows in compared.groupby("effect", sort=False):
         beyond = rows[rows["p_holm"].lt(CERTAIN)]
         beyond = beyond.sort_values("effect_size", key=abs, ascending=False)
         about = {"effect": effect, "count": len(rows), "beyond": len(beyond)}
         which = "none" if beyond.empty else "some"
-        text = tables.sentence(f"studies.groups.{which}", **about)
-        parts += [h.h3[capital(str(effect))], paragraphs(text)]
-        parts.append(
-            bullets(
+        words[str(effect)] = [
+            tables.sentence(f"studies.groups.{which}", **about),
+            *(
                 tables.sentence(
                     "studies.groups.difference",
                     name=name_of(study.table, row.metric, row.side),
@@ -86,8 +85,16 @@ def differences_in_short(study: Study, made: Groups) -> Markup:
                     p=p_value(row.p_holm, name="p"),
                 )
                 for row in beyond.head(MOST_NAMED).itertuples()
-            )
-        )
+            ),
+        ]
+    return words
+
+
+def differences_in_short(study: Study, made: Groups) -> Markup:
+    """Say in words which measures differ, and how much the study could have missed."""
+    parts: list[h.Node] = []
+    for effect, (first, *items) in differences_in_words(study, made).items():
+        parts += [h.h3[capital(effect)], paragraphs(first), bullets(items)]
     return html(*(parts or [paragraphs(tables.sentence("studies.groups.nothing"))]))
 
 
@@ -233,8 +240,8 @@ def _measures(found: Reliability) -> list[tuple[str, str]]:
     return list(pairs.itertuples(index=False, name=None))
 
 
-def reliability_in_short(study: Study, found: Reliability, usual: Sequence[str]) -> Markup:
-    """Say of the usual measures what a change must exceed."""
+def reliability_in_words(study: Study, found: Reliability, usual: Sequence[str]) -> list[str]:
+    """Say of each of the usual measures what a change must exceed."""
     items = []
     for metric, side in _measures(found):
         sem, mdc, icc = (_of_one(found, metric, side, name) for name in ("sem", "mdc95", "icc"))
@@ -252,9 +259,13 @@ def reliability_in_short(study: Study, found: Reliability, usual: Sequence[str])
                 icc=rounded(icc["value"], 2),
             )
         )
-    if not items:
-        return paragraphs(tables.sentence("studies.reliability.none"))
-    return bullets(items)
+    return items
+
+
+def reliability_in_short(study: Study, found: Reliability, usual: Sequence[str]) -> Markup:
+    """Say of the usual measures what a change must exceed."""
+    items = reliability_in_words(study, found, usual)
+    return bullets(items) if items else paragraphs(tables.sentence("studies.reliability.none"))
 
 
 def _digits(units: str) -> int | None:

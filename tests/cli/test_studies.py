@@ -127,8 +127,7 @@ def test_errors_are_kept_under_a_name(
     sem = next(each["sem"] for each in document["measures"] if each["side"] == "right")
     assert (right.sem, right.low, right.high) == (sem["value"], sem["lower"], sem["upper"])
     assert (right.metric, right.participants) == ("knee_flexion", 12)
-    (line,) = ask("--save", "ours").stdout.splitlines()
-    assert "ours" in line
+    assert "ours" in ask("--save", "ours").stdout.splitlines()[-1]
     refused(ask("--save", "our errors"), "reference", "name")
 
 
@@ -197,10 +196,21 @@ def test_groups_of_too_few_have_reasons_instead_of_differences(mobility: Any, li
     assert all(row["difference"] is None and row["reason"] for row in document["differences"])
 
 
-def test_without_a_report_and_json_nothing_is_written(filled: Store, mobility: Any) -> None:
+def test_without_a_report_what_was_found_is_said_and_nothing_written(
+    filled: Store, mobility: Any
+) -> None:
     file = filled.path.parent / "study.csv"
-    done = mobility("groups", file, "--by", "group", "--no-report")
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    done = mobility("groups", file, "--by", "group", "--no-report", "--metrics", "knee_flexion")
+    assert (done.returncode, done.stderr) == (0, "")
+    first, *items = done.stdout.splitlines()
+    assert first.startswith("2 of 2 comparisons show a difference (group)")
+    assert {item.partition(",")[0] for item in items} == {"  Knee flexion"}
+    done = mobility("reliability", file, "--no-report", "--metrics", "knee_flexion")
+    measures = [
+        line.partition(": two measurements of one person differ")
+        for line in done.stdout.splitlines()
+    ]
+    assert [each[0] for each in measures] == ["Knee flexion, left", "Knee flexion, right"]
     assert not filled.reports.exists()
 
 
