@@ -53,6 +53,7 @@ from mobility.cli.options import (
     warn,
 )
 from mobility.cli.participants import participants_app
+from mobility.cli.references import references_app
 from mobility.cli.sessions import config_app, sessions_app
 from mobility.cli.studies import groups, reliability
 from mobility.cli.validation import validate
@@ -61,6 +62,8 @@ from mobility.errors import BadInputError, MobilityError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import pandas as pd
 
     from mobility.store import Session, Store
 
@@ -464,19 +467,32 @@ def cohort(
             "--table", "FILE", help="Write the table alone, .csv or .parquet, without a report."
         ),
     ] = None,
+    save_norms: Annotated[
+        str | None,
+        option(
+            "--save-norms",
+            "NAME",
+            help="Keep norms of these people in the store under this name; reports show them.",
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Put all sessions into one table, and report on it.
 
     The table is written as CSV and as Parquet, with its data dictionary (Frictionless Data) beside
     it; the report compares people and groups. It lists sessions with another verdict than those of
-    --recordings with the reason, and does not compare them.
+    --recordings with the reason, and does not compare them. Norms are of at least 20 people of one
+    view and version; `mobility references` lists them.
     """
     import pandas as pd
 
     from mobility.pipeline import cohort
     from mobility.reports.render import render_cohort
+    from mobility.sessions.references import check_name
     from mobility.wording import split_names
+
+    if save_norms is not None:
+        check_name(save_norms, parameter="save_norms")
 
     cohort.check_group(group_by)
     cohort.check_recordings(split_names(recordings))
@@ -506,17 +522,21 @@ def cohort(
         if metrics is not None:
             frame = frame[frame["metric"].isin(["", *split_names(metrics)])]
         written = cohort.write_table(frame, table)
+        norms = _save_norms(opened, frame, save_norms)
         if as_json:
-            print_json(uris({"table": written, "dictionary": cohort.dictionary_of(written)}))
+            files = uris({"table": written, "dictionary": cohort.dictionary_of(written)})
+            print_json({**(files or {}), **norms})
         else:
             typer.echo(f"table   {written}\n        {cohort.dictionary_of(written)}")
         return
     made = render_cohort(opened, out or opened.reports / "cohort", parameters=parameters)
-    sessions = cohort.overview(pd.read_parquet(made["parquet"]))
+    frame = pd.read_parquet(made["parquet"])
+    norms = _save_norms(opened, frame, save_norms)
+    sessions = cohort.overview(frame)
     without = sessions[sessions["reason"].ne("")]
     if as_json:
         left_out = without[["session_id", "reason"]].to_dict("records")
-        print_json({**(uris(made) or {}), "left_out": left_out})
+        print_json({**(uris(made) or {}), "left_out": left_out, **norms})
         return
     if len(without):
         compared = {"compared": len(sessions) - len(without), "count": len(sessions)}
@@ -524,6 +544,19 @@ def cohort(
         for reason, count in cohort.left_out(sessions).items():
             typer.echo(tables.sentence("command_line.cohort.left_out", count=count, reason=reason))
     typer.echo(f"report  {made['html']}\ntable   {made['csv']}\n        {made['parquet']}")
+
+
+def _save_norms(opened: Store, frame: pd.DataFrame, name: str | None) -> dict[str, str]:
+    """Keep norms under the name, if one is given, and say so; gives it for the JSON document."""
+    from mobility.studies.norms import make_norms
+
+    if name is None:
+        return {}
+    made = make_norms(frame, name=name)
+    opened.save_reference(made)
+    measures = len({(one.conditions, one.metric) for one in made.norms})
+    say(tables.sentence("command_line.references.norms_saved", name=name, measures=measures))
+    return {"norms": name}
 
 
 def models(*, model: Annotated[Any, flag("model")] = None, as_json: JsonOption = False) -> None:
@@ -569,6 +602,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
 _GROUPS = {
     "sessions": sessions_app,
     "participants": participants_app,
+    "references": references_app,
     "config": config_app,
     "keys": keys_app,
     "virtual-lab": lab_app,

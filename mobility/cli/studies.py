@@ -156,7 +156,7 @@ def reliability(
     folder = out or opened.reports / f"reliability-{study.stem}"
     check_output(folder, store=opened)
     if save is not None:
-        check_name(save)
+        check_name(save, parameter="save")
     of_study = read_study(study, store=opened, recordings=split_names(recordings), workers=workers)
     names = choose_metrics(of_study.table, None if metrics is None else split_names(metrics))
     found = compute(of_study.table, metrics=names)

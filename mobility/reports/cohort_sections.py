@@ -80,7 +80,8 @@ def changes_in_short(frame: pd.DataFrame, changed: Mapping[str, pd.DataFrame]) -
     changed
         Of :func:`mobility.pipeline.cohort.changes`, by metric. The last session of a person counts.
     """
-    items, sources, count, beyond = [], {}, 0, 0
+    items, count, beyond = [], 0, 0
+    sources: dict[str, None] = {}
     for metric, rows in changed.items():
         last = rows.drop_duplicates(["user_id", "side"], keep="last")
         last = last[~last["verdict"].isin(["first", "error unknown"])]
@@ -209,23 +210,32 @@ def chosen_metrics(frame: pd.DataFrame, metrics: str) -> tuple[list[str], list[s
     return [m for m in asked if m in available], [m for m in asked if m not in available]
 
 
-def of_the_table(frame: pd.DataFrame, chosen: Sequence[str], unknown: Sequence[str]) -> Markup:
-    """Give the size of the table, and the requested metrics that it lacks."""
+def not_measured(frame: pd.DataFrame, unknown: Sequence[str]) -> Markup:
+    """Name the requested metrics that no session has."""
+    available = metrics_of(frame)
+    return paragraphs(
+        *(
+            tables.sentence(
+                "cohort.unknown_metric", name=name, likely=likely(name, available) or "."
+            )
+            for name in unknown
+        )
+    )
+
+
+def of_the_table(frame: pd.DataFrame, chosen: Sequence[str]) -> Markup:
+    """Give the size of the table, and the metrics of which the page speaks."""
     if frame.empty:
         return paragraphs(tables.sentence("cohort.empty"))
-    available = metrics_of(frame)
     shown = ", ".join(title_of(frame, metric).lower() for metric in chosen)
-    size = tables.sentence(
-        "cohort.table",
-        rows=len(frame),
-        metrics=len(available),
-        names=shown or tables.sentence("cohort.none_shown"),
+    return paragraphs(
+        tables.sentence(
+            "cohort.table",
+            rows=len(frame),
+            metrics=len(metrics_of(frame)),
+            names=shown or tables.sentence("cohort.none_shown"),
+        )
     )
-    absent = [
-        tables.sentence("cohort.unknown_metric", name=name, likely=likely(name, available) or ".")
-        for name in unknown
-    ]
-    return paragraphs(size, *absent)
 
 
 def title_of(frame: pd.DataFrame, metric: str) -> str:

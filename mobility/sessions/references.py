@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import AwareDatetime, Field, StringConstraints, TypeAdapter
 
-from mobility.errors import MobilityError, NotFoundError, StorageError
+from mobility.errors import BadInputError, MobilityError, NotFoundError, StorageError
 from mobility.options import likely, validate
 from mobility.registry import ExerciseName
 from mobility.sessions.files import REFERENCES
@@ -267,9 +267,16 @@ def _of_age(one: Norm, age: float | None) -> bool:
     return age is not None and first <= age and (last is None or age < last + 1)
 
 
-def check_name(name: str) -> None:
-    """Refuse a name that a reference cannot have."""
-    validate(_Named, {"name": name}, what="reference")
+def check_name(name: str, *, parameter: str = "name") -> None:
+    """Refuse a name that a reference cannot have; the error calls the `parameter` that gave it."""
+    try:
+        validate(_Named, {"name": name}, what="reference")
+    except BadInputError:
+        fault = (
+            "name a reference with 1 to 64 letters, digits, - and _, "
+            f"a letter or digit first (got {name!r})"
+        )
+        raise BadInputError.of({parameter: fault}) from None
 
 
 class _Named(Document):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,10 +12,13 @@ from pathlib import Path
 
 import processes
 import pytest
+from cohort_cases import add_session
 from processes import command, mobility
 
 from mobility import __version__
 from mobility.capture.video import read_frames, write_video
+from mobility.pipeline import cohort
+from mobility.sessions.references import RetestErrors
 from mobility.store import Session, Store
 
 
@@ -190,6 +194,9 @@ def test_threads_of_the_demo(store):
         ("cohort --exercise Lunge", "--exercise: there is no 'Lunge'"),
         ("cohort --table a.xlsx", "a.xlsx: name a file that ends in .csv or .parquet"),
         ("cohort --table b.csv --out c", "--table: makes no report"),
+        ("cohort --save-norms ../x", "--save-norms: name a reference with 1 to 64"),
+        ("references delete ../x", "NAME: name a reference with 1 to 64"),
+        ("references show ours", "reference ours: the store has none of this name"),
         ("participants show ../x", "ID: use 1 to 64"),
         ("export-lab --demo --landmarks --out a.mot", "--landmarks: these are positions"),
         ("export-lab --demo --format c3 --out a.mot", "--format: 'c3' is not one of"),
@@ -211,6 +218,47 @@ def test_a_message_calls_an_option_as_it_was_typed(typed, start, here):
     done = command(*typed.split())
     processes.refused(done)
     assert done.stderr.startswith(f"mobility: {start}")
+
+
+def test_norms_of_a_cohort_are_kept(demo, here, monkeypatch):
+    monkeypatch.setattr(cohort, "is_current", lambda _: True)  # the demo is of the code of its day
+    store = Store("data/sessions")
+    for i in range(20):
+        values = {"knee_flexion": [100.0 + i, 101.0 + i]}
+        add_session(store, demo, f"s{i}", user_id=f"p{i}", date="2026-01-01", values=values)
+    few = "cohort --table few.csv --participants p0,p1 --save-norms few"
+    processes.refused(command(*few.split()), "no measure has 20 named people")
+    empty = command("references", "list")
+    assert (empty.returncode, empty.stdout) == (0, "")
+    assert "mobility cohort --save-norms NAME" in empty.stderr
+    made = command("cohort", "--table", "all.csv", "--save-norms", "ours", "--json")
+    assert json.loads(made.stdout)["norms"] == "ours"
+    assert made.stderr.startswith("kept as ours: norms of ")
+    (norms,) = store.references()
+    (knees,) = [one for one in norms.norms if one.metric == "knee_flexion"]
+    assert (knees.people, knees.mean) == (20, 110.0)
+    assert not {"p1", "s1"} & set(re.findall(r"\w+", norms.model_dump_json())), "no ids"
+
+
+def test_references_are_listed_shown_and_deleted(here):
+    error = {
+        **{"metric": "knee_flexion", "side": "left", "sem": 2.0, "low": None, "high": None},
+        **{"participants": 12, "units": "degree"},
+        "conditions": {
+            **{"exercise": "Overhead Squat", "view": "front", "method": "fitted_body"},
+            **{"cameras": 1, "software": "0.1.0"},
+        },
+    }
+    found = {"name": "ours", "made": "2026-01-01T00:00:00Z", "errors": [error]}
+    Store("data/sessions").save_reference(RetestErrors.model_validate(found))
+    listed = command("references", "list").stdout
+    assert listed.split()[:3] == ["ours", "retest", "errors"]
+    assert "1 Jan 2026  measures: 1; Overhead Squat" in listed
+    (row,) = json.loads(command("references", "list", "--json").stdout)
+    assert (row["name"], row["kind"], row["measures"]) == ("ours", "retest errors", 1)
+    assert json.loads(command("references", "show", "ours").stdout)["errors"][0]["sem"] == 2.0
+    assert command("references", "delete", "ours") == (0, "", "deleted ours\n")
+    assert json.loads(command("references", "list", "--json").stdout) == []
 
 
 def test_nothing_is_written_into_a_store_or_over_a_file_of_others(clips, here):

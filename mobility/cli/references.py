@@ -1,0 +1,67 @@
+"""Commands on norms and errors of the lab's own studies; see :mod:`mobility.cli.main`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mobility import tables
+from mobility.cli.options import JsonOption, group, open_store, print_json, say, takes
+from mobility.formatting import dated
+
+if TYPE_CHECKING:
+    from mobility.sessions.references import Reference
+    from mobility.store import Store
+
+references_app = group(help="List, show or delete norms and errors of your own studies.")
+
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Name under which it is kept.")]
+
+
+@references_app.command("list")
+@takes(open_store)
+def references_list(opened: Store, *, as_json: JsonOption = False) -> None:
+    """List norms and errors of measuring again, newest first.
+
+    `mobility cohort --save-norms NAME` keeps norms, `mobility reliability --save NAME` errors.
+    """
+    kept = opened.references()
+    if as_json:
+        print_json([_described(each) for each in kept])
+        return
+    if not kept:
+        say(tables.sentence("command_line.references.none", store=opened.place))
+    for each in kept:
+        about = tables.sentence(
+            "command_line.references.about",
+            measures=_described(each)["measures"],
+            exercises=", ".join(each.exercises),
+        )
+        typer.echo(f"{each.name:<24}  {each.kind:<13}  {dated(each.made)}  {about}")
+
+
+@references_app.command("show")
+@takes(open_store)
+def references_show(opened: Store, name: NameArgument) -> None:
+    """Print one with all its numbers (always JSON)."""
+    print_json(opened.reference(name).model_dump(mode="json"))
+
+
+@references_app.command("delete")
+@takes(open_store)
+def references_delete(opened: Store, name: NameArgument) -> None:
+    """Delete one; reports that showed it are made again when they are next used."""
+    opened.delete_reference(name)
+    say(tables.sentence("command_line.references.deleted", name=name))
+
+
+def _described(each: Reference) -> dict[str, object]:
+    values = each.errors if each.kind == "retest errors" else each.norms
+    return {
+        "name": each.name,
+        "kind": each.kind,
+        "made": each.made.isoformat(),
+        "exercises": each.exercises,
+        "measures": len({one.metric for one in values}),
+    }
