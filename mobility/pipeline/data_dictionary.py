@@ -78,7 +78,11 @@ def _field(name: str, entry: dict[str, Any] | None) -> dict[str, Any]:
 def _fields_of_measures() -> list[dict[str, Any]]:
     columns = tables.load("cohort_columns")["columns"]
     texts = {name: columns[name]["what"] for name in _OF_MEASURE}
-    texts |= tables.load("sentences_cohort")["dictionary"]["measures"]
+    texts |= {
+        "which": tables.sentence("cohort.dictionary.measures.which"),
+        "reference": tables.sentence("cohort.dictionary.measures.reference"),
+        "source": tables.sentence("cohort.dictionary.measures.source"),
+    }
     return [{"name": name, "type": "string", "description": what} for name, what in texts.items()]
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from pydantic import AwareDatetime, Field, StringConstraints, TypeAdapter
 
 from mobility.errors import BadInputError, MobilityError, NotFoundError, StorageError
-from mobility.options import likely, validate
+from mobility.options import likely, quoted, validate
 from mobility.registry import ExerciseName
 from mobility.sessions.files import REFERENCES
 from mobility.sessions.record import Document, Finite, Number
@@ -274,7 +274,7 @@ def check_name(name: str, *, parameter: str = "name") -> None:
     except BadInputError:
         fault = (
             "name a reference with 1 to 64 letters, digits, - and _, "
-            f"a letter or digit first (got {name!r})"
+            f"a letter or digit first (got {quoted(name)})"
         )
         raise BadInputError.of({parameter: fault}) from None
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from mobility import tables
 from mobility.errors import BadInputError
-from mobility.options import likely
+from mobility.options import checked, likely
 from mobility.pipeline.cohort import AGE_BANDS
 from mobility.sessions.record import ANONYMOUS, now
 from mobility.sessions.references import Conditions, Norm, Norms, check_name
@@ -28,7 +28,8 @@ MIDDLE, TAILS = (25, 50, 75), (5, 95)
 _CONDITIONS = ("exercise", "view", "method", "cameras", "software")
 
 
-def make_norms(frame: pd.DataFrame, *, name: str, metrics: Sequence[str] | None = None) -> Norms:
+@checked
+def make_norms(frame: Any, *, name: str, metrics: Sequence[str] | None = None) -> Norms:
     """Make norms of a cohort.
 
     Parameters
