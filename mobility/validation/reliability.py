@@ -153,10 +153,11 @@ def measurement_error(values: ArrayLike, *, kind: Kind = "agreement") -> Estimat
 
     Consistency: :math:`\sqrt{E}`, with the exact interval from chi-square. Agreement:
     :math:`\sqrt{\max(0, (C - E) / n) + E}`, which also counts the differences between columns, with
-    a generalised interval for columns that are drawn from many, such as visits (it held the error
-    in 94 to 97 % of simulated studies, ``benchmarks/reliability.md``); with 2 of them its upper end is far away. The smallest
-    detectable change of one value is :func:`mdc95` of it; of two methods that is no change, but
-    their error of method (:func:`~mobility.validation.agreement.agreement`).
+    a generalised interval for columns that are drawn from many, such as visits; with 2 of them its
+    upper end is far away. Both held the error in 94 to 97 % of simulated studies
+    (``benchmarks/reliability.md``). The smallest detectable change of one value is :func:`mdc95` of
+    it; of two methods that is no change, but their error of method
+    (:func:`~mobility.validation.agreement.agreement`).
 
     The error has the unit of the values. Targets with NaN are left out; NaN with fewer than three,
     or if all of them have the same values. De Vet, Terwee, Knol, Bouter 2006, J Clin Epidemiol
