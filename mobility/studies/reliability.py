@@ -221,9 +221,10 @@ def reliability(
     Notes
     -----
     Operators, visits and devices count as drawn from many: that is what a later measurement meets.
-    With two levels the intervals of agreement are therefore wide. Of the intervals,
-    ``benchmarks/reliability.md`` has what they cover. Tests are not corrected for the number of
-    metrics.
+    With two levels the intervals of agreement are therefore wide. ``benchmarks/reliability.md`` has
+    what the intervals cover: 93 to 97 % but for those that
+    :func:`~mobility.studies.components.variance_components` names. Tests are not corrected for the
+    number of metrics.
 
     References
     ----------
