@@ -116,6 +116,7 @@ def participants_delete(
     )
     from mobility.server.jobs import remove_participant_files
     from mobility.server.keys import Keys, private_folder
+    from mobility.sessions.references import reference_names
 
     places = files_of_participant(opened, user_id)
     places += [trace.path for trace in other_traces(opened, user_id)]
@@ -147,6 +148,8 @@ def participants_delete(
         raise nothing_stored_error(opened, user_id)
     for session_id in unknown:
         say(tables.sentence("command_line.participants.damaged", session=session_id))
+    if kept := reference_names(opened):
+        say(tables.sentence("command_line.participants.references", names=", ".join(kept)))
     done = "nothing" if not yes else "known" if unknown else "all"
     say(tables.sentence(f"command_line.participants.done.{done}", participant=user_id))
     if unknown:

@@ -122,7 +122,7 @@ def references(store: SessionStore[Any]) -> list[Reference]:
         One is damaged.
     """
     read = []
-    for name in _names(store):
+    for name in reference_names(store):
         try:
             read.append(_ANY.validate_python(store.document(_key(name))))
         except ValueError as error:
@@ -161,14 +161,15 @@ def _key(name: str) -> str:
     return f"{REFERENCES}/{name}.json"
 
 
-def _names(store: SessionStore[Any]) -> list[str]:
+def reference_names(store: SessionStore[Any]) -> list[str]:
+    """List the names of the references of a store, damaged ones too."""
     files = store.backend.names(REFERENCES)
     return sorted(file.removesuffix(".json") for file in files if file.endswith(".json"))
 
 
 def _not_found(store: SessionStore[Any], name: str) -> NotFoundError:
     return NotFoundError(
-        f"reference {name}: the store has none of this name{likely(name, _names(store))}"
+        f"reference {name}: the store has none of this name{likely(name, reference_names(store))}"
     )
 
 

@@ -257,6 +257,11 @@ def test_references_are_listed_shown_and_deleted(here):
     (row,) = json.loads(command("references", "list", "--json").stdout)
     assert (row["name"], row["kind"], row["measures"]) == ("ours", "retest errors", 1)
     assert json.loads(command("references", "show", "ours").stdout)["errors"][0]["sem"] == 2.0
+    # A deletion says that they stay, for they may count the participant.
+    Store("data/sessions").set_participant("p01", sex="female")
+    deleted = command("participants", "delete", "p01", "--yes")
+    assert deleted.returncode == 0
+    assert "norms and errors of studies stay (ours)" in deleted.stderr
     assert command("references", "delete", "ours") == (0, "", "deleted ours\n")
     assert json.loads(command("references", "list", "--json").stdout) == []
 
