@@ -55,7 +55,8 @@ class Components(NamedTuple):
     def interval(self, weights: Mapping[str, float]) -> tuple[float, float]:
         """95 % interval of a weighted sum of the variances of some terms."""
         parts = self._weights(weights) @ self.solution * self.mean_squares
-        return variance_interval(parts, self.freedom)
+        low, high = variance_interval(parts, self.freedom)
+        return min(low, self.sum(weights)), high
 
     def draws(self, weights: Mapping[str, float]) -> Array:
         """Draws of the generalised distribution of a weighted sum of the variances of some terms.

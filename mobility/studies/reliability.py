@@ -23,7 +23,7 @@ from mobility.studies.components import (
     parts,
     variance_components,
 )
-from mobility.studies.study_table import FACTORS, records
+from mobility.studies.study_table import FACTORS, checked_values, records, unit_of
 from mobility.validation.limits import bland_altman
 from mobility.validation.reliability import (
     Estimate,
@@ -248,7 +248,7 @@ def reliability(
     statistics: list[dict[str, Any]] = []
     for (metric, side), each in rows.groupby(["metric", "side"], sort=False):
         used, without = each[each["value"].notna()], each[each["value"].isna()]
-        units = _units(metric, each["units"])
+        units = unit_of(each)
         if metric in ordinal:
             of_metric = _kappas(used, ways)
         else:
@@ -285,36 +285,21 @@ def _checked(table: pd.DataFrame, metrics: Sequence[str] | None) -> pd.DataFrame
             raise BadInputError(
                 f"reliability: the table has no column {name}{likely(name, map(str, table))}"
             )
-    rows = table.reset_index(drop=True)
-    if "metric" not in rows:
-        rows["metric"] = "value"
+    rows = table if "metric" in table else table.assign(metric="value")
+    given = [name for name in FACTORS if name in rows]
+    rows = checked_values(rows, named=("participant", "metric", *given))
     names = rows["metric"].astype(str).unique().tolist()
     if metrics is not None:
         _check_names("metrics", metrics, names)
         rows = rows[rows["metric"].astype(str).isin(list(metrics))].reset_index(drop=True)
     if not len(rows):
         raise BadInputError("reliability: the table has no row")
-    given = [name for name in FACTORS if name in rows]
-    for name in ("participant", "metric", *given):
-        if (empty := rows[name].isna() | rows[name].astype(str).eq("")).any():
-            raise BadInputError(
-                f"reliability: row {int(empty.argmax()) + 1} has no {name}; name it, or leave the"
-                " row out"
-            )
-    value = pd.to_numeric(rows["value"], errors="coerce").astype("float64")
-    faulty = (value.isna() & rows["value"].notna()) | np.isinf(value)
-    if faulty.any():
-        raise BadInputError(
-            f"reliability: row {int(faulty.argmax()) + 1}: value must be a number, or NaN where"
-            " there is none"
-        )
-    plain = pd.DataFrame({"value": value})
+    plain = rows[["value"]].copy()
     for name in ("participant", "metric", *given):
         plain[name] = pd.Categorical(rows[name].astype(str), _levels(rows[name]), ordered=True)
     for name in ("side", "units", "reason"):
         plain[name] = rows[name].astype(object).fillna("").astype(str) if name in rows else ""
-    sd = pd.to_numeric(rows["sd"], errors="coerce") if "sd" in rows else np.nan
-    plain["sd"] = pd.Series(sd, index=plain.index, dtype="float64")
+    plain["sd"] = rows.get("sd", np.nan)
     plain["metric"] = plain["metric"].astype(str)
     return plain
 
@@ -347,15 +332,6 @@ def _check_unique(rows: pd.DataFrame, cells: Sequence[str]) -> None:
             f"reliability: {row['metric']} {row['side']} of {where} is there twice; number"
             " repeated measurements in a column trial"
         )
-
-
-def _units(metric: str, column: pd.Series) -> str:
-    different = [text for text in column.unique() if text]
-    if len(different) > 1:
-        raise BadInputError(
-            f"reliability: {metric} is in different units ({', '.join(different)}); give one"
-        )
-    return different[0] if different else ""
 
 
 def _of_values(used: pd.DataFrame, ways: Sequence[str]) -> list[_Row]:
