@@ -150,7 +150,7 @@ def reliability(
     from mobility.studies.reliability import document
     from mobility.studies.reliability import reliability as compute
     from mobility.studies.retest import retest_errors
-    from mobility.studies.study_table import choose_metrics, records
+    from mobility.studies.study_table import choose_metrics, records, scores
     from mobility.wording import split_names
 
     folder = out or opened.reports / f"reliability-{study.stem}"
@@ -159,7 +159,8 @@ def reliability(
         check_name(save, parameter="save")
     of_study = read_study(study, store=opened, recordings=split_names(recordings), workers=workers)
     names = choose_metrics(of_study.table, None if metrics is None else split_names(metrics))
-    found = compute(of_study.table, metrics=names)
+    ordinal = [name for name in scores(of_study.table) if name in names]
+    found = compute(of_study.table, metrics=names, ordinal=ordinal)
     made = None
     if report:
         parameters = {"metrics": metrics or ""}

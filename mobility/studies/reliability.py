@@ -98,7 +98,7 @@ def document(found: Reliability) -> list[dict[str, Any]]:
         for statistic in ("sem", "mdc95"):
             of = over[over["statistic"].eq(statistic)].sort_values("form")  # agreement first
             one[statistic] = _interval_of(of.iloc[0]) if len(of) else None
-        first = rows[rows["statistic"].isin(["sem", "component"])].iloc[0]
+        first = rows[rows["statistic"].isin(["sem", "component", "kappa"])].iloc[0]
         one |= {"n": int(first["participants"]), "values": int(first["values"])}
         one |= {"refused": int(first["refused"]), "missing": int(first["missing"])}
         one |= {"units": str(first["units"]), "over": widest}

@@ -13,7 +13,7 @@ from mobility.errors import BadInputError
 from mobility.sessions.record import now
 from mobility.sessions.references import Conditions, RetestError, RetestErrors, check_name
 from mobility.studies.reliability import Reliability, reliability
-from mobility.studies.study_table import FACTORS
+from mobility.studies.study_table import DECISION, FACTORS
 from mobility.view import UNKNOWN as NO_VIEW
 
 if TYPE_CHECKING:
@@ -79,6 +79,7 @@ def retest_errors(study: Study, name: str, *, metrics: Sequence[str] | None = No
     table = study.table
     software = table["software"].fillna("").astype(str)
     current = software.ne("") & ~software.str.endswith("outdated")
+    current &= table["kind"].ne(DECISION)
     measured = table[current & table["view"].notna() & ~table["view"].isin(["", NO_VIEW])]
     for of, rows in measured.groupby(names, sort=False, observed=True):
         people = rows[rows["value"].notna()].groupby(["metric", "side"])["participant"].nunique()

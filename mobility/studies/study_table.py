@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -34,6 +35,9 @@ OF_SESSION = (
     *("sex", "age", "height_m", "weight_kg"),
 )
 OF_MEASURE = ("quantity", "kind", "units", "long_name", "version")
+DECISION = "decision"
+"""Kind of what is 1 where a criterion is rather met, else 0."""
+
 TABLE, SESSIONS = "study.parquet", "sessions.csv"
 LARGEST = 1e100
 """Largest value in size, and one over the smallest: squares of others are no numbers."""
@@ -257,6 +261,7 @@ def _measured(frame: pd.DataFrame, level: str) -> pd.DataFrame:
     rows = rows.astype(dict.fromkeys(texts, "str"))
     inside = rows["item"].ne("")
     rows["metric"] = rows["metric"].where(~inside, rows["metric"] + "[" + rows["item"] + "]")
+    rows = pd.concat([rows, _decisions(rows)], ignore_index=True)
     described = rows.drop_duplicates(["metric", "side"])[["metric", "side", *OF_MEASURE]]
     names = frame["session_id"].astype(str).unique()
     every = pd.DataFrame({"session_id": names}).merge(described, how="cross")
@@ -270,6 +275,20 @@ def _measured(frame: pd.DataFrame, level: str) -> pd.DataFrame:
     )
     every["text"] = every["text"].fillna("")
     return every
+
+
+def _decisions(rows: pd.DataFrame) -> pd.DataFrame:
+    """Say of each criterion that has a probability whether it is rather met (1) or not (0)."""
+    decided = rows[rows["kind"].eq("probability")].copy()
+    decided["metric"] = decided["metric"].str.replace("_probability", "_met", regex=False)
+    decided["value"] = decided["value"].ge(0.5).where(decided["value"].notna()).astype("float64")
+    met = tables.sentence("studies.met")
+    return decided.assign(kind=DECISION, sd=math.nan, sem=math.nan, long_name=met)
+
+
+def scores(table: pd.DataFrame) -> list[str]:
+    """Names of the measures that are decisions, of which kappa is given."""
+    return list(dict.fromkeys(table.loc[table["kind"].eq(DECISION), "metric"]))
 
 
 def choose_metrics(table: pd.DataFrame, metrics: Sequence[str] | None) -> list[str]:

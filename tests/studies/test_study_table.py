@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from cohort_cases import add_failed, add_session
 
 from mobility.batch.study import read_study
 from mobility.errors import BadInputError, NotFoundError
 from mobility.store import Store
-from mobility.studies.study_table import choose_metrics, read_list
+from mobility.studies.study_table import choose_metrics, read_list, scores
 
 
 @pytest.fixture(scope="module")
@@ -111,3 +112,14 @@ def test_numbers_of_the_study_are_numbers(tmp_path: Path) -> None:
     assert table["mass"].isna().tolist() == [False, True]
     assert table["team"].tolist() == ["1a", "2b"]
     assert table["line"].tolist() == [2, 3]
+
+
+def test_criteria_are_decisions_too(store: Store, tmp_path: Path) -> None:
+    table = read_study(listed(tmp_path, "session\na1\n"), store=store).table
+    rows = table.set_index("metric")
+    assert "fms_met[torso]" in scores(table)
+    for item in ("torso", "dowel"):
+        expected = float(rows.loc[f"fms_probability[{item}]", "value"] >= 0.5)
+        assert rows.loc[f"fms_met[{item}]", "value"] == expected
+    assert rows.loc["compensation_met[arms_fall]", "reason"]  # not judged, and why
+    assert pd.isna(rows.loc["compensation_met[arms_fall]", "value"])
