@@ -217,7 +217,8 @@ def lines(title: str, held: Counts) -> Iterator[str]:
             if not shares:
                 cells.append("")
                 continue
-            text = "–".join(f"{100 * share:.1f}" for share in sorted({min(shares), max(shares)}))
+            ends = (f"{100 * share:.1f}" for share in (min(shares), max(shares)))
+            text = "–".join(dict.fromkeys(ends))
             outside = min(shares) < WITHIN[0] or max(shares) > WITHIN[1]
             cells.append(f"**{text}**" if outside else text)
         yield f"| {name} | {' | '.join(cells)} | {100 * np.mean(every):.1f} |"

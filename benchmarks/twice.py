@@ -14,13 +14,24 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
+from real import body_of
 from reported import again_cases
 
+import mobility as mb
+from mobility.kinematics.expected_error import MDC95
+from mobility.pipeline.metrics_table import metrics_table
+from mobility.studies.retest import main_error
 from mobility.virtual_lab.case import Case
-from mobility.virtual_lab.sweep import sweep
+from mobility.virtual_lab.sweep import case_folder, read_pose, sweep
 
 GRID = Path(__file__).with_name("reporting.yaml")
+TABLE = Path(__file__).with_suffix(".md")
 PEOPLE, VIEWS = 12, ("front-oblique-left", "front-oblique-right", "front")
+KINDS = {"median": "value", "from_standing": "change from standing", "asymmetry": "right − left"}
+LEAST = 6
+"""Fewest people with both values of a measure that is shown."""
 
 
 def pairs() -> list[tuple[Case, Case]]:
@@ -29,14 +40,106 @@ def pairs() -> list[tuple[Case, Case]]:
     return chosen[:PEOPLE]
 
 
+def study(cache: Path) -> pd.DataFrame:
+    """Measures of both films of each person, as a report gives them."""
+    parts = []
+    for first, second in pairs():
+        for visit, case in enumerate((first, second), 1):
+            body = body_of(read_pose(case_folder(cache, case) / "pose.nc"))
+            angles = mb.joint_angles(body)
+            metrics = mb.overhead_squat(body, angles, mb.find_repetitions(body))
+            rows = metrics_table(metrics).to_pandas().astype({"metric": "str", "side": "str"})
+            parts.append(rows.assign(participant=first.name, visit=visit))
+    table = pd.concat(parts, ignore_index=True)
+    wanted = table["level"].eq("session") & table["item"].eq("") & table["kind"].isin(list(KINDS))
+    return table[wanted].astype({"units": "str", "reason": "str", "kind": "str"})
+
+
+def compared(table: pd.DataFrame) -> pd.DataFrame:
+    """Errors that the study finds, beside those that its values state; sides together."""
+    found = mb.reliability(table, metrics=list(dict.fromkeys(table["metric"])))
+    rows = []
+    for (metric, side), values in table.groupby(["metric", "side"], sort=False):
+        both = values[values["value"].notna()].groupby("participant").size().eq(2).sum()
+        error = main_error(found, metric, side)
+        if both < LEAST or not np.isfinite(error["value"]):
+            continue
+        rows.append(
+            {
+                **{"metric": metric, "side": side, "number": KINDS[values["kind"].iloc[0]]},
+                **{"people": int(both), "refused": int(values["value"].isna().sum())},
+                **{"sem": error["value"], "low": error["low"], "high": error["high"]},
+                **{"mdc": MDC95 * error["value"], "units": values["units"].iloc[0]},
+                "stated_sem": np.sqrt((values["sem"] ** 2).mean()),
+                "stated_sd": np.sqrt((values["sd"] ** 2).mean()),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def changes_beyond(table: pd.DataFrame) -> str:
+    """Say how often two films of a person differ by more than error alone is stated to do."""
+    wide = table.pivot(index=["metric", "side", "participant"], columns="visit")
+    change = (wide["value"][2] - wide["value"][1]).abs()
+    most = MDC95 * np.sqrt((wide["sem"] ** 2).mean(axis=1))
+    both = change.notna() & most.notna()
+    count = int((change[both] > most[both]).sum())
+    return (
+        f"Of {both.sum()} changes between the two films {count} ({count / both.sum():.1%}) exceed"
+        " the stated smallest detectable change, which 5 % should."
+    )
+
+
+def lines(rows: pd.DataFrame, beyond: str) -> list[str]:
+    """Write the table in Markdown; `beyond` is of :func:`changes_beyond`."""
+    given = rows[rows["stated_sem"].notna() & rows["high"].notna()]
+    inside = given["stated_sem"].between(given["low"], given["high"])
+    above = given["stated_sem"] >= given["sem"]
+    text = [
+        "# Twelve rendered people, filmed twice",
+        "",
+        "Written by `python benchmarks/twice.py --cache CACHE --write`; its head says who was",
+        "filmed and how. SEM (agreement, 95 % interval) and MDC95 are what the study finds;",
+        "the stated errors are root mean squares over its values: of measuring again (`sem`) and",
+        "of the value itself (`sd`), which is that of a change from standing or of right minus",
+        "left where the measure is one.",
+        "",
+        f"Of {len(given)} measures whose error of measuring again is stated, it lies in the",
+        f"study's interval in {inside.sum()}, and is at least what the study finds in",
+        f"{above.sum()}. {beyond}",
+        "",
+        "| measure | side | number | people | refused | SEM (95 %) | MDC95 | stated sem |"
+        " stated sd |",
+        "|---|---|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    for row in rows.itertuples():
+        digits = 1 if row.units in ("degree", "percent") else 3
+        shown = [
+            "–" if not np.isfinite(value) else f"{value:.{digits}f}"
+            for value in (row.sem, row.low, row.high, row.mdc, row.stated_sem, row.stated_sd)
+        ]
+        name = row.metric.removesuffix("_from_standing").removesuffix("_asymmetry")
+        text.append(
+            f"| {name.replace('_', ' ')} | {row.side} | {row.number} | {row.people} |"
+            f" {row.refused} | {shown[0]} ({shown[1]} to {shown[2]}) | {' | '.join(shown[3:])} |"
+        )
+    return text
+
+
 def main() -> None:
     """Render, and print or write the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cache", type=Path, required=True)
-    parser.add_argument("--render", action="store_true")
+    parser.add_argument("--render", action="store_true", help="film the people once more")
+    parser.add_argument("--write", action="store_true", help=TABLE.name)
     given = parser.parse_args()
     if given.render:
         sweep([again for _, again in pairs()], given.cache, resume=True)
+    table = study(given.cache)
+    text = "\n".join(lines(compared(table), changes_beyond(table))) + "\n"
+    print(text)
+    if given.write:
+        TABLE.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -9,6 +9,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from mobility.pipeline.metrics_table import write_metrics_table
 from mobility.sessions.files import read_dataset, write_dataset
 from mobility.store import Store
 
@@ -45,10 +48,37 @@ def add_session(
     created_at = f"{date}T{time}+02:00"
     record |= {"session_id": name, "user_id": user_id, "created_at": created_at}
     record["warnings"] += [{"code": code, "message": "Something was seen."} for code in warnings]
-    del record["stages"]["table"]  # of other numbers
-    stage = record["stages"]["metrics"]
-    stage["sha256"] = hashlib.sha256((folder / "metrics.nc").read_bytes()).hexdigest()
+    write_metrics_table(folder / "metrics.parquet", metrics)
+    for stage, file in (("metrics", "metrics.nc"), ("table", "metrics.parquet")):
+        digest = hashlib.sha256((folder / file).read_bytes()).hexdigest()
+        record["stages"][stage]["sha256"] = digest
     (folder / "session.json").write_text(json.dumps(record))
+
+
+def add_study(store: Store, demo: Path, people: int) -> Path:
+    """Put people into `store` who were filmed twice, every second one a patient; the study's list.
+
+    The knees of patients bend by 25 degrees less. One visit failed, one left knee is refused.
+    """
+    rng = np.random.default_rng(1)
+    rows = ["session,participant,visit,group"]
+    for person in range(people):
+        patient = bool(person % 2)
+        usual = 100 + rng.normal(0, 8) - 25 * patient
+        for visit in (1, 2):
+            name, user, date = f"s{person}v{visit}", f"p{person}", f"2026-0{visit}-01"
+            rows.append(f"{name},{user},{visit},{'patients' if patient else 'controls'}")
+            if (person, visit) == (3, 2):
+                add_failed(store, demo, name, user_id=user, date=date)
+                continue
+            knee = usual + rng.normal(0, 2, 2)
+            if (person, visit) == (5, 1):
+                knee[0] = np.nan
+            values = {"knee_flexion": knee}
+            add_session(store, demo, name, user_id=user, date=date, values=values, sd=5.0)
+    path = store.path.parent / "study.csv"
+    path.write_text("\n".join(rows) + "\n")
+    return path
 
 
 def add_failed(store: Store, demo: Path, name: str, *, user_id: str, date: str) -> None:

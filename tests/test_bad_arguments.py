@@ -20,6 +20,7 @@ from analytic import squat_pose
 
 import mobility as mb
 from mobility.errors import MobilityError
+from mobility.pipeline.cohort import to_dataframe
 from mobility.validation.synchronise import Synchronisation
 
 LONGEST_MESSAGE = 400
@@ -28,8 +29,9 @@ LONGEST_MESSAGE = 400
 def _public() -> dict[str, Callable[..., Any]]:
     """Everything public that can be called, by the name that a user types."""
     plots = {f"plot.{name}": getattr(mb.plot, name) for name in mb.plot.__all__}
+    plans = {f"plan.{name}": getattr(mb.plan, name) for name in mb.plan.__all__}
     names = {name: getattr(mb, name) for name in dir(mb) if not name.startswith("_")}
-    return {name: each for name, each in (names | plots).items() if callable(each)}
+    return {name: each for name, each in (names | plots | plans).items() if callable(each)}
 
 
 PUBLIC = _public()
@@ -44,6 +46,17 @@ def good() -> dict[str, Any]:
     agreement = mb.agreement(angles, angles + 0 * angles + 1, repetitions)
     trials = [mb.normalise(angles + i, repetitions) for i in (0, 1, 3, 0, 1, 2, 8, 9)]
     groups = {"groups": list("aaaabbbb"), "participants": list("abcdefgh")}
+    measured_twice = pd.DataFrame(
+        [
+            {
+                **{"participant": f"p{person}", "visit": visit, "group": "ab"[person % 2]},
+                **{"age": 20 + person, "metric": "knee_flexion", "side": "", "units": "degree"},
+                "value": 100.0 + person**2 % 7 + visit * person % 3,
+            }
+            for person in range(8)
+            for visit in (1, 2)
+        ]
+    )
     row = {"user_id": "p1", "side": "", "value": 1.0, "sd": 1.0, "mdc95": 1.0, "change": 0.0}
     return {
         "recording": angles,
@@ -60,6 +73,14 @@ def good() -> dict[str, Any]:
                 **{"side": "", "value": [1.0, 2.0, 3.0, 5.0], "units": "degree"},
             }
         ),
+        "groups.table": measured_twice,
+        **{"by": "group", "within": ["visit"], "adjust": ["age"]},
+        "make_norms.frame": to_dataframe([]),
+        "make_norms.name": "ours",
+        **{"store": mb.Store("absent"), "icc": 0.8, "width": 0.2, "precision": 0.2, "sd": 5.0},
+        **{"half_width": 2.0, "difference": 5.0, "power": 0.8, "alpha": 0.05, "assurance": 0.8},
+        **{f"plan.{each}.trials": 2 for each in ("icc", "sem", "groups")},
+        "plan.groups.sem": 1.0,
         "pose": pose,
         # Too short to be fitted: a fit takes seconds, and what is wrong is to be refused before.
         "fit_body.pose": pose.isel(time=slice(4)),

@@ -91,6 +91,15 @@ def test_docstrings_begin_with_a_sentence_pictures_are_small_and_the_citation_is
     assert (citation["version"], citation["license"]) == (mb.__version__, "BSD-3-Clause")
 
 
+def test_tutorials_on_studies_are_short(project):
+    names = ("reliability", "two-groups", "change", "own-norms", "curves", "from-csv")
+    for name in names:
+        page = (project / "docs" / "tutorials" / f"{name}.md").read_text(encoding="utf-8")
+        cells = re.findall(r"```\{code-cell\} ipython3\n(.*?)```", page, re.DOTALL)
+        lines = [line for cell in cells for line in cell.splitlines() if line.strip()]
+        assert 10 < len(lines) < 40, name
+
+
 def test_links_of_the_pages_lead_somewhere_in_a_copy(project):
     pages = [project / "CONTRIBUTING.md", *(project / "docs").glob("*.md")]
     for page in [*pages, *(project / "docs" / "tutorials").glob("*.md")]:

@@ -11,9 +11,12 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from cohort_cases import add_failed, add_session
+from cohort_cases import add_failed, add_session, add_study
+from papermill.iorw import load_notebook_node
+from papermill.parameterize import parameterize_notebook
 from processes import ended
 
+from mobility.batch.study import read_study
 from mobility.reports.render import check_parameters, render_cohort
 from mobility.store import Store
 
@@ -51,15 +54,33 @@ def test_notebook_is_stripped_checks_itself_and_imports_what_is_there(path: Path
     ],
 )
 def test_every_cell_runs_on_the_demo(name: str, demo: Path, project: Path, tmp_path: Path) -> None:
+    run_every_cell(project / "notebooks" / f"{name}.ipynb", project, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["groups", "reliability"])
+def test_every_cell_runs_on_a_study(name: str, demo: Path, project: Path, tmp_path: Path) -> None:
+    store = Store(tmp_path / "sessions")
+    study = read_study(add_study(store, demo, 6), store=store)
+    (tmp_path / "study").mkdir()
+    study.write(tmp_path / "study")
+    notebook = load_notebook_node(str(project / "notebooks" / f"{name}.ipynb"))
+    parameters = {"study": str(tmp_path / "study"), "out": str(tmp_path / "study")}
+    nbformat.write(parameterize_notebook(notebook, parameters), tmp_path / f"{name}.ipynb")
+    run_every_cell(tmp_path / f"{name}.ipynb", project, tmp_path)
+    assert list((tmp_path / "study").glob("knee_flexion*.png"))
+
+
+def run_every_cell(notebook: Path, project: Path, folder: Path) -> None:
     options = ["-q", "-c", os.devnull, "-p", "no:cacheprovider", "--nbval-lax"]
     options += ["--nbval-current-env", "--nbval-cell-timeout=600", f"--rootdir={project}"]
     done = ended(
-        [sys.executable, "-m", "pytest", *options, f"notebooks/{name}.ipynb"],
+        [sys.executable, "-m", "pytest", *options, notebook],
         cwd=project,
         env={
             **os.environ,
-            "MOBILITY_STORE": str(tmp_path / "sessions"),
-            "MOBILITY_REPORTS": str(tmp_path / "reports"),
+            "MOBILITY_STORE": str(folder / "sessions"),
+            "MOBILITY_REPORTS": str(folder / "reports"),
             "PYTHONDONTWRITEBYTECODE": "1",
         },
     )

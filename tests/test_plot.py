@@ -259,11 +259,11 @@ def test_reliability_shows_differences_of_visits_and_everybody() -> None:
     assert len([line for line in lines.lines if line.get_linewidth() == 0.8]) == 16
     # A person without any value is counted; operators may take the place of visits.
     none = table.assign(value=table["value"].where(table["participant"].ne("p7")))
-    by = none.drop(columns=["side", "units"])[none["side"].eq("left")]
+    by = none.drop(columns=["side", "units", "metric"])[none["side"].eq("left")]
     differences, lines = mb.plot.reliability(
         by.rename(columns={"visit": "operator"}), over="operator"
     )
-    assert differences.get_title(loc="left") == "Knee flexion: 7 people, 7 pairs, 1 incomplete"
+    assert differences.get_title(loc="left") == "Value: 7 people, 7 pairs, 1 incomplete"
     assert (differences.get_ylabel(), lines.get_xlabel()) == (
         "Later less first operator",
         "Operator",

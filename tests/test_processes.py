@@ -50,7 +50,7 @@ ANSWERS = """
             case "bug":
                 1 / 0
             case "fields":
-                raise errors.FieldError("form", {"name": ["is empty"]})
+                raise errors.BadInputError.of({"name": "is empty"}, what="form")
             case "refuse":
                 error = getattr(errors, request["kind"])("line one\\nline two")
                 error.retryable = True

@@ -41,8 +41,10 @@ def _calls() -> Iterator[tuple[str, str, set[str] | None]]:
     for path, tree in TREES.items():
         for node in ast.walk(tree):
             if not isinstance(node, ast.Call) or not ast.unparse(node.func).endswith(
-                ("tables.sentence", "tables.warning")
+                ("sentence", "tables.warning")
             ):
+                continue
+            if ast.unparse(node.args[0]) == "key":  # of `sections.sentence`, which passes it on
                 continue
             names = {word.arg for word in node.keywords}
             filled = None if None in names else {str(name) for name in names}

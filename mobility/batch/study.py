@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from mobility import registry
-from mobility.batch.manifest import check_rows
+from mobility.batch.manifest import ManifestError, check_rows
 from mobility.batch.run import run_batch
 from mobility.errors import BadInputError, NotFoundError
 from mobility.options import FilePath, Workers, checked
@@ -70,7 +70,12 @@ def _analysed(file: Path, listed: pd.DataFrame, store: Store, workers: int | Non
         (row["line"], {name: row[name] for name in taken if row[name]})
         for row in listed.to_dict("records")
     ]
-    rows = check_rows(file, entries, participant="anonymous", exercise=registry.USUAL)
+    try:
+        rows = check_rows(file, entries, participant="anonymous", exercise=registry.USUAL)
+    except ManifestError as error:
+        first, *others = error.problems
+        more = f" (and {len(others)} more)" if others else ""
+        raise BadInputError(f"{file}: {first}{more}; nothing was run", error.fields) from None
     done = {session.id for session in store.sessions() if session.record.state == "analyzed"}
     waiting = [row for row in rows if row.session_id not in done]
     if waiting:

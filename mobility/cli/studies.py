@@ -80,6 +80,7 @@ def groups(
     """
     from mobility.batch.study import read_study
     from mobility.reports.render import render_groups
+    from mobility.reports.study_sections import differences_in_words
     from mobility.studies.groups import check_groups
     from mobility.studies.groups import groups as compare
     from mobility.studies.study_table import records
@@ -99,19 +100,22 @@ def groups(
     if report:
         parameters = {"by": by, "within": within, "adjust": adjust, "metrics": metrics or ""}
         made = render_groups(of_study, folder, title=study.stem, parameters=parameters)
+    compared = compare(of_study.table, **options)
     if as_json:
-        compared = compare(of_study.table, **options)
         flow = [{"step": step, "count": count} for step, count in of_study.flow()]
         print_json(
             {
                 "differences": records(compared.differences),
                 "description": records(compared.description),
-                "without_value": records(compared.reasons),
+                "without_value": records(compared.without_value),
                 **{"flow": flow, "report": uris(made)},
             }
         )
-    elif made:
-        _say_made(made)
+        return
+    lines = []
+    for first, *items in differences_in_words(of_study, compared).values():
+        lines += [first, *(f"  {item}" for item in items)]
+    _say(lines or [tables.sentence("studies.groups.nothing")], made)
 
 
 @takes(open_store)
@@ -141,6 +145,7 @@ def reliability(
     """
     from mobility.batch.study import read_study
     from mobility.reports.render import render_reliability
+    from mobility.reports.study_sections import reliability_in_words, usual_measures
     from mobility.sessions.references import check_name
     from mobility.studies.reliability import document
     from mobility.studies.reliability import reliability as compute
@@ -171,13 +176,16 @@ def reliability(
             }
         )
         return
-    if made:
-        _say_made(made)
+    first = names if metrics else usual_measures(of_study, names)
+    lines = reliability_in_words(of_study, found, first)
+    _say(lines or [tables.sentence("studies.reliability.none")], made)
     if save is not None:
         typer.echo(tables.sentence("studies.reliability.saved", name=save))
 
 
-def _say_made(made: dict[str, Path]) -> None:
-    width = max(map(len, made))
-    for name, path in made.items():
+def _say(lines: list[str], made: dict[str, Path] | None) -> None:
+    """Print what was found, and where the files are."""
+    typer.echo("\n".join(lines))
+    width = max(map(len, made or [""]))
+    for name, path in (made or {}).items():
         typer.echo(f"{name:<{width}}  {path}")

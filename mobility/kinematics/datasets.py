@@ -160,11 +160,7 @@ def check_pose(given: Any) -> xr.Dataset:
 
 def is_picture_alone(pose: xr.Dataset) -> bool:
     """Whether a pose has landmarks in the picture and none in space, as other pose models give."""
-    return bool(
-        "image_position" in pose
-        and pose["image_position"].notnull().any()
-        and not pose["position"].notnull().any()
-    )
+    return bool(pose.attrs.get("method") == "picture")
 
 
 def _check_points(name: str, values: xr.DataArray, axis: str, labels: Sequence[str]) -> None:

@@ -156,24 +156,22 @@ def _add_sd_beside(frame: pd.DataFrame) -> None:
     import pandas as pd
 
     of_session = frame[frame["level"].eq("session")]
-    for column, kind in SD_BESIDE.items():
-        frame[column] = math.nan
-        keys = ["session_id", "quantity", *(["side"] if kind == "from_standing" else [])]
-        values = of_session[of_session["kind"].isin(["median", "at_bottom"])]
-        if (
-            kind == "from_standing"
-        ):  # of the value at the bottom, which may have a metric of its own
-            at_bottom = values["kind"].eq("at_bottom")
-            values = values.assign(at_bottom=at_bottom).sort_values("at_bottom", kind="stable")
-            values = values.drop_duplicates(keys, keep="last")
-        else:
-            values = values[values["kind"].eq("median")]
-        others = of_session[of_session["kind"].eq(kind)].drop_duplicates(keys, keep=False)
-        sd = pd.Series(
-            others["sd"].to_numpy(), index=pd.MultiIndex.from_frame(others[keys].astype("str"))
+    medians = of_session[of_session["kind"].eq("median")]
+    # Where the median is of an extreme, the value at the bottom is a metric of its own.
+    at_bottom = of_session[of_session["kind"].eq("at_bottom")]
+    of_side = ["session_id", "quantity", "side"]
+    from_bottom = pd.concat([at_bottom, medians]).drop_duplicates(of_side)
+    for column, values, keys in (
+        ("sd_from_standing", from_bottom, of_side),
+        ("sd_of_sides", medians, of_side[:2]),
+    ):
+        others = of_session[of_session["kind"].eq(SD_BESIDE[column])]
+        others = others.drop_duplicates(keys, keep=False)
+        names, wanted = (
+            pd.MultiIndex.from_frame(each[keys].astype("str")) for each in (others, values)
         )
-        wanted = pd.MultiIndex.from_frame(values[keys].astype("str"))
-        frame.loc[values.index, column] = sd.reindex(wanted).to_numpy()
+        sd = pd.Series(others["sd"].to_numpy(), index=names).reindex(wanted)
+        frame[column] = pd.Series(sd.to_numpy(), index=values.index).reindex(frame.index)
 
 
 def write_table(frame: pd.DataFrame, path: str | os.PathLike[str]) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +54,7 @@ def data_dictionary(frame: pd.DataFrame, files: list[Path]) -> dict[str, Any]:
         schema_of_measures = {"fields": _fields_of_measures()}
         resources.append({"name": "measures", "data": rows, "schema": schema_of_measures})
     return {
-        "name": files[0].stem.lower(),
+        "name": re.sub(r"[^a-z0-9._-]+", "-", files[0].stem.lower()),
         "title": tables.sentence("cohort.dictionary.title"),
         "description": tables.sentence("cohort.dictionary.about"),
         "version": __version__,
@@ -77,7 +78,11 @@ def _field(name: str, entry: dict[str, Any] | None) -> dict[str, Any]:
 def _fields_of_measures() -> list[dict[str, Any]]:
     columns = tables.load("cohort_columns")["columns"]
     texts = {name: columns[name]["what"] for name in _OF_MEASURE}
-    texts |= tables.load("sentences_cohort")["dictionary"]["measures"]
+    texts |= {
+        "which": tables.sentence("cohort.dictionary.measures.which"),
+        "reference": tables.sentence("cohort.dictionary.measures.reference"),
+        "source": tables.sentence("cohort.dictionary.measures.source"),
+    }
     return [{"name": name, "type": "string", "description": what} for name, what in texts.items()]
 
 

@@ -52,7 +52,7 @@ _BANDS = {
     "points": ("lower", "upper"),
 }
 _CHANGES = ("user_id", "side", "date", "value", "sd", "mdc95", "change", "verdict", "units")
-_LONG = ("participant", "metric", "value")
+_LONG = ("participant", "value")
 _KINDS = dict.fromkeys(("value", "sd", "mdc95", "change"), ("fiu", "numbers")) | {
     "date": ("M", "dates, as of pandas.to_datetime")
 }
@@ -261,7 +261,7 @@ def reliability(
     ----------
     table
         A row for each value, with the columns ``participant``, ``visit`` (or another, `over`),
-        ``metric``, ``value`` (NaN where there is none) and, where they are there, ``side`` ("left",
+        ``value`` (NaN where there is none) and, where they are there, ``metric``, ``side`` ("left",
         "right" or "") and ``units``. Several values of a person, visit and side are averaged.
     metric
         Metric to draw; None: the only one.
@@ -289,8 +289,9 @@ def reliability(
     """
     if over not in table:
         raise BadInputError(f"plot.reliability: the table has no column {quoted(over)}")
-    plain = {name: "" for name in ("side", "units") if name not in table}
-    rows = _of_side(table.assign(**plain), side, "plot.reliability")
+    plain = {"metric": "value", "side": "", "units": ""}
+    rows = table.assign(**{name: plain[name] for name in plain.keys() - set(table.columns)})
+    rows = _of_side(rows, side, "plot.reliability")
     names = [str(each) for each in rows["metric"].unique()]
     if metric is None and len(names) > 1:
         raise BadInputError(f"plot.reliability: name one of the metrics {', '.join(names[:5])}")

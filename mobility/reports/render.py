@@ -266,7 +266,7 @@ def _render_study(
         parameters={"study": ".", "out": ".", **parameters},
         begin=study.write,
     )
-    tables = {path.stem: path for path in sorted(folder.glob("*.csv"))}
+    tables = {path.stem: path for path in sorted(folder.absolute().glob("*.csv"))}
     return {"html": made["html"], "notebook": made["notebook"], **tables}
 
 

@@ -62,18 +62,18 @@ def name_of(rows: pd.DataFrame, metric: str, side: str = "") -> str:
     return f"{name}, {side}" if side not in ("", "both") else name
 
 
-def differences_in_short(study: Study, made: Groups) -> Markup:
-    """Say in words which measures differ, and how much the study could have missed."""
+def differences_in_words(study: Study, made: Groups) -> dict[str, list[str]]:
+    """Say of each effect how many measures differ, and then which."""
     compared = made.differences[made.differences["reason"].eq("")]
-    parts: list[h.Node] = []
+    words = {}
     for effect, rows in compared.groupby("effect", sort=False):
         beyond = rows[rows["p_holm"].lt(CERTAIN)]
         beyond = beyond.sort_values("effect_size", key=abs, ascending=False)
         about = {"effect": effect, "count": len(rows), "beyond": len(beyond)}
-        sentence = f"studies.groups.{'none' if beyond.empty else 'some'}"
-        parts += [h.h3[capital(str(effect))], paragraphs(tables.sentence(sentence, **about))]
-        parts.append(
-            bullets(
+        which = "none" if beyond.empty else "some"
+        words[str(effect)] = [
+            tables.sentence(f"studies.groups.{which}", **about),
+            *(
                 tables.sentence(
                     "studies.groups.difference",
                     name=name_of(study.table, row.metric, row.side),
@@ -84,8 +84,16 @@ def differences_in_short(study: Study, made: Groups) -> Markup:
                     p=p_value(row.p_holm, name="p"),
                 )
                 for row in beyond.head(MOST_NAMED).itertuples()
-            )
-        )
+            ),
+        ]
+    return words
+
+
+def differences_in_short(study: Study, made: Groups) -> Markup:
+    """Say in words which measures differ, and how much the study could have missed."""
+    parts: list[h.Node] = []
+    for effect, (first, *items) in differences_in_words(study, made).items():
+        parts += [h.h3[capital(effect)], paragraphs(first), bullets(items)]
     return html(*(parts or [paragraphs(tables.sentence("studies.groups.nothing"))]))
 
 
@@ -152,11 +160,12 @@ def description(study: Study, made: Groups) -> Markup:
     return table(head, rows, caption=tables.sentence("studies.groups.description"), numeric=True)
 
 
-def missing(study: Study, reasons: pd.DataFrame) -> Markup:
+def missing(study: Study, without_value: pd.DataFrame) -> Markup:
     """Count the values that are missing, by reason; the most frequent first."""
-    if reasons.empty:
+    if without_value.empty:
         return paragraphs(tables.sentence("studies.none_missing"))
-    counted = reasons.groupby(["metric", "side", "reason"], sort=False)["count"].sum()
+    by_reason = without_value.groupby(["metric", "side", "reason"], sort=False)
+    counted = by_reason["values"].sum()
     rows: list[Row] = [
         [
             name_of(study.table, metric, side),
@@ -230,8 +239,8 @@ def _measures(found: Reliability) -> list[tuple[str, str]]:
     return list(pairs.itertuples(index=False, name=None))
 
 
-def reliability_in_short(study: Study, found: Reliability, usual: Sequence[str]) -> Markup:
-    """Say of the usual measures what a change must exceed."""
+def reliability_in_words(study: Study, found: Reliability, usual: Sequence[str]) -> list[str]:
+    """Say of each of the usual measures what a change must exceed."""
     items = []
     for metric, side in _measures(found):
         sem, mdc, icc = (_of_one(found, metric, side, name) for name in ("sem", "mdc95", "icc"))
@@ -249,9 +258,13 @@ def reliability_in_short(study: Study, found: Reliability, usual: Sequence[str])
                 icc=rounded(icc["value"], 2),
             )
         )
-    if not items:
-        return paragraphs(tables.sentence("studies.reliability.none"))
-    return bullets(items)
+    return items
+
+
+def reliability_in_short(study: Study, found: Reliability, usual: Sequence[str]) -> Markup:
+    """Say of the usual measures what a change must exceed."""
+    items = reliability_in_words(study, found, usual)
+    return bullets(items) if items else paragraphs(tables.sentence("studies.reliability.none"))
 
 
 def _digits(units: str) -> int | None:
@@ -393,7 +406,7 @@ def reliability_methods(study: Study, found: Reliability) -> Markup:
             "studies.reliability.methods",
             exercise=first["exercise"],
             software=listed(sorted(set(study.sessions["software"]) - {""})),
-            anova=tables.sentence(f"studies.reliability.{how}", factors=factors),
+            anova=tables.sentence(f"studies.reliability.by.{how}", factors=factors),
             factors=factors,
         )
     )

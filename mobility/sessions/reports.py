@@ -18,10 +18,12 @@ from mobility.sessions.files import (
     remove_if_empty,
     writing,
 )
-from mobility.sessions.notebooks import COHORT, GROUPED_BY, VALIDATION
+from mobility.sessions.notebooks import COHORT, GROUPED_BY, GROUPS, RELIABILITY, VALIDATION
 
 VALIDATION_ENDING = ".validation"
 """Ends the name of the folder of a session's reports on lab data; the session id begins it."""
+
+_OF_STUDY = ("study.parquet", "study.datapackage.json", "sessions.csv")
 
 _RENDERED = {
     COHORT: (
@@ -33,6 +35,14 @@ _RENDERED = {
         *(f"{VALIDATION}.{ending}" for ending in ("html", "json")),
         *("study.json", "study.nc", "condition-*.nc", "curves/*.nc", "images/*.png"),
         *("tables/*.csv", "tables/*.tex"),
+    ),
+    GROUPS: (
+        *(f"{GROUPS}.html", *_OF_STUDY, "differences.csv", "description.csv"),
+        "*-by-group.png",
+    ),
+    RELIABILITY: (
+        *(f"{RELIABILITY}.html", *_OF_STUDY, "statistics.csv", "without-value.csv"),
+        "*-reliability.png",
     ),
 }
 """Files written beside the notebook of a report on several people."""
@@ -110,12 +120,13 @@ def _holds(folder: Path, name: str, sessions: list[str], user_id: str | None) ->
     with suppress(
         MobilityError, OSError, ValueError, LookupError, TypeError, AttributeError, csv.Error
     ):
-        if name == COHORT:
-            with (folder / "cohort.csv").open(encoding="utf-8", newline="") as file:
-                rows: list[dict[str, str]] = list(csv.DictReader(file))
-        else:
+        if name == VALIDATION:
             document = read_json(folder / "study.json")
-            rows = [*document["trials"], *document["failed"]]
+            rows: list[dict[str, str]] = [*document["trials"], *document["failed"]]
+        else:
+            listed = "cohort.csv" if name == COHORT else "sessions.csv"
+            with (folder / listed).open(encoding="utf-8", newline="") as file:
+                rows = list(csv.DictReader(file))
         return any(
             not {row.get("session_id"), row.get("session")}.isdisjoint(sessions)
             or (user_id is not None and user_id in (row.get("user_id"), row.get("participant")))

@@ -55,7 +55,8 @@ class Components(NamedTuple):
     def interval(self, weights: Mapping[str, float]) -> tuple[float, float]:
         """95 % interval of a weighted sum of the variances of some terms."""
         parts = self._weights(weights) @ self.solution * self.mean_squares
-        return variance_interval(parts, self.freedom)
+        low, high = variance_interval(parts, self.freedom)
+        return min(low, self.sum(weights)), high
 
     def draws(self, weights: Mapping[str, float]) -> Array:
         """Draws of the generalised distribution of a weighted sum of the variances of some terms.
@@ -165,10 +166,17 @@ def variance_components(values: ArrayLike, factors: Mapping[str, Sequence[Hashab
     \sigma^2_s`; solved for the variances these are sums of mean squares. In a balanced design the
     mean squares are independent and distributed as chi-square; in others their degrees of freedom
     are Satterthwaite's. A factor with two levels has one degree of freedom, and an upper end that
-    is far away. ``benchmarks/reliability.md`` has what the intervals cover.
+    is far away.
 
-    MixedLM of statsmodels has the same likelihood, but for crossed factors one dense matrix of all
-    levels: it took 27 s, and did not converge, where this takes 0.2 s.
+    In simulated studies of 10, 20 and 40 participants, two operators and two or three visits
+    (``benchmarks/reliability.md``) sums of variances and their ratios lay in their intervals in 93
+    to 97 %, but for a ratio of absolute agreement with 10 participants and two visits (92 % in one
+    scenario); single components in 94 to 98 %, and where they are truly zero in 97 to 99.9 %. With
+    15 % of the values lost it was 92 to 99 %.
+
+    MixedLM of statsmodels has the same likelihood, and a test compares them; with crossed factors
+    it is slow, for each step inverts a dense matrix of all their levels, and often does not
+    converge.
 
     Parameters
     ----------

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from mobility import tables
 from mobility.errors import BadInputError
-from mobility.options import checked, likely
+from mobility.options import checked, likely, quoted
 from mobility.studies.mixed_model import MixedModel, fit_mixed_model
-from mobility.studies.study_table import choose_metrics
+from mobility.studies.study_table import FACTORS, checked_values, choose_metrics, unit_of
+from mobility.wording import listed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,13 +42,13 @@ class Groups:
         A row for each measure, side and cell of the design: ``participants``, ``values``,
         ``refused``, ``mean``, ``sd``, ``median``, ``lower_quartile``, ``upper_quartile`` and
         ``units``, of participants' means.
-    reasons
-        Why values are missing: ``metric``, ``side``, the group, ``reason``, ``count``.
+    without_value
+        How many ``values`` are missing: ``metric``, ``side``, the group, ``reason``, ``values``.
     """
 
     differences: pd.DataFrame
     description: pd.DataFrame
-    reasons: pd.DataFrame
+    without_value: pd.DataFrame
 
     def paper_table(self) -> pd.DataFrame:
         """Put the description as papers print it: a column for each group, with n: mean (SD).
@@ -90,9 +91,9 @@ def groups(
     Parameters
     ----------
     table
-        Of :func:`mobility.studies.study_table.study_table`, or a DataFrame with its columns
-        ``participant``, ``metric``, ``side``, ``value``, and ``units``, ``sd``, ``sem``,
-        ``reason`` where there are any. A row is a session, or a repetition.
+        Of :func:`mobility.read_study`, or a DataFrame with its columns ``participant`` and
+        ``value``, and ``metric``, ``side``, ``units``, ``sd``, ``sem``, ``reason`` where there are
+        any. A row is a session, or a repetition.
     by
         Column of the groups; each participant is in one of them. A column that differs within
         participants, like ``visit``, is compared within them.
@@ -137,18 +138,18 @@ def groups(
     levels = {name: _levels(chosen, name) for name in (by, *within)}
     rows: list[dict[str, Any]] = []
     described: list[dict[str, Any]] = []
-    reasons: list[dict[str, Any]] = []
+    without_value: list[dict[str, Any]] = []
     for (metric, side), values in chosen.groupby(["metric", sides], sort=False):
-        about = {"metric": metric, "side": side, "units": _unit(values)}
+        about = {"metric": metric, "side": side, "units": unit_of(values)}
         described += _description(values, about, levels)
-        reasons += _missing_reasons(values, about, by)
+        without_value += _missing_reasons(values, about, by, (*within, *adjust))
         rows += [{**about, **row} for row in _differences(values, by, within, adjust, levels)]
     differences = pd.DataFrame(rows, columns=["metric", "side", *_COLUMNS])
     differences["p_holm"] = differences.groupby("effect")["p"].transform(holm)
     return Groups(
         differences,
         pd.DataFrame(described),
-        pd.DataFrame(reasons, columns=["metric", "side", by, "reason", "count"]),
+        pd.DataFrame(without_value, columns=["metric", "side", by, "reason", "values"]),
     )
 
 
@@ -182,23 +183,51 @@ def check_groups(
 ) -> pd.DataFrame:
     """Return the rows that :func:`groups` compares; it raises what that does."""
     columns = [str(name) for name in getattr(table, "columns", [])]
-    for name in ("participant", "metric", "side", "value"):
+    for name in ("participant", "value"):
         if name not in columns:
-            raise BadInputError.of({"table": f"has no column '{name}'; study_table makes one"})
+            fault = f"has no column '{name}'; mobility.read_study gives it"
+            raise BadInputError.of({"table": fault})
+    plain = {"metric": "value", "side": ""}
+    table = table.assign(**{name: plain[name] for name in plain.keys() - set(columns)})
     for option, names in (("by", [by]), ("within", within), ("adjust", adjust)):
         for name in names:
             if name not in columns:
                 close = likely(name, columns)
-                raise BadInputError.of({option: f"the study has no column {name!r}{close}"})
+                raise BadInputError.of({option: f"the study has no column {quoted(name)}{close}"})
     if twice := [name for name in (*within, *adjust) if [by, *within, *adjust].count(name) > 1]:
         option = "within" if twice[0] in within else "adjust"
         raise BadInputError.of({option: f"{twice[0]!r} is given twice; give it once"})
-    chosen: pd.DataFrame = table[table["metric"].isin(choose_metrics(table, metrics))]
-    if "side" in (by, *within):
-        chosen = chosen[chosen["side"].ne("")]
-    for name in (by, *within):
-        _levels(chosen, name)
+    rows = checked_values(table, named=("participant", "metric"))
+    chosen: pd.DataFrame = rows[rows["metric"].isin(choose_metrics(rows, metrics))]
+    of_row = [name for name in ("session_id", "metric", "side", "rep") if name in columns]
+    if len(of_row) == 4 and (again := chosen.duplicated(of_row)).any():
+        row = chosen.loc[again.idxmax()]
+        where = f"{row['metric']} {row['side']}".strip()
+        raise BadInputError.of({"table": f"{where} of session {row['session_id']} is there twice"})
+    for option, names in (("by", [by]), ("within", within)):
+        for name in names:
+            if not 2 <= (count := len(_levels(chosen, name))) <= _MOST_GROUPS:
+                raise BadInputError.of(
+                    {
+                        option: f"column {name!r} has {count} different value"
+                        f"{'' if count == 1 else 's'}; compare 2 to {_MOST_GROUPS} groups"
+                    }
+                )
+    _check_one_group(chosen, by)
     return chosen
+
+
+def _check_one_group(chosen: pd.DataFrame, by: str) -> None:
+    """Refuse a participant of two groups where most are in one; visits are of all, or of many."""
+    if by in (*FACTORS, "side"):
+        return
+    given = chosen[~_not_given(chosen[by])]
+    levels = given.groupby("participant", observed=True)[by].unique()
+    several = levels[levels.map(len).gt(1)]
+    if 0 < 2 * len(several) < len(levels):
+        first, names = several.index[0], listed([str(each) for each in several.iloc[0]])
+        why = tables.sentence("studies.in_two_groups", participant=first, groups=names)
+        raise BadInputError.of({"by": why})
 
 
 def values_by_group(table: pd.DataFrame, metric: str, by: str) -> pd.DataFrame:
@@ -213,7 +242,7 @@ def values_by_group(table: pd.DataFrame, metric: str, by: str) -> pd.DataFrame:
     means = rows.groupby([by, "participant", "side"], sort=True)["value"].mean().reset_index()
     named = means.rename(columns={by: "group", "participant": "user_id"})
     named["group"] = pd.Categorical(named["group"], ordered=True)
-    return named.assign(units=_unit(rows))
+    return named.assign(units=unit_of(rows))
 
 
 def _levels(chosen: pd.DataFrame, name: str) -> list[Any]:
@@ -223,16 +252,7 @@ def _levels(chosen: pd.DataFrame, name: str) -> list[Any]:
         levels = [level for level in order if chosen[name].eq(level).any()]
     else:
         levels = sorted(set(chosen[name].dropna()), key=lambda v: (isinstance(v, str), v))
-    levels = [level for level in levels if level != ""]
-    if not 2 <= len(levels) <= _MOST_GROUPS:
-        raise BadInputError(
-            f"column {name}: has {len(levels)} different values; compare 2 to {_MOST_GROUPS} groups"
-        )
-    return levels
-
-
-def _unit(values: pd.DataFrame) -> str:
-    return str(values["units"].iloc[0]) if "units" in values else ""
+    return [level for level in levels if level != ""]
 
 
 def _description(
@@ -264,18 +284,23 @@ def _description(
 
 
 def _missing_reasons(
-    values: pd.DataFrame, about: Mapping[str, Any], by: str
+    values: pd.DataFrame, about: Mapping[str, Any], by: str, others: Sequence[str]
 ) -> list[dict[str, Any]]:
-    missing = values[values["value"].isna()]
-    if missing.empty:
-        return []
-    if "reason" in missing:
-        why = missing["reason"].replace("", tables.sentence("studies.no_reason"))
-    else:
-        why = missing["value"].map(lambda _: tables.sentence("studies.no_reason"))
-    counted = missing.groupby([by, why.rename("why")], sort=False).size()
+    """Count the values that no model has, by group: missing ones, and those of an unknown level."""
+    import pandas as pd
+
+    why = pd.Series("", index=values.index, dtype=object)
+    for name in (*reversed(others), by):
+        why[_not_given(values[name])] = tables.sentence("studies.not_given", name=name)
+    none = values["value"].isna()
+    given = values["reason"] if "reason" in values else values["value"].map(lambda _: "")
+    given = given.astype(object).fillna("").replace("", tables.sentence("studies.no_reason"))
+    why = why.where(~none, given)
+    missing = why.ne("")
+    keys = [values.loc[missing, by].astype(object).where(values[by].notna(), ""), why[missing]]
+    counted = why[missing].groupby(keys, sort=False).size()
     return [
-        {"metric": about["metric"], "side": about["side"], by: group, "reason": reason, "count": n}
+        {"metric": about["metric"], "side": about["side"], by: group, "reason": reason, "values": n}
         for (group, reason), n in counted.items()
     ]
 
@@ -291,7 +316,7 @@ def _differences(
     comparisons = _comparisons(by, within, levels)
     whole = values["value"].notna()
     for name in (*levels, *adjust):
-        whole &= values[name].notna() & values[name].ne("")
+        whole &= ~_not_given(values[name])
     used = values[whole]
     counts = {
         "participants": used["participant"].nunique(),
@@ -315,8 +340,15 @@ def _differences(
     return rows
 
 
+def _not_given(column: pd.Series) -> pd.Series:
+    given: pd.Series = column.isna() | column.astype(object).eq("")
+    return given
+
+
 def _too_few(used: pd.DataFrame, levels: Mapping[str, Sequence[Any]]) -> str:
     for name, names in levels.items():
+        if name == "side" and not used[name].isin(names).any():
+            return tables.sentence("studies.no_sides")
         for level in names:
             people = used.loc[used[name].eq(level), "participant"].nunique()
             if people < LEAST:

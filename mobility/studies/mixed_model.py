@@ -102,20 +102,23 @@ def fit_mixed_model(
         [(c[b][:, None] == c[b]).astype(float) for c in codes.values()] + [np.eye(len(b))]
         for b in blocks
     ]
-    residual = y - x @ np.linalg.lstsq(x, y, rcond=None)[0]
+    # Far from 0 the values lose digits: the search is on what the effects leave of them.
+    start = np.linalg.lstsq(x, y, rcond=None)[0]
+    residual = y - x @ start
     scale = float(residual @ residual) / (len(y) - x.shape[1])
     if scale <= (1e-12 * np.abs(y).max()) ** 2:
         raise BadInputError("mixed model: all values of a group are the same")
     theta = np.full(len(codes) + 1, 0.5 / max(len(codes), 1))
     theta[-1] = 1.0 if not codes else 0.5
-    state = _state(y / np.sqrt(scale), x, blocks, parts, theta)
+    scaled = residual / np.sqrt(scale)
+    state = _state(scaled, x, blocks, parts, theta)
     for _ in range(_STEPS):
         assert state is not None
         step = np.linalg.lstsq(state.information, state.score, rcond=None)[0]
         if float(state.score @ step) < _CONVERGED:
             break
         for _ in range(30):
-            tried = _state(y / np.sqrt(scale), x, blocks, parts, theta + step)
+            tried = _state(scaled, x, blocks, parts, theta + step)
             if tried is not None and tried.likelihood >= state.likelihood - 1e-12:
                 theta, state = theta + step, tried
                 break
@@ -125,7 +128,7 @@ def fit_mixed_model(
     else:
         raise BadInputError("mixed model: its search does not end; the study says too little")
     return MixedModel(
-        state.estimate * np.sqrt(scale),
+        start + state.estimate * np.sqrt(scale),
         state.covariance * scale,
         dict(zip([*codes, RESIDUAL], (theta * scale).tolist(), strict=True)),
         np.linalg.pinv(state.information) * scale**2,

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from mobility import tables
 from mobility.errors import BadInputError
-from mobility.options import likely
+from mobility.options import checked, likely, quoted
 from mobility.pipeline.cohort import AGE_BANDS
 from mobility.sessions.record import ANONYMOUS, now
 from mobility.sessions.references import Conditions, Norm, Norms, check_name
 from mobility.view import UNKNOWN as NO_VIEW
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 LEAST = 20
 """Fewest people of a norm: the SD of 20 has a 95 % interval from 0.76 to 1.46 of it."""
@@ -26,8 +24,10 @@ LEAST_OF_TAILS = 40
 
 MIDDLE, TAILS = (25, 50, 75), (5, 95)
 _CONDITIONS = ("exercise", "view", "method", "cameras", "software")
+_TEXTS = ("user_id", "metric", "side", "units", "version", "sex")
 
 
+@checked
 def make_norms(frame: pd.DataFrame, *, name: str, metrics: Sequence[str] | None = None) -> Norms:
     """Make norms of a cohort.
 
@@ -56,14 +56,19 @@ def make_norms(frame: pd.DataFrame, *, name: str, metrics: Sequence[str] | None 
         No group is large enough, or there is no such measure.
     """
     check_name(name)
+    for column in (*_CONDITIONS, *_TEXTS, "level", "item", "kind", "age", "value"):
+        if column not in frame:
+            raise BadInputError.of(
+                {"frame": f"has no column '{column}'; mobility.pipeline.cohort.to_dataframe has"}
+            )
     rows = frame[frame["level"].eq("session") & frame["item"].eq("") & frame["value"].notna()]
     rows = rows[rows["units"].ne("") & rows["kind"].ne("count")]
     available = list(dict.fromkeys(rows["metric"].astype(str)))
     for metric in metrics or ():
         if metric not in available:
-            raise BadInputError(f"metrics {metric!r}: no session has it{likely(metric, available)}")
-    texts = [*_CONDITIONS, "user_id", "metric", "side", "units", "version", "sex"]
-    rows = rows.astype({each: "str" for each in texts if each != "cameras"})
+            close = likely(metric, available)
+            raise BadInputError.of({"metrics": f"no session has {quoted(metric)}{close}"})
+    rows = rows.astype({each: "str" for each in (*_CONDITIONS, *_TEXTS) if each != "cameras"})
     usable = (
         rows["user_id"].ne(ANONYMOUS)
         & ~rows["view"].isin(["", NO_VIEW])

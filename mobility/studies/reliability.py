@@ -12,6 +12,7 @@ from scipy import stats
 
 from mobility import tables
 from mobility.errors import BadInputError
+from mobility.formatting import MISSING, between, digits_and_suffix, rounded
 from mobility.kinematics.geometry import Array
 from mobility.options import checked, likely
 from mobility.studies.components import (
@@ -22,7 +23,7 @@ from mobility.studies.components import (
     parts,
     variance_components,
 )
-from mobility.studies.study_table import FACTORS, records
+from mobility.studies.study_table import FACTORS, checked_values, records, unit_of
 from mobility.validation.limits import bland_altman
 from mobility.validation.reliability import (
     Estimate,
@@ -49,6 +50,10 @@ ANOVA, REML, PAIRED = "analysis of variance", "REML", "paired differences"
 FORMS: tuple[Form, ...] = ("A,1", "C,1", "A,k", "C,k")
 KINDS: tuple[Kind, ...] = ("agreement", "consistency")
 
+_KEY = ["metric", "side", "over"]
+_OF_ONE_VALUE = ("ICC(A,1)", "ICC(1)", "agreement", "within", "")
+"""Forms of a paper's table; "" where there is no estimate."""
+
 
 class Reliability(NamedTuple):
     """What :func:`reliability` gives: statistics, values without a number, flow of participants."""
@@ -56,6 +61,24 @@ class Reliability(NamedTuple):
     statistics: pd.DataFrame
     without_value: pd.DataFrame
     flow: pd.DataFrame
+
+    def paper_table(self) -> pd.DataFrame:
+        """Put the errors of one value as papers print them, with 95 % intervals.
+
+        A row for each metric, side and what differs between two values ("Over"): participants, ICC
+        and SEM of absolute agreement (of repeated trials, within participants), and MDC95.
+        ``.to_latex()`` and ``.to_csv()`` of pandas write it.
+        """
+        rows = self.statistics
+        chosen = rows["statistic"].isin(["icc", "sem", "mdc95"]) & rows["form"].isin(_OF_ONE_VALUE)
+        made = []
+        for (metric, side, over), one in rows[chosen].groupby(_KEY, sort=False):
+            texts = {row["statistic"]: _with_interval(row) for _, row in one.iterrows()}
+            of = one[one["statistic"].eq("sem")].iloc[0]
+            errors = [texts.get(each, MISSING) for each in ("icc", "sem", "mdc95")]
+            made.append([metric, side, over, of["units"], of["participants"], *errors])
+        head = ["Measure", "Side", "Over", "Unit", "n", "ICC", "SEM", "MDC95"]
+        return pd.DataFrame(made, columns=head)
 
 
 def document(found: Reliability) -> list[dict[str, Any]]:
@@ -82,6 +105,15 @@ def document(found: Reliability) -> list[dict[str, Any]]:
         one["statistics"] = records(rows.drop(columns=["metric", "side"]))
         documents.append(one)
     return documents
+
+
+def _with_interval(row: pd.Series) -> str:
+    """Value and interval of an error, with a decimal more than a value has."""
+    digits = digits_and_suffix(row["units"])[0] + (row["statistic"] != "icc")
+    text = rounded(row["value"], digits)
+    if not np.isfinite(row["low"]):
+        return text
+    return f"{text} ({between(row['low'], row['high'], digits=digits)})"
 
 
 def _interval_of(row: pd.Series) -> dict[str, Any]:
@@ -189,9 +221,10 @@ def reliability(
     Notes
     -----
     Operators, visits and devices count as drawn from many: that is what a later measurement meets.
-    With two levels the intervals of agreement are therefore wide. Of the intervals,
-    ``benchmarks/reliability.md`` has what they cover. Tests are not corrected for the number of
-    metrics.
+    With two levels the intervals of agreement are therefore wide. ``benchmarks/reliability.md`` has
+    what the intervals cover: 93 to 97 % but for those that
+    :func:`~mobility.studies.components.variance_components` names. Tests are not corrected for the
+    number of metrics.
 
     References
     ----------
@@ -215,7 +248,7 @@ def reliability(
     statistics: list[dict[str, Any]] = []
     for (metric, side), each in rows.groupby(["metric", "side"], sort=False):
         used, without = each[each["value"].notna()], each[each["value"].isna()]
-        units = _units(metric, each["units"])
+        units = unit_of(each)
         if metric in ordinal:
             of_metric = _kappas(used, ways)
         else:
@@ -252,36 +285,21 @@ def _checked(table: pd.DataFrame, metrics: Sequence[str] | None) -> pd.DataFrame
             raise BadInputError(
                 f"reliability: the table has no column {name}{likely(name, map(str, table))}"
             )
-    rows = table.reset_index(drop=True)
-    if "metric" not in rows:
-        rows["metric"] = "value"
+    rows = table if "metric" in table else table.assign(metric="value")
+    given = [name for name in FACTORS if name in rows]
+    rows = checked_values(rows, named=("participant", "metric", *given))
     names = rows["metric"].astype(str).unique().tolist()
     if metrics is not None:
         _check_names("metrics", metrics, names)
         rows = rows[rows["metric"].astype(str).isin(list(metrics))].reset_index(drop=True)
     if not len(rows):
         raise BadInputError("reliability: the table has no row")
-    given = [name for name in FACTORS if name in rows]
-    for name in ("participant", "metric", *given):
-        if (empty := rows[name].isna() | rows[name].astype(str).eq("")).any():
-            raise BadInputError(
-                f"reliability: row {int(empty.argmax()) + 1} has no {name}; name it, or leave the"
-                " row out"
-            )
-    value = pd.to_numeric(rows["value"], errors="coerce").astype("float64")
-    faulty = (value.isna() & rows["value"].notna()) | np.isinf(value)
-    if faulty.any():
-        raise BadInputError(
-            f"reliability: row {int(faulty.argmax()) + 1}: value must be a number, or NaN where"
-            " there is none"
-        )
-    plain = pd.DataFrame({"value": value})
+    plain = rows[["value"]].copy()
     for name in ("participant", "metric", *given):
         plain[name] = pd.Categorical(rows[name].astype(str), _levels(rows[name]), ordered=True)
     for name in ("side", "units", "reason"):
         plain[name] = rows[name].astype(object).fillna("").astype(str) if name in rows else ""
-    sd = pd.to_numeric(rows["sd"], errors="coerce") if "sd" in rows else np.nan
-    plain["sd"] = pd.Series(sd, index=plain.index, dtype="float64")
+    plain["sd"] = rows.get("sd", np.nan)
     plain["metric"] = plain["metric"].astype(str)
     return plain
 
@@ -314,15 +332,6 @@ def _check_unique(rows: pd.DataFrame, cells: Sequence[str]) -> None:
             f"reliability: {row['metric']} {row['side']} of {where} is there twice; number"
             " repeated measurements in a column trial"
         )
-
-
-def _units(metric: str, column: pd.Series) -> str:
-    different = [text for text in column.unique() if text]
-    if len(different) > 1:
-        raise BadInputError(
-            f"reliability: {metric} is in different units ({', '.join(different)}); give one"
-        )
-    return different[0] if different else ""
 
 
 def _of_values(used: pd.DataFrame, ways: Sequence[str]) -> list[_Row]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from mobility import tables
 from mobility.errors import BadInputError
-from mobility.options import FilePath, checked, likely
+from mobility.options import FilePath, checked, likely, quoted
 from mobility.parsing import read_csv
 from mobility.pipeline.cohort import COMPARED, to_dataframe, write_rows, write_table
 from mobility.sessions.record import ANONYMOUS
@@ -35,6 +35,9 @@ OF_SESSION = (
 )
 OF_MEASURE = ("quantity", "kind", "units", "long_name", "version")
 TABLE, SESSIONS = "study.parquet", "sessions.csv"
+LARGEST = 1e100
+"""Largest value in size, and one over the smallest: squares of others are no numbers."""
+
 _NEAR = 0.8
 """Likeness from which on a column is taken for a misspelt one."""
 
@@ -280,13 +283,75 @@ def choose_metrics(table: pd.DataFrame, metrics: Sequence[str] | None) -> list[s
     numeric = table.loc[table["value"].notna(), "metric"]
     available = list(dict.fromkeys(table["metric"]))
     if metrics is None:
+        if numeric.empty:
+            raise BadInputError(tables.sentence("studies.nothing_measured"))
         with_values = set(numeric)
         return [name for name in available if name in with_values]
+    if not metrics:
+        raise BadInputError.of({"metrics": "names no measure; leave it out for all"})
     for name in metrics:
         if name not in available:
             close = likely(name, available)
-            raise BadInputError.of({"metrics": f"the study has no measure {name!r}{close}"})
+            raise BadInputError.of({"metrics": f"the study has no measure {quoted(name)}{close}"})
     return list(dict.fromkeys(metrics))
+
+
+def checked_values(table: pd.DataFrame, *, named: Sequence[str]) -> pd.DataFrame:
+    """Return the rows of a table of values, with plain numbers, numbered from 0.
+
+    ``value`` is a number, NaN where there is none; ``sd`` and ``sem`` are too, where they are
+    there, and NaN where infinite. ``side`` is a text.
+
+    Raises
+    ------
+    BadInputError
+        A column is there twice, a row lacks one of those `named`, or has no number.
+    """
+    import pandas as pd
+
+    for name in table.columns[table.columns.duplicated()]:
+        raise BadInputError.of({"table": f"has the column '{name}' twice"})
+    rows = table.reset_index(drop=True)
+    for name in named:
+        if (empty := rows[name].isna() | rows[name].astype(str).eq("")).any():
+            raise BadInputError(
+                f"table: row {int(empty.argmax()) + 1} has no {name}; name it, or leave the row out"
+            )
+    for name in ("value", "sd", "sem"):
+        if name not in rows:
+            continue
+        numbers = pd.to_numeric(rows[name], errors="coerce").astype("float64")
+        faulty = numbers.isna() & rows[name].notna()
+        if name == "value":
+            faulty |= numbers.abs().gt(LARGEST) | numbers.abs().between(0, 1 / LARGEST, "neither")
+        if faulty.any():
+            raise BadInputError(
+                f"table: row {int(faulty.argmax()) + 1}: {name} must be a number (in size"
+                f" {1 / LARGEST:g} to {LARGEST:g}, or 0), or NaN where there is none"
+            )
+        rows[name] = numbers.where(numbers.abs().le(LARGEST))
+    if "side" in rows:
+        rows["side"] = rows["side"].astype(object).fillna("").astype(str)
+    return rows
+
+
+def unit_of(values: pd.DataFrame) -> str:
+    """Return the unit of the values of a measure, empty where none is given.
+
+    Raises
+    ------
+    BadInputError
+        There are several.
+    """
+    if "units" not in values:
+        return ""
+    different = [str(unit) for unit in values["units"].dropna().unique() if unit]
+    if len(different) > 1:
+        metric = values["metric"].iloc[0]
+        raise BadInputError(
+            f"table: {metric} is in different units ({', '.join(different)}); give one"
+        )
+    return different[0] if different else ""
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:

@@ -263,8 +263,10 @@ def align(lab: Recording, sync: Synchronisation, time: Times) -> xr.Dataset:
     result = {}
     for name, variable in lab.data_vars.items():
         if "time" not in variable.dims:
-            at_moments = name in MOMENTS
-            result[name] = variable.copy(data=variable - sync.lag_s) if at_moments else variable
+            if name in MOMENTS:
+                moments = numbers(variable.to_numpy(), what=f"lab file: {name}")
+                variable = variable.copy(data=moments - sync.lag_s)
+            result[name] = variable
             continue
         values = numbers(variable.transpose("time", ...).to_numpy(), what=f"lab file: {name}")
         weight = share.reshape(-1, *[1] * (values.ndim - 1))

@@ -65,6 +65,8 @@ TABLE = """
     validate squat angles.mot --no-report
     validate squat
     cohort --metrics knee_flexion
+    ! reliability study.csv
+    ! groups study.csv --by team
     batch one.csv --workers 1
     watch uploads --once --settle 0 --every 0.1 --workers 1
     ! open --port 99999
@@ -100,6 +102,7 @@ FILES = {
     "person.json": '{"height_m": 1.7, "display_name": "Ann"}',
     "twice.json": '{"height_m": 1.7, "height_m": 1.9}',
     "one.csv": "video,participant,height_m\nb.mp4,p01,1.7\n",
+    "study.csv": "session,participant,visit,team\nsquat,p01,1,a\n",
     "config.json": '{"comments": {"left_elbow_angle": "Good."}}',
 }
 

@@ -23,7 +23,7 @@ from mobility.pipeline.metrics_table import write_metrics_table
 from mobility.provenance import sha256
 from mobility.reports import cohort_figures, cohort_sections
 from mobility.sessions.files import read_dataset, read_json, write_json
-from mobility.sessions.references import RetestErrors
+from mobility.sessions.references import Norms, RetestErrors
 from mobility.store import Store
 
 KNEES = {"left": (100.0, 112.0, 130.0), "right": (104.0, 106.0, 101.0)}
@@ -97,7 +97,8 @@ def test_the_error_of_a_study_of_the_lab_goes_before_that_of_the_package() -> No
     newer = RetestErrors.model_validate({"name": "newer", "errors": [error], **made})
     older = RetestErrors.model_validate({"name": "older", "errors": [error | {"sem": 9}], **made})
     frame = made_up({"ann": [10.0, 14.0]}, version="", **conditions)
-    one = cohort.changes(frame, "m", studies=[newer, older])
+    norms = Norms.model_validate({"name": "norms", "norms": [], **made})
+    one = cohort.changes(frame, "m", studies=[norms, newer, older])
     assert one["error_of"].tolist() == ["newer", "newer"]
     assert one["error_people"].tolist() == [12, 12]
     assert one["mdc95"].tolist() == pytest.approx([1.96 * math.sqrt(2) * 2.0] * 2)
@@ -134,7 +135,7 @@ def test_who_and_how_stand_in_each_row_but_no_name(frame) -> None:
 
 
 def test_failed_and_damaged_sessions_stop_no_cohort_and_say_their_reason(store) -> None:
-    (store.path / "b0" / "metrics.nc").write_bytes(b"broken")
+    (store.path / "b0" / "metrics.parquet").write_bytes(b"broken")
     (store.path / "a1" / "edits.json").write_text("{")
     (store.path / "participants" / "bob.json").write_text("{")
     store.write_document("participants/ann.json", {"user_id": "ann", "birth_year": 2091})

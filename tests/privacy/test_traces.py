@@ -16,6 +16,10 @@ from mobility.store import Store
 
 STAMP = "2026-01-02 03:04:05,678 INFO mobility.batch.run: "
 OWN = "two years of work"
+OF_STUDY = {
+    "groups": ("differences.csv", "description.csv", "knee_flexion-by-group.png"),
+    "reliability": ("statistics.csv", "without-value.csv", "knee_flexion-left-reliability.png"),
+}
 
 
 @pytest.fixture
@@ -41,6 +45,9 @@ def report(folder, name):
         pictures = ("knee-over-time.png", "knee-by-sex.png")
         rendered = (*(f"cohort.{ending}" for ending in written), *pictures)
         (folder / "cohort.csv").write_text("session_id,user_id\ns1,01\ns2,bob\ns3,eve\n")
+    elif name in ("groups", "reliability"):
+        rendered = ("study.parquet", "study.datapackage.json", *OF_STUDY[name])
+        (folder / "sessions.csv").write_text("line,session_id,participant\n2,s1,01\n3,s2,bob\n")
     else:
         rendered = ("study.json", "study.nc", "curves/01-s1.nc", "tables/a.tex", "images/a.png")
         trials = [{"session_id": f"s{n}", "participant": f"P{n}"} for n in (1, 2, 3)]
@@ -73,7 +80,7 @@ def content(folder):
     }
 
 
-@pytest.mark.parametrize("name", ["cohort", "lab-validation"])
+@pytest.mark.parametrize("name", ["cohort", "lab-validation", *OF_STUDY])
 @pytest.mark.parametrize("act", ["erase", "delete", "prune"])
 def test_of_a_report_goes_what_was_rendered_and_nothing_of_its_neighbours(store, name, act):
     report(store.reports / "paper", name)

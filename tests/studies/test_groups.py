@@ -94,7 +94,7 @@ def test_refused_values_are_counted_with_their_reasons() -> None:
     assert made.differences["missing"].tolist() == [2]
     assert made.differences["values"].tolist() == [14]
     assert made.description["refused"].tolist() == [1, 1]
-    assert made.reasons[["group", "reason", "count"]].to_numpy().tolist() == [
+    assert made.without_value[["group", "reason", "values"]].to_numpy().tolist() == [
         ["a", "it is not seen well enough", 1],
         ["b", "it is not seen well enough", 1],
     ]
@@ -137,6 +137,14 @@ def test_the_table_of_a_paper() -> None:
     assert "12.0 (2.0)" in paper.to_latex(index=False)
 
 
+def test_one_measure_without_sides_needs_no_name() -> None:
+    table = study({f"P{i}": [10.0 + i] for i in range(8)}, group=["a", "b"] * 4)
+    bare = groups(table[["participant", "value", "group"]], by="group").differences.iloc[0]
+    named = groups(table, by="group").differences.iloc[0]
+    assert (bare["metric"], bare["side"]) == ("value", "")
+    assert bare["p"] == named["p"]
+
+
 def test_groups_have_the_order_of_a_categorical_column() -> None:
     table, _ = of_two_groups(np.random.default_rng(7))
     table["group"] = pd.Categorical(table["group"], ["b", "a"])
@@ -149,7 +157,7 @@ def test_groups_have_the_order_of_a_categorical_column() -> None:
         ({"by": "grup"}, "did you mean 'group'"),
         ({"by": "group", "within": ["visit"]}, "no column 'visit'"),
         ({"by": "group", "adjust": ["group"]}, "given twice"),
-        ({"by": "units"}, "1 different values"),
+        ({"by": "units"}, "1 different value;"),
         ({"by": "group", "metrics": ["angel"]}, "did you mean 'angle'"),
     ],
 )
@@ -165,3 +173,67 @@ def test_no_difference_is_found_in_5_of_100_studies(program: Any) -> None:
     one = program("groups").rates(8, difference=0.0, studies=600)
     assert 0.025 <= one["found"] <= 0.08
     assert 0.92 <= one["inside"] <= 0.975
+
+
+def test_values_of_an_unknown_group_or_age_are_counted_with_the_reason() -> None:
+    table, _ = of_two_groups(np.random.default_rng(9))
+    table = table.assign(age=range(len(table)), reason="")
+    table["age"] = table["age"].astype(float)
+    table.loc[0, "age"] = math.nan
+    table.loc[1, "group"] = ""
+    made = groups(table, by="group", adjust=["age"])
+    assert made.differences["missing"].tolist() == [2]
+    assert made.reasons[["group", "reason", "count"]].to_numpy().tolist() == [
+        ["a", "no age is given", 1],
+        ["", "no group is given", 1],
+    ]
+
+
+def test_measures_without_sides_are_named_where_sides_are_compared() -> None:
+    people = {f"P{i}": [float(i), i + 1.5 + i % 3] for i in range(6)}
+    sided = study(people, side=["left", "right"] * 6)
+    both = study(people, side=[""] * 12).assign(metric="trunk")
+    rows = groups(pd.concat([sided, both]), by="side").differences.set_index("metric")
+    assert rows.loc["angle", "reason"] == ""
+    assert rows.loc["trunk", "reason"] == "it has no sides"
+    assert rows.loc["trunk", "missing"] == 12
+
+
+def test_large_numbers_have_the_differences_of_small_ones() -> None:
+    table, _ = of_two_groups(np.random.default_rng(10))
+    small = groups(table, by="group").differences.iloc[0]
+    large = groups(table.assign(value=table["value"] + 1e9), by="group").differences.iloc[0]
+    for name in ("difference", "low", "high", "p", "effect_size"):
+        assert large[name] == pytest.approx(small[name], rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda t: t.assign(value="deep"), "row 1: value must be a number"),
+        (lambda t: t.assign(value=math.inf), "row 1: value must be a number"),
+        (lambda t: t.assign(value=1e200), "row 1: value must be a number"),
+        (lambda t: t.assign(value=math.nan), "no session has a value"),
+        (lambda t: t.assign(sd="x"), "row 1: sd must be a number"),
+        (lambda t: t.assign(participant=None), "row 1 has no participant"),
+        (lambda t: t.assign(metric=""), "row 1 has no metric"),
+        (lambda t: pd.concat([t, t[["value"]]], axis=1), "column 'value' twice"),
+        (lambda t: t.assign(units=["degree", "m"] * (len(t) // 2)), "different units"),
+        (lambda t: t.assign(group=["b", *t["group"][1:]]), "P0 is in b and a"),
+        (lambda t: t.assign(session_id=t["participant"], rep=1), "session P0 is there twice"),
+    ],
+)
+def test_a_bad_table_is_one_line(change: Any, words: str) -> None:
+    people = {f"P{i}": [float(i), i + 1.5] for i in range(8)}
+    table = study(people, group=["a"] * 8 + ["b"] * 8)
+    with pytest.raises(BadInputError, match=words) as caught:
+        groups(change(table), by="group")
+    assert "\n" not in str(caught.value)
+
+
+def test_categories_that_nobody_has_are_no_groups() -> None:
+    table, _ = of_two_groups(np.random.default_rng(11))
+    plain = groups(table, by="group").differences
+    group = pd.Categorical(table["group"], ["none", "a", "b"])
+    named = table.assign(group=group, metric=pd.Categorical(table["metric"], ["other", "angle"]))
+    pd.testing.assert_frame_equal(groups(named, by="group").differences, plain)

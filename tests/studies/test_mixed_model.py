@@ -100,6 +100,7 @@ def test_unbalanced_and_nested_as_statsmodels() -> None:
         values,
         fixed,
         groups=person,
+        exog_re=np.ones(len(person)),
         exog_vc=VCSpec(["side"], [[["left", "right"]] * 14], [sides]),
     ).fit(reml=True)
     assert ours.estimate == pytest.approx(theirs.fe_params, rel=1e-3)

@@ -140,24 +140,24 @@ def study(seed=0, people=12, **variances):
 
 
 def test_errors_of_visits_operators_and_trials_are_told_apart():
-    found = reliability(study(3, people=200, participant=64, between_visits=9, trial=4))
+    found = reliability(study(3, people=80, participant=64, between_visits=9, trial=4))
     sem = {(row["over"], row["form"]): row["value"] for _, row in rows(found, "sem").iterrows()}
-    assert sem[("trial", "within")] == pytest.approx(2, rel=0.07)
-    assert sem[("operator", "consistency")] == pytest.approx(2, rel=0.07)
-    assert sem[("visit", "consistency")] == pytest.approx(13**0.5, rel=0.07)
-    assert sem[("visit, operator", "consistency")] == pytest.approx(13**0.5, rel=0.07)
+    assert sem[("trial", "within")] == pytest.approx(2, rel=0.12)
+    assert sem[("operator", "consistency")] == pytest.approx(2, rel=0.12)
+    assert sem[("visit", "consistency")] == pytest.approx(13**0.5, rel=0.12)
+    assert sem[("visit, operator", "consistency")] == pytest.approx(13**0.5, rel=0.12)
     icc = one(found, "icc", over="trial", form="ICC(1)")
-    assert icc["value"] == pytest.approx(73 / 77, abs=0.02)
+    assert icc["value"] == pytest.approx(73 / 77, abs=0.03)
     between = one(found, "icc", over="visit", form="ICC(C,1)")
-    assert between["value"] == pytest.approx(64 / 77, abs=0.04)
+    assert between["value"] == pytest.approx(64 / 77, abs=0.05)
     mean = one(found, "icc", over="visit", form="ICC(C,k)")
-    assert mean["value"] == pytest.approx(64 / (64 + 13 / 2), abs=0.04)
+    assert mean["value"] == pytest.approx(64 / (64 + 13 / 2), abs=0.05)
     zero = one(found, "component", of="operator")
     assert zero["low"] == 0
     assert (zero["note"] != "") == (zero["value"] == 0)
     assert set(rows(found, "change")["over"]) == {"visit", "operator"}
     # Trials are paired with those of the same number.
-    assert (rows(found, "change")["values"] == 1600).all()
+    assert (rows(found, "change")["values"] == 640).all()
 
 
 def test_dates_of_visits_are_within_participants_and_trials_are_paired_in_their_order():
@@ -240,6 +240,21 @@ def test_too_little_is_refused_with_its_reason():
     assert refused["value"].isna().all()
     assert (refused["reason"] != "").all()
     assert (refused["missing"] == 24).all()
+
+
+def test_the_table_of_a_paper():
+    table = long(published.SHROUT_FLEISS)
+    again = long(published.SHROUT_FLEISS[:2], metric="other")
+    paper = reliability(pd.concat([table, again])).paper_table()
+    given, refused = paper.to_numpy().tolist()
+    assert given[:5] == ["knee_flexion", "left", "visit", "degree", 6]
+    # Of the mean squares that Shrout and Fleiss print: √(1.02 + (32.49 - 1.02) / 6) = 2.503.
+    values = [text.partition(" (")[0] for text in given[5:]]
+    assert values == ["0.29", "2.5", "6.9"]
+    assert refused[5:] == ["–", "–", "–"]
+    trials = reliability(study(3, people=30, participant=64, trial=4)).paper_table()
+    assert trials.set_index("Over").loc["trial", "SEM"].startswith("2.")
+    assert not paper.duplicated(["Measure", "Side", "Over"]).any()
 
 
 def test_bad_tables_say_what_to_do():

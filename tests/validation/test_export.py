@@ -240,10 +240,10 @@ def test_angles_and_repetitions_come_back_from_a_c3d(
         np.testing.assert_allclose(back[name], accepted[name], atol=1e-6)
         of_label = back["event_label"] == name.title()
         np.testing.assert_allclose(back["event_time"][of_label], accepted[name], atol=1e-6)
-    curves = mb.normalise_repetitions(back, back)["knee_flexion"].sel(side="right")
+    curves = mb.normalise(back, back)["knee_flexion"].sel(side="right")
     np.testing.assert_allclose(
         curves,
-        mb.normalise_repetitions(angles, accepted)["knee_flexion"].sel(side="right"),
+        mb.normalise(angles, accepted)["knee_flexion"].sel(side="right"),
         atol=1e-4,
     )
     # A file of positions alone has no angle, and one with angles that are never given neither.

@@ -1,0 +1,173 @@
+"""Parts of the pages on groups and reliability: what they say, and what of them is deleted."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from cohort_cases import add_study
+
+import mobility as mb
+from mobility.batch.study import read_study
+from mobility.reports import study_sections as sections
+from mobility.reports.render import render_groups, render_reliability
+from mobility.store import Store
+from mobility.studies.groups import Groups
+from mobility.studies.reliability import Reliability
+from mobility.studies.study_table import Study
+
+FACTORS = {"by": "group", "within": ["visit"]}
+METRICS = ["knee_flexion", "trunk_lean"]
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory, demo: Path) -> Study:
+    store = Store(tmp_path_factory.mktemp("study") / "sessions")
+    return read_study(add_study(store, demo, 8), store=store)
+
+
+@pytest.fixture(scope="module")
+def compared(study: Study) -> Groups:
+    made: Groups = mb.groups(study.table, **FACTORS, metrics=METRICS)
+    return made
+
+
+@pytest.fixture(scope="module")
+def found(study: Study) -> Reliability:
+    made: Reliability = mb.reliability(study.table, metrics=METRICS)
+    return made
+
+
+def in_words(html: object) -> str:
+    """Text of a part as it is read."""
+    return " ".join(re.sub(r"<[^>]+>", " ", str(html)).split())
+
+
+def test_who_was_measured(study: Study, found: Reliability) -> None:
+    assert "Sessions listed 16" in in_words(sections.participants(study))
+    assert re.search(
+        r"Participants with a measured session 8", in_words(sections.participants(study))
+    )
+    assert "nobody was found" in in_words(sections.participants(study))
+    assert " 8 16 " in in_words(sections.flow(found.flow))
+    # The session that is left out comes first, with the reason.
+    first = in_words(sections.sessions(study)).partition("Why it is left out")[2]
+    assert first.startswith(" s3v2 p3 the analysis failed: nobody was found in it")
+
+
+def test_the_difference_between_groups_comes_first(study: Study, compared: Groups) -> None:
+    page = in_words(sections.differences_in_short(study, compared))
+    assert page.startswith("Group ")
+    assert "patients − controls" in page
+    assert "−2" in page  # 25 degrees less
+    table = in_words(sections.differences(study, compared))
+    assert "Knee flexion, right" in table
+    assert "8 (1)" in table
+    assert "all values of a group are the same" in table
+    assert "nan" not in table.lower().split()
+    assert "controls, 1" in in_words(sections.description(study, compared))
+
+
+def test_words_of_a_study_without_a_difference(study: Study, compared: Groups) -> None:
+    none = Groups(
+        compared.differences.assign(p_holm=0.6), compared.description, compared.without_value
+    )
+    page = in_words(sections.differences_in_short(study, none))
+    assert "Knee flexion" not in page
+    refused = Groups(
+        compared.differences.assign(reason="too few"), compared.description, compared.without_value
+    )
+    assert in_words(sections.differences_in_short(study, refused))
+    assert "too few" in in_words(sections.differences(study, refused))
+
+
+def test_errors_of_measurement(study: Study, found: Reliability) -> None:
+    page = in_words(sections.reliability_in_short(study, found, METRICS))
+    right = found.statistics.query("metric == 'knee_flexion' and side == 'right'")
+    mdc = right[right["statistic"].eq("mdc95") & right["form"].eq("agreement")]["value"].iloc[0]
+    assert f"{mdc:.1f}°" in page
+    assert "Trunk lean" not in page
+    table = in_words(sections.reliability_table(study, found))
+    assert "ICC(A,1)" in table
+    assert "ICC(A,k)" not in table
+    assert "all values are the same: Trunk lean" in table
+    assert "2 − 1" in in_words(sections.changes_of_levels(study, found))
+    assert "Participant" in in_words(sections.components(study, found))
+    assert sections.drawn(found, METRICS) == [("knee_flexion", "left")]
+
+
+def test_words_of_a_study_without_an_error(study: Study) -> None:
+    one = mb.reliability(study.table[study.table["participant"].eq("p0")], metrics=METRICS)
+    assert in_words(sections.reliability_in_short(study, one, METRICS))
+    assert "needs 3: Knee flexion" in in_words(sections.reliability_table(study, one))
+    for part in (sections.changes_of_levels, sections.components, sections.reliability_methods):
+        assert "nan" not in in_words(part(study, one)).lower().split()
+
+
+def test_methods_and_guidelines_name_what_was_done(study: Study, found: Reliability) -> None:
+    words = in_words(sections.methods(study, "group", ["visit"], ["age"]))
+    for word in ("Overhead Squat", "group", "visit", "age"):
+        assert word in words
+    words = in_words(sections.reliability_methods(study, found))
+    assert "visit" in words
+    listed = in_words(sections.guidelines(study, found))
+    assert "GRRAS" in listed
+    assert "COSMIN" in listed
+    assert "☑" in listed
+
+
+def test_p_values_and_names() -> None:
+    assert sections.p_value(0.0004, name="p") == "p < 0.001"
+    assert sections.p_value(0.0316) == "0.032"
+    assert sections.p_value(float("nan")) == "–"
+    rows = pd.DataFrame({"metric": ["angle[knee]"], "long_name": ["angle"]})
+    assert sections.name_of(rows, "angle[knee]", "left") == "Angle (knee), left"
+    assert sections.name_of(rows, "other", "both") == "other"
+
+
+def test_names_of_people_and_groups_are_text(study: Study) -> None:
+    bad = "<script>alert(1)</script>"
+    table = study.table.assign(group=study.table["group"].replace("patients", bad))
+    named = Study(table, study.sessions.assign(participant=bad), study.columns)
+    made = mb.groups(table, by="group", metrics=METRICS)
+    for part in (
+        sections.differences_in_short(named, made),
+        sections.differences(named, made),
+        sections.description(named, made),
+        sections.missing(named, made.without_value),
+        sections.sessions(named),
+        sections.methods(named, bad, [bad], [bad]),
+    ):
+        assert bad not in str(part)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("render", "parameters", "heading"),
+    [
+        (render_groups, {"by": "group", "within": "visit"}, "The groups"),
+        (render_reliability, {}, "Systematic change"),
+    ],
+)
+def test_a_rendered_page_goes_whole_with_a_session(
+    render: object, parameters: dict[str, str], heading: str, tmp_path: Path, demo: Path
+) -> None:
+    store = Store(tmp_path / "sessions", reports=tmp_path / "reports")
+    study = read_study(add_study(store, demo, 6), store=store)
+    made = render(  # type: ignore[operator]
+        study,
+        store.reports / "paper",
+        title="squats",
+        parameters={"metrics": "knee_flexion", **parameters},
+    )
+    page = made["html"].read_text(encoding="utf-8")
+    assert heading in page
+    assert "Knee flexion" in page
+    assert "Traceback" not in page
+    assert str(tmp_path) not in page
+    assert all(path.is_file() for path in made.values())
+    assert Study.read(store.reports / "paper").flow() == study.flow()
+    store.delete("s1v1")
+    assert not (store.reports / "paper").exists()
