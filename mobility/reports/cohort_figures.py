@@ -38,12 +38,14 @@ def over_time(changes: pd.DataFrame, *, title: str) -> Figure:
     Parameters
     ----------
     changes
-        Of :func:`mobility.pipeline.cohort.changes`, not empty. Participants after the first
-        `MOST_PANELS` are not drawn.
+        Of :func:`mobility.pipeline.cohort.changes`, not empty. Of more than `MOST_PANELS`
+        participants those are drawn who changed most, by their errors.
     title
         Name of the metric.
     """
-    people = list(dict.fromkeys(changes["user_id"]))[:MOST_PANELS]
+    changed = (changes["change"].abs() / changes["mdc95"]).groupby(changes["user_id"]).max()
+    most = set(changed.sort_values(ascending=False, kind="stable").index[:MOST_PANELS])
+    people = [each for each in dict.fromkeys(changes["user_id"]) if each in most]
     columns = min(3, len(people))
     rows = -(-len(people) // columns)
     figure, axes = panels(rows, columns, height=1.1 + 2.3 * rows, sharey=True)

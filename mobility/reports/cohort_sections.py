@@ -9,7 +9,6 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import htpy as h
 from markupsafe import Markup
 
 from mobility import registry, tables
@@ -25,7 +24,15 @@ from mobility.pipeline.cohort import (
 from mobility.reports import lab_norms
 from mobility.reports.cohort_figures import MOST_PANELS
 from mobility.reports.first_page import CLASS_OF_LEVEL
-from mobility.reports.sections import Cell, Row, bullets, html, measured, paragraphs, table
+from mobility.reports.sections import (
+    Cell,
+    Row,
+    bullets,
+    measured,
+    opening,
+    paragraphs,
+    table,
+)
 from mobility.reports.study_sections import MOST_NAMED, counted
 from mobility.sessions.record import ANONYMOUS, verdict_in_words
 from mobility.wording import listed, shortened, split_names
@@ -185,12 +192,7 @@ def session_table(sessions: pd.DataFrame) -> Markup:
         ).itertuples()
     ]
     head = ["Session", "Participant", "Date", "View", "Recording", "Repetitions", "State"]
-    return _opening(tables.sentence("cohort.sessions"), table(head, rows, caption=""))
-
-
-def _opening(summary: str, content: Markup) -> Markup:
-    """Put a long list into a part that opens; empty without any."""
-    return html(h.details[h.summary[summary], content]) if content else content
+    return opening(tables.sentence("cohort.sessions"), table(head, rows, caption=""))
 
 
 def _recording(level: str, exercise: str) -> str | Cell:
@@ -274,7 +276,7 @@ def changes_table(frame: pd.DataFrame, changed: Mapping[str, pd.DataFrame]) -> M
             )
     head = ["Measure", "Side", "Date", "Value", "Change", "MDC₉₅", "Error", "The change is"]
     listing = table(head, rows, caption=tables.sentence("cohort.changes"), numeric=True)
-    made = _opening(tables.sentence("cohort.all_changes"), listing)
+    made = opening(tables.sentence("cohort.all_changes"), listing)
     if len(people) > MOST_PANELS:
         return paragraphs(tables.sentence("cohort.first_panels", count=MOST_PANELS)) + made
     return made

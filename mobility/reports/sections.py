@@ -119,7 +119,7 @@ def table(
     rows
         Cells of each row.
     caption
-        What the table shows.
+        What the table shows; empty where that stands above it.
     numeric
         Whether all columns after the first are numbers, set to the right.
     """
@@ -144,12 +144,17 @@ def table(
     return html(
         h.div(".table")[
             h.table(class_="numeric" if numeric else None)[
-                h.caption[caption],
+                h.caption[caption] if caption else None,
                 h.thead[h.tr[(h.th(scope="col")[cell] for cell in head)]],
                 h.tbody[(h.tr[shown(row)] for row in rows)],
             ]
         ]
     )
+
+
+def opening(summary: str, content: Markup) -> Markup:
+    """Put a long list into a part that opens; empty without a list."""
+    return html(h.details[h.summary[summary], content]) if content else content
 
 
 def facts(entries: Mapping[str, str | None]) -> Markup:

@@ -12,7 +12,7 @@ from markupsafe import Markup
 from mobility import registry, tables
 from mobility.errors import BadInputError
 from mobility.formatting import MISSING, between, quantity, rounded
-from mobility.reports.sections import Cell, Row, bullets, html, paragraphs, table
+from mobility.reports.sections import Cell, Row, bullets, html, opening, paragraphs, table
 from mobility.studies.retest import main_error
 from mobility.wording import capital, listed
 
@@ -50,8 +50,7 @@ def sessions(study: Study) -> Markup:
         ).itertuples()
     ]
     head = ["Session", "Participant", "Why it is left out"]
-    listing = table(head, rows, caption="")
-    return html(h.details[h.summary[tables.sentence("studies.sessions")], listing])
+    return opening(tables.sentence("studies.sessions"), table(head, rows, caption=""))
 
 
 def name_of(rows: pd.DataFrame, metric: str, side: str = "") -> str:

@@ -29,7 +29,17 @@ from mobility.formatting import (
 )
 from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.geometry import called
-from mobility.reports.sections import Cell, Row, bullets, facts, html, paragraphs, sentence, table
+from mobility.reports.sections import (
+    Cell,
+    Row,
+    bullets,
+    facts,
+    html,
+    opening,
+    paragraphs,
+    sentence,
+    table,
+)
 from mobility.sessions.files import atomic, make_folder, writing
 from mobility.validation.inference import BOOTSTRAP_COVERAGE
 from mobility.validation.limits import LEAST, limits_interval_width
@@ -101,12 +111,9 @@ def header(document: Mapping[str, Any]) -> Markup:
         ]
         for trial in trials
     ]
-    return overview + table(
-        ["Session", "Participant", "Condition", "Lab file", "Lag, s", "Correlation"],
-        rows,
-        caption=tables.sentence("validation.trials"),
-        numeric=True,
-    )
+    head = ["Session", "Participant", "Condition", "Lab file", "Lag, s", "Correlation"]
+    listing = table(head, rows, caption="", numeric=True)
+    return overview + opening(tables.sentence("validation.trials"), listing)
 
 
 def _margin(document: Mapping[str, Any]) -> str | None:

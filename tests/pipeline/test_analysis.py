@@ -12,11 +12,13 @@ import pytest
 import xarray as xr
 from processes import in_children
 
+from mobility import __version__
 from mobility.errors import BadInputError, NotFoundError, VideoError
 from mobility.pipeline import analysis
 from mobility.provenance import POSE, RESULTS, Code, code_digest, sha256, with_history
 from mobility.reports import stored
 from mobility.sessions.files import read_json, write_json
+from mobility.sessions.references import Norms
 from mobility.store import Session, Store
 
 # These processes have no threads that a copy could miss.
@@ -259,6 +261,39 @@ def test_a_change_redoes_what_depends_on_it(session):
         assert outdated(session) == ALL
     assert outdated(session) == []
     assert session.report_is_current()
+
+
+def filmed_from_the_left(session: Session) -> None:
+    """Give an analysed session a view, of which the stand-ins know nothing."""
+    quality = session.result_file("capture_quality")
+    write_json(quality, session.capture_quality() | {"view": {"name": "side left"}})
+    file = session.folder / "session.json"
+    record = read_json(file)
+    record["stages"]["capture_quality"]["sha256"] = sha256(quality)
+    write_json(file, record)
+
+
+def test_norms_of_the_lab_outdate_a_report_and_hold_for_results_of_this_code(session):
+    session.analyze()
+    filmed_from_the_left(session)
+    session.render_report()
+    conditions = {
+        **{"exercise": "Overhead Squat", "view": "side left"},
+        **{"method": "", "cameras": 1, "software": __version__},
+    }
+    norm = {
+        **{"conditions": conditions, "metric": "knee_flexion", "sex": None, "age": None},
+        **{"people": 24, "mean": 110.0, "sd": 10.0, "units": "degree"},
+        "percentiles": [(25, 103.0), (50, 110.0), (75, 117.0)],
+    }
+    made = {"name": "ours", "made": "2026-01-01T00:00:00Z"}
+    session.store.save_reference(Norms.model_validate({**made, "norms": [norm]}))
+    assert session.references().norm("knee_flexion") is not None
+    assert not session.report_is_current()
+    session.render_report()
+    assert session.report_is_current()
+    with other_code(RESULTS):
+        assert session.references().norm("knee_flexion") is None
 
 
 def test_a_report_is_never_made_of_an_outdated_analysis(store, session, calls):

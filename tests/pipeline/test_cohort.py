@@ -570,6 +570,13 @@ def test_changes_say_whose_error_they_are_held_against() -> None:
     assert words.count("of this lab&#39;s 24 people, ours") == 2
 
 
+def test_of_many_people_those_who_changed_most_are_drawn() -> None:
+    frame = made_up({f"p{i:02}": [0.0, float(i)] for i in range(30)})
+    figure = cohort_figures.over_time(cohort.changes(frame, "m"), title="M")
+    titles = {axis.get_title(loc="left") for axis in figure.axes}
+    assert titles == {f"p{i:02}" for i in range(6, 30)}
+
+
 def test_a_folder_with_something_else_is_not_replaced(store, tmp_path) -> None:
     from mobility.reports.render import render_cohort
 

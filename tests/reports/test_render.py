@@ -6,6 +6,7 @@ import datetime
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -42,6 +43,7 @@ from mobility.sessions.record import (
     Stage,
     VideoFile,
 )
+from mobility.sessions.references import Norms, RetestErrors
 
 HOSTILE = "Anna <img src=x onerror=alert(1)> & Ødegård"
 
@@ -321,6 +323,42 @@ def test_recording_without_a_repetition_has_a_whole_report(tmp_path: Path, analy
     document = ReportDocument.model_validate_json(files["json"].read_text(encoding="utf-8"))
     assert document.knee_movement_phases.front is None
     assert document.grouped_data["hip_flexion"].metrics["left_hip_flexion"] is None
+
+
+@pytest.mark.slow
+def test_a_report_shows_what_the_labs_own_studies_found(tmp_path: Path, demo: Path) -> None:
+    store = mb.Store(tmp_path / "sessions", reports=tmp_path / "reports")
+    for name, day in (("one", "2026-03-01"), ("two", "2026-04-01")):
+        shutil.copytree(demo, store.path / name)
+        file = store.path / name / "session.json"
+        created = {"session_id": name, "user_id": "p01", "created_at": f"{day}T10:00:00Z"}
+        write_json(file, json.loads(file.read_text()) | created)
+        store.session(name).analyze()
+    session = store.session("two")
+    before = session.render_report()["html"].read_text(encoding="utf-8")
+    conditions = {
+        **{"exercise": "Overhead Squat", "view": session.capture_quality()["view"]["name"]},
+        **{"method": session.metrics().attrs["method"], "cameras": 1},
+        **{"software": mb.__version__},
+    }
+    measured = {"conditions": conditions, "metric": "knee_flexion", "units": "degree"}
+    norm = {**measured, "sex": None, "age": None, "people": 24, "mean": 110.0, "sd": 10.0}
+    norm["percentiles"] = [(25, 103.0), (50, 110.0), (75, 117.0)]
+    errors = [
+        {**measured, "side": side, "sem": 2.0, "low": None, "high": None, "participants": 12}
+        for side in ("left", "right")
+    ]
+    made = {"made": "2026-01-01T00:00:00Z"}
+    store.save_reference(Norms.model_validate({"name": "ours", "norms": [norm], **made}))
+    store.save_reference(RetestErrors.model_validate({"name": "twice", "errors": errors, **made}))
+    page = session.render_report()["html"].read_text(encoding="utf-8")
+    for words in (
+        "shaded: 50 of 100 of this lab's 24 people (ours)",
+        "This lab's own norms: the z score",
+        "of this lab's 12 people, twice",
+    ):
+        assert words in page
+        assert words not in before
 
 
 def test_the_first_page_is_told_before_the_rest_is_drawn(tmp_path: Path) -> None:

@@ -77,6 +77,16 @@ def test_the_words_have_lag_versions_and_settings_and_escape_what_came_from_a_pe
     assert "was set by hand" in sections.methods_text(by_hand, trial.agreement)
 
 
+def test_the_trials_of_a_study_stand_in_a_part_that_opens() -> None:
+    trial = {
+        **{"session_id": "s1", "participant": "p1", "condition": "", "lab_file": "a.c3d"},
+        **{"lag_s": 0.1, "lag_sd_s": 0.01, "correlation": 0.99},
+    }
+    study = {"study": "ours", "trials": [trial] * 3, "failed": [trial], "margin_deg": None}
+    page = sections.header(study)
+    assert page.index("3 of 4 compared") < page.index("<details>") < page.index("a.c3d")
+
+
 def test_the_values_can_be_computed_again_from_those_of_the_repetitions_and_latex_is_whole(
     trial: Trial, document: Any, tmp_path: Path
 ) -> None:
