@@ -29,10 +29,11 @@ def add_session(
     values: Mapping[str, Any] | None = None,
     sd: float | None = None,
     warnings: Sequence[str] = (),
+    versions: Mapping[str, str] | None = None,
 ) -> None:
     """Put a session into `store`: the demo's, with other numbers of some metrics.
 
-    `warnings` are the codes of its warnings, beside those of the demo.
+    `warnings` are the codes of its warnings, beside those of the demo; `versions` are of metrics.
     """
     folder = store.path / name
     folder.mkdir(parents=True)
@@ -43,6 +44,8 @@ def add_session(
         metrics[metric] = metrics[metric].copy(data=value)
         if sd is not None:
             metrics[f"{metric}_sd"] = metrics[f"{metric}_sd"] * 0 + sd
+    for metric, version in (versions or {}).items():
+        metrics[metric].attrs["version"] = version
     write_dataset(folder / "metrics.nc", metrics)
     record = json.loads((folder / "session.json").read_text())
     created_at = f"{date}T{time}+02:00"

@@ -85,8 +85,9 @@ def groups(
     Each measure has a model with fixed effects of `by`, of each of `within`, of both together, and
     of `adjust`; participants are random, and so are their differences in each of `within`, for
     values of one person are alike. Differences are of means over the other factors. Their tests and
-    intervals have Satterthwaite's degrees of freedom; p values are adjusted over the measures by
-    Holm's method.
+    intervals have Satterthwaite's degrees of freedom; p values of an effect are adjusted over its
+    comparisons, the measures and the sides by Holm's method. Of three visits or more, the changes
+    between any two are taken to vary alike.
 
     Parameters
     ----------

@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable
 from typing import Annotated, NamedTuple
 
+import numpy as np
 from pydantic import Field
 from scipy import stats
 
@@ -18,6 +19,8 @@ from mobility.options import checked
 from mobility.validation.limits import limits_interval_width
 
 __all__ = ["groups", "icc", "limits", "sem"]
+
+_POINTS = 2000
 
 MOST = 1_000_000
 """Participants beyond which a plan is refused."""
@@ -53,7 +56,9 @@ def icc(
     With k trials and z = 1.96, :math:`n = 1 + 8 z^2 (1 - \rho)^2 (1 + (k-1) \rho)^2 / (k (k-1)
     w^2)`; with two trials and :math:`\rho \ge 0.7`, 5 ρ more (Bonett). The interval that comes out
     is as wide as w on average, and wider in half of the studies; with `assurance` it is at most as
-    wide in that share of them (Zou).
+    wide in that share of them: Zou's number, and more where the exact interval needs it (Zou's
+    gives 70 % in place of 80 % of coefficients above 0.9). Averages of less than 10 participants
+    are rough.
 
     Parameters
     ----------
@@ -86,6 +91,8 @@ def icc(
             pairs * width**2
         )
     count = _whole(needed)
+    while assurance is not None and _share_as_narrow(width, count, trials, icc) < assurance:
+        count = _whole(count + 1)
     reached = z * spread * math.sqrt(8 / (pairs * (count - 1)))
     kind = "average" if assurance is None else "assured"
     why = tables.sentence(
@@ -201,6 +208,21 @@ def groups(
         reliability=sd**2 / (sd**2 + sem**2 / trials),
     )
     return Plan(count, trials, reached(count, sem), why, count - without)
+
+
+def _share_as_narrow(width: float, n: int, k: int, coefficient: float) -> float:
+    """Share of studies in which the 95 % interval of ICC(C,1) is at most this wide.
+
+    McGraw & Wong 1996, Psychol Methods 1:30: the ratio of the mean squares, over its expectation,
+    has the F distribution.
+    """
+    of_people, of_error = n - 1, (n - 1) * (k - 1)
+    expected = (1 + (k - 1) * coefficient) / (1 - coefficient)
+    ratio = expected * stats.f.ppf((np.arange(_POINTS) + 0.5) / _POINTS, of_people, of_error)
+    low = ratio / stats.f.ppf(0.975, of_people, of_error)
+    high = ratio * stats.f.ppf(0.975, of_error, of_people)
+    widths = k * (high - low) / ((high + k - 1) * (low + k - 1))
+    return float((widths <= width).mean())
 
 
 def _power(n: int, effect: float, alpha: float) -> float:

@@ -101,7 +101,7 @@ class Study:
 _RESERVED = frozenset(
     {
         *("line", "session_id", "metric", "side", "value", "sd", "sem", "text", "reason", "level"),
-        *OF_MEASURE,
+        *("rep", "left_out", "view", "recording", "cameras", "method", "software", *OF_MEASURE),
     }
 )
 """Columns of the table that a list cannot have."""
@@ -148,6 +148,11 @@ def read_list(path: FilePath) -> pd.DataFrame:
             raise BadInputError(f"{file}: the column '{name}' is measured; give it another name")
     if ("session" in names) == ("video" in names):
         raise BadInputError(f"{file}: needs one of the columns 'session' and 'video'")
+    if "session" in names and (of_video := [name for name in names if name in OF_VIDEO]):
+        raise BadInputError(
+            f"{file}: the column '{of_video[0]}' says how a video is analysed, and sessions are"
+            " already; delete it"
+        )
     for number, values in rows:
         if len(values) != len(names):
             raise BadInputError(
@@ -262,7 +267,14 @@ def _measured(frame: pd.DataFrame, level: str) -> pd.DataFrame:
     inside = rows["item"].ne("")
     rows["metric"] = rows["metric"].where(~inside, rows["metric"] + "[" + rows["item"] + "]")
     rows = pd.concat([rows, _decisions(rows)], ignore_index=True)
-    described = rows.drop_duplicates(["metric", "side"])[["metric", "side", *OF_MEASURE]]
+    # Numbers of another version of a measure are of another measure.
+    newest = rows.groupby("metric")["version"].agg(lambda texts: max(texts, key=_release))
+    older = rows["version"].ne(rows["metric"].map(newest))
+    rows.loc[older, ["value", "sd", "sem"]] = float("nan")
+    rows.loc[older, ["text", "reason"]] = "", tables.sentence("studies.older_version")
+    rows["version"] = rows["metric"].map(newest)
+    described = rows.iloc[older.argsort(kind="stable")].drop_duplicates(["metric", "side"])
+    described = described[["metric", "side", *OF_MEASURE]]
     names = frame["session_id"].astype(str).unique()
     every = pd.DataFrame({"session_id": names}).merge(described, how="cross")
     numbers = rows[["session_id", "metric", "side", "rep", "value", "sd", "sem", "text", "reason"]]
@@ -289,6 +301,11 @@ def _decisions(rows: pd.DataFrame) -> pd.DataFrame:
 def scores(table: pd.DataFrame) -> list[str]:
     """Names of the measures that are decisions, of which kappa is given."""
     return list(dict.fromkeys(table.loc[table["kind"].eq(DECISION), "metric"]))
+
+
+def _release(version: str) -> tuple[int, str]:
+    """Order of versions: 3 before 10."""
+    return len(version), version
 
 
 def choose_metrics(table: pd.DataFrame, metrics: Sequence[str] | None) -> list[str]:

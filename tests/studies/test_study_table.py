@@ -76,6 +76,9 @@ def test_measures_are_chosen_by_name(store: Store, tmp_path: Path) -> None:
         ("session,visitt\na1,1\n", "did you mean 'visit'"),
         ("session,session\na1,a1\n", "the column 'session' twice"),
         ("session,value\na1,1\n", "give it another name"),
+        ("session,left_out\na1,1\n", "give it another name"),
+        ("session,view\na1,left\n", "give it another name"),
+        ("session,exercise\na1,Squat\n", "'exercise' says how a video is analysed"),
         ("session,\na1,1\n", "a column without a name"),
         ("participant,visit\nann,1\n", "needs one of the columns"),
         ("session,visit\na1\n", "line 2: 1 values for 2 columns"),
@@ -90,6 +93,19 @@ def test_measures_are_chosen_by_name(store: Store, tmp_path: Path) -> None:
 def test_what_cannot_be_used(store: Store, tmp_path: Path, text: str, words: str) -> None:
     with pytest.raises(BadInputError, match=words):
         read_study(listed(tmp_path, text), store=store)
+
+
+def test_numbers_of_an_older_version_of_a_measure_are_not_used(tmp_path: Path, demo: Path) -> None:
+    store = Store(tmp_path / "sessions")
+    for number, version in enumerate(("2", "10", "10")):
+        name, user = f"s{number}", f"p{number}"
+        versions = {"knee_flexion": version}
+        add_session(store, demo, name, user_id=user, date="2026-03-01", versions=versions)
+    table = read_study(listed(tmp_path, "session\ns0\ns1\ns2\n"), store=store).table
+    knee = table.query("metric == 'knee_flexion' and side == 'left'").set_index("session_id")
+    assert knee["value"].notna().tolist() == [False, True, True]
+    assert "older version" in knee["reason"]["s0"]
+    assert set(knee["version"]) == {"10"}
 
 
 def test_sessions_that_are_not_there(store: Store, tmp_path: Path) -> None:
