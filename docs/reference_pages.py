@@ -42,6 +42,9 @@ SEEN_AS = {
     "benchmarks/real.md": "measured-real",
     "benchmarks/reported.md": "measured-reported",
     "benchmarks/findings.md": "measured-findings",
+    "benchmarks/twice.md": "measured-twice",
+    "benchmarks/reliability.md": "measured-reliability",
+    "benchmarks/groups.md": "measured-groups",
     "benchmarks/exercises.md": "measured-exercises",
 }
 """The pages here are made of these files, to which pages link so that links work in a copy too."""
@@ -63,6 +66,9 @@ def write(folder: Path) -> None:
         "measured-real": measured("real", ""),
         "measured-reported": measured("reported", ""),
         "measured-findings": measured("findings", "# Findings counted\n"),
+        "measured-twice": measured("twice", ""),
+        "measured-reliability": measured("reliability", "# Intervals of reliability\n"),
+        "measured-groups": measured("groups", ""),
         "measured-exercises": measured("exercises", ""),
     }
     for name, lines in pages.items():
