@@ -522,20 +522,20 @@ def cohort(
         if metrics is not None:
             frame = frame[frame["metric"].isin(["", *split_names(metrics)])]
         written = cohort.write_table(frame, table)
-        norms = _save_norms(opened, frame, save_norms)
         if as_json:
             files = uris({"table": written, "dictionary": cohort.dictionary_of(written)})
-            print_json({**(files or {}), **norms})
-        else:
-            typer.echo(f"table   {written}\n        {cohort.dictionary_of(written)}")
+            print_json({**(files or {}), **_save_norms(opened, frame, save_norms)})
+            return
+        typer.echo(f"table   {written}\n        {cohort.dictionary_of(written)}")
+        _save_norms(opened, frame, save_norms)
         return
     made = render_cohort(opened, out or opened.reports / "cohort", parameters=parameters)
     frame = pd.read_parquet(made["parquet"])
-    norms = _save_norms(opened, frame, save_norms)
     sessions = cohort.overview(frame)
     without = sessions[sessions["reason"].ne("")]
     if as_json:
         left_out = without[["session_id", "reason"]].to_dict("records")
+        norms = _save_norms(opened, frame, save_norms)
         print_json({**(uris(made) or {}), "left_out": left_out, **norms})
         return
     if len(without):
@@ -544,6 +544,7 @@ def cohort(
         for reason, count in cohort.left_out(sessions).items():
             typer.echo(tables.sentence("command_line.cohort.left_out", count=count, reason=reason))
     typer.echo(f"report  {made['html']}\ntable   {made['csv']}\n        {made['parquet']}")
+    _save_norms(opened, frame, save_norms)
 
 
 def _save_norms(opened: Store, frame: pd.DataFrame, name: str | None) -> dict[str, str]:

@@ -11,7 +11,7 @@ import pytest
 from cohort_cases import add_session
 
 from mobility.errors import BadInputError, NotFoundError, StorageError
-from mobility.pipeline.cohort import COLUMNS
+from mobility.pipeline.cohort import COLUMNS, to_dataframe
 from mobility.sessions.files import read_json, write_json
 from mobility.sessions.record import now
 from mobility.sessions.references import (
@@ -189,8 +189,15 @@ def test_what_holds_for_a_session(tmp_path: Path, demo: Path) -> None:
         software=str(session.record.provenance.versions["mobility"]),
     )
     assert (lab.sex, lab.age) == ("female", pytest.approx(30, abs=1))
-    version = lab.versions["mobility_index"]
-    assert version == session.metrics()["mobility_index"].attrs["version"]
+    # As norms and errors are made: of the table of a cohort.
+    rows = to_dataframe([session], recordings=["all"]).astype({"metric": "str", "version": "str"})
+    first = rows.iloc[0]
+    for name in ("exercise", "view", "method", "cameras"):
+        assert getattr(lab.conditions, name) == first[name]
+    assert first["software"] == f"{lab.conditions.software}, outdated"
+    versions = dict(zip(rows["metric"], rows["version"], strict=True))
+    assert {name: lab.versions.get(name, "") for name in versions} == versions
+    assert lab.versions["mobility_index"]
     assert not session.is_current()  # nothing is compared with results of older code
     assert session.references().conditions is None
     assert LabReferences.of_session(store.demo("Overhead Squat")).conditions is None
