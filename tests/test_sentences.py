@@ -40,9 +40,12 @@ def _calls() -> Iterator[tuple[str, str, set[str] | None]]:
     """Where, the pattern of the key, and the names that are filled in (None: a ** among them)."""
     for path, tree in TREES.items():
         for node in ast.walk(tree):
-            if not isinstance(node, ast.Call) or not ast.unparse(node.func).endswith(
-                ("tables.sentence", "tables.warning")
+            if not isinstance(node, ast.Call) or not (
+                ast.unparse(node.func).endswith(("tables.sentence", "tables.warning"))
+                or ast.unparse(node.func) == "sentence"
             ):
+                continue
+            if ast.unparse(node.args[0]) == "key":  # handed on by what takes it
                 continue
             names = {word.arg for word in node.keywords}
             filled = None if None in names else {str(name) for name in names}

@@ -66,8 +66,10 @@ def differences_in_short(study: Study, made: Groups) -> Markup:
         beyond = rows[rows["p_holm"].lt(CERTAIN)]
         beyond = beyond.sort_values("effect_size", key=abs, ascending=False)
         about = {"effect": effect, "count": len(rows), "beyond": len(beyond)}
-        sentence = f"studies.groups.{'none' if beyond.empty else 'some'}"
-        parts += [h.h3[capital(str(effect))], paragraphs(tables.sentence(sentence, **about))]
+        sentence = tables.sentence(
+            "studies.groups.none" if beyond.empty else "studies.groups.some", **about
+        )
+        parts += [h.h3[capital(str(effect))], paragraphs(sentence)]
         parts.append(
             bullets(
                 tables.sentence(
@@ -383,13 +385,18 @@ def reliability_methods(study: Study, found: Reliability) -> Markup:
     errors = _statistic(found, "sem")
     factors = listed(list(dict.fromkeys(", ".join(filter(None, errors["over"])).split(", "))))
     methods_of = set(errors["method"])
-    how = "balanced" if methods_of == {"analysis of variance"} else "components"
+    how = tables.sentence(
+        "studies.reliability.balanced"
+        if methods_of == {"analysis of variance"}
+        else "studies.reliability.components",
+        factors=factors,
+    )
     return paragraphs(
         tables.sentence(
             "studies.reliability.methods",
             exercise=first["exercise"],
             software=listed(sorted(set(study.sessions["software"]) - {""})),
-            anova=tables.sentence(f"studies.reliability.{how}", factors=factors),
+            anova=how,
             factors=factors,
         )
     )

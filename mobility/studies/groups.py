@@ -198,8 +198,8 @@ def check_groups(
     rows = checked_values(table, named=("participant", "metric"))
     chosen: pd.DataFrame = rows[rows["metric"].isin(choose_metrics(rows, metrics))]
     of_row = [name for name in ("session_id", "metric", "side", "rep") if name in columns]
-    if len(of_row) == 4 and (twice := chosen.duplicated(of_row)).any():
-        row = chosen.loc[twice.idxmax()]
+    if len(of_row) == 4 and (again := chosen.duplicated(of_row)).any():
+        row = chosen.loc[again.idxmax()]
         where = f"{row['metric']} {row['side']}".strip()
         raise BadInputError.of({"table": f"{where} of session {row['session_id']} is there twice"})
     for option, names in (("by", [by]), ("within", within)):
