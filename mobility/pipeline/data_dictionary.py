@@ -78,11 +78,8 @@ def _field(name: str, entry: dict[str, Any] | None) -> dict[str, Any]:
 def _fields_of_measures() -> list[dict[str, Any]]:
     columns = tables.load("cohort_columns")["columns"]
     texts = {name: columns[name]["what"] for name in _OF_MEASURE}
-    texts |= {
-        "which": tables.sentence("cohort.dictionary.measures.which"),
-        "reference": tables.sentence("cohort.dictionary.measures.reference"),
-        "source": tables.sentence("cohort.dictionary.measures.source"),
-    }
+    for name in ("which", "reference", "source"):
+        texts[name] = tables.sentence(f"cohort.dictionary.measures.{name}")
     return [{"name": name, "type": "string", "description": what} for name, what in texts.items()]
 
 

@@ -400,13 +400,18 @@ def reliability_methods(study: Study, found: Reliability) -> Markup:
     errors = _statistic(found, "sem")
     factors = listed(list(dict.fromkeys(", ".join(filter(None, errors["over"])).split(", "))))
     methods_of = set(errors["method"])
-    how = "balanced" if methods_of == {"analysis of variance"} else "components"
+    how = tables.sentence(
+        "studies.reliability.by.balanced"
+        if methods_of == {"analysis of variance"}
+        else "studies.reliability.by.components",
+        factors=factors,
+    )
     return paragraphs(
         tables.sentence(
             "studies.reliability.methods",
             exercise=first["exercise"],
             software=listed(sorted(set(study.sessions["software"]) - {""})),
-            anova=tables.sentence(f"studies.reliability.by.{how}", factors=factors),
+            anova=how,
             factors=factors,
         )
     )
