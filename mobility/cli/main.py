@@ -519,9 +519,8 @@ def cohort(
             warn(str(error))
     if table is not None:
         frame = cohort.to_dataframe(chosen, recordings=split_names(recordings))
-        if metrics is not None:
-            frame = frame[frame["metric"].isin(["", *split_names(metrics)])]
-        written = cohort.write_table(frame, table)
+        named = None if metrics is None else frame["metric"].isin(["", *split_names(metrics)])
+        written = cohort.write_table(frame if named is None else frame[named], table)
         if as_json:
             files = uris({"table": written, "dictionary": cohort.dictionary_of(written)})
             print_json({**(files or {}), **_save_norms(opened, frame, save_norms)})
