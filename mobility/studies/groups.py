@@ -6,7 +6,7 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,8 +86,8 @@ def groups(
     of `adjust`; participants are random, and so are their differences in each of `within`, for
     values of one person are alike. Differences are of means over the other factors. Their tests and
     intervals have Satterthwaite's degrees of freedom; p values of an effect are adjusted over its
-    comparisons, the measures and the sides by Holm's method. Of three visits or more, the changes
-    between any two are taken to vary alike.
+    comparisons, the measures and the sides by Holm's method. Of three visits or more, two are
+    compared by a model of these alone, for some changes vary more than others.
 
     Parameters
     ----------
@@ -313,32 +313,59 @@ def _differences(
     adjust: Sequence[str],
     levels: Mapping[str, Sequence[Any]],
 ) -> list[dict[str, Any]]:
-    """Rows of one measure: each comparison of each effect, or why there is none."""
-    comparisons = _comparisons(by, within, levels)
+    """Rows of one measure: each comparison of each effect, or why there is none.
+
+    Changes between some visits vary more than between others; so two levels of what differs within
+    people are compared by a model of these alone.
+    """
+    several = values[values["value"].notna()].groupby("participant", observed=True)
+    varying = [name for name in levels if several[name].nunique().gt(1).any()]
+    fits: dict[tuple[Any, ...], _Fit] = {}
+    rows = []
+    for (effect, comparison), (_, pairs) in _comparisons(by, within, levels).items():
+        of = {**levels, **{name: pair for name, pair in pairs.items() if name in varying}}
+        key = tuple(map(tuple, of.values()))
+        if key not in fits:
+            fits[key] = _fit_of(values, by, within, adjust, of)
+        used, missing, model, why = fits[key]
+        people = used["participant"].nunique()
+        row: dict[str, Any] = {"effect": effect, "comparison": comparison, "participants": people}
+        row |= {"values": len(used), "missing": missing, "reason": why}
+        if model is not None:
+            weights, _ = _comparisons(by, within, of)[effect, comparison]
+            row |= _compared(model, weights, effect, used)
+        rows.append(row)
+    return rows
+
+
+class _Fit(NamedTuple):
+    used: pd.DataFrame
+    missing: int
+    model: MixedModel | None
+    why: str
+
+
+def _fit_of(
+    values: pd.DataFrame,
+    by: str,
+    within: Sequence[str],
+    adjust: Sequence[str],
+    levels: Mapping[str, Sequence[Any]],
+) -> _Fit:
+    """Fit the model of the values of these levels, or say why there is none."""
+    for name, names in levels.items():
+        values = values[values[name].isin(names) | _not_given(values[name])]
     whole = values["value"].notna()
     for name in (*levels, *adjust):
         whole &= ~_not_given(values[name])
     used = values[whole]
-    counts = {
-        "participants": used["participant"].nunique(),
-        "values": len(used),
-        "missing": len(values) - len(used),
-    }
-    why = _too_few(used, levels)
-    model = None
-    if not why:
-        try:
-            model = _fit(used, by, within, adjust, levels)
-        except BadInputError as error:
-            why = str(error)
-    rows = []
-    for effect, comparison, weights in comparisons:
-        row: dict[str, Any] = {"effect": effect, "comparison": comparison, **counts}
-        if model is None:
-            rows.append({**row, "reason": why})
-        else:
-            rows.append({**row, **_compared(model, weights, effect, used), "reason": ""})
-    return rows
+    missing = len(values) - len(used)
+    if why := _too_few(used, levels):
+        return _Fit(used, missing, None, why)
+    try:
+        return _Fit(used, missing, _fit(used, by, within, adjust, levels), "")
+    except BadInputError as error:
+        return _Fit(used, missing, None, str(error))
 
 
 def _not_given(column: pd.Series) -> pd.Series:
@@ -416,8 +443,8 @@ def _covariate(column: pd.Series) -> Array:
 
 def _comparisons(
     by: str, within: Sequence[str], levels: Mapping[str, Sequence[Any]]
-) -> list[tuple[str, str, Array]]:
-    """Effect, name and weights of each comparison: pairs of levels, and differences of these."""
+) -> dict[tuple[str, str], tuple[Array, dict[str, tuple[Any, Any]]]]:
+    """Weights of each comparison, and the pairs of levels that it compares, by effect and name."""
     cells = _cells(levels)
     designs = np.array([_design_row(cell, levels) for cell in cells])
 
@@ -427,11 +454,11 @@ def _comparisons(
         average: Array = designs[inside].mean(axis=0)
         return average
 
-    found = []
+    made = {}
     for name in (by, *within):
         for one, other in itertools.combinations(levels[name], 2):
             weights = mean(**{name: other}) - mean(**{name: one})
-            found.append((name, f"{other} − {one}", weights))
+            made[name, f"{other} − {one}"] = weights, {name: (one, other)}
     for name in within:
         for one, other in itertools.combinations(levels[by], 2):
             for first, second in itertools.combinations(levels[name], 2):
@@ -440,8 +467,9 @@ def _comparisons(
                     for group in (one, other)
                 ]
                 words = f"({other} − {one}) of ({second} − {first})"
-                found.append((f"{by} × {name}", words, changes[1] - changes[0]))
-    return found
+                pairs = {by: (one, other), name: (first, second)}
+                made[f"{by} × {name}", words] = changes[1] - changes[0], pairs
+    return made
 
 
 def _compared(model: MixedModel, weights: Array, effect: str, used: pd.DataFrame) -> dict[str, Any]:

@@ -237,3 +237,17 @@ def test_categories_that_nobody_has_are_no_groups() -> None:
     group = pd.Categorical(table["group"], ["none", "a", "b"])
     named = table.assign(group=group, metric=pd.Categorical(table["metric"], ["other", "angle"]))
     pd.testing.assert_frame_equal(groups(named, by="group").differences, plain)
+
+
+def test_each_pair_of_three_visits_is_a_paired_t_test() -> None:
+    """Changes to the third visit vary more: a pooled error would reject 10 of 100 true ones."""
+    rng = np.random.default_rng(12)
+    values = rng.normal(50, 5, (10, 1)) + rng.normal(0, 1, (10, 3)) * [1.0, 1.0, 4.0]
+    table = study({f"P{i}": list(each) for i, each in enumerate(values)}, visit=[1, 2, 3] * 10)
+    rows = groups(table, by="visit").differences.set_index("comparison")
+    for one, other in ((1, 2), (1, 3), (2, 3)):
+        t = stats.ttest_rel(values[:, other - 1], values[:, one - 1])
+        row = rows.loc[f"{other} − {one}"]
+        assert row["p"] == pytest.approx(t.pvalue, rel=1e-6)
+        assert row["freedom"] == pytest.approx(9)
+        assert row["values"] == 20
