@@ -67,6 +67,9 @@ TABLE = """
     cohort --metrics knee_flexion
     ! reliability study.csv
     ! groups study.csv --by team
+    references list
+    ! references show ours
+    ! references delete ours
     batch one.csv --workers 1
     watch uploads --once --settle 0 --every 0.1 --workers 1
     ! open --port 99999

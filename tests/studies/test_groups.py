@@ -183,7 +183,7 @@ def test_values_of_an_unknown_group_or_age_are_counted_with_the_reason() -> None
     table.loc[1, "group"] = ""
     made = groups(table, by="group", adjust=["age"])
     assert made.differences["missing"].tolist() == [2]
-    assert made.reasons[["group", "reason", "count"]].to_numpy().tolist() == [
+    assert made.without_value[["group", "reason", "values"]].to_numpy().tolist() == [
         ["a", "no age is given", 1],
         ["", "no group is given", 1],
     ]

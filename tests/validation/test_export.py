@@ -241,11 +241,11 @@ def test_angles_and_repetitions_come_back_from_a_c3d(
         of_label = back["event_label"] == name.title()
         np.testing.assert_allclose(back["event_time"][of_label], accepted[name], atol=1e-6)
     curves = mb.normalise(back, back)["knee_flexion"].sel(side="right")
-    np.testing.assert_allclose(
-        curves,
-        mb.normalise(angles, accepted)["knee_flexion"].sel(side="right"),
-        atol=1e-4,
-    )
+    ours = mb.normalise(angles, accepted)["knee_flexion"].sel(side="right")
+    # The file does not say that the recording cuts a repetition off, of which ours is NaN.
+    whole = ours.notnull().to_numpy()
+    assert whole.any()
+    np.testing.assert_allclose(curves.to_numpy()[whole], ours.to_numpy()[whole], atol=1e-4)
     # A file of positions alone has no angle, and one with angles that are never given neither.
     write_c3d(squat, path, angles=given * np.nan, repetitions=repetitions.isel(rep=[1]))
     assert not {"knee_flexion", "start", "event_time"} & set(read_lab(path).data_vars)
