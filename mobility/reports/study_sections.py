@@ -14,7 +14,7 @@ from mobility.errors import BadInputError
 from mobility.formatting import MISSING, between, quantity, rounded
 from mobility.reports.sections import Cell, Row, bullets, html, opening, paragraphs, table
 from mobility.studies.retest import main_error
-from mobility.wording import capital, listed
+from mobility.wording import capital, listed, shortened
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -143,7 +143,7 @@ def without_result(study: Study, statistics: pd.DataFrame) -> Markup:
     if without.empty:
         return html()
     items = (
-        f"{reason}: {listed([name_of(study.table, m) for m in dict.fromkeys(of['metric'])])}"
+        f"{reason}: {shortened(name_of(study.table, m) for m in dict.fromkeys(of['metric']))}"
         for reason, of in without.groupby("reason", sort=False)
     )
     return html(paragraphs(tables.sentence("studies.groups.without")), bullets(items))
@@ -313,6 +313,13 @@ def reliability_table(study: Study, found: Reliability) -> Markup:
     return html(*made, bullets(notes), without_result(study, _statistic(found, "sem")))
 
 
+def _only_here_without(study: Study, found: Reliability, statistics: pd.DataFrame) -> Markup:
+    """Name the measures without a result that are not named below the first table already."""
+    errors = _statistic(found, "sem")
+    named = errors.loc[errors["reason"].ne(""), "metric"]
+    return without_result(study, statistics[~statistics["metric"].isin(named)])
+
+
 def _shown_forms(forms: Iterable[str]) -> list[str]:
     """Forms of one measurement; those of means are in the file."""
     return [form for form in dict.fromkeys(forms) if not form.endswith("k)")]
@@ -352,7 +359,7 @@ def changes_of_levels(study: Study, found: Reliability) -> Markup:
     head = ["Measure", "Of", "Mean change", "95 % interval", "p", "Limits of agreement"]
     caption = tables.sentence("studies.reliability.change_caption")
     made = table(head, rows, caption=caption, numeric=True)
-    return html(made, _kappas(study, found), without_result(study, changed))
+    return html(made, _kappas(study, found), _only_here_without(study, found, changed))
 
 
 def _kappas(study: Study, found: Reliability) -> Markup:
@@ -391,7 +398,7 @@ def components(study: Study, found: Reliability) -> Markup:
     head = ["Measure", *(capital(term) for term in terms)]
     caption = tables.sentence("studies.reliability.components_caption")
     made = table(head, rows, caption=caption, numeric=True)
-    return html(made, without_result(study, parts))
+    return html(made, _only_here_without(study, found, parts))
 
 
 def reliability_methods(study: Study, found: Reliability) -> Markup:
