@@ -160,7 +160,7 @@ def reliability(
     of_study = read_study(study, store=opened, recordings=split_names(recordings), workers=workers)
     names = choose_metrics(of_study.table, None if metrics is None else split_names(metrics))
     ordinal = [name for name in scores(of_study.table) if name in names]
-    found = compute(of_study.table, metrics=names, ordinal=ordinal)
+    result = compute(of_study.table, metrics=names, ordinal=ordinal)
     made = None
     if report:
         parameters = {"metrics": metrics or ""}
@@ -168,17 +168,17 @@ def reliability(
     if save is not None:
         opened.save_reference(retest_errors(of_study, save, metrics=names))
     if as_json:
-        flow = records(found.flow)
+        flow = records(result.flow)
         print_json(
             {
-                "measures": document(found),
-                "without_value": records(found.without_value),
+                "measures": document(result),
+                "without_value": records(result.without_value),
                 **{"flow": flow, "report": uris(made), "saved": save},
             }
         )
         return
     first = names if metrics else usual_measures(of_study, names)
-    lines = reliability_in_words(of_study, found, first)
+    lines = reliability_in_words(of_study, result, first)
     _say(lines or [tables.sentence("studies.reliability.none")], made)
     if save is not None:
         typer.echo(tables.sentence("studies.reliability.saved", name=save))

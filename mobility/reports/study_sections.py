@@ -222,28 +222,28 @@ def usual_measures(study: Study, names: Sequence[str]) -> list[str]:
     return [n for n in exercise.table["cohort"] if n in names] or list(names[:MOST_NAMED])
 
 
-def _statistic(found: Reliability, statistic: str) -> pd.DataFrame:
-    rows = found.statistics
+def _statistic(result: Reliability, statistic: str) -> pd.DataFrame:
+    rows = result.statistics
     return rows[rows["statistic"].eq(statistic)]
 
 
-def _of_one(found: Reliability, metric: str, side: str, statistic: str) -> Any:
+def _of_one(result: Reliability, metric: str, side: str, statistic: str) -> Any:
     try:
-        return main_error(found, metric, side, statistic)
+        return main_error(result, metric, side, statistic)
     except BadInputError:
         return None
 
 
-def _measures(found: Reliability) -> list[tuple[str, str]]:
-    pairs = found.statistics[["metric", "side"]].drop_duplicates()
+def _measures(result: Reliability) -> list[tuple[str, str]]:
+    pairs = result.statistics[["metric", "side"]].drop_duplicates()
     return list(pairs.itertuples(index=False, name=None))
 
 
-def reliability_in_words(study: Study, found: Reliability, usual: Sequence[str]) -> list[str]:
+def reliability_in_words(study: Study, result: Reliability, usual: Sequence[str]) -> list[str]:
     """Say of each of the usual measures what a change must exceed."""
     items = []
-    for metric, side in _measures(found):
-        sem, mdc, icc = (_of_one(found, metric, side, name) for name in ("sem", "mdc95", "icc"))
+    for metric, side in _measures(result):
+        sem, mdc, icc = (_of_one(result, metric, side, name) for name in ("sem", "mdc95", "icc"))
         if metric not in usual or sem is None or not math.isfinite(sem["value"]):
             continue
         units = sem["units"]
@@ -261,9 +261,9 @@ def reliability_in_words(study: Study, found: Reliability, usual: Sequence[str])
     return items
 
 
-def reliability_in_short(study: Study, found: Reliability, usual: Sequence[str]) -> Markup:
+def reliability_in_short(study: Study, result: Reliability, usual: Sequence[str]) -> Markup:
     """Say of the usual measures what a change must exceed."""
-    items = reliability_in_words(study, found, usual)
+    items = reliability_in_words(study, result, usual)
     return bullets(items) if items else paragraphs(tables.sentence("studies.reliability.none"))
 
 
@@ -272,18 +272,18 @@ def _digits(units: str) -> int | None:
     return 1 if units in ("degree", "percent") else None
 
 
-def drawn(found: Reliability, usual: Sequence[str]) -> list[tuple[str, str]]:
+def drawn(result: Reliability, usual: Sequence[str]) -> list[tuple[str, str]]:
     """Choose the measures and sides of the pictures."""
-    errors = _statistic(found, "sem")
+    errors = _statistic(result, "sem")
     given = errors[errors["value"].notna() & errors["metric"].isin(list(usual))]
     pairs = given.loc[given["side"].ne("right"), ["metric", "side"]].drop_duplicates()
     return list(pairs.itertuples(index=False, name=None))[:MOST_DRAWN]
 
 
-def reliability_table(study: Study, found: Reliability) -> Markup:
+def reliability_table(study: Study, result: Reliability) -> Markup:
     """List ICC, SEM and MDC of all measures, by what differs, with their intervals."""
     made = []
-    errors = found.statistics[found.statistics["statistic"].isin(["icc", "sem", "mdc95"])]
+    errors = result.statistics[result.statistics["statistic"].isin(["icc", "sem", "mdc95"])]
     for over, of_over in errors[errors["reason"].eq("")].groupby("over", sort=False):
         rows = []
         for (metric, side), one in of_over.groupby(["metric", "side"], sort=False):
@@ -310,12 +310,12 @@ def reliability_table(study: Study, found: Reliability) -> Markup:
         caption = tables.sentence("studies.reliability.caption", over=over)
         made.append(table(head, rows, caption=caption, numeric=True))
     notes = dict.fromkeys(errors.loc[errors["note"].ne(""), "note"])
-    return html(*made, bullets(notes), without_result(study, _statistic(found, "sem")))
+    return html(*made, bullets(notes), without_result(study, _statistic(result, "sem")))
 
 
-def _only_here_without(study: Study, found: Reliability, statistics: pd.DataFrame) -> Markup:
+def _only_here_without(study: Study, result: Reliability, statistics: pd.DataFrame) -> Markup:
     """Name the measures without a result that are not named below the first table already."""
-    errors = _statistic(found, "sem")
+    errors = _statistic(result, "sem")
     named = errors.loc[errors["reason"].ne(""), "metric"]
     return without_result(study, statistics[~statistics["metric"].isin(named)])
 
@@ -334,14 +334,14 @@ def _with_interval(row: pd.Series, units: str) -> h.Node:
     return html(value, " ", h.span(".interval")[f"({ends})"])
 
 
-def changes_of_levels(study: Study, found: Reliability) -> Markup:
+def changes_of_levels(study: Study, result: Reliability) -> Markup:
     """List the systematic changes between measurements, with limits of agreement."""
     rows: list[Row] = []
     limits = {
-        name: _statistic(found, name).set_index(["metric", "side", "over", "of"])["value"]
+        name: _statistic(result, name).set_index(["metric", "side", "over", "of"])["value"]
         for name in ("limit_low", "limit_high")
     }
-    changed = _statistic(found, "change")
+    changed = _statistic(result, "change")
     for row in changed[changed["reason"].eq("")].itertuples():
         key, digits = (row.metric, row.side, row.over, row.of), _digits(row.units)
         signed: dict[str, Any] = {"digits": digits, "signed": True}
@@ -359,11 +359,11 @@ def changes_of_levels(study: Study, found: Reliability) -> Markup:
     head = ["Measure", "Of", "Mean change", "95 % interval", "p", "Limits of agreement"]
     caption = tables.sentence("studies.reliability.change_caption")
     made = table(head, rows, caption=caption, numeric=True)
-    return html(made, _kappas(study, found), _only_here_without(study, found, changed))
+    return html(made, _kappas(study, result), _only_here_without(study, result, changed))
 
 
-def _kappas(study: Study, found: Reliability) -> Markup:
-    kappas = _statistic(found, "kappa")
+def _kappas(study: Study, result: Reliability) -> Markup:
+    kappas = _statistic(result, "kappa")
     rows = [
         [
             name_of(study.table, row["metric"], row["side"]),
@@ -376,9 +376,9 @@ def _kappas(study: Study, found: Reliability) -> Markup:
     return table(["Score", "Weights", "Kappa"], rows, caption=caption, numeric=True)
 
 
-def components(study: Study, found: Reliability) -> Markup:
+def components(study: Study, result: Reliability) -> Markup:
     """List the standard deviation of each part of the variance, a column for each part."""
-    parts = _statistic(found, "component")
+    parts = _statistic(result, "component")
     given = parts[parts["reason"].eq("")]
     terms = list(dict.fromkeys(given["of"]))
     rows: list[Row] = []
@@ -398,13 +398,13 @@ def components(study: Study, found: Reliability) -> Markup:
     head = ["Measure", *(capital(term) for term in terms)]
     caption = tables.sentence("studies.reliability.components_caption")
     made = table(head, rows, caption=caption, numeric=True)
-    return html(made, _only_here_without(study, found, parts))
+    return html(made, _only_here_without(study, result, parts))
 
 
-def reliability_methods(study: Study, found: Reliability) -> Markup:
+def reliability_methods(study: Study, result: Reliability) -> Markup:
     """Write the paragraph of a paper that says what was done."""
     first = study.table.iloc[0]
-    errors = _statistic(found, "sem")
+    errors = _statistic(result, "sem")
     factors = listed(list(dict.fromkeys(", ".join(filter(None, errors["over"])).split(", "))))
     methods_of = set(errors["method"])
     how = tables.sentence(
@@ -424,11 +424,11 @@ def reliability_methods(study: Study, found: Reliability) -> Markup:
     )
 
 
-def guidelines(study: Study, found: Reliability) -> Markup:
+def guidelines(study: Study, result: Reliability) -> Markup:
     """List what guidelines ask for: what the report says, and what is left to write."""
     made = []
     for name, guide in tables.load("reliability_items").items():
-        has = set(found.statistics["statistic"])
+        has = set(result.statistics["statistic"])
         rows = []
         for item in guide["items"]:
             if item.get("where") and item["where"] not in has:

@@ -204,9 +204,9 @@ class LabReferences:
         record = session.record
         if session.store.read_only or record.phone_key is not None or record.provenance is None:
             return cls()
-        found = references(session.store)
+        result = references(session.store)
         view = (session.capture_quality().get("view") or {}).get("name", UNKNOWN)
-        if not found or view == UNKNOWN:
+        if not result or view == UNKNOWN:
             return cls()
         metrics = session.metrics()
         conditions = Conditions(
@@ -225,9 +225,9 @@ class LabReferences:
         with suppress(MobilityError):  # a damaged record of a person: their sex and age are unknown
             participant = session.participant
         if participant is None:
-            return cls(conditions, found, versions)
+            return cls(conditions, result, versions)
         age = participant.age_in(record.created_at.year)
-        return cls(conditions, found, versions, participant.sex, age)
+        return cls(conditions, result, versions, participant.sex, age)
 
     def retest_error(self, metric: str, side: str) -> tuple[RetestError, str] | None:
         """Find the newest error of measuring again, and the name of its reference."""

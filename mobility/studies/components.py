@@ -116,17 +116,17 @@ def parts(terms: Sequence[str], over: Mapping[str, int]) -> Parts:
         Factors that differ between two values, each with the number of its levels over which the
         mean is; 1 for one value. Without any, only the residual is an error.
     """
-    found = Parts({}, {}, {})
+    result = Parts({}, {}, {})
     for term in terms:
         names = set(over) if term == RESIDUAL else set(term.split(TIMES))
         weight = 1.0 / math.prod(over[name] for name in names & set(over))
         if term == RESIDUAL or (names & set(over) and PARTICIPANT in names):
-            found.relative[term] = weight
+            result.relative[term] = weight
         elif names & set(over):
-            found.systematic[term] = weight
+            result.systematic[term] = weight
         elif PARTICIPANT in names:
-            found.true[term] = weight
-    return found
+            result.true[term] = weight
+    return result
 
 
 class _Design(NamedTuple):

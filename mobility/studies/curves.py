@@ -450,18 +450,18 @@ def _tested_curves(
         "people": ([each.counts[2] for each in tests], "people of both"),
         "reason": (np.array([each.reason for each in tests], object), "why there is no test"),
     }
-    found = [
+    of_sides = [
         (side, each.difference, cluster)
         for side, each in zip(sides.values, tests, strict=True)
         for cluster in clusters_beyond(each.test)
     ]
     at = percent.to_numpy()
     clusters = {
-        "start": [at[cluster.first] for *_, cluster in found],
-        "end": [at[cluster.last] for *_, cluster in found],
-        "peak": [at[cluster.peak] for *_, cluster in found],
-        "difference": [difference[cluster.peak] for _, difference, cluster in found],
-        "p": [cluster.p for *_, cluster in found],
+        "start": [at[cluster.first] for *_, cluster in of_sides],
+        "end": [at[cluster.last] for *_, cluster in of_sides],
+        "peak": [at[cluster.peak] for *_, cluster in of_sides],
+        "difference": [difference[cluster.peak] for _, difference, cluster in of_sides],
+        "p": [cluster.p for *_, cluster in of_sides],
     }
     result = xr.Dataset(
         {
@@ -470,7 +470,7 @@ def _tested_curves(
                 for name, (v, w) in over.items()
             },
             **{name: ("side", np.array(v), {"long_name": w}) for name, (v, w) in of_side.items()},
-            "cluster_side": ("cluster", np.array([side for side, *_ in found], dtype=object)),
+            "cluster_side": ("cluster", np.array([side for side, *_ in of_sides], dtype=object)),
             **{f"cluster_{name}": ("cluster", np.array(v, float)) for name, v in clusters.items()},
         },
         coords={"side": sides, "percent": percent},

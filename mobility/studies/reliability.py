@@ -81,7 +81,7 @@ class Reliability(NamedTuple):
         return pd.DataFrame(made, columns=head)
 
 
-def document(found: Reliability) -> list[dict[str, Any]]:
+def document(result: Reliability) -> list[dict[str, Any]]:
     """Statistics of each metric and side as JSON values; NaN is null.
 
     ``icc`` by its form, ``sem`` and ``mdc95`` (those of agreement, over all that differs between
@@ -89,7 +89,7 @@ def document(found: Reliability) -> list[dict[str, Any]]:
     ``values``, ``refused``, ``missing``, ``units``; and ``statistics``, all rows.
     """
     documents = []
-    for (metric, side), rows in found.statistics.groupby(["metric", "side"], sort=False):
+    for (metric, side), rows in result.statistics.groupby(["metric", "side"], sort=False):
         one: dict[str, Any] = {"metric": metric, "side": side}
         widest = max(rows["over"], key=lambda over: over.count(","))
         over = rows[rows["over"].eq(widest)]
@@ -473,22 +473,22 @@ def _changes(used: pd.DataFrame, way: str, ways: Sequence[str]) -> list[_Row]:
     participants = wide.index.get_level_values(PARTICIPANT).tolist()
     rows = []
     for level in later:
-        found = bland_altman(
+        result = bland_altman(
             wide[level].to_numpy(),
             wide[first].to_numpy(),
             participants=None if len(set(participants)) == len(participants) else participants,
         )
-        n, p = found.participants, math.nan
-        if not found.reason:
-            half = found.bias_high - found.bias
-            p = float(2 * stats.t.sf(abs(found.bias) * stats.t.ppf(0.975, n - 1) / half, n - 1))
+        n, p = result.participants, math.nan
+        if not result.reason:
+            half = result.bias_high - result.bias
+            p = float(2 * stats.t.sf(abs(result.bias) * stats.t.ppf(0.975, n - 1) / half, n - 1))
         for statistic, value, low, high in (
-            ("change", found.bias, found.bias_low, found.bias_high),
-            ("sd_change", found.sd, math.nan, math.nan),
-            ("limit_low", found.lower, found.lower_low, found.lower_high),
-            ("limit_high", found.upper, found.upper_low, found.upper_high),
+            ("change", result.bias, result.bias_low, result.bias_high),
+            ("sd_change", result.sd, math.nan, math.nan),
+            ("limit_low", result.lower, result.lower_low, result.lower_high),
+            ("limit_high", result.upper, result.upper_low, result.upper_high),
         ):
-            estimate = Estimate(n, value, low, high, found.reason)
+            estimate = Estimate(n, value, low, high, result.reason)
             rows.append(
                 _Row(
                     statistic,
@@ -496,7 +496,7 @@ def _changes(used: pd.DataFrame, way: str, ways: Sequence[str]) -> list[_Row]:
                     over=way,
                     of=f"{level} − {first}",
                     p=p if statistic == "change" else math.nan,
-                    values=2 * found.pairs,
+                    values=2 * result.pairs,
                     method=PAIRED,
                 )
             )
@@ -508,11 +508,11 @@ def _kappas(used: pd.DataFrame, ways: Sequence[str]) -> list[_Row]:
     rows = []
     for weights in ("linear", "quadratic"):
         if table is None:
-            found = _without(used, tables.sentence("studies.reason.kappa"))
+            result = _without(used, tables.sentence("studies.reason.kappa"))
         else:
-            found = weighted_kappa(table, weights=weights)
-        values = None if table is None else found.n * table.shape[1]
-        rows.append(_Row("kappa", found, weights, ", ".join(ways), units="1", values=values))
+            result = weighted_kappa(table, weights=weights)
+        values = None if table is None else result.n * table.shape[1]
+        rows.append(_Row("kappa", result, weights, ", ".join(ways), units="1", values=values))
     return rows
 
 
@@ -528,8 +528,8 @@ def _stated(used: pd.DataFrame) -> list[_Row]:
 
 def _components(used: pd.DataFrame, ways: Sequence[str]) -> Components:
     labels = {name: used[name].astype(str).tolist() for name in (PARTICIPANT, *ways)}
-    found: Components = variance_components(used["value"].to_numpy(np.float64), labels)
-    return found
+    result: Components = variance_components(used["value"].to_numpy(np.float64), labels)
+    return result
 
 
 def _wide(used: pd.DataFrame, ways: Sequence[str]) -> Array | None:

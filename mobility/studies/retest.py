@@ -27,7 +27,7 @@ KIND = "agreement"
 """The error that a later visit meets counts what differs between visits in all people, too."""
 
 
-def main_error(found: Reliability, metric: str, side: str, statistic: str = "sem") -> pd.Series:
+def main_error(result: Reliability, metric: str, side: str, statistic: str = "sem") -> pd.Series:
     """Row of the statistics that is meant where one error is: of agreement, over all that differs.
 
     Raises
@@ -35,7 +35,7 @@ def main_error(found: Reliability, metric: str, side: str, statistic: str = "sem
     BadInputError
         There is no such row.
     """
-    rows = found.statistics
+    rows = result.statistics
     rows = rows[rows["metric"].eq(metric) & rows["side"].eq(side) & rows["statistic"].eq(statistic)]
     if rows.empty:
         raise BadInputError(f"reliability: there is no {statistic} of {metric} {side}")
@@ -92,9 +92,9 @@ def retest_errors(study: Study, name: str, *, metrics: Sequence[str] | None = No
             continue
         conditions = Conditions(**dict(zip(names, of, strict=True)))
         versions = rows.drop_duplicates("metric").set_index("metric")["version"]
-        found = reliability(rows[named])
-        for metric, side in found.statistics[["metric", "side"]].drop_duplicates().to_numpy():
-            row = main_error(found, metric, side)
+        result = reliability(rows[named])
+        for metric, side in result.statistics[["metric", "side"]].drop_duplicates().to_numpy():
+            row = main_error(result, metric, side)
             if not row["value"] > 0 or row["participants"] < LEAST:
                 continue
             low, high = (None if np.isnan(row[end]) else float(row[end]) for end in ("low", "high"))

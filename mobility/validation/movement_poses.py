@@ -196,10 +196,10 @@ def _landmarks(names: list[str], given: Mapping[str, str | None]) -> dict[str, s
             f"{'' if close else ';'} say with keypoints which it is, or None"
         )
     landmark_of = {name: given[name] if name in given else known[_plain(name)] for name in names}
-    found = [landmark for landmark in landmark_of.values() if landmark]
-    if not found:
+    result = [landmark for landmark in landmark_of.values() if landmark]
+    if not result:
         raise BadInputError("from_movement: none of its keypoints is a landmark")
-    if twice := sorted({landmark for landmark in found if found.count(landmark) > 1}):
+    if twice := sorted({landmark for landmark in result if result.count(landmark) > 1}):
         raise BadInputError(
             f"from_movement: several keypoints are {listed(twice)}; leave out one with keypoints"
         )
