@@ -6,7 +6,9 @@ CACHE has the cases of reporting.yaml as `mobility virtual-lab sweep` leaves the
 the first 12 people whom the package asks to be filmed so (front and front-oblique) once more into
 it, the camera put up again by eye, as movements_twice.yaml says. What the study finds, as
 `mb.reliability` computes it, stands beside the errors that the package states. People, cameras
-and changes were chosen before any second film was seen, and no error was chosen on them.
+and changes were chosen before any second film was seen. What was stated then was exceeded by 12.7 %
+of the changes; the rule was changed for that reason (`sems_of` in reported.py, from other people),
+so that what stands here is no test of the new rule: that needs people filmed anew.
 """
 
 from __future__ import annotations
@@ -86,7 +88,7 @@ def changes_beyond(table: pd.DataFrame) -> str:
     count = int((change[both] > most[both]).sum())
     return (
         f"Of {both.sum()} changes between the two films {count} ({count / both.sum():.1%}) exceed"
-        " the stated smallest detectable change, which 5 % should."
+        " the stated smallest detectable change; 12.7 % did before the rule was changed for it."
     )
 
 

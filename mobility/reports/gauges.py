@@ -54,7 +54,7 @@ class Gauge:
     goal_text
         The same in words.
     usual
-        Range that most people reach; NaN where it is unknown.
+        Range that people reach; NaN where it is unknown.
     interval
         95 % interval that is not symmetrical about the value, as of an index, which ends at 0 and
         100; NaN where it is symmetrical.
@@ -219,7 +219,7 @@ def own_norms(gauges: Sequence[Gauge]) -> Markup:
                     lab_norms.of_whom(norm, name),
                 ]
             )
-    head = ["Measure", "Value", "z score", "Percentile", "Most people", "Of whom"]
+    head = ["Measure", "Value", "z score", "Percentile", "Between", "Of whom"]
     return table(head, rows, caption=tables.sentence("report.lab.caption"))
 
 

@@ -284,7 +284,7 @@ def reliability_table(study: Study, result: Reliability) -> Markup:
     """List ICC, SEM and MDC of all measures, by what differs, with their intervals."""
     made = []
     errors = result.statistics[result.statistics["statistic"].isin(["icc", "sem", "mdc95"])]
-    for over, of_over in errors[errors["reason"].eq("")].groupby("over", sort=False):
+    for over, of_over in errors[errors["value"].notna()].groupby("over", sort=False):
         rows = []
         for (metric, side), one in of_over.groupby(["metric", "side"], sort=False):
             sem = one[one["statistic"].eq("sem")].iloc[:1]
@@ -370,7 +370,7 @@ def _kappas(study: Study, result: Reliability) -> Markup:
             row["form"],
             _with_interval(row, "1"),
         ]
-        for _, row in kappas[kappas["reason"].eq("")].iterrows()
+        for _, row in kappas[kappas["value"].notna()].iterrows()
     ]
     caption = tables.sentence("studies.reliability.kappa_caption")
     return table(["Score", "Weights", "Kappa"], rows, caption=caption, numeric=True)

@@ -320,7 +320,7 @@ def _partitions(codes: Mapping[str, NDArray[np.int64]]) -> dict[str, NDArray[np.
     names = [PARTICIPANT, *others]
     chosen: list[tuple[str, ...]] = [(name,) for name in names]
     chosen += combinations(names, 2)
-    if len(names) > 3:
+    if len(names) > 2:
         chosen.append(tuple(names))
     count = len(codes[PARTICIPANT])
     kept: dict[str, NDArray[np.int64]] = {}

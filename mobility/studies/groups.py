@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mobility import tables
 from mobility.errors import BadInputError
+from mobility.formatting import MISSING, digits_and_suffix, rounded
 from mobility.options import checked, likely, quoted
 from mobility.studies.mixed_model import MixedModel, fit_mixed_model
 from mobility.studies.study_table import FACTORS, checked_values, choose_metrics, unit_of
@@ -26,8 +27,6 @@ LEAST = 3
 """Fewest participants of a group."""
 
 POWER = 0.8
-ERROR_OF = {"visit": "sem"}
-"""Error of a value that counts in a difference within people; between them it is the sd."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +56,8 @@ class Groups:
         """
         rows = self.description
         texts = [
-            f"{n}: {mean:.1f} ({sd:.1f})" if n > 1 else f"{n}: –"
-            for n, mean, sd in zip(rows["participants"], rows["mean"], rows["sd"], strict=True)
+            _mean_and_sd(*row)
+            for row in zip(*(rows[c] for c in ("participants", "mean", "sd", "units")), strict=True)
         ]
         cells = [c for c in rows.columns if c not in {*_DESCRIBED, "metric", "side", "units"}]
         named = rows.assign(cell=rows[cells].astype(str).agg(", ".join, axis=1), text=texts)
@@ -69,6 +68,12 @@ class Groups:
         )
         table.columns.name = None
         return table.fillna("0: –").reset_index()
+
+
+def _mean_and_sd(n: int, mean: float, sd: float, units: str) -> str:
+    """Write a cell of a paper's table, with one decimal more than a value has."""
+    digits = digits_and_suffix(units)[0] + 1
+    return f"{n}: {rounded(mean, digits)} ({rounded(sd, digits)})" if n > 1 else f"{n}: {MISSING}"
 
 
 @checked
@@ -114,8 +119,9 @@ def groups(
         ``high`` (95 %), ``units``, ``freedom``, ``p``, ``p_holm``, ``effect_size`` (Hedges' g,
         the difference over the SD of single values within groups) with ``effect_size_low`` and
         ``effect_size_high``, ``participants``, ``values``, ``missing``, ``error_share`` (part of
-        the variance that is error of measurement), ``detectable`` (difference that
-        this study finds with a power of 80 %), ``detectable_without_error``, and ``reason`` where
+        the variance of the difference that is error of measuring again, at most), ``detectable``
+        (difference that this study finds with a power of 80 %), ``detectable_without_error``, and
+        ``reason`` where
         there is no result.
 
     Raises
@@ -333,7 +339,7 @@ def _differences(
         row |= {"values": len(used), "missing": missing, "reason": why}
         if model is not None:
             weights, _ = _comparisons(by, within, of)[effect, comparison]
-            row |= _compared(model, weights, effect, used)
+            row |= _compared(model, weights, used)
         rows.append(row)
     return rows
 
@@ -472,7 +478,7 @@ def _comparisons(
     return made
 
 
-def _compared(model: MixedModel, weights: Array, effect: str, used: pd.DataFrame) -> dict[str, Any]:
+def _compared(model: MixedModel, weights: Array, used: pd.DataFrame) -> dict[str, Any]:
     from scipy import stats
 
     padded = np.zeros(len(model.estimate))
@@ -483,7 +489,7 @@ def _compared(model: MixedModel, weights: Array, effect: str, used: pd.DataFrame
     total = max(sum(model.variances.values()), 0.0)
     size = _effect_size(difference, error, freedom, math.sqrt(total))
     needed = float(stats.t.ppf(0.975, freedom) + stats.t.ppf(POWER, freedom))
-    share = _error_share(used, effect, model)
+    share = _error_share(used, model.weights @ padded, error)
     return {
         "difference": difference,
         "low": difference - half,
@@ -511,19 +517,14 @@ def _effect_size(
     return t * scale, low * scale, high * scale
 
 
-def _error_share(used: pd.DataFrame, effect: str, model: MixedModel) -> float:
-    """Part of the variance of a difference that is error of the video; NaN where none is known."""
-    column = ERROR_OF.get(effect, "sd")
-    if effect == "side" or " × " in effect or column not in used:
+def _error_share(used: pd.DataFrame, weights: Array, error: float) -> float:
+    """Part of the variance of a difference that is error of measuring again.
+
+    The errors of sessions (`sem`) are independent; `weights` is how much each value counts in the
+    difference. A bias that all recordings share cancels, and is not in it. NaN where an error is
+    not stated, or where the stated ones are larger than all that differs.
+    """
+    if "sem" not in used:
         return math.nan
-    errors = used[column].to_numpy(float)
-    if not np.isfinite(errors).all():
-        return math.nan
-    if column == "sem":
-        people = model.variances.get("participant", 0.0)
-        total = sum(model.variances.values()) - max(people, 0.0)
-    else:
-        total = sum(model.variances.values())
-    share = float((errors**2).mean()) / total if total > 0 else math.nan
-    # Errors as large as all that differs: the stated ones are too large, or too few people.
+    share = float((weights**2 * used["sem"].to_numpy(float) ** 2).sum()) / error**2
     return share if share < 1 else math.nan

@@ -39,6 +39,8 @@ class MixedModel(NamedTuple):
         Covariance of the variances (k, k).
     slopes
         Derivative of the covariance by each variance (k, p, p).
+    weights
+        Of each value in each fixed effect (n, p): the effects are their products with the values.
     """
 
     estimate: Array
@@ -46,6 +48,7 @@ class MixedModel(NamedTuple):
     variances: Mapping[str, float]
     variances_covariance: Array
     slopes: Array
+    weights: Array
 
     def contrast(self, weights: ArrayLike) -> tuple[float, float, float]:
         """Value, standard error and Satterthwaite's degrees of freedom of `weights` · effects.
@@ -133,6 +136,7 @@ def fit_mixed_model(
         dict(zip([*codes, RESIDUAL], (theta * scale).tolist(), strict=True)),
         np.linalg.pinv(state.information) * scale**2,
         state.slopes,
+        state.weights,
     )
 
 
@@ -143,6 +147,7 @@ class _State(NamedTuple):
     estimate: Array
     covariance: Array
     slopes: Array
+    weights: Array
 
 
 def _state(
@@ -154,6 +159,7 @@ def _state(
     q, qy, trace = np.zeros((k, p, p)), np.zeros((k, p)), np.zeros(k)
     qq, traces = np.zeros((k, k, p, p)), np.zeros((k, k))
     yvy, determinant, yqy = 0.0, 0.0, np.zeros(k)
+    weighted = np.zeros_like(x)
     for block, part in zip(blocks, parts, strict=True):
         v = np.einsum("k,kij->ij", theta, np.array(part))
         try:
@@ -165,6 +171,7 @@ def _state(
         inverse = np.linalg.inv(v)
         xb, yb = x[block], y[block]
         vx, vy = inverse @ xb, inverse @ yb
+        weighted[block] = vx
         xvx += xb.T @ vx
         xvy += xb.T @ vy
         yvy += float(yb @ vy)
@@ -194,7 +201,8 @@ def _state(
         score[i] = 0.5 * (fitted - trace[i] + cq[i].trace())
     likelihood = -0.5 * (determinant + float(np.linalg.slogdet(xvx)[1]) + yvy - float(xvy @ beta))
     slopes = np.array([covariance @ each @ covariance for each in q])
-    return _State(likelihood, score, information, beta, covariance, slopes)
+    weights = weighted @ covariance
+    return _State(likelihood, score, information, beta, covariance, slopes, weights)
 
 
 def _distinct(groupings: Mapping[str, ArrayLike], n: int) -> dict[str, NDArray[np.intp]]:

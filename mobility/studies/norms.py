@@ -80,8 +80,16 @@ def make_norms(frame: pd.DataFrame, *, name: str, metrics: Sequence[str] | None 
     for of, values in rows.groupby(by, sort=False, observed=True):
         about = dict(zip(by, of, strict=True))
         conditions = Conditions(**{each: about[each] for each in _CONDITIONS})
-        for sex, age, group in _groups_of(values):
-            made += _norm(group, conditions, about, sex, age)
+        groups = {(sex, age): group for sex, age, group in _groups_of(values)}
+        people = {of_group: group["user_id"].nunique() for of_group, group in groups.items()}
+        for (sex, age), group in groups.items():
+            # With those of a larger group the norm would say what the few others have.
+            rests = [
+                people[of_all] - people[sex, age]
+                for of_all in ((None, None), (sex, None), (None, age))
+            ]
+            if not any(0 < rest < LEAST for rest in rests):
+                made += _norm(group, conditions, about, sex, age)
     if not made:
         raise BadInputError(tables.sentence("studies.norms.too_few", least=LEAST))
     return Norms(name=name, made=now(), norms=made)

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from mobility import tables
 from mobility.errors import BadInputError
 from mobility.sessions.record import now
 from mobility.sessions.references import Conditions, RetestError, RetestErrors, check_name
 from mobility.studies.reliability import Reliability, reliability
-from mobility.studies.study_table import DECISION, FACTORS
+from mobility.studies.study_table import DECISION
 from mobility.view import UNKNOWN as NO_VIEW
 
 if TYPE_CHECKING:
     from mobility.studies.study_table import Study
 
 LEAST = 10
-"""Fewest participants of whom an error is kept: with two visits its 95 % interval goes from 0.70 to
-1.75 of it. A choice of this package."""
+"""Fewest participants with two visits of whom an error is kept: the 95 % interval of that of
+consistency goes from 0.69 to 1.83 of it. A choice of this package."""
 
 KIND = "agreement"
 """The error that a later visit meets counts what differs between visits in all people, too."""
@@ -66,7 +68,10 @@ def retest_errors(study: Study, name: str, *, metrics: Sequence[str] | None = No
     -------
     RetestErrors
         Standard error of measurement (agreement, over all that differs between the sessions of a
-        participant) of each measure and side of which at least 10 participants have one.
+        participant) of each measure and side that at least 10 participants have at two visits:
+        times the square root of f / chi-square (5 %) of f = participants - 1, the upper end of its
+        one-sided 95 % interval if visits do not differ systematically. ``low`` and ``high`` are
+        the interval of the error itself.
 
     Raises
     ------
@@ -82,31 +87,35 @@ def retest_errors(study: Study, name: str, *, metrics: Sequence[str] | None = No
     current &= table["kind"].ne(DECISION)
     measured = table[current & table["view"].notna() & ~table["view"].isin(["", NO_VIEW])]
     for of, rows in measured.groupby(names, sort=False, observed=True):
-        people = rows[rows["value"].notna()].groupby(["metric", "side"])["participant"].nunique()
-        enough = people[people >= LEAST].index
+        if "visit" not in rows:
+            continue
+        of_visits = rows[rows["value"].notna()].groupby(["metric", "side", "participant"])["visit"]
+        again = of_visits.nunique().ge(2).groupby(level=[0, 1]).sum()
+        enough = again[again >= LEAST].index
         rows = rows[pd.MultiIndex.from_frame(rows[["metric", "side"]]).isin(enough)]
         named = rows["value"].notna() if metrics is None else rows["metric"].isin(list(metrics))
-        repeated = rows[named].groupby(["participant", "metric", "side"]).size().ge(2)
-        varying = any(rows[factor].nunique() > 1 for factor in FACTORS if factor in rows)
-        if not (varying and repeated.any()):
+        if not named.any():
             continue
         conditions = Conditions(**dict(zip(names, of, strict=True)))
         versions = rows.drop_duplicates("metric").set_index("metric")["version"]
         result = reliability(rows[named])
         for metric, side in result.statistics[["metric", "side"]].drop_duplicates().to_numpy():
             row = main_error(result, metric, side)
-            if not row["value"] > 0 or row["participants"] < LEAST:
+            if not row["value"] > 0:
                 continue
+            people = int(again[metric, side])
+            # As that of the package: so that it holds for other people, too.
+            upper = math.sqrt((people - 1) / stats.chi2.ppf(0.05, people - 1))
             low, high = (None if np.isnan(row[end]) else float(row[end]) for end in ("low", "high"))
             errors.append(
                 RetestError(
                     conditions=conditions,
                     metric=metric,
                     side=side,
-                    sem=float(row["value"]),
+                    sem=upper * float(row["value"]),
                     low=low,
                     high=high,
-                    participants=int(row["participants"]),
+                    participants=people,
                     units=str(row["units"]),
                     version=str(versions[metric]),
                 )

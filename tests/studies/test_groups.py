@@ -117,14 +117,13 @@ def test_holm_over_the_measures() -> None:
 
 def test_error_of_measurement_costs_power() -> None:
     table, _ = of_two_groups(np.random.default_rng(6), n=20)
-    row = groups(table.assign(sd=2.0), by="group").differences.iloc[0]
-    total = (row["detectable"] / (row["high"] - row["difference"])) ** 2
-    assert 0.2 < row["error_share"] < 0.9
+    row = groups(table.assign(sem=2.0), by="group").differences.iloc[0]
+    error = (row["high"] - row["difference"]) / stats.t.ppf(0.975, row["freedom"])
+    assert row["error_share"] == pytest.approx(2.0**2 * (1 / 20 + 1 / 20) / error**2)
     assert row["detectable_without_error"] == pytest.approx(
         row["detectable"] * math.sqrt(1 - row["error_share"])
     )
-    assert total > 1
-    missing = groups(table.assign(sd=math.nan), by="group").differences.iloc[0]
+    missing = groups(table.assign(sem=math.nan), by="group").differences.iloc[0]
     assert math.isnan(missing["error_share"])
 
 
@@ -251,3 +250,20 @@ def test_each_pair_of_three_visits_is_a_paired_t_test() -> None:
         assert row["p"] == pytest.approx(t.pvalue, rel=1e-6)
         assert row["freedom"] == pytest.approx(9)
         assert row["values"] == 20
+
+
+def test_errors_of_visits_average_out_between_people() -> None:
+    """Each person's mean of four visits has a quarter of the variance of one error."""
+    rng = np.random.default_rng(11)
+    values = rng.normal(0, 6, (16, 1)) + rng.normal(0, 2, (16, 4))
+    names = {f"P{i}": list(each) for i, each in enumerate(values)}
+    table = study(names, group=["a"] * 32 + ["b"] * 32, visit=[1, 2, 3, 4] * 16).assign(sem=2.0)
+    row = groups(table, by="group").differences.iloc[0]
+    error = (row["high"] - row["difference"]) / stats.t.ppf(0.975, row["freedom"])
+    assert row["error_share"] == pytest.approx(2.0**2 / 4 * (1 / 8 + 1 / 8) / error**2, rel=1e-6)
+
+
+def test_small_units_keep_their_decimals_in_the_table_of_a_paper() -> None:
+    table = study({f"P{i}": [0.02 + i / 1000] for i in range(6)}, group=["a", "b"] * 3)
+    paper = groups(table.assign(units="1"), by="group").paper_table()
+    assert paper.iloc[0]["a"] == "3: 0.022 (0.002)"

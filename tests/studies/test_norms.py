@@ -204,3 +204,11 @@ def test_what_holds_for_a_session(tmp_path: Path, demo: Path) -> None:
     file = session.folder / "session.json"
     write_json(file, read_json(file) | {"phone_key": "0123456789ab"})
     assert LabReferences.of_session(store.session("one")).conditions is None
+
+
+def test_norms_do_not_tell_what_the_few_others_have() -> None:
+    """Of 45 people 40 are women: with the norms of all and of women the five men could be found."""
+    frame = cohort(45)
+    frame["sex"] = ["female" if int(who[1:]) < 40 else "male" for who in frame["user_id"]]
+    made = make_norms(frame.assign(age=30.0), name="ours").norms
+    assert {one.sex for one in made} == {None}
