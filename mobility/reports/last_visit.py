@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from mobility import tables
 from mobility.errors import MobilityError
-from mobility.formatting import dated, quantity
+from mobility.formatting import dated, digits_and_suffix, quantity
 from mobility.kinematics.expected_error import of_fit
 from mobility.reports import lab_norms
 from mobility.reports.gauges import Gauge
@@ -172,9 +172,10 @@ def since_last_visit(
     beyond.sort(key=lambda each: -abs(each.change) / each.least)
     items = []
     for name, change, least, units, whose in beyond[:MOST]:
-        within = tables.sentence(
-            "report.last_visit.error", least=quantity(least, units), whose=whose
-        )
-        changed = f"{name}: {quantity(change, units, signed=True)} "
+        # One decimal more than of a value, so that a change is not shown as large as its error.
+        digits = digits_and_suffix(units)[0] + 1
+        shown = quantity(least, units, digits=digits)
+        within = tables.sentence("report.last_visit.error", least=shown, whose=whose)
+        changed = f"{name}: {quantity(change, units, digits=digits, signed=True)} "
         items.append((changed, h.span(".interval")[within]))
     return head + bullets(items)

@@ -202,6 +202,9 @@ def methods(study: Study, by: str, within: Sequence[str], adjust: Sequence[str])
     )
 
 
+MOST_OPEN = 20
+"""Rows of a table that is open."""
+
 MOST_DRAWN = 2
 """Measures of which a picture is drawn."""
 
@@ -308,9 +311,16 @@ def reliability_table(study: Study, result: Reliability) -> Markup:
         forms = _shown_forms(of_over.loc[of_over["statistic"].eq("icc"), "form"])
         head = ["Measure", "People", *forms, "SEM", "MDC₉₅"]
         caption = tables.sentence("studies.reliability.caption", over=over)
-        made.append(table(head, rows, caption=caption, numeric=True))
+        made.append(_folded(table(head, rows, caption=caption, numeric=True), len(rows)))
     notes = dict.fromkeys(errors.loc[errors["note"].ne(""), "note"])
     return html(*made, bullets(notes), without_result(study, _statistic(result, "sem")))
+
+
+def _folded(shown: Markup, rows: int) -> Markup:
+    """Put a long table into a part that opens."""
+    if rows <= MOST_OPEN:
+        return shown
+    return html(h.details[h.summary[tables.sentence("studies.all_rows", count=rows)], shown])
 
 
 def _only_here_without(study: Study, result: Reliability, statistics: pd.DataFrame) -> Markup:
@@ -358,7 +368,7 @@ def changes_of_levels(study: Study, result: Reliability) -> Markup:
         )
     head = ["Measure", "Of", "Mean change", "95 % interval", "p", "Limits of agreement"]
     caption = tables.sentence("studies.reliability.change_caption")
-    made = table(head, rows, caption=caption, numeric=True)
+    made = _folded(table(head, rows, caption=caption, numeric=True), len(rows))
     return html(made, _kappas(study, result), _only_here_without(study, result, changed))
 
 
@@ -397,7 +407,7 @@ def components(study: Study, result: Reliability) -> Markup:
         )
     head = ["Measure", *(capital(term) for term in terms)]
     caption = tables.sentence("studies.reliability.components_caption")
-    made = table(head, rows, caption=caption, numeric=True)
+    made = _folded(table(head, rows, caption=caption, numeric=True), len(rows))
     return html(made, _only_here_without(study, result, parts))
 
 
@@ -428,7 +438,7 @@ def guidelines(study: Study, result: Reliability) -> Markup:
     """List what guidelines ask for: what the report says, and what is left to write."""
     made = []
     for name, guide in tables.load("reliability_items").items():
-        has = set(result.statistics["statistic"])
+        has = set(result.statistics.loc[result.statistics["value"].notna(), "statistic"])
         rows = []
         for item in guide["items"]:
             if item.get("where") and item["where"] not in has:

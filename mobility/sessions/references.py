@@ -107,9 +107,21 @@ _ANY: TypeAdapter[Reference] = TypeAdapter(Annotated[Reference, Field(discrimina
 
 
 def save_reference(store: SessionStore[Any], reference: Reference) -> None:
-    """Keep a reference in the store; one of the same name is replaced."""
+    """Keep a reference in the store; one of the same name and kind is replaced.
+
+    Raises
+    ------
+    BadInputError
+        The name is that of a reference of the other kind.
+    """
     store.require_writable()
     with store.locked(f".locks/{REFERENCES}", what="the references", wait_s=10):
+        for other in references(store):
+            if other.name == reference.name and other.kind != reference.kind:
+                fault = (
+                    f"{reference.name!r} is the name of {other.kind} of this store; choose another"
+                )
+                raise BadInputError.of({"name": fault})
         store.write_document(_key(reference.name), reference.model_dump(mode="json"))
 
 

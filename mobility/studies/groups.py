@@ -366,6 +366,10 @@ def _fit_of(
         whole &= ~_not_given(values[name])
     used = values[whole]
     missing = len(values) - len(used)
+    for name in adjust:
+        if _not_given(values[name]).all():
+            why = tables.sentence("studies.not_given", name=name)
+            return _Fit(used, missing, None, why)
     if why := _too_few(used, levels):
         return _Fit(used, missing, None, why)
     try:

@@ -120,7 +120,7 @@ def _norm(
         return []
     of_people = group.groupby(["user_id", "side"], observed=True)["value"].median().to_numpy()
     sd = float(of_people.std(ddof=1))
-    if not sd > 0:
+    if not sd > 1e-6 * float(np.abs(of_people).max()):
         return []
     shares = sorted((*MIDDLE, *TAILS) if people >= LEAST_OF_TAILS else MIDDLE)
     values = np.percentile(of_people, shares, method="hazen")

@@ -126,9 +126,9 @@ def test_errors_are_kept_under_a_name(
     right = next(each for each in kept.errors if each.side == "right")
     sem = next(each["sem"] for each in document["measures"] if each["side"] == "right")
     assert (right.low, right.high) == (sem["lower"], sem["upper"])
-    # The upper end of the one-sided 95 % interval: 11 degrees of freedom, chi-square 4.575 at 5 %.
-    assert right.sem == pytest.approx(sem["value"] * (11 / 4.575) ** 0.5, rel=1e-3)
-    assert (right.metric, right.participants) == ("knee_flexion", 12)
+    # The upper end of the one-sided 95 % interval: 11 people came twice, chi-square is 3.940.
+    assert right.sem == pytest.approx(sem["value"] * (10 / 3.940) ** 0.5, rel=1e-3)
+    assert (right.metric, right.participants) == ("knee_flexion", 11)
     assert "ours" in ask("--save", "ours").stdout.splitlines()[-1]
     refused(ask("--save", "our errors"), "reference", "name")
 
