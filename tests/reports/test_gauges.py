@@ -271,7 +271,7 @@ def test_the_last_visit_is_the_one_before_of_the_same_person(tmp_path: Path, dem
     told = since([knee(120.0)], [knee(100.0)])
     assert "Since 2 Mar 2026" in told
     assert "Knee bend, left: +20.0°" in told
-    assert "Knee bend, left: −20°" in since([knee(100.0)], [knee(120.0)])
+    assert "Knee bend, left: −20.0°" in since([knee(100.0)], [knee(120.0)])
     unchanged = "No change is larger than its error (of the package)."
     assert unchanged in since([knee(104.0)], [knee(100.0)])
     assert since([knee(1.0)], [], of="a") == ""
