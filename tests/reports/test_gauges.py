@@ -282,7 +282,7 @@ def test_the_last_visit_is_the_one_before_of_the_same_person(tmp_path: Path, dem
     assert "Knee bend, left: +4.0°" in since(*again)
     ours = 1.0, "of this lab's 24 people, ours"
     of_lab = since([knee(104.0, 5.0, 9.0, ours)], [knee(100.0, 5.0, 9.0, ours)])
-    assert "(error ±1°, of this lab&#39;s 24 people, ours)" in of_lab
+    assert "(error ±1.4°, of this lab&#39;s 24 people, ours)" in of_lab
     (store.path / "b" / "fitted.nc").unlink()
     assert unchanged in since(*again)
 
