@@ -23,7 +23,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from mobility.analysis_options import AnalysisOptions, check_movement, given_options
-from mobility.errors import BadInputError, MobilityError, NobodyFoundError, StorageError
+from mobility.errors import (
+    BadInputError,
+    MobilityError,
+    NobodyFoundError,
+    NotFoundError,
+    StorageError,
+)
 from mobility.options import Workers
 from mobility.provenance import (
     POSE,
@@ -181,6 +187,19 @@ def analyze(session: StoredSession, *, workers: int | None = None, **options: An
                 return record
 
 
+def _require_videos(session: StoredSession) -> None:
+    """Refuse to analyse again what has results and no video, before any of them is touched."""
+    record = session.record
+    if not record.stages or session.store.local_path is None:  # a bucket has them
+        return
+    for video in (record.video, record.second_video):
+        if video is not None and not (session.folder / video.file).is_file():
+            raise NotFoundError(
+                f"session {session.id}: its video {video.file} is gone, so it cannot be analysed "
+                "again; its results stay as they were"
+            )
+
+
 def is_current(session: StoredSession) -> bool:
     """Say whether an analysis would give the same now; true of a demo, and of what has none yet."""
     record = session.record
@@ -200,6 +219,7 @@ def bring_up_to_date(session: StoredSession) -> None:
     """
     if is_current(session):
         return
+    _require_videos(session)
     log.info("session %s: was analysed by other code or with other data; once more", session.id)
     analyze(session)
 

@@ -296,6 +296,18 @@ def test_norms_of_the_lab_outdate_a_report_and_hold_for_results_of_this_code(ses
         assert session.references().norm("knee_flexion") is None
 
 
+def test_results_whose_video_is_gone_stay_as_they_were(session):
+    session.analyze()
+    record = read_json(session.folder / "session.json")
+    record["stages"]["metrics"]["key"] = "0" * 64  # of older code
+    write_json(session.folder / "session.json", record)
+    session.video.unlink()
+    with pytest.raises(NotFoundError, match="its results stay as they were"):
+        session.details()
+    assert read_json(session.folder / "session.json") == record
+    assert session.metrics().data_vars
+
+
 def test_a_report_is_never_made_of_an_outdated_analysis(store, session, calls):
     store.set_participant("p01", height_m=1.7)
     session.analyze().render_report()
