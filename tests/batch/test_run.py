@@ -178,7 +178,7 @@ def test_what_cannot_be_run_is_told_in_full_before_anything_runs(place, monkeypa
 def test_a_scheduler_that_is_not_there(place):
     status, found, err = batch(place, "--scheduler", "tcp://127.0.0.1:1")
     assert (status, found, len(err.splitlines())) == (2, {}, 1)
-    assert "scheduler tcp://127.0.0.1:1: cannot be reached" in err
+    assert "--scheduler: tcp://127.0.0.1:1 cannot be reached" in err
 
 
 @pytest.mark.slow
