@@ -575,7 +575,7 @@ def _without(used: pd.DataFrame, reason: str) -> Estimate:
 
 def _without_value(rows: pd.DataFrame) -> pd.DataFrame:
     """Count the values that there are not, by metric, side and reason."""
-    missing = tables.sentence("studies.values.no_reason")
+    missing = tables.sentence("studies.no_reason")
     without = rows[rows["value"].isna()].assign(
         reason=lambda each: each["reason"].where(each["reason"].ne(""), missing),
         participant=lambda each: each[PARTICIPANT].astype(str),
@@ -617,4 +617,4 @@ def _flow(rows: pd.DataFrame, ways: Sequence[str], cells: Sequence[str]) -> pd.D
 def _commonest(reasons: pd.Series) -> str:
     """Most frequent reason; that none is given where there is none."""
     given = reasons[reasons.ne("")]
-    return str(given.mode()[0]) if len(given) else tables.sentence("studies.values.no_reason")
+    return str(given.mode()[0]) if len(given) else tables.sentence("studies.no_reason")

@@ -58,6 +58,24 @@ def test_commanded_variances_are_found():
     assert within == pytest.approx(3.5, rel=0.1)
 
 
+def test_repeated_trials_are_told_from_what_operator_and_visit_do_together():
+    """Commanded: people 5, person on an operator's visit 2, trial 1, in 80 people."""
+    rng = np.random.default_rng(1)
+    person, operator, visit, _ = cells = np.indices((80, 2, 2, 3))
+    values = (
+        rng.normal(0, 5, 80)[person]
+        + rng.normal(0, 2, (80, 2, 2))[person, operator, visit]
+        + rng.normal(0, 1, person.shape)
+    )
+    names = ("participant", "operator", "visit")
+    factors = {name: each.ravel().tolist() for name, each in zip(names, cells, strict=False)}
+    result = variance_components(values.ravel(), factors)
+    sds = dict(zip(result.terms, np.sqrt(result.variances), strict=True))
+    assert sds["residual"] == pytest.approx(1, abs=0.1)
+    assert sds["participant × operator × visit"] == pytest.approx(2, abs=0.25)
+    assert sds["participant"] == pytest.approx(5, abs=1)
+
+
 def test_a_balanced_table_gives_what_its_analysis_of_variance_gives():
     rng = np.random.default_rng(2)
     table = rng.normal(0, 3, (9, 1)) + rng.normal(0, 2, (1, 4)) + rng.normal(0, 1, (9, 4))

@@ -212,3 +212,13 @@ def test_norms_do_not_tell_what_the_few_others_have() -> None:
     frame["sex"] = ["female" if int(who[1:]) < 40 else "male" for who in frame["user_id"]]
     made = make_norms(frame.assign(age=30.0), name="ours").norms
     assert {one.sex for one in made} == {None}
+
+
+def test_a_name_keeps_one_kind(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.save_reference(make_norms(cohort(20), name="ours"))
+    with pytest.raises(BadInputError, match="'ours' is the name of norms"):
+        store.save_reference(RetestErrors(name="ours", made=now(), errors=[]))
+    assert [each.kind for each in store.references()] == ["norms"]
+    store.save_reference(make_norms(cohort(21), name="ours"))  # the same kind is replaced
+    assert store.references()[0].norms[0].people == 21

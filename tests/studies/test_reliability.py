@@ -103,7 +103,7 @@ def test_each_value_without_a_number_is_counted_with_its_reason():
             "values": 1,
             "participants": 1,
         }
-        for reason in ("seen from the side", "no reason given")
+        for reason in ("seen from the side", "no reason is given")
     ]
     assert one(found, "stated_sd", metric="knee_flexion")["value"] == pytest.approx(2)
     assert one(found, "change", metric="knee_flexion")["participants"] == 4
