@@ -115,7 +115,7 @@ def test_each_value_without_a_number_is_counted_with_its_reason():
     alone = reliability(table, metrics=["knee_flexion"]).flow.set_index("step")
     assert alone.loc["in the study"].tolist() == [6, 12]
     assert alone.loc["without any value: seen from the side"].tolist() == [1, 1]
-    assert alone.loc["without any value: no reason given"].tolist() == [1, 1]
+    assert alone.loc["without any value: no reason is given"].tolist() == [1, 1]
     assert alone.loc["measured at every level"].tolist() == [4, 8]
 
 
