@@ -20,12 +20,13 @@ import time
 from pathlib import Path
 
 import numpy as np
+import xarray as xr
 
 from mobility.pipeline.metrics_table import write_metrics_table
 from mobility.sessions.files import read_dataset, write_dataset
 
 DEMO = Path(__file__).parents[1] / "data" / "demo" / "overhead-squat"
-FILES = ("session.json", "metrics.nc", "repetitions.nc", "capture_quality.json")
+FILES = ("session.json", "metrics.nc", "angles.nc", "repetitions.nc", "capture_quality.json")
 COMMANDS = (
     ("groups", "--by", "group", "--within", "visit", "--adjust", "age"),
     ("reliability",),
@@ -36,11 +37,8 @@ def made_study(folder: Path, people: int) -> Path:
     """Fill the store of a folder; the list of the study."""
     rng = np.random.default_rng(1)
     metrics = read_dataset(DEMO / "metrics.nc")
-    numbers = [
-        name
-        for name, each in metrics.data_vars.items()
-        if each.dtype.kind == "f" and not str(name).endswith(("_sd", "_sem"))
-    ]
+    numbers = numbers_of(metrics)
+    angles = read_dataset(DEMO / "angles.nc")
     rows = ["session,participant,visit,group,age"]
     for person in range(people):
         usual = {name: rng.normal(1, 0.1) for name in numbers}
@@ -54,10 +52,12 @@ def made_study(folder: Path, people: int) -> Path:
             factors = {name: usual[name] * rng.normal(1, 0.03) for name in numbers}
             changed = metrics.assign({name: metrics[name] * factors[name] for name in numbers})
             write_dataset(place / "metrics.nc", changed)
+            curves = {each: angles[each] * factors.get(each, 1) for each in numbers_of(angles)}
+            write_dataset(place / "angles.nc", angles.assign(curves))
             write_metrics_table(place / "metrics.parquet", changed)
             record = json.loads((place / "session.json").read_text())
             record |= {"session_id": session, "user_id": f"p{person}"}
-            for stage in ("metrics", "table"):
+            for stage in ("metrics", "table", "angles"):
                 file = place / record["stages"][stage]["file"]
                 digest = hashlib.sha256(file.read_bytes()).hexdigest()
                 record["stages"][stage]["sha256"] = digest
@@ -66,6 +66,15 @@ def made_study(folder: Path, people: int) -> Path:
     path = folder / "study.csv"
     path.write_text("\n".join(rows) + "\n")
     return path
+
+
+def numbers_of(dataset: xr.Dataset) -> list[str]:
+    """Names of what is measured, without errors and flags."""
+    return [
+        str(name)
+        for name, each in dataset.data_vars.items()
+        if each.dtype.kind == "f" and not str(name).endswith(("_sd", "_sem"))
+    ]
 
 
 def main() -> None:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from mobility.studies.groups import groups as groups
     from mobility.studies.norms import make_norms as make_norms
     from mobility.studies.reliability import reliability as reliability
+    from mobility.studies.retest_curves import retest_curves as retest_curves
     from mobility.validation.agreement import agreement as agreement
     from mobility.validation.joint_centres import lab_pose as lab_pose
     from mobility.validation.lab_files import read_lab as read_lab
@@ -67,6 +68,7 @@ _PUBLIC = {
     "groups": "mobility.studies.groups",
     "make_norms": "mobility.studies.norms",
     "reliability": "mobility.studies.reliability",
+    "retest_curves": "mobility.studies.retest_curves",
     "normalise": "mobility.studies.curves",
     "mean_curves": "mobility.studies.curves",
     "compare_curves": "mobility.studies.curves",
@@ -104,6 +106,7 @@ __all__ = [
     "read_study",
     "reference_range",
     "reliability",
+    "retest_curves",
     "to_movement",
 ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -13,6 +14,7 @@ from mobility.errors import BadInputError, NotFoundError
 from mobility.options import FilePath, Workers, checked
 from mobility.pipeline.cohort import COMPARED
 from mobility.store import Session, Store
+from mobility.studies.retest_curves import session_curves
 from mobility.studies.study_table import OF_VIDEO, Study, read_list, study_table
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ def read_study(
     store: Store,
     recordings: Sequence[str] = COMPARED,
     level: Literal["session", "repetition"] = "session",
+    curves: bool | Sequence[str] = False,
     workers: Workers | None = None,
 ) -> Study:
     """Read the list of a study, and the measures of its sessions.
@@ -40,13 +43,17 @@ def read_study(
         Where the sessions are, and where those of videos are put.
     recordings, level
         As of :func:`mobility.studies.study_table.study_table`.
+    curves
+        Whether the mean curves of the sessions are read too, for :func:`mobility.retest_curves`;
+        or of which angles. True reads those that the report of the exercise shows.
     workers
         Processes that share the analysis of videos; default: one for each processor.
 
     Returns
     -------
     Study
-        ``table`` goes into :func:`mobility.reliability` and :func:`mobility.groups`.
+        ``table`` goes into :func:`mobility.reliability` and :func:`mobility.groups`, ``curves``
+        into :func:`mobility.retest_curves`.
 
     Raises
     ------
@@ -58,7 +65,15 @@ def read_study(
     listed = read_list(path)
     if "video" in listed:
         listed = listed.assign(session=_analysed(Path(path), listed, store, workers))
-    return study_table(listed, _sessions(path, listed, store), recordings=recordings, level=level)
+    sessions = _sessions(path, listed, store)
+    made = study_table(listed, sessions, recordings=recordings, level=level)
+    if not curves:
+        return made
+    exercise = registry.exercise(str(made.table["exercise"].iloc[0]))
+    names = exercise.table["report"].get("trial", []) if curves is True else curves
+    of_sessions = session_curves(sessions, names, recordings=recordings)
+    design = made.sessions[["session_id", "participant", *made.columns]]
+    return replace(made, curves=design.merge(of_sessions, on="session_id"))
 
 
 def _analysed(file: Path, listed: pd.DataFrame, store: Store, workers: int | None) -> list[str]:

@@ -157,7 +157,9 @@ def reliability(
     check_output(folder, store=opened)
     if save is not None:
         check_name(save, parameter="save")
-    of_study = read_study(study, store=opened, recordings=split_names(recordings), workers=workers)
+    of_study = read_study(
+        study, store=opened, recordings=split_names(recordings), curves=report, workers=workers
+    )
     names = choose_metrics(of_study.table, None if metrics is None else split_names(metrics))
     ordinal = [name for name in scores(of_study.table) if name in names]
     result = compute(of_study.table, metrics=names, ordinal=ordinal)

@@ -4,7 +4,7 @@ Each draws on the matplotlib Axes of `ax`, or on a new figure, and returns the A
 limits and colours can be changed afterwards.
 """
 
-from mobility.plot.people import change, group_curves, reliability
+from mobility.plot.people import change, group_curves, reliability, retest_curves
 from mobility.plot.trials import bland_altman, body, compare, curves, repetitions
 
 __all__ = [
@@ -16,4 +16,5 @@ __all__ = [
     "group_curves",
     "reliability",
     "repetitions",
+    "retest_curves",
 ]

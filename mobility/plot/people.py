@@ -98,15 +98,23 @@ def _check_test(given: Any) -> Any:
     return given
 
 
+def _check_retest(given: Any) -> Any:
+    if not (isinstance(given, xr.Dataset) and {"sem", "percent"} <= set(given.variables)):
+        raise BadInputError(f"must be a Dataset of mobility.retest_curves (got {quoted(given)})")
+    return given
+
+
 if TYPE_CHECKING:
     Changes: TypeAlias = pd.DataFrame
     LongTable: TypeAlias = pd.DataFrame
     CurveTests: TypeAlias = xr.Dataset | None
+    RetestCurves: TypeAlias = xr.Dataset
     Pair: TypeAlias = Sequence[Axes] | None
 else:
     Changes = Annotated[Any, _with_columns(_CHANGES, "of cohort.changes")]
     LongTable = Annotated[Any, _with_columns(_LONG, f"with the columns {', '.join(_LONG)}")]
     CurveTests = Annotated[Any, PlainValidator(_check_test)]
+    RetestCurves = Annotated[Any, PlainValidator(_check_retest)]
     Pair = Annotated[Any, PlainValidator(_check_pair)]
 
 
@@ -318,6 +326,79 @@ def reliability(
     lines.set_xlabel(capital(over), fontsize=NORMAL)
     lines.set_ylabel(units, fontsize=NORMAL)
     return [differences, lines]
+
+
+@checked
+def retest_curves(
+    errors: RetestCurves,
+    *,
+    side: Literal["left", "right"] | None = None,
+    ax: Where = None,
+    legend: bool = True,
+) -> Axes:
+    """Draw the standard error of measurement over a repetition, with its 95 % interval.
+
+    Parameters
+    ----------
+    errors
+        Of :func:`mobility.retest_curves`.
+    side
+        Side to draw; None draws both.
+    ax
+        Where to draw; None makes a figure.
+    legend
+        Whether sides and bands are named.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The Axes drawn on. The band is the interval of each point; it may go beyond the Axes, which
+        show twice the largest error.
+
+    Raises
+    ------
+    BadInputError
+        When there is no such side.
+    """
+    sides = [str(each) for each in errors["side"].values]
+    if side is not None and side not in sides:
+        raise BadInputError(f"plot.retest_curves: the errors have no side {quoted(side)}")
+    ax = axes_or_new(ax)
+    percent = errors["percent"].to_numpy()
+    counts = {}
+    for each in sides if side is None else [side]:
+        one = errors.sel(side=each)
+        sem = one["sem"].to_numpy()
+        if not np.isfinite(sem).any():
+            continue
+        colour = COLOURS[each]
+        counts[each] = int(one["participants"])
+        ax.fill_between(percent, one["low"], one["high"], color=colour, alpha=0.15, lw=0)
+        ax.plot(percent, sem, color=colour, ls=LINES[each], lw=2, label=capital(each) or "SEM")
+    kind = str(errors.attrs["kind"])
+    panel_title(ax, _with_people(capital(str(errors.attrs["title"])), counts))
+    ax.set_xlim(0, 100)
+    ax.set_xlabel("Repetition (%)", fontsize=NORMAL)
+    units = in_words(str(errors["sem"].attrs.get("units", ""))).lower()
+    in_units = f" ({units})" if units else ""
+    ax.set_ylabel(f"SEM of {kind}{in_units}", fontsize=NORMAL)
+    if not counts:
+        say_empty(ax, next(filter(None, map(str, errors["reason"].values)), ""))
+        return ax
+    highest = float(errors["sem"].sel(side=list(counts)).max())
+    ax.set_ylim(0, 2 * highest or 1.0)
+    if legend:
+        ax.fill_between([], [], [], color=GREY, alpha=0.15, lw=0, label="95 % interval, each point")
+        ax.legend(frameon=False, fontsize=SMALL)
+    return ax
+
+
+def _with_people(title: str, counts: dict[str, int]) -> str:
+    """Title with the number of people, of each side where it differs."""
+    different = set(counts.values())
+    if len(different) == 1:
+        return f"{title}, n = {different.pop()}"
+    return ", ".join([title, *(f"n = {count} {side}" for side, count in counts.items())])
 
 
 def _row_of_axes(count: int, *, share_x: bool = False) -> list[Axes]:

@@ -13,11 +13,13 @@ from mobility import registry, tables
 from mobility.errors import BadInputError
 from mobility.formatting import MISSING, between, quantity, rounded
 from mobility.reports.sections import Cell, Row, bullets, html, opening, paragraphs, table
+from mobility.studies import retest_curves as curves_again
 from mobility.studies.retest import main_error
 from mobility.wording import capital, listed, shortened
 
 if TYPE_CHECKING:
     import pandas as pd
+    import xarray as xr
 
     from mobility.studies.groups import Groups
     from mobility.studies.reliability import Reliability
@@ -384,6 +386,46 @@ def _kappas(study: Study, result: Reliability) -> Markup:
     ]
     caption = tables.sentence("studies.reliability.kappa_caption")
     return table(["Score", "Weights", "Kappa"], rows, caption=caption, numeric=True)
+
+
+def retest_curves(study: Study) -> list[xr.Dataset]:
+    """Compute how the curves of a study repeat (consistency), of each angle of which some do."""
+    if study.curves is None or study.curves.empty:
+        return []
+    errors = (
+        curves_again.retest_curves(study.curves, name, kind="consistency")
+        for name in dict.fromkeys(study.curves["metric"])
+    )
+    return [each for each in errors if each["sem"].notnull().any()]
+
+
+def retest_curves_in_words(study: Study, errors: Sequence[xr.Dataset]) -> Markup:
+    """Say where over the repetition each angle repeats best and worst; then what has no curve."""
+    if study.curves is None or not errors:
+        return paragraphs(tables.sentence("studies.reliability.no_curves"))
+    items = []
+    for each in errors:
+        title = capital(str(each.attrs["title"]))
+        units = str(each["sem"].attrs["units"])
+        for side in each["side"].values:
+            sem = each["sem"].sel(side=side).dropna("percent")
+            if not sem.size:
+                continue
+            of_side: dict[str, Any] = {"name": f"{title}, {side}" if side else title}
+            for end, at in (("low", sem.argmin("percent")), ("high", sem.argmax("percent"))):
+                point = sem[int(at)]
+                of_side[end] = quantity(float(point), units, digits=_digits(units))
+                of_side[f"{end}_at"] = float(point["percent"]) / 100
+            items.append(tables.sentence("studies.reliability.curve", **of_side))
+    without = study.curves[study.curves["reason"].ne("")]
+    for reason, rows in without.groupby("reason", sort=False):
+        names = shortened(dict.fromkeys(rows["session_id"]))
+        items.append(
+            tables.sentence("studies.reliability.curve_left_out", reason=reason, names=names)
+        )
+    over = errors[0].attrs["over"]
+    first = tables.sentence("studies.reliability.curves", over=" or ".join(over.split(", ")))
+    return html(paragraphs(first), bullets(items))
 
 
 def components(study: Study, result: Reliability) -> Markup:

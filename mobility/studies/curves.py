@@ -542,7 +542,7 @@ def _curve_of(
         if isinstance(trial, StoredSession):
             who = trial.record.user_id
             made = made._replace(name=trial.id, participant=trial.id if who == ANONYMOUS else who)
-            view = _require_counted(trial, compared)
+            view = require_counted(trial, compared)
             made = made._replace(view=view)
             normalised, errors = _of_session(trial, name, phase, of, points, sides)
         else:
@@ -555,11 +555,10 @@ def _curve_of(
         sd = normalised.get(f"{name}_sd", normalised[name] * np.nan)
         errors = _frame_error(sd, of, sides)
     values = _of(normalised[name], of, sides)
-    used = np.asarray(np.isfinite(values).all(axis=2))  # (rep, side)
+    curve, used = mean_of_whole(values)
     counted = used.sum(axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):
         chosen = used[..., None]
-        curve = np.where(chosen, values, 0.0).sum(axis=0) / counted[:, None]
         error_sd = np.sqrt(np.where(chosen, errors**2, 0.0).sum(axis=0) / counted[:, None])
         squares = np.where(chosen, (values - curve) ** 2, 0.0).sum(axis=0)
     none = "gaps" if normalised.sizes["rep"] else "no_repetition"
@@ -574,7 +573,15 @@ def _curve_of(
     )
 
 
-def _require_counted(session: StoredSession, compared: Sequence[str]) -> str:
+def mean_of_whole(values: Array) -> tuple[Array, NDArray[np.bool_]]:
+    """Mean over the repetitions without gaps, and which (rep, side) they are; NaN of none."""
+    used = np.asarray(np.isfinite(values).all(axis=2))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = np.where(used[..., None], values, 0.0).sum(axis=0) / used.sum(axis=0)[:, None]
+    return mean, used
+
+
+def require_counted(session: StoredSession, compared: Sequence[str]) -> str:
     """Return the view of a session; raise if it does not count, whatever its angles."""
     record = session.analyzed()
     if not record.verdict:

@@ -16,6 +16,7 @@ from mobility.sessions.record import now
 from mobility.sessions.references import Conditions, RetestError, RetestErrors, check_name
 from mobility.studies.reliability import Reliability, reliability
 from mobility.studies.study_table import DECISION
+from mobility.validation.reliability import Kind
 from mobility.view import UNKNOWN as NO_VIEW
 
 if TYPE_CHECKING:
@@ -25,12 +26,16 @@ LEAST = 10
 """Fewest participants with two visits of whom an error is kept: the 95 % interval of that of
 consistency goes from 0.69 to 1.83 of it. A choice of this package."""
 
-KIND = "agreement"
+KIND: Kind = "agreement"
 """The error that a later visit meets counts what differs between visits in all people, too."""
 
 
-def main_error(result: Reliability, metric: str, side: str, statistic: str = "sem") -> pd.Series:
-    """Row of the statistics that is meant where one error is: of agreement, over all that differs.
+def main_error(
+    result: Reliability, metric: str, side: str, statistic: str = "sem", *, kind: Kind = KIND
+) -> pd.Series:
+    """Row of the statistics that is meant where one error is: over all that differs.
+
+    Of agreement, unless the `kind` says consistency.
 
     Raises
     ------
@@ -43,7 +48,7 @@ def main_error(result: Reliability, metric: str, side: str, statistic: str = "se
         raise BadInputError(f"reliability: there is no {statistic} of {metric} {side}")
     order = pd.Series(
         [
-            (over.count(","), form.startswith(("agreement", "ICC(A,1)")))
+            (over.count(","), form.startswith((kind, f"ICC({kind[0].upper()},1)")))
             for over, form in zip(rows["over"], rows["form"], strict=True)
         ],
         index=rows.index,

@@ -38,7 +38,7 @@ OF_MEASURE = ("quantity", "kind", "units", "long_name", "version")
 DECISION = "decision"
 """Kind of what is 1 where a criterion is rather met, else 0."""
 
-TABLE, SESSIONS = "study.parquet", "sessions.csv"
+TABLE, SESSIONS, CURVES = "study.parquet", "sessions.csv", "curves.parquet"
 LARGEST = 1e100
 """Largest value in size, and one over the smallest: squares of others are no numbers."""
 
@@ -59,15 +59,22 @@ class Study:
         columns, and ``reason`` where the session is left out, else empty.
     columns
         Names of the columns that the study itself has beside session and participant.
+    curves
+        Mean curves of the sessions as of
+        :func:`mobility.studies.retest_curves.session_curves`, with ``participant`` and the study's
+        columns; None where none were asked for.
     """
 
     table: pd.DataFrame
     sessions: pd.DataFrame
     columns: tuple[str, ...]
+    curves: pd.DataFrame | None = None
 
     def write(self, folder: Path) -> None:
-        """Keep the study in a folder, for :meth:`read`: two tables, as Parquet and CSV."""
+        """Keep the study in a folder, for :meth:`read`: tables as Parquet and CSV."""
         write_table(self.table, folder / TABLE)
+        if self.curves is not None:
+            write_rows(self.curves, folder / CURVES)
         write_rows(self.sessions, folder / SESSIONS)
 
     @classmethod
@@ -80,7 +87,9 @@ class Study:
         sessions = pd.read_csv(Path(folder) / SESSIONS, dtype=texts, keep_default_na=False)
         columns = list(sessions.columns)
         of_study = columns[columns.index("participant") + 1 : columns.index("exercise")]
-        return cls(table, sessions, tuple(of_study))
+        has_curves = (Path(folder) / CURVES).is_file()
+        curves = pd.read_parquet(Path(folder) / CURVES) if has_curves else None
+        return cls(table, sessions, tuple(of_study), curves)
 
     def flow(self) -> list[tuple[str, int]]:
         """Count sessions and participants from the list to the statistics, in words and numbers."""

@@ -1,0 +1,208 @@
+"""How well curves over 0 to 100 % of a repetition repeat, between visits, operators or phones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from mobility import tables
+from mobility.documents import of_session
+from mobility.errors import BadInputError, MobilityError
+from mobility.kinematics.skeleton import SIDES
+from mobility.options import checked, likely, quoted
+from mobility.pipeline.cohort import COMPARED, check_recordings
+from mobility.provenance import with_history
+from mobility.studies.curves import NO_SIDE, mean_of_whole, normalise, require_counted
+from mobility.studies.reliability import reliability
+from mobility.studies.retest import KIND, main_error
+from mobility.validation.reliability import Kind
+
+if TYPE_CHECKING:
+    from mobility.sessions.stored import StoredSession
+
+POINTS = 21
+"""Points of a curve, every 5 %: the variance is estimated at each."""
+
+_ABOUT = ["metric", "side", "units", "long_name"]
+COLUMNS = ("session_id", *_ABOUT, "percent", "value", "reason")
+
+
+def session_curves(
+    sessions: Iterable[StoredSession],
+    names: Sequence[str],
+    *,
+    points: int = POINTS,
+    recordings: Sequence[str] = COMPARED,
+) -> pd.DataFrame:
+    """Put the mean curves of sessions over 0 to 100 % of a repetition into a table.
+
+    Parameters
+    ----------
+    sessions
+        Of one exercise.
+    names
+        Angles; one that no session has is left out.
+    points
+        Number of points, both ends included.
+    recordings
+        Verdicts on a recording with which a session counts, as of :func:`mobility.mean_curves`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row for each session, angle (``metric``), side and ``percent`` with the columns `COLUMNS`:
+        ``value`` is the mean of the repetitions without gaps, in ``units``; or NaN with the
+        ``reason`` why there is none, which is empty elsewhere.
+    """
+    compared = check_recordings(recordings)
+    ids, parts = [], []
+    reasons: dict[str, str] = {}
+    for session in sessions:
+        ids.append(session.id)
+        try:
+            require_counted(session, compared)
+            parts += _curves_of(session, names, points)
+        except MobilityError as error:
+            reasons[session.id] = str(error)
+    if not parts:
+        return pd.DataFrame(columns=list(COLUMNS))
+    made = pd.concat(parts, ignore_index=True)
+    every = pd.DataFrame({"session_id": ids}).merge(
+        made[[*_ABOUT, "percent"]].drop_duplicates(), how="cross"
+    )
+    every = every.merge(made, on=["session_id", *_ABOUT, "percent"], how="left")
+    left_out = every["session_id"].map(reasons).fillna(tables.sentence("studies.not_measured"))
+    every["reason"] = every["reason"].fillna(left_out)
+    return every[list(COLUMNS)]
+
+
+def _curves_of(session: StoredSession, names: Sequence[str], points: int) -> list[pd.DataFrame]:
+    """Mean curves of a session, a table for each angle and side."""
+    angles = of_session.angles(session)
+    angles = angles[[name for name in names if name in angles]]
+    normalised = normalise(angles, session.repetitions(), points=points)
+    none = "gaps" if normalised.sizes["rep"] else "no_repetition"
+    made = []
+    for name, values in normalised.data_vars.items():
+        sides = list(SIDES) if "side" in values.dims else [NO_SIDE]
+        if "side" not in values.dims:
+            values = values.expand_dims(side=sides)
+        values = values.sel(side=sides).transpose("rep", "side", "percent")
+        mean, used = mean_of_whole(values.to_numpy())
+        why = values.attrs.get("refused") or tables.sentence(f"curves.no_curve.{none}")
+        about = {
+            "session_id": session.id,
+            "metric": str(name),
+            "units": str(values.attrs.get("units", "")),
+            "long_name": str(values.attrs.get("long_name", name)),
+        }
+        for side, curve, has in zip(sides, mean, used.sum(axis=0) > 0, strict=True):
+            each = about | {"side": side, "reason": "" if has else why}
+            over = {"percent": normalised["percent"].to_numpy(), "value": curve}
+            made.append(pd.DataFrame(over | each))
+    return made
+
+
+@checked
+def retest_curves(table: pd.DataFrame, name: str | None = None, *, kind: Kind = KIND) -> xr.Dataset:
+    """Say at each percent of a repetition by how much two measurements of a person differ.
+
+    Parameters
+    ----------
+    table
+        Curves of people who were measured repeatedly: a row for each point, with ``participant``,
+        ``percent``, ``value`` (NaN where there is none), one or more of ``visit``, ``operator``,
+        ``device``, ``camera``, ``trial``; and, where they are there, ``metric``, ``side``,
+        ``units``, ``long_name`` and ``reason``. ``curves`` of :func:`mobility.read_study` is one.
+    name
+        Which angle; None: the only one.
+    kind
+        ``"agreement"`` counts what differs between visits in all people, of which few visits say
+        little, so that its interval is wide; ``"consistency"`` does not.
+
+    Returns
+    -------
+    xarray.Dataset
+        Over (side, percent): `sem`, the standard error of measurement, `low` and `high` of its 95 %
+        interval, and `mdc95`, the smallest change that exceeds it. They are those of
+        :func:`mobility.reliability` at each point, over all that differs between two measurements,
+        which the attribute ``over`` names. Over (side): `participants` of whom they are (fewest of
+        all points), and `reason` where a point has none. ``side`` is left and right, or "".
+
+    Raises
+    ------
+    BadInputError
+        A column lacks, nothing differs within participants, a point is there twice, or there is no
+        such angle.
+
+    Notes
+    -----
+    Each interval is of one point, not of the whole curve. As repetitions are compared at the
+    same percent, a difference of timing counts as one of angle where the curve is steep.
+    """
+    for column in ("participant", "percent", "value"):
+        if column not in table:
+            raise BadInputError(f"retest_curves: the table has no column {quoted(column)}")
+    percents = pd.to_numeric(table["percent"], errors="coerce").to_numpy(np.float64)
+    if not np.isfinite(percents).all():
+        raise BadInputError("retest_curves: the column 'percent' must be numbers")
+    rows = table.assign(percent=percents)
+    if "metric" not in rows:
+        rows["metric"] = "value"
+    names = list(dict.fromkeys(rows["metric"].astype(str)))
+    if not names:
+        raise BadInputError("retest_curves: the table has no row")
+    if name is None and len(names) > 1:
+        raise BadInputError(f"retest_curves: name one of the angles {', '.join(names[:5])}")
+    chosen = names[0] if name is None else name
+    if chosen not in names:
+        raise BadInputError(f"retest_curves: no angle {quoted(chosen)}{likely(chosen, names)}")
+    rows = rows[rows["metric"].astype(str).eq(chosen)]
+    percents, at = np.unique(rows["percent"], return_inverse=True)
+    labels = [f"{percent:.17g}" for percent in percents]
+    result = reliability(rows.assign(metric=np.array(labels)[at]), ratio=[])
+    sides = list(dict.fromkeys(result.statistics["side"]))
+    numbers = {key: np.full((len(sides), len(labels)), np.nan) for key in _NUMBERS}
+    people, reasons = np.zeros((len(sides), len(labels)), np.int64), [""] * len(sides)
+    over = ""
+    for s, side in enumerate(sides):
+        for p, label in enumerate(labels):
+            sem, mdc = (
+                main_error(result, label, side, what, kind=kind) for what in ("sem", "mdc95")
+            )
+            numbers["sem"][s, p], numbers["mdc95"][s, p] = sem["value"], mdc["value"]
+            numbers["low"][s, p], numbers["high"][s, p] = sem["low"], sem["high"]
+            people[s, p], over = sem["participants"], str(sem["over"]) or over
+            reasons[s] = reasons[s] or sem["reason"]
+    about = rows.iloc[0]
+    units = {"units": str(about.get("units", ""))}
+    curve = str(about.get("long_name", chosen))
+    made = xr.Dataset(
+        {
+            **{
+                key: (("side", "percent"), numbers[key], units | {"long_name": words})
+                for key, words in _NUMBERS.items()
+            },
+            "participants": (
+                "side",
+                people.min(axis=1),
+                {"long_name": "people of whom the error is"},
+            ),
+            "reason": ("side", np.array(reasons, dtype=object)),
+        },
+        coords={"side": sides, "percent": ("percent", percents, {"units": "percent"})},
+        attrs={"angle": chosen, "title": curve, "over": over, "kind": kind},
+    )
+    return with_history(made, "retest_curves", {"name": chosen, "kind": kind})
+
+
+_NUMBERS = {
+    "sem": "standard error of measurement",
+    "low": "95 % interval of the standard error of measurement, lower",
+    "high": "95 % interval of the standard error of measurement, upper",
+    "mdc95": "smallest detectable change of one curve at one point",
+}
