@@ -57,7 +57,7 @@ from mobility.kinematics.fit.entry import METHOD
 from mobility.sessions.files import read_dataset
 from mobility.view import trial_view
 from mobility.virtual_lab.case import Case, case_from
-from mobility.virtual_lab.grid import grid_cases, read_grid
+from mobility.virtual_lab.grid import Grid, grid_cases, read_grid
 from mobility.virtual_lab.sweep import case_folder, sweep
 
 TABLE = ROOT / "mobility" / "tables" / f"{TRIAL}.yaml"
@@ -184,12 +184,12 @@ def left_out(errors: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def again_cases(grid: Path = PEOPLE) -> list[tuple[Case, Case]]:
-    """Cases of a grid, and the same people filmed again."""
+def again_cases(grid: Grid | None = None, *, seed: int | None = None) -> list[tuple[Case, Case]]:
+    """Cases of a grid (default: people.yaml), and the same people filmed again."""
     differs = yaml.safe_load(AGAIN.read_text(encoding="utf-8"))
     pairs = []
-    for number, case in enumerate(grid_cases(read_grid(grid))):
-        rng = np.random.default_rng([differs["seed"], number])
+    for number, case in enumerate(grid_cases(grid or read_grid(PEOPLE))):
+        rng = np.random.default_rng([differs["seed"] if seed is None else seed, number])
         values = case.model_dump(mode="json")
         for section in ("camera", "look"):
             for key, stretch in differs["again"][section].items():
