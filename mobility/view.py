@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
@@ -25,6 +25,10 @@ TWO_CAMERAS = "two-cameras"
 VIEWS = ("front", "front-oblique", "side", "back-oblique", "back")
 """Kinds of view of one camera, as in ``views.yaml``."""
 
+SAME_PLACE_DEG = 10.0
+"""Largest angle between cameras that count as being at the same place: retest errors were measured
+within 4 degrees, and a direction has an error of some degrees."""
+
 _STANDING = 0.9
 """Share of the usual height of the hips over the feet from which a frame counts as standing."""
 
@@ -33,6 +37,11 @@ _LEAST_FLAT = 0.3
 
 _LINES = (("left_hip", "right_hip"), ("left_shoulder", "right_shoulder"))
 _FEET = ("left_ankle", "right_ankle")
+
+
+def turn(azimuth_deg: Any, from_deg: Any) -> Any:
+    """Give the angle from one direction to another, -180 to 180 degrees; of numbers or arrays."""
+    return (azimuth_deg - from_deg + 180) % 360 - 180
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,7 @@ from mobility.sessions.files import atomic, make_folder, write_json, writing
 from mobility.sessions.notebooks import GROUPED_BY
 from mobility.sessions.record import ANONYMOUS, verdict_in_words
 from mobility.sessions.references import RetestErrors
+from mobility.view import SAME_PLACE_DEG, turn
 from mobility.view import UNKNOWN as NO_VIEW
 from mobility.writing import plain_cells
 
@@ -62,7 +63,7 @@ COMPARED: tuple[Level, ...] = ("good", "limited")
 
 UNKNOWN = "not known"
 _NUMBERS = {
-    **dict.fromkeys(("age", "height_m", "weight_kg"), "float64"),
+    **dict.fromkeys(("age", "height_m", "weight_kg", "azimuth"), "float64"),
     **dict.fromkeys(("cameras", "visit", "trial"), "Int64"),
 }
 """Columns of a session that are no texts."""
@@ -307,8 +308,9 @@ def changes(
     MDC95 = 1.96 √2 SEM. The SEM is the root mean square of the standard errors of measurement
     (``sem``) of the participant's sessions, unless it is given. Where the lab itself has measured
     it under the conditions of all these sessions, that one counts. Where a session has none, or
-    these were not filmed from one view, the standard deviation of the error (``sd``) takes its
-    place.
+    these were not filmed and analysed alike (view, direction of the camera within 10 degrees,
+    number of cameras, assumption on standing), the standard deviation of the error (``sd``) takes
+    its place.
 
     Parameters
     ----------
@@ -352,9 +354,7 @@ def changes(
     person = [rows["user_id"], rows["side"]]
     value = rows["value"].groupby(person)
     if sem is None:
-        again = (~rows["view"].isin(["", NO_VIEW])).groupby(person).transform("all")
-        for how in ("view", "method", "cameras"):
-            again &= rows[how].astype(str).fillna("").groupby(person).transform("nunique").eq(1)
+        again = _filmed_alike(rows, person)
         retest = rows.get("sem", rows["sd"] * np.nan)
         squares = (retest.where(again).fillna(rows["sd"]) ** 2).groupby(person)
         # The error is known only if that of each session is.
@@ -363,9 +363,8 @@ def changes(
         source, people = pd.Series("package", index=rows.index), pd.Series(0, index=rows.index)
         own, study, count = _errors_of_studies(rows, studies)
         # Of one study, for all of a person's sessions.
-        same = study.groupby(person).transform("nunique").eq(1) & own.notna().groupby(
-            person
-        ).transform("all")
+        has = own.notna().groupby(person).transform("all")
+        same = again & has & study.groupby(person).transform("nunique").eq(1)
         error, source = error.mask(same, own), source.mask(same, study)
         people = people.mask(same, count)
     else:
@@ -382,6 +381,18 @@ def changes(
     verdicts = np.select(rules, ["first", "error unknown", "within error", "larger"], "smaller")
     table = table.assign(verdict=pd.Series(verdicts, dtype="object"))
     return table[value.transform("size") >= 2].reset_index(drop=True)
+
+
+def _filmed_alike(rows: pd.DataFrame, person: list[pd.Series]) -> pd.Series:
+    """Whether all sessions of a person were filmed and analysed alike, for each row."""
+    alike = (~rows["view"].isin(["", NO_VIEW])).groupby(person).transform("all")
+    for how in ("view", "method", "cameras", "standing"):
+        alike &= rows[how].astype(str).fillna("").groupby(person).transform("nunique").eq(1)
+    turned = turn(rows["azimuth"], rows["azimuth"].groupby(person).transform("first")).groupby(
+        person
+    )
+    near = turned.transform("max") - turned.transform("min") <= SAME_PLACE_DEG
+    return alike & near & turned.transform("count").eq(turned.transform("size"))
 
 
 def _errors_of_studies(
@@ -588,12 +599,13 @@ def _session_columns(
     verdict: Verdict | None,
 ) -> dict[str, Any]:
     """Values of the columns that are the same in every row of a session."""
-    software, current = None, False
+    software, standing, current = None, None, False
     if record.provenance is not None:
         software = record.provenance.versions.get("mobility", "")
         with suppress(MobilityError):  # an input is damaged
             current = is_current(session)
         software += "" if current else ", outdated"
+        standing = record.provenance.options.get("standing")
     row: dict[str, Any] = {
         "session_id": session.id,
         "user_id": record.user_id,
@@ -602,6 +614,7 @@ def _session_columns(
         "state": record.state,
         "cameras": 1 if record.second_video is None else 2,
         "software": software,
+        "standing": standing,
     }
     try:
         participant = session.participant
@@ -610,7 +623,8 @@ def _session_columns(
     if participant is not None:
         row |= {name: getattr(participant, name) for name in ("sex", "height_m", "weight_kg")}
         row["age"] = participant.age_in(record.created_at.year)
-    row["view"] = (quality.get("view") or {}).get("name")
+    view = quality.get("view") or {}
+    row |= {"view": view.get("name"), "azimuth": view.get("azimuth_deg")}
     row["recording"] = None if verdict is None else verdict.level
     return row
 

@@ -22,7 +22,7 @@ from mobility.reports import lab_norms
 from mobility.reports.gauges import Gauge
 from mobility.reports.sections import bullets, html, paragraphs
 from mobility.sessions.record import ANONYMOUS
-from mobility.view import UNKNOWN, best_view, trial_view
+from mobility.view import SAME_PLACE_DEG, UNKNOWN, best_view, trial_view, turn
 from mobility.wording import listed
 
 if TYPE_CHECKING:
@@ -32,10 +32,6 @@ log = logging.getLogger(__name__)
 
 MOST = 2
 """Most changes on the page."""
-
-AGAIN_DEG = 10.0
-"""Largest angle between cameras that count as being at the same place: retest errors were measured
-within 4 degrees, and a direction has an error of some degrees."""
 
 
 def last_visit(session: StoredSession) -> StoredSession | None:
@@ -135,7 +131,7 @@ def _same_conditions(before: StoredSession, session: StoredSession) -> bool:
     one, other = (trial_view(body) for body in bodies)
     first, second = (best_view(body).azimuth_deg for body in bodies)
     assumed = [of_fit(body).get("arguments", {}).get("standing") for body in bodies]
-    near = abs((first - second + 180) % 360 - 180) <= AGAIN_DEG
+    near = abs(turn(first, second)) <= SAME_PLACE_DEG
     return bool(one == other != UNKNOWN and near and assumed[0] == assumed[1])
 
 

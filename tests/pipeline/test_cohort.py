@@ -78,6 +78,7 @@ def made_up(values: dict[str, list[float]], **columns: object) -> pd.DataFrame:
             "value": value,
             "sd": 1.0,
             "units": "degree",
+            "azimuth": 40.0,
             **{name: each(who, i) if callable(each) else each for name, each in columns.items()},
         }
         for who, series in values.items()
@@ -104,6 +105,8 @@ def test_the_error_of_a_study_of_the_lab_goes_before_that_of_the_package() -> No
     assert one["mdc95"].tolist() == pytest.approx([1.96 * math.sqrt(2) * 2.0] * 2)
     other = frame.assign(view=["side left", "front"])
     assert set(cohort.changes(other, "m", studies=[newer])["error_of"]) == {"package"}
+    moved = frame.assign(azimuth=[-90.0, -75.0])
+    assert set(cohort.changes(moved, "m", studies=[newer])["error_of"]) == {"package"}
     assert set(cohort.changes(frame, "m", sem=1.0, studies=[newer])["error_of"]) == {"given"}
 
 
@@ -440,6 +443,16 @@ def test_the_minimal_detectable_change() -> None:
         assert cohort.changes(again.assign(view=unseen), "m")["mdc95"].iloc[0] == pytest.approx(
             39.2
         )
+    # As in reports, the camera must stand within 10 degrees, and the analysis assume the same.
+    again["view"] = "back"
+    for azimuth, standing, mdc in (
+        ((174.0, -177.0), "straight", 9.8),
+        ((174.0, -175.0), "straight", 39.2),
+        ((174.0, math.nan), "straight", 39.2),
+        ((174.0, 174.0), ("straight", "unknown"), 39.2),
+    ):
+        table = cohort.changes(again.assign(azimuth=azimuth, standing=standing), "m")
+        assert table["mdc95"].iloc[0] == pytest.approx(mdc)
     # One session of older code has none: its sd takes its place.
     mixed = made_up({"a": [0.0, 9.9]}, view="side", sem=lambda _, i: (3.0, math.nan)[i], sd=4.0)
     assert cohort.changes(mixed, "m")["mdc95"].iloc[0] == pytest.approx(9.8)
