@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -86,7 +87,14 @@ def groups(
     from mobility.studies.study_table import records
     from mobility.wording import split_names
 
-    folder = out or opened.reports / f"groups-{study.stem}"
+    # Another question on the same list has a page of its own.
+    question = {"by": by, "within": within, "adjust": adjust}
+    parts = [
+        "groups",
+        study.stem,
+        *(f"{word} {names}" for word, names in question.items() if names),
+    ]
+    folder = out or opened.reports / re.sub(r"[^\w.]+", "-", "-".join(parts)).strip("-")
     check_output(folder, store=opened)
     of_study = read_study(study, store=opened, recordings=split_names(recordings), workers=workers)
     options: dict[str, Any] = {
@@ -98,7 +106,7 @@ def groups(
     check_groups(of_study.table, **options)
     made = None
     if report:
-        parameters = {"by": by, "within": within, "adjust": adjust, "metrics": metrics or ""}
+        parameters = {**question, "metrics": metrics or ""}
         made = render_groups(of_study, folder, title=study.stem, parameters=parameters)
     compared = compare(of_study.table, **options)
     if as_json:

@@ -12,6 +12,7 @@ from markupsafe import Markup
 from mobility import registry, tables
 from mobility.errors import BadInputError
 from mobility.formatting import MISSING, between, quantity, rounded
+from mobility.pipeline.cohort import UNKNOWN
 from mobility.reports.sections import Cell, Row, bullets, html, opening, paragraphs, table
 from mobility.studies import retest_curves as curves_again
 from mobility.studies.retest import main_error
@@ -71,7 +72,7 @@ def differences_in_words(study: Study, made: Groups) -> dict[str, list[str]]:
     for effect, rows in compared.groupby("effect", sort=False):
         beyond = rows[rows["p_holm"].lt(CERTAIN)]
         beyond = beyond.sort_values("effect_size", key=abs, ascending=False)
-        about = {"effect": effect, "count": len(rows), "beyond": len(beyond)}
+        about = {"effect": f"{effect}{_adjusted(made)}", "count": len(rows), "beyond": len(beyond)}
         which = "none" if beyond.empty else "some"
         words[str(effect)] = [
             tables.sentence(f"studies.groups.{which}", **about),
@@ -89,6 +90,12 @@ def differences_in_words(study: Study, made: Groups) -> dict[str, list[str]]:
             ),
         ]
     return words
+
+
+def _adjusted(made: Groups) -> str:
+    """Say what differences are adjusted for; empty where for nothing."""
+    names = listed(made.adjust)
+    return tables.sentence("studies.groups.adjusted", names=names) if made.adjust else ""
 
 
 def differences_in_short(study: Study, made: Groups) -> Markup:
@@ -135,7 +142,8 @@ def differences(study: Study, made: Groups) -> Markup:
         *("Measure", "Comparison", "Difference", "95 % interval", "g", "p", "p, Holm"),
         *("People (values missing)", "Detectable", "… without error"),
     ]
-    made_table = table(head, rows, caption=tables.sentence("studies.groups.caption"), numeric=True)
+    caption = tables.sentence("studies.groups.caption", adjusted=_adjusted(made))
+    made_table = table(head, rows, caption=caption, numeric=True)
     return html(made_table, without_result(study, made.differences))
 
 
@@ -149,6 +157,47 @@ def without_result(study: Study, statistics: pd.DataFrame) -> Markup:
         for reason, of in without.groupby("reason", sort=False)
     )
     return html(paragraphs(tables.sentence("studies.groups.without")), bullets(items))
+
+
+def people_of_groups(study: Study, by: str) -> Markup:
+    """Describe the people of each group; empty where nothing is on record, or sides are compared.
+
+    A person counts once in a group, as at the first session there.
+    """
+    used = study.sessions[study.sessions["reason"].eq("")]
+    if by not in used:
+        return html()
+    of_group = used.drop_duplicates(["participant", by]).groupby(by, sort=False)
+    groups = [people for _, people in of_group]
+    rows: list[Row] = [["Participants", *(f"{len(people)}" for people in groups)]]
+    described = {"sex": _shares, "age": _mean, "height_m": _mean, "weight_kg": _mean}
+    for column, describe in described.items():
+        cells = [describe(people[column], len(people)) for people in groups]
+        if column != by and any(cell != MISSING for cell in cells):
+            rows.append([tables.sentence(f"studies.people.{column}"), *cells])
+    head = [tables.sentence("studies.people.head"), *(str(group) for group, _ in of_group)]
+    return table(head, rows, caption=tables.sentence("studies.people.caption"), numeric=True)
+
+
+def _mean(values: pd.Series, people: int) -> str:
+    """Give mean and standard deviation, with the number of people where some are not known."""
+    import pandas as pd
+
+    present = pd.to_numeric(values, errors="coerce").dropna()
+    if len(present) < 2:
+        return MISSING
+    digits = 2 if present.mean() < 10 else 1
+    text = f"{rounded(present.mean(), digits)} ({rounded(present.std(), digits)})"
+    return text if len(present) == people else f"{text}, n = {len(present)}"
+
+
+def _shares(values: pd.Series, people: int) -> str:
+    """Count each kind, and those that are not known: "7 female and 5 male"."""
+    counts = values.astype(str).replace({"": UNKNOWN, "nan": UNKNOWN}).value_counts(sort=False)
+    counts = counts[counts.gt(0)].sort_index()
+    if list(counts.index) == [UNKNOWN]:
+        return MISSING
+    return listed([f"{count} {kind}" for kind, count in counts.items()])
 
 
 def description(study: Study, made: Groups) -> Markup:

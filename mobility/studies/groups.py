@@ -43,11 +43,14 @@ class Groups:
         ``units``, of participants' means.
     without_value
         How many ``values`` are missing: ``metric``, ``side``, the group, ``reason``, ``values``.
+    adjust
+        What the differences are adjusted for; the description is not.
     """
 
     differences: pd.DataFrame
     description: pd.DataFrame
     without_value: pd.DataFrame
+    adjust: tuple[str, ...] = ()
 
     def paper_table(self) -> pd.DataFrame:
         """Put the description as papers print it: a column for each group, with n: mean (SD).
@@ -157,6 +160,7 @@ def groups(
         differences,
         pd.DataFrame(described),
         pd.DataFrame(without_value, columns=["metric", "side", by, "reason", "values"]),
+        tuple(adjust),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -109,6 +110,24 @@ def test_the_document_of_groups(filled: Store, mobility: Any) -> None:
     assert any("nobody was found" in row["reason"] for row in document["without_value"])
     assert document["flow"][0]["count"] == 24
     assert document["report"] is None
+
+
+@pytest.mark.slow
+def test_each_question_has_a_page_of_its_own(filled: Store, mobility: Any) -> None:
+    file = filled.path.parent / "study.csv"
+    asked = ("groups", file, "--metrics", "knee_flexion", "--json", "--by")
+    try:
+        pages = [
+            of_json(mobility(*asked, *question))["report"]["html"]
+            for question in (("group",), ("group", "--within", "visit"))
+        ]
+        assert [Path(page).parent.name for page in pages] == [
+            "groups-study-by-group",
+            "groups-study-by-group-within-visit",
+        ]
+        assert all(list(filled.reports.glob(f"*/{Path(page).name}")) for page in pages)
+    finally:
+        shutil.rmtree(filled.reports, ignore_errors=True)
 
 
 def test_errors_are_kept_under_a_name(

@@ -70,6 +70,32 @@ def test_the_difference_between_groups_comes_first(study: Study, compared: Group
     assert "controls, 1" in in_words(sections.description(study, compared))
 
 
+def test_what_differences_are_adjusted_for_stands_beside_them(study: Study) -> None:
+    ages = study.table["participant"].str[1:].astype(float) + 20
+    table = study.table.assign(age=ages)
+    adjusted = mb.groups(table, by="group", adjust=["age"], metrics=METRICS)
+    assert adjusted.adjust == ("age",)
+    assert "(group, adjusted for age)" in in_words(sections.differences_in_short(study, adjusted))
+    assert "Differences, adjusted for age with" in in_words(sections.differences(study, adjusted))
+    plain = mb.groups(table, by="group", metrics=METRICS)
+    assert "adjusted for" not in in_words(sections.differences(study, plain))
+
+
+def test_the_people_of_each_group_count_once(study: Study) -> None:
+    numbers = study.sessions["participant"].str[1:].astype(int)
+    known = numbers.ne(2)
+    named = study.sessions.assign(
+        age=(20.0 + numbers).where(known), sex=numbers.map(lambda n: "female" if n < 5 else "")
+    )
+    page = in_words(sections.people_of_groups(Study(study.table, named, study.columns), "group"))
+    assert "Participants 4 4 " in page
+    # Controls are 0, 2, 4, 6, of whom 2 has no age and 6 no sex; patients 1, 3, 5, 7.
+    assert "Sex 3 female and 1 not known 2 female and 2 not known" in page
+    assert "Age (years) 23.3 (3.1), n = 3 24.0 (2.6)" in page
+    assert "Body mass" not in page
+    assert sections.people_of_groups(study, "side") == ""
+
+
 def test_words_of_a_study_without_a_difference(study: Study, compared: Groups) -> None:
     none = Groups(
         compared.differences.assign(p_holm=0.6), compared.description, compared.without_value
@@ -147,8 +173,8 @@ def test_names_of_people_and_groups_are_text(study: Study) -> None:
 @pytest.mark.parametrize(
     ("render", "parameters", "heading"),
     [
-        (render_groups, {"by": "group", "within": "visit"}, "The groups"),
-        (render_reliability, {}, "Systematic change"),
+        (render_groups, {"by": "group", "within": "visit"}, "The people of each group"),
+        (render_reliability, {}, "Over the repetition"),
     ],
 )
 def test_a_rendered_page_goes_whole_with_a_session(
