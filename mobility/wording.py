@@ -15,6 +15,24 @@ def spoken(name: str) -> str:
     return name.replace("_weight_bearing", " under the body's weight").replace("_", " ")
 
 
+def measure_of(metric: str, item: str) -> str:
+    """Name a metric with what else it is of: "end_of_range[elbow_flexion]"."""
+    return f"{metric}[{item}]" if item else metric
+
+
+def metric_and_item(measure: str) -> tuple[str, str]:
+    """Take the name of :func:`measure_of` apart."""
+    metric, _, item = measure.partition("[")
+    return metric, item.removesuffix("]")
+
+
+def measure_in_words(measure: str, long_name: str = "") -> str:
+    """Name a measure, with what else it is of: "End of range (elbow flexion)"."""
+    metric, item = metric_and_item(measure)
+    name = capital(long_name or spoken(metric))
+    return f"{name} ({spoken(item)})" if item else name
+
+
 def split_names(text: str) -> list[str]:
     """Split a text at its commas."""
     return [name.strip() for name in text.split(",") if name.strip()]

@@ -70,7 +70,7 @@ def read_study(
     if not curves:
         return made
     exercise = registry.exercise(str(made.table["exercise"].iloc[0]))
-    names = exercise.table["report"].get("trial", []) if curves is True else curves
+    names = exercise.table.get("report", {}).get("trial", []) if curves is True else curves
     of_sessions = session_curves(sessions, names, recordings=recordings)
     design = made.sessions[["session_id", "participant", *made.columns]]
     return replace(made, curves=design.merge(of_sessions, on="session_id"))

@@ -36,6 +36,7 @@ from mobility.sessions.record import ANONYMOUS, verdict_in_words
 from mobility.sessions.references import RetestErrors
 from mobility.view import SAME_PLACE_DEG, turn
 from mobility.view import UNKNOWN as NO_VIEW
+from mobility.wording import measure_of, metric_and_item
 from mobility.writing import plain_cells
 
 if TYPE_CHECKING:
@@ -282,16 +283,32 @@ def left_out(sessions: pd.DataFrame) -> dict[str, int]:
 
 
 def metrics_of(frame: pd.DataFrame) -> list[str]:
-    """Names of the metrics that some session of the table has, in their order."""
-    return [name for name in frame["metric"].unique() if name]
+    """Names of the metrics that some session of the table has, in their order.
+
+    One of single joints has a name for each movement: "end_of_range[elbow_flexion]".
+    """
+    pairs = frame[["metric", "item"]].drop_duplicates().astype("str")
+    names = (measure_of(*pair) for pair in pairs.itertuples(index=False, name=None) if pair[0])
+    return list(dict.fromkeys(names))
+
+
+def choose_measures(asked: Sequence[str], available: Sequence[str]) -> list[str]:
+    """Choose measures by their names; that of a metric with items stands for all of them."""
+    chosen = []
+    for name in asked:
+        with_items = [each for each in available if metric_and_item(each)[0] == name]
+        chosen += [name] if name in available or not with_items else with_items
+    return list(dict.fromkeys(chosen))
 
 
 def of_metric(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
     """Rows of a metric over the accepted repetitions of each session, by date and side.
 
-    Values of a repetition, a phase or a part of an index are left out.
+    Values of a repetition or a phase are left out, and those of a part of an index or a movement
+    unless it is named: "end_of_range[elbow_flexion]".
     """
-    rows = frame[frame["metric"].eq(metric) & frame["level"].eq("session") & frame["item"].eq("")]
+    name, item = metric_and_item(metric)
+    rows = frame[frame["metric"].eq(name) & frame["level"].eq("session") & frame["item"].eq(item)]
     return _with_plain_texts(rows).sort_values(["date", "session_id", "side"], ignore_index=True)
 
 
@@ -317,7 +334,7 @@ def changes(
     frame
         Of :func:`to_dataframe`.
     metric
-        A metric of the table.
+        A metric of the table; of single joints with the movement, "end_of_range[elbow_flexion]".
     sem
         Standard error of measurement in the unit of the metric, for instance of a study of
         repeated measurements.
@@ -492,9 +509,9 @@ def check_metrics(sessions: Iterable[StoredSession], metrics: Sequence[str]) -> 
     for session in sessions:
         with suppress(MobilityError):
             available |= dict.fromkeys(map(str, session.metrics().data_vars))
-        if set(metrics) <= available.keys():
+        if {metric_and_item(each)[0] for each in metrics} <= available.keys():
             return
-    for name in metrics:
+    for name in (metric_and_item(each)[0] for each in metrics):
         if not available:
             raise BadInputError("no session has metrics yet; analyse one first")
         if name not in available:

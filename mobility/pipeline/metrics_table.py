@@ -85,7 +85,7 @@ def _rows(metrics: xr.Dataset) -> list[dict[str, Any]]:
     variables = metrics.variables
     beside = owners(variables)
     for name in map(str, metrics.data_vars):
-        if name in beside:
+        if name in beside or name in _LABELS:
             continue
         variable = variables[name]
         sd, sem = (variables.get(f"{name}_{error}") for error in ("sd", "sem"))
@@ -113,7 +113,7 @@ def _rows(metrics: xr.Dataset) -> list[dict[str, Any]]:
                 str(dim): labels[axis][i]
                 for axis, (dim, i) in enumerate(zip(variable.dims, index, strict=True))
             }
-            row = {**described, **_labels_of(where)}
+            row = {**described, **_labels_of(_place_of(where, variables))}
             if values.dtype.kind not in "biuf":
                 rows.append({**row, "text": str(values[index])})
                 continue
@@ -131,6 +131,22 @@ def _rows(metrics: xr.Dataset) -> list[dict[str, Any]]:
     return rows
 
 
+def _place_of(where: Mapping[str, Any], variables: Mapping[Any, xr.Variable]) -> dict[str, Any]:
+    """Name the movement that a joint showed in its place, and number a movement as repetition."""
+    place = dict(where)
+    if "movement" in place:
+        i = place.pop("movement")
+        place |= {name: variables[f"movement_{name}"].values[i] for name in ("joint", "side")}
+        place["rep"] = variables["movement_number"].values[i]
+    if "joint" in place:
+        shown = variables["shown"].values[variables["joint"].values.tolist().index(place["joint"])]
+        of_sides = dict(zip(variables["side"].values, shown, strict=True))
+        # A side that is not seen is asked for the movement of the other.
+        names = [of_sides.get(place.get("side", ""), ""), *of_sides.values()]
+        place["joint"] = next(filter(None, names), place["joint"])
+    return place
+
+
 def _labels_of(where: Mapping[str, Any]) -> dict[str, Any]:
     """Side, repetition, phase or part that a value belongs to."""
     others = [str(v) for dim, v in where.items() if dim not in ("rep", "phase", "side")]
@@ -142,6 +158,9 @@ def _labels_of(where: Mapping[str, Any]) -> dict[str, Any]:
         "item": ", ".join(others),
     }
 
+
+_LABELS = ("movement_joint", "movement_side", "movement_number")
+"""Variables that say which movement the others are of."""
 
 _WITH_NOTE = (
     *("maximum", "minimum", "end_of_range", "range_of_motion"),

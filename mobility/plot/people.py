@@ -33,7 +33,7 @@ from mobility.plot.axes import (
 from mobility.provenance import warnings_of
 from mobility.studies.curves import Curves
 from mobility.validation.limits import bland_altman
-from mobility.wording import capital
+from mobility.wording import capital, measure_in_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -318,7 +318,7 @@ def reliability(
     cells = rows.groupby(["participant", "side", over], sort=False, observed=True)["value"].mean()
     values = cells.unstack(over).reindex(columns=levels)
     differences, lines = _row_of_axes(2) if axes is None else axes
-    _draw_differences(differences, values, capital(name.replace("_", " ")))
+    _draw_differences(differences, values, measure_in_words(name))
     in_units = f" ({units.lower()})" if units else ""
     differences.set_xlabel(f"Mean of the two{in_units}", fontsize=NORMAL)
     differences.set_ylabel(f"Later less first {over}{in_units}", fontsize=NORMAL)

@@ -16,6 +16,7 @@ from mobility.formatting import MISSING, dated, quantity, rounded
 from mobility.kinematics.expected_error import half_width
 from mobility.options import likely
 from mobility.pipeline.cohort import (
+    choose_measures,
     describe_groups,
     left_out,
     metrics_of,
@@ -35,7 +36,7 @@ from mobility.reports.sections import (
 )
 from mobility.reports.study_sections import MOST_NAMED, counted
 from mobility.sessions.record import ANONYMOUS, verdict_in_words
-from mobility.wording import listed, shortened, split_names
+from mobility.wording import listed, measure_in_words, shortened, split_names
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -208,7 +209,7 @@ def usual_metrics(exercise: str) -> str:
 def chosen_metrics(frame: pd.DataFrame, metrics: str) -> tuple[list[str], list[str]]:
     """Split the requested metrics into those that some session has, and the others."""
     available = metrics_of(frame)
-    asked = list(dict.fromkeys(split_names(metrics)))
+    asked = choose_measures(split_names(metrics), available)
     return [m for m in asked if m in available], [m for m in asked if m not in available]
 
 
@@ -241,10 +242,9 @@ def of_the_table(frame: pd.DataFrame, chosen: Sequence[str]) -> Markup:
 
 
 def title_of(frame: pd.DataFrame, metric: str) -> str:
-    """Name a metric as the sessions do: "Knee flexion"."""
+    """Name a metric as the sessions do: "Knee flexion", "End of range (elbow flexion)"."""
     rows = of_metric(frame, metric)
-    name = str(rows["long_name"].iloc[0]) if len(rows) else metric.replace("_", " ")
-    return name[:1].upper() + name[1:]
+    return measure_in_words(metric, str(rows["long_name"].iloc[0]) if len(rows) else "")
 
 
 def group_title(group_by: str) -> str:

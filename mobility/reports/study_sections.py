@@ -12,11 +12,11 @@ from markupsafe import Markup
 from mobility import registry, tables
 from mobility.errors import BadInputError
 from mobility.formatting import MISSING, between, quantity, rounded
-from mobility.pipeline.cohort import UNKNOWN
+from mobility.pipeline.cohort import UNKNOWN, choose_measures
 from mobility.reports.sections import Cell, Row, bullets, html, opening, paragraphs, table
 from mobility.studies import retest_curves as curves_again
 from mobility.studies.retest import main_error
-from mobility.wording import capital, listed, shortened
+from mobility.wording import capital, listed, measure_in_words, shortened
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,9 +59,7 @@ def sessions(study: Study) -> Markup:
 def name_of(rows: pd.DataFrame, metric: str, side: str = "") -> str:
     """Name a measure as the sessions do, with its side: "Knee flexion, left"."""
     named = rows.loc[rows["metric"].eq(metric), "long_name"]
-    name = capital(str(named.iloc[0])) if len(named) else metric
-    if "[" in metric:
-        name += f" ({metric.partition('[')[2].removesuffix(']')})"
+    name = measure_in_words(metric, str(named.iloc[0]) if len(named) else "")
     return f"{name}, {side}" if side not in ("", "both") else name
 
 
@@ -273,7 +271,8 @@ def flow(steps: pd.DataFrame) -> Markup:
 def usual_measures(study: Study, names: Sequence[str]) -> list[str]:
     """Choose the measures that come first: the usual ones of the exercise, else the first ones."""
     exercise = registry.exercise(str(study.table["exercise"].iloc[0]))
-    return [n for n in exercise.table["cohort"] if n in names] or list(names[:MOST_NAMED])
+    usual = [n for n in choose_measures(exercise.table["cohort"], names) if n in names]
+    return usual or list(names[:MOST_NAMED])
 
 
 def _statistic(result: Reliability, statistic: str) -> pd.DataFrame:

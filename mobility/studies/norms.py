@@ -11,10 +11,12 @@ import pandas as pd
 from mobility import tables
 from mobility.errors import BadInputError
 from mobility.options import checked, likely, quoted
-from mobility.pipeline.cohort import AGE_BANDS
+from mobility.pipeline.cohort import AGE_BANDS, choose_measures
+from mobility.registry import exercises
 from mobility.sessions.record import ANONYMOUS, now
 from mobility.sessions.references import Conditions, Norm, Norms, check_name
 from mobility.view import UNKNOWN as NO_VIEW
+from mobility.wording import measure_of
 
 LEAST = 20
 """Fewest people of a norm: the SD of 20 has a 95 % interval from 0.76 to 1.46 of it."""
@@ -61,10 +63,15 @@ def make_norms(frame: pd.DataFrame, *, name: str, metrics: Sequence[str] | None 
             raise BadInputError.of(
                 {"frame": f"has no column '{column}'; mobility.pipeline.cohort.to_dataframe has"}
             )
-    rows = frame[frame["level"].eq("session") & frame["item"].eq("") & frame["value"].notna()]
+    rows = frame[frame["level"].eq("session") & frame["value"].notna()]
     rows = rows[rows["units"].ne("") & rows["kind"].ne("count")]
+    # The movements of single joints are measures; the parts of an index are not.
+    of_joints = [each.name for each in exercises() if each.noun == "movement"]
+    rows = rows[rows["item"].eq("") | rows["exercise"].isin(of_joints)]
+    rows = rows.assign(metric=list(map(measure_of, rows["metric"].astype(str), rows["item"])))
     available = list(dict.fromkeys(rows["metric"].astype(str)))
-    for metric in metrics or ():
+    metrics = choose_measures(metrics, available) if metrics else available
+    for metric in metrics:
         if metric not in available:
             close = likely(metric, available)
             raise BadInputError.of({"metrics": f"no session has {quoted(metric)}{close}"})
@@ -74,7 +81,7 @@ def make_norms(frame: pd.DataFrame, *, name: str, metrics: Sequence[str] | None 
         & ~rows["view"].isin(["", NO_VIEW])
         & ~rows["software"].str.endswith("outdated")
     )
-    rows = rows[usable & rows["metric"].isin(metrics or available)]
+    rows = rows[usable & rows["metric"].isin(metrics)]
     made = []
     by = [*_CONDITIONS, "metric", "version", "units"]
     for of, values in rows.groupby(by, sort=False, observed=True):

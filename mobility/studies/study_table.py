@@ -14,8 +14,15 @@ from mobility import tables
 from mobility.errors import BadInputError
 from mobility.options import FilePath, checked, likely, quoted
 from mobility.parsing import read_csv
-from mobility.pipeline.cohort import COMPARED, to_dataframe, write_rows, write_table
+from mobility.pipeline.cohort import (
+    COMPARED,
+    choose_measures,
+    to_dataframe,
+    write_rows,
+    write_table,
+)
 from mobility.sessions.record import ANONYMOUS
+from mobility.wording import measure_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -273,8 +280,7 @@ def _measured(frame: pd.DataFrame, level: str) -> pd.DataFrame:
     rows = frame[frame["level"].eq(level) & frame["metric"].ne("")]
     texts = ("session_id", "metric", "item", "side", "text", "reason", *OF_MEASURE)
     rows = rows.astype(dict.fromkeys(texts, "str"))
-    inside = rows["item"].ne("")
-    rows["metric"] = rows["metric"].where(~inside, rows["metric"] + "[" + rows["item"] + "]")
+    rows["metric"] = list(map(measure_of, rows["metric"], rows["item"]))
     rows = pd.concat([rows, _decisions(rows)], ignore_index=True)
     # Numbers of another version of a measure are of another measure.
     newest = rows.groupby("metric")["version"].agg(lambda texts: max(texts, key=_release))
@@ -334,11 +340,12 @@ def choose_metrics(table: pd.DataFrame, metrics: Sequence[str] | None) -> list[s
         return [name for name in available if name in with_values]
     if not metrics:
         raise BadInputError.of({"metrics": "names no measure; leave it out for all"})
-    for name in metrics:
+    chosen = choose_measures(metrics, available)
+    for name in chosen:
         if name not in available:
             close = likely(name, available)
             raise BadInputError.of({"metrics": f"the study has no measure {quoted(name)}{close}"})
-    return list(dict.fromkeys(metrics))
+    return chosen
 
 
 def checked_values(table: pd.DataFrame, *, named: Sequence[str]) -> pd.DataFrame:

@@ -138,8 +138,8 @@ def verdict_from_counts(
 
 
 def reported(metrics: xr.Dataset) -> xr.Dataset:
-    """Leave out the ends that are too uncertain."""
-    return without_uncertain_ends(metrics)
+    """Leave out the ends that are too uncertain, and the curves, which are no metrics."""
+    return without_uncertain_ends(metrics).drop_dims("time")
 
 
 def angles_in_video(

@@ -188,7 +188,8 @@ def joint_mobility(
         (degree), ``peak_velocity``, ``mean_velocity`` (degree/s), ``score`` (percent). Without one:
         ``movements`` (count), ``shown`` (which movement of the table ``movements``, "" where there
         is none), ``end_of_range`` (degree, with ``_sd``: its largest angle, or minus the smallest
-        of an extension), ``repeatability`` (degree: standard deviation of the turns of three
+        of an extension; its ``_sem`` is ``detectable_change`` / (1.96 sqrt(2))),
+        ``repeatability`` (degree: standard deviation of the turns of three
         movements or more), ``detectable_change`` (degree: from which difference on to another
         recording of the same set-up it is chance in one of twenty at most; what differs between
         set-ups comes on top),
@@ -272,7 +273,7 @@ def joint_mobility(
     shape = (len(joints), len(SIDES))
     reach = ("maximum", "minimum", "end_of_range", "range_of_motion")
     measured = (*reach, "peak_velocity", "mean_velocity", "score")
-    bare = ("repeatability", "detectable_change")
+    bare = ("repeatability", "detectable_change", "end_of_range_sem")
     numbers = {name: np.full(shape, np.nan) for name in (*measured, *bare)}
     numbers |= {f"{name}_sd": np.full(shape, np.nan) for name in measured}
     numbers |= {"reference": np.full(shape, np.nan), "refused_share": np.ones(shape)}
@@ -425,14 +426,18 @@ def _variables(numbers: dict[str, Array], table: dict[str, Any]) -> dict[str, An
     units |= {"refused_share": "1"}
     variables = {}
     errors = {f"{name}_sd": name for name in numbers}
+    retest = {f"{name}_sem": name for name in numbers}
     for name, values in numbers.items():
-        base = errors.get(name, name)
+        base = errors.get(name, retest.get(name, name))
         attrs = {"units": units.get(base, "degree")}
         text = base.replace("_", " ")
         if f"{name}_sd" in numbers:
-            attrs[BESIDE] = f"{name}_sd"
+            beside = [each for each in (f"{name}_sd", f"{name}_sem") if each in numbers]
+            attrs[BESIDE] = " ".join(beside)
         if name in errors:
             attrs["long_name"] = f"standard deviation of the error of {text}"
+        elif name in retest:
+            attrs["long_name"] = f"standard error of measurement of {text}"
         else:
             attrs["long_name"] = text
             if base in _STATISTIC:

@@ -33,17 +33,19 @@ from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.geometry import definitions
 from mobility.provenance import cameras_of
 from mobility.registry import ANGLE_OF_JOINT
-from mobility.reports import sections
+from mobility.reports import lab_norms, sections
 from mobility.reports.charts import charts
 from mobility.reports.curves import angle_names
 from mobility.reports.first_page import trust
 from mobility.reports.gauges import Gauge, show
 from mobility.reports.sections import Cell, Row, bullets, facts, html, measured, paragraphs, table
-from mobility.wording import both_sides, capital, listed, spoken
+from mobility.sessions.references import LabReferences
+from mobility.wording import both_sides, capital, listed, measure_of, spoken
 
 if TYPE_CHECKING:
     from mobility.provenance import AnalysisWarning
     from mobility.sessions.record import SessionRecord, StoredConfig
+    from mobility.sessions.references import Norm
 
 _MOST_SENTENCES = 3
 """Sentences on how far the joints go on a first page."""
@@ -399,38 +401,98 @@ def _with_gauge(metrics: xr.Dataset, angles: Sequence[Shown]) -> list[Reach]:
     ]
 
 
-def gauges_of(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> list[Gauge]:
-    """Make the gauges of a first page: how far each movement went, beside what people reach."""
+def gauges_of(
+    metrics: xr.Dataset,
+    angles: Sequence[Shown] = (),
+    *,
+    lab: LabReferences | None = None,
+    most: int | None = _MOST_GAUGES,
+) -> list[Gauge]:
+    """Make the gauges of a first page: how far each movement went, beside what people reach.
+
+    A norm of the lab itself takes the place of a published one.
+
+    Parameters
+    ----------
+    metrics
+        Of the session.
+    angles
+        Those that are shown; none: all.
+    lab
+        Norms and errors of the lab itself that hold for the session.
+    most
+        Number of gauges at most; None: all.
+    """
+    lab = lab or LabReferences()
     drawn = _with_gauge(metrics, angles)
-    alone = len(_people(drawn)) == 1
+    alone = len(_people(drawn, lab)) == 1
     grouped: dict[tuple[str, str], list[Reach]] = {}
     for each in drawn:
-        grouped.setdefault((capital(each.name), each.beside(alone=alone)), []).append(each)
+        beside = each.beside(alone=alone)
+        if norm := _lab_norm(each, lab):
+            low, high = map(rounded, lab_norms.band(norm[0]))
+            beside = tables.sentence("joints.gauge.lab", low=low, high=high)
+        grouped.setdefault((capital(each.name), beside), []).append(each)
     return [
-        Gauge(
-            name,
-            {each.side: (each.value, each.half) for each in alike},
-            "degree",
-            alike[0].mean,
-            beside,
-            (alike[0].low, alike[0].high),
-        )
-        for (name, beside), alike in list(grouped.items())[:_MOST_GAUGES]
+        _gauge(name, beside, alike, metrics, lab)
+        for (name, beside), alike in list(grouped.items())[:most]
     ]
 
 
-def show_gauges(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> Markup:
+def _gauge(
+    name: str, beside: str, alike: Sequence[Reach], metrics: xr.Dataset, lab: LabReferences
+) -> Gauge:
+    """Make the gauge of a movement, of the sides that are compared with the same people."""
+    first, norm = alike[0], _lab_norm(alike[0], lab)
+    sems = {
+        each.side: float(metrics["end_of_range_sem"].sel(joint=each.joint, side=each.side))
+        for each in alike
+        if "end_of_range_sem" in metrics
+    }
+    of_lab = {each.side: lab.retest_error(_measure(each), each.side) for each in alike}
+    return Gauge(
+        name,
+        {each.side: (each.value, each.half) for each in alike},
+        "degree",
+        norm[0].mean if norm else first.mean,
+        beside,
+        lab_norms.band(norm[0]) if norm else (first.low, first.high),
+        retest={side: half_width(sem) for side, sem in sems.items() if math.isfinite(sem)},
+        lab_retest={
+            side: (half_width(error[0].sem), lab_norms.error_of(error[0].participants, error[1]))
+            for side, error in of_lab.items()
+            if error
+        },
+        norm=norm,
+    )
+
+
+def _measure(reach: Reach) -> str:
+    """Name the end of range as studies do."""
+    return measure_of("end_of_range", reach.movement)
+
+
+def _lab_norm(reach: Reach, lab: LabReferences) -> tuple[Norm, str] | None:
+    """Find the lab's norm of a movement; there is none of what has no name."""
+    return lab.norm(_measure(reach)) if reach.movement else None
+
+
+def show_gauges(
+    metrics: xr.Dataset, angles: Sequence[Shown] = (), *, lab: LabReferences | None = None
+) -> Markup:
     """Show the gauges; the caption says what they are compared with."""
-    people = _people(_with_gauge(metrics, angles))
+    people = _people(_with_gauge(metrics, angles), lab or LabReferences())
     kind = "none" if not people else "one" if len(people) == 1 else "several"
     caption = tables.sentence(f"joints.gauges.{kind}", people=listed(people))
     doubt = metrics.attrs.get("sides_in_doubt")
     added = [tables.sentence("report.sides_in_doubt")] if doubt else []
-    return show(gauges_of(metrics, angles), caption=". ".join([caption, *added]))
+    return show(gauges_of(metrics, angles, lab=lab), caption=". ".join([caption, *added]))
 
 
-def _people(reaches: Sequence[Reach]) -> list[str]:
-    return list(dict.fromkeys(each.people for each in reaches if each.people))
+def _people(reaches: Sequence[Reach], lab: LabReferences) -> list[str]:
+    """Name the people of the published ranges that are drawn."""
+    drawn = (each.people for each in reaches if each.people and not _lab_norm(each, lab))
+    return list(dict.fromkeys(drawn))
 
 
 def commented(metrics: xr.Dataset, chosen: Sequence[Shown]) -> Markup:
@@ -448,7 +510,7 @@ def in_words(metrics: xr.Dataset, angles: Sequence[Shown] = ()) -> Markup:
     in_sentences = ordered[:_MOST_SENTENCES]
     others = [each for each in ordered if each.compared == "others"]
     notes = []
-    for people in _people(others):
+    for people in dict.fromkeys(each.people for each in others if each.people):
         these = [each for each in others if each.people == people]
         unknown, is_unknown, _ = these[0].note.partition(" not known")
         notes.append(

@@ -73,7 +73,8 @@ def repeatability_of(course: Course) -> tuple[dict[str, float], str]:
     spread = float(turns.std(ddof=1))
     again = float(constants()["filmed_again"]["sem_deg"])
     change = float(_detectable(spread, turns.size, again=again))
-    return {"repeatability": spread, "detectable_change": change}, ""
+    values = {"repeatability": spread, "detectable_change": change}
+    return values | {"end_of_range_sem": change / MDC95}, ""
 
 
 def _detectable(spread: Array | float, turns: int, *, again: float) -> Array | float:
