@@ -463,6 +463,24 @@ def test_the_minimal_detectable_change() -> None:
             cohort.changes(frame, "m", sem=sem)
 
 
+def test_movements_of_single_joints_are_compared_each_with_itself() -> None:
+    flexion, extension = (
+        made_up({"ann": values}, metric="end_of_range", item=item, sd=0.5)
+        for item, values in (("elbow_flexion", [140, 120]), ("elbow_extension", [5, 5]))
+    )
+    frame = pd.concat([flexion, extension], ignore_index=True).assign(long_name="end of range")
+    measures = ["end_of_range[elbow_flexion]", "end_of_range[elbow_extension]"]
+    assert cohort.metrics_of(frame) == measures
+    assert cohort_sections.chosen_metrics(frame, "end_of_range, knee_flexion") == (
+        measures,
+        ["knee_flexion"],
+    )
+    verdicts = [cohort.changes(frame, each)["verdict"].tolist() for each in measures]
+    assert verdicts == [["first", "smaller"], ["first", "within error"]]
+    assert cohort_sections.title_of(frame, measures[0]) == "End of range (elbow flexion)"
+    assert cohort.of_metric(frame, "end_of_range").empty
+
+
 def test_a_person_counts_once_in_a_group(frame) -> None:
     values = cohort.by_group(frame, "knee_flexion", "sex")
     left = values[values["side"].eq("left")].set_index("group")

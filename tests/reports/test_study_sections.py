@@ -150,7 +150,7 @@ def test_p_values_and_names() -> None:
     assert sections.p_value(float("nan")) == "–"
     rows = pd.DataFrame({"metric": ["angle[knee]"], "long_name": ["angle"]})
     assert sections.name_of(rows, "angle[knee]", "left") == "Angle (knee), left"
-    assert sections.name_of(rows, "other", "both") == "other"
+    assert sections.name_of(rows, "other[elbow_flexion]", "both") == "Other (elbow flexion)"
 
 
 def test_names_of_people_and_groups_are_text(study: Study) -> None:

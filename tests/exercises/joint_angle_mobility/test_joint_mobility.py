@@ -740,6 +740,9 @@ def test_the_spread_of_the_turns_says_what_change_it_can_hide() -> None:
     again = exercise("Joint Angle Mobility").own_table("constants")["filmed_again"]["sem_deg"]
     expected = np.hypot(medians, 1.96 * np.sqrt(2) * again)
     assert float(one["detectable_change"]) == pytest.approx(expected, abs=1.2)
+    assert float(one["end_of_range_sem"]) * 1.96 * np.sqrt(2) == pytest.approx(
+        float(one["detectable_change"]), rel=1e-3
+    )
     assert one["shown"].item() == "elbow_flexion"
     assert float(one["end_of_range"]) == pytest.approx(float(one["maximum"]))
     # Fewer than three give none, which is said of the joint that moved.

@@ -31,7 +31,15 @@ from mobility.pipeline.metrics_table import metrics_table
 from mobility.provenance import AnalysisWarning
 from mobility.reports import key_frames
 from mobility.reports.drawn_angles import DRAWN, turn_of
-from mobility.sessions.record import StoredConfig
+from mobility.sessions.record import StoredConfig, now
+from mobility.sessions.references import (
+    Conditions,
+    LabReferences,
+    Norm,
+    Norms,
+    RetestError,
+    RetestErrors,
+)
 from tests.limbs import limb_pose, there_and_back
 
 
@@ -367,7 +375,8 @@ def test_how_far_is_not_told_with_an_error_of_more_than_thirty_degrees(
     assert "130" not in table
     assert "10°" in table  # where it begins is told
     # As the document and the table of the metrics have it.
-    rows = metrics_table(known).to_pandas().query("item == 'elbow' and side == 'left'")
+    rows = metrics_table(known).to_pandas()
+    rows = rows.query("item == 'elbow_flexion' and side == 'left' and level == 'session'")
     values, reasons = (rows.set_index("metric")[name] for name in ("value", "reason"))
     assert values["minimum"] == pytest.approx(10, abs=0.5)
     for name in ("maximum", "range_of_motion", "end_of_range"):
@@ -566,3 +575,55 @@ def test_a_neck_is_drawn_between_the_squares_to_shoulders_and_ears() -> None:
     points[INDEX["left_ear"]], points[INDEX["right_ear"]] = middle + ear, middle - ear
     first, turn = turn_of(points, "neck_lateral_flexion", "left")
     assert (first, turn) == pytest.approx((-90, 20))  # from straight up
+
+
+def test_a_table_has_measures_of_movements_and_no_curves(metrics: xr.Dataset) -> None:
+    rows = metrics_table(metrics).to_pandas().astype({"metric": str, "item": str, "level": str})
+    assert "angle" not in set(rows["metric"])
+    ends = rows[rows["metric"].eq("end_of_range")].set_index(["item", "side"])["value"]
+    left = float(metrics["end_of_range"].sel(joint="elbow", side="left"))
+    assert ends["elbow_flexion", "left"] == left
+    # What is not seen is missing of the movement that was asked for.
+    assert set(rows["item"]) >= {"elbow_flexion"}
+    turns = rows[rows["metric"].eq("movement_extreme")]
+    assert set(turns["level"]) == {"repetition"}
+    assert len(turns) == metrics.sizes["movement"]
+    assert turns["rep"].tolist() == metrics["movement_number"].values.tolist()
+    assert turns["side"].tolist() == metrics["movement_side"].values.tolist()
+
+
+def test_norms_and_errors_of_the_lab_stand_on_the_gauge(metrics: xr.Dataset) -> None:
+    of_here = Conditions(
+        exercise="Joint Angle Mobility", view="left", method="fitted_body", cameras=1, software="0"
+    )
+    about = {"conditions": of_here, "metric": "end_of_range[elbow_flexion]", "units": "degree"}
+    percentiles = [(25.0, 120.0), (75.0, 140.0)]
+    norm = {**about, "people": 30, "mean": 131.0, "sd": 9.0, "percentiles": percentiles}
+    error = {**about, "side": "left", "sem": 2.0, "low": None, "high": None, "participants": 12}
+    kept = {"made": now(), "name": "ours"}
+    norms = Norms(norms=[Norm(**norm, sex=None, age=None)], **kept)
+    errors = RetestErrors(errors=[RetestError(**error)], **kept)
+    lab = LabReferences(of_here, [norms, errors])
+    (gauge,) = report.gauges_of(metrics, lab=lab)
+    assert (gauge.usual, gauge.goal, gauge.goal_text) == (
+        (120.0, 140.0),
+        131.0,
+        "this lab: 120 to 140°",
+    )
+    assert gauge.lab_retest["left"] == (pytest.approx(1.96 * 2.0), "of this lab's 12 people, ours")
+    html = report.show_gauges(metrics, lab=lab)
+    assert "shaded: 50 of 100 of this lab&#39;s 30 people (ours)" in html
+    assert "Shaded: 95 of 100" not in html
+    for other in ("elbow_extension", "knee_flexion"):
+        name = f"end_of_range[{other}]"
+        elsewhere = Norms(norms=[Norm(**norm | {"metric": name}, sex=None, age=None)], **kept)
+        lab = LabReferences(of_here, [elsewhere])
+        assert report.gauges_of(metrics, lab=lab) == report.gauges_of(metrics)
+
+
+def test_a_change_is_held_against_the_error_of_filming_again(metrics: xr.Dataset) -> None:
+    again = metrics.assign(end_of_range_sem=xr.full_like(metrics["end_of_range"], 1.5))
+    (gauge,) = report.gauges_of(again)
+    assert gauge.retest["left"] == pytest.approx(1.96 * 1.5)
+    (unknown,) = report.gauges_of(again.assign(end_of_range_sem=metrics["end_of_range"] * np.nan))
+    assert unknown.retest == {}
