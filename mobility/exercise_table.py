@@ -115,11 +115,11 @@ def check_names(
     """
     measures = tables.load("measures")
     rules = dict(tables.load("findings")["rules"])
-    own: dict[str, dict[str, Any]] = {}
+    own_measures: dict[str, dict[str, Any]] = {}
     for own_table in own_tables:
         rules |= own_table("findings").get("rules", {})
         for part, entries in own_table("measures").items():
-            own[part] = own.get(part, {}) | entries
+            own_measures[part] = own_measures.get(part, {}) | entries
     parts = tables.load("verdict")["parts"]
 
     def check(names: Iterable[str], allowed: Iterable[str], where: str) -> None:
@@ -133,9 +133,9 @@ def check_names(
     check(table.get("measures", {}), kinds, "measures:")
     picked: list[str] = []
     for part, names in table.get("measures", {}).items():
-        check(names, [*measures[part], *own.get(part, {})], f"measures: {part}:")
+        check(names, [*measures[part], *own_measures.get(part, {})], f"measures: {part}:")
         picked += names
-    described = [*picked, *(name for part in kinds for name in own.get(part, {}))]
+    described = [*picked, *(name for part in kinds for name in own_measures.get(part, {}))]
     check(table.get("rules", ()), rules, "rules:")
     check(table.get("gauges", {}), table.get("rules", ()), "gauges:")
     check(table.get("expected", {}).get("parts", {}), table.get("rules", ()), "expected:")

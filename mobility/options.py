@@ -47,11 +47,11 @@ Workers = Annotated[int, Field(ge=1, le=MOST_WORKERS)]
 """Number of processes that share the work."""
 
 
-def likely(name: str, known: Iterable[str]) -> str:
+def likely(name: str, choices: Iterable[str]) -> str:
     """Return ``"; did you mean 'x'?"`` for the closest known name, else ``""``."""
     if len(str(name)) > _LONGEST_NAME:  # to compare it would take long, and nobody mistyped it
         return ""
-    close = difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.6)
+    close = difflib.get_close_matches(str(name), list(choices), n=1, cutoff=0.6)
     return f"; did you mean '{close[0]}'?" if close else ""
 
 
@@ -202,11 +202,11 @@ def check_times(given: Any, *, others: Sequence[str] = (), what: str) -> tuple[f
     """
     names = ("start", "bottom", "end")
     # Rows of a table of repetitions may be handed back, but not those that are not used.
-    known = (*names, *others, "rep", "depth", "accepted", "complete", "reason")
+    allowed = (*names, *others, "rep", "depth", "accepted", "complete", "reason")
     if isinstance(given, Mapping):
         for name in given:
-            if name not in known:
-                choice = likely(name, known) or f"; choose from {', '.join((*names, *others))}"
+            if name not in allowed:
+                choice = likely(name, allowed) or f"; choose from {', '.join((*names, *others))}"
                 raise BadInputError(f"{what}: {name!r} is unknown{choice}")
         accepted = given.get("accepted")
         if accepted is not None and not accepted:

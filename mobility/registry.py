@@ -334,41 +334,41 @@ def exercises() -> tuple[Exercise, ...]:
         if (folder / "exercise.yaml").is_file()
     )
     others = sorted({point.value for point in entry_points(group=ENTRY_POINTS)} - {*here})
-    made: list[Exercise] = []
+    loaded: list[Exercise] = []
     for package in (*here, *others):
         try:
-            made.append(_made(package, beside=made))
+            loaded.append(_load(package, beside=loaded))
         except Exception as error:
             if package in here:
                 raise
             # It is not ours: whatever is wrong with it, the others go on.
             log.warning("exercise %s is left out: %s", package, " ".join(str(error).split()))
     # An exercise of another package never becomes the usual one.
-    return tuple(sorted(made, key=lambda each: (each.package in others, each.table["order"])))
+    return tuple(sorted(loaded, key=lambda each: (each.package in others, each.table["order"])))
 
 
-def _made(package: str, *, beside: Sequence[Exercise]) -> Exercise:
+def _load(package: str, *, beside: Sequence[Exercise]) -> Exercise:
     table = _read(package)
-    made = Exercise(table["name"], table["slug"], package, table)
+    new = Exercise(table["name"], table["slug"], package, table)
     for each in beside:
-        if {_plain(each.name), _plain(each.slug)} & {_plain(made.name), _plain(made.slug)}:
+        if {_plain(each.name), _plain(each.slug)} & {_plain(new.name), _plain(new.slug)}:
             raise BadInputError(f"exercise.yaml of {package}: {each.package} is called that, too")
     for part in _line(package)[1:]:
         if find_spec(part) is None:
             raise BadInputError(f"exercise.yaml of {package}: like: there is no {part}")
     for name, part in (("findings", "rules"), ("advice", "exercises")):  # one list for all
         others = [tables.load(name), *(each.own_table(name) for each in beside)]
-        taken = {each for table in others for each in table.get(part, {})}
-        if twice := sorted(taken & set(made.own_table(name).get(part, {}))):
+        names_in_use = {each for table in others for each in table.get(part, {})}
+        if twice := sorted(names_in_use & set(new.own_table(name).get(part, {}))):
             raise BadInputError(f"{name}.yaml of {package}: {twice[0]} is the name of another")
     if not package.startswith(f"{_PACKAGE}."):  # those of this package are tested
         check_names(
             table,
-            [each.own_table for each in (*beside, made)],
+            [each.own_table for each in (*beside, new)],
             functions=_misspelt(package),
             what=f"exercise.yaml of {package}",
         )
-    return made
+    return new
 
 
 def _misspelt(package: str) -> Iterator[str]:
@@ -401,12 +401,12 @@ def exercise(name: str | None) -> Exercise:
     BadInputError
         There is none of that name.
     """
-    known = {_plain(each.name): each for each in exercises()}
-    if _plain(name) not in known:
+    by_name = {_plain(each.name): each for each in exercises()}
+    if _plain(name) not in by_name:
         every = ", ".join(f"{each.name!r} ({each.slug})" for each in exercises())
         choice = likely(str(name), names()) or f"; choose one of {every}"
         raise BadInputError.of({"exercise_name": f"there is no {name!r}{choice}"})
-    return known[_plain(name)]
+    return by_name[_plain(name)]
 
 
 def exercise_of(metrics: xr.Dataset | None) -> Exercise:

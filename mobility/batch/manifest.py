@@ -107,15 +107,15 @@ class ManifestError(BadInputError):
     """A manifest cannot be run; all problems are in ``problems``."""
 
     def __init__(self, manifest: Path, problems: Sequence[Problem]) -> None:
-        found = sorted(problems, key=lambda problem: problem.row)
-        number = "1 problem" if len(found) == 1 else f"{len(found)} problems"
+        ordered = sorted(problems, key=lambda problem: problem.row)
+        number = "1 problem" if len(ordered) == 1 else f"{len(ordered)} problems"
         fields: dict[str, list[str]] = {}
-        for problem in found:
+        for problem in ordered:
             fields.setdefault(f"row {problem.row}, column {problem.column}", []).append(
                 problem.message
             )
         super().__init__(f"{manifest}: {number}; nothing was run", fields)
-        self.problems = found
+        self.problems = ordered
 
 
 def read_manifest(
@@ -180,8 +180,8 @@ def _checked(
         ThreadPoolExecutor(os.cpu_count()) as pool,
     ):
         check = functools.partial(_check, folder, defaults)
-        for row, found in pool.map(check, *zip(*entries, strict=True)):
-            problems += found
+        for row, faults in pool.map(check, *zip(*entries, strict=True)):
+            problems += faults
             rows += [row] if row is not None else []
             bar.update()
     return rows, problems + _contradictions(rows)
@@ -189,7 +189,7 @@ def _checked(
 
 def videos_in(folder: Path) -> list[Path]:
     """Videos in a folder and in its subfolders, in order; hidden ones are left out."""
-    found = [
+    videos = [
         file
         for pattern in ("*", "*/*")
         for file in folder.glob(pattern)
@@ -197,7 +197,7 @@ def videos_in(folder: Path) -> list[Path]:
         and file.is_file()
         and not any(part.startswith(".") for part in file.relative_to(folder).parts)
     ]
-    return sorted(found)
+    return sorted(videos)
 
 
 def entry_of(folder: Path, video: Path, participant: str) -> dict[str, str]:
@@ -263,8 +263,8 @@ def _check_header(manifest: Path, names: Sequence[str]) -> None:
     unknown = [name for name in names if name not in COLUMNS]
     if len(unknown) > _MOST_NAMED:
         shown = ", ".join(map(_shortened, unknown[:_MOST_NAMED]))
-        told = f"and {len(unknown) - _MOST_NAMED} more are unknown; there is {', '.join(COLUMNS)}"
-        problems = [Problem(1, shown, told)]
+        others = f"and {len(unknown) - _MOST_NAMED} more are unknown; there is {', '.join(COLUMNS)}"
+        problems = [Problem(1, shown, others)]
     else:
         problems = [
             Problem(1, _shortened(name), f"unknown{likely(name, COLUMNS)}") for name in unknown
@@ -333,10 +333,10 @@ def _check(
     person = {name: values[name] for name in PERSON if name in values}
     if person:
         try:
-            known = validate(
+            checked = validate(
                 GivenParticipant, {**person, "user_id": "x"}, what="participant"
             ).model_dump(mode="json", exclude_unset=True)
-            person = {name: known[name] for name in person}
+            person = {name: checked[name] for name in person}
         except BadInputError as error:
             for name, faults in error.fields.items():
                 column = name if name in COLUMNS else "age"
@@ -412,20 +412,20 @@ def _contradictions(rows: Sequence[Row]) -> list[Problem]:
     """Rows that are the same piece of work, or that say different things of one participant."""
     problems = []
     first_of: dict[str, Row] = {}
-    said: dict[tuple[str, str], tuple[int, Any]] = {}
+    first_values: dict[tuple[str, str], tuple[int, Any]] = {}
     for row in rows:
         whose = f"participant {row.participant}"
-        told = []
+        faults = []
         same = first_of.setdefault(row.session_id, row)
         if same is not row:
-            found = f"is the same video, participant and exercise as row {same.number}"
-            told.append(("video", f"{row.video.name}: {found}, {same.video.name}"))
+            text = f"is the same video, participant and exercise as row {same.number}"
+            faults.append(("video", f"{row.video.name}: {text}, {same.video.name}"))
         for name, value in row.person.items():
-            number, before = said.setdefault((row.participant, name), (row.number, value))
+            number, before = first_values.setdefault((row.participant, name), (row.number, value))
             if value != before:
-                told.append((name, f"{value}: {whose} has {before} in row {number}"))
-        both = {"age", "birth_year"} & {n for p, n in said if p == row.participant}
+                faults.append((name, f"{value}: {whose} has {before} in row {number}"))
+        both = {"age", "birth_year"} & {n for p, n in first_values if p == row.participant}
         if len(both) == 2 and both & row.person.keys():
-            told.append(("age", f"{whose} has both an age and a birth year; give one"))
-        problems += [Problem(row.number, *each) for each in told]
+            faults.append(("age", f"{whose} has both an age and a birth year; give one"))
+        problems += [Problem(row.number, *each) for each in faults]
     return problems

@@ -66,23 +66,23 @@ def read_study(
     if "video" in listed:
         listed = listed.assign(session=_analysed(Path(path), listed, store, workers))
     sessions = _sessions(path, listed, store)
-    made = study_table(listed, sessions, recordings=recordings, level=level)
+    study = study_table(listed, sessions, recordings=recordings, level=level)
     if not curves:
-        return made
-    exercise = registry.exercise(str(made.table["exercise"].iloc[0]))
+        return study
+    exercise = registry.exercise(str(study.table["exercise"].iloc[0]))
     names = exercise.table["report"].get("trial", []) if curves is True else curves
     of_sessions = session_curves(sessions, names, recordings=recordings)
-    design = made.sessions[["session_id", "participant", *made.columns]]
-    return replace(made, curves=design.merge(of_sessions, on="session_id"))
+    design = study.sessions[["session_id", "participant", *study.columns]]
+    return replace(study, curves=design.merge(of_sessions, on="session_id"))
 
 
 def _analysed(file: Path, listed: pd.DataFrame, store: Store, workers: int | None) -> list[str]:
     """Ids of the sessions of videos, in the order of the list."""
     if "participant" not in listed:
         raise BadInputError(f"{file}: needs the column 'participant', for videos name none")
-    taken = [name for name in ("video", "participant", *OF_VIDEO) if name in listed]
+    columns = [name for name in ("video", "participant", *OF_VIDEO) if name in listed]
     entries = [
-        (row["line"], {name: row[name] for name in taken if row[name]})
+        (row["line"], {name: row[name] for name in columns if row[name]})
         for row in listed.to_dict("records")
     ]
     try:

@@ -293,14 +293,14 @@ def takes(
     opener: Callable[..., Store | Session], **fixed: Any
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command the options of `opener`, and the opened store or session as first argument."""
-    taken = [p for p in _parameters(opener) if get_origin(p.annotation) is Annotated]
+    opener_options = [p for p in _parameters(opener) if get_origin(p.annotation) is Annotated]
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         def run(**options: Any) -> None:
-            opened = opener(**{p.name: options.pop(p.name) for p in taken}, **fixed)
+            opened = opener(**{p.name: options.pop(p.name) for p in opener_options}, **fixed)
             command(opened, **options)
 
-        return _with_parameters(run, command, [*_parameters(command)[1:], *taken])
+        return _with_parameters(run, command, [*_parameters(command)[1:], *opener_options])
 
     return decorate
 
@@ -309,9 +309,9 @@ def _with_parameters(
     run: Callable[..., None], command: Callable[..., None], given: Sequence[inspect.Parameter]
 ) -> Callable[..., None]:
     """Show `run` as the `command` that it calls, with other parameters."""
-    made: Any = update_wrapper(run, command)
-    made.__signature__ = inspect.Signature(given)
-    made.__annotations__ = {p.name: p.annotation for p in given}
+    wrapped: Any = update_wrapper(run, command)
+    wrapped.__signature__ = inspect.Signature(given)
+    wrapped.__annotations__ = {p.name: p.annotation for p in given}
     return run
 
 
@@ -355,9 +355,9 @@ def print_json(document: Any) -> None:
     typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
 
 
-def uris(made: Mapping[str, Path] | None) -> dict[str, str] | None:
+def uris(files: Mapping[str, Path] | None) -> dict[str, str] | None:
     """Addresses of the files of a report, for a document; None where none was made."""
-    return {name: path.resolve().as_uri() for name, path in made.items()} if made else None
+    return {name: path.resolve().as_uri() for name, path in files.items()} if files else None
 
 
 def say(text: str) -> None:

@@ -148,15 +148,15 @@ def validate(
     from mobility.sessions.reports import VALIDATION_ENDING
 
     kept = reports / f"{session.id}{VALIDATION_ENDING}-data" if demo else None
-    made = compare(session, given_path(lab_file), **of_one, **settings, folder=kept)
-    for warning in made.document["warnings"]:
+    comparison = compare(session, given_path(lab_file), **of_one, **settings, folder=kept)
+    for warning in comparison.document["warnings"]:
         warn(warning["message"])
-    page = render_validation(session, made, reports) if report else None
+    page = render_validation(session, comparison, reports) if report else None
     if as_json:
-        print_json({**made.document, "report": uris(page)})
+        print_json({**comparison.document, "report": uris(page)})
         return
-    _say_agreement(made.document)
-    typer.echo(f"data    {session.store.location_of(made.folder)}")
+    _say_agreement(comparison.document)
+    typer.echo(f"data    {session.store.location_of(comparison.folder)}")
     if page:
         typer.echo(f"report  {page['html']}")
 

@@ -296,8 +296,10 @@ def demo_validation(store: SessionStore[Any]) -> Validation:
         truth = read_dataset(session.folder / "truth.nc")
         late = truth.assign_coords(time=truth["time"] + 0.25)
         write_trc(late, place / "truth.trc")
-        made = validate(session, place / "truth.trc", folder=place / "kept")
-        return replace(made, held=(made.curves()[made.name], made.agreement()))
+        comparison = validate(session, place / "truth.trc", folder=place / "kept")
+        return replace(
+            comparison, held=(comparison.curves()[comparison.name], comparison.agreement())
+        )
 
 
 class StudyRow(Strict):
@@ -418,7 +420,7 @@ def run_study(
             there = file.parent / row.mapping  # else it is the name of a built-in one
             try:
                 session = store.session(row.session)
-                made = validate(
+                comparison = validate(
                     session,
                     file.parent / row.lab_file,
                     static=file.parent / row.static if row.static else None,
@@ -427,7 +429,7 @@ def run_study(
                     margin_deg=margin_deg,
                     max_lag_s=max_lag_s,
                 )
-                done.append((row, row.participant or session.record.user_id, made))
+                done.append((row, row.participant or session.record.user_id, comparison))
             except MobilityError as error:
                 trial = {"row": number, "session": row.session, "lab_file": row.lab_file}
                 failed.append({**trial, "error": _without_places(str(error), store, file)})
@@ -439,15 +441,15 @@ def run_study(
         "margin_deg": margin_deg,
         "trials": [
             {
-                "session_id": made.document["session_id"],
+                "session_id": comparison.document["session_id"],
                 "participant": participant,
                 "condition": row.condition,
-                "lab_file": made.document["files"]["lab"]["source_file"],
-                "lag_s": made.document["lag_s"],
-                "lag_sd_s": made.document["lag_sd_s"],
-                "correlation": made.document["synchronisation"]["correlation"],
+                "lab_file": comparison.document["files"]["lab"]["source_file"],
+                "lag_s": comparison.document["lag_s"],
+                "lag_sd_s": comparison.document["lag_sd_s"],
+                "correlation": comparison.document["synchronisation"]["correlation"],
             }
-            for row, participant, made in done
+            for row, participant, comparison in done
         ],
         "failed": failed,
         "warnings": [],
@@ -455,7 +457,7 @@ def run_study(
     }
     if not done:
         return StudyResult(document, None, {}, {})
-    curves = [next(iter(made.curves().values())) for _, _, made in done]
+    curves = [next(iter(comparison.curves().values())) for _, _, comparison in done]
     people = [participant for _, participant, _ in done]
     whole = _pooled(curves, people, margin_deg)
     conditions = {}
@@ -478,14 +480,14 @@ def run_study(
         "warnings": [tables.warning("warnings.trial_failed", **one) for one in failed]
         + [dict(w) for w in warnings_of(whole)]
         + [
-            {**w, "message": f"{made.document['session_id']}: {w['message']}"}
-            for _, _, made in done
-            for w in made.document["warnings"]
+            {**w, "message": f"{comparison.document['session_id']}: {w['message']}"}
+            for _, _, comparison in done
+            for w in comparison.document["warnings"]
         ],
     }
     shown = {
-        f"{number:02d}-{made.document['session_id']}": one
-        for number, ((_, _, made), one) in enumerate(zip(done, curves, strict=True), start=1)
+        f"{number:02d}-{comparison.document['session_id']}": one
+        for number, ((_, _, comparison), one) in enumerate(zip(done, curves, strict=True), start=1)
     }
     return StudyResult(document, whole, conditions, shown)
 

@@ -76,9 +76,9 @@ def axes_or_new(ax: Axes | None) -> Axes:
         return ax
     from matplotlib import pyplot
 
-    made: Axes = pyplot.subplots(layout="constrained")[1]
-    made.spines[["top", "right"]].set_visible(False)
-    return made
+    new: Axes = pyplot.subplots(layout="constrained")[1]
+    new.spines[["top", "right"]].set_visible(False)
+    return new
 
 
 def side_style(side: str) -> dict[str, Any]:

@@ -276,10 +276,10 @@ def changes_table(frame: pd.DataFrame, changed: Mapping[str, pd.DataFrame]) -> M
             )
     head = ["Measure", "Side", "Date", "Value", "Change", "MDC₉₅", "Error", "The change is"]
     listing = table(head, rows, caption=tables.sentence("cohort.changes"), numeric=True)
-    made = opening(tables.sentence("cohort.all_changes"), listing)
+    section = opening(tables.sentence("cohort.all_changes"), listing)
     if len(people) > MOST_PANELS:
-        return paragraphs(tables.sentence("cohort.first_panels", count=MOST_PANELS)) + made
-    return made
+        return paragraphs(tables.sentence("cohort.first_panels", count=MOST_PANELS)) + section
+    return section
 
 
 def groups_table(frame: pd.DataFrame, grouped: Mapping[str, pd.DataFrame], group_by: str) -> Markup:

@@ -74,26 +74,26 @@ def curves(
     ]
     if not drawn or not int((repetitions["accepted"] & repetitions["complete"]).sum()):
         return html()
-    made = [
+    panels = [
         (
             partial(plot.repetitions, angles, repetitions, name, legend=False),
             tables.sentence("report.curves.repetition", angle=capital(spoken(name))),
         )
         for name in drawn
     ]
-    return charts(*made) + paragraphs(tables.sentence("report.curves.repetitions"), kind="note")
+    return charts(*panels) + paragraphs(tables.sentence("report.curves.repetitions"), kind="note")
 
 
 def whole_recording(angles: xr.Dataset, repetitions: xr.Dataset, names: Sequence[str]) -> Markup:
     """Draw angles over the whole recording, with their errors and the repetitions."""
-    made = [
+    panels = [
         (
             partial(plot.curves, angles, name, repetitions=repetitions, legend=False),
             tables.sentence("report.curves.recording", angle=capital(spoken(name))),
         )
         for name in names
     ]
-    return charts(*made) + paragraphs(tables.sentence("report.curves.band"), kind="note")
+    return charts(*panels) + paragraphs(tables.sentence("report.curves.band"), kind="note")
 
 
 def in_detail(findings: Sequence[Finding], references: References) -> Markup:
@@ -287,14 +287,14 @@ def tempo_table(
     ]
     alone = len(columns) == 1
     caption = tables.sentence("report.tempo.ratio" if alone else "report.tempo.caption")
-    made = table(["No.", *heads], rows, caption=caption, numeric=True)
+    listing = table(["No.", *heads], rows, caption=caption, numeric=True)
     if out := verdict.absent("smoothness"):
-        made += paragraphs(out, kind="missing")
+        listing += paragraphs(out, kind="missing")
     elif "smoothness_sparc" in metrics:
         sides = SIDES if "side" in metrics["smoothness_sparc"].dims else (None,)
         each = (cell(metrics, "smoothness_sparc", repetitions, side=side) for side in sides)
-        made += paragraphs(sentence("report.tempo.smoothness", value=Markup(" / ").join(each)))
-    return made
+        listing += paragraphs(sentence("report.tempo.smoothness", value=Markup(" / ").join(each)))
+    return listing
 
 
 def _cited(metrics: xr.Dataset, name: str, references: References) -> Markup:

@@ -100,7 +100,7 @@ def key_frames(
     scale = HEIGHT / (bottom - top)
     out = (max(2, round((right - left) * scale)), HEIGHT)
     hide = None if faces else only_the_body(pose)
-    made = []
+    frames = []
     for moment in moments:
         row = rows[id(moment)]
         image = images.get(float(times[row]))
@@ -119,8 +119,8 @@ def key_frames(
             ".jpg", cv2.cvtColor(whole, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, _QUALITY]
         )
         if done:
-            made.append(KeyFrame(moment, coded.tobytes(), *out))
-    return made
+            frames.append(KeyFrame(moment, coded.tobytes(), *out))
+    return frames
 
 
 def _time_ranges(

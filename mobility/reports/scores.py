@@ -180,9 +180,9 @@ def _criteria(
     explained = tables.sentence(f"report.{kind}.explained", **about)
     what, when = (tables.sentence(f"report.{kind}.what"), tables.sentence(f"report.{kind}.when"))
     head = [what, "Measured", when, tables.sentence(f"report.{kind}.probability")]
-    made = table(head, rows, caption=tables.sentence(f"report.{kind}.caption"))
+    listing = table(head, rows, caption=tables.sentence(f"report.{kind}.caption"))
     cited = references.cite(str(given.attrs.get("reference", "")))
-    return html(made, h.p[explained, " ", cited])
+    return html(listing, h.p[explained, " ", cited])
 
 
 def _threshold_in_words(metrics: xr.Dataset, entry: Mapping[str, Any], kind: str) -> str:

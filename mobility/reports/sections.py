@@ -786,12 +786,12 @@ def provenance(
     record: SessionRecord, pose: xr.Dataset, metrics: xr.Dataset, *, made_on: datetime.date
 ) -> Markup:
     """List the video, model, software and options behind the numbers, and the date."""
-    made = record.provenance
+    origin = record.provenance
     second, calibrated = record.second_video, record.calibration
     attrs = pose.attrs
-    model = (made and made.model_sha256) or attrs.get("model_sha256")
-    versions = made.versions if made else _versions(metrics)
-    options = {} if made is None else made.options
+    model = (origin and origin.model_sha256) or attrs.get("model_sha256")
+    versions = origin.versions if origin else _versions(metrics)
+    options = {} if origin is None else origin.options
     return facts(
         {
             "Session": record.session_id,

@@ -176,8 +176,8 @@ def definition_part(agreement: xr.Dataset, document: Mapping[str, Any]) -> Marku
     models = [n for n in agreement["comparison"].values.tolist() if n.endswith("_lab_model")]
     differences = document.get("definition_differences", {})
     others = (waveform_table(agreement, name) for name in models if name != document["primary"])
-    made = html(definition_table(agreement, differences), others)
-    return made or paragraphs(tables.sentence("validation.no_model"))
+    parts = html(definition_table(agreement, differences), others)
+    return parts or paragraphs(tables.sentence("validation.no_model"))
 
 
 def methods_part(document: Mapping[str, Any], agreement: xr.Dataset) -> Markup:

@@ -96,11 +96,11 @@ class Creation(Handler):
             await asyncio.to_thread(self._check_number, fields["user_id"])
             assert self._upload.video is not None
             # If its key still holds: the video may have taken an hour.
-            made = await self.served.queue.create(
+            created = await self.served.queue.create(
                 self._upload.video, confirm=self.authenticated, shared=self.is_limited(), **fields
             )
-        self.audited = made["session_id"]
-        self.finish_json(made)
+        self.audited = created["session_id"]
+        self.finish_json(created)
 
     def finish(self, chunk: Any = None) -> Any:
         """Answer, when nothing is left of the upload."""
@@ -163,7 +163,7 @@ class Sessions(Creation):
         answers = self.served.answers
         # Looked up once: a look at the queue for each of them takes the square of their number.
         places = self.served.queue.positions()
-        found = []
+        entries = []
         for session_id in self.served.store.backend.ids():
             # Records are kept, and not read again for everybody who asks.
             try:
@@ -171,7 +171,7 @@ class Sessions(Creation):
                 record = answers.record(session)
                 if self.caller.may("read", owner_of(record)):
                     state = state_of(self.served, session, places.get(session_id))
-                    found.append((record.created_at, session_id, state))
+                    entries.append((record.created_at, session_id, state))
             except MobilityError as error:
                 log.warning("left out: %s", error)
-        return [state for *_, state in sorted(found, key=lambda each: each[:2])]
+        return [state for *_, state in sorted(entries, key=lambda each: each[:2])]

@@ -207,9 +207,9 @@ class Config(SessionHandler):
 
 
 def _revision(tag: str) -> int:
-    found = re.fullmatch(ETAG, tag.strip())
-    if found is None:
+    match = re.fullmatch(ETAG, tag.strip())
+    if match is None:
         raise ConflictError(
             "the header If-Match is not an ETag of these display settings; read them again"
         )
-    return int(found[1])
+    return int(match[1])

@@ -191,7 +191,7 @@ class Queue:
         }
         try:
             await confirm()
-            made: dict[str, str] = await self._intake.ask(request)
+            created: dict[str, str] = await self._intake.ask(request)
             await confirm()
             if not file.is_file():
                 raise ConflictError(f"session {job.session_id}: was deleted meanwhile")
@@ -205,7 +205,7 @@ class Queue:
                 ) from None
             raise
         self._wake.set()
-        return made
+        return created
 
     async def render(self, session_id: str, *, demo: str | None = None) -> None:
         """Render the report of a session in another process."""

@@ -78,10 +78,10 @@ def _joints_of(movement: str, exercise: Exercise, joints: list[Joint] | None) ->
 def _joints(given: str | Sequence[str], exercise: Exercise | None) -> list[Joint]:
     parts = given.split(",") if isinstance(given, str) else given
     names = [name.strip() for part in parts for name in part.split(",")]
-    known = (*MEASURED, "all")
+    choices = (*MEASURED, "all")
     for name in names or [""]:
-        if name not in known:
-            choice = likely(name, known) or f"; choose from {', '.join(known)}"
+        if name not in choices:
+            choice = likely(name, choices) or f"; choose from {', '.join(choices)}"
             raise BadInputError.of({"body_joint_angles": f"there is no {name!r}{choice}"})
     if exercise is not None and (other := [j for j in names if j not in (*exercise.joints, "all")]):
         others = " or ".join(e.name for e in registry.exercises() if other[0] in e.joints)

@@ -468,11 +468,11 @@ def _comparisons(
         average: Array = designs[inside].mean(axis=0)
         return average
 
-    made = {}
+    contrasts = {}
     for name in (by, *within):
         for one, other in itertools.combinations(levels[name], 2):
             weights = mean(**{name: other}) - mean(**{name: one})
-            made[name, f"{other} − {one}"] = weights, {name: (one, other)}
+            contrasts[name, f"{other} − {one}"] = weights, {name: (one, other)}
     for name in within:
         for one, other in itertools.combinations(levels[by], 2):
             for first, second in itertools.combinations(levels[name], 2):
@@ -482,8 +482,8 @@ def _comparisons(
                 ]
                 words = f"({other} − {one}) of ({second} − {first})"
                 pairs = {by: (one, other), name: (first, second)}
-                made[f"{by} × {name}", words] = changes[1] - changes[0], pairs
-    return made
+                contrasts[f"{by} × {name}", words] = changes[1] - changes[0], pairs
+    return contrasts
 
 
 def _compared(model: MixedModel, weights: Array, used: pd.DataFrame) -> dict[str, Any]:

@@ -71,14 +71,14 @@ class Reliability(NamedTuple):
         """
         rows = self.statistics
         chosen = rows["statistic"].isin(["icc", "sem", "mdc95"]) & rows["form"].isin(_OF_ONE_VALUE)
-        made = []
-        for (metric, side, over), one in rows[chosen].groupby(_KEY, sort=False):
-            texts = {row["statistic"]: _with_interval(row) for _, row in one.iterrows()}
-            of = one[one["statistic"].eq("sem")].iloc[0]
+        lines = []
+        for (metric, side, over), group in rows[chosen].groupby(_KEY, sort=False):
+            texts = {row["statistic"]: _with_interval(row) for _, row in group.iterrows()}
+            of = group[group["statistic"].eq("sem")].iloc[0]
             errors = [texts.get(each, MISSING) for each in ("icc", "sem", "mdc95")]
-            made.append([metric, side, over, of["units"], of["participants"], *errors])
+            lines.append([metric, side, over, of["units"], of["participants"], *errors])
         head = ["Measure", "Side", "Over", "Unit", "n", "ICC", "SEM", "MDC95"]
-        return pd.DataFrame(made, columns=head)
+        return pd.DataFrame(lines, columns=head)
 
 
 def document(result: Reliability) -> list[dict[str, Any]]:

@@ -232,8 +232,8 @@ def study_table(
             f"study: has sessions of {', '.join(exercises)}; compare those of one exercise"
         )
     measured = _measured(frame, level)
-    taken = [name for name in OF_SESSION if name not in columns]
-    about = design.join(of_session[taken], on="session_id")
+    fields = [name for name in OF_SESSION if name not in columns]
+    about = design.join(of_session[fields], on="session_id")
     table = about.drop(columns="line").merge(measured, on="session_id", how="right")
     reasons = measured.groupby("session_id")["left_out"].first()
     sessions_of_study = about.assign(reason=about["session_id"].map(reasons))

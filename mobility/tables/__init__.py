@@ -39,10 +39,10 @@ def sentence(key: str, /, **values: object) -> str:
         before a percent sign.
     """
     part, *names = key.split(".")
-    found = load(f"sentences_{part}")
+    entry = load(f"sentences_{part}")
     for name in names:
-        found = found[name]
-    return _Spaced().format(str(found), **values)
+        entry = entry[name]
+    return _Spaced().format(str(entry), **values)
 
 
 def warning(key: str, /, **values: object) -> dict[str, Any]:

@@ -412,13 +412,13 @@ class _LandmarkBuilder:
         names = [f"{side}_hip" for side in SIDES]
         if all(name in self.centres for name in names):
             return
-        made = self._harrington(self.mapping.pelvis)
-        if isinstance(made, str):
+        hips = self._harrington(self.mapping.pelvis)
+        if isinstance(hips, str):
             for name in names:
                 if name not in self.centres:
-                    self.reasons[name] = made
+                    self.reasons[name] = hips
             return
-        for name, values in zip(names, made, strict=True):
+        for name, values in zip(names, hips, strict=True):
             self.centres[name] = values
             self.reasons.pop(name, None)
             self.origins[name] = "iliac spines, Harrington et al. 2007"

@@ -187,15 +187,15 @@ def _landmarks(names: list[str], given: Mapping[str, str | None]) -> dict[str, s
             raise BadInputError(
                 f"from_movement: keypoints: no landmark '{landmark}'{likely(landmark, KEYPOINTS)}"
             )
-    known = _known()
-    unknown = [name for name in names if name not in given and _plain(name) not in known]
+    by_name = _known()
+    unknown = [name for name in names if name not in given and _plain(name) not in by_name]
     if unknown:
         close = likely(unknown[0], KEYPOINTS)
         raise BadInputError(
             f"from_movement: no landmark is known by the name of {shortened(unknown)}{close}"
             f"{'' if close else ';'} say with keypoints which it is, or None"
         )
-    landmark_of = {name: given[name] if name in given else known[_plain(name)] for name in names}
+    landmark_of = {name: given[name] if name in given else by_name[_plain(name)] for name in names}
     result = [landmark for landmark in landmark_of.values() if landmark]
     if not result:
         raise BadInputError("from_movement: none of its keypoints is a landmark")

@@ -198,12 +198,12 @@ def clusters_beyond(test: CurveTest) -> list[Cluster]:
     """Stretches of points beyond the threshold of a test, each of one sign."""
     beyond = np.where(np.abs(test.t) > test.threshold, np.sign(test.t), 0.0)
     edges = np.flatnonzero(np.diff(beyond, prepend=0.0, append=0.0))
-    found = []
+    clusters = []
     for first, after in itertools.pairwise(edges.tolist()):
         if beyond[first]:
             peak = first + int(np.abs(test.t[first:after]).argmax())
-            found.append(Cluster(first, after - 1, peak, float(test.p[peak])))
-    return found
+            clusters.append(Cluster(first, after - 1, peak, float(test.p[peak])))
+    return clusters
 
 
 def band_factor(

@@ -118,25 +118,25 @@ def _body(sex: str, age: float, height_m: float, weight_kg: float) -> Body:
 
     def rest(height: float, weight: float) -> tuple[Any, Any]:
         with torch.no_grad():
-            made = [
+            models = [
                 model(phenotype_kwargs={**shape, "height": height, "weight": within})
                 for within in ((weight,) if weight <= 1 else (1.0, 0.5))
             ]
-        found = [made[0][name] for name in ("rest_vertices", "rest_bone_heads")]
+        arrays = [models[0][name] for name in ("rest_vertices", "rest_bone_heads")]
         if weight > 1:  # heavier than MakeHuman's heaviest: as far again from its average
             far = 2 * (weight - 1)
-            found = [
-                full + far * (full - made[1][name])
-                for full, name in zip(found, ("rest_vertices", "rest_bone_heads"), strict=True)
+            arrays = [
+                full + far * (full - models[1][name])
+                for full, name in zip(arrays, ("rest_vertices", "rest_bone_heads"), strict=True)
             ]
-        return found[0], found[1]
+        return arrays[0], arrays[1]
 
     def stature(height: float) -> float:
         return float(anthropometry.height(rest(height, 0.5)[0])[0])
 
     def mass(weight: float) -> float:
-        found = anthropometry(rest(height, weight)[0])
-        return float(found["mass"][0]) * (height_m / float(found["height"][0])) ** 3
+        measures = anthropometry(rest(height, weight)[0])
+        return float(measures["mass"][0]) * (height_m / float(measures["height"][0])) ** 3
 
     height = _solved(stature, height_m)
     lightest, heaviest = mass(0.0), mass(HEAVIEST)
@@ -146,7 +146,7 @@ def _body(sex: str, age: float, height_m: float, weight_kg: float) -> Body:
             f" {height_m:g} m; give {np.ceil(lightest):.0f} to {np.floor(heaviest):.0f}"
         )
     weight = _solved(mass, weight_kg, HEAVIEST)
-    vertices, heads = (found[0].numpy() @ _TO_WORLD.T for found in rest(height, weight))
+    vertices, heads = (arrays[0].numpy() @ _TO_WORLD.T for arrays in rest(height, weight))
     scale = height_m / np.ptp(vertices[:, 1])
     vertices, heads = vertices * scale, heads * scale
     bones = tuple(str(name) for name in model.bone_labels)

@@ -178,16 +178,16 @@ class _Sensor:
     def take(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         import cv2
 
-        look, taken = self._look, np.ascontiguousarray(image, dtype=np.uint8)
+        look, picture = self._look, np.ascontiguousarray(image, dtype=np.uint8)
         if look.exposure != 0:
-            taken = cv2.convertScaleAbs(taken, alpha=2.0**look.exposure)
+            picture = cv2.convertScaleAbs(picture, alpha=2.0**look.exposure)
         if look.blur > 0:
-            taken = cv2.GaussianBlur(taken, (0, 0), look.blur)
+            picture = cv2.GaussianBlur(picture, (0, 0), look.blur)
         if look.noise > 0:
             down, aside = self._rng.integers(0, 64, 2)
-            window = self._field[down : down + len(taken), aside : aside + taken.shape[1]]
-            taken = cv2.add(taken, np.ascontiguousarray(window), dtype=cv2.CV_8U)
-        return taken
+            window = self._field[down : down + len(picture), aside : aside + picture.shape[1]]
+            picture = cv2.add(picture, np.ascontiguousarray(window), dtype=cv2.CV_8U)
+        return picture
 
 
 def _normals(points: Array, faces: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -206,8 +206,8 @@ def _normals(points: Array, faces: NDArray[np.int64]) -> NDArray[np.float32]:
 
 
 def _starts(bone: NDArray[np.str_], *prefixes: str) -> NDArray[np.bool_]:
-    found: NDArray[np.bool_] = np.any([np.char.startswith(bone, p) for p in prefixes], axis=0)
-    return found
+    result: NDArray[np.bool_] = np.any([np.char.startswith(bone, p) for p in prefixes], axis=0)
+    return result
 
 
 def _garments(

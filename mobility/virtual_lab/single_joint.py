@@ -305,8 +305,8 @@ def _lying_on(body: Body) -> Array:
     """Points of the mesh at rest that bear a body that sits or lies, from the mid-hip."""
     bears = ("root", "pelvis", "spine", "upperleg01")
     names = np.array([name.startswith(bears) for name in body.bones])
-    found: Array = body.vertices[names[body.main_bones]] - body.mid_hip
-    return found
+    bearing: Array = body.vertices[names[body.main_bones]] - body.mid_hip
+    return bearing
 
 
 def _stance(body: Body, motion: JointMotion, time: Array) -> tuple[dict[str, Array], Array]:
@@ -357,7 +357,7 @@ def _leg(
     hinge = np.broadcast_to(plane @ np.array([-1.0, 0.0, 0.0]), (len(thigh), 3))
     rest = {joint: body.joint(joint, side) for joint in JOINT_BONES}
     hinge_rest = direction(np.cross(rest["ankle"] - rest["hip"], rest_forward(body, side)))
-    found = {
+    orientations = {
         "upperleg01" + suffix: frame_of(hanging(thigh), hinge)
         @ frame_of(rest["knee"] - rest["hip"], hinge_rest).T,
         "lowerleg01" + suffix: frame_of(hanging(shank), hinge)
@@ -366,4 +366,4 @@ def _leg(
     still = Squat(repetitions=1, toe_out=motion.toe_out)
     level = foot_chain(body, still, side, np.zeros(1))[1][0]
     foot = plane @ rotated_about("x", -shank - dorsiflexion) @ plane.T @ level
-    return found | {bone + suffix: foot for bone in ("foot", *_TOES)}
+    return orientations | {bone + suffix: foot for bone in ("foot", *_TOES)}

@@ -341,14 +341,14 @@ def _standing_reach(body: Body, knee_flexion: float) -> float:
     The knees are never locked: a straight leg has no bending plane.
     """
     bend = np.radians(knee_flexion)
-    found = []
+    reaches = []
     for side in SUFFIX:
         thigh, shank = (
             segment_length(body, "hip", "knee", side),
             segment_length(body, "knee", "ankle", side),
         )
-        found.append(np.sqrt(thigh**2 + shank**2 + 2 * thigh * shank * np.cos(bend)))
-    return float(np.mean(found))
+        reaches.append(np.sqrt(thigh**2 + shank**2 + 2 * thigh * shank * np.cos(bend)))
+    return float(np.mean(reaches))
 
 
 def rest_forward(body: Body, side: str) -> Array:
@@ -403,8 +403,8 @@ def solve(function: Callable[[Array], Array], low: Array, high: float, *, steps:
         middle = (low + upper) / 2
         below = function(middle) < 0
         low, upper = np.where(below, middle, low), np.where(below, upper, middle)
-    found: Array = (low + upper) / 2
-    return found
+    root: Array = (low + upper) / 2
+    return root
 
 
 def upper_body(
@@ -559,11 +559,11 @@ def arm_chain(
     lower = np.cos(bend)[:, None] * upper + np.sin(bend)[:, None] * front
     # Perpendicular to the forearm, in the plane in which the elbow bends.
     crease_below = np.cos(bend)[:, None] * front - np.sin(bend)[:, None] * upper
-    found = {}
+    orientations = {}
     # The shoulder girdle takes part in raising the arm (scapulohumeral rhythm).
     share = np.clip(raised, 0.0, None) / np.radians(166.0)
     for bone, most in (("clavicle", 16.0), ("shoulder01", 38.0)):
-        found[bone + suffix] = thorax @ rotated_about("z", sign * np.radians(most) * share)
+        orientations[bone + suffix] = thorax @ rotated_about("z", sign * np.radians(most) * share)
     rest = {joint: body.joint(joint, side) for joint in JOINT_BONES}
     ahead = np.array([0.0, 0.0, 1.0])
     for bones, along, second, at_rest in (
@@ -572,8 +572,8 @@ def arm_chain(
     ):
         swing = frame_of(along, second) @ frame_of(at_rest, ahead).T
         for bone in bones:
-            found[bone + suffix] = swing
-    return found
+            orientations[bone + suffix] = swing
+    return orientations
 
 
 def _around(axis: Array, angle: Array | float) -> Array:

@@ -247,7 +247,7 @@ class RemoteSession:
         from mobility.kinematics.geometry import definitions
 
         words = definitions()
-        found = {}
+        variables = {}
         for joint in self.record.joints:
             name = ANGLE_OF_JOINT[joint]
             sides = [values[f"{side}_{joint}_angle"] for side in SIDES]
@@ -256,9 +256,9 @@ class RemoteSession:
                     f"session {self.id}: was analysed again while it was being read; read it again"
                 )
             attrs = {"units": "degree", "long_name": words[name]["long_name"]}
-            found[name] = (("time", "side"), np.array(sides, dtype=float).T, attrs)
+            variables[name] = (("time", "side"), np.array(sides, dtype=float).T, attrs)
         coords = {"time": np.array(time_ms, dtype=float) / 1000, "side": list(SIDES)}
-        return xr.Dataset(found, coords=coords)
+        return xr.Dataset(variables, coords=coords)
 
     def render_report(self) -> dict[str, Path]:
         """Fetch the page of the report into a temporary file, under "html".

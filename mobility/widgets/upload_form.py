@@ -245,13 +245,13 @@ class UploadForm(Widget):
 
 def _movements() -> list[dict[str, str]]:
     """List the movements with how each is filmed: a sentence and a drawing (SVG)."""
-    found = []
+    movements = []
     for name in tables.load("movements"):
         film = how_to_film(name)
         drawing = film.drawing.read_text(encoding="utf-8")
         label = name.replace("_", " ").capitalize()
-        found.append({"name": name, "label": label, "film": film.sentence, "drawing": drawing})
-    return found
+        movements.append({"name": name, "label": label, "film": film.sentence, "drawing": drawing})
+    return movements
 
 
 class _Upload:
