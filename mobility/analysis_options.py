@@ -54,10 +54,10 @@ class Offered:
     """Type where no file of this machine can be named."""
 
 
-def _point(given: Any) -> Any:
-    if given is None or given == "largest":
-        return given
-    return check_point(given.split(",") if isinstance(given, str) else given)
+def _point(value: Any) -> Any:
+    if value is None or value == "largest":
+        return value
+    return check_point(value.split(",") if isinstance(value, str) else value)
 
 
 Person = Annotated[
@@ -67,10 +67,10 @@ Person = Annotated[
 ]
 Movement = Annotated[
     str | None,
-    BeforeValidator(lambda given: None if given == "auto" else given),
+    BeforeValidator(lambda value: None if value == "auto" else value),
     PlainSerializer(lambda value: "auto" if value is None else value),
 ]
-Model = Annotated[str, BeforeValidator(lambda given: os.fspath(check_path(given)))]
+Model = Annotated[str, BeforeValidator(lambda value: os.fspath(check_path(value)))]
 
 
 class AnalysisOptions(Strict):
@@ -181,5 +181,5 @@ def given_options(
     what: str = "options",
 ) -> dict[str, Any]:
     """Check the options that somebody gave, of which None gives none; all faults at once."""
-    given = {name: value for name, value in (values or {}).items() if value is not None}
-    return validate(model, given, what=what).model_dump(exclude_unset=True)
+    chosen = {name: value for name, value in (values or {}).items() if value is not None}
+    return validate(model, chosen, what=what).model_dump(exclude_unset=True)

@@ -123,11 +123,11 @@ class Client:
         joints = (
             body_joint_angles if isinstance(body_joint_angles, str) else ",".join(body_joint_angles)
         )
-        given = given_options(options, options_at("http"), what="options of create")
+        chosen = given_options(options, options_at("http"), what="options of create")
         fields = {
             **{
                 name: ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
-                for name, value in given.items()
+                for name, value in chosen.items()
             },
             "exercise_name": exercise_name,
             "user_id": user_id,
@@ -232,14 +232,14 @@ class Client:
         revision: int | None = None,
     ) -> DisplayConfig:
         """Save display settings, as :meth:`mobility.store.Session.save_config`."""
-        given: dict[str, Any] = {}
+        fields: dict[str, Any] = {}
         if shown_angles is not None:
-            given["shown_angles"] = list(shown_angles)
+            fields["shown_angles"] = list(shown_angles)
         if comments is not None:
-            given["comments"] = dict(comments)
+            fields["comments"] = dict(comments)
         matched = {} if revision is None else {"If-Match": f'"{revision}"'}
         where = self._path(session_id, "joint-mobility-config/")
-        return self._ask(DisplayConfig, "POST", where, json=given, headers=matched)
+        return self._ask(DisplayConfig, "POST", where, json=fields, headers=matched)
 
     def create_summary_threads(
         self, session_id: str, *, system: MeasurementSystem = "metric"

@@ -70,7 +70,7 @@ def quoted(value: Any) -> str:
     return type(value).__name__
 
 
-def check_path(given: Any) -> str | os.PathLike[str]:
+def check_path(path: Any) -> str | os.PathLike[str]:
     """Return the path of a file or folder as it is, if it can be one.
 
     Raises
@@ -78,7 +78,7 @@ def check_path(given: Any) -> str | os.PathLike[str]:
     BadInputError
         It is no text and no path, empty, too long, or holds what no path can.
     """
-    text = os.fspath(given) if isinstance(given, str | os.PathLike) else None
+    text = os.fspath(path) if isinstance(path, str | os.PathLike) else None
     if not isinstance(text, str):
         raise BadInputError("must be a path, as text or as a pathlib.Path")
     if not text:
@@ -87,15 +87,15 @@ def check_path(given: Any) -> str | os.PathLike[str]:
         raise BadInputError("holds a zero byte, which no path can")
     if len(text) > _LONGEST_PATH:
         raise BadInputError(f"is too long; a path has at most {_LONGEST_PATH} characters")
-    return typing.cast("str | os.PathLike[str]", given)
+    return typing.cast("str | os.PathLike[str]", path)
 
 
-def require_path(given: Any, *, what: str) -> None:
-    """Raise unless `given`, called `what`, can be the path of a file or folder."""
+def require_path(path: Any, *, what: str) -> None:
+    """Raise unless `path`, called `what`, can be the path of a file or folder."""
     try:
-        check_path(given)
+        check_path(path)
     except BadInputError as error:
-        raise BadInputError.of({what: f"{error} (got {quoted(given)})"}) from None
+        raise BadInputError.of({what: f"{error} (got {quoted(path)})"}) from None
 
 
 FilePath = Annotated[str | os.PathLike[str], PlainValidator(check_path)]
@@ -148,21 +148,21 @@ class Number:
         words = {"type": "string", "enum": list(self.words)}
         return {"anyOf": [words, number]} if self.words else number
 
-    def _check(self, given: Any) -> Any:
-        if given in self.words:
-            return given
-        if given in (None, "auto") and not self.words:
+    def _check(self, value: Any) -> Any:
+        if value in self.words:
+            return value
+        if value in (None, "auto") and not self.words:
             return None
         try:
             # Half the world writes 1,72.
-            number = float(given.replace(",", ".") if isinstance(given, str) else given)
+            number = float(value.replace(",", ".") if isinstance(value, str) else value)
         except (TypeError, ValueError, OverflowError):
             number = math.nan
-        if isinstance(given, bool) or not self.least <= number <= self.most:
+        if isinstance(value, bool) or not self.least <= number <= self.most:
             choice = ", ".join([*self.words, "or "] if self.words else "")
             raise ValueError(
                 f"must be {choice}from {self.least:g} to {self.most:g} {self.units}"
-                f"{likely(given, self.words)}"
+                f"{likely(value, self.words)}"
             )
         return number
 
@@ -182,7 +182,7 @@ ModelName = Literal["auto", "full", "heavy", "both"]
 """A pose model where no file of one can be named, as for `mobility.capture.models`."""
 
 
-def check_times(given: Any, *, others: Sequence[str] = (), what: str) -> tuple[float, float, float]:
+def check_times(times: Any, *, others: Sequence[str] = (), what: str) -> tuple[float, float, float]:
     """Return start, bottom and end of a repetition or movement; their order is not checked.
 
     Parameters
@@ -203,30 +203,30 @@ def check_times(given: Any, *, others: Sequence[str] = (), what: str) -> tuple[f
     names = ("start", "bottom", "end")
     # Rows of a table of repetitions may be handed back, but not those that are not used.
     allowed = (*names, *others, "rep", "depth", "accepted", "complete", "reason")
-    if isinstance(given, Mapping):
-        for name in given:
+    if isinstance(times, Mapping):
+        for name in times:
             if name not in allowed:
                 choice = likely(name, allowed) or f"; choose from {', '.join((*names, *others))}"
                 raise BadInputError(f"{what}: {name!r} is unknown{choice}")
-        accepted = given.get("accepted")
+        accepted = times.get("accepted")
         if accepted is not None and not accepted:
             raise BadInputError(
                 f"{what}: is marked as not accepted; leave it out, or remove 'accepted' to use it"
             )
     try:
-        values = [given[name] for name in names]
+        values = [times[name] for name in names]
         if any(isinstance(value, bool) for value in values):
             raise TypeError
         start, bottom, end = map(float, values)
     except (TypeError, ValueError, KeyError, IndexError, OverflowError):
         raise BadInputError(
             f"{what}: must have start, bottom (of a movement its turn) and end, in seconds "
-            f"(got {given!r})"
+            f"(got {times!r})"
         ) from None
     return start, bottom, end
 
 
-def check_intervals(given: Any, *, earliest: float = 0.0) -> list[dict[str, float]]:
+def check_intervals(value: Any, *, earliest: float = 0.0) -> list[dict[str, float]]:
     """Return start, bottom and end of repetitions, in seconds.
 
     Parameters
@@ -241,11 +241,11 @@ def check_intervals(given: Any, *, earliest: float = 0.0) -> list[dict[str, floa
     BadInputError
         As :func:`check_times`, or times are out of order.
     """
-    if not isinstance(given, Sequence):
+    if not isinstance(value, Sequence):
         raise BadInputError("repetitions: must be a list of start, bottom and end, in seconds")
     intervals: list[dict[str, float]] = []
-    for number, one in enumerate(given, start=1):
-        start, bottom, end = check_times(one, what=f"repetition {number}")
+    for number, times in enumerate(value, start=1):
+        start, bottom, end = check_times(times, what=f"repetition {number}")
         if not (math.isfinite(end) and earliest <= start < bottom < end):
             raise BadInputError(
                 f"repetition {number} from {start} over {bottom} to {end} s: must begin at "
@@ -293,19 +293,21 @@ def validate(model: type[M], values: Mapping[str, Any], *, what: str) -> M:
         faults: dict[str, dict[str, str]] = {}
         for fault in error.errors():
             name = ".".join(_place_of(fault, values))
-            text, shown = fault["msg"].removeprefix("Value error, "), ""
+            text, quoted_input = fault["msg"].removeprefix("Value error, "), ""
             if fault["type"] == "extra_forbidden":
                 text = f"unknown{likely(name, model.model_fields)}"
             elif name:  # else of all fields together
                 text = f"{text[:1].lower()}{text[1:]}"
                 if fault["type"] != "missing":
-                    shown = quoted(fault["input"])
+                    quoted_input = quoted(fault["input"])
                 # A check says by itself what is wrong with a large object.
-                large = shown == type(fault["input"]).__name__ and fault["type"] == "value_error"
+                large = (
+                    quoted_input == type(fault["input"]).__name__ and fault["type"] == "value_error"
+                )
                 if large or "(got " in text:
-                    shown = ""
+                    quoted_input = ""
             # Each type of a union has a fault of its own.
-            faults.setdefault(name, {}).setdefault(text, shown)
+            faults.setdefault(name, {}).setdefault(text, quoted_input)
         fields = {
             name: ", or ".join(texts) + next((f" (got {got})" for got in texts.values() if got), "")
             for name, texts in faults.items()
@@ -370,14 +372,14 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(function)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
-        given = dict(zip(data, args, strict=False))
-        if len(args) > len(data) or not given.keys().isdisjoint(kwargs):
+        arguments = dict(zip(data, args, strict=False))
+        if len(args) > len(data) or not arguments.keys().isdisjoint(kwargs):
             return function(*args, **kwargs)  # Python says what is wrong
-        given |= {name: value for name, value in kwargs.items() if name in data}
+        arguments |= {name: value for name, value in kwargs.items() if name in data}
         others = {name: value for name, value in kwargs.items() if name not in data}
         name = function.__qualname__.removesuffix(".__init__").rpartition(".")[2]
         chosen = validate(model("options"), others, what=f"options of {name}")
-        valid = validate(model("data"), given, what=name)
+        valid = validate(model("data"), arguments, what=name)
         return function(
             *(getattr(valid, name) for name in data),
             **{name: getattr(chosen, name) for name in options},

@@ -218,8 +218,8 @@ def interval_text(interval: tuple[float, float], rule: Mapping[str, Any]) -> str
 
 def _digits(value: float, rule: Mapping[str, Any]) -> str:
     """Write a value in the unit of a rule, without that unit."""
-    shown = _shown(rule)
-    return formatting.rounded(value * shown.get("scale", 1), shown["digits"])
+    style = _shown(rule)
+    return formatting.rounded(value * style.get("scale", 1), style["digits"])
 
 
 def _shown(rule: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -141,8 +141,7 @@ def _index(metrics: xr.Dataset, name: str, dim: str) -> xr.Dataset:
     elif coverage < table["smallest_coverage"]["value"]:
         count = {"known": len(parts), "parts": len(entries)}
         why = tables.sentence("reasons.index_few_parts", **count)
-    given = not why
-    total = np.min([part.score for part in parts.values()], axis=0) if given else np.array([np.nan])
+    total = np.array([np.nan]) if why else np.min([part.score for part in parts.values()], axis=0)
     about: dict[str, Any] = {
         "units": "1",
         "group": "",

@@ -133,10 +133,10 @@ def _root_mean_square(
     total = {name: np.zeros(np.shape(each)) for name, each in value.items()}
     counts = {name: np.zeros(np.shape(each)) for name, each in value.items()}
     count = 0
-    for one in drawn:
+    for draw in drawn:
         count += 1
         for name, each in value.items():
-            off = np.asarray(one[name]) - each
+            off = np.asarray(draw[name]) - each
             counts[name] += np.isfinite(off)
             total[name] += np.nan_to_num(off) ** 2
     return {

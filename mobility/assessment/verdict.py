@@ -287,10 +287,10 @@ def _reasons_of_warnings(
     warnings: Iterable[AnalysisWarning], exercise: Exercise
 ) -> Iterator[Reason]:
     """Reasons in the order of the table, which lists the most telling warnings first."""
-    given = list(warnings)
+    every = list(warnings)
     for code, entry in tables.load("verdict")["warnings"].items():
         yield from (
-            _reason_of_warning(w, exercise) for w in given if w.code == code and "level" in entry
+            _reason_of_warning(w, exercise) for w in every if w.code == code and "level" in entry
         )
 
 
@@ -336,8 +336,8 @@ def _reasons_of_checks(quality: Mapping[str, Any], *, joints: bool) -> Iterator[
             level = _LEVEL_OF_CHECK.get(str(check.get("verdict")))
             if level is None:
                 continue
-            for one, its, do in _faults(name, entry, check, level, joints=joints):
-                yield _reason(one, its, one["is"], second=seen is second, do=do)
+            for fault, its, do in _faults(name, entry, check, level, joints=joints):
+                yield _reason(fault, its, fault["is"], second=seen is second, do=do)
 
 
 def _faults(
@@ -368,8 +368,8 @@ def _faults_of_framing(
             continue
         any_part = True
         its: Level = "unusable" if share > limits["unusable"] else "limited"
-        one = {**entry[part], **entry[part].get(its, {})}
-        yield one, one.get("level", its), framing["advice"][part]
+        part_entry = {**entry[part], **entry[part].get(its, {})}
+        yield part_entry, part_entry.get("level", its), framing["advice"][part]
     if not any_part:
         yield entry["joints"], level, do
 

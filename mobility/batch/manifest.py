@@ -262,9 +262,9 @@ def _shortened(name: str) -> str:
 def _check_header(manifest: Path, names: Sequence[str]) -> None:
     unknown = [name for name in names if name not in COLUMNS]
     if len(unknown) > _MOST_NAMED:
-        shown = ", ".join(map(_shortened, unknown[:_MOST_NAMED]))
+        some = ", ".join(map(_shortened, unknown[:_MOST_NAMED]))
         others = f"and {len(unknown) - _MOST_NAMED} more are unknown; there is {', '.join(COLUMNS)}"
-        problems = [Problem(1, shown, others)]
+        problems = [Problem(1, some, others)]
     else:
         problems = [
             Problem(1, _shortened(name), f"unknown{likely(name, COLUMNS)}") for name in unknown
@@ -281,10 +281,10 @@ def _check_header(manifest: Path, names: Sequence[str]) -> None:
 
 
 def _check(
-    folder: Path, defaults: Mapping[str, str], number: int, given: Mapping[str, str]
+    folder: Path, defaults: Mapping[str, str], number: int, fields: Mapping[str, str]
 ) -> tuple[Row | None, list[Problem]]:
     """Check one row without regard to the others."""
-    values = {**defaults, **given}
+    values = {**defaults, **fields}
     problems: list[Problem] = []
 
     def tried(column: str, check: Callable[[], Any]) -> Any:
@@ -365,24 +365,24 @@ def _check(
     ), []
 
 
-def _place(folder: Path, given: str, *, what: str) -> Path:
-    refuse_url(given, what=what)
-    check_decodable(given, what=what)
-    return Path(os.path.abspath(folder / given))  # noqa: PTH100 - keeps what links are called
+def _place(folder: Path, text: str, *, what: str) -> Path:
+    refuse_url(text, what=what)
+    check_decodable(text, what=what)
+    return Path(os.path.abspath(folder / text))  # noqa: PTH100 - keeps what links are called
 
 
-def _video(folder: Path, given: str) -> tuple[Path, str]:
+def _video(folder: Path, text: str) -> tuple[Path, str]:
     """Absolute path and SHA-256 of a video of which the head can be read."""
-    path = _place(folder, given, what="video")
+    path = _place(folder, text, what="video")
     from mobility.capture.video import probe
 
     probe(path)
     return path, sha256(path)
 
 
-def _calibration(folder: Path, given: str, videos: Sequence[Path]) -> tuple[Path, str]:
+def _calibration(folder: Path, text: str, videos: Sequence[Path]) -> tuple[Path, str]:
     """Absolute path and SHA-256 of the calibration of the cameras of some videos."""
-    path = _place(folder, given, what="calibration")
+    path = _place(folder, text, what="calibration")
     check_calibration(path, videos)
     return path, sha256(path)
 
@@ -391,15 +391,15 @@ def _options(
     values: Mapping[str, str], created: tuple[str, Sequence[str], str | None] | None
 ) -> dict[str, Any]:
     """Arguments of the analysis from ``fit=no; keep_raw=yes``, complete with the defaults."""
-    given: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for part in filter(None, (part.strip() for part in values.get("options", "").split(";"))):
         name, separator, value = (piece.strip() for piece in part.partition("="))
         if not separator or not name or not value:
             raise BadInputError(f"{part!r}: write options as name=value; name=value")
-        if name in given:
+        if name in texts:
             raise BadInputError(f"{name}: is given twice; give it once")
-        given[name] = value
-    options = AnalysisOptions(**given_options(given, options_at("batch"))).for_videos(
+        texts[name] = value
+    options = AnalysisOptions(**given_options(texts, options_at("batch"))).for_videos(
         second="second_video" in values, calibrated="calibration" in values
     )
     if options.movement is not None and created is not None:

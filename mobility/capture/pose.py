@@ -284,7 +284,7 @@ def _search(
         _run(crop, tracks[i], [tracks[j] for j in people if j != i], whole.looks)
         for i in candidates
     ]
-    best = survey.who_moves([survey.limb_range(one.poses) for one in passes])
+    best = survey.who_moves([survey.limb_range(each.poses) for each in passes])
     followed = passes[best]
     followed.looks = whole.looks
     followed.seen = survey.summary(whole.looks, tracks, candidates[best])

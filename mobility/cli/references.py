@@ -63,5 +63,5 @@ def _described(each: Reference) -> dict[str, object]:
         "kind": each.kind,
         "made": each.made.isoformat(),
         "exercises": each.exercises,
-        "measures": len({one.metric for one in values}),
+        "measures": len({norm.metric for norm in values}),
     }

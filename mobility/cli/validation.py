@@ -113,7 +113,7 @@ def validate(
     """
     log_to(log_file, store=store)
     if sd is not None:
-        if any(given is not None for given in (session_id, lab_file, study)) or demo:
+        if any(value is not None for value in (session_id, lab_file, study)) or demo:
             fault = "leave out the session, the lab file, --study and --demo"
             raise BadInputError.of({"sd": fault})
         _say_sample_size(sd, as_json=as_json)
@@ -171,8 +171,8 @@ def _validate_study(
     check_study_folder(folder)
     result = run_study(opened, study, **settings)
     failed = result.document["failed"]
-    for one in failed:
-        say(tables.sentence("command_line.validation.failed_trial", **one))
+    for trial in failed:
+        say(tables.sentence("command_line.validation.failed_trial", **trial))
     page = render_study(result, folder) if report and result.agreement is not None else None
     if as_json:
         print_json({**result.document, "report": uris(page)})
@@ -207,12 +207,12 @@ def _list_validations(session: Session, *, as_json: bool) -> None:
 
     rows = [
         {
-            "validation": one.name,
-            "made": one.document["made"],
-            "lag_s": one.document["lag_s"],
-            "stale": is_stale(session, one),
+            "validation": comparison.name,
+            "made": comparison.document["made"],
+            "lag_s": comparison.document["lag_s"],
+            "stale": is_stale(session, comparison),
         }
-        for one in session.validations()
+        for comparison in session.validations()
     ]
     if as_json:
         print_json(rows)

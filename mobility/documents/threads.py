@@ -283,11 +283,11 @@ def _writing(session: StoredSession) -> Iterator[Path]:
         yield folder
 
 
-def _checked_choice(choices: tuple[Any, ...], given: str, what: str) -> Any:
-    if given not in choices:
-        choice = likely(given, choices) or f"; choose {' or '.join(map(repr, choices))}"
-        raise BadInputError.of({what: f"there is no {given!r}{choice}"})
-    return given
+def _checked_choice(choices: tuple[Any, ...], value: str, what: str) -> Any:
+    if value not in choices:
+        choice = likely(value, choices) or f"; choose {' or '.join(map(repr, choices))}"
+        raise BadInputError.of({what: f"there is no {value!r}{choice}"})
+    return value
 
 
 def _checked_text(text: str) -> str:

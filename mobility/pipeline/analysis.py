@@ -168,19 +168,19 @@ def analyze(session: StoredSession, *, workers: int | None = None, **options: An
     """
     store = session.store
     store.require_writable()
-    given = given_options(
+    chosen = given_options(
         {"workers": workers, **options}, _AnalyzeOptions, what="options of analyze"
     )
-    given.pop("workers", None)
-    if given.get("movement", "auto") != "auto":
-        check_movement(given["movement"], session.record.kind, session.record.joints)
+    chosen.pop("workers", None)
+    if chosen.get("movement", "auto") != "auto":
+        check_movement(chosen["movement"], session.record.kind, session.record.joints)
     what = f"session {session.id}"
     with session.unless_deleted(), store.session_locked(session.id, what=what, wait_s=2):
         store.backend.sweep_session(session.id)
         sweep(session.folder, "session.json", *(step.file for step in STEPS))
         while True:
             edits = session.edits()
-            record = _analyze(session, edits, given, workers)
+            record = _analyze(session, edits, chosen, workers)
             # A correction made during the analysis could not start another one: repeat here.
             store.backend.pull(session.id)
             if session.edits() == edits:
@@ -237,11 +237,11 @@ class _Plan:
 
 
 def _plan(
-    session: StoredSession, record: SessionRecord, edits: Edits, given: Mapping[str, Any]
+    session: StoredSession, record: SessionRecord, edits: Edits, chosen: Mapping[str, Any]
 ) -> _Plan:
     from mobility.capture.models import model_sha256 as identity_of_model
 
-    options = _options(session, record, given)
+    options = _options(session, record, chosen)
     steps = _steps(record)
     inputs = _inputs(session, record, edits, options)
     model_sha256 = identity_of_model(options.model)
@@ -256,11 +256,11 @@ def _plan(
 
 
 def _options(
-    session: StoredSession, record: SessionRecord, given: Mapping[str, Any]
+    session: StoredSession, record: SessionRecord, chosen: Mapping[str, Any]
 ) -> AnalysisOptions:
     """Present options: those given, else of the last analysis, else of the creation."""
     before = record.provenance.options if record.provenance else {}
-    values = {"movement": record.movement, **record.options, **before, **given}
+    values = {"movement": record.movement, **record.options, **before, **chosen}
     try:
         return AnalysisOptions(**given_options(values)).for_videos(
             second=record.second_video is not None, calibrated=record.calibration is not None
@@ -290,10 +290,10 @@ def _inputs(
 
 
 def _analyze(
-    session: StoredSession, edits: Edits, given: Mapping[str, Any], workers: int | None
+    session: StoredSession, edits: Edits, chosen: Mapping[str, Any], workers: int | None
 ) -> SessionRecord:
     record = session.record
-    plan = _plan(session, record, edits, given)
+    plan = _plan(session, record, edits, chosen)
     options, keys = plan.options.as_stored(), plan.keys
     provenance = Provenance(
         video_sha256=record.video.sha256,
@@ -415,7 +415,7 @@ def _run_stage(step: _Step, run: _Run) -> None:
         angles, names = run.record.kind.analysis.angles_in_video(
             run["angles"], run["metrics"], run.record.joints
         )
-        shown: dict[str, Any] = {} if names is None else {"shown_angles": names}
+        chosen_angles: dict[str, Any] = {} if names is None else {"shown_angles": names}
         with atomic(target) as hidden:
             # As detected, not cleaned, so that the face is blurred in every frame that shows it.
             annotate_video(
@@ -425,7 +425,7 @@ def _run_stage(step: _Step, run: _Run) -> None:
                 run["repetitions"],
                 hidden,
                 blur_face=run.options.blur_face,
-                **shown,
+                **chosen_angles,
             )
     elif step.name == "table":
         from mobility.pipeline.metrics_table import write_metrics_table

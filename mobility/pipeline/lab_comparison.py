@@ -226,7 +226,7 @@ def validation(
     session: StoredSession, name: str, *, folder: str | os.PathLike[str] | None = None
 ) -> Validation:
     """One stored comparison."""
-    by_name = {one.name: one for one in validations(session, folder=folder)}
+    by_name = {each.name: each for each in validations(session, folder=folder)}
     if name not in by_name:
         raise NotFoundError(
             f"session {session.id}: no comparison '{name}' with lab data"
@@ -271,7 +271,7 @@ def open_comparison(
         return _warned_if_stale(session, validation(session, comparison, folder=place))
     stored = validations(session, folder=place)
     if len(stored) != 1:
-        names = ", ".join(one.name for one in stored) or "none"
+        names = ", ".join(each.name for each in stored) or "none"
         raise BadInputError(f"session {session.id}: name one of its comparisons ({names})")
     return _warned_if_stale(session, stored[0])
 
@@ -349,13 +349,13 @@ class StudyResult:
         if self.agreement is None:
             return
         write_dataset(folder / _STUDY_AGREEMENT, self.agreement)
-        for number, one in enumerate(self.conditions.values(), start=1):
-            write_dataset(folder / f"condition-{number}.nc", one)
+        for number, condition in enumerate(self.conditions.values(), start=1):
+            write_dataset(folder / f"condition-{number}.nc", condition)
         if 0 < len(self.curves) <= MOST_SHOWN:
             with writing(folder):
                 (folder / "curves").mkdir()
-            for name, one in self.curves.items():
-                write_dataset(folder / "curves" / f"{name}.nc", one)
+            for name, curve in self.curves.items():
+                write_dataset(folder / "curves" / f"{name}.nc", curve)
 
 
 def read_study(path: str | os.PathLike[str]) -> list[StudyRow]:
@@ -470,14 +470,15 @@ def run_study(
     document |= {
         **_all_statistics(whole),
         "conditions": {
-            name: statistics(one, str(one.attrs["primary"])) for name, one in conditions.items()
+            name: statistics(pooled, str(pooled.attrs["primary"]))
+            for name, pooled in conditions.items()
         },
         "definition_differences": {
             angle: text
-            for one in curves
-            for angle, text in json.loads(one.attrs["definition_differences"]).items()
+            for trial_curves in curves
+            for angle, text in json.loads(trial_curves.attrs["definition_differences"]).items()
         },
-        "warnings": [tables.warning("warnings.trial_failed", **one) for one in failed]
+        "warnings": [tables.warning("warnings.trial_failed", **fault) for fault in failed]
         + [dict(w) for w in warnings_of(whole)]
         + [
             {**w, "message": f"{comparison.document['session_id']}: {w['message']}"}
@@ -485,11 +486,13 @@ def run_study(
             for w in comparison.document["warnings"]
         ],
     }
-    shown = {
-        f"{number:02d}-{comparison.document['session_id']}": one
-        for number, ((_, _, comparison), one) in enumerate(zip(done, curves, strict=True), start=1)
+    named_curves = {
+        f"{number:02d}-{comparison.document['session_id']}": trial_curves
+        for number, ((_, _, comparison), trial_curves) in enumerate(
+            zip(done, curves, strict=True), start=1
+        )
     }
-    return StudyResult(document, whole, conditions, shown)
+    return StudyResult(document, whole, conditions, named_curves)
 
 
 def _check_participants(store: SessionStore[Any], rows: Sequence[StudyRow], file: Path) -> None:
@@ -536,21 +539,26 @@ def _pooled(
     pooled = {}
     for comparison in COMPARISONS:
         pairs = []
-        for one in curves:
-            estimators = [str(e) for e in one["estimator"].values]
+        for of_trial in curves:
+            estimators = [str(e) for e in of_trial["estimator"].values]
             wanted = (comparison.measured, comparison.reference)
-            pairs.append([angles_of(one, each if each in estimators else "") for each in wanted])
+            pairs.append(
+                [angles_of(of_trial, each if each in estimators else "") for each in wanted]
+            )
         common = sorted({str(name) for v, r in pairs for name in v.data_vars if name in r})
         if not common:
             continue
         video, lab = (
-            [_completed(each, common, one) for each, one in zip(side, curves, strict=True)]
+            [
+                _completed(each, common, of_trial)
+                for each, of_trial in zip(side, curves, strict=True)
+            ]
             for side in zip(*pairs, strict=True)
         )
         pooled[comparison.name] = agreement(
             video,
             lab,
-            [repetitions_of(one) for one in curves],
+            [repetitions_of(of_trial) for of_trial in curves],
             participants=list(participants),
             margin_deg=margin_deg,
         )

@@ -26,7 +26,7 @@ _MARGIN = 0.05
 _KEY = h.p(".note")[h.span(".left-text")["━━ left"], " ", h.span(".right-text")["╌╌ right"]]
 
 
-def charts(*shown: tuple[Callable[..., Any], str]) -> Markup:
+def charts(*panels: tuple[Callable[..., Any], str]) -> Markup:
     """Set charts side by side, and one below the other on a narrow page.
 
     Parameters
@@ -35,7 +35,7 @@ def charts(*shown: tuple[Callable[..., Any], str]) -> Markup:
         For each a function that draws on an Axes `ax`, and a description.
     """
     figures = []
-    for draw, alt in shown:
+    for draw, alt in panels:
         chart = Chart()
         draw(ax=chart)
         coded = base64.b64encode(chart.svg().encode()).decode()

@@ -159,7 +159,7 @@ def groups_in_short(
         units = str(values["units"].iloc[0])
         of_people = values.groupby(["group", "person"], observed=True)["value"].mean()
         medians = of_people.groupby("group", observed=True).agg(["median", "size"])
-        shown = [
+        in_words = [
             tables.sentence(
                 "cohort.short.group",
                 group=row.Index,
@@ -168,7 +168,7 @@ def groups_in_short(
             )
             for row in medians.itertuples()
         ]
-        items.append(f"{title_of(frame, metric)}: {shortened(shown, most=MOST_NAMED)}")
+        items.append(f"{title_of(frame, metric)}: {shortened(in_words, most=MOST_NAMED)}")
     if not items:
         return paragraphs(tables.sentence("cohort.no_group"))
     words = tables.sentence("cohort.short.groups", group=group_title(group_by).lower())
@@ -229,13 +229,13 @@ def of_the_table(frame: pd.DataFrame, chosen: Sequence[str]) -> Markup:
     """Give the size of the table, and the metrics of which the page speaks."""
     if frame.empty:
         return paragraphs(tables.sentence("cohort.empty"))
-    shown = ", ".join(title_of(frame, metric).lower() for metric in chosen)
+    names = ", ".join(title_of(frame, metric).lower() for metric in chosen)
     return paragraphs(
         tables.sentence(
             "cohort.table",
             rows=len(frame),
             metrics=len(metrics_of(frame)),
-            names=shown or tables.sentence("cohort.none_shown"),
+            names=names or tables.sentence("cohort.none_shown"),
         )
     )
 

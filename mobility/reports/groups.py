@@ -124,8 +124,8 @@ def what_to_do(findings: Sequence[Finding], references: References) -> Markup:
         [(capital(work.name), references.cite(work.source)), work.dose, work.how]
         for work in advise(findings)
     ]
-    shown = table(["Exercise", "Dose", "How"], rows, caption=tables.sentence("report.exercises"))
-    return shown or _nothing_to_do()
+    listing = table(["Exercise", "Dose", "How"], rows, caption=tables.sentence("report.exercises"))
+    return listing or _nothing_to_do()
 
 
 def _nothing_to_do() -> Markup:
@@ -157,7 +157,7 @@ def published_ranges(
     for angle in angles:
         kinds = _NEAREST[:1] if angle in _FARTHER_UNDER_WEIGHT else _NEAREST
         each = [(kind, _range_for(angle, sex, ages, kind)) for kind in kinds]
-        candidates = [(kind, one) for kind, one in each if one is not None]
+        candidates = [(kind, candidate) for kind, candidate in each if candidate is not None]
         if not candidates:
             continue
         # First ranges of people of this sex and age, then those nearest to a squat.
@@ -184,8 +184,8 @@ def published_ranges(
             ]
         )
     caption = tables.sentence("report.ranges.caption")
-    shown = table(["Angle", "Largest", "Of whom"], rows, caption=caption)
-    return shown or paragraphs(tables.sentence("report.ranges.none"), kind="note")
+    listing = table(["Angle", "Largest", "Of whom"], rows, caption=caption)
+    return listing or paragraphs(tables.sentence("report.ranges.none"), kind="note")
 
 
 def _range_for(
@@ -250,12 +250,12 @@ def value_table(
         if "side" in metrics[name].dims:
             cells = cells_of_sides(metrics, name, repetitions)
         else:
-            shown = cell(metrics, name, repetitions, signed=entry_of(name).get("signed", False))
-            cells = [Cell(shown, "both", columns=3)]
+            value = cell(metrics, name, repetitions, signed=entry_of(name).get("signed", False))
+            cells = [Cell(value, "both", columns=3)]
         rows.append([(head, _cited(metrics, name, references)), *cells])
     columns = ["Measure", "Left", "Right", "Right − left"]
-    shown = table(columns, rows, caption=caption, numeric=True)
-    return shown or paragraphs(tables.sentence("report.not_part"), kind="missing")
+    listing = table(columns, rows, caption=caption, numeric=True)
+    return listing or paragraphs(tables.sentence("report.not_part"), kind="missing")
 
 
 def tempo_table(

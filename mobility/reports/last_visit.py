@@ -43,13 +43,13 @@ def last_visit(session: StoredSession) -> StoredSession | None:
     if session.store.read_only or record.user_id == ANONYMOUS or record.phone_key is not None:
         return None
     latest = None
-    for other in session.store.sessions():
-        earlier = other.record
-        if earlier.created_at >= record.created_at or other.id == session.id:
+    for candidate in session.store.sessions():
+        earlier = candidate.record
+        if earlier.created_at >= record.created_at or candidate.id == session.id:
             continue
         same = earlier.user_id == record.user_id and earlier.exercise == record.exercise
         if same and "metrics" in earlier.stages:
-            latest = other
+            latest = candidate
     return latest
 
 
@@ -170,8 +170,8 @@ def since_last_visit(
     for name, change, least, units, whose in beyond[:MOST]:
         # One decimal more than of a value, so that a change is not shown as large as its error.
         digits = digits_and_suffix(units)[0] + 1
-        shown = quantity(least, units, digits=digits)
-        within = tables.sentence("report.last_visit.error", least=shown, whose=whose)
+        smallest = quantity(least, units, digits=digits)
+        within = tables.sentence("report.last_visit.error", least=smallest, whose=whose)
         changed = f"{name}: {quantity(change, units, digits=digits, signed=True)} "
         items.append((changed, h.span(".interval")[within]))
     return head + bullets(items)

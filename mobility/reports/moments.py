@@ -62,8 +62,8 @@ class Moment:
         of = " ".join(part for part in (side, self.label) if part)
         if not self.measured:
             return self.title
-        shown = quantity(self.value, self.units, half=half_width(self.sd))
-        return f"{self.title}: {of} {shown}"
+        value = quantity(self.value, self.units, half=half_width(self.sd))
+        return f"{self.title}: {of} {value}"
 
 
 def of_angle(title: str, time: float, angles: xr.Dataset, name: str, side: str) -> Moment:

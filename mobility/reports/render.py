@@ -142,9 +142,9 @@ def render_cohort(
     """
     folder = Path(folder)
     _check_free(folder, COHORT)
-    given = {"store": store.path_from(folder), "out": ".", **(parameters or {})}
+    values = {"store": store.path_from(folder), "out": ".", **(parameters or {})}
     files = render_notebook(
-        find_notebook(COHORT), folder, name=COHORT, title="Cohort", parameters=given
+        find_notebook(COHORT), folder, name=COHORT, title="Cohort", parameters=values
     )
     tables = {kind: files["html"].with_suffix(f".{kind}") for kind in ("csv", "parquet")}
     return {"html": files["html"], "notebook": files["notebook"], **tables}

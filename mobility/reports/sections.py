@@ -128,7 +128,7 @@ def table(
     # On a narrow page each cell is a line, with its head beside it.
     names = [cell if isinstance(cell, str) else cell[0] for cell in head]
 
-    def shown(row: Row) -> Iterator[h.Node]:
+    def row_cells(row: Row) -> Iterator[h.Node]:
         first, *cells = (cell if isinstance(cell, Cell) else Cell(cell) for cell in row)
         yield h.th(scope="row")[first.content]
         left = names[1:]
@@ -146,7 +146,7 @@ def table(
             h.table(class_="numeric" if numeric else None)[
                 h.caption[caption] if caption else None,
                 h.thead[h.tr[(h.th(scope="col")[cell] for cell in head)]],
-                h.tbody[(h.tr[shown(row)] for row in rows)],
+                h.tbody[(h.tr[row_cells(row)] for row in rows)],
             ]
         ]
     )
@@ -308,18 +308,18 @@ def distrust(
         depth = tables.sentence("report.depth.fitted" if _fitted(pose) else "report.depth.inferred")
         standing = f"{_cameras_in_words(pose)} {depth}"
     listed = bullets(warning_lines(warnings)) or paragraphs(tables.sentence("report.no_warnings"))
-    shown = paragraphs(standing), listed
-    return html(h.aside(".distrust", aria_label="How sure this is")[shown])
+    section = paragraphs(standing), listed
+    return html(h.aside(".distrust", aria_label="How sure this is")[section])
 
 
 def _cameras_in_words(pose: xr.Dataset) -> str:
     """Say how many cameras there were, and what a calibration gives of them."""
-    given = of_fit(pose).get("calibrated")
+    calibrated = of_fit(pose).get("calibrated")
     number = "two" if cameras_of(pose) else "one"
-    if given is None:
+    if calibrated is None:
         return tables.sentence(f"report.cameras.{number}")
-    kind = "vertical" if given["vertical"] else "lens"
-    return tables.sentence(f"report.calibrated.{number}.{kind}", file=given["file"])
+    kind = "vertical" if calibrated["vertical"] else "lens"
+    return tables.sentence(f"report.calibrated.{number}.{kind}", file=calibrated["file"])
 
 
 def cameras(pose: xr.Dataset) -> Markup:
@@ -399,12 +399,12 @@ def capture_quality(quality: Mapping[str, Any]) -> Markup:
     """
     if second := quality.get("second_camera"):
         first = {name: value for name, value in quality.items() if name != "second_camera"}
-        shown = {"First camera": first, "Second camera": second}
-        for head, seen in shown.items():
+        cameras = {"First camera": first, "Second camera": second}
+        for head, seen in cameras.items():
             # The other camera may see angles that a view does not support.
             view = {k: v for k, v in seen.get("view", {}).items() if k != "supports"}
-            shown[head] = {**seen, "view": view}
-        return html((h.h3[head], capture_quality(seen)) for head, seen in shown.items())
+            cameras[head] = {**seen, "view": view}
+        return html((h.h3[head], capture_quality(seen)) for head, seen in cameras.items())
     others = quality.get("other_people")
     nobody = tables.sentence("report.checks.no_others")
     overview = facts(

@@ -125,9 +125,9 @@ def about_the_lag(document: Mapping[str, Any]) -> Markup:
     """Say that the lag also includes the delay of the video."""
     delay = tables.load("synchronisation")["video_delay"]
     sync = document.get("synchronisation")
-    given = sync is not None and sync["given"]
+    by_hand = sync is not None and sync["given"]
     about = tables.sentence(
-        f"validation.about_the_lag.{'given' if given else 'found'}",
+        f"validation.about_the_lag.{'given' if by_hand else 'found'}",
         late=1000 * delay["mean_s"],
         half=1000 * half_width(delay["sd_s"]),
     )
@@ -138,7 +138,7 @@ def about_the_curves(curves: Mapping[str, xr.Dataset]) -> Markup:
     """Say how to read the curves over time; empty where none are shown."""
     if not curves:
         return html()
-    modelled = any("lab_model" in one["estimator"].values for one in curves.values())
+    modelled = any("lab_model" in trial["estimator"].values for trial in curves.values())
     sentences = [tables.sentence("validation.curves_of_model")] if modelled else []
     return paragraphs(" ".join([tables.sentence("validation.curves"), *sentences]))
 
@@ -149,7 +149,7 @@ def condition_table(document: Mapping[str, Any]) -> Markup:
     rows: list[Row] = []
     for angle, sides in document["angles"].items():
         for side in sides:
-            by_condition = [one.get(angle, {}).get(side) for one in conditions.values()]
+            by_condition = [by_angle.get(angle, {}).get(side) for by_angle in conditions.values()]
             if angle in TABLED and any(each is not None for each in by_condition):
                 cells = [_condition_cell(each) for each in by_condition]
                 rows.append([_name_with_side(angle, side), *cells])
@@ -512,9 +512,9 @@ def _signals_in_words(signals: Sequence[str]) -> str:
 
 def grras_table(agreement: xr.Dataset) -> Markup:
     """Make the list of reporting items: those in this report, and those left to write."""
-    one = _people(agreement) == 1
+    is_one_person = _people(agreement) == 1
     items = [
-        {**item, "done": item["done"] and not (one and item.get("of_several", False))}
+        {**item, "done": item["done"] and not (is_one_person and item.get("of_several", False))}
         for item in tables.load("grras")["items"]
     ]
     rows = [

@@ -191,7 +191,7 @@ class Config(SessionHandler):
         session = await self.opened(session_id, "annotate")
         fields = self.json_object()
         absent = {
-            name: ["is null; leave it out"] for name, given in fields.items() if given is None
+            name: ["is null; leave it out"] for name, value in fields.items() if value is None
         }
         if absent:
             raise BadInputError.of(absent, what="the display settings")

@@ -92,9 +92,9 @@ class SessionStore(Generic[S]):
     def __init__(
         self, path: str | os.PathLike[str], *, reports: str | os.PathLike[str] | None = None
     ) -> None:
-        for what, given in (("store", path), ("reports", reports)):
-            if given is not None or what == "store":
-                require_path(given, what=what)
+        for what, place in (("store", path), ("reports", reports)):
+            if place is not None or what == "store":
+                require_path(place, what=what)
         check_decodable(os.fspath(path), what="store")
         self.backend = open_backend(os.fspath(path))
         self.path = self.backend.folder
@@ -193,11 +193,11 @@ class SessionStore(Generic[S]):
             With all faults at once in ``fields``; or the video cannot be decoded (VideoError).
         """
         self.require_writable()
-        given = given_options(options)
-        AnalysisOptions(**given).for_videos(
+        checked_options = given_options(options)
+        AnalysisOptions(**checked_options).for_videos(
             second=second_video is not None, calibrated=calibration is not None
         )
-        if (chosen := given.pop("movement", "auto")) != "auto":
+        if (chosen := checked_options.pop("movement", "auto")) != "auto":
             movement = chosen
         exercise, joints, name = check_creation(
             user_id=user_id,
@@ -236,7 +236,7 @@ class SessionStore(Generic[S]):
                     session_name=name,
                     joints=joints,
                     movement=movement,
-                    options=given,
+                    options=checked_options,
                     created_at=created,
                     phone_key=phone_key,
                     **files,

@@ -275,8 +275,8 @@ def _design(factors: tuple[tuple[str, tuple[int, ...]], ...]) -> _Design:
     bases: dict[str, Array] = {}
     for term in partitions:
         others = [
-            incidence[other]
-            for other, each in partitions.items()
+            incidence[factor]
+            for factor, each in partitions.items()
             if not _refines(each, partitions[term])
         ]
         bases[term] = _added(np.hstack([intercept, *others]), incidence[term])

@@ -232,8 +232,8 @@ def _check_one_group(chosen: pd.DataFrame, by: str) -> None:
     """Refuse a participant of two groups where most are in one; visits are of all, or of many."""
     if by in (*FACTORS, "side"):
         return
-    given = chosen[~_not_given(chosen[by])]
-    levels = given.groupby("participant", observed=True)[by].unique()
+    with_group = chosen[~_not_given(chosen[by])]
+    levels = with_group.groupby("participant", observed=True)[by].unique()
     several = levels[levels.map(len).gt(1)]
     if 0 < 2 * len(several) < len(levels):
         first, names = several.index[0], listed([str(each) for each in several.iloc[0]])
@@ -304,9 +304,9 @@ def _missing_reasons(
     for name in (*reversed(others), by):
         why[_not_given(values[name])] = tables.sentence("studies.not_given", name=name)
     none = values["value"].isna()
-    given = values["reason"] if "reason" in values else values["value"].map(lambda _: "")
-    given = given.astype(object).fillna("").replace("", tables.sentence("studies.no_reason"))
-    why = why.where(~none, given)
+    reasons = values["reason"] if "reason" in values else values["value"].map(lambda _: "")
+    reasons = reasons.astype(object).fillna("").replace("", tables.sentence("studies.no_reason"))
+    why = why.where(~none, reasons)
     missing = why.ne("")
     keys = [values.loc[missing, by].astype(object).where(values[by].notna(), ""), why[missing]]
     counted = why[missing].groupby(keys, sort=False).size()
@@ -383,8 +383,8 @@ def _fit_of(
 
 
 def _not_given(column: pd.Series) -> pd.Series:
-    given: pd.Series = column.isna() | column.astype(object).eq("")
-    return given
+    absent: pd.Series = column.isna() | column.astype(object).eq("")
+    return absent
 
 
 def _too_few(used: pd.DataFrame, levels: Mapping[str, Sequence[Any]]) -> str:

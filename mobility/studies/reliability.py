@@ -90,20 +90,20 @@ def document(result: Reliability) -> list[dict[str, Any]]:
     """
     documents = []
     for (metric, side), rows in result.statistics.groupby(["metric", "side"], sort=False):
-        one: dict[str, Any] = {"metric": metric, "side": side}
+        entry: dict[str, Any] = {"metric": metric, "side": side}
         widest = max(rows["over"], key=lambda over: over.count(","))
         over = rows[rows["over"].eq(widest)]
         icc = over[over["statistic"].eq("icc") & over["form"].ne("")]
-        one["icc"] = {row["form"]: _interval_of(row) for _, row in icc.iterrows()}
+        entry["icc"] = {row["form"]: _interval_of(row) for _, row in icc.iterrows()}
         for statistic in ("sem", "mdc95"):
             of = over[over["statistic"].eq(statistic)].sort_values("form")  # agreement first
-            one[statistic] = _interval_of(of.iloc[0]) if len(of) else None
+            entry[statistic] = _interval_of(of.iloc[0]) if len(of) else None
         first = rows[rows["statistic"].isin(["sem", "component", "kappa"])].iloc[0]
-        one |= {"n": int(first["participants"]), "values": int(first["values"])}
-        one |= {"refused": int(first["refused"]), "missing": int(first["missing"])}
-        one |= {"units": str(first["units"]), "over": widest}
-        one["statistics"] = records(rows.drop(columns=["metric", "side"]))
-        documents.append(one)
+        entry |= {"n": int(first["participants"]), "values": int(first["values"])}
+        entry |= {"refused": int(first["refused"]), "missing": int(first["missing"])}
+        entry |= {"units": str(first["units"]), "over": widest}
+        entry["statistics"] = records(rows.drop(columns=["metric", "side"]))
+        documents.append(entry)
     return documents
 
 
@@ -233,8 +233,8 @@ def reliability(
     """
     rows = _checked(table, metrics)
     names = rows["metric"].unique().tolist()
-    for what, given in (("ordinal", ordinal), ("ratio", ratio or ())):
-        _check_names(what, given, names)
+    for what, chosen in (("ordinal", ordinal), ("ratio", ratio or ())):
+        _check_names(what, chosen, names)
     varying = [name for name in FACTORS if name in rows and rows[name].nunique() > 1]
     if not varying or rows.groupby([PARTICIPANT, "metric", "side"], observed=True).size().max() < 2:
         raise BadInputError(
@@ -286,8 +286,8 @@ def _checked(table: pd.DataFrame, metrics: Sequence[str] | None) -> pd.DataFrame
                 f"reliability: the table has no column {name}{likely(name, map(str, table))}"
             )
     rows = table if "metric" in table else table.assign(metric="value")
-    given = [name for name in FACTORS if name in rows]
-    rows = checked_values(rows, named=("participant", "metric", *given))
+    factors = [name for name in FACTORS if name in rows]
+    rows = checked_values(rows, named=("participant", "metric", *factors))
     names = rows["metric"].astype(str).unique().tolist()
     if metrics is not None:
         _check_names("metrics", metrics, names)
@@ -295,7 +295,7 @@ def _checked(table: pd.DataFrame, metrics: Sequence[str] | None) -> pd.DataFrame
     if not len(rows):
         raise BadInputError("reliability: the table has no row")
     plain = rows[["value"]].copy()
-    for name in ("participant", "metric", *given):
+    for name in ("participant", "metric", *factors):
         plain[name] = pd.Categorical(rows[name].astype(str), _levels(rows[name]), ordered=True)
     for name in ("side", "units", "reason"):
         plain[name] = rows[name].astype(object).fillna("").astype(str) if name in rows else ""
@@ -304,8 +304,8 @@ def _checked(table: pd.DataFrame, metrics: Sequence[str] | None) -> pd.DataFrame
     return plain
 
 
-def _check_names(what: str, given: Sequence[str], names: Sequence[str]) -> None:
-    for name in given:
+def _check_names(what: str, chosen: Sequence[str], names: Sequence[str]) -> None:
+    for name in chosen:
         if name not in names:
             raise BadInputError(
                 f"{what} {name!r}: no such metric in the table{likely(name, names)}"
@@ -616,5 +616,5 @@ def _flow(rows: pd.DataFrame, ways: Sequence[str], cells: Sequence[str]) -> pd.D
 
 def _commonest(reasons: pd.Series) -> str:
     """Most frequent reason; that none is given where there is none."""
-    given = reasons[reasons.ne("")]
-    return str(given.mode()[0]) if len(given) else tables.sentence("studies.no_reason")
+    stated = reasons[reasons.ne("")]
+    return str(stated.mode()[0]) if len(stated) else tables.sentence("studies.no_reason")

@@ -243,20 +243,20 @@ def study_table(
 def _with_participants(listed: pd.DataFrame, of_session: pd.DataFrame) -> pd.DataFrame:
     """Rows of the list with the participant of each, who is the same in list and session."""
     whose = listed["session"].map(of_session["user_id"].astype(str))
-    given = listed.get("participant", whose)
-    wrong = given.ne(whose) & whose.ne(ANONYMOUS)
+    people = listed.get("participant", whose)
+    wrong = people.ne(whose) & whose.ne(ANONYMOUS)
     if wrong.any():
         row = listed[wrong].iloc[0]
         raise BadInputError(
             f"study, line {row['line']}: session {row['session']} is of participant "
-            f"{whose[row.name]}, not of {given[row.name]}"
+            f"{whose[row.name]}, not of {people[row.name]}"
         )
-    if given.eq(ANONYMOUS).any():
+    if people.eq(ANONYMOUS).any():
         raise BadInputError(
-            f"study, line {listed.loc[given.eq(ANONYMOUS), 'line'].iloc[0]}: its session names no "
+            f"study, line {listed.loc[people.eq(ANONYMOUS), 'line'].iloc[0]}: its session names no "
             "participant; add the column 'participant'"
         )
-    design = listed.assign(session_id=listed["session"], participant=given)
+    design = listed.assign(session_id=listed["session"], participant=people)
     return design[["line", "session_id", "participant", *_of_study(listed)]]
 
 
@@ -290,9 +290,9 @@ def _measured(frame: pd.DataFrame, level: str) -> pd.DataFrame:
     every = every.merge(numbers, on=["session_id", "metric", "side"], how="left")
     every["left_out"] = [reasons.get(session, "") for session in every["session_id"]]
     absent = every["reason"].isna()
-    other = tables.sentence("studies.not_measured")
+    not_measured = tables.sentence("studies.not_measured")
     every["reason"] = every["reason"].where(
-        ~absent, every["left_out"].where(every["left_out"].ne(""), other)
+        ~absent, every["left_out"].where(every["left_out"].ne(""), not_measured)
     )
     every["text"] = every["text"].fillna("")
     return every

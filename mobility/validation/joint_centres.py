@@ -321,10 +321,13 @@ class _LandmarkBuilder:
             if self._mean(landmark, names):
                 continue
             reason = self.reasons[landmark]
-            other = self.mapping.instead.get(landmark)
-            if other is not None and self._mean(landmark, other):
+            substitutes = self.mapping.instead.get(landmark)
+            if substitutes is not None and self._mean(landmark, substitutes):
                 del self.reasons[landmark]
-                values = {"landmark": landmark.replace("_", " "), "other": " and ".join(other)}
+                values = {
+                    "landmark": landmark.replace("_", " "),
+                    "other": " and ".join(substitutes),
+                }
                 self.warnings.append(
                     tables.warning("warnings.joint_centre_instead", **values, reason=reason)
                 )

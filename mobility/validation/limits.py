@@ -242,10 +242,10 @@ def numbers(values: ArrayLike, *, what: str) -> Array:
 
     Infinite values are refused: they are not missing, but come from a faulty computation.
     """
-    given = np.asarray(values)
-    if given.dtype.kind not in "fiub":
-        raise BadInputError(f"{what}: must be numbers (got {given.dtype})")
-    array = given.astype(np.float64)
+    raw = np.asarray(values)
+    if raw.dtype.kind not in "fiub":
+        raise BadInputError(f"{what}: must be numbers (got {raw.dtype})")
+    array = raw.astype(np.float64)
     if count := int(np.isinf(array).sum()):
         raise BadInputError(
             f"{what}: {count} of {array.size} values are infinite; correct them, or give NaN "

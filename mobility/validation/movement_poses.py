@@ -65,22 +65,22 @@ def from_movement(
     BadInputError
         If it is no such Dataset, is in frames or in space, or has unknown keypoints.
     """
-    given = poses.rename({old: new for old, new in _FORMERLY.items() if old in poses.dims})
-    if "position" not in given or not {"time", "space", "keypoint"} <= set(given["position"].dims):
+    data = poses.rename({old: new for old, new in _FORMERLY.items() if old in poses.dims})
+    if "position" not in data or not {"time", "space", "keypoint"} <= set(data["position"].dims):
         raise BadInputError(
             "from_movement: not a poses Dataset of movement; it has no 'position' over time, space "
             "and keypoint"
         )
-    if given.attrs.get("time_unit", "seconds") != "seconds":
+    if data.attrs.get("time_unit", "seconds") != "seconds":
         raise BadInputError(
             "from_movement: its times are frames; load it with fps=, the frame rate of the video"
         )
-    if "z" in given["space"].values:
+    if "z" in data["space"].values:
         raise BadInputError(
             "from_movement: its positions are in space, of which movement keeps neither unit nor "
             "vertical; write them as CSV and read that with mb.read_lab"
         )
-    person = _one_individual(given, individual)
+    person = _one_individual(data, individual)
     landmark_of = _landmarks(list(map(str, person["keypoint"].values)), keypoints or {})
     names = [name for name, landmark in landmark_of.items() if landmark]
     seen = person.sel(keypoint=names).assign_coords(keypoint=[landmark_of[n] for n in names])
@@ -100,10 +100,10 @@ def from_movement(
         # Of a whole person where the model gives no more.
         each = seen["confidence"].broadcast_like(seen["position"].isel(space=0, drop=True))
         variables["confidence"] = each.transpose("time", "keypoint", "individual").astype(float)
-    software = str(given.attrs.get("source_software") or "unknown")
+    software = str(data.attrs.get("source_software") or "unknown")
     attrs: dict[str, Any] = {
-        **{name: given.attrs[name] for name in ("fps",) if name in given.attrs},
-        "source_file": Path(str(given.attrs.get("source_file") or "")).name,
+        **{name: data.attrs[name] for name in ("fps",) if name in data.attrs},
+        "source_file": Path(str(data.attrs.get("source_file") or "")).name,
         "source_software": software,
         "ds_type": "poses",
         "time_unit": "seconds",
@@ -176,9 +176,9 @@ def _known() -> Mapping[str, str | None]:
     return {_plain(name): landmark for each in (*named, same) for name, landmark in each.items()}
 
 
-def _landmarks(names: list[str], given: Mapping[str, str | None]) -> dict[str, str | None]:
+def _landmarks(names: list[str], keypoints: Mapping[str, str | None]) -> dict[str, str | None]:
     """Landmark of each keypoint; None where it is left out."""
-    for name, landmark in given.items():
+    for name, landmark in keypoints.items():
         if name not in names:
             raise BadInputError(
                 f"from_movement: keypoints: no keypoint '{name}'{likely(name, names)}"
@@ -188,14 +188,16 @@ def _landmarks(names: list[str], given: Mapping[str, str | None]) -> dict[str, s
                 f"from_movement: keypoints: no landmark '{landmark}'{likely(landmark, KEYPOINTS)}"
             )
     by_name = _known()
-    unknown = [name for name in names if name not in given and _plain(name) not in by_name]
+    unknown = [name for name in names if name not in keypoints and _plain(name) not in by_name]
     if unknown:
         close = likely(unknown[0], KEYPOINTS)
         raise BadInputError(
             f"from_movement: no landmark is known by the name of {shortened(unknown)}{close}"
             f"{'' if close else ';'} say with keypoints which it is, or None"
         )
-    landmark_of = {name: given[name] if name in given else by_name[_plain(name)] for name in names}
+    landmark_of = {
+        name: keypoints[name] if name in keypoints else by_name[_plain(name)] for name in names
+    }
     result = [landmark for landmark in landmark_of.values() if landmark]
     if not result:
         raise BadInputError("from_movement: none of its keypoints is a landmark")

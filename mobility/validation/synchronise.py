@@ -183,10 +183,10 @@ def find_lag(
     # Lag of the lab against the video for each element of the correlation.
     lags = np.arange(a.shape[1] + b.shape[1] - 1) - (a.shape[1] - 1)
     seconds = lags * step + start_b - start_a
-    rho, overlap, shown = _correlation(a, b)
+    rho, overlap, share = _correlation(a, b)
     if lag_s is not None:
         return _given_lag(lag_s, seconds, rho, overlap, labels)
-    allowed = (overlap >= _LEAST_OVERLAP_S) & (shown >= _LEAST_SHARE)
+    allowed = (overlap >= _LEAST_OVERLAP_S) & (share >= _LEAST_SHARE)
     if not allowed.any():
         raise BadInputError(
             f"video and lab file have less than {_LEAST_OVERLAP_S:g} s of movement in "
@@ -381,8 +381,8 @@ def _correlation(a: Array, b: Array) -> tuple[Array, Array, Array]:
     least = 1e-6 * min(float((x**2).sum()), float((y**2).sum()))
     power = np.sqrt(np.maximum(power_x, least) * np.maximum(power_y, least))
     rho = np.clip(cross / power, -1.0, 1.0)
-    shown = np.minimum(power_x, power_y) / min(float((x**2).sum()), float((y**2).sum()))
-    return rho, np.round(both).max(axis=0) / RATE_HZ, shown
+    share = np.minimum(power_x, power_y) / min(float((x**2).sum()), float((y**2).sum()))
+    return rho, np.round(both).max(axis=0) / RATE_HZ, share
 
 
 def _second_peak(

@@ -311,14 +311,14 @@ def _dressed(body: Body, look: Look) -> tuple[Array, NDArray[np.uint8]]:
     # The colour that two of the three corners share, so that edges stay sharp.
     same = (corner[:, 1] == corner[:, 2]).all(axis=1)
     colours = np.where(same[:, None], corner[:, 1], corner[:, 0])
-    shown = {
+    colour_of = {
         **{name: getattr(look, name) for name in worn if name != "sleeve"},
         "sleeve": look.shirt,
     }
     for name, value in worn.items():
         at = value[body.faces]
         covered = ~np.isnan(at).all(axis=1) & (np.nanmean(np.nan_to_num(at), axis=1) > 0)
-        colours[covered] = shown[name]
+        colours[covered] = colour_of[name]
     return points, colours.astype(np.uint8)
 
 

@@ -153,8 +153,8 @@ class JointMotion(Strict):
             raise ValueError(f"posture: {self.movement} is done {' or '.join(possible)}")
         if self.movement == "ankle_dorsiflexion_weight_bearing" and self.side != "both":
             raise ValueError("side: ankle_dorsiflexion_weight_bearing moves both")
-        one = "lateral_flexion" in self.movement or self.posture == "side_lying"
-        if one and self.side == "both":
+        one_sided = "lateral_flexion" in self.movement or self.posture == "side_lying"
+        if one_sided and self.side == "both":
             raise ValueError("side: should be left or right")
         if self.arms == "sideways" and not self.movement.startswith("elbow"):
             raise ValueError("arms: are sideways where the elbow moves")

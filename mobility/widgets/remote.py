@@ -185,9 +185,9 @@ class RemoteSession:
         if not self.record.kind.has("joint-mobility"):
             return self.angles()
         # Its document has no time.
-        shown = self.store.client.joint_mobility(self.id).angles
+        angles = self.store.client.joint_mobility(self.id).angles
         time = self.store.client.details(self.id).all_timestamps
-        return self._angles({key: angle.values for key, angle in shown.items()}, time)
+        return self._angles({key: angle.values for key, angle in angles.items()}, time)
 
     def pose(self) -> xr.Dataset:
         """Landmarks in the picture, pixels to 0.01; without the size of the picture."""

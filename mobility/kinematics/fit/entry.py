@@ -258,7 +258,7 @@ def fit_body(
     never_seen = [
         INDEX[FITTED[j]]
         for j in range(N_JOINTS)
-        if not any((one.weight[:, j] > LEAST_WEIGHT).any() for one in fine.each)
+        if not any((camera.weight[:, j] > LEAST_WEIGHT).any() for camera in fine.each)
     ]
     position[:, never_seen] = np.nan
     seen, after = time[present], np.searchsorted(time[present], time)
@@ -337,7 +337,7 @@ def _warnings(solved: SolvedTrial, fine: Problem, standing: Standing) -> list[di
         *(view.towards_camera(solved.shared) for view in fine.views),
     ]
     facing = max(float(np.median(forward @ back)) for back in backs)
-    feet = max(float(one.weight[:, FEET].mean()) for one in fine.each)
+    feet = max(float(camera.weight[:, FEET].mean()) for camera in fine.each)
     warnings = []
     if facing < -_BEHIND:
         warnings.append(tables.warning("warnings.seen_from_behind"))
