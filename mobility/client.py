@@ -221,7 +221,7 @@ class Client:
                 f"session {session_id}: the server did not send the revision (ETag) of the "
                 "display settings; it may be of another version, or a proxy removes the header"
             )
-        return _as(StoredConfig, {**_json_of(answer), "revision": int(tag[1])})
+        return _validated_as(StoredConfig, {**_json_of(answer), "revision": int(tag[1])})
 
     def save_config(
         self,
@@ -329,7 +329,7 @@ class Client:
     ) -> T:
         if demo:
             request["params"] = {"demo": "true"}
-        return _as(kind, _json_of(self._send(method, path, **request)))
+        return _validated_as(kind, _json_of(self._send(method, path, **request)))
 
     def _send(self, method: str, path: str, **request: Any) -> httpx.Response:
         try:
@@ -371,7 +371,7 @@ def _check(answer: httpx.Response) -> None:
     raise fault(message) if fault else StorageError(message)
 
 
-def _as(kind: type[T], answer: Any) -> T:
+def _validated_as(kind: type[T], answer: Any) -> T:
     try:
         return TypeAdapter(kind).validate_python(answer, strict=False)
     except ValidationError as error:

@@ -145,7 +145,7 @@ def fms_deep_squat(metrics: xr.Dataset, *, view: str | None = None) -> xr.Datase
     score, uncertain = _verdict(entry, probability)
     joint = float(np.prod(probability))
     about = {
-        **_about(entry, faults, quantity="fms"),
+        **_attributes(entry, faults, quantity="fms"),
         "verdict": entry["verdicts"][score]
         + (f": {listed(uncertain)} uncertain" if uncertain else ""),
         "score": score,
@@ -224,7 +224,7 @@ def compensations(metrics: xr.Dataset, *, view: str | None = None) -> xr.Dataset
     }
     unseen = {name: why for name, why in entry["not_assessed"].items() if name != "source"}
     about = {
-        **_about(entry, faults, quantity="compensation"),
+        **_attributes(entry, faults, quantity="compensation"),
         "not_assessed": json.dumps(unseen),
         "thresholds": _thresholds(entry["assessed"], "found"),
         "long_name": "overhead squat, probability of a compensation",
@@ -266,7 +266,7 @@ def _thresholds(entries: Mapping[str, Any], side: str) -> str:
     )
 
 
-def _about(
+def _attributes(
     entry: Mapping[str, Any], faults: Mapping[str, _Fault], *, quantity: str
 ) -> dict[str, Any]:
     notes = {name: fault.note for name, fault in faults.items() if fault.note}

@@ -207,7 +207,7 @@ def label(finding: Finding) -> str:
 
 def in_units(value: float, rule: Mapping[str, Any]) -> str:
     """Write a value in the unit of a rule, as the rule shows it."""
-    return f"{_digits(value, rule)}{_shown(rule)['suffix']}"
+    return f"{_digits(value, rule)}{_number_format(rule)['suffix']}"
 
 
 def interval_text(interval: tuple[float, float], rule: Mapping[str, Any]) -> str:
@@ -218,11 +218,11 @@ def interval_text(interval: tuple[float, float], rule: Mapping[str, Any]) -> str
 
 def _digits(value: float, rule: Mapping[str, Any]) -> str:
     """Write a value in the unit of a rule, without that unit."""
-    style = _shown(rule)
+    style = _number_format(rule)
     return formatting.rounded(value * style.get("scale", 1), style["digits"])
 
 
-def _shown(rule: Mapping[str, Any]) -> Mapping[str, Any]:
+def _number_format(rule: Mapping[str, Any]) -> Mapping[str, Any]:
     digits, suffix = formatting.digits_and_suffix(rule["unit"])
     return {"digits": digits, "suffix": suffix, **rule.get("shown", {})}
 
@@ -395,7 +395,7 @@ def _measured(finding: Finding, rule: Mapping[str, Any]) -> str:
     text = in_units(finding.value, rule)
     if finding.interval is not None and finding.units != "count":
         text = f"{text} ({interval_text(finding.interval, rule)})"
-    suffix = str(_shown(rule)["suffix"])
+    suffix = str(_number_format(rule)["suffix"])
     if len(suffix) > 3:
         text = f"{text.replace(suffix, '')}{suffix}"
     return f"{finding.side} {text}" if finding.side else text

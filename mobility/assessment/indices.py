@@ -124,12 +124,12 @@ def _index(metrics: xr.Dataset, name: str, dim: str) -> xr.Dataset:
         certain = [side for side in sides if side.status != "cannot be told"]
         measured = [side for side in sides if side.interval is not None]
         if certain:
-            parts[key] = part = _drawn(certain, float(entry["large"]), rng)
+            parts[key] = part = _draws(certain, float(entry["large"]), rng)
         else:
             notes[key] = sides[0].reason
             # A separate generator: the other parts have the same draws with this part and without.
             separate_rng = np.random.default_rng(0)
-            part = _drawn(measured, float(entry["large"]), separate_rng) if measured else nothing
+            part = _draws(measured, float(entry["large"]), separate_rng) if measured else nothing
             part = part._replace(score=nothing.score)
         each.append(part)
     coverage = len(parts) / len(entries)
@@ -169,7 +169,7 @@ def _index(metrics: xr.Dataset, name: str, dim: str) -> xr.Dataset:
     return _dataset(name, dim, list(entries), about, variables, metrics)
 
 
-def _drawn(measured: Sequence[Finding], large: float, rng: np.random.Generator) -> _Part:
+def _draws(measured: Sequence[Finding], large: float, rng: np.random.Generator) -> _Part:
     """Draws of the score of the worst side, from values and errors of the findings."""
     rules = tables.load("findings")["rules"]
     sides = []

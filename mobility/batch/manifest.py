@@ -134,8 +134,8 @@ def read_manifest(
     refuse_url(path, what="manifest")
     manifest = Path(path)
     if manifest.is_dir():
-        return _of_folder(manifest, participant, exercise)
-    return check_rows(manifest, _of_csv(manifest), participant=participant, exercise=exercise)
+        return _rows_of_folder(manifest, participant, exercise)
+    return check_rows(manifest, _csv_rows(manifest), participant=participant, exercise=exercise)
 
 
 def refuse_url(path: str | os.PathLike[str], *, what: str) -> None:
@@ -207,7 +207,7 @@ def entry_of(folder: Path, video: Path, participant: str) -> dict[str, str]:
     return {"video": str(inside), "participant": owner}
 
 
-def _of_folder(folder: Path, participant: str, exercise: str) -> list[Row | Refused]:
+def _rows_of_folder(folder: Path, participant: str, exercise: str) -> list[Row | Refused]:
     # Of all videos: no single one is to blame.
     exercise, _, _ = check_creation(
         user_id=participant, exercise_name=exercise, session_name=None, body_joint_angles="all"
@@ -236,7 +236,7 @@ def _of_folder(folder: Path, participant: str, exercise: str) -> list[Row | Refu
     ]
 
 
-def _of_csv(manifest: Path) -> list[tuple[int, dict[str, str]]]:
+def _csv_rows(manifest: Path) -> list[tuple[int, dict[str, str]]]:
     names, table = read_csv(manifest, what="manifest")
     _check_header(manifest, names)
     problems = [

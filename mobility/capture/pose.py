@@ -413,7 +413,7 @@ def _run(
                 looks=[look.time for look in looks],
             )
             process = processes.enter_context(start())
-            done = threads.submit(_do, process, job, lambda *message: messages.put(message))
+            done = threads.submit(_run_job, process, job, lambda *message: messages.put(message))
             done.add_done_callback(lambda done: messages.put((done, b"")))
         running = len(runs)
         with progress_bar(work.what, total=len(work.frames)) as bar:
@@ -455,7 +455,7 @@ def _run(
     )
 
 
-def _do(process: Process, job: Job, on_message: Send) -> None:
+def _run_job(process: Process, job: Job, on_message: Send) -> None:
     """Do a job in a process that ends with it."""
     try:
         with process:

@@ -803,7 +803,7 @@ def provenance(
             "SHA-256 of the calibration": calibrated.sha256 if calibrated else None,
             "SHA-256 of the model": model,
             "Software": ", ".join(f"{name} {version}" for name, version in versions.items()),
-            "Options": ", ".join(f"{name}={_short(value)}" for name, value in options.items())
+            "Options": ", ".join(f"{name}={_shortened(value)}" for name, value in options.items())
             or None,
             "Report made on": dated(made_on),
             "Layout of the data": tables.sentence(
@@ -888,6 +888,6 @@ def _versions(dataset: xr.Dataset) -> dict[str, str]:
     return {name: v for entry in history(dataset) for name, v in entry["versions"].items()}
 
 
-def _short(value: Any) -> str:
+def _shortened(value: Any) -> str:
     text = tables.sentence("report.not_set") if value is None else str(value)
     return text if len(text) <= 60 else text[:57] + "…"

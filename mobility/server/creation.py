@@ -39,7 +39,9 @@ class Creation(Handler):
         self._upload: Upload | None = None
         self._counted = False
         self._seen = 0
-        self._watch = PeriodicCallback(self._look, self.served.settings.upload_stall_seconds * 1000)
+        self._watch = PeriodicCallback(
+            self._end_stalled, self.served.settings.upload_stall_seconds * 1000
+        )
 
     def most_bytes(self) -> int:
         """Size of the largest body that is taken."""
@@ -80,7 +82,7 @@ class Creation(Handler):
 
     def refuse(self, error: MobilityError) -> None:
         """Answer with a fault, and leave nothing of the upload."""
-        self._clean()
+        self._clean_up()
         super().refuse(error)
 
     async def post(self) -> None:
@@ -104,7 +106,7 @@ class Creation(Handler):
 
     def finish(self, chunk: Any = None) -> Any:
         """Answer, when nothing is left of the upload."""
-        self._clean()
+        self._clean_up()
         return super().finish(chunk)
 
     def on_connection_close(self) -> None:
@@ -112,9 +114,9 @@ class Creation(Handler):
         super().on_connection_close()
         # A body that is whole is taken in, also if its client is gone.
         if self._watch.is_running():
-            self._clean()
+            self._clean_up()
 
-    def _look(self) -> None:
+    def _end_stalled(self) -> None:
         """End an upload that hardly moves."""
         settings = self.served.settings
         if self.received - self._seen < settings.upload_least_bytes:
@@ -134,7 +136,7 @@ class Creation(Handler):
                 f"this user has too many sessions: at most {most} are allowed; delete one first"
             )
 
-    def _clean(self) -> None:
+    def _clean_up(self) -> None:
         self._watch.stop()
         if self._upload is not None:
             self._upload.close()

@@ -110,7 +110,7 @@ class GivenParticipant(Participant):
 
     @field_validator("birth_year")
     @classmethod
-    def _born(cls, value: int | None) -> int | None:
+    def _possible_birth_year(cls, value: int | None) -> int | None:
         year = now().year
         if value is not None and not year - OLDEST <= value <= year:
             raise ValueError(f"must be from {year - OLDEST} to {year}")

@@ -269,7 +269,8 @@ class StoredSession:
     def result_file(self, stage: str) -> Path:
         """Path of the file of a stage, whole and up to date with the store."""
         before = None
-        while (done := self._done(stage)) != before:  # another process may replace it meanwhile
+        # Another process may replace it meanwhile.
+        while (done := self._stage_entry(stage)) != before:
             self.store.backend.fetch(self.folder.name, done.file)
             if is_whole(self.folder, done):
                 return self.folder / done.file
@@ -278,7 +279,7 @@ class StoredSession:
             f"session {self.id}: its file {done.file} is missing or damaged; analyse it again"
         )
 
-    def _done(self, stage: str) -> Stage:
+    def _stage_entry(self, stage: str) -> Stage:
         """Entry of a stage in the record."""
         done = self.record.stages.get(stage)
         if done is None:

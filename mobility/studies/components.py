@@ -279,7 +279,7 @@ def _design(factors: tuple[tuple[str, tuple[int, ...]], ...]) -> _Design:
             for factor, each in partitions.items()
             if not _refines(each, partitions[term])
         ]
-        bases[term] = _added(np.hstack([intercept, *others]), incidence[term])
+        bases[term] = _basis_beyond(np.hstack([intercept, *others]), incidence[term])
         if not bases[term].shape[1]:
             why = tables.sentence("studies.components.confounded", term=term)
             return empty._replace(reason=why)
@@ -350,7 +350,7 @@ def _same(one: NDArray[np.int64], other: NDArray[np.int64]) -> bool:
     return _refines(one, other) and _refines(other, one)
 
 
-def _added(before: Array, more: Array) -> Array:
+def _basis_beyond(before: Array, more: Array) -> Array:
     """Orthonormal basis of what columns span beyond those before."""
     basis = _span(before)
     return _span(more - basis @ (basis.T @ more))

@@ -343,7 +343,7 @@ def _differences(
         row |= {"values": len(used), "missing": missing, "reason": why}
         if model is not None:
             weights, _ = _comparisons(by, within, of)[effect, comparison]
-            row |= _compared(model, weights, used)
+            row |= _contrast_row(model, weights, used)
         rows.append(row)
     return rows
 
@@ -486,7 +486,7 @@ def _comparisons(
     return contrasts
 
 
-def _compared(model: MixedModel, weights: Array, used: pd.DataFrame) -> dict[str, Any]:
+def _contrast_row(model: MixedModel, weights: Array, used: pd.DataFrame) -> dict[str, Any]:
     from scipy import stats
 
     padded = np.zeros(len(model.estimate))

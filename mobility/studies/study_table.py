@@ -277,7 +277,7 @@ def _measured(frame: pd.DataFrame, level: str) -> pd.DataFrame:
     rows["metric"] = rows["metric"].where(~inside, rows["metric"] + "[" + rows["item"] + "]")
     rows = pd.concat([rows, _decisions(rows)], ignore_index=True)
     # Numbers of another version of a measure are of another measure.
-    newest = rows.groupby("metric")["version"].agg(lambda texts: max(texts, key=_release))
+    newest = rows.groupby("metric")["version"].agg(lambda texts: max(texts, key=_version_order))
     older = rows["version"].ne(rows["metric"].map(newest))
     rows.loc[older, ["value", "sd", "sem"]] = float("nan")
     rows.loc[older, ["text", "reason"]] = "", tables.sentence("studies.older_version")
@@ -312,7 +312,7 @@ def scores(table: pd.DataFrame) -> list[str]:
     return list(dict.fromkeys(table.loc[table["kind"].eq(DECISION), "metric"]))
 
 
-def _release(version: str) -> tuple[int, str]:
+def _version_order(version: str) -> tuple[int, str]:
     """Order of versions: 3 before 10."""
     return len(version), version
 

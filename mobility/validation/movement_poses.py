@@ -169,7 +169,7 @@ def _plain(name: str) -> str:
 
 
 @functools.cache
-def _known() -> Mapping[str, str | None]:
+def _landmark_by_name() -> Mapping[str, str | None]:
     """Landmark by the plain name of a keypoint; None for a keypoint that is no landmark."""
     named = [entry["names"] for entry in tables.load("keypoint_names").values()]
     same = dict(zip(KEYPOINTS, KEYPOINTS, strict=True))
@@ -187,7 +187,7 @@ def _landmarks(names: list[str], keypoints: Mapping[str, str | None]) -> dict[st
             raise BadInputError(
                 f"from_movement: keypoints: no landmark '{landmark}'{likely(landmark, KEYPOINTS)}"
             )
-    by_name = _known()
+    by_name = _landmark_by_name()
     unknown = [name for name in names if name not in keypoints and _plain(name) not in by_name]
     if unknown:
         close = likely(unknown[0], KEYPOINTS)

@@ -473,7 +473,7 @@ def upper_body(
         ):
             swing = frame_of(along, forward) @ frame_of(at_rest, ahead).T
             for bone, twist in bones:
-                turned = _around(along, -sign * np.radians(twist))
+                turned = _rotations_about(along, -sign * np.radians(twist))
                 rotations[bone + suffix] = turned @ swing
 
 
@@ -553,7 +553,7 @@ def arm_chain(
     else:
         # Sideways it has turned outwards when it is level.
         outwards = -np.clip(raised, 0.0, np.pi / 2) if sideways else np.clip(raised, 0.0, None) / 2
-        turn = _around(upper, sign * outwards)
+        turn = _rotations_about(upper, sign * outwards)
         front = np.einsum("tij,tjk,tk->ti", turn, thorax, natural)
     front = direction(front - (front * upper).sum(axis=1, keepdims=True) * upper)
     lower = np.cos(bend)[:, None] * upper + np.sin(bend)[:, None] * front
@@ -576,7 +576,7 @@ def arm_chain(
     return orientations
 
 
-def _around(axis: Array, angle: Array | float) -> Array:
+def _rotations_about(axis: Array, angle: Array | float) -> Array:
     """Rotation matrices about unit axes (time, 3), by radians, one or (time,) (Rodrigues)."""
     angle = np.reshape(angle, (-1, 1, 1))
     x, y, z = np.moveaxis(direction(axis), -1, 0)

@@ -104,9 +104,9 @@ class RemoteSession:
         self.id = state.session_id
         self.title = state.title
         self.store = store
-        self._take(state)
+        self._use_state(state)
 
-    def _take(self, state: SessionState) -> None:
+    def _use_state(self, state: SessionState) -> None:
         self._export: ExportDocument | None = None
         # Of the record the server tells only what is needed here.
         self.record: SessionRecord = cast("Any", SessionRecord).model_construct(
@@ -147,7 +147,7 @@ class RemoteSession:
         """Have the server analyse it where it does not already, and wait until it has."""
         if self.record.state in ("created", "edited", "failed"):
             self.store.client.analyze(self.id)
-        self._take(self.store.client.wait(self.id))
+        self._use_state(self.store.client.wait(self.id))
         return self
 
     def stored_config(self) -> StoredConfig | None:

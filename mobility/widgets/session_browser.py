@@ -111,7 +111,7 @@ class SessionBrowser(Widget):
         """Acts that the page may ask for, by name."""
         return {
             "refresh": lambda *_: self.refresh(),
-            "look": lambda *_: self._look(),
+            "look": lambda *_: self._refresh_for_page(),
             "open": lambda content, _: self.open_session(str(content.get("session"))),
             "compare": lambda content, _: self._compare(content),
             "thumbnail": lambda content, _: self._send_thumbnail(str(content.get("session"))),
@@ -130,7 +130,7 @@ class SessionBrowser(Widget):
             ]
             self.rows = rows + [_damaged_row(*each) for each in damaged.items()]
 
-    def _look(self) -> None:
+    def _refresh_for_page(self) -> None:
         """Refresh for the page, which asks again only after the answer."""
         try:
             self.refresh()

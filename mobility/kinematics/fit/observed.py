@@ -239,7 +239,7 @@ def is_planted(problem: Problem, distance: Array, joints: tuple[int, int]) -> bo
     return bool(spreads) and min(spreads) < SETTINGS["planted"]["moved_m"]
 
 
-def _stays(problem: Problem, distance: Array, stance: Stance) -> bool:
+def _foot_stays(problem: Problem, distance: Array, stance: Stance) -> bool:
     rows = stance.holds(problem.knots) > 0
     here = replace(
         problem,
@@ -305,7 +305,7 @@ def starting_point(problem: Problem, feet_planted: Planted) -> tuple[Problem, Ar
     planted = feet_planted
     if isinstance(planted, Mapping):
         every = [Stance(SIDES.index(side), *each) for side in planted for each in planted[side]]
-        stances = tuple(each for each in every if _stays(problem, distance, each))
+        stances = tuple(each for each in every if _foot_stays(problem, distance, each))
         planted = bool(stances)
     elif planted is None:
         planted = all(is_planted(problem, distance, pair) for pair in _FOOT)
