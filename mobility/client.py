@@ -1,9 +1,9 @@
 """A typed client of the HTTP interface of a lab's server.
 
 >>> with Client("https://lab.example.org", key) as client:  # doctest: +SKIP
-...     made = client.create("squat.mp4")
-...     client.wait(made.session_id)
-...     print(client.report(made.session_id).grouped_data)
+...     created = client.create("squat.mp4")
+...     client.wait(created.session_id)
+...     print(client.report(created.session_id).grouped_data)
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Client:
     key
         An API key, or a token of Jupyter.
     timeout_s
-        Seconds to wait for an answer; reports are rendered in them.
+        Seconds to wait for an answer, in which a report may have to be rendered.
 
     Raises
     ------

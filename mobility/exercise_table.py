@@ -83,7 +83,7 @@ class ExerciseTable(Strict):
 
 
 def checked_table(table: Any, *, what: str) -> dict[str, Any]:
-    """Check what an ``exercise.yaml`` says, and give it without what is left out."""
+    """Check an ``exercise.yaml``, and return it without fields that are left out."""
     return validate(ExerciseTable, table, what=what).model_dump(exclude_none=True)
 
 
@@ -107,7 +107,7 @@ def check_names(
     table
         What :func:`checked_table` gave.
     own_tables
-        What gives the tables of a folder by their names, of this exercise and of the others.
+        Functions that give tables of a folder by name, for this exercise and for the others.
     functions
         Public functions of its modules that an exercise cannot have, but that look like one.
     what

@@ -49,7 +49,7 @@ Workers = Annotated[int, Field(ge=1, le=MOST_WORKERS)]
 
 def likely(name: str, choices: Iterable[str]) -> str:
     """Return ``"; did you mean 'x'?"`` for the closest known name, else ``""``."""
-    if len(str(name)) > _LONGEST_NAME:  # to compare it would take long, and nobody mistyped it
+    if len(str(name)) > _LONGEST_NAME:  # comparing it would take long, and it is no slip
         return ""
     close = difflib.get_close_matches(str(name), list(choices), n=1, cutoff=0.6)
     return f"; did you mean '{close[0]}'?" if close else ""
@@ -187,9 +187,9 @@ def check_times(times: Any, *, others: Sequence[str] = (), what: str) -> tuple[f
 
     Parameters
     ----------
-    given
-        An object with ``start``, ``bottom`` and ``end``, in seconds. What else a row of
-        `Session.repetitions_table` says of every repetition is left out.
+    times
+        An object with ``start``, ``bottom`` and ``end``, in seconds. Other columns of
+        `Session.repetitions_table` are ignored.
     others
         Further entries that it may have.
     what
@@ -231,7 +231,7 @@ def check_intervals(value: Any, *, earliest: float = 0.0) -> list[dict[str, floa
 
     Parameters
     ----------
-    given
+    value
         For each an object as :func:`check_times` takes it, in order and without overlap.
     earliest
         When the first may start.
@@ -312,7 +312,7 @@ def validate(model: type[M], values: Mapping[str, Any], *, what: str) -> M:
             name: ", or ".join(texts) + next((f" (got {got})" for got in texts.values() if got), "")
             for name, texts in faults.items()
         }
-        # What is wrong in the same way with every item of a list is said once.
+        # A fault that all items of a list have is reported once.
         distinct = {", or ".join(texts): name for name, texts in reversed(faults.items())}
         chosen = sorted(distinct.values(), key=list(fields).index)[:_MOST_LISTED]
         listed = "; ".join(
@@ -323,7 +323,7 @@ def validate(model: type[M], values: Mapping[str, Any], *, what: str) -> M:
         )
         if len(fields) > len(chosen):
             listed += f"; and {len(fields) - len(chosen)} more"
-        # A fault of all fields together has no name of its own to stand under.
+        # A fault of all fields together belongs to none of them.
         named = {name or what: [text] for name, text in fields.items()}
         raise BadInputError(f"{what}: {listed}", named) from None
 

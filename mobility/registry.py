@@ -1,8 +1,8 @@
-"""The exercises and joints that there are; what an exercise does is found through it.
+"""The exercises and joints that there are, and what each exercise does.
 
 An exercise is a folder of :mod:`mobility.exercises`, or of another package that names it under the
 entry point ``mobility.exercises``. Its ``exercise.yaml`` says what it is; its modules ``analysis``,
-``documents`` and ``page`` have what it does in its own way. What they leave out is that of the
+``documents`` and ``page`` have what it does in its own way. What they leave out comes from the
 exercise that it is ``like``. Rooms ask the exercise of a session, and none is named elsewhere.
 """
 

@@ -97,7 +97,7 @@ class Session(StoredSession):
         return self
 
     def is_current(self) -> bool:
-        """Whether an analysis would give the same now; true of a demo, and of what has none yet."""
+        """Whether an analysis would give the same now; true for a demo and before the first."""
         from mobility.pipeline.analysis import is_current
 
         return is_current(self)

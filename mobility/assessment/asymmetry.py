@@ -1,6 +1,6 @@
 """Ratios that compare the sides of the body, in percent.
 
-They explode where both values are small, so they are given only of large ones; the difference in
+They explode where both values are small, so they are given only for large ones; the difference in
 degrees, right less left, is the primary measure.
 """
 

@@ -128,8 +128,8 @@ def fms_deep_squat(metrics: xr.Dataset, *, view: str | None = None) -> xr.Datase
 
     Notes
     -----
-    Of two sides the worse decides, as in the findings. The errors of different criteria are taken
-    as independent, so that the joint probability is their product.
+    The worse side decides, as in the findings. The errors of different criteria are taken as
+    independent, so that the joint probability is their product.
 
     References
     ----------

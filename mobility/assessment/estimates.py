@@ -105,7 +105,7 @@ def reason_missing(
     if count == 0:
         return tables.sentence("reasons.no_repetition")
     variable = variables[name]
-    # First, as with too few repetitions no view would give a spread.
+    # First: with too few repetitions no view would give a spread.
     spread = variable.attrs.get("kind") == "variability"
     if spread and count < least_for_spread():
         return too_few_for_spread()
@@ -131,7 +131,7 @@ def without_hidden_side(angles: xr.Dataset, metrics: xr.Dataset) -> xr.Dataset:
 
 
 def side_shown(metrics: xr.Dataset, name: str, *, otherwise: Callable[[], str]) -> str:
-    """Choose the side of which a page shows a metric that has sides.
+    """Choose the side that a page shows of a metric with sides.
 
     Parameters
     ----------
@@ -166,8 +166,8 @@ def seen_sides(metric: Estimate, view: str | None) -> tuple[list[int], str]:
 
     Parameters
     ----------
-    given
-        Of a metric over sides, or over nothing.
+    metric
+        A metric over sides, or over nothing.
     view
         Name of the view (:func:`mobility.view.trial_view`); None where it is unknown.
 

@@ -92,9 +92,9 @@ def find(metrics: xr.Dataset) -> tuple[Finding, ...]:
 
     The probability that a value is below, above or outside of a threshold is that of
     :func:`mobility.assessment.criteria.probability_of`, whatever the view: its error is in the
-    ``_sd``. Of a standard deviation x over n repetitions, (n - 1) x² / σ² is distributed as χ²
-    with n - 1 degrees of freedom. The error s is the metric's ``_sd``. A fault is "found" or
-    "not found" as :func:`mobility.assessment.criteria.is_stated` says, and else "cannot be told".
+    ``_sd``. For a standard deviation x over n repetitions, (n - 1) x² / σ² is distributed as χ²
+    with n - 1 degrees of freedom. The error s is the metric's ``_sd``. A fault is "found" or "not
+    found" as :func:`mobility.assessment.criteria.is_stated` says, and else "cannot be told".
 
     Parameters
     ----------
@@ -173,7 +173,8 @@ def excess(finding: Finding) -> float:
 
     With d the excess of the value and s the standard deviation of its error,
     :math:`E[\max(0, N(d, s))] = d \Phi(d/s) + s \varphi(d/s)`: a small excess that is certain
-    counts less than a large one that is likely. Of a standard deviation over repetitions, d itself.
+    counts less than a large one that is likely. For a standard deviation over repetitions it is d
+    itself.
     """
     if finding.value is None or finding.threshold is None or finding.interval is None:
         return 0.0

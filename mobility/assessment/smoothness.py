@@ -13,7 +13,7 @@ from mobility.errors import BadInputError
 Array = NDArray[np.float64]
 
 CUTOFF_HZ = 10.0
-"""Highest frequency of which the spectral arc length is taken."""
+"""Highest frequency of the spectral arc length."""
 
 
 _THRESHOLD = 0.05
@@ -177,8 +177,8 @@ def hip_smoothness(pose: xr.Dataset, repetitions: xr.Dataset) -> tuple[dict[str,
 def bandwidth(pose: xr.Dataset) -> float:
     """Highest frequency, Hz, that the positions of a pose can have.
 
-    That of the low-pass filter in its history, half of the rate of the knots of a fitted body, and
-    half of the frame rate.
+    The lowest of the cutoff of its low-pass filter, half of the rate of the knots of a fitted body,
+    and half of the frame rate.
     """
     highest = [0.5 / float(np.median(np.diff(pose["time"].to_numpy())))]
     cleaned = [e for e in provenance.history(pose) if e["operation"] == "clean_pose"]

@@ -234,7 +234,7 @@ def _verdict_from(reasons_given: Sequence[Reason], exercise: Exercise) -> Verdic
     reasons = list(once.values())
     level = reasons[0].level
     worst = [each for each in reasons if each.level == level]
-    if level == "not_this_exercise":  # what is no squat at all explains the rest
+    if level == "not_this_exercise":  # that it is no squat explains the rest
         worst = [each for each in worst if "findings" in each.rules_out][:1] or worst
     rules_out = frozenset(exercise.table["parts"]).intersection(
         *[frozenset().union(*(each.rules_out for each in reasons_given))]
@@ -358,7 +358,7 @@ def _faults(
 def _faults_of_framing(
     entry: Mapping[str, Any], check: Mapping[str, Any], level: Level, do: str, *, joints: bool
 ) -> Iterator[tuple[Mapping[str, Any], Level, str]]:
-    """Faults of the framing, separately for each part of the body except of single joints."""
+    """Faults of the framing, for each part of the body; for single joints as a whole."""
     framing = tables.load("capture_quality")["framing"]
     limits = framing["share"]["above"]
     outside = {} if joints else check.get("outside") or {}

@@ -1,8 +1,8 @@
 """What a batch is to do: a CSV file with a row for each video, or a folder of videos.
 
-Every row is checked before anything runs. All problems of a table are told at once, each with its
-row and column; in a folder, to which anybody may add, a bad file is left to its own row. What is
-checked needs no decoding of the whole video, only its hash.
+Every row is checked before anything runs. All problems of a table are reported at once, each with
+its row and column; in a folder, to which anybody may add, a bad file is left to its own row. The
+checks decode no whole video; they only need its hash.
 """
 
 from __future__ import annotations
@@ -169,7 +169,7 @@ def _checked(
     participant: str,
     exercise: str,
 ) -> tuple[list[Row], list[Problem]]:
-    """Rows that are right by themselves, and all problems."""
+    """Rows without a problem of their own, and all problems."""
     entries = list(entries)
     folder = manifest if manifest.is_dir() else manifest.parent
     defaults = {"participant": participant, "exercise": exercise, "joints": "all"}
@@ -208,7 +208,7 @@ def entry_of(folder: Path, video: Path, participant: str) -> dict[str, str]:
 
 
 def _rows_of_folder(folder: Path, participant: str, exercise: str) -> list[Row | Refused]:
-    # Of all videos: no single one is to blame.
+    # Checked once for all videos: no single one is to blame.
     exercise, _, _ = check_creation(
         user_id=participant, exercise_name=exercise, session_name=None, body_joint_angles="all"
     )
@@ -372,7 +372,7 @@ def _place(folder: Path, text: str, *, what: str) -> Path:
 
 
 def _video(folder: Path, text: str) -> tuple[Path, str]:
-    """Absolute path and SHA-256 of a video of which the head can be read."""
+    """Absolute path and SHA-256 of a video whose head can be read."""
     path = _place(folder, text, what="video")
     from mobility.capture.video import probe
 
@@ -409,7 +409,7 @@ def _options(
 
 
 def _contradictions(rows: Sequence[Row]) -> list[Problem]:
-    """Rows that are the same piece of work, or that say different things of one participant."""
+    """Problems of rows that are the same work, or contradict each other on a participant."""
     problems = []
     first_of: dict[str, Row] = {}
     first_values: dict[tuple[str, str], tuple[int, Any]] = {}

@@ -245,7 +245,7 @@ def _is_log(file: Path) -> bool:
     try:
         with file.open("rb") as opened:
             head = opened.read(80)
-    except OSError:  # said better when it is opened to be written
+    except OSError:  # opening it for writing says this better
         return True
     return not head or re.match(rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} [A-Z]+ ", head) is not None
 

@@ -145,8 +145,8 @@ def analyze(session: StoredSession, *, workers: int | None = None, **options: An
     options
         Fields of :class:`~mobility.analysis_options.AnalysisOptions`. One that is not given stays
         as it was in the last analysis of the session, so that a face that was blurred once stays
-        blurred; at first it is what was given when the session was made, else the default.
-        "auto" goes back to what is found. A correction of a person by hand goes before `subject`.
+        blurred; at first it is as given when the session was made, else the default. "auto" goes
+        back to what the analysis finds. A correction of a person by hand goes before `subject`.
 
     Returns
     -------
@@ -188,7 +188,7 @@ def analyze(session: StoredSession, *, workers: int | None = None, **options: An
 
 
 def _require_videos(session: StoredSession) -> None:
-    """Refuse to analyse again what has results and no video, before any of them is touched."""
+    """Refuse, before anything is touched, to analyse a session with results but no video."""
     record = session.record
     if not record.stages or session.store.local_path is None:  # a bucket has them
         return
@@ -201,7 +201,7 @@ def _require_videos(session: StoredSession) -> None:
 
 
 def is_current(session: StoredSession) -> bool:
-    """Say whether an analysis would give the same now; true of a demo, and of what has none yet."""
+    """Say whether an analysis would give the same now; true for a demo and before the first."""
     record = session.record
     if session.store.read_only or record.state != "analyzed":
         return True

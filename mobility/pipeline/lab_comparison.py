@@ -403,7 +403,7 @@ def run_study(
 
     Each session keeps its own comparison; the options are those of :func:`validate`. A trial that
     fails is listed with the reason and does not stop the others; where all failed there is no
-    `agreement`. By condition the statistics are there where there are several.
+    `agreement`. With several conditions there are statistics of each.
 
     Raises
     ------

@@ -31,7 +31,7 @@ def charts(*panels: tuple[Callable[..., Any], str]) -> Markup:
 
     Parameters
     ----------
-    *shown
+    *panels
         For each a function that draws on an Axes `ax`, and a description.
     """
     figures = []

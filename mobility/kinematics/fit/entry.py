@@ -138,7 +138,7 @@ def fit_body(
         Stature in metres, by default 1.70; only lengths depend on it. Several calibrated cameras
         measure it.
     feet_planted
-        Whether the feet stay where they are; None lets the function decide. Of feet that are
+        Whether the feet stay where they are; None lets the function decide. For feet that are
         lifted, the times (s) in which each stays at one place, ``{"left": [(0, 12)], "right":
         [(0, 3), (14, 25)]}``: each time has a place of its own, the centre of mass is over the feet
         that stay, and a foot that is lifted is held nowhere, however still it is.
@@ -318,7 +318,7 @@ def fit_body(
 
 
 def _knee_of_standing(fine: Problem, standing: Standing) -> dict[str, float] | None:
-    """Flexion of the knees in standing that the fit took, and its sd; None if nobody stands."""
+    """Flexion of the knees in standing that the fit used, and its sd; None if nobody stands."""
     if fine.standing is None:
         return None
     mean, sd = fine.standing_knee

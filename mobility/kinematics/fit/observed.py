@@ -101,7 +101,7 @@ def detections_of(
 
 
 def _lacking(pose: xr.Dataset) -> list[str]:
-    """List what a pose lacks for a fit; that nobody was seen in it is not among that."""
+    """List what a pose lacks for a fit, whether or not it shows anybody."""
     if "image_position" not in pose:
         return ["'image_position'"]
     seen = np.isfinite(landmarks(pose, "image_position")).any()
