@@ -218,7 +218,7 @@ class Session(StoredSession):
         return current_report(self, faces=faces)
 
     def report_is_current(self) -> bool:
-        """Whether the report is there and was made of what holds now."""
+        """Whether the report exists and is up to date."""
         from mobility.reports.stored import report_is_current
 
         return report_is_current(self)
@@ -353,7 +353,7 @@ class Store(SessionStore[Session]):
         return references(self)
 
     def reference(self, name: str) -> Reference:
-        """Return one of these; see :func:`mobility.sessions.references.reference`."""
+        """Return one reference; see :func:`mobility.sessions.references.reference`."""
         from mobility.sessions.references import reference
 
         return reference(self, name)

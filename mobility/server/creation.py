@@ -1,4 +1,4 @@
-"""Sessions are made and listed."""
+"""Creation and listing of sessions."""
 
 from __future__ import annotations
 
@@ -110,9 +110,9 @@ class Creation(Handler):
         return super().finish(chunk)
 
     def on_connection_close(self) -> None:
-        """Leave nothing of an upload that was broken off."""
+        """Remove what a broken-off upload left."""
         super().on_connection_close()
-        # A body that is whole is taken in, also if its client is gone.
+        # A complete body is used, even if its client is gone.
         if self._watch.is_running():
             self._clean_up()
 
@@ -163,11 +163,11 @@ class Sessions(Creation):
 
     def _listed(self) -> list[dict[str, Any]]:
         answers = self.served.answers
-        # Looked up once: a look at the queue for each of them takes the square of their number.
+        # Looked up once: looking at the queue for each session would take quadratic time.
         places = self.served.queue.positions()
         entries = []
         for session_id in self.served.store.backend.ids():
-            # Records are kept, and not read again for everybody who asks.
+            # Records are cached, not read again for each caller.
             try:
                 session = answers.session(session_id)
                 record = answers.record(session)

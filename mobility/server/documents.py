@@ -52,7 +52,7 @@ class SessionHandler(Handler):
             raise NotFoundError(str(error)) from None
 
     async def up_to_date(self, session: Session) -> Session:
-        """Have a session analysed again, by a worker, where other code did it; see its report."""
+        """Have a worker analyse a session again that other code analysed; see its report."""
         self.require_not_waiting(session)
         if not await asyncio.to_thread(session.is_current):
             await self.served.queue.render(session.id)

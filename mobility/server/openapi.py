@@ -45,7 +45,7 @@ class Endpoint:
     answers: type[BaseModel] | tuple[str, ...] | None
     """Model of the answer, its content types, or None for an answer without content."""
     statuses: tuple[int, ...] = _OF_ONE
-    """Of faults."""
+    """Statuses of faults."""
     body: type[BaseModel] | None = None
     demo: bool = False
     system: bool = False

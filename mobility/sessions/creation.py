@@ -67,7 +67,7 @@ def check_creation(
 
 
 def _joints_of(movement: str, exercise: Exercise, joints: list[Joint] | None) -> list[Joint]:
-    """Joints of a session in which a movement is measured: its own, where none were chosen."""
+    """Joints of a session that measures a movement: by default the movement's joint."""
     from mobility.assessment.movements import movement as entry_of
 
     chosen = joints or [cast("Joint", entry_of(movement)["joint"])]

@@ -261,7 +261,7 @@ class SessionStore(Generic[S]):
     def sessions_and_damaged(self) -> tuple[list[S], dict[str, str]]:
         """All sessions, the oldest first; and by id, the error of each whose record is unreadable.
 
-        The latter include what only may be a session (:meth:`possible_sessions`).
+        The latter include folders that may be sessions (:meth:`possible_sessions`).
         """
         return self._read_records(sorted({*self.backend.pull_all()} | self.possible_sessions()))
 

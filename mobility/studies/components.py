@@ -92,17 +92,17 @@ def _draws_together(freedom: float, dimension: int) -> Array:
 
 
 class Parts(NamedTuple):
-    """What the terms of a design are where some of its factors differ between two values.
+    """Meaning of the terms of a design where some factors differ between two values.
 
-    Each is the term with its weight: 1 for one value, less for the mean over levels.
+    Each field maps terms to weights: 1 for one value, less for the mean over levels.
     """
 
     true: dict[str, float]
-    """In which participants differ whatever the level."""
+    """Terms in which participants differ at every level."""
     relative: dict[str, float]
-    """In which the error differs between participants."""
+    """Terms whose error differs between participants."""
     systematic: dict[str, float]
-    """In which the error is that of all participants."""
+    """Terms whose error all participants share."""
 
 
 def parts(terms: Sequence[str], over: Mapping[str, int]) -> Parts:
@@ -130,17 +130,17 @@ def parts(terms: Sequence[str], over: Mapping[str, int]) -> Parts:
 
 
 class _Design(NamedTuple):
-    """What of the terms does not depend on the values."""
+    """The part of the model that does not depend on the values."""
 
     terms: tuple[str, ...]
     incidence: tuple[Array, ...]
-    """Of each term but the residual, over (value, level)."""
+    """For each term but the residual, over (value, level)."""
     bases: tuple[Array, ...]
-    """Of each of these, over (value, dimension): what it explains beyond terms not within it."""
+    """For each of these, over (value, dimension): what it explains beyond terms not within it."""
     every: Array
     """Basis of all of them together, and the mean."""
     loads: tuple[tuple[Array, ...], ...]
-    """Of each of these and each other, over (dimension, level): basis times incidence."""
+    """For each pair of these, over (dimension, level): basis times incidence."""
     ranks: Array
     """Degrees of freedom of each term's mean square."""
     systematic: NDArray[np.bool_]
@@ -364,7 +364,7 @@ def _span(columns: Array) -> Array:
 
 
 def _is_balanced(bases: Sequence[Array], loads: Sequence[Sequence[Array]], complete: bool) -> bool:
-    """Whether the mean squares are independent, chi-square, and say all that the values do."""
+    """Whether the mean squares are independent, chi-square, and sufficient."""
     if not complete:
         return False
     together = np.hstack(bases)
@@ -388,7 +388,7 @@ _Deviance = Callable[[Array], tuple[float, Array]]
 
 
 def _of_mean_squares(expected: Array, mean_squares: Array, ranks: Array) -> _Deviance:
-    """Deviance in a balanced design, where mean squares say all that the values do."""
+    """Deviance in a balanced design, where mean squares are sufficient."""
 
     def deviance(variances: Array) -> tuple[float, Array]:
         means = expected @ variances

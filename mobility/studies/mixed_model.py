@@ -1,7 +1,7 @@
 """Linear mixed models by restricted maximum likelihood, with degrees of freedom for small studies.
 
-Packages of Python give their tests normal quantiles, with which a study of ten people finds what is
-not there in 7 to 9 of 100 cases; Satterthwaite's degrees of freedom need the covariance of the
+Packages of Python give their tests normal quantiles, with which a study of ten people finds false
+differences in 7 to 9 of 100 cases; Satterthwaite's degrees of freedom need the covariance of the
 variance components, which is here.
 """
 

@@ -163,10 +163,10 @@ def reliability(
     within a visit (or of an operator), which have no order of their own; alone it is what `visit`
     is.
 
-    With one value of each participant at each level of one column, all is that of a two-way
-    analysis of variance. With several columns, repeated trials or missing values it is
-    that of :func:`~mobility.studies.components.variance_components`, with all values that there are
-    (REML).
+    With one value of each participant at each level of one column, the statistics are those of a
+    two-way analysis of variance. With several columns, repeated trials or missing values they are
+    those of :func:`~mobility.studies.components.variance_components`, with all values that there
+    are (REML).
 
     Parameters
     ----------
@@ -215,8 +215,8 @@ def reliability(
     Raises
     ------
     BadInputError
-        A column lacks, nothing differs within participants, a value is there twice, or a name is
-        not in the table.
+        A column is missing, nothing differs within participants, a value is there twice, or a name
+        is not in the table.
 
     Notes
     -----
@@ -313,7 +313,7 @@ def _check_names(what: str, chosen: Sequence[str], names: Sequence[str]) -> None
 
 
 def _levels(column: pd.Series) -> list[str]:
-    """Levels in order: of categories theirs, of numbers by size, else as they come."""
+    """Levels in order: that of categories, numbers by size, else as they come."""
     if isinstance(column.dtype, pd.CategoricalDtype):
         return [str(each) for each in column.cat.categories if (column == each).any()]
     present = list(dict.fromkeys(column.astype(str)))
@@ -574,7 +574,7 @@ def _without(used: pd.DataFrame, reason: str) -> Estimate:
 
 
 def _without_value(rows: pd.DataFrame) -> pd.DataFrame:
-    """Count the values that there are not, by metric, side and reason."""
+    """Count the missing values by metric, side and reason."""
     missing = tables.sentence("studies.no_reason")
     without = rows[rows["value"].isna()].assign(
         reason=lambda each: each["reason"].where(each["reason"].ne(""), missing),
@@ -615,6 +615,6 @@ def _flow(rows: pd.DataFrame, ways: Sequence[str], cells: Sequence[str]) -> pd.D
 
 
 def _commonest(reasons: pd.Series) -> str:
-    """Most frequent reason; that none is given where there is none."""
+    """Most frequent reason, or that none is given."""
     stated = reasons[reasons.ne("")]
     return str(stated.mode()[0]) if len(stated) else tables.sentence("studies.no_reason")

@@ -36,11 +36,11 @@ OF_SESSION = (
 )
 OF_MEASURE = ("quantity", "kind", "units", "long_name", "version")
 DECISION = "decision"
-"""Kind of what is 1 where a criterion is rather met, else 0."""
+"""Kind of a decision: 1 where a criterion is rather met, else 0."""
 
 TABLE, SESSIONS, CURVES = "study.parquet", "sessions.csv", "curves.parquet"
 LARGEST = 1e100
-"""Largest value in size, and one over the smallest: squares of others are no numbers."""
+"""Largest absolute value, and one over the smallest: squares of others overflow or vanish."""
 
 _NEAR = 0.8
 """Likeness from which on a column is taken for a misspelt one."""
@@ -241,7 +241,7 @@ def study_table(
 
 
 def _with_participants(listed: pd.DataFrame, of_session: pd.DataFrame) -> pd.DataFrame:
-    """Rows of the list with the participant of each, who is the same in list and session."""
+    """Rows of the list with the participant of each, who must be the same in list and session."""
     whose = listed["session"].map(of_session["user_id"].astype(str))
     people = listed.get("participant", whose)
     wrong = people.ne(whose) & whose.ne(ANONYMOUS)
@@ -299,7 +299,7 @@ def _measured(frame: pd.DataFrame, level: str) -> pd.DataFrame:
 
 
 def _decisions(rows: pd.DataFrame) -> pd.DataFrame:
-    """Say of each criterion that has a probability whether it is rather met (1) or not (0)."""
+    """Say for each criterion with a probability whether it is rather met (1) or not (0)."""
     decided = rows[rows["kind"].eq("probability")].copy()
     decided["metric"] = decided["metric"].str.replace("_probability", "_met", regex=False)
     decided["value"] = decided["value"].ge(0.5).where(decided["value"].notna()).astype("float64")
@@ -308,7 +308,7 @@ def _decisions(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def scores(table: pd.DataFrame) -> list[str]:
-    """Names of the measures that are decisions, of which kappa is given."""
+    """Names of the measures that are decisions, for which kappa is given."""
     return list(dict.fromkeys(table.loc[table["kind"].eq(DECISION), "metric"]))
 
 
@@ -318,7 +318,7 @@ def _version_order(version: str) -> tuple[int, str]:
 
 
 def choose_metrics(table: pd.DataFrame, metrics: Sequence[str] | None) -> list[str]:
-    """Names of the measures to compare, in the order of the table; of none given, all numbers.
+    """Names of the measures to compare, in the order of the table; by default all numbers.
 
     Raises
     ------

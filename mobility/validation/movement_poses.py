@@ -58,7 +58,7 @@ def from_movement(
     -------
     xarray.Dataset
         A pose: ``image_position`` in pixels, ``confidence`` as the model gave it, ``position`` NaN;
-        NaN for landmarks that there are none of.
+        NaN for absent landmarks.
 
     Raises
     ------
@@ -97,7 +97,7 @@ def from_movement(
         ),
     }
     if "confidence" in seen:
-        # Of a whole person where the model gives no more.
+        # Some models give one confidence for the whole person only.
         each = seen["confidence"].broadcast_like(seen["position"].isel(space=0, drop=True))
         variables["confidence"] = each.transpose("time", "keypoint", "individual").astype(float)
     software = str(data.attrs.get("source_software") or "unknown")

@@ -1,8 +1,8 @@
 """Comparison of one trial that was filmed and measured in a lab, on the clock of the video.
 
 The primary comparison is like with like: our formulas on the joint centres of the lab. The angles
-of the lab's model come second, because they are defined differently; by how much shows the
-comparison of both from the same lab data.
+of the lab's model come second, because they are defined differently; comparing both on the same lab
+data shows by how much.
 """
 
 from __future__ import annotations

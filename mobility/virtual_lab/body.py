@@ -112,7 +112,7 @@ def _body(sex: str, age: float, height_m: float, weight_kg: float) -> Body:
     shape = {
         "gender": 1.0 if sex == "female" else 0.0,
         "age": float(np.interp(age, _YEARS, _AGE_ANCHORS)),
-        "muscle": 0.25,  # of which the widest range of mass can be had
+        "muscle": 0.25,  # with the widest range of mass
         "proportions": 0.6,
     }
 

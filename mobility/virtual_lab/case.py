@@ -102,7 +102,7 @@ _MORE: Mapping[str, str] = {
     "seated": "the hips are on the seat again",
     "standing_side": "leg that stands",
 }
-"""What more is known of a repetition."""
+"""Further variables of a repetition."""
 
 _SECTIONS: Mapping[str, type[Strict]] = {
     name: type(field.default) for name, field in Case.model_fields.items() if name != "name"

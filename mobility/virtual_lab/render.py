@@ -150,7 +150,7 @@ def frames(
         with progress_bar("rendering the video", total=len(trial.time)) as bar:
             for i, time in enumerate(trial.time):
                 bones = trial.orientation[i], trial.position[i]
-                # Who keeps still is drawn once; the sensor's noise is new all the same.
+                # A subject who keeps still is drawn once; the sensor's noise is new all the same.
                 if not all(np.array_equal(*pair) for pair in zip(bones, drawn, strict=True)):
                     mesh.points = skinned(body, *bones, dressed)
                     mesh.point_data["Normals"] = _normals(np.asarray(mesh.points), body.faces)

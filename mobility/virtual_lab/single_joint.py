@@ -1,8 +1,8 @@
 """Single joints of the parametric body that move there and back, while all else rests.
 
-Who stands is first let stand in balance, as before a squat, with the arms hanging; who sits or lies
-has an upright trunk that is turned as a whole. The limb that moves is posed anew at every instant.
-An ankle under the body's weight moves with both knees, which go forward over the feet.
+A standing subject balances as before a squat, with the arms hanging; one who sits or lies has an
+upright trunk that is turned as a whole. The limb that moves is posed anew at every instant. An
+ankle under the body's weight moves with both knees, which go forward over the feet.
 """
 
 from __future__ import annotations
@@ -214,7 +214,7 @@ def _pose_arms(
     rest_bend = MOVEMENTS["elbow_flexion"].rest
     for side in SUFFIX:
         sideways = motion.arms == "sideways"
-        # Who lies on the back rests the hands on the couch; on the side they are in front.
+        # On the back the hands rest on the couch; on the side they are in front.
         rests = {"supine": -6.0, "side_lying": 75.0}.get(motion.posture, 0.0)
         raised = steady * np.radians(90.0 if sideways else rests)
         bend = steady * np.radians(rest_bend)

@@ -158,7 +158,7 @@ class Trial:
 
 
 class Legs(NamedTuple):
-    """Where legs are that stand on their feet."""
+    """Places of legs that stand on their feet."""
 
     hips: dict[str, Array]
     knees: dict[str, Array]
@@ -224,7 +224,7 @@ def leg_rotations(
 
 
 class Standing(NamedTuple):
-    """Where the hips are of somebody who stands in balance."""
+    """Place of the hips of somebody who stands in balance."""
 
     height: float  # of the mid-hip above the ankles, metres
     fore_aft: float  # of the mid-hip

@@ -116,7 +116,7 @@ class ConfigEditor(Widget):
             stored = self.session.stored_config()
             self.revision = stored.revision if stored else 0
         else:
-            # Not asked for: it may be somebody else's by now, which this one has not seen.
+            # Not read again: by now it may be somebody else's, which this editor has not seen.
             self.revision += 1
         self._stored = self._now
         self.unsaved = False

@@ -108,7 +108,7 @@ class RemoteSession:
 
     def _use_state(self, state: SessionState) -> None:
         self._export: ExportDocument | None = None
-        # Of the record the server tells only what is needed here.
+        # The server sends only this part of the record.
         self.record: SessionRecord = cast("Any", SessionRecord).model_construct(
             session_id=state.session_id,
             session_name=state.title,
@@ -117,7 +117,7 @@ class RemoteSession:
             joints=state.joints,
             created_at=state.created_at,
             state=state.state,
-            # Those of which the documents hold results.
+            # The stages whose results the documents hold.
             stages={name: None for name in state.stages if name in ("pose", "angles")},
             reason=state.reason,
             warnings=[AnalysisWarning(code="", message=message) for message in state.warnings],
