@@ -414,7 +414,7 @@ def _contradictions(rows: Sequence[Row]) -> list[Problem]:
     first_of: dict[str, Row] = {}
     first_values: dict[tuple[str, str], tuple[int, Any]] = {}
     for row in rows:
-        whose = f"participant {row.participant}"
+        owner = f"participant {row.participant}"
         faults = []
         same = first_of.setdefault(row.session_id, row)
         if same is not row:
@@ -423,9 +423,9 @@ def _contradictions(rows: Sequence[Row]) -> list[Problem]:
         for name, value in row.person.items():
             number, before = first_values.setdefault((row.participant, name), (row.number, value))
             if value != before:
-                faults.append((name, f"{value}: {whose} has {before} in row {number}"))
+                faults.append((name, f"{value}: {owner} has {before} in row {number}"))
         both = {"age", "birth_year"} & {n for p, n in first_values if p == row.participant}
         if len(both) == 2 and both & row.person.keys():
-            faults.append(("age", f"{whose} has both an age and a birth year; give one"))
+            faults.append(("age", f"{owner} has both an age and a birth year; give one"))
         problems += [Problem(row.number, *each) for each in faults]
     return problems

@@ -91,8 +91,8 @@ def _analysed(file: Path, listed: pd.DataFrame, store: Store, workers: int | Non
         first, *others = error.problems
         more = f" (and {len(others)} more)" if others else ""
         raise BadInputError(f"{file}: {first}{more}; nothing was run", error.fields) from None
-    done = {session.id for session in store.sessions() if session.record.state == "analyzed"}
-    waiting = [row for row in rows if row.session_id not in done]
+    analysed = {session.id for session in store.sessions() if session.record.state == "analyzed"}
+    waiting = [row for row in rows if row.session_id not in analysed]
     if waiting:
         run_batch(waiting, store, manifest=file.name, workers=workers)
     id_of = {row.number: row.session_id for row in rows}

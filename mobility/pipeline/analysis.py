@@ -304,11 +304,11 @@ def _analyze(
     )
 
     def is_done(step: _Step) -> bool:
-        done = record.stages.get(step.name)
-        if done is None or done.key != keys[step.name]:
+        entry = record.stages.get(step.name)
+        if entry is None or entry.key != keys[step.name]:
             return False
-        session.store.backend.fetch(session.id, done.file)
-        return is_whole(session.folder, done)
+        session.store.backend.fetch(session.id, entry.file)
+        return is_whole(session.folder, entry)
 
     outdated = [
         step

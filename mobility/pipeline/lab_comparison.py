@@ -413,7 +413,7 @@ def run_study(
     file = Path(study)
     rows = read_study(file)
     _check_participants(store, rows, file)
-    done: list[tuple[StudyRow, str, Validation]] = []
+    compared: list[tuple[StudyRow, str, Validation]] = []
     failed: list[dict[str, Any]] = []
     with progress_bar("comparing with lab data", total=len(rows), unit="trial") as bar:
         for number, row in enumerate(rows, start=1):
@@ -429,7 +429,7 @@ def run_study(
                     margin_deg=margin_deg,
                     max_lag_s=max_lag_s,
                 )
-                done.append((row, row.participant or session.record.user_id, comparison))
+                compared.append((row, row.participant or session.record.user_id, comparison))
             except MobilityError as error:
                 trial = {"row": number, "session": row.session, "lab_file": row.lab_file}
                 failed.append({**trial, "error": _without_places(str(error), store, file)})
@@ -449,21 +449,21 @@ def run_study(
                 "lag_sd_s": comparison.document["lag_sd_s"],
                 "correlation": comparison.document["synchronisation"]["correlation"],
             }
-            for row, participant, comparison in done
+            for row, participant, comparison in compared
         ],
         "failed": failed,
         "warnings": [],
         "versions": dict(package_versions()),
     }
-    if not done:
+    if not compared:
         return StudyResult(document, None, {}, {})
-    curves = [next(iter(comparison.curves().values())) for _, _, comparison in done]
-    people = [participant for _, participant, _ in done]
+    curves = [next(iter(comparison.curves().values())) for _, _, comparison in compared]
+    people = [participant for _, participant, _ in compared]
     whole = _pooled(curves, people, margin_deg)
     conditions = {}
-    named = list(dict.fromkeys(row.condition for row, _, _ in done))
+    named = list(dict.fromkeys(row.condition for row, _, _ in compared))
     for condition in named if len(named) > 1 else []:
-        chosen = [i for i, (row, _, _) in enumerate(done) if row.condition == condition]
+        chosen = [i for i, (row, _, _) in enumerate(compared) if row.condition == condition]
         conditions[condition or "none"] = _pooled(
             [curves[i] for i in chosen], [people[i] for i in chosen], margin_deg
         ).assign_attrs(condition=condition or "none")
@@ -482,14 +482,14 @@ def run_study(
         + [dict(w) for w in warnings_of(whole)]
         + [
             {**w, "message": f"{comparison.document['session_id']}: {w['message']}"}
-            for _, _, comparison in done
+            for _, _, comparison in compared
             for w in comparison.document["warnings"]
         ],
     }
     named_curves = {
         f"{number:02d}-{comparison.document['session_id']}": trial_curves
         for number, ((_, _, comparison), trial_curves) in enumerate(
-            zip(done, curves, strict=True), start=1
+            zip(compared, curves, strict=True), start=1
         )
     }
     return StudyResult(document, whole, conditions, named_curves)
@@ -501,7 +501,7 @@ def _check_participants(store: SessionStore[Any], rows: Sequence[StudyRow], file
     Rows of sessions that are not in the store are left to the run, which lists them as failed.
     """
     seen: set[tuple[str, str]] = set()
-    whose: dict[str, str] = {}
+    owners: dict[str, str] = {}
     for number, row in enumerate(rows, start=1):
         where = f"study {file.name}, row {number}"
         if (row.session, row.lab_file) in seen:
@@ -516,9 +516,9 @@ def _check_participants(store: SessionStore[Any], rows: Sequence[StudyRow], file
                 f"{where}: session {row.session} is anonymous; fill in the column participant, "
                 "which says which trials are of the same person"
             )
-        if whose.setdefault(row.session, person) != person:
+        if owners.setdefault(row.session, person) != person:
             raise BadInputError(
-                f"{where}: session {row.session} belongs to {whose[row.session]} in another row"
+                f"{where}: session {row.session} belongs to {owners[row.session]} in another row"
             )
 
 

@@ -170,17 +170,17 @@ def published_ranges(
         if math.isfinite(chosen.sd):
             sd = quantity(chosen.sd, chosen.units)
             largest = tables.sentence("report.ranges.sd", mean=largest, sd=sd)
-        whom = chosen.sex or chosen.sample
+        people = chosen.sex or chosen.sample
         if chosen.sex and chosen.age is not None:
             youngest, oldest = chosen.age
-            whom = tables.sentence(
+            people = tables.sentence(
                 "report.ranges.people", sex=chosen.sex, youngest=youngest, oldest=oldest
             )
         rows.append(
             [
                 (capital(spoken(angle)), references.cite(chosen.source)),
                 f"{largest}, {tables.sentence(f'report.kinds.{kind}')}",
-                "; ".join(filter(None, [whom, chosen.note])),
+                "; ".join(filter(None, [people, chosen.note])),
             ]
         )
     caption = tables.sentence("report.ranges.caption")

@@ -115,10 +115,10 @@ def key_frames(
         )
         skeleton(moved.isel(time=[row]), scale=scale, thickness=4)(whole, float(times[row]))
         draw(whole, (points[row] - (left, top)) * scale, moment)
-        done, coded = cv2.imencode(
+        encoded, coded = cv2.imencode(
             ".jpg", cv2.cvtColor(whole, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, _QUALITY]
         )
-        if done:
+        if encoded:
             frames.append(KeyFrame(moment, coded.tobytes(), *out))
     return frames
 

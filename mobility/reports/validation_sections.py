@@ -460,7 +460,7 @@ def methods_text(document: Mapping[str, Any], agreement: xr.Dataset) -> str:
     primary = str(document["primary"])
     how = "fitted" if primary.startswith("fitted") else "landmarks"
     to = "same_formulas" if primary.endswith("lab_formulas") else "lab_model"
-    whose = "one" if people == 1 else "several"
+    number = "one" if people == 1 else "several"
     parts = [
         tables.sentence(
             f"validation.methods.measured.{how}",
@@ -471,9 +471,9 @@ def methods_text(document: Mapping[str, Any], agreement: xr.Dataset) -> str:
         _clocks_text(document),
         tables.sentence("validation.methods.repetitions"),
         tables.sentence(
-            f"validation.methods.{whose}.curves", people=people, coverage=BOOTSTRAP_COVERAGE
+            f"validation.methods.{number}.curves", people=people, coverage=BOOTSTRAP_COVERAGE
         ),
-        tables.sentence(f"validation.methods.{whose}.values"),
+        tables.sentence(f"validation.methods.{number}.values"),
     ]
     if people > 1 and document["margin_deg"] is not None:
         margin = document["margin_deg"]

@@ -217,8 +217,8 @@ class Upload:
             faults = error.fields | faults
         try:
             # An empty field of a form is no option.
-            asked = {name: texts[name] or None for name in options_at("http").model_fields}
-            options = given_options(asked, options_at("http"))
+            option_texts = {name: texts[name] or None for name in options_at("http").model_fields}
+            options = given_options(option_texts, options_at("http"))
         except BadInputError as error:
             faults = error.fields | faults
         if faults:

@@ -333,16 +333,16 @@ def _differences(
     fits: dict[tuple[Any, ...], _Fit] = {}
     rows = []
     for (effect, comparison), (_, pairs) in _comparisons(by, within, levels).items():
-        of = {**levels, **{name: pair for name, pair in pairs.items() if name in varying}}
-        key = tuple(map(tuple, of.values()))
+        compared = {**levels, **{name: pair for name, pair in pairs.items() if name in varying}}
+        key = tuple(map(tuple, compared.values()))
         if key not in fits:
-            fits[key] = _fit_of(values, by, within, adjust, of)
+            fits[key] = _fit_of(values, by, within, adjust, compared)
         used, missing, model, why = fits[key]
         people = used["participant"].nunique()
         row: dict[str, Any] = {"effect": effect, "comparison": comparison, "participants": people}
         row |= {"values": len(used), "missing": missing, "reason": why}
         if model is not None:
-            weights, _ = _comparisons(by, within, of)[effect, comparison]
+            weights, _ = _comparisons(by, within, compared)[effect, comparison]
             row |= _contrast_row(model, weights, used)
         rows.append(row)
     return rows

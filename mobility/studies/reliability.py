@@ -74,9 +74,9 @@ class Reliability(NamedTuple):
         lines = []
         for (metric, side, over), group in rows[chosen].groupby(_KEY, sort=False):
             texts = {row["statistic"]: _with_interval(row) for _, row in group.iterrows()}
-            of = group[group["statistic"].eq("sem")].iloc[0]
+            sem = group[group["statistic"].eq("sem")].iloc[0]
             errors = [texts.get(each, MISSING) for each in ("icc", "sem", "mdc95")]
-            lines.append([metric, side, over, of["units"], of["participants"], *errors])
+            lines.append([metric, side, over, sem["units"], sem["participants"], *errors])
         head = ["Measure", "Side", "Over", "Unit", "n", "ICC", "SEM", "MDC95"]
         return pd.DataFrame(lines, columns=head)
 
@@ -96,8 +96,8 @@ def document(result: Reliability) -> list[dict[str, Any]]:
         icc = over[over["statistic"].eq("icc") & over["form"].ne("")]
         entry["icc"] = {row["form"]: _interval_of(row) for _, row in icc.iterrows()}
         for statistic in ("sem", "mdc95"):
-            of = over[over["statistic"].eq(statistic)].sort_values("form")  # agreement first
-            entry[statistic] = _interval_of(of.iloc[0]) if len(of) else None
+            estimates = over[over["statistic"].eq(statistic)].sort_values("form")  # agreement first
+            entry[statistic] = _interval_of(estimates.iloc[0]) if len(estimates) else None
         first = rows[rows["statistic"].isin(["sem", "component", "kappa"])].iloc[0]
         entry |= {"n": int(first["participants"]), "values": int(first["values"])}
         entry |= {"refused": int(first["refused"]), "missing": int(first["missing"])}

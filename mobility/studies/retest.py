@@ -91,7 +91,7 @@ def retest_errors(study: Study, name: str, *, metrics: Sequence[str] | None = No
     current = software.ne("") & ~software.str.endswith("outdated")
     current &= table["kind"].ne(DECISION)
     measured = table[current & table["view"].notna() & ~table["view"].isin(["", NO_VIEW])]
-    for of, rows in measured.groupby(names, sort=False, observed=True):
+    for labels, rows in measured.groupby(names, sort=False, observed=True):
         if "visit" not in rows:
             continue
         of_visits = rows[rows["value"].notna()].groupby(["metric", "side", "participant"])["visit"]
@@ -101,7 +101,7 @@ def retest_errors(study: Study, name: str, *, metrics: Sequence[str] | None = No
         named = rows["value"].notna() if metrics is None else rows["metric"].isin(list(metrics))
         if not named.any():
             continue
-        conditions = Conditions(**dict(zip(names, of, strict=True)))
+        conditions = Conditions(**dict(zip(names, labels, strict=True)))
         versions = rows.drop_duplicates("metric").set_index("metric")["version"]
         result = reliability(rows[named])
         for metric, side in result.statistics[["metric", "side"]].drop_duplicates().to_numpy():

@@ -242,14 +242,14 @@ def study_table(
 
 def _with_participants(listed: pd.DataFrame, of_session: pd.DataFrame) -> pd.DataFrame:
     """Rows of the list with the participant of each, who must be the same in list and session."""
-    whose = listed["session"].map(of_session["user_id"].astype(str))
-    people = listed.get("participant", whose)
-    wrong = people.ne(whose) & whose.ne(ANONYMOUS)
+    owners = listed["session"].map(of_session["user_id"].astype(str))
+    people = listed.get("participant", owners)
+    wrong = people.ne(owners) & owners.ne(ANONYMOUS)
     if wrong.any():
         row = listed[wrong].iloc[0]
         raise BadInputError(
             f"study, line {row['line']}: session {row['session']} is of participant "
-            f"{whose[row.name]}, not of {people[row.name]}"
+            f"{owners[row.name]}, not of {people[row.name]}"
         )
     if people.eq(ANONYMOUS).any():
         raise BadInputError(

@@ -332,5 +332,5 @@ def _thumbnail(session: AnySession) -> bytes:
     height, width = frame.image.shape[:2]
     size = (max(1, round(width * _THUMBNAIL / height)), _THUMBNAIL)
     small = cv2.resize(frame.image, size, interpolation=cv2.INTER_AREA)
-    done, coded = cv2.imencode(".jpg", small[:, :, ::-1])
-    return coded.tobytes() if done else b""
+    encoded, coded = cv2.imencode(".jpg", small[:, :, ::-1])
+    return coded.tobytes() if encoded else b""
