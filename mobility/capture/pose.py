@@ -306,8 +306,8 @@ def combined(first: Array, second: Array) -> tuple[Array, int]:
         names.index("_".join(sides.get(word, word) for word in name.split("_"))) for name in names
     ]
 
-    def distance(other: Array) -> Array:
-        return np.asarray(np.linalg.norm(first[..., 3:6] - other[..., 3:6], axis=-1).mean(axis=-1))
+    def distance(poses: Array) -> Array:
+        return np.asarray(np.linalg.norm(first[..., 3:6] - poses[..., 3:6], axis=-1).mean(axis=-1))
 
     in_second = ~np.isnan(distance(second))
     agree = distance(second) <= distance(second[:, mirrored])

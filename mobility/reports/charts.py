@@ -135,7 +135,7 @@ class Chart:
 
         def mark() -> h.Node:
             sides = zip(self._runs(x, ends[0]), self._runs(x, ends[1]), strict=True)
-            path = "".join(f"M{_joined([*one, *other[::-1]])}Z" for one, other in sides)
+            path = "".join(f"M{_joined([*lower, *upper[::-1]])}Z" for lower, upper in sides)
             return _path(path, fill=color, opacity=f"{alpha:g}")
 
         self._marks.append((zorder, mark))

@@ -192,18 +192,18 @@ def _range_for(
     angle: str, sex: str | None, ages: tuple[float | None, ...], kind: Kind
 ) -> ReferenceRange | None:
     ranges = [reference_range(angle, sex=sex, age=age, kind=kind) for age in ages]  # type: ignore[arg-type]
-    each = [one for one in ranges if one is not None]
-    if len({one.study for one in each}) != 1 or len(each) < len(ranges):
-        return None if not each else reference_range(angle, sex=sex, age=None, kind=kind)  # type: ignore[arg-type]
-    if len({(one.lowest, one.highest) for one in each}) == 1:
-        return max(each, key=lambda one: len(one.note))
+    published = [each for each in ranges if each is not None]
+    if len({each.study for each in published}) != 1 or len(published) < len(ranges):
+        return None if not published else reference_range(angle, sex=sex, age=None, kind=kind)  # type: ignore[arg-type]
+    if len({(each.lowest, each.highest) for each in published}) == 1:
+        return max(published, key=lambda each: len(each.note))
     younger, older = ages
     return replace(
-        each[0],
+        published[0],
         mean=math.nan,
         sd=math.nan,
-        lowest=min(one.lowest for one in each),
-        highest=max(one.highest for one in each),
+        lowest=min(each.lowest for each in published),
+        highest=max(each.highest for each in published),
         note=tables.sentence("report.ranges.two_groups", younger=younger, older=older),
     )
 

@@ -212,8 +212,8 @@ def _distinct(groupings: Mapping[str, ArrayLike], n: int) -> dict[str, NDArray[n
         _, number = np.unique(np.asarray(groups).astype(str), return_inverse=True)
         count = number.max() + 1
         same = any(
-            count == other.max() + 1 == len(np.unique(number * n + other))
-            for other in codes.values()
+            count == earlier.max() + 1 == len(np.unique(number * n + earlier))
+            for earlier in codes.values()
         )
         if 1 < count < n and not same:
             codes[name] = number

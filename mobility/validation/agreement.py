@@ -432,16 +432,16 @@ def _discrete(
 
 
 def _pair_statistics(
-    one: Array,
-    other: Array,
+    video: Array,
+    lab: Array,
     participants: list[str] | None,
     unit_means: Callable[[Array], Array],
     margin_deg: float | None,
     in_degrees: bool,
 ) -> tuple[dict[str, float], list[str]]:
     """All statistics of the repetitions' paired values, and the reasons for missing ones."""
-    limits = bland_altman(one, other, participants=participants)
-    means = unit_means(one), unit_means(other)
+    limits = bland_altman(video, lab, participants=participants)
+    means = unit_means(video), unit_means(lab)
     table = np.stack(means, axis=1)
     line = proportional_bias(*means)
     if participants is None:

@@ -480,9 +480,9 @@ def _vertical(
             "vertical_axis (x, y, z, -x, -y or -z)"
         )
     others = {"the line from the feet to the trunk": by_body, "file": file.vertical_axis}
-    for name, other in others.items():
-        if other is not None and other != axis:
-            file.warn("vertical_axis_differs", axis=axis, how=origin, name=name, other=other)
+    for name, stated in others.items():
+        if stated is not None and stated != axis:
+            file.warn("vertical_axis_differs", axis=axis, how=origin, name=name, other=stated)
     return axis, origin
 
 

@@ -202,14 +202,14 @@ def _covered(value: float) -> h.Element:
 
 
 _CELLS: Mapping[str, Callable[[xr.Dataset], h.Node]] = {
-    "bias": lambda one: rounded(float(one["bias"]), 1, signed=True),
-    "mean abs.": lambda one: rounded(float(one["mae"]), 1),
-    "RMS": lambda one: rounded(float(one["rmse"]), 1),
-    "95 % limits": lambda one: between(
-        float(one["low"]), float(one["high"]), digits=1, signed=True
+    "bias": lambda errors: rounded(float(errors["bias"]), 1, signed=True),
+    "mean abs.": lambda errors: rounded(float(errors["mae"]), 1),
+    "RMS": lambda errors: rounded(float(errors["rmse"]), 1),
+    "95 % limits": lambda errors: between(
+        float(errors["low"]), float(errors["high"]), digits=1, signed=True
     ),
-    "coverage": lambda one: _covered(float(one["coverage"])),
-    "given": lambda one: percent(float(one["given"])),
+    "coverage": lambda errors: _covered(float(errors["coverage"])),
+    "given": lambda errors: percent(float(errors["given"])),
 }
 """Cells of a table by the name of their column."""
 

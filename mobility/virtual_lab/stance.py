@@ -595,11 +595,11 @@ def centre_of_mass(body: Body, orientation: Array, position: Array) -> Array:
         "mid_shoulder": (points["left_shoulder"] + points["right_shoulder"]) / 2,
     }
     total, mass = np.zeros_like(position[:, 0]), 0.0
-    for one, other, fraction, where in SEGMENT_MASSES:
-        if one in middles:
-            ends = [(middles[one], middles[other])]
+    for start, end, fraction, where in SEGMENT_MASSES:
+        if start in middles:
+            ends = [(middles[start], middles[end])]
         else:
-            ends = [(points[f"{side}_{one}"], points[f"{side}_{other}"]) for side in SUFFIX]
+            ends = [(points[f"{side}_{start}"], points[f"{side}_{end}"]) for side in SUFFIX]
         for a, b in ends:
             total += fraction * (a + where * (b - a))
             mass += fraction

@@ -115,11 +115,14 @@ def with_cameras(
             # One window is enough to align the bodies and bounds the memory for a long trial.
             begin = int(np.argmax(covered))
             rows = slice(begin, begin + WINDOW_KNOTS)
-            alone, other = _solved_alone(coarse, joints, rows), _solved_alone(observed, start, rows)
+            alone, further = (
+                _solved_alone(coarse, joints, rows),
+                _solved_alone(observed, start, rows),
+            )
             weight = np.minimum(coarse.weight, observed.weight)[rows] * covered[rows, None]
-            points = alone.reshape(-1, 3), other.reshape(-1, 3)
+            points = alone.reshape(-1, 3), further.reshape(-1, 3)
             rotation, translation = aligned(*points, weight.ravel())
-            moved = 0.5 * (alone + (other - translation) @ rotation)
+            moved = 0.5 * (alone + (further - translation) @ rotation)
             start_of_all[rows] = np.where(covered[rows, None, None], moved, alone)
         else:
             rotation, translation = calibrated.axes[i]
