@@ -1,7 +1,7 @@
 """Arguments are checked at the edge; options are keyword-only, and a misspelt one is an error.
 
 :func:`checked` wraps a function so that its arguments are validated by pydantic against their
-annotations before it runs. What an annotation of Python does not say is that of a kind: a
+annotations before it runs. What an annotation of Python cannot say, a kind does: a
 :data:`FilePath`, or one of the Datasets of :mod:`mobility.kinematics.datasets`.
 """
 

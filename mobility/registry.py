@@ -260,7 +260,7 @@ class Page(Protocol):
     def moments(
         self, session: StoredSession, pose: xr.Dataset, findings: Sequence[Finding]
     ) -> list[Moment]:
-        """Choose the moments of which the first page has pictures."""
+        """Choose the moments that the first page shows in pictures."""
 
     def scores(
         self, findings: Sequence[Finding], metrics: xr.Dataset, cite: Callable[[str], Markup]
@@ -424,7 +424,7 @@ def that_have(document: str) -> tuple[Exercise, ...]:
 
 
 def of_single_joints() -> Exercise:
-    """Give the exercise of which single movements can be asked for."""
+    """Give the exercise that measures single movements."""
     return next(each for each in exercises() if each.noun == "movement")
 
 
@@ -440,7 +440,7 @@ def joint_table() -> Mapping[str, Mapping[str, Any]]:
 
 
 def joints_that(what: str) -> tuple[str, ...]:
-    """Joints of which an entry of the table is true: "named_only", "leg", "followed"."""
+    """Joints for which an entry of the table is true: "named_only", "leg", "followed"."""
     return tuple(name for name, entry in joint_table().items() if entry[what])
 
 

@@ -195,7 +195,7 @@ class Session(StoredSession):
         from mobility.documents import of_session
 
         self.record.require("summary", "a summary")
-        # First, for it brings the metrics up to date.
+        # First: it brings the metrics up to date.
         images = self.report()["knee_movement_phases"]
         return of_session.summary(self, images=images)
 

@@ -126,10 +126,10 @@ def read_manifest(
 ) -> Sequence[Row | Refused]:
     """Read and check what a batch is to do; `participant` and `exercise` where no row says it.
 
-    A CSV file with the columns `COLUMNS`, of which only ``video`` must be there, and paths as seen
-    from its folder: all its problems are raised at once. Or a folder, of which every video is a
-    row, and the name of a subfolder the participant: a file that cannot be read, or is the same as
-    another one, is refused alone.
+    A CSV file has the columns `COLUMNS`, of which only ``video`` is needed, and paths as seen from
+    its folder: all its problems are raised at once. In a folder every video is a row, and the name
+    of a subfolder is the participant: a file that cannot be read, or is the same as another one, is
+    refused alone.
     """
     refuse_url(path, what="manifest")
     manifest = Path(path)

@@ -457,7 +457,7 @@ _IMPORTS_OF_LATER_STAGES = (
     *("mobility.assessment.measures", "mobility.assessment.verdict"),
     *("mobility.pipeline.metrics_table", "mobility.pipeline.overlay"),
 )
-"""What the stages after the pose import, which takes two seconds."""
+"""Imports of the stages after the pose, which take two seconds."""
 
 
 def _import_ahead() -> None:

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SMALLEST_MEDIAN = 5
-"""Smallest group of which the median is drawn."""
+"""Smallest group with a median."""
 
 SMALLEST_BOX = 10
-"""Smallest group of which quartiles are drawn."""
+"""Smallest group with quartiles."""
 
 MOST_PANELS = 24
 """Most participants in one figure."""
@@ -38,8 +38,8 @@ def over_time(changes: pd.DataFrame, *, title: str) -> Figure:
     Parameters
     ----------
     changes
-        Of :func:`mobility.pipeline.cohort.changes`, not empty. Of more than `MOST_PANELS`
-        participants those are drawn who changed most, by their errors.
+        Of :func:`mobility.pipeline.cohort.changes`, not empty. With more than `MOST_PANELS`
+        participants, those who changed most by their errors are drawn.
     title
         Name of the metric.
     """

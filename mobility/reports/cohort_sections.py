@@ -226,7 +226,7 @@ def not_measured(frame: pd.DataFrame, unknown: Sequence[str]) -> Markup:
 
 
 def of_the_table(frame: pd.DataFrame, chosen: Sequence[str]) -> Markup:
-    """Give the size of the table, and the metrics of which the page speaks."""
+    """Give the size of the table, and the metrics on the page."""
     if frame.empty:
         return paragraphs(tables.sentence("cohort.empty"))
     names = ", ".join(title_of(frame, metric).lower() for metric in chosen)

@@ -332,7 +332,7 @@ def spread_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> Markup:
 
 
 def symmetry_table(metrics: xr.Dataset, repetitions: xr.Dataset, references: References) -> Markup:
-    """Show the differences of the sides of which the 95 % interval excludes 0."""
+    """Show the differences of the sides whose 95 % interval excludes 0."""
     rows: list[Row] = []
     ratios = {
         "asymmetry_index": "Asymmetry index",

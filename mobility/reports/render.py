@@ -380,7 +380,7 @@ def check_parameters(notebook: Path, parameters: Mapping[str, Any]) -> dict[str,
 
 
 class _Parameters(Strict):
-    """Base of the parameters of a notebook: exact types, for they become Python source."""
+    """Base of the parameters of a notebook: exact types, because they become Python source."""
 
     model_config = ConfigDict(strict=True)
 

@@ -492,7 +492,7 @@ class Queue:
 def remove_participant_files(folder: Path, user_id: str) -> None:
     """Remove files of a participant from the private folder of a server.
 
-    Uploads and exports that a killed server left may be anybody's: all are removed. Of a running
+    Uploads and exports that a killed server left may be anybody's: all are removed. On a running
     server, only the participant's files in the queue are removed.
     """
     if not folder.is_dir():

@@ -3,8 +3,8 @@
 A session is a folder with a record (``session.json``), a video, and what the
 analysis made of it. Nothing is written until there is something to keep: a
 store that is only read may be read-only or absent. A store behind a URL (a bucket) has a
-working copy in this process, see :mod:`mobility.sessions.bucket`. What differs there is asked of
-the :class:`~mobility.sessions.backend.Backend` of the store.
+working copy in this process, see :mod:`mobility.sessions.bucket`. The store's
+:class:`~mobility.sessions.backend.Backend` handles what differs there.
 """
 
 from __future__ import annotations

@@ -94,8 +94,8 @@ def groups(
     of `adjust`; participants are random, and so are their differences in each of `within`, for
     values of one person are alike. Differences are of means over the other factors. Their tests and
     intervals have Satterthwaite's degrees of freedom; p values of an effect are adjusted over its
-    comparisons, the measures and the sides by Holm's method. Of three visits or more, two are
-    compared by a model of these alone, for some changes vary more than others.
+    comparisons, the measures and the sides by Holm's method. With three visits or more, two are
+    compared by a model of these alone, because some changes vary more than others.
 
     Parameters
     ----------

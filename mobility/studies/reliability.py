@@ -157,11 +157,10 @@ def reliability(
     """Say how reliable measures are, from values of participants who were measured repeatedly.
 
     One value is that of a trial (a recording) of a participant; where it has repetitions, it is
-    their median or extreme already, so that repetitions are not counted as measurements. What
-    differs between the values of a participant is said by the columns `visit`, `operator`,
-    `device`, `camera` and `trial`. Beside another of these, `trial` numbers the repeated trials
-    within a visit (or of an operator), which have no order of their own; alone it is what `visit`
-    is.
+    their median or extreme already, so that repetitions are not counted as measurements. The
+    columns `visit`, `operator`, `device`, `camera` and `trial` say what differs between the values
+    of a participant. Beside another of these, `trial` numbers the repeated trials within a visit
+    (or of an operator), which have no order of their own; alone it is what `visit` is.
 
     With one value of each participant at each level of one column, the statistics are those of a
     two-way analysis of variance. With several columns, repeated trials or missing values they are
@@ -179,8 +178,8 @@ def reliability(
     ordinal
         Metrics whose values are ordered categories in whole numbers (scores): kappa is given.
     ratio
-        Metrics of which zero means none, so that they have a coefficient of variation; by
-        default those whose unit says so (durations, lengths, speeds).
+        Metrics whose zero means none, so that they have a coefficient of variation; by default
+        those whose unit says so (durations, lengths, speeds).
 
     Returns
     -------

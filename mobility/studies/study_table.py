@@ -43,7 +43,7 @@ LARGEST = 1e100
 """Largest absolute value, and one over the smallest: squares of others overflow or vanish."""
 
 _NEAR = 0.8
-"""Likeness from which on a column is taken for a misspelt one."""
+"""Likeness above which a column counts as misspelt."""
 
 
 @dataclass(frozen=True)

@@ -221,7 +221,7 @@ def _of_events(events: Sequence[Event]) -> dict[str, Any]:
 
 
 def whole(positions: Array) -> Array:
-    """Set positions to NaN of which a coordinate is missing."""
+    """Set positions with a missing coordinate to NaN."""
     return np.where(np.isnan(positions).any(axis=-1, keepdims=True), np.nan, positions)
 
 

@@ -41,7 +41,7 @@ CONTENTS = "lab_contents"
 OURS = "mobility"
 """The built-in mapping for files that this package writes."""
 OURS_C3D = "mobility_c3d"
-"""That for its C3D files, whose angles have the names of Vicon."""
+"""The mapping for its C3D files, whose angles have the names of Vicon."""
 
 
 def _names(value: Any) -> Any:

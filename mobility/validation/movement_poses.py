@@ -39,7 +39,7 @@ def from_movement(
 
     The pose has no positions in space. :func:`~mobility.kinematics.clean.clean_pose` takes it, and
     so does :func:`~mobility.kinematics.in_picture.picture_angles`, which needs the view;
-    ``fit_body`` does not, for it needs the depth.
+    ``fit_body`` does not, because it needs the depth.
 
     Parameters
     ----------

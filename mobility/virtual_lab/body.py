@@ -42,7 +42,7 @@ _TO_WORLD = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
 """Anny's person has z up and faces -y."""
 
 HEAVIEST = 2.0
-"""Of MakeHuman's weight, 0 to 1, beyond which its shapes are extrapolated up to here."""
+"""Largest weight on MakeHuman's scale of 0 to 1; beyond 1 its shapes are extrapolated."""
 
 _YEARS = (0.0, 1.0, 10.0, 25.0, 90.0)
 _AGE_ANCHORS = (-1 / 3, 0.0, 1 / 3, 2 / 3, 1.0)
@@ -59,7 +59,7 @@ class Body:
     parents: tuple[int, ...]  # number of each bone's parent; -1 for the root
     heads: Array  # of each bone (bone, 3)
     weight_bones: NDArray[np.int64]  # skinning: bone numbers (vertex, k)
-    weights: Array  # and their weights, of which those of a vertex sum to 1
+    weights: Array  # and their weights; those of a vertex sum to 1
     heel: Mapping[str, Array]  # rearmost point of the sole by side, as high as
     toe: Mapping[str, Array]  # the tip of the second toe
     mass_kg: float  # from the volume of the mesh

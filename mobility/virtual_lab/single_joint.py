@@ -108,7 +108,7 @@ class JointMotion(Strict):
         the heel to the buttock, supine along the couch; "ankle_dorsiflexion_weight_bearing" brings
         both knees over the feet (`side` is then "both"). An extension of elbow or knee starts bent.
     side
-        "left", "right" or "both" of the subject; to the side of which trunk or neck bend.
+        "left", "right" or "both" of the subject; the side to which trunk or neck bend.
     posture
         "standing", "seated" on a stool, "supine" or "prone" on a couch with the head away from or
         towards where a standing subject faces, or "side_lying" with the side that moves on top.

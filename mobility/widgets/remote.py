@@ -6,7 +6,7 @@
 >>> UploadForm(store), SessionBrowser(store)  # doctest: +SKIP
 >>> TrialViewer(store.session("20260311-090500-1a2b3c4d"))  # doctest: +SKIP
 
-The server analyses by itself. Of the data of a session there is what its documents hold:
+The server analyses by itself. The data of a session are those that its documents hold:
 :meth:`RemoteSession.notes` says what they do not.
 """
 

@@ -87,10 +87,9 @@ def overhead_squat(pose: Pose, angles: Angles, repetitions: Repetitions) -> xr.D
         ``smoothness_sparc``, ``accepted_repetitions``. The attribute ``phase`` of the extremes
         names the phase in which they occur.
 
-        Of all this: ``mobility_index...``,
-        ``quality_index...`` (see :mod:`mobility.assessment.indices`), ``fms_probability``,
-        ``fms_joint_probability`` and ``compensation_probability`` (see
-        :mod:`mobility.assessment.criteria`).
+        From all this: ``mobility_index...``, ``quality_index...`` (see
+        :mod:`mobility.assessment.indices`), ``fms_probability``, ``fms_joint_probability`` and
+        ``compensation_probability`` (see :mod:`mobility.assessment.criteria`).
 
     Raises
     ------
