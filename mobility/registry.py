@@ -133,7 +133,7 @@ class Trial:
     movement
         Movement that was asked for; None where it is to be recognised.
     sex, age
-        Of the participant; None where unknown.
+        The participant's; None where unknown.
     intervals
         Repetitions that were set by hand; None where they are to be found.
     dataset

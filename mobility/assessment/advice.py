@@ -56,7 +56,7 @@ def advise(findings: Iterable[Finding], *, system: System = "metric") -> tuple[W
     Parameters
     ----------
     findings
-        Of :func:`mobility.assessment.findings.find`; only those that are "found" count.
+        From :func:`mobility.assessment.findings.find`; only those that are "found" count.
     system
         "metric" (cm, kg) or "imperial" (inches, pounds) for lengths and loads.
 

@@ -58,7 +58,7 @@ def comments(
     system
         "metric" (cm, kg) or "imperial" (inches, pounds); angles are in degrees in both.
     height_m, weight_kg
-        Of the participant, where they are known; named to the professional.
+        The participant's, where they are known; named to the professional.
     verdict
         On the recording, which rules out comments; by default from the warnings of the metrics.
 

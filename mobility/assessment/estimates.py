@@ -49,7 +49,7 @@ def estimate(metrics: xr.Dataset, name: str) -> Estimate:
     metrics
         Metrics Dataset.
     name
-        Of a metric over nothing or over sides; one that is absent is NaN.
+        Name of a metric over nothing or over sides; one that is absent is NaN.
 
     Raises
     ------
@@ -94,7 +94,7 @@ def reason_missing(
     Parameters
     ----------
     variables, attrs
-        Of the metrics Dataset; as plain variables, because a table asks for thousands of values.
+        The metrics Dataset's; as plain variables, because a table asks for thousands of values.
     name
         A metric that is there.
     side

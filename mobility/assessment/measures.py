@@ -77,7 +77,7 @@ def measure(
     Parameters
     ----------
     pose, angles, repetitions
-        As of :func:`mobility.overhead_squat`, which says what each metric is.
+        As for :func:`mobility.overhead_squat`, which says what each metric is.
     exercise
         Whose picks (``measures`` of its ``exercise.yaml``) are measured.
     operation

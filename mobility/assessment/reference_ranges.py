@@ -36,11 +36,11 @@ class ReferenceRange:
         Standard deviation between people; NaN where the source gives none. Without it there is
         neither a percentile nor a z score.
     lowest, highest
-        Of the means of the groups that come into question; both are `mean` where it is one.
+        Least and largest mean of the groups in question; both are `mean` where there is only one.
     statistic
         "mean", or what else `mean` is.
     sex, age
-        Of the group: None where the study pools them, or several groups come into question.
+        Those of the group: None where the study pools them, or several groups come into question.
     sample, n, instrument, source
         Whom the study measured, how many, with what, and where it is published.
     note

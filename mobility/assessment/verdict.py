@@ -168,8 +168,8 @@ def judge(
         The document of :func:`mobility.capture.quality.capture_quality`. None where there is none:
         then the warnings alone decide.
     metrics
-        Of the squat, or of the single joints. For a squat the verdict says how many of the checks
-        (:func:`mobility.assessment.findings.find`) gave a result.
+        Metrics of the squat or the single joints. For a squat the verdict says how many of the
+        checks (:func:`mobility.assessment.findings.find`) gave a result.
 
     exercise
         What was to be shown; by default that of the `metrics`.

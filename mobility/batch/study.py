@@ -42,7 +42,7 @@ def read_study(
     store
         Where the sessions are, and where those of videos are put.
     recordings, level
-        As of :func:`mobility.studies.study_table.study_table`.
+        As for :func:`mobility.studies.study_table.study_table`.
     curves
         Whether the mean curves of the sessions are read too, for :func:`mobility.retest_curves`;
         or of which angles. True reads those that the report of the exercise shows.

@@ -117,7 +117,7 @@ def validate(
     mapping
         Meaning of markers and columns that no built-in mapping has.
     units, vertical_axis
-        Of `lab_file`, where it does not say.
+        Those of `lab_file`, where it does not say.
     margin_deg
         Largest mean difference that does not matter, degrees, chosen before the data were seen;
         without it equivalence is not tested.
@@ -126,7 +126,7 @@ def validate(
     max_lag_s
         Largest lag that is possible.
     name
-        Of the comparison; by default that of the lab file.
+        Name of the comparison; by default that of the lab file.
     folder
         Where it is kept; by default in the session. Needed for the demo, which is not changed.
 

@@ -109,7 +109,7 @@ def annotate_video(
     angles
         Variables over (time, side) or (time,), in degrees.
     repetitions
-        As of :func:`~mobility.kinematics.repetitions.find_repetitions`, or movements.
+        From :func:`~mobility.kinematics.repetitions.find_repetitions`, or movements.
     shown_angles
         Which angles the panel shows, in this order.
     blur_face

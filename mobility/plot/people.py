@@ -132,10 +132,10 @@ def group_curves(
     Parameters
     ----------
     curves
-        Of :func:`mobility.mean_curves`. The two sides of a single group are drawn together, those
+        From :func:`mobility.mean_curves`. The two sides of a single group are drawn together, those
         of several groups each on Axes of its own.
     test
-        Of :func:`mobility.compare_curves`: its clusters are marked below, with their p.
+        From :func:`mobility.compare_curves`: its clusters are marked below, with their p.
     side
         Side to draw; None draws both.
     band
@@ -208,7 +208,7 @@ def change(
     Parameters
     ----------
     changes
-        Of :func:`mobility.pipeline.cohort.changes`.
+        From :func:`mobility.pipeline.cohort.changes`.
     participant
         Whose values to draw over the days since the first session, with their 95 % intervals. None:
         of a single participant the same; of several the changes of each from the first visit, with
@@ -341,7 +341,7 @@ def retest_curves(
     Parameters
     ----------
     errors
-        Of :func:`mobility.retest_curves`.
+        From :func:`mobility.retest_curves`.
     side
         Side to draw; None draws both.
     ax

@@ -38,7 +38,7 @@ def over_time(changes: pd.DataFrame, *, title: str) -> Figure:
     Parameters
     ----------
     changes
-        Of :func:`mobility.pipeline.cohort.changes`, not empty. With more than `MOST_PANELS`
+        From :func:`mobility.pipeline.cohort.changes`, not empty. With more than `MOST_PANELS`
         participants, those who changed most by their errors are drawn.
     title
         Name of the metric.
@@ -74,7 +74,7 @@ def group_distribution(values: pd.DataFrame, *, title: str, group_title: str) ->
     Parameters
     ----------
     values
-        Of :func:`mobility.pipeline.cohort.by_group`, not empty.
+        From :func:`mobility.pipeline.cohort.by_group`, not empty.
     title
         Name of the metric.
     group_title

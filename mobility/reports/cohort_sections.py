@@ -47,7 +47,7 @@ def participants(sessions: pd.DataFrame, store: str) -> Markup:
     Parameters
     ----------
     sessions
-        Of :func:`mobility.pipeline.cohort.overview`.
+        From :func:`mobility.pipeline.cohort.overview`.
     store
         Where they come from.
     """
@@ -83,9 +83,10 @@ def changes_in_short(frame: pd.DataFrame, changed: Mapping[str, pd.DataFrame]) -
     Parameters
     ----------
     frame
-        Of :func:`mobility.pipeline.cohort.to_dataframe`.
+        From :func:`mobility.pipeline.cohort.to_dataframe`.
     changed
-        Of :func:`mobility.pipeline.cohort.changes`, by metric. The last session of a person counts.
+        From :func:`mobility.pipeline.cohort.changes`, by metric; the last session of a person
+        counts.
     """
     items, count, beyond = [], 0, 0
     sources: dict[str, None] = {}
@@ -144,9 +145,9 @@ def groups_in_short(
     Parameters
     ----------
     frame
-        Of :func:`mobility.pipeline.cohort.to_dataframe`.
+        From :func:`mobility.pipeline.cohort.to_dataframe`.
     grouped
-        Of :func:`mobility.pipeline.cohort.by_group`, by metric.
+        From :func:`mobility.pipeline.cohort.by_group`, by metric.
     group_by
         What the groups are of.
     """

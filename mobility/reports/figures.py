@@ -185,7 +185,7 @@ def panels(
     rows, columns
         Numbers of panels; they are returned row by row.
     height
-        Of the figure, inches; it is as wide as a page.
+        Height of the figure, inches; it is as wide as a page.
     sharex, sharey
         Whether all panels have one axis.
     """

@@ -102,7 +102,7 @@ def findings_and_advice(
     findings
         Those that the verdict keeps.
     verdict
-        Of the recording.
+        The recording's verdict.
     exercise
         What was to be shown.
     most

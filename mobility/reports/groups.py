@@ -231,7 +231,7 @@ def value_table(
     Parameters
     ----------
     metrics, repetitions
-        Of the session.
+        The session's.
     names
         Metrics in their order; those that the analysis does not have are left out.
     references

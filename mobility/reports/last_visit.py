@@ -65,7 +65,7 @@ class Change(NamedTuple):
     least
         The smallest change that exceeds the errors of both (95 %).
     units
-        Of both.
+        Unit of both.
     whose
         Whose errors these are, in words.
     """

@@ -31,7 +31,7 @@ class Moment:
     value, sd
         What was measured there, in `units`; NaN where it is not known.
     units
-        As of :func:`mobility.formatting.quantity`.
+        As for :func:`mobility.formatting.quantity`.
     label
         What the value is of, in words.
     doubt

@@ -160,7 +160,7 @@ def render_validation(
     session
         The session.
     comparison
-        Of :func:`mobility.pipeline.lab_comparison.validate`.
+        From :func:`mobility.pipeline.lab_comparison.validate`.
     reports
         Folder of the reports; by default that of the store.
 
@@ -193,7 +193,7 @@ def render_study(result: StudyResult, folder: Path) -> dict[str, Path]:
     Parameters
     ----------
     result
-        Of :func:`mobility.pipeline.lab_comparison.run_study`, with at least one trial.
+        From :func:`mobility.pipeline.lab_comparison.run_study`, with at least one trial.
     folder
         Where the report goes: a folder that is absent, empty, or an earlier such report,
         which is replaced.
@@ -225,14 +225,14 @@ def render_groups(
     Parameters
     ----------
     study
-        Of :func:`mobility.studies.study_table.study_table`.
+        From :func:`mobility.studies.study_table.study_table`.
     folder
         Where the report goes: a folder that is absent, empty, or an earlier such report,
         which is replaced.
     title
         Name of the study.
     parameters
-        Of the notebook ``groups.ipynb``: names of columns, with commas.
+        Parameters of the notebook ``groups.ipynb``: names of columns, with commas.
 
     Returns
     -------

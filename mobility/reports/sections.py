@@ -555,7 +555,7 @@ def reason_missing(
     repetitions
         The repetitions, which say whether there was anything to measure.
     side
-        Of a metric over sides, the one that has no value.
+        The side of a metric over sides that has no value.
     """
     if name not in metrics:
         return tables.sentence("report.missing.not_part")

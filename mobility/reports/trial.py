@@ -108,7 +108,7 @@ def shown_at_first(record: SessionRecord, curves: xr.Dataset, repetitions: Any =
     Parameters
     ----------
     record
-        Of the session.
+        The session's record.
     curves
         As :func:`mobility.documents.of_session.angles` gives them.
     repetitions

@@ -447,7 +447,7 @@ def methods_text(document: Mapping[str, Any], agreement: xr.Dataset) -> str:
     Parameters
     ----------
     document
-        Of a comparison, or of a study.
+        Document of a comparison, or of a study.
     agreement
         Its statistics.
     """
@@ -549,7 +549,7 @@ def write_tables(agreement: xr.Dataset, document: Mapping[str, Any], folder: Pat
     Parameters
     ----------
     agreement, document
-        Of a comparison or a study.
+        Those of a comparison or a study.
     folder
         Made if absent.
     """
@@ -613,7 +613,7 @@ def latex(head: Sequence[str], rows: Sequence[Sequence[str]], *, caption: str, l
     head, rows
         Texts; the first column is set to the left.
     caption, label
-        Of the table.
+        Caption and label of the table.
     """
     body = " \\\\\n".join(" & ".join(_tex(cell) for cell in row) for row in rows)
     names = " & ".join(_tex(cell) for cell in head)

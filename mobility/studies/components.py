@@ -111,7 +111,7 @@ def parts(terms: Sequence[str], over: Mapping[str, int]) -> Parts:
     Parameters
     ----------
     terms
-        Of :class:`Components`.
+        Those of :class:`Components`.
     over
         Factors that differ between two values, each with the number of its levels over which the
         mean is; 1 for one value. Without any, only the residual is an error.

@@ -100,7 +100,7 @@ def groups(
     Parameters
     ----------
     table
-        Of :func:`mobility.read_study`, or a DataFrame with its columns ``participant`` and
+        From :func:`mobility.read_study`, or a DataFrame with its columns ``participant`` and
         ``value``, and ``metric``, ``side``, ``units``, ``sd``, ``sem``, ``reason`` where there are
         any. A row is a session, or a repetition.
     by

@@ -40,7 +40,8 @@ class MixedModel(NamedTuple):
     slopes
         Derivative of the covariance by each variance (k, p, p).
     weights
-        Of each value in each fixed effect (n, p): the effects are their products with the values.
+        Weight of each value in each fixed effect (n, p): effects are their products with the
+        values.
     """
 
     estimate: Array

@@ -62,8 +62,8 @@ def retest_errors(study: Study, name: str, *, metrics: Sequence[str] | None = No
     Parameters
     ----------
     study
-        Of :func:`mobility.read_study`. Sessions of different views, cameras, ways to the angles and
-        versions are taken apart; those of older code are left out.
+        From :func:`mobility.read_study`; sessions of different views, cameras, ways to the angles
+        and versions are taken apart; those of older code are left out.
     name
         Name under which they are kept.
     metrics

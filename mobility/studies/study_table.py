@@ -192,7 +192,7 @@ def study_table(
     Parameters
     ----------
     listed
-        Of :func:`read_list`, with the column ``session``.
+        From :func:`read_list`, with the column ``session``.
     sessions
         The sessions that it names.
     recordings

@@ -51,9 +51,9 @@ def warning(key: str, /, **values: object) -> dict[str, Any]:
     Parameters
     ----------
     key
-        As of :func:`sentence`. ``"warnings.no_squat"`` has the code `no_squat`, and so has each of
+        As for :func:`sentence`. ``"warnings.no_squat"`` has the code `no_squat`, and so has each of
         several sentences below that name.
     **values
-        As of :func:`sentence`, as JSON values; what else programs should know of it.
+        As for :func:`sentence`, as JSON values; what else programs should know of it.
     """
     return {"code": key.split(".")[1], "message": sentence(key, **values), "values": values}

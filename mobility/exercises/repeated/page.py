@@ -95,7 +95,7 @@ def squat_moments(
     Parameters
     ----------
     pose, angles, repetitions, metrics
-        Of the session.
+        The session's.
     findings
         The main finding, with those of the same rule on the other side; without one, the third
         picture is of the way up.
