@@ -108,9 +108,8 @@ class Client:
         video
             The file.
         exercise_name, user_id, session_name, body_joint_angles
-            As for :meth:`mobility.store.Store.create`; without `user_id` the
-            session is of the participant of the key, without `exercise_name` of that of
-            `movement`.
+            As for :meth:`mobility.store.Store.create`; without `user_id` the session belongs to the
+            key's participant, without `exercise_name` its exercise is that of `movement`.
         movement
             As for :meth:`mobility.store.Session.analyze`.
         for_others

@@ -410,7 +410,7 @@ def exercise(name: str | None) -> Exercise:
 
 
 def exercise_of(metrics: xr.Dataset | None) -> Exercise:
-    """Exercise that a metrics Dataset is of; of older code, by its kind."""
+    """Exercise of a metrics Dataset; for older code, by its kind."""
     attrs = {} if metrics is None else metrics.attrs
     if name := attrs.get("exercise"):
         return exercise(name)

@@ -209,7 +209,7 @@ class Session(StoredSession):
         return self.record.kind.documents.report(self)
 
     def render_report(self, *, faces: bool | None = None) -> dict[str, Path]:
-        """Render the report unless it is there and its inputs are the same.
+        """Render the report unless it exists with the same inputs.
 
         See :func:`mobility.reports.stored.current_report`.
         """

@@ -60,7 +60,7 @@ def score_of(excess: Array | float, large: float) -> Array:
 
 
 def is_current(metrics: xr.Dataset, name: str) -> bool:
-    """Whether an index is there, of the version that ``tables/indices.yaml`` defines."""
+    """Whether an index exists, in the version that ``tables/indices.yaml`` defines."""
     index, defined = metrics.get(name), tables.load("indices")[name]["version"]
     return index is not None and index.attrs.get("version") == defined
 

@@ -52,9 +52,8 @@ _MOST_NAMED, _LONGEST_NAMED = 5, 40
 class Row:
     """One piece of work.
 
-    The session of a row has an id made of what the row is of: the videos and their calibration, the
-    participant and the exercise. So the same row finds its session again, in any batch and on any
-    machine.
+    The id of a row's session is made of the videos and their calibration, the participant and the
+    exercise. So the same row finds its session again, in any batch and on any machine.
     """
 
     number: int

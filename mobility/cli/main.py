@@ -75,7 +75,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-# Click's UsageError; which click it is of is typer's own affair.
+# Click's UsageError, of whichever click typer uses.
 _USAGE_ERROR: Any = typer.BadParameter.__base__
 
 

@@ -88,11 +88,11 @@ class Chart:
         self._write(_LEFT, _TOP - 5, label, NORMAL, "start")
 
     def set_xlabel(self, label: str, **_: Any) -> None:
-        """Write what the x axis is of."""
+        """Label the x axis."""
         self._write((_LEFT + _RIGHT) / 2, _HIGH - 6, label, NORMAL)
 
     def set_ylabel(self, label: str, **_: Any) -> None:
-        """Write what the y axis is of."""
+        """Label the y axis."""
         turn = f"rotate(-90 13 {(_TOP + _BOTTOM) / 2:g})"
         self._write(13, (_TOP + _BOTTOM) / 2, label, NORMAL, transform=turn)
 

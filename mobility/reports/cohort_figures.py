@@ -78,7 +78,7 @@ def group_distribution(values: pd.DataFrame, *, title: str, group_title: str) ->
     title
         Name of the metric.
     group_title
-        What the groups are of.
+        What defines the groups.
     """
     groups = [g for g in values["group"].cat.categories if (values["group"] == g).any()]
     sides = [side for side in ("left", "right", "") if side in set(values["side"])]

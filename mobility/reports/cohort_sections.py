@@ -149,7 +149,7 @@ def groups_in_short(
     grouped
         From :func:`mobility.pipeline.cohort.by_group`, by metric.
     group_by
-        What the groups are of.
+        What defines the groups.
     """
     items = []
     for metric, values in grouped.items():
@@ -249,7 +249,7 @@ def title_of(frame: pd.DataFrame, metric: str) -> str:
 
 
 def group_title(group_by: str) -> str:
-    """Name what groups are of: "Age band"."""
+    """Name what defines groups: "Age band"."""
     words = {"height_m": "Height (m)", "weight_kg": "Mass (kg)", "age": "Age (years)"}
     return words.get(group_by, group_by.replace("_", " ").capitalize())
 

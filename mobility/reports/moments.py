@@ -33,7 +33,7 @@ class Moment:
     units
         As for :func:`mobility.formatting.quantity`.
     label
-        What the value is of, in words.
+        Name of the value, in words.
     doubt
         Whether `side` may be the other one.
     """

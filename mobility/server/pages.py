@@ -52,7 +52,7 @@ class Nothing(_Unsigned, ErrorHandler):
 
 
 class Open(_Unsigned, JupyterHandler):
-    """The page of ``mobility open``, for who has Jupyter's token or login."""
+    """The page of ``mobility open``, for users with Jupyter's token or login."""
 
     template = f"{PAGES}/open"
 

@@ -161,8 +161,8 @@ def variance_components(values: ArrayLike, factors: Mapping[str, Sequence[Hashab
     The variances are those of restricted maximum likelihood (REML), 0 at the least. In a balanced
     design they are the estimates of the analysis of variance where none of these is negative.
 
-    The intervals are of modified large samples: each term has a mean square of what it explains
-    beyond the terms that do not hold it (type II), with expectation :math:`\sum_s c_{ts}
+    The intervals are those of modified large samples: each term has a mean square of what it
+    explains beyond the terms that do not hold it (type II), with expectation :math:`\sum_s c_{ts}
     \sigma^2_s`; solved for the variances these are sums of mean squares. In a balanced design the
     mean squares are independent and distributed as chi-square; in others their degrees of freedom
     are Satterthwaite's. A factor with two levels has one degree of freedom, and an upper end that

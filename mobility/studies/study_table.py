@@ -276,7 +276,7 @@ def _measured(frame: pd.DataFrame, level: str) -> pd.DataFrame:
     inside = rows["item"].ne("")
     rows["metric"] = rows["metric"].where(~inside, rows["metric"] + "[" + rows["item"] + "]")
     rows = pd.concat([rows, _decisions(rows)], ignore_index=True)
-    # Numbers of another version of a measure are of another measure.
+    # Another version of a measure counts as another measure.
     newest = rows.groupby("metric")["version"].agg(lambda texts: max(texts, key=_version_order))
     older = rows["version"].ne(rows["metric"].map(newest))
     rows.loc[older, ["value", "sd", "sem"]] = float("nan")

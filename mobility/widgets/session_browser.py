@@ -311,7 +311,7 @@ def _damaged_row(session_id: str, fault: str) -> dict[str, Any]:
 def _thumbnail(session: AnySession) -> bytes:
     """Small picture of the video, JPEG, at the first bottom, else at the middle.
 
-    Empty if the video cannot be read: the table is of use without it.
+    Empty if the video cannot be read: the table is useful without it.
     """
     import cv2
 
