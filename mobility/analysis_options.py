@@ -54,10 +54,10 @@ class Offered:
     """Type where no file of this machine can be named."""
 
 
-def _point(given: Any) -> Any:
-    if given is None or given == "largest":
-        return given
-    return check_point(given.split(",") if isinstance(given, str) else given)
+def _point(value: Any) -> Any:
+    if value is None or value == "largest":
+        return value
+    return check_point(value.split(",") if isinstance(value, str) else value)
 
 
 Person = Annotated[
@@ -67,10 +67,10 @@ Person = Annotated[
 ]
 Movement = Annotated[
     str | None,
-    BeforeValidator(lambda given: None if given == "auto" else given),
+    BeforeValidator(lambda value: None if value == "auto" else value),
     PlainSerializer(lambda value: "auto" if value is None else value),
 ]
-Model = Annotated[str, BeforeValidator(lambda given: os.fspath(check_path(given)))]
+Model = Annotated[str, BeforeValidator(lambda value: os.fspath(check_path(value)))]
 
 
 class AnalysisOptions(Strict):
@@ -117,9 +117,9 @@ class AnalysisOptions(Strict):
     moves fast), all, or a number."""
 
     def for_videos(self, *, second: bool, calibrated: bool) -> Self:
-        """Return them as they hold for the videos of a session; refuse what does not go together.
+        """Adapt them to the videos of a session; refuse options that do not go together.
 
-        A `second` video has a person to be measured too; `calibrated` cameras have a field of view.
+        `second`: there is a second video; `calibrated`: the cameras' field of view is known.
         """
         if self.second_subject is not None and not second:
             fault = "there is no second video to find a person in"
@@ -135,13 +135,13 @@ class AnalysisOptions(Strict):
         return self.model_copy(update={"second_subject": self.second_subject or "largest"})
 
     def as_stored(self) -> dict[str, Any]:
-        """JSON values, by which the next analysis of the session goes on."""
+        """JSON values, with which the next analysis of the session begins."""
         values = self.model_dump(mode="json")
         return {name: value for name, value in values.items() if value is not None}
 
 
 def check_movement(name: str, exercise: Exercise, joints: Sequence[str]) -> None:
-    """Refuse a movement that there is not, or of a joint that a session does not measure."""
+    """Refuse an unknown movement, or one of a joint that the session does not measure."""
     from mobility.assessment.movements import movement
 
     joint = movement(name)["joint"]
@@ -181,5 +181,5 @@ def given_options(
     what: str = "options",
 ) -> dict[str, Any]:
     """Check the options that somebody gave, of which None gives none; all faults at once."""
-    given = {name: value for name, value in (values or {}).items() if value is not None}
-    return validate(model, given, what=what).model_dump(exclude_unset=True)
+    chosen = {name: value for name, value in (values or {}).items() if value is not None}
+    return validate(model, chosen, what=what).model_dump(exclude_unset=True)

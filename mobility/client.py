@@ -1,9 +1,9 @@
 """A typed client of the HTTP interface of a lab's server.
 
 >>> with Client("https://lab.example.org", key) as client:  # doctest: +SKIP
-...     made = client.create("squat.mp4")
-...     client.wait(made.session_id)
-...     print(client.report(made.session_id).grouped_data)
+...     created = client.create("squat.mp4")
+...     client.wait(created.session_id)
+...     print(client.report(created.session_id).grouped_data)
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Client:
     key
         An API key, or a token of Jupyter.
     timeout_s
-        Seconds to wait for an answer; reports are rendered in them.
+        Seconds to wait for an answer, in which a report may have to be rendered.
 
     Raises
     ------
@@ -108,9 +108,8 @@ class Client:
         video
             The file.
         exercise_name, user_id, session_name, body_joint_angles
-            As for :meth:`mobility.store.Store.create`; without `user_id` the
-            session is of the participant of the key, without `exercise_name` of that of
-            `movement`.
+            As for :meth:`mobility.store.Store.create`; without `user_id` the session belongs to the
+            key's participant, without `exercise_name` its exercise is that of `movement`.
         movement
             As for :meth:`mobility.store.Session.analyze`.
         for_others
@@ -123,11 +122,11 @@ class Client:
         joints = (
             body_joint_angles if isinstance(body_joint_angles, str) else ",".join(body_joint_angles)
         )
-        given = given_options(options, options_at("http"), what="options of create")
+        chosen = given_options(options, options_at("http"), what="options of create")
         fields = {
             **{
                 name: ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
-                for name, value in given.items()
+                for name, value in chosen.items()
             },
             "exercise_name": exercise_name,
             "user_id": user_id,
@@ -221,7 +220,7 @@ class Client:
                 f"session {session_id}: the server did not send the revision (ETag) of the "
                 "display settings; it may be of another version, or a proxy removes the header"
             )
-        return _as(StoredConfig, {**_json_of(answer), "revision": int(tag[1])})
+        return _validated_as(StoredConfig, {**_json_of(answer), "revision": int(tag[1])})
 
     def save_config(
         self,
@@ -232,14 +231,14 @@ class Client:
         revision: int | None = None,
     ) -> DisplayConfig:
         """Save display settings, as :meth:`mobility.store.Session.save_config`."""
-        given: dict[str, Any] = {}
+        fields: dict[str, Any] = {}
         if shown_angles is not None:
-            given["shown_angles"] = list(shown_angles)
+            fields["shown_angles"] = list(shown_angles)
         if comments is not None:
-            given["comments"] = dict(comments)
+            fields["comments"] = dict(comments)
         matched = {} if revision is None else {"If-Match": f'"{revision}"'}
         where = self._path(session_id, "joint-mobility-config/")
-        return self._ask(DisplayConfig, "POST", where, json=given, headers=matched)
+        return self._ask(DisplayConfig, "POST", where, json=fields, headers=matched)
 
     def create_summary_threads(
         self, session_id: str, *, system: MeasurementSystem = "metric"
@@ -329,7 +328,7 @@ class Client:
     ) -> T:
         if demo:
             request["params"] = {"demo": "true"}
-        return _as(kind, _json_of(self._send(method, path, **request)))
+        return _validated_as(kind, _json_of(self._send(method, path, **request)))
 
     def _send(self, method: str, path: str, **request: Any) -> httpx.Response:
         try:
@@ -371,7 +370,7 @@ def _check(answer: httpx.Response) -> None:
     raise fault(message) if fault else StorageError(message)
 
 
-def _as(kind: type[T], answer: Any) -> T:
+def _validated_as(kind: type[T], answer: Any) -> T:
     try:
         return TypeAdapter(kind).validate_python(answer, strict=False)
     except ValidationError as error:

@@ -83,7 +83,7 @@ class ExerciseTable(Strict):
 
 
 def checked_table(table: Any, *, what: str) -> dict[str, Any]:
-    """Check what an ``exercise.yaml`` says, and give it without what is left out."""
+    """Check an ``exercise.yaml``, and return it without fields that are left out."""
     return validate(ExerciseTable, table, what=what).model_dump(exclude_none=True)
 
 
@@ -107,7 +107,7 @@ def check_names(
     table
         What :func:`checked_table` gave.
     own_tables
-        What gives the tables of a folder by their names, of this exercise and of the others.
+        Functions that give tables of a folder by name, for this exercise and for the others.
     functions
         Public functions of its modules that an exercise cannot have, but that look like one.
     what
@@ -115,11 +115,11 @@ def check_names(
     """
     measures = tables.load("measures")
     rules = dict(tables.load("findings")["rules"])
-    own: dict[str, dict[str, Any]] = {}
+    own_measures: dict[str, dict[str, Any]] = {}
     for own_table in own_tables:
         rules |= own_table("findings").get("rules", {})
         for part, entries in own_table("measures").items():
-            own[part] = own.get(part, {}) | entries
+            own_measures[part] = own_measures.get(part, {}) | entries
     parts = tables.load("verdict")["parts"]
 
     def check(names: Iterable[str], allowed: Iterable[str], where: str) -> None:
@@ -133,9 +133,9 @@ def check_names(
     check(table.get("measures", {}), kinds, "measures:")
     picked: list[str] = []
     for part, names in table.get("measures", {}).items():
-        check(names, [*measures[part], *own.get(part, {})], f"measures: {part}:")
+        check(names, [*measures[part], *own_measures.get(part, {})], f"measures: {part}:")
         picked += names
-    described = [*picked, *(name for part in kinds for name in own.get(part, {}))]
+    described = [*picked, *(name for part in kinds for name in own_measures.get(part, {}))]
     check(table.get("rules", ()), rules, "rules:")
     check(table.get("gauges", {}), table.get("rules", ()), "gauges:")
     check(table.get("expected", {}).get("parts", {}), table.get("rules", ()), "expected:")

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 MISSING = "–"
-"""Shown in place of a value that there is not."""
+"""Shown in place of a missing value."""
 
 # Not %b, which other locales translate.
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -32,7 +32,7 @@ _SHORT = 3
 
 
 def digits_and_suffix(units: str) -> tuple[int, str]:
-    """Decimals that a unit deserves, and what stands behind the number; of an index 0 and ""."""
+    """Decimals and suffix of a unit; 0 and "" for an index."""
     return _SHOWN.get(units, (1, ""))
 
 

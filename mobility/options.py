@@ -1,7 +1,7 @@
 """Arguments are checked at the edge; options are keyword-only, and a misspelt one is an error.
 
 :func:`checked` wraps a function so that its arguments are validated by pydantic against their
-annotations before it runs. What an annotation of Python does not say is that of a kind: a
+annotations before it runs. What an annotation of Python cannot say, a kind does: a
 :data:`FilePath`, or one of the Datasets of :mod:`mobility.kinematics.datasets`.
 """
 
@@ -47,11 +47,11 @@ Workers = Annotated[int, Field(ge=1, le=MOST_WORKERS)]
 """Number of processes that share the work."""
 
 
-def likely(name: str, known: Iterable[str]) -> str:
+def likely(name: str, choices: Iterable[str]) -> str:
     """Return ``"; did you mean 'x'?"`` for the closest known name, else ``""``."""
-    if len(str(name)) > _LONGEST_NAME:  # to compare it would take long, and nobody mistyped it
+    if len(str(name)) > _LONGEST_NAME:  # comparing it would take long, and it is no slip
         return ""
-    close = difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.6)
+    close = difflib.get_close_matches(str(name), list(choices), n=1, cutoff=0.6)
     return f"; did you mean '{close[0]}'?" if close else ""
 
 
@@ -70,7 +70,7 @@ def quoted(value: Any) -> str:
     return type(value).__name__
 
 
-def check_path(given: Any) -> str | os.PathLike[str]:
+def check_path(path: Any) -> str | os.PathLike[str]:
     """Return the path of a file or folder as it is, if it can be one.
 
     Raises
@@ -78,7 +78,7 @@ def check_path(given: Any) -> str | os.PathLike[str]:
     BadInputError
         It is no text and no path, empty, too long, or holds what no path can.
     """
-    text = os.fspath(given) if isinstance(given, str | os.PathLike) else None
+    text = os.fspath(path) if isinstance(path, str | os.PathLike) else None
     if not isinstance(text, str):
         raise BadInputError("must be a path, as text or as a pathlib.Path")
     if not text:
@@ -87,15 +87,15 @@ def check_path(given: Any) -> str | os.PathLike[str]:
         raise BadInputError("holds a zero byte, which no path can")
     if len(text) > _LONGEST_PATH:
         raise BadInputError(f"is too long; a path has at most {_LONGEST_PATH} characters")
-    return typing.cast("str | os.PathLike[str]", given)
+    return typing.cast("str | os.PathLike[str]", path)
 
 
-def require_path(given: Any, *, what: str) -> None:
-    """Raise unless `given`, called `what`, can be the path of a file or folder."""
+def require_path(path: Any, *, what: str) -> None:
+    """Raise unless `path`, called `what`, can be the path of a file or folder."""
     try:
-        check_path(given)
+        check_path(path)
     except BadInputError as error:
-        raise BadInputError.of({what: f"{error} (got {quoted(given)})"}) from None
+        raise BadInputError.of({what: f"{error} (got {quoted(path)})"}) from None
 
 
 FilePath = Annotated[str | os.PathLike[str], PlainValidator(check_path)]
@@ -148,21 +148,21 @@ class Number:
         words = {"type": "string", "enum": list(self.words)}
         return {"anyOf": [words, number]} if self.words else number
 
-    def _check(self, given: Any) -> Any:
-        if given in self.words:
-            return given
-        if given in (None, "auto") and not self.words:
+    def _check(self, value: Any) -> Any:
+        if value in self.words:
+            return value
+        if value in (None, "auto") and not self.words:
             return None
         try:
             # Half the world writes 1,72.
-            number = float(given.replace(",", ".") if isinstance(given, str) else given)
+            number = float(value.replace(",", ".") if isinstance(value, str) else value)
         except (TypeError, ValueError, OverflowError):
             number = math.nan
-        if isinstance(given, bool) or not self.least <= number <= self.most:
+        if isinstance(value, bool) or not self.least <= number <= self.most:
             choice = ", ".join([*self.words, "or "] if self.words else "")
             raise ValueError(
                 f"must be {choice}from {self.least:g} to {self.most:g} {self.units}"
-                f"{likely(given, self.words)}"
+                f"{likely(value, self.words)}"
             )
         return number
 
@@ -182,14 +182,14 @@ ModelName = Literal["auto", "full", "heavy", "both"]
 """A pose model where no file of one can be named, as for `mobility.capture.models`."""
 
 
-def check_times(given: Any, *, others: Sequence[str] = (), what: str) -> tuple[float, float, float]:
+def check_times(times: Any, *, others: Sequence[str] = (), what: str) -> tuple[float, float, float]:
     """Return start, bottom and end of a repetition or movement; their order is not checked.
 
     Parameters
     ----------
-    given
-        An object with ``start``, ``bottom`` and ``end``, in seconds. What else a row of
-        `Session.repetitions_table` says of every repetition is left out.
+    times
+        An object with ``start``, ``bottom`` and ``end``, in seconds. Other columns of
+        `Session.repetitions_table` are ignored.
     others
         Further entries that it may have.
     what
@@ -202,36 +202,36 @@ def check_times(given: Any, *, others: Sequence[str] = (), what: str) -> tuple[f
     """
     names = ("start", "bottom", "end")
     # Rows of a table of repetitions may be handed back, but not those that are not used.
-    known = (*names, *others, "rep", "depth", "accepted", "complete", "reason")
-    if isinstance(given, Mapping):
-        for name in given:
-            if name not in known:
-                choice = likely(name, known) or f"; choose from {', '.join((*names, *others))}"
+    allowed = (*names, *others, "rep", "depth", "accepted", "complete", "reason")
+    if isinstance(times, Mapping):
+        for name in times:
+            if name not in allowed:
+                choice = likely(name, allowed) or f"; choose from {', '.join((*names, *others))}"
                 raise BadInputError(f"{what}: {name!r} is unknown{choice}")
-        accepted = given.get("accepted")
+        accepted = times.get("accepted")
         if accepted is not None and not accepted:
             raise BadInputError(
                 f"{what}: is marked as not accepted; leave it out, or remove 'accepted' to use it"
             )
     try:
-        values = [given[name] for name in names]
+        values = [times[name] for name in names]
         if any(isinstance(value, bool) for value in values):
             raise TypeError
         start, bottom, end = map(float, values)
     except (TypeError, ValueError, KeyError, IndexError, OverflowError):
         raise BadInputError(
             f"{what}: must have start, bottom (of a movement its turn) and end, in seconds "
-            f"(got {given!r})"
+            f"(got {times!r})"
         ) from None
     return start, bottom, end
 
 
-def check_intervals(given: Any, *, earliest: float = 0.0) -> list[dict[str, float]]:
+def check_intervals(value: Any, *, earliest: float = 0.0) -> list[dict[str, float]]:
     """Return start, bottom and end of repetitions, in seconds.
 
     Parameters
     ----------
-    given
+    value
         For each an object as :func:`check_times` takes it, in order and without overlap.
     earliest
         When the first may start.
@@ -241,11 +241,11 @@ def check_intervals(given: Any, *, earliest: float = 0.0) -> list[dict[str, floa
     BadInputError
         As :func:`check_times`, or times are out of order.
     """
-    if not isinstance(given, Sequence):
+    if not isinstance(value, Sequence):
         raise BadInputError("repetitions: must be a list of start, bottom and end, in seconds")
     intervals: list[dict[str, float]] = []
-    for number, one in enumerate(given, start=1):
-        start, bottom, end = check_times(one, what=f"repetition {number}")
+    for number, times in enumerate(value, start=1):
+        start, bottom, end = check_times(times, what=f"repetition {number}")
         if not (math.isfinite(end) and earliest <= start < bottom < end):
             raise BadInputError(
                 f"repetition {number} from {start} over {bottom} to {end} s: must begin at "
@@ -293,24 +293,26 @@ def validate(model: type[M], values: Mapping[str, Any], *, what: str) -> M:
         faults: dict[str, dict[str, str]] = {}
         for fault in error.errors():
             name = ".".join(_place_of(fault, values))
-            text, shown = fault["msg"].removeprefix("Value error, "), ""
+            text, quoted_input = fault["msg"].removeprefix("Value error, "), ""
             if fault["type"] == "extra_forbidden":
                 text = f"unknown{likely(name, model.model_fields)}"
             elif name:  # else of all fields together
                 text = f"{text[:1].lower()}{text[1:]}"
                 if fault["type"] != "missing":
-                    shown = quoted(fault["input"])
+                    quoted_input = quoted(fault["input"])
                 # A check says by itself what is wrong with a large object.
-                large = shown == type(fault["input"]).__name__ and fault["type"] == "value_error"
+                large = (
+                    quoted_input == type(fault["input"]).__name__ and fault["type"] == "value_error"
+                )
                 if large or "(got " in text:
-                    shown = ""
+                    quoted_input = ""
             # Each type of a union has a fault of its own.
-            faults.setdefault(name, {}).setdefault(text, shown)
+            faults.setdefault(name, {}).setdefault(text, quoted_input)
         fields = {
             name: ", or ".join(texts) + next((f" (got {got})" for got in texts.values() if got), "")
             for name, texts in faults.items()
         }
-        # What is wrong in the same way with every item of a list is said once.
+        # A fault that all items of a list have is reported once.
         distinct = {", or ".join(texts): name for name, texts in reversed(faults.items())}
         chosen = sorted(distinct.values(), key=list(fields).index)[:_MOST_LISTED]
         listed = "; ".join(
@@ -321,7 +323,7 @@ def validate(model: type[M], values: Mapping[str, Any], *, what: str) -> M:
         )
         if len(fields) > len(chosen):
             listed += f"; and {len(fields) - len(chosen)} more"
-        # A fault of all fields together has no name of its own to stand under.
+        # A fault of all fields together belongs to none of them.
         named = {name or what: [text] for name, text in fields.items()}
         raise BadInputError(f"{what}: {listed}", named) from None
 
@@ -370,14 +372,14 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(function)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
-        given = dict(zip(data, args, strict=False))
-        if len(args) > len(data) or not given.keys().isdisjoint(kwargs):
+        arguments = dict(zip(data, args, strict=False))
+        if len(args) > len(data) or not arguments.keys().isdisjoint(kwargs):
             return function(*args, **kwargs)  # Python says what is wrong
-        given |= {name: value for name, value in kwargs.items() if name in data}
+        arguments |= {name: value for name, value in kwargs.items() if name in data}
         others = {name: value for name, value in kwargs.items() if name not in data}
         name = function.__qualname__.removesuffix(".__init__").rpartition(".")[2]
         chosen = validate(model("options"), others, what=f"options of {name}")
-        valid = validate(model("data"), given, what=name)
+        valid = validate(model("data"), arguments, what=name)
         return function(
             *(getattr(valid, name) for name in data),
             **{name: getattr(chosen, name) for name in options},

@@ -125,7 +125,7 @@ def read_csv(
     """
     file = Path(path)
     try:
-        # Not what gives its bytes only once, or waits for somebody to write them.
+        # Not a pipe, which gives its bytes only once, or waits for somebody to write them.
         if not stat.S_ISREG(file.stat().st_mode):
             raise BadInputError(f"{file}: is neither a file nor a folder; save it as a file")
         if file.stat().st_size > LARGEST_CSV_BYTES:

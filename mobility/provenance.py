@@ -117,10 +117,10 @@ def package_files(package: Path, code: Code | None = None) -> list[Path]:
     folders = [init.parent for init in package.rglob("__init__.py")]
     files = (file for folder in folders for file in folder.iterdir() if file.is_file())
     visible = (f for f in files if not (f.name.startswith(".") or f.name.endswith("~")))
-    return sorted(f for f in visible if code is None or _is_of(code, f.relative_to(package)))
+    return sorted(f for f in visible if code is None or _belongs_to(code, f.relative_to(package)))
 
 
-def _is_of(code: Code, file: Path) -> bool:
+def _belongs_to(code: Code, file: Path) -> bool:
     name = file.stem
     if file.parts[0] == "tables" and file.suffix != ".py":
         if name.startswith("sentences_"):

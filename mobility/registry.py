@@ -1,8 +1,8 @@
-"""The exercises and joints that there are; what an exercise does is found through it.
+"""The exercises and joints that there are, and what each exercise does.
 
 An exercise is a folder of :mod:`mobility.exercises`, or of another package that names it under the
 entry point ``mobility.exercises``. Its ``exercise.yaml`` says what it is; its modules ``analysis``,
-``documents`` and ``page`` have what it does in its own way. What they leave out is that of the
+``documents`` and ``page`` have what it does in its own way. What they leave out comes from the
 exercise that it is ``like``. Rooms ask the exercise of a session, and none is named elsewhere.
 """
 
@@ -133,7 +133,7 @@ class Trial:
     movement
         Movement that was asked for; None where it is to be recognised.
     sex, age
-        Of the participant; None where unknown.
+        The participant's; None where unknown.
     intervals
         Repetitions that were set by hand; None where they are to be found.
     dataset
@@ -260,7 +260,7 @@ class Page(Protocol):
     def moments(
         self, session: StoredSession, pose: xr.Dataset, findings: Sequence[Finding]
     ) -> list[Moment]:
-        """Choose the moments of which the first page has pictures."""
+        """Choose the moments that the first page shows in pictures."""
 
     def scores(
         self, findings: Sequence[Finding], metrics: xr.Dataset, cite: Callable[[str], Markup]
@@ -334,41 +334,41 @@ def exercises() -> tuple[Exercise, ...]:
         if (folder / "exercise.yaml").is_file()
     )
     others = sorted({point.value for point in entry_points(group=ENTRY_POINTS)} - {*here})
-    made: list[Exercise] = []
+    loaded: list[Exercise] = []
     for package in (*here, *others):
         try:
-            made.append(_made(package, beside=made))
+            loaded.append(_load(package, beside=loaded))
         except Exception as error:
             if package in here:
                 raise
             # It is not ours: whatever is wrong with it, the others go on.
             log.warning("exercise %s is left out: %s", package, " ".join(str(error).split()))
     # An exercise of another package never becomes the usual one.
-    return tuple(sorted(made, key=lambda each: (each.package in others, each.table["order"])))
+    return tuple(sorted(loaded, key=lambda each: (each.package in others, each.table["order"])))
 
 
-def _made(package: str, *, beside: Sequence[Exercise]) -> Exercise:
+def _load(package: str, *, beside: Sequence[Exercise]) -> Exercise:
     table = _read(package)
-    made = Exercise(table["name"], table["slug"], package, table)
+    new = Exercise(table["name"], table["slug"], package, table)
     for each in beside:
-        if {_plain(each.name), _plain(each.slug)} & {_plain(made.name), _plain(made.slug)}:
+        if {_plain(each.name), _plain(each.slug)} & {_plain(new.name), _plain(new.slug)}:
             raise BadInputError(f"exercise.yaml of {package}: {each.package} is called that, too")
     for part in _line(package)[1:]:
         if find_spec(part) is None:
             raise BadInputError(f"exercise.yaml of {package}: like: there is no {part}")
     for name, part in (("findings", "rules"), ("advice", "exercises")):  # one list for all
         others = [tables.load(name), *(each.own_table(name) for each in beside)]
-        taken = {each for table in others for each in table.get(part, {})}
-        if twice := sorted(taken & set(made.own_table(name).get(part, {}))):
+        names_in_use = {each for table in others for each in table.get(part, {})}
+        if twice := sorted(names_in_use & set(new.own_table(name).get(part, {}))):
             raise BadInputError(f"{name}.yaml of {package}: {twice[0]} is the name of another")
     if not package.startswith(f"{_PACKAGE}."):  # those of this package are tested
         check_names(
             table,
-            [each.own_table for each in (*beside, made)],
+            [each.own_table for each in (*beside, new)],
             functions=_misspelt(package),
             what=f"exercise.yaml of {package}",
         )
-    return made
+    return new
 
 
 def _misspelt(package: str) -> Iterator[str]:
@@ -401,16 +401,16 @@ def exercise(name: str | None) -> Exercise:
     BadInputError
         There is none of that name.
     """
-    known = {_plain(each.name): each for each in exercises()}
-    if _plain(name) not in known:
+    by_name = {_plain(each.name): each for each in exercises()}
+    if _plain(name) not in by_name:
         every = ", ".join(f"{each.name!r} ({each.slug})" for each in exercises())
         choice = likely(str(name), names()) or f"; choose one of {every}"
         raise BadInputError.of({"exercise_name": f"there is no {name!r}{choice}"})
-    return known[_plain(name)]
+    return by_name[_plain(name)]
 
 
 def exercise_of(metrics: xr.Dataset | None) -> Exercise:
-    """Exercise that a metrics Dataset is of; of older code, by its kind."""
+    """Exercise of a metrics Dataset; for older code, by its kind."""
     attrs = {} if metrics is None else metrics.attrs
     if name := attrs.get("exercise"):
         return exercise(name)
@@ -424,7 +424,7 @@ def that_have(document: str) -> tuple[Exercise, ...]:
 
 
 def of_single_joints() -> Exercise:
-    """Give the exercise of which single movements can be asked for."""
+    """Give the exercise that measures single movements."""
     return next(each for each in exercises() if each.noun == "movement")
 
 
@@ -440,7 +440,7 @@ def joint_table() -> Mapping[str, Mapping[str, Any]]:
 
 
 def joints_that(what: str) -> tuple[str, ...]:
-    """Joints of which an entry of the table is true: "named_only", "leg", "followed"."""
+    """Joints for which an entry of the table is true: "named_only", "leg", "followed"."""
     return tuple(name for name, entry in joint_table().items() if entry[what])
 
 

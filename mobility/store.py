@@ -97,7 +97,7 @@ class Session(StoredSession):
         return self
 
     def is_current(self) -> bool:
-        """Whether an analysis would give the same now; true of a demo, and of what has none yet."""
+        """Whether an analysis would give the same now; true for a demo and before the first."""
         from mobility.pipeline.analysis import is_current
 
         return is_current(self)
@@ -195,7 +195,7 @@ class Session(StoredSession):
         from mobility.documents import of_session
 
         self.record.require("summary", "a summary")
-        # First, for it brings the metrics up to date.
+        # First: it brings the metrics up to date.
         images = self.report()["knee_movement_phases"]
         return of_session.summary(self, images=images)
 
@@ -209,7 +209,7 @@ class Session(StoredSession):
         return self.record.kind.documents.report(self)
 
     def render_report(self, *, faces: bool | None = None) -> dict[str, Path]:
-        """Render the report unless it is there and its inputs are the same.
+        """Render the report unless it exists with the same inputs.
 
         See :func:`mobility.reports.stored.current_report`.
         """
@@ -218,7 +218,7 @@ class Session(StoredSession):
         return current_report(self, faces=faces)
 
     def report_is_current(self) -> bool:
-        """Whether the report is there and was made of what holds now."""
+        """Whether the report exists and is up to date."""
         from mobility.reports.stored import report_is_current
 
         return report_is_current(self)
@@ -353,7 +353,7 @@ class Store(SessionStore[Session]):
         return references(self)
 
     def reference(self, name: str) -> Reference:
-        """Return one of these; see :func:`mobility.sessions.references.reference`."""
+        """Return one reference; see :func:`mobility.sessions.references.reference`."""
         from mobility.sessions.references import reference
 
         return reference(self, name)

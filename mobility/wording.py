@@ -47,8 +47,8 @@ def listed(names: Sequence[str]) -> str:
 def shortened(names: Iterable[object], *, most: int = 12) -> str:
     """Names with commas, the first of many."""
     each = [str(name) for name in names]
-    shown = ", ".join(each[:most])
-    return f"{shown} and {len(each) - most} more" if len(each) > most else shown or "none"
+    text = ", ".join(each[:most])
+    return f"{text} and {len(each) - most} more" if len(each) > most else text or "none"
 
 
 def both_sides(sided: Sequence[str]) -> str:

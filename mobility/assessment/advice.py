@@ -56,7 +56,7 @@ def advise(findings: Iterable[Finding], *, system: System = "metric") -> tuple[W
     Parameters
     ----------
     findings
-        Of :func:`mobility.assessment.findings.find`; only those that are "found" count.
+        From :func:`mobility.assessment.findings.find`; only those that are "found" count.
     system
         "metric" (cm, kg) or "imperial" (inches, pounds) for lengths and loads.
 
@@ -72,8 +72,8 @@ def advise(findings: Iterable[Finding], *, system: System = "metric") -> tuple[W
         if not because:
             continue
         quantities = {
-            key: in_system(given["value"], given["units"], system=system)
-            for key, given in entry.get("quantities", {}).items()
+            key: in_system(quantity["value"], quantity["units"], system=system)
+            for key, quantity in entry.get("quantities", {}).items()
         }
         works.append(
             Work(

@@ -1,6 +1,6 @@
 """Ratios that compare the sides of the body, in percent.
 
-They explode where both values are small, so they are given only of large ones; the difference in
+They explode where both values are small, so they are given only for large ones; the difference in
 degrees, right less left, is the primary measure.
 """
 
@@ -29,9 +29,9 @@ def asymmetry_index(left: ArrayLike, right: ArrayLike) -> Any:
     ----------
     Robinson, Herzog, Nigg (1987), J Manipulative Physiol Ther 10:172.
     """
-    one, other = np.asarray(left, float), np.asarray(right, float)
-    total = np.where(one + other == 0, np.nan, one + other)
-    return 200 * (other - one) / total
+    left_value, right_value = np.asarray(left, float), np.asarray(right, float)
+    total = np.where(left_value + right_value == 0, np.nan, left_value + right_value)
+    return 200 * (right_value - left_value) / total
 
 
 def limb_symmetry_index(left: ArrayLike, right: ArrayLike) -> Any:
@@ -46,9 +46,9 @@ def limb_symmetry_index(left: ArrayLike, right: ArrayLike) -> Any:
     -------
     Percent, 100 for equal sides; NaN where the larger value is not positive.
     """
-    one, other = np.asarray(left, float), np.asarray(right, float)
-    larger = np.maximum(one, other)
-    return 100 * np.minimum(one, other) / np.where(larger > 0, larger, np.nan)
+    left_value, right_value = np.asarray(left, float), np.asarray(right, float)
+    larger = np.maximum(left_value, right_value)
+    return 100 * np.minimum(left_value, right_value) / np.where(larger > 0, larger, np.nan)
 
 
 def symmetry_angle(left: ArrayLike, right: ArrayLike) -> Any:

@@ -63,8 +63,7 @@ def in_body_axes(points: Array, hip: int) -> tuple[Array, Array]:
 def lean_at_rest(pose: xr.Dataset, repetitions: xr.Dataset) -> float:
     """Angle of the trunk to the vertical in degrees: median of the standing frames.
 
-    Without any, of the starts and ends of repetitions that the recording does not cut off; NaN
-    where nothing of both is seen.
+    Without any, the starts and ends of repetitions that are not cut off; NaN without these too.
     """
     points = points_of(pose, ["hip", "shoulder"]).mean(axis=2)
     trunk = points[:, 1] - points[:, 0]
@@ -89,7 +88,7 @@ def median_of(values: Array) -> Array:
     """Median over the first axis of the values that are not NaN; NaN where there are none."""
     if not len(values):
         return np.full(values.shape[1:], np.nan)
-    # Thrice as fast as nanmedian, and without its warning.
+    # Three times as fast as nanmedian, and without its warning.
     ordered = np.sort(values, axis=0)  # NaN last
     count = (~np.isnan(values)).sum(axis=0)[np.newaxis]
     middle = [

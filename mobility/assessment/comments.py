@@ -58,7 +58,7 @@ def comments(
     system
         "metric" (cm, kg) or "imperial" (inches, pounds); angles are in degrees in both.
     height_m, weight_kg
-        Of the participant, where they are known; named to the professional.
+        The participant's, where they are known; named to the professional.
     verdict
         On the recording, which rules out comments; by default from the warnings of the metrics.
 
@@ -226,16 +226,16 @@ def _indices(metrics: xr.Dataset, level: Level) -> list[str]:
                 reason = tables.sentence("comments.index.too_little")
             sentences.append(tables.sentence("comments.index.none", index=words, reason=reason))
             continue
-        shown = tables.sentence("comments.index.value", value=value)
+        in_words = tables.sentence("comments.index.value", value=value)
         if f"{name}_interval" in metrics:
             low, high = (float(bound) for bound in metrics[f"{name}_interval"])
-            shown = tables.sentence("comments.index.between", value=value, low=low, high=high)
+            in_words = tables.sentence("comments.index.between", value=value, low=low, high=high)
         absent = parts_left_out(metrics, name)[1]
         sentences.append(
             tables.sentence(
                 "comments.index.part" if absent else "comments.index.whole",
                 index=words,
-                value=shown,
+                value=in_words,
                 absent=listed(absent),
             )
         )
@@ -244,11 +244,11 @@ def _indices(metrics: xr.Dataset, level: Level) -> list[str]:
 
 def parts_left_out(metrics: xr.Dataset, name: str) -> tuple[float, list[str]]:
     """Give the share of the parts in an index, and the names of the others."""
-    given = metrics.get(f"{name}_part_score")
-    if given is None or f"{name}_coverage" not in metrics:
+    scores = metrics.get(f"{name}_part_score")
+    if scores is None or f"{name}_coverage" not in metrics:
         return 1.0, []
-    (dim,) = map(str, given.dims)
-    points = zip(given[dim].values, given.values, strict=True)
+    (dim,) = map(str, scores.dims)
+    points = zip(scores[dim].values, scores.values, strict=True)
     absent = [str(part).replace("_", " ") for part, each in points if not math.isfinite(each)]
     return float(metrics[f"{name}_coverage"]), absent
 

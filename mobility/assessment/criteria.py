@@ -128,8 +128,8 @@ def fms_deep_squat(metrics: xr.Dataset, *, view: str | None = None) -> xr.Datase
 
     Notes
     -----
-    Of two sides the worse decides, as in the findings. The errors of different criteria are taken
-    as independent, so that the joint probability is their product.
+    The worse side decides, as in the findings. The errors of different criteria are taken as
+    independent, so that the joint probability is their product.
 
     References
     ----------
@@ -141,11 +141,11 @@ def fms_deep_squat(metrics: xr.Dataset, *, view: str | None = None) -> xr.Datase
         name: _fault(metrics, criterion, criterion["fails"], view)
         for name, criterion in entry["criteria"].items()
     }
-    probability = np.array([1.0 - one.probability for one in faults.values()])
+    probability = np.array([1.0 - fault.probability for fault in faults.values()])
     score, uncertain = _verdict(entry, probability)
     joint = float(np.prod(probability))
     about = {
-        **_about(entry, faults, quantity="fms"),
+        **_attributes(entry, faults, quantity="fms"),
         "verdict": entry["verdicts"][score]
         + (f": {listed(uncertain)} uncertain" if uncertain else ""),
         "score": score,
@@ -219,11 +219,12 @@ def compensations(metrics: xr.Dataset, *, view: str | None = None) -> xr.Dataset
     table = tables.load("criteria")
     entry = table["compensations"]
     faults = {
-        name: _fault(metrics, one, one["found"], view) for name, one in entry["assessed"].items()
+        name: _fault(metrics, compensation, compensation["found"], view)
+        for name, compensation in entry["assessed"].items()
     }
     unseen = {name: why for name, why in entry["not_assessed"].items() if name != "source"}
     about = {
-        **_about(entry, faults, quantity="compensation"),
+        **_attributes(entry, faults, quantity="compensation"),
         "not_assessed": json.dumps(unseen),
         "thresholds": _thresholds(entry["assessed"], "found"),
         "long_name": "overhead squat, probability of a compensation",
@@ -232,7 +233,7 @@ def compensations(metrics: xr.Dataset, *, view: str | None = None) -> xr.Dataset
         {
             "compensation_probability": (
                 "compensation",
-                np.array([one.probability for one in faults.values()]),
+                np.array([fault.probability for fault in faults.values()]),
                 about,
             )
         },
@@ -243,9 +244,9 @@ def compensations(metrics: xr.Dataset, *, view: str | None = None) -> xr.Dataset
 
 def _fault(metrics: xr.Dataset, entry: Mapping[str, Any], side: str, view: str | None) -> _Fault:
     """Probability that a metric, on any side of the body, is beyond its threshold."""
-    given = estimate(metrics, entry["measure"])
-    each = np.atleast_1d(probability_of(given.value, given.sd, entry["threshold"], side=side))
-    chosen, note = seen_sides(given, view)
+    metric = estimate(metrics, entry["measure"])
+    each = np.atleast_1d(probability_of(metric.value, metric.sd, entry["threshold"], side=side))
+    chosen, note = seen_sides(metric, view)
     if chosen:
         if np.isnan(each[chosen]).any():
             return _Fault(np.nan, tables.sentence("reasons.no_error"))
@@ -265,10 +266,10 @@ def _thresholds(entries: Mapping[str, Any], side: str) -> str:
     )
 
 
-def _about(
+def _attributes(
     entry: Mapping[str, Any], faults: Mapping[str, _Fault], *, quantity: str
 ) -> dict[str, Any]:
-    notes = {name: one.note for name, one in faults.items() if one.note}
+    notes = {name: fault.note for name, fault in faults.items() if fault.note}
     about: dict[str, Any] = {
         "units": "1",
         "group": "",

@@ -49,7 +49,7 @@ def estimate(metrics: xr.Dataset, name: str) -> Estimate:
     metrics
         Metrics Dataset.
     name
-        Of a metric over nothing or over sides; one that is absent is NaN.
+        Name of a metric over nothing or over sides; one that is absent is NaN.
 
     Raises
     ------
@@ -94,7 +94,7 @@ def reason_missing(
     Parameters
     ----------
     variables, attrs
-        Of the metrics Dataset; as plain variables, because a table asks for thousands of values.
+        The metrics Dataset's; as plain variables, because a table asks for thousands of values.
     name
         A metric that is there.
     side
@@ -105,7 +105,7 @@ def reason_missing(
     if count == 0:
         return tables.sentence("reasons.no_repetition")
     variable = variables[name]
-    # First, as with too few repetitions no view would give a spread.
+    # First: with too few repetitions no view would give a spread.
     spread = variable.attrs.get("kind") == "variability"
     if spread and count < least_for_spread():
         return too_few_for_spread()
@@ -124,14 +124,14 @@ def without_hidden_side(angles: xr.Dataset, metrics: xr.Dataset) -> xr.Dataset:
     hidden = metrics.attrs.get(HIDDEN_SIDE)
     if not hidden:
         return angles
-    shown = angles["side"] != hidden
+    is_seen = angles["side"] != hidden
     return angles.map(
-        lambda angle: angle.where(shown) if "side" in angle.dims else angle, keep_attrs=True
+        lambda angle: angle.where(is_seen) if "side" in angle.dims else angle, keep_attrs=True
     )
 
 
 def side_shown(metrics: xr.Dataset, name: str, *, otherwise: Callable[[], str]) -> str:
-    """Choose the side of which a page shows a metric that has sides.
+    """Choose the side that a page shows of a metric with sides.
 
     Parameters
     ----------
@@ -150,24 +150,24 @@ def side_shown(metrics: xr.Dataset, name: str, *, otherwise: Callable[[], str]) 
     """
     if hidden := metrics.attrs.get(HIDDEN_SIDE):
         return other_side(str(hidden))
-    given = estimate(metrics, name)
-    measured = np.flatnonzero(np.isfinite(np.atleast_1d(given.value)))
-    if given.value.ndim and len(measured) == 1:
+    metric = estimate(metrics, name)
+    measured = np.flatnonzero(np.isfinite(np.atleast_1d(metric.value)))
+    if metric.value.ndim and len(measured) == 1:
         return SIDES[int(measured[0])]
-    if len(measured) == len(SIDES) and np.isfinite(given.sd).all():
+    if len(measured) == len(SIDES) and np.isfinite(metric.sd).all():
         surer = tables.load("measures")["limits"]["surer_side"]["value"]
-        if given.sd.max() > surer * given.sd.min():
-            return SIDES[int(np.argmin(given.sd))]
+        if metric.sd.max() > surer * metric.sd.min():
+            return SIDES[int(np.argmin(metric.sd))]
     return otherwise()
 
 
-def seen_sides(given: Estimate, view: str | None) -> tuple[list[int], str]:
+def seen_sides(metric: Estimate, view: str | None) -> tuple[list[int], str]:
     """Say which sides of an estimate may stand for the subject, and why not both.
 
     Parameters
     ----------
-    given
-        Of a metric over sides, or over nothing.
+    metric
+        A metric over sides, or over nothing.
     view
         Name of the view (:func:`mobility.view.trial_view`); None where it is unknown.
 
@@ -177,15 +177,15 @@ def seen_sides(given: Estimate, view: str | None) -> tuple[list[int], str]:
         Both sides where both have values. A single one only if the camera stands at that side,
         which `note` says. Else none, and `note` is the reason.
     """
-    values = np.atleast_1d(given.value)
+    values = np.atleast_1d(metric.value)
     measured = np.flatnonzero(np.isfinite(values))
     if len(measured) == len(values):
         return [int(i) for i in measured], ""
     if not len(measured) or len(values) == 1:
-        return [], given.reason
+        return [], metric.reason
     side = SIDES[int(measured[0])]
     if view in SIDES and view == side:
         return [int(measured[0])], tables.sentence("reasons.near_side_only", side=side)
-    other = SIDES[1 - int(measured[0])]
-    missing = tables.sentence("reasons.other_side_missing", side=other, reason=given.reason)
+    unmeasured = SIDES[1 - int(measured[0])]
+    missing = tables.sentence("reasons.other_side_missing", side=unmeasured, reason=metric.reason)
     return [], missing

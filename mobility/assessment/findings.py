@@ -92,9 +92,9 @@ def find(metrics: xr.Dataset) -> tuple[Finding, ...]:
 
     The probability that a value is below, above or outside of a threshold is that of
     :func:`mobility.assessment.criteria.probability_of`, whatever the view: its error is in the
-    ``_sd``. Of a standard deviation x over n repetitions, (n - 1) x² / σ² is distributed as χ²
-    with n - 1 degrees of freedom. The error s is the metric's ``_sd``. A fault is "found" or
-    "not found" as :func:`mobility.assessment.criteria.is_stated` says, and else "cannot be told".
+    ``_sd``. For a standard deviation x over n repetitions, (n - 1) x² / σ² is distributed as χ²
+    with n - 1 degrees of freedom. The error s is the metric's ``_sd``. A fault is "found" or "not
+    found" as :func:`mobility.assessment.criteria.is_stated` says, and else "cannot be told".
 
     Parameters
     ----------
@@ -173,7 +173,8 @@ def excess(finding: Finding) -> float:
 
     With d the excess of the value and s the standard deviation of its error,
     :math:`E[\max(0, N(d, s))] = d \Phi(d/s) + s \varphi(d/s)`: a small excess that is certain
-    counts less than a large one that is likely. Of a standard deviation over repetitions, d itself.
+    counts less than a large one that is likely. For a standard deviation over repetitions it is d
+    itself.
     """
     if finding.value is None or finding.threshold is None or finding.interval is None:
         return 0.0
@@ -207,7 +208,7 @@ def label(finding: Finding) -> str:
 
 def in_units(value: float, rule: Mapping[str, Any]) -> str:
     """Write a value in the unit of a rule, as the rule shows it."""
-    return f"{_digits(value, rule)}{_shown(rule)['suffix']}"
+    return f"{_digits(value, rule)}{_number_format(rule)['suffix']}"
 
 
 def interval_text(interval: tuple[float, float], rule: Mapping[str, Any]) -> str:
@@ -218,11 +219,11 @@ def interval_text(interval: tuple[float, float], rule: Mapping[str, Any]) -> str
 
 def _digits(value: float, rule: Mapping[str, Any]) -> str:
     """Write a value in the unit of a rule, without that unit."""
-    shown = _shown(rule)
-    return formatting.rounded(value * shown.get("scale", 1), shown["digits"])
+    style = _number_format(rule)
+    return formatting.rounded(value * style.get("scale", 1), style["digits"])
 
 
-def _shown(rule: Mapping[str, Any]) -> Mapping[str, Any]:
+def _number_format(rule: Mapping[str, Any]) -> Mapping[str, Any]:
     digits, suffix = formatting.digits_and_suffix(rule["unit"])
     return {"digits": digits, "suffix": suffix, **rule.get("shown", {})}
 
@@ -395,7 +396,7 @@ def _measured(finding: Finding, rule: Mapping[str, Any]) -> str:
     text = in_units(finding.value, rule)
     if finding.interval is not None and finding.units != "count":
         text = f"{text} ({interval_text(finding.interval, rule)})"
-    suffix = str(_shown(rule)["suffix"])
+    suffix = str(_number_format(rule)["suffix"])
     if len(suffix) > 3:
         text = f"{text.replace(suffix, '')}{suffix}"
     return f"{finding.side} {text}" if finding.side else text

@@ -60,7 +60,7 @@ def score_of(excess: Array | float, large: float) -> Array:
 
 
 def is_current(metrics: xr.Dataset, name: str) -> bool:
-    """Whether an index is there, of the version that ``tables/indices.yaml`` defines."""
+    """Whether an index exists, in the version that ``tables/indices.yaml`` defines."""
     index, defined = metrics.get(name), tables.load("indices")[name]["version"]
     return index is not None and index.attrs.get("version") == defined
 
@@ -124,12 +124,12 @@ def _index(metrics: xr.Dataset, name: str, dim: str) -> xr.Dataset:
         certain = [side for side in sides if side.status != "cannot be told"]
         measured = [side for side in sides if side.interval is not None]
         if certain:
-            parts[key] = part = _drawn(certain, float(entry["large"]), rng)
+            parts[key] = part = _draws(certain, float(entry["large"]), rng)
         else:
             notes[key] = sides[0].reason
             # A separate generator: the other parts have the same draws with this part and without.
             separate_rng = np.random.default_rng(0)
-            part = _drawn(measured, float(entry["large"]), separate_rng) if measured else nothing
+            part = _draws(measured, float(entry["large"]), separate_rng) if measured else nothing
             part = part._replace(score=nothing.score)
         each.append(part)
     coverage = len(parts) / len(entries)
@@ -141,8 +141,7 @@ def _index(metrics: xr.Dataset, name: str, dim: str) -> xr.Dataset:
     elif coverage < table["smallest_coverage"]["value"]:
         count = {"known": len(parts), "parts": len(entries)}
         why = tables.sentence("reasons.index_few_parts", **count)
-    given = not why
-    total = np.min([part.score for part in parts.values()], axis=0) if given else np.array([np.nan])
+    total = np.array([np.nan]) if why else np.min([part.score for part in parts.values()], axis=0)
     about: dict[str, Any] = {
         "units": "1",
         "group": "",
@@ -170,7 +169,7 @@ def _index(metrics: xr.Dataset, name: str, dim: str) -> xr.Dataset:
     return _dataset(name, dim, list(entries), about, variables, metrics)
 
 
-def _drawn(measured: Sequence[Finding], large: float, rng: np.random.Generator) -> _Part:
+def _draws(measured: Sequence[Finding], large: float, rng: np.random.Generator) -> _Part:
     """Draws of the score of the worst side, from values and errors of the findings."""
     rules = tables.load("findings")["rules"]
     sides = []

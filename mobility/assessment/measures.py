@@ -77,7 +77,7 @@ def measure(
     Parameters
     ----------
     pose, angles, repetitions
-        As of :func:`mobility.overhead_squat`, which says what each metric is.
+        As for :func:`mobility.overhead_squat`, which says what each metric is.
     exercise
         Whose picks (``measures`` of its ``exercise.yaml``) are measured.
     operation
@@ -169,7 +169,7 @@ def _add_angles(
     *,
     exercise: Exercise,
 ) -> None:
-    """Add what is made of the joint angles."""
+    """Add the metrics of the joint angles."""
     entries = picked(exercise, "angles")
     rep_frames = between(repetitions["time"], repetitions["start"], repetitions["end"])
     accepted = repetitions["accepted"].values.astype(bool)
@@ -330,7 +330,7 @@ def _add_knee_movement(
             over = over_repetitions(bottom, bottom_sd, accepted)
             add(metrics, name, "at_bottom", *over, statistic, suffix=" at the bottom")
         if name == "knee_ankle_separation_ratio":
-            # Of the trial, as before the first repetition there may be no standing.
+            # Over the whole trial: there may be no standing before the first repetition.
             rest = median_within(value, sd, standing)
             add(metrics, name, "standing", *rest, "median in standing", suffix=" in standing")
     _add_notes(metrics, movement)

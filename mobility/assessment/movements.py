@@ -73,9 +73,9 @@ def movement_of(joint: str, *, plane: Plane, direction: str, weight_bearing: boo
     Parameters
     ----------
     joint
-        Of the table ``movements``.
+        A joint of the table ``movements``.
     plane
-        Of the body.
+        A plane of the body.
     direction
         "flexion", "abduction", ...; or which end of the signed angle is its end of range,
         "largest" or "smallest".

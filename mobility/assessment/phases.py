@@ -59,17 +59,17 @@ def phase_frames(repetitions: xr.Dataset) -> xr.DataArray:
     frames = np.zeros((repetitions.sizes["rep"], len(PHASES), time.size), bool)
     previous_end = -np.inf
     for rep in range(repetitions.sizes["rep"]):
-        one = {name: float(repetitions[name][rep]) for name in ("start", "bottom", "end")}
-        earliest = max(previous_end, one["start"] - limits["standing_window_s"]["value"])
+        repetition = {name: float(repetitions[name][rep]) for name in ("start", "bottom", "end")}
+        earliest = max(previous_end, repetition["start"] - limits["standing_window_s"]["value"])
         seen = {1: bool(repetitions["start_seen"][rep]), 3: bool(repetitions["end_seen"][rep])}
         if seen[1]:
-            frames[rep, 0] = within(time, earliest, one["start"]) & standing
+            frames[rep, 0] = within(time, earliest, repetition["start"]) & standing
         frames[rep, 2] = within(
             time, float(repetitions["bottom_start"][rep]), float(repetitions["bottom_end"][rep])
         )
         for phase, first, last in (
-            (1, one["start"], one["bottom"]),
-            (3, one["bottom"], one["end"]),
+            (1, repetition["start"], repetition["bottom"]),
+            (3, repetition["bottom"], repetition["end"]),
         ):
             inside = within(time, first, last) & np.isfinite(height)
             if not inside.any() or not seen[phase]:
@@ -78,7 +78,7 @@ def phase_frames(repetitions: xr.Dataset) -> xr.DataArray:
             distance = np.where(inside, np.abs(height - (top + low) / 2), np.inf)
             near = distance <= limits["mid_phase_band"]["value"] * (top - low)
             frames[rep, phase] = near if near.any() else distance == distance.min()
-        previous_end = one["end"]
+        previous_end = repetition["end"]
     return xr.DataArray(
         frames,
         dims=("rep", "phase", "time"),

@@ -42,12 +42,12 @@ def values_and_sd(
     -------
     values, sd
         By name. The sd is the root mean square, over draws of all landmark positions, of what the
-        quantity deviates from its value. Of a fitted body the draws are its ``position_draws``,
+        quantity deviates from its value. For a fitted body the draws are its ``position_draws``,
         and the sd, times the factor of the metric in ``tables/expected_error.yaml``, is
         interpolated from the knots. Else draws (of a fixed seed, with the covariance of the sample
-        made exact) move each landmark by independent errors in the image plane and
-        in depth, whose sizes are in ``tables/measures.yaml``; the errors last through a
-        phase, but those of the standing frames are others.
+        made exact) move each landmark by independent errors in the image plane and in depth, whose
+        sizes are in ``tables/measures.yaml``; the errors last through a phase, but those of the
+        standing frames are others.
     """
     points = points_of(pose, joints)
     values = dict(kernel(points, points[standing]))
@@ -133,10 +133,10 @@ def _root_mean_square(
     total = {name: np.zeros(np.shape(each)) for name, each in value.items()}
     counts = {name: np.zeros(np.shape(each)) for name, each in value.items()}
     count = 0
-    for one in drawn:
+    for draw in drawn:
         count += 1
         for name, each in value.items():
-            off = np.asarray(one[name]) - each
+            off = np.asarray(draw[name]) - each
             counts[name] += np.isfinite(off)
             total[name] += np.nan_to_num(off) ** 2
     return {

@@ -36,11 +36,11 @@ class ReferenceRange:
         Standard deviation between people; NaN where the source gives none. Without it there is
         neither a percentile nor a z score.
     lowest, highest
-        Of the means of the groups that come into question; both are `mean` where it is one.
+        Least and largest mean of the groups in question; both are `mean` where there is only one.
     statistic
         "mean", or what else `mean` is.
     sex, age
-        Of the group: None where the study pools them, or several groups come into question.
+        Those of the group: None where the study pools them, or several groups come into question.
     sample, n, instrument, source
         Whom the study measured, how many, with what, and where it is published.
     note
@@ -176,9 +176,9 @@ def _range_of(
 ) -> ReferenceRange:
     row, study = rows[0], studies[rows[0]["study"]]
     means = [float(each["mean"]) for each in rows]
-    one = len(rows) == 1
+    is_one_group = len(rows) == 1
     notes = []
-    if not one:
+    if not is_one_group:
         unknown = [name for name, value in (("sex", sex), ("age", years)) if value is None]
         words = {"unknown": listed(unknown), "count": len(rows)}
         notes.append(tables.sentence("reasons.reference.groups", **words))
@@ -199,13 +199,13 @@ def _range_of(
         angle=row["angle"],
         kind=study["kind"],
         study=row["study"],
-        mean=means[0] if one else math.nan,
-        sd=math.nan if not one or row["sd"] is None else float(row["sd"]),
+        mean=means[0] if is_one_group else math.nan,
+        sd=math.nan if not is_one_group or row["sd"] is None else float(row["sd"]),
         lowest=min(means),
         highest=max(means),
         statistic=study["statistic"],
-        sex=row["sex"] if one else None,
-        age=tuple(row["age"]) if one and row["age"] else None,
+        sex=row["sex"] if is_one_group else None,
+        age=tuple(row["age"]) if is_one_group and row["age"] else None,
         sample=study["sample"],
         n=study["n"],
         instrument=study["instrument"],

@@ -13,7 +13,7 @@ from mobility.errors import BadInputError
 Array = NDArray[np.float64]
 
 CUTOFF_HZ = 10.0
-"""Highest frequency of which the spectral arc length is taken."""
+"""Highest frequency of the spectral arc length."""
 
 
 _THRESHOLD = 0.05
@@ -163,9 +163,9 @@ def hip_smoothness(pose: xr.Dataset, repetitions: xr.Dataset) -> tuple[dict[str,
         f"{phase}_{kind}": np.full(count, np.nan) for phase in PHASES for kind in ("sparc", "ldlj")
     }
     for rep in range(count):
-        one = repetitions.isel(rep=rep)
+        repetition = repetitions.isel(rep=rep)
         for phase, seen in zip(PHASES, ("start_seen", "end_seen"), strict=True):
-            window = _window(one, phase, time, height) if bool(one[seen]) else None
+            window = _window(repetition, phase, time, height) if bool(repetition[seen]) else None
             if window is None:
                 continue
             speed = _speed(time, height, window)
@@ -177,8 +177,8 @@ def hip_smoothness(pose: xr.Dataset, repetitions: xr.Dataset) -> tuple[dict[str,
 def bandwidth(pose: xr.Dataset) -> float:
     """Highest frequency, Hz, that the positions of a pose can have.
 
-    That of the low-pass filter in its history, half of the rate of the knots of a fitted body, and
-    half of the frame rate.
+    The lowest of the cutoff of its low-pass filter, half of the rate of the knots of a fitted body,
+    and half of the frame rate.
     """
     highest = [0.5 / float(np.median(np.diff(pose["time"].to_numpy())))]
     cleaned = [e for e in provenance.history(pose) if e["operation"] == "clean_pose"]
@@ -195,10 +195,12 @@ def _height(points: Array) -> Array:
     return rise
 
 
-def _window(one: xr.Dataset, phase: str, time: Array, height: Array) -> tuple[float, float] | None:
+def _window(
+    repetition: xr.Dataset, phase: str, time: Array, height: Array
+) -> tuple[float, float] | None:
     """First and last moment of a phase; None where too much of it is missing."""
     start, bottom_start, bottom, bottom_end, end = (
-        float(one[name]) for name in ("start", "bottom_start", "bottom", "bottom_end", "end")
+        float(repetition[name]) for name in ("start", "bottom_start", "bottom", "bottom_end", "end")
     )
     first, last = (start, bottom) if phase == "descent" else (bottom, end)
     times = time[np.isfinite(height)]

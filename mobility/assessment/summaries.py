@@ -82,8 +82,8 @@ def _each_window(
     coords = {dim: frames[dim] for dim in over if dim in frames.coords}
     coords |= {dim: value[dim] for dim in rest if dim in value.coords}
     reduced_value, reduced_sd = (
-        xr.DataArray(part, dims=[*over, *rest], coords=coords, attrs=of.attrs)
-        for part, of in zip(reduced_values, (value, sd), strict=True)
+        xr.DataArray(part, dims=[*over, *rest], coords=coords, attrs=source.attrs)
+        for part, source in zip(reduced_values, (value, sd), strict=True)
     )
     return reduced_value, reduced_sd
 

@@ -1,8 +1,8 @@
 """How far the numbers of a trial may be off: absolute, from standing, and between the sides.
 
-The error of an angle of a fitted body is mostly one bias of the whole trial. What it has at
-standing and at the bottom alike cancels in their difference, and what both sides have alike in
-that of the sides: how much that is, the draws of the fit say, and it may be little.
+The error of an angle of a fitted body is mostly one bias of the whole trial. The part that standing
+and bottom share cancels in their difference, and the part that both sides share in theirs; the
+draws of the fit say how much that is, and it may be little.
 """
 
 from __future__ import annotations
@@ -34,18 +34,18 @@ def trial_errors(fitted: xr.Dataset, repetitions: xr.Dataset) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        Over ``rep`` and, but for the last, of angles with sides over ``side``:
         ``<angle>_absolute`` of the mean of the bottom, ``<angle>_from_standing`` of bottom minus
-        standing, ``<angle>_sides`` of right minus left at the bottom. Each is the root mean square
-        over the draws of what the number deviates, times the factor of
-        :func:`~mobility.kinematics.expected_error.trial_factors`, and, where the legs are not
-        seen, with what the table says of that in quadrature. NaN where a phase has no frame.
+        standing, ``<angle>_sides`` of right minus left at the bottom; over ``rep`` and, but for the
+        last, ``side``. Each is the root mean square over the draws of what the number deviates,
+        times the factor of :func:`~mobility.kinematics.expected_error.trial_factors`, and, where
+        the legs are not seen, with what the table says of that in quadrature. NaN where a phase has
+        no frame.
 
     Notes
     -----
     The mean over the knots of a phase is taken within each draw, that over repetitions is not: the
-    draws vary more from one repetition to the next than the errors do, and what these vary is in
-    the spread of the values.
+    draws vary more between repetitions than the errors, whose variation is in the spread of the
+    values.
     """
     frames = phase_frames(repetitions)
     time, draws = fitted["time"].to_numpy(), angle_deviations(fitted)

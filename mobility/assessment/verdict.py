@@ -168,8 +168,8 @@ def judge(
         The document of :func:`mobility.capture.quality.capture_quality`. None where there is none:
         then the warnings alone decide.
     metrics
-        Of the squat, or of the single joints. Of a squat the verdict says how many of the checks
-        (:func:`mobility.assessment.findings.find`) gave a result.
+        Metrics of the squat or the single joints. For a squat the verdict says how many of the
+        checks (:func:`mobility.assessment.findings.find`) gave a result.
 
     exercise
         What was to be shown; by default that of the `metrics`.
@@ -234,7 +234,7 @@ def _verdict_from(reasons_given: Sequence[Reason], exercise: Exercise) -> Verdic
     reasons = list(once.values())
     level = reasons[0].level
     worst = [each for each in reasons if each.level == level]
-    if level == "not_this_exercise":  # what is no squat at all explains the rest
+    if level == "not_this_exercise":  # that it is no squat explains the rest
         worst = [each for each in worst if "findings" in each.rules_out][:1] or worst
     rules_out = frozenset(exercise.table["parts"]).intersection(
         *[frozenset().union(*(each.rules_out for each in reasons_given))]
@@ -269,7 +269,7 @@ def headline(level: Level, exercise: Exercise) -> str:
 
 
 def _reason(
-    entry: Mapping[str, Any], level: Level, why: str, *, second: bool, do: str = ""
+    entry: Mapping[str, Any], level: Level, why: str, *, second: bool, what_to_do: str = ""
 ) -> Reason:
     always = tables.load("verdict")["levels"][level].get("rules_out", ())
     about = entry.get("about", why)
@@ -277,7 +277,7 @@ def _reason(
         level=level,
         why=tables.sentence("comments.verdict.second_camera", why=why) if second else why,
         about=f"second {about}" if second else about,
-        what_to_do=do or entry.get("do", ""),
+        what_to_do=what_to_do or entry.get("do", ""),
         rules_out=frozenset((*always, *entry.get("rules_out", ()))),
         sides_in_doubt=entry.get("sides_in_doubt", False),
     )
@@ -287,10 +287,10 @@ def _reasons_of_warnings(
     warnings: Iterable[AnalysisWarning], exercise: Exercise
 ) -> Iterator[Reason]:
     """Reasons in the order of the table, which lists the most telling warnings first."""
-    given = list(warnings)
+    every = list(warnings)
     for code, entry in tables.load("verdict")["warnings"].items():
         yield from (
-            _reason_of_warning(w, exercise) for w in given if w.code == code and "level" in entry
+            _reason_of_warning(w, exercise) for w in every if w.code == code and "level" in entry
         )
 
 
@@ -303,9 +303,9 @@ def _reason_of_warning(warning: AnalysisWarning, exercise: Exercise) -> Reason:
         why = entry["is"].format(**warning.values)
     except KeyError:  # of older code, which kept the message only
         why = warning.message.strip(" .")
-    do = advice.format(**warning.values)
+    what_to_do = advice.format(**warning.values)
     second = warning.values.get("seen_by", 1) > 1
-    reason = _reason(entry, entry["level"], why, second=second, do=do)
+    reason = _reason(entry, entry["level"], why, second=second, what_to_do=what_to_do)
     looks = entry.get("looks_like", {}).get(warning.values.get("looks", ""), "")
     return replace(reason, looks_like=looks)
 
@@ -336,29 +336,31 @@ def _reasons_of_checks(quality: Mapping[str, Any], *, joints: bool) -> Iterator[
             level = _LEVEL_OF_CHECK.get(str(check.get("verdict")))
             if level is None:
                 continue
-            for one, its, do in _faults(name, entry, check, level, joints=joints):
-                yield _reason(one, its, one["is"], second=seen is second, do=do)
+            for fault, fault_level, advice in _faults(name, entry, check, level, joints=joints):
+                yield _reason(
+                    fault, fault_level, fault["is"], second=seen is second, what_to_do=advice
+                )
 
 
 def _faults(
     name: str, entry: Mapping[str, Any], check: Mapping[str, Any], level: Level, *, joints: bool
 ) -> Iterator[tuple[Mapping[str, Any], Level, str]]:
     """Give entry, level and advice of each fault that a check found."""
-    do = str(check.get("advice") or "")
+    advice = str(check.get("advice") or "")
     if name == "view":
         seen = str(check.get("name", UNKNOWN))
         kind = seen if seen == UNKNOWN else view_kind(seen)
-        yield entry["joints" if joints else kind], level, do
+        yield entry["joints" if joints else kind], level, advice
     elif name == "framing":
-        yield from _faults_of_framing(entry, check, level, do, joints=joints)
+        yield from _faults_of_framing(entry, check, level, advice, joints=joints)
     else:
-        yield {**entry, **entry.get(str(check["verdict"]), {})}, level, do
+        yield {**entry, **entry.get(str(check["verdict"]), {})}, level, advice
 
 
 def _faults_of_framing(
-    entry: Mapping[str, Any], check: Mapping[str, Any], level: Level, do: str, *, joints: bool
+    entry: Mapping[str, Any], check: Mapping[str, Any], level: Level, advice: str, *, joints: bool
 ) -> Iterator[tuple[Mapping[str, Any], Level, str]]:
-    """Faults of the framing, separately for each part of the body except of single joints."""
+    """Faults of the framing, for each part of the body; for single joints as a whole."""
     framing = tables.load("capture_quality")["framing"]
     limits = framing["share"]["above"]
     outside = {} if joints else check.get("outside") or {}
@@ -367,11 +369,11 @@ def _faults_of_framing(
         if share is None or part not in entry or not share > limits["poor"]:
             continue
         any_part = True
-        its: Level = "unusable" if share > limits["unusable"] else "limited"
-        one = {**entry[part], **entry[part].get(its, {})}
-        yield one, one.get("level", its), framing["advice"][part]
+        part_level: Level = "unusable" if share > limits["unusable"] else "limited"
+        part_entry = {**entry[part], **entry[part].get(part_level, {})}
+        yield part_entry, part_entry.get("level", part_level), framing["advice"][part]
     if not any_part:
-        yield entry["joints"], level, do
+        yield entry["joints"], level, advice
 
 
 def warning_lines(warnings: Sequence[AnalysisWarning]) -> list[str]:

@@ -1,8 +1,8 @@
 """What a batch is to do: a CSV file with a row for each video, or a folder of videos.
 
-Every row is checked before anything runs. All problems of a table are told at once, each with its
-row and column; in a folder, to which anybody may add, a bad file is left to its own row. What is
-checked needs no decoding of the whole video, only its hash.
+Every row is checked before anything runs. All problems of a table are reported at once, each with
+its row and column; in a folder, to which anybody may add, a bad file is left to its own row. The
+checks decode no whole video; they only need its hash.
 """
 
 from __future__ import annotations
@@ -52,9 +52,8 @@ _MOST_NAMED, _LONGEST_NAMED = 5, 40
 class Row:
     """One piece of work.
 
-    The session of a row has an id made of what the row is of: the videos and their calibration, the
-    participant and the exercise. So the same row finds its session again, in any batch and on any
-    machine.
+    The id of a row's session is made of the videos and their calibration, the participant and the
+    exercise. So the same row finds its session again, in any batch and on any machine.
     """
 
     number: int
@@ -107,15 +106,15 @@ class ManifestError(BadInputError):
     """A manifest cannot be run; all problems are in ``problems``."""
 
     def __init__(self, manifest: Path, problems: Sequence[Problem]) -> None:
-        found = sorted(problems, key=lambda problem: problem.row)
-        number = "1 problem" if len(found) == 1 else f"{len(found)} problems"
+        ordered = sorted(problems, key=lambda problem: problem.row)
+        number = "1 problem" if len(ordered) == 1 else f"{len(ordered)} problems"
         fields: dict[str, list[str]] = {}
-        for problem in found:
+        for problem in ordered:
             fields.setdefault(f"row {problem.row}, column {problem.column}", []).append(
                 problem.message
             )
         super().__init__(f"{manifest}: {number}; nothing was run", fields)
-        self.problems = found
+        self.problems = ordered
 
 
 def read_manifest(
@@ -126,16 +125,16 @@ def read_manifest(
 ) -> Sequence[Row | Refused]:
     """Read and check what a batch is to do; `participant` and `exercise` where no row says it.
 
-    A CSV file with the columns `COLUMNS`, of which only ``video`` must be there, and paths as seen
-    from its folder: all its problems are raised at once. Or a folder, of which every video is a
-    row, and the name of a subfolder the participant: a file that cannot be read, or is the same as
-    another one, is refused alone.
+    A CSV file has the columns `COLUMNS`, of which only ``video`` is needed, and paths as seen from
+    its folder: all its problems are raised at once. In a folder every video is a row, and the name
+    of a subfolder is the participant: a file that cannot be read, or is the same as another one, is
+    refused alone.
     """
     refuse_url(path, what="manifest")
     manifest = Path(path)
     if manifest.is_dir():
-        return _of_folder(manifest, participant, exercise)
-    return check_rows(manifest, _of_csv(manifest), participant=participant, exercise=exercise)
+        return _rows_of_folder(manifest, participant, exercise)
+    return check_rows(manifest, _csv_rows(manifest), participant=participant, exercise=exercise)
 
 
 def refuse_url(path: str | os.PathLike[str], *, what: str) -> None:
@@ -169,7 +168,7 @@ def _checked(
     participant: str,
     exercise: str,
 ) -> tuple[list[Row], list[Problem]]:
-    """Rows that are right by themselves, and all problems."""
+    """Rows without a problem of their own, and all problems."""
     entries = list(entries)
     folder = manifest if manifest.is_dir() else manifest.parent
     defaults = {"participant": participant, "exercise": exercise, "joints": "all"}
@@ -180,8 +179,8 @@ def _checked(
         ThreadPoolExecutor(os.cpu_count()) as pool,
     ):
         check = functools.partial(_check, folder, defaults)
-        for row, found in pool.map(check, *zip(*entries, strict=True)):
-            problems += found
+        for row, faults in pool.map(check, *zip(*entries, strict=True)):
+            problems += faults
             rows += [row] if row is not None else []
             bar.update()
     return rows, problems + _contradictions(rows)
@@ -189,7 +188,7 @@ def _checked(
 
 def videos_in(folder: Path) -> list[Path]:
     """Videos in a folder and in its subfolders, in order; hidden ones are left out."""
-    found = [
+    videos = [
         file
         for pattern in ("*", "*/*")
         for file in folder.glob(pattern)
@@ -197,7 +196,7 @@ def videos_in(folder: Path) -> list[Path]:
         and file.is_file()
         and not any(part.startswith(".") for part in file.relative_to(folder).parts)
     ]
-    return sorted(found)
+    return sorted(videos)
 
 
 def entry_of(folder: Path, video: Path, participant: str) -> dict[str, str]:
@@ -207,8 +206,8 @@ def entry_of(folder: Path, video: Path, participant: str) -> dict[str, str]:
     return {"video": str(inside), "participant": owner}
 
 
-def _of_folder(folder: Path, participant: str, exercise: str) -> list[Row | Refused]:
-    # Of all videos: no single one is to blame.
+def _rows_of_folder(folder: Path, participant: str, exercise: str) -> list[Row | Refused]:
+    # Checked once for all videos: no single one is to blame.
     exercise, _, _ = check_creation(
         user_id=participant, exercise_name=exercise, session_name=None, body_joint_angles="all"
     )
@@ -236,7 +235,7 @@ def _of_folder(folder: Path, participant: str, exercise: str) -> list[Row | Refu
     ]
 
 
-def _of_csv(manifest: Path) -> list[tuple[int, dict[str, str]]]:
+def _csv_rows(manifest: Path) -> list[tuple[int, dict[str, str]]]:
     names, table = read_csv(manifest, what="manifest")
     _check_header(manifest, names)
     problems = [
@@ -262,9 +261,9 @@ def _shortened(name: str) -> str:
 def _check_header(manifest: Path, names: Sequence[str]) -> None:
     unknown = [name for name in names if name not in COLUMNS]
     if len(unknown) > _MOST_NAMED:
-        shown = ", ".join(map(_shortened, unknown[:_MOST_NAMED]))
-        told = f"and {len(unknown) - _MOST_NAMED} more are unknown; there is {', '.join(COLUMNS)}"
-        problems = [Problem(1, shown, told)]
+        some = ", ".join(map(_shortened, unknown[:_MOST_NAMED]))
+        others = f"and {len(unknown) - _MOST_NAMED} more are unknown; there is {', '.join(COLUMNS)}"
+        problems = [Problem(1, some, others)]
     else:
         problems = [
             Problem(1, _shortened(name), f"unknown{likely(name, COLUMNS)}") for name in unknown
@@ -281,10 +280,10 @@ def _check_header(manifest: Path, names: Sequence[str]) -> None:
 
 
 def _check(
-    folder: Path, defaults: Mapping[str, str], number: int, given: Mapping[str, str]
+    folder: Path, defaults: Mapping[str, str], number: int, fields: Mapping[str, str]
 ) -> tuple[Row | None, list[Problem]]:
     """Check one row without regard to the others."""
-    values = {**defaults, **given}
+    values = {**defaults, **fields}
     problems: list[Problem] = []
 
     def tried(column: str, check: Callable[[], Any]) -> Any:
@@ -333,10 +332,10 @@ def _check(
     person = {name: values[name] for name in PERSON if name in values}
     if person:
         try:
-            known = validate(
+            checked = validate(
                 GivenParticipant, {**person, "user_id": "x"}, what="participant"
             ).model_dump(mode="json", exclude_unset=True)
-            person = {name: known[name] for name in person}
+            person = {name: checked[name] for name in person}
         except BadInputError as error:
             for name, faults in error.fields.items():
                 column = name if name in COLUMNS else "age"
@@ -365,24 +364,24 @@ def _check(
     ), []
 
 
-def _place(folder: Path, given: str, *, what: str) -> Path:
-    refuse_url(given, what=what)
-    check_decodable(given, what=what)
-    return Path(os.path.abspath(folder / given))  # noqa: PTH100 - keeps what links are called
+def _place(folder: Path, text: str, *, what: str) -> Path:
+    refuse_url(text, what=what)
+    check_decodable(text, what=what)
+    return Path(os.path.abspath(folder / text))  # noqa: PTH100 - keeps what links are called
 
 
-def _video(folder: Path, given: str) -> tuple[Path, str]:
-    """Absolute path and SHA-256 of a video of which the head can be read."""
-    path = _place(folder, given, what="video")
+def _video(folder: Path, text: str) -> tuple[Path, str]:
+    """Absolute path and SHA-256 of a video whose head can be read."""
+    path = _place(folder, text, what="video")
     from mobility.capture.video import probe
 
     probe(path)
     return path, sha256(path)
 
 
-def _calibration(folder: Path, given: str, videos: Sequence[Path]) -> tuple[Path, str]:
+def _calibration(folder: Path, text: str, videos: Sequence[Path]) -> tuple[Path, str]:
     """Absolute path and SHA-256 of the calibration of the cameras of some videos."""
-    path = _place(folder, given, what="calibration")
+    path = _place(folder, text, what="calibration")
     check_calibration(path, videos)
     return path, sha256(path)
 
@@ -391,15 +390,15 @@ def _options(
     values: Mapping[str, str], created: tuple[str, Sequence[str], str | None] | None
 ) -> dict[str, Any]:
     """Arguments of the analysis from ``fit=no; keep_raw=yes``, complete with the defaults."""
-    given: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for part in filter(None, (part.strip() for part in values.get("options", "").split(";"))):
         name, separator, value = (piece.strip() for piece in part.partition("="))
         if not separator or not name or not value:
             raise BadInputError(f"{part!r}: write options as name=value; name=value")
-        if name in given:
+        if name in texts:
             raise BadInputError(f"{name}: is given twice; give it once")
-        given[name] = value
-    options = AnalysisOptions(**given_options(given, options_at("batch"))).for_videos(
+        texts[name] = value
+    options = AnalysisOptions(**given_options(texts, options_at("batch"))).for_videos(
         second="second_video" in values, calibrated="calibration" in values
     )
     if options.movement is not None and created is not None:
@@ -409,23 +408,23 @@ def _options(
 
 
 def _contradictions(rows: Sequence[Row]) -> list[Problem]:
-    """Rows that are the same piece of work, or that say different things of one participant."""
+    """Problems of rows that are the same work, or contradict each other on a participant."""
     problems = []
     first_of: dict[str, Row] = {}
-    said: dict[tuple[str, str], tuple[int, Any]] = {}
+    first_values: dict[tuple[str, str], tuple[int, Any]] = {}
     for row in rows:
-        whose = f"participant {row.participant}"
-        told = []
+        owner = f"participant {row.participant}"
+        faults = []
         same = first_of.setdefault(row.session_id, row)
         if same is not row:
-            found = f"is the same video, participant and exercise as row {same.number}"
-            told.append(("video", f"{row.video.name}: {found}, {same.video.name}"))
+            text = f"is the same video, participant and exercise as row {same.number}"
+            faults.append(("video", f"{row.video.name}: {text}, {same.video.name}"))
         for name, value in row.person.items():
-            number, before = said.setdefault((row.participant, name), (row.number, value))
+            number, before = first_values.setdefault((row.participant, name), (row.number, value))
             if value != before:
-                told.append((name, f"{value}: {whose} has {before} in row {number}"))
-        both = {"age", "birth_year"} & {n for p, n in said if p == row.participant}
+                faults.append((name, f"{value}: {owner} has {before} in row {number}"))
+        both = {"age", "birth_year"} & {n for p, n in first_values if p == row.participant}
         if len(both) == 2 and both & row.person.keys():
-            told.append(("age", f"{whose} has both an age and a birth year; give one"))
-        problems += [Problem(row.number, *each) for each in told]
+            faults.append(("age", f"{owner} has both an age and a birth year; give one"))
+        problems += [Problem(row.number, *each) for each in faults]
     return problems

@@ -42,7 +42,7 @@ def read_study(
     store
         Where the sessions are, and where those of videos are put.
     recordings, level
-        As of :func:`mobility.studies.study_table.study_table`.
+        As for :func:`mobility.studies.study_table.study_table`.
     curves
         Whether the mean curves of the sessions are read too, for :func:`mobility.retest_curves`;
         or of which angles. True reads those that the report of the exercise shows.
@@ -66,23 +66,23 @@ def read_study(
     if "video" in listed:
         listed = listed.assign(session=_analysed(Path(path), listed, store, workers))
     sessions = _sessions(path, listed, store)
-    made = study_table(listed, sessions, recordings=recordings, level=level)
+    study = study_table(listed, sessions, recordings=recordings, level=level)
     if not curves:
-        return made
-    exercise = registry.exercise(str(made.table["exercise"].iloc[0]))
+        return study
+    exercise = registry.exercise(str(study.table["exercise"].iloc[0]))
     names = exercise.table.get("report", {}).get("trial", []) if curves is True else curves
     of_sessions = session_curves(sessions, names, recordings=recordings)
-    design = made.sessions[["session_id", "participant", *made.columns]]
-    return replace(made, curves=design.merge(of_sessions, on="session_id"))
+    design = study.sessions[["session_id", "participant", *study.columns]]
+    return replace(study, curves=design.merge(of_sessions, on="session_id"))
 
 
 def _analysed(file: Path, listed: pd.DataFrame, store: Store, workers: int | None) -> list[str]:
     """Ids of the sessions of videos, in the order of the list."""
     if "participant" not in listed:
         raise BadInputError(f"{file}: needs the column 'participant', for videos name none")
-    taken = [name for name in ("video", "participant", *OF_VIDEO) if name in listed]
+    columns = [name for name in ("video", "participant", *OF_VIDEO) if name in listed]
     entries = [
-        (row["line"], {name: row[name] for name in taken if row[name]})
+        (row["line"], {name: row[name] for name in columns if row[name]})
         for row in listed.to_dict("records")
     ]
     try:
@@ -91,8 +91,8 @@ def _analysed(file: Path, listed: pd.DataFrame, store: Store, workers: int | Non
         first, *others = error.problems
         more = f" (and {len(others)} more)" if others else ""
         raise BadInputError(f"{file}: {first}{more}; nothing was run", error.fields) from None
-    done = {session.id for session in store.sessions() if session.record.state == "analyzed"}
-    waiting = [row for row in rows if row.session_id not in done]
+    analysed = {session.id for session in store.sessions() if session.record.state == "analyzed"}
+    waiting = [row for row in rows if row.session_id not in analysed]
     if waiting:
         run_batch(waiting, store, manifest=file.name, workers=workers)
     id_of = {row.number: row.session_id for row in rows}

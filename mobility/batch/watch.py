@@ -184,7 +184,7 @@ def _process(
     twins = [
         row
         for i, row in enumerate(rows)
-        if row.session_id in {other.session_id for other in rows[:i]}
+        if row.session_id in {earlier.session_id for earlier in rows[:i]}
     ]
     for share in ([row for row in rows if row not in twins], twins):
         if share:

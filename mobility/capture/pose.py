@@ -284,7 +284,7 @@ def _search(
         _run(crop, tracks[i], [tracks[j] for j in people if j != i], whole.looks)
         for i in candidates
     ]
-    best = survey.who_moves([survey.limb_range(one.poses) for one in passes])
+    best = survey.who_moves([survey.limb_range(each.poses) for each in passes])
     followed = passes[best]
     followed.looks = whole.looks
     followed.seen = survey.summary(whole.looks, tracks, candidates[best])
@@ -306,8 +306,8 @@ def combined(first: Array, second: Array) -> tuple[Array, int]:
         names.index("_".join(sides.get(word, word) for word in name.split("_"))) for name in names
     ]
 
-    def distance(other: Array) -> Array:
-        return np.asarray(np.linalg.norm(first[..., 3:6] - other[..., 3:6], axis=-1).mean(axis=-1))
+    def distance(poses: Array) -> Array:
+        return np.asarray(np.linalg.norm(first[..., 3:6] - poses[..., 3:6], axis=-1).mean(axis=-1))
 
     in_second = ~np.isnan(distance(second))
     agree = distance(second) <= distance(second[:, mirrored])
@@ -413,8 +413,8 @@ def _run(
                 looks=[look.time for look in looks],
             )
             process = processes.enter_context(start())
-            done = threads.submit(_do, process, job, lambda *message: messages.put(message))
-            done.add_done_callback(lambda done: messages.put((done, b"")))
+            future = threads.submit(_run_job, process, job, lambda *message: messages.put(message))
+            future.add_done_callback(lambda future: messages.put((future, b"")))
         running = len(runs)
         with progress_bar(work.what, total=len(work.frames)) as bar:
             while running:
@@ -455,7 +455,7 @@ def _run(
     )
 
 
-def _do(process: Process, job: Job, on_message: Send) -> None:
+def _run_job(process: Process, job: Job, on_message: Send) -> None:
     """Do a job in a process that ends with it."""
     try:
         with process:
@@ -469,20 +469,20 @@ def _do(process: Process, job: Job, on_message: Send) -> None:
         raise error from None
 
 
-def _dense_track(done: _Pass) -> survey.Track:
+def _dense_track(dense: _Pass) -> survey.Track:
     """Track of the person in the dense pass, if the sparse survey missed everybody."""
     track = survey.Track()
-    for time, pose in zip(done.times, done.poses, strict=True):
+    for time, pose in zip(dense.times, dense.poses, strict=True):
         if not np.isnan(pose[0, 0]):
             track.add(float(time), survey.person(pose))
     return track
 
 
-def _dataset(done: _Pass) -> xr.Dataset:
+def _dataset(dense: _Pass) -> xr.Dataset:
     # Imported here, so that it loads while the workers work.
     import xarray as xr
 
-    marks = done.poses[..., np.newaxis]  # (time, keypoint, column, individual)
+    marks = dense.poses[..., np.newaxis]  # (time, keypoint, column, individual)
     by_axis = np.moveaxis(marks, 2, 1)  # (time, column, keypoint, individual)
     names = tables.load("landmarks")["landmarks"]["names"]
     # MediaPipe's world axes are x right, y down, z away from the camera.
@@ -517,7 +517,7 @@ def _dataset(done: _Pass) -> xr.Dataset:
             ),
         },
         coords={
-            "time": ("time", done.times, {"units": "s", "long_name": "presentation time"}),
+            "time": ("time", dense.times, {"units": "s", "long_name": "presentation time"}),
             "space": ["x", "y", "z"],
             "keypoint": names,
             "individual": ["subject"],

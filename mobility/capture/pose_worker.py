@@ -260,7 +260,7 @@ def do(request: dict[str, Any], send: Send) -> None:
     except MobilityError:
         raise
     except (RuntimeError, ValueError, MemoryError) as error:
-        # What MediaPipe and NumPy raise; where it was raised is of no use to the user.
+        # Errors of MediaPipe and NumPy, whose tracebacks do not help the user.
         why = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise VideoError(
             f"{Path(job.video).name}: the pose search failed ({why}); export the video again"

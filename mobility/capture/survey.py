@@ -249,18 +249,19 @@ def distinct(poses: list[Array], searched: Array | None = None) -> list[Person]:
     """
     kept: list[tuple[Array, Person]] = []
     for pose in sorted(poses, key=lambda pose: -person(pose).visibility):
-        one = person(pose)
+        candidate = person(pose)
         if all(
-            _are_apart(one.head, one.box, other.head, other.box)
+            _are_apart(candidate.head, candidate.box, other.head, other.box)
             and np.median(np.linalg.norm(pose[:, :2] - marks[:, :2], axis=1))
-            > SAME_PLACE * max(_size(one.box), _size(other.box))
+            > SAME_PLACE * max(_size(candidate.box), _size(other.box))
             for marks, other in kept
         ):
-            kept.append((pose, one))
+            kept.append((pose, candidate))
     if searched is None:
-        return [one for _, one in kept]
+        return [candidate for _, candidate in kept]
     return [
-        one.model_copy(update={"offset": landmark_offset(searched, marks)}) for marks, one in kept
+        candidate.model_copy(update={"offset": landmark_offset(searched, marks)})
+        for marks, candidate in kept
     ]
 
 
@@ -276,10 +277,10 @@ def link(looks: list[Look]) -> list[Track]:
     for look in looks:
         pairs = sorted(
             (
-                (_distance(track.heads[-1], one.head), i, j)
+                (_distance(track.heads[-1], candidate.head), i, j)
                 for i, track in enumerate(tracks)
-                for j, one in enumerate(look.people)
-                if _may_be_same(track, look.time, one)
+                for j, candidate in enumerate(look.people)
+                if _may_be_same(track, look.time, candidate)
             ),
         )
         used_tracks: set[int] = set()
@@ -290,10 +291,10 @@ def link(looks: list[Look]) -> list[Track]:
             used_tracks.add(i)
             used_people.add(j)
             tracks[i].add(look.time, look.people[j])
-        for j, one in enumerate(look.people):
+        for j, candidate in enumerate(look.people):
             if j not in used_people:
                 tracks.append(Track())
-                tracks[-1].add(look.time, one)
+                tracks[-1].add(look.time, candidate)
     return tracks
 
 
@@ -314,11 +315,11 @@ def _are_apart(a: tuple[float, float], box: Box, b: tuple[float, float], other: 
     return _distance(a, b) > SAME_HEAD * max(_size(box), _size(other))
 
 
-def _may_be_same(track: Track, time: float, one: Person) -> bool:
-    sizes = _size(track.boxes[-1]), _size(one.box)
+def _may_be_same(track: Track, time: float, candidate: Person) -> bool:
+    sizes = _size(track.boxes[-1]), _size(candidate.box)
     reach = max(sizes) * min(1.5, max(time - track.times[-1], 0.5))
     alike = min(sizes) > 0 and max(sizes) / min(sizes) < 2.5
-    return alike and _distance(track.heads[-1], one.head) < reach
+    return alike and _distance(track.heads[-1], candidate.head) < reach
 
 
 def prominence(track: Track, looks: list[Look], width: int, height: int) -> float:

@@ -497,11 +497,11 @@ def read_frames(
             if orientation is None:
                 # Read once, because reading ties the frame into a reference cycle.
                 orientation = _orientation(frame)
-                shown = width if orientation[0] else height
-                if most_height is not None and shown > most_height:
+                shown_height = width if orientation[0] else height
+                if most_height is not None and shown_height > most_height:
                     # swscale takes half of the time for even sizes and BGR.
                     reduced = {"format": "bgr24", "interpolation": "AREA"}
-                    share = most_height / shown / 2
+                    share = most_height / shown_height / 2
                     width, height = (2 * max(1, round(side * share)) for side in (width, height))
             try:
                 rgb = reformatter.reformat(frame, width, height, **(reduced or {"format": "rgb24"}))

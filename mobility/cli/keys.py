@@ -48,7 +48,7 @@ def keys_create(
 
     key, stored = Keys(opened).create(role, user_id=user_id, expires_days=expires_days)
     if as_json:
-        print_json({"key": key, **_described(stored)})
+        print_json({"key": key, **_key_row(stored)})
         return
     typer.echo(key)
     say(tables.sentence("command_line.keys.made", key=stored.id, role=role))
@@ -60,7 +60,7 @@ def keys_list(opened: Store, *, as_json: JsonOption = False) -> None:
     """List the ids of all keys, expired ones too."""
     from mobility.server.keys import Keys
 
-    rows = [_described(stored) for stored in Keys(opened).all()]
+    rows = [_key_row(stored) for stored in Keys(opened).all()]
     if as_json:
         print_json(rows)
         return
@@ -88,7 +88,7 @@ def keys_revoke(
     say(tables.sentence("command_line.keys.revoked", key=key_id))
 
 
-def _described(stored: StoredKey) -> dict[str, str | bool | None]:
+def _key_row(stored: StoredKey) -> dict[str, str | bool | None]:
     return {
         "id": stored.id,
         "role": stored.role,

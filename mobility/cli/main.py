@@ -75,7 +75,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-# Click's UsageError; which click it is of is typer's own affair.
+# Click's UsageError, of whichever click typer uses.
 _USAGE_ERROR: Any = typer.BadParameter.__base__
 
 
@@ -128,12 +128,12 @@ def _run(session: Session, *, report: bool, as_json: bool, workers: int | None) 
         raise KeyboardInterrupt(interrupted) from None
     if as_json or session.record.verdict != "unusable":  # else its one sentence says why
         _warn(session)
-    made = session.render_report() if report else None
+    files = session.render_report() if report else None
     if as_json:
-        print_json({"session_id": session.id, "title": session.title, "report": uris(made)})
+        print_json({"session_id": session.id, "title": session.title, "report": uris(files)})
         return
     _say_in_short(session)
-    typer.echo(f"report  {made['html']}" if made else f"data    {session.place}")
+    typer.echo(f"report  {files['html']}" if files else f"data    {session.place}")
 
 
 def _say_in_short(session: Session) -> None:
@@ -270,10 +270,10 @@ def export_lab(
     from mobility.validation.export import is_export
 
     check_output(out, store=session.store, is_ours=is_export)
-    made = session.export_lab(
+    written = session.export_lab(
         out, file_format=file_format, positions=positions, landmarks=landmarks, fill=fill
     )
-    typer.echo(str(made))
+    typer.echo(str(written))
 
 
 @wraps(open_session_or_demo)
@@ -528,21 +528,21 @@ def cohort(
         typer.echo(f"table   {written}\n        {cohort.dictionary_of(written)}")
         _save_norms(opened, frame, save_norms)
         return
-    made = render_cohort(opened, out or opened.reports / "cohort", parameters=parameters)
-    frame = pd.read_parquet(made["parquet"])
+    report = render_cohort(opened, out or opened.reports / "cohort", parameters=parameters)
+    frame = pd.read_parquet(report["parquet"])
     sessions = cohort.overview(frame)
     without = sessions[sessions["reason"].ne("")]
     if as_json:
         left_out = without[["session_id", "reason"]].to_dict("records")
         norms = _save_norms(opened, frame, save_norms)
-        print_json({**(uris(made) or {}), "left_out": left_out, **norms})
+        print_json({**(uris(report) or {}), "left_out": left_out, **norms})
         return
     if len(without):
         compared = {"compared": len(sessions) - len(without), "count": len(sessions)}
         typer.echo(tables.sentence("command_line.cohort.compared", **compared))
         for reason, count in cohort.left_out(sessions).items():
             typer.echo(tables.sentence("command_line.cohort.left_out", count=count, reason=reason))
-    typer.echo(f"report  {made['html']}\ntable   {made['csv']}\n        {made['parquet']}")
+    typer.echo(f"report  {report['html']}\ntable   {report['csv']}\n        {report['parquet']}")
     _save_norms(opened, frame, save_norms)
 
 
@@ -552,9 +552,9 @@ def _save_norms(opened: Store, frame: pd.DataFrame, name: str | None) -> dict[st
 
     if name is None:
         return {}
-    made = make_norms(frame, name=name)
-    opened.save_reference(made)
-    measures = len({(one.conditions, one.metric) for one in made.norms})
+    norms = make_norms(frame, name=name)
+    opened.save_reference(norms)
+    measures = len({(norm.conditions, norm.metric) for norm in norms.norms})
     say(tables.sentence("command_line.references.norms_saved", name=name, measures=measures))
     return {"norms": name}
 

@@ -23,20 +23,20 @@ if TYPE_CHECKING:
     from mobility.store import Session, Store
 
 
-def given_path(given: str | Path) -> Path:
+def given_path(path: str | Path) -> Path:
     """Refuse the empty path, which would mean the current folder, and a URL."""
-    if not str(given):
+    if not str(path):
         raise typer.BadParameter("must not be empty")
-    if "://" in str(given):
+    if "://" in str(path):
         raise typer.BadParameter(
-            f"{given} is a URL; only --store can be one: copy or mount what it names first"
+            f"{path} is a URL; only --store can be one: copy or mount what it names first"
         )
-    return Path(given)
+    return Path(path)
 
 
-def given_store(given: str | Path) -> str | Path:
+def given_store(place: str | Path) -> str | Path:
     """Take a folder, or a URL as it is written."""
-    return str(given) if "://" in str(given) else given_path(given)
+    return str(place) if "://" in str(place) else given_path(place)
 
 
 class Command(typer.core.TyperCommand):
@@ -78,18 +78,18 @@ def path_argument(metavar: str, *, help: str) -> Any:
 def flag(name: str, *, help: str = "") -> Any:
     """Make the flag of an option of the analysis; `help` in the place of its description."""
     field = AnalysisOptions.model_fields[name]
-    written, shown = name.replace("_", "-"), ""
+    written, default = name.replace("_", "-"), ""
     if isinstance(field.default, bool):
-        shown = written if field.default else f"no-{written}"
+        default = written if field.default else f"no-{written}"
     elif field.default not in (None, "auto"):
-        shown = field.default
-    help = help or f"{field.description}{shown and f'  [default: {shown}]'}"
+        default = field.default
+    help = help or f"{field.description}{default and f'  [default: {default}]'}"
     if isinstance(field.default, bool):
         return typer.Option(f"--{written}/--no-{written}", help=help)
 
-    def parsed(given: str) -> Any:
+    def parsed(text: str) -> Any:
         try:
-            return given_options({name: given})[name]
+            return given_options({name: text})[name]
         except BadInputError as error:
             raise typer.BadParameter(", ".join(error.fields[name])) from None
 
@@ -109,9 +109,9 @@ def takes_options(command: Callable[..., None]) -> Callable[..., None]:
         for name, kind, _ in offered_at("command line")
     ]
 
-    def run(**given: Any) -> None:
-        options = {each.name: given.pop(each.name) for each in flags}
-        command(**given, options={n: value for n, value in options.items() if value is not None})
+    def run(**rest: Any) -> None:
+        options = {each.name: rest.pop(each.name) for each in flags}
+        command(**rest, options={n: value for n, value in options.items() if value is not None})
 
     others = [p for p in _parameters(command) if p.name != "options"]
     return _with_parameters(run, command, [*others, *flags])
@@ -245,7 +245,7 @@ def _is_log(file: Path) -> bool:
     try:
         with file.open("rb") as opened:
             head = opened.read(80)
-    except OSError:  # said better when it is opened to be written
+    except OSError:  # opening it for writing says this better
         return True
     return not head or re.match(rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} [A-Z]+ ", head) is not None
 
@@ -293,25 +293,25 @@ def takes(
     opener: Callable[..., Store | Session], **fixed: Any
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command the options of `opener`, and the opened store or session as first argument."""
-    taken = [p for p in _parameters(opener) if get_origin(p.annotation) is Annotated]
+    opener_options = [p for p in _parameters(opener) if get_origin(p.annotation) is Annotated]
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         def run(**options: Any) -> None:
-            opened = opener(**{p.name: options.pop(p.name) for p in taken}, **fixed)
+            opened = opener(**{p.name: options.pop(p.name) for p in opener_options}, **fixed)
             command(opened, **options)
 
-        return _with_parameters(run, command, [*_parameters(command)[1:], *taken])
+        return _with_parameters(run, command, [*_parameters(command)[1:], *opener_options])
 
     return decorate
 
 
 def _with_parameters(
-    run: Callable[..., None], command: Callable[..., None], given: Sequence[inspect.Parameter]
+    run: Callable[..., None], command: Callable[..., None], parameters: Sequence[inspect.Parameter]
 ) -> Callable[..., None]:
     """Show `run` as the `command` that it calls, with other parameters."""
-    made: Any = update_wrapper(run, command)
-    made.__signature__ = inspect.Signature(given)
-    made.__annotations__ = {p.name: p.annotation for p in given}
+    wrapped: Any = update_wrapper(run, command)
+    wrapped.__signature__ = inspect.Signature(parameters)
+    wrapped.__annotations__ = {p.name: p.annotation for p in parameters}
     return run
 
 
@@ -355,9 +355,9 @@ def print_json(document: Any) -> None:
     typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
 
 
-def uris(made: Mapping[str, Path] | None) -> dict[str, str] | None:
+def uris(files: Mapping[str, Path] | None) -> dict[str, str] | None:
     """Addresses of the files of a report, for a document; None where none was made."""
-    return {name: path.resolve().as_uri() for name, path in made.items()} if made else None
+    return {name: path.resolve().as_uri() for name, path in files.items()} if files else None
 
 
 def say(text: str) -> None:

@@ -150,7 +150,7 @@ def participants_delete(
         say(tables.sentence("command_line.participants.damaged", session=session_id))
     if kept := reference_names(opened):
         say(tables.sentence("command_line.participants.references", names=", ".join(kept)))
-    done = "nothing" if not yes else "known" if unknown else "all"
-    say(tables.sentence(f"command_line.participants.done.{done}", participant=user_id))
+    deleted = "nothing" if not yes else "known" if unknown else "all"
+    say(tables.sentence(f"command_line.participants.done.{deleted}", participant=user_id))
     if unknown:
         raise typer.Exit(1)

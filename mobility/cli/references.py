@@ -28,14 +28,14 @@ def references_list(opened: Store, *, as_json: JsonOption = False) -> None:
     """
     kept = opened.references()
     if as_json:
-        print_json([_described(each) for each in kept])
+        print_json([_reference_row(each) for each in kept])
         return
     if not kept:
         say(tables.sentence("command_line.references.none", store=opened.place))
     for each in kept:
         about = tables.sentence(
             "command_line.references.about",
-            measures=_described(each)["measures"],
+            measures=_reference_row(each)["measures"],
             exercises=", ".join(each.exercises),
         )
         typer.echo(f"{each.name:<24}  {each.kind:<13}  {dated(each.made)}  {about}")
@@ -56,12 +56,12 @@ def references_delete(opened: Store, name: NameArgument) -> None:
     say(tables.sentence("command_line.references.deleted", name=name))
 
 
-def _described(each: Reference) -> dict[str, object]:
+def _reference_row(each: Reference) -> dict[str, object]:
     values = each.errors if each.kind == "retest errors" else each.norms
     return {
         "name": each.name,
         "kind": each.kind,
         "made": each.made.isoformat(),
         "exercises": each.exercises,
-        "measures": len({one.metric for one in values}),
+        "measures": len({norm.metric for norm in values}),
     }

@@ -109,9 +109,9 @@ def config_get(session: Session, *, as_json: JsonOption = False) -> None:
     if as_json:
         print_json(config)
         return
-    shown = "chosen" if config["shown_angles"] else "all"
+    choice = "chosen" if config["shown_angles"] else "all"
     angles = ", ".join(config["shown_angles"])
-    typer.echo(tables.sentence(f"command_line.config.shown.{shown}", angles=angles))
+    typer.echo(tables.sentence(f"command_line.config.shown.{choice}", angles=angles))
     for key, comment in config["comments"].items():
         typer.echo(f"{key}: {' '.join(comment.split())}")
 

@@ -113,7 +113,7 @@ def validate(
     """
     log_to(log_file, store=store)
     if sd is not None:
-        if any(given is not None for given in (session_id, lab_file, study)) or demo:
+        if any(value is not None for value in (session_id, lab_file, study)) or demo:
             fault = "leave out the session, the lab file, --study and --demo"
             raise BadInputError.of({"sd": fault})
         _say_sample_size(sd, as_json=as_json)
@@ -148,15 +148,15 @@ def validate(
     from mobility.sessions.reports import VALIDATION_ENDING
 
     kept = reports / f"{session.id}{VALIDATION_ENDING}-data" if demo else None
-    made = compare(session, given_path(lab_file), **of_one, **settings, folder=kept)
-    for warning in made.document["warnings"]:
+    comparison = compare(session, given_path(lab_file), **of_one, **settings, folder=kept)
+    for warning in comparison.document["warnings"]:
         warn(warning["message"])
-    page = render_validation(session, made, reports) if report else None
+    page = render_validation(session, comparison, reports) if report else None
     if as_json:
-        print_json({**made.document, "report": uris(page)})
+        print_json({**comparison.document, "report": uris(page)})
         return
-    _say_agreement(made.document)
-    typer.echo(f"data    {session.store.location_of(made.folder)}")
+    _say_agreement(comparison.document)
+    typer.echo(f"data    {session.store.location_of(comparison.folder)}")
     if page:
         typer.echo(f"report  {page['html']}")
 
@@ -171,8 +171,8 @@ def _validate_study(
     check_study_folder(folder)
     result = run_study(opened, study, **settings)
     failed = result.document["failed"]
-    for one in failed:
-        say(tables.sentence("command_line.validation.failed_trial", **one))
+    for trial in failed:
+        say(tables.sentence("command_line.validation.failed_trial", **trial))
     page = render_study(result, folder) if report and result.agreement is not None else None
     if as_json:
         print_json({**result.document, "report": uris(page)})
@@ -207,12 +207,12 @@ def _list_validations(session: Session, *, as_json: bool) -> None:
 
     rows = [
         {
-            "validation": one.name,
-            "made": one.document["made"],
-            "lag_s": one.document["lag_s"],
-            "stale": is_stale(session, one),
+            "validation": comparison.name,
+            "made": comparison.document["made"],
+            "lag_s": comparison.document["lag_s"],
+            "stale": is_stale(session, comparison),
         }
-        for one in session.validations()
+        for comparison in session.validations()
     ]
     if as_json:
         print_json(rows)

@@ -88,32 +88,32 @@ def lab_sweep(
     check_output(cache)
     read_grids = [read_grid(grid) for grid in grids]
     name = " + ".join(grid.name for grid in read_grids)
-    done = sweep(
+    outcomes = sweep(
         cases_together(read_grids), cache, workers=workers, resume=resume, keep_video=keep_video
     )
-    for case in done:
+    for case in outcomes:
         if case.error is not None:
             say(
                 tables.sentence(
                     "command_line.virtual_lab.failed_case", case=case.case.name, error=case.error
                 )
             )
-    measured = measured_cases(done)
+    measured = measured_cases(outcomes)
     result = agreement(measured)
-    page = write_report(result, done, out, grid=name)
+    page = write_report(result, outcomes, out, grid=name)
     if as_json:
         print_json(
             {
-                "cases": len(done),
-                "failed": {d.case.name: d.error for d in done if d.error is not None},
+                "cases": len(outcomes),
+                "failed": {d.case.name: d.error for d in outcomes if d.error is not None},
                 "report": page.resolve().as_uri(),
                 "data": str(page.with_suffix(".nc")),
             }
         )
     else:
-        counts = {"measured": len(measured), "all": len(done)}
+        counts = {"measured": len(measured), "all": len(outcomes)}
         typer.echo(tables.sentence("command_line.virtual_lab.cases", **counts))
         typer.echo(f"report  {page}")
         typer.echo(f"data    {page.with_suffix('.nc')}")
-    if len(measured) < len(done):
+    if len(measured) < len(outcomes):
         raise typer.Exit(1)

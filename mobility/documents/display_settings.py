@@ -28,15 +28,15 @@ def angle_keys(joints: Sequence[str]) -> list[str]:
 
 
 def check_settings(
-    given: Mapping[str, Any], *, joints: Sequence[str], what: str = "display settings"
+    values: Mapping[str, Any], *, joints: Sequence[str], what: str = "display settings"
 ) -> dict[str, Any]:
     """Return the given settings if they are valid; errors name `what` they belong to."""
     faults: dict[str, list[str]] = {}
-    for field in given:
+    for field in values:
         if field not in FIELDS:
             choice = likely(field, FIELDS) or f"; give {' or '.join(FIELDS)}"
             faults[field] = [f"unknown{choice}"]
-    if not given:
+    if not values:
         faults = {field: ["is missing; give this field, the other, or both"] for field in FIELDS}
     keys = angle_keys(joints)
     settings: dict[str, Any] = {}
@@ -44,22 +44,22 @@ def check_settings(
         ("shown_angles", _faults_of_shown, list),
         ("comments", _faults_of_comments, dict),
     ):
-        if field in given and (field_faults := faults_of(given[field], keys)):
+        if field in values and (field_faults := faults_of(values[field], keys)):
             faults[field] = field_faults
-        elif field in given:
-            settings[field] = kept_as(given[field])
+        elif field in values:
+            settings[field] = kept_as(values[field])
     if faults:
         raise BadInputError.of(faults, what=what)
     return settings
 
 
-def _faults_of_shown(shown: Any, keys: Sequence[str]) -> list[str]:
-    if isinstance(shown, str) or not isinstance(shown, Sequence):
-        return [f"must be a list of angles (got {_shortened(shown)})"]
+def _faults_of_shown(angles: Any, keys: Sequence[str]) -> list[str]:
+    if isinstance(angles, str) or not isinstance(angles, Sequence):
+        return [f"must be a list of angles (got {_shortened(angles)})"]
     faults = []
-    for number, key in enumerate(shown):
+    for number, key in enumerate(angles):
         fault = _fault_of_key(key, keys)
-        if fault is None and key in shown[:number]:
+        if fault is None and key in angles[:number]:
             fault = f"{key!r}: is given twice; leave one out"
         if fault is not None and fault not in faults:
             faults.append(fault)
@@ -133,8 +133,8 @@ def save_config(
     """
     session.record.require("display settings")
     session.store.require_writable()
-    given = {"shown_angles": shown_angles, "comments": comments}
-    fields = {name: value for name, value in given.items() if value is not None} | unknown
+    both = {"shown_angles": shown_angles, "comments": comments}
+    fields = {name: value for name, value in both.items() if value is not None} | unknown
     what = f"display settings of session {session.id}"
     if revision is not None and (type(revision) is not int or revision < 0):
         raise BadInputError.of({"revision": f"must be a count (got {revision!r})"}, what=what)

@@ -141,11 +141,11 @@ def angle_series(
     curves = {}
     for joint in joints:
         angle = angles[ANGLE_OF_JOINT[joint]]
-        shown = side if isinstance(side, str) else side[joint]
+        of_joint = side if isinstance(side, str) else side[joint]
         for key, which in (
             (f"left_{joint}", "left"),
             (f"right_{joint}", "right"),
-            (joint, shown),
+            (joint, of_joint),
         ):
             curves[f"{key}_angle"] = series(angle.sel(side=which).values, 2)
     return curves
@@ -371,6 +371,6 @@ def summary_document(
     ).json_values()
 
 
-def joint_angles_shown(joints: Iterable[str], shown: Iterable[str]) -> list[str]:
+def joint_angles_shown(joints: Iterable[str], chosen: Iterable[str]) -> list[str]:
     """Keys of the angles to show, in their order; without a choice `<joint>_angle` of all."""
-    return list(shown) or [f"{joint}_angle" for joint in joints]
+    return list(chosen) or [f"{joint}_angle" for joint in joints]

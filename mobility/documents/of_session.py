@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 def details(session: StoredSession) -> dict[str, Any]:
     """Session document; before the analysis without angles."""
     record = session.record
-    done = record.stages
-    angles = shown_angles(session) if {"pose", "angles"} <= done.keys() else None
+    stages = record.stages
+    angles = shown_angles(session) if {"pose", "angles"} <= stages.keys() else None
     return fill.session_document(
         record,
         session.participant,
         video_url=session.place_of(record.video.file),
         analyzed_video_url=(
-            session.place_of(done["annotated"].file) if "annotated" in done else None
+            session.place_of(stages["annotated"].file) if "annotated" in stages else None
         ),
         angles=angles,
-        repetitions=session.repetitions() if "repetitions" in done else None,
+        repetitions=session.repetitions() if "repetitions" in stages else None,
         side="left" if angles is None else side_of_joints(session),
     )
 

@@ -51,12 +51,12 @@ def create_threads(session: StoredSession, kind: str, *, system: str = "metric")
     is on the whole.
     """
     chosen, units = check_threads(session, kind, system=system)
-    made = list(_threads_now(session, chosen, units))
-    ids: dict[str, str] = {thread.metric: thread.id for thread in made}
-    if session.store.read_only or _is_current(session, made):
+    threads_now = list(_threads_now(session, chosen, units))
+    ids: dict[str, str] = {thread.metric: thread.id for thread in threads_now}
+    if session.store.read_only or _is_current(session, threads_now):
         return ids
     with _writing(session) as folder:
-        for thread in made:
+        for thread in threads_now:
             file = folder / f"{thread.id}.json"
             if not file.is_file():
                 write_json(file, thread.model_dump(mode="json"))
@@ -254,14 +254,14 @@ def _thread(session: StoredSession, thread_id: str) -> Thread:
     raise NotFoundError(f"thread {thread_id}: not in session {session.id}")
 
 
-def _is_current(session: StoredSession, made: list[Thread]) -> bool:
+def _is_current(session: StoredSession, threads_now: list[Thread]) -> bool:
     """Whether the threads made are stored, and all others of their kind are superseded."""
     stored = {
         thread.id: thread.superseded_by
         for thread in _stored(session)
-        if (thread.kind, thread.system) == (made[0].kind, made[0].system)
+        if (thread.kind, thread.system) == (threads_now[0].kind, threads_now[0].system)
     }
-    ids = {thread.id for thread in made}
+    ids = {thread.id for thread in threads_now}
     return ids <= stored.keys() and all(
         (superseded_by is None) == (thread_id in ids) for thread_id, superseded_by in stored.items()
     )
@@ -283,11 +283,11 @@ def _writing(session: StoredSession) -> Iterator[Path]:
         yield folder
 
 
-def _checked_choice(choices: tuple[Any, ...], given: str, what: str) -> Any:
-    if given not in choices:
-        choice = likely(given, choices) or f"; choose {' or '.join(map(repr, choices))}"
-        raise BadInputError.of({what: f"there is no {given!r}{choice}"})
-    return given
+def _checked_choice(choices: tuple[Any, ...], value: str, what: str) -> Any:
+    if value not in choices:
+        choice = likely(value, choices) or f"; choose {' or '.join(map(repr, choices))}"
+        raise BadInputError.of({what: f"there is no {value!r}{choice}"})
+    return value
 
 
 def _checked_text(text: str) -> str:

@@ -510,9 +510,9 @@ def _limb_length_gate(position: Array, rate: float, tolerance: float) -> int:
         if seen.sum() < 3:
             continue
         # The median runs over frames that show the limb, so that gaps do not dilute it.
-        shown = length[seen]
-        usual = median_filter(shown, size=min(frames, 2 * (shown.size // 2) + 1), mode="nearest")
-        gated[np.flatnonzero(seen)[np.abs(shown - usual) > tolerance * usual], INDEX[distal]] = True
+        sizes = length[seen]
+        usual = median_filter(sizes, size=min(frames, 2 * (sizes.size // 2) + 1), mode="nearest")
+        gated[np.flatnonzero(seen)[np.abs(sizes - usual) > tolerance * usual], INDEX[distal]] = True
     _blank(position, gated)
     return int(gated.sum())
 

@@ -50,7 +50,7 @@ def rival_peaks(height: Array, rho: Array, best: int, *, valley: float) -> Itera
     """
     inner = np.arange(1, len(height) - 1)
     peaks = inner[(height[inner] >= height[inner - 1]) & (height[inner] >= height[inner + 1])]
-    for other in peaks[np.argsort(-height[peaks])].tolist():
-        between = rho[min(best, other) : max(best, other) + 1]
+    for peak in peaks[np.argsort(-height[peaks])].tolist():
+        between = rho[min(best, peak) : max(best, peak) + 1]
         if between.size and between.min() <= valley:
-            yield int(other)
+            yield int(peak)

@@ -45,7 +45,7 @@ _TIMES_OF_REPETITION = ("start", "bottom_start", "bottom", "bottom_end", "end")
 _FLAGS_OF_REPETITION = ("accepted", "complete", "start_seen", "end_seen")
 
 
-def check_times(given: ArrayLike | xr.DataArray) -> Array:
+def check_times(times: ArrayLike | xr.DataArray) -> Array:
     """Return times as an array, if they can be those of a recording in seconds.
 
     Raises
@@ -55,7 +55,7 @@ def check_times(given: ArrayLike | xr.DataArray) -> Array:
         milliseconds: 1 or more apart for over half an hour, 10 or more for over a minute.
     """
     try:
-        time = np.asarray(given)
+        time = np.asarray(times)
     except (TypeError, ValueError):
         raise BadInputError("its times must be numbers, in seconds") from None
     if time.dtype.kind not in "fiu":
@@ -78,18 +78,18 @@ def check_times(given: ArrayLike | xr.DataArray) -> Array:
     return seconds
 
 
-def _dataset(given: Any, instead: str) -> xr.Dataset:
-    if not isinstance(given, xr.Dataset):
-        raise BadInputError(f"{instead} (got {quoted(given)})")
-    return given
+def _dataset(value: Any, instead: str) -> xr.Dataset:
+    if not isinstance(value, xr.Dataset):
+        raise BadInputError(f"{instead} (got {quoted(value)})")
+    return value
 
 
-def check_recording(given: Any) -> xr.Dataset:
+def check_recording(value: Any) -> xr.Dataset:
     """Return a Dataset over ``time`` unchanged, if its times are those of a recording.
 
     Variables with the name of an angle must be plausible and in degrees; no other may be infinite.
     """
-    dataset = _dataset(given, "must be a Dataset over time")
+    dataset = _dataset(value, "must be a Dataset over time")
     if "time" not in dataset.coords:
         raise BadInputError("has no coordinate 'time' (seconds)")
     time = dataset["time"]
@@ -107,9 +107,9 @@ def check_recording(given: Any) -> xr.Dataset:
     return dataset
 
 
-def check_angles(given: Any) -> xr.Dataset:
+def check_angles(value: Any) -> xr.Dataset:
     """Return a recording unchanged, if its angles are over time, or over time and side."""
-    dataset = check_recording(given)
+    dataset = check_recording(value)
     angle_names = definitions()
     for name, values in dataset.data_vars.items():
         if str(name).removesuffix("_sd") in angle_names:
@@ -130,10 +130,10 @@ def _check_values(name: str, values: xr.DataArray) -> None:
         raise BadInputError(f"'{name}' holds infinite values; what is missing must be NaN")
 
 
-def check_pose(given: Any) -> xr.Dataset:
+def check_pose(value: Any) -> xr.Dataset:
     """Return a pose unchanged, if it is of one person with the 33 landmarks, in metres."""
     no_pose = "not a pose Dataset, it has no 'position'; make one with estimate_pose"
-    dataset = _dataset(given, no_pose)
+    dataset = _dataset(value, no_pose)
     if "position" not in dataset:
         raise BadInputError(no_pose)
     people = dataset["position"].sizes.get("individual", 1)
@@ -239,9 +239,9 @@ def require_angles(angles: xr.Dataset, names: Iterable[str], *, what: str) -> No
             raise BadInputError(f"{what}: '{name}' must be over {' and '.join(dims)}{sides}")
 
 
-def check_repetitions(given: Any) -> xr.Dataset:
+def check_repetitions(value: Any) -> xr.Dataset:
     """Return repetitions unchanged, if each begins before it ends, and is accepted or not."""
-    dataset = _dataset(given, "must be a Dataset of repetitions, as from find_repetitions")
+    dataset = _dataset(value, "must be a Dataset of repetitions, as from find_repetitions")
     lacking = [name for name in ("start", "end") if name not in dataset]
     if lacking:
         raise BadInputError(
@@ -276,10 +276,10 @@ def require_overlap(repetitions: xr.Dataset, time: Array, *, what: str) -> None:
         )
 
 
-def check_markers(given: Any) -> xr.Dataset:
+def check_markers(value: Any) -> xr.Dataset:
     """Return markers unchanged, if they are positions over time in metres."""
     no_markers = "not a Dataset of markers; make one with read_lab"
-    dataset = _dataset(given, no_markers)
+    dataset = _dataset(value, no_markers)
     if "marker_position" not in dataset:
         raise BadInputError(no_markers)
     values = dataset["marker_position"]
@@ -290,22 +290,22 @@ def check_markers(given: Any) -> xr.Dataset:
     return check_recording(dataset)
 
 
-def check_trial(given: Any) -> xr.Dataset:
+def check_trial(value: Any) -> xr.Dataset:
     """Return angles over time, or metrics over repetitions, unchanged."""
-    dataset = _dataset(given, "must be a Dataset of angles over time, or of metrics over rep")
+    dataset = _dataset(value, "must be a Dataset of angles over time, or of metrics over rep")
     return check_angles(dataset) if "time" in dataset.dims else dataset
 
 
 def one_or_several(check: Callable[[Any], xr.Dataset]) -> Callable[[Any], Any]:
     """Return a check of one Dataset, or of each Dataset of a list."""
 
-    def checked_all(given: Any) -> xr.Dataset | list[xr.Dataset]:
-        if isinstance(given, str | bytes) or not isinstance(given, Sequence):
-            return check(given)
+    def checked_all(value: Any) -> xr.Dataset | list[xr.Dataset]:
+        if isinstance(value, str | bytes) or not isinstance(value, Sequence):
+            return check(value)
         each = []
-        for number, one in enumerate(given, start=1):
+        for number, item in enumerate(value, start=1):
             try:
-                each.append(check(one))
+                each.append(check(item))
             except BadInputError as error:
                 raise BadInputError(f"number {number}: {error}") from None
         return each

@@ -105,9 +105,11 @@ def picture_angles(
         for part in ("proximal", "distal")
         for side in SIDES
     }
-    limbs = [one for key, one in segments.items() if "sideways" not in table["angles"][key[0]]]
+    limbs = [
+        segment for key, segment in segments.items() if "sideways" not in table["angles"][key[0]]
+    ]
     stature = _stature(limbs, table["length"])
-    elevations = {key: _elevation(one, stature, table) for key, one in segments.items()}
+    elevations = {key: _elevation(segment, stature, table) for key, segment in segments.items()}
     tilt = np.radians(table["plane"]["sd_deg"])
     beside = np.cos(np.radians(table["seen"]["beside_deg"]))
     variables: dict[str, Any] = {}
@@ -238,7 +240,7 @@ def measured_angles(fitted: Pose) -> xr.Dataset:
         variables[f"{name}_in_picture"] = (over, weight, {"units": "1"})
         drawn = _error_draws(value, sd, ends)
         at_knots = np.stack(
-            [np.stack([np.interp(knots, time, c) for c in one.T], axis=-1) for one in drawn]
+            [np.stack([np.interp(knots, time, c) for c in draw.T], axis=-1) for draw in drawn]
         )
         variables[f"{name}_draws"] = (("draw", "fit_time", "side"), at_knots, degree)
     return xr.Dataset(
@@ -298,7 +300,7 @@ def _landmark(points: Array, end: str, side: str) -> Array:
         side, end = SIDES[1 - SIDES.index(side)], end.removeprefix("other_")
     if end.startswith("mid_"):
         name = end.removeprefix("mid_")
-        middle: Array = points[:, [INDEX[f"{one}_{name}"] for one in SIDES]].mean(axis=1)
+        middle: Array = points[:, [INDEX[f"{of_side}_{name}"] for of_side in SIDES]].mean(axis=1)
         return middle
     landmark: Array = points[:, INDEX[f"{side}_{end}"]]
     return landmark

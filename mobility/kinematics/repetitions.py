@@ -130,9 +130,9 @@ def hip_height(pose: xr.Dataset) -> HipHeight | None:
     candidates = {"position": _leg_heights(pose, "position")}
     if "image_position" in pose:
         candidates["image_position"] = _leg_heights(pose, "image_position")
-    shown = {name: np.mean(~np.isnan(rise).all(axis=1)) for name, rise in candidates.items()}
+    shares = {name: np.mean(~np.isnan(rise).all(axis=1)) for name, rise in candidates.items()}
     signal = "position"
-    if shown.get("image_position", 0.0) > shown["position"] + 0.1:
+    if shares.get("image_position", 0.0) > shares["position"] + 0.1:
         signal = "image_position"
     rise = candidates[signal]
 
@@ -466,8 +466,8 @@ def set_repetitions(
     time = pose["time"].to_numpy()
     h = hip_height(pose)
     repetitions: list[dict[str, Any]] = []
-    given = check_intervals(intervals, earliest=min([0.0, *time[:1]]))
-    for number, interval in enumerate(given, start=1):
+    checked_intervals = check_intervals(intervals, earliest=min([0.0, *time[:1]]))
+    for number, interval in enumerate(checked_intervals, start=1):
         start, bottom, end = interval.values()
         if start < time[0] - 1e-6 or end > time[-1] + 1e-6:
             raise BadInputError(
@@ -491,7 +491,7 @@ def set_repetitions(
     return with_history(
         repetitions_dataset(pose, h, repetitions),
         "set_repetitions",
-        {"intervals": given},
+        {"intervals": checked_intervals},
         accepted=len(repetitions),
         signal=None if h is None else h.signal,
         **repetition_warnings(repetitions, why_none or tables.sentence("reasons.trial.by_hand")),

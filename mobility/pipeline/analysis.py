@@ -145,8 +145,8 @@ def analyze(session: StoredSession, *, workers: int | None = None, **options: An
     options
         Fields of :class:`~mobility.analysis_options.AnalysisOptions`. One that is not given stays
         as it was in the last analysis of the session, so that a face that was blurred once stays
-        blurred; at first it is what was given when the session was made, else the default.
-        "auto" goes back to what is found. A correction of a person by hand goes before `subject`.
+        blurred; at first it is as given when the session was made, else the default. "auto" goes
+        back to what the analysis finds. A correction of a person by hand goes before `subject`.
 
     Returns
     -------
@@ -168,19 +168,19 @@ def analyze(session: StoredSession, *, workers: int | None = None, **options: An
     """
     store = session.store
     store.require_writable()
-    given = given_options(
+    chosen = given_options(
         {"workers": workers, **options}, _AnalyzeOptions, what="options of analyze"
     )
-    given.pop("workers", None)
-    if given.get("movement", "auto") != "auto":
-        check_movement(given["movement"], session.record.kind, session.record.joints)
+    chosen.pop("workers", None)
+    if chosen.get("movement", "auto") != "auto":
+        check_movement(chosen["movement"], session.record.kind, session.record.joints)
     what = f"session {session.id}"
     with session.unless_deleted(), store.session_locked(session.id, what=what, wait_s=2):
         store.backend.sweep_session(session.id)
         sweep(session.folder, "session.json", *(step.file for step in STEPS))
         while True:
             edits = session.edits()
-            record = _analyze(session, edits, given, workers)
+            record = _analyze(session, edits, chosen, workers)
             # A correction made during the analysis could not start another one: repeat here.
             store.backend.pull(session.id)
             if session.edits() == edits:
@@ -188,7 +188,7 @@ def analyze(session: StoredSession, *, workers: int | None = None, **options: An
 
 
 def _require_videos(session: StoredSession) -> None:
-    """Refuse to analyse again what has results and no video, before any of them is touched."""
+    """Refuse, before anything is touched, to analyse a session with results but no video."""
     record = session.record
     if not record.stages or session.store.local_path is None:  # a bucket has them
         return
@@ -201,7 +201,7 @@ def _require_videos(session: StoredSession) -> None:
 
 
 def is_current(session: StoredSession) -> bool:
-    """Say whether an analysis would give the same now; true of a demo, and of what has none yet."""
+    """Say whether an analysis would give the same now; true for a demo and before the first."""
     record = session.record
     if session.store.read_only or record.state != "analyzed":
         return True
@@ -237,11 +237,11 @@ class _Plan:
 
 
 def _plan(
-    session: StoredSession, record: SessionRecord, edits: Edits, given: Mapping[str, Any]
+    session: StoredSession, record: SessionRecord, edits: Edits, chosen: Mapping[str, Any]
 ) -> _Plan:
     from mobility.capture.models import model_sha256 as identity_of_model
 
-    options = _options(session, record, given)
+    options = _options(session, record, chosen)
     steps = _steps(record)
     inputs = _inputs(session, record, edits, options)
     model_sha256 = identity_of_model(options.model)
@@ -256,11 +256,11 @@ def _plan(
 
 
 def _options(
-    session: StoredSession, record: SessionRecord, given: Mapping[str, Any]
+    session: StoredSession, record: SessionRecord, chosen: Mapping[str, Any]
 ) -> AnalysisOptions:
     """Present options: those given, else of the last analysis, else of the creation."""
     before = record.provenance.options if record.provenance else {}
-    values = {"movement": record.movement, **record.options, **before, **given}
+    values = {"movement": record.movement, **record.options, **before, **chosen}
     try:
         return AnalysisOptions(**given_options(values)).for_videos(
             second=record.second_video is not None, calibrated=record.calibration is not None
@@ -290,10 +290,10 @@ def _inputs(
 
 
 def _analyze(
-    session: StoredSession, edits: Edits, given: Mapping[str, Any], workers: int | None
+    session: StoredSession, edits: Edits, chosen: Mapping[str, Any], workers: int | None
 ) -> SessionRecord:
     record = session.record
-    plan = _plan(session, record, edits, given)
+    plan = _plan(session, record, edits, chosen)
     options, keys = plan.options.as_stored(), plan.keys
     provenance = Provenance(
         video_sha256=record.video.sha256,
@@ -304,11 +304,11 @@ def _analyze(
     )
 
     def is_done(step: _Step) -> bool:
-        done = record.stages.get(step.name)
-        if done is None or done.key != keys[step.name]:
+        entry = record.stages.get(step.name)
+        if entry is None or entry.key != keys[step.name]:
             return False
-        session.store.backend.fetch(session.id, done.file)
-        return is_whole(session.folder, done)
+        session.store.backend.fetch(session.id, entry.file)
+        return is_whole(session.folder, entry)
 
     outdated = [
         step
@@ -415,7 +415,7 @@ def _run_stage(step: _Step, run: _Run) -> None:
         angles, names = run.record.kind.analysis.angles_in_video(
             run["angles"], run["metrics"], run.record.joints
         )
-        shown: dict[str, Any] = {} if names is None else {"shown_angles": names}
+        chosen_angles: dict[str, Any] = {} if names is None else {"shown_angles": names}
         with atomic(target) as hidden:
             # As detected, not cleaned, so that the face is blurred in every frame that shows it.
             annotate_video(
@@ -425,7 +425,7 @@ def _run_stage(step: _Step, run: _Run) -> None:
                 run["repetitions"],
                 hidden,
                 blur_face=run.options.blur_face,
-                **shown,
+                **chosen_angles,
             )
     elif step.name == "table":
         from mobility.pipeline.metrics_table import write_metrics_table
@@ -457,7 +457,7 @@ _IMPORTS_OF_LATER_STAGES = (
     *("mobility.assessment.measures", "mobility.assessment.verdict"),
     *("mobility.pipeline.metrics_table", "mobility.pipeline.overlay"),
 )
-"""What the stages after the pose import, which takes two seconds."""
+"""Imports of the stages after the pose, which take two seconds."""
 
 
 def _import_ahead() -> None:

@@ -117,7 +117,7 @@ def validate(
     mapping
         Meaning of markers and columns that no built-in mapping has.
     units, vertical_axis
-        Of `lab_file`, where it does not say.
+        Those of `lab_file`, where it does not say.
     margin_deg
         Largest mean difference that does not matter, degrees, chosen before the data were seen;
         without it equivalence is not tested.
@@ -126,7 +126,7 @@ def validate(
     max_lag_s
         Largest lag that is possible.
     name
-        Of the comparison; by default that of the lab file.
+        Name of the comparison; by default that of the lab file.
     folder
         Where it is kept; by default in the session. Needed for the demo, which is not changed.
 
@@ -226,7 +226,7 @@ def validation(
     session: StoredSession, name: str, *, folder: str | os.PathLike[str] | None = None
 ) -> Validation:
     """One stored comparison."""
-    by_name = {one.name: one for one in validations(session, folder=folder)}
+    by_name = {each.name: each for each in validations(session, folder=folder)}
     if name not in by_name:
         raise NotFoundError(
             f"session {session.id}: no comparison '{name}' with lab data"
@@ -271,7 +271,7 @@ def open_comparison(
         return _warned_if_stale(session, validation(session, comparison, folder=place))
     stored = validations(session, folder=place)
     if len(stored) != 1:
-        names = ", ".join(one.name for one in stored) or "none"
+        names = ", ".join(each.name for each in stored) or "none"
         raise BadInputError(f"session {session.id}: name one of its comparisons ({names})")
     return _warned_if_stale(session, stored[0])
 
@@ -296,8 +296,10 @@ def demo_validation(store: SessionStore[Any]) -> Validation:
         truth = read_dataset(session.folder / "truth.nc")
         late = truth.assign_coords(time=truth["time"] + 0.25)
         write_trc(late, place / "truth.trc")
-        made = validate(session, place / "truth.trc", folder=place / "kept")
-        return replace(made, held=(made.curves()[made.name], made.agreement()))
+        comparison = validate(session, place / "truth.trc", folder=place / "kept")
+        return replace(
+            comparison, held=(comparison.curves()[comparison.name], comparison.agreement())
+        )
 
 
 class StudyRow(Strict):
@@ -347,13 +349,13 @@ class StudyResult:
         if self.agreement is None:
             return
         write_dataset(folder / _STUDY_AGREEMENT, self.agreement)
-        for number, one in enumerate(self.conditions.values(), start=1):
-            write_dataset(folder / f"condition-{number}.nc", one)
+        for number, condition in enumerate(self.conditions.values(), start=1):
+            write_dataset(folder / f"condition-{number}.nc", condition)
         if 0 < len(self.curves) <= MOST_SHOWN:
             with writing(folder):
                 (folder / "curves").mkdir()
-            for name, one in self.curves.items():
-                write_dataset(folder / "curves" / f"{name}.nc", one)
+            for name, curve in self.curves.items():
+                write_dataset(folder / "curves" / f"{name}.nc", curve)
 
 
 def read_study(path: str | os.PathLike[str]) -> list[StudyRow]:
@@ -401,7 +403,7 @@ def run_study(
 
     Each session keeps its own comparison; the options are those of :func:`validate`. A trial that
     fails is listed with the reason and does not stop the others; where all failed there is no
-    `agreement`. By condition the statistics are there where there are several.
+    `agreement`. With several conditions there are statistics of each.
 
     Raises
     ------
@@ -411,14 +413,14 @@ def run_study(
     file = Path(study)
     rows = read_study(file)
     _check_participants(store, rows, file)
-    done: list[tuple[StudyRow, str, Validation]] = []
+    compared: list[tuple[StudyRow, str, Validation]] = []
     failed: list[dict[str, Any]] = []
     with progress_bar("comparing with lab data", total=len(rows), unit="trial") as bar:
         for number, row in enumerate(rows, start=1):
             there = file.parent / row.mapping  # else it is the name of a built-in one
             try:
                 session = store.session(row.session)
-                made = validate(
+                comparison = validate(
                     session,
                     file.parent / row.lab_file,
                     static=file.parent / row.static if row.static else None,
@@ -427,7 +429,7 @@ def run_study(
                     margin_deg=margin_deg,
                     max_lag_s=max_lag_s,
                 )
-                done.append((row, row.participant or session.record.user_id, made))
+                compared.append((row, row.participant or session.record.user_id, comparison))
             except MobilityError as error:
                 trial = {"row": number, "session": row.session, "lab_file": row.lab_file}
                 failed.append({**trial, "error": _without_places(str(error), store, file)})
@@ -439,55 +441,58 @@ def run_study(
         "margin_deg": margin_deg,
         "trials": [
             {
-                "session_id": made.document["session_id"],
+                "session_id": comparison.document["session_id"],
                 "participant": participant,
                 "condition": row.condition,
-                "lab_file": made.document["files"]["lab"]["source_file"],
-                "lag_s": made.document["lag_s"],
-                "lag_sd_s": made.document["lag_sd_s"],
-                "correlation": made.document["synchronisation"]["correlation"],
+                "lab_file": comparison.document["files"]["lab"]["source_file"],
+                "lag_s": comparison.document["lag_s"],
+                "lag_sd_s": comparison.document["lag_sd_s"],
+                "correlation": comparison.document["synchronisation"]["correlation"],
             }
-            for row, participant, made in done
+            for row, participant, comparison in compared
         ],
         "failed": failed,
         "warnings": [],
         "versions": dict(package_versions()),
     }
-    if not done:
+    if not compared:
         return StudyResult(document, None, {}, {})
-    curves = [next(iter(made.curves().values())) for _, _, made in done]
-    people = [participant for _, participant, _ in done]
+    curves = [next(iter(comparison.curves().values())) for _, _, comparison in compared]
+    people = [participant for _, participant, _ in compared]
     whole = _pooled(curves, people, margin_deg)
     conditions = {}
-    named = list(dict.fromkeys(row.condition for row, _, _ in done))
+    named = list(dict.fromkeys(row.condition for row, _, _ in compared))
     for condition in named if len(named) > 1 else []:
-        chosen = [i for i, (row, _, _) in enumerate(done) if row.condition == condition]
+        chosen = [i for i, (row, _, _) in enumerate(compared) if row.condition == condition]
         conditions[condition or "none"] = _pooled(
             [curves[i] for i in chosen], [people[i] for i in chosen], margin_deg
         ).assign_attrs(condition=condition or "none")
     document |= {
         **_all_statistics(whole),
         "conditions": {
-            name: statistics(one, str(one.attrs["primary"])) for name, one in conditions.items()
+            name: statistics(pooled, str(pooled.attrs["primary"]))
+            for name, pooled in conditions.items()
         },
         "definition_differences": {
             angle: text
-            for one in curves
-            for angle, text in json.loads(one.attrs["definition_differences"]).items()
+            for trial_curves in curves
+            for angle, text in json.loads(trial_curves.attrs["definition_differences"]).items()
         },
-        "warnings": [tables.warning("warnings.trial_failed", **one) for one in failed]
+        "warnings": [tables.warning("warnings.trial_failed", **fault) for fault in failed]
         + [dict(w) for w in warnings_of(whole)]
         + [
-            {**w, "message": f"{made.document['session_id']}: {w['message']}"}
-            for _, _, made in done
-            for w in made.document["warnings"]
+            {**w, "message": f"{comparison.document['session_id']}: {w['message']}"}
+            for _, _, comparison in compared
+            for w in comparison.document["warnings"]
         ],
     }
-    shown = {
-        f"{number:02d}-{made.document['session_id']}": one
-        for number, ((_, _, made), one) in enumerate(zip(done, curves, strict=True), start=1)
+    named_curves = {
+        f"{number:02d}-{comparison.document['session_id']}": trial_curves
+        for number, ((_, _, comparison), trial_curves) in enumerate(
+            zip(compared, curves, strict=True), start=1
+        )
     }
-    return StudyResult(document, whole, conditions, shown)
+    return StudyResult(document, whole, conditions, named_curves)
 
 
 def _check_participants(store: SessionStore[Any], rows: Sequence[StudyRow], file: Path) -> None:
@@ -496,7 +501,7 @@ def _check_participants(store: SessionStore[Any], rows: Sequence[StudyRow], file
     Rows of sessions that are not in the store are left to the run, which lists them as failed.
     """
     seen: set[tuple[str, str]] = set()
-    whose: dict[str, str] = {}
+    owners: dict[str, str] = {}
     for number, row in enumerate(rows, start=1):
         where = f"study {file.name}, row {number}"
         if (row.session, row.lab_file) in seen:
@@ -511,9 +516,9 @@ def _check_participants(store: SessionStore[Any], rows: Sequence[StudyRow], file
                 f"{where}: session {row.session} is anonymous; fill in the column participant, "
                 "which says which trials are of the same person"
             )
-        if whose.setdefault(row.session, person) != person:
+        if owners.setdefault(row.session, person) != person:
             raise BadInputError(
-                f"{where}: session {row.session} belongs to {whose[row.session]} in another row"
+                f"{where}: session {row.session} belongs to {owners[row.session]} in another row"
             )
 
 
@@ -534,21 +539,26 @@ def _pooled(
     pooled = {}
     for comparison in COMPARISONS:
         pairs = []
-        for one in curves:
-            estimators = [str(e) for e in one["estimator"].values]
+        for of_trial in curves:
+            estimators = [str(e) for e in of_trial["estimator"].values]
             wanted = (comparison.measured, comparison.reference)
-            pairs.append([angles_of(one, each if each in estimators else "") for each in wanted])
+            pairs.append(
+                [angles_of(of_trial, each if each in estimators else "") for each in wanted]
+            )
         common = sorted({str(name) for v, r in pairs for name in v.data_vars if name in r})
         if not common:
             continue
         video, lab = (
-            [_completed(each, common, one) for each, one in zip(side, curves, strict=True)]
+            [
+                _completed(each, common, of_trial)
+                for each, of_trial in zip(side, curves, strict=True)
+            ]
             for side in zip(*pairs, strict=True)
         )
         pooled[comparison.name] = agreement(
             video,
             lab,
-            [repetitions_of(one) for one in curves],
+            [repetitions_of(of_trial) for of_trial in curves],
             participants=list(participants),
             margin_deg=margin_deg,
         )

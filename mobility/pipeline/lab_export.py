@@ -63,7 +63,7 @@ def export_lab(
         dataset = of_session.angles(session)
     else:
         dataset = session.pose() if landmarks else session.fitted()
-    more: dict[str, Any] = {"fill": fill} if fill else {}
+    options: dict[str, Any] = {"fill": fill} if fill else {}
     if kind == "c3d" and not positions:
-        more = {"angles": of_session.angles(session), "repetitions": session.repetitions()}
-    return FORMATS[kind](dataset, path, **more)
+        options = {"angles": of_session.angles(session), "repetitions": session.repetitions()}
+    return FORMATS[kind](dataset, path, **options)

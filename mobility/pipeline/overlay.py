@@ -109,7 +109,7 @@ def annotate_video(
     angles
         Variables over (time, side) or (time,), in degrees.
     repetitions
-        As of :func:`~mobility.kinematics.repetitions.find_repetitions`, or movements.
+        From :func:`~mobility.kinematics.repetitions.find_repetitions`, or movements.
     shown_angles
         Which angles the panel shows, in this order.
     blur_face
@@ -325,9 +325,9 @@ class _Panel:
         labels = [label for label, _ in self.rows] + ["degrees"]
         self.label_width = max(_text(label, text_height).shape[1] for label in labels)
         self.column_width = _text("-000", text_height).shape[1]
-        self.base = self._base()
+        self.base = self._empty_panel()
 
-    def _base(self) -> Image:
+    def _empty_panel(self) -> Image:
         h, pad = self.height, self.height // 2
         width = self.label_width + 2 * self.column_width + 3 * pad
         width = max(width, _text("Rep 00 / 00", h).shape[1] + 2 * pad)

@@ -39,11 +39,11 @@ _INTERVALS_AT = {"lower_limit": 0.97, "mean_difference": 0.98, "upper_limit": 0.
 """Places of the bars of the intervals, as shares of the width."""
 
 
-def _check_axes(given: Any) -> Any:
+def _check_axes(value: Any) -> Any:
     # Checked by a method: importing matplotlib would slow pages that draw no figure.
-    if given is not None and not callable(getattr(given, "set_ylim", None)):
+    if value is not None and not callable(getattr(value, "set_ylim", None)):
         raise BadInputError("must be the Axes of matplotlib, as from pyplot.subplots()[1]")
-    return given
+    return value
 
 
 if TYPE_CHECKING:
@@ -76,9 +76,9 @@ def axes_or_new(ax: Axes | None) -> Axes:
         return ax
     from matplotlib import pyplot
 
-    made: Axes = pyplot.subplots(layout="constrained")[1]
-    made.spines[["top", "right"]].set_visible(False)
-    return made
+    new: Axes = pyplot.subplots(layout="constrained")[1]
+    new.spines[["top", "right"]].set_visible(False)
+    return new
 
 
 def side_style(side: str) -> dict[str, Any]:

@@ -62,29 +62,29 @@ _SIDE_ORDER = ("left", "right", "")
 
 
 def _with_columns(columns: Sequence[str], origin: str) -> PlainValidator:
-    def check(given: Any) -> Any:
+    def check(table: Any) -> Any:
         # Checked by what it has: importing pandas would slow pages that draw no table.
-        present = getattr(given, "columns", None)
-        if present is None or not callable(getattr(given, "groupby", None)):
-            raise BadInputError(f"must be a DataFrame {origin} (got {quoted(given)})")
+        present = getattr(table, "columns", None)
+        if present is None or not callable(getattr(table, "groupby", None)):
+            raise BadInputError(f"must be a DataFrame {origin} (got {quoted(table)})")
         if lacking := [name for name in columns if name not in present]:
             raise BadInputError(f"must be a DataFrame {origin}; it has no {', '.join(lacking)}")
-        if not len(given):
+        if not len(table):
             raise BadInputError("the table is empty")
         for name in columns:
             kinds, words = _KINDS.get(name, ("", ""))
-            if kinds and given[name].dtype.kind not in kinds:
+            if kinds and table[name].dtype.kind not in kinds:
                 raise BadInputError(f"its column '{name}' must be {words}")
-        return given
+        return table
 
     return PlainValidator(check)
 
 
-def _check_pair(given: Any) -> Any:
-    if given is None:
+def _check_pair(value: Any) -> Any:
+    if value is None:
         return None
     try:
-        pair = list(given)
+        pair = list(value)
     except TypeError:
         pair = []
     if len(pair) != 2 or not all(callable(getattr(each, "set_ylim", None)) for each in pair):
@@ -92,16 +92,16 @@ def _check_pair(given: Any) -> Any:
     return pair
 
 
-def _check_test(given: Any) -> Any:
-    if given is not None and not (isinstance(given, xr.Dataset) and "cluster_start" in given):
-        raise BadInputError(f"must be a Dataset of mobility.compare_curves (got {quoted(given)})")
-    return given
+def _check_test(value: Any) -> Any:
+    if value is not None and not (isinstance(value, xr.Dataset) and "cluster_start" in value):
+        raise BadInputError(f"must be a Dataset of mobility.compare_curves (got {quoted(value)})")
+    return value
 
 
-def _check_retest(given: Any) -> Any:
-    if not (isinstance(given, xr.Dataset) and {"sem", "percent"} <= set(given.variables)):
-        raise BadInputError(f"must be a Dataset of mobility.retest_curves (got {quoted(given)})")
-    return given
+def _check_retest(value: Any) -> Any:
+    if not (isinstance(value, xr.Dataset) and {"sem", "percent"} <= set(value.variables)):
+        raise BadInputError(f"must be a Dataset of mobility.retest_curves (got {quoted(value)})")
+    return value
 
 
 if TYPE_CHECKING:
@@ -132,10 +132,10 @@ def group_curves(
     Parameters
     ----------
     curves
-        Of :func:`mobility.mean_curves`. The two sides of a single group are drawn together, those
+        From :func:`mobility.mean_curves`. The two sides of a single group are drawn together, those
         of several groups each on Axes of its own.
     test
-        Of :func:`mobility.compare_curves`: its clusters are marked below, with their p.
+        From :func:`mobility.compare_curves`: its clusters are marked below, with their p.
     side
         Side to draw; None draws both.
     band
@@ -159,9 +159,9 @@ def group_curves(
     sides = [str(each) for each in curves["side"].values]
     if side is not None and side not in sides:
         raise BadInputError(f"plot.group_curves: the curves have no side {quoted(side)}")
-    shown = sides if side is None else [side]
+    drawn_sides = sides if side is None else [side]
     one_group = curves.sizes["group"] == 1
-    panels = [shown] if one_group else [[each] for each in shown]
+    panels = [drawn_sides] if one_group else [[each] for each in drawn_sides]
     if ax is not None and len(panels) > 1:
         raise BadInputError(
             "plot.group_curves: two sides need two Axes; name the side for this one"
@@ -208,7 +208,7 @@ def change(
     Parameters
     ----------
     changes
-        Of :func:`mobility.pipeline.cohort.changes`.
+        From :func:`mobility.pipeline.cohort.changes`.
     participant
         Whose values to draw over the days since the first session, with their 95 % intervals. None:
         of a single participant the same; of several the changes of each from the first visit, with
@@ -341,7 +341,7 @@ def retest_curves(
     Parameters
     ----------
     errors
-        Of :func:`mobility.retest_curves`.
+        From :func:`mobility.retest_curves`.
     side
         Side to draw; None draws both.
     ax
@@ -367,13 +367,13 @@ def retest_curves(
     percent = errors["percent"].to_numpy()
     counts = {}
     for each in sides if side is None else [side]:
-        one = errors.sel(side=each)
-        sem = one["sem"].to_numpy()
+        of_side = errors.sel(side=each)
+        sem = of_side["sem"].to_numpy()
         if not np.isfinite(sem).any():
             continue
         colour = COLOURS[each]
-        counts[each] = int(one["participants"])
-        ax.fill_between(percent, one["low"], one["high"], color=colour, alpha=0.15, lw=0)
+        counts[each] = int(of_side["participants"])
+        ax.fill_between(percent, of_side["low"], of_side["high"], color=colour, alpha=0.15, lw=0)
         ax.plot(percent, sem, color=colour, ls=LINES[each], lw=2, label=capital(each) or "SEM")
     kind = str(errors.attrs["kind"])
     panel_title(ax, _with_people(capital(str(errors.attrs["title"])), counts))
@@ -427,37 +427,37 @@ def _draw_means(axis: Axes, curves: xr.Dataset, sides: Sequence[str], band: str)
     """Draw the mean of each group and side, with n and what the band is in the legend."""
     percent = curves["percent"].to_numpy()
     groups = [str(group) for group in curves["group"].values]
-    shown: dict[str, None] = {}
+    band_words: dict[str, None] = {}
     for g, group in enumerate(groups):
         for side in sides:
-            one = curves.sel(group=group, side=side)
-            n = int(one["n"])
+            of_group = curves.sel(group=group, side=side)
+            n = int(of_group["n"])
             if not n:
                 continue
             (colour, style), label = _OF_GROUPS[g % len(_OF_GROUPS)], group
             if len(groups) == 1:
                 colour, style, label = COLOURS[side], LINES[side], capital(side) or "Mean"
-            mean = one["mean"].to_numpy()
-            low, high, words = _band_of(one, band)
+            mean = of_group["mean"].to_numpy()
+            low, high, words = _band_of(of_group, band)
             if words:
-                shown[words] = None
+                band_words[words] = None
                 axis.fill_between(percent, low, high, color=colour, alpha=0.15, lw=0)
             axis.plot(percent, mean, color=colour, ls=style, lw=2, label=f"{label}, n = {n}")
-    for words in shown:
+    for words in band_words:
         axis.fill_between([], [], [], color=GREY, alpha=0.15, lw=0, label=words)
     if not axis.lines:
         reasons = [str(each) for each in np.ravel(curves["reason"].values) if each]
         say_empty(axis, max(dict.fromkeys(reasons), key=reasons.count, default=""))
 
 
-def _band_of(one: xr.Dataset, band: str) -> tuple[Any, Any, str]:
+def _band_of(curve: xr.Dataset, band: str) -> tuple[Any, Any, str]:
     """Limits of the band of a mean, and what it is; no words where there is none."""
-    mean, sd = one["mean"].to_numpy(), one["sd"].to_numpy()
+    mean, sd = curve["mean"].to_numpy(), curve["sd"].to_numpy()
     if band == "sd":
         return mean - sd, mean + sd, "± 1 SD between people" if np.isfinite(sd).all() else ""
     words = {"whole": "95 % band, whole curve", "points": "95 % interval, each point"}
     for kind in ("whole", "points")[band == "points" :]:
-        low, high = (one[each].to_numpy() for each in _BANDS[kind])
+        low, high = (curve[each].to_numpy() for each in _BANDS[kind])
         if np.isfinite(low).all():
             return low, high, words[kind]
     return mean, mean, ""
@@ -499,8 +499,8 @@ def _draw_clusters(axis: Axes, test: xr.Dataset, sides: Sequence[str]) -> None:
 def _mark(side: str, label: str, **style: Any) -> Any:
     from matplotlib.lines import Line2D
 
-    given = {"color": COLOURS[side], "marker": MARKERS.get(side, "o"), "mfc": "white", "ms": 6}
-    return Line2D([], [], ls="", label=label, **{**given, **style})
+    look = {"color": COLOURS[side], "marker": MARKERS.get(side, "o"), "mfc": "white", "ms": 6}
+    return Line2D([], [], ls="", label=label, **{**look, **style})
 
 
 def _patch(label: str) -> Any:
@@ -520,9 +520,9 @@ def _draw_one_person(ax: Axes, rows: pd.DataFrame, sides: Sequence[str]) -> None
         _draw_band(ax, value[0], float(of_side["mdc95"].iloc[0]), side)
         ax.plot(at, value, color=colour, lw=1.0, alpha=0.6, zorder=2)
         marked = zip(at, value, of_side["sd"], of_side["verdict"], strict=True)
-        for day, one, sd, verdict in marked:
+        for day, number, sd, verdict in marked:
             ax.errorbar(
-                *(day, one),
+                *(day, number),
                 yerr=half_width(sd) if math.isfinite(sd) else None,
                 fmt=MARKERS.get(side, "D"),
                 color=colour,
@@ -597,11 +597,11 @@ def _draw_everybody(ax: Axes, rows: pd.DataFrame, sides: Sequence[str]) -> None:
 def _draw_differences(ax: Axes, values: pd.DataFrame, title: str) -> None:
     first = values.iloc[:, 0].to_numpy()
     pairs = [(first, values[visit].to_numpy()) for visit in values.columns[1:]]
-    one, other = (np.concatenate(part) for part in zip(*pairs, strict=True))
+    early, late = (np.concatenate(part) for part in zip(*pairs, strict=True))
     index = list(values.index) * len(pairs)
     people, sides = ([str(each[k]) for each in index] for k in (0, 1))
-    complete = np.isfinite(one - other)
-    limits = bland_altman(other, one, participants=people)
+    complete = np.isfinite(early - late)
+    limits = bland_altman(late, early, participants=people)
     ax.axhline(0, color=GREY, lw=0.7)
     for line, lowest, highest in zip(
         LIMITS,
@@ -623,7 +623,11 @@ def _draw_differences(ax: Axes, values: pd.DataFrame, title: str) -> None:
         }
         label: dict[str, Any] = {"label": capital(side)} if side else {}
         ax.plot(
-            ((one + other) / 2)[chosen], (other - one)[chosen], mec=COLOURS[side], **style, **label
+            ((early + late) / 2)[chosen],
+            (late - early)[chosen],
+            mec=COLOURS[side],
+            **style,
+            **label,
         )
     ax.margins(x=0.12, y=0.15)
     without = int((~complete).sum())
@@ -635,11 +639,11 @@ def _draw_differences(ax: Axes, values: pd.DataFrame, title: str) -> None:
 
 def _draw_lines(ax: Axes, values: pd.DataFrame, visits: Sequence[Any]) -> None:
     sides = values.index.get_level_values("side").astype(str)
-    shown = [each for each in _SIDE_ORDER if each in set(sides)]
+    drawn_sides = [each for each in _SIDE_ORDER if each in set(sides)]
     at = np.arange(len(visits))
-    for i, side in enumerate(shown):
+    for i, side in enumerate(drawn_sides):
         of_side = values[sides == side].to_numpy()
-        offset = 0.03 * (2 * i - 1) * (len(shown) > 1)
+        offset = 0.03 * (2 * i - 1) * (len(drawn_sides) > 1)
         style: dict[str, Any] = {
             "color": COLOURS[side],
             "marker": MARKERS.get(side, "D"),

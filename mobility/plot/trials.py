@@ -46,9 +46,9 @@ View = Literal["left", "right", "front"]
 VIEWS: tuple[View, ...] = ("left", "right", "front")
 
 
-def _check_agreement(given: Any) -> xr.Dataset:
-    if not isinstance(given, xr.Dataset):
-        raise BadInputError(f"must be a Dataset of mobility.agreement (got {quoted(given)})")
+def _check_agreement(value: Any) -> xr.Dataset:
+    if not isinstance(value, xr.Dataset):
+        raise BadInputError(f"must be a Dataset of mobility.agreement (got {quoted(value)})")
     over = {name: {"rep", "metric", "angle", "side"} for name in ("video_values", "lab_values")}
     over |= {
         name: {"metric", "angle", "side"}
@@ -56,12 +56,12 @@ def _check_agreement(given: Any) -> xr.Dataset:
         for name in (line, f"{line}_low", f"{line}_high")
     }
     for name, dims in over.items():
-        if name not in given or not dims <= set(given[name].dims):
+        if name not in value or not dims <= set(value[name].dims):
             raise BadInputError(
                 f"not a Dataset of mobility.agreement: it has no '{name}' over "
                 f"{', '.join(sorted(dims))}"
             )
-    return given
+    return value
 
 
 @checked
@@ -161,8 +161,8 @@ def repetitions(
         say_empty(ax, angles[name].attrs.get("refused", tables.sentence("reasons.not_seen")))
     for side, values in _by_side(normalised):
         style = side_style(side)
-        for one in values:
-            ax.plot(normalised["percent"], one, linewidth=0.6, alpha=0.45, **style)
+        for curve in values:
+            ax.plot(normalised["percent"], curve, linewidth=0.6, alpha=0.45, **style)
         _mean_and_spread(ax, normalised["percent"].values, values, capital(side), style)
     ax.set_xlim(0, 100)
     ax.set_xlabel("Repetition (%)", fontsize=NORMAL)

@@ -127,7 +127,7 @@ def other_traces(store: Store, user_id: str) -> list[Trace]:
 
 
 def nothing_stored_error(store: Store, user_id: str) -> NotFoundError:
-    """Error: nothing is known to be of a participant; names what may be."""
+    """Error that nothing is known to belong to a participant; it names what may."""
     message = f"participant {user_id}: nothing is stored about them in {store.place}"
     if left := [*store.unfinished(), *unassigned(store)]:
         message = (

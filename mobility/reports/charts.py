@@ -26,16 +26,16 @@ _MARGIN = 0.05
 _KEY = h.p(".note")[h.span(".left-text")["━━ left"], " ", h.span(".right-text")["╌╌ right"]]
 
 
-def charts(*shown: tuple[Callable[..., Any], str]) -> Markup:
+def charts(*panels: tuple[Callable[..., Any], str]) -> Markup:
     """Set charts side by side, and one below the other on a narrow page.
 
     Parameters
     ----------
-    *shown
+    *panels
         For each a function that draws on an Axes `ax`, and a description.
     """
     figures = []
-    for draw, alt in shown:
+    for draw, alt in panels:
         chart = Chart()
         draw(ax=chart)
         coded = base64.b64encode(chart.svg().encode()).decode()
@@ -88,11 +88,11 @@ class Chart:
         self._write(_LEFT, _TOP - 5, label, NORMAL, "start")
 
     def set_xlabel(self, label: str, **_: Any) -> None:
-        """Write what the x axis is of."""
+        """Label the x axis."""
         self._write((_LEFT + _RIGHT) / 2, _HIGH - 6, label, NORMAL)
 
     def set_ylabel(self, label: str, **_: Any) -> None:
-        """Write what the y axis is of."""
+        """Label the y axis."""
         turn = f"rotate(-90 13 {(_TOP + _BOTTOM) / 2:g})"
         self._write(13, (_TOP + _BOTTOM) / 2, label, NORMAL, transform=turn)
 
@@ -135,7 +135,7 @@ class Chart:
 
         def mark() -> h.Node:
             sides = zip(self._runs(x, ends[0]), self._runs(x, ends[1]), strict=True)
-            path = "".join(f"M{_joined([*one, *other[::-1]])}Z" for one, other in sides)
+            path = "".join(f"M{_joined([*lower, *upper[::-1]])}Z" for lower, upper in sides)
             return _path(path, fill=color, opacity=f"{alpha:g}")
 
         self._marks.append((zorder, mark))

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SMALLEST_MEDIAN = 5
-"""Smallest group of which the median is drawn."""
+"""Smallest group with a median."""
 
 SMALLEST_BOX = 10
-"""Smallest group of which quartiles are drawn."""
+"""Smallest group with quartiles."""
 
 MOST_PANELS = 24
 """Most participants in one figure."""
@@ -38,8 +38,8 @@ def over_time(changes: pd.DataFrame, *, title: str) -> Figure:
     Parameters
     ----------
     changes
-        Of :func:`mobility.pipeline.cohort.changes`, not empty. Of more than `MOST_PANELS`
-        participants those are drawn who changed most, by their errors.
+        From :func:`mobility.pipeline.cohort.changes`, not empty. With more than `MOST_PANELS`
+        participants, those who changed most by their errors are drawn.
     title
         Name of the metric.
     """
@@ -74,11 +74,11 @@ def group_distribution(values: pd.DataFrame, *, title: str, group_title: str) ->
     Parameters
     ----------
     values
-        Of :func:`mobility.pipeline.cohort.by_group`, not empty.
+        From :func:`mobility.pipeline.cohort.by_group`, not empty.
     title
         Name of the metric.
     group_title
-        What the groups are of.
+        What defines the groups.
     """
     groups = [g for g in values["group"].cat.categories if (values["group"] == g).any()]
     sides = [side for side in ("left", "right", "") if side in set(values["side"])]

@@ -48,7 +48,7 @@ def participants(sessions: pd.DataFrame, store: str) -> Markup:
     Parameters
     ----------
     sessions
-        Of :func:`mobility.pipeline.cohort.overview`.
+        From :func:`mobility.pipeline.cohort.overview`.
     store
         Where they come from.
     """
@@ -84,9 +84,10 @@ def changes_in_short(frame: pd.DataFrame, changed: Mapping[str, pd.DataFrame]) -
     Parameters
     ----------
     frame
-        Of :func:`mobility.pipeline.cohort.to_dataframe`.
+        From :func:`mobility.pipeline.cohort.to_dataframe`.
     changed
-        Of :func:`mobility.pipeline.cohort.changes`, by metric. The last session of a person counts.
+        From :func:`mobility.pipeline.cohort.changes`, by metric; the last session of a person
+        counts.
     """
     items, count, beyond = [], 0, 0
     sources: dict[str, None] = {}
@@ -145,11 +146,11 @@ def groups_in_short(
     Parameters
     ----------
     frame
-        Of :func:`mobility.pipeline.cohort.to_dataframe`.
+        From :func:`mobility.pipeline.cohort.to_dataframe`.
     grouped
-        Of :func:`mobility.pipeline.cohort.by_group`, by metric.
+        From :func:`mobility.pipeline.cohort.by_group`, by metric.
     group_by
-        What the groups are of.
+        What defines the groups.
     """
     items = []
     for metric, values in grouped.items():
@@ -160,7 +161,7 @@ def groups_in_short(
         units = str(values["units"].iloc[0])
         of_people = values.groupby(["group", "person"], observed=True)["value"].mean()
         medians = of_people.groupby("group", observed=True).agg(["median", "size"])
-        shown = [
+        in_words = [
             tables.sentence(
                 "cohort.short.group",
                 group=row.Index,
@@ -169,7 +170,7 @@ def groups_in_short(
             )
             for row in medians.itertuples()
         ]
-        items.append(f"{title_of(frame, metric)}: {shortened(shown, most=MOST_NAMED)}")
+        items.append(f"{title_of(frame, metric)}: {shortened(in_words, most=MOST_NAMED)}")
     if not items:
         return paragraphs(tables.sentence("cohort.no_group"))
     words = tables.sentence("cohort.short.groups", group=group_title(group_by).lower())
@@ -227,16 +228,16 @@ def not_measured(frame: pd.DataFrame, unknown: Sequence[str]) -> Markup:
 
 
 def of_the_table(frame: pd.DataFrame, chosen: Sequence[str]) -> Markup:
-    """Give the size of the table, and the metrics of which the page speaks."""
+    """Give the size of the table, and the metrics on the page."""
     if frame.empty:
         return paragraphs(tables.sentence("cohort.empty"))
-    shown = ", ".join(title_of(frame, metric).lower() for metric in chosen)
+    names = ", ".join(title_of(frame, metric).lower() for metric in chosen)
     return paragraphs(
         tables.sentence(
             "cohort.table",
             rows=len(frame),
             metrics=len(metrics_of(frame)),
-            names=shown or tables.sentence("cohort.none_shown"),
+            names=names or tables.sentence("cohort.none_shown"),
         )
     )
 
@@ -248,7 +249,7 @@ def title_of(frame: pd.DataFrame, metric: str) -> str:
 
 
 def group_title(group_by: str) -> str:
-    """Name what groups are of: "Age band"."""
+    """Name what defines groups: "Age band"."""
     words = {"height_m": "Height (m)", "weight_kg": "Mass (kg)", "age": "Age (years)"}
     return words.get(group_by, group_by.replace("_", " ").capitalize())
 
@@ -276,10 +277,10 @@ def changes_table(frame: pd.DataFrame, changed: Mapping[str, pd.DataFrame]) -> M
             )
     head = ["Measure", "Side", "Date", "Value", "Change", "MDC₉₅", "Error", "The change is"]
     listing = table(head, rows, caption=tables.sentence("cohort.changes"), numeric=True)
-    made = opening(tables.sentence("cohort.all_changes"), listing)
+    section = opening(tables.sentence("cohort.all_changes"), listing)
     if len(people) > MOST_PANELS:
-        return paragraphs(tables.sentence("cohort.first_panels", count=MOST_PANELS)) + made
-    return made
+        return paragraphs(tables.sentence("cohort.first_panels", count=MOST_PANELS)) + section
+    return section
 
 
 def groups_table(frame: pd.DataFrame, grouped: Mapping[str, pd.DataFrame], group_by: str) -> Markup:

@@ -42,22 +42,22 @@ def curve_buffers(
     for name in names:
         sides = ("left", "right") if "side" in angles[name].dims else ("",)
         for side in sides:
-            value, sd = (_of_side(angles, each, side) for each in (name, f"{name}_sd"))
+            value, sd = (_angle_of_side(angles, each, side) for each in (name, f"{name}_sd"))
             described.append(
-                {"name": name, "side": side, **_words(angles[name])},
+                {"name": name, "side": side, **_name_and_units(angles[name])},
             )
             buffers.append(np.concatenate([value, sd]).astype(np.float32).tobytes())
     return described, buffers
 
 
-def _of_side(angles: xr.Dataset, name: str, side: str) -> Array:
+def _angle_of_side(angles: xr.Dataset, name: str, side: str) -> Array:
     if name not in angles:
         return np.full(angles.sizes["time"], np.nan)
     values = angles[name].sel(side=side) if side else angles[name]
     return np.asarray(values.transpose("time").values, dtype=float)
 
 
-def _words(values: xr.DataArray) -> dict[str, str]:
+def _name_and_units(values: xr.DataArray) -> dict[str, str]:
     label = str(values.attrs.get("long_name", values.name)).partition(" (")[0]
     units = str(values.attrs.get("units", ""))
     return {

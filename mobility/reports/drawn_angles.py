@@ -160,13 +160,15 @@ def draw(image: NDArray[np.uint8], points: NDArray[np.float64], moment: Moment) 
     first, turn = turn_of(points, moment.angle, moment.side)
     if not math.isfinite(turn):
         return
-    at, one, other = (np.asarray(point, float) for point in DRAWN[moment.angle](body))
-    room = 0.45 * min(float(np.hypot(*(one - at))), float(np.hypot(*(other - at))))
+    at, start, end = (np.asarray(point, float) for point in DRAWN[moment.angle](body))
+    room = 0.45 * min(float(np.hypot(*(start - at))), float(np.hypot(*(end - at))))
     radius = float(np.clip(room, 0.045 * image.shape[0], 0.11 * image.shape[0]))
     # A movement towards the camera or away from it has another angle in the picture.
     in_plane = abs(abs(turn) - abs(moment.value)) <= _IN_PLANE_DEG
     if in_plane:
-        _dashed(image, at, at + (one - at) * min(1.0, 2.4 * radius / max(np.hypot(*(one - at)), 1)))
+        _dashed(
+            image, at, at + (start - at) * min(1.0, 2.4 * radius / max(np.hypot(*(start - at)), 1))
+        )
         _arc(image, at, radius, first, turn)
         # Beside a small angle, not on it.
         towards = math.radians(first + (turn / 2 if abs(turn) > 25 else 90))
@@ -181,9 +183,9 @@ def draw(image: NDArray[np.uint8], points: NDArray[np.float64], moment: Moment) 
 
 def turn_of(points: NDArray[np.float64], name: str, side: str) -> tuple[float, float]:
     """Direction of the first line of an angle in the picture, and the turn to the second one."""
-    at, one, other = (np.asarray(point, float) for point in DRAWN[name](_Body(points, side)))
-    first = math.degrees(math.atan2(*(one - at)[::-1]))
-    turn = math.degrees(math.atan2(*(other - at)[::-1])) - first
+    at, start, end = (np.asarray(point, float) for point in DRAWN[name](_Body(points, side)))
+    first = math.degrees(math.atan2(*(start - at)[::-1]))
+    turn = math.degrees(math.atan2(*(end - at)[::-1])) - first
     return first, (turn + 180) % 360 - 180
 
 

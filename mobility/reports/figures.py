@@ -65,13 +65,13 @@ def png(figure: Figure, *, dpi: int = 150) -> bytes:
     from PIL import Image
 
     buffer = io.BytesIO()
-    shown, figure.dpi = figure.dpi, dpi
+    usual_dpi, figure.dpi = figure.dpi, dpi
     # Not `savefig`, which draws figures with a layout twice, and writes transparency.
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     picture = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
     picture.save(buffer, "png", compress_level=3, dpi=(dpi, dpi))
-    figure.dpi = shown
+    figure.dpi = usual_dpi
     return buffer.getvalue()
 
 
@@ -185,7 +185,7 @@ def panels(
     rows, columns
         Numbers of panels; they are returned row by row.
     height
-        Of the figure, inches; it is as wide as a page.
+        Height of the figure, inches; it is as wide as a page.
     sharex, sharey
         Whether all panels have one axis.
     """

@@ -86,10 +86,10 @@ def faults_in_words(findings: Sequence[Finding]) -> str:
 
 def fms_in_short(metrics: xr.Dataset) -> Markup:
     """Give the score of the FMS deep squat in a line; empty where the score is undecided."""
-    given = metrics.get("fms_probability")
-    if given is None or given.attrs.get("score") == "open":
+    probabilities = metrics.get("fms_probability")
+    if probabilities is None or probabilities.attrs.get("score") == "open":
         return Markup()
-    return paragraphs(tables.sentence("report.fms_score", score=given.attrs["verdict"]))
+    return paragraphs(tables.sentence("report.fms_score", score=probabilities.attrs["verdict"]))
 
 
 def findings_and_advice(
@@ -102,7 +102,7 @@ def findings_and_advice(
     findings
         Those that the verdict keeps.
     verdict
-        Of the recording.
+        The recording's verdict.
     exercise
         What was to be shown.
     most
@@ -126,16 +126,16 @@ def main_findings(findings: Sequence[Finding], verdict: Verdict, exercise: Exerc
     faults.sort(key=lambda each: -max(map(excess, each)))
     items = (h.li[say(each, "participant")] for each in faults[:MOST_FINDINGS])
     parts = not_judged(findings, exercise)
-    shown = html(h.ol[items])
+    page = html(h.ol[items])
     if more := len(faults[MOST_FINDINGS:]):
-        shown += paragraphs(tables.sentence("report.first_page.more_found", count=more))
+        page += paragraphs(tables.sentence("report.first_page.more_found", count=more))
     if not faults and (parts or any(f.status == "cannot be told" for f in findings)):
-        shown = paragraphs(tables.sentence("report.first_page.no_fault_in_part"))
+        page = paragraphs(tables.sentence("report.first_page.no_fault_in_part"))
     elif not faults:
-        shown = paragraphs(tables.sentence("report.first_page.no_fault"))
+        page = paragraphs(tables.sentence("report.first_page.no_fault"))
     if parts:
-        shown += paragraphs(tables.sentence("report.first_page.not_judged", parts=", ".join(parts)))
-    return shown
+        page += paragraphs(tables.sentence("report.first_page.not_judged", parts=", ".join(parts)))
+    return page
 
 
 def not_judged(findings: Sequence[Finding], exercise: Exercise) -> list[str]:

@@ -74,26 +74,26 @@ def curves(
     ]
     if not drawn or not int((repetitions["accepted"] & repetitions["complete"]).sum()):
         return html()
-    made = [
+    panels = [
         (
             partial(plot.repetitions, angles, repetitions, name, legend=False),
             tables.sentence("report.curves.repetition", angle=capital(spoken(name))),
         )
         for name in drawn
     ]
-    return charts(*made) + paragraphs(tables.sentence("report.curves.repetitions"), kind="note")
+    return charts(*panels) + paragraphs(tables.sentence("report.curves.repetitions"), kind="note")
 
 
 def whole_recording(angles: xr.Dataset, repetitions: xr.Dataset, names: Sequence[str]) -> Markup:
     """Draw angles over the whole recording, with their errors and the repetitions."""
-    made = [
+    panels = [
         (
             partial(plot.curves, angles, name, repetitions=repetitions, legend=False),
             tables.sentence("report.curves.recording", angle=capital(spoken(name))),
         )
         for name in names
     ]
-    return charts(*made) + paragraphs(tables.sentence("report.curves.band"), kind="note")
+    return charts(*panels) + paragraphs(tables.sentence("report.curves.band"), kind="note")
 
 
 def in_detail(findings: Sequence[Finding], references: References) -> Markup:
@@ -124,8 +124,8 @@ def what_to_do(findings: Sequence[Finding], references: References) -> Markup:
         [(capital(work.name), references.cite(work.source)), work.dose, work.how]
         for work in advise(findings)
     ]
-    shown = table(["Exercise", "Dose", "How"], rows, caption=tables.sentence("report.exercises"))
-    return shown or _nothing_to_do()
+    listing = table(["Exercise", "Dose", "How"], rows, caption=tables.sentence("report.exercises"))
+    return listing or _nothing_to_do()
 
 
 def _nothing_to_do() -> Markup:
@@ -157,7 +157,7 @@ def published_ranges(
     for angle in angles:
         kinds = _NEAREST[:1] if angle in _FARTHER_UNDER_WEIGHT else _NEAREST
         each = [(kind, _range_for(angle, sex, ages, kind)) for kind in kinds]
-        candidates = [(kind, one) for kind, one in each if one is not None]
+        candidates = [(kind, candidate) for kind, candidate in each if candidate is not None]
         if not candidates:
             continue
         # First ranges of people of this sex and age, then those nearest to a squat.
@@ -170,40 +170,40 @@ def published_ranges(
         if math.isfinite(chosen.sd):
             sd = quantity(chosen.sd, chosen.units)
             largest = tables.sentence("report.ranges.sd", mean=largest, sd=sd)
-        whom = chosen.sex or chosen.sample
+        people = chosen.sex or chosen.sample
         if chosen.sex and chosen.age is not None:
             youngest, oldest = chosen.age
-            whom = tables.sentence(
+            people = tables.sentence(
                 "report.ranges.people", sex=chosen.sex, youngest=youngest, oldest=oldest
             )
         rows.append(
             [
                 (capital(spoken(angle)), references.cite(chosen.source)),
                 f"{largest}, {tables.sentence(f'report.kinds.{kind}')}",
-                "; ".join(filter(None, [whom, chosen.note])),
+                "; ".join(filter(None, [people, chosen.note])),
             ]
         )
     caption = tables.sentence("report.ranges.caption")
-    shown = table(["Angle", "Largest", "Of whom"], rows, caption=caption)
-    return shown or paragraphs(tables.sentence("report.ranges.none"), kind="note")
+    listing = table(["Angle", "Largest", "Of whom"], rows, caption=caption)
+    return listing or paragraphs(tables.sentence("report.ranges.none"), kind="note")
 
 
 def _range_for(
     angle: str, sex: str | None, ages: tuple[float | None, ...], kind: Kind
 ) -> ReferenceRange | None:
     ranges = [reference_range(angle, sex=sex, age=age, kind=kind) for age in ages]  # type: ignore[arg-type]
-    each = [one for one in ranges if one is not None]
-    if len({one.study for one in each}) != 1 or len(each) < len(ranges):
-        return None if not each else reference_range(angle, sex=sex, age=None, kind=kind)  # type: ignore[arg-type]
-    if len({(one.lowest, one.highest) for one in each}) == 1:
-        return max(each, key=lambda one: len(one.note))
+    published = [each for each in ranges if each is not None]
+    if len({each.study for each in published}) != 1 or len(published) < len(ranges):
+        return None if not published else reference_range(angle, sex=sex, age=None, kind=kind)  # type: ignore[arg-type]
+    if len({(each.lowest, each.highest) for each in published}) == 1:
+        return max(published, key=lambda each: len(each.note))
     younger, older = ages
     return replace(
-        each[0],
+        published[0],
         mean=math.nan,
         sd=math.nan,
-        lowest=min(one.lowest for one in each),
-        highest=max(one.highest for one in each),
+        lowest=min(each.lowest for each in published),
+        highest=max(each.highest for each in published),
         note=tables.sentence("report.ranges.two_groups", younger=younger, older=older),
     )
 
@@ -231,7 +231,7 @@ def value_table(
     Parameters
     ----------
     metrics, repetitions
-        Of the session.
+        The session's.
     names
         Metrics in their order; those that the analysis does not have are left out.
     references
@@ -250,12 +250,12 @@ def value_table(
         if "side" in metrics[name].dims:
             cells = cells_of_sides(metrics, name, repetitions)
         else:
-            shown = cell(metrics, name, repetitions, signed=entry_of(name).get("signed", False))
-            cells = [Cell(shown, "both", columns=3)]
+            value = cell(metrics, name, repetitions, signed=entry_of(name).get("signed", False))
+            cells = [Cell(value, "both", columns=3)]
         rows.append([(head, _cited(metrics, name, references)), *cells])
     columns = ["Measure", "Left", "Right", "Right − left"]
-    shown = table(columns, rows, caption=caption, numeric=True)
-    return shown or paragraphs(tables.sentence("report.not_part"), kind="missing")
+    listing = table(columns, rows, caption=caption, numeric=True)
+    return listing or paragraphs(tables.sentence("report.not_part"), kind="missing")
 
 
 def tempo_table(
@@ -287,14 +287,14 @@ def tempo_table(
     ]
     alone = len(columns) == 1
     caption = tables.sentence("report.tempo.ratio" if alone else "report.tempo.caption")
-    made = table(["No.", *heads], rows, caption=caption, numeric=True)
+    listing = table(["No.", *heads], rows, caption=caption, numeric=True)
     if out := verdict.absent("smoothness"):
-        made += paragraphs(out, kind="missing")
+        listing += paragraphs(out, kind="missing")
     elif "smoothness_sparc" in metrics:
         sides = SIDES if "side" in metrics["smoothness_sparc"].dims else (None,)
         each = (cell(metrics, "smoothness_sparc", repetitions, side=side) for side in sides)
-        made += paragraphs(sentence("report.tempo.smoothness", value=Markup(" / ").join(each)))
-    return made
+        listing += paragraphs(sentence("report.tempo.smoothness", value=Markup(" / ").join(each)))
+    return listing
 
 
 def _cited(metrics: xr.Dataset, name: str, references: References) -> Markup:
@@ -332,7 +332,7 @@ def spread_table(metrics: xr.Dataset, repetitions: xr.Dataset) -> Markup:
 
 
 def symmetry_table(metrics: xr.Dataset, repetitions: xr.Dataset, references: References) -> Markup:
-    """Show the differences of the sides of which the 95 % interval excludes 0."""
+    """Show the differences of the sides whose 95 % interval excludes 0."""
     rows: list[Row] = []
     ratios = {
         "asymmetry_index": "Asymmetry index",

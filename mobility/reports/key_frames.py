@@ -100,7 +100,7 @@ def key_frames(
     scale = HEIGHT / (bottom - top)
     out = (max(2, round((right - left) * scale)), HEIGHT)
     hide = None if faces else only_the_body(pose)
-    made = []
+    frames = []
     for moment in moments:
         row = rows[id(moment)]
         image = images.get(float(times[row]))
@@ -115,12 +115,12 @@ def key_frames(
         )
         skeleton(moved.isel(time=[row]), scale=scale, thickness=4)(whole, float(times[row]))
         draw(whole, (points[row] - (left, top)) * scale, moment)
-        done, coded = cv2.imencode(
+        encoded, coded = cv2.imencode(
             ".jpg", cv2.cvtColor(whole, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, _QUALITY]
         )
-        if done:
-            made.append(KeyFrame(moment, coded.tobytes(), *out))
-    return made
+        if encoded:
+            frames.append(KeyFrame(moment, coded.tobytes(), *out))
+    return frames
 
 
 def _time_ranges(

@@ -43,13 +43,13 @@ def last_visit(session: StoredSession) -> StoredSession | None:
     if session.store.read_only or record.user_id == ANONYMOUS or record.phone_key is not None:
         return None
     latest = None
-    for other in session.store.sessions():
-        earlier = other.record
-        if earlier.created_at >= record.created_at or other.id == session.id:
+    for candidate in session.store.sessions():
+        earlier = candidate.record
+        if earlier.created_at >= record.created_at or candidate.id == session.id:
             continue
         same = earlier.user_id == record.user_id and earlier.exercise == record.exercise
         if same and "metrics" in earlier.stages:
-            latest = other
+            latest = candidate
     return latest
 
 
@@ -65,7 +65,7 @@ class Change(NamedTuple):
     least
         The smallest change that exceeds the errors of both (95 %).
     units
-        Of both.
+        Unit of both.
     whose
         Whose errors these are, in words.
     """
@@ -115,9 +115,9 @@ def _errors(
     package = lab_norms.package()
     if not same_view:
         return (before.values[side][1], now.values[side][1]), package
-    one, other = (gauge.lab_retest.get(side, (math.nan, "")) for gauge in (before, now))
-    if one[1] and one[1] == other[1]:
-        return (one[0], other[0]), one[1]
+    earlier, later = (gauge.lab_retest.get(side, (math.nan, "")) for gauge in (before, now))
+    if earlier[1] and earlier[1] == later[1]:
+        return (earlier[0], later[0]), earlier[1]
     first, second = (gauge.retest.get(side, gauge.values[side][1]) for gauge in (before, now))
     return (first, second), package
 
@@ -128,11 +128,11 @@ def _same_conditions(before: StoredSession, session: StoredSession) -> bool:
         bodies = [each.fitted() for each in (before, session)]
     except MobilityError:  # the body of one is deleted or damaged
         return False
-    one, other = (trial_view(body) for body in bodies)
+    earlier, later = (trial_view(body) for body in bodies)
     first, second = (best_view(body).azimuth_deg for body in bodies)
     assumed = [of_fit(body).get("arguments", {}).get("standing") for body in bodies]
     near = abs(turn(first, second)) <= SAME_PLACE_DEG
-    return bool(one == other != UNKNOWN and near and assumed[0] == assumed[1])
+    return bool(earlier == later != UNKNOWN and near and assumed[0] == assumed[1])
 
 
 def since_last_visit(
@@ -170,8 +170,8 @@ def since_last_visit(
     for name, change, least, units, whose in beyond[:MOST]:
         # One decimal more than of a value, so that a change is not shown as large as its error.
         digits = digits_and_suffix(units)[0] + 1
-        shown = quantity(least, units, digits=digits)
-        within = tables.sentence("report.last_visit.error", least=shown, whose=whose)
+        smallest = quantity(least, units, digits=digits)
+        within = tables.sentence("report.last_visit.error", least=smallest, whose=whose)
         changed = f"{name}: {quantity(change, units, digits=digits, signed=True)} "
         items.append((changed, h.span(".interval")[within]))
     return head + bullets(items)

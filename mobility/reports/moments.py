@@ -31,9 +31,9 @@ class Moment:
     value, sd
         What was measured there, in `units`; NaN where it is not known.
     units
-        As of :func:`mobility.formatting.quantity`.
+        As for :func:`mobility.formatting.quantity`.
     label
-        What the value is of, in words.
+        Name of the value, in words.
     doubt
         Whether `side` may be the other one.
     """
@@ -62,8 +62,8 @@ class Moment:
         of = " ".join(part for part in (side, self.label) if part)
         if not self.measured:
             return self.title
-        shown = quantity(self.value, self.units, half=half_width(self.sd))
-        return f"{self.title}: {of} {shown}"
+        value = quantity(self.value, self.units, half=half_width(self.sd))
+        return f"{self.title}: {of} {value}"
 
 
 def of_angle(title: str, time: float, angles: xr.Dataset, name: str, side: str) -> Moment:

@@ -142,12 +142,12 @@ def render_cohort(
     """
     folder = Path(folder)
     _check_free(folder, COHORT)
-    given = {"store": store.path_from(folder), "out": ".", **(parameters or {})}
-    made = render_notebook(
-        find_notebook(COHORT), folder, name=COHORT, title="Cohort", parameters=given
+    values = {"store": store.path_from(folder), "out": ".", **(parameters or {})}
+    files = render_notebook(
+        find_notebook(COHORT), folder, name=COHORT, title="Cohort", parameters=values
     )
-    tables = {kind: made["html"].with_suffix(f".{kind}") for kind in ("csv", "parquet")}
-    return {"html": made["html"], "notebook": made["notebook"], **tables}
+    tables = {kind: files["html"].with_suffix(f".{kind}") for kind in ("csv", "parquet")}
+    return {"html": files["html"], "notebook": files["notebook"], **tables}
 
 
 def render_validation(
@@ -160,7 +160,7 @@ def render_validation(
     session
         The session.
     comparison
-        Of :func:`mobility.pipeline.lab_comparison.validate`.
+        From :func:`mobility.pipeline.lab_comparison.validate`.
     reports
         Folder of the reports; by default that of the store.
 
@@ -183,7 +183,7 @@ def render_validation(
         name=VALIDATION,
         title=f"Agreement with lab data: {of_session.title(session)}",
         parameters={**which, "out": "."},
-        finish=lambda made: write_json(made / f"{VALIDATION}.json", comparison.document),
+        finish=lambda out: write_json(out / f"{VALIDATION}.json", comparison.document),
     )
 
 
@@ -193,7 +193,7 @@ def render_study(result: StudyResult, folder: Path) -> dict[str, Path]:
     Parameters
     ----------
     result
-        Of :func:`mobility.pipeline.lab_comparison.run_study`, with at least one trial.
+        From :func:`mobility.pipeline.lab_comparison.run_study`, with at least one trial.
     folder
         Where the report goes: a folder that is absent, empty, or an earlier such report,
         which is replaced.
@@ -213,7 +213,7 @@ def render_study(result: StudyResult, folder: Path) -> dict[str, Path]:
         title=f"Agreement with lab data: {result.document['study']}",
         parameters={"study": ".", "out": "."},
         begin=result.write,
-        finish=lambda made: write_json(made / f"{VALIDATION}.json", result.document),
+        finish=lambda place: write_json(place / f"{VALIDATION}.json", result.document),
     )
 
 
@@ -225,14 +225,14 @@ def render_groups(
     Parameters
     ----------
     study
-        Of :func:`mobility.studies.study_table.study_table`.
+        From :func:`mobility.studies.study_table.study_table`.
     folder
         Where the report goes: a folder that is absent, empty, or an earlier such report,
         which is replaced.
     title
         Name of the study.
     parameters
-        Of the notebook ``groups.ipynb``: names of columns, with commas.
+        Parameters of the notebook ``groups.ipynb``: names of columns, with commas.
 
     Returns
     -------
@@ -258,7 +258,7 @@ def _render_study(
     study: Study, folder: Path, name: str, title: str, parameters: Mapping[str, str]
 ) -> dict[str, Path]:
     _check_free(folder, name)
-    made = render_notebook(
+    files = render_notebook(
         find_notebook(name),
         folder,
         name=name,
@@ -267,7 +267,7 @@ def _render_study(
         begin=study.write,
     )
     tables = {path.stem: path for path in sorted(folder.absolute().glob("*.csv"))}
-    return {"html": made["html"], "notebook": made["notebook"], **tables}
+    return {"html": files["html"], "notebook": files["notebook"], **tables}
 
 
 def check_study_folder(folder: Path) -> None:
@@ -341,14 +341,14 @@ def render_notebook(
             begin(unfinished)
         with ThreadPoolExecutor(max_workers=2) as beside:  # the kernel is a process of its own
             beside.submit(_exporter)
-            made = None if trial is None else beside.submit(trial)
+            pending = None if trial is None else beside.submit(trial)
             tell = first_page_listener()
 
             def show(first: Any) -> None:
                 beside.submit(_show_first_page, tell, first, title)
 
             node = _run_notebook(notebook, unfinished, values, server, show if tell else None)
-        parts = None if made is None else made.result()
+        parts = None if pending is None else pending.result()
         with writing(folder):
             import nbformat
 
@@ -380,7 +380,7 @@ def check_parameters(notebook: Path, parameters: Mapping[str, Any]) -> dict[str,
 
 
 class _Parameters(Strict):
-    """Base of the parameters of a notebook: exact types, for they become Python source."""
+    """Base of the parameters of a notebook: exact types, because they become Python source."""
 
     model_config = ConfigDict(strict=True)
 

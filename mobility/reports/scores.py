@@ -84,7 +84,7 @@ def index_table(metrics: xr.Dataset, name: str, references: References) -> Marku
                 scored,
             ]
         )
-    shown = table(
+    listing = table(
         ["Part", "Value", "Limit", "Score"],
         rows,
         caption=tables.sentence(
@@ -94,7 +94,7 @@ def index_table(metrics: xr.Dataset, name: str, references: References) -> Marku
     )
     value = float(index)
     if not math.isfinite(value) or not is_current(metrics, name):
-        return shown + paragraphs(
+        return listing + paragraphs(
             tables.sentence("report.scores.not_given", why=_why_none(metrics, name))
         )
     scale = tables.load("indices")["scale"]
@@ -103,7 +103,7 @@ def index_table(metrics: xr.Dataset, name: str, references: References) -> Marku
     worst = tables.sentence("report.scores.worst_part")
     cited = references.cite(str(index.attrs.get("reference", "")), scale["source"])
     about = h.p[worst, " ", h.strong[rounded(value)], f", {between} ", cited]
-    return html(shown, about, bullets(scale["lines"]))
+    return html(listing, about, bullets(scale["lines"]))
 
 
 def _why_none(metrics: xr.Dataset, name: str) -> str:
@@ -125,12 +125,12 @@ def fms_table(metrics: xr.Dataset, references: References) -> Markup:
     """Show measure, threshold and probability of each criterion of the FMS deep squat."""
     if "fms_probability" not in metrics:
         return paragraphs(tables.sentence("report.fms.not_part"), kind="missing")
-    given = metrics["fms_probability"]
+    probabilities = metrics["fms_probability"]
     entries = tables.load("criteria")["fms_deep_squat"]["criteria"]
     return _criteria(
-        metrics, given, entries, references, "fms",
+        metrics, probabilities, entries, references, "fms",
         joint=probability(float(metrics["fms_joint_probability"])),
-        pain=capital(str(given.attrs.get("pain", ""))),
+        pain=capital(str(probabilities.attrs.get("pain", ""))),
     )  # fmt: skip
 
 
@@ -138,51 +138,53 @@ def compensation_table(metrics: xr.Dataset, references: References, verdict: Ver
     """Show the probability of each compensation that a camera sees."""
     if "compensation_probability" not in metrics:
         return paragraphs(tables.sentence("report.compensations.not_part"), kind="missing")
-    given = metrics["compensation_probability"]
+    probabilities = metrics["compensation_probability"]
     entries = tables.load("criteria")["compensations"]["assessed"]
     # Sessions of older code have further ones.
-    names = [str(name) for name in given["compensation"].values if str(name) in entries]
+    names = [str(name) for name in probabilities["compensation"].values if str(name) in entries]
     seen = [name for name in names if verdict.keeps(entries[name]["measure"])]
-    return _criteria(metrics, given.sel(compensation=seen), entries, references, "compensations")
+    return _criteria(
+        metrics, probabilities.sel(compensation=seen), entries, references, "compensations"
+    )
 
 
 def _criteria(
     metrics: xr.Dataset,
-    given: xr.DataArray,
+    probabilities: xr.DataArray,
     entries: Mapping[str, Any],
     references: References,
     kind: str,
     **more: str,
 ) -> Markup:
-    (dim,), beyond = given.dims, "fails" if kind == "fms" else "found"
-    notes = json.loads(given.attrs.get("notes", "{}"))
+    (dim,), beyond = probabilities.dims, "fails" if kind == "fms" else "found"
+    notes = json.loads(probabilities.attrs.get("notes", "{}"))
     rows = []
-    for name in map(str, given[dim].values):
+    for name in map(str, probabilities[dim].values):
         entry = entries[name]
-        p = float(given.sel({dim: name}))
-        shown: h.Node = probability(p)
+        p = float(probabilities.sel({dim: name}))
+        in_words: h.Node = probability(p)
         if not math.isfinite(p):
             why = notes.get(name, "") or tables.sentence("report.scores.nothing")
             why = tables.sentence("report.scores.cannot_be_told", why=why)
-            shown = h.span(".missing")[why]
+            in_words = h.span(".missing")[why]
         elif name in notes:
-            shown = shown, " ", h.span(".note")[f"({notes[name]})"]
+            in_words = in_words, " ", h.span(".note")[f"({notes[name]})"]
         rows.append(
             [
                 (str(entry["long_name"]).capitalize(), references.cite(entry["source"])),
                 _measured_in_words(metrics, entry["measure"]),
                 _threshold_in_words(metrics, entry, beyond),
-                shown,
+                in_words,
             ]
         )
-    stated = float(given.attrs["stated"])
+    stated = float(probabilities.attrs["stated"])
     about = {"stated": stated, "opposite": 1 - stated, **more}
     explained = tables.sentence(f"report.{kind}.explained", **about)
     what, when = (tables.sentence(f"report.{kind}.what"), tables.sentence(f"report.{kind}.when"))
     head = [what, "Measured", when, tables.sentence(f"report.{kind}.probability")]
-    made = table(head, rows, caption=tables.sentence(f"report.{kind}.caption"))
-    cited = references.cite(str(given.attrs.get("reference", "")))
-    return html(made, h.p[explained, " ", cited])
+    listing = table(head, rows, caption=tables.sentence(f"report.{kind}.caption"))
+    cited = references.cite(str(probabilities.attrs.get("reference", "")))
+    return html(listing, h.p[explained, " ", cited])
 
 
 def _threshold_in_words(metrics: xr.Dataset, entry: Mapping[str, Any], kind: str) -> str:
@@ -198,13 +200,13 @@ def _measured_in_words(metrics: xr.Dataset, name: str) -> h.Node:
     if name not in metrics:
         return f"{words}: {MISSING}"
 
-    def shown(side: str | None = None) -> Markup:
+    def in_words(side: str | None = None) -> Markup:
         half = half_width(value_of(metrics, f"{name}_sd", side))
         return measured(value_of(metrics, name, side), units_of(metrics, name), half=half)
 
     if "side" not in metrics[name].dims:
-        return f"{words}: ", shown()
-    return f"{words}: left ", shown("left"), ", right ", shown("right")
+        return f"{words}: ", in_words()
+    return f"{words}: left ", in_words("left"), ", right ", in_words("right")
 
 
 def _part_value(metrics: xr.Dataset, name: str, dim: str, part: str) -> float:

@@ -128,7 +128,7 @@ def table(
     # On a narrow page each cell is a line, with its head beside it.
     names = [cell if isinstance(cell, str) else cell[0] for cell in head]
 
-    def shown(row: Row) -> Iterator[h.Node]:
+    def row_cells(row: Row) -> Iterator[h.Node]:
         first, *cells = (cell if isinstance(cell, Cell) else Cell(cell) for cell in row)
         yield h.th(scope="row")[first.content]
         left = names[1:]
@@ -146,7 +146,7 @@ def table(
             h.table(class_="numeric" if numeric else None)[
                 h.caption[caption] if caption else None,
                 h.thead[h.tr[(h.th(scope="col")[cell] for cell in head)]],
-                h.tbody[(h.tr[shown(row)] for row in rows)],
+                h.tbody[(h.tr[row_cells(row)] for row in rows)],
             ]
         ]
     )
@@ -308,18 +308,18 @@ def distrust(
         depth = tables.sentence("report.depth.fitted" if _fitted(pose) else "report.depth.inferred")
         standing = f"{_cameras_in_words(pose)} {depth}"
     listed = bullets(warning_lines(warnings)) or paragraphs(tables.sentence("report.no_warnings"))
-    shown = paragraphs(standing), listed
-    return html(h.aside(".distrust", aria_label="How sure this is")[shown])
+    section = paragraphs(standing), listed
+    return html(h.aside(".distrust", aria_label="How sure this is")[section])
 
 
 def _cameras_in_words(pose: xr.Dataset) -> str:
     """Say how many cameras there were, and what a calibration gives of them."""
-    given = of_fit(pose).get("calibrated")
+    calibrated = of_fit(pose).get("calibrated")
     number = "two" if cameras_of(pose) else "one"
-    if given is None:
+    if calibrated is None:
         return tables.sentence(f"report.cameras.{number}")
-    kind = "vertical" if given["vertical"] else "lens"
-    return tables.sentence(f"report.calibrated.{number}.{kind}", file=given["file"])
+    kind = "vertical" if calibrated["vertical"] else "lens"
+    return tables.sentence(f"report.calibrated.{number}.{kind}", file=calibrated["file"])
 
 
 def cameras(pose: xr.Dataset) -> Markup:
@@ -399,12 +399,12 @@ def capture_quality(quality: Mapping[str, Any]) -> Markup:
     """
     if second := quality.get("second_camera"):
         first = {name: value for name, value in quality.items() if name != "second_camera"}
-        shown = {"First camera": first, "Second camera": second}
-        for head, seen in shown.items():
+        cameras = {"First camera": first, "Second camera": second}
+        for head, seen in cameras.items():
             # The other camera may see angles that a view does not support.
             view = {k: v for k, v in seen.get("view", {}).items() if k != "supports"}
-            shown[head] = {**seen, "view": view}
-        return html((h.h3[head], capture_quality(seen)) for head, seen in shown.items())
+            cameras[head] = {**seen, "view": view}
+        return html((h.h3[head], capture_quality(seen)) for head, seen in cameras.items())
     others = quality.get("other_people")
     nobody = tables.sentence("report.checks.no_others")
     overview = facts(
@@ -555,7 +555,7 @@ def reason_missing(
     repetitions
         The repetitions, which say whether there was anything to measure.
     side
-        Of a metric over sides, the one that has no value.
+        The side of a metric over sides that has no value.
     """
     if name not in metrics:
         return tables.sentence("report.missing.not_part")
@@ -786,12 +786,12 @@ def provenance(
     record: SessionRecord, pose: xr.Dataset, metrics: xr.Dataset, *, made_on: datetime.date
 ) -> Markup:
     """List the video, model, software and options behind the numbers, and the date."""
-    made = record.provenance
+    origin = record.provenance
     second, calibrated = record.second_video, record.calibration
     attrs = pose.attrs
-    model = (made and made.model_sha256) or attrs.get("model_sha256")
-    versions = made.versions if made else _versions(metrics)
-    options = {} if made is None else made.options
+    model = (origin and origin.model_sha256) or attrs.get("model_sha256")
+    versions = origin.versions if origin else _versions(metrics)
+    options = {} if origin is None else origin.options
     return facts(
         {
             "Session": record.session_id,
@@ -803,7 +803,7 @@ def provenance(
             "SHA-256 of the calibration": calibrated.sha256 if calibrated else None,
             "SHA-256 of the model": model,
             "Software": ", ".join(f"{name} {version}" for name, version in versions.items()),
-            "Options": ", ".join(f"{name}={_short(value)}" for name, value in options.items())
+            "Options": ", ".join(f"{name}={_shortened(value)}" for name, value in options.items())
             or None,
             "Report made on": dated(made_on),
             "Layout of the data": tables.sentence(
@@ -888,6 +888,6 @@ def _versions(dataset: xr.Dataset) -> dict[str, str]:
     return {name: v for entry in history(dataset) for name, v in entry["versions"].items()}
 
 
-def _short(value: Any) -> str:
+def _shortened(value: Any) -> str:
     text = tables.sentence("report.not_set") if value is None else str(value)
     return text if len(text) <= 60 else text[:57] + "…"

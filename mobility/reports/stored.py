@@ -140,7 +140,7 @@ def _code_digests(session: StoredSession) -> list[str]:
     if session.store.read_only:  # the report of the demo is shipped
         return []
     exercise = session.record.kind
-    # That of another package is none of this package's code.
+    # An exercise of another package is not part of this package's code.
     return [
         code_digest(),
         exercise.digest(pages=True),

@@ -108,7 +108,7 @@ def shown_at_first(record: SessionRecord, curves: xr.Dataset, repetitions: Any =
     Parameters
     ----------
     record
-        Of the session.
+        The session's record.
     curves
         As :func:`mobility.documents.of_session.angles` gives them.
     repetitions
@@ -129,16 +129,16 @@ def repetition_rows(repetitions: xr.Dataset) -> list[dict[str, Any]]:
     """Describe repetitions or movements for the trial viewer."""
     rows: list[dict[str, Any]] = []
     for rep in range(repetitions.sizes["rep"]):
-        one = repetitions.isel(rep=rep)
+        repetition = repetitions.isel(rep=rep)
         row: dict[str, Any] = {
-            name: round(float(one[name]), 4)
+            name: round(float(repetition[name]), 4)
             for name in ("start", "bottom_start", "bottom", "bottom_end", "end")
-            if name in one and np.isfinite(one[name])
+            if name in repetition and np.isfinite(repetition[name])
         }
         if {"start", "bottom", "end"} <= row.keys():
-            row["accepted"] = bool(one["accepted"])
-            row["reason"] = str(one["reason"].values)
-            if joints := str(one["joints"].values) if "joints" in one else "":
+            row["accepted"] = bool(repetition["accepted"])
+            row["reason"] = str(repetition["reason"].values)
+            if joints := str(repetition["joints"].values) if "joints" in repetition else "":
                 row["joints"] = joints.split(", ")
             rows.append(row)
     return rows

@@ -233,13 +233,13 @@ def _panels(
     figure, axes = panels(rows, columns, height=0.9 + height * rows)
     for axis in axes[len(names) :]:
         axis.remove()
-    shown = list(axes[: len(names)])
-    for i, (axis, name) in enumerate(zip(shown, names, strict=True)):
+    used = list(axes[: len(names)])
+    for i, (axis, name) in enumerate(zip(used, names, strict=True)):
         axis.set_title(capital(spoken(name)), fontsize=NORMAL, loc="left", pad=4)
         axis.set_xlabel(xlabel, fontsize=NORMAL)
         if i % columns == 0:
             axis.set_ylabel(ylabel, fontsize=NORMAL)
-    return figure, shown
+    return figure, used
 
 
 def _colours_of_people(agreement: xr.Dataset) -> dict[str, str]:
@@ -256,8 +256,8 @@ def _colours_of_people(agreement: xr.Dataset) -> dict[str, str]:
 
 def _axis_limits(curves: xr.Dataset, name: str) -> tuple[float, float]:
     """Limits of the y axis, by all estimators except the raw ones, whose outliers are cut off."""
-    shown = [e for e in curves["estimator"].values if e not in ("raw", "image")]
-    values = curves[name].sel(estimator=shown).to_numpy()
+    estimators = [e for e in curves["estimator"].values if e not in ("raw", "image")]
+    values = curves[name].sel(estimator=estimators).to_numpy()
     seen = values[np.isfinite(values)]
     if not seen.size:
         return (0.0, 1.0)

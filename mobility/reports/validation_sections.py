@@ -125,9 +125,9 @@ def about_the_lag(document: Mapping[str, Any]) -> Markup:
     """Say that the lag also includes the delay of the video."""
     delay = tables.load("synchronisation")["video_delay"]
     sync = document.get("synchronisation")
-    given = sync is not None and sync["given"]
+    by_hand = sync is not None and sync["given"]
     about = tables.sentence(
-        f"validation.about_the_lag.{'given' if given else 'found'}",
+        f"validation.about_the_lag.{'given' if by_hand else 'found'}",
         late=1000 * delay["mean_s"],
         half=1000 * half_width(delay["sd_s"]),
     )
@@ -138,7 +138,7 @@ def about_the_curves(curves: Mapping[str, xr.Dataset]) -> Markup:
     """Say how to read the curves over time; empty where none are shown."""
     if not curves:
         return html()
-    modelled = any("lab_model" in one["estimator"].values for one in curves.values())
+    modelled = any("lab_model" in trial["estimator"].values for trial in curves.values())
     sentences = [tables.sentence("validation.curves_of_model")] if modelled else []
     return paragraphs(" ".join([tables.sentence("validation.curves"), *sentences]))
 
@@ -149,7 +149,7 @@ def condition_table(document: Mapping[str, Any]) -> Markup:
     rows: list[Row] = []
     for angle, sides in document["angles"].items():
         for side in sides:
-            by_condition = [one.get(angle, {}).get(side) for one in conditions.values()]
+            by_condition = [by_angle.get(angle, {}).get(side) for by_angle in conditions.values()]
             if angle in TABLED and any(each is not None for each in by_condition):
                 cells = [_condition_cell(each) for each in by_condition]
                 rows.append([_name_with_side(angle, side), *cells])
@@ -176,8 +176,8 @@ def definition_part(agreement: xr.Dataset, document: Mapping[str, Any]) -> Marku
     models = [n for n in agreement["comparison"].values.tolist() if n.endswith("_lab_model")]
     differences = document.get("definition_differences", {})
     others = (waveform_table(agreement, name) for name in models if name != document["primary"])
-    made = html(definition_table(agreement, differences), others)
-    return made or paragraphs(tables.sentence("validation.no_model"))
+    parts = html(definition_table(agreement, differences), others)
+    return parts or paragraphs(tables.sentence("validation.no_model"))
 
 
 def methods_part(document: Mapping[str, Any], agreement: xr.Dataset) -> Markup:
@@ -447,7 +447,7 @@ def methods_text(document: Mapping[str, Any], agreement: xr.Dataset) -> str:
     Parameters
     ----------
     document
-        Of a comparison, or of a study.
+        Document of a comparison, or of a study.
     agreement
         Its statistics.
     """
@@ -460,7 +460,7 @@ def methods_text(document: Mapping[str, Any], agreement: xr.Dataset) -> str:
     primary = str(document["primary"])
     how = "fitted" if primary.startswith("fitted") else "landmarks"
     to = "same_formulas" if primary.endswith("lab_formulas") else "lab_model"
-    whose = "one" if people == 1 else "several"
+    number = "one" if people == 1 else "several"
     parts = [
         tables.sentence(
             f"validation.methods.measured.{how}",
@@ -471,9 +471,9 @@ def methods_text(document: Mapping[str, Any], agreement: xr.Dataset) -> str:
         _clocks_text(document),
         tables.sentence("validation.methods.repetitions"),
         tables.sentence(
-            f"validation.methods.{whose}.curves", people=people, coverage=BOOTSTRAP_COVERAGE
+            f"validation.methods.{number}.curves", people=people, coverage=BOOTSTRAP_COVERAGE
         ),
-        tables.sentence(f"validation.methods.{whose}.values"),
+        tables.sentence(f"validation.methods.{number}.values"),
     ]
     if people > 1 and document["margin_deg"] is not None:
         margin = document["margin_deg"]
@@ -512,9 +512,9 @@ def _signals_in_words(signals: Sequence[str]) -> str:
 
 def grras_table(agreement: xr.Dataset) -> Markup:
     """Make the list of reporting items: those in this report, and those left to write."""
-    one = _people(agreement) == 1
+    is_one_person = _people(agreement) == 1
     items = [
-        {**item, "done": item["done"] and not (one and item.get("of_several", False))}
+        {**item, "done": item["done"] and not (is_one_person and item.get("of_several", False))}
         for item in tables.load("grras")["items"]
     ]
     rows = [
@@ -549,7 +549,7 @@ def write_tables(agreement: xr.Dataset, document: Mapping[str, Any], folder: Pat
     Parameters
     ----------
     agreement, document
-        Of a comparison or a study.
+        Those of a comparison or a study.
     folder
         Made if absent.
     """
@@ -613,7 +613,7 @@ def latex(head: Sequence[str], rows: Sequence[Sequence[str]], *, caption: str, l
     head, rows
         Texts; the first column is set to the left.
     caption, label
-        Of the table.
+        Caption and label of the table.
     """
     body = " \\\\\n".join(" & ".join(_tex(cell) for cell in row) for row in rows)
     names = " & ".join(_tex(cell) for cell in head)

@@ -208,8 +208,8 @@ class Handler(JupyterHandler):
             method = str(self.request.method)
             allowed = self.parameters.get("GET" if method == "HEAD" else method)
             if allowed is not None:
-                given = set(self.request.query_arguments) - _JUPYTER_PARAMETERS
-                refuse_unknown(given, allowed, "query", kind="parameter")
+                names = set(self.request.query_arguments) - _JUPYTER_PARAMETERS
+                refuse_unknown(names, allowed, "query", kind="parameter")
         except MobilityError as error:
             self.refuse(error)
 
@@ -382,9 +382,9 @@ class Handler(JupyterHandler):
 
     def asks_demo(self) -> bool:
         """Whether the query asks for the demo."""
-        given = self.get_query_arguments("demo") or ["false"]
-        value = {"true": True, "1": True, "false": False, "0": False}.get(given[-1].lower())
-        if value is None or len(given) > 1:
+        values = self.get_query_arguments("demo") or ["false"]
+        value = {"true": True, "1": True, "false": False, "0": False}.get(values[-1].lower())
+        if value is None or len(values) > 1:
             raise BadInputError.of({"demo": "must be true or false"})
         return value
 

@@ -1,4 +1,4 @@
-"""Sessions are made and listed."""
+"""Creation and listing of sessions."""
 
 from __future__ import annotations
 
@@ -39,7 +39,9 @@ class Creation(Handler):
         self._upload: Upload | None = None
         self._counted = False
         self._seen = 0
-        self._watch = PeriodicCallback(self._look, self.served.settings.upload_stall_seconds * 1000)
+        self._watch = PeriodicCallback(
+            self._end_stalled, self.served.settings.upload_stall_seconds * 1000
+        )
 
     def most_bytes(self) -> int:
         """Size of the largest body that is taken."""
@@ -80,7 +82,7 @@ class Creation(Handler):
 
     def refuse(self, error: MobilityError) -> None:
         """Answer with a fault, and leave nothing of the upload."""
-        self._clean()
+        self._clean_up()
         super().refuse(error)
 
     async def post(self) -> None:
@@ -96,25 +98,25 @@ class Creation(Handler):
             await asyncio.to_thread(self._check_number, fields["user_id"])
             assert self._upload.video is not None
             # If its key still holds: the video may have taken an hour.
-            made = await self.served.queue.create(
+            created = await self.served.queue.create(
                 self._upload.video, confirm=self.authenticated, shared=self.is_limited(), **fields
             )
-        self.audited = made["session_id"]
-        self.finish_json(made)
+        self.audited = created["session_id"]
+        self.finish_json(created)
 
     def finish(self, chunk: Any = None) -> Any:
         """Answer, when nothing is left of the upload."""
-        self._clean()
+        self._clean_up()
         return super().finish(chunk)
 
     def on_connection_close(self) -> None:
-        """Leave nothing of an upload that was broken off."""
+        """Remove what a broken-off upload left."""
         super().on_connection_close()
-        # A body that is whole is taken in, also if its client is gone.
+        # A complete body is used, even if its client is gone.
         if self._watch.is_running():
-            self._clean()
+            self._clean_up()
 
-    def _look(self) -> None:
+    def _end_stalled(self) -> None:
         """End an upload that hardly moves."""
         settings = self.served.settings
         if self.received - self._seen < settings.upload_least_bytes:
@@ -134,7 +136,7 @@ class Creation(Handler):
                 f"this user has too many sessions: at most {most} are allowed; delete one first"
             )
 
-    def _clean(self) -> None:
+    def _clean_up(self) -> None:
         self._watch.stop()
         if self._upload is not None:
             self._upload.close()
@@ -161,17 +163,17 @@ class Sessions(Creation):
 
     def _listed(self) -> list[dict[str, Any]]:
         answers = self.served.answers
-        # Looked up once: a look at the queue for each of them takes the square of their number.
+        # Looked up once: looking at the queue for each session would take quadratic time.
         places = self.served.queue.positions()
-        found = []
+        entries = []
         for session_id in self.served.store.backend.ids():
-            # Records are kept, and not read again for everybody who asks.
+            # Records are cached, not read again for each caller.
             try:
                 session = answers.session(session_id)
                 record = answers.record(session)
                 if self.caller.may("read", owner_of(record)):
                     state = state_of(self.served, session, places.get(session_id))
-                    found.append((record.created_at, session_id, state))
+                    entries.append((record.created_at, session_id, state))
             except MobilityError as error:
                 log.warning("left out: %s", error)
-        return [state for *_, state in sorted(found, key=lambda each: each[:2])]
+        return [state for *_, state in sorted(entries, key=lambda each: each[:2])]

@@ -52,7 +52,7 @@ class SessionHandler(Handler):
             raise NotFoundError(str(error)) from None
 
     async def up_to_date(self, session: Session) -> Session:
-        """Have a session analysed again, by a worker, where other code did it; see its report."""
+        """Have a worker analyse a session again that other code analysed; see its report."""
         self.require_not_waiting(session)
         if not await asyncio.to_thread(session.is_current):
             await self.served.queue.render(session.id)
@@ -191,7 +191,7 @@ class Config(SessionHandler):
         session = await self.opened(session_id, "annotate")
         fields = self.json_object()
         absent = {
-            name: ["is null; leave it out"] for name, given in fields.items() if given is None
+            name: ["is null; leave it out"] for name, value in fields.items() if value is None
         }
         if absent:
             raise BadInputError.of(absent, what="the display settings")
@@ -207,9 +207,9 @@ class Config(SessionHandler):
 
 
 def _revision(tag: str) -> int:
-    found = re.fullmatch(ETAG, tag.strip())
-    if found is None:
+    match = re.fullmatch(ETAG, tag.strip())
+    if match is None:
         raise ConflictError(
             "the header If-Match is not an ETag of these display settings; read them again"
         )
-    return int(found[1])
+    return int(match[1])

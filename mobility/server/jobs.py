@@ -191,7 +191,7 @@ class Queue:
         }
         try:
             await confirm()
-            made: dict[str, str] = await self._intake.ask(request)
+            created: dict[str, str] = await self._intake.ask(request)
             await confirm()
             if not file.is_file():
                 raise ConflictError(f"session {job.session_id}: was deleted meanwhile")
@@ -205,7 +205,7 @@ class Queue:
                 ) from None
             raise
         self._wake.set()
-        return made
+        return created
 
     async def render(self, session_id: str, *, demo: str | None = None) -> None:
         """Render the report of a session in another process."""
@@ -492,7 +492,7 @@ class Queue:
 def remove_participant_files(folder: Path, user_id: str) -> None:
     """Remove files of a participant from the private folder of a server.
 
-    Uploads and exports that a killed server left may be anybody's: all are removed. Of a running
+    Uploads and exports that a killed server left may be anybody's: all are removed. On a running
     server, only the participant's files in the queue are removed.
     """
     if not folder.is_dir():

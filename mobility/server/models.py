@@ -45,11 +45,11 @@ class SessionState(Document):
 
 
 ID = rf"^(?!.*\.\.){ID_PATTERN.pattern}$"
-"""Of a session or a participant, as :func:`mobility.sessions.files.check_id` takes it."""
+"""Id of a session or participant, as :func:`mobility.sessions.files.check_id` takes it."""
 _SHOWN = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
 
 _LEFT_OUT: Any = Field(default_factory=str)
-"""Default of what may be left out: it is not null, and none that could be told."""
+"""Default of an optional field: the schema states none, and null is not allowed."""
 
 
 def _describe(form: dict[str, Any]) -> None:

@@ -45,7 +45,7 @@ class Endpoint:
     answers: type[BaseModel] | tuple[str, ...] | None
     """Model of the answer, its content types, or None for an answer without content."""
     statuses: tuple[int, ...] = _OF_ONE
-    """Of faults."""
+    """Statuses of faults."""
     body: type[BaseModel] | None = None
     demo: bool = False
     system: bool = False
@@ -297,27 +297,29 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
 
 
 def _parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = [
+    parameters: list[dict[str, Any]] = [
         {
             "name": name,
             "in": "path",
             "required": True,
-            "description": told,
+            "description": description,
             "schema": {"type": "string"} | ({"pattern": ID} if name != "name" else {}),
         }
-        for name, told in _PARAMETERS.items()
+        for name, description in _PARAMETERS.items()
         if f"{{{name}}}" in endpoint.path
     ]
     is_demo = {"type": "boolean", "default": False}
     system = {"type": "string", "enum": ["metric", "imperial"], "default": "metric"}
-    for is_taken, name, place, told, schema in (
+    for is_taken, name, place, description, schema in (
         (endpoint.demo, "demo", "query", _DEMO, is_demo),
         (endpoint.system, "system", "query", "measurement system of the texts", system),
         (endpoint.matched, "If-Match", "header", _MATCHED, {"type": "string"}),
     ):
         if is_taken:
-            found.append({"name": name, "in": place, "description": told, "schema": schema})
-    return found
+            parameters.append(
+                {"name": name, "in": place, "description": description, "schema": schema}
+            )
+    return parameters
 
 
 def _responses(endpoint: Endpoint) -> dict[str, Any]:

@@ -27,8 +27,8 @@ PAGES = "/mobility"
 """Where the pages are; the interface is at :data:`mobility.server.base.PREFIX`."""
 
 _FOLDER = Path(__file__).parent / "static"
-# A page of a phone loads nothing from elsewhere, and asks nobody else. Its report inherits this:
-# what that needs is in the report itself, and its script is the one of this package.
+# A phone's page loads nothing from elsewhere, and asks nobody else. Its report inherits this: it
+# holds all that it needs, and its script is this package's.
 _FENCE = (
     "default-src 'none'; script-src 'self' '{script}'; connect-src 'self'; img-src 'self' data:; "
     "media-src blob:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; "
@@ -52,7 +52,7 @@ class Nothing(_Unsigned, ErrorHandler):
 
 
 class Open(_Unsigned, JupyterHandler):
-    """The page of ``mobility open``, for who has Jupyter's token or login."""
+    """The page of ``mobility open``, for users with Jupyter's token or login."""
 
     template = f"{PAGES}/open"
 
@@ -87,7 +87,7 @@ class Phone(_Unsigned):
         self.set_header("Referrer-Policy", "no-referrer")
 
     def get(self, key_id: str) -> None:
-        """Answer with the page, if there is a key of this id: of the key itself it has no need."""
+        """Answer with the page if there is a key of this id; the key itself is not needed."""
         if not self._keys.is_valid_id(key_id):
             self.set_status(HTTPStatus.FORBIDDEN)
             self.finish(f"<p>{tables.sentence('pages.phone.refused')}</p>")
@@ -100,7 +100,7 @@ class Phone(_Unsigned):
 
 
 class Static(_Unsigned, StaticFileHandler):
-    """Scripts and style sheet of the pages, in which nothing is of anybody."""
+    """Scripts and style sheet of the pages, without personal data."""
 
     template = f"{PAGES}/static/…"
 
@@ -120,11 +120,11 @@ NOT_FOUND_ELSEWHERE: dict[str, Any] = {
     "default_handler_class": Nothing,
     "default_handler_args": {"status_code": HTTPStatus.NOT_FOUND},
 }
-"""Settings of a web application of its own."""
+"""Settings of a separate web application."""
 
 
 def _page(name: str, **values: Mapping[str, Any]) -> str:
-    """Fill JSON into a page, in which it must not end the element that it stands in."""
+    """Fill JSON into a page, so that it cannot end its element."""
     text = (_FOLDER / name).read_text(encoding="utf-8")
     for key, value in values.items():
         text = text.replace(f"{{{{ {key} }}}}", json.dumps(value).replace("<", "\\u003c"))

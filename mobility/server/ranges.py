@@ -15,11 +15,11 @@ def requested_range(header: str, size: int) -> tuple[int, int] | None:
     They are equal if the file has none of the ranges. None for an absent or malformed header: then
     the whole file is sent.
     """
-    unit, _, given = header.partition("=")
+    unit, _, specs = header.partition("=")
     if unit.strip().lower() != "bytes":
         return None
     ranges = []
-    for each in given.split(","):
+    for each in specs.split(","):
         part = _RANGE.fullmatch(each)
         first, last = map(_shortened, part.groups()) if part else ("", "")
         if not (first or last) or (first and last and int(first) > int(last)):

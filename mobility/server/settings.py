@@ -80,8 +80,8 @@ class MobilityServer(Configurable):  # type: ignore[misc]
 
     def store_place(self) -> str:
         """Folder or URL of the sessions."""
-        given = self.store or os.environ.get("MOBILITY_STORE") or "data/sessions"
-        return given if "://" in given else str(Path(given).absolute())
+        place = self.store or os.environ.get("MOBILITY_STORE") or "data/sessions"
+        return place if "://" in place else str(Path(place).absolute())
 
     def reports_path(self) -> Path:
         """Folder of the reports."""

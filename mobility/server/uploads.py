@@ -172,36 +172,36 @@ class Upload:
 
     def _checked(self, default_id: str | None) -> dict[str, Any]:
         faults: dict[str, list[str]] = {}
-        given: dict[str, str | None] = {}
+        texts: dict[str, str | None] = {}
         for name in (
             *("user_id", "session_name", "exercise_name", "exercise", "movement"),
             *options_at("http").model_fields,
         ):
             values = self._values.get(name, [])
-            given[name] = values[0] if values else None
+            texts[name] = values[0] if values else None
             if len(values) > 1:
                 faults[name] = ["is given more than once; send one"]
-        if given["exercise_name"] is None:
-            given["exercise_name"] = given["exercise"]
-        elif given["exercise"] not in (None, given["exercise_name"]):
+        if texts["exercise_name"] is None:
+            texts["exercise_name"] = texts["exercise"]
+        elif texts["exercise"] not in (None, texts["exercise_name"]):
             faults["exercise"] = ["differs from exercise_name; send one of them"]
-        if _is_document(given["session_name"] or ""):
+        if _is_document(texts["session_name"] or ""):
             faults["session_name"] = ["is a JSON object or list; send a text"]
         if self.video is None:
             problem = "text" if "video" in self._values else "missing"
             faults["video"] = [f"is {problem}; send it as a file of multipart/form-data"]
         elif self.video.stat().st_size == 0:
             faults["video"] = [f"{self.video.name}: is empty"]
-        movement = (given["movement"] or "").strip() or None
-        if given["exercise_name"] is None and movement is None:
+        movement = (texts["movement"] or "").strip() or None
+        if texts["exercise_name"] is None and movement is None:
             faults.setdefault("exercise_name", ["is missing"])
-        user_id = given["user_id"] if given["user_id"] is not None else default_id
+        user_id = texts["user_id"] if texts["user_id"] is not None else default_id
         if user_id is None:
             faults.setdefault("user_id", ["is missing"])
         fields: dict[str, Any] = {
             "user_id": user_id,
-            "exercise_name": given["exercise_name"],
-            "session_name": (given["session_name"] or "").strip() or None,
+            "exercise_name": texts["exercise_name"],
+            "session_name": (texts["session_name"] or "").strip() or None,
             "movement": movement,
         }
         try:
@@ -217,8 +217,8 @@ class Upload:
             faults = error.fields | faults
         try:
             # An empty field of a form is no option.
-            asked = {name: given[name] or None for name in options_at("http").model_fields}
-            options = given_options(asked, options_at("http"))
+            option_texts = {name: texts[name] or None for name in options_at("http").model_fields}
+            options = given_options(option_texts, options_at("http"))
         except BadInputError as error:
             faults = error.fields | faults
         if faults:

@@ -31,7 +31,7 @@ def do(request: Mapping[str, Any], _: Send) -> Any:
         raise ConflictError("mobility was updated; ask whoever runs the server to start it again")
     with closing(Store(request["store"], reports=request["reports"])) as store:
         if request["do"] == "take in":
-            return _take_in(store, request)
+            return _create(store, request)
         if request["do"] == "report":
             demo = request.get("demo")
             session = store.demo(demo) if demo else store.session(request["session_id"])
@@ -40,7 +40,7 @@ def do(request: Mapping[str, Any], _: Send) -> Any:
         return _analyze(store.session(request["session_id"]), request["pose_workers"])
 
 
-def _take_in(store: Store, request: Mapping[str, Any]) -> dict[str, Any]:
+def _create(store: Store, request: Mapping[str, Any]) -> dict[str, Any]:
     video = Path(request["video"])
     from mobility.capture.video import probe
 

@@ -235,13 +235,13 @@ class Bucket:
                 if _part_of(name) == part
             }
             local = self._local.setdefault(session_id, set())
-            gone = {n for n in base or {} if _part_of(n) == part and n in local and n not in now}
+            removed = {n for n in base or {} if _part_of(n) == part and n in local and n not in now}
             changed = {
                 name: entry
                 for name, entry in now.items()
                 if (base or {}).get(name) != entry or _key(session_id, name, entry) in self._damaged
             }
-            if not changed and not gone:
+            if not changed and not removed:
                 return
             if base is None:
                 self.objects.put(f"{_CREATING}/{session_id}", b"")
@@ -250,7 +250,7 @@ class Bucket:
                     key = _key(session_id, name, entry)
                     self.objects.put_file(key, folder / name)
                     self._damaged.discard(key)
-            before, after = self._swap(session_id, part, changed, gone, is_new=base is None)
+            before, after = self._swap(session_id, part, changed, removed, is_new=base is None)
             self._base[session_id] = after
             local |= set(now)
             if base is None:
@@ -369,7 +369,7 @@ class Bucket:
         session_id: str,
         part: str,
         changed: dict[str, StoredFile],
-        gone: set[str],
+        removed: set[str],
         *,
         is_new: bool,
     ) -> tuple[dict[str, StoredFile], dict[str, StoredFile]]:
@@ -388,7 +388,7 @@ class Bucket:
                 if is_new:
                     raise ConflictError(f"session {session_id}: exists already; choose another id")
                 before = current.files
-            after = {name: e for name, e in before.items() if name not in gone} | changed
+            after = {name: e for name, e in before.items() if name not in removed} | changed
             if (lease := self._held.get(session_id, {}).get(part)) is not None:
                 lease.check()
             document = SessionFiles(published=published, files=after).model_dump(

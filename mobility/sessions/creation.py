@@ -67,7 +67,7 @@ def check_creation(
 
 
 def _joints_of(movement: str, exercise: Exercise, joints: list[Joint] | None) -> list[Joint]:
-    """Joints of a session in which a movement is measured: its own, where none were chosen."""
+    """Joints of a session that measures a movement: by default the movement's joint."""
     from mobility.assessment.movements import movement as entry_of
 
     chosen = joints or [cast("Joint", entry_of(movement)["joint"])]
@@ -75,17 +75,17 @@ def _joints_of(movement: str, exercise: Exercise, joints: list[Joint] | None) ->
     return chosen
 
 
-def _joints(given: str | Sequence[str], exercise: Exercise | None) -> list[Joint]:
-    parts = given.split(",") if isinstance(given, str) else given
+def _joints(joints: str | Sequence[str], exercise: Exercise | None) -> list[Joint]:
+    parts = joints.split(",") if isinstance(joints, str) else joints
     names = [name.strip() for part in parts for name in part.split(",")]
-    known = (*MEASURED, "all")
+    choices = (*MEASURED, "all")
     for name in names or [""]:
-        if name not in known:
-            choice = likely(name, known) or f"; choose from {', '.join(known)}"
+        if name not in choices:
+            choice = likely(name, choices) or f"; choose from {', '.join(choices)}"
             raise BadInputError.of({"body_joint_angles": f"there is no {name!r}{choice}"})
-    if exercise is not None and (other := [j for j in names if j not in (*exercise.joints, "all")]):
-        others = " or ".join(e.name for e in registry.exercises() if other[0] in e.joints)
-        fault = f"{other[0]!r} is measured only in {others}"
+    if exercise is not None and (wrong := [j for j in names if j not in (*exercise.joints, "all")]):
+        others = " or ".join(e.name for e in registry.exercises() if wrong[0] in e.joints)
+        fault = f"{wrong[0]!r} is measured only in {others}"
         raise BadInputError.of({"body_joint_angles": fault})
     chosen = {*names, *(JOINTS if "all" in names else ())}
     return [joint for joint in MEASURED if joint in chosen]

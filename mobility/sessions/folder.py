@@ -54,11 +54,11 @@ class Folder:
     def __init__(self, folder: Path) -> None:
         self.folder = self.local_path = folder
 
-    def _nothing(self, *_: object, **__: object) -> None:
+    def _do_nothing(self, *_: object, **__: object) -> None:
         """Do nothing: the files are here, and whoever opens the folder sees them."""
 
-    close = require_writable = _nothing
-    pull = fetch = fetch_below = fetch_document = publish = discard = sweep_session = _nothing
+    close = require_writable = _do_nothing
+    pull = fetch = fetch_below = fetch_document = publish = discard = sweep_session = _do_nothing
 
     def location_of(self, path: Path) -> str:
         return os.fspath(path)

@@ -70,7 +70,7 @@ class Objects:
             )
         options: dict[str, Any] = {"use_listings_cache": False}
         if self.kind in ("s3", "s3a"):
-            # `_do` retries, and knows for how long.
+            # `_retried` retries, and knows for how long.
             options["config_kwargs"] = {"retries": {"total_max_attempts": 1, "mode": "standard"}}
         try:
             backend = fsspec.get_filesystem_class(self.kind)
@@ -110,7 +110,7 @@ class Objects:
 
     def get(self, key: str, *, patience_s: float | None = None) -> StoredObject | None:
         """Read a small object; None if there is none."""
-        return self._do(f"read {key}", lambda: self._get(key), patience_s, absent=None)
+        return self._retried(f"read {key}", lambda: self._get(key), patience_s, absent=None)
 
     def get_many(self, keys: Iterable[str]) -> dict[str, bytes]:
         """Read small objects at once; absent ones are left out."""
@@ -123,7 +123,7 @@ class Objects:
                     raise content
             return {path_of[path]: c for path, c in contents.items() if isinstance(c, bytes)}
 
-        return self._do("read", read, absent={})
+        return self._retried("read", read, absent={})
 
     def put_if(
         self, key: str, data: bytes, token: str | None, *, patience_s: float | None = None
@@ -134,17 +134,17 @@ class Objects:
         also follow a write that succeeded: read again to be sure.
         """
         self.require_writable()
-        return self._do(f"write {key}", lambda: self._put_if(key, data, token), patience_s)
+        return self._retried(f"write {key}", lambda: self._put_if(key, data, token), patience_s)
 
     def put(self, key: str, data: bytes) -> None:
         """Write an object, whether or not there was one."""
         self.require_writable()
-        self._do(f"write {key}", lambda: self._fs.pipe_file(self._path(key), data))
+        self._retried(f"write {key}", lambda: self._fs.pipe_file(self._path(key), data))
 
     def put_file(self, key: str, source: Path) -> None:
         """Write a file as an object, in parts if it is large."""
         self.require_writable()
-        self._do(f"write {key}", lambda: self._fs.put_file(str(source), self._path(key)))
+        self._retried(f"write {key}", lambda: self._fs.put_file(str(source), self._path(key)))
 
     def get_file(self, key: str, target: Path) -> bool:
         """Stream an object into a file; False if there is none."""
@@ -153,19 +153,19 @@ class Objects:
             self._fs.get_file(self._path(key), str(target))
             return True
 
-        return self._do(f"read {key}", stream, absent=False)
+        return self._retried(f"read {key}", stream, absent=False)
 
     def delete(self, keys: Iterable[str]) -> None:
         """Delete objects; an absent one is no error."""
         self.require_writable()
         for path in map(self._path, keys):
-            self._do(f"delete {path}", functools.partial(self._fs.rm_file, path), absent=None)
+            self._retried(f"delete {path}", functools.partial(self._fs.rm_file, path), absent=None)
 
     def names(self, folder: str) -> list[str]:
         """Names of the entries directly below a folder, in order."""
         path = self._path(folder)
         nothing: list[str] = []
-        paths = self._do(
+        paths = self._retried(
             f"list {folder or 'it'}", lambda: self._fs.ls(path, detail=False), absent=nothing
         )
         return sorted({each.rstrip("/").rpartition("/")[2] for each in paths if each != path})
@@ -243,7 +243,7 @@ class Objects:
                 return None
             raise
 
-    def _do(
+    def _retried(
         self, what: str, action: Callable[[], T], patience_s: float | None = None, **absent: T
     ) -> T:
         """Run `action`, again while the server is away; no object gives `absent`, if given."""

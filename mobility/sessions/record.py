@@ -29,7 +29,7 @@ Number = Finite | None
 Numbers = list[Number]
 
 ANONYMOUS = "anonymous"
-"""Id of sessions of which nobody said whose they are: they may be of different people."""
+"""Participant of sessions that name none: they may be of different people."""
 OLDEST = 120
 """Largest age in years."""
 
@@ -86,7 +86,7 @@ class Participant(Document):
     def age_reached(self, year: int) -> int | None:
         """Age that is reached in a year, by the birth year.
 
-        None where there is no birth year, or one that cannot be right: it is later, say.
+        None without a birth year, or with an impossible one, such as a later year.
         """
         if self.birth_year is None or not 0 <= year - self.birth_year <= OLDEST:
             return None
@@ -110,7 +110,7 @@ class GivenParticipant(Participant):
 
     @field_validator("birth_year")
     @classmethod
-    def _born(cls, value: int | None) -> int | None:
+    def _possible_birth_year(cls, value: int | None) -> int | None:
         year = now().year
         if value is not None and not year - OLDEST <= value <= year:
             raise ValueError(f"must be from {year - OLDEST} to {year}")

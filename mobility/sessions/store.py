@@ -3,8 +3,8 @@
 A session is a folder with a record (``session.json``), a video, and what the
 analysis made of it. Nothing is written until there is something to keep: a
 store that is only read may be read-only or absent. A store behind a URL (a bucket) has a
-working copy in this process, see :mod:`mobility.sessions.bucket`. What differs there is asked of
-the :class:`~mobility.sessions.backend.Backend` of the store.
+working copy in this process, see :mod:`mobility.sessions.bucket`. The store's
+:class:`~mobility.sessions.backend.Backend` handles what differs there.
 """
 
 from __future__ import annotations
@@ -92,9 +92,9 @@ class SessionStore(Generic[S]):
     def __init__(
         self, path: str | os.PathLike[str], *, reports: str | os.PathLike[str] | None = None
     ) -> None:
-        for what, given in (("store", path), ("reports", reports)):
-            if given is not None or what == "store":
-                require_path(given, what=what)
+        for what, place in (("store", path), ("reports", reports)):
+            if place is not None or what == "store":
+                require_path(place, what=what)
         check_decodable(os.fspath(path), what="store")
         self.backend = open_backend(os.fspath(path))
         self.path = self.backend.folder
@@ -193,11 +193,11 @@ class SessionStore(Generic[S]):
             With all faults at once in ``fields``; or the video cannot be decoded (VideoError).
         """
         self.require_writable()
-        given = given_options(options)
-        AnalysisOptions(**given).for_videos(
+        checked_options = given_options(options)
+        AnalysisOptions(**checked_options).for_videos(
             second=second_video is not None, calibrated=calibration is not None
         )
-        if (chosen := given.pop("movement", "auto")) != "auto":
+        if (chosen := checked_options.pop("movement", "auto")) != "auto":
             movement = chosen
         exercise, joints, name = check_creation(
             user_id=user_id,
@@ -236,7 +236,7 @@ class SessionStore(Generic[S]):
                     session_name=name,
                     joints=joints,
                     movement=movement,
-                    options=given,
+                    options=checked_options,
                     created_at=created,
                     phone_key=phone_key,
                     **files,
@@ -261,7 +261,7 @@ class SessionStore(Generic[S]):
     def sessions_and_damaged(self) -> tuple[list[S], dict[str, str]]:
         """All sessions, the oldest first; and by id, the error of each whose record is unreadable.
 
-        The latter include what only may be a session (:meth:`possible_sessions`).
+        The latter include folders that may be sessions (:meth:`possible_sessions`).
         """
         return self._read_records(sorted({*self.backend.pull_all()} | self.possible_sessions()))
 

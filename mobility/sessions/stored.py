@@ -269,29 +269,30 @@ class StoredSession:
     def result_file(self, stage: str) -> Path:
         """Path of the file of a stage, whole and up to date with the store."""
         before = None
-        while (done := self._done(stage)) != before:  # another process may replace it meanwhile
-            self.store.backend.fetch(self.folder.name, done.file)
-            if is_whole(self.folder, done):
-                return self.folder / done.file
-            before = done
+        # Another process may replace it meanwhile.
+        while (entry := self._stage_entry(stage)) != before:
+            self.store.backend.fetch(self.folder.name, entry.file)
+            if is_whole(self.folder, entry):
+                return self.folder / entry.file
+            before = entry
         raise StorageError(
-            f"session {self.id}: its file {done.file} is missing or damaged; analyse it again"
+            f"session {self.id}: its file {entry.file} is missing or damaged; analyse it again"
         )
 
-    def _done(self, stage: str) -> Stage:
+    def _stage_entry(self, stage: str) -> Stage:
         """Entry of a stage in the record."""
-        done = self.record.stages.get(stage)
-        if done is None:
+        entry = self.record.stages.get(stage)
+        if entry is None:
             self.analyzed()  # raises a better reason, from the state
             raise NotFoundError(f"session {self.id}: has no {stage.replace('_', ' ')}")
-        return done
+        return entry
 
     def _result(self, stage: str) -> xr.Dataset:
         if self._cache is not None and stage in self._cache:
             return self._cache[stage].copy()
         record = self.record
-        whose = f"{stage.replace('_', ' ')} of {record.user_id}, {record.exercise}"
-        result = read_dataset(self.result_file(stage)).assign_attrs({TITLE: whose})
+        title = f"{stage.replace('_', ' ')} of {record.user_id}, {record.exercise}"
+        result = read_dataset(self.result_file(stage)).assign_attrs({TITLE: title})
         if self._cache is None:
             return result
         return self._cache.setdefault(stage, result).copy()

@@ -92,17 +92,17 @@ def _draws_together(freedom: float, dimension: int) -> Array:
 
 
 class Parts(NamedTuple):
-    """What the terms of a design are where some of its factors differ between two values.
+    """Meaning of the terms of a design where some factors differ between two values.
 
-    Each is the term with its weight: 1 for one value, less for the mean over levels.
+    Each field maps terms to weights: 1 for one value, less for the mean over levels.
     """
 
     true: dict[str, float]
-    """In which participants differ whatever the level."""
+    """Terms in which participants differ at every level."""
     relative: dict[str, float]
-    """In which the error differs between participants."""
+    """Terms whose error differs between participants."""
     systematic: dict[str, float]
-    """In which the error is that of all participants."""
+    """Terms whose error all participants share."""
 
 
 def parts(terms: Sequence[str], over: Mapping[str, int]) -> Parts:
@@ -111,7 +111,7 @@ def parts(terms: Sequence[str], over: Mapping[str, int]) -> Parts:
     Parameters
     ----------
     terms
-        Of :class:`Components`.
+        Those of :class:`Components`.
     over
         Factors that differ between two values, each with the number of its levels over which the
         mean is; 1 for one value. Without any, only the residual is an error.
@@ -130,17 +130,17 @@ def parts(terms: Sequence[str], over: Mapping[str, int]) -> Parts:
 
 
 class _Design(NamedTuple):
-    """What of the terms does not depend on the values."""
+    """The part of the model that does not depend on the values."""
 
     terms: tuple[str, ...]
     incidence: tuple[Array, ...]
-    """Of each term but the residual, over (value, level)."""
+    """For each term but the residual, over (value, level)."""
     bases: tuple[Array, ...]
-    """Of each of these, over (value, dimension): what it explains beyond terms not within it."""
+    """For each of these, over (value, dimension): what it explains beyond terms not within it."""
     every: Array
     """Basis of all of them together, and the mean."""
     loads: tuple[tuple[Array, ...], ...]
-    """Of each of these and each other, over (dimension, level): basis times incidence."""
+    """For each pair of these, over (dimension, level): basis times incidence."""
     ranks: Array
     """Degrees of freedom of each term's mean square."""
     systematic: NDArray[np.bool_]
@@ -161,8 +161,8 @@ def variance_components(values: ArrayLike, factors: Mapping[str, Sequence[Hashab
     The variances are those of restricted maximum likelihood (REML), 0 at the least. In a balanced
     design they are the estimates of the analysis of variance where none of these is negative.
 
-    The intervals are of modified large samples: each term has a mean square of what it explains
-    beyond the terms that do not hold it (type II), with expectation :math:`\sum_s c_{ts}
+    The intervals are those of modified large samples: each term has a mean square of what it
+    explains beyond the terms that do not hold it (type II), with expectation :math:`\sum_s c_{ts}
     \sigma^2_s`; solved for the variances these are sums of mean squares. In a balanced design the
     mean squares are independent and distributed as chi-square; in others their degrees of freedom
     are Satterthwaite's. A factor with two levels has one degree of freedom, and an upper end that
@@ -275,11 +275,11 @@ def _design(factors: tuple[tuple[str, tuple[int, ...]], ...]) -> _Design:
     bases: dict[str, Array] = {}
     for term in partitions:
         others = [
-            incidence[other]
-            for other, each in partitions.items()
+            incidence[factor]
+            for factor, each in partitions.items()
             if not _refines(each, partitions[term])
         ]
-        bases[term] = _added(np.hstack([intercept, *others]), incidence[term])
+        bases[term] = _basis_beyond(np.hstack([intercept, *others]), incidence[term])
         if not bases[term].shape[1]:
             why = tables.sentence("studies.components.confounded", term=term)
             return empty._replace(reason=why)
@@ -350,7 +350,7 @@ def _same(one: NDArray[np.int64], other: NDArray[np.int64]) -> bool:
     return _refines(one, other) and _refines(other, one)
 
 
-def _added(before: Array, more: Array) -> Array:
+def _basis_beyond(before: Array, more: Array) -> Array:
     """Orthonormal basis of what columns span beyond those before."""
     basis = _span(before)
     return _span(more - basis @ (basis.T @ more))
@@ -364,7 +364,7 @@ def _span(columns: Array) -> Array:
 
 
 def _is_balanced(bases: Sequence[Array], loads: Sequence[Sequence[Array]], complete: bool) -> bool:
-    """Whether the mean squares are independent, chi-square, and say all that the values do."""
+    """Whether the mean squares are independent, chi-square, and sufficient."""
     if not complete:
         return False
     together = np.hstack(bases)
@@ -388,7 +388,7 @@ _Deviance = Callable[[Array], tuple[float, Array]]
 
 
 def _of_mean_squares(expected: Array, mean_squares: Array, ranks: Array) -> _Deviance:
-    """Deviance in a balanced design, where mean squares say all that the values do."""
+    """Deviance in a balanced design, where mean squares are sufficient."""
 
     def deviance(variances: Array) -> tuple[float, Array]:
         means = expected @ variances

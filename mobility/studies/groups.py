@@ -94,13 +94,13 @@ def groups(
     of `adjust`; participants are random, and so are their differences in each of `within`, for
     values of one person are alike. Differences are of means over the other factors. Their tests and
     intervals have Satterthwaite's degrees of freedom; p values of an effect are adjusted over its
-    comparisons, the measures and the sides by Holm's method. Of three visits or more, two are
-    compared by a model of these alone, for some changes vary more than others.
+    comparisons, the measures and the sides by Holm's method. With three visits or more, two are
+    compared by a model of these alone, because some changes vary more than others.
 
     Parameters
     ----------
     table
-        Of :func:`mobility.read_study`, or a DataFrame with its columns ``participant`` and
+        From :func:`mobility.read_study`, or a DataFrame with its columns ``participant`` and
         ``value``, and ``metric``, ``side``, ``units``, ``sd``, ``sem``, ``reason`` where there are
         any. A row is a session, or a repetition.
     by
@@ -232,8 +232,8 @@ def _check_one_group(chosen: pd.DataFrame, by: str) -> None:
     """Refuse a participant of two groups where most are in one; visits are of all, or of many."""
     if by in (*FACTORS, "side"):
         return
-    given = chosen[~_not_given(chosen[by])]
-    levels = given.groupby("participant", observed=True)[by].unique()
+    with_group = chosen[~_not_given(chosen[by])]
+    levels = with_group.groupby("participant", observed=True)[by].unique()
     several = levels[levels.map(len).gt(1)]
     if 0 < 2 * len(several) < len(levels):
         first, names = several.index[0], listed([str(each) for each in several.iloc[0]])
@@ -304,9 +304,9 @@ def _missing_reasons(
     for name in (*reversed(others), by):
         why[_not_given(values[name])] = tables.sentence("studies.not_given", name=name)
     none = values["value"].isna()
-    given = values["reason"] if "reason" in values else values["value"].map(lambda _: "")
-    given = given.astype(object).fillna("").replace("", tables.sentence("studies.no_reason"))
-    why = why.where(~none, given)
+    reasons = values["reason"] if "reason" in values else values["value"].map(lambda _: "")
+    reasons = reasons.astype(object).fillna("").replace("", tables.sentence("studies.no_reason"))
+    why = why.where(~none, reasons)
     missing = why.ne("")
     keys = [values.loc[missing, by].astype(object).where(values[by].notna(), ""), why[missing]]
     counted = why[missing].groupby(keys, sort=False).size()
@@ -333,17 +333,17 @@ def _differences(
     fits: dict[tuple[Any, ...], _Fit] = {}
     rows = []
     for (effect, comparison), (_, pairs) in _comparisons(by, within, levels).items():
-        of = {**levels, **{name: pair for name, pair in pairs.items() if name in varying}}
-        key = tuple(map(tuple, of.values()))
+        compared = {**levels, **{name: pair for name, pair in pairs.items() if name in varying}}
+        key = tuple(map(tuple, compared.values()))
         if key not in fits:
-            fits[key] = _fit_of(values, by, within, adjust, of)
+            fits[key] = _fit_of(values, by, within, adjust, compared)
         used, missing, model, why = fits[key]
         people = used["participant"].nunique()
         row: dict[str, Any] = {"effect": effect, "comparison": comparison, "participants": people}
         row |= {"values": len(used), "missing": missing, "reason": why}
         if model is not None:
-            weights, _ = _comparisons(by, within, of)[effect, comparison]
-            row |= _compared(model, weights, used)
+            weights, _ = _comparisons(by, within, compared)[effect, comparison]
+            row |= _contrast_row(model, weights, used)
         rows.append(row)
     return rows
 
@@ -383,8 +383,8 @@ def _fit_of(
 
 
 def _not_given(column: pd.Series) -> pd.Series:
-    given: pd.Series = column.isna() | column.astype(object).eq("")
-    return given
+    absent: pd.Series = column.isna() | column.astype(object).eq("")
+    return absent
 
 
 def _too_few(used: pd.DataFrame, levels: Mapping[str, Sequence[Any]]) -> str:
@@ -468,11 +468,11 @@ def _comparisons(
         average: Array = designs[inside].mean(axis=0)
         return average
 
-    made = {}
+    contrasts = {}
     for name in (by, *within):
         for one, other in itertools.combinations(levels[name], 2):
             weights = mean(**{name: other}) - mean(**{name: one})
-            made[name, f"{other} − {one}"] = weights, {name: (one, other)}
+            contrasts[name, f"{other} − {one}"] = weights, {name: (one, other)}
     for name in within:
         for one, other in itertools.combinations(levels[by], 2):
             for first, second in itertools.combinations(levels[name], 2):
@@ -482,11 +482,11 @@ def _comparisons(
                 ]
                 words = f"({other} − {one}) of ({second} − {first})"
                 pairs = {by: (one, other), name: (first, second)}
-                made[f"{by} × {name}", words] = changes[1] - changes[0], pairs
-    return made
+                contrasts[f"{by} × {name}", words] = changes[1] - changes[0], pairs
+    return contrasts
 
 
-def _compared(model: MixedModel, weights: Array, used: pd.DataFrame) -> dict[str, Any]:
+def _contrast_row(model: MixedModel, weights: Array, used: pd.DataFrame) -> dict[str, Any]:
     from scipy import stats
 
     padded = np.zeros(len(model.estimate))

@@ -1,7 +1,7 @@
 """Linear mixed models by restricted maximum likelihood, with degrees of freedom for small studies.
 
-Packages of Python give their tests normal quantiles, with which a study of ten people finds what is
-not there in 7 to 9 of 100 cases; Satterthwaite's degrees of freedom need the covariance of the
+Packages of Python give their tests normal quantiles, with which a study of ten people finds false
+differences in 7 to 9 of 100 cases; Satterthwaite's degrees of freedom need the covariance of the
 variance components, which is here.
 """
 
@@ -40,7 +40,8 @@ class MixedModel(NamedTuple):
     slopes
         Derivative of the covariance by each variance (k, p, p).
     weights
-        Of each value in each fixed effect (n, p): the effects are their products with the values.
+        Weight of each value in each fixed effect (n, p): effects are their products with the
+        values.
     """
 
     estimate: Array
@@ -212,8 +213,8 @@ def _distinct(groupings: Mapping[str, ArrayLike], n: int) -> dict[str, NDArray[n
         _, number = np.unique(np.asarray(groups).astype(str), return_inverse=True)
         count = number.max() + 1
         same = any(
-            count == other.max() + 1 == len(np.unique(number * n + other))
-            for other in codes.values()
+            count == earlier.max() + 1 == len(np.unique(number * n + earlier))
+            for earlier in codes.values()
         )
         if 1 < count < n and not same:
             codes[name] = number

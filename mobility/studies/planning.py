@@ -90,9 +90,9 @@ def icc(
         needed = 1 + 2 * (z * spread + math.sqrt((z * spread) ** 2 + more)) ** 2 / (
             pairs * width**2
         )
-    count = _whole(needed)
+    count = _whole_number(needed)
     while assurance is not None and _share_as_narrow(width, count, trials, icc) < assurance:
-        count = _whole(count + 1)
+        count = _whole_number(count + 1)
     reached = z * spread * math.sqrt(8 / (pairs * (count - 1)))
     kind = "average" if assurance is None else "assured"
     why = tables.sentence(
@@ -235,7 +235,7 @@ def _power(n: int, effect: float, alpha: float) -> float:
     return float(tails)
 
 
-def _whole(needed: float) -> int:
+def _whole_number(needed: float) -> int:
     count = max(2, math.ceil(needed - 1e-9)) if needed <= MOST else MOST + 1
     if count > MOST:
         raise BadInputError(f"plan: needs more than {MOST:,} participants; ask for less precision")
@@ -247,7 +247,7 @@ def _smallest(enough: Callable[[int], bool]) -> int:
     high = 2
     while not enough(high):
         if high > MOST:
-            return _whole(math.inf)
+            return _whole_number(math.inf)
         high *= 2
     low = high // 2
     while high - low > 1:

@@ -71,14 +71,14 @@ class Reliability(NamedTuple):
         """
         rows = self.statistics
         chosen = rows["statistic"].isin(["icc", "sem", "mdc95"]) & rows["form"].isin(_OF_ONE_VALUE)
-        made = []
-        for (metric, side, over), one in rows[chosen].groupby(_KEY, sort=False):
-            texts = {row["statistic"]: _with_interval(row) for _, row in one.iterrows()}
-            of = one[one["statistic"].eq("sem")].iloc[0]
+        lines = []
+        for (metric, side, over), group in rows[chosen].groupby(_KEY, sort=False):
+            texts = {row["statistic"]: _with_interval(row) for _, row in group.iterrows()}
+            sem = group[group["statistic"].eq("sem")].iloc[0]
             errors = [texts.get(each, MISSING) for each in ("icc", "sem", "mdc95")]
-            made.append([metric, side, over, of["units"], of["participants"], *errors])
+            lines.append([metric, side, over, sem["units"], sem["participants"], *errors])
         head = ["Measure", "Side", "Over", "Unit", "n", "ICC", "SEM", "MDC95"]
-        return pd.DataFrame(made, columns=head)
+        return pd.DataFrame(lines, columns=head)
 
 
 def document(result: Reliability) -> list[dict[str, Any]]:
@@ -90,20 +90,20 @@ def document(result: Reliability) -> list[dict[str, Any]]:
     """
     documents = []
     for (metric, side), rows in result.statistics.groupby(["metric", "side"], sort=False):
-        one: dict[str, Any] = {"metric": metric, "side": side}
+        entry: dict[str, Any] = {"metric": metric, "side": side}
         widest = max(rows["over"], key=lambda over: over.count(","))
         over = rows[rows["over"].eq(widest)]
         icc = over[over["statistic"].eq("icc") & over["form"].ne("")]
-        one["icc"] = {row["form"]: _interval_of(row) for _, row in icc.iterrows()}
+        entry["icc"] = {row["form"]: _interval_of(row) for _, row in icc.iterrows()}
         for statistic in ("sem", "mdc95"):
-            of = over[over["statistic"].eq(statistic)].sort_values("form")  # agreement first
-            one[statistic] = _interval_of(of.iloc[0]) if len(of) else None
+            estimates = over[over["statistic"].eq(statistic)].sort_values("form")  # agreement first
+            entry[statistic] = _interval_of(estimates.iloc[0]) if len(estimates) else None
         first = rows[rows["statistic"].isin(["sem", "component", "kappa"])].iloc[0]
-        one |= {"n": int(first["participants"]), "values": int(first["values"])}
-        one |= {"refused": int(first["refused"]), "missing": int(first["missing"])}
-        one |= {"units": str(first["units"]), "over": widest}
-        one["statistics"] = records(rows.drop(columns=["metric", "side"]))
-        documents.append(one)
+        entry |= {"n": int(first["participants"]), "values": int(first["values"])}
+        entry |= {"refused": int(first["refused"]), "missing": int(first["missing"])}
+        entry |= {"units": str(first["units"]), "over": widest}
+        entry["statistics"] = records(rows.drop(columns=["metric", "side"]))
+        documents.append(entry)
     return documents
 
 
@@ -157,16 +157,15 @@ def reliability(
     """Say how reliable measures are, from values of participants who were measured repeatedly.
 
     One value is that of a trial (a recording) of a participant; where it has repetitions, it is
-    their median or extreme already, so that repetitions are not counted as measurements. What
-    differs between the values of a participant is said by the columns `visit`, `operator`,
-    `device`, `camera` and `trial`. Beside another of these, `trial` numbers the repeated trials
-    within a visit (or of an operator), which have no order of their own; alone it is what `visit`
-    is.
+    their median or extreme already, so that repetitions are not counted as measurements. The
+    columns `visit`, `operator`, `device`, `camera` and `trial` say what differs between the values
+    of a participant. Beside another of these, `trial` numbers the repeated trials within a visit
+    (or of an operator), which have no order of their own; alone it is what `visit` is.
 
-    With one value of each participant at each level of one column, all is that of a two-way
-    analysis of variance. With several columns, repeated trials or missing values it is
-    that of :func:`~mobility.studies.components.variance_components`, with all values that there are
-    (REML).
+    With one value of each participant at each level of one column, the statistics are those of a
+    two-way analysis of variance. With several columns, repeated trials or missing values they are
+    those of :func:`~mobility.studies.components.variance_components`, with all values that there
+    are (REML).
 
     Parameters
     ----------
@@ -179,8 +178,8 @@ def reliability(
     ordinal
         Metrics whose values are ordered categories in whole numbers (scores): kappa is given.
     ratio
-        Metrics of which zero means none, so that they have a coefficient of variation; by
-        default those whose unit says so (durations, lengths, speeds).
+        Metrics whose zero means none, so that they have a coefficient of variation; by default
+        those whose unit says so (durations, lengths, speeds).
 
     Returns
     -------
@@ -215,8 +214,8 @@ def reliability(
     Raises
     ------
     BadInputError
-        A column lacks, nothing differs within participants, a value is there twice, or a name is
-        not in the table.
+        A column is missing, nothing differs within participants, a value is there twice, or a name
+        is not in the table.
 
     Notes
     -----
@@ -233,8 +232,8 @@ def reliability(
     """
     rows = _checked(table, metrics)
     names = rows["metric"].unique().tolist()
-    for what, given in (("ordinal", ordinal), ("ratio", ratio or ())):
-        _check_names(what, given, names)
+    for what, chosen in (("ordinal", ordinal), ("ratio", ratio or ())):
+        _check_names(what, chosen, names)
     varying = [name for name in FACTORS if name in rows and rows[name].nunique() > 1]
     if not varying or rows.groupby([PARTICIPANT, "metric", "side"], observed=True).size().max() < 2:
         raise BadInputError(
@@ -286,8 +285,8 @@ def _checked(table: pd.DataFrame, metrics: Sequence[str] | None) -> pd.DataFrame
                 f"reliability: the table has no column {name}{likely(name, map(str, table))}"
             )
     rows = table if "metric" in table else table.assign(metric="value")
-    given = [name for name in FACTORS if name in rows]
-    rows = checked_values(rows, named=("participant", "metric", *given))
+    factors = [name for name in FACTORS if name in rows]
+    rows = checked_values(rows, named=("participant", "metric", *factors))
     names = rows["metric"].astype(str).unique().tolist()
     if metrics is not None:
         _check_names("metrics", metrics, names)
@@ -295,7 +294,7 @@ def _checked(table: pd.DataFrame, metrics: Sequence[str] | None) -> pd.DataFrame
     if not len(rows):
         raise BadInputError("reliability: the table has no row")
     plain = rows[["value"]].copy()
-    for name in ("participant", "metric", *given):
+    for name in ("participant", "metric", *factors):
         plain[name] = pd.Categorical(rows[name].astype(str), _levels(rows[name]), ordered=True)
     for name in ("side", "units", "reason"):
         plain[name] = rows[name].astype(object).fillna("").astype(str) if name in rows else ""
@@ -304,8 +303,8 @@ def _checked(table: pd.DataFrame, metrics: Sequence[str] | None) -> pd.DataFrame
     return plain
 
 
-def _check_names(what: str, given: Sequence[str], names: Sequence[str]) -> None:
-    for name in given:
+def _check_names(what: str, chosen: Sequence[str], names: Sequence[str]) -> None:
+    for name in chosen:
         if name not in names:
             raise BadInputError(
                 f"{what} {name!r}: no such metric in the table{likely(name, names)}"
@@ -313,7 +312,7 @@ def _check_names(what: str, given: Sequence[str], names: Sequence[str]) -> None:
 
 
 def _levels(column: pd.Series) -> list[str]:
-    """Levels in order: of categories theirs, of numbers by size, else as they come."""
+    """Levels in order: that of categories, numbers by size, else as they come."""
     if isinstance(column.dtype, pd.CategoricalDtype):
         return [str(each) for each in column.cat.categories if (column == each).any()]
     present = list(dict.fromkeys(column.astype(str)))
@@ -574,7 +573,7 @@ def _without(used: pd.DataFrame, reason: str) -> Estimate:
 
 
 def _without_value(rows: pd.DataFrame) -> pd.DataFrame:
-    """Count the values that there are not, by metric, side and reason."""
+    """Count the missing values by metric, side and reason."""
     missing = tables.sentence("studies.no_reason")
     without = rows[rows["value"].isna()].assign(
         reason=lambda each: each["reason"].where(each["reason"].ne(""), missing),
@@ -615,6 +614,6 @@ def _flow(rows: pd.DataFrame, ways: Sequence[str], cells: Sequence[str]) -> pd.D
 
 
 def _commonest(reasons: pd.Series) -> str:
-    """Most frequent reason; that none is given where there is none."""
-    given = reasons[reasons.ne("")]
-    return str(given.mode()[0]) if len(given) else tables.sentence("studies.no_reason")
+    """Most frequent reason, or that none is given."""
+    stated = reasons[reasons.ne("")]
+    return str(stated.mode()[0]) if len(stated) else tables.sentence("studies.no_reason")

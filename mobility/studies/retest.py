@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from mobility.studies.study_table import Study
 
 LEAST = 10
-"""Fewest participants with two visits of whom an error is kept: the 95 % interval of that of
-consistency goes from 0.69 to 1.83 of it. A choice of this package."""
+"""Fewest participants with two visits for an error to be kept: the 95 % interval of the error of
+consistency then goes from 0.69 to 1.83 times it. A choice of this package."""
 
 KIND: Kind = "agreement"
 """The error that a later visit meets counts what differs between visits in all people, too."""
@@ -33,9 +33,9 @@ KIND: Kind = "agreement"
 def main_error(
     result: Reliability, metric: str, side: str, statistic: str = "sem", *, kind: Kind = KIND
 ) -> pd.Series:
-    """Row of the statistics that is meant where one error is: over all that differs.
+    """Choose the row of a statistic that stands for a measure: over all that differs.
 
-    Of agreement, unless the `kind` says consistency.
+    It is that of agreement, unless the `kind` says consistency.
 
     Raises
     ------
@@ -57,13 +57,13 @@ def main_error(
 
 
 def retest_errors(study: Study, name: str, *, metrics: Sequence[str] | None = None) -> RetestErrors:
-    """Make of a study the errors of measuring again that the lab's changes are held against.
+    """Make from a study the errors of measuring again that the lab's changes are held against.
 
     Parameters
     ----------
     study
-        Of :func:`mobility.read_study`. Sessions of different views, cameras, ways to the angles and
-        versions are taken apart; those of older code are left out.
+        From :func:`mobility.read_study`; sessions of different views, cameras, ways to the angles
+        and versions are taken apart; those of older code are left out.
     name
         Name under which they are kept.
     metrics
@@ -91,7 +91,7 @@ def retest_errors(study: Study, name: str, *, metrics: Sequence[str] | None = No
     current = software.ne("") & ~software.str.endswith("outdated")
     current &= table["kind"].ne(DECISION)
     measured = table[current & table["view"].notna() & ~table["view"].isin(["", NO_VIEW])]
-    for of, rows in measured.groupby(names, sort=False, observed=True):
+    for labels, rows in measured.groupby(names, sort=False, observed=True):
         if "visit" not in rows:
             continue
         of_visits = rows[rows["value"].notna()].groupby(["metric", "side", "participant"])["visit"]
@@ -101,7 +101,7 @@ def retest_errors(study: Study, name: str, *, metrics: Sequence[str] | None = No
         named = rows["value"].notna() if metrics is None else rows["metric"].isin(list(metrics))
         if not named.any():
             continue
-        conditions = Conditions(**dict(zip(names, of, strict=True)))
+        conditions = Conditions(**dict(zip(names, labels, strict=True)))
         versions = rows.drop_duplicates("metric").set_index("metric")["version"]
         result = reliability(rows[named])
         for metric, side in result.statistics[["metric", "side"]].drop_duplicates().to_numpy():
@@ -109,7 +109,7 @@ def retest_errors(study: Study, name: str, *, metrics: Sequence[str] | None = No
             if not row["value"] > 0:
                 continue
             people = int(again[metric, side])
-            # As that of the package: so that it holds for other people, too.
+            # As the package's errors: so that it holds for other people, too.
             upper = math.sqrt((people - 1) / stats.chi2.ppf(0.05, people - 1))
             low, high = (None if np.isnan(row[end]) else float(row[end]) for end in ("low", "high"))
             errors.append(

@@ -43,14 +43,14 @@ OF_SESSION = (
 )
 OF_MEASURE = ("quantity", "kind", "units", "long_name", "version")
 DECISION = "decision"
-"""Kind of what is 1 where a criterion is rather met, else 0."""
+"""Kind of a decision: 1 where a criterion is rather met, else 0."""
 
 TABLE, SESSIONS, CURVES = "study.parquet", "sessions.csv", "curves.parquet"
 LARGEST = 1e100
-"""Largest value in size, and one over the smallest: squares of others are no numbers."""
+"""Largest absolute value, and one over the smallest: squares of others overflow or vanish."""
 
 _NEAR = 0.8
-"""Likeness from which on a column is taken for a misspelt one."""
+"""Likeness above which a column counts as misspelt."""
 
 
 @dataclass(frozen=True)
@@ -199,7 +199,7 @@ def study_table(
     Parameters
     ----------
     listed
-        Of :func:`read_list`, with the column ``session``.
+        From :func:`read_list`, with the column ``session``.
     sessions
         The sessions that it names.
     recordings
@@ -239,8 +239,8 @@ def study_table(
             f"study: has sessions of {', '.join(exercises)}; compare those of one exercise"
         )
     measured = _measured(frame, level)
-    taken = [name for name in OF_SESSION if name not in columns]
-    about = design.join(of_session[taken], on="session_id")
+    fields = [name for name in OF_SESSION if name not in columns]
+    about = design.join(of_session[fields], on="session_id")
     table = about.drop(columns="line").merge(measured, on="session_id", how="right")
     reasons = measured.groupby("session_id")["left_out"].first()
     sessions_of_study = about.assign(reason=about["session_id"].map(reasons))
@@ -248,22 +248,22 @@ def study_table(
 
 
 def _with_participants(listed: pd.DataFrame, of_session: pd.DataFrame) -> pd.DataFrame:
-    """Rows of the list with the participant of each, who is the same in list and session."""
-    whose = listed["session"].map(of_session["user_id"].astype(str))
-    given = listed.get("participant", whose)
-    wrong = given.ne(whose) & whose.ne(ANONYMOUS)
+    """Rows of the list with the participant of each, who must be the same in list and session."""
+    owners = listed["session"].map(of_session["user_id"].astype(str))
+    people = listed.get("participant", owners)
+    wrong = people.ne(owners) & owners.ne(ANONYMOUS)
     if wrong.any():
         row = listed[wrong].iloc[0]
         raise BadInputError(
             f"study, line {row['line']}: session {row['session']} is of participant "
-            f"{whose[row.name]}, not of {given[row.name]}"
+            f"{owners[row.name]}, not of {people[row.name]}"
         )
-    if given.eq(ANONYMOUS).any():
+    if people.eq(ANONYMOUS).any():
         raise BadInputError(
-            f"study, line {listed.loc[given.eq(ANONYMOUS), 'line'].iloc[0]}: its session names no "
+            f"study, line {listed.loc[people.eq(ANONYMOUS), 'line'].iloc[0]}: its session names no "
             "participant; add the column 'participant'"
         )
-    design = listed.assign(session_id=listed["session"], participant=given)
+    design = listed.assign(session_id=listed["session"], participant=people)
     return design[["line", "session_id", "participant", *_of_study(listed)]]
 
 
@@ -282,8 +282,8 @@ def _measured(frame: pd.DataFrame, level: str) -> pd.DataFrame:
     rows = rows.astype(dict.fromkeys(texts, "str"))
     rows["metric"] = list(map(measure_of, rows["metric"], rows["item"]))
     rows = pd.concat([rows, _decisions(rows)], ignore_index=True)
-    # Numbers of another version of a measure are of another measure.
-    newest = rows.groupby("metric")["version"].agg(lambda texts: max(texts, key=_release))
+    # Another version of a measure counts as another measure.
+    newest = rows.groupby("metric")["version"].agg(lambda texts: max(texts, key=_version_order))
     older = rows["version"].ne(rows["metric"].map(newest))
     rows.loc[older, ["value", "sd", "sem"]] = float("nan")
     rows.loc[older, ["text", "reason"]] = "", tables.sentence("studies.older_version")
@@ -296,16 +296,16 @@ def _measured(frame: pd.DataFrame, level: str) -> pd.DataFrame:
     every = every.merge(numbers, on=["session_id", "metric", "side"], how="left")
     every["left_out"] = [reasons.get(session, "") for session in every["session_id"]]
     absent = every["reason"].isna()
-    other = tables.sentence("studies.not_measured")
+    not_measured = tables.sentence("studies.not_measured")
     every["reason"] = every["reason"].where(
-        ~absent, every["left_out"].where(every["left_out"].ne(""), other)
+        ~absent, every["left_out"].where(every["left_out"].ne(""), not_measured)
     )
     every["text"] = every["text"].fillna("")
     return every
 
 
 def _decisions(rows: pd.DataFrame) -> pd.DataFrame:
-    """Say of each criterion that has a probability whether it is rather met (1) or not (0)."""
+    """Say for each criterion with a probability whether it is rather met (1) or not (0)."""
     decided = rows[rows["kind"].eq("probability")].copy()
     decided["metric"] = decided["metric"].str.replace("_probability", "_met", regex=False)
     decided["value"] = decided["value"].ge(0.5).where(decided["value"].notna()).astype("float64")
@@ -314,17 +314,17 @@ def _decisions(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def scores(table: pd.DataFrame) -> list[str]:
-    """Names of the measures that are decisions, of which kappa is given."""
+    """Names of the measures that are decisions, for which kappa is given."""
     return list(dict.fromkeys(table.loc[table["kind"].eq(DECISION), "metric"]))
 
 
-def _release(version: str) -> tuple[int, str]:
+def _version_order(version: str) -> tuple[int, str]:
     """Order of versions: 3 before 10."""
     return len(version), version
 
 
 def choose_metrics(table: pd.DataFrame, metrics: Sequence[str] | None) -> list[str]:
-    """Names of the measures to compare, in the order of the table; of none given, all numbers.
+    """Names of the measures to compare, in the order of the table; by default all numbers.
 
     Raises
     ------

@@ -39,10 +39,10 @@ def sentence(key: str, /, **values: object) -> str:
         before a percent sign.
     """
     part, *names = key.split(".")
-    found = load(f"sentences_{part}")
+    entry = load(f"sentences_{part}")
     for name in names:
-        found = found[name]
-    return _Spaced().format(str(found), **values)
+        entry = entry[name]
+    return _Spaced().format(str(entry), **values)
 
 
 def warning(key: str, /, **values: object) -> dict[str, Any]:
@@ -51,9 +51,9 @@ def warning(key: str, /, **values: object) -> dict[str, Any]:
     Parameters
     ----------
     key
-        As of :func:`sentence`. ``"warnings.no_squat"`` has the code `no_squat`, and so has each of
+        As for :func:`sentence`. ``"warnings.no_squat"`` has the code `no_squat`, and so has each of
         several sentences below that name.
     **values
-        As of :func:`sentence`, as JSON values; what else programs should know of it.
+        As for :func:`sentence`, as JSON values; what else programs should know of it.
     """
     return {"code": key.split(".")[1], "message": sentence(key, **values), "values": values}

@@ -199,19 +199,19 @@ def agreement(
     )
 
 
-def _trials(given: Datasets) -> list[xr.Dataset]:
-    return [given] if isinstance(given, xr.Dataset) else list(given)
+def _trials(trials: Datasets) -> list[xr.Dataset]:
+    return [trials] if isinstance(trials, xr.Dataset) else list(trials)
 
 
-def _participants(given: str | Sequence[str | int] | None, trials: int) -> list[str]:
-    if given is None:
+def _participants(people: str | Sequence[str | int] | None, trials: int) -> list[str]:
+    if people is None:
         if trials > 1:
             raise BadInputError(
                 f"agreement: say whose the {trials} trials are (participants=[...]); trials of one"
                 " participant are not independent"
             )
         return ["1"]
-    names = [given] if isinstance(given, str) else [str(name) for name in given]
+    names = [people] if isinstance(people, str) else [str(name) for name in people]
     if len(names) != trials:
         raise BadInputError(
             f"agreement: {len(names)} participants for {trials} trials; name one for each trial"
@@ -403,7 +403,7 @@ def _discrete(
     degrees = [in_degrees(units) for units in rows["units"].values.tolist()]
     for at in np.ndindex(shape):
         both = np.isfinite(ours[:, *at] - theirs[:, *at])
-        one, other = (np.where(both, v[:, *at], np.nan) for v in (ours, theirs))
+        our, their = (np.where(both, v[:, *at], np.nan) for v in (ours, theirs))
         if not both.any():
             reasons[at] = "no repetition with a value of both" if applicable[at[1:]] else _NO_SIDE
             for name in ("pairs", "targets"):
@@ -411,11 +411,11 @@ def _discrete(
             continue
         errors = sd[:, *at][both]
         if (with_sd := np.isfinite(errors)).any():
-            inside = np.abs(one[both] - other[both]) <= half_width(errors)
+            inside = np.abs(our[both] - their[both]) <= half_width(errors)
             statistics_of["value_coverage"][at] = inside[with_sd].mean()
         owners = None if single else participants.tolist()
         statistics, missing = _pair_statistics(
-            one, other, owners, unit_means, margin_deg, degrees[at[1]]
+            our, their, owners, unit_means, margin_deg, degrees[at[1]]
         )
         for name, value in statistics.items():
             statistics_of[name][at] = value
@@ -432,16 +432,16 @@ def _discrete(
 
 
 def _pair_statistics(
-    one: Array,
-    other: Array,
+    video: Array,
+    lab: Array,
     participants: list[str] | None,
     unit_means: Callable[[Array], Array],
     margin_deg: float | None,
     in_degrees: bool,
 ) -> tuple[dict[str, float], list[str]]:
     """All statistics of the repetitions' paired values, and the reasons for missing ones."""
-    limits = bland_altman(one, other, participants=participants)
-    means = unit_means(one), unit_means(other)
+    limits = bland_altman(video, lab, participants=participants)
+    means = unit_means(video), unit_means(lab)
     table = np.stack(means, axis=1)
     line = proportional_bias(*means)
     if participants is None:

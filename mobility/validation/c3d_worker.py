@@ -1,7 +1,7 @@
 """Read one C3D file with ezc3d, in a process of its own.
 
-ezc3d is native code and dies of some damaged files (a rate of 0, a group that points outside the
-file). Here that ends this process and not the notebook of the one who reads.
+ezc3d is native code and crashes on some damaged files (a rate of 0, a group that points outside the
+file). Here that ends this process, not the reader's notebook.
 """
 
 from __future__ import annotations

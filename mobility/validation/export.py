@@ -133,7 +133,7 @@ def write_c3d(
     ``mobility_c3d`` has them all, ``POINT:DESCRIPTIONS`` says what each component is. As in files
     of Plug-in Gait, a component that is never given is 0: some readers drop a point with NaN.
 
-    Of accepted `repetitions` start, bottom and end become events, with the side in their context
+    Start, bottom and end of accepted `repetitions` become events, with the side in their context
     where one side moves (``Left``, ``Right``, else ``General``).
 
     A C3D has a rate and no times: its rate comes from the median step, and the first frame number

@@ -321,10 +321,13 @@ class _LandmarkBuilder:
             if self._mean(landmark, names):
                 continue
             reason = self.reasons[landmark]
-            other = self.mapping.instead.get(landmark)
-            if other is not None and self._mean(landmark, other):
+            substitutes = self.mapping.instead.get(landmark)
+            if substitutes is not None and self._mean(landmark, substitutes):
                 del self.reasons[landmark]
-                values = {"landmark": landmark.replace("_", " "), "other": " and ".join(other)}
+                values = {
+                    "landmark": landmark.replace("_", " "),
+                    "other": " and ".join(substitutes),
+                }
                 self.warnings.append(
                     tables.warning("warnings.joint_centre_instead", **values, reason=reason)
                 )
@@ -412,13 +415,13 @@ class _LandmarkBuilder:
         names = [f"{side}_hip" for side in SIDES]
         if all(name in self.centres for name in names):
             return
-        made = self._harrington(self.mapping.pelvis)
-        if isinstance(made, str):
+        hips = self._harrington(self.mapping.pelvis)
+        if isinstance(hips, str):
             for name in names:
                 if name not in self.centres:
-                    self.reasons[name] = made
+                    self.reasons[name] = hips
             return
-        for name, values in zip(names, made, strict=True):
+        for name, values in zip(names, hips, strict=True):
             self.centres[name] = values
             self.reasons.pop(name, None)
             self.origins[name] = "iliac spines, Harrington et al. 2007"

@@ -90,7 +90,7 @@ def c3d(path: Path, content: bytes) -> LabFile:
         for column in list(file.columns):
             label, axis = column.rsplit(".", 1)
             if f"{axis}:" not in described.get(label, ""):
-                del file.columns[column]  # 0, for it was not measured
+                del file.columns[column]  # 0: not measured
     file.events = _events(what, groups)
     screen = str(_value(groups, "POINT", "Y_SCREEN", [""])[0]).strip().lower().removeprefix("+")
     file.vertical_axis = screen if re.fullmatch(r"-?[xyz]", screen) else None

@@ -221,7 +221,7 @@ def _of_events(events: Sequence[Event]) -> dict[str, Any]:
 
 
 def whole(positions: Array) -> Array:
-    """Set positions to NaN of which a coordinate is missing."""
+    """Set positions with a missing coordinate to NaN."""
     return np.where(np.isnan(positions).any(axis=-1, keepdims=True), np.nan, positions)
 
 
@@ -316,12 +316,12 @@ def _times(
     what, rate, origin = file.what, file.stated_rate, "header"
     if rate is None and mapping is not None and mapping.rate_hz is not None:
         rate, origin = mapping.rate_hz, f"mapping {mapping.name}"
-    other = file.other_rate
+    second = file.other_rate
     if options.rate_hz is not None:
         rate, origin = options.rate_hz, "given"
-    elif rate and other and abs(other / rate - 1.0) > _RATES_AGREE:
+    elif rate and second and abs(second / rate - 1.0) > _RATES_AGREE:
         raise BadInputError(
-            f"{what}: says {rate:g} frames/s in one place of its header and {other:g} in another; "
+            f"{what}: says {rate:g} frames/s in one place of its header and {second:g} in another; "
             "give rate_hz to say which is right"
         )
     time = file.time
@@ -422,8 +422,8 @@ def _length_unit(
 ) -> tuple[str, str]:
     span = _span(values)
     mapping_unit = mapping.units if mapping is not None else None
-    given = options.units if options.units in METRES else None
-    unit, origin = _stated_unit(file, file.length_unit, mapping_unit, mapping, given)
+    chosen = options.units if options.units in METRES else None
+    unit, origin = _stated_unit(file, file.length_unit, mapping_unit, mapping, chosen)
     fits = [name for name, metres in METRES.items() if _SMALLEST <= span * metres <= _LARGEST]
     if unit is None:
         if len(fits) != 1:
@@ -447,17 +447,17 @@ def _stated_unit(
     file_unit: str | None,
     mapping_unit: str | None,
     mapping: LabMapping | None,
-    given: str | None,
+    chosen: str | None,
 ) -> tuple[str | None, str]:
     """Return the unit that caller, else file, else mapping states, and which of them does."""
     unit, origin = file_unit, "file"
     if unit is None and mapping_unit is not None and mapping is not None:
         unit, origin = mapping_unit, f"mapping {mapping.name}"
-    if given is None:
+    if chosen is None:
         return unit, origin
-    if unit is not None and unit != given:
-        file.warn("units_overruled", how=origin, unit=unit, given=given)
-    return given, "given"
+    if unit is not None and unit != chosen:
+        file.warn("units_overruled", how=origin, unit=unit, given=chosen)
+    return chosen, "given"
 
 
 def _vertical(
@@ -480,9 +480,9 @@ def _vertical(
             "vertical_axis (x, y, z, -x, -y or -z)"
         )
     others = {"the line from the feet to the trunk": by_body, "file": file.vertical_axis}
-    for name, other in others.items():
-        if other is not None and other != axis:
-            file.warn("vertical_axis_differs", axis=axis, how=origin, name=name, other=other)
+    for name, stated in others.items():
+        if stated is not None and stated != axis:
+            file.warn("vertical_axis_differs", axis=axis, how=origin, name=name, other=stated)
     return axis, origin
 
 
@@ -609,8 +609,8 @@ def _angle_unit(
     file: LabFile, options: ReadOptions, mapping: LabMapping, raw: Mapping[str, Array]
 ) -> tuple[str, str]:
     """Return the unit of the angle columns and how it was found."""
-    given = options.units if options.units not in METRES else None
-    unit, origin = _stated_unit(file, file.angle_unit, mapping.angle_units, mapping, given)
+    chosen = options.units if options.units not in METRES else None
+    unit, origin = _stated_unit(file, file.angle_unit, mapping.angle_units, mapping, chosen)
     finite = [v[np.isfinite(v)] for v in raw.values() if np.isfinite(v).any()]
     if not finite:
         raise BadInputError(f"{file.what}: every value of every angle is missing")

@@ -222,7 +222,7 @@ def limits_interval_width(participants: int, *, sd: _ExpectedSd) -> float:
 def variance_interval(parts: ArrayLike, freedom: ArrayLike) -> tuple[float, float]:
     """95 % interval of the expectation of a sum of independent mean squares of normal values.
 
-    `parts` are the mean squares, each times its coefficient, which may be negative. Of one part it
+    `parts` are the mean squares, each times its coefficient, which may be negative. For one part it
     is exact. Graybill & Wang 1980, J Am Stat Assoc 75:869 (modified large samples); Zou & Donner
     2008, Stat Med 27:1693 (MOVER).
     """
@@ -242,10 +242,10 @@ def numbers(values: ArrayLike, *, what: str) -> Array:
 
     Infinite values are refused: they are not missing, but come from a faulty computation.
     """
-    given = np.asarray(values)
-    if given.dtype.kind not in "fiub":
-        raise BadInputError(f"{what}: must be numbers (got {given.dtype})")
-    array = given.astype(np.float64)
+    raw = np.asarray(values)
+    if raw.dtype.kind not in "fiub":
+        raise BadInputError(f"{what}: must be numbers (got {raw.dtype})")
+    array = raw.astype(np.float64)
     if count := int(np.isinf(array).sum()):
         raise BadInputError(
             f"{what}: {count} of {array.size} values are infinite; correct them, or give NaN "

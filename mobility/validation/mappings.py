@@ -41,11 +41,11 @@ CONTENTS = "lab_contents"
 OURS = "mobility"
 """The built-in mapping for files that this package writes."""
 OURS_C3D = "mobility_c3d"
-"""That for its C3D files, whose angles have the names of Vicon."""
+"""The mapping for its C3D files, whose angles have the names of Vicon."""
 
 
-def _names(given: Any) -> Any:
-    return [given] if isinstance(given, str | int) else given
+def _names(value: Any) -> Any:
+    return [value] if isinstance(value, str | int) else value
 
 
 Name = Annotated[str, Field(min_length=1, coerce_numbers_to_str=True)]
@@ -70,8 +70,8 @@ class AngleColumns(Strict):
 
     def named(self) -> dict[str, tuple[str, ...]]:
         """Return the columns by ``left``, ``right`` or ``column``, those that are given."""
-        given = {"left": self.left, "right": self.right, "column": self.column}
-        return {where: names for where, names in given.items() if names is not None}
+        columns = {"left": self.left, "right": self.right, "column": self.column}
+        return {where: names for where, names in columns.items() if names is not None}
 
 
 class Pelvis(Strict):
@@ -196,17 +196,17 @@ def other_content_of_header(header: Iterable[str]) -> str | None:
 
 
 def from_dict(
-    given: Mapping[str, Any], *, name: str, what: str, is_built_in: bool = False
+    tree: Mapping[str, Any], *, name: str, what: str, is_built_in: bool = False
 ) -> LabMapping:
     """Check a mapping from YAML.
 
     `name` is for the history, `what` for messages ("mapping lab.yaml").
     """
-    if not isinstance(given, Mapping) or not given:
+    if not isinstance(tree, Mapping) or not tree:
         raise BadInputError(
             f"{what}: must have joint_centres or angles, each with names by landmark or angle"
         )
-    fields = dict(given)
+    fields = dict(tree)
     for key in ("joint_centres", "instead", "segments", "angles"):
         if not isinstance(fields.get(key) or {}, Mapping):
             raise BadInputError(f"{what}: {key}: must have names under it, one a line")
@@ -288,7 +288,7 @@ def best_mapping(markers: Iterable[str], columns: Iterable[str]) -> LabMapping |
         # For files without names; for C3D of this package, which say so.
         if mapping.columns is not None or mapping.name == OURS_C3D:
             continue
-        given = sum(
+        centres = sum(
             any(in_markers.find(name) for name in names) for names in mapping.joint_centres.values()
         ) + sum(
             all(in_columns.find(name) for name in names)
@@ -298,7 +298,7 @@ def best_mapping(markers: Iterable[str], columns: Iterable[str]) -> LabMapping |
         named = [*mapping.markers(), *mapping.angle_columns()]
         in_file = sum(in_markers.find(name) is not None for name in mapping.markers())
         in_file += sum(in_columns.find(name) is not None for name in mapping.angle_columns())
-        score = (given, in_file / len(named))
-        if given and score > best_score:
+        score = (centres, in_file / len(named))
+        if centres and score > best_score:
             best, best_score = mapping, score
     return best

@@ -39,7 +39,7 @@ def from_movement(
 
     The pose has no positions in space. :func:`~mobility.kinematics.clean.clean_pose` takes it, and
     so does :func:`~mobility.kinematics.in_picture.picture_angles`, which needs the view;
-    ``fit_body`` does not, for it needs the depth.
+    ``fit_body`` does not, because it needs the depth.
 
     Parameters
     ----------
@@ -58,29 +58,29 @@ def from_movement(
     -------
     xarray.Dataset
         A pose: ``image_position`` in pixels, ``confidence`` as the model gave it, ``position`` NaN;
-        NaN for landmarks that there are none of.
+        NaN for absent landmarks.
 
     Raises
     ------
     BadInputError
         If it is no such Dataset, is in frames or in space, or has unknown keypoints.
     """
-    given = poses.rename({old: new for old, new in _FORMERLY.items() if old in poses.dims})
-    if "position" not in given or not {"time", "space", "keypoint"} <= set(given["position"].dims):
+    data = poses.rename({old: new for old, new in _FORMERLY.items() if old in poses.dims})
+    if "position" not in data or not {"time", "space", "keypoint"} <= set(data["position"].dims):
         raise BadInputError(
             "from_movement: not a poses Dataset of movement; it has no 'position' over time, space "
             "and keypoint"
         )
-    if given.attrs.get("time_unit", "seconds") != "seconds":
+    if data.attrs.get("time_unit", "seconds") != "seconds":
         raise BadInputError(
             "from_movement: its times are frames; load it with fps=, the frame rate of the video"
         )
-    if "z" in given["space"].values:
+    if "z" in data["space"].values:
         raise BadInputError(
             "from_movement: its positions are in space, of which movement keeps neither unit nor "
             "vertical; write them as CSV and read that with mb.read_lab"
         )
-    person = _one_individual(given, individual)
+    person = _one_individual(data, individual)
     landmark_of = _landmarks(list(map(str, person["keypoint"].values)), keypoints or {})
     names = [name for name, landmark in landmark_of.items() if landmark]
     seen = person.sel(keypoint=names).assign_coords(keypoint=[landmark_of[n] for n in names])
@@ -97,13 +97,13 @@ def from_movement(
         ),
     }
     if "confidence" in seen:
-        # Of a whole person where the model gives no more.
+        # Some models give one confidence for the whole person only.
         each = seen["confidence"].broadcast_like(seen["position"].isel(space=0, drop=True))
         variables["confidence"] = each.transpose("time", "keypoint", "individual").astype(float)
-    software = str(given.attrs.get("source_software") or "unknown")
+    software = str(data.attrs.get("source_software") or "unknown")
     attrs: dict[str, Any] = {
-        **{name: given.attrs[name] for name in ("fps",) if name in given.attrs},
-        "source_file": Path(str(given.attrs.get("source_file") or "")).name,
+        **{name: data.attrs[name] for name in ("fps",) if name in data.attrs},
+        "source_file": Path(str(data.attrs.get("source_file") or "")).name,
         "source_software": software,
         "ds_type": "poses",
         "time_unit": "seconds",
@@ -169,16 +169,16 @@ def _plain(name: str) -> str:
 
 
 @functools.cache
-def _known() -> Mapping[str, str | None]:
+def _landmark_by_name() -> Mapping[str, str | None]:
     """Landmark by the plain name of a keypoint; None for a keypoint that is no landmark."""
     named = [entry["names"] for entry in tables.load("keypoint_names").values()]
     same = dict(zip(KEYPOINTS, KEYPOINTS, strict=True))
     return {_plain(name): landmark for each in (*named, same) for name, landmark in each.items()}
 
 
-def _landmarks(names: list[str], given: Mapping[str, str | None]) -> dict[str, str | None]:
+def _landmarks(names: list[str], keypoints: Mapping[str, str | None]) -> dict[str, str | None]:
     """Landmark of each keypoint; None where it is left out."""
-    for name, landmark in given.items():
+    for name, landmark in keypoints.items():
         if name not in names:
             raise BadInputError(
                 f"from_movement: keypoints: no keypoint '{name}'{likely(name, names)}"
@@ -187,15 +187,17 @@ def _landmarks(names: list[str], given: Mapping[str, str | None]) -> dict[str, s
             raise BadInputError(
                 f"from_movement: keypoints: no landmark '{landmark}'{likely(landmark, KEYPOINTS)}"
             )
-    known = _known()
-    unknown = [name for name in names if name not in given and _plain(name) not in known]
+    by_name = _landmark_by_name()
+    unknown = [name for name in names if name not in keypoints and _plain(name) not in by_name]
     if unknown:
         close = likely(unknown[0], KEYPOINTS)
         raise BadInputError(
             f"from_movement: no landmark is known by the name of {shortened(unknown)}{close}"
             f"{'' if close else ';'} say with keypoints which it is, or None"
         )
-    landmark_of = {name: given[name] if name in given else known[_plain(name)] for name in names}
+    landmark_of = {
+        name: keypoints[name] if name in keypoints else by_name[_plain(name)] for name in names
+    }
     result = [landmark for landmark in landmark_of.values() if landmark]
     if not result:
         raise BadInputError("from_movement: none of its keypoints is a landmark")

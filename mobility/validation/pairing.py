@@ -238,9 +238,9 @@ def _same_sides(video: xr.Dataset, lab: xr.Dataset, name: str, what: str) -> Non
 def _shared_angles(video: xr.Dataset, lab: xr.Dataset, number: int) -> list[str]:
     """Names of the angles that both have, if both are on the same frames and in degrees."""
     what = f"agreement: trial {number}"
-    for whose, dataset in (("video", video), ("lab", lab)):
+    for source, dataset in (("video", video), ("lab", lab)):
         if "time" not in dataset.dims:
-            raise BadInputError(f"{what}: the {whose} has no dimension 'time'")
+            raise BadInputError(f"{what}: the {source} has no dimension 'time'")
     times = video["time"].to_numpy(), lab["time"].to_numpy()
     if len(times[0]) != len(times[1]) or not np.allclose(times[0], times[1], rtol=0, atol=1e-6):
         raise BadInputError(
@@ -255,11 +255,11 @@ def _shared_angles(video: xr.Dataset, lab: xr.Dataset, number: int) -> list[str]
             f" lab: {shortened(theirs, most=5)})"
         )
     for name in names:
-        for whose, dataset in (("video", video), ("lab", lab)):
+        for source, dataset in (("video", video), ("lab", lab)):
             units = dataset[name].attrs.get("units", "not stated")
             if not in_degrees(units):
                 raise BadInputError(
-                    f"{what}: {name} of the {whose} must be in degrees (units: {units})"
+                    f"{what}: {name} of the {source} must be in degrees (units: {units})"
                 )
         _same_sides(video, lab, name, what)
     return names

@@ -398,8 +398,8 @@ def _interval_of_single(
     if freedom < 1:  # the two parts of a negative coefficient nearly cancel
         return np.nan, np.nan
     rest = k * s.between_columns + (k * n - k - n) * s.error
-    one, other = f(n - 1, freedom), f(freedom, n - 1)
+    upper_f, lower_f = f(n - 1, freedom), f(freedom, n - 1)
     return (
-        n * (s.rows - one * s.error) / (one * rest + n * s.rows),
-        n * (other * s.rows - s.error) / (rest + n * other * s.rows),
+        n * (s.rows - upper_f * s.error) / (upper_f * rest + n * s.rows),
+        n * (lower_f * s.rows - s.error) / (rest + n * lower_f * s.rows),
     )

@@ -183,10 +183,10 @@ def find_lag(
     # Lag of the lab against the video for each element of the correlation.
     lags = np.arange(a.shape[1] + b.shape[1] - 1) - (a.shape[1] - 1)
     seconds = lags * step + start_b - start_a
-    rho, overlap, shown = _correlation(a, b)
+    rho, overlap, share = _correlation(a, b)
     if lag_s is not None:
         return _given_lag(lag_s, seconds, rho, overlap, labels)
-    allowed = (overlap >= _LEAST_OVERLAP_S) & (shown >= _LEAST_SHARE)
+    allowed = (overlap >= _LEAST_OVERLAP_S) & (share >= _LEAST_SHARE)
     if not allowed.any():
         raise BadInputError(
             f"video and lab file have less than {_LEAST_OVERLAP_S:g} s of movement in "
@@ -307,11 +307,11 @@ def _signals(video: xr.Dataset, lab: xr.Dataset) -> list[list[tuple[str, str]]]:
     return signals
 
 
-def _sides(name: str, one: xr.DataArray, other: xr.DataArray) -> list[tuple[str, str]]:
-    if "side" in one.dims and "side" in other.dims:
-        theirs = other["side"].to_numpy().tolist()
-        return [(name, str(side)) for side in one["side"].to_numpy() if side in theirs]
-    return [] if "side" in one.dims or "side" in other.dims else [(name, "")]
+def _sides(name: str, video: xr.DataArray, lab: xr.DataArray) -> list[tuple[str, str]]:
+    if "side" in video.dims and "side" in lab.dims:
+        lab_sides = lab["side"].to_numpy().tolist()
+        return [(name, str(side)) for side in video["side"].to_numpy() if side in lab_sides]
+    return [] if "side" in video.dims or "side" in lab.dims else [(name, "")]
 
 
 def _label(signal: tuple[str, str]) -> str:
@@ -381,8 +381,8 @@ def _correlation(a: Array, b: Array) -> tuple[Array, Array, Array]:
     least = 1e-6 * min(float((x**2).sum()), float((y**2).sum()))
     power = np.sqrt(np.maximum(power_x, least) * np.maximum(power_y, least))
     rho = np.clip(cross / power, -1.0, 1.0)
-    shown = np.minimum(power_x, power_y) / min(float((x**2).sum()), float((y**2).sum()))
-    return rho, np.round(both).max(axis=0) / RATE_HZ, shown
+    share = np.minimum(power_x, power_y) / min(float((x**2).sum()), float((y**2).sum()))
+    return rho, np.round(both).max(axis=0) / RATE_HZ, share
 
 
 def _second_peak(
@@ -391,14 +391,14 @@ def _second_peak(
     """Correlation and lag of the second peak; raises if it fits about as well on its overlap."""
     valley = 0.8 * float(rho[best])
     second: tuple[float, float] | None = None
-    for other in rival_peaks(evidence, rho, best, valley=valley):
-        if rho[other] <= 0:
+    for rival in rival_peaks(evidence, rho, best, valley=valley):
+        if rho[rival] <= 0:
             break
-        second = second or (float(rho[other]), float(seconds[other]))
+        second = second or (float(rho[rival]), float(seconds[rival]))
         # Only frames in the overlap of the other lag count for or against it.
-        worse = (1 - rho[other] ** 2) / max(1 - rho[best] ** 2, 1e-9)
-        if 0.5 * values[other] * np.log(worse) < _RIVAL:
-            lags = f"{seconds[best]:+.2f} s or {seconds[other]:+.2f} s"
+        worse = (1 - rho[rival] ** 2) / max(1 - rho[best] ** 2, 1e-9)
+        if 0.5 * values[rival] * np.log(worse) < _RIVAL:
+            lags = f"{seconds[best]:+.2f} s or {seconds[rival]:+.2f} s"
             fault = f"the movement repeats itself so evenly that it is ambiguous ({lags}); give it"
             raise BadInputError.of({"lag_s": fault, "max_lag_s": "or say how large it can be"})
     return second or (float("nan"), float("nan"))

@@ -1,8 +1,8 @@
 """Comparison of one trial that was filmed and measured in a lab, on the clock of the video.
 
 The primary comparison is like with like: our formulas on the joint centres of the lab. The angles
-of the lab's model come second, because they are defined differently; by how much shows the
-comparison of both from the same lab data.
+of the lab's model come second, because they are defined differently; comparing both on the same lab
+data shows by how much.
 """
 
 from __future__ import annotations
@@ -114,9 +114,9 @@ def read_reference(
     # One mapping may describe markers, angles, or both.
     for_markers = for_angles = None
     if mapping is not None:
-        given = given_mapping(mapping)
-        for_markers = given if given.joint_centres or given.pelvis else None
-        for_angles = given if given.angles else None
+        chosen = given_mapping(mapping)
+        for_markers = chosen if chosen.joint_centres or chosen.pelvis else None
+        for_angles = chosen if chosen.angles else None
     main_mapping = mapping if lab_angles is None else for_markers
     main = read_lab(lab_file, mapping=main_mapping, units=units, vertical_axis=vertical_axis)
     files = {"lab": _source_attrs(main)}
@@ -194,9 +194,11 @@ def compare(
         names = set(curves["estimator"].to_numpy().tolist())
         if not {comparison.measured, comparison.reference} <= names:
             continue
-        one, other = (angles_of(curves, e) for e in (comparison.measured, comparison.reference))
-        if set(one.data_vars) & set(other.data_vars):
-            agreements[comparison.name] = agreement(one, other, repetitions, margin_deg=margin_deg)
+        measured, lab = (angles_of(curves, e) for e in (comparison.measured, comparison.reference))
+        if set(measured.data_vars) & set(lab.data_vars):
+            agreements[comparison.name] = agreement(
+                measured, lab, repetitions, margin_deg=margin_deg
+            )
     if not agreements:
         raise BadInputError("compare: video and lab have no angle in common")
     together = stacked(agreements)
@@ -239,12 +241,14 @@ def stacked(agreements: Mapping[str, xr.Dataset]) -> xr.Dataset:
     """
     order = {"angle": _ANGLE_NAMES, "side": (*SIDES, "middle")}
     labels = {
-        dim: [each for each in names if any(each in one[dim].values for one in agreements.values())]
+        dim: [
+            each for each in names if any(each in part[dim].values for part in agreements.values())
+        ]
         for dim, names in order.items()
     }
     parts = []
-    for name, one in agreements.items():
-        plain = one.drop_vars(["units", "peak_kind", "sided"], errors="ignore")
+    for name, part in agreements.items():
+        plain = part.drop_vars(["units", "peak_kind", "sided"], errors="ignore")
         fill = {
             str(key): {"f": np.nan, "i": 0, "b": False}.get(value.dtype.kind, "not compared")
             for key, value in plain.variables.items()
@@ -307,7 +311,7 @@ def _curves(
         definition = tables.load("angles")[angle]
         dims = ("time", "side") if definition["sided"] else ("time",)
         named = [(sources[each][0], f"{angle}{sources[each][1]}") for each in estimators]
-        values = np.stack([_angle_values(one, name, dims, time.size) for one, name in named])
+        values = np.stack([_angle_values(source, name, dims, time.size) for source, name in named])
         if not np.isnan(values).all():
             attrs = {"units": "degree", "long_name": definition["long_name"]}
             variables[angle] = (("estimator", *dims), values, attrs)

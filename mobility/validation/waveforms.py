@@ -182,12 +182,12 @@ def independent_curve_test(
     """
     groups = [_without_gaps(curves) for curves in (first, second)]
     counts = [len(curves) for curves in groups]
-    whose = f"groups of {counts[0]} and {counts[1]}"
+    what = f"groups of {counts[0]} and {counts[1]}"
     if min(counts) < 2:
-        raise BadInputError(f"test of curves: {whose}, needs 2 in each")
+        raise BadInputError(f"test of curves: {what}, needs 2 in each")
     # Groups of one size exchanged give the same |t|.
     different = math.comb(sum(counts), counts[0]) / (2 if counts[0] == counts[1] else 1)
-    _require_arrangements(different, alpha, whose)
+    _require_arrangements(different, alpha, what)
     spread = np.sqrt(sum(curves.var(axis=0) for curves in groups))
     _require_spread(np.concatenate(groups), spread, groups[1].mean(axis=0) - groups[0].mean(axis=0))
     labels, exact = _labels(counts[0], counts[1], most, seed)
@@ -198,12 +198,12 @@ def clusters_beyond(test: CurveTest) -> list[Cluster]:
     """Stretches of points beyond the threshold of a test, each of one sign."""
     beyond = np.where(np.abs(test.t) > test.threshold, np.sign(test.t), 0.0)
     edges = np.flatnonzero(np.diff(beyond, prepend=0.0, append=0.0))
-    found = []
+    clusters = []
     for first, after in itertools.pairwise(edges.tolist()):
         if beyond[first]:
             peak = first + int(np.abs(test.t[first:after]).argmax())
-            found.append(Cluster(first, after - 1, peak, float(test.p[peak])))
-    return found
+            clusters.append(Cluster(first, after - 1, peak, float(test.p[peak])))
+    return clusters
 
 
 def band_factor(
@@ -230,10 +230,10 @@ def _without_gaps(curves: ArrayLike) -> Array:
     return values[np.isfinite(values).all(axis=1)]
 
 
-def _require_arrangements(different: float, alpha: float, whose: str) -> None:
+def _require_arrangements(different: float, alpha: float, what: str) -> None:
     if alpha * different < 1:
         raise BadInputError(
-            f"test of curves: {whose} without gaps allow no p below {1 / different:.2g}, the level "
+            f"test of curves: {what} without gaps allow no p below {1 / different:.2g}, the level "
             f"is {alpha:g}; give more participants"
         )
 

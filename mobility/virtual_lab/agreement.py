@@ -188,13 +188,13 @@ def _errors(
     if estimator == "fitted":
         counted &= ~refused
     has_truth = np.isfinite(true)
-    given = float((np.isfinite(error) & ~refused)[has_truth].mean()) if has_truth.any() else np.nan
+    share = float((np.isfinite(error) & ~refused)[has_truth].mean()) if has_truth.any() else np.nan
     error, sd = error[counted], series(f"{angle}_sd")[counted]
     with_sd = np.isfinite(sd)
     n = len(error)
     return {
         "n": n,
-        "given": given,
+        "given": share,
         "bias": error.mean() if n else np.nan,
         "mae": np.abs(error).mean() if n else np.nan,
         "rmse": np.sqrt((error**2).mean()) if n else np.nan,

@@ -42,7 +42,7 @@ _TO_WORLD = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
 """Anny's person has z up and faces -y."""
 
 HEAVIEST = 2.0
-"""Of MakeHuman's weight, 0 to 1, beyond which its shapes are extrapolated up to here."""
+"""Largest weight on MakeHuman's scale of 0 to 1; beyond 1 its shapes are extrapolated."""
 
 _YEARS = (0.0, 1.0, 10.0, 25.0, 90.0)
 _AGE_ANCHORS = (-1 / 3, 0.0, 1 / 3, 2 / 3, 1.0)
@@ -59,7 +59,7 @@ class Body:
     parents: tuple[int, ...]  # number of each bone's parent; -1 for the root
     heads: Array  # of each bone (bone, 3)
     weight_bones: NDArray[np.int64]  # skinning: bone numbers (vertex, k)
-    weights: Array  # and their weights, of which those of a vertex sum to 1
+    weights: Array  # and their weights; those of a vertex sum to 1
     heel: Mapping[str, Array]  # rearmost point of the sole by side, as high as
     toe: Mapping[str, Array]  # the tip of the second toe
     mass_kg: float  # from the volume of the mesh
@@ -112,31 +112,31 @@ def _body(sex: str, age: float, height_m: float, weight_kg: float) -> Body:
     shape = {
         "gender": 1.0 if sex == "female" else 0.0,
         "age": float(np.interp(age, _YEARS, _AGE_ANCHORS)),
-        "muscle": 0.25,  # of which the widest range of mass can be had
+        "muscle": 0.25,  # with the widest range of mass
         "proportions": 0.6,
     }
 
     def rest(height: float, weight: float) -> tuple[Any, Any]:
         with torch.no_grad():
-            made = [
+            models = [
                 model(phenotype_kwargs={**shape, "height": height, "weight": within})
                 for within in ((weight,) if weight <= 1 else (1.0, 0.5))
             ]
-        found = [made[0][name] for name in ("rest_vertices", "rest_bone_heads")]
+        arrays = [models[0][name] for name in ("rest_vertices", "rest_bone_heads")]
         if weight > 1:  # heavier than MakeHuman's heaviest: as far again from its average
             far = 2 * (weight - 1)
-            found = [
-                full + far * (full - made[1][name])
-                for full, name in zip(found, ("rest_vertices", "rest_bone_heads"), strict=True)
+            arrays = [
+                full + far * (full - models[1][name])
+                for full, name in zip(arrays, ("rest_vertices", "rest_bone_heads"), strict=True)
             ]
-        return found[0], found[1]
+        return arrays[0], arrays[1]
 
     def stature(height: float) -> float:
         return float(anthropometry.height(rest(height, 0.5)[0])[0])
 
     def mass(weight: float) -> float:
-        found = anthropometry(rest(height, weight)[0])
-        return float(found["mass"][0]) * (height_m / float(found["height"][0])) ** 3
+        measures = anthropometry(rest(height, weight)[0])
+        return float(measures["mass"][0]) * (height_m / float(measures["height"][0])) ** 3
 
     height = _solved(stature, height_m)
     lightest, heaviest = mass(0.0), mass(HEAVIEST)
@@ -146,7 +146,7 @@ def _body(sex: str, age: float, height_m: float, weight_kg: float) -> Body:
             f" {height_m:g} m; give {np.ceil(lightest):.0f} to {np.floor(heaviest):.0f}"
         )
     weight = _solved(mass, weight_kg, HEAVIEST)
-    vertices, heads = (found[0].numpy() @ _TO_WORLD.T for found in rest(height, weight))
+    vertices, heads = (arrays[0].numpy() @ _TO_WORLD.T for arrays in rest(height, weight))
     scale = height_m / np.ptp(vertices[:, 1])
     vertices, heads = vertices * scale, heads * scale
     bones = tuple(str(name) for name in model.bone_labels)

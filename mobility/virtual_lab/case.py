@@ -102,7 +102,7 @@ _MORE: Mapping[str, str] = {
     "seated": "the hips are on the seat again",
     "standing_side": "leg that stands",
 }
-"""What more is known of a repetition."""
+"""Further variables of a repetition."""
 
 _SECTIONS: Mapping[str, type[Strict]] = {
     name: type(field.default) for name, field in Case.model_fields.items() if name != "name"
@@ -140,8 +140,8 @@ def case_from(values: Any, *, what: str = "case") -> Case:
         if name == "motion" and isinstance(section, Mapping):
             model = _motion_model(section, what=what)
         if not isinstance(section, Mapping):
-            known = ", ".join(model.model_fields)
-            raise BadInputError(f"{what}: {name} is a mapping with any of {known}")
+            fields = ", ".join(model.model_fields)
+            raise BadInputError(f"{what}: {name} is a mapping with any of {fields}")
         texts = {str(key): value for key, value in section.items()}
         built[name] = validate(model, texts, what=f"{what}, {name}")
     return validate(Case, built, what=what)
@@ -170,14 +170,14 @@ def render_case(
     file, whose truth is `<name>.truth.nc`. The same case gives the same pictures and the same
     numbers.
     """
-    known = case if isinstance(case, Case) else read_case(case)
+    case = case if isinstance(case, Case) else read_case(case)
     video, truth = rendered_files(out)
     folder = video.parent
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    body, trial = perform_case(known)
-    write_video(video, film_case(known, body, trial), crf=known.video.crf, preset="medium")
-    write_dataset(true_positions(known, body, trial), truth)
+    body, trial = perform_case(case)
+    write_video(video, film_case(case, body, trial), crf=case.video.crf, preset="medium")
+    write_dataset(true_positions(case, body, trial), truth)
     log.info("rendered %s (%d frames)", video, len(trial.time))
     return video, truth
 
@@ -296,8 +296,8 @@ def truth_pose(truth: xr.Dataset) -> xr.Dataset:
         .expand_dims(individual=["subject"])
         .transpose("time", "space", "keypoint", "individual")
     )
-    known = position.notnull().all("space").astype(np.float64)
-    result = xr.Dataset({"position": position, "confidence": known})
+    confidence = position.notnull().all("space").astype(np.float64)
+    result = xr.Dataset({"position": position, "confidence": confidence})
     result = result.assign_attrs(
         source_software="mobility.virtual_lab", ds_type="poses", time_unit="seconds", method="truth"
     )

@@ -189,7 +189,7 @@ def _table(head: Sequence[h.Node], rows: Iterable[Sequence[h.Node]], *, caption:
 
 def _lines(text: str) -> h.Node:
     first, *others = text.strip("\n").split("\n")
-    return first, *((h.br, other) for other in others)
+    return first, *((h.br, line) for line in others)
 
 
 def _label(angle: str) -> str:
@@ -202,14 +202,14 @@ def _covered(value: float) -> h.Element:
 
 
 _CELLS: Mapping[str, Callable[[xr.Dataset], h.Node]] = {
-    "bias": lambda one: rounded(float(one["bias"]), 1, signed=True),
-    "mean abs.": lambda one: rounded(float(one["mae"]), 1),
-    "RMS": lambda one: rounded(float(one["rmse"]), 1),
-    "95 % limits": lambda one: between(
-        float(one["low"]), float(one["high"]), digits=1, signed=True
+    "bias": lambda errors: rounded(float(errors["bias"]), 1, signed=True),
+    "mean abs.": lambda errors: rounded(float(errors["mae"]), 1),
+    "RMS": lambda errors: rounded(float(errors["rmse"]), 1),
+    "95 % limits": lambda errors: between(
+        float(errors["low"]), float(errors["high"]), digits=1, signed=True
     ),
-    "coverage": lambda one: _covered(float(one["coverage"])),
-    "given": lambda one: percent(float(one["given"])),
+    "coverage": lambda errors: _covered(float(errors["coverage"])),
+    "given": lambda errors: percent(float(errors["given"])),
 }
 """Cells of a table by the name of their column."""
 
@@ -224,7 +224,11 @@ def _by_angle(
     rows = [
         [
             _label(angle),
-            *(_CELLS[name](one.sel(angle=angle)) for one in groups.values() for name in names),
+            *(
+                _CELLS[name](errors.sel(angle=angle))
+                for errors in groups.values()
+                for name in names
+            ),
         ]
         for angle in _angles(next(iter(groups.values())))
     ]
@@ -278,27 +282,27 @@ def _by_elbows(result: xr.Dataset) -> h.Node:
 
 
 def _every_case(result: xr.Dataset) -> h.Node:
-    shown = (
+    angles = (
         *("knee_flexion", "hip_flexion", "ankle_dorsiflexion", "hip_abduction"),
         *("shoulder_flexion", "elbow_flexion", "trunk_lean"),
     )
     chosen = result.sel(estimator="fitted", part="all")
     rows = []
     for case in result["case"].values:
-        one = chosen.sel(case=case)
+        clip = chosen.sel(case=case)
         rows.append(
             [
                 str(case),
-                rounded(float(one["azimuth"]), 1, signed=True),
-                quantity(float(one["depth"]), "percent") if np.isfinite(one["depth"]) else "",
-                "bent" if bool(one["case_bent"]) else "",
+                rounded(float(clip["azimuth"]), 1, signed=True),
+                quantity(float(clip["depth"]), "percent") if np.isfinite(clip["depth"]) else "",
+                "bent" if bool(clip["case_bent"]) else "",
                 *(
-                    rounded(float(one["case_mae"].sel(angle=angle).mean("side")), 1)
-                    for angle in shown
+                    rounded(float(clip["case_mae"].sel(angle=angle).mean("side")), 1)
+                    for angle in angles
                 ),
             ]
         )
-    head = ["Clip", "azimuth", "depth", "elbow", *map(_label, shown)]
+    head = ["Clip", "azimuth", "depth", "elbow", *map(_label, angles)]
     return _table(
         head, rows, caption="Fitted body: mean absolute error of each clip in degrees, all frames."
     )
@@ -336,10 +340,10 @@ def _view_figure(result: xr.Dataset) -> Figure:
     labels = [f"{view} ({int((result['case_view'] == view).sum())})" for view in VIEWS]
     figure, panels = _panels(result)
     for i, (angle, axes) in enumerate(panels.items()):
-        one = chosen.sel(angle=angle)
-        half = half_width(np.nan_to_num(one["sd"].to_numpy()))
+        errors = chosen.sel(angle=angle)
+        half = half_width(np.nan_to_num(errors["sd"].to_numpy()))
         axes.errorbar(
-            range(len(labels)), one["bias"].to_numpy(), half, fmt="o", color="#1d5fa8",
+            range(len(labels)), errors["bias"].to_numpy(), half, fmt="o", color="#1d5fa8",
             capsize=3, markersize=5,
         )  # fmt: skip
         axes.set_xticks(range(len(labels)), labels if i >= 8 else [""] * len(labels))

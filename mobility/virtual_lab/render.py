@@ -150,7 +150,7 @@ def frames(
         with progress_bar("rendering the video", total=len(trial.time)) as bar:
             for i, time in enumerate(trial.time):
                 bones = trial.orientation[i], trial.position[i]
-                # Who keeps still is drawn once; the sensor's noise is new all the same.
+                # A subject who keeps still is drawn once; the sensor's noise is new all the same.
                 if not all(np.array_equal(*pair) for pair in zip(bones, drawn, strict=True)):
                     mesh.points = skinned(body, *bones, dressed)
                     mesh.point_data["Normals"] = _normals(np.asarray(mesh.points), body.faces)
@@ -178,16 +178,16 @@ class _Sensor:
     def take(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         import cv2
 
-        look, taken = self._look, np.ascontiguousarray(image, dtype=np.uint8)
+        look, picture = self._look, np.ascontiguousarray(image, dtype=np.uint8)
         if look.exposure != 0:
-            taken = cv2.convertScaleAbs(taken, alpha=2.0**look.exposure)
+            picture = cv2.convertScaleAbs(picture, alpha=2.0**look.exposure)
         if look.blur > 0:
-            taken = cv2.GaussianBlur(taken, (0, 0), look.blur)
+            picture = cv2.GaussianBlur(picture, (0, 0), look.blur)
         if look.noise > 0:
             down, aside = self._rng.integers(0, 64, 2)
-            window = self._field[down : down + len(taken), aside : aside + taken.shape[1]]
-            taken = cv2.add(taken, np.ascontiguousarray(window), dtype=cv2.CV_8U)
-        return taken
+            window = self._field[down : down + len(picture), aside : aside + picture.shape[1]]
+            picture = cv2.add(picture, np.ascontiguousarray(window), dtype=cv2.CV_8U)
+        return picture
 
 
 def _normals(points: Array, faces: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -206,8 +206,8 @@ def _normals(points: Array, faces: NDArray[np.int64]) -> NDArray[np.float32]:
 
 
 def _starts(bone: NDArray[np.str_], *prefixes: str) -> NDArray[np.bool_]:
-    found: NDArray[np.bool_] = np.any([np.char.startswith(bone, p) for p in prefixes], axis=0)
-    return found
+    result: NDArray[np.bool_] = np.any([np.char.startswith(bone, p) for p in prefixes], axis=0)
+    return result
 
 
 def _garments(
@@ -311,14 +311,14 @@ def _dressed(body: Body, look: Look) -> tuple[Array, NDArray[np.uint8]]:
     # The colour that two of the three corners share, so that edges stay sharp.
     same = (corner[:, 1] == corner[:, 2]).all(axis=1)
     colours = np.where(same[:, None], corner[:, 1], corner[:, 0])
-    shown = {
+    colour_of = {
         **{name: getattr(look, name) for name in worn if name != "sleeve"},
         "sleeve": look.shirt,
     }
     for name, value in worn.items():
         at = value[body.faces]
         covered = ~np.isnan(at).all(axis=1) & (np.nanmean(np.nan_to_num(at), axis=1) > 0)
-        colours[covered] = shown[name]
+        colours[covered] = colour_of[name]
     return points, colours.astype(np.uint8)
 
 

@@ -1,8 +1,8 @@
 """Single joints of the parametric body that move there and back, while all else rests.
 
-Who stands is first let stand in balance, as before a squat, with the arms hanging; who sits or lies
-has an upright trunk that is turned as a whole. The limb that moves is posed anew at every instant.
-An ankle under the body's weight moves with both knees, which go forward over the feet.
+A standing subject balances as before a squat, with the arms hanging; one who sits or lies has an
+upright trunk that is turned as a whole. The limb that moves is posed anew at every instant. An
+ankle under the body's weight moves with both knees, which go forward over the feet.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ class JointMotion(Strict):
         the heel to the buttock, supine along the couch; "ankle_dorsiflexion_weight_bearing" brings
         both knees over the feet (`side` is then "both"). An extension of elbow or knee starts bent.
     side
-        "left", "right" or "both" of the subject; to the side of which trunk or neck bend.
+        "left", "right" or "both" of the subject; the side to which trunk or neck bend.
     posture
         "standing", "seated" on a stool, "supine" or "prone" on a couch with the head away from or
         towards where a standing subject faces, or "side_lying" with the side that moves on top.
@@ -153,8 +153,8 @@ class JointMotion(Strict):
             raise ValueError(f"posture: {self.movement} is done {' or '.join(possible)}")
         if self.movement == "ankle_dorsiflexion_weight_bearing" and self.side != "both":
             raise ValueError("side: ankle_dorsiflexion_weight_bearing moves both")
-        one = "lateral_flexion" in self.movement or self.posture == "side_lying"
-        if one and self.side == "both":
+        one_sided = "lateral_flexion" in self.movement or self.posture == "side_lying"
+        if one_sided and self.side == "both":
             raise ValueError("side: should be left or right")
         if self.arms == "sideways" and not self.movement.startswith("elbow"):
             raise ValueError("arms: are sideways where the elbow moves")
@@ -214,7 +214,7 @@ def _pose_arms(
     rest_bend = MOVEMENTS["elbow_flexion"].rest
     for side in SUFFIX:
         sideways = motion.arms == "sideways"
-        # Who lies on the back rests the hands on the couch; on the side they are in front.
+        # On the back the hands rest on the couch; on the side they are in front.
         rests = {"supine": -6.0, "side_lying": 75.0}.get(motion.posture, 0.0)
         raised = steady * np.radians(90.0 if sideways else rests)
         bend = steady * np.radians(rest_bend)
@@ -305,8 +305,8 @@ def _lying_on(body: Body) -> Array:
     """Points of the mesh at rest that bear a body that sits or lies, from the mid-hip."""
     bears = ("root", "pelvis", "spine", "upperleg01")
     names = np.array([name.startswith(bears) for name in body.bones])
-    found: Array = body.vertices[names[body.main_bones]] - body.mid_hip
-    return found
+    bearing: Array = body.vertices[names[body.main_bones]] - body.mid_hip
+    return bearing
 
 
 def _stance(body: Body, motion: JointMotion, time: Array) -> tuple[dict[str, Array], Array]:
@@ -357,7 +357,7 @@ def _leg(
     hinge = np.broadcast_to(plane @ np.array([-1.0, 0.0, 0.0]), (len(thigh), 3))
     rest = {joint: body.joint(joint, side) for joint in JOINT_BONES}
     hinge_rest = direction(np.cross(rest["ankle"] - rest["hip"], rest_forward(body, side)))
-    found = {
+    orientations = {
         "upperleg01" + suffix: frame_of(hanging(thigh), hinge)
         @ frame_of(rest["knee"] - rest["hip"], hinge_rest).T,
         "lowerleg01" + suffix: frame_of(hanging(shank), hinge)
@@ -366,4 +366,4 @@ def _leg(
     still = Squat(repetitions=1, toe_out=motion.toe_out)
     level = foot_chain(body, still, side, np.zeros(1))[1][0]
     foot = plane @ rotated_about("x", -shank - dorsiflexion) @ plane.T @ level
-    return found | {bone + suffix: foot for bone in ("foot", *_TOES)}
+    return orientations | {bone + suffix: foot for bone in ("foot", *_TOES)}

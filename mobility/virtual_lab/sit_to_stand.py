@@ -49,8 +49,8 @@ rises above the seat."""
 class SitToStand(Stance):
     """What is asked of the subject, besides how it stands.
 
-    Whatever is said of the greatest depth in :class:`~mobility.virtual_lab.stance.Stance` is of
-    sitting, but for `knees_in`, which is of the largest lean of the trunk.
+    What :class:`~mobility.virtual_lab.stance.Stance` says of the greatest depth applies to sitting,
+    but for `knees_in`, which applies to the largest lean of the trunk.
 
     Attributes
     ----------
@@ -249,7 +249,7 @@ def perform_sit_to_stand(body: Body, motion: SitToStand, time: Array) -> Trial:
 def _balanced(
     body: Body, soles: dict[str, tuple[Array, Array, Array]], risen: Array, centre: Array
 ) -> None:
-    """Refuse who has left the seat and would fall back or over the toes."""
+    """Refuse a subject who has left the seat and would fall back or over the toes."""
     heels, toes = (
         np.mean([heel_and_toe(body, soles[side], side)[end][:, 2] for side in SUFFIX], axis=0)
         for end in (0, 1)
@@ -278,7 +278,7 @@ def _flesh(body: Body) -> float:
 def _chair(
     body: Body, motion: SitToStand, soles: dict[str, tuple[Array, Array, Array]], hips: Array
 ) -> tuple[Corners, ...]:
-    """Boxes of the chair on which the hips are seated, clear of the calves of who stands."""
+    """Boxes of the chair on which the hips are seated, clear of the calves in standing."""
     ankles = min(float(soles[side][2][0, 2]) for side in SUFFIX)
     thigh = segment_length(body, "hip", "knee", "left")
     back = float(hips[2]) - _flesh(body) - 0.09

@@ -158,7 +158,7 @@ class Trial:
 
 
 class Legs(NamedTuple):
-    """Where legs are that stand on their feet."""
+    """Places of legs that stand on their feet."""
 
     hips: dict[str, Array]
     knees: dict[str, Array]
@@ -224,7 +224,7 @@ def leg_rotations(
 
 
 class Standing(NamedTuple):
-    """Where the hips are of somebody who stands in balance."""
+    """Place of the hips of somebody who stands in balance."""
 
     height: float  # of the mid-hip above the ankles, metres
     fore_aft: float  # of the mid-hip
@@ -341,14 +341,14 @@ def _standing_reach(body: Body, knee_flexion: float) -> float:
     The knees are never locked: a straight leg has no bending plane.
     """
     bend = np.radians(knee_flexion)
-    found = []
+    reaches = []
     for side in SUFFIX:
         thigh, shank = (
             segment_length(body, "hip", "knee", side),
             segment_length(body, "knee", "ankle", side),
         )
-        found.append(np.sqrt(thigh**2 + shank**2 + 2 * thigh * shank * np.cos(bend)))
-    return float(np.mean(found))
+        reaches.append(np.sqrt(thigh**2 + shank**2 + 2 * thigh * shank * np.cos(bend)))
+    return float(np.mean(reaches))
 
 
 def rest_forward(body: Body, side: str) -> Array:
@@ -403,8 +403,8 @@ def solve(function: Callable[[Array], Array], low: Array, high: float, *, steps:
         middle = (low + upper) / 2
         below = function(middle) < 0
         low, upper = np.where(below, middle, low), np.where(below, upper, middle)
-    found: Array = (low + upper) / 2
-    return found
+    root: Array = (low + upper) / 2
+    return root
 
 
 def upper_body(
@@ -473,7 +473,7 @@ def upper_body(
         ):
             swing = frame_of(along, forward) @ frame_of(at_rest, ahead).T
             for bone, twist in bones:
-                turned = _around(along, -sign * np.radians(twist))
+                turned = _rotations_about(along, -sign * np.radians(twist))
                 rotations[bone + suffix] = turned @ swing
 
 
@@ -553,17 +553,17 @@ def arm_chain(
     else:
         # Sideways it has turned outwards when it is level.
         outwards = -np.clip(raised, 0.0, np.pi / 2) if sideways else np.clip(raised, 0.0, None) / 2
-        turn = _around(upper, sign * outwards)
+        turn = _rotations_about(upper, sign * outwards)
         front = np.einsum("tij,tjk,tk->ti", turn, thorax, natural)
     front = direction(front - (front * upper).sum(axis=1, keepdims=True) * upper)
     lower = np.cos(bend)[:, None] * upper + np.sin(bend)[:, None] * front
     # Perpendicular to the forearm, in the plane in which the elbow bends.
     crease_below = np.cos(bend)[:, None] * front - np.sin(bend)[:, None] * upper
-    found = {}
+    orientations = {}
     # The shoulder girdle takes part in raising the arm (scapulohumeral rhythm).
     share = np.clip(raised, 0.0, None) / np.radians(166.0)
     for bone, most in (("clavicle", 16.0), ("shoulder01", 38.0)):
-        found[bone + suffix] = thorax @ rotated_about("z", sign * np.radians(most) * share)
+        orientations[bone + suffix] = thorax @ rotated_about("z", sign * np.radians(most) * share)
     rest = {joint: body.joint(joint, side) for joint in JOINT_BONES}
     ahead = np.array([0.0, 0.0, 1.0])
     for bones, along, second, at_rest in (
@@ -572,11 +572,11 @@ def arm_chain(
     ):
         swing = frame_of(along, second) @ frame_of(at_rest, ahead).T
         for bone in bones:
-            found[bone + suffix] = swing
-    return found
+            orientations[bone + suffix] = swing
+    return orientations
 
 
-def _around(axis: Array, angle: Array | float) -> Array:
+def _rotations_about(axis: Array, angle: Array | float) -> Array:
     """Rotation matrices about unit axes (time, 3), by radians, one or (time,) (Rodrigues)."""
     angle = np.reshape(angle, (-1, 1, 1))
     x, y, z = np.moveaxis(direction(axis), -1, 0)
@@ -595,11 +595,11 @@ def centre_of_mass(body: Body, orientation: Array, position: Array) -> Array:
         "mid_shoulder": (points["left_shoulder"] + points["right_shoulder"]) / 2,
     }
     total, mass = np.zeros_like(position[:, 0]), 0.0
-    for one, other, fraction, where in SEGMENT_MASSES:
-        if one in middles:
-            ends = [(middles[one], middles[other])]
+    for start, end, fraction, where in SEGMENT_MASSES:
+        if start in middles:
+            ends = [(middles[start], middles[end])]
         else:
-            ends = [(points[f"{side}_{one}"], points[f"{side}_{other}"]) for side in SUFFIX]
+            ends = [(points[f"{side}_{start}"], points[f"{side}_{end}"]) for side in SUFFIX]
         for a, b in ends:
             total += fraction * (a + where * (b - a))
             mass += fraction

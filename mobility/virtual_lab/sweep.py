@@ -63,8 +63,8 @@ class Done:
 
 def case_digest(case: Case) -> str:
     """Digest of the content of a case, without its name."""
-    shown = case.model_dump(mode="json", exclude={"name"}, exclude_defaults=True)
-    text = json.dumps({"rendering": RENDERING, **shown}, sort_keys=True)
+    content = case.model_dump(mode="json", exclude={"name"}, exclude_defaults=True)
+    text = json.dumps({"rendering": RENDERING, **content}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
@@ -207,7 +207,7 @@ def measured_angles(pose: xr.Dataset, truth: xr.Dataset) -> xr.Dataset:
         "image_plane": {k: v.to_numpy() for k, v in image_plane_angles(cleaned).data_vars.items()},
         "fitted": angles_from_points(landmarks(fitted)),
     }
-    given = {
+    reported = {
         name: dict(joint_angles(source).data_vars)
         for name, source in (("landmarks", cleaned), ("fitted", fitted))
     }
@@ -216,14 +216,14 @@ def measured_angles(pose: xr.Dataset, truth: xr.Dataset) -> xr.Dataset:
     for name, definition in tables.load("angles").items():
         dims = ("estimator", "time", "side") if definition["sided"] else ("estimator", "time")
         text = {"units": "degree", "long_name": definition["long_name"]}
-        absent = np.full(given["fitted"][name].shape, np.nan)
+        absent = np.full(reported["fitted"][name].shape, np.nan)
         values = np.stack([raw[estimator].get(name, absent) for estimator in ESTIMATORS])
         sd, refused = np.full(values.shape, np.nan), np.zeros(values.shape, dtype=bool)
         for e, estimator in enumerate(ESTIMATORS):
-            if estimator in given:
-                shown = given[estimator][name].to_numpy()
-                refused[e] = np.isfinite(values[e]) & ~np.isfinite(shown)
-        sd[ESTIMATORS.index("fitted")] = given["fitted"][f"{name}_sd"].to_numpy()
+            if estimator in reported:
+                angle = reported[estimator][name].to_numpy()
+                refused[e] = np.isfinite(values[e]) & ~np.isfinite(angle)
+        sd[ESTIMATORS.index("fitted")] = reported["fitted"][f"{name}_sd"].to_numpy()
         variables[name] = (dims, values.astype(np.float32), text)
         variables[f"{name}_sd"] = (dims, sd.astype(np.float32), {"units": "degree"})
         variables[f"{name}_refused"] = (dims, refused, {"long_name": f"{name} is refused"})

@@ -196,19 +196,19 @@ class Widget(anywidget.AnyWidget):
         from IPython.display import display
 
         try:
-            shown = self.static_html()
+            picture_html = self.static_html()
         except MobilityError as error:
             log.info("%s without a still picture: %s", type(self).__name__, error)
-            shown = Markup()
-        if shown:
+            picture_html = Markup()
+        if picture_html:
             caption = h.p[h.small[tables.sentence("widgets.still")]]
-            still = h.div(data_mobility_still=self.still)[shown, caption]
+            still = h.div(data_mobility_still=self.still)[picture_html, caption]
             picture = {"text/html": str(still), "text/plain": type(self).__name__}
             display(picture, raw=True)  # type: ignore[no-untyped-call]
         bundle = self._repr_mimebundle_()
         if bundle is not None:
             data, metadata = bundle
-            if shown:  # the still picture above says everything
+            if picture_html:  # the still picture above says everything
                 data = {**data, "text/html": "", "text/plain": ""}
             display(data, metadata=metadata, raw=True)  # type: ignore[no-untyped-call]
 

@@ -116,7 +116,7 @@ class ConfigEditor(Widget):
             stored = self.session.stored_config()
             self.revision = stored.revision if stored else 0
         else:
-            # Not asked for: it may be somebody else's by now, which this one has not seen.
+            # Not read again: by now it may be somebody else's, which this editor has not seen.
             self.revision += 1
         self._stored = self._now
         self.unsaved = False
@@ -126,8 +126,8 @@ class ConfigEditor(Widget):
     def undo(self) -> None:
         """Take back the last change; what is stored changes with the next saving."""
         if self._past:
-            shown, comments = self._past.pop()
-            self._show(shown, comments)
+            angles, comments = self._past.pop()
+            self._show(angles, comments)
 
     def reload(self) -> None:
         """Show what is stored, and forget what was changed here."""
@@ -172,16 +172,16 @@ class ConfigEditor(Widget):
             self.undo()
             self.answered = str(content.get("number"))
 
-    def _take(self, shown: list[str], comments: dict[str, str], revision: int) -> None:
+    def _take(self, angles: list[str], comments: dict[str, str], revision: int) -> None:
         self._past.clear()
-        self._stored = (shown, comments)
+        self._stored = (angles, comments)
         self.revision = revision
-        self._show(shown, comments)
+        self._show(angles, comments)
 
-    def _show(self, shown: list[str], comments: dict[str, str]) -> None:
-        self._now = (shown, comments)
+    def _show(self, angles: list[str], comments: dict[str, str]) -> None:
+        self._now = (angles, comments)
         with self.hold_trait_notifications():
-            self.shown, self.comments = list(shown), dict(comments)
+            self.shown, self.comments = list(angles), dict(comments)
         self.unsaved = self._now != self._stored
         self.can_undo = bool(self._past)
 

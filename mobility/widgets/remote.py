@@ -6,7 +6,7 @@
 >>> UploadForm(store), SessionBrowser(store)  # doctest: +SKIP
 >>> TrialViewer(store.session("20260311-090500-1a2b3c4d"))  # doctest: +SKIP
 
-The server analyses by itself. Of the data of a session there is what its documents hold:
+The server analyses by itself. The data of a session are those that its documents hold:
 :meth:`RemoteSession.notes` says what they do not.
 """
 
@@ -104,11 +104,11 @@ class RemoteSession:
         self.id = state.session_id
         self.title = state.title
         self.store = store
-        self._take(state)
+        self._use_state(state)
 
-    def _take(self, state: SessionState) -> None:
+    def _use_state(self, state: SessionState) -> None:
         self._export: ExportDocument | None = None
-        # Of the record the server tells only what is needed here.
+        # The server sends only this part of the record.
         self.record: SessionRecord = cast("Any", SessionRecord).model_construct(
             session_id=state.session_id,
             session_name=state.title,
@@ -117,7 +117,7 @@ class RemoteSession:
             joints=state.joints,
             created_at=state.created_at,
             state=state.state,
-            # Those of which the documents hold results.
+            # The stages whose results the documents hold.
             stages={name: None for name in state.stages if name in ("pose", "angles")},
             reason=state.reason,
             warnings=[AnalysisWarning(code="", message=message) for message in state.warnings],
@@ -147,7 +147,7 @@ class RemoteSession:
         """Have the server analyse it where it does not already, and wait until it has."""
         if self.record.state in ("created", "edited", "failed"):
             self.store.client.analyze(self.id)
-        self._take(self.store.client.wait(self.id))
+        self._use_state(self.store.client.wait(self.id))
         return self
 
     def stored_config(self) -> StoredConfig | None:
@@ -185,9 +185,9 @@ class RemoteSession:
         if not self.record.kind.has("joint-mobility"):
             return self.angles()
         # Its document has no time.
-        shown = self.store.client.joint_mobility(self.id).angles
+        angles = self.store.client.joint_mobility(self.id).angles
         time = self.store.client.details(self.id).all_timestamps
-        return self._angles({key: angle.values for key, angle in shown.items()}, time)
+        return self._angles({key: angle.values for key, angle in angles.items()}, time)
 
     def pose(self) -> xr.Dataset:
         """Landmarks in the picture, pixels to 0.01; without the size of the picture."""
@@ -247,7 +247,7 @@ class RemoteSession:
         from mobility.kinematics.geometry import definitions
 
         words = definitions()
-        found = {}
+        variables = {}
         for joint in self.record.joints:
             name = ANGLE_OF_JOINT[joint]
             sides = [values[f"{side}_{joint}_angle"] for side in SIDES]
@@ -256,9 +256,9 @@ class RemoteSession:
                     f"session {self.id}: was analysed again while it was being read; read it again"
                 )
             attrs = {"units": "degree", "long_name": words[name]["long_name"]}
-            found[name] = (("time", "side"), np.array(sides, dtype=float).T, attrs)
+            variables[name] = (("time", "side"), np.array(sides, dtype=float).T, attrs)
         coords = {"time": np.array(time_ms, dtype=float) / 1000, "side": list(SIDES)}
-        return xr.Dataset(found, coords=coords)
+        return xr.Dataset(variables, coords=coords)
 
     def render_report(self) -> dict[str, Path]:
         """Fetch the page of the report into a temporary file, under "html".

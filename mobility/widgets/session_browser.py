@@ -111,7 +111,7 @@ class SessionBrowser(Widget):
         """Acts that the page may ask for, by name."""
         return {
             "refresh": lambda *_: self.refresh(),
-            "look": lambda *_: self._look(),
+            "look": lambda *_: self._refresh_for_page(),
             "open": lambda content, _: self.open_session(str(content.get("session"))),
             "compare": lambda content, _: self._compare(content),
             "thumbnail": lambda content, _: self._send_thumbnail(str(content.get("session"))),
@@ -130,7 +130,7 @@ class SessionBrowser(Widget):
             ]
             self.rows = rows + [_damaged_row(*each) for each in damaged.items()]
 
-    def _look(self) -> None:
+    def _refresh_for_page(self) -> None:
         """Refresh for the page, which asks again only after the answer."""
         try:
             self.refresh()
@@ -311,7 +311,7 @@ def _damaged_row(session_id: str, fault: str) -> dict[str, Any]:
 def _thumbnail(session: AnySession) -> bytes:
     """Small picture of the video, JPEG, at the first bottom, else at the middle.
 
-    Empty if the video cannot be read: the table is of use without it.
+    Empty if the video cannot be read: the table is useful without it.
     """
     import cv2
 
@@ -332,5 +332,5 @@ def _thumbnail(session: AnySession) -> bytes:
     height, width = frame.image.shape[:2]
     size = (max(1, round(width * _THUMBNAIL / height)), _THUMBNAIL)
     small = cv2.resize(frame.image, size, interpolation=cv2.INTER_AREA)
-    done, coded = cv2.imencode(".jpg", small[:, :, ::-1])
-    return coded.tobytes() if done else b""
+    encoded, coded = cv2.imencode(".jpg", small[:, :, ::-1])
+    return coded.tobytes() if encoded else b""

@@ -226,7 +226,7 @@ def _others(session: AnySession) -> list[dict[str, Any]]:
     """Other people in the survey of a session; none for a server or an old survey."""
     seen = json.loads(session.pose().attrs.get("survey", "{}")).get("other_people", [])
     return [
-        {"time": other["first_seen_s"], "point": other["subject"]}
-        for other in seen
-        if "subject" in other
+        {"time": person["first_seen_s"], "point": person["subject"]}
+        for person in seen
+        if "subject" in person
     ]

@@ -111,7 +111,7 @@ class UploadForm(Widget):
         }
 
     def close(self) -> None:
-        """Leave the page, and drop what was uploaded by half."""
+        """Leave the page, and drop half-uploaded videos."""
         self._drop()
         super().close()
 
@@ -198,14 +198,14 @@ class UploadForm(Widget):
         self.in_background(what, lambda: self._create(uploads, fields))
 
     def _create(self, uploads: Sequence[_Upload], fields: dict[str, Any]) -> None:
-        # A height is the participant's, whose next sessions need it too; a server has no such call.
+        # The participant's next sessions need the height too; a server has no such call.
         height = None if self.store.on_server else fields["options"].pop("height_m", None)
         try:
             if len(uploads) > 1:
                 fields["second_video"] = uploads[1].file
             session = self.store.create(uploads[0].file, **fields)
         except BadInputError as error:
-            # Of the places where they were for a moment nobody needs to know.
+            # Nobody needs to know their temporary paths.
             message = str(error)
             for upload in uploads:
                 message = message.replace(f"{upload.file.parent}/", "")
@@ -245,13 +245,13 @@ class UploadForm(Widget):
 
 def _movements() -> list[dict[str, str]]:
     """List the movements with how each is filmed: a sentence and a drawing (SVG)."""
-    found = []
+    movements = []
     for name in tables.load("movements"):
         film = how_to_film(name)
         drawing = film.drawing.read_text(encoding="utf-8")
         label = name.replace("_", " ").capitalize()
-        found.append({"name": name, "label": label, "film": film.sentence, "drawing": drawing})
-    return found
+        movements.append({"name": name, "label": label, "film": film.sentence, "drawing": drawing})
+    return movements
 
 
 class _Upload:

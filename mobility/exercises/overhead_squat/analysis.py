@@ -87,10 +87,9 @@ def overhead_squat(pose: Pose, angles: Angles, repetitions: Repetitions) -> xr.D
         ``smoothness_sparc``, ``accepted_repetitions``. The attribute ``phase`` of the extremes
         names the phase in which they occur.
 
-        Of all this: ``mobility_index...``,
-        ``quality_index...`` (see :mod:`mobility.assessment.indices`), ``fms_probability``,
-        ``fms_joint_probability`` and ``compensation_probability`` (see
-        :mod:`mobility.assessment.criteria`).
+        From all this: ``mobility_index...``, ``quality_index...`` (see
+        :mod:`mobility.assessment.indices`), ``fms_probability``, ``fms_joint_probability`` and
+        ``compensation_probability`` (see :mod:`mobility.assessment.criteria`).
 
     Raises
     ------
@@ -99,9 +98,9 @@ def overhead_squat(pose: Pose, angles: Angles, repetitions: Repetitions) -> xr.D
 
     Notes
     -----
-    A value of which more than half of the frames are NaN is NaN. Rejected repetitions have
-    values, but enter none of those over repetitions. Where the recording cuts a
-    repetition off, the phases at that end are NaN.
+    A value is NaN where more than half of its frames are. Rejected repetitions have values, but
+    enter none of those over repetitions. Where the recording cuts a repetition off, the phases at
+    that end are NaN.
 
     Where the camera does not see the frontal plane (:func:`mobility.view.hides_frontal_plane`),
     hip abduction, pelvic obliquity, lateral shift, toe-out, stance width, all differences of the
@@ -128,23 +127,21 @@ def overhead_squat(pose: Pose, angles: Angles, repetitions: Repetitions) -> xr.D
       (cohort, the last visit). Where a metric has none, its ``_sd`` takes its place.
 
     A value whose error exceeds the limit of its angle (``tables/angles.yaml``) is NaN, and so is
-    its change from standing or its difference of the sides where that of these does. Of a fitted
+    its change from standing or its difference of the sides where that of these does. For a fitted
     body the errors are those of the body, whatever ``_sd`` the angles bring.
 
     The first three are computed of a fitted body from the draws of the fit, each number from each
     draw, times the factor of that number (:func:`~mobility.assessment.trial_errors.trial_errors`);
     the last is measured. Factors and retest errors are in ``tables/trial_errors.yaml``. Without a
     fit m is the median of the errors of the frames at the bottom; sides, and standing and bottom,
-    then count as independent, and there is no ``_sem``. So are the sides of what comes from
-    positions and not from angles, and m is the median ``_sd`` of the frames there. That of the heel
-    rise of a fitted body is at least what was measured. ``<angle>_phase_sd`` and
-    ``<angle>_peak_sd`` are errors of frames.
+    then count as independent, and there is no ``_sem``. So do the sides of quantities of positions,
+    where m is the median ``_sd`` of the frames. The error of the heel rise of a fitted body is at
+    least the measured one. ``<angle>_phase_sd`` and ``<angle>_peak_sd`` are errors of frames.
 
     The draws of a fit vary more from knot to knot than its errors do, so that they do not tell
-    how uncertain a speed is: in ``smoothness_sparc_sd`` m is what a fit was found to err on
-    rendered squats, which move smoothly. A fitted body cannot move faster than half of the rate of
-    its knots: what is jerky beyond that is smoothed away. Smoothness of landmarks without a fit is
-    refused.
+    how uncertain a speed is: in ``smoothness_sparc_sd`` m is the error of fits of rendered squats,
+    which move smoothly. A fitted body cannot move faster than half of the rate of its knots: what
+    is jerky beyond that is smoothed away. Smoothness of landmarks without a fit is refused.
 
     References
     ----------

@@ -1,1 +1,1 @@
-"""What exercises that are made of repetitions have alike."""
+"""What exercises made of repetitions have in common."""

@@ -95,7 +95,7 @@ def squat_moments(
     Parameters
     ----------
     pose, angles, repetitions, metrics
-        Of the session.
+        The session's.
     findings
         The main finding, with those of the same rule on the other side; without one, the third
         picture is of the way up.
@@ -111,7 +111,7 @@ def squat_moments(
     depth = repetitions["depth"].values[accepted]
     # The repetition in the middle, as values are medians.
     rep = int(accepted[int(np.argsort(depth)[(len(depth) - 1) // 2])])
-    one = repetitions.isel(rep=rep)
+    repetition = repetitions.isel(rep=rep)
     time = repetitions["time"].values
     frames = phase_frames(repetitions).isel(rep=rep)
 
@@ -123,14 +123,14 @@ def squat_moments(
     if math.isnan(standing):  # the recording cuts it off; perhaps not at the other end
         still = time[repetitions["standing"].values.astype(bool)]
         first = "Standing" if still.size else "Start"
-        start = float(one["start"])
+        start = float(repetition["start"])
         standing = float(still[np.argmin(np.abs(still - start))]) if still.size else start
     if first == "Standing" and (source := source_of_standing(angles)):
         first = tables.sentence(f"report.calibration.picture.{source}", title=first)
-    bottom = float(one["bottom"])
+    bottom = float(repetition["bottom"])
     clearer = partial(clearer_side, pose, angles)
     side = side_shown(metrics, "knee_flexion", otherwise=partial(clearer, "knee_flexion", bottom))
-    up = middle("mid_ascent", float(one["end"]))
+    up = middle("mid_ascent", float(repetition["end"]))
     chosen = [
         of_angle(first, standing, angles, "knee_flexion", side),
         reported(of_angle("Bottom", bottom, angles, "knee_flexion", side), metrics),

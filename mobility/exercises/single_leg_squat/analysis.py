@@ -185,7 +185,7 @@ def _repetitions_of_leg(all_repetitions: xr.Dataset, leg: str, down: Mask) -> xr
 def _joined_legs(
     metrics_of: Mapping[str, xr.Dataset], all_repetitions: xr.Dataset, trial: Trial
 ) -> xr.Dataset:
-    """One Dataset of both legs: `side` is the leg that stands, NaN of one that was not shown."""
+    """One Dataset of both legs: `side` is the leg that stands; NaN for one that was not shown."""
     first = next(iter(metrics_of.values()))
     metric_of_each_error = owners(first.variables)
     joined: dict[str, xr.DataArray] = {}

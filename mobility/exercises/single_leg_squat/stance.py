@@ -114,9 +114,9 @@ def landmarks_of_leg(pose: xr.Dataset, leg: str, down: Mask) -> xr.Dataset:
     stands = xr.DataArray(down[:, SIDES.index(leg)], dims="time")
     names = pose["keypoint"]
     of_this, of_other = (names.str.startswith(f"{side}_") for side in (leg, other_side(leg)))
-    shown = ~of_other & (~of_this | stands)
+    is_of_leg = ~of_other & (~of_this | stands)
     kept = [name for name in ("position", "image_position") if name in pose]
-    return pose.assign({name: pose[name].where(shown) for name in kept})
+    return pose.assign({name: pose[name].where(is_of_leg) for name in kept})
 
 
 def on_one_foot(pose: xr.Dataset, leg: str) -> xr.Dataset:

@@ -75,7 +75,7 @@ _FAST = ("hip_flexion", "trunk_lean")
 
 
 def _without_fast_angles(metrics: xr.Dataset) -> xr.Dataset:
-    """Refuse what changes fast where, from the side, the moment is not certain enough for it."""
+    """From the side, refuse angles that change too fast for the uncertain moment."""
     if HIDDEN_SIDE not in metrics.attrs:
         return metrics
     note = tables.sentence("reasons.chair.side")

@@ -27,7 +27,7 @@ def add_angles_of_rises(
     Parameters
     ----------
     metrics
-        Those of the rises so far, to which these are added.
+        Metrics of the rises so far; these are added to them.
     pose, angles, repetitions
         All of the same frames; the repetitions are those of
         :func:`~mobility.exercises.sit_to_stand.chair_rises.find_chair_rises`.

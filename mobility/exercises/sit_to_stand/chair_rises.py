@@ -32,7 +32,7 @@ ON_SEAT, OFF_SEAT = 0.05, 0.10
 second they have left it."""
 
 _ATTEMPT = 0.25
-"""Share of the way from the seat to standing; who rises less only shifts on the seat."""
+"""Share of the way from the seat to standing; whoever rises less only shifts on the seat."""
 
 _LEAST_RISE = 0.25
 """Least way from the seat to standing, as a share of the standing height; else there is no seat."""
@@ -43,7 +43,7 @@ phase begins and ends."""
 
 _LOW_PASS_HZ = 3.0
 _LEAST_LEAN_RATE = 10.0
-"""Degrees per second; of a slower lean of the trunk no beginning is found."""
+"""Degrees per second; a slower lean of the trunk has no clear beginning."""
 
 _SHORTEST = 0.6
 """Seconds; a shorter repetition is refused."""

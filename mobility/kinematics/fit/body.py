@@ -54,8 +54,8 @@ class _Segment(NamedTuple):
 
 def _ends(entry: Mapping[str, Any]) -> tuple[tuple[int, int], ...]:
     if "limb" in entry:
-        one, other = (LEFT[joint] for joint in entry["limb"])
-        return ((one, other), (one + 1, other + 1))
+        upper, lower = (LEFT[joint] for joint in entry["limb"])
+        return ((upper, lower), (upper + 1, lower + 1))
     return ((LEFT[entry["across"]], LEFT[entry["across"]] + 1),) if "across" in entry else ()
 
 

@@ -84,19 +84,19 @@ def with_cameras(
     poses: Sequence[xr.Dataset],
     sights: Sequence[Detections],
     feet_planted: Planted,
-    given: KnownCameras | None = None,
+    calibrated: KnownCameras | None = None,
 ) -> tuple[Problem, Problem, Array]:
     """Add the views of further cameras to the problems of the first, and find joints to start at.
 
     Each view is solved alone, coarsely, and aligning the bodies gives the cameras' places. Where
     these are given, the lines of sight give the start.
     """
-    if given is None:
+    if calibrated is None:
         offsets = [time_offset(poses[0], pose) for pose in poses[1:]]
     else:
         offsets = [
             sight_offset(sights[0], sight, *axes)
-            for sight, axes in zip(sights[1:], given.axes, strict=True)
+            for sight, axes in zip(sights[1:], calibrated.axes, strict=True)
         ]
     start_of_all = joints.copy()
     views_by_rate: list[tuple[View, View]] = []
@@ -111,19 +111,22 @@ def with_cameras(
             )
         observed, start = starting_point(observed, feet_planted)
         planted = planted and observed.planted
-        if given is None:
+        if calibrated is None:
             # One window is enough to align the bodies and bounds the memory for a long trial.
             begin = int(np.argmax(covered))
             rows = slice(begin, begin + WINDOW_KNOTS)
-            alone, other = _solved_alone(coarse, joints, rows), _solved_alone(observed, start, rows)
+            alone, further = (
+                _solved_alone(coarse, joints, rows),
+                _solved_alone(observed, start, rows),
+            )
             weight = np.minimum(coarse.weight, observed.weight)[rows] * covered[rows, None]
-            points = alone.reshape(-1, 3), other.reshape(-1, 3)
+            points = alone.reshape(-1, 3), further.reshape(-1, 3)
             rotation, translation = aligned(*points, weight.ravel())
-            moved = 0.5 * (alone + (other - translation) @ rotation)
+            moved = 0.5 * (alone + (further - translation) @ rotation)
             start_of_all[rows] = np.where(covered[rows, None, None], moved, alone)
         else:
-            rotation, translation = given.axes[i]
-            observed = _with_calibration(observed, given, rotation)
+            rotation, translation = calibrated.axes[i]
+            observed = _with_calibration(observed, calibrated, rotation)
         observed_fine, speed_fine = _at_knots(fine, sight, offset)
         observed_fine = with_depths(
             replace(
@@ -134,10 +137,10 @@ def with_cameras(
             )
         )
         priors: dict[str, Any] = {}
-        if given is not None:
-            observed_fine = _with_calibration(observed_fine, given, rotation)
-            priors = {"rotation_sd": given.rotation_sd, "upright": given.tilt is None}
-            priors["translation_sd"] = given.translation_sd[i]
+        if calibrated is not None:
+            observed_fine = _with_calibration(observed_fine, calibrated, rotation)
+            priors = {"rotation_sd": calibrated.rotation_sd, "upright": calibrated.tilt is None}
+            priors["translation_sd"] = calibrated.translation_sd[i]
         view = View(observed, speed, rotation, translation, offset, 0, **priors)
         views_by_rate.append((view, replace(view, problem=observed_fine, velocity=speed_fine)))
     coarse, fine = replace(coarse, planted=planted), replace(fine, planted=planted)
@@ -152,19 +155,19 @@ def with_cameras(
             for i, view in enumerate(views)
         ]
         joined.append(replace(problem, views=tuple(placed)))
-    if given is not None:
+    if calibrated is not None:
         start_of_all = _intersections(joined[0], joints)
     return joined[0], joined[1], start_of_all
 
 
-def _with_calibration(problem: Problem, given: KnownCameras, rotation: Array) -> Problem:
+def _with_calibration(problem: Problem, calibrated: KnownCameras, rotation: Array) -> Problem:
     """Return the problem of a further camera with the lens and vertical of the calibration."""
-    problem = replace(problem, focal_sd=given.focal_sd)
-    if given.tilt is None:
+    problem = replace(problem, focal_sd=calibrated.focal_sd)
+    if calibrated.tilt is None:
         return problem
-    pitch, roll = given.tilt
+    pitch, roll = calibrated.tilt
     x, y, z = rotation @ [roll, 1.0, pitch]
-    return replace(problem, tilt=(z / y, x / y), tilt_sd=(given.tilt_sd, given.tilt_sd))
+    return replace(problem, tilt=(z / y, x / y), tilt_sd=(calibrated.tilt_sd, calibrated.tilt_sd))
 
 
 def _intersections(problem: Problem, joints: Array) -> Array:
@@ -173,14 +176,18 @@ def _intersections(problem: Problem, joints: Array) -> Array:
     right = np.zeros(joints.shape)
     sights = np.zeros(joints.shape[:2])
     axes = [(np.eye(3), np.zeros(3)), *((v.rotation, v.translation) for v in problem.views)]
-    for one, (rotation, translation) in zip(problem.each, axes, strict=True):
-        ray = unit_vectors(np.concatenate([one.image, -np.ones((*one.image.shape[:2], 1))], -1))
+    for camera, (rotation, translation) in zip(problem.each, axes, strict=True):
+        ray = unit_vectors(
+            np.concatenate([camera.image, -np.ones((*camera.image.shape[:2], 1))], -1)
+        )
         ray = ray @ rotation
         across = np.eye(3) - ray[..., :, None] * ray[..., None, :]
-        across = across * np.where(one.weight > LEAST_WEIGHT, one.weight, 0.0)[..., None, None]
+        across = (
+            across * np.where(camera.weight > LEAST_WEIGHT, camera.weight, 0.0)[..., None, None]
+        )
         left += across
         right += across @ (-translation @ rotation)
-        sights += one.weight > LEAST_WEIGHT
+        sights += camera.weight > LEAST_WEIGHT
     # Nearly parallel lines do not determine the depth.
     enough = (sights > 1) & (np.linalg.eigvalsh(left)[..., 0] > _LEAST_ACROSS)
     met = np.linalg.solve(np.where(enough[..., None, None], left, np.eye(3)), right[..., None])
@@ -233,7 +240,7 @@ def camera_entries(
     entries = []
     level = camera_rotation(shared)
     upright = dict(zip(FITTED, np.moveaxis(joints @ level.T, 1, 0), strict=True))
-    for i, (one, sight) in enumerate(zip(problem.each, sights, strict=True)):
+    for i, (observed, sight) in enumerate(zip(problem.each, sights, strict=True)):
         view = problem.views[i - 1] if i else None
         local = shared if view is None else view.local(shared)
         rotation, translation = (np.eye(3), np.zeros(3)) if view is None else view.axes(shared)
@@ -247,11 +254,11 @@ def camera_entries(
             offset_directions(joints_in_view, up_of(local)),
         )
         stretch = float(np.exp(local[FOCAL_FACTOR]))
-        image = one.image if view is None else one.image - time_correction * view.velocity
+        image = observed.image if view is None else observed.image - time_correction * view.velocity
         off = stretch * landmark[..., :2] / np.maximum(-landmark[..., 2:], 0.1) - image
         square = (off**2).sum(axis=-1)
-        weight = np.where(one.weight > LEAST_WEIGHT, one.weight, 0.0)
-        metres = square * one.distance[:, None] ** 2
+        weight = np.where(observed.weight > LEAST_WEIGHT, observed.weight, 0.0)
+        metres = square * observed.distance[:, None] ** 2
         entry = {
             "azimuth_deg": round(azimuth_of(upright, camera_place), 1),
             "distance_m": round(float(np.median(np.linalg.norm(from_camera, axis=1))), 2),

@@ -138,7 +138,7 @@ def fit_body(
         Stature in metres, by default 1.70; only lengths depend on it. Several calibrated cameras
         measure it.
     feet_planted
-        Whether the feet stay where they are; None lets the function decide. Of feet that are
+        Whether the feet stay where they are; None lets the function decide. For feet that are
         lifted, the times (s) in which each stays at one place, ``{"left": [(0, 12)], "right":
         [(0, 3), (14, 25)]}``: each time has a place of its own, the centre of mass is over the feet
         that stay, and a foot that is lifted is held nowhere, however still it is.
@@ -201,19 +201,21 @@ def fit_body(
             raise BadInputError.of({"without": f"there is no term {name!r}{likely(name, TERMS)}"})
     if field_of_view is not None and focal_length is not None:
         raise BadInputError("give field_of_view or focal_length, not both")
-    known: KnownCameras | None = None
+    calibrated: KnownCameras | None = None
     if calibration is not None:
         if field_of_view is not None or focal_length is not None:
             raise BadInputError(
                 "the calibration gives the lens; leave out field_of_view and focal_length"
             )
-        known = known_cameras(calibration, poses)
+        calibrated = known_cameras(calibration, poses)
     sights = [
         detections_of(each, fov, px)
         for each, fov, px in zip(
-            poses if known is None else known.poses,
+            poses if calibrated is None else calibrated.poses,
             per_camera(field_of_view, poses, "field_of_view"),
-            per_camera(focal_length if known is None else known.focal, poses, "focal_length"),
+            per_camera(
+                focal_length if calibrated is None else calibrated.focal, poses, "focal_length"
+            ),
             strict=True,
         )
     ]
@@ -221,10 +223,10 @@ def fit_body(
     _, centred, world, weight, focal, focal_given = sights[0]
     span, present = seen_span(sights[0])
 
-    coarse = problem_of(sights[0], span, min(COARSE_HZ, rate_hz), height_m, known)
+    coarse = problem_of(sights[0], span, min(COARSE_HZ, rate_hz), height_m, calibrated)
     left_out = frozenset(without) | ({"balance"} if unbalanced else set())
     coarse, joints = starting_point(replace(coarse, without=left_out), feet_planted)
-    fine = problem_of(sights[0], span, rate_hz, height_m, known)
+    fine = problem_of(sights[0], span, rate_hz, height_m, calibrated)
     fine = replace(
         fine,
         planted=coarse.planted,
@@ -237,7 +239,7 @@ def fit_body(
     fine = with_depths(fine)
     if len(poses) > 1:
         coarse, fine, joints = with_cameras(
-            coarse, fine, joints, poses, sights, feet_planted, known
+            coarse, fine, joints, poses, sights, feet_planted, calibrated
         )
     coarse, fine = with_standing(coarse, fine, joints, standing)
     rng = np.random.default_rng(0)
@@ -256,7 +258,7 @@ def fit_body(
     never_seen = [
         INDEX[FITTED[j]]
         for j in range(N_JOINTS)
-        if not any((one.weight[:, j] > LEAST_WEIGHT).any() for one in fine.each)
+        if not any((camera.weight[:, j] > LEAST_WEIGHT).any() for camera in fine.each)
     ]
     position[:, never_seen] = np.nan
     seen, after = time[present], np.searchsorted(time[present], time)
@@ -274,10 +276,10 @@ def fit_body(
     if len(poses) > 1:
         cameras = camera_entries(fine, solved.joints, solved.shared, solved.shared_draws, sights)
         several = {"cameras": cameras, "further_histories": [history(each) for each in poses[1:]]}
-        warnings += warnings_of_cameras(poses, cameras, calibrated=known is not None)
-    if known is not None:
-        several["calibrated"] = known.history_entry
-        warnings += known.warnings
+        warnings += warnings_of_cameras(poses, cameras, calibrated=calibrated is not None)
+    if calibrated is not None:
+        several["calibrated"] = calibrated.history_entry
+        warnings += calibrated.warnings
     joint_positions = gravity - np.array([0.0, floor, 0.0])
     stood = np.zeros(1) if fine.standing is None else fine.standing
     result = _fitted_dataset(pose, position, fine.knots, joint_positions, deviation)
@@ -289,7 +291,7 @@ def fit_body(
         {
             "field_of_view": field_of_view,
             "focal_length": focal_length,
-            "calibration": None if known is None else known.history_entry["file"],
+            "calibration": None if calibrated is None else calibrated.history_entry["file"],
             "height_m": height_m,
             "feet_planted": feet_planted,
             "unbalanced": unbalanced,
@@ -316,7 +318,7 @@ def fit_body(
 
 
 def _knee_of_standing(fine: Problem, standing: Standing) -> dict[str, float] | None:
-    """Flexion of the knees in standing that the fit took, and its sd; None if nobody stands."""
+    """Flexion of the knees in standing that the fit used, and its sd; None if nobody stands."""
     if fine.standing is None:
         return None
     mean, sd = fine.standing_knee
@@ -335,7 +337,7 @@ def _warnings(solved: SolvedTrial, fine: Problem, standing: Standing) -> list[di
         *(view.towards_camera(solved.shared) for view in fine.views),
     ]
     facing = max(float(np.median(forward @ back)) for back in backs)
-    feet = max(float(one.weight[:, FEET].mean()) for one in fine.each)
+    feet = max(float(camera.weight[:, FEET].mean()) for camera in fine.each)
     warnings = []
     if facing < -_BEHIND:
         warnings.append(tables.warning("warnings.seen_from_behind"))

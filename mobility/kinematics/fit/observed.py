@@ -101,7 +101,7 @@ def detections_of(
 
 
 def _lacking(pose: xr.Dataset) -> list[str]:
-    """List what a pose lacks for a fit; that nobody was seen in it is not among that."""
+    """List what a pose lacks for a fit, whether or not it shows anybody."""
     if "image_position" not in pose:
         return ["'image_position'"]
     seen = np.isfinite(landmarks(pose, "image_position")).any()
@@ -134,7 +134,11 @@ def seen_span(sight: Detections) -> tuple[slice, Mask]:
 
 
 def problem_of(
-    sight: Detections, span: slice, rate: float, height_m: float | None, given: KnownCameras | None
+    sight: Detections,
+    span: slice,
+    rate: float,
+    height_m: float | None,
+    cameras: KnownCameras | None,
 ) -> Problem:
     """Set up the problem at knots of a given rate, from the frames of one camera."""
     fitted = [INDEX[name] for name in FITTED]
@@ -152,13 +156,13 @@ def problem_of(
         focal_sd=sd_of_focal(sight),
         stature=float(np.log(USUAL_STATURE if height_m is None else height_m)),
     )
-    if given is None:
+    if cameras is None:
         return problem
-    problem = replace(problem, focal_sd=given.focal_sd, calibrated=bool(given.axes))
-    if given.axes and height_m is None:
+    problem = replace(problem, focal_sd=cameras.focal_sd, calibrated=bool(cameras.axes))
+    if cameras.axes and height_m is None:
         problem = replace(problem, stature_sd=TERMS["stature"]["sd_if_cameras_are_calibrated"])
-    if given.tilt is not None:
-        problem = replace(problem, tilt=given.tilt, tilt_sd=(given.tilt_sd, given.tilt_sd))
+    if cameras.tilt is not None:
+        problem = replace(problem, tilt=cameras.tilt, tilt_sd=(cameras.tilt_sd, cameras.tilt_sd))
     return problem
 
 
@@ -235,7 +239,7 @@ def is_planted(problem: Problem, distance: Array, joints: tuple[int, int]) -> bo
     return bool(spreads) and min(spreads) < SETTINGS["planted"]["moved_m"]
 
 
-def _stays(problem: Problem, distance: Array, stance: Stance) -> bool:
+def _foot_stays(problem: Problem, distance: Array, stance: Stance) -> bool:
     rows = stance.holds(problem.knots) > 0
     here = replace(
         problem,
@@ -298,15 +302,20 @@ def starting_point(problem: Problem, feet_planted: Planted) -> tuple[Problem, Ar
     scale = float(np.exp(np.mean(legs)))
     joints, distance = joints * scale, distance * scale
     stances: tuple[Stance, ...] = ()
-    planted, given = feet_planted, isinstance(feet_planted, bool)
+    planted = feet_planted
     if isinstance(planted, Mapping):
         every = [Stance(SIDES.index(side), *each) for side in planted for each in planted[side]]
-        stances = tuple(each for each in every if _stays(problem, distance, each))
+        stances = tuple(each for each in every if _foot_stays(problem, distance, each))
         planted = bool(stances)
     elif planted is None:
         planted = all(is_planted(problem, distance, pair) for pair in _FOOT)
     problem = replace(
-        problem, planted=planted, distance=distance, scale=scale, feet_given=given, stances=stances
+        problem,
+        planted=planted,
+        distance=distance,
+        scale=scale,
+        feet_given=isinstance(feet_planted, bool),
+        stances=stances,
     )
     return with_depths(problem), joints
 

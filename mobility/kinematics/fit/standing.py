@@ -128,8 +128,8 @@ def _seen_bent(problem: Problem, joints: Array, standing: Mask) -> bool:
 
 
 def _with_weights(problem: Problem, weights: Array, knee: tuple[float, float]) -> Problem:
-    def with_weights(one: Problem) -> Problem:
-        return replace(one, standing=weights, standing_knee=knee, without=problem.without)
+    def with_weights(target: Problem) -> Problem:
+        return replace(target, standing=weights, standing_knee=knee, without=problem.without)
 
     views = tuple(replace(view, problem=with_weights(view.problem)) for view in problem.views)
     return replace(with_weights(problem), views=views)

@@ -90,8 +90,8 @@ def time_offset(pose_a: xr.Dataset, pose_b: xr.Dataset) -> TimeOffset:
     lags = np.arange(-(b.shape[1] - 1), a.shape[1])
     total = [each.sum(axis=0) for each in (dot, power_a, power_b, both)]
     overlap = both.max(axis=0) * step
-    shown = np.minimum(total[1], total[2]) / whole
-    allowed = (overlap >= LEAST_OVERLAP) & (shown >= _LEAST_SHARE)
+    share = np.minimum(total[1], total[2]) / whole
+    allowed = (overlap >= LEAST_OVERLAP) & (share >= _LEAST_SHARE)
     if not allowed.any():
         raise BadInputError(
             "the two videos have less than "
@@ -175,11 +175,11 @@ def _speeds(pose: xr.Dataset, *, what: str) -> tuple[float, Array, Array]:
 def _refuse_rivals(evidence: Array, rho: Array, offsets: Array, best: int) -> None:
     """Raise if another peak explains the movement about as well."""
     # Between two peaks, other than at the shoulder of one, the correlation falls.
-    for other in rival_peaks(evidence, rho, best, valley=0.5 * float(rho[best])):
-        if evidence[best] - evidence[other] < _RIVAL:
+    for rival in rival_peaks(evidence, rho, best, valley=0.5 * float(rho[best])):
+        if evidence[best] - evidence[rival] < _RIVAL:
             raise BadInputError(
                 "the movement repeats itself so evenly that the offset of the second "
-                f"video is ambiguous ({offsets[best]:+.2f} s or {offsets[other]:+.2f} s); start "
+                f"video is ambiguous ({offsets[best]:+.2f} s or {offsets[rival]:+.2f} s); start "
                 "both videos before the first repetition and stop them after the last"
             )
         return

@@ -206,25 +206,25 @@ def try_mirrored(
     share = min(1.0, _LONGEST_EVIDENCE_S / float(problem.knots[-1] - problem.knots[0]))
     for name in mirrored_limbs(best.joints, planted=problem.planted):
         begin = mirrored_limbs(best.joints, planted=problem.planted)[name]  # of the best so far
-        other = solve(problem, begin, best.shared, steps=3, tolerance=5e-3, free=False)
-        if share * (other.normal.cost - best.normal.cost) > _NO_RIVAL:
+        rival = solve(problem, begin, best.shared, steps=3, tolerance=5e-3, free=False)
+        if share * (rival.normal.cost - best.normal.cost) > _NO_RIVAL:
             continue
-        other = solve(problem, other.joints, other.shared, steps=3, tolerance=2e-3)
-        if np.abs(other.joints - best.joints).max() < 0.03:
+        rival = solve(problem, rival.joints, rival.shared, steps=3, tolerance=2e-3)
+        if np.abs(rival.joints - best.joints).max() < 0.03:
             continue
-        gain = best.normal.cost - other.normal.cost
+        gain = best.normal.cost - rival.normal.cost
         if gain > _SWITCH:
             gains[name] = round(gain, 1)
             kept.append(best)
-            best = other
+            best = rival
         else:
-            kept.append(other)
+            kept.append(rival)
     modes: list[tuple[float, Array]] = []
-    for other in sorted(kept, key=lambda solution: solution.normal.cost):
-        change = other.joints - best.joints
+    for rival in sorted(kept, key=lambda solution: solution.normal.cost):
+        change = rival.joints - best.joints
         if any(np.abs(change - kept_change).max() < _SAME_MODE for _, kept_change in modes):
             continue
-        worse = share * (other.normal.cost - best.normal.cost)
+        worse = share * (rival.normal.cost - best.normal.cost)
         probability = float(1 / (1 + np.exp(np.clip(worse, 0.0, 100.0) / _COST_SCALE)))
         if probability > 0.02 and np.abs(change).max() > 0.03:
             modes.append((probability, change))
