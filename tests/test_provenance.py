@@ -48,12 +48,12 @@ def edited(file: Path) -> Iterator[None]:
 
 def changed(files: list[Path], *, by: Code) -> set[Path]:
     """Files of which a change changes the digest."""
-    before, found = code_digest(by), set()
+    before, matter = code_digest(by), set()
     for file in files:
         with edited(file):
-            found |= {file} if code_digest(by) != before else set()
+            matter |= {file} if code_digest(by) != before else set()
     assert code_digest(by) == before
-    return found
+    return matter
 
 
 @pytest.fixture(scope="module")

@@ -62,9 +62,9 @@ def any_clip(request: pytest.FixtureRequest, clips: ModuleType, tmp_path: Path) 
 
 
 def faults_of(path: Path, **options: Any) -> tuple[list[Frame], dict[str, str]]:
-    found: list[dict[str, str]] = []
-    frames = list(read_frames(path, on_fault=found.append, **options))
-    return frames, {fault["code"]: fault["message"] for fault in found}
+    faults: list[dict[str, str]] = []
+    frames = list(read_frames(path, on_fault=faults.append, **options))
+    return frames, {fault["code"]: fault["message"] for fault in faults}
 
 
 def test_every_format_gives_all_frames_in_order_packed(any_clip: Path, clips: ModuleType) -> None:
