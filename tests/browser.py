@@ -76,9 +76,7 @@ def see_trial(page: Page, url: str, folder: Path | None) -> Seen:
     """Play a report's trial, step in it, choose a curve; print it, and look without script."""
     page.goto(url)
     until(page, "document.querySelector('.live video')?.readyState >= 2")
-    seen: Seen = {
-        "ready": page.evaluate("document.querySelector('.live video').readyState"),
-    }
+    seen: Seen = {"ready": page.evaluate("document.querySelector('.live video').readyState")}
     page.get_by_label("One frame on").click()
     text = "document.querySelector('.live input[type=range]').getAttribute('aria-valuetext')"
     seen["frame"] = page.evaluate(text).split(", ")[1]

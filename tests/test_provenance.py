@@ -141,7 +141,7 @@ def test_a_change_of_what_computes_changes_the_key(copied):
     assert at_work >= {"assessment", "kinematics", "capture", "tables", "view.py", "errors.py"}
     assert at_work.isdisjoint({"widgets", "server", "reports", "documents", "cli", "sessions"})
     assert {name for name in stages if changed([stages[name]], by=RESULTS)} == {
-        *("pipeline.analysis", "pipeline.metrics_table", "pipeline.overlay"),
+        *("pipeline.analysis", "pipeline.metrics_table", "pipeline.overlay")
     }
     new = [copied / name for name in ("kinematics/new.py", "tables/new.nc", "kinematics/fit/n.nc")]
     assert changed(new, by=RESULTS) == set(new)

@@ -199,10 +199,7 @@ def test_a_bad_file_of_a_folder_is_refused_alone(place):
     assert "is empty" in rows[1].reason
     assert "is the same video, participant and exercise as row 1, a.mp4" in rows[2].reason
     assert "no id!" in rows[3].reason
-    assert problems(place, "video\na.mp4\nb.MOV\ncopy.mp4\n").keys() == {
-        (3, "video"),
-        (4, "video"),
-    }
+    assert problems(place, "video\na.mp4\nb.MOV\ncopy.mp4\n").keys() == {(3, "video"), (4, "video")}
 
 
 def test_what_is_no_table(place):

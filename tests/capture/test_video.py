@@ -15,13 +15,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mobility.capture.video import (
-    Frame,
-    presentation_times,
-    probe,
-    read_frames,
-    write_video,
-)
+from mobility.capture.video import Frame, presentation_times, probe, read_frames, write_video
 from mobility.errors import BadInputError, NotFoundError, StorageError, VideoError
 
 FAST_VP9 = {"deadline": "realtime", "cpu-used": "8"}

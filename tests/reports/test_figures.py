@@ -14,12 +14,7 @@ from mobility.errors import BadInputError
 from mobility.exercises.overhead_squat.analysis import overhead_squat
 from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.repetitions import find_repetitions
-from mobility.reports.figures import (
-    COLOURS,
-    angle_curves,
-    knee_movement_image,
-    png,
-)
+from mobility.reports.figures import COLOURS, angle_curves, knee_movement_image, png
 
 NAMES = ["knee_flexion", "trunk_lean"]
 

@@ -36,13 +36,7 @@ from mobility.reports import sections
 from mobility.reports.pdf import to_pdf
 from mobility.reports.warm_kernels import warm_kernels
 from mobility.sessions.files import read_dataset, write_dataset, write_json
-from mobility.sessions.record import (
-    Edits,
-    Provenance,
-    SessionRecord,
-    Stage,
-    VideoFile,
-)
+from mobility.sessions.record import Edits, Provenance, SessionRecord, Stage, VideoFile
 from mobility.sessions.references import Norms, RetestErrors
 
 HOSTILE = "Anna <img src=x onerror=alert(1)> & Ødegård"

@@ -136,8 +136,7 @@ def test_figures(trial: Trial) -> None:
     assert len(picture.axes) == 4
     (lab,) = [line for line in picture.axes[0].lines if line.get_color() == "black"]
     np.testing.assert_allclose(
-        lab.get_ydata(),
-        trial.curves["knee_flexion"].sel(estimator="lab_formulas", side="left"),
+        lab.get_ydata(), trial.curves["knee_flexion"].sel(estimator="lab_formulas", side="left")
     )
     picture = figures.bland_altman(trial.agreement, comparison=PRIMARY, metric="peak", names=names)
     here = trial.agreement.sel(comparison=PRIMARY, metric="peak", angle="knee_flexion", side="left")

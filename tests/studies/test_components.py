@@ -176,11 +176,7 @@ def test_repeated_trials_dates_and_one_way_designs_have_the_terms_that_can_be_to
     who = np.repeat(range(10), 4)
     dates = np.repeat(range(20), 2)  # two days of each participant, two trials a day
     estimate = variance_components(
-        rng.normal(0, 2, 10)[who] + rng.normal(size=40),
-        {
-            "participant": who,
-            "visit": dates,
-        },
+        rng.normal(0, 2, 10)[who] + rng.normal(size=40), {"participant": who, "visit": dates}
     )
     assert estimate.terms == ("participant", "participant × visit", "residual")
     alone = variance_components(

@@ -96,13 +96,7 @@ def test_each_value_without_a_number_is_counted_with_its_reason():
     whole = one(results, "icc", form="ICC(C,1)", metric="hip_flexion")
     assert (whole["values"], whole["refused"], whole["missing"]) == (12, 0, 0)
     assert results.without_value.to_dict("records") == [
-        {
-            "metric": "knee_flexion",
-            "side": "left",
-            "reason": reason,
-            "values": 1,
-            "participants": 1,
-        }
+        {"metric": "knee_flexion", "side": "left", "reason": reason, "values": 1, "participants": 1}
         for reason in ("seen from the side", "no reason is given")
     ]
     assert one(results, "stated_sd", metric="knee_flexion")["value"] == pytest.approx(2)

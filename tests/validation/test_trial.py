@@ -13,13 +13,7 @@ from lab_trials import true_angles, write_truth
 from mobility.errors import BadInputError, NotFoundError
 from mobility.sessions.files import read_dataset
 from mobility.validation.export import write_mot
-from mobility.validation.trial import (
-    Reference,
-    Trial,
-    angles_of,
-    compare,
-    read_reference,
-)
+from mobility.validation.trial import Reference, Trial, angles_of, compare, read_reference
 
 
 @pytest.fixture(scope="module")

@@ -347,9 +347,7 @@ def test_every_movement_and_every_comparison_has_its_sentence() -> None:
     assert all("people" in each for each in studies if each["kind"] in ("active", "weight_bearing"))
 
 
-def test_how_far_is_not_told_with_an_error_of_more_than_thirty_degrees(
-    metrics: xr.Dataset,
-) -> None:
+def test_how_far_is_not_told_with_an_error_of_more_than_thirty_degrees(metrics: xr.Dataset) -> None:
     limit = tables.load("angles")["knee_flexion"]["refused"]["largest_sd_deg"]
     changed = metrics.copy(deep=True)
     changed["end_of_range_sd"][:] = 0.98 * limit
