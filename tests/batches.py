@@ -99,33 +99,33 @@ def batch(place, *options, manifest="m.csv", store=FOLDER, **more):
     return status, json.loads(out) if out else {}, err
 
 
-def counts(found):
-    return {state: found[state] for state in ("done", "skipped", "failed")}
+def counts(summary):
+    return {state: summary[state] for state in ("done", "skipped", "failed")}
 
 
-def rows_of(found):
-    with Path(found["summary"]["csv"]).open(newline="") as file:
+def rows_of(summary):
+    with Path(summary["summary"]["csv"]).open(newline="") as file:
         return list(csv.DictReader(file))
 
 
 def results(store):
     """Content of all results in a store, by video and file; there is nothing else but records."""
-    found = {}
+    stored = {}
     opened = Store(store)
     for session in opened.sessions():
         assert session.record.state == "analyzed"
         opened.backend.fetch_below(session.id, "")
         names = {file.name for file in session.folder.iterdir()}
         assert names - {"session.json"} == set(RESULTS)
-        found |= contents(session)
+        stored |= contents(session)
     opened.close()
-    return found
+    return stored
 
 
 def in_the_end(place, undisturbed, store=FOLDER, s3=None):
     """After one more run all is there, with the bytes of a run without a fault."""
-    status, found, err = batch(place, "--workers", 1, store=store)
-    assert (status, found["failed"]) == (0, 0), err
+    status, summary, err = batch(place, "--workers", 1, store=store)
+    assert (status, summary["failed"]) == (0, 0), err
     assert results(store if s3 is not None else place / store) == undisturbed
     nothing_is_left(place, store, s3)
 

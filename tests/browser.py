@@ -76,9 +76,7 @@ def see_trial(page: Page, url: str, folder: Path | None) -> Seen:
     """Play a report's trial, step in it, choose a curve; print it, and look without script."""
     page.goto(url)
     until(page, "document.querySelector('.live video')?.readyState >= 2")
-    seen: Seen = {
-        "ready": page.evaluate("document.querySelector('.live video').readyState"),
-    }
+    seen: Seen = {"ready": page.evaluate("document.querySelector('.live video').readyState")}
     page.get_by_label("One frame on").click()
     text = "document.querySelector('.live input[type=range]').getAttribute('aria-valuetext')"
     seen["frame"] = page.evaluate(text).split(", ")[1]
@@ -113,8 +111,8 @@ def see_trial(page: Page, url: str, folder: Path | None) -> Seen:
             cv2.IMREAD_GRAYSCALE,
         )
         seen["body"][scheme] = float(np.median(panel)) / 255
-        found = Axe().run(other, options=rules).response["violations"]
-        seen["axe"] += [f"{width} {scheme}: {each['id']}" for each in found]
+        faults = Axe().run(other, options=rules).response["violations"]
+        seen["axe"] += [f"{width} {scheme}: {each['id']}" for each in faults]
         context.close()
     context = page.context.browser.new_context(java_script_enabled=False)
     bare = context.new_page()
@@ -250,8 +248,8 @@ def use_keyboard(page: Page) -> Seen:
     config.get_by_label("Comment on Ankle, left").wait_for()
     for name in ("config", "trial", "sessions", "upload"):
         widget = page.locator(f".mobility-{name}")
-        told = seen["told"][name] = widget.aria_snapshot()
-        seen["nameless"][name] = [line.group().strip() for line in NAMELESS.finditer(told)]
+        tree = seen["told"][name] = widget.aria_snapshot()
+        seen["nameless"][name] = [line.group().strip() for line in NAMELESS.finditer(tree)]
         count = widget.evaluate(f"root => ({CONTROLS})(root).length")
         widget.evaluate(f"root => ({CONTROLS})(root)[0].focus()")
         places = [widget.evaluate(FOCUSED)]
@@ -590,18 +588,18 @@ class Keyboard:
             return float(self.place.evaluate(text).split(" ")[0])
 
         inside = f".{self.widget}" if self.widget else ".mobility-trial"
-        found = [seconds()]
+        moments = [seconds()]
         self.to("Play")
         self.press("Space")
         for _ in range(600):
-            if seconds() > found[0] + 0.3:
+            if seconds() > moments[0] + 0.3:
                 break
             self.page.wait_for_timeout(100)
         self.press("Space")
-        found.append(seconds())
+        moments.append(seconds())
         self.to("Time in the trial")
         self.press("ArrowRight", "ArrowRight")
-        return [*found, seconds()]
+        return [*moments, seconds()]
 
 
 # Whatever a page tries, it reads nothing of whoever serves it.
@@ -646,11 +644,11 @@ def see_fenced(page: Page, url: str, folder: Path | None) -> Seen:
     page.goto(url)
     until(page, "document.querySelector('.live video')?.readyState >= 2")
     page.get_by_role("button", name="One frame on").click()
-    origin, said = page.evaluate(TRIES, url)
+    origin, attempts = page.evaluate(TRIES, url)
     return {
         "frame": page.get_by_label("Time in the trial").get_attribute("aria-valuetext"),
         "origin": origin,
-        "tried": said,
+        "tried": attempts,
         "title": page.title(),
     }
 
@@ -859,12 +857,12 @@ def see_open(page: Page, url: str, folder: Path | None) -> Seen:
 def main(chromium: str, kind: str, url: str, folder: str | None = None) -> None:
     """Open a browser, see the page, print what was seen, said and asked for."""
     see = globals()[f"see_{kind.replace(' ', '_')}"]
-    said: list[str] = []
+    errors: list[str] = []
     asked: list[str] = []
 
     def hear(message: ConsoleMessage) -> None:
         if message.type == "error":
-            said.append(f"{message.type}: {message.text}")
+            errors.append(f"{message.type}: {message.text}")
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
@@ -875,8 +873,8 @@ def main(chromium: str, kind: str, url: str, folder: str | None = None) -> None:
         page = browser.new_page(viewport={"width": 1280, "height": 900})
         page.set_default_timeout(120_000)
         page.on("console", hear)
-        page.on("pageerror", lambda error: said.append(str(error)))
-        page.on("requestfailed", lambda request: said.append(f"failed: {request.url}"))
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("requestfailed", lambda request: errors.append(f"failed: {request.url}"))
         page.on("request", lambda request: asked.append(request.url))
         page.on("websocket", lambda socket: asked.append(socket.url))
         try:
@@ -886,7 +884,7 @@ def main(chromium: str, kind: str, url: str, folder: str | None = None) -> None:
             raise
         finally:
             browser.close()
-    seen["said"] = said
+    seen["said"] = errors
     seen["asked"] = [address for address in asked if not address.startswith(("data:", "blob:"))]
     json.dump(seen, sys.stdout)
 

@@ -171,8 +171,8 @@ def _pose_once(video: Path, run: Path) -> Any:
 @pytest.fixture(scope="session")
 def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that all processes of a test run share."""
-    own = tmp_path_factory.getbasetemp()
-    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
 
 @pytest.fixture(scope="session")
@@ -233,8 +233,8 @@ class S3:
         system = fsspec.filesystem("s3", use_listings_cache=False, skip_instance_cache=True)
         root = url.removeprefix("s3://")
         files = {}
-        for path, found in system.find(root, detail=True).items():
-            mark = (path, found["ETag"])
+        for path, facts in system.find(root, detail=True).items():
+            mark = (path, facts["ETag"])
             if mark not in self.read:
                 self.read[mark] = system.cat_file(path)
             files[path.removeprefix(f"{root}/")] = self.read[mark]

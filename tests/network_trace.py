@@ -28,7 +28,7 @@ def tracing(log: Path, *, detached: bool = False) -> list[str]:
 
 def addresses_outside(log: Path) -> set[str]:
     """Addresses beyond the loopback interface, and name servers, to which a call was made."""
-    found = set()
+    outside = set()
     for line in log.read_text(errors="replace").splitlines():
         if not re.search(r"sa_family=AF_INET6?\b", line):
             continue
@@ -37,8 +37,8 @@ def addresses_outside(log: Path) -> set[str]:
             address = ipaddress.ip_address(text)
             mapped = getattr(address, "ipv4_mapped", None)
             if not (mapped or address).is_loopback or (port and port[1] == "53"):
-                found.add(f"{text}:{port[1] if port else '?'}")
-    return found
+                outside.add(f"{text}:{port[1] if port else '?'}")
+    return outside
 
 
 def refused(log: Path) -> int:

@@ -35,15 +35,15 @@ def main() -> int:
         )
     )
     while True:
-        found = scheduler.get_job(job)
-        status = str(getattr(found.status, "value", found.status))
+        state = scheduler.get_job(job)
+        status = str(getattr(state.status, "value", state.status))
         # One that is just ending may be said to be stopped.
         if status in ("COMPLETED", "FAILED"):
             break
         time.sleep(0.2)
-    paths = scheduler.get_staging_paths(found)
+    paths = scheduler.get_staging_paths(state)
     sys.stdout.write(
-        json.dumps({"status": status, "why": found.status_message, "paths": paths}) + "\n"
+        json.dumps({"status": status, "why": state.status_message, "paths": paths}) + "\n"
     )
     return 0
 

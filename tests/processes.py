@@ -71,10 +71,10 @@ _COMMANDS.set_forkserver_preload(
 
 
 def _command(
-    arguments: list[str], cwd: str, environment: dict[str, str], said: list[str], before: str
+    arguments: list[str], cwd: str, environment: dict[str, str], outputs: list[str], before: str
 ) -> None:
     """Be the command line, in a process of its own."""
-    for number, path in zip((1, 2), said, strict=True):
+    for number, path in zip((1, 2), outputs, strict=True):
         os.dup2(os.open(path, os.O_WRONLY), number)
     sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
     sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
@@ -95,14 +95,14 @@ def mobility(
 
     What has to happen in that process first is Python source: `before`.
     """
-    told = list(map(str, arguments))
+    words = list(map(str, arguments))
     where = {**os.environ, "MOBILITY_STORE": str(store), **environment}
     with tempfile.TemporaryDirectory() as folder:
-        said = [Path(folder, name) for name in ("out", "err")]
-        for path in said:
+        outputs = [Path(folder, name) for name in ("out", "err")]
+        for path in outputs:
             path.touch()
         process = _COMMANDS.Process(
-            target=_command, args=(told, str(store.parent), where, list(map(str, said)), before)
+            target=_command, args=(words, str(store.parent), where, list(map(str, outputs)), before)
         )
         process.start()
         try:
@@ -111,9 +111,9 @@ def mobility(
             process.kill()
             process.join()
             raise
-        out, err = (path.read_text(encoding="utf-8") for path in said)
+        out, err = (path.read_text(encoding="utf-8") for path in outputs)
     assert process.exitcode is not None
-    return subprocess.CompletedProcess(told, process.exitcode, out, err)
+    return subprocess.CompletedProcess(words, process.exitcode, out, err)
 
 
 def refused(done: Said | subprocess.CompletedProcess[str], *words: str) -> None:
@@ -189,7 +189,7 @@ def in_children(number: int, act: Callable[[int], object]) -> None:
 def wait_for(condition: Callable[[], Any], seconds: float = 300.0) -> Any:
     """Wait until a condition holds, and return what it gave."""
     end = time.monotonic() + seconds
-    while not (found := condition()):
+    while not (value := condition()):
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.02)
-    return found
+    return value

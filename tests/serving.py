@@ -121,7 +121,7 @@ class Server:
     ) -> dict[str, Any]:
         """Wait until a session is in one of these states."""
         return wait_for(
-            lambda: (found := self.state(key, session_id))["state"] in states and found,
+            lambda: (session := self.state(key, session_id))["state"] in states and session,
             seconds=seconds,
         )
 
@@ -235,8 +235,8 @@ def _stand_in() -> None:
     sys.modules["mobility.capture.pose"].estimate_pose = estimated
 
 
-def _behave(said: bytes) -> None:
-    word, _, rest = said.decode(errors="replace").partition(" ")
+def _behave(content: bytes) -> None:
+    word, _, rest = content.decode(errors="replace").partition(" ")
     if word == "spin":
         while True:
             pass

@@ -165,12 +165,12 @@ def fit_body(
     assert all(each.attrs["cleaned"] < 0.5 for each in cleaned)
     CALLS.extend(["second camera"] * (len(cleaned) - 1))
     seen_in = [each.attrs.get("video_sha256") for each in cleaned]
-    known = calibration and [calibration.source, *(each.name for each in calibration.cameras)]
+    rig = calibration and [calibration.source, *(each.name for each in calibration.cameras)]
     return cleaned[0].assign_attrs(
         stature=height_m or 0.0,
         field_of_view=field_of_view or 0.0,
         seen_in=json.dumps(seen_in),
-        known=json.dumps(known),
+        known=json.dumps(rig),
         standing=standing,
     )
 
@@ -298,18 +298,18 @@ def modules() -> dict[str, ModuleType]:
         "mobility.pipeline.overlay": [annotate_video],
         "mobility.reports.render": [render_report],
     }
-    found = {}
+    made = {}
     for name, functions in contents.items():
-        found[name] = ModuleType(name)
+        made[name] = ModuleType(name)
         for function in functions:
-            setattr(found[name], function.__name__, function)
-    squat = found[SQUAT] = ModuleType(SQUAT)
+            setattr(made[name], function.__name__, function)
+    squat = made[SQUAT] = ModuleType(SQUAT)
     squat.__spec__ = ModuleSpec(SQUAT, None)
     squat.joint_angles, squat.repetitions = joint_angles_of, repetitions_of  # type: ignore[attr-defined]
     squat.metrics = metrics_of  # type: ignore[attr-defined]
-    found["mobility.kinematics.fit.entry"].VISIBILITY_THRESHOLD = 0.1  # type: ignore[attr-defined]
-    found["mobility.capture.quality"].GROUPS = {}  # type: ignore[attr-defined]
-    return found
+    made["mobility.kinematics.fit.entry"].VISIBILITY_THRESHOLD = 0.1  # type: ignore[attr-defined]
+    made["mobility.capture.quality"].GROUPS = {}  # type: ignore[attr-defined]
+    return made
 
 
 def video(folder: Path, *, name: str = "Squat of Ann.MP4", content: bytes = b"video 1") -> Path:

@@ -34,7 +34,7 @@ def demo():
 
 def test_demo_angles_are_near_the_truth_and_say_how_near(accuracy, demo):
     session, truth = demo
-    found = accuracy.errors(session.angles(), truth)
+    errors = accuracy.errors(session.angles(), truth)
     limits = {
         "knee_flexion": 9,
         "hip_flexion": 6,
@@ -43,9 +43,9 @@ def test_demo_angles_are_near_the_truth_and_say_how_near(accuracy, demo):
         "thigh_elevation": 6,
     }
     for name, limit in limits.items():
-        assert found[name]["MAE"] < limit, name
-        assert np.sqrt(found[name]["deep square"]) < 1.5 * limit, name
-        assert found[name]["within"] > 0.85, name
+        assert errors[name]["MAE"] < limit, name
+        assert np.sqrt(errors[name]["deep square"]) < 1.5 * limit, name
+        assert errors[name]["within"] > 0.85, name
 
 
 def test_a_fitted_body_is_nearer_than_the_landmarks(accuracy, demo):
@@ -62,12 +62,12 @@ def test_filmed_squats_agree_with_the_lab(
 ):
     monkeypatch.setattr(accuracy, "pose_of", lambda video, kept: opencap_pose)
     _, pose, lab = accuracy.filmed(shared_data, tmp_path)
-    found = accuracy.errors(mb.joint_angles(fitted(pose)), lab)
+    errors = accuracy.errors(mb.joint_angles(fitted(pose)), lab)
     for name, limit in {
         "knee_flexion": 6,
         "trunk_lean": 6,
         "thigh_elevation": 6,
         "hip_flexion": 11,
     }.items():
-        assert found[name]["MAE"] < limit, name
-    assert found["knee_flexion"]["within"] > 0.9
+        assert errors[name]["MAE"] < limit, name
+    assert errors["knee_flexion"]["within"] > 0.9

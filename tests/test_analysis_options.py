@@ -7,12 +7,7 @@ import re
 import pytest
 import typer
 
-from mobility.analysis_options import (
-    AnalysisOptions,
-    check_movement,
-    given_options,
-    options_at,
-)
+from mobility.analysis_options import AnalysisOptions, check_movement, given_options, options_at
 from mobility.cli.main import app
 from mobility.errors import BadInputError
 from mobility.registry import of_single_joints

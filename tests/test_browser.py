@@ -110,8 +110,8 @@ def test_make_lab_opens_a_workbench_that_leads_from_an_empty_store_to_a_report(
     assert (tmp_path / "reports" / session.id / "joint-angle-mobility.html").is_file()
     assert COMMENT in seen["report"]
     joints = {"Ankle", "Knee", "Hip", "Shoulder", "Elbow"}
-    told = [h for h in seen["headings"] if h.strip() and h.split()[-1].capitalize() in joints]
-    assert told == ["Shoulder", "Left elbow"]
+    headings = [h for h in seen["headings"] if h.strip() and h.split()[-1].capitalize() in joints]
+    assert headings == ["Shoulder", "Left elbow"]
     assert [alt for alt in seen["figures"] if "over the whole recording" in alt] == [
         "Shoulder flexion over the whole recording",
         "Elbow flexion over the whole recording",
@@ -212,15 +212,15 @@ def test_every_widget_does_its_work_by_mouse_and_by_keys_and_leaves_a_picture(
     assert urlsplit(report["address"]).path == "/files/reports/joints/joint-angle-mobility.html"
     assert COMMENT in report["report"]
     # Gauges, then all measures.
-    told = " ".join(report["measures"])
-    assert re.search(r"^Hip.* Knee.*Left hip.*Left knee.*Right knee", told)
+    measures = " ".join(report["measures"])
+    assert re.search(r"^Hip.* Knee.*Left hip.*Left knee.*Right knee", measures)
     assert not any("lbow" in name for name in (*report["headings"], *report["measures"]))
     assert report["figures"]
 
     # Without a mouse: each says what it is, Tab leads to every control and shows where it is.
     keys = seen["keyboard"]
     assert keys["nameless"] == {"config": [], "trial": [], "sessions": [], "upload": []}
-    for name, told in (
+    for name, control in (
         ("config", 'region "Display settings"'),
         ("config", 'textbox "Comment on Ankle, left"'),
         ("config", 'img "Knee, both sides over time"'),
@@ -231,7 +231,7 @@ def test_every_widget_does_its_work_by_mouse_and_by_keys_and_leaves_a_picture(
         ("sessions", 'columnheader "Participant"'),
         ("upload", 'combobox "Exercise"'),
     ):
-        assert told in keys["told"][name]
+        assert control in keys["told"][name]
     for name, (count, places) in keys["reached"].items():
         assert count > 5, name
         assert places == list(range(count)), name
@@ -280,8 +280,8 @@ def test_every_widget_does_its_work_by_mouse_and_by_keys_and_leaves_a_picture(
 
     # Sessions: filtered; a deletion is asked for twice.
     table = seen["sessions"]
-    (found,) = table["filtered"]
-    assert "An old one" in found
+    (row,) = table["filtered"]
+    assert "An old one" in row
     assert (table["all"], table["kept"], table["left"]) == (3, 3, 2)
     assert not (tmp_path / "sessions" / "old").exists()
     assert "at most 2.0 MB" in seen["upload"]["large"][0]
@@ -289,8 +289,8 @@ def test_every_widget_does_its_work_by_mouse_and_by_keys_and_leaves_a_picture(
     # JupyterLab says itself of each saved widget that the kernel which made it is gone.
     # And of a widget that had something to say when its kernel was shut down.
     usual = ("widget model not found", "Cannot send")
-    said = [line for line in seen["said"] if not any(each in line for each in usual)]
-    nothing_went_wrong({**seen, "said": said})
+    errors = [line for line in seen["said"] if not any(each in line for each in usual)]
+    nothing_went_wrong({**seen, "said": errors})
 
 
 # The report

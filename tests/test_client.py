@@ -14,11 +14,11 @@ from mobility.errors import StorageError
 @pytest.fixture
 def page():
     """A server that answers everything with a page, and keeps what it was told."""
-    told = []
+    received = []
 
     class Page(BaseHTTPRequestHandler):
         def do_GET(self):
-            told.append(self.headers["Authorization"])
+            received.append(self.headers["Authorization"])
             self.send_response(200)
             self.send_header("Content-Length", "4")
             self.end_headers()
@@ -29,18 +29,18 @@ def page():
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield server.server_address[1], told
+        yield server.server_address[1], received
         server.shutdown()
 
 
 def test_the_key_is_for_its_server_only(page, tmp_path):
-    port, told = page
+    port, received = page
     with Client("http://localhost:1", "mob_key") as client:
         client.download(f"http://127.0.0.1:{port}/video.mp4?media_key=x", tmp_path / "a.mp4")
     with Client(f"http://127.0.0.1:{port}", "mob_key") as client:
         client.download(f"http://127.0.0.1:{port}/video.mp4", tmp_path / "b.mp4")
         client.media("s1", "video.mp4", tmp_path / "c.mp4")
-    assert told == [None, "API-KEY mob_key", "API-KEY mob_key"]
+    assert received == [None, "API-KEY mob_key", "API-KEY mob_key"]
     assert (tmp_path / "a.mp4").read_bytes() == b"<p/>"
 
 

@@ -13,13 +13,13 @@ def benchmark(program):
     return program("findings")
 
 
-def told(benchmark, outcomes, view="side", item="heel_rise", measure="heel_rise"):
-    said = {
+def judgements(benchmark, outcomes, view="side", item="heel_rise", measure="heel_rise"):
+    states = {
         "TP": (True, True), "FN": (True, False), "FP": (False, True), "TN": (False, False),
         "not told": (True, None), "grey": (None, True),
     }  # fmt: skip
     rows = [
-        benchmark.Told("NASM", item, measure, view, str(i), *said[o], 0.5, 0.0, 1.0, 0.0)
+        benchmark.Told("NASM", item, measure, view, str(i), *states[o], 0.5, 0.0, 1.0, 0.0)
         for i, o in enumerate(outcomes)
     ]
     assert [row.outcome for row in rows] == outcomes
@@ -28,7 +28,7 @@ def told(benchmark, outcomes, view="side", item="heel_rise", measure="heel_rise"
 
 def test_shares_by_hand(benchmark):
     given = ["TP"] * 3 + ["FN"] + ["FP"] * 2 + ["TN"] * 6 + ["not told"] * 4 + ["grey"] * 5
-    counted = benchmark.counted(told(benchmark, given))
+    counted = benchmark.counted(judgements(benchmark, given))
     assert counted["sensitivity"] == pytest.approx(3 / 4)
     assert counted["specificity"] == pytest.approx(6 / 8)
     assert counted["found of all"] == pytest.approx(3 / 8)  # what was not told was there

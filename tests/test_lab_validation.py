@@ -66,10 +66,10 @@ def test_agreement_with_our_formulas_and_with_the_model(agreement: Any) -> None:
         ("fitted_lab_formulas", 10.0, 8.0),
         ("fitted_lab_model", 8.0, 12.0),
     ):
-        own = agreement["rmse"].sel(comparison=comparison, side=list(SIDES))
-        assert (own.sel(angle="knee_flexion") < knee).all()
-        assert (own.sel(angle="hip_flexion") < hip).all()
-        assert (own.sel(angle=["knee_flexion", "hip_flexion", "ankle_dorsiflexion"]) > 1).all()
+        rmse = agreement["rmse"].sel(comparison=comparison, side=list(SIDES))
+        assert (rmse.sel(angle="knee_flexion") < knee).all()
+        assert (rmse.sel(angle="hip_flexion") < hip).all()
+        assert (rmse.sel(angle=["knee_flexion", "hip_flexion", "ankle_dorsiflexion"]) > 1).all()
     fitted, raw = (
         agreement["mae"].sel(comparison=f"{name}_lab_formulas", side=list(SIDES))
         for name in ("fitted", "raw")

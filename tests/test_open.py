@@ -44,7 +44,7 @@ class Opened(NamedTuple):
 
     page: str
     code: str
-    said: str
+    printed: str
     store: Path
     process: subprocess.Popen[str]
 
@@ -73,10 +73,10 @@ def opened(tmp_path: Path) -> Iterator[Opened]:
     try:
         wanted = "get more codes on the page"
         wait_for(lambda: process.poll() is not None or wanted in out.read_text())
-        said = out.read_text()
-        assert process.poll() is None, said
-        code = next(line for line in said.splitlines() if "/mobility/phone/" in line)
-        yield Opened(said.splitlines()[0], code, said, store, process)
+        printed = out.read_text()
+        assert process.poll() is None, printed
+        code = next(line for line in printed.splitlines() if "/mobility/phone/" in line)
+        yield Opened(printed.splitlines()[0], code, printed, store, process)
     finally:
         os.killpg(process.pid, signal.SIGINT)
         try:
@@ -85,8 +85,8 @@ def opened(tmp_path: Path) -> Iterator[Opened]:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
     # It said its address once, and nothing after.
-    assert out.read_text() == said
-    assert said.count("token=") == 1
+    assert out.read_text() == printed
+    assert printed.count("token=") == 1
 
 
 def cut(video: Path, out: Path, *, stop: float) -> None:
@@ -110,16 +110,16 @@ def test_a_video_is_dropped_and_a_phone_films(
     cut(demo, tmp_path / "phone.mp4", stop=5.8)
 
     network = urlsplit(opened.code)
-    own = urlsplit(opened.page)
-    assert own.hostname == "127.0.0.1"
+    local = urlsplit(opened.page)
+    assert local.hostname == "127.0.0.1"
     assert network.hostname not in ("127.0.0.1", "0.0.0.0")
 
     # Without the token there is no page, and no kernel.
-    with httpx.Client(base_url=f"http://{own.netloc}") as stranger:
+    with httpx.Client(base_url=f"http://{local.netloc}") as stranger:
         assert stranger.get("/mobility/open").headers["Location"].startswith("/login")
         assert stranger.get("/api/kernels").status_code == 403
     # In the network there is nothing of Jupyter, nor with its token, and nothing without a key.
-    token = own.query.removeprefix("token=")
+    token = local.query.removeprefix("token=")
     with httpx.Client(base_url=f"http://{network.netloc}") as stranger:
         for path in ("/", "/lab", "/api/kernels", "/api/contents", "/mobility/open", "/files/out"):
             absent = stranger.get(path, params={"token": token})

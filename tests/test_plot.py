@@ -38,8 +38,8 @@ def closed() -> Any:
 
 def drawn(axis: Any, side: str) -> list[np.ndarray]:
     """Curves of a side, the thinnest first."""
-    own = [line for line in axis.lines if line.get_color() == COLOURS[side]]
-    return [line.get_ydata() for line in sorted(own, key=lambda line: line.get_linewidth())]
+    lines = [line for line in axis.lines if line.get_color() == COLOURS[side]]
+    return [line.get_ydata() for line in sorted(lines, key=lambda line: line.get_linewidth())]
 
 
 def test_a_curve_is_the_angle_with_its_band_on_the_axes_given(trial: Any) -> None:
@@ -113,10 +113,10 @@ def test_two_trials_are_told_apart_and_one_side_can_be_chosen(trial: Any) -> Non
 def test_bland_altman_shows_bias_and_limits_of_the_agreement(trial: Any) -> None:
     _, angles, repetitions = trial
     lab = angles[["knee_flexion"]] - 4.0
-    found = mb.agreement(angles[["knee_flexion"]], lab, repetitions)
-    ax = mb.plot.bland_altman(found, side="left")
+    compared = mb.agreement(angles[["knee_flexion"]], lab, repetitions)
+    ax = mb.plot.bland_altman(compared, side="left")
     (marks,) = (line for line in ax.lines if line.get_marker() == "o")
-    np.testing.assert_allclose(marks.get_ydata(), [4.0] * found.sizes["rep"])
+    np.testing.assert_allclose(marks.get_ydata(), [4.0] * compared.sizes["rep"])
     assert "+4.0" in {text.get_text() for text in ax.texts}
 
 

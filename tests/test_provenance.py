@@ -48,12 +48,12 @@ def edited(file: Path) -> Iterator[None]:
 
 def changed(files: list[Path], *, by: Code) -> set[Path]:
     """Files of which a change changes the digest."""
-    before, found = code_digest(by), set()
+    before, matter = code_digest(by), set()
     for file in files:
         with edited(file):
-            found |= {file} if code_digest(by) != before else set()
+            matter |= {file} if code_digest(by) != before else set()
     assert code_digest(by) == before
-    return found
+    return matter
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +141,7 @@ def test_a_change_of_what_computes_changes_the_key(copied):
     assert at_work >= {"assessment", "kinematics", "capture", "tables", "view.py", "errors.py"}
     assert at_work.isdisjoint({"widgets", "server", "reports", "documents", "cli", "sessions"})
     assert {name for name in stages if changed([stages[name]], by=RESULTS)} == {
-        *("pipeline.analysis", "pipeline.metrics_table", "pipeline.overlay"),
+        *("pipeline.analysis", "pipeline.metrics_table", "pipeline.overlay")
     }
     new = [copied / name for name in ("kinematics/new.py", "tables/new.nc", "kinematics/fit/n.nc")]
     assert changed(new, by=RESULTS) == set(new)

@@ -30,9 +30,9 @@ def angles(knee: np.ndarray, lean: np.ndarray, time: np.ndarray = TIME) -> xr.Da
     )
 
 
-def with_sd(found: xr.Dataset, **sd: np.ndarray | float) -> xr.Dataset:
-    stated = {f"{name}_sd": xr.full_like(found[name], 1.0) * value for name, value in sd.items()}
-    return found.assign(stated).assign_attrs(largest={"knee_flexion": 15.0, "trunk_lean": 10.0})
+def with_sd(values: xr.Dataset, **sd: np.ndarray | float) -> xr.Dataset:
+    stated = {f"{name}_sd": xr.full_like(values[name], 1.0) * value for name, value in sd.items()}
+    return values.assign(stated).assign_attrs(largest={"knee_flexion": 15.0, "trunk_lean": 10.0})
 
 
 def table(rows: list[dict]) -> pd.DataFrame:
@@ -42,8 +42,8 @@ def table(rows: list[dict]) -> pd.DataFrame:
 def test_known_errors_give_the_known_table(real: ModuleType) -> None:
     truth = angles(KNEE, np.zeros(TIME.size))
     off = np.where(KNEE < 15, 4.0, np.where(KNEE > 0.9 * 105, -6.0, 0.0))
-    found = with_sd(angles(KNEE + off, np.full(TIME.size, 3.0)), knee_flexion=2.5, trunk_lean=12.0)
-    rows = table(real.compared(found, truth))
+    filmed = with_sd(angles(KNEE + off, np.full(TIME.size, 3.0)), knee_flexion=2.5, trunk_lean=12.0)
+    rows = table(real.compared(filmed, truth))
     standing, bottom = rows.loc[("knee_flexion", "standing")], rows.loc[("knee_flexion", "bottom")]
     assert (standing["mae"], standing["bias"], standing["median"]) == (4.0, 4.0, 4.0)
     assert (bottom["mae"], bottom["bias"]) == (6.0, -6.0)
@@ -120,9 +120,9 @@ def test_a_man_who_stands_straight(real: ModuleType, shared_data: Path, tmp_path
     text = real.document(errors, None)
     assert "side_squats_hands_at_chest" in text
     assert "standing straight, knee flexion" in text
-    found = real.of_angles(clip, real.body_of(clip.pose))
-    assert set(found) == {("one_camera", "knee_flexion"), ("one_camera", "hip_flexion")}
+    of_clip = real.of_angles(clip, real.body_of(clip.pose))
+    assert set(of_clip) == {("one_camera", "knee_flexion"), ("one_camera", "hip_flexion")}
     # Fitted again without being told that he stands.
     asked = real.asked_by([clip], [], shared_data)
-    kinds = {("not_standing", name) for _, name in found} | set(found)
+    kinds = {("not_standing", name) for _, name in of_clip} | set(of_clip)
     assert set(asked) == kinds

@@ -40,13 +40,11 @@ def metrics(knee: float = 118.0) -> xr.Dataset:
 def written(record: ModuleType, tmp_path: Path) -> Callable[..., Path]:
     """Write a record of two cases."""
 
-    def write(
-        name: str, found: xr.Dataset | xr.DataTree, page: str = PAGE, **document: Any
-    ) -> Path:
+    def write(name: str, data: xr.Dataset | xr.DataTree, page: str = PAGE, **document: Any) -> Path:
         for case in ("one", "two"):
             folder = tmp_path / name / case
             folder.mkdir(parents=True)
-            record.write_dataset(folder, "metrics", found)
+            record.write_dataset(folder, "metrics", data)
             record.write_document(folder, "report", document)
             (folder / "report.txt").write_text(record.sentences(page), encoding="utf-8")
         return tmp_path / name
@@ -59,10 +57,10 @@ def test_two_runs_of_the_same_are_the_same(
 ) -> None:
     """Also on other days, in other folders and of other versions, and NaN is NaN."""
 
-    def run(name: str, day: str, found: xr.Dataset) -> Path:
+    def run(name: str, day: str, data: xr.Dataset) -> Path:
         page = PAGE.replace("2026-11-27", day)
         place = {"image": f"file:///tmp/{name}/front.png", "video_sha256": name}
-        return written(name, found, page, created_at={"date": day}, left=[1.0, None], **place)
+        return written(name, data, page, created_at={"date": day}, left=[1.0, None], **place)
 
     other = metrics(118.0 + 1e-9)
     other.attrs["history"] = other.attrs["history"].replace('"2"', '"3"')
@@ -110,12 +108,12 @@ def test_the_demo_is_recorded(
     monkeypatch.setattr(sys.modules[mb.estimate_pose.__module__], fail.__name__, fail)
     out = tmp_path / "out"
     record.record(out, data=tmp_path, cache=tmp_path, poses=tmp_path / "poses", only=[name])
-    found = record.leaves(out / name)
+    leaves = record.leaves(out / name)
     stored = xr.load_dataset(pose)
-    np.testing.assert_array_equal(found["pose:image_position"], stored["image_position"].values)
-    assert found["angles.attributes:elbow_flexion.attrs.units"] == "degree"
-    assert np.isfinite(found["metrics:maximum"]).any()
-    assert found["joint_mobility:exercise"] == "Joint Angle Mobility"
-    assert any("range" in line.lower() for line in found["report.txt"])
-    assert not [key for key in found if "created_at" in key or "sha256" in key]
+    np.testing.assert_array_equal(leaves["pose:image_position"], stored["image_position"].values)
+    assert leaves["angles.attributes:elbow_flexion.attrs.units"] == "degree"
+    assert np.isfinite(leaves["metrics:maximum"]).any()
+    assert leaves["joint_mobility:exercise"] == "Joint Angle Mobility"
+    assert any("range" in line.lower() for line in leaves["report.txt"])
+    assert not [key for key in leaves if "created_at" in key or "sha256" in key]
     assert record.compare(out, out) == []

@@ -24,19 +24,19 @@ def test_the_picture_shows_what_is_imported_now(rooms):
 
 
 def test_no_module_reaches_for_what_another_keeps_to_itself(project):
-    found = []
+    reaches = []
     for file in sorted((project / "mobility").rglob("*.py")):
         tree = ast.parse(file.read_bytes())
         modules = set()
         for node in ast.walk(tree):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("mobility"):
                 modules |= {alias.asname or alias.name for alias in node.names}
-                found += [
+                reaches += [
                     f"{file.name}: {alias.name}"
                     for alias in node.names
                     if alias.name.startswith("_") and alias.name != "__version__"
                 ]
-        found += [
+        reaches += [
             f"{file.name}: {node.value.id}.{node.attr}"
             for node in ast.walk(tree)
             if isinstance(node, ast.Attribute)
@@ -45,4 +45,4 @@ def test_no_module_reaches_for_what_another_keeps_to_itself(project):
             and node.attr.startswith("_")
             and not node.attr.startswith("__")
         ]
-    assert found == []
+    assert reaches == []

@@ -21,12 +21,12 @@ ROOMS = [
 ]
 
 
-def _leaves(found: object, name: str) -> Iterator[tuple[str, str]]:
-    if isinstance(found, dict):
-        for key, value in found.items():
+def _leaves(node: object, name: str) -> Iterator[tuple[str, str]]:
+    if isinstance(node, dict):
+        for key, value in node.items():
             yield from _leaves(value, f"{name}.{key}")
     else:
-        yield name, str(found)
+        yield name, str(node)
 
 
 SENTENCES = {
@@ -71,10 +71,10 @@ CALLS = list(_calls())
 
 
 def test_a_warning_has_the_code_of_its_key() -> None:
-    found = tables.warning("warnings.joint_refused.one", side="Left", joint="knee", reason="dark")
-    assert found["code"] == "joint_refused"
-    assert found["message"] == "Left knee is not measured: dark."
-    assert found["values"] == {"side": "Left", "joint": "knee", "reason": "dark"}
+    warning = tables.warning("warnings.joint_refused.one", side="Left", joint="knee", reason="dark")
+    assert warning["code"] == "joint_refused"
+    assert warning["message"] == "Left knee is not measured: dark."
+    assert warning["values"] == {"side": "Left", "joint": "knee", "reason": "dark"}
 
 
 def test_every_key_is_in_a_table_its_braces_are_filled_and_every_sentence_is_used() -> None:

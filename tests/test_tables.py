@@ -90,9 +90,9 @@ def test_a_threshold_is_published_or_says_that_it_is_a_choice():
 
 def test_every_angle_is_described_and_computed():
     described = tables.load("angles")
-    found = angles_from_points(np.zeros((1, len(KEYPOINTS), 3)))
+    angles = angles_from_points(np.zeros((1, len(KEYPOINTS), 3)))
     shapes = {name: (1, 2) if entry["sided"] else (1,) for name, entry in described.items()}
-    assert {name: values.shape for name, values in found.items()} == shapes
+    assert {name: values.shape for name, values in angles.items()} == shapes
 
 
 def test_every_number_stands_beside_its_source():
@@ -103,7 +103,7 @@ def test_every_number_stands_beside_its_source():
 def incomplete(source: str) -> list[str]:
     """Studies that a source names by author and year without saying where they were published."""
     text = " ".join(source.split())
-    return [found[0] for found in STUDY.finditer(text) if not WHERE.match(text[found.end() :])]
+    return [study[0] for study in STUDY.finditer(text) if not WHERE.match(text[study.end() :])]
 
 
 def sources(value: Any, path: str) -> Iterator[tuple[str, str]]:
@@ -120,7 +120,7 @@ def sources(value: Any, path: str) -> Iterator[tuple[str, str]]:
 
 def test_whoever_is_named_can_be_found():
     """Each text stands alone in the list of a report: author, year, and journal or book."""
-    each = [found for name in REPORTED for found in sources(tables.load(name), name)]
+    each = [pair for name in REPORTED for pair in sources(tables.load(name), name)]
     for exercise in exercises():
         each += sources(exercise.table, exercise.slug)
         for name in ("advice", "constants", "findings", "measures"):

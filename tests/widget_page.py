@@ -41,10 +41,7 @@ def make_page(demo: Path, folder: Path) -> Path:
     """Write a notebook that ran, and its store, into `folder`; gives the path of the notebook."""
     sessions = {
         "squat": {"session_name": "Overhead squat, first visit"},
-        "joints": {
-            "exercise": "Joint Angle Mobility",
-            "session_name": "Knee and hip, first visit",
-        },
+        "joints": {"exercise": "Joint Angle Mobility", "session_name": "Knee and hip, first visit"},
         "old": {"session_name": "An old one", "user_id": "p07"},
     }
     for name, changed in sessions.items():

@@ -7,11 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mobility.assessment.asymmetry import (
-    asymmetry_index,
-    limb_symmetry_index,
-    symmetry_angle,
-)
+from mobility.assessment.asymmetry import asymmetry_index, limb_symmetry_index, symmetry_angle
 
 SIDE = st.floats(0.5, 180)
 

@@ -28,13 +28,13 @@ def verdict(changed=None, view=None):
 
 
 def criterion(name, changed=None, view=None):
-    found = fms_deep_squat(metrics_of(changed), view=view)["fms_probability"]
-    return float(found.sel(fms_criterion=name))
+    probabilities = fms_deep_squat(metrics_of(changed), view=view)["fms_probability"]
+    return float(probabilities.sel(fms_criterion=name))
 
 
 def compensation(name, changed=None, view=None):
-    found = compensations(metrics_of(changed), view=view)["compensation_probability"]
-    return float(found.sel(compensation=name))
+    probabilities = compensations(metrics_of(changed), view=view)["compensation_probability"]
+    return float(probabilities.sel(compensation=name))
 
 
 def test_probability_by_hand():
@@ -66,14 +66,14 @@ def test_opposites_add_up_to_one(value, sd, threshold):
 
 
 def test_good_squat_scores_3_with_its_joint_probability():
-    found = fms_deep_squat(metrics_of())
-    assert found["fms_probability"].attrs["verdict"] == ALL
-    joint = float(found["fms_joint_probability"])
-    assert joint == pytest.approx(float(np.prod(found["fms_probability"])))
+    screen = fms_deep_squat(metrics_of())
+    assert screen["fms_probability"].attrs["verdict"] == ALL
+    joint = float(screen["fms_joint_probability"])
+    assert joint == pytest.approx(float(np.prod(screen["fms_probability"])))
     assert joint > 0.9
-    assert list(found["fms_criterion"].values) == [*FAILS]
-    assert "ask about it" in found["fms_probability"].attrs["pain"]
-    assert history(found)[-1]["operation"] == "fms_deep_squat"
+    assert list(screen["fms_criterion"].values) == [*FAILS]
+    assert "ask about it" in screen["fms_probability"].attrs["pain"]
+    assert history(screen)[-1]["operation"] == "fms_deep_squat"
 
 
 FAILS = {
@@ -98,8 +98,8 @@ def test_a_refused_measure_is_never_a_pass(name):
     nothing = (NAN, NAN) if measure in ("trunk_tibia_difference", "dowel_offset") else None
     gone = {measure: nothing or ((NAN, NAN), (NAN, NAN))}
     assert math.isnan(criterion(name, gone))
-    said = IF_FEET_FORWARD if name == "feet" else f"{OPEN}: {name} uncertain"
-    assert verdict(gone) == verdict({measure: None}) == said
+    expected = IF_FEET_FORWARD if name == "feet" else f"{OPEN}: {name} uncertain"
+    assert verdict(gone) == verdict({measure: None}) == expected
     other = next(key for key in FAILS if key != name)
     assert verdict({**gone, **FAILS[other]}) == NOT_MET
 
@@ -130,10 +130,10 @@ def test_criteria_that_are_likely_one_by_one_may_not_be_so_together():
         "thigh_elevation": ((-1.4, -9.0), (1.0, 1.0)),  # one side alone decides: 0.92
         "dowel_offset": (0.0, 0.1),
     }
-    found = fms_deep_squat(metrics_of(each))
-    assert (found["fms_probability"] >= 0.9).all()
-    assert float(found["fms_joint_probability"]) == pytest.approx(0.919**2, abs=0.01)
-    assert found["fms_probability"].attrs["verdict"] == OPEN
+    screen = fms_deep_squat(metrics_of(each))
+    assert (screen["fms_probability"] >= 0.9).all()
+    assert float(screen["fms_joint_probability"]) == pytest.approx(0.919**2, abs=0.01)
+    assert screen["fms_probability"].attrs["verdict"] == OPEN
 
 
 FOUND = {
@@ -146,9 +146,9 @@ FOUND = {
 
 
 def test_every_compensation_of_the_table_is_found_and_absent_in_a_good_squat():
-    found = compensations(metrics_of())["compensation_probability"]
-    assert list(found["compensation"].values) == list(FOUND)
-    assert (found <= 0.2).all()
+    probabilities = compensations(metrics_of())["compensation_probability"]
+    assert list(probabilities["compensation"].values) == list(FOUND)
+    assert (probabilities <= 0.2).all()
     for name, changed in FOUND.items():
         assert compensation(name, changed) > 0.95, name
 

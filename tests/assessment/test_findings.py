@@ -42,8 +42,8 @@ def metrics(
     return xr.Dataset(data, coords={"side": ["left", "right"]})
 
 
-def of_rule(found, name):
-    return [finding for finding in found if finding.rule == name]
+def of_rule(findings, name):
+    return [finding for finding in findings if finding.rule == name]
 
 
 def either_side(rule) -> tuple[float, float]:
@@ -70,9 +70,9 @@ def test_a_rule_fires_where_it_is_true_and_not_where_it_is_not(name):
     unsure = 5.0 if rule["unit"] == "degree" else 0.3
     cases += [(rule["threshold"], unsure, "cannot be told")]
     for value, sd, status in cases:
-        found = of_rule(find(metrics({rule["metric"]: value}, sd=sd)), name)
-        assert [f.side for f in found] == (["left", "right"] if rule["metric"] in SIDED else [""])
-        for finding in found:
+        ruled = of_rule(find(metrics({rule["metric"]: value}, sd=sd)), name)
+        assert [f.side for f in ruled] == (["left", "right"] if rule["metric"] in SIDED else [""])
+        for finding in ruled:
             assert (finding.status, finding.value) == (status, value)
             assert finding.interval[0] < value < finding.interval[1]
             assert (finding.metric, finding.group) == (rule["metric"], rule["group"])
@@ -94,9 +94,9 @@ def test_what_is_missing_cannot_be_told(name):
     }.items():
         if rule.get("spread") and "error" in missing:
             values = values.drop_vars("accepted_repetitions")
-        found = of_rule(find(values), name)
-        assert found
-        for finding in found:
+        findings = of_rule(find(values), name)
+        assert findings
+        for finding in findings:
             assert (finding.status, finding.probability) == ("cannot be told", None), missing
             assert finding.interval is None
             assert finding.reason
@@ -199,10 +199,10 @@ def test_findings_and_criteria_of_one_dataset_agree(view):
     )
     judged = fms_deep_squat(data, view=view)
     both = data.assign(judged.data_vars).assign_attrs(history=judged.attrs["history"])
-    found = {finding.id: finding.probability for finding in find(both)}
+    likely = {finding.id: finding.probability for finding in find(both)}
     met = judged["fms_probability"]
-    assert found["trunk_leans_forward"] == pytest.approx(1 - float(met.sel(fms_criterion="torso")))
-    sides = [found["depth_not_reached_left"], found["depth_not_reached_right"]]
+    assert likely["trunk_leans_forward"] == pytest.approx(1 - float(met.sel(fms_criterion="torso")))
+    sides = [likely["depth_not_reached_left"], likely["depth_not_reached_right"]]
     assert max(sides) == pytest.approx(1 - float(met.sel(fms_criterion="femur")))
 
 
@@ -218,9 +218,9 @@ def test_findings_and_criteria_of_one_dataset_agree(view):
 def test_the_good_squat_has_no_fault_but_those_that_are_put_in(changed, faults):
     data = hand_made.metrics_of(changed)
     before = data.copy(deep=True)
-    found = find(data)
-    assert [finding.id for finding in found if finding.status == "found"] == faults
-    assert found == find(before)
+    findings = find(data)
+    assert [finding.id for finding in findings if finding.status == "found"] == faults
+    assert findings == find(before)
     assert data.identical(before)
 
 

@@ -35,39 +35,39 @@ def test_an_index_is_its_worst_part() -> None:
     # The thigh 10 degrees above the horizontal, of 30 that cost everything: 90 (1 - 1/3).
     data = metrics_of({"thigh_elevation": ((10.0, -5.0), (0.01, 0.01))})
     for name, index in INDICES.items():
-        found = index(data)
-        assert float(found[name]) == pytest.approx(60.0, abs=0.05)
-        assert float(found[f"{name}_part_score"][0]) == pytest.approx(60.0, abs=0.05)
-        assert float(found[f"{name}_part"][0]) == 10.0
-        low, high = found[f"{name}_interval"].values
+        score = index(data)
+        assert float(score[name]) == pytest.approx(60.0, abs=0.05)
+        assert float(score[f"{name}_part_score"][0]) == pytest.approx(60.0, abs=0.05)
+        assert float(score[f"{name}_part"][0]) == 10.0
+        low, high = score[f"{name}_interval"].values
         assert low < 60 < high
-        assert found[name].attrs["version"] == tables.load("indices")[name]["version"]
+        assert score[name].attrs["version"] == tables.load("indices")[name]["version"]
     assert float(quality_index(metrics_of())["quality_index"]) > 95
 
 
 def test_the_error_is_that_of_the_draws() -> None:
     data = metrics_of({"thigh_elevation": ((15.0, 15.0), (2.0, 0.001))})
-    found = mobility_index(data)
+    score = mobility_index(data)
     # Of two sides of which one is known, the lower of N(45, 6) and 45: 45 less 6 / sqrt(2 pi).
-    assert float(found["mobility_index"]) == pytest.approx(45 - 6 / math.sqrt(2 * math.pi), abs=0.1)
+    assert float(score["mobility_index"]) == pytest.approx(45 - 6 / math.sqrt(2 * math.pi), abs=0.1)
 
 
 @pytest.mark.parametrize("name", INDICES)
 def test_without_depth_there_is_no_index(name: str) -> None:
     for thigh in (((math.nan,) * 2, (math.nan,) * 2), ((0.5, 0.5), (3.0, 3.0))):
-        found = INDICES[name](metrics_of({"thigh_elevation": thigh}))
-        assert math.isnan(float(found[name]))
-        assert "depth cannot be judged" in found[name].attrs["note"]
-        assert found[f"{name}_interval"].isnull().all()
+        score = INDICES[name](metrics_of({"thigh_elevation": thigh}))
+        assert math.isnan(float(score[name]))
+        assert "depth cannot be judged" in score[name].attrs["note"]
+        assert score[f"{name}_interval"].isnull().all()
 
 
 def test_what_is_not_told_is_not_in_it_and_too_little_is_no_index() -> None:
-    found = quality_index(metrics_of({"arm_fall": (9.0, 30.0)}))
-    assert float(found["quality_index_coverage"]) == pytest.approx(5 / 6)
-    assert "arms" in json.loads(found["quality_index"].attrs["notes"])
+    score = quality_index(metrics_of({"arm_fall": (9.0, 30.0)}))
+    assert float(score["quality_index_coverage"]) == pytest.approx(5 / 6)
+    assert "arms" in json.loads(score["quality_index"].attrs["notes"])
     # Its value is there all the same: nobody has to look for it elsewhere.
-    assert float(found["quality_index_part"].sel(quality_part="arms")) == 9.0
-    assert found["quality_index_part_score"].sel(quality_part="arms").isnull()
+    assert float(score["quality_index_part"].sel(quality_part="arms")) == 9.0
+    assert score["quality_index_part_score"].sel(quality_part="arms").isnull()
     gone = dict.fromkeys(("arm_fall", "dowel_offset", "heel_rise", "trunk_tibia_difference"))
     few = quality_index(metrics_of(gone))
     assert math.isnan(float(few["quality_index"]))
@@ -80,11 +80,11 @@ RULES = tables.load("findings")["rules"]
 
 def contradicts(data: xr.Dataset) -> list[str]:
     """Name the indices above 90 beside a fault, told, of what they measure."""
-    found = {each.rule for each in find(data) if each.status == "found"}
+    faults = {each.rule for each in find(data) if each.status == "found"}
     return [
         name
         for name, parts in PARTS.items()
-        if float(data[name]) > 90 and found & {part["rule"] for part in parts.values()}
+        if float(data[name]) > 90 and faults & {part["rule"] for part in parts.values()}
     ]
 
 
@@ -126,11 +126,11 @@ def test_squats_of_known_faults_have_those_and_no_index_above_90_beside_them(cas
         pose = squat_pose(fps=12, reps=1, **(GOOD_SQUAT | changed), heading=heading).pose
         pose = fitted(pose, sd=sd, draws=12)
         data = overhead_squat(pose, joint_angles(pose), find_repetitions(pose))
-        found = {each.rule for each in find(data) if each.status == "found"}
+        rules = {each.rule for each in find(data) if each.status == "found"}
         assert contradicts(data) == []
         if sd < 0.005:
-            assert there <= found
-            assert "knee_inside_foot" not in found - there
+            assert there <= rules
+            assert "knee_inside_foot" not in rules - there
             assert case != "good" or float(data["mobility_index"]) > 85
 
 

@@ -40,8 +40,8 @@ def test_straight_and_knock_kneed():
     hip, knee, ankle = np.array([[0, 0.84, 0.1], [0, 0.42, 0.1], [0, 0, 0.1]])
     assert frontal_plane_projection_angle(hip, knee, ankle) == pytest.approx(0)
     inwards = knee - [0, 0, 0.42 * math.tan(math.radians(5))]
-    found = frontal_plane_projection_angle(hip, inwards, ankle, smallest_share=0.7)
-    assert found == pytest.approx(10)
+    projected = frontal_plane_projection_angle(hip, inwards, ankle, smallest_share=0.7)
+    assert projected == pytest.approx(10)
     assert frontal_plane_projection_angle(hip, 2 * knee - inwards, ankle) == pytest.approx(-10)
 
 

@@ -20,8 +20,8 @@ FOOT = 0.05 + 0.18
 NAMES = ("heel_rise", "trunk_tibia_difference", "dowel_offset", "lateral_shift", "toe_out")
 
 
-def at_bottom(found, trial):
-    return found.sel(time=float(trial.truth["bottom"][0]), method="nearest")
+def at_bottom(metrics, trial):
+    return metrics.sel(time=float(trial.truth["bottom"][0]), method="nearest")
 
 
 def crouched(trial) -> np.ndarray:
@@ -30,22 +30,22 @@ def crouched(trial) -> np.ndarray:
 
 def moved(pose, rows, names, axis, by):
     """The pose with landmarks displaced, metres, in some frames."""
-    found = pose.copy(deep=True)
-    found["position"].loc[{"time": pose["time"][rows], "keypoint": list(names), "space": axis}] += (
-        by
-    )
-    return found
+    changed = pose.copy(deep=True)
+    changed["position"].loc[
+        {"time": pose["time"][rows], "keypoint": list(names), "space": axis}
+    ] += by
+    return changed
 
 
 def test_nothing_moves_that_was_not_moved(squat_pose, repetitions_of):
     trial = squat_pose(tibia=(25.0, 20.0), thigh=(15.0, -10.0), trunk=35.0, toe_out=(10.0, 25.0))
-    found = posture(trial.pose, repetitions_of(trial))
-    bottom = at_bottom(found, trial)
+    metrics = posture(trial.pose, repetitions_of(trial))
+    bottom = at_bottom(metrics, trial)
     np.testing.assert_allclose(bottom["heel_rise"], 0, atol=1e-6)
-    np.testing.assert_allclose(found["toe_out"].median("time"), [10, 25], atol=1e-6)
+    np.testing.assert_allclose(metrics["toe_out"].median("time"), [10, 25], atol=1e-6)
     assert float(bottom["trunk_tibia_difference"]) == pytest.approx(35 - 22.5, abs=1e-3)
-    assert float(found["stance_width"]) == pytest.approx(0.18 / 0.36, abs=1e-6)
-    assert float(found["stance_width_m"]) == pytest.approx(0.18, abs=1e-6)
+    assert float(metrics["stance_width"]) == pytest.approx(0.18 / 0.36, abs=1e-6)
+    assert float(metrics["stance_width_m"]) == pytest.approx(0.18, abs=1e-6)
 
 
 def test_hands_over_the_feet(squat_pose, repetitions_of):
@@ -59,24 +59,24 @@ def test_hands_over_the_feet(squat_pose, repetitions_of):
     )
     ankles = THIGH * math.cos(thigh) - 0.42 * math.sin(tibia)
     expected = (hands - ankles - (0.18 - 0.05) / 2) / FOOT
-    found = posture(trial.pose, repetitions_of(trial))
-    assert float(at_bottom(found, trial)["dowel_offset"]) == pytest.approx(expected, abs=1e-3)
+    metrics = posture(trial.pose, repetitions_of(trial))
+    assert float(at_bottom(metrics, trial)["dowel_offset"]) == pytest.approx(expected, abs=1e-3)
     # A foot's length backwards, of the hands alone.
     back = moved(trial.pose, slice(None), ["left_wrist", "right_wrist"], "z", -FOOT)
-    found = posture(back, repetitions_of(trial))
-    assert float(at_bottom(found, trial)["dowel_offset"]) == pytest.approx(expected - 1, abs=1e-3)
+    metrics = posture(back, repetitions_of(trial))
+    assert float(at_bottom(metrics, trial)["dowel_offset"]) == pytest.approx(expected - 1, abs=1e-3)
 
 
 def test_a_raised_heel(squat_pose, repetitions_of):
     trial = squat_pose()
     rise = FOOT * math.tan(math.radians(10))
     pose = moved(trial.pose, crouched(trial), ["right_heel"], "y", rise)
-    found = at_bottom(posture(pose, repetitions_of(trial)), trial)
-    np.testing.assert_allclose(found["heel_rise"], [0, 10], atol=1e-6)
+    metrics = at_bottom(posture(pose, repetitions_of(trial)), trial)
+    np.testing.assert_allclose(metrics["heel_rise"], [0, 10], atol=1e-6)
     # Markers of different heights are no rise: what counts is the change from standing.
     high = moved(trial.pose, slice(None), ["right_heel"], "y", rise)
-    found = posture(high, repetitions_of(trial))
-    np.testing.assert_allclose(found["heel_rise"], 0, atol=1e-6)
+    metrics = posture(high, repetitions_of(trial))
+    np.testing.assert_allclose(metrics["heel_rise"], 0, atol=1e-6)
 
 
 def test_hips_that_shift(squat_pose, repetitions_of):
@@ -84,12 +84,12 @@ def test_hips_that_shift(squat_pose, repetitions_of):
     trial = squat_pose()
     above = [n for n in trial.pose["keypoint"].values if not n.endswith(("ankle", "heel", "index"))]
     pose = moved(trial.pose, crouched(trial), above, "x", -0.25 * 0.18)
-    found = at_bottom(posture(pose, repetitions_of(trial)), trial)
-    assert float(found["lateral_shift"]) == pytest.approx(0.25, abs=1e-6)
+    metrics = at_bottom(posture(pose, repetitions_of(trial)), trial)
+    assert float(metrics["lateral_shift"]) == pytest.approx(0.25, abs=1e-6)
     # Who stands to the right of the feet all the time does not shift.
     pose = moved(trial.pose, slice(None), above, "x", -0.25 * 0.18)
-    found = posture(pose, repetitions_of(trial))
-    np.testing.assert_allclose(found["lateral_shift"], 0, atol=1e-9)
+    metrics = posture(pose, repetitions_of(trial))
+    np.testing.assert_allclose(metrics["lateral_shift"], 0, atol=1e-9)
 
 
 def test_nothing_depends_on_the_heading(squat_pose, repetitions_of):
@@ -106,12 +106,12 @@ def test_nothing_depends_on_the_heading(squat_pose, repetitions_of):
 def test_what_says_nothing_is_refused(squat_pose, repetitions_of, monkeypatch):
     """A level foot, seen from the side, pitches by what heel and toe differ in height."""
     trial = squat_pose(reps=1, heading=90.0)
-    found = posture(trial.pose.assign_attrs(method="mediapipe_world"), repetitions_of(trial))
-    assert found["heel_rise"].attrs["note"] == "it is too uncertain in this recording"
-    told = {w["values"]["quantity"]: w["values"] for w in warnings_of(found)}
-    assert told["heel_rise"]["limit"] == "± 12°"
+    metrics = posture(trial.pose.assign_attrs(method="mediapipe_world"), repetitions_of(trial))
+    assert metrics["heel_rise"].attrs["note"] == "it is too uncertain in this recording"
+    refusals = {w["values"]["quantity"]: w["values"] for w in warnings_of(metrics)}
+    assert refusals["heel_rise"]["limit"] == "± 12°"
     for name in ("heel_rise", "heel_rise_sd"):
-        assert found[name].isnull().all()
+        assert metrics[name].isnull().all()
 
     limit = tables.load("measures")["posture"]["heel_rise"]["largest_interval"]
     monkeypatch.setitem(limit, "value", 90.0)
@@ -127,12 +127,12 @@ def test_a_heel_that_the_camera_hardly_sees_is_refused(squat_pose, repetitions_o
     hidden = trial.pose.copy(deep=True)
     hidden["confidence"] = xr.full_like(hidden["position"].isel(space=0, drop=True), 0.97)
     hidden["confidence"].loc[{"keypoint": "left_heel"}] = 0.7
-    found = posture(fitted(hidden), repetitions_of(trial))
-    assert found["heel_rise"].sel(side="left").isnull().all()
-    assert found["heel_rise_sd"].sel(side="left").isnull().all()
-    assert found["heel_rise"].sel(side="right").notnull().any()
-    assert found["heel_rise"].attrs["note"] == "the left heel is hidden from the camera"
-    assert found["toe_out"].sel(side="left").notnull().any()
+    metrics = posture(fitted(hidden), repetitions_of(trial))
+    assert metrics["heel_rise"].sel(side="left").isnull().all()
+    assert metrics["heel_rise_sd"].sel(side="left").isnull().all()
+    assert metrics["heel_rise"].sel(side="right").notnull().any()
+    assert metrics["heel_rise"].attrs["note"] == "the left heel is hidden from the camera"
+    assert metrics["toe_out"].sel(side="left").notnull().any()
     hidden["confidence"].loc[{"keypoint": "right_heel"}] = 0.7
     both = posture(fitted(hidden), repetitions_of(trial))["heel_rise"]
     assert both.attrs["note"] == "both heels are hidden from the camera"
@@ -151,9 +151,9 @@ def test_what_trunk_and_shanks_err_alike_cancels(squat_pose, repetitions_of):
     forward = forward.assign_coords(fit_space=["x", "y", "z"])
     draws = xr.concat([forward, -forward], dim="draw").transpose(*pose["position_draws"].dims)
     pose = pose.assign(position_draws=draws)
-    found = at_bottom(posture(pose, repetitions_of(trial)), trial)
-    assert float(found["trunk_tibia_difference_sd"]) < 0.05
-    assert float(found["heel_rise_sd"].max()) < 0.05
+    metrics = at_bottom(posture(pose, repetitions_of(trial)), trial)
+    assert float(metrics["trunk_tibia_difference_sd"]) < 0.05
+    assert float(metrics["heel_rise_sd"].max()) < 0.05
     trunk = at_bottom(joint_angles(pose), trial)["trunk_lean_sd"]
     assert float(trunk) == pytest.approx(4.0 * spread_factors(pose)["trunk_lean"], rel=0.02)
 
@@ -161,30 +161,30 @@ def test_what_trunk_and_shanks_err_alike_cancels(squat_pose, repetitions_of):
 def test_a_fit_knows_no_stature(squat_pose, repetitions_of):
     """Its draws leave lengths as they are: a share of the stance is added to its error."""
     trial = squat_pose(reps=1)
-    found = posture(fitted(trial.pose), repetitions_of(trial))
-    assert float(found["stance_width_m_sd"]) == pytest.approx(0.12 * 0.18, rel=0.01)
-    assert float(found["stance_width_sd"]) == pytest.approx(0.07 * 0.5, rel=0.01)
-    assert float(found["trunk_tibia_difference_sd"].max()) < 0.01
+    metrics = posture(fitted(trial.pose), repetitions_of(trial))
+    assert float(metrics["stance_width_m_sd"]) == pytest.approx(0.12 * 0.18, rel=0.01)
+    assert float(metrics["stance_width_sd"]) == pytest.approx(0.07 * 0.5, rel=0.01)
+    assert float(metrics["trunk_tibia_difference_sd"].max()) < 0.01
 
 
 def test_missing_landmarks(squat_pose, repetitions_of):
     trial = squat_pose(reps=1, missing={"left_heel": (1.0, 2.0), "right_wrist": (1.0, 2.0)})
-    found = posture(trial.pose, repetitions_of(trial))
-    gone = (found["time"] > 1.01) & (found["time"] < 1.99)
+    metrics = posture(trial.pose, repetitions_of(trial))
+    gone = (metrics["time"] > 1.01) & (metrics["time"] < 1.99)
     for name in ("heel_rise", "toe_out"):
-        assert found[name].sel(side="left").isnull().where(gone, True).all()
-        assert found[name].sel(side="right").notnull().all()
-    assert found["dowel_offset"][gone].isnull().all()
-    assert found["trunk_tibia_difference"].notnull().all()
+        assert metrics[name].sel(side="left").isnull().where(gone, True).all()
+        assert metrics[name].sel(side="right").notnull().all()
+    assert metrics["dowel_offset"][gone].isnull().all()
+    assert metrics["trunk_tibia_difference"].notnull().all()
     empty = squat_pose(reps=1, absent=[(0.0, 60.0)])
     assert posture(empty.pose, repetitions_of(empty)).to_dataarray().isnull().all()
     # Who never stands has no reference.
     repetitions = repetitions_of(trial)
     seated = repetitions.assign(standing=xr.zeros_like(repetitions["standing"]))
-    found = posture(squat_pose(reps=1).pose, seated)
+    metrics = posture(squat_pose(reps=1).pose, seated)
     for name in (*NAMES, "stance_width", "stance_width_m"):
         of_standing = name in ("heel_rise", "lateral_shift", "stance_width", "stance_width_m")
-        assert found[name].isnull().all() if of_standing else found[name].notnull().all(), name
+        assert metrics[name].isnull().all() if of_standing else metrics[name].notnull().all(), name
 
 
 def test_bad_input(squat_pose, repetitions_of):

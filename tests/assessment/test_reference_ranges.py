@@ -28,11 +28,11 @@ def test_passive_means_by_sex_and_age(angle: str) -> None:
     for band, means in zip(BANDS, SOUCIE[angle], strict=True):
         for sex, mean in zip(("female", "male"), means, strict=True):
             for age in (band[0], band[1] + 0.99):
-                found = reference_range(angle, sex=sex, age=age, kind="passive")
-                assert (found.mean, found.lowest, found.highest) == (mean, mean, mean)
-                assert (found.sex, found.age, found.n) == (sex, band, 674)
-                assert math.isnan(found.sd)
-                assert (found.statistic, found.units, found.note) == ("mean", "degree", "")
+                norm = reference_range(angle, sex=sex, age=age, kind="passive")
+                assert (norm.mean, norm.lowest, norm.highest) == (mean, mean, mean)
+                assert (norm.sex, norm.age, norm.n) == (sex, band, 674)
+                assert math.isnan(norm.sd)
+                assert (norm.statistic, norm.units, norm.note) == ("mean", "degree", "")
 
 
 OTHERS: dict[tuple[str, str | None], str] = {
@@ -59,10 +59,10 @@ OTHERS: dict[tuple[str, str | None], str] = {
 def test_other_studies(kind: str, study: str | None) -> None:
     for entry in OTHERS[kind, study].split(","):
         angle, mean, sd = entry.split()
-        found = reference_range(angle, sex="male", age=30, kind=kind, study=study)
-        assert found.mean == float(mean), angle
-        assert found.sd == pytest.approx(float(sd), nan_ok=True), angle
-        assert found.note == ""
+        norm = reference_range(angle, sex="male", age=30, kind=kind, study=study)
+        assert norm.mean == float(mean), angle
+        assert norm.sd == pytest.approx(float(sd), nan_ok=True), angle
+        assert norm.note == ""
 
 
 def test_older_women_have_a_study_of_their_own() -> None:
@@ -70,8 +70,8 @@ def test_older_women_have_a_study_of_their_own() -> None:
         *(("hip_flexion", 122.6, 10.8), ("knee_flexion", 127.6, 8.3)),
         *(("ankle_dorsiflexion", 17.7, 6.0), ("ankle_plantarflexion", 58.0, 7.9)),
     ):
-        found = reference_range(angle, sex="female", age=70, kind="unstated")
-        assert (found.mean, found.sd, found.n, found.study) == (mean, sd, 95, "jung_yamasaki_2016")
+        norm = reference_range(angle, sex="female", age=70, kind="unstated")
+        assert (norm.mean, norm.sd, norm.n, norm.study) == (mean, sd, 95, "jung_yamasaki_2016")
         for sex, age in (("male", 70), ("female", 64), ("female", 84), (None, 70)):
             assert reference_range(angle, sex=sex, age=age, kind="unstated").study == "aaos"
 
@@ -94,9 +94,9 @@ def test_no_source_gives_none() -> None:
     ],
 )
 def test_without_sex_or_age_the_groups_are_given_not_a_mean(angle, sex, age, lowest, highest, note):
-    found = reference_range(angle, sex=sex, age=age, kind="passive")
-    assert (found.lowest, found.highest, found.note) == (lowest, highest, note)
-    assert np.isnan([found.mean, found.sd]).all()
+    norm = reference_range(angle, sex=sex, age=age, kind="passive")
+    assert (norm.lowest, norm.highest, norm.note) == (lowest, highest, note)
+    assert np.isnan([norm.mean, norm.sd]).all()
 
 
 def test_a_study_that_measured_such_people_goes_before_one_that_did_not() -> None:
@@ -105,8 +105,8 @@ def test_a_study_that_measured_such_people_goes_before_one_that_did_not() -> Non
         *(("male", 30, "boone_azen_1979"), ("male", 60, zwerus)),
         *(("female", 30, zwerus), (None, 30, zwerus)),
     ):
-        found = reference_range("elbow_flexion", sex=sex, age=age, kind="active")
-        assert (found.study, found.note) == (study, "")
+        norm = reference_range("elbow_flexion", sex=sex, age=age, kind="active")
+        assert (norm.study, norm.note) == (study, "")
     child = reference_range("elbow_flexion", sex="female", age=8, kind="active", study=zwerus)
     assert child.note == "the study measured people from 18 years on only"
 

@@ -83,21 +83,21 @@ def raised(pose: xr.Dataset, crouch: xr.DataArray, depth: float = 0.4) -> xr.Dat
 def test_hips_of_least_jerk(squat_pose, repetitions_of, hold):
     """Descent and ascent are told without the pause between them, at the rate of a phone."""
     trial = squat_pose(reps=2, hold=hold, descent=1.2, ascent=0.9)
-    found, cutoff = hip_smoothness(raised(trial.pose, trial.truth["crouch"]), repetitions_of(trial))
+    hips, cutoff = hip_smoothness(raised(trial.pose, trial.truth["crouch"]), repetitions_of(trial))
     assert cutoff == 10.0
     for phase in ("descent", "ascent"):
-        np.testing.assert_allclose(found[f"{phase}_sparc"], -1.40, atol=0.01)
+        np.testing.assert_allclose(hips[f"{phase}_sparc"], -1.40, atol=0.01)
         # The ends of the phases, at 5 % of the peak speed, are not quite those of the movement.
-        np.testing.assert_allclose(found[f"{phase}_ldlj"], -5.32, atol=0.6)
+        np.testing.assert_allclose(hips[f"{phase}_ldlj"], -5.32, atol=0.6)
 
 
 def test_phases_that_are_cut_off_or_missing_have_none(squat_pose, repetitions_of):
     trial = squat_pose(reps=2, missing={"left_hip": (1.3, 1.6)})
     repetitions = repetitions_of(trial).assign(end_seen=("rep", [True, False]))
-    found, _ = hip_smoothness(trial.pose, repetitions)
+    hips, _ = hip_smoothness(trial.pose, repetitions)
     for kind in ("sparc", "ldlj"):
-        assert np.isfinite(found[f"descent_{kind}"]).tolist() == [False, True]
-        assert np.isfinite(found[f"ascent_{kind}"]).tolist() == [True, False]
+        assert np.isfinite(hips[f"descent_{kind}"]).tolist() == [False, True]
+        assert np.isfinite(hips[f"ascent_{kind}"]).tolist() == [True, False]
 
 
 def test_no_frequency_above_that_of_the_data(squat_pose, project):

@@ -60,15 +60,15 @@ def alike(repetitions: xr.Dataset, left: list[float], right: list[float]) -> xr.
 
 
 def test_a_bias_of_the_whole_trial_cancels_in_a_change_from_standing(errors_of: Any) -> None:
-    found = errors_of(lambda r: alike(r, [-BIAS, BIAS], [-BIAS, BIAS]))
-    np.testing.assert_allclose(found["knee_flexion_absolute"], BIAS)
-    np.testing.assert_allclose(found["knee_flexion_from_standing"], 0.0, atol=1e-9)
-    np.testing.assert_allclose(found["trunk_lean_from_standing"], 0.0, atol=1e-9)
+    errors = errors_of(lambda r: alike(r, [-BIAS, BIAS], [-BIAS, BIAS]))
+    np.testing.assert_allclose(errors["knee_flexion_absolute"], BIAS)
+    np.testing.assert_allclose(errors["knee_flexion_from_standing"], 0.0, atol=1e-9)
+    np.testing.assert_allclose(errors["trunk_lean_from_standing"], 0.0, atol=1e-9)
     # Both sides err alike too.
-    np.testing.assert_allclose(found["knee_flexion_sides"], 0.0, atol=1e-9)
-    assert found["knee_flexion_absolute"].dims == ("rep", "side")
-    assert found["knee_flexion_sides"].dims == found["trunk_lean_absolute"].dims == ("rep",)
-    assert "trunk_lean_sides" not in found
+    np.testing.assert_allclose(errors["knee_flexion_sides"], 0.0, atol=1e-9)
+    assert errors["knee_flexion_absolute"].dims == ("rep", "side")
+    assert errors["knee_flexion_sides"].dims == errors["trunk_lean_absolute"].dims == ("rep",)
+    assert "trunk_lean_sides" not in errors
 
 
 def test_independent_errors_add_in_quadrature(errors_of: Any) -> None:
@@ -91,8 +91,8 @@ def test_independent_errors_add_in_quadrature(errors_of: Any) -> None:
 
 def test_errors_of_opposite_signs_add_up(errors_of: Any) -> None:
     """Two legs that err against each other: their difference errs by both together."""
-    found = errors_of(lambda r: alike(r, [-BIAS, BIAS], [BIAS, -BIAS]))
-    np.testing.assert_allclose(found["knee_flexion_sides"], 2 * BIAS)
+    errors = errors_of(lambda r: alike(r, [-BIAS, BIAS], [BIAS, -BIAS]))
+    np.testing.assert_allclose(errors["knee_flexion_sides"], 2 * BIAS)
 
 
 def test_what_varies_within_the_bottom_is_averaged(errors_of: Any) -> None:
@@ -103,9 +103,9 @@ def test_what_varies_within_the_bottom_is_averaged(errors_of: Any) -> None:
         )
         return noise * alike(repetitions, [1.0], [1.0]).isel(draw=0)
 
-    found = errors_of(from_frame_to_frame, hold=1.0)
+    errors = errors_of(from_frame_to_frame, hold=1.0)
     # At least 15 frames in the second that the bottom lasts.
-    assert float(found["knee_flexion_absolute"].max()) < BIAS / math.sqrt(15) * 1.15
+    assert float(errors["knee_flexion_absolute"].max()) < BIAS / math.sqrt(15) * 1.15
 
 
 def test_each_number_has_the_factor_of_its_kind(errors_of: Any, plain: Any) -> None:
@@ -116,9 +116,9 @@ def test_each_number_has_the_factor_of_its_kind(errors_of: Any, plain: Any) -> N
     plain["fitted"]["moving_feet"]["angles"]["knee_flexion"] = 1.4
     plain["fitted"]["moving_feet"]["angles"]["hip_flexion"] = 1.7
     # The fit of the analytic squat says nothing of its feet: the larger one of frame and trial.
-    found = errors_of(lambda r: alike(r, [-BIAS, BIAS], [BIAS, -BIAS]))
-    np.testing.assert_allclose(found["knee_flexion_absolute"], 2.0 * BIAS)
-    np.testing.assert_allclose(found["knee_flexion_sides"], 1.4 * 2 * BIAS)
+    errors = errors_of(lambda r: alike(r, [-BIAS, BIAS], [BIAS, -BIAS]))
+    np.testing.assert_allclose(errors["knee_flexion_absolute"], 2.0 * BIAS)
+    np.testing.assert_allclose(errors["knee_flexion_sides"], 1.4 * 2 * BIAS)
     nobody = xr.Dataset(attrs={"history": "[]"})
     assert trial_factors(nobody, "absolute")["hip_flexion"] == 1.7
     assert trial_factors(nobody, "from_standing")["knee_flexion"] == 3.0
@@ -128,10 +128,10 @@ def test_what_is_added_where_the_legs_are_not_seen_is_of_the_arms(
     errors_of: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "legs_unseen_sd", lambda _: {"knee_flexion": 4.0})
-    found = errors_of(lambda r: alike(r, [-BIAS, BIAS], [-BIAS, BIAS]))
-    np.testing.assert_allclose(found["knee_flexion_absolute"], 5.0)
-    np.testing.assert_allclose(found["knee_flexion_sides"], 4.0 * math.sqrt(2))
-    np.testing.assert_allclose(found["trunk_lean_absolute"], BIAS)
+    errors = errors_of(lambda r: alike(r, [-BIAS, BIAS], [-BIAS, BIAS]))
+    np.testing.assert_allclose(errors["knee_flexion_absolute"], 5.0)
+    np.testing.assert_allclose(errors["knee_flexion_sides"], 4.0 * math.sqrt(2))
+    np.testing.assert_allclose(errors["trunk_lean_absolute"], BIAS)
 
 
 def test_nan_is_left_out_until_nothing_is_left(errors_of: Any) -> None:
@@ -142,8 +142,8 @@ def test_nan_is_left_out_until_nothing_is_left(errors_of: Any) -> None:
         gone = xr.concat([some, first], "side").assign_coords(side=list(SIDES))
         return off.where(~gone)
 
-    found = errors_of(gaps, hold=1.0)["knee_flexion_absolute"]
-    np.testing.assert_allclose(found, [[BIAS, np.nan], [BIAS, BIAS]])
+    errors = errors_of(gaps, hold=1.0)["knee_flexion_absolute"]
+    np.testing.assert_allclose(errors, [[BIAS, np.nan], [BIAS, BIAS]])
 
 
 def test_a_phase_between_two_knots_has_the_nearest(squat_pose: Any, repetitions_of: Any) -> None:
@@ -152,8 +152,8 @@ def test_a_phase_between_two_knots_has_the_nearest(squat_pose: Any, repetitions_
     repetitions = repetitions_of(trial)
     pose = fitted(trial.pose, sd=0.01, draws=8)
     sparse = pose.isel(fit_time=slice(0, None, 25))
-    found = trial_errors(sparse, repetitions)
-    assert found["knee_flexion_absolute"].notnull().all()
+    errors = trial_errors(sparse, repetitions)
+    assert errors["knee_flexion_absolute"].notnull().all()
     # Where nobody stands there is no change from standing.
     restless = repetitions.assign(standing=xr.zeros_like(repetitions["standing"]))
     assert trial_errors(sparse, restless)["knee_flexion_from_standing"].isnull().all()

@@ -36,12 +36,12 @@ def framing(**outside: float) -> dict:
     ],
 )
 def test_a_warning_decides_the_page(code: str, level: str, out: set[str]) -> None:
-    found = judge([AnalysisWarning(code, "Something was seen.")], GOOD)
-    assert (found.level, found.rules_out) == (level, frozenset(out))
-    assert (found.headline == "Good recording.") == (level == "good")
-    assert bool(found.reasons) == (level != "good")
+    verdict = judge([AnalysisWarning(code, "Something was seen.")], GOOD)
+    assert (verdict.level, verdict.rules_out) == (level, frozenset(out))
+    assert (verdict.headline == "Good recording.") == (level == "good")
+    assert bool(verdict.reasons) == (level != "good")
     for part in PARTS:
-        assert bool(found.absent(part)) == (part in out)
+        assert bool(verdict.absent(part)) == (part in out)
     if code == "moving_camera":  # a check of the same rules out the same
         moved = GOOD | {"camera": {"verdict": "poor", "advice": "Put the camera on a stand."}}
         for warned in ([AnalysisWarning(code, "")], []):
@@ -52,33 +52,33 @@ def test_a_page_is_good_or_says_what_is_wrong_never_both() -> None:
     good = judge([], GOOD)
     assert good == Verdict("good", "Good recording.", "")
     dark = GOOD | {"light": {"verdict": "poor", "advice": "Film in more light."}}
-    found = judge([AnalysisWarning("moving_camera", "")], dark)
-    assert found.text == (
+    verdict = judge([AnalysisWarning("moving_camera", "")], dark)
+    assert verdict.text == (
         "Recording with limits. The camera moved and the light is poor. "
         "Put the camera on a stand. Film in more light."
     )
     # Of another exercise what is told has the limits of its recording, and what to do about them.
-    found = judge([AnalysisWarning("hands_not_overhead", "")], dark)
-    assert found.why == "The hands are not held above the head. Besides, the light is poor."
-    assert found.what_to_do == (
+    verdict = judge([AnalysisWarning("hands_not_overhead", "")], dark)
+    assert verdict.why == "The hands are not held above the head. Besides, the light is poor."
+    assert verdict.what_to_do == (
         "Keep both arms straight overhead for the whole squat. Film in more light."
     )
     # The worst says why, but all that is ruled out stays so.
     worse = dark | {"rate": {"verdict": "unusable", "advice": "Film faster."}}
-    found = judge([AnalysisWarning("hands_not_overhead", "")], worse)
-    assert found.text == (
+    verdict = judge([AnalysisWarning("hands_not_overhead", "")], worse)
+    assert verdict.text == (
         "Unusable recording. The video has too few frames per second. Film faster."
     )
-    assert found.rules_out == ALL
-    assert [each.level for each in found.reasons] == ["unusable", "not_this_exercise", "limited"]
+    assert verdict.rules_out == ALL
+    assert [each.level for each in verdict.reasons] == ["unusable", "not_this_exercise", "limited"]
 
 
 def test_without_a_check_nothing_is_called_good() -> None:
     assert judge([], {}).text == "Recording with limits. The recording was not checked."
     assert judge([]).level == "good"
     assert judge([]).text == ""
-    said = judge([], None, metrics_of()).text
-    assert re.match(r"\d+ of \d+ possible faults could be judged", said)
+    text = judge([], None, metrics_of()).text
+    assert re.match(r"\d+ of \d+ possible faults could be judged", text)
 
 
 @pytest.mark.parametrize(
@@ -94,9 +94,9 @@ def test_without_a_check_nothing_is_called_good() -> None:
 def test_what_is_outside_of_the_picture_rules_out_what_needs_it(part, share, level, out) -> None:
     quality = GOOD if share < 0.05 else framing(**{part: share})
     warned = [] if share < 0.05 else [AnalysisWarning(f"{part}_out_of_picture", "")]
-    found = judge(warned, quality)
-    assert (found.level, found.rules_out) == (level, out)
-    assert found.why.count("out of the picture") == (level != "good")
+    verdict = judge(warned, quality)
+    assert (verdict.level, verdict.rules_out) == (level, out)
+    assert verdict.why.count("out of the picture") == (level != "good")
 
 
 def test_arms_that_hang_are_not_judged_and_the_legs_are() -> None:
@@ -116,6 +116,6 @@ def test_every_warning_that_an_analysis_can_record_is_in_the_table() -> None:
             text = file.read_text(encoding="utf-8")
             codes |= set(re.findall(r'"code": "([a-z_]+)"', text))
             codes |= set(re.findall(r'tables\.warning\(\s*f?"[a-z]+\.([a-z_]+)', text))
-    known = set(tables.load("verdict")["warnings"])
+    described = set(tables.load("verdict")["warnings"])
     assert len(codes) > 15
-    assert codes <= known
+    assert codes <= described

@@ -38,8 +38,8 @@ def undisturbed(tmp_path_factory, originals):
     """What the three videos give in a folder, when nothing happens."""
     place = tmp_path_factory.mktemp("undisturbed")
     shutil.copytree(originals, place, dirs_exist_ok=True)
-    status, found, err = batch(place, "--workers", 2)
-    assert (status, counts(found)) == (0, {"done": 3, "skipped": 0, "failed": 0}), err
+    status, summary, err = batch(place, "--workers", 2)
+    assert (status, counts(summary)) == (0, {"done": 3, "skipped": 0, "failed": 0}), err
     return results(place / FOLDER)
 
 

@@ -74,9 +74,9 @@ def test_a_calibration(place, stand_in_data):
     (without,) = read_manifest(manifest(place, "video,second_video\na.mp4,b.MOV\n"))
     assert without.session_id != row.session_id
     assert (2, "calibration") in problems(place, text.format("field_of_view=60"))
-    found = problems(place, "video,calibration\na.mp4,c.toml\nb.MOV,absent.toml\n")
-    assert "has 2 cameras (c, d) for 1 video" in found[2, "calibration"]
-    assert "there is no such file" in found[3, "calibration"]
+    faults = problems(place, "video,calibration\na.mp4,c.toml\nb.MOV,absent.toml\n")
+    assert "has 2 cameras (c, d) for 1 video" in faults[2, "calibration"]
+    assert "there is no such file" in faults[3, "calibration"]
 
 
 def test_what_spreadsheets_write(place):
@@ -88,7 +88,7 @@ def test_what_spreadsheets_write(place):
 
 def test_every_problem_is_told_with_its_row_and_column(place):
     (place / "text.mp4").write_text("no video")
-    found = problems(
+    faults = problems(
         place,
         "video,participant,exercise,joints,name,options,age,sex,height_m\n"
         "absent.mp4,,,,,,,,\n"
@@ -118,9 +118,9 @@ def test_every_problem_is_told_with_its_row_and_column(place):
         (7, "options"): "'full', 'heavy' or 'both' (got 'haevy')",
         (8, "options"): "standing: must be straight, free, or from -20 to 60 degrees",
     }
-    assert found.keys() == words.keys()
+    assert faults.keys() == words.keys()
     for key, word in words.items():
-        assert word in found[key], key
+        assert word in faults[key], key
 
 
 def test_a_wrong_header(place):
@@ -141,14 +141,14 @@ def test_a_wrong_header(place):
 
 def test_rows_that_contradict_each_other(place):
     (place / "copy.mp4").write_bytes((place / "a.mp4").read_bytes())
-    found = problems(
+    faults = problems(
         place,
         "video,participant,height_m,age,birth_year\n"
         "a.mp4,p01,1.7,30,\ncopy.mp4,p01,1.7,,\nb.MOV,p01,1.8,,1990\n",
     )
-    assert "same video, participant and exercise as row 2" in found[3, "video"]
-    assert "p01 has 1.7 in row 2" in found[4, "height_m"]
-    assert "both an age and a birth year" in found[4, "age"]
+    assert "same video, participant and exercise as row 2" in faults[3, "video"]
+    assert "p01 has 1.7 in row 2" in faults[4, "height_m"]
+    assert "both an age and a birth year" in faults[4, "age"]
     (message,) = problems(place, "video,birth_year\na.mp4,2091\n").values()
     assert "must be from" in message
     assert "got '2091'" in message
@@ -156,17 +156,17 @@ def test_rows_that_contradict_each_other(place):
     assert problems(place, "video,options\na.mp4,second_subject=largest\n") == {
         (2, "options"): "second_subject: there is no second video to find a person in"
     }
-    found = problems(place, "video,second_video,options\na.mp4,b.MOV,fit=no\n")
-    assert "only with a fitted body" in found[2, "options"]
+    faults = problems(place, "video,second_video,options\na.mp4,b.MOV,fit=no\n")
+    assert "only with a fitted body" in faults[2, "options"]
     # A movement of a joint that the row does not measure.
-    found = problems(
+    faults = problems(
         place,
         "video,exercise,joints,options\n"
         "a.mp4,,,movement=elbow_flexion\n"
         "b.MOV,joint-angle-mobility,knee,movement=elbow_flexion\n",
     )
-    assert "not to Overhead Squat" in found[2, "options"]
-    assert "moves the elbow, which is not among the joints" in found[3, "options"]
+    assert "not to Overhead Squat" in faults[2, "options"]
+    assert "moves the elbow, which is not among the joints" in faults[3, "options"]
 
 
 def test_an_id_is_of_content_and_not_of_places(place):
@@ -199,10 +199,7 @@ def test_a_bad_file_of_a_folder_is_refused_alone(place):
     assert "is empty" in rows[1].reason
     assert "is the same video, participant and exercise as row 1, a.mp4" in rows[2].reason
     assert "no id!" in rows[3].reason
-    assert problems(place, "video\na.mp4\nb.MOV\ncopy.mp4\n").keys() == {
-        (3, "video"),
-        (4, "video"),
-    }
+    assert problems(place, "video\na.mp4\nb.MOV\ncopy.mp4\n").keys() == {(3, "video"), (4, "video")}
 
 
 def test_what_is_no_table(place):

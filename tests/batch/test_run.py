@@ -84,8 +84,8 @@ def test_done_is_skipped_and_what_changed_is_redone_from_there(place, kept, undi
     nothing_is_left(place, **kept)
 
 
-def summary_is_complete(found):
-    page = Path(found["summary"]["html"].removeprefix("file://"))
+def summary_is_complete(summary):
+    page = Path(summary["summary"]["html"].removeprefix("file://"))
     links = re.findall(r'href="(\.\./[^"]+)"', page.read_text())
     assert len(links) == 3
     assert all((page.parent / link).is_file() for link in links)
@@ -94,14 +94,14 @@ def summary_is_complete(found):
 @pytest.mark.slow
 def test_a_failure_does_not_stop_the_others(place):
     (place / "c.mp4").write_bytes((place / "c.mp4").read_bytes() + b"nobody")
-    said = place / "said"
-    tell = f'{sys.executable} -c \'import sys; open("{said}","w").write(sys.argv[1])\''
-    status, found, err = batch(place, "--on-end", tell)
-    assert (status, counts(found)) == (1, {"done": 2, "skipped": 0, "failed": 1})
+    message = place / "said"
+    tell = f'{sys.executable} -c \'import sys; open("{message}","w").write(sys.argv[1])\''
+    status, summary, err = batch(place, "--on-end", tell)
+    assert (status, counts(summary)) == (1, {"done": 2, "skipped": 0, "failed": 1})
     assert err == ""
-    (failed,) = [row for row in rows_of(found) if row["state"] == "failed"]
+    (failed,) = [row for row in rows_of(summary) if row["state"] == "failed"]
     assert "nobody was found" in failed["reason"]
-    assert said.read_text() == found["summary"]["json"]
+    assert message.read_text() == summary["summary"]["json"]
 
 
 def test_a_bad_file_of_a_folder_fails_alone(place, worked, monkeypatch):
@@ -114,9 +114,9 @@ def test_a_bad_file_of_a_folder_fails_alone(place, worked, monkeypatch):
     shutil.copy(place / "p02" / "a.mp4", os.fsencode(place / "p02") + b"/\xff.mp4")
     monkeypatch.chdir(place)
     status, out, _ = command("batch", ".", "--json")
-    found = json.loads(out)
-    assert (status, counts(found)) == (1, {"done": 2, "skipped": 0, "failed": 4})
-    rows = {row["video"]: row for row in rows_of(found)}
+    summary = json.loads(out)
+    assert (status, counts(summary)) == (1, {"done": 2, "skipped": 0, "failed": 4})
+    rows = {row["video"]: row for row in rows_of(summary)}
     assert {name for name, row in rows.items() if row["state"] == "done"} == {"a.mp4"}
     words = {"b.mp4": "empty", "c.mp4": "incomplete", "d.mp4": "row 1, a.mp4", "\\xff.mp4": "UTF-8"}
     for name, word in words.items():
@@ -176,8 +176,8 @@ def test_what_cannot_be_run_is_told_in_full_before_anything_runs(place, monkeypa
 
 @pytest.mark.slow
 def test_a_scheduler_that_is_not_there(place):
-    status, found, err = batch(place, "--scheduler", "tcp://127.0.0.1:1")
-    assert (status, found, len(err.splitlines())) == (2, {}, 1)
+    status, summary, err = batch(place, "--scheduler", "tcp://127.0.0.1:1")
+    assert (status, summary, len(err.splitlines())) == (2, {}, 1)
     assert "--scheduler: tcp://127.0.0.1:1 cannot be reached" in err
 
 
@@ -190,9 +190,9 @@ def test_a_scheduler_that_is_not_there(place):
 )
 def test_a_worker_that_is_killed_loses_nothing(place, kept, undisturbed, stage):
     fault = f"{stage}:kill:1"
-    status, found, err = batch(place, "--workers", 2, store=kept["store"], fault=fault)
+    status, summary, err = batch(place, "--workers", 2, store=kept["store"], fault=fault)
     assert (place / "fault-0").exists()
-    assert (status, found["failed"]) == (0, 0), err
+    assert (status, summary["failed"]) == (0, 0), err
     # But how far it is, where that takes long.
     assert [line for line in err.splitlines() if " batch: " not in line] == []
     in_the_end(place, undisturbed, **kept)
@@ -202,11 +202,11 @@ def test_a_worker_that_is_killed_loses_nothing(place, kept, undisturbed, stage):
 def test_a_row_that_kills_every_worker_is_given_up(place, undisturbed, monkeypatch):
     """And those that wait on the same worker are not blamed for it."""
     monkeypatch.setenv("FAULT_VIDEO", str(place / "b.mp4"))
-    status, found, err = batch(place, "--workers", 1, fault="pose:kill:99")
+    status, summary, err = batch(place, "--workers", 1, fault="pose:kill:99")
     monkeypatch.delenv("FAULT_VIDEO")
     # A row that was done when its worker was lost may be found done.
-    assert (status, found["failed"], found["done"] + found["skipped"]) == (1, 1, 2), err
-    (failed,) = [row for row in rows_of(found) if row["state"] == "failed"]
+    assert (status, summary["failed"], summary["done"] + summary["skipped"]) == (1, 1, 2), err
+    (failed,) = [row for row in rows_of(summary) if row["state"] == "failed"]
     assert failed["video"] == "b.mp4"
     assert "its worker was lost 3 times" in failed["reason"]
     in_the_end(place, undisturbed)
@@ -215,9 +215,9 @@ def test_a_row_that_kills_every_worker_is_given_up(place, undisturbed, monkeypat
 @pytest.mark.slow
 def test_a_worker_that_does_not_come_back_is_replaced(place, undisturbed, monkeypatch):
     monkeypatch.setenv("START_FAULT", "1")
-    status, found, err = batch(place, "--workers", 1, fault="metrics:kill:1")
+    status, summary, err = batch(place, "--workers", 1, fault="metrics:kill:1")
     assert (place / "start-fault").exists()
-    assert (status, found["done"]) == (0, 3), err
+    assert (status, summary["done"]) == (0, 3), err
     in_the_end(place, undisturbed)
 
 
@@ -247,11 +247,11 @@ def test_a_batch_that_was_ended_is_resumed(place, kept, undisturbed, number):
     assert alive == []
     (folder,) = (place / "reports").glob("batch-*")
     assert not (folder / "summary.json").exists()
-    status, found, _ = batch(place, "--workers", 2, "--resume", store=kept["store"])
-    assert (status, found["failed"]) == (0, 0)
+    status, summary, _ = batch(place, "--workers", 2, "--resume", store=kept["store"])
+    assert (status, summary["failed"]) == (0, 0)
     # In the folder of the batch that was interrupted, and of all its rows.
-    assert Path(found["summary"]["json"]) == folder / "summary.json"
-    assert len(rows_of(found)) == 3
+    assert Path(summary["summary"]["json"]) == folder / "summary.json"
+    assert len(rows_of(summary)) == 3
     assert list(folder.glob(".*")) == []
     in_the_end(place, undisturbed, **kept)
 
@@ -261,10 +261,10 @@ def test_two_batches_on_one_store(place, kept, undisturbed):
     store = kept["store"]
     command = ("batch", "m.csv", "--json", "--store", kept["store"], "--workers", 1)
     both = [start(place, *command, fault="metrics:slow:9") for _ in range(2)]
-    said = [json.loads(process.communicate(timeout=300)[0]) for process in both]
+    summaries = [json.loads(process.communicate(timeout=300)[0]) for process in both]
     assert [process.returncode for process in both] == [0, 0]
-    assert sum(each["done"] for each in said) == 3
-    assert sum(each["skipped"] for each in said) == 3
+    assert sum(each["done"] for each in summaries) == 3
+    assert sum(each["skipped"] for each in summaries) == 3
     assert results(store) == undisturbed
     nothing_is_left(place, **kept)
 
@@ -273,9 +273,9 @@ def test_two_batches_on_one_store(place, kept, undisturbed):
 def test_a_video_that_changes_during_the_run(place, undisturbed):
     whole = (place / "c.mp4").read_bytes()
     fault = f"pose:change={place / 'c.mp4'}:1"
-    status, found, err = batch(place, "--workers", 1, fault=fault)
-    assert (status, counts(found)) == (1, {"done": 2, "skipped": 0, "failed": 1}), err
-    (failed,) = [row for row in rows_of(found) if row["state"] == "failed"]
+    status, summary, err = batch(place, "--workers", 1, fault=fault)
+    assert (status, counts(summary)) == (1, {"done": 2, "skipped": 0, "failed": 1}), err
+    (failed,) = [row for row in rows_of(summary) if row["state"] == "failed"]
     assert failed["video"] == "c.mp4"
     assert "has changed since the manifest was checked" in failed["reason"]
     assert len(Store(place / FOLDER).sessions()) == 2
@@ -286,9 +286,9 @@ def test_a_video_that_changes_during_the_run(place, undisturbed):
 @pytest.mark.slow
 def test_a_full_disk(place, undisturbed):
     """As the system says it in one stage."""
-    status, found, _ = batch(place, "--workers", 1, fault="annotated:full:1")
-    assert (status, counts(found)) == (1, {"done": 2, "skipped": 0, "failed": 1})
-    (failed,) = [row for row in rows_of(found) if row["state"] == "failed"]
+    status, summary, _ = batch(place, "--workers", 1, fault="annotated:full:1")
+    assert (status, counts(summary)) == (1, {"done": 2, "skipped": 0, "failed": 1})
+    (failed,) = [row for row in rows_of(summary) if row["state"] == "failed"]
     assert "the disk is full" in failed["reason"]
     in_the_end(place, undisturbed)
 

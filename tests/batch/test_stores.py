@@ -28,12 +28,12 @@ def test_the_server_stops_for_longer(s3, place, undisturbed, monkeypatch):
     url = s3.url()
     monkeypatch.setenv("PATIENCE", "1")
     try:
-        status, found, _ = batch(place, store=url, fault=f"metrics:touch={s3.away}:1")
+        status, summary, _ = batch(place, store=url, fault=f"metrics:touch={s3.away}:1")
     finally:
         s3.away.unlink(missing_ok=True)
     wait_for(s3.answers)
-    assert (status, found["failed"] > 0) == (1, True)
-    for row in rows_of(found):
+    assert (status, summary["failed"] > 0) == (1, True)
+    for row in rows_of(summary):
         assert row["state"] != "failed" or "is its server running" in row["reason"]
     monkeypatch.delenv("PATIENCE")
     in_the_end(place, undisturbed, url, s3)

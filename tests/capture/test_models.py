@@ -126,8 +126,8 @@ print(models.pose_model().name, len(calls))
         )
         for _ in range(2)
     ]
-    said = sorted(process.communicate()[0].split()[-1] for process in running)
-    assert said == ["0", "1"]
+    counts = sorted(process.communicate()[0].split()[-1] for process in running)
+    assert counts == ["0", "1"]
     made = {path.name for path in (tmp_path / "models").iterdir() if path.suffix != ".lock"}
     assert made == {tables.load("pose_model")["full"]["bundle"]["name"]}
 

@@ -10,7 +10,7 @@ import pytest
 CUT_OFF = "from mobility.capture import offline; offline.cut_off(); "
 
 
-def said(code: str) -> str:
+def printed(code: str) -> str:
     done = subprocess.run(
         [sys.executable, "-c", CUT_OFF + code], capture_output=True, text=True, check=True
     )
@@ -31,10 +31,10 @@ def test_the_kernel_refuses_every_socket_also_to_threads_and_to_what_it_starts()
         "print(subprocess.run([sys.executable, '-c', 'import socket; socket.socket()'],"
         " capture_output=True, text=True).stderr)"
     )
-    told = said(code)
-    assert told.split()[:5] == ["refused"] * 5
-    assert "open" not in told.split()
-    assert told.endswith("PermissionError: [Errno 13] Permission denied")
+    lines = printed(code)
+    assert lines.split()[:5] == ["refused"] * 5
+    assert "open" not in lines.split()
+    assert lines.endswith("PermissionError: [Errno 13] Permission denied")
 
 
 def test_whoever_asks_for_a_proxy_is_sent_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -42,7 +42,7 @@ def test_whoever_asks_for_a_proxy_is_sent_nowhere(monkeypatch: pytest.MonkeyPatc
     code = (
         "import urllib.request as r; print(r.getproxies()['https'], r.proxy_bypass('play.example'))"
     )
-    assert said(code) == "http://127.0.0.1:9 False"
+    assert printed(code) == "http://127.0.0.1:9 False"
 
 
 def test_a_pose_worker_is_cut_off_before_it_imports_or_is_asked() -> None:

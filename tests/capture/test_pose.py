@@ -201,8 +201,8 @@ def test_second_look_finds_a_person_who_fills_little_of_the_picture(opencap_vide
         frames.append((time, wide))
     write_video(tmp_path / "small.mp4", iter(frames))
     pose = mb.estimate_pose(tmp_path / "small.mp4", workers=1)
-    found = pose["position"].notnull().all(("space", "keypoint", "individual"))
-    assert float(found.mean()) == 1.0
+    seen = pose["position"].notnull().all(("space", "keypoint", "individual"))
+    assert float(seen.mean()) == 1.0
     hips = (
         pose["image_position"]
         .sel(keypoint=["left_hip", "right_hip"])
@@ -250,11 +250,11 @@ def test_two_people_of_whom_the_smaller_moves(opencap_video, shared_data, tmp_pa
     video = two_people(opencap_video, shared_data, tmp_path / "two.mp4", still=True)
     moving = mb.estimate_pose(video, subject="moving")
     assert float(moving["image_position"].sel(pixel="u").max()) < 360
-    (told,) = [w["message"] for w in warnings_of(moving) if w["code"] == "other_people"]
-    assert "who moves a joint" in told
+    (warning,) = [w["message"] for w in warnings_of(moving) if w["code"] == "other_people"]
+    assert "who moves a joint" in warning
     (other,) = json.loads(moving.attrs["survey"])["other_people"]
     x, y = other["subject"]
-    assert f"{x:.0f},{y:.0f}" in told
+    assert f"{x:.0f},{y:.0f}" in warning
     pointed = mb.estimate_pose(video, subject=(x, y))
     assert float(pointed["image_position"].sel(pixel="u").min()) > 360
     assert codes(mb.estimate_pose(video)) == ["other_people"]

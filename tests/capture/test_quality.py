@@ -15,12 +15,7 @@ from scipy.special import ndtr
 from mobility import tables
 from mobility.assessment.verdict import judge
 from mobility.capture.pose import fraction_outside
-from mobility.capture.quality import (
-    body_height_px,
-    capture_quality,
-    edge_width,
-    verdict,
-)
+from mobility.capture.quality import body_height_px, capture_quality, edge_width, verdict
 from mobility.capture.video import probe, read_frames, write_video
 from mobility.kinematics.clean import clean_pose
 from mobility.provenance import with_history
@@ -65,26 +60,26 @@ def stripes(blur, *, low, high, period=40):
 def test_the_width_of_an_edge_is_that_of_its_blur():
     for blur in (0.7, 1.0, 3.0):
         for low, high in (60, 180), (10, 250):
-            found = edge_width(stripes(blur, low=low, high=high))
-            assert found == pytest.approx(blur, rel=0.15)
+            width = edge_width(stripes(blur, low=low, high=high))
+            assert width == pytest.approx(blur, rel=0.15)
     assert np.isnan(edge_width(np.full((50, 50), 128, np.uint8)))  # a flat picture has none
 
 
 def test_the_demo_is_ok_and_what_is_known_of_it_is_found(demo):
-    found = capture_quality(demo.pose, demo.info, demo.fitted)
-    json.dumps(found, allow_nan=False)
+    checks = capture_quality(demo.pose, demo.info, demo.fitted)
+    json.dumps(checks, allow_nan=False)
     for check in (
         *("view", "framing", "frames", "rate", "camera", "distance"),
         *("size", "light", "sharpness", "swaps"),
     ):
-        assert (found[check]["verdict"], found[check]["advice"]) == ("ok", None), check
-    assert found["view"]["name"] == "front-oblique left"
+        assert (checks[check]["verdict"], checks[check]["advice"]) == ("ok", None), check
+    assert checks["view"]["name"] == "front-oblique left"
     # The lens of the demo is longer than those of phones: too near, at the edge of what is told.
-    far, sd = found["distance"]["distance_m"], found["distance"]["distance_sd_m"]
+    far, sd = checks["distance"]["distance_m"], checks["distance"]["distance_sd_m"]
     assert far == pytest.approx(DEMO_DISTANCE_M, abs=2.5 * sd)
-    assert found["distance"]["known_from"].startswith("from the fitted body, with a height of 1.")
+    assert checks["distance"]["known_from"].startswith("from the fitted body, with a height of 1.")
     measured = demo.pose.sizes["time"]
-    assert (found["frames"]["total"], found["frames"]["with_person"]) == (measured, measured)
+    assert (checks["frames"]["total"], checks["frames"]["with_person"]) == (measured, measured)
     # Without a fit it is a guess from the size: 20 % of the focal length, 6 % of the height.
     distance = capture_quality(demo.pose, demo.info)["distance"]
     far, sd = distance["distance_m"], distance["distance_sd_m"]
@@ -96,12 +91,12 @@ def test_the_demo_is_ok_and_what_is_known_of_it_is_found(demo):
 @pytest.mark.slow
 def test_a_blurred_video_is_called_blurred(demo, tmp_path):
     for width, expected in (5, "poor"), (10, "unusable"):
-        found = changed(
+        checks = changed(
             demo, tmp_path, lambda image, width=width: cv2.GaussianBlur(image, (0, 0), width)
         )
-        assert found["sharpness"]["verdict"] == expected
-        assert "focus" in found["sharpness"]["advice"]
-    assert found["light"]["verdict"] == "ok"
+        assert checks["sharpness"]["verdict"] == expected
+        assert "focus" in checks["sharpness"]["advice"]
+    assert checks["light"]["verdict"] == "ok"
 
 
 def test_dark_and_overexposed_videos_are_called_so(demo, tmp_path):
@@ -170,19 +165,19 @@ def test_mended_exchanges_are_counted(demo):
 def test_faults_of_the_recording(demo):
     """Few frames a second, a camera that moves, a person who is lost, feet outside, a bad fit."""
     for rate, expected in (5.0, "poor"), (2.0, "unusable"), (float("nan"), None):
-        found = capture_quality(demo.pose, replace(demo.info, frame_rate=rate))["rate"]
-        assert found["verdict"] == expected
-        assert (found["advice"] is None) is (expected is None)
+        check = capture_quality(demo.pose, replace(demo.info, frame_rate=rate))["rate"]
+        assert check["verdict"] == expected
+        assert (check["advice"] is None) is (expected is None)
     pose = surveyed(demo, camera_moving=True)
     pose["position"][{"time": slice(0, 100)}] = np.nan
     pose["image_position"].loc[{"keypoint": "left_heel", "pixel": "v"}] = 10_000.0
-    found = capture_quality(pose, demo.info)
-    assert found["camera"]["verdict"] == "poor"
-    assert "stand" in found["camera"]["advice"]
-    assert found["frames"]["verdict"] == "poor"
-    assert found["framing"]["verdict"] == "unusable"
-    assert "feet" in found["framing"]["advice"]
-    assert "hands" not in found["framing"]["advice"]
+    checks = capture_quality(pose, demo.info)
+    assert checks["camera"]["verdict"] == "poor"
+    assert "stand" in checks["camera"]["advice"]
+    assert checks["frames"]["verdict"] == "poor"
+    assert checks["framing"]["verdict"] == "unusable"
+    assert "feet" in checks["framing"]["advice"]
+    assert "hands" not in checks["framing"]["advice"]
     for share, expected, level in (
         (None, None, "good"),
         (0.008, "ok", "good"),
@@ -190,13 +185,13 @@ def test_faults_of_the_recording(demo):
         (0.06, "unusable", "unusable"),
     ):
         offset = None if share is None else share * body_height_px(demo.pose)
-        found = capture_quality(
+        checks = capture_quality(
             surveyed(demo, camera_moving=None, landmark_offset_px=offset), demo.info
         )
-        assert found["camera"]["verdict"] is None
-        assert found["landmarks"]["offset_share"] == share
-        assert found["landmarks"]["verdict"] == expected
-        quality = {"landmarks": found["landmarks"], "light": {"verdict": "ok"}}
+        assert checks["camera"]["verdict"] is None
+        assert checks["landmarks"]["offset_share"] == share
+        assert checks["landmarks"]["verdict"] == expected
+        quality = {"landmarks": checks["landmarks"], "light": {"verdict": "ok"}}
         assert judge([], quality).level == level
 
 
@@ -225,9 +220,9 @@ def test_each_camera_of_a_fit_has_a_quality_of_its_own(demo):
     assert "Film from the front" in alone["advice"]
 
     # Cameras that are calibrated give the scale; a single one does not.
-    for told, scaled in ({"cameras": cameras, "further_histories": [cleaned]}, True), ({}, False):
-        known = with_history(demo.fitted, "fit_body", {"height_m": None}, calibrated={}, **told)
-        distance = capture_quality(demo.pose, demo.info, known)["distance"]
+    for cause, scaled in ({"cameras": cameras, "further_histories": [cleaned]}, True), ({}, False):
+        scale = with_history(demo.fitted, "fit_body", {"height_m": None}, calibrated={}, **cause)
+        distance = capture_quality(demo.pose, demo.info, scale)["distance"]
         assert ("scale of the calibration" in distance["known_from"]) is scaled
         assert ("assumed" in distance["known_from"]) is not scaled
 

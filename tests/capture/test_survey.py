@@ -127,8 +127,8 @@ def test_who_stands_behind_is_told_although_the_boxes_are_nearly_the_same():
     seen = survey.summary(looks, tracks, chosen)
     (other,) = seen["other_people"]
     for point, head in ((seen["subject"], LYING.head), (other["subject"], THERAPIST.head)):
-        found = survey.choose_subject(tracks, looks, 640, 480, tuple(point))
-        assert tracks[found].heads[0] == head
+        chosen_again = survey.choose_subject(tracks, looks, 640, 480, tuple(point))
+        assert tracks[chosen_again].heads[0] == head
 
 
 def test_a_point_names_who_is_first_seen_there_and_not_who_was_there_before():
@@ -286,16 +286,16 @@ def test_background_shift_is_measured():
     for dx in (0, 4, 12):
         motion = survey.BackgroundMotion()
         assert motion.shift(np.ascontiguousarray(wide[:, :320]), []) is None
-        found = motion.shift(np.ascontiguousarray(wide[:, dx : dx + 320]), [])
-        assert found == pytest.approx(dx / 320, abs=0.002)
+        measured = motion.shift(np.ascontiguousarray(wide[:, dx : dx + 320]), [])
+        assert measured == pytest.approx(dx / 320, abs=0.002)
     # A moving person is not a moving camera.
     background, person = _texture((240, 320)), _texture((160, 80), seed=1)
     motion = survey.BackgroundMotion()
     for left in (60, 90, 120):
         image = background.copy()
         image[60:220, left : left + 80] = person
-        found = motion.shift(image, [(left, 60, left + 80, 220)])
-    assert found == pytest.approx(0, abs=0.001)
+        measured = motion.shift(image, [(left, 60, left + 80, 220)])
+    assert measured == pytest.approx(0, abs=0.001)
     # A plain wall tells nothing.
     motion, wall = survey.BackgroundMotion(), np.full((240, 320), 127, np.uint8)
     assert [motion.shift(wall, []) for _ in range(2)] == [None, None]
@@ -310,9 +310,9 @@ def test_a_camera_that_moves_part_of_the_time_is_moving():
         ([0.01] * 10, True),
     ):
         looks = [look(2.0 * i, shift=s) for i, s in enumerate([None, *shifts])]
-        found = survey.camera_motion(looks)
-        assert found["camera_moving"] is moving
-        assert found["camera_shift_max"] == pytest.approx(max(shifts))
+        moves = survey.camera_motion(looks)
+        assert moves["camera_moving"] is moving
+        assert moves["camera_shift_max"] == pytest.approx(max(shifts))
     # A steady pan of 0.5 % in two seconds, seen at looks half a second apart.
     looks = [look(0.5 * i, shift=0.00125) for i in range(4)]
     assert survey.camera_motion(looks)["camera_shift_median"] == pytest.approx(0.005)
@@ -332,9 +332,9 @@ def test_noise_on_a_plain_wall_is_not_a_moving_camera(dx):
         for pillar in (left, left + 60):
             wall[60:180, pillar : pillar + 20] = 110
         image = np.clip(wall + noise.normal(0, 6, wall.shape), 0, 255).astype(np.uint8)
-        found = motion.shift(image, [])
+        measured = motion.shift(image, [])
     # At looks half a second apart it counts four times.
-    assert found == pytest.approx(dx / 320, abs=survey.MOVING_CAMERA / 4)
+    assert measured == pytest.approx(dx / 320, abs=survey.MOVING_CAMERA / 4)
 
 
 def test_region_beyond_the_picture_is_grey_and_contiguous():

@@ -15,13 +15,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mobility.capture.video import (
-    Frame,
-    presentation_times,
-    probe,
-    read_frames,
-    write_video,
-)
+from mobility.capture.video import Frame, presentation_times, probe, read_frames, write_video
 from mobility.errors import BadInputError, NotFoundError, StorageError, VideoError
 
 FAST_VP9 = {"deadline": "realtime", "cpu-used": "8"}
@@ -62,9 +56,9 @@ def any_clip(request: pytest.FixtureRequest, clips: ModuleType, tmp_path: Path) 
 
 
 def faults_of(path: Path, **options: Any) -> tuple[list[Frame], dict[str, str]]:
-    found: list[dict[str, str]] = []
-    frames = list(read_frames(path, on_fault=found.append, **options))
-    return frames, {fault["code"]: fault["message"] for fault in found}
+    faults: list[dict[str, str]] = []
+    frames = list(read_frames(path, on_fault=faults.append, **options))
+    return frames, {fault["code"]: fault["message"] for fault in faults}
 
 
 def test_every_format_gives_all_frames_in_order_packed(any_clip: Path, clips: ModuleType) -> None:

@@ -252,8 +252,8 @@ def test_references_are_listed_shown_and_deleted(here):
             **{"cameras": 1, "software": "0.1.0"},
         },
     }
-    found = {"name": "ours", "made": "2026-01-01T00:00:00Z", "errors": [error]}
-    Store("data/sessions").save_reference(RetestErrors.model_validate(found))
+    reference = {"name": "ours", "made": "2026-01-01T00:00:00Z", "errors": [error]}
+    Store("data/sessions").save_reference(RetestErrors.model_validate(reference))
     listed = command("references", "list").stdout
     assert listed.split()[:3] == ["ours", "retest", "errors"]
     assert "1 Jan 2026  measures: 1; Overhead Squat" in listed

@@ -138,8 +138,8 @@ def test_a_birth_year_is_of_somebody_who_lives():
         stored = record.Participant(user_id="p", birth_year=year)
         assert stored.age_reached(now) is None
         assert stored.age_in(now) is None
-    known = record.Participant(user_id="p", birth_year=2000)
-    assert (known.age_reached(2026), known.age_in(2026)) == (26, 26.0)
+    born = record.Participant(user_id="p", birth_year=2000)
+    assert (born.age_reached(2026), born.age_in(2026)) == (26, 26.0)
     assert record.Participant(user_id="p").age_in(2026) is None
     assert record.Participant(user_id="p", age=41.5).age_in(2026) == 41.5
 

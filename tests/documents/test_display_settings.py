@@ -97,12 +97,12 @@ def test_a_field_that_is_not_given_stays_and_the_order_is_kept(session):
 
 
 def test_all_faults_of_all_fields_at_once(session):
-    found = faults(
+    refusal = faults(
         session,
         shown_angles=["kne_angle", "knee_angle", "knee_angle", 3],
         comments={"hipp_angle": "a", "knee_angle": 4, "hip_angle": "x" * (COMMENT_LENGTH + 1)},
     )
-    assert found == {
+    assert refusal == {
         "shown_angles": [
             "'kne_angle': unknown; did you mean 'knee_angle'?",
             "'knee_angle': is given twice; leave one out",
@@ -134,16 +134,16 @@ def test_one_fault(session):
         ({}, "comments", "is missing"),
         *(({**KNEE_AND_HIP, "revision": no}, "revision", "") for no in (-1, "1", True, 1.0)),
     ):
-        found = faults(session, **given)
-        assert field in found
-        assert re.search(words, found[field][0]), found
+        refusal = faults(session, **given)
+        assert field in refusal
+        assert re.search(words, refusal[field][0]), refusal
     assert session.config() == KNEE_AND_HIP
 
 
 def test_only_the_joints_of_the_session_and_no_other_exercise(store, stand_ins):
     session = session_of(store, stand_ins, "Joint Angle Mobility", joints="ankle, knee")
-    found = faults(session, shown_angles=["elbow_angle", "left_knee_angle"])
-    assert found == {"shown_angles": ["'elbow_angle': the session has only the joints ankle, knee"]}
+    words = faults(session, shown_angles=["elbow_angle", "left_knee_angle"])
+    assert words == {"shown_angles": ["'elbow_angle': the session has only the joints ankle, knee"]}
     assert session.save_config(shown_angles=["left_knee_angle"])["comments"] == {}
     session.store.read_only = True
     with pytest.raises(NotPermittedError):
@@ -215,8 +215,8 @@ def run(store, monkeypatch, capsys):
             status = 0
         except SystemExit as ended:
             status = int(ended.code or 0)
-        said = capsys.readouterr()
-        return status, said.out, said.err
+        streams = capsys.readouterr()
+        return status, streams.out, streams.err
 
     return call
 

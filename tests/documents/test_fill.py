@@ -130,10 +130,10 @@ def test_report_document(stand_in_data):
     lengths = {len(v) for group in groups.values() for v in group["graph_data"].values()}
     assert lengths == {len(document["graph_timestamps"])}
     assert (document["knee_movement_phases"], document["date"]) == (IMAGES, "11/03/2025")
-    known = {"user_id": "p01", "display_name": "Ann", "height_m": 1.68, "weight": 70.0}
-    assert document["user_info"] == {**known, "email": "a@b.c"}
+    public = {"user_id": "p01", "display_name": "Ann", "height_m": 1.68, "weight": 70.0}
+    assert document["user_info"] == {**public, "email": "a@b.c"}
     # Whoever has the code of a phone reads no email address.
-    assert documents.user_info(record(phone_key="0123456789ab"), ANN) == known
+    assert documents.user_info(record(phone_key="0123456789ab"), ANN) == public
     comments = document["report_comments"]
     assert list(comments) == [*groups, "final_summary"]
     assert all(text.startswith("Ann, this is ") for text in comments.values())
@@ -190,10 +190,10 @@ def test_an_index_over_some_of_its_parts_names_the_others(stand_in_data):
     index = quality_index(hand_made.metrics_of({"heel_rise": None}))
     metrics = stand_in_data.metrics().merge(index, combine_attrs="override")
     document = documents.summary_document(record(), None, metrics=metrics, images=IMAGES)
-    told = document["output_quality"]
-    assert told["quality_index_heels"] is None
-    assert told["quality_index_coverage"] == pytest.approx(5 / 6, abs=0.001)
-    assert told["quality_index"] == pytest.approx(float(index["quality_index"]), abs=0.05)
+    quality = document["output_quality"]
+    assert quality["quality_index_heels"] is None
+    assert quality["quality_index_coverage"] == pytest.approx(5 / 6, abs=0.001)
+    assert quality["quality_index"] == pytest.approx(float(index["quality_index"]), abs=0.05)
     # The texts and the page of the report say the same.
     assert "without heels" in document["summary"]["final_summary"]
     assert "of 100, from 83 % of its parts" in [g.goal_text for g in gauges.of_indices(metrics)]

@@ -260,10 +260,10 @@ def test_a_session_that_is_deleted_meanwhile_is_not_found_and_not_made_again(ses
     read = module._thread
 
     def read_and_delete(where: Session, thread_id: str) -> Thread:
-        found = read(where, thread_id)
+        thread = read(where, thread_id)
         shutil.rmtree(where.folder)
         monkeypatch.setattr(module, "_thread", read)
-        return found
+        return thread
 
     monkeypatch.setattr(module, "_thread", read_and_delete)
     with pytest.raises(NotFoundError, match="was deleted meanwhile"):

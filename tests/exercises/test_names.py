@@ -49,7 +49,7 @@ def named_in(package: Path) -> Counter[str]:
     """How often each file outside the folders of exercises names one."""
     names = {name for each in registry.exercises() for name in (each.name, each.slug)}
     patterns = "|".join(sorted({pattern_of(name) for name in names}))
-    found: Counter[str] = Counter()
+    named: Counter[str] = Counter()
     for file in sorted(package.rglob("*")):
         place = file.relative_to(package)
         if file.suffix in READ and place.parts[0] not in ROOMS:
@@ -58,8 +58,8 @@ def named_in(package: Path) -> Counter[str]:
                 text = _without_sources(text)
             for allowed in ALLOWED:
                 text = re.sub(allowed, "", text, flags=re.IGNORECASE)
-            found[str(place)] += len(re.findall(patterns, text, re.IGNORECASE))
-    return +found
+            named[str(place)] += len(re.findall(patterns, text, re.IGNORECASE))
+    return +named
 
 
 def _without_sources(text: str) -> str:
@@ -131,14 +131,16 @@ def test_the_folder_of_an_exercise_names_what_there_is(exercise: Exercise) -> No
     for name in picked:
         assert entry_of(name), name
     report = table.get("report", {})
-    own = {name for part in exercise.own_table("measures").values() for name in part}
+    extra = {name for part in exercise.own_table("measures").values() for name in part}
     in_tables = [name for each in report.get("tables", ()) for name in each["names"]]
     of_report = (report.get(part, ()) for part in ("trial", "ranges", "curves"))
     for name in (*in_tables, *(name for names in of_report for name in names)):
-        assert name in picked | own, name
+        assert name in picked | extra, name
     for rule in table.get("rules", ()):
         metric = rules[rule]["metric"]
-        assert any(metric.startswith(name) for name in (*picked, *own, "smoothness_sparc")), metric
+        assert any(metric.startswith(name) for name in (*picked, *extra, "smoothness_sparc")), (
+            metric
+        )
         assert any(rule in each["for"] for each in all_work().values()), rule
 
 

@@ -189,9 +189,9 @@ def test_a_squat_on_both_feet_and_a_stance_on_one_are_no_repetitions() -> None:
 
 def test_times_set_by_hand_are_of_the_leg_that_stands_there() -> None:
     pose = both_legs(squats=1)
-    found, _ = measured(pose)
+    reps, _ = measured(pose)
     names = ("start", "bottom", "end")
-    given = [{name: float(found[name][rep]) for name in names} for rep in range(found.sizes["rep"])]
+    given = [{name: float(reps[name][rep]) for name in names} for rep in range(reps.sizes["rep"])]
     by_hand, metrics = measured(pose, intervals=given)
     assert by_hand["leg"].values.tolist() == ["left", "right"]
     assert by_hand["accepted"].all()
@@ -217,9 +217,9 @@ def test_of_a_foot_that_is_never_seen_nothing_is_said() -> None:
     pose = both_legs()
     foot = ["right_ankle", "right_heel", "right_foot_index"]
     pose["position"].loc[{"keypoint": foot}] = np.nan
-    found, _ = measured(pose)
-    assert not found["accepted"].any()
-    assert all("one of the feet is never seen" in str(reason) for reason in found["reason"].values)
+    reps, _ = measured(pose)
+    assert not reps["accepted"].any()
+    assert all("one of the feet is never seen" in str(reason) for reason in reps["reason"].values)
 
 
 def test_a_shallow_squat_is_a_repetition_without_an_angle_at_60_degrees() -> None:

@@ -250,9 +250,9 @@ def test_a_slope_is_that_of_the_angle_at_every_rate() -> None:
     for fps in (15, 30, 60):
         time = np.arange(0, 3, 1 / fps)
         ramp = xr.DataArray(40 * time, dims="time", coords={"time": time})
-        known = slope(ramp).dropna("time")
-        assert known.size > time.size / 2
-        assert known.values == pytest.approx(40)
+        slopes = slope(ramp).dropna("time")
+        assert slopes.size > time.size / 2
+        assert slopes.values == pytest.approx(40)
 
 
 def test_five_are_timed_from_the_first_lean_to_the_seat(pose_of: Made) -> None:

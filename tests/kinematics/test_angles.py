@@ -73,9 +73,9 @@ def test_pelvis_obliquity_is_positive_with_the_right_hip_up(squat_pose):
     rise = 0.18 * np.tan(np.radians(8))
     for name in ("hip", "knee", "ankle"):
         position.loc[{"keypoint": f"right_{name}", "space": "y"}] += rise
-    found = joint_angles(pose.assign(position=position))
-    np.testing.assert_allclose(found.pelvis_obliquity, 8)
-    np.testing.assert_allclose(found.hip_abduction.isel(time=0), [8, -8], atol=1e-6)
+    angles = joint_angles(pose.assign(position=position))
+    np.testing.assert_allclose(angles.pelvis_obliquity, 8)
+    np.testing.assert_allclose(angles.hip_abduction.isel(time=0), [8, -8], atol=1e-6)
     np.testing.assert_allclose(joint_angles(pose).hip_abduction, 0, atol=1e-6)
 
 
@@ -95,9 +95,9 @@ def test_a_trunk_that_leans_to_the_right_leans_by_a_positive_angle(squat_pose, h
     both = ["left_shoulder", "right_shoulder"]
     moved = position.sel(keypoint=both) + sideways * right
     position.loc[{"keypoint": both}] = moved.transpose(*position.dims).to_numpy()
-    found = joint_angles(pose.assign(position=position))
-    np.testing.assert_allclose(found.trunk_lateral_lean, lean, atol=1e-6)
-    np.testing.assert_allclose(found.trunk_lean, joint_angles(pose).trunk_lean, atol=1e-6)
+    angles = joint_angles(pose.assign(position=position))
+    np.testing.assert_allclose(angles.trunk_lateral_lean, lean, atol=1e-6)
+    np.testing.assert_allclose(angles.trunk_lean, joint_angles(pose).trunk_lean, atol=1e-6)
 
 
 @settings(max_examples=10, deadline=None)
@@ -171,11 +171,11 @@ def test_hyperextension_is_negative_and_deep_flexion_never_is():
 def test_a_valgus_knee_goes_through_straight_without_a_jump(valgus):
     """The angle in space is never below the valgus; with a sign it would jump by twice that."""
     commanded = np.linspace(5, -5, 101)
-    found = knee_flexion(DOWN, turned(-commanded, valgus), RIGHT)
+    flexion = knee_flexion(DOWN, turned(-commanded, valgus), RIGHT)
     # The part about the hip line of a bend of 9.4 degrees, 5 of flexion and 8 of valgus, is 4.97.
-    np.testing.assert_allclose(found, commanded, atol=0.05)
-    assert found[50] == pytest.approx(0, abs=1e-9)
-    assert largest_step(found) < 0.11
+    np.testing.assert_allclose(flexion, commanded, atol=0.05)
+    assert flexion[50] == pytest.approx(0, abs=1e-9)
+    assert largest_step(flexion) < 0.11
 
 
 def test_nothing_jumps_whichever_way_a_segment_bends():
@@ -186,14 +186,14 @@ def test_nothing_jumps_whichever_way_a_segment_bends():
     bent = np.stack(
         [np.sin(size) * np.cos(azimuth), -np.cos(size), np.sin(size) * np.sin(azimuth)], axis=-1
     )
-    for found in (
+    for flexion in (
         knee_flexion(DOWN, bent, RIGHT),
         elbow_flexion(DOWN, bent, DOWN, RIGHT),
         shoulder_flexion(DOWN, bent, RIGHT),
     ):
-        assert largest_step(found) < 1.5
-        assert largest_step(found.T) < 1.5
-        assert (np.abs(found) < 80.001).all()
+        assert largest_step(flexion) < 1.5
+        assert largest_step(flexion.T) < 1.5
+        assert (np.abs(flexion) < 80.001).all()
 
 
 @pytest.mark.parametrize("side", [-1, 1])
@@ -212,8 +212,8 @@ def test_an_elbow_that_does_not_hang_has_no_sign():
     """Forearms of raised arms, bent by 12 degrees to either side, and of hips that are not seen."""
     for raised in (90, 135, 170):
         for bend in (-12, 12):
-            found = elbow_flexion(turned(raised), turned(raised + bend), DOWN, RIGHT)
-            assert found == pytest.approx(12)
+            flexion = elbow_flexion(turned(raised), turned(raised + bend), DOWN, RIGHT)
+            assert flexion == pytest.approx(12)
     # Halfway between 45 and 90 degrees of elevation: half of it has a sign.
     assert elbow_flexion(turned(67.5), turned(55.5), DOWN, RIGHT) == pytest.approx(0, abs=1e-9)
     unseen = np.full(3, np.nan)
@@ -223,9 +223,9 @@ def test_an_elbow_that_does_not_hang_has_no_sign():
 
 def test_an_arm_behind_the_trunk_is_extended():
     commanded = np.linspace(-60, 170, 461)
-    found = shoulder_flexion(DOWN, turned(commanded), RIGHT)
-    np.testing.assert_allclose(found, commanded, atol=1e-9)
-    assert largest_step(found) < 0.51
+    flexion = shoulder_flexion(DOWN, turned(commanded), RIGHT)
+    np.testing.assert_allclose(flexion, commanded, atol=1e-9)
+    assert largest_step(flexion) < 0.51
     # Abduction, and arms that hang beside the body, a little in front or straight to the side.
     for sideways in (8, 60, 120, 170):
         angle = np.radians(sideways)
@@ -245,10 +245,10 @@ def test_a_missing_landmark_removes_exactly_the_angles_that_need_it(squat_pose):
     pose = squat_pose(reps=1, fps=5).pose
     for missing in KEYPOINTS:
         a = joint_angles(pose.where(pose.keypoint != missing))
-        own, _, name = missing.partition("_")
+        first, _, name = missing.partition("_")
         for angle, entry in tables.load("angles").items():
-            for side in ("left", "right") if entry["sided"] else (own,):
-                gone = name in entry.get("landmarks" if side == own else "of_other_side", ())
+            for side in ("left", "right") if entry["sided"] else (first,):
+                gone = name in entry.get("landmarks" if side == first else "of_other_side", ())
                 values = a[angle].sel(side=side) if entry["sided"] else a[angle]
                 assert values.isnull().all() if gone else values.notnull().all(), (missing, angle)
 
@@ -268,9 +268,9 @@ def test_expected_error_follows_the_method(squat_pose):
     a = joint_angles(pose)
     assert float(a.knee_flexion_sd.max()) < 0.5
     raw = joint_angles(pose.assign_attrs(method="mediapipe_world"))
-    known = tables.load("expected_error")["landmarks"]["mediapipe_world"]["angles"]
-    assert float(raw.knee_flexion_sd.max()) == known["knee_flexion"]["sd"]
-    assert float(raw.trunk_lean_sd.max()) == known["trunk_lean"]["sd"]
+    of_table = tables.load("expected_error")["landmarks"]["mediapipe_world"]["angles"]
+    assert float(raw.knee_flexion_sd.max()) == of_table["knee_flexion"]["sd"]
+    assert float(raw.trunk_lean_sd.max()) == of_table["trunk_lean"]["sd"]
     for name in tables.load("angles"):
         xr.testing.assert_equal(
             a[name].isnull().drop_attrs(), a[f"{name}_sd"].isnull().drop_attrs()
@@ -376,9 +376,9 @@ def test_raw_angles_stand_beside_the_fitted_ones(squat_pose):
     fitted = squat_pose(heading=90, reps=1, fps=10, thigh=10).pose
     pose = squat_pose(heading=90, reps=1, fps=10, thigh=20).pose
     pose = pose.assign_attrs(method="mediapipe_world")
-    own, raw = joint_angles(fitted), joint_angles(pose)
-    both = with_raw_angles(own, pose)
-    for name, values in own.data_vars.items():
+    of_body, raw = joint_angles(fitted), joint_angles(pose)
+    both = with_raw_angles(of_body, pose)
+    for name, values in of_body.data_vars.items():
         xr.testing.assert_identical(both[name], values)
     np.testing.assert_allclose(both.knee_flexion_raw, raw.knee_flexion)
     assert raw.ankle_dorsiflexion.isnull().all()
@@ -387,6 +387,6 @@ def test_raw_angles_stand_beside_the_fitted_ones(squat_pose):
     np.testing.assert_allclose(both.knee_flexion_image, both.knee_flexion_raw, atol=1e-6)
     added = {f"{name}_raw" for name in tables.load("angles")}
     added |= {f"{name}_image" for name in IMAGE_ANGLES}
-    assert set(both.data_vars) == set(own.data_vars) | added
+    assert set(both.data_vars) == set(of_body.data_vars) | added
     with pytest.raises(BadInputError, match="different frames"):
-        with_raw_angles(own, pose.isel(time=slice(1, None)))
+        with_raw_angles(of_body, pose.isel(time=slice(1, None)))

@@ -31,13 +31,13 @@ def toml(vector: bool = True, section: str = "", tail: str = "", **change: str) 
     """Two cameras as Pose2Sim writes them, or, with matrices under [cameras], Caliscope."""
     text = ""
     for number, (turn, place) in enumerate(CAMERAS, start=1):
-        told = cv2.Rodrigues(turn)[0].ravel() if vector else turn
+        rotation = cv2.Rodrigues(turn)[0].ravel() if vector else turn
         entries = {
             "name": f'"cam_0{number}"',
             "size": str([float(each) for each in SIZE]),
             "matrix": str(MATRIX.tolist()),
             "distortions": str(BENT[:4].tolist()),
-            "rotation": str(told.tolist()),
+            "rotation": str(rotation.tolist()),
             "translation": str(place.tolist()),
             "fisheye": "false",
             **change,
@@ -102,22 +102,22 @@ def one_camera(**change: Any) -> dict[str, Any]:
     ],
 )
 def test_all_of_two_cameras_is_read(tmp_path: Path, name: str, text: str) -> None:
-    found = read_calibration(written(tmp_path, name, text))
-    assert [camera.name for camera in found.cameras] == ["cam_01", "cam_02"]
-    assert (found.source, len(found.sha256)) == (name, 64)
-    for camera, (turn, place) in zip(found.cameras, CAMERAS, strict=True):
+    calibration = read_calibration(written(tmp_path, name, text))
+    assert [camera.name for camera in calibration.cameras] == ["cam_01", "cam_02"]
+    assert (calibration.source, len(calibration.sha256)) == (name, 64)
+    for camera, (turn, place) in zip(calibration.cameras, CAMERAS, strict=True):
         assert camera.size == SIZE
         np.testing.assert_allclose(camera.matrix, MATRIX)
         np.testing.assert_allclose(camera.distortion[:4], BENT[:4])
         np.testing.assert_allclose(camera.rotation, turn, atol=1e-9)
         np.testing.assert_allclose(camera.translation, place, atol=1e-9)
     # Of these only Qualisys says which way is up.
-    assert (found.up is None) is (not name.endswith(".txt"))
-    if found.up is not None:
-        np.testing.assert_array_equal(found.up, [0, 0, 1])
+    assert (calibration.up is None) is (not name.endswith(".txt"))
+    if calibration.up is not None:
+        np.testing.assert_array_equal(calibration.up, [0, 0, 1])
         # 0.5 mm at the distance of the origin.
         away = np.linalg.norm(PLACE)
-        assert found.cameras[0].residual_px == pytest.approx(0.0005 / away * 1400)
+        assert calibration.cameras[0].residual_px == pytest.approx(0.0005 / away * 1400)
 
 
 def test_cameras_of_opencv(tmp_path: Path) -> None:
@@ -129,14 +129,14 @@ def test_cameras_of_opencv(tmp_path: Path) -> None:
     turn, place = OTHER_TURN @ TURN.T, np.array([[-1.2], [0.1], [0.4]])
     entries = {"M1": MATRIX, "D1": BENT, "M2": MATRIX + 0, "D2": BENT, "R": turn, "T": place}
     size = {"image_width": SIZE[0], "image_height": SIZE[1], "vertical_axis": "-y"}
-    found = read_calibration(opencv(tmp_path, {**entries, **size}, "stereo.yaml"))
-    first, second = found.cameras
+    calibration = read_calibration(opencv(tmp_path, {**entries, **size}, "stereo.yaml"))
+    first, second = calibration.cameras
     np.testing.assert_array_equal(first.rotation, np.eye(3))
     np.testing.assert_allclose(second.rotation, turn)
     np.testing.assert_allclose(second.translation, place.ravel())
-    np.testing.assert_array_equal(found.up, [0, -1, 0])
-    found = read_calibration(written(tmp_path, "c.toml", toml(tail='vertical_axis = "z"\n')))
-    np.testing.assert_array_equal(found.up, [0, 0, 1])
+    np.testing.assert_array_equal(calibration.up, [0, -1, 0])
+    calibration = read_calibration(written(tmp_path, "c.toml", toml(tail='vertical_axis = "z"\n')))
+    np.testing.assert_array_equal(calibration.up, [0, 0, 1])
 
 
 BAD = {
@@ -205,9 +205,9 @@ def test_whose_camera_it_is() -> None:
         (("2", "1"), ("trial2024 1.mp4", "trial 2.mp4"), ["1", "2"], "by name"),
         (("a", "b"), ("front.mp4", "side.mp4"), ["a", "b"], "by order"),
     ):
-        found = named(*cameras).of(videos)
-        assert [camera.name for camera in found.cameras] == expected
-        assert found.matched == how
+        matched = named(*cameras).of(videos)
+        assert [camera.name for camera in matched.cameras] == expected
+        assert matched.matched == how
     for cameras, videos, message in (
         (("a", "b", "c"), ("front.mp4", "side.mp4"), "3 cameras .a, b, c. for 2 videos"),
         (("a", "b"), ("x.mp4",), "2 cameras .a, b. for 1 video,"),
@@ -264,18 +264,18 @@ def test_what_a_fit_is_told(tmp_path: Path) -> None:
     calibration = written(tmp_path, "Calib.qca.txt", qualisys())
     points = np.full((3, 2, 4), 400.0)
     poses = [pose(points, source_file=f"squat_cam_0{number}.mp4") for number in (2, 1)]
-    known = known_cameras(calibration, poses)
-    assert known.history_entry["cameras"] == ["cam_02", "cam_01"]
-    assert known.history_entry["matched"] == "by name"
-    assert known.poses[0]["image_position"].dims == ("time", "pixel", "keypoint")
+    cameras = known_cameras(calibration, poses)
+    assert cameras.history_entry["cameras"] == ["cam_02", "cam_01"]
+    assert cameras.history_entry["matched"] == "by name"
+    assert cameras.poses[0]["image_position"].dims == ("time", "pixel", "keypoint")
     # A point of the world as both see it, in axes with y up and z back.
     world = np.array([0.2, -0.1, 0.9])
     flip = np.array([1, -1, -1])
     second, first = ((turn @ world + place) * flip for turn, place in CAMERAS)
-    ((turn, place),) = known.axes
+    ((turn, place),) = cameras.axes
     np.testing.assert_allclose(turn @ first + place, second, atol=1e-9)
     up = (OTHER_TURN @ [0, 0, 1]) * flip
-    assert known.tilt == pytest.approx((up[2] / up[1], up[0] / up[1]))
+    assert cameras.tilt == pytest.approx((up[2] / up[1], up[0] / up[1]))
     with pytest.raises(BadInputError, match="for 1 video"):
         known_cameras(calibration, [pose(points, source_file="x.mp4")])
     with pytest.raises(BadInputError, match="2 cameras were matched to 1 video"):

@@ -64,11 +64,11 @@ def fit_of_both(azimuths: tuple[float, float] = (0.0, 75.0)) -> xr.Dataset:
 @pytest.mark.parametrize("shift", [-0.52, 1.3])
 def test_time_offset_within_a_third_of_a_frame(shift: float) -> None:
     first, second, *_ = pair(shift=shift, noise_px=3.0, drift_px=2.0)
-    found = time_offset(first, second)
-    assert found.seconds == pytest.approx(shift, abs=1 / 30 / 3)
-    assert abs(found.seconds - shift) < 3 * found.sd < 0.1
+    offset = time_offset(first, second)
+    assert offset.seconds == pytest.approx(shift, abs=1 / 30 / 3)
+    assert abs(offset.seconds - shift) < 3 * offset.sd < 0.1
     back = time_offset(second, first)
-    assert back.seconds == pytest.approx(-found.seconds, abs=1e-6)
+    assert back.seconds == pytest.approx(-offset.seconds, abs=1e-6)
     # With gaps and a hidden arm as well.
     hidden = second.copy(deep=True)
     hidden["confidence"].loc[{"keypoint": "right_wrist"}] = 0.05
@@ -82,9 +82,9 @@ def test_two_views_are_better_than_either() -> None:
     first, second, truth, later = pair((40.0, -45.0), noise_px=3.0, drift_px=5.0, shrink=0.65)
     both = entry.fit_body([first, second])
     single = errors(entry.fit_body(first), truth), errors(entry.fit_body(second), later)
-    found = errors(both, truth)
+    of_both = errors(both, truth)
     better = min(np.mean([each[name] for name in ANGLES]) for each in single)
-    assert np.mean([found[name] for name in ANGLES]) < 0.97 * better
+    assert np.mean([of_both[name] for name in ANGLES]) < 0.97 * better
     np.testing.assert_array_equal(both["time"], first["time"])
 
 
@@ -154,9 +154,9 @@ def test_what_only_the_second_camera_sees_is_found() -> None:
         first[name].loc[{"keypoint": "left_wrist"}] = np.nan
     points = points_of(entry.fit_body([first, second]))
     wrist, shoulder = (INDEX[f"left_{name}"] for name in ("wrist", "shoulder"))
-    found = np.linalg.norm(points[:, wrist] - points[:, shoulder], axis=-1)
+    reach = np.linalg.norm(points[:, wrist] - points[:, shoulder], axis=-1)
     true = np.linalg.norm(truth[:, wrist] - truth[:, shoulder], axis=-1)
-    assert np.abs(found - true).mean() < 0.05
+    assert np.abs(reach - true).mean() < 0.05
 
 
 def test_seen_from_behind_by_one_camera_only_is_no_warning() -> None:
@@ -176,11 +176,11 @@ def test_cameras_that_disagree_are_told_of() -> None:
 def test_gradient_of_a_view_is_that_of_the_cost() -> None:
     problem, joints, shared = last_problem(list(pair(noise_px=2.0)[:2]), views=True)
     view = problem.views[0]
-    own = range(view.first, view.first + view.size)
+    columns = range(view.first, view.first + view.size)
     away = shared.copy()
-    away[own] += 0.03 * np.random.default_rng(1).standard_normal(view.size)
+    away[columns] += 0.03 * np.random.default_rng(1).standard_normal(view.size)
     gradient = terms.normal_equations(problem, joints, away).shared_gradient
-    for i in (parts.FOCAL_FACTOR, parts.FIRST_OFFSET + 3, *own):
+    for i in (parts.FOCAL_FACTOR, parts.FIRST_OFFSET + 3, *columns):
         # The directions of the offsets are held in Gauss-Newton.
         expected = pytest.approx(gradient[i], rel=0.1, abs=2)
         assert half_slope(problem, joints, away, step=np.eye(shared.size)[i]) == expected
@@ -215,10 +215,10 @@ def test_calibrated_cameras_measure(azimuths: tuple[float, float], scale: float)
     """And how tall somebody is: smaller, if the same pictures are of cameras that are nearer."""
     first, second, truth, _ = pair(azimuths)
     fitted = entry.fit_body([first, second], calibration=calibrated(azimuths, scale=scale))
-    found = errors(fitted, truth)
+    off = errors(fitted, truth)
     # Abduction depends on the width of the hips, which is larger than usual in this body; and its
     # trunk does not become shorter where the hips bend.
-    assert max(found[name] for name in ANGLES if name != "hip_abduction") < 2.0
+    assert max(off[name] for name in ANGLES if name != "hip_abduction") < 2.0
     depths = last(fitted)
     assert depths["calibrated"]["matched"] == "by order"
     assert depths["calibrated"]["vertical"]
@@ -248,8 +248,8 @@ def test_the_lens_and_the_vertical_of_one_camera_are_taken() -> None:
     square = (flat**2).sum(axis=1, keepdims=True)
     flat *= 1 + bent[0] * square + bent[1] * square**2
     seen["image_position"].values[:] = flat * 1100.0 + [[[360.0]], [[640.0]]]
-    known = calibrated((40.0,), bent=bent)
-    straight = entry.fit_body(seen, calibration=known)
+    lens = calibrated((40.0,), bent=bent)
+    straight = entry.fit_body(seen, calibration=lens)
     depths = last(straight)
     assert depths["focal_length_px"] == pytest.approx(1100.0, rel=0.01)
     assert abs(depths["camera_pitch_deg"]) < 1.5
@@ -281,14 +281,14 @@ def test_lines_of_sight_tell_the_offset_where_heights_do_not() -> None:
 
 def test_a_calibration_of_other_cameras_is_refused() -> None:
     first, second, *_ = pair(noise_px=1.0)
-    known = calibrated()
-    kept, moved = known.cameras
+    rig = calibrated()
+    kept, moved = rig.cameras
     assert moved.rotation is not None
     assert moved.translation is not None
     down = rotation_matrix(np.array([0.2, 0.0, 0.0]))
     turned = replace(moved, rotation=down @ moved.rotation, translation=down @ moved.translation)
     with pytest.raises(BadInputError, match="lines of sight of the calibrated cameras miss"):
-        entry.fit_body([first, second], calibration=replace(known, cameras=(kept, turned)))
+        entry.fit_body([first, second], calibration=replace(rig, cameras=(kept, turned)))
     with pytest.raises(BadInputError, match="leave out field_of_view and focal_length"):
         entry.fit_body([first, second], calibration=calibrated(), focal_length=900.0)
     with pytest.raises(BadInputError, match="of another shape"):
@@ -301,8 +301,8 @@ def test_bodies_are_laid_over_each_other_despite_outliers() -> None:
     turn, place = rotation_matrix(np.array([0.3, -1.2, 0.4])), np.array([1.0, -2.0, 0.5])
     others = points @ turn.T + place
     others[:6] += 3.0
-    found, at = aligned(points, others, np.ones(60))
-    np.testing.assert_allclose(found, turn, atol=0.01)
+    rotation, at = aligned(points, others, np.ones(60))
+    np.testing.assert_allclose(rotation, turn, atol=0.01)
     np.testing.assert_allclose(at, place, atol=0.01)
 
 

@@ -234,8 +234,8 @@ def exchange(pose, parts, rows):
 def labels_right(swapped, pose, parts):
     """Frames mended by the history, and whether each frame has its own labels after cleaning."""
     options = {"visibility_threshold": 0, "cutoff_hz": None}
-    cleaned, own = clean_pose(swapped, **options), clean_pose(pose, **options)
-    other = exchange(own, parts, np.arange(pose.sizes["time"]))
+    cleaned, unswapped = clean_pose(swapped, **options), clean_pose(pose, **options)
+    other = exchange(unswapped, parts, np.arange(pose.sizes["time"]))
     names = [
         f"{side}_{name}" for part in parts for name in PARTS[part] for side in ("left", "right")
     ]
@@ -244,7 +244,7 @@ def labels_right(swapped, pose, parts):
         off = (cleaned.position - truth.position).sel(keypoint=names).isel(individual=0)
         return np.sqrt((off**2).sum("space", skipna=False)).mean("keypoint").to_numpy()
 
-    right = ~(distance(other) < distance(own))  # what was blanked is neither
+    right = ~(distance(other) < distance(unswapped))  # what was blanked is neither
     return steps(cleaned)["swap_repair"]["swapped_frames"], right
 
 

@@ -117,11 +117,11 @@ def test_angles_that_are_none_of_a_person_are_refused(angles, change, fault):
 
 
 def test_repetitions_that_cannot_be_are_refused(pose):
-    found = mb.find_repetitions(pose)
+    reps = mb.find_repetitions(pose)
     for name, value, fault in (
         ("end", -1.0, "does not begin before its end"),
         ("start", np.nan, "has no start or end"),
         ("accepted", np.nan, "'accepted' must be true or false"),
     ):
         with pytest.raises(BadInputError, match=fault):
-            check_repetitions(found.assign({name: found[name] * 0 + value}))
+            check_repetitions(reps.assign({name: reps[name] * 0 + value}))

@@ -56,17 +56,17 @@ def fitted(demo) -> xr.Dataset:
     return read_dataset(demo / "fitted.nc")
 
 
-def seen_as(fitted: xr.Dataset, told: dict[str, Any]) -> xr.Dataset:
+def seen_as(fitted: xr.Dataset, facts: dict[str, Any]) -> xr.Dataset:
     """Have the history of a fit tell of other cameras or feet."""
     entries = [
-        {**entry, **told} if entry["operation"] == "fit_body" else entry
+        {**entry, **facts} if entry["operation"] == "fit_body" else entry
         for entry in json.loads(fitted.attrs["history"])
     ]
     return fitted.assign_attrs(history=json.dumps(entries))
 
 
 @pytest.mark.parametrize(
-    ("told", "kind"),
+    ("facts", "kind"),
     [
         ({"planted": True}, "one_camera"),
         ({"planted": True, "standing_seconds": 2.1}, "one_camera"),
@@ -82,8 +82,8 @@ def seen_as(fitted: xr.Dataset, told: dict[str, Any]) -> xr.Dataset:
         ({**two_cameras(10.0), "planted": False, **CALIBRATED}, "moving_feet"),
     ],
 )
-def test_each_angle_has_the_factor_of_its_kind(fitted, change, told, kind):
-    pose = seen_as(fitted, told)
+def test_each_angle_has_the_factor_of_its_kind(fitted, change, facts, kind):
+    pose = seen_as(fitted, facts)
     endless = {"knee_flexion": 180.0}
     assert kind_of(pose) == kind
     table = change()
@@ -126,9 +126,9 @@ def test_metrics_of_positions_have_factors_and_least_errors_of_their_own(fitted,
     )
     xr.testing.assert_identical(wide["lateral_shift_sd"], one["lateral_shift_sd"])
     metrics = overhead_squat(fitted, angles, repetitions)
-    known = metrics["heel_rise"].notnull()
-    assert known.any()
-    np.testing.assert_array_equal(metrics["heel_rise_sd"], np.where(known, 9.0, np.nan))
+    given = metrics["heel_rise"].notnull()
+    assert given.any()
+    np.testing.assert_array_equal(metrics["heel_rise_sd"], np.where(given, 9.0, np.nan))
     drawn = np.array([1.0, np.nan, 3.0])
     np.testing.assert_array_equal(metric_sd("standing_ankle_width", drawn), drawn)
 
@@ -137,8 +137,8 @@ def test_a_recording_unlike_those_measured_says_how(fitted: xr.Dataset) -> None:
     pinned = tables.load("pose_model")["full"]["bundle"]["sha256"]
     one = fitted.assign_attrs(model_sha256=pinned)
 
-    def lines(told: dict[str, Any], pose: xr.Dataset = one) -> list[str]:
-        return unlike_measured(seen_as(pose, told))
+    def lines(facts: dict[str, Any], pose: xr.Dataset = one) -> list[str]:
+        return unlike_measured(seen_as(pose, facts))
 
     assert lines({"planted": True, "standing_seconds": 2.0}) == []
     assert lines({"planted": True}) == []  # of before there was a calibration

@@ -160,9 +160,9 @@ def test_angles_are_found_from_every_side_in_front_within_their_errors() -> None
         pose = filmed(time, truth, azimuth=azimuth, noise_px=3.0, seed=seed)
         fitted = entry.fit_body(pose, focal_length=FOCAL)
         sd, got = angle_errors.angle_sd(fitted), angles_from_points(points_of(fitted))
-        found, raw = errors(fitted, truth)["knee_flexion"], errors(pose, truth)["knee_flexion"]
+        off, raw = errors(fitted, truth)["knee_flexion"], errors(pose, truth)["knee_flexion"]
         if raw > 5.0:  # shrunk depth does not matter across the picture
-            assert found < 0.7 * raw
+            assert off < 0.7 * raw
         for name, limit in limits.items():
             error = np.abs(got[name] - want[name])
             assert np.nanmean(error) < limit, (azimuth, name)
@@ -176,10 +176,10 @@ def test_trial_may_begin_crouched_or_in_between_with_a_camera_that_looks_down(ph
     time, knee = squat(4.5, phase=phase)
     truth = body(knee)
     fitted = entry.fit_body(filmed(time, truth, pitch=8.0), focal_length=FOCAL)
-    found = errors(fitted, truth)
-    assert found["knee_flexion"] < 5.5
-    assert found["hip_flexion"] < 7.5
-    assert found["trunk_lean"] < 6.0
+    off = errors(fitted, truth)
+    assert off["knee_flexion"] < 5.5
+    assert off["hip_flexion"] < 7.5
+    assert off["trunk_lean"] < 6.0
     assert last(fitted)["camera_pitch_deg"] == pytest.approx(8.0, abs=4.0)
 
 
@@ -234,16 +234,16 @@ def test_deterministic_and_input_unchanged_and_a_field_of_view_is_a_focal_length
     time, knee = squat(3.0)
     pose = filmed(time, body(knee), noise_px=2.0)
     before = pose.copy(deep=True)
-    one, known = entry.fit_body(pose), short_squat(focal_length=FOCAL)
+    one, given = entry.fit_body(pose), short_squat(focal_length=FOCAL)
     xr.testing.assert_identical(one, short_squat())
     xr.testing.assert_identical(pose, before)
     assert one.attrs["method"] == "fitted_body"
     assert one["position"].dims == pose["position"].dims
     degrees = float(2 * np.degrees(np.arctan(max(SIZE) / 2 / FOCAL)))
     other = short_squat(field_of_view=degrees)
-    np.testing.assert_allclose(points_of(known), points_of(other), atol=1e-6)
-    assert codes(known) == []
-    assert (last(known)["focal_length_given"], last(one)["focal_length_given"]) == (True, False)
+    np.testing.assert_allclose(points_of(given), points_of(other), atol=1e-6)
+    assert codes(given) == []
+    assert (last(given)["focal_length_given"], last(one)["focal_length_given"]) == (True, False)
 
 
 def test_the_delay_of_mediapipes_smoothing_is_taken_off() -> None:
@@ -384,9 +384,9 @@ def test_who_never_stands_straight_is_not_straightened_and_it_is_said(azimuth: f
     assert last(fitted)["standing_seconds"] == 0.0
     assert codes(fitted) == ["nobody_stands"]
     assert angles_from_points(points_of(fitted))["knee_flexion"].min() > 50.0
-    found = errors(fitted, truth)
-    assert found["knee_flexion"] < 10.0
-    assert found["trunk_lean"] < 6.0
+    off = errors(fitted, truth)
+    assert off["knee_flexion"] < 10.0
+    assert off["trunk_lean"] < 6.0
 
 
 def test_a_stance_that_cannot_be_used_is_said() -> None:
@@ -632,7 +632,7 @@ def test_refusals() -> None:
 def on_its_toes(points: np.ndarray, knee: np.ndarray, degrees: float) -> np.ndarray:
     """The body with both feet pitched about the toes, most where the knees are bent most."""
     turn = np.radians(degrees * (knee - knee.min()) / np.ptp(knee))
-    found = points.copy()
+    raised = points.copy()
     for side in ("left", "right"):
         toe, heel, ankle = (INDEX[f"{side}_{name}"] for name in ("foot_index", "heel", "ankle"))
         lift = 0.0
@@ -640,12 +640,12 @@ def on_its_toes(points: np.ndarray, knee: np.ndarray, degrees: float) -> np.ndar
             off = points[:, joint] - points[:, toe]
             up = np.cos(turn) * off[:, 1] - np.sin(turn) * off[:, 2]
             ahead = np.sin(turn) * off[:, 1] + np.cos(turn) * off[:, 2]
-            found[:, joint] = points[:, toe] + np.stack([off[:, 0], up, ahead], axis=-1)
-            lift = found[:, joint] - points[:, joint]
+            raised[:, joint] = points[:, toe] + np.stack([off[:, 0], up, ahead], axis=-1)
+            lift = raised[:, joint] - points[:, joint]
         above = ("knee", "hip", "shoulder", "elbow", "wrist")
         for joint in (INDEX[f"{side}_{name}"] for name in above):
-            found[:, joint] += lift
-    return found
+            raised[:, joint] += lift
+    return raised
 
 
 def foot_pitch(points: np.ndarray, side: str) -> np.ndarray:
@@ -667,9 +667,9 @@ def test_a_heel_rises_where_it_is_seen_and_stays_where_it_is_hidden() -> None:
     assert rise(raised, "left") == pytest.approx(12.0, abs=0.5)
     pose = filmed(time, raised, azimuth=90.0)
     pose["confidence"].loc[{"keypoint": "right_heel"}] = 0.6
-    found = entry.fit_body(pose)
-    assert last(found)["planted"]
-    seen = points_of(found)
+    result = entry.fit_body(pose)
+    assert last(result)["planted"]
+    seen = points_of(result)
     assert 5.0 < rise(seen, "left") < 12.5  # not all of it: the landmark might err
     assert abs(rise(seen, "right")) < 5.0
     assert abs(rise(points_of(entry.fit_body(filmed(time, flat, azimuth=90.0))), "left")) < 1.0

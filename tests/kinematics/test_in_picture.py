@@ -69,25 +69,25 @@ def test_a_joint_that_moves_in_the_picture_is_measured_there(joint: str, heading
     noise = np.random.default_rng(0).normal(0, 0.03, pose["position"].shape)
     pose["position"] = pose["position"] + noise
     side = "right" if heading > 0 else "left"
-    found = picture_angles(pose).sel(side=side)
-    angle = found[f"{joint}_flexion"]
+    angles = picture_angles(pose).sel(side=side)
+    angle = angles[f"{joint}_flexion"]
     assert angle.attrs[f"plane_{side}"] == "sagittal"
     off = np.abs(angle.to_numpy() - ELBOW)
     assert off.max() < (3 if abs(heading) == 90 else 6)
-    assert np.percentile(off / found[f"{joint}_flexion_sd"].to_numpy(), 95) < 1.96
-    assert found["trunk_lateral_flexion"].isnull().all()  # which is not seen from the side
-    assert found["trunk_lateral_flexion_sd"].isnull().all()
+    assert np.percentile(off / angles[f"{joint}_flexion_sd"].to_numpy(), 95) < 1.96
+    assert angles["trunk_lateral_flexion"].isnull().all()  # which is not seen from the side
+    assert angles["trunk_lateral_flexion_sd"].isnull().all()
 
 
 def test_the_errors_of_left_and_right_have_a_part_in_common_but_for_what_bends_sideways() -> None:
     """So that their difference is surer than either, and each has the error that it has."""
-    found = measured_angles(fitted(heading=90.0))
-    limbs, trunk = found["elbow_flexion_draws"], found["trunk_lateral_flexion_draws"]
+    angles = measured_angles(fitted(heading=90.0))
+    limbs, trunk = angles["elbow_flexion_draws"], angles["trunk_lateral_flexion_draws"]
     for draws, low, high in ((limbs, 0.25, 0.75), (trunk, -0.25, 0.25)):
         ends = draws.isel(fit_time=0).transpose("draw", "side").to_numpy()
         assert low < np.corrcoef(ends.T)[0, 1] < high
     spread = np.sqrt((limbs**2).mean("draw")).isel(fit_time=0)
-    sd = found["elbow_flexion_sd"].isel(time=0)
+    sd = angles["elbow_flexion_sd"].isel(time=0)
     np.testing.assert_allclose(spread, sd, rtol=0.2)
 
 
@@ -119,8 +119,8 @@ def test_whether_an_elbow_bends_in_the_picture_is_a_matter_of_the_arm(
 def test_a_forearm_that_points_at_the_camera_is_measured_by_how_short_it_looks() -> None:
     """From the front: 90 degrees of elbow flexion look like none, of no length."""
     pose = limb_pose(TIME, joints={"elbow": ELBOW}, heading=0.0)
-    found = picture_angles(pose).sel(side="left")
-    value, sd = found["elbow_flexion"].to_numpy(), found["elbow_flexion_sd"].to_numpy()
+    angles = picture_angles(pose).sel(side="left")
+    value, sd = angles["elbow_flexion"].to_numpy(), angles["elbow_flexion_sd"].to_numpy()
     bent = np.abs(ELBOW - 60) < 15
     assert np.abs(value - ELBOW)[bent].max() < 15
     assert (np.abs(value - ELBOW) < 1.96 * sd).mean() > 0.9
@@ -128,7 +128,7 @@ def test_a_forearm_that_points_at_the_camera_is_measured_by_how_short_it_looks()
     assert np.median(sd[across]) > 2 * np.median(
         picture_angles(limb_pose(TIME, joints={"elbow": ELBOW}))["elbow_flexion_sd"]
     )
-    assert found["elbow_flexion_out_of_plane"].to_numpy()[across].min() > 45
+    assert angles["elbow_flexion_out_of_plane"].to_numpy()[across].min() > 45
 
 
 @pytest.mark.parametrize("heading", [90.0, -90.0])
@@ -137,8 +137,8 @@ def test_a_joint_that_bends_backwards_is_negative(heading: float) -> None:
     side = "right" if heading > 0 else "left"
     for joint, low, high in (("knee", -8, 60), ("knee", 12, -12), ("shoulder", -40, 30)):
         true = np.interp(ELBOW, [8.0, 125.0], [low, high])
-        found = picture_angles(limb_pose(TIME, joints={joint: true}, heading=heading))
-        off = found[f"{joint}_flexion"].sel(side=side) - true
+        angles = picture_angles(limb_pose(TIME, joints={joint: true}, heading=heading))
+        off = angles[f"{joint}_flexion"].sel(side=side) - true
         assert float(np.abs(off).max()) < 3, joint
 
 
@@ -148,12 +148,12 @@ def test_what_is_outside_the_picture_or_missing_does_not_matter_to_other_joints(
     legs = [f"{side}_{n}" for side in SIDES for n in ("knee", "ankle", "heel", "foot_index")]
     pose["image_position"].loc[{"keypoint": [*legs, "left_ear"]}] = np.nan
     pose["image_position"].loc[{"keypoint": "left_wrist", "time": TIME[:5]}] = np.nan
-    found = picture_angles(pose)
+    angles = picture_angles(pose)
     for name in ("knee_flexion", "neck_lateral_flexion"):
-        assert found[name].isnull().all()
-    assert found["elbow_flexion"].sel(side="left")[:5].isnull().all()
+        assert angles[name].isnull().all()
+    assert angles["elbow_flexion"].sel(side="left")[:5].isnull().all()
     for name in ("elbow_flexion", "trunk_lateral_flexion"):
-        np.testing.assert_allclose(found[name][5:], whole[name][5:], atol=1.0)
+        np.testing.assert_allclose(angles[name][5:], whole[name][5:], atol=1.0)
 
 
 def test_a_real_person_who_raises_the_arms_sideways_and_shows_nothing_below_the_waist(shared_data):
@@ -162,10 +162,10 @@ def test_a_real_person_who_raises_the_arms_sideways_and_shows_nothing_below_the_
     pose = xr.load_dataset(
         shared_data / "lab" / "landmarks" / "seated_shoulder_abduction_pose.nc", engine="h5netcdf"
     )
-    found = picture_angles(pose)["shoulder_flexion"]
+    flexion = picture_angles(pose)["shoulder_flexion"]
     for side in ("left", "right"):
-        assert found.attrs[f"plane_{side}"] == "frontal"
-        low, high = np.percentile(found.sel(side=side), [1, 99])
+        assert flexion.attrs[f"plane_{side}"] == "frontal"
+        low, high = np.percentile(flexion.sel(side=side), [1, 99])
         assert low == pytest.approx(8, abs=4)
         assert high == pytest.approx(162, abs=4)
 
@@ -174,20 +174,20 @@ def test_picture_and_body_are_weighed_by_their_errors() -> None:
     """An elbow whose wrist the body has 11 cm too near, and knows it or not."""
     for depth_sd in (0.02, 0.3):
         body = fitted(heading=90.0, depth_error_m=0.11, depth_sd_m=depth_sd)
-        flat, found = picture_angles(body), measured_angles(body)
-        own = joint_angles(body, limits=LIMITS)
-        p, f = flat["elbow_flexion"], own["elbow_flexion"]
-        sp, sf = flat["elbow_flexion_sd"], own["elbow_flexion_sd"]
+        flat, both = picture_angles(body), measured_angles(body)
+        fit = joint_angles(body, limits=LIMITS)
+        p, f = flat["elbow_flexion"], fit["elbow_flexion"]
+        sp, sf = flat["elbow_flexion_sd"], fit["elbow_flexion_sd"]
         sf = np.sqrt(sf**2 + np.maximum((p - f) ** 2 - sp**2 - sf**2, 0))
         weight = sf**2 / (sf**2 + sp**2)
-        np.testing.assert_allclose(found["elbow_flexion"], f + weight * (p - f), atol=1e-6)
+        np.testing.assert_allclose(both["elbow_flexion"], f + weight * (p - f), atol=1e-6)
         stated = weight * sp + (1 - weight) * sf
-        np.testing.assert_allclose(found["elbow_flexion_sd"], stated, rtol=1e-6)
-        drawn = found["elbow_flexion_draws"].std("draw").interp(fit_time=found["time"][5:-5])
-        ratio = drawn.to_numpy() / found["elbow_flexion_sd"][5:-5].to_numpy()
+        np.testing.assert_allclose(both["elbow_flexion_sd"], stated, rtol=1e-6)
+        drawn = both["elbow_flexion_draws"].std("draw").interp(fit_time=both["time"][5:-5])
+        ratio = drawn.to_numpy() / both["elbow_flexion_sd"][5:-5].to_numpy()
         assert np.median(ratio) == pytest.approx(1, abs=0.25)
-    assert found["elbow_flexion"].attrs["in_picture_left"] > 0.9
-    at_rest = found["elbow_flexion"].sel(side="left").to_numpy()[ELBOW < 8.5]
+    assert both["elbow_flexion"].attrs["in_picture_left"] > 0.9
+    at_rest = both["elbow_flexion"].sel(side="left").to_numpy()[ELBOW < 8.5]
     assert np.median(at_rest) == pytest.approx(8, abs=3)
 
 
@@ -196,12 +196,12 @@ def test_where_only_the_body_sees_a_joint_its_own_error_is_stated() -> None:
     pose = limb_pose(TIME, joints={"shoulder": ELBOW}, heading=150.0)
     body = fitted(pose=pose, picture_sd_m=0.02)
     assert picture_angles(body)["shoulder_flexion"].sel(side="right").isnull().all()
-    own = joint_angles(body, limits={"shoulder_flexion": 180.0}).sel(side="right")
-    found = measured_angles(body).sel(side="right")
+    fit = joint_angles(body, limits={"shoulder_flexion": 180.0}).sel(side="right")
+    both = measured_angles(body).sel(side="right")
     for name in ("shoulder_flexion", "shoulder_flexion_sd"):
-        np.testing.assert_allclose(found[name], own[name], atol=1e-6)
-    drawn = found["shoulder_flexion_draws"].std("draw")
-    assert float(drawn.median()) > 0.5 * float(own["shoulder_flexion_sd"].median()) > 0.5
+        np.testing.assert_allclose(both[name], fit[name], atol=1e-6)
+    drawn = both["shoulder_flexion_draws"].std("draw")
+    assert float(drawn.median()) > 0.5 * float(fit["shoulder_flexion_sd"].median()) > 0.5
 
 
 def test_where_picture_and_body_contradict_each_other_it_is_told() -> None:
@@ -216,8 +216,8 @@ def test_where_picture_and_body_contradict_each_other_it_is_told() -> None:
 def test_trunk_and_neck_bend_to_the_side_that_is_named(joint, heading, roll):
     """To the right; a camera that is 3 degrees aslant shows in the trunk only."""
     moved = {"lean": LEAN} if joint == "trunk" else {"head_tilt": LEAN, "lean": LEAN / 7}
-    found = picture_angles(limb_pose(TIME, heading=heading, roll=roll, **moved))
-    angle, sd = (found[f"{joint}_lateral_flexion{end}"] for end in ("", "_sd"))
+    angles = picture_angles(limb_pose(TIME, heading=heading, roll=roll, **moved))
+    angle, sd = (angles[f"{joint}_lateral_flexion{end}"] for end in ("", "_sd"))
     off = np.abs(angle.sel(side="right").to_numpy() - LEAN)
     assert off.max() < (3 if heading in (0.0, 180.0) else 6) + (roll if joint == "trunk" else 0)
     assert (off < 1.96 * sd.sel(side="right").to_numpy()).all()
@@ -237,12 +237,12 @@ def test_real_people_who_stand_or_sit_upright_have_trunk_and_neck_straight(share
     trunk = {}
     for clip, (start, end) in seconds.items():
         pose = xr.load_dataset(folder / f"{clip}_pose.nc", engine="h5netcdf")
-        found = picture_angles(pose.sel(time=slice(start, end))).sel(side="right")
-        trunk[clip] = float(found["trunk_lateral_flexion"].median())
+        angles = picture_angles(pose.sel(time=slice(start, end))).sel(side="right")
+        trunk[clip] = float(angles["trunk_lateral_flexion"].median())
         for name in ("trunk_lateral_flexion", "neck_lateral_flexion"):
-            inside = np.abs(found[name]) < 1.96 * found[f"{name}_sd"]
+            inside = np.abs(angles[name]) < 1.96 * angles[f"{name}_sd"]
             assert float(inside.mean()) > 0.9, (clip, name)
-            assert float(found[f"{name}_sd"].median()) < 5.2, (clip, name)
+            assert float(angles[f"{name}_sd"].median()) < 5.2, (clip, name)
     assert trunk["seated_shoulder_abduction"] == pytest.approx(2.2, abs=0.5)
     assert trunk["front_squats_arms_out"] == pytest.approx(-6.6, abs=0.5)
 
@@ -262,8 +262,8 @@ def test_bad_input_is_named() -> None:
 
 def test_a_shoulder_edge_on_is_no_angle_of_the_picture() -> None:
     """Raised forwards and seen from nearly behind; farther to the side its sign is right."""
-    for heading, told in ((150.0, False), (120.0, True), (60.0, True), (40.0, True)):
-        found = picture_angles(limb_pose(TIME, joints={"shoulder": ELBOW}, heading=heading))
-        value = found["shoulder_flexion"].sel(side="right").to_numpy()
-        assert np.isfinite(value).any() == told
-        assert not told or np.abs(value - ELBOW).max() < 20
+    for heading, measured in ((150.0, False), (120.0, True), (60.0, True), (40.0, True)):
+        angles = picture_angles(limb_pose(TIME, joints={"shoulder": ELBOW}, heading=heading))
+        value = angles["shoulder_flexion"].sel(side="right").to_numpy()
+        assert np.isfinite(value).any() == measured
+        assert not measured or np.abs(value - ELBOW).max() < 20

@@ -303,11 +303,11 @@ def test_a_person_can_set_the_repetitions(squat_pose):
     assert reps.start.to_numpy().tolist() == [1.1, 4.5]
     assert reps.bottom.to_numpy().tolist() == [2.2, 5.6]
     assert reps.end.to_numpy().tolist() == [3.3, 6.7]
-    found = find_repetitions(pose)
-    np.testing.assert_allclose(reps.bottom_start, found.bottom_start[:2], atol=0.02)
-    np.testing.assert_allclose(reps.depth, found.depth[:2], atol=0.1)
+    every = find_repetitions(pose)
+    np.testing.assert_allclose(reps.bottom_start, every.bottom_start[:2], atol=0.02)
+    np.testing.assert_allclose(reps.depth, every.depth[:2], atol=0.1)
     assert reps.accepted.all()
-    assert set(reps.data_vars) == set(found.data_vars)
+    assert set(reps.data_vars) == set(every.data_vars)
     assert history(reps)[-1]["arguments"] == {"intervals": given}
     assert codes(set_repetitions(pose, [])) == ["no_repetition"]
 
@@ -355,6 +355,6 @@ def test_hips_that_come_down_on_straight_knees_are_no_squat(squat_pose):
     for side in ("left", "right"):
         hip, ankle = (position.sel(keypoint=f"{side}_{j}") for j in ("hip", "ankle"))
         position.loc[{"keypoint": f"{side}_knee"}] = (hip + ankle).values / 2
-    found = find_repetitions(pose)
-    assert not found["accepted"].any()
-    assert found["reason"].item() == "the knees do not bend"
+    reps = find_repetitions(pose)
+    assert not reps["accepted"].any()
+    assert reps["reason"].item() == "the knees do not bend"

@@ -358,11 +358,11 @@ def test_a_session_that_is_deleted_meanwhile_does_not_come_back(session, monkeyp
 
 
 def test_warnings_call_the_video_by_its_own_name(session, monkeypatch, stand_ins):
-    said = {"code": "video_damaged", "message": "video.mp4: 3 of its packets are damaged"}
+    note = {"code": "video_damaged", "message": "video.mp4: 3 of its packets are damaged"}
 
     def estimate(video: Path, **_: object) -> xr.Dataset:
         return with_history(
-            stand_ins.pose().assign_attrs(subject="null"), "estimate_pose", {}, warnings=[said]
+            stand_ins.pose().assign_attrs(subject="null"), "estimate_pose", {}, warnings=[note]
         )
 
     monkeypatch.setattr(sys.modules["mobility.capture.pose"], "estimate_pose", estimate)

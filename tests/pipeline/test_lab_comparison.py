@@ -157,8 +157,8 @@ def test_what_cannot_be_compared(session: Session, lab: Path, tmp_path: Path) ->
     made = validate(demo, lab, folder=tmp_path / "kept")
     assert made.folder == tmp_path / "kept" / "trial-1"
     assert not (demo.folder / "validation").exists()
-    found = open_comparison(str(session.store.path), folder=str(tmp_path / "kept"))
-    assert found.document == made.document
+    opened = open_comparison(str(session.store.path), folder=str(tmp_path / "kept"))
+    assert opened.document == made.document
 
 
 def listed(folder: Path, *rows: str, head: str = "session,lab_file") -> Path:

@@ -164,10 +164,7 @@ def test_between_estimated_frames_skeleton_and_angles_go_straight(
     every = annotated(video, tmp_path / "every.mp4", pose=pose, angles=angles)
     third = slice(0, None, 3)
     few = annotated(
-        video,
-        tmp_path / "few.mp4",
-        pose=pose.isel(time=third),
-        angles=angles.isel(time=third),
+        video, tmp_path / "few.mp4", pose=pose.isel(time=third), angles=angles.isel(time=third)
     )
     x, y = BODY["knee"]
     for k in range(43):  # the times are uneven, and so is the way from one to the next

@@ -14,12 +14,7 @@ from mobility.errors import BadInputError
 from mobility.exercises.overhead_squat.analysis import overhead_squat
 from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.repetitions import find_repetitions
-from mobility.reports.figures import (
-    COLOURS,
-    angle_curves,
-    knee_movement_image,
-    png,
-)
+from mobility.reports.figures import COLOURS, angle_curves, knee_movement_image, png
 
 NAMES = ["knee_flexion", "trunk_lean"]
 
@@ -149,15 +144,15 @@ def test_what_the_camera_did_not_see_is_told(
     metrics = overhead_squat(pose, joint_angles(pose), repetitions)
     for view, estimated in (("front", front), ("left", side)):
         # Hips are dashed where their tilt is refused, and what is refused is a dash.
-        for known in (True, False):
-            metrics["pelvis_obliquity"] = ((), 2.0 if known else np.nan)
+        for given in (True, False):
+            metrics["pelvis_obliquity"] = ((), 2.0 if given else np.nan)
             figure = knee_movement_image(pose, repetitions, metrics, view=view)
             legend = figure.legends[0]
             assert ("estimated depth" in legend.get_title().get_text()) is estimated
             dashed = [line for line in figure.axes[0].lines if line.get_linestyle() == "--"]
-            assert bool(dashed) is (not known and view == "front")
-            told = any("tilt" in text.get_text() for text in legend.get_texts())
-            assert told is (not known and view == "front")
+            assert bool(dashed) is (not given and view == "front")
+            in_legend = any("tilt" in text.get_text() for text in legend.get_texts())
+            assert in_legend is (not given and view == "front")
         if (view, heading) == ("front", 80.0):
             label = figure.axes[2].get_xlabel()
             assert label == "Knee-ankle ratio –\nKnee inwards R –, L –"

@@ -133,5 +133,5 @@ def test_pictures_have_the_sides_of_the_numbers(demo, monkeypatch) -> None:
     monkeypatch.setattr(session, "pose", lambda: detected)
     monkeypatch.setattr(session, "fitted", lambda: fitted)
     findings = find(demo.metrics())
-    mended, known = (kf.of_session(each, findings) for each in (session, demo))
-    assert [frame.jpeg for frame in mended] == [frame.jpeg for frame in known]
+    mended, expected = (kf.of_session(each, findings) for each in (session, demo))
+    assert [frame.jpeg for frame in mended] == [frame.jpeg for frame in expected]

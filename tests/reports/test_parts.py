@@ -34,8 +34,8 @@ EXPECTED = SQUAT.table["expected"]["parts"]
 def metrics(**changed: object) -> xr.Dataset:
     """Metrics of the mobility index, of known values: 60, 120 and 15 degrees."""
     data = xr.Dataset(coords={"side": SIDES})
-    known = {"hip_flexion": 60.0, "knee_flexion": 120.0, "ankle_dorsiflexion": 15.0}
-    for name, value in known.items():
+    values = {"hip_flexion": 60.0, "knee_flexion": 120.0, "ankle_dorsiflexion": 15.0}
+    for name, value in values.items():
         given = changed.get(name, [value, value])
         data[name] = ("side", np.asarray(given, float), {"units": "degree", "long_name": name})
         data[f"{name}_sd"] = ("side", [2.0, 2.0], {"units": "degree"})
@@ -82,9 +82,9 @@ def test_the_index_shown_is_that_of_the_dataset_with_its_scale_and_parts() -> No
     # One that is refused says why, and shows no number.
     refused = squat(thigh_elevation=((np.nan, np.nan), (np.nan, np.nan)))
     assert not gauges.of_indices(refused)
-    told = table(refused)
-    assert "No index is given: depth cannot be judged, because it is not seen well enough." in told
-    assert "nan" not in told.lower()
+    html = table(refused)
+    assert "No index is given: depth cannot be judged, because it is not seen well enough." in html
+    assert "nan" not in html.lower()
     assert not gauges.of_indices(xr.Dataset())
 
 
@@ -109,8 +109,8 @@ def test_page_and_document_have_the_same_exercises_the_first_for_the_largest_fin
         f"{len(names) - 2} more in the full list of exercises.",
     ]
     page = text(groups.what_to_do(findings, References()))
-    for told in (page, comments(data)["final_summary"]):
-        places = [told.index(name) for name in names]
+    for content in (page, comments(data)["final_summary"]):
+        places = [content.index(name) for name in names]
         assert places == sorted(places)
 
 
@@ -139,12 +139,12 @@ def test_the_expected_excess_is_that_of_draws() -> None:
     assert excess(exact) == pytest.approx(0.2)
     # What lies on either side counts by its magnitude; a spread by itself.
     nan = (np.nan, np.nan)
-    for rule, given, known in (
+    for rule, given, by_hand in (
         ("dowel_not_over_feet", {"dowel_offset": (-0.9, 0.0)}, (0.9 - 0.5) / 0.5),
         ("knee_flexion_varies", {"knee_flexion_variability": ((8.0, 8.0), nan)}, (8 - 3) / 10),
     ):
         one = next(each for each in find(hand_made.metrics_of(given)) if each.rule == rule)
-        assert excess(one) == pytest.approx(known)
+        assert excess(one) == pytest.approx(by_hand)
     assert all(np.isfinite(excess(each)) for each in find(hand_made.metrics_of()))
 
 
@@ -188,8 +188,8 @@ def test_of_a_hidden_side_nothing_is_named_but_that_it_is_hidden() -> None:
     findings = find(data)
     assert {f.side for f in findings if f.hidden} == {"right"}
     assert not [part for part in first_page.not_judged(findings, SQUAT) if "(" in part]
-    told = text(first_page.cannot_be_told(findings, data))
-    assert told.count("the right side is hidden behind the left one") == 1
+    reasons = text(first_page.cannot_be_told(findings, data))
+    assert reasons.count("the right side is hidden behind the left one") == 1
     assert "right side is hidden" in sections.cell(
         data, "knee_flexion", repetitions(), side="right"
     )
@@ -201,10 +201,10 @@ def test_a_fault_of_the_recording_stands_in_the_verdict_and_in_the_table() -> No
     assert "Recording with limits" in shown
     assert "mend it" in shown
     assert "poor mend it" in text(sections.capture_quality(quality))
-    for sd, said in (0.3, "3.7 m ± 0.6 m (fitted"), (0.01, "3.7 m (fitted"):  # no error of nothing
+    for sd, far in (0.3, "3.7 m ± 0.6 m (fitted"), (0.01, "3.7 m (fitted"):  # no error of nothing
         distance = {"distance_m": 3.7, "distance_sd_m": sd, "known_from": "fitted body"}
         quality = {"distance": {**distance, "verdict": "ok", "advice": None}}
-        assert said in text(sections.capture_quality(quality))
+        assert far in text(sections.capture_quality(quality))
 
 
 def test_what_a_verdict_rules_out_is_absent_with_one_sentence_why() -> None:
@@ -233,38 +233,38 @@ def test_a_session_in_short_is_what_its_report_says(monkeypatch) -> None:
     squat, joints = (
         Store("absent").demo(exercise) for exercise in ("Overhead Squat", "Joint Angle Mobility")
     )
-    found, careful = first_page.in_short(squat)
+    summary, careful = first_page.in_short(squat)
     faults = dict.fromkeys(label(f) for f in find(squat.metrics()) if f.status == "found")
-    told = "; ".join(faults) or "none in what could be judged"
-    said = re.sub(r" \((?:left|right)\)", "", found)
-    assert said == f"repetitions: 3 accepted of 3 found; faults: {told}"
+    listed = "; ".join(faults) or "none in what could be judged"
+    unsided = re.sub(r" \((?:left|right)\)", "", summary)
+    assert unsided == f"repetitions: 3 accepted of 3 found; faults: {listed}"
     # Count and reason are those of the page, in one sentence.
     verdict = squat.verdict()
     assert careful == verdict.text
     assert careful in text(first_page.trust(verdict))
     assert re.match(r"Good recording: \d+ of \d+ possible faults could be judged", careful)
-    found, careful = first_page.in_short(joints)
+    summary, careful = first_page.in_short(joints)
     one = joints.metrics().sel(side="left", joint="shoulder")
     end, half = float(one["end_of_range"]), 1.96 * float(one["end_of_range_sd"])
-    told = f"left shoulder flexion {end:.0f}° ± {half:.0f}°"
+    reach = f"left shoulder flexion {end:.0f}° ± {half:.0f}°"
     # The error of the elbow is too large.
     unknown = "left elbow flexion (how far is too uncertain)"
-    assert found == f"movements: 3 accepted of 3 found; {told}; {unknown}"
+    assert summary == f"movements: 3 accepted of 3 found; {reach}; {unknown}"
     assert careful == "Good recording."
     # A fault of one side is named with it.
     for left, right, side in ((10.0, 40.0, " (left)"), (40.0, 10.0, " (right)"), (10.0, 10.0, "")):
         made = hand_made.metrics_of({"ankle_dorsiflexion": ((left, right), (1.0, 1.0))})
         findings = [f for f in find(made) if f.rule.startswith("ankle_dorsiflexion_")]
         monkeypatch.setattr(page, "find", lambda _, findings=findings: findings)
-        found, _ = first_page.in_short(squat)
-        assert found.endswith(f"faults: ankle dorsiflexion below 30°{side}")
+        summary, _ = first_page.in_short(squat)
+        assert summary.endswith(f"faults: ankle dorsiflexion below 30°{side}")
 
 
 def test_a_difference_of_the_sides_is_told_where_its_interval_excludes_0() -> None:
     def shown(difference: float, sd: float) -> str:
         degree = {"units": "degree", "quantity": "knee_flexion", "kind": "asymmetry"}
-        told = {"knee_flexion_asymmetry": difference, "knee_flexion_asymmetry_sd": sd}
-        data = metrics().assign({name: ((), value, degree) for name, value in told.items()})
+        values = {"knee_flexion_asymmetry": difference, "knee_flexion_asymmetry_sd": sd}
+        data = metrics().assign({name: ((), value, degree) for name, value in values.items()})
         return text(groups.symmetry_table(data, repetitions(), References()))
 
     assert "Knee flexion +8° ± 6° right larger" in shown(8.0, 3.0)
@@ -318,9 +318,9 @@ def test_smoothness_that_is_ruled_out_is_in_no_table() -> None:
 def test_findings_are_listed_by_what_is_told_of_them() -> None:
     findings = find(metrics(knee_flexion=[90.0, 90.0]))
     shown = text(groups.in_detail(findings, References()))
-    found, _, not_found = shown.partition("Not found")
+    faults, _, not_found = shown.partition("Not found")
     for each in findings:
         both = [f for f in findings if (f.rule, f.status) == (each.rule, each.status)]
-        told = text(say(both, "professional")) if each.status != "cannot be told" else ""
-        assert told in (found if each.status == "found" else not_found), each.id
-    assert "Knee flexion at the bottom below 120°" in found
+        words = text(say(both, "professional")) if each.status != "cannot be told" else ""
+        assert words in (faults if each.status == "found" else not_found), each.id
+    assert "Knee flexion at the bottom below 120°" in faults

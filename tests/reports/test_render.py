@@ -36,13 +36,7 @@ from mobility.reports import sections
 from mobility.reports.pdf import to_pdf
 from mobility.reports.warm_kernels import warm_kernels
 from mobility.sessions.files import read_dataset, write_dataset, write_json
-from mobility.sessions.record import (
-    Edits,
-    Provenance,
-    SessionRecord,
-    Stage,
-    VideoFile,
-)
+from mobility.sessions.record import Edits, Provenance, SessionRecord, Stage, VideoFile
 from mobility.sessions.references import Norms, RetestErrors
 
 HOSTILE = "Anna <img src=x onerror=alert(1)> & Ødegård"
@@ -129,8 +123,8 @@ def one_server() -> Iterator[None]:
 def session(tmp_path_factory: pytest.TempPathFactory, analytic: Any) -> mb.Session:
     """Three squats, the right knee 16 degrees more flexed, seen from the front."""
     trial = analytic.squat_pose(reps=3, thigh=(15.0, 5.0), tibia=(25.0, 31.0), turn_out=10.0)
-    told = [{"code": "oblique_view", "message": "The camera <i>stands</i> 35° to the right."}]
-    return make_session(tmp_path_factory.mktemp("reports"), trial, warnings=told)
+    warned = [{"code": "oblique_view", "message": "The camera <i>stands</i> 35° to the right."}]
+    return make_session(tmp_path_factory.mktemp("reports"), trial, warnings=warned)
 
 
 @pytest.fixture(scope="module")
@@ -279,8 +273,8 @@ def test_page_holds_no_code_asks_for_nothing_and_escapes_what_people_wrote(
     assert all((image["src"] or "").startswith("data:image/") for image in page.all("img"))
     assert not re.search(r"""(src|href)\s*=\s*["']?(https?:)?//""", text)
     assert not re.search(r"@import|[^.\w]url\(|fetch\(|XMLHttpRequest|WebSocket", text)
-    for told in (HOSTILE, "squat <1>.mp4", "The camera <i>stands</i> 35° to the right."):
-        assert told in page.text
+    for written in (HOSTILE, "squat <1>.mp4", "The camera <i>stands</i> 35° to the right."):
+        assert written in page.text
     assert not [image for image in page.all("img") if "onerror" in image]
     assert not page.all("i")
 
@@ -526,8 +520,8 @@ def test_two_cameras_are_told_with_view_offset_and_both_videos(session: mb.Sessi
     record = session.record.model_copy(update={"second_video": second})
     given = record, session.fitted(), session.metrics()
     assert "d" * 64 in sections.provenance(*given, made_on=datetime.date(2026, 1, 1))
-    told = sections.who_and_what(record, None, session.fitted(), session.repetitions(), Edits())
-    assert "&lt;b&gt;side" in told
+    section = sections.who_and_what(record, None, session.fitted(), session.repetitions(), Edits())
+    assert "&lt;b&gt;side" in section
 
 
 def test_a_difference_counts_where_its_interval_excludes_0() -> None:

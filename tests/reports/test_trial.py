@@ -56,8 +56,8 @@ def test_the_page_says_what_is_blurred_or_left_out(demo, monkeypatch) -> None:
     monkeypatch.setattr(trial, "_QUALITIES", (51,))
     monkeypatch.setattr(trial, "small_video", lambda *_, **__: b"film")
     for faces in (False, True):
-        told = json.loads(trial.embedded(demo, faces=faces)["data"])["state"]["not_served"]
-        assert told == ([] if faces else [tables.sentence("report.blurred")])
+        notices = json.loads(trial.embedded(demo, faces=faces)["data"])["state"]["not_served"]
+        assert notices == ([] if faces else [tables.sentence("report.blurred")])
     monkeypatch.undo()
     monkeypatch.setattr(trial, "MOST_BYTES", 1000)
     monkeypatch.setattr(trial, "_QUALITIES", (51,))

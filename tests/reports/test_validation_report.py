@@ -101,10 +101,10 @@ def test_the_values_can_be_computed_again_from_those_of_the_repetitions_and_late
         ("mean_difference", difference.mean()),
         ("upper_limit", difference.mean() + 1.96 * difference.std()),
     ):
-        known = table[name].notna()  # of a single repetition there are no limits
-        assert known.sum() > 40
-        again = values.reindex(table.index[known])
-        np.testing.assert_allclose(table.loc[known, name], again, atol=1e-9)
+        given = table[name].notna()  # of a single repetition there are no limits
+        assert given.sum() > 40
+        again = values.reindex(table.index[given])
+        np.testing.assert_allclose(table.loc[given, name], again, atol=1e-9)
     for file in tmp_path.glob("*.tex"):
         text = file.read_text()
         assert text.isascii(), file
@@ -136,8 +136,7 @@ def test_figures(trial: Trial) -> None:
     assert len(picture.axes) == 4
     (lab,) = [line for line in picture.axes[0].lines if line.get_color() == "black"]
     np.testing.assert_allclose(
-        lab.get_ydata(),
-        trial.curves["knee_flexion"].sel(estimator="lab_formulas", side="left"),
+        lab.get_ydata(), trial.curves["knee_flexion"].sel(estimator="lab_formulas", side="left")
     )
     picture = figures.bland_altman(trial.agreement, comparison=PRIMARY, metric="peak", names=names)
     here = trial.agreement.sel(comparison=PRIMARY, metric="peak", angle="knee_flexion", side="left")

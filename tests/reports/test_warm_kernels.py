@@ -27,7 +27,7 @@ def notebook(path: Path, code: str) -> Path:
     return path
 
 
-def said(tmp_path: Path, code: str) -> str:
+def printed(tmp_path: Path, code: str) -> str:
     """What a small report prints."""
     made = reports.render_notebook(
         notebook(tmp_path / "small.ipynb", code),
@@ -79,11 +79,11 @@ def test_nothing_of_one_report_is_seen_by_the_next(tmp_path):
     )
     draw = "import random, numpy\nprint(random.random(), numpy.random.rand())"
     with warm_kernels():
-        first = said(tmp_path, soil)
-        assert said(tmp_path, look) == "[False, False, False] 1.5 False Ann\n"
-        assert said(tmp_path, soil) != first
+        first = printed(tmp_path, soil)
+        assert printed(tmp_path, look) == "[False, False, False] 1.5 False Ann\n"
+        assert printed(tmp_path, soil) != first
         # Numbers drawn by chance are not those of the last report.
-        assert said(tmp_path, draw) != said(tmp_path, draw)
+        assert printed(tmp_path, draw) != printed(tmp_path, draw)
 
 
 @pytest.mark.slow
@@ -91,7 +91,7 @@ def test_kernels_and_their_server_end(tmp_path):
     before, files = children(), len(list(Path("/proc/self/fd").iterdir()))
     with warm_kernels():
         for _ in range(3):
-            kernel = int(said(tmp_path, "import os; print(os.getpid())"))
+            kernel = int(printed(tmp_path, "import os; print(os.getpid())"))
             wait_for(lambda kernel=kernel: not psutil.pid_exists(kernel))
         assert len(children() - before) == 1
     wait_for(lambda: children() <= before)
@@ -103,7 +103,7 @@ def test_the_server_of_a_single_report_ends_with_it(tmp_path, monkeypatch):
         "mobility.reports.warm_kernels._server", None
     )  # of a widget that was shown before
     before = {process.pid for process in children()}
-    server = int(said(tmp_path, "import os; print(os.getppid())"))
+    server = int(printed(tmp_path, "import os; print(os.getppid())"))
     assert server not in before
     wait_for(lambda: not psutil.pid_exists(server))
 
@@ -112,17 +112,17 @@ def test_the_server_of_a_single_report_ends_with_it(tmp_path, monkeypatch):
 def test_a_kernel_or_server_that_is_killed(tmp_path):
     with warm_kernels():
         with pytest.raises(ReportError, match="kernel") as caught:
-            said(tmp_path, "import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
+            printed(tmp_path, "import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
         assert caught.value.retryable
-        assert said(tmp_path, "print(who)") == "Ann\n"
+        assert printed(tmp_path, "print(who)") == "Ann\n"
         (server,) = [
             each for each in children() if "mobility.reports.kernel_server" in each.cmdline()
         ]
         server.send_signal(signal.SIGKILL)
         server.wait()
-        assert said(tmp_path, "print(who)") == "Ann\n"
+        assert printed(tmp_path, "print(who)") == "Ann\n"
 
 
 def test_a_kernel_has_no_debugger(tmp_path: Path) -> None:
     code = "import sys; print([name for name in sys.modules if name.startswith('pydevd')])"
-    assert said(tmp_path, code).strip() == "[]"
+    assert printed(tmp_path, code).strip() == "[]"

@@ -58,17 +58,17 @@ def test_what_is_in_the_way_of_a_deletion_is_told_and_the_rest_goes(server, admi
     """A session of which nobody knows whose it is, and one in use."""
     key = server.key("participant", "p-held")
 
-    def refused(path, told):
+    def refused(path, reason):
         answer = server.ask("DELETE", path, admin)
         assert answer.status_code == 409
-        assert told in answer.json()["error"]
+        assert reason in answer.json()["error"]
 
-    known = server.store / record_of("of-known", "p-held")
+    owned = server.store / record_of("of-known", "p-held")
     record = server.store / record_of("of-unknown", "p-held") / "session.json"
     record.write_text("{")
     try:
         refused("/participants/p-held/", "1 sessions may be theirs too")
-        assert not known.exists()
+        assert not owned.exists()
     finally:
         shutil.rmtree(record.parent)
     record_of("of-known", "p-held")
@@ -76,7 +76,7 @@ def test_what_is_in_the_way_of_a_deletion_is_told_and_the_rest_goes(server, admi
         for path in ("/sessions/of-known/", "/participants/p-held/"):
             refused(path, "session of-known is in use")
     assert server.ask("DELETE", "/participants/p-held/", admin).status_code == 204
-    assert not known.exists()
+    assert not owned.exists()
     assert server.ask("GET", "/sessions/", key).status_code == 401
 
 
@@ -97,7 +97,7 @@ def test_one_copy_of_everything_is_made_at_a_time(server, record_of):
 def answered(connections, count):
     """Those of which so many have something to be read."""
     return serving.wait_for(
-        lambda: len(found := select.select(connections, [], [], 0)[0]) >= count and found
+        lambda: len(ready := select.select(connections, [], [], 0)[0]) >= count and ready
     )
 
 
@@ -125,9 +125,9 @@ def test_a_signature_of_the_demo_opens_no_session_of_the_same_id(server, admin, 
     session_id = record_of(urlsplit(url).path.split("/")[3], "p-demo")
     assert server.ask("GET", url).status_code == 200
     assert server.ask("GET", url.replace("demo=true&", "")).status_code == 401
-    own = server.ask("GET", f"/sessions/{session_id}/", admin).json()["video_url"]
-    assert server.ask("GET", own).content == b"video"
-    assert server.ask("GET", f"{own}&demo=true").status_code == 401
+    signed = server.ask("GET", f"/sessions/{session_id}/", admin).json()["video_url"]
+    assert server.ask("GET", signed).content == b"video"
+    assert server.ask("GET", f"{signed}&demo=true").status_code == 401
     assert server.ask("DELETE", f"/sessions/{session_id}/", admin).status_code == 204
 
 
@@ -191,10 +191,10 @@ def test_one_key_does_not_hold_up_the_others(tmp_path):
     with serving.serving(tmp_path / "strict", kind="intake", most_pixels=100) as server:
         # Pictures of too many pixels are refused undecoded.
         key = server.key("participant", "large")
-        for name, size, frames, status, told in (
+        for name, size, frames, status, words in (
             ("a.mov", 11, 10, 413, "at most 0.0001 million are allowed"),
             ("b.mov", 10, 10, 200, "session_id"),
             ("c.mov", 10, 1, 400, "c.mov: has a single frame"),
         ):
             answer = server.upload(key, film(tmp_path / name, size, frames=frames), name=name)
-            assert (answer.status_code, told in answer.text) == (status, True), answer.text
+            assert (answer.status_code, words in answer.text) == (status, True), answer.text

@@ -48,8 +48,8 @@ def people(server):
 
 EVERYBODY = {("GET", "/sessions/"), ("GET", "/openapi.json")}
 MAY = {
-    (method, path.replace("{}", "{session_id}").replace("{user}", "{user_id}")): own
-    for method, path, own, _ in MATRIX
+    (method, path.replace("{}", "{session_id}").replace("{user}", "{user_id}")): owners
+    for method, path, owners, _ in MATRIX
 }
 
 
@@ -63,14 +63,14 @@ def test_the_matrix_has_every_endpoint():
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "own", "others"), MATRIX, ids=[f"{m} {p}" for m, p, *_ in MATRIX]
+    ("method", "path", "owners", "others"), MATRIX, ids=[f"{m} {p}" for m, p, *_ in MATRIX]
 )
-def test_every_role_on_every_endpoint(server, people, record_of, method, path, own, others):
+def test_every_role_on_every_endpoint(server, people, record_of, method, path, owners, others):
     for role, whose in itertools.product(ROLES, ("own", "another's")):
         user_id = f"matrix-{role}" if whose == "own" else "matrix-somebody"
         added_by = {"phone_key": id_of(people[role])} if role == PHONE and whose == "own" else {}
         session_id = record_of(f"of-{user_id}", user_id, **added_by)
-        allowed = role in (own if whose == "own" else others)
+        allowed = role in (owners if whose == "own" else others)
         # To a phone others' sessions are absent.
         refused = 404 if role == PHONE and whose != "own" and "{}" in path else 403
         url = path.replace("{}", session_id).replace("{user}", user_id)
@@ -135,16 +135,16 @@ def test_every_endpoint_against_the_key_of_a_phone(server, record_of, damaged, p
         if method == "GET":
             assert [each["session_id"] for each in ask("").json()] == [mine]
             return
-        own, others = (
+        to_mine, others = (
             server.upload(phone, b"no film", path=path, user_id=user).status_code
             for user in ("ph-p", "ph-o")
         )
-        assert (own, others) == (400 if may else 403, 403)
+        assert (to_mine, others) == (400 if may else 403, 403)
     elif "{session_id}" in path:
         # What it may is refused for the session's sake: it is not analysed, and a squat.
-        own = ask(mine)
-        assert own.status_code in ((200, 400, 404) if may else (403,))
-        assert "does not exist" not in own.text
+        to_mine = ask(mine)
+        assert to_mine.status_code in ((200, 400, 404) if may else (403,))
+        assert "does not exist" not in to_mine.text
         absent = alike(ask("ph-none"), "ph-none")
         assert absent[:2] == (404, '{"error": "session ID: does not exist"}')
         for session_id in foreign:
@@ -298,7 +298,7 @@ def audited(server, what, count, *, of):
 
     file = server.store / ".server" / "audit.jsonl"
 
-    def found():
+    def entries():
         lines = file.read_text().splitlines() if file.exists() else []
         noted = [
             line
@@ -307,4 +307,4 @@ def audited(server, what, count, *, of):
         ]
         return [noted] if len(noted) >= count else []
 
-    return serving.wait_for(found)[0]
+    return serving.wait_for(entries)[0]

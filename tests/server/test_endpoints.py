@@ -127,8 +127,8 @@ def test_what_is_wrong_with_a_creation_is_said_by_field(server, admin, path):
     assert answer.status_code == 400
     assert answer.json()["errors"].keys() == {"user_id", "video", "exercise_name"}
     form = {"user_id": "text", "video": "text", "exercise": "Overhead Squat"}
-    told = "is text; send it as a file of multipart/form-data"
-    assert server.ask("POST", path, admin, data=form).json()["errors"] == {"video": [told]}
+    fault = "is text; send it as a file of multipart/form-data"
+    assert server.ask("POST", path, admin, data=form).json()["errors"] == {"video": [fault]}
     answer = server.upload(admin, b"not a film", path=path, user_id="nothing")
     assert answer.status_code == 400
     assert "squat.mp4: not a video" in answer.json()["error"]
@@ -245,14 +245,14 @@ def test_display_settings(server, admin, analysed, record_of):
 
 def test_a_parameter_that_an_address_does_not_have_is_named(server, admin, record_of):
     path = f"/sessions/{record_of('asked', 'p-asked')}"
-    for method, address, name, told in (
+    for method, address, name, fault in (
         ("POST", f"{path}/summary/", "sytem", "is not a parameter; did you mean 'system'?"),
         ("DELETE", f"{path}/", "demo", "is not a parameter"),
         ("GET", "/sessions/", "Authorization", "is not a parameter"),
     ):
         answer = server.ask(method, f"{address}?{name}=imperial", admin)
         assert answer.status_code == 400, (address, name)
-        assert answer.json()["errors"][name][0].startswith(told), answer.text
+        assert answer.json()["errors"][name][0].startswith(fault), answer.text
         # Strangers are told nothing.
         assert server.ask(method, f"{address}?{name}=imperial").status_code == 401
 

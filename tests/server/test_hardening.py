@@ -139,7 +139,7 @@ def test_abuse_of_json_is_refused(server, admin, record_of):
 
 def test_what_is_refused_is_neither_compared_nor_quoted_at_length(server, admin, record_of):
     many = {f"syste{n}": "x" for n in range(33)}
-    for path, body, told in (
+    for path, body, words in (
         ("summary/", many, "more than 32 items"),
         ("joint-mobility-config/", {"shown_angles": ["x"] * 33}, "more than 32 items"),
         ("summary/?" + "&".join(f"{name}=x" for name in many), {}, "has 33 unknown parameters"),
@@ -149,7 +149,7 @@ def test_what_is_refused_is_neither_compared_nor_quoted_at_length(server, admin,
         path = f"/sessions/{record_of('json', 'p-json')}/{path}"
         answer = server.ask("POST", path, admin, json=body)
         assert answer.status_code == 400
-        assert told in answer.text
+        assert words in answer.text
         assert len(answer.content) < 2000
 
 
@@ -258,8 +258,8 @@ def test_media_come_in_ranges(server, admin, record_of):
     assert (head.status_code, head.content) == (200, b"")
     # What the client has already is not sent again.
     tag = whole.headers["ETag"]
-    for method, known in (("GET", tag), ("GET", f'"other", {tag}'), ("HEAD", tag), ("GET", "*")):
-        same = server.ask(method, url, admin, headers={"If-None-Match": known})
+    for method, tags in (("GET", tag), ("GET", f'"other", {tag}'), ("HEAD", tag), ("GET", "*")):
+        same = server.ask(method, url, admin, headers={"If-None-Match": tags})
         assert (same.status_code, same.content, same.headers["ETag"]) == (304, b"", tag)
 
 
@@ -289,8 +289,8 @@ def test_a_signature_is_good_for_one_file_and_some_time():
     for wrong in ("", "ä", f"{media_key}0", media_key[:-1], media_key.replace("1000", "9999")):
         assert keys.signed_for("s1", "video.mp4", wrong) is None
     jupyter = base64.b64encode(b"jupyt").decode()  # as long as the one that was signed
-    assert jupyter != (own := base64.b64encode(b"key 1").decode())
-    assert keys.signed_for("s1", "video.mp4", media_key.replace(own, jupyter)) is None
+    assert jupyter != (coded := base64.b64encode(b"key 1").decode())
+    assert keys.signed_for("s1", "video.mp4", media_key.replace(coded, jupyter)) is None
     assert MediaKeys(60).signed_for("s1", "video.mp4", media_key) is None
     clock[0] = 1061.0
     assert keys.signed_for("s1", "video.mp4", media_key) is None
@@ -302,7 +302,7 @@ def test_of_a_place_on_the_server_only_the_name_is_told(tmp_path):
     served = Served(MobilityServer(), store)
     upload = f"{store.path}/.server/uploads/{'0123456789abcdef' * 2}/squat.mp4"
     link = "see https://example.org/a/b or 11/03/2026, and/or"
-    for text, told in (
+    for text, expected in (
         (f"cannot write {store.path}/s1/metrics.nc: full", "cannot write s1/metrics.nc: full"),
         (f"video {upload}: is empty", "video squat.mp4: is empty"),
         ("cannot write /var/tmp/x y/metrics.nc: no", "cannot write x y/metrics.nc: no"),
@@ -310,15 +310,15 @@ def test_of_a_place_on_the_server_only_the_name_is_told(tmp_path):
         (link, link),
         (f"{Path.home()}/My Lab/a.nc", "My Lab/a.nc"),
     ):
-        assert served.without_places(text) == told
+        assert served.without_places(text) == expected
 
 
 def test_no_place_on_the_server_is_in_a_state(server, admin, record_of):
     session_id = record_of("places", "p-places")
     file = server.store / session_id / "session.json"
-    told = f"cannot write {server.store}/places/metrics.nc: the disk is full"
-    record = read_json(file) | {"state": "failed", "reason": told}
-    write_json(file, record | {"warnings": [{"code": "a", "message": told}]})
+    fault = f"cannot write {server.store}/places/metrics.nc: the disk is full"
+    record = read_json(file) | {"state": "failed", "reason": fault}
+    write_json(file, record | {"warnings": [{"code": "a", "message": fault}]})
     listed = server.state(admin, session_id)
     assert listed["reason"] == "cannot write places/metrics.nc: the disk is full"
     assert listed["warnings"] == [listed["reason"]]

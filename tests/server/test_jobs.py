@@ -53,10 +53,10 @@ def test_what_is_deleted_while_it_is_written_is_not_queued_again(queue, monkeypa
         # Its run goes on, and would find what is there.
         queue._wake.set()
         await asyncio.sleep(0.05)
-        found = queue.positions()
+        waiting = queue.positions()
         running.cancel()
         await asyncio.wait([running])
-        return found
+        return waiting
 
     assert asyncio.run(delete()) == {}
     assert len(written) == 1

@@ -19,9 +19,9 @@ from mobility.store import Store
 def test_a_key_is_found_by_itself_only(tmp_path, monkeypatch):
     keys = Keys(Store(tmp_path))
     key, stored = keys.create("participant", user_id="p01")
-    found = keys.find(key)
-    assert found == stored
-    assert (found.role, found.user_id) == ("participant", "p01")
+    holder = keys.find(key)
+    assert holder == stored
+    assert (holder.role, holder.user_id) == ("participant", "p01")
     compared = []
     real = module.hmac.compare_digest
     monkeypatch.setattr(

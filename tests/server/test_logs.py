@@ -108,8 +108,8 @@ def test_no_form_of_a_key_is_in_any_log(server, admin):
         if file.is_file():
             kept[file] = file.read_bytes()
     for file, content in kept.items():
-        found = [form for form in forms_of(key) if form in content]
-        assert not found, (file, found)
+        leaked = [form for form in forms_of(key) if form in content]
+        assert not leaked, (file, leaked)
 
 
 def test_of_a_line_only_what_may_be_a_key_is_left_out(tmp_path):
@@ -127,7 +127,7 @@ def test_of_a_line_only_what_may_be_a_key_is_left_out(tmp_path):
     except HTTPInputError as error:
         line = ("tornado.general", logging.INFO, "f", 1, "Malformed %s: %s")
         record = _cleaned(logging.LogRecord(*line, ("here", error), sys.exc_info()))
-    told = logging.Formatter().format(record)
-    assert "Malformed here: " in told
-    assert "Traceback" in told
-    assert key.split("_")[2] not in told
+    shown = logging.Formatter().format(record)
+    assert "Malformed here: " in shown
+    assert "Traceback" in shown
+    assert key.split("_")[2] not in shown

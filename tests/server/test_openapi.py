@@ -67,16 +67,16 @@ def examples(text):
     ends = [match.start() for match in requests[1:]] + [len(text)]
     for match, end in zip(requests, ends, strict=True):
         rest = text[match.end() : end]
-        found = []
+        bodies = []
         for start in re.finditer(r"^\{$", rest, re.MULTILINE):
             try:
-                found.append(json.JSONDecoder().raw_decode(rest, start.start())[0])
+                bodies.append(json.JSONDecoder().raw_decode(rest, start.start())[0])
             except ValueError:
                 continue
             if "Content-Type: application/json" not in rest:
                 break
-        body = None if "application/json" not in rest else found[0]
-        yield match[1].lower(), match[2], body, found[1] if body else found[0]
+        body = None if "application/json" not in rest else bodies[0]
+        yield match[1].lower(), match[2], body, bodies[1] if body else bodies[0]
 
 
 def test_every_endpoint_and_answer_has_the_documented_fields(document, documented):
@@ -102,11 +102,11 @@ def fields(shape, before=""):
         return fields(shape[0], f"{before}[]")
     if not isinstance(shape, dict):
         return {f"{before}:{'number' if shape == 'integer' else shape}"}
-    found = set()
+    names = set()
     for name, inner in shape.items():
         is_map = name == "ANY_ADDITIONAL_PROPERTY" or name.endswith("_angle")
-        found |= fields(inner, f"{before}.{'*' if is_map else name}")
-    return found
+        names |= fields(inner, f"{before}.{'*' if is_map else name}")
+    return names
 
 
 def test_a_movement_excludes_the_squat(document):

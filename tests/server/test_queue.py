@@ -119,8 +119,8 @@ def test_disks_that_are_full_or_cannot_be_written(folder, tmp_path):
         session_id = server.upload(key, f"video full {room}".encode()).json()["session_id"]
 
         def tried():
-            told = re.findall(rf"{session_id}.* tried again in (\d+) s", server.log.read_text())
-            return len(told) >= 3 and [int(each) for each in told]
+            waits = re.findall(rf"{session_id}.* tried again in (\d+) s", server.log.read_text())
+            return len(waits) >= 3 and [int(each) for each in waits]
 
         assert serving.wait_for(tried)[:3] == [1, 2, 4]
         held = server.until(key, session_id, "held")
@@ -150,10 +150,10 @@ def test_limits_end_what_spins_or_eats_and_its_processes(folder):
         assert "lasts 10000 s, at most 600 s" in answer.json()["error"]
         assert sessions_in(server) == {spins, eats, crashes}
         assert "60 s, its time limit" in server.until(key, spins, "failed")["reason"]
-        told = server.until(key, eats, "failed")["reason"]
-        assert told == "its analysis needed more memory than its limit"
-        told = server.until(key, crashes, "failed", seconds=400)["reason"]
-        assert "was killed by the system" in told
+        reason = server.until(key, eats, "failed")["reason"]
+        assert reason == "its analysis needed more memory than its limit"
+        reason = server.until(key, crashes, "failed", seconds=400)["reason"]
+        assert "was killed by the system" in reason
         serving.wait_for(lambda: files_of_queue(server) == [])
         # A good video is taken and analysed as before.
         good = server.upload(key, b"video 1").json()["session_id"]

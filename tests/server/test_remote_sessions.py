@@ -123,15 +123,15 @@ def test_curves_of_the_editor_are_those_of_the_store(remote, elbows):
 @pytest.fixture
 def drawn(monkeypatch):
     """What is drawn of still pictures: angles and repetitions; drawing itself takes long."""
-    found = []
+    drawings = []
 
     def draw(angles, repetitions, *, names):
         assert all(angles[name].notnull().any() for name in names)
-        found.append((list(names), repetitions))
+        drawings.append((list(names), repetitions))
 
     monkeypatch.setattr(figures, "angle_curves", draw)
     monkeypatch.setattr(figures, "png", lambda *_, **__: b"picture")
-    return found
+    return drawings
 
 
 def test_a_session_that_waits_has_settings_but_no_curves(remote, server, admin):

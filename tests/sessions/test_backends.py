@@ -53,8 +53,8 @@ class Place:
         """Names of all that is stored, but of locks."""
         if "://" not in self.url:
             root = Path(self.url)
-            found = [path.relative_to(root).as_posix() for path in root.rglob("*.*")]
-            return sorted(name for name in found if not name.startswith(".locks"))
+            paths = [path.relative_to(root).as_posix() for path in root.rglob("*.*")]
+            return sorted(name for name in paths if not name.startswith(".locks"))
         remote = self.open().backend.objects
         return sorted(p.removeprefix(f"{remote._root}/") for p in remote._fs.find(remote._root))
 
@@ -360,8 +360,8 @@ def test_a_server_that_ignores_conditions_is_refused(video, stand_ins, monkeypat
     real = objects.Objects._put_if
 
     def heedless(self, key, data, token):
-        found = self.get(key)
-        return real(self, key, data, None if found is None else found.token)
+        stored = self.get(key)
+        return real(self, key, data, None if stored is None else stored.token)
 
     monkeypatch.setattr(objects.Objects, "_put_if", heedless)
     place = Place("memory://heedless", Path("unused"))

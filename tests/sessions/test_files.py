@@ -288,10 +288,10 @@ def test_a_file_without_a_name_is_whole_or_not_there(tmp_path, monkeypatch):
 
 
 def test_a_log_goes_on_where_another_was_put_in_its_place(tmp_path):
-    said = []
+    warnings = []
     folder = tmp_path / "logs"
     folder.mkdir()
-    log = LogFile(folder / "a.log", tell=said.append)
+    log = LogFile(folder / "a.log", tell=warnings.append)
     log.emit(logging.makeLogRecord({"msg": "one"}))
     (folder / "b.log").write_text("none\n")
     (folder / "b.log").replace(folder / "a.log")
@@ -301,4 +301,4 @@ def test_a_log_goes_on_where_another_was_put_in_its_place(tmp_path):
     for _ in range(2):
         log.emit(logging.makeLogRecord({"msg": "three"}))
     log.close()
-    assert ["lines are lost" in line for line in said] == [True]
+    assert ["lines are lost" in line for line in warnings] == [True]

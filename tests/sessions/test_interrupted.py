@@ -106,8 +106,8 @@ def content(session):
 def names(store):
     """Names of all objects of a store in memory, but of locks."""
     remote = store.backend.objects
-    found = [path.removeprefix(f"{remote._root}/") for path in remote._fs.find(remote._root)]
-    return [name for name in found if not name.startswith(".locks/")]
+    paths = [path.removeprefix(f"{remote._root}/") for path in remote._fs.find(remote._root)]
+    return [name for name in paths if not name.startswith(".locks/")]
 
 
 @pytest.mark.parametrize("every", [pytest.param(7, marks=pytest.mark.slow), 61])
@@ -288,7 +288,7 @@ def left_of(store, kind: str) -> list[str]:
         words += [VIDEO % 2]
     elif kind in ("participants delete", "erase"):
         words += [ANN.encode(), VIDEO % 2, FILE.encode(), b"s1", b"s2"]
-    found = []
+    leftovers = []
     for root in (store.path, store.reports):
         for place in root.rglob("*"):
             text = place.read_bytes() if place.is_file() else b""
@@ -299,8 +299,8 @@ def left_of(store, kind: str) -> list[str]:
                 "/.server/" not in name or kind == "participants delete"
             )
             if is_anns and any(word in text or word in os.fsencode(name) for word in words):
-                found.append(name)
-    return found
+                leftovers.append(name)
+    return leftovers
 
 
 def check_at(step, kind, number, made, tmp_path) -> bool:
@@ -309,32 +309,32 @@ def check_at(step, kind, number, made, tmp_path) -> bool:
 
     def typed(*words, step=None):
         """How a command ended in a copy of this process, and what it said."""
-        with (tmp_path / "said").open("w", buffering=1) as said:
+        with (tmp_path / "said").open("w", buffering=1) as output:
 
             def act():
                 sys.argv = ["mobility", *words, "--store", str(store.path)]
                 sys.argv += ["--reports", str(store.reports)]
-                with redirect_stdout(said), redirect_stderr(said):
+                with redirect_stdout(output), redirect_stderr(output):
                     cli.main() if words else FUNCTIONS[kind](store)
 
             status = in_child(act, step=step, number=number)
         return status, (tmp_path / "said").read_text()
 
     words = COMMANDS.get(kind, ())
-    status, said = typed(*words, step=step)
+    status, output = typed(*words, step=step)
     if status == 0:
-        assert left_of(store, kind) == [], said
+        assert left_of(store, kind) == [], output
     elif status >= 0:
-        assert status == 130, said
-        assert "interrupted; not everything is deleted" in said
+        assert status == 130, output
+        assert "interrupted; not everything is deleted" in output
     # What is only read must not say that all is well.
     if any(VIDEO % n in file.read_bytes() for n in (1, 2) for file in store.path.glob(".del*/v*")):
         assert "is unfinished or still running" in typed("sessions", "list")[1]
         assert "nothing is stored" not in typed("participants", "delete", ANN)[1]
-    again, said = typed(*words)
-    gone = "not in the store" in said or "nothing is stored about them" in said
-    assert kind in FUNCTIONS or again == 0 or (again == 2 and gone), said
-    assert left_of(store, kind) == [], (step, said)
+    again, output = typed(*words)
+    gone = "not in the store" in output or "nothing is stored about them" in output
+    assert kind in FUNCTIONS or again == 0 or (again == 2 and gone), output
+    assert left_of(store, kind) == [], (step, output)
     # The others have lost nothing.
     if kind != "prune by age":
         assert [session.id for session in store.sessions()][-1:] == ["s3"]

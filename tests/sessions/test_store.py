@@ -149,8 +149,8 @@ def test_what_a_report_is_made_of(store, video, tmp_path, monkeypatch):
     error |= {"participants": 12, "units": "degree"}
     for name, exercise in (("other", "Squat"), ("ours", "Overhead Squat")):
         of_study = [{**error, "conditions": {**conditions, "exercise": exercise}}]
-        found = {"name": name, "made": "2026-01-01T00:00:00Z", "errors": of_study}
-        store.save_reference(RetestErrors.model_validate(found))
+        reference = {"name": name, "made": "2026-01-01T00:00:00Z", "errors": of_study}
+        store.save_reference(RetestErrors.model_validate(reference))
         keys.append(report_key(session))
     store.delete_reference("ours")
     keys.append(report_key(session))
@@ -270,7 +270,7 @@ def test_a_read_only_place_is_named_and_can_be_read(store, video, monkeypatch, t
     for name in ("replace", "mkdir", "rename"):
         monkeypatch.setattr(os, name, refuse)
     again = Store(store.path)
-    assert [found.id for found in again.sessions()] == [session.id]
+    assert [each.id for each in again.sessions()] == [session.id]
     assert again.session(session.id).details()["user_name"] == "Ann"
 
 

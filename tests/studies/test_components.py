@@ -46,15 +46,15 @@ def crossed(rng, sizes, variances=CROSSED, trials=1):
 
 def test_commanded_variances_are_found():
     y, labels = crossed(np.random.default_rng(1), (30, 8, 8))
-    found = variance_components(y, labels)
-    assert found.terms == tuple(CROSSED)
-    assert (found.participants, found.values) == (30, 30 * 64)
-    assert found.freedom.tolist() == [29, 7, 7, 203, 203, 49, 1421]
+    estimate = variance_components(y, labels)
+    assert estimate.terms == tuple(CROSSED)
+    assert (estimate.participants, estimate.values) == (30, 30 * 64)
+    assert estimate.freedom.tolist() == [29, 7, 7, 203, 203, 49, 1421]
     for term, commanded in CROSSED.items():
-        low, high = found.interval({term: 1.0})
+        low, high = estimate.interval({term: 1.0})
         assert low <= commanded <= high, term
-        assert low < found.sum({term: 1.0}) < high
-    within = found.sum({"participant × operator": 1.0, "residual": 1.0})
+        assert low < estimate.sum({term: 1.0}) < high
+    within = estimate.sum({"participant × operator": 1.0, "residual": 1.0})
     assert within == pytest.approx(3.5, rel=0.1)
 
 
@@ -80,17 +80,17 @@ def test_a_balanced_table_gives_what_its_analysis_of_variance_gives():
     rng = np.random.default_rng(2)
     table = rng.normal(0, 3, (9, 1)) + rng.normal(0, 2, (1, 4)) + rng.normal(0, 1, (9, 4))
     who, visit = (each.ravel() for each in np.indices(table.shape))
-    found = variance_components(table.ravel(), {"participant": who, "visit": visit})
-    assert found.terms == ("participant", "visit", "residual")
+    estimate = variance_components(table.ravel(), {"participant": who, "visit": visit})
+    assert estimate.terms == ("participant", "visit", "residual")
     _, _, rows, columns, error = mean_squares(table)
     by_hand = [(rows - error) / 4, (columns - error) / 9, error]
-    assert found.variances == pytest.approx(by_hand, rel=1e-6)
+    assert estimate.variances == pytest.approx(by_hand, rel=1e-6)
     # The residual's interval is that of chi-square with 24 degrees of freedom.
-    assert found.interval({"residual": 1.0}) == pytest.approx(
+    assert estimate.interval({"residual": 1.0}) == pytest.approx(
         (24 * error / 39.364, 24 * error / 12.401), rel=1e-4
     )
     # Of a ratio it is the F interval of the consistency.
-    draws = found.draws({"participant": 1.0}), found.draws({"residual": 1.0})
+    draws = estimate.draws({"participant": 1.0}), estimate.draws({"residual": 1.0})
     low = np.quantile(draws[0] / (draws[0] + draws[1]), 0.025)
     ratio = rows / error / 2.7791  # F of 8 and 24 degrees of freedom, 97.5 %
     assert low == pytest.approx((ratio - 1) / (ratio + 3), abs=5e-3)
@@ -119,8 +119,8 @@ def unbalanced(seed, lost=0.2, sizes=(12, 2, 3), **more):
 
 def test_no_other_variances_of_an_unbalanced_design_are_more_likely():
     y, labels = unbalanced(3)
-    found = variance_components(y, labels)
-    best = dict(zip(found.terms, found.variances.tolist(), strict=True))
+    estimate = variance_components(y, labels)
+    best = dict(zip(estimate.terms, estimate.variances.tolist(), strict=True))
     least = deviance(y, labels, best)
     for term in best:
         for factor, more in ((0.8, 0.0), (1.2, 0.02), (1.0, 0.1)):
@@ -136,7 +136,7 @@ def test_statsmodels_finds_the_same_in_an_unbalanced_design(cross_checks):
     two = {name: CROSSED[name] for name in ("participant", "operator", "participant × operator")}
     y, labels = unbalanced(5, sizes=(10, 3, 1), trials=3, variances=two | {"residual": 1.5})
     del labels["visit"]
-    found = variance_components(y, labels)
+    estimate = variance_components(y, labels)
     frame = pd.DataFrame(labels).assign(y=y, all=1)
     frame["cell"] = frame["participant"] * 10 + frame["operator"]
     levels = {name: f"0 + C({name})" for name in ("participant", "operator", "cell")}
@@ -145,7 +145,7 @@ def test_statsmodels_finds_the_same_in_an_unbalanced_design(cross_checks):
         model = smf.mixedlm("y ~ 1", frame, groups="all", vc_formula=levels)
         theirs = model.fit(reml=True)
     parts_of_theirs = dict(zip(model.exog_vc.names, theirs.vcomp, strict=True))
-    ours = dict(zip(found.terms, found.variances, strict=True))
+    ours = dict(zip(estimate.terms, estimate.variances, strict=True))
     assert ours["participant"] == pytest.approx(parts_of_theirs["participant"], rel=0.01)
     assert ours["operator"] == pytest.approx(parts_of_theirs["operator"], rel=0.01, abs=0.01)
     assert ours["participant × operator"] == pytest.approx(parts_of_theirs["cell"], rel=0.01)
@@ -158,13 +158,13 @@ def test_a_component_is_zero_and_never_negative():
         variance_components(*crossed(np.random.default_rng(s), (8, 2, 2), without))
         for s in range(20)
     ]
-    assert all((found.variances >= 0).all() for found in studies)
-    zero = [found for found in studies if found.sum({"operator": 1.0}) == 0]
+    assert all((estimate.variances >= 0).all() for estimate in studies)
+    zero = [estimate for estimate in studies if estimate.sum({"operator": 1.0}) == 0]
     assert len(zero) >= 5
-    for found in zero:
-        low, high = found.interval({"operator": 1.0})
+    for estimate in zero:
+        low, high = estimate.interval({"operator": 1.0})
         assert low == 0 <= high
-        assert (found.draws({"operator": 1.0}) >= 0).all()
+        assert (estimate.draws({"operator": 1.0}) >= 0).all()
 
 
 def test_repeated_trials_dates_and_one_way_designs_have_the_terms_that_can_be_told_apart():
@@ -175,14 +175,10 @@ def test_repeated_trials_dates_and_one_way_designs_have_the_terms_that_can_be_to
     assert "operator × visit" in every
     who = np.repeat(range(10), 4)
     dates = np.repeat(range(20), 2)  # two days of each participant, two trials a day
-    found = variance_components(
-        rng.normal(0, 2, 10)[who] + rng.normal(size=40),
-        {
-            "participant": who,
-            "visit": dates,
-        },
+    estimate = variance_components(
+        rng.normal(0, 2, 10)[who] + rng.normal(size=40), {"participant": who, "visit": dates}
     )
-    assert found.terms == ("participant", "participant × visit", "residual")
+    assert estimate.terms == ("participant", "participant × visit", "residual")
     alone = variance_components(
         rng.normal(0, 2, 10)[who] + rng.normal(size=40), {"participant": who}
     )
@@ -234,16 +230,18 @@ def coverage(studies, lost, seed=0, sizes=(10, 2, 2)):
         variance_components(*unbalanced(seed + study, lost=lost, sizes=sizes))
         for study in range(studies)
     ]
-    each = [found for found in each if not found.reason]  # the lost values leave no residual
+    each = [
+        estimate for estimate in each if not estimate.reason
+    ]  # the lost values leave no residual
     assert len(each) > 0.9 * studies
-    for found in each:
-        low, high = found.interval({"participant": 1.0})
+    for estimate in each:
+        low, high = estimate.interval({"participant": 1.0})
         hit["participant"] += low <= CROSSED["participant"] <= high
-        low, high = found.interval(error)
+        low, high = estimate.interval(error)
         hit["error"] += low <= truth <= high
-        low, high = found.interval(over.relative)
+        low, high = estimate.interval(over.relative)
         hit["relative"] += low <= sum(CROSSED[term] for term in over.relative) <= high
-        true, wrong = found.draws(over.true), found.draws(error)
+        true, wrong = estimate.draws(over.true), estimate.draws(error)
         low, high = np.quantile(true / (true + wrong), [0.025, 0.975])
         hit["icc"] += low <= 9 / (9 + truth) <= high
     return {name: count / len(each) for name, count in hit.items()}

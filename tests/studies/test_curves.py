@@ -113,16 +113,16 @@ def test_the_leg_that_hangs_has_no_curve(squats: Any) -> None:
 
 def test_each_person_counts_once_however_many_the_repetitions() -> None:
     trials = [curves(np.tile(SHAPE, (9, 1))), curves(SHAPE + 4), curves(SHAPE + 8), curves(SHAPE)]
-    found = mb.mean_curves(trials, participants=["a", "b", "c", "c"]).sel(group="all", side="left")
-    np.testing.assert_allclose(found["curve"].sel(participant="c"), SHAPE + 4)
-    np.testing.assert_allclose(found["mean"], SHAPE + 8 / 3)
-    np.testing.assert_allclose(found["sd"], np.std([0, 4, 4], ddof=1))
+    means = mb.mean_curves(trials, participants=["a", "b", "c", "c"]).sel(group="all", side="left")
+    np.testing.assert_allclose(means["curve"].sel(participant="c"), SHAPE + 4)
+    np.testing.assert_allclose(means["mean"], SHAPE + 8 / 3)
+    np.testing.assert_allclose(means["sd"], np.std([0, 4, 4], ddof=1))
     half = stats.t.ppf(0.975, 2) * np.std([0, 4, 4], ddof=1) / np.sqrt(3)
-    np.testing.assert_allclose(found["upper"] - found["mean"], half)
-    assert found["n"] == 3
-    assert found["repetitions"].values.tolist() == [9, 1, 2]
-    assert found["sessions"].values.tolist() == [1, 1, 2]
-    assert found["upper_whole"].isnull().all()  # of five people and more
+    np.testing.assert_allclose(means["upper"] - means["mean"], half)
+    assert means["n"] == 3
+    assert means["repetitions"].values.tolist() == [9, 1, 2]
+    assert means["sessions"].values.tolist() == [1, 1, 2]
+    assert means["upper_whole"].isnull().all()  # of five people and more
 
 
 def test_a_person_has_the_spread_and_interval_of_the_repetitions() -> None:
@@ -133,8 +133,8 @@ def test_a_person_has_the_spread_and_interval_of_the_repetitions() -> None:
     np.testing.assert_allclose(alone["repetition_sd"], one.std(ddof=1))
     interval = stats.t.interval(0.95, 3, one.mean(), one.std(ddof=1) / 2)
     at = {"side": "left", "percent": 30.0}
-    found = [alone[f"person_{end}"].sel(at).item() - SHAPE[30] for end in ("lower", "upper")]
-    assert found == pytest.approx(interval)
+    ends = [alone[f"person_{end}"].sel(at).item() - SHAPE[30] for end in ("lower", "upper")]
+    assert ends == pytest.approx(interval)
     # Over two sessions: about their own means, which count alike.
     both = mb.mean_curves(trials, participants=["a", "a"]).sel(participant="a", group="all")
     pooled = np.sqrt((3 * one.var(ddof=1) + other.var(ddof=1)) / 4)
@@ -146,12 +146,12 @@ def test_a_person_has_the_spread_and_interval_of_the_repetitions() -> None:
 
 def test_the_band_of_the_whole_curve_is_wider_than_those_of_its_points() -> None:
     trials = people(9)
-    found = mb.mean_curves(trials, participants=names(9)).sel(group="all", side="right")
+    means = mb.mean_curves(trials, participants=names(9)).sel(group="all", side="right")
     values = np.stack([each["knee_flexion"].sel(side="right").mean("rep") for each in trials])
     half = band_factor(values) * values.std(axis=0, ddof=1) / 3
-    np.testing.assert_allclose(found["upper_whole"] - found["mean"], half)
-    assert (found["upper_whole"] > found["upper"]).all()
-    assert (found["lower_whole"] < found["lower"]).all()
+    np.testing.assert_allclose(means["upper_whole"] - means["mean"], half)
+    assert (means["upper_whole"] > means["upper"]).all()
+    assert (means["lower_whole"] < means["lower"]).all()
 
 
 def test_curves_with_gaps_are_counted_and_not_averaged() -> None:
@@ -160,12 +160,12 @@ def test_curves_with_gaps_are_counted_and_not_averaged() -> None:
     nothing = curves(SHAPE * np.nan)
     other = curves(SHAPE).rename(knee_flexion="hip_flexion")
     empty = curves(SHAPE).isel(rep=[])
-    found = mb.mean_curves([gap, nothing, other, empty], participants=names(4))
-    np.testing.assert_allclose(found["mean"].sel(group="all", side="left"), SHAPE)
-    np.testing.assert_allclose(found["mean"].sel(group="all", side="right"), SHAPE + 40)
-    assert found["n"].values.tolist() == [[1, 1]]
-    assert found["repetitions"][0, 0].values.tolist() == [1, 2]
-    assert found["reason"].sel(side="left").values.tolist() == [
+    means = mb.mean_curves([gap, nothing, other, empty], participants=names(4))
+    np.testing.assert_allclose(means["mean"].sel(group="all", side="left"), SHAPE)
+    np.testing.assert_allclose(means["mean"].sel(group="all", side="right"), SHAPE + 40)
+    assert means["n"].values.tolist() == [[1, 1]]
+    assert means["repetitions"][0, 0].values.tolist() == [1, 2]
+    assert means["reason"].sel(side="left").values.tolist() == [
         "",
         "each repetition is cut off, or its curve has gaps",
         "the recording has no knee_flexion",
@@ -220,15 +220,15 @@ def test_sessions_that_do_not_count_are_there_with_their_reasons(demo: Any, stor
     put_result(refused, "angles", angles)
     failed = put("failed", state="failed", reason="nobody was found in it")
     other = put("other", verdict="not_this_exercise")
-    found = mb.mean_curves([good, nameless, refused, failed, other], groups=list("aabbb"))
-    assert found["participant"].values.tolist() == ["p1", "nameless"]
-    assert found["n"].values.tolist() == [[2, 2], [0, 0]]
-    reasons = found["reason"].sel(side="left").to_series()
+    means = mb.mean_curves([good, nameless, refused, failed, other], groups=list("aabbb"))
+    assert means["participant"].values.tolist() == ["p1", "nameless"]
+    assert means["n"].values.tolist() == [[2, 2], [0, 0]]
+    reasons = means["reason"].sel(side="left").to_series()
     assert reasons["refused"] == "it is too uncertain in this recording"
     assert "nobody was found in it" in reasons["failed"]
     assert "verdict on its recording" in reasons["other"]
     every = mb.mean_curves([other], recordings=["all"])
-    np.testing.assert_allclose(every["curve"], found["curve"].sel(group=["a"], participant=["p1"]))
+    np.testing.assert_allclose(every["curve"], means["curve"].sel(group=["a"], participant=["p1"]))
     np.testing.assert_array_equal(mb.normalise(good)["rep"], [1, 2, 3])
 
 
@@ -246,9 +246,9 @@ def test_two_groups_differ_where_they_were_made_to() -> None:
     hump = 15 * np.exp(-0.5 * ((PERCENT - 50) / 6) ** 2)
     trials = people(10) + people(10, seed=1, effect=hump)
     who, groups = names(10) + names(10, "q"), ["a"] * 10 + ["b"] * 10
-    found = mb.mean_curves(trials, groups=pd.Series(groups), participants=who)
-    test = mb.compare_curves(found, "a", "b", paired=False)
-    apart = found["mean"].sel(group="b") - found["mean"].sel(group="a")
+    means = mb.mean_curves(trials, groups=pd.Series(groups), participants=who)
+    test = mb.compare_curves(means, "a", "b", paired=False)
+    apart = means["mean"].sel(group="b") - means["mean"].sel(group="a")
     np.testing.assert_allclose(test["difference"], apart)
     assert set(test["cluster_side"].values) == {"left", "right"}
     for start, peak, end, p in zip(
@@ -258,10 +258,10 @@ def test_two_groups_differ_where_they_were_made_to() -> None:
         assert p <= 0.05
     assert test["n_first"].values.tolist() == [10, 10]
     np.testing.assert_allclose(test["error_sd"], np.hypot(4, 4))
-    none = mb.compare_curves(found.assign(curve=found["curve"] * 0), "a", "b", paired=False)
+    none = mb.compare_curves(means.assign(curve=means["curve"] * 0), "a", "b", paired=False)
     assert none.sizes["cluster"] == 0
     # The other way round it is the negative.
-    turned = mb.compare_curves(found, "b", "a", paired=False)
+    turned = mb.compare_curves(means, "b", "a", paired=False)
     np.testing.assert_allclose(turned["t"], -test["t"])
 
 
@@ -271,12 +271,12 @@ def test_pairs_find_what_people_hide_who_differ_more() -> None:
         each.assign(knee_flexion=each["knee_flexion"] + 2 + 0.1 * i)
         for i, each in enumerate(before)
     ]
-    found = mb.mean_curves(
+    means = mb.mean_curves(
         [*before, *after, curves(SHAPE)],
         groups=["before"] * 10 + ["after"] * 10 + ["after"],
         participants=names(10) * 2 + ["alone"],
     )
-    test = mb.compare_curves(found, "before", "after", paired=True)
+    test = mb.compare_curves(means, "before", "after", paired=True)
     assert test["cluster_start"].values.tolist() == [0, 0]
     assert test["cluster_end"].values.tolist() == [100, 100]
     assert test["cluster_p"].values.tolist() == [2 / 2**10] * 2
@@ -284,17 +284,17 @@ def test_pairs_find_what_people_hide_who_differ_more() -> None:
     assert test["left_out"].values.tolist() == [1, 1]
     assert test["n_second"].values.tolist() == [10, 10]
     with pytest.raises(BadInputError, match=r"p0, p1 and p2 are in both groups; give paired=True"):
-        mb.compare_curves(found, "before", "after", paired=False)
+        mb.compare_curves(means, "before", "after", paired=False)
 
 
 def test_a_side_with_too_few_people_has_a_reason_instead_of_a_test() -> None:
     trials = people(6)
     for each in trials[3:]:
         each["knee_flexion"][:, :, 1] = np.nan
-    found = mb.mean_curves(
+    means = mb.mean_curves(
         [*trials, *people(6, seed=2)], groups=list("aaaaaabbbbbb"), participants=names(6) * 2
     )
-    test = mb.compare_curves(found, "a", "b", paired=True)
+    test = mb.compare_curves(means, "a", "b", paired=True)
     assert test["reason"].sel(side="left") == ""
     assert "3 pairs" in test["reason"].sel(side="right").item()
     assert test["t"].sel(side="right").isnull().all()
@@ -305,13 +305,13 @@ def test_a_side_with_too_few_people_has_a_reason_instead_of_a_test() -> None:
 
 
 def test_groups_that_were_filmed_from_different_views_are_warned_of() -> None:
-    found = mb.mean_curves(people(12), groups=["a"] * 6 + ["b"] * 6, participants=names(12))
+    means = mb.mean_curves(people(12), groups=["a"] * 6 + ["b"] * 6, participants=names(12))
     views = np.array(["front"] * 6 + ["left"] * 6, dtype=object)
-    test = mb.compare_curves(found.assign(trial_view=("trial", views)), "a", "b", paired=False)
+    test = mb.compare_curves(means.assign(trial_view=("trial", views)), "a", "b", paired=False)
     (warning,) = warnings_of(test)
     assert warning["code"] == "other_views"
     assert "a was filmed from front, b from left" in warning["message"]
-    assert not warnings_of(mb.compare_curves(found, "a", "b", paired=False))
+    assert not warnings_of(mb.compare_curves(means, "a", "b", paired=False))
 
 
 def test_bad_input_is_one_line(squats: Any) -> None:

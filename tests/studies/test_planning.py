@@ -13,10 +13,10 @@ from mobility.validation.reliability import intraclass_correlation, measurement_
 
 def test_participants_for_a_correlation_as_bonett_published():
     # An expected 0.85 of four raters, and a width of 0.2: 19.2.
-    found = plan.icc(0.2, icc=0.85, trials=4)
-    assert found.participants == 20
-    assert found.trials == 4
-    assert 0.19 < found.reached <= 0.2
+    study = plan.icc(0.2, icc=0.85, trials=4)
+    assert study.participants == 20
+    assert study.trials == 4
+    assert 0.19 < study.reached <= 0.2
     # 50 participants and three trials: 0.3233102.
     assert plan.icc(0.32332, icc=0.5, trials=3).participants == 50
     assert plan.icc(0.32330, icc=0.5, trials=3).participants == 51
@@ -25,14 +25,14 @@ def test_participants_for_a_correlation_as_bonett_published():
 
 
 def test_assurance_is_kept():
-    found = plan.icc(0.25, icc=0.7, trials=3, assurance=0.8)
-    assert found.participants > plan.icc(0.25, icc=0.7, trials=3).participants
-    assert "80 % of such studies" in found.assumption
+    study = plan.icc(0.25, icc=0.7, trials=3, assurance=0.8)
+    assert study.participants > plan.icc(0.25, icc=0.7, trials=3).participants
+    assert "80 % of such studies" in study.assumption
     rng = np.random.default_rng(1)
     narrow = 0
     for _ in range(500):
-        people = rng.normal(0, 0.7**0.5, (found.participants, 1))
-        values = people + rng.normal(0, 0.3**0.5, (found.participants, 3))
+        people = rng.normal(0, 0.7**0.5, (study.participants, 1))
+        values = people + rng.normal(0, 0.3**0.5, (study.participants, 3))
         interval = intraclass_correlation(values, form="C,1")
         narrow += interval.high - interval.low <= 0.25
     assert narrow / 500 == pytest.approx(0.8, abs=0.06)
@@ -40,12 +40,12 @@ def test_assurance_is_kept():
 
 def test_assurance_is_kept_of_high_coefficients():
     """Of two trials and 0.95 Zou's 27 participants have an interval of 0.1 in 70 % of studies."""
-    found = plan.icc(0.1, icc=0.95, assurance=0.8).participants
+    count = plan.icc(0.1, icc=0.95, assurance=0.8).participants
     rng = np.random.default_rng(3)
     narrow = 0
     for _ in range(500):
-        people = rng.normal(0, 0.95**0.5, (found, 1))
-        values = people + rng.normal(0, 0.05**0.5, (found, 2))
+        people = rng.normal(0, 0.95**0.5, (count, 1))
+        values = people + rng.normal(0, 0.05**0.5, (count, 2))
         interval = intraclass_correlation(values, form="C,1")
         narrow += interval.high - interval.low <= 0.1
     assert narrow / 500 == pytest.approx(0.8, abs=0.05)
@@ -55,17 +55,17 @@ def test_participants_for_an_error_of_measurement():
     # 49 degrees of freedom: chi-square 70.222 and 31.555, half of the width 0.2054.
     assert plan.sem(0.2055).participants == 50
     assert plan.sem(0.2053).participants == 51
-    found = plan.sem(0.15, trials=3)
+    study = plan.sem(0.15, trials=3)
     rng = np.random.default_rng(2)
-    error = measurement_error(rng.normal(size=(found.participants, 3)), kind="consistency")
-    assert (error.high - error.low) / 2 / error.value == pytest.approx(found.reached)
+    error = measurement_error(rng.normal(size=(study.participants, 3)), kind="consistency")
+    assert (error.high - error.low) / 2 / error.value == pytest.approx(study.reached)
 
 
 def test_participants_for_limits_of_agreement_by_blands_advice():
     assert plan.limits(0.34, sd=1).participants == pytest.approx(100, abs=3)
-    found = plan.limits(2, sd=5)
-    assert limits_interval_width(found.participants, sd=5) <= 4
-    assert limits_interval_width(found.participants - 1, sd=5) > 4
+    study = plan.limits(2, sd=5)
+    assert limits_interval_width(study.participants, sd=5) <= 4
+    assert limits_interval_width(study.participants - 1, sd=5) > 4
 
 
 def test_two_groups_need_what_cohens_tables_have_and_error_costs():
@@ -86,9 +86,9 @@ def test_two_groups_need_what_cohens_tables_have_and_error_costs():
 def test_statsmodels_has_the_same_power(cross_checks):
     from statsmodels.stats.power import TTestIndPower
 
-    found = plan.groups(3, sd=4, sem=3, power=0.9, alpha=0.01)
-    theirs = TTestIndPower().power(3 / 5, found.participants, 0.01)
-    assert found.reached == pytest.approx(theirs, abs=1e-6)
+    study = plan.groups(3, sd=4, sem=3, power=0.9, alpha=0.01)
+    theirs = TTestIndPower().power(3 / 5, study.participants, 0.01)
+    assert study.reached == pytest.approx(theirs, abs=1e-6)
 
 
 def test_what_cannot_be_planned_says_why():

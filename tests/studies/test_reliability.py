@@ -27,15 +27,15 @@ def long(table, *, way="visit", metric="knee_flexion", units="degree", **more):
     return pd.DataFrame(names | values | more)
 
 
-def rows(found, statistic, **where):
-    table = found.statistics[found.statistics["statistic"] == statistic]
+def rows(results, statistic, **where):
+    table = results.statistics[results.statistics["statistic"] == statistic]
     for name, value in where.items():
         table = table[table[name] == value]
     return table
 
 
-def one(found, statistic, **where):
-    chosen = rows(found, statistic, **where)
+def one(results, statistic, **where):
+    chosen = rows(results, statistic, **where)
     assert len(chosen) == 1, (statistic, where, len(chosen))
     return chosen.iloc[0]
 
@@ -46,37 +46,37 @@ def ends(row):
 
 def test_shrout_and_fleiss_from_a_long_table():
     table = published.SHROUT_FLEISS
-    found = reliability(long(table, way="operator").sample(frac=1, random_state=1))
-    assert tuple(found.statistics.columns) == COLUMNS
+    results = reliability(long(table, way="operator").sample(frac=1, random_state=1))
+    assert tuple(results.statistics.columns) == COLUMNS
     for form in ("A,1", "C,1", "A,k", "C,k"):
-        row = one(found, "icc", form=f"ICC({form})")
+        row = one(results, "icc", form=f"ICC({form})")
         assert ends(row) == pytest.approx(intraclass_correlation(table, form=form)[1:4])
         assert (row["participants"], row["values"], row["units"]) == (6, 24, "1")
         assert row["over"] == "operator"
         assert row["method"] == "analysis of variance"
     for kind in ("agreement", "consistency"):
         expected = measurement_error(table, kind=kind)[1:4]
-        assert ends(one(found, "sem", form=kind)) == pytest.approx(expected)
-        change = one(found, "mdc95", form=kind)
+        assert ends(one(results, "sem", form=kind)) == pytest.approx(expected)
+        change = one(results, "mdc95", form=kind)
         assert ends(change) == pytest.approx([mdc95(x) for x in expected])
         assert change["units"] == "degree"
-    parts = rows(found, "component").set_index("of")["value"]
+    parts = rows(results, "component").set_index("of")["value"]
     assert parts.round(2).to_dict() == {"participant": 1.60, "operator": 2.29, "residual": 1.01}
     # An angle has a zero by convention.
-    assert rows(found, "cv").empty
+    assert rows(results, "cv").empty
 
 
 def test_peak_flow_changes_as_bland_and_altman_printed():
     wright = published.PEFR[:, :2]
-    found = reliability(long(wright, units="l/min"))
-    change = one(found, "change")
+    results = reliability(long(wright, units="l/min"))
+    change = one(results, "change")
     expected = bland_altman(wright[:, 1], wright[:, 0])
     assert change["of"] == "2 − 1"
     assert ends(change) == pytest.approx([expected.bias, expected.bias_low, expected.bias_high])
-    limit = ends(one(found, "limit_high"))
+    limit = ends(one(results, "limit_high"))
     assert limit == pytest.approx([expected.upper, expected.upper_low, expected.upper_high])
     # "The coefficient of repeatability is 43.2 l/min", twice the root mean square difference.
-    within = one(found, "sem", form="consistency")["value"]
+    within = one(results, "sem", form="consistency")["value"]
     assert 2 * np.sqrt(2 * within**2 + 0) == pytest.approx(43.2, abs=0.5)
     from scipy import stats
 
@@ -88,30 +88,24 @@ def test_each_value_without_a_number_is_counted_with_its_reason():
     table.loc[[3, 4], "value"] = np.nan
     table.loc[3, "reason"] = "seen from the side"
     table = pd.concat([table, table.assign(metric="hip_flexion", value=np.arange(12.0) ** 2)])
-    found = reliability(table)
-    row = one(found, "icc", form="ICC(C,1)", metric="knee_flexion")
+    results = reliability(table)
+    row = one(results, "icc", form="ICC(C,1)", metric="knee_flexion")
     assert (row["participants"], row["values"]) == (6, 10)
     assert (row["refused"], row["missing"]) == (1, 1)
     assert row["method"] == "REML"
-    whole = one(found, "icc", form="ICC(C,1)", metric="hip_flexion")
+    whole = one(results, "icc", form="ICC(C,1)", metric="hip_flexion")
     assert (whole["values"], whole["refused"], whole["missing"]) == (12, 0, 0)
-    assert found.without_value.to_dict("records") == [
-        {
-            "metric": "knee_flexion",
-            "side": "left",
-            "reason": reason,
-            "values": 1,
-            "participants": 1,
-        }
+    assert results.without_value.to_dict("records") == [
+        {"metric": "knee_flexion", "side": "left", "reason": reason, "values": 1, "participants": 1}
         for reason in ("seen from the side", "no reason is given")
     ]
-    assert one(found, "stated_sd", metric="knee_flexion")["value"] == pytest.approx(2)
-    assert one(found, "change", metric="knee_flexion")["participants"] == 4
+    assert one(results, "stated_sd", metric="knee_flexion")["value"] == pytest.approx(2)
+    assert one(results, "change", metric="knee_flexion")["participants"] == 4
     # All are measured: the other metric has a value where this one has none.
-    assert found.flow["step"].tolist() == [
+    assert results.flow["step"].tolist() == [
         *("in the study", "with a value", "visit 1", "visit 2", "measured at every level")
     ]
-    assert found.flow["participants"].tolist() == [6, 6, 6, 6, 6]
+    assert results.flow["participants"].tolist() == [6, 6, 6, 6, 6]
     alone = reliability(table, metrics=["knee_flexion"]).flow.set_index("step")
     assert alone.loc["in the study"].tolist() == [6, 12]
     assert alone.loc["without any value: seen from the side"].tolist() == [1, 1]
@@ -140,39 +134,39 @@ def study(seed=0, people=12, **variances):
 
 
 def test_errors_of_visits_operators_and_trials_are_told_apart():
-    found = reliability(study(3, people=80, participant=64, between_visits=9, trial=4))
-    sem = {(row["over"], row["form"]): row["value"] for _, row in rows(found, "sem").iterrows()}
+    results = reliability(study(3, people=80, participant=64, between_visits=9, trial=4))
+    sem = {(row["over"], row["form"]): row["value"] for _, row in rows(results, "sem").iterrows()}
     assert sem[("trial", "within")] == pytest.approx(2, rel=0.12)
     assert sem[("operator", "consistency")] == pytest.approx(2, rel=0.12)
     assert sem[("visit", "consistency")] == pytest.approx(13**0.5, rel=0.12)
     assert sem[("visit, operator", "consistency")] == pytest.approx(13**0.5, rel=0.12)
-    icc = one(found, "icc", over="trial", form="ICC(1)")
+    icc = one(results, "icc", over="trial", form="ICC(1)")
     assert icc["value"] == pytest.approx(73 / 77, abs=0.03)
-    between = one(found, "icc", over="visit", form="ICC(C,1)")
+    between = one(results, "icc", over="visit", form="ICC(C,1)")
     assert between["value"] == pytest.approx(64 / 77, abs=0.05)
-    mean = one(found, "icc", over="visit", form="ICC(C,k)")
+    mean = one(results, "icc", over="visit", form="ICC(C,k)")
     assert mean["value"] == pytest.approx(64 / (64 + 13 / 2), abs=0.05)
-    zero = one(found, "component", of="operator")
+    zero = one(results, "component", of="operator")
     assert zero["low"] == 0
     assert (zero["note"] != "") == (zero["value"] == 0)
-    assert set(rows(found, "change")["over"]) == {"visit", "operator"}
+    assert set(rows(results, "change")["over"]) == {"visit", "operator"}
     # Trials are paired with those of the same number.
-    assert (rows(found, "change")["values"] == 640).all()
+    assert (rows(results, "change")["values"] == 640).all()
 
 
 def test_dates_of_visits_are_within_participants_and_trials_are_paired_in_their_order():
     table = long(published.PEFR[:, :2])
     dates = table.assign(visit=[f"2026-{1 + i // 28}-{1 + i % 28}" for i in range(len(table))])
-    found = reliability(dates)
-    row = one(found, "icc", form="ICC(1)")
+    results = reliability(dates)
+    row = one(results, "icc", form="ICC(1)")
     # One way, Shrout and Fleiss's 1,1: mean squares between and within.
     values = published.PEFR[:, :2]
     between, within = 2 * values.mean(axis=1).var(ddof=1), (np.diff(values) ** 2).mean() / 2
     assert row["value"] == pytest.approx((between - within) / (between + within), rel=1e-4)
-    mean = one(found, "icc", form="ICC(k)")
+    mean = one(results, "icc", form="ICC(k)")
     assert mean["value"] == pytest.approx((between - within) / between, rel=1e-4)
-    assert one(found, "sem", form="within")["value"] == pytest.approx(within**0.5, rel=1e-4)
-    assert "each visit is of one participant alone" in one(found, "change")["reason"]
+    assert one(results, "sem", form="within")["value"] == pytest.approx(within**0.5, rel=1e-4)
+    assert "each visit is of one participant alone" in one(results, "change")["reason"]
     plain = study(5, participant=4, trial=1)
     later = plain.assign(trial=plain["trial"] + 2 * plain["visit"])
     for way in ("visit", "operator"):
@@ -189,10 +183,10 @@ def test_trials_alone_are_what_visits_are():
 
 def test_durations_have_a_coefficient_of_variation_and_angles_have_none():
     durations = np.exp(published.SHROUT_FLEISS / 10)
-    found = reliability(long(durations, units="s"))
+    results = reliability(long(durations, units="s"))
     for kind in ("agreement", "consistency"):
         expected = coefficient_of_variation(durations, kind=kind)[1:4]
-        assert ends(one(found, "cv", form=kind)) == pytest.approx(expected)
+        assert ends(one(results, "cv", form=kind)) == pytest.approx(expected)
     assert rows(reliability(long(durations, units="s"), ratio=[]), "cv").empty
     chosen = reliability(long(durations), ratio=["knee_flexion"])
     assert len(rows(chosen, "cv")) == 2
@@ -203,10 +197,10 @@ def test_durations_have_a_coefficient_of_variation_and_angles_have_none():
 
 def test_scores_have_a_kappa_in_place_of_a_correlation():
     scores = np.array([[0, 0], [1, 1], [2, 1], [3, 3], [1, 0], [2, 2], [3, 1], [2, 2]])
-    found = reliability(long(scores, metric="fms", units="1"), ordinal=["fms"])
-    assert set(found.statistics["statistic"]) == {"kappa"}
+    results = reliability(long(scores, metric="fms", units="1"), ordinal=["fms"])
+    assert set(results.statistics["statistic"]) == {"kappa"}
     for weights in ("linear", "quadratic"):
-        row = one(found, "kappa", form=weights)
+        row = one(results, "kappa", form=weights)
         assert ends(row) == pytest.approx(weighted_kappa(scores, weights=weights)[1:4])
         assert (row["participants"], row["values"]) == (8, 16)
     several = reliability(study(participant=4).assign(value=1), ordinal=["depth"]).statistics
@@ -226,14 +220,14 @@ def test_levels_have_an_order_and_a_change_names_them():
 
 
 def test_too_little_is_refused_with_its_reason():
-    found = reliability(long(published.SHROUT_FLEISS[:2]))
+    results = reliability(long(published.SHROUT_FLEISS[:2]))
     assert (
-        found.statistics["value"]
-        .drop(found.statistics.index[found.statistics["statistic"] == "change"])
+        results.statistics["value"]
+        .drop(results.statistics.index[results.statistics["statistic"] == "change"])
         .isna()
         .all()
     )
-    assert (found.statistics["reason"] != "").all()
+    assert (results.statistics["reason"] != "").all()
     nothing = long(published.SHROUT_FLEISS).assign(value=np.nan)
     both = reliability(pd.concat([nothing, long(published.SHROUT_FLEISS, metric="other")]))
     refused = both.statistics[both.statistics["metric"] == "knee_flexion"]

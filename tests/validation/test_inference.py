@@ -13,10 +13,10 @@ FIRST = published.PEFR[:, [0, 2]].T
 
 
 def test_equivalence_of_peak_flow():
-    found = tost_paired(*FIRST, margin=30)
-    assert found.p == pytest.approx(0.004555, abs=5e-7)
-    assert found.mean == pytest.approx(-2.1176, abs=5e-5)
-    assert -30 < found.low < found.high < 30
+    test = tost_paired(*FIRST, margin=30)
+    assert test.p == pytest.approx(0.004555, abs=5e-7)
+    assert test.mean == pytest.approx(-2.1176, abs=5e-5)
+    assert -30 < test.low < test.high < 30
 
 
 @pytest.mark.parametrize("margin", [10.0, 17.0, 30.0])
@@ -35,11 +35,11 @@ def test_statsmodels_and_pingouin_say_the_same(margin, cross_checks):
 def test_equivalence_scales_and_is_the_interval_within_the_margin(margin, factor, seed):
     rng = np.random.default_rng(seed)
     one, other = rng.normal(0, 10, 12), rng.normal(3, 10, 12)
-    found = tost_paired(one, other, margin=margin)
+    test = tost_paired(one, other, margin=margin)
     scaled = tost_paired(factor * one, factor * other, margin=factor * margin)
-    assert scaled.p == pytest.approx(found.p, abs=1e-9)
-    assert (found.p < 0.05) == (-margin < found.low and found.high < margin)
-    assert tost_paired(other, one, margin=margin).p == pytest.approx(found.p, abs=1e-9)
+    assert scaled.p == pytest.approx(test.p, abs=1e-9)
+    assert (test.p < 0.05) == (-margin < test.low and test.high < margin)
+    assert tost_paired(other, one, margin=margin).p == pytest.approx(test.p, abs=1e-9)
 
 
 @pytest.mark.parametrize("margin", [0, -5, np.nan, np.inf])

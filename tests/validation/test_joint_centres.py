@@ -106,9 +106,9 @@ def test_medial_and_lateral_markers_give_the_truth(squat) -> None:
     np.testing.assert_allclose(
         pose["position"].sel(keypoint=joints), squat["position"].sel(keypoint=joints), atol=1e-9
     )
-    truth, found = mb.joint_angles(squat), mb.joint_angles(pose)
+    truth, angles = mb.joint_angles(squat), mb.joint_angles(pose)
     for name in ("knee_flexion", "hip_flexion", "ankle_dorsiflexion", "trunk_lean", "arm_fall"):
-        np.testing.assert_allclose(found[name], truth[name], atol=1e-6)
+        np.testing.assert_allclose(angles[name], truth[name], atol=1e-6)
     assert pose.attrs["method"] == "markers"
     assert pose["position"].sel(keypoint="nose").isnull().all()
     reasons = json.loads(pose.attrs["not_available"])
@@ -295,7 +295,7 @@ def test_what_does_not_fit_is_refused(squat) -> None:
     before = markers.copy(deep=True)
     standing = markers.isel(time=slice(0, 20))
 
-    def own(**centres: Any) -> dict[str, Any]:
+    def maps(**centres: Any) -> dict[str, Any]:
         return {"mapping": {"joint_centres": {"left_hip": "L_HJC", **centres}}}
 
     def unnamed(dataset: xr.Dataset) -> xr.Dataset:
@@ -305,10 +305,10 @@ def test_what_does_not_fit_is_refused(squat) -> None:
     mirrored = markers.assign(marker_position=markers["marker_position"] * flip)
     bigger = standing.assign(marker_position=1.4 * standing["marker_position"])
     bare = without(markers, *MEDIAL)
-    misspelt = own(left_knee=["L_knee", "L_mkne"])
+    misspelt = maps(left_knee=["L_knee", "L_mkne"])
     for given_, options, message in (
         (mirrored, {}, "left and right are exchanged"),
-        (markers, own(left_knee="L_toe"), r"left hip and knee are 0\.\d+ m apart.*check the map"),
+        (markers, maps(left_knee="L_toe"), r"left hip and knee are 0\.\d+ m apart.*check the map"),
         (markers, misspelt, r"left_knee: marker L_mkne is not.*nearest: L_mknee"),
         (unnamed(markers), {}, "no built-in mapping knows these markers"),
         (squat, {}, "not a Dataset of markers"),
@@ -383,12 +383,12 @@ def test_a_squat_with_gaps_and_another_marker_set(lab: Path) -> None:
     assert 0 < int(knee.sum()) < 200
     # With waist markers taken as spines by a mapping of one's own the whole body is had.
     sides = (("left", "L"), ("right", "R"))
-    own = {
+    mapping = {
         "joint_centres": {f"{side}_knee": [f"{s}KNE", f"{s}KNI"] for side, s in sides}
         | {f"{side}_ankle": f"{s}ANK" for side, s in sides},
         "pelvis": {f"{side}_{p}": f"{s}{w}" for side, s in sides for p, w in WAIST.items()},
     }
-    whole = lab_pose(trial, mapping=own)
+    whole = lab_pose(trial, mapping=mapping)
     assert float(mb.joint_angles(whole)["knee_flexion"].max()) > 80
     hips = whole["position"].isel(individual=0, keypoint=INDEX["left_hip"])
     assert 0 < int(hips.isnull().any("space").sum()) < 1200

@@ -133,8 +133,8 @@ def test_uiprmd_without_header_by_its_mapping(lab: Path) -> None:
         raw = np.loadtxt(file, delimiter=",")
     assert dict(trial.sizes) == {"time": len(raw), "space": 3, "marker": 39}
     # z up in millimetres: (x, z, -y) of the file.
-    found = trial["marker_position"].sel(marker="RTOE").to_numpy()
-    np.testing.assert_allclose(found, raw[:, -3:][:, [0, 2, 1]] * [1, 1, -1] / 1000)
+    toe = trial["marker_position"].sel(marker="RTOE").to_numpy()
+    np.testing.assert_allclose(toe, raw[:, -3:][:, [0, 2, 1]] * [1, 1, -1] / 1000)
     assert trial.attrs["rate_hz"] == 100
     angles = read_lab(f"{stem}_angles_vicon.txt.gz", mapping="uiprmd_angles")
     with gzip.open(f"{stem}_angles_vicon.txt.gz", "rt") as file:
@@ -264,15 +264,15 @@ def test_gaps_are_nan_and_zeros_are_gaps(trc, body) -> None:
 def test_degrees_or_radians_by_range(mot) -> None:
     knee = np.linspace(0, 100, 50)
     both = {"knee_angle_l": knee, "knee_angle_r": knee}
-    said = read_lab(mot(both))
-    assert said.attrs["angle_units_found"] == "file"
+    stated = read_lab(mot(both))
+    assert stated.attrs["angle_units_found"] == "file"
     silent = read_lab(mot(both, in_degrees=None))
     assert silent.attrs["angle_units_read"] == "degree"
     radians = {name: np.radians(v) for name, v in both.items()}
-    found = read_lab(mot(radians, in_degrees=None))
-    assert found.attrs["angle_units_read"] == "radian"
-    assert "range" in found.attrs["angle_units_found"]
-    np.testing.assert_allclose(found["knee_flexion"].sel(side="left"), knee, atol=1e-5)
+    guessed = read_lab(mot(radians, in_degrees=None))
+    assert guessed.attrs["angle_units_read"] == "radian"
+    assert "range" in guessed.attrs["angle_units_found"]
+    np.testing.assert_allclose(guessed["knee_flexion"].sel(side="left"), knee, atol=1e-5)
     refused(mot(both, in_degrees="no"), match="more than a full turn")
     assert codes(read_lab(mot(radians, in_degrees="yes"))) == {"small_angles"}
     still = {name: 0.01 * np.sin(v) for name, v in both.items()}
@@ -362,21 +362,21 @@ def test_states_of_opensim_4_give_the_angles_of_their_coordinates(tmp_path: Path
     # A mapping of one's own may say the coordinate, or the whole name.
     for name in ("hip_flexion_l", "/jointset/hip_l/hip_flexion_l/value"):
         mine = {"angles": {"hip_flexion": {"left": name}}}
-        found = read_lab(tmp_path / "moco.sto", mapping=mine)
-        np.testing.assert_allclose(found["hip_flexion"].sel(side="left"), bend)
+        hip = read_lab(tmp_path / "moco.sto", mapping=mine)
+        np.testing.assert_allclose(hip["hip_flexion"].sel(side="left"), bend)
 
 
 def test_columns_called_like_angles_are_none_where_the_header_says_so(tmp_path: Path) -> None:
-    for said, held in {
+    for title, held in {
         **{"Speeds": "speeds", "Accelerations": "accelerations", "ActuatorForces": "forces"},
         **{"ActuatorSpeeds": "speeds", "ActuatorPowers": "powers", "controls": "controls"},
         "Static Optimization": "muscle activations or forces",
         "Joint Reaction Loads": "joint reaction forces",
         **{"PositionErrors": "tracking errors", "DataType=Quaternion": "orientations"},
     }.items():
-        cell = "1.0,0.0,0.0,0.0" if "=" in said else 0.5
+        cell = "1.0,0.0,0.0,0.0" if "=" in title else 0.5
         columns = {"knee_angle_l": cell, "pelvis_tilt": cell}
-        path = opensim(tmp_path / "a.sto", columns, header=(said,))
+        path = opensim(tmp_path / "a.sto", columns, header=(title,))
         refused(path, match=f"holds {held}, no angles")
     # Of columns that nothing knows those are named, and no others.
     path = opensim(tmp_path / "a.sto", dict.fromkeys(["KFL", "ground_force_vx", "KFR"], 0.5))

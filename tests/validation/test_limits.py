@@ -28,46 +28,46 @@ def pairs(least=4, most=20):
 
 
 def test_peak_flow_of_1986_as_printed():
-    found = bland_altman(WRIGHT[:, 0], MINI[:, 0])
-    assert (round(found.bias, 1), round(found.sd, 1)) == (-2.1, 38.8)
+    limits = bland_altman(WRIGHT[:, 0], MINI[:, 0])
+    assert (round(limits.bias, 1), round(limits.sd, 1)) == (-2.1, 38.8)
     # The paper takes twice the rounded standard deviation.
-    assert found.bias - 2 * found.sd == pytest.approx(-79.7, abs=0.1)
-    assert found.bias + 2 * found.sd == pytest.approx(75.5, abs=0.1)
-    assert (found.lower, found.upper) == pytest.approx((-78.10, 73.86), abs=0.005)
-    assert (found.bias_low, found.bias_high) == pytest.approx((-22.0, 17.8), abs=0.06)
+    assert limits.bias - 2 * limits.sd == pytest.approx(-79.7, abs=0.1)
+    assert limits.bias + 2 * limits.sd == pytest.approx(75.5, abs=0.1)
+    assert (limits.lower, limits.upper) == pytest.approx((-78.10, 73.86), abs=0.005)
+    assert (limits.bias_low, limits.bias_high) == pytest.approx((-22.0, 17.8), abs=0.06)
     assert np.corrcoef(WRIGHT[:, 0], MINI[:, 0])[0, 1] == pytest.approx(0.94, abs=0.005)
 
 
 def test_mover_interval_of_peak_flow():
     # Zou 2013; the SimplyAgree package's own test expects 122.
-    found = bland_altman(MINI[:, 0], WRIGHT[:, 0])
-    assert found.upper == pytest.approx(78.10, abs=0.005)
-    assert (found.upper_low, found.upper_high) == pytest.approx((51.34, 121.82), abs=0.01)
-    assert found.lower - found.lower_low == pytest.approx(found.upper_high - found.upper)
+    limits = bland_altman(MINI[:, 0], WRIGHT[:, 0])
+    assert limits.upper == pytest.approx(78.10, abs=0.005)
+    assert (limits.upper_low, limits.upper_high) == pytest.approx((51.34, 121.82), abs=0.01)
+    assert limits.lower - limits.lower_low == pytest.approx(limits.upper_high - limits.upper)
 
 
 def test_blood_pressure_of_1999_as_printed():
-    found = bland_altman(*published.BLOOD_PRESSURE.T)
-    assert (round(found.bias, 2), round(found.sd, 2)) == (-16.29, 19.61)
-    assert (round(found.lower, 1), round(found.upper, 1)) == (-54.7, 22.1)
-    assert (found.bias_high - found.bias) / 1.98861 == pytest.approx(2.13, abs=0.005)
+    limits = bland_altman(*published.BLOOD_PRESSURE.T)
+    assert (round(limits.bias, 2), round(limits.sd, 2)) == (-16.29, 19.61)
+    assert (round(limits.lower, 1), round(limits.upper, 1)) == (-54.7, 22.1)
+    assert (limits.bias_high - limits.bias) / 1.98861 == pytest.approx(2.13, abs=0.005)
 
 
 def test_cardiac_output_with_a_varying_true_value_of_2007():
     subject, first, second = published.CARDIAC.T
-    found = bland_altman(first, second, participants=subject.astype(int).tolist())
-    assert (found.pairs, found.participants) == (60, 12)
+    limits = bland_altman(first, second, participants=subject.astype(int).tolist())
+    assert (limits.pairs, limits.participants) == (60, 12)
     # Each of the twelve once, however many the pairs.
-    assert found.bias == pytest.approx(0.7092, abs=5e-5)
-    assert found.sd == pytest.approx(0.9906, abs=5e-5)
-    assert found.sd_between**2 == pytest.approx(0.8106, abs=1e-4)
-    assert found.sd_within**2 == pytest.approx(0.1707, abs=1e-4)
-    assert (found.lower, found.upper) == pytest.approx((-1.232, 2.651), abs=1e-3)
-    half = (found.bias_high - found.bias_low) / 2
+    assert limits.bias == pytest.approx(0.7092, abs=5e-5)
+    assert limits.sd == pytest.approx(0.9906, abs=5e-5)
+    assert limits.sd_between**2 == pytest.approx(0.8106, abs=1e-4)
+    assert limits.sd_within**2 == pytest.approx(0.1707, abs=1e-4)
+    assert (limits.lower, limits.upper) == pytest.approx((-1.232, 2.651), abs=1e-3)
+    half = (limits.bias_high - limits.bias_low) / 2
     assert half == pytest.approx(2.201 * (0.9127 / 12) ** 0.5, abs=1e-3)
     naive = bland_altman(first, second)
     assert naive.sd == pytest.approx(0.9611, abs=5e-5)
-    assert naive.upper_high - naive.upper_low < found.upper_high - found.upper_low
+    assert naive.upper_high - naive.upper_low < limits.upper_high - limits.upper_low
 
 
 def test_statsmodels_finds_the_same_parts_of_the_variance(cross_checks):
@@ -77,13 +77,13 @@ def test_statsmodels_finds_the_same_parts_of_the_variance(cross_checks):
     n, m = 20, 4  # equal numbers: there restricted maximum likelihood is the analysis of variance
     who = np.repeat(range(n), m)
     difference = rng.normal(2, 4, n)[who] + rng.normal(0, 3, n * m)
-    found = bland_altman(difference, np.zeros(n * m), participants=who.tolist())
+    limits = bland_altman(difference, np.zeros(n * m), participants=who.tolist())
     data = {"difference": difference, "who": who}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # its own, of how it converges
         theirs = smf.mixedlm("difference ~ 1", data, groups=who).fit(reml=True)
-    assert found.sd_between**2 == pytest.approx(float(theirs.cov_re.iloc[0, 0]), rel=1e-3)
-    assert found.sd_within**2 == pytest.approx(theirs.scale, rel=1e-3)
+    assert limits.sd_between**2 == pytest.approx(float(theirs.cov_re.iloc[0, 0]), rel=1e-3)
+    assert limits.sd_within**2 == pytest.approx(theirs.scale, rel=1e-3)
 
 
 def test_limits_of_clusters_are_those_of_a_worked_example():
@@ -141,12 +141,12 @@ def test_nan_is_left_out_and_too_few_are_refused():
 def test_equal_differences_have_no_limits(participants):
     other = np.array([1.0, 2.0, 3.0, 4.0, 5.0, 6.0])
     for offset in (0.0, 1.0, 0.1):  # the last one with errors of rounding
-        found = bland_altman(other + offset, other, participants=participants)
-        assert found.bias == pytest.approx(offset)
+        limits = bland_altman(other + offset, other, participants=participants)
+        assert limits.bias == pytest.approx(offset)
         assert (
-            found.reason == "limits of agreement: all differences are the same and have no spread"
+            limits.reason == "limits of agreement: all differences are the same and have no spread"
         )
-        assert np.isnan([found.sd, found.lower, found.upper, found.bias_low]).all()
+        assert np.isnan([limits.sd, limits.lower, limits.upper, limits.bias_low]).all()
     nearly = other + np.where(other > 5, 1e-3, 0.0)
     assert bland_altman(nearly, other, participants=participants).sd > 0
     assert bland_altman(np.zeros(4), np.zeros(4)).bias == 0
@@ -196,9 +196,9 @@ def test_intervals_of_the_limits_hold_what_they_promise(n):
     draws, upper = 2000, 1 + 1.96 * 4
     hit = mean = 0
     for _ in range(draws):
-        found = bland_altman(rng.normal(1, 4, n), np.zeros(n))
-        hit += found.upper_low <= upper <= found.upper_high
-        mean += found.bias_low <= 1 <= found.bias_high
+        limits = bland_altman(rng.normal(1, 4, n), np.zeros(n))
+        hit += limits.upper_low <= upper <= limits.upper_high
+        mean += limits.bias_low <= 1 <= limits.bias_high
     assert hit / draws == pytest.approx(0.95, abs=0.02)
     assert mean / draws == pytest.approx(0.95, abs=0.02)
 
@@ -214,9 +214,9 @@ def test_intervals_for_repetitions_hold_what_they_promise():
         who = np.repeat(np.arange(n), counts)
         difference = rng.normal(2, 4, n)[who] + rng.normal(0, 3, who.size)
         zero = np.zeros(who.size)
-        found = bland_altman(difference, zero, participants=who.tolist())
-        hit += found.upper_low <= upper <= found.upper_high
-        mean += found.bias_low <= 2 <= found.bias_high
+        limits = bland_altman(difference, zero, participants=who.tolist())
+        hit += limits.upper_low <= upper <= limits.upper_high
+        mean += limits.bias_low <= 2 <= limits.bias_high
         wrong = bland_altman(difference, zero)
         naive += wrong.upper_low <= upper <= wrong.upper_high
     assert hit / draws == pytest.approx(0.95, abs=0.025)

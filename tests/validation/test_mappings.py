@@ -114,10 +114,7 @@ def of_angle(**columns: object) -> dict[str, object]:
         (KNEE | {"units": "inch"}, "units: input should be 'm', 'cm'"),
         (KNEE | {"vertical_axis": "w"}, "vertical_axis: input"),
         (KNEE | {"rate_hz": 0}, "rate_hz: input should be greater"),
-        (
-            {"pelvis": {"left_asis": "a", "right_asis": "b"}},
-            "needs left_psis and right_psis",
-        ),
+        ({"pelvis": {"left_asis": "a", "right_asis": "b"}}, "needs left_psis and right_psis"),
         ({"pelvis": {"left_asis": "a"}}, "pelvis: right_asis: field required"),
         (KNEE | {"built_in": True}, "built_in: unknown"),
     ],

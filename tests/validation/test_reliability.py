@@ -56,11 +56,11 @@ def test_mean_squares_of_shrout_and_fleiss_as_printed():
     ],
 )
 def test_the_coefficients_of_shrout_and_fleiss_as_printed(form, printed, value, low, high):
-    found = intraclass_correlation(published.SHROUT_FLEISS, form=form, columns="fixed")
-    assert round(found.value, 2) == printed
-    assert found.value == pytest.approx(value, abs=1e-6)
-    assert (found.low, found.high) == pytest.approx((low, high), abs=6e-4)
-    assert found.n == 6
+    icc = intraclass_correlation(published.SHROUT_FLEISS, form=form, columns="fixed")
+    assert round(icc.value, 2) == printed
+    assert icc.value == pytest.approx(value, abs=1e-6)
+    assert (icc.low, icc.high) == pytest.approx((low, high), abs=6e-4)
+    assert icc.n == 6
 
 
 @pytest.mark.parametrize("table", [published.SHROUT_FLEISS, published.PEFR[:, [0, 2]]])
@@ -87,8 +87,8 @@ def test_generalised_interval_of_absolute_agreement_is_that_of_many_random_draws
     r, c, e = (m * d / rng.chisquare(d, 400_000) for m, d in ((r, 5), (c, 3), (e, 15)))
     rows, columns = (r - e) / 4, (c - e) / 6
     low, high = np.quantile(rows / (rows + columns + e), [0.025, 0.975])
-    found = intraclass_correlation(published.SHROUT_FLEISS)
-    assert (found.low, found.high) == pytest.approx((low, high), abs=6e-3)
+    icc = intraclass_correlation(published.SHROUT_FLEISS)
+    assert (icc.low, icc.high) == pytest.approx((low, high), abs=6e-3)
     error = np.quantile(np.sqrt(np.maximum(columns, 0) + e), [0.025, 0.975])
     sem = measurement_error(published.SHROUT_FLEISS)
     assert (sem.low, sem.high) == pytest.approx(error, rel=2e-2)
@@ -114,9 +114,9 @@ def test_measurement_error_of_shrout_and_fleiss():
 def test_peak_flow():
     for form, value in (("A,1", 0.945928), ("C,1", 0.942913)):
         assert intraclass_correlation(FIRST, form=form).value == pytest.approx(value, abs=1e-6)
-    found = concordance(*FIRST.T)
-    assert found.value == pytest.approx(0.94274, abs=5e-6)
-    assert (found.low, found.high) == pytest.approx((0.85049, 0.97873), abs=5e-6)
+    ccc = concordance(*FIRST.T)
+    assert ccc.value == pytest.approx(0.94274, abs=5e-6)
+    assert (ccc.low, ccc.high) == pytest.approx((0.85049, 0.97873), abs=5e-6)
 
 
 @given(TABLES, st.floats(-50, 50), st.floats(0.1, 10))
@@ -158,16 +158,16 @@ def test_consistency_ignores_a_bias_of_one_way_and_agreement_does_not(seed, bias
 def test_a_coefficient_outside_of_minus_1_to_1_is_refused_with_its_reason():
     # The targets do not differ at all: R = 0, and the formula gives -1.67.
     table = [[1, 9], [9, 1], [2, 8], [8, 2], [5, 5]]
-    found = intraclass_correlation(table, form="A,1")
-    assert np.isnan(found[1:4]).all()
-    assert found.reason.startswith("ICC(A,1): the targets differ less than their errors do")
+    icc = intraclass_correlation(table, form="A,1")
+    assert np.isnan(icc[1:4]).all()
+    assert icc.reason.startswith("ICC(A,1): the targets differ less than their errors do")
     assert intraclass_correlation(table, form="C,1").value == -1
 
 
 def test_measurement_error_of_what_never_varies_is_refused_with_its_reason():
-    found = measurement_error(np.full((6, 2), 0.1))
-    assert np.isnan(found[1:4]).all()
-    assert found.reason == "SEM: all targets have the same values"
+    sem = measurement_error(np.full((6, 2), 0.1))
+    assert np.isnan(sem[1:4]).all()
+    assert sem.reason == "SEM: all targets have the same values"
     for row in ([1, 2], [0.1, 0.3]):
         assert measurement_error([row] * 3).reason == "SEM: all targets have the same values"
     assert intraclass_correlation(np.full((6, 2), 0.1)).reason == "ICC: all values are the same"
@@ -239,8 +239,8 @@ def coverage(form, truth, bias, k, draws=1500, n=20):
     hit = 0
     for _ in range(draws):
         table = rng.normal(0, 4, (n, 1)) + np.linspace(-bias, bias, k) + rng.normal(0, 2, (n, k))
-        found = intraclass_correlation(table, form=form, columns="fixed")
-        hit += found.low <= truth <= found.high
+        icc = intraclass_correlation(table, form=form, columns="fixed")
+        hit += icc.low <= truth <= icc.high
     return hit / draws
 
 
@@ -264,8 +264,8 @@ def test_intervals_for_columns_drawn_from_many_hold_what_they_promise(n, k):
         parts = ((4, (n, 1)), (8**0.5, (1, k)), (2, (n, k)))
         table = sum(rng.normal(0, sd, shape) for sd, shape in parts)
         for form in FORMS:
-            found = intraclass_correlation(table, form=form)
-            hit[form] += found.low <= truth[form] <= found.high
+            icc = intraclass_correlation(table, form=form)
+            hit[form] += icc.low <= truth[form] <= icc.high
         sem = measurement_error(table)
         hit["sem"] += sem.low <= 12**0.5 <= sem.high
         cv = coefficient_of_variation(np.exp(table / 10))
@@ -283,8 +283,8 @@ def test_interval_of_the_concordance_holds_what_it_promises():
     # var 20 and 20, covariance 16, means 1 apart: 32 / 41.
     for _ in range(draws):
         true = rng.normal(0, 4, 40)
-        found = concordance(true + rng.normal(0, 2, 40), true + rng.normal(1, 2, 40))
-        hit += found.low <= 32 / 41 <= found.high
+        ccc = concordance(true + rng.normal(0, 2, 40), true + rng.normal(1, 2, 40))
+        hit += ccc.low <= 32 / 41 <= ccc.high
     assert hit / draws == pytest.approx(0.95, abs=0.02)
 
 
@@ -292,8 +292,8 @@ def test_coefficient_of_variation_is_the_share_that_was_commanded():
     rng = np.random.default_rng(2)
     people = np.exp(rng.normal(1, 0.4, (4000, 1)))
     # Quan & Shih: of a lognormal factor with sd s the coefficient of variation is sqrt(exp(s^2)-1).
-    found = coefficient_of_variation(people * np.exp(rng.normal(0, 0.1, (4000, 3))))
-    assert found.value == pytest.approx(np.sqrt(np.expm1(0.01)), rel=0.03)
+    cv = coefficient_of_variation(people * np.exp(rng.normal(0, 0.1, (4000, 3))))
+    assert cv.value == pytest.approx(np.sqrt(np.expm1(0.01)), rel=0.03)
     twice = coefficient_of_variation(2.54 * published.SHROUT_FLEISS)
     assert twice == pytest.approx(coefficient_of_variation(published.SHROUT_FLEISS))
     for values in ([[1, 2], [0, 1], [2, 3]], [[1, 2], [-1, 1], [2, 3]]):
@@ -311,9 +311,9 @@ def test_kappa_by_hand():
     chance = np.abs(one[:, None] - other)
     assert linear.value == pytest.approx(1 - 0.6 / chance.mean())
     assert quadratic.value == pytest.approx(1 - 0.8 / (chance**2).mean())
-    for found in (linear, quadratic):
-        assert found.n == 10
-        assert -1 < found.low < found.value < found.high < 1
+    for kappa in (linear, quadratic):
+        assert kappa.n == 10
+        assert -1 < kappa.low < kappa.value < kappa.high < 1
     three = np.column_stack([RATINGS, RATINGS[:, 0]])
     pairs = weighted_kappa(RATINGS).value, 1.0, weighted_kappa(RATINGS[:, ::-1]).value
     assert weighted_kappa(three).value == pytest.approx(np.mean(pairs))
@@ -357,5 +357,5 @@ def test_interval_of_kappa_holds_what_it_promises():
     for weights in ("linear", "quadratic"):
         truth = weighted_kappa(many, weights=weights).value
         each = [weighted_kappa(ratings(20), weights=weights) for _ in range(1500)]
-        hit = np.mean([found.low <= truth <= found.high for found in each if not found.reason])
+        hit = np.mean([kappa.low <= truth <= kappa.high for kappa in each if not kappa.reason])
         assert hit == pytest.approx(0.95, abs=0.025)

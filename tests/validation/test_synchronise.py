@@ -45,13 +45,13 @@ def pair(lag: float, *, video_hz: float = 30.0) -> tuple[Any, Any]:
 @pytest.mark.parametrize("lag", [0.1234, -1.7, 12.3456])
 def test_a_lag_comes_back_to_a_fraction_of_a_sample(lag: float) -> None:
     video, lab = pair(lag)
-    found = find_lag(video, lab)
-    assert found.lag_s == pytest.approx(lag, abs=0.0005)
-    assert found.correlation > 0.9999
-    assert not found.given
-    assert found.signals == ("knee_flexion left", "knee_flexion right")
-    assert abs(found.second_lag_s - found.lag_s) > 1
-    assert found.second_correlation < found.correlation - 0.05
+    result = find_lag(video, lab)
+    assert result.lag_s == pytest.approx(lag, abs=0.0005)
+    assert result.correlation > 0.9999
+    assert not result.given
+    assert result.signals == ("knee_flexion left", "knee_flexion right")
+    assert abs(result.second_lag_s - result.lag_s) > 1
+    assert result.second_correlation < result.correlation - 0.05
     # A side that is missing is left out.
     left = lab["knee_flexion"].where(lab["side"] == "left")
     one = find_lag(video, lab.assign(knee_flexion=left))
@@ -72,9 +72,9 @@ def test_any_lag_rate_gain_and_offset(lag, gain, offset, video_hz, lab_hz):
     video = np.arange(0, 10.5, 1 / video_hz)
     lab = np.arange(min(lag, 0) - 0.3, 11 + max(lag, 0), 1 / lab_hz)
     seen = angles(video, knee(video, SQUATS))
-    found = find_lag(seen, angles(lab, gain * knee(lab - lag, SQUATS) + offset))
-    assert found.lag_s == pytest.approx(lag, abs=0.002)
-    aligned = align(angles(lab, knee(lab - lag, SQUATS)), found, video)["knee_flexion"]
+    result = find_lag(seen, angles(lab, gain * knee(lab - lag, SQUATS) + offset))
+    assert result.lag_s == pytest.approx(lag, abs=0.002)
+    aligned = align(angles(lab, knee(lab - lag, SQUATS)), result, video)["knee_flexion"]
     assert float(abs(aligned - seen["knee_flexion"]).max()) < 0.8
 
 
@@ -83,14 +83,14 @@ def test_the_lag_is_one_for_all_joints() -> None:
     # Hips whose curve comes 60 ms later and moves half as much pull the lag a fifth of the way.
     late = knee(video["time"].to_numpy() - 0.06, SQUATS) / 2
     hips = xr.DataArray(np.stack([late, late], axis=1), dims=("time", "side"))
-    found = find_lag(
+    result = find_lag(
         video.assign(hip_flexion=hips), lab.assign(hip_flexion=0.5 * lab["knee_flexion"])
     )
-    assert found.lag_s == pytest.approx(0.1 - 0.06 / 5, abs=0.003)
-    assert found.signal_lags_s[0] == pytest.approx(0.1, abs=0.004)
-    assert found.signal_lags_s[2] == pytest.approx(0.04, abs=0.004)
+    assert result.lag_s == pytest.approx(0.1 - 0.06 / 5, abs=0.003)
+    assert result.signal_lags_s[0] == pytest.approx(0.1, abs=0.004)
+    assert result.signal_lags_s[2] == pytest.approx(0.04, abs=0.004)
     # That joints do not agree on the lag is part of its error.
-    assert found.lag_sd_s > 0.01
+    assert result.lag_sd_s > 0.01
 
 
 def wandering(rng: np.random.Generator, size: int, step: float, sd: float) -> np.ndarray:
@@ -136,8 +136,8 @@ def simulated(seed: int, count: int, sd: float) -> tuple[float, Synchronisation]
 @pytest.mark.parametrize(("count", "sd"), [(2, 4.0), (5, 8.0)])
 def test_the_sd_covers_the_error(count: int, sd: float) -> None:
     trials = [simulated(seed, count, sd) for seed in range(50)]
-    error = np.array([found.lag_s - lag for lag, found in trials])
-    stated = np.array([found.lag_sd_s for _, found in trials])
+    error = np.array([result.lag_s - lag for lag, result in trials])
+    stated = np.array([result.lag_sd_s for _, result in trials])
     assert (np.abs(error) < 1.96 * stated).mean() > 0.86
     # And it is not simply large.
     size = np.sqrt((error**2).mean())
@@ -152,8 +152,8 @@ def test_gaps_stay_gaps() -> None:
     values[700:760] = np.nan
     gone = video["knee_flexion"].copy()
     gone[100:130] = np.nan
-    found = find_lag(video.assign(knee_flexion=gone), lab.assign(knee_flexion=values))
-    assert found.lag_s == pytest.approx(0.1234, abs=0.001)
+    result = find_lag(video.assign(knee_flexion=gone), lab.assign(knee_flexion=values))
+    assert result.lag_s == pytest.approx(0.1234, abs=0.001)
     # Frames that are not there at all are a gap as well.
     dropped = lab.isel(time=np.r_[0:300, 420 : lab.sizes["time"]])
     assert find_lag(video, dropped).lag_s == pytest.approx(0.1234, abs=0.001)
@@ -161,15 +161,15 @@ def test_gaps_stay_gaps() -> None:
 
 def test_a_lag_by_hand_is_used_as_it_is() -> None:
     video, lab = pair(0.1234)
-    found = find_lag(video, lab, lag_s=0.2)
-    assert found.given
-    assert found.lag_s == 0.2
-    assert np.isnan(found.lag_sd_s)
-    assert 0.9 < found.correlation < 0.999
+    result = find_lag(video, lab, lag_s=0.2)
+    assert result.given
+    assert result.lag_s == 0.2
+    assert np.isnan(result.lag_sd_s)
+    assert 0.9 < result.correlation < 0.999
     with pytest.raises(BadInputError, match="do not match"):
         find_lag(video, lab, lag_s=0.5)
     assert find_lag(video, lab, lag_s=0.1234).correlation > 0.999
-    assert found.document()["lag_sd_s"] is None
+    assert result.document()["lag_sd_s"] is None
     with pytest.raises(BadInputError, match="no time in common"):
         find_lag(video, lab, lag_s=40.0)
 

@@ -13,13 +13,7 @@ from lab_trials import true_angles, write_truth
 from mobility.errors import BadInputError, NotFoundError
 from mobility.sessions.files import read_dataset
 from mobility.validation.export import write_mot
-from mobility.validation.trial import (
-    Reference,
-    Trial,
-    angles_of,
-    compare,
-    read_reference,
-)
+from mobility.validation.trial import Reference, Trial, angles_of, compare, read_reference
 
 
 @pytest.fixture(scope="module")
@@ -35,13 +29,13 @@ def repetitions(demo: Path) -> xr.Dataset:
 def of_model(demo: Path, folder: Path, *, lag: float) -> Path:
     """Angles of a model whose knee reads 4 degrees more, and 0.9 of the hip."""
     angles = true_angles(demo)
-    own = angles[["knee_flexion", "hip_flexion"]]
-    own = own.assign(
-        knee_flexion=(own["knee_flexion"] + 4).assign_attrs(units="degree"),
-        hip_flexion=(0.9 * own["hip_flexion"]).assign_attrs(units="degree"),
+    scaled = angles[["knee_flexion", "hip_flexion"]]
+    scaled = scaled.assign(
+        knee_flexion=(scaled["knee_flexion"] + 4).assign_attrs(units="degree"),
+        hip_flexion=(0.9 * scaled["hip_flexion"]).assign_attrs(units="degree"),
     )
-    time = np.arange(float(own["time"][0]), float(own["time"][-1]), 0.01)
-    return write_mot(own.interp(time=time).assign_coords(time=time + lag), folder / "model.mot")
+    time = np.arange(float(scaled["time"][0]), float(scaled["time"][-1]), 0.01)
+    return write_mot(scaled.interp(time=time).assign_coords(time=time + lag), folder / "model.mot")
 
 
 @pytest.fixture(scope="module")
@@ -77,8 +71,8 @@ def test_the_errors_come_back_as_they_are(trial: Trial, video: Any, demo: Path) 
                     strict=True,
                 )
             ]
-            found = float(primary["bias"].sel(angle=name, side=side))
-            assert found == pytest.approx(np.mean(of_reps), abs=0.15), (name, side)
+            bias = float(primary["bias"].sel(angle=name, side=side))
+            assert bias == pytest.approx(np.mean(of_reps), abs=0.15), (name, side)
 
 
 def test_the_difference_of_definitions_comes_back(trial: Trial) -> None:
@@ -112,8 +106,8 @@ def test_files_of_the_lab_on_other_clocks_are_warned_of(demo, video, repetitions
     )
     codes = [warning["code"] for warning in trial.warnings]
     assert "lab_clocks_differ" in codes
-    told = next(w["message"] for w in trial.warnings if w["code"] == "lab_clocks_differ")
-    assert "+0.20" in told
+    message = next(w["message"] for w in trial.warnings if w["code"] == "lab_clocks_differ")
+    assert "+0.20" in message
 
 
 def test_what_is_not_of_the_trial_is_refused(demo, video, repetitions, tmp_path):

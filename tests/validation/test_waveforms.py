@@ -28,23 +28,23 @@ def curve(values):
 
 
 def test_an_offset_is_all_bias():
-    found = curve_errors(curve(SQUAT + 5), curve(SQUAT), dim="percent")
-    assert found["bias"] == pytest.approx(5)
-    assert found["mae"] == pytest.approx(5)
-    assert found["rmse"] == pytest.approx(5)
-    assert found["rmse_offset_removed"] == pytest.approx(0, abs=1e-9)
-    assert found["bias"].attrs["units"] == "degree"
+    errors = curve_errors(curve(SQUAT + 5), curve(SQUAT), dim="percent")
+    assert errors["bias"] == pytest.approx(5)
+    assert errors["mae"] == pytest.approx(5)
+    assert errors["rmse"] == pytest.approx(5)
+    assert errors["rmse_offset_removed"] == pytest.approx(0, abs=1e-9)
+    assert errors["bias"].attrs["units"] == "degree"
     assert curve_errors(curve(SQUAT - 5), curve(SQUAT), dim="percent")["bias"] == pytest.approx(-5)
 
 
 @given(arrays(float, 60, elements=VALUES), arrays(float, 60, elements=VALUES))
 def test_mean_square_is_bias_and_what_is_left_without_it(one, other):
-    found = curve_errors(curve(one), curve(other), dim="percent")
-    assert float(found["rmse"]) ** 2 == pytest.approx(
-        float(found["bias"]) ** 2 + float(found["rmse_offset_removed"]) ** 2, rel=1e-9, abs=1e-9
+    errors = curve_errors(curve(one), curve(other), dim="percent")
+    assert float(errors["rmse"]) ** 2 == pytest.approx(
+        float(errors["bias"]) ** 2 + float(errors["rmse_offset_removed"]) ** 2, rel=1e-9, abs=1e-9
     )
-    assert abs(found["bias"]) <= found["mae"] + 1e-9
-    assert found["mae"] <= found["rmse"] + 1e-9
+    assert abs(errors["bias"]) <= errors["mae"] + 1e-9
+    assert errors["mae"] <= errors["rmse"] + 1e-9
 
 
 def test_gaps_are_left_out_until_they_are_most_of_the_curve():
@@ -130,10 +130,10 @@ def test_the_paired_test_is_that_of_spm1d(people, exact, cross_checks):
     # Theirs enumerates all 32,768 flips of 15, and interpolates between the two nearest values.
     result = theirs.inference(0.05, two_tailed=True, iterations=-1, force_iterations=True)
     assert test.threshold == pytest.approx(result.zstar, rel=0.01 if exact else 0.03)
-    found = clusters_beyond(test)
-    assert len(found) == len(result.clusters) == 1
-    assert np.allclose(found[0][:2], result.clusters[0].endpoints, atol=1.01)
-    assert found[0].p <= 0.05
+    clusters = clusters_beyond(test)
+    assert len(clusters) == len(result.clusters) == 1
+    assert np.allclose(clusters[0][:2], result.clusters[0].endpoints, atol=1.01)
+    assert clusters[0].p <= 0.05
     assert result.clusters[0].P <= 0.05
 
 

@@ -24,11 +24,11 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     }
     done = [Done(case_from({"name": name}), folder, 1.0) for name in datasets]
     done.append(Done(case_from({"name": "d"}), folder, np.nan, "weight <is> out of reach"))
-    found = agreement(datasets)
+    errors = agreement(datasets)
     (folder / "file").write_text("")
     with pytest.raises(StorageError, match="cannot write"):
-        write_report(found, [], folder / "file", grid="g")
-    return write_report(found, done, folder / "out", grid="three & one")
+        write_report(errors, [], folder / "file", grid="g")
+    return write_report(errors, done, folder / "out", grid="three & one")
 
 
 def test_the_page_stands_alone_and_has_the_numbers(page: Path) -> None:
@@ -37,7 +37,7 @@ def test_the_page_stands_alone_and_has_the_numbers(page: Path) -> None:
     for escaped in ("three &amp; one", "a&lt;b", "weight &lt;is&gt; out of reach"):
         assert escaped in text
     assert text.count("data:image/png;base64,") == 2
-    said = [part for part in re.split(r"<[^>]*>", text) if part.strip()]
-    at = said.index("Knee flexion")
+    cells = [part for part in re.split(r"<[^>]*>", text) if part.strip()]
+    at = cells.index("Knee flexion")
     # Mean of 4, -2 and 12; mean of 4, 2 and 12; two of three within 9.8 degrees.
-    assert (said[at + 1], said[at + 2], said[at + 4]) == ("+4.7", "6.0", "67 %")
+    assert (cells[at + 1], cells[at + 2], cells[at + 4]) == ("+4.7", "6.0", "67 %")

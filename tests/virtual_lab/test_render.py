@@ -46,8 +46,8 @@ def picture(body: Body, *, camera: dict[str, Any], **look: Any) -> np.ndarray:
 def shirt(image: np.ndarray) -> np.ndarray:
     """Place (down, right) of the shirt in the picture, and its size in pixels."""
     red, green, _ = np.moveaxis(image.astype(int), -1, 0)
-    found = np.argwhere(green - red > 50)
-    return np.array([*found.mean(axis=0), len(found)])
+    pixels = np.argwhere(green - red > 50)
+    return np.array([*pixels.mean(axis=0), len(pixels)])
 
 
 @pytest.mark.slow

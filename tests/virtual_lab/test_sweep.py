@@ -154,12 +154,12 @@ def test_the_command_reports_what_it_measured_and_what_failed(extra, tmp_path, p
     assert done.returncode == 1, done.stderr
     assert refused(tmp_path / "trace") > 0
     assert addresses_outside(tmp_path / "trace") == set()
-    said = json.loads(done.stdout)
-    assert said["cases"] == 2
-    assert list(said["failed"]) == ["bad"]
+    summary = json.loads(done.stdout)
+    assert summary["cases"] == 2
+    assert list(summary["failed"]) == ["bad"]
     assert "warning: case bad: parametric_body: weight_kg 40 is out of reach" in done.stderr
     made = tmp_path / "reports" / "virtual-lab"
-    assert said["report"] == (made / "virtual-lab.html").resolve().as_uri()
+    assert summary["report"] == (made / "virtual-lab.html").resolve().as_uri()
     data = xr.load_dataset(made / "virtual-lab.nc", engine="h5netcdf")
     assert list(data["case"].values) == ["good"]
     knee = data["case_mae"].sel(angle="knee_flexion", estimator="fitted", part="all")

@@ -39,17 +39,17 @@ def test_a_video_that_is_taken_in_is_analysed_and_shown(analysed, store, monkeyp
     ]
     assert front.report.title == ""
     session = analysed("s1", session_name="First")
-    said = []
+    notices = []
 
     def render(*_):
-        said.append((front.browser.progress["text"], dict(front.browser.notice)))
+        notices.append((front.browser.progress["text"], dict(front.browser.notice)))
         return {"html": rendered}
 
     monkeypatch.setattr(Session, "render_report", render)
     front.form._heard[0](session)
     front.browser.wait(20)
     # Not that it is being analysed, and not yet that all is done.
-    assert said[0] == ("making the report", {})
+    assert notices[0] == ("making the report", {})
     assert front.browser.notice["text"] == "First is analysed"
     assert ran == ["s1"]
     assert front.trials["trial"].title == front.report.title == "First"
@@ -106,8 +106,8 @@ def test_a_code_reads_as_what_it_says_and_without_the_extra_one_line_says_so(mon
     address = "http://192.168.1.5:8891/mobility/phone/0123456789ab#mob_0123456789ab_" + "x" * 43
     rows = [list(row) for row in phones._code(address).matrix]
     module = np.kron(np.pad(np.array(rows), 4), np.ones((6, 6))).astype(np.uint8)
-    found, *_ = cv2.QRCodeDetector().detectAndDecode(255 * (1 - module))
-    assert found == address
+    content, *_ = cv2.QRCodeDetector().detectAndDecode(255 * (1 - module))
+    assert content == address
     monkeypatch.setitem(sys.modules, "segno", None)
     with pytest.raises(BadInputError, match=r"need the extra open: pip install 'mobility\[open\]'"):
         phones.text("http://192.168.1.5")

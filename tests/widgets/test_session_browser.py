@@ -58,12 +58,12 @@ def test_an_analysis_that_runs_elsewhere_is_no_interruption(analysed, store):
 def test_what_was_said_outlasts_what_the_page_asks_by_itself(browser, ask, sent):
     messages = sent(browser)
     ask(browser, "delete", session="s1")
-    said = dict(browser.notice)
-    assert said == {"kind": "done", "text": "session s1 is deleted"}
+    notice = dict(browser.notice)
+    assert notice == {"kind": "done", "text": "session s1 is deleted"}
     # The page asked for the picture before it knew.
     ask(browser, "thumbnail", session="s1")
     ask(browser, "refresh")
-    assert browser.notice == said
+    assert browser.notice == notice
     assert messages[-1]["buffers"] == []
     ask(browser, "open", session="s1")
     assert browser.notice["kind"] == "error"

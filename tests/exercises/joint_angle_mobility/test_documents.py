@@ -40,11 +40,11 @@ def filmed(*, wrist: float = 0.6) -> xr.Dataset:
 @pytest.fixture
 def shown(monkeypatch, stand_in_data) -> list[tuple[str, ...]]:
     """What only a video can give is put in its place; the angles that the overlay shows."""
-    found: list[tuple[str, ...]] = []
+    overlays: list[tuple[str, ...]] = []
     modules = stand_in_data.modules()
 
     def annotate(video, raw, angles, reps, out, *, blur_face, shown_angles=()) -> None:
-        found.append(shown_angles)
+        overlays.append(shown_angles)
         out.write_bytes(b"annotated")
 
     modules["mobility.pipeline.overlay"].annotate_video = annotate
@@ -53,7 +53,7 @@ def shown(monkeypatch, stand_in_data) -> list[tuple[str, ...]]:
     quality.capture_quality = lambda raw, info, fitted, seen: {"light": {"verdict": "ok"}}
     for name in ("capture.video", "capture.quality", "capture.pose", "pipeline.overlay"):
         monkeypatch.setitem(sys.modules, f"mobility.{name}", modules[f"mobility.{name}"])
-    return found
+    return overlays
 
 
 @pytest.fixture
@@ -163,8 +163,8 @@ def test_trunk_and_neck_stand_in_the_documents_where_they_are_named(create, show
         assert document["angles"][f"{side}_trunk_angle"]["max"] == pytest.approx(degrees, abs=1)
     # Not the side that the camera sees best, but the one to which the trunk bent.
     made.set_camera_side("right")
-    for told in (made.joint_mobility, made.details, made.export):
-        angles = told()["angles"]
+    for make in (made.joint_mobility, made.details, made.export):
+        angles = make()["angles"]
         assert angles["trunk_angle"] == angles["left_trunk_angle"]
     assert set(document["angles"]["neck_angle"]["values"]) == {None}
     assert made.repetitions()["joints"].values.tolist() == ["left trunk"] * 2
@@ -194,18 +194,18 @@ def test_the_movement_that_was_said_at_first_is_the_one_that_is_measured(create)
 def test_a_squat_without_a_squat_says_which_joint_moves(create):
     squat = create(exercise_name="overhead-squat").analyze(fit=False)
     # Of what is not told, such as an angle of a squat, nothing is said either.
-    known = tables.load("verdict")["warnings"]
-    assert all("level" in known[each.code] for each in squat.record.warnings)
+    levels = tables.load("verdict")["warnings"]
+    assert all("level" in levels[each.code] for each in squat.record.warnings)
     assert squat.record.verdict == squat.verdict().level == "not_this_exercise"
     rows = squat.to_dataframe().query("metric == 'knee_flexion'")
     assert rows["value"].isna().all()
     assert rows["reason"].str.contains("a joint moves").all()
-    (told,) = [each.message for each in squat.record.warnings if each.code == "no_squat"]
-    assert told == (
+    (message,) = [each.message for each in squat.record.warnings if each.code == "no_squat"]
+    assert message == (
         "No overhead squat found. A joint moves (left elbow). Run again with --exercise "
         "joint-angle-mobility."
     )
-    assert in_short(squat)[1].startswith(told)
+    assert in_short(squat)[1].startswith(message)
     html = trust(judge(squat.record.warnings, {"view": {"verdict": "poor", "advice": "Film."}}))
     assert html.count("<p") == 1
     assert "<strong>No overhead squat found.</strong> A joint moves (left elbow)" in html
@@ -217,7 +217,7 @@ def test_a_hidden_side_is_null_in_every_document(create):
     assert (angle["max"], angle["min"]) == (None, None)
     for values in (
         angle["values"],
-        *(told()["angles"]["right_elbow_angle"] for told in (hidden.details, hidden.export)),
+        *(make()["angles"]["right_elbow_angle"] for make in (hidden.details, hidden.export)),
     ):
         assert set(values) == {None}
     assert any("Right elbow is not measured" in w.message for w in hidden.record.warnings)
@@ -230,11 +230,11 @@ def test_movements_by_hand_redo_what_depends_on_them_and_survive(session):
             for row in rows
         ]
 
-    found = session.repetitions_table()
-    assert [row["joints"] for row in found] == ["left elbow"] * 3
+    table = session.repetitions_table()
+    assert [row["joints"] for row in table] == ["left elbow"] * 3
     angles_made = session.record.stages["angles"].finished
     # The rows of the table, without the second, the last one's turn earlier.
-    given = [found[0], {**found[2], "bottom": found[2]["bottom"] - 0.4}]
+    given = [table[0], {**table[2], "bottom": table[2]["bottom"] - 0.4}]
     turns = [row["bottom"] for row in given]
     session.set_repetitions(given, by="Ann")
     with pytest.raises(NotFoundError, match="corrected by hand since its analysis"):
@@ -242,7 +242,7 @@ def test_movements_by_hand_redo_what_depends_on_them_and_survive(session):
     session.analyze()
     edit = session.edits().edits[0]
     assert (edit.who, edit.kind, edit.after) == ("Ann", "repetitions", marks(given))
-    assert edit.before == marks(found)
+    assert edit.before == marks(table)
 
     def holds():
         assert [row["bottom"] for row in session.repetitions_table()] == pytest.approx(turns)
@@ -254,12 +254,12 @@ def test_movements_by_hand_redo_what_depends_on_them_and_survive(session):
 
     holds()
     assert session.details()["segments"] == 2
-    told = sections.who_and_what(
+    page = sections.who_and_what(
         session.record, None, session.fitted(), session.repetitions(), session.edits()
     )
-    assert "movements by Ann" in told
-    assert "2 accepted of 2 found" in told
-    assert "Repetitions" not in told
+    assert "movements by Ann" in page
+    assert "2 accepted of 2 found" in page
+    assert "Repetitions" not in page
     assert session.record.stages["angles"].finished == angles_made
     # A participant's age, and another option, make other results, of the same marks.
     session.store.set_participant("p01", sex="male", birth_year=1990)
@@ -269,7 +269,7 @@ def test_movements_by_hand_redo_what_depends_on_them_and_survive(session):
     holds()
     session.set_repetitions(None)
     session.analyze()
-    assert session.repetitions_table() == found
+    assert session.repetitions_table() == table
     assert session.edits().edits[1].before == marks(given)
 
 
@@ -310,11 +310,11 @@ def test_the_demo_agrees_with_its_truth(project, demo):
     assert demo.repetitions()["joints"].values.tolist() == ["left elbow, left shoulder"] * 3
 
     truth = read_truth(project / "data" / "demo" / "joint-angle-mobility" / "truth.nc")
-    known = truth_pose(truth)
-    true = joint_mobility(known, joint_angles(known), joints=("shoulder", "elbow"))
-    found = demo.metrics()
+    commanded = truth_pose(truth)
+    true = joint_mobility(commanded, joint_angles(commanded), joints=("shoulder", "elbow"))
+    metrics = demo.metrics()
     for joint, within in (("shoulder", 8), ("elbow", 25)):
-        one, right = (data.sel(joint=joint, side="left") for data in (found, true))
+        one, right = (data.sel(joint=joint, side="left") for data in (metrics, true))
         off = abs(float(one["range_of_motion"] - right["range_of_motion"]))
         assert off < within, joint
         assert off < 1.96 * float(one["range_of_motion_sd"]), joint

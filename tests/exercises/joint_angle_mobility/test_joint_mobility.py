@@ -109,10 +109,10 @@ def test_noise_does_not_widen_the_range_as_extremes_would() -> None:
     for seed in range(6):
         pose = limb_pose(time, joints={"elbow": curve}, noise=0.01, seed=seed)
         angles = joint_angles(pose)
-        found = joint_mobility(pose, angles, joints=("elbow",))
-        errors.append(found["range_of_motion"].values - 120)
+        metrics = joint_mobility(pose, angles, joints=("elbow",))
+        errors.append(metrics["range_of_motion"].values - 120)
         naive.append(np.ptp(angles["elbow_flexion"].values, axis=0) - 120)
-        assert (found["movements"].values == 5).all()
+        assert (metrics["movements"].values == 5).all()
     # Both ends are the farthest of noisy turns; a sign lets also the straight one be too far.
     assert abs(np.mean(errors)) < 4
     assert np.mean(naive) > 4 * abs(np.mean(errors))
@@ -378,10 +378,10 @@ def test_marked_movements_are_read_at_their_marks() -> None:
     again = joint_movements(pose, angles, joints=("elbow",), movements=given)
     xr.testing.assert_allclose(again, moves)
     assert "movements" in history(again)[-1]["arguments"]
-    found, same = mobility(), mobility(movements=given)
-    xr.testing.assert_allclose(same.drop_vars("note"), found.drop_vars("note"))
-    found = left(found, "elbow")
-    assert float(found["movement_extreme"][1]) > 150
+    unmarked, same = mobility(), mobility(movements=given)
+    xr.testing.assert_allclose(same.drop_vars("note"), unmarked.drop_vars("note"))
+    unmarked = left(unmarked, "elbow")
+    assert float(unmarked["movement_extreme"][1]) > 150
     given[1]["bottom"] = 4.9  # 0.9 of the way out
     one = left(mobility(movements=given), "elbow")
     at = float(np.interp(4.9, time, curve))
@@ -394,7 +394,7 @@ def test_marked_movements_are_read_at_their_marks() -> None:
     assert int(two["movements"]) == 2
     assert two["movement_number"].values.tolist() == [1, 2]
     assert (float(two["maximum"]), float(two["minimum"])) == pytest.approx((130, 10), abs=0.3)
-    assert two["range_of_motion_sd"] < found["range_of_motion_sd"]
+    assert two["range_of_motion_sd"] < unmarked["range_of_motion_sd"]
 
 
 def test_a_marked_movement_is_of_the_joints_that_move_in_it() -> None:
@@ -442,7 +442,7 @@ ONE = {"start": 1, "bottom": 2, "end": 3}
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "words"),
     [
         ("nonsense", "movements: "),
         (5, "movements: "),
@@ -463,9 +463,9 @@ ONE = {"start": 1, "bottom": 2, "end": 3}
         ([ONE | {"joint": "x"}], "movement 1: 'joint' is unknown; did you mean 'joints'"),
     ],
 )
-def test_impossible_marks_are_refused(given: Any, said: str) -> None:
+def test_impossible_marks_are_refused(given: Any, words: str) -> None:
     _, _, pose = elbows(times=1)
-    with pytest.raises(BadInputError, match=said):
+    with pytest.raises(BadInputError, match=words):
         joint_movements(pose, joint_angles(pose), joints=("elbow",), movements=given)
 
 
@@ -634,8 +634,8 @@ def test_legs_that_may_be_exchanged_are_refused_from_the_side_only() -> None:
         pose["confidence"].loc[{"keypoint": "right_knee"}] = np.where(curve > 50, 0.9, 0.3)[:, None]
         result = measured(pose, joint, "elbow")
         expected = np.nan if most is None else most
-        found = float(left(result, joint)["maximum"])
-        assert found == pytest.approx(expected, abs=0.5, nan_ok=True), (heading, joint)
+        maximum = float(left(result, joint)["maximum"])
+        assert maximum == pytest.approx(expected, abs=0.5, nan_ok=True), (heading, joint)
         assert ("one leg may be taken for the other" in note(result, joint)) == (most is None)
         assert left(result, "elbow")["maximum"] == pytest.approx(100, abs=0.3)
 
@@ -666,33 +666,33 @@ def test_what_is_wrong_of_both_sides_cancels_in_their_difference() -> None:
     one = both.copy(deep=True)
     one["position_draws"].loc[{"fit_keypoint": "right_wrist"}] = 0.0
     for pose, share in ((both, 0.0), (one, 1.0)):
-        found = measured(pose, "elbow").sel(joint="elbow")
-        assert found["side_difference"] == pytest.approx(15, abs=0.5)
+        metrics = measured(pose, "elbow").sel(joint="elbow")
+        assert metrics["side_difference"] == pytest.approx(15, abs=0.5)
         # The wrists move alike, and the forearms stand at other angles.
-        sd = float(found["maximum_sd"].sel(side="left"))
-        assert float(found["side_difference_sd"]) == pytest.approx(share * sd, abs=0.35 * sd)
+        sd = float(metrics["maximum_sd"].sel(side="left"))
+        assert float(metrics["side_difference_sd"]) == pytest.approx(share * sd, abs=0.35 * sd)
     without = measured(body, "elbow").sel(joint="elbow")
     sds = without["maximum_sd"].values
     assert float(without["side_difference_sd"]) == pytest.approx(np.hypot(*sds), rel=0.05)
     # Sides that do not show the same, because one rests or bends back, have none.
     for other in (np.full_like(curve, 40.0), 160 - curve):
-        found = measured(limb_pose(time, joints={"elbow": (curve, other)}), "elbow", "knee")
-        assert found[["side_difference", "side_difference_sd"]].to_dataarray().isnull().all()
+        metrics = measured(limb_pose(time, joints={"elbow": (curve, other)}), "elbow", "knee")
+        assert metrics[["side_difference", "side_difference_sd"]].to_dataarray().isnull().all()
 
 
 def test_errors_of_a_fit_come_from_its_draws() -> None:
     time, curve = there_and_back(low=40, high=130, times=2)
     pose = with_draws(limb_pose(time, joints={"elbow": curve}), sd=0.01)
     angles = joint_angles(pose)
-    found = left(joint_mobility(pose, angles, joints=("elbow",)), "elbow")
+    metrics = left(joint_mobility(pose, angles, joints=("elbow",)), "elbow")
     # A wrist that is off by 1 cm at the end of a forearm turns it.
     turn = np.degrees(0.01 / FOREARM)
-    assert found["maximum_sd"] == pytest.approx(turn, rel=0.3)
-    assert found["minimum_sd"] == pytest.approx(turn, rel=0.3)
+    assert metrics["maximum_sd"] == pytest.approx(turn, rel=0.3)
+    assert metrics["minimum_sd"] == pytest.approx(turn, rel=0.3)
     # The forearm points 90 degrees farther at the turn: errors there are independent.
-    assert found["range_of_motion_sd"] == pytest.approx(np.sqrt(2) * turn, rel=0.35)
+    assert metrics["range_of_motion_sd"] == pytest.approx(np.sqrt(2) * turn, rel=0.35)
     # What is the same at all times has no speed of its own; it only turns with the forearm.
-    assert found["peak_velocity_sd"] < found["peak_velocity"]
+    assert metrics["peak_velocity_sd"] < metrics["peak_velocity"]
 
     angles["elbow_flexion"] = angles["elbow_flexion"].where(angles["elbow_flexion"] > 60)
     part = joint_mobility(pose, angles, joints=("elbow",))
@@ -747,12 +747,12 @@ def test_the_spread_of_the_turns_says_what_change_it_can_hide() -> None:
     assert float(one["end_of_range"]) == pytest.approx(float(one["maximum"]))
     # Fewer than three give none, which is said of the joint that moved.
     time, curve = there_and_back(low=10, high=120, times=2)
-    found = measured(limb_pose(time, joints={"elbow": (10.0, curve)}), "elbow", limits=LIMITS)
-    one = left(found, "elbow", "right")
+    metrics = measured(limb_pose(time, joints={"elbow": (10.0, curve)}), "elbow", limits=LIMITS)
+    one = left(metrics, "elbow", "right")
     assert np.isnan([one["repeatability"], one["detectable_change"]]).all()
     why = "a smallest detectable change needs 3 movements (counted: 2)"
-    assert why in note(found, "elbow", "right")
-    assert "detectable" not in note(found, "elbow")
+    assert why in note(metrics, "elbow", "right")
+    assert "detectable" not in note(metrics, "elbow")
 
 
 @pytest.mark.parametrize(("spread", "again"), [(4.0, 0.0), (0.2, 2.0), (2.0, 2.0)])
@@ -819,10 +819,10 @@ def test_a_glitch_is_no_movement(width: float, jump: float, why: str) -> None:
     """An ankle that jumps to where a knee is bent by 45 or 70 degrees, and back at once."""
     time, knee = there_and_back(low=5.0, high=110.0)
     resting = 5 + jump * np.exp(-0.5 * ((time - 0.5) / width) ** 2)
-    found = measured(limb_pose(time, joints={"knee": (resting, knee)}), "knee", limits=LIMITS)
-    assert found["movements"].sel(joint="knee").values.tolist() == [0, 3]
-    assert why in note(found, "knee")
-    (reason,) = found["movement_reason"].values[found["movement_side"].values == "left"]
+    metrics = measured(limb_pose(time, joints={"knee": (resting, knee)}), "knee", limits=LIMITS)
+    assert metrics["movements"].sel(joint="knee").values.tolist() == [0, 3]
+    assert why in note(metrics, "knee")
+    (reason,) = metrics["movement_reason"].values[metrics["movement_side"].values == "left"]
     assert reason.endswith(why)
 
 
@@ -841,21 +841,21 @@ def test_a_side_that_hardly_moves_beside_the_other(joint, slow, quick, sd, count
     angles = joint_angles(pose, limits=LIMITS)
     name = f"{joint}_flexion_sd"
     angles[name] = angles[name] * 0 + sd
-    found = joint_mobility(pose, angles, joints=(joint,))
-    assert int(left(found, joint)["movements"]) == count
-    assert ("rests while the other side moves" in note(found, joint)) == (count == 0)
-    assert float(left(found, joint)["maximum"]) == pytest.approx(5 + slow, abs=2)
+    metrics = joint_mobility(pose, angles, joints=(joint,))
+    assert int(left(metrics, joint)["movements"]) == count
+    assert ("rests while the other side moves" in note(metrics, joint)) == (count == 0)
+    assert float(left(metrics, joint)["maximum"]) == pytest.approx(5 + slow, abs=2)
 
 
 def test_the_movement_that_was_asked_for_is_checked() -> None:
     time, arm = there_and_back(low=5.0, high=125.0)
     pose = limb_pose(time, joints={"shoulder": arm})
     asked = partial(measured, pose, "shoulder", limits=LIMITS)
-    found = asked(movement="shoulder_abduction")
-    assert "the video shows shoulder flexion, not shoulder abduction" in note(found, "shoulder")
-    assert "other_movement" in codes(found)
+    metrics = asked(movement="shoulder_abduction")
+    assert "the video shows shoulder flexion, not shoulder abduction" in note(metrics, "shoulder")
+    assert "other_movement" in codes(metrics)
     assert "other_movement" not in codes(asked())
-    assert left(found, "shoulder")["advice"].item() == ""
+    assert left(metrics, "shoulder")["advice"].item() == ""
 
 
 def test_a_knee_that_bends_farther_than_knees_do_is_not_a_knee() -> None:
@@ -866,10 +866,10 @@ def test_a_knee_that_bends_farther_than_knees_do_is_not_a_knee() -> None:
     angles["knee_flexion"] = angles["knee_flexion"].copy()
     angles["knee_flexion"].loc[{"side": "left"}] = np.where(knee > 60, 280.0, knee)
     angles["knee_flexion"].loc[{"side": "right", "time": time[100]}] = 280.0
-    found = joint_mobility(pose, angles, joints=("knee",))
-    assert "beyond what the knee can do" in note(found, "knee")
-    assert left(found, "knee")["angle"].isnull().all()
-    assert float(left(found, "knee", "right")["maximum"]) == pytest.approx(120, abs=1)
+    metrics = joint_mobility(pose, angles, joints=("knee",))
+    assert "beyond what the knee can do" in note(metrics, "knee")
+    assert left(metrics, "knee")["angle"].isnull().all()
+    assert float(left(metrics, "knee", "right")["maximum"]) == pytest.approx(120, abs=1)
 
 
 def test_angles_that_are_shown_are_those_that_the_joint_mobility_measured():

@@ -10,10 +10,10 @@ from mobility.store import Store
 
 def test_the_joint_that_went_farthest_is_shown() -> None:
     demo = Store("absent").demo("Joint Angle Mobility")
-    known = demo.metrics()
-    known["end_of_range_sd"][:] = 17.4  # a half of 34 degrees does not tell how far
-    assert joint_moments(demo.angles(), known) == []
-    metrics = known.assign(end_of_range_sd=known["end_of_range_sd"] / 4)
+    vague = demo.metrics()
+    vague["end_of_range_sd"][:] = 17.4  # a half of 34 degrees does not tell how far
+    assert joint_moments(demo.angles(), vague) == []
+    metrics = vague.assign(end_of_range_sd=vague["end_of_range_sd"] / 4)
     start, turn, other = joint_moments(demo.angles(), metrics)
     assert start.angle == turn.angle
     assert {turn.angle, other.angle} == {"shoulder_flexion", "elbow_flexion"}

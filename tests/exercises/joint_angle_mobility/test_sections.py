@@ -113,9 +113,9 @@ def test_overview_has_range_reference_and_score(metrics: xr.Dataset) -> None:
     unknown = report.overview(metrics.assign(score=metrics["score"] * np.nan), [ELBOW])
     assert "Score" not in unknown
     # Other people have no average here.
-    known = json.loads(metrics.attrs["references"])
-    known["left_elbow"]["note"] = "the study measured males only"
-    others = report.overview(metrics.assign_attrs(references=json.dumps(known)), [ELBOW])
+    references = json.loads(metrics.attrs["references"])
+    references["left_elbow"]["note"] = "the study measured males only"
+    others = report.overview(metrics.assign_attrs(references=json.dumps(references)), [ELBOW])
     assert "143°" not in others
 
 
@@ -201,9 +201,9 @@ def test_a_recording_is_judged_from_the_view_of_the_movement(metrics: xr.Dataset
 
 def test_the_upper_body_is_enough_for_arms_that_move_in_the_picture(metrics: xr.Dataset) -> None:
     warned = [AnalysisWarning("upper_body_only", "Only the upper body is in the picture.")]
-    for off, told in ((8.0, []), (60.0, warned), (np.nan, warned)):
+    for off, expected in ((8.0, []), (60.0, warned), (np.nan, warned)):
         moved = metrics.assign(off_picture=xr.full_like(metrics["score"], off))
-        assert applicable_warnings(warned, ["elbow_flexion"], {}, moved) == told
+        assert applicable_warnings(warned, ["elbow_flexion"], {}, moved) == expected
     advice = judge(warned, metrics=metrics).what_to_do
     assert "head, hips and hand" in advice
     assert "whole body" not in advice
@@ -211,8 +211,8 @@ def test_the_upper_body_is_enough_for_arms_that_move_in_the_picture(metrics: xr.
 
 def test_what_the_joint_does_not_need_does_not_count(metrics: xr.Dataset) -> None:
     close = document(-88.0, head=0.0, hands=0.0, feet=1.0)
-    found = quality_for_joints(close, metrics)
-    assert not {"camera", "distance", "size"} & set(found)
+    checks = quality_for_joints(close, metrics)
+    assert not {"camera", "distance", "size"} & set(checks)
     elbow = metrics.sel(joint=["elbow"])
     assert quality_for_joints(close, elbow)["framing"]["verdict"] == "ok"
     assert "all that the joints need" in report.capture_quality(close, elbow)
@@ -235,11 +235,11 @@ def test_the_hand_that_counts_is_that_of_the_arm_that_bends(metrics: xr.Dataset)
     for side, verdict in (("right", "ok"), ("left", "unusable")):
         seen = pose.copy(deep=True)
         seen["image_position"].loc[{"keypoint": f"{side}_wrist"}] = -5.0
-        found = quality_for_joints(outside, metrics, seen)["framing"]
-        assert found["verdict"] == verdict
-        told = "Keep the left wrist in the picture, with some room around them."
-        assert found["advice"] == (told if side == "left" else None)
-        assert ("left wrist" in {k for k, v in found["outside"].items() if v}) == (side == "left")
+        framing = quality_for_joints(outside, metrics, seen)["framing"]
+        assert framing["verdict"] == verdict
+        advice = "Keep the left wrist in the picture, with some room around them."
+        assert framing["advice"] == (advice if side == "left" else None)
+        assert ("left wrist" in {k for k, v in framing["outside"].items() if v}) == (side == "left")
 
 
 def test_nothing_measured_comes_first_with_how_to_film_it(metrics: xr.Dataset) -> None:
@@ -279,9 +279,9 @@ def test_what_concerns_no_joint_that_moved_is_not_said(metrics: xr.Dataset) -> N
     mended = {"arms": 0, "trunk": 0, "legs": 90}
     advice = "Check in the annotated video."
     seen["swaps"] = {"mended_frames": mended, "verdict": "unusable", "advice": advice}
-    found = quality_for_joints(seen, metrics)
-    assert found["visibility"] == {"arms": 0.5, "trunk": 1.0}
-    assert found["swaps"] == {
+    checks = quality_for_joints(seen, metrics)
+    assert checks["visibility"] == {"arms": 0.5, "trunk": 1.0}
+    assert checks["swaps"] == {
         "mended_frames": {"arms": 0, "trunk": 0}, "verdict": "ok", "advice": None
     }  # fmt: skip
     seen["swaps"]["mended_frames"] = mended | {"arms": 80}
@@ -355,39 +355,37 @@ def test_every_movement_and_every_comparison_has_its_sentence() -> None:
     assert all("people" in each for each in studies if each["kind"] in ("active", "weight_bearing"))
 
 
-def test_how_far_is_not_told_with_an_error_of_more_than_thirty_degrees(
-    metrics: xr.Dataset,
-) -> None:
+def test_how_far_is_not_told_with_an_error_of_more_than_thirty_degrees(metrics: xr.Dataset) -> None:
     limit = tables.load("angles")["knee_flexion"]["refused"]["largest_sd_deg"]
-    known = metrics.copy(deep=True)
-    known["end_of_range_sd"][:] = 0.98 * limit
-    assert report.gauges_of(known)
-    assert "bends to" in report.in_words(known)
-    assert "±" in report.reached(known)[0]
-    known["end_of_range_sd"][:] = 17.4
-    said = report.in_words(known)
-    assert "Left elbow flexion: how far it goes is too uncertain (± 34 degrees)." in said
-    assert "130" not in said
-    assert report.gauges_of(known) == []
+    changed = metrics.copy(deep=True)
+    changed["end_of_range_sd"][:] = 0.98 * limit
+    assert report.gauges_of(changed)
+    assert "bends to" in report.in_words(changed)
+    assert "±" in report.reached(changed)[0]
+    changed["end_of_range_sd"][:] = 17.4
+    sentences = report.in_words(changed)
+    assert "Left elbow flexion: how far it goes is too uncertain (± 34 degrees)." in sentences
+    assert "130" not in sentences
+    assert report.gauges_of(changed) == []
     elbow = [report.Shown("left_elbow_angle", "elbow", ("left",))]
-    table = report.overview(known, elbow)
+    table = report.overview(changed, elbow)
     assert "how far is too uncertain (± 34°)" in table
     assert "130" not in table
     assert "10°" in table  # where it begins is told
     # As the document and the table of the metrics have it.
-    rows = metrics_table(known).to_pandas()
+    rows = metrics_table(changed).to_pandas()
     rows = rows.query("item == 'elbow_flexion' and side == 'left' and level == 'session'")
     values, reasons = (rows.set_index("metric")[name] for name in ("value", "reason"))
     assert values["minimum"] == pytest.approx(10, abs=0.5)
     for name in ("maximum", "range_of_motion", "end_of_range"):
         assert np.isnan(values[name])
         assert reasons[name].startswith("how far is too uncertain (± 34°)")
-    assert np.isnan(without_uncertain_ends(known)["movement_extreme"]).sum() == 2
-    assert report.reached(known) == ["left elbow flexion (how far is too uncertain)"]
+    assert np.isnan(without_uncertain_ends(changed)["movement_extreme"]).sum() == 2
+    assert report.reached(changed) == ["left elbow flexion (how far is too uncertain)"]
     # Nor is a turn, how fast it went there, or by how much such turns change.
-    assert report.movement_table(known, elbow).count("too uncertain") == 4
-    assert "130°" not in report.movement_table(known, elbow)
-    many = known.assign(detectable_change=xr.full_like(known["maximum"], 9.0))
+    assert report.movement_table(changed, elbow).count("too uncertain") == 4
+    assert "130°" not in report.movement_table(changed, elbow)
+    many = changed.assign(detectable_change=xr.full_like(changed["maximum"], 9.0))
     change = '<td data-head="Least change">9°</td>'
     assert change not in report.speeds(many, elbow)
     many["end_of_range_sd"][:] = 5.0
@@ -408,14 +406,14 @@ def test_of_a_movement_without_a_name_no_angle_is_told(metrics: xr.Dataset) -> N
     assert "Movement not recognised: left elbow." in report.in_words(unnamed, elbow)
     assert report.reached(unnamed)[0] == "left elbow (movement not recognised)"
     assert report.speeds(unnamed, elbow) == ""
-    told = [report.overview(unnamed, elbow), report.movement_table(unnamed, elbow)]
-    assert not any("130" in text or "10°" in text for text in told)
-    found = without_uncertain_ends(unnamed)
-    assert found["maximum"].sel(place).isnull()
-    assert found["minimum"].sel(place).isnull()
-    of = (found["movement_joint"] == "elbow") & (found["movement_side"] == "left")
+    pages = [report.overview(unnamed, elbow), report.movement_table(unnamed, elbow)]
+    assert not any("130" in text or "10°" in text for text in pages)
+    kept = without_uncertain_ends(unnamed)
+    assert kept["maximum"].sel(place).isnull()
+    assert kept["minimum"].sel(place).isnull()
+    of = (kept["movement_joint"] == "elbow") & (kept["movement_side"] == "left")
     for name in ("rest", "extreme", "peak_velocity", "mean_velocity"):
-        assert found[f"movement_{name}"].where(of, drop=True).isnull().all()
+        assert kept[f"movement_{name}"].where(of, drop=True).isnull().all()
         assert metrics[f"movement_{name}"].where(of, drop=True).notnull().any()
 
 
@@ -428,13 +426,13 @@ def test_what_is_hardly_seen_is_not_said_to_rest(metrics: xr.Dataset) -> None:
     rests["movement_reason"] = rests["movement_reason"].where(
         ~gone, tables.sentence("reasons.movement.rests")
     )
-    for share, said in (
+    for share, label in (
         (0.2, "Did not move"),
         (0.6, "Uncertain whether it moved"),
         (1.0, "Not measured"),
     ):
         rests["refused_share"].loc[place] = share
-        assert f"{said}: left knee." in report.in_words(rests, knee)
+        assert f"{label}: left knee." in report.in_words(rests, knee)
 
 
 def test_a_side_in_doubt_has_a_question_mark_wherever_it_is_named(metrics: xr.Dataset) -> None:
@@ -474,7 +472,7 @@ def test_whom_no_study_measured_is_not_compared(metrics: xr.Dataset) -> None:
         assert words in text
     assert "Not compared" not in text
     pose, angles, adults = moved({"shoulder": both, "elbow": both}, sex="female", age=30)
-    for sex, age, told in (
+    for sex, age, reason in (
         ("female", 30, "left and right shoulder: only boys and men up to 54 years were measured."),
         (None, None, "men up to 54 years, and the sex and age of this person are not known."),
     ):
@@ -484,34 +482,34 @@ def test_whom_no_study_measured_is_not_compared(metrics: xr.Dataset) -> None:
             "not compared with a norm"
         }
         assert "arm rises to 130 ± " in text
-        assert told in text
+        assert reason in text
         assert "usual" not in text
     people = {each.people for each in report.reaches(adults.sel(joint=["elbow"]))}
     assert people == {"adults"}
 
 
 def test_left_against_right_comes_first_with_its_error(monkeypatch) -> None:
-    *_, found = moved({"elbow": lambda curve: (curve, 0.8 * curve + 10), "knee": half})
-    found["side_difference_sd"] = ("joint", [4.0, 3.0])
-    text = report.in_words(found)
-    told = "<li>Elbow flexion: the left side goes 16 ± 8 degrees farther than the right.</li>"
-    assert text.startswith(f"<ul>{told}")
+    *_, lopsided = moved({"elbow": lambda curve: (curve, 0.8 * curve + 10), "knee": half})
+    lopsided["side_difference_sd"] = ("joint", [4.0, 3.0])
+    text = report.in_words(lopsided)
+    first = "<li>Elbow flexion: the left side goes 16 ± 8 degrees farther than the right.</li>"
+    assert text.startswith(f"<ul>{first}")
     assert "No clear difference between left and right: knee flexion (0° ± 6°)." in text
     chosen = report.shown(record(joints=["elbow", "knee"]), None)
-    assert "Right − left elbow flexion" in report.overview(found, chosen)
-    assert "−16°" in report.overview(found, chosen)
-    mirrored = found.assign(side_difference=-found["side_difference"])
+    assert "Right − left elbow flexion" in report.overview(lopsided, chosen)
+    assert "−16°" in report.overview(lopsided, chosen)
+    mirrored = lopsided.assign(side_difference=-lopsided["side_difference"])
     assert "the right side goes 16 ± 8 degrees farther" in report.in_words(mirrored)
     # Of a side that is not told, not chosen, or in doubt, and in metrics of older code.
-    untold = found.copy(deep=True)
+    untold = lopsided.copy(deep=True)
     untold["end_of_range_sd"].loc[{"side": "left"}] = 20.0
     assert np.isnan(without_uncertain_ends(untold)["side_difference"]).all()
-    exchanged = judge([AnalysisWarning("models_contradict", "Maybe exchanged.")], metrics=found)
+    exchanged = judge([AnalysisWarning("models_contradict", "Maybe exchanged.")], metrics=lopsided)
     assert not report.differences(untold)
     one_side = report.shown(record(joints=["elbow"]), config(["left_elbow_angle"]))
-    assert not report.differences(found, one_side)
-    assert not report.differences(found.drop_vars(["side_difference", "side_difference_sd"]))
-    assert not report.differences(with_side_doubt(found, exchanged))
+    assert not report.differences(lopsided, one_side)
+    assert not report.differences(lopsided.drop_vars(["side_difference", "side_difference_sd"]))
+    assert not report.differences(with_side_doubt(lopsided, exchanged))
     # It is told where it is shown to exceed its error.
     for value, words in (
         (5.4, "between left and right: elbow flexion (5° ± 5°)."),
@@ -526,17 +524,17 @@ def test_left_against_right_comes_first_with_its_error(monkeypatch) -> None:
 
 
 def test_at_most_three_joints_are_told_at_once_and_only_those_that_are_chosen() -> None:
-    *_, found = moved({"shoulder": both, "elbow": both, "knee": half, "hip": half})
-    assert len({each.movement for each in report.reaches(found)}) > 3
-    text = report.in_words(found)
-    assert len(re.findall("<li>The (?:left|right)", text)) == len(report.gauges_of(found)) == 3
+    *_, moves = moved({"shoulder": both, "elbow": both, "knee": half, "hip": half})
+    assert len({each.movement for each in report.reaches(moves)}) > 3
+    text = report.in_words(moves)
+    assert len(re.findall("<li>The (?:left|right)", text)) == len(report.gauges_of(moves)) == 3
     assert "Also measured: " in text
     chosen = report.shown(
         record(joints=["elbow", "knee", "hip"]), config(["left_knee_angle", "elbow_angle"])
     )
-    known = [("knee", "left"), ("elbow", "left"), ("elbow", "right")]
-    assert [(each.joint, each.side) for each in report.reaches(found, chosen)] == known
-    assert "hip" not in report.in_words(found, chosen)
+    expected = [("knee", "left"), ("elbow", "left"), ("elbow", "right")]
+    assert [(each.joint, each.side) for each in report.reaches(moves, chosen)] == expected
+    assert "hip" not in report.in_words(moves, chosen)
 
 
 def test_what_the_picture_shows_comes_first() -> None:

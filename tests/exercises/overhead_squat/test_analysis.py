@@ -45,9 +45,9 @@ def measure(repetitions_of: Any) -> Any:
 
     def run(trial: Any, accepted: list[bool] | None = None, **repetitions: Any) -> xr.Dataset:
         pose = fitted(trial.pose)
-        found = repetitions_of(trial, accepted)
-        found = found.assign({name: ("rep", values) for name, values in repetitions.items()})
-        return overhead_squat(pose, joint_angles(pose), found)
+        reps = repetitions_of(trial, accepted)
+        reps = reps.assign({name: ("rep", values) for name, values in repetitions.items()})
+        return overhead_squat(pose, joint_angles(pose), reps)
 
     return run
 
@@ -300,9 +300,9 @@ def test_a_cut_off_start_has_no_standing_and_no_mid_descent(squat_pose, measure,
     trial = squat_pose(reps=2)
     metrics = measure(trial, start_seen=[False, True], complete=[False, True])
     for name in ("knee_ankle_separation_ratio_phase", "knee_flexion_phase"):
-        known = metrics[name].notnull()
-        known = known.all("side") if "side" in known.dims else known
-        assert known.values.tolist() == [[False, False, True, True], [True] * 4]
+        measured = metrics[name].notnull()
+        measured = measured.all("side") if "side" in measured.dims else measured
+        assert measured.values.tolist() == [[False, False, True, True], [True] * 4]
     cut = repetitions_of(trial).assign(end_seen=("rep", [True, False]))
     phase = phase_frames(cut).any("time")
     assert phase.values.tolist() == [[True] * 4, [True, True, True, False]]
@@ -346,9 +346,9 @@ def test_difference_from_standing_has_the_error_of_both_and_no_constant(squat_po
 @pytest.mark.usefixtures("measured_again")
 def test_nobody_who_stands_is_no_change_from_standing(squat_pose: Any, repetitions_of: Any) -> None:
     trial = squat_pose(reps=2)
-    found = repetitions_of(trial)
+    reps = repetitions_of(trial)
     pose = fitted(trial.pose)
-    restless = found.assign(standing=xr.zeros_like(found["standing"]))
+    restless = reps.assign(standing=xr.zeros_like(reps["standing"]))
     metrics = overhead_squat(pose, joint_angles(pose), restless)
     for name in ("knee_flexion_from_standing", "knee_flexion_from_standing_sem"):
         assert metrics[name].isnull().all()
@@ -358,7 +358,7 @@ def test_nobody_who_stands_is_no_change_from_standing(squat_pose: Any, repetitio
     np.testing.assert_allclose(metrics["knee_flexion"], 100.0, atol=0.1)
     assert "note" not in metrics["knee_flexion"].attrs
     # Of one repetition before which nobody stands, the other has to do.
-    late = found.assign(standing=found["standing"] & (found["time"] > float(found["end"][0]) - 0.1))
+    late = reps.assign(standing=reps["standing"] & (reps["time"] > float(reps["end"][0]) - 0.1))
     one = overhead_squat(pose, joint_angles(pose), late)
     np.testing.assert_allclose(one["knee_flexion_from_standing"], 100.0, atol=0.5)
     assert "note" not in one["knee_flexion_from_standing"].attrs
@@ -392,13 +392,13 @@ def test_a_number_beyond_the_limit_of_its_angle_is_refused(
     squat_pose: Any, repetitions_of: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trial = squat_pose(reps=2)
-    pose, found = fitted(trial.pose), repetitions_of(trial)
-    given = overhead_squat(pose, joint_angles(pose), found)
+    pose, reps = fitted(trial.pose), repetitions_of(trial)
+    given = overhead_squat(pose, joint_angles(pose), reps)
     monkeypatch.setattr(
         "mobility.assessment.measures.largest_sd",
         lambda name, **_: -1.0 if name == "knee_flexion" else np.inf,
     )
-    metrics = overhead_squat(pose, joint_angles(pose), found)
+    metrics = overhead_squat(pose, joint_angles(pose), reps)
     for name in ("knee_flexion", "knee_flexion_asymmetry", "knee_flexion_from_standing"):
         assert given[name].notnull().all()
         assert metrics[name].isnull().all()
@@ -461,8 +461,8 @@ def test_sideways_camera_refuses_what_it_cannot_see(squat_pose, measure, heading
     assert "knee_flexion_limb_symmetry_index" in gone
     for name in gone:
         assert bool(metrics[name].isnull().all()) is refused, name
-        said = str(metrics[name].attrs.get("note", ""))
-        assert bool(said) if refused else "at the side" not in said, name
+        note = str(metrics[name].attrs.get("note", ""))
+        assert bool(note) if refused else "at the side" not in note, name
     codes = [w["code"] for w in warnings_of(metrics)]
     assert ("frontal_plane_not_visible" in codes) is refused
     assert ("sides_not_comparable" in codes) is refused
@@ -742,12 +742,12 @@ def test_the_demo_is_measured_within_its_errors(project: Any) -> None:
             continue
         for error in np.ravel((metrics[name] - true[name]) / metrics[f"{name}_sd"]):
             off[f"{name} {len(off)}"] = abs(float(error))
-    known = np.array([value for value in off.values() if np.isfinite(value)])
+    ratios = np.array([value for value in off.values() if np.isfinite(value)])
     assert {name.split()[0] for name in off} >= {*NEW, "stance_width", "knee_deviation_asymmetry"}
-    assert len(known) > 40
+    assert len(ratios) > 40
     # Many of them are of one shank, that leans too little.
-    assert (known < 1.96).mean() > 0.85
-    assert known.max() < 3, off
+    assert (ratios < 1.96).mean() > 0.85
+    assert ratios.max() < 3, off
 
 
 def test_a_trunk_that_leans_at_rest_is_refused_from_45_degrees_on(squat_pose, repetitions_of):
