@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -25,6 +26,7 @@ from mobility.cli.options import (
 
 if TYPE_CHECKING:
     from mobility.store import Store
+    from mobility.studies.study_table import Study
 
 StudyArgument = Annotated[
     Path,
@@ -81,20 +83,14 @@ def groups(
     """
     from mobility.batch.study import read_study
     from mobility.reports.render import render_groups
-    from mobility.reports.study_sections import differences_in_words
+    from mobility.reports.study_sections import differences_in_words, without_any
     from mobility.studies.groups import check_groups
     from mobility.studies.groups import groups as compare
     from mobility.studies.study_table import records
     from mobility.wording import split_names
 
-    # Another question on the same list has a page of its own.
-    question = {"by": by, "within": within, "adjust": adjust}
-    parts = [
-        "groups",
-        study.stem,
-        *(f"{word} {names}" for word, names in question.items() if names),
-    ]
-    folder = out or opened.reports / re.sub(r"[^\w.]+", "-", "-".join(parts)).strip("-")
+    question = {"by": by, "within": within, "adjust": adjust, "metrics": metrics or ""}
+    folder = out or opened.reports / _folder("groups", study, question)
     check_output(folder, store=opened)
     of_study = read_study(study, store=opened, recordings=split_names(recordings), workers=workers)
     options: dict[str, Any] = {
@@ -106,8 +102,7 @@ def groups(
     check_groups(of_study.table, **options)
     made = None
     if report:
-        parameters = {**question, "metrics": metrics or ""}
-        made = render_groups(of_study, folder, title=study.stem, parameters=parameters)
+        made = render_groups(of_study, folder, title=study.stem, parameters=question)
     compared = compare(of_study.table, **options)
     if as_json:
         flow = [{"step": step, "count": count} for step, count in of_study.flow()]
@@ -119,11 +114,16 @@ def groups(
                 **{"flow": flow, "report": uris(made)},
             }
         )
-        return
+        _exit(opened, of_study)
     lines = []
-    for first, *items in differences_in_words(of_study, compared).values():
-        lines += [first, *(f"  {item}" for item in items)]
-    _say(lines or [tables.sentence("studies.groups.nothing")], made)
+    for of_effect in differences_in_words(of_study, compared).values():
+        for sentence, items in of_effect:
+            lines += [sentence, *(f"  {item}" for item in items)]
+    if not lines:
+        reasons = without_any(of_study, compared.differences)
+        lines = [tables.sentence("studies.groups.nothing"), *(f"  {each}" for each in reasons)]
+    _say(of_study, lines, made)
+    _exit(opened, of_study)
 
 
 @takes(open_store)
@@ -153,7 +153,11 @@ def reliability(
     """
     from mobility.batch.study import read_study
     from mobility.reports.render import render_reliability
-    from mobility.reports.study_sections import reliability_in_words, usual_measures
+    from mobility.reports.study_sections import (
+        reliability_in_words,
+        usual_measures,
+        without_any,
+    )
     from mobility.sessions.references import check_name
     from mobility.studies.reliability import document
     from mobility.studies.reliability import reliability as compute
@@ -161,7 +165,8 @@ def reliability(
     from mobility.studies.study_table import choose_metrics, records, scores
     from mobility.wording import split_names
 
-    folder = out or opened.reports / f"reliability-{study.stem}"
+    parameters = {"metrics": metrics or ""}
+    folder = out or opened.reports / _folder("reliability", study, parameters)
     check_output(folder, store=opened)
     if save is not None:
         check_name(save, parameter="save")
@@ -173,11 +178,10 @@ def reliability(
     result = compute(of_study.table, metrics=names, ordinal=ordinal)
     made = None
     if report:
-        parameters = {"metrics": metrics or ""}
         made = render_reliability(of_study, folder, title=study.stem, parameters=parameters)
-    if save is not None:
-        opened.save_reference(retest_errors(of_study, save, metrics=names))
     if as_json:
+        if save is not None:
+            opened.save_reference(retest_errors(of_study, save, metrics=names))
         flow = records(result.flow)
         print_json(
             {
@@ -186,16 +190,49 @@ def reliability(
                 **{"flow": flow, "report": uris(made), "saved": save},
             }
         )
-        return
+        _exit(opened, of_study)
     first = names if metrics else usual_measures(of_study, names)
     lines = reliability_in_words(of_study, result, first)
-    _say(lines or [tables.sentence("studies.reliability.none")], made)
-    if save is not None:
-        typer.echo(tables.sentence("studies.reliability.saved", name=save))
+    if not lines:
+        errors = result.statistics[result.statistics["statistic"].eq("sem")]
+        reasons = without_any(of_study, errors)
+        lines = [tables.sentence("studies.reliability.none"), *(f"  {each}" for each in reasons)]
+    _say(of_study, lines, made)
+    if save is not None:  # last: what cannot be kept loses nothing of the study
+        kept = retest_errors(of_study, save, metrics=names)
+        opened.save_reference(kept)
+        count = len(kept.errors)
+        typer.echo(tables.sentence("studies.reliability.saved", name=save, count=count))
+    _exit(opened, of_study)
 
 
-def _say(lines: list[str], made: dict[str, Path] | None) -> None:
-    """Print what was found, and where the files are."""
+def _folder(name: str, study: Path, question: dict[str, str]) -> str:
+    """Name the folder of a page: another question on a list has a page of its own."""
+    parts = [name, study.stem, *(f"{word} {value}" for word, value in question.items() if value)]
+    text = re.sub(r"[^\w.\[\]]+", "-", "-".join(parts)).strip("-")
+    if len(text) <= _LONGEST:
+        return text
+    return f"{text[:_LONGEST]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+
+_LONGEST = 100
+"""Characters of the name of a folder, before it is shortened."""
+
+
+def _exit(opened: Store, of_study: Study) -> NoReturn:
+    """End with status 1 where a session of the study has no results."""
+    ids = of_study.sessions.loc[of_study.sessions["reason"].ne(""), "session_id"]
+    failed = any(opened.session(each).record.state != "analyzed" for each in ids)
+    raise typer.Exit(1 if failed else 0)
+
+
+def _say(of_study: Study, lines: list[str], made: dict[str, Path] | None) -> None:
+    """Print what was found, which sessions are left out, and where the files are."""
+    left_out = of_study.sessions.loc[of_study.sessions["reason"].ne(""), "reason"].value_counts()
+    lines += [
+        tables.sentence("command_line.cohort.left_out", count=count, reason=reason)
+        for reason, count in left_out.items()
+    ]
     typer.echo("\n".join(lines))
     width = max(map(len, made or [""]))
     for name, path in (made or {}).items():

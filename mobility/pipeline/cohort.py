@@ -31,11 +31,10 @@ from mobility.pipeline.metrics_table import (
     read_metrics_table,
 )
 from mobility.sessions.files import atomic, make_folder, write_json, writing
+from mobility.sessions.filming import Filming, filmed_alike
 from mobility.sessions.notebooks import GROUPED_BY
 from mobility.sessions.record import ANONYMOUS, verdict_in_words
-from mobility.sessions.references import RetestErrors
-from mobility.view import SAME_PLACE_DEG, turn
-from mobility.view import UNKNOWN as NO_VIEW
+from mobility.sessions.references import Conditions, RetestErrors
 from mobility.wording import measure_of, metric_and_item
 from mobility.writing import plain_cells
 
@@ -308,8 +307,10 @@ def of_metric(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
     unless it is named: "end_of_range[elbow_flexion]".
     """
     name, item = metric_and_item(metric)
-    rows = frame[frame["metric"].eq(name) & frame["level"].eq("session") & frame["item"].eq(item)]
-    return _with_plain_texts(rows).sort_values(["date", "session_id", "side"], ignore_index=True)
+    rows = frame[frame["metric"].eq(name) & frame["level"].eq("session")]
+    rows = _with_plain_texts(rows)
+    rows = rows[rows["item"].eq(item)]
+    return rows.sort_values(["date", "session_id", "side"], ignore_index=True)
 
 
 def changes(
@@ -402,14 +403,14 @@ def changes(
 
 def _filmed_alike(rows: pd.DataFrame, person: list[pd.Series]) -> pd.Series:
     """Whether all sessions of a person were filmed and analysed alike, for each row."""
-    alike = (~rows["view"].isin(["", NO_VIEW])).groupby(person).transform("all")
-    for how in ("view", "method", "cameras", "standing"):
-        alike &= rows[how].astype(str).fillna("").groupby(person).transform("nunique").eq(1)
-    turned = turn(rows["azimuth"], rows["azimuth"].groupby(person).transform("first")).groupby(
-        person
-    )
-    near = turned.transform("max") - turned.transform("min") <= SAME_PLACE_DEG
-    return alike & near & turned.transform("count").eq(turned.transform("size"))
+    import pandas as pd
+
+    columns = rows.reindex(columns=list(Filming._fields))
+    filmings = [Filming(*row) for row in columns.itertuples(index=False, name=None)]
+    alike = pd.Series(False, index=rows.index)
+    for _, index in pd.Series(range(len(rows))).groupby([each.to_numpy() for each in person]):
+        alike.iloc[index] = filmed_alike([filmings[i] for i in index])
+    return alike
 
 
 def _errors_of_studies(
@@ -423,8 +424,8 @@ def _errors_of_studies(
         for one in each.errors if isinstance(each, RetestErrors) else ():
             key = (*one.conditions.model_dump().values(), one.metric, one.side, one.version)
             errors[key] = (one.sem, each.name, one.participants)
-    named = ("exercise", "view", "method", "cameras", "software", "metric", "side", "version")
-    keys = rows.reindex(columns=list(named)).itertuples(index=False, name=None)
+    named = [*Conditions.model_fields, "metric", "side", "version"]
+    keys = rows.reindex(columns=named).fillna({"standing": ""}).itertuples(index=False, name=None)
     matching = [errors.get(tuple(key), (math.nan, "", 0)) for key in keys]
     sems, names, people = zip(*matching, strict=True) if matching else ((), (), ())
     return (
@@ -647,9 +648,16 @@ def _session_columns(
 
 
 def _with_plain_texts(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows of the table with plain texts instead of categories."""
-    coded = rows.select_dtypes("category").columns
-    return rows.astype(dict.fromkeys(coded, "str"))
+    """Rows of the table with plain texts instead of categories, and as they were before a file."""
+    import pandas as pd
+
+    types = tables.load("cohort_columns")["columns"]
+    texts = [name for name in rows if types.get(name, {}).get("type") == "string"]
+    empty = {name: rows[name].astype("object").fillna("").astype("str") for name in texts}
+    rows = rows.assign(**empty)
+    if rows["date"].dtype.kind != "M":
+        rows["date"] = pd.to_datetime(rows["date"], utc=True)
+    return rows
 
 
 def _groups(frame: pd.DataFrame, group_by: str) -> pd.Series:

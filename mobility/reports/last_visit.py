@@ -17,12 +17,11 @@ from markupsafe import Markup
 from mobility import tables
 from mobility.errors import MobilityError
 from mobility.formatting import dated, digits_and_suffix, quantity
-from mobility.kinematics.expected_error import of_fit
 from mobility.reports import lab_norms
 from mobility.reports.gauges import Gauge
 from mobility.reports.sections import bullets, html, paragraphs
+from mobility.sessions.filming import filmed_alike, filming_of
 from mobility.sessions.record import ANONYMOUS
-from mobility.view import SAME_PLACE_DEG, UNKNOWN, best_view, trial_view, turn
 from mobility.wording import listed
 
 if TYPE_CHECKING:
@@ -123,16 +122,11 @@ def _errors(
 
 
 def _same_conditions(before: StoredSession, session: StoredSession) -> bool:
-    """Whether camera position and assumption on standing were the same."""
+    """Whether both were filmed and analysed alike."""
     try:
-        bodies = [each.fitted() for each in (before, session)]
-    except MobilityError:  # the body of one is deleted or damaged
+        return filmed_alike([filming_of(each) for each in (before, session)])
+    except MobilityError:  # results of one are deleted or damaged
         return False
-    earlier, later = (trial_view(body) for body in bodies)
-    first, second = (best_view(body).azimuth_deg for body in bodies)
-    assumed = [of_fit(body).get("arguments", {}).get("standing") for body in bodies]
-    near = abs(turn(first, second)) <= SAME_PLACE_DEG
-    return bool(earlier == later != UNKNOWN and near and assumed[0] == assumed[1])
 
 
 def since_last_visit(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import csv
 import functools
 import itertools
 import logging
@@ -258,6 +259,7 @@ def _render_study(
     study: Study, folder: Path, name: str, title: str, parameters: Mapping[str, str]
 ) -> dict[str, Path]:
     _check_free(folder, name)
+    _check_sessions(folder, study)
     files = render_notebook(
         find_notebook(name),
         folder,
@@ -268,6 +270,17 @@ def _render_study(
     )
     tables = {path.stem: path for path in sorted(folder.absolute().glob("*.csv"))}
     return {"html": files["html"], "notebook": files["notebook"], **tables}
+
+
+def _check_sessions(folder: Path, study: Study) -> None:
+    """Refuse a folder with the report of a study that has none of these sessions."""
+    earlier = folder / "sessions.csv"
+    if not earlier.is_file():
+        return
+    with earlier.open(encoding="utf-8", newline="") as file:
+        listed = {row.get("session_id") for row in csv.DictReader(file)}
+    if listed.isdisjoint(study.sessions["session_id"]):
+        raise BadInputError(f"{folder}: has a report on other sessions; name another folder")
 
 
 def check_study_folder(folder: Path) -> None:

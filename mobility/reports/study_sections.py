@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from mobility import registry, tables
 from mobility.errors import BadInputError
-from mobility.formatting import MISSING, between, quantity, rounded
+from mobility.formatting import MISSING, between, digits_and_suffix, quantity, rounded
 from mobility.pipeline.cohort import UNKNOWN, choose_measures
 from mobility.reports.sections import Cell, Row, bullets, html, opening, paragraphs, table
 from mobility.studies import retest_curves as curves_again
@@ -63,31 +63,41 @@ def name_of(rows: pd.DataFrame, metric: str, side: str = "") -> str:
     return f"{name}, {side}" if side not in ("", "both") else name
 
 
-def differences_in_words(study: Study, made: Groups) -> dict[str, list[str]]:
-    """Say of each effect how many measures differ, and then which."""
+def differences_in_words(study: Study, made: Groups) -> dict[str, list[tuple[str, list[str]]]]:
+    """Say of each effect how many measures differ and which, and then the usual measures."""
     compared = made.differences[made.differences["reason"].eq("")]
+    usual = usual_measures(study, list(dict.fromkeys(compared["metric"])))
     words = {}
     for effect, rows in compared.groupby("effect", sort=False):
         beyond = rows[rows["p_holm"].lt(CERTAIN)]
         beyond = beyond.sort_values("effect_size", key=abs, ascending=False)
         about = {"effect": f"{effect}{_adjusted(made)}", "count": len(rows), "beyond": len(beyond)}
         which = "none" if beyond.empty else "some"
+        named = beyond.head(MOST_NAMED)
+        parts = [(tables.sentence(f"studies.groups.{which}", **about), named)]
+        others = rows[rows["metric"].isin(usual)].drop(index=named.index, errors="ignore")
+        if len(others):
+            parts.append((tables.sentence("studies.groups.usual"), others))
         words[str(effect)] = [
-            tables.sentence(f"studies.groups.{which}", **about),
-            *(
-                tables.sentence(
-                    "studies.groups.difference",
-                    name=name_of(study.table, row.metric, row.side),
-                    comparison=row.comparison,
-                    difference=quantity(row.difference, row.units, signed=True),
-                    low=quantity(row.low, row.units, signed=True),
-                    high=quantity(row.high, row.units, signed=True),
-                    p=p_value(row.p_holm, name="p"),
-                )
-                for row in beyond.head(MOST_NAMED).itertuples()
-            ),
+            (sentence, [_difference(study, row) for row in chosen.itertuples()])
+            for sentence, chosen in parts
         ]
     return words
+
+
+def _difference(study: Study, row: Any) -> str:
+    """Say how large a difference is, with its interval and p adjusted for all measures."""
+    shown: dict[str, Any] = {"signed": True, "digits": _digits(row.units, row.difference)}
+    difference, low, high = (
+        quantity(value, row.units, **shown) for value in (row.difference, row.low, row.high)
+    )
+    return tables.sentence(
+        "studies.groups.difference",
+        name=name_of(study.table, row.metric, row.side),
+        comparison=row.comparison,
+        p=p_value(row.p_holm, name="p"),
+        **{"difference": difference, "low": low, "high": high},
+    )
 
 
 def _adjusted(made: Groups) -> str:
@@ -99,14 +109,15 @@ def _adjusted(made: Groups) -> str:
 def differences_in_short(study: Study, made: Groups) -> Markup:
     """Say in words which measures differ, and how much the study could have missed."""
     parts: list[h.Node] = []
-    for effect, (first, *items) in differences_in_words(study, made).items():
-        parts += [h.h3[capital(effect)], paragraphs(first), bullets(items)]
-    return html(*(parts or [paragraphs(tables.sentence("studies.groups.nothing"))]))
-
-
-def interval(low: float, high: float, units: str) -> str:
-    """Give an interval of differences: "+1° to +9°"."""
-    return f"{quantity(low, units, signed=True)} to {quantity(high, units, signed=True)}"
+    for effect, of_effect in differences_in_words(study, made).items():
+        parts.append(h.h3[capital(effect)])
+        parts += [html(paragraphs(sentence), bullets(items)) for sentence, items in of_effect]
+    if not parts:
+        return html(paragraphs(tables.sentence("studies.groups.nothing")))
+    several = study.sessions.loc[study.sessions["reason"].eq(""), "participant"].duplicated().any()
+    drawn_otherwise = several or made.adjust
+    parts.append(paragraphs(tables.sentence("studies.groups.drawn")) if drawn_otherwise else "")
+    return html(*parts)
 
 
 def p_value(p: float, *, name: str = "") -> str:
@@ -121,19 +132,20 @@ def differences(study: Study, made: Groups) -> Markup:
     """List all differences, with what the error of measurement costs; then why some are missing."""
     rows: list[Row] = []
     for row in made.differences[made.differences["reason"].eq("")].itertuples():
-        units = row.units
+        units, digits = row.units, _digits(row.units, row.difference)
+        signed: dict[str, Any] = {"digits": digits, "signed": True}
         rows.append(
             [
                 name_of(study.table, row.metric, row.side),
                 Cell(row.comparison, "text"),
-                quantity(row.difference, units, signed=True),
-                interval(row.low, row.high, units),
+                quantity(row.difference, units, **signed),
+                between(row.low, row.high, units, **signed),
                 rounded(row.effect_size, 2, signed=True),
                 p_value(row.p),
                 p_value(row.p_holm),
                 f"{row.participants} ({row.missing})",
-                quantity(row.detectable, units),
-                quantity(row.detectable_without_error, units),
+                quantity(row.detectable, units, digits=digits),
+                quantity(row.detectable_without_error, units, digits=digits),
             ]
         )
     head = [
@@ -141,40 +153,38 @@ def differences(study: Study, made: Groups) -> Markup:
         *("People (values missing)", "Detectable", "… without error"),
     ]
     caption = tables.sentence("studies.groups.caption", adjusted=_adjusted(made))
-    made_table = table(head, rows, caption=caption, numeric=True)
-    return html(made_table, without_result(study, made.differences))
+    shown = _folded(table(head, rows, caption=caption, numeric=True), len(rows))
+    return html(shown, without_result(study, made.differences))
 
 
 def without_result(study: Study, statistics: pd.DataFrame) -> Markup:
     """Name the measures without a result, by the reason; empty where all have one."""
-    without = statistics[statistics["reason"].ne("")]
-    if without.empty:
+    items = without_any(study, statistics)
+    if not items:
         return html()
-    items = (
-        f"{reason}: {shortened(name_of(study.table, m) for m in dict.fromkeys(of['metric']))}"
-        for reason, of in without.groupby("reason", sort=False)
-    )
     return html(paragraphs(tables.sentence("studies.groups.without")), bullets(items))
 
 
-def people_of_groups(study: Study, by: str) -> Markup:
-    """Describe the people of each group; empty where nothing is on record, or sides are compared.
+def people(study: Study, by: str = "") -> Markup:
+    """Describe the people, of each group if `by` is a column of the sessions; empty without any.
 
     A person counts once in a group, as at the first session there.
     """
     used = study.sessions[study.sessions["reason"].eq("")]
-    if by not in used:
+    if by and by not in used:
         return html()
-    of_group = used.drop_duplicates(["participant", by]).groupby(by, sort=False)
-    groups = [people for _, people in of_group]
-    rows: list[Row] = [["Participants", *(f"{len(people)}" for people in groups)]]
+    of_group = used.drop_duplicates(["participant", *([by] if by else [])])
+    groups = dict(list(of_group.groupby(by, sort=False))) if by else {"All": of_group}
+    rows: list[Row] = [["Participants", *(f"{len(members)}" for members in groups.values())]]
     described = {"sex": _shares, "age": _mean, "height_m": _mean, "weight_kg": _mean}
     for column, describe in described.items():
-        cells = [describe(people[column], len(people)) for people in groups]
+        cells = [describe(members[column], len(members)) for members in groups.values()]
         if column != by and any(cell != MISSING for cell in cells):
             rows.append([tables.sentence(f"studies.people.{column}"), *cells])
-    head = [tables.sentence("studies.people.head"), *(str(group) for group, _ in of_group)]
-    return table(head, rows, caption=tables.sentence("studies.people.caption"), numeric=True)
+    head = [tables.sentence("studies.people.head"), *map(str, groups)]
+    kind = "groups" if by else "all"
+    caption = tables.sentence(f"studies.people.caption.{kind}")
+    return table(head, rows, caption=caption, numeric=True)
 
 
 def _mean(values: pd.Series, people: int) -> str:
@@ -206,32 +216,40 @@ def description(study: Study, made: Groups) -> Markup:
         for row in paper.itertuples(index=False, name=None)
     ]
     head = ["Measure", *paper.columns[2:]]
-    return table(head, rows, caption=tables.sentence("studies.groups.description"), numeric=True)
+    caption = tables.sentence("studies.groups.description")
+    return _folded(table(head, rows, caption=caption, numeric=True), len(rows))
 
 
 def missing(study: Study, without_value: pd.DataFrame) -> Markup:
-    """Count the values that are missing, by reason; the most frequent first."""
+    """Count the values that are missing, by reason; the most frequent first.
+
+    A session that is left out lacks all measures, which one row says.
+    """
     if without_value.empty:
         return paragraphs(tables.sentence("studies.none_missing"))
-    by_reason = without_value.groupby(["metric", "side", "reason"], sort=False)
-    counted = by_reason["values"].sum()
+    left_out = study.sessions.loc[study.sessions["reason"].ne(""), "reason"].value_counts()
     rows: list[Row] = [
-        [
-            name_of(study.table, metric, side),
-            f"{count}",
-            Cell(why, "text"),
-        ]
-        for (metric, side, why), count in counted.sort_values(ascending=False).items()
+        [tables.sentence("studies.all_measures"), f"{count}", Cell(why, "text")]
+        for why, count in left_out.items()
+    ]
+    others = without_value[~without_value["reason"].isin(left_out.index)]
+    by_reason = others.groupby(["metric", "side", "reason"], sort=False)["values"].sum()
+    rows += [
+        [name_of(study.table, metric, side), f"{count}", Cell(why, "text")]
+        for (metric, side, why), count in by_reason.sort_values(ascending=False).items()
     ]
     head = ["Measure", "Values missing", "Why"]
-    return table(head, rows, caption=tables.sentence("studies.missing"), numeric=True)
+    made = table(head, rows, caption=tables.sentence("studies.missing"), numeric=True)
+    return _folded(made, len(rows))
 
 
-def largest(made: Groups, count: int) -> list[str]:
-    """Name the measures with the largest differences, for pictures."""
+def largest(study: Study, made: Groups, count: int) -> list[str]:
+    """Name measures for pictures: those that differ, the largest first, then the usual ones."""
     compared = made.differences[made.differences["reason"].eq("")]
-    order = compared.sort_values("effect_size", key=abs, ascending=False)["metric"]
-    return list(dict.fromkeys(order))[:count]
+    beyond = compared[compared["p_holm"].lt(CERTAIN)]
+    order = beyond.sort_values("effect_size", key=abs, ascending=False)["metric"]
+    usual = usual_measures(study, list(dict.fromkeys(compared["metric"])))
+    return list(dict.fromkeys([*order, *usual]))[:count]
 
 
 def methods(study: Study, by: str, within: Sequence[str], adjust: Sequence[str]) -> Markup:
@@ -293,25 +311,20 @@ def _measures(result: Reliability) -> list[tuple[str, str]]:
 
 
 def reliability_in_words(study: Study, result: Reliability, usual: Sequence[str]) -> list[str]:
-    """Say of each of the usual measures what a change must exceed."""
-    items = []
+    """Say of each of the usual measures what a change must exceed, and what to know of it."""
+    items, notes = [], []
     for metric, side in _measures(result):
         sem, mdc, icc = (_of_one(result, metric, side, name) for name in ("sem", "mdc95", "icc"))
         if metric not in usual or sem is None or not math.isfinite(sem["value"]):
             continue
-        units = sem["units"]
-        items.append(
-            tables.sentence(
-                "studies.reliability.item",
-                name=name_of(study.table, metric, side),
-                mdc=quantity(mdc["value"], units, digits=_digits(units)),
-                sem=quantity(sem["value"], units, digits=_digits(units)),
-                low=quantity(sem["low"], units, digits=_digits(units)),
-                high=quantity(sem["high"], units, digits=_digits(units)),
-                icc=rounded(icc["value"], 2),
-            )
-        )
-    return items
+        name = name_of(study.table, metric, side)
+        values = {
+            key: _text_with_interval(row, sem["units"] if key != "icc" else "1")
+            for key, row in (("sem", sem), ("mdc", mdc), ("icc", icc))
+        }
+        items.append(tables.sentence("studies.reliability.item", name=name, **values))
+        notes.append(sem["note"])
+    return [*items, *map(capital, dict.fromkeys(filter(None, notes)))]
 
 
 def reliability_in_short(study: Study, result: Reliability, usual: Sequence[str]) -> Markup:
@@ -320,9 +333,24 @@ def reliability_in_short(study: Study, result: Reliability, usual: Sequence[str]
     return bullets(items) if items else paragraphs(tables.sentence("studies.reliability.none"))
 
 
-def _digits(units: str) -> int | None:
-    """Decimals of an error: one more than of a value in degrees or percent."""
-    return 1 if units in ("degree", "percent") else None
+def without_any(study: Study, statistics: pd.DataFrame) -> list[str]:
+    """Say why no measure has a result, for who sees no page: the reasons, with measures."""
+    without = statistics[statistics["reason"].ne("")]
+    return [
+        f"{reason}: {shortened(dict.fromkeys(name_of(study.table, m) for m in rows['metric']))}"
+        for reason, rows in without.groupby("reason", sort=False)
+    ]
+
+
+def _digits(units: str, *values: float) -> int:
+    """Decimals of an error: at least a significant one, and one in degrees and percent."""
+    usual = 1 if units in ("degree", "percent") else digits_and_suffix(units)[0]
+    sizes = [abs(value) for value in values if math.isfinite(value) and value]
+    needed = max((math.ceil(-math.log10(size)) for size in sizes), default=0)
+    return min(max(usual, needed), _MOST_DIGITS)
+
+
+_MOST_DIGITS = 4
 
 
 def drawn(result: Reliability, usual: Sequence[str]) -> list[tuple[str, str]]:
@@ -386,12 +414,21 @@ def _shown_forms(forms: Iterable[str]) -> list[str]:
 
 
 def _with_interval(row: pd.Series, units: str) -> h.Node:
-    digits = 2 if units == "1" else _digits(units)
+    value, ends = _value_and_interval(row, units)
+    return html(value, " ", h.span(".interval")[ends]) if ends else value
+
+
+def _text_with_interval(row: pd.Series, units: str) -> str:
+    return " ".join(filter(None, _value_and_interval(row, units)))
+
+
+def _value_and_interval(row: pd.Series, units: str) -> tuple[str, str]:
+    """Give a statistic, and its interval in brackets; "" where there is none."""
+    digits = 2 if units == "1" else _digits(units, row["value"])
     value = quantity(row["value"], units, digits=digits)
     if not math.isfinite(row["low"]):
-        return value
-    ends = between(row["low"], row["high"], digits=digits)
-    return html(value, " ", h.span(".interval")[f"({ends})"])
+        return value, ""
+    return value, f"({between(row['low'], row['high'], digits=digits)})"
 
 
 def changes_of_levels(study: Study, result: Reliability) -> Markup:
@@ -403,7 +440,8 @@ def changes_of_levels(study: Study, result: Reliability) -> Markup:
     }
     changed = _statistic(result, "change")
     for row in changed[changed["reason"].eq("")].itertuples():
-        key, digits = (row.metric, row.side, row.over, row.of), _digits(row.units)
+        key = (row.metric, row.side, row.over, row.of)
+        digits = _digits(row.units, row.high - row.low)
         signed: dict[str, Any] = {"digits": digits, "signed": True}
         low, high = (limits[name].get(key, math.nan) for name in ("limit_low", "limit_high"))
         rows.append(
@@ -436,20 +474,24 @@ def _kappas(study: Study, result: Reliability) -> Markup:
     return table(["Score", "Weights", "Kappa"], rows, caption=caption, numeric=True)
 
 
-def retest_curves(study: Study) -> list[xr.Dataset]:
-    """Compute how the curves of a study repeat (consistency), of each angle of which some do."""
-    if study.curves is None or study.curves.empty:
+def retest_curves(study: Study, names: Sequence[str]) -> list[xr.Dataset]:
+    """Compute how the curves of these angles repeat (consistency), of those that some people have.
+
+    Without any of them among the measures, all angles with curves count.
+    """
+    if study.curves is None:
         return []
+    angles = list(dict.fromkeys(study.curves["metric"]))
     errors = (
         curves_again.retest_curves(study.curves, name, kind="consistency")
-        for name in dict.fromkeys(study.curves["metric"])
+        for name in [name for name in angles if name in names] or angles
     )
     return [each for each in errors if each["sem"].notnull().any()]
 
 
 def retest_curves_in_words(study: Study, errors: Sequence[xr.Dataset]) -> Markup:
     """Say where over the repetition each angle repeats best and worst; then what has no curve."""
-    if study.curves is None or not errors:
+    if study.curves is None or study.curves.empty:
         return paragraphs(tables.sentence("studies.reliability.no_curves"))
     items = []
     for each in errors:
@@ -460,20 +502,24 @@ def retest_curves_in_words(study: Study, errors: Sequence[xr.Dataset]) -> Markup
             if not sem.size:
                 continue
             of_side: dict[str, Any] = {"name": f"{title}, {side}" if side else title}
+            of_side["people"] = int(each["participants"].sel(side=side))
             for end, at in (("low", sem.argmin("percent")), ("high", sem.argmax("percent"))):
                 point = sem[int(at)]
                 of_side[end] = quantity(float(point), units, digits=_digits(units))
                 of_side[f"{end}_at"] = float(point["percent"]) / 100
             items.append(tables.sentence("studies.reliability.curve", **of_side))
-    without = study.curves[study.curves["reason"].ne("")]
-    for reason, rows in without.groupby("reason", sort=False):
-        names = shortened(dict.fromkeys(rows["session_id"]))
-        items.append(
-            tables.sentence("studies.reliability.curve_left_out", reason=reason, names=names)
-        )
-    over = errors[0].attrs["over"]
-    first = tables.sentence("studies.reliability.curves", over=" or ".join(over.split(", ")))
-    return html(paragraphs(first), bullets(items))
+    over = " or ".join(errors[0].attrs["over"].split(", ")) if errors else ""
+    first = paragraphs(tables.sentence("studies.reliability.curves", over=over)) if errors else ""
+    without = study.curves[study.curves["reason"].ne("")].drop_duplicates(["session_id", "reason"])
+    sessions_of: dict[str, list[str]] = {}
+    for session_id, reason in without[["session_id", "reason"]].itertuples(index=False):
+        why = str(reason).removeprefix(f"session {session_id}: ")
+        sessions_of.setdefault(why, []).append(str(session_id))
+    items += [
+        tables.sentence("studies.reliability.curve_left_out", reason=why, names=shortened(ids))
+        for why, ids in sessions_of.items()
+    ]
+    return html(first, bullets(items))
 
 
 def components(study: Study, result: Reliability) -> Markup:
@@ -533,14 +579,14 @@ def guidelines(study: Study, result: Reliability) -> Markup:
         for item in guide["items"]:
             if item.get("where") and item["where"] not in has:
                 continue
-            done = "done" in item
+            done = "done" in item and item.get("needs", "") in {"", *has}
             rows.append(
                 [
                     f"{item['number']}",
                     item["part"],
                     item["text"],
                     "☑" if done else "☐",
-                    item["done"] if done else item["todo"],
+                    item["done" if done else "todo"],
                 ]
             )
         caption = f"{name.upper()}: {guide['source']}"

@@ -20,6 +20,7 @@ from mobility.sessions.files import REFERENCES
 from mobility.sessions.record import Document, Finite, Number
 from mobility.sessions.store import SessionStore
 from mobility.view import UNKNOWN
+from mobility.wording import shortened
 
 if TYPE_CHECKING:
     from mobility.sessions.stored import StoredSession
@@ -37,6 +38,7 @@ class Conditions(Document, frozen=True):
     method: Annotated[str, Field(description="way to the angles, as fitted_body")]
     cameras: Count
     software: Annotated[str, Field(description="version of the package")]
+    standing: Annotated[str, Field(description="how straight people were taken to stand")] = ""
 
 
 class RetestError(Document):
@@ -45,8 +47,8 @@ class RetestError(Document):
     conditions: Conditions
     metric: str
     side: Literal["left", "right", ""]
-    sem: Positive
-    low: Number
+    sem: Annotated[Positive, Field(description="upper end of its one-sided 95 % interval")]
+    low: Annotated[Number, Field(description="95 % interval of what the study found")]
     high: Number
     participants: Count
     units: str
@@ -112,7 +114,8 @@ def save_reference(store: SessionStore[Any], reference: Reference) -> None:
     Raises
     ------
     BadInputError
-        The name is that of a reference of the other kind.
+        The name is that of a reference of the other kind, or of one with measures that this one
+        lacks.
     """
     store.require_writable()
     with store.locked(f".locks/{REFERENCES}", what="the references", wait_s=10):
@@ -122,7 +125,19 @@ def save_reference(store: SessionStore[Any], reference: Reference) -> None:
                     f"{reference.name!r} is the name of {other.kind} of this store; choose another"
                 )
                 raise BadInputError.of({"name": fault})
+            if other.name == reference.name and (lost := _measures(other) - _measures(reference)):
+                fault = (
+                    f"{reference.name!r} has {shortened(sorted(lost), most=3)}, which would be"
+                    " lost; choose another name, or delete it first"
+                )
+                raise BadInputError.of({"name": fault})
         store.write_document(_key(reference.name), reference.model_dump(mode="json"))
+
+
+def _measures(reference: Reference) -> set[str]:
+    """Name the measures of a reference, with their exercise."""
+    entries = reference.errors if isinstance(reference, RetestErrors) else reference.norms
+    return {f"{each.metric} ({each.conditions.exercise})" for each in entries}
 
 
 def references(store: SessionStore[Any]) -> list[Reference]:
@@ -227,6 +242,7 @@ class LabReferences:
             method=str(metrics.attrs.get("method", "")),
             cameras=1 if record.second_video is None else 2,
             software=record.provenance.versions.get("mobility", ""),
+            standing=str(record.provenance.options.get("standing", "")),
         )
         versions = {
             str(name): str(metric.attrs["version"])

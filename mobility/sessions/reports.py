@@ -23,7 +23,7 @@ from mobility.sessions.notebooks import COHORT, GROUPED_BY, GROUPS, RELIABILITY,
 VALIDATION_ENDING = ".validation"
 """Ends the name of the folder of a session's reports on lab data; the session id begins it."""
 
-_OF_STUDY = ("study.parquet", "study.datapackage.json", "sessions.csv")
+_OF_STUDY = ("study.parquet", "study.datapackage.json", "sessions.csv", "curves.parquet")
 
 _RENDERED = {
     COHORT: (

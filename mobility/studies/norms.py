@@ -25,7 +25,7 @@ LEAST_OF_TAILS = 40
 """Fewest people of whom the 5th and 95th percentile are given: two are beyond each."""
 
 MIDDLE, TAILS = (25, 50, 75), (5, 95)
-_CONDITIONS = ("exercise", "view", "method", "cameras", "software")
+_CONDITIONS = tuple(Conditions.model_fields)
 _TEXTS = ("user_id", "metric", "side", "units", "version", "sex")
 
 
@@ -98,7 +98,9 @@ def make_norms(frame: pd.DataFrame, *, name: str, metrics: Sequence[str] | None 
             if not any(0 < rest < LEAST for rest in rests):
                 made += _norm(group, conditions, about, sex, age)
     if not made:
-        raise BadInputError(tables.sentence("studies.norms.too_few", least=LEAST))
+        outdated = frame.loc[frame["software"].astype(str).str.endswith("outdated"), "session_id"]
+        counts = {"sessions": frame["session_id"].nunique(), "outdated": outdated.nunique()}
+        raise BadInputError(tables.sentence("studies.norms.too_few", least=LEAST, **counts))
     return Norms(name=name, made=now(), norms=made)
 
 

@@ -85,7 +85,7 @@ def retest_errors(study: Study, name: str, *, metrics: Sequence[str] | None = No
     """
     check_name(name)
     errors = []
-    names = ["exercise", "view", "method", "cameras", "software"]
+    names = list(Conditions.model_fields)
     table = study.table
     software = table["software"].fillna("").astype(str)
     current = software.ne("") & ~software.str.endswith("outdated")
@@ -126,5 +126,10 @@ def retest_errors(study: Study, name: str, *, metrics: Sequence[str] | None = No
                 )
             )
     if not errors:
-        raise BadInputError(tables.sentence("studies.retest.too_few", least=LEAST))
+        ids = table["session_id"]
+        counts = {
+            "sessions": ids.nunique(),
+            "outdated": ids[software.str.endswith("outdated")].nunique(),
+        }
+        raise BadInputError(tables.sentence("studies.retest.too_few", least=LEAST, **counts))
     return RetestErrors(name=name, made=now(), errors=errors)

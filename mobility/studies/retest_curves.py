@@ -19,6 +19,7 @@ from mobility.provenance import with_history
 from mobility.studies.curves import NO_SIDE, mean_of_whole, normalise, require_counted
 from mobility.studies.reliability import reliability
 from mobility.studies.retest import KIND, main_error
+from mobility.studies.study_table import unit_of
 from mobility.validation.reliability import Kind
 
 if TYPE_CHECKING:
@@ -26,6 +27,11 @@ if TYPE_CHECKING:
 
 POINTS = 21
 """Points of a curve, every 5 %: the variance is estimated at each."""
+
+_DECIMALS = 6
+"""Of a percent: what differs by less is the same point, rounded."""
+
+_SIDES = "left, right and empty"
 
 _ABOUT = ["metric", "side", "units", "long_name"]
 COLUMNS = ("session_id", *_ABOUT, "percent", "value", "reason")
@@ -60,6 +66,7 @@ def session_curves(
     """
     compared = check_recordings(recordings)
     ids, parts = [], []
+    none = tables.sentence("studies.not_measured")
     reasons: dict[str, str] = {}
     for session in sessions:
         ids.append(session.id)
@@ -68,14 +75,20 @@ def session_curves(
             parts += _curves_of(session, names, points)
         except MobilityError as error:
             reasons[session.id] = str(error)
-    if not parts:
-        return pd.DataFrame(columns=list(COLUMNS))
+    if not parts:  # the sides of the angles are unknown
+        over = {"session_id": ids, "metric": names, "percent": np.linspace(0, 100, points)}
+        every = pd.MultiIndex.from_product(over.values(), names=over).to_frame(index=False)
+        every = every.assign(side="", units="", long_name=every["metric"], value=np.nan)
+        every["reason"] = every["session_id"].map(reasons).fillna(none)
+        return every[list(COLUMNS)]
     made = pd.concat(parts, ignore_index=True)
-    every = pd.DataFrame({"session_id": ids}).merge(
-        made[[*_ABOUT, "percent"]].drop_duplicates(), how="cross"
-    )
-    every = every.merge(made, on=["session_id", *_ABOUT, "percent"], how="left")
-    left_out = every["session_id"].map(reasons).fillna(tables.sentence("studies.not_measured"))
+    # An angle has the name and unit of the first session, which may be of older code.
+    key = ["metric", "side", "percent"]
+    about = made[[*_ABOUT, "percent"]].drop_duplicates(key)
+    values = made[["session_id", *key, "value", "reason"]]
+    every = pd.DataFrame({"session_id": ids}).merge(about, how="cross")
+    every = every.merge(values, on=["session_id", *key], how="left")
+    left_out = every["session_id"].map(reasons).fillna(none)
     every["reason"] = every["reason"].fillna(left_out)
     return every[list(COLUMNS)]
 
@@ -130,8 +143,8 @@ def retest_curves(table: pd.DataFrame, name: str | None = None, *, kind: Kind = 
         Over (side, percent): `sem`, the standard error of measurement, `low` and `high` of its 95 %
         interval, and `mdc95`, the smallest change that exceeds it. They are those of
         :func:`mobility.reliability` at each point, over all that differs between two measurements,
-        which the attribute ``over`` names. Over (side): `participants` of whom they are (fewest of
-        all points), and `reason` where a point has none. ``side`` is left and right, or "".
+        which the attribute ``over`` names; `participants` of whom they are. Over (side): `reason`
+        where a point has none. ``side`` is left and right, or "".
 
     Raises
     ------
@@ -150,7 +163,7 @@ def retest_curves(table: pd.DataFrame, name: str | None = None, *, kind: Kind = 
     percents = pd.to_numeric(table["percent"], errors="coerce").to_numpy(np.float64)
     if not np.isfinite(percents).all():
         raise BadInputError("retest_curves: the column 'percent' must be numbers")
-    rows = table.assign(percent=percents)
+    rows = table.assign(percent=percents.round(_DECIMALS))
     if "metric" not in rows:
         rows["metric"] = "value"
     names = list(dict.fromkeys(rows["metric"].astype(str)))
@@ -162,15 +175,26 @@ def retest_curves(table: pd.DataFrame, name: str | None = None, *, kind: Kind = 
     if chosen not in names:
         raise BadInputError(f"retest_curves: no angle {quoted(chosen)}{likely(chosen, names)}")
     rows = rows[rows["metric"].astype(str).eq(chosen)]
+    rows["side"] = rows["side"].astype("object").fillna(NO_SIDE) if "side" in rows else NO_SIDE
+    unknown = set(rows["side"]) - {*SIDES, NO_SIDE}
+    if unknown:
+        raise BadInputError(
+            f"retest_curves: side {quoted(min(map(str, unknown)))} is none of {_SIDES}"
+        )
+    units = unit_of(rows)
     percents, at = np.unique(rows["percent"], return_inverse=True)
     labels = [f"{percent:.17g}" for percent in percents]
     result = reliability(rows.assign(metric=np.array(labels)[at]), ratio=[])
-    sides = list(dict.fromkeys(result.statistics["side"]))
+    sides = [side for side in (*SIDES, NO_SIDE) if side in set(rows["side"])]
     numbers = {key: np.full((len(sides), len(labels)), np.nan) for key in _NUMBERS}
     people, reasons = np.zeros((len(sides), len(labels)), np.int64), [""] * len(sides)
     over = ""
+    there = set(zip(result.statistics["metric"], result.statistics["side"], strict=True))
     for s, side in enumerate(sides):
         for p, label in enumerate(labels):
+            if (label, side) not in there:
+                reasons[s] = reasons[s] or tables.sentence("studies.no_reason")
+                continue
             sem, mdc = (
                 main_error(result, label, side, what, kind=kind) for what in ("sem", "mdc95")
             )
@@ -178,20 +202,14 @@ def retest_curves(table: pd.DataFrame, name: str | None = None, *, kind: Kind = 
             numbers["low"][s, p], numbers["high"][s, p] = sem["low"], sem["high"]
             people[s, p], over = sem["participants"], str(sem["over"]) or over
             reasons[s] = reasons[s] or sem["reason"]
-    about = rows.iloc[0]
-    units = {"units": str(about.get("units", ""))}
-    curve = str(about.get("long_name", chosen))
+    curve = str(rows["long_name"].iloc[0]) if "long_name" in rows else chosen
     made = xr.Dataset(
         {
             **{
-                key: (("side", "percent"), numbers[key], units | {"long_name": words})
+                key: (("side", "percent"), numbers[key], {"units": units, "long_name": words})
                 for key, words in _NUMBERS.items()
             },
-            "participants": (
-                "side",
-                people.min(axis=1),
-                {"long_name": "people of whom the error is"},
-            ),
+            "participants": (("side", "percent"), people, {"long_name": "people of whom it is"}),
             "reason": ("side", np.array(reasons, dtype=object)),
         },
         coords={"side": sides, "percent": ("percent", percents, {"units": "percent"})},

@@ -38,7 +38,7 @@ OF_VIDEO = ("second_video", "calibration", "exercise", "joints", "options")
 NAMED = ("session", "video", "participant", *FACTORS, *OF_VIDEO)
 
 OF_SESSION = (
-    *("exercise", "date", "view", "recording", "cameras", "method", "software"),
+    *("exercise", "date", "view", "recording", "cameras", "method", "software", "standing"),
     *("sex", "age", "height_m", "weight_kg"),
 )
 OF_MEASURE = ("quantity", "kind", "units", "long_name", "version")
@@ -118,6 +118,8 @@ _RESERVED = frozenset(
     {
         *("line", "session_id", "metric", "side", "value", "sd", "sem", "text", "reason", "level"),
         *("rep", "left_out", "view", "recording", "cameras", "method", "software", *OF_MEASURE),
+        *("standing", "percent", "participants", "values", "refused", "mean", "median"),
+        *("lower_quartile", "upper_quartile"),
     }
 )
 """Columns of the table that a list cannot have."""

@@ -181,7 +181,7 @@ def test_a_rendered_page_goes_whole_with_a_session(
     render: object, parameters: dict[str, str], heading: str, tmp_path: Path, demo: Path
 ) -> None:
     store = Store(tmp_path / "sessions", reports=tmp_path / "reports")
-    study = read_study(add_study(store, demo, 6), store=store)
+    study = read_study(add_study(store, demo, 6), store=store, curves=True)
     made = render(  # type: ignore[operator]
         study,
         store.reports / "paper",
