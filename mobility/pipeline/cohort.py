@@ -405,7 +405,9 @@ def _filmed_alike(rows: pd.DataFrame, person: list[pd.Series]) -> pd.Series:
     """Whether all sessions of a person were filmed and analysed alike, for each row."""
     import pandas as pd
 
-    columns = rows.reindex(columns=list(Filming._fields))
+    columns = rows.reindex(columns=list(Filming._fields)).astype("object")
+    texts = columns.drop(columns="azimuth")
+    columns = columns.assign(**texts.where(texts.notna(), ""))
     filmings = [Filming(*row) for row in columns.itertuples(index=False, name=None)]
     alike = pd.Series(False, index=rows.index)
     for _, index in pd.Series(range(len(rows))).groupby([each.to_numpy() for each in person]):

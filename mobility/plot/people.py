@@ -365,14 +365,15 @@ def retest_curves(
         raise BadInputError(f"plot.retest_curves: the errors have no side {quoted(side)}")
     ax = axes_or_new(ax)
     percent = errors["percent"].to_numpy()
-    counts = {}
+    counts: dict[str, tuple[int, int]] = {}
     for each in sides if side is None else [side]:
         of_side = errors.sel(side=each)
         sem = of_side["sem"].to_numpy()
         if not np.isfinite(sem).any():
             continue
         colour = COLOURS[each]
-        counts[each] = int(of_side["participants"])
+        people = of_side["participants"].to_numpy()[np.isfinite(sem)]
+        counts[each] = int(people.min()), int(people.max())
         ax.fill_between(percent, of_side["low"], of_side["high"], color=colour, alpha=0.15, lw=0)
         ax.plot(percent, sem, color=colour, ls=LINES[each], lw=2, label=capital(each) or "SEM")
     kind = str(errors.attrs["kind"])
@@ -393,12 +394,16 @@ def retest_curves(
     return ax
 
 
-def _with_people(title: str, counts: dict[str, int]) -> str:
+def _with_people(title: str, counts: dict[str, tuple[int, int]]) -> str:
     """Title with the number of people, of each side where it differs."""
     different = set(counts.values())
     if len(different) == 1:
-        return f"{title}, n = {different.pop()}"
-    return ", ".join([title, *(f"n = {count} {side}" for side, count in counts.items())])
+        return f"{title}, n = {_range(*different.pop())}"
+    return ", ".join([title, *(f"n = {_range(*count)} {side}" for side, count in counts.items())])
+
+
+def _range(least: int, most: int) -> str:
+    return f"{least}" if least == most else f"{least} to {most}"
 
 
 def _row_of_axes(count: int, *, share_x: bool = False) -> list[Axes]:

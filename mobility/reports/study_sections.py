@@ -34,7 +34,14 @@ CERTAIN = 0.05
 
 def participants(study: Study) -> Markup:
     """Give the flow of sessions and participants, from the list to the statistics."""
-    return counted(study.flow())
+    return counted(study.flow()) + paragraphs(*views_in_words(study))
+
+
+def views_in_words(study: Study) -> list[str]:
+    """Warn where sessions were filmed from different views; nothing where all were from one."""
+    used = study.sessions[study.sessions["reason"].eq("")]
+    views = sorted({str(view) for view in used["view"] if view})
+    return [tables.sentence("studies.several_views", views=listed(views))] if len(views) > 1 else []
 
 
 def counted(steps: Iterable[tuple[str, int]]) -> Markup:
@@ -47,12 +54,12 @@ def counted(steps: Iterable[tuple[str, int]]) -> Markup:
 def sessions(study: Study) -> Markup:
     """List the sessions, those that are left out first, with the reason."""
     rows = [
-        [each.session_id, each.participant, each.reason or "–"]
+        [each.session_id, each.participant, each.view, f"{each.cameras}", each.reason or "–"]
         for each in study.sessions.sort_values(
             "reason", key=lambda reason: reason.eq(""), kind="stable"
         ).itertuples()
     ]
-    head = ["Session", "Participant", "Why it is left out"]
+    head = ["Session", "Participant", "View", "Cameras", "Why it is left out"]
     return opening(tables.sentence("studies.sessions"), table(head, rows, caption=""))
 
 
@@ -276,14 +283,16 @@ MOST_DRAWN = 2
 """Measures of which a picture is drawn."""
 
 
-def flow(steps: pd.DataFrame) -> Markup:
+def flow(study: Study, steps: pd.DataFrame) -> Markup:
     """Give the flow of a study of reliability: participants and trials at each step."""
     rows = [
         [capital(each.step), f"{each.participants}", f"{each.trials}"]
         for each in steps.itertuples()
     ]
     head = [tables.sentence("studies.flow.head"), "Participants", "Trials"]
-    return table(head, rows, caption=tables.sentence("studies.flow.caption"), numeric=True)
+    caption = tables.sentence("studies.flow.caption")
+    shown = table(head, rows, caption=caption, numeric=True)
+    return shown + paragraphs(*views_in_words(study))
 
 
 def usual_measures(study: Study, names: Sequence[str]) -> list[str]:
@@ -502,24 +511,46 @@ def retest_curves_in_words(study: Study, errors: Sequence[xr.Dataset]) -> Markup
             if not sem.size:
                 continue
             of_side: dict[str, Any] = {"name": f"{title}, {side}" if side else title}
-            of_side["people"] = int(each["participants"].sel(side=side))
+            of_side["people"] = int(each["participants"].sel(side=side).max())
+            digits = _digits(units)
             for end, at in (("low", sem.argmin("percent")), ("high", sem.argmax("percent"))):
-                point = sem[int(at)]
-                of_side[end] = quantity(float(point), units, digits=_digits(units))
+                point = each.sel(side=side, percent=sem["percent"][int(at)])
+                ends = between(float(point["low"]), float(point["high"]), digits=digits)
+                of_side[end] = f"{quantity(float(point['sem']), units, digits=digits)} ({ends})"
                 of_side[f"{end}_at"] = float(point["percent"]) / 100
             items.append(tables.sentence("studies.reliability.curve", **of_side))
-    over = " or ".join(errors[0].attrs["over"].split(", ")) if errors else ""
+    over = " and ".join(errors[0].attrs["over"].split(", ")) if errors else ""
     first = paragraphs(tables.sentence("studies.reliability.curves", over=over)) if errors else ""
-    without = study.curves[study.curves["reason"].ne("")].drop_duplicates(["session_id", "reason"])
-    sessions_of: dict[str, list[str]] = {}
-    for session_id, reason in without[["session_id", "reason"]].itertuples(index=False):
-        why = str(reason).removeprefix(f"session {session_id}: ")
-        sessions_of.setdefault(why, []).append(str(session_id))
-    items += [
-        tables.sentence("studies.reliability.curve_left_out", reason=why, names=shortened(ids))
-        for why, ids in sessions_of.items()
-    ]
+    items += _without_curve(study.curves[study.curves["reason"].ne("")])
     return html(first, bullets(items))
+
+
+def _without_curve(curves: pd.DataFrame) -> list[str]:
+    """Say which curves there are not, of which angles and sides, and of which sessions."""
+    sessions_of: dict[tuple[str, str], list[str]] = {}
+    once = curves.drop_duplicates(["session_id", "metric", "side"])
+    for (session_id, reason), rows in once.groupby(["session_id", "reason"], sort=False):
+        names = (name_of(rows, *each) for each in rows[["metric", "side"]].to_numpy())
+        key = str(reason).removeprefix(f"session {session_id}: "), listed(list(names))
+        sessions_of.setdefault(key, []).append(str(session_id))
+    return [
+        tables.sentence(
+            "studies.reliability.curve_left_out", what=what, reason=why, names=shortened(ids)
+        )
+        for (why, what), ids in sessions_of.items()
+    ]
+
+
+def retest_rows(errors: Sequence[xr.Dataset]) -> pd.DataFrame:
+    """Put the errors of curves into a table, for a file."""
+    import pandas as pd
+
+    parts = []
+    for each in errors:
+        about = {name: str(each.attrs[name]) for name in ("angle", "over", "kind")}
+        about["units"] = str(each["sem"].attrs["units"])
+        parts.append(each.drop_vars("reason").to_dataframe().reset_index().assign(**about))
+    return pd.concat(parts, ignore_index=True)
 
 
 def components(study: Study, result: Reliability) -> Markup:

@@ -42,7 +42,7 @@ _RENDERED = {
     ),
     RELIABILITY: (
         *(f"{RELIABILITY}.html", *_OF_STUDY, "statistics.csv", "without-value.csv"),
-        "*-reliability.png",
+        *("retest-curves.csv", "*-reliability.png"),
     ),
 }
 """Files written beside the notebook of a report on several people."""

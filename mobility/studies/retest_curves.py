@@ -31,8 +31,6 @@ POINTS = 21
 _DECIMALS = 6
 """Of a percent: what differs by less is the same point, rounded."""
 
-_SIDES = "left, right and empty"
-
 _ABOUT = ["metric", "side", "units", "long_name"]
 COLUMNS = ("session_id", *_ABOUT, "percent", "value", "reason")
 
@@ -79,7 +77,7 @@ def session_curves(
         over = {"session_id": ids, "metric": names, "percent": np.linspace(0, 100, points)}
         every = pd.MultiIndex.from_product(over.values(), names=over).to_frame(index=False)
         every = every.assign(side="", units="", long_name=every["metric"], value=np.nan)
-        every["reason"] = every["session_id"].map(reasons).fillna(none)
+        every["reason"] = every["session_id"].map(reasons).astype("object").fillna(none)
         return every[list(COLUMNS)]
     made = pd.concat(parts, ignore_index=True)
     # An angle has the name and unit of the first session, which may be of older code.
@@ -88,7 +86,7 @@ def session_curves(
     values = made[["session_id", *key, "value", "reason"]]
     every = pd.DataFrame({"session_id": ids}).merge(about, how="cross")
     every = every.merge(values, on=["session_id", *key], how="left")
-    left_out = every["session_id"].map(reasons).fillna(none)
+    left_out = every["session_id"].map(reasons).astype("object").fillna(none)
     every["reason"] = every["reason"].fillna(left_out)
     return every[list(COLUMNS)]
 
@@ -178,9 +176,8 @@ def retest_curves(table: pd.DataFrame, name: str | None = None, *, kind: Kind = 
     rows["side"] = rows["side"].astype("object").fillna(NO_SIDE) if "side" in rows else NO_SIDE
     unknown = set(rows["side"]) - {*SIDES, NO_SIDE}
     if unknown:
-        raise BadInputError(
-            f"retest_curves: side {quoted(min(map(str, unknown)))} is none of {_SIDES}"
-        )
+        fault = f"side {quoted(min(map(str, unknown)))} is none of left, right and empty"
+        raise BadInputError(f"retest_curves: {fault}")
     units = unit_of(rows)
     percents, at = np.unique(rows["percent"], return_inverse=True)
     labels = [f"{percent:.17g}" for percent in percents]

@@ -57,9 +57,9 @@ def mobility(filled: Store) -> Any:
     return partial(command, store=filled.path)
 
 
-def of_json(done: Any) -> dict[str, Any]:
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
+def of_json(done: Any, *, status: int = 1) -> dict[str, Any]:
+    """Read what a command printed; a session of the study failed, unless the status says other."""
+    assert (done.returncode, done.stderr) == (status, "")
     document: dict[str, Any] = json.loads(
         done.stdout, parse_constant=lambda text: pytest.fail(f"{text} is no JSON")
     )
@@ -122,8 +122,8 @@ def test_each_question_has_a_page_of_its_own(filled: Store, mobility: Any) -> No
             for question in (("group",), ("group", "--within", "visit"))
         ]
         assert [Path(page).parent.name for page in pages] == [
-            "groups-study-by-group",
-            "groups-study-by-group-within-visit",
+            "groups-study-by-group-metrics-knee_flexion",
+            "groups-study-by-group-within-visit-metrics-knee_flexion",
         ]
         assert all(list(filled.reports.glob(f"*/{Path(page).name}")) for page in pages)
     finally:
@@ -136,7 +136,11 @@ def test_errors_are_kept_under_a_name(
     file = filled.path.parent / "study.csv"
     ask = partial(mobility, "reliability", file, "--no-report", "--metrics", "knee_flexion")
     # Of the demo, which is of the code of its day, nothing is kept.
-    refused(ask("--save", "ours"), "10")
+    # What was found is said all the same.
+    done = ask("--save", "ours")
+    assert done.returncode == 2
+    assert "23 of 24 sessions were analysed by older code" in done.stderr
+    assert "Knee flexion, left: if nothing has changed" in done.stdout
     assert references(filled) == []
     monkeypatch.setattr(cohort, "is_current", lambda session: True)
     document = of_json(ask("--save", "ours", "--json"))
@@ -148,8 +152,13 @@ def test_errors_are_kept_under_a_name(
     # The upper end of the one-sided 95 % interval: 11 people came twice, chi-square is 3.940.
     assert right.sem == pytest.approx(sem["value"] * (10 / 3.940) ** 0.5, rel=1e-3)
     assert (right.metric, right.participants) == ("knee_flexion", 11)
-    assert "ours" in ask("--save", "ours").stdout.splitlines()[-1]
+    assert "kept as ours: errors of 2 measures" in ask("--save", "ours").stdout.splitlines()[-1]
     refused(ask("--save", "our errors"), "reference", "name")
+    # A name that is taken loses no measure.
+    other = mobility(
+        "reliability", file, "--no-report", "--metrics", "trunk_lean", "--save", "ours"
+    )
+    assert other.returncode == 2
 
 
 @pytest.mark.parametrize(
@@ -203,7 +212,7 @@ def test_a_wrong_list_is_one_line(
 
 def test_one_participant_twice_has_reasons_instead_of_errors(mobility: Any, listed: Any) -> None:
     asked = ("--no-report", "--json", "--metrics", "knee_flexion")
-    document = of_json(mobility("reliability", listed(*rows([0])), *asked))
+    document = of_json(mobility("reliability", listed(*rows([0])), *asked), status=0)
     for each in document["measures"]:
         assert each["n"] == 1
         assert each["sem"]["value"] is None
@@ -222,14 +231,16 @@ def test_without_a_report_what_was_found_is_said_and_nothing_written(
 ) -> None:
     file = filled.path.parent / "study.csv"
     done = mobility("groups", file, "--by", "group", "--no-report", "--metrics", "knee_flexion")
-    assert (done.returncode, done.stderr) == (0, "")
-    first, *items = done.stdout.splitlines()
+    assert (done.returncode, done.stderr) == (1, "")
+    first, *items, last = done.stdout.splitlines()
     assert first.startswith("2 of 2 comparisons show a difference (group)")
     assert {item.partition(",")[0] for item in items} == {"  Knee flexion"}
+    assert "nobody was found in it" in last
     done = mobility("reliability", file, "--no-report", "--metrics", "knee_flexion")
     measures = [
-        line.partition(": two measurements of one person differ")
+        line.partition(": if nothing has changed, two measurements of one person differ")
         for line in done.stdout.splitlines()
+        if line.startswith("Knee")
     ]
     assert [each[0] for each in measures] == ["Knee flexion, left", "Knee flexion, right"]
     assert not filled.reports.exists()
@@ -256,7 +267,7 @@ def test_the_videos_of_a_study_are_analysed_first(
     (tmp_path / "study.csv").write_text("\n".join(lines))
     asked = ("--no-report", "--json", "--metrics", "knee_flexion")
     done = command("reliability", tmp_path / "study.csv", *asked, store=store.path)
-    knees = of_json(done)["measures"]
+    knees = of_json(done, status=0)["measures"]
     assert [(each["n"], each["values"]) for each in knees] == [(3, 6), (3, 6)]
     assert all(each["sem"]["value"] > 0 for each in knees)
     (tmp_path / "study.csv").write_text("\n".join([*lines, "9.mp4,p9,1"]))

@@ -277,13 +277,13 @@ def test_the_last_visit_is_the_one_before_of_the_same_person(tmp_path: Path, dem
     assert since([knee(1.0)], [], of="a") == ""
     # Where that visit measured nothing of it there is nothing to say.
     assert since([knee(1.0)], []) == ""
-    # Of two visits with the same camera, and where the body of one is gone.
+    # Of two visits with the same camera, and where its place at one is not known.
     again = [knee(104.0, 5.0, 1.0)], [knee(100.0, 5.0, 1.0)]
     assert "Knee bend, left: +4.0°" in since(*again)
     ours = 1.0, "of this lab's 24 people, ours"
     of_lab = since([knee(104.0, 5.0, 9.0, ours)], [knee(100.0, 5.0, 9.0, ours)])
     assert "(error ±1.4°, of this lab&#39;s 24 people, ours)" in of_lab
-    (store.path / "b" / "fitted.nc").unlink()
+    (store.path / "b" / "capture_quality.json").unlink()
     assert unchanged in since(*again)
 
 

@@ -51,10 +51,10 @@ def test_who_was_measured(study: Study, found: Reliability) -> None:
         r"Participants with a measured session 8", in_words(sections.participants(study))
     )
     assert "nobody was found" in in_words(sections.participants(study))
-    assert " 8 16 " in in_words(sections.flow(found.flow))
+    assert " 8 16 " in in_words(sections.flow(study, found.flow))
     # The session that is left out comes first, with the reason.
     first = in_words(sections.sessions(study)).partition("Why it is left out")[2]
-    assert first.startswith(" s3v2 p3 the analysis failed: nobody was found in it")
+    assert first.startswith(" s3v2 p3 1 the analysis failed: nobody was found in it")
 
 
 def test_the_difference_between_groups_comes_first(study: Study, compared: Groups) -> None:
@@ -87,13 +87,22 @@ def test_the_people_of_each_group_count_once(study: Study) -> None:
     named = study.sessions.assign(
         age=(20.0 + numbers).where(known), sex=numbers.map(lambda n: "female" if n < 5 else "")
     )
-    page = in_words(sections.people_of_groups(Study(study.table, named, study.columns), "group"))
+    page = in_words(sections.people(Study(study.table, named, study.columns), "group"))
     assert "Participants 4 4 " in page
     # Controls are 0, 2, 4, 6, of whom 2 has no age and 6 no sex; patients 1, 3, 5, 7.
     assert "Sex 3 female and 1 not known 2 female and 2 not known" in page
     assert "Age (years) 23.3 (3.1), n = 3 24.0 (2.6)" in page
     assert "Body mass" not in page
-    assert sections.people_of_groups(study, "side") == ""
+    assert sections.people(study, "side") == ""
+    everybody = in_words(sections.people(Study(study.table, named, study.columns)))
+    assert "Participants 8" in everybody
+
+
+def test_different_views_are_warned_of(study: Study) -> None:
+    assert sections.views_in_words(study) == []
+    views = ["left" if person == "p0" else "front" for person in study.sessions["participant"]]
+    other = Study(study.table, study.sessions.assign(view=views), study.columns)
+    assert "different views (front and left)" in in_words(sections.participants(other))
 
 
 def test_words_of_a_study_without_a_difference(study: Study, compared: Groups) -> None:
@@ -101,7 +110,10 @@ def test_words_of_a_study_without_a_difference(study: Study, compared: Groups) -
         compared.differences.assign(p_holm=0.6), compared.description, compared.without_value
     )
     page = in_words(sections.differences_in_short(study, none))
-    assert "Knee flexion" not in page
+    # The usual measures stand there all the same, with their intervals.
+    before, usual, *_ = page.split("The main measures:")
+    assert "Knee flexion" not in before
+    assert re.search(r"Knee flexion, right, patients − controls: −2\d\.\d° \(", usual)
     refused = Groups(
         compared.differences.assign(reason="too few"), compared.description, compared.without_value
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import mobility as mb
 from mobility.errors import BadInputError
 from mobility.reports import study_sections as sections
 from mobility.store import Store
+from mobility.studies.retest_curves import session_curves
 from mobility.studies.study_table import Study
 from mobility.validation.reliability import mdc95, measurement_error
 
@@ -49,7 +51,7 @@ def test_each_point_has_the_error_of_its_values() -> None:
         expected = measurement_error(values.to_numpy())[1:4]
         np.testing.assert_allclose([one["sem"], one["low"], one["high"]], expected)
         assert float(one["mdc95"]) == pytest.approx(mdc95(expected[0]))
-    assert found["participants"].item() == 15
+    assert (found["participants"] == 15).all()
     assert (found.attrs["over"], found.attrs["kind"]) == ("visit", "agreement")
     assert not found["reason"].item()
 
@@ -152,15 +154,50 @@ def test_the_page_says_where_curves_repeat_and_what_has_none(study: Study, tmp_p
     study.write(tmp_path)
     again = Study.read(tmp_path)
     pd.testing.assert_frame_equal(again.curves, study.curves, check_dtype=False)
-    errors = sections.retest_curves(again)
+    errors = sections.retest_curves(again, ["knee_flexion"])
     assert [each.attrs["angle"] for each in errors] == ["knee_flexion"]
     words = sections.retest_curves_in_words(again, errors)
     text = " ".join(re.sub(r"<[^>]+>", " ", str(words)).split())
     sem = errors[0]["sem"].sel(side="left")
     worst = float(sem["percent"][int(sem.argmax("percent"))])
-    assert f"{float(sem.max()):.1f}° (at {worst:.0f} %)" in text
-    assert "no curve (it is hidden): s2v1" in text
-    assert sections.retest_curves(Study(again.table, again.sessions, again.columns)) == []
+    assert f"° ({float(errors[0]['low'].sel(side='left').max()):.1f} to" in text
+    assert f" at {worst:.0f} %" in text
+    both = "Knee flexion, left and Knee flexion, right"
+    assert f"no curve of {both}: it is hidden (s2v1)" in text
+    assert f"no curve of {both}: the analysis failed: nobody was found in it (s1v2)" in text
+    table = sections.retest_rows(errors)
+    assert table["sem"].max() == pytest.approx(float(errors[0]["sem"].max()))
+    assert set(table["angle"]) == {"knee_flexion"}
+    without = Study(again.table, again.sessions, again.columns)
+    assert sections.retest_curves(without, []) == []
+    # No curve at all: the reasons stand there.
+    lost = replace(again, curves=again.curves.assign(value=np.nan, reason="damaged"))
+    assert sections.retest_curves(lost, []) == []
+    assert "damaged (s0v1" in str(sections.retest_curves_in_words(lost, []))
+
+
+def test_points_that_differ_by_rounding_are_one_and_people_are_counted_at_each() -> None:
+    table = of_people(6, {"visit": 2})
+    table.loc[table["visit"].eq(1), "percent"] += 1e-9
+    table.loc[table["participant"].eq("p0") & table["percent"].round().eq(40), "value"] = np.nan
+    found = mb.retest_curves(table).sel(side="")
+    np.testing.assert_array_equal(found["percent"], PERCENT)
+    assert found["participants"].values.tolist() == [6, 6, 5, 6, 6, 6]
+    ax = mb.plot.retest_curves(found.expand_dims(side=[""]))
+    assert ax.get_title(loc="left") == "Value, n = 5 to 6"
+
+
+def test_an_angle_of_another_name_is_the_same_angle(demo: Path, tmp_path: Path) -> None:
+    store = Store(tmp_path / "sessions")
+    for name in ("one", "two"):
+        shutil.copytree(demo, store.path / name)
+        angles = store.session(name).measured_angles()
+        if name == "two":
+            angles["knee_flexion"].attrs["long_name"] = "bend of the knee"
+        put_result(store.session(name), "angles", angles, session_id=name)
+    curves = session_curves([store.session("one"), store.session("two")], ["knee_flexion"])
+    assert not curves.duplicated(["session_id", "side", "percent"]).any()
+    assert len(curves) == 2 * 2 * 21
 
 
 def test_bad_input_is_one_line() -> None:
@@ -175,6 +212,8 @@ def test_bad_input_is_one_line() -> None:
         (lambda: mb.retest_curves(table[:0]), "has no row"),
         (lambda: mb.retest_curves(table, kind="both"), "kind"),
         (lambda: mb.retest_curves(table.assign(percent="x")), "percent"),
+        (lambda: mb.retest_curves(table.assign(side="L")), "'L' is none of left, right and empty"),
+        (lambda: mb.retest_curves(table.assign(units=["degree", "radian"] * 18)), "units"),
         (lambda: mb.plot.retest_curves(table), "Dataset of mobility.retest_curves"),
         (lambda: mb.plot.retest_curves(mb.retest_curves(table), side="left"), "no side 'left'"),
     ):

@@ -1,0 +1,59 @@
+"""Whether sessions were filmed and analysed alike, so that the error of measuring again holds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from mobility.view import SAME_PLACE_DEG, UNKNOWN, turn
+
+if TYPE_CHECKING:
+    from mobility.sessions.stored import StoredSession
+
+
+class Filming(NamedTuple):
+    """How a session was filmed and analysed.
+
+    Attributes
+    ----------
+    view, azimuth
+        Of the first camera, as the checks of the recording have them; degrees.
+    cameras
+        Their number.
+    method
+        Way to the angles, as fitted_body.
+    standing
+        Assumption of how straight the person stands, an option of the analysis.
+    """
+
+    view: str
+    azimuth: float
+    cameras: int
+    method: str
+    standing: str
+
+
+def filming_of(session: StoredSession) -> Filming:
+    """Read how an analysed session was filmed; it raises what reading its results does."""
+    record = session.record
+    view = session.capture_quality().get("view") or {}
+    azimuth = view.get("azimuth_deg")
+    return Filming(
+        view=str(view.get("name") or UNKNOWN),
+        azimuth=math.nan if azimuth is None else float(azimuth),
+        cameras=1 if record.second_video is None else 2,
+        method=str(session.metrics().attrs.get("method", "")),
+        standing=str(record.provenance.options.get("standing", "")) if record.provenance else "",
+    )
+
+
+def filmed_alike(sessions: Sequence[Filming]) -> bool:
+    """Say whether camera, method and assumptions were the same; not if a view is unknown."""
+    first, *others = sessions
+    if first.view in ("", UNKNOWN):
+        return False
+    turned = [0.0, *(turn(each.azimuth, first.azimuth) for each in others)]
+    near = max(turned) - min(turned) <= SAME_PLACE_DEG and math.isfinite(sum(turned))
+    alike = all(each._replace(azimuth=first.azimuth) == first for each in others)
+    return alike and near and math.isfinite(first.azimuth)
