@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import datetime
+import shutil
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
 import xarray as xr
 
+from mobility.assessment.findings import Finding
 from mobility.capture.video import read_frames, write_video
+from mobility.exercises.repeated.page import squat_moments
 from mobility.pipeline.analysis import _plan
 from mobility.provenance import sha256
+from mobility.reports.moments import Moment
 from mobility.sessions.files import read_json, write_dataset, write_json
 from mobility.sessions.record import SessionRecord
-from mobility.store import Session
+from mobility.store import Session, Store
 
 
 def record(**changed: object) -> SessionRecord:
@@ -23,6 +28,14 @@ def record(**changed: object) -> SessionRecord:
     when = datetime.datetime(2026, 6, 1, tzinfo=datetime.UTC)
     given = {**named, "joints": ["ankle", "knee"], "created_at": when, "video": video, **changed}
     return SessionRecord.model_validate({"schema_version": "1", **given})
+
+
+def copy_of(demo: Path, store: Store, name: str, **changed: object) -> Session:
+    """Put a copy of a demo into `store`, with another name and other fields of its record."""
+    shutil.copytree(demo, store.path / name)
+    file = store.path / name / "session.json"
+    write_json(file, {**read_json(file), "session_id": name, **changed})
+    return store.session(name)
 
 
 def taken_as_current(session: Session) -> Session:
@@ -55,3 +68,9 @@ def put_result(session: Session, stage: str, result: xr.Dataset, **changed: obje
     fields = {**read_json(record), **changed}
     fields["stages"][stage]["sha256"] = sha256(file)
     write_json(record, fields)
+
+
+def moments_of(demo: Session, main: Sequence[Finding] = (), **changed: object) -> list[Moment]:
+    """The moments of a squat of the demo, some of whose results are others."""
+    given = {name: getattr(demo, name)() for name in ("pose", "angles", "repetitions", "metrics")}
+    return squat_moments(*(given | changed).values(), main)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+
+from processes import end_group, free_port
 
 PLACES = (
     "JUPYTER_CONFIG_DIR",
@@ -34,9 +35,7 @@ def jupyter_lab(
     browser = jupyter / "browser"
     browser.write_text(f'#!/bin/sh\nprintf %s "$1" > {opened}.part && mv {opened}.part {opened}\n')
     browser.chmod(0o755)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     with (jupyter / "log").open("w") as log:
         server = subprocess.Popen(
             [
@@ -60,9 +59,4 @@ def jupyter_lab(
             time.sleep(0.1)
         yield opened.read_text()
     finally:
-        os.killpg(server.pid, signal.SIGTERM)
-        try:
-            server.wait(timeout=20)
-        except subprocess.TimeoutExpired:
-            os.killpg(server.pid, signal.SIGKILL)
-            server.wait()
+        end_group(server, signal.SIGTERM, 20)

@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
-from demo_sessions import taken_as_current
+from demo_sessions import copy_of, taken_as_current
 
 from mobility.kinematics.angles import joint_angles
 from mobility.store import Session, Store
 from mobility.validation.export import write_trc
 from mobility.virtual_lab.case import read_truth, truth_pose
 
-_KEPT = ("session.json", "pose.nc", "fitted.nc", "angles.nc", "repetitions.nc", "metrics.nc")
-
 
 def add_demo_session(store: Store, demo: Path, name: str, *, user_id: str = "ann") -> Session:
     """Put the demo's session into a store."""
-    folder = store.path / name
-    folder.mkdir(parents=True)
-    for file in _KEPT:
-        shutil.copy2(demo / file, folder / file)
-    record = json.loads((folder / "session.json").read_text())
-    record |= {"session_id": name, "user_id": user_id}
-    (folder / "session.json").write_text(json.dumps(record))
-    return taken_as_current(store.session(name))
+    return taken_as_current(copy_of(demo, store, name, user_id=user_id))
 
 
 def truth_of(demo: Path) -> xr.Dataset:

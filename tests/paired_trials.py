@@ -44,8 +44,8 @@ def paired_trial(
         crouch[r] = (1 - np.cos(2 * np.pi * x)) / 2
     knee = (np.asarray(depths)[:, None] * crouch).sum(axis=0)[:, None] * np.array([1.0, 1.05])
     added = np.full(time.size, float(offset))
-    for r, more in enumerate(offsets or ()):
-        added[(time >= start[r] - 0.2) & (time <= start[r] + MOVING + 0.2)] = more
+    for r, shift in enumerate(offsets or ()):
+        added[(time >= start[r] - 0.2) & (time <= start[r] + MOVING + 0.2)] = shift
     seen = scale * knee + added[:, None] + noise * rng.standard_normal(knee.shape)
     degrees = {"units": "degree"}
     coords = {"time": time, "side": ["left", "right"]}

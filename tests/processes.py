@@ -6,6 +6,7 @@ import io
 import multiprocessing
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -168,6 +169,24 @@ def _signalled(step: int, number: int) -> None:
                 os.kill(os.getpid(), number)
 
     sys.addaudithook(count)
+
+
+def free_port() -> int:
+    """Number of a port on this machine that nothing listens to."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    return port
+
+
+def end_group(process: subprocess.Popen[Any], number: int, seconds: float) -> None:
+    """Send a signal to a process and to all of its group, and kill them if it goes on."""
+    os.killpg(process.pid, number)
+    try:
+        process.wait(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def in_children(number: int, act: Callable[[int], object]) -> None:

@@ -27,7 +27,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
-from processes import wait_for
+from processes import free_port, wait_for
 
 from mobility.writing import storage_fault
 
@@ -157,9 +157,7 @@ def serving(
     ``MobilityServer``, and `under` is put before the command.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     store, reports, log = folder / "sessions", folder / "reports", folder / "server.log"
     extensions = {"mobility.server": True, **dict.fromkeys(_OTHERS, False)}
     places = {

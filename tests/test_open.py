@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -16,15 +14,14 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from demo_sessions import taken_as_current
+from demo_sessions import copy_of, taken_as_current
 from jupyter_lab import PLACES
-from processes import wait_for
+from processes import end_group, free_port, wait_for
 
 from mobility.capture.video import read_frames, write_video
 from mobility.errors import ConflictError
 from mobility.server.keys import Keys
 from mobility.server.phones import network_address
-from mobility.sessions.files import read_json, write_json
 from mobility.store import Store
 
 try:
@@ -53,9 +50,7 @@ class Opened(NamedTuple):
 def opened(tmp_path: Path) -> Iterator[Opened]:
     places = {name: str(tmp_path / name.lower()) for name in PLACES}
     store, out = tmp_path / "sessions", tmp_path / "out"
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     with out.open("w") as both:
         process = subprocess.Popen(
             [
@@ -78,12 +73,7 @@ def opened(tmp_path: Path) -> Iterator[Opened]:
         code = next(line for line in printed.splitlines() if "/mobility/phone/" in line)
         yield Opened(printed.splitlines()[0], code, printed, store, process)
     finally:
-        os.killpg(process.pid, signal.SIGINT)
-        try:
-            process.wait(timeout=300)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        end_group(process, signal.SIGINT, 300)
     # It said its address once, and nothing after.
     assert out.read_text() == printed
     assert printed.count("token=") == 1
@@ -189,11 +179,8 @@ def test_the_page_is_used_by_keyboard_alone(
 ) -> None:
     store = Store(opened.store)
     for name, who in (("one", "p01"), ("two", "p02")):
-        shutil.copytree(demo, store.path / name)
-        record = read_json(store.path / name / "session.json")
-        changed = {"session_id": name, "user_id": who, "session_name": f"A squat of {who}"}
-        write_json(store.path / name / "session.json", {**record, **changed})
-        taken_as_current(store.session(name))
+        named = {"user_id": who, "session_name": f"A squat of {who}"}
+        taken_as_current(copy_of(demo, store, name, **named))
 
     seen = browse("open keys", opened.page, tmp_path)
 

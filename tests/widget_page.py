@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import nbformat
-from demo_sessions import put_result, taken_as_current
+from demo_sessions import copy_of, put_result, taken_as_current
 from nbclient import NotebookClient
 
 import mobility
-from mobility.sessions.files import read_json, write_json
 from mobility.store import Session, Store
 
 CELLS = (
@@ -39,18 +37,15 @@ def make_joint_mobility(session: Session) -> None:
 
 def make_page(demo: Path, folder: Path) -> Path:
     """Write a notebook that ran, and its store, into `folder`; gives the path of the notebook."""
+    store = Store(folder / "sessions")
     sessions = {
         "squat": {"session_name": "Overhead squat, first visit"},
         "joints": {"exercise": "Joint Angle Mobility", "session_name": "Knee and hip, first visit"},
         "old": {"session_name": "An old one", "user_id": "p07"},
     }
     for name, changed in sessions.items():
-        place = folder / "sessions" / name
-        shutil.copytree(demo, place)
-        record = read_json(place / "session.json")
-        write_json(place / "session.json", {**record, "session_id": name, **changed})
-        taken_as_current(Store(folder / "sessions").session(name))
-    make_joint_mobility(Store(folder / "sessions").session("joints"))
+        taken_as_current(copy_of(demo, store, name, **changed))
+    make_joint_mobility(store.session("joints"))
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in CELLS])
     notebook.metadata["kernelspec"] = {
         "display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3",

@@ -2,14 +2,13 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import os
 import re
 import shutil
 import signal
 from pathlib import Path
 
 import pytest
-from processes import in_child
+from processes import in_child, in_children
 from typer.testing import CliRunner
 
 from mobility.cli.main import app
@@ -134,21 +133,14 @@ def test_changed_data_make_new_threads_and_keep_the_old_ones(session, stand_ins)
 
 
 def test_processes_that_ask_at_once_get_the_same_threads(session):
-    start = multiprocessing.get_context("fork").Event()
-    children = []
-    for number in range(4):
-        child = os.fork()
-        if child == 0:
-            try:
-                start.wait(10)
-                ids = session.create_summary_threads()
-                session.append_message(ids["knee_flexion"], f"From {number}.", by="Bo")
-                os._exit(0)
-            finally:
-                os._exit(1)
-        children.append(child)
-    start.set()
-    assert [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children] == [0] * 4
+    start = multiprocessing.get_context("fork").Barrier(4)
+
+    def ask(number: int) -> None:
+        start.wait(10)
+        ids = session.create_summary_threads()
+        session.append_message(ids["knee_flexion"], f"From {number}.", by="Bo")
+
+    in_children(4, ask)
     ids = session.create_summary_threads()
     assert len(files(session)) == 6
     texts = [m["text"] for m in session.thread(ids["knee_flexion"])["messages"]]

@@ -9,10 +9,10 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
+from demo_sessions import moments_of
 
 from mobility.assessment.findings import find
 from mobility.capture.video import presentation_times, write_video
-from mobility.exercises.repeated.page import squat_moments
 from mobility.kinematics.clean import with_sides_exchanged_as_in
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS
 from mobility.reports import key_frames as kf
@@ -24,12 +24,6 @@ from mobility.store import Store
 @pytest.fixture(scope="module")
 def demo() -> Store:
     return Store("absent").demo("Overhead Squat")
-
-
-def moments_of(demo, main=(), **changed) -> list[Moment]:
-    """The moments of the demo, some of whose results are others."""
-    given = {name: getattr(demo, name)() for name in ("pose", "angles", "repetitions", "metrics")}
-    return squat_moments(*(given | changed).values(), main)
 
 
 def body(**places: tuple[float, float]) -> np.ndarray:

@@ -6,7 +6,6 @@ import datetime
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +19,7 @@ import numpy as np
 import psutil
 import pytest
 import xarray as xr
+from demo_sessions import copy_of
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from processes import wait_for
 
@@ -323,11 +323,8 @@ def test_recording_without_a_repetition_has_a_whole_report(tmp_path: Path, analy
 def test_a_report_shows_what_the_labs_own_studies_found(tmp_path: Path, demo: Path) -> None:
     store = mb.Store(tmp_path / "sessions", reports=tmp_path / "reports")
     for name, day in (("one", "2026-03-01"), ("two", "2026-04-01")):
-        shutil.copytree(demo, store.path / name)
-        file = store.path / name / "session.json"
-        created = {"session_id": name, "user_id": "p01", "created_at": f"{day}T10:00:00Z"}
-        write_json(file, json.loads(file.read_text()) | created)
-        store.session(name).analyze()
+        created_at = f"{day}T10:00:00Z"
+        copy_of(demo, store, name, user_id="p01", created_at=created_at).analyze()
     session = store.session("two")
     before = session.render_report()["html"].read_text(encoding="utf-8")
     conditions = {

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from demo_sessions import put_result
+from demo_sessions import copy_of, put_result
 from scipy import stats
 
 import mobility as mb
@@ -17,7 +17,6 @@ from mobility.errors import BadInputError
 from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.repetitions import find_repetitions
 from mobility.provenance import warnings_of
-from mobility.sessions.files import read_json, write_json
 from mobility.validation.waveforms import band_factor
 
 PERCENT = np.linspace(0, 100, 101)
@@ -205,12 +204,7 @@ def test_errors_of_differences_come_from_the_draws_of_the_fit(demo: Any) -> None
 
 
 def test_sessions_that_do_not_count_are_there_with_their_reasons(demo: Any, store: Any) -> None:
-    def put(name: str, **changed: Any) -> Any:
-        shutil.copytree(demo, store.path / name)
-        file = store.path / name / "session.json"
-        write_json(file, read_json(file) | {"session_id": name, "user_id": "p1"} | changed)
-        return store.session(name)
-
+    put = partial(copy_of, demo, store, user_id="p1")
     good = put("good")
     nameless = put("nameless", user_id="anonymous")
     refused = put("refused")

@@ -24,31 +24,23 @@ def test_participants_for_a_correlation_as_bonett_published():
     assert plan.icc(0.2, icc=0.8).participants == 55
 
 
-def test_assurance_is_kept():
-    study = plan.icc(0.25, icc=0.7, trials=3, assurance=0.8)
-    assert study.participants > plan.icc(0.25, icc=0.7, trials=3).participants
+@pytest.mark.parametrize(
+    ("width", "icc", "trials", "seed", "within"),
+    # Of two trials and 0.95 Zou's 27 participants have an interval of 0.1 in 70 % of studies.
+    [(0.25, 0.7, 3, 1, 0.06), (0.1, 0.95, 2, 3, 0.05)],
+)
+def test_assurance_is_kept(width, icc, trials, seed, within):
+    study = plan.icc(width, icc=icc, trials=trials, assurance=0.8)
+    assert study.participants > plan.icc(width, icc=icc, trials=trials).participants
     assert "80 % of such studies" in study.assumption
-    rng = np.random.default_rng(1)
+    rng = np.random.default_rng(seed)
     narrow = 0
     for _ in range(500):
-        people = rng.normal(0, 0.7**0.5, (study.participants, 1))
-        values = people + rng.normal(0, 0.3**0.5, (study.participants, 3))
+        people = rng.normal(0, icc**0.5, (study.participants, 1))
+        values = people + rng.normal(0, (1 - icc) ** 0.5, (study.participants, trials))
         interval = intraclass_correlation(values, form="C,1")
-        narrow += interval.high - interval.low <= 0.25
-    assert narrow / 500 == pytest.approx(0.8, abs=0.06)
-
-
-def test_assurance_is_kept_of_high_coefficients():
-    """Of two trials and 0.95 Zou's 27 participants have an interval of 0.1 in 70 % of studies."""
-    count = plan.icc(0.1, icc=0.95, assurance=0.8).participants
-    rng = np.random.default_rng(3)
-    narrow = 0
-    for _ in range(500):
-        people = rng.normal(0, 0.95**0.5, (count, 1))
-        values = people + rng.normal(0, 0.05**0.5, (count, 2))
-        interval = intraclass_correlation(values, form="C,1")
-        narrow += interval.high - interval.low <= 0.1
-    assert narrow / 500 == pytest.approx(0.8, abs=0.05)
+        narrow += interval.high - interval.low <= width
+    assert narrow / 500 == pytest.approx(0.8, abs=within)
 
 
 def test_participants_for_an_error_of_measurement():

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from demo_sessions import copy_of
 
-from mobility.sessions.files import read_json, write_json
+from mobility.sessions.files import read_json
 from mobility.store import Session, Store
 
 
@@ -18,14 +18,11 @@ def analysed(demo: Path, store: Store) -> Callable[..., Session]:
     """Factory of analysed sessions: the demo, copied into the store under another name."""
 
     def make(session_id: str = "s1", **changed: Any) -> Session:
-        folder = store.path / session_id
-        shutil.copytree(demo, folder)
-        record = {**read_json(folder / "session.json"), "session_id": session_id, **changed}
-        if record["exercise"] == "Joint Angle Mobility":
+        if changed.get("exercise") == "Joint Angle Mobility":
             # The metrics are of squats; what single joints need of the demo is the rest.
-            record["stages"].pop("metrics", None)
-        write_json(folder / "session.json", record)
-        return store.session(session_id)
+            stages = read_json(demo / "session.json")["stages"]
+            changed = {"stages": {k: v for k, v in stages.items() if k != "metrics"}, **changed}
+        return copy_of(demo, store, session_id, **changed)
 
     return make
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
-import shutil
 
 import numpy as np
 import pytest
-from demo_sessions import put_result
+from demo_sessions import copy_of, put_result
 
 from mobility.errors import BadInputError, NotFoundError
 from mobility.kinematics.repetitions import set_repetitions
@@ -192,11 +191,7 @@ def test_another_person_is_followed_by_a_click(session, ask, sent, monkeypatch):
 @pytest.fixture
 def elbows(store):
     """The demo of single joints, as a session that can be changed; without its videos' analysis."""
-    demo = store.demo("Joint Angle Mobility")
-    shutil.copytree(demo.folder, store.path / "s2")
-    record = read_json(store.path / "s2" / "session.json")
-    write_json(store.path / "s2" / "session.json", {**record, "session_id": "s2"})
-    return store.session("s2")
+    return copy_of(store.demo("Joint Angle Mobility").folder, store, "s2")
 
 
 def test_the_demo_is_watched_but_not_changed(store, demo, ask):

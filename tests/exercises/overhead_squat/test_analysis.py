@@ -373,18 +373,14 @@ def measured_again(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
 
 
 def test_every_retest_error_of_the_table_is_of_a_metric(
-    squat_pose: Any, repetitions_of: Any, measured_again: dict[str, float]
+    squat_pose: Any, measure: Any, measured_again: dict[str, float]
 ) -> None:
-    trial = squat_pose(reps=2)
-    pose = fitted(trial.pose)
-    metrics = overhead_squat(pose, joint_angles(pose), repetitions_of(trial))
+    metrics = measure(squat_pose(reps=2))
     assert {f"{name}_sem" for name in measured_again} <= set(metrics.data_vars)
 
 
-def test_of_feet_that_move_nobody_measured_again(squat_pose: Any, repetitions_of: Any) -> None:
-    trial = squat_pose(reps=1)
-    pose = fitted(trial.pose)
-    metrics = overhead_squat(pose, joint_angles(pose), repetitions_of(trial))
+def test_of_feet_that_move_nobody_measured_again(squat_pose: Any, measure: Any) -> None:
+    metrics = measure(squat_pose(reps=1))
     assert not [name for name in metrics.data_vars if str(name).endswith("_sem")]
 
 
@@ -408,7 +404,7 @@ def test_a_number_beyond_the_limit_of_its_angle_is_refused(
 
 
 def test_a_retest_error_is_of_a_fitted_body_and_falls_by_the_spread_only(
-    squat_pose: Any, repetitions_of: Any, measured_again: dict[str, float]
+    squat_pose: Any, measure: Any, repetitions_of: Any, measured_again: dict[str, float]
 ) -> None:
     trial = squat_pose(reps=3)
     pose = fitted(trial.pose)
@@ -427,9 +423,7 @@ def test_a_retest_error_is_of_a_fitted_body_and_falls_by_the_spread_only(
     assert "pelvis_obliquity_sem" not in metrics  # it was not measured
     raw = overhead_squat(trial.pose, angles, repetitions_of(trial))
     assert not [name for name in raw.data_vars if str(name).endswith("_sem")]
-    nobody = squat_pose(reps=1, absent=[(0.0, 60.0)])
-    lost = fitted(nobody.pose)
-    none = overhead_squat(lost, joint_angles(lost), repetitions_of(nobody))
+    none = measure(squat_pose(reps=1, absent=[(0.0, 60.0)]))
     assert none["knee_flexion_sem"].isnull().all()
 
 

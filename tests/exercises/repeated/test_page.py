@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import pytest
 import xarray as xr
+from demo_sessions import moments_of
 
 from mobility.assessment.findings import find
-from mobility.exercises.repeated.page import squat_moments
 from mobility.reports.drawn_angles import DRAWN
 from mobility.reports.first_page import main_fault
-from mobility.reports.moments import Moment
 from mobility.store import Store
 
 STANDING = "Standing, assumed straight"
@@ -18,12 +17,6 @@ STANDING = "Standing, assumed straight"
 @pytest.fixture(scope="module")
 def demo() -> Store:
     return Store("absent").demo("Overhead Squat")
-
-
-def moments_of(demo, main=(), **changed) -> list[Moment]:
-    """The moments of the demo, some of whose results are others."""
-    given = {name: getattr(demo, name)() for name in ("pose", "angles", "repetitions", "metrics")}
-    return squat_moments(*(given | changed).values(), main)
 
 
 def test_three_moments_of_a_squat_with_what_was_measured(demo) -> None:
