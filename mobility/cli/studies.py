@@ -192,8 +192,9 @@ def reliability(
         )
         _exit(opened, of_study)
     first = names if metrics else usual_measures(of_study, names)
-    lines = reliability_in_words(of_study, result, first)
-    if not lines:
+    items, notes = reliability_in_words(of_study, result, first)
+    lines = [tables.sentence("studies.reliability.lead"), *(f"  {each}" for each in items), *notes]
+    if not items:
         errors = result.statistics[result.statistics["statistic"].eq("sem")]
         reasons = without_any(of_study, errors)
         lines = [tables.sentence("studies.reliability.none"), *(f"  {each}" for each in reasons)]

@@ -618,7 +618,8 @@ def _draw_differences(ax: Axes, values: pd.DataFrame, title: str) -> None:
         line_with_interval(
             ax, line, *(float(getattr(limits, each)) for each in (value, lowest, highest))
         )
-    for side in [each for each in _SIDE_ORDER if each in sides]:
+    sides_there = [each for each in _SIDE_ORDER if each in sides]
+    for side in sides_there:
         chosen = complete & (np.array(sides) == side)
         style: dict[str, Any] = {
             "ls": "",
@@ -637,9 +638,10 @@ def _draw_differences(ax: Axes, values: pd.DataFrame, title: str) -> None:
     ax.margins(x=0.12, y=0.15)
     without = int((~complete).sum())
     counted = f"{_people(limits.participants)}, {limits.pairs} pairs"
-    panel_title(ax, f"{title}: {counted}{f', {without} incomplete' if without else ''}")
-    if ax.get_legend_handles_labels()[1]:
-        ax.legend(frameon=False, fontsize=SMALL)
+    of_side = f", {sides_there[0]}" if len(sides_there) == 1 and sides_there[0] else ""
+    panel_title(ax, f"{title}{of_side}: {counted}{f', {without} incomplete' if without else ''}")
+    if len(sides_there) > 1:  # framed: its marks are no values
+        ax.legend(fontsize=SMALL)
 
 
 def _draw_lines(ax: Axes, values: pd.DataFrame, visits: Sequence[Any]) -> None:

@@ -94,7 +94,7 @@ def differences_in_words(study: Study, made: Groups) -> dict[str, list[tuple[str
 
 def _difference(study: Study, row: Any) -> str:
     """Say how large a difference is, with its interval and p adjusted for all measures."""
-    shown: dict[str, Any] = {"signed": True, "digits": _digits(row.units, row.difference)}
+    shown: dict[str, Any] = {"signed": True, "digits": _digits(row.units, (row.high - row.low) / 2)}
     difference, low, high = (
         quantity(value, row.units, **shown) for value in (row.difference, row.low, row.high)
     )
@@ -139,7 +139,7 @@ def differences(study: Study, made: Groups) -> Markup:
     """List all differences, with what the error of measurement costs; then why some are missing."""
     rows: list[Row] = []
     for row in made.differences[made.differences["reason"].eq("")].itertuples():
-        units, digits = row.units, _digits(row.units, row.difference)
+        units, digits = row.units, _digits(row.units, (row.high - row.low) / 2)
         signed: dict[str, Any] = {"digits": digits, "signed": True}
         rows.append(
             [
@@ -319,8 +319,10 @@ def _measures(result: Reliability) -> list[tuple[str, str]]:
     return list(pairs.itertuples(index=False, name=None))
 
 
-def reliability_in_words(study: Study, result: Reliability, usual: Sequence[str]) -> list[str]:
-    """Say of each of the usual measures what a change must exceed, and what to know of it."""
+def reliability_in_words(
+    study: Study, result: Reliability, usual: Sequence[str]
+) -> tuple[list[str], list[str]]:
+    """Say what a change of each of the usual measures must exceed, and what to know of it."""
     items, notes = [], []
     for metric, side in _measures(result):
         sem, mdc, icc = (_of_one(result, metric, side, name) for name in ("sem", "mdc95", "icc"))
@@ -333,13 +335,16 @@ def reliability_in_words(study: Study, result: Reliability, usual: Sequence[str]
         }
         items.append(tables.sentence("studies.reliability.item", name=name, **values))
         notes.append(sem["note"])
-    return [*items, *map(capital, dict.fromkeys(filter(None, notes)))]
+    return items, [capital(note) for note in dict.fromkeys(filter(None, notes))]
 
 
 def reliability_in_short(study: Study, result: Reliability, usual: Sequence[str]) -> Markup:
-    """Say of the usual measures what a change must exceed."""
-    items = reliability_in_words(study, result, usual)
-    return bullets(items) if items else paragraphs(tables.sentence("studies.reliability.none"))
+    """Say what a change of the usual measures must exceed."""
+    items, notes = reliability_in_words(study, result, usual)
+    if not items:
+        return paragraphs(tables.sentence("studies.reliability.none"))
+    lead = tables.sentence("studies.reliability.lead")
+    return html(paragraphs(lead), bullets(items), paragraphs(*(f"{note}." for note in notes)))
 
 
 def without_any(study: Study, statistics: pd.DataFrame) -> list[str]:

@@ -140,7 +140,7 @@ def test_errors_are_kept_under_a_name(
     done = ask("--save", "ours")
     assert done.returncode == 2
     assert "23 of 24 sessions were analysed by older code" in done.stderr
-    assert "Knee flexion, left: if nothing has changed" in done.stdout
+    assert "Knee flexion, left: smallest detectable change" in done.stdout
     assert references(filled) == []
     monkeypatch.setattr(cohort, "is_current", lambda session: True)
     document = of_json(ask("--save", "ours", "--json"))
@@ -238,11 +238,11 @@ def test_without_a_report_what_was_found_is_said_and_nothing_written(
     assert "nobody was found in it" in last
     done = mobility("reliability", file, "--no-report", "--metrics", "knee_flexion")
     measures = [
-        line.partition(": if nothing has changed, two measurements of one person differ")
+        line.partition(": smallest detectable change ")
         for line in done.stdout.splitlines()
-        if line.startswith("Knee")
+        if line.startswith("  Knee")
     ]
-    assert [each[0] for each in measures] == ["Knee flexion, left", "Knee flexion, right"]
+    assert [each[0].strip() for each in measures] == ["Knee flexion, left", "Knee flexion, right"]
     assert not filled.reports.exists()
 
 
