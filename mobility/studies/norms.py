@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from mobility import tables
 from mobility.errors import BadInputError
@@ -87,16 +88,8 @@ def make_norms(frame: pd.DataFrame, *, name: str, metrics: Sequence[str] | None 
     for of, values in rows.groupby(by, sort=False, observed=True):
         about = dict(zip(by, of, strict=True))
         conditions = Conditions(**{each: about[each] for each in _CONDITIONS})
-        groups = {(sex, age): group for sex, age, group in _groups_of(values)}
-        people = {of_group: group["user_id"].nunique() for of_group, group in groups.items()}
-        for (sex, age), group in groups.items():
-            # With those of a larger group the norm would say what the few others have.
-            rests = [
-                people[of_all] - people[sex, age]
-                for of_all in ((None, None), (sex, None), (None, age))
-            ]
-            if not any(0 < rest < LEAST for rest in rests):
-                made += _norm(group, conditions, about, sex, age)
+        for sex, age, group in _groups_of(values):
+            made += _norm(group, conditions, about, sex, age)
     if not made:
         outdated = frame.loc[frame["software"].astype(str).str.endswith("outdated"), "session_id"]
         counts = {"sessions": frame["session_id"].nunique(), "outdated": outdated.nunique()}
@@ -104,21 +97,57 @@ def make_norms(frame: pd.DataFrame, *, name: str, metrics: Sequence[str] | None 
     return Norms(name=name, made=now(), norms=made)
 
 
-def _groups_of(values: pd.DataFrame) -> Iterator[tuple[str | None, Any, pd.DataFrame]]:
-    """Everybody, each sex, each age band, and both together."""
+_Group = tuple[str | None, tuple[int, int | None] | None]
+
+
+def _groups_of(values: pd.DataFrame) -> Iterator[tuple[*_Group, pd.DataFrame]]:
+    """Give everybody, each sex, each age band, and both together, if they are enough people.
+
+    A group is left out where the others, added and subtracted, would say what a few people have.
+    """
+    people = values.groupby("user_id")[["sex", "age"]].last()  # as at the last session
     years = sorted(AGE_BANDS)
-    bands: list[Any] = [None]
-    for i, first in enumerate(years):
-        bands.append((first, years[i + 1] - 1 if i + 1 < len(years) else None))
-    for sex in (None, "female", "male"):
-        of_sex = values if sex is None else values[values["sex"].eq(sex)]
-        for band in bands:
-            if band is None:
-                yield sex, None, of_sex
-                continue
-            first, last = band
-            old = of_sex["age"].ge(first)
-            yield sex, band, of_sex[old if last is None else old & of_sex["age"].lt(last + 1)]
+    ends: list[int | None] = [*(year - 1 for year in years[1:]), None]
+    bands = [None, *zip(years, ends, strict=True)]
+    band = np.searchsorted(years, people["age"].to_numpy(float), side="right")
+    band[people["age"].isna()] = 0
+    sexes: tuple[str | None, ...] = (None, "female", "male")
+    sex = np.array([sexes.index(each) if each in sexes else 0 for each in people["sex"]])
+    kinds, kind_of, counts = np.unique([sex, band], axis=1, return_inverse=True, return_counts=True)
+    given: list[NDArray[np.bool_]] = []
+    for one_sex, one_band in sorted(np.ndindex(len(sexes), len(bands)), key=_breadth):
+        of_kind = ((kinds[0] == one_sex) | (one_sex == 0)) & (
+            (kinds[1] == one_band) | (one_band == 0)
+        )
+        if counts[of_kind].sum() < LEAST or _tell_of_few([*given, of_kind], counts):
+            continue
+        given.append(of_kind)
+        members = people.index[of_kind[np.ravel(kind_of)]]
+        yield sexes[one_sex], bands[one_band], values[values["user_id"].isin(members)]
+
+
+def _breadth(group: tuple[int, ...]) -> int:
+    """Order groups: everybody, one sex or band, both."""
+    return sum(each > 0 for each in group)
+
+
+def _tell_of_few(groups: Sequence[NDArray[np.bool_]], counts: NDArray[np.int64]) -> bool:
+    """Whether a sum or difference of groups is of fewer than `LEAST` people.
+
+    `groups` say of which kinds (a sex and age band, or unknown) they are, `counts` how many people
+    are of each kind.
+    """
+    matrix = np.array(groups, dtype=float)
+    rank = np.linalg.matrix_rank(matrix)
+
+    def is_told(few: list[int], first: int, left: int) -> bool:
+        larger = [k for k in range(first, counts.size) if counts[k] < left]
+        if any(is_told([*few, k], k + 1, left - counts[k]) for k in larger):
+            return True
+        # What only these few have in common is in the groups, but not without them.
+        return bool(few) and np.linalg.matrix_rank(np.delete(matrix, few, axis=1)) < rank
+
+    return is_told([], 0, LEAST)
 
 
 def _norm(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -235,3 +237,38 @@ def test_a_name_keeps_one_kind(tmp_path: Path) -> None:
     assert [each.kind for each in store.references()] == ["norms"]
     store.save_reference(make_norms(cohort(21), name="ours"))  # the same kind is replaced
     assert store.references()[0].norms[0].people == 21
+
+
+@pytest.mark.parametrize(
+    "people",
+    [
+        {("female", 30): 30, ("male", 30): 30, ("", 30): 1},
+        {("female", 30): 30, ("female", 50): 30, ("female", 75): 1},
+        {("female", 15): 24, ("male", 15): 1, ("female", 30): 30, ("male", 30): 30},
+        {("female", 30): 40, ("male", 30): 40, ("female", 50): 19, ("male", 50): 19, ("", 5): 2},
+    ],
+)
+def test_no_sum_or_difference_of_norms_is_of_few_people(people: dict[Any, int]) -> None:
+    """Tried: every combination of the kept means, each added, subtracted or left out."""
+    rows = []
+    for (sex, age), count in people.items():
+        one = cohort(count, sex=sex, age=float(age))
+        rows.append(one.assign(user_id=f"{sex}{age}" + one["user_id"]))
+    kinds = list(people)
+    groups = [
+        np.array(
+            [
+                (norm.sex in (None, sex))
+                and (norm.age is None or norm.age[0] <= age <= (norm.age[1] or 200))
+                for sex, age in kinds
+            ],
+            float,
+        )
+        for norm in make_norms(pd.concat(rows), name="ours").norms
+    ]
+    counts = np.array([people[kind] for kind in kinds])
+    assert len(groups) > 1
+    for signs in itertools.product((-1, 0, 1), repeat=len(groups)):
+        combined = sum(sign * group for sign, group in zip(signs, groups, strict=True))
+        of_whom = int(counts[np.asarray(combined) != 0].sum())
+        assert of_whom == 0 or of_whom >= 20, signs
