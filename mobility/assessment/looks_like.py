@@ -131,8 +131,8 @@ def falls(pose: xr.Dataset, bottoms: NDArray[np.bool_]) -> bool:
     return 2 * sum(ahead) > len(ahead)
 
 
-def _limits(of: str) -> dict[str, float]:
-    entry = tables.load("measures")["looks_like"][of]
+def _limits(kind: str) -> dict[str, float]:
+    entry = tables.load("measures")["looks_like"][kind]
     return {name: limit for name, limit in entry.items() if name != "source"}
 
 

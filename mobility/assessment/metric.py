@@ -51,12 +51,12 @@ def add(
     attrs = {key: entry[key] for key in ("units", "group", "reference")} | {"quantity": quantity}
     long_name = f"{entry['long_name']}{suffix}"
 
-    def described(array: xr.DataArray, **more: str) -> xr.DataArray:
+    def described(array: xr.DataArray, **extra: str) -> xr.DataArray:
         bare = array.transpose(*dims)
         if beside := [name for name in bare.coords if name not in bare.dims]:
             bare = bare.drop_vars(beside)
         # Without the attribute that names the errors of the source.
-        bare.attrs = {k: v for k, v in array.attrs.items() if k != BESIDE} | attrs | more
+        bare.attrs = {k: v for k, v in array.attrs.items() if k != BESIDE} | attrs | extra
         return bare
 
     metrics[name] = described(value, kind=kind, long_name=long_name, statistic=statistic)

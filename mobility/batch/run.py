@@ -212,7 +212,7 @@ def _stage_reporter(row: Row, task: Mapping[str, Any]) -> Listener:
     return listen
 
 
-def _outcome(row: Row | Refused, *, reason: str = "", **more: Any) -> BatchRow:
+def _outcome(row: Row | Refused, *, reason: str = "", **fields: Any) -> BatchRow:
     """Outcome of a row; without a ``state`` it failed."""
     return BatchRow.model_validate(
         {
@@ -223,7 +223,7 @@ def _outcome(row: Row | Refused, *, reason: str = "", **more: Any) -> BatchRow:
             "session_id": row.session_id if isinstance(row, Row) else "",
             "state": "failed",
             "reason": _as_utf8(" ".join(reason.split())),
-            **more,
+            **fields,
         }
     )
 

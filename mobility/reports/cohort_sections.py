@@ -123,12 +123,12 @@ def changes_in_short(frame: pd.DataFrame, changed: Mapping[str, pd.DataFrame]) -
     return paragraphs(sentence) + bullets(items)
 
 
-def _of_person(who: str, rows: pd.DataFrame) -> str:
+def _of_person(participant: str, rows: pd.DataFrame) -> str:
     each = [
         f"{row.side} {quantity(row.change, str(row.units), signed=True)}".strip()
         for row in rows.itertuples()
     ]
-    return f"{who} ({', '.join(each)})"
+    return f"{participant} ({', '.join(each)})"
 
 
 def _whose(row: Any) -> str:

@@ -350,10 +350,10 @@ def _same(one: NDArray[np.int64], other: NDArray[np.int64]) -> bool:
     return _refines(one, other) and _refines(other, one)
 
 
-def _basis_beyond(before: Array, more: Array) -> Array:
-    """Orthonormal basis of what columns span beyond those before."""
-    basis = _span(before)
-    return _span(more - basis @ (basis.T @ more))
+def _basis_beyond(earlier: Array, columns: Array) -> Array:
+    """Orthonormal basis of what columns span beyond earlier ones."""
+    basis = _span(earlier)
+    return _span(columns - basis @ (basis.T @ columns))
 
 
 def _span(columns: Array) -> Array:

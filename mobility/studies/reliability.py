@@ -553,9 +553,9 @@ def _differing(used: pd.DataFrame, ways: Sequence[str]) -> list[list[str]]:
     return [*sets, []] if _repeated(used, ways) else sets
 
 
-def _kinds(each: Parts) -> dict[str, str]:
+def _kinds(parts: Parts) -> dict[str, str]:
     """Kinds of error, with their letters; one where nothing is systematic."""
-    return {"agreement": "A", "consistency": "C"} if each.systematic else {"within": ""}
+    return {"agreement": "A", "consistency": "C"} if parts.systematic else {"within": ""}
 
 
 def _few_levels(used: pd.DataFrame, over: Sequence[str]) -> str:

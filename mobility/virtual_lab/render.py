@@ -322,12 +322,12 @@ def _dressed(body: Body, look: Look) -> tuple[Array, NDArray[np.uint8]]:
     return points, colours.astype(np.uint8)
 
 
-def _relaxed(points: Array, edges: NDArray[np.int64], where: NDArray[np.bool_]) -> Array:
+def _relaxed(points: Array, edges: NDArray[np.int64], is_relaxed: NDArray[np.bool_]) -> Array:
     """Mean of the neighbours, many times over: toes become the front of a shoe."""
-    both = where[edges].all(axis=1)
+    both = is_relaxed[edges].all(axis=1)
     a, b = edges[both].T
     count = np.bincount(a, minlength=len(points)) + np.bincount(b, minlength=len(points))
-    fixed = ~where | (count == 0)
+    fixed = ~is_relaxed | (count == 0)
     seam = np.zeros(len(points), dtype=bool)
     seam[edges[~both].ravel()] = True
     fixed |= seam

@@ -206,9 +206,9 @@ def _signals(pose: xr.Dataset, hips: HipHeight) -> _Signals | None:
     return _Signals(hips, seat, np.gradient(smooth, step))
 
 
-def _runs(where: NDArray[np.bool_]) -> list[tuple[int, int]]:
+def _runs(is_true: NDArray[np.bool_]) -> list[tuple[int, int]]:
     """First and last index of each stretch in which something is true."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], where, [False]]).astype(int)))
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], is_true, [False]]).astype(int)))
     return [(int(first), int(last) - 1) for first, last in edges.reshape(-1, 2)]
 
 

@@ -296,15 +296,15 @@ def _filled(sight: Detections) -> Detections:
     return sight._replace(image=filled, weight=weight)
 
 
-def _miss(one: Detections, other: Detections, essential: Array, least: float) -> float:
+def _miss(first: Detections, second: Detections, essential: Array, least: float) -> float:
     """Mean logarithm of how far lines of sight miss each other; infinite without overlap."""
-    start = max(one.time[0], other.time[0])
-    end = min(one.time[-1], other.time[-1])
+    start = max(first.time[0], second.time[0])
+    end = min(first.time[-1], second.time[-1])
     if end - start < least - 1e-6:
         return np.inf
     count = int(min((end - start) / _FINE_STEP_S, _MOST_TIMES)) + 2
     rays, weights = [], []
-    for track in (one, other):
+    for track in (first, second):
         at = np.interp(np.linspace(start, end, count), track.time, np.arange(track.time.size))
         left = np.minimum(at.astype(np.intp), track.time.size - 2)
         share = (at - left)[:, None]
