@@ -406,8 +406,8 @@ def _filmed_alike(rows: pd.DataFrame, person: list[pd.Series]) -> pd.Series:
     import pandas as pd
 
     columns = rows.reindex(columns=list(Filming._fields)).astype("object")
-    texts = columns.drop(columns="azimuth")
-    columns = columns.assign(**texts.where(texts.notna(), ""))
+    azimuth = pd.to_numeric(columns["azimuth"])
+    columns = columns.where(columns.notna(), "").assign(azimuth=azimuth)
     filmings = [Filming(*row) for row in columns.itertuples(index=False, name=None)]
     alike = pd.Series(False, index=rows.index)
     for _, index in pd.Series(range(len(rows))).groupby([each.to_numpy() for each in person]):

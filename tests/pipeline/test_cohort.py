@@ -449,6 +449,7 @@ def test_the_minimal_detectable_change() -> None:
         ((174.0, -177.0), "straight", 9.8),
         ((174.0, -175.0), "straight", 39.2),
         ((174.0, math.nan), "straight", 39.2),
+        ((None, None), "straight", 39.2),
         ((174.0, 174.0), ("straight", "unknown"), 39.2),
     ):
         table = cohort.changes(again.assign(azimuth=azimuth, standing=standing), "m")
@@ -461,6 +462,16 @@ def test_the_minimal_detectable_change() -> None:
     for sem in (0.0, -1.0, math.nan):
         with pytest.raises(BadInputError, match="positive"):
             cohort.changes(frame, "m", sem=sem)
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_a_table_from_a_file_says_the_same(frame, tmp_path, ending) -> None:
+    file = cohort.write_table(frame, tmp_path / f"table.{ending}")
+    table = pd.read_csv(file) if ending == "csv" else pd.read_parquet(file)
+    for of in (cohort.changes, lambda rows, name: cohort.by_group(rows, name, "sex")):
+        was, again = (of(rows, "knee_flexion") for rows in (frame, table))
+        assert len(was)
+        pd.testing.assert_frame_equal(again, was, check_dtype=False, rtol=1e-5)
 
 
 def test_movements_of_single_joints_are_compared_each_with_itself() -> None:
