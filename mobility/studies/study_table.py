@@ -37,9 +37,12 @@ OF_VIDEO = ("second_video", "calibration", "exercise", "joints", "options")
 
 NAMED = ("session", "video", "participant", *FACTORS, *OF_VIDEO)
 
+OF_PERSON = ("age", "height_m", "weight_kg")
+"""Columns that are numbers in every list; sessions have them of the participant."""
+
 OF_SESSION = (
     *("exercise", "date", "view", "recording", "cameras", "method", "software"),
-    *("sex", "age", "height_m", "weight_kg"),
+    *("sex", *OF_PERSON),
 )
 OF_MEASURE = ("quantity", "kind", "units", "long_name", "version")
 DECISION = "decision"
@@ -139,7 +142,8 @@ def read_list(path: FilePath) -> pd.DataFrame:
     -------
     pandas.DataFrame
         A row for each row of the file, with ``line``, its number there. A factor or a column of the
-        study's own is a number where all its values are.
+        study's own is a number where all its values are; ``age``, ``height_m`` and ``weight_kg``
+        always are. A value may be empty, but not of a factor.
 
     Raises
     ------
@@ -147,7 +151,7 @@ def read_list(path: FilePath) -> pd.DataFrame:
         There is no such file.
     BadInputError
         A column is misspelt, or there twice; both or none of ``session`` and ``video`` are there;
-        a row lacks what it needs.
+        a row lacks what it needs; a column has numbers and words.
     """
     import pandas as pd
 
@@ -181,10 +185,37 @@ def read_list(path: FilePath) -> pd.DataFrame:
         if len(empty):
             raise BadInputError(f"{file}, line {empty.iloc[0]}: has no {name}")
     for name in _of_study(listed):
-        numbers = pd.to_numeric(listed[name].where(listed[name].ne("")), errors="coerce")
-        if numbers.notna().eq(listed[name].ne("")).all() and numbers.notna().any():
-            listed[name] = numbers
+        listed[name] = _numbers_or_words(listed, name, file)
     return listed
+
+
+def _numbers_or_words(listed: pd.DataFrame, name: str, file: Path) -> pd.Series:
+    """Give a column as numbers where all its values are; refuse one that mixes them with words."""
+    import pandas as pd
+
+    texts = listed[name]
+    given = texts.ne("")
+    numbers = pd.to_numeric(texts.where(given), errors="coerce")
+    numbers = numbers.where(numbers.abs().lt(math.inf))
+    # With a decimal comma it is meant as a number.
+    meant = numbers.notna() | texts.str.fullmatch(r"[+-]?\d+,\d+")
+    wrong = given & numbers.isna()
+    if name in OF_PERSON or 2 * meant.sum() > given.sum():
+        if wrong.any():
+            row = listed[wrong].iloc[0]
+            why = "" if name in OF_PERSON else ", as most of the column are"
+            text, todo = row[name], "correct it"
+            if meant[row.name]:
+                todo = f"write it with a point, {text.replace(',', '.')}"
+            elif name not in OF_PERSON:
+                todo += ", or begin all its values with a letter if they are names"
+            if name not in FACTORS:
+                todo += ", or leave it empty if it is not known"
+            raise BadInputError(
+                f"{file}, line {row['line']}: {name} {quoted(text)} is not a number{why}; {todo}"
+            )
+        return numbers
+    return texts
 
 
 def study_table(
