@@ -39,6 +39,9 @@ _LONGEST_QUOTE = 60
 """Characters of a value that a message quotes."""
 
 _LONGEST_PATH = 4096
+_MOST_MEANT = 3
+"""Measures that a message offers."""
+
 _MOST_LISTED = 5
 """Faults that a message lists; all are in the fields of the error."""
 
@@ -53,6 +56,17 @@ def likely(name: str, choices: Iterable[str]) -> str:
         return ""
     close = difflib.get_close_matches(str(name), list(choices), n=1, cutoff=0.6)
     return f"; did you mean '{close[0]}'?" if close else ""
+
+
+def likely_measure(name: str, choices: Iterable[str]) -> str:
+    """As :func:`likely`; else offer some measures that have the name as a part."""
+    names = list(choices)
+    part = str(name).strip().lower().replace(" ", "_")
+    inside = [each for each in names if len(part) > 2 and part in each.lower()]
+    if (close := likely(part, names)) or not inside:
+        return close
+    inside.sort(key=lambda each: (not each.lower().startswith(part), len(each)))
+    return f"; did you mean {' or '.join(map(repr, inside[:_MOST_MEANT]))}?"
 
 
 def quoted(value: Any) -> str:

@@ -66,7 +66,7 @@ def read_study(
     if "video" in listed:
         listed = listed.assign(session=_analysed(Path(path), listed, store, workers))
     sessions = _sessions(path, listed, store)
-    study = study_table(listed, sessions, recordings=recordings, level=level)
+    study = study_table(listed, sessions, recordings=recordings, level=level, name=str(Path(path)))
     if not curves:
         return study
     exercise = registry.exercise(str(study.table["exercise"].iloc[0]))

@@ -43,7 +43,7 @@ RecordingsOption = Annotated[
         "--recordings",
         "VERDICTS",
         help="Use sessions whose recording has one of these verdicts: good, limited, "
-        "not-this-exercise, unusable; or all.",
+        "not_this_exercise, unusable; or all.",
     ),
 ]
 OutOption = Annotated[
@@ -87,6 +87,7 @@ def groups(
     from mobility.studies.study_table import records
     from mobility.wording import split_names
 
+    by, within, adjust = by.lower(), within.lower(), adjust.lower()  # as columns of a list are
     # Another question on the same list has a page of its own.
     question = {"by": by, "within": within, "adjust": adjust}
     parts = [

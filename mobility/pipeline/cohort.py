@@ -20,7 +20,7 @@ from mobility import registry, tables
 from mobility.assessment.verdict import LEVELS, Level, Verdict
 from mobility.errors import BadInputError, MobilityError
 from mobility.kinematics.expected_error import MDC95
-from mobility.options import likely
+from mobility.options import likely, likely_measure
 from mobility.pipeline.analysis import is_current
 from mobility.pipeline.data_dictionary import ENDING, FORMATS, data_dictionary
 from mobility.pipeline.metrics_table import (
@@ -515,7 +515,8 @@ def check_metrics(sessions: Iterable[StoredSession], metrics: Sequence[str]) -> 
         if not available:
             raise BadInputError("no session has metrics yet; analyse one first")
         if name not in available:
-            raise BadInputError.of({"metrics": f"no session has {name!r}{likely(name, available)}"})
+            close = likely_measure(name, available)
+            raise BadInputError.of({"metrics": f"no session has {name!r}{close}"})
 
 
 def describe_groups(values: pd.DataFrame) -> pd.DataFrame:

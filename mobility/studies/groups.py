@@ -16,7 +16,13 @@ from mobility.errors import BadInputError
 from mobility.formatting import MISSING, digits_and_suffix, rounded
 from mobility.options import checked, likely, quoted
 from mobility.studies.mixed_model import MixedModel, fit_mixed_model
-from mobility.studies.study_table import FACTORS, checked_values, choose_metrics, unit_of
+from mobility.studies.study_table import (
+    FACTORS,
+    OF_VALUE,
+    checked_values,
+    choose_metrics,
+    unit_of,
+)
 from mobility.wording import listed
 
 if TYPE_CHECKING:
@@ -203,7 +209,8 @@ def check_groups(
     for option, names in (("by", [by]), ("within", within), ("adjust", adjust)):
         for name in names:
             if name not in columns:
-                close = likely(name, columns)
+                choices = [each for each in columns if each not in ("participant", *OF_VALUE)]
+                close = likely(name.lower(), choices) or f"; it has {listed(choices)}"
                 raise BadInputError.of({option: f"the study has no column {quoted(name)}{close}"})
     if twice := [name for name in (*within, *adjust) if [by, *within, *adjust].count(name) > 1]:
         option = "within" if twice[0] in within else "adjust"

@@ -14,7 +14,7 @@ from mobility import tables
 from mobility.errors import BadInputError
 from mobility.formatting import MISSING, between, digits_and_suffix, rounded
 from mobility.kinematics.geometry import Array
-from mobility.options import checked, likely
+from mobility.options import checked, likely, likely_measure
 from mobility.studies.components import (
     PARTICIPANT,
     RESIDUAL,
@@ -307,7 +307,7 @@ def _check_names(what: str, chosen: Sequence[str], names: Sequence[str]) -> None
     for name in chosen:
         if name not in names:
             raise BadInputError(
-                f"{what} {name!r}: no such metric in the table{likely(name, names)}"
+                f"{what} {name!r}: no such metric in the table{likely_measure(name, names)}"
             )
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from mobility import tables
 from mobility.errors import BadInputError
-from mobility.options import FilePath, checked, likely, quoted
+from mobility.options import FilePath, checked, likely_measure, quoted
 from mobility.parsing import read_csv
 from mobility.pipeline.cohort import (
     COMPARED,
@@ -45,6 +45,12 @@ OF_SESSION = (
     *("sex", *OF_PERSON),
 )
 OF_MEASURE = ("quantity", "kind", "units", "long_name", "version")
+OF_VALUE = (
+    *("session_id", "metric", "rep", "value", "sd", "sem", "text", "reason"),
+    *OF_MEASURE,
+)
+"""Columns of the table by which nothing is compared."""
+
 DECISION = "decision"
 """Kind of a decision: 1 where a criterion is rather met, else 0."""
 
@@ -119,8 +125,8 @@ class Study:
 
 _RESERVED = frozenset(
     {
-        *("line", "session_id", "metric", "side", "value", "sd", "sem", "text", "reason", "level"),
-        *("rep", "left_out", "view", "recording", "cameras", "method", "software", *OF_MEASURE),
+        *("line", "level", "left_out", "side", *OF_VALUE),
+        *("view", "recording", "cameras", "method", "software"),
     }
 )
 """Columns of the table that a list cannot have."""
@@ -224,6 +230,7 @@ def study_table(
     *,
     recordings: Sequence[str] = COMPARED,
     level: Literal["session", "repetition"] = "session",
+    name: str = "study",
 ) -> Study:
     """Put the measures of a study's sessions into one table.
 
@@ -239,6 +246,8 @@ def study_table(
     level
         Whether a row is the value of a session (over its accepted repetitions) or of one
         repetition.
+    name
+        What messages call the list: its file.
 
     Returns
     -------
@@ -260,17 +269,17 @@ def study_table(
     if len(twice):
         lines = listed.loc[listed["session"].eq(twice.iloc[0]), "line"]
         raise BadInputError(
-            f"study: lines {', '.join(map(str, lines))} are the same session, {twice.iloc[0]}"
+            f"{name}: lines {', '.join(map(str, lines))} are the same session, {twice.iloc[0]}"
         )
     of_session = frame.drop_duplicates("session_id").set_index("session_id")
-    design = _with_participants(listed, of_session)
+    design = _with_participants(listed, of_session, name)
     exercises = sorted(set(of_session["exercise"].astype(str)))
     if len(exercises) > 1:
         raise BadInputError(
-            f"study: has sessions of {', '.join(exercises)}; compare those of one exercise"
+            f"{name}: has sessions of {', '.join(exercises)}; compare those of one exercise"
         )
     measured = _measured(frame, level)
-    fields = [name for name in OF_SESSION if name not in columns]
+    fields = [field for field in OF_SESSION if field not in columns]
     about = design.join(of_session[fields], on="session_id")
     table = about.drop(columns="line").merge(measured, on="session_id", how="right")
     reasons = measured.groupby("session_id")["left_out"].first()
@@ -278,7 +287,7 @@ def study_table(
     return Study(table.drop(columns="left_out"), sessions_of_study, columns)
 
 
-def _with_participants(listed: pd.DataFrame, of_session: pd.DataFrame) -> pd.DataFrame:
+def _with_participants(listed: pd.DataFrame, of_session: pd.DataFrame, name: str) -> pd.DataFrame:
     """Rows of the list with the participant of each, who must be the same in list and session."""
     owners = listed["session"].map(of_session["user_id"].astype(str))
     people = listed.get("participant", owners)
@@ -286,13 +295,13 @@ def _with_participants(listed: pd.DataFrame, of_session: pd.DataFrame) -> pd.Dat
     if wrong.any():
         row = listed[wrong].iloc[0]
         raise BadInputError(
-            f"study, line {row['line']}: session {row['session']} is of participant "
+            f"{name}, line {row['line']}: session {row['session']} is of participant "
             f"{owners[row.name]}, not of {people[row.name]}"
         )
     if people.eq(ANONYMOUS).any():
         raise BadInputError(
-            f"study, line {listed.loc[people.eq(ANONYMOUS), 'line'].iloc[0]}: its session names no "
-            "participant; add the column 'participant'"
+            f"{name}, line {listed.loc[people.eq(ANONYMOUS), 'line'].iloc[0]}: its session names "
+            "no participant; add the column 'participant'"
         )
     design = listed.assign(session_id=listed["session"], participant=people)
     return design[["line", "session_id", "participant", *_of_study(listed)]]
@@ -374,7 +383,7 @@ def choose_metrics(table: pd.DataFrame, metrics: Sequence[str] | None) -> list[s
     chosen = choose_measures(metrics, available)
     for name in chosen:
         if name not in available:
-            close = likely(name, available)
+            close = likely_measure(name, available)
             raise BadInputError.of({"metrics": f"the study has no measure {quoted(name)}{close}"})
     return chosen
 

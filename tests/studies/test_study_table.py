@@ -68,6 +68,10 @@ def test_measures_are_chosen_by_name(store: Store, tmp_path: Path) -> None:
     assert "knee_flexion_variability" not in choose_metrics(table, None)  # it has no value
     with pytest.raises(BadInputError, match="did you mean 'knee_flexion'"):
         choose_metrics(table, ["knee_flexio"])
+    with pytest.raises(
+        BadInputError, match=r"did you mean 'knee_\w+' or 'knee_\w+' or 'knee_\w+'\?"
+    ):
+        choose_metrics(table, ["Knee"])
 
 
 @pytest.mark.parametrize(
@@ -83,9 +87,12 @@ def test_measures_are_chosen_by_name(store: Store, tmp_path: Path) -> None:
         ("participant,visit\nann,1\n", "needs one of the columns"),
         ("session,visit\na1\n", "line 2: 1 values for 2 columns"),
         ("session,visit\na1,\n", "line 2: has no visit"),
-        ("session\na1\na1\n", "lines 2, 3 are the same session"),
-        ("session,participant\na1,bob\n", "is of participant ann, not of bob"),
-        ("session\nx1\n", "names no participant"),
+        ("session\na1\na1\n", "study.csv: lines 2, 3 are the same session"),
+        (
+            "session,participant\na1,bob\n",
+            "study.csv, line 2: .* is of participant ann, not of bob",
+        ),
+        ("session\nx1\n", "study.csv, line 2: .* names no participant"),
         ("video\nv.mp4\n", "needs the column 'participant'"),
         ("video,participant\nv.mp4,ann\n", "nothing was run"),
     ],
