@@ -2,7 +2,7 @@
 
 :func:`checked` wraps a function so that its arguments are validated by pydantic against their
 annotations before it runs. What an annotation of Python cannot say, a kind does: a
-:data:`FilePath`, or one of the Datasets of :mod:`mobility.kinematics.datasets`.
+:data:`FilePath`, some :data:`Names`, or one of the Datasets of :mod:`mobility.kinematics.datasets`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import Annotated, Any, Literal, ParamSpec, TypeVar
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     PlainValidator,
@@ -111,6 +112,11 @@ def require_path(path: Any, *, what: str) -> None:
     except BadInputError as error:
         raise BadInputError.of({what: f"{error} (got {quoted(path)})"}) from None
 
+
+Names = Annotated[
+    Sequence[str], BeforeValidator(lambda names: [names] if isinstance(names, str) else names)
+]
+"""Some names; a single text is one of them."""
 
 FilePath = Annotated[str | os.PathLike[str], PlainValidator(check_path)]
 """Path of a file or folder, which need not be there."""

@@ -20,7 +20,7 @@ from mobility import registry, tables
 from mobility.assessment.verdict import LEVELS, Level, Verdict
 from mobility.errors import BadInputError, MobilityError
 from mobility.kinematics.expected_error import MDC95
-from mobility.options import likely, likely_measure
+from mobility.options import likely, likely_measure, quoted
 from mobility.pipeline.analysis import is_current
 from mobility.pipeline.data_dictionary import ENDING, FORMATS, data_dictionary
 from mobility.pipeline.metrics_table import (
@@ -486,13 +486,14 @@ def check_recordings(recordings: Sequence[str]) -> tuple[Level, ...]:
     BadInputError
         There is no such verdict, or none is named.
     """
-    named = [re.sub(r"[\s-]+", "_", name.strip()) for name in recordings]
+    each = [recordings] if isinstance(recordings, str) else recordings
+    named = [re.sub(r"[\s-]+", "_", name.strip()) for name in each]
     if named == ["all"]:
         return LEVELS
     for name in named or [""]:
         if name not in LEVELS:
             choice = likely(name, LEVELS) or f"; choose from {', '.join(LEVELS)}, or all"
-            raise BadInputError.of({"recordings": f"there is no verdict {name!r}{choice}"})
+            raise BadInputError.of({"recordings": f"there is no verdict {quoted(name)}{choice}"})
     return tuple(level for level in LEVELS if level in named)
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from mobility import tables
 from mobility.errors import BadInputError
 from mobility.formatting import MISSING, digits_and_suffix, rounded
-from mobility.options import checked, likely, quoted
+from mobility.options import Names, checked, likely, quoted
 from mobility.studies.mixed_model import MixedModel, fit_mixed_model
 from mobility.studies.study_table import (
     FACTORS,
@@ -23,7 +23,7 @@ from mobility.studies.study_table import (
     choose_metrics,
     unit_of,
 )
-from mobility.wording import listed
+from mobility.wording import listed, shortened
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -90,9 +90,9 @@ def groups(
     table: Any,
     *,
     by: str,
-    within: Sequence[str] = (),
-    adjust: Sequence[str] = (),
-    metrics: Sequence[str] | None = None,
+    within: Names = (),
+    adjust: Names = (),
+    metrics: Names | None = None,
 ) -> Groups:
     r"""Compare groups of people, and what differs within people, by linear mixed models.
 
@@ -210,7 +210,7 @@ def check_groups(
         for name in names:
             if name not in columns:
                 choices = [each for each in columns if each not in ("participant", *OF_VALUE)]
-                close = likely(name.lower(), choices) or f"; it has {listed(choices)}"
+                close = likely(name.lower(), choices) or f"; it has {shortened(choices)}"
                 raise BadInputError.of({option: f"the study has no column {quoted(name)}{close}"})
     if twice := [name for name in (*within, *adjust) if [by, *within, *adjust].count(name) > 1]:
         option = "within" if twice[0] in within else "adjust"

@@ -172,7 +172,7 @@ def test_sessions_with_another_verdict_are_compared_only_when_asked_for(store, d
     more = cohort.to_dataframe(sessions, recordings=["good", "not-this-exercise"])
     assert "n0" in set(cohort.changes(more, "accepted_repetitions")["session_id"])
     with pytest.raises(BadInputError, match=r"recordings: .*'goood'; did you mean 'good'"):
-        cohort.to_dataframe([], recordings=["goood"])
+        cohort.to_dataframe([], recordings="goood")
 
 
 def test_what_is_asked_for_is_there(store, demo) -> None:

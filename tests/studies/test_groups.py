@@ -166,6 +166,17 @@ def test_bad_options(options: dict[str, Any], words: str) -> None:
         groups(table, **options)
 
 
+def test_one_name_needs_no_list() -> None:
+    table, _ = of_two_groups(np.random.default_rng(3))
+    table = pd.concat([table.assign(visit=1), table.assign(visit=2, value=table["value"] + 1)])
+    table["value"] += np.random.default_rng(4).normal(size=len(table))
+    table["metric"], table["age"] = "knee_flexion", np.arange(len(table)) % 7
+    one = groups(table, by="group", within="visit", adjust="age", metrics="knee_flexion")
+    many = groups(table, by="group", within=["visit"], adjust=["age"], metrics=["knee_flexion"])
+    pd.testing.assert_frame_equal(one.differences, many.differences)
+    assert one.adjust == ("age",)
+
+
 @pytest.mark.slow
 def test_no_difference_is_found_in_5_of_100_studies(program: Any) -> None:
     """The benchmark has 2,000 studies a row; 600 have a standard error of 0.9 in 100."""

@@ -199,6 +199,8 @@ def test_scores_have_a_kappa_in_place_of_a_correlation():
     scores = np.array([[0, 0], [1, 1], [2, 1], [3, 3], [1, 0], [2, 2], [3, 1], [2, 2]])
     results = reliability(long(scores, metric="fms", units="1"), ordinal=["fms"])
     assert set(results.statistics["statistic"]) == {"kappa"}
+    as_text = reliability(long(scores, metric="fms", units="1"), metrics="fms", ordinal="fms")
+    pd.testing.assert_frame_equal(as_text.statistics, results.statistics)
     for weights in ("linear", "quadratic"):
         row = one(results, "kappa", form=weights)
         assert ends(row) == pytest.approx(weighted_kappa(scores, weights=weights)[1:4])
