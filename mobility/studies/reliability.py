@@ -36,6 +36,7 @@ from mobility.validation.reliability import (
     share_of_error,
     weighted_kappa,
 )
+from mobility.wording import difference_in_words
 
 TRIAL = "trial"
 
@@ -493,7 +494,7 @@ def _changes(used: pd.DataFrame, way: str, ways: Sequence[str]) -> list[_Row]:
                     statistic,
                     estimate,
                     over=way,
-                    of=f"{level} − {first}",
+                    of=difference_in_words(way, level, first),
                     p=p if statistic == "change" else math.nan,
                     values=2 * result.pairs,
                     method=PAIRED,

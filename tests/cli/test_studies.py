@@ -164,7 +164,7 @@ def test_errors_are_kept_under_a_name(
         (["groups", "--by", "group", "--within", "group"], ["--within", "twice"]),
         (["groups", "--by", "group", "--adjust", "mass"], ["--adjust", "'mass'"]),
         (["groups", "--by", "participant"], ["--by", "participant", "12"]),
-        (["groups", "--by", "exercise"], ["--by", "exercise", "1 "]),
+        (["groups", "--by", "exercise"], ["--by", "exercise", "one value only", "Overhead Squat"]),
         (["groups"], ["--by"]),
         (["groups", "--by", ""], ["--by"]),
         (["reliability", "--recordings", "nice"], ["--recordings", "nice"]),
