@@ -321,7 +321,7 @@ def changes(
 ) -> pd.DataFrame:
     r"""Compare repeated sessions of each participant with their first one.
 
-    A change shows something only where it exceeds the minimal detectable change,
+    A change shows something only where it exceeds the smallest detectable change,
     MDC95 = 1.96 √2 SEM. The SEM is the root mean square of the standard errors of measurement
     (``sem``) of the participant's sessions, unless it is given. Where the lab itself has measured
     it under the conditions of all these sessions, that one counts. Where a session has none, or
