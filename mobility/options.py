@@ -2,7 +2,7 @@
 
 :func:`checked` wraps a function so that its arguments are validated by pydantic against their
 annotations before it runs. What an annotation of Python cannot say, a kind does: a
-:data:`FilePath`, or one of the Datasets of :mod:`mobility.kinematics.datasets`.
+:data:`FilePath`, some :data:`Names`, or one of the Datasets of :mod:`mobility.kinematics.datasets`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import Annotated, Any, Literal, ParamSpec, TypeVar
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     PlainValidator,
@@ -39,6 +40,9 @@ _LONGEST_QUOTE = 60
 """Characters of a value that a message quotes."""
 
 _LONGEST_PATH = 4096
+_MOST_MEANT = 3
+"""Measures that a message offers."""
+
 _MOST_LISTED = 5
 """Faults that a message lists; all are in the fields of the error."""
 
@@ -53,6 +57,17 @@ def likely(name: str, choices: Iterable[str]) -> str:
         return ""
     close = difflib.get_close_matches(str(name), list(choices), n=1, cutoff=0.6)
     return f"; did you mean '{close[0]}'?" if close else ""
+
+
+def likely_measure(name: str, choices: Iterable[str]) -> str:
+    """As :func:`likely`; else offer some measures that have the name as a part."""
+    names = list(choices)
+    part = str(name).strip().lower().replace(" ", "_")
+    inside = [each for each in names if len(part) > 2 and part in each.lower()]
+    if (close := likely(part, names)) or not inside:
+        return close
+    inside.sort(key=lambda each: (not each.lower().startswith(part), len(each)))
+    return f"; did you mean {' or '.join(map(repr, inside[:_MOST_MEANT]))}?"
 
 
 def quoted(value: Any) -> str:
@@ -97,6 +112,11 @@ def require_path(path: Any, *, what: str) -> None:
     except BadInputError as error:
         raise BadInputError.of({what: f"{error} (got {quoted(path)})"}) from None
 
+
+Names = Annotated[
+    Sequence[str], BeforeValidator(lambda names: [names] if isinstance(names, str) else names)
+]
+"""Some names; a single text is one of them."""
 
 FilePath = Annotated[str | os.PathLike[str], PlainValidator(check_path)]
 """Path of a file or folder, which need not be there."""

@@ -126,6 +126,8 @@ def read_csv(
     file = Path(path)
     try:
         # Not a pipe, which gives its bytes only once, or waits for somebody to write them.
+        if stat.S_ISDIR(file.stat().st_mode):
+            raise BadInputError(f"{file}: is a folder; name a CSV file")
         if not stat.S_ISREG(file.stat().st_mode):
             raise BadInputError(f"{file}: is neither a file nor a folder; save it as a file")
         if file.stat().st_size > LARGEST_CSV_BYTES:
@@ -144,6 +146,8 @@ def read_csv(
         raise BadInputError(f"{file}: holds NUL characters; save it as 'CSV UTF-8'")
     lines = text.splitlines(keepends=True)
     head = lines[0] if lines else ""
+    if "\t" in head and not {";", ","} & set(head):
+        raise BadInputError(f"{file}: tabs separate its values; save it with commas or semicolons")
     delimiter = ";" if head.count(";") > head.count(",") else ","
     try:
         reader = csv.reader(lines, delimiter=delimiter, strict=True)

@@ -33,6 +33,18 @@ def measure_in_words(measure: str, long_name: str = "") -> str:
     return f"{name} ({spoken(item)})" if item else name
 
 
+def level_in_words(factor: str, level: object) -> str:
+    """Name what a value of a column is: "visit 2", "group b"; a word says it alone: "patients"."""
+    text = f"{level:.15g}" if isinstance(level, float) else str(level)
+    says_nothing = len(text) == 1 or text.lstrip("+-")[:1].isdigit()
+    return f"{spoken(factor)} {text}" if says_nothing else text
+
+
+def difference_in_words(factor: str, level: object, other: object) -> str:
+    """Name the difference of two levels: "visit 2 − visit 1"."""
+    return f"{level_in_words(factor, level)} − {level_in_words(factor, other)}"
+
+
 def split_names(text: str) -> list[str]:
     """Split a text at its commas."""
     return [name.strip() for name in text.split(",") if name.strip()]

@@ -35,6 +35,19 @@ def test_the_readme_is_short(project):
     assert len((project / "CONTRIBUTING.md").read_text(encoding="utf-8").splitlines()) <= 200
 
 
+def test_the_smallest_detectable_change_has_one_name(project):
+    """Also where a line of code, a page or a notebook breaks between its words."""
+    files = [
+        path
+        for folder in ("mobility", "docs", "notebooks")
+        for path in (project / folder).rglob("*")
+        if path.suffix in (".py", ".yaml", ".md", ".ipynb")
+    ]
+    others = re.compile(r"min\w+\s+detectable|detectable\s+difference", re.IGNORECASE)
+    assert len(files) > 300
+    assert [str(f) for f in files if others.search(f.read_text(encoding="utf-8"))] == []
+
+
 def test_the_figures_are_those_of_the_benchmarks(modules, project):
     """After a change of the benchmarks' outputs: ``python scripts/accuracy_tables.py``."""
     for name in modules[0].FILES:

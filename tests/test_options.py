@@ -8,7 +8,16 @@ import pytest
 from pydantic import BaseModel, Field, model_validator
 
 from mobility.errors import BadInputError, MobilityError
-from mobility.options import Standing, check_point, check_times, checked, likely, validate
+from mobility.options import (
+    Names,
+    Standing,
+    check_point,
+    check_times,
+    checked,
+    likely,
+    likely_measure,
+    validate,
+)
 
 
 @checked
@@ -36,6 +45,37 @@ def test_options_are_converted_keyword_only_and_all_faults_are_told_at_once():
         smooth([1.0], cutoff_hz=-1, kind="c")
     assert set(error.value.fields) == {"cutoff_hz", "kind"}
     assert "\n" not in str(error.value)
+
+
+@checked
+def choose(names: Names = (), *, others: Names | None = None, curves: bool | Names = False):
+    """Return what was given."""
+    return names, others, curves
+
+
+def test_one_name_needs_no_list():
+    assert choose("knee", others="hip", curves="a") == (["knee"], ["hip"], ["a"])
+    assert choose(["knee"], others=("a", "b"), curves=True) == (["knee"], ("a", "b"), True)
+    assert choose() == ((), None, False)
+    with pytest.raises(BadInputError, match="names"):
+        choose(3)
+    with pytest.raises(BadInputError, match="others"):
+        choose(others=[3])
+
+
+def test_a_part_of_a_name_is_answered_with_the_shortest_that_have_it():
+    names = [
+        "left_knee_valgus",
+        "knee_flexion_bottom",
+        "knee_flexion",
+        "knee_x_from_hip",
+        "hip_flexion",
+    ]
+    assert likely_measure("Knee", names).endswith(
+        "mean 'knee_flexion' or 'knee_x_from_hip' or 'knee_flexion_bottom'?"
+    )
+    assert likely_measure("knee flexoin", names) == "; did you mean 'knee_flexion'?"
+    assert likely_measure("ne", names) == likely_measure("elbow", names) == ""
 
 
 def test_errors_are_one_family_with_a_status_each():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -11,7 +10,7 @@ from mobility import registry
 from mobility.batch.manifest import ManifestError, check_rows
 from mobility.batch.run import run_batch
 from mobility.errors import BadInputError, NotFoundError
-from mobility.options import FilePath, Workers, checked
+from mobility.options import FilePath, Names, Workers, checked
 from mobility.pipeline.cohort import COMPARED
 from mobility.store import Session, Store
 from mobility.studies.retest_curves import session_curves
@@ -26,9 +25,9 @@ def read_study(
     path: FilePath,
     *,
     store: Store,
-    recordings: Sequence[str] = COMPARED,
+    recordings: Names = COMPARED,
     level: Literal["session", "repetition"] = "session",
-    curves: bool | Sequence[str] = False,
+    curves: bool | Names = False,
     workers: Workers | None = None,
 ) -> Study:
     """Read the list of a study, and the measures of its sessions.
@@ -66,7 +65,7 @@ def read_study(
     if "video" in listed:
         listed = listed.assign(session=_analysed(Path(path), listed, store, workers))
     sessions = _sessions(path, listed, store)
-    study = study_table(listed, sessions, recordings=recordings, level=level)
+    study = study_table(listed, sessions, recordings=recordings, level=level, name=str(Path(path)))
     if not curves:
         return study
     exercise = registry.exercise(str(study.table["exercise"].iloc[0]))

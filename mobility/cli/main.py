@@ -458,7 +458,7 @@ def cohort(
             "--recordings",
             "VERDICTS",
             help="Compare sessions whose recording has one of these verdicts: good, limited, "
-            "not-this-exercise, unusable; or all.",
+            "not_this_exercise, unusable; or all.",
         ),
     ] = "good,limited",
     table: Annotated[

@@ -45,7 +45,7 @@ RecordingsOption = Annotated[
         "--recordings",
         "VERDICTS",
         help="Use sessions whose recording has one of these verdicts: good, limited, "
-        "not-this-exercise, unusable; or all.",
+        "not_this_exercise, unusable; or all.",
     ),
 ]
 OutOption = Annotated[
@@ -89,6 +89,7 @@ def groups(
     from mobility.studies.study_table import records
     from mobility.wording import split_names
 
+    by, within, adjust = by.lower(), within.lower(), adjust.lower()  # as columns of a list are
     question = {"by": by, "within": within, "adjust": adjust, "metrics": metrics or ""}
     folder = out or opened.reports / _folder("groups", study, question)
     check_output(folder, store=opened)

@@ -20,7 +20,7 @@ from mobility import registry, tables
 from mobility.assessment.verdict import LEVELS, Level, Verdict
 from mobility.errors import BadInputError, MobilityError
 from mobility.kinematics.expected_error import MDC95
-from mobility.options import likely
+from mobility.options import likely, likely_measure, quoted
 from mobility.pipeline.analysis import is_current
 from mobility.pipeline.data_dictionary import ENDING, FORMATS, data_dictionary
 from mobility.pipeline.metrics_table import (
@@ -322,7 +322,7 @@ def changes(
 ) -> pd.DataFrame:
     r"""Compare repeated sessions of each participant with their first one.
 
-    A change shows something only where it exceeds the minimal detectable change,
+    A change shows something only where it exceeds the smallest detectable change,
     MDC95 = 1.96 √2 SEM. The SEM is the root mean square of the standard errors of measurement
     (``sem``) of the participant's sessions, unless it is given. Where the lab itself has measured
     it under the conditions of all these sessions, that one counts. Where a session has none, or
@@ -489,13 +489,14 @@ def check_recordings(recordings: Sequence[str]) -> tuple[Level, ...]:
     BadInputError
         There is no such verdict, or none is named.
     """
-    named = [re.sub(r"[\s-]+", "_", name.strip()) for name in recordings]
+    each = [recordings] if isinstance(recordings, str) else recordings
+    named = [re.sub(r"[\s-]+", "_", name.strip()) for name in each]
     if named == ["all"]:
         return LEVELS
     for name in named or [""]:
         if name not in LEVELS:
             choice = likely(name, LEVELS) or f"; choose from {', '.join(LEVELS)}, or all"
-            raise BadInputError.of({"recordings": f"there is no verdict {name!r}{choice}"})
+            raise BadInputError.of({"recordings": f"there is no verdict {quoted(name)}{choice}"})
     return tuple(level for level in LEVELS if level in named)
 
 
@@ -518,7 +519,8 @@ def check_metrics(sessions: Iterable[StoredSession], metrics: Sequence[str]) -> 
         if not available:
             raise BadInputError("no session has metrics yet; analyse one first")
         if name not in available:
-            raise BadInputError.of({"metrics": f"no session has {name!r}{likely(name, available)}"})
+            close = likely_measure(name, available)
+            raise BadInputError.of({"metrics": f"no session has {name!r}{close}"})
 
 
 def describe_groups(values: pd.DataFrame) -> pd.DataFrame:

@@ -33,7 +33,7 @@ def over_time(changes: pd.DataFrame, *, title: str) -> Figure:
     """Draw the repeated sessions of each participant, one panel each, with the band of the error.
 
     Values with their 95 % intervals over the days since the first session. The band is the
-    first value ± the minimal detectable change: hollow marks lie in it, filled ones beyond.
+    first value ± the smallest detectable change: hollow marks lie in it, filled ones beyond.
 
     Parameters
     ----------

@@ -291,7 +291,9 @@ def check_study_folder(folder: Path) -> None:
 def _check_free(folder: Path, name: str) -> None:
     """Refuse a folder that holds something else than an earlier report of this name."""
     ours = (folder / f"{name}.ipynb").is_file()
-    if folder.exists() and not ours and (not folder.is_dir() or any(folder.iterdir())):
+    if folder.exists() and not folder.is_dir():
+        raise BadInputError(f"{folder}: is a file; name a new or empty folder")
+    if folder.exists() and not ours and any(folder.iterdir()):
         raise BadInputError(f"{folder}: contains other files; name a new or empty folder")
 
 

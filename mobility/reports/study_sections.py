@@ -79,9 +79,10 @@ def differences_in_words(study: Study, made: Groups) -> dict[str, list[tuple[str
         beyond = rows[rows["p_holm"].lt(CERTAIN)]
         beyond = beyond.sort_values("effect_size", key=abs, ascending=False)
         about = {"effect": f"{effect}{_adjusted(made)}", "count": len(rows), "beyond": len(beyond)}
-        which = "none" if beyond.empty else "some"
+        which = {0: "none", 1: "one"}.get(len(beyond), "some")
+        which += "_of_one" if len(rows) == 1 else ""
         named = beyond.head(MOST_NAMED)
-        parts = [(tables.sentence(f"studies.groups.{which}", **about), named)]
+        parts = [(tables.sentence(f"studies.groups.beyond.{which}", **about), named)]
         others = rows[rows["metric"].isin(usual)].drop(index=named.index, errors="ignore")
         if len(others):
             parts.append((tables.sentence("studies.groups.usual"), others))
@@ -461,7 +462,7 @@ def changes_of_levels(study: Study, result: Reliability) -> Markup:
         rows.append(
             [
                 name_of(study.table, row.metric, row.side),
-                Cell(f"{row.over} {row.of}", "text"),
+                Cell(row.of if row.of.startswith(row.over) else f"{row.over}: {row.of}", "text"),
                 quantity(row.value, row.units, **signed),
                 between(row.low, row.high, row.units, **signed),
                 p_value(row.p),

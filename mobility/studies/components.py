@@ -18,8 +18,9 @@ from threadpoolctl import threadpool_limits
 from mobility import tables
 from mobility.errors import BadInputError
 from mobility.kinematics.geometry import Array
-from mobility.validation.limits import LEAST, numbers, variance_interval
+from mobility.validation.limits import LEAST, numbers, too_few, variance_interval
 from mobility.validation.reliability import chi_square_draws, even_points
+from mobility.wording import listed
 
 PARTICIPANT, RESIDUAL = "participant", "residual"
 TIMES = " × "
@@ -218,7 +219,7 @@ def variance_components(values: ArrayLike, factors: Mapping[str, Sequence[Hashab
         )
 
     if people < LEAST:
-        return without(f"components: {people} participants, needs {LEAST}")
+        return without(f"components: {too_few(people, 'value')}")
     if np.ptp(y) == 0:
         return without("components: all values are the same")
     design = _design(tuple((name, tuple(each.tolist())) for name, each in codes.items()))
@@ -281,7 +282,9 @@ def _design(factors: tuple[tuple[str, tuple[int, ...]], ...]) -> _Design:
         ]
         bases[term] = _basis_beyond(np.hstack([intercept, *others]), incidence[term])
         if not bases[term].shape[1]:
-            why = tables.sentence("studies.components.confounded", term=term)
+            names = term.split(TIMES)
+            kind = "together" if len(names) > 1 else "alone"
+            why = tables.sentence(f"studies.components.confounded.{kind}", names=listed(names))
             return empty._replace(reason=why)
     every = _span(np.hstack([intercept, *incidence.values()]))
     if every.shape[1] == count:

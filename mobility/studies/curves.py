@@ -25,7 +25,7 @@ from mobility.kinematics.datasets import Repetitions, check_recording
 from mobility.kinematics.expected_error import trial_factors
 from mobility.kinematics.repetitions import normalise_repetitions
 from mobility.kinematics.skeleton import SIDES
-from mobility.options import checked, likely, quoted
+from mobility.options import Names, checked, likely, quoted
 from mobility.pipeline.cohort import COMPARED, check_recordings
 from mobility.provenance import with_history
 from mobility.sessions.record import ANONYMOUS, verdict_in_words
@@ -221,7 +221,7 @@ def mean_curves(
     phase: Phase = "repetition",
     of: Of = "value",
     points: Annotated[int, Field(ge=2, le=10_001)] = POINTS,
-    recordings: Sequence[str] = COMPARED,
+    recordings: Names = COMPARED,
 ) -> xr.Dataset:
     """Average curves over 0 to 100 %: repetitions within a person, then people within a group.
 

@@ -14,10 +14,17 @@ from numpy.typing import NDArray
 from mobility import tables
 from mobility.errors import BadInputError
 from mobility.formatting import MISSING, digits_and_suffix, rounded
-from mobility.options import checked, likely, quoted
+from mobility.options import Names, checked, likely, quoted
 from mobility.studies.mixed_model import MixedModel, fit_mixed_model
-from mobility.studies.study_table import FACTORS, checked_values, choose_metrics, unit_of
-from mobility.wording import listed
+from mobility.studies.study_table import (
+    FACTORS,
+    OF_VALUE,
+    checked_values,
+    choose_metrics,
+    unit_of,
+)
+from mobility.validation.limits import too_few
+from mobility.wording import difference_in_words, level_in_words, listed, shortened
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,7 +70,8 @@ class Groups:
             for row in zip(*(rows[c] for c in ("participants", "mean", "sd", "units")), strict=True)
         ]
         cells = [c for c in rows.columns if c not in {*_DESCRIBED, "metric", "side", "units"}]
-        named = rows.assign(cell=rows[cells].astype(str).agg(", ".join, axis=1), text=texts)
+        levels = rows[cells].apply(lambda of: [level_in_words(str(of.name), each) for each in of])
+        named = rows.assign(cell=levels.agg(", ".join, axis=1), text=texts)
         names = {"metric": "Measure", "side": "Side", "units": "Unit"}
         named = named.rename(columns=names)
         table = named.pivot_table(
@@ -84,9 +92,9 @@ def groups(
     table: Any,
     *,
     by: str,
-    within: Sequence[str] = (),
-    adjust: Sequence[str] = (),
-    metrics: Sequence[str] | None = None,
+    within: Names = (),
+    adjust: Names = (),
+    metrics: Names | None = None,
 ) -> Groups:
     r"""Compare groups of people, and what differs within people, by linear mixed models.
 
@@ -118,8 +126,9 @@ def groups(
     -------
     Groups
         Its differences have the columns ``metric``, ``side``, ``effect`` ("group",
-        "visit", "group × visit"), ``comparison`` ("patients − controls"), ``difference``, ``low``,
-        ``high`` (95 %), ``units``, ``freedom``, ``p``, ``p_holm``, ``effect_size`` (Hedges' g,
+        "visit", "group × visit"), ``comparison`` ("patients − controls", "visit 2 − visit 1",
+        "change from visit 1 to visit 2, patients − controls"), ``difference``, ``low``, ``high``
+        (95 %), ``units``, ``freedom``, ``p``, ``p_holm``, ``effect_size`` (Hedges' g,
         the difference over the SD of single values within groups) with ``effect_size_low`` and
         ``effect_size_high``, ``participants``, ``values``, ``missing``, ``error_share`` (part of
         the variance of the difference that is error of measuring again, at most), ``detectable``
@@ -203,7 +212,8 @@ def check_groups(
     for option, names in (("by", [by]), ("within", within), ("adjust", adjust)):
         for name in names:
             if name not in columns:
-                close = likely(name, columns)
+                choices = [each for each in columns if each not in ("participant", *OF_VALUE)]
+                close = likely(name.lower(), choices) or f"; it has {shortened(choices)}"
                 raise BadInputError.of({option: f"the study has no column {quoted(name)}{close}"})
     if twice := [name for name in (*within, *adjust) if [by, *within, *adjust].count(name) > 1]:
         option = "within" if twice[0] in within else "adjust"
@@ -217,13 +227,12 @@ def check_groups(
         raise BadInputError.of({"table": f"{where} of session {row['session_id']} is there twice"})
     for option, names in (("by", [by]), ("within", within)):
         for name in names:
-            if not 2 <= (count := len(_levels(chosen, name))) <= _MOST_GROUPS:
-                raise BadInputError.of(
-                    {
-                        option: f"column {name!r} has {count} different value"
-                        f"{'' if count == 1 else 's'}; compare 2 to {_MOST_GROUPS} groups"
-                    }
-                )
+            values = _levels(chosen, name)
+            if not 2 <= (count := len(values)) <= _MOST_GROUPS:
+                key = {0: "no_value", 1: "one_value"}.get(count, "many_values")
+                about = {"name": name, "value": ", ".join(map(str, values[:1])), "count": count}
+                fault = tables.sentence(f"studies.groups.levels.{key}", most=_MOST_GROUPS, **about)
+                raise BadInputError.of({option: fault})
     _check_one_group(chosen, by)
     return chosen
 
@@ -395,7 +404,9 @@ def _too_few(used: pd.DataFrame, levels: Mapping[str, Sequence[Any]]) -> str:
             people = used.loc[used[name].eq(level), "participant"].nunique()
             if people < LEAST:
                 return tables.sentence(
-                    "studies.too_few", factor=name, level=level, people=people, least=LEAST
+                    "studies.too_few",
+                    level=level_in_words(name, level),
+                    few=too_few(people, "value", least=LEAST),
                 )
     return ""
 
@@ -472,7 +483,8 @@ def _comparisons(
     for name in (by, *within):
         for one, other in itertools.combinations(levels[name], 2):
             weights = mean(**{name: other}) - mean(**{name: one})
-            contrasts[name, f"{other} − {one}"] = weights, {name: (one, other)}
+            words = difference_in_words(name, other, one)
+            contrasts[name, words] = weights, {name: (one, other)}
     for name in within:
         for one, other in itertools.combinations(levels[by], 2):
             for first, second in itertools.combinations(levels[name], 2):
@@ -480,7 +492,13 @@ def _comparisons(
                     mean(**{by: group, name: second}) - mean(**{by: group, name: first})
                     for group in (one, other)
                 ]
-                words = f"({other} − {one}) of ({second} − {first})"
+                words = tables.sentence(
+                    f"studies.groups.interaction.{'sides' if name == 'side' else 'change'}",
+                    first=level_in_words(name, first),
+                    second=level_in_words(name, second),
+                    sides=difference_in_words(name, second, first),
+                    groups=difference_in_words(by, other, one),
+                )
                 pairs = {by: (one, other), name: (first, second)}
                 contrasts[f"{by} × {name}", words] = changes[1] - changes[0], pairs
     return contrasts

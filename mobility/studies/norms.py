@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mobility import tables
 from mobility.errors import BadInputError
-from mobility.options import checked, likely, quoted
+from mobility.options import Names, checked, likely_measure, quoted
 from mobility.pipeline.cohort import AGE_BANDS, choose_measures
 from mobility.registry import exercises
 from mobility.sessions.record import ANONYMOUS, now
@@ -31,7 +31,7 @@ _TEXTS = ("user_id", "metric", "side", "units", "version", "sex")
 
 
 @checked
-def make_norms(frame: pd.DataFrame, *, name: str, metrics: Sequence[str] | None = None) -> Norms:
+def make_norms(frame: pd.DataFrame, *, name: str, metrics: Names | None = None) -> Norms:
     """Make norms of a cohort.
 
     Parameters
@@ -74,7 +74,7 @@ def make_norms(frame: pd.DataFrame, *, name: str, metrics: Sequence[str] | None 
     metrics = choose_measures(metrics, available) if metrics else available
     for metric in metrics:
         if metric not in available:
-            close = likely(metric, available)
+            close = likely_measure(metric, available)
             raise BadInputError.of({"metrics": f"no session has {quoted(metric)}{close}"})
     rows = rows.astype({each: "str" for each in (*_CONDITIONS, *_TEXTS) if each != "cameras"})
     usable = (

@@ -15,6 +15,7 @@ from scipy import stats
 
 from mobility import tables
 from mobility.errors import BadInputError
+from mobility.kinematics.geometry import Array
 from mobility.options import checked
 from mobility.validation.limits import limits_interval_width
 
@@ -35,8 +36,8 @@ _Trials = Annotated[int, Field(ge=1, le=1000)]
 class Plan(NamedTuple):
     """Number of participants, in each group where there are two, and what it rests on.
 
-    `trials` are the measurements of each. `reached` is the precision or power that is expected with
-    that number: at least what was asked for. `assumption` says what was taken for granted.
+    `trials` are the measurements of each. `reached` is the precision or power that a study of so
+    many gives: at least what was asked for. `assumption` says what was taken for granted.
     `cost` are the participants that the error of measurement adds, where a plan knows it.
     """
 
@@ -54,11 +55,13 @@ def icc(
     r"""Participants for a 95 % interval of an intraclass correlation of a wanted width.
 
     With k trials and z = 1.96, :math:`n = 1 + 8 z^2 (1 - \rho)^2 (1 + (k-1) \rho)^2 / (k (k-1)
-    w^2)`; with two trials and :math:`\rho \ge 0.7`, 5 ρ more (Bonett). The interval that comes out
-    is as wide as w on average, and wider in half of the studies; with `assurance` it is at most as
-    wide in that share of them: Zou's number, and more where the exact interval needs it (Zou's
-    gives 70 % in place of 80 % of coefficients above 0.9). Averages of less than 10 participants
-    are rough.
+    w^2)`; with two trials and :math:`\rho \ge 0.7`, 5 ρ more (Bonett), and more where the interval
+    that :func:`mobility.reliability` gives (of consistency; McGraw and Wong) is still wider than w
+    on average: one to three people of coefficients from 0.8 on. It is wider in about half of the
+    studies; with `assurance` it is at most as wide in that share of them: Zou's number, and more
+    where the interval needs it (Zou's gives 70 % in place of 80 % of coefficients above 0.9).
+    `reached` is the average width of that interval; with `assurance` the width that so many of the
+    studies do not exceed.
 
     Parameters
     ----------
@@ -73,7 +76,8 @@ def icc(
 
     References
     ----------
-    Bonett 2002, Stat Med 21:1331. Zou 2012, Stat Med 31:3972.
+    Bonett 2002, Stat Med 21:1331. Zou 2012, Stat Med 31:3972. McGraw & Wong 1996, Psychol Methods
+    1:30.
     """
     z = float(stats.norm.ppf(0.975))
     spread = (1 - icc) * (1 + (trials - 1) * icc)
@@ -91,14 +95,20 @@ def icc(
             pairs * width**2
         )
     count = _whole_number(needed)
-    while assurance is not None and _share_as_narrow(width, count, trials, icc) < assurance:
+
+    def reached(n: int) -> float:
+        widths = _interval_widths(n, trials, icc)
+        if assurance is None:
+            return float(widths.mean())
+        return float(np.quantile(widths, assurance, method="inverted_cdf"))
+
+    while reached(count) > width:
         count = _whole_number(count + 1)
-    reached = z * spread * math.sqrt(8 / (pairs * (count - 1)))
     kind = "average" if assurance is None else "assured"
     why = tables.sentence(
         f"studies.plan.icc.{kind}", icc=icc, trials=trials, assurance=assurance or 0.5
     )
-    return Plan(count, trials, reached, why)
+    return Plan(count, trials, reached(count), why)
 
 
 @checked
@@ -210,8 +220,8 @@ def groups(
     return Plan(count, trials, reached(count, sem), why, count - without)
 
 
-def _share_as_narrow(width: float, n: int, k: int, coefficient: float) -> float:
-    """Share of studies in which the 95 % interval of ICC(C,1) is at most this wide.
+def _interval_widths(n: int, k: int, coefficient: float) -> Array:
+    """Widths of the 95 % interval of ICC(C,1) in equally likely studies of n participants.
 
     McGraw & Wong 1996, Psychol Methods 1:30: the ratio of the mean squares, over its expectation,
     has the F distribution.
@@ -221,8 +231,8 @@ def _share_as_narrow(width: float, n: int, k: int, coefficient: float) -> float:
     ratio = expected * stats.f.ppf((np.arange(_POINTS) + 0.5) / _POINTS, of_people, of_error)
     low = ratio / stats.f.ppf(0.975, of_people, of_error)
     high = ratio * stats.f.ppf(0.975, of_error, of_people)
-    widths = k * (high - low) / ((high + k - 1) * (low + k - 1))
-    return float((widths <= width).mean())
+    widths: Array = k * (high - low) / ((high + k - 1) * (low + k - 1))
+    return widths
 
 
 def _power(n: int, effect: float, alpha: float) -> float:

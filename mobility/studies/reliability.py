@@ -14,7 +14,7 @@ from mobility import tables
 from mobility.errors import BadInputError
 from mobility.formatting import MISSING, between, digits_and_suffix, rounded
 from mobility.kinematics.geometry import Array
-from mobility.options import checked, likely
+from mobility.options import Names, checked, likely, likely_measure, quoted
 from mobility.studies.components import (
     PARTICIPANT,
     RESIDUAL,
@@ -36,6 +36,7 @@ from mobility.validation.reliability import (
     share_of_error,
     weighted_kappa,
 )
+from mobility.wording import difference_in_words
 
 TRIAL = "trial"
 
@@ -150,9 +151,9 @@ class _Row(NamedTuple):
 def reliability(
     table: pd.DataFrame,
     *,
-    metrics: Sequence[str] | None = None,
-    ordinal: Sequence[str] = (),
-    ratio: Sequence[str] | None = None,
+    metrics: Names | None = None,
+    ordinal: Names = (),
+    ratio: Names | None = None,
 ) -> Reliability:
     """Say how reliable measures are, from values of participants who were measured repeatedly.
 
@@ -307,7 +308,7 @@ def _check_names(what: str, chosen: Sequence[str], names: Sequence[str]) -> None
     for name in chosen:
         if name not in names:
             raise BadInputError(
-                f"{what} {name!r}: no such metric in the table{likely(name, names)}"
+                f"{what} {quoted(name)}: no such metric in the table{likely_measure(name, names)}"
             )
 
 
@@ -493,7 +494,7 @@ def _changes(used: pd.DataFrame, way: str, ways: Sequence[str]) -> list[_Row]:
                     statistic,
                     estimate,
                     over=way,
-                    of=f"{level} − {first}",
+                    of=difference_in_words(way, level, first),
                     p=p if statistic == "change" else math.nan,
                     values=2 * result.pairs,
                     method=PAIRED,

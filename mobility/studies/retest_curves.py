@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
+from pydantic import BeforeValidator
 
 from mobility import tables
 from mobility.documents import of_session
@@ -118,8 +119,19 @@ def _curves_of(session: StoredSession, names: Sequence[str], points: int) -> lis
     return made
 
 
+def _require_curves(table: Any) -> Any:
+    if table is None:
+        raise BadInputError("the study was read without curves; read it with curves=True")
+    return table
+
+
 @checked
-def retest_curves(table: pd.DataFrame, name: str | None = None, *, kind: Kind = KIND) -> xr.Dataset:
+def retest_curves(
+    table: Annotated[pd.DataFrame, BeforeValidator(_require_curves)],
+    name: str | None = None,
+    *,
+    kind: Kind = KIND,
+) -> xr.Dataset:
     """Say at each percent of a repetition by how much two measurements of a person differ.
 
     Parameters

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from mobility import tables
 from mobility.errors import BadInputError
-from mobility.options import FilePath, checked, likely, quoted
+from mobility.options import FilePath, checked, likely_measure, quoted
 from mobility.parsing import read_csv
 from mobility.pipeline.cohort import (
     COMPARED,
@@ -37,11 +37,20 @@ OF_VIDEO = ("second_video", "calibration", "exercise", "joints", "options")
 
 NAMED = ("session", "video", "participant", *FACTORS, *OF_VIDEO)
 
+OF_PERSON = ("age", "height_m", "weight_kg")
+"""Columns that are numbers in every list; sessions have them of the participant."""
+
 OF_SESSION = (
     *("exercise", "date", "view", "recording", "cameras", "method", "software", "standing"),
-    *("sex", "age", "height_m", "weight_kg"),
+    *("sex", *OF_PERSON),
 )
 OF_MEASURE = ("quantity", "kind", "units", "long_name", "version")
+OF_VALUE = (
+    *("session_id", "metric", "rep", "value", "sd", "sem", "text", "reason"),
+    *OF_MEASURE,
+)
+"""Columns of the table by which nothing is compared."""
+
 DECISION = "decision"
 """Kind of a decision: 1 where a criterion is rather met, else 0."""
 
@@ -116,9 +125,9 @@ class Study:
 
 _RESERVED = frozenset(
     {
-        *("line", "session_id", "metric", "side", "value", "sd", "sem", "text", "reason", "level"),
-        *("rep", "left_out", "view", "recording", "cameras", "method", "software", *OF_MEASURE),
-        *("standing", "percent", "participants", "values", "refused", "mean", "median"),
+        *("line", "level", "left_out", "side", *OF_VALUE),
+        *("view", "recording", "cameras", "method", "software", "standing", "percent"),
+        *("participants", "values", "refused", "mean", "median"),
         *("lower_quartile", "upper_quartile"),
     }
 )
@@ -141,7 +150,8 @@ def read_list(path: FilePath) -> pd.DataFrame:
     -------
     pandas.DataFrame
         A row for each row of the file, with ``line``, its number there. A factor or a column of the
-        study's own is a number where all its values are.
+        study's own is a number where all its values are; ``age``, ``height_m`` and ``weight_kg``
+        always are. A value may be empty, but not of a factor.
 
     Raises
     ------
@@ -149,7 +159,7 @@ def read_list(path: FilePath) -> pd.DataFrame:
         There is no such file.
     BadInputError
         A column is misspelt, or there twice; both or none of ``session`` and ``video`` are there;
-        a row lacks what it needs.
+        a row lacks what it needs; a column has numbers and words.
     """
     import pandas as pd
 
@@ -183,10 +193,37 @@ def read_list(path: FilePath) -> pd.DataFrame:
         if len(empty):
             raise BadInputError(f"{file}, line {empty.iloc[0]}: has no {name}")
     for name in _of_study(listed):
-        numbers = pd.to_numeric(listed[name].where(listed[name].ne("")), errors="coerce")
-        if numbers.notna().eq(listed[name].ne("")).all() and numbers.notna().any():
-            listed[name] = numbers
+        listed[name] = _numbers_or_words(listed, name, file)
     return listed
+
+
+def _numbers_or_words(listed: pd.DataFrame, name: str, file: Path) -> pd.Series:
+    """Give a column as numbers where all its values are; refuse one that mixes them with words."""
+    import pandas as pd
+
+    texts = listed[name]
+    given = texts.ne("")
+    numbers = pd.to_numeric(texts.where(given), errors="coerce")
+    numbers = numbers.where(numbers.abs().lt(math.inf))
+    # With a decimal comma it is meant as a number.
+    meant = numbers.notna() | texts.str.fullmatch(r"[+-]?\d+,\d+")
+    wrong = given & numbers.isna()
+    if name in OF_PERSON or 2 * meant.sum() > given.sum():
+        if wrong.any():
+            row = listed[wrong].iloc[0]
+            why = "" if name in OF_PERSON else ", as most of the column are"
+            text, todo = row[name], "correct it"
+            if meant[row.name]:
+                todo = f"write it with a point, {text.replace(',', '.')}"
+            elif name not in OF_PERSON:
+                todo += ", or begin all its values with a letter if they are names"
+            if name not in FACTORS:
+                todo += ", or leave it empty if it is not known"
+            raise BadInputError(
+                f"{file}, line {row['line']}: {name} {quoted(text)} is not a number{why}; {todo}"
+            )
+        return numbers
+    return texts
 
 
 def study_table(
@@ -195,6 +232,7 @@ def study_table(
     *,
     recordings: Sequence[str] = COMPARED,
     level: Literal["session", "repetition"] = "session",
+    name: str = "study",
 ) -> Study:
     """Put the measures of a study's sessions into one table.
 
@@ -210,6 +248,8 @@ def study_table(
     level
         Whether a row is the value of a session (over its accepted repetitions) or of one
         repetition.
+    name
+        What messages call the list: its file.
 
     Returns
     -------
@@ -231,17 +271,17 @@ def study_table(
     if len(twice):
         lines = listed.loc[listed["session"].eq(twice.iloc[0]), "line"]
         raise BadInputError(
-            f"study: lines {', '.join(map(str, lines))} are the same session, {twice.iloc[0]}"
+            f"{name}: lines {', '.join(map(str, lines))} are the same session, {twice.iloc[0]}"
         )
     of_session = frame.drop_duplicates("session_id").set_index("session_id")
-    design = _with_participants(listed, of_session)
+    design = _with_participants(listed, of_session, name)
     exercises = sorted(set(of_session["exercise"].astype(str)))
     if len(exercises) > 1:
         raise BadInputError(
-            f"study: has sessions of {', '.join(exercises)}; compare those of one exercise"
+            f"{name}: has sessions of {', '.join(exercises)}; compare those of one exercise"
         )
     measured = _measured(frame, level)
-    fields = [name for name in OF_SESSION if name not in columns]
+    fields = [field for field in OF_SESSION if field not in columns]
     about = design.join(of_session[fields], on="session_id")
     table = about.drop(columns="line").merge(measured, on="session_id", how="right")
     reasons = measured.groupby("session_id")["left_out"].first()
@@ -249,7 +289,7 @@ def study_table(
     return Study(table.drop(columns="left_out"), sessions_of_study, columns)
 
 
-def _with_participants(listed: pd.DataFrame, of_session: pd.DataFrame) -> pd.DataFrame:
+def _with_participants(listed: pd.DataFrame, of_session: pd.DataFrame, name: str) -> pd.DataFrame:
     """Rows of the list with the participant of each, who must be the same in list and session."""
     owners = listed["session"].map(of_session["user_id"].astype(str))
     people = listed.get("participant", owners)
@@ -257,13 +297,13 @@ def _with_participants(listed: pd.DataFrame, of_session: pd.DataFrame) -> pd.Dat
     if wrong.any():
         row = listed[wrong].iloc[0]
         raise BadInputError(
-            f"study, line {row['line']}: session {row['session']} is of participant "
+            f"{name}, line {row['line']}: session {row['session']} is of participant "
             f"{owners[row.name]}, not of {people[row.name]}"
         )
     if people.eq(ANONYMOUS).any():
         raise BadInputError(
-            f"study, line {listed.loc[people.eq(ANONYMOUS), 'line'].iloc[0]}: its session names no "
-            "participant; add the column 'participant'"
+            f"{name}, line {listed.loc[people.eq(ANONYMOUS), 'line'].iloc[0]}: its session names "
+            "no participant; add the column 'participant'"
         )
     design = listed.assign(session_id=listed["session"], participant=people)
     return design[["line", "session_id", "participant", *_of_study(listed)]]
@@ -345,7 +385,7 @@ def choose_metrics(table: pd.DataFrame, metrics: Sequence[str] | None) -> list[s
     chosen = choose_measures(metrics, available)
     for name in chosen:
         if name not in available:
-            close = likely(name, available)
+            close = likely_measure(name, available)
             raise BadInputError.of({"metrics": f"the study has no measure {quoted(name)}{close}"})
     return chosen
 

@@ -267,7 +267,9 @@ def _waveforms(rows: xr.Dataset, unit_means: Callable[[Array], Array]) -> dict[s
             none = f"no curve of the {' and the '.join(lacking)}" if lacking else ""
             add_reason(at, none or "no repetition with enough of its curve")
         elif units[at] < LEAST_CLUSTERS:
-            add_reason(at, f"intervals: {units[at]} independent curves, needs {LEAST_CLUSTERS}")
+            add_reason(
+                at, f"intervals: {units[at]} independent curves; {LEAST_CLUSTERS} are needed"
+            )
     for name in (*CURVE_ERRORS, "coverage"):
         values = unit_means(rows[f"repetition_{name}"].to_numpy())
         finite = np.isfinite(values)

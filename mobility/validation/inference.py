@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from pydantic import Field
 
 from mobility.options import checked
-from mobility.validation.limits import LEAST, numbers, paired
+from mobility.validation.limits import LEAST, numbers, paired, too_few
 
 LEAST_CLUSTERS = 5
 """Fewest participants of a bootstrap: fewer give hardly any different draws."""
@@ -57,7 +57,7 @@ def tost_paired(
     difference = difference[np.isfinite(difference)]
     n = len(difference)
     if n < LEAST:
-        reason = f"equivalence: {n} independent pairs, needs {LEAST}"
+        reason = f"equivalence: {too_few(n, 'both')}"
         return Equivalence(n, *(np.nan,) * 4, reason=reason)
     mean, error = float(difference.mean()), float(difference.std(ddof=1) / np.sqrt(n))
     if error <= 0:

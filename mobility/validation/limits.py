@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import Field
 
+from mobility import tables
 from mobility.errors import BadInputError
 from mobility.kinematics.expected_error import Z95, half_width
 from mobility.kinematics.geometry import Array
@@ -131,8 +132,7 @@ def bland_altman(
     bias = float(means.mean()) if pairs else np.nan
     reason = ""
     if n < LEAST:
-        kind = "pair" if participants is None else "participant"
-        reason = f"limits of agreement: {n} {kind}{'' if n == 1 else 's'}, needs {LEAST}"
+        reason = f"limits of agreement: {too_few(n, 'both')}"
     elif np.ptp(difference) <= _ROUNDING * np.abs([one[valid], other[valid]]).max():
         reason = "limits of agreement: all differences are the same and have no spread"
     if reason:
@@ -194,7 +194,7 @@ def proportional_bias(first: ArrayLike, second: ArrayLike) -> Regression:
     difference, mean = (one - other)[valid], ((one + other) / 2)[valid]
     n = len(difference)
     if n < LEAST or np.ptp(mean) <= 0:
-        why = f"{n} independent pairs, needs {LEAST}" if n < LEAST else "all means are the same"
+        why = too_few(n, "both") if n < LEAST else "all means are the same"
         return Regression(n, *(np.nan,) * 6, reason=f"proportional bias: {why}")
     centred = mean - mean.mean()
     squares = float((centred**2).sum())
@@ -235,6 +235,13 @@ def variance_interval(parts: ArrayLike, freedom: ArrayLike) -> tuple[float, floa
     low = total - np.sqrt((np.where(positive, down, up) ** 2).sum())
     high = total + np.sqrt((np.where(positive, up, down) ** 2).sum())
     return max(float(low), 0.0), max(float(high), 0.0)
+
+
+def too_few(count: int, what: str, *, least: int = LEAST) -> str:
+    """Say how many people have `what` (a name of the table), and how many are needed."""
+    key = {0: "nobody", 1: "one"}.get(count, "several")
+    has = tables.sentence(f"studies.what.{what}")
+    return tables.sentence(f"studies.few.{key}", count=count, what=has, least=least)
 
 
 def numbers(values: ArrayLike, *, what: str) -> Array:

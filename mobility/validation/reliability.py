@@ -17,7 +17,7 @@ from mobility.errors import BadInputError
 from mobility.kinematics.expected_error import MDC95, Z95
 from mobility.kinematics.geometry import Array
 from mobility.options import checked
-from mobility.validation.limits import LEAST, numbers, paired, variance_interval
+from mobility.validation.limits import LEAST, numbers, paired, too_few, variance_interval
 
 Form = Literal["A,1", "C,1", "A,k", "C,k"]
 """Intraclass correlation: absolute agreement or consistency, of one value or the mean of k."""
@@ -126,7 +126,7 @@ def intraclass_correlation(
     squares = mean_squares(values)
     n, k = squares.targets, squares.columns
     if n < LEAST:
-        return _missing(n, f"ICC: {n} independent targets, needs {LEAST}")
+        return _missing(n, f"ICC: {too_few(n, 'all')}")
     between = (squares.between_columns - squares.error) / n if form[0] == "A" else 0.0
     single = squares.rows + (k - 1) * squares.error + k * between
     if not single:
@@ -134,7 +134,7 @@ def intraclass_correlation(
     denominator = single if form[-1] == "1" else squares.rows + between
     value = (squares.rows - squares.error) / denominator if denominator else np.nan
     if not -1 <= value <= 1:
-        why = "the targets differ less than their errors do, and its formula leaves -1 to 1"
+        why = "people differ less than their errors do, and its formula leaves -1 to 1"
         return _missing(n, f"ICC({form}): {why}")
     low, high = _interval_of_single(form, columns, squares, (squares.rows - squares.error) / single)
     if form[-1] == "k":
@@ -167,10 +167,10 @@ def measurement_error(values: ArrayLike, *, kind: Kind = "agreement") -> Estimat
     squares = mean_squares(values)
     n = squares.targets
     if n < LEAST:
-        return _missing(n, f"SEM: {n} independent targets, needs {LEAST}")
+        return _missing(n, f"SEM: {too_few(n, 'all')}")
     rounding = (1e-9 * np.nanmax(np.abs(values))) ** 2
     if max(squares.rows, squares.error) <= rounding:
-        return _missing(n, "SEM: all targets have the same values")
+        return _missing(n, "SEM: all people have the same values")
     freedom = float((n - 1) * (squares.columns - 1))
     if kind == "consistency":
         low, high = variance_interval([squares.error], [freedom])
@@ -245,7 +245,7 @@ def weighted_kappa(
     if (table != np.round(table)).any():
         raise BadInputError("kappa: categories must be whole numbers")
     if n < LEAST:
-        return _missing(n, f"kappa: {n} independent targets, needs {LEAST}")
+        return _missing(n, f"kappa: {too_few(n, 'ratings')}")
     power = 2 if weights == "quadratic" else 1
     of_pairs = [_kappa(one, other, power=power) for one, other in combinations(table.T, 2)]
     value = float(np.mean([each for each, _ in of_pairs]))
@@ -254,7 +254,7 @@ def weighted_kappa(
     without = np.mean([each for _, each in of_pairs], axis=0)
     why = ""
     if not np.isfinite(without).all():
-        why = "all variety hangs on one target"
+        why = "all ratings but those of one person are the same"
     elif value > 1 - 1e-12:
         why = "agreement is perfect"
     elif np.ptp(without) < 1e-12:
@@ -285,7 +285,7 @@ def concordance(first: ArrayLike, second: ArrayLike) -> Estimate:
     one, other = one[valid], other[valid]
     n = len(one)
     if n < LEAST:
-        return _missing(n, f"CCC: {n} independent pairs, needs {LEAST}")
+        return _missing(n, f"CCC: {too_few(n, 'both')}")
     if np.ptp(one) == 0 or np.ptp(other) == 0:
         return _missing(n, "CCC: one of the two gives the same value always")
     variances = one.var(), other.var()
@@ -295,7 +295,7 @@ def concordance(first: ArrayLike, second: ArrayLike) -> Estimate:
     scale = float(np.sqrt(variances[0] * variances[1]))
     r = covariance / scale
     if n < 4 or 1 - value**2 < 1e-12 or abs(r) < 1e-12:
-        why = f"{n} independent pairs, needs 4" if n < 4 else "no error, or no correlation at all"
+        why = too_few(n, "both", least=4) if n < 4 else "no error, or no correlation at all"
         return Estimate(n, float(value), np.nan, np.nan, f"CCC interval: {why}")
     u2 = bias**2 / scale
     inner = 1 - value**2

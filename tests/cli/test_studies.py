@@ -14,6 +14,7 @@ import pytest
 from cohort_cases import add_session, add_study
 from processes import command, refused
 
+from mobility.assessment.verdict import LEVELS
 from mobility.batch import study
 from mobility.pipeline import cohort
 from mobility.sessions.references import reference, references
@@ -165,13 +166,14 @@ def test_errors_are_kept_under_a_name(
     ("asked", "words"),
     [
         (["reliability", "--metrics", "knee_flexon"], ["--metrics", "knee_flexion"]),
-        (["groups", "--by", "group", "--metrics", "knee"], ["--metrics", "'knee'"]),
+        (["groups", "--by", "group", "--metrics", "knee"], ["--metrics", "did you mean 'knee_"]),
+        (["groups", "--by", "session"], ["--by", "'session'; it has visit, group, "]),
         (["groups", "--by", "groop"], ["--by", "'groop'", "did you mean 'group'"]),
         (["groups", "--by", "group", "--within", "visits"], ["--within", "did you mean 'visit'"]),
         (["groups", "--by", "group", "--within", "group"], ["--within", "twice"]),
         (["groups", "--by", "group", "--adjust", "mass"], ["--adjust", "'mass'"]),
         (["groups", "--by", "participant"], ["--by", "participant", "12"]),
-        (["groups", "--by", "exercise"], ["--by", "exercise", "1 "]),
+        (["groups", "--by", "exercise"], ["--by", "exercise", "one value only", "Overhead Squat"]),
         (["groups"], ["--by"]),
         (["groups", "--by", ""], ["--by"]),
         (["reliability", "--recordings", "nice"], ["--recordings", "nice"]),
@@ -194,7 +196,8 @@ def test_a_wrong_option_is_one_line_with_its_flag(
         (HEAD, rows([0], (1,)), ["measured repeatedly"]),
         (HEAD, rows([0, 1, 2], (1,)), ["measured repeatedly"]),
         (HEAD, ["s0v1,p0,1,a", "s0v1,p0,2,a"], ["lines 2, 3", "s0v1"]),
-        (HEAD, ["s0v1,p1,1,a", "s0v2,p1,2,a"], ["line 2", "p0"]),
+        (HEAD, ["s0v1,p1,1,a", "s0v2,p1,2,a"], ["study.csv, line 2", "p0"]),
+        ("session\tparticipant\tvisit", ["s0v1\tp0\t1"], ["tabs", "commas or semicolons"]),
         (HEAD, ["s0v1,p0,1"], ["line 2", "3 values for 4 columns"]),
         (HEAD, ["none,p0,1,a"], ["line 2", "none"]),
         (HEAD, ["s0v1,p0,,a"], ["line 2", "visit"]),
@@ -208,6 +211,33 @@ def test_a_wrong_list_is_one_line(
 ) -> None:
     refused(mobility("reliability", listed(*lines, head=head)), *words)
     assert not filled.reports.exists()
+
+
+def test_a_folder_is_no_list_and_a_file_no_folder(
+    filled: Store, mobility: Any, tmp_path: Path
+) -> None:
+    refused(mobility("reliability", tmp_path), f"{tmp_path}: is a folder; name a CSV file")
+    file = filled.path.parent / "study.csv"
+    asked = ("groups", file, "--by", "group", "--metrics", "knee_flexion", "--out", file)
+    refused(mobility(*asked), "study.csv: is a file; name a new or empty folder")
+
+
+def test_columns_may_be_named_in_capitals(mobility: Any, listed: Any) -> None:
+    file = listed(*(f"{row},4{i}" for i, row in enumerate(rows(range(10)))), head=f"{HEAD},Age")
+    asked = ("--no-report", "--json", "--metrics", "knee_flexion")
+    options = ("--by", "Group", "--within", "Visit", "--adjust", "Age")
+    document = of_json(mobility("groups", file, *options, *asked))
+    assert {row["effect"] for row in document["differences"]} >= {"group", "visit"}
+
+
+def test_the_help_names_verdicts_as_the_message_does(filled: Store, mobility: Any) -> None:
+    refused(
+        mobility("reliability", filled.path.parent / "study.csv", "--recordings", "fine"),
+        f"choose from {', '.join(LEVELS)}, or all",
+    )
+    for name in ("reliability", "groups", "cohort"):
+        text = " ".join(command(name, "--help").stdout.split())
+        assert f"{', '.join(LEVELS)}; or all." in text
 
 
 def test_one_participant_twice_has_reasons_instead_of_errors(mobility: Any, listed: Any) -> None:

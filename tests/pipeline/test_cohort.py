@@ -172,7 +172,7 @@ def test_sessions_with_another_verdict_are_compared_only_when_asked_for(store, d
     more = cohort.to_dataframe(sessions, recordings=["good", "not-this-exercise"])
     assert "n0" in set(cohort.changes(more, "accepted_repetitions")["session_id"])
     with pytest.raises(BadInputError, match=r"recordings: .*'goood'; did you mean 'good'"):
-        cohort.to_dataframe([], recordings=["goood"])
+        cohort.to_dataframe([], recordings="goood")
 
 
 def test_what_is_asked_for_is_there(store, demo) -> None:
@@ -404,7 +404,7 @@ def test_a_csv_table_has_no_formula_and_its_numbers_are_read_again(tmp_path) -> 
     assert whole["user_id"].to_list() == ["=1+1", "@b"]
 
 
-def test_a_change_counts_from_the_minimal_detectable_change_on(frame) -> None:
+def test_a_change_counts_from_the_smallest_detectable_change_on(frame) -> None:
     table = cohort.changes(frame, "knee_flexion").set_index(["side", "session_id"])
     assert set(table["user_id"]) == {"ann"}, "one session, or nobody knows whose, is no course"
     # Of measuring again, and less than the errors of the values themselves, from one view.
@@ -416,7 +416,7 @@ def test_a_change_counts_from_the_minimal_detectable_change_on(frame) -> None:
     assert table.loc["right", "verdict"].tolist() == ["first", "within error", "within error"]
 
 
-def test_the_minimal_detectable_change() -> None:
+def test_the_smallest_detectable_change() -> None:
     """Konor et al. (2012): SEM 1.3 to 1.4 degrees and MDC 3.7 to 3.8 of the lunge."""
     frame = made_up({"a": [40.0, 43.5, 44.5]})
     for sem, mdc in ((1.3, 3.6), (1.4, 3.9)):

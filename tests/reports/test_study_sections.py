@@ -67,7 +67,7 @@ def test_the_difference_between_groups_comes_first(study: Study, compared: Group
     assert "8 (1)" in table
     assert "all values of a group are the same" in table
     assert "nan" not in table.lower().split()
-    assert "controls, 1" in in_words(sections.description(study, compared))
+    assert "controls, visit 1" in in_words(sections.description(study, compared))
 
 
 def test_what_differences_are_adjusted_for_stands_beside_them(study: Study) -> None:
@@ -114,6 +114,18 @@ def test_words_of_a_study_without_a_difference(study: Study, compared: Groups) -
     before, usual, *_ = page.split("The main measures:")
     assert "Knee flexion" not in before
     assert re.search(r"Knee flexion, right, patients − controls: −\d\d\.\d° \(", usual)
+    assert "None of 2 comparisons shows a difference (group)" in page
+    rows = none.differences[none.differences["reason"].eq("")]
+    for p, count, words in (
+        ([0.6], 1, "The one comparison shows no difference (group). That is no proof"),
+        ([0.01], 1, "The one comparison shows a difference (group): Knee flexion"),
+        ([0.01, 0.6], 2, "1 of 2 comparisons shows a difference (group) after"),
+        ([0.01, 0.01], 2, "2 of 2 comparisons show a difference (group) after"),
+    ):
+        made = Groups(
+            rows[:count].assign(effect="group", p_holm=p), none.description, none.without_value
+        )
+        assert words in in_words(sections.differences_in_short(study, made))
     refused = Groups(
         compared.differences.assign(reason="too few"), compared.description, compared.without_value
     )
@@ -131,7 +143,7 @@ def test_errors_of_measurement(study: Study, found: Reliability) -> None:
     assert "ICC(A,1)" in table
     assert "ICC(A,k)" not in table
     assert "all values are the same: Trunk lean" in table
-    assert "2 − 1" in in_words(sections.changes_of_levels(study, found))
+    assert "visit 2 − visit 1" in in_words(sections.changes_of_levels(study, found))
     assert "Participant" in in_words(sections.components(study, found))
     assert sections.drawn(found, METRICS) == [("knee_flexion", "left")]
 
@@ -139,7 +151,9 @@ def test_errors_of_measurement(study: Study, found: Reliability) -> None:
 def test_words_of_a_study_without_an_error(study: Study) -> None:
     one = mb.reliability(study.table[study.table["participant"].eq("p0")], metrics=METRICS)
     assert in_words(sections.reliability_in_short(study, one, METRICS))
-    assert "needs 3: Knee flexion" in in_words(sections.reliability_table(study, one))
+    assert "one person has all values; 3 are needed: Knee flexion" in in_words(
+        sections.reliability_table(study, one)
+    )
     for part in (sections.changes_of_levels, sections.components, sections.reliability_methods):
         assert "nan" not in in_words(part(study, one)).lower().split()
 

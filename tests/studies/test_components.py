@@ -191,9 +191,19 @@ def test_what_cannot_be_told_apart_is_refused_with_its_reason():
     del labels["visit"]
     assert "operator and device change together" in variance_components(y, labels).reason
     two = {name: each[:4] for name, each in labels.items()}
-    assert variance_components(y[:4], two).reason == "components: 2 participants, needs 3"
+    assert (
+        variance_components(y[:4], two).reason == "components: 2 people have a value; 3 are needed"
+    )
     same = variance_components(np.ones(12), labels).reason
     assert same == "components: all values are the same"
+    # The second operator has no second visit.
+    more, partly = crossed(np.random.default_rng(7), (6, 2, 2))
+    seen = [not (o and v) for o, v in zip(partly["operator"], partly["visit"], strict=True)]
+    partly = {name: np.asarray(each)[seen] for name, each in partly.items()}
+    assert variance_components(more[seen], partly).reason == (
+        "components: the effect of operator and visit together cannot be told from that of each "
+        "alone"
+    )
     once = variance_components([1.0, 2.0, 3.0], {"participant": [1, 2, 3]})
     assert once.reason == "components: each participant was measured once"
     assert variance_components([np.nan] * 3, {"participant": [1, 2, 3]}).values == 0

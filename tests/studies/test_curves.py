@@ -221,7 +221,7 @@ def test_sessions_that_do_not_count_are_there_with_their_reasons(demo: Any, stor
     assert reasons["refused"] == "it is too uncertain in this recording"
     assert "nobody was found in it" in reasons["failed"]
     assert "verdict on its recording" in reasons["other"]
-    every = mb.mean_curves([other], recordings=["all"])
+    every = mb.mean_curves([other], recordings="all")
     np.testing.assert_allclose(every["curve"], means["curve"].sel(group=["a"], participant=["p1"]))
     np.testing.assert_array_equal(mb.normalise(good)["rep"], [1, 2, 3])
 

@@ -35,7 +35,7 @@ def test_one_value_a_person_is_a_t_test() -> None:
     row = groups(table, by="group").differences.iloc[0]
     t = stats.ttest_ind(values[8:], values[:8])
     low, high = t.confidence_interval()
-    assert row["comparison"] == "b − a"
+    assert row["comparison"] == "group b − group a"
     assert (row["p"], row["low"], row["high"]) == pytest.approx((t.pvalue, low, high))
     assert row["freedom"] == pytest.approx(14)
     # Hedges 1981: the difference over the pooled SD, less its bias.
@@ -64,6 +64,11 @@ def test_whether_one_group_changes_more_is_a_t_test_of_changes() -> None:
     change = pairs[:, 1] - pairs[:, 0]
     t = stats.ttest_ind(change[6:], change[:6])
     row = rows.loc["group × visit"]
+    assert row["comparison"] == "change from visit 1 to visit 2, group b − group a"
+    assert rows.loc["visit", "comparison"] == "visit 2 − visit 1"
+    sides = table.assign(side=table["visit"].map({1: "left", 2: "right"}))
+    of_sides = groups(sides, by="group", within="side").differences["comparison"]
+    assert of_sides.tolist()[1:] == ["right − left", "right − left, group b − group a"]
     assert row["p"] == pytest.approx(t.pvalue, rel=1e-4)
     assert row["difference"] == pytest.approx(change[6:].mean() - change[:6].mean())
     assert rows.loc["visit", "difference"] == pytest.approx(
@@ -103,7 +108,7 @@ def test_refused_values_are_counted_with_their_reasons() -> None:
 def test_too_few_people_have_a_reason_and_no_number() -> None:
     table = study({f"P{i}": [float(i)] for i in range(5)}, group=["a", "a", "b", "b", "b"])
     row = groups(table, by="group").differences.iloc[0]
-    assert "a: 2 participants, needs 3" in row["reason"]
+    assert "group a: 2 people have a value; 3 are needed" in row["reason"]
     assert math.isnan(row["difference"])
     assert math.isnan(row["p_holm"])
 
@@ -147,7 +152,7 @@ def test_one_measure_without_sides_needs_no_name() -> None:
 def test_groups_have_the_order_of_a_categorical_column() -> None:
     table, _ = of_two_groups(np.random.default_rng(7))
     table["group"] = pd.Categorical(table["group"], ["b", "a"])
-    assert groups(table, by="group").differences["comparison"].tolist() == ["a − b"]
+    assert groups(table, by="group").differences["comparison"].tolist() == ["group a − group b"]
 
 
 @pytest.mark.parametrize(
@@ -156,7 +161,7 @@ def test_groups_have_the_order_of_a_categorical_column() -> None:
         ({"by": "grup"}, "did you mean 'group'"),
         ({"by": "group", "within": ["visit"]}, "no column 'visit'"),
         ({"by": "group", "adjust": ["group"]}, "given twice"),
-        ({"by": "units"}, "1 different value;"),
+        ({"by": "units"}, "column 'units' has one value only .degree.; choose one with 2 to 8"),
         ({"by": "group", "metrics": ["angel"]}, "did you mean 'angle'"),
     ],
 )
@@ -164,6 +169,17 @@ def test_bad_options(options: dict[str, Any], words: str) -> None:
     table, _ = of_two_groups(np.random.default_rng(8))
     with pytest.raises(BadInputError, match=words):
         groups(table, **options)
+
+
+def test_one_name_needs_no_list() -> None:
+    table, _ = of_two_groups(np.random.default_rng(3))
+    table = pd.concat([table.assign(visit=1), table.assign(visit=2, value=table["value"] + 1)])
+    table["value"] += np.random.default_rng(4).normal(size=len(table))
+    table["metric"], table["age"] = "knee_flexion", np.arange(len(table)) % 7
+    one = groups(table, by="group", within="visit", adjust="age", metrics="knee_flexion")
+    many = groups(table, by="group", within=["visit"], adjust=["age"], metrics=["knee_flexion"])
+    pd.testing.assert_frame_equal(one.differences, many.differences)
+    assert one.adjust == ("age",)
 
 
 @pytest.mark.slow
@@ -246,7 +262,7 @@ def test_each_pair_of_three_visits_is_a_paired_t_test() -> None:
     rows = groups(table, by="visit").differences.set_index("comparison")
     for one, other in ((1, 2), (1, 3), (2, 3)):
         t = stats.ttest_rel(values[:, other - 1], values[:, one - 1])
-        row = rows.loc[f"{other} − {one}"]
+        row = rows.loc[f"visit {other} − visit {one}"]
         assert row["p"] == pytest.approx(t.pvalue, rel=1e-6)
         assert row["freedom"] == pytest.approx(9)
         assert row["values"] == 20
@@ -266,4 +282,4 @@ def test_errors_of_visits_average_out_between_people() -> None:
 def test_small_units_keep_their_decimals_in_the_table_of_a_paper() -> None:
     table = study({f"P{i}": [0.02 + i / 1000] for i in range(6)}, group=["a", "b"] * 3)
     paper = groups(table.assign(units="1"), by="group").paper_table()
-    assert paper.iloc[0]["a"] == "3: 0.022 (0.002)"
+    assert paper.iloc[0]["group a"] == "3: 0.022 (0.002)"

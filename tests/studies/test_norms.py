@@ -60,7 +60,7 @@ def test_norms_of_single_joints_are_of_a_movement() -> None:
     joints = {"exercise": "Joint Angle Mobility", "metric": "end_of_range", "kind": ""}
     elbows, knees = (cohort(20, item=item, **joints) for item in ("elbow_flexion", "knee_flexion"))
     knees["value"] += 100
-    norms = make_norms(pd.concat([elbows, knees]), name="ours", metrics=["end_of_range"]).norms
+    norms = make_norms(pd.concat([elbows, knees]), name="ours", metrics="end_of_range").norms
     means = {each.metric: each.mean for each in norms}
     assert means == {"end_of_range[elbow_flexion]": 9.75, "end_of_range[knee_flexion]": 109.75}
     # Parts of an index are no measures.

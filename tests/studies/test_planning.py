@@ -12,16 +12,45 @@ from mobility.validation.reliability import intraclass_correlation, measurement_
 
 
 def test_participants_for_a_correlation_as_bonett_published():
-    # An expected 0.85 of four raters, and a width of 0.2: 19.2.
-    study = plan.icc(0.2, icc=0.85, trials=4)
-    assert study.participants == 20
-    assert study.trials == 4
-    assert 0.19 < study.reached <= 0.2
     # 50 participants and three trials: 0.3233102.
     assert plan.icc(0.32332, icc=0.5, trials=3).participants == 50
     assert plan.icc(0.32330, icc=0.5, trials=3).participants == 51
-    # Two trials of a high coefficient, 5 times it more: 1 + 4 (1.96 0.36 / 0.2)^2 + 4 = 54.8.
-    assert plan.icc(0.2, icc=0.8).participants == 55
+    # Two trials of a high coefficient, 5 times it more: 1 + 4 (1.96 0.51 / 0.3)^2 + 3.5 = 48.9.
+    study = plan.icc(0.3, icc=0.7)
+    assert study.participants == 49
+    assert study.trials == 2
+    # An expected 0.85 of four raters, and a width of 0.2: 19.2, and two more for its average.
+    assert plan.icc(0.2, icc=0.85, trials=4).participants == 22
+
+
+def interval_widths(count: int, *, coefficient: float, trials: int) -> np.ndarray:
+    """Widths of the intervals that simulated studies report."""
+    rng = np.random.default_rng(4)
+    widths = []
+    for _ in range(1000):
+        people = rng.normal(0, coefficient**0.5, (count, 1))
+        values = people + rng.normal(0, (1 - coefficient) ** 0.5, (count, trials))
+        interval = intraclass_correlation(values, form="C,1")
+        widths.append(interval.high - interval.low)
+    return np.array(widths)
+
+
+@pytest.mark.parametrize(
+    ("coefficient", "trials", "count"), [(0.9, 2, 21), (0.8, 3, 38), (0.5, 3, 130)]
+)
+def test_the_width_of_a_plan_is_that_of_the_studies(coefficient, trials, count):
+    study = plan.icc(0.2, icc=coefficient, trials=trials)
+    assert study.participants == count
+    widths = interval_widths(count, coefficient=coefficient, trials=trials)
+    assert study.reached == pytest.approx(widths.mean(), abs=0.005)
+    assert 0.19 < study.reached <= 0.2
+
+
+def test_the_width_of_a_plan_with_assurance_is_that_of_its_share_of_studies():
+    study = plan.icc(0.2, icc=0.9, assurance=0.8)
+    widths = interval_widths(study.participants, coefficient=0.9, trials=2)
+    assert study.reached == pytest.approx(np.quantile(widths, 0.8), abs=0.01)
+    assert study.reached <= 0.2
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ def test_peak_flow_changes_as_bland_and_altman_printed():
     results = reliability(long(wright, units="l/min"))
     change = one(results, "change")
     expected = bland_altman(wright[:, 1], wright[:, 0])
-    assert change["of"] == "2 − 1"
+    assert change["of"] == "visit 2 − visit 1"
     assert ends(change) == pytest.approx([expected.bias, expected.bias_low, expected.bias_high])
     limit = ends(one(results, "limit_high"))
     assert limit == pytest.approx([expected.upper, expected.upper_low, expected.upper_high])
@@ -103,14 +103,14 @@ def test_each_value_without_a_number_is_counted_with_its_reason():
     assert one(results, "change", metric="knee_flexion")["participants"] == 4
     # All are measured: the other metric has a value where this one has none.
     assert results.flow["step"].tolist() == [
-        *("in the study", "with a value", "visit 1", "visit 2", "measured at every level")
+        *("in the study", "with a value", "visit 1", "visit 2", "measured every time")
     ]
     assert results.flow["participants"].tolist() == [6, 6, 6, 6, 6]
     alone = reliability(table, metrics=["knee_flexion"]).flow.set_index("step")
     assert alone.loc["in the study"].tolist() == [6, 12]
     assert alone.loc["without any value: seen from the side"].tolist() == [1, 1]
     assert alone.loc["without any value: no reason is given"].tolist() == [1, 1]
-    assert alone.loc["measured at every level"].tolist() == [4, 8]
+    assert alone.loc["measured every time"].tolist() == [4, 8]
 
 
 def study(seed=0, people=12, **variances):
@@ -199,6 +199,8 @@ def test_scores_have_a_kappa_in_place_of_a_correlation():
     scores = np.array([[0, 0], [1, 1], [2, 1], [3, 3], [1, 0], [2, 2], [3, 1], [2, 2]])
     results = reliability(long(scores, metric="fms", units="1"), ordinal=["fms"])
     assert set(results.statistics["statistic"]) == {"kappa"}
+    as_text = reliability(long(scores, metric="fms", units="1"), metrics="fms", ordinal="fms")
+    pd.testing.assert_frame_equal(as_text.statistics, results.statistics)
     for weights in ("linear", "quadratic"):
         row = one(results, "kappa", form=weights)
         assert ends(row) == pytest.approx(weighted_kappa(scores, weights=weights)[1:4])
@@ -216,11 +218,17 @@ def test_levels_have_an_order_and_a_change_names_them():
     ordered = reliability(named.assign(visit=categories))
     assert rows(ordered, "change")["of"].tolist() == ["before − later", "after − later"]
     tens = table.assign(visit=table["visit"].map({1: 2, 2: 10, 3: 1}))
-    assert rows(reliability(tens), "change")["of"].tolist() == ["2 − 1", "10 − 1"]
+    assert rows(reliability(tens), "change")["of"].tolist() == [
+        "visit 2 − visit 1",
+        "visit 10 − visit 1",
+    ]
 
 
 def test_too_little_is_refused_with_its_reason():
     results = reliability(long(published.SHROUT_FLEISS[:2]))
+    reasons = set(results.statistics["reason"])
+    assert "SEM: 2 people have all values; 3 are needed" in reasons
+    assert "limits of agreement: 2 people have both values; 3 are needed" in reasons
     assert (
         results.statistics["value"]
         .drop(results.statistics.index[results.statistics["statistic"] == "change"])

@@ -150,6 +150,18 @@ def test_curves_of_a_study_are_those_of_its_sessions(study: Study, demo: Path) -
     assert first["value"].to_numpy()[10] > 5 * first["value"].to_numpy()[0]
 
 
+def test_one_curve_needs_no_list(tmp_path: Path, demo: Path) -> None:
+    store = Store(tmp_path / "sessions")
+    shutil.copytree(demo, store.path / "one")
+    session = store.session("one")
+    put_result(session, "angles", session.measured_angles(), session_id="one", user_id="ann")
+    file = tmp_path / "study.csv"
+    file.write_text("session\none\n")
+    curves = mb.read_study(file, store=store, recordings="all", curves="knee_flexion").curves
+    assert curves is not None
+    assert set(curves["metric"]) == {"knee_flexion"}
+
+
 def test_the_page_says_where_curves_repeat_and_what_has_none(study: Study, tmp_path: Path) -> None:
     study.write(tmp_path)
     again = Study.read(tmp_path)
@@ -204,6 +216,7 @@ def test_bad_input_is_one_line() -> None:
     table = of_people(3, {"visit": 2})
     angles = pd.concat([table.assign(metric=name) for name in ("knee_flexion", "hip_flexion")])
     for call, says in (
+        (lambda: mb.retest_curves(None, "knee_flexion"), "read it with curves=True"),
         (lambda: mb.retest_curves(table.drop(columns="percent")), "no column 'percent'"),
         (lambda: mb.retest_curves(angles), "name one of the angles knee_flexion, hip_flexion"),
         (lambda: mb.retest_curves(angles, "knee_flexon"), "did you mean 'knee_flexion'"),

@@ -68,6 +68,10 @@ def test_measures_are_chosen_by_name(store: Store, tmp_path: Path) -> None:
     assert "knee_flexion_variability" not in choose_metrics(table, None)  # it has no value
     with pytest.raises(BadInputError, match="did you mean 'knee_flexion'"):
         choose_metrics(table, ["knee_flexio"])
+    with pytest.raises(
+        BadInputError, match=r"did you mean 'knee_\w+' or 'knee_\w+' or 'knee_\w+'\?"
+    ):
+        choose_metrics(table, ["Knee"])
 
 
 @pytest.mark.parametrize(
@@ -83,9 +87,12 @@ def test_measures_are_chosen_by_name(store: Store, tmp_path: Path) -> None:
         ("participant,visit\nann,1\n", "needs one of the columns"),
         ("session,visit\na1\n", "line 2: 1 values for 2 columns"),
         ("session,visit\na1,\n", "line 2: has no visit"),
-        ("session\na1\na1\n", "lines 2, 3 are the same session"),
-        ("session,participant\na1,bob\n", "is of participant ann, not of bob"),
-        ("session\nx1\n", "names no participant"),
+        ("session\na1\na1\n", "study.csv: lines 2, 3 are the same session"),
+        (
+            "session,participant\na1,bob\n",
+            "study.csv, line 2: .* is of participant ann, not of bob",
+        ),
+        ("session\nx1\n", "study.csv, line 2: .* names no participant"),
         ("video\nv.mp4\n", "needs the column 'participant'"),
         ("video,participant\nv.mp4,ann\n", "nothing was run"),
     ],
@@ -121,13 +128,44 @@ def test_the_list_names_the_participant_of_a_nameless_session(store: Store, tmp_
 
 
 def test_numbers_of_the_study_are_numbers(tmp_path: Path) -> None:
-    table = read_list(listed(tmp_path, "session;mass;team;shoe\na;70,5;1a;\nb;;2b;42\n"))
-    assert table["mass"].tolist() == ["70,5", ""]  # a comma of the decimals is a text here
+    table = read_list(listed(tmp_path, "session;mass;team;shoe\na;70.5;1a;\nb;;2b;42\n"))
+    assert table["shoe"][1] == 42
     table = read_list(listed(tmp_path, "session,mass,team\na,70.5,1a\nb,,2b\n"))
     assert table["mass"][0] == 70.5
     assert table["mass"].isna().tolist() == [False, True]
     assert table["team"].tolist() == ["1a", "2b"]
     assert table["line"].tolist() == [2, 3]
+
+
+AGES = "session,age\na,41\nb,forty\nc,\nd,39\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (AGES, "line 3: age 'forty' is not a number; correct it, or leave it empty"),
+        ("session,age\na,old\nb,young\n", "line 2: age 'old' is not a number"),
+        ("session,weight_kg\na,70\nb,nan\n", "line 3: weight_kg 'nan' is not a number"),
+        ("session,height_m\na,inf\n", "line 2: height_m 'inf' is not a number"),
+        (
+            "session,visit\na,1\nb,one\nc,2\n",
+            "line 3: visit 'one' is not a number, as most of the column are; correct it, or begin "
+            "all its values with a letter if they are names$",
+        ),
+        ("session,dose\na,1\nb,NA\nc,2\n", "line 3: dose 'NA' is not .* leave it empty"),
+        ("session;mass\na;70,5\nb;\n", "line 2: mass '70,5' is not .* with a point, 70.5"),
+        ("session;mass\na;70\nb;70,5\nc;tall\n", "line 3: mass '70,5' is not a number"),
+    ],
+)
+def test_a_column_does_not_mix_numbers_and_words(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(BadInputError, match=words):
+        read_list(listed(tmp_path, text))
+
+
+def test_a_column_of_words_may_have_some_that_are_numbers(tmp_path: Path) -> None:
+    table = read_list(listed(tmp_path, "session,team,age\na,1a,\nb,2,\n"))
+    assert table["team"].tolist() == ["1a", "2"]
+    assert table["age"].isna().all()
 
 
 def test_criteria_are_decisions_too(store: Store, tmp_path: Path) -> None:

@@ -147,7 +147,7 @@ def test_errors_are_averaged_within_participants_first():
     again = agreement(*trials, participants=list("abcdd")).sel(KNEE)
     assert again["participants_compared"] == 4
     assert np.isnan(again["bias_low"])
-    assert "4 independent curves, needs 5" in str(again["waveform_reason"].item())
+    assert "4 independent curves; 5 are needed" in str(again["waveform_reason"].item())
 
 
 def test_refused_frames_are_counted_and_do_not_become_agreement():
@@ -178,7 +178,7 @@ def test_too_little_is_refused_with_the_reason():
     for name in ("sd_difference", "upper_limit", "icc", "ccc", "sem_agreement", "tost_p", "slope"):
         assert np.isnan(peak[name]), name
     reason = str(peak["value_reason"].item())
-    assert "limits of agreement: 2 pairs, needs 3" in reason
+    assert "limits of agreement: 2 people have both values; 3 are needed" in reason
     assert "the test of equivalence: one participant" in reason
     assert peak["mean_difference"] == pytest.approx(3)
     two = agreement(
@@ -186,8 +186,8 @@ def test_too_little_is_refused_with_the_reason():
         participants=["a", "b"],
     ).sel(**KNEE, metric="peak")
     assert np.isnan(two["upper_limit"])
-    assert "2 participants, needs 3" in str(two["value_reason"].item())
-    assert "ICC: 2 independent targets, needs 3" in str(two["value_reason"].item())
+    assert "2 people have both values; 3 are needed" in str(two["value_reason"].item())
+    assert "ICC: 2 people have all values; 3 are needed" in str(two["value_reason"].item())
 
 
 def test_what_lacks_says_so():

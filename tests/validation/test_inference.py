@@ -51,7 +51,7 @@ def test_equivalence_needs_a_margin_that_is_positive_and_finite(margin):
 def test_equivalence_of_too_little_is_refused():
     few = tost_paired([1, 2, np.nan], [1, 3, 4], margin=5)
     assert np.isnan(few.p)
-    assert few.reason == "equivalence: 2 independent pairs, needs 3"
+    assert few.reason == "equivalence: 2 people have both values; 3 are needed"
     assert "do not vary" in tost_paired([1, 2, 3], [2, 3, 4], margin=5).reason
 
 

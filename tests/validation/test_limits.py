@@ -130,10 +130,13 @@ def test_nan_is_left_out_and_too_few_are_refused():
     assert few.bias == 0
     assert np.isnan(few.sd)
     assert np.isnan(few.upper_high)
-    assert few.reason == "limits of agreement: 2 pairs, needs 3"
+    assert bland_altman([1.0], [2.0]).reason.endswith("one person has both values; 3 are needed")
+    none = bland_altman([np.nan], [2.0]).reason
+    assert none.endswith("nobody has both values; 3 people are needed")
+    assert few.reason == "limits of agreement: 2 people have both values; 3 are needed"
     two = bland_altman(one, other, participants=["a"] * 8 + ["b"] * 9)
     assert np.isnan(two.sd)
-    assert two.reason == "limits of agreement: 2 participants, needs 3"
+    assert two.reason == "limits of agreement: 2 people have both values; 3 are needed"
     assert np.isnan(bland_altman([], []).bias)
 
 

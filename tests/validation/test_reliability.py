@@ -160,18 +160,20 @@ def test_a_coefficient_outside_of_minus_1_to_1_is_refused_with_its_reason():
     table = [[1, 9], [9, 1], [2, 8], [8, 2], [5, 5]]
     icc = intraclass_correlation(table, form="A,1")
     assert np.isnan(icc[1:4]).all()
-    assert icc.reason.startswith("ICC(A,1): the targets differ less than their errors do")
+    assert icc.reason.startswith("ICC(A,1): people differ less than their errors do")
     assert intraclass_correlation(table, form="C,1").value == -1
 
 
 def test_measurement_error_of_what_never_varies_is_refused_with_its_reason():
     sem = measurement_error(np.full((6, 2), 0.1))
     assert np.isnan(sem[1:4]).all()
-    assert sem.reason == "SEM: all targets have the same values"
+    assert sem.reason == "SEM: all people have the same values"
     for row in ([1, 2], [0.1, 0.3]):
-        assert measurement_error([row] * 3).reason == "SEM: all targets have the same values"
+        assert measurement_error([row] * 3).reason == "SEM: all people have the same values"
     assert intraclass_correlation(np.full((6, 2), 0.1)).reason == "ICC: all values are the same"
-    assert measurement_error([[1, 2], [3, 4]]).reason == "SEM: 2 independent targets, needs 3"
+    assert (
+        measurement_error([[1, 2], [3, 4]]).reason == "SEM: 2 people have all values; 3 are needed"
+    )
     # Where people differ and the ways agree, it is none.
     perfect = measurement_error([[1, 1], [2, 2], [4, 4]])
     assert perfect.value == 0
@@ -195,7 +197,7 @@ def test_nan_is_left_out_and_too_few_are_refused():
     assert measurement_error(more) == measurement_error(table)
     few = intraclass_correlation(table[:2])
     assert np.isnan(few.value)
-    assert few.reason == "ICC: 2 independent targets, needs 3"
+    assert few.reason == "ICC: 2 people have all values; 3 are needed"
     assert np.isnan(measurement_error(table[:2]).value)
     assert np.isnan(concordance([1.0, np.nan, 3.0], [1.0, 2.0, 3.0]).value)
     assert np.isnan(intraclass_correlation(np.empty((0, 2))).value)
@@ -298,7 +300,7 @@ def test_coefficient_of_variation_is_the_share_that_was_commanded():
     assert twice == pytest.approx(coefficient_of_variation(published.SHROUT_FLEISS))
     for values in ([[1, 2], [0, 1], [2, 3]], [[1, 2], [-1, 1], [2, 3]]):
         assert coefficient_of_variation(values).reason == "CV: a value is zero or negative"
-    assert "needs 3" in coefficient_of_variation([[1, 2], [np.nan, 1], [2, 3]]).reason
+    assert "3 are needed" in coefficient_of_variation([[1, 2], [np.nan, 1], [2, 3]]).reason
 
 
 RATINGS = np.array([[0, 0], [1, 1], [2, 1], [3, 3], [1, 0], [2, 2], [3, 1], [0, 1], [2, 3], [1, 1]])
@@ -334,12 +336,12 @@ def test_statsmodels_gives_the_same_kappa(cross_checks):
 
 def test_kappa_without_variety_is_refused_with_its_reason():
     assert weighted_kappa([[2, 2]] * 5).reason == "kappa: the ratings have one category only"
-    assert "needs 3" in weighted_kappa([[1, 2], [np.nan, 1], [2, 2]]).reason
+    assert "3 are needed" in weighted_kappa([[1, 2], [np.nan, 1], [2, 2]]).reason
     perfect = weighted_kappa([[1, 1], [2, 2], [3, 3], [1, 1]])
     assert perfect.value == 1
     assert perfect.reason == "kappa interval: agreement is perfect"
     single = weighted_kappa([[1, 1], [1, 1], [1, 1], [2, 2]])
-    assert single.reason == "kappa interval: all variety hangs on one target"
+    assert single.reason == "kappa interval: all ratings but those of one person are the same"
     apart = weighted_kappa([[1, 0], [2, 0], [3, 0], [2, 0]], weights="linear")
     assert apart.value == 0
     assert apart.reason == "kappa interval: the ratings do not overlap"

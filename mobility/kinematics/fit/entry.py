@@ -11,7 +11,7 @@ trial shares; ``docs/fit.md`` has the equations.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -63,7 +63,7 @@ from mobility.kinematics.fit.problem import Problem
 from mobility.kinematics.fit.standing import with_standing
 from mobility.kinematics.fit.trial import COARSE_HZ, SolvedTrial, solve_trial
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS
-from mobility.options import FilePath, Standing, checked, likely
+from mobility.options import FilePath, Names, Standing, checked, likely, quoted
 from mobility.provenance import history, with_history
 
 log = logging.getLogger(__name__)
@@ -98,7 +98,7 @@ def fit_body(
     feet_planted: Planted = None,
     unbalanced: bool = False,
     standing: Standing = "straight",
-    without: Sequence[str] = (),
+    without: Names = (),
     rate_hz: Annotated[float, Field(ge=5, le=30)] = 7.5,
     draws: Annotated[int, Field(ge=8, le=200)] = 32,
 ) -> xr.Dataset:
@@ -198,7 +198,9 @@ def fit_body(
     pose = poses[0]
     for name in without:
         if name not in TERMS:
-            raise BadInputError.of({"without": f"there is no term {name!r}{likely(name, TERMS)}"})
+            raise BadInputError.of(
+                {"without": f"there is no term {quoted(name)}{likely(name, TERMS)}"}
+            )
     if field_of_view is not None and focal_length is not None:
         raise BadInputError("give field_of_view or focal_length, not both")
     calibrated: KnownCameras | None = None
