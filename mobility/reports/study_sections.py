@@ -489,24 +489,26 @@ def _kappas(study: Study, result: Reliability) -> Markup:
     return table(["Score", "Weights", "Kappa"], rows, caption=caption, numeric=True)
 
 
-def retest_curves(study: Study, names: Sequence[str]) -> list[xr.Dataset]:
-    """Compute how the curves of these angles repeat (consistency), of those that some people have.
+def curves_of(study: Study, names: Sequence[str]) -> pd.DataFrame:
+    """Give the curves of the angles among these measures; without any of them those of all."""
+    import pandas as pd
 
-    Without any of them among the measures, all angles with curves count.
-    """
     if study.curves is None:
-        return []
-    angles = list(dict.fromkeys(study.curves["metric"]))
-    errors = (
-        curves_again.retest_curves(study.curves, name, kind="consistency")
-        for name in [name for name in angles if name in names] or angles
-    )
+        return pd.DataFrame()
+    named = study.curves["metric"].isin(list(names))
+    return study.curves[named] if named.any() else study.curves
+
+
+def retest_curves(curves: pd.DataFrame) -> list[xr.Dataset]:
+    """Compute how the curves of angles repeat (consistency), of those that some people have."""
+    angles = dict.fromkeys(curves["metric"]) if len(curves) else ()
+    errors = (curves_again.retest_curves(curves, name, kind="consistency") for name in angles)
     return [each for each in errors if each["sem"].notnull().any()]
 
 
-def retest_curves_in_words(study: Study, errors: Sequence[xr.Dataset]) -> Markup:
+def retest_curves_in_words(curves: pd.DataFrame, errors: Sequence[xr.Dataset]) -> Markup:
     """Say where over the repetition each angle repeats best and worst; then what has no curve."""
-    if study.curves is None or study.curves.empty:
+    if curves.empty:
         return paragraphs(tables.sentence("studies.reliability.no_curves"))
     items = []
     for each in errors:
@@ -527,7 +529,7 @@ def retest_curves_in_words(study: Study, errors: Sequence[xr.Dataset]) -> Markup
             items.append(tables.sentence("studies.reliability.curve", **of_side))
     over = " and ".join(errors[0].attrs["over"].split(", ")) if errors else ""
     first = paragraphs(tables.sentence("studies.reliability.curves", over=over)) if errors else ""
-    items += _without_curve(study.curves[study.curves["reason"].ne("")])
+    items += _without_curve(curves[curves["reason"].ne("")])
     return html(first, bullets(items))
 
 

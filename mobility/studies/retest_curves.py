@@ -22,6 +22,7 @@ from mobility.studies.reliability import reliability
 from mobility.studies.retest import KIND, main_error
 from mobility.studies.study_table import unit_of
 from mobility.validation.reliability import Kind
+from mobility.wording import spoken
 
 if TYPE_CHECKING:
     from mobility.sessions.stored import StoredSession
@@ -77,7 +78,7 @@ def session_curves(
     if not parts:  # the sides of the angles are unknown
         over = {"session_id": ids, "metric": names, "percent": np.linspace(0, 100, points)}
         every = pd.MultiIndex.from_product(over.values(), names=over).to_frame(index=False)
-        every = every.assign(side="", units="", long_name=every["metric"], value=np.nan)
+        every = every.assign(side="", units="", long_name=every["metric"].map(spoken), value=np.nan)
         every["reason"] = every["session_id"].map(reasons).astype("object").fillna(none)
         return every[list(COLUMNS)]
     made = pd.concat(parts, ignore_index=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -166,25 +165,27 @@ def test_the_page_says_where_curves_repeat_and_what_has_none(study: Study, tmp_p
     study.write(tmp_path)
     again = Study.read(tmp_path)
     pd.testing.assert_frame_equal(again.curves, study.curves, check_dtype=False)
-    errors = sections.retest_curves(again, ["knee_flexion"])
+    curves = sections.curves_of(again, ["knee_flexion"])
+    errors = sections.retest_curves(curves)
     assert [each.attrs["angle"] for each in errors] == ["knee_flexion"]
-    words = sections.retest_curves_in_words(again, errors)
+    words = sections.retest_curves_in_words(curves, errors)
     text = " ".join(re.sub(r"<[^>]+>", " ", str(words)).split())
     sem = errors[0]["sem"].sel(side="left")
     worst = float(sem["percent"][int(sem.argmax("percent"))])
     assert f"° ({float(errors[0]['low'].sel(side='left').max()):.1f} to" in text
     assert f" at {worst:.0f} %" in text
     both = "Knee flexion, left and Knee flexion, right"
-    assert f"no curve of {both}: it is hidden (s2v1)" in text
+    assert f"No curve of {both}: it is hidden (s2v1)" in text
     assert "nobody was found in it (s1v2)" in text
     table = sections.retest_rows(errors)
     assert table["sem"].max() == pytest.approx(float(errors[0]["sem"].max()))
     assert set(table["angle"]) == {"knee_flexion"}
     without = Study(again.table, again.sessions, again.columns)
-    assert sections.retest_curves(without, []) == []
+    assert sections.retest_curves(sections.curves_of(without, [])) == []
     # No curve at all: the reasons stand there.
-    lost = replace(again, curves=again.curves.assign(value=np.nan, reason="damaged"))
-    assert sections.retest_curves(lost, []) == []
+    lost = curves.assign(value=np.nan, reason="damaged")
+    assert sections.retest_curves(lost) == []
+    assert "No curve of Knee flexion" in str(sections.retest_curves_in_words(lost, []))
     assert "damaged (s0v1" in str(sections.retest_curves_in_words(lost, []))
 
 
