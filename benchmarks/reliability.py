@@ -4,7 +4,8 @@ usage: python benchmarks/reliability.py [--studies N] [--unbalanced N] [--write]
 
 Values are normal, with commanded variances of participants, columns (visits, operators), pairs of
 these and error. Each study draws its participants, visits and operators anew. --studies are drawn
-for each scenario, --unbalanced for each in which values are lost. --write writes reliability.md.
+for each scenario, --unbalanced for each in which values are lost. --write writes reliability.md,
+--changes only its last part, on the changes of people who are in no study.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
+from scipy import stats
 from scipy.optimize import brentq
 
 from mobility.sessions.files import atomic
@@ -24,6 +26,7 @@ from mobility.validation.limits import bland_altman, variance_interval
 from mobility.validation.reliability import (
     interval,
     intraclass_correlation,
+    mdc95,
     mean_squares,
     measurement_error,
     weighted_kappa,
@@ -202,6 +205,32 @@ def scores(studies: int) -> Iterator[tuple[str, Counts]]:
     yield f"Scores of two ratings ({perfect} without an interval)", held
 
 
+def new_changes(studies: int) -> Iterator[str]:
+    """Table of how many changes of others, between two other visits, are within MDC95."""
+    sizes = ((5, 2), (12, 2), (20, 2), (40, 2), (12, 3))
+    yield "\n## A new change\n"
+    yield "MDC95 is an estimate: percent of the changes by error alone of people who are in no study,"
+    yield f"between two other visits, that are within the MDC95 of a study ({studies:,} for each);"
+    yield "95 where it is known."
+    yield ""
+    yield f"| MDC95 | {' | '.join(f'n = {n}, k = {k}' for n, k in sizes)} |"
+    yield f"|---|{'---:|' * len(sizes)}"
+    for kind, of_visits in (("agreement", 0.0), ("agreement", 0.5), ("consistency", 0.0)):
+        cells = []
+        for n, k in sizes:
+            rng = np.random.default_rng([n, k, round(10 * of_visits)])
+            within = []
+            for _ in range(studies):
+                people, visits = rng.normal(0, 4, (n, 1)), rng.normal(0, of_visits, (1, k))
+                table = people + visits + rng.normal(0, 1, (n, k))
+                most = mdc95(measurement_error(table, kind=kind).value)
+                sd = (2 * (1 + of_visits**2)) ** 0.5
+                within.append(2 * stats.norm.cdf(most / sd) - 1)
+            cells.append(f"{100 * np.mean(within):.1f}")
+        visits_are = "visits differ by half the error" if of_visits else "visits are alike"
+        yield f"| {kind}, {visits_are} | {' | '.join(cells)} |"
+
+
 def lines(title: str, held: Counts) -> Iterator[str]:
     """Table of the coverage in percent, lowest to highest of the scenarios."""
     names = list(dict.fromkeys(name for name, _, _ in held))
@@ -246,6 +275,7 @@ def report(studies: int, unbalanced: int) -> str:
     ):
         for title, held in part:
             text += lines(title, held)
+    text += new_changes(studies)
     return "\n".join(text) + "\n"
 
 
@@ -255,7 +285,11 @@ def main() -> None:
     parser.add_argument("--studies", type=int, default=2000)
     parser.add_argument("--unbalanced", type=int, default=500)
     parser.add_argument("--write", action="store_true")
+    parser.add_argument("--changes", action="store_true")
     options = parser.parse_args()
+    if options.changes:
+        print("\n".join(new_changes(options.studies)))
+        return
     text = report(options.studies, options.unbalanced)
     if options.write:
         with atomic(TABLE) as hidden:

@@ -352,7 +352,10 @@ def _differences(
         row |= {"values": len(used), "missing": missing, "reason": why}
         if model is not None:
             weights, _ = _comparisons(by, within, compared)[effect, comparison]
-            row |= _contrast_row(model, weights, used)
+            try:
+                row |= _contrast_row(model, weights, used)
+            except BadInputError as error:
+                row["reason"] = str(error)
         rows.append(row)
     return rows
 

@@ -19,7 +19,14 @@ from mobility.errors import BadInputError
 Array = NDArray[np.float64]
 RESIDUAL = "residual"
 _STEPS = 200
+_HALVINGS = 20
 _CONVERGED = 1e-7
+_NEAR = 0.05
+"""Share of the residual variance below which a direction of the values counts as without error. A
+choice of this package, made on null studies other than those of ``benchmarks/groups.md``."""
+_TINY = 1e-14
+_FLOOR = 1e-4
+"""Least variance of a direction, of values with variance 1, where one truly has none."""
 
 
 class MixedModel(NamedTuple):
@@ -30,7 +37,10 @@ class MixedModel(NamedTuple):
     estimate
         Fixed effects (p,), in the unit of the values.
     covariance
-        Their covariance (p, p).
+        Their covariance (p, p), were the variances known.
+    adjusted
+        The same, with what estimating the variances adds where effects depend on them, as they do
+        where values are lost.
     variances
         Variance of each grouping and of the residual, in squared units. A negative one says that
         values of the group differ more than values of different groups do; the sum over a group
@@ -42,26 +52,40 @@ class MixedModel(NamedTuple):
     weights
         Weight of each value in each fixed effect (n, p): effects are their products with the
         values.
+    floor
+        Variance that stands for none, in squared units; 0 where no direction of the values is
+        without error.
     """
 
     estimate: Array
     covariance: Array
+    adjusted: Array
     variances: Mapping[str, float]
     variances_covariance: Array
     slopes: Array
     weights: Array
+    floor: float = 0.0
 
     def contrast(self, weights: ArrayLike) -> tuple[float, float, float]:
         """Value, standard error and Satterthwaite's degrees of freedom of `weights` · effects.
 
-        Satterthwaite 1946, Biometrics Bull 2:110; Giesbrecht and Burns 1985, Biometrics 41:477.
+        Satterthwaite 1946, Biometrics Bull 2:110; Giesbrecht and Burns 1985, Biometrics 41:477;
+        Kenward and Roger 1997, Biometrics 53:983 (the standard error).
+
+        Raises
+        ------
+        BadInputError
+            It is of values that do not differ at all.
         """
         w = np.asarray(weights, float)
         variance = float(w @ self.covariance @ w)
+        if variance <= 10 * self.floor * float(((self.weights @ w) ** 2).sum()):
+            raise BadInputError(f"mixed model: {_SAME}")
         slope = np.einsum("kij,i,j->k", self.slopes, w, w)
         spread = float(slope @ self.variances_covariance @ slope)
         freedom = 2 * variance**2 / spread if spread > 0 else np.inf
-        return float(w @ self.estimate), float(np.sqrt(variance)), float(freedom)
+        error = float(np.sqrt(w @ self.adjusted @ w))
+        return float(w @ self.estimate), error, float(freedom)
 
 
 def fit_mixed_model(
@@ -85,12 +109,14 @@ def fit_mixed_model(
     MixedModel
         Variances may be negative where the data ask for it, because tests that forbid it reject
         too often or too rarely; in balanced studies these are the ones of the analysis of variance.
+        Where values are lost, a negative variance can make one person's mean exact, who then
+        decides all alone (null studies with p = 0): none is negative then.
 
     Raises
     ------
     BadInputError
-        There are not more values than fixed effects, these depend on each other, or the search does
-        not end.
+        There are not more values than fixed effects, these depend on each other, the search does
+        not end, or values leave no error to estimate.
 
     References
     ----------
@@ -111,34 +137,113 @@ def fit_mixed_model(
     residual = y - x @ start
     scale = float(residual @ residual) / (len(y) - x.shape[1])
     if scale <= (1e-12 * np.abs(y).max()) ** 2:
-        raise BadInputError("mixed model: all values of a group are the same")
-    theta = np.full(len(codes) + 1, 0.5 / max(len(codes), 1))
-    theta[-1] = 1.0 if not codes else 0.5
-    scaled = residual / np.sqrt(scale)
-    state = _state(scaled, x, blocks, parts, theta)
+        raise BadInputError(f"mixed model: {_SAME}")
+    model = _Model(residual / np.sqrt(scale), x, blocks, parts)
+    found = _most_likely(model)
+    state, free = found.state, found.free
+    information = np.where(np.outer(free, free), state.information, 0.0)
+    uncertain = np.linalg.pinv(information, hermitian=True)
+    crossed = np.einsum("iab,bc,jcd->ijad", state.wide, state.covariance, state.wide)
+    added = np.einsum("ij,ijab->ab", uncertain, state.wider - crossed)
+    adjusted = state.covariance + 2 * state.covariance @ added @ state.covariance
+    if not found.ended:  # effects of least squares, on which the variances have no influence
+        adjusted = state.covariance
+    return MixedModel(
+        start + state.estimate * np.sqrt(scale),
+        state.covariance * scale,
+        adjusted * scale,
+        dict(zip([*codes, RESIDUAL], (found.theta * scale).tolist(), strict=True)),
+        uncertain * scale**2,
+        state.slopes,
+        state.weights,
+        0.0 if found.ended else _FLOOR * scale,
+    )
+
+
+_SAME = "all values of a group are the same"
+
+
+class _Model(NamedTuple):
+    values: Array
+    fixed: Array
+    blocks: list[NDArray[np.intp]]
+    parts: list[list[Array]]
+
+
+class _Found(NamedTuple):
+    theta: Array
+    state: _State
+    free: NDArray[np.bool_]
+    """Which variances are estimated, not held at 0."""
+    ended: bool
+    """False where the search stands at a covariance that is singular."""
+
+
+def _most_likely(model: _Model) -> _Found:
+    """Variances of the greatest restricted likelihood, with a sensible boundary.
+
+    Without limits, a covariance can become singular. Where all values count alike in the effects,
+    as in balanced studies, these do not depend on it; else none may be negative.
+    """
+    found = _search(model)
+    if found.ended and _least(model, found.theta) >= _NEAR * abs(found.theta[-1]):
+        if found.theta[-1] > _NO_ERROR:
+            return found
+    elif found.ended and _as_least_squares(model, found.state):
+        return found
+    stopped = _search(model, floor=_FLOOR)
+    if _as_least_squares(model, stopped.state):
+        return stopped
+    found = _search(model, negative=False)
+    if found.theta[-1] <= (_NO_ERROR if found.ended else _FLOOR):
+        raise BadInputError("mixed model: too few people with several values to estimate the error")
+    if not found.ended:
+        raise BadInputError("mixed model: its search does not end; the study says too little")
+    return found
+
+
+_NO_ERROR = 1e-8
+"""Residual variance, of values with variance 1, that is none."""
+
+
+def _search(model: _Model, *, negative: bool = True, floor: float = _TINY) -> _Found:
+    """Search by Fisher scoring, in steps that are halved until they are likelier."""
+    count = len(model.parts[0])
+    theta = np.full(count, 0.5 / max(count - 1, 1))
+    theta[-1] = 0.5 if count > 1 else 1.0
+    state, free = _state(*model, theta, floor), np.ones(count, np.bool_)
+    assert state is not None
     for _ in range(_STEPS):
-        assert state is not None
-        step = np.linalg.lstsq(state.information, state.score, rcond=None)[0]
+        if not negative:
+            free = (theta > 0) | (state.score > 0)
+        step = np.zeros(count)
+        information = state.information[np.ix_(free, free)]
+        step[free] = np.linalg.lstsq(information, state.score[free], rcond=None)[0]
         if float(state.score @ step) < _CONVERGED:
-            break
-        for _ in range(30):
-            tried = _state(scaled, x, blocks, parts, theta + step)
+            return _Found(theta, state, free, ended=True)
+        for _ in range(_HALVINGS):
+            moved = theta + step
+            if not negative:
+                moved = np.maximum(moved, 0.0)
+            tried = _state(*model, moved, floor)
             if tried is not None and tried.likelihood >= state.likelihood - 1e-12:
-                theta, state = theta + step, tried
+                theta, state = moved, tried
                 break
             step = step / 2
         else:
             break
-    else:
-        raise BadInputError("mixed model: its search does not end; the study says too little")
-    return MixedModel(
-        start + state.estimate * np.sqrt(scale),
-        state.covariance * scale,
-        dict(zip([*codes, RESIDUAL], (theta * scale).tolist(), strict=True)),
-        np.linalg.pinv(state.information) * scale**2,
-        state.slopes,
-        state.weights,
-    )
+    return _Found(theta, state, free, ended=False)
+
+
+def _least(model: _Model, theta: Array) -> float:
+    """Least variance of any direction of the values of a block."""
+    blocks = [np.einsum("k,kij->ij", theta, np.array(part)) for part in model.parts]
+    return float(min(np.linalg.eigvalsh(block)[0] for block in blocks))
+
+
+def _as_least_squares(model: _Model, state: _State) -> bool:
+    """Whether effects are those of least squares, whatever the variances."""
+    return np.allclose(state.weights, np.linalg.pinv(model.fixed).T, atol=1e-6)
 
 
 class _State(NamedTuple):
@@ -149,12 +254,21 @@ class _State(NamedTuple):
     covariance: Array
     slopes: Array
     weights: Array
+    wide: Array
+    """X'V⁻¹ZZ'V⁻¹X of each variance (k, p, p)."""
+    wider: Array
+    """X'V⁻¹ZZ'V⁻¹ZZ'V⁻¹X of each two (k, k, p, p)."""
 
 
 def _state(
-    y: Array, x: Array, blocks: list[NDArray[np.intp]], parts: list[list[Array]], theta: Array
+    y: Array,
+    x: Array,
+    blocks: list[NDArray[np.intp]],
+    parts: list[list[Array]],
+    theta: Array,
+    floor: float = _TINY,
 ) -> _State | None:
-    """Restricted likelihood and its derivatives; None where a covariance is not positive."""
+    """Restricted likelihood and its derivatives; None where a covariance is not above `floor`."""
     k, p = len(theta), x.shape[1]
     xvx, xvy = np.zeros((p, p)), np.zeros(p)
     q, qy, trace = np.zeros((k, p, p)), np.zeros((k, p)), np.zeros(k)
@@ -167,7 +281,7 @@ def _state(
             root = np.linalg.cholesky(v)
         except np.linalg.LinAlgError:
             return None
-        if root.diagonal().min() < 1e-7:
+        if root.diagonal().min() ** 2 < floor:
             return None
         inverse = np.linalg.inv(v)
         xb, yb = x[block], y[block]
@@ -187,6 +301,7 @@ def _state(
             for j in range(i + 1):
                 traces[i, j] += float((both[i] * both[j].T).sum())
                 qq[i, j] += wide[i].T @ inverse @ wide[j]
+                qq[j, i] = qq[i, j].T
     covariance = np.asarray(np.linalg.inv(xvx), float)
     beta = covariance @ xvy
     information, score = np.zeros((k, k)), np.zeros(k)
@@ -203,7 +318,7 @@ def _state(
     likelihood = -0.5 * (determinant + float(np.linalg.slogdet(xvx)[1]) + yvy - float(xvy @ beta))
     slopes = np.array([covariance @ each @ covariance for each in q])
     weights = weighted @ covariance
-    return _State(likelihood, score, information, beta, covariance, slopes, weights)
+    return _State(likelihood, score, information, beta, covariance, slopes, weights, q, qq)
 
 
 def _distinct(groupings: Mapping[str, ArrayLike], n: int) -> dict[str, NDArray[np.intp]]:

@@ -24,7 +24,7 @@ from mobility.studies.components import (
     variance_components,
 )
 from mobility.studies.study_table import FACTORS, checked_values, records, unit_of
-from mobility.validation.limits import bland_altman
+from mobility.validation.limits import LEAST, bland_altman
 from mobility.validation.reliability import (
     Estimate,
     Form,
@@ -192,7 +192,9 @@ def reliability(
           value at each of the levels; ICC(1) and ICC(k) where what differs has no effect of its
           own (repeated trials).
         - `sem`, standard error of measurement, and `mdc95`, 1.96 √2 of it: smallest change of two
-          values that exceeds their error. Its `form` is agreement, consistency, or within.
+          values that exceeds their error. Its `form` is agreement, consistency, or within. As it is
+          an estimate, 92 to 93 of 100 new changes by error alone are within that of 12 people with
+          two visits, 88 to 90 within that of 5 (``benchmarks/reliability.md``).
         - `cv`, within-participant coefficient of variation, as a share.
         - `change`, mean change from the first level to another, with the interval and `p` of the
           paired t test; `sd_change`, `limit_low` and `limit_high`, 95 % limits of agreement.
@@ -202,10 +204,12 @@ def reliability(
 
         ``over`` is what differs between two values ("visit": all else is the same; "visit,
         operator": both). ``of`` is the term of a component, or the two levels of a change.
-        ``value``, ``low`` and ``high`` (95 %) are NaN where ``reason`` says why. ``participants``
-        and ``values`` are those that were used; ``refused`` (with a reason) and ``missing``
-        (without) count those that were not. ``method`` is "analysis of variance", "REML" or
-        "paired differences"; ``note`` says what to know of a value that there is.
+        ``value``, ``low`` and ``high`` (95 %) are NaN where ``reason`` says why. ``values`` are
+        those that were used, ``participants`` whose they are: of `icc`, `sem` and `mdc95` those
+        with values at two levels of what differs, at least three, for others say nothing of an
+        error. ``refused`` (with a reason) and ``missing`` (without) count those that were not used.
+        ``method`` is "analysis of variance", "REML" or "paired differences", "" without a value;
+        ``note`` says what to know of a value that there is.
 
         ``without_value``: how many values of which metric and side have none, by ``reason``.
 
@@ -265,6 +269,7 @@ def reliability(
                     **row._asdict(),
                     **{"metric": metric, "side": side, "participants": n},
                     **{"value": value, "low": low, "high": high, "reason": reason},
+                    "method": "" if np.isnan(value) else row.method,
                     "units": units if row.units is None else row.units,
                     "values": len(used) if row.values is None else row.values,
                     "refused": int(without["reason"].ne("").sum()),
@@ -356,7 +361,7 @@ def _of_values(used: pd.DataFrame, ways: Sequence[str]) -> list[_Row]:
             )
         )
     if components.reason:
-        rows.append(_Row("component", _without(used, components.reason), method=REML))
+        rows.append(_Row("component", _without(used, components.reason)))
     return rows
 
 
@@ -376,7 +381,8 @@ def _correlations(used: pd.DataFrame, ways: Sequence[str], components: Component
             for form in FORMS
         ]
     if components.reason:
-        return [_Row("icc", _without(used, components.reason), units="1", method=REML)]
+        none = _without(used, components.reason)._replace(n=people_again(used, ways))
+        return [_Row("icc", none, units="1")]
     rows = []
     for over in _differing(used, ways):
         each_has = used.groupby(PARTICIPANT, observed=True)
@@ -392,10 +398,11 @@ def _correlations(used: pd.DataFrame, ways: Sequence[str], components: Component
                     share = share + components.draws(each.systematic)
                 of_true = components.draws(each.true)
                 low, high = interval(of_true / (of_true + share))
+                coefficient = Estimate(0, true / (true + wrong), low, high, "")
                 rows.append(
                     _Row(
                         "icc",
-                        Estimate(components.participants, true / (true + wrong), low, high, ""),
+                        _of_people_again(coefficient, used, over),
                         f"ICC({letter}{',' * bool(letter)}{count})",
                         ", ".join(over or [TRIAL]),
                         units="1",
@@ -421,18 +428,19 @@ def _errors(used: pd.DataFrame, ways: Sequence[str], components: Components) -> 
             for kind in KINDS
         ]
     if components.reason:
-        return [_Row("sem", _without(used, components.reason), method=REML)]
+        none = _without(used, components.reason)._replace(n=people_again(used, ways))
+        return [_Row("sem", none)]
     rows = []
     for over in _differing(used, ways):
         each = parts(components.terms, dict.fromkeys(over, 1))
         for kind in _kinds(each):
             error = each.relative | (each.systematic if kind == "agreement" else {})
             low, high = components.interval(error)
-            variance = Estimate(components.participants, components.sum(error), low, high, "")
+            variance = Estimate(0, components.sum(error), low, high, "")
             rows.append(
                 _Row(
                     "sem",
-                    _mapped(variance, math.sqrt),
+                    _of_people_again(_mapped(variance, math.sqrt), used, over),
                     *(kind, ", ".join(over or [TRIAL])),
                     method=REML,
                     note=_few_levels(used, over) if kind == "agreement" else "",
@@ -460,7 +468,8 @@ def _changes(used: pd.DataFrame, way: str, ways: Sequence[str]) -> list[_Row]:
     Repeated trials are paired in their order.
     """
     people = used.groupby(way, observed=True)[PARTICIPANT].nunique()
-    if len(people) < 2 or (people > 1).sum() < 2:
+    of_one = (people > 1).sum() < 2 and len(people) >= used[PARTICIPANT].nunique()
+    if len(people) < 2 or of_one:
         key = "one_level" if len(people) < 2 else "of_one"
         reason = tables.sentence(f"studies.reason.{key}", way=way)
         return [_Row("change", _without(used, reason), over=way)]
@@ -529,7 +538,32 @@ def _stated(used: pd.DataFrame) -> list[_Row]:
 def _components(used: pd.DataFrame, ways: Sequence[str]) -> Components:
     labels = {name: used[name].astype(str).tolist() for name in (PARTICIPANT, *ways)}
     result: Components = variance_components(used["value"].to_numpy(np.float64), labels)
-    return result
+    several = int(used.groupby(PARTICIPANT, observed=True).size().gt(1).sum())
+    why = _too_few_again(several) if several else ""
+    return result._replace(terms=(), reason=why) if why else result
+
+
+def people_again(used: pd.DataFrame, over: Sequence[str]) -> int:
+    """Count who has values at two levels of what differs; without, two in all that is the same."""
+    factors = [name for name in FACTORS if name in used and name != TRIAL]
+    names = [PARTICIPANT, *(over or factors)]
+    chosen = used.drop_duplicates(names) if over else used[used.duplicated(names, keep=False)]
+    per_person = chosen.groupby(PARTICIPANT, observed=True).size()
+    return int(per_person.gt(1).sum())
+
+
+def _too_few_again(people: int) -> str:
+    if people >= LEAST:
+        return ""
+    return tables.sentence("studies.reason.again", people=people, least=LEAST)
+
+
+def _of_people_again(estimate: Estimate, used: pd.DataFrame, over: Sequence[str]) -> Estimate:
+    """Count for an error the people who were measured again; refuse it if they are too few."""
+    people = people_again(used, over)
+    if why := _too_few_again(people):
+        return Estimate(people, np.nan, np.nan, np.nan, why)
+    return estimate._replace(n=people)
 
 
 def _wide(used: pd.DataFrame, ways: Sequence[str]) -> Array | None:

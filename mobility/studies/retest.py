@@ -14,7 +14,7 @@ from mobility import tables
 from mobility.errors import BadInputError
 from mobility.sessions.record import now
 from mobility.sessions.references import Conditions, RetestError, RetestErrors, check_name
-from mobility.studies.reliability import Reliability, reliability
+from mobility.studies.reliability import Reliability, people_again, reliability
 from mobility.studies.study_table import DECISION
 from mobility.validation.reliability import Kind
 from mobility.view import UNKNOWN as NO_VIEW
@@ -94,8 +94,8 @@ def retest_errors(study: Study, name: str, *, metrics: Sequence[str] | None = No
     for labels, rows in measured.groupby(names, sort=False, observed=True):
         if "visit" not in rows:
             continue
-        of_visits = rows[rows["value"].notna()].groupby(["metric", "side", "participant"])["visit"]
-        again = of_visits.nunique().ge(2).groupby(level=[0, 1]).sum()
+        of_measures = rows[rows["value"].notna()].groupby(["metric", "side"], observed=True)
+        again = of_measures.apply(lambda each: people_again(each, ["visit"]))
         enough = again[again >= LEAST].index
         rows = rows[pd.MultiIndex.from_frame(rows[["metric", "side"]]).isin(enough)]
         named = rows["value"].notna() if metrics is None else rows["metric"].isin(list(metrics))

@@ -81,6 +81,56 @@ def test_what_cannot_be_fitted(values: list[float], fixed: np.ndarray) -> None:
         fit_mixed_model(values, fixed, {})
 
 
+def test_no_person_decides_alone_where_values_are_lost() -> None:
+    """A mean of a person that is exact would weigh without end: no difference, yet p = 0."""
+    rng = np.random.default_rng(37)
+    rows = []
+    for person in range(8):
+        level = rng.normal(0, 3)
+        for visit in range(2):
+            rng.normal()
+            rows += [
+                (person, visit, level + rng.normal(0, 3)) for _ in range(2) if rng.random() >= 0.25
+            ]
+    person, visit, values = np.array(rows).T
+    group = person % 2
+    codes = [np.ones(len(values)), 2 * group - 1, 2 * visit - 1]
+    fixed = np.column_stack([*codes, codes[1] * codes[2]])
+    groupings = {"person": person, "person, visit": 2 * person + visit}
+    model = fit_mixed_model(values, fixed, groupings)
+    _, error, freedom = model.contrast([0, 0, 2, 0])
+    assert error > 0.5  # 0.0001 where a variance is negative without limits
+    assert freedom < len(values)
+    assert min(model.variances.values()) >= 0
+
+
+def test_sums_that_are_the_same_in_all_people_leave_a_paired_t_test() -> None:
+    """Shares of the load, which add up to 100: people's means do not differ at all."""
+    left = np.array([52.0, 47.0, 55.0, 49.0, 51.0, 58.0, 50.0, 53.0])
+    values = np.column_stack([left, 100 - left])
+    person, side = (axis.ravel() for axis in np.indices(values.shape))
+    groups = np.where(person % 2, 1.0, -1.0)
+    fixed = np.column_stack([np.ones(16), side, groups])
+    model = fit_mixed_model(values.ravel(), fixed, {"person": person})
+    value, error, freedom = model.contrast([0, 1, 0])
+    t = stats.ttest_rel(values[:, 1], values[:, 0])
+    assert value / error == pytest.approx(t.statistic, rel=1e-4)
+    assert freedom == pytest.approx(7, rel=5e-3)
+    with pytest.raises(BadInputError, match="all values of a group are the same"):
+        model.contrast([0, 0, 1])
+
+
+def test_an_error_that_no_value_shows_is_refused() -> None:
+    """Two people with both visits, one in each group, fit two effects exactly."""
+    person = np.array([0, 0, 2, 4, 5, 5, 6, 7, 8, 10, 11])
+    visit = np.array([0, 1, 0, 1, 0, 1, 1, 1, 0, 1, 1])
+    values = [99.5, 97.2, 103.3, 107.4, 101.6, 100.6, 93.3, 104.5, 102.7, 93.9, 101.9]
+    codes = [np.ones(11), np.where(person % 2, 1.0, -1.0), 2.0 * visit - 1]
+    fixed = np.column_stack([*codes, codes[1] * codes[2]])
+    with pytest.raises(BadInputError, match="too few people with several values"):
+        fit_mixed_model(values, fixed, {"person": person})
+
+
 @pytest.mark.usefixtures("cross_checks")
 def test_unbalanced_and_nested_as_statsmodels() -> None:
     import statsmodels.api as sm

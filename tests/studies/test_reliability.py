@@ -90,7 +90,7 @@ def test_each_value_without_a_number_is_counted_with_its_reason():
     table = pd.concat([table, table.assign(metric="hip_flexion", value=np.arange(12.0) ** 2)])
     results = reliability(table)
     row = one(results, "icc", form="ICC(C,1)", metric="knee_flexion")
-    assert (row["participants"], row["values"]) == (6, 10)
+    assert (row["participants"], row["values"]) == (4, 10)
     assert (row["refused"], row["missing"]) == (1, 1)
     assert row["method"] == "REML"
     whole = one(results, "icc", form="ICC(C,1)", metric="hip_flexion")
@@ -111,6 +111,39 @@ def test_each_value_without_a_number_is_counted_with_its_reason():
     assert alone.loc["without any value: seen from the side"].tolist() == [1, 1]
     assert alone.loc["without any value: no reason is given"].tolist() == [1, 1]
     assert alone.loc["measured every time"].tolist() == [4, 8]
+
+
+@pytest.mark.parametrize("again", [1, 2, 3])
+def test_people_who_were_measured_once_say_nothing_of_an_error(again):
+    table = long(np.random.default_rng(2).normal(50, 8, (12, 1)) + np.array([0.0, 1.0]))
+    table["value"] += np.random.default_rng(3).normal(0, 2, 24)
+    names = ["P1", "P2", "P3"][:again]
+    table = table[table["visit"].eq(1) | table["participant"].isin(names)]
+    results = reliability(table)
+    why = "" if again > 2 else f"measured again: {again} participants, needs 3"
+    for statistic in ("sem", "mdc95", "icc"):
+        for _, row in rows(results, statistic).iterrows():
+            assert row["participants"] == again
+            assert np.isnan(row["value"]) == (again < 3)
+            assert row["reason"] == why
+            assert row["method"] == ("REML" if again > 2 else "")
+    assert results.paper_table()["n"].tolist()[0] == again
+    change = one(results, "change")
+    assert change["participants"] == again
+    assert "alone" not in change["reason"]
+
+
+def test_what_has_no_value_has_no_method():
+    """One refused measure would make a paragraph on methods say that errors are of REML."""
+    table = pd.concat(
+        [long(published.SHROUT_FLEISS[:, :2]), long(np.full((6, 2), np.nan), metric="hip_flexion")]
+    )
+    found = reliability(table).statistics
+    none = found["value"].isna()
+    assert set(found.loc[none, "method"]) == {""}
+    assert set(found.loc[~none & found["statistic"].eq("sem"), "method"]) == {
+        "analysis of variance"
+    }
 
 
 def study(seed=0, people=12, **variances):

@@ -104,11 +104,11 @@ def test_the_plot_shows_errors_and_people_of_each_side() -> None:
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory, demo: Path) -> Study:
-    """Four people who squat twice; one visit failed, and one has no knee."""
+    """Five people who squat twice; one visit failed, and one has no knee."""
     store = Store(tmp_path_factory.mktemp("curves") / "sessions")
     rng = np.random.default_rng(4)
     rows = ["session,visit"]
-    for person in range(4):
+    for person in range(5):
         usual = rng.normal(1, 0.1)
         for visit in (1, 2):
             name = f"s{person}v{visit}"
@@ -135,7 +135,7 @@ def test_curves_of_a_study_are_those_of_its_sessions(study: Study, demo: Path) -
     assert curves is not None
     assert set(curves["metric"]) == {"knee_flexion"}
     assert curves.groupby(["session_id", "side"]).size().eq(21).all()
-    assert curves["session_id"].nunique() == 8
+    assert curves["session_id"].nunique() == 10
     reasons = curves.drop_duplicates("session_id").set_index("session_id")["reason"]
     assert reasons["s2v1"] == "it is hidden"
     assert "nobody was found" in reasons["s1v2"]
