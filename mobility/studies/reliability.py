@@ -24,7 +24,7 @@ from mobility.studies.components import (
     variance_components,
 )
 from mobility.studies.study_table import FACTORS, checked_values, records, unit_of
-from mobility.validation.limits import LEAST, bland_altman
+from mobility.validation.limits import LEAST, bland_altman, too_few
 from mobility.validation.reliability import (
     Estimate,
     Form,
@@ -555,7 +555,7 @@ def people_again(used: pd.DataFrame, over: Sequence[str]) -> int:
 def _too_few_again(people: int) -> str:
     if people >= LEAST:
         return ""
-    return tables.sentence("studies.reason.again", people=people, least=LEAST)
+    return too_few(people, "again")
 
 
 def _of_people_again(estimate: Estimate, used: pd.DataFrame, over: Sequence[str]) -> Estimate:

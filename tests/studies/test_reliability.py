@@ -120,7 +120,8 @@ def test_people_who_were_measured_once_say_nothing_of_an_error(again):
     names = ["P1", "P2", "P3"][:again]
     table = table[table["visit"].eq(1) | table["participant"].isin(names)]
     results = reliability(table)
-    why = "" if again > 2 else f"measured again: {again} participants, needs 3"
+    has = {1: "one person has", 2: "2 people have"}.get(again)
+    why = f"{has} values of two measurements; 3 are needed" if has else ""
     for statistic in ("sem", "mdc95", "icc"):
         for _, row in rows(results, statistic).iterrows():
             assert row["participants"] == again
