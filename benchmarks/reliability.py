@@ -210,8 +210,8 @@ def new_changes(studies: int) -> Iterator[str]:
     sizes = ((5, 2), (12, 2), (20, 2), (40, 2), (12, 3))
     yield "\n## A new change\n"
     yield "MDC95 is an estimate: percent of the changes by error alone of people who are in no"
-    yield f"study, between two other visits, within the MDC95 of one ({studies:,} for each);"
-    yield "95 where it is known."
+    yield "study, between two other visits, that are within the MDC95 of one, mean of"
+    yield f"{studies:,} simulated studies each; 95 where it is known."
     yield ""
     yield f"| MDC95 | {' | '.join(f'n = {n}, k = {k}' for n, k in sizes)} |"
     yield f"|---|{'---:|' * len(sizes)}"
