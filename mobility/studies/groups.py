@@ -101,9 +101,10 @@ def groups(
     Each measure has a model with fixed effects of `by`, of each of `within`, of both together, and
     of `adjust`; participants are random, and so are their differences in each of `within`, for
     values of one person are alike. Differences are of means over the other factors. Their tests and
-    intervals have Satterthwaite's degrees of freedom; p values of an effect are adjusted over its
-    comparisons, the measures and the sides by Holm's method. With three visits or more, two are
-    compared by a model of these alone, because some changes vary more than others.
+    intervals have Kenward and Roger's standard errors, which are larger where values are lost, and
+    Satterthwaite's degrees of freedom (``benchmarks/groups.md``); p values of an effect are
+    adjusted over its comparisons, the measures and the sides by Holm's method. With three visits or
+    more, two are compared by a model of these alone, because some changes vary more than others.
 
     Parameters
     ----------
@@ -143,9 +144,9 @@ def groups(
 
     References
     ----------
-    Satterthwaite 1946, Biometrics Bull 2:110. Holm 1979, Scand J Stat 6:65. Hedges 1981, J Educ
-    Stat 6:107. Error in the outcome and power: Fleiss 1986, The Design and Analysis of Clinical
-    Experiments, chapter 1.
+    Satterthwaite 1946, Biometrics Bull 2:110. Kenward & Roger 1997, Biometrics 53:983. Holm 1979,
+    Scand J Stat 6:65. Hedges 1981, J Educ Stat 6:107. Error in the outcome and power: Fleiss 1986,
+    The Design and Analysis of Clinical Experiments, chapter 1.
     """
     import pandas as pd
 
