@@ -405,10 +405,11 @@ def _filmed_alike(rows: pd.DataFrame, person: list[pd.Series]) -> pd.Series:
     """Whether all sessions of a person were filmed and analysed alike, for each row."""
     import pandas as pd
 
-    columns = rows.reindex(columns=list(Filming._fields)).astype("object")
+    named = ["view", "azimuth", "cameras", "method", "standing"]
+    columns = rows.reindex(columns=named).astype("object")
     azimuth = pd.to_numeric(columns["azimuth"])
     columns = columns.where(columns.notna(), "").assign(azimuth=azimuth)
-    filmings = [Filming(*row) for row in columns.itertuples(index=False, name=None)]
+    filmings = [Filming(**row) for row in columns.to_dict("records")]
     alike = pd.Series(False, index=rows.index)
     for _, index in pd.Series(range(len(rows))).groupby([each.to_numpy() for each in person]):
         alike.iloc[index] = filmed_alike([filmings[i] for i in index])

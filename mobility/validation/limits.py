@@ -240,8 +240,8 @@ def variance_interval(parts: ArrayLike, freedom: ArrayLike) -> tuple[float, floa
 def too_few(count: int, what: str, *, least: int = LEAST) -> str:
     """Say how many people have `what` (a name of the table), and how many are needed."""
     key = {0: "nobody", 1: "one"}.get(count, "several")
-    has = tables.sentence(f"studies.what.{what}")
-    return tables.sentence(f"studies.few.{key}", count=count, what=has, least=least)
+    has = tables.sentence(f"reasons.few_of_what.{what}")
+    return tables.sentence(f"reasons.few.{key}", count=count, what=has, least=least)
 
 
 def numbers(values: ArrayLike, *, what: str) -> Array:

@@ -278,7 +278,7 @@ def test_norms_of_the_lab_outdate_a_report_and_hold_for_results_of_this_code(ses
     filmed_from_the_left(session)
     session.render_report()
     conditions = {
-        **{"exercise": "Overhead Squat", "view": "side left"},
+        **{"exercise": "Overhead Squat", "view": "side left", "standing": "straight"},
         **{"method": "", "cameras": 1, "software": __version__},
     }
     norm = {
