@@ -591,7 +591,7 @@ def reliability_methods(study: Study, result: Reliability) -> Markup:
     first = study.table.iloc[0]
     errors = _statistic(result, "sem")
     factors = listed(list(dict.fromkeys(", ".join(filter(None, errors["over"])).split(", "))))
-    methods_of = set(errors["method"])
+    methods_of = set(errors["method"]) - {""}
     how = tables.sentence(
         "studies.reliability.by.balanced"
         if methods_of == {"analysis of variance"}
