@@ -98,7 +98,7 @@ def main() -> None:
             computed = used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime
             # The largest of the processes so far, a kernel of a report among them.
             memory = used.ru_maxrss / 1024
-            pages = len(list((folder / "reports").glob(f"{command}-study/*.html")))
+            pages = len(list((folder / "reports").glob(f"{command}-study*/*.html")))
             print(f"{command:12} {seconds:6.1f} s ({computed:5.1f} s CPU) {memory:6.0f} MB", pages)
 
 
