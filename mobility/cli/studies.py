@@ -83,7 +83,7 @@ def groups(
     """
     from mobility.batch.study import read_study
     from mobility.reports.render import render_groups
-    from mobility.reports.study_sections import differences_in_words, without_any
+    from mobility.reports.study_sections import differences_in_words, reasons_without_result
     from mobility.studies.groups import check_groups
     from mobility.studies.groups import groups as compare
     from mobility.studies.study_table import records
@@ -121,7 +121,7 @@ def groups(
         for sentence, items in of_effect:
             lines += [sentence, *(f"  {item}" for item in items)]
     if not lines:
-        reasons = without_any(of_study, compared.differences)
+        reasons = reasons_without_result(of_study, compared.differences)
         lines = [tables.sentence("studies.groups.nothing"), *(f"  {each}" for each in reasons)]
     _say(of_study, lines, made)
     _exit(opened, of_study)
@@ -155,9 +155,9 @@ def reliability(
     from mobility.batch.study import read_study
     from mobility.reports.render import render_reliability
     from mobility.reports.study_sections import (
+        reasons_without_result,
         reliability_in_words,
         usual_measures,
-        without_any,
     )
     from mobility.sessions.references import check_name
     from mobility.studies.reliability import document
@@ -197,7 +197,7 @@ def reliability(
     lines = [tables.sentence("studies.reliability.lead"), *(f"  {each}" for each in items), *notes]
     if not items:
         errors = result.statistics[result.statistics["statistic"].eq("sem")]
-        reasons = without_any(of_study, errors)
+        reasons = reasons_without_result(of_study, errors)
         lines = [tables.sentence("studies.reliability.none"), *(f"  {each}" for each in reasons)]
     _say(of_study, lines, made)
     if save is not None:  # last: what cannot be kept loses nothing of the study

@@ -121,7 +121,8 @@ def differences_in_short(study: Study, made: Groups) -> Markup:
         parts.append(h.h3[capital(effect)])
         parts += [html(paragraphs(sentence), bullets(items)) for sentence, items in of_effect]
     if not parts:
-        return html(paragraphs(tables.sentence("studies.groups.nothing")))
+        reasons = reasons_without_result(study, made.differences)
+        return html(paragraphs(tables.sentence("studies.groups.nothing")), bullets(reasons))
     several = study.sessions.loc[study.sessions["reason"].eq(""), "participant"].duplicated().any()
     drawn_otherwise = several or made.adjust
     parts.append(paragraphs(tables.sentence("studies.groups.drawn")) if drawn_otherwise else "")
@@ -167,7 +168,7 @@ def differences(study: Study, made: Groups) -> Markup:
 
 def without_result(study: Study, statistics: pd.DataFrame) -> Markup:
     """Name the measures without a result, by the reason; empty where all have one."""
-    items = without_any(study, statistics)
+    items = reasons_without_result(study, statistics)
     if not items:
         return html()
     return html(paragraphs(tables.sentence("studies.groups.without")), bullets(items))
@@ -343,13 +344,14 @@ def reliability_in_short(study: Study, result: Reliability, usual: Sequence[str]
     """Say what a change of the usual measures must exceed."""
     items, notes = reliability_in_words(study, result, usual)
     if not items:
-        return paragraphs(tables.sentence("studies.reliability.none"))
+        reasons = reasons_without_result(study, _statistic(result, "sem"))
+        return html(paragraphs(tables.sentence("studies.reliability.none")), bullets(reasons))
     lead = tables.sentence("studies.reliability.lead")
     return html(paragraphs(lead), bullets(items), paragraphs(*(f"{note}." for note in notes)))
 
 
-def without_any(study: Study, statistics: pd.DataFrame) -> list[str]:
-    """Say why no measure has a result, for who sees no page: the reasons, with measures."""
+def reasons_without_result(study: Study, statistics: pd.DataFrame) -> list[str]:
+    """Say why measures have no result: each reason, with its measures."""
     without = statistics[statistics["reason"].ne("")]
     return [
         f"{reason}: {shortened(dict.fromkeys(name_of(study.table, m) for m in rows['metric']))}"

@@ -57,9 +57,9 @@ def icc(
     With k trials and z = 1.96, :math:`n = 1 + 8 z^2 (1 - \rho)^2 (1 + (k-1) \rho)^2 / (k (k-1)
     w^2)`; with two trials and :math:`\rho \ge 0.7`, 5 ρ more (Bonett), and more where the interval
     that :func:`mobility.reliability` gives (of consistency; McGraw and Wong) is still wider than w
-    on average: one to three people of coefficients from 0.8 on. It is wider in about half of the
-    studies; with `assurance` it is at most as wide in that share of them: Zou's number, and more
-    where the interval needs it (Zou's gives 70 % in place of 80 % of coefficients above 0.9).
+    on average: a few people. It is wider in about half of the studies; with `assurance` it is at
+    most as wide in that share of them: Zou's number, and more where the interval needs it (Zou's
+    gives 70 % in place of 80 % of coefficients above 0.9).
     `reached` is the average width of that interval; with `assurance` the width that so many of the
     studies do not exceed.
 

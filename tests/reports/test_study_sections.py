@@ -129,7 +129,9 @@ def test_words_of_a_study_without_a_difference(study: Study, compared: Groups) -
     refused = Groups(
         compared.differences.assign(reason="too few"), compared.description, compared.without_value
     )
-    assert in_words(sections.differences_in_short(study, refused))
+    assert "compared: too few: Knee flexion" in in_words(
+        sections.differences_in_short(study, refused)
+    )
     assert "too few" in in_words(sections.differences(study, refused))
 
 
