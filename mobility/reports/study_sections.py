@@ -182,8 +182,10 @@ def people(study: Study, by: str = "") -> Markup:
     used = study.sessions[study.sessions["reason"].eq("")]
     if by and by not in used:
         return html()
+    if by:  # whoever has no group is compared with nobody
+        used = used[used[by].notna() & used[by].astype(str).ne("")]
     of_group = used.drop_duplicates(["participant", *([by] if by else [])])
-    groups = dict(list(of_group.groupby(by, sort=False))) if by else {"All": of_group}
+    groups = dict(list(of_group.groupby(by))) if by else {"All": of_group}
     rows: list[Row] = [["Participants", *(f"{len(members)}" for members in groups.values())]]
     described = {"sex": _shares, "age": _mean, "height_m": _mean, "weight_kg": _mean}
     for column, describe in described.items():

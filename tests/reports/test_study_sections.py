@@ -94,6 +94,9 @@ def test_the_people_of_each_group_count_once(study: Study) -> None:
     assert "Age (years) 23.3 (3.1), n = 3 24.0 (2.6)" in page
     assert "Body mass" not in page
     assert sections.people(study, "side") == ""
+    groups = named["group"].where(numbers.ne(7), "")
+    some = in_words(sections.people(Study(study.table, named.assign(group=groups), ()), "group"))
+    assert "People controls patients Participants 4 3 " in some
     everybody = in_words(sections.people(Study(study.table, named, study.columns)))
     assert "Participants 8" in everybody
 
