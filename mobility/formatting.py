@@ -96,6 +96,11 @@ def between(
     )
 
 
+def count_range(least: int, most: int) -> str:
+    """Write a number that is not the same everywhere: "5 to 6"; "6" where it is."""
+    return f"{least}" if least == most else between(least, most, "count")
+
+
 def percent(share: float) -> str:
     """Share in whole percent: "45 %"."""
     return quantity(100 * share, "percent")

@@ -214,7 +214,9 @@ def test_groups_have_a_panel_for_each_side_with_what_differs_below() -> None:
     assert not any("filmed from different views" in text.get_text() for text in left.texts)
     same = mb.plot.group_curves(curves, test=test.isel(cluster=[]), side="left")[0]
     assert "no difference found" in {text.get_text() for text in same.texts}
-    none = curves.sel(group=["a"]).assign(n=curves["n"] * 0, reason=curves["reason"] + "too dark")
+    none = curves.sel(group=["a"]).assign(
+        n_at=curves["n_at"] * 0, reason=curves["reason"] + "too dark"
+    )
     assert "too dark" in {text.get_text() for text in mb.plot.group_curves(none)[0].texts}
 
 

@@ -12,6 +12,7 @@ from pydantic import PlainValidator
 
 from mobility import tables
 from mobility.errors import BadInputError
+from mobility.formatting import count_range
 from mobility.kinematics.expected_error import half_width
 from mobility.options import checked, likely, quoted
 from mobility.plot.axes import (
@@ -398,12 +399,10 @@ def _with_people(title: str, counts: dict[str, tuple[int, int]]) -> str:
     """Title with the number of people, of each side where it differs."""
     different = set(counts.values())
     if len(different) == 1:
-        return f"{title}, n = {_range(*different.pop())}"
-    return ", ".join([title, *(f"n = {_range(*count)} {side}" for side, count in counts.items())])
-
-
-def _range(least: int, most: int) -> str:
-    return f"{least}" if least == most else f"{least} to {most}"
+        return f"{title}, n = {count_range(*different.pop())}"
+    return ", ".join(
+        [title, *(f"n = {count_range(*count)} {side}" for side, count in counts.items())]
+    )
 
 
 def _row_of_axes(count: int, *, share_x: bool = False) -> list[Axes]:
@@ -436,8 +435,8 @@ def _draw_means(axis: Axes, curves: xr.Dataset, sides: Sequence[str], band: str)
     for g, group in enumerate(groups):
         for side in sides:
             of_group = curves.sel(group=group, side=side)
-            n = int(of_group["n"])
-            if not n:
+            least, most = int(of_group["n_at"].min()), int(of_group["n_at"].max())
+            if not most:
                 continue
             (colour, style), label = _OF_GROUPS[g % len(_OF_GROUPS)], group
             if len(groups) == 1:
@@ -447,7 +446,8 @@ def _draw_means(axis: Axes, curves: xr.Dataset, sides: Sequence[str], band: str)
             if words:
                 band_words[words] = None
                 axis.fill_between(percent, low, high, color=colour, alpha=0.15, lw=0)
-            axis.plot(percent, mean, color=colour, ls=style, lw=2, label=f"{label}, n = {n}")
+            label += f", n = {count_range(least, most)}"
+            axis.plot(percent, mean, color=colour, ls=style, lw=2, label=label)
     for words in band_words:
         axis.fill_between([], [], [], color=GREY, alpha=0.15, lw=0, label=words)
     if not axis.lines:
@@ -459,11 +459,11 @@ def _band_of(curve: xr.Dataset, band: str) -> tuple[Any, Any, str]:
     """Limits of the band of a mean, and what it is; no words where there is none."""
     mean, sd = curve["mean"].to_numpy(), curve["sd"].to_numpy()
     if band == "sd":
-        return mean - sd, mean + sd, "± 1 SD between people" if np.isfinite(sd).all() else ""
+        return mean - sd, mean + sd, "± 1 SD between people" if np.isfinite(sd).any() else ""
     words = {"whole": "95 % band, whole curve", "points": "95 % interval, each point"}
     for kind in ("whole", "points")[band == "points" :]:
         low, high = (curve[each].to_numpy() for each in _BANDS[kind])
-        if np.isfinite(low).all():
+        if np.isfinite(low).any():
             return low, high, words[kind]
     return mean, mean, ""
 

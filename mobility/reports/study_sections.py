@@ -11,7 +11,14 @@ from markupsafe import Markup
 
 from mobility import registry, tables
 from mobility.errors import BadInputError
-from mobility.formatting import MISSING, between, digits_and_suffix, quantity, rounded
+from mobility.formatting import (
+    MISSING,
+    between,
+    count_range,
+    digits_and_suffix,
+    quantity,
+    rounded,
+)
 from mobility.pipeline.cohort import UNKNOWN, choose_measures
 from mobility.reports.sections import Cell, Row, bullets, html, opening, paragraphs, table
 from mobility.studies import retest_curves as curves_again
@@ -523,7 +530,8 @@ def retest_curves_in_words(curves: pd.DataFrame, errors: Sequence[xr.Dataset]) -
             if not sem.size:
                 continue
             of_side: dict[str, Any] = {"name": f"{title}, {side}" if side else title}
-            of_side["people"] = int(each["participants"].sel(side=side).max())
+            people = each["participants"].sel(side=side, percent=sem["percent"])
+            of_side["people"] = count_range(int(people.min()), int(people.max()))
             digits = _digits(units)
             for end, at in (("low", sem.argmin("percent")), ("high", sem.argmax("percent"))):
                 point = each.sel(side=side, percent=sem["percent"][int(at)])
@@ -533,7 +541,8 @@ def retest_curves_in_words(curves: pd.DataFrame, errors: Sequence[xr.Dataset]) -
             items.append(tables.sentence("studies.reliability.curve", **of_side))
     over = " and ".join(errors[0].attrs["over"].split(", ")) if errors else ""
     first = paragraphs(tables.sentence("studies.reliability.curves", over=over)) if errors else ""
-    items += _without_curve(curves[curves["reason"].ne("")])
+    has = curves.groupby(["session_id", "metric", "side"])["value"].transform("count") > 0
+    items += _without_curve(curves[~has])
     return html(first, bullets(items))
 
 

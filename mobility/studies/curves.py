@@ -198,7 +198,8 @@ def normalise(
 class _Trial(NamedTuple):
     """Mean curve of one recording over (side, percent), with its error, counts and reasons.
 
-    `squares` are the sums of squares of the repetitions about their mean.
+    `squares` are the sums of squares of the repetitions about their mean, `repetitions` the number
+    of which it is, over (side, percent) too.
     """
 
     name: str
@@ -249,16 +250,17 @@ def mean_curves(
         ``side`` is left and right, or "" of what has no side.
 
         Over (group, participant, side, percent): `curve`, the mean of the person's sessions, each
-        the mean of its repetitions without gaps; `repetition_sd` between the repetitions of a
-        session, `person_lower` and `person_upper` of the 95 % confidence interval of each point of
-        the person's mean (t, from three repetitions on); `error_sd` of the model's error. With
+        the mean of its repetitions without gaps or, where each has one, at each percent of those
+        that have a value there; `repetition_sd` between the repetitions of a session,
+        `person_lower` and `person_upper` of the 95 % confidence interval of each point of the
+        person's mean (t, from three repetitions on); `error_sd` of the model's error. With
         `repetitions` and `sessions`, their numbers.
 
         Over (group, side, percent): `mean`, `sd` between people, `lower` and `upper` limits of the
         95 % confidence interval of each point (t; from three people on), `lower_whole` and
-        `upper_whole` of a band for the whole curve at once (from five on; sign flips, the largest
-        t, :func:`mobility.validation.waveforms.band_factor`), and `mean_error_sd`. `n` people
-        over (group, side).
+        `upper_whole` of a band for the whole curve at once (from five whole curves on; sign flips,
+        the largest t, :func:`mobility.validation.waveforms.band_factor`), `mean_error_sd`, and
+        `n_at`, of how many people. `n` people over (group, side), `n_whole` without a gap.
 
         Over (trial, side): `reason` why a trial is left out, empty where it is not.
 
@@ -535,9 +537,7 @@ def _curve_of(
 ) -> _Trial:
     """Mean curve of one recording, or the reason why there is none."""
     nothing = np.full((len(sides), points), np.nan)
-    made = _Trial(
-        str(number), "", "", nothing, nothing, nothing, np.zeros(len(sides), np.int64), []
-    )
+    made = _Trial(str(number), "", "", nothing, nothing, nothing, np.zeros(nothing.shape, int), [])
     try:
         if isinstance(trial, StoredSession):
             who = trial.record.user_id
@@ -555,30 +555,42 @@ def _curve_of(
         sd = normalised.get(f"{name}_sd", normalised[name] * np.nan)
         errors = _frame_error(sd, of, sides)
     values = _of(normalised[name], of, sides)
-    curve, used = mean_of_whole(values)
+    curve, used = mean_over_repetitions(values)
     counted = used.sum(axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):
-        chosen = used[..., None]
-        error_sd = np.sqrt(np.where(chosen, errors**2, 0.0).sum(axis=0) / counted[:, None])
-        squares = np.where(chosen, (values - curve) ** 2, 0.0).sum(axis=0)
-    none = "gaps" if normalised.sizes["rep"] else "no_repetition"
-    why = tables.sentence(f"curves.no_curve.{none}")
-    metrics = trial.metrics() if isinstance(trial, StoredSession) and not counted.all() else None
+        error_sd = np.sqrt(np.where(used, errors**2, 0.0).sum(axis=0) / counted)
+        squares = np.where(used, (values - curve) ** 2, 0.0).sum(axis=0)
+    has = counted.any(axis=1)
+    why = why_no_curve(normalised[name])
+    metrics = trial.metrics() if isinstance(trial, StoredSession) and not has.all() else None
     reasons = [
-        "" if count else (metrics is not None and reason_of_side(metrics, side)) or why
-        for count, side in zip(counted, sides, strict=True)
+        "" if each else (metrics is not None and reason_of_side(metrics, side)) or why
+        for each, side in zip(has, sides, strict=True)
     ]
     return made._replace(
         curve=curve, squares=squares, error=error_sd, repetitions=counted, reasons=reasons
     )
 
 
-def mean_of_whole(values: Array) -> tuple[Array, NDArray[np.bool_]]:
-    """Mean over the repetitions without gaps, and which (rep, side) they are; NaN of none."""
-    used = np.asarray(np.isfinite(values).all(axis=2))
+def mean_over_repetitions(values: Array) -> tuple[Array, NDArray[np.bool_]]:
+    """Mean over (side, percent) of values over (rep, side, percent), and of which values it is.
+
+    A mean of whole repetitions has no step where one of them has a gap: those with gaps count only
+    where none is whole. NaN where no repetition has a value.
+    """
+    used = np.isfinite(values)
+    whole = used.all(axis=2, keepdims=True)
+    used &= whole | ~whole.any(axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):
-        mean = np.where(used[..., None], values, 0.0).sum(axis=0) / used.sum(axis=0)[:, None]
+        mean = np.where(used, values, 0.0).sum(axis=0) / used.sum(axis=0)
     return mean, used
+
+
+def why_no_curve(normalised: xr.DataArray) -> str:
+    """Say why a normalised angle has no value on a side."""
+    if not normalised.sizes["rep"]:
+        return tables.sentence("curves.no_curve.no_repetition")
+    return str(normalised.attrs.get("refused") or tables.sentence("curves.no_curve.gaps"))
 
 
 def require_counted(session: StoredSession, compared: Sequence[str]) -> str:
@@ -600,8 +612,6 @@ def _of_session(
     """Normalised angle of a session, and the error of a difference if draws say it."""
     angles, repetitions = of_session.angles(session), session.repetitions()
     parts = [each for each in (name, f"{name}_sd") if each in angles]
-    if parts and (why := angles[name].attrs.get("refused")):
-        raise BadInputError(str(why))
     normalised = normalise(angles[parts], repetitions, phase=phase, points=points)
     if of == "value":
         return normalised, None
@@ -659,25 +669,28 @@ def _of_people(
     points = measured[0].curve.shape[1]
     shape = (len(groups), len(people), len(sides))
     total, errors, squares = (np.zeros((*shape, points)) for _ in range(3))
-    sessions, repetitions = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
-    shares = np.zeros(shape)  # sum of 1 / repetitions of the sessions
+    shares = np.zeros((*shape, points))  # sum of 1 / repetitions of the sessions
+    sessions, repetitions = (np.zeros((*shape, points), np.int64) for _ in range(2))
+    numbers = {name: np.zeros(shape, np.int64) for name in ("sessions", "repetitions")}
     for trial, label in zip(measured, labels, strict=True):
         at = groups.index(label), people.index(trial.participant)
         used = trial.repetitions > 0
-        total[at] += np.where(used[:, None], trial.curve, 0.0)
-        errors[at] += np.where(used[:, None], trial.error**2, 0.0)
-        squares[at] += np.where(used[:, None], trial.squares, 0.0)
+        total[at] += np.where(used, trial.curve, 0.0)
+        errors[at] += np.where(used, trial.error**2, 0.0)
+        squares[at] += np.where(used, trial.squares, 0.0)
         sessions[at] += used
         repetitions[at] += trial.repetitions
         shares[at] += np.where(used, 1 / np.maximum(trial.repetitions, 1), 0.0)
+        numbers["sessions"][at] += used.any(axis=1)
+        numbers["repetitions"][at] += trial.repetitions.max(axis=1)
     freedom = repetitions - sessions
     with np.errstate(invalid="ignore", divide="ignore"):
-        curve = total / sessions[..., None]
-        error = np.sqrt(errors / sessions[..., None])
-        spread = np.sqrt(squares / freedom[..., None])
-        standard_error = spread * (np.sqrt(shares) / sessions)[..., None]
+        curve = total / sessions
+        error = np.sqrt(errors / sessions)
+        spread = np.sqrt(squares / freedom)
+        standard_error = spread * np.sqrt(shares) / sessions
     enough = freedom + 1 >= LEAST
-    t = np.where(enough, stats.t.ppf(0.975, np.maximum(freedom, 1)), np.nan)[..., None]
+    t = np.where(enough, stats.t.ppf(0.975, np.maximum(freedom, 1)), np.nan)
     label = f"{angle.attrs.get('long_name', angle.name)}{_SUFFIX[of]}"
     over = ("group", "participant", "side")
     units = {"units": str(angle.attrs.get("units", "degree"))}
@@ -702,8 +715,12 @@ def _of_people(
                 )
                 for name, sign in (("lower", -1), ("upper", 1))
             },
-            "repetitions": (over, repetitions, {"long_name": "repetitions without gaps"}),
-            "sessions": (over, sessions, {"long_name": "sessions with such a repetition"}),
+            "repetitions": (
+                over,
+                numbers["repetitions"],
+                {"long_name": "repetitions that count, at the percent where most do"},
+            ),
+            "sessions": (over, numbers["sessions"], {"long_name": "sessions with a repetition"}),
             "trial_participant": ("trial", [trial.participant for trial in measured]),
             "trial_group": ("trial", list(labels)),
             "trial_view": ("trial", np.array([trial.view for trial in measured], dtype=object)),
@@ -730,14 +747,15 @@ def _with_means(people: xr.Dataset) -> xr.Dataset:
 
     curve, units = people["curve"], {"units": people["curve"].attrs["units"]}
     label = people["curve"].attrs["long_name"]
-    n = curve.notnull().all("percent").sum("participant")
+    present = curve.notnull()
+    n = present.sum("participant")
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Degrees of freedom|Mean of empty", RuntimeWarning)
         mean = curve.mean("participant")
         sd = curve.std("participant", ddof=1).where(n > 1)
         error = people["error_sd"].mean("participant")
     standard_error = sd / n.where(n > 0) ** 0.5
-    factor = xr.zeros_like(n, dtype=float)
+    factor = xr.zeros_like(n.isel(percent=0, drop=True), dtype=float)
     for at in np.ndindex(factor.shape):
         chosen = dict(zip(factor.dims, at, strict=True))
         factor[chosen] = band_factor(curve[chosen].transpose("participant", "percent").to_numpy())
@@ -747,7 +765,11 @@ def _with_means(people: xr.Dataset) -> xr.Dataset:
         "_whole": (factor, "95 % confidence band of the whole curve"),
     }
     means = {
-        "n": n.assign_attrs(long_name="people"),
+        "n": present.any("percent").sum("participant").assign_attrs(long_name="people"),
+        "n_whole": present.all("percent")
+        .sum("participant")
+        .assign_attrs(long_name="people whose curve has no gap"),
+        "n_at": n.assign_attrs(long_name="people who have a value there"),
         "mean": mean.assign_attrs(units, long_name=f"mean of {label}"),
         "sd": sd.assign_attrs(units, long_name="standard deviation between people"),
         "mean_error_sd": error.assign_attrs(

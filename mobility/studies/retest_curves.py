@@ -17,7 +17,13 @@ from mobility.kinematics.skeleton import SIDES
 from mobility.options import checked, likely, quoted
 from mobility.pipeline.cohort import COMPARED, check_recordings
 from mobility.provenance import with_history
-from mobility.studies.curves import NO_SIDE, mean_of_whole, normalise, require_counted
+from mobility.studies.curves import (
+    NO_SIDE,
+    mean_over_repetitions,
+    normalise,
+    require_counted,
+    why_no_curve,
+)
 from mobility.studies.reliability import reliability
 from mobility.studies.retest import KIND, main_error
 from mobility.studies.study_table import unit_of
@@ -61,8 +67,9 @@ def session_curves(
     -------
     pandas.DataFrame
         A row for each session, angle (``metric``), side and ``percent`` with the columns `COLUMNS`:
-        ``value`` is the mean of the repetitions without gaps, in ``units``; or NaN with the
-        ``reason`` why there is none, which is empty elsewhere.
+        ``value`` is the mean of the repetitions without gaps or, where each has one, of those that
+        have a value there, in ``units``; or NaN with the ``reason`` why there is none, which is
+        empty elsewhere.
     """
     compared = check_recordings(recordings)
     ids, parts = [], []
@@ -98,25 +105,24 @@ def _curves_of(session: StoredSession, names: Sequence[str], points: int) -> lis
     angles = of_session.angles(session)
     angles = angles[[name for name in names if name in angles]]
     normalised = normalise(angles, session.repetitions(), points=points)
-    none = "gaps" if normalised.sizes["rep"] else "no_repetition"
     made = []
     for name, values in normalised.data_vars.items():
         sides = list(SIDES) if "side" in values.dims else [NO_SIDE]
         if "side" not in values.dims:
             values = values.expand_dims(side=sides)
         values = values.sel(side=sides).transpose("rep", "side", "percent")
-        mean, used = mean_of_whole(values.to_numpy())
-        why = values.attrs.get("refused") or tables.sentence(f"curves.no_curve.{none}")
+        mean, _ = mean_over_repetitions(values.to_numpy())
+        why = why_no_curve(values)
         about = {
             "session_id": session.id,
             "metric": str(name),
             "units": str(values.attrs.get("units", "")),
             "long_name": str(values.attrs.get("long_name", name)),
         }
-        for side, curve, has in zip(sides, mean, used.sum(axis=0) > 0, strict=True):
-            each = about | {"side": side, "reason": "" if has else why}
+        for side, curve in zip(sides, mean, strict=True):
             over = {"percent": normalised["percent"].to_numpy(), "value": curve}
-            made.append(pd.DataFrame(over | each))
+            reason = np.where(np.isfinite(curve), "", why)
+            made.append(pd.DataFrame(over | about | {"side": side, "reason": reason}))
     return made
 
 

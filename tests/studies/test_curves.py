@@ -17,6 +17,7 @@ from mobility.errors import BadInputError
 from mobility.kinematics.angles import joint_angles
 from mobility.kinematics.repetitions import find_repetitions
 from mobility.provenance import warnings_of
+from mobility.studies.retest_curves import session_curves
 from mobility.validation.waveforms import band_factor
 
 PERCENT = np.linspace(0, 100, 101)
@@ -172,6 +173,29 @@ def test_curves_with_gaps_are_counted_and_not_averaged() -> None:
     ]
 
 
+def test_gaps_take_only_their_percents_where_no_repetition_is_whole() -> None:
+    gaps = curves(np.stack([SHAPE, SHAPE + 4, SHAPE * np.nan]), sd=3.0)
+    gaps["knee_flexion"][0, 40:50, 0] = np.nan
+    gaps["knee_flexion"][1, 45:60, 0] = np.nan
+    trials = [gaps, *(curves(SHAPE + shift) for shift in (1, 2, 3, 6, 9))]
+    means = mb.mean_curves(trials, participants=names(6)).sel(group="all", side="left")
+    own = means["curve"].sel(participant="p0") - SHAPE
+    np.testing.assert_allclose(own[:40], 2)
+    np.testing.assert_allclose(own[40:45], 4)
+    assert own[45:50].isnull().all()
+    np.testing.assert_allclose(own[50:60], 0)
+    assert means["repetitions"].sel(participant="p0") == 2
+    np.testing.assert_allclose(means["error_sd"].sel(participant="p0").dropna("percent"), 3)
+    # The others have a mean throughout, and how many it is of is said.
+    assert (means["n"], means["n_whole"]) == (6, 5)
+    assert means["n_at"].values.tolist() == [6] * 45 + [5] * 5 + [6] * 51
+    np.testing.assert_allclose(means["mean"][45:50], SHAPE[45:50] + 21 / 5)
+    np.testing.assert_allclose(means["mean"][:40], SHAPE[:40] + 23 / 6)
+    assert means["upper_whole"].notnull().all()
+    drawn = mb.plot.group_curves(mb.mean_curves(trials, participants=names(6)), side="left")
+    assert "Left, n = 5 to 6" in drawn[0].get_legend_handles_labels()[1]
+
+
 def test_what_cancels_has_another_error() -> None:
     trials, who = people(3), names(3)
     value, change, sides = (
@@ -224,6 +248,43 @@ def test_sessions_that_do_not_count_are_there_with_their_reasons(demo: Any, stor
     every = mb.mean_curves([other], recordings="all")
     np.testing.assert_allclose(every["curve"], means["curve"].sel(group=["a"], participant=["p1"]))
     np.testing.assert_array_equal(mb.normalise(good)["rep"], [1, 2, 3])
+
+
+def test_frames_that_are_refused_take_no_other_frame_with_them(demo: Any, store: Any) -> None:
+    put = partial(copy_of, demo, store)
+    whole, outside, inside, between = (
+        put(name, user_id=name) for name in ("whole", "outside", "inside", "between")
+    )
+    repetitions = whole.repetitions()
+    refused = {
+        outside: [(0.0, float(repetitions["start"][0]) - 0.1)],
+        inside: [(float(each) - 0.1, float(each) + 0.1) for each in repetitions["bottom"][:1]],
+        between: [(float(each) - 0.1, float(each) + 0.1) for each in repetitions["bottom"]],
+    }
+    for session, spans in refused.items():
+        angles = session.measured_angles()
+        for name in ("knee_flexion", "knee_flexion_sd"):
+            for start, end in spans:
+                gone = (angles["time"] >= start) & (angles["time"] <= end)
+                angles[name] = angles[name].where(~gone)
+        angles["knee_flexion"].attrs |= {"refused": "it is too uncertain", "refused_share": 0.01}
+        put_result(session, "angles", angles)
+    means = mb.mean_curves([whole, *refused]).sel(group="all", side="left")
+    assert means["reason"].values.tolist() == [""] * 4
+    assert (means["n"], means["n_whole"]) == (4, 3)
+    own = means["curve"]
+    np.testing.assert_array_equal(own.sel(participant="outside"), own.sel(participant="whole"))
+    count = repetitions.sizes["rep"]
+    assert means["repetitions"].values.tolist() == [count, count, count - 1, count]
+    gap = own.sel(participant="between").isnull()
+    assert 0 < gap.sum() < 40
+    assert not gap.sel(percent=[0, 20, 80, 100]).any()
+    table = session_curves([between, outside], ["knee_flexion"])
+    ends = table[table["percent"].isin([0, 100])]
+    assert ends["value"].notna().all()
+    lacking = table[table["value"].isna()]
+    assert set(lacking["session_id"]) == {"between"}
+    assert set(lacking["reason"]) == {"it is too uncertain"}
 
 
 def test_sessions_of_two_exercises_and_single_joints_are_not_averaged(demo: Any) -> None:
