@@ -19,6 +19,7 @@ import signal
 import subprocess
 import sys
 import threading
+import weakref
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import IO, Any, NoReturn, Self
@@ -62,6 +63,10 @@ class Process:
             start_new_session=start_new_session,
         )
         self.pid = self._process.pid
+        # Also where nobody closes it, as the interpreter ends.
+        self._closing = weakref.finalize(
+            self, _close, self._process, leads_session=start_new_session, owner=os.getpid()
+        )
 
     @property
     def ended(self) -> bool:
@@ -117,21 +122,11 @@ class Process:
 
     def kill(self) -> None:
         """Kill it; called from any thread."""
-        if self._leads_session and self._process.returncode is None:
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.pid, signal.SIGKILL)
-        self._process.kill()
+        _kill(self._process, leads_session=self._leads_session)
 
     def close(self) -> None:
         """Kill it, and wait until it is dead."""
-        self.kill()
-        # One that hangs in the system never dies.
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(_DEATH_S)
-        for pipe in (self._process.stdin, self._process.stdout):
-            with suppress(OSError):
-                if pipe is not None:
-                    pipe.close()
+        self._closing()
 
     def __enter__(self) -> Self:
         return self
@@ -149,6 +144,26 @@ class Process:
             if len(data) == length:
                 return message, data
         return None
+
+
+def _kill(process: subprocess.Popen[bytes], *, leads_session: bool) -> None:
+    if leads_session and process.returncode is None:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
+
+
+def _close(process: subprocess.Popen[bytes], *, leads_session: bool, owner: int) -> None:
+    if os.getpid() != owner:  # a fork that ends is not who started it
+        return
+    _kill(process, leads_session=leads_session)
+    # One that hangs in the system never dies.
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(_DEATH_S)
+    for pipe in (process.stdin, process.stdout):
+        with suppress(OSError):
+            if pipe is not None:
+                pipe.close()
 
 
 def _error_from(answer: Mapping[str, Any]) -> MobilityError:

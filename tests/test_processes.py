@@ -186,3 +186,26 @@ def _is_dead(pid: int) -> bool:
         return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
+
+
+def test_one_that_nobody_closed_leaves_no_warning_behind(tmp_path: Path) -> None:
+    script = """
+        import os, sys, warnings
+        warnings.simplefilter("always")
+        from mobility.processes import Process
+        kept = Process(sys.argv[1])
+        kept.ask({"do": "print"})
+        if not os.fork():
+            sys.exit()  # as kernels do, which are forks: it must not end the parent's process
+        os.wait()
+        kept.ask({"do": "print"})
+    """
+    (tmp_path / "answers.py").write_text(textwrap.dedent(ANSWERS))
+    ran = subprocess.run(
+        [sys.executable, "-W", "always", "-c", textwrap.dedent(script), "answers"],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "ResourceWarning" not in ran.stderr

@@ -178,7 +178,9 @@ def _checked(
         progress_bar("checking the videos", total=len(entries), unit="video") as bar,
         ThreadPoolExecutor(os.cpu_count()) as pool,
     ):
-        check = functools.partial(_check, folder, defaults)
+        # A list may name a video many times.
+        read_video = functools.cache(functools.partial(_video, folder))
+        check = functools.partial(_check, folder, defaults, read_video)
         for row, faults in pool.map(check, *zip(*entries, strict=True)):
             problems += faults
             rows += [row] if row is not None else []
@@ -280,7 +282,11 @@ def _check_header(manifest: Path, names: Sequence[str]) -> None:
 
 
 def _check(
-    folder: Path, defaults: Mapping[str, str], number: int, fields: Mapping[str, str]
+    folder: Path,
+    defaults: Mapping[str, str],
+    read_video: Callable[[str], tuple[Path, str]],
+    number: int,
+    fields: Mapping[str, str],
 ) -> tuple[Row | None, list[Problem]]:
     """Check one row without regard to the others."""
     values = {**defaults, **fields}
@@ -299,7 +305,7 @@ def _check(
         problems.append(Problem(number, "video", "is empty; name a video file"))
     for column in videos:
         if column in values:
-            videos[column] = tried(column, functools.partial(_video, folder, values[column]))
+            videos[column] = tried(column, functools.partial(read_video, values[column]))
     created = None
     try:
         created = check_creation(
@@ -412,6 +418,7 @@ def _contradictions(rows: Sequence[Row]) -> list[Problem]:
     problems = []
     first_of: dict[str, Row] = {}
     first_values: dict[tuple[str, str], tuple[int, Any]] = {}
+    ages = ("age", "birth_year")
     for row in rows:
         owner = f"participant {row.participant}"
         faults = []
@@ -423,8 +430,8 @@ def _contradictions(rows: Sequence[Row]) -> list[Problem]:
             number, before = first_values.setdefault((row.participant, name), (row.number, value))
             if value != before:
                 faults.append((name, f"{value}: {owner} has {before} in row {number}"))
-        both = {"age", "birth_year"} & {n for p, n in first_values if p == row.participant}
-        if len(both) == 2 and both & row.person.keys():
+        has_both = all((row.participant, name) in first_values for name in ages)
+        if has_both and any(name in row.person for name in ages):
             faults.append(("age", f"{owner} has both an age and a birth year; give one"))
         problems += [Problem(row.number, *each) for each in faults]
     return problems

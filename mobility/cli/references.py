@@ -22,15 +22,18 @@ NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Name under wh
 @references_app.command("list")
 @takes(open_store)
 def references_list(opened: Store, *, as_json: JsonOption = False) -> None:
-    """List norms and errors of measuring again, newest first.
+    """List norms and errors of measuring again, newest first; damaged ones last, with the fault.
 
     `mobility cohort --save-norms NAME` keeps norms, `mobility reliability --save NAME` errors.
     """
-    kept = opened.references()
+    from mobility.sessions.references import references_and_damaged
+
+    kept, damaged = references_and_damaged(opened)
     if as_json:
-        print_json([_reference_row(each) for each in kept])
+        faults = [{"name": name, "kind": "damaged", "reason": why} for name, why in damaged.items()]
+        print_json([*(_reference_row(each) for each in kept), *faults])
         return
-    if not kept:
+    if not (kept or damaged):
         say(tables.sentence("command_line.references.none", store=opened.place))
     for each in kept:
         about = tables.sentence(
@@ -39,6 +42,8 @@ def references_list(opened: Store, *, as_json: JsonOption = False) -> None:
             exercises=", ".join(each.exercises),
         )
         typer.echo(f"{each.name:<24}  {each.kind:<13}  {dated(each.made)}  {about}")
+    for name, why in damaged.items():
+        typer.echo(f"{name:<24}  {'damaged':<13}  {why}")
 
 
 @references_app.command("show")

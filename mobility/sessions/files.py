@@ -10,12 +10,14 @@ cannot be written a StorageError, and a lock that somebody else holds an InUseEr
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import math
 import os
 import re
 import shutil
+import stat
 import struct
 import unicodedata
 from collections.abc import Callable, Hashable, Iterator
@@ -196,10 +198,18 @@ def json_bytes(document: Any) -> bytes:
     return f"{json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False)}\n".encode()
 
 
+def read_file(path: str | os.PathLike[str]) -> bytes:
+    """Read a file, or raise OSError: also of a pipe, which waits for somebody to write it."""
+    mode = Path(path).stat().st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise OSError(errno.EINVAL, "it is neither a file nor a folder", os.fspath(path))
+    return Path(path).read_bytes()
+
+
 def read_json(path: str | os.PathLike[str]) -> Any:
     """Read a JSON document, as :func:`mobility.parsing.parse_json`."""
     try:
-        return parse_json(Path(path).read_bytes())
+        return parse_json(read_file(path))
     except FileNotFoundError:
         raise NotFoundError(f"{os.fspath(path)}: no such file") from None
     except OSError as error:

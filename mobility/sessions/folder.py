@@ -23,6 +23,7 @@ from mobility.sessions.files import (
     is_reserved,
     lock_if_free,
     make_folder,
+    read_file,
     refuse_link,
     remove,
     remove_checkpoints,
@@ -143,7 +144,7 @@ class Folder:
     def read(self, key: str) -> bytes | None:
         file = self.folder / key
         try:
-            return file.read_bytes()
+            return read_file(file)
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -151,6 +152,7 @@ class Folder:
 
     def write(self, key: str, content: bytes) -> None:
         file = self.folder / key
+        self._refuse_link_out(file.parent)
         with writing(file.parent):
             make_folder(file.parent)
         sweep(file.parent, file.name)
@@ -159,12 +161,21 @@ class Folder:
 
     def delete_document(self, key: str) -> bool:
         file = self.folder / key
+        self._refuse_link_out(file.parent)
         existed = file.is_file()
         sweep(file.parent, file.name)
         with writing(file):
             remove_checkpoints(file.parent, file.name)
             file.unlink(missing_ok=True)
         return existed
+
+    def _refuse_link_out(self, folder: Path) -> None:
+        """Refuse to write or delete in a folder that a link puts outside the store."""
+        if not folder.resolve().is_relative_to(self.folder.resolve()):
+            raise StorageError(
+                f"{folder}: is a link out of the store, so that nothing was changed; put the "
+                f"folder itself there ({os.path.realpath(folder)})"
+            )
 
     def names(self, folder: str) -> list[str]:
         return [entry.name for entry in entries_with_prefix(self.folder / folder, "")]

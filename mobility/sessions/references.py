@@ -6,6 +6,8 @@ version of the package.
 
 from __future__ import annotations
 
+import logging
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -25,7 +27,10 @@ from mobility.wording import shortened
 if TYPE_CHECKING:
     from mobility.sessions.stored import StoredSession
 
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+log = logging.getLogger(__name__)
+
+_NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
+Name = Annotated[str, StringConstraints(pattern=_NAME)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
 
@@ -116,10 +121,15 @@ def save_reference(store: SessionStore[Any], reference: Reference) -> None:
     BadInputError
         The name is that of a reference of the other kind, or of one with measures that this one
         lacks.
+    StorageError
+        The reference of that name is damaged, or the place leads out of the store.
     """
     store.require_writable()
     with store.locked(f".locks/{REFERENCES}", what="the references", wait_s=10):
-        for other in references(store):
+        others, damaged = references_and_damaged(store)
+        if reference.name in damaged:
+            raise StorageError(damaged[reference.name])
+        for other in others:
             if other.name == reference.name and other.kind != reference.kind:
                 fault = (
                     f"{reference.name!r} is the name of {other.kind} of this store; choose another"
@@ -141,24 +151,31 @@ def _measures(reference: Reference) -> set[str]:
 
 
 def references(store: SessionStore[Any]) -> list[Reference]:
-    """Read the references of a store, the newest first.
+    """Read the references of a store, the newest first; a damaged one is left out and logged."""
+    read, damaged = references_and_damaged(store)
+    for fault in damaged.values():
+        log.warning("left out: %s", fault)
+    return read
 
-    Raises
-    ------
-    StorageError
-        One is damaged.
+
+def references_and_damaged(store: SessionStore[Any]) -> tuple[list[Reference], dict[str, str]]:
+    """Read the references of a store, the newest first; and by name, the error of each damaged one.
+
+    What has not the name of a reference is none: a hidden file is left of a process that was
+    killed as it wrote.
     """
-    read = []
+    read: list[Reference] = []
+    damaged = {}
     for name in reference_names(store):
         try:
             read.append(_ANY.validate_python(store.document(_key(name))))
-        except ValueError as error:
+        except (ValueError, MobilityError) as error:
             reason = str(error).splitlines()[0]
-            raise StorageError(
+            damaged[name] = (
                 f"{_key(name)}: is damaged ({reason}); delete it with: "
                 f"mobility references delete {name}"
-            ) from None
-    return sorted(read, key=lambda each: each.made, reverse=True)
+            )
+    return sorted(read, key=lambda each: each.made, reverse=True), damaged
 
 
 def reference(store: SessionStore[Any], name: str) -> Reference:
@@ -168,8 +185,13 @@ def reference(store: SessionStore[Any], name: str) -> Reference:
     ------
     NotFoundError
         There is none.
+    StorageError
+        It is damaged.
     """
-    for each in references(store):
+    read, damaged = references_and_damaged(store)
+    if name in damaged:
+        raise StorageError(damaged[name])
+    for each in read:
         if each.name == name:
             return each
     raise _not_found(store, name)
@@ -191,7 +213,8 @@ def _key(name: str) -> str:
 def reference_names(store: SessionStore[Any]) -> list[str]:
     """List the names of the references of a store, damaged ones too."""
     files = store.backend.names(REFERENCES)
-    return sorted(file.removesuffix(".json") for file in files if file.endswith(".json"))
+    stems = (file.removesuffix(".json") for file in files if file.endswith(".json"))
+    return sorted(stem for stem in stems if re.match(_NAME, stem))
 
 
 def _not_found(store: SessionStore[Any], name: str) -> NotFoundError:

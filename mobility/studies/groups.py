@@ -219,7 +219,7 @@ def check_groups(
     if twice := [name for name in (*within, *adjust) if [by, *within, *adjust].count(name) > 1]:
         option = "within" if twice[0] in within else "adjust"
         raise BadInputError.of({option: f"{twice[0]!r} is given twice; give it once"})
-    rows = checked_values(table, named=("participant", "metric"))
+    rows = checked_values(table, named=("participant", "metric"), covariates=adjust)
     chosen: pd.DataFrame = rows[rows["metric"].isin(choose_metrics(rows, metrics))]
     of_row = [name for name in ("session_id", "metric", "side", "rep") if name in columns]
     if len(of_row) == 4 and (again := chosen.duplicated(of_row)).any():

@@ -5,14 +5,16 @@ from __future__ import annotations
 import difflib
 import math
 import os
+import re
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from mobility import tables
 from mobility.errors import BadInputError
-from mobility.options import FilePath, checked, likely_measure, quoted
+from mobility.options import FilePath, checked, likely_measure, quoted, validate
 from mobility.parsing import read_csv
 from mobility.pipeline.cohort import (
     COMPARED,
@@ -21,8 +23,8 @@ from mobility.pipeline.cohort import (
     write_rows,
     write_table,
 )
-from mobility.sessions.record import ANONYMOUS
-from mobility.wording import measure_of
+from mobility.sessions.record import ANONYMOUS, Participant
+from mobility.wording import measure_of, shortened
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -158,8 +160,8 @@ def read_list(path: FilePath) -> pd.DataFrame:
     NotFoundError
         There is no such file.
     BadInputError
-        A column is misspelt, or there twice; both or none of ``session`` and ``video`` are there;
-        a row lacks what it needs; a column has numbers and words.
+        A column or a session is there twice, a column is misspelt; both or none of ``session`` and
+        ``video`` are there; a row lacks what it needs; a column has numbers and words.
     """
     import pandas as pd
 
@@ -192,9 +194,39 @@ def read_list(path: FilePath) -> pd.DataFrame:
         empty = listed.loc[listed[name].eq(""), "line"]
         if len(empty):
             raise BadInputError(f"{file}, line {empty.iloc[0]}: has no {name}")
+    _require_once(listed, str(file))
     for name in _of_study(listed):
         listed[name] = _numbers_or_words(listed, name, file)
     return listed
+
+
+def _require_once(listed: pd.DataFrame, name: str) -> None:
+    """Refuse a list with the same session, or what makes the same one, on several lines."""
+    makes = ["session"] if "session" in listed else ["video", "participant", *OF_VIDEO]
+    makes = [column for column in makes if column in listed]
+    again = listed[listed.duplicated(makes)]
+    if len(again):
+        first = again.iloc[0]
+        lines = listed.loc[listed[makes].eq(first[makes]).all(axis=1), "line"]
+        raise BadInputError(
+            f"{name}: lines {shortened(lines, most=3)} are the same session, {first[makes[0]]}"
+        )
+
+
+def _is_meant_as_number(text: str) -> bool:
+    """Whether a text is some way to write a number: "4,5" (a decimal comma), "nan", "0x10"."""
+    for read in (lambda: float(text), lambda: int(text, 0)):
+        with suppress(ValueError):
+            read()
+            return True
+    return re.fullmatch(r"[+-]?\d+,\d+", text) is not None
+
+
+def _in_size(numbers: pd.Series) -> pd.Series:
+    """Whether each number is 0, or neither too large nor too small to compute with."""
+    size = numbers.abs()
+    within: pd.Series = size.eq(0) | size.between(1 / LARGEST, LARGEST)
+    return within
 
 
 def _numbers_or_words(listed: pd.DataFrame, name: str, file: Path) -> pd.Series:
@@ -203,25 +235,33 @@ def _numbers_or_words(listed: pd.DataFrame, name: str, file: Path) -> pd.Series:
 
     texts = listed[name]
     given = texts.ne("")
-    numbers = pd.to_numeric(texts.where(given), errors="coerce")
-    numbers = numbers.where(numbers.abs().lt(math.inf))
-    # With a decimal comma it is meant as a number.
-    meant = numbers.notna() | texts.str.fullmatch(r"[+-]?\d+,\d+")
+    plain = texts.str.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", flags=re.ASCII)
+    numbers = pd.to_numeric(texts.where(plain), errors="coerce").astype("float64")
+    numbers = numbers.where(_in_size(numbers))
+    meant = numbers.notna() | (given & texts.map(_is_meant_as_number))
     wrong = given & numbers.isna()
     if name in OF_PERSON or 2 * meant.sum() > given.sum():
         if wrong.any():
             row = listed[wrong].iloc[0]
             why = "" if name in OF_PERSON else ", as most of the column are"
             text, todo = row[name], "correct it"
-            if meant[row.name]:
+            if "," in text and meant[row.name]:
                 todo = f"write it with a point, {text.replace(',', '.')}"
             elif name not in OF_PERSON:
                 todo += ", or begin all its values with a letter if they are names"
             if name not in FACTORS:
                 todo += ", or leave it empty if it is not known"
+            fault = "is too large or too small" if plain[row.name] else f"is not a number{why}"
             raise BadInputError(
-                f"{file}, line {row['line']}: {name} {quoted(text)} is not a number{why}; {todo}"
+                f"{file}, line {row['line']}: {name} {quoted(text)} {fault}; {todo}"
             )
+        if name in OF_PERSON:
+            for number in numbers.dropna().unique():
+                try:
+                    validate(Participant, {"user_id": "p", name: number}, what="participant")
+                except BadInputError as error:
+                    line = listed.loc[numbers.eq(number), "line"].iloc[0]
+                    raise BadInputError(f"{file}, line {line}: {error}") from None
         return numbers
     return texts
 
@@ -265,14 +305,9 @@ def study_table(
         A session is listed twice, is another participant's than the list says, or of a participant
         without a name; or the sessions are of several exercises.
     """
+    _require_once(listed, name)
     frame = to_dataframe(sessions, recordings=recordings)
     columns = tuple(_of_study(listed))
-    twice = listed.loc[listed["session"].duplicated(), "session"]
-    if len(twice):
-        lines = listed.loc[listed["session"].eq(twice.iloc[0]), "line"]
-        raise BadInputError(
-            f"{name}: lines {', '.join(map(str, lines))} are the same session, {twice.iloc[0]}"
-        )
     of_session = frame.drop_duplicates("session_id").set_index("session_id")
     design = _with_participants(listed, of_session, name)
     exercises = sorted(set(of_session["exercise"].astype(str)))
@@ -390,7 +425,9 @@ def choose_metrics(table: pd.DataFrame, metrics: Sequence[str] | None) -> list[s
     return chosen
 
 
-def checked_values(table: pd.DataFrame, *, named: Sequence[str]) -> pd.DataFrame:
+def checked_values(
+    table: pd.DataFrame, *, named: Sequence[str], covariates: Sequence[str] = ()
+) -> pd.DataFrame:
     """Return the rows of a table of values, with plain numbers, numbered from 0.
 
     ``value`` is a number, NaN where there is none; ``sd`` and ``sem`` are too, where they are
@@ -399,7 +436,8 @@ def checked_values(table: pd.DataFrame, *, named: Sequence[str]) -> pd.DataFrame
     Raises
     ------
     BadInputError
-        A column is there twice, a row lacks one of those `named`, or has no number.
+        A column is there twice, a row lacks one of those `named`, or has no number; a number, also
+        of the `covariates`, is too large or too small to compute with.
     """
     import pandas as pd
 
@@ -417,13 +455,21 @@ def checked_values(table: pd.DataFrame, *, named: Sequence[str]) -> pd.DataFrame
         numbers = pd.to_numeric(rows[name], errors="coerce").astype("float64")
         faulty = numbers.isna() & rows[name].notna()
         if name == "value":
-            faulty |= numbers.abs().gt(LARGEST) | numbers.abs().between(0, 1 / LARGEST, "neither")
+            faulty |= numbers.notna() & ~_in_size(numbers)
         if faulty.any():
             raise BadInputError(
                 f"table: row {int(faulty.argmax()) + 1}: {name} must be a number (in size"
                 f" {1 / LARGEST:g} to {LARGEST:g}, or 0), or NaN where there is none"
             )
         rows[name] = numbers.where(numbers.abs().le(LARGEST))
+    for name in covariates:
+        if pd.api.types.is_numeric_dtype(rows[name]):
+            numbers = rows[name].astype("float64")
+            if (faulty := numbers.notna() & ~_in_size(numbers)).any():
+                raise BadInputError(
+                    f"table: row {int(faulty.argmax()) + 1}: {name} must be 0 or in size"
+                    f" {1 / LARGEST:g} to {LARGEST:g}"
+                )
     if "side" in rows:
         rows["side"] = rows["side"].astype(object).fillna("").astype(str)
     return rows

@@ -14,6 +14,7 @@ from processes import ended, in_child
 
 from mobility.errors import BadInputError, NotFoundError, StorageError
 from mobility.sessions import files
+from mobility.store import Store
 from mobility.writing import LogFile, unlinked_until_complete
 
 # These processes have no threads that a copy could miss.
@@ -302,3 +303,16 @@ def test_a_log_goes_on_where_another_was_put_in_its_place(tmp_path):
         log.emit(logging.makeLogRecord({"msg": "three"}))
     log.close()
     assert ["lines are lost" in line for line in warnings] == [True]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no pipes with names")
+def test_a_pipe_in_place_of_a_file_is_not_waited_for(tmp_path, demo):
+    os.mkfifo(tmp_path / "a.json")
+    with pytest.raises(BadInputError, match=r"a\.json: cannot be read .*neither a file"):
+        files.read_json(tmp_path / "a.json")
+    store = Store(tmp_path / "store")
+    (store.path / "one").mkdir(parents=True)
+    shutil.copy(demo / "video.mp4", store.path / "one")
+    os.mkfifo(store.path / "one" / "session.json")
+    sessions, damaged = store.sessions_and_damaged()
+    assert (sessions, list(damaged)) == ([], ["one"])

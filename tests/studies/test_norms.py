@@ -21,6 +21,7 @@ from mobility.sessions.references import (
     LabReferences,
     RetestError,
     RetestErrors,
+    reference_names,
 )
 from mobility.store import Store
 from mobility.studies.norms import make_norms, z_score
@@ -176,16 +177,62 @@ def test_the_newest_error_of_measuring_again_counts(tmp_path: Path) -> None:
         store.delete_reference("../participants/p01")
 
 
-def test_a_damaged_reference_is_named_and_can_be_deleted(tmp_path: Path) -> None:
+def test_a_damaged_reference_is_named_and_hides_no_other(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     store = Store(tmp_path)
-    store.write_document("references/ours.json", {"kind": "norms", "name": "ours"})
-    with pytest.raises(StorageError, match=r"references/ours\.json: is damaged.* delete ours"):
-        store.references()
-    (tmp_path / "references" / "ours.json").write_text("{")
-    with pytest.raises(StorageError, match=r"references/ours\.json: is damaged.* delete ours"):
-        store.references()
+    kept = RetestErrors(name="whole", made=now(), errors=[])
+    store.save_reference(kept)
+    for content in ('{"kind": "norms", "name": "ours"}', "{", ""):
+        (tmp_path / "references" / "ours.json").write_text(content)
+        caplog.clear()
+        assert [each.name for each in store.references()] == ["whole"]
+        assert "references/ours.json: is damaged" in caplog.text
+        assert "mobility references delete ours" in caplog.text
+        for act in (
+            lambda: store.reference("ours"),
+            lambda: store.save_reference(kept.model_copy(update={"name": "ours"})),
+        ):
+            with pytest.raises(StorageError, match=r"is damaged.* delete ours"):
+                act()
+    assert store.reference("whole") == kept
     store.delete_reference("ours")
+    caplog.clear()
+    assert [each.name for each in store.references()] == ["whole"]
+    assert not caplog.text
+
+
+def test_what_a_killed_save_left_is_no_reference(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    folder = tmp_path / "references"
+    folder.mkdir(parents=True)
+    for name in (".n.0a1b2c.tmp.json", ".json", "with space.json", "n.json.swp"):
+        (folder / name).write_text("")
+    assert reference_names(store) == []
     assert store.references() == []
+    store.save_reference(RetestErrors(name="n", made=now(), errors=[]))
+    assert not (folder / ".n.0a1b2c.tmp.json").exists()
+    assert reference_names(store) == ["n"]
+
+
+def test_a_folder_of_references_that_leads_out_of_the_store_is_not_written(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    store = Store(tmp_path / "store")
+    store.path.mkdir()
+    (store.path / "references").symlink_to(outside, target_is_directory=True)
+    kept = RetestErrors(name="n", made=now(), errors=[])
+    with pytest.raises(StorageError, match="is a link out of the store"):
+        store.save_reference(kept)
+    (outside / "n.json").write_text("{}")
+    with pytest.raises(StorageError, match="is a link out of the store"):
+        store.delete_reference("n")
+    assert [each.name for each in outside.iterdir()] == ["n.json"]
+    # The store itself may be reached by a link.
+    (tmp_path / "link").symlink_to(store.path, target_is_directory=True)
+    (store.path / "references").unlink()
+    Store(tmp_path / "link").save_reference(kept)
+    assert store.reference("n") == kept
 
 
 def test_what_holds_for_a_session(tmp_path: Path, demo: Path) -> None:

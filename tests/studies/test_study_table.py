@@ -95,11 +95,22 @@ def test_measures_are_chosen_by_name(store: Store, tmp_path: Path) -> None:
         ("session\nx1\n", "study.csv, line 2: .* names no participant"),
         ("video\nv.mp4\n", "needs the column 'participant'"),
         ("video,participant\nv.mp4,ann\n", "nothing was run"),
+        ("video,participant\nv.mp4,ann\nv.mp4,ann\n", "lines 2, 3 are the same session, v.mp4"),
     ],
 )
 def test_what_cannot_be_used(store: Store, tmp_path: Path, text: str, words: str) -> None:
     with pytest.raises(BadInputError, match=words):
         read_study(listed(tmp_path, text), store=store)
+
+
+def test_a_session_that_is_listed_often_is_said_before_any_is_read(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = listed(tmp_path, "session\n" + "a1\n" * 3000)
+    monkeypatch.setattr(Store, "session", lambda *_: pytest.fail("a session was read"))
+    with pytest.raises(BadInputError, match="lines 2, 3, 4 and 2997 more are the same") as error:
+        read_study(file, store=store)
+    assert len(str(error.value)) < len(str(file)) + 100
 
 
 def test_numbers_of_an_older_version_of_a_measure_are_not_used(tmp_path: Path, demo: Path) -> None:
@@ -154,6 +165,12 @@ AGES = "session,age\na,41\nb,forty\nc,\nd,39\n"
         ),
         ("session,dose\na,1\nb,NA\nc,2\n", "line 3: dose 'NA' is not .* leave it empty"),
         ("session;mass\na;70,5\nb;\n", "line 2: mass '70,5' is not .* with a point, 70.5"),
+        ("session,dose\na,nan\nb,inf\nc,0x10\n", "line 2: dose 'nan' is not a number"),
+        ("session,dose\na,1\nb,1_000\nc,2\n", "line 3: dose '1_000' is not a number"),
+        ("session,dose\na,1\nb,٣\nc,2\n", "line 3: dose '٣' is not a number"),
+        ("session,dose\na,1\nb,1e308\n", "line 3: dose '1e308' is too large or too small"),
+        ("session,age\na,40\nb,-3\n", "line 3: .*age.*greater than or equal to 0"),
+        ("session,height_m\na,1.7\nb,170\n", "line 3: .*height_m.*less than or equal to 2.6"),
         ("session;mass\na;70\nb;70,5\nc;tall\n", "line 3: mass '70,5' is not a number"),
     ],
 )
