@@ -196,9 +196,11 @@ def test_one_that_nobody_closed_leaves_no_warning_behind(tmp_path: Path) -> None
         kept = Process(sys.argv[1])
         kept.ask({"do": "print"})
         if not os.fork():
-            sys.exit()  # as kernels do, which are forks: it must not end the parent's process
+            del kept  # a fork that ends, as kernels are, must not end the parent's process
+            sys.exit()
         os.wait()
         kept.ask({"do": "print"})
+        del kept
     """
     (tmp_path / "answers.py").write_text(textwrap.dedent(ANSWERS))
     ran = subprocess.run(
