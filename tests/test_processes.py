@@ -190,8 +190,7 @@ def _is_dead(pid: int) -> bool:
 
 def test_one_that_nobody_closed_leaves_no_warning_behind(tmp_path: Path) -> None:
     script = """
-        import os, sys, warnings
-        warnings.simplefilter("always")
+        import os, sys, threading
         from mobility.processes import Process
         kept = Process(sys.argv[1])
         kept.ask({"do": "print"})
@@ -201,6 +200,8 @@ def test_one_that_nobody_closed_leaves_no_warning_behind(tmp_path: Path) -> None
         os.wait()
         kept.ask({"do": "print"})
         del kept
+        for timer in threading.enumerate()[1:]:
+            timer.join()
     """
     (tmp_path / "answers.py").write_text(textwrap.dedent(ANSWERS))
     ran = subprocess.run(
