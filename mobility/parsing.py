@@ -7,6 +7,7 @@ import json
 import os
 import stat
 import tomllib
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ DEEPEST = 32
 
 
 LARGEST_CSV_BYTES = 64 << 20
+
+_JOINERS = "\u200c\u200d"
 
 
 class _UniqueKeyLoader(YAML_LOADER):  # type: ignore[misc, valid-type]
@@ -121,7 +124,7 @@ def read_csv(
     NotFoundError
         There is no such file.
     BadInputError
-        It is no CSV file, has no rows, or has a column twice.
+        It is no CSV file, or has no rows.
     """
     file = Path(path)
     try:
@@ -159,6 +162,15 @@ def read_csv(
     if not rows:
         raise BadInputError(f"{file}: has no rows below its header")
     return names, rows
+
+
+def is_control(character: str) -> bool:
+    """Whether a character is invisible, moves the cursor, or changes the direction of text.
+
+    Two are not counted, without which names in some scripts, and emoji, cannot be written.
+    """
+    controls = ("Cc", "Cf", "Zl", "Zp")
+    return character not in _JOINERS and unicodedata.category(character) in controls
 
 
 def _not_too_deep(read: Callable[[], Any]) -> Any:

@@ -27,7 +27,7 @@ import yaml
 from mobility import tables
 from mobility.errors import BadInputError
 from mobility.exercise_table import check_names, checked_table
-from mobility.options import likely
+from mobility.options import likely, quoted
 from mobility.parsing import YAML_LOADER
 
 if TYPE_CHECKING:
@@ -405,7 +405,7 @@ def exercise(name: str | None) -> Exercise:
     if _plain(name) not in by_name:
         every = ", ".join(f"{each.name!r} ({each.slug})" for each in exercises())
         choice = likely(str(name), names()) or f"; choose one of {every}"
-        raise BadInputError.of({"exercise_name": f"there is no {name!r}{choice}"})
+        raise BadInputError.of({"exercise_name": f"there is no {quoted(name)}{choice}"})
     return by_name[_plain(name)]
 
 

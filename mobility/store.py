@@ -208,6 +208,7 @@ class Session(StoredSession):
         self.bring_up_to_date()
         return self.record.kind.documents.report(self)
 
+    @checked
     def render_report(self, *, faces: bool | None = None) -> dict[str, Path]:
         """Render the report unless it exists with the same inputs.
 
@@ -309,7 +310,7 @@ class Session(StoredSession):
         """
         from mobility.pipeline.lab_export import export_lab
 
-        return export_lab(self, Path(path), **options)
+        return export_lab(self, path, **options)
 
     def validate(self, lab_file: str | os.PathLike[str], **options: Any) -> Validation:
         """Compare the angles with what a lab measured in the same trial, and keep it.

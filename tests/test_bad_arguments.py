@@ -17,6 +17,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 from analytic import squat_pose
+from demo_sessions import copy_of
 
 import mobility as mb
 from mobility.errors import MobilityError
@@ -84,6 +85,7 @@ def good() -> dict[str, Any]:
         "pose": pose,
         # Too short to be fitted: a fit takes seconds, and what is wrong is to be refused before.
         "fit_body.pose": pose.isel(time=slice(4)),
+        "poses": mb.to_movement(pose, of="picture"),
         **dict.fromkeys(("angles", "dataset", "video", "lab", "first", "second"), angles),
         "repetitions": repetitions,
         "compare.repetitions": (repetitions, repetitions),
@@ -111,10 +113,11 @@ def bad(good: dict[str, Any]) -> dict[str, Any]:
     """What somebody may hand over by mistake, by what it is."""
     pose, angles, repetitions = good["pose"], good["angles"], good["repetitions"]
     timed = {"pose": pose, "angles": angles, "repetitions": repetitions}
+    poses = good["poses"]
     plain = [
         *(None, 3, math.nan, math.inf, 1e300, -1.5, True, b"\xff\0", object(), xr.Dataset),
         *("nonsense", "", "\0", "a\nb", "x" * 10_000, "\udc80", {"knee_flexion": None}),
-        *([], [1, 2, 3], [[1, 2], [3]], [None], np.zeros((3, 3)), np.zeros(0)),
+        *([], [1, 2, 3], [[1, 2], [3]], [None], np.zeros((3, 3)), np.zeros(0), np.array(1.0)),
     ]
     bad: dict[str, Any] = {
         **{repr(value)[:30]: value for value in plain},
@@ -155,6 +158,19 @@ def bad(good: dict[str, Any]) -> dict[str, Any]:
             f"{name} with a dimension too many": one.expand_dims(camera=2),
             f"{name} with other names": one.rename({k: f"{k}_x" for k in values}),
         }
+    bad |= {
+        "poses without names of x and y": poses.drop_vars("space"),
+        "poses of x twice": poses.isel(space=[0, 0]),
+        "poses of a landmark twice": poses.isel(keypoint=[0, 0]),
+        "poses of nobody": poses.isel(individual=slice(0)),
+        "poses without confidence": poses.drop_vars("confidence"),
+        "poses, a word for a confidence": poses.assign(confidence=poses["confidence"].astype(str)),
+        "poses, complex": poses.assign(position=poses["position"] * 1j),
+        "poses at no time": poses.assign_coords(time=poses["time"] * np.nan),
+        "poses without a frame": poses.isel(time=slice(0)),
+        "poses, times as words": poses.assign_coords(time=poses["time"].astype(str)),
+        "poses backwards": poses.isel(time=slice(None, None, -1)),
+    }
     last = repetitions["end"] * 0
     bad |= {
         "pose of two people": xr.concat([pose, pose], "individual"),
@@ -163,6 +179,7 @@ def bad(good: dict[str, Any]) -> dict[str, Any]:
         "pose without picture": pose[["position"]],
         "pose, size of its picture a word": pose.assign_attrs(image_width="wide", history="x"),
         "angles of a side only": angles.isel(side=[0]),
+        "angles of a side twice": angles.isel(side=[0, 0]),
         "angles without sides": angles.isel(side=0, drop=True),
         "angles without errors": angles[[n for n in angles.data_vars if not n.endswith("_sd")]],
         "angles, radians": angles.assign(
@@ -181,8 +198,46 @@ def bad(good: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize("name", PUBLIC)
 def test_a_bad_argument_gives_one_line_or_a_valid_result(name, good, bad, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    function = PUBLIC[name]
-    short = name.removeprefix("plot.")
+    faults = faults_of(PUBLIC[name], name.removeprefix("plot."), good, bad)
+    assert not faults, f"{len(faults)} of {name}:\n" + "\n".join(faults)
+
+
+METHODS = {
+    "Store": ["session", "has", "delete", "participant", "demo", "reference", "delete_reference"],
+    "Session": [
+        *("result_file", "export_lab", "threads", "thread", "create_threads", "set_camera_side"),
+        *("create_summary_threads", "create_recommendation_threads", "angles", "validate"),
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [(kind, name) for kind, names in METHODS.items() for name in names]
+)
+def test_a_bad_argument_of_a_store_or_session_gives_one_line_or_a_valid_result(
+    kind, name, good, bad, demo, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    store = mb.Store(tmp_path / "sessions")
+    session = copy_of(demo, store, "one")
+    plain = {what: given for what, given in bad.items() if not isinstance(given, xr.Dataset)}
+    method = getattr(store if kind == "Store" else session, name)
+    of_session = {"session_id": "one", "side": "left", "stage": "angles", "system": "metric"}
+    of_session |= {f"Session.{each}.kind": "summary" for each in ("threads", "create_threads")}
+    faults = faults_of(method, f"{kind}.{name}", {**of_session, **good}, plain)
+    assert not faults, f"{len(faults)} of {kind}.{name}:\n" + "\n".join(faults)
+
+
+@pytest.mark.parametrize("given", [None, 3, "ours", [], np.zeros(3), {"kind": "norms"}])
+def test_what_is_no_reference_is_not_saved(given, tmp_path):
+    with pytest.raises(MobilityError, match="must be of mobility"):
+        mb.Store(tmp_path).save_reference(given)
+
+
+def faults_of(
+    function: Callable[..., Any], short: str, good: dict[str, Any], bad: dict[str, Any]
+) -> list[str]:
+    """Call with each bad argument; name those that give neither a result nor one line."""
     arguments, well = [], {}
     for each in inspect.signature(function).parameters.values():
         if each.kind in (each.VAR_POSITIONAL, each.VAR_KEYWORD):
@@ -211,4 +266,4 @@ def test_a_bad_argument_gives_one_line_or_a_valid_result(name, good, bad, tmp_pa
                 faults.append(f"{parameter}={what}: {type(error).__name__}: {str(error)[:150]!r}")
             finally:
                 plt.close("all")
-    assert not faults, f"{len(faults)} of {name}:\n" + "\n".join(faults)
+    return faults

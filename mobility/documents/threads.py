@@ -19,7 +19,7 @@ from mobility.assessment.findings import Finding, find
 from mobility.documents.contract import Evidence, MeasurementSystem, Message, Thread, ThreadKind
 from mobility.documents.fill import rounded
 from mobility.errors import BadInputError, NotFoundError, StorageError
-from mobility.options import likely, validate
+from mobility.options import likely, quoted, validate
 from mobility.provenance import code_digest
 from mobility.sessions.files import (
     check_decodable,
@@ -240,7 +240,8 @@ def _thread(session: StoredSession, thread_id: str) -> Thread:
         and all(letter in _ALPHABET for letter in thread_id.removeprefix("thread_"))
     ):
         raise BadInputError(
-            f"thread id {thread_id!r}: must be 'thread_' followed by {_LENGTH} letters or digits"
+            f"thread id {quoted(thread_id)}: must be 'thread_' followed by {_LENGTH} letters or "
+            "digits"
         )
     if session.store.read_only:
         existing = (
@@ -284,15 +285,16 @@ def _writing(session: StoredSession) -> Iterator[Path]:
 
 
 def _checked_choice(choices: tuple[Any, ...], value: str, what: str) -> Any:
-    if value not in choices:
-        choice = likely(value, choices) or f"; choose {' or '.join(map(repr, choices))}"
-        raise BadInputError.of({what: f"there is no {value!r}{choice}"})
+    if not isinstance(value, str) or value not in choices:
+        near = likely(value, choices) if isinstance(value, str) else ""
+        choice = near or f"; choose {' or '.join(map(repr, choices))}"
+        raise BadInputError.of({what: f"there is no {quoted(value)}{choice}"})
     return value
 
 
 def _checked_text(text: str) -> str:
     if not isinstance(text, str) or not text.strip():
-        raise BadInputError.of({"text": f"must be a non-empty text (got {text!r})"})
+        raise BadInputError.of({"text": f"must be a non-empty text (got {quoted(text)})"})
     cleaned = text.strip()
     if len(cleaned) > MESSAGE_LENGTH:
         raise BadInputError.of(

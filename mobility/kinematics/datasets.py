@@ -110,6 +110,8 @@ def check_recording(value: Any) -> xr.Dataset:
 def check_angles(value: Any) -> xr.Dataset:
     """Return a recording unchanged, if its angles are over time, or over time and side."""
     dataset = check_recording(value)
+    if "side" in dataset.dims and not dataset.get_index("side").is_unique:
+        raise BadInputError("has a side twice")
     angle_names = definitions()
     for name, values in dataset.data_vars.items():
         if str(name).removesuffix("_sd") in angle_names:

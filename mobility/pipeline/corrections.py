@@ -9,8 +9,8 @@ from typing import Any
 from mobility.assessment.estimates import HIDDEN_SIDE
 from mobility.documents import fill, of_session
 from mobility.errors import BadInputError
-from mobility.kinematics.skeleton import other_side
-from mobility.options import check_point
+from mobility.kinematics.skeleton import SIDES, other_side
+from mobility.options import check_point, quoted
 from mobility.pipeline.analysis import forget_edited
 from mobility.registry import Trial
 from mobility.sessions.files import check_name, sweep, write_json
@@ -91,8 +91,8 @@ def set_camera_side(session: StoredSession, side: Side | None, *, by: str | None
 
     A side that the camera hides has no values, and is refused.
     """
-    if side not in ("left", "right", None):
-        raise BadInputError.of({"camera_side": f"must be 'left' or 'right' (got {side!r})"})
+    if side is not None and not (isinstance(side, str) and side in SIDES):
+        raise BadInputError.of({"camera_side": f"must be 'left' or 'right' (got {quoted(side)})"})
     if side and "metrics" in session.record.stages:
         hidden = session.metrics().attrs.get(HIDDEN_SIDE)
         if side == hidden:

@@ -7,16 +7,17 @@ from typing import Any, Literal
 
 from mobility.documents import of_session
 from mobility.errors import BadInputError
-from mobility.options import likely
+from mobility.options import FilePath, checked, likely
 from mobility.sessions.stored import StoredSession
 from mobility.validation.export import FORMATS, Fill
 
 Format = Literal["trc", "c3d", "mot", "sto", "csv"]
 
 
+@checked
 def export_lab(
     session: StoredSession,
-    path: Path,
+    path: FilePath,
     *,
     file_format: Format | None = None,
     positions: bool = False,
@@ -46,6 +47,7 @@ def export_lab(
     BadInputError
         There is no such format, or an option does not fit it.
     """
+    path = Path(path)
     kind = file_format or path.suffix.lower().removeprefix(".")
     if kind not in FORMATS:
         raise BadInputError(

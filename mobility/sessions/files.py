@@ -28,7 +28,8 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from mobility.errors import BadInputError, InUseError, NotFoundError, StorageError
-from mobility.parsing import parse_json
+from mobility.options import quoted
+from mobility.parsing import is_control, parse_json
 from mobility.writing import FILE_MODE, make_private
 from mobility.writing import atomic as atomic
 from mobility.writing import make_folder as make_folder
@@ -55,8 +56,6 @@ LOCKS = ".locks"
 PARTS = ("session", "edits", "threads")
 """Parts of a session; each has a lock, which guards its files."""
 
-_JOINERS = "\u200c\u200d"
-"""Control characters without which names in some scripts, and emoji, cannot be written."""
 _BYTES_OF_TYPE = {1: 1, 2: 1, 3: 2, 4: 4, 5: 4, 6: 8}
 """Sizes of the NetCDF-3 types byte, char, short, int, float, double."""
 
@@ -70,10 +69,10 @@ def check_id(value: str, *, what: str) -> str:
     in a row. `what` is the parameter ("session_id").
     """
     if not isinstance(value, str) or not value:
-        raise BadInputError.of({what: f"must be a non-empty text (got {value!r})"})
+        raise BadInputError.of({what: f"must be a non-empty text (got {quoted(value)})"})
     if not ID_PATTERN.fullmatch(value) or ".." in value:
         fault = "use 1 to 64 letters, digits, '_', '.' or '-', beginning with a letter or digit"
-        raise BadInputError.of({what: f"{fault}, without '..' (got {value!r})"})
+        raise BadInputError.of({what: f"{fault}, without '..' (got {quoted(value)})"})
     return value
 
 
@@ -86,13 +85,13 @@ def is_reserved(session_id: str) -> bool:
 def check_decodable(value: str, *, what: str) -> None:
     """Refuse text with lone surrogates: Python's form of file names that are not UTF-8."""
     if any(unicodedata.category(character) == "Cs" for character in value):
-        raise BadInputError.of({what: f"{value!r} is not decodable text; write it in UTF-8"})
+        raise BadInputError.of({what: f"{quoted(value)} is not decodable text; write it in UTF-8"})
 
 
 def check_name(value: str, *, what: str) -> str:
     """Return `value` without surrounding white space if it can be shown as a name."""
     if not isinstance(value, str) or not value.strip():
-        raise BadInputError.of({what: f"must be a non-empty text (got {value!r})"})
+        raise BadInputError.of({what: f"must be a non-empty text (got {quoted(value)})"})
     name = value.strip()
     if len(name) > NAME_LENGTH:
         raise BadInputError.of({what: f"at most {NAME_LENGTH} characters (got {len(name)})"})
@@ -103,11 +102,9 @@ def check_name(value: str, *, what: str) -> str:
 
 def check_visible(value: str, *, what: str) -> None:
     """Refuse control characters, invisible ones and those that change the text direction too."""
-    for character in value:
-        is_control = unicodedata.category(character) in ("Cc", "Cf", "Zl", "Zp")
-        if is_control and character not in _JOINERS:
-            fault = f"holds the control character U+{ord(character):04X}; remove it"
-            raise BadInputError.of({what: f"{fault} (got {value!r})"})
+    for character in filter(is_control, value):
+        fault = f"holds the control character U+{ord(character):04X}; remove it"
+        raise BadInputError.of({what: f"{fault} (got {quoted(value)})"})
 
 
 def check_file_name(value: str, *, what: str) -> str:
@@ -115,7 +112,7 @@ def check_file_name(value: str, *, what: str) -> str:
     name = check_name(value, what=what)
     for separator in "/\\":
         if separator in name:
-            fault = f"holds the path separator '{separator}'; remove it (got {name!r})"
+            fault = f"holds the path separator '{separator}'; remove it (got {quoted(name)})"
             raise BadInputError.of({what: fault})
     return name
 

@@ -113,7 +113,7 @@ Reference = RetestErrors | Norms
 _ANY: TypeAdapter[Reference] = TypeAdapter(Annotated[Reference, Field(discriminator="kind")])
 
 
-def save_reference(store: SessionStore[Any], reference: Reference) -> None:
+def save_reference(store: SessionStore[Any], reference: Any) -> None:
     """Keep a reference in the store; one of the same name and kind is replaced.
 
     Raises
@@ -124,6 +124,9 @@ def save_reference(store: SessionStore[Any], reference: Reference) -> None:
     StorageError
         The reference of that name is damaged, or the place leads out of the store.
     """
+    if not isinstance(reference, RetestErrors | Norms):
+        fault = f"must be of mobility.make_norms or retest_errors (got {quoted(reference)})"
+        raise BadInputError.of({"reference": fault})
     store.require_writable()
     with store.locked(f".locks/{REFERENCES}", what="the references", wait_s=10):
         others, damaged = references_and_damaged(store)
@@ -188,6 +191,7 @@ def reference(store: SessionStore[Any], name: str) -> Reference:
     StorageError
         It is damaged.
     """
+    check_name(name)
     read, damaged = references_and_damaged(store)
     if name in damaged:
         raise StorageError(damaged[name])

@@ -40,6 +40,7 @@ from mobility.sessions.creation import (
 )
 from mobility.sessions.files import (
     CREATING,
+    ID_PATTERN,
     LOCKS,
     PARTICIPANTS,
     check_decodable,
@@ -294,9 +295,10 @@ class SessionStore(Generic[S]):
             )
         return self._opened(self.path / session_id)
 
+    @checked
     def has(self, session_id: str) -> bool:
         """Whether there is such a session."""
-        if is_reserved(session_id):
+        if not ID_PATTERN.fullmatch(session_id) or is_reserved(session_id):
             return False
         self.backend.pull(session_id)
         return (self.path / session_id / "session.json").is_file()

@@ -7,12 +7,14 @@ import getpass
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Annotated, Any, Self, cast
+
+from pydantic import Field
 
 from mobility import tables
 from mobility.errors import BadInputError, NotFoundError, StorageError
 from mobility.formatting import dated
-from mobility.options import validate
+from mobility.options import checked, validate
 from mobility.provenance import sha256
 from mobility.registry import MEASURED, Joint, names
 from mobility.sessions.files import check_name, read_dataset, read_json, write_json
@@ -266,7 +268,8 @@ class StoredSession:
             raise NotFoundError(f"session {self.id} {reasons[record.state]}")
         return record
 
-    def result_file(self, stage: str) -> Path:
+    @checked
+    def result_file(self, stage: Annotated[str, Field(max_length=64)]) -> Path:
         """Path of the file of a stage, whole and up to date with the store."""
         before = None
         # Another process may replace it meanwhile.

@@ -82,8 +82,13 @@ def _check_recorded(given: Any) -> Any:
     return given if isinstance(given, StoredSession) else check_recording(given)
 
 
+def _is_list(given: Any) -> bool:
+    """Whether there is something in it to go through: not in an array without a dimension."""
+    return isinstance(given, Iterable) and getattr(given, "ndim", 1) > 0
+
+
 def _check_trials(given: Any) -> list[Any]:
-    if isinstance(given, StoredSession | xr.Dataset | str) or not isinstance(given, Iterable):
+    if isinstance(given, StoredSession | xr.Dataset | str) or not _is_list(given):
         raise BadInputError("must be a list of sessions, or of Datasets of mobility.normalise")
     trials = list(given)
     for number, trial in enumerate(trials, start=1):
@@ -102,7 +107,7 @@ def _check_labels(given: Any) -> list[str] | None:
     """Return a list, or a column of a table, as texts."""
     if given is None:
         return None
-    if isinstance(given, str | bytes) or not isinstance(given, Iterable):
+    if isinstance(given, str | bytes) or not _is_list(given):
         raise BadInputError("must be a list, one for each trial")
     labels = list(given)
     for number, label in enumerate(labels, start=1):

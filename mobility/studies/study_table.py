@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from mobility import tables
 from mobility.errors import BadInputError
 from mobility.options import FilePath, checked, likely_measure, quoted, validate
-from mobility.parsing import read_csv
+from mobility.parsing import is_control, read_csv
 from mobility.pipeline.cohort import (
     COMPARED,
     choose_measures,
@@ -59,6 +59,9 @@ DECISION = "decision"
 TABLE, SESSIONS, CURVES = "study.parquet", "sessions.csv", "curves.parquet"
 LARGEST = 1e100
 """Largest absolute value, and one over the smallest: squares of others overflow or vanish."""
+
+_LONGEST = 200
+"""Characters of a name in a list."""
 
 _NEAR = 0.8
 """Likeness above which a column counts as misspelt."""
@@ -167,9 +170,16 @@ def read_list(path: FilePath) -> pd.DataFrame:
 
     file = Path(path)
     names, rows = read_csv(file, what="study")
+    for number, values in [(1, names), *rows]:
+        if hidden := next(filter(is_control, "".join(values)), ""):
+            raise BadInputError(
+                f"{file}, line {number}: holds the control character U+{ord(hidden):04X}; remove it"
+            )
     for name in names:
         if not name:
             raise BadInputError(f"{file}: has a column without a name; name it or delete it")
+        if len(name) > _LONGEST:
+            raise BadInputError(f"{file}: a column has a name of over {_LONGEST} characters")
         if names.count(name) > 1:
             raise BadInputError(f"{file}: has the column '{name}' twice")
         if name not in NAMED and (near := difflib.get_close_matches(name, NAMED, 1, _NEAR)):
@@ -188,6 +198,9 @@ def read_list(path: FilePath) -> pd.DataFrame:
             raise BadInputError(
                 f"{file}, line {number}: {len(values)} values for {len(names)} columns"
             )
+        for name, value in zip(names, values, strict=True):
+            if len(value) > _LONGEST and name not in OF_VIDEO:
+                raise BadInputError(f"{file}, line {number}: {name} has over {_LONGEST} characters")
     listed = pd.DataFrame([values for _, values in rows], columns=names)
     listed.insert(0, "line", [number for number, _ in rows])
     for name in {"session", "video", "participant", *FACTORS} & set(names):

@@ -14,9 +14,9 @@ from pydantic import Field
 
 from mobility import tables
 from mobility.errors import BadInputError
-from mobility.kinematics.datasets import Pose
+from mobility.kinematics.datasets import Pose, check_times
 from mobility.kinematics.skeleton import KEYPOINTS
-from mobility.options import checked, likely
+from mobility.options import checked, likely, quoted
 from mobility.provenance import with_history
 from mobility.wording import listed, shortened
 
@@ -71,10 +71,26 @@ def from_movement(
             "from_movement: not a poses Dataset of movement; it has no 'position' over time, space "
             "and keypoint"
         )
+    if "x" not in data.get_index("space") or "y" not in data.get_index("space"):
+        raise BadInputError("from_movement: its coordinate 'space' does not name x and y")
+    for name in ("space", "keypoint", "individual"):
+        if name in data.dims and not data.get_index(name).is_unique:
+            raise BadInputError(f"from_movement: its coordinate '{name}' has a name twice")
+    for name in ("position", "confidence"):
+        if name in data and data[name].dtype.kind not in "fiu":
+            raise BadInputError(
+                f"from_movement: '{name}' must hold numbers (got {data[name].dtype})"
+            )
     if data.attrs.get("time_unit", "seconds") != "seconds":
         raise BadInputError(
             "from_movement: its times are frames; load it with fps=, the frame rate of the video"
         )
+    if "time" not in data.coords or not data["time"].size:
+        raise BadInputError("from_movement: it has no times, in seconds, or no frame")
+    try:
+        check_times(data["time"])
+    except BadInputError as error:
+        raise BadInputError(f"from_movement: {error}") from None
     if "z" in data["space"].values:
         raise BadInputError(
             "from_movement: its positions are in space, of which movement keeps neither unit nor "
@@ -151,6 +167,8 @@ def _one_individual(poses: xr.Dataset, individual: str | None) -> xr.Dataset:
     if "individual" not in poses.dims:
         return poses
     names = list(map(str, poses["individual"].values))
+    if not names:
+        raise BadInputError("from_movement: it has no individual")
     if individual is None and len(names) > 1:
         raise BadInputError(
             f"from_movement: it has {len(names)} individuals ({shortened(names)}); name one with "
@@ -158,7 +176,7 @@ def _one_individual(poses: xr.Dataset, individual: str | None) -> xr.Dataset:
         )
     if individual is not None and individual not in names:
         raise BadInputError(
-            f"from_movement: no individual '{individual}'{likely(individual, names)}"
+            f"from_movement: no individual {quoted(individual)}{likely(individual, names)}"
         )
     place = 0 if individual is None else names.index(individual)
     return poses.isel(individual=place, drop=True)

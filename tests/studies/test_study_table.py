@@ -87,6 +87,10 @@ def test_measures_are_chosen_by_name(store: Store, tmp_path: Path) -> None:
         ("participant,visit\nann,1\n", "needs one of the columns"),
         ("session,visit\na1\n", "line 2: 1 values for 2 columns"),
         ("session,visit\na1,\n", "line 2: has no visit"),
+        ("session,team\na1,\x1b[2J\n", r"line 2: holds the control character U\+001B"),
+        ("session,te\u202eam\na1,b\n", r"line 1: holds the control character U\+202E"),
+        (f"session,{'x' * 300}\na1,b\n", "a column has a name of over 200 characters"),
+        (f"session,team\na1,{'x' * 300}\n", "line 2: team has over 200 characters"),
         ("session\na1\na1\n", "study.csv: lines 2, 3 are the same session"),
         (
             "session,participant\na1,bob\n",
