@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import stat
 import tomllib
 from collections.abc import Callable
@@ -23,6 +24,8 @@ DEEPEST = 32
 
 
 LARGEST_CSV_BYTES = 64 << 20
+
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
 
 
 class _UniqueKeyLoader(YAML_LOADER):  # type: ignore[misc, valid-type]
@@ -159,6 +162,22 @@ def read_csv(
     if not rows:
         raise BadInputError(f"{file}: has no rows below its header")
     return names, rows
+
+
+def parse_number(text: str) -> float:
+    """Read a decimal number as people write it: digits 0 to 9, point or comma (half the world).
+
+    Python itself also reads ``1_000``, ``nan``, ``infinity`` and the digits of other scripts.
+
+    Raises
+    ------
+    ValueError
+        It is not such a number.
+    """
+    plain = text.strip().replace(",", ".", 1)
+    if _NUMBER.fullmatch(plain) is None:
+        raise ValueError("must be a number")
+    return float(plain)
 
 
 def _not_too_deep(read: Callable[[], Any]) -> Any:
