@@ -118,7 +118,10 @@ def test_two_videos(tmp_path, store, clips):
             ["--standing=nan"],
             ["--standing", "straight, free, or from 0 to 60 degrees of flexion"],
         ),
-        (["--model", "absent.task"], ["--model: ", "absent.task", "no such file", "mobility models"]),
+        (
+            ["--model", "absent.task"],
+            ["--model: ", "absent.task", "no such file", "mobility models"],
+        ),
         (["--model", "haevy"], ["did you mean 'heavy'?"]),
         (["--rate", "most"], ["--rate: must be usual, all, or from 5 to 1000 frames a second"]),
     ],
