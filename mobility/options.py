@@ -52,12 +52,22 @@ Workers = Annotated[int, Field(ge=1, le=MOST_WORKERS)]
 """Number of processes that share the work."""
 
 
-def likely(name: str, choices: Iterable[str]) -> str:
-    """Return ``"; did you mean 'x'?"`` for the closest known name, else ``""``."""
+def likely(name: str, choices: Iterable[str], *, cutoff: float = 0.6) -> str:
+    """Return ``"; did you mean 'x'?"`` for the closest known name, else ``""``.
+
+    `cutoff` is the least similarity, 0 to 1.
+    """
     if len(str(name)) > _LONGEST_NAME:  # comparing it would take long, and it is no slip
         return ""
-    close = difflib.get_close_matches(str(name), list(choices), n=1, cutoff=0.6)
+    close = difflib.get_close_matches(str(name), list(choices), n=1, cutoff=cutoff)
     return f"; did you mean '{close[0]}'?" if close else ""
+
+
+def likely_of_all(name: str, choices: Iterable[str], *, cutoff: float = 0.75) -> str:
+    """As :func:`likely`, where it is near, and then the whole list: what there is is told."""
+    names = list(choices)
+    close = likely(name, names, cutoff=cutoff)
+    return f"{f'{close} Choose' if close else '; choose'} from {', '.join(names)}"
 
 
 def likely_measure(name: str, choices: Iterable[str]) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 import processes
 import pytest
 from cohort_cases import add_session
+from demo_sessions import copy_of
 from processes import command, mobility
 
 from mobility import __version__
@@ -314,6 +315,57 @@ def test_what_a_command_wrote_it_writes_again(here):
     ):
         for _ in range(2):
             assert command(*typed.split()).returncode == 0, typed
+
+
+def test_a_participant_is_set_by_flags_by_a_file_and_by_both(here):
+    def set_by(*typed):
+        status, out, err = command("participants", "set", "p01", *typed)
+        return json.loads(out) if status == 0 else (status, err)
+
+    (here / "p.json").write_text('{"sex": "male", "birth_year": 1980, "weight_kg": 70}')
+    flags = "--sex female --age 34 --height-m 1,68 --name Ann --email ann@example.org"
+    assert set_by(*flags.split()) == {
+        **{"user_id": "p01", "display_name": "Ann", "sex": "female", "age": 34.0},
+        **{"height_m": 1.68, "email": "ann@example.org"},
+    }
+    # A flag goes before the file, and an age in the place of a year.
+    both = set_by("--file", "p.json", "--age", "35", "--sex", "female")
+    assert (both["sex"], both["age"], both["weight_kg"]) == ("female", 35, 70)
+    assert "birth_year" not in both
+    assert set_by("--birth-year", "1990")["birth_year"] == 1990
+    before = set_by("--name", "Ann")
+    (here / "wrong.json").write_text('{"sex": "woman"}')
+    for typed, words in (
+        (["--age", "3_4"], "--age: must be a number"),
+        (["--sex", "woman"], "--sex: input should be 'female' or 'male'"),
+        (["--age", "34", "--birth-year", "1990"], "not both"),
+        (["--file", "wrong.json", "--age", "34"], "participant p01: sex: input should be"),
+        ([], "name a field, --age 34, or --file FILE"),
+    ):
+        status, said = set_by(*typed)
+        assert status == 2
+        assert words in said
+    assert set_by("--name", "Ann") == before
+
+
+def test_the_list_of_sessions_names_participant_and_exercise_beside_a_title(here, demo):
+    store = Store("data/sessions")
+    store.path.mkdir(parents=True)
+    copy_of(demo, store, "s1", user_id="ann", session_name="First")
+    copy_of(demo.parent / "sit-to-stand", store, "s2", user_id="bo", session_name="Second")
+    (store.path / "s3").mkdir()
+    (store.path / "s3" / "session.json").write_text("{}")
+    lines = {line.split()[0]: line for line in command("sessions", "list")[1].splitlines()}
+    assert lines["s1"].split() == ["s1", "analysed", "ann", "Overhead", "Squat", "First"]
+    assert lines["s2"].split() == ["s2", "analysed", "bo", "Sit-to-Stand", "Second"]
+    assert lines["s1"].index("First") == lines["s2"].index("Second")
+    assert "damaged" in lines["s3"]
+    rows = json.loads(command("sessions", "list", "--json")[1])
+    assert {row["session_id"]: row["user_id"] for row in rows} == {
+        "s1": "ann",
+        "s2": "bo",
+        "s3": "",
+    }
 
 
 def test_a_store_that_is_a_file(here):
