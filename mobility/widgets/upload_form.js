@@ -27,7 +27,7 @@ function uploadForm({ model, el }) {
   fields.user_id = h("input", { type: "text", id: newId("user"), list: known.id, placeholder: "for example p01", maxlength: 64 });
   fields.age = h("input", { type: "text", id: newId("age"), inputmode: "decimal", size: 6 });
   fields.sex = h("select", { id: newId("sex") }, h("option", { value: "" }, ""), ...["female", "male"].map((sex) => h("option", { value: sex }, sex)));
-  const person = h("details", {},
+  const person = h("details", { "aria-label": "Age and sex" },
     h("summary", {}, "Age and sex (optional)"),
     h("div", { class: "mobility-dim" }, "They decide which norms the report can show, and are kept for all films of this person: give them once."),
     ...["age", "sex"].map((name) => h("div", { class: "mobility-row" },
