@@ -209,7 +209,8 @@ def test_threads_of_the_demo(store):
         ("keys create --role participant", "--user-id: is missing; say whose key"),
         (
             "analyze a.mp4 --name= --joints kne",
-            "--joints: there is no 'kne'; did you mean 'knee'?; --name",
+            "--joints: there is no 'kne'; did you mean 'knee'? Choose from ankle, knee, "
+            "hip, shoulder, elbow, trunk, neck, all; --name",
         ),
         ("export-lab --demo --fill interpolate --out a.c3d", "--fill: c3d has gaps"),
         # What was not typed is not called an option.
