@@ -63,7 +63,9 @@ def _point(value: Any) -> Any:
 Person = Annotated[
     tuple[float, float] | Literal["largest"],
     BeforeValidator(_point),
-    WithJsonSchema({"type": "string", "pattern": r"^\d{1,5}(\.\d{1,3})?,\d{1,5}(\.\d{1,3})?$"}),
+    WithJsonSchema(
+        {"type": "string", "pattern": r"^[0-9]{1,5}(\.[0-9]{1,3})?,[0-9]{1,5}(\.[0-9]{1,3})?$"}
+    ),
 ]
 Movement = Annotated[
     str | None,

@@ -31,6 +31,7 @@ from pydantic import (
 from pydantic_core import core_schema
 
 from mobility.errors import BadInputError
+from mobility.parsing import parse_number
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -51,12 +52,22 @@ Workers = Annotated[int, Field(ge=1, le=MOST_WORKERS)]
 """Number of processes that share the work."""
 
 
-def likely(name: str, choices: Iterable[str]) -> str:
-    """Return ``"; did you mean 'x'?"`` for the closest known name, else ``""``."""
+def likely(name: str, choices: Iterable[str], *, cutoff: float = 0.6) -> str:
+    """Return ``"; did you mean 'x'?"`` for the closest known name, else ``""``.
+
+    `cutoff` is the least similarity, 0 to 1.
+    """
     if len(str(name)) > _LONGEST_NAME:  # comparing it would take long, and it is no slip
         return ""
-    close = difflib.get_close_matches(str(name), list(choices), n=1, cutoff=0.6)
+    close = difflib.get_close_matches(str(name), list(choices), n=1, cutoff=cutoff)
     return f"; did you mean '{close[0]}'?" if close else ""
+
+
+def likely_of_all(name: str, choices: Iterable[str], *, cutoff: float = 0.75) -> str:
+    """As :func:`likely`, where it is near, and then the whole list: what there is is told."""
+    names = list(choices)
+    close = likely(name, names, cutoff=cutoff)
+    return f"{f'{close} Choose' if close else '; choose'} from {', '.join(names)}"
 
 
 def likely_measure(name: str, choices: Iterable[str]) -> str:
@@ -122,13 +133,17 @@ FilePath = Annotated[str | os.PathLike[str], PlainValidator(check_path)]
 """Path of a file or folder, which need not be there."""
 
 
+MOST_PIXELS = 99_999
+"""Largest coordinate of a point in a picture; no video is that wide."""
+
+
 def check_point(point: Iterable[Any], *, name: str = "") -> tuple[float, float]:
     """Return `point` as x and y in pixels, if they can be a place in a picture.
 
     Parameters
     ----------
     point
-        Two numbers, finite and not negative.
+        Two numbers, from 0 to :data:`MOST_PIXELS`.
     name
         The parameter ("subject"); "" inside a check that names it.
 
@@ -138,11 +153,11 @@ def check_point(point: Iterable[Any], *, name: str = "") -> tuple[float, float]:
         There are not two, or one cannot be a place.
     """
     try:
-        x, y = (float(part) for part in point)
+        x, y = (parse_number(part) if isinstance(part, str) else float(part) for part in point)
     except (TypeError, ValueError, OverflowError):
         x = y = math.nan
-    if not all(math.isfinite(part) and part >= 0 for part in (x, y)):
-        fault = "must be two numbers, x and y in pixels, finite and not negative"
+    if not all(0 <= part <= MOST_PIXELS for part in (x, y)):
+        fault = f"must be two numbers, x and y in pixels, from 0 to {MOST_PIXELS}"
         got = f"{fault} (got {quoted(point)})"
         raise BadInputError.of({name: got}) if name else BadInputError(fault)
     return x, y
@@ -174,8 +189,7 @@ class Number:
         if value in (None, "auto") and not self.words:
             return None
         try:
-            # Half the world writes 1,72.
-            number = float(value.replace(",", ".") if isinstance(value, str) else value)
+            number = parse_number(value) if isinstance(value, str) else float(value)
         except (TypeError, ValueError, OverflowError):
             number = math.nan
         if isinstance(value, bool) or not self.least <= number <= self.most:
@@ -189,7 +203,7 @@ class Number:
 
 Standing = Annotated[
     Literal["straight", "free"] | float,
-    Number(-20, 60, "degrees of flexion of the knees", ("straight", "free")),
+    Number(0, 60, "degrees of flexion of the knees", ("straight", "free")),
 ]
 """How the subject stands between repetitions, as for `mobility.kinematics.fit.entry.fit_body`."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import stat
 import tomllib
 import unicodedata
@@ -26,6 +27,8 @@ DEEPEST = 32
 LARGEST_CSV_BYTES = 64 << 20
 
 _JOINERS = "\u200c\u200d"
+
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
 
 
 class _UniqueKeyLoader(YAML_LOADER):  # type: ignore[misc, valid-type]
@@ -171,6 +174,22 @@ def is_control(character: str) -> bool:
     """
     controls = ("Cc", "Cf", "Zl", "Zp")
     return character not in _JOINERS and unicodedata.category(character) in controls
+
+
+def parse_number(text: str) -> float:
+    """Read a decimal number as people write it: digits 0 to 9, point or comma (half the world).
+
+    Python itself also reads ``1_000``, ``nan``, ``infinity`` and the digits of other scripts.
+
+    Raises
+    ------
+    ValueError
+        It is not such a number.
+    """
+    plain = text.strip().replace(",", ".", 1)
+    if _NUMBER.fullmatch(plain) is None:
+        raise ValueError("must be a number")
+    return float(plain)
 
 
 def _not_too_deep(read: Callable[[], Any]) -> Any:

@@ -730,6 +730,15 @@ def see_open_keys(page: Page, url: str, folder: Path | None) -> Seen:
     seen["cursor"] = cursor.evaluate("e => getComputedStyle(e).borderLeftColor")
     page.wait_for_timeout(500)
     seen["left white"] = body.evaluate(WHITE)
+
+    # What is deleted leaves the page.
+    keep(page, folder, "before-deletion", full_page=True)
+    sessions.get_by_role("button", name="Delete A squat of p02").click()
+    sessions.locator(".mobility-confirm .mobility-danger").click()
+    page.locator("[data-place=trial] .mobility-trial").wait_for(state="detached")
+    page.locator(".mobility-report").wait_for(state="hidden")
+    seen["left"] = people.all_inner_texts()
+    keep(page, folder, "after-deletion", full_page=True)
     return seen
 
 
@@ -759,6 +768,12 @@ def see_open(page: Page, url: str, folder: Path | None) -> Seen:
     rows = sessions.locator("tbody tr")
     here = rows.filter(has_text="p08").filter(has_text="being analysed")
     here.wait_for()
+    # The form is empty for the next film, which is of the same person only if one says so.
+    named = [upload.get_by_label(name) for name in ("Participant", "Exercise", "Title")]
+    seen["emptied"] = [field.input_value() for field in named]
+    keep(upload, folder, "emptied")
+    upload.get_by_role("button", name="Next film of p08: Overhead Squat").click()
+    seen["next"] = named[0].input_value()
     seen["locked"] = {
         what: here.get_by_role("button", name=re.compile(f"^{what} ")).get_attribute(
             "aria-disabled"

@@ -153,8 +153,8 @@ def serving(
 ) -> Iterator[Server]:
     """Run a server on a store in `folder`.
 
-    Its workers are of a `kind`: "worker", "quick", "intake", or "real"; `settings` are those of
-    ``MobilityServer``, and `under` is put before the command.
+    Its workers are of a `kind`: "worker", "quick", "intake", "undrawn", or "real"; `settings` are
+    those of ``MobilityServer``, and `under` is put before the command.
     """
     folder.mkdir(parents=True, exist_ok=True)
     port = free_port()
@@ -205,6 +205,8 @@ def _worker() -> None:
 
     if sys.argv[1] == "quick":
         worker._analyze = lambda *_: {}
+    if sys.argv[1] == "undrawn":
+        worker.Session.render_report = lambda _: {}
     if sys.argv[1] == "intake":
         worker._analyze = lambda *_: time.sleep(86_400)
     sys.argv = sys.argv[2:]

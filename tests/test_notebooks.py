@@ -12,11 +12,13 @@ from pathlib import Path
 import nbformat
 import pytest
 from cohort_cases import add_failed, add_session, add_study
+from demo_sessions import copy_of, taken_as_current
+from notebook_cells import run_every_cell, workbench
 from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
-from processes import ended
 
 from mobility.batch.study import read_study
+from mobility.registry import exercises
 from mobility.reports.render import check_parameters, render_cohort
 from mobility.store import Store
 
@@ -71,21 +73,30 @@ def test_every_cell_runs_on_a_study(name: str, demo: Path, project: Path, tmp_pa
     assert list((tmp_path / "study").glob("knee_flexion*.png"))
 
 
-def run_every_cell(notebook: Path, project: Path, folder: Path) -> None:
-    options = ["-q", "-c", os.devnull, "-p", "no:cacheprovider", "--nbval-lax"]
-    options += ["--nbval-current-env", "--nbval-cell-timeout=600", f"--rootdir={project}"]
-    done = ended(
-        [sys.executable, "-m", "pytest", *options, notebook],
-        cwd=project,
-        env={
-            **os.environ,
-            "MOBILITY_STORE": str(folder / "sessions"),
-            "MOBILITY_REPORTS": str(folder / "reports"),
-            "PYTHONDONTWRITEBYTECODE": "1",
-        },
-    )
-    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-1000:]
-    assert " passed" in done.stdout
+@pytest.mark.slow
+@pytest.mark.parametrize("exercise", [each.slug for each in exercises()])
+def test_the_workbench_shows_the_newest_session_of_each_exercise(
+    exercise: str, demo: Path, project: Path, tmp_path: Path
+) -> None:
+    store = Store(tmp_path / "sessions")
+    store.path.mkdir()
+    taken_as_current(copy_of(demo.parent / exercise, store, "s01"))
+    run_every_cell(workbench(project, tmp_path, expected="s01"), project, tmp_path)
+    assert (tmp_path / "reports" / "s01" / f"{exercise}.html").is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("newest", ["failed", "created"])
+def test_the_workbench_shows_the_demo_where_no_session_can_be_shown(
+    newest: str, demo: Path, project: Path, tmp_path: Path
+) -> None:
+    # By this title the notebook knows its own session, which it analyses.
+    changed = {"session_name": "First run", "stages": {}, "state": newest}
+    store = Store(tmp_path / "sessions")
+    store.path.mkdir()
+    session = copy_of(demo, store, "s01", **changed)
+    (session.folder / "video.mp4").write_bytes(b"no video")
+    run_every_cell(workbench(project, tmp_path, expected="demo-overhead-squat"), project, tmp_path)
 
 
 @pytest.mark.slow

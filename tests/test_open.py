@@ -126,6 +126,7 @@ def test_a_video_is_dropped_and_a_phone_films(
 
     # The page: watched, analysed, reported.
     assert seen["watched"] == [True]
+    assert (seen["emptied"], seen["next"]) == (["", "Overhead Squat", ""], "p08")
     assert seen["locked"] == {"Open": None, "Analyse": "true", "Delete": "true"}
     assert "p08" in seen["report"]
     # The phone: its own camera, how to stand, the report.
@@ -193,6 +194,8 @@ def test_the_page_is_used_by_keyboard_alone(
     assert seen["headings"][1] == seen["headings"][0] + 1
     assert max(seen["dark"]) < 0.2
     assert seen["left white"] == 0
+    assert seen["left"] == ["p01"]
+    assert [session.id for session in store.sessions()] == ["one"]
     assert seen["cursor"] == "rgb(236, 236, 236)"
     assert seen["fault"].startswith("broken.mp4")
     assert seen["unseen"] == []

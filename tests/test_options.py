@@ -143,10 +143,10 @@ def stand(*, standing: Standing | None = None):
 
 
 def test_standing_is_a_word_or_degrees():
-    for given in ("straight", "free", 12, "-4.5", None):
+    for given in ("straight", "free", 12, "4.5", None):
         taken = stand(standing=given)
-        assert taken == (float(given) if given in (12, "-4.5") else given)
-    for given in ("straigth", "fre", 61, -21, float("nan"), "inf", True, [1]):
+        assert taken == (float(given) if given in (12, "4.5") else given)
+    for given in ("straigth", "fre", 61, -1, float("nan"), "inf", True, [1]):
         with pytest.raises(BadInputError, match=r"must be straight, free, or .* 60 degrees"):
             stand(standing=given)
     with pytest.raises(BadInputError, match=r"did you mean 'straight'\?"):

@@ -6,7 +6,7 @@ import pytest
 
 from mobility.errors import BadInputError
 from mobility.kinematics.calibration import read_calibration
-from mobility.parsing import DEEPEST, parse_json, parse_toml, parse_yaml
+from mobility.parsing import DEEPEST, parse_json, parse_number, parse_toml, parse_yaml
 from mobility.sessions.files import read_json
 from mobility.validation.mappings import given_mapping
 from mobility.virtual_lab.case import read_case
@@ -36,6 +36,15 @@ def test_yaml_whose_value_does_not_fit_is_refused_in_one_line():
     for text in ("a: 2020-13-45", "a: !!int ''", "a: !!bool maybe", "!!map [a]"):
         with pytest.raises(ValueError, match=r"^[^\n]+$"):
             parse_yaml(text)
+
+
+def test_a_number_is_decimal_and_in_the_digits_0_to_9():
+    for text, number in ((" 1,72", 1.72), ("-.5", -0.5), ("12.", 12.0), ("1e2", 100.0)):
+        assert parse_number(text) == number
+    arabic, full_width = "\u0661\u0662", "\uff11\uff12"
+    for text in ("1_000", "nan", "inf", "0x10", "1 0", "1,0,0", ".", "", arabic, full_width):
+        with pytest.raises(ValueError, match="must be a number"):
+            parse_number(text)
 
 
 def test_a_deep_file_of_any_kind_is_one_line_that_names_it(tmp_path):

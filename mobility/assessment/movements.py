@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 from mobility import tables
 from mobility.errors import BadInputError
-from mobility.options import checked, likely, quoted
+from mobility.options import checked, likely, likely_of_all, quoted
 
 TABLE = "movements"
 
@@ -45,7 +45,8 @@ def movement(name: str) -> Mapping[str, Any]:
     if of_joint:
         fault = f"{name!r} is a joint; name one of its movements: {', '.join(of_joint)}"
         raise BadInputError.of({"movement": fault})
-    choice = likely(name, entries) or f"; choose from {', '.join(entries)}"
+    # Names of movements share most of their letters: only a slip is near.
+    choice = likely_of_all(name, entries, cutoff=0.85)
     raise BadInputError.of({"movement": f"there is no {quoted(name)}{choice}"})
 
 
@@ -61,8 +62,8 @@ def movements_of(joint: str) -> list[str]:
     names = [name for name, entry in entries.items() if entry["joint"] == joint]
     if not names:
         joints = dict.fromkeys(entry["joint"] for entry in entries.values())
-        choice = likely(joint, joints) or f"; choose from {', '.join(joints)}"
-        raise BadInputError.of({"joint": f"there is no {joint!r}{choice}"})
+        fault = f"there is no {quoted(joint)}{likely_of_all(joint, joints)}"
+        raise BadInputError.of({"joint": fault})
     return names
 
 

@@ -24,6 +24,7 @@ from mobility.analysis_options import (
     given_options,
     options_at,
 )
+from mobility.capture.models import require_model
 from mobility.errors import BadInputError, MobilityError
 from mobility.options import likely, validate
 from mobility.parsing import read_csv
@@ -122,19 +123,40 @@ def read_manifest(
     *,
     participant: str = "anonymous",
     exercise: str = registry.USUAL,
+    here: bool = True,
 ) -> Sequence[Row | Refused]:
     """Read and check what a batch is to do; `participant` and `exercise` where no row says it.
 
     A CSV file has the columns `COLUMNS`, of which only ``video`` is needed, and paths as seen from
     its folder: all its problems are raised at once. In a folder every video is a row, and the name
     of a subfolder is the participant: a file that cannot be read, or is the same as another one, is
-    refused alone.
+    refused alone. `here` says whether this machine does the work, and so has to have the pose
+    models.
     """
     refuse_url(path, what="manifest")
     manifest = Path(path)
     if manifest.is_dir():
         return _rows_of_folder(manifest, participant, exercise)
-    return check_rows(manifest, _csv_rows(manifest), participant=participant, exercise=exercise)
+    rows, problems = _checked(manifest, _csv_rows(manifest), participant, exercise)
+    problems += _absent_models(rows) if here else []
+    if problems:
+        raise ManifestError(manifest, problems)
+    return rows
+
+
+def _absent_models(rows: Sequence[Row]) -> list[Problem]:
+    """Problems of rows that need a pose model which this machine does not have."""
+    faults: dict[str, str] = {}
+    for model in {row.options["model"] for row in rows}:
+        try:
+            require_model(model)
+        except BadInputError as error:
+            faults[model] = str(error)
+    return [
+        Problem(row.number, "options", faults[row.options["model"]])
+        for row in rows
+        if row.options["model"] in faults
+    ]
 
 
 def refuse_url(path: str | os.PathLike[str], *, what: str) -> None:

@@ -79,6 +79,27 @@ def pose_model(model: str | os.PathLike[str] | None = None) -> Path:
     return paths[0]
 
 
+def require_model(model: str | os.PathLike[str] | None) -> None:
+    """Refuse a model that this machine does not have, before anything is to be done with it.
+
+    The full one is fetched when it is needed, and "auto" is what whoever runs this machine chose.
+
+    Raises
+    ------
+    BadInputError
+        With the field ``model``.
+    """
+    name = os.fspath(model) if model is not None else AUTO
+    try:
+        if name in (*PINNED[1:], BOTH):
+            for each in PINNED[1:]:
+                _pinned(each, fetch=False)
+        elif name not in (AUTO, PINNED[0]):
+            _checked_bundle(Path(name))
+    except (BadInputError, ModelError, NotFoundError) as error:
+        raise BadInputError.of({"model": str(error)}) from None
+
+
 def model_sha256(model: str | os.PathLike[str] | None = None) -> str:
     """SHA-256 of the named model; a pinned model need not be on this machine."""
     name = _model_name(model)

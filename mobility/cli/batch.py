@@ -83,7 +83,9 @@ def batch(
     if on_end is not None:
         split_command(on_end)
     try:
-        rows = read_manifest(manifest, participant=user_id, exercise=exercise_name)
+        rows = read_manifest(
+            manifest, participant=user_id, exercise=exercise_name, here=scheduler is None
+        )
     except ManifestError as error:
         for problem in error.problems:
             say(f"{manifest}: {problem}")

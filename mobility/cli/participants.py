@@ -17,6 +17,7 @@ from mobility.cli.options import (
     group,
     interruption_explained,
     open_store,
+    option,
     path_option,
     print_json,
     read_object,
@@ -25,7 +26,7 @@ from mobility.cli.options import (
     takes,
     warn,
 )
-from mobility.errors import StorageError
+from mobility.errors import BadInputError, StorageError
 
 if TYPE_CHECKING:
     from mobility.store import Store
@@ -39,16 +40,57 @@ def participants_set(
     opened: Store,
     user_id: ParticipantArgument,
     *,
+    display_name: Annotated[
+        str | None, option("--name", "TEXT", help="Name that reports show.")
+    ] = None,
+    sex: Annotated[
+        str | None, option("--sex", "female|male", help="Sex, which decides whose norms apply.")
+    ] = None,
+    birth_year: Annotated[
+        str | None,
+        option("--birth-year", "YEAR", help="Year of birth; replaces an age."),
+    ] = None,
+    age: Annotated[
+        str | None, option("--age", "YEARS", help="Age in years now; replaces a year of birth.")
+    ] = None,
+    height_m: Annotated[str | None, option("--height-m", "M", help="Height in metres.")] = None,
+    weight_kg: Annotated[
+        str | None, option("--weight-kg", "KG", help="Weight in kilograms.")
+    ] = None,
+    email: Annotated[str | None, option("--email", "TEXT", help="Address for e-mail.")] = None,
     file: Annotated[
-        Path, path_option("--file", "FILE", help="JSON object with the participant's fields.")
-    ],
+        Path | None,
+        path_option(
+            "--file",
+            "FILE",
+            help="JSON object: display_name, sex, birth_year or age, height_m, weight_kg, email; "
+            "null removes one.",
+        ),
+    ] = None,
 ) -> None:
-    """Set the record of a participant.
+    """Set the record of a participant, by flags or a file.
 
-    Fields: display_name, sex, birth_year or age, height_m, weight_kg, email; those left out stay
-    as they are, and null removes one.
+    Fields that are left out stay as they are. With both, a flag goes before the same field of the
+    file.
     """
-    opened.set_participant(user_id, **read_object(file))
+    flags = {
+        **{"display_name": display_name, "sex": sex, "birth_year": birth_year, "age": age},
+        **{"height_m": height_m, "weight_kg": weight_kg, "email": email},
+    }
+    given = {name: value for name, value in flags.items() if value is not None}
+    if file is None and not given:
+        raise typer.BadParameter("name a field, --age 34, or --file FILE")
+    fields = {} if file is None else read_object(file)
+    for name, other in (("age", "birth_year"), ("birth_year", "age")):
+        if name in given:
+            fields.pop(other, None)
+    fields |= given
+    try:
+        opened.set_participant(user_id, **fields)
+    except BadInputError as error:
+        if file is not None and not error.fields.keys() <= given.keys():
+            raise BadInputError(str(error)) from None  # of the file, not of flags
+        raise
     print_json(opened.participant(user_id))
 
 

@@ -45,13 +45,17 @@ def sessions_list(opened: Store, *, as_json: JsonOption = False) -> None:
         {
             "session_id": session.id,
             "title": _title(session),
+            "user_id": session.record.user_id,
             "exercise": session.record.exercise,
             "state": session.record.state,
             "reason": session.record.reason,
         }
         for session in sessions
     ] + [
-        {"session_id": session_id, "title": "", "exercise": "", "state": "damaged", "reason": fault}
+        {
+            **{"session_id": session_id, "title": "", "user_id": "", "exercise": ""},
+            **{"state": "damaged", "reason": fault},
+        }
         for session_id, fault in damaged.items()
     ]
     say_unfinished(opened)
@@ -60,11 +64,14 @@ def sessions_list(opened: Store, *, as_json: JsonOption = False) -> None:
         return
     if not rows:
         say(tables.sentence("command_line.sessions.none", store=opened.place))
+    widths = [max((len(row[name]) for row in rows), default=0) for name in ("user_id", "exercise")]
     for row in rows:
         state = row["state"].replace("yz", "ys")  # the documents keep their own spelling
         if state == "analysing" and not opened.is_in_work(row["session_id"]):
             state = "interrupted"
-        typer.echo(f"{row['session_id']}  {state:<11}  {row['title'] or row['reason']}")
+        who, what = row["user_id"].ljust(widths[0]), row["exercise"].ljust(widths[1])
+        last = row["title"] or row["reason"]
+        typer.echo(f"{row['session_id']}  {state:<11}  {who}  {what}  {last}")
 
 
 def _title(session: Session) -> str:

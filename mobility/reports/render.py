@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import contextvars
 import copy
 import csv
 import functools
@@ -560,19 +562,22 @@ def _run_notebook(
                 page_shown(**reply)
 
         try:
-            node = papermill.execute_notebook(
-                read,
-                None,
-                dict(parameters),
-                kernel_name="python3",
-                language="python",
-                progress_bar=False,
-                execution_timeout=CELL_TIMEOUT_S,
-                kernel_manager_class=_kernel_manager(str(place), server),
-                resources={"metadata": {"path": str(folder)}},
-                on_cell_executed=executed,
-                # The kernel has nothing to save.
-                shutdown_kernel="immediate",
+            node = _with_free_loop(
+                functools.partial(
+                    papermill.execute_notebook,
+                    read,
+                    None,
+                    dict(parameters),
+                    kernel_name="python3",
+                    language="python",
+                    progress_bar=False,
+                    execution_timeout=CELL_TIMEOUT_S,
+                    kernel_manager_class=_kernel_manager(str(place), server),
+                    resources={"metadata": {"path": str(folder)}},
+                    on_cell_executed=executed,
+                    # The kernel has nothing to save.
+                    shutdown_kernel="immediate",
+                )
             )
         except PapermillExecutionError as error:
             raise _cell_error(notebook, error.ename, error.evalue) from None
@@ -591,6 +596,26 @@ def _run_notebook(
             raise failed from None
     _forget_the_run(node)
     return node
+
+
+def _with_free_loop(work: Callable[[], Any]) -> Any:
+    """Do work that runs an event loop, also in a thread of a server.
+
+    Jupyter keeps the loop to run in the context, which such a thread has from the server: that loop
+    is busy in another thread.
+    """
+    from jupyter_core.utils import ensure_event_loop
+
+    def with_new_loop() -> Any:
+        with contextlib.closing(ensure_event_loop()):
+            return work()
+
+    try:
+        asyncio.get_running_loop()  # of this thread, as in a notebook, where Jupyter takes another
+    except RuntimeError:
+        if ensure_event_loop().is_running():
+            return contextvars.Context().run(with_new_loop)
+    return work()
 
 
 def _cell_error(notebook: Path, name: str, message: str) -> MobilityError:

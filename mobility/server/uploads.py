@@ -15,6 +15,7 @@ from multipart import MultipartError, MultipartSegment, PushMultipartParser, par
 
 from mobility import registry
 from mobility.analysis_options import given_options, options_at
+from mobility.capture.models import require_model
 from mobility.errors import BadInputError, TooLargeError
 from mobility.options import likely
 from mobility.parsing import parse_json
@@ -219,6 +220,7 @@ class Upload:
             # An empty field of a form is no option.
             option_texts = {name: texts[name] or None for name in options_at("http").model_fields}
             options = given_options(option_texts, options_at("http"))
+            require_model(options.get("model"))
         except BadInputError as error:
             faults = error.fields | faults
         if faults:

@@ -13,7 +13,7 @@ from typing import Any, cast
 from mobility import registry
 from mobility.analysis_options import check_movement
 from mobility.errors import BadInputError
-from mobility.options import likely
+from mobility.options import likely_of_all, quoted
 from mobility.registry import JOINTS, MEASURED, Exercise, Joint
 from mobility.sessions.files import (
     check_decodable,
@@ -81,8 +81,8 @@ def _joints(joints: str | Sequence[str], exercise: Exercise | None) -> list[Join
     choices = (*MEASURED, "all")
     for name in names or [""]:
         if name not in choices:
-            choice = likely(name, choices) or f"; choose from {', '.join(choices)}"
-            raise BadInputError.of({"body_joint_angles": f"there is no {name!r}{choice}"})
+            fault = f"there is no {quoted(name)}{likely_of_all(name, choices)}"
+            raise BadInputError.of({"body_joint_angles": fault})
     if exercise is not None and (wrong := [j for j in names if j not in (*exercise.joints, "all")]):
         others = " or ".join(e.name for e in registry.exercises() if wrong[0] in e.joints)
         fault = f"{wrong[0]!r} is measured only in {others}"

@@ -17,6 +17,7 @@ from pydantic import (
 
 from mobility import registry, tables
 from mobility.errors import BadInputError
+from mobility.parsing import parse_number
 from mobility.provenance import AnalysisWarning
 from mobility.registry import Exercise, ExerciseName, Joint
 
@@ -106,7 +107,7 @@ class GivenParticipant(Participant):
     def _a_number(cls, value: object) -> object:
         if isinstance(value, bool):
             raise ValueError("must be a number")
-        return value
+        return parse_number(value) if isinstance(value, str) else value
 
     @field_validator("birth_year")
     @classmethod

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Generic, Self, TypeVar, cast
 
 from mobility.analysis_options import AnalysisOptions, given_options
+from mobility.capture.models import require_model
 from mobility.errors import (
     BadInputError,
     ConflictError,
@@ -195,6 +196,7 @@ class SessionStore(Generic[S]):
         """
         self.require_writable()
         checked_options = given_options(options)
+        require_model(checked_options.get("model"))
         AnalysisOptions(**checked_options).for_videos(
             second=second_video is not None, calibrated=calibration is not None
         )

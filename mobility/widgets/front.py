@@ -21,7 +21,13 @@ from mobility.widgets.upload_form import UploadForm
 
 
 class ReportPage(Widget):
-    """Shows the report that was rendered last."""
+    """Shows the report that was rendered last.
+
+    Attributes
+    ----------
+    session_id
+        Id of the session whose report, or first page, is shown; "" for none.
+    """
 
     _esm = module("report_page")
 
@@ -30,18 +36,26 @@ class ReportPage(Widget):
 
     def __init__(self) -> None:
         self._session: Session | None = None
+        self.session_id = ""
         super().__init__()
 
     def show(self, session: Session) -> None:
         """Show the report of a session, rendering it if it is not current."""
         with send_first_page_to(lambda page: self.show_first(session, page)):
             session.render_report()
-        self._session = session
+        self._session, self.session_id = session, session.id
         self.title = session.title
         self.shown += 1
 
+    def leave(self) -> None:
+        """Show no report any more."""
+        self._session, self.session_id = None, ""
+        self.title = ""
+        self.send({"kind": "left"})
+
     def show_first(self, session: Session, page: str) -> None:
         """Show the first page of a report while the rest is being drawn."""
+        self.session_id = session.id
         self.send({"kind": "first page", "title": session.title, "page": page})
 
     def acts(self) -> dict[str, Act]:
@@ -99,7 +113,7 @@ class Front:
     Attributes
     ----------
     form, browser, report
-        An added video is analysed, and its trial and report are shown.
+        An added video is analysed, and its trial and report are shown, until its session is gone.
     trials
         The open trial, and the one beside it, by their place.
     """
@@ -115,6 +129,7 @@ class Front:
         self.browser.on_analyzed(self._analyzed)
         self.browser.on_first_page(self.report.show_first)
         self.browser.on_report(self.report.show)
+        self.browser.observe(lambda _: self._leave_what_is_gone(), names=["rows"])
         self.codes = PhoneCodes(store, network) if network else None
         for place, widget in (
             ("phone", self.codes),
@@ -138,6 +153,16 @@ class Front:
             return
         self.trials[place] = TrialViewer(session)
         self.trials[place].place = place
+
+    def _leave_what_is_gone(self) -> None:
+        """Show nothing of a session that was deleted, here or elsewhere."""
+        there = {"", *(row["id"] for row in self.browser.rows)}
+        if self.report.session_id not in there:
+            self.report.leave()
+        for place, trial in list(self.trials.items()):
+            if trial.session.id not in there:
+                del self.trials[place]
+                trial.close()
 
     def _analyze(self, session: Session) -> None:
         self.browser.analyze(session.id)

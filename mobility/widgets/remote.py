@@ -90,6 +90,8 @@ class RemoteStore:
             f"participant {user_id}: is on a server; change them where its store is"
         )
 
+    stored_participant = set_participant
+
     def delete(self, session_id: str) -> None:
         """Delete a session for good."""
         self.client.delete(session_id)

@@ -29,6 +29,9 @@ function reportPage({ model, el }) {
       link.href = message.url;
       link.hidden = false;
       showInFrame({ src: message.url });
+    } else if (message.kind === "left") {
+      setTitle("");
+      showInFrame({});
     }
   });
   model.on("msg:custom", received);

@@ -10,6 +10,7 @@ function sessionBrowser({ model, el }) {
   const body = h("tbody", {});
   const count = h("span", { class: "mobility-dim", role: "status" });
   const links = h("div", { class: "mobility-row", role: "status" });
+  let linked = null; // id of the session whose report is named below the table
   let confirming = null; // id of the session whose deletion is to be confirmed
   let order = { by: "when", down: true };
   const heads = HEADS.map(([text, by]) => {
@@ -103,6 +104,10 @@ function sessionBrowser({ model, el }) {
   function showRows() {
     const words = filter.value.toLowerCase().split(/\s+/).filter(Boolean);
     const rows = model.get("rows");
+    if (linked && !rows.some((row) => row.id === linked)) {
+      linked = null;
+      links.replaceChildren();
+    }
     const matching = rows.filter((row) => {
       const text = [row.title, row.id, row.participant, row.exercise, row.verdict, row.state_text, row.date].join(" ").toLowerCase();
       return words.every((word) => text.includes(word));
@@ -124,12 +129,13 @@ function sessionBrowser({ model, el }) {
     if (active) focusOn(active);
   }
   const received = guarded(model, (message, buffers) => {
-    if (message.kind === "report")
+    if (message.kind === "report") {
+      linked = message.session;
       links.replaceChildren(
         h("span", {}, `Report of ${message.title}: `),
         h("a", { href: message.url, target: "_blank", rel: "noopener" }, "open it"),
         h("code", {}, message.path));
-    else if (message.kind === "rendered") ask(model, "address", { session: message.session, page: pageServer() });
+    } else if (message.kind === "rendered") ask(model, "address", { session: message.session, page: pageServer() });
     else if (message.kind === "looked") polling = false;
     else if (message.kind === "thumbnail") {
       const picture = buffers?.[0];

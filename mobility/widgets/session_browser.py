@@ -129,6 +129,8 @@ class SessionBrowser(Widget):
                 _session_row(each, self._activities.get(each.id)) for each in reversed(sessions)
             ]
             self.rows = rows + [_damaged_row(*each) for each in damaged.items()]
+            if self.opened not in {row["id"] for row in self.rows}:
+                self.opened = ""
 
     def _refresh_for_page(self) -> None:
         """Refresh for the page, which asks again only after the answer."""
@@ -228,8 +230,6 @@ class SessionBrowser(Widget):
             The session is in use, or cannot be deleted.
         """
         self.store.delete(session_id)
-        if self.opened == session_id:
-            self.opened = ""
         self.refresh()
         self.say("done", tables.sentence("widgets.notice.deleted", session=session_id))
 
@@ -256,6 +256,7 @@ class SessionBrowser(Widget):
         self.send(
             {
                 "kind": "report",
+                "session": session.id,
                 "title": session.title,
                 "url": address(file, content.get("page") or {}),
                 "path": str(file),

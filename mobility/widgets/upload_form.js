@@ -6,7 +6,7 @@ function uploadForm({ model, el }) {
     bytes >= 1e9 ? `${(bytes / 1e9).toFixed(1)} GB` : bytes >= 1e6 ? `${(bytes / 1e6).toFixed(1)} MB` : `${Math.ceil(bytes / 1e3)} kB`;
   const files = [null, null]; // the video, and that of a second camera
   let upload = null; // id of the one that is being sent
-  let began = false; // here, and not in another view of the same form
+  let begun = null; // what is being added from here, and not from another view of the same form
   const [first, second] = [["Video file", "or drop one here"], ["File of the second video", "the same trial from another camera; or drop it here"]].map(([label, empty], which) => {
     const name = h("span", { class: "mobility-dim" }, empty);
     const pick = h("input", { type: "file", accept: "video/*,.mkv,.mov,.mp4,.avi,.webm", "aria-label": label, onchange: () => choose(which, pick.files[0]) });
@@ -25,6 +25,14 @@ function uploadForm({ model, el }) {
   const fields = {};
   const known = h("datalist", { id: newId("participants") });
   fields.user_id = h("input", { type: "text", id: newId("user"), list: known.id, placeholder: "for example p01", maxlength: 64 });
+  fields.age = h("input", { type: "text", id: newId("age"), inputmode: "decimal", size: 6 });
+  fields.sex = h("select", { id: newId("sex") }, h("option", { value: "" }, ""), ...["female", "male"].map((sex) => h("option", { value: sex }, sex)));
+  const person = h("details", { "aria-label": "Age and sex" },
+    h("summary", {}, "Age and sex (optional)"),
+    h("div", { class: "mobility-dim" }, "They decide which norms the report can show, and are kept for all films of this person: give them once."),
+    ...["age", "sex"].map((name) => h("div", { class: "mobility-row" },
+      h("label", { for: fields[name].id }, { age: "Age, years", sex: "Sex" }[name]), fields[name], faultLine(model, name, fields[name]))));
+  const who = h("div", {}, fields.user_id, person);
   fields.session_name = h("input", { type: "text", id: newId("name"), placeholder: "optional" });
   fields.exercise_name = h("select", { id: newId("exercise") }, ...model.get("exercises").map((text) => h("option", { value: text }, text)));
   const joints = model.get("joints").map((joint) => {
@@ -56,6 +64,8 @@ function uploadForm({ model, el }) {
   });
   const send = h("button", { class: "mobility-main", type: "button", onclick: begin }, "Upload");
   const cancel = h("button", { type: "button", hidden: true, onclick: () => { upload = null; ask(model, "cancel"); showState(); } }, "Cancel");
+  // Whoever films several things of one person says so; a form that keeps them would give the next person's film to them.
+  const next = h("div", { class: "mobility-row", hidden: true });
   const bar = h("progress", { max: 1, value: 0, "aria-label": "Uploaded" });
   const sent = h("span", { class: "mobility-dim" });
   const sending = h("div", { class: "mobility-progress", hidden: true }, bar, sent);
@@ -64,7 +74,7 @@ function uploadForm({ model, el }) {
   const rows = [
     ["Video", first.drop, "video"],
     ["Second video", second.drop, "second_video"],
-    ["Participant", fields.user_id, "user_id"],
+    ["Participant", who, "user_id"],
     ["Title", fields.session_name, "session_name"],
     ["Exercise", fields.exercise_name, "exercise_name"],
     ["Movement", movementBox, "movement"],
@@ -91,6 +101,7 @@ function uploadForm({ model, el }) {
     h("div", { class: "mobility-row" }, send, cancel),
     sending,
     noticeLine(model),
+    next,
   );
 
   function isOfJoints() {
@@ -122,25 +133,48 @@ function uploadForm({ model, el }) {
     else preview.removeAttribute("src");
   }
   for (const part of rowOf.second_video) part.hidden = !model.get("is_local");
+  person.hidden = !model.get("is_local"); // a server takes no records of participants
+
+  /** Empty the form for the next film, and offer to go on with the same person. */
+  function startAnew() {
+    const { user_id: user, exercise_name: exercise } = begun;
+    [first, second].forEach(({ pick }, which) => {
+      pick.value = "";
+      choose(which, null);
+    });
+    for (const field of Object.values(fields)) field.value = "";
+    fields.exercise_name.selectedIndex = 0;
+    for (const box of joints) box.checked = model.get("checked_joints").includes(box.value);
+    person.open = false;
+    showMovement();
+    next.replaceChildren(h("button", { type: "button", onclick: () => {
+      fields.user_id.value = user;
+      fields.exercise_name.value = exercise;
+      next.hidden = true;
+      showMovement();
+      first.pick.focus();
+    } }, `Next film of ${user}: ${exercise}`));
+    next.hidden = false;
+  }
 
   const told = (file) => ({ name: file ? file.name : "", size: file ? file.size : 0 });
   function begin() {
-    began = true;
-    ask(model, "begin", {
-      ...told(files[0]), second: files[1] ? told(files[1]) : null,
-      fields: {
-        user_id: fields.user_id.value.trim(),
-        session_name: fields.session_name.value.trim() || null,
-        exercise_name: fields.exercise_name.value,
-        ...Object.fromEntries(options.map(({ name }) => [name, fields[name].value.trim() || null])),
-        movement: (isOfJoints() && fields.movement.value) || null,
-        body_joint_angles: rowOf.body_joint_angles[0].hidden ? ["all"] : joints.filter((box) => box.checked).map((box) => box.value),
-      },
-    });
+    next.hidden = true;
+    begun = {
+      user_id: fields.user_id.value.trim(),
+      age: fields.age.value.trim() || null,
+      sex: fields.sex.value || null,
+      session_name: fields.session_name.value.trim() || null,
+      exercise_name: fields.exercise_name.value,
+      ...Object.fromEntries(options.map(({ name }) => [name, fields[name].value.trim() || null])),
+      movement: (isOfJoints() && fields.movement.value) || null,
+      body_joint_angles: rowOf.body_joint_angles[0].hidden ? ["all"] : joints.filter((box) => box.checked).map((box) => box.value),
+    };
+    ask(model, "begin", { ...told(files[0]), second: files[1] ? told(files[1]) : null, fields: begun });
   }
   async function part({ upload: id, which, offset, bytes }) {
     const file = files[which];
-    if (!began || !file) return;
+    if (!begun || !file) return;
     upload = id;
     bar.value = offset / file.size;
     sent.textContent = `${which ? "second video: " : ""}${size(offset)} of ${size(file.size)}`;
@@ -164,13 +198,12 @@ function uploadForm({ model, el }) {
     else if (message.kind === "received") {
       upload = null;
       showState();
-    } else if (message.kind === "created") {
-      [first, second].forEach(({ pick }, which) => {
-        pick.value = "";
-        choose(which, null);
-      });
+    } else if (message.kind === "created" && begun) {
+      startAnew();
+      begun = null;
     }
   });
+  model.on("change:errors", () => { if (model.get("errors").age || model.get("errors").sex) person.open = true; });
   const showParticipants = () => known.replaceChildren(...model.get("participants").map((id) => h("option", { value: id })));
   model.on("msg:custom", received);
   model.on("change:progress", showState);

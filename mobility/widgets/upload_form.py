@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import htpy as h
@@ -14,10 +14,12 @@ from markupsafe import Markup
 from mobility import tables
 from mobility.analysis_options import AnalysisOptions, given_options, offered_at, options_at
 from mobility.assessment.movements import how_to_film
-from mobility.errors import BadInputError, MobilityError, TooLargeError
+from mobility.errors import BadInputError, MobilityError, NotFoundError, TooLargeError
+from mobility.options import validate
 from mobility.registry import JOINTS, MEASURED, names, of_single_joints
 from mobility.sessions.creation import check_creation
 from mobility.sessions.files import check_file_name, open_private, writing
+from mobility.sessions.record import GivenParticipant, Participant, now
 from mobility.sessions.scratch import scratch_folder
 from mobility.widgets.base import Act, Widget, module
 from mobility.widgets.sessions import AnySession, AnyStore
@@ -29,6 +31,9 @@ MOST_BYTES = 4 * 10**9
 
 PART_BYTES = 1 << 20
 """Bytes in a message: well below what a Jupyter server lets through."""
+
+_OF_PERSON = ("age", "sex")
+"""Fields of the participant's record, which decide what norms a report shows."""
 
 
 class UploadForm(Widget):
@@ -57,7 +62,7 @@ class UploadForm(Widget):
     fields_of_page = frozenset(
         {
             *("video", "second_video", "user_id", "session_name", "exercise_name"),
-            *("body_joint_angles", "movement", *options_at("form").model_fields),
+            *("body_joint_angles", "movement", *_OF_PERSON, *options_at("form").model_fields),
         }
     )
 
@@ -95,8 +100,11 @@ class UploadForm(Widget):
 
     @property
     def session(self) -> AnySession | None:
-        """The session that was made last; None where none was."""
-        return self.store.session(self.created) if self.created else None
+        """The session that was made last; None where none was, or it was deleted."""
+        try:
+            return self.store.session(self.created) if self.created else None
+        except NotFoundError:
+            return None
 
     def on_created(self, callback: Callable[[Any], Any]) -> None:
         """Call `callback` with each session that is made."""
@@ -132,9 +140,15 @@ class UploadForm(Widget):
             **dict(content.get("fields") or {}),
         }
         options = {name: fields.pop(name, None) or None for name in options_at("form").model_fields}
+        person = {name: value for name in _OF_PERSON if (value := fields.pop(name, None))}
         faults: dict[str, list[str]] = {}
         try:
             options = given_options(options, options_at("form"))
+        except BadInputError as error:
+            faults.update(error.fields)
+        try:
+            whose = {**person, "user_id": str(fields["user_id"])}
+            checked_person = validate(GivenParticipant, whose, what="the participant")
         except BadInputError as error:
             faults.update(error.fields)
         named = [self._file("video", content, faults)]
@@ -148,9 +162,36 @@ class UploadForm(Widget):
             faults["user_id"] = [tables.sentence("widgets.field.who")]
         if faults:
             raise BadInputError.of(faults, what="not added")
+        self._of_person = self._lacking(checked_person, person) if person else {}
         self._uploads = [_Upload(which, *file) for which, file in enumerate(named)]
         self._fields = {**fields, "options": options}
         self._want_next(self._uploads[0])
+
+    def _lacking(self, given: Participant, names: Iterable[str]) -> dict[str, Any]:
+        """Give the named fields that the participant's record lacks.
+
+        Raises
+        ------
+        BadInputError
+            The record says something else: it may be somebody else's.
+        """
+        stored = self.store.stored_participant(given.user_id)
+        lacking: dict[str, Any] = {}
+        faults: dict[str, str] = {}
+        for name in names:
+            value = getattr(given, name)
+            earlier = [] if stored is None else [getattr(stored, name)]
+            if name == "age" and stored is not None and stored.birth_year is not None:
+                reached = now().year - stored.birth_year
+                earlier = [reached - 1, reached]
+            if earlier in ([], [None]):
+                lacking[name] = value
+            elif value not in earlier:
+                words = {"participant": given.user_id, "name": name, "stored": earlier[-1]}
+                faults[name] = tables.sentence("widgets.field.differs", **words)
+        if faults:
+            raise BadInputError.of(faults, what="not added")
+        return lacking
 
     def _file(
         self, field: str, content: Mapping[str, Any], faults: dict[str, list[str]]
@@ -195,11 +236,15 @@ class UploadForm(Widget):
         fields = self._fields
         self.send({"kind": "received"})
         what = tables.sentence("widgets.notice.adding")
-        self.in_background(what, lambda: self._create(uploads, fields))
+        person = self._of_person
+        self.in_background(what, lambda: self._create(uploads, fields, person))
 
-    def _create(self, uploads: Sequence[_Upload], fields: dict[str, Any]) -> None:
+    def _create(
+        self, uploads: Sequence[_Upload], fields: dict[str, Any], person: Mapping[str, Any]
+    ) -> None:
         # The participant's next sessions need the height too; a server has no such call.
         height = None if self.store.on_server else fields["options"].pop("height_m", None)
+        person = {**person, **({} if height is None else {"height_m": height})}
         try:
             if len(uploads) > 1:
                 fields["second_video"] = uploads[1].file
@@ -213,8 +258,8 @@ class UploadForm(Widget):
         finally:
             for upload in uploads:
                 upload.remove()
-        if height is not None:
-            self.store.set_participant(session.record.user_id, height_m=height)
+        if person:
+            self.store.set_participant(session.record.user_id, **person)
         self.created = session.id
         self.participants = sorted({*self.participants, session.record.user_id})
         self.send({"kind": "created", "session": session.id})

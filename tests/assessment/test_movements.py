@@ -91,7 +91,9 @@ def test_bad_input():
     for ask, message in (
         (lambda: movement("sholder_abduction"), "did you mean 'shoulder_abduction'"),
         (lambda: movement("knee"), "is a joint; name one of its movements: knee_flexion, knee_ext"),
-        (lambda: movement("bend"), "choose from elbow_flexion, "),
+        (lambda: movement("bend"), "no 'bend'; choose from elbow_flexion, "),
+        (lambda: movement("shoulder_rotation"), "rotation'; choose from elbow_flexion, elbow_ext"),
+        (lambda: movement("elbow_flexon"), "'elbow_flexion'? Choose from elbow_flexion, elbow_ext"),
         (lambda: movements_of("ancle"), "did you mean 'ankle'"),
         (lambda: movements_of("wrist"), "choose from elbow, shoulder, hip, knee, ankle, trunk"),
         (lambda: of_knee(plane="sagittal", direction="flexon"), "did you mean 'flexion'"),

@@ -52,7 +52,8 @@ def test_all_columns(place):
             'a.mp4,b.MOV,p01,Joint Angle Mobility,"elbow, knee",First,'
             '"subject=1,2; blur_face=yes;field_of_view=60; model=heavy; standing=12",'
             "female,1990,1.7\n",
-        )
+        ),
+        here=False,  # where the heavy model need not be
     )
     assert row.second_video == place / "b.MOV"
     assert (row.joints, row.name) == (("knee", "elbow"), "First")
@@ -116,11 +117,19 @@ def test_every_problem_is_told_with_its_row_and_column(place):
         (6, "video"): "is a URL",
         (6, "options"): "is given twice",
         (7, "options"): "'full', 'heavy' or 'both' (got 'haevy')",
-        (8, "options"): "standing: must be straight, free, or from -20 to 60 degrees",
+        (8, "options"): "standing: must be straight, free, or from 0 to 60 degrees",
     }
     assert faults.keys() == words.keys()
     for key, word in words.items():
         assert word in faults[key], key
+
+
+def test_a_model_that_this_machine_does_not_have_is_a_problem_of_its_rows(place, monkeypatch):
+    monkeypatch.setattr("mobility.capture.models.cache_folder", lambda: place / "models")
+    text = "video,options\na.mp4,model=heavy\nb.MOV,model=full\np02/c.mp4,model=both\n"
+    faults = problems(place, text)
+    assert faults.keys() == {(2, "options"), (4, "options")}
+    assert all("'mobility models --model heavy'" in fault for fault in faults.values())
 
 
 def test_a_wrong_header(place):

@@ -13,6 +13,7 @@ from pathlib import Path
 import processes
 import pytest
 from cohort_cases import add_session
+from demo_sessions import copy_of
 from processes import command, mobility
 
 from mobility import __version__
@@ -104,7 +105,7 @@ def test_two_videos(tmp_path, store, clips):
         (["--user-id", ""], ["--user-id: must be a non-empty text"]),
         (["--name="], ["--name: must be a non-empty text"]),
         (["--subject", "middle"], ["--subject: ", "x and y in pixels", "(got 'middle')"]),
-        (["--subject=nan,nan"], ["--subject: ", "finite"]),
+        (["--subject=nan,nan"], ["--subject: ", "from 0 to 99999"]),
         (["--store", ""], ["--store", "must not be empty"]),
         (["--store", "a" * 300], ["File name too long"]),
         (["--store", "/proc/store"], ["/proc/store"]),
@@ -116,9 +117,12 @@ def test_two_videos(tmp_path, store, clips):
         (["--standing", "90"], ["degrees of flexion of the knees (got '90')"]),
         (
             ["--standing=nan"],
-            ["--standing", "straight, free, or from -20 to 60 degrees of flexion"],
+            ["--standing", "straight, free, or from 0 to 60 degrees of flexion"],
         ),
-        (["--model", "absent.task"], ["absent.task", "no such file", "mobility models"]),
+        (
+            ["--model", "absent.task"],
+            ["--model: ", "absent.task", "no such file", "mobility models"],
+        ),
         (["--model", "haevy"], ["did you mean 'heavy'?"]),
         (["--rate", "most"], ["--rate: must be usual, all, or from 5 to 1000 frames a second"]),
     ],
@@ -138,7 +142,7 @@ def test_what_is_given_reaches_the_analysis(monkeypatch, clips, here):
     typed = (
         "",
         "--standing free --rate all",
-        "--standing=-2.5 --rate 15 --height-m 1,72 --no-fit --keep-raw --subject 3,4",
+        "--standing=2.5 --rate 15 --height-m 1,72 --no-fit --keep-raw --subject 3,4",
         "--subject largest --no-annotate --blur-face --field-of-view 60",
     )
     for options in typed:
@@ -147,7 +151,7 @@ def test_what_is_given_reaches_the_analysis(monkeypatch, clips, here):
         {},
         {"standing": "free", "rate": "all"},
         {
-            **{"standing": -2.5, "rate": 15, "height_m": 1.72, "fit": False, "keep_raw": True},
+            **{"standing": 2.5, "rate": 15, "height_m": 1.72, "fit": False, "keep_raw": True},
             "subject": [3, 4],
         },
         {"subject": "largest", "annotate": False, "blur_face": True, "field_of_view": 60},
@@ -205,7 +209,8 @@ def test_threads_of_the_demo(store):
         ("keys create --role participant", "--user-id: is missing; say whose key"),
         (
             "analyze a.mp4 --name= --joints kne",
-            "--joints: there is no 'kne'; did you mean 'knee'?; --name",
+            "--joints: there is no 'kne'; did you mean 'knee'? Choose from ankle, knee, "
+            "hip, shoulder, elbow, trunk, neck, all; --name",
         ),
         ("export-lab --demo --fill interpolate --out a.c3d", "--fill: c3d has gaps"),
         # What was not typed is not called an option.
@@ -311,6 +316,57 @@ def test_what_a_command_wrote_it_writes_again(here):
     ):
         for _ in range(2):
             assert command(*typed.split()).returncode == 0, typed
+
+
+def test_a_participant_is_set_by_flags_by_a_file_and_by_both(here):
+    def set_by(*typed):
+        status, out, err = command("participants", "set", "p01", *typed)
+        return json.loads(out) if status == 0 else (status, err)
+
+    (here / "p.json").write_text('{"sex": "male", "birth_year": 1980, "weight_kg": 70}')
+    flags = "--sex female --age 34 --height-m 1,68 --name Ann --email ann@example.org"
+    assert set_by(*flags.split()) == {
+        **{"user_id": "p01", "display_name": "Ann", "sex": "female", "age": 34.0},
+        **{"height_m": 1.68, "email": "ann@example.org"},
+    }
+    # A flag goes before the file, and an age in the place of a year.
+    both = set_by("--file", "p.json", "--age", "35", "--sex", "female")
+    assert (both["sex"], both["age"], both["weight_kg"]) == ("female", 35, 70)
+    assert "birth_year" not in both
+    assert set_by("--birth-year", "1990")["birth_year"] == 1990
+    before = set_by("--name", "Ann")
+    (here / "wrong.json").write_text('{"sex": "woman"}')
+    for typed, words in (
+        (["--age", "3_4"], "--age: must be a number"),
+        (["--sex", "woman"], "--sex: input should be 'female' or 'male'"),
+        (["--age", "34", "--birth-year", "1990"], "not both"),
+        (["--file", "wrong.json", "--age", "34"], "participant p01: sex: input should be"),
+        ([], "name a field, --age 34, or --file FILE"),
+    ):
+        status, said = set_by(*typed)
+        assert status == 2
+        assert words in said
+    assert set_by("--name", "Ann") == before
+
+
+def test_the_list_of_sessions_names_participant_and_exercise_beside_a_title(here, demo):
+    store = Store("data/sessions")
+    store.path.mkdir(parents=True)
+    copy_of(demo, store, "s1", user_id="ann", session_name="First")
+    copy_of(demo.parent / "sit-to-stand", store, "s2", user_id="bo", session_name="Second")
+    (store.path / "s3").mkdir()
+    (store.path / "s3" / "session.json").write_text("{}")
+    lines = {line.split()[0]: line for line in command("sessions", "list")[1].splitlines()}
+    assert lines["s1"].split() == ["s1", "analysed", "ann", "Overhead", "Squat", "First"]
+    assert lines["s2"].split() == ["s2", "analysed", "bo", "Sit-to-Stand", "Second"]
+    assert lines["s1"].index("First") == lines["s2"].index("Second")
+    assert "damaged" in lines["s3"]
+    rows = json.loads(command("sessions", "list", "--json")[1])
+    assert {row["session_id"]: row["user_id"] for row in rows} == {
+        "s1": "ann",
+        "s2": "bo",
+        "s3": "",
+    }
 
 
 def test_a_store_that_is_a_file(here):

@@ -127,6 +127,14 @@ def test_null_is_a_missing_angle_only_and_times_ages_and_heights_can_be_right():
         record.Participant(user_id="p", height_m=168)
 
 
+def test_numbers_of_a_participant_are_written_plainly():
+    taken = record.GivenParticipant(user_id="p", birth_year="1990", height_m="1,68")
+    assert (taken.birth_year, taken.height_m) == (1990, 1.68)
+    for name, text in (("age", "3_0"), ("birth_year", "1_990"), ("weight_kg", "\u0666\u0666")):
+        with pytest.raises(ValidationError, match="must be a number"):
+            record.GivenParticipant(user_id="p", **{name: text})
+
+
 def test_a_birth_year_is_of_somebody_who_lives():
     now = datetime.datetime.now().astimezone().year
     for year in (now, now - record.OLDEST):

@@ -10,6 +10,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from notebook_cells import run_every_cell, workbench
 from processes import ended
 
 from mobility.sessions.files import read_dataset
@@ -36,17 +37,18 @@ def test_an_arm_raise_is_analysed_and_reported(project: Path, tmp_path: Path) ->
     # Rendered: the left arm is raised to 155 degrees three times, seen from the left.
     video = project / "data" / "demo" / "joint-angle-mobility" / "video.mp4"
     paths = [str(tmp_path / "site"), str(project), os.environ.get("PYTHONPATH", "")]
+    path = os.pathsep.join(filter(None, paths))
     made = ended(
         [
             *(sys.executable, "-m", "mobility.cli", "analyze", video, "--exercise", "arm-raise"),
-            *("--report", "--json", "--store", tmp_path / "store", "--no-annotate"),
+            *("--report", "--json", "--store", tmp_path / "sessions", "--no-annotate"),
             *("--reports", tmp_path / "reports"),
         ],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))},
+        env=os.environ | {"PYTHONPATH": path},
     )
     assert made.returncode == 0, made.stderr
     session = json.loads(made.stdout)["session_id"]
-    metrics = read_dataset(tmp_path / "store" / session / "metrics.nc")
+    metrics = read_dataset(tmp_path / "sessions" / session / "metrics.nc")
     assert metrics.attrs["exercise"] == "Arm Raise"
     assert int(metrics["accepted_repetitions"]) == 3
     arm = metrics["shoulder_flexion"].sel(side="left")
@@ -57,3 +59,6 @@ def test_an_arm_raise_is_analysed_and_reported(project: Path, tmp_path: Path) ->
     assert "<h1>Arm raise</h1>" in page
     assert "Shoulder elevation of at least 120" in page
     assert "<summary><h2>Scores</h2>" not in page
+    # The workbench asks the exercise, too.
+    notebook = workbench(project, tmp_path, expected=session)
+    run_every_cell(notebook, project, tmp_path, PYTHONPATH=path)

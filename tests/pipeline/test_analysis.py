@@ -425,7 +425,7 @@ def test_options_that_are_not_given_stay(session, calls, monkeypatch):
         ({"blurface": True}, "did you mean 'blur_face'"),
         ({"workers": 0}, "workers"),
         ({"standing": "fre"}, r"standing: .*did you mean 'free'"),
-        ({"subject": (float("nan"), 1)}, "finite and not negative"),
+        ({"subject": (float("nan"), 1)}, "from 0 to 99999"),
         ({"height_m": 17.0}, "height_m"),
         ({"field_of_view": 400.0}, "field_of_view"),
     ],

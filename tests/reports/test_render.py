@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 import json
 import os
@@ -20,6 +21,7 @@ import psutil
 import pytest
 import xarray as xr
 from demo_sessions import copy_of
+from jupyter_core.utils import ensure_event_loop
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from processes import wait_for
 
@@ -380,6 +382,18 @@ def test_the_first_page_is_told_before_the_rest_is_drawn(tmp_path: Path) -> None
     assert "the rest" in files["html"].read_text("utf-8")
     (total,) = {total for _, _, total in stages}
     assert stages == [("drawing the report", done, total) for done in range(int(total) + 1)]
+
+
+def test_a_thread_of_a_server_draws_a_report_though_the_loop_of_the_server_is_busy(
+    tmp_path: Path,
+) -> None:
+    notebook = small_notebook(tmp_path / "small.ipynb", "print(who)")
+
+    async def serve() -> dict[str, Path]:
+        ensure_event_loop()  # as Jupyter's server does; a thread has its context
+        return await asyncio.to_thread(render_small, notebook, tmp_path / "out", who="drawn")
+
+    assert "drawn" in asyncio.run(serve())["html"].read_text("utf-8")
 
 
 # What fails

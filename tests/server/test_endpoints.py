@@ -90,12 +90,12 @@ def test_what_a_creation_says_is_in_the_record(server, admin):
 
 def test_a_creation_says_how_it_is_to_be_analysed(working):
     key = working.key()
-    made = working.upload(key, user_id="stands", standing="12.5", model="both", subject="3,4")
+    made = working.upload(key, user_id="stands", standing="12.5", model="full", subject="3,4")
     assert made.status_code == 200, made.text
     session_id = made.json()["session_id"]
     assert working.until(key, session_id, "analyzed", "failed")["state"] == "analyzed"
     options = read_json(working.store / session_id / "session.json")["provenance"]["options"]
-    given = {"standing": 12.5, "model": "both", "subject": [3, 4]}
+    given = {"standing": 12.5, "model": "full", "subject": [3, 4]}
     assert {name: options[name] for name in given} == given
 
 
@@ -114,6 +114,10 @@ def test_what_is_wrong_with_a_creation_is_said_by_field(server, admin, path):
         ("session_name", b"video 1", {"session_name": "a\x00b"}),
         ("body_joint_angles", b"video 1", {"body_joint_angles": "wrist"}),
         ("standing", b"video 1", {"standing": "sitting"}),
+        ("standing", b"video 1", {"standing": "-1"}),
+        ("subject", b"video 1", {"subject": "1e9,1e9"}),
+        ("rate", b"video 1", {"rate": "1_000"}),
+        ("height_m", b"video 1", {"height_m": "\u0661.\u0667"}),
         ("session_nam", b"video 1", {"session_nam": "A"}),
         ("video", b"", {}),
         ("video", b"video 1", {"name": "../../squat.mp4"}),

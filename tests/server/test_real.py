@@ -7,8 +7,10 @@ import json
 import network_trace
 import pytest
 import serving
+from demo_sessions import copy_of, taken_as_current
 
 from mobility.client import Client
+from mobility.store import Store
 
 pytestmark = pytest.mark.slow
 
@@ -49,3 +51,14 @@ def test_a_video_from_upload_to_report(project, tmp_path, pose_model):
         assert bare not in log
     assert network_trace.refused(trace) > 0
     assert network_trace.addresses_outside(trace) == set()
+
+
+def test_a_report_that_no_worker_drew_is_drawn_by_the_server(demo, tmp_path):
+    with serving.serving(tmp_path / "served", kind="undrawn") as server:
+        server.store.mkdir()
+        taken_as_current(copy_of(demo, Store(server.store), "s1", user_id="ann"))
+        key = server.key("participant", "ann")
+        answer = server.ask("POST", "/sessions/s1/report/", key)
+        assert answer.status_code == 200, answer.text
+        assert "knee_flexion" in answer.json()["grouped_data"]
+    assert (server.reports / "s1" / "overhead-squat.html").is_file()

@@ -14,6 +14,8 @@ from mobility.server.uploads import Upload, read_form, read_json_body
 
 KIND = "multipart/form-data; boundary=edge"
 FORM = "application/x-www-form-urlencoded"
+ARABIC = "\u0661\u0662"
+"""12 in the digits of another script, which Python's float takes."""
 
 
 def part(name, content, filename=None, head=b""):
@@ -80,9 +82,22 @@ def test_a_body_may_come_in_pieces_of_any_size(tmp_path, size):
         ("subject", "12", "must be two numbers, x and y in pixels"),
         ("model", "/etc/passwd", "input should be 'auto', 'full', 'heavy' or 'both'"),
         ("movement", "knee_flexion", "not to Overhead Squat"),
+        ("model", "heavy", "fetch it once with 'mobility models --model heavy'"),
+        ("model", "both", "fetch it once with 'mobility models --model heavy'"),
+        ("subject", "1e9,1e9", "from 0 to 99999"),
+        ("subject", "1_2,40", "must be two numbers"),
+        ("subject", f"{ARABIC},40", "must be two numbers"),
+        ("standing", "-1", "from 0 to 60 degrees"),
+        ("standing", ARABIC, "from 0 to 60 degrees"),
+        ("rate", "1_000", "from 5 to 1000 frames a second"),
+        ("height_m", "1.7_2", "from 0.5 to 2.6 metres"),
+        ("field_of_view", ARABIC, "from 10 to 160 degrees"),
     ],
 )
-def test_options_of_the_analysis_are_those_of_the_command(tmp_path, name, given, taken):
+def test_options_of_the_analysis_are_those_of_the_command(
+    tmp_path, monkeypatch, name, given, taken
+):
+    monkeypatch.setattr("mobility.capture.models.cache_folder", lambda: tmp_path / "models")
     body = part(name, given.encode()) + BODY
     if isinstance(taken, str) and taken != given:
         with pytest.raises(BadInputError) as refused:

@@ -199,7 +199,7 @@ def test_exercise_and_joints(store, video):
         ({"user_id": ""}, "user_id", "non-empty"),
         ({"user_id": "../p"}, "user_id", "use 1 to 64 letters"),
         ({"exercise_name": "Overhead Squad"}, "exercise_name", "mean 'Overhead Squat'"),
-        ({"body_joint_angles": ["kne"]}, "body_joint_angles", "did you mean 'knee'"),
+        ({"body_joint_angles": ["kne"]}, "body_joint_angles", r"'knee'\? Choose from ankle, knee"),
         ({"body_joint_angles": "trunk"}, "body_joint_angles", "only in Joint Angle Mobility"),
         ({"session_name": ""}, "session_name", "non-empty"),
         ({"session_name": "a\nb"}, "session_name", "control character"),

@@ -81,6 +81,31 @@ def test_the_report_has_an_address_only_where_there_is_one(
     assert [message for message in messages if message["kind"] == "first page"][:2] == [first] * 2
 
 
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_report_and_trials_of_a_deleted_session_leave_the_page(
+    analysed, store, ask, sent, rendered, elsewhere
+):
+    front = Front(store)
+    messages = sent(front.report)
+    first, second = (analysed(name, session_name=name) for name in ("s1", "s2"))
+    front.browser.refresh()
+    ask(front.browser, "open", session="s1")
+    ask(front.browser, "compare", session="s2")
+    front.report.show(first)
+    if elsewhere:
+        store.delete("s1")
+        ask(front.browser, "look")
+    else:
+        ask(front.browser, "delete", session="s1")
+    assert list(front.trials) == ["beside"]
+    assert (front.report.title, front.report.session_id, front.browser.opened) == ("", "", "")
+    assert messages[-1]["kind"] == "left"
+    # Those of the others stay.
+    front.report.show(second)
+    ask(front.browser, "refresh")
+    assert front.report.title == front.trials["beside"].title == "s2"
+
+
 def test_a_code_is_a_key_of_a_phone_that_expires(store, ask, sent):
     codes = PhoneCodes(store, "http://192.168.1.5:8891")
     messages = sent(codes)

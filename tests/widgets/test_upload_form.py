@@ -9,6 +9,7 @@ import pytest
 
 from mobility import tables
 from mobility.assessment.movements import how_to_film
+from mobility.sessions.record import now
 from mobility.widgets import UploadForm, upload_form
 
 GOOD = {
@@ -77,6 +78,32 @@ def test_a_second_video_the_height_and_the_person_are_kept(
     assert list(temporary.iterdir()) == []
 
 
+def test_age_and_sex_go_into_a_record_that_lacks_them_and_a_record_that_differs_is_said(
+    form, store, ask, sent, clip
+):
+    upload(form, ask, sent, clip, age="34", sex="female")
+    assert form.notice["kind"] == "done", form.notice
+    assert store.participant("p01") == {"user_id": "p01", "sex": "female", "age": 34}
+    # Not where they may be somebody else's, and before a byte is sent.
+    store.set_participant("p02", sex="male", birth_year=now().year - 40)
+    for fields, words in (
+        ({"sex": "male"}, "says female; if it is them, leave this empty"),
+        ({"age": "60"}, "mobility participants set p01 --age"),
+        ({"age": "3_4"}, "must be a number"),
+        ({"sex": "man"}, "'female' or 'male'"),
+        ({"age": "34", "user_id": "p02"}, "the record of p02 says 40"),
+    ):
+        assert upload(form, ask, sent, clip, **fields) == []
+        (name, *_) = fields
+        assert list(form.errors) == [name]
+        assert words in form.errors[name][0]
+    upload(form, ask, sent, clip, age="39", sex="male", user_id="p02")
+    assert form.notice["kind"] == "done", form.notice
+    assert store.participant("p02")["birth_year"] == now().year - 40
+    store.delete(form.created)
+    assert form.session is None
+
+
 def test_a_video_becomes_a_session(form, store, ask, sent, clip, monkeypatch, temporary):
     monkeypatch.setattr(upload_form, "PART_BYTES", 1000)
     heard = []
@@ -106,7 +133,7 @@ def test_all_faults_before_a_byte_is_sent(form, store, ask, sent):
         ("height_m", "nan", "0.5 to 2.6 metres"),
         ("standing", "fre", "did you mean 'free'?"),
         ("subject", "30", "must be two numbers"),
-        ("subject", "30,-4", "not negative"),
+        ("subject", "30,-4", "from 0 to 99999"),
         ("body_joint_angles", [], ""),
     ):
         assert upload(form, ask, sent, b"abc", **{field: given}) == []

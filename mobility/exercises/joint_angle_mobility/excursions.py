@@ -14,7 +14,7 @@ from pydantic import Field
 from mobility import tables
 from mobility.errors import BadInputError
 from mobility.kinematics.skeleton import SIDES
-from mobility.options import check_times, likely
+from mobility.options import check_times, likely_of_all, quoted
 from mobility.registry import JOINTS, Joint, joint_table, of_single_joints
 from mobility.wording import listed
 
@@ -164,7 +164,7 @@ def checked_movements(given: Movements, *, joints: Sequence[str] = JOINTS) -> li
         for name in names:
             if name not in allowed:
                 raise BadInputError(
-                    f"{what}: joint {name!r} is not measured{likely(name, allowed)}"
+                    f"{what}: joint {quoted(name)} is not measured{likely_of_all(name, allowed)}"
                 )
         for before, other in enumerate(checked, start=1):
             if start < other["start"]:
