@@ -31,7 +31,8 @@ from mobility.cli.options import (
     warn,
 )
 from mobility.errors import BadInputError
-from mobility.formatting import plus_minus
+from mobility.formatting import MISSING, plus_minus
+from mobility.wording import listed
 
 if TYPE_CHECKING:
     from mobility.store import Session, Store
@@ -195,11 +196,44 @@ def _say_agreement(document: dict[str, Any]) -> None:
         kind = "lag_given" if sd is None else "lag"
         lag = {"lag": document["lag_s"], "error": half_width(sd or 0.0)}
         typer.echo(tables.sentence(f"command_line.validation.{kind}", **lag))
-    typer.echo(tables.sentence("command_line.validation.columns"))
+    values = [name for name in document["values"] if name != "range"]
+    words = listed([document["values"][name] for name in values])
+    typer.echo(tables.sentence("command_line.validation.columns", values=words))
     for angle, sides in document["angles"].items():
         for side, statistics in sides.items():
             if statistics["rmse"] is not None:
-                typer.echo(f"{angle} {side}: {statistics['rmse']:.1f}, {statistics['bias']:+.1f}")
+                differences = [_signed(statistics[name]["mean_difference"], 1) for name in values]
+                curve = f"{statistics['rmse']:.1f}, {statistics['bias']:+.1f}"
+                typer.echo(f"{angle} {side}: {'; '.join([curve, ', '.join(differences)])}")
+    if differing := _other_definitions(document):
+        typer.echo(tables.sentence("command_line.validation.definitions", **differing))
+    if document["times"]:
+        typer.echo(tables.sentence("command_line.validation.times"))
+    for name, statistics in document["times"].items():
+        means = f"{statistics['video']:.2f}, {statistics['lab']:.2f}"
+        typer.echo(f"{name}: {means}; {_signed(statistics['mean_difference'], 2)}")
+
+
+def _signed(value: float | None, digits: int) -> str:
+    return MISSING if value is None else f"{value:+.{digits}f}"
+
+
+def _other_definitions(document: dict[str, Any]) -> dict[str, str]:
+    """Name the angle whose definition by the lab's model explains most; empty where none does."""
+    if not document["primary"].endswith("_lab_model"):
+        return {}
+    biases = {
+        angle: max(abs(each["bias"] or 0.0) for each in document["angles"][angle].values())
+        for angle in document["definition_differences"]
+        if angle in document["angles"]
+    }
+    if not biases:
+        return {}
+    from mobility.kinematics.geometry import called
+
+    angle = max(biases, key=biases.__getitem__)
+    text = document["definition_differences"][angle]
+    return {"angle": called(angle), "definition": " ".join(text.split())}
 
 
 def _list_validations(session: Session, *, as_json: bool) -> None:
