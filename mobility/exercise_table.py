@@ -48,8 +48,12 @@ class _Lab(Strict):
     angles: Annotated[
         list[str] | None, Field(description="angles that are compared; else those of measures")
     ] = None
-    values: Annotated[list[str], Field(description="of a repetition, of lab_contents.yaml")] = [
-        *("bottom", "peak", "range")
+    values: Annotated[
+        list[str],
+        Field(
+            default_factory=lambda: ["bottom", "peak", "range"],
+            description="of a repetition, of lab_contents.yaml",
+        ),
     ]
 
 
@@ -89,9 +93,7 @@ class ExerciseTable(Strict):
         dict[str, str], Field(default_factory=dict, description="warning: what to do")
     ]
     report: _Report | None = None
-    lab: Annotated[
-        _Lab, Field(default_factory=_Lab, description="what is compared with lab data")
-    ]
+    lab: Annotated[_Lab, Field(default_factory=_Lab, description="what is compared with lab data")]
 
 
 def checked_table(table: Any, *, what: str) -> dict[str, Any]:

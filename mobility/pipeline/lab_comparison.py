@@ -57,6 +57,14 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 MOST_SHOWN = 4
 """Most trials of a study whose curves over time are shown."""
 
+_OF_TIMES = (
+    *("long_name", "units", "video", "lab", "pairs", "mean_difference", "mean_difference_low"),
+    *("mean_difference_high", "sd_difference", "lower_limit", "lower_limit_low"),
+    *("lower_limit_high", "upper_limit", "upper_limit_low", "upper_limit_high"),
+    *("value_coverage", "value_reason"),
+)
+"""What is kept of the agreement of times."""
+
 _STUDY, _STUDY_AGREEMENT = "study.json", "study.nc"
 _CURVES, _AGREEMENT, _DOCUMENT = "curves.nc", "agreement.nc", "validation.json"
 
@@ -159,9 +167,7 @@ def validate(
     if folder is None:
         bring_up_to_date(session)
         record = session.analyzed()
-    trial = _compared(
-        session, reference, margin_deg=margin_deg, lag_s=lag_s, max_lag_s=max_lag_s
-    )
+    trial = _compared(session, reference, margin_deg=margin_deg, lag_s=lag_s, max_lag_s=max_lag_s)
     document = {
         "schema_version": SCHEMA_VERSION,
         "session_id": session.id,
@@ -222,9 +228,10 @@ def _compared(session: StoredSession, reference: Reference, **options: Any) -> T
         )
     values = exercise.table["lab"]["values"]
     trial = compare(angles, shown, reference, values=values, **options)
-    moment = exercise.table.get("report", {}).get("moment", "")
-    agreement = trial.agreement.assign_attrs(moment=moment)
-    curves = trial.curves.assign_attrs(moment=moment, values=json.dumps(values))
+    report = exercise.table.get("report", {})
+    of_exercise = {"moment": report.get("moment", ""), "shown": " ".join(report.get("trial", ()))}
+    agreement = trial.agreement.assign_attrs(of_exercise)
+    curves = trial.curves.assign_attrs(of_exercise, values=" ".join(values))
     recordings = [
         each.assign_coords(time=each["time"] - trial.sync.lag_s)
         for each in (reference.pose, reference.formulas, reference.model)
@@ -248,12 +255,9 @@ def times_statistics(
     result = agreement_of_times(curves, participants)
     if result is None:
         return {}
-    over = [name for name, values in result.variables.items() if values.dims == ("quantity",)]
     return {
         quantity: {
-            str(name): _json_value(result[name].sel(quantity=quantity).item())
-            for name in over
-            if name not in ("quantity", "sided")
+            name: _json_value(result[name].sel(quantity=quantity).item()) for name in _OF_TIMES
         }
         for quantity in result["quantity"].values.tolist()
     }
@@ -615,9 +619,10 @@ def _pooled(
             [repetitions_of(of_trial) for of_trial in curves],
             participants=list(participants),
             margin_deg=margin_deg,
-            values=json.loads(curves[0].attrs["values"]),
+            values=curves[0].attrs["values"].split(),
         )
-    return stacked(pooled).assign_attrs(moment=curves[0].attrs["moment"])
+    of_exercise = {name: curves[0].attrs[name] for name in ("moment", "shown")}
+    return stacked(pooled).assign_attrs(of_exercise)
 
 
 def _completed(angles: xr.Dataset, names: Sequence[str], curves: xr.Dataset) -> xr.Dataset:
@@ -645,18 +650,17 @@ def _all_statistics(agreement: xr.Dataset) -> dict[str, Any]:
     return {
         "primary": primary,
         "values": {
-            str(name): value_words(str(name), str(agreement.attrs["moment"]))
-            for name in agreement["metric"].values
+            str(name): value_words(agreement, str(name)) for name in agreement["metric"].values
         },
         "angles": by_comparison.pop(primary),
         "comparisons": by_comparison,
     }
 
 
-def value_words(name: str, moment: str) -> str:
-    """Say which value of a repetition it is; `moment` is that of the exercise's turning point."""
-    if name == "bottom" and moment:
-        return moment
+def value_words(agreement: xr.Dataset, name: str) -> str:
+    """Say which value of a repetition it is, the bottom in the words of the exercise."""
+    if name == "bottom" and (moment := agreement.attrs.get("moment")):
+        return str(moment)
     return tables.sentence(f"validation.metrics.{name}")
 
 
@@ -664,7 +668,8 @@ def statistics(agreement: xr.Dataset, comparison: str) -> dict[str, Any]:
     """Statistics of a comparison as JSON values, by angle and side.
 
     Statistics of curves have their names; those of values of repetitions are under the names of the
-    values, as ``bottom``, ``peak`` and ``range``. A refused value is None, with its reason among them.
+    values, as ``bottom``, ``peak`` and ``range``. A refused value is None, with its reason among
+    them.
     """
     selected = agreement.sel(comparison=comparison)
     # As plain arrays: selecting each number by labels takes seconds.

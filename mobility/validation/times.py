@@ -55,7 +55,7 @@ def agreement_of_times(
 
 
 def _by_name(trial: xr.Dataset, system: str) -> xr.Dataset:
-    """Times of one system as metrics of the repetitions."""
+    """Give the times of one system as metrics of the repetitions."""
     times = trial["times"].sel(system=system)
     return _split(times, {"units": trial["units"].to_numpy().tolist()})
 

@@ -97,7 +97,7 @@ class Trial:
     sync: Synchronisation
     curves: xr.Dataset
     agreement: xr.Dataset
-    warnings: tuple[dict[str, str], ...]
+    warnings: tuple[dict[str, Any], ...]
 
 
 def read_reference(
@@ -182,7 +182,7 @@ def compare(
     the test of equivalence, `values` are those of :func:`~mobility.validation.agreement.agreement`.
     What the video has and the lab lacks is named in a warning.
     """
-    warnings = list(reference.warnings)
+    warnings: list[dict[str, Any]] = list(reference.warnings)
     both = [each for each in (reference.formulas, reference.model) if each is not None]
     if not both:
         raise BadInputError("compare: the lab files hold no angle that the video has")
@@ -349,10 +349,11 @@ def _curves(
             if sd in video:
                 variables[sd] = video[sd].transpose(*dims).drop_vars("time").variable
     coords: dict[str, Any] = {}
-    for name, kept in repetitions.data_vars.items():
+    for each, kept in repetitions.data_vars.items():
+        name = str(each)
         if re.fullmatch(r"(\w+_)?(start|end)|bottom|accepted|compared", str(name)):
             variables[f"repetition_{name}"] = kept.variable
-            coords |= {dim: repetitions[dim].variable for dim in kept.dims if dim in repetitions}
+            coords |= {str(d): repetitions[d].variable for d in kept.dims if d in repetitions}
     result = xr.Dataset(
         variables,
         coords={

@@ -373,9 +373,7 @@ def compared_movements(angles: xr.Dataset, metrics: xr.Dataset) -> tuple[xr.Data
     return xr.Dataset(measured, attrs=angles.attrs), movements
 
 
-def _until_rest(
-    start: Array, end: Array, places: Sequence[tuple[str, str]]
-) -> tuple[Array, Array]:
+def _until_rest(start: Array, end: Array, places: Sequence[tuple[str, str]]) -> tuple[Array, Array]:
     """Widen movements to where the joint rests, at most half way to its next movement."""
     longest = float(constants()["compared"]["rest_s"])
     first, last = start - longest, end + longest

@@ -1,4 +1,4 @@
-"""Chair rises beside those of a lab: when the hips leave the seat, and the times, in its own file."""
+"""Chair rises beside those of a lab: when the hips leave the seat, and the times, in its file."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def times_of_both(
 
 
 def _partners(repetitions: xr.Dataset, lab: xr.Dataset) -> NDArray[np.intp]:
-    """Number of the lab's rise that is the same as each of the video; -1 where there is none."""
+    """Find the lab's rise that is the same as each of the video; -1 where there is none."""
     partner = np.full(repetitions.sizes["rep"], -1)
     start, seat_off, stands, counts = (
         repetitions[name].to_numpy() for name in ("start", _SEAT_OFF, "bottom", "accepted")

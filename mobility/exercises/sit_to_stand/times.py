@@ -68,10 +68,10 @@ def add_times(
             added[name].attrs["note"] = note
 
     rises = Rises(repetitions, limits)
-    for name, (value, why) in rises.of_tests().items():
+    for name, (of_test, why) in rises.of_tests().items():
         counted = name == "thirty_seconds"
         kind, error = ("count", 0.0) if counted else ("time", sd)
-        add_single(name, value, error, why, kind=kind)
+        add_single(name, of_test, error, why, kind=kind)
     attempts = float((~repetitions["stands"]).sum())
     add_single("attempts", attempts, 0.0, kind="count")
 
@@ -108,7 +108,7 @@ def limits_of(exercise: Exercise) -> dict[str, float]:
 def event_sd(
     repetitions: xr.Dataset, limits: Mapping[str, float], *, from_side: bool = False
 ) -> float:
-    """Standard deviation of the error of a moment, seconds."""
+    """Give the standard deviation of the error of a moment, seconds."""
     time = repetitions["time"]
     frame = float(np.median(np.diff(time))) if time.size > 1 else 0.0
     return math.hypot(
