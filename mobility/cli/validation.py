@@ -219,21 +219,29 @@ def _signed(value: float | None, digits: int) -> str:
 
 
 def _other_definitions(document: dict[str, Any]) -> dict[str, str]:
-    """Name the angle whose definition by the lab's model explains most; empty where none does."""
-    if not document["primary"].endswith("_lab_model"):
-        return {}
-    biases = {
-        angle: max(abs(each["bias"] or 0.0) for each in document["angles"][angle].values())
-        for angle in document["definition_differences"]
-        if angle in document["angles"]
-    }
-    if not biases:
-        return {}
+    """Name the angles that the lab's model defines otherwise, and how it does the worst of them.
+
+    Empty where the lab's own model is not what the video is compared with.
+    """
     from mobility.kinematics.geometry import called
 
-    angle = max(biases, key=biases.__getitem__)
-    text = document["definition_differences"][angle]
-    return {"angle": called(angle), "definition": " ".join(text.split())}
+    if not document["primary"].endswith("_lab_model"):
+        return {}
+    of_video, of_lab = document["angles"], document["definition_differences"]
+    apart = {name: _farthest(of_video[name]) for name in of_lab if name in of_video}
+    if not apart:
+        return {}
+    worst = max(apart, key=apart.__getitem__)
+    names = listed([called(name) for name in of_video if name in apart])
+    return {"angles": names, "angle": called(worst), "definition": " ".join(of_lab[worst].split())}
+
+
+def _farthest(sides: dict[str, Any]) -> float:
+    """Give the largest mean difference of an angle, or of one of its values."""
+    numbers = [each["bias"] for each in sides.values()]
+    parts = [part for each in sides.values() for part in each.values() if isinstance(part, dict)]
+    numbers += [part["mean_difference"] for part in parts]
+    return max(abs(number or 0.0) for number in numbers)
 
 
 def _list_validations(session: Session, *, as_json: bool) -> None:
