@@ -61,7 +61,7 @@ COORDINATES = {
 
 
 def write_motion(demo: Path, path: Path, *, lag: float = 0.25, names: Any = COORDINATES) -> Path:
-    """Write true angles as a MOT of a lab whose clock is late by `lag`, s, as those of its model."""
+    """Write true angles as a MOT, as those of a lab's model, whose clock is late by `lag`, s."""
     angles = true_angles(demo)
     columns = {"time": angles["time"].to_numpy() + lag}
     for name in names:

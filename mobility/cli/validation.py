@@ -241,7 +241,7 @@ def _farthest(sides: dict[str, Any]) -> float:
     numbers = [each["bias"] for each in sides.values()]
     parts = [part for each in sides.values() for part in each.values() if isinstance(part, dict)]
     numbers += [part["mean_difference"] for part in parts]
-    return max(abs(number or 0.0) for number in numbers)
+    return float(max(abs(number or 0.0) for number in numbers))
 
 
 def _list_validations(session: Session, *, as_json: bool) -> None:

@@ -714,7 +714,8 @@ def _digests(session: StoredSession) -> dict[str, str]:
     """Hashes of the results that a comparison uses, and of its code."""
     stages = session.record.stages
     results = {n: s.sha256 for n, s in stages.items() if n in ("angles", "repetitions")}
-    return {**results, "code": code_digest(COMPARISON)}
+    exercise = session.record.kind.digest()
+    return {**results, "code": code_digest(COMPARISON), "exercise": exercise}
 
 
 def _with_raw(session: StoredSession, angles: xr.Dataset) -> xr.Dataset:

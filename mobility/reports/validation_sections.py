@@ -181,7 +181,10 @@ def definition_part(agreement: xr.Dataset, document: Mapping[str, Any]) -> Marku
     differences = document.get("definition_differences", {})
     others = (waveform_table(agreement, name) for name in models if name != document["primary"])
     parts = html(definition_table(agreement, differences), others)
-    return parts or paragraphs(tables.sentence("validation.no_model"))
+    unknown = document["primary"] in models
+    return parts or paragraphs(
+        tables.sentence("validation.no_definitions" if unknown else "validation.no_model")
+    )
 
 
 def methods_part(document: Mapping[str, Any], agreement: xr.Dataset) -> Markup:

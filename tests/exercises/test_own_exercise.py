@@ -61,7 +61,7 @@ def test_an_arm_raise_is_analysed_and_reported(project: Path, tmp_path: Path) ->
     assert "<h1>Arm raise</h1>" in page
     assert "Shoulder elevation of at least 120" in page
     assert "<summary><h2>Scores</h2>" not in page
-    # Without `lab` in its table it is compared in the angles that it measures, at its turning point.
+    # Without `lab` in its table it is compared in what it measures, at its turning point.
     lab = write_truth(demo, tmp_path / "lab.trc")
     compared = mobility("validate", session, lab, "--max-lag-s", 1)
     assert compared.returncode == 0, compared.stderr

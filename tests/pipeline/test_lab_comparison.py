@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from lab_trials import add_demo_session, truth_of, write_motion, write_truth
+from lab_trials import add_demo_session, true_angles, truth_of, write_motion, write_truth
 
 from mobility.errors import BadInputError, NotFoundError, NotPermittedError
 from mobility.exercises.sit_to_stand.chair_rises import find_chair_rises
@@ -234,8 +234,8 @@ def test_both_ends_of_the_range_of_a_joint_are_compared(
         of_video = here["video_values"].sel(metric=value)
         assert float(of_video.median()) == pytest.approx(float(metrics[commanded]), abs=3)
         assert int(here["pairs"].sel(metric=value)) == int(metrics["movements"]) == 3
-    # Rendered: raised to 155 degrees.
-    assert float(here["lab_values"].sel(metric="largest").median()) == pytest.approx(155, abs=2)
+    highest = float(true_angles(demo)["shoulder_flexion"].sel(side="left").max())
+    assert float(here["lab_values"].sel(metric="largest").max()) == pytest.approx(highest, abs=0.5)
 
 
 def test_times_of_chair_rises_are_compared_with_those_in_the_lab_file(
@@ -265,7 +265,7 @@ def test_what_the_lab_file_lacks_is_one_line(project: Path, store: Store, tmp_pa
     demo = project / "data" / "demo" / "sit-to-stand"
     session = add_demo_session(store, demo, "s1")
     knees = write_motion(demo, tmp_path / "lab.mot", names=["knee_flexion"])
-    document = session.validate(knees).document
+    document = session.validate(knees, max_lag_s=1.0).document
     lines = {warning["code"]: warning["message"] for warning in document["warnings"]}
     assert "hip flexion, ankle dorsiflexion" in lines["lab_lacks"]
     assert "knee" not in lines["lab_lacks"]
