@@ -221,7 +221,8 @@ def _compared(session: StoredSession, reference: Reference, **options: Any) -> T
     repetitions = session.repetitions()
     measured = _with_raw(session, session.measured_angles())
     angles, shown = exercise.analysis.compared(exercise, measured, repetitions, metrics)
-    unused = set(measured.data_vars) - set(angles.data_vars)  # nobody needs a warning of them
+    # What is not compared needs no warning, nor one that counts it.
+    unused = set(measured.data_vars) - (set() if "compared" in shown else set(angles.data_vars))
     if not shown["accepted"].any():
         raise BadInputError(
             f"session {session.id}: has no accepted {exercise.noun} to compare; see its report"

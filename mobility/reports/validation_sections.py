@@ -593,6 +593,8 @@ def write_tables(agreement: xr.Dataset, document: Mapping[str, Any], folder: Pat
     folder
         Made if absent.
     """
+    import pandas as pd
+
     folder = Path(folder)
     with writing(folder):
         make_folder(folder)
@@ -626,6 +628,9 @@ def write_tables(agreement: xr.Dataset, document: Mapping[str, Any], folder: Pat
             ),
             label=f"tab:{metric}",
         )
+    if times := document.get("times"):
+        rows = [{"time": name, **entry} for name, entry in times.items()]
+        texts["times.csv"] = plain_cells(pd.DataFrame(rows)).to_csv(index=False)
     files = []
     for name, text in texts.items():
         with atomic(folder / name) as hidden:

@@ -156,7 +156,9 @@ def agreement(
             raise BadInputError(
                 f"agreement: repetitions of {len(windows)} trials for {len(videos)} trials"
             )
-        rows, warnings = paired_angles(videos, labs, windows, participant_of_trial, values)
+        rows, warnings = paired_angles(
+            videos, labs, windows, participant_of_trial, list(dict.fromkeys(values))
+        )
     elif repetitions is not None:
         raise BadInputError(
             "agreement: metrics have their repetitions already; give repetitions with angles over"
