@@ -662,7 +662,7 @@ def value_words(agreement: xr.Dataset, name: str) -> str:
     """Say which value of a repetition it is, the bottom in the words of the exercise."""
     if name == "bottom" and (moment := agreement.attrs.get("moment")):
         return str(moment)
-    return tables.sentence(f"validation.metrics.{name}")
+    return str(tables.load("lab_contents")["compared"][name]["words"])
 
 
 def statistics(agreement: xr.Dataset, comparison: str) -> dict[str, Any]:
