@@ -44,6 +44,19 @@ class _Report(Strict):
     durations: _Durations | None = None
 
 
+class _Lab(Strict):
+    angles: Annotated[
+        list[str] | None, Field(description="angles that are compared; else those of measures")
+    ] = None
+    values: Annotated[
+        list[str],
+        Field(
+            default_factory=lambda: ["bottom", "peak", "range"],
+            description="of a repetition, of lab_contents.yaml",
+        ),
+    ]
+
+
 class ExerciseTable(Strict):
     """What an exercise is; see the page on exercises of one's own."""
 
@@ -80,6 +93,7 @@ class ExerciseTable(Strict):
         dict[str, str], Field(default_factory=dict, description="warning: what to do")
     ]
     report: _Report | None = None
+    lab: Annotated[_Lab, Field(default_factory=_Lab, description="what is compared with lab data")]
 
 
 def checked_table(table: Any, *, what: str) -> dict[str, Any]:
@@ -87,10 +101,7 @@ def checked_table(table: Any, *, what: str) -> dict[str, Any]:
     return validate(ExerciseTable, table, what=what).model_dump(exclude_none=True)
 
 
-_DOCUMENTS = (
-    *("report", "summary", "threads", "lab comparison"),
-    *("joint-mobility", "display settings"),
-)
+_DOCUMENTS = ("report", "summary", "threads", "joint-mobility", "display settings")
 
 
 def check_names(
@@ -146,6 +157,8 @@ def check_names(
         check(values["names"], described, "report: tables:")
     for part in ("trial", "ranges", "curves"):
         check(report.get(part, ()), measures["angles"], f"report: {part}:")
+    check(table["lab"].get("angles", ()), tables.load("angles"), "lab: angles:")
+    check(table["lab"]["values"], tables.load("lab_contents")["compared"], "lab: values:")
     for rule in table.get("rules", ()):
         metric = rules[rule]["metric"]
         if not any(metric.startswith(name) for name in (*described, "smoothness_sparc")):

@@ -234,6 +234,34 @@ class Analysis(Protocol):
     ) -> tuple[xr.Dataset, tuple[str, ...] | None]:
         """Give the angles as the annotated video shows them, and which; None: the usual ones."""
 
+    def compared(
+        self,
+        exercise: Exercise,
+        angles: xr.Dataset,
+        repetitions: xr.Dataset,
+        metrics: xr.Dataset,
+    ) -> tuple[xr.Dataset, xr.Dataset]:
+        """Give angles and repetitions as they are compared with a lab's.
+
+        ``compared(rep, [angle], side)`` of the repetitions says what each of them shows, where
+        that is not all; the median of a value is taken from ``<value>_start`` to ``<value>_end``.
+        """
+
+    def compared_times(
+        self,
+        exercise: Exercise,
+        repetitions: xr.Dataset,
+        metrics: xr.Dataset,
+        recordings: Sequence[xr.Dataset],
+    ) -> xr.Dataset | None:
+        """Give times of the repetitions beside those found in a lab's recordings.
+
+        These are its joint centres and its angles, as far as it has them, on the clock of the
+        video. The result has ``times(system, quantity, rep)`` and ``times_sd(quantity, rep)``, with
+        ``units`` and ``long_name`` of each quantity, and the attribute ``refused``: what is
+        lacking, and why. None: the exercise compares no times.
+        """
+
 
 class Documents(Protocol):
     """Module ``documents``: what documents show."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -49,3 +50,26 @@ def write_truth(
     noisy = pose["position"] + rng.normal(0, noise_m, pose["position"].shape)
     pose = pose.assign(position=noisy).assign_coords(time=pose["time"] + lag)
     return write_trc(pose, path)
+
+
+COORDINATES = {
+    "knee_flexion": "knee_angle",
+    "hip_flexion": "hip_flexion",
+    "ankle_dorsiflexion": "ankle_angle",
+}
+"""Coordinates of OpenSim's models for our angles."""
+
+
+def write_motion(demo: Path, path: Path, *, lag: float = 0.25, names: Any = COORDINATES) -> Path:
+    """Write true angles as a MOT, as those of a lab's model, whose clock is late by `lag`, s."""
+    angles = true_angles(demo)
+    columns = {"time": angles["time"].to_numpy() + lag}
+    for name in names:
+        for side in ("left", "right"):
+            columns[f"{COORDINATES[name]}_{side[0]}"] = angles[name].sel(side=side).to_numpy()
+    rows = np.stack(list(columns.values()), axis=-1)
+    size = [f"nRows={len(rows)}", f"nColumns={len(columns)}"]
+    head = ["Coordinates", "version=1", *size, "inDegrees=yes", "endheader", "\t".join(columns)]
+    lines = ["\t".join(f"{value:.6f}" for value in row) for row in rows]
+    path.write_text("\n".join([*head, *lines]) + "\n")
+    return path

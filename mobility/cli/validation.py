@@ -31,7 +31,8 @@ from mobility.cli.options import (
     warn,
 )
 from mobility.errors import BadInputError
-from mobility.formatting import plus_minus
+from mobility.formatting import MISSING, plus_minus
+from mobility.wording import listed
 
 if TYPE_CHECKING:
     from mobility.store import Session, Store
@@ -195,11 +196,52 @@ def _say_agreement(document: dict[str, Any]) -> None:
         kind = "lag_given" if sd is None else "lag"
         lag = {"lag": document["lag_s"], "error": half_width(sd or 0.0)}
         typer.echo(tables.sentence(f"command_line.validation.{kind}", **lag))
-    typer.echo(tables.sentence("command_line.validation.columns"))
+    values = [name for name in document["values"] if name != "range"]
+    words = listed([document["values"][name] for name in values])
+    typer.echo(tables.sentence("command_line.validation.columns", values=words))
     for angle, sides in document["angles"].items():
         for side, statistics in sides.items():
             if statistics["rmse"] is not None:
-                typer.echo(f"{angle} {side}: {statistics['rmse']:.1f}, {statistics['bias']:+.1f}")
+                differences = [_signed(statistics[name]["mean_difference"], 1) for name in values]
+                curve = f"{statistics['rmse']:.1f}, {statistics['bias']:+.1f}"
+                typer.echo(f"{angle} {side}: {'; '.join([curve, ', '.join(differences)])}")
+    if differing := _other_definitions(document):
+        typer.echo(tables.sentence("command_line.validation.definitions", **differing))
+    if document["times"]:
+        typer.echo(tables.sentence("command_line.validation.times"))
+    for name, statistics in document["times"].items():
+        means = f"{statistics['video']:.2f}, {statistics['lab']:.2f}"
+        typer.echo(f"{name}: {means}; {_signed(statistics['mean_difference'], 2)}")
+
+
+def _signed(value: float | None, digits: int) -> str:
+    return MISSING if value is None else f"{value:+.{digits}f}"
+
+
+def _other_definitions(document: dict[str, Any]) -> dict[str, str]:
+    """Name the angles that the lab's model defines otherwise, and how it does the worst of them.
+
+    Empty where the lab's own model is not what the video is compared with.
+    """
+    from mobility.kinematics.geometry import called
+
+    if not document["primary"].endswith("_lab_model"):
+        return {}
+    of_video, of_lab = document["angles"], document["definition_differences"]
+    apart = {name: _farthest(of_video[name]) for name in of_lab if name in of_video}
+    if not apart:
+        return {}
+    worst = max(apart, key=apart.__getitem__)
+    names = listed([called(name) for name in of_video if name in apart])
+    return {"angles": names, "angle": called(worst), "definition": " ".join(of_lab[worst].split())}
+
+
+def _farthest(sides: dict[str, Any]) -> float:
+    """Give the largest mean difference of an angle, or of one of its values."""
+    numbers = [each["bias"] for each in sides.values()]
+    parts = [part for each in sides.values() for part in each.values() if isinstance(part, dict)]
+    numbers += [part["mean_difference"] for part in parts]
+    return float(max(abs(number or 0.0) for number in numbers))
 
 
 def _list_validations(session: Session, *, as_json: bool) -> None:

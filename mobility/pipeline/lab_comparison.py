@@ -50,11 +50,20 @@ from mobility.sessions.stored import StoredSession
 if TYPE_CHECKING:
     import xarray as xr
 
+    from mobility.validation.trial import Reference, Trial
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 MOST_SHOWN = 4
 """Most trials of a study whose curves over time are shown."""
+
+_OF_TIMES = (
+    *("long_name", "units", "video", "lab", "pairs", "mean_difference", "mean_difference_low"),
+    *("mean_difference_high", "sd_difference", "lower_limit", "lower_limit_low"),
+    *("lower_limit_high", "upper_limit", "upper_limit_low", "upper_limit_high"),
+    *("value_coverage", "value_reason"),
+)
+"""What is kept of the agreement of times."""
 
 _STUDY, _STUDY_AGREEMENT = "study.json", "study.nc"
 _CURVES, _AGREEMENT, _DOCUMENT = "curves.nc", "agreement.nc", "validation.json"
@@ -107,7 +116,7 @@ def validate(
     Parameters
     ----------
     session
-        An analysed session of squats.
+        An analysed session. What is compared of it, its exercise says (``lab`` of its table).
     lab_file
         Markers or angles of the lab: C3D, TRC, MOT, STO or CSV.
     lab_angles
@@ -139,10 +148,9 @@ def validate(
     StorageError
         It cannot be written.
     """
-    from mobility.validation.trial import compare, read_reference
+    from mobility.validation.trial import read_reference
 
     record = session.analyzed()
-    record.require("lab comparison", "a comparison with lab data")
     if folder is None:
         session.store.require_writable()
     comparison = (
@@ -159,15 +167,7 @@ def validate(
     if folder is None:
         bring_up_to_date(session)
         record = session.analyzed()
-    angles, repetitions = _with_raw(session, session.measured_angles()), session.repetitions()
-    trial = compare(
-        angles,
-        repetitions,
-        reference,
-        margin_deg=margin_deg,
-        lag_s=lag_s,
-        max_lag_s=max_lag_s,
-    )
+    trial = _compared(session, reference, margin_deg=margin_deg, lag_s=lag_s, max_lag_s=max_lag_s)
     document = {
         "schema_version": SCHEMA_VERSION,
         "session_id": session.id,
@@ -175,6 +175,7 @@ def validate(
         "made": now().isoformat(),
         "of": _digests(session),
         "user_id": record.user_id,
+        "exercise": record.exercise,
         "files": {kind: dict(described) for kind, described in reference.files.items()},
         "joint_centres": {}
         if reference.pose is None
@@ -185,6 +186,7 @@ def validate(
         "margin_deg": margin_deg,
         "definition_differences": dict(reference.differences),
         **_all_statistics(trial.agreement),
+        "times": times_statistics([trial.curves], [record.user_id]),
         "warnings": [dict(warning) for warning in trial.warnings],
         "versions": dict(package_versions()),
     }
@@ -209,6 +211,57 @@ def validate(
                 raise NotFoundError(f"session {session.id}: was deleted meanwhile")
             write()
     return Validation(target, document)
+
+
+def _compared(session: StoredSession, reference: Reference, **options: Any) -> Trial:
+    """Compare what the exercise of a session compares, also its times."""
+    from mobility.validation.trial import compare
+
+    exercise, metrics = session.record.kind, session.metrics()
+    repetitions = session.repetitions()
+    measured = _with_raw(session, session.measured_angles())
+    angles, shown = exercise.analysis.compared(exercise, measured, repetitions, metrics)
+    # What is not compared needs no warning, nor one that counts it.
+    unused = set(measured.data_vars) - (set() if "compared" in shown else set(angles.data_vars))
+    if not shown["accepted"].any():
+        raise BadInputError(
+            f"session {session.id}: has no accepted {exercise.noun} to compare; see its report"
+        )
+    values = exercise.table["lab"]["values"]
+    trial = compare(angles, shown, reference, values=values, **options)
+    report = exercise.table.get("report", {})
+    of_exercise = {"moment": report.get("moment", ""), "shown": " ".join(report.get("trial", ()))}
+    agreement = trial.agreement.assign_attrs(of_exercise)
+    curves = trial.curves.assign_attrs(of_exercise, values=" ".join(values))
+    recordings = [
+        each.assign_coords(time=each["time"] - trial.sync.lag_s)
+        for each in (reference.pose, reference.formulas, reference.model)
+        if each is not None
+    ]
+    times = exercise.analysis.compared_times(exercise, repetitions, metrics, recordings)
+    warnings = [each for each in trial.warnings if each.get("values", {}).get("name") not in unused]
+    if times is not None:
+        curves = curves.merge(times, combine_attrs="override")
+        if why := times.attrs["refused"]:
+            warnings.append(tables.warning("warnings.lab_lacks_times", why=why))
+    return replace(trial, agreement=agreement, curves=curves, warnings=tuple(warnings))
+
+
+def times_statistics(
+    curves: Sequence[xr.Dataset], participants: Sequence[str]
+) -> dict[str, dict[str, Any]]:
+    """Agreement of the times of trials as JSON values, by quantity; empty where there are none."""
+    from mobility.validation.times import agreement_of_times
+
+    result = agreement_of_times(curves, participants)
+    if result is None:
+        return {}
+    return {
+        quantity: {
+            name: _json_value(result[name].sel(quantity=quantity).item()) for name in _OF_TIMES
+        }
+        for quantity in result["quantity"].values.tolist()
+    }
 
 
 def validations(
@@ -265,7 +318,7 @@ def open_comparison(
     opened: SessionStore[StoredSession] = SessionStore(store)
     if not session_id and not folder:
         return demo_validation(opened)
-    session = opened.session(session_id) if session_id else opened.demo(_compared_exercise())
+    session = opened.session(session_id) if session_id else opened.demo(registry.USUAL)
     place = folder or None
     if comparison:
         return _warned_if_stale(session, validation(session, comparison, folder=place))
@@ -283,15 +336,11 @@ def _warned_if_stale(session: StoredSession, comparison: Validation) -> Validati
     return replace(comparison, document={**comparison.document, "warnings": warnings})
 
 
-def _compared_exercise() -> str:
-    return registry.that_have("lab comparison")[0].name
-
-
 def demo_validation(store: SessionStore[Any]) -> Validation:
     """Compare the demo with its truth, whose clock is set 0.25 s late; nothing is kept."""
     from mobility.validation.export import write_trc
 
-    session = store.demo(_compared_exercise())
+    session = store.demo(registry.USUAL)
     with scratch("demo") as place:
         truth = read_dataset(session.folder / "truth.nc")
         late = truth.assign_coords(time=truth["time"] + 0.25)
@@ -412,7 +461,7 @@ def run_study(
     """
     file = Path(study)
     rows = read_study(file)
-    _check_participants(store, rows, file)
+    _check_sessions(store, rows, file)
     compared: list[tuple[StudyRow, str, Validation]] = []
     failed: list[dict[str, Any]] = []
     with progress_bar("comparing with lab data", total=len(rows), unit="trial") as bar:
@@ -468,7 +517,9 @@ def run_study(
             [curves[i] for i in chosen], [people[i] for i in chosen], margin_deg
         ).assign_attrs(condition=condition or "none")
     document |= {
+        "exercise": compared[0][2].document["exercise"],
         **_all_statistics(whole),
+        "times": times_statistics(curves, people),
         "conditions": {
             name: statistics(pooled, str(pooled.attrs["primary"]))
             for name, pooled in conditions.items()
@@ -495,22 +546,30 @@ def run_study(
     return StudyResult(document, whole, conditions, named_curves)
 
 
-def _check_participants(store: SessionStore[Any], rows: Sequence[StudyRow], file: Path) -> None:
-    """Refuse a list that could mix up participants.
+def _check_sessions(store: SessionStore[Any], rows: Sequence[StudyRow], file: Path) -> None:
+    """Refuse a list that mixes exercises, or could mix up participants.
 
     Rows of sessions that are not in the store are left to the run, which lists them as failed.
     """
     seen: set[tuple[str, str]] = set()
     owners: dict[str, str] = {}
+    exercise = ""
     for number, row in enumerate(rows, start=1):
         where = f"study {file.name}, row {number}"
         if (row.session, row.lab_file) in seen:
             raise BadInputError(f"{where}: session {row.session} and its lab file are listed twice")
         seen.add((row.session, row.lab_file))
         try:
-            person = row.participant or store.session(row.session).record.user_id
+            record = store.session(row.session).record
         except MobilityError:
             continue
+        exercise = exercise or record.exercise
+        if record.exercise != exercise:
+            raise BadInputError(
+                f"{where}: session {row.session} is of {record.exercise}, those before it of "
+                f"{exercise}; make a study of each exercise"
+            )
+        person = row.participant or record.user_id
         if not row.participant and person == ANONYMOUS and len(rows) > 1:
             raise BadInputError(
                 f"{where}: session {row.session} is anonymous; fill in the column participant, "
@@ -561,8 +620,10 @@ def _pooled(
             [repetitions_of(of_trial) for of_trial in curves],
             participants=list(participants),
             margin_deg=margin_deg,
+            values=curves[0].attrs["values"].split(),
         )
-    return stacked(pooled)
+    of_exercise = {name: curves[0].attrs[name] for name in ("moment", "shown")}
+    return stacked(pooled).assign_attrs(of_exercise)
 
 
 def _completed(angles: xr.Dataset, names: Sequence[str], curves: xr.Dataset) -> xr.Dataset:
@@ -587,14 +648,29 @@ def _all_statistics(agreement: xr.Dataset) -> dict[str, Any]:
     by_comparison = {
         str(name): statistics(agreement, str(name)) for name in agreement["comparison"].values
     }
-    return {"primary": primary, "angles": by_comparison.pop(primary), "comparisons": by_comparison}
+    return {
+        "primary": primary,
+        "values": {
+            str(name): value_words(agreement, str(name)) for name in agreement["metric"].values
+        },
+        "angles": by_comparison.pop(primary),
+        "comparisons": by_comparison,
+    }
+
+
+def value_words(agreement: xr.Dataset, name: str) -> str:
+    """Say which value of a repetition it is, the bottom in the words of the exercise."""
+    if name == "bottom" and (moment := agreement.attrs.get("moment")):
+        return str(moment)
+    return str(tables.load("lab_contents")["compared"][name]["words"])
 
 
 def statistics(agreement: xr.Dataset, comparison: str) -> dict[str, Any]:
     """Statistics of a comparison as JSON values, by angle and side.
 
-    Statistics of curves have their names; those of values of repetitions are under ``bottom``,
-    ``peak`` and ``range``. A refused value is None, with its reason among them.
+    Statistics of curves have their names; those of values of repetitions are under the names of the
+    values, as ``bottom``, ``peak`` and ``range``. A refused value is None, with its reason among
+    them.
     """
     selected = agreement.sel(comparison=comparison)
     # As plain arrays: selecting each number by labels takes seconds.
@@ -639,7 +715,8 @@ def _digests(session: StoredSession) -> dict[str, str]:
     """Hashes of the results that a comparison uses, and of its code."""
     stages = session.record.stages
     results = {n: s.sha256 for n, s in stages.items() if n in ("angles", "repetitions")}
-    return {**results, "code": code_digest(COMPARISON)}
+    exercise = session.record.kind.digest()
+    return {**results, "code": code_digest(COMPARISON), "exercise": exercise}
 
 
 def _with_raw(session: StoredSession, angles: xr.Dataset) -> xr.Dataset:

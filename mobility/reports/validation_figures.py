@@ -15,6 +15,7 @@ import xarray as xr
 
 from mobility import plot, tables
 from mobility.kinematics.expected_error import half_width
+from mobility.pipeline.lab_comparison import value_words
 from mobility.plot.axes import COLOURS, GREY, LINES, MARKERS, NORMAL
 from mobility.reports.figures import legend, line, panels, patch
 from mobility.wording import capital, spoken
@@ -159,7 +160,7 @@ def bland_altman(
     legend(
         figure,
         handles,
-        title=tables.sentence("validation.of_the_repetitions", metric=metric.capitalize()),
+        title=tables.sentence("validation.of_the_repetitions", metric=_words(agreement, metric)),
     )
     return figure
 
@@ -219,9 +220,13 @@ def scatter(agreement: xr.Dataset, *, comparison: str, metric: str, names: Seque
     legend(
         figure,
         handles,
-        title=tables.sentence("validation.of_the_repetitions", metric=metric.capitalize()),
+        title=tables.sentence("validation.of_the_repetitions", metric=_words(agreement, metric)),
     )
     return figure
+
+
+def _words(agreement: xr.Dataset, metric: str) -> str:
+    return capital(value_words(agreement, metric))
 
 
 def _panels(

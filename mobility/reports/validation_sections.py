@@ -29,6 +29,7 @@ from mobility.formatting import (
 )
 from mobility.kinematics.expected_error import half_width
 from mobility.kinematics.geometry import called
+from mobility.pipeline.lab_comparison import value_words
 from mobility.reports.sections import (
     Cell,
     Row,
@@ -50,30 +51,31 @@ from mobility.writing import plain_cells
 if TYPE_CHECKING:
     import pandas as pd
 
-SHOWN = ("knee_flexion", "hip_flexion", "ankle_dorsiflexion")
-"""Angles of the figures, as far as they were compared."""
-
-TABLED = (*SHOWN, "trunk_lean")
-"""Angles of the tables of values, likewise."""
-
-METRICS = ("bottom", "peak", "range")
-"""Values of repetitions."""
-
 SIZES = (10, 20, 30, 50, 100, 200)
 """Numbers of participants for which the width of the intervals is given."""
 
 _TITLES = {comparison.name: comparison.title for comparison in COMPARISONS}
 
 
-def shown(agreement: xr.Dataset, comparison: str, names: Sequence[str] = SHOWN) -> list[str]:
-    """Those of `names` that a comparison has; if it has none of them, all of its angles."""
+def shown(agreement: xr.Dataset, comparison: str, *, sided: bool = False) -> list[str]:
+    """List the compared angles that the exercise draws of a trial; all, if it has none of them.
+
+    Figures show those that are `sided`.
+    """
+    names = agreement.attrs.get("shown", "").split()
     selected = agreement.sel(comparison=comparison)
     compared = [
         str(a)
         for a in selected["angle"].values
         if int(selected["repetitions_compared"].sel(angle=a).sum()) > 0
     ]
-    return [name for name in names if name in compared] or compared
+    chosen = [name for name in compared if name in names] or compared
+    return [name for name in chosen if tables.load("angles")[name]["sided"] or not sided]
+
+
+def metric_names(agreement: xr.Dataset) -> list[str]:
+    """Values of repetitions that figures show: all but the range."""
+    return [str(name) for name in agreement["metric"].values if name != "range"]
 
 
 def header(document: Mapping[str, Any]) -> Markup:
@@ -86,6 +88,7 @@ def header(document: Mapping[str, Any]) -> Markup:
     overview = facts(
         {
             "Study": document["study"],
+            "Exercise": document.get("exercise"),
             "Trials": tables.sentence(
                 "validation.compared", compared=len(trials), count=len(trials) + len(failed)
             ),
@@ -143,14 +146,15 @@ def about_the_curves(curves: Mapping[str, xr.Dataset]) -> Markup:
     return paragraphs(" ".join([tables.sentence("validation.curves"), *sentences]))
 
 
-def condition_table(document: Mapping[str, Any]) -> Markup:
+def condition_table(agreement: xr.Dataset, document: Mapping[str, Any]) -> Markup:
     """Show the errors of the curves of a study, one column for each condition."""
+    names = shown(agreement, document["primary"])
     conditions: Mapping[str, Any] = document.get("conditions", {})
     rows: list[Row] = []
     for angle, sides in document["angles"].items():
         for side in sides:
             by_condition = [by_angle.get(angle, {}).get(side) for by_angle in conditions.values()]
-            if angle in TABLED and any(each is not None for each in by_condition):
+            if angle in names and any(each is not None for each in by_condition):
                 cells = [_condition_cell(each) for each in by_condition]
                 rows.append([_name_with_side(angle, side), *cells])
     return table(
@@ -177,7 +181,10 @@ def definition_part(agreement: xr.Dataset, document: Mapping[str, Any]) -> Marku
     differences = document.get("definition_differences", {})
     others = (waveform_table(agreement, name) for name in models if name != document["primary"])
     parts = html(definition_table(agreement, differences), others)
-    return parts or paragraphs(tables.sentence("validation.no_model"))
+    unknown = document["primary"] in models
+    return parts or paragraphs(
+        tables.sentence("validation.no_definitions" if unknown else "validation.no_model")
+    )
 
 
 def methods_part(document: Mapping[str, Any], agreement: xr.Dataset) -> Markup:
@@ -200,6 +207,7 @@ def trial_facts(document: Mapping[str, Any]) -> Markup:
     return facts(
         {
             "Session": document["session_id"],
+            "Exercise": document.get("exercise"),
             "Participant": document["user_id"],
             "Lab file": _with_mapping(document["files"]["lab"]),
             "Angles of the lab's model": (
@@ -328,16 +336,41 @@ def waveform_table(agreement: xr.Dataset, comparison: str) -> Markup:
 
 
 def value_table(agreement: xr.Dataset, comparison: str, metric: str) -> Markup:
-    """Make the table of agreement of values of the repetitions, of the angles of a squat.
+    """Make the table of agreement of values of the repetitions, of the angles that are shown.
 
     All angles are in the files of :func:`write_tables`.
     """
     frame = value_frame(agreement.sel(comparison=[comparison]))
-    chosen = shown(agreement, comparison, TABLED)
+    chosen = shown(agreement, comparison)
     cells = _value_cells(frame[frame["metric"].eq(metric) & frame["angle"].isin(chosen)])
     return _agreement_table(
-        *cells, _of_values(comparison, metric), tables.sentence("validation.no_value")
+        *cells, _of_values(agreement, comparison, metric), tables.sentence("validation.no_value")
     )
+
+
+def times_part(document: Mapping[str, Any]) -> Markup:
+    """Make the table of the times of repetitions and of tests; empty where none were compared."""
+    head = ["Time", "n", "Video", "Lab", "Mean difference", "Lower limit", "Upper limit"]
+    rows = [
+        [
+            f"{capital(each['long_name'])}, {each['units']}",
+            str(each["pairs"]),
+            *(_in_hundredths(each[system]) for system in ("video", "lab")),
+            *(
+                _with_interval(_nan_for_none(each), name, signed=True, digits=2)
+                for name in ("mean_difference", "lower_limit", "upper_limit")
+            ),
+        ]
+        for each in document.get("times", {}).values()
+    ]
+    if not rows:
+        return html()
+    about = paragraphs(tables.sentence("validation.about_times"))
+    return about + _agreement_table(head, rows, tables.sentence("validation.times"), "")
+
+
+def _nan_for_none(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: math.nan if value is None else value for key, value in values.items()}
 
 
 def _agreement_table(
@@ -414,17 +447,18 @@ def definition_table(agreement: xr.Dataset, differences: Mapping[str, str]) -> M
     )
 
 
-def size_table(agreement: xr.Dataset, comparison: str, *, metric: str = "bottom") -> Markup:
+def size_table(agreement: xr.Dataset, comparison: str) -> Markup:
     """Show how wide the intervals of the limits would be with more participants.
 
     The standard deviation of a difference is that of this study; it needs several participants.
     """
+    metric = metric_names(agreement)[0]
     selected = agreement.sel(comparison=comparison, metric=metric)
     if _people(agreement) < LEAST:
         command = html(h.code["mobility validate --sample-size SD"])
         return paragraphs(sentence("validation.few_people", least=LEAST, command=command))
     rows = []
-    for angle in shown(agreement, comparison):
+    for angle in shown(agreement, comparison, sided=True):
         for side in selected["side"].values.tolist():
             here = selected.sel(angle=angle, side=side)
             sd = float(here["sd_difference"])
@@ -436,7 +470,7 @@ def size_table(agreement: xr.Dataset, comparison: str, *, metric: str = "bottom"
     return table(
         ["Angle", "SD of a difference", *(f"n = {n}" for n in SIZES)],
         rows,
-        caption=tables.sentence("validation.sizes", metric=_metric(metric)),
+        caption=tables.sentence("validation.sizes", metric=value_words(agreement, metric)),
         numeric=True,
     )
 
@@ -469,7 +503,13 @@ def methods_text(document: Mapping[str, Any], agreement: xr.Dataset) -> str:
         ),
         tables.sentence(f"validation.methods.reference.{to}"),
         _clocks_text(document),
-        tables.sentence("validation.methods.repetitions"),
+        tables.sentence(
+            "validation.methods.repetitions",
+            values=listed(
+                [value_words(agreement, str(each)) for each in agreement["metric"].values]
+            ),
+        ),
+        *([tables.sentence("validation.methods.times")] if document.get("times") else []),
         tables.sentence(
             f"validation.methods.{number}.curves", people=people, coverage=BOOTSTRAP_COVERAGE
         ),
@@ -553,6 +593,8 @@ def write_tables(agreement: xr.Dataset, document: Mapping[str, Any], folder: Pat
     folder
         Made if absent.
     """
+    import pandas as pd
+
     folder = Path(folder)
     with writing(folder):
         make_folder(folder)
@@ -575,15 +617,20 @@ def write_tables(agreement: xr.Dataset, document: Mapping[str, Any], folder: Pat
             label="tab:curves",
         ),
     }
-    for metric in METRICS:
+    for metric in map(str, agreement["metric"].values):
         of_metric = values[values["comparison"].eq(primary) & values["metric"].eq(metric)]
         texts[f"values-{metric}.tex"] = latex(
             *_value_cells(of_metric),
             caption=tables.sentence(
-                "validation.n_of_repetitions", caption=_of_values(primary, metric), people=people
+                "validation.n_of_repetitions",
+                caption=_of_values(agreement, primary, metric),
+                people=people,
             ),
             label=f"tab:{metric}",
         )
+    if times := document.get("times"):
+        rows = [{"time": name, **entry} for name, entry in times.items()]
+        texts["times.csv"] = plain_cells(pd.DataFrame(rows)).to_csv(index=False)
     files = []
     for name, text in texts.items():
         with atomic(folder / name) as hidden:
@@ -596,13 +643,9 @@ def _of_curves(comparison: str) -> str:
     return tables.sentence("validation.of_curves", title=_TITLES[comparison])
 
 
-def _of_values(comparison: str, metric: str) -> str:
-    title = _TITLES[comparison]
-    return tables.sentence("validation.of_values", title=title, metric=_metric(metric))
-
-
-def _metric(name: str) -> str:
-    return tables.sentence(f"validation.metrics.{name}")
+def _of_values(agreement: xr.Dataset, comparison: str, metric: str) -> str:
+    title, words = _TITLES[comparison], value_words(agreement, metric)
+    return tables.sentence("validation.of_values", title=title, metric=words)
 
 
 def latex(head: Sequence[str], rows: Sequence[Sequence[str]], *, caption: str, label: str) -> str:
@@ -722,6 +765,10 @@ def _with_interval(
     if not (math.isfinite(low) and math.isfinite(high)):
         return text
     return f"{text} ({between(low, high, digits=digits, signed=signed)})"
+
+
+def _in_hundredths(value: float | None) -> str:
+    return MISSING if value is None else rounded(value, 2)
 
 
 _one = partial(rounded, digits=1)

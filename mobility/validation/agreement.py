@@ -27,6 +27,7 @@ from mobility.validation.inference import (
 from mobility.validation.limits import bland_altman, proportional_bias
 from mobility.validation.pairing import (
     CURVE_ERRORS,
+    DISCRETE,
     common_units,
     paired_angles,
     paired_metrics,
@@ -51,6 +52,7 @@ def agreement(
     *,
     participants: str | Sequence[str | int] | None = None,
     margin_deg: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None,
+    values: Annotated[Sequence[str], Field(min_length=1)] = DISCRETE,
 ) -> xr.Dataset:
     """Compare angles, or metrics, from video with those of a lab.
 
@@ -72,12 +74,16 @@ def agreement(
         Repetitions of each trial with angles, as from
         :func:`~mobility.kinematics.repetitions.find_repetitions`: ``start`` and ``end`` in seconds,
         ``accepted``, and for the value at the bottom ``bottom_start`` and ``bottom_end``. Video and
-        lab are evaluated at the same times. None for metrics.
+        lab are evaluated at the same times. Where a repetition shows one side only, or only some
+        angles, ``compared`` over (rep, side) or (rep, angle, side) says so. None for metrics.
     participants
         Participant of each trial; needed with several trials.
     margin_deg
         Largest mean difference in degrees that does not matter, chosen before the data were seen,
         for the test of equivalence. Without it there is no such test.
+    values
+        Values of each repetition of angles: ``peak``, ``largest``, ``smallest``, ``range``, or a
+        part of it, as ``bottom``: the median from ``bottom_start`` to ``bottom_end``.
 
     Returns
     -------
@@ -94,7 +100,7 @@ def agreement(
         `lab_curve`, `difference_curve`, each with ``_sd``, and the paired `curve_t`; with
         `curve_threshold` and `curve_p` of the whole curve over (angle, side).
 
-        Over (metric, angle, side), with metric `bottom`, `peak`, `range` (or `value`, where metrics
+        Over (metric, angle, side), with the `values` as metric (or `value`, where metrics
         were given): Bland and Altman's `sd_difference`, `sd_between`, `sd_within`, `lower_limit`,
         `upper_limit` of one repetition with intervals; of the `targets`, which are the means of the
         participants: `mean_difference` (in the middle of the limits and of the interval of the test
@@ -150,7 +156,9 @@ def agreement(
             raise BadInputError(
                 f"agreement: repetitions of {len(windows)} trials for {len(videos)} trials"
             )
-        rows, warnings = paired_angles(videos, labs, windows, participant_of_trial)
+        rows, warnings = paired_angles(
+            videos, labs, windows, participant_of_trial, list(dict.fromkeys(values))
+        )
     elif repetitions is not None:
         raise BadInputError(
             "agreement: metrics have their repetitions already; give repetitions with angles over"

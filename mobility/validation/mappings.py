@@ -178,7 +178,7 @@ def built_in() -> Mapping[str, LabMapping]:
 def _content_patterns(place: str) -> Mapping[str, re.Pattern[str]]:
     return {
         content: re.compile(entry[place], re.IGNORECASE)
-        for content, entry in tables.load(CONTENTS).items()
+        for content, entry in tables.load(CONTENTS)["besides"].items()
         if place in entry
     }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,6 +26,9 @@ Values = dict[str, tuple[tuple[str, ...], Any]]
 
 DISCRETE = ("bottom", "peak", "range")
 """Values of a repetition: median within the bottom, extreme, largest less smallest."""
+
+_EXTREMES = ("peak", "largest", "smallest", "range")
+"""Values of a whole repetition; each other one is the median of a part of it."""
 
 CURVE_ERRORS = ("bias", "mae", "rmse", "rmse_offset_removed")
 
@@ -58,6 +61,7 @@ def paired_angles(
     labs: Sequence[xr.Dataset],
     repetitions: Sequence[xr.Dataset],
     participants: Sequence[str],
+    values: Sequence[str] = DISCRETE,
 ) -> tuple[xr.Dataset, list[dict[str, str]]]:
     """Measure each accepted repetition in the angles of both, with the arguments of `agreement`.
 
@@ -72,6 +76,7 @@ def paired_angles(
         _shared_angles(v, r, t + 1) for t, (v, r) in enumerate(zip(videos, labs, strict=True))
     ]
     layout = _layout(videos, shared)
+    _check_values(values, repetitions)
     warnings: list[dict[str, str]] = []
     parts: list[Values] = []
     owners: list[tuple[str, int, Array]] = []
@@ -80,11 +85,11 @@ def paired_angles(
         if not accepted.sizes["rep"]:
             warnings.append(tables.warning("warnings.trial_without_repetition", trial=t + 1))
             continue
-        parts.append(_one_trial(video, lab, accepted, shared[t], layout))
+        parts.append(_one_trial(video, lab, accepted, shared[t], layout, values))
         owners.append((participants[t], t + 1, accepted["rep"].to_numpy()))
     if not parts:
         raise BadInputError("agreement: there is no accepted repetition in any trial")
-    table = _table(parts, owners, layout, ["degree"] * len(layout.names), list(DISCRETE))
+    table = _table(parts, owners, layout, ["degree"] * len(layout.names), list(values))
     table = table.assign_coords(
         percent=(
             "percent",
@@ -291,6 +296,15 @@ def _arrays_of_both(
     return arrays[0], arrays[1], arrays[2]
 
 
+def _check_values(values: Sequence[str], repetitions: Sequence[xr.Dataset]) -> None:
+    parts = [name for name in values if name not in (*_EXTREMES, "bottom")]
+    for name in parts:
+        if not all(f"{name}_{end}" in each for each in repetitions for end in ("start", "end")):
+            raise BadInputError(
+                f"agreement: values: the repetitions have no {name}_start and {name}_end"
+            )
+
+
 def _accepted(repetitions: xr.Dataset, number: int) -> xr.Dataset:
     """Keep the accepted repetitions, with their numbers."""
     lacking = [name for name in ("start", "end") if name not in repetitions]
@@ -306,12 +320,18 @@ def _accepted(repetitions: xr.Dataset, number: int) -> xr.Dataset:
 
 
 def _one_trial(
-    video: xr.Dataset, lab: xr.Dataset, repetitions: xr.Dataset, shared: list[str], layout: _Layout
+    video: xr.Dataset,
+    lab: xr.Dataset,
+    repetitions: xr.Dataset,
+    shared: list[str],
+    layout: _Layout,
+    names: Sequence[str],
 ) -> Values:
     """Curves, values and counts of frames of each repetition."""
     ours, theirs, sd = _arrays_of_both(video, lab, shared, layout, "time")
     time = video["time"].to_numpy()
     dims = ("time", "angle", "side")
+    shown = _shown(repetitions, layout)
     curves = normalise_repetitions(
         xr.Dataset({"video": (dims, ours), "lab": (dims, theirs)}, coords={"time": time}),
         repetitions,
@@ -326,21 +346,43 @@ def _one_trial(
         _count(hit, inside), with_sd, out=np.full(with_sd.shape, np.nan), where=with_sd > 0
     )
     measured: Values = {
-        f"{what}_curves": (("rep", "angle", "side", "percent"), curves[what].to_numpy())
+        f"{what}_curves": (
+            ("rep", "angle", "side", "percent"),
+            np.where(shown[..., None], curves[what].to_numpy(), np.nan),
+        )
         for what in ("video", "lab")
     }
     over = ("rep", "angle", "side")
-    measured["repetition_coverage"] = (over, coverage)
+    measured["repetition_coverage"] = (over, np.where(shown, coverage, np.nan))
     for name, frames in zip(_FRAMES, (both, has_lab & ~both, ~has_lab), strict=True):
-        measured[f"repetition_{name}"] = (over, _count(frames, inside))
-    bottom = None
-    if "bottom_start" in repetitions and "bottom_end" in repetitions:
-        bottom = _windows(time, repetitions, "bottom_start", "bottom_end")
-    video_values, video_sd = _discrete(ours, sd, inside, bottom, layout.names)
-    lab_values, _ = _discrete(theirs, np.full_like(sd, np.nan), inside, bottom, layout.names)
+        measured[f"repetition_{name}"] = (over, np.where(shown, _count(frames, inside), 0))
+    parts = {
+        name: _windows(time, repetitions, f"{name}_start", f"{name}_end")
+        for name in names
+        if name not in _EXTREMES and f"{name}_start" in repetitions and f"{name}_end" in repetitions
+    }
+    video_values, video_sd = _discrete(ours, sd, inside, parts, layout.names, names)
+    lab_values, _ = _discrete(theirs, np.full_like(sd, np.nan), inside, parts, layout.names, names)
     for name, values in zip(_VALUES, (video_values, lab_values, video_sd), strict=True):
-        measured[name] = (("rep", "metric", "angle", "side"), values)
+        kept = np.where(shown[:, None], values, np.nan)
+        measured[name] = (("rep", "metric", "angle", "side"), kept)
     return measured
+
+
+def _shown(repetitions: xr.Dataset, layout: _Layout) -> NDArray[np.bool_]:
+    """Say what each repetition shows, (rep, angle, side): all, or what its ``compared`` says."""
+    shown = np.ones((repetitions.sizes["rep"], len(layout.names), len(layout.sides)), bool)
+    if "compared" not in repetitions:
+        return shown
+    by_side = repetitions["compared"].astype(bool)
+    if "angle" in by_side.dims:
+        by_side = by_side.reindex(angle=layout.names, fill_value=False)
+    else:
+        by_side = by_side.expand_dims(angle=layout.names)
+    for side in set(layout.sides) & set(SIDES):
+        values = by_side.sel(side=side).transpose("rep", "angle").to_numpy()
+        shown[:, :, layout.sides.index(side)] = values
+    return shown
 
 
 def _windows(time: Array, repetitions: xr.Dataset, first: str, last: str) -> NDArray[np.bool_]:
@@ -357,26 +399,32 @@ def _discrete(
     values: Array,
     sd: Array,
     inside: NDArray[np.bool_],
-    bottom: NDArray[np.bool_] | None,
+    parts: Mapping[str, NDArray[np.bool_]],
+    angles: Sequence[str],
     names: Sequence[str],
 ) -> tuple[Array, Array]:
-    """Bottom, peak and range of one system and their sd, (rep, metric, angle, side)."""
+    """Values of repetitions of one system and their sd, (rep, metric, angle, side)."""
     dims = ("time", "angle", "side")
     series, errors = xr.DataArray(values, dims=dims), xr.DataArray(sd, dims=dims)
     frames = xr.DataArray(inside, dims=("rep", "time"))
-    kinds = [_peak_kind(name) for name in names]
+    kinds = [_peak_kind(name) for name in angles]
     extremes = {
         kind: [part.to_numpy() for part in peak_within(series, errors, frames, kind)]
         for kind in dict.fromkeys(("maximum", "minimum", *kinds))
     }
-    peak, peak_sd = (
-        np.stack([extremes[kind][part][:, a] for a, kind in enumerate(kinds)], axis=1)
-        for part in (0, 1)
-    )
     spread = extremes["maximum"][0] - extremes["minimum"][0]
     missing = np.full_like(spread, np.nan)
-    low, low_sd = missing, missing
-    if bottom is not None:
-        medians = median_within(series, errors, xr.DataArray(bottom, dims=("rep", "time")))
-        low, low_sd = (part.to_numpy() for part in medians)
-    return np.stack([low, peak, spread], axis=1), np.stack([low_sd, peak_sd, missing], axis=1)
+    of_name: dict[str, Sequence[Array]] = {
+        "largest": extremes["maximum"],
+        "smallest": extremes["minimum"],
+        "range": (spread, missing),
+        "peak": [
+            np.stack([extremes[kind][part][:, a] for a, kind in enumerate(kinds)], axis=1)
+            for part in (0, 1)
+        ],
+    }
+    for name, windows in parts.items():
+        medians = median_within(series, errors, xr.DataArray(windows, dims=("rep", "time")))
+        of_name[name] = [part.to_numpy() for part in medians]
+    both = [of_name.get(name, (missing, missing)) for name in names]
+    return np.stack([value for value, _ in both], axis=1), np.stack([e for _, e in both], axis=1)

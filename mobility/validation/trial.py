@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -20,13 +21,16 @@ from mobility import tables
 from mobility.errors import BadInputError
 from mobility.formatting import rounded
 from mobility.kinematics.angles import joint_angles
+from mobility.kinematics.geometry import called
 from mobility.kinematics.skeleton import SIDES
 from mobility.provenance import warnings_of, with_history
 from mobility.validation.agreement import agreement
 from mobility.validation.joint_centres import lab_pose
 from mobility.validation.lab_files import read_lab
 from mobility.validation.mappings import given_mapping
+from mobility.validation.pairing import DISCRETE
 from mobility.validation.synchronise import Synchronisation, align, find_lag
+from mobility.wording import listed
 
 FILE = str | os.PathLike[str]
 
@@ -93,7 +97,7 @@ class Trial:
     sync: Synchronisation
     curves: xr.Dataset
     agreement: xr.Dataset
-    warnings: tuple[dict[str, str], ...]
+    warnings: tuple[dict[str, Any], ...]
 
 
 def read_reference(
@@ -166,6 +170,7 @@ def compare(
     margin_deg: float | None = None,
     max_lag_s: float | None = None,
     lag_s: float | None = None,
+    values: Sequence[str] = DISCRETE,
 ) -> Trial:
     """Bring a trial to one clock, and compare its angles.
 
@@ -174,12 +179,14 @@ def compare(
     :func:`~mobility.validation.synchronise.find_lag`) comes from angles by the same formulas if the
     lab gave markers. It includes the delay of the video's angles (``video_delay`` in
     ``tables/synchronisation.yaml``), and its error the variation of that delay. `margin_deg` is for
-    the test of equivalence.
+    the test of equivalence, `values` are those of :func:`~mobility.validation.agreement.agreement`.
+    What the video has and the lab lacks is named in a warning.
     """
-    warnings = list(reference.warnings)
-    first = reference.formulas if reference.formulas is not None else reference.model
-    if first is None:
+    warnings: list[dict[str, Any]] = list(reference.warnings)
+    both = [each for each in (reference.formulas, reference.model) if each is not None]
+    if not both:
         raise BadInputError("compare: the lab files hold no angle that the video has")
+    first = next((each for each in both if _has_any(each, video)), both[0])
     sync = find_lag(video, first, max_lag_s=max_lag_s, lag_s=lag_s)
     delay = tables.load("synchronisation")["video_delay"]
     if not sync.given:
@@ -189,6 +196,7 @@ def compare(
     if reference.formulas is not None and reference.model is not None:
         warnings += _warn_of_lab_clocks(reference)
     curves = _curves(video, repetitions, reference, sync)
+    warnings += _warn_of_lacking(video, curves)
     agreements = {}
     for comparison in COMPARISONS:
         names = set(curves["estimator"].to_numpy().tolist())
@@ -197,7 +205,7 @@ def compare(
         measured, lab = (angles_of(curves, e) for e in (comparison.measured, comparison.reference))
         if set(measured.data_vars) & set(lab.data_vars):
             agreements[comparison.name] = agreement(
-                measured, lab, repetitions, margin_deg=margin_deg
+                measured, lab, repetitions, margin_deg=margin_deg, values=values
             )
     if not agreements:
         raise BadInputError("compare: video and lab have no angle in common")
@@ -291,6 +299,28 @@ def _warn_of_lab_clocks(reference: Reference) -> list[dict[str, str]]:
     return [tables.warning("warnings.lab_clocks_differ", later=later)]
 
 
+def _has_any(lab: xr.Dataset, video: xr.Dataset) -> bool:
+    """Whether the lab has a value of an angle that the video has."""
+    return any(bool(lab[name].notnull().any()) for name in video.data_vars if name in lab)
+
+
+def _warn_of_lacking(video: xr.Dataset, curves: xr.Dataset) -> list[dict[str, Any]]:
+    """Name the angles of the video that no file of the lab has."""
+    of_lab = [each for each in ("lab_formulas", "lab_model") if each in curves["estimator"].values]
+    lacking = []
+    for name, values in video.data_vars.items():
+        if str(name).endswith(("_sd", "_raw", "_image")):
+            continue
+        seen = values.notnull().any("time")
+        if name in curves:
+            seen &= ~curves[name].sel(estimator=of_lab).notnull().any(["estimator", "time"])
+        if "side" not in seen.dims or bool(seen.all()):
+            lacking += [called(str(name))] if bool(seen.any()) else []
+        else:
+            lacking += [f"{side} {called(str(name))}" for side in SIDES if seen.sel(side=side)]
+    return [tables.warning("warnings.lab_lacks", what=listed(lacking))] if lacking else []
+
+
 def _curves(
     video: xr.Dataset, repetitions: xr.Dataset, reference: Reference, sync: Synchronisation
 ) -> xr.Dataset:
@@ -318,12 +348,16 @@ def _curves(
             sd = f"{angle}_sd"
             if sd in video:
                 variables[sd] = video[sd].transpose(*dims).drop_vars("time").variable
-    for name in ("start", "bottom_start", "bottom", "bottom_end", "end", "accepted"):
-        if name in repetitions:
-            variables[f"repetition_{name}"] = repetitions[name].variable
+    coords: dict[str, Any] = {}
+    for each, kept in repetitions.data_vars.items():
+        name = str(each)
+        if re.fullmatch(r"(\w+_)?(start|end)|bottom|accepted|compared", str(name)):
+            variables[f"repetition_{name}"] = kept.variable
+            coords |= {str(d): repetitions[d].variable for d in kept.dims if d in repetitions}
     result = xr.Dataset(
         variables,
         coords={
+            **coords,
             "estimator": estimators,
             "time": ("time", time, {"units": "s", "long_name": "time of the video"}),
             "side": list(SIDES),

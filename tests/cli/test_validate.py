@@ -7,9 +7,10 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from lab_trials import add_demo_session, write_truth
+from lab_trials import add_demo_session, write_motion, write_truth
 from processes import command, refused
 
+from mobility import tables
 from mobility.store import Store
 
 
@@ -63,6 +64,20 @@ def test_the_size_of_a_sample(validate) -> None:
     assert sizes[200] < sizes[100] < sizes[10]
     refused(validate("--sample-size", "4", "s1"), "leave out the session")
     refused(validate("--sample-size", "1e308", "--json"), "less than or equal to 1000000000000 ")
+
+
+def test_where_a_model_is_the_reference_the_terminal_says_how_it_differs(
+    store: Store, demo, tmp_path, validate
+) -> None:
+    add_demo_session(store, demo, "s1")
+    said = validate("s1", write_motion(demo, tmp_path / "model.mot"), "--no-report").stdout
+    (line,) = [each for each in said.splitlines() if "otherwise" in each]
+    table = tables.load("lab_mappings")["opensim"]["angles"]
+    texts = [" ".join(entry["difference"].split()) for entry in table.values()]
+    assert "knee flexion, hip flexion and ankle dorsiflexion otherwise" in line
+    assert sum(text in line for text in texts) == 1
+    markers = validate("s1", write_truth(demo, tmp_path / "markers.trc"), "--no-report").stdout
+    assert "otherwise" not in markers
 
 
 def test_bad_input(store: Store, demo, lab, tmp_path, validate) -> None:

@@ -144,6 +144,23 @@ def test_the_folder_of_an_exercise_names_what_there_is(exercise: Exercise) -> No
         assert any(rule in each["for"] for each in all_work().values()), rule
 
 
+@EVERY
+def test_the_page_on_lab_data_says_what_an_exercise_compares(
+    exercise: Exercise, project: Path
+) -> None:
+    page = (project / "docs" / "lab-data.md").read_text(encoding="utf-8")
+    (row,) = re.findall(rf"^\| {exercise.name} \|.*$", page, flags=re.M)
+    _, _, angles, values, times, _ = (cell.strip() for cell in row.split("|"))
+    picked = exercise.table["lab"]
+    described = tables.load("lab_contents")["compared"]
+    words = [described[name]["words"] for name in picked["values"]]
+    assert values == ", ".join(re.sub("at its | angle| of motion", "", each) for each in words)
+    of_arms = {"shoulder_flexion", "elbow_flexion"} & set(picked.get("angles", ()))
+    assert bool(of_arms) == ("arms" in angles)
+    own = Path(inspect.getfile(exercise.analysis.compared_times)).parent.name
+    assert bool(times) == (own == "sit_to_stand")
+
+
 @pytest.mark.parametrize(
     ("table", "parts"), [("findings", ["rules"]), ("advice", ["exercises"]), ("measures", PARTS)]
 )

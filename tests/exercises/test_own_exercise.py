@@ -8,8 +8,10 @@ import re
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
+from lab_trials import write_truth
 from notebook_cells import run_every_cell, workbench
 from processes import ended
 
@@ -35,16 +37,18 @@ def package_of_the_page(project: Path, folder: Path) -> None:
 def test_an_arm_raise_is_analysed_and_reported(project: Path, tmp_path: Path) -> None:
     package_of_the_page(project, tmp_path / "site")
     # Rendered: the left arm is raised to 155 degrees three times, seen from the left.
-    video = project / "data" / "demo" / "joint-angle-mobility" / "video.mp4"
+    demo = project / "data" / "demo" / "joint-angle-mobility"
     paths = [str(tmp_path / "site"), str(project), os.environ.get("PYTHONPATH", "")]
     path = os.pathsep.join(filter(None, paths))
-    made = ended(
-        [
-            *(sys.executable, "-m", "mobility.cli", "analyze", video, "--exercise", "arm-raise"),
-            *("--report", "--json", "--store", tmp_path / "sessions", "--no-annotate"),
-            *("--reports", tmp_path / "reports"),
-        ],
-        env=os.environ | {"PYTHONPATH": path},
+    environment = os.environ | {"PYTHONPATH": path}
+    places = ("--json", "--store", tmp_path / "sessions", "--reports", tmp_path / "reports")
+
+    def mobility(*typed: object) -> Any:
+        return ended([sys.executable, "-m", "mobility.cli", *typed, *places], env=environment)
+
+    video = demo / "video.mp4"
+    made = mobility(
+        *("analyze", video, "--exercise", "arm-raise", "--report", "--no-annotate"),
     )
     assert made.returncode == 0, made.stderr
     session = json.loads(made.stdout)["session_id"]
@@ -62,3 +66,16 @@ def test_an_arm_raise_is_analysed_and_reported(project: Path, tmp_path: Path) ->
     # The workbench asks the exercise, too.
     notebook = workbench(project, tmp_path, expected=session)
     run_every_cell(notebook, project, tmp_path, PYTHONPATH=path)
+    # Without `lab` in its table it is compared in what it measures, at its turning point.
+    lab = write_truth(demo, tmp_path / "lab.trc")
+    compared = mobility("validate", session, lab, "--max-lag-s", 1)
+    assert compared.returncode == 0, compared.stderr
+    document = json.loads(compared.stdout)
+    assert document["lag_s"] == pytest.approx(0.25, abs=0.03)
+    assert document["values"] == {
+        **{"bottom": "at the top", "peak": "at its peak", "range": "range of motion"}
+    }
+    assert set(document["angles"]) == {"shoulder_flexion", "elbow_flexion", "trunk_lean"}
+    top = document["angles"]["shoulder_flexion"]["left"]["bottom"]
+    assert (top["pairs"], document["times"]) == (3, {})
+    assert abs(top["mean_difference"]) < 15

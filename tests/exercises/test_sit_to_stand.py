@@ -15,6 +15,7 @@ from mobility.assessment.verdict import judge
 from mobility.documents.fill import group_metrics
 from mobility.exercises.sit_to_stand.angles_of_rises import slope
 from mobility.exercises.sit_to_stand.chair_rises import find_chair_rises, set_chair_rises
+from mobility.exercises.sit_to_stand.lab import stick_figure
 from mobility.kinematics.angles import joint_angles
 from mobility.provenance import AnalysisWarning, warnings_of
 from mobility.registry import Trial
@@ -131,6 +132,46 @@ def test_chair_rises_are_found_from_either_start(pose_of: Made, start: str, fps:
     for name, truth in commanded.items():
         assert rises[name].values == pytest.approx(truth, abs=0.12), name
     assert (np.diff(np.stack([rises[name] for name in commanded]), axis=0) >= 0).all()
+
+
+@pytest.mark.parametrize("without", ["trunk_lean", "ankle_dorsiflexion"])
+def test_angles_alone_show_the_rises(pose_of: Made, without: str) -> None:
+    pose = pose_of(five())
+    angles = joint_angles(pose).drop_vars([without, "tibia_inclination"])
+    rises, shown = find_chair_rises(pose), find_chair_rises(stick_figure(angles))
+    assert shown["accepted"].values.tolist() == [True] * 5
+    for name in ("start", "seat_off", "bottom_start", "bottom_end", "end"):
+        assert shown[name].values == pytest.approx(rises[name].values, abs=0.1), name
+
+
+def test_times_stand_beside_those_of_the_same_rise_of_the_lab(pose_of: Made) -> None:
+    exercise = registry.exercise("sit-to-stand")
+    pose = pose_of(five())
+    metrics = measured(pose)
+    late = pose.assign_coords(time=pose["time"] + 0.1)
+
+    def compared(*recordings: xr.Dataset) -> xr.Dataset:
+        times = exercise.analysis.compared_times(
+            exercise, find_chair_rises(pose), metrics, recordings
+        )
+        return times.set_index(quantity="quantity")
+
+    times = compared(late)
+    assert times.attrs["refused"] == ""
+    seat_off = times["times"].sel(quantity="seat_off")
+    assert seat_off.sel(system="video").values == pytest.approx([-0.1] * 5, abs=0.02)
+    assert seat_off.sel(system="lab").values.tolist() == [0.0] * 5
+    five_times = times["times"].sel(quantity="five_times").isel(rep=0)
+    assert five_times.values == pytest.approx([float(metrics["five_times"])] * 2)
+    # The lab's recording begins with the third rise, and what is not of this trial shows none.
+    from_third = late.sel(time=slice(float(find_chair_rises(pose)["start"][2]) - 0.8, None))
+    part = compared(from_third)
+    both = part["times"].notnull().all("system").sel(quantity="seat_off")
+    assert both.values.tolist() == [False, False, True, True, True]
+    assert "five chair rises" in part.attrs["refused"]
+    nothing = compared(pose.assign_coords(time=pose["time"] + 1000))
+    assert "no chair rise" in nothing.attrs["refused"]
+    assert not nothing["times"].notnull().all("system").any()
 
 
 def test_who_shifts_on_the_seat_does_not_try_to_rise(pose_of: Made) -> None:

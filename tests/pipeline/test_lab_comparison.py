@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from lab_trials import add_demo_session, write_truth
+from lab_trials import add_demo_session, true_angles, truth_of, write_motion, write_truth
 
 from mobility.errors import BadInputError, NotFoundError, NotPermittedError
+from mobility.exercises.sit_to_stand.chair_rises import find_chair_rises
 from mobility.pipeline import lab_comparison as validation
 from mobility.pipeline.lab_comparison import (
     is_stale,
@@ -151,14 +152,136 @@ def test_what_cannot_be_compared(session: Session, lab: Path, tmp_path: Path) ->
     demo = session.store.demo("Overhead Squat")
     with pytest.raises(NotPermittedError, match="demo"):
         validate(demo, lab)
-    with pytest.raises(BadInputError, match="Joint Angle Mobility"):
-        validate(session.store.demo("Joint Angle Mobility"), lab, folder=tmp_path / "kept")
+    demo_of_joints = session.store.demo("Joint Angle Mobility")
+    with pytest.raises(BadInputError, match="moves in both recordings"):
+        validate(demo_of_joints, lab, folder=tmp_path / "kept")
     # The demo is compared elsewhere.
     made = validate(demo, lab, folder=tmp_path / "kept")
     assert made.folder == tmp_path / "kept" / "trial-1"
     assert not (demo.folder / "validation").exists()
     opened = open_comparison(str(session.store.path), folder=str(tmp_path / "kept"))
     assert opened.document == made.document
+
+
+LEGS = {"knee_flexion", "hip_flexion", "ankle_dorsiflexion", "hip_abduction"}
+TRUNK = {"trunk_lean", "trunk_lateral_lean"}
+BONES = {"tibia_inclination", "thigh_elevation", "pelvis_obliquity"}
+
+
+@pytest.mark.parametrize(
+    ("slug", "angles", "values"),
+    [
+        ("squat", LEGS | TRUNK | BONES, ["bottom", "peak", "range"]),
+        ("sit-to-stand", LEGS | TRUNK | {"thigh_elevation"}, ["seat_off", "peak", "range"]),
+        ("single-leg-squat", LEGS | TRUNK | BONES, ["bottom", "peak", "range"]),
+        (
+            "joint-angle-mobility",
+            {"shoulder_flexion", "elbow_flexion"},
+            ["largest", "smallest", "range"],
+        ),
+    ],
+)
+def test_every_exercise_is_compared_in_what_it_picks(
+    project: Path, store: Store, tmp_path: Path, slug: str, angles: set[str], values: list[str]
+) -> None:
+    demo = project / "data" / "demo" / slug
+    session = add_demo_session(store, demo, "s1")
+    made = session.validate(write_truth(demo, tmp_path / "lab.trc"), max_lag_s=1.0)
+    document = made.document
+    assert document["lag_s"] == pytest.approx(0.25, abs=0.03)
+    assert document["lag_sd_s"] > 0
+    assert set(document["angles"]) == angles
+    assert list(document["values"]) == values
+    for name, sides in document["angles"].items():
+        for side, entry in sides.items():
+            value = entry[values[0]]
+            assert value["pairs"] >= 2, (name, side)
+            assert abs(value["mean_difference"]) < 20, (name, side)
+    assert bool(document["times"]) == (slug == "sit-to-stand")
+    assert made.agreement()["metric"].values.tolist() == values
+
+
+def test_of_one_leg_that_stands_is_compared(project: Path, store: Store, tmp_path: Path) -> None:
+    demo = project / "data" / "demo" / "single-leg-squat"
+    session = add_demo_session(store, demo, "s1")
+    document = session.validate(write_truth(demo, tmp_path / "lab.trc")).document
+    repetitions = session.repetitions()
+    counts = repetitions["leg"].where(repetitions["accepted"], "")
+    knee = document["angles"]["knee_flexion"]
+    for side in ("left", "right"):
+        on_leg = int((counts == side).sum())
+        assert on_leg
+        assert knee[side]["bottom"]["pairs"] == knee[side]["repetitions_compared"] == on_leg
+    # The trunk is over both.
+    assert document["angles"]["trunk_lean"]["middle"]["bottom"]["pairs"] == int(
+        (counts != "").sum()
+    )
+
+
+def test_both_ends_of_the_range_of_a_joint_are_compared(
+    project: Path, store: Store, tmp_path: Path
+) -> None:
+    demo = project / "data" / "demo" / "joint-angle-mobility"
+    session = add_demo_session(store, demo, "s1")
+    made = session.validate(write_truth(demo, tmp_path / "lab.trc"), max_lag_s=1.0)
+    metrics = session.metrics().sel(joint="shoulder", side="left")
+    # The right arm and the legs rest.
+    assert set(made.document["angles"]["shoulder_flexion"]) == {"left"}
+    here = made.agreement().sel(
+        comparison="fitted_lab_formulas", angle="shoulder_flexion", side="left"
+    )
+    for value, commanded in (("largest", "maximum"), ("smallest", "minimum")):
+        of_video = here["video_values"].sel(metric=value)
+        assert float(of_video.median()) == pytest.approx(float(metrics[commanded]), abs=3)
+        assert int(here["pairs"].sel(metric=value)) == int(metrics["movements"]) == 3
+    highest = float(true_angles(demo)["shoulder_flexion"].sel(side="left").max())
+    assert float(here["lab_values"].sel(metric="largest").max()) == pytest.approx(highest, abs=0.5)
+
+
+def test_times_of_chair_rises_are_compared_with_those_in_the_lab_file(
+    project: Path, store: Store, tmp_path: Path
+) -> None:
+    demo = project / "data" / "demo" / "sit-to-stand"
+    session = add_demo_session(store, demo, "s1")
+    of_markers = session.validate(write_truth(demo, tmp_path / "lab.trc")).document
+    of_angles = session.validate(write_motion(demo, tmp_path / "lab.mot")).document
+    rises = find_chair_rises(truth_of(demo))
+    metrics = session.metrics()
+    times = of_markers["times"]
+    assert times["seat_off"]["pairs"] == 5
+    late = session.repetitions()["seat_off"].to_numpy() - rises["seat_off"].to_numpy()
+    assert times["seat_off"]["mean_difference"] == pytest.approx(late.mean(), abs=0.02)
+    assert times["five_times"]["video"] == pytest.approx(float(metrics["five_times"]), abs=1e-5)
+    true_five = float(rises["end"][4] - rises["start"][0])
+    assert times["five_times"]["lab"] == pytest.approx(true_five, abs=0.05)
+    assert times["rise_duration"]["value_coverage"] == 1
+    # Angles alone show the same rises.
+    assert set(of_angles["times"]) == set(times)
+    for name, entry in of_angles["times"].items():
+        assert entry["lab"] == pytest.approx(times[name]["lab"], abs=0.05), name
+
+
+def test_what_the_lab_file_lacks_is_one_line(project: Path, store: Store, tmp_path: Path) -> None:
+    demo = project / "data" / "demo" / "sit-to-stand"
+    session = add_demo_session(store, demo, "s1")
+    knees = write_motion(demo, tmp_path / "lab.mot", names=["knee_flexion"])
+    document = session.validate(knees, max_lag_s=1.0).document
+    lines = {warning["code"]: warning["message"] for warning in document["warnings"]}
+    assert "hip flexion, ankle dorsiflexion" in lines["lab_lacks"]
+    assert "knee" not in lines["lab_lacks"]
+    assert "knee, ankle and hip angles" in lines["lab_lacks_times"]
+    assert document["times"] == {}
+    assert document["angles"]["knee_flexion"]["left"]["seat_off"]["pairs"] == 5
+
+
+def test_a_study_is_of_one_exercise(
+    demo: Path, project: Path, lab: Path, store: Store, tmp_path: Path
+) -> None:
+    add_demo_session(store, demo, "a1")
+    add_demo_session(store, project / "data" / "demo" / "squat", "a2")
+    file = listed(tmp_path, f"a1,{lab},p1", f"a2,{lab},p1", head="session,lab_file,participant")
+    with pytest.raises(BadInputError, match="row 2: session a2 is of Squat"):
+        run_study(store, file)
 
 
 def listed(folder: Path, *rows: str, head: str = "session,lab_file") -> Path:

@@ -151,3 +151,24 @@ def test_figures(trial: Trial) -> None:
         trial.agreement, comparison=sections.DEFINITIONS, names=["knee_flexion"], title="x"
     )
     np.testing.assert_allclose(picture.axes[0].lines[1].get_ydata(), 4.0, atol=1e-6)
+
+
+def test_times_stand_in_the_page_and_among_the_tables(
+    trial: Trial, document: Any, tmp_path: Path
+) -> None:
+    assert sections.times_part(document) == ""
+    of_rises = {"long_name": "duration of the rise", "units": "s", "video": 1.2, "lab": 1.0}
+    interval = {"mean_difference_low": None, "mean_difference_high": None}
+    limits = dict.fromkeys(
+        f"{x}_limit{end}" for x in ("lower", "upper") for end in ("", "_low", "_high")
+    )
+    entry = of_rises | {"pairs": 1, "mean_difference": 0.2} | interval | limits
+    timed = document | {"times": {"rise_duration": entry}}
+    page = sections.times_part(timed)
+    for words in ("Duration of the rise, s", "1.20", "+0.20", "in the lab&#39;s own file"):
+        assert words in page, words
+    assert "nan" not in page
+    sections.write_tables(trial.agreement, timed, tmp_path)
+    (row,) = pd.read_csv(tmp_path / "times.csv").to_dict("records")
+    assert (row["time"], row["lab"]) == ("rise_duration", 1.0)
+    assert "by the same rules" in (tmp_path / "methods.txt").read_text()

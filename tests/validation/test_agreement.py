@@ -67,6 +67,38 @@ def test_an_offset_and_a_gain_come_back_as_they_were_put_in():
     assert differences == pytest.approx([10, 10], rel=0.01)
 
 
+def test_values_are_those_that_were_asked_for_where_a_repetition_shows_them():
+    video, lab, repetitions = paired_trial(offset=4)
+    shows = xr.DataArray(
+        [[True, False], [False, True], [True, True]],
+        dims=("rep", "side"),
+        coords={"side": ["left", "right"]},
+    )
+    start, end = repetitions["start"], repetitions["end"]
+    half_way = (start + end) / 2
+    marked = repetitions.assign(compared=shows, turn_start=half_way - 0.1, turn_end=half_way + 0.1)
+    names = ["turn", "largest", "smallest"]
+    result = agreement(video, lab, marked, values=names)
+    assert result["metric"].values.tolist() == names
+    for side, left_out in (("left", 1), ("right", 0)):
+        knee = result.sel(angle="knee_flexion", side=side)
+        assert knee["pairs"].values.tolist() == [2, 2, 2]
+        assert knee["repetitions_compared"] == 2
+        assert np.flatnonzero(np.isnan(knee["repetition_rmse"])).tolist() == [left_out]
+        assert knee["mean_difference"].values == pytest.approx([4, 4, 4])
+    # What has no sides is shown by all.
+    trunk = result.sel(angle="trunk_lean", side="middle", metric="largest")
+    assert trunk["pairs"] == 3
+    left = result.sel(KNEE)
+    assert left["lab_values"].sel(metric="turn").max() == pytest.approx(100, abs=3)
+    assert left["lab_values"].sel(metric="smallest").max() == pytest.approx(0, abs=1)
+    by_angle = marked.assign(compared=shows.expand_dims(angle=["knee_flexion"]))
+    of_knee = agreement(video, lab, by_angle, values=names).sel(KNEE, drop=True)
+    assert of_knee["pairs"].values.tolist() == left["pairs"].values.tolist()
+    with pytest.raises(BadInputError, match="have no trun_start"):
+        agreement(video, lab, marked, values=["trun"])
+
+
 def test_one_participant_is_described_and_no_other():
     result = agreement(*paired_trial(offsets=(1, 2, 4, 3, 0), depths=(100, 104, 96, 99, 101)))
     assert result.attrs["scope"] == "this participant only"

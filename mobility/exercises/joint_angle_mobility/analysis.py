@@ -17,6 +17,7 @@ from mobility.exercises.joint_angle_mobility.courses import (
 from mobility.exercises.joint_angle_mobility.excursions import checked_movements
 from mobility.exercises.joint_angle_mobility.joint_mobility import joint_mobility, joint_movements
 from mobility.exercises.joint_angle_mobility.values import (
+    compared_movements,
     with_refused_joints,
     without_uncertain_ends,
 )
@@ -148,3 +149,19 @@ def angles_in_video(
     """Leave out what was refused, and show the angles of the joints that were chosen."""
     shown = with_refused_joints(without_hidden_side(angles, metrics), metrics)
     return shown, tuple(ANGLE_OF_JOINT[joint] for joint in joints)
+
+
+def compared(
+    exercise: Exercise, angles: xr.Dataset, repetitions: xr.Dataset, metrics: xr.Dataset
+) -> tuple[xr.Dataset, xr.Dataset]:
+    """Compare each movement of a joint that was chosen, in the angle of this joint."""
+    return compared_movements(angles, metrics)
+
+
+def compared_times(
+    exercise: Exercise,
+    repetitions: xr.Dataset,
+    metrics: xr.Dataset,
+    recordings: Sequence[xr.Dataset],
+) -> None:
+    """Compare no times: how far a joint moves does not depend on its pace."""

@@ -26,7 +26,7 @@ from mobility.exercises.joint_angle_mobility.excursions import (
 )
 from mobility.kinematics.expected_error import MDC95, half_width
 from mobility.kinematics.skeleton import INDEX, SIDES
-from mobility.registry import ANGLE_OF_JOINT
+from mobility.registry import ANGLE_OF_JOINT, joint_table
 
 _LEAST_SCORED = 20.0
 """Degrees of a published range from which on a share of it says something."""
@@ -333,3 +333,53 @@ def with_refused_joints(angles: xr.Dataset, metrics: xr.Dataset) -> xr.Dataset:
         values = measured.sel(joint=joint, drop=True).transpose(*angles[name].dims)
         shown[name] = angles[name].copy(data=values.to_numpy())
     return angles.assign(shown)
+
+
+def compared_movements(angles: xr.Dataset, metrics: xr.Dataset) -> tuple[xr.Dataset, xr.Dataset]:
+    """Angles of the joints that moved, and their accepted movements, for comparison with a lab.
+
+    Each movement is one of ``rep``, with ``compared(rep, angle, side)`` true for its own joint. It
+    begins and ends where the joint rests, so that both ends of its range are in it.
+    """
+    moves = metrics["movement_accepted"].to_numpy().astype(bool)
+    joint, side = (metrics[f"movement_{each}"].to_numpy()[moves] for each in ("joint", "side"))
+    start, end = (metrics[f"movement_{each}"].to_numpy()[moves] for each in ("start", "end"))
+    measured: dict[str, xr.DataArray] = {}
+    names = []
+    for of_joint, of_side in zip(joint, side, strict=True):
+        entry = joint_table()[of_joint]
+        plane = angles[entry["angle"]].attrs.get(f"plane_{of_side}", "")
+        name = str(entry.get(plane, entry["angle"]))
+        names.append(name)
+        for ending in ("", "_sd"):
+            curve = metrics[f"angle{ending}"].sel(joint=of_joint, drop=True)
+            shown = curve["side"] == of_side
+            before = measured.get(f"{name}{ending}", curve.where(False))
+            measured[f"{name}{ending}"] = curve.where(shown, before).assign_attrs(units="degree")
+    first, last = _until_rest(start, end, list(zip(joint, side, strict=True)))
+    of_angles = list(dict.fromkeys(names))
+    shows = np.zeros((len(names), len(of_angles), len(SIDES)), dtype=bool)
+    for row, (name, of_side) in enumerate(zip(names, side, strict=True)):
+        shows[row, of_angles.index(name), SIDES.index(of_side)] = True
+    movements = xr.Dataset(
+        {
+            "start": ("rep", first),
+            "end": ("rep", last),
+            "accepted": ("rep", np.ones(len(names), dtype=bool)),
+            "compared": (("rep", "angle", "side"), shows),
+        },
+        coords={"rep": np.arange(1, len(names) + 1), "angle": of_angles, "side": list(SIDES)},
+    )
+    return xr.Dataset(measured, attrs=angles.attrs), movements
+
+
+def _until_rest(start: Array, end: Array, places: Sequence[tuple[str, str]]) -> tuple[Array, Array]:
+    """Widen movements to where the joint rests, at most half way to its next movement."""
+    longest = float(constants()["compared"]["rest_s"])
+    first, last = start - longest, end + longest
+    for place in set(places):
+        rows = [row for row, each in enumerate(places) if each == place]
+        for one, after in itertools.pairwise(sorted(rows, key=lambda row: float(start[row]))):
+            middle = (end[one] + start[after]) / 2
+            last[one], first[after] = min(last[one], middle), max(first[after], middle)
+    return first, last

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -147,6 +148,29 @@ def verdict_from_counts(
 def reported(metrics: xr.Dataset) -> xr.Dataset:
     """Report all that was measured: what is refused is NaN already."""
     return metrics
+
+
+def compared(
+    exercise: Exercise, angles: xr.Dataset, repetitions: xr.Dataset, metrics: xr.Dataset
+) -> tuple[xr.Dataset, xr.Dataset]:
+    """Compare the angles that the table names, in all repetitions; else those that it measures."""
+    table = exercise.table
+    names = table["lab"].get("angles") or table["measures"].get("angles") or tables.load("angles")
+    kept = [
+        str(variable)
+        for variable in angles.data_vars
+        if re.sub(r"_(sd|raw|image)$", "", str(variable)) in names
+    ]
+    return angles[kept], repetitions
+
+
+def compared_times(
+    exercise: Exercise,
+    repetitions: xr.Dataset,
+    metrics: xr.Dataset,
+    recordings: Sequence[xr.Dataset],
+) -> None:
+    """Compare no times: those of a squat are its pace."""
 
 
 def angles_in_video(

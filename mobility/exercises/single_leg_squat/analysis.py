@@ -265,3 +265,13 @@ def warnings_kept(
     """Drop the warning that counts refused angles: it counts those of the free leg too."""
     kept = repeated.warnings_kept(exercise, joints, quality, metrics, warnings)
     return [warning for warning in kept if warning.code != "angle_refused"]
+
+
+def compared(
+    exercise: Exercise, angles: xr.Dataset, repetitions: xr.Dataset, metrics: xr.Dataset
+) -> tuple[xr.Dataset, xr.Dataset]:
+    """Compare the leg that stands."""
+    angles, repetitions = repeated.compared(exercise, angles, repetitions, metrics)
+    stands = repetitions["leg"].to_numpy()[:, None] == np.array(SIDES)
+    by_leg = xr.DataArray(stands, dims=("rep", "side"), coords={"side": list(SIDES)})
+    return angles, repetitions.assign(compared=by_leg)

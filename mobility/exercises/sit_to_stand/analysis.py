@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +16,14 @@ from mobility.assessment.kinds import BESIDE, RETEST_ERROR
 from mobility.assessment.looks_like import on_feet
 from mobility.assessment.measures import measure
 from mobility.assessment.phases import between
-from mobility.exercises.repeated.analysis import warned_of_joints
+from mobility.exercises.repeated import analysis as repeated
 from mobility.exercises.sit_to_stand.angles_of_rises import add_angles_of_rises
 from mobility.exercises.sit_to_stand.chair_rises import find_chair_rises, set_chair_rises
+from mobility.exercises.sit_to_stand.lab import times_of_both, with_seat_off
 from mobility.exercises.sit_to_stand.times import add_times
 
 if TYPE_CHECKING:
-    from mobility.registry import Trial
+    from mobility.registry import Exercise, Trial
 
 DEPENDS: Mapping[str, Any] = {
     "fitted": (("pose", "second_pose"), ("exercise",), ()),
@@ -67,7 +68,7 @@ def metrics(trial: Trial) -> xr.Dataset:
     measured = add_times(
         measured, trial.fitted, angles, trial.repetitions, sex=trial.sex, age=trial.age
     )
-    return warned_of_joints(measured, trial)
+    return repeated.warned_of_joints(measured, trial)
 
 
 _FAST = ("hip_flexion", "trunk_lean")
@@ -135,3 +136,21 @@ def _described_as_rises(metrics: xr.Dataset) -> xr.Dataset:
             for squat_words, rise_words in _WORDS_OF_RISES.items():
                 variable.attrs[key] = variable.attrs[key].replace(squat_words, rise_words)
     return kept
+
+
+def compared(
+    exercise: Exercise, angles: xr.Dataset, repetitions: xr.Dataset, metrics: xr.Dataset
+) -> tuple[xr.Dataset, xr.Dataset]:
+    """Compare when the hips leave the seat."""
+    angles, repetitions = repeated.compared(exercise, angles, repetitions, metrics)
+    return angles, with_seat_off(repetitions)
+
+
+def compared_times(
+    exercise: Exercise,
+    repetitions: xr.Dataset,
+    metrics: xr.Dataset,
+    recordings: Sequence[xr.Dataset],
+) -> xr.Dataset:
+    """Compare the times of the rises, and of the tests, with those in the lab's own file."""
+    return times_of_both(exercise, repetitions, metrics, recordings)

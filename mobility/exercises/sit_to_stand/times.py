@@ -16,7 +16,7 @@ from mobility.assessment.metric import add
 from mobility.assessment.phases import between
 from mobility.assessment.summaries import nanmedian, over_repetitions
 from mobility.provenance import warnings_of
-from mobility.registry import exercise_of
+from mobility.registry import Exercise, exercise_of
 from mobility.wording import listed
 
 _DURATIONS = {
@@ -46,21 +46,12 @@ def add_times(
     A time that cannot be given is NaN, with a ``note``; one that cannot be compared has a
     ``no_norm`` in place of ``norm_limit`` and ``norm``.
     """
-    entries = exercise_of(metrics).own_table("measures")["limits"]
-    limits = {name: entry["value"] for name, entry in entries.items()}
+    limits = limits_of(exercise_of(metrics))
     added: dict[str, xr.DataArray] = {}
     accepted = repetitions["accepted"].to_numpy().astype(bool)
-    frame = float(np.median(np.diff(repetitions["time"]))) if repetitions.sizes["time"] > 1 else 0.0
-    event_sd = limits["event_sd_side_s" if HIDDEN_SIDE in metrics.attrs else "event_sd_s"]
-    sd = math.sqrt(2) * math.hypot(frame / math.sqrt(12), event_sd)
+    sd = math.sqrt(2) * event_sd(repetitions, limits, from_side=HIDDEN_SIDE in metrics.attrs)
 
-    for name, (first, last) in _DURATIONS.items():
-        seen = repetitions["stands"] | True
-        if first in _NEEDS_START:
-            seen &= repetitions["start_seen"]
-        if last in _NEEDS_END:
-            seen &= repetitions["end_seen"]
-        value = (repetitions[last] - repetitions[first]).where(seen)
+    for name, value in durations(repetitions).items():
         add(added, name, "repetition", value, None, "value of the repetition", name=name)
     rise = added["rise_duration"]
     median, median_sd = over_repetitions(rise, xr.full_like(rise, sd), accepted)
@@ -76,13 +67,11 @@ def add_times(
         if note:
             added[name].attrs["note"] = note
 
-    rises = _Rises(repetitions, limits)
-    five, why_five = rises.time_of_five("end")
-    add_single("five_times", five, sd, why_five)
-    rising, why_rising = rises.time_of_five("bottom_start")
-    add_single("five_rises", rising, sd, why_rising)
-    count, why_count = rises.in_30_s()
-    add_single("thirty_seconds", count, 0.0, why_count, kind="count")
+    rises = Rises(repetitions, limits)
+    for name, (of_test, why) in rises.of_tests().items():
+        counted = name == "thirty_seconds"
+        kind, error = ("count", 0.0) if counted else ("time", sd)
+        add_single(name, of_test, error, why, kind=kind)
     attempts = float((~repetitions["stands"]).sum())
     add_single("attempts", attempts, 0.0, kind="count")
 
@@ -110,6 +99,36 @@ def add_times(
     return metrics.assign(added)
 
 
+def limits_of(exercise: Exercise) -> dict[str, float]:
+    """Limits of the table of chair rises."""
+    entries = exercise.own_table("measures")["limits"]
+    return {name: entry["value"] for name, entry in entries.items()}
+
+
+def event_sd(
+    repetitions: xr.Dataset, limits: Mapping[str, float], *, from_side: bool = False
+) -> float:
+    """Give the standard deviation of the error of a moment, seconds."""
+    time = repetitions["time"]
+    frame = float(np.median(np.diff(time))) if time.size > 1 else 0.0
+    return math.hypot(
+        frame / math.sqrt(12), limits["event_sd_side_s" if from_side else "event_sd_s"]
+    )
+
+
+def durations(repetitions: xr.Dataset) -> dict[str, xr.DataArray]:
+    """Durations of each rise and of its parts, seconds; NaN where an end was not seen."""
+    of_rises = {}
+    for name, (first, last) in _DURATIONS.items():
+        seen = repetitions["stands"] | True
+        if first in _NEEDS_START:
+            seen &= repetitions["start_seen"]
+        if last in _NEEDS_END:
+            seen &= repetitions["end_seen"]
+        of_rises[name] = (repetitions[last] - repetitions[first]).where(seen)
+    return of_rises
+
+
 def norm_of(
     metrics: xr.Dataset, name: str, *, sex: str | None, age: float | None, reasons: list[str]
 ) -> dict[str, Any]:
@@ -128,7 +147,7 @@ def norm_of(
     return {"norm_limit": float(of_sex[0]["limit"]), "norm": str(of_sex[0]["words"])}
 
 
-class _Rises:
+class Rises:
     """Times and counts of the chair rises of a trial, by the rules of the tests."""
 
     def __init__(self, repetitions: xr.Dataset, limits: Mapping[str, float]) -> None:
@@ -144,6 +163,14 @@ class _Rises:
 
     def __getitem__(self, name: str) -> Any:
         return self.repetitions[name].to_numpy()
+
+    def of_tests(self) -> dict[str, tuple[float, str]]:
+        """Give times and count of the tests; NaN where one is refused, and why."""
+        return {
+            "five_times": self.time_of_five("end"),
+            "five_rises": self.time_of_five("bottom_start"),
+            "thirty_seconds": self.in_30_s(),
+        }
 
     def time_of_five(self, until: str) -> tuple[float, str]:
         """Time from the first lean to `until` of the fifth rise; NaN with a reason if refused."""
