@@ -22,7 +22,7 @@ def details(session: StoredSession) -> dict[str, Any]:
     return fill.session_document(
         record,
         session.participant,
-        video_url=session.place_of(record.video.file),
+        video_url=session.place_of(record.videos[0].file),
         analyzed_video_url=(
             session.place_of(stages["annotated"].file) if "annotated" in stages else None
         ),

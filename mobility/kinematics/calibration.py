@@ -215,18 +215,29 @@ _USUAL_RESIDUAL = 1.0
 """Pixels, for files without a residual."""
 
 
-def known_cameras(
+def matched(
     calibration: Calibration | str | os.PathLike[str], poses: Sequence[xr.Dataset]
-) -> KnownCameras:
-    """Return the calibrated cameras of some poses, for a fit.
+) -> Calibration:
+    """Read a calibration, if it is not read yet, and match its cameras to poses.
 
     The ``source_file`` of a pose names its video. Cameras that are already matched to videos stay
-    so. A calibration of other videos is refused.
+    so.
     """
     if not isinstance(calibration, Calibration):
         calibration = read_calibration(calibration)
-    if not calibration.matched:
-        calibration = calibration.of([str(pose.attrs.get("source_file", "")) for pose in poses])
+    if calibration.matched:
+        return calibration
+    return calibration.of([str(pose.attrs.get("source_file", "")) for pose in poses])
+
+
+def known_cameras(
+    calibration: Calibration | str | os.PathLike[str], poses: Sequence[xr.Dataset]
+) -> KnownCameras:
+    """Return the calibrated cameras of some poses, for a fit (:func:`matched`).
+
+    A calibration of other videos is refused.
+    """
+    calibration = matched(calibration, poses)
     for pose in poses:
         for name in ("image_width", "image_height"):
             if name not in pose.attrs:

@@ -36,6 +36,8 @@ from mobility.provenance import (
     RESULTS,
     AnalysisWarning,
     code_digest,
+    history,
+    last_of,
     package_versions,
     sha256,
     warnings_of,
@@ -111,6 +113,16 @@ class _Run:
             file = next(step.file for step in STEPS if step.name == stage)
             self.results[stage] = read_dataset(self.session.folder / file)
         return self.results[stage]
+
+    @property
+    def pose(self) -> xr.Dataset:
+        """Pose of the video whose times the results have."""
+        return self["second_pose" if self.record.measured_video == 2 else "pose"]
+
+    @property
+    def video(self) -> Path:
+        """That video."""
+        return self.session.copy_of(self.record.videos[0])
 
     @property
     def trial(self) -> Trial:
@@ -338,6 +350,9 @@ def _analyze(
             log.info("session %s: %s", session.id, step.name)
             started = time.perf_counter()
             _run_stage(step, run)
+            if step.name == "fitted":
+                fit = last_of(history(run["fitted"]), "fit_body")
+                record.measured_video = fit.get("camera")
             record.stages[step.name] = Stage(
                 key=keys[step.name],
                 file=step.file,
@@ -348,8 +363,9 @@ def _analyze(
             _save(session, record)
         for step in outdated:
             _drop_stage(record, step.name)
-        # The fit's history already holds the second pose's warnings, with its camera.
-        warnings = warnings_of(*(run[name] for name in _MAKE if name != "second_pose"))
+        # The fit's history already holds the warnings of another pose, with its camera.
+        results = (run[name] for name in _MAKE if name not in ("pose", "second_pose"))
+        warnings = warnings_of(run.pose, *results)
 
         def with_original_names(value: Any) -> Any:
             return _with_original_names(value, session, record) if isinstance(value, str) else value
@@ -419,8 +435,8 @@ def _run_stage(step: _Step, run: _Run) -> None:
         with atomic(target) as hidden:
             # As detected, not cleaned, so that the face is blurred in every frame that shows it.
             annotate_video(
-                run.session.video,
-                with_sides_exchanged_as_in(run["pose"], run["fitted"]),
+                run.video,
+                with_sides_exchanged_as_in(run.pose, run["fitted"]),
                 angles,
                 run["repetitions"],
                 hidden,
@@ -436,10 +452,11 @@ def _run_stage(step: _Step, run: _Run) -> None:
         from mobility.capture.quality import capture_quality
         from mobility.capture.video import probe
 
-        seen = None if run.pictures is None else run.pictures.result()
-        document = capture_quality(run["pose"], probe(run.session.video), run["fitted"], seen=seen)
-        if (video := run.session.second_video) is not None:
-            info = probe(video)
+        of_first = run.record.measured_video != 2
+        seen = run.pictures.result() if run.pictures is not None and of_first else None
+        document = capture_quality(run.pose, probe(run.video), run["fitted"], seen=seen)
+        if len(run.record.videos) > 1:
+            info = probe(run.session.copy_of(run.record.videos[1]))
             second = capture_quality(run["second_pose"], info, run["fitted"], camera=1)
             document = {**document, "second_camera": second}
         write_json(target, document)
@@ -474,14 +491,14 @@ def _pose(run: _Run) -> xr.Dataset:
     try:
         with ThreadPoolExecutor(1) as meanwhile:
             meanwhile.submit(_import_ahead)
-            return _estimated_pose(run, run.session.video, run.options.subject)
+            return _estimated_pose(run, run.session.first_video, run.options.subject)
     except NobodyFoundError:
         if not run.options.movement:
             raise
         from mobility.assessment.movements import refusal_advice
 
         advice = refusal_advice(run.options.movement)
-        name = run.session.video.name
+        name = run.session.first_video.name
         raise NobodyFoundError(f"{name}: nobody was found in it. {advice}") from None
 
 
@@ -517,7 +534,7 @@ def _fitted(run: _Run) -> xr.Dataset:
 
     # Decoding releases the GIL.
     in_background = ThreadPoolExecutor(1)
-    run.pictures = in_background.submit(pictures, probe(run.session.video), run["pose"])
+    run.pictures = in_background.submit(pictures, probe(run.session.first_video), run["pose"])
     in_background.shutdown(wait=False)
     if not run.options.fit:
         return clean_pose(run["pose"])
@@ -554,7 +571,7 @@ def _angles(run: _Run) -> xr.Dataset:
     from mobility.kinematics.angles import with_raw_angles
     from mobility.kinematics.clean import clean_pose
 
-    return with_raw_angles(angles, clean_pose(run["pose"]))
+    return with_raw_angles(angles, clean_pose(run.pose))
 
 
 def _repetitions(run: _Run) -> xr.Dataset:

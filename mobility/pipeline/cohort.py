@@ -635,7 +635,7 @@ def _session_columns(
         "date": record.created_at,
         "exercise": record.exercise,
         "state": record.state,
-        "cameras": 1 if record.second_video is None else 2,
+        "cameras": len(record.videos),
         "software": software,
         "standing": standing,
     }

@@ -73,7 +73,7 @@ def set_subject(
 
     after = None
     name = "second_subject" if second_camera else "subject"
-    video = session.second_video if second_camera else session.video
+    video = session.second_video if second_camera else session.first_video
     if video is None:
         raise BadInputError.of({name: "the session has no second video"})
     if point is not None:

@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from mobility import tables
 from mobility.errors import MobilityError
-from mobility.formatting import dated, digits_and_suffix, quantity
+from mobility.formatting import digits_and_suffix, quantity, timed
 from mobility.reports import lab_norms
 from mobility.reports.gauges import Gauge
 from mobility.reports.sections import bullets, html, paragraphs
@@ -153,8 +153,13 @@ def since_last_visit(
         return Markup()
     if not compared:
         return Markup()
-    day = dated(before.record.created_at)
-    head = html(h.h2[tables.sentence("report.last_visit.since", day=day)])
+    earlier = before.record
+    head = html(h.h2[tables.sentence("report.last_visit.since", when=timed(earlier.created_at))])
+    names = [earlier.session_name, *(video.original_name for video in earlier.videos)]
+    compared_with = ", ".join(filter(None, names))
+    head += paragraphs(
+        tables.sentence("report.last_visit.compared", session=compared_with), kind="who"
+    )
     beyond = [each for each in compared if abs(each.change) > each.least]
     if not beyond:
         whose = listed(list(dict.fromkeys(each.whose for each in compared)))

@@ -35,7 +35,7 @@ from mobility.provenance import cameras_of, history
 from mobility.registry import exercise_of
 from mobility.reports.figures import png
 from mobility.view import azimuths, view_of
-from mobility.wording import capital, spoken
+from mobility.wording import capital, listed, spoken
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -211,8 +211,8 @@ def who_and_what(
     size = f"{attrs['image_width']} × {attrs['image_height']}" if "image_width" in attrs else None
     rate = f"{float(attrs['video_fps']):.4g} frames/s" if "video_fps" in attrs else None
     length = quantity(time[-1] - time[0], "s") if time.size else None
-    video = ", ".join(part for part in (record.video.original_name, size, rate, length) if part)
-    second = record.second_video
+    film, *second = record.videos
+    video = ", ".join(part for part in (film.original_name, size, rate, length) if part)
     noun = f"{capital(record.kind.noun)}s"
     together = tables.sentence("report.counted.together") if "joints" in repetitions else ""
     return facts(
@@ -221,7 +221,7 @@ def who_and_what(
             "Date": dated(record.created_at),
             "Title": record.session_name,
             "Video": video,
-            "Video of the second camera": None if second is None else second.original_name,
+            "Video of the second camera": second[0].original_name if second else None,
             "Exercise": record.exercise,
             noun: count_repetitions(repetitions) + together,
             "Corrected by hand": corrections(edits, repetitions=noun.lower()),
@@ -236,18 +236,31 @@ def in_a_line(
     quality: Mapping[str, Any],
     edits: Edits,
 ) -> Markup:
-    """Say in one line who was filmed, when, from where, and how often the movement was seen."""
+    """Say in two lines who was filmed, when, from where, how often, and in which film."""
     view = quality.get("view") or {}
     noun = record.kind.noun
     count = int(np.asarray(repetitions["accepted"].values, bool).sum())
     parts = [
+        record.session_name,
         record.user_id if participant is None else person(participant, record),
-        tables.sentence("report.added", day=dated(record.created_at)),
+        tables.sentence("report.added", when=timed(record.created_at)),
         _view_in_words(view["name"]) if view.get("azimuth_deg") is not None else "",
         f"{count} {noun}{'' if count == 1 else 's'}",
         tables.sentence("report.corrected") if edits.edits else "",
     ]
-    return paragraphs(" · ".join(filter(None, parts)), kind="who")
+    return paragraphs(" · ".join(filter(None, parts)), films(record), kind="who")
+
+
+def films(record: SessionRecord) -> str:
+    """Name the films that were measured, as they were called, and one that was left out."""
+    measured = [video.original_name for video in record.videos]
+    if len(measured) > 1:
+        return tables.sentence("report.films.two", films=listed(measured))
+    if record.second_video is None:
+        return tables.sentence("report.films.one", film=measured[0])
+    both = record.video.original_name, record.second_video.original_name
+    other = both[0 if record.measured_video == 2 else 1]
+    return tables.sentence("report.films.one_of_two", film=measured[0], other=other)
 
 
 def corrections(edits: Edits, *, repetitions: str = "repetitions") -> str | None:
@@ -307,8 +320,8 @@ def distrust(
     if not standing:
         depth = tables.sentence("report.depth.fitted" if _fitted(pose) else "report.depth.inferred")
         standing = f"{_cameras_in_words(pose)} {depth}"
-    listed = bullets(warning_lines(warnings)) or paragraphs(tables.sentence("report.no_warnings"))
-    section = paragraphs(standing), listed
+    lines = bullets(warning_lines(warnings)) or paragraphs(tables.sentence("report.no_warnings"))
+    section = paragraphs(standing), lines
     return html(h.aside(".distrust", aria_label="How sure this is")[section])
 
 

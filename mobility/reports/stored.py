@@ -121,7 +121,11 @@ def report_key(session: StoredSession, *, faces: bool = False) -> str:
     """Digest of the inputs of a report; another one where faces are shown."""
     record = session.record
     participant = session.participant
-    absent = {name for name in ("second_video", "calibration") if not getattr(record, name)}
+    absent = {
+        name
+        for name in ("second_video", "calibration", "measured_video")
+        if not getattr(record, name)
+    }
     left_out = {"state", "reason", "report"} | absent
     inputs = (
         mobility.__version__,

@@ -111,7 +111,7 @@ class Answers:
     def media(self, session: Session) -> dict[str, Path]:
         """Files of a session that are served, by their names in addresses."""
         record = self.record(session)
-        media = {record.video.file: session.video}
+        media = {record.video.file: session.first_video}
         if session.second_video is not None:
             media[session.second_video.name] = session.second_video
         if "annotated" in record.stages:
@@ -126,7 +126,7 @@ class Answers:
     def _with_placeholders(self, document: dict[str, Any], session: Session) -> dict[str, Any]:
         record = self.record(session)
         if "video_url" in document:
-            document["video_url"] = f"{self._placeholder}{record.video.file}"
+            document["video_url"] = f"{self._placeholder}{record.videos[0].file}"
         if "analyzed_video_url" in document:
             document["analyzed_video_url"] = f"{self._placeholder}{record.stages['annotated'].file}"
         if "knee_movement_phases" in document:

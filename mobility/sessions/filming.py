@@ -42,7 +42,7 @@ def filming_of(session: StoredSession) -> Filming:
     return Filming(
         view=str(view.get("name") or UNKNOWN),
         azimuth=math.nan if azimuth is None else float(azimuth),
-        cameras=1 if record.second_video is None else 2,
+        cameras=len(record.videos),
         method=str(session.metrics().attrs.get("method", "")),
         standing=str(record.provenance.options.get("standing", "")) if record.provenance else "",
     )

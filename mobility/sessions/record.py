@@ -184,6 +184,9 @@ class SessionRecord(Document):
     calibration: Annotated[
         CalibrationFile | None, Field(description="with which the cameras were known")
     ] = None
+    measured_video: Annotated[
+        Literal[1, 2] | None, Field(description="of two, the only one that was measured")
+    ] = None
     state: State = "created"
     reason: Annotated[str, Field(description="why the analysis failed")] = ""
     stages: dict[str, Stage] = Field(default_factory=dict)
@@ -201,6 +204,12 @@ class SessionRecord(Document):
     def kind(self) -> Exercise:
         """The exercise, as the registry describes it."""
         return registry.exercise(self.exercise)
+
+    @property
+    def videos(self) -> list[VideoFile]:
+        """The videos that were measured: of both cameras, or the only one."""
+        both = [self.video, *([] if self.second_video is None else [self.second_video])]
+        return both if self.measured_video is None else [both[self.measured_video - 1]]
 
     def require(self, document: str, what: str = "") -> None:
         """Refuse a document that only sessions of another exercise have, called `what`."""

@@ -267,7 +267,7 @@ class LabReferences:
             exercise=record.exercise,
             view=view,
             method=str(metrics.attrs.get("method", "")),
-            cameras=1 if record.second_video is None else 2,
+            cameras=len(record.videos),
             software=record.provenance.versions.get("mobility", ""),
             standing=str(record.provenance.options.get("standing", "")),
         )

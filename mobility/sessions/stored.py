@@ -122,22 +122,28 @@ class StoredSession:
 
     @property
     def video(self) -> Path:
-        """The session's copy of the video."""
-        return self._video_file(self.record.video)
+        """The session's copy of the video: of two, of the one whose times the results have."""
+        return self.copy_of(self.record.videos[0])
+
+    @property
+    def first_video(self) -> Path:
+        """The session's copy of the first camera's video."""
+        return self.copy_of(self.record.video)
 
     @property
     def second_video(self) -> Path | None:
         """The session's copy of the second camera's video; None where there is none."""
         second = self.record.second_video
-        return None if second is None else self._video_file(second)
+        return None if second is None else self.copy_of(second)
 
     @property
     def calibration(self) -> Path | None:
         """The session's copy of the calibration of its cameras; None where there is none."""
         file = self.record.calibration
-        return None if file is None else self._video_file(file)
+        return None if file is None else self.copy_of(file)
 
-    def _video_file(self, video: VideoFile) -> Path:
+    def copy_of(self, video: VideoFile) -> Path:
+        """Path of a file that was given."""
         self.store.backend.fetch(self.folder.name, video.file, required=True)
         return self.folder / video.file
 
@@ -167,8 +173,8 @@ class StoredSession:
         return self.store.reports / self.id
 
     def pose(self) -> xr.Dataset:
-        """Landmarks as they were detected."""
-        return self._result("pose")
+        """Landmarks as they were detected in :attr:`video`."""
+        return self._result("second_pose" if self.record.measured_video == 2 else "pose")
 
     def second_pose(self) -> xr.Dataset:
         """Landmarks as they were detected in the video of the second camera."""

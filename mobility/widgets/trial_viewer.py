@@ -177,7 +177,8 @@ class TrialViewer(Widget):
 
         def work() -> None:
             with session.rollback_if_refused():
-                session.set_subject(place)
+                second = session.record.measured_video == 2
+                session.set_subject(place, second_camera=second)
                 session.analyze()
             self.others = _others(session)
             self._load_repetitions()

@@ -17,8 +17,10 @@ from mobility.kinematics.calibration import Calibration, Camera, rotation_matrix
 from mobility.kinematics.fit import body as parts
 from mobility.kinematics.fit import cameras, entry, terms, trial
 from mobility.kinematics.fit.cameras import aligned
+from mobility.kinematics.fit.one_view import contradiction
 from mobility.kinematics.fit.time_offset import time_offset
 from mobility.kinematics.skeleton import INDEX
+from mobility.provenance import cameras_of
 from mobility.view import camera_view
 
 ANGLES = (
@@ -170,6 +172,29 @@ def test_cameras_that_disagree_are_told_of() -> None:
     second["image_position"].loc[{"keypoint": names}] += off[None, :, None, None]
     fitted = entry.fit_body([first, second])
     assert "cameras_disagree" in {w["code"] for w in last(fitted)["warnings"]}
+
+
+def test_of_two_views_that_contradict_each_other_the_one_that_fits_is_measured() -> None:
+    """Left and right of one camera are exchanged, which no place of it explains."""
+    first, second, *_ = pair(noise_px=2.0)
+    exchanged = second.copy(deep=True)
+    names = [str(name) for name in second["keypoint"].values]
+    order = [
+        name.replace("left", "right") if "left" in name else name.replace("right", "left")
+        for name in names
+    ]
+    for name in ("position", "image_position", "confidence"):
+        exchanged[name].values[:] = second[name].sel(keypoint=order).values
+    fitted = entry.fit_body([exchanged, first.assign_attrs(source_file="front.mp4")])
+    (warning,) = (w for w in last(fitted)["warnings"] if w["code"] == "one_view_taken")
+    films = warning["values"]["film"], warning["values"]["other"]
+    assert films == ("front.mp4", "that of camera 1")
+    assert last(fitted)["camera"] == 2
+    assert cameras_of(fitted) == []
+    np.testing.assert_array_equal(fitted["time"], first["time"])
+    alone = entry.fit_body(first)
+    xr.testing.assert_equal(fitted, alone)
+    assert contradiction(alone, alone, 0.0) is None
 
 
 @pytest.mark.slow

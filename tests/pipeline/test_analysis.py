@@ -18,6 +18,7 @@ from mobility.pipeline import analysis
 from mobility.provenance import POSE, RESULTS, Code, code_digest, sha256, with_history
 from mobility.reports import stored
 from mobility.sessions.files import read_json, write_json
+from mobility.sessions.filming import filming_of
 from mobility.sessions.references import Norms
 from mobility.store import Session, Store
 
@@ -119,6 +120,43 @@ def test_both_cameras_make_one_set_of_results(two, calls):
     assert two.capture_quality() == {"frames": 5, "second_camera": {"frames": 5}}
     two.analyze()
     assert calls() == []
+
+
+@pytest.mark.parametrize("taken", [1, 2])
+def test_of_two_films_the_one_that_was_measured_is_shown(two, calls, monkeypatch, taken):
+    entry = sys.modules["mobility.kinematics.fit.entry"]
+    whole, drawn = entry.fit_body, []
+
+    def of_one(cleaned, **how):
+        film = f"video{'-2.mov' if taken == 2 else '.mp4'}"
+        warnings = [{"code": "one_view_taken", "message": "", "values": {"film": film}}]
+        fitted = whole([cleaned[taken - 1]], **how)
+        return with_history(fitted, "fit_body", {}, camera=taken, warnings=warnings)
+
+    monkeypatch.setattr(entry, "fit_body", of_one)
+    overlay = sys.modules["mobility.pipeline.overlay"]
+    draw = overlay.annotate_video
+    monkeypatch.setattr(
+        overlay, "annotate_video", lambda film, *a, **k: drawn.append(film) or draw(film, *a, **k)
+    )
+    two.analyze()
+    record = two.record
+    assert record.measured_video == taken
+    video = [two.first_video, two.second_video][taken - 1]
+    assert two.video == video == drawn[0]
+    assert two.pose().attrs["video_sha256"] == sha256(video)
+    assert two.details()["video_url"].endswith(video.name)
+    assert "second_camera" not in two.capture_quality()
+    assert filming_of(two).cameras == 1
+    # A message has the name that the film had.
+    (warning,) = [each for each in record.warnings if each.code == "one_view_taken"]
+    assert warning.values["film"] == record.videos[0].original_name
+    # Whoever is chosen in the first film is chosen there.
+    two.set_subject((5, 6))
+    monkeypatch.setattr(entry, "fit_body", whole)
+    two.analyze()
+    assert two.record.measured_video is None
+    assert filming_of(two).cameras == 2
 
 
 def test_a_correction_of_one_camera_leaves_the_pose_of_the_other(two, calls):

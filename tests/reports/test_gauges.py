@@ -258,6 +258,7 @@ def test_the_last_visit_is_the_one_before_of_the_same_person(tmp_path: Path, dem
         if name == "e":  # who has the code of a phone must learn nothing of other visits
             changed["phone_key"] = "0123456789ab"
         changed["created_at"] = f"2026-03-0{day}T10:00:00+00:00"
+        changed["session_name"] = f"Visit {name}"
         write_json(store.path / name / "session.json", record | changed)
     before = last_visit.last_visit(store.session("d"))
     assert before is not None
@@ -269,7 +270,9 @@ def test_the_last_visit_is_the_one_before_of_the_same_person(tmp_path: Path, dem
         return last_visit.since_last_visit(store.session(of), now, lambda _: then)
 
     told = since([knee(120.0)], [knee(100.0)])
-    assert "Since 2 Mar 2026" in told
+    # Two sessions of a day, or of two people under one id, are told apart.
+    assert "Since 2 Mar 2026, 10:00" in told
+    assert "Compared with Visit b, video.mp4" in told
     assert "Knee bend, left: +20.0°" in told
     assert "Knee bend, left: −20.0°" in since([knee(100.0)], [knee(120.0)])
     unchanged = "No change is larger than its error (of the package)."

@@ -260,6 +260,29 @@ def test_a_session_in_short_is_what_its_report_says(monkeypatch) -> None:
         assert summary.endswith(f"faults: ankle dorsiflexion below 30°{side}")
 
 
+@pytest.mark.parametrize(
+    ("measured", "films"),
+    [
+        (None, "Films of two cameras: left.mov and right.mov"),
+        (1, "Measured from the film left.mov alone; that of the other camera, right.mov,"),
+        (2, "Measured from the film right.mov alone; that of the other camera, left.mov,"),
+    ],
+)
+def test_the_first_page_says_which_session_and_film_it_is(measured: int | None, films: str) -> None:
+    session = Store("absent").demo("Squat")
+    named = session.record.video.model_copy(update={"original_name": "left.mov"})
+    changed = {"session_name": "After 6 weeks", "video": named}
+    one = session.record.model_copy(update=changed)
+    args = None, session.repetitions(), session.capture_quality(), session.edits()
+    shown = text(sections.in_a_line(one, *args))
+    assert shown.startswith(f"After 6 weeks · {one.user_id} · added 29 Nov 2026, 21:51 ·")
+    assert shown.endswith("Film: left.mov")
+    other = named.model_copy(update={"original_name": "right.mov"})
+    two = one.model_copy(update={"second_video": other, "measured_video": measured})
+    assert films in text(sections.in_a_line(two, *args))
+    assert len(two.videos) == (2 if measured is None else 1)
+
+
 def test_a_difference_of_the_sides_is_told_where_its_interval_excludes_0() -> None:
     def shown(difference: float, sd: float) -> str:
         degree = {"units": "degree", "quantity": "knee_flexion", "kind": "asymmetry"}

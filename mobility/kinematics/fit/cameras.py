@@ -39,6 +39,7 @@ from mobility.kinematics.fit.observed import (
     starting_point,
     with_depths,
 )
+from mobility.kinematics.fit.one_view import may_contradict
 from mobility.kinematics.fit.problem import Problem, TimeOffset, View, part_of
 from mobility.kinematics.fit.solver import solve
 from mobility.kinematics.fit.time_offset import LEAST_OVERLAP, sight_offset, time_offset
@@ -85,12 +86,14 @@ def with_cameras(
     sights: Sequence[Detections],
     feet_planted: Planted,
     calibrated: KnownCameras | None = None,
-) -> tuple[Problem, Problem, Array]:
+) -> tuple[Problem, Problem, Array, bool]:
     """Add the views of further cameras to the problems of the first, and find joints to start at.
 
-    Each view is solved alone, coarsely, and aligning the bodies gives the cameras' places. Where
-    these are given, the lines of sight give the start.
+    Each view is solved alone, coarsely, and aligning the bodies gives the cameras' places; at last,
+    whether these bodies may contradict each other. Where the places are given, the lines of sight
+    give the start.
     """
+    doubtful = False
     if calibrated is None:
         offsets = [time_offset(poses[0], pose) for pose in poses[1:]]
     else:
@@ -119,6 +122,7 @@ def with_cameras(
                 _solved_alone(coarse, joints, rows),
                 _solved_alone(observed, start, rows),
             )
+            doubtful |= may_contradict(alone[covered[rows]], further[covered[rows]])
             weight = np.minimum(coarse.weight, observed.weight)[rows] * covered[rows, None]
             points = alone.reshape(-1, 3), further.reshape(-1, 3)
             rotation, translation = aligned(*points, weight.ravel())
@@ -157,7 +161,7 @@ def with_cameras(
         joined.append(replace(problem, views=tuple(placed)))
     if calibrated is not None:
         start_of_all = _intersections(joined[0], joints)
-    return joined[0], joined[1], start_of_all
+    return joined[0], joined[1], start_of_all, doubtful
 
 
 def _with_calibration(problem: Problem, calibrated: KnownCameras, rotation: Array) -> Problem:

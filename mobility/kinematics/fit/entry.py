@@ -10,8 +10,9 @@ trial shares; ``docs/fit.md`` has the equations.
 
 from __future__ import annotations
 
+import functools
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -22,7 +23,7 @@ from threadpoolctl import threadpool_limits
 
 from mobility import tables
 from mobility.errors import BadInputError
-from mobility.kinematics.calibration import Calibration, KnownCameras, known_cameras
+from mobility.kinematics.calibration import Calibration, known_cameras, matched
 from mobility.kinematics.datasets import Poses
 from mobility.kinematics.fit.body import (
     FEET,
@@ -59,12 +60,13 @@ from mobility.kinematics.fit.observed import (
     starting_point,
     with_depths,
 )
+from mobility.kinematics.fit.one_view import Fit, better_of, contradiction
 from mobility.kinematics.fit.problem import Problem
 from mobility.kinematics.fit.standing import with_standing
 from mobility.kinematics.fit.trial import COARSE_HZ, SolvedTrial, solve_trial
 from mobility.kinematics.skeleton import INDEX, KEYPOINTS
 from mobility.options import FilePath, Names, Standing, checked, likely, quoted
-from mobility.provenance import history, with_history
+from mobility.provenance import cameras_of, history, with_history
 
 log = logging.getLogger(__name__)
 
@@ -120,7 +122,9 @@ def fit_body(
         of the same trial, seen by several cameras that stood still, gives one body that agrees
         with all of them. The cameras need not be calibrated or started together: time offsets
         (:mod:`mobility.kinematics.fit.time_offset`), places and focal lengths are found.
-        The first camera defines the times and the axes.
+        The first camera defines the times and the axes. If the angles of two views, each fitted
+        alone, contradict each other beyond their errors, the result is the body of the view that
+        fits better alone, in its times and axes.
     field_of_view
         Field of view of the longer side of the picture, degrees; one number for all cameras, or a
         tuple with one for each.
@@ -168,7 +172,8 @@ def fit_body(
         NaN where nobody was seen for 0.25 s, and for a joint that was never seen.
         ``position_draws`` (draw, fit_time, fit_space, fit_keypoint): deviations from the fit at the
         knots. The history entry has the camera, lengths as a fraction of stature, offsets, whether
-        the feet were planted, and the assumed or given flexion of the knees in standing.
+        the feet were planted, and the assumed or given flexion of the knees in standing; of two
+        views that contradict each other ``camera``, the number of the one that was taken.
 
     Raises
     ------
@@ -195,7 +200,6 @@ def fit_body(
     poses = [pose] if isinstance(pose, xr.Dataset) else list(pose)
     if not poses:
         raise BadInputError("no pose was given")
-    pose = poses[0]
     for name in without:
         if name not in TERMS:
             raise BadInputError.of(
@@ -203,21 +207,76 @@ def fit_body(
             )
     if field_of_view is not None and focal_length is not None:
         raise BadInputError("give field_of_view or focal_length, not both")
-    calibrated: KnownCameras | None = None
     if calibration is not None:
         if field_of_view is not None or focal_length is not None:
             raise BadInputError(
                 "the calibration gives the lens; leave out field_of_view and focal_length"
             )
-        calibrated = known_cameras(calibration, poses)
+        calibration = matched(calibration, poses)
+    fields_of_view = per_camera(field_of_view, poses, "field_of_view")
+    focal_lengths = per_camera(focal_length, poses, "focal_length")
+    fit_of = functools.partial(
+        _fit,
+        height_m=height_m,
+        unbalanced=unbalanced,
+        standing=standing,
+        without=without,
+        rate_hz=rate_hz,
+        draws=draws,
+    )
+    fit = fit_of(poses, fields_of_view, focal_lengths, calibration, feet_planted=feet_planted)
+    if len(poses) != 2 or not fit.doubtful:
+        return fit.body
+    offset = cameras_of(fit.body)[1]["time_offset_s"]
+    alone = [
+        fit_of(
+            poses[i : i + 1],
+            fields_of_view[i : i + 1],
+            focal_lengths[i : i + 1],
+            None
+            if calibration is None
+            else replace(calibration, cameras=(calibration.cameras[i],)),
+            feet_planted=_moved(feet_planted, -offset) if i else feet_planted,
+        )
+        for i in (0, 1)
+    ]
+    why = contradiction(alone[0].body, alone[1].body, offset)
+    return fit.body if why is None else better_of(alone, why, poses)
+
+
+def _moved(feet_planted: Planted, seconds: float) -> Planted:
+    """Move the times in which feet stay to the clock of another camera."""
+    if not isinstance(feet_planted, Mapping):
+        return feet_planted
+    return {
+        side: [(first + seconds, last + seconds) for first, last in times]
+        for side, times in feet_planted.items()
+    }
+
+
+def _fit(
+    poses: Sequence[xr.Dataset],
+    fields_of_view: tuple[float | None, ...],
+    focal_lengths: tuple[float | None, ...],
+    calibration: Calibration | None,
+    *,
+    height_m: float | None,
+    feet_planted: Planted,
+    unbalanced: bool,
+    standing: Standing,
+    without: Names,
+    rate_hz: float,
+    draws: int,
+) -> Fit:
+    """Fit a body to all the poses; options as of :func:`fit_body`."""
+    pose = poses[0]
+    calibrated = None if calibration is None else known_cameras(calibration, poses)
     sights = [
         detections_of(each, fov, px)
         for each, fov, px in zip(
             poses if calibrated is None else calibrated.poses,
-            per_camera(field_of_view, poses, "field_of_view"),
-            per_camera(
-                focal_length if calibrated is None else calibrated.focal, poses, "focal_length"
-            ),
+            fields_of_view,
+            focal_lengths if calibrated is None else calibrated.focal,
             strict=True,
         )
     ]
@@ -239,8 +298,9 @@ def fit_body(
         distance=np.interp(fine.knots, coarse.knots, coarse.distance),
     )
     fine = with_depths(fine)
+    doubtful = False
     if len(poses) > 1:
-        coarse, fine, joints = with_cameras(
+        coarse, fine, joints, doubtful = with_cameras(
             coarse, fine, joints, poses, sights, feet_planted, calibrated
         )
     coarse, fine = with_standing(coarse, fine, joints, standing)
@@ -275,10 +335,12 @@ def fit_body(
     )
     warnings = _warnings(solved, fine, standing)
     several: dict[str, Any] = {}
+    cameras = camera_entries(fine, solved.joints, solved.shared, solved.shared_draws, sights)
     if len(poses) > 1:
-        cameras = camera_entries(fine, solved.joints, solved.shared, solved.shared_draws, sights)
         several = {"cameras": cameras, "further_histories": [history(each) for each in poses[1:]]}
-        warnings += warnings_of_cameras(poses, cameras, calibrated=calibrated is not None)
+        more = warnings_of_cameras(poses, cameras, calibrated=calibrated is not None)
+        doubtful |= "cameras_disagree" in {each["code"] for each in more}
+        warnings += more
     if calibrated is not None:
         several["calibrated"] = calibrated.history_entry
         warnings += calibrated.warnings
@@ -287,12 +349,12 @@ def fit_body(
     result = _fitted_dataset(pose, position, fine.knots, joint_positions, deviation)
     lengths = np.exp(solved.shared[FIRST_LENGTH:FIRST_OFFSET] - solved.shared[HEIGHT])
     stretch = float(np.exp(solved.shared[FOCAL_FACTOR]))
-    return with_history(
+    body = with_history(
         result.assign_attrs(method=METHOD),
         "fit_body",
         {
-            "field_of_view": field_of_view,
-            "focal_length": focal_length,
+            "field_of_view": _as_given(fields_of_view),
+            "focal_length": _as_given(focal_lengths),
             "calibration": None if calibrated is None else calibrated.history_entry["file"],
             "height_m": height_m,
             "feet_planted": feet_planted,
@@ -317,6 +379,12 @@ def fit_body(
         warnings=warnings,
         **several,
     )
+    return Fit(body, cameras[0]["residual_m"], float(fine.weight.mean()), doubtful)
+
+
+def _as_given(values: tuple[float | None, ...]) -> float | tuple[float | None, ...] | None:
+    """One value if it is that of all cameras."""
+    return values[0] if len(set(values)) == 1 else values
 
 
 def _knee_of_standing(fine: Problem, standing: Standing) -> dict[str, float] | None:
