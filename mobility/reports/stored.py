@@ -20,6 +20,7 @@ from mobility.sessions.files import atomic, lock, read_json, write_json
 from mobility.sessions.notebooks import find_notebook
 from mobility.sessions.record import Rendering
 from mobility.sessions.references import references
+from mobility.sessions.reports import NAMES_VISIT
 from mobility.sessions.stored import StoredSession
 
 log = logging.getLogger(__name__)
@@ -68,6 +69,7 @@ def current_report(session: StoredSession, *, faces: bool | None = None) -> dict
     paths, key_file = report_files(session)
     if _is_current(key_file, _accepted_keys(session, faces), paths.values()):
         return paths
+    from mobility.reports.last_visit import last_visit
     from mobility.reports.render import render_report
 
     # Beside the folder, not in it: a rendering replaces the folder.
@@ -79,6 +81,9 @@ def current_report(session: StoredSession, *, faces: bool | None = None) -> dict
             key = report_key(session, faces=bool(faces))
             key_file.unlink(missing_ok=True)
             rendered = render_report(session, faces=bool(faces))
+            if (before := last_visit(session)) is not None:
+                with atomic(session.report_folder / NAMES_VISIT) as hidden:
+                    hidden.write_text(before.id, encoding="utf-8")
             with atomic(key_file) as hidden:
                 hidden.write_text(key, encoding="utf-8")
             _note_rendering(session, time.perf_counter() - started)

@@ -23,6 +23,9 @@ from mobility.sessions.notebooks import COHORT, GROUPED_BY, GROUPS, RELIABILITY,
 VALIDATION_ENDING = ".validation"
 """Ends the name of the folder of a session's reports on lab data; the session id begins it."""
 
+NAMES_VISIT = ".last-visit"
+"""File beside the report of a session with the id of the visit before, which the report names."""
+
 _OF_STUDY = ("study.parquet", "study.datapackage.json", "sessions.csv", "curves.parquet")
 
 _RENDERED = {
@@ -80,6 +83,9 @@ def remove_reports(reports: Path, session_id: str) -> None:
                 place.unlink(missing_ok=True)
     for report in reports_on(reports, [session_id]):
         report.remove()
+    for named in reports.glob(f"[!.]*/{NAMES_VISIT}"):
+        if named.read_text(encoding="utf-8") == session_id:  # made anew when it is next used
+            remove(named.parent)
 
 
 def reports_on(reports: Path, sessions: list[str], user_id: str | None = None) -> list[Trace]:

@@ -25,7 +25,7 @@ from mobility.errors import (
 from mobility.formatting import dated
 from mobility.reports import stored
 from mobility.reports.stored import report_key
-from mobility.sessions.files import read_dataset
+from mobility.sessions.files import read_dataset, read_json, write_json
 from mobility.sessions.notebooks import demo_video
 from mobility.sessions.references import RetestErrors
 from mobility.store import Store
@@ -345,6 +345,25 @@ def test_a_report_is_rendered_once_and_again_when_its_inputs_change(store, video
     assert renderings(faces=True) == 6
     assert renderings() == 6
     assert renderings(faces=False) == 7
+
+
+def test_a_report_that_names_a_deleted_session_goes_with_it(store, video, stand_ins):
+    first, second, other = (
+        store.create(video, **{**SQUAT, "user_id": user}) for user in ("p01", "p01", "p02")
+    )
+    for number, session in enumerate((first, second, other)):
+        session.analyze()
+        file = session.folder / "session.json"
+        changed = {"created_at": f"2026-03-0{number + 1}T10:00:00+00:00"}
+        write_json(file, read_json(file) | changed)
+        session.render_report()
+        assert session.report_is_current()
+    store.delete(first.id)  # the report of the second says since when, with title and film
+    assert not second.report_folder.exists()
+    assert other.report_is_current()
+    second.render_report()
+    store.delete(other.id)
+    assert second.report_is_current()
 
 
 def test_an_absent_demo_is_not_found(store, tmp_path, monkeypatch):
