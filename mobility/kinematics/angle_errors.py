@@ -34,9 +34,10 @@ def angle_deviations(fitted: xr.Dataset) -> xr.Dataset:
     """Joint angles of each posterior draw of a fitted body minus those of the fit, unscaled.
 
     The angles of ``joint_angles`` over (draw, fit_time, side) or (draw, fit_time): deviations in
-    degrees, larger where an arm points along the line of sight (table ``expected_error``). The uncertainty of anything computed from angles (a difference of sides, a mean over
-    repetitions) is its spread over the draws, times a factor that is measured for each kind of
-    number (``tables/trial_errors.yaml``).
+    degrees, larger where an arm points along the line of sight (table ``expected_error``). The
+    uncertainty of anything computed from angles (a difference of sides, a mean over repetitions) is
+    its spread over the draws, times a factor that is measured for each kind of number
+    (``tables/trial_errors.yaml``).
     """
     if "position_draws" not in fitted:
         raise BadInputError(

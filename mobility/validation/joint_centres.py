@@ -70,10 +70,11 @@ _LENGTHS: Mapping[tuple[str, str], tuple[float, float]] = {
 _BACK, _DOWN, _OUT = (0.24, 0.0099), (0.30, 0.0109), (0.33, 0.0073)
 
 _ACROMION = 0.12
-"""Share of the distance between both acromia by which the joint lies below them, along the trunk (as
-Rab, Petuskey & Bagley 2002, Gait Posture 15:113, who take 0.17): of a woman who squats the arms are
-then within 1 degree of those of a model that her markers drive; with 0 they are 7 too low where
-raised, with 0.17 two to three too high."""
+"""Share of the distance between both acromia by which the joint lies below, along the trunk.
+
+After Rab, Petuskey & Bagley 2002 (Gait Posture 15:113), who take 0.17: of a woman who squats the
+arms are then within 1 degree of those of a model that her markers drive; with 0 they are 7 degrees
+too low where raised, with 0.17 two to three too high."""
 
 
 @checked
@@ -92,8 +93,8 @@ def lab_pose(
     (Soderkvist & Wedin 1993, J Biomech 26:1473). Hips are the markers or
     functional centres that the mapping names, else come from the iliac spines by
     :func:`harrington_hips`. Where the mapping says that the shoulders are markers on the acromion,
-    the joint is taken to be below, by 0.12 of the distance between both (after Rab et al. 2002, Gait
-    Posture 15:113), else arms held forward would be some 10 degrees too low.
+    the joint is taken to be below, by 0.12 of the distance between both (after Rab et al. 2002,
+    Gait Posture 15:113), else arms held forward would be some 7 to 10 degrees too low.
 
     Heel and toe markers on shoes differ in height. The toe is therefore lowered or raised so that
     the line from heel to toe is level while the person stands: in the static trial if there is
