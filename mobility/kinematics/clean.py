@@ -293,8 +293,7 @@ def _blank(values: Array, mask: Mask) -> None:
 
 def _has_values(values: Array) -> Mask:
     """Where points have all their coordinates, (time, keypoint)."""
-    complete: Mask = ~np.isnan(values).any(axis=1)
-    return complete
+    return np.asarray(~np.isnan(values).any(axis=1))
 
 
 def _trunk_length(points: Array) -> float:
