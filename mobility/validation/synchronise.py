@@ -154,7 +154,7 @@ def find_lag(
     largest (Künsch 1989), or that of the lags of single joints if these differ by more.
 
     The movement is the same where :math:`\rho` is at least 0.9, and parts of 2 s fit best at lags
-    that hardly differ (root mean square 0.06 s): another trial has other pauses. Of three parts or
+    that hardly differ (root mean square 0.08 s): another trial has other pauses. Of three parts or
     more the mean correlation may reach 0.9 instead, each with every angle less its mean over the
     part, which errors that drift do not lower (table ``synchronisation``).
 
@@ -187,8 +187,8 @@ def find_lag(
     seconds = lags * step + start_b - start_a
     rho, overlap, share = _correlation(a, b)
     if lag_s is not None:
-        parts = _parts((start_a, a), (start_b, b), lag_s)
-        return _given_lag(lag_s, seconds, rho, overlap, labels, parts)
+        recordings = ((start_a, a), (start_b, b))
+        return _given_lag(lag_s, seconds, rho, overlap, labels, recordings)
     allowed = (overlap >= _LEAST_OVERLAP_S) & (share >= _LEAST_SHARE)
     if not allowed.any():
         raise BadInputError(
@@ -475,7 +475,7 @@ def _given_lag(
     rho: Array,
     overlap: Array,
     labels: Sequence[str],
-    parts: _Parts,
+    recordings: tuple[tuple[float, Array], tuple[float, Array]],
 ) -> Synchronisation:
     if not seconds[0] <= lag_s <= seconds[-1] or np.interp(lag_s, seconds, overlap) <= 0:
         fault = f"with {lag_s:g} s video and lab file have no time in common"
@@ -483,7 +483,7 @@ def _given_lag(
     likeness = float(np.interp(lag_s, seconds, rho))
     settings = tables.load("synchronisation")["same_movement"]
     least = settings["least_correlation"]
-    if parts.spread_s() <= settings["largest_spread_s"]:
+    if _parts(*recordings, lag_s).spread_s() <= settings["largest_spread_s"]:
         least = settings["least_correlation_given"]
     if not likeness >= least:
         fault = (

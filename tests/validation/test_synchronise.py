@@ -172,8 +172,15 @@ def test_a_lag_by_hand_is_used_as_it_is() -> None:
         find_lag(video, lab, lag_s=0.5)
     assert find_lag(video, lab, lag_s=0.1234).correlation > 0.999
     assert result.document()["lag_sd_s"] is None
-    with pytest.raises(BadInputError, match="no time in common"):
-        find_lag(video, lab, lag_s=40.0)
+    for far in (40.0, 1e300):
+        with pytest.raises(BadInputError, match="no time in common"):
+            find_lag(video, lab, lag_s=far)
+    # Of a noisy match a lag that is known is enough.
+    noise = 30 * np.random.default_rng(0).normal(size=video["knee_flexion"].shape)
+    noisy = video.assign(knee_flexion=video["knee_flexion"] + noise)
+    with pytest.raises(BadInputError, match="do not show the same movement"):
+        find_lag(noisy, lab)
+    assert 0.7 < find_lag(noisy, lab, lag_s=0.1234).correlation < 0.9
 
 
 def periodic(time: np.ndarray) -> np.ndarray:
