@@ -46,7 +46,7 @@ def angle_deviations(fitted: xr.Dataset) -> xr.Dataset:
     draws = fitted["position_draws"].transpose("draw", "fit_time", "fit_keypoint", "fit_space")
     knots = fitted["fit_time"].to_numpy()
     fitted_angles = _angles_at_knots(fitted)
-    added_sds = _arms_along_sight_sd(fitted)
+    added_sds = _arms_along_sight_sd(fitted, fitted_angles["shoulder_flexion"])
     # One draw after the other: all at once would need gigabytes for a trial of minutes.
     drawn_angles = [_angles_at_knots(fitted, draw) for draw in draws.to_numpy().astype(np.float64)]
     definitions = tables.load("angles")
@@ -74,8 +74,11 @@ def _angles_at_knots(fitted: xr.Dataset, shift: Array | float = 0.0) -> dict[str
     return angles_from_points(body)
 
 
-def _arms_along_sight_sd(fitted: xr.Dataset) -> dict[str, Array]:
-    """Degrees to add to the error of an angle at the knots (fit_time, side), by the upper arm."""
+def _arms_along_sight_sd(fitted: xr.Dataset, elevation: Array) -> dict[str, Array]:
+    """Degrees to add to the error of an angle at the knots (fit_time, side), by the upper arm.
+
+    `elevation` is that of the shoulders, degrees.
+    """
     if len(cameras_of(fitted)) > 1:
         return {}
     table = tables.load(TABLE)["arms_along_sight"]
@@ -87,6 +90,8 @@ def _arms_along_sight_sd(fitted: xr.Dataset) -> dict[str, Array]:
     arm = elbows - shoulders
     along = np.abs(arm[:, 2]) / np.maximum(np.linalg.norm(arm, axis=1), 1e-9)
     weight = np.interp(along, table["along"], (0.0, 1.0))
+    weight = weight * np.interp(elevation, table["overhead_deg"], (1.0, 0.0))
+    weight = np.nan_to_num(weight)
     return {name: entry["sd"] * weight for name, entry in table["angles"].items()}
 
 
