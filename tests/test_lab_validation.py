@@ -92,3 +92,22 @@ def test_the_definitions_differ_by_a_curve(agreement: Any) -> None:
 def test_another_trial_of_the_same_person_is_refused(session: Any, lab: Path) -> None:
     with pytest.raises(BadInputError, match=r"ambiguous|same movement"):
         session.validate(lab / "squatsAsym1.trc")
+
+
+@pytest.mark.parametrize("phone", ["cam0", "cam1"])
+def test_arms_that_point_at_a_phone_lie_within_or_are_refused(
+    phone: str, shared_data: Path, pose_model: Path
+) -> None:
+    """A man who squats with the arms forward, before two phones; by either file of his lab."""
+    pose = mb.estimate_pose(shared_data / "videos" / f"cmbbe_squats_{phone}.mp4", workers=2)
+    angles = mb.joint_angles(mb.fit_body(mb.clean_pose(pose, visibility_threshold=0.1)))
+    lab = shared_data / "lab" / "cmbbe"
+    markers = mb.joint_angles(mb.lab_pose(mb.read_lab(lab / "squats.trc")))
+    for reference in (markers, mb.read_lab(lab / "squats.mot")):
+        sync = mb.find_lag(angles, reference)
+        assert abs(sync.lag_s) < 0.05
+        there = mb.align(reference, sync, angles["time"].to_numpy())
+        off = abs(angles["shoulder_flexion"] - there["shoulder_flexion"])
+        within = (off < 1.96 * angles["shoulder_flexion_sd"]).where(off.notnull())
+        assert (within.mean("time") > 0.88).all()
+        assert (off.notnull().mean("time") > 0.1).all()

@@ -15,6 +15,9 @@ from mobility.provenance import cameras_of
 DEFAULT_METHOD = "mediapipe_world"
 """Method assumed for the positions of a pose whose attrs have no ``method``."""
 
+_LEAST_VARIANCE = 1.0
+"""Square degrees; deviations that are spread less are enlarged as if by so much."""
+
 
 def angle_draws(fitted: xr.Dataset) -> xr.Dataset:
     """Deviations of each joint angle over the posterior draws, scaled to the error of a frame.
@@ -31,9 +34,10 @@ def angle_deviations(fitted: xr.Dataset) -> xr.Dataset:
     """Joint angles of each posterior draw of a fitted body minus those of the fit, unscaled.
 
     The angles of ``joint_angles`` over (draw, fit_time, side) or (draw, fit_time): deviations in
-    degrees. The uncertainty of anything computed from angles (a difference of sides, a mean over
-    repetitions) is its spread over the draws, times a factor that is measured for each kind of
-    number (``tables/trial_errors.yaml``).
+    degrees, larger where an arm points along the line of sight (table ``expected_error``). The
+    uncertainty of anything computed from angles (a difference of sides, a mean over repetitions) is
+    its spread over the draws, times a factor that is measured for each kind of number
+    (``tables/trial_errors.yaml``).
     """
     if "position_draws" not in fitted:
         raise BadInputError(
@@ -42,6 +46,7 @@ def angle_deviations(fitted: xr.Dataset) -> xr.Dataset:
     draws = fitted["position_draws"].transpose("draw", "fit_time", "fit_keypoint", "fit_space")
     knots = fitted["fit_time"].to_numpy()
     fitted_angles = _angles_at_knots(fitted)
+    added_sds = _arms_along_sight_sd(fitted, fitted_angles["shoulder_flexion"])
     # One draw after the other: all at once would need gigabytes for a trial of minutes.
     drawn_angles = [_angles_at_knots(fitted, draw) for draw in draws.to_numpy().astype(np.float64)]
     definitions = tables.load("angles")
@@ -49,9 +54,13 @@ def angle_deviations(fitted: xr.Dataset) -> xr.Dataset:
     for name, value in fitted_angles.items():
         deviation = np.stack([drawn[name] for drawn in drawn_angles]) - value
         dims = ("draw", "fit_time", "side")[: deviation.ndim]
+        deviation = (deviation + 180.0) % 360.0 - 180.0
+        if name in added_sds:
+            variance = np.maximum((deviation**2).mean(axis=0), _LEAST_VARIANCE)
+            deviation = deviation * np.sqrt(1.0 + added_sds[name] ** 2 / variance)
         variables[name] = (
             dims,
-            (deviation + 180.0) % 360.0 - 180.0,
+            deviation,
             {"units": "degree", "long_name": f"deviation of {definitions[name]['long_name']}"},
         )
     return xr.Dataset(variables, coords={"fit_time": knots, "side": list(SIDES)})
@@ -63,6 +72,27 @@ def _angles_at_knots(fitted: xr.Dataset, shift: Array | float = 0.0) -> dict[str
     body = np.full((len(positions), len(KEYPOINTS), 3), np.nan)
     body[:, [INDEX[str(name)] for name in fitted["fit_keypoint"].to_numpy()]] = positions + shift
     return angles_from_points(body)
+
+
+def _arms_along_sight_sd(fitted: xr.Dataset, elevation: Array) -> dict[str, Array]:
+    """Degrees to add to the error of an angle at the knots (fit_time, side), by the upper arm.
+
+    `elevation` is that of the shoulders, degrees.
+    """
+    if len(cameras_of(fitted)) > 1:
+        return {}
+    table = tables.load(TABLE)["arms_along_sight"]
+    place = fitted["fit_position"].transpose("fit_time", "fit_space", "fit_keypoint")
+    elbows, shoulders = (
+        place.sel(fit_keypoint=[f"{side}_{joint}" for side in SIDES]).to_numpy()
+        for joint in ("elbow", "shoulder")
+    )
+    arm = elbows - shoulders
+    along = np.abs(arm[:, 2]) / np.maximum(np.linalg.norm(arm, axis=1), 1e-9)
+    weight = np.interp(along, table["along"], (0.0, 1.0))
+    weight = weight * np.interp(elevation, table["overhead_deg"], (1.0, 0.0))
+    weight = np.nan_to_num(weight)
+    return {name: entry["sd"] * weight for name, entry in table["angles"].items()}
 
 
 def angle_sd(fitted: xr.Dataset) -> xr.Dataset:

@@ -95,7 +95,8 @@ def joint_angles(
         (time,): trunk_lean, trunk_lateral_lean, pelvis_obliquity, arm_fall. Each has ``<name>_sd``,
         the expected error of one value as a standard deviation: of a fitted body from the posterior
         of the fit, else from ``tables/expected_error.yaml``. Where the legs are not seen, that
-        table's error of the arms is added (in quadrature; attribute ``added_sd_deg`` of the angle).
+        table's error of the arms is added (in quadrature; attribute ``added_sd_deg`` of the angle),
+        and to the shoulder of an arm that points along the line of sight of the only camera.
         Values whose expected error exceeds the limit of the angle (``tables/angles.yaml``)
         are refused: NaN, the reason in the attribute ``refused``, the share of the values in
         ``refused_share``, and a warning. An angle is NaN where a landmark that it needs is NaN or

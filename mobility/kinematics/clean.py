@@ -168,8 +168,11 @@ def clean_pose(
     unseen = np.zeros((time.size, len(KEYPOINTS)), bool)
     if "confidence" in arrays:
         unseen = arrays["confidence"] < visibility_threshold
-    detected = ~np.isnan(arrays["position"]).any(axis=1)
     coordinates = [name for name in _COORDINATES if name in arrays]
+    # Landmarks of a pose without depth are in the picture alone.
+    in_picture = "image_position" in arrays and not np.isfinite(arrays["position"]).any()
+    counted = "image_position" if in_picture else "position"
+    detected = _has_values(arrays[counted])
     for name in coordinates:
         _blank(arrays[name], unseen)
     steps.append({"step": "visibility_gate", "removed_points": int((unseen & detected).sum())})
@@ -198,7 +201,7 @@ def clean_pose(
         removed = {name: _hampel(arrays, name) for name in coordinates}
         steps.append({"step": "hampel", "removed_points": removed})
 
-    lost = detected & np.isnan(arrays["position"]).any(axis=1)
+    lost = detected & ~_has_values(arrays[counted])
     share = float(np.sum(lost, axis=0)[_BODY].sum() / max(np.sum(detected, axis=0)[_BODY].sum(), 1))
     record["removed_share_of_body"] = round(share, 4)
     if share > _MANY_REMOVED:
@@ -286,6 +289,11 @@ def _arrays(pose: xr.Dataset) -> dict[str, Array]:
 def _blank(values: Array, mask: Mask) -> None:
     """Set points to NaN in place; `mask` is (time, keypoint)."""
     values[np.broadcast_to(mask if values.ndim == 2 else mask[:, None], values.shape)] = np.nan
+
+
+def _has_values(values: Array) -> Mask:
+    """Where points have all their coordinates, (time, keypoint)."""
+    return np.asarray(~np.isnan(values).any(axis=1))
 
 
 def _trunk_length(points: Array) -> float:

@@ -101,6 +101,7 @@ class LabMapping(Strict):
     rate_hz: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     columns: tuple[str, ...] | int | None = None
     level_feet: bool = True
+    acromion: bool = False
 
     def markers(self) -> list[str]:
         """Every marker that the mapping names, each once."""

@@ -137,11 +137,18 @@ def from_movement(
 
 
 @checked
-def to_movement(pose: Pose, *, of: Literal["space", "picture"] = "space") -> xr.Dataset:
+def to_movement(
+    pose: Pose,
+    *,
+    of: Literal["space", "picture"] = "space",
+    names: Literal["singular", "plural"] = "singular",
+) -> xr.Dataset:
     """Make a poses Dataset of movement, with which its functions filter, plot and save.
 
     ``position`` is that in space, metres, y up, or that in the picture, pixels, y downwards. A pose
-    of ``estimate_pose`` is such a Dataset already, with more variables; this has no others.
+    of ``estimate_pose`` is such a Dataset already, with more variables; this has no others. The
+    dimensions are called ``keypoint`` and ``individual`` (singular), or as movement before its
+    version 0.16 calls them, ``keypoints`` and ``individuals`` (plural).
     """
     if of == "picture":
         if "image_position" not in pose:
@@ -155,8 +162,11 @@ def to_movement(pose: Pose, *, of: Literal["space", "picture"] = "space") -> xr.
     dataset = xr.Dataset({name: values.drop_attrs() for name, values in variables.items()})
     if "individual" not in dataset.dims:
         dataset = dataset.expand_dims(individual=["subject"])
+    dataset = dataset.transpose(*_DIMS)
+    if names == "plural":
+        dataset = dataset.rename({new: old for old, new in _FORMERLY.items()})
     kept = ("fps", "source_software", "source_file")
-    return dataset.transpose(*_DIMS).assign_attrs(
+    return dataset.assign_attrs(
         {name: pose.attrs[name] for name in kept if name in pose.attrs},
         ds_type="poses",
         time_unit="seconds",

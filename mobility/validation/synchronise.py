@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import xarray as xr
 from pydantic import Field
 
+from mobility import tables
 from mobility.errors import BadInputError
 from mobility.kinematics.correlation import cross_correlation, peak, rival_peaks
 from mobility.kinematics.datasets import Angles, Recording, Times
@@ -39,9 +40,6 @@ RATE_HZ = 100.0
 _LEAST_OVERLAP_S = 2.0
 _LEAST_SHARE = 0.6
 """Share of the movement that must lie in the overlap, for the recording with less movement."""
-
-_LEAST_CORRELATION = 0.9
-"""Correlation of the angles below which the recordings show different movements."""
 
 _RIVAL = 4.0
 """Log-likelihood, on its overlap, by which another lag must be less likely."""
@@ -155,6 +153,11 @@ def find_lag(
     that of sums over blocks of the trial, all joints together, with the block length that gives the
     largest (Künsch 1989), or that of the lags of single joints if these differ by more.
 
+    The movement is the same where :math:`\rho` is at least 0.9, and parts of 2 s fit best at lags
+    that hardly differ (root mean square 0.08 s): another trial has other pauses. Of three parts or
+    more the mean correlation may reach 0.9 instead, each with every angle less its mean over the
+    part, which errors that drift do not lower (table ``synchronisation``).
+
     Repeated movements also match with a lag of one repetition. Another lag is a rival, and the
     recordings are refused, unless it is less likely by a factor of :math:`e^4` on its overlap.
 
@@ -175,8 +178,7 @@ def find_lag(
     else:
         tried = ", ".join(dict.fromkeys(name for names in groups for name, _ in names))
         raise BadInputError(
-            f"none of {tried} moves in both recordings; give the lab file of this trial, or the "
-            "lag by hand"
+            f"none of {tried} moves in both recordings; give the lab file of this trial"
         )
     labels = [_label(name) for name, keep in zip(names, moving, strict=True) if keep]
     a, b = a[moving], b[moving]
@@ -185,7 +187,8 @@ def find_lag(
     seconds = lags * step + start_b - start_a
     rho, overlap, share = _correlation(a, b)
     if lag_s is not None:
-        return _given_lag(lag_s, seconds, rho, overlap, labels)
+        recordings = ((start_a, a), (start_b, b))
+        return _given_lag(lag_s, seconds, rho, overlap, labels, recordings)
     allowed = (overlap >= _LEAST_OVERLAP_S) & (share >= _LEAST_SHARE)
     if not allowed.any():
         raise BadInputError(
@@ -203,16 +206,12 @@ def find_lag(
     best = int(np.argmax(evidence))
     likeness = float(rho[best])
     if not (0 < best < len(rho) - 1 and allowed[best - 1] and allowed[best + 1]):
-        raise BadInputError(
-            f"the best lag ({seconds[best]:+.2f} s) is at the limit of what is allowed; allow a "
-            "larger one, give the lab file of the whole trial, or the lag by hand"
+        fault = (
+            f"the best lag ({seconds[best]:+.2f} s) is at the limit of what is allowed; give the "
+            "lab file of the whole trial, or the lag"
         )
-    if likeness < _LEAST_CORRELATION:
-        raise BadInputError(
-            "video and lab file do not show the same movement (the best correlation of "
-            f"their angles is {likeness:.2f}, at least {_LEAST_CORRELATION:g} is needed); check "
-            "that the file is of this trial, its rate, units and the names of its angles"
-        )
+        raise BadInputError.of({"lag_s": fault, "max_lag_s": "or allow a larger one"})
+    _require_same_movement(likeness, _parts((start_a, a), (start_b, b), float(seconds[best])))
     second = _second_peak(evidence, rho, values, seconds, best)
     lag = float(seconds[0] + peak(rho, best)[0] * step)
     residual, slope = _residuals((start_a, a), (start_b, b), lag)
@@ -385,6 +384,72 @@ def _correlation(a: Array, b: Array) -> tuple[Array, Array, Array]:
     return rho, np.round(both).max(axis=0) / RATE_HZ, share
 
 
+class _Parts(NamedTuple):
+    """Parts of the video of whose time the lab has most, against a lag; those that move."""
+
+    correlation: Array  # at the lag, of the angles less their means over the part
+    later_s: Array  # by how much later each fits best
+    movement: Array  # sum of squares, by which they are weighed
+
+    def spread_s(self) -> float:
+        """Root mean square of what the parts' own lags differ from the lag, seconds."""
+        if not self.later_s.size:
+            return 0.0
+        return float(np.sqrt(np.average(self.later_s**2, weights=self.movement)))
+
+
+def _parts(video: tuple[float, Array], lab: tuple[float, Array], lag: float) -> _Parts:
+    """Compare the recordings part by part around a lag."""
+    settings = tables.load("synchronisation")["same_movement"]
+    (start_a, a), (start_b, b) = video, lab
+    length, reach = (round(settings[name] * RATE_HZ) for name in ("part_s", "reach_s"))
+    first = round((start_a + lag - start_b) * RATE_HZ)
+    found = []
+    for start in range(0, a.shape[1] - length + 1, length):
+        places = first + start - reach + np.arange(length + 2 * reach)
+        inside = (places >= 0) & (places < b.shape[1])
+        around = np.where(inside, b[:, np.clip(places, 0, b.shape[1] - 1)], np.nan)
+        y = np.lib.stride_tricks.sliding_window_view(around, length, axis=1)
+        here = a[:, None, start : start + length]
+        both = np.isfinite(y) & np.isfinite(here)
+        x, y = np.where(both, here, 0.0), np.where(both, y, 0.0)
+        n = np.maximum(both.sum(axis=-1), 1)
+        cross, power_x, power_y = (
+            ((p * q).sum(axis=-1) - p.sum(axis=-1) * q.sum(axis=-1) / n).sum(axis=0)
+            for p, q in ((x, y), (x, x), (y, y))
+        )
+        shown = both.sum(axis=(0, 2)) >= _LEAST_SHARE * length * len(a)
+        rho = np.where(shown, cross / np.sqrt(np.maximum(power_x * power_y, 1e-9)), -1.0)
+        if shown[reach]:
+            later = (int(np.argmax(rho)) - reach) / RATE_HZ
+            found.append((float(rho[reach]), later, float(power_x[reach])))
+    correlation, later_s, movement = np.array(found).reshape(-1, 3).T
+    moving = movement > settings["least_movement"] * movement.max(initial=0.0)
+    return _Parts(correlation[moving], later_s[moving], movement[moving])
+
+
+def _require_same_movement(likeness: float, parts: _Parts) -> None:
+    """Raise unless the angles are alike, in the whole or in its parts, at one lag for all parts."""
+    settings = tables.load("synchronisation")["same_movement"]
+    least, most_s = settings["least_correlation"], settings["largest_spread_s"]
+    spread_s = parts.spread_s()
+    if parts.correlation.size >= settings["least_parts"]:
+        mean = float(np.average(parts.correlation, weights=parts.movement))
+        likeness = max(likeness, mean)
+    if likeness >= least and spread_s <= most_s:
+        return
+    what = (
+        f"the best correlation of their angles is {likeness:.2f}, at least {least:g} is needed"
+        if likeness < least
+        else f"their parts fit at lags {spread_s:.2f} s apart, at most {most_s:g} s is allowed"
+    )
+    fault = (
+        f"video and lab file do not show the same movement ({what}); check that the file is of "
+        "this trial, its rate, units and the names of its angles, or give the lag"
+    )
+    raise BadInputError.of({"lag_s": fault, "max_lag_s": "or say how large it can be"})
+
+
 def _second_peak(
     evidence: Array, rho: Array, values: Array, seconds: Array, best: int
 ) -> tuple[float, float]:
@@ -405,16 +470,25 @@ def _second_peak(
 
 
 def _given_lag(
-    lag_s: float, seconds: Array, rho: Array, overlap: Array, labels: Sequence[str]
+    lag_s: float,
+    seconds: Array,
+    rho: Array,
+    overlap: Array,
+    labels: Sequence[str],
+    recordings: tuple[tuple[float, Array], tuple[float, Array]],
 ) -> Synchronisation:
     if not seconds[0] <= lag_s <= seconds[-1] or np.interp(lag_s, seconds, overlap) <= 0:
         fault = f"with {lag_s:g} s video and lab file have no time in common"
         raise BadInputError.of({"lag_s": fault})
     likeness = float(np.interp(lag_s, seconds, rho))
-    if not likeness >= _LEAST_CORRELATION:
+    settings = tables.load("synchronisation")["same_movement"]
+    least = settings["least_correlation"]
+    if _parts(*recordings, lag_s).spread_s() <= settings["largest_spread_s"]:
+        least = settings["least_correlation_given"]
+    if not likeness >= least:
         fault = (
             f"with {lag_s:g} s video and lab file do not match (correlation of their angles "
-            f"{likeness:.2f}, at least {_LEAST_CORRELATION:g} is needed); check the lag (it is "
+            f"{likeness:.2f}, at least {least:g} is needed); check the lag (it is "
             "added to video time), or leave it out to have it found"
         )
         raise BadInputError.of({"lag_s": fault})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from functools import partial
 from pathlib import Path
 
@@ -95,3 +96,14 @@ def test_bad_input(store: Store, demo, lab, tmp_path, validate) -> None:
     ):
         refused(validate(*typed), words)
     assert validate("s1").stderr.startswith("session s1 has not been compared")
+
+
+def test_a_match_that_is_refused_names_the_flags(store: Store, demo, tmp_path, validate) -> None:
+    add_demo_session(store, demo, "s1")
+    other = tmp_path / "other.csv"
+    rows = [(t / 50, 40 - 40 * math.cos((t / 50) ** 1.5)) for t in range(700)]
+    text = "".join(f"{time:.2f},{knee:.3f},{knee:.3f}\n" for time, knee in rows)
+    other.write_text(f"time,knee_angle_l,knee_angle_r\n{text}")
+    done = validate("s1", other)
+    refused(done, "--lag-s: video and lab file do not show the same movement")
+    assert "; --max-lag-s: or say how large it can be" in done.stderr

@@ -12,6 +12,7 @@ from mobility.kinematics.clean import clean_pose, low_pass, with_sides_exchanged
 from mobility.kinematics.skeleton import INDEX
 from mobility.provenance import history, warnings_of
 from mobility.sessions.files import read_dataset
+from mobility.validation.movement_poses import from_movement, to_movement
 
 
 def steps(cleaned):
@@ -181,6 +182,20 @@ def test_input_history_options_and_uneven_times(squat_pose):
     ):
         with pytest.raises(BadInputError, match=message):
             clean_pose(wrong, **options)
+
+
+def test_points_of_a_pose_without_depth_are_counted_as_those_with_depth(squat_pose):
+    pose = squat_pose().pose
+    legs = [f"{side}_{joint}" for side in ("left", "right") for joint in ("hip", "knee", "ankle")]
+    pose["confidence"].loc[{"keypoint": legs, "time": slice(1.0, None)}] = 0.05
+    flat = from_movement(to_movement(pose, of="picture"))
+    with_depth, without = clean_pose(pose), clean_pose(flat)
+    assert steps(without)["visibility_gate"] == steps(with_depth)["visibility_gate"]
+    assert steps(without)["visibility_gate"]["removed_points"] > 0
+    removed = [w for w in warnings_of(without) if w["code"] == "points_removed"]
+    assert removed == warnings_of(with_depth)
+    gone = flat.assign(image_position=flat.image_position.where(flat.time.round(3) != 1.0))
+    assert clean_pose(gone).attrs["lost_share"] == pytest.approx(1 / pose.sizes["time"])
 
 
 def test_much_removed_and_exchanged_sides_are_warned_of(squat_pose):

@@ -201,3 +201,32 @@ def test_where_the_knees_of_standing_come_from(standing, seconds, source):
         "standing_seconds": seconds,
     }
     assert source_of_standing(xr.Dataset(attrs={"history": json.dumps([fit])})) == source
+
+
+def test_an_arm_that_points_at_the_camera_is_less_certain(demo, change):
+    """A squat with the arms held forward, seen obliquely: one of them points at the camera."""
+    fitted = read_dataset(demo.parent / "squat" / "fitted.nc")
+    shoulder = change()["arms_along_sight"]["angles"]["shoulder_flexion"]
+    endless = {"shoulder_flexion": 180.0}
+    stated = joint_angles(fitted)
+    wide = joint_angles(fitted, limits=endless)
+    of_two = joint_angles(seen_as(fitted, two_cameras(80.0)), limits=endless)
+    added, shoulder["sd"] = shoulder["sd"], 0.0
+    plain = joint_angles(fitted, limits=endless)
+    place = fitted["position"].isel(individual=0)
+    ends = [
+        place.sel(keypoint=[f"{side}_{joint}" for side in ("left", "right")])
+        for joint in ("shoulder", "elbow")
+    ]
+    arm = ends[1].to_numpy() - ends[0].to_numpy()
+    along = np.abs(arm[:, 2]) / np.linalg.norm(arm, axis=1)
+    before, after = (each["shoulder_flexion_sd"].to_numpy() for each in (plain, wide))
+    assert (along > 0.92).any()
+    np.testing.assert_allclose(
+        after[along > 0.92], np.hypot(before, added)[along > 0.92], rtol=0.05
+    )
+    np.testing.assert_allclose(after[along < 0.6], before[along < 0.6])
+    assert np.isnan(stated["shoulder_flexion"].to_numpy()[after > 15]).all()
+    np.testing.assert_allclose(of_two["shoulder_flexion_sd"], before)
+    for name in set(plain.data_vars) - {"shoulder_flexion", "shoulder_flexion_sd"}:
+        xr.testing.assert_equal(plain[name], wide[name])

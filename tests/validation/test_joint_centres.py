@@ -58,6 +58,8 @@ def worn(pose: xr.Dataset, *, half_width: float = 0.05, toe_up: float = 0.0) -> 
             if not inner:
                 lift = toe_up if joint == "foot_index" else 0.0
                 markers[outer] = centre + np.array([0.0, lift, 0.0])
+                if joint == "shoulder":
+                    markers[outer] = centre + above_shoulders(place)
                 continue
             across = segment_axes(place, side, joint)[:, 2] * (-1 if side == "left" else 1)
             markers[outer] = centre + half_width * across
@@ -73,6 +75,14 @@ def worn(pose: xr.Dataset, *, half_width: float = 0.05, toe_up: float = 0.0) -> 
                 name = f"{letter}_thigh{i + 1}" if segment == "thigh" else f"{letter}_sh{i + 1}"
                 markers[name] = start + axes[:, 0] * x + axes[:, 1] * y + axes[:, 2] * z
     return dataset(markers, pose["time"].to_numpy())
+
+
+def above_shoulders(place: dict[str, np.ndarray]) -> np.ndarray:
+    """From the shoulder joints up to the acromia (time, 3), along the trunk."""
+    left, right, *hips = (place[f"{s}_{p}"] for p in ("shoulder", "hip") for s in SIDES)
+    trunk = left + right - hips[0] - hips[1]
+    trunk /= np.linalg.norm(trunk, axis=-1, keepdims=True)
+    return 0.12 * np.linalg.norm(right - left, axis=-1, keepdims=True) * trunk
 
 
 def segment_axes(place: dict[str, np.ndarray], side: str, bottom: str) -> np.ndarray:
@@ -361,14 +371,19 @@ def test_filmed_squats_agree_with_the_joint_centres_of_opencap_s_model(program, 
         "ankle_dorsiflexion": 3.5,
         "hip_abduction": 1.5,
         "trunk_lean": 1.0,
-        "shoulder_flexion": 7,  # the marker is on the acromion, 3 cm above the joint
+        "shoulder_flexion": 2,
     }
     for name, most in limits.items():
         assert float(abs(angles[name] - model[name]).mean()) < most, name
         assert float(xr.corr(angles[name], model[name])) > 0.99, name
+    # Of the markers on the acromion alone raised arms are 7 degrees too low.
+    off = (angles["shoulder_flexion"] - model["shoulder_flexion"]).where(
+        model["shoulder_flexion"] > 60
+    )
+    assert float(abs(off.mean("time")).max()) < 2
     # Wrist of the model at the hand's origin, of the markers between radius and ulna: an offset.
     elbow = angles["elbow_flexion"] - model["elbow_flexion"]
-    assert 8 < float(elbow.mean()) < 13
+    assert 4 < float(elbow.mean()) < 8
     assert float(elbow.std()) < 5
 
 

@@ -58,6 +58,20 @@ def test_the_picture_comes_back() -> None:
     )
 
 
+@pytest.mark.parametrize("of", ["space", "picture"])
+def test_dimensions_have_the_names_of_the_version_of_movement(of: str) -> None:
+    pose = limb_pose(TIME, joints={"knee": BEND})
+    singular = mb.to_movement(pose, of=of)
+    plural = mb.to_movement(pose, of=of, names="plural")
+    assert plural["position"].dims == ("time", "space", "keypoints", "individuals")
+    assert plural["confidence"].dims == ("time", "keypoints", "individuals")
+    assert set(plural.coords) == {"time", "space", "keypoints", "individuals"}
+    assert mb.to_movement(pose, of=of, names="singular").identical(singular)
+    assert plural.rename(keypoints="keypoint", individuals="individual").identical(singular)
+    with pytest.raises(BadInputError, match="names: input should be 'singular' or 'plural'"):
+        mb.to_movement(pose, names="plurals")
+
+
 @pytest.mark.parametrize(("heading", "view"), [(90.0, "right"), (-90.0, "left")])
 def test_angles_in_the_picture_are_those_commanded(heading: float, view: str) -> None:
     cleaned = mb.clean_pose(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mobility.errors import BadInputError
+from mobility.validation.lab_files import read_lab
 from mobility.validation.synchronise import Synchronisation, align, find_lag
 
 
@@ -170,8 +172,15 @@ def test_a_lag_by_hand_is_used_as_it_is() -> None:
         find_lag(video, lab, lag_s=0.5)
     assert find_lag(video, lab, lag_s=0.1234).correlation > 0.999
     assert result.document()["lag_sd_s"] is None
-    with pytest.raises(BadInputError, match="no time in common"):
-        find_lag(video, lab, lag_s=40.0)
+    for far in (40.0, 1e300):
+        with pytest.raises(BadInputError, match="no time in common"):
+            find_lag(video, lab, lag_s=far)
+    # Of a noisy match a lag that is known is enough.
+    noise = 30 * np.random.default_rng(0).normal(size=video["knee_flexion"].shape)
+    noisy = video.assign(knee_flexion=video["knee_flexion"] + noise)
+    with pytest.raises(BadInputError, match="do not show the same movement"):
+        find_lag(noisy, lab)
+    assert 0.7 < find_lag(noisy, lab, lag_s=0.1234).correlation < 0.9
 
 
 def periodic(time: np.ndarray) -> np.ndarray:
@@ -211,6 +220,34 @@ def test_what_does_not_match_is_refused() -> None:
             find_lag(video, changed, **options)
     with pytest.raises(BadInputError, match="less than 2 s"):
         find_lag(video.isel(time=slice(40, 90)), lab.isel(time=slice(0, 170)))
+
+
+def test_errors_that_drift_do_not_hide_the_same_movement() -> None:
+    """As where somebody steps nearer to the camera: the whole correlates less than its parts."""
+    video, lab = pair(0.1234)
+    drift = 6 * (video["time"] - 5.0)
+    found = find_lag(video.assign(knee_flexion=0.9 * video["knee_flexion"] + drift), lab)
+    assert found.correlation < 0.9
+    assert found.lag_s == pytest.approx(0.1234, abs=0.05)
+
+
+def test_squats_with_other_pauses_are_another_trial() -> None:
+    video, lab = pair(0.0)
+    time = lab["time"].to_numpy()
+    other = [(s + off, d, a) for (s, d, a), off in zip(SQUATS, (0.0, 0.15, -0.15), strict=True)]
+    with pytest.raises(BadInputError, match=r"their parts fit at lags 0.09 s apart") as error:
+        find_lag(video, angles(time, knee(time, other)))
+    assert set(error.value.fields) == {"lag_s", "max_lag_s"}
+    assert "\n" not in str(error.value)
+
+
+def test_trials_of_a_lab_match_their_own_file_alone(lab: Path) -> None:
+    folder = lab / "lbmc_benchmark"
+    for one, other in (("01", "02"), ("02", "01")):
+        seen = read_lab(folder / f"method1_mmh_{one}.csv")
+        assert abs(find_lag(seen, read_lab(folder / f"markers_mmh_{one}.csv")).lag_s) < 0.05
+        with pytest.raises(BadInputError, match="do not show the same movement"):
+            find_lag(seen, read_lab(folder / f"markers_mmh_{other}.csv"))
 
 
 def test_aligned_values_are_those_of_the_lab_at_the_times_of_the_video() -> None:
