@@ -29,6 +29,7 @@ from mobility.errors import BadInputError
 from mobility.exercise_table import check_names, checked_table
 from mobility.options import likely
 from mobility.parsing import YAML_LOADER
+from mobility.provenance import imported_modules, sha256
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,7 +48,7 @@ log = logging.getLogger(__name__)
 
 ENTRY_POINTS = "mobility.exercises"
 _PACKAGE = "mobility.exercises"
-_NO_RESULTS = ("__init__.py", "documents.py", "page.py", "sections.py")
+_NO_RESULTS = ("documents.py", "page.py", "sections.py")
 """Modules of an exercise's folder on which no result depends."""
 
 
@@ -114,7 +115,10 @@ class Exercise:
         return _own_table(self.package, name)
 
     def digest(self, *, pages: bool = False) -> str:
-        """SHA-256 of the folders of exercises on which its results depend; or its `pages`, too."""
+        """SHA-256 of what its results depend on; or its `pages`, too.
+
+        That is its folder, that of what it is like, and those that these import.
+        """
         return _digest(self.package, pages=pages)
 
 
@@ -315,14 +319,61 @@ def _part(package: str, name: str) -> _Part:
 
 @functools.cache
 def _digest(package: str, *, pages: bool) -> str:
-    # Exercises share functions, so those of this package count as one.
-    folders = dict.fromkeys(Path(str(files(each))) for each in (_PACKAGE, package))
     digest = hashlib.sha256()
-    for folder in folders:  # wherever they are installed
-        for file in sorted(folder.rglob("*.*")):
-            if file.suffix in (".py", ".yaml") and (pages or file.name not in _NO_RESULTS):
-                digest.update(file.relative_to(folder).as_posix().encode() + file.read_bytes())
+    for name, folder in sorted(_folders(package, pages=pages).items()):  # wherever installed
+        for file in _files_of(folder, pages=pages):
+            place = file.relative_to(folder).as_posix()
+            digest.update(f"{name} {place} {sha256(file)}\n".encode())
     return digest.hexdigest()
+
+
+def _folders(package: str, *, pages: bool) -> dict[str, Path]:
+    """Give by package the folders of an exercise, of what it is like, and of what these import.
+
+    Only imports of exercises, and of what comes with them, are followed: all else of this package
+    is of :func:`mobility.provenance.code_digest`.
+    """
+    followed = (f"{_PACKAGE}.", f"{package.partition('.')[0]}.")
+    if package.startswith(followed[0]):
+        followed = followed[:1]
+    waiting, folders = _line(package), dict[str, Path]()
+    while waiting:
+        name = waiting.pop()
+        if name in folders:
+            continue
+        folders[name] = Path(str(files(name)))
+        for file in _files_of(folders[name], pages=pages):
+            if file.suffix == ".py":
+                within = ".".join([name, *file.relative_to(folders[name]).parts[:-1]])
+                modules = imported_modules(file.read_bytes(), package=within)
+                waiting += [_package_of(each) for each in modules if each.startswith(followed)]
+    return folders
+
+
+def _files_of(folder: Path, *, pages: bool) -> list[Path]:
+    """Files of a folder on which results depend, or also its pages; no hidden ones and backups."""
+    return [
+        file
+        for file in sorted(folder.rglob("*"))
+        if file.is_file()
+        and not any(
+            part[0] == "." or part == "__pycache__" for part in file.parts[len(folder.parts) :]
+        )
+        and not file.name.endswith("~")
+        and (pages or not (file.name in _NO_RESULTS or file.suffix == ".svg"))
+    ]
+
+
+def _package_of(module: str) -> str:
+    """Name the innermost package that a module, or a name in it, is of, without importing it."""
+    name, *parts = module.split(".")
+    folder = Path(str(files(name)))
+    for part in parts:
+        folder /= part
+        if not (folder / "__init__.py").is_file():
+            break
+        name = f"{name}.{part}"
+    return name
 
 
 @functools.cache
