@@ -55,7 +55,7 @@ class Code:
     Attributes
     ----------
     modules
-        Rooms and modules on which the result may depend, by the import contracts; None: all but
+        Rooms and modules on which the result may depend, by the import contracts; none: all but
         the exercises, which have digests of their own.
     sentences
         Tables of sentences whose texts results store as warnings and reasons.
@@ -63,7 +63,7 @@ class Code:
         Tables of numbers that these load; None: all.
     """
 
-    modules: tuple[str, ...] | None
+    modules: tuple[str, ...] = ()
     sentences: tuple[str, ...] = ()
     tables: tuple[str, ...] | None = None
 
@@ -93,7 +93,7 @@ RESULTS = Code(
 COMPARISON = replace(RESULTS, modules=(*RESULTS.modules, "validation", "pipeline.lab_comparison"))
 """Code of a comparison with a lab, from the results of sessions."""
 
-PAGES = Code(modules=None)
+PAGES = Code()
 """Code of reports and comments, without that of the exercises."""
 
 
@@ -128,7 +128,7 @@ def package_files(package: Path, code: Code | None = None) -> list[Path]:
 
 def _belongs_to(code: Code, file: Path) -> bool:
     name = file.stem
-    if code.modules is None:
+    if not code.modules:
         return file.parts[0] != "exercises"
     if file.parts[0] == "tables" and file.suffix != ".py":
         if name.startswith("sentences_"):

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
 from mobility import tables
 from mobility.errors import BadInputError
+from mobility.exercise_table import Phase
 from mobility.wording import shortened
 
 Array = NDArray[np.float64]
 
-PHASES = ("standing", "mid_descent", "bottom", "mid_ascent")
+PHASES: tuple[Phase, ...] = get_args(Phase)
 """Phases at which the knee movement is reported."""
 
 MOVING_PHASES = PHASES[1:]

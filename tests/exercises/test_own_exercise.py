@@ -4,30 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
-import tomllib
 from pathlib import Path
 
 import pytest
+from own_package import package_of_the_page
 from processes import ended
 
 from mobility.sessions.files import read_dataset
-
-
-def package_of_the_page(project: Path, folder: Path) -> None:
-    """Write the files that the page shows, and what an installation adds to them."""
-    page = (project / "docs" / "own-exercise.md").read_text(encoding="utf-8")
-    files = dict(re.findall(r"^## `(.+?)`\n.*?^```\w+\n(.*?)^```", page, flags=re.S | re.M))
-    for name, text in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text, encoding="utf-8")
-    points = tomllib.loads(files["pyproject.toml"])["project"]["entry-points"]
-    lines = [f"{name} = {value}" for name, value in points["mobility.exercises"].items()]
-    installed = folder / "arm_raise-0.1.dist-info"
-    installed.mkdir()
-    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: arm-raise\nVersion: 0.1\n")
-    (installed / "entry_points.txt").write_text("\n".join(["[mobility.exercises]", *lines]))
 
 
 @pytest.mark.slow
