@@ -417,6 +417,7 @@ def exercises() -> tuple[Exercise, ...]:
             _imported(package)
             exercise = _load(package)
             check(exercise, beside=loaded)
+            _try_modules(package)
         except Exception as error:
             # It is not ours: whatever is wrong with it, the others go on.
             log.warning("exercise %s is left out: %s", quoted(package), _in_short(error))
@@ -516,6 +517,18 @@ def _defined_in(module: str) -> dict[str, list[str] | None]:
             case ast.Assign(targets=targets):
                 names |= {each.id: None for each in targets if isinstance(each, ast.Name)}
     return names
+
+
+def _try_modules(package: str) -> None:
+    """Import the modules of an exercise, as far as what they import is there by now."""
+    for part in ("analysis", "documents", "page"):
+        try:
+            if find_spec(f"{package}.{part}"):
+                _imported(f"{package}.{part}")
+        except BadInputError as error:
+            # What is being imported itself is there when the exercise is used.
+            if "partially initialized module" not in str(error):
+                raise
 
 
 def _imported(module: str) -> ModuleType:

@@ -19,7 +19,7 @@ def package_of_the_page(project: Path, folder: Path, *, name: str = "arm_raise")
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
     points = tomllib.loads(files["pyproject.toml"])["project"]["entry-points"]
-    lines = [f"{key} = {value}" for key, value in points["mobility.exercises"].items()]
+    lines = [f"{key} = {name}" for key in points["mobility.exercises"]]
     installed = folder / "arm_raise-0.1.dist-info"
     installed.mkdir()
     (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: arm-raise\nVersion: 0.1\n")

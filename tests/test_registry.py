@@ -166,6 +166,13 @@ PICK = "  angles: [shoulder_flexion"
         ("analysis.py", "def repetitions(trial)", "def repetition(trial)", "mean 'repetitions'"),
         ("analysis.py", "repetitions(trial)", "repetitions(trial, n)", "must take (trial)"),
         ("analysis.py", "def repetitions", "def (", "invalid syntax"),
+        (
+            "analysis.py",
+            "\n\n\ndef",
+            "\nraise SystemExit\n\n\ndef",
+            "analysis cannot be imported: Sys",
+        ),
+        ("page.py", "", "import no_such_module", "page cannot be imported: ModuleNotFoundError"),
         ("__init__.py", "", "raise SystemExit(3)", "cannot be imported: SystemExit: 3"),
         ("__init__.py", "", "raise KeyboardInterrupt", "cannot be imported: KeyboardInterrupt"),
         ("__init__.py", "", "raise OSError('a\\n\\x1b[31m' * 999)", "OSError: a \\x1b[31ma"),
@@ -208,20 +215,28 @@ def test_a_measure_that_its_own_function_adds_is_taken(of_the_page: Installed) -
     assert exercises[-1].name == "Arm Raise"
 
 
-def test_pages_may_import_what_imports_the_exercises(of_the_page: Installed) -> None:
+def test_pages_may_import_what_imports_the_exercises(
+    project: Path, tmp_path: Path, of_the_page: Installed
+) -> None:
     """At that time they are only being looked for."""
     page = "from mobility.exercises.repeated.page import moments as usual_moments\n"
     exercise = of_the_page(("page.py", "", page))[-1]
     assert exercise.page.usual_moments
+    # Also in a new process, whatever is imported first.
+    names = "import mobility.{}; from mobility import registry; print(registry.names()[-1])"
+    where = {"PYTHONPATH": os.pathsep.join([str(tmp_path / "site"), str(project)])}
+    for first in ("cli.main", "exercises.repeated.page"):
+        new = ended([sys.executable, "-c", names.format(first)], env=os.environ | where)
+        assert (new.stdout, new.stderr) == ("Arm Raise\n", "")
 
 
-@pytest.mark.parametrize("raised", ["SystemExit(3)", "KeyboardInterrupt", "ImportError('no x')"])
-def test_a_module_that_cannot_be_imported_is_one_line_where_it_is_asked_for(
-    of_the_page: Installed, raised: str
+def test_a_page_that_cannot_be_imported_is_one_line_where_it_is_asked_for(
+    of_the_page: Installed,
 ) -> None:
-    exercise = of_the_page(("analysis.py", "", f"\nraise {raised}\n"))[-1]
-    with pytest.raises(BadInputError, match=r"analysis cannot be imported: \w+"):
-        exercise.analysis  # noqa: B018
+    late = "raise ImportError('x of a partially initialized module')"  # as of a circle
+    exercise = of_the_page(("page.py", "", late))[-1]
+    with pytest.raises(BadInputError, match=r"page cannot be imported: ImportError: x of"):
+        exercise.page  # noqa: B018
 
 
 def test_ctrl_c_while_a_package_is_imported_is_no_fault_of_it(of_the_page: Installed) -> None:
