@@ -86,7 +86,11 @@ class _Report(Strict):
     tables: list[_Values]
     ranges: Annotated[list[str], Field(description="angles with published ranges")]
     curves: Annotated[list[str], Field(description="angles drawn over the repetitions")]
-    moment: Annotated[Text, Field(description="at which angles are measured")] = "at the bottom"
+    turn: Annotated[Text, Field(description="between the way there and back")] = "bottom"
+    ways: Annotated[tuple[Text, Text], Field(description="there and back")] | None = None
+    moment: Annotated[
+        Text | None, Field(description="at which angles are measured; default: at the turn")
+    ] = None
     moving: Annotated[Text, Field(description="while the knees are watched")] = "while squatting"
     phases: Annotated[dict[Phase, Text] | None, Field(description="of the knee movement")] = None
     durations: _Durations | None = None

@@ -97,6 +97,27 @@ class Exercise:
             return str(self.table["not_this_exercise"])
         return str(tables.load("verdict")["levels"][level]["words"])
 
+    @property
+    def words(self) -> Mapping[str, str]:
+        """Words for a repetition: its `turn`, the way `there` and `back`, and its phases.
+
+        `moment` is when angles are measured, `descent` and `ascent` name the ways.
+        """
+        report = self.table.get("report", {})
+        turn = report.get("turn", "turn")
+        ways = report.get("ways")
+        there, back = ways or ("down", "up")
+        descent, ascent = (f"way {there}", f"way {back}") if ways else ("descent", "ascent")
+        return {
+            **{"turn": turn, "there": there, "back": back, "descent": descent, "ascent": ascent},
+            "moment": report.get("moment", f"at the {turn}"),
+            "standing": "standing",
+            "mid_descent": f"middle of the {descent}",
+            "bottom": turn,
+            "mid_ascent": f"middle of the {ascent}",
+            **report.get("phases", {}),
+        }
+
     def has(self, document: str) -> bool:
         """Whether its sessions have a document of the interface: "report", "joint-mobility"..."""
         return document in self.table["documents"]

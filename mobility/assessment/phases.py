@@ -57,7 +57,9 @@ def phase_frames(repetitions: xr.Dataset) -> xr.DataArray:
     """
     require(repetitions, "repetitions", list(REPETITION))
     limits = tables.load("measures")["limits"]
-    time, height = repetitions["time"].values, repetitions["hip_height"].values
+    # Of a movement that does not lower the hips the course of it stands for their height.
+    course = repetitions["course" if "course" in repetitions else "hip_height"]
+    time, height = repetitions["time"].values, course.values
     standing = repetitions["standing"].values.astype(bool)
     frames = np.zeros((repetitions.sizes["rep"], len(PHASES), time.size), bool)
     previous_end = -np.inf
