@@ -162,8 +162,11 @@ def measure(
 
 def _use_words(metrics: Metrics, words: Mapping[str, str]) -> None:
     """Name, in place, the parts of a repetition as the exercise does."""
-    replaced = {
-        **dict.fromkeys(("at the bottom", "within the bottom"), words["moment"]),
+    if words["moment"] == f"at the {words['turn']}":
+        at_turn = {}
+    else:  # another moment than the turn
+        at_turn = dict.fromkeys(("at the bottom", "within the bottom"), words["moment"])
+    replaced = at_turn | {
         "the bottom": f"the {words['turn']}",
         "of bottom minus": f"of {words['turn']} minus",
         "the descent": f"the {words['descent']}",
