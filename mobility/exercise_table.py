@@ -11,6 +11,7 @@ from pydantic import AfterValidator, ConfigDict, Field, model_validator
 from mobility import tables
 from mobility.errors import BadInputError
 from mobility.options import Strict, likely, quoted, validate
+from mobility.wording import listed
 
 Phase = Literal["standing", "mid_descent", "bottom", "mid_ascent"]
 """Phases at which the knee movement is reported."""
@@ -91,7 +92,7 @@ class _Report(Strict):
     moment: Annotated[
         Text | None, Field(description="at which angles are measured; default: at the turn")
     ] = None
-    moving: Annotated[Text, Field(description="while the knees are watched")] = "while squatting"
+    moving: Annotated[Text | None, Field(description="while the knees are watched")] = None
     phases: Annotated[dict[Phase, Text] | None, Field(description="of the knee movement")] = None
     durations: _Durations | None = None
 
@@ -330,7 +331,10 @@ def _check_braces(text: str, allowed: Iterable[str], what: str) -> None:
         raise BadInputError(f"{what}: {error}") from None
     for _, name, style, conversion in fields:
         if name is not None:
-            check_among([name], allowed, what)
+            hint = (
+                likely(name, allowed) or f"; {listed(list(allowed)) or 'nothing'} can be filled in"
+            )
+            check_among([name], allowed, what, hint)
             if style or conversion:
                 raise BadInputError(f"{what}: {{{name}}}: must be a name alone")
 
@@ -395,6 +399,9 @@ def check_names(
                     f"those of {OWN_PART} can be its own, added by metrics of its analysis.py"
                 )
             described[name] = own.get(name) or measures[part][name]
+    knees = table["measures"].get("knee_movement")
+    if knees and len({*knees}) < len(measures["knee_movement"]):  # tables show them together
+        raise BadInputError(f"{what}: measures: knee_movement: pick all of it, or nothing")
     own_described = {
         name: entry for part in PARTS for name, entry in own_measures.get(part, {}).items()
     }

@@ -101,7 +101,8 @@ class Exercise:
     def words(self) -> Mapping[str, str]:
         """Words for a repetition: its `turn`, the way `there` and `back`, and its phases.
 
-        `moment` is when angles are measured, `descent` and `ascent` name the ways.
+        `moment` is when angles are measured, `moving` when the knees are watched; `descent` and
+        `ascent` name the ways.
         """
         report = self.table.get("report", {})
         turn = report.get("turn", "turn")
@@ -111,6 +112,7 @@ class Exercise:
         return {
             **{"turn": turn, "there": there, "back": back, "descent": descent, "ascent": ascent},
             "moment": report.get("moment", f"at the {turn}"),
+            "moving": report.get("moving", "while moving" if ways else "while squatting"),
             "standing": "standing",
             "mid_descent": f"middle of the {descent}",
             "bottom": turn,

@@ -95,6 +95,29 @@ def test_what_only_a_page_shows_changes_the_report_and_no_result(installed: Inst
     assert not {*after_page} & {*digests()}
 
 
+def test_what_comes_with_an_exercise_changes_its_key(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab = f"lab_{next(NUMBER)}"
+    folder = package_of_the_page(project, tmp_path, name=f"{lab}/arm")
+    for name in ("__init__.py", "shared.py"):
+        (folder.parent / name).write_text("", encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def digest() -> str:
+        registry._digest.cache_clear()
+        return registry._digest(f"{lab}.arm", pages=False)
+
+    before = digest()
+    (folder.parent / "shared.py").write_text("LEAST = 40", encoding="utf-8")
+    assert digest() == before  # nothing imports it
+    with (folder / "analysis.py").open("a", encoding="utf-8") as file:
+        file.write("from ..shared import LEAST\n")
+    imported = digest()
+    (folder.parent / "shared.py").write_text("LEAST = 50", encoding="utf-8")
+    assert len({before, imported, digest()}) == 3
+
+
 @pytest.fixture
 def of_the_page(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

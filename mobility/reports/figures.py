@@ -291,16 +291,16 @@ def _captions(metrics: xr.Dataset, repetitions: xr.Dataset, view: View) -> list[
             f"Knee-ankle ratio {rounded(ratio[i], 2)}\nKnee inwards R {right[i]}, L {left[i]}"
             for i in range(len(PHASES))
         ]
+    angles = {"knee_flexion": view, "hip_flexion": view, "ankle_dorsiflexion": view}
     columns = {
-        "Knee": by_phase("knee_flexion", view),
-        "Hip": by_phase("hip_flexion", view),
-        "Ankle": by_phase("ankle_dorsiflexion", view),
-        "Trunk": by_phase("trunk_lean"),
+        name.partition("_")[0]: by_phase(name, side)
+        for name, side in (angles | {"trunk_lean": None}).items()
+        if name in metrics
     }
     texts = []
     for i in range(len(PHASES)):
         words = [f"{name} {quantity(values[i], 'degree')}" for name, values in columns.items()]
-        texts.append(f"{words[0]}, {words[1].lower()}\n{words[2]}, {words[3].lower()}")
+        texts.append("\n".join(capital(", ".join(pair)) for pair in (words[:2], words[2:])))
     return texts
 
 

@@ -622,7 +622,7 @@ def verdict(metrics: xr.Dataset, name: str) -> str:
 
 def at_a_glance(metrics: xr.Dataset, repetitions: xr.Dataset) -> Markup:
     """Make the table of the five groups: left, right and their difference with 95 % intervals."""
-    moving = exercise_of(metrics).table["report"].get("moving", "while squatting")
+    moving = exercise_of(metrics).words["moving"]
     rows: list[Row] = []
     for group, heading in GROUPS.items():
         name = "knee_deviation" if group == "knee_movement" else group
