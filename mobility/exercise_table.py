@@ -11,7 +11,6 @@ from pydantic import AfterValidator, ConfigDict, Field, model_validator
 from mobility import tables
 from mobility.errors import BadInputError
 from mobility.options import Strict, likely, quoted, validate
-from mobility.wording import listed
 
 Phase = Literal["standing", "mid_descent", "bottom", "mid_ascent"]
 """Phases at which the knee movement is reported."""
@@ -331,9 +330,7 @@ def _check_braces(text: str, allowed: Iterable[str], what: str) -> None:
         raise BadInputError(f"{what}: {error}") from None
     for _, name, style, conversion in fields:
         if name is not None:
-            hint = (
-                likely(name, allowed) or f"; {listed(list(allowed)) or 'nothing'} can be filled in"
-            )
+            hint = likely(name, allowed) or f"; filled in are: {', '.join(allowed) or 'none'}"
             check_among([name], allowed, what, hint)
             if style or conversion:
                 raise BadInputError(f"{what}: {{{name}}}: must be a name alone")

@@ -14,7 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mobility import _PUBLIC
+import mobility
 from mobility.errors import ConflictError
 
 if TYPE_CHECKING:
@@ -153,8 +153,8 @@ def imported_modules(source: bytes, *, package: str) -> set[str]:
             whence = ".".join([*above, *filter(None, [node.module])])
             modules |= {f"{whence}.{each.name}" for each in node.names}
     if "mobility" in modules:
-        modules |= {*_PUBLIC.values()}
-    return modules | {_PUBLIC.get(name.removeprefix("mobility."), name) for name in modules}
+        modules |= {*mobility.PUBLIC.values()}
+    return modules | {mobility.PUBLIC.get(name.removeprefix("mobility."), name) for name in modules}
 
 
 def history(dataset: xr.Dataset) -> list[dict[str, Any]]:
