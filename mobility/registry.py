@@ -36,7 +36,6 @@ from mobility.exercise_table import check_among, check_names, check_own_tables, 
 from mobility.options import likely, quoted
 from mobility.parsing import YAML_LOADER
 from mobility.provenance import imported_modules, sha256
-from mobility.wording import shortened
 
 if TYPE_CHECKING:
     import numpy as np
@@ -517,7 +516,7 @@ def _functions(package: str, *, like: bool) -> dict[str, dict[str, list[str] | N
         needed = () if like else (*allowed, *protocol.__annotations__)
         if missing := [name for name in needed if name not in given[part]]:
             raise BadInputError(
-                f"{what}: lacks {shortened(missing, most=3)}; define them, or say like: repeated"
+                f"{what}: lacks {', '.join(missing[:3])}; define all, or say like: repeated"
             )
     return given
 
