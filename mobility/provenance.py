@@ -98,8 +98,8 @@ PAGES = Code()
 
 
 @functools.cache
-def code_digest(code: Code | None = None) -> str:
-    """SHA-256 of the files of a part of this package, by default all, and of library versions.
+def code_digest(code: Code | None = PAGES) -> str:
+    """SHA-256 of the files of a part of this package, None: all, and of library versions.
 
     Raises
     ------

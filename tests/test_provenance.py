@@ -19,7 +19,7 @@ from demo_sessions import beginning
 
 from mobility import provenance, registry
 from mobility.errors import ConflictError
-from mobility.provenance import COMPARISON, PAGES, POSE, RESULTS, Code, code_digest, package_files
+from mobility.provenance import COMPARISON, POSE, RESULTS, Code, code_digest, package_files
 
 LIKE = {"overhead_squat", "squat", "single_leg_squat", "sit_to_stand"}
 ALL = {"joint_angle_mobility", *LIKE}
@@ -182,7 +182,7 @@ def keys(copied, monkeypatch) -> Callable[[], dict[str, tuple[str, str]]]:
         return {
             name: (
                 code_digest(RESULTS) + registry._digest(package, pages=False),
-                code_digest(PAGES) + registry._digest(package, pages=True),
+                code_digest() + registry._digest(package, pages=True),
             )
             for name, package in packages.items()
         }

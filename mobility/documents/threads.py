@@ -20,7 +20,7 @@ from mobility.documents.contract import Evidence, MeasurementSystem, Message, Th
 from mobility.documents.fill import rounded
 from mobility.errors import BadInputError, NotFoundError, StorageError
 from mobility.options import likely, validate
-from mobility.provenance import PAGES, code_digest
+from mobility.provenance import code_digest
 from mobility.sessions.files import (
     check_decodable,
     check_name,
@@ -145,7 +145,7 @@ def _threads_now(
     verdict = session.verdict(metrics)
     # The key covers everything that the texts name, and the rules and words. Threads of the demo
     # keep their ids, so that links to them stay valid.
-    code = (code_digest(PAGES), record.kind.digest(pages=True))
+    code = (code_digest(), record.kind.digest(pages=True))
     words = () if session.store.read_only else (*code, verdict.text)
     data = (record.stages["metrics"].sha256, name, *person.values(), *words)
     data_key = hashlib.sha256(repr(data).encode()).hexdigest()

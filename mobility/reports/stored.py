@@ -15,7 +15,7 @@ from mobility.documents.contract import ReportDocument
 from mobility.errors import NotPermittedError, StorageError
 from mobility.options import validate
 from mobility.pipeline.analysis import bring_up_to_date
-from mobility.provenance import PAGES, code_digest, sha256
+from mobility.provenance import code_digest, sha256
 from mobility.sessions.files import atomic, lock, read_json, write_json
 from mobility.sessions.notebooks import find_notebook
 from mobility.sessions.record import Rendering
@@ -141,7 +141,7 @@ def _code_digests(session: StoredSession) -> list[str]:
         return []
     exercise = session.record.kind
     return [
-        code_digest(PAGES),
+        code_digest(),
         exercise.digest(pages=True),
         sha256(find_notebook(exercise.table["notebook"])),
     ]
