@@ -442,7 +442,8 @@ def exercises() -> tuple[Exercise, ...]:
             _try_modules(package)
         except Exception as error:
             # It is not ours: whatever is wrong with it, the others go on.
-            log.warning("exercise %s is left out: %s", quoted(package), _in_short(error))
+            name = package if package.replace(".", "_").isidentifier() else quoted(package)
+            log.warning("exercise %s is left out: %s", name, _in_short(error))
         else:
             loaded.append(exercise)
     # An exercise of another package never becomes the usual one.

@@ -300,5 +300,5 @@ def test_a_package_that_exits_ends_no_command(project: Path, tmp_path: Path) -> 
         env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))},
     )
     assert (listed.returncode, json.loads(listed.stdout)) == (0, [])
-    assert "exercise 'arm_raise' is left out: arm_raise cannot be imported" in listed.stderr
+    assert "exercise arm_raise is left out: arm_raise cannot be imported" in listed.stderr
     assert len(listed.stderr.splitlines()) == 2  # and what it printed
